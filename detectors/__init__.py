@@ -1,0 +1,1 @@
+"""Online detectors: numbers in, scores out; each a river estimator, one file each."""

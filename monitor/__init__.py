@@ -1,0 +1,3 @@
+"""brinkwatch: early warning for leveraged venues."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Where alerts go. One file a sink."""

@@ -1,0 +1,1 @@
+"""Recorded days: import, record, replay, simulate, report."""
