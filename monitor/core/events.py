@@ -41,6 +41,8 @@ TS_MAX = 4_102_444_800_000_000_000
 """2100-01-01 UTC in ns."""
 RECORD_BYTES_MAX = 1 << 20
 """A record longer than this is refused unread (Kafka's own default limit)."""
+NOTIONAL_MAX = 10**12
+"""A record of more (price × quantity, in quote currency) is refused: sums stay within 64 bits."""
 LEVELS_MAX = 50
 TEXT_MAX = 128
 NUMBER_CHARS_MAX = 64
@@ -73,7 +75,8 @@ def quantise(text: str, scale: int) -> int:
         raise PydanticCustomError("out_of_range", "beyond 64 bits on the grid")
     if value and value.adjusted() < -18:
         return 0
-    units = int((value * scale).quantize(Decimal(1), rounding=ROUND_HALF_EVEN, context=_EXACT))
+    exact = _EXACT.multiply(value, Decimal(scale))  # not `*`: that rounds in the thread's context
+    units = int(exact.quantize(Decimal(1), rounding=ROUND_HALF_EVEN, context=_EXACT))
     if not -INT64_MAX <= units <= INT64_MAX:
         raise PydanticCustomError("out_of_range", "beyond 64 bits on the grid")
     return units
@@ -201,7 +204,16 @@ class MarketEvent(Event):
     symbol: Symbol
 
 
-class Order(MarketEvent):
+class SizedEvent(MarketEvent):
+    @model_validator(mode="after")
+    def _bounded(self) -> SizedEvent:
+        price, quantity = getattr(self, "price", None), getattr(self, "quantity", None)
+        if price and quantity and price * quantity > NOTIONAL_MAX * SCALE**2:
+            raise PydanticCustomError("out_of_range", "price × quantity is over 1e12")
+        return self
+
+
+class Order(SizedEvent):
     """An order entered the book, or replaced one that was there."""
 
     kind: Literal["order"] = "order"
@@ -215,7 +227,7 @@ class Order(MarketEvent):
     reduce_only: Flag | None = None
 
 
-class Cancel(MarketEvent):
+class Cancel(SizedEvent):
     """An order left the book without being filled."""
 
     kind: Literal["cancel"] = "cancel"
@@ -228,7 +240,7 @@ class Cancel(MarketEvent):
     reason: CancelReason | None = None
 
 
-class Fill(MarketEvent):
+class Fill(SizedEvent):
     """One side of a trade; a public trade is one taker record."""
 
     kind: Literal["fill"] = "fill"
