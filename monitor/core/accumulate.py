@@ -1,0 +1,313 @@
+"""Kernels that add admitted records to integer accumulators, one row a window and symbol.
+
+Everything kept is a sum, a count, a minimum, a maximum or the last write by (event time, offset):
+the order in which records arrive cannot show in the result.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, types
+
+from monitor.core.batch import ABSENT
+from monitor.core.intern import I64, R64, uint64
+
+I64_2 = types.int64[:, ::1]
+I64_1 = types.int64
+BAND_BPS = (5, 10, 25, 50, 100)
+"""Distances from the mid within which depth is summed, bps."""
+
+SUMS = (
+    "orders_buy", "orders_sell", "order_notional_buy", "order_notional_sell",
+    "market_orders", "replaces",
+    "cancels_buy", "cancels_sell", "cancels_unsided",
+    "cancel_notional_buy", "cancel_notional_sell", "cancel_notional_unsided",
+    "completed", "cancels_aged", "cancels_100ms", "cancels_1s",
+    "trades_buy", "trades_sell", "trade_notional_buy", "trade_notional_sell",
+    "maker_fills", "liquidations", "liquidation_notional",
+    "leverage_changes", "leverage_raises", "books", "crossed_books", "marks",
+)  # fmt: skip
+"""Counts, and notional in 1e-6 of the quote currency. `completed`: a removal with nothing left,
+which was filled and is not counted as a cancel. `cancels_aged`: cancels whose age is known."""
+
+KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
+"""The shard's kinds, in the order of the offset columns."""
+
+BOOK = (
+    "ts", "offset", "bid", "ask", "mid",
+    *(f"depth_{bps}bps_bid" for bps in BAND_BPS), *(f"depth_{bps}bps_ask" for bps in BAND_BPS),
+    "cost_buy", "cost_sell",
+)  # fmt: skip
+"""The last book of a window: times in ns, prices in 1e-8, depth in 1e-6 of the quote currency;
+cost to trade a given notional, against the mid, in 1e-8."""
+
+MARK = ("mark", "index", "last", "funding_rate", "funding_interval_s", "open_interest")
+"""The last value of each; each with its (ts, offset) before it."""
+
+# numba takes integers for constants, not look-ups by name.
+_ORDERS_BUY = SUMS.index("orders_buy")
+_ORDER_NOTIONAL_BUY = SUMS.index("order_notional_buy")
+_MARKET_ORDERS = SUMS.index("market_orders")
+_REPLACES = SUMS.index("replaces")
+_CANCELS_BUY = SUMS.index("cancels_buy")
+_CANCEL_NOTIONAL_BUY = SUMS.index("cancel_notional_buy")
+_COMPLETED = SUMS.index("completed")
+_CANCELS_AGED = SUMS.index("cancels_aged")
+_CANCELS_100MS = SUMS.index("cancels_100ms")
+_CANCELS_1S = SUMS.index("cancels_1s")
+_TRADES_BUY = SUMS.index("trades_buy")
+_TRADE_NOTIONAL_BUY = SUMS.index("trade_notional_buy")
+_MAKER_FILLS = SUMS.index("maker_fills")
+_LIQUIDATIONS = SUMS.index("liquidations")
+_LIQUIDATION_NOTIONAL = SUMS.index("liquidation_notional")
+_LEVERAGE_CHANGES = SUMS.index("leverage_changes")
+_LEVERAGE_RAISES = SUMS.index("leverage_raises")
+_BOOKS = SUMS.index("books")
+_CROSSED_BOOKS = SUMS.index("crossed_books")
+_MARKS = SUMS.index("marks")
+_E8 = 100_000_000
+NOTIONAL_MAX = 10**18
+"""Notional of one record is held at 1e12 quote units: a sum of millions stays in 64 bits."""
+
+
+@njit(types.int64(types.int64, types.int64), cache=True, nogil=True)
+def notional(price, quantity):  # type: ignore[no-untyped-def]
+    """price · quantity, both in 1e-8, as money in 1e-6: exact, rounded down."""
+    if float(price) * float(quantity) * 1e-10 >= float(NOTIONAL_MAX):
+        return NOTIONAL_MAX
+    p1, p0 = price // _E8, price % _E8
+    q1, q0 = quantity // _E8, quantity % _E8
+    low = p0 * q0 // _E8
+    return p1 * q1 * 1_000_000 + (p1 * q0 + p0 * q1 + low) // 100
+
+
+@njit(types.uint64(types.uint64), cache=True, nogil=True, inline="always")
+def mix(h):  # type: ignore[no-untyped-def]
+    """Stafford's 64-bit finaliser."""
+    h = (h ^ (h >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> uint64(27))) * uint64(0x94D049BB133111EB)
+    return h ^ (h >> uint64(31))
+
+
+@njit(types.int64(R64, I64, I64, types.int64, I64), cache=True, nogil=True)
+def find_or_add(keys, table, known, n, out):  # type: ignore[no-untyped-def]
+    """Rows of `keys` in the open-addressing `table` over `known[:n]`; returns the new n.
+
+    The table must have at least twice the room that all keys could need.
+    """
+    mask = table.size - 1
+    last_key = np.int64(-1)
+    last_row = np.int64(-1)
+    for i in range(keys.size):
+        key = keys[i]
+        if key == last_key:
+            out[i] = last_row
+            continue
+        slot = np.int64(mix(uint64(key)) & uint64(mask))
+        while True:
+            row = table[slot]
+            if row < 0:
+                known[n] = key
+                table[slot] = n
+                row = n
+                n += 1
+                break
+            if known[row] == key:
+                break
+            slot = (slot + 1) & mask
+        out[i] = row
+        last_key = key
+        last_row = row
+    return n
+
+
+@njit(types.void(I64_2, I64_2, I64_1, R64, R64), cache=True, nogil=True)
+def span(first, last, kind, row, offset):  # type: ignore[no-untyped-def]
+    """The first and last offset of each row."""
+    for i in range(row.size):
+        r = row[i]
+        first[r, kind] = min(first[r, kind], offset[i])
+        last[r, kind] = max(last[r, kind], offset[i])
+
+
+@njit(types.void(I64_2, R64, R64, R64, R64, R64), cache=True, nogil=True)
+def add_orders(acc, row, side, price, quantity, action):  # type: ignore[no-untyped-def]
+    """Orders: counts and notional by side; a market order has no price, so no notional."""
+    for i in range(row.size):
+        a = acc[row[i]]
+        sell = 0 if side[i] > 0 else 1
+        a[_ORDERS_BUY + sell] += 1
+        if action[i] == 1:
+            a[_REPLACES] += 1
+        if price[i] == ABSENT:
+            a[_MARKET_ORDERS] += 1
+        else:
+            a[_ORDER_NOTIONAL_BUY + sell] += notional(price[i], quantity[i])
+
+
+@njit(types.void(types.int64[::1], types.int64), cache=True, nogil=True, inline="always")
+def add_age(a, age):  # type: ignore[no-untyped-def]
+    """Count one cancel by its age, ns."""
+    a[_CANCELS_AGED] += 1
+    if age < 1_000_000_000:
+        a[_CANCELS_1S] += 1
+        if age < 100_000_000:
+            a[_CANCELS_100MS] += 1
+
+
+@njit(types.void(I64_2, R64, R64, R64, R64, R64, R64), cache=True, nogil=True)
+def add_cancels(acc, row, ts, side, price, quantity, placed):  # type: ignore[no-untyped-def]
+    """Cancels: counts and notional by side, and how quick those are that tell their age."""
+    for i in range(row.size):
+        a = acc[row[i]]
+        if quantity[i] == 0:
+            a[_COMPLETED] += 1
+            continue
+        which = 2 if side[i] == ABSENT else (0 if side[i] > 0 else 1)
+        a[_CANCELS_BUY + which] += 1
+        if price[i] != ABSENT and quantity[i] != ABSENT:
+            a[_CANCEL_NOTIONAL_BUY + which] += notional(price[i], quantity[i])
+        if placed[i] != ABSENT:
+            add_age(a, ts[i] - placed[i])
+
+
+@njit(types.void(I64_2, R64, R64, R64, R64, R64, R64), cache=True, nogil=True)
+def add_fills(acc, row, side, price, quantity, liquidity, cause):  # type: ignore[no-untyped-def]
+    """Fills: a trade is its taker's record; makers' records are counted apart."""
+    for i in range(row.size):
+        a = acc[row[i]]
+        value = notional(price[i], quantity[i])
+        if liquidity[i] == 0:
+            a[_MAKER_FILLS] += 1
+        else:
+            sell = 0 if side[i] > 0 else 1
+            a[_TRADES_BUY + sell] += 1
+            a[_TRADE_NOTIONAL_BUY + sell] += value
+            if cause[i] > 0:
+                a[_LIQUIDATIONS] += 1
+                a[_LIQUIDATION_NOTIONAL] += value
+
+
+@njit(types.void(I64_2, R64, R64, R64), cache=True, nogil=True)
+def add_leverage(acc, row, leverage, previous):  # type: ignore[no-untyped-def]
+    """Leverage changes, and how many of them are known to go up."""
+    for i in range(row.size):
+        a = acc[row[i]]
+        a[_LEVERAGE_CHANGES] += 1
+        if previous[i] != ABSENT and leverage[i] > previous[i]:
+            a[_LEVERAGE_RAISES] += 1
+
+
+@njit(types.void(I64_2, R64, R64, R64, I64_2, I64_2), cache=True, nogil=True)
+def add_marks(acc, row, ts, offset, values, marks):  # type: ignore[no-untyped-def]
+    """The last value of each column of `values` by (ts, offset)."""
+    for i in range(row.size):
+        acc[row[i], _MARKS] += 1
+        m = marks[row[i]]
+        for c in range(values.shape[0]):
+            if values[c, i] == ABSENT:
+                continue
+            if ts[i] > m[3 * c] or (ts[i] == m[3 * c] and offset[i] > m[3 * c + 1]):
+                m[3 * c] = ts[i]
+                m[3 * c + 1] = offset[i]
+                m[3 * c + 2] = values[c, i]
+
+
+@njit(
+    types.int64(R64, R64, types.int64, types.int64, types.int64, types.int64), cache=True, nogil=True
+)
+def cost(price, quantity, low, high, mid, size):  # type: ignore[no-untyped-def]
+    """What it costs to trade `size` (1e-6) into one side: |VWAP/mid − 1| in 1e-8, or `ABSENT`.
+
+    Doubles here belong to one record alone and are rounded to the grid at once.
+    """
+    left = float(size)
+    base = 0.0
+    for i in range(low, high):
+        value = float(notional(price[i], quantity[i]))
+        take = min(left, value)
+        base += take / float(price[i])
+        left -= take
+        if left <= 0.0:
+            break
+    if left > 0.0 or base <= 0.0:
+        return ABSENT
+    return np.int64(round(abs(float(size) / base / float(mid) - 1.0) * 1e8))
+
+
+@njit(
+    types.void(I64_2, R64, R64, R64, R64, R64, R64, R64, R64, R64, I64_1, I64_2),
+    cache=True,
+    nogil=True,
+)
+def add_books(acc, row, ts, offset, bid_at, bid, bid_size, ask_at, ask, ask_size, size, books):  # type: ignore[no-untyped-def]
+    """Measure the last book of each window: spread, depth within bands, cost to trade `size`."""
+    for i in range(row.size):
+        a = acc[row[i]]
+        a[_BOOKS] += 1
+        b0, b1 = bid_at[i], bid_at[i + 1]
+        a0, a1 = ask_at[i], ask_at[i + 1]
+        best_bid = bid[b0] if b1 > b0 else ABSENT
+        best_ask = ask[a0] if a1 > a0 else ABSENT
+        both = best_bid != ABSENT and best_ask != ABSENT
+        if both and best_bid >= best_ask:
+            a[_CROSSED_BOOKS] += 1
+        b = books[row[i]]
+        if ts[i] < b[0] or (ts[i] == b[0] and offset[i] < b[1]):
+            continue
+        b[0] = ts[i]
+        b[1] = offset[i]
+        b[2] = best_bid
+        b[3] = best_ask
+        mid = best_bid // 2 + best_ask // 2 if both else max(best_bid, best_ask)
+        b[4] = mid
+        for k in range(len(BAND_BPS)):
+            reach = mid // 10_000 * BAND_BPS[k] + mid % 10_000 * BAND_BPS[k] // 10_000
+            depth = np.int64(0)
+            for j in range(b0, b1):
+                if bid[j] < mid - reach:
+                    break
+                depth += notional(bid[j], bid_size[j])
+            b[5 + k] = depth
+            depth = np.int64(0)
+            for j in range(a0, a1):
+                if ask[j] > mid + reach:
+                    break
+                depth += notional(ask[j], ask_size[j])
+            b[5 + len(BAND_BPS) + k] = depth
+        b[15] = cost(ask, ask_size, a0, a1, mid, size)
+        b[16] = cost(bid, bid_size, b0, b1, mid, size)
+
+
+@njit(types.void(I64_2, R64, I64_1), cache=True, nogil=True)
+def add_one(counts, row, column):  # type: ignore[no-untyped-def]
+    """Count rows in one column."""
+    for i in range(row.size):
+        counts[row[i], column] += 1
+
+
+U64R = types.Array(types.uint64, 1, "C", readonly=True)
+
+
+@njit(types.void(U64R, R64, U64R, R64, R64, I64, I64_2), cache=True, nogil=True)
+def join_ages(order_key, order_ts, key, ts, row, table, acc):  # type: ignore[no-untyped-def]
+    """Give each cancel the age since the last placement of its order not after it.
+
+    An order placed more than a second before the window is not here: such a cancel's age is known
+    to be over one second, which is all that is asked.
+    """
+    mask = table.size - 1
+    for i in range(order_key.size):
+        slot = np.int64(order_key[i] & uint64(mask))
+        while table[slot] >= 0:
+            slot = (slot + 1) & mask
+        table[slot] = i
+    for i in range(key.size):
+        placed = np.int64(-1)
+        slot = np.int64(key[i] & uint64(mask))
+        while table[slot] >= 0:
+            j = table[slot]
+            if order_key[j] == key[i] and order_ts[j] <= ts[i]:
+                placed = max(placed, order_ts[j])
+            slot = (slot + 1) & mask
+        add_age(acc[row[i]], ts[i] - placed if placed >= 0 else np.int64(2_000_000_000))

@@ -1,0 +1,133 @@
+"""The only logic of time.
+
+Whether a record is late, a duplicate or a jump of the clock is a property of its own topic
+partition's log: of the offsets below it there and of the control records for it. What other
+partitions hold, or when anything was read, does not matter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numpy.typing import NDArray
+
+from monitor.core.batch import Int64
+from monitor.core.intern import I64, R64
+
+ADMITTED, LATE, DUPLICATE, JUMP = 0, 1, 2, 3
+NEVER = -(2**62)
+"""A time before all times."""
+ALWAYS = 2**62
+"""A position behind every offset: the log was read to its end."""
+
+JUMP_NS = 30 * 86_400 * 1_000_000_000
+"""A record this far ahead of everything before it waits for `JUMP_CONFIRM` of its kind in a row:
+one record with a broken clock must not make all that follow late."""
+JUMP_CONFIRM = 3
+
+_HIGH, _POSITION, _JUMPS = 0, 1, 2
+
+
+@njit(
+    types.void(R64, R64, I64, R64, R64, types.int64, types.uint8[::1]), cache=True, nogil=True
+)
+def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict):  # type: ignore[no-untyped-def]
+    high = state[0]
+    position = state[1]
+    jumps = state[2]
+    nc = control_offset.size
+    c = 0
+    floor = NEVER
+    for i in range(offset.size):
+        if offset[i] < position:
+            verdict[i] = DUPLICATE
+            continue
+        position = offset[i] + 1
+        while c < nc and control_offset[c] <= offset[i]:
+            floor = max(floor, control_ts[c])
+            c += 1
+        t = ts[i]
+        if t < max(high - lateness, floor):
+            verdict[i] = LATE
+            continue
+        if high != NEVER and t > high + JUMP_NS:
+            jumps += 1
+            if jumps < JUMP_CONFIRM:
+                verdict[i] = JUMP
+                continue
+        jumps = 0
+        high = max(high, t)
+        verdict[i] = ADMITTED
+    state[0] = high
+    state[1] = position
+    state[2] = jumps
+
+
+class Partition:
+    """Time in one topic partition."""
+
+    def __init__(self, lateness_ns: int) -> None:
+        self._lateness_ns = lateness_ns
+        self._state = np.array([NEVER, 0, 0], np.int64)
+        self._control_offset: Int64 = np.empty(0, np.int64)
+        self._control_ts: Int64 = np.empty(0, np.int64)
+
+    @property
+    def position(self) -> int:
+        """The offset behind the last record seen."""
+        return int(self._state[_POSITION])
+
+    @property
+    def high(self) -> int:
+        """The highest event time admitted so far, ns; `NEVER` before the first."""
+        return int(self._state[_HIGH])
+
+    @property
+    def watermark(self) -> int:
+        """No record to come can be admitted with an earlier time."""
+        active = self._control_ts[self._control_offset <= self.position]
+        floor = int(active.max()) if len(active) else NEVER
+        return max(self.high - self._lateness_ns, floor)
+
+    def admit(self, offset: Int64, ts: Int64) -> NDArray[np.uint8]:
+        """Judge records in offset order: a verdict for each."""
+        verdict = np.empty(len(offset), np.uint8)
+        _admit(
+            np.ascontiguousarray(offset),
+            np.ascontiguousarray(ts),
+            self._state,
+            self._control_offset,
+            self._control_ts,
+            self._lateness_ns,
+            verdict,
+        )
+        return verdict
+
+    def pass_over(self, offset: int) -> None:
+        """A record that the contract refused takes up its offset, and tells nothing of time."""
+        self._state[_POSITION] = max(self.position, offset + 1)
+
+    def control(self, offset: int, ts: int) -> None:
+        """From `offset` on, nothing before `ts` counts."""
+        pairs = {*zip(self._control_offset.tolist(), self._control_ts.tolist(), strict=True)}
+        rows = sorted(pairs | {(offset, ts)})
+        self._control_offset = np.array([r[0] for r in rows], np.int64)
+        self._control_ts = np.array([r[1] for r in rows], np.int64)
+
+    def finish(self) -> None:
+        """The log was read to its end: every control record takes effect."""
+        self._state[_POSITION] = ALWAYS
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "state": self._state.copy(),
+            "control_offset": self._control_offset,
+            "control_ts": self._control_ts,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._state = state["state"].copy()
+        self._control_offset = state["control_offset"]
+        self._control_ts = state["control_ts"]
