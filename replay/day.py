@@ -1,0 +1,74 @@
+"""The recorded day: a folder that holds what a feed said, to be replayed exactly.
+
+`layout.py` says what lies where, `write.py` writes one, this module reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from monitor.core import events
+from monitor.core.batch import Batch, Refused
+from monitor.core.events import Control
+from replay import merge
+from replay.layout import CONTROL, DayError, Meta, read_meta
+from replay.write import DayWriter
+
+__all__ = ["Day", "DayError", "DayWriter", "Meta"]
+
+
+class Day:
+    """A recorded day to read. Raises `DayError` for a folder that is none or is not whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.meta = read_meta(path)
+
+    def verify(self) -> None:
+        """Read every file and compare its sha256; raises `DayError` where one differs."""
+        for name, file in self.meta.files.items():
+            with (self._path / name).open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
+                    raise DayError(f"{self._path}: {name} is damaged: copy the day anew")
+
+    def controls(self) -> list[Control]:
+        """The control records, in the order in which they were written; the day's end last."""
+        rows = pq.read_table(self._path / CONTROL).to_pylist()
+        return [Control(**row) for row in rows]
+
+    def refused(self) -> list[Refused]:
+        """What the contract did not accept; `batches` hands out the same records in their place."""
+        return [r for _, r in merge.read_refused(self._path)]
+
+    def batches(
+        self,
+        rows: int = 65_536,
+        symbols: Iterable[str] | None = None,
+        from_ts: int | None = None,
+        to_ts: int | None = None,
+        ids: bool = True,
+    ) -> Iterator[Batch]:
+        """The records in batches of at most `rows`, each of one topic partition.
+
+        The next batch is always of the topic partition whose highest event time so far is lowest,
+        and ends before it runs more than `merge.AHEAD_NS` ahead of the second lowest. `from_ts` <=
+        ts < `to_ts` (ns) and `symbols` choose records; those that concern no symbol stay. A refused
+        record is in `refused` of the batch in which its offset lies, and has the time of the record
+        before it in its topic partition (the day's start where there is none); one whose kind could
+        not be told is in a batch of kind and topic "unknown", which has no rows and no columns.
+        Without `ids` order and trade ids are left out (absent in every row).
+        """
+        if rows < 1:
+            raise ValueError("rows: at least 1 a batch")
+        choice = merge.Choice(
+            rows,
+            frozenset(symbols) if symbols is not None else None,
+            from_ts if from_ts is not None else -events.INT64_MAX,
+            to_ts if to_ts is not None else events.INT64_MAX,
+            ids,
+        )
+        return merge.merged(merge.streams(self._path, self.meta, choice))
