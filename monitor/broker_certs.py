@@ -53,7 +53,7 @@ def make(directory: Path, server_name: str = "localhost") -> Certificates:
 def _certificate(
     name: str, issuer: "tuple[Certificate, EllipticCurvePrivateKey] | None"
 ) -> "tuple[Certificate, EllipticCurvePrivateKey]":
-    """A certificate for name (also its only DNS name), signed by issuer, or an authority if None."""
+    """A certificate for name (its only DNS name too), signed by issuer; None: an authority."""
     try:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes

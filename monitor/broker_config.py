@@ -1,7 +1,7 @@
 """The configuration of the try-out Kafka: its listeners, its server.properties, its users.
 
-One node that is broker and controller in one (KRaft), everything on loopback. The settings are those
-of Kafka's own documentation for a single node; what differs from the defaults has its reason beside it.
+One node that is broker and controller in one (KRaft), everything on loopback. The settings are
+those of Kafka's documentation for a single node; what differs has its reason beside it.
 """
 
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ SECURE = (
                 f"{_LOGIN}.oauthbearer.OAuthBearerLoginModule required "
                 'unsecuredLoginStringClaim_sub="broker";',
             ),
-            # Takes tokens without a signature: nothing else can be checked without an identity server.
+            # Takes tokens without a signature: no identity server is here to ask for its keys.
             (
                 "oauthbearer.sasl.server.callback.handler.class",
                 f"{_LOGIN}.oauthbearer.internals.unsecured"
@@ -96,10 +96,10 @@ def server_properties(
 ) -> str:
     """The text of server.properties.
 
-    listeners: each with its port; data: where the log segments go; advertise: by listener's name the
-    address clients are told, where it is not the listener's own (a proxy in front); stores: PEM files,
-    the server's key with its certificate and the authority clients' certificates must come from;
-    settings: anything more, over everything else.
+    listeners: each with its port; data: where the log segments go; advertise: by listener's name
+    the address clients are told, where it is not the listener's own (a proxy in front); stores: PEM
+    files, the server's key with its certificate, and the authority that clients' certificates must
+    come from; settings: anything more, over everything else.
     """
     bound = [f"{listener.label}://127.0.0.1:{port}" for listener, port in listeners.items()]
     told = [

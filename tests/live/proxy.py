@@ -1,16 +1,22 @@
 """A TCP proxy of the tests' own that does what networks do: delay, slice, reset, swallow, refuse.
 
 It runs an asyncio loop in its own thread, so that tests, clients and sidecars in other processes go
-through it alike. Nothing in the bytes is rewritten: a broker behind it must advertise its address,
-`Broker(advertise={"proxied": proxy.address})`, and then `proxy.target = broker.listeners["proxied"]`.
+through it alike. Nothing in the bytes is rewritten, so a broker behind it must advertise its
+address: `Broker(advertise={"proxied": proxy.address})`, and then
+`proxy.target = broker.listeners["proxied"]`.
 """
 
 import asyncio
+import socket
+import struct
 import threading
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 CHUNK_BYTES = 65_536
+CHUNKS_MAX = 256  # underway in one direction; then the sender has to wait, as TCP makes it
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds: RST and not FIN
 
 
 class Proxy:
@@ -22,8 +28,9 @@ class Proxy:
     Knobs, to be turned at any time from any thread:
     latency_s: every chunk waits so long, in order, in both directions;
     slice_bytes: chunks are cut to this size, each sent by itself (0: not cut);
-    blackhole: True keeps connections open (new ones too) and swallows what is sent, as a network
-    that drops packets: nobody is told.
+    blackhole: while True nothing passes and nobody is told: connections stay open (new ones are
+    taken) in silence, as on a network that drops packets. Afterwards what was held goes on, as
+    TCP sends again what was lost.
     """
 
     def __init__(self, target: str = "", host: str = "127.0.0.1", port: int = 0) -> None:
@@ -71,8 +78,8 @@ class Proxy:
         self._thread.join()
         self._loop.close()
 
-    def _call(self, action: object) -> None:
-        asyncio.run_coroutine_threadsafe(action, self._loop).result(30)  # type: ignore[arg-type]
+    def _call(self, action: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(action, self._loop).result(30)
 
     async def _up(self) -> None:
         if self._server is None:
@@ -87,8 +94,9 @@ class Proxy:
 
     async def _reset(self) -> None:
         for writer in self._writers:
-            writer.transport.abort()  # RST where bytes are unread, FIN otherwise
-        await asyncio.sleep(0)
+            end = writer.get_extra_info("socket")
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            writer.transport.abort()
 
     async def _close(self) -> None:
         await self._down()
@@ -116,36 +124,41 @@ class Proxy:
             self._forget(there_writer)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One direction, until either end is gone; then the other direction's end is gone too."""
-        loop = asyncio.get_running_loop()
-        # Chunks wait side by side, so that latency delays and does not throttle.
-        waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=256)
-
-        async def deliver() -> None:
-            while True:
-                due, chunk = await waiting.get()
-                await asyncio.sleep(max(0.0, due - loop.time()))
-                if not chunk:
-                    return
-                step = self.slice_bytes or len(chunk)
-                for start in range(0, len(chunk), step):
-                    writer.write(chunk[start : start + step])
-                    await writer.drain()
-                    if self.slice_bytes:
-                        await asyncio.sleep(0)  # to the socket before the next slice
-
-        delivery = asyncio.ensure_future(deliver())
+        """One direction, until either end is gone; then the other direction ends too."""
+        # Chunks wait with their due time, so that latency delays and does not throttle.
+        waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(CHUNKS_MAX)
         try:
-            while chunk := await reader.read(CHUNK_BYTES):
-                if not self.blackhole:
-                    await waiting.put((loop.time() + self.latency_s, chunk))
-            await waiting.put((0.0, b""))
-            await delivery
-        except (OSError, ConnectionError):
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._take(reader, waiting))
+                both.create_task(self._deliver(waiting, writer))
+        except* OSError:
             pass
-        finally:
-            delivery.cancel()
-            writer.close()
+        writer.close()
+
+    async def _take(
+        self, reader: asyncio.StreamReader, waiting: asyncio.Queue[tuple[float, bytes]]
+    ) -> None:
+        chunk = b"."
+        while chunk:
+            chunk = await reader.read(CHUNK_BYTES)
+            await waiting.put((asyncio.get_running_loop().time() + self.latency_s, chunk))
+
+    async def _deliver(
+        self, waiting: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
+    ) -> None:
+        while True:
+            due, chunk = await waiting.get()
+            await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+            while self.blackhole:
+                await asyncio.sleep(0.01)
+            if not chunk:
+                return
+            step = self.slice_bytes or len(chunk)
+            for start in range(0, len(chunk), step):
+                writer.write(chunk[start : start + step])
+                await writer.drain()
+                if self.slice_bytes:
+                    await asyncio.sleep(0)  # to the socket before the next slice
 
     def _forget(self, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()

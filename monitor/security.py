@@ -1,0 +1,262 @@
+"""How the sidecar proves who it is to Kafka, and how Kafka proves it to the sidecar.
+
+The settings are Kafka's own words (security protocol, SASL mechanism). Secrets come from a file or
+the environment and are shown nowhere: not in a repr, not in an error. `monitor.diagnose` finds out
+why a connection made with them fails.
+"""
+
+import asyncio
+import json
+import ssl
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from base64 import b64encode
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from aiokafka.abc import AbstractTokenProvider
+from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+
+TLS = ("SSL", "SASL_SSL")
+SASL = ("SASL_PLAINTEXT", "SASL_SSL")
+TOKEN_TIMEOUT_S = 10.0
+TOKEN_REPLY_BYTES_MAX = 1 << 20
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class SecurityError(ValueError):
+    """A file or a token cannot be had; the message says which and why, and holds no secret."""
+
+
+class KafkaSecurity(BaseModel):
+    """Security settings of a Kafka client.
+
+    security_protocol: as the broker's listener has it.
+    ca_file: PEM; None: the system's authorities. cert_file, key_file: PEM, for mutual TLS (the key
+    may be in cert_file). key_password or key_password_file: for a key under a password.
+    sasl_mechanism: with username, and password or password_file (PLAIN, SCRAM); OAUTHBEARER takes
+    token_file (read anew for each connection, since tokens are rotated) or token_endpoint, which is
+    asked with the client-credentials grant (RFC 6749 section 4.4), username being the client's id,
+    password its secret, token_scope what it asks for.
+    """
+
+    # A model that holds this one must hide input in errors too: pydantic asks the outermost.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    key_password: SecretStr | None = None
+    key_password_file: Path | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    token_file: Path | None = None
+    token_endpoint: str | None = None
+    token_scope: str | None = None
+
+    @model_validator(mode="after")
+    def _tls_fits(self) -> Self:
+        names = ("ca_file", "cert_file", "key_file", "key_password", "key_password_file")
+        given = [name for name in names if getattr(self, name) is not None]
+        if given and self.security_protocol not in TLS:
+            raise ValueError(
+                f"{given[0]} is for TLS, but security_protocol is {self.security_protocol}: "
+                "set SSL or SASL_SSL"
+            )
+        if self.cert_file is None and len(given) > (self.ca_file is not None):
+            raise ValueError("a client key needs its certificate: set cert_file")
+        if self.key_password is not None and self.key_password_file is not None:
+            raise ValueError("give key_password or key_password_file, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _sasl_fits(self) -> Self:
+        names = ("sasl_mechanism", "username", "password", "password_file")
+        token_names = ("token_file", "token_endpoint", "token_scope")
+        given = [name for name in names + token_names if getattr(self, name) is not None]
+        if self.security_protocol not in SASL:
+            if given:
+                raise ValueError(
+                    f"{given[0]} is for SASL, but security_protocol is {self.security_protocol}: "
+                    "set SASL_SSL (or SASL_PLAINTEXT)"
+                )
+            return self
+        if self.sasl_mechanism is None:
+            raise ValueError(
+                "SASL needs sasl_mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+            )
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("give password or password_file, not both")
+        login = bool(self.username) and (self.password or self.password_file) is not None
+        if self.sasl_mechanism == "OAUTHBEARER":
+            self._oauth_fits(login)
+        elif not login:
+            raise ValueError(f"{self.sasl_mechanism} needs username, and password or password_file")
+        elif extra := [name for name in given if name in token_names]:
+            raise ValueError(f"{extra[0]} is for OAUTHBEARER, not for {self.sasl_mechanism}")
+        return self
+
+    def _oauth_fits(self, login: bool) -> None:
+        if (self.token_file is None) == (self.token_endpoint is None):
+            raise ValueError("OAUTHBEARER needs token_file or token_endpoint (one of them)")
+        if self.token_endpoint is None:
+            return
+        if not login:
+            raise ValueError(
+                "token_endpoint needs username (the client's id), and password or password_file "
+                "(its secret)"
+            )
+        url = urllib.parse.urlsplit(self.token_endpoint)
+        if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
+            raise ValueError("token_endpoint must be an https address: it is sent the secret")
+
+    def client_options(self) -> dict[str, Any]:
+        """Keyword arguments for aiokafka's clients; with secrets in them, never to be logged.
+
+        Raises SecurityError when a file cannot be read or does not hold what it should.
+        """
+        options: dict[str, Any] = {"security_protocol": self.security_protocol}
+        if self.security_protocol in TLS:
+            options["ssl_context"] = self._ssl_context()
+        if self.security_protocol in SASL:
+            options["sasl_mechanism"] = self.sasl_mechanism
+            if self.sasl_mechanism == "OAUTHBEARER":
+                options["sasl_oauth_token_provider"] = self._token_provider()
+            else:
+                options["sasl_plain_username"] = self.username
+                options["sasl_plain_password"] = self._password()
+        return options
+
+    def _password(self) -> str:
+        secret = _secret("password", self.password, self.password_file)
+        if not secret:  # only a file can be empty: the validators saw to the rest
+            raise SecurityError(f"password_file {self.password_file} is empty")
+        return secret
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        if self.ca_file is not None:
+            _read("ca_file", self.ca_file)
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except ssl.SSLError as error:
+            raise SecurityError(f"ca_file {self.ca_file} holds no PEM certificate") from error
+        if self.cert_file is not None:
+            self._load_client_certificate(context, self.cert_file)
+        return context
+
+    def _load_client_certificate(self, context: ssl.SSLContext, cert_file: Path) -> None:
+        _read("cert_file", cert_file)
+        if self.key_file is not None:
+            _read("key_file", self.key_file)
+        secret = _secret("key_password", self.key_password, self.key_password_file)
+        try:
+            # Always with a password: without one OpenSSL asks for it on the terminal, and waits.
+            context.load_cert_chain(cert_file, self.key_file, password=secret or "")
+        except ssl.SSLError as error:
+            if error.reason == "KEY_VALUES_MISMATCH":
+                why = f"is not the key of the certificate in {cert_file}"
+            elif secret:
+                why = "is no PEM key that key_password opens"
+            else:
+                why = "is no PEM key, or is under a password: give key_password_file"
+            raise SecurityError(f"the key in {self.key_file or cert_file} {why}") from error
+
+    def _token_provider(self) -> AbstractTokenProvider:
+        if self.token_endpoint is None:
+            assert self.token_file is not None  # the validators saw to it
+            return FileToken(self.token_file)
+        assert self.username is not None
+        return EndpointToken(self.token_endpoint, self.username, self._password(), self.token_scope)
+
+
+class FileToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka carries no types
+    """A bearer token that someone else keeps fresh in a file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    async def token(self) -> str:
+        """The token as it is in the file now."""
+        token = _read("token_file", self._file).strip()
+        if not token:
+            raise SecurityError(f"token_file {self._file} is empty")
+        return token
+
+
+class EndpointToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka carries no types
+    """A bearer token from an identity server, kept for three quarters of its life."""
+
+    def __init__(self, endpoint: str, client_id: str, secret: str, scope: str | None) -> None:
+        self._endpoint = endpoint
+        self._client_id = client_id
+        self._secret = secret
+        self._scope = scope
+        self._token = ""
+        self._fresh_until = 0.0
+        self._asking = asyncio.Lock()
+
+    async def token(self) -> str:
+        """The token, asked for where none is fresh."""
+        async with self._asking:
+            if time.monotonic() >= self._fresh_until:
+                begin = time.monotonic()
+                self._token, life_s = await asyncio.to_thread(self._ask)
+                self._fresh_until = begin + 0.75 * life_s
+            return self._token
+
+    def _ask(self) -> tuple[str, float]:
+        """The token and its life in seconds (0 where the server does not say)."""
+        form = {"grant_type": "client_credentials"}
+        if self._scope:
+            form["scope"] = self._scope
+        quoted = ":".join(
+            urllib.parse.quote(each, safe="") for each in (self._client_id, self._secret)
+        )
+        request = urllib.request.Request(
+            self._endpoint,
+            data=urllib.parse.urlencode(form).encode(),
+            headers={
+                "Authorization": f"Basic {b64encode(quoted.encode()).decode()}",
+                "Accept": "application/json",
+            },
+        )
+        # Redirects are not followed: the secret goes where the configuration says, nowhere else.
+        opener = urllib.request.build_opener(_NoRedirect)
+        try:
+            with opener.open(request, timeout=TOKEN_TIMEOUT_S) as reply:
+                answer = json.loads(reply.read(TOKEN_REPLY_BYTES_MAX))
+            return str(answer["access_token"]), float(answer.get("expires_in", 0))
+        except urllib.error.HTTPError as error:
+            why = f"answered {error.code}"
+        except OSError as error:
+            why = f"cannot be reached: {getattr(error, 'reason', error)}"
+        except (ValueError, KeyError, TypeError, AttributeError):
+            why = "did not answer with a token"
+        raise SecurityError(f"token_endpoint {self._endpoint} {why}")
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args: Any) -> None:
+        """None makes the redirect an HTTPError."""
+
+
+def _secret(name: str, value: SecretStr | None, file: Path | None) -> str | None:
+    """A secret from the setting itself or from its file, without the line's end."""
+    if value is not None:
+        return value.get_secret_value()
+    return None if file is None else _read(f"{name}_file", file).rstrip("\r\n")
+
+
+def _read(name: str, file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError as error:
+        raise SecurityError(f"{name} {file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        # From None: the decoding error shows the bytes.
+        raise SecurityError(f"{name} {file} is not text") from None
