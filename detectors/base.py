@@ -1,0 +1,125 @@
+"""What a detector is: numbers in, a score with its evidence out.
+
+A detector is a river estimator, so it clones, pickles and composes in anybody's river pipeline.
+River has no word for "I do not know yet": there, what is not ready scores 0 like what is normal.
+`judge_one` has one, and the engine listens only to `judge_one`.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from river.base import AnomalyDetector
+
+NUMBER_MAX = 2.0**63
+"""Larger inputs cannot come from a 64-bit count; they are refused like NaN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a score rests on: the stretch of windows since the change is thought to have begun.
+
+    Parameters
+    ----------
+    observed
+        What was seen in the stretch, summed over its windows, the judged one included.
+    expected
+        What the detector expected in the same windows, summed likewise.
+    unit
+        What is counted, as the engine names it ("events").
+    windows
+        Length of the stretch in windows, ≥ 1. The change began with the first of them.
+    """
+
+    observed: float
+    expected: float
+    unit: str
+    windows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A detector's word on one window.
+
+    Parameters
+    ----------
+    value
+        The higher, the less like what was learnt; finite. None: the detector abstains.
+    why
+        Why it abstains, in words a person can act on; None when it does not.
+    evidence
+        None when it abstains or nothing has changed.
+    """
+
+    value: float | None
+    why: str | None = None
+    evidence: Evidence | None = None
+
+
+class Detector(AnomalyDetector):  # type: ignore[misc]  # river carries no types
+    """The protocol. A new detector writes `judge_one`, `learn_one`, `state` and `restore`.
+
+    The engine judges each closed window first; then it calls `report_one` when that window is
+    part of an alert, else `learn_one`. Parameters are given to `__init__` and kept under their
+    own names, as river asks.
+    """
+
+    log_likelihood: ClassVar[bool] = False
+    """True when the score is a CUSUM of log-likelihood ratios, which clean data lift above h
+    about exp(-h) times a window: such a score has a threshold before anything is learnt."""
+
+    @property
+    @abc.abstractmethod
+    def features(self) -> tuple[str, ...]:
+        """The keys this detector reads. Others may be there and are ignored."""
+
+    @abc.abstractmethod
+    def judge_one(self, x: Mapping[str, Any]) -> Score:
+        """Judge one window by what was learnt before it. Never changes the state."""
+
+    @abc.abstractmethod
+    def learn_one(self, x: Mapping[str, Any]) -> None:
+        """Learn one window that was judged and not reported. What cannot be read is ignored."""
+
+    @abc.abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Everything learnt, as plain numbers, texts, bytes, lists and dicts of them."""
+
+    @abc.abstractmethod
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue, bit for bit, where the detector that gave `state` stood."""
+
+    def score_one(self, x: Mapping[str, Any]) -> float:
+        """River's reading of `judge_one`: 0 where it abstains, for river knows nothing else."""
+        value = self.judge_one(x).value
+        return 0.0 if value is None else value
+
+    def report_one(self, x: Mapping[str, Any]) -> None:  # noqa: B027  # not learning is a choice
+        """Take note that this window was reported: it is not learnt as normal, and evidence
+        starts anew after it. As it stands here, the window is simply not learnt."""
+
+
+def read(x: Mapping[str, Any], feature: str) -> float | str:
+    """Read a finite number, or say in words why there is none.
+
+    >>> read({"count": 3}, "count")
+    3.0
+    >>> read({"count": float("nan")}, "count")
+    'count is not finite'
+    """
+    value = x.get(feature)
+    if value is None:
+        return f"{feature} is missing"
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return f"{feature} is not a number"
+    if not math.isfinite(number):
+        return f"{feature} is not finite"
+    if abs(number) > NUMBER_MAX:
+        return f"{feature} is beyond 64 bits"
+    return number
