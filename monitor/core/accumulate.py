@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, types
+from numpy.typing import NDArray
 
 from monitor.core.batch import ABSENT
 from monitor.core.intern import I64, R64, uint64
@@ -87,6 +88,14 @@ def mix(h):  # type: ignore[no-untyped-def]
     h = (h ^ (h >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> uint64(27))) * uint64(0x94D049BB133111EB)
     return h ^ (h >> uint64(31))
+
+
+def mix_each(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """One hash of each pair of hashes."""
+    with np.errstate(over="ignore"):
+        h = (a ^ (b >> np.uint64(17))) * np.uint64(0x9E3779B97F4A7C15) + b
+        h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    return h ^ (h >> np.uint64(31))
 
 
 @njit(types.int64(R64, I64, I64, types.int64, I64), cache=True, nogil=True)
@@ -214,7 +223,9 @@ def add_marks(acc, row, ts, offset, values, marks):  # type: ignore[no-untyped-d
 
 
 @njit(
-    types.int64(R64, R64, types.int64, types.int64, types.int64, types.int64), cache=True, nogil=True
+    types.int64(R64, R64, types.int64, types.int64, types.int64, types.int64),
+    cache=True,
+    nogil=True,
 )
 def cost(price, quantity, low, high, mid, size):  # type: ignore[no-untyped-def]
     """What it costs to trade `size` (1e-6) into one side: |VWAP/mid − 1| in 1e-8, or `ABSENT`.

@@ -1,0 +1,168 @@
+"""The order of operations: shards, then the venue stage; nothing else happens anywhere.
+
+The engine is a pure function of the set of records. `step` takes records of one topic partition
+in offset order; partitions may come interleaved in any way and in slices of any size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.core import snapshot
+from monitor.core.batch import Batch
+from monitor.core.decode import UNKNOWN
+from monitor.core.events import Control
+from monitor.core.explain import Explain, line
+from monitor.core.findings import Finding
+from monitor.core.incidents import Incidents, thaw
+from monitor.core.settings import EngineSettings
+from monitor.core.shard import SHARD_KINDS, Closed, Shard
+from monitor.core.tally import Tally
+from monitor.core.timeline import Timeline
+from monitor.core.watch import Factory
+from monitor.core.watermark import NEVER
+
+VENUE_KINDS = ("collateral", "reference")
+
+
+@dataclass(slots=True)
+class Output:
+    """What a step makes known."""
+
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    """In the order of event time, symbol and kind."""
+    closed: list[Closed] = field(default_factory=list)
+    """Closed windows, each shard's in the order of time."""
+
+
+class Engine:
+    """All shards and the venue stage of one process.
+
+    Parameters
+    ----------
+    settings
+        All numbers.
+    factories
+        One for each of `settings.streams`.
+    partitions
+        How many partitions each topic has; all topics have as many.
+    """
+
+    def __init__(
+        self, settings: EngineSettings, factories: Sequence[Factory], partitions: int = 1
+    ) -> None:
+        self._settings = settings
+        self._window_ns = settings.time.window_ns
+        self._kind_of = {topic: kind for kind, topic in settings.topics.items()}
+        self.shards = [Shard(p, partitions, settings, factories) for p in range(partitions)]
+        sources = tuple((kind, p) for kind in VENUE_KINDS for p in range(partitions))
+        self._time = Timeline(sources, settings.time.lateness_ns)
+        # Records that name no kind of the contract: counted once, and they tell nothing of time.
+        self._unknown = Timeline((UNKNOWN,), 0)
+        self._tally = Tally()
+        quiet = round(settings.alerts.quiet_s * 1000 / settings.time.window_ms)
+        self._incidents = Incidents(max(1, quiet))
+        self._explain = Explain(settings)
+        self._waiting: list[Finding] = []
+        self._chain = b""
+        self.windows = 0
+        """Windows of a symbol that were closed."""
+        self.alerts = 0
+
+    def step(self, batch: Batch) -> Output:
+        """Take in records of one topic partition."""
+        if batch.kind in SHARD_KINDS:
+            return self._advance(self.shards[batch.partition].step(batch))
+        if batch.kind in VENUE_KINDS:
+            self._time.admit(batch, self._tally, (batch.kind, batch.partition))
+            return self._advance([])
+        self._unknown.admit(batch, self._tally, UNKNOWN)
+        return Output()
+
+    def control(self, records: Sequence[Control]) -> Output:
+        """Take in control records; they are read before the records that they speak of."""
+        for record in records:
+            kind = self._kind_of.get(record.topic)
+            if kind is None or record.partition >= len(self.shards):
+                continue
+            if kind in SHARD_KINDS:
+                part = self.shards[record.partition].time.parts[kind]
+            else:
+                part = self._time.parts[kind, record.partition]
+            part.control(record.offset, record.ts)
+        return self._advance([c for shard in self.shards for c in shard.advance()])
+
+    def finish(self) -> Output:
+        """All topics were read to their end: every control record takes effect."""
+        for timeline in (self._time, *(shard.time for shard in self.shards)):
+            for part in timeline.parts.values():
+                part.finish()
+        return self._advance([c for shard in self.shards for c in shard.advance()])
+
+    def _advance(self, closed: list[Closed]) -> Output:
+        """The venue stage: what all shards have passed is decided, in the order of time."""
+        for part in closed:
+            self._waiting += part.findings
+            self.windows += len(part.features.window)
+        watermark = min(self._time.watermark, *(shard.time.watermark for shard in self.shards))
+        if watermark == NEVER:
+            return Output([], closed)
+        until = watermark // self._window_ns
+        now = [finding for finding in self._waiting if finding.window < until]
+        self._waiting = [finding for finding in self._waiting if finding.window >= until]
+        alerts = [self._explain.alert(i) for i in self._incidents.advance(now, until)]
+        for alert in alerts:
+            self._chain = hashlib.sha256(self._chain + line(alert)).digest()
+        self.alerts += len(alerts)
+        return Output(alerts, closed)
+
+    def tally(self) -> Tally:
+        """What came in, over all shards."""
+        total = Tally()
+        for part in (self._tally, *(shard.tally for shard in self.shards)):
+            total.add(part)
+        return total
+
+    def digest(self) -> str:
+        """Of everything made known so far and of what came in: equal for equal sets of records."""
+        parts = [shard.digest for shard in self.shards] + [self._chain.hex()]
+        parts.append(repr(self.tally().facts()))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def snapshot(self) -> bytes:
+        """All state, with the positions that it stands for."""
+        state = {
+            "shards": [shard.snapshot() for shard in self.shards],
+            "time": self._time.snapshot(),
+            "unknown": self._unknown.snapshot(),
+            "tally": self._tally.snapshot(),
+            "incidents": self._incidents.snapshot(),
+            "waiting": [dataclasses.asdict(finding) for finding in self._waiting],
+            "chain": self._chain,
+            "windows": self.windows,
+            "alerts": self.alerts,
+        }
+        return snapshot.pack(state, self._settings.fingerprint())
+
+    def restore(self, raw: bytes) -> None:
+        """Go on from a snapshot. Raises `SnapshotError` where that cannot be."""
+        state = snapshot.unpack(raw, self._settings.fingerprint())
+        if len(state["shards"]) != len(self.shards):
+            raise snapshot.SnapshotError(
+                f"the snapshot has {len(state['shards'])} partitions, the topics have "
+                f"{len(self.shards)}: remove it to begin anew"
+            )
+        for shard, held in zip(self.shards, state["shards"], strict=True):
+            shard.restore(held)
+        self._time.restore(state["time"])
+        self._unknown.restore(state["unknown"])
+        self._tally.restore(state["tally"])
+        self._incidents.restore(state["incidents"])
+        self._waiting = [thaw(finding) for finding in state["waiting"]]
+        self._chain = state["chain"]
+        self.windows = state["windows"]
+        self.alerts = state["alerts"]

@@ -1,0 +1,41 @@
+"""What a detector's judgement becomes when it is rare enough: a finding, evidence as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from monitor.core.history import Range
+
+
+@dataclass(slots=True)
+class Finding:
+    """One window's evidence against one stream of one symbol."""
+
+    window: int
+    """Index of the window in which it was decided."""
+    since: int
+    """Index of the window with which the change began."""
+    partition: int
+    symbol: str
+    stream: str
+    """The feature that was watched."""
+    detector: str
+    observed: float
+    """Summed over the windows from `since` to `window`, in the feature's unit."""
+    expected: float
+    p: float
+    """Chance of as much evidence in one window of ordinary data."""
+    accounts: list[tuple[str, float]] = field(default_factory=list)
+    """The accounts that carry it, with their share of `observed`."""
+    records: list[Range] = field(default_factory=list)
+    abstained: list[tuple[str, str]] = field(default_factory=list)
+    """Streams of the symbol that could not judge, and why."""
+
+    @property
+    def windows(self) -> int:
+        return self.window - self.since + 1
+
+    @property
+    def ratio(self) -> float | None:
+        """Observed over expected; None where nothing was expected."""
+        return self.observed / self.expected if self.expected > 0 else None

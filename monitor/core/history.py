@@ -1,0 +1,145 @@
+"""The last minutes of closed windows: who acted, and where the records lie.
+
+Every alert names the accounts that carry it and the offsets of its records; both come from here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from monitor.core import accumulate as acc
+from monitor.core.batch import Int64
+from monitor.core.intern import Interner
+from monitor.core.windows import ACCOUNT_COUNTS, Facts
+
+WINDOWS_KEPT = 900
+"""How far back the evidence of an alert is told in full, in windows."""
+ACCOUNTS_KEPT = 16
+"""Accounts kept for each window, symbol and count: the most active; their counts are exact."""
+
+
+@dataclass(slots=True)
+class _Chunk:
+    window: Int64
+    symbol: Int64
+    first: Int64
+    last: Int64
+    account_row: Int64
+    account: Int64
+    counts: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Records of one kind: the lowest and highest offset."""
+
+    kind: str
+    first: int
+    last: int
+
+
+class History:
+    """A bounded memory of `Facts`."""
+
+    def __init__(self, symbols: Interner, accounts: Interner) -> None:
+        self._symbols = symbols
+        self._accounts = accounts
+        self._chunks: deque[_Chunk] = deque()
+
+    def add(self, facts: Facts, now: int) -> None:
+        """Remember closed windows, forget what lies over `WINDOWS_KEPT` before window `now`."""
+        if len(facts.window):
+            keep = _most_active(facts, self._accounts)
+            self._chunks.append(
+                _Chunk(
+                    facts.window,
+                    facts.symbol,
+                    facts.first,
+                    facts.last,
+                    facts.account_row[keep],
+                    facts.account[keep],
+                    facts.counts[keep],
+                )
+            )
+        while self._chunks and self._chunks[0].window[-1] <= now - WINDOWS_KEPT:
+            self._chunks.popleft()
+
+    def shares(
+        self, symbol: int, low: int, high: int, count: str, total: float, most: int = 5
+    ) -> list[tuple[str, float]]:
+        """The accounts with most of `count` in windows `low` to `high` inclusive, with their share
+        of `total`, by share and name.
+        """
+        column = ACCOUNT_COUNTS.index(count)
+        low = max(low, high - WINDOWS_KEPT + 1)
+        by_account: dict[int, int] = {}
+        for chunk in self._chunks:
+            row = self._rows(chunk, symbol, low, high)
+            begin = np.searchsorted(chunk.account_row, row, "left").tolist()
+            end = np.searchsorted(chunk.account_row, row, "right").tolist()
+            for a, b in zip(begin, end, strict=True):
+                pairs = zip(
+                    chunk.account[a:b].tolist(), chunk.counts[a:b, column].tolist(), strict=True
+                )
+                for account, n in pairs:
+                    by_account[account] = by_account.get(account, 0) + n
+        acted = [(account, n) for account, n in by_account.items() if n]
+        names = self._accounts.names(np.array([account for account, _ in acted], np.int64))
+        counted = zip(names, (n for _, n in acted), strict=True)
+        ranked = sorted(counted, key=lambda pair: (-pair[1], pair[0]))
+        return [(name, n / total) for name, n in ranked[:most]] if total > 0 else []
+
+    def records(self, symbol: int, low: int, high: int, kinds: tuple[str, ...]) -> list[Range]:
+        """Where the records of `kinds` in windows `low` to `high` inclusive lie."""
+        low = max(low, high - WINDOWS_KEPT + 1)
+        ranges = []
+        for kind in kinds:
+            column = acc.KINDS.index(kind)
+            rows = [(c, self._rows(c, symbol, low, high)) for c in self._chunks]
+            first = min((int(c.first[r, column].min()) for c, r in rows if len(r)), default=-1)
+            last = max((int(c.last[r, column].max()) for c, r in rows if len(r)), default=-1)
+            if last >= 0:
+                ranges.append(Range(kind, first, last))
+        return ranges
+
+    @staticmethod
+    def _rows(chunk: _Chunk, symbol: int, low: int, high: int) -> Int64:
+        a = int(np.searchsorted(chunk.window, low, "left"))
+        b = int(np.searchsorted(chunk.window, high, "right"))
+        return a + np.flatnonzero(chunk.symbol[a:b] == symbol)
+
+    def accounts_in_use(self) -> Int64:
+        """The accounts that are remembered."""
+        parts = [chunk.account for chunk in self._chunks]
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    def rename_accounts(self, remap: Int64) -> None:
+        """Follow a new numbering of accounts."""
+        for chunk in self._chunks:
+            chunk.account = remap[chunk.account]
+
+    def snapshot(self) -> list[Any]:
+        names = _Chunk.__slots__
+        return [[getattr(chunk, name) for name in names] for chunk in self._chunks]
+
+    def restore(self, state: list[Any]) -> None:
+        self._chunks = deque(_Chunk(*parts) for parts in state)
+
+
+def _most_active(facts: Facts, accounts: Interner) -> Int64:
+    """The entries among the most active of their row in any count, ties by the account's hash."""
+    if not len(facts.account):
+        return np.empty(0, np.int64)
+    keep = np.zeros(len(facts.account), np.bool_)
+    rank = accounts.hashes[facts.account]
+    begin = np.searchsorted(facts.account_row, np.arange(len(facts.window)))
+    for column in range(facts.counts.shape[1]):
+        count = facts.counts[:, column]
+        order = np.lexsort((rank, -count, facts.account_row))
+        place = np.arange(len(order)) - begin[facts.account_row[order]]
+        keep[order] |= place < ACCOUNTS_KEPT
+    return np.flatnonzero(keep & (facts.counts.any(axis=1)))

@@ -1,0 +1,94 @@
+"""The engine's numbers, with their units and bounds. Configuration files fill these in."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from monitor.core.events import TOPICS
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Strict(BaseModel):
+    """Configuration never guesses: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TimeSettings(Strict):
+    """How time is cut and how long it waits."""
+
+    window_ms: Annotated[int, Field(ge=10, le=60_000)] = 1_000
+    """Length of a window, ms."""
+    lateness_ms: Annotated[int, Field(ge=0, le=3_600_000)] = 50
+    """A record is late when its time lies more than this behind the highest time at lower offsets
+    of its own topic partition, ms."""
+
+    @property
+    def window_ns(self) -> int:
+        return self.window_ms * 1_000_000
+
+    @property
+    def lateness_ns(self) -> int:
+        return self.lateness_ms * 1_000_000
+
+    @property
+    def windows_per_day(self) -> float:
+        return 86_400_000 / self.window_ms
+
+
+class Limits(Strict):
+    """Every bound on memory. What lies beyond is dropped by a rule on names alone, and counted."""
+
+    symbols: Annotated[int, Field(ge=1)] = 4_096
+    """Symbols in one window of a shard: those with the lowest hash stay."""
+    accounts: Annotated[int, Field(ge=1)] = 250_000
+    """Pairs of symbol and account in one window of a shard: those with the lowest hash stay."""
+    names: Annotated[int, Field(ge=1_000)] = 2_000_000
+    """Names of accounts held at once, before those no longer in use are forgotten."""
+    cells: Annotated[int, Field(ge=1)] = 65_536
+    """Windows times symbols that are closed in one go."""
+
+
+class StreamSettings(Strict):
+    """One number watched for every symbol, and the detector that watches it."""
+
+    feature: str
+    """Name of a feature (`features.NAMES`)."""
+    detector: str = "burst"
+    """A detector's entry point, or the path of a river anomaly detector (`anomaly.LODA`)."""
+    parameters: dict[str, float | int | str | bool] = {}
+
+
+class AlertSettings(Strict):
+    """The one knob."""
+
+    per_day: Annotated[float, Field(gt=0, le=100_000)] = 10.0
+    """False alerts a day that the desk will bear, for the whole venue."""
+    quiet_s: Seconds = 30.0
+    """An alert is resolved after this long without new evidence, s."""
+
+
+class EngineSettings(Strict):
+    """All that decides what the engine makes of a set of records."""
+
+    time: TimeSettings = TimeSettings()
+    limits: Limits = Limits()
+    alerts: AlertSettings = AlertSettings()
+    cost_notional: Annotated[float, Field(gt=0, le=1e12)] = 100_000.0
+    """Notional whose cost to trade is measured, quote currency."""
+    topics: dict[str, str] = dict(TOPICS)
+    """The topic of each kind."""
+    streams: tuple[StreamSettings, ...] = (
+        StreamSettings(feature="cancels"),
+        StreamSettings(feature="orders"),
+        StreamSettings(feature="leverage_raises"),
+        StreamSettings(feature="liquidations"),
+    )
+
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change with any of the numbers."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]

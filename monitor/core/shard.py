@@ -1,0 +1,213 @@
+"""One Kafka partition's share of the symbols: from records to closed windows and findings.
+
+A pure object: the same records, in whatever slices, give the same closed windows in the same
+order, the same findings and the same digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from monitor.core.batch import Batch, Int64
+from monitor.core.features import Features, Measure
+from monitor.core.findings import Finding
+from monitor.core.history import History
+from monitor.core.intern import Interner
+from monitor.core.settings import EngineSettings
+from monitor.core.tally import Tally
+from monitor.core.timeline import Timeline
+from monitor.core.watch import Factory, Watch
+from monitor.core.watermark import NEVER
+from monitor.core.windows import Facts, OpenWindows
+
+SHARD_KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
+
+
+@dataclass(slots=True)
+class Closed:
+    """What a shard has to say of windows `low` up to `high` (indices)."""
+
+    low: int
+    high: int
+    names: dict[int, str]
+    """The name of every symbol number in `facts` and `features`."""
+    facts: Facts
+    features: Features
+    findings: list[Finding]
+
+
+class Shard:
+    """Everything keyed by symbol, for one partition of the co-partitioned topics."""
+
+    def __init__(
+        self,
+        partition: int,
+        partitions: int,
+        settings: EngineSettings,
+        factories: Sequence[Factory],
+    ) -> None:
+        self._settings = settings
+        self._window_ns = settings.time.window_ns
+        self.symbols = Interner()
+        self.accounts = Interner()
+        self.tally = Tally()
+        self.time = Timeline(SHARD_KINDS, settings.time.lateness_ns)
+        self._open = OpenWindows(
+            self._window_ns, settings.limits, settings.cost_notional, self.symbols, self.accounts
+        )
+        self._measure = Measure(self._window_ns)
+        self._history = History(self.symbols, self.accounts)
+        self._watch = Watch(settings, factories, partition, partitions, self._history)
+        self._known: Int64 = np.empty(0, np.int64)
+        self._next: int | None = None
+        self._chain = b""
+
+    @property
+    def digest(self) -> str:
+        """Of every window closed so far."""
+        return self._chain.hex()
+
+    @property
+    def closed_ns(self) -> int:
+        """No window that begins before this is open any more."""
+        return self.time.watermark // self._window_ns * self._window_ns
+
+    @property
+    def evicted(self) -> dict[str, int]:
+        """What the caps have dropped so far."""
+        return {"symbols": self._open.evicted_symbols, "accounts": self._open.evicted_accounts}
+
+    def step(self, batch: Batch) -> list[Closed]:
+        """Take records in; return the windows that this closes."""
+        admitted = self.time.admit(batch, self.tally)
+        if len(admitted):
+            symbol = self.symbols.intern(admitted.texts["symbol"])
+            account = admitted.texts.get("account")
+            ids = self.accounts.intern(account) if account is not None else None
+            self._open.add(admitted, symbol, ids)
+        return self.advance()
+
+    def advance(self) -> list[Closed]:
+        """Close what the watermark has passed."""
+        watermark = self.time.watermark
+        if watermark == NEVER:
+            return []
+        until = watermark // self._window_ns
+        if self._next is None:
+            first = self._open.first_window()
+            if first is None or first >= until:
+                return []
+            self._next = first
+        if until <= self._next:
+            return []
+        facts = self._open.close(until)
+        closed = list(self._chunks(facts, self._next, until))
+        self._next = until
+        self._forget_accounts()
+        return closed
+
+    def _chunks(self, facts: Facts, low: int, until: int) -> list[Closed]:
+        """Measure and judge closed windows a bounded number of cells at a time."""
+        out = []
+        while low < until:
+            symbols = np.unique(np.concatenate((self._known, facts.symbol)))
+            high = min(until, low + max(1, self._settings.limits.cells // max(1, len(symbols))))
+            part = _between(facts, low, high)
+            self._meet(part.symbol)
+            names = dict(zip(self._known.tolist(), self.symbols.names(self._known), strict=True))
+            features = self._measure.features(part, low, high, self._known)
+            self._history.add(part, high - 1)
+            findings = self._watch.judge(features, names)
+            self._extend_digest(part)
+            out.append(Closed(low, high, names, part, features, findings))
+            low = high
+        return out
+
+    def _meet(self, symbols: Int64) -> None:
+        """Know these symbols from now on; all known ones in the order of their names."""
+        known = np.unique(np.concatenate((self._known, symbols)))
+        if len(known) > len(self._known):
+            names = self.symbols.names(known)
+            self._known = known[sorted(range(len(names)), key=names.__getitem__)]
+
+    def _extend_digest(self, facts: Facts) -> None:
+        """Chain the bytes of each window: names as hashes, then the integers themselves."""
+        n = len(facts.window)
+        if not n:
+            return
+        rows = np.concatenate(
+            [
+                facts.window[:, None],
+                self.symbols.hashes[facts.symbol].view(np.int64)[:, None],
+                *(facts.sums, facts.first, facts.last, facts.book, facts.mark),
+            ],
+            axis=1,
+        )
+        account = self.accounts.hashes[facts.account].view(np.int64)[:, None]
+        entries = np.concatenate([account, facts.counts], axis=1)
+        begin = np.flatnonzero(np.concatenate(([True], facts.window[1:] != facts.window[:-1])))
+        end = np.concatenate((begin[1:], [n]))
+        first = np.searchsorted(facts.account_row, begin).tolist()
+        last = np.searchsorted(facts.account_row, end).tolist()
+        for a, b, c, d in zip(begin.tolist(), end.tolist(), first, last, strict=True):
+            data = self._chain + rows[a:b].tobytes() + entries[c:d].tobytes()
+            self._chain = hashlib.sha256(data).digest()
+
+    def _forget_accounts(self) -> None:
+        """Hold the names in use only, once there are more than the limit."""
+        if len(self.accounts) <= self._settings.limits.names:
+            return
+        wanted = np.zeros(len(self.accounts), np.bool_)
+        wanted[self._open.accounts_in_use()] = True
+        wanted[self._history.accounts_in_use()] = True
+        remap = self.accounts.keep(wanted)
+        self._open.rename_accounts(remap)
+        self._history.rename_accounts(remap)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All state, as plain arrays."""
+        return {
+            "symbols": self.symbols.snapshot(),
+            "accounts": self.accounts.snapshot(),
+            "tally": self.tally.snapshot(),
+            "time": self.time.snapshot(),
+            "open": self._open.snapshot(),
+            "book": self._measure.book,
+            "mark": self._measure.mark,
+            "history": self._history.snapshot(),
+            "watch": self._watch.snapshot(),
+            "known": self._known,
+            "next": self._next,
+            "chain": self._chain,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self.symbols.restore(state["symbols"])
+        self.accounts.restore(state["accounts"])
+        self.tally.restore(state["tally"])
+        self.time.restore(state["time"])
+        self._open.restore(state["open"])
+        self._measure.book = state["book"]
+        self._measure.mark = state["mark"]
+        self._history.restore(state["history"])
+        self._watch.restore(state["watch"])
+        self._known = state["known"]
+        self._next = state["next"]
+        self._chain = state["chain"]
+
+
+def _between(facts: Facts, low: int, high: int) -> Facts:
+    a, b = np.searchsorted(facts.window, (low, high)).tolist()
+    c, d = np.searchsorted(facts.account_row, (a, b)).tolist()
+    return Facts(
+        *(getattr(facts, name)[a:b] for name in Facts.__slots__[:7]),
+        facts.account_row[c:d] - a,
+        facts.account[c:d],
+        facts.counts[c:d],
+    )

@@ -1,0 +1,57 @@
+"""The topic partitions that one stage reads, and the time that has passed in all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from monitor.core.batch import Batch
+from monitor.core.tally import Tally
+from monitor.core.watermark import ADMITTED, DUPLICATE, JUMP, LATE, Partition
+
+TIME_JUMP = "time_jump"
+"""Reason of refusal of a record whose time lies far ahead of all before it."""
+
+
+class Timeline:
+    """One `Partition` for each source; a source is a kind, or a kind and a partition."""
+
+    def __init__(self, sources: tuple[Any, ...], lateness_ns: int) -> None:
+        self.parts = {source: Partition(lateness_ns) for source in sources}
+
+    @property
+    def watermark(self) -> int:
+        """No record to come, from any source, can be admitted with an earlier time, ns."""
+        return min(part.watermark for part in self.parts.values())
+
+    def admit(self, batch: Batch, tally: Tally, source: Any = None) -> Batch:
+        """Count every record of `batch` once, and return those that count."""
+        part = self.parts[batch.kind if source is None else source]
+        before = part.position
+        if len(batch):
+            verdict = part.admit(batch.offset, batch.numbers["ts"])
+            admitted = verdict == ADMITTED
+            number = np.bincount(verdict, minlength=4).tolist()
+        else:
+            admitted, number = np.empty(0, np.bool_), [0, 0, 0, 0]
+        tally.events[batch.kind] += number[ADMITTED] + number[LATE]
+        tally.late[batch.kind] += number[LATE]
+        tally.refused[TIME_JUMP] += number[JUMP]
+        tally.duplicates += number[DUPLICATE]
+        taken: set[int] = set()
+        for record in batch.refused:
+            if record.offset < before or record.offset in taken:
+                tally.duplicates += 1
+                continue
+            taken.add(record.offset)
+            tally.refused[record.reason] += 1
+            part.pass_over(record.offset)
+        return batch if admitted.all() else batch.take(admitted)
+
+    def snapshot(self) -> list[Any]:
+        return [part.snapshot() for part in self.parts.values()]
+
+    def restore(self, state: list[Any]) -> None:
+        for part, held in zip(self.parts.values(), state, strict=True):
+            part.restore(held)

@@ -1,0 +1,70 @@
+"""Detectors and venues by name: whatever is installed under our entry points, and river's own."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from monitor.core.settings import StreamSettings
+from monitor.core.watch import Factory
+from monitor.errors import ConfigError
+
+DETECTORS, VENUES = "brinkwatch.detectors", "brinkwatch.venues"
+
+
+def _find(group: str, name: str) -> EntryPoint | None:
+    found = entry_points(group=group, name=name)
+    return next(iter(found)) if found else None
+
+
+def installed(group: str) -> list[str]:
+    """The names under an entry point group, sorted."""
+    return sorted(entry_points(group=group).names)
+
+
+def unknown(what: str, name: str, known: Sequence[str]) -> ConfigError:
+    """The error for a name that is not there, with the nearest one that is."""
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return ConfigError(f"no {what} is called {name!r}: {hint}")
+
+
+def venue(name: str) -> Any:
+    """The adapter of a venue. Raises `ConfigError` with the nearest name where there is none."""
+    point = _find(VENUES, name)
+    if point is None:
+        raise unknown("venue", name, installed(VENUES))
+    return point.load()
+
+
+def detector_factory(stream: StreamSettings) -> Factory:
+    """What makes the detector of a stream: an entry point, or a river detector by its path."""
+    point = _find(DETECTORS, stream.detector)
+    if point is not None:
+        made: Any = point.load()
+    elif "." in stream.detector:
+        from detectors.river_plugin import river_detector
+
+        def made(**parameters: Any) -> Any:
+            return river_detector(stream.detector, **parameters)
+    else:
+        raise unknown("detector", stream.detector, installed(DETECTORS))
+
+    def factory() -> Any:
+        return made(**stream.parameters)
+
+    try:
+        factory()
+    except (TypeError, ValueError, AttributeError, ImportError) as error:
+        raise ConfigError(
+            f"the detector {stream.detector!r} of the stream {stream.feature!r} cannot be made: "
+            f"{error}"
+        ) from error
+    return factory
+
+
+def detector_factories(streams: Sequence[StreamSettings]) -> list[Factory]:
+    """One for each stream."""
+    return [detector_factory(stream) for stream in streams]

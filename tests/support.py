@@ -1,0 +1,38 @@
+"""What several tests need: real recordings, and the word on skipping."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def required() -> bool:
+    """Whether a missing recording, broker or server is a failure and not a skip."""
+    return os.environ.get("BRINKWATCH_REQUIRE_ALL") == "1"
+
+
+def missing(what: str) -> None:
+    """Skip for want of `what`, or fail where nothing may be skipped."""
+    if required():
+        pytest.fail(f"{what} is missing, and BRINKWATCH_REQUIRE_ALL=1 forbids to skip")
+    pytest.skip(f"{what} is not on this machine")
+
+
+def recording(name: str) -> Path:
+    """A real recording beside the project, or a skip that says which is missing."""
+    path = SHARED / "data" / name
+    if not path.exists():
+        missing(f"the recording {name}")
+    return path
+
+
+def vectors(name: str) -> Path:
+    """Published numbers beside the project, or a skip that says which are missing."""
+    path = SHARED / "vectors" / name
+    if not path.exists():
+        missing(f"the vectors {name}")
+    return path
