@@ -10,8 +10,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from river.base import AnomalyDetector
 
@@ -19,8 +18,7 @@ NUMBER_MAX = 2.0**63
 """Larger inputs cannot come from a 64-bit count; they are refused like NaN."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What a score rests on: the stretch of windows since the change is thought to have begun.
 
     Parameters
@@ -41,8 +39,7 @@ class Evidence:
     windows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """A detector's word on one window.
 
     Parameters

@@ -14,15 +14,17 @@ more of the bursts than k·m (bench_burst.py has the figures).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from math import exp, log
 from typing import Any, ClassVar
 
-from detectors.base import Detector, Evidence, Score, read
+from detectors.base import NUMBER_MAX, Detector, Evidence, Score, read
 from detectors.nnls import nnls
 
-ALPHAS = (0.5, 0.1, 0.02, 0.003)
+ALPHAS = ALPHA_1, ALPHA_2, ALPHA_3, ALPHA_4 = 0.5, 0.1, 0.02, 0.003
 """Of the EW means: memories of 2, 10, 50 and 333 windows."""
+YOUNG_WINDOWS = 334
+"""Until then a mean weighs its windows alike, as far as it reaches."""
 FORECAST_MIN = 0.02
 """Events a window. A stream that never spoke is not thought impossible to speak."""
 DISPERSION_MIN, DISPERSION_PRIOR, PRIOR_EVENTS = 1.02, 1.5, 30.0
@@ -38,6 +40,8 @@ CEILING_FACTOR, CEILING_EVENTS = 5.0, 30.0
 """A window is learnt as at most 5 times the forecast plus 30: one outlier poisons nothing."""
 RESIDUAL_MAX = 25.0
 """Squared residuals count for φ up to this many variances, for the same reason."""
+
+NOTHING = Score(0.0)
 
 
 class BurstDetector(Detector):
@@ -97,6 +101,8 @@ class BurstDetector(Detector):
         self.sizes = sizes
         self.warm_up = warm_up
         self.patience = patience
+        self.memo: tuple[float, float, list[float]] | None = None
+        """What the last judged count came to; learning it need not weigh it again."""
         self._seen = 0
         self._refit_at = warm_up
         self._refitted_at = 0
@@ -118,29 +124,41 @@ class BurstDetector(Detector):
     def features(self) -> tuple[str, ...]:
         return (self.feature,)
 
-    def _forecast(self) -> float:
+    def _read(self, x: Mapping[str, Any]) -> float | str:
+        count = x.get(self.feature)
+        if type(count) is float and 0.0 <= count <= NUMBER_MAX:  # the engine's own windows
+            return count
+        number = read(x, self.feature)
+        if isinstance(number, float) and number < 0:
+            return f"{self.feature} is below zero, and a count is not"
+        return number
+
+    def _weigh(self, count: float) -> tuple[float, list[float]]:
+        """The forecast for this window, and each CUSUM after a window of `count`."""
+        memo = self.memo
+        if memo is not None and memo[0] == count:
+            return memo[1], memo[2]
         a, b, c, d = self._means
         u, v, w, z = self._weights
-        return max(FORECAST_MIN, u * a + v * b + w * c + z * d)
-
-    def _ratios(self, count: float, forecast: float) -> list[float]:
-        """Each CUSUM after a window of `count`, before the cap."""
-        base = max(FORECAST_MIN, self._means[-1])
+        forecast = u * a + v * b + w * c + z * d
+        if forecast < FORECAST_MIN:
+            forecast = FORECAST_MIN
+        base = d if d > FORECAST_MIN else FORECAST_MIN
         over = self._dispersion - 1.0
-        log = math.log
+        varying = forecast * self._dispersion
+        calm = count <= forecast  # then every ratio speaks against a burst
         sums = []
         for size, total in zip(self.sizes, self._sums, strict=True):
-            raised = forecast + (size - 1.0) * base
-            q = log(forecast * self._dispersion / (forecast + over * raised))
-            total += count * (log(raised / forecast) + q) + forecast / over * q
-            sums.append(total if total > 0.0 else 0.0)
-        return sums
-
-    def _read(self, x: Mapping[str, Any]) -> float | str:
-        count = read(x, self.feature)
-        if isinstance(count, float) and count < 0:
-            return f"{self.feature} is below zero, and a count is not"
-        return count
+            if total > 0.0 or not calm:
+                raised = forecast + (size - 1.0) * base
+                mixed = forecast + over * raised
+                total += count * log(raised * self._dispersion / mixed)
+                total += forecast / over * log(varying / mixed)
+                if total < 0.0:
+                    total = 0.0
+            sums.append(total)
+        self.memo = (count, forecast, sums)
+        return forecast, sums
 
     def judge_one(self, x: Mapping[str, Any]) -> Score:
         count = self._read(x)
@@ -148,11 +166,10 @@ class BurstDetector(Detector):
             return Score(None, count)
         if self._seen < self.warm_up:
             return Score(None, f"learning: {self._seen} of {self.warm_up} windows seen")
-        forecast = self._forecast()
-        sums = self._ratios(count, forecast)
+        forecast, sums = self._weigh(count)
         value = max(sums)
         if value == 0.0:
-            return Score(0.0)
+            return NOTHING
         seen, expected, windows = self._since[sums.index(value)]
         evidence = Evidence(seen + count, expected + forecast, "events", int(windows) + 1)
         return Score(value, None, evidence)
@@ -161,9 +178,10 @@ class BurstDetector(Detector):
         count = self._read(x)
         if isinstance(count, str):
             return
-        forecast = self._forecast()
+        forecast, sums = self._weigh(count)
+        self.memo = None
         if self._seen >= self.warm_up:
-            self._accumulate(count, forecast)
+            self._accumulate(count, forecast, sums)
         if self._held:
             self._hold(count, forecast)
             if self._held and not any(self._sums):
@@ -175,24 +193,27 @@ class BurstDetector(Detector):
         count = self._read(x)
         if isinstance(count, str):
             return
+        forecast, _ = self._weigh(count)
         self._forget_evidence()
-        self._hold(count, self._forecast())
+        self._hold(count, forecast)
 
     def _forget_evidence(self) -> None:
+        self.memo = None
         self._sums = [0.0] * len(self.sizes)
         self._since = [[0.0, 0.0, 0] for _ in self.sizes]
 
-    def _accumulate(self, count: float, forecast: float) -> None:
-        for i, total in enumerate(self._ratios(count, forecast)):
-            since = self._since[i]
+    def _accumulate(self, count: float, forecast: float, sums: list[float]) -> None:
+        for i, total in enumerate(sums):
             if total > 0.0:
-                self._sums[i] = min(total, SUM_MAX)
+                since = self._since[i]
                 since[0] += count
                 since[1] += forecast
                 since[2] += 1
-            elif since[2]:
-                self._sums[i] = 0.0
+                if total > SUM_MAX:
+                    sums[i] = SUM_MAX
+            elif self._sums[i] > 0.0:
                 self._since[i] = [0.0, 0.0, 0]
+        self._sums = sums
 
     def _hold(self, count: float, forecast: float) -> None:
         """One more window of an episode; after `patience` of them its level is the new normal."""
@@ -228,11 +249,15 @@ class BurstDetector(Detector):
             limit = RESIDUAL_MAX * (self._dispersion * forecast + 1.0)
             self._squares += min((count - forecast) ** 2, limit)
             self._forecasts += forecast
-        young = 1.0 / self._seen  # a young mean is the plain mean
-        self._means = [
-            m + (alpha if alpha > young else young) * (count - m)
-            for m, alpha in zip(means, ALPHAS, strict=True)
-        ]
+        if self._seen < YOUNG_WINDOWS:
+            young = 1.0 / self._seen  # a young mean is the plain mean
+            pairs = zip(means, ALPHAS, strict=True)
+            self._means = [m + max(alpha, young) * (count - m) for m, alpha in pairs]
+        else:
+            means[0] = a + ALPHA_1 * (count - a)
+            means[1] = b + ALPHA_2 * (count - b)
+            means[2] = c + ALPHA_3 * (count - c)
+            means[3] = d + ALPHA_4 * (count - d)
         if self._seen >= self._refit_at:
             self._refit()
 
@@ -240,13 +265,16 @@ class BurstDetector(Detector):
         self._weights = nnls(self._gram, self._moment) or self._weights
         squares = self._squares + PRIOR_EVENTS * DISPERSION_PRIOR
         self._dispersion = max(DISPERSION_MIN, squares / (self._forecasts + PRIOR_EVENTS))
-        keep = math.exp((self._refitted_at - self._seen) / FORGET_WINDOWS)
+        keep = exp((self._refitted_at - self._seen) / FORGET_WINDOWS)
         self._gram = [v * keep for v in self._gram]
         self._moment = [v * keep for v in self._moment]
         self._squares *= keep
         self._forecasts *= keep
         self._refitted_at = self._seen
         self._refit_at = self._seen + min(self._seen, REFIT_WINDOWS)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "memo"} | {"memo": None}
 
     def state(self) -> dict[str, Any]:
         return {
@@ -256,6 +284,7 @@ class BurstDetector(Detector):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        self.memo = None
         mine = self.state()
         if state.keys() != mine.keys() or len(state["_sums"]) != len(self.sizes):
             raise ValueError(

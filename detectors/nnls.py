@@ -29,7 +29,7 @@ def nnls(gram: Sequence[float], moment: Sequence[float]) -> list[float] | None:
     -------
     The four weights, or None when nothing but zero was ever seen.
 
-    >>> nnls([1, 0, 0, 0, 1, 0, 0, 1, 0, 1], [0.5, -1, 0.25, 0])
+    >>> [round(w, 6) for w in nnls([1, 0, 0, 0, 1, 0, 0, 1, 0, 1], [0.5, -1, 0.25, 0])]
     [0.5, 0.0, 0.25, 0.0]
 
     References

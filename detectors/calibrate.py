@@ -1,0 +1,210 @@
+"""Scores → p-values → the alert budget.
+
+The operator turns one knob: at most N false alerts a day, for the whole venue. Whatever a
+detector's scores mean, what counts is how often ordinary data lift them so high. That is
+learnt from the highest score of each block of windows (a burst of high scores is one event,
+not many), and the tail beyond them is extrapolated.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from dataclasses import dataclass
+from math import exp, expm1, inf, isfinite, log, log1p
+from typing import Any
+
+DAY_S = 86400.0
+BLOCK_WINDOWS = 300
+"""Windows whose highest score is one observation: longer than an excursion of a CUSUM."""
+MEMORY_DAYS = 2.0
+"""How far back scores count. Two daily cycles: half of the blocks see the busy hours."""
+TAIL_SHARE = 8
+"""The highest eighth of the blocks is the tail that is extrapolated."""
+PRIOR_BLOCKS = 24.0
+"""Of a log-likelihood CUSUM: what its theory says weighs as much as this many blocks, and in
+the slope of the tail as much as a third as many of its excesses."""
+READY_BLOCKS = 72
+"""Before that, scores without a theory have no p-value: six hours of 1 s windows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The operator's budget, shared alike by the streams that can judge.
+
+    Parameters
+    ----------
+    alerts_per_day
+        False alerts a day, for all streams together, > 0.
+    window_s
+        Length of a window, s, > 0.
+    streams
+        How many share it, ≥ 1.
+    """
+
+    alerts_per_day: float
+    window_s: float
+    streams: int = 1
+
+    def __post_init__(self) -> None:
+        if not (self.alerts_per_day > 0 and self.window_s > 0 and self.streams >= 1):
+            raise ValueError(
+                "a budget is more than 0 alerts a day, over windows longer than 0 s,"
+                f" for at least 1 stream; not {self}"
+            )
+
+    @property
+    def p_limit(self) -> float:
+        """A window of a stream is reported when its p-value is not above this.
+
+        >>> Budget(alerts_per_day=1.0, window_s=1.0).p_limit * 86400
+        1.0
+        """
+        return min(1.0, self.alerts_per_day * self.window_s / DAY_S / self.streams)
+
+
+def once_per_days(p: float, window_s: float) -> float:
+    """How many days of ordinary data hold one such window, on the average.
+
+    >>> once_per_days(1 / 864000, window_s=1.0)
+    10.0
+    """
+    return round(window_s / DAY_S / p, 9) if p > 0 else inf
+
+
+class Calibrator:
+    """Turns the scores of one detector on one stream into p-values.
+
+    `p_value(s)` is the chance that a window of ordinary data begins an event as high as s, so
+    that reporting at `p_value(s) <= budget.p_limit` spends the budget. Within the tail it is
+    the share of blocks as high; beyond, an exponential law is fitted to the highest eighth.
+    The theory of log-likelihood CUSUMs (an excursion above h has a probability of about
+    exp(-h) a window) is where those begin, and loses its weight as blocks come in. Other scores
+    have no p-value at first; then the heavier of an exponential and a Pareto tail.
+
+    Learn every judged score, the reported ones too: all but what is attacks are the false
+    alerts that the budget means. A score beyond "once a day" counts as the tail's own mean
+    beyond it, so neither an attack nor an outlier deafens the stream.
+
+    Parameters
+    ----------
+    log_likelihood
+        Whether the scores are a CUSUM of log-likelihood ratios (`Detector.log_likelihood`).
+    windows_per_day
+        86,400 for 1 s windows.
+
+    References
+    ----------
+    Pickands, "Statistical inference using extreme order statistics", Ann. Stat. 3 (1975);
+    Hill, "A simple general approach to inference about the tail of a distribution",
+    Ann. Stat. 3 (1975); Siegmund, "Sequential Analysis" (1985), chapter 8, for the CUSUM.
+    """
+
+    def __init__(self, log_likelihood: bool, windows_per_day: float = DAY_S) -> None:
+        self.log_likelihood = log_likelihood
+        self.windows_per_day = windows_per_day
+        blocks = round(MEMORY_DAYS * windows_per_day / BLOCK_WINDOWS)
+        self._blocks: deque[float] = deque(maxlen=max(READY_BLOCKS, blocks))
+        self._windows = 0  # of the open block
+        self._highest = -inf  # in it
+        self._fit()
+
+    def _fit(self) -> None:
+        """Read the tail off the blocks."""
+        self._sorted = sorted(self._blocks)
+        self._refit()
+
+    def _refit(self) -> None:
+        n = len(self._sorted)
+        count = n // TAIL_SHARE
+        prior = PRIOR_BLOCKS if self.log_likelihood else 0.0
+        self._start = self._sorted[n - count] if count else inf
+        tail = self._sorted[n - count :] if count else []
+        self._share = (count + prior * self._theory(self._start)) / (n + prior) if count else 1.0
+        excess = sum(s - self._start for s in tail)
+        self._slope = (count + prior / 3) / (excess + prior / 3) if excess or prior else inf
+        # Hill's estimate needs positive scores; log-likelihoods have their law.
+        heavy = not self.log_likelihood and bool(tail) and self._start > 0
+        self._hill = sum(log(s / self._start) for s in tail) / count if heavy else 0.0
+        self._cap = self._score_of(1.0 / self.windows_per_day)
+
+    def _theory(self, score: float) -> float:
+        """The share of blocks as high, by the law of log-likelihood CUSUMs."""
+        if score <= 0.0:
+            return 1.0
+        return -_expm1_log1p(BLOCK_WINDOWS, exp(-score))
+
+    def _score_of(self, p: float) -> float:
+        """The highest score worth telling from others: p's own, and the tail's mean beyond it."""
+        beyond = log(self._share / (p * BLOCK_WINDOWS))
+        if not self._sorted or self._start == inf:
+            return -log(p) + 1.0 if self.log_likelihood else inf
+        light = self._start + (max(0.0, beyond) + 1.0) / self._slope
+        return max(light, self._start * exp(self._hill * (max(0.0, beyond) + 1.0)))
+
+    def p_value(self, score: float) -> float:
+        """The chance of such a score in a window of ordinary data, within [0, 1].
+
+        1 (nothing can be said) while there is neither theory nor enough history: see `why`.
+        """
+        if self.log_likelihood and score <= 0.0:
+            return 1.0
+        n = len(self._sorted)
+        if not self.log_likelihood and n < READY_BLOCKS:
+            return 1.0
+        if score <= self._start:
+            share = self._share_within(score, n)
+        else:
+            share = self._share * exp(-self._slope * (score - self._start))
+            if self._hill > 0.0:
+                share = max(share, self._share * (score / self._start) ** (-1.0 / self._hill))
+        # From the share of blocks to the chance in a window.
+        return 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / BLOCK_WINDOWS, share)
+
+    def _share_within(self, score: float, n: int) -> float:
+        higher = n - bisect_left(self._sorted, score)
+        if self.log_likelihood:
+            theory = self._theory(score)
+            return (higher + PRIOR_BLOCKS * theory) / (n + PRIOR_BLOCKS) if n else theory
+        return (higher + 1.0) / (n + 1.0)
+
+    @property
+    def why(self) -> str | None:
+        """Why there are no p-values yet, in words; None when there are."""
+        if self.log_likelihood or len(self._sorted) >= READY_BLOCKS:
+            return None
+        hours = READY_BLOCKS * BLOCK_WINDOWS * 24 / self.windows_per_day
+        return f"calibrating: the scores of the first {hours:g} h tell what is rare"
+
+    def learn(self, score: float) -> None:
+        """Count one judged window, reported or not. What is not finite is left out."""
+        if not isfinite(score):
+            return
+        if score > self._highest:
+            self._highest = min(score, self._cap)
+        self._windows += 1
+        if self._windows < BLOCK_WINDOWS:
+            return
+        if len(self._blocks) == self._blocks.maxlen:
+            del self._sorted[bisect_left(self._sorted, self._blocks[0])]
+        self._blocks.append(self._highest)
+        insort(self._sorted, self._highest)
+        self._windows, self._highest = 0, -inf
+        self._refit()
+
+    def state(self) -> dict[str, Any]:
+        highest = self._highest if self._windows else None
+        return {"blocks": list(self._blocks), "windows": self._windows, "highest": highest}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue where the calibrator that gave `state` stood."""
+        self._blocks.clear()
+        self._blocks.extend(state["blocks"])
+        self._windows = state["windows"]
+        self._highest = -inf if state["highest"] is None else state["highest"]
+        self._fit()
+
+
+def _expm1_log1p(power: float, p: float) -> float:
+    """(1 - p)^power - 1, exact for small p."""
+    return -1.0 if p >= 1.0 else expm1(power * log1p(-p))
