@@ -57,7 +57,7 @@ class Score(NamedTuple):
     evidence: Evidence | None = None
 
 
-class Detector(AnomalyDetector):  # type: ignore[misc]  # river carries no types
+class Detector(AnomalyDetector):
     """The protocol. A new detector writes `judge_one`, `learn_one`, `state` and `restore`.
 
     The engine judges each closed window first; then it calls `report_one` when that window is
@@ -75,11 +75,11 @@ class Detector(AnomalyDetector):  # type: ignore[misc]  # river carries no types
         """The keys this detector reads. Others may be there and are ignored."""
 
     @abc.abstractmethod
-    def judge_one(self, x: Mapping[str, Any]) -> Score:
+    def judge_one(self, x: Mapping[Any, Any]) -> Score:
         """Judge one window by what was learnt before it. Never changes the state."""
 
     @abc.abstractmethod
-    def learn_one(self, x: Mapping[str, Any]) -> None:
+    def learn_one(self, x: Mapping[Any, Any]) -> None:
         """Learn one window that was judged and not reported. What cannot be read is ignored."""
 
     @abc.abstractmethod
@@ -90,17 +90,17 @@ class Detector(AnomalyDetector):  # type: ignore[misc]  # river carries no types
     def restore(self, state: dict[str, Any]) -> None:
         """Continue, bit for bit, where the detector that gave `state` stood."""
 
-    def score_one(self, x: Mapping[str, Any]) -> float:
+    def score_one(self, x: Mapping[Any, Any]) -> float:
         """River's reading of `judge_one`: 0 where it abstains, for river knows nothing else."""
         value = self.judge_one(x).value
         return 0.0 if value is None else value
 
-    def report_one(self, x: Mapping[str, Any]) -> None:  # noqa: B027  # not learning is a choice
+    def report_one(self, x: Mapping[Any, Any]) -> None:
         """Take note that this window was reported: it is not learnt as normal, and evidence
         starts anew after it. As it stands here, the window is simply not learnt."""
 
 
-def read(x: Mapping[str, Any], feature: str) -> float | str:
+def read(x: Mapping[Any, Any], feature: str) -> float | str:
     """Read a finite number, or say in words why there is none.
 
     >>> read({"count": 3}, "count")

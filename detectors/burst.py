@@ -124,7 +124,7 @@ class BurstDetector(Detector):
     def features(self) -> tuple[str, ...]:
         return (self.feature,)
 
-    def _read(self, x: Mapping[str, Any]) -> float | str:
+    def _read(self, x: Mapping[Any, Any]) -> float | str:
         count = x.get(self.feature)
         if type(count) is float and 0.0 <= count <= NUMBER_MAX:  # the engine's own windows
             return count
@@ -160,7 +160,7 @@ class BurstDetector(Detector):
         self.memo = (count, forecast, sums)
         return forecast, sums
 
-    def judge_one(self, x: Mapping[str, Any]) -> Score:
+    def judge_one(self, x: Mapping[Any, Any]) -> Score:
         count = self._read(x)
         if isinstance(count, str):
             return Score(None, count)
@@ -174,7 +174,7 @@ class BurstDetector(Detector):
         evidence = Evidence(seen + count, expected + forecast, "events", int(windows) + 1)
         return Score(value, None, evidence)
 
-    def learn_one(self, x: Mapping[str, Any]) -> None:
+    def learn_one(self, x: Mapping[Any, Any]) -> None:
         count = self._read(x)
         if isinstance(count, str):
             return
@@ -189,7 +189,7 @@ class BurstDetector(Detector):
         else:
             self._learn(count, forecast)
 
-    def report_one(self, x: Mapping[str, Any]) -> None:
+    def report_one(self, x: Mapping[Any, Any]) -> None:
         count = self._read(x)
         if isinstance(count, str):
             return
@@ -274,7 +274,7 @@ class BurstDetector(Detector):
         self._refit_at = self._seen + min(self._seen, REFIT_WINDOWS)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "memo"} | {"memo": None}
+        return self.__dict__ | {"memo": None}
 
     def state(self) -> dict[str, Any]:
         return {

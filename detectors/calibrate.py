@@ -137,8 +137,10 @@ class Calibrator:
     def _score_of(self, p: float) -> float:
         """The highest score worth telling from others: p's own, and the tail's mean beyond it."""
         beyond = log(self._share / (p * BLOCK_WINDOWS))
-        if not self._sorted or self._start == inf:
+        if self._start == inf:
             return -log(p) + 1.0 if self.log_likelihood else inf
+        if self._slope == inf:
+            return inf
         light = self._start + (max(0.0, beyond) + 1.0) / self._slope
         return max(light, self._start * exp(self._hill * (max(0.0, beyond) + 1.0)))
 
@@ -152,7 +154,7 @@ class Calibrator:
         n = len(self._sorted)
         if not self.log_likelihood and n < READY_BLOCKS:
             return 1.0
-        if score <= self._start:
+        if score <= self._start or self._slope == inf:  # equal scores tell no slope
             share = self._share_within(score, n)
         else:
             share = self._share * exp(-self._slope * (score - self._start))

@@ -67,7 +67,5 @@ def _solve(rows: list[list[float]], right: list[float]) -> list[float] | None:
                 rows[j][k] -= factor * rows[i][k]
             right[j] -= factor * right[i]
     for i in range(size - 1, -1, -1):
-        right[i] = (
-            right[i] - sum(rows[i][k] * right[k] for k in range(i + 1, size))
-        ) / rows[i][i]
+        right[i] = (right[i] - sum(rows[i][k] * right[k] for k in range(i + 1, size))) / rows[i][i]
     return right

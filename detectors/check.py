@@ -1,0 +1,272 @@
+"""The conformance suite: what every detector must hold, ours or anybody's.
+
+    from detectors.check import check_detector
+    check_detector(MyDetector)
+
+It raises `ConformanceError`, which says what does not hold and how to mend it. Inputs are made
+here from a fixed seed: every feature the detector reads is a count of about 4 a window, and a
+planted burst is ten times that in all of them.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from detectors.base import Detector, Score
+
+READY_WINDOWS_MAX = 5000
+"""A detector that has not judged by then will not be of use in a day."""
+BURST_WINDOWS = 20
+BURST_FACTOR = 10
+PROBE_WINDOWS = 200
+
+Factory = Callable[[], Detector]
+X = dict[str, Any]
+
+
+class ConformanceError(AssertionError):
+    """A detector breaks the protocol."""
+
+
+def check_detector(factory: Factory, pause_windows: int = 86400) -> None:
+    """Run every check on fresh detectors of `factory`.
+
+    Parameters
+    ----------
+    factory
+        Makes a detector as it is before it has seen anything, each time the same.
+    pause_windows
+        Length of the stop that must not blind it, in windows: a day of 1 s windows.
+    """
+    check_parameters(factory)
+    check_abstains_until_ready(factory)
+    check_scoring_changes_nothing(factory)
+    check_continues_identically(factory)
+    check_refuses_what_it_cannot_read(factory)
+    for name, hurt in bad_times(pause_windows).items():
+        check_not_blinded(factory, name, hurt)
+    check_reported_is_not_learnt(factory)
+    check_memory_is_bounded(factory)
+
+
+def ordinary(detector: Detector, windows: int, seed: int = 1, factor: int = 1) -> Iterator[X]:
+    """Counts of about `4·factor` a window in every feature."""
+    rng = random.Random(seed)
+    for _ in range(windows):
+        yield {
+            f: float(sum(rng.random() < 0.1 for _ in range(40 * factor))) for f in detector.features
+        }
+
+
+def constant(detector: Detector, value: float) -> X:
+    return dict.fromkeys(detector.features, value)
+
+
+def _fail(detector: Detector, what: str, mend: str) -> None:
+    raise ConformanceError(f"{type(detector).__name__} {what}. To mend it: {mend}.")
+
+
+def _sound(detector: Detector, score: Score, x: X) -> None:
+    """A finite number, or None with words."""
+    if score.value is None:
+        if not score.why:
+            _fail(detector, f"abstains without words on {x}", "give Score(None, why)")
+        return
+    if not isinstance(score.value, float) or not math.isfinite(score.value):
+        _fail(detector, f"scores {score.value!r} on {x}", "abstain where no finite float is known")
+    if score.evidence is not None and score.evidence.windows < 1:
+        _fail(detector, "has evidence of no window", "count the judged window in")
+
+
+def _judge(detector: Detector, x: X) -> Score:
+    try:
+        score = detector.judge_one(x)
+    except BaseException as error:
+        _fail(detector, f"raises {error!r} on {x}", "refuse it: Score(None, why)")
+        raise
+    _sound(detector, score, x)
+    return score
+
+
+def _scores(detector: Detector, xs: Iterator[X]) -> list[float | None]:
+    out = []
+    for x in xs:
+        out.append(_judge(detector, x).value)
+        detector.learn_one(x)
+    return out
+
+
+def _ready(factory: Factory) -> Detector:
+    """A detector that has seen ordinary windows until it judges, and a few more."""
+    detector = factory()
+    for seen, x in enumerate(ordinary(detector, READY_WINDOWS_MAX)):
+        if seen % 50 == 0 and detector.judge_one(x).value is not None:
+            break
+        detector.learn_one(x)
+    for x in ordinary(detector, 2 * PROBE_WINDOWS, seed=2):
+        detector.learn_one(x)
+    return detector
+
+
+def check_parameters(factory: Factory) -> None:
+    detector = factory()
+    features = detector.features
+    if not features or not all(isinstance(f, str) and f for f in features):
+        _fail(detector, "does not say what it reads", "return the keys as `features`")
+    try:
+        twin = detector.clone()
+    except Exception as error:
+        _fail(detector, f"cannot be cloned ({error!r})", "keep each parameter under its own name")
+        raise
+    if type(twin) is not type(detector) or twin.features != features:
+        _fail(detector, "clones to something else", "take every parameter in __init__")
+    if not _is_plain(detector.state()):
+        _fail(detector, "has a state that is not plain", "use numbers, texts, bytes, lists, dicts")
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
+    if isinstance(value, list):
+        return all(_is_plain(v) for v in value)
+    return value is None or type(value) in (bool, int, float, str, bytes)
+
+
+def check_abstains_until_ready(factory: Factory) -> None:
+    detector = factory()
+    x = next(ordinary(detector, 1))
+    if _judge(detector, x).value is not None:
+        _fail(detector, "judges before it has learnt anything", "return Score(None, why)")
+    if _judge(_ready(factory), x).value is None:
+        _fail(
+            detector,
+            f"still abstains after {READY_WINDOWS_MAX} ordinary windows",
+            "judge once enough is learnt, or ask for less",
+        )
+
+
+def check_scoring_changes_nothing(factory: Factory) -> None:
+    asked, left = _ready(factory), _ready(factory)
+    for x in [*ordinary(asked, 20, seed=3), *ordinary(asked, 20, seed=4, factor=10), {}]:
+        if _judge(asked, x) != _judge(asked, x):
+            _fail(asked, "scores one window in two ways", "score from what was learnt alone")
+        asked.score_one(x)
+    if _scores(asked, ordinary(asked, PROBE_WINDOWS)) != _scores(
+        left, ordinary(left, PROBE_WINDOWS)
+    ):
+        _fail(asked, "is changed by being asked for a score", "change state only when learning")
+
+
+def check_continues_identically(factory: Factory) -> None:
+    detector = _ready(factory)
+    for x in ordinary(detector, 5, seed=5, factor=BURST_FACTOR):
+        detector.report_one(x)
+    restored = factory()
+    restored.restore(pickle.loads(pickle.dumps(detector.state())))
+    twins = {
+        "made and taught alike": _ready(factory),
+        "pickled": pickle.loads(pickle.dumps(detector)),
+        "copied": copy.deepcopy(detector),
+        "restored from its state": restored,
+    }
+    for x in ordinary(detector, 5, seed=5, factor=BURST_FACTOR):
+        twins["made and taught alike"].report_one(x)
+    true = _scores(detector, ordinary(detector, PROBE_WINDOWS, seed=6))
+    for how, twin in twins.items():
+        if _scores(twin, ordinary(twin, PROBE_WINDOWS, seed=6)) != true:
+            _fail(
+                detector,
+                f"goes on differently when {how}",
+                "put everything learnt into the state; use no clock, no chance, no set of texts",
+            )
+    fresh, clone = factory(), detector.clone()
+    if _judge(fresh, {}) != _judge(clone, {}) or _scores(fresh, ordinary(fresh, 50)) != _scores(
+        clone, ordinary(clone, 50)
+    ):
+        _fail(detector, "clones with what it has learnt", "start afresh in __init__")
+
+
+def unreadable(detector: Detector) -> list[X]:
+    values: list[Any] = [math.nan, math.inf, -math.inf, None, "many", [], 10**400]
+    return [{}, {"another feature": 1.0}, *(dict.fromkeys(detector.features, v) for v in values)]
+
+
+def check_refuses_what_it_cannot_read(factory: Factory) -> None:
+    detector, twin = _ready(factory), _ready(factory)
+    for x in unreadable(detector):
+        if _judge(detector, x).value is not None:
+            _fail(detector, f"has a score for {x}", "abstain on what cannot be read")
+        for teach in (detector.learn_one, detector.report_one):
+            try:
+                teach(x)
+            except BaseException as error:
+                _fail(detector, f"raises {error!r} on learning {x}", "ignore it in learning")
+                raise
+    if _scores(detector, ordinary(detector, PROBE_WINDOWS)) != _scores(
+        twin, ordinary(twin, PROBE_WINDOWS)
+    ):
+        _fail(detector, "learns from what cannot be read", "return before any change of state")
+
+
+def bad_times(pause_windows: int) -> dict[str, Callable[[Detector], Iterator[X]]]:
+    """Readable inputs that hurt, by name."""
+    return {
+        "nothing bad": lambda d: iter(()),
+        "one count of 1e15": lambda d: iter([constant(d, 1e15)]),
+        "ten counts of 1e15": lambda d: iter([constant(d, 1e15)] * 10),
+        "negative numbers": lambda d: iter([constant(d, -1e6), constant(d, -1.0)]),
+        "a constant stream": lambda d: iter([constant(d, 4.0)] * 3000),
+        "a stop": lambda d: iter([constant(d, 0.0)] * pause_windows),
+    }
+
+
+def check_not_blinded(factory: Factory, name: str, hurt: Callable[[Detector], Iterator[X]]) -> None:
+    """After bad times and an hour of ordinary ones, a burst still stands out."""
+    detector = _ready(factory)
+    for i, x in enumerate(hurt(detector)):
+        if i < 100:
+            _judge(detector, x)
+        detector.learn_one(x)
+    for x in ordinary(detector, 3000, seed=7):
+        detector.learn_one(x)
+    usual = _scores(detector, ordinary(detector, 600, seed=8))
+    burst = _scores(detector, ordinary(detector, BURST_WINDOWS, seed=9, factor=BURST_FACTOR))
+    judged = [s for s in usual if s is not None]
+    found = [s for s in burst if s is not None]
+    if not judged or not found:
+        _fail(detector, f"abstains for good after {name}", "become ready again in bounded time")
+    if max(found) <= max(judged):
+        _fail(
+            detector,
+            f"does not see a burst of {BURST_FACTOR} times the usual after {name}",
+            "bound what a single window can teach, and forget",
+        )
+
+
+def check_reported_is_not_learnt(factory: Factory) -> None:
+    """A burst that was reported leaves the detector as keen as it was."""
+    detector = _ready(factory)
+    for _ in range(5):
+        for x in ordinary(detector, BURST_WINDOWS, seed=9, factor=BURST_FACTOR):
+            detector.report_one(x)
+        usual = _scores(detector, ordinary(detector, PROBE_WINDOWS, seed=8))
+    burst = _scores(detector, ordinary(detector, BURST_WINDOWS, seed=9, factor=BURST_FACTOR))
+    highest = max((s for s in usual[60:] if s is not None), default=math.inf)
+    if max((s for s in burst if s is not None), default=-math.inf) <= highest:
+        _fail(detector, "takes reported bursts for normal", "do not learn in report_one")
+
+
+def check_memory_is_bounded(factory: Factory) -> None:
+    detector = _ready(factory)
+    sizes = []
+    for windows in (3000, 12000):
+        for x in ordinary(detector, windows, seed=windows):
+            detector.learn_one(x)
+        sizes.append(len(pickle.dumps(detector)))
+    if sizes[1] > 1.5 * sizes[0] + 4096:
+        _fail(detector, f"grows from {sizes[0]} to {sizes[1]} bytes", "bound what it keeps")
