@@ -7,7 +7,6 @@ beside one another, though: the book is not what the orders add up to, and nobod
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,10 +164,8 @@ def _plan(
 def _open(tape: Tape, scribe: Writing, markets: Markets, start: Opening) -> None:
     """The rules of the markets, the insurance fund, the positions and what was paid in."""
     rules = [_rules(markets, row) for row in range(len(markets.names))]
-    fund = events.InsuranceFundReference(
-        ts=START_TS,
-        about="insurance_fund",
-        amount=str(INSURANCE_FUND),  # type: ignore[arg-type]
+    fund = events.InsuranceFundReference.model_validate(
+        {"ts": START_TS, "about": "insurance_fund", "amount": str(INSURANCE_FUND)}
     )
     rows: list[events.Event] = [*rules, fund, *start.positions]
     where = tape.partition_of([getattr(row, "symbol", None) or "" for row in rows])
@@ -184,21 +181,19 @@ def _rules(markets: Markets, row: int) -> events.MarketReference:
     """Two tiers, as Hyperliquid has them: half the leverage above a notional."""
     leverage = int(markets.leverage_max[row])
     bound = 150_000_000 * leverage // 40
-    return events.MarketReference(
-        ts=START_TS,
-        symbol=markets.names[row],
-        about="market",
-        tick=plain(int(markets.tick[row]), SCALE),  # type: ignore[arg-type]
-        lot=plain(int(markets.lot[row]), SCALE),  # type: ignore[arg-type]
-        regime="hyperliquid",
-        tiers=json.loads(
-            json.dumps(
-                [
-                    {"lower_bound": str(b), "maintenance_rate": str(r), "initial_rate": str(2 * r)}
-                    for b, r in ((0, 0.5 / leverage), (bound, 1 / leverage))
-                ]
-            )
-        ),
+    return events.MarketReference.model_validate(
+        {
+            "ts": START_TS,
+            "symbol": markets.names[row],
+            "about": "market",
+            "tick": plain(int(markets.tick[row]), SCALE),
+            "lot": plain(int(markets.lot[row]), SCALE),
+            "regime": "hyperliquid",
+            "tiers": [
+                {"lower_bound": str(b), "maintenance_rate": str(r), "initial_rate": str(2 * r)}
+                for b, r in ((0, 0.5 / leverage), (bound, 1 / leverage))
+            ],
+        }
     )
 
 

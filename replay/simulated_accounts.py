@@ -124,16 +124,18 @@ def opening(
     columns = (account, symbol, quantity, entry_e8, mode, leverage, margin * MONEY)
     rows = list(zip(*(c.tolist() for c in columns), strict=True))
     positions: list[Event] = [
-        PositionReference(
-            ts=start_ts,
-            symbol=markets.names[s],
-            about="position",
-            account=population.names[a],
-            quantity=plain(q, SCALE),
-            entry_price=plain(e, SCALE),
-            margin_mode="isolated" if m == IN_ISOLATION else "cross",
-            leverage=str(lev),
-            isolated_margin=plain(int(money), MONEY) if m == IN_ISOLATION else None,
+        PositionReference.model_validate(
+            {
+                "ts": start_ts,
+                "symbol": markets.names[s],
+                "about": "position",
+                "account": population.names[a],
+                "quantity": plain(q, SCALE),
+                "entry_price": plain(e, SCALE),
+                "margin_mode": "isolated" if m == IN_ISOLATION else "cross",
+                "leverage": str(lev),
+                "isolated_margin": plain(int(money), MONEY) if m == IN_ISOLATION else None,
+            }
         )
         for a, s, q, e, m, lev, money in rows
     ]
@@ -246,4 +248,5 @@ def funding_payments(rng: Rng, held: Positions, price: Float64, rate: Float64, t
     rows["account"], rows["symbol"], rows["cause"] = account, symbol, FUNDING
     paid = quantity / SCALE * price[symbol] * rate[symbol]
     rows["amount"] = np.rint(-paid * MONEY).astype(np.int64)
-    return rows[rows["amount"] != 0]
+    paying: Rows = rows[rows["amount"] != 0]
+    return paying

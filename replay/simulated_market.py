@@ -71,8 +71,8 @@ def make_markets(rng: Rng, count: int) -> Markets:
     for number in range(len(rows), count):
         price = round(float(10 ** rng.uniform(-1, 2)), 4)
         rows.append((f"X{number}-PERP", price, float(rng.uniform(0.8, 1.4)), 5))
-    names, price, volatility, leverage = (list(c) for c in zip(*rows, strict=True))
-    prices = np.array(price)
+    names = [row[0] for row in rows]
+    prices, volatility, leverage = np.array([row[1:] for row in rows]).T
     magnitude = np.floor(np.log10(prices)).astype(np.int64)
     share = 1 / (1 + np.arange(count)) ** 0.7
     return Markets(
@@ -81,9 +81,9 @@ def make_markets(rng: Rng, count: int) -> Markets:
         prices,
         np.array([10 ** (8 - 4 + m) for m in magnitude.tolist()], np.int64),
         np.array([10 ** (8 - m) for m in magnitude.tolist()], np.int64),
-        np.array(volatility) / np.sqrt(_YEAR_S),
+        volatility / np.sqrt(_YEAR_S),
         share / share.sum(),
-        np.array(leverage, np.int64),
+        leverage.astype(np.int64),
     )
 
 
@@ -109,8 +109,8 @@ def make_population(rng: Rng, count: int) -> Population:
     """`count` accounts; one in a hundred, at least two, is a market maker."""
     rank = rng.permutation(count)
     makers = np.flatnonzero(rank < max(2, count // 100))
-    weight = 1 / (10.0 + rank)
-    wealth = 5e5 * (1 + rank) ** -0.8 * np.exp(0.8 * rng.standard_normal(count)) + 500.0
+    weight: Float64 = 1 / (10.0 + rank)
+    wealth: Float64 = 5e5 * (1 + rank) ** -0.8 * np.exp(0.8 * rng.standard_normal(count)) + 500.0
     wealth[makers] = 2e7 * np.exp(0.5 * rng.standard_normal(len(makers)))
     weight[makers] = 0
     activity = np.cumsum(weight / weight.sum())

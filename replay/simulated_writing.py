@@ -83,7 +83,8 @@ class Writing:
     def cancels(self, over: Rows) -> None:
         """Orders taken back; those replaced have no cancel of their own."""
         rows = over[~over["replaced"]]
-        rows["ts"], rows["fill_ts"] = rows["end"], rows["ts"]
+        rows["fill_ts"] = rows["ts"]  # from here on: when it was placed
+        rows["ts"] = rows["end"]
         self._tape.put("cancel", rows, self._symbol_partition[rows["symbol"]], self._cancel)
 
     def _cancel(self, rows: Rows) -> Fields:
