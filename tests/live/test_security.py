@@ -7,23 +7,19 @@ import asyncio
 import base64
 import json
 import ssl
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
-from cryptography.hazmat.primitives import serialization
 
 from monitor import broker_certs
 from monitor.broker import Broker
 from monitor.broker_config import PASSWORD, USER
 from monitor.diagnose import diagnose
-from monitor.security import EndpointToken, KafkaSecurity, SecurityError
+from monitor.security import KafkaSecurity
 from tests.live.proxy import Proxy
 
 WRONG = "wrong-Secret-7"
