@@ -226,7 +226,8 @@ def bad_times(pause_windows: int) -> dict[str, Callable[[Detector], Iterator[X]]
 
 
 def check_not_blinded(factory: Factory, name: str, hurt: Callable[[Detector], Iterator[X]]) -> None:
-    """After bad times and an hour of ordinary ones, a burst still stands out."""
+    """After bad times and an hour of ordinary ones, a burst still stands out: its mean score is
+    above 19 of 20 ordinary ones."""
     detector = _ready(factory)
     for i, x in enumerate(hurt(detector)):
         if i < 100:
@@ -240,7 +241,7 @@ def check_not_blinded(factory: Factory, name: str, hurt: Callable[[Detector], It
     found = [s for s in burst if s is not None]
     if not judged or not found:
         _fail(detector, f"abstains for good after {name}", "become ready again in bounded time")
-    if max(found) <= max(judged):
+    if sum(found) / len(found) <= sorted(judged)[int(0.95 * len(judged))]:
         _fail(
             detector,
             f"does not see a burst of {BURST_FACTOR} times the usual after {name}",
@@ -256,8 +257,9 @@ def check_reported_is_not_learnt(factory: Factory) -> None:
             detector.report_one(x)
         usual = _scores(detector, ordinary(detector, PROBE_WINDOWS, seed=8))
     burst = _scores(detector, ordinary(detector, BURST_WINDOWS, seed=9, factor=BURST_FACTOR))
-    highest = max((s for s in usual[60:] if s is not None), default=math.inf)
-    if max((s for s in burst if s is not None), default=-math.inf) <= highest:
+    judged = sorted(s for s in usual[60:] if s is not None)
+    found = [s for s in burst if s is not None]
+    if not judged or sum(found) <= len(found) * judged[int(0.95 * len(judged))]:
         _fail(detector, "takes reported bursts for normal", "do not learn in report_one")
 
 
