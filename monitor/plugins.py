@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -39,30 +39,33 @@ def venue(name: str) -> Any:
     return point.load()
 
 
-def detector_factory(stream: StreamSettings) -> Factory:
-    """What makes the detector of a stream: an entry point, or a river detector by its path."""
+def _maker(stream: StreamSettings) -> Callable[[], Any]:
     point = _find(DETECTORS, stream.detector)
     if point is not None:
-        made: Any = point.load()
-    elif "." in stream.detector:
-        from detectors.river_plugin import river_detector
-
-        def made(**parameters: Any) -> Any:
-            return river_detector(stream.detector, **parameters)
-    else:
+        load = point.load()
+        return lambda: load(**stream.parameters)
+    if "." not in stream.detector:
         raise unknown("detector", stream.detector, installed(DETECTORS))
+    # River's detectors take over a second to import: only where one is asked for.
+    from detectors.river_plugin import RiverDetector
 
-    def factory() -> Any:
-        return made(**stream.parameters)
+    return lambda: RiverDetector(stream.detector, options=dict(stream.parameters))
 
+
+def detector_factory(stream: StreamSettings) -> Factory:
+    """What makes the detector of a stream: an entry point, or a river detector by its path.
+
+    Raises `ConfigError` where there is none, or where its parameters do not fit.
+    """
     try:
-        factory()
+        make = _maker(stream)
+        make()
     except (TypeError, ValueError, AttributeError, ImportError) as error:
         raise ConfigError(
             f"the detector {stream.detector!r} of the stream {stream.feature!r} cannot be made: "
             f"{error}"
         ) from error
-    return factory
+    return make
 
 
 def detector_factories(streams: Sequence[StreamSettings]) -> list[Factory]:

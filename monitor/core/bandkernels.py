@@ -45,7 +45,7 @@ _TABLE = (I4, F1, F1, F1)
 _MARKET = (F1, B1, F1)
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def _tier(bound, first, last, notional):  # type: ignore[no-untyped-def]
     tier = first
     while tier + 1 < last and bound[tier + 1] <= notional:
@@ -53,7 +53,7 @@ def _tier(bound, first, last, notional):  # type: ignore[no-untyped-def]
     return tier
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def _slippage(row, notional):  # type: ignore[no-untyped-def]
     """Linear between powers of two."""
     if not notional > 1.0:
@@ -64,7 +64,12 @@ def _slippage(row, notional):  # type: ignore[no-untyped-def]
     return row[exponent - 1] + (row[exponent] - row[exponent - 1]) * (2.0 * mantissa - 1.0)
 
 
-@njit(types.float64(F, F, F, F, F, F, INT, INT, F1, F1, F1), cache=True, nogil=True)
+@njit(
+    types.float64(F, F, F, F, F, F, INT, INT, F1, F1, F1),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
 def root(q, price0, equity, other, k, costs, first, last, bound, rate, deduction):  # type: ignore[no-untyped-def]
     """The price at which equity meets k times the requirement; NaN where there is none.
 
@@ -88,20 +93,20 @@ def root(q, price0, equity, other, k, costs, first, last, bound, rate, deduction
     return x if x > 0.0 else np.nan
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def _cell(side, market, markets, y, group, due):  # type: ignore[no-untyped-def]
     bin_ = 0 if due or y < 0.0 else int(y / BIN_WIDTH) if y < BINS * BIN_WIDTH else -1
     return -1 if bin_ < 0 else ((side * markets + market) * BINS + bin_) * GROUPS + group
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def _distance(q, x, mark):  # type: ignore[no-untyped-def]
     """How far the mark must move against the position; beyond reach where x is NaN."""
     y = 1.0 - x / mark if q > 0.0 else x / mark - 1.0
     return y if y == y else 1e9
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def _group(isolated, gross, equity):  # type: ignore[no-untyped-def]
     leverage = gross / equity if equity > 0.0 else 1e9
     tier = 0
@@ -117,6 +122,7 @@ def _group(isolated, gross, equity):  # type: ignore[no-untyped-def]
     ),
     cache=True,
     nogil=True,
+    error_model="numpy",
 )  # fmt: skip
 def price_pools(  # type: ignore[no-untyped-def]
     low, high, start, market, quantity, entry, cash, isolated, mark,
@@ -144,21 +150,22 @@ def price_pools(  # type: ignore[no-untyped-def]
             z = abs(q)
             side = 0 if q > 0.0 else 1
             stress = fee[m] + close_fee[m] + _slippage(slip[side, m], z * p)
+            first, last = tier_start[m], tier_start[m + 1]
+            fixed = at_entry[m]
+            rise = 0.0 if fixed else size_rate[m] * z
+            r0 = 0.0 if fixed else rate[first] + rise
+            d0 = -need[i] if fixed else deduction[first]
+            up = np.inf if fixed or last == first + 1 else bound[first + 1]
+            other, worth = total - need[i], q * p - a0
             for j in range(8):
-                k = factor_k[j & 3]
-                if (j & 3) == 2:
-                    k = backstop[m]
+                k = backstop[m] if (j & 3) == 2 else factor_k[j & 3]
                 cost = fee[m] if j < 4 else stress
-                if k != k or cost != cost:
-                    prices[j, i] = np.nan
-                elif at_entry[m]:
-                    x = (k * total - a0 + q * p) / (q - z * cost)
-                    prices[j, i] = x if x > 0.0 else np.nan
-                else:
-                    prices[j, i] = root(
-                        q, p, a0, total - need[i], k, cost + k * size_rate[m] * z,
-                        tier_start[m], tier_start[m + 1], bound, rate, deduction,
-                    )  # fmt: skip
+                # Nearly every position ends in the lowest tier: try it before the walk.
+                x = (k * (other - d0) + worth) / (q - z * (k * r0 + cost))
+                if z * x >= up or (q > 0.0 and k * r0 + cost >= 1.0):
+                    x = root(q, p, a0, other, k, cost + k * rise, first, last,
+                             bound, rate, deduction)  # fmt: skip
+                prices[j, i] = x if x > 0.0 else np.nan
             known = a0 == a0 and q != 0.0
             near = _distance(q, prices[1, i], p)
             far = _distance(q, prices[5, i], p)
@@ -169,9 +176,11 @@ def price_pools(  # type: ignore[no-untyped-def]
             units[i] = np.int64(np.rint(min(z * p * 1e6, UNITS_MAX))) if known else 0
 
 
-@njit(inline="always")
-def _gap(f, low, high, a0, fixed, market, quantity, mark, beta, at_entry, size_rate,
-         tier_start, bound, rate, deduction):  # type: ignore[no-untyped-def]  # fmt: skip
+@njit(inline="always", error_model="numpy")
+def _gap(  # type: ignore[no-untyped-def]
+    f, low, high, a0, fixed, market, quantity, mark, beta, at_entry, size_rate,
+    tier_start, bound, rate, deduction,
+):  # fmt: skip
     """Equity over maintenance after a factor move f, and its slope in f."""
     gap, slope = a0 - fixed, 0.0
     for i in range(low, high):
@@ -194,6 +203,7 @@ def _gap(f, low, high, a0, fixed, market, quantity, mark, beta, at_entry, size_r
     types.void(INT, INT, I8, I4, F1, F1, F1, F1, F1, B1, B1, F1, *_TABLE, F2),
     cache=True,
     nogil=True,
+    error_model="numpy",
 )
 def factor_roots(  # type: ignore[no-untyped-def]
     low, high, start, market, quantity, mark, beta, need, equity, isolated, at_entry, size_rate,
@@ -240,6 +250,7 @@ def factor_roots(  # type: ignore[no-untyped-def]
     types.void(INT, INT, F1, I4, I4, I8, I8, I8, I8, types.int64[:, ::1], types.int64[:, ::1]),
     cache=True,
     nogil=True,
+    error_model="numpy",
 )
 def add_zones(  # type: ignore[no-untyped-def]
     side, reach, quantity, cell, cell_stressed, units, pool, zones, stressed, top, top_pool
@@ -269,7 +280,7 @@ def add_zones(  # type: ignore[no-untyped-def]
         top[row, j], top_pool[row, j] = units[i], pool[i]
 
 
-@njit(types.void(F1, F3, F3, F3, F3), cache=True, nogil=True)
+@njit(types.void(F1, F3, F3, F3, F3), cache=True, nogil=True, error_model="numpy")
 def read_books(mark, price, size, slip, depth):  # type: ignore[no-untyped-def]
     """Average slippage by notional, and resting notional by distance, from each market's ladder.
 

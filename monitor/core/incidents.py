@@ -31,9 +31,19 @@ class Incident:
     """The last window with new evidence."""
 
 
-def fingerprint(kind: str, symbol: str, stream: str) -> str:
-    """The name of a lifecycle: the same for the same symbol, stream and kind, for ever."""
-    return hashlib.sha256(f"{kind}\n{symbol}\n{stream}".encode()).hexdigest()[:16]
+def fingerprint(finding: Finding) -> str:
+    """The name of a lifecycle: the same for the same symbol, stream and detector, for ever.
+
+    The partition is part of it: a symbol lives in one, and where a venue's keys say otherwise,
+    each partition's evidence (and its offsets) stay their own.
+    """
+    parts = finding.detector, finding.symbol, finding.stream, str(finding.partition)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _order(finding: Finding) -> tuple[int, str, str, str, int]:
+    """Event time, symbol, kind; never arrival."""
+    return finding.window, finding.symbol, finding.detector, finding.stream, finding.partition
 
 
 class Incidents:
@@ -47,17 +57,14 @@ class Incidents:
     def advance(self, findings: list[Finding], until: int) -> list[Incident]:
         """All that changes in windows before `until`; `findings` are all those not seen yet."""
         changes: list[Incident] = []
-        for finding in sorted(findings, key=lambda f: (f.window, f.symbol, f.stream, f.detector)):
+        for finding in sorted(findings, key=_order):
             changes += self._resolve(finding.window)
             changes += self._take(finding)
         changes += self._resolve(until)
-        return sorted(
-            changes,
-            key=lambda i: (i.window, i.finding.symbol, i.finding.detector, i.finding.stream),
-        )
+        return sorted(changes, key=lambda i: (i.window, *_order(i.finding)[1:]))
 
     def _take(self, finding: Finding) -> list[Incident]:
-        name = fingerprint(finding.detector, finding.symbol, finding.stream)
+        name = fingerprint(finding)
         incident = self._open.get(name)
         if incident is None:
             opened = Incident(name, 0, "firing", finding.window, finding)

@@ -49,11 +49,10 @@ _REASON_OF = {
     "less_than": "out_of_range",
     "less_than_equal": "out_of_range",
     "too_long": "too_many",
-    "string_too_short": "bad_text",
-    "string_too_long": "bad_text",
     "string_pattern_mismatch": "bad_text",
     "string_unicode": "bad_text",
 }
+_ABOUT = ("market", "position", "insurance_fund")
 _NESTING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {k: TypeAdapter(m) for k, m in events.KINDS.items()}
 
@@ -145,11 +144,15 @@ def _verdict(error: ValidationError) -> tuple[str, str]:
     if first["type"] == "literal_error":
         text = isinstance(seen, str) and not isinstance(seen, events.Number)
         reason = "bad_value" if text else "wrong_type"
+    elif first["type"] in ("too_short", "too_long") and isinstance(seen, str):
+        reason = "bad_text"
     elif first["type"] in REASONS:
         reason = first["type"]
     else:
         reason = _REASON_OF.get(first["type"], "wrong_type")
     place = [str(part) for part in first["loc"]]
+    if place and place[0] in _ABOUT:  # pydantic names the union's member first
+        place = place[1:]
     if first["type"].startswith("union_tag"):
         place, words = ["about"], "Input should be 'market', 'position' or 'insurance_fund'"
         seen = seen.get("about")

@@ -112,13 +112,17 @@ class Shard:
         return closed
 
     def _chunks(self, facts: Facts, low: int, until: int) -> list[Closed]:
-        """Measure and judge closed windows a bounded number of cells at a time."""
+        """Measure and judge closed windows: a bounded number of cells at a time, and a new part
+        wherever a symbol is met for the first time, for it is known from that window on.
+        """
         out = []
         while low < until:
-            symbols = np.unique(np.concatenate((self._known, facts.symbol)))
-            high = min(until, low + max(1, self._settings.limits.cells // max(1, len(symbols))))
+            begins = np.searchsorted(facts.window, (low, low + 1))
+            self._meet(facts.symbol[slice(*begins)])
+            later = facts.window[begins[1] :][~np.isin(facts.symbol[begins[1] :], self._known)]
+            cells = max(1, self._settings.limits.cells // max(1, len(self._known)))
+            high = min(until, low + cells, int(later[0]) if len(later) else until)
             part = _between(facts, low, high)
-            self._meet(part.symbol)
             names = dict(zip(self._known.tolist(), self.symbols.names(self._known), strict=True))
             features = self._measure.features(part, low, high, self._known)
             self._history.add(part, high - 1)

@@ -116,7 +116,11 @@ class Watch:
                 abstained.append((name, score.why or "no reason given"))
                 stream.detector.learn_one(x)
                 continue
-            self._ready += 1
+            waits = stream.calibrator.why
+            if waits is None:
+                self._ready += 1
+            else:
+                abstained.append((name, waits))
             p = stream.calibrator.p_value(score.value)
             if p <= limit and score.evidence is not None:
                 findings.append(self._finding(window, symbol, i, p, score.evidence, names))

@@ -1,0 +1,178 @@
+"""Small days of every kind, and the ways in which they can arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from monitor.core.batch import ABSENT, COLUMNS, Batch, Ladder, Refused, Text
+from monitor.core.engine import Engine
+from monitor.core.events import TOPICS, Control
+from monitor.core.explain import line
+from monitor.core.settings import EngineSettings, StreamSettings, TimeSettings
+from monitor.plugins import detector_factories
+
+START = 1_764_000_000_000_000_000
+WINDOW_MS = 100
+SETTINGS = EngineSettings(
+    time=TimeSettings(window_ms=WINDOW_MS, lateness_ms=30),
+    streams=(
+        StreamSettings(feature="cancels", parameters={"warm_up": 8}),
+        StreamSettings(feature="orders", parameters={"warm_up": 8}),
+        StreamSettings(feature="leverage_raises", parameters={"warm_up": 8}),
+    ),
+    alerts={"per_day": 20_000.0, "quiet_s": 0.3},
+)
+FACTORIES = detector_factories(SETTINGS.streams)
+KINDS = tuple(TOPICS)
+
+
+@dataclass
+class Feed:
+    """A set of records: one batch for each topic partition, and the control records."""
+
+    parts: list[Batch]
+    controls: list[Control]
+    partitions: int
+
+
+def _numbers(rng: np.random.Generator, column: Any, n: int) -> np.ndarray:
+    if column.type == "enum":
+        values = [column.code(word) for word in column.values]
+        made = rng.choice(values, n)
+    elif column.type == "flag":
+        made = rng.integers(0, 2, n)
+    elif column.type == "time":
+        made = START + rng.integers(0, 4_000_000_000, n)
+    elif column.name in ("price", "mark", "index", "last"):
+        made = rng.integers(99, 102, n) * 100_000_000
+    else:
+        made = rng.integers(max(1, column.low), 10**9, n)
+    made = made.astype(np.int64)
+    if not column.required:
+        made[rng.random(n) < 0.3] = ABSENT
+    return made
+
+
+def _texts(rng: np.random.Generator, name: str, n: int, required: bool) -> Text:
+    size = 40 if name.endswith("id") else 2 if name == "symbol" else 5
+    pool = [f"{name[0]}-{i}" for i in range(size)]
+    words: list[str | None] = [pool[i] for i in rng.integers(0, len(pool), n)]
+    if not required:
+        words = [None if rng.random() < 0.2 else w for w in words]
+    return Text.of(words)
+
+
+def _ladder(rng: np.random.Generator, n: int, side: int) -> Ladder:
+    offset = np.concatenate(([0], np.cumsum(rng.integers(0, 4, n)))).astype(np.int64)
+    level = np.arange(offset[-1]) - np.repeat(offset[:-1], np.diff(offset))
+    price = 10_000_000_000 + side * (level + 1) * 1_000_000
+    return Ladder(offset, price.astype(np.int64), rng.integers(1, 10**10, offset[-1]))
+
+
+def part(rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: int) -> Batch:
+    """Records of one topic partition: mostly in order, with some disorder and some refused."""
+    ts = np.sort(rng.integers(0, span_ms * 1_000_000, n))
+    # A burst, so that there is something to alert on.
+    burst = (ts > 0.7 * span_ms * 1e6) & (ts < 0.75 * span_ms * 1e6)
+    ts = np.sort(np.concatenate((ts, np.repeat(ts[burst], 12))))
+    n = len(ts)
+    ts = START + ts - (rng.random(n) < 0.1) * rng.integers(0, 80_000_000, n)
+    offset = np.cumsum(rng.integers(1, 3, n)).astype(np.int64)
+    bad = rng.random(n) < 0.05
+    batch = Batch(kind, TOPICS[kind], partition, offset[~bad])
+    for column in COLUMNS[kind]:
+        count = int((~bad).sum())
+        if column.type in ("text", "json"):
+            batch.texts[column.name] = _texts(rng, column.name, count, column.required)
+        elif column.type == "ladder":
+            side = -1 if column.name == "bids" else 1
+            batch.ladders[column.name] = _ladder(rng, count, side)
+        else:
+            batch.numbers[column.name] = _numbers(rng, column, count)
+    batch.numbers["ts"] = ts[~bad].astype(np.int64)
+    batch.refused = [
+        Refused(batch.topic, partition, int(o), "not_json", "", b"?") for o in offset[bad]
+    ]
+    return batch
+
+
+def feed(seed: int, per_part: int = 120, partitions: int = 2, span_ms: int = 4_000) -> Feed:
+    """A day of all kinds; silent stretches and the end told by control records."""
+    rng = np.random.default_rng(seed)
+    parts, controls = [], []
+    for partition in range(partitions):
+        for kind in KINDS:
+            n = int(rng.integers(0, per_part))
+            batch = part(rng, kind, partition, n, span_ms)
+            parts.append(batch)
+            end = int(max([*batch.offset.tolist(), *(r.offset for r in batch.refused), -1])) + 1
+            if end > 3 and rng.random() < 0.5:
+                # Silence was declared here; some records behind it are older, so late.
+                at = int(rng.integers(1, end))
+                when = START + int(rng.integers(0, span_ms * 1_000_000))
+                controls.append(Control(topic=batch.topic, partition=partition, offset=at, ts=when))
+            stop = START + span_ms * 1_000_000
+            controls.append(Control(topic=batch.topic, partition=partition, offset=end, ts=stop))
+    return Feed(parts, controls, partitions)
+
+
+def cut(batch: Batch, low: int, high: int) -> Batch:
+    """The records with offsets from `low` up to `high`."""
+    rows = (batch.offset >= low) & (batch.offset < high)
+    out = batch.take(rows)
+    out.refused = [r for r in batch.refused if low <= r.offset < high]
+    return out
+
+
+def span(batch: Batch) -> int:
+    """The offset behind the last record."""
+    return int(max([*batch.offset.tolist(), *(r.offset for r in batch.refused), -1])) + 1
+
+
+@dataclass
+class Result:
+    """Everything that must not depend on the way of arrival."""
+
+    digest: str
+    alerts: list[bytes]
+    facts: dict[str, Any]
+    windows: int
+
+
+def engine(partitions: int) -> Engine:
+    return Engine(SETTINGS, FACTORIES, partitions)
+
+
+def result(machine: Engine, alerts: list[dict[str, Any]]) -> Result:
+    alerts = alerts + machine.finish().alerts
+    lines = [line(alert) for alert in alerts]
+    return Result(machine.digest(), lines, machine.tally().facts(), machine.windows)
+
+
+def plainly(day: Feed) -> Result:
+    """All records of each topic partition at once, one after the other."""
+    machine = engine(day.partitions)
+    alerts = list(machine.control(day.controls).alerts)
+    for batch in day.parts:
+        alerts += machine.step(batch).alerts
+    return result(machine, alerts)
+
+
+def slices(day: Feed, rng: np.random.Generator, size_max: int) -> list[Batch]:
+    """Every topic partition cut in pieces, the pieces of all of them interleaved at random."""
+    waiting = []
+    for batch in day.parts:
+        low, end, pieces = 0, span(batch), []
+        while low < end:
+            high = low + int(rng.integers(1, size_max + 1))
+            pieces.append(cut(batch, low, high))
+            low = high
+        waiting.append(pieces[::-1])
+    order = []
+    while any(waiting):
+        alive = [pieces for pieces in waiting if pieces]
+        order.append(alive[int(rng.integers(len(alive)))].pop())
+    return order

@@ -1,0 +1,118 @@
+"""The output depends only on the set of records."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monitor.core.batch import Batch
+from tests.theorems.days import SETTINGS, cut, engine, feed, plainly, result, slices, span
+
+CASES = settings(
+    max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+SEEDS = st.integers(0, 2**32 - 1)
+SIZES = st.sampled_from([1, 3, 17, 1000])
+
+
+def test_days_of_these_theorems_hold_alerts_late_and_refused_records() -> None:
+    seen = [plainly(feed(seed)) for seed in range(20)]
+    assert sum(bool(day.alerts) for day in seen) >= 10
+    assert all(day.facts["late"] and day.facts["refused"] for day in seen)
+    assert len({day.digest for day in seen}) == len(seen)
+
+
+@CASES
+@given(SEEDS, SIZES)
+def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: int) -> None:
+    day = feed(seed)
+    machine = engine(day.partitions)
+    alerts = list(machine.control(day.controls).alerts)
+    for batch in slices(day, np.random.default_rng(seed + 1), size):
+        alerts += machine.step(batch).alerts
+    assert result(machine, alerts) == plainly(day)
+
+
+@CASES
+@given(SEEDS)
+def test_records_read_twice_count_once(seed: int) -> None:
+    day = feed(seed)
+    rng = np.random.default_rng(seed + 1)
+    machine = engine(day.partitions)
+    alerts = list(machine.control(day.controls).alerts)
+    read: list[Batch] = []
+    for batch in slices(day, rng, 20):
+        alerts += machine.step(batch).alerts
+        read.append(batch)
+        if rng.random() < 0.3:
+            alerts += machine.step(read[int(rng.integers(len(read)))]).alerts
+            # An overlap too: from somewhere before up to where this topic partition stands.
+            name = batch.kind, batch.partition
+            whole = next(p for p in day.parts if (p.kind, p.partition) == name)
+            high = span(batch)
+            alerts += machine.step(cut(whole, int(rng.integers(0, high + 1)), high)).alerts
+    assert machine.tally().duplicates > 0 or len(read) < 10
+    assert result(machine, alerts) == plainly(day)
+
+
+@CASES
+@given(SEEDS, st.floats(0, 1))
+def test_a_snapshot_taken_anywhere_goes_on_as_if_nothing_had_happened(
+    seed: int, where: float
+) -> None:
+    day = feed(seed)
+    machine = engine(day.partitions)
+    alerts = list(machine.control(day.controls).alerts)
+    pieces = slices(day, np.random.default_rng(seed + 1), 20)
+    at = int(where * len(pieces))
+    for batch in pieces[:at]:
+        alerts += machine.step(batch).alerts
+    held = machine.snapshot()
+    machine = engine(day.partitions)
+    machine.restore(held)
+    assert machine.snapshot() == held
+    for batch in pieces[at:]:
+        alerts += machine.step(batch).alerts
+    assert result(machine, alerts) == plainly(day)
+
+
+@CASES
+@given(SEEDS)
+def test_silence_told_when_it_begins_is_as_good_as_told_before(seed: int) -> None:
+    """A live owner commits a control record when its position reaches the offset, not before."""
+    day = feed(seed, per_part=30)
+    machine = engine(day.partitions)
+    due = {(c.topic, c.partition, c.offset): c for c in day.controls}
+    alerts = []
+    for batch in slices(day, np.random.default_rng(seed + 1), 1):
+        first = min([*batch.offset.tolist(), *(r.offset for r in batch.refused)], default=None)
+        if first is not None:
+            known = [k for k in due if k[:2] == (batch.topic, batch.partition) and k[2] <= first]
+            alerts += machine.control([due.pop(k) for k in sorted(known)]).alerts
+        alerts += machine.step(batch).alerts
+    alerts += machine.control([due[k] for k in sorted(due)]).alerts
+    assert result(machine, alerts) == plainly(day)
+
+
+@CASES
+@given(SEEDS)
+def test_what_a_control_record_makes_late_is_late_however_it_is_read(seed: int) -> None:
+    day = feed(seed)
+    rng = np.random.default_rng(seed + 1)
+    late = dict.fromkeys((0, 1), 0)
+    for partition in late:
+        for batch in (p for p in day.parts if p.partition == partition):
+            rules = [c for c in day.controls if (c.topic, c.partition) == (batch.topic, partition)]
+            high = -(2**62)
+            for offset, ts in zip(batch.offset.tolist(), batch.numbers["ts"].tolist(), strict=True):
+                floor = max((c.ts for c in rules if c.offset <= offset), default=-(2**62))
+                if ts < max(high - SETTINGS.time.lateness_ns, floor):
+                    late[partition] += 1
+                else:
+                    high = max(high, ts)
+    machine = engine(day.partitions)
+    machine.control(day.controls)
+    for batch in slices(day, rng, 9):
+        machine.step(batch)
+    assert sum(machine.tally().late.values()) == sum(late.values())
