@@ -1,0 +1,160 @@
+"""Decoding, µs an event: ours to columns, pydantic, msgspec and orjson on the same bytes.
+
+Run: python -m tests.bench.bench_decode. Best of several rounds, all in one process, in turn.
+pydantic and msgspec read into plain structs with strings for decimals: less than ours, which
+checks bounds, text and duplicates and reads numbers to the grid.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import orjson
+from pydantic import BaseModel
+
+from monitor.core import events
+from monitor.core.decode import decode
+
+ROUNDS = 7
+TS = 1_764_000_000_000_000_000
+
+
+class PlainOrder(BaseModel):
+    kind: str
+    ts: int
+    symbol: str
+    side: str
+    quantity: str
+    action: str
+    seq: int | None = None
+    order_id: str | None = None
+    account: str | None = None
+    price: str | None = None
+
+
+class PlainBook(BaseModel):
+    kind: str
+    ts: int
+    symbol: str
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+    seq: int | None = None
+
+
+class StructOrder(msgspec.Struct):
+    kind: str
+    ts: int
+    symbol: str
+    side: str
+    quantity: str
+    action: str = "new"
+    seq: int | None = None
+    order_id: str | None = None
+    account: str | None = None
+    price: str | None = None
+
+
+class StructBook(msgspec.Struct):
+    kind: str
+    ts: int
+    symbol: str
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+    seq: int | None = None
+
+
+def _decimal(rng: random.Random, low: int, high: int, scale: int) -> str:
+    return events.plain(rng.randrange(low, high) * (events.SCALE // scale), events.SCALE)
+
+
+def orders(count: int) -> list[bytes]:
+    """Orders of about 207 bytes, one in ten of them a market order."""
+    rng = random.Random(1)
+    out = []
+    for i in range(count):
+        record = {
+            "kind": "order",
+            "ts": TS + i * 1_000_003,
+            "symbol": rng.choice(["BTC-PERP", "ETH-PERP", "SOL-PERP"]),
+            "seq": 1_000_000 + i,
+            "account": f"acct-{rng.randrange(16**12):012x}/{rng.randrange(9)}",
+            "order_id": f"order-{rng.randrange(10**16):016d}",
+            "side": rng.choice(["buy", "sell"]),
+            "price": _decimal(rng, 1_000_000, 9_999_999, 100),
+            "quantity": _decimal(rng, 1, 99_999, 1000),
+            "action": "new",
+        }
+        if i % 10 == 0:
+            del record["price"]
+        out.append(json.dumps(record, separators=(",", ":")).encode())
+    return out
+
+
+def books(count: int) -> list[bytes]:
+    """Books of 20 levels a side."""
+    rng = random.Random(2)
+    out = []
+    for i in range(count):
+        mid = rng.randrange(1_000_000, 9_000_000)
+        sides = {
+            name: [
+                [events.plain((mid + sign * k) * 10**6, events.SCALE), _decimal(rng, 1, 99999, 100)]
+                for k in range(1, 21)
+            ]
+            for name, sign in (("bids", -1), ("asks", 1))
+        }
+        record = {"kind": "book", "ts": TS + i, "symbol": "BTC-PERP", "seq": i, **sides}
+        out.append(json.dumps(record, separators=(",", ":")).encode())
+    return out
+
+
+def each(read: Callable[[bytes], Any]) -> Callable[[list[bytes]], Any]:
+    """A reader of many records, made from one of a single record."""
+
+    def run(raws: list[bytes]) -> None:
+        for raw in raws:
+            read(raw)
+
+    return run
+
+
+def table(title: str, kind: str, raws: list[bytes], model: Any, struct: Any) -> None:
+    """Print the best time of each decoder, and how it compares with ours."""
+    offset = np.arange(len(raws))
+    slices = [slice(i, i + 2000) for i in range(0, len(raws), 2000)]
+
+    def ours(every: list[bytes]) -> None:
+        for part in slices:
+            made = decode(kind, "t", 0, offset[part], every[part])
+            assert not made.refused
+
+    contenders = {
+        "ours, to columns": ours,
+        "msgspec struct": each(msgspec.json.Decoder(struct).decode),
+        "orjson alone": each(orjson.loads),
+        "pydantic model": each(model.model_validate_json),
+    }
+    best = dict.fromkeys(contenders, float("inf"))
+    for _ in range(ROUNDS):
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            run(raws)
+            best[name] = min(best[name], (time.perf_counter() - start) / len(raws) * 1e6)
+    size = sum(map(len, raws)) / len(raws)
+    print(f"{title}: {len(raws)} records of {size:.0f} bytes, batches of 2000")
+    for name, took in best.items():
+        print(f"  {name:18} {took:7.3f} µs  {took / best['ours, to columns']:6.2f} ×")
+
+
+if __name__ == "__main__":
+    began = time.perf_counter()
+    decode("order", "t", 0, np.arange(1), orders(1))
+    print(f"first call (kernel from cache or compiled): {time.perf_counter() - began:.2f} s")
+    table("orders", "order", orders(40_000), PlainOrder, StructOrder)
+    table("books, 20 levels a side", "book", books(4_000), PlainBook, StructBook)
