@@ -103,12 +103,17 @@ class Engine:
                 part.finish()
         return self._advance([c for shard in self.shards for c in shard.advance()])
 
+    @property
+    def passed_ns(self) -> int:
+        """All windows that end by this event time are decided; `NEVER` before the first."""
+        return min(self._time.watermark, *(shard.time.watermark for shard in self.shards))
+
     def _advance(self, closed: list[Closed]) -> Output:
         """The venue stage: what all shards have passed is decided, in the order of time."""
         for part in closed:
             self._waiting += part.findings
             self.windows += len(part.features.window)
-        watermark = min(self._time.watermark, *(shard.time.watermark for shard in self.shards))
+        watermark = self.passed_ns
         if watermark == NEVER:
             return Output([], closed)
         until = watermark // self._window_ns

@@ -1,0 +1,232 @@
+"""The command line. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from monitor.config import Config
+
+app = typer.Typer(
+    name="brinkwatch",
+    help="Early warning for leveraged venues.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="configuration, TOML")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on the last line of stdout")]
+PerDay = Annotated[
+    float | None, typer.Option("--alerts-per-day", help="false alerts a day that are borne")
+]
+
+
+def main() -> NoReturn:
+    """Run a command; the exit status is 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    sys.exit(_status())
+
+
+def _status() -> int:
+    from click.exceptions import Abort, ClickException
+
+    from monitor.errors import BrinkwatchError, ConfigError
+
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except ClickException as error:
+        error.show()
+        return 2
+    except (Abort, KeyboardInterrupt):
+        sys.stderr.write("brinkwatch: interrupted\n")
+        return 130
+    except BrinkwatchError as error:
+        sys.stderr.write(f"brinkwatch: {error}\n")
+        return 2 if isinstance(error, ConfigError) else 1
+
+
+def _load(config: Path | None, per_day: float | None) -> Config:
+    from monitor.config import load
+
+    return load(config, **({} if per_day is None else {"alerts": {"per_day": per_day}}))
+
+
+def _moment(text: str | None, option: str) -> int | None:
+    """A moment as ISO 8601 (UTC unless it says otherwise) or ns since 1970, in ns."""
+    from datetime import UTC, datetime
+
+    from monitor.errors import ConfigError
+
+    if text is None:
+        return None
+    if text.isdecimal():
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{option} {text!r} is no moment: write 2025-11-24T14:03:07Z, or ns since 1970"
+        ) from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return whole * 1_000_000_000 + moment.microsecond * 1000
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="where the day and its alerts go")] = Path("demo-out"),
+    json: Json = False,
+) -> None:
+    """Simulate a short day, replay it, show the alerts. No Kafka, under a minute."""
+    from monitor.console import Console
+    from replay.demo import run
+
+    console = Console(json)
+    console.result(run(out, _load(None, None), console))
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="the folder to make")],
+    seed: Annotated[int, typer.Option(help="the same seed makes the same day")] = 7,
+    minutes: Annotated[int, typer.Option(help="length of the day, minutes")] = 20,
+    symbols: Annotated[int, typer.Option(help="markets")] = 8,
+    accounts: Annotated[int, typer.Option(help="accounts that act")] = 2000,
+    rate: Annotated[float, typer.Option(help="orders, cancels and fills a second")] = 400.0,
+    incidents: Annotated[
+        str, typer.Option(help="default, none, or a JSON file of what to plant")
+    ] = "default",
+    partitions: Annotated[int, typer.Option(help="partitions of each topic")] = 1,
+    json: Json = False,
+) -> None:
+    """Make a day of a venue that does not exist, with its ground truth."""
+    from monitor.console import Console
+    from replay import jobs
+
+    console = Console(json)
+    numbers = {"seed": seed, "minutes": minutes, "symbols": symbols, "accounts": accounts}
+    more = {"rate": rate, "incidents": incidents, "partitions": partitions}
+    console.result(jobs.simulated(out, console, **numbers, **more))
+
+
+@app.command(name="import")
+def import_(
+    venue: Annotated[str, typer.Argument(help="canonical, dydx, bitstamp, lobster, …")],
+    paths: Annotated[list[Path], typer.Argument(help="the feed's files, then the folder to make")],
+    json: Json = False,
+) -> None:
+    """A venue's recorded feed becomes a recorded day."""
+    from monitor.console import Console
+    from monitor.errors import ConfigError
+    from replay import jobs
+
+    if len(paths) < 2:
+        raise ConfigError("import needs at least one FILE and then the folder to make, OUT")
+    console = Console(json)
+    console.result(jobs.imported(venue, paths[:-1], paths[-1], console))
+
+
+@app.command()
+def replay(
+    day: Annotated[Path, typer.Argument(help="a recorded day")],
+    config: ConfigFile = None,
+    alerts: Annotated[Path | None, typer.Option(help="write the alerts here, JSON lines")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="records a batch at most")] = 65_536,
+    from_: Annotated[str | None, typer.Option("--from", help="show alerts from this time")] = None,
+    to: Annotated[str | None, typer.Option(help="stop at this time")] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="show alerts of this market")] = None,
+    speed: Annotated[str, typer.Option(help="event seconds a second, or max")] = "max",
+    alerts_per_day: PerDay = None,
+    json: Json = False,
+) -> None:
+    """A recorded day through the engine, as it would have run live.
+
+    --from and --symbol choose what is shown; the engine reads the day from its start all the
+    same, for what it had learnt by then is part of why it alerted.
+    """
+    from monitor.console import Console
+    from replay import jobs
+    from replay.run import Choice
+
+    low, high = _moment(from_, "--from"), _moment(to, "--to")
+    choice = Choice(low, high, frozenset(symbol or ()))
+    console = Console(json)
+    console.result(
+        jobs.replayed(
+            day,
+            _load(config, alerts_per_day),
+            console,
+            rows=batch,
+            choice=choice,
+            speed=_speed(speed),
+            alerts_to=alerts,
+        )
+    )
+
+
+def _speed(text: str) -> float | None:
+    from monitor.errors import ConfigError
+
+    if text == "max":
+        return None
+    try:
+        speed = float(text.removesuffix("x"))
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise ConfigError(f"--speed {text!r}: give a number above 0 (1 is as it was), or max")
+    return speed
+
+
+@app.command()
+def margin(
+    file: Annotated[str, typer.Argument(help="positions as JSON; - reads standard input")] = "-",
+    json: Json = False,
+) -> None:
+    """Liquidation prices, with their trace, for positions given as JSON."""
+    from monitor.console import Console
+    from monitor.marginjob import run
+
+    console = Console(json)
+    console.result(run(file, console))
+
+
+@app.command()
+def schema(
+    asyncapi: Annotated[bool, typer.Option(help="the AsyncAPI document")] = False,
+) -> None:
+    """Print the contract's JSON Schema (or AsyncAPI document), made from the models."""
+    import json as text
+
+    from monitor.core import schema as made
+
+    document: Any = made.asyncapi() if asyncapi else made.json_schema()
+    sys.stdout.write(text.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command(name="check-config")
+def check_config(
+    config: Annotated[Path | None, typer.Argument(help="configuration, TOML")] = None,
+    json: Json = False,
+) -> None:
+    """Read the configuration as the sidecar would, and say what is wrong with it."""
+    from monitor.console import Console
+    from monitor.plugins import detector_factories
+
+    loaded = _load(config, None)
+    detector_factories(loaded.streams)
+    console = Console(json)
+    console.say(f"the configuration is sound (settings {loaded.engine().fingerprint()})")
+    console.result({"ok": True, "settings": loaded.engine().fingerprint()})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""What people see: tables and a progress bar on a terminal, plain lines elsewhere, JSON if asked.
+
+With `json=True` one object goes to the last line of stdout, and all else to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+PLAIN_EVERY_S = 5.0
+"""Where there is no terminal, progress is a line this often."""
+ALERTS_SHOWN = 40
+
+
+class Console:
+    """One command's output."""
+
+    def __init__(self, json_asked: bool) -> None:
+        from rich.console import Console as Rich
+
+        self._json_asked = json_asked
+        self.rich = Rich(stderr=json_asked, soft_wrap=True, highlight=False)
+
+    def say(self, text: str) -> None:
+        """A line for people."""
+        self.rich.print(text, markup=False)
+
+    def result(self, value: dict[str, Any]) -> None:
+        """The machine-readable result, if it was asked for."""
+        if self._json_asked:
+            sys.stdout.write(json.dumps(value) + "\n")
+
+    @contextmanager
+    def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Yields a function that takes how much is done so far."""
+        if self.rich.is_terminal:
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+            )
+
+            columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+            with Progress(*columns, console=self.rich, transient=True) as bar:
+                task = bar.add_task(what, total=total)
+                yield lambda done: bar.update(task, completed=done)
+            return
+        last = time.monotonic()
+
+        def plain(done: int) -> None:
+            nonlocal last
+            if time.monotonic() - last >= PLAIN_EVERY_S:
+                last = time.monotonic()
+                self.say(f"{what}: {done:,}" + (f" of {total:,}" if total else ""))
+
+        yield plain
+
+    def table(self, title: str, head: list[str], rows: list[list[str]]) -> None:
+        """A table on a terminal, tabbed lines elsewhere."""
+        if not self.rich.is_terminal:
+            self.say(title)
+            for row in rows:
+                self.say("  " + "\t".join(row))
+            return
+        from rich.table import Table
+
+        table = Table(title=title, title_justify="left", show_lines=False)
+        for name in head:
+            table.add_column(name, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        self.rich.print(table)
+
+    def alerts(self, alerts: list[dict[str, Any]]) -> None:
+        """Alerts as they fired, each with its sentence; the gravest first where there are many."""
+        from monitor.core.explain import clock
+
+        order = {"critical": 0, "warning": 1, "info": 2}
+        fired = [a for a in alerts if a["status"] == "firing"]
+        shown = sorted(fired, key=lambda a: (order[a["severity"]], a["ts"]))[:ALERTS_SHOWN]
+        rows = [[clock(a["ts"]), a["severity"], a["kind"], a["summary"]] for a in shown]
+        more = f", the {len(shown)} gravest shown" if len(shown) < len(fired) else ""
+        title = f"{len(fired)} alerts fired ({len(alerts)} messages){more}"
+        self.table(title, ["UTC", "severity", "kind", "what happened"], rows)

@@ -1,0 +1,65 @@
+"""`brinkwatch demo`: a simulated day through the engine, and what it found of what was planted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from monitor.config import Config
+from monitor.console import Console
+from monitor.core.explain import clock
+from replay import jobs
+from replay.run import Choice
+
+MINUTES = 40
+_SECOND_NS = 1_000_000_000
+GRACE_NS = 5 * _SECOND_NS
+"""An alert within five seconds of a planted incident's end still speaks of it."""
+
+
+def run(out: Path, config: Config, console: Console) -> dict[str, Any]:
+    """Simulate into `out`/day, replay, and write `out`/alerts.jsonl."""
+    day, alerts = out / "day", out / "alerts.jsonl"
+    if day.exists():
+        jobs.opened(day)  # whatever else lies there is not ours to remove
+        shutil.rmtree(day)
+    out.mkdir(parents=True, exist_ok=True)
+    numbers = {"seed": 7, "minutes": MINUTES, "symbols": 8, "accounts": 2000}
+    jobs.simulated(day, console, **numbers, rate=400.0, incidents="default", partitions=1)
+    result = jobs.replayed(
+        day, config, console, rows=65_536, choice=Choice(), speed=None, alerts_to=alerts
+    )
+    planted = json.loads((day / "incidents.json").read_text())
+    fired = [json.loads(text) for text in alerts.read_text().splitlines()]
+    fired = [a for a in fired if a["status"] == "firing"]
+    rows = []
+    for incident in planted:
+        hits = [a for a in fired if speaks_of(a, incident)]
+        first = min((a["ts"] for a in hits), default=None)
+        delay = "" if first is None else f"{(first - incident['start_ts']) / _SECOND_NS:.0f} s"
+        rows.append(
+            [
+                clock(incident["start_ts"]),
+                incident["symbol"],
+                incident["kind"],
+                ", ".join(sorted({a["kind"] for a in hits})) or "not found",
+                delay,
+            ]
+        )
+    console.table(
+        "What was planted, and what was found", ["UTC", "symbol", "planted", "found", "after"], rows
+    )
+    found = sum(row[4] != "" for row in rows)
+    away = sum(not any(speaks_of(a, i) for i in planted) for a in fired)
+    console.say(
+        f"{found} of {len(planted)} planted incidents were found; {away} alerts speak of none"
+    )
+    return {**result, "planted": len(planted), "found": found, "away_from_planted": away}
+
+
+def speaks_of(alert: dict[str, Any], incident: dict[str, Any]) -> bool:
+    """Whether an alert tells of a planted incident: the same market, overlapping in time."""
+    begun = alert["ts"] > incident["start_ts"] and alert["since"] < incident["end_ts"] + GRACE_NS
+    return begun and incident["symbol"] in alert["symbols"]

@@ -1,0 +1,103 @@
+"""The commands' work on recorded days: arguments in, words and a result out."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from monitor.config import Config
+from monitor.console import Console
+from monitor.core.explain import iso
+from monitor.errors import BrinkwatchError, ConfigError
+from monitor.plugins import detector_factories
+from replay.day import Day, DayError
+from replay.run import Choice, Summary, replay
+
+
+def opened(path: Path) -> Day:
+    """A recorded day; raises `ConfigError` where the folder is none."""
+    try:
+        return Day(path)
+    except DayError as error:
+        raise ConfigError(str(error)) from error
+
+
+def simulated(out: Path, console: Console, **numbers: Any) -> dict[str, Any]:
+    """`brinkwatch simulate`."""
+    from replay.simulate import simulate
+
+    try:
+        with console.progress("simulating, seconds", numbers["minutes"] * 60) as show:
+            made = simulate(out, progress=lambda done, _: show(done), **numbers)
+    except (DayError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    console.say(
+        f"{made.records:,} records of {numbers['minutes']} minutes in {out}, with "
+        f"{len(made.incidents)} planted incidents"
+    )
+    return {"records": made.records, "events": made.events, "incidents": len(made.incidents)}
+
+
+def imported(venue: str, files: list[Path], out: Path, console: Console) -> dict[str, Any]:
+    """`brinkwatch import`."""
+    from replay.ingest import ingest
+
+    try:
+        with console.progress(f"importing {venue}", None) as show:
+            report = ingest(venue, files, out, progress=show)
+    except DayError as error:
+        raise ConfigError(str(error)) from error
+    except OSError as error:
+        raise BrinkwatchError(f"{error.filename}: {error.strerror}") from error
+    for text in report.words():
+        console.say(text)
+    return report.as_dict()
+
+
+def replayed(
+    path: Path,
+    config: Config,
+    console: Console,
+    *,
+    rows: int,
+    choice: Choice,
+    speed: float | None,
+    alerts_to: Path | None,
+) -> dict[str, Any]:
+    """`brinkwatch replay`."""
+    day = opened(path)
+    shown: list[dict[str, Any]] = []
+    with console.progress("replaying, records", sum(day.meta.records.values())) as show:
+        summary = replay(
+            day,
+            config.engine(),
+            detector_factories(config.streams),
+            rows=rows,
+            choice=choice,
+            speed=speed,
+            alerts_to=alerts_to,
+            on_alert=shown.append,
+            progress=show,
+        )
+    console.alerts(shown)
+    told(console, summary, day)
+    if alerts_to is not None:
+        console.say(f"alerts are in {alerts_to}")
+    return dataclasses.asdict(summary)
+
+
+def told(console: Console, summary: Summary, day: Day) -> None:
+    """The replay in a few lines."""
+    kinds = ", ".join(f"{n:,} {kind}" for kind, n in summary.events.items())
+    console.say(f"{summary.records:,} records ({kinds}) in {summary.windows:,} windows")
+    if day.meta.span is not None:
+        console.say(f"from {iso(day.meta.span[0])} to {iso(day.meta.span[1])}")
+    if summary.refused:
+        reasons = ", ".join(f"{n:,} {why}" for why, n in summary.refused_by_reason.items())
+        console.say(f"refused {summary.refused:,}: {reasons}")
+    if summary.late:
+        late = ", ".join(f"{n:,} {kind}" for kind, n in summary.late_by_kind.items())
+        console.say(f"too late to count {summary.late:,}: {late}")
+    console.say(f"digest {summary.digest}")
+    console.say(f"{summary.seconds:.2f} s, {summary.events_per_second:,.0f} records a second")

@@ -1,0 +1,145 @@
+"""Replay: a recorded day through the same engine that runs live."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from monitor.core.engine import Engine, Output
+from monitor.core.explain import line
+from monitor.core.settings import EngineSettings
+from monitor.core.watch import Factory
+from replay.day import Day
+
+_SECOND_NS = 1_000_000_000
+PACED_ROWS = 256
+"""Records of a batch where a speed is kept: a batch is handed on when its last record is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What of a replay is shown. The engine reads the whole day up to `to_ts` all the same: what
+    it knew at the time is part of why it alerted.
+    """
+
+    from_ts: int | None = None
+    to_ts: int | None = None
+    symbols: frozenset[str] = frozenset()
+
+    def wants(self, alert: dict[str, Any]) -> bool:
+        """Whether an alert is to be shown."""
+        if self.symbols and self.symbols.isdisjoint(alert["symbols"]):
+            return False
+        begun = self.from_ts is None or alert["ts"] >= self.from_ts
+        return begun and (self.to_ts is None or alert["ts"] <= self.to_ts)
+
+    def over(self, passed_ns: int) -> bool:
+        """Whether all that is wanted has been decided."""
+        return self.to_ts is not None and passed_ns > self.to_ts
+
+
+@dataclass(slots=True)
+class Summary:
+    """The numbers of one replay."""
+
+    records: int = 0
+    events: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
+    refused_by_reason: dict[str, int] = field(default_factory=dict)
+    late: int = 0
+    late_by_kind: dict[str, int] = field(default_factory=dict)
+    windows: int = 0
+    alerts: int = 0
+    digest: str = ""
+    seconds: float = 0.0
+    events_per_second: float = 0.0
+
+
+def replay(
+    day: Day,
+    settings: EngineSettings,
+    factories: list[Factory],
+    *,
+    rows: int = 65_536,
+    choice: Choice | None = None,
+    speed: float | None = None,
+    alerts_to: Path | None = None,
+    on_alert: Callable[[dict[str, Any]], None] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Summary:
+    """Run `day` through the engine.
+
+    `rows`: records a batch at most; it does not change the output. `speed`: event seconds a
+    second, None for as fast as it goes. `alerts_to`: a file of JSON lines, in place only when the
+    replay has ended. `progress` is told the number of records read so far.
+    """
+    choice = choice or Choice()
+    began = time.perf_counter()
+    partitions = 1 + max((part.partition for part in day.meta.partitions), default=0)
+    engine = Engine(settings, factories, partitions)
+    summary = Summary()
+    with _lines(alerts_to) as file:
+
+        def show(output: Output) -> None:
+            for alert in filter(choice.wants, output.alerts):
+                summary.alerts += 1
+                if file is not None:
+                    file.write(line(alert) + b"\n")
+                if on_alert is not None:
+                    on_alert(alert)
+
+        show(engine.control(day.controls()))
+        pace = _Pace(speed)
+        for batch in day.batches(rows if speed is None else min(rows, PACED_ROWS)):
+            if len(batch):
+                pace.wait(int(batch.numbers["ts"][-1]))
+            show(engine.step(batch))
+            summary.records += len(batch) + len(batch.refused)
+            if progress is not None:
+                progress(summary.records)
+            if choice.over(engine.passed_ns):
+                break
+        else:
+            show(engine.finish())
+    tally = engine.tally()
+    facts = tally.facts()
+    summary.events, summary.late_by_kind = facts["events"], facts["late"]
+    summary.refused_by_reason = facts["refused"]
+    summary.refused, summary.late = tally.refused.total(), tally.late.total()
+    summary.windows, summary.digest = engine.windows, engine.digest()
+    summary.seconds = time.perf_counter() - began
+    summary.events_per_second = summary.records / summary.seconds
+    return summary
+
+
+class _Pace:
+    """Waits until the wall clock has come as far as event time, times the speed."""
+
+    def __init__(self, speed: float | None) -> None:
+        self._speed = speed
+        self._start: tuple[float, int] | None = None
+
+    def wait(self, ts: int) -> None:
+        if self._speed is None:
+            return
+        if self._start is None:
+            self._start = time.monotonic(), ts
+        due = self._start[0] + (ts - self._start[1]) / _SECOND_NS / self._speed
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+@contextmanager
+def _lines(path: Path | None) -> Iterator[BinaryIO | None]:
+    """A file that is there whole or not at all."""
+    if path is None:
+        yield None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    with beside.open("wb") as file:
+        yield file
+    beside.replace(path)
