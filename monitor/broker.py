@@ -117,6 +117,8 @@ class Broker:
 
     def start(self) -> None:
         """Format the storage if it is new, start, and wait until every listener answers."""
+        for taken in (port for port in self._ports.values() if not _free(port)):
+            raise BrokerError(f"port {taken} is taken: choose another, or stop what listens there")
         java, class_path = _java(self._say)
         if not (self.directory / "data" / "meta.properties").exists():
             self._format(java, class_path)
@@ -254,15 +256,23 @@ def _free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, by trying them."""
     ports: list[int] = []
     for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if not _free(port):
+            continue
         ports.append(port)
         if len(ports) == count:
             return ports
     raise BrokerError(f"no {count} free ports between {PORTS.start} and {PORTS.stop}")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As Kafka binds: connections of a broker that was here before do not count, listeners do.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _accepts(port: int) -> bool:
@@ -273,5 +283,6 @@ def _accepts(port: int) -> bool:
 
 
 def _end(text: str) -> str:
-    """The last lines of a log, for a message."""
-    return "\n".join(text.strip().splitlines()[-8:]) or "it said nothing"
+    """The last lines of a log, for a message, without Java's stack frames."""
+    lines = [line for line in text.strip().splitlines() if not line.startswith("\tat ")]
+    return "\n".join(lines[-8:]) or "it said nothing"
