@@ -162,7 +162,9 @@ def price_pools(  # type: ignore[no-untyped-def]
                 cost = fee[m] if j < 4 else stress
                 # Nearly every position ends in the lowest tier: try it before the walk.
                 x = (k * (other - d0) + worth) / (q - z * (k * r0 + cost))
-                if z * x >= up or (q > 0.0 and k * r0 + cost >= 1.0):
+                if q > 0.0 and fixed and cost >= 1.0:
+                    x = np.nan
+                elif z * x >= up or (q > 0.0 and k * r0 + cost >= 1.0):
                     x = root(q, p, a0, other, k, cost + k * rise, first, last,
                              bound, rate, deduction)  # fmt: skip
                 prices[j, i] = x if x > 0.0 else np.nan

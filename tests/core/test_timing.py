@@ -1,0 +1,143 @@
+"""Theorems about the chance of touching a price, its volatility and its score."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core.timing import (
+    FAT,
+    HORIZONS_S,
+    NORMAL,
+    YEAR_S,
+    Volatility,
+    brier,
+    reliability,
+    touch,
+    touch_all,
+)
+
+DISTANCES = st.floats(0.0001, 0.5)
+SIGMAS = st.floats(0.05, 3.0)
+
+
+def test_five_percent_away_at_sixty_percent_a_year_is_touched_in_a_day_once_in_ten() -> None:
+    assert touch(math.log(0.95), 0.6, 86_400, NORMAL) == pytest.approx(0.1051, abs=5e-5)
+
+
+def paths(sigma: float, horizon_s: float, count: int, steps: int, seed: int) -> np.ndarray:
+    """The lowest log-price of each path, corrected for looking only at the steps' ends."""
+    rng = np.random.default_rng(seed)
+    dt = horizon_s / YEAR_S / steps
+    moves = rng.normal(-0.5 * sigma**2 * dt, sigma * math.sqrt(dt), (count, steps))
+    lowest: np.ndarray = np.cumsum(moves, axis=1).min(axis=1)
+    # Broadie, Glasserman and Kou 1997: a barrier seen at steps only acts 0.5826 σ√dt further off.
+    return lowest - 0.5826 * sigma * math.sqrt(dt)
+
+
+@pytest.mark.parametrize(("distance", "sigma"), [(-0.01, 0.6), (-0.03, 0.6), (-0.05, 1.2)])
+def test_simulated_paths_touch_as_often_as_the_formula_says(distance: float, sigma: float) -> None:
+    lowest = paths(sigma, 86_400, 20_000, 500, seed=3)
+    expected = touch(distance, sigma, 86_400, NORMAL)
+    error = math.sqrt(expected * (1 - expected) / 20_000)
+    assert abs(float((lowest <= distance).mean()) - expected) < 4 * error + 0.003
+
+
+@given(DISTANCES, SIGMAS, st.sampled_from(HORIZONS_S), st.sampled_from([NORMAL, FAT]))
+def test_a_nearer_price_or_a_longer_wait_never_lowers_the_chance(
+    distance: float, sigma: float, horizon: float, tails: tuple[float, ...]
+) -> None:
+    here = touch(-distance, sigma, horizon, tails)
+    assert 0.0 <= here <= 1.0
+    assert touch(-distance / 2, sigma, horizon, tails) >= here - 1e-12
+    assert touch(-distance, sigma, 2 * horizon, tails) >= here - 1e-12
+
+
+@given(st.floats(3.5, 8.0))
+def test_fat_tails_make_the_far_likelier(deviations: float) -> None:
+    sigma, horizon = 0.6, 3_600.0
+    distance = -deviations * sigma * math.sqrt(horizon / YEAR_S)
+    assert touch(distance, sigma, horizon, FAT) > touch(distance, sigma, horizon, NORMAL)
+
+
+def test_the_mixture_keeps_the_variance() -> None:
+    assert sum(FAT) / len(FAT) == pytest.approx(1.0)
+    assert len(set(FAT)) == len(FAT)
+
+
+def test_the_mark_itself_is_touched_and_an_unknown_price_stays_unknown() -> None:
+    found = touch_all(np.array([0.0, np.nan, -0.01]), 0.6, 60.0)
+    assert found[0] == 1.0
+    assert math.isnan(found[1])
+    assert found[2] == touch(-0.01, 0.6, 60.0)
+
+
+def walk(sigma: float, seconds: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    prices: np.ndarray = 100 * np.exp(np.cumsum(rng.normal(0, sigma / math.sqrt(YEAR_S), seconds)))
+    return prices
+
+
+@pytest.mark.parametrize("sigma", [0.2, 0.6, 1.5])
+def test_the_measured_volatility_is_that_of_the_walk(sigma: float) -> None:
+    measure = Volatility(half_life_s=7_200)
+    for second, price in enumerate(walk(sigma, 36_000, seed=5)):
+        measure.update(second * 10**9, float(price))
+    assert measure.sigma == pytest.approx(sigma, rel=0.08)
+
+
+def test_volatility_is_not_known_before_enough_returns() -> None:
+    measure = Volatility()
+    for second in range(300):
+        measure.update(second * 10**9, 100.0 + second % 2)
+    assert measure.sigma is None
+    for second in range(300, 320):
+        measure.update(second * 10**9, 100.0 + second % 2)
+    assert measure.sigma is not None
+
+
+def test_a_jump_across_a_gap_is_no_return() -> None:
+    measure = Volatility()
+    for second in range(600):
+        measure.update(second * 10**9, 100.0)
+    for second in range(2_000, 2_600):
+        measure.update(second * 10**9, 200.0)
+    assert measure.sigma == 0.0
+
+
+def test_more_marks_inside_a_step_change_nothing() -> None:
+    sparse, dense = Volatility(), Volatility()
+    for step, price in enumerate(walk(0.6, 500, seed=1)):
+        end = (step * 10 + 9) * 10**9
+        for early in range(5):
+            dense.update(end - (6 - early) * 10**9, float(price) * (1 + 0.01 * early))
+        dense.update(end, float(price))
+        sparse.update(end, float(price))
+    assert dense.sigma == sparse.sigma
+
+
+def test_the_score_and_the_table_are_exact_on_a_small_case() -> None:
+    forecasts = np.array([0.1, 0.1, 0.8, 1.0])
+    outcomes = np.array([False, True, True, True])
+    assert brier(forecasts, outcomes) == pytest.approx((0.01 + 0.81 + 0.04 + 0.0) / 4)
+    rows = reliability(forecasts, outcomes)
+    assert [(r.low, r.count, r.came_true) for r in rows] == [
+        (0.1, 2, 0.5),
+        (0.8, 1, 1.0),
+        (0.9, 1, 1.0),
+    ]
+
+
+def test_forecasts_of_simulated_paths_come_true_as_often_as_they_say() -> None:
+    sigma = 0.6
+    lowest = paths(sigma, 3_600, 20_000, 300, seed=9)
+    spread = sigma * math.sqrt(3_600 / YEAR_S)
+    distance = -spread * np.random.default_rng(4).uniform(0.1, 3.0, len(lowest))
+    forecasts = touch_all(distance, sigma, 3_600, NORMAL)
+    for row in reliability(forecasts, lowest <= distance):
+        error = math.sqrt(row.forecast * (1 - row.forecast) / row.count)
+        assert abs(row.came_true - row.forecast) < 4 * error + 0.01
