@@ -262,7 +262,9 @@ class BurstDetector(Detector):
             self._refit()
 
     def _refit(self) -> None:
-        self._weights = nnls(self._gram, self._moment) or self._weights
+        weights = nnls(self._gram, self._moment)
+        if weights and any(weights):  # silence tells nothing of how events follow each other
+            self._weights = weights
         squares = self._squares + PRIOR_EVENTS * DISPERSION_PRIOR
         self._dispersion = max(DISPERSION_MIN, squares / (self._forecasts + PRIOR_EVENTS))
         keep = exp((self._refitted_at - self._seen) / FORGET_WINDOWS)

@@ -39,7 +39,7 @@ def nnls(gram: Sequence[float], moment: Sequence[float]) -> list[float] | None:
     ridge = RIDGE * (gram[0] + gram[4] + gram[7] + gram[9]) / UNKNOWNS
     if ridge <= 1e-300:
         return None
-    best, best_gain = None, 0.0
+    best, best_gain = [0.0] * UNKNOWNS, 0.0
     for free in _SETS:
         rows = [[gram[_AT[i][j]] + (ridge if i == j else 0.0) for j in free] for i in free]
         found = _solve(rows, [moment[i] for i in free])

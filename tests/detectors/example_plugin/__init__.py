@@ -1,0 +1,1 @@
+"""What somebody outside the project writes: a package with one detector."""
