@@ -63,7 +63,7 @@ def load(path: Path | None = None, **overrides: Any) -> Config:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not TOML: {error}") from error
     try:
-        return Config(_from_file=held, **overrides)
+        return Config(**{"_from_file": held, **overrides})
     except ValidationError as error:
         raise ConfigError("\n".join(_words(e, path) for e in error.errors())) from error
 

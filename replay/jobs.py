@@ -52,7 +52,8 @@ def imported(venue: str, files: list[Path], out: Path, console: Console) -> dict
         raise BrinkwatchError(f"{error.filename}: {error.strerror}") from error
     for text in report.words():
         console.say(text)
-    return report.as_dict()
+    result: dict[str, Any] = report.as_dict()
+    return result
 
 
 def replayed(

@@ -7,11 +7,11 @@ the order in which records arrive cannot show in the result.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, types
+from numba import njit, types, uint64
 from numpy.typing import NDArray
 
 from monitor.core.batch import ABSENT
-from monitor.core.intern import I64, R64, uint64
+from monitor.core.intern import I64, R64
 
 I64_2 = types.int64[:, ::1]
 I64_1 = types.int64

@@ -121,7 +121,8 @@ def _carry(rows: Int64, before: Int64, fact: Int64, seen: NDArray[np.bool_], ns:
     # Rows rise with time, so the last one so far is the highest.
     last = np.maximum.accumulate(grid.reshape(-1, ns), axis=0)
     last = np.where(last < 0, len(rows) + np.arange(ns), last).ravel()
-    return np.concatenate((rows, before))[last]
+    out: Int64 = np.concatenate((rows, before))[last]
+    return out
 
 
 def _put(out: Float64, name: str, value: Float64 | Int64, known: NDArray[np.bool_]) -> None:

@@ -210,7 +210,13 @@ def _between(facts: Facts, low: int, high: int) -> Facts:
     a, b = np.searchsorted(facts.window, (low, high)).tolist()
     c, d = np.searchsorted(facts.account_row, (a, b)).tolist()
     return Facts(
-        *(getattr(facts, name)[a:b] for name in Facts.__slots__[:7]),
+        facts.window[a:b],
+        facts.symbol[a:b],
+        facts.sums[a:b],
+        facts.first[a:b],
+        facts.last[a:b],
+        facts.book[a:b],
+        facts.mark[a:b],
         facts.account_row[c:d] - a,
         facts.account[c:d],
         facts.counts[c:d],

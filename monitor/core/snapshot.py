@@ -18,12 +18,12 @@ class SnapshotError(ValueError):
     """A snapshot that this engine cannot go on from; the words say why and what to do."""
 
 
-def _encode_array(value: Any) -> msgspec.msgpack.Ext:
+def _encode_array(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         head = msgspec.msgpack.encode((value.dtype.str, value.shape))
         return msgspec.msgpack.Ext(_ARRAY, bytes([len(head)]) + head + value.tobytes())
     if isinstance(value, np.integer | np.floating):
-        return value.item()  # type: ignore[no-any-return]
+        return value.item()
     raise TypeError(f"a {type(value).__name__} cannot be part of a snapshot")
 
 

@@ -280,10 +280,11 @@ class OpenWindows:
         entries = np.flatnonzero(closed[slot])
         rank = self._accounts.hashes[account[entries]]
         entries = entries[np.lexsort((rank, place[slot[entries]]))]
+        sums, first, last, book, mark = (grid.data[rows] for grid in self._grids())
         facts = Facts(
             window[rows],
             symbol[rows],
-            *(grid.data[rows] for grid in self._grids()),
+            *(sums, first, last, book, mark),
             place[slot[entries]],
             account[entries],
             self._counts.data[entries],
@@ -319,8 +320,8 @@ class OpenWindows:
             grid.data = data
         self._pairs.reset(state["pairs"])
         self._counts.data = state["counts"]
-        self._placed = [tuple(state["placed"])] if state["placed"] else []  # type: ignore[list-item]
-        self._unaged = [tuple(state["unaged"])] if state["unaged"] else []  # type: ignore[list-item]
+        self._placed = [tuple(state["placed"])] if state["placed"] else []
+        self._unaged = [tuple(state["unaged"])] if state["unaged"] else []
         self.evicted_symbols, self.evicted_accounts = state["evicted"]
 
 
