@@ -84,14 +84,14 @@ def walk(sigma: float, seconds: int, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("sigma", [0.2, 0.6, 1.5])
 def test_the_measured_volatility_is_that_of_the_walk(sigma: float) -> None:
-    measure = Volatility(half_life_s=7_200)
+    measure = Volatility(half_life_s=7_200, step_s=10.0)
     for second, price in enumerate(walk(sigma, 36_000, seed=5)):
         measure.update(second * 10**9, float(price))
     assert measure.sigma == pytest.approx(sigma, rel=0.08)
 
 
 def test_volatility_is_not_known_before_enough_returns() -> None:
-    measure = Volatility()
+    measure = Volatility(step_s=10.0)
     for second in range(300):
         measure.update(second * 10**9, 100.0 + second % 2)
     assert measure.sigma is None
@@ -101,7 +101,7 @@ def test_volatility_is_not_known_before_enough_returns() -> None:
 
 
 def test_a_jump_across_a_gap_is_no_return() -> None:
-    measure = Volatility()
+    measure = Volatility(step_s=10.0)
     for second in range(600):
         measure.update(second * 10**9, 100.0)
     for second in range(2_000, 2_600):
@@ -110,7 +110,7 @@ def test_a_jump_across_a_gap_is_no_return() -> None:
 
 
 def test_more_marks_inside_a_step_change_nothing() -> None:
-    sparse, dense = Volatility(), Volatility()
+    sparse, dense = Volatility(step_s=10.0), Volatility(step_s=10.0)
     for step, price in enumerate(walk(0.6, 500, seed=1)):
         end = (step * 10 + 9) * 10**9
         for early in range(5):

@@ -1,0 +1,229 @@
+"""Theorems about a whole venue's bands: the exact solver's prices, whatever the order or threads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from monitor.core import bands
+from monitor.core.bandkernels import BIN_WIDTH, BINS, TOP
+from monitor.core.bands import Bands, Books, Positions, Rules, arrange, refresh
+from monitor.core.margin import Position, prices, requirement
+from monitor.core.regimes import REGIMES
+from monitor.core.tiers import Tiers
+
+F = Fraction
+SIX = Tiers.of([(F(b), F(r), None) for b, r in (
+    (0, "0.004"), (5_000, "0.005"), (60_000, "0.01"), (300_000, "0.02"), (10**6, "0.1"))])  # fmt: skip
+NAMES = ["hyperliquid", "bybit", "okx", "deribit", "binance", "generic"]
+REGIME = [REGIMES[name] for name in NAMES]
+MARK = np.array([50_000.0, 3_000.0, 150.0, 2.5, 0.12, 1.0])
+FEE = np.array([0.0, 0.0, 0.0006, 0.0, 0.0, 0.0])
+CLOSE = np.full(6, 0.0005)
+RISE = np.array([0.0, 0.0, 0.0, 1e-9, 0.0, 0.0])
+BETA = np.array([1.0, 1.2, 1.5, 0.8, 1.0, 0.5])
+RULES = Rules.of([(r, SIX) for r in REGIME], FEE, CLOSE, RISE, BETA)
+
+
+def raw(pools: int, seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    isolated = rng.random(pools) < 0.3
+    held = [rng.permutation(6)[: 1 if iso else rng.integers(1, 7)] for iso in isolated]
+    pool = np.repeat(np.arange(pools), [len(h) for h in held])
+    market = np.concatenate(held)
+    notional = np.exp(rng.uniform(3, 15, len(pool)))
+    quantity = notional / MARK[market] * rng.choice([-1, 1], len(pool))
+    equity = np.bincount(pool, notional, pools) * np.exp(rng.uniform(-5, 0.3, pools))
+    cash = equity - np.bincount(pool, quantity * MARK[market], pools)
+    entry = MARK[market] * rng.uniform(0.8, 1.2, len(pool))
+    return {"pool": pool, "market": market, "quantity": quantity, "entry": entry, "cash": cash,
+            "isolated": isolated}  # fmt: skip
+
+
+def books() -> Books:
+    steps = np.arange(1, 21) * 0.0003
+    price = np.stack([MARK[:, None] * (1 - steps), MARK[:, None] * (1 + steps)])
+    size = np.broadcast_to(20_000 / MARK[None, :, None], price.shape).copy()
+    return Books.of(MARK, price, size)
+
+
+def exact(p: Positions, pool: int, i: int, extra: float = 0.0) -> list[float]:
+    """The four prices of position i from the exact solver; `extra` is a further fee."""
+    span = range(p.start[pool], p.start[pool + 1])
+
+    def one(j: int) -> Position:
+        m = p.market[j]
+        return Position("X", F(p.quantity[j]), F(MARK[m]), SIX, F(p.entry[j]),
+                        F(FEE[m]) + F(extra), F(RISE[m]))  # fmt: skip
+
+    equity = F(p.cash[pool]) + sum(F(p.quantity[j]) * F(MARK[p.market[j]]) for j in span)
+    other = sum((requirement(REGIME[p.market[j]], one(j)) for j in span if j != i), F(0))
+    found = prices(REGIME[p.market[i]], one(i), equity, other)
+    four = (found.warn, found.liquidation, found.backstop, found.bankruptcy)
+    return [np.nan if c is None or c.price is None else float(c.price) for c in four]
+
+
+def test_every_price_is_that_of_the_exact_solver() -> None:
+    p = arrange(**raw(400, 1))
+    today = books()
+    found = refresh(p, RULES, MARK, today)
+    for i, pool in enumerate(p.pool):
+        side, m = (0 if p.quantity[i] > 0 else 1), p.market[i]
+        notional = abs(p.quantity[i]) * MARK[m]
+        low = np.floor(np.log2(notional))
+        share = notional / 2**low - 1
+        row = today.slip[side, m]
+        slip = row[int(low)] * (1 - share) + row[int(low) + 1] * share
+        size = MARK[m] * float(np.abs(p.cash[pool]) / notional + 1)
+        for column, extra in ((0, 0.0), (4, CLOSE[m] + slip)):
+            np.testing.assert_allclose(
+                found.prices[column : column + 4, i], exact(p, pool, i, extra),
+                rtol=1e-12, atol=1e-13 * size,
+            )  # fmt: skip
+
+
+def same(one: Bands, two: Bands) -> None:
+    for field in fields(Bands):
+        a, b = np.asarray(getattr(one, field.name)), np.asarray(getattr(two, field.name))
+        assert a.tobytes() == b.tobytes(), field.name
+
+
+def test_the_order_of_positions_changes_no_bit() -> None:
+    given = raw(500, 2)
+    first = refresh(arrange(**given), RULES, MARK, books())
+    shuffle = np.random.default_rng(0).permutation(len(given["pool"]))
+    for name in ("pool", "market", "quantity", "entry"):
+        given[name] = given[name][shuffle]
+    again = arrange(**given)
+    same(first, refresh(again, RULES, MARK, books()))
+    assert (given["quantity"][again.order] == again.quantity).all()
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    p = arrange(**raw(500, 3))
+    alone = refresh(p, RULES, MARK, books())
+    with ThreadPoolExecutor(2) as executor:
+        same(alone, refresh(p, RULES, MARK, books(), run=executor.map))
+
+
+def test_used_room_gives_what_fresh_room_gives() -> None:
+    p, q = arrange(**raw(300, 4)), arrange(**raw(300, 4))
+    room = Bands.empty(len(p.quantity), 300, 6)
+    refresh(p, RULES, MARK * 1.1, books(), out=room)
+    same(refresh(q, RULES, MARK, books()), refresh(p, RULES, MARK, books(), out=room))
+
+
+def test_each_zone_holds_the_notional_whose_liquidation_price_lies_in_it() -> None:
+    p = arrange(**raw(600, 5))
+    found = refresh(p, RULES, MARK, books())
+    units = np.rint(np.abs(p.quantity) * MARK[p.market] * 1e6).astype(np.int64)
+    for side in (bands.LONG, bands.SHORT):
+        for market in range(6):
+            mine = (p.market == market) & ((p.quantity > 0) == (side == bands.LONG))
+            due = (found.equity < found.maintenance)[p.pool]
+            x = found.prices[bands.LIQUIDATION] / MARK[market]
+            y = 1 - x if side == bands.LONG else x - 1
+            y = np.where(due, 0.0, np.where(np.isnan(y), 9.0, np.maximum(y, 0.0)))
+            by_zone = np.zeros(BINS, dtype=np.int64)
+            inside = mine & (y < BINS * BIN_WIDTH)
+            np.add.at(by_zone, np.minimum((y[inside] / BIN_WIDTH).astype(int), BINS - 1),
+                      units[inside])  # fmt: skip
+            assert (found.forced(side, market) == by_zone).all()
+            modes = found.zones[side, market].sum(axis=(0, 2))
+            cross = inside & ~p.isolated[p.pool]
+            assert modes[0] == units[cross].sum()
+
+
+def test_stress_never_moves_a_liquidation_away() -> None:
+    p = arrange(**raw(400, 6))
+    found = refresh(p, RULES, MARK, books())
+    for row in range(4):
+        calm, stress = found.prices[row], found.prices[row + bands.STRESSED]
+        long = p.quantity > 0
+        both = ~np.isnan(calm) & ~np.isnan(stress)
+        assert (stress[both & long] >= calm[both & long]).all()
+        assert (stress[both & ~long] <= calm[both & ~long]).all()
+
+
+def test_the_largest_holders_are_kept_and_found_again_on_demand() -> None:
+    p = arrange(**raw(600, 7))
+    found = refresh(p, RULES, MARK, reach=0.05)
+    for side in (0, 1):
+        for market in range(6):
+            holders, total = found.holders(p, side, market, 0, 100, TOP)
+            assert total == found.forced(side, market)[:100].sum()
+            kept = [(int(a), int(b)) for a, b in
+                    zip(found.top_pool[side, market], found.top[side, market], strict=True)
+                    if a >= 0]  # fmt: skip
+            assert [pool for pool, _ in holders] == [pool for pool, _ in kept]
+            for (_, share), (_, units) in zip(holders, kept, strict=True):
+                assert share == units / total
+
+
+def test_where_a_mark_is_not_known_its_pools_have_no_price_and_are_counted() -> None:
+    p = arrange(**raw(300, 8))
+    mark = MARK.copy()
+    mark[2] = np.nan
+    found = refresh(p, RULES, mark)
+    touched = np.unique(p.pool[p.market == 2])
+    assert found.unknown == len(touched)
+    inside = np.isin(p.pool, touched)
+    assert np.isnan(found.prices[:, inside]).all()
+    assert (found.cell[inside] == -1).all()
+    assert not np.isnan(found.prices[0, ~inside]).all()
+    assert np.isnan(found.prices[4:]).all()  # no book: what stress would do is not known
+
+
+def test_at_a_factor_root_a_cross_pool_has_just_its_maintenance() -> None:
+    p = arrange(**raw(400, 9))
+    found = refresh(p, RULES, MARK)
+    met = 0
+    for pool in range(400):
+        for f in found.factor[:, pool]:
+            if np.isnan(f) or f == 0.0:
+                continue
+            span = range(p.start[pool], p.start[pool + 1])
+            equity, need = found.equity[pool], F(0)
+            for i in span:
+                m = p.market[i]
+                moved = MARK[m] * (1 + BETA[m] * f)
+                equity += p.quantity[i] * (moved - MARK[m])
+                one = Position("X", F(p.quantity[i]), F(MARK[m]), SIX, F(p.entry[i]),
+                               size_rate=F(RISE[m]))  # fmt: skip
+                need += requirement(REGIME[m], one, F(moved))
+            gross = sum(abs(p.quantity[i]) * MARK[p.market[i]] for i in span)
+            assert equity == pytest.approx(float(need), abs=1e-9 * gross)
+            met += 1
+    assert met > 50
+    assert np.isnan(found.factor[:, p.isolated]).all()
+
+
+def test_a_hedged_account_is_further_from_a_common_move_than_from_one_of_its_markets() -> None:
+    two = arrange(np.array([0, 0]), np.array([0, 1]), np.array([1.0, -50_000 / 3_000]),
+                  MARK[:2].copy(), np.array([5_000.0]), np.array([0]))  # fmt: skip
+    rules = Rules.of([(REGIMES["binance"], SIX)] * 2)
+    found = refresh(two, rules, MARK[:2].copy())
+    assert 0 < 1 - found.prices[bands.LIQUIDATION, 0] / MARK[0] < 0.1
+    assert np.isnan(found.factor[0, 0]) or found.factor[0, 0] < -0.3
+
+
+def test_slippage_is_the_walk_down_the_ladder_and_depth_what_it_passes() -> None:
+    today = books()  # 20 levels of 20,000 each, 3 bp apart
+    assert today.slip[0, 0, 10] == pytest.approx(0.0003)
+    whole = 2**18  # 262,144: thirteen levels and a part of the fourteenth
+    walked = sum(20_000 * 0.0003 * j for j in range(1, 14)) + (whole - 260_000) * 0.0003 * 14
+    assert today.slip[1, 3, 18] == pytest.approx(walked / whole)
+    assert (np.diff(today.slip, axis=2) >= -1e-15).all()
+    assert today.depth[0, 0, 0] == pytest.approx(20_000)  # within 5 bp: one level
+    assert today.depth[0, 0, 1] == pytest.approx(60_000)  # within 10 bp: three
+    assert (np.diff(today.depth, axis=2) >= 0).all()
+
+
+def test_a_market_twice_in_a_pool_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="give the net position"):
+        arrange(np.array([0, 0]), np.array([1, 1]), np.array([1.0, 2.0]), np.array([1.0, 1.0]),
+                np.array([5.0]), np.array([0]))  # fmt: skip
