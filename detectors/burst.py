@@ -245,7 +245,7 @@ class BurstDetector(Detector):
         h[2] += cw * count
         h[3] += dw * count
         self._seen += 1
-        if self._seen > self.warm_up:
+        if self._seen > self.warm_up // 4:
             limit = RESIDUAL_MAX * (self._dispersion * forecast + 1.0)
             self._squares += min((count - forecast) ** 2, limit)
             self._forecasts += forecast
