@@ -44,12 +44,12 @@ class Gullible(AboveMean):
 
 
 class Poisoned(AboveMean):
-    """Never forgets an outlier."""
+    """Starts all over at an outlier, for days."""
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
         super().learn_one(x)
         if isinstance(read(x, self.feature), float) and x[self.feature] > 1e9:
-            self._mean = 1e12
+            self._seen = -(10**6)
 
 
 class Learner(AboveMean):
