@@ -41,7 +41,9 @@ def solve(document: object) -> dict[str, object]:
 
 def _pool(document: object, where: str) -> dict[str, object]:
     top = Fields(where, mapping(document, where))
-    pool = Fields(f"{where}.pool", mapping(top.find("pool") or {}, f"{where}.pool"), (top.own,))
+    given = top.find("pool")
+    own = mapping({} if given is None else given, f"{where}.pool")
+    pool = Fields(f"{where}.pool", own, (top.own,))
     regime = _regime(pool)
     mode = _mode(pool) or "cross"
     held = [
@@ -58,16 +60,16 @@ def _pool(document: object, where: str) -> dict[str, object]:
     total += pool.number("other_maintenance") or ZERO
     answers = []
     for one in held:
-        own = _isolated_equity(one, held, equity) if one.isolated else equity
+        at_hand = _isolated_equity(one, held, equity) if one.isolated else equity
         other = total - requirement(regime, one.position)
         if one.isolated:
             other = one.fields.number("other_maintenance") or ZERO
-        if own is None:
+        if at_hand is None:
             raise MarginInputError(
                 f"{one.fields.where}: no equity: give the pool's equity, or the position's margin "
                 "or leverage"
             )
-        answers.append(answer(regime, one, own, other))
+        answers.append(answer(regime, one, at_hand, other))
     return {"regime": regime.name, "mode": mode, "equity": text(equity), "positions": answers}
 
 

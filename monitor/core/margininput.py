@@ -162,5 +162,8 @@ def _row(value: object, where: str, by_leverage: bool) -> RowInput:
 
 
 def _brief(value: object) -> str:
-    text = repr(value) if not isinstance(value, int) else f"{value:.6g}" if value else "0"
-    return text if len(text) <= 40 else text[:37] + "…"
+    """What stood there, cut short; a number of thousands of digits is not even written out."""
+    if isinstance(value, int) and abs(value) >= 10**TEXT_MAX:
+        return "a number that long"
+    shown = repr(value)
+    return shown if len(shown) <= 40 else shown[:37] + "…"

@@ -1,4 +1,4 @@
-"""Theorems about a whole venue's bands: the exact solver's prices, whatever the order or threads."""
+"""Theorems about a venue's bands: the exact solver's prices, whatever the order or threads."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from monitor.core.regimes import REGIMES
 from monitor.core.tiers import Tiers
 
 F = Fraction
-SIX = Tiers.of([(F(b), F(r), None) for b, r in (
-    (0, "0.004"), (5_000, "0.005"), (60_000, "0.01"), (300_000, "0.02"), (10**6, "0.1"))])  # fmt: skip
+ROWS = [(0, "0.004"), (5_000, "0.005"), (60_000, "0.01"), (300_000, "0.02"), (10**6, "0.1")]
+FIVE = Tiers.of([(F(bound), F(rate), None) for bound, rate in ROWS])
 NAMES = ["hyperliquid", "bybit", "okx", "deribit", "binance", "generic"]
 REGIME = [REGIMES[name] for name in NAMES]
 MARK = np.array([50_000.0, 3_000.0, 150.0, 2.5, 0.12, 1.0])
@@ -26,7 +26,7 @@ FEE = np.array([0.0, 0.0, 0.0006, 0.0, 0.0, 0.0])
 CLOSE = np.full(6, 0.0005)
 RISE = np.array([0.0, 0.0, 0.0, 1e-9, 0.0, 0.0])
 BETA = np.array([1.0, 1.2, 1.5, 0.8, 1.0, 0.5])
-RULES = Rules.of([(r, SIX) for r in REGIME], FEE, CLOSE, RISE, BETA)
+RULES = Rules.of([(r, FIVE) for r in REGIME], FEE, CLOSE, RISE, BETA)
 
 
 def raw(pools: int, seed: int) -> dict[str, np.ndarray]:
@@ -57,7 +57,7 @@ def exact(p: Positions, pool: int, i: int, extra: float = 0.0) -> list[float]:
 
     def one(j: int) -> Position:
         m = p.market[j]
-        return Position("X", F(p.quantity[j]), F(MARK[m]), SIX, F(p.entry[j]),
+        return Position("X", F(p.quantity[j]), F(MARK[m]), FIVE, F(p.entry[j]),
                         F(FEE[m]) + F(extra), F(RISE[m]))  # fmt: skip
 
     equity = F(p.cash[pool]) + sum(F(p.quantity[j]) * F(MARK[p.market[j]]) for j in span)
@@ -192,7 +192,7 @@ def test_at_a_factor_root_a_cross_pool_has_just_its_maintenance() -> None:
                 m = p.market[i]
                 moved = MARK[m] * (1 + BETA[m] * f)
                 equity += p.quantity[i] * (moved - MARK[m])
-                one = Position("X", F(p.quantity[i]), F(MARK[m]), SIX, F(p.entry[i]),
+                one = Position("X", F(p.quantity[i]), F(MARK[m]), FIVE, F(p.entry[i]),
                                size_rate=F(RISE[m]))  # fmt: skip
                 need += requirement(REGIME[m], one, F(moved))
             gross = sum(abs(p.quantity[i]) * MARK[p.market[i]] for i in span)
@@ -205,7 +205,7 @@ def test_at_a_factor_root_a_cross_pool_has_just_its_maintenance() -> None:
 def test_a_hedged_account_is_further_from_a_common_move_than_from_one_of_its_markets() -> None:
     two = arrange(np.array([0, 0]), np.array([0, 1]), np.array([1.0, -50_000 / 3_000]),
                   MARK[:2].copy(), np.array([5_000.0]), np.array([0]))  # fmt: skip
-    rules = Rules.of([(REGIMES["binance"], SIX)] * 2)
+    rules = Rules.of([(REGIMES["binance"], FIVE)] * 2)
     found = refresh(two, rules, MARK[:2].copy())
     assert 0 < 1 - found.prices[bands.LIQUIDATION, 0] / MARK[0] < 0.1
     assert np.isnan(found.factor[0, 0]) or found.factor[0, 0] < -0.3
