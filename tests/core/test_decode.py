@@ -95,7 +95,7 @@ def test_scanner_leaves_no_plain_record_open(kind: str) -> None:
     @settings(thorough, max_examples=100)
     def holds(raw: bytes) -> None:
         verdict = judge(raw, kind)
-        if isinstance(verdict, BaseModel) and not getattr(verdict, "sources", None):
+        if isinstance(verdict, BaseModel) and getattr(verdict, "sources", None) is None:
             plain = encode(batch_of(kind, "t", 0, np.arange(1), [verdict]))[0]
             small = len(plain) < 400 and b"\\" not in plain and plain.isascii()
             if small and all(abs(x) < 10**17 for x in _grid_values(verdict)):
