@@ -42,7 +42,7 @@ class Broker:
     """Apache Kafka as a child process; a context manager.
 
     directory: keeps configuration, data and `broker.log`; one used before keeps its records.
-        None: a temporary one, removed by `stop`.
+        None: a temporary one, removed when the context ends.
     port: of the plain listener; None: a free one.
     secure: also TLS, mTLS and SASL listeners (see `broker_config.SECURE`), with fresh certificates.
     advertise: by listener's name the address clients are told instead of its own. A name that is no
@@ -79,7 +79,12 @@ class Broker:
             ports[0] = port
         self._ports = dict(zip(chosen, ports, strict=False))
         self._write_configuration(ports[-1], advertise or {}, settings or {})
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            if not self.log.exists():  # with a log the folder stays: the error points to it
+                self._remove()
+            raise
 
     def _write_configuration(
         self, controller_port: int, advertise: Mapping[str, str], settings: Mapping[str, str]
@@ -207,6 +212,9 @@ class Broker:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+        self._remove()
+
+    def _remove(self) -> None:
         if self._temporary:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -243,7 +251,8 @@ def _java(say: Callable[[str], None]) -> tuple[str, str]:
         ) from missing
     say("looking for Kafka's jars (the first time 44 MB come from Maven Central)")
     try:
-        jars = [str(jar) for jar in jgo.build(JARS).all_jars]
+        # Not jgo.build: to sort jars into modules, of no use here, it downloads a whole JDK.
+        jars = [str(artifact.resolve()) for artifact in jgo.resolve(JARS)]
     except Exception as error:  # jgo lets through whatever its HTTP library raises
         raise BrokerError(
             f"Kafka's jars cannot be fetched from Maven Central: {error}. Is there a way out to "
