@@ -91,7 +91,7 @@ class DayWriter:
         self, path: Path, *, venue: str, end_ts: int | None = None, overwrite: bool = False
     ) -> None:
         self._path, self._venue, self._end_ts = path, venue, end_ts
-        self._overwrite = overwrite
+        self._overwrite, self._closed = overwrite, False
         self._check_place()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._folder = path.parent / f".{path.name}.{uuid.uuid4().hex[:12]}"
@@ -155,6 +155,7 @@ class DayWriter:
 
     def close(self) -> Meta:
         """Write the day's end, sync everything and put the folder in its place."""
+        self._closed = True
         try:
             return self._close()
         except BaseException:
@@ -174,9 +175,9 @@ class DayWriter:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        if kind is None:
+        if kind is None and not self._closed:
             self.close()
-        else:
+        elif kind is not None:
             self.abort()
 
     def _close(self) -> Meta:

@@ -1,0 +1,160 @@
+"""Binance USD-M futures: the raw web socket, `<receive time> <json>` a line.
+
+Depth differences are applied to a local book, which begins with the snapshot; a book record of the
+best 50 levels is made at most every 100 ms of event time. trade → the taker's fill; markPriceUpdate
+→ mark; bookTicker and other streams are counted. The differences form a chain (each names the last
+update before it, `pu`); where it breaks the book goes on from what is known, since a recording
+holds no later snapshot to wait for, and a note says so: levels that changed in between are stale.
+
+Source: developers.binance.com, USD-M futures, "How to manage a local order book correctly".
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from monitor.core.events import LEVELS_MAX
+from monitor.venues.base import MS, LineVenue, Record, UnreadableError, epoch_ns, read_json
+
+BOOK_EVERY_NS = 100_000_000
+"""Event time between two book records of a market."""
+EARLY_MAX = 10_000
+"""Differences kept while the snapshot is awaited; earlier ones are forgotten, and counted."""
+
+# What closed the position (`X` of a trade): an order in the market, the insurance fund, ADL.
+_CAUSES = {"MARKET": "trade", "INSURANCE_FUND": "backstop", "ADL": "adl"}
+_Level = tuple[str, str]
+_MEANT = {b'"depthUpdate"': "book", b'"trade"': "fill", b'"markPriceUpdate"': "mark"}
+
+
+@dataclass
+class _Book:
+    """A market's local book; prices as numbers only to order them."""
+
+    bids: dict[float, _Level] = field(default_factory=dict)
+    asks: dict[float, _Level] = field(default_factory=dict)
+    last: int | None = None
+    """Id of the last update applied; None: no snapshot yet."""
+    chained: bool = False
+    """Whether a difference has been applied since the snapshot."""
+    early: deque[dict[str, Any]] = field(default_factory=deque)
+    told_ts: int = -BOOK_EVERY_NS
+
+    def apply(self, bids: list[_Level], asks: list[_Level]) -> None:
+        for side, levels in ((self.bids, bids), (self.asks, asks)):
+            for price, quantity in levels:
+                if float(quantity) == 0:
+                    side.pop(float(price), None)
+                else:
+                    side[float(price)] = (price, quantity)
+
+    def best(self) -> tuple[list[_Level], list[_Level]]:
+        bids = heapq.nlargest(LEVELS_MAX, self.bids)
+        asks = heapq.nsmallest(LEVELS_MAX, self.asks)
+        return [self.bids[p] for p in bids], [self.asks[p] for p in asks]
+
+
+class Binance(LineVenue):
+    """Keeps one local book a market."""
+
+    NAME = "binance"
+    OPTIONS: ClassVar[Mapping[str, str]] = {
+        "symbol": "the market of a snapshot that comes before any other line names one"
+    }
+
+    def __init__(self, options: dict[str, str] | None = None) -> None:
+        super().__init__(options)
+        self._books: dict[str, _Book] = {}
+        self._symbol = self.options.get("symbol")
+        """The market named last: a snapshot line names none."""
+
+    def guess(self, raw: bytes) -> str | None:
+        return next((kind for word, kind in _MEANT.items() if b'"e":' + word in raw), None)
+
+    def line(self, raw: bytes) -> list[Record]:
+        time, _, text = raw.partition(b" ")
+        received = epoch_ns(time.decode())
+        message = read_json(text)
+        if "lastUpdateId" in message:
+            self.source["snapshot"] += 1
+            return self._snapshot(message, received)
+        d = message.get("data", message)
+        event = d["e"]
+        self.source[event] += 1
+        self._symbol = self.options.get("symbol", d.get("s", self._symbol))
+        if event == "depthUpdate":
+            return self._difference(d)
+        if event == "trade":
+            return [self._fill(d)]
+        if event == "markPriceUpdate":
+            return [self._mark(d)]
+        return []
+
+    def _snapshot(self, d: dict[str, Any], received: int) -> list[Record]:
+        if self._symbol is None:
+            raise UnreadableError("missing_field", "no line before the snapshot names its market")
+        before = self._books.get(self._symbol, _Book())
+        book = self._books[self._symbol] = _Book(told_ts=before.told_ts)
+        book.apply(d["bids"], d["asks"])
+        book.last = d["lastUpdateId"]
+        for early in before.early:
+            self._follow(book, early)
+        ts = d["T"] * MS if "T" in d else received
+        return self._tell(self._symbol, book, ts)
+
+    def _difference(self, d: dict[str, Any]) -> list[Record]:
+        book = self._books.setdefault(d["s"], _Book())
+        if book.last is None:
+            book.early.append(d)
+            if len(book.early) > EARLY_MAX:
+                book.early.popleft()
+                self.notes["differences forgotten before the snapshot came"] += 1
+            return []
+        return self._tell(d["s"], book, d["T"] * MS) if self._follow(book, d) else []
+
+    def _follow(self, book: _Book, d: dict[str, Any]) -> bool:
+        """Apply a difference if it comes after what the book holds."""
+        assert book.last is not None
+        if d["u"] < book.last or (book.chained and d["u"] == book.last):
+            self.notes["differences older than the book: dropped"] += 1
+            return False
+        holds = d["pu"] == book.last if book.chained else d["U"] <= book.last + 1
+        if not holds:
+            self.notes["breaks in the chain of differences: the book goes on, in part stale"] += 1
+        book.apply(d["b"], d["a"])
+        book.last, book.chained = d["u"], True
+        return True
+
+    def _tell(self, symbol: str, book: _Book, ts: int) -> list[Record]:
+        if ts - book.told_ts < BOOK_EVERY_NS:
+            return []
+        book.told_ts = ts
+        bids, asks = book.best()
+        return [{"kind": "book", "ts": ts, "symbol": symbol, "bids": bids, "asks": asks}]
+
+    def _fill(self, d: dict[str, Any]) -> Record:
+        return {
+            "kind": "fill",
+            "ts": d["T"] * MS,
+            "symbol": d["s"],
+            "trade_id": str(d["t"]),
+            "side": "sell" if d["m"] else "buy",
+            "price": d["p"],
+            "quantity": d["q"],
+            "liquidity": "taker",
+            "cause": _CAUSES.get(d.get("X", "MARKET")),
+        }
+
+    def _mark(self, d: dict[str, Any]) -> Record:
+        return {
+            "kind": "mark",
+            "ts": d["E"] * MS,
+            "symbol": d["s"],
+            "mark": d["p"],
+            "index": d.get("i"),
+            "funding_rate": d.get("r") or None,
+        }

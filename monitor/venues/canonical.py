@@ -1,0 +1,36 @@
+"""The contract's own form: JSON lines, kinds mixed; every line is a record of its kind's topic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from monitor.core import decode
+from monitor.core.batch import Batch
+from monitor.venues.base import Venue
+
+
+class Canonical(Venue):
+    """Lines of the contract, judged as they are."""
+
+    NAME = "canonical"
+
+    def read(self, chunk: Sequence[bytes]) -> list[Batch]:
+        rows: dict[str, list[int]] = {}
+        for i, raw in enumerate(chunk):
+            rows.setdefault(decode.kind_of(raw) or decode.UNKNOWN, []).append(i)
+        times = np.full(len(chunk), -1, np.int64)
+        batches = []
+        for kind, lines in rows.items():
+            self.source[kind] += len(lines)
+            topic, offset = self.place(kind, len(lines))
+            made = decode.decode(kind, topic, 0, offset, [chunk[i] for i in lines])
+            if len(made):
+                times[np.array(lines)[made.offset - offset[0]]] = made.numbers["ts"]
+            batches.append(made)
+        accepted = times >= 0
+        for i in np.flatnonzero(accepted).tolist():
+            self.odd.line(chunk[i])
+        self.odd.times(times[accepted])
+        return batches

@@ -1,0 +1,200 @@
+"""dYdX v4: the full-node order stream, decoded to JSON lines.
+
+`place` and `taker` (an order that arrives) → order; `remove` → cancel, with what was left; a
+finalised `match` → one fill for each side; `fill_amount` updates what is left of an order.
+Matches are told up to three times: optimistically (when the node matches, and again when it
+prepares the next state), and once finalised in a block (`exec_mode` 7). Only the last one has
+happened for good, and it alone becomes fills; the others are counted.
+
+Sources: docs.dydx.xyz, full node streaming; v4-chain `indexer/shared/removal_reason.proto`,
+`clob/matches.proto`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.core.events import SCALE, plain, quantise
+from monitor.venues.base import MS, LineVenue, Record, UnreadableError, read_json
+
+FINALISED = 7
+"""`exec_mode` of what a block has committed."""
+_FILLED = 3
+"""`removal_status` of an order that was wholly filled."""
+
+# OrderRemovalReason; 0 (unspecified) and 12 (fully filled) are no reason of the contract.
+_REASONS = {
+    1: "expired",
+    2: "user",
+    3: "venue",  # undercollateralised
+    4: "venue",  # internal error
+    5: "self_trade",
+    6: "post_only",
+    7: "venue",  # immediate-or-cancel would rest
+    8: "venue",  # fill-or-kill could not be filled
+    9: "venue",  # reduce-only resize
+    10: "expired",  # by the indexer's reckoning
+    11: "user",  # replaced
+    13: "venue",  # equity tier
+    14: "venue",  # final settlement
+    15: "venue",  # isolated sub-account constraints
+    16: "venue",  # replay of operations
+}
+_CAUSES = {
+    "match_orders": "trade",
+    "match_perpetual_liquidation": "liquidation",
+    "match_perpetual_deleveraging": "adl",
+}
+_KIND = re.compile(rb'"kind": ?"(place|taker|remove|match)"')
+_MEANT = {b"place": "order", b"taker": "order", b"remove": "cancel", b"match": "fill"}
+_OTHER = {"buy": "sell", "sell": "buy"}
+
+
+@dataclass(slots=True)
+class _Open:
+    """An order in the book, as far as the feed told it."""
+
+    side: str
+    price: Any
+    size: Any
+    placed_ts: int | None
+    """None: it was there before the record began (it came in a snapshot)."""
+    filled: Any = "0"
+
+
+def _account(d: dict[str, Any]) -> str:
+    return f"{d['owner']}/{d['sub']}"
+
+
+def _order_id(d: dict[str, Any]) -> str:
+    return f"{d['owner']}/{d['sub']}/{d['client_id']}/{d['flags']}/{d['pair']}"
+
+
+def _side(d: dict[str, Any]) -> str:
+    side: str = d["side"].lower()
+    return side
+
+
+class Dydx(LineVenue):
+    """Keeps the open orders (bounded by the venue's own book)."""
+
+    NAME = "dydx"
+
+    def __init__(self, options: dict[str, str] | None = None) -> None:
+        super().__init__(options)
+        self._open: dict[str, _Open] = {}
+
+    def guess(self, raw: bytes) -> str | None:
+        found = _KIND.search(raw)
+        return _MEANT[found[1]] if found else None
+
+    def line(self, raw: bytes) -> list[Record]:
+        d = read_json(raw)
+        kind = d["kind"]
+        self.source[kind] += 1
+        if kind in ("place", "taker"):
+            return [self._order(d)]
+        if kind == "remove":
+            return [self._cancel(d)]
+        if kind == "match":
+            return self._fills(d)
+        if kind == "fill_amount":
+            self._fill_amount(d)
+        else:
+            self.notes[f"{kind}: not of this format as known; no record made"] += 1
+        return []
+
+    def _order(self, d: dict[str, Any]) -> Record:
+        key, ts = _order_id(d), d["ts_ms"] * MS
+        known = self._open.get(key)
+        snapshot = bool(d.get("snapshot"))
+        if snapshot:
+            self.notes["orders of a snapshot, resting before the record began"] += 1
+        record = {
+            "kind": "order",
+            "ts": ts,
+            "symbol": d["pair"],
+            "order_id": key,
+            "account": _account(d),
+            "side": _side(d),
+            "price": d["price"],
+            "quantity": d["size"],
+            "action": "replace" if known else "new",
+            "replaces": key if known else None,
+            "reduce_only": d.get("reduce_only"),
+        }
+        placed = known.placed_ts if known and snapshot else None if snapshot else ts
+        filled = known.filled if known else "0"
+        self._open[key] = _Open(record["side"], d["price"], d["size"], placed, filled)
+        return record
+
+    def _cancel(self, d: dict[str, Any]) -> Record:
+        key, ts = _order_id(d), d["ts_ms"] * MS
+        record = {
+            "kind": "cancel",
+            "ts": ts,
+            "symbol": d["pair"],
+            "order_id": key,
+            "account": _account(d),
+            "reason": _REASONS.get(d.get("reason", 0)),
+        }
+        known = self._open.pop(key, None)
+        if known is None:
+            self.notes["removals of orders that were not seen open"] += 1
+            return record
+        left = quantise(str(known.size), SCALE) - quantise(str(known.filled), SCALE)
+        if d.get("removal_status") == _FILLED:
+            left = 0
+        return record | {
+            "side": known.side,
+            "price": known.price,
+            "quantity": plain(max(left, 0), SCALE),
+            "placed_ts": known.placed_ts,
+        }
+
+    def _fill_amount(self, d: dict[str, Any]) -> None:
+        known = self._open.get(_order_id(d))
+        if known is not None:
+            known.filled = d["total_filled"]
+
+    def _fills(self, d: dict[str, Any]) -> list[Record]:
+        if d.get("exec_mode", FINALISED) != FINALISED:
+            self.notes["optimistic matches: their fills count when finalised"] += 1
+            return []
+        ts, cause = d["ts_ms"] * MS, _CAUSES.get(d["match"])
+        if cause is None:
+            raise UnreadableError("bad_value", f"match: {ascii(d['match'])[:60]}")
+        told = {_order_id(o): o for o in d.get("orders", ())}
+        taker = d.get("taker") or d.get("liquidated")
+        records = []
+        for fill in d["fills"]:
+            maker = fill["maker"]
+            order = told.get(_order_id(maker))
+            known = self._open.get(_order_id(maker))
+            if order is None and known is None:
+                raise UnreadableError("missing_field", "orders: the maker's price is not told")
+            side = _side(order) if order else known.side  # type: ignore[union-attr]
+            trade = {
+                "kind": "fill",
+                "ts": ts,
+                "symbol": maker["pair"],
+                "price": order["price"] if order else known.price,  # type: ignore[union-attr]
+                "quantity": fill["size"],
+            }
+            records.append(trade | _party(maker, side, "maker", "trade"))
+            if taker:
+                records.append(trade | _party(taker, _OTHER.get(side, side), "taker", cause))
+        return records
+
+
+def _party(who: dict[str, Any], side: str, liquidity: str, cause: str) -> Record:
+    """One side of a trade; a liquidated account has no order of its own."""
+    return {
+        "order_id": _order_id(who) if "client_id" in who else None,
+        "account": _account(who),
+        "side": side,
+        "liquidity": liquidity,
+        "cause": cause,
+    }

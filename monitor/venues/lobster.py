@@ -1,0 +1,140 @@
+"""LOBSTER message files: Nasdaq order by order, `time,type,order id,size,price,direction` a line.
+
+Types: 1 new order → order; 2 partial and 3 whole cancellation → cancel, with the shares taken out;
+4 execution of a visible and 5 of a hidden order → the taker's fill; 6 (auction) and 7 (halt) are
+noted. Prices are dollars × 10,000; the direction is that of the resting order. No accounts.
+
+Times are seconds after midnight in New York. The date and the symbol come from the options or from
+the path (`AAPL_2012-06-21_…_message_50.csv`, `…aapl-2012-06-21/…`). What midnight is in UTC hangs
+on a zone that the file does not name: unless `utc_offset_h` is given (-4 in summer), New York's
+clock is written as if it were UTC, which a note says.
+
+Source: lobsterdata.com, "Data structure".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from monitor.venues.base import LineVenue, OptionError, Record, UnreadableError
+
+DATE = "2000-01-03"
+"""The date where nothing names one."""
+SYMBOL = "LOBSTER"
+"""The symbol where nothing names one."""
+_HOUR_NS = 3_600_000_000_000
+_KINDS = {b"1": "order", b"2": "cancel", b"3": "cancel", b"4": "fill", b"5": "fill"}
+_TIME = re.compile(r"[0-9]{1,5}(\.[0-9]{1,12})?", re.ASCII)
+_NAME = re.compile(r"(?:([A-Z][A-Za-z0-9.]{0,9})_|([a-z]{1,6})-)?([0-9]{4}-[0-9]{2}-[0-9]{2})")
+
+
+class Lobster(LineVenue):
+    """Keeps when each order was placed, until it is wholly cancelled or executed."""
+
+    NAME = "lobster"
+    OPTIONS: ClassVar[Mapping[str, str]] = {
+        "date": "the day, YYYY-MM-DD, where the path does not name it",
+        "symbol": "the stock, where the path does not name it",
+        "utc_offset_h": "hours from UTC to the file's clock (-4: New York in summer)",
+    }
+
+    def __init__(self, options: dict[str, str] | None = None) -> None:
+        super().__init__(options)
+        self._placed: dict[bytes, tuple[int, int]] = {}
+        """Order id → time placed (ns), shares left."""
+        self._offset_ns = self._hours() * _HOUR_NS
+        self._symbol = self.options.get("symbol", SYMBOL)
+        self._midnight = self._day(self.options.get("date", DATE))
+
+    def _hours(self) -> int:
+        text = self.options.get("utc_offset_h")
+        if text is None:
+            self.notes["times are the file's clock (New York) written as if it were UTC"] = 1
+            return 0
+        if not re.fullmatch(r"[+-]?1?[0-9]", text):
+            raise OptionError(f"utc_offset_h={text}: whole hours, as -4")
+        return int(text)
+
+    def _day(self, text: str) -> int:
+        try:
+            day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        except ValueError:
+            raise OptionError(f"date={text}: a day as 2012-06-21") from None
+        return int(day.timestamp()) * 1_000_000_000 - self._offset_ns
+
+    def open(self, file: str) -> None:
+        found = list(_NAME.finditer(file))
+        dates = [m[3] for m in found]
+        symbols = [(m[1] or m[2]).upper() for m in found if m[1] or m[2]]
+        if "date" not in self.options:
+            self._midnight = self._day(dates[-1] if dates else DATE)
+            if not dates:
+                self.notes[f"no date is named: {DATE} stands for it"] += 1
+        if "symbol" not in self.options:
+            self._symbol = symbols[-1] if symbols else SYMBOL
+
+    def guess(self, raw: bytes) -> str | None:
+        fields = raw.split(b",", 2)
+        return _KINDS.get(fields[1].strip()) if len(fields) > 1 else None
+
+    def line(self, raw: bytes) -> list[Record]:
+        fields = [f.strip() for f in raw.split(b",")]
+        if len(fields) < 6:
+            raise UnreadableError("missing_field", f"{len(fields)} fields where 6 belong")
+        time, code, key, size, price, direction = fields[:6]
+        self.source[code.decode()] += 1
+        if code not in _KINDS:
+            words = {b"6": "auctions (type 6)", b"7": "trading halts and resumptions (type 7)"}
+            self.notes[words.get(code, f"type {code.decode()}: unknown; no record made")] += 1
+            return []
+        ts, resting = self._ts(time.decode()), _side(direction)
+        record = {
+            "kind": _KINDS[code],
+            "ts": ts,
+            "symbol": self._symbol,
+            "order_id": key.decode(),
+            "price": _dollars(price.decode()),
+            "quantity": size.decode(),
+            "side": resting,
+        }
+        if code == b"1":
+            self._placed[key] = (ts, int(size))
+            return [record | {"action": "new"}]
+        placed = self._shrink(key, int(size), whole=code == b"3")
+        if code in (b"2", b"3"):
+            return [record | {"placed_ts": placed}]
+        taker = "sell" if resting == "buy" else "buy"
+        # The id names the resting order; the taker's is not told.
+        return [record | {"order_id": None, "side": taker, "liquidity": "taker", "cause": "trade"}]
+
+    def _ts(self, text: str) -> int:
+        if not _TIME.fullmatch(text):
+            raise UnreadableError("wrong_type", "no time in seconds after midnight")
+        seconds, _, rest = text.partition(".")
+        return self._midnight + int(seconds) * 1_000_000_000 + int(rest[:9].ljust(9, "0"))
+
+    def _shrink(self, key: bytes, shares: int, whole: bool) -> int | None:
+        """Take shares off an order; the time when it was placed, if that was seen."""
+        known = self._placed.get(key)
+        if known is None:
+            return None
+        if whole or known[1] <= shares:
+            del self._placed[key]
+        else:
+            self._placed[key] = (known[0], known[1] - shares)
+        return known[0]
+
+
+def _side(direction: bytes) -> str:
+    if direction not in (b"1", b"-1"):
+        raise UnreadableError("bad_value", "direction is 1 or -1")
+    return "buy" if direction == b"1" else "sell"
+
+
+def _dollars(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,12}", text, re.ASCII):
+        raise UnreadableError("wrong_type", "price: no whole number of 1/10,000 dollar")
+    return f"{int(text) // 10_000}.{int(text) % 10_000:04d}"

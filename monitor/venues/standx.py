@@ -1,0 +1,204 @@
+"""StandX perpetuals: Parquet files of 20-level books and of trades.
+
+A book that repeats the timestamp of the one before it is dropped and counted, as are books that
+the recorder marked invalid. Numbers are stored as doubles: they are read as their shortest decimal
+text would be. Every trade says which side took; where all of them say the same, a note says so.
+
+Columns: `timestamp`, `received_at`, `symbol`, then `bid_prices`, `bid_quantities`, `ask_prices`,
+`ask_quantities`, `is_valid`, or `price`, `quantity`, `side`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from monitor.core import decode
+from monitor.core.batch import ABSENT, Batch, Int64, Ladder, Text
+from monitor.core.events import LEVELS_MAX, SCALE, TS_MAX, TS_MIN, quantise
+from monitor.venues.base import UnreadableError, Venue
+
+EXACT_BELOW = 2.0**51 / SCALE
+"""Below this a double times 1e8, rounded, is what its shortest decimal text gives."""
+_BOOK = ("bid_prices", "bid_quantities", "ask_prices", "ask_quantities")
+
+
+def on_grid(values: NDArray[np.float64]) -> Int64:
+    """Doubles on the contract's 1e-8 grid; -1 for what is no number or beyond it."""
+    fine = np.isfinite(values) & (np.abs(values) < EXACT_BELOW)
+    units: Int64 = np.rint(np.where(fine, values, 0) * SCALE).astype(np.int64)
+    for i in np.flatnonzero(~fine).tolist():
+        try:
+            units[i] = quantise(repr(float(values[i])), SCALE)
+        except ValueError:
+            units[i] = -1
+    return units
+
+
+def _words(column: Any) -> Text:
+    """A string column by its few words."""
+    encoded = pc.dictionary_encode(column.combine_chunks())
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    text = Text.of(encoded.dictionary.to_pylist())
+    text.codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return text
+
+
+class Standx(Venue):
+    """Keeps the time of each market's last book and the sides that trades have named."""
+
+    NAME = "standx"
+    TABLES = True
+
+    def __init__(self, options: dict[str, str] | None = None) -> None:
+        super().__init__(options)
+        self._last_book: dict[str, int] = {}
+        self._sides: set[str] = set()
+        self._odd_kind = ""
+
+    def read(self, chunk: Any) -> list[Batch]:
+        names = set(chunk.column_names)
+        if {"timestamp", "symbol", *_BOOK} <= names:
+            kind = "book"
+        elif {"timestamp", "symbol", "price", "quantity", "side"} <= names:
+            kind = "fill"
+        else:
+            raise UnreadableError("missing_field", "neither the columns of books nor of trades")
+        self.source[{"book": "books", "fill": "trades"}[kind]] += chunk.num_rows
+        if kind != self._odd_kind:
+            # Books and trades are two files side by side: time begins anew with the other kind.
+            self._odd_kind, self.odd.highest = kind, -1
+        return [self._books(chunk)] if kind == "book" else [self._trades(chunk)]
+
+    def _ts(self, table: Any) -> Int64:
+        ts = table["timestamp"].cast(pa.timestamp("ns")).cast(pa.int64()).fill_null(ABSENT)
+        found: Int64 = ts.combine_chunks().to_numpy(zero_copy_only=False)
+        self.odd.times(found[(found >= TS_MIN) & (found < TS_MAX)])
+        return found
+
+    def _books(self, table: Any) -> Batch:
+        ts, symbol = self._ts(table), table["symbol"].to_pylist()
+        keep = np.ones(len(ts), bool)
+        for i, (name, time) in enumerate(zip(symbol, ts.tolist(), strict=True)):
+            keep[i] = self._last_book.get(name) != time
+            self._last_book[name] = time
+        self.notes["books that repeat the timestamp before them: dropped"] += int((~keep).sum())
+        if "is_valid" in table.column_names:
+            valid = table["is_valid"].fill_null(True).to_numpy().astype(bool)
+            self.notes["books marked invalid by the recorder: dropped"] += int(
+                (keep & ~valid).sum()
+            )
+            keep &= valid
+        table, ts = table.filter(pa.array(keep)), ts[keep]
+        topic, offset = self.place("book", len(ts))
+        batch = Batch("book", topic, 0, offset, {"ts": ts, "seq": np.full(len(ts), ABSENT)})
+        batch.texts["symbol"] = _words(table["symbol"])
+        good = _good_head(batch)
+        for side, name in (("bid", "bids"), ("ask", "asks")):
+            ladder, fine = _ladder(table, side)
+            batch.ladders[name] = ladder
+            good &= fine
+        return self._judged(batch, good, table)
+
+    def _trades(self, table: Any) -> Batch:
+        ts = self._ts(table)
+        topic, offset = self.place("fill", len(ts))
+        side = [str(s).lower() for s in table["side"].to_pylist()]
+        self._sides |= set(side)
+        batch = Batch("fill", topic, 0, offset, {"ts": ts, "seq": np.full(len(ts), ABSENT)})
+        batch.numbers |= {
+            "side": np.array([-1 if s == "sell" else 1 for s in side], np.int64),
+            "price": on_grid(table["price"].to_numpy()),
+            "quantity": on_grid(table["quantity"].to_numpy()),
+            "fee": np.full(len(ts), ABSENT),
+            "liquidity": np.ones(len(ts), np.int64),  # taker
+            "cause": np.zeros(len(ts), np.int64),  # trade
+        }
+        none = np.full(len(ts), -1, np.int64)
+        empty = np.zeros(0, np.int64)
+        for name in ("trade_id", "order_id", "account"):
+            batch.texts[name] = Text(np.zeros(0, np.uint8), empty, empty, none)
+        batch.texts["symbol"] = _words(table["symbol"])
+        only = "every trade names the same side: the recorder's word, not who took"
+        self.notes.pop(only, None)
+        if len(self._sides) == 1:
+            self.notes[only] = self.source["trades"]
+        good = _good_head(batch) & np.isin(side, ("buy", "sell"))
+        good &= (batch.numbers["price"] > 0) & (batch.numbers["quantity"] > 0)
+        return self._judged(batch, good, table)
+
+    def _judged(self, batch: Batch, good: NDArray[np.bool_], table: Any) -> Batch:
+        """`batch` without the rows that are not good, which the contract's judge refuses."""
+        if good.all():
+            return batch
+        bad = np.flatnonzero(~good)
+        raws = []
+        for row in table.take(pa.array(bad)).to_pylist():
+            row |= {"timestamp": str(row["timestamp"]), "received_at": str(row.get("received_at"))}
+            raws.append(msgspec.json.encode(row))
+        told = [_canonical(batch.kind, int(batch.numbers["ts"][i]), table, i) for i in bad.tolist()]
+        judged = decode.decode(batch.kind, batch.topic, 0, batch.offset[bad], told)
+        by_offset = dict(zip(batch.offset[bad].tolist(), raws, strict=True))
+        for refused in judged.refused:
+            refused.raw = by_offset[refused.offset]
+        if len(judged):
+            raise AssertionError("a row that is no record by its columns is one by the judge")
+        kept = batch.take(good)
+        kept.refused = judged.refused
+        return kept
+
+
+def _good_head(batch: Batch) -> NDArray[np.bool_]:
+    """Whether time and symbol are what the contract takes."""
+    ts, symbol = batch.numbers["ts"], batch.texts["symbol"]
+    words = [
+        w is not None and 0 < len(w) <= 128 and w.isprintable() and " " not in w
+        for w in Text(symbol.buffer, symbol.start, symbol.length).words()
+    ]
+    known = np.array([*words, False], bool)[symbol.codes]
+    fine: NDArray[np.bool_] = (ts >= TS_MIN) & (ts < TS_MAX) & known
+    return fine
+
+
+def _ladder(table: Any, side: str) -> tuple[Ladder, NDArray[np.bool_]]:
+    """One side of the books, and which of them are well formed and best first."""
+    lists = [table[f"{side}_{what}"].combine_chunks() for what in ("prices", "quantities")]
+    bounds = [a.offsets.to_numpy().astype(np.int64) for a in lists]
+    size, other = np.diff(bounds[0]), np.diff(bounds[1])
+    if not np.array_equal(size, other) or any(a.null_count for a in lists):
+        raise UnreadableError("wrong_type", f"{side}: prices and quantities differ in number")
+    price, quantity = (
+        on_grid(a.values.to_numpy(zero_copy_only=False)[b[0] : b[-1]])
+        for a, b in zip(lists, bounds, strict=True)
+    )
+    offset = bounds[0] - bounds[0][0]
+    step = np.diff(price) * (1 if side == "ask" else -1)
+    row = np.repeat(np.arange(len(size)), size)
+    fine = size <= LEVELS_MAX
+    fine[row[(price <= 0) | (quantity <= 0)]] = False
+    fine[row[1:][(row[1:] == row[:-1]) & (step <= 0)]] = False
+    return Ladder(offset, price, quantity), fine
+
+
+def _canonical(kind: str, ts: int, table: Any, i: int) -> bytes:
+    """Row `i` as a canonical record, to be judged."""
+    row = table.slice(i, 1).to_pylist()[0]
+
+    def text(value: Any) -> Any:
+        return repr(value) if isinstance(value, float) else value
+
+    record = {"kind": kind, "ts": ts, "symbol": row["symbol"]}
+    if kind == "book":
+        for side, name in (("bid", "bids"), ("ask", "asks")):
+            levels = zip(row[f"{side}_prices"], row[f"{side}_quantities"], strict=True)
+            record[name] = [[text(p), text(q)] for p, q in levels]
+    else:
+        side = str(row["side"]).lower()
+        record |= {"side": side, "price": text(row["price"]), "quantity": text(row["quantity"])}
+    return msgspec.json.encode({k: v for k, v in record.items() if v is not None})

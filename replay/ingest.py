@@ -1,0 +1,104 @@
+"""The `import` job: a venue's recorded feed → a recorded day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from monitor.core.batch import Batch
+from monitor.venues.base import OptionError, UnreadableError, Venue
+from replay import opening
+from replay.day import DayWriter, Meta
+
+Progress = Callable[[Path, int], None]
+"""Called with the file being read and the source events so far."""
+
+
+class IngestError(ValueError):
+    """Files that cannot be imported as what they are said to be; says how to mend it."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an import read and made."""
+
+    venue: str
+    source: dict[str, int]
+    """Source events by the venue's own kinds, those refused included."""
+    records: dict[str, int]
+    """Canonical records by kind."""
+    refused: dict[str, int]
+    """Refused records by reason."""
+    odd: dict[str, Any]
+    """Breaks, repeats, jumps back in time, files that break off."""
+    notes: dict[str, int]
+    """What else was noticed, in words, and how often."""
+    day: Meta
+
+
+def venue_of(name: str, options: Mapping[str, str] | None = None) -> Venue:
+    """The adapter called `name`; raises `IngestError` where there is none, with those there are."""
+    found = {e.name: e for e in entry_points(group="brinkwatch.venues")}
+    if name not in found:
+        raise IngestError(f"no venue {name!r}; there are: {', '.join(sorted(found))}")
+    try:
+        venue: Venue = found[name].load()(options)
+    except OptionError as error:
+        raise IngestError(str(error)) from None
+    return venue
+
+
+def _batches(venue: Venue, path: Path) -> Iterator[list[Batch]]:
+    if opening.is_parquet(path) != venue.TABLES:
+        form = "Parquet" if venue.TABLES else "lines (plain, gzip, xz or zstd)"
+        raise IngestError(f"{path}: {venue.NAME} is read from {form}")
+    venue.open(str(path))
+    if venue.TABLES:
+        for table in opening.tables(path):
+            try:
+                yield venue.read(table)
+            except UnreadableError as error:
+                raise IngestError(f"{path}: not of {venue.NAME}'s format: {error.detail}") from None
+        return
+    lines = opening.Lines(path)
+    for chunk in lines:
+        yield venue.read(chunk)
+    if lines.broken_off:
+        venue.odd.broken_off.append(path.name)
+
+
+def ingest(
+    venue: str,
+    files: list[Path],
+    out: Path,
+    progress: Progress | None = None,
+    options: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Report:
+    """Read `files` (or folders) in order as one feed of `venue` and write the recorded day `out`.
+
+    Raises `IngestError` and `DayError`; lines that cannot be read are refused and counted.
+    """
+    adapter = venue_of(venue, options)
+    paths = opening.files_of(files)
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing or not paths:
+        raise IngestError(f"no such file: {', '.join(missing) or 'the folder has none'}")
+    with DayWriter(out, venue=venue, overwrite=overwrite) as day:
+        for path in paths:
+            for batches in _batches(adapter, path):
+                for batch in batches:
+                    day.write(batch)
+                if progress is not None:
+                    progress(path, adapter.source.total())
+        notes = {words: n for words, n in sorted(adapter.notes.items()) if n}
+        source, odd = dict(sorted(adapter.source.items())), adapter.odd.facts()
+        day.note("files", [path.name for path in paths])
+        day.note("source", source)
+        day.note("odd", odd)
+        day.note("noticed", notes)
+        meta = day.close()
+    return Report(venue, source, meta.records, meta.refused, odd, notes, meta)
