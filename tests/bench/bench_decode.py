@@ -153,8 +153,5 @@ def table(title: str, kind: str, raws: list[bytes], model: Any, struct: Any) -> 
 
 
 if __name__ == "__main__":
-    began = time.perf_counter()
-    decode("order", "t", 0, np.arange(1), orders(1))
-    print(f"first call (kernel from cache or compiled): {time.perf_counter() - began:.2f} s")
     table("orders", "order", orders(40_000), PlainOrder, StructOrder)
     table("books, 20 levels a side", "book", books(4_000), PlainBook, StructBook)
