@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +42,31 @@ def simulated(out: Path, console: Console, **numbers: Any) -> dict[str, Any]:
 
 def imported(venue: str, files: list[Path], out: Path, console: Console) -> dict[str, Any]:
     """`brinkwatch import`."""
-    from replay.ingest import ingest
+    from replay.ingest import IngestError, ingest
 
     try:
-        with console.progress(f"importing {venue}", None) as show:
-            report = ingest(venue, files, out, progress=show)
-    except DayError as error:
+        with console.progress(f"importing {venue}, source events", None) as show:
+            report = ingest(venue, files, out, progress=lambda _, done: show(done))
+    except (DayError, IngestError) as error:
         raise ConfigError(str(error)) from error
     except OSError as error:
         raise BrinkwatchError(f"{error.filename}: {error.strerror}") from error
-    for text in report.words():
-        console.say(text)
-    result: dict[str, Any] = report.as_dict()
-    return result
+    console.say("the feed's own events: " + counts(report.source))
+    console.say(f"records in {out}: " + counts(report.records))
+    if report.refused:
+        console.say("refused: " + counts(report.refused))
+    for what, value in report.odd.items():
+        console.say(f"odd in the feed: {what}: {value}")
+    for what, number in report.notes.items():
+        console.say(f"noted {number:,} times: {what}")
+    held = dataclasses.asdict(report)
+    del held["day"]
+    return held
+
+
+def counts(numbers: Mapping[str, int]) -> str:
+    """Numbers by name, in one line."""
+    return ", ".join(f"{n:,} {name}" for name, n in numbers.items() if n) or "none"
 
 
 def replayed(
@@ -90,15 +103,12 @@ def replayed(
 
 def told(console: Console, summary: Summary, day: Day) -> None:
     """The replay in a few lines."""
-    kinds = ", ".join(f"{n:,} {kind}" for kind, n in summary.events.items())
-    console.say(f"{summary.records:,} records ({kinds}) in {summary.windows:,} windows")
+    console.say(f"{summary.records:,} records ({counts(summary.events)}) in {summary.windows:,} windows")
     if day.meta.span is not None:
         console.say(f"from {iso(day.meta.span[0])} to {iso(day.meta.span[1])}")
     if summary.refused:
-        reasons = ", ".join(f"{n:,} {why}" for why, n in summary.refused_by_reason.items())
-        console.say(f"refused {summary.refused:,}: {reasons}")
+        console.say(f"refused {summary.refused:,}: {counts(summary.refused_by_reason)}")
     if summary.late:
-        late = ", ".join(f"{n:,} {kind}" for kind, n in summary.late_by_kind.items())
-        console.say(f"too late to count {summary.late:,}: {late}")
+        console.say(f"too late to count {summary.late:,}: {counts(summary.late_by_kind)}")
     console.say(f"digest {summary.digest}")
     console.say(f"{summary.seconds:.2f} s, {summary.events_per_second:,.0f} records a second")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from monitor.core.batch import Batch
 from monitor.core.engine import Engine, Output
 from monitor.core.explain import line
 from monitor.core.settings import EngineSettings
@@ -94,7 +96,7 @@ def replay(
 
         show(engine.control(day.controls()))
         pace = _Pace(speed)
-        for batch in day.batches(rows if speed is None else min(rows, PACED_ROWS)):
+        for batch in ahead(day.batches(rows if speed is None else min(rows, PACED_ROWS))):
             if len(batch):
                 pace.wait(int(batch.numbers["ts"][-1]))
             show(engine.step(batch))
@@ -114,6 +116,15 @@ def replay(
     summary.seconds = time.perf_counter() - began
     summary.events_per_second = summary.records / summary.seconds
     return summary
+
+
+def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches, each read from the files while the engine works on the one before."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 class _Pace:

@@ -15,6 +15,7 @@ from monitor.core.intern import I64, R64
 
 I64_2 = types.int64[:, ::1]
 I64_1 = types.int64
+U64R = types.Array(types.uint64, 1, "C", readonly=True)
 BAND_BPS = (5, 10, 25, 50, 100)
 """Distances from the mid within which depth is summed, bps."""
 
@@ -290,14 +291,54 @@ def add_books(acc, row, ts, offset, bid_at, bid, bid_size, ask_at, ask, ask_size
         b[16] = cost(bid, bid_size, b0, b1, mid, size)
 
 
+@njit(types.int64[::1](R64, types.int64), cache=True, nogil=True)
+def grouped(place, rows):  # type: ignore[no-untyped-def]
+    """The entries whose place is not negative, in the order of their places (below `rows`)."""
+    begin = np.zeros(rows + 1, np.int64)
+    for i in range(place.size):
+        if place[i] >= 0:
+            begin[place[i] + 1] += 1
+    for r in range(rows):
+        begin[r + 1] += begin[r]
+    order = np.empty(begin[rows], np.int64)
+    for i in range(place.size):
+        if place[i] >= 0:
+            order[begin[place[i]]] = i
+            begin[place[i]] += 1
+    return order
+
+
+@njit(
+    types.void(R64, U64R, I64_2, types.int64[:, :, ::1], types.uint64[::1]),
+    cache=True,
+    nogil=True,
+)
+def concentration(account_row, account_hash, counts, measured, fold):  # type: ignore[no-untyped-def]
+    """How each count spreads over a row's accounts, and one number that stands for all of them.
+
+    `measured`: (rows, counts, 4): accounts, total, the highest, sum of squares. `fold`: a sum of
+    hashes, so that the order of entries does not matter.
+    """
+    for i in range(account_row.size):
+        r = account_row[i]
+        h = account_hash[i]
+        for c in range(counts.shape[1]):
+            n = counts[i, c]
+            h = mix(h ^ (uint64(n) + uint64(0x9E3779B97F4A7C15)))
+            if n > 0:
+                m = measured[r, c]
+                m[0] += 1
+                m[1] += n
+                m[2] = max(m[2], n)
+                m[3] += n * n
+        fold[r] += h
+
+
 @njit(types.void(I64_2, R64, I64_1), cache=True, nogil=True)
 def add_one(counts, row, column):  # type: ignore[no-untyped-def]
     """Count rows in one column."""
     for i in range(row.size):
         counts[row[i], column] += 1
-
-
-U64R = types.Array(types.uint64, 1, "C", readonly=True)
 
 
 @njit(types.void(U64R, R64, U64R, R64, R64, I64, I64_2), cache=True, nogil=True)

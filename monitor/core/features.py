@@ -121,7 +121,7 @@ def _carry(rows: Int64, before: Int64, fact: Int64, seen: NDArray[np.bool_], ns:
     # Rows rise with time, so the last one so far is the highest.
     last = np.maximum.accumulate(grid.reshape(-1, ns), axis=0)
     last = np.where(last < 0, len(rows) + np.arange(ns), last).ravel()
-    out: Int64 = np.concatenate((rows, before))[last]
+    out: Int64 = np.concatenate((rows, before)).take(last, axis=0)
     return out
 
 
@@ -136,7 +136,8 @@ def _ratio(out: Float64, name: str, above: Float64 | Int64, below: Float64 | Int
 
 def _flow(out: Float64, sums: Int64) -> None:
     def total(*names: str) -> Int64:
-        return sums[:, [acc.SUMS.index(name) for name in names]].sum(axis=1)
+        column: Int64 = sums[:, [acc.SUMS.index(name) for name in names]].sum(axis=1)
+        return column
 
     def put(name: str, value: Float64 | Int64) -> None:
         out[:, COLUMN[name]] = value
@@ -166,20 +167,12 @@ def _accounts(out: Float64, facts: Facts, cells: Int64, rows: Int64) -> None:
     cell = np.full(len(facts.window), -1, np.int64)
     cell[rows] = cells
     for name in ("orders", "cancels"):
-        count = facts.counts[:, ACCOUNT_COUNTS.index(name)]
-        acted = count > 0
-        row, count = facts.account_row[acted], count[acted]
-        n = len(facts.window)
-        total = np.bincount(row, count, n)
-        with_any = total > 0
-        number = np.bincount(row, minlength=n)
-        top = np.zeros(n)
-        np.maximum.at(top, row, count)
-        squares = np.bincount(row, count.astype(np.float64) ** 2, n)
-        at = cell[with_any]
-        out[at, COLUMN[f"{name}_accounts"]] = number[with_any]
-        out[at, COLUMN[f"{name}_top_share"]] = top[with_any] / total[with_any]
-        out[at, COLUMN[f"{name}_herfindahl"]] = squares[with_any] / total[with_any] ** 2
+        number, total, top, squares = facts.spread[:, ACCOUNT_COUNTS.index(name)].T
+        any_ = total > 0
+        at = cell[any_]
+        out[at, COLUMN[f"{name}_accounts"]] = number[any_]
+        out[at, COLUMN[f"{name}_top_share"]] = top[any_] / total[any_]
+        out[at, COLUMN[f"{name}_herfindahl"]] = squares[any_] / total[any_].astype(float) ** 2
 
 
 def _book(out: Float64, book: Int64, end_ns: Int64) -> None:

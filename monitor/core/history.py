@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.core import accumulate as acc
 from monitor.core.batch import Int64
 from monitor.core.intern import Interner
 from monitor.core.windows import ACCOUNT_COUNTS, Facts
 
-WINDOWS_KEPT = 900
+WINDOWS_KEPT = 300
 """How far back the evidence of an alert is told in full, in windows."""
-ACCOUNTS_KEPT = 16
-"""Accounts kept for each window, symbol and count: the most active; their counts are exact."""
+ACCOUNTS_KEPT = 64
+"""Accounts kept for each window and symbol, or for each count where there are more: the most
+active; their counts are exact."""
 
 
 @dataclass(slots=True)
@@ -53,17 +55,12 @@ class History:
     def add(self, facts: Facts, now: int) -> None:
         """Remember closed windows, forget what lies over `WINDOWS_KEPT` before window `now`."""
         if len(facts.window):
+            entries = facts.account_row, facts.account, facts.counts
             keep = _most_active(facts, self._accounts)
+            if not keep.all():
+                entries = entries[0][keep], entries[1][keep], entries[2][keep]
             self._chunks.append(
-                _Chunk(
-                    facts.window,
-                    facts.symbol,
-                    facts.first,
-                    facts.last,
-                    facts.account_row[keep],
-                    facts.account[keep],
-                    facts.counts[keep],
-                )
+                _Chunk(facts.window, facts.symbol, facts.first, facts.last, *entries)
             )
         while self._chunks and self._chunks[0].window[-1] <= now - WINDOWS_KEPT:
             self._chunks.popleft()
@@ -130,16 +127,15 @@ class History:
         self._chunks = deque(_Chunk(*parts) for parts in state)
 
 
-def _most_active(facts: Facts, accounts: Interner) -> Int64:
+def _most_active(facts: Facts, accounts: Interner) -> NDArray[np.bool_]:
     """The entries among the most active of their row in any count, ties by the account's hash."""
-    if not len(facts.account):
-        return np.empty(0, np.int64)
-    keep = np.zeros(len(facts.account), np.bool_)
-    rank = accounts.hashes[facts.account]
-    begin = np.searchsorted(facts.account_row, np.arange(len(facts.window)))
-    for column in range(facts.counts.shape[1]):
-        count = facts.counts[:, column]
-        order = np.lexsort((rank, -count, facts.account_row))
-        place = np.arange(len(order)) - begin[facts.account_row[order]]
-        keep[order] |= place < ACCOUNTS_KEPT
-    return np.flatnonzero(keep & (facts.counts.any(axis=1)))
+    size = np.bincount(facts.account_row, minlength=len(facts.window))
+    keep = size[facts.account_row] <= ACCOUNTS_KEPT
+    crowd = np.flatnonzero(~keep)
+    if len(crowd):
+        row, rank = facts.account_row[crowd], accounts.hashes[facts.account[crowd]]
+        for count in facts.counts[crowd].T:
+            order = np.lexsort((rank, -count, row))
+            place = np.arange(len(crowd)) - np.searchsorted(row, row[order])
+            keep[crowd[order]] |= (place < ACCOUNTS_KEPT) & (count[order] > 0)
+    return keep

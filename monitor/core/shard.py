@@ -144,23 +144,14 @@ class Shard:
         n = len(facts.window)
         if not n:
             return
-        rows = np.concatenate(
-            [
-                facts.window[:, None],
-                self.symbols.hashes[facts.symbol].view(np.int64)[:, None],
-                *(facts.sums, facts.first, facts.last, facts.book, facts.mark),
-            ],
-            axis=1,
-        )
-        account = self.accounts.hashes[facts.account].view(np.int64)[:, None]
-        entries = np.concatenate([account, facts.counts], axis=1)
+        hashes = self.symbols.hashes[facts.symbol]
+        columns = facts.window, hashes.view(np.int64), facts.fold.view(np.int64)
+        parts = facts.sums, facts.first, facts.last, facts.book, facts.mark
+        rows = np.concatenate([np.stack(columns, axis=1), *parts], axis=1)
         begin = np.flatnonzero(np.concatenate(([True], facts.window[1:] != facts.window[:-1])))
         end = np.concatenate((begin[1:], [n]))
-        first = np.searchsorted(facts.account_row, begin).tolist()
-        last = np.searchsorted(facts.account_row, end).tolist()
-        for a, b, c, d in zip(begin.tolist(), end.tolist(), first, last, strict=True):
-            data = self._chain + rows[a:b].tobytes() + entries[c:d].tobytes()
-            self._chain = hashlib.sha256(data).digest()
+        for a, b in zip(begin.tolist(), end.tolist(), strict=True):
+            self._chain = hashlib.sha256(self._chain + rows[a:b].tobytes()).digest()
 
     def _forget_accounts(self) -> None:
         """Hold the names in use only, once there are more than the limit."""
@@ -220,4 +211,6 @@ def _between(facts: Facts, low: int, high: int) -> Facts:
         facts.account_row[c:d] - a,
         facts.account[c:d],
         facts.counts[c:d],
+        facts.spread[a:b],
+        facts.fold[a:b],
     )

@@ -70,6 +70,8 @@ class Watch:
 
     def judge(self, features: Features, names: dict[int, str]) -> list[Finding]:
         """Judge windows in order; learn each after it was judged."""
+        if not self._columns:
+            return []
         values = features.values[:, self._columns].tolist()
         window, symbol = features.window.tolist(), features.symbol.tolist()
         begin = np.flatnonzero(np.diff(features.window, prepend=-1)).tolist()

@@ -43,10 +43,15 @@ class Facts:
     mark: Int64
     """(rows, 3 · `accumulate.MARK`): ts, offset and value of the last of each."""
     account_row: Int64
-    """The row to which each entry of `account` belongs, rising."""
+    """The row to which each entry of `account` belongs, rising; entries of a row are in no order
+    that means anything."""
     account: Int64
     counts: Int64
     """(entries, `ACCOUNT_COUNTS`)"""
+    spread: Int64
+    """(rows, `ACCOUNT_COUNTS`, 4): accounts, total, the highest, sum of squares."""
+    fold: NDArray[np.uint64]
+    """(rows): all accounts with their counts as one hash."""
 
 
 class _Table:
@@ -214,11 +219,13 @@ class OpenWindows:
         dropped from a part of the records would be dropped from all of them.
         """
         window, symbol = self._slot_parts()
-        keep = lowest(window, self._symbols.hashes[symbol], self._limits.symbols)
-        if not keep.all():
+        if self._slots.n > self._limits.symbols:
+            keep = lowest(window, self._symbols.hashes[symbol], self._limits.symbols)
             self.evicted_symbols += int((~keep).sum())
             self._keep_slots(keep)
             window, symbol = self._slot_parts()
+        if self._pairs.n <= self._limits.accounts:
+            return
         slot = self._pairs.keys >> _ACCOUNT_BITS
         account = self._pairs.keys & ((1 << _ACCOUNT_BITS) - 1)
         rank = acc.mix_each(self._symbols.hashes[symbol[slot]], self._accounts.hashes[account])
@@ -277,17 +284,22 @@ class OpenWindows:
         place[rows] = np.arange(len(rows))
         slot = self._pairs.keys >> _ACCOUNT_BITS
         account = self._pairs.keys & ((1 << _ACCOUNT_BITS) - 1)
-        entries = np.flatnonzero(closed[slot])
-        rank = self._accounts.hashes[account[entries]]
-        entries = entries[np.lexsort((rank, place[slot[entries]]))]
+        entries = acc.grouped(place[slot], len(rows))
         sums, first, last, book, mark = (grid.data[rows] for grid in self._grids())
+        account_row, counts = place[slot[entries]], self._counts.data[entries]
+        spread = np.zeros((len(rows), len(ACCOUNT_COUNTS), 4), np.int64)
+        fold = np.zeros(len(rows), np.uint64)
+        hashes = self._accounts.hashes[account[entries]]
+        acc.concentration(account_row, hashes, counts, spread, fold)
         facts = Facts(
             window[rows],
             symbol[rows],
             *(sums, first, last, book, mark),
-            place[slot[entries]],
+            account_row,
             account[entries],
-            self._counts.data[entries],
+            counts,
+            spread,
+            fold,
         )
         self._keep_slots(~closed)
         return facts

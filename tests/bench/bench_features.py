@@ -1,0 +1,170 @@
+"""From Parquet to features: events a second, beside polars; peak memory; a million accounts.
+
+    python -m tests.bench.bench_features [--minutes 60] [--rate 2700]
+
+A simulated day over 64 symbols is made once in a temporary folder. Each figure comes from a
+process of its own; the ones that are compared take turns, and the median is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+TURNS = 3
+MB = 1024
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MB
+
+
+def features(day: Path, detect: bool) -> dict[str, Any]:
+    """The whole path: Parquet, columns, watermark, accumulators, windows, features (and detect)."""
+    from monitor.core.engine import Engine
+    from monitor.core.settings import EngineSettings
+    from monitor.plugins import detector_factories
+    from replay.day import Day
+    from replay.run import ahead
+
+    settings = EngineSettings() if detect else EngineSettings(streams=())
+    recorded = Day(day)
+    engine = Engine(settings, detector_factories(settings.streams))
+    before = _peak_mb()
+    began = time.perf_counter()
+    records = 0
+    engine.control(recorded.controls())
+    for batch in ahead(recorded.batches()):
+        records += len(batch)
+        engine.step(batch)
+    engine.finish()
+    seconds = time.perf_counter() - began
+    return {
+        "records": records,
+        "seconds": seconds,
+        "windows": engine.windows,
+        "peak_mb": _peak_mb(),
+        "grown_mb": _peak_mb() - before,
+    }
+
+
+def polars(day: Path) -> dict[str, Any]:
+    """What a data frame does at its best: read the same files, count and sum by symbol and second.
+
+    It joins no ages, counts no accounts and measures no books, and holds no order of time.
+    """
+    import polars as pl
+
+    began = time.perf_counter()
+    records = 0
+    for kind in ("order", "cancel", "fill", "leverage", "book", "mark"):
+        for file in sorted((day / kind).glob("*.parquet")):
+            frame = pl.read_parquet(file)
+            records += len(frame)
+            sums = [pl.len()]
+            if "quantity" in frame.columns and "price" in frame.columns:
+                value = pl.col("price").cast(pl.Float64) * pl.col("quantity").cast(pl.Float64)
+                sums.append(value.sum().alias("notional"))
+            keys = ["symbol", (pl.col("ts") // 1_000_000_000).alias("second")]
+            if "side" in frame.columns:
+                keys.append("side")
+            frame.group_by(keys).agg(sums)
+    return {"records": records, "seconds": time.perf_counter() - began, "peak_mb": _peak_mb()}
+
+
+def accounts(number: int) -> dict[str, Any]:
+    """Cancels of so many accounts in ten minutes, and what memory that takes."""
+    import numpy as np
+
+    from monitor.core.batch import ABSENT, Batch, Text
+    from monitor.core.engine import Engine
+    from monitor.core.events import TOPICS, Control
+    from monitor.core.settings import EngineSettings
+
+    settings = EngineSettings(streams=())
+    engine = Engine(settings, [])
+    start, second = 1_764_000_000_000_000_000, 1_000_000_000
+    others = [t for t in TOPICS.values() if t != "cancels"]
+    engine.control(
+        [Control(topic=t, partition=0, offset=0, ts=start + 10_000 * second) for t in others]
+    )
+    done, rows = 0, 20_000
+    began = time.perf_counter()
+    while done < 1_000_000:
+        index = np.arange(done, done + rows)
+        absent = np.full(rows, ABSENT)
+        numbers = dict.fromkeys(("seq", "side", "price", "quantity", "placed_ts", "reason"), absent)
+        numbers["ts"] = start + index * (600 * second // 1_000_000)
+        names = [f"0x{i * 2_654_435_761 % number:040x}" for i in index.tolist()]
+        texts = {"symbol": Text.of(["BTC-PERP"] * rows), "account": Text.of(names)}
+        texts["order_id"] = Text.of([f"{i}" for i in index.tolist()])
+        engine.step(Batch("cancel", "cancels", 0, index, numbers, texts))
+        done += rows
+    return {"accounts": number, "seconds": time.perf_counter() - began, "peak_mb": _peak_mb()}
+
+
+def _in_process(*arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.bench.bench_features", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=int, default=60)
+    parser.add_argument("--rate", type=float, default=2_700.0)
+    parser.add_argument("--one", nargs="*", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        name, value = asked.one
+        run = {
+            "features": lambda: features(Path(value), False),
+            "engine": lambda: features(Path(value), True),
+            "polars": lambda: polars(Path(value)),
+            "accounts": lambda: accounts(int(value)),
+        }[name]
+        print(json.dumps(run()))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        from replay.simulate import simulate
+
+        day = Path(folder) / "day"
+        simulate(day, minutes=asked.minutes, symbols=64, accounts=20_000, rate=asked.rate)
+        _in_process("--one", "features", str(day))  # the kernels' cache, the files' cache
+        seen: dict[str, list[dict[str, Any]]] = {"features": [], "engine": [], "polars": []}
+        for _ in range(TURNS):
+            for name, results in seen.items():
+                results.append(_in_process("--one", name, str(day)))
+    print(f"{'':34}{'records':>12}{'seconds':>10}{'M events/s':>12}{'peak MB':>10}")
+    seconds = {}
+    for name, words in (
+        ("features", "Parquet → features"),
+        ("engine", "the same, and all detectors"),
+        ("polars", "polars: read and group"),
+    ):
+        results = seen[name]
+        seconds[name] = statistics.median(r["seconds"] for r in results)
+        rate = results[0]["records"] / seconds[name] / 1e6
+        peak = max(r["peak_mb"] for r in results)
+        print(
+            f"{words:34}{results[0]['records']:12,}{seconds[name]:10.2f}{rate:12.2f}{peak:10.0f}"
+        )
+    print(f"features take {seconds['features'] / seconds['polars']:.2f} of polars' time")
+    few, many = (_in_process("--one", "accounts", str(n)) for n in (1_000, 1_000_000))
+    print(
+        f"a million cancels of 1,000 accounts: peak {few['peak_mb']:.0f} MB; of a million "
+        f"accounts: {many['peak_mb']:.0f} MB, {many['peak_mb'] - few['peak_mb']:+.0f} MB"
+    )
+
+
+if __name__ == "__main__":
+    main()
