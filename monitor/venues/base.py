@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Never
 
 import msgspec
 import numpy as np
+from pydantic_core import PydanticCustomError
 
 from monitor.core import decode, events
 from monitor.core.batch import Batch, Int64, Refused
@@ -165,6 +166,8 @@ class LineVenue(Venue):
             raise UnreadableError("missing_field", f"{error.args[0]}: Field required") from None
         except UnicodeDecodeError as error:
             raise UnreadableError("not_utf8", f"at byte {error.start}: {error.reason}") from None
+        except PydanticCustomError as error:
+            raise UnreadableError(error.type, error.message()) from None
         except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
             raise UnreadableError("wrong_type", ascii(str(error))[1:-1]) from None
 

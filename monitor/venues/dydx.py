@@ -16,6 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import PydanticCustomError
+
 from monitor.core.events import SCALE, plain, quantise
 from monitor.venues.base import MS, LineVenue, Record, UnreadableError, read_json
 
@@ -75,6 +77,15 @@ def _order_id(d: dict[str, Any]) -> str:
 def _side(d: dict[str, Any]) -> str:
     side: str = d["side"].lower()
     return side
+
+
+def _left(known: _Open) -> str | None:
+    """What is unfilled; None of an order beyond the contract's grid, which was itself refused."""
+    try:
+        left = quantise(str(known.size), SCALE) - quantise(str(known.filled), SCALE)
+    except PydanticCustomError:
+        return None
+    return plain(max(left, 0), SCALE)
 
 
 class Dydx(LineVenue):
@@ -144,13 +155,10 @@ class Dydx(LineVenue):
         if known is None:
             self.notes["removals of orders that were not seen open"] += 1
             return record
-        left = quantise(str(known.size), SCALE) - quantise(str(known.filled), SCALE)
-        if d.get("removal_status") == _FILLED:
-            left = 0
         return record | {
             "side": known.side,
             "price": known.price,
-            "quantity": plain(max(left, 0), SCALE),
+            "quantity": "0" if d.get("removal_status") == _FILLED else _left(known),
             "placed_ts": known.placed_ts,
         }
 

@@ -1,0 +1,32 @@
+"""Running an adapter over a few lines, and its records as canonical JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from monitor.core.batch import Batch, Refused
+from monitor.core.decode import UNKNOWN, encode
+from monitor.venues.base import Venue
+
+Record = dict[str, Any]
+
+
+def made(venue: Venue, *lines: str | bytes) -> list[Record]:
+    """The records that the lines make, each line read on its own, in order."""
+    found: list[Record] = []
+    for line in lines:
+        for batch in read(venue, line):
+            if batch.kind != UNKNOWN:
+                found += [json.loads(raw) for raw in encode(batch)]
+    return found
+
+
+def refused(venue: Venue, *lines: str | bytes) -> list[Refused]:
+    """What is refused of the lines."""
+    return [r for batch in read(venue, *lines) for r in batch.refused]
+
+
+def read(venue: Venue, *lines: str | bytes) -> list[Batch]:
+    """The batches of one chunk of lines."""
+    return venue.read([line.encode() if isinstance(line, str) else line for line in lines])
