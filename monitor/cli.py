@@ -36,21 +36,14 @@ def main() -> NoReturn:
 
 
 def _status() -> int:
-    from click.exceptions import Abort, ClickException
-
     from monitor.errors import BrinkwatchError, ConfigError
 
     try:
-        return int(app(standalone_mode=False) or 0)
-    except ClickException as error:
-        error.show()
-        return 2
-    except (Abort, KeyboardInterrupt):
-        sys.stderr.write("brinkwatch: interrupted\n")
-        return 130
+        app()
     except BrinkwatchError as error:
         sys.stderr.write(f"brinkwatch: {error}\n")
         return 2 if isinstance(error, ConfigError) else 1
+    return 0
 
 
 def _load(config: Path | None, per_day: float | None) -> Config:
@@ -121,6 +114,9 @@ def simulate(
 def import_(
     venue: Annotated[str, typer.Argument(help="canonical, dydx, bitstamp, lobster, …")],
     paths: Annotated[list[Path], typer.Argument(help="the feed's files, then the folder to make")],
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the venue, as date=2012-06-21")
+    ] = None,
     json: Json = False,
 ) -> None:
     """A venue's recorded feed becomes a recorded day."""
@@ -130,8 +126,12 @@ def import_(
 
     if len(paths) < 2:
         raise ConfigError("import needs at least one FILE and then the folder to make, OUT")
+    pairs = [text.partition("=") for text in option or ()]
+    if not all(equals for _, equals, _ in pairs):
+        raise ConfigError("--option takes NAME=VALUE")
+    options = {name: value for name, _, value in pairs}
     console = Console(json)
-    console.result(jobs.imported(venue, paths[:-1], paths[-1], console))
+    console.result(jobs.imported(venue, paths[:-1], paths[-1], options, console))
 
 
 @app.command()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from monitor.core.features import NAMES
 from monitor.core.settings import StreamSettings
 from monitor.core.watch import Factory
 from monitor.errors import ConfigError
@@ -46,10 +47,11 @@ def _maker(stream: StreamSettings) -> Callable[[], Any]:
         return lambda: load(**stream.parameters)
     if "." not in stream.detector:
         raise unknown("detector", stream.detector, installed(DETECTORS))
+    name = stream.detector.removeprefix("anomaly.")
     # River's detectors take over a second to import: only where one is asked for.
     from detectors.river_plugin import RiverDetector
 
-    return lambda: RiverDetector(stream.detector, options=dict(stream.parameters))
+    return lambda: RiverDetector(name, options=dict(stream.parameters))
 
 
 def detector_factory(stream: StreamSettings) -> Factory:
@@ -57,6 +59,8 @@ def detector_factory(stream: StreamSettings) -> Factory:
 
     Raises `ConfigError` where there is none, or where its parameters do not fit.
     """
+    if stream.feature not in NAMES:
+        raise unknown("feature", stream.feature, NAMES)
     try:
         make = _maker(stream)
         make()

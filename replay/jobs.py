@@ -40,13 +40,15 @@ def simulated(out: Path, console: Console, **numbers: Any) -> dict[str, Any]:
     return {"records": made.records, "events": made.events, "incidents": len(made.incidents)}
 
 
-def imported(venue: str, files: list[Path], out: Path, console: Console) -> dict[str, Any]:
+def imported(
+    venue: str, files: list[Path], out: Path, options: Mapping[str, str], console: Console
+) -> dict[str, Any]:
     """`brinkwatch import`."""
     from replay.ingest import IngestError, ingest
 
     try:
         with console.progress(f"importing {venue}, source events", None) as show:
-            report = ingest(venue, files, out, progress=lambda _, done: show(done))
+            report = ingest(venue, files, out, lambda _, done: show(done), options)
     except (DayError, IngestError) as error:
         raise ConfigError(str(error)) from error
     except OSError as error:
@@ -103,7 +105,8 @@ def replayed(
 
 def told(console: Console, summary: Summary, day: Day) -> None:
     """The replay in a few lines."""
-    console.say(f"{summary.records:,} records ({counts(summary.events)}) in {summary.windows:,} windows")
+    records = f"{summary.records:,} records ({counts(summary.events)})"
+    console.say(f"{records} in {summary.windows:,} windows")
     if day.meta.span is not None:
         console.say(f"from {iso(day.meta.span[0])} to {iso(day.meta.span[1])}")
     if summary.refused:

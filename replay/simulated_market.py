@@ -110,7 +110,9 @@ def make_population(rng: Rng, count: int) -> Population:
     rank = rng.permutation(count)
     makers = np.flatnonzero(rank < max(2, count // 100))
     weight: Float64 = 1 / (10.0 + rank)
-    wealth: Float64 = 5e5 * (1 + rank) ** -0.8 * np.exp(0.8 * rng.standard_normal(count)) + 500.0
+    wealth: Float64 = np.asarray(
+        5e5 * (1 + rank) ** -0.8 * np.exp(0.8 * rng.standard_normal(count)) + 500.0, np.float64
+    )
     wealth[makers] = 2e7 * np.exp(0.5 * rng.standard_normal(len(makers)))
     weight[makers] = 0
     activity = np.cumsum(weight / weight.sum())

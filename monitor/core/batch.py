@@ -214,5 +214,3 @@ def text_columns(kind: str) -> list[Column]:
 def ladder_columns(kind: str) -> list[Column]:
     """The columns of `kind` that live in `Batch.ladders`."""
     return [c for c in COLUMNS[kind] if c.type == "ladder"]
-
-

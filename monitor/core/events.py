@@ -144,9 +144,7 @@ Quantity = Annotated[int, *_E8, Field(gt=0), _number_schema("base units, > 0", 8
 Left = Annotated[int, *_E8, Field(ge=0), _number_schema("base units, >= 0", 8)]
 Signed = Annotated[int, *_E8, _number_schema("base units, long > 0, short < 0", 8)]
 Rate = Annotated[int, *_E8, _number_schema("a fraction (0.0001 = 1 bp)", 8)]
-Share = Annotated[
-    int, *_E8, Field(ge=0, le=SCALE), _number_schema("a fraction between 0 and 1", 8)
-]
+Share = Annotated[int, *_E8, Field(ge=0, le=SCALE), _number_schema("a fraction between 0 and 1", 8)]
 Multiple = Annotated[int, *_E8, Field(gt=0), _number_schema("times, > 0", 8)]
 Notional = Annotated[int, *_E6, Field(ge=0), _number_schema("quote currency, >= 0", 6)]
 Money = Annotated[int, *_E6, _number_schema("quote currency, signed", 6)]

@@ -159,9 +159,7 @@ class Interner:
     def names(self, ids: Int64) -> list[str]:
         """The names of the given integers."""
         data, ends = self._blob, self._ends
-        return [
-            data[(ends[i - 1] if i else 0) : ends[i]].tobytes().decode() for i in ids.tolist()
-        ]
+        return [data[(ends[i - 1] if i else 0) : ends[i]].tobytes().decode() for i in ids.tolist()]
 
     @property
     def hashes(self) -> NDArray[np.uint64]:

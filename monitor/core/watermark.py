@@ -30,9 +30,7 @@ JUMP_CONFIRM = 3
 _HIGH, _POSITION, _JUMPS = 0, 1, 2
 
 
-@njit(
-    types.void(R64, R64, I64, R64, R64, types.int64, types.uint8[::1]), cache=True, nogil=True
-)
+@njit(types.void(R64, R64, I64, R64, R64, types.int64, types.uint8[::1]), cache=True, nogil=True)
 def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict):  # type: ignore[no-untyped-def]
     high = state[0]
     position = state[1]
@@ -110,9 +108,16 @@ class Partition:
         self._state[_POSITION] = max(self.position, offset + 1)
 
     def control(self, offset: int, ts: int) -> None:
-        """From `offset` on, nothing before `ts` counts."""
+        """From `offset` on, nothing before `ts` counts.
+
+        Of those that are in force already only the latest time is kept: a silent topic has one
+        for each window.
+        """
         pairs = {*zip(self._control_offset.tolist(), self._control_ts.tolist(), strict=True)}
-        rows = sorted(pairs | {(offset, ts)})
+        pairs.add((offset, ts))
+        active = [pair for pair in pairs if pair[0] <= self.position]
+        held = max(active, key=lambda pair: (pair[1], pair[0]), default=None)
+        rows = sorted(p for p in pairs if p[0] > self.position or p == held)
         self._control_offset = np.array([r[0] for r in rows], np.int64)
         self._control_ts = np.array([r[1] for r in rows], np.int64)
 

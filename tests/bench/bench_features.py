@@ -155,9 +155,7 @@ def main() -> None:
         seconds[name] = statistics.median(r["seconds"] for r in results)
         rate = results[0]["records"] / seconds[name] / 1e6
         peak = max(r["peak_mb"] for r in results)
-        print(
-            f"{words:34}{results[0]['records']:12,}{seconds[name]:10.2f}{rate:12.2f}{peak:10.0f}"
-        )
+        print(f"{words:34}{results[0]['records']:12,}{seconds[name]:10.2f}{rate:12.2f}{peak:10.0f}")
     print(f"features take {seconds['features'] / seconds['polars']:.2f} of polars' time")
     few, many = (_in_process("--one", "accounts", str(n)) for n in (1_000, 1_000_000))
     print(

@@ -1,6 +1,6 @@
 """From nothing to the first result: kernels' cache empty, kernels' cache warm; and `--help`.
 
-    python -m tests.bench.bench_start
+python -m tests.bench.bench_start
 """
 
 from __future__ import annotations

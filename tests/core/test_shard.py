@@ -156,7 +156,9 @@ def test_the_last_book_of_a_window_is_measured_and_carried_on() -> None:
         assert got["imbalance_25bps"] == pytest.approx((999 - 2002) / (999 + 2002))
         assert got["cost_buy_bps"] == pytest.approx(10)
         # 999 at 99.9, then 1 at 99: against the mid of 100
-        assert got["cost_sell_bps"] == pytest.approx((1 - 1000 / (10 + 1 / 99) / 100) * 1e4, abs=1e-3)
+        assert got["cost_sell_bps"] == pytest.approx(
+            (1 - 1000 / (10 + 1 / 99) / 100) * 1e4, abs=1e-3
+        )
         assert got["book_age_s"] == pytest.approx(age)
 
 
