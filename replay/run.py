@@ -18,6 +18,8 @@ from monitor.core.watch import Factory
 from replay.day import Day
 
 _SECOND_NS = 1_000_000_000
+HOLD_WINDOWS = 60
+"""Windows that are closed together at most, where nobody waits for the first of them."""
 PACED_ROWS = 256
 """Records of a batch where a speed is kept: a batch is handed on when its last record is due."""
 
@@ -82,7 +84,8 @@ def replay(
     choice = choice or Choice()
     began = time.perf_counter()
     partitions = 1 + max((part.partition for part in day.meta.partitions), default=0)
-    engine = Engine(settings, factories, partitions)
+    hold = HOLD_WINDOWS if speed is None else 0
+    engine = Engine(settings, factories, partitions, hold)
     summary = Summary()
     with _lines(alerts_to) as file:
 

@@ -334,6 +334,35 @@ def concentration(account_row, account_hash, counts, measured, fold):  # type: i
         fold[r] += h
 
 
+_HIGH = 256
+"""Counts from here on are alike when the most active are chosen."""
+
+
+@njit(types.void(R64, I64_2, I64_1, types.boolean[::1]), cache=True, nogil=True)
+def most_active(begin, counts, most, keep):  # type: ignore[no-untyped-def]
+    """Mark the entries of each row (from `begin[r]` to `begin[r + 1]`) that stay: all where there
+    are at most `most`; else, of each count, those so high that no more than `most` are as high.
+    """
+    number = np.empty(_HIGH + 1, np.int64)
+    for r in range(begin.size - 1):
+        low, high = begin[r], begin[r + 1]
+        if high - low <= most:
+            keep[low:high] = True
+            continue
+        for c in range(counts.shape[1]):
+            number[:] = 0
+            for i in range(low, high):
+                number[min(counts[i, c], _HIGH)] += 1
+            least = _HIGH + 1
+            above = 0
+            while least > 1 and above + number[least - 1] <= most:
+                least -= 1
+                above += number[least]
+            for i in range(low, high):
+                if counts[i, c] >= least:
+                    keep[i] = True
+
+
 @njit(types.void(I64_2, R64, I64_1), cache=True, nogil=True)
 def add_one(counts, row, column):  # type: ignore[no-untyped-def]
     """Count rows in one column."""

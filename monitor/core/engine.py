@@ -50,15 +50,22 @@ class Engine:
         One for each of `settings.streams`.
     partitions
         How many partitions each topic has; all topics have as many.
+    hold
+        Windows that may wait to be closed together: 0 live; a replay is faster with some, and
+        what it puts out is the same.
     """
 
     def __init__(
-        self, settings: EngineSettings, factories: Sequence[Factory], partitions: int = 1
+        self,
+        settings: EngineSettings,
+        factories: Sequence[Factory],
+        partitions: int = 1,
+        hold: int = 0,
     ) -> None:
         self._settings = settings
         self._window_ns = settings.time.window_ns
         self._kind_of = {topic: kind for kind, topic in settings.topics.items()}
-        self.shards = [Shard(p, partitions, settings, factories) for p in range(partitions)]
+        self.shards = [Shard(p, partitions, settings, factories, hold) for p in range(partitions)]
         sources = tuple((kind, p) for kind in VENUE_KINDS for p in range(partitions))
         self._time = Timeline(sources, settings.time.lateness_ns)
         # Records that name no kind of the contract: counted once, and they tell nothing of time.
@@ -106,7 +113,7 @@ class Engine:
     @property
     def passed_ns(self) -> int:
         """All windows that end by this event time are decided; `NEVER` before the first."""
-        return min(self._time.watermark, *(shard.time.watermark for shard in self.shards))
+        return min(self._time.watermark, *(shard.closed_ns for shard in self.shards))
 
     def _advance(self, closed: list[Closed]) -> Output:
         """The venue stage: what all shards have passed is decided, in the order of time."""

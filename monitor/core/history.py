@@ -20,8 +20,8 @@ from monitor.core.windows import ACCOUNT_COUNTS, Facts
 WINDOWS_KEPT = 300
 """How far back the evidence of an alert is told in full, in windows."""
 ACCOUNTS_KEPT = 64
-"""Accounts kept for each window and symbol, or for each count where there are more: the most
-active; their counts are exact."""
+"""Accounts kept for each window and symbol, or for each count where there are more: those with the
+highest counts, which are exact. Of equals that are too many, none is kept."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class History:
         """Remember closed windows, forget what lies over `WINDOWS_KEPT` before window `now`."""
         if len(facts.window):
             entries = facts.account_row, facts.account, facts.counts
-            keep = _most_active(facts, self._accounts)
+            keep = _most_active(facts)
             if not keep.all():
                 entries = entries[0][keep], entries[1][keep], entries[2][keep]
             self._chunks.append(
@@ -127,15 +127,9 @@ class History:
         self._chunks = deque(_Chunk(*parts) for parts in state)
 
 
-def _most_active(facts: Facts, accounts: Interner) -> NDArray[np.bool_]:
-    """The entries among the most active of their row in any count, ties by the account's hash."""
-    size = np.bincount(facts.account_row, minlength=len(facts.window))
-    keep = size[facts.account_row] <= ACCOUNTS_KEPT
-    crowd = np.flatnonzero(~keep)
-    if len(crowd):
-        row, rank = facts.account_row[crowd], accounts.hashes[facts.account[crowd]]
-        for count in facts.counts[crowd].T:
-            order = np.lexsort((rank, -count, row))
-            place = np.arange(len(crowd)) - np.searchsorted(row, row[order])
-            keep[crowd[order]] |= (place < ACCOUNTS_KEPT) & (count[order] > 0)
+def _most_active(facts: Facts) -> NDArray[np.bool_]:
+    """The entries to keep: all of a row with few, else the highest of each count."""
+    keep = np.zeros(len(facts.account), np.bool_)
+    begin = np.searchsorted(facts.account_row, np.arange(len(facts.window) + 1))
+    acc.most_active(begin, facts.counts, ACCOUNTS_KEPT, keep)
     return keep

@@ -50,7 +50,9 @@ class Shard:
         partitions: int,
         settings: EngineSettings,
         factories: Sequence[Factory],
+        hold: int = 0,
     ) -> None:
+        self._hold = hold
         self._settings = settings
         self._window_ns = settings.time.window_ns
         self.symbols = Interner()
@@ -74,8 +76,8 @@ class Shard:
 
     @property
     def closed_ns(self) -> int:
-        """No window that begins before this is open any more."""
-        return self.time.watermark // self._window_ns * self._window_ns
+        """All windows that end by this event time are closed; `NEVER` before the first."""
+        return self.time.watermark if self._next is None else self._next * self._window_ns
 
     @property
     def evicted(self) -> dict[str, int]:
@@ -90,10 +92,10 @@ class Shard:
             account = admitted.texts.get("account")
             ids = self.accounts.intern(account) if account is not None else None
             self._open.add(admitted, symbol, ids)
-        return self.advance()
+        return self.advance(self._hold)
 
-    def advance(self) -> list[Closed]:
-        """Close what the watermark has passed."""
+    def advance(self, hold: int = 0) -> list[Closed]:
+        """Close what the watermark has passed, unless that is no more than `hold` windows."""
         watermark = self.time.watermark
         if watermark == NEVER:
             return []
@@ -103,7 +105,7 @@ class Shard:
             if first is None or first >= until:
                 return []
             self._next = first
-        if until <= self._next:
+        if until <= self._next + hold:
             return []
         facts = self._open.close(until)
         closed = list(self._chunks(facts, self._next, until))

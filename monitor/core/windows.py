@@ -104,8 +104,11 @@ class _Grid:
             more = np.full((max(rows, 2 * have) - have, width), self._start, np.int64)
             self.data = np.concatenate((self.data, more))
 
-    def keep(self, rows: NDArray[Any]) -> None:
-        self.data = self.data[rows]
+    def keep(self, rows: Int64, used: int) -> None:
+        """Hold just these of the first `used` rows (in rising order); the room stays."""
+        if len(rows) < used:
+            self.data[: len(rows)] = self.data[rows]
+            self.data[len(rows) : used] = self._start
 
 
 class OpenWindows:
@@ -232,18 +235,19 @@ class OpenWindows:
         keep = lowest(window[slot], rank, self._limits.accounts)
         if not keep.all():
             self.evicted_accounts += int((~keep).sum())
+            self._counts.keep(np.flatnonzero(keep), self._pairs.n)
             self._pairs.reset(self._pairs.keys[keep])
-            self._counts.keep(np.flatnonzero(keep))
 
     def _keep_slots(self, keep: NDArray[np.bool_]) -> None:
         """Forget all slots but these."""
         remap = np.cumsum(keep) - 1
+        rows = np.flatnonzero(keep)
         for grid in self._grids():
-            grid.keep(np.flatnonzero(keep))
+            grid.keep(rows, self._slots.n)
         slot = self._pairs.keys >> _ACCOUNT_BITS
         stays = keep[slot]
         account = self._pairs.keys & ((1 << _ACCOUNT_BITS) - 1)
-        self._counts.keep(np.flatnonzero(stays))
+        self._counts.keep(np.flatnonzero(stays), self._pairs.n)
         self._pairs.reset((remap[slot[stays]] << _ACCOUNT_BITS) | account[stays])
         self._slots.reset(self._slots.keys[keep])
         self._unaged = [

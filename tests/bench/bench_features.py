@@ -33,11 +33,11 @@ def features(day: Path, detect: bool) -> dict[str, Any]:
     from monitor.core.settings import EngineSettings
     from monitor.plugins import detector_factories
     from replay.day import Day
-    from replay.run import ahead
+    from replay.run import HOLD_WINDOWS, ahead
 
     settings = EngineSettings() if detect else EngineSettings(streams=())
     recorded = Day(day)
-    engine = Engine(settings, detector_factories(settings.streams))
+    engine = Engine(settings, detector_factories(settings.streams), hold=HOLD_WINDOWS)
     before = _peak_mb()
     began = time.perf_counter()
     records = 0

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.core.batch import Batch
-from tests.theorems.days import SETTINGS, cut, engine, feed, plainly, result, slices, span
+from monitor.core.engine import Engine
+from tests.theorems.days import FACTORIES, SETTINGS, cut, engine, feed, plainly, result, slices, span
 
 CASES = settings(
     max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
@@ -30,6 +31,17 @@ def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: 
     machine = engine(day.partitions)
     alerts = list(machine.control(day.controls).alerts)
     for batch in slices(day, np.random.default_rng(seed + 1), size):
+        alerts += machine.step(batch).alerts
+    assert result(machine, alerts) == plainly(day)
+
+
+@CASES
+@given(SEEDS, st.integers(0, 50))
+def test_windows_closed_together_are_the_windows_closed_alone(seed: int, hold: int) -> None:
+    day = feed(seed)
+    machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
+    alerts = list(machine.control(day.controls).alerts)
+    for batch in slices(day, np.random.default_rng(seed + 1), 25):
         alerts += machine.step(batch).alerts
     assert result(machine, alerts) == plainly(day)
 
