@@ -187,6 +187,67 @@ def _speed(text: str) -> float | None:
 
 
 @app.command()
+def publish(
+    day: Annotated[Path, typer.Argument(help="a recorded day")],
+    config: ConfigFile = None,
+    speed: Annotated[str, typer.Option(help="event seconds a second, or max")] = "max",
+    json: Json = False,
+) -> None:
+    """A recorded day to Kafka, each record at its offset: for load and for rehearsal."""
+    from monitor import livejobs
+    from monitor.console import Console
+    from replay import jobs
+    from replay.outgoing import CHUNK_ROWS, PACED_ROWS, chunks
+
+    pace = _speed(speed)
+    console = Console(json)
+    held = jobs.opened(day)
+    parts = [(part.topic, part.partition) for part in held.meta.partitions]
+    total = sum(held.meta.records.values()) + sum(held.meta.refused.values())
+    console.result(
+        livejobs.published(
+            _load(config, None),
+            console,
+            parts,
+            held.controls(),
+            chunks(held, CHUNK_ROWS if pace is None else PACED_ROWS),
+            total,
+            pace,
+        )
+    )
+
+
+@app.command()
+def kafka(
+    dir: Annotated[Path | None, typer.Option(help="keep its data here")] = None,
+    port: Annotated[int | None, typer.Option(help="of its listener; else a free one")] = None,
+) -> None:
+    """A real Apache Kafka on loopback, to try things out; until Ctrl-C."""
+    from monitor import livejobs
+    from monitor.console import Console
+
+    livejobs.kafka(dir, port, Console(False).say)
+
+
+topics = typer.Typer(no_args_is_help=True, help="The topics of the venue and of the sidecar.")
+app.add_typer(topics, name="topics")
+
+
+@topics.command()
+def create(
+    config: ConfigFile = None,
+    partitions: Annotated[int, typer.Option(min=1, help="of each topic of the venue")] = 4,
+    json: Json = False,
+) -> None:
+    """Create the topics that are missing, as many partitions each, nothing deleted by age."""
+    from monitor import livejobs
+    from monitor.console import Console
+
+    console = Console(json)
+    console.result(livejobs.create_topics(_load(config, None), partitions, console))
+
+
+@app.command()
 def margin(
     file: Annotated[str, typer.Argument(help="positions as JSON; - reads standard input")] = "-",
     json: Json = False,

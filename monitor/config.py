@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -15,18 +15,77 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from monitor.core.settings import EngineSettings
+from monitor.core.events import CONTROL_TOPIC
+from monitor.core.settings import EngineSettings, Seconds, Strict
 from monitor.errors import ConfigError
+from monitor.security import KafkaSecurity
 
 ENGINE_KEYS = tuple(EngineSettings.model_fields)
+
+
+class KafkaSettings(Strict):
+    """The event bus. The topics of each kind are in `topics`."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    """host:port, several with commas."""
+    group: str = "brinkwatch"
+    """Names the offsets, the snapshots and the transactions: one sidecar at a time has it."""
+    security: KafkaSecurity = KafkaSecurity()
+    control_topic: str = CONTROL_TOPIC
+    alerts_topic: str = "brinkwatch.alerts"
+    dlq_topic: str = "brinkwatch.dlq"
+    snapshots_topic: str = "brinkwatch.snapshots"
+    replication: Annotated[int, Field(ge=1, le=32_767)] = 1
+    """Copies of each partition of the topics that are created here; 3 where there are as many
+    brokers."""
+    silence_s: Seconds = 2.0
+    """A topic partition that was read to its end and brings nothing for this long holds the
+    others up no more: a control record says so, s."""
+    commit_s: Seconds = 0.5
+    """Offsets are committed at least this often; alerts at once, s."""
+    poll_records: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
+    """Records taken in at a time, at most."""
+    ahead_s: Seconds = 60.0
+    """A topic partition this far ahead of the slowest one is not read on, s of event time."""
+
+
+class HttpSettings(Strict):
+    """/metrics /livez /readyz /state."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 9_464
+    """0: a free one, which is logged."""
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    """What /metrics and /state are asked for with `Authorization: Bearer`."""
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    """PEM; with them the port speaks TLS."""
+    lag_limit_s: Seconds = 60.0
+    """Not ready while records wait that came in more than this behind the last one read, s."""
+
+
+class StateSettings(Strict):
+    """Snapshots: what a restart goes on from."""
+
+    every_s: Seconds = 5.0
+    """Seconds between snapshots."""
 
 
 class Config(EngineSettings, BaseSettings):
     """Everything that can be set. Environment: `BRINKWATCH_`, with `__` between levels."""
 
     model_config = SettingsConfigDict(
-        env_prefix="BRINKWATCH_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix="BRINKWATCH_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
     )
+
+    kafka: KafkaSettings = KafkaSettings()
+    http: HttpSettings = HttpSettings()
+    state: StateSettings = StateSettings()
 
     @classmethod
     def settings_customise_sources(

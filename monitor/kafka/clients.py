@@ -1,0 +1,79 @@
+"""Kafka clients made from the configuration; a failure to connect is said in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from monitor.config import KafkaSettings
+from monitor.diagnose import diagnose
+from monitor.errors import ConfigError
+from monitor.security import SecurityError
+
+RECORD_BYTES_MAX = 4 << 20
+"""Larger than any record that the topics made by `topics create` take (`topics.py`)."""
+REQUEST_TIMEOUT_MS = 15_000
+FETCH_BYTES = 4 << 20
+"""Of one topic partition at a time: the bound on what waits in memory for each."""
+
+
+class Clients:
+    """Makes started clients. Raises `ConfigError` with the reason where Kafka takes none."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+
+    async def _started(self, make: Any, **options: Any) -> Any:
+        client = None
+        try:
+            client = make(
+                bootstrap_servers=self._settings.bootstrap_servers,
+                request_timeout_ms=REQUEST_TIMEOUT_MS,
+                **self._settings.security.client_options(),
+                **options,
+            )
+            await client.start()
+            return client
+        except SecurityError as error:
+            raise ConfigError(str(error)) from None
+        except (KafkaError, ValueError, OSError) as error:
+            if client is not None:
+                await (client.close() if make is AIOKafkaAdminClient else client.stop())
+            if isinstance(error, KafkaError) and not isinstance(error, KafkaConnectionError):
+                raise
+            words = await diagnose(self._settings.bootstrap_servers, self._settings.security)
+            raise ConfigError(words) from None
+
+    async def consumer(self, **options: Any) -> AIOKafkaConsumer:
+        """Reads what is committed, from where it is told, and nothing else moves its position."""
+        return await self._started(
+            AIOKafkaConsumer,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            **{"auto_offset_reset": "none", **options},
+        )
+
+    async def producer(self, **options: Any) -> AIOKafkaProducer:
+        """Each record once and in order."""
+        return await self._started(
+            AIOKafkaProducer,
+            enable_idempotence=True,
+            acks="all",
+            max_request_size=RECORD_BYTES_MAX,
+            **options,
+        )
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        """For topics."""
+        client = await self._started(AIOKafkaAdminClient)
+        try:
+            yield client
+        finally:
+            await client.close()

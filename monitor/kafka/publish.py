@@ -1,0 +1,149 @@
+"""`brinkwatch publish`: a recorded day to Kafka, record by record at the offsets it had.
+
+The topics have to be empty, so that a record's offset is the one it had in the day: alerts name
+offsets, and lateness goes by them. Control records go out first: they are read before the records
+that they speak of. The records' Kafka timestamps are the time of sending, not the event time, by
+which the broker's retention would delete an old day at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from monitor.config import Config
+from monitor.core.events import Control
+from monitor.errors import BrinkwatchError, ConfigError
+from monitor.kafka import topics
+from monitor.kafka.clients import RECORD_BYTES_MAX, Clients
+
+BATCH_BYTES = 256 << 10
+IN_FLIGHT = 16
+"""Batches on their way at once."""
+
+
+class Chunk(Protocol):
+    """Messages of one topic partition, in the order of their offsets; `ts`: highest event time."""
+
+    topic: str
+    partition: int
+    offsets: list[int]
+    keys: list[bytes | None]
+    values: list[bytes]
+    ts: int | None
+
+
+async def publish(
+    config: Config,
+    parts: Sequence[tuple[str, int]],
+    controls: Sequence[Control],
+    chunks: Iterable[Chunk],
+    *,
+    speed: float | None,
+    progress: Callable[[int], None],
+) -> dict[str, int]:
+    """Send a day. `parts`: its topic partitions; `speed`: event seconds a second, None for as
+    fast as it goes. Returns how many records were sent and how many have another offset now.
+    """
+    clients = Clients(config.kafka)
+    partitions = 1 + max((p for _, p in parts), default=0)
+    names = list(dict.fromkeys([*config.topics.values(), *(topic for topic, _ in parts)]))
+    await topics.create(
+        clients, {**topics.inputs(config, names, partitions), **topics.own(config, partitions)}
+    )
+    await _empty(clients, names, parts)
+    producer = await clients.producer(max_batch_size=BATCH_BYTES, linger_ms=5)
+    try:
+        for control in controls:
+            await send_control(producer, config.kafka.control_topic, control)
+        await producer.flush()
+        return await _Sender(producer, speed, progress).run(chunks)
+    finally:
+        await producer.stop()
+
+
+async def send_control(producer: AIOKafkaProducer, topic: str, control: Control) -> None:
+    """Put a control record in the partition that it speaks of."""
+    key = f"{control.topic}/{control.partition}/{control.offset}".encode()
+    value = control.model_dump_json().encode()
+    await producer.send(topic, value, key=key, partition=control.partition)
+
+
+async def _empty(clients: Clients, names: list[str], parts: Sequence[tuple[str, int]]) -> None:
+    consumer = await clients.consumer()
+    try:
+        ends = await consumer.end_offsets([TopicPartition(*part) for part in parts])
+    finally:
+        await consumer.stop()
+    held = [f"{tp.topic}/{tp.partition} ({end:,})" for tp, end in ends.items() if end]
+    if held:
+        raise ConfigError(
+            f"there were records in {', '.join(held[:3])}{' and more' if len(held) > 3 else ''}: "
+            "a day is published to empty topics, so that its records keep their offsets; use a "
+            "fresh Kafka, or other topics for the day"
+        )
+
+
+class _Sender:
+    def __init__(
+        self, producer: AIOKafkaProducer, speed: float | None, progress: Callable[[int], None]
+    ) -> None:
+        self._producer = producer
+        self._speed = speed
+        self._progress = progress
+        self._start: tuple[float, int] | None = None
+        self._flying: list[asyncio.Future[object]] = []
+        self._next: dict[tuple[str, int], int] = {}
+        self._sent = 0
+        self._moved = 0
+
+    async def run(self, chunks: Iterable[Chunk]) -> dict[str, int]:
+        for chunk in chunks:
+            await self._due(chunk.ts)
+            await self._send(chunk)
+            self._progress(self._sent)
+        await self._landed(0)
+        return {"records": self._sent, "moved": self._moved}
+
+    async def _due(self, ts: int | None) -> None:
+        """Wait until the wall clock has come as far as event time, times the speed."""
+        if self._speed is None or ts is None:
+            return
+        if self._start is None:
+            self._start = time.monotonic(), ts
+        due = self._start[0] + (ts - self._start[1]) / 1e9 / self._speed
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    async def _send(self, chunk: Chunk) -> None:
+        at = chunk.topic, chunk.partition
+        following = self._next.get(at, 0)
+        batch = self._producer.create_batch()
+        for offset, key, value in zip(chunk.offsets, chunk.keys, chunk.values, strict=True):
+            self._moved += offset != following
+            following += 1
+            if batch.append(timestamp=None, key=key, value=value) is None:
+                await self._give(batch, *at)
+                batch = self._producer.create_batch()
+                if batch.append(timestamp=None, key=key, value=value) is None:
+                    raise BrinkwatchError(
+                        f"the record at offset {offset} of {chunk.topic}/{chunk.partition} has "
+                        f"{len(value):,} bytes; Kafka takes {RECORD_BYTES_MAX:,} at most"
+                    )
+        if batch.record_count():
+            await self._give(batch, *at)
+        self._next[at] = following
+        self._sent += len(chunk.values)
+
+    async def _give(self, batch: object, topic: str, partition: int) -> None:
+        # One a topic partition may wait in the client, so the order is kept.
+        self._flying.append(await self._producer.send_batch(batch, topic, partition=partition))
+        await self._landed(IN_FLIGHT)
+
+    async def _landed(self, left: int) -> None:
+        """Wait for the oldest batches until `left` are on their way; raises what went wrong."""
+        while len(self._flying) > left:
+            await self._flying.pop(0)

@@ -1,0 +1,102 @@
+"""The topics: those of the venue, co-partitioned, and those of the sidecar's own."""
+
+from __future__ import annotations
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from monitor.config import Config
+from monitor.core.decode import UNKNOWN
+from monitor.errors import BrinkwatchError, ConfigError
+from monitor.kafka.clients import RECORD_BYTES_MAX, Clients
+
+RECORD_LIMIT = RECORD_BYTES_MAX // 2
+"""Bytes of a record of the venue's; a refused one has room for its origin in the dead letters."""
+KEEP = {"retention.ms": "-1", "max.message.bytes": str(RECORD_LIMIT)}
+"""Nothing is deleted by age: an engine restored from an old snapshot still finds what it needs."""
+COMPACT = {"cleanup.policy": "compact"}
+
+
+def own(config: Config, partitions: int) -> dict[str, NewTopic]:
+    """The sidecar's own topics."""
+    kafka = config.kafka
+    made = [
+        # Compacted: of a silence that lasts, only the latest word counts.
+        (kafka.control_topic, partitions, COMPACT),
+        # One partition: the order of alerts is part of the output.
+        (kafka.alerts_topic, 1, {"retention.ms": "-1"}),
+        (kafka.dlq_topic, 1, {"retention.ms": "-1", "max.message.bytes": str(RECORD_BYTES_MAX)}),
+        (kafka.snapshots_topic, 1, COMPACT),
+    ]
+    return {
+        name: _new(name, number, kafka.replication, settings) for name, number, settings in made
+    }
+
+
+def inputs(config: Config, names: list[str], partitions: int) -> dict[str, NewTopic]:
+    """The venue's topics."""
+    copies = config.kafka.replication
+    return {n: _new(n, 1 if n == UNKNOWN else partitions, copies, KEEP) for n in names}
+
+
+def _new(name: str, partitions: int, replication: int, settings: dict[str, str]) -> NewTopic:
+    return NewTopic(name, partitions, replication, topic_configs=settings)
+
+
+async def existing(admin: AIOKafkaAdminClient) -> dict[str, int]:
+    """The number of partitions of every topic there is."""
+    names = await admin.list_topics()
+    found = await admin.describe_topics(list(names)) if names else []
+    return {topic["topic"]: len(topic["partitions"]) for topic in found}
+
+
+async def create(clients: Clients, wanted: dict[str, NewTopic]) -> list[str]:
+    """Create what is missing; returns their names. One with other partitions is an error."""
+    async with clients.admin() as admin:
+        there = await existing(admin)
+        for name, topic in wanted.items():
+            if there.get(name, topic.num_partitions) != topic.num_partitions:
+                raise ConfigError(
+                    f"the topic {name} has {there[name]} partitions, not {topic.num_partitions}: "
+                    "all topics of the venue need as many; use other topics, or this number"
+                )
+        missing = [topic for name, topic in wanted.items() if name not in there]
+        if not missing:
+            return []
+        reply = await admin.create_topics(missing)
+        for name, code, *rest in reply.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                why = next((text for text in rest if text), error.__name__)
+                raise BrinkwatchError(f"the topic {name} cannot be created: {why}")
+        return [topic.name for topic in missing]
+
+
+async def partitions(clients: Clients, config: Config) -> tuple[int, list[str]]:
+    """How many partitions the venue's topics have, and their names; `ConfigError` where they do not
+    match. The topic of records of unknown kind is read only where there is one.
+    """
+    async with clients.admin() as admin:
+        there = await existing(admin)
+    names = list(config.topics.values())
+    if missing := [name for name in names if name not in there]:
+        raise ConfigError(
+            f"there is no topic {', '.join(missing)}: brinkwatch topics create --partitions N "
+            "makes them, or name yours under [topics] in the configuration"
+        )
+    counts = {name: there[name] for name in names}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} {number}" for name, number in counts.items())
+        raise ConfigError(
+            f"the topics of the venue differ in partitions ({told}): a symbol has to be in the "
+            "same partition of each; make them alike"
+        )
+    if there.get(UNKNOWN, 1) != 1:
+        raise ConfigError(f"the topic {UNKNOWN} has {there[UNKNOWN]} partitions; it needs 1")
+    number = counts[names[0]]
+    if there.get(config.kafka.control_topic, number) != number:
+        raise ConfigError(
+            f"the topic {config.kafka.control_topic} has {there[config.kafka.control_topic]} "
+            f"partitions, those of the venue {number}: make it anew with as many"
+        )
+    return number, [*names, UNKNOWN] if UNKNOWN in there else names

@@ -1,0 +1,90 @@
+"""A published day lies in Kafka as it was recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from monitor.console import Console
+from monitor.core.decode import encode
+from monitor.core.events import Control
+from monitor.errors import ConfigError
+from monitor.kafka import topics
+from monitor.kafka.clients import Clients
+from monitor.livejobs import create_topics
+from tests.live.helpers import configuration, held, send, write_day
+from tests.theorems.days import feed
+
+
+def test_every_record_of_a_day_is_published_at_its_offset_with_its_bytes(
+    kafka: str, tmp_path: Path
+) -> None:
+    config = configuration(kafka)
+    day = write_day(tmp_path / "day", feed(3), config)
+    began = time.time() * 1000
+    result = send(day, config)
+    count = 0
+    for batch in day.batches():
+        wanted = dict(zip(batch.offset.tolist(), encode(batch), strict=True)) if len(batch) else {}
+        wanted |= {r.offset: r.raw for r in batch.refused}
+        records = asyncio.run(held(kafka, batch.topic, batch.partition))
+        found = {r.offset: r for r in records}
+        for offset, raw in wanted.items():
+            assert found[offset].value == raw
+            assert found[offset].timestamp >= began - 1000, "an event time would be deleted by age"
+        count += len(wanted)
+    assert result == {"records": count, "moved": 0}
+    lengths = [
+        len(asyncio.run(held(kafka, p.topic, p.partition)))
+        for p in day.meta.partitions
+        if p.next_offset
+    ]
+    assert sum(lengths) == count
+
+
+def test_control_records_are_published_in_the_partition_they_speak_of(
+    kafka: str, tmp_path: Path
+) -> None:
+    config = configuration(kafka)
+    day = write_day(tmp_path / "day", feed(3), config)
+    send(day, config)
+    for partition in range(2):
+        records = asyncio.run(held(kafka, config.kafka.control_topic, partition))
+        found = [Control.model_validate_json(r.value) for r in records]
+        assert found == [c for c in day.controls() if c.partition == partition]
+        assert found
+
+
+def test_a_day_is_not_published_over_another(kafka: str, tmp_path: Path) -> None:
+    config = configuration(kafka)
+    day = write_day(tmp_path / "day", feed(3), config)
+    send(day, config)
+    with pytest.raises(ConfigError, match="empty topics"):
+        send(day, config)
+
+
+def test_a_speed_is_kept(kafka: str, tmp_path: Path) -> None:
+    config = configuration(kafka)
+    day = write_day(tmp_path / "day", feed(3), config)
+    began = time.monotonic()
+    send(day, config, speed=2.0)
+    assert 1.0 < time.monotonic() - began < 8.0, "four seconds at twice their speed"
+
+
+def test_topics_are_created_once_and_alike(kafka: str) -> None:
+    config = configuration(kafka)
+    made = create_topics(config, 3, Console(True))["created"]
+    assert len(made) == 8 + 4
+    assert create_topics(config, 3, Console(True))["created"] == []
+    assert asyncio.run(topics.partitions(Clients(config.kafka), config))[0] == 3
+    with pytest.raises(ConfigError, match="has 3 partitions, not 5"):
+        create_topics(config, 5, Console(True))
+
+
+def test_a_closed_port_is_told_in_one_sentence() -> None:
+    config = configuration("127.0.0.1:1")
+    with pytest.raises(ConfigError, match=r"nobody listens at 127\.0\.0\.1:1: is Kafka running"):
+        create_topics(config, 1, Console(True))
