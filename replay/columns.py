@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitor.core import events
+from monitor.core import grid
 from monitor.core.batch import (
     ABSENT,
     COLUMNS,
@@ -30,7 +30,7 @@ from monitor.core.batch import (
 IDS = ("order_id", "trade_id", "replaces")
 """Text that differs from row to row: read on request, and never dictionary-encoded."""
 
-_SCALES = {"e8": str(events.SCALE), "e6": str(events.MONEY)}
+_SCALES = {"e8": str(grid.SCALE), "e6": str(grid.MONEY)}
 _WHERE = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
 
 

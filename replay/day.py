@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from monitor.core import events
+from monitor.core import grid
 from monitor.core.batch import Batch, Refused
 from monitor.core.events import Control
 from replay import merge
@@ -67,8 +67,8 @@ class Day:
         choice = merge.Choice(
             rows,
             frozenset(symbols) if symbols is not None else None,
-            from_ts if from_ts is not None else -events.INT64_MAX,
-            to_ts if to_ts is not None else events.INT64_MAX,
+            from_ts if from_ts is not None else -grid.INT64_MAX,
+            to_ts if to_ts is not None else grid.INT64_MAX,
             ids,
         )
         return merge.merged(merge.streams(self._path, self.meta, choice))

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from monitor.core import events
+from monitor.core import grid
 from monitor.core.batch import Batch, Int64, Refused
 from replay.columns import IDS, dictionary_columns, from_table, part, schema
 from replay.layout import REFUSED, UNKNOWN, DayError, Meta, Part
@@ -90,7 +90,7 @@ class Stream:
         A refused record has no time of its own: it counts with the record before it.
         """
         ts = batch.numbers.get("ts", np.zeros(0, np.int64))
-        end = events.INT64_MAX if last else int(batch.offset[-1])
+        end = grid.INT64_MAX if last else int(batch.offset[-1])
         count = next((i for i, r in enumerate(self.refused) if r.offset > end), len(self.refused))
         near, self.refused = self.refused[:count], self.refused[count:]
         rows = np.searchsorted(batch.offset, [r.offset for r in near]) - 1
@@ -184,7 +184,7 @@ def merged(waiting: list[Stream]) -> Iterator[Batch]:
     while waiting:
         waiting.sort(key=lambda s: (s.reached, s.part.topic, s.part.partition))
         slowest = waiting[0]
-        limit = waiting[1].reached + AHEAD_NS if len(waiting) > 1 else events.INT64_MAX
+        limit = waiting[1].reached + AHEAD_NS if len(waiting) > 1 else grid.INT64_MAX
         yield slowest.next(limit)
         if not slowest.fill():
             waiting.pop(0)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from monitor.core import decode, events
-from monitor.core.events import SCALE, plain
+from monitor.core.grid import SCALE, plain
 from replay.day import DayWriter
 from replay.incidents_plan import (
     Incident,

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.batch import ABSENT, Int64
-from monitor.core.events import MONEY, SCALE, Event, PositionReference, plain
+from monitor.core.events import Event, PositionReference
+from monitor.core.grid import MONEY, SCALE, plain
 from replay.incidents_plan import Incident
 from replay.simulated_flow import SECOND, Rows
 from replay.simulated_market import Float64, Markets, Population, Rng, Stretch

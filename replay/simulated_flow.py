@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.batch import Int64
-from monitor.core.events import SCALE
+from monitor.core.grid import SCALE
 from replay.incidents_plan import Incident
 from replay.simulated_market import Float64, Markets, Population, Rng, Stretch
 

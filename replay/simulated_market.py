@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.batch import Int64, Text
-from monitor.core.events import SCALE
+from monitor.core.grid import SCALE
 
 Float64 = NDArray[np.float64]
 Rng = np.random.Generator

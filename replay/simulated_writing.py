@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.core.batch import ABSENT, Int64, Ladder, Text
-from monitor.core.events import MONEY, SCALE, plain
+from monitor.core.grid import MONEY, SCALE, plain
 from replay.simulated_accounts import Positions
 from replay.simulated_flow import ORDER, SECOND, Rows
 from replay.simulated_market import LEVELS, Float64, Markets, Population, Rng, Stretch

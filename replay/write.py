@@ -17,7 +17,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from monitor.core import events
+from monitor.core import events, grid
 from monitor.core.batch import Batch, Int64, Refused
 from replay.columns import dictionary_columns, schema, to_table
 from replay.layout import (
@@ -101,7 +101,7 @@ class DayWriter:
         self._refused = _Parquet(self._folder / REFUSED, REFUSED_SCHEMA, ["kind", "topic"])
         self._reasons: dict[str, int] = {}
         self._notes: dict[str, Any] = {}
-        self._low, self._high = events.INT64_MAX, -1
+        self._low, self._high = grid.INT64_MAX, -1
 
     def _check_place(self) -> None:
         if not self._path.exists():

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from monitor.core import events
+from monitor.core import events, grid
 
 Int64 = NDArray[np.int64]
 
@@ -32,7 +32,7 @@ class Column:
     type: Type
     required: bool
     low: int = ABSENT + 1
-    high: int = events.INT64_MAX
+    high: int = grid.INT64_MAX
     values: tuple[str, ...] = ()
     """The words of an enumeration, in the order of their codes."""
 
@@ -71,7 +71,7 @@ def _column(name: str, model: type[BaseModel]) -> Column:
         return Column(name, "text", required)
     if bare is list or get_origin(bare) is list:
         return Column(name, "ladder" if name in ("bids", "asks") else "json", required)
-    low, high = ABSENT + 1, events.INT64_MAX
+    low, high = ABSENT + 1, grid.INT64_MAX
     grids = [m.func for m in metadata if hasattr(m, "func")]
     bounds = [m for m in metadata if not hasattr(m, "func")]
     for entry in bounds:
@@ -81,7 +81,7 @@ def _column(name: str, model: type[BaseModel]) -> Column:
     if any(f is events._integer for f in grids):
         return Column(name, "time" if low == events.TS_MIN else "count", required, low, high)
     scale = next(f.__closure__[0].cell_contents for f in grids if getattr(f, "__closure__", None))
-    return Column(name, "e8" if scale == events.SCALE else "e6", required, low, high)
+    return Column(name, "e8" if scale == grid.SCALE else "e6", required, low, high)
 
 
 def _columns(kind: str) -> tuple[Column, ...]:

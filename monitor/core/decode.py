@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from monitor.core import batch, events
+from monitor.core import batch, grid
 from monitor.core.batch import ABSENT, Batch, Column, Int64, Ladder, Refused, Text
 from monitor.core.judge import REASONS, judge, kind_of
 from monitor.core.scan import Draft, draft, scan
@@ -179,8 +179,8 @@ def _writer(column: Column) -> Callable[[int], str]:
         return lambda value: spelt[value]
     if column.type in ("time", "count"):
         return lambda value: f"{name}:{value}"
-    scale = events.SCALE if column.type == "e8" else events.MONEY
-    return lambda value: f'{name}:"{events.plain(value, scale)}"'
+    scale = grid.SCALE if column.type == "e8" else grid.MONEY
+    return lambda value: f'{name}:"{grid.plain(value, scale)}"'
 
 
 def _written(b: Batch, column: Column) -> list[str]:
@@ -196,7 +196,7 @@ def _written(b: Batch, column: Column) -> list[str]:
         return [f"{name}:{_compact(w)}" if w is not None else "" for w in words]
     ladder = b.ladders[column.name]
     levels = [
-        f'["{events.plain(p, events.SCALE)}","{events.plain(q, events.SCALE)}"]'
+        f'["{grid.plain(p, grid.SCALE)}","{grid.plain(q, grid.SCALE)}"]'
         for p, q in zip(ladder.price.tolist(), ladder.quantity.tolist(), strict=True)
     ]
     ends = ladder.offset.tolist()

@@ -11,7 +11,7 @@ in 1e-6, time in nanoseconds. Digits beyond the grid are rounded half to even, f
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
@@ -27,14 +27,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from monitor.core.grid import INT64_MAX, MONEY, NUMBER, SCALE, Number, plain, quantise
+
 VERSION = 1
 """Version of the contract. It rises when a recorded day of before can no longer be read."""
 
-SCALE = 100_000_000
-"""Grid of prices, quantities, rates and leverage: 1e-8."""
-MONEY = 1_000_000
-"""Grid of money: 1e-6."""
-INT64_MAX = 2**63 - 1
 TS_MIN = 946_684_800_000_000_000
 """2000-01-01 UTC in ns: an earlier time is a unit mistaken (ms or µs), not an event."""
 TS_MAX = 4_102_444_800_000_000_000
@@ -45,53 +42,6 @@ NOTIONAL_MAX = 10**12
 """A record of more (price × quantity, in quote currency) is refused: sums stay within 64 bits."""
 LEVELS_MAX = 50
 TEXT_MAX = 128
-NUMBER_CHARS_MAX = 64
-
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
-_EXACT = Context(prec=100)
-
-
-class Number(str):
-    """The text of a JSON number, as it stood in the record."""
-
-    __slots__ = ()
-
-
-def quantise(text: str, scale: int) -> int:
-    """Read decimal `text` to an integer count of 1/`scale`, half to even.
-
-    Raises `PydanticCustomError` (`out_of_range`) beyond 64 bits, (`wrong_type`) when it is no
-    JSON number.
-
-    >>> quantise("151.25", SCALE)
-    15125000000
-    """
-    if len(text) > NUMBER_CHARS_MAX:
-        raise PydanticCustomError("out_of_range", "a number of over 64 characters")
-    if not _NUMBER.fullmatch(text):
-        raise PydanticCustomError("wrong_type", "not a decimal number")
-    value = Decimal(text, _EXACT)
-    if value and value.adjusted() > 18:
-        raise PydanticCustomError("out_of_range", "beyond 64 bits on the grid")
-    if value and value.adjusted() < -18:
-        return 0
-    exact = _EXACT.multiply(value, Decimal(scale))  # not `*`: that rounds in the thread's context
-    units = int(exact.quantize(Decimal(1), rounding=ROUND_HALF_EVEN, context=_EXACT))
-    if not -INT64_MAX <= units <= INT64_MAX:
-        raise PydanticCustomError("out_of_range", "beyond 64 bits on the grid")
-    return units
-
-
-def plain(units: int, scale: int) -> str:
-    """The shortest decimal text of `units`/`scale`: the inverse of `quantise`.
-
-    >>> plain(15125000000, SCALE)
-    '151.25'
-    """
-    sign, units = ("-", -units) if units < 0 else ("", units)
-    whole, rest = divmod(units, scale)
-    digits = str(rest).zfill(len(str(scale)) - 1).rstrip("0") if rest else ""
-    return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
 
 
 def _on_grid(scale: int) -> Any:
@@ -106,7 +56,7 @@ def _on_grid(scale: int) -> Any:
 def _number_schema(unit: str, digits: int) -> WithJsonSchema:
     return WithJsonSchema(
         {
-            "anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_NUMBER.pattern}$"}],
+            "anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{NUMBER.pattern}$"}],
             "description": f"{unit}, read from its text to {digits} decimal places",
         }
     )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core import accumulate as acc
+from monitor.core import tables
 from monitor.core.batch import Int64
 from monitor.core.intern import Interner
 from monitor.core.windows import ACCOUNT_COUNTS, Facts
@@ -131,5 +132,5 @@ def _most_active(facts: Facts) -> NDArray[np.bool_]:
     """The entries to keep: all of a row with few, else the highest of each count."""
     keep = np.zeros(len(facts.account), np.bool_)
     begin = np.searchsorted(facts.account_row, np.arange(len(facts.window) + 1))
-    acc.most_active(begin, facts.counts, ACCOUNTS_KEPT, keep)
+    tables.most_active(begin, facts.counts, ACCOUNTS_KEPT, keep)
     return keep

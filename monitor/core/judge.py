@@ -13,7 +13,7 @@ from typing import Any, Never
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from monitor.core import events
+from monitor.core import events, grid
 
 REASONS: dict[str, str] = {
     "empty": "the record has no bytes, or white space only",
@@ -87,8 +87,8 @@ def _constant(word: str) -> Never:
 
 
 _DECODER = json.JSONDecoder(
-    parse_float=events.Number,
-    parse_int=events.Number,
+    parse_float=grid.Number,
+    parse_int=grid.Number,
     parse_constant=_constant,
     object_pairs_hook=_object,
 )
@@ -129,7 +129,7 @@ def _kind(fields: dict[str, Any], kind: str | None) -> str:
     if "kind" not in fields:
         raise _RefusedError("missing_field", "kind: Field required")
     told = fields["kind"]
-    if not isinstance(told, str) or isinstance(told, events.Number):
+    if not isinstance(told, str) or isinstance(told, grid.Number):
         raise _RefusedError("wrong_type", f"kind: not text, saw {shown(told)}")
     if told not in events.KINDS:
         raise _RefusedError("unknown_kind", f"kind: saw {shown(told)}")
@@ -142,7 +142,7 @@ def _verdict(error: ValidationError) -> tuple[str, str]:
     first = error.errors(include_url=False, include_context=False)[0]
     seen, words = first["input"], first["msg"]
     if first["type"] == "literal_error":
-        text = isinstance(seen, str) and not isinstance(seen, events.Number)
+        text = isinstance(seen, str) and not isinstance(seen, grid.Number)
         reason = "bad_value" if text else "wrong_type"
     elif first["type"] in ("too_short", "too_long") and isinstance(seen, str):
         reason = "bad_text"

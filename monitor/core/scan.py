@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core import batch, events
+from monitor.core import batch, events, grid
 from monitor.core.batch import ABSENT, Int64
 from monitor.core.scan_kernel import (
     DECIMAL,
@@ -72,7 +72,7 @@ def table_of(kind: str) -> Table:
         spelt = [(f'"{w}"', column.code(w)) for w in column.values]
         if column.type == "flag":
             spelt = [("false", 0), ("true", 1)]
-        low, high = (1, events.INT64_MAX) if column.type == "ladder" else (column.low, column.high)
+        low, high = (1, grid.INT64_MAX) if column.type == "ladder" else (column.low, column.high)
         row = [*place(column.name), _TYPES[column.type], slots.get(column.name, -1), low, high]
         fields.append([*row, len(words), len(words) + len(spelt), _DIGITS_OF.get(column.type, 0)])
         words += [[*place(word), code] for word, code in spelt]

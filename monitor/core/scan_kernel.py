@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from monitor.core import events
+from monitor.core import events, grid
 from monitor.core.batch import ABSENT
 
 # The columns of a field's row in the table: where its name stands, what type it is, which row of
@@ -22,7 +22,7 @@ INTEGER, DECIMAL, TEXT, ENUM, LADDER, JSON = range(6)
 
 _DIGITS_MAX = 18
 """Digits before the point that surely fit 64 bits; more are left open."""
-_SURE_NOTIONAL = events.NOTIONAL_MAX * float(events.SCALE) ** 2 * 0.999
+_SURE_NOTIONAL = events.NOTIONAL_MAX * float(grid.SCALE) ** 2 * 0.999
 """Below this the product in floating point is certain to be within the bound."""
 _UNKNOWN_MAX = 16
 """Unknown fields a record may have on the fast path."""
@@ -112,7 +112,7 @@ def _decimal(buf: Any, i: int, digits: int) -> tuple[int, int]:
             i += 1
         if half > 5 or (half == 5 and (rest or value & 1)):
             value += 1
-        if i - begin > events.NUMBER_CHARS_MAX:
+        if i - begin > grid.NUMBER_CHARS_MAX:
             return -1, 0
     return i, -value if negative else value
 

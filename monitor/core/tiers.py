@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from monitor.core import events
+from monitor.core import events, grid
 
 
 class TierError(ValueError):
@@ -92,9 +92,9 @@ class Tiers:
         """From a `reference` record's rows (grid integers of the contract)."""
         return cls.of(
             (
-                Fraction(tier.lower_bound, events.MONEY),
-                Fraction(tier.maintenance_rate, events.SCALE),
-                None if tier.initial_rate is None else Fraction(tier.initial_rate, events.SCALE),
+                Fraction(tier.lower_bound, grid.MONEY),
+                Fraction(tier.maintenance_rate, grid.SCALE),
+                None if tier.initial_rate is None else Fraction(tier.initial_rate, grid.SCALE),
             )
             for tier in tiers
         )

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core import accumulate as acc
+from monitor.core import tables
 from monitor.core.batch import ABSENT, Batch, Int64
 from monitor.core.intern import Interner, hash_text
 from monitor.core.settings import Limits
+from monitor.core.tables import Grid, Table
 from monitor.core.watermark import NEVER
 
 ACCOUNT_COUNTS = ("orders", "cancels", "fills", "leverage")
@@ -54,63 +56,6 @@ class Facts:
     """(rows): all accounts with their counts as one hash."""
 
 
-class _Table:
-    """A growing set of integer keys, each with a row."""
-
-    def __init__(self) -> None:
-        self.n = 0
-        self._keys = np.zeros(64, np.int64)
-        self._table = np.full(256, -1, np.int64)
-
-    @property
-    def keys(self) -> Int64:
-        return self._keys[: self.n]
-
-    def rows(self, keys: Int64) -> Int64:
-        out = np.empty(len(keys), np.int64)
-        for low in range(0, len(keys), 65_536):
-            part = slice(low, min(low + 65_536, len(keys)))
-            room = self.n + part.stop - part.start
-            if room > len(self._keys):
-                self._keys = np.concatenate((self._keys, np.zeros(room, np.int64)))
-            if 2 * room > len(self._table):
-                self._rebuild(self.keys.copy(), 1 << int(4 * room).bit_length())
-            self.n = acc.find_or_add(keys[part], self._table, self._keys, self.n, out[part])
-        return out
-
-    def _rebuild(self, keys: Int64, size: int) -> None:
-        self._table = np.full(size, -1, np.int64)
-        self._keys = np.zeros(max(64, len(keys), size // 4), np.int64)
-        self.n = 0
-        if len(keys):
-            found = np.empty(len(keys), np.int64)
-            self.n = acc.find_or_add(keys, self._table, self._keys, 0, found)
-
-    def reset(self, keys: Int64) -> None:
-        """Hold just these keys, in this order."""
-        self._rebuild(np.ascontiguousarray(keys), 1 << int(4 * max(64, len(keys))).bit_length())
-
-
-class _Grid:
-    """Rows of integers that grow with a table, each column set beginning at its own value."""
-
-    def __init__(self, width: int, start: int) -> None:
-        self._start = start
-        self.data: Int64 = np.full((0, width), start, np.int64)
-
-    def grow(self, rows: int) -> None:
-        have, width = self.data.shape
-        if rows > have:
-            more = np.full((max(rows, 2 * have) - have, width), self._start, np.int64)
-            self.data = np.concatenate((self.data, more))
-
-    def keep(self, rows: Int64, used: int) -> None:
-        """Hold just these of the first `used` rows (in rising order); the room stays."""
-        if len(rows) < used:
-            self.data[: len(rows)] = self.data[rows]
-            self.data[len(rows) : used] = self._start
-
-
 class OpenWindows:
     """What is known of the windows that are not closed yet."""
 
@@ -129,19 +74,19 @@ class OpenWindows:
         self._cost_notional = int(cost_notional * 1_000_000)
         self.evicted_symbols = 0
         self.evicted_accounts = 0
-        self._slots = _Table()
-        self._sums = _Grid(len(acc.SUMS), 0)
-        self._first = _Grid(len(acc.KINDS), _NO_OFFSET)
-        self._last = _Grid(len(acc.KINDS), -1)
-        self._book = _Grid(len(acc.BOOK), NEVER)
-        self._mark = _Grid(3 * len(acc.MARK), NEVER)
-        self._pairs = _Table()
-        self._counts = _Grid(len(ACCOUNT_COUNTS), 0)
+        self._slots = Table()
+        self._sums = Grid(len(acc.SUMS), 0)
+        self._first = Grid(len(acc.KINDS), _NO_OFFSET)
+        self._last = Grid(len(acc.KINDS), -1)
+        self._book = Grid(len(acc.BOOK), NEVER)
+        self._mark = Grid(3 * len(acc.MARK), NEVER)
+        self._pairs = Table()
+        self._counts = Grid(len(ACCOUNT_COUNTS), 0)
         # Placements and cancels that wait for each other: (key, ts) and (key, ts, slot).
         self._placed: list[tuple[NDArray[np.uint64], Int64]] = []
         self._unaged: list[tuple[NDArray[np.uint64], Int64, Int64]] = []
 
-    def _grids(self) -> tuple[_Grid, ...]:
+    def _grids(self) -> tuple[Grid, ...]:
         return self._sums, self._first, self._last, self._book, self._mark
 
     def first_window(self) -> int | None:
@@ -167,7 +112,7 @@ class OpenWindows:
                 row, account = row[known], account[known]
             pair = self._pairs.rows((row << _ACCOUNT_BITS) | account)
             self._counts.grow(self._pairs.n)
-            acc.add_one(self._counts.data, pair, kind)
+            tables.add_one(self._counts.data, pair, kind)
         if self._slots.n > 2 * self._limits.symbols or self._pairs.n > 2 * self._limits.accounts:
             self._prune()
 
@@ -231,7 +176,7 @@ class OpenWindows:
             return
         slot = self._pairs.keys >> _ACCOUNT_BITS
         account = self._pairs.keys & ((1 << _ACCOUNT_BITS) - 1)
-        rank = acc.mix_each(self._symbols.hashes[symbol[slot]], self._accounts.hashes[account])
+        rank = tables.mix_each(self._symbols.hashes[symbol[slot]], self._accounts.hashes[account])
         keep = lowest(window[slot], rank, self._limits.accounts)
         if not keep.all():
             self.evicted_accounts += int((~keep).sum())
@@ -288,13 +233,13 @@ class OpenWindows:
         place[rows] = np.arange(len(rows))
         slot = self._pairs.keys >> _ACCOUNT_BITS
         account = self._pairs.keys & ((1 << _ACCOUNT_BITS) - 1)
-        entries = acc.grouped(place[slot], len(rows))
+        entries = tables.grouped(place[slot], len(rows))
         sums, first, last, book, mark = (grid.data[rows] for grid in self._grids())
         account_row, counts = place[slot[entries]], self._counts.data[entries]
         spread = np.zeros((len(rows), len(ACCOUNT_COUNTS), 4), np.int64)
         fold = np.zeros(len(rows), np.uint64)
         hashes = self._accounts.hashes[account[entries]]
-        acc.concentration(account_row, hashes, counts, spread, fold)
+        tables.concentration(account_row, hashes, counts, spread, fold)
         facts = Facts(
             window[rows],
             symbol[rows],

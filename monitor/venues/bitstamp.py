@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from monitor.core.events import LEVELS_MAX, SCALE, quantise
+from monitor.core.events import LEVELS_MAX
+from monitor.core.grid import SCALE, quantise
 from monitor.venues.base import LineVenue, Record, UnreadableError, epoch_ns, read_json
 
 TOUCHED = 8

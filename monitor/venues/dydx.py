@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from monitor.core.events import SCALE, plain, quantise
+from monitor.core.grid import SCALE, plain, quantise
 from monitor.venues.base import MS, LineVenue, Record, UnreadableError, read_json
 
 FINALISED = 7

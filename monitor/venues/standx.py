@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from monitor.core import decode
 from monitor.core.batch import ABSENT, Batch, Int64, Ladder, Text
-from monitor.core.events import LEVELS_MAX, SCALE, TS_MAX, TS_MIN, quantise
+from monitor.core.events import LEVELS_MAX, TS_MAX, TS_MIN
+from monitor.core.grid import SCALE, quantise
 from monitor.venues.base import UnreadableError, Venue
 
 EXACT_BELOW = 2.0**51 / SCALE

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from monitor.core import events
+from monitor.core import events, grid
 from monitor.core.batch import COLUMNS, Column
 from monitor.core.decode import judge
 
@@ -34,8 +34,8 @@ def _value(column: Column) -> st.SearchStrategy[Any]:
     if column.type == "count":
         return _units(column.low, column.high)
     if column.type in ("e8", "e6"):
-        scale = events.SCALE if column.type == "e8" else events.MONEY
-        return _units(column.low, column.high).map(lambda units: events.plain(units, scale))
+        scale = grid.SCALE if column.type == "e8" else grid.MONEY
+        return _units(column.low, column.high).map(lambda units: grid.plain(units, scale))
     if column.type == "flag":
         return st.booleans()
     if column.type == "enum":
@@ -50,17 +50,17 @@ def _value(column: Column) -> st.SearchStrategy[Any]:
 @st.composite
 def ladders(draw: st.DrawFn, falling: bool) -> list[list[str]]:
     """One side of a book, best first."""
-    prices = draw(st.lists(_units(1, events.INT64_MAX), max_size=events.LEVELS_MAX, unique=True))
+    prices = draw(st.lists(_units(1, grid.INT64_MAX), max_size=events.LEVELS_MAX, unique=True))
     sizes = draw(st.lists(st.integers(1, 10**13), min_size=len(prices), max_size=len(prices)))
     prices.sort(reverse=falling)
     levels = zip(prices, sizes, strict=True)
-    return [[events.plain(p, events.SCALE), events.plain(q, events.SCALE)] for p, q in levels]
+    return [[grid.plain(p, grid.SCALE), grid.plain(q, grid.SCALE)] for p, q in levels]
 
 
-_PRICES = st.integers(1, 10**14).map(lambda units: events.plain(units, events.SCALE))
-_MONEY = st.integers(-(10**14), 10**14).map(lambda units: events.plain(units, events.MONEY))
-_SHARES = st.integers(0, events.SCALE).map(lambda units: events.plain(units, events.SCALE))
-_NOTIONALS = st.integers(0, 10**15).map(lambda units: events.plain(units, events.MONEY))
+_PRICES = st.integers(1, 10**14).map(lambda units: grid.plain(units, grid.SCALE))
+_MONEY = st.integers(-(10**14), 10**14).map(lambda units: grid.plain(units, grid.MONEY))
+_SHARES = st.integers(0, grid.SCALE).map(lambda units: grid.plain(units, grid.SCALE))
+_NOTIONALS = st.integers(0, 10**15).map(lambda units: grid.plain(units, grid.MONEY))
 _SOURCES = st.fixed_dictionaries({"name": texts, "price": _PRICES, "ts": times})
 _TIERS = st.fixed_dictionaries(
     {"lower_bound": _NOTIONALS, "maintenance_rate": _SHARES}, optional={"initial_rate": _SHARES}
@@ -85,7 +85,7 @@ _REFERENCES = st.one_of(
     ),
     st.fixed_dictionaries(
         {**_BASE, "about": st.just("insurance_fund"), "amount": _MONEY},
-        optional={"symbol": texts, "seq": st.integers(0, events.INT64_MAX)},
+        optional={"symbol": texts, "seq": st.integers(0, grid.INT64_MAX)},
     ),
 )
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from monitor.core import events
+from monitor.core import events, grid
 from monitor.core.batch import ABSENT, Batch
 from monitor.core.decode import REASONS, UNKNOWN, batch_of, decode, encode, judge, kind_of
 from monitor.core.scan import scan
@@ -251,7 +251,7 @@ def test_a_book_that_the_judge_reads_stands_between_its_neighbours() -> None:
 
     b = read("book", book("A", "3", "2"), book("é", "9"), book("B", "1", "5"), book("C", "4"))
     assert b.ladders["bids"].offset.tolist() == [0, 2, 3, 4]
-    assert (b.ladders["bids"].price // events.SCALE).tolist() == [3, 2, 9, 4]
+    assert (b.ladders["bids"].price // grid.SCALE).tolist() == [3, 2, 9, 4]
     assert b.ladders["asks"].offset.tolist() == [0, 0, 0, 0]
 
 

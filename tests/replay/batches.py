@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from monitor.core import events
+from monitor.core import events, grid
 from monitor.core.batch import ABSENT, COLUMNS, Batch, Column, Ladder, Refused, Text
 
 WORD = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=6)
@@ -39,7 +39,7 @@ def _texts(draw: Any, column: Column, rows: int) -> Text:
 @st.composite
 def _ladders(draw: Any, rows: int) -> Ladder:
     sizes = draw(st.lists(st.integers(0, 3), min_size=rows, max_size=rows))
-    level = st.lists(st.integers(1, events.INT64_MAX), min_size=sum(sizes), max_size=sum(sizes))
+    level = st.lists(st.integers(1, grid.INT64_MAX), min_size=sum(sizes), max_size=sum(sizes))
     offset = np.concatenate(([0], np.cumsum(np.array(sizes, np.int64))))
     return Ladder(offset, np.array(draw(level), np.int64), np.array(draw(level), np.int64))
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.core.batch import Batch
 from monitor.core.decode import encode
-from monitor.core.events import SCALE, quantise
+from monitor.core.grid import SCALE, quantise
 from monitor.venues.base import UnreadableError
 from monitor.venues.standx import Standx, on_grid
 

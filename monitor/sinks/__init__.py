@@ -1,1 +1,0 @@
-"""Where alerts go. One file a sink."""
