@@ -6,6 +6,7 @@ ordered and hashed by name. A hash that two names share costs a comparison, neve
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,10 @@ def _intern(buffer, start, length, row, table, state, hashes, ends, blob, out): 
     return start.size
 
 
+DICTIONARIES = 16
+"""Columns of words whose numbers are remembered."""
+
+
 class Interner:
     """A growing set of names, each with a small integer."""
 
@@ -114,12 +119,29 @@ class Interner:
         self._hashes = np.zeros(32, np.uint64)
         self._ends = np.zeros(32, np.int64)
         self._blob = np.zeros(1024, np.uint8)
+        # A dictionary column comes in many slices: its words are interned once.
+        self._dictionaries: OrderedDict[int, tuple[Int64, Int64]] = OrderedDict()
 
     def __len__(self) -> int:
         return int(self._state[0])
 
     def intern(self, text: Text) -> Int64:
         """The integer of every row; -1 where the text is absent."""
+        if text.codes is None:
+            return self._intern_words(text)
+        # Held together with its key, so that the key stays the address of this very array.
+        held = self._dictionaries.get(id(text.start))
+        if held is None:
+            held = text.start, self._intern_words(text)
+            self._dictionaries[id(text.start)] = held
+            if len(self._dictionaries) > DICTIONARIES:
+                self._dictionaries.popitem(last=False)
+        out = held[1]
+        if len(out) == 0:
+            return np.full(len(text.codes), -1, np.int64)
+        return np.where(text.codes >= 0, out[text.codes], -1)
+
+    def _intern_words(self, text: Text) -> Int64:
         out = np.empty(len(text.start), np.int64)
         buffer, start, length = _contiguous(text)
         row = 0
@@ -139,11 +161,7 @@ class Interner:
             if row == len(out):
                 break
             self._grow(int(length[row]))
-        if text.codes is None:
-            return out
-        if len(out) == 0:
-            return np.full(len(text.codes), -1, np.int64)
-        return np.where(text.codes >= 0, out[text.codes], -1)
+        return out
 
     def _grow(self, need: int) -> None:
         n = len(self)
