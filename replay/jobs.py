@@ -57,13 +57,29 @@ def imported(
     console.say(f"records in {out}: " + counts(report.records))
     if report.refused:
         console.say("refused: " + counts(report.refused))
-    for what, value in report.odd.items():
-        console.say(f"odd in the feed: {what}: {value}")
+    for text in oddities(report.odd):
+        console.say(f"odd in the feed: {text}")
     for what, number in report.notes.items():
         console.say(f"noted {number:,} times: {what}")
     held = dataclasses.asdict(report)
     del held["day"]
     return held
+
+
+def oddities(odd: Mapping[str, Any]) -> list[str]:
+    """What is odd in a feed's order of time, a line each; nothing where nothing is."""
+    words = []
+    if odd["breaks"]:
+        over, longest = odd["break_over_ns"] // 10**9, odd["longest_breaks_listed"][:3]
+        spans = ", ".join(f"{iso(b['from'])} to {iso(b['to'])}" for b in longest)
+        words.append(f"{odd['breaks']:,} breaks of over {over} s, the longest {spans}")
+    if odd["jumps_back"]:
+        most = odd["jump_back_ns_max"] / 1e9
+        words.append(f"{odd['jumps_back']:,} jumps back in time, of up to {most:g} s")
+    if odd["repeated_lines"]:
+        words.append(f"{odd['repeated_lines']:,} lines that stood just so before")
+    words += [f"{name} breaks off in its middle" for name in odd["broken_off"]]
+    return words
 
 
 def counts(numbers: Mapping[str, int]) -> str:
