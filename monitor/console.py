@@ -15,6 +15,7 @@ from typing import Any
 PLAIN_EVERY_S = 5.0
 """Where there is no terminal, progress is a line this often."""
 ALERTS_SHOWN = 40
+STYLES = {"critical": "bold red", "warning": "yellow", "info": "dim", "not found": "dim"}
 
 
 class Console:
@@ -70,12 +71,14 @@ class Console:
                 self.say("  " + "\t".join(row))
             return
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(title=title, title_justify="left", show_lines=False)
         for name in head:
             table.add_column(name, overflow="fold")
         for row in rows:
-            table.add_row(*row)
+            # As text, never as markup: names come from the venue.
+            table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
         self.rich.print(table)
 
     def alerts(self, alerts: list[dict[str, Any]]) -> None:
