@@ -66,6 +66,7 @@ class Accounts:
         self._table = Table()
         self._rows = Grid(len(ROW), 0)
         self._accounts = Grid(len(ACCOUNT), 0)
+        self._rank: Int64 = np.empty(0, np.int64)
         self.forced: Int64 = np.zeros((len(CAUSES) + 1, 2), np.int64)
         """Fills and their notional by cause; the last row: none told."""
         self.left = {"idle": 0, "accounts": 0, "positions": 0}
@@ -86,6 +87,13 @@ class Accounts:
         """The account and the symbol of every row."""
         keys = self._table.keys
         return keys >> SYMBOL_BITS, keys & ((1 << SYMBOL_BITS) - 1)
+
+    def rank(self) -> Int64:
+        """The place of every account in the order of their names' hashes."""
+        if len(self._rank) != len(self.names):
+            self._rank = np.empty(len(self.names), np.int64)
+            self._rank[np.argsort(self.names.hashes, kind="stable")] = np.arange(len(self._rank))
+        return self._rank
 
     def apply(self, entries: Int64) -> None:
         """Take in (n, `ENTRY`), sorted by the first four columns."""
@@ -119,19 +127,26 @@ class Accounts:
                 trade += held["quantity"] * marks[market] // _E10
         return Split(trade, funding, fees, transfers)
 
-    def forget(self, now_ns: int) -> Int64 | None:
-        """Let idle flat accounts go, and what is beyond the limits: flat rows first, then those of
-        the accounts with the highest hash.
+    @property
+    def full(self) -> bool:
+        """Whether there are more than the limits allow."""
+        accounts_max, positions_max = self._limits
+        # Whose name stands only in entries to come is no account yet: arrival must not show.
+        if len(self.names) > accounts_max:
+            return bool(self._told.sum() > accounts_max) or self._table.n > positions_max
+        return self._table.n > positions_max
 
-        Returns the new numbers of accounts by old (−1: gone), or None when all stay. An entry to
-        come that speaks of one that is gone must be given its name anew.
+    @property
+    def _told(self) -> NDArray[np.bool_]:
+        told: NDArray[np.bool_] = self.accounts[:, _HEARD] != 0
+        return told
+
+    def forget(self, now_ns: int) -> None:
+        """Let idle flat accounts go, and what is beyond the limits: flat rows first, then those of
+        the accounts with the highest hash. Numbers of accounts are given anew.
         """
         accounts_max, positions_max = self._limits
-        heard, held = self.accounts[:, _HEARD], self.accounts[:, _OPEN]
-        # Whose name stands only in entries to come is no account yet: arrival must not show.
-        told = heard != 0
-        if int(told.sum()) <= accounts_max and self._table.n <= positions_max:
-            return None
+        heard, held, told = self.accounts[:, _HEARD], self.accounts[:, _OPEN], self._told
         idle = told & (held == 0) & (heard < now_ns - self._idle_ns)
         self.left["idle"] += int(idle.sum())
         stay = ~idle
@@ -146,7 +161,7 @@ class Accounts:
             order = np.flatnonzero(rows)[np.argsort(rank[rows], kind="stable")]
             rows[order[positions_max:]] = False
             self.left["positions"] += int((stay[owner] & ~rows).sum())
-        return self._keep(stay, np.flatnonzero(rows))
+        self._keep(stay, np.flatnonzero(rows))
 
     def _beyond(self, stay: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
         beyond = np.zeros(len(stay), np.bool_)
@@ -154,12 +169,13 @@ class Accounts:
         beyond[left[np.argsort(self.names.hashes[left], kind="stable")[most:]]] = True
         return beyond
 
-    def _keep(self, stay: NDArray[np.bool_], rows: Int64) -> Int64:
+    def _keep(self, stay: NDArray[np.bool_], rows: Int64) -> None:
         owner, symbol = self.of_rows()
         data, accounts = self.rows[rows], self.accounts[stay]
         closed = np.setdiff1d(np.arange(self._table.n), rows)
         closed = closed[stay[owner[closed]] & (self.rows[closed, _QUANTITY] != 0)]
         remap = self.names.keep(stay)
+        self._rank = np.empty(0, np.int64)
         self._accounts = Grid(len(ACCOUNT), 0)
         self._accounts.grow(len(accounts))
         self._accounts.data[: len(accounts)] = accounts
@@ -168,7 +184,6 @@ class Accounts:
         self._rows = Grid(len(ROW), 0)
         self._rows.grow(len(rows))
         self._rows.data[: len(rows)] = data
-        return remap
 
     def digest(self) -> bytes:
         """Of all that is held: equal for equal sets of records."""
@@ -198,6 +213,7 @@ class Accounts:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
         self.names.restore(state["names"])
+        self._rank = np.empty(0, np.int64)
         self.symbols.restore(state["symbols"])
         self._table.reset(state["keys"])
         for grid, name in ((self._rows, "rows"), (self._accounts, "accounts")):

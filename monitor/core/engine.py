@@ -23,8 +23,10 @@ from monitor.core.settings import EngineSettings
 from monitor.core.shard import SHARD_KINDS, Closed, Shard
 from monitor.core.tally import Tally
 from monitor.core.timeline import Timeline
+from monitor.core.venue import Venue
+from monitor.core.venuebands import VenueBands, bands
 from monitor.core.watch import Factory
-from monitor.core.watermark import NEVER
+from monitor.core.watermark import NEVER, Partition
 
 VENUE_KINDS = ("collateral", "reference")
 
@@ -37,6 +39,8 @@ class Output:
     """In the order of event time, symbol and kind."""
     closed: list[Closed] = field(default_factory=list)
     """Closed windows, each shard's in the order of time."""
+    bands: list[VenueBands] = field(default_factory=list)
+    """In the order of time."""
 
 
 class Engine:
@@ -64,7 +68,6 @@ class Engine:
     ) -> None:
         self._settings = settings
         self._window_ns = settings.time.window_ns
-        self._kind_of = {topic: kind for kind, topic in settings.topics.items()}
         self.shards = [Shard(p, partitions, settings, factories, hold) for p in range(partitions)]
         sources = tuple((kind, p) for kind in VENUE_KINDS for p in range(partitions))
         self._time = Timeline(sources, settings.time.lateness_ns)
@@ -73,9 +76,19 @@ class Engine:
         self._tally = Tally()
         quiet = round(settings.alerts.quiet_s * 1000 / settings.time.window_ms)
         self._incidents = Incidents(max(1, quiet))
+        self.parts: dict[tuple[str, int], Partition] = {}
+        """Time in each topic partition, by topic and number."""
+        for kind, topic in settings.topics.items():
+            for p, shard in enumerate(self.shards):
+                held = shard.time.parts[kind] if kind in SHARD_KINDS else self._time.parts[kind, p]
+                self.parts[topic, p] = held
         self._explain = Explain(settings)
+        self.venue = Venue(settings)
+        self._stakes: list[tuple[int, dict[str, dict[str, float]]]] = [(NEVER, {})]
+        """What is at stake by market, as of each cell's end; between steps, the last."""
         self._waiting: list[Finding] = []
-        self._chain = b""
+        # Two chains: how alerts and bands come one after the other is a matter of slicing.
+        self._chain = self._bands_chain = b""
         self.windows = 0
         """Windows of a symbol that were closed."""
         self.alerts = 0
@@ -83,9 +96,14 @@ class Engine:
     def step(self, batch: Batch) -> Output:
         """Take in records of one topic partition."""
         if batch.kind in SHARD_KINDS:
-            return self._advance(self.shards[batch.partition].step(batch))
+            shard = self.shards[batch.partition]
+            closed = shard.step(batch)
+            if shard.admitted is not None:
+                self.venue.hold(shard.admitted)
+            return self._advance(closed)
         if batch.kind in VENUE_KINDS:
-            self._time.admit(batch, self._tally, (batch.kind, batch.partition))
+            source = (batch.kind, batch.partition)
+            self.venue.hold(self._time.admit(batch, self._tally, source))
             return self._advance([])
         self._unknown.admit(batch, self._tally, UNKNOWN)
         return Output()
@@ -93,14 +111,9 @@ class Engine:
     def control(self, records: Sequence[Control]) -> Output:
         """Take in control records; they are read before the records that they speak of."""
         for record in records:
-            kind = self._kind_of.get(record.topic)
-            if kind is None or record.partition >= len(self.shards):
-                continue
-            if kind in SHARD_KINDS:
-                part = self.shards[record.partition].time.parts[kind]
-            else:
-                part = self._time.parts[kind, record.partition]
-            part.control(record.offset, record.ts)
+            part = self.parts.get((record.topic, record.partition))
+            if part is not None:
+                part.control(record.offset, record.ts)
         return self._advance([c for shard in self.shards for c in shard.advance()])
 
     def finish(self) -> Output:
@@ -123,14 +136,40 @@ class Engine:
         watermark = self.passed_ns
         if watermark == NEVER:
             return Output([], closed)
+        now_bands = self._bands(watermark)
         until = watermark // self._window_ns
         now = [finding for finding in self._waiting if finding.window < until]
         self._waiting = [finding for finding in self._waiting if finding.window >= until]
         alerts = [self._explain.alert(i) for i in self._incidents.advance(now, until)]
         for alert in alerts:
+            self._add_stake(alert)
             self._chain = hashlib.sha256(self._chain + line(alert)).digest()
         self.alerts += len(alerts)
-        return Output(alerts, closed)
+        # Every alert to come is later than all that has passed.
+        self._stakes = self._stakes[-1:]
+        return Output(alerts, closed, now_bands)
+
+    def _bands(self, passed_ns: int) -> list[VenueBands]:
+        """Bands as of every cell of time that has passed and had records in it."""
+        made = []
+        for end in self.venue.advance(passed_ns):
+            known = bands(self.venue, end)
+            if known is not None:
+                made.append(known)
+                data = self._bands_chain + repr(known).encode()
+                self._bands_chain = hashlib.sha256(data).digest()
+            stakes = {m.symbol: m.at_stake() for m in known.markets} if known else {}
+            self._stakes.append((end, stakes))
+        return made
+
+    def _add_stake(self, alert: dict[str, Any]) -> None:
+        """What is at stake in the alert's market, by the last bands before it."""
+        while len(self._stakes) > 1 and self._stakes[1][0] <= alert["ts"]:
+            self._stakes.pop(0)
+        ts, stakes = self._stakes[0]
+        stake = stakes.get(alert["symbols"][0]) if ts <= alert["ts"] else None
+        if stake is not None:
+            alert["at_stake"] = stake
 
     def tally(self) -> Tally:
         """What came in, over all shards."""
@@ -142,6 +181,7 @@ class Engine:
     def digest(self) -> str:
         """Of everything made known so far and of what came in: equal for equal sets of records."""
         parts = [shard.digest for shard in self.shards] + [self._chain.hex()]
+        parts += [self._bands_chain.hex(), self.venue.digest().hex()]
         parts.append(repr(self.tally().facts()))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -152,6 +192,9 @@ class Engine:
             "time": self._time.snapshot(),
             "unknown": self._unknown.snapshot(),
             "tally": self._tally.snapshot(),
+            "venue": self.venue.snapshot(),
+            "stakes": self._stakes,
+            "bands_chain": self._bands_chain,
             "incidents": self._incidents.snapshot(),
             "waiting": [dataclasses.asdict(finding) for finding in self._waiting],
             "chain": self._chain,
@@ -173,6 +216,9 @@ class Engine:
         self._time.restore(state["time"])
         self._unknown.restore(state["unknown"])
         self._tally.restore(state["tally"])
+        self.venue.restore(state["venue"])
+        self._bands_chain = state["bands_chain"]
+        self._stakes = [(ts, stakes) for ts, stakes in state["stakes"]]
         self._incidents.restore(state["incidents"])
         self._waiting = [thaw(finding) for finding in state["waiting"]]
         self._chain = state["chain"]

@@ -53,6 +53,19 @@ class Limits(Strict):
     """Windows times symbols that are closed in one go."""
 
 
+class AccountSettings(Strict):
+    """The accounts of the venue, and how often what hangs on them is made anew."""
+
+    most: Annotated[int, Field(ge=1)] = 1_000_000
+    """Accounts held: idle flat ones leave first, then those with the highest hash."""
+    positions: Annotated[int, Field(ge=1)] = 10_000_000
+    """Accounts times markets held, those flat but with a leverage set included."""
+    idle_s: Seconds = 86_400.0
+    """A flat account may leave when nothing was heard of it for so long, s."""
+    bands_every_s: Annotated[float, Field(ge=0.01, le=3_600)] = 1.0
+    """Positions and bands are as of multiples of this in event time, s."""
+
+
 class StreamSettings(Strict):
     """One number watched for every symbol, and the detector that watches it."""
 
@@ -78,6 +91,7 @@ class EngineSettings(Strict):
     time: TimeSettings = TimeSettings()
     limits: Limits = Limits()
     alerts: AlertSettings = AlertSettings()
+    accounts: AccountSettings = AccountSettings()
     cost_notional: Annotated[float, Field(gt=0, le=1e12)] = 100_000.0
     """Notional whose cost to trade is measured, quote currency."""
     topics: dict[str, str] = dict(TOPICS)

@@ -68,6 +68,8 @@ class Shard:
         self._known: Int64 = np.empty(0, np.int64)
         self._next: int | None = None
         self._chain = b""
+        self.admitted: Batch | None = None
+        """Of the last batch, the records that count."""
 
     @property
     def digest(self) -> str:
@@ -86,7 +88,7 @@ class Shard:
 
     def step(self, batch: Batch) -> list[Closed]:
         """Take records in; return the windows that this closes."""
-        admitted = self.time.admit(batch, self.tally)
+        admitted = self.admitted = self.time.admit(batch, self.tally)
         if len(admitted):
             symbol = self.symbols.intern(admitted.texts["symbol"])
             account = admitted.texts.get("account")

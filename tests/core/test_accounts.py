@@ -175,13 +175,14 @@ def test_idle_flat_accounts_leave_and_those_with_something_open_stay() -> None:
     made = machine(accounts=2)
     fills = [(FILL, (i, 0), E8, 10 * E8, 0, -1) for i in range(4)]
     made.apply(entries(made, [*fills, (FILL, (3, 0), -E8, 10 * E8, 0, -1)]))
-    assert made.forget(LONG_AGO + HOUR) is not None  # no idle ones: those of highest hash go
+    assert made.full
+    made.forget(LONG_AGO + HOUR)  # no idle ones: those of highest hash go
     assert made.left == {"idle": 0, "accounts": 2, "positions": 0}
     made = machine(accounts=3)
     made.apply(entries(made, [*fills, (FILL, (3, 0), -E8, 10 * E8, 0, -1)]))
-    remap = made.forget(LONG_AGO + 2 * HOUR)
-    assert remap is not None
-    assert remap.tolist() == [0, 1, 2, -1]
+    made.forget(LONG_AGO + 2 * HOUR)
+    assert made.names.names(np.arange(len(made.names))) == ACCOUNTS[:3]
+    assert not made.full
     assert made.left == {"idle": 1, "accounts": 0, "positions": 0}
     assert made.split("a-1", MARKS).price == MARKS["BTC"] * E8 // 10**10 - 10 * E6
 
@@ -194,6 +195,6 @@ def test_who_leaves_hangs_on_names_not_on_arrival() -> None:
     backwards = entries(other, fills)
     other.apply(backwards)
     for made in (one, other):
-        assert made.forget(LONG_AGO) is not None
+        made.forget(LONG_AGO)
         assert (len(made.rows), made.left["positions"]) == (5, 7)
     assert one.digest() == other.digest()

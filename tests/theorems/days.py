@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ SETTINGS = EngineSettings(
         StreamSettings(feature="leverage_raises", parameters={"warm_up": 8}),
     ),
     alerts={"per_day": 20_000.0, "quiet_s": 0.3},
+    accounts={"most": 4, "positions": 7, "idle_s": 0.2, "bands_every_s": 0.25},
 )
 FACTORIES = detector_factories(SETTINGS.streams)
 KINDS = tuple(TOPICS)
@@ -72,6 +74,36 @@ def _ladder(rng: np.random.Generator, n: int, side: int) -> Ladder:
     return Ladder(offset, price.astype(np.int64), rng.integers(1, 10**10, offset[-1]))
 
 
+TABLES = (
+    [{"lower_bound": 0, "maintenance_rate": "0.0125"}],
+    [
+        {"lower_bound": 0, "maintenance_rate": "0.02"},
+        {"lower_bound": 500, "maintenance_rate": "0.05"},
+    ],
+    [{"lower_bound": 3, "maintenance_rate": "0.02"}],  # no table: it begins above 0
+)
+
+
+def _rules(rng: np.random.Generator, ts: np.ndarray) -> Text:
+    """Reference records: tables, positions, insurance funds, and some that nobody can read."""
+    words: list[str | None] = []
+    for at in ts.tolist():
+        record: dict[str, Any] = {"kind": "reference", "ts": at, "symbol": f"s-{rng.integers(2)}"}
+        draw = rng.integers(4)
+        if draw == 0:
+            record |= {"about": "market", "regime": "hyperliquid"}
+            record["tiers"] = TABLES[rng.integers(3)]
+        elif draw == 1:
+            record |= {"about": "position", "account": f"a-{rng.integers(5)}"}
+            record |= {"quantity": int(rng.integers(-5, 6)), "entry_price": 100}
+            record |= {"margin_mode": "isolated" if rng.random() < 0.3 else "cross"}
+            record |= {"leverage": 10, "isolated_margin": int(rng.integers(50))}
+        elif draw == 2:
+            record |= {"about": "insurance_fund", "amount": int(rng.integers(1000))}
+        words.append(json.dumps(record))
+    return Text.of(words)
+
+
 def part(rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: int) -> Batch:
     """Records of one topic partition: mostly in order, with some disorder and some refused."""
     ts = np.sort(rng.integers(0, span_ms * 1_000_000, n))
@@ -93,6 +125,8 @@ def part(rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: i
         else:
             batch.numbers[column.name] = _numbers(rng, column, count)
     batch.numbers["ts"] = ts[~bad].astype(np.int64)
+    if kind == "reference":
+        batch.texts["payload"] = _rules(rng, batch.numbers["ts"])
     batch.refused = [
         Refused(batch.topic, partition, int(o), "not_json", "", b"?") for o in offset[bad]
     ]
