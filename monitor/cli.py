@@ -187,6 +187,14 @@ def _speed(text: str) -> float | None:
 
 
 @app.command()
+def run(config: ConfigFile = None, alerts_per_day: PerDay = None) -> int:
+    """The sidecar: watches the topics, publishes alerts, each once; until SIGTERM or Ctrl-C."""
+    from monitor import livejobs
+
+    return livejobs.run(_load(config, alerts_per_day))
+
+
+@app.command()
 def publish(
     day: Annotated[Path, typer.Argument(help="a recorded day")],
     config: ConfigFile = None,
@@ -197,7 +205,7 @@ def publish(
     from monitor import livejobs
     from monitor.console import Console
     from replay import jobs
-    from replay.outgoing import CHUNK_ROWS, PACED_ROWS, chunks
+    from replay.outgoing import chunks
 
     pace = _speed(speed)
     console = Console(json)
@@ -210,7 +218,7 @@ def publish(
             console,
             parts,
             held.controls(),
-            chunks(held, CHUNK_ROWS if pace is None else PACED_ROWS),
+            chunks(held, pace),
             total,
             pace,
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from aiokafka.errors import KafkaError
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.events import Control
+from monitor.core.watch import Factory
 from monitor.errors import BrinkwatchError
 from monitor.kafka import publish, topics
 from monitor.kafka.clients import Clients
@@ -54,6 +57,50 @@ def published(
             "alerts will name other offsets, and control records may take effect elsewhere"
         )
     return result
+
+
+def run(config: Config) -> int:
+    """`brinkwatch run`; the exit status: 0 after SIGTERM, 130 after an interrupt."""
+    import structlog
+
+    from monitor.plugins import detector_factories
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+    status: int = finished(_beside_http(config, detector_factories(config.streams)))
+    return status
+
+
+async def _beside_http(config: Config, factories: list[Factory]) -> int:
+    import structlog
+
+    from monitor import http
+    from monitor.app import Sidecar
+
+    sidecar = Sidecar(config, factories)
+    server, port = await http.serve(sidecar, config.http)
+    scheme = "https" if config.http.cert_file else "http"
+    structlog.get_logger().info("listening", at=f"{scheme}://{config.http.host}:{port}")
+    status = 0
+
+    def over(number: int) -> None:
+        nonlocal status
+        status = 130 if number == signal.SIGINT else 0
+        sidecar.stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, over, number)
+    async with server:
+        await sidecar.run()
+    return status
 
 
 def kafka(directory: Path | None, port: int | None, say: Callable[[str], None]) -> None:

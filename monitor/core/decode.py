@@ -99,7 +99,10 @@ def _finish(
     into = filler.into
     numbers, start, length = into.numbers, into.start, into.length
     if refused:
-        numbers, start, length = numbers[:, keep], start[:, keep], length[:, keep]
+        # Chosen columns of a matrix lie scattered in memory; the kernels want each in one piece.
+        numbers, start, length = (
+            np.ascontiguousarray(m[:, keep]) for m in (numbers, start, length)
+        )
         offset = offset[keep]
     whole = b"".join([into.buffer, *filler.extra]) if filler.extra else into.buffer
     buffer = np.frombuffer(whole, np.uint8)

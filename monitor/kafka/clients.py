@@ -18,6 +18,8 @@ from monitor.security import SecurityError
 RECORD_BYTES_MAX = 4 << 20
 """Larger than any record that the topics made by `topics create` take (`topics.py`)."""
 REQUEST_TIMEOUT_MS = 15_000
+FETCH_WAIT_MS = 20
+"""One fetch at a time is on its way: while it waits for a quiet topic, the others wait with it."""
 FETCH_BYTES = 4 << 20
 """Of one topic partition at a time: the bound on what waits in memory for each."""
 
@@ -56,6 +58,7 @@ class Clients:
             isolation_level="read_committed",
             enable_auto_commit=False,
             max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             **{"auto_offset_reset": "none", **options},
         )
 

@@ -34,7 +34,7 @@ class Chunk(Protocol):
     offsets: list[int]
     keys: list[bytes | None]
     values: list[bytes]
-    ts: int | None
+    ts: int
 
 
 async def publish(
@@ -66,11 +66,16 @@ async def publish(
         await producer.stop()
 
 
-async def send_control(producer: AIOKafkaProducer, topic: str, control: Control) -> None:
+async def send_control(
+    producer: AIOKafkaProducer, topic: str, control: Control
+) -> asyncio.Future[object]:
     """Put a control record in the partition that it speaks of."""
     key = f"{control.topic}/{control.partition}/{control.offset}".encode()
     value = control.model_dump_json().encode()
-    await producer.send(topic, value, key=key, partition=control.partition)
+    sent: asyncio.Future[object] = await producer.send(
+        topic, value, key=key, partition=control.partition
+    )
+    return sent
 
 
 async def _empty(clients: Clients, names: list[str], parts: Sequence[tuple[str, int]]) -> None:
@@ -109,9 +114,9 @@ class _Sender:
         await self._landed(0)
         return {"records": self._sent, "moved": self._moved}
 
-    async def _due(self, ts: int | None) -> None:
+    async def _due(self, ts: int) -> None:
         """Wait until the wall clock has come as far as event time, times the speed."""
-        if self._speed is None or ts is None:
+        if self._speed is None:
             return
         if self._start is None:
             self._start = time.monotonic(), ts

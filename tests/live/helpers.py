@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from monitor.app import Sidecar
 from monitor.config import Config, load
 from monitor.console import Console
+from monitor.core.batch import Refused
 from monitor.core.events import TOPICS
 from monitor.livejobs import published
 from replay.day import Day, DayWriter
-from replay.outgoing import CHUNK_ROWS, PACED_ROWS, chunks
-from tests.theorems.days import SETTINGS, Feed
+from replay.outgoing import chunks
+from replay.run import replay
+from replay.simulate import simulate
+from tests.theorems.days import FACTORIES, SETTINGS
 
 
 def configuration(address: str, **kafka: Any) -> Config:
@@ -33,31 +42,85 @@ def configuration(address: str, **kafka: Any) -> Config:
     )
 
 
-def write_day(path: Path, feed: Feed, config: Config) -> Day:
-    """A feed of the theorems as a recorded day: offsets without gaps, the topics of `config`."""
-    with DayWriter(path, venue="test") as day:
-        for batch in feed.parts:
-            topic = config.topics[batch.kind]
-            ranks = sorted([*batch.offset.tolist(), *(r.offset for r in batch.refused)])
-            rank = {offset: i for i, offset in enumerate(ranks)}
-            day.declare(batch.kind, topic, batch.partition)
-            for control in feed.controls:
-                if (control.topic, control.partition) == (batch.topic, batch.partition):
-                    at = sum(offset < control.offset for offset in ranks)
-                    day.control(topic, batch.partition, at, control.ts)
-            batch.topic = topic
-            batch.offset[:] = [rank[o] for o in batch.offset.tolist()]
-            for r in batch.refused:
-                r.topic, r.offset = topic, rank[r.offset]
+def write_day(path: Path, config: Config, seed: int = 1) -> Day:
+    """A minute of a simulated venue in two partitions, in the topics of `config`; with records
+    that are refused, and some that a declared silence makes late.
+    """
+    simulate(
+        path / "simulated",
+        seed=seed,
+        minutes=1,
+        symbols=4,
+        accounts=50,
+        rate=60.0,
+        incidents="none",
+        partitions=2,
+    )
+    at: dict[tuple[str, int], int] = {}
+    with DayWriter(path / "day", venue="test") as day:
+        for kind, topic in config.topics.items():
+            for partition in range(2):
+                day.declare(kind, topic, partition)
+        for batch in Day(path / "simulated").batches(200):
+            batch.topic = config.topics[batch.kind]
+            place = batch.topic, batch.partition
+            first = at.get(place, 0)
+            if not first and batch.kind == "mark":
+                silent_to = int(batch.numbers["ts"][100]) + 300_000_000
+                day.control(*place, 101, silent_to)
+            batch.offset = np.arange(first, first + len(batch), dtype=np.int64)
+            end = first + len(batch)
+            batch.refused = [Refused(*place, end, "not_json", "", b"{half a rec")]
+            at[place] = end + 1
             day.write(batch)
-    return Day(path)
+    return Day(path / "day")
 
 
 def send(day: Day, config: Config, speed: float | None = None) -> dict[str, Any]:
     """`brinkwatch publish`."""
-    rows = CHUNK_ROWS if speed is None else PACED_ROWS
     parts = [(part.topic, part.partition) for part in day.meta.partitions]
-    return published(config, Console(True), parts, day.controls(), chunks(day, rows), 0, speed)
+    return published(config, Console(True), parts, day.controls(), chunks(day, speed), 0, speed)
+
+
+def replayed(day: Day, config: Config, out: Path) -> tuple[str, list[bytes]]:
+    """The digest and the alerts of `brinkwatch replay`."""
+    summary = replay(day, config.engine(), FACTORIES, alerts_to=out)
+    return summary.digest, out.read_bytes().splitlines()
+
+
+def total(day: Day) -> int:
+    """Records of a day, refused ones too."""
+    return sum(part.next_offset for part in day.meta.partitions)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+    """Wait for it, and fail if it does not come."""
+    end = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[Sidecar]:
+    """A sidecar beside the test; stopped in order when the test has what it wants."""
+    sidecar = Sidecar(config, FACTORIES)
+    task = asyncio.create_task(sidecar.run())
+    try:
+        yield sidecar
+    finally:
+        sidecar.stop()
+        await task
+
+
+async def seen(sidecar: Sidecar, digest: str) -> None:
+    """Wait until what it has made known has this digest, and is published."""
+
+    async def same() -> bool:
+        state = await sidecar.state()
+        return state.get("digest") == digest and state["alerts"] == state["published"]
+
+    await until(same)
 
 
 async def held(

@@ -1,0 +1,130 @@
+"""/metrics /livez /readyz /state: a small HTTP server, on loopback unless told otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import ssl
+from http import HTTPStatus
+
+from prometheus_client import exposition
+from pydantic import SecretStr
+
+from monitor.app import Sidecar
+from monitor.config import HttpSettings
+from monitor.errors import ConfigError
+
+REQUEST_BYTES_MAX = 16 << 10
+REQUEST_S_MAX = 10.0
+OPEN = ("/livez", "/readyz")
+"""Asked by whoever starts and stops the sidecar, who has no token."""
+
+
+class Answer:
+    """Status, type and body."""
+
+    def __init__(self, status: HTTPStatus, body: bytes, kind: str = "text/plain") -> None:
+        self.status, self.body, self.kind = status, body, kind
+
+    def encode(self) -> bytes:
+        """As it goes over the wire."""
+        head = (
+            f"HTTP/1.1 {self.status.value} {self.status.phrase}\r\n"
+            f"Content-Type: {self.kind}\r\nContent-Length: {len(self.body)}\r\n"
+            "Cache-Control: no-store\r\nConnection: close\r\n"
+        )
+        if self.status is HTTPStatus.UNAUTHORIZED:
+            head += "WWW-Authenticate: Bearer\r\n"
+        return head.encode() + b"\r\n" + self.body
+
+
+async def serve(sidecar: Sidecar, settings: HttpSettings) -> tuple[asyncio.Server, int]:
+    """Listen; returns the server and its port. Raises `ConfigError` where that cannot be."""
+    token = _token(settings)
+    context = _context(settings)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_S_MAX):
+                answer = await _answer(reader, sidecar, token)
+                writer.write(answer.encode())
+                await writer.drain()
+        except (TimeoutError, OSError, asyncio.IncompleteReadError):
+            pass  # whoever asked has gone, or never finished asking
+        finally:
+            writer.close()
+
+    try:
+        server = await asyncio.start_server(
+            handle, settings.host, settings.port, ssl=context, limit=REQUEST_BYTES_MAX
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"http: cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
+            "set http.port (0: a free one)"
+        ) from error
+    return server, server.sockets[0].getsockname()[1]
+
+
+def _token(settings: HttpSettings) -> str | None:
+    secret: SecretStr | None = settings.token
+    if settings.token_file is not None:
+        try:
+            secret = SecretStr(settings.token_file.read_text().strip())
+        except OSError as error:
+            raise ConfigError(
+                f"http.token_file {settings.token_file} cannot be read: {error.strerror}"
+            ) from error
+        if not secret.get_secret_value():
+            raise ConfigError(f"http.token_file {settings.token_file} is empty")
+    return None if secret is None else secret.get_secret_value()
+
+
+def _context(settings: HttpSettings) -> ssl.SSLContext | None:
+    if settings.cert_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.cert_file, settings.key_file, password="")
+    except OSError as error:
+        raise ConfigError(
+            f"http.cert_file {settings.cert_file} and http.key_file {settings.key_file} are no "
+            f"PEM certificate with its key: {error.strerror or error}"
+        ) from error
+    return context
+
+
+async def _answer(reader: asyncio.StreamReader, sidecar: Sidecar, token: str | None) -> Answer:
+    try:
+        raw = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.LimitOverrunError:
+        return Answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, b"")
+    first, *lines = raw.decode("latin-1").split("\r\n")
+    words = first.split(" ")
+    if len(words) != 3:
+        return Answer(HTTPStatus.BAD_REQUEST, b"")
+    method, path = words[0], words[1].partition("?")[0]
+    pairs = (line.partition(":") for line in lines if line)
+    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    if method != "GET":
+        return Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"")
+    if token is not None and path not in OPEN:
+        given = headers.get("authorization", "").encode("latin-1")
+        if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+            return Answer(HTTPStatus.UNAUTHORIZED, b"a bearer token is needed\n")
+    return await _page(path, headers.get("accept", ""), sidecar)
+
+
+async def _page(path: str, accept: str, sidecar: Sidecar) -> Answer:
+    if path in OPEN:
+        good, why = sidecar.alive() if path == "/livez" else sidecar.ready()
+        status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
+        return Answer(status, why.encode() + b"\n")
+    if path == "/metrics":
+        encode, kind = exposition.choose_encoder(accept)
+        return Answer(HTTPStatus.OK, encode(sidecar.metrics.registry), kind)
+    if path == "/state":
+        body = json.dumps(await sidecar.state()).encode() + b"\n"
+        return Answer(HTTPStatus.OK, body, "application/json")
+    return Answer(HTTPStatus.NOT_FOUND, b"/metrics /livez /readyz /state\n")

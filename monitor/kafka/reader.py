@@ -1,0 +1,209 @@
+"""Reading the venue's topics: records of each topic partition in order, control records first.
+
+A control record that was committed before a record was sent is read before that record is handed
+out: after every fetch the control topic is read to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
+from pydantic import BaseModel, ValidationError
+
+from monitor.config import Config
+from monitor.core.batch import Batch, Refused
+from monitor.core.decode import UNKNOWN, decode, judge
+from monitor.core.events import Control
+from monitor.errors import BrinkwatchError
+from monitor.kafka.clients import Clients
+
+POLL_MS = 100
+_CONTROL_MS = 1_000
+ASK_S_MAX = 5.0
+
+Position = dict[tuple[str, int], int]
+
+
+@dataclass(slots=True)
+class Part:
+    """Records of one topic partition, as they lay there."""
+
+    kind: str
+    topic: str
+    partition: int
+    offsets: list[int]
+    raws: list[bytes]
+    timestamps_ms: list[int]
+    """Kafka's, not event time."""
+
+    def decode(self) -> Batch:
+        """The records as the engine takes them."""
+        offset = np.array(self.offsets, np.int64)
+        if self.kind == UNKNOWN:
+            empty = Batch(UNKNOWN, self.topic, self.partition, offset[:0])
+            pairs = zip(self.offsets, self.raws, strict=True)
+            empty.refused = [self._unknown(at, raw) for at, raw in pairs]
+            return empty
+        return decode(self.kind, self.topic, self.partition, offset, self.raws)
+
+    def _unknown(self, offset: int, raw: bytes) -> Refused:
+        """This topic is for records that name no kind; whatever else lies in it is refused too."""
+        verdict = judge(raw, None)
+        if isinstance(verdict, BaseModel):
+            verdict = "wrong_kind", "a record with a kind of the contract belongs to its topic"
+        return Refused(self.topic, self.partition, offset, *verdict, raw)
+
+
+@dataclass(slots=True)
+class Polled:
+    """What one turn brought: the control records are for before the rest."""
+
+    controls: list[Control]
+    parts: list[Part]
+    bad_controls: int = 0
+    """Records of the control topic that are none."""
+
+
+class Reader:
+    """One consumer of all partitions; where it stands is ours to say, not the group's."""
+
+    def __init__(
+        self,
+        config: Config,
+        partitions: int,
+        names: list[str],
+        consumer: AIOKafkaConsumer,
+        probe: AIOKafkaConsumer,
+    ) -> None:
+        self._config = config
+        self._consumer = consumer
+        # Of its own: a fetch that waits for records holds up all else on its connection.
+        self._probe = probe
+        self._kinds = {topic: kind for kind, topic in config.topics.items()} | {UNKNOWN: UNKNOWN}
+        self._controls = [TopicPartition(config.kafka.control_topic, p) for p in range(partitions)]
+        counts = {name: 1 if name == UNKNOWN else partitions for name in names}
+        self.inputs = [TopicPartition(n, p) for n, number in counts.items() for p in range(number)]
+
+    @classmethod
+    async def start(
+        cls, config: Config, clients: Clients, partitions: int, names: list[str]
+    ) -> Reader:
+        """Connect; `seek` says where reading begins."""
+        consumer = await clients.consumer(client_id="brinkwatch")
+        try:
+            probe = await clients.consumer(client_id="brinkwatch-probe")
+        except BaseException:
+            await consumer.stop()
+            raise
+        reader = cls(config, partitions, names, consumer, probe)
+        consumer.assign([*reader.inputs, *reader._controls])
+        return reader
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        await self._consumer.stop()
+        await self._probe.stop()
+
+    async def seek(self, positions: Position) -> Position:
+        """Go to `positions`, to the beginning where there is none; returns where it stands."""
+        first = await self._probe.beginning_offsets([*self.inputs, *self._controls])
+        ends = await self._probe.end_offsets(self.inputs)
+        stands: Position = {}
+        for tp in self.inputs:
+            at = positions.get((tp.topic, tp.partition), first[tp])
+            if not first[tp] <= at <= ends[tp]:
+                raise BrinkwatchError(
+                    f"the snapshot ends at offset {at:,} of {tp.topic}/{tp.partition}, which holds "
+                    f"{first[tp]:,} to {ends[tp]:,}: records were deleted or the topic was made "
+                    f"anew; to begin anew delete the topic {self._config.kafka.snapshots_topic}"
+                )
+            self._consumer.seek(tp, at)
+            stands[tp.topic, tp.partition] = at
+        for tp in self._controls:
+            self._consumer.seek(tp, first[tp])
+        return stands
+
+    async def poll(self) -> Polled:
+        """What there is, or nothing after a short while."""
+        try:
+            found = await self._consumer.getmany(
+                timeout_ms=POLL_MS, max_records=self._config.kafka.poll_records
+            )
+        except OffsetOutOfRangeError as error:
+            raise BrinkwatchError(
+                f"records that were not yet read have been deleted ({error}): raise the topics' "
+                "retention; to begin anew delete the snapshots topic"
+            ) from None
+        polled = Polled([], [])
+        controls = [r for tp in self._controls for r in found.pop(tp, ())]
+        if found:
+            controls += await self._control_end()
+        for record in controls:
+            try:
+                polled.controls.append(Control.model_validate_json(record.value or b""))
+            except ValidationError:
+                polled.bad_controls += 1
+        polled.parts = [self._part(tp, records) for tp, records in found.items()]
+        return polled
+
+    async def ask(self) -> None:
+        """See that Kafka answers; raises `KafkaTimeoutError` where it does not."""
+        try:
+            async with asyncio.timeout(ASK_S_MAX):
+                await self._probe.end_offsets(self._controls)
+        except TimeoutError:
+            raise KafkaTimeoutError(f"no answer within {ASK_S_MAX:g} s") from None
+
+    async def _control_end(self) -> list[Any]:
+        """All of the control topic that is committed by now and was not read yet."""
+        records: list[Any] = []
+        for tp, end in (await self._probe.end_offsets(self._controls)).items():
+            while await self._consumer.position(tp) < end:
+                found = await self._consumer.getmany(tp, timeout_ms=_CONTROL_MS)
+                records += found.get(tp, ())
+        return records
+
+    def _part(self, tp: TopicPartition, records: list[Any]) -> Part:
+        return Part(
+            self._kinds[tp.topic],
+            tp.topic,
+            tp.partition,
+            [r.offset for r in records],
+            [r.value or b"" for r in records],
+            [r.timestamp for r in records],
+        )
+
+    async def lag(self) -> Position:
+        """Records that wait in each topic partition; those never asked for yet are left out."""
+        waiting: Position = {}
+        for tp in self.inputs:
+            end = self._consumer.last_stable_offset(tp)
+            if end is not None and end >= 0:
+                position = await self._consumer.position(tp)
+                waiting[tp.topic, tp.partition] = max(0, end - position)
+        return waiting
+
+    def hold(self, ahead: set[tuple[str, int]]) -> None:
+        """Read on from all but these."""
+        paused = self._consumer.paused()
+        for tp in self.inputs:
+            wanted = (tp.topic, tp.partition) in ahead
+            if wanted and tp not in paused:
+                self._consumer.pause(tp)
+            elif not wanted and tp in paused:
+                self._consumer.resume(tp)
+
+
+async def committed(clients: Clients, group: str) -> tuple[Position, int]:
+    """The offsets that the group's transactions have committed, and the number of alerts that
+    they published (it stands in the offsets' metadata: `transactions.py`).
+    """
+    async with clients.admin() as admin:
+        found = await admin.list_consumer_group_offsets(group)
+    offsets = {(tp.topic, tp.partition): held.offset for tp, held in found.items()}
+    return offsets, max((int(held.metadata or 0) for held in found.values()), default=0)

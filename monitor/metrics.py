@@ -1,0 +1,126 @@
+"""The one Prometheus catalogue. Labels are bounded: kinds, reasons, topics, partitions, symbols;
+never an account.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+import monitor
+from monitor.core.engine import Engine
+from monitor.kafka.reader import Polled, Position
+from monitor.kafka.transactions import Work
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class EngineFacts(Collector):
+    """What the engine has counted; it lives in the snapshots, so a restart does not reset it."""
+
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        """Read by a scrape; numbers of one engine, perhaps in the middle of a step."""
+        engine = self.engine
+        if engine is None:
+            return
+        tally = engine.tally()
+        counters = (
+            (
+                "events",
+                "Records that the contract accepts, late ones included",
+                "kind",
+                tally.events,
+            ),
+            ("late", "Records that came too late to count", "kind", tally.late),
+            ("refused", "Records that were not accepted", "reason", tally.refused),
+        )
+        for name, words, label, values in counters:
+            family = CounterMetricFamily(f"brinkwatch_{name}", words, labels=[label])
+            for value, number in sorted(values.items()):
+                family.add_metric([value], number)
+            yield family
+        yield CounterMetricFamily(
+            "brinkwatch_windows", "Windows of a symbol that were closed", engine.windows
+        )
+
+
+class Metrics:
+    """Everything that /metrics shows."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.facts = EngineFacts()
+        registry.register(self.facts)
+        self._info = Info("brinkwatch", "What runs here", registry=registry)
+        self._info.info({"version": monitor.__version__})
+
+        def gauge(name: str, words: str, *labels: str) -> Gauge:
+            return Gauge(f"brinkwatch_{name}", words, labels, registry=registry)
+
+        def counter(name: str, words: str, *labels: str) -> Counter:
+            return Counter(f"brinkwatch_{name}", words, labels, registry=registry)
+
+        def seconds(name: str, words: str) -> Histogram:
+            return Histogram(f"brinkwatch_{name}", words, registry=registry, buckets=SECONDS)
+
+        self.ready = gauge("ready", "1 while records are read and the lag is under its limit")
+        self.lives = counter("lives_total", "Times that reading was begun, restored or new")
+        self.watermark = gauge("watermark_seconds", "Event time up to which all is decided")
+        self.restore_seconds = gauge("restore_seconds", "How long the last restore took")
+        self._records = counter("records_total", "Records read, those read again included")
+        self._step = seconds("step_seconds", "The engine's work on what one poll brought")
+        self._lag = gauge("lag_records", "Records that wait", "topic", "partition")
+        self._delay = gauge("lag_seconds", "Since the oldest record being read came to Kafka")
+        self._last = gauge(
+            "last_record_timestamp_seconds", "When a topic last brought something", "topic"
+        )
+        self._bad_controls = counter("bad_controls_total", "Records of the control topic that fail")
+        self._alerts = counter(
+            "alerts_total", "Alerts published", "kind", "symbol", "severity", "status"
+        )
+        self._letters = counter("dead_letters_total", "Refused records published", "reason")
+        self._controls = counter("controls_total", "Silences told by control records", "topic")
+        self._transactions = counter("transactions_total", "Transactions committed")
+        self._commit = seconds("transaction_seconds", "From the decision to the commit")
+        self._snapshots = counter("snapshots_total", "Snapshots committed")
+        self._snapshot_bytes = gauge("snapshot_bytes", "Size of the last snapshot, compressed")
+        self._snapshot_time = gauge("snapshot_timestamp_seconds", "When it was committed")
+
+    def stepped(self, records: int, seconds: float) -> None:
+        """The engine has taken records in."""
+        if records:
+            self._records.inc(records)
+            self._step.observe(seconds)
+
+    def looked(self, lag: Position, delay_s: float, polled: Polled) -> None:
+        """A turn was made."""
+        for (topic, partition), waiting in lag.items():
+            self._lag.labels(topic, partition).set(waiting)
+        self._delay.set(delay_s)
+        self._bad_controls.inc(polled.bad_controls)
+        for part in polled.parts:
+            self._last.labels(part.topic).set(part.timestamps_ms[-1] / 1000)
+
+    def committed(self, work: Work, seconds: float) -> None:
+        """A transaction is committed."""
+        self._transactions.inc()
+        self._commit.observe(seconds)
+        for alert in work.alerts:
+            symbol = ",".join(alert["symbols"])
+            labels = alert["kind"], symbol, alert["severity"], alert["status"]
+            self._alerts.labels(*labels).inc()
+        for letter in work.letters:
+            self._letters.labels(letter.record.reason).inc()
+        for control in work.controls:
+            self._controls.labels(control.topic).inc()
+        if work.snapshot:
+            self._snapshots.inc()
+            self._snapshot_bytes.set(sum(len(chunk.value) for chunk in work.snapshot))
+            self._snapshot_time.set(time.time())

@@ -1,0 +1,87 @@
+"""The sidecar publishes what replay finds, byte for byte, each alert once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from monitor.config import Config
+from replay.day import Day
+from tests.live.helpers import configuration, held, replayed, running, seen, send, total, write_day
+
+
+async def watched(config: Config, digest: str) -> None:
+    async with running(config) as sidecar:
+        await seen(sidecar, digest)
+
+
+def published(kafka: str, config: Config) -> list[bytes]:
+    return [r.value for r in asyncio.run(held(kafka, config.kafka.alerts_topic))]
+
+
+def test_alerts_and_digest_are_those_of_replay(kafka: str, tmp_path: Path) -> None:
+    config = configuration(kafka)
+    day = write_day(tmp_path, config)
+    digest, alerts = replayed(day, config, tmp_path / "alerts")
+    assert alerts
+    send(day, config)
+    asyncio.run(watched(config, digest))
+    assert published(kafka, config) == alerts
+
+
+def test_a_day_that_comes_while_the_sidecar_watches_gives_the_same(
+    kafka: str, tmp_path: Path
+) -> None:
+    config = configuration(kafka)
+    day = write_day(tmp_path, config)
+    digest, alerts = replayed(day, config, tmp_path / "alerts")
+    create(day, config)
+
+    async def both() -> None:
+        async with running(config) as sidecar:
+            await asyncio.to_thread(send, day, config, 10.0)
+            await seen(sidecar, digest)
+
+    asyncio.run(both())
+    assert published(kafka, config) == alerts
+
+
+def create(day: Day, config: Config) -> None:
+    from monitor.console import Console
+    from monitor.livejobs import create_topics
+
+    partitions = 1 + max(part.partition for part in day.meta.partitions)
+    create_topics(config, partitions, Console(True))
+
+
+def test_a_sidecar_stopped_and_started_again_publishes_nothing_twice(
+    kafka: str, tmp_path: Path
+) -> None:
+    config = configuration(kafka)
+    day = write_day(tmp_path, config)
+    digest, alerts = replayed(day, config, tmp_path / "alerts")
+    send(day, config)
+    for _ in range(3):
+        asyncio.run(watched(config, digest))
+    assert published(kafka, config) == alerts
+
+
+def test_refused_records_are_dead_letters_with_their_bytes_and_their_origin_once(
+    kafka: str, tmp_path: Path
+) -> None:
+    config = configuration(kafka)
+    day = write_day(tmp_path, config)
+    digest, _ = replayed(day, config, tmp_path / "alerts")
+    send(day, config)
+    for _ in range(2):
+        asyncio.run(watched(config, digest))
+    found = []
+    for record in asyncio.run(held(kafka, config.kafka.dlq_topic)):
+        headers = {name: value.decode() for name, value in record.headers}
+        assert headers["brinkwatch_reason"] == "not_json"
+        assert int(headers["brinkwatch_timestamp"]) > 0
+        origin = [headers[f"brinkwatch_{name}"] for name in ("topic", "partition", "offset")]
+        found.append((*origin, record.value))
+    wanted = [(r.topic, str(r.partition), str(r.offset), r.raw) for r in day.refused()]
+    assert sorted(found) == sorted(wanted)
+    assert 0 < len(found) < total(day)
