@@ -27,32 +27,55 @@ def _peak_mb() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def features(day: Path, detect: bool) -> dict[str, Any]:
-    """The whole path: Parquet, columns, watermark, accumulators, windows, features (and detect)."""
+def features(day: Path) -> dict[str, Any]:
+    """Parquet, columns, watermark, accumulators, windows, features: one shard, no detectors."""
+    from monitor.core.events import TOPICS
+    from monitor.core.settings import EngineSettings
+    from monitor.core.shard import SHARD_KINDS, Shard
+    from replay.day import Day
+    from replay.run import HOLD_WINDOWS, ahead
+
+    recorded = Day(day)
+    shard = Shard(0, 1, EngineSettings(streams=()), [], HOLD_WINDOWS)
+    for record in recorded.controls():
+        for kind in SHARD_KINDS:
+            if TOPICS[kind] == record.topic:
+                shard.time.parts[kind].control(record.offset, record.ts)
+    began = time.perf_counter()
+    records = windows = 0
+    for batch in ahead(recorded.batches()):
+        if batch.kind in SHARD_KINDS:
+            records += len(batch)
+            windows += sum(len(part.features.window) for part in shard.step(batch))
+    windows += sum(len(part.features.window) for part in shard.advance())
+    seconds = time.perf_counter() - began
+    return {"records": records, "seconds": seconds, "windows": windows, "peak_mb": _peak_mb()}
+
+
+def engine(day: Path) -> dict[str, Any]:
+    """The whole engine: detectors, accounts and bands too."""
     from monitor.core.engine import Engine
     from monitor.core.settings import EngineSettings
     from monitor.plugins import detector_factories
     from replay.day import Day
     from replay.run import HOLD_WINDOWS, ahead
 
-    settings = EngineSettings() if detect else EngineSettings(streams=())
+    settings = EngineSettings()
     recorded = Day(day)
-    engine = Engine(settings, detector_factories(settings.streams), hold=HOLD_WINDOWS)
-    before = _peak_mb()
+    machine = Engine(settings, detector_factories(settings.streams), hold=HOLD_WINDOWS)
     began = time.perf_counter()
     records = 0
-    engine.control(recorded.controls())
+    machine.control(recorded.controls())
     for batch in ahead(recorded.batches()):
         records += len(batch)
-        engine.step(batch)
-    engine.finish()
+        machine.step(batch)
+    machine.finish()
     seconds = time.perf_counter() - began
     return {
         "records": records,
         "seconds": seconds,
-        "windows": engine.windows,
+        "windows": machine.windows,
         "peak_mb": _peak_mb(),
-        "grown_mb": _peak_mb() - before,
     }
 
 
@@ -90,7 +113,7 @@ def accounts(number: int) -> dict[str, Any]:
     from monitor.core.settings import EngineSettings
 
     settings = EngineSettings(streams=())
-    engine = Engine(settings, [])
+    machine = Engine(settings, [])
     start, second = 1_764_000_000_000_000_000, 1_000_000_000
     others = [t for t in TOPICS.values() if t != "cancels"]
     engine.control(
@@ -127,8 +150,8 @@ def main() -> None:
     if asked.one:
         name, value = asked.one
         run = {
-            "features": lambda: features(Path(value), False),
-            "engine": lambda: features(Path(value), True),
+            "features": lambda: features(Path(value)),
+            "engine": lambda: engine(Path(value)),
             "polars": lambda: polars(Path(value)),
             "accounts": lambda: accounts(int(value)),
         }[name]
@@ -148,7 +171,7 @@ def main() -> None:
     seconds = {}
     for name, words in (
         ("features", "Parquet → features"),
-        ("engine", "the same, and all detectors"),
+        ("engine", "the whole engine, with accounts"),
         ("polars", "polars: read and group"),
     ):
         results = seen[name]
