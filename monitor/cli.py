@@ -226,6 +226,53 @@ def publish(
 
 
 @app.command()
+def record(
+    out: Annotated[Path, typer.Argument(help="the folder to make")],
+    config: ConfigFile = None,
+    venue: Annotated[str, typer.Option(help="the venue's name, for the day")] = "kafka",
+    json: Json = False,
+) -> None:
+    """Kafka's topics as they are now become a recorded day."""
+    from monitor import livejobs
+    from monitor.console import Console
+    from monitor.errors import ConfigError
+    from replay.day import DayError, DayWriter
+
+    console = Console(json)
+    try:
+        with DayWriter(out, venue=venue) as day:
+            result = livejobs.recorded(_load(config, None), console, day)
+    except DayError as error:
+        raise ConfigError(str(error)) from error
+    console.say(f"the day is in {out}")
+    console.result(result)
+
+
+dlq = typer.Typer(no_args_is_help=True, help="The dead letters: records that were refused.")
+app.add_typer(dlq, name="dlq")
+
+
+@dlq.command(name="list")
+def list_(config: ConfigFile = None, json: Json = False) -> None:
+    """Every refused record: where it came from and why."""
+    from monitor import livejobs
+    from monitor.console import Console
+
+    console = Console(json)
+    console.result(livejobs.listed_letters(_load(config, None), console))
+
+
+@dlq.command(name="replay")
+def resend(config: ConfigFile = None, json: Json = False) -> None:
+    """Send refused records again to the topics that they came from, each once."""
+    from monitor import livejobs
+    from monitor.console import Console
+
+    console = Console(json)
+    console.result(livejobs.resent_letters(_load(config, None), console))
+
+
+@app.command()
 def kafka(
     dir: Annotated[Path | None, typer.Option(help="keep its data here")] = None,
     port: Annotated[int | None, typer.Option(help="of its listener; else a free one")] = None,

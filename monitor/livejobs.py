@@ -16,7 +16,7 @@ from monitor.console import Console
 from monitor.core.events import Control
 from monitor.core.watch import Factory
 from monitor.errors import BrinkwatchError
-from monitor.kafka import publish, topics
+from monitor.kafka import letters, publish, record, topics
 from monitor.kafka.clients import Clients
 
 
@@ -57,6 +57,30 @@ def published(
             "alerts will name other offsets, and control records may take effect elsewhere"
         )
     return result
+
+
+def recorded(config: Config, console: Console, day: record.Day) -> dict[str, Any]:
+    """`brinkwatch record`."""
+    with console.progress("recording, records", None) as show:
+        result: dict[str, Any] = finished(record.record(config, day, show))
+    console.say(f"{result['records']:,} records and {result['controls']:,} control records")
+    return result
+
+
+def listed_letters(config: Config, console: Console) -> dict[str, Any]:
+    """`brinkwatch dlq list`."""
+    found = finished(letters.listed(config))
+    head = ["topic", "partition", "offset", "reason", "detail", "bytes", "begins"]
+    rows = [[str(letter.get(name, "")) for name in head] for letter in found]
+    console.table(f"{len(found):,} dead letters", head, rows)
+    return {"letters": found}
+
+
+def resent_letters(config: Config, console: Console) -> dict[str, Any]:
+    """`brinkwatch dlq replay`."""
+    count = finished(letters.resend(config))
+    console.say(f"{count:,} dead letters sent again to where they came from")
+    return {"sent": count}
 
 
 def run(config: Config) -> int:

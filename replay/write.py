@@ -149,6 +149,10 @@ class DayWriter:
         row = {"topic": topic, "partition": partition, "offset": offset, "ts": ts}
         self._control.write(pa.Table.from_pylist([row], schema=CONTROL_SCHEMA))
 
+    def ends(self, ts: int) -> None:
+        """The day's end (ns), where it is known only after the records were read."""
+        self._end_ts = ts
+
     def note(self, name: str, value: Any) -> None:
         """Say something about the day in `day.json`: how it came to be, what is odd in it."""
         self._notes[name] = value

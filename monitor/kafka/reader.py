@@ -7,6 +7,7 @@ out: after every fetch the control topic is read to its end.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,11 @@ class Part:
     raws: list[bytes]
     timestamps_ms: list[int]
     """Kafka's, not event time."""
+
+    def cut(self, count: int) -> None:
+        """Keep the first `count` records."""
+        self.offsets, self.raws = self.offsets[:count], self.raws[:count]
+        self.timestamps_ms = self.timestamps_ms[:count]
 
     def decode(self) -> Batch:
         """The records as the engine takes them."""
@@ -143,11 +149,7 @@ class Reader:
         controls = [r for tp in self._controls for r in found.pop(tp, ())]
         if found:
             controls += await self._control_end()
-        for record in controls:
-            try:
-                polled.controls.append(Control.model_validate_json(record.value or b""))
-            except ValidationError:
-                polled.bad_controls += 1
+        polled.controls, polled.bad_controls = self._control_records(controls)
         polled.parts = [self._part(tp, records) for tp, records in found.items()]
         return polled
 
@@ -168,6 +170,14 @@ class Reader:
                 records += found.get(tp, ())
         return records
 
+    def _control_records(self, records: list[Any]) -> tuple[list[Control], int]:
+        """Control records, and how many are none."""
+        good: list[Control] = []
+        for record in records:
+            with suppress(ValidationError):
+                good.append(Control.model_validate_json(record.value or b""))
+        return good, len(records) - len(good)
+
     def _part(self, tp: TopicPartition, records: list[Any]) -> Part:
         return Part(
             self._kinds[tp.topic],
@@ -177,6 +187,20 @@ class Reader:
             [r.value or b"" for r in records],
             [r.timestamp for r in records],
         )
+
+    async def controls(self) -> list[Control]:
+        """The control records that are left."""
+        found = await self._control_end()
+        return self._control_records(found)[0]
+
+    async def ends(self) -> Position:
+        """The offsets at which what is committed ends now."""
+        ends = await self._probe.end_offsets(self.inputs)
+        return {(tp.topic, tp.partition): end for tp, end in ends.items()}
+
+    async def positions(self) -> Position:
+        """How far the topics were read."""
+        return {(tp.topic, tp.partition): await self._consumer.position(tp) for tp in self.inputs}
 
     async def lag(self) -> Position:
         """Records that wait in each topic partition; those never asked for yet are left out."""

@@ -1,0 +1,75 @@
+"""`brinkwatch record`: the topics as they are, control records included, into a recorded day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from monitor.config import Config
+from monitor.core.batch import Batch
+from monitor.core.decode import UNKNOWN
+from monitor.core.events import Control
+from monitor.kafka import topics
+from monitor.kafka.clients import Clients
+from monitor.kafka.reader import Reader
+
+
+class Day(Protocol):
+    """What is written to (`replay.day.DayWriter`)."""
+
+    def declare(self, kind: str, topic: str, partition: int, next_offset: int = 0) -> None: ...
+    def write(self, batch: Batch) -> None: ...
+    def control(self, topic: str, partition: int, offset: int, ts: int) -> None: ...
+    def ends(self, ts: int) -> None: ...
+
+
+async def record(config: Config, day: Day, progress: Callable[[int], None]) -> dict[str, int]:
+    """Write everything that was committed when the command began."""
+    clients = Clients(config.kafka)
+    partitions, names = await topics.partitions(clients, config)
+    await topics.create(clients, topics.own(config, partitions))
+    reader = await Reader.start(config, clients, partitions, names)
+    kinds = {topic: kind for kind, topic in config.topics.items()} | {UNKNOWN: UNKNOWN}
+    after = {(tp.topic, tp.partition): 0 for tp in reader.inputs}
+    for topic, partition in after:
+        day.declare(kinds[topic], topic, partition)
+    controls: list[Control] = []
+    count = 0
+    try:
+        await reader.seek({})
+        ends, read_to = await reader.ends(), dict.fromkeys(after, 0)
+        while any(read_to[at] < end for at, end in ends.items()):
+            polled = await reader.poll()
+            controls += polled.controls
+            for part in polled.parts:
+                at = part.topic, part.partition
+                wanted = sum(offset < ends[at] for offset in part.offsets)
+                if wanted:
+                    part.cut(wanted)
+                    day.write(part.decode())
+                    after[at] = part.offsets[-1] + 1
+                    count += wanted
+            read_to = await reader.positions()
+            progress(count)
+        controls += await reader.controls()
+    finally:
+        await reader.stop()
+    for control in controls:
+        if (control.topic, control.partition) in after:
+            day.control(control.topic, control.partition, control.offset, control.ts)
+    end = _end(controls, {at: o for at, o in after.items() if at[0] != UNKNOWN})
+    if end is not None:
+        day.ends(end)
+    return {"records": count, "controls": len(controls)}
+
+
+def _end(controls: list[Control], after: dict[tuple[str, int], int]) -> int | None:
+    """When the feed ended, where it said so: every topic partition has a control record behind its
+    last record. Otherwise it goes on, and where the recorded day ends is for the writer to say.
+    """
+    told: dict[tuple[str, int], int] = {}
+    for control in controls:
+        at = control.topic, control.partition
+        if at in after and control.offset == after[at]:
+            told[at] = max(told.get(at, 0), control.ts)
+    return min(told.values()) if told and told.keys() == after.keys() else None
