@@ -116,7 +116,7 @@ def accounts(number: int) -> dict[str, Any]:
     machine = Engine(settings, [])
     start, second = 1_764_000_000_000_000_000, 1_000_000_000
     others = [t for t in TOPICS.values() if t != "cancels"]
-    engine.control(
+    machine.control(
         [Control(topic=t, partition=0, offset=0, ts=start + 10_000 * second) for t in others]
     )
     done, rows = 0, 20_000
@@ -129,7 +129,7 @@ def accounts(number: int) -> dict[str, Any]:
         names = [f"0x{i * 2_654_435_761 % number:040x}" for i in index.tolist()]
         texts = {"symbol": Text.of(["BTC-PERP"] * rows), "account": Text.of(names)}
         texts["order_id"] = Text.of([f"{i}" for i in index.tolist()])
-        engine.step(Batch("cancel", "cancels", 0, index, numbers, texts))
+        machine.step(Batch("cancel", "cancels", 0, index, numbers, texts))
         done += rows
     return {"accounts": number, "seconds": time.perf_counter() - began, "peak_mb": _peak_mb()}
 
