@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from monitor.core.batch import Batch
 from monitor.core.engine import Engine
-from tests.theorems.days import FACTORIES, SETTINGS, cut, engine, feed, plainly, result, slices, span
+from tests.theorems.days import (
+    FACTORIES,
+    SETTINGS,
+    cut,
+    engine,
+    feed,
+    plainly,
+    result,
+    slices,
+    span,
+)
 
 CASES = settings(
     max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
