@@ -23,6 +23,8 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench.bench_features
 	$(BIN)/python -m tests.bench.bench_start
 	$(BIN)/python -m tests.bench.bench_burst --quick
+	$(BIN)/python -m tests.bench.bench_accounts
+	$(BIN)/python -m tests.bench.bench_bands
 
 # Exactly the versions and hashes of the lock; the project itself stays editable.
 $(READY): requirements.lock pyproject.toml
