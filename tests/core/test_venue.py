@@ -12,7 +12,7 @@ from monitor.core.bandkernels import BIN_WIDTH
 from monitor.core.decode import decode
 from monitor.core.engine import Engine
 from monitor.core.events import TOPICS, Control
-from monitor.core.settings import EngineSettings
+from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.core.venuebands import VenueBands
 
 SECOND = 10**9
@@ -46,7 +46,8 @@ def leverage(account: str, times: int, mode: str) -> dict[str, Any]:
 
 def run(records: list[dict[str, Any]], end_s: int = 10) -> tuple[Engine, list[VenueBands]]:
     """Records at START, or at their own `at` (s); all topics end `end_s` later."""
-    engine = Engine(EngineSettings(streams=()), [])
+    settings = EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=1))
+    engine = Engine(settings, [])
     made = []
     for kind, topic in TOPICS.items():
         mine = [r for r in records if r["kind"] == kind]
