@@ -17,11 +17,13 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from monitor.config import Config
 from monitor.core.events import Control
-from monitor.errors import BrinkwatchError, ConfigError
+from monitor.errors import ConfigError
 from monitor.kafka import topics
-from monitor.kafka.clients import RECORD_BYTES_MAX, Clients
+from monitor.kafka.clients import Clients
 
 BATCH_BYTES = 256 << 10
+FLUSH_ROWS = 4_096
+"""Records that are gathered, over all topics, before they are sent."""
 IN_FLIGHT = 16
 """Batches on their way at once."""
 
@@ -102,6 +104,10 @@ class _Sender:
         self._progress = progress
         self._start: tuple[float, int] | None = None
         self._flying: list[asyncio.Future[object]] = []
+        self._waiting: dict[tuple[str, int], list[Chunk]] = {}
+        self._rows = 0
+        self._spoke: set[tuple[str, int]] = set()
+        """The topic partitions of the last flush."""
         self._next: dict[tuple[str, int], int] = {}
         self._sent = 0
         self._moved = 0
@@ -109,8 +115,11 @@ class _Sender:
     async def run(self, chunks: Iterable[Chunk]) -> dict[str, int]:
         for chunk in chunks:
             await self._due(chunk.ts)
-            await self._send(chunk)
-            self._progress(self._sent)
+            self._waiting.setdefault((chunk.topic, chunk.partition), []).append(chunk)
+            self._rows += len(chunk.values)
+            if self._rows >= FLUSH_ROWS:
+                await self._flush()
+        await self._flush()
         await self._landed(0)
         return {"records": self._sent, "moved": self._moved}
 
@@ -120,28 +129,40 @@ class _Sender:
             return
         if self._start is None:
             self._start = time.monotonic(), ts
-        due = self._start[0] + (ts - self._start[1]) / 1e9 / self._speed
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        wait = self._start[0] + (ts - self._start[1]) / 1e9 / self._speed - time.monotonic()
+        if wait > 0:
+            await self._flush()
+            await asyncio.sleep(wait)
 
-    async def _send(self, chunk: Chunk) -> None:
-        at = chunk.topic, chunk.partition
+    async def _flush(self) -> None:
+        """Send what waits. A topic partition that had nothing before goes first and alone: whoever
+        took it for silent must not see the others' records before its own.
+        """
+        waiting, self._waiting, self._rows = self._waiting, {}, 0
+        woken = [at for at in waiting if at not in self._spoke]
+        for at in woken:
+            await self._send(at, waiting[at])
+        await self._landed(0 if woken else IN_FLIGHT)
+        for at in waiting:
+            if at in self._spoke:
+                await self._send(at, waiting[at])
+        self._spoke = set(waiting)
+        self._progress(self._sent)
+
+    async def _send(self, at: tuple[str, int], chunks: list[Chunk]) -> None:
         following = self._next.get(at, 0)
         batch = self._producer.create_batch()
-        for offset, key, value in zip(chunk.offsets, chunk.keys, chunk.values, strict=True):
-            self._moved += offset != following
-            following += 1
-            if batch.append(timestamp=None, key=key, value=value) is None:
-                await self._give(batch, *at)
-                batch = self._producer.create_batch()
+        for chunk in chunks:
+            for offset, key, value in zip(chunk.offsets, chunk.keys, chunk.values, strict=True):
+                self._moved += offset != following
+                following += 1
                 if batch.append(timestamp=None, key=key, value=value) is None:
-                    raise BrinkwatchError(
-                        f"the record at offset {offset} of {chunk.topic}/{chunk.partition} has "
-                        f"{len(value):,} bytes; Kafka takes {RECORD_BYTES_MAX:,} at most"
-                    )
-        if batch.record_count():
-            await self._give(batch, *at)
+                    await self._give(batch, *at)
+                    batch = self._producer.create_batch()
+                    batch.append(timestamp=None, key=key, value=value)  # the first one always fits
+            self._sent += len(chunk.values)
+        await self._give(batch, *at)
         self._next[at] = following
-        self._sent += len(chunk.values)
 
     async def _give(self, batch: object, topic: str, partition: int) -> None:
         # One a topic partition may wait in the client, so the order is kept.
