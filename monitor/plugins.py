@@ -1,4 +1,4 @@
-"""Detectors and venues by name: whatever is installed under our entry points, and river's own."""
+"""Detectors by name: whatever is installed under our entry point, and river's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitor.core.settings import StreamSettings
 from monitor.core.watch import Factory
 from monitor.errors import ConfigError
 
-DETECTORS, VENUES = "brinkwatch.detectors", "brinkwatch.venues"
+DETECTORS = "brinkwatch.detectors"
 
 
 def _find(group: str, name: str) -> EntryPoint | None:
@@ -30,14 +30,6 @@ def unknown(what: str, name: str, known: Sequence[str]) -> ConfigError:
     near = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
     return ConfigError(f"no {what} is called {name!r}: {hint}")
-
-
-def venue(name: str) -> Any:
-    """The adapter of a venue. Raises `ConfigError` with the nearest name where there is none."""
-    point = _find(VENUES, name)
-    if point is None:
-        raise unknown("venue", name, installed(VENUES))
-    return point.load()
 
 
 def _maker(stream: StreamSettings) -> Callable[[], Any]:
