@@ -35,11 +35,17 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
-# The hosts of registries have no place in a lock file: names, versions and hashes only.
+# The hosts of registries have no place in a lock file: names, versions and hashes only. The two of
+# the container image have the same versions: what runs, and what the wheel is built with.
+COMPILE := -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
 lock: $(READY)
-	$(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
+	$(BIN)/python $(COMPILE) \
 		--extra dev --extra broker --output-file requirements.lock pyproject.toml
+	$(BIN)/python $(COMPILE) --constraint requirements.lock \
+		--output-file deploy/run.lock pyproject.toml
+	$(BIN)/python $(COMPILE) --constraint requirements.lock \
+		--build-deps-for wheel --only-build-deps --output-file deploy/build.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,35 +1,79 @@
-"""The one Prometheus catalogue. Labels are bounded: kinds, reasons, topics, partitions, symbols;
-never an account.
+"""The one Prometheus catalogue. Labels are bounded: kinds, reasons, topics, partitions, and symbols
+up to `SYMBOLS_MAX`; never an account.
+
+Base units, `_total`, `_seconds`, `_info`. A scrape that asks for OpenMetrics gets exemplars: the id
+of the last alert behind each number of `brinkwatch_alerts_total`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import monitor
-from monitor.core.engine import Engine
+from monitor.core.tally import Tally
+from monitor.core.watermark import NEVER
 from monitor.kafka.reader import Polled, Position
 from monitor.kafka.transactions import Work
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SYMBOLS_MAX = 500
+"""Symbols that have an alert count of their own; those that alert first. The rest share one."""
+OTHER, SEVERAL = "(other)", "(several)"
+"""Label values that are no symbol: those beyond `SYMBOLS_MAX`, and alerts on more than one."""
+
+
+class Stand(Protocol):
+    """Time in one topic partition (`watermark.Partition`)."""
+
+    @property
+    def high(self) -> int: ...
+
+
+class Counted(Protocol):
+    """What is asked of an engine, or of several that stand as one."""
+
+    windows: int
+
+    def tally(self) -> Tally: ...
+
+    @property
+    def parts(self) -> Mapping[tuple[str, int], Stand]: ...
 
 
 class EngineFacts(Collector):
     """What the engine has counted; it lives in the snapshots, so a restart does not reset it."""
 
     def __init__(self) -> None:
-        self.engine: Engine | None = None
+        self.engine: Counted | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Read by a scrape; numbers of one engine, perhaps in the middle of a step."""
-        engine = self.engine
-        if engine is None:
-            return
+        if self.engine is not None:
+            yield from self._counters(self.engine)
+            yield self._event_times(self.engine)
+
+    def _event_times(self, engine: Counted) -> Metric:
+        """How far each topic has come; one that falls behind the others is late or dead."""
+        family = GaugeMetricFamily(
+            "brinkwatch_event_timestamp_seconds",
+            "Highest event time read in a topic",
+            labels=["topic"],
+        )
+        high: dict[str, int] = {}
+        for (topic, _), part in list(engine.parts.items()):
+            if part.high != NEVER:
+                high[topic] = max(high.get(topic, NEVER), part.high)
+        for topic, ts in sorted(high.items()):
+            family.add_metric([topic], ts / 1e9)
+        return family
+
+    def _counters(self, engine: Counted) -> Iterator[Metric]:
         tally = engine.tally()
         counters = (
             (
@@ -49,6 +93,9 @@ class EngineFacts(Collector):
         yield CounterMetricFamily(
             "brinkwatch_windows", "Windows of a symbol that were closed", engine.windows
         )
+        yield CounterMetricFamily(
+            "brinkwatch_duplicates", "Records that had been read before", tally.duplicates
+        )
 
 
 class Metrics:
@@ -58,6 +105,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.facts = EngineFacts()
         registry.register(self.facts)
+        ProcessCollector(registry=registry)
         self._info = Info("brinkwatch", "What runs here", registry=registry)
         self._info.info({"version": monitor.__version__})
 
@@ -76,6 +124,7 @@ class Metrics:
         self.restore_seconds = gauge("restore_seconds", "How long the last restore took")
         self._records = counter("records_total", "Records read, those read again included")
         self._step = seconds("step_seconds", "The engine's work on what one poll brought")
+        self._symbols: set[str] = set()
         self._lag = gauge("lag_records", "Records that wait", "topic", "partition")
         self._delay = gauge("lag_seconds", "Since the oldest record being read came to Kafka")
         self._last = gauge(
@@ -113,9 +162,9 @@ class Metrics:
         self._transactions.inc()
         self._commit.observe(seconds)
         for alert in work.alerts:
-            symbol = ",".join(alert["symbols"])
+            symbol = self._symbol(alert["symbols"])
             labels = alert["kind"], symbol, alert["severity"], alert["status"]
-            self._alerts.labels(*labels).inc()
+            self._alerts.labels(*labels).inc(exemplar={"alert_id": alert["id"]})
         for letter in work.letters:
             self._letters.labels(letter.record.reason).inc()
         for control in work.controls:
@@ -124,3 +173,11 @@ class Metrics:
             self._snapshots.inc()
             self._snapshot_bytes.set(sum(len(chunk.value) for chunk in work.snapshot))
             self._snapshot_time.set(time.time())
+
+    def _symbol(self, symbols: list[str]) -> str:
+        """The label for an alert's symbols; bounded."""
+        if len(symbols) != 1:
+            return SEVERAL
+        if len(self._symbols) < SYMBOLS_MAX:
+            self._symbols.add(symbols[0])
+        return symbols[0] if symbols[0] in self._symbols else OTHER
