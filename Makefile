@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo live kafka test check bench dashboards lock clean
 
 demo: $(READY)
 	$(BIN)/brinkwatch demo
@@ -25,6 +25,10 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench.bench_burst --quick
 	$(BIN)/python -m tests.bench.bench_accounts
 	$(BIN)/python -m tests.bench.bench_bands
+
+# Grafana's, from deploy/dashboards.
+dashboards: $(READY)
+	$(BIN)/python -m deploy.dashboards
 
 # Exactly the versions and hashes of the lock; the project itself stays editable.
 $(READY): requirements.lock pyproject.toml

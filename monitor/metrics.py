@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 import monitor
+from monitor.core.decode import REASONS
 from monitor.core.tally import Tally
 from monitor.core.watermark import NEVER
 from monitor.kafka.reader import Polled, Position
@@ -135,6 +136,8 @@ class Metrics:
             "alerts_total", "Alerts published", "kind", "symbol", "severity", "status"
         )
         self._letters = counter("dead_letters_total", "Refused records published", "reason")
+        for reason in REASONS:
+            self._letters.labels(reason)
         self._controls = counter("controls_total", "Silences told by control records", "topic")
         self._transactions = counter("transactions_total", "Transactions committed")
         self._commit = seconds("transaction_seconds", "From the decision to the commit")
@@ -152,6 +155,7 @@ class Metrics:
         """A turn was made."""
         for (topic, partition), waiting in lag.items():
             self._lag.labels(topic, partition).set(waiting)
+            self._controls.labels(topic)  # there from the start: a rate sees the first one
         self._delay.set(delay_s)
         self._bad_controls.inc(polled.bad_controls)
         for part in polled.parts:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
 SHARED = Path(__file__).parents[2] / "shared"
 
 
@@ -35,4 +37,13 @@ def vectors(name: str) -> Path:
     path = SHARED / "vectors" / name
     if not path.exists():
         missing(f"the vectors {name}")
+    return path
+
+
+def program(name: str) -> str:
+    """A program's path, or a skip that says which is missing."""
+    path = shutil.which(name)
+    if path is None:
+        missing(f"the program {name} (apt-get install prometheus)")
+    assert path is not None
     return path

@@ -1,0 +1,14 @@
+"""Write the dashboards to `deploy/grafana/dashboards`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy.dashboards import alerts, pipeline
+
+FOLDER = Path(__file__).parents[1] / "grafana" / "dashboards"
+PAGES = {"pipeline.json": pipeline.made, "alerts.json": alerts.made}
+
+if __name__ == "__main__":
+    for name, made in PAGES.items():
+        (FOLDER / name).write_text(made())

@@ -1,0 +1,219 @@
+"""The pipeline: what comes in, how far behind it is, what goes out, and whether it is alive."""
+
+from __future__ import annotations
+
+from deploy.dashboards.panels import (
+    AMBER,
+    GREEN,
+    RED,
+    THIRD,
+    Query,
+    lines,
+    number,
+    page,
+    quantile,
+    rate,
+)
+
+STANDS = [
+    number(
+        "Ready",
+        "1 while records are read, the state is restored and the lag is under its limit; of "
+        "several members the one that stands worst.",
+        "min(brinkwatch_ready)",
+        limits=[(1, GREEN)],
+        base=RED,
+    ),
+    number(
+        "Records that wait",
+        "Over all topics.",
+        "sum(brinkwatch_lag_records)",
+        limits=[(10_000, AMBER), (1_000_000, RED)],
+    ),
+    number(
+        "Wait of the oldest",
+        "Since the oldest record being read came to Kafka.",
+        "max(brinkwatch_lag_seconds)",
+        "s",
+        [(10, AMBER), (60, RED)],
+    ),
+    number(
+        "Last snapshot",
+        "Its age: what would be read again after a crash.",
+        "time() - max(brinkwatch_snapshot_timestamp_seconds)",
+        "s",
+        [(60, AMBER), (300, RED)],
+    ),
+    number(
+        "Last restore",
+        "How long it took to stand where the life before had stood.",
+        "max(brinkwatch_restore_seconds)",
+        "s",
+        [(10, AMBER), (60, RED)],
+    ),
+    number(
+        "Lives",
+        "Times that reading was begun by the processes that run: above one each, Kafka failed "
+        "them.",
+        "sum(brinkwatch_lives_total)",
+    ),
+]
+IN = [
+    lines(
+        "Records read",
+        "Each second, those read again after a crash included.",
+        Query(rate("brinkwatch_records_total"), "read"),
+        Query(rate("brinkwatch_duplicates_total"), "read before"),
+        unit="cps",
+        span=THIRD,
+    ),
+    lines(
+        "Accepted by kind",
+        "Records that the contract accepts, each second.",
+        Query(rate("brinkwatch_events_total", "kind"), "{{kind}}"),
+        unit="cps",
+        span=THIRD,
+    ),
+    lines(
+        "Windows closed",
+        "Windows of a symbol that were closed, each second.",
+        Query(rate("brinkwatch_windows_total"), "windows"),
+        unit="cps",
+        span=THIRD,
+    ),
+    lines(
+        "Refused by reason",
+        "Each second. Their bytes are in the dead letters: brinkwatch dlq list.",
+        Query(rate("brinkwatch_refused_total", "reason"), "{{reason}}"),
+        unit="cps",
+    ),
+    lines(
+        "Too late to count, by kind",
+        "Records further behind their topic partition than time.lateness_ms, each second.",
+        Query(rate("brinkwatch_late_total", "kind"), "{{kind}}"),
+        unit="cps",
+    ),
+]
+BEHIND = [
+    lines(
+        "Records that wait, by topic",
+        "Between what was read and what is committed in Kafka.",
+        Query("sum by (topic) (brinkwatch_lag_records)", "{{topic}}"),
+    ),
+    lines(
+        "Silence by topic",
+        "Since a topic last brought something.",
+        Query("time() - max by (topic) (brinkwatch_last_record_timestamp_seconds)", "{{topic}}"),
+        unit="s",
+    ),
+    lines(
+        "Behind the furthest topic, event time",
+        "A topic that falls back here brings old records, or none.",
+        Query(
+            "scalar(max(brinkwatch_event_timestamp_seconds)) - "
+            "max by (topic) (brinkwatch_event_timestamp_seconds)",
+            "{{topic}}",
+        ),
+        unit="s",
+    ),
+    lines(
+        "From the newest record to what is decided, event time",
+        "Up to the watermark all windows are closed. Held up by the slowest topic.",
+        Query(
+            "max(brinkwatch_event_timestamp_seconds) - min(brinkwatch_watermark_seconds)",
+            "undecided",
+        ),
+        unit="s",
+    ),
+]
+OUT = [
+    lines(
+        "Transactions",
+        "Each second: alerts, dead letters, control records, snapshots and offsets together.",
+        Query(rate("brinkwatch_transactions_total"), "transactions"),
+        Query(rate("brinkwatch_snapshots_total"), "with a snapshot"),
+        unit="cps",
+        span=THIRD,
+    ),
+    lines(
+        "Time of a transaction",
+        "From the decision to commit until Kafka has it.",
+        Query(quantile(0.5, "brinkwatch_transaction_seconds"), "half"),
+        Query(quantile(0.99, "brinkwatch_transaction_seconds"), "99 %"),
+        unit="s",
+        span=THIRD,
+    ),
+    lines(
+        "Snapshot, compressed",
+        "Size of the last one.",
+        Query("max(brinkwatch_snapshot_bytes)", "bytes"),
+        unit="bytes",
+        span=THIRD,
+    ),
+    lines(
+        "Alerts published",
+        "Messages a second: fired, updated, resolved.",
+        Query(rate("brinkwatch_alerts_total", "status"), "{{status}}"),
+        unit="cps",
+        span=THIRD,
+    ),
+    lines(
+        "Dead letters by reason",
+        "Refused records published with their bytes and origin, each second.",
+        Query(rate("brinkwatch_dead_letters_total", "reason"), "{{reason}}"),
+        unit="cps",
+        span=THIRD,
+    ),
+    lines(
+        "Silences told",
+        "Control records for topics that brought nothing, and control records that nobody can "
+        "read, each second.",
+        Query(rate("brinkwatch_controls_total", "topic"), "{{topic}}"),
+        Query(rate("brinkwatch_bad_controls_total"), "unreadable"),
+        unit="cps",
+        span=THIRD,
+    ),
+]
+PROCESS = [
+    lines(
+        "The engine's work on one poll",
+        "From records to alerts, without Kafka.",
+        Query(quantile(0.5, "brinkwatch_step_seconds"), "half"),
+        Query(quantile(0.99, "brinkwatch_step_seconds"), "99 %"),
+        unit="s",
+        span=THIRD,
+    ),
+    lines(
+        "Processor",
+        "Cores in use by each member.",
+        Query(
+            'sum by (instance) (rate(process_cpu_seconds_total{job="brinkwatch"}'
+            "[$__rate_interval]))",
+            "{{instance}}",
+        ),
+        span=THIRD,
+    ),
+    lines(
+        "Memory",
+        "Held by each member.",
+        Query('process_resident_memory_bytes{job="brinkwatch"}', "{{instance}}"),
+        unit="bytes",
+        span=THIRD,
+    ),
+]
+
+
+def made() -> str:
+    """The dashboard's JSON."""
+    return page(
+        "brinkwatch-pipeline",
+        "brinkwatch: the pipeline",
+        "What comes in, how far behind it is, what goes out.",
+        [
+            ("How it stands", STANDS),
+            ("In", IN),
+            ("Behind", BEHIND),
+            ("Out", OUT),
+            ("The process", PROCESS),
+        ],
+    )

