@@ -9,6 +9,13 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/brinkwatch demo
 
+# The same through a real Kafka, which is fetched and started; no Docker, Java or Maven needed.
+live: $(READY)
+	$(BIN)/brinkwatch demo --live
+
+kafka: $(READY)
+	$(BIN)/brinkwatch kafka
+
 test: $(READY)
 	$(BIN)/python -m pytest
 

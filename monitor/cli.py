@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from monitor.config import Config
+    from monitor.console import Console
 
 app = typer.Typer(
     name="brinkwatch",
@@ -76,14 +77,41 @@ def _moment(text: str | None, option: str) -> int | None:
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="where the day and its alerts go")] = Path("demo-out"),
+    live: Annotated[
+        bool, typer.Option("--live", help="through a real Kafka, started here")
+    ] = False,
+    minutes: Annotated[int, typer.Option(min=1, help="length of the day")] = 40,
+    speed: Annotated[str, typer.Option(help="with --live: event seconds a second, or max")] = "40",
     json: Json = False,
 ) -> None:
-    """Simulate a short day, replay it, show the alerts. No Kafka, under a minute."""
+    """Simulate a short day, replay it, show the alerts. No Kafka, under a minute.
+
+    With --live: a real Kafka on loopback, the sidecar beside it, and the day published to it; about
+    two minutes. Nothing is left running.
+    """
     from monitor.console import Console
-    from replay.demo import run
+    from replay import demo
 
     console = Console(json)
-    console.result(run(out, _load(None, None), console))
+    if live:
+        console.result(_live(out, minutes, _speed(speed), console))
+    else:
+        console.result(demo.run(out, _load(None, None), console, minutes))
+
+
+def _live(out: Path, minutes: int, speed: float | None, console: Console) -> dict[str, Any]:
+    from monitor import livedemo
+    from replay import demo, jobs
+    from replay.outgoing import chunks
+
+    config = _load(None, None)
+    path = demo.made(out, console, minutes)
+    day = jobs.opened(path)
+    parts = [(part.topic, part.partition) for part in day.meta.partitions]
+    total = sum(day.meta.records.values()) + sum(day.meta.refused.values())
+    feed = livedemo.Feed(parts, day.controls(), chunks(day, speed), total, speed)
+    alerts = livedemo.show(config, console, feed, out)
+    return {"records": total, "alerts": len(alerts), **demo.compared(path, alerts, console)}
 
 
 @app.command()

@@ -81,6 +81,16 @@ class Console:
             table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
         self.rich.print(table)
 
+    def alert(self, alert: dict[str, Any]) -> None:
+        """One alert as it arrives, in one line."""
+        from rich.text import Text
+
+        from monitor.core.explain import clock
+
+        severity = alert["severity"]
+        head = f"{clock(alert['ts'])}  {severity:<8}  {alert['status']:<8}  {alert['kind']}  "
+        self.rich.print(Text(head, STYLES[severity]) + Text(alert["summary"]))
+
     def alerts(self, alerts: list[dict[str, Any]]) -> None:
         """Alerts as they fired, each with its sentence; the gravest first where there are many."""
         from monitor.core.explain import clock

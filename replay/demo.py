@@ -12,28 +12,40 @@ from monitor.console import Console
 from monitor.core.explain import clock
 from replay import jobs
 from replay.run import Choice
+from replay.simulate import INCIDENTS_FILE
 
-MINUTES = 40
 _SECOND_NS = 1_000_000_000
 GRACE_NS = 5 * _SECOND_NS
 """An alert within five seconds of a planted incident's end still speaks of it."""
 
 
-def run(out: Path, config: Config, console: Console) -> dict[str, Any]:
+def run(out: Path, config: Config, console: Console, minutes: int) -> dict[str, Any]:
     """Simulate into `out`/day, replay, and write `out`/alerts.jsonl."""
-    day, alerts = out / "day", out / "alerts.jsonl"
+    day = made(out, console, minutes)
+    alerts = out / "alerts.jsonl"
+    result = jobs.replayed(
+        day, config, console, rows=65_536, choice=Choice(), speed=None, alerts_to=alerts
+    )
+    held = [json.loads(text) for text in alerts.read_text().splitlines()]
+    return {**result, **compared(day, held, console)}
+
+
+def made(out: Path, console: Console, minutes: int) -> Path:
+    """The day, simulated anew."""
+    day = out / "day"
     if day.exists():
         jobs.opened(day)  # whatever else lies there is not ours to remove
         shutil.rmtree(day)
     out.mkdir(parents=True, exist_ok=True)
-    numbers = {"seed": 7, "minutes": MINUTES, "symbols": 8, "accounts": 2000}
+    numbers = {"seed": 7, "minutes": minutes, "symbols": 8, "accounts": 2000}
     jobs.simulated(day, console, **numbers, rate=400.0, incidents="default", partitions=1)
-    result = jobs.replayed(
-        day, config, console, rows=65_536, choice=Choice(), speed=None, alerts_to=alerts
-    )
-    planted = json.loads((day / "incidents.json").read_text())
-    fired = [json.loads(text) for text in alerts.read_text().splitlines()]
-    fired = [a for a in fired if a["status"] == "firing"]
+    return day
+
+
+def compared(day: Path, alerts: list[dict[str, Any]], console: Console) -> dict[str, Any]:
+    """What was planted in the day, and what the alerts found of it."""
+    planted = json.loads((day / INCIDENTS_FILE).read_text())
+    fired = [a for a in alerts if a["status"] == "firing"]
     rows = []
     for incident in planted:
         hits = [a for a in fired if speaks_of(a, incident)]
@@ -56,7 +68,7 @@ def run(out: Path, config: Config, console: Console) -> dict[str, Any]:
     console.say(
         f"{found} of {len(planted)} planted incidents were found; {away} alerts speak of none"
     )
-    return {**result, "planted": len(planted), "found": found, "away_from_planted": away}
+    return {"planted": len(planted), "found": found, "away_from_planted": away}
 
 
 def speaks_of(alert: dict[str, Any], incident: dict[str, Any]) -> bool:

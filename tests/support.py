@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,25 @@ def program(name: str) -> str:
         missing(f"the program {name} (apt-get install prometheus)")
     assert path is not None
     return path
+
+
+def marked(mark: str) -> list[int]:
+    """The processes that run and have `mark` in their environment, which children inherit."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (folder / "environ").read_bytes()
+            ended = b"\nState:\tZ" in (folder / "status").read_bytes()
+        except OSError:
+            continue
+        if mark.encode() in environment and not ended:
+            found.append(int(folder.name))
+    return found
+
+
+def gone(mark: str, seconds: float = 15.0) -> bool:
+    """Whether no process with `mark` is left, in a while."""
+    end = time.monotonic() + seconds
+    while marked(mark) and time.monotonic() < end:
+        time.sleep(0.1)
+    return not marked(mark)

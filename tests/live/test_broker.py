@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,8 +18,10 @@ from aiokafka.errors import KafkaError
 from monitor import broker as broker_module
 from monitor.broker import Broker, BrokerError
 from tests.live.proxy import Proxy
+from tests.support import gone, marked
 
 ROOT = Path(__file__).parents[2]
+SERVE = "from monitor.broker import serve; import pathlib, sys; serve(pathlib.Path(sys.argv[1]))"
 
 
 async def publish(address: str, topic: str, *values: bytes) -> None:
@@ -131,11 +134,8 @@ def test_jars_that_cannot_be_fetched_are_told(
 def test_serve_with_nothing_on_the_path_ends_at_a_signal_and_leaves_nothing_running(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    program = (
-        "from monitor.broker import serve; import pathlib, sys; serve(pathlib.Path(sys.argv[1]))"
-    )
     served = subprocess.Popen(
-        [sys.executable, "-u", "-c", program, str(tmp_path)],
+        [sys.executable, "-u", "-c", SERVE, str(tmp_path)],
         cwd=ROOT,
         env={**os.environ, "PATH": "", "JAVA_HOME": ""},
         stdout=subprocess.PIPE,
@@ -154,6 +154,24 @@ def test_serve_with_nothing_on_the_path_ends_at_a_signal_and_leaves_nothing_runn
     assert served.stdout.read() == "Kafka is stopped\n"
     assert served.wait(30) == 0
     assert not alive(int(children[0]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that a parent died")
+def test_killed_without_a_word_it_takes_kafka_with_it(tmp_path: Path) -> None:
+    mark = uuid.uuid4().hex
+    served = subprocess.Popen(
+        [sys.executable, "-u", "-c", SERVE, str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "MARK": mark},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert served.stdout is not None
+    assert any(line.startswith("Kafka listens on ") for line in served.stdout)
+    assert len(marked(mark)) == 2
+    served.kill()
+    served.wait()
+    assert gone(mark)
 
 
 @pytest.fixture(scope="module")

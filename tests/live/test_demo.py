@@ -1,0 +1,72 @@
+"""`brinkwatch demo --live` shows the alerts, ends by itself or when told, and leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from monitor.broker import Broker
+from tests.support import ROOT, gone, marked
+
+
+@contextmanager
+def demo(out: Path, mark: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """The command as a process with nothing on its path; its children carry the mark too."""
+    started = subprocess.Popen(
+        [sys.executable, "-u", "-m", "monitor.cli", "demo", "--live", "--out", str(out), *options],
+        cwd=ROOT,
+        env={**os.environ, "PATH": "", "JAVA_HOME": "", "MARK": mark},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield started
+    finally:
+        if started.poll() is None:
+            started.kill()
+        started.wait()
+
+
+def test_it_shows_the_alerts_and_ends_with_nothing_running(broker: Broker, tmp_path: Path) -> None:
+    mark = uuid.uuid4().hex
+    with demo(tmp_path, mark, "--minutes", "10", "--speed", "100", "--json") as process:
+        said, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    result = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    assert result["found"] >= 1
+    shown = re.findall(r"^\d\d:\d\d:\d\d  \w+ +firing", said, re.M)
+    held = [json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines()]
+    assert len(held) == result["alerts"]
+    assert len(shown) == sum(alert["status"] == "firing" for alert in held) >= 1
+    assert "/metrics" in said
+    assert f"of {result['planted']} planted incidents were found" in said
+    assert gone(mark)
+
+
+def test_interrupted_it_stops_what_it_started(broker: Broker, tmp_path: Path) -> None:
+    mark = uuid.uuid4().hex
+    with demo(tmp_path, mark, "--minutes", "1", "--speed", "1") as process:
+        assert process.stdout is not None
+        address = ""
+        for line in process.stdout:
+            if found := re.search(r"http://\S+/metrics", line):
+                address = found[0]
+                break
+        with urllib.request.urlopen(address, timeout=10) as reply:
+            assert b"brinkwatch_ready" in reply.read()
+        assert len(marked(mark)) == 3  # itself, Kafka and the sidecar
+        process.send_signal(signal.SIGINT)
+        assert process.wait(40) == 130
+        rest = process.stdout.read()
+    assert "Traceback" not in rest
+    assert gone(mark, 1.0)
