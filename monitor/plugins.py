@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from monitor.core.features import NAMES
 from monitor.core.settings import StreamSettings
+from monitor.core.streams import NAMES
 from monitor.core.watch import Factory
 from monitor.errors import ConfigError
 

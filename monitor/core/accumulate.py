@@ -11,12 +11,11 @@ from numba import njit, types, uint64
 
 from monitor.core.batch import ABSENT
 from monitor.core.intern import I64, R64
+from monitor.core.streams import BAND_BPS, HIGH_LEVERAGE
 
 I64_2 = types.int64[:, ::1]
 I64_1 = types.int64
 U64R = types.Array(types.uint64, 1, "C", readonly=True)
-BAND_BPS = (5, 10, 25, 50, 100)
-"""Distances from the mid within which depth is summed, bps."""
 
 SUMS = (
     "orders_buy", "orders_sell", "order_notional_buy", "order_notional_sell",
@@ -27,9 +26,24 @@ SUMS = (
     "trades_buy", "trades_sell", "trade_notional_buy", "trade_notional_sell",
     "maker_fills", "liquidations", "liquidation_notional",
     "leverage_changes", "leverage_raises", "books", "crossed_books", "marks",
+    "maker_notional_buy", "maker_notional_sell", "fees", "rebates", "takers", "taker_fills",
+    "leverage_known", "leverage_doublings", "leverage_first_high", "mode_switches", "late",
 )  # fmt: skip
-"""Counts, and notional in 1e-6 of the quote currency. `completed`: a removal with nothing left,
-which was filled and is not counted as a cancel. `cancels_aged`: cancels whose age is known."""
+"""Counts, and notional, fees and rebates in 1e-6 of the quote currency. `completed`: a removal with
+nothing left, which was filled and is not counted as a cancel. `cancels_aged`: cancels whose age is
+known. `takers`: orders that took something, of those `taker_fills` that name their order.
+`leverage_known`: changes that tell what was before. `leverage_doublings`: log2 of what raises
+multiply leverage by, in `DOUBLING`. `late`: records too late for the window they belong to, in the
+window in which they came."""
+
+DOUBLING = 1 << 20
+"""One doubling of leverage in `leverage_doublings`."""
+
+LOWS = ("buy_low", "buy_high", "sell_low", "sell_high", "behind")
+"""Lowest of each; of the highs and of `behind` the negative is held. Prices of takers' fills by
+side, 1e-8; `behind`: how far a record ran behind the highest time in its topic partition, ns."""
+NO_LOW = 2**62
+"""Where there was none."""
 
 KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
 """The shard's kinds, in the order of the offset columns."""
@@ -63,9 +77,13 @@ _LIQUIDATIONS = SUMS.index("liquidations")
 _LIQUIDATION_NOTIONAL = SUMS.index("liquidation_notional")
 _LEVERAGE_CHANGES = SUMS.index("leverage_changes")
 _LEVERAGE_RAISES = SUMS.index("leverage_raises")
-_BOOKS = SUMS.index("books")
-_CROSSED_BOOKS = SUMS.index("crossed_books")
 _MARKS = SUMS.index("marks")
+_MAKER_NOTIONAL_BUY = SUMS.index("maker_notional_buy")
+_FEES = SUMS.index("fees")
+_REBATES = SUMS.index("rebates")
+_LEVERAGE_KNOWN = SUMS.index("leverage_known")
+_LEVERAGE_DOUBLINGS = SUMS.index("leverage_doublings")
+_LEVERAGE_FIRST_HIGH = SUMS.index("leverage_first_high")
 _E8 = 100_000_000
 NOTIONAL_MAX = 10**18
 """Notional of one record is held at 1e12 quote units: a sum of millions stays in 64 bits."""
@@ -132,31 +150,78 @@ def add_cancels(acc, row, ts, side, price, quantity, placed):  # type: ignore[no
             add_age(a, ts[i] - placed[i])
 
 
-@njit(types.void(I64_2, R64, R64, R64, R64, R64, R64), cache=True, nogil=True)
-def add_fills(acc, row, side, price, quantity, liquidity, cause):  # type: ignore[no-untyped-def]
+@njit(types.void(I64_2, I64_2, R64, R64, R64, R64, R64, R64, R64), cache=True, nogil=True)
+def add_fills(acc, lows, row, side, price, quantity, liquidity, cause, fee):  # type: ignore[no-untyped-def]
     """Fills: a trade is its taker's record; makers' records are counted apart."""
     for i in range(row.size):
         a = acc[row[i]]
         value = notional(price[i], quantity[i])
+        sell = 0 if side[i] > 0 else 1
+        if fee[i] != ABSENT:
+            # As a record's notional, a fee is held at a bound, so that sums stay in 64 bits.
+            paid = min(max(fee[i], -NOTIONAL_MAX), NOTIONAL_MAX)
+            if paid > 0:
+                a[_FEES] += paid
+            else:
+                a[_REBATES] -= paid
         if liquidity[i] == 0:
             a[_MAKER_FILLS] += 1
-        else:
-            sell = 0 if side[i] > 0 else 1
-            a[_TRADES_BUY + sell] += 1
-            a[_TRADE_NOTIONAL_BUY + sell] += value
-            if cause[i] > 0:
-                a[_LIQUIDATIONS] += 1
-                a[_LIQUIDATION_NOTIONAL] += value
+            a[_MAKER_NOTIONAL_BUY + sell] += value
+            continue
+        a[_TRADES_BUY + sell] += 1
+        a[_TRADE_NOTIONAL_BUY + sell] += value
+        if cause[i] > 0:
+            a[_LIQUIDATIONS] += 1
+            a[_LIQUIDATION_NOTIONAL] += value
+        low = lows[row[i]]
+        low[2 * sell] = min(low[2 * sell], price[i])
+        low[2 * sell + 1] = min(low[2 * sell + 1], -price[i])
+
+
+@njit(types.int64(types.int64, types.int64), cache=True, nogil=True)
+def doublings(new, old):  # type: ignore[no-untyped-def]
+    """log2(new / old) of two numbers above 0, in `DOUBLING`, with integers alone: the same on every
+    machine, to within two units.
+    """
+    total = np.int64(0)
+    for value, sign in ((new, 1), (old, -1)):
+        power = np.int64(0)
+        while value >> (power + 1):
+            power += 1
+        total += sign * power * DOUBLING
+        x = value << (30 - power) if power <= 30 else value >> (power - 30)
+        bit = DOUBLING
+        while bit > 1:
+            bit >>= 1
+            x = x * x >> 30
+            if x >> 31:
+                x >>= 1
+                total += sign * bit
+    return total
 
 
 @njit(types.void(I64_2, R64, R64, R64), cache=True, nogil=True)
 def add_leverage(acc, row, leverage, previous):  # type: ignore[no-untyped-def]
-    """Leverage changes, and how many of them are known to go up."""
+    """Leverage changes: those known to go up and how far, and those that begin high."""
     for i in range(row.size):
         a = acc[row[i]]
         a[_LEVERAGE_CHANGES] += 1
-        if previous[i] != ABSENT and leverage[i] > previous[i]:
+        if previous[i] == ABSENT:
+            if leverage[i] >= HIGH_LEVERAGE * _E8:
+                a[_LEVERAGE_FIRST_HIGH] += 1
+            continue
+        a[_LEVERAGE_KNOWN] += 1
+        if leverage[i] > previous[i]:
             a[_LEVERAGE_RAISES] += 1
+            a[_LEVERAGE_DOUBLINGS] += doublings(leverage[i], previous[i])
+
+
+@njit(types.void(I64_2, R64, R64), cache=True, nogil=True)
+def add_behind(lows, row, behind):  # type: ignore[no-untyped-def]
+    """How far records ran behind in their topic partition."""
+    for i in range(row.size):
+        low = lows[row[i]]
+        low[4] = min(low[4], -behind[i])
 
 
 @njit(types.void(I64_2, R64, R64, R64, I64_2, I64_2), cache=True, nogil=True)
@@ -172,74 +237,6 @@ def add_marks(acc, row, ts, offset, values, marks):  # type: ignore[no-untyped-d
                 m[3 * c] = ts[i]
                 m[3 * c + 1] = offset[i]
                 m[3 * c + 2] = values[c, i]
-
-
-@njit(
-    types.int64(R64, R64, types.int64, types.int64, types.int64, types.int64),
-    cache=True,
-    nogil=True,
-)
-def cost(price, quantity, low, high, mid, size):  # type: ignore[no-untyped-def]
-    """What it costs to trade `size` (1e-6) into one side: |VWAP/mid − 1| in 1e-8, or `ABSENT`.
-
-    Doubles here belong to one record alone and are rounded to the grid at once.
-    """
-    left = float(size)
-    base = 0.0
-    for i in range(low, high):
-        value = float(notional(price[i], quantity[i]))
-        take = min(left, value)
-        base += take / float(price[i])
-        left -= take
-        if left <= 0.0:
-            break
-    if left > 0.0 or base <= 0.0:
-        return ABSENT
-    return np.int64(round(abs(float(size) / base / float(mid) - 1.0) * 1e8))
-
-
-@njit(
-    types.void(I64_2, R64, R64, R64, R64, R64, R64, R64, R64, R64, I64_1, I64_2),
-    cache=True,
-    nogil=True,
-)
-def add_books(acc, row, ts, offset, bid_at, bid, bid_size, ask_at, ask, ask_size, size, books):  # type: ignore[no-untyped-def]
-    """Measure the last book of each window: spread, depth within bands, cost to trade `size`."""
-    for i in range(row.size):
-        a = acc[row[i]]
-        a[_BOOKS] += 1
-        b0, b1 = bid_at[i], bid_at[i + 1]
-        a0, a1 = ask_at[i], ask_at[i + 1]
-        best_bid = bid[b0] if b1 > b0 else ABSENT
-        best_ask = ask[a0] if a1 > a0 else ABSENT
-        both = best_bid != ABSENT and best_ask != ABSENT
-        if both and best_bid >= best_ask:
-            a[_CROSSED_BOOKS] += 1
-        b = books[row[i]]
-        if ts[i] < b[0] or (ts[i] == b[0] and offset[i] < b[1]):
-            continue
-        b[0] = ts[i]
-        b[1] = offset[i]
-        b[2] = best_bid
-        b[3] = best_ask
-        mid = best_bid // 2 + best_ask // 2 if both else max(best_bid, best_ask)
-        b[4] = mid
-        for k in range(len(BAND_BPS)):
-            reach = mid // 10_000 * BAND_BPS[k] + mid % 10_000 * BAND_BPS[k] // 10_000
-            depth = np.int64(0)
-            for j in range(b0, b1):
-                if bid[j] < mid - reach:
-                    break
-                depth += notional(bid[j], bid_size[j])
-            b[5 + k] = depth
-            depth = np.int64(0)
-            for j in range(a0, a1):
-                if ask[j] > mid + reach:
-                    break
-                depth += notional(ask[j], ask_size[j])
-            b[5 + len(BAND_BPS) + k] = depth
-        b[15] = cost(ask, ask_size, a0, a1, mid, size)
-        b[16] = cost(bid, bid_size, b0, b1, mid, size)
 
 
 @njit(types.void(U64R, R64, U64R, R64, R64, I64, I64_2), cache=True, nogil=True)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import monitor
-from monitor.core.features import UNITS
 from monitor.core.incidents import Incident
 from monitor.core.settings import EngineSettings
+from monitor.core.streams import TABLE
 
 _SECOND_NS = 1_000_000_000
 
@@ -156,7 +156,7 @@ class Explain:
                     "observed": rounded(f.observed),
                     "expected": rounded(f.expected),
                     "ratio": None if f.ratio is None else rounded(f.ratio),
-                    "unit": UNITS[f.stream],
+                    "unit": TABLE[f.stream].unit,
                     "p": rounded(f.p),
                     "once_per_days": rounded(self._once_per_days(f.p)),
                     "share": 1.0,

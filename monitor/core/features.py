@@ -8,48 +8,21 @@ finite by construction.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core import accumulate as acc
+from monitor.core import held, memory
 from monitor.core.batch import ABSENT, Int64
+from monitor.core.facts import ACCOUNT_COUNTS, Facts
+from monitor.core.memory import Memory
+from monitor.core.streams import BAND_BPS, NAMES
 from monitor.core.watermark import NEVER
-from monitor.core.windows import ACCOUNT_COUNTS, Facts
 
 Float64 = NDArray[np.float64]
 
-UNITS: dict[str, str] = {
-    "orders": "orders",
-    "order_notional": "quote currency",
-    "cancels": "cancels",
-    "cancel_notional": "quote currency",
-    "cancels_to_orders": "cancels an order",
-    "cancels_100ms_share": "share of the cancels of known age",
-    "cancels_1s_share": "share of the cancels of known age",
-    "trades": "trades",
-    "trade_notional": "quote currency",
-    "trade_imbalance": "(bought − sold) / traded notional",
-    "liquidations": "liquidations",
-    "liquidation_notional": "quote currency",
-    "leverage_changes": "leverage changes",
-    "leverage_raises": "leverage raises",
-    **{f"{what}_accounts": "accounts" for what in ("orders", "cancels")},
-    **{f"{what}_top_share": "share of one account" for what in ("orders", "cancels")},
-    **{f"{what}_herfindahl": "sum of squared shares" for what in ("orders", "cancels")},
-    "spread_bps": "bps of the mid",
-    **{f"depth_{b}bps_{s}": "quote currency" for s in ("bid", "ask") for b in acc.BAND_BPS},
-    "imbalance_25bps": "(bid − ask) / depth within 25 bps",
-    "cost_buy_bps": "bps of the mid",
-    "cost_sell_bps": "bps of the mid",
-    "book_age_s": "s",
-    "mark_to_index_bps": "bps of the index",
-    "funding_rate": "a funding interval",
-    "open_interest": "base units",
-}
-"""Every feature with its unit, for one window and symbol. Counts are per window."""
-
-NAMES = tuple(UNITS)
 COLUMN = {name: i for i, name in enumerate(NAMES)}
 
 
@@ -70,6 +43,7 @@ class Measure:
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
+        self._memory = Memory(window_ns)
         self.book: Int64 = np.full((0, len(acc.BOOK)), NEVER, np.int64)
         self.mark: Int64 = np.full((0, 3 * len(acc.MARK)), NEVER, np.int64)
 
@@ -86,23 +60,40 @@ class Measure:
         happened = fact >= 0
         sums = np.zeros((nw * ns, len(acc.SUMS)), np.int64)
         sums[happened] = facts.sums[fact[happened]]
+        lows = np.full((nw * ns, len(acc.LOWS)), acc.NO_LOW, np.int64)
+        lows[happened] = facts.lows[fact[happened]]
         out = np.full((nw * ns, len(NAMES)), np.nan)
         window = np.repeat(np.arange(low, high), ns)
         end_ns = (window + 1) * self._window_ns
-        _flow(out, sums)
+        _flow(out, sums, lows)
         _accounts(out, facts, np.flatnonzero(happened), fact[happened])
         book = _carry(facts.book, self.book[symbols], fact, facts.book[:, 0] != NEVER, ns)
         _book(out, book, end_ns)
+        before = np.concatenate((self.book[symbols], book[:-ns]))
+        _near(out, facts, before, np.flatnonzero(happened), fact[happened])
         self.book[symbols] = book[-ns:]
         mark = np.empty((nw * ns, len(acc.MARK)), np.int64)
+        mark_ts = np.full(nw * ns, NEVER)
         for c in range(len(acc.MARK)):
             part = slice(3 * c, 3 * c + 3)
             seen = facts.mark[:, 3 * c] != NEVER
             last = _carry(facts.mark[:, part], self.mark[symbols, part], fact, seen, ns)
             self.mark[symbols, part] = last[-ns:]
             mark[:, c] = np.where(last[:, 0] == NEVER, ABSENT, last[:, 2])
+            mark_ts = np.maximum(mark_ts, last[:, 0])
         _mark(out, mark)
-        return Features(window, np.tile(symbols, nw), fact, out)
+        _put(out, "mark_age_s", (end_ns - mark_ts) / 1e9, mark_ts != NEVER)
+        symbol = np.tile(symbols, nw)
+        said = self._memory.step(_remembered(out, sums, lows, book), symbol)
+        out[:, [COLUMN[name] for name in memory.OUTPUT]] = said
+        return Features(window, symbol, fact, out)
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"book": self.book, "mark": self.mark, "memory": self._memory.state}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.book, self.mark = state["book"], state["mark"]
+        self._memory.state = state["memory"]
 
     def _grow(self, rows: int) -> None:
         if rows > len(self.book):
@@ -134,10 +125,14 @@ def _ratio(out: Float64, name: str, above: Float64 | Int64, below: Float64 | Int
     out[known, COLUMN[name]] = above[known] / below[known]
 
 
-def _flow(out: Float64, sums: Int64) -> None:
+def _total(sums: Int64, *names: str) -> Int64:
+    column: Int64 = sums[:, [acc.SUMS.index(name) for name in names]].sum(axis=1)
+    return column
+
+
+def _flow(out: Float64, sums: Int64, lows: Int64) -> None:
     def total(*names: str) -> Int64:
-        column: Int64 = sums[:, [acc.SUMS.index(name) for name in names]].sum(axis=1)
-        return column
+        return _total(sums, *names)
 
     def put(name: str, value: Float64 | Int64) -> None:
         out[:, COLUMN[name]] = value
@@ -147,8 +142,9 @@ def _flow(out: Float64, sums: Int64) -> None:
     put("orders", orders)
     put("order_notional", total("order_notional_buy", "order_notional_sell") / 1e6)
     put("cancels", cancels)
-    sides = ("cancel_notional_buy", "cancel_notional_sell", "cancel_notional_unsided")
-    put("cancel_notional", total(*sides) / 1e6)
+    pulled_buy, pulled_sell = total("cancel_notional_buy"), total("cancel_notional_sell")
+    put("cancel_notional", (pulled_buy + pulled_sell + total("cancel_notional_unsided")) / 1e6)
+    _ratio(out, "cancel_imbalance", pulled_buy - pulled_sell, pulled_buy + pulled_sell)
     _ratio(out, "cancels_to_orders", cancels, orders)
     for name in ("cancels_100ms", "cancels_1s"):
         _ratio(out, f"{name}_share", total(name), total("cancels_aged"))
@@ -156,10 +152,68 @@ def _flow(out: Float64, sums: Int64) -> None:
     put("trades", total("trades_buy", "trades_sell"))
     put("trade_notional", bought + sold)
     _ratio(out, "trade_imbalance", bought - sold, bought + sold)
-    put("liquidations", total("liquidations"))
+    _ratio(out, "fills_per_taker", total("taker_fills"), total("takers"))
+    put("sweep_bps", _swept(lows).max(axis=1))
+    put("fees", total("fees") / 1e6)
+    put("rebates", total("rebates") / 1e6)
+    _ratio(out, "rebates_to_fees", total("rebates"), total("fees"))
+    for name in ("liquidations", "leverage_changes", "leverage_raises", "leverage_first_high"):
+        put(name, total(name))
     put("liquidation_notional", total("liquidation_notional") / 1e6)
-    put("leverage_changes", total("leverage_changes"))
-    put("leverage_raises", total("leverage_raises"))
+    _ratio(out, "leverage_raises_share", total("leverage_raises"), total("leverage_known"))
+    put("leverage_doublings", total("leverage_doublings") / acc.DOUBLING)
+    put("mode_switches", total("mode_switches"))
+    put("late", total("late"))
+    behind = lows[:, acc.LOWS.index("behind")]
+    _put(out, "lag_ms", -behind / 1e6, behind != acc.NO_LOW)
+
+
+def _swept(lows: Int64) -> Float64:
+    """How far apart the prices of buying and of selling takers lie, bps; 0 where there are none."""
+    columns = [(acc.LOWS.index(f"{s}_low"), acc.LOWS.index(f"{s}_high")) for s in ("buy", "sell")]
+    out = np.zeros((len(lows), 2))
+    for c, (low, high) in enumerate(columns):
+        some = lows[:, low] != acc.NO_LOW
+        out[some, c] = (-lows[some, high] / lows[some, low] - 1.0) * 1e4
+    return out
+
+
+def _near(out: Float64, facts: Facts, before: Int64, cells: Int64, rows: Int64) -> None:
+    """Cancels near the touch as the last book before their window had it."""
+    cell = np.zeros(len(facts.window), np.int64)
+    cell[rows] = cells
+    touch = np.ascontiguousarray(before[:, [acc.BOOK.index(n) for n in ("ts", "bid", "ask")]])
+    pulled = np.ascontiguousarray(facts.pulled)
+    total = np.zeros(len(pulled), np.int64)
+    held.near(pulled, cell, touch, held.room(len(pulled)), total, facts.near)
+    number = np.zeros((len(before), len(held.NEAR)), np.int64)
+    number[cells] = facts.near[rows]
+    priced, near, notional, named, top = number.T
+    seen = touch[:, 0] != NEVER
+    _put(out, "cancels_near", near, seen)
+    _put(out, "cancels_near_notional", notional / 1e6, seen)
+    _ratio(out, "cancels_near_share", near, priced)
+    _ratio(out, "cancels_near_top_share", top, named)
+
+
+def _remembered(out: Float64, sums: Int64, lows: Int64, book: Int64) -> Float64:
+    """What the markets' memory is given, as `memory.INPUT` has it."""
+    given = np.empty((len(out), len(memory.INPUT)))
+    for side in ("bid", "ask"):
+        given[:, memory.INPUT.index(f"depth_{side}")] = out[:, COLUMN[f"depth_25bps_{side}"]]
+    mid = book[:, acc.BOOK.index("mid")]
+    known = (book[:, 0] != NEVER) & (mid != ABSENT)
+    given[:, 2] = np.where(known, mid / 1e8, np.nan)
+    for side, hit in (("buy", "sell"), ("sell", "buy")):
+        at = memory.INPUT.index(f"cancelled_{side}")
+        given[:, at] = _total(sums, f"cancel_notional_{side}") / 1e6
+        # A venue tells of both sides of a trade, or of its taker's alone.
+        filled = _total(sums, f"maker_notional_{side}"), _total(sums, f"trade_notional_{hit}")
+        given[:, memory.INPUT.index(f"filled_{side}")] = np.maximum(*filled) / 1e6
+    given[:, 7:9] = _swept(lows)
+    given[:, 9] = out[:, COLUMN["funding_apr"]]
+    given[:, 10] = out[:, COLUMN["mark_to_index_bps"]] / 1e4
+    return given
 
 
 def _accounts(out: Float64, facts: Facts, cells: Int64, rows: Int64) -> None:
@@ -183,15 +237,19 @@ def _book(out: Float64, book: Int64, end_ns: Int64) -> None:
     mid = (bid + ask.astype(np.float64)) / 2
     _put(out, "spread_bps", (ask - bid) / mid * 1e4, both)
     for side in ("bid", "ask"):
-        for bps in acc.BAND_BPS:
+        for bps in BAND_BPS:
             name = f"depth_{bps}bps_{side}"
             _put(out, name, column[name] / 1e6, seen)
     near_bid, near_ask = column["depth_25bps_bid"] / 1e6, column["depth_25bps_ask"] / 1e6
     depth = np.where(seen, near_bid + near_ask, 0.0)
+    _put(out, "depth_25bps", depth, seen)
+    _put(out, "depth_25bps_least", np.minimum(near_bid, near_ask), seen)
     _ratio(out, "imbalance_25bps", near_bid - near_ask, depth)
+    known = seen.copy()
     for name in ("cost_buy", "cost_sell"):
-        known = seen & (column[name] != ABSENT)
-        _put(out, f"{name}_bps", column[name] / 1e4, known)
+        known &= column[name] != ABSENT
+        _put(out, f"{name}_bps", column[name] / 1e4, seen & (column[name] != ABSENT))
+    _put(out, "cost_bps", np.maximum(column["cost_buy"], column["cost_sell"]) / 1e4, known)
     _put(out, "book_age_s", (end_ns - column["ts"]) / 1e9, seen)
 
 
@@ -202,5 +260,10 @@ def _mark(out: Float64, mark: Int64) -> None:
     gap = np.zeros(len(mark))
     gap[both] = value["mark"][both] / value["index"][both] - 1.0
     _put(out, "mark_to_index_bps", gap * 1e4, both)
-    _put(out, "funding_rate", value["funding_rate"] / 1e8, known["funding_rate"])
+    _put(out, "mark_gap_bps", np.abs(gap) * 1e4, both)
+    rate = value["funding_rate"] / 1e8
+    _put(out, "funding_rate", rate, known["funding_rate"])
+    interval_s = value["funding_interval_s"]
+    timed = known["funding_rate"] & known["funding_interval_s"] & (interval_s > 0)
+    _put(out, "funding_apr", rate * (memory.YEAR_S / np.where(timed, interval_s, 1)), timed)
     _put(out, "open_interest", value["open_interest"] / 1e8, known["open_interest"])

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from monitor.core import accumulate as acc
 from monitor.core import tables
 from monitor.core.batch import Int64
+from monitor.core.facts import ACCOUNT_COUNTS, Facts
 from monitor.core.intern import Interner
-from monitor.core.windows import ACCOUNT_COUNTS, Facts
 
 WINDOWS_KEPT = 300
 """How far back the evidence of an alert is told in full, in windows."""

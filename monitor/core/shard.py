@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from monitor.core.batch import Batch, Int64
+from monitor.core.facts import Facts
 from monitor.core.features import Features, Measure
 from monitor.core.findings import Finding
 from monitor.core.history import History
@@ -23,7 +24,7 @@ from monitor.core.tally import Tally
 from monitor.core.timeline import Timeline
 from monitor.core.watch import Factory, Watch
 from monitor.core.watermark import NEVER
-from monitor.core.windows import Facts, OpenWindows
+from monitor.core.windows import OpenWindows
 
 SHARD_KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
 
@@ -93,7 +94,11 @@ class Shard:
             symbol = self.symbols.intern(admitted.texts["symbol"])
             account = admitted.texts.get("account")
             ids = self.accounts.intern(account) if account is not None else None
-            self._open.add(admitted, symbol, ids)
+            self._open.add(admitted, symbol, ids, self.time.behind)
+        if len(self.time.late):
+            late = batch.take(self.time.late)
+            symbol = self.symbols.intern(late.texts["symbol"])
+            self._open.add_late(late, symbol, self.time.late_came)
         return self.advance(self._hold)
 
     def advance(self, hold: int = 0) -> list[Closed]:
@@ -150,7 +155,7 @@ class Shard:
             return
         hashes = self.symbols.hashes[facts.symbol]
         columns = facts.window, hashes.view(np.int64), facts.fold.view(np.int64)
-        parts = facts.sums, facts.first, facts.last, facts.book, facts.mark
+        parts = facts.sums, facts.first, facts.last, facts.book, facts.mark, facts.lows, facts.near
         rows = np.concatenate([np.stack(columns, axis=1), *parts], axis=1)
         begin = np.flatnonzero(np.concatenate(([True], facts.window[1:] != facts.window[:-1])))
         end = np.concatenate((begin[1:], [n]))
@@ -176,8 +181,7 @@ class Shard:
             "tally": self.tally.snapshot(),
             "time": self.time.snapshot(),
             "open": self._open.snapshot(),
-            "book": self._measure.book,
-            "mark": self._measure.mark,
+            "measure": self._measure.snapshot(),
             "history": self._history.snapshot(),
             "watch": self._watch.snapshot(),
             "known": self._known,
@@ -192,8 +196,7 @@ class Shard:
         self.tally.restore(state["tally"])
         self.time.restore(state["time"])
         self._open.restore(state["open"])
-        self._measure.book = state["book"]
-        self._measure.mark = state["mark"]
+        self._measure.restore(state["measure"])
         self._history.restore(state["history"])
         self._watch.restore(state["watch"])
         self._known = state["known"]
@@ -204,6 +207,9 @@ class Shard:
 def _between(facts: Facts, low: int, high: int) -> Facts:
     a, b = np.searchsorted(facts.window, (low, high)).tolist()
     c, d = np.searchsorted(facts.account_row, (a, b)).tolist()
+    e, f = np.searchsorted(facts.pulled[:, 0], (a, b)).tolist()
+    pulled = facts.pulled[e:f].copy()
+    pulled[:, 0] -= a
     return Facts(
         facts.window[a:b],
         facts.symbol[a:b],
@@ -212,6 +218,9 @@ def _between(facts: Facts, low: int, high: int) -> Facts:
         facts.last[a:b],
         facts.book[a:b],
         facts.mark[a:b],
+        facts.lows[a:b],
+        facts.near[a:b],
+        pulled,
         facts.account_row[c:d] - a,
         facts.account[c:d],
         facts.counts[c:d],

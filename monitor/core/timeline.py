@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.batch import Batch
+from monitor.core.batch import Batch, Int64
 from monitor.core.tally import Tally
 from monitor.core.watermark import ADMITTED, DUPLICATE, JUMP, LATE, Partition
 
@@ -14,11 +14,19 @@ TIME_JUMP = "time_jump"
 """Reason of refusal of a record whose time lies far ahead of all before it."""
 
 
+_NONE = np.empty(0, np.int64)
+
+
 class Timeline:
     """One `Partition` for each source; a source is a kind, or a kind and a partition."""
 
     def __init__(self, sources: tuple[Any, ...], lateness_ns: int) -> None:
         self.parts = {source: Partition(lateness_ns) for source in sources}
+        self.behind: Int64 = _NONE
+        """Of each record last admitted: how far it ran behind in its topic partition, ns."""
+        self.late: Int64 = _NONE
+        """Rows of the last batch that are too late; and the time that the log had come to, ns."""
+        self.late_came: Int64 = _NONE
 
     @property
     def watermark(self) -> int:
@@ -30,11 +38,15 @@ class Timeline:
         part = self.parts[batch.kind if source is None else source]
         before = part.position
         if len(batch):
-            verdict = part.admit(batch.offset, batch.numbers["ts"])
+            verdict, came = part.admit(batch.offset, batch.numbers["ts"])
             admitted = verdict == ADMITTED
+            self.behind = came if admitted.all() else came[admitted]
+            self.late = np.flatnonzero(verdict == LATE)
+            self.late_came = came[self.late]
             number = np.bincount(verdict, minlength=4).tolist()
         else:
             admitted, number = np.empty(0, np.bool_), [0, 0, 0, 0]
+            self.behind = self.late = self.late_came = _NONE
         tally.events[batch.kind] += number[ADMITTED] + number[LATE]
         tally.late[batch.kind] += number[LATE]
         tally.refused[TIME_JUMP] += number[JUMP]

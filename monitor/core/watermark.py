@@ -30,8 +30,10 @@ JUMP_CONFIRM = 3
 _HIGH, _POSITION, _JUMPS = 0, 1, 2
 
 
-@njit(types.void(R64, R64, I64, R64, R64, types.int64, types.uint8[::1]), cache=True, nogil=True)
-def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict):  # type: ignore[no-untyped-def]
+@njit(
+    types.void(R64, R64, I64, R64, R64, types.int64, types.uint8[::1], I64), cache=True, nogil=True
+)
+def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict, came):  # type: ignore[no-untyped-def]
     high = state[0]
     position = state[1]
     jumps = state[2]
@@ -47,7 +49,8 @@ def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict):  #
             floor = max(floor, control_ts[c])
             c += 1
         t = ts[i]
-        if t < max(high - lateness, floor):
+        came[i] = max(high - lateness, floor)
+        if t < came[i]:
             verdict[i] = LATE
             continue
         if high != NEVER and t > high + JUMP_NS:
@@ -57,6 +60,7 @@ def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict):  #
                 continue
         jumps = 0
         high = max(high, t)
+        came[i] = high - t
         verdict[i] = ADMITTED
     state[0] = high
     state[1] = position
@@ -89,9 +93,12 @@ class Partition:
         floor = int(active.max()) if len(active) else NEVER
         return max(self.high - self._lateness_ns, floor)
 
-    def admit(self, offset: Int64, ts: Int64) -> NDArray[np.uint8]:
-        """Judge records in offset order: a verdict for each."""
+    def admit(self, offset: Int64, ts: Int64) -> tuple[NDArray[np.uint8], Int64]:
+        """Judge records in offset order: a verdict for each; and of one admitted how far it ran
+        behind the highest time before it, of a late one the time that the log had come to, ns.
+        """
         verdict = np.empty(len(offset), np.uint8)
+        came = np.zeros(len(offset), np.int64)
         _admit(
             np.ascontiguousarray(offset),
             np.ascontiguousarray(ts),
@@ -100,8 +107,9 @@ class Partition:
             self._control_ts,
             self._lateness_ns,
             verdict,
+            came,
         )
-        return verdict
+        return verdict, came
 
     def pass_over(self, offset: int) -> None:
         """A record that the contract refused takes up its offset, and tells nothing of time."""

@@ -2,58 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core import accumulate as acc
-from monitor.core import tables
+from monitor.core import held, tables
 from monitor.core.batch import ABSENT, Batch, Int64
+from monitor.core.bookkernels import add_books
+from monitor.core.facts import ACCOUNT_COUNTS, Facts, lowest, name_rank
+from monitor.core.held import Held
 from monitor.core.intern import Interner, hash_text
+from monitor.core.modes import Modes
 from monitor.core.settings import Limits
 from monitor.core.tables import Grid, Table
 from monitor.core.watermark import NEVER
-
-ACCOUNT_COUNTS = ("orders", "cancels", "fills", "leverage")
-"""What is counted for every account in a window."""
 
 _SYMBOL_BITS = 24
 _ACCOUNT_BITS = 32
 _NO_OFFSET = 2**62
 _SECOND_NS = 1_000_000_000
-
-
-@dataclass(slots=True)
-class Facts:
-    """Closed windows: one row for each window and symbol in which anything happened, in the order
-    of time and name.
-    """
-
-    window: Int64
-    """Index of the window: its start in ns divided by its length."""
-    symbol: Int64
-    sums: Int64
-    """(rows, `accumulate.SUMS`)"""
-    first: Int64
-    """(rows, `accumulate.KINDS`): lowest offset; 2**62 where there was none."""
-    last: Int64
-    """(rows, `accumulate.KINDS`): highest offset; -1 where there was none."""
-    book: Int64
-    """(rows, `accumulate.BOOK`): the last book; ts is `NEVER` where there was none."""
-    mark: Int64
-    """(rows, 3 · `accumulate.MARK`): ts, offset and value of the last of each."""
-    account_row: Int64
-    """The row to which each entry of `account` belongs, rising; entries of a row are in no order
-    that means anything."""
-    account: Int64
-    counts: Int64
-    """(entries, `ACCOUNT_COUNTS`)"""
-    spread: Int64
-    """(rows, `ACCOUNT_COUNTS`, 4): accounts, total, the highest, sum of squares."""
-    fold: NDArray[np.uint64]
-    """(rows): all accounts with their counts as one hash."""
 
 
 class OpenWindows:
@@ -80,6 +49,11 @@ class OpenWindows:
         self._last = Grid(len(acc.KINDS), -1)
         self._book = Grid(len(acc.BOOK), NEVER)
         self._mark = Grid(3 * len(acc.MARK), NEVER)
+        self._lows = Grid(len(acc.LOWS), acc.NO_LOW)
+        self._pulled = Held(len(held.PULLED))
+        self._changes = Held(len(held.CHANGE))
+        self._takers = Held(len(held.TAKER))
+        self._modes = Modes(limits.names)
         self._pairs = Table()
         self._counts = Grid(len(ACCOUNT_COUNTS), 0)
         # Placements and cancels that wait for each other: (key, ts) and (key, ts, slot).
@@ -87,23 +61,43 @@ class OpenWindows:
         self._unaged: list[tuple[NDArray[np.uint64], Int64, Int64]] = []
 
     def _grids(self) -> tuple[Grid, ...]:
-        return self._sums, self._first, self._last, self._book, self._mark
+        return self._sums, self._first, self._last, self._book, self._mark, self._lows
+
+    def _held(self) -> tuple[Held, ...]:
+        return self._pulled, self._changes, self._takers
 
     def first_window(self) -> int | None:
         """The earliest window in which anything is held."""
         return int(self._slots.keys.min() >> _SYMBOL_BITS) if self._slots.n else None
 
-    def add(self, batch: Batch, symbol: Int64, account: Int64 | None) -> None:
-        """Add admitted records (with their interned symbols and accounts)."""
-        if not len(batch):
-            return
-        ts = batch.numbers["ts"]
+    def _rows(self, ts: Int64, symbol: Int64) -> Int64:
+        """The slots of these times and symbols."""
         row = self._slots.rows((ts // self._window_ns << _SYMBOL_BITS) | symbol)
         for grid in self._grids():
             grid.grow(self._slots.n)
+        return row
+
+    def add_late(self, batch: Batch, symbol: Int64, came: Int64) -> None:
+        """Count records that are too late, in the windows of the times `came` (ns) that their topic
+        partition had come to.
+        """
+        row = self._rows(came, symbol)
         kind = acc.KINDS.index(batch.kind)
         acc.span(self._first.data, self._last.data, kind, row, batch.offset)
-        getattr(self, f"_add_{batch.kind}")(batch, row)
+        tables.add_one(self._sums.data, row, acc.SUMS.index("late"))
+
+    def add(self, batch: Batch, symbol: Int64, account: Int64 | None, behind: Int64) -> None:
+        """Add admitted records (with their interned symbols and accounts, and how far each ran
+        behind in its topic partition, ns).
+        """
+        if not len(batch):
+            return
+        row = self._rows(batch.numbers["ts"], symbol)
+        kind = acc.KINDS.index(batch.kind)
+        acc.span(self._first.data, self._last.data, kind, row, batch.offset)
+        acc.add_behind(self._lows.data, row, behind)
+        who = None if account is None else self._hashes(account)
+        getattr(self, f"_add_{batch.kind}")(batch, row, symbol, who)
         if account is not None and batch.kind in ("order", "cancel", "fill", "leverage"):
             known = account >= 0
             if batch.kind == "cancel":
@@ -116,7 +110,14 @@ class OpenWindows:
         if self._slots.n > 2 * self._limits.symbols or self._pairs.n > 2 * self._limits.accounts:
             self._prune()
 
-    def _add_order(self, batch: Batch, row: Int64) -> None:
+    def _hashes(self, account: Int64) -> NDArray[np.uint64]:
+        """Hashes of accounts' names, never 0; 0 where there is none."""
+        out = np.zeros(len(account), np.uint64)
+        known = account >= 0
+        out[known] = np.maximum(self._accounts.hashes[account[known]], 1)
+        return out
+
+    def _add_order(self, batch: Batch, row: Int64, *_: Any) -> None:
         n = batch.numbers
         acc.add_orders(self._sums.data, row, n["side"], n["price"], n["quantity"], n["action"])
         if "order_id" in batch.texts:
@@ -127,36 +128,54 @@ class OpenWindows:
             if fresh.any():
                 self._placed.append((key[fresh], n["ts"][fresh]))
 
-    def _add_cancel(self, batch: Batch, row: Int64) -> None:
+    def _add_cancel(
+        self, batch: Batch, row: Int64, _: Int64, who: NDArray[np.uint64] | None
+    ) -> None:
         n = batch.numbers
         columns = n["ts"], n["side"], n["price"], n["quantity"], n["placed_ts"]
         acc.add_cancels(self._sums.data, row, *columns)
+        if who is None:
+            who = np.zeros(len(batch), np.uint64)
+        out = np.empty((len(batch), len(held.PULLED)), np.int64)
+        self._pulled.add(out[: held.pull(row, n["side"], n["price"], n["quantity"], who, out)])
         if "order_id" in batch.texts:
             key = hash_text(batch.texts["order_id"])
             open_age = (n["placed_ts"] == ABSENT) & (key != 0) & (n["quantity"] != 0)
             if open_age.any():
                 self._unaged.append((key[open_age], n["ts"][open_age], row[open_age]))
 
-    def _add_fill(self, batch: Batch, row: Int64) -> None:
+    def _add_fill(self, batch: Batch, row: Int64, *_: Any) -> None:
         n = batch.numbers
-        columns = n["side"], n["price"], n["quantity"], n["liquidity"], n["cause"]
-        acc.add_fills(self._sums.data, row, *columns)
+        columns = n["side"], n["price"], n["quantity"], n["liquidity"], n["cause"], n["fee"]
+        acc.add_fills(self._sums.data, self._lows.data, row, *columns)
+        if "order_id" in batch.texts:
+            key = hash_text(batch.texts["order_id"])
+            takes = (key != 0) & (n["liquidity"] != 0)
+            if takes.any():
+                tables.add_one(self._sums.data, row[takes], acc.SUMS.index("taker_fills"))
+                self._takers.add(np.stack((row[takes], key[takes].view(np.int64)), axis=1))
 
-    def _add_leverage(self, batch: Batch, row: Int64) -> None:
+    def _add_leverage(
+        self, batch: Batch, row: Int64, symbol: Int64, who: NDArray[np.uint64] | None
+    ) -> None:
         n = batch.numbers
         acc.add_leverage(self._sums.data, row, n["leverage"], n["previous"])
+        assert who is not None  # the contract asks for the account
+        key = tables.mix_each(self._symbols.hashes[symbol], who) >> np.uint64(1)
+        columns = row, n["ts"], batch.offset, key.view(np.int64), n["margin_mode"]
+        self._changes.add(np.stack(columns, axis=1))
 
-    def _add_mark(self, batch: Batch, row: Int64) -> None:
+    def _add_mark(self, batch: Batch, row: Int64, *_: Any) -> None:
         values = np.stack([batch.numbers[name] for name in acc.MARK])
         ts = batch.numbers["ts"]
         acc.add_marks(self._sums.data, row, ts, batch.offset, values, self._mark.data)
 
-    def _add_book(self, batch: Batch, row: Int64) -> None:
+    def _add_book(self, batch: Batch, row: Int64, *_: Any) -> None:
         bids, asks = batch.ladders["bids"], batch.ladders["asks"]
         ts = batch.numbers["ts"]
         sides = bids.offset, bids.price, bids.quantity, asks.offset, asks.price, asks.quantity
         data = self._sums.data, row, ts, batch.offset
-        acc.add_books(*data, *sides, self._cost_notional, self._book.data)
+        add_books(*data, *sides, self._cost_notional, self._book.data)
 
     def _slot_parts(self) -> tuple[Int64, Int64]:
         keys = self._slots.keys
@@ -195,6 +214,8 @@ class OpenWindows:
         self._counts.keep(np.flatnonzero(stays), self._pairs.n)
         self._pairs.reset((remap[slot[stays]] << _ACCOUNT_BITS) | account[stays])
         self._slots.reset(self._slots.keys[keep])
+        for waiting in self._held():
+            waiting.keep(keep, remap)
         self._unaged = [
             (key[keep[row]], ts[keep[row]], remap[row[keep[row]]]) for key, ts, row in self._unaged
         ]
@@ -234,7 +255,13 @@ class OpenWindows:
         slot = self._pairs.keys >> _ACCOUNT_BITS
         account = self._pairs.keys & ((1 << _ACCOUNT_BITS) - 1)
         entries = tables.grouped(place[slot], len(rows))
-        sums, first, last, book, mark = (grid.data[rows] for grid in self._grids())
+        sums, first, last, book, mark, lows = (grid.data[rows] for grid in self._grids())
+        takers = self._takers.close(place)
+        held.distinct(takers, held.room(len(takers)), sums, acc.SUMS.index("takers"))
+        changes = self._changes.close(place)
+        self._modes.switches(changes, sums, acc.SUMS.index("mode_switches"))
+        pulled = self._pulled.close(place)
+        pulled = pulled[tables.grouped(np.ascontiguousarray(pulled[:, 0]), len(rows))]
         account_row, counts = place[slot[entries]], self._counts.data[entries]
         spread = np.zeros((len(rows), len(ACCOUNT_COUNTS), 4), np.int64)
         fold = np.zeros(len(rows), np.uint64)
@@ -243,7 +270,9 @@ class OpenWindows:
         facts = Facts(
             window[rows],
             symbol[rows],
-            *(sums, first, last, book, mark),
+            *(sums, first, last, book, mark, lows),
+            np.zeros((len(rows), len(held.NEAR)), np.int64),
+            pulled,
             account_row,
             account[entries],
             counts,
@@ -270,6 +299,8 @@ class OpenWindows:
             "grids": [grid.data[: self._slots.n] for grid in self._grids()],
             "pairs": self._pairs.keys.copy(),
             "counts": self._counts.data[: self._pairs.n],
+            "held": [waiting.snapshot() for waiting in self._held()],
+            "modes": self._modes.snapshot(),
             "placed": list(self._placements()) if self._placed else [],
             "unaged": unaged,
             "evicted": [self.evicted_symbols, self.evicted_accounts],
@@ -281,28 +312,9 @@ class OpenWindows:
             grid.data = data
         self._pairs.reset(state["pairs"])
         self._counts.data = state["counts"]
+        for waiting, rows in zip(self._held(), state["held"], strict=True):
+            waiting.restore(rows)
+        self._modes.restore(state["modes"])
         self._placed = [tuple(state["placed"])] if state["placed"] else []
         self._unaged = [tuple(state["unaged"])] if state["unaged"] else []
         self.evicted_symbols, self.evicted_accounts = state["evicted"]
-
-
-def lowest(group: Int64, rank: NDArray[np.uint64], most: int) -> NDArray[np.bool_]:
-    """Which entries are among the `most` lowest-ranked of their group."""
-    keep = np.ones(len(group), np.bool_)
-    if len(group) <= most:
-        return keep
-    order = np.lexsort((rank, group))
-    ordered = group[order]
-    begin = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    size = np.diff(np.concatenate((begin, [len(ordered)])))
-    keep[order] = np.arange(len(ordered)) - np.repeat(begin, size) < most
-    return keep
-
-
-def name_rank(symbols: Interner, ids: Int64) -> Int64:
-    """The place of each symbol in the order of names."""
-    known, inverse = np.unique(ids, return_inverse=True)
-    rank = np.empty(len(known), np.int64)
-    names = symbols.names(known)
-    rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-    return rank[inverse]

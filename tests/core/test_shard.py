@@ -11,9 +11,10 @@ import pytest
 from monitor.core.decode import decode
 from monitor.core.engine import Engine
 from monitor.core.events import TOPICS, Control
-from monitor.core.features import COLUMN, NAMES
+from monitor.core.features import COLUMN
 from monitor.core.settings import EngineSettings, Limits
 from monitor.core.shard import Closed
+from monitor.core.streams import NAMES
 
 SECOND = 1_000_000_000
 START = 1_764_000_000 * SECOND

@@ -6,8 +6,10 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monitor.core.accumulate import LOWS, SUMS
 from monitor.core.batch import Batch
 from monitor.core.engine import Engine
+from monitor.core.held import NEAR
 from tests.theorems.days import (
     FACTORIES,
     SETTINGS,
@@ -32,6 +34,21 @@ def test_days_of_these_theorems_hold_alerts_late_and_refused_records() -> None:
     assert sum(bool(day.alerts) for day in seen) >= 10
     assert all(day.facts["late"] and day.facts["refused"] for day in seen)
     assert len({day.digest for day in seen}) == len(seen)
+
+
+def test_days_of_these_theorems_hold_what_waits_for_its_window_to_close() -> None:
+    found = dict.fromkeys(("near", "late", "mode_switches", "takers", "behind"), 0)
+    for seed in range(10):
+        day = feed(seed)
+        machine = engine(day.partitions)
+        machine.control(day.controls)
+        parts = [part for batch in day.parts for part in machine.step(batch).closed]
+        for facts in [part.facts for part in [*parts, *machine.finish().closed]]:
+            found["near"] += int(facts.near[:, NEAR.index("near_top")].sum())
+            found["behind"] += int((facts.lows[:, LOWS.index("behind")] < 0).sum())
+            for name in ("late", "mode_switches", "takers"):
+                found[name] += int(facts.sums[:, SUMS.index(name)].sum())
+    assert all(found.values()), found
 
 
 @CASES
