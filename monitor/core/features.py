@@ -125,8 +125,13 @@ def _ratio(out: Float64, name: str, above: Float64 | Int64, below: Float64 | Int
     out[known, COLUMN[name]] = above[known] / below[known]
 
 
+_SUM = {name: i for i, name in enumerate(acc.SUMS)}
+
+
 def _total(sums: Int64, *names: str) -> Int64:
-    column: Int64 = sums[:, [acc.SUMS.index(name) for name in names]].sum(axis=1)
+    column = sums[:, _SUM[names[0]]]
+    for name in names[1:]:
+        column = column + sums[:, _SUM[name]]
     return column
 
 
