@@ -95,14 +95,30 @@ class Accounts:
             self._rank[np.argsort(self.names.hashes, kind="stable")] = np.arange(len(self._rank))
         return self._rank
 
-    def apply(self, entries: Int64) -> None:
-        """Take in (n, `ENTRY`), sorted by the first four columns."""
+    def places(self, entries: Int64, numbers: Int64) -> dict[int, dict[int, int]]:
+        """Where the rows of some accounts are, by account and market: one walk over all rows.
+
+        Good until anything is forgotten; rows that `entries` will need are made.
+        """
+        self._place(entries)
+        owner, symbol = self.of_rows()
+        made: dict[int, dict[int, int]] = {number: {} for number in numbers.tolist()}
+        for row in np.flatnonzero(np.isin(owner, numbers)).tolist():
+            made[int(owner[row])][int(symbol[row])] = row
+        return made
+
+    def _place(self, entries: Int64) -> Int64:
         account, symbol = entries[:, _AT_ACCOUNT], entries[:, _AT_SYMBOL]
         rows = np.full(len(entries), -1, np.int64)
         known = symbol >= 0
         rows[known] = self._table.rows((account[known] << SYMBOL_BITS) | symbol[known])
         self._rows.grow(self._table.n)
         self._accounts.grow(len(self.names))
+        return rows
+
+    def apply(self, entries: Int64) -> None:
+        """Take in (n, `ENTRY`), sorted by the first four columns."""
+        rows = self._place(entries)
         kernels.apply(
             np.ascontiguousarray(entries), rows, self._rows.data, self._accounts.data, self.forced
         )

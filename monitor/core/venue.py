@@ -20,6 +20,7 @@ from monitor.core.batch import ABSENT, Batch, Int64, Text
 from monitor.core.decode import judge
 from monitor.core.events import InsuranceFundReference, MarketReference, PositionReference
 from monitor.core.margin import Regime
+from monitor.core.outcomes import Outcomes
 from monitor.core.regimes import REGIMES
 from monitor.core.settings import EngineSettings
 from monitor.core.tables import Grid
@@ -29,6 +30,7 @@ from monitor.core.watermark import NEVER
 KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
 """What the venue scope reads."""
 _BOOK_SYMBOL = 3
+_ACCOUNT = ENTRY.index("account")
 _PRICE_WIDTH = len(made.PRICE)
 Rule = tuple[int, int, int, bytes]
 """ts, partition, offset and record of a market's rules or of an insurance fund."""
@@ -57,6 +59,8 @@ class Venue:
         """Insurance fund by market ("": the venue's), 1e-6."""
         self.unread = {"reference": 0, "tiers": 0}
         """Reference records that could not be read, and tier tables refused."""
+        self.outcomes = Outcomes()
+        """Forced fills beside what was predicted."""
         self._passed = NEVER
 
     def hold(self, batch: Batch) -> None:
@@ -119,26 +123,46 @@ class Venue:
             end = (cell + 1) * self.cell_ns
             stop = [int(np.searchsorted(part, end)) for part in parts]
             self._set_rules(rules[begin[3] : stop[3]])
-            self._set_marks(marks[begin[1] : stop[1]])
             self._set_books(books[begin[2] : stop[2]])
-            part = entries[begin[0] : stop[0]]
-            if len(part):
-                self.accounts.apply(part)
+            self.outcomes.begin(cell * self.cell_ns)
+            self._apply(entries[begin[0] : stop[0]], marks[begin[1] : stop[1]])
             if self.accounts.full:
                 self._forget(end, entries[stop[0] :])
             begin = stop
             yield end
 
+    def _apply(self, entries: Int64, marks: Int64) -> None:
+        """Entries and marks of one cell; each forced fill finds all that came before it."""
+        done = told = 0
+        stops = list(self.outcomes.moments(entries))
+        if stops:
+            accounts = np.unique([fills[0, _ACCOUNT] for _, fills in stops])
+            places = self.accounts.places(entries, accounts)
+        for stop, fills in stops:
+            by_now = int(np.searchsorted(marks[:, 0], fills[0, 0], side="right"))
+            self._set_marks(marks[told:by_now])
+            self.accounts.apply(entries[done:stop])
+            done, told = stop, by_now
+            self.outcomes.take(fills, self.accounts, places[int(fills[0, _ACCOUNT])], self._known)
+        self._set_marks(marks[told:])
+        self.accounts.apply(entries[done:])
+
+    def _known(self, symbol: int) -> tuple[int | None, tuple[Regime, Tiers] | None]:
+        """A market's mark (the index where there is none), 1e-8, and its rules."""
+        told = self.mark.data[symbol]
+        price = int(told[0] if told[0] != ABSENT else told[1])
+        name = self.accounts.symbols.names(np.array([symbol]))[0]
+        return None if price == ABSENT else price, self.tables.get(name)
+
     def _forget(self, now_ns: int, rest: Int64) -> None:
         """Let accounts go; entries to come are given their accounts' new numbers."""
-        at = ENTRY.index("account")
         waiting = [rest, *self._entries]
-        spoken = np.unique(np.concatenate([rows[:, at] for rows in waiting]))
+        spoken = np.unique(np.concatenate([rows[:, _ACCOUNT] for rows in waiting]))
         words: list[str | None] = list(self.accounts.names.names(spoken))
         self.accounts.forget(now_ns)
         new = self.accounts.names.intern(Text.of(words))
         for rows in waiting:
-            rows[:, at] = new[np.searchsorted(spoken, rows[:, at])]
+            rows[:, _ACCOUNT] = new[np.searchsorted(spoken, rows[:, _ACCOUNT])]
 
     def _grow(self) -> None:
         self.mark.grow(len(self.accounts.symbols))
@@ -171,7 +195,8 @@ class Venue:
     def digest(self) -> bytes:
         """Of everything applied: equal for equal sets of records."""
         symbols = self.accounts.symbols
-        parts = [self.accounts.digest(), repr(sorted(self.rules.items())).encode()]
+        parts = [self.accounts.digest(), self.outcomes.digest()]
+        parts += [repr(sorted(self.rules.items())).encode()]
         parts += [repr(sorted(self.funds.items())).encode(), repr(self.unread).encode()]
         self._grow()
         names = symbols.names(np.arange(len(symbols)))
@@ -194,6 +219,7 @@ class Venue:
             "rules": self.rules,
             "funds": self.funds,
             "unread": self.unread,
+            "outcomes": self.outcomes.snapshot(),
             "passed": self._passed,
         }
 
@@ -207,6 +233,7 @@ class Venue:
         self.funds, self.rules, self.tables = dict(state["funds"]), {}, {}
         self._set_rules([(0, 0, 0, bytes(raw)) for raw in state["rules"].values()])
         self.unread = dict(state["unread"])
+        self.outcomes.restore(state["outcomes"])
         self._passed = state["passed"]
 
 
