@@ -94,6 +94,8 @@ def ingest(
                     day.write(batch)
                 if progress is not None:
                     progress(path, adapter.source.total())
+        for batch in adapter.finish():
+            day.write(batch)
         notes = {words: n for words, n in sorted(adapter.notes.items()) if n}
         source, odd = dict(sorted(adapter.source.items())), adapter.odd.facts()
         day.note("files", [path.name for path in paths])

@@ -131,6 +131,10 @@ class Venue(ABC):
     def read(self, chunk: Any) -> list[Batch]:
         """The next lines (without their newline) or the next table, as batches by kind."""
 
+    def finish(self) -> list[Batch]:
+        """All files were read: what had to wait for that, as batches by kind."""
+        return []
+
     def place(self, kind: str, count: int) -> tuple[str, Int64]:
         """The topic of `kind` and its next `count` offsets."""
         first = self._offsets[kind]
@@ -157,11 +161,7 @@ class LineVenue(Venue):
         if not raw.strip():
             raise UnreadableError("empty", f"{len(raw)} bytes")
         try:
-            found = []
-            for record in self.line(raw):
-                told = {name: value for name, value in record.items() if value is not None}
-                found.append((record["kind"], msgspec.json.encode(told)))
-            return found
+            return [(record["kind"], _canonical(record)) for record in self.line(raw)]
         except KeyError as error:
             raise UnreadableError("missing_field", f"{error.args[0]}: Field required") from None
         except UnicodeDecodeError as error:
@@ -187,9 +187,27 @@ class LineVenue(Venue):
                 rows.record(raw, record)
             if records:
                 self.odd.line(raw)
+        return self._batches(made, times)
+
+    def told(self, rows: Sequence[tuple[bytes, Record]]) -> list[Batch]:
+        """Batches of records that are told later than their line (the first of each pair)."""
+        made: dict[str, _Made] = {}
+        times: list[tuple[str, int]] = []
+        for raw, record in rows:
+            kind = record["kind"]
+            into = made.setdefault(kind, _Made())
+            times.append((kind, len(into.lines)))
+            into.record(raw, _canonical(record))
+        return self._batches(made, times)
+
+    def _batches(self, made: dict[str, _Made], times: list[tuple[str, int]]) -> list[Batch]:
         batches = {k: rows.batch(k, *self.place(k, len(rows.lines))) for k, rows in made.items()}
         self.odd.times(_in_order(times, batches))
         return list(batches.values())
+
+
+def _canonical(record: Record) -> bytes:
+    return msgspec.json.encode({name: v for name, v in record.items() if v is not None})
 
 
 def _in_order(rows: list[tuple[str, int]], batches: Mapping[str, Batch]) -> Int64:

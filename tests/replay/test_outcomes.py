@@ -1,0 +1,47 @@
+"""Real liquidations, predicted from what was known before each."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.bench_outcomes import TARGET_BPS, Case, cases
+from tests.support import recording
+
+
+@pytest.fixture(scope="module")
+def made() -> list[Case]:
+    return cases(recording("hyperliquid-2023"))
+
+
+def share(errors: list[float], edge: float) -> float:
+    return sum(abs(error) <= edge for error in errors) / len(errors)
+
+
+def test_half_of_the_real_liquidations_are_resolvable_and_half_of_those_are_near(
+    made: list[Case],
+) -> None:
+    good = [case for case in made if not case.why]
+    assert len(good) >= 0.5 * len(made)
+    assert share([case.to_threshold for case in good], TARGET_BPS) >= 0.5
+    assert share([case.to_mark for case in good], TARGET_BPS) >= 0.4
+    assert share([case.to_mark for case in good], 100) >= 0.5
+
+
+def test_every_liquidation_is_judged_or_has_its_reason(made: list[Case]) -> None:
+    assert all(case.why or case.to_mark == case.to_mark for case in made)
+    assert all(not case.told.cross for case in made if case.why.startswith("isolated"))
+
+
+def test_what_the_engine_counts_is_what_the_study_measures(made: list[Case]) -> None:
+    alone = [c for c in made if not c.why and len(c.outcomes) == 1]
+    assert alone
+    for case in alone:
+        (outcome,) = case.outcomes
+        assert outcome.cause == "liquidation"
+        assert outcome.error_bps == pytest.approx(case.to_mark, abs=0.02, rel=1e-6)
+
+
+def test_the_venue_acts_when_the_mark_has_passed_its_own_threshold(made: list[Case]) -> None:
+    """Hyperliquid's published 1 %: no cross account was closed above it by more than a mark."""
+    gaps = [case.gap for case in made if case.told.cross and case.gap == case.gap]
+    assert min(gaps) > -1
