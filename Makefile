@@ -32,6 +32,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench.bench_burst --quick
 	$(BIN)/python -m tests.bench.bench_accounts
 	$(BIN)/python -m tests.bench.bench_bands
+	$(BIN)/python -m tests.bench.bench_outcomes
 
 # Grafana's, from deploy/dashboards.
 dashboards: $(READY)

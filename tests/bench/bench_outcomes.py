@@ -301,6 +301,9 @@ def within(errors: list[float]) -> str:
 def main() -> None:
     words = [word for word in sys.argv[1:] if word != "--leave"]
     folder = Path(words[0]) if words else Path(__file__).parents[3] / "shared/data/hyperliquid-2023"
+    if not folder.is_dir():
+        print(f"{folder} is not here: name the folder of the tables of 2023")
+        return
     made = cases(folder, "--leave" in sys.argv)
     good = [case for case in made if not case.why]
     for mode, cross in (("cross", True), ("isolated", False)):
