@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo live kafka test check bench dashboards lock clean
+.PHONY: demo live kafka test soak check bench dashboards lock clean
 
 demo: $(READY)
 	$(BIN)/brinkwatch demo
@@ -18,6 +18,10 @@ kafka: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# What takes long: in full.
+soak: $(READY)
+	BRINKWATCH_TEST_HOSTILE=100000 $(BIN)/python -m pytest tests/live/test_hostile.py
 
 check: $(READY)
 	$(BIN)/ruff check .
