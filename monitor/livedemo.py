@@ -30,7 +30,7 @@ from monitor.kafka.clients import Clients
 from monitor.kafka.publish import Chunk, publish
 from monitor.livejobs import create_topics, finished
 
-START_S_MAX, END_S_MAX = 60.0, 120.0
+START_S_MAX, END_S_MAX = 300.0, 300.0
 """The sidecar has so long to open its port, and to be through once all is published."""
 STOP_S_MAX = 15.0
 LOOK_S = 0.2

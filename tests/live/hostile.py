@@ -25,7 +25,7 @@ LARGE = (
     b" " * (1_100_000),  # longer than a record may be
 )
 SMALL_BYTES_MAX = 4_096
-DRAWN = 200
+DRAWN = 100
 """Examples that hypothesis makes for each kind; the rest is made of these by chance."""
 
 
