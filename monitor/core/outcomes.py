@@ -52,6 +52,7 @@ VERDICTS = (
 )
 _CODES = tuple(CAUSES.index(cause) for cause in FORCED)
 _AT = {name: ENTRY.index(name) for name in ("ts", "op", "account", "symbol", "a", "d")}
+_E10, _E16 = SCALE**2 // MONEY, SCALE**2
 Row = dict[str, int]
 Known = Callable[[int], tuple[int | None, tuple[Regime, Tiers] | None]]
 """A market's mark (1e-8) and rules by its number; None where not known."""
@@ -125,14 +126,14 @@ def judged(pool: Pool, symbol: int, signed: int, cause: str, known: Known) -> di
     if any(mark is None for mark, _ in markets.values()):
         return {"verdict": "no_mark"}
     held = {s: _position(s, r, *markets[s]) for s, r in pool.rows.items()}
-    needs = {s: requirement(regime, position) for s, (regime, position) in held.items()}
-    equity = Fraction(pool.cash, MONEY)
-    equity += sum((p.quantity * p.price for _, p in held.values()), Fraction(0))
-    if cause == "adl" and equity >= sum(needs.values()):
-        return {"verdict": "counterparty"}
+    others = (requirement(*one) for s, one in held.items() if s != symbol)
+    other = sum(others, Fraction(0))
+    value = sum(pool.rows[s]["quantity"] * (markets[s][0] or 0) for s in held)
+    equity = Fraction(pool.cash * _E10 + value, _E16)
     regime, position = held[symbol]
+    if cause == "adl" and equity >= other + requirement(regime, position):
+        return {"verdict": "counterparty"}
     k = {"liquidation": LIQUIDATION_K, "adl": BANKRUPTCY_K}.get(cause, regime.backstop_k)
-    other = sum((need for s, need in needs.items() if s != symbol), Fraction(0))
     lines = regime.requirement(position)
     price = crossing(position, lines, equity, other, LIQUIDATION_K if k is None else k).price
     if price is None:
@@ -154,7 +155,7 @@ def _position(
     assert rules is not None
     regime, tiers = rules
     quantity = Fraction(row["quantity"], SCALE)
-    entry = Fraction(row["entry"], MONEY) / abs(quantity)
+    entry = Fraction(row["entry"], MONEY) / abs(quantity) if regime.at_entry else None
     return regime, Position(str(symbol), quantity, Fraction(mark, SCALE), tiers, entry)
 
 
