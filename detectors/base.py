@@ -14,6 +14,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from river.base import AnomalyDetector
 
+from detectors.bank import Bank, Each
+
 NUMBER_MAX = 2.0**63
 """Larger inputs cannot come from a 64-bit count; they are refused like NaN."""
 
@@ -28,15 +30,25 @@ class Evidence(NamedTuple):
     expected
         What the detector expected in the same windows, summed likewise.
     unit
-        What is counted, as the engine names it ("events").
+        What the two are: "events", counted and summed over the stretch; or "value", a mean over
+        it in the feature's own unit.
     windows
         Length of the stretch in windows, ≥ 1. The change began with the first of them.
+    trials
+        Of a share: out of how many events `observed` (and `expected`) are, summed alike.
+    scale
+        Of a value: one ordinary standard deviation of such a mean, in the feature's unit.
+    feature
+        Which of the detector's features speaks loudest, by its place in `features`.
     """
 
     observed: float
     expected: float
     unit: str
     windows: int
+    trials: float | None = None
+    scale: float | None = None
+    feature: int = 0
 
 
 class Score(NamedTuple):
@@ -73,6 +85,22 @@ class Detector(AnomalyDetector):
     @abc.abstractmethod
     def features(self) -> tuple[str, ...]:
         """The keys this detector reads. Others may be there and are ignored."""
+
+    @property
+    def raised(self) -> tuple[str, ...]:
+        """The features that rise in what it looks for. A share has others, which stay."""
+        return self.features
+
+    @property
+    def alike(self) -> Any:
+        """Streams whose detectors are of one class and equal in this may share a bank; None: each
+        stream has its own. Anything hashable but the name of the feature belongs in it."""
+        return None
+
+    def bank(self) -> Bank:
+        """Rows of detectors like this one, as it was made. As it stands here they are asked one
+        after the other; a detector that has arrays for its rows says so here."""
+        return Each(self.clone)
 
     @abc.abstractmethod
     def judge_one(self, x: Mapping[Any, Any]) -> Score:

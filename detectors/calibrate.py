@@ -126,7 +126,7 @@ class Calibrator:
         # Hill's estimate needs positive scores; log-likelihoods have their law.
         heavy = not self.log_likelihood and bool(tail) and self._start > 0
         self._hill = sum(log(s / self._start) for s in tail) / count if heavy else 0.0
-        self._cap = self._score_of(1.0 / self.windows_per_day)
+        self.cap = self._score_of(1.0 / self.windows_per_day)
 
     def _theory(self, score: float) -> float:
         """The share of blocks as high, by the law of log-likelihood CUSUMs."""
@@ -183,14 +183,17 @@ class Calibrator:
         if not isfinite(score):
             return
         if score > self._highest:
-            self._highest = min(score, self._cap)
+            self._highest = min(score, self.cap)
         self._windows += 1
-        if self._windows < BLOCK_WINDOWS:
-            return
+        if self._windows == BLOCK_WINDOWS:
+            self.close_block(self._highest)
+
+    def close_block(self, highest: float) -> None:
+        """Count a block of windows by its highest score, which is at most `cap`."""
         if len(self._blocks) == self._blocks.maxlen:
             del self._sorted[bisect_left(self._sorted, self._blocks[0])]
-        self._blocks.append(self._highest)
-        insort(self._sorted, self._highest)
+        self._blocks.append(highest)
+        insort(self._sorted, highest)
         self._windows, self._highest = 0, -inf
         self._refit()
 

@@ -6,16 +6,36 @@ positive. Plain floats in a fixed order: the same on every machine, which BLAS i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
+from numba import njit, types
 
 UNKNOWNS = 4
 RIDGE = 1e-9
 """Added to the diagonal, relative to its mean, so that equal columns do not divide by zero."""
-_AT = [[0, 1, 2, 3], [1, 4, 5, 6], [2, 5, 7, 8], [3, 6, 8, 9]]
-_SETS = [[i for i in range(UNKNOWNS) if mask >> i & 1] for mask in range(1, 2**UNKNOWNS)]
+_AT = np.array([[0, 1, 2, 3], [1, 4, 5, 6], [2, 5, 7, 8], [3, 6, 8, 9]])
+_F1 = types.float64[:]
 
 
-def nnls(gram: Sequence[float], moment: Sequence[float]) -> list[float] | None:
+@njit(error_model="numpy")
+def _solve(rows, right, size):  # type: ignore[no-untyped-def]
+    """Gauss's elimination of a positive definite system; False where it is singular."""
+    for i in range(size):
+        if rows[i, i] <= 0.0:
+            return False
+        for j in range(i + 1, size):
+            factor = rows[j, i] / rows[i, i]
+            for k in range(i, size):
+                rows[j, k] -= factor * rows[i, k]
+            right[j] -= factor * right[i]
+    for i in range(size - 1, -1, -1):
+        for k in range(i + 1, size):
+            right[i] -= rows[i, k] * right[k]
+        right[i] /= rows[i, i]
+    return True
+
+
+@njit(types.boolean(_F1, _F1, _F1), cache=True, nogil=True, error_model="numpy")
+def nnls(gram, moment, weights):  # type: ignore[no-untyped-def]
     """Minimise wᵀGw - 2hᵀw over w ≥ 0.
 
     Parameters
@@ -24,12 +44,18 @@ def nnls(gram: Sequence[float], moment: Sequence[float]) -> list[float] | None:
         The upper triangle of G by rows, 10 numbers.
     moment
         h, 4 numbers.
+    weights
+        Takes the four weights; it stays as it is where they would all be zero.
 
     Returns
     -------
-    The four weights, or None when nothing but zero was ever seen.
+    Whether some weight is above zero.
 
-    >>> [round(w, 6) for w in nnls([1, 0, 0, 0, 1, 0, 0, 1, 0, 1], [0.5, -1, 0.25, 0])]
+    >>> weights = np.empty(4)
+    >>> gram = np.array([1, 0, 0, 0, 1, 0, 0, 1, 0, 1.0])
+    >>> nnls(gram, np.array([0.5, -1, 0.25, 0]), weights)
+    True
+    >>> weights.round(6).tolist()
     [0.5, 0.0, 0.25, 0.0]
 
     References
@@ -37,35 +63,30 @@ def nnls(gram: Sequence[float], moment: Sequence[float]) -> list[float] | None:
     Lawson, Hanson, "Solving Least Squares Problems" (1974), chapter 23, for the problem.
     """
     ridge = RIDGE * (gram[0] + gram[4] + gram[7] + gram[9]) / UNKNOWNS
-    if ridge <= 1e-300:
-        return None
-    best, best_gain = [0.0] * UNKNOWNS, 0.0
-    for free in _SETS:
-        rows = [[gram[_AT[i][j]] + (ridge if i == j else 0.0) for j in free] for i in free]
-        found = _solve(rows, [moment[i] for i in free])
-        if found is None or min(found) < 0.0:
+    if not ridge > 1e-300:
+        return False
+    rows, right = np.empty((UNKNOWNS, UNKNOWNS)), np.empty(UNKNOWNS)
+    free = np.empty(UNKNOWNS, np.int64)
+    best_gain = 0.0
+    for mask in range(1, 2**UNKNOWNS):
+        size = 0
+        for i in range(UNKNOWNS):
+            if mask >> i & 1:
+                free[size] = i
+                size += 1
+        for i in range(size):
+            right[i] = moment[free[i]]
+            for j in range(size):
+                rows[i, j] = gram[_AT[free[i], free[j]]]
+            rows[i, i] += ridge
+        if not _solve(rows, right, size) or right[:size].min() < 0.0:
             continue
-        # At a stationary point the objective is -hᵀw.
-        gain = sum(w * moment[i] for w, i in zip(found, free, strict=True))
+        gain = 0.0  # at a stationary point the objective is -hᵀw
+        for i in range(size):
+            gain += right[i] * moment[free[i]]
         if gain > best_gain:
             best_gain = gain
-            best = [0.0] * UNKNOWNS
-            for w, i in zip(found, free, strict=True):
-                best[i] = round(w, 9)
-    return best
-
-
-def _solve(rows: list[list[float]], right: list[float]) -> list[float] | None:
-    """Gauss's elimination of a positive definite system; None where it is singular."""
-    size = len(right)
-    for i in range(size):
-        if rows[i][i] <= 0.0:
-            return None
-        for j in range(i + 1, size):
-            factor = rows[j][i] / rows[i][i]
-            for k in range(i, size):
-                rows[j][k] -= factor * rows[i][k]
-            right[j] -= factor * right[i]
-    for i in range(size - 1, -1, -1):
-        right[i] = (right[i] - sum(rows[i][k] * right[k] for k in range(i + 1, size))) / rows[i][i]
-    return right
+            weights[:] = 0.0
+            for i in range(size):
+                weights[free[i]] = right[i]
+    return best_gain > 0.0

@@ -43,7 +43,7 @@ def _maker(stream: StreamSettings) -> Callable[[], Any]:
     # River's detectors take over a second to import: only where one is asked for.
     from detectors.river_plugin import RiverDetector
 
-    return lambda: RiverDetector(name, options=dict(stream.parameters))
+    return lambda: RiverDetector(name, stream.reads, options=dict(stream.parameters))
 
 
 def detector_factory(stream: StreamSettings) -> Factory:
@@ -51,16 +51,22 @@ def detector_factory(stream: StreamSettings) -> Factory:
 
     Raises `ConfigError` where there is none, or where its parameters do not fit.
     """
-    if stream.feature not in NAMES:
-        raise unknown("feature", stream.feature, NAMES)
+    for name in (stream.feature, *stream.inputs):
+        if name not in NAMES:
+            raise unknown("feature", name, NAMES)
     try:
         make = _maker(stream)
-        make()
+        reads = make().features
     except (TypeError, ValueError, AttributeError, ImportError) as error:
         raise ConfigError(
             f"the detector {stream.detector!r} of the stream {stream.feature!r} cannot be made: "
             f"{error}"
         ) from error
+    if len(reads) != len(stream.reads):
+        raise ConfigError(
+            f"the detector {stream.detector!r} reads {len(reads)} numbers ({', '.join(reads)}), "
+            f"and the stream {stream.feature!r} gives it {len(stream.reads)}: set its `inputs`"
+        )
     return make
 
 

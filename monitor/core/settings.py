@@ -75,6 +75,13 @@ class StreamSettings(Strict):
     detector: str = "burst"
     """A detector's entry point, or the path of a river anomaly detector (`anomaly.LODA`)."""
     parameters: dict[str, float | int | str | bool] = {}
+    inputs: tuple[str, ...] = ()
+    """The features that the detector reads, in its order, where that is not `feature` alone (a
+    ratio: what is counted, and out of how many)."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.inputs or (self.feature,)
 
 
 class AlertSettings(Strict):

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from detectors.base import Detector, Evidence
-from detectors.calibrate import Budget, Calibrator
-from monitor.core.features import COLUMN, Features
+from detectors.base import Evidence
+from detectors.calibrate import Budget
+from monitor.core.batch import Int64
+from monitor.core.features import Features
 from monitor.core.findings import Finding
+from monitor.core.group import Factory as Factory
+from monitor.core.group import Group, Judged
 from monitor.core.history import History
 from monitor.core.settings import EngineSettings
-
-Factory = Callable[[], Detector]
-"""Makes a detector as it stands before it has seen anything."""
 
 RECORD_KINDS = {
     "orders": ("order",),
@@ -36,14 +35,6 @@ CARRIERS = {
 """The count by account that tells who carries a stream."""
 
 
-@dataclass(slots=True)
-class _Stream:
-    detector: Detector
-    calibrator: Calibrator
-    key: str
-    """The one number that the detector reads."""
-
-
 class Watch:
     """All streams of all symbols of a shard.
 
@@ -60,85 +51,77 @@ class Watch:
         history: History,
     ) -> None:
         self._settings = settings
-        self._factories = factories
         self._partition = partition
         self._partitions = partitions
         self._history = history
-        self._columns = [COLUMN[stream.feature] for stream in settings.streams]
-        self._streams: dict[tuple[int, int], _Stream] = {}
+        self._groups = self._grouped(factories)
         self._ready = 0
+
+    def _grouped(self, factories: Sequence[Factory]) -> list[Group]:
+        """Streams whose detectors may share a bank, together."""
+        members: dict[Any, list[int]] = {}
+        for i, factory in enumerate(factories):
+            detector = factory()
+            key = i if detector.alike is None else (type(detector), detector.alike)
+            members.setdefault(key, []).append(i)
+        return [
+            Group(self._settings, streams, factories[streams[0]], self._budget(1))
+            for streams in members.values()
+        ]
 
     def judge(self, features: Features, names: dict[int, str]) -> list[Finding]:
         """Judge windows in order; learn each after it was judged."""
-        if not self._columns:
+        if not self._groups or not len(features.window):
             return []
-        values = features.values[:, self._columns].tolist()
-        window, symbol = features.window.tolist(), features.symbol.tolist()
+        for group in self._groups:
+            group.know(int(features.symbol.max()) + 1)
+        values = [group.values(features.values) for group in self._groups]
         begin = np.flatnonzero(np.diff(features.window, prepend=-1)).tolist()
         findings = []
-        for a, b in zip(begin, [*begin[1:], len(window)], strict=True):
-            limit = self._limit()
-            self._ready = 0
-            for row in range(a, b):
-                findings += self._symbol(window[row], symbol[row], values[row], limit, names)
+        for a, b in zip(begin, [*begin[1:], len(features.window)], strict=True):
+            limit = self._budget(self._ready).p_limit
+            symbols = features.symbol[a:b]
+            judged = [
+                group.judge(symbols, value[a:b], there[a:b], limit)
+                for group, (value, there) in zip(self._groups, values, strict=True)
+            ]
+            pairs = list(zip(self._groups, judged, strict=True))
+            self._ready = sum(group.ready(one) for group, one in pairs)
+            if any(one.rare for one in judged):
+                findings += self._findings(int(features.window[a]), symbols, pairs, names)
+            for group, one in pairs:
+                group.learn(one)
         return findings
 
-    def _limit(self) -> float:
-        """The p-value below which a window is reported. The venue's budget is shared alike by all
-        streams that could judge in the window before, in this and (as far as known here) in the
-        other partitions.
+    def _budget(self, ready: int) -> Budget:
+        """The venue's budget, shared alike by all streams that could judge in the window before,
+        in this and (as far as known here) in the other partitions.
         """
-        budget = Budget(
+        return Budget(
             self._settings.alerts.per_day,
             self._settings.time.window_ms / 1000,
-            max(1, self._ready) * self._partitions,
+            max(1, ready) * self._partitions,
         )
-        return budget.p_limit
 
-    def _symbol(
-        self, window: int, symbol: int, values: list[float], limit: float, names: dict[int, str]
+    def _findings(
+        self,
+        window: int,
+        symbols: Int64,
+        judged: list[tuple[Group, Judged]],
+        names: dict[int, str],
     ) -> list[Finding]:
+        """Of one window, by symbol and stream."""
+        rare = [found for _, one in judged for found in one.rare]
+        rare.sort(key=lambda found: (found.symbol, found.stream))
         findings = []
-        abstained = []
-        for i, value in enumerate(values):
-            stream = self._streams.get((symbol, i))
-            name = self._settings.streams[i].feature
-            if value != value:  # absent: NaN
-                if stream is not None:
-                    abstained.append((name, "not in this window"))
-                continue
-            if stream is None:
-                if value == 0:
-                    abstained.append((name, "none seen so far"))
-                    continue
-                stream = self._streams[symbol, i] = self._begin(i)
-            x = {stream.key: value}
-            score = stream.detector.judge_one(x)
-            if score.value is None:
-                abstained.append((name, score.why or "no reason given"))
-                stream.detector.learn_one(x)
-                continue
-            waits = stream.calibrator.why
-            if waits is None:
-                self._ready += 1
-            else:
-                abstained.append((name, waits))
-            p = stream.calibrator.p_value(score.value)
-            if p <= limit and score.evidence is not None:
-                findings.append(self._finding(window, symbol, i, p, score.evidence, names))
-                stream.detector.report_one(x)
-            else:
-                stream.detector.learn_one(x)
-            stream.calibrator.learn(score.value)
-        for finding in findings:
-            finding.abstained = abstained
+        for found in rare:
+            symbol = int(symbols[found.symbol])
+            finding = self._finding(window, symbol, found.stream, found.p, found.evidence, names)
+            said = [why for group, one in judged for why in group.abstained(one, found.symbol)]
+            streams = self._settings.streams
+            finding.abstained = [(streams[i].feature, why) for i, why in sorted(said)]
+            findings.append(finding)
         return findings
-
-    def _begin(self, i: int) -> _Stream:
-        detector = self._factories[i]()
-        windows_per_day = self._settings.time.windows_per_day
-        calibrator = Calibrator(detector.log_likelihood, windows_per_day)
-        return _Stream(detector, calibrator, detector.features[0])
 
     def _finding(
         self, window: int, symbol: int, i: int, p: float, evidence: Evidence, names: dict[int, str]
@@ -164,18 +147,9 @@ class Watch:
         )
 
     def snapshot(self) -> dict[str, Any]:
-        return {
-            "ready": self._ready,
-            "streams": [
-                [symbol, i, stream.detector.state(), stream.calibrator.state()]
-                for (symbol, i), stream in self._streams.items()
-            ],
-        }
+        return {"ready": self._ready, "groups": [group.snapshot() for group in self._groups]}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._ready = state["ready"]
-        self._streams = {}
-        for symbol, i, detector, calibrator in state["streams"]:
-            stream = self._streams[symbol, i] = self._begin(i)
-            stream.detector.restore(detector)
-            stream.calibrator.restore(calibrator)
+        for group, held in zip(self._groups, state["groups"], strict=True):
+            group.restore(held)

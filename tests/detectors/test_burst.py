@@ -161,10 +161,8 @@ def test_nnls_meets_the_conditions_of_the_optimum(seed: int) -> None:
     rng = np.random.default_rng(seed)
     data = rng.normal(size=(30, 4))
     target = data @ rng.normal(size=4) + rng.normal(size=30)
-    gram, moment = data.T @ data, data.T @ target
-    found = nnls(gram[np.triu_indices(4)].tolist(), moment.tolist())
-    assert found is not None
-    weights = np.array(found)
+    gram, moment, weights = data.T @ data, data.T @ target, np.zeros(4)
+    nnls(gram[np.triu_indices(4)], moment, weights)
     gradient = gram @ weights - moment
     assert (weights >= 0).all()
     assert (gradient > -1e-4).all()

@@ -1,0 +1,221 @@
+"""The compiled loops of `burst.py`: one row of numbers a stream, many streams in one call.
+
+Every row is judged and learnt by itself, so what a bank says of a stream does not depend on
+which others are in it. No fast mathematics: the same operations in the same order.
+"""
+
+from __future__ import annotations
+
+from math import exp, log, log1p
+
+import numpy as np
+from numba import njit, types
+
+from detectors.nnls import nnls
+
+COUNT_MAX = 2.0**63
+"""No 64-bit count is larger."""
+ALPHAS = np.array([0.5, 0.1, 0.02, 0.003])
+"""Of the EW means: memories of 2, 10, 50 and 333 windows."""
+MEANS = 4
+YOUNG_WINDOWS = 334
+"""Until then a mean weighs its windows alike, as far as it reaches."""
+FORECAST_MIN = 0.02
+"""Events a window. A stream that never spoke is not thought impossible to speak."""
+DISPERSION_MIN, DISPERSION_PRIOR, PRIOR_EVENTS = 1.02, 1.5, 30.0
+"""φ stays above Poisson's 1 (where the formula divides by φ-1), starts at the prior, which
+weighs as much as this many events."""
+REFIT_WINDOWS = 3600.0
+"""Between two fits, once the detector is that old; before, each time its age has doubled."""
+FORGET_WINDOWS = 86400.0
+"""What is this old weighs 1/e in the fit."""
+SUM_MAX = 50.0
+"""Evidence beyond it is not kept, so that a change which nobody reports is over when it is
+over; and below minus it is nothing."""
+CEILING_FACTOR, CEILING_EVENTS = 5.0, 30.0
+"""A window is learnt as at most 5 times the forecast plus 30: one outlier poisons nothing."""
+RESIDUAL_MAX = 25.0
+"""Squared residuals count for φ up to this many variances, for the same reason."""
+
+# A row of the state. MEAN, WEIGHT, GRAM (upper triangle of means × means) and MOMENT (means ×
+# counts) are stretches. SQUARES of residuals and FORECASTS are summed over the same windows.
+# HELD counts the windows of the present episode (0 outside one), HELD_TOTAL what came in them.
+SEEN, REFIT_AT, REFITTED_AT, DISPERSION, SQUARES, FORECASTS, HELD, HELD_TOTAL = range(8)
+MEAN, WEIGHT, MOMENT, GRAM, SIZES = 8, 12, 16, 20, 30
+# Then for each size of burst: the log of the Shiryaev-Roberts sum, the CUSUM, and since the
+# CUSUM's last zero: counts, forecasts, windows.
+EVIDENCE, CUSUM, OBSERVED, EXPECTED, WINDOWS, PER_SIZE = range(6)
+# A row of the memo: the count last judged (NaN: none), what came of it, then two sums a size.
+M_COUNT, M_FORECAST, M_SCORE, MEMO = range(4)
+
+F1, F2 = types.float64[::1], types.float64[:, ::1]
+I1 = types.int64[::1]
+INT, F = types.int64, types.float64
+
+
+@njit(inline="always", error_model="numpy")
+def _forecast(row):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for j in range(MEANS):
+        total += row[WEIGHT + j] * row[MEAN + j]
+    return max(total, FORECAST_MIN)
+
+
+@njit(inline="always", error_model="numpy")
+def _weigh(row, memo, sizes, count):  # type: ignore[no-untyped-def]
+    """Into `memo`: the forecast for this window, the score and the sums after `count`."""
+    if memo[M_COUNT] == count:
+        return
+    forecast = _forecast(row)
+    base = max(row[MEAN + MEANS - 1], FORECAST_MIN)
+    dispersion = row[DISPERSION]
+    over = dispersion - 1.0
+    highest = -np.inf
+    for k in range(sizes.shape[0]):
+        raised = forecast + (sizes[k] - 1.0) * base
+        mixed = forecast + over * raised
+        ratio = count * log(raised * dispersion / mixed)
+        ratio += forecast / over * log(forecast * dispersion / mixed)
+        at = SIZES + PER_SIZE * k
+        total = log1p(exp(row[at + EVIDENCE])) + ratio
+        memo[MEMO + 2 * k] = total
+        memo[MEMO + 2 * k + 1] = max(0.0, row[at + CUSUM] + ratio)
+        highest = max(highest, total)
+    mixture = 0.0
+    for k in range(sizes.shape[0]):
+        mixture += exp(memo[MEMO + 2 * k] - highest)
+    memo[M_COUNT] = count
+    memo[M_FORECAST] = forecast
+    memo[M_SCORE] = max(0.0, highest + log(mixture / sizes.shape[0]))
+
+
+@njit(inline="always")
+def _forget_evidence(row, sizes):  # type: ignore[no-untyped-def]
+    row[SIZES:] = 0.0
+    for k in range(sizes):
+        row[SIZES + PER_SIZE * k + EVIDENCE] = -SUM_MAX
+
+
+@njit(types.void(F2, INT, INT), cache=True, nogil=True)
+def begin(state, sizes, warm_up):  # type: ignore[no-untyped-def]
+    """Rows as they stand before anything was seen."""
+    for i in range(state.shape[0]):
+        row = state[i]
+        row[:] = 0.0
+        row[REFIT_AT] = warm_up
+        row[DISPERSION] = DISPERSION_PRIOR
+        row[WEIGHT : WEIGHT + MEANS] = 1.0 / MEANS
+        _forget_evidence(row, sizes)
+
+
+@njit(types.void(F2, F2, F1, INT, I1, F1, F1), cache=True, nogil=True, error_model="numpy")
+def judge(state, memo, sizes, warm_up, rows, counts, scores):  # type: ignore[no-untyped-def]
+    """Score `counts` of `rows`; NaN where a row is learning, or the number is no count."""
+    for i in range(rows.shape[0]):
+        at = rows[i]
+        if state[at, SEEN] < warm_up or not 0.0 <= counts[i] <= COUNT_MAX:
+            scores[i] = np.nan
+        else:
+            _weigh(state[at], memo[at], sizes, counts[i])
+            scores[i] = memo[at, M_SCORE]
+
+
+@njit(inline="always")
+def _accumulate(row, memo, sizes):  # type: ignore[no-untyped-def]
+    """Keep the evidence of the judged window. Returns whether any CUSUM is above zero."""
+    above = False
+    for k in range(sizes):
+        at = SIZES + PER_SIZE * k
+        row[at + EVIDENCE] = min(SUM_MAX, max(-SUM_MAX, memo[MEMO + 2 * k]))
+        cusum = row[at + CUSUM] = min(SUM_MAX, memo[MEMO + 2 * k + 1])
+        if cusum > 0.0:
+            above = True
+            row[at + OBSERVED] += memo[M_COUNT]
+            row[at + EXPECTED] += memo[M_FORECAST]
+            row[at + WINDOWS] += 1.0
+        else:
+            row[at + OBSERVED : at + PER_SIZE] = 0.0
+    return above
+
+
+@njit(inline="always")
+def _hold(row, sizes, patience, bounded):  # type: ignore[no-untyped-def]
+    """One more window of an episode; after `patience` of them its level is the new normal."""
+    row[HELD] += 1.0
+    row[HELD_TOTAL] += bounded
+    if row[HELD] > patience:
+        row[MEAN : MEAN + MEANS] = row[HELD_TOTAL] / row[HELD]
+        row[HELD] = row[HELD_TOTAL] = 0.0
+        _forget_evidence(row, sizes)
+
+
+@njit(inline="always", error_model="numpy")
+def _refit(row):  # type: ignore[no-untyped-def]
+    # Silence tells nothing of how events follow each other: then the weights stay.
+    nnls(row[GRAM : GRAM + 10], row[MOMENT : MOMENT + 4], row[WEIGHT : WEIGHT + 4])
+    squares = row[SQUARES] + PRIOR_EVENTS * DISPERSION_PRIOR
+    row[DISPERSION] = max(DISPERSION_MIN, squares / (row[FORECASTS] + PRIOR_EVENTS))
+    keep = exp((row[REFITTED_AT] - row[SEEN]) / FORGET_WINDOWS)
+    row[GRAM : GRAM + 10] *= keep
+    row[MOMENT : MOMENT + 4] *= keep
+    row[SQUARES] *= keep
+    row[FORECASTS] *= keep
+    row[REFITTED_AT] = row[SEEN]
+    row[REFIT_AT] = row[SEEN] + min(row[SEEN], REFIT_WINDOWS)
+
+
+@njit(inline="always", error_model="numpy")
+def _learn(row, warm_up, count, forecast):  # type: ignore[no-untyped-def]
+    """Sums for the fit, with windows weighed by 1 / forecast, as their variance is; the means."""
+    n = GRAM
+    for i in range(MEANS):
+        weighed = row[MEAN + i] / forecast
+        row[MOMENT + i] += weighed * count
+        for j in range(i, MEANS):
+            row[n] += weighed * row[MEAN + j]
+            n += 1
+    row[SEEN] += 1.0
+    if row[SEEN] > warm_up // 4:
+        limit = RESIDUAL_MAX * (row[DISPERSION] * forecast + 1.0)
+        row[SQUARES] += min((count - forecast) ** 2, limit)
+        row[FORECASTS] += forecast
+    young = 1.0 / row[SEEN] if row[SEEN] < YOUNG_WINDOWS else 0.0  # then it is the plain mean
+    for j in range(MEANS):
+        row[MEAN + j] += max(ALPHAS[j], young) * (count - row[MEAN + j])
+    if row[SEEN] >= row[REFIT_AT]:
+        _refit(row)
+
+
+@njit(types.void(F2, F2, F1, INT, INT, I1, F1), cache=True, nogil=True, error_model="numpy")
+def learn(state, memo, sizes, warm_up, patience, rows, counts):  # type: ignore[no-untyped-def]
+    """Learn `counts` of `rows`, which were judged and not reported."""
+    for i in range(rows.shape[0]):
+        row, noted = state[rows[i]], memo[rows[i]]
+        count = counts[i]
+        if not 0.0 <= count <= COUNT_MAX:
+            continue
+        if row[SEEN] >= warm_up:
+            _weigh(row, noted, sizes, count)
+            above = _accumulate(row, noted, sizes.shape[0])
+            forecast = noted[M_FORECAST]
+        else:
+            above = False
+            forecast = _forecast(row)
+        noted[M_COUNT] = np.nan
+        bounded = min(count, CEILING_FACTOR * forecast + CEILING_EVENTS)
+        if row[HELD] > 0.0:
+            _hold(row, sizes.shape[0], patience, bounded)
+            if not above:
+                row[HELD] = row[HELD_TOTAL] = 0.0
+        else:
+            _learn(row, warm_up, bounded, forecast)
+
+
+@njit(types.void(F2, F2, F1, INT, INT, F), cache=True, nogil=True)
+def report(state, memo, sizes, patience, at, count):  # type: ignore[no-untyped-def]
+    """Row `at` was reported in this window: its evidence starts anew, and it learns nothing."""
+    row = state[at]
+    bounded = min(count, CEILING_FACTOR * _forecast(row) + CEILING_EVENTS)
+    memo[at, M_COUNT] = np.nan
+    _forget_evidence(row, sizes.shape[0])
+    _hold(row, sizes.shape[0], patience, bounded)

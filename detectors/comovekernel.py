@@ -1,0 +1,187 @@
+"""The compiled loops of `comove.py`: one row of numbers a stream, a stretch of it for each feature
+and, in that, for each time scale."""
+
+from __future__ import annotations
+
+from math import atan, log, pi, tan
+
+import numpy as np
+from numba import njit, types
+
+from detectors.base import NUMBER_MAX
+
+ALPHAS = np.array([1.0, 0.2, 0.03])
+"""Of the means that are compared with the usual: the window itself, 5 windows, 33 windows."""
+SCALES = 3
+CENTRE_ALPHA = 0.003
+"""Of the usual value and of the spreads: a memory of 333 windows."""
+SD_OF_MAD = 1.2533141373155001
+"""√(π/2): the standard deviation of normal numbers over their mean absolute deviation."""
+OUTLIER = 6.0
+"""Spreads beyond which a number moves centre and spread no further."""
+REPORTED = 50.0
+"""And so many, plus the centre itself, move the short means where the window is reported."""
+SPREAD_FLOOR = 1e-9
+"""Of the spread, relative to the centre: equal numbers differ by nothing but rounding."""
+BINS = 40
+BIN_RATIO = 1.15
+"""Distances are counted in bins that grow by this: the first ends at Z_FIRST, the last begins
+at about 58 standard deviations."""
+Z_FIRST = 0.25
+FORGET = 1.0 / 86400.0
+"""Of the counts, a window."""
+PRIOR_WINDOWS = 100.0
+"""A t law with four degrees of freedom weighs as much as so many counted windows: it tells how
+rare a distance is that was never seen."""
+P_MIN = 1e-280
+BOTH, UP, DOWN = 0, 1, -1
+
+SEEN, HELD = 0, 1
+HEAD = 2
+CENTRE, PER_FEATURE = 0, 1  # then for each scale its mean, spread, count and bins
+MEAN, SPREAD, COUNTED, COUNTS = range(4)
+PER_SCALE = 3 + BINS
+FEATURE = PER_FEATURE + SCALES * PER_SCALE
+
+F1, F2, I1 = types.float64[::1], types.float64[:, ::1], types.int64[::1]
+INT, F = types.int64, types.float64
+
+
+@njit(inline="always")
+def _readable(values):  # type: ignore[no-untyped-def]
+    for f in range(values.shape[0]):
+        if not abs(values[f]) <= NUMBER_MAX:
+            return False
+    return True
+
+
+@njit(inline="always", error_model="numpy")
+def _spread(row, at, scale):  # type: ignore[no-untyped-def]
+    mine = at + PER_FEATURE + scale * PER_SCALE
+    return row[mine + SPREAD] + SPREAD_FLOOR * abs(row[at + CENTRE]) + 1e-12
+
+
+@njit(inline="always", error_model="numpy")
+def _distance(row, at, scale, value):  # type: ignore[no-untyped-def]
+    """Of the scale's mean after `value`, from the usual, in standard deviations."""
+    mine = at + PER_FEATURE + scale * PER_SCALE
+    mean = row[mine + MEAN] + ALPHAS[scale] * (value - row[mine + MEAN])
+    return (mean - row[at + CENTRE]) / (SD_OF_MAD * _spread(row, at, scale))
+
+
+@njit(inline="always", error_model="numpy")
+def _sided(z, side):  # type: ignore[no-untyped-def]
+    return abs(z) if side == BOTH else z * side
+
+
+@njit(inline="always", error_model="numpy")
+def _bin(z):  # type: ignore[no-untyped-def]
+    if z <= Z_FIRST:
+        return 0
+    return min(BINS - 1, 1 + int(log(z / Z_FIRST) / log(BIN_RATIO)))
+
+
+@njit(inline="always", error_model="numpy")
+def _p(row, mine, z):  # type: ignore[no-untyped-def]
+    """The share of windows that went as far, what was never seen by the t law."""
+    tail = 0.0
+    for b in range(_bin(z), BINS):
+        tail += row[mine + COUNTS + b]
+    law = min(1.0, (1.0 + max(0.0, z) ** 2 / 4.0) ** -2.5)
+    p = (tail + PRIOR_WINDOWS * law) / (row[mine + COUNTED] + PRIOR_WINDOWS)
+    return min(1.0, max(P_MIN, p))
+
+
+@njit(inline="always", error_model="numpy")
+def _cauchy(p):  # type: ignore[no-untyped-def]
+    return 1.0 / (pi * p) if p < 1e-8 else 1.0 / tan(pi * min(p, 1.0 - 1e-8))
+
+
+@njit(F(F1, F1, INT, F1), cache=True, nogil=True, error_model="numpy")
+def weigh(row, values, side, loudest):  # type: ignore[no-untyped-def]
+    """-ln of the combined p; into `loudest` the feature and scale with the least p of their own."""
+    total, least = 0.0, 2.0
+    for f in range(values.shape[0]):
+        at = HEAD + f * FEATURE
+        for scale in range(SCALES):
+            mine = at + PER_FEATURE + scale * PER_SCALE
+            p = _p(row, mine, _sided(_distance(row, at, scale, values[f]), side))
+            total += _cauchy(p)
+            if p < least:
+                least = p
+                loudest[0], loudest[1] = f, scale
+    mean = total / (SCALES * values.shape[0])
+    if mean > 1e6:
+        return log(pi * mean)
+    return max(0.0, -log(0.5 - atan(mean) / pi))
+
+
+@njit(types.void(F2, F2, INT, INT, I1, F1), cache=True, nogil=True, error_model="numpy")
+def judge(state, values, side, warm_up, rows, scores):  # type: ignore[no-untyped-def]
+    """Score rows of features; NaN where a row is learning."""
+    loudest = np.empty(2)
+    for i in range(rows.shape[0]):
+        row = state[rows[i]]
+        scores[i] = np.nan
+        if row[SEEN] >= warm_up and _readable(values[i]):
+            scores[i] = weigh(row, values[i], side, loudest)
+
+
+@njit(inline="always", error_model="numpy")
+def _clip(off, reach):  # type: ignore[no-untyped-def]
+    return min(reach, max(-reach, off))
+
+
+@njit(inline="always", error_model="numpy")
+def _learn(row, at, value, side, counting):  # type: ignore[no-untyped-def]
+    alpha = max(CENTRE_ALPHA, 1.0 / (row[SEEN] + 1.0))
+    centre = row[at + CENTRE]
+    reach = OUTLIER * SD_OF_MAD * _spread(row, at, 0) + 1e-3 * abs(centre) + 1e-9
+    off = value - centre
+    if row[SEEN] > 10.0:  # the first windows say where the numbers lie at all
+        off = _clip(off, reach)
+    for scale in range(SCALES):
+        mine = at + PER_FEATURE + scale * PER_SCALE
+        if counting:
+            z = _sided(_distance(row, at, scale, value), side)
+            for b in range(BINS):
+                row[mine + COUNTS + b] -= FORGET * row[mine + COUNTS + b]
+            row[mine + COUNTS + _bin(z)] += 1.0
+            row[mine + COUNTED] += 1.0 - FORGET * row[mine + COUNTED]
+        held = max(ALPHAS[scale], 1.0 / (row[SEEN] + 1.0))
+        row[mine + MEAN] += held * (centre + off - row[mine + MEAN])
+        row[mine + SPREAD] += alpha * (abs(row[mine + MEAN] - centre) - row[mine + SPREAD])
+    row[at + CENTRE] += alpha * off
+
+
+@njit(types.void(F2, F2, INT, INT, I1), cache=True, nogil=True, error_model="numpy")
+def learn(state, values, side, warm_up, rows):  # type: ignore[no-untyped-def]
+    """Learn windows that were judged and not reported."""
+    for i in range(rows.shape[0]):
+        row = state[rows[i]]
+        if not _readable(values[i]):
+            continue
+        for f in range(values.shape[1]):
+            counting = row[SEEN] >= warm_up // 2
+            _learn(row, HEAD + f * FEATURE, values[i, f], side, counting)
+        row[SEEN] += 1.0
+        row[HELD] = 0.0
+
+
+@njit(types.void(F1, F1, INT), cache=True, nogil=True, error_model="numpy")
+def report(row, values, patience):  # type: ignore[no-untyped-def]
+    """A reported window moves the short means only, until the new level has lasted."""
+    if not _readable(values):
+        return
+    row[HELD] += 1.0
+    for f in range(values.shape[0]):
+        at = HEAD + f * FEATURE
+        reach = REPORTED * SD_OF_MAD * _spread(row, at, 0) + abs(row[at + CENTRE])
+        for scale in range(1, SCALES):
+            mine = at + PER_FEATURE + scale * PER_SCALE
+            off = _clip(values[f] - row[mine + MEAN], reach)
+            row[mine + MEAN] += ALPHAS[scale] * off
+        if row[HELD] > patience:
+            row[at + CENTRE] = row[at + PER_FEATURE + (SCALES - 1) * PER_SCALE + MEAN]
+    if row[HELD] > patience:
+        row[HELD] = 0.0

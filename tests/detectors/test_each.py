@@ -1,0 +1,30 @@
+"""Every detector of ours holds the protocol: none is poisoned, blinded or deafened.
+
+The suite (`detectors/check.py`) feeds NaN, infinities, 1e15, a constant stream and a day's stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from detectors.base import Detector
+from detectors.check import check_detector
+from detectors.comove import CoMoveDetector
+from detectors.edetector import EDetector
+from detectors.focus import FocusDetector
+from detectors.ratio import RatioDetector
+
+EACH: dict[str, Callable[[], Detector]] = {
+    "ratio": RatioDetector,
+    "focus": FocusDetector,
+    "edetector": EDetector,
+    "comove": CoMoveDetector,
+    "comove of three, upwards": lambda: CoMoveDetector(("a", "b", "c"), side="up"),
+}
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_it_conforms(name: str) -> None:
+    check_detector(EACH[name])
