@@ -49,10 +49,10 @@ INT, F = types.int64, types.float64
 
 @njit(inline="always")
 def _readable(values):  # type: ignore[no-untyped-def]
+    highest = 0.0
     for f in range(values.shape[0]):
-        if not abs(values[f]) <= NUMBER_MAX:
-            return False
-    return True
+        highest = max(highest, abs(values[f]))
+    return highest <= NUMBER_MAX
 
 
 @njit(inline="always", error_model="numpy")

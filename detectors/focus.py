@@ -31,7 +31,7 @@ CEILING_FACTOR, CEILING_EVENTS = 5.0, 30.0
 RESIDUAL_MAX = 25.0
 STRETCHES = 24
 """Of the chain. Its length grows with the logarithm of the windows; beyond, the oldest two join."""
-LOOK_BACK = 3600.0
+LOOK_BACK = 300.0
 """Windows. A rise that began earlier is a new level, which the baseline has taken in."""
 COUNT_MAX = 2.0**53
 """A judged window counts as at most so much, so that sums stay exact."""
@@ -66,7 +66,7 @@ def _push(chain, length, count, base):  # type: ignore[no-untyped-def]
     drop = 0
     while drop < length and chain[drop, 0] <= chain[drop, 1]:
         drop += 1
-    if length - drop > 1 and chain[drop:length, 2].sum() > LOOK_BACK:
+    if drop < length and chain[drop:length, 2].sum() > LOOK_BACK:
         drop += 1
     chain[: length - drop] = chain[drop:length].copy()
     return length - drop
