@@ -21,9 +21,11 @@ from monitor.core import accountkernels as kernels
 from monitor.core.accountkernels import ACCOUNT, ENTRY, ROW
 from monitor.core.batch import COLUMNS, Int64
 from monitor.core.intern import Interner
+from monitor.core.poolkernels import SYMBOL_BITS
 from monitor.core.tables import Grid, Table, mix_each
 
-SYMBOL_BITS = 24
+TOUCHED_MAX = 1 << 20
+"""Entries whose rows are remembered until somebody asks; beyond, everything counts as touched."""
 CAUSES = next(column.values for column in COLUMNS["fill"] if column.name == "cause")
 _E10 = 10**10
 """price × quantity (1e-16) to money (1e-6)."""
@@ -66,7 +68,8 @@ class Accounts:
         self._table = Table()
         self._rows = Grid(len(ROW), 0)
         self._accounts = Grid(len(ACCOUNT), 0)
-        self._rank: Int64 = np.empty(0, np.int64)
+        self._touched: list[tuple[Int64, Int64]] | None = None
+        self._touches = 0
         self.forced: Int64 = np.zeros((len(CAUSES) + 1, 2), np.int64)
         """Fills and their notional by cause; the last row: none told."""
         self.left = {"idle": 0, "accounts": 0, "positions": 0}
@@ -88,12 +91,24 @@ class Accounts:
         keys = self._table.keys
         return keys >> SYMBOL_BITS, keys & ((1 << SYMBOL_BITS) - 1)
 
-    def rank(self) -> Int64:
-        """The place of every account in the order of their names' hashes."""
-        if len(self._rank) != len(self.names):
-            self._rank = np.empty(len(self.names), np.int64)
-            self._rank[np.argsort(self.names.hashes, kind="stable")] = np.arange(len(self._rank))
-        return self._rank
+    @property
+    def keys(self) -> Int64:
+        """What stands for the account and the symbol of every row."""
+        return self._table.keys
+
+    def touched(self) -> tuple[Int64, Int64] | None:
+        """The rows and the accounts that changed since this was last asked, some perhaps twice.
+
+        None: all of them may have changed, or were numbered anew.
+        """
+        held, self._touched, self._touches = self._touched, [], 0
+        if held is None:
+            return None
+        none = np.empty(0, np.int64)
+        return (
+            np.concatenate([none, *(rows for rows, _ in held)]),
+            np.concatenate([none, *(accounts for _, accounts in held)]),
+        )
 
     def places(self, entries: Int64, numbers: Int64) -> dict[int, dict[int, int]]:
         """Where the rows of some accounts are, by account and market: one walk over all rows.
@@ -122,6 +137,11 @@ class Accounts:
         kernels.apply(
             np.ascontiguousarray(entries), rows, self._rows.data, self._accounts.data, self.forced
         )
+        if self._touched is not None:
+            self._touched.append((rows[known], account.copy()))
+            self._touches += len(account)
+            if self._touches > TOUCHED_MAX:
+                self._touched = None
 
     def split(self, name: str, marks: dict[str, int]) -> Split:
         """The parts of an account's equity at `marks` (1e-8, by symbol); money rounded down.
@@ -191,7 +211,7 @@ class Accounts:
         closed = np.setdiff1d(np.arange(self._table.n), rows)
         closed = closed[stay[owner[closed]] & (self.rows[closed, _QUANTITY] != 0)]
         remap = self.names.keep(stay)
-        self._rank = np.empty(0, np.int64)
+        self._touched = None
         self._accounts = Grid(len(ACCOUNT), 0)
         self._accounts.grow(len(accounts))
         self._accounts.data[: len(accounts)] = accounts
@@ -229,7 +249,7 @@ class Accounts:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
         self.names.restore(state["names"])
-        self._rank = np.empty(0, np.int64)
+        self._touched = None
         self.symbols.restore(state["symbols"])
         self._table.reset(state["keys"])
         for grid, name in ((self._rows, "rows"), (self._accounts, "accounts")):

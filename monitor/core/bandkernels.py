@@ -1,13 +1,12 @@
-"""The compiled loops of `bands.py`: prices, factor roots, zones, and the book's slippage.
+"""The compiled loop of `bands.py` that prices positions: eight prices, factor roots, zones.
 
-The formulas are those of `margin.py` in floats. Every loop runs over a range given to it, writes
-only its own rows and sums in a fixed order, so any split over threads gives the same bits; sums
-across pools are integers of 1e-6, so the order of positions gives the same bits too.
+The formulas are those of `margin.py` in floats. The loop runs over a range of pools given to it,
+writes only its own rows and sums in a fixed order, so any split over threads gives the same bits.
+It works on blocks of positions that fit a core's cache: first the pools' sums, then one price for
+the whole block at a time, which the compiler turns into vector instructions.
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from numba import njit, types
@@ -20,29 +19,34 @@ LEVERAGE_EDGES = (5.0, 10.0, 25.0, 50.0)
 LEVERAGE_TIERS = len(LEVERAGE_EDGES) + 1
 GROUPS = 2 * LEVERAGE_TIERS
 """(cross, isolated) × leverage tier."""
-TOP = 5
-"""Largest holders kept for each market and side."""
-EXPONENTS = 45
-"""The slippage table has a column for each notional 2^0 … 2^44."""
-IMPACT_EXPONENT = 0.86
-"""Displacement against notional beyond the visible depth: a power law with this exponent."""
-SLIPPAGE_MAX = 0.5
-UNITS_MAX = 1e15
-"""A position counts in zones with at most 1e9 quote units (as 1e-6): sums stay in 64 bits."""
+EXPONENT_LOW, EXPONENTS = 10, 28
+"""The slippage table has a column for each notional 2^10 … 2^37; less costs what 2^10 does."""
 FACTOR_REACH = 0.5
-K = np.array([1.25, 1.0, np.nan, 0.0])
-"""Warn, liquidation, backstop (the market's own), bankruptcy: as in `margin.py`."""
+BLOCK = 1024
+"""Positions worked on together at least (a pool is never split): their scratch of 200 bytes each
+stays in a core's cache."""
+(
+    MARK, INVERSE, RATE, DEDUCTION, NEXT_BOUND, FEE, CLOSE_FEE, BACKSTOP, SIZE_RATE, AT_ENTRY,
+    FIRST_TIER, LAST_TIER, BETA,
+) = range(13)  # fmt: skip
+"""Columns of the table of markets, (markets, `COLUMNS`). `RATE`, `DEDUCTION` and `NEXT_BOUND` are
+the lowest tier's: nearly every position stands in it."""
+COLUMNS = 16
+"""Two cache lines a market."""
+WARN_K = 1.25
+OUT = BINS
+"""The zone of what is not forced within reach."""
+CODE_BITS = 10
+"""A position's code: its zone at bankruptcy, at the backstop, under stress and at liquidation, each
+in so many bits, then its group in four. −1 where nothing is known."""
 
-F = types.float64
 F1 = types.float64[::1]
 F2 = types.float64[:, ::1]
-F3 = types.float64[:, :, ::1]
 I4 = types.int32[::1]
 I8 = types.int64[::1]
 B1 = types.boolean[::1]
 INT = types.int64
-_TABLE = (I4, F1, F1, F1)
-_MARKET = (F1, B1, F1)
+F = types.float64
 
 
 @njit(inline="always", error_model="numpy")
@@ -55,21 +59,18 @@ def _tier(bound, first, last, notional):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", error_model="numpy")
 def _slippage(row, notional):  # type: ignore[no-untyped-def]
-    """Linear between powers of two."""
-    if not notional > 1.0:
-        return row[0]
-    mantissa, exponent = math.frexp(notional)
-    if exponent >= row.shape[0]:
-        return row[row.shape[0] - 1]
-    return row[exponent - 1] + (row[exponent] - row[exponent - 1]) * (2.0 * mantissa - 1.0)
+    """Linear between powers of two, which are read from the number's own bits."""
+    if not notional >= 1 << EXPONENT_LOW:
+        return np.float64(row[0])
+    bits = np.float64(notional).view(np.int64)
+    e = (bits >> 52) - (1023 + EXPONENT_LOW)
+    if e >= EXPONENTS - 1:
+        return np.float64(row[EXPONENTS - 1])
+    part = np.int64((bits & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000).view(np.float64) - 1.0
+    return row[e] + (np.float64(row[e + 1]) - np.float64(row[e])) * part
 
 
-@njit(
-    types.float64(F, F, F, F, F, F, INT, INT, F1, F1, F1),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-)
+@njit(F(F, F, F, F, F, F, INT, INT, F1, F1, F1), cache=True, nogil=True, error_model="numpy")
 def root(q, price0, equity, other, k, costs, first, last, bound, rate, deduction):  # type: ignore[no-untyped-def]
     """The price at which equity meets k times the requirement; NaN where there is none.
 
@@ -94,19 +95,6 @@ def root(q, price0, equity, other, k, costs, first, last, bound, rate, deduction
 
 
 @njit(inline="always", error_model="numpy")
-def _cell(side, market, markets, y, group, due):  # type: ignore[no-untyped-def]
-    bin_ = 0 if due or y < 0.0 else int(y / BIN_WIDTH) if y < BINS * BIN_WIDTH else -1
-    return -1 if bin_ < 0 else ((side * markets + market) * BINS + bin_) * GROUPS + group
-
-
-@njit(inline="always", error_model="numpy")
-def _distance(q, x, mark):  # type: ignore[no-untyped-def]
-    """How far the mark must move against the position; beyond reach where x is NaN."""
-    y = 1.0 - x / mark if q > 0.0 else x / mark - 1.0
-    return y if y == y else 1e9
-
-
-@njit(inline="always", error_model="numpy")
 def _group(isolated, gross, equity):  # type: ignore[no-untyped-def]
     leverage = gross / equity if equity > 0.0 else 1e9
     tier = 0
@@ -115,209 +103,228 @@ def _group(isolated, gross, equity):  # type: ignore[no-untyped-def]
     return (LEVERAGE_TIERS if isolated else 0) + tier
 
 
-@njit(
-    types.void(
-        INT, INT, I8, I4, F1, F1, F1, B1, F1, *_TABLE, *_MARKET, F1, F1, F1, F3,
-        F2, F1, F1, F1, I4, I4, I8,
-    ),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-)  # fmt: skip
-def price_pools(  # type: ignore[no-untyped-def]
-    low, high, start, market, quantity, entry, cash, isolated, mark,
-    tier_start, bound, rate, deduction, fee, at_entry, size_rate, close_fee, backstop, factor_k,
-    slip, prices, need, equity, maintenance, cell, cell_stressed, units,
-):  # fmt: skip
-    """Equity, maintenance, eight prices and the zone of every position of pools low … high − 1."""
-    markets = mark.shape[0]
-    for pool in range(low, high):
-        a0, total, gross = cash[pool], 0.0, 0.0
-        for i in range(start[pool], start[pool + 1]):
-            m, q = market[i], quantity[i]
-            z = abs(q)
-            value = z * (entry[i] if at_entry[m] else mark[m])
-            tier = _tier(bound, tier_start[m], tier_start[m + 1], value)
-            need[i] = (rate[tier] + size_rate[m] * z) * value - deduction[tier]
-            a0 += q * mark[m]
-            gross += z * mark[m]
-            total += need[i]
-        equity[pool], maintenance[pool] = a0, total
-        group = _group(isolated[pool], gross, a0)
-        due = a0 < total
-        for i in range(start[pool], start[pool + 1]):
-            m, q, p = market[i], quantity[i], mark[market[i]]
-            z = abs(q)
-            side = 0 if q > 0.0 else 1
-            stress = fee[m] + close_fee[m] + _slippage(slip[side, m], z * p)
-            first, last = tier_start[m], tier_start[m + 1]
-            fixed = at_entry[m]
-            rise = 0.0 if fixed else size_rate[m] * z
-            r0 = 0.0 if fixed else rate[first] + rise
-            d0 = -need[i] if fixed else deduction[first]
-            up = np.inf if fixed or last == first + 1 else bound[first + 1]
-            other, worth = total - need[i], q * p - a0
-            for j in range(8):
-                k = backstop[m] if (j & 3) == 2 else factor_k[j & 3]
-                cost = fee[m] if j < 4 else stress
-                # Nearly every position ends in the lowest tier: try it before the walk.
-                x = (k * (other - d0) + worth) / (q - z * (k * r0 + cost))
-                if q > 0.0 and fixed and cost >= 1.0:
-                    x = np.nan
-                elif z * x >= up or (q > 0.0 and k * r0 + cost >= 1.0):
-                    x = root(q, p, a0, other, k, cost + k * rise, first, last,
-                             bound, rate, deduction)  # fmt: skip
-                prices[j, i] = x if x > 0.0 else np.nan
-            known = a0 == a0 and q != 0.0
-            near = _distance(q, prices[1, i], p)
-            far = _distance(q, prices[5, i], p)
-            cell[i] = _cell(side, m, markets, near, group, due) if known else -1
-            cell_stressed[i] = (
-                _cell(side, m, markets, far, group, due) if known and stress == stress else -1
-            )
-            units[i] = np.int64(np.rint(min(z * p * 1e6, UNITS_MAX))) if known else 0
+@njit(inline="always", error_model="numpy")
+def _need(m, q, entry, bound, rate, deduction):  # type: ignore[no-untyped-def]
+    """A position's maintenance at the mark."""
+    z = abs(q)
+    value = z * (entry if m[AT_ENTRY] != 0.0 else m[MARK])
+    if value < m[NEXT_BOUND]:
+        return (m[RATE] + m[SIZE_RATE] * z) * value - m[DEDUCTION]
+    tier = _tier(bound, np.int64(m[FIRST_TIER]), np.int64(m[LAST_TIER]), value)
+    return (rate[tier] + m[SIZE_RATE] * z) * value - deduction[tier]
 
 
 @njit(inline="always", error_model="numpy")
 def _gap(  # type: ignore[no-untyped-def]
-    f, low, high, a0, fixed, market, quantity, mark, beta, at_entry, size_rate,
-    tier_start, bound, rate, deduction,
-):  # fmt: skip
+    f, low, high, a0, fixed, market, quantity, table, bound, rate, deduction
+):
     """Equity over maintenance after a factor move f, and its slope in f."""
     gap, slope = a0 - fixed, 0.0
     for i in range(low, high):
-        m, q = market[i], quantity[i]
-        p = mark[m]
-        moved = max(1.0 + beta[m] * f, 0.0)
-        step = p * beta[m] if moved > 0.0 else 0.0
+        m, q = table[market[i]], quantity[i]
+        p = m[MARK]
+        moved = max(1.0 + m[BETA] * f, 0.0)
+        step = p * m[BETA] if moved > 0.0 else 0.0
         gap += q * p * (moved - 1.0)
         slope += q * step
-        if not at_entry[m]:
+        if m[AT_ENTRY] == 0.0:
             z = abs(q)
-            tier = _tier(bound, tier_start[m], tier_start[m + 1], z * p * moved)
-            r = rate[tier] + size_rate[m] * z
+            first, last = np.int64(m[FIRST_TIER]), np.int64(m[LAST_TIER])
+            tier = _tier(bound, first, last, z * p * moved)
+            r = rate[tier] + m[SIZE_RATE] * z
             gap -= r * z * p * moved - deduction[tier]
             slope -= r * z * step
     return gap, slope
 
 
 @njit(
-    types.void(INT, INT, I8, I4, F1, F1, F1, F1, F1, B1, B1, F1, *_TABLE, F2),
+    F(F, INT, INT, F, F, I4, F1, F2, F1, F1, F1),
     cache=True,
     nogil=True,
     error_model="numpy",
 )
-def factor_roots(  # type: ignore[no-untyped-def]
-    low, high, start, market, quantity, mark, beta, need, equity, isolated, at_entry, size_rate,
-    tier_start, bound, rate, deduction, roots,
-):  # fmt: skip
-    """How far a common factor must fall (row 0) and rise (row 1) until a cross pool is due.
+def factor_root(  # type: ignore[no-untyped-def]
+    f, low, high, equity, fixed, market, quantity, table, bound, rate, deduction
+):
+    """The factor's move, on the side of `f` (its far end), at which a pool is due; NaN: none.
 
-    Newton's steps from the far end: the gap is concave, so they close in from outside. NaN: not
-    within `FACTOR_REACH`; 0: due already. Isolated pools have no factor of their own: NaN.
+    Newton's steps from the far end: the gap is concave, so they close in from outside. `fixed`:
+    the maintenance of the positions counted at entry value.
     """
-    for pool in range(low, high):
-        first, last = start[pool], start[pool + 1]
-        roots[0, pool] = roots[1, pool] = np.nan
-        if isolated[pool] or first == last:
+    gap, slope = _gap(f, low, high, equity, fixed, market, quantity, table, bound, rate, deduction)
+    if not gap < 0.0:
+        return np.nan
+    for _ in range(64):
+        step = gap / slope if slope != 0.0 else 0.0
+        if abs(step) <= 1e-15:
+            break
+        f -= step
+        gap, slope = _gap(f, low, high, equity, fixed, market, quantity, table, bound, rate,
+                          deduction)  # fmt: skip
+        if gap >= 0.0:
+            break
+    return f
+
+
+@njit(inline="always", error_model="numpy")
+def _solve(n, q, free, worth, rise, calm, stress, backstop, x):  # type: ignore[no-untyped-def]
+    """Eight prices of n positions in the lowest tier: x[j] by the k and the costs of row j."""
+    for j in range(8):
+        out = x[j]
+        cost = calm if j < 4 else stress
+        if j & 3 == 2:
+            for t in range(n):
+                k = backstop[t]
+                out[t] = (k * free[t] + worth[t]) / (q[t] - abs(q[t]) * (k * rise[t] + cost[t]))
+        elif j & 3 == 3:
+            for t in range(n):
+                out[t] = worth[t] / (q[t] - abs(q[t]) * cost[t])
+        else:
+            k = WARN_K if j & 3 == 0 else 1.0
+            for t in range(n):
+                out[t] = (k * free[t] + worth[t]) / (q[t] - abs(q[t]) * (k * rise[t] + cost[t]))
+
+
+@njit(inline="always", error_model="numpy")
+def _zones(n, q, x, inverse, out):  # type: ignore[no-untyped-def]
+    """The zone of each price: how far the mark must move against the position; `OUT` for NaN."""
+    for t in range(n):
+        y = x[t] * inverse[t]
+        v = (1.0 - y if q[t] > 0.0 else y - 1.0) * (1.0 / BIN_WIDTH)
+        v = (v if v > 0.0 else 0.0) if y > 0.0 else float(OUT)
+        out[t] = np.int32(v if v < OUT else float(OUT))
+
+
+@njit(inline="always", error_model="numpy")
+def _walk(  # type: ignore[no-untyped-def]
+    t, q, free, worth, calm, stress, rise, backstop, m, x, bound, rate, deduction
+):
+    """The eight prices of a position that leaves the lowest tier on its way."""
+    price, fixed = m[MARK], m[AT_ENTRY] != 0.0
+    equity = q[t] * price - worth[t]
+    other = free[t] if fixed else free[t] + m[DEDUCTION]
+    for j in range(8):
+        k = WARN_K if j & 3 == 0 else 1.0 if j & 3 == 1 else backstop[t] if j & 3 == 2 else 0.0
+        cost = calm[t] if j < 4 else stress[t]
+        if fixed:
+            # Here by its costs alone: a fall cannot pay them.
+            x[j, t] = np.nan if cost >= 1.0 else x[j, t]
             continue
-        fixed, total = 0.0, 0.0
-        for i in range(first, last):
-            total += need[i]
-            if at_entry[market[i]]:
-                fixed += need[i]
-        if equity[pool] < total:
-            roots[0, pool] = roots[1, pool] = 0.0
-            continue
-        for side in range(2):
-            f = -FACTOR_REACH if side == 0 else FACTOR_REACH
-            gap, slope = _gap(f, first, last, equity[pool], fixed, market, quantity, mark, beta,
-                              at_entry, size_rate, tier_start, bound, rate, deduction)  # fmt: skip
-            if not gap < 0.0:
-                continue
-            for _ in range(64):
-                step = gap / slope if slope != 0.0 else 0.0
-                if abs(step) <= 1e-15:
-                    break
-                f -= step
-                gap, slope = _gap(f, first, last, equity[pool], fixed, market, quantity, mark,
-                                  beta, at_entry, size_rate, tier_start, bound, rate,
-                                  deduction)  # fmt: skip
-                if gap >= 0.0:
-                    break
-            roots[side, pool] = f
+        x[j, t] = root(q[t], price, equity, other, k, cost + k * m[SIZE_RATE] * abs(q[t]),
+                       np.int64(m[FIRST_TIER]), np.int64(m[LAST_TIER]), bound, rate,
+                       deduction)  # fmt: skip
 
 
 @njit(
-    types.void(INT, INT, F1, I4, I4, I8, I8, I8, I8, types.int64[:, ::1], types.int64[:, ::1]),
+    types.void(
+        INT, INT, I8, I4, I4, F1, F1, F1, B1, F2, F1, F1, F1, types.float32[:, :, ::1],
+        F2, F1, F1, F1, F2, I8,
+    ),
     cache=True,
     nogil=True,
     error_model="numpy",
-)
-def add_zones(  # type: ignore[no-untyped-def]
-    side, reach, quantity, cell, cell_stressed, units, pool, zones, stressed, top, top_pool
-):
-    """Sum one side's notional into its zones, and keep its largest holders within `reach` bins."""
-    for i in range(cell.shape[0]):
-        if (0 if quantity[i] > 0.0 else 1) != side:
-            continue
-        if cell_stressed[i] >= 0:
-            stressed[cell_stressed[i] // GROUPS] += units[i]
-        if cell[i] < 0:
-            continue
-        zones[cell[i]] += units[i]
-        place = cell[i] // GROUPS
-        row = place // BINS
-        if place % BINS >= reach or units[i] < top[row, TOP - 1]:
-            continue
-        j = TOP - 1
-        if units[i] == top[row, j] and not (0 <= pool[i] < top_pool[row, j]):
-            continue
-        while j > 0 and (
-            units[i] > top[row, j - 1]
-            or (units[i] == top[row, j - 1] and pool[i] < top_pool[row, j - 1])
-        ):
-            top[row, j], top_pool[row, j] = top[row, j - 1], top_pool[row, j - 1]
-            j -= 1
-        top[row, j], top_pool[row, j] = units[i], pool[i]
-
-
-@njit(types.void(F1, F3, F3, F3, F3), cache=True, nogil=True, error_model="numpy")
-def read_books(mark, price, size, slip, depth):  # type: ignore[no-untyped-def]
-    """Average slippage by notional, and resting notional by distance, from each market's ladder.
-
-    `price`, `size`: (2, markets, levels), bids in row 0 as a long closes into them; size 0: no
-    level. `slip`: (2, markets, EXPONENTS); `depth`: (2, markets, BINS), cumulative, quote currency.
-    """
-    for side in range(2):
-        sign = 1.0 if side == 0 else -1.0
-        for m in range(mark.shape[0]):
-            levels = price.shape[2]
-            seen, cost, far = 0.0, 0.0, 1e-4
-            e, b = 0, 0
-            for j in range(levels):
-                if not size[side, m, j] > 0.0 or not mark[m] > 0.0:
-                    break
-                y = max(sign * (1.0 - price[side, m, j] / mark[m]), 0.0)
-                notional = size[side, m, j] * mark[m]
-                while e < EXPONENTS and 2.0**e <= seen + notional:
-                    slip[side, m, e] = min((cost + (2.0**e - seen) * y) / 2.0**e, SLIPPAGE_MAX)
-                    e += 1
-                while b < BINS and (b + 1) * BIN_WIDTH < y:
-                    depth[side, m, b] = seen
-                    b += 1
-                seen += notional
-                cost += notional * y
-                far = max(y, far)
-            power = 1.0 + IMPACT_EXPONENT
-            for rest in range(e, EXPONENTS):
-                n = 2.0**rest
-                if seen > 0.0:
-                    tail = far * seen / power * ((n / seen) ** power - 1.0)
-                    slip[side, m, rest] = min((cost + tail) / n, SLIPPAGE_MAX)
-                else:
-                    slip[side, m, rest] = np.nan
-            for rest in range(b, BINS):
-                y = (rest + 1) * BIN_WIDTH
-                grown = max(y / far, 1.0) ** (1.0 / IMPACT_EXPONENT)
-                depth[side, m, rest] = seen * grown if seen > 0.0 else np.nan
+)  # fmt: skip
+def price_pools(  # type: ignore[no-untyped-def]
+    low, high, start, count, market, quantity, entry, cash, isolated, table, bound, rate,
+    deduction, slip, prices, equity, maintenance, gross_of, factor, code,
+):  # fmt: skip
+    """Equity, maintenance and factor roots of pools low … high − 1; prices and codes of theirs."""
+    room = BLOCK
+    for p in range(low, high):
+        room = max(room, count[p])
+    scratch = np.empty((9, room))
+    q, free, worth, rise = scratch[0], scratch[1], scratch[2], scratch[3]
+    calm, stress, backstop = scratch[4], scratch[5], scratch[6]
+    upper, inverse = scratch[7], scratch[8]
+    x = np.empty((8, room))
+    zone = np.empty((4, room), np.int32)
+    slot, group = np.empty(room, np.int64), np.empty(room, np.int64)
+    beyond = np.empty(room, np.bool_)
+    pool = low
+    while pool < high:
+        n = 0
+        while pool < high and n + count[pool] <= room:
+            first, last = start[pool], start[pool] + count[pool]
+            factor[0, pool] = factor[1, pool] = np.nan
+            a0, total, gross, fixed = cash[pool], 0.0, 0.0, 0.0
+            gain, burden, plain = 0.0, 0.0, not isolated[pool]
+            begin = n
+            for i in range(first, last):
+                m = table[market[i]]
+                size = abs(quantity[i]) * m[MARK]
+                need = _need(m, quantity[i], entry[i], bound, rate, deduction)
+                at_entry = m[AT_ENTRY] != 0.0
+                q[n], slot[n] = quantity[i], i
+                worth[n] = quantity[i] * m[MARK]
+                a0 += worth[n]
+                gross += size
+                total += need
+                # At entry value the maintenance is the same at every price, whatever the tier.
+                rise[n] = 0.0 if at_entry else m[RATE] + m[SIZE_RATE] * abs(quantity[i])
+                free[n] = 0.0 if at_entry else need + m[DEDUCTION]
+                fixed += need if at_entry else 0.0
+                gain += worth[n] * m[BETA]
+                burden += rise[n] * size * m[BETA]
+                reach = FACTOR_REACH * m[BETA]
+                plain = plain and not at_entry and 0.0 <= reach < 1.0
+                plain = plain and size * (1.0 + reach) < m[NEXT_BOUND]
+                calm[n] = m[FEE]
+                side = 0 if quantity[i] > 0.0 else 1
+                stress[n] = m[FEE] + m[CLOSE_FEE] + _slippage(slip[side, market[i]], size)
+                backstop[n] = m[BACKSTOP]
+                upper[n] = np.inf if at_entry else m[NEXT_BOUND]
+                inverse[n] = m[INVERSE]
+                n += 1
+            equity[pool], maintenance[pool], gross_of[pool] = a0, total, gross
+            due = a0 < total
+            mine = -1
+            if a0 == a0:
+                mine = _group(isolated[pool], gross, a0) | (16 if due else 0)
+            for t in range(begin, n):
+                free[t] = total - free[t]
+                worth[t] -= a0
+                group[t] = mine
+            if due and not isolated[pool]:
+                factor[0, pool] = factor[1, pool] = 0.0
+            elif plain:
+                # All in the lowest tier as far as looked: the gap is a straight line.
+                f = (total - a0) / (gain - burden)
+                if abs(f) < FACTOR_REACH:
+                    factor[0 if f < 0.0 else 1, pool] = f
+            elif not isolated[pool] and mine >= 0:
+                for side in range(2):
+                    f = -FACTOR_REACH if side == 0 else FACTOR_REACH
+                    factor[side, pool] = factor_root(f, first, last, a0, fixed, market, quantity,
+                                                     table, bound, rate, deduction)  # fmt: skip
+            pool += 1
+        _solve(n, q, free, worth, rise, calm, stress, backstop, x)
+        for t in range(n):
+            high_x = upper[t] / abs(q[t])
+            over = x[0, t] >= high_x
+            for j in range(1, 8):
+                over |= x[j, t] >= high_x
+            beyond[t] = over | ((q[t] > 0.0) & (WARN_K * rise[t] + stress[t] >= 1.0))
+        for t in range(n):
+            if beyond[t]:
+                _walk(t, q, free, worth, calm, stress, rise, backstop, table[market[slot[t]]], x,
+                      bound, rate, deduction)  # fmt: skip
+        _zones(n, q, x[1], inverse, zone[0])
+        _zones(n, q, x[5], inverse, zone[1])
+        _zones(n, q, x[2], inverse, zone[2])
+        _zones(n, q, x[3], inverse, zone[3])
+        for t in range(n):
+            near, far = np.int64(zone[0, t]), np.int64(zone[1, t])
+            if group[t] & 16 != 0:
+                near = far = np.int64(0)
+            if stress[t] != stress[t]:
+                far = np.int64(OUT)
+            word = (np.int64(zone[3, t]) << CODE_BITS) | np.int64(zone[2, t])
+            word = (((word << CODE_BITS) | far) << CODE_BITS) | near
+            told = group[t] >= 0 and q[t] != 0.0
+            code[slot[t]] = (word << 4) | (group[t] & 15) if told else np.int64(-1)
+        if prices.shape[1] < code.shape[0]:
+            continue  # Nobody wants them kept.
+        for j in range(8):
+            row, out = x[j], prices[j]
+            for t in range(n):
+                out[slot[t]] = row[t] if (row[t] > 0.0) & (row[t] < np.inf) else np.nan

@@ -156,8 +156,7 @@ class Engine:
             known = bands(self.venue, end)
             if known is not None:
                 made.append(known)
-                data = self._bands_chain + repr(known).encode()
-                self._bands_chain = hashlib.sha256(data).digest()
+                self._bands_chain = hashlib.sha256(self._bands_chain + known.digest()).digest()
             stakes = {m.symbol: m.at_stake() for m in known.markets} if known else {}
             self._stakes.append((end, stakes))
         return made

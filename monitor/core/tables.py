@@ -188,7 +188,9 @@ class Grid:
     def grow(self, rows: int) -> None:
         have, width = self.data.shape
         if rows > have:
-            more = np.full((max(rows, 2 * have) - have, width), self._start, np.int64)
+            # A quarter more each time: half of the room of millions of rows is a lot of memory.
+            room = max(rows, have + have // 4 + 64)
+            more = np.full((room - have, width), self._start, np.int64)
             self.data = np.concatenate((self.data, more))
 
     def keep(self, rows: Int64, used: int) -> None:

@@ -16,11 +16,13 @@ import numpy as np
 from monitor.core import entries as made
 from monitor.core.accountkernels import ENTRY
 from monitor.core.accounts import Accounts
+from monitor.core.bands import Bands, Rules, Run
 from monitor.core.batch import ABSENT, Batch, Int64, Text
 from monitor.core.decode import judge
 from monitor.core.events import InsuranceFundReference, MarketReference, PositionReference
 from monitor.core.margin import Regime
 from monitor.core.outcomes import Outcomes
+from monitor.core.pools import Pools
 from monitor.core.regimes import REGIMES
 from monitor.core.settings import EngineSettings
 from monitor.core.tables import Grid
@@ -32,7 +34,7 @@ KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
 _BOOK_SYMBOL = 3
 _ACCOUNT = ENTRY.index("account")
 _PRICE_WIDTH = len(made.PRICE)
-Rule = tuple[int, int, int, bytes]
+HeldRule = tuple[int, int, int, bytes]
 """ts, partition, offset and record of a market's rules or of an insurance fund."""
 
 
@@ -43,10 +45,18 @@ class Venue:
         limits = settings.accounts
         self.cell_ns = round(limits.bands_every_s * 1e9)
         self.accounts = Accounts(limits.most, limits.positions, round(limits.idle_s * 1e9))
+        self.pools = Pools(self.accounts)
+        self.room: Bands | None = None
+        """Where the last bands were made."""
+        self.arrays: tuple[list[str], Rules] | None = None
+        """The tables as arrays, and the list of the markets' names that they are for; None: to be
+        made anew."""
+        self.run: Run = map
+        """How the parts of a refresh are run; no result hangs on it."""
         self._entries: list[Int64] = []
         self._marks: list[Int64] = []
         self._books: list[Int64] = []
-        self._rules: list[Rule] = []
+        self._rules: list[HeldRule] = []
         self.mark = Grid(2, ABSENT)
         """By symbol: the last mark and the last index, 1e-8."""
         self.book = Grid(made.BOOK, 0)
@@ -176,7 +186,7 @@ class Venue:
     def _set_books(self, rows: Int64) -> None:
         self.book.data[rows[:, 3]] = rows
 
-    def _set_rules(self, rules: list[Rule]) -> None:
+    def _set_rules(self, rules: list[HeldRule]) -> None:
         for *_, raw in rules:
             event = judge(raw, "reference")
             if isinstance(event, MarketReference) and event.tiers is not None:
@@ -187,6 +197,7 @@ class Venue:
                     continue
                 regime = REGIMES.get(event.regime or "", REGIMES["generic"])
                 self.rules[event.symbol], self.tables[event.symbol] = raw, (regime, tiers)
+                self.arrays = None
             elif isinstance(event, InsuranceFundReference):
                 self.funds[event.symbol or ""] = event.amount
             elif not isinstance(event, MarketReference):
@@ -231,6 +242,7 @@ class Venue:
         self._rules = [(r[0], r[1], r[2], bytes(r[3])) for r in state["held_rules"]]
         self.mark.data, self.book.data = state["mark"], state["book"]
         self.funds, self.rules, self.tables = dict(state["funds"]), {}, {}
+        self.arrays = None
         self._set_rules([(0, 0, 0, bytes(raw)) for raw in state["rules"].values()])
         self.unread = dict(state["unread"])
         self.outcomes.restore(state["outcomes"])

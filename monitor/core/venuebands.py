@@ -1,33 +1,43 @@
-"""From the venue's accounts, marks, books and rules to its bands, and what is published of them.
+"""From the venue's accounts, marks, books and rules to its bands.
 
-Markets are numbered by name and pools by the hash of the account's name, so that no sum of floats
-hangs on arrival. Nothing is guessed: a market without a mark or a tier table makes its holders'
-pools unknown. An isolated position for which no margin is on record has what its leverage says
-(entry value / leverage, taken from the account's cross pool); those are counted as `assumed`.
+Markets come by name, so that nothing hangs on arrival. Nothing is guessed: a market without a mark
+or a tier table makes its holders' pools unknown.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.accountkernels import ISOLATED, ROW
-from monitor.core.accounts import Accounts
-from monitor.core.bandkernels import BIN_WIDTH, BINS
-from monitor.core.bands import Books, Floats, Ints, Positions, Rules, arrange, refresh
+from monitor.core import zonekernels
+from monitor.core.bandkernels import BIN_WIDTH, GROUPS
+from monitor.core.bands import Bands, Books, Floats, Ints, Rules, refresh
 from monitor.core.batch import ABSENT
 from monitor.core.entries import LEVELS
 from monitor.core.grid import MONEY, SCALE
 from monitor.core.regimes import REGIMES
 from monitor.core.tiers import Tiers
 from monitor.core.venue import Venue
+from monitor.core.zonekernels import EDGES
 
 NEAR = 0.02
 """Distance from the mark within which forced notional is at stake in an alert."""
+_NEAR = int(np.flatnonzero(round(NEAR / BIN_WIDTH) == EDGES)[0])
 _NOTHING = Tiers.flat(Fraction(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Notional, 1e-6 of the quote currency, where there is any: `place` is zone · parts + part."""
+
+    place: NDArray[np.int32]
+    units: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +46,60 @@ class MarketBands:
 
     symbol: str
     mark: float
-    nearest: tuple[float | None, float | None]
-    """Price of the zone edge nearest to the mark that forces anybody."""
-    forced: tuple[dict[int, int], dict[int, int]]
-    """Notional, 1e-6 of the quote currency, by zone: zone z is from 5z up to 5(z + 1) bps away."""
-    near: tuple[float, float]
-    """Notional forced within `NEAR`, quote currency."""
-    absorbed: tuple[float | None, float | None]
-    """Share of `near` that the last book can take within the same distance; None: no book, or
-    nothing to take."""
+    zones: tuple[Cells, Cells]
+    """What is forced: zone z is from 5z up to 5(z + 1) bps away; the parts are `GROUPS`."""
+    stages: tuple[Cells, Cells]
+    """The parts are the stages of `zonekernels`."""
+    within: Ints
+    """(side, edge): notional forced within each of `EDGES`, 1e-6."""
+    depth: Floats
+    """(side, edge): what the last book would take there, quote currency; NaN without a book."""
+    top: tuple[list[tuple[str, int]], list[tuple[str, int]]]
+    """The largest holders within `NEAR`: account and notional, 1e-6."""
+
+    @property
+    def forced(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Notional by zone, 1e-6, all groups together."""
+        made: tuple[dict[int, int], dict[int, int]] = {}, {}
+        for out, cells in zip(made, self.zones, strict=True):
+            for place, units in zip(cells.place.tolist(), cells.units.tolist(), strict=True):
+                out[place // GROUPS] = out.get(place // GROUPS, 0) + units
+        return made
+
+    @property
+    def nearest(self) -> tuple[float | None, float | None]:
+        """Price of the zone edge nearest to the mark that forces anybody."""
+        return self._edge(0, -1), self._edge(1, 1)
+
+    def _edge(self, side: int, sign: int) -> float | None:
+        place = self.zones[side].place
+        zone = int(place[0]) // GROUPS if len(place) else None
+        return None if zone is None else self.mark * (1 + sign * zone * BIN_WIDTH)
+
+    @property
+    def near(self) -> tuple[float, float]:
+        """Notional forced within `NEAR`, quote currency."""
+        return int(self.within[0, _NEAR]) / MONEY, int(self.within[1, _NEAR]) / MONEY
+
+    @property
+    def absorbed(self) -> tuple[float | None, float | None]:
+        """Share of `near` that the last book can take within the same distance; None: no book, or
+        nothing to take.
+        """
+        return self.share(0, _NEAR), self.share(1, _NEAR)
+
+    def share(self, side: int, edge: int) -> float | None:
+        """Share of what is forced within an edge that the book can take there."""
+        forced, room = int(self.within[side, edge]) / MONEY, float(self.depth[side, edge])
+        return min(1.0, room / forced) if forced and room == room else None
+
+    def parts(self) -> Iterator[bytes]:
+        """All that is in here, as bytes."""
+        yield repr((self.symbol, self.mark, self.top)).encode()
+        for cells in (*self.zones, *self.stages):
+            yield cells.place.tobytes()
+            yield cells.units.tobytes()
+        yield self.depth.tobytes()
 
     def at_stake(self) -> dict[str, float]:
         """For an alert."""
@@ -63,117 +118,123 @@ class VenueBands:
     ts: int
     markets: list[MarketBands]
     """By name; those in which somebody holds something and the mark and the table are known."""
+    by_factor: Ints
+    """(fall and rise, zone): gross notional of cross accounts that a move of all markets together
+    would make due, 1e-6."""
     pools: int
     unknown: int
     """Pools without a mark, a table or a margin for every position."""
     assumed: int
     """Isolated positions whose margin is taken from their leverage."""
+    arrays: tuple[NDArray[Any], ...]
+    """Those of which the markets show their parts."""
 
-
-def pools(accounts: Accounts, market_of: Ints) -> tuple[Positions, int]:
-    """Cross and isolated pools of all that is open; `market_of`: number of each symbol.
-
-    Also the number of isolated positions whose margin was assumed.
-    """
-    rows = accounts.rows
-    owner, symbol = accounts.of_rows()
-    column = dict(zip(ROW, rows.T, strict=True))
-    rank = accounts.rank()
-    is_open = column["quantity"] != 0
-    isolated = column["mode"] == ISOLATED
-    margin = column["isolated"].astype(np.int64)
-    leverage = column["leverage"]
-    assumed = is_open & isolated & (margin <= 0) & (leverage > 0)
-    factor = column["entry"][assumed] / leverage[assumed] * SCALE
-    margin[assumed] = np.rint(factor).astype(np.int64)
-    # All money in integers of 1e-6, so that it may be summed in any order.
-    own = column["trade"] + column["funding"] - column["fees"]
-    data = accounts.accounts
-    cash = data[:, 0] - data[:, 1] + data[:, 2] + data[:, 3]
-    np.add.at(cash, owner, np.where(isolated, -margin, own))
-    held = np.flatnonzero(is_open)
-    alone = held[isolated[held]]
-    crossed = held[~isolated[held]]
-    alone = alone[np.lexsort((market_of[symbol[alone]], rank[owner[alone]]))]
-    holds = np.zeros(len(rank), np.bool_)
-    holds[rank[owner[crossed]]] = True
-    holders = np.flatnonzero(holds)
-    number = np.cumsum(holds) - 1
-    by_rank = np.empty(len(rank), np.int64)
-    by_rank[rank] = cash
-    own_margin = (own + margin)[alone].astype(np.float64)
-    own_margin[margin[alone] <= 0] = np.nan
-    money = np.concatenate((by_rank[holders].astype(np.float64), own_margin)) / MONEY
-    pool = np.concatenate((number[rank[owner[crossed]]], len(holders) + np.arange(len(alone))))
-    place = np.concatenate((crossed, alone))
-    quantity = column["quantity"][place] / SCALE
-    entry = column["entry"][place] / MONEY / np.abs(quantity)
-    kind = (np.arange(len(money)) >= len(holders)).astype(np.int64)
-    market = market_of[symbol[place]]
-    return arrange(pool, market, quantity, entry, money, kind), int(assumed.sum())
+    def digest(self) -> bytes:
+        """Of all that is in here."""
+        facts = self.ts, self.pools, self.unknown, self.assumed
+        words = [(m.symbol, m.mark, m.top) for m in self.markets]
+        held = hashlib.sha256(repr((facts, words)).encode())
+        for array in (self.by_factor, *self.arrays):
+            held.update(np.ascontiguousarray(array).data)
+        return held.digest()
 
 
 def bands(venue: Venue, ts: int) -> VenueBands | None:
     """The bands as of now; None where nobody holds anything."""
-    accounts = venue.accounts
-    held = accounts.rows[:, ROW.index("quantity")] != 0
-    if not held.any():
+    positions = venue.pools.update()
+    order = venue.pools.by_name
+    if not len(order):
         return None
-    _, symbol = accounts.of_rows()
-    used = np.flatnonzero(np.bincount(symbol[held]))
-    names = accounts.symbols.names(used)
-    used = used[np.array(sorted(range(len(names)), key=names.__getitem__))]
-    names = sorted(names)
-    market_of = np.full(len(accounts.symbols), -1, np.int64)
-    market_of[used] = np.arange(len(used))
-    rules, known = _rules(venue, names)
-    told = venue.mark.data[used]
+    known = np.array([name in venue.tables for name in venue.pools.names])
+    told = venue.mark.data[venue.pools.symbols]
     at = np.where(told[:, 0] != ABSENT, told[:, 0], told[:, 1])
     mark = np.where(known & (at != ABSENT), at / SCALE, np.nan)
-    books = _books(venue, used, mark)
-    positions, assumed = pools(accounts, market_of)
-    result = refresh(positions, rules, mark, books, reach=NEAR)
-    shown = [
-        _market(
-            name, float(mark[m]), [result.forced(side, m) for side in (0, 1)], books.depth[:, m]
-        )
-        for m, name in enumerate(names)
-        if mark[m] == mark[m]
-    ]
-    return VenueBands(ts, shown, len(positions.cash), result.unknown, assumed)
+    books = _books(venue, mark)
+    sizes = len(positions.quantity), len(positions.cash), len(mark)
+    if venue.room is None or not venue.room.fits(*sizes):
+        venue.room = None  # Before the new one is made: there is not room for both.
+        venue.room = Bands.empty(*sizes, keep=False)
+    result = refresh(
+        positions, _rules(venue), mark, books, reach=NEAR, run=venue.run, out=venue.room
+    )
+    shown = order[mark[order] == mark[order]]
+    markets, arrays = _markets(venue, result, shown, books)
+    pools = int(np.count_nonzero(positions.count))
+    by_factor, assumed = result.by_factor.copy(), venue.pools.assumed
+    return VenueBands(ts, markets, by_factor, pools, result.unknown, assumed, arrays)
 
 
-def _rules(venue: Venue, names: list[str]) -> tuple[Rules, NDArray[np.bool_]]:
-    known = np.array([name in venue.tables for name in names])
-    nothing = (REGIMES["generic"], _NOTHING)
-    markets = [venue.tables.get(name, nothing) for name in names]
-    return Rules.of(markets), known
+def _rules(venue: Venue) -> Rules:
+    names = venue.pools.names
+    if venue.arrays is None or venue.arrays[0] is not names:
+        nothing = (REGIMES["generic"], _NOTHING)
+        venue.arrays = names, Rules.of([venue.tables.get(n, nothing) for n in names])
+    return venue.arrays[1]
 
 
-def _books(venue: Venue, used: Ints, mark: Floats) -> Books:
-    ladders = venue.book.data[used, 4:].reshape(len(used), 2, 2, LEVELS) / SCALE
+def _books(venue: Venue, mark: Floats) -> Books:
+    held = venue.book.data[venue.pools.symbols, 4:]
+    ladders = held.reshape(len(mark), 2, 2, LEVELS) / SCALE
     price = np.ascontiguousarray(ladders[:, :, 0].transpose(1, 0, 2))
     size = np.ascontiguousarray(ladders[:, :, 1].transpose(1, 0, 2))
     return Books.of(mark, price, size)
 
 
-def _market(name: str, mark: float, forced: list[Ints], depth: Floats) -> MarketBands:
-    zones, near, absorbed, nearest = [], [], [], []
-    reach = round(NEAR / BIN_WIDTH)
-    for side, by_zone in enumerate(forced):
-        found = np.flatnonzero(by_zone)
-        zones.append(dict(zip(found.tolist(), by_zone[found].tolist(), strict=True)))
-        sign = -1 if side == 0 else 1
-        nearest.append(mark * (1 + sign * int(found[0]) * BIN_WIDTH) if len(found) else None)
-        sum_of = int(by_zone[:reach].sum()) / MONEY
-        room = float(depth[side, min(reach, BINS) - 1])
-        near.append(sum_of)
-        absorbed.append(min(1.0, room / sum_of) if sum_of and room == room else None)
-    return MarketBands(
-        name,
-        mark,
-        (nearest[0], nearest[1]),
-        (zones[0], zones[1]),
-        (near[0], near[1]),
-        (absorbed[0], absorbed[1]),
-    )
+def _markets(
+    venue: Venue, result: Bands, order: Ints, books: Books
+) -> tuple[list[MarketBands], tuple[NDArray[Any], ...]]:
+    """What a refresh says of the markets given, with nothing left in the refresh's room; and the
+    arrays that hold it.
+    """
+    filled = result.filled[:, :, order]
+    stop = np.cumsum(filled, axis=None).reshape(filled.shape)
+    stop[1] -= stop[0, -1, -1] if len(order) else 0
+    begin = stop - filled
+    sums = filled.sum(axis=(1, 2)).tolist()
+    place = [np.empty(n, np.int32) for n in sums]
+    units = [np.empty(n, np.int64) for n in sums]
+    within = np.zeros((2, len(order), len(EDGES)), np.int64)
+    half = (len(order) + 1) // 2
+
+    def gather(part: int) -> None:
+        low, high = (0, half) if part & 1 == 0 else (half, len(order))
+        zonekernels.gather(
+            part >> 1, low, high, order, result.zones, result.stages, begin[0], begin[1],
+            place[0], units[0], place[1], units[1], within,
+        )  # fmt: skip
+
+    for _ in venue.run(gather, range(4)):
+        pass
+    depth = books.depth[:, order][:, :, EDGES - 1]
+    mark = result.table[order, 0]
+    top = _top(venue, result, order)
+
+    def cells(kind: int, side: int, k: int) -> Cells:
+        span = slice(int(begin[kind, side, k]), int(stop[kind, side, k]))
+        return Cells(place[kind][span], units[kind][span])
+
+    made = [
+        MarketBands(
+            venue.pools.names[m],
+            float(mark[k]),
+            (cells(0, 0, k), cells(0, 1, k)),
+            (cells(1, 0, k), cells(1, 1, k)),
+            within[:, k],
+            depth[:, k],
+            (top[0][k], top[1][k]),
+        )
+        for k, m in enumerate(order.tolist())
+    ]
+    return made, (*place, *units, within, depth)
+
+
+def _top(venue: Venue, result: Bands, order: Ints) -> list[list[list[tuple[str, int]]]]:
+    pools, units = result.top_pool[:, order], result.top[:, order].tolist()
+    names = iter(venue.pools.owners(pools[pools >= 0]))
+    return [
+        [
+            [(next(names), n) for pool, n in zip(row, amounts, strict=True) if pool >= 0]
+            for row, amounts in zip(side, held, strict=True)
+        ]
+        for side, held in zip(pools.tolist(), units, strict=True)
+    ]

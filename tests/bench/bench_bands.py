@@ -1,6 +1,10 @@
-"""A refresh over a whole venue: 1 M accounts, 3.8 M positions, 500 markets, 6 tiers.
+"""A refresh of all prices and zones from the engine's accounts, at the size of a large venue.
 
 python -m tests.bench.bench_bands [accounts] [rounds]
+
+1 M accounts, 3.8 M positions, 500 markets, 6 tiers. Between two refreshes every mark moves and
+fills come in, some of which open or close positions: a refresh takes all of that in. NumPy alone
+does the liquidation prices, from arrays that lie ready.
 """
 
 from __future__ import annotations
@@ -14,88 +18,171 @@ from fractions import Fraction
 import numpy as np
 
 from monitor.core import bands
-from monitor.core.bands import Bands, Books, Positions, Rules, arrange, refresh
+from monitor.core.accountkernels import ENTRY, FILL, LEVERAGE, MOVE
+from monitor.core.bands import Floats, Positions, Rules
+from monitor.core.batch import Int64, Text
+from monitor.core.entries import LEVELS
 from monitor.core.regimes import REGIMES
+from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.core.tiers import Tiers
+from monitor.core.venue import Venue
+from monitor.core.venuebands import VenueBands
+from monitor.core.venuebands import bands as bands_of
 
-MARKETS = 500
+MARKETS, FILLS = 500, 5_000
+E8, E6 = 10**8, 10**6
 TABLE = [(0, "0.004"), (50_000, "0.005"), (600_000, "0.0065"), (3_000_000, "0.01"),
          (12_000_000, "0.02"), (70_000_000, "0.025")]  # fmt: skip
 
 
-def venue(accounts: int, seed: int = 1) -> tuple[Positions, Rules, np.ndarray, Books]:
-    """Self-made accounts: 3.83 positions each on average, most of them cross."""
-    rng = np.random.default_rng(seed)
+def entries(op: int, ts: int, account: Int64, symbol: Int64, *more: Int64) -> Int64:
+    out = np.zeros((len(account), len(ENTRY)), np.int64)
+    out[:, 0], out[:, 1], out[:, 3] = ts, op, np.arange(len(account))
+    out[:, 4], out[:, 5] = account, symbol
+    for column, values in enumerate(more):
+        out[:, 6 + column] = values
+    return out
+
+
+def fills(rng: np.random.Generator, ts: int, account: Int64, symbol: Int64, mark: Floats) -> Int64:
+    notional = np.exp(rng.normal(7, 2, len(account)))
+    side = np.where(rng.random(len(account)) < 0.55, 1, -1)
+    at = mark[symbol] * np.exp(rng.normal(0, 0.03, len(account)))
+    quantity = np.rint(notional / mark[symbol] * E8).astype(np.int64) + 1
+    return entries(FILL, ts, account, symbol, side * quantity, np.rint(at * E8).astype(np.int64))
+
+
+def holdings(rng: np.random.Generator, accounts: int) -> tuple[Int64, Int64, Int64]:
+    """3.83 positions an account on average, a few accounts isolated: account, market, who is."""
     isolated = rng.random(accounts) < 0.055
     held = np.where(isolated, 1, rng.integers(1, 8, accounts))
-    pool = np.repeat(np.arange(accounts), held)
-    place = np.arange(len(pool)) - np.repeat(np.cumsum(held) - held, held)
+    account = np.repeat(np.arange(accounts), held)
+    place = np.arange(len(account)) - np.repeat(np.cumsum(held) - held, held)
     step = np.repeat(rng.integers(1, 60, accounts), held)
     market = (np.repeat(rng.integers(0, MARKETS, accounts), held) + place * step) % MARKETS
-    mark = np.exp(rng.normal(2, 2, MARKETS))
-    notional = np.exp(rng.normal(7, 2, len(pool)))
-    quantity = notional / mark[market] * np.where(rng.random(len(pool)) < 0.55, 1, -1)
-    entry = mark[market] * np.exp(rng.normal(0, 0.03, len(pool)))
-    gross = np.bincount(pool, notional, accounts)
-    equity = gross / np.exp(rng.normal(2.0, 0.8, accounts))
-    cash = equity - np.bincount(pool, quantity * mark[market], accounts)
+    return account, market, np.flatnonzero(isolated)
+
+
+def made(accounts: int, rng: np.random.Generator) -> tuple[Venue, Floats]:
+    """A venue whose accounts came to be as they do in the engine: by entries."""
+    settings = AccountSettings(most=2 * accounts, positions=20 * accounts)
+    venue = Venue(EngineSettings(streams=(), accounts=settings))
+    for low in range(0, accounts, 100_000):
+        names = [f"account-{i}" for i in range(low, min(low + 100_000, accounts))]
+        venue.accounts.names.intern(Text.of(names))
+    symbols = [f"M{i}-PERP" for i in range(MARKETS)]
+    venue.accounts.symbols.intern(Text.of(symbols))
+    venue._grow()
     tiers = Tiers.of([(Fraction(b), Fraction(r), None) for b, r in TABLE])
-    rules = Rules.of([(REGIMES["hyperliquid"], tiers)] * MARKETS)
-    levels = np.arange(1, 21) * 0.0002
-    price = np.stack([mark[:, None] * (1 - levels), mark[:, None] * (1 + levels)])
-    size = np.broadcast_to(2e5 / mark[None, :, None], price.shape).copy()
-    return arrange(pool, market, quantity, entry, cash, isolated), rules, mark, Books.of(
-        mark, price, size
-    )  # fmt: skip
+    venue.tables = dict.fromkeys(symbols, (REGIMES["hyperliquid"], tiers))
+    mark = np.exp(rng.normal(2, 2, MARKETS))
+    account, market, isolated = holdings(rng, accounts)
+    alone = np.searchsorted(account, isolated)
+    venue.accounts.apply(
+        entries(
+            LEVERAGE,
+            10**18,
+            isolated,
+            market[alone],
+            np.full(len(alone), 10 * E8),
+            np.ones(len(alone), np.int64),
+        )
+    )
+    order = rng.permutation(len(account))
+    gross = np.zeros(accounts)
+    for part in np.array_split(order, 16):
+        rows = fills(rng, 10**18, account[part], market[part], mark)
+        np.add.at(gross, account[part], np.abs(rows[:, 6]) / E8 * mark[market[part]])
+        venue.accounts.apply(rows)
+    money = gross / np.exp(rng.normal(2.0, 0.8, accounts)) * E6
+    every = np.arange(accounts)
+    for part in np.array_split(every, 16):
+        cash, none = np.rint(money[part]).astype(np.int64), np.full(len(part), -1)
+        venue.accounts.apply(entries(MOVE, 10**18, part, none, cash))
+    levels = np.arange(1, LEVELS + 1) * 0.0002
+    for side, sign in ((0, -1), (1, 1)):
+        at = 4 + 2 * side * LEVELS
+        price = mark[:, None] * (1 + sign * levels)
+        venue.book.data[:MARKETS, at : at + LEVELS] = np.rint(price * E8)
+        venue.book.data[:MARKETS, at + LEVELS : at + 2 * LEVELS] = np.rint(2e5 / mark * E8)[:, None]
+    return venue, mark
 
 
-def numpy_liquidation(p: Positions, rules: Rules, mark: np.ndarray) -> np.ndarray:
+def numpy_liquidation(p: Positions, rules: Rules, mark: Floats) -> Floats:
     """The liquidation prices alone, in NumPy, for comparison."""
-    at = mark[p.market]
-    size = np.abs(p.quantity)
+    used = p.pool >= 0
+    pool, at, quantity = p.pool[used], mark[p.market[used]], p.quantity[used]
+    size = np.abs(quantity)
     rate, deduction, bound = (a[: len(TABLE)] for a in (rules.rate, rules.deduction, rules.bound))
+    began = time.perf_counter()
     tier = np.searchsorted(bound, size * at, side="right") - 1
     need = rate[tier] * size * at - deduction[tier]
     count = len(p.cash)
-    equity = (p.cash + np.bincount(p.pool, p.quantity * at, count))[p.pool]
-    other = np.bincount(p.pool, need, count)[p.pool] - need
-    long = p.quantity > 0
+    equity = (p.cash + np.bincount(pool, quantity * at, count))[pool]
+    other = np.bincount(pool, need, count)[pool] - need
+    long = quantity > 0
     best = np.where(long, -np.inf, np.inf)
     for r, d in zip(rate, deduction, strict=True):
-        x = (other - d - equity + p.quantity * at) / (p.quantity - size * r)
+        x = (other - d - equity + quantity * at) / (quantity - size * r)
         best = np.where(long, np.maximum(best, x), np.minimum(best, x))
-    return np.where(best > 0, best, np.nan)
+    best = np.where(best > 0, best, np.nan)
+    print(f"NumPy, liquidation prices alone: {(time.perf_counter() - began) * 1e3:.0f} ms", end=" ")
+    return best
+
+
+def refreshed(venue: Venue, mark: Floats, rng: np.random.Generator, ts: int) -> tuple[float, float]:
+    """Time and CPU, in ms, of taking fills in and making all bands anew."""
+    accounts = len(venue.accounts.names)
+    mark *= np.exp(rng.normal(0, 0.0005, MARKETS))
+    venue.mark.data[:MARKETS, 0] = np.rint(mark * E8)
+    who, where = rng.integers(0, accounts, FILLS), rng.integers(0, MARKETS, FILLS)
+    rows = rng.integers(0, len(venue.accounts.rows), FILLS)
+    known = rng.random(FILLS) < 0.9  # A tenth opens a position in a market that is new to it.
+    owner, symbol = venue.accounts.of_rows()
+    who, where = np.where(known, owner[rows], who), np.where(known, symbol[rows], where)
+    coming = fills(rng, ts, who, where, mark)
+    held = venue.accounts.rows[rows, 0]
+    closing = known & (rng.random(FILLS) < 0.2)
+    coming[closing, 6] = -held[closing]
+    coming = coming[coming[:, 6] != 0]
+    wall, cpu = time.perf_counter(), time.process_time()
+    venue.accounts.apply(coming)
+    found = bands_of(venue, ts)
+    assert isinstance(found, VenueBands)
+    found.digest()
+    return (time.perf_counter() - wall) * 1e3, (time.process_time() - cpu) * 1e3
 
 
 def main() -> None:
     accounts = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 60
+    rng = np.random.default_rng(1)
     began = time.perf_counter()
-    positions, rules, mark, books = venue(accounts)
-    print(f"{accounts:,} accounts, {len(positions.quantity):,} positions, {MARKETS} markets, "
+    venue, mark = made(accounts, rng)
+    print(f"{accounts:,} accounts, {len(venue.accounts.rows):,} positions, {MARKETS} markets, "
           f"{len(TABLE)} tiers (made in {time.perf_counter() - began:.1f} s)")  # fmt: skip
-    room = Bands.empty(len(positions.quantity), accounts, MARKETS)
+    first, _ = refreshed(venue, mark, rng, 10**18)
+    print(f"first refresh, all pools put in order: {first / 1e3:.1f} s")
     for threads in (1, 2):
         with ThreadPoolExecutor(threads) as executor:
-            taken = []
-            cpu = time.process_time()
-            for _ in range(rounds + 2):
-                began = time.perf_counter()
-                refresh(positions, rules, mark, books, run=executor.map, out=room)
-                taken.append((time.perf_counter() - began) * 1e3)
-            cpu = (time.process_time() - cpu) * 1e3 / len(taken)
-        taken = taken[2:]
+            venue.run = executor.map
+            taken = [refreshed(venue, mark, rng, 10**18 + r) for r in range(rounds + 2)][2:]
+        wall, cpu = (np.array(column) for column in zip(*taken, strict=True))
         print(
-            f"refresh, {threads} thread(s): p50 {np.percentile(taken, 50):.0f} ms, "
-            f"p99 {np.percentile(taken, 99):.0f} ms, {cpu:.0f} ms of CPU each"
+            f"refresh after {FILLS:,} fills, {threads} thread(s): "
+            f"p50 {np.percentile(wall, 50):.0f} ms, p99 {np.percentile(wall, 99):.0f} ms; "
+            f"CPU of both p50 {np.percentile(cpu, 50):.0f} ms"
         )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    began = time.perf_counter()
-    plain = numpy_liquidation(positions, rules, mark)
-    alone = (time.perf_counter() - began) * 1e3
-    same = np.nanmax(np.abs(plain / room.prices[bands.LIQUIDATION] - 1))
-    print(f"NumPy, liquidation prices alone: {alone:.0f} ms (largest difference {same:.1e})")
-    print(f"highest memory with making the venue: {memory:.2f} GB")
+    print(f"highest memory of the whole: {memory:.2f} GB")
+    positions = venue.pools.update()
+    rules = Rules.of([venue.tables[name] for name in venue.pools.names])
+    assert venue.room is not None
+    at = venue.room.table[:, 0].copy()
+    plain = numpy_liquidation(positions, rules, at)
+    kept = bands.refresh(positions, rules, at).prices[bands.LIQUIDATION, positions.pool >= 0]
+    same = np.nanmax(np.abs(plain / kept - 1))
+    print(f"(largest difference {same:.1e})")
 
 
 if __name__ == "__main__":

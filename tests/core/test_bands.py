@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from monitor.core import bands
-from monitor.core.bandkernels import BIN_WIDTH, BINS, TOP
+from monitor.core.bandkernels import BIN_WIDTH, BINS, EXPONENT_LOW
 from monitor.core.bands import Bands, Books, Positions, Rules, arrange, refresh
 from monitor.core.margin import Position, prices, requirement
 from monitor.core.regimes import REGIMES
 from monitor.core.tiers import Tiers
+from monitor.core.zonekernels import AT_ONCE, BACKSTOP_STAGE, BANKRUPT, TOP
 
 F = Fraction
 ROWS = [(0, "0.004"), (5_000, "0.005"), (60_000, "0.01"), (300_000, "0.02"), (10**6, "0.1")]
@@ -53,7 +54,7 @@ def books() -> Books:
 
 def exact(p: Positions, pool: int, i: int, extra: float = 0.0) -> list[float]:
     """The four prices of position i from the exact solver; `extra` is a further fee."""
-    span = range(p.start[pool], p.start[pool + 1])
+    span = range(p.start[pool], p.start[pool] + p.count[pool])
 
     def one(j: int) -> Position:
         m = p.market[j]
@@ -74,14 +75,15 @@ def test_every_price_is_that_of_the_exact_solver() -> None:
     for i, pool in enumerate(p.pool):
         side, m = (0 if p.quantity[i] > 0 else 1), p.market[i]
         notional = abs(p.quantity[i]) * MARK[m]
-        low = np.floor(np.log2(notional))
-        share = notional / 2**low - 1
-        row = today.slip[side, m]
-        slip = row[int(low)] * (1 - share) + row[int(low) + 1] * share
+        low = int(np.floor(np.log2(notional)))
+        share = notional / 2.0**low - 1
+        row = today.slip[side, m].astype(np.float64)
+        column = low - EXPONENT_LOW
+        slip = row[0] if column < 0 else row[column] + (row[column + 1] - row[column]) * share
         size = MARK[m] * float(np.abs(p.cash[pool]) / notional + 1)
-        for column, extra in ((0, 0.0), (4, CLOSE[m] + slip)):
+        for first, extra in ((0, 0.0), (bands.STRESS, CLOSE[m] + slip)):
             np.testing.assert_allclose(
-                found.prices[column : column + 4, i], exact(p, pool, i, extra),
+                found.prices[first : first + 4, i], exact(p, pool, i, extra),
                 rtol=1e-12, atol=1e-13 * size,
             )  # fmt: skip
 
@@ -100,7 +102,7 @@ def test_the_order_of_positions_changes_no_bit() -> None:
         given[name] = given[name][shuffle]
     again = arrange(**given)
     same(first, refresh(again, RULES, MARK, books()))
-    assert (given["quantity"][again.order] == again.quantity).all()
+    assert (given["quantity"][again.row] == again.quantity).all()
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:
@@ -117,6 +119,18 @@ def test_used_room_gives_what_fresh_room_gives() -> None:
     same(refresh(q, RULES, MARK, books()), refresh(p, RULES, MARK, books(), out=room))
 
 
+def zone_of(x: np.ndarray, mark: float, side: int, due: np.ndarray) -> np.ndarray:
+    """The zone in which each price lies; `BINS` for none."""
+    x = x * (1 / mark)
+    y = (1 - x if side == bands.LONG else x - 1) * (1 / BIN_WIDTH)
+    y = np.where(due, 0.0, np.where(np.isnan(y), BINS, np.maximum(y, 0.0)))
+    return np.minimum(y, BINS).astype(int)
+
+
+def summed(zone: np.ndarray, units: np.ndarray) -> np.ndarray:
+    return np.bincount(zone, units, BINS + 1)[:BINS].astype(np.int64)
+
+
 def test_each_zone_holds_the_notional_whose_liquidation_price_lies_in_it() -> None:
     p = arrange(**raw(600, 5))
     found = refresh(p, RULES, MARK, books())
@@ -125,24 +139,36 @@ def test_each_zone_holds_the_notional_whose_liquidation_price_lies_in_it() -> No
         for market in range(6):
             mine = (p.market == market) & ((p.quantity > 0) == (side == bands.LONG))
             due = (found.equity < found.maintenance)[p.pool]
-            x = found.prices[bands.LIQUIDATION] / MARK[market]
-            y = 1 - x if side == bands.LONG else x - 1
-            y = np.where(due, 0.0, np.where(np.isnan(y), 9.0, np.maximum(y, 0.0)))
-            by_zone = np.zeros(BINS, dtype=np.int64)
-            inside = mine & (y < BINS * BIN_WIDTH)
-            np.add.at(by_zone, np.minimum((y[inside] / BIN_WIDTH).astype(int), BINS - 1),
-                      units[inside])  # fmt: skip
-            assert (found.forced(side, market) == by_zone).all()
-            modes = found.zones[side, market].sum(axis=(0, 2))
-            cross = inside & ~p.isolated[p.pool]
+
+            parts = []
+            for row in (bands.LIQUIDATION, bands.LIQUIDATION + bands.STRESS, bands.BACKSTOP,
+                        bands.BANKRUPTCY):  # fmt: skip
+                at_once = due if row % 4 == bands.LIQUIDATION else np.zeros_like(due)
+                zone = zone_of(found.prices[row], float(MARK[market]), side, at_once)
+                parts.append(np.where(mine, zone, BINS))
+            near, far, back, broke = parts
+            assert (found.forced(side, market) == summed(near, units)).all()
+            modes = found.by_mode(side, market).sum(axis=(0, 2))
+            cross = (near < BINS) & ~p.isolated[p.pool]
             assert modes[0] == units[cross].sum()
+            stages = found.stages[side, market]
+            assert (found.stressed(side, market) == summed(far, units)).all()
+            assert (stages[:, BACKSTOP_STAGE] == summed(back, units)).all()
+            assert (stages[:, BANKRUPT] == summed(broke, units)).all()
+            # Hyperliquid's path: a fifth first where the position is 100,000 or more.
+            partial = (market == 0) & (units >= 100_000 * 10**6)
+            first = np.where(partial, np.rint(units * 0.2), units).astype(np.int64)
+            assert (stages[:, AT_ONCE] == summed(near, first)).all()
+            for kind, cells in enumerate((found.zones, found.stages)):
+                held = np.count_nonzero(cells[side, market])
+                assert found.filled[kind, side, market] == held
 
 
 def test_stress_never_moves_a_liquidation_away() -> None:
     p = arrange(**raw(400, 6))
     found = refresh(p, RULES, MARK, books())
     for row in range(4):
-        calm, stress = found.prices[row], found.prices[row + bands.STRESSED]
+        calm, stress = found.prices[row], found.prices[row + bands.STRESS]
         long = p.quantity > 0
         both = ~np.isnan(calm) & ~np.isnan(stress)
         assert (stress[both & long] >= calm[both & long]).all()
@@ -173,7 +199,7 @@ def test_where_a_mark_is_not_known_its_pools_have_no_price_and_are_counted() -> 
     assert found.unknown == len(touched)
     inside = np.isin(p.pool, touched)
     assert np.isnan(found.prices[:, inside]).all()
-    assert (found.cell[inside] == -1).all()
+    assert (found.code[inside] == -1).all()
     assert not np.isnan(found.prices[0, ~inside]).all()
     assert np.isnan(found.prices[4:]).all()  # no book: what stress would do is not known
 
@@ -186,7 +212,7 @@ def test_at_a_factor_root_a_cross_pool_has_just_its_maintenance() -> None:
         for f in found.factor[:, pool]:
             if np.isnan(f) or f == 0.0:
                 continue
-            span = range(p.start[pool], p.start[pool + 1])
+            span = range(p.start[pool], p.start[pool] + p.count[pool])
             equity, need = found.equity[pool], F(0)
             for i in span:
                 m = p.market[i]
@@ -213,10 +239,10 @@ def test_a_hedged_account_is_further_from_a_common_move_than_from_one_of_its_mar
 
 def test_slippage_is_the_walk_down_the_ladder_and_depth_what_it_passes() -> None:
     today = books()  # 20 levels of 20,000 each, 3 bp apart
-    assert today.slip[0, 0, 10] == pytest.approx(0.0003)
+    assert today.slip[0, 0, 0] == pytest.approx(0.0003)
     whole = 2**18  # 262,144: thirteen levels and a part of the fourteenth
     walked = sum(20_000 * 0.0003 * j for j in range(1, 14)) + (whole - 260_000) * 0.0003 * 14
-    assert today.slip[1, 3, 18] == pytest.approx(walked / whole)
+    assert today.slip[1, 3, 18 - EXPONENT_LOW] == pytest.approx(walked / whole)
     assert (np.diff(today.slip, axis=2) >= -1e-15).all()
     assert today.depth[0, 0, 0] == pytest.approx(20_000)  # within 5 bp: one level
     assert today.depth[0, 0, 1] == pytest.approx(60_000)  # within 10 bp: three
