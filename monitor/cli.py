@@ -167,6 +167,7 @@ def replay(
     day: Annotated[Path, typer.Argument(help="a recorded day")],
     config: ConfigFile = None,
     alerts: Annotated[Path | None, typer.Option(help="write the alerts here, JSON lines")] = None,
+    bands: Annotated[Path | None, typer.Option(help="write the bands here, JSON lines")] = None,
     batch: Annotated[int, typer.Option(min=1, help="records a batch at most")] = 65_536,
     from_: Annotated[str | None, typer.Option("--from", help="show alerts from this time")] = None,
     to: Annotated[str | None, typer.Option(help="stop at this time")] = None,
@@ -196,6 +197,7 @@ def replay(
             choice=choice,
             speed=_speed(speed),
             alerts_to=alerts,
+            bands_to=bands,
         )
     )
 

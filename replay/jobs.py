@@ -96,6 +96,7 @@ def replayed(
     choice: Choice,
     speed: float | None,
     alerts_to: Path | None,
+    bands_to: Path | None = None,
 ) -> dict[str, Any]:
     """`brinkwatch replay`."""
     day = opened(path)
@@ -109,6 +110,7 @@ def replayed(
             choice=choice,
             speed=speed,
             alerts_to=alerts_to,
+            bands_to=bands_to,
             on_alert=shown.append,
             progress=show,
         )
@@ -116,6 +118,8 @@ def replayed(
     told(console, summary, day)
     if alerts_to is not None:
         console.say(f"alerts are in {alerts_to}")
+    if bands_to is not None:
+        console.say(f"bands are in {bands_to}")
     return dataclasses.asdict(summary)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from monitor.core import bandrecords
 from monitor.core.batch import Batch
 from monitor.core.engine import Engine, Output
 from monitor.core.explain import line
@@ -20,6 +21,8 @@ from replay.day import Day
 _SECOND_NS = 1_000_000_000
 HOLD_WINDOWS = 60
 """Windows that are closed together at most, where nobody waits for the first of them."""
+REFRESH_THREADS = 2
+"""Threads that make the bands: more than the loops of one side each could not all be used."""
 PACED_ROWS = 256
 """Records of a batch where a speed is kept: a batch is handed on when its last record is due."""
 
@@ -72,6 +75,7 @@ def replay(
     choice: Choice | None = None,
     speed: float | None = None,
     alerts_to: Path | None = None,
+    bands_to: Path | None = None,
     on_alert: Callable[[dict[str, Any]], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Summary:
@@ -79,7 +83,8 @@ def replay(
 
     `rows`: records a batch at most; it does not change the output. `speed`: event seconds a
     second, None for as fast as it goes. `alerts_to`: a file of JSON lines, in place only when the
-    replay has ended. `progress` is told the number of records read so far.
+    replay has ended; `bands_to`: the records of `brinkwatch.bands` likewise. `progress` is told the
+    number of records read so far.
     """
     choice = choice or Choice()
     began = time.perf_counter()
@@ -87,7 +92,12 @@ def replay(
     hold = HOLD_WINDOWS if speed is None else 0
     engine = Engine(settings, factories, partitions, hold)
     summary = Summary()
-    with _lines(alerts_to) as file:
+    with (
+        _lines(alerts_to) as file,
+        _lines(bands_to) as bands_file,
+        ThreadPoolExecutor(REFRESH_THREADS) as threads,
+    ):
+        engine.venue.run = threads.map
 
         def show(output: Output) -> None:
             for alert in filter(choice.wants, output.alerts):
@@ -96,6 +106,9 @@ def replay(
                     file.write(line(alert) + b"\n")
                 if on_alert is not None:
                     on_alert(alert)
+            if bands_file is not None:
+                for bands in output.bands:
+                    bands_file.writelines(value + b"\n" for _, value in bandrecords.lines(bands))
 
         show(engine.control(day.controls()))
         pace = _Pace(speed)

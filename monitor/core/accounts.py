@@ -138,8 +138,8 @@ class Accounts:
             np.ascontiguousarray(entries), rows, self._rows.data, self._accounts.data, self.forced
         )
         if self._touched is not None:
-            self._touched.append((rows[known], account.copy()))
-            self._touches += len(account)
+            self._touched.append((rows[rows >= 0], entries[:, _AT_ACCOUNT].copy()))
+            self._touches += len(entries)
             if self._touches > TOUCHED_MAX:
                 self._touched = None
 

@@ -13,7 +13,8 @@ from monitor.core.events import PositionReference
 from monitor.core.intern import Interner
 
 MODES = next(column for column in COLUMNS["leverage"] if column.name == "margin_mode")
-PRICE = ("ts", "partition", "offset", "symbol", "mark", "index")
+TOLD = ("mark", "index", "last", "open_interest")
+PRICE = ("ts", "partition", "offset", "symbol", *TOLD)
 LEVELS = 50
 BOOK = 4 + 4 * LEVELS
 """ts, partition, offset, symbol; then 50 bid prices, bid quantities, ask prices, ask quantities."""
@@ -83,7 +84,7 @@ def of_marks(batch: Batch, symbols: Interner) -> Int64:
     n = batch.numbers
     symbol = symbols.intern(batch.texts["symbol"])
     partition = np.full(len(batch), batch.partition)
-    columns = (n["ts"], partition, batch.offset, symbol, n["mark"], n["index"])
+    columns = (n["ts"], partition, batch.offset, symbol, *(n[name] for name in TOLD))
     return np.stack(columns, axis=1).astype(np.int64)
 
 

@@ -136,6 +136,16 @@ class Volatility:
             self.steps += 1
         self.anchor_slot, self.anchor = self.slot, self.last
 
+    def snapshot(self) -> list[float]:
+        """All that was measured."""
+        return [self.slot, self.anchor_slot, self.last, self.anchor, self.sum, self.weight,
+                self.steps]  # fmt: skip
+
+    def restore(self, state: list[float]) -> None:
+        """Go on from a snapshot."""
+        self.slot, self.anchor_slot, self.steps = int(state[0]), int(state[1]), int(state[6])
+        self.last, self.anchor, self.sum, self.weight = (float(x) for x in state[2:6])
+
     @property
     def sigma(self) -> float | None:
         """Volatility a year; None until `READY_STEPS` returns were seen."""

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core import zonekernels
+from monitor.core import estimate, zonekernels
 from monitor.core.bandkernels import BIN_WIDTH, GROUPS
 from monitor.core.bands import Bands, Books, Floats, Ints, Rules, refresh
 from monitor.core.batch import ABSENT
-from monitor.core.entries import LEVELS
+from monitor.core.entries import LEVELS, TOLD
 from monitor.core.grid import MONEY, SCALE
 from monitor.core.regimes import REGIMES
 from monitor.core.tiers import Tiers
@@ -46,6 +46,9 @@ class MarketBands:
 
     symbol: str
     mark: float
+    regime: str
+    sigma: float | None
+    """Realised volatility of the mark, a year; None: not measured yet."""
     zones: tuple[Cells, Cells]
     """What is forced: zone z is from 5z up to 5(z + 1) bps away; the parts are `GROUPS`."""
     stages: tuple[Cells, Cells]
@@ -56,6 +59,8 @@ class MarketBands:
     """(side, edge): what the last book would take there, quote currency; NaN without a book."""
     top: tuple[list[tuple[str, int]], list[tuple[str, int]]]
     """The largest holders within `NEAR`: account and notional, 1e-6."""
+    estimate: dict[str, Any] | None = None
+    """What was assumed, where no account is known and this is an estimate (`estimate.py`)."""
 
     @property
     def forced(self) -> tuple[dict[int, int], dict[int, int]]:
@@ -95,11 +100,14 @@ class MarketBands:
 
     def parts(self) -> Iterator[bytes]:
         """All that is in here, as bytes."""
-        yield repr((self.symbol, self.mark, self.top)).encode()
+        yield repr(self._facts()).encode()
         for cells in (*self.zones, *self.stages):
             yield cells.place.tobytes()
             yield cells.units.tobytes()
         yield self.depth.tobytes()
+
+    def _facts(self) -> tuple[Any, ...]:
+        return self.symbol, self.mark, self.regime, self.sigma, self.top, self.estimate
 
     def at_stake(self) -> dict[str, float]:
         """For an alert."""
@@ -132,36 +140,79 @@ class VenueBands:
     def digest(self) -> bytes:
         """Of all that is in here."""
         facts = self.ts, self.pools, self.unknown, self.assumed
-        words = [(m.symbol, m.mark, m.top) for m in self.markets]
-        held = hashlib.sha256(repr((facts, words)).encode())
+        held = hashlib.sha256(repr((facts, [m._facts() for m in self.markets])).encode())
         for array in (self.by_factor, *self.arrays):
             held.update(np.ascontiguousarray(array).data)
+        for market in self.markets:
+            if market.estimate is not None:
+                held.update(b"".join(market.parts()))
         return held.digest()
 
 
 def bands(venue: Venue, ts: int) -> VenueBands | None:
-    """The bands as of now; None where nobody holds anything."""
+    """The bands as of now; None where nobody holds anything and nothing can be estimated."""
     positions = venue.pools.update()
     order = venue.pools.by_name
-    if not len(order):
+    guessed = _estimates(venue)
+    if not len(order) and not guessed:
         return None
-    known = np.array([name in venue.tables for name in venue.pools.names])
-    told = venue.mark.data[venue.pools.symbols]
-    at = np.where(told[:, 0] != ABSENT, told[:, 0], told[:, 1])
-    mark = np.where(known & (at != ABSENT), at / SCALE, np.nan)
-    books = _books(venue, mark)
+    names = venue.pools.names
+    known = np.array([name in venue.tables for name in names], np.bool_)
+    mark = np.where(known, _marks(venue, venue.pools.symbols), np.nan)
+    books = _books(venue, venue.pools.symbols, mark)
     sizes = len(positions.quantity), len(positions.cash), len(mark)
     if venue.room is None or not venue.room.fits(*sizes):
         venue.room = None  # Before the new one is made: there is not room for both.
         venue.room = Bands.empty(*sizes, keep=False)
-    result = refresh(
-        positions, _rules(venue), mark, books, reach=NEAR, run=venue.run, out=venue.room
-    )
+    result = refresh(positions, _rules(venue), mark, books, NEAR, venue.run, venue.room)
     shown = order[mark[order] == mark[order]]
     markets, arrays = _markets(venue, result, shown, books)
+    markets = sorted([*markets, *guessed], key=lambda market: market.symbol)
     pools = int(np.count_nonzero(positions.count))
     by_factor, assumed = result.by_factor.copy(), venue.pools.assumed
     return VenueBands(ts, markets, by_factor, pools, result.unknown, assumed, arrays)
+
+
+def _marks(venue: Venue, symbols: Ints) -> Floats:
+    """The marks; the index where a venue tells no mark, NaN where neither is known."""
+    told = venue.mark.data[symbols]
+    at = np.where(told[:, 0] != ABSENT, told[:, 0], told[:, 1])
+    return np.where(at != ABSENT, at / SCALE, np.nan)
+
+
+def _estimates(venue: Venue) -> list[MarketBands]:
+    """Markets whose open interest is told and in which no account is known to hold anything."""
+    open_interest = venue.mark.data[:, TOLD.index("open_interest")]
+    told = np.flatnonzero((open_interest != ABSENT) & (open_interest > 0))
+    told = told[~np.isin(told, venue.pools.symbols[venue.pools.by_name])]
+    mark = _marks(venue, told)
+    told, mark = told[mark == mark], mark[mark == mark]
+    names = venue.accounts.symbols.names(told)
+    at = [i for i, name in enumerate(names) if name in venue.tables]
+    depth = _books(venue, told[at], mark[at]).depth[:, :, EDGES - 1]
+    made = []
+    for k, i in enumerate(at):
+        regime, tiers = venue.tables[names[i]]
+        held = int(open_interest[told[i]]) / SCALE
+        found = estimate.cells(tiers, float(mark[i]), held)
+        longs, shorts = (Cells(place.astype(np.int32), units) for place, units in found)
+        nothing = Cells(np.empty(0, np.int32), np.empty(0, np.int64))
+        within = [[units[place // GROUPS < e].sum() for e in EDGES] for place, units in found]
+        made.append(
+            MarketBands(
+                names[i],
+                float(mark[i]),
+                regime.name,
+                venue.sigma(int(told[i])),
+                (longs, shorts),
+                (nothing, nothing),
+                np.array(within, np.int64),
+                depth[:, k],
+                ([], []),
+                estimate.assumptions(tiers, held),
+            )
+        )
+    return made
 
 
 def _rules(venue: Venue) -> Rules:
@@ -172,8 +223,8 @@ def _rules(venue: Venue) -> Rules:
     return venue.arrays[1]
 
 
-def _books(venue: Venue, mark: Floats) -> Books:
-    held = venue.book.data[venue.pools.symbols, 4:]
+def _books(venue: Venue, symbols: Ints, mark: Floats) -> Books:
+    held = venue.book.data[symbols, 4:]
     ladders = held.reshape(len(mark), 2, 2, LEVELS) / SCALE
     price = np.ascontiguousarray(ladders[:, :, 0].transpose(1, 0, 2))
     size = np.ascontiguousarray(ladders[:, :, 1].transpose(1, 0, 2))
@@ -217,6 +268,8 @@ def _markets(
         MarketBands(
             venue.pools.names[m],
             float(mark[k]),
+            venue.tables[venue.pools.names[m]][0].name,
+            venue.sigma(int(venue.pools.symbols[m])),
             (cells(0, 0, k), cells(0, 1, k)),
             (cells(1, 0, k), cells(1, 1, k)),
             within[:, k],
