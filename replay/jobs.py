@@ -133,5 +133,8 @@ def told(console: Console, summary: Summary, day: Day) -> None:
         console.say(f"refused {summary.refused:,}: {counts(summary.refused_by_reason)}")
     if summary.late:
         console.say(f"too late to count {summary.late:,}: {counts(summary.late_by_kind)}")
+    for cause, modes in summary.outcomes.items():
+        for mode, verdicts in modes.items():
+            console.say(f"forced by {cause}, {mode}, beside the prediction: {counts(verdicts)}")
     console.say(f"digest {summary.digest}")
     console.say(f"{summary.seconds:.2f} s, {summary.events_per_second:,.0f} records a second")

@@ -61,6 +61,8 @@ class Summary:
     late_by_kind: dict[str, int] = field(default_factory=dict)
     windows: int = 0
     alerts: int = 0
+    outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    """Forced fills beside what was predicted: by cause, mode and verdict."""
     digest: str = ""
     seconds: float = 0.0
     events_per_second: float = 0.0
@@ -128,6 +130,7 @@ def replay(
     summary.events, summary.late_by_kind = facts["events"], facts["late"]
     summary.refused_by_reason = facts["refused"]
     summary.refused, summary.late = tally.refused.total(), tally.late.total()
+    summary.outcomes = engine.venue.outcomes.facts()
     summary.windows, summary.digest = engine.windows, engine.digest()
     summary.seconds = time.perf_counter() - began
     summary.events_per_second = summary.records / summary.seconds

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from monitor.core.settings import EngineSettings
+from replay.day import Day
+from replay.ingest import ingest
+from replay.run import replay
 from tests.bench.bench_outcomes import TARGET_BPS, Case, cases
 from tests.support import recording
 
@@ -45,3 +51,29 @@ def test_the_venue_acts_when_the_mark_has_passed_its_own_threshold(made: list[Ca
     """Hyperliquid's published 1 %: no cross account was closed above it by more than a mark."""
     gaps = [case.gap for case in made if case.told.cross and case.gap == case.gap]
     assert min(gaps) > -1
+
+
+TABLES = {
+    "fills.csv": """time,user,coin,side,px,sz,crossed
+2023-03-01T00:00:05Z,0xa,SOL,Bid,10,40,true
+2023-03-01T00:00:09Z,0xa,SOL,Ask,9.8,40,false""",
+    # A minute passes, so that its cell of time is applied.
+    "ledger.csv": """time,user,delta_usd
+2023-03-01T00:00:01Z,0xa,8
+2023-03-01T00:02:00Z,0xb,5""",
+    "liquidations.csv": """time,user,liquidated_ntl_pos,liquidated_account_value,leverage_type
+2023-03-01T00:00:09Z,0xa,396,4,Cross""",
+}
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+def test_a_replay_tells_what_was_forced_beside_what_was_predicted(
+    tmp_path: Path, rows: int
+) -> None:
+    for name, text in TABLES.items():
+        (tmp_path / name).write_text(text)
+    ingest("hyperliquid", [tmp_path / name for name in TABLES], tmp_path / "day")
+    summary = replay(Day(tmp_path / "day"), EngineSettings(streams=()), [], rows=rows)
+    # 8 + 40 (x − 10) = 0.01 · 40 x  →  x = 392 / 39.6, 0.1 bps from the mark of 9.9
+    assert summary.outcomes == {"liquidation": {"cross": {"within_10_bps": 1}}}
+    assert summary.late == 0

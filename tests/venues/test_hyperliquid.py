@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,23 @@ def test_lines_without_a_header_are_not_of_this_format() -> None:
     assert [r.reason for r in refused(venue, "a,b,c", TRADES.splitlines()[1])] == [
         "missing_field", "missing_field",
     ]  # fmt: skip
+
+
+def test_no_damage_to_the_files_makes_the_adapter_fail() -> None:
+    files = (block(told(), told("0xb", side="A")), TRADES, LEDGER, FORCED)
+    scraps = (b"null", b'"', b"-", b"1e300", b"[]", b"{}", b",", b"\x00", b"9" * 30, b"\xff")
+    for seed in range(300):
+        rng, venue = random.Random(seed), Hyperliquid()
+        for file in files:
+            venue.open("f")
+            lines = []
+            for line in file.encode().splitlines():
+                at = rng.randrange(len(line))
+                cut = line[:at] + rng.choice(scraps) + line[at + rng.randrange(9) :]
+                lines.append(cut if rng.random() < 0.4 else line)
+            bad = [r for batch in venue.read(lines) for r in batch.refused]
+            assert all(r.raw in lines for r in bad)
+        venue.finish()
 
 
 def test_times_are_utc_to_the_ns() -> None:
