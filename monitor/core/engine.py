@@ -153,6 +153,7 @@ class Engine:
         """Bands as of every cell of time that has passed and had records in it."""
         made = []
         for end in self.venue.advance(passed_ns):
+            self._waiting += self.venue.pricing.findings(end, self._window_ns)
             known = bands(self.venue, end)
             if known is not None:
                 made.append(known)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import monitor
+from monitor.core import pricing
 from monitor.core.incidents import Incident
 from monitor.core.settings import EngineSettings
 from monitor.core.streams import TABLE
@@ -33,6 +34,16 @@ KINDS = {"leverage_raises": "leverage_surge", "leverage_changes": "leverage_surg
 """The kind of alert of a stream, where it has a name of its own beside its detector's."""
 CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
 """A desk acts on what is five times the usual, and looks at what is twice."""
+
+DOUBTS = {
+    "outlying_mark": "critical",
+    "outlying_index": "critical",
+    "outlying_source": "warning",
+    "stale_source": "warning",
+}
+"""Severity of a price in doubt: without a mark that can be believed, all that hangs on it is as of
+the last good one.
+"""
 
 _WORDS = ("no", "one", "two", "three", "four", "five")
 
@@ -120,6 +131,8 @@ class Explain:
     def sentence(self, incident: Incident) -> str:
         """The alert in one sentence."""
         f = incident.finding
+        if f.stream == pricing.STREAM:
+            return _doubted(incident, self._window_ns)
         seconds = f.windows * self._window_ns / _SECOND_NS
         noun = NOUNS.get(f.stream, f.stream.replace("_", " "))
         rate, usual = f.observed / seconds, f.expected / seconds
@@ -142,8 +155,8 @@ class Explain:
             "id": f"{incident.fingerprint}-{incident.sequence}",
             "fingerprint": incident.fingerprint,
             "status": incident.status,
-            "severity": severity(f.ratio),
-            "layer": LAYERS.get(f.stream, "execution"),
+            "severity": DOUBTS[f.detector] if f.facts else severity(f.ratio),
+            "layer": "pricing" if f.facts else LAYERS.get(f.stream, "execution"),
             "kind": KINDS.get(f.stream, f.detector),
             "symbols": [f.symbol],
             "ts": end,
@@ -156,9 +169,10 @@ class Explain:
                     "observed": rounded(f.observed),
                     "expected": rounded(f.expected),
                     "ratio": None if f.ratio is None else rounded(f.ratio),
-                    "unit": TABLE[f.stream].unit,
-                    "p": rounded(f.p),
-                    "once_per_days": rounded(self._once_per_days(f.p)),
+                    "unit": "records" if f.facts else TABLE[f.stream].unit,
+                    # A rule decided where there are facts: no chance stands behind it.
+                    "p": None if f.facts else rounded(f.p),
+                    "once_per_days": None if f.facts else rounded(self._once_per_days(f.p)),
                     "share": 1.0,
                 }
             ],
@@ -183,6 +197,30 @@ class Explain:
 
     def _once_per_days(self, p: float) -> float:
         return 1.0 / (max(p, 1e-300) * self._settings.time.windows_per_day)
+
+
+def _doubted(incident: Incident, window_ns: int) -> str:
+    """A price that was not believed, in one sentence."""
+    f = incident.finding
+    offered, kept, limit = (float(f.facts[name] or 0) for name in ("offered", "kept", "limit"))
+    source, agree, against = (f.facts[name] for name in ("source", "agree", "against"))
+    if f.detector == "stale_source":
+        head = f"Index source {source} of {f.symbol} is stale"
+        body = f"{duration(offered)} old, limit {duration(limit)}; {agree} other sources are fresh"
+    elif f.detector == "outlying_source":
+        away = number(abs(offered / kept - 1) * 1e4)
+        head = f"Index source {source} of {f.symbol} is off by {away} bps"
+        body = f"{number(offered)} against {number(kept)}, the median of {agree} that agree"
+    else:
+        what = "Mark" if f.detector == "outlying_mark" else "Index"
+        stays = f"stays at {number(kept)}" if kept else "is not known"
+        away = f", {number(abs(offered / kept - 1) * 1e4)} bps away" if kept else ""
+        head = f"{what} of {f.symbol} {stays}"
+        body = f"{number(offered)} was offered{away}; {agree} other inputs agree, {against} do not"
+    if incident.status == "resolved":
+        quiet = duration((incident.window - incident.last) * window_ns / _SECOND_NS)
+        return f"{head} ({body}): over, quiet for {quiet}"
+    return f"{head} ({body}), since {clock(f.since * window_ns)} UTC"
 
 
 def severity(ratio: float | None) -> str:

@@ -30,6 +30,8 @@ class Finding:
     records: list[Range] = field(default_factory=list)
     abstained: list[tuple[str, str]] = field(default_factory=list)
     """Streams of the symbol that could not judge, and why."""
+    facts: dict[str, float | int | str | None] = field(default_factory=dict)
+    """What else its sentence tells, where a rule and no chance decided (`pricing.py`)."""
 
     @property
     def windows(self) -> int:

@@ -20,15 +20,14 @@ from monitor.core.bands import Bands, Rules, Run
 from monitor.core.batch import ABSENT, Batch, Int64, Text
 from monitor.core.decode import judge
 from monitor.core.events import InsuranceFundReference, MarketReference, PositionReference
-from monitor.core.grid import SCALE
 from monitor.core.margin import Regime
 from monitor.core.outcomes import Outcomes
 from monitor.core.pools import Pools
+from monitor.core.pricing import Pricing
 from monitor.core.regimes import REGIMES
 from monitor.core.settings import EngineSettings
 from monitor.core.tables import Grid
 from monitor.core.tiers import TierError, Tiers
-from monitor.core.timing import Volatility
 from monitor.core.watermark import NEVER
 
 KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
@@ -71,7 +70,7 @@ class Venue:
         """Insurance fund by market ("": the venue's), 1e-6."""
         self.unread = {"reference": 0, "tiers": 0}
         """Reference records that could not be read, and tier tables refused."""
-        self._volatility: dict[int, Volatility] = {}
+        self.pricing = Pricing(self.accounts.symbols)
         self.outcomes = Outcomes()
         """Forced fills beside what was predicted."""
         self._passed = NEVER
@@ -89,6 +88,9 @@ class Venue:
             self._add(made.of_collateral(batch, names, symbols))
         elif batch.kind == "mark":
             self._marks.append(made.of_marks(batch, symbols))
+            if made.named(batch.texts["sources"]):
+                sources = batch.texts["sources"].words()
+                self.pricing.hold(batch.partition, batch.offset.tolist(), sources)
         elif batch.kind == "book":
             self._books.append(made.of_books(batch, symbols, self.cell_ns))
         elif batch.kind == "reference":
@@ -181,24 +183,11 @@ class Venue:
         self.mark.grow(len(self.accounts.symbols))
         self.book.grow(len(self.accounts.symbols))
 
-    def sigma(self, symbol: int) -> float | None:
-        """Realised volatility of a symbol's mark, a year; None: not known yet."""
-        measured = self._volatility.get(symbol)
-        return None if measured is None else measured.sigma
-
     def _set_marks(self, rows: Int64) -> None:
+        rows = self.pricing.judge(rows, self.book.data)
         for column in range(self.mark.data.shape[1]):
             told = rows[rows[:, 4 + column] != ABSENT]
             self.mark.data[told[:, 3], column] = told[:, 4 + column]
-        at = np.where(rows[:, 4] != ABSENT, rows[:, 4], rows[:, 5])
-        known = np.flatnonzero(at != ABSENT)
-        for symbol, ts, price in zip(
-            rows[known, 3].tolist(), rows[known, 0].tolist(), at[known].tolist(), strict=True
-        ):
-            measured = self._volatility.get(symbol)
-            if measured is None:
-                measured = self._volatility[symbol] = Volatility()
-            measured.update(ts, price / SCALE)
 
     def _set_books(self, rows: Int64) -> None:
         self.book.data[rows[:, 3]] = rows
@@ -224,6 +213,7 @@ class Venue:
         """Of everything applied: equal for equal sets of records."""
         symbols = self.accounts.symbols
         parts = [self.accounts.digest(), self.outcomes.digest()]
+        parts.append(repr(self.pricing.doubted).encode())
         parts += [repr(sorted(self.rules.items())).encode()]
         parts += [repr(sorted(self.funds.items())).encode(), repr(self.unread).encode()]
         self._grow()
@@ -247,7 +237,7 @@ class Venue:
             "rules": self.rules,
             "funds": self.funds,
             "unread": self.unread,
-            "volatility": [[s, *self._volatility[s].snapshot()] for s in sorted(self._volatility)],
+            "pricing": self.pricing.snapshot(),
             "outcomes": self.outcomes.snapshot(),
             "passed": self._passed,
         }
@@ -263,10 +253,7 @@ class Venue:
         self.arrays = None
         self._set_rules([(0, 0, 0, bytes(raw)) for raw in state["rules"].values()])
         self.unread = dict(state["unread"])
-        self._volatility = {}
-        for symbol, *measured in state["volatility"]:
-            self._volatility[symbol] = Volatility()
-            self._volatility[symbol].restore(measured)
+        self.pricing.restore(state["pricing"])
         self.outcomes.restore(state["outcomes"])
         self._passed = state["passed"]
 

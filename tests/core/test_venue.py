@@ -10,7 +10,7 @@ import pytest
 
 from monitor.core.bandkernels import BIN_WIDTH
 from monitor.core.decode import decode
-from monitor.core.engine import Engine
+from monitor.core.engine import Engine, Output
 from monitor.core.events import TOPICS, Control
 from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.core.venuebands import VenueBands
@@ -44,11 +44,19 @@ def leverage(account: str, times: int, mode: str) -> dict[str, Any]:
             "margin_mode": mode}  # fmt: skip
 
 
-def run(records: list[dict[str, Any]], end_s: int = 10) -> tuple[Engine, list[VenueBands]]:
+def run(
+    records: list[dict[str, Any]], end_s: int = 10, alerts: list[dict[str, Any]] | None = None
+) -> tuple[Engine, list[VenueBands]]:
     """Records at START, or at their own `at` (s); all topics end `end_s` later."""
     settings = EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=1))
     engine = Engine(settings, [])
-    made = []
+    made: list[VenueBands] = []
+
+    def keep(output: Output) -> None:
+        made.extend(output.bands)
+        if alerts is not None:
+            alerts.extend(output.alerts)
+
     for kind, topic in TOPICS.items():
         mine = [r for r in records if r["kind"] == kind]
         mine = sorted(mine, key=lambda r: r.get("at", 0))
@@ -58,10 +66,11 @@ def run(records: list[dict[str, Any]], end_s: int = 10) -> tuple[Engine, list[Ve
         if raws:
             batch = decode(kind, topic, 0, np.arange(len(raws)), raws)
             assert not batch.refused, batch.refused
-            made += engine.step(batch).bands
+            keep(engine.step(batch))
         end = START + end_s * SECOND
-        made += engine.control([Control(topic=topic, partition=0, offset=len(raws), ts=end)]).bands
-    return engine, made + engine.finish().bands
+        keep(engine.control([Control(topic=topic, partition=0, offset=len(raws), ts=end)]))
+    keep(engine.finish())
+    return engine, made
 
 
 BASE = [table(), mark(100), {"kind": "book", "symbol": "SOL", **BOOK}]

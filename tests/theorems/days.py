@@ -104,6 +104,22 @@ def _rules(rng: np.random.Generator, ts: np.ndarray) -> Text:
     return Text.of(words)
 
 
+def _sources(rng: np.random.Generator, ts: np.ndarray) -> Text:
+    """The sources of each mark's index: some stale, some outlying, some records without."""
+    words: list[str | None] = []
+    for at in ts.tolist():
+        told = [
+            {
+                "name": f"x-{i}",
+                "price": str(100 + int(rng.integers(-3, 4))),
+                "ts": at - int(rng.integers(0, 40) * 10**9),
+            }
+            for i in range(int(rng.integers(1, 5)))
+        ]
+        words.append(None if rng.random() < 0.4 else json.dumps(told))
+    return Text.of(words)
+
+
 def part(rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: int) -> Batch:
     """Records of one topic partition: mostly in order, with some disorder and some refused."""
     ts = np.sort(rng.integers(0, span_ms * 1_000_000, n))
@@ -125,6 +141,8 @@ def part(rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: i
         else:
             batch.numbers[column.name] = _numbers(rng, column, count)
     batch.numbers["ts"] = ts[~bad].astype(np.int64)
+    if kind == "mark":
+        batch.texts["sources"] = _sources(rng, batch.numbers["ts"])
     if kind == "reference":
         batch.texts["payload"] = _rules(rng, batch.numbers["ts"])
     batch.refused = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,6 +36,20 @@ def test_days_of_these_theorems_hold_alerts_late_and_refused_records() -> None:
     assert sum(bool(day.alerts) for day in seen) >= 10
     assert all(day.facts["late"] and day.facts["refused"] for day in seen)
     assert len({day.digest for day in seen}) == len(seen)
+    kinds = {json.loads(alert)["kind"] for day in seen for alert in day.alerts}
+    assert kinds >= {"outlying_mark", "outlying_index", "outlying_source", "stale_source"}
+
+
+def test_days_of_these_theorems_hold_bands() -> None:
+    """They are in the digest, so there must be something in them."""
+    markets = 0
+    for seed in range(10):
+        day = feed(seed)
+        machine = engine(day.partitions)
+        machine.control(day.controls)
+        outputs = [machine.step(batch) for batch in day.parts] + [machine.finish()]
+        markets += sum(len(bands.markets) for output in outputs for bands in output.bands)
+    assert markets >= 50
 
 
 def test_days_of_these_theorems_hold_what_waits_for_its_window_to_close() -> None:

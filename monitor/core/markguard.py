@@ -1,0 +1,215 @@
+"""One broken source never moves margin state: which marks and indices are believed.
+
+A price is believed when it lies within its market's own reach of the last good one. A jump beyond
+that needs at least `CONFIRMATIONS` independent inputs beside it (sources of the index, the last
+trade, the book's middle), more than speak against it; or it must last, `LASTING_UPDATES` updates
+and `LASTING_S` seconds. Until then the last good value stays, and what was offered is told. The
+reach is `JUMP_SIGMAS` standard deviations of the market's own moves, clipped so that an outlier
+does not widen it.
+
+Sources of an index are judged in their own record: stale ones by age, outlying ones against the
+median of the fresh. An index that leaves that median behind is not believed, nor is a mark that
+follows it. Everything follows event time, so slicing shows nowhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, field
+from typing import Any
+
+AGREE = 0.005
+"""Inputs nearer than this to a price speak for it: twice the basis that liquid perpetuals show."""
+SOURCE_OUTLYING = 0.01
+"""A source this far from the median of the fresh ones is broken: arbitrage holds spot markets
+within a few bps of each other."""
+SOURCE_STALE_S = 30.0
+"""A source of an index that is older is stale; venues' own limits lie between 10 and 60 s."""
+JUMP_LEAST = 0.02
+"""A move below this is not refused for its size."""
+JUMP_MOST = 0.10
+"""A move above this is always asked for confirmation."""
+JUMP_SIGMAS = 10.0
+"""Fat tails: at four degrees of freedom such a move comes once in some ten thousand updates."""
+CONFIRMATIONS = 2
+LASTING_UPDATES, LASTING_S = 5, 10.0
+"""A jump that nobody confirms is believed when so many updates in a row, over so many seconds, lie
+near each other."""
+MEMORY = 0.02
+"""Weight of a new move in the scale of moves: half of it is forgotten after 34 updates."""
+KINDS = ("outlying_mark", "outlying_index", "outlying_source", "stale_source")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One mark record, prices in quote currency; None: not told."""
+
+    ts: int
+    partition: int
+    offset: int
+    mark: float | None
+    index: float | None
+    last: float | None
+    middle: float | None
+    """Of the last book before this moment's cell of time."""
+    sources: tuple[tuple[str, float, int], ...] = ()
+    """Name, price and time (ns) of each source of the index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What was not believed, and why."""
+
+    ts: int
+    partition: int
+    offset: int
+    symbol: str
+    kind: str
+    offered: float
+    kept: float | None
+    """The last good value; of a source, the median of the fresh ones; None: there is none."""
+    limit: float
+    """The fraction (or the age, s) that was overstepped."""
+    source: str = ""
+    agree: int = 0
+    against: int = 0
+
+
+@dataclass(slots=True)
+class Series:
+    """One price of one market: its last good value, the size of its moves, what waits."""
+
+    good: float = math.nan
+    ts: int = 0
+    scale: float = 0.0
+    """Average size of a move, a root second."""
+    waiting: float = math.nan
+    since: int = 0
+    updates: int = 0
+
+    def reach(self, ts: int) -> float:
+        """How far the next value may lie away, as a fraction."""
+        wait_s = max((ts - self.ts) / 1e9, 1.0)
+        return min(max(JUMP_LEAST, JUMP_SIGMAS * self.scale * math.sqrt(wait_s)), JUMP_MOST)
+
+    def take(self, ts: int, price: float) -> None:
+        """Believe a value."""
+        if self.good == self.good:
+            wait_s = max((ts - self.ts) / 1e9, 1.0)
+            move = abs(math.log(price / self.good)) / math.sqrt(wait_s)
+            move = min(move, 4.0 * self.scale + JUMP_LEAST / JUMP_SIGMAS)
+            self.scale += MEMORY * (move - self.scale)
+        self.good, self.ts, self.waiting, self.updates = price, ts, math.nan, 0
+
+    def lasts(self, ts: int, price: float) -> bool:
+        """Whether a value that is not believed has stood long enough to be."""
+        if not _near(price, self.waiting):
+            self.since, self.updates = ts, 0
+        self.waiting = price
+        self.updates += 1
+        return self.updates >= LASTING_UPDATES and ts - self.since >= LASTING_S * 1e9
+
+
+def _near(a: float | None, b: float | None, reach: float = AGREE) -> bool:
+    return a is not None and b is not None and b > 0 and abs(a / b - 1.0) <= reach
+
+
+def _median(prices: list[float]) -> float | None:
+    ordered = sorted(prices)
+    half = len(ordered) // 2
+    if not ordered:
+        return None
+    return ordered[half] if len(ordered) % 2 else 0.5 * (ordered[half - 1] + ordered[half])
+
+
+@dataclass(slots=True)
+class Guard:
+    """The prices of one market."""
+
+    mark: Series = field(default_factory=Series)
+    index: Series = field(default_factory=Series)
+
+    def judge(self, symbol: str, told: Told) -> tuple[bool, bool, list[Doubt]]:
+        """Whether the mark and the index of a record are believed, and what is in doubt."""
+        fresh = [s for s in told.sources if told.ts - s[2] <= SOURCE_STALE_S * 1e9]
+        median = _median([price for _, price, _ in fresh])
+        doubts = list(_sources(symbol, told, fresh, median))
+        prices = [price for _, price, _ in fresh]
+        index, broken = told.index is not None, False
+        if told.index is not None:
+            inputs: list[float | None] = [*prices, told.last, told.middle]
+            broken = len(fresh) >= 2 and not _near(told.index, median, SOURCE_OUTLYING)
+            stale = bool(told.sources) and not fresh
+            index = self._believe(self.index, told, told.index, inputs, broken or stale)
+            if not index:
+                doubts.append(
+                    _doubt("outlying_index", symbol, told, told.index, self.index, inputs)
+                )
+        mark = told.mark is not None
+        if told.mark is not None:
+            # The sources speak for themselves; without them the index is one more input.
+            inputs = [*prices, told.last, told.middle]
+            if not prices and index:
+                inputs.append(told.index)
+            follows = broken and _near(told.mark, told.index) and not _near(told.mark, median)
+            mark = self._believe(self.mark, told, told.mark, inputs, follows)
+            if not mark:
+                doubts.append(_doubt("outlying_mark", symbol, told, told.mark, self.mark, inputs))
+        return mark, index, doubts
+
+    def _believe(
+        self, series: Series, told: Told, price: float, inputs: list[float | None], broken: bool
+    ) -> bool:
+        first = series.good != series.good
+        agree, against = _voices(price, inputs)
+        within = first or abs(price / series.good - 1.0) <= series.reach(told.ts)
+        believed = (within and not broken) or (agree >= CONFIRMATIONS and agree > against)
+        if not believed:
+            believed = series.lasts(told.ts, price) and not broken
+        if believed:
+            series.take(told.ts, price)
+        return believed
+
+    def snapshot(self) -> list[Any]:
+        return [list(astuple(self.mark)), list(astuple(self.index))]
+
+    @classmethod
+    def of(cls, state: list[Any]) -> Guard:
+        """From a snapshot."""
+        return cls(Series(*state[0]), Series(*state[1]))
+
+
+def _voices(price: float, inputs: list[float | None]) -> tuple[int, int]:
+    known = [other for other in inputs if other is not None]
+    agree = sum(_near(other, price) for other in known)
+    return agree, len(known) - agree
+
+
+def _doubt(
+    kind: str, symbol: str, told: Told, price: float, series: Series, inputs: list[float | None]
+) -> Doubt:
+    kept = None if series.good != series.good else series.good
+    agree, against = _voices(price, inputs)
+    limit = series.reach(told.ts)
+    return Doubt(told.ts, told.partition, told.offset, symbol, kind, price, kept, limit, "",
+                 agree, against)  # fmt: skip
+
+
+def _sources(
+    symbol: str, told: Told, fresh: list[tuple[str, float, int]], median: float | None
+) -> Iterator[Doubt]:
+    """The worst stale and the worst outlying source of a record."""
+    at = told.ts, told.partition, told.offset, symbol
+    stale = [s for s in told.sources if told.ts - s[2] > SOURCE_STALE_S * 1e9]
+    if stale:
+        name, _, ts = min(stale, key=lambda s: (s[2], s[0]))
+        age_s = (told.ts - ts) / 1e9
+        yield Doubt(*at, "stale_source", age_s, None, SOURCE_STALE_S, name, len(fresh), len(stale))
+    if median is None or len(fresh) < 3:
+        return
+    name, price, _ = max(fresh, key=lambda s: (abs(s[1] / median - 1.0), s[0]))
+    if not _near(price, median, SOURCE_OUTLYING):
+        others = sum(not _near(p, median, SOURCE_OUTLYING) for _, p, _ in fresh)
+        yield Doubt(*at, "outlying_source", price, median, SOURCE_OUTLYING, name,
+                    len(fresh) - others, others)  # fmt: skip

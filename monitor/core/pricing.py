@@ -1,0 +1,143 @@
+"""A venue's marks on their way into margin state: judged one by one, doubts told as findings.
+
+Layer `pricing`. What is doubted within one cell of time becomes one finding for each market and
+kind, decided when the cell has passed, so that slicing shows nowhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from monitor.core.batch import ABSENT, Int64
+from monitor.core.entries import LEVELS
+from monitor.core.events import Source
+from monitor.core.findings import Finding
+from monitor.core.grid import SCALE
+from monitor.core.history import Range
+from monitor.core.intern import Interner
+from monitor.core.markguard import KINDS, Doubt, Guard, Told
+from monitor.core.timing import Volatility
+
+STREAM = "marks"
+"""The stream that its findings name; it is no feature of a window."""
+_SOURCES = TypeAdapter(list[Source])
+_MARK, _INDEX, _LAST = 4, 5, 6
+_BID, _ASK = 4, 4 + 2 * LEVELS
+"""Columns of the best prices in a row of the venue's books."""
+
+
+class Pricing:
+    """Guards and volatilities of all markets, by the symbols' numbers."""
+
+    def __init__(self, symbols: Interner) -> None:
+        self._symbols = symbols
+        self._guards: dict[int, Guard] = {}
+        self._volatility: dict[int, Volatility] = {}
+        self._sources: dict[tuple[int, int], str] = {}
+        """Sources of the records that wait, by partition and offset."""
+        self._doubts: list[Doubt] = []
+        self.doubted = dict.fromkeys(KINDS, 0)
+        """Records that were not believed, and sources that were passed over."""
+
+    def hold(self, partition: int, offsets: list[int], sources: list[str | None]) -> None:
+        """Keep the sources that mark records tell, until those are judged."""
+        for offset, text in zip(offsets, sources, strict=True):
+            if text is not None:
+                self._sources[partition, offset] = text
+
+    def sigma(self, symbol: int) -> float | None:
+        """Realised volatility of a symbol's mark, a year; None: not known yet."""
+        measured = self._volatility.get(symbol)
+        return None if measured is None else measured.sigma
+
+    def judge(self, rows: Int64, books: Int64) -> Int64:
+        """Mark records (`entries.PRICE`) in event-time order: the same, with `ABSENT` for what is
+        not believed. `books`: the last book by symbol.
+        """
+        out = rows.copy()
+        for i, row in enumerate(rows.tolist()):
+            symbol = row[3]
+            bid, ask = books[symbol, _BID], books[symbol, _ASK]
+            text = self._sources.pop((row[1], row[2]), None)
+            mark_told, index_told, last = (
+                None if row[at] == ABSENT else row[at] / SCALE for at in (_MARK, _INDEX, _LAST)
+            )
+            middle = 0.5 * float(bid + ask) / SCALE if bid > 0 and ask > 0 else None
+            sources = () if text is None else _parsed(text)
+            told = Told(row[0], row[1], row[2], mark_told, index_told, last, middle, sources)
+            guard = self._guards.setdefault(symbol, Guard())
+            name = self._symbols.names(np.array([symbol]))[0]
+            mark, index, doubts = guard.judge(name, told)
+            self._doubts += doubts
+            if not mark:
+                out[i, _MARK] = ABSENT
+            if not index:
+                out[i, _INDEX] = ABSENT
+            price = told.mark if mark else told.index if told.mark is None and index else None
+            if price is not None:
+                self._volatility.setdefault(symbol, Volatility()).update(told.ts, price)
+        return out
+
+    def findings(self, end_ns: int, window_ns: int) -> list[Finding]:
+        """What was doubted in the cell of time that ended at `end_ns`.
+
+        It belongs to the window in which that end lies: whatever was decided before, that window
+        was not.
+        """
+        groups: dict[tuple[str, str, int], list[Doubt]] = {}
+        for doubt in self._doubts:
+            self.doubted[doubt.kind] += 1
+            groups.setdefault((doubt.symbol, doubt.kind, doubt.partition), []).append(doubt)
+        self._doubts = []
+        return [_finding(groups[key], end_ns, window_ns) for key in sorted(groups)]
+
+    def snapshot(self) -> dict[str, Any]:
+        """All state; nothing is in doubt between two cells."""
+        return {
+            "guards": [[s, *self._guards[s].snapshot()] for s in sorted(self._guards)],
+            "volatility": [[s, *self._volatility[s].snapshot()] for s in sorted(self._volatility)],
+            "sources": [[*at, self._sources[at]] for at in sorted(self._sources)],
+            "doubted": self.doubted,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self._guards = {symbol: Guard.of(held) for symbol, *held in state["guards"]}
+        self._volatility = {}
+        for symbol, *measured in state["volatility"]:
+            self._volatility[symbol] = Volatility()
+            self._volatility[symbol].restore(measured)
+        self._sources = {(partition, offset): text for partition, offset, text in state["sources"]}
+        self.doubted = dict(state["doubted"])
+
+
+def _parsed(text: str) -> tuple[tuple[str, float, int], ...]:
+    return tuple((s.name, s.price / SCALE, s.ts) for s in _SOURCES.validate_json(text))
+
+
+def _finding(doubts: list[Doubt], end_ns: int, window_ns: int) -> Finding:
+    """The doubts of one market and kind; the words come from the last of them."""
+    last, offsets = doubts[-1], [doubt.offset for doubt in doubts]
+    return Finding(
+        window=end_ns // window_ns,
+        since=doubts[0].ts // window_ns,
+        partition=last.partition,
+        symbol=last.symbol,
+        stream=STREAM,
+        detector=last.kind,
+        observed=float(len(doubts)),
+        expected=0.0,
+        p=0.0,
+        records=[Range("mark", min(offsets), max(offsets))],
+        facts={
+            "offered": last.offered,
+            "kept": last.kept,
+            "limit": last.limit,
+            "source": last.source,
+            "agree": last.agree,
+            "against": last.against,
+        },
+    )
