@@ -53,8 +53,8 @@ class History:
         self._accounts = accounts
         self._chunks: deque[_Chunk] = deque()
 
-    def add(self, facts: Facts, now: int) -> None:
-        """Remember closed windows, forget what lies over `WINDOWS_KEPT` before window `now`."""
+    def add(self, facts: Facts, first: int) -> None:
+        """Remember windows closed together, forget what no alert on the `first` of them reaches."""
         if len(facts.window):
             entries = facts.account_row, facts.account, facts.counts
             keep = _most_active(facts)
@@ -63,7 +63,7 @@ class History:
             self._chunks.append(
                 _Chunk(facts.window, facts.symbol, facts.first, facts.last, *entries)
             )
-        while self._chunks and self._chunks[0].window[-1] <= now - WINDOWS_KEPT:
+        while self._chunks and self._chunks[0].window[-1] <= first - WINDOWS_KEPT:
             self._chunks.popleft()
 
     def shares(

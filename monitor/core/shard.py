@@ -134,7 +134,7 @@ class Shard:
             part = _between(facts, low, high)
             names = dict(zip(self._known.tolist(), self.symbols.names(self._known), strict=True))
             features = self._measure.features(part, low, high, self._known)
-            self._history.add(part, high - 1)
+            self._history.add(part, low)
             findings = self._watch.judge(features, names)
             self._extend_digest(part)
             out.append(Closed(low, high, names, part, features, findings))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from unittest import mock
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monitor.core import history
 from monitor.core.accumulate import LOWS, SUMS
 from monitor.core.batch import Batch
 from monitor.core.engine import Engine
@@ -87,6 +89,22 @@ def test_windows_closed_together_are_the_windows_closed_alone(seed: int, hold: i
     for batch in slices(day, np.random.default_rng(seed + 1), 25):
         alerts += machine.step(batch).alerts
     assert result(machine, alerts) == plainly(day)
+
+
+@settings(CASES, max_examples=30)
+@given(SEEDS, st.integers(0, 50))
+def test_so_it_is_where_an_alert_reaches_back_as_far_as_is_remembered(seed: int, hold: int) -> None:
+    with mock.patch.object(history, "WINDOWS_KEPT", 3):
+        day = feed(seed)
+        machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
+        alerts = list(machine.control(day.controls).alerts)
+        for batch in slices(day, np.random.default_rng(seed + 1), 25):
+            alerts += machine.step(batch).alerts
+        alone = engine(day.partitions)
+        wanted = list(alone.control(day.controls).alerts)
+        for batch in slices(day, np.random.default_rng(seed + 2), 3):
+            wanted += alone.step(batch).alerts
+        assert result(machine, alerts) == result(alone, wanted)
 
 
 @CASES
