@@ -167,7 +167,7 @@ class Engine:
         while len(self._stakes) > 1 and self._stakes[1][0] <= alert["ts"]:
             self._stakes.pop(0)
         ts, stakes = self._stakes[0]
-        stake = stakes.get(alert["symbols"][0]) if ts <= alert["ts"] else None
+        stake = stakes.get("".join(alert["symbols"][:1])) if ts <= alert["ts"] else None
         if stake is not None:
             alert["at_stake"] = stake
 

@@ -10,28 +10,13 @@ from typing import Any
 
 import monitor
 from monitor.core import pricing
+from monitor.core.findings import Finding
 from monitor.core.incidents import Incident
 from monitor.core.settings import EngineSettings
-from monitor.core.streams import TABLE
+from monitor.core.streams import SILENCES, TABLE
 
 _SECOND_NS = 1_000_000_000
 
-NOUNS = {
-    "cancels": "cancels",
-    "orders": "orders",
-    "trades": "trades",
-    "leverage_raises": "leverage raises",
-    "leverage_changes": "leverage changes",
-    "liquidations": "liquidations",
-}
-LAYERS = {
-    "leverage_raises": "margin",
-    "leverage_changes": "margin",
-    "liquidations": "post_trade",
-}
-"""The layer of a stream; what is not named is execution."""
-KINDS = {"leverage_raises": "leverage_surge", "leverage_changes": "leverage_surge"}
-"""The kind of alert of a stream, where it has a name of its own beside its detector's."""
 CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
 """A desk acts on what is five times the usual, and looks at what is twice."""
 
@@ -44,6 +29,19 @@ DOUBTS = {
 """Severity of a price in doubt: without a mark that can be believed, all that hangs on it is as of
 the last good one.
 """
+
+DRIFTS = ("drift",)
+"""Detectors whose evidence is a slow change, not a sudden one."""
+CARRIED = {
+    "orders": "orders", "cancels": "cancels", "fills": "fills", "leverage": "leverage changes",
+}  # fmt: skip
+"""What an account is counted by (`windows.ACCOUNT_COUNTS`), in words."""
+TIMES_MAX = 1000.0
+"""A larger ratio says that nothing was expected, and not how much that was."""
+FRACTIONS = {
+    2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 6: "a sixth", 7: "a seventh",
+    8: "an eighth", 9: "a ninth", 10: "a tenth",
+}  # fmt: skip
 
 _WORDS = ("no", "one", "two", "three", "four", "five")
 
@@ -98,7 +96,23 @@ def iso(ns: int) -> str:
     return datetime.fromtimestamp(ns // _SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def who(accounts: list[tuple[str, float]]) -> str:
+def times(ratio: float | None) -> str:
+    """A ratio as people say it, with a space before it.
+
+    >>> times(4.1), times(0.2), times(0.04), times(None)
+    (' ×4.1', ' at a fifth of usual', ' at 4 % of usual', '')
+    """
+    if ratio is None or ratio >= TIMES_MAX:
+        return ""
+    if ratio >= 1.0 or ratio < 0:
+        return f" ×{number(ratio)}"
+    part = FRACTIONS.get(round(1.0 / ratio)) if ratio > 0 else None
+    if part is not None and abs(ratio * round(1.0 / ratio) - 1.0) < 0.1:
+        return f" at {part} of usual"
+    return f" at {number(100 * ratio)} % of usual"
+
+
+def who(accounts: list[tuple[str, float]], what: str = "them") -> str:
     """Who carries it: as few accounts as make half of it, or the top one with its share."""
     named, sum_of = [], 0.0
     for name, share in accounts:
@@ -109,11 +123,10 @@ def who(accounts: list[tuple[str, float]]) -> str:
     if not named or accounts[0][1] < 0.05:
         return "spread over many accounts"
     if len(named) == 1:
-        return f"one account makes {accounts[0][1]:.0%} of them ({accounts[0][0]})".replace(
-            "%", " %"
-        )
+        part = f"{accounts[0][1]:.0%}".replace("%", " %")
+        return f"one account makes {part} of {what} ({accounts[0][0]})"
     part = f"{sum_of:.0%}".replace("%", " %")
-    return f"{_WORDS[len(named)]} accounts make {part} of them ({', '.join(named)})"
+    return f"{_WORDS[len(named)]} accounts make {part} of {what} ({', '.join(named)})"
 
 
 class Explain:
@@ -133,19 +146,57 @@ class Explain:
         f = incident.finding
         if f.stream == pricing.STREAM:
             return _doubted(incident, self._window_ns)
-        seconds = f.windows * self._window_ns / _SECOND_NS
-        noun = NOUNS.get(f.stream, f.stream.replace("_", " "))
-        rate, usual = f.observed / seconds, f.expected / seconds
-        ratio = f.ratio
-        times = f" ×{number(ratio)}" if ratio is not None and ratio < 1000 else ""
-        days = rarity(self._once_per_days(f.p))
-        head = f"{noun.capitalize()}{times} for {duration(seconds)} on {f.symbol}"
-        body = f"({number(rate)} a second against {number(usual)} expected, {days})"
+        told = TABLE[f.stream]
+        if f.stream in SILENCES:
+            return self._silence(incident)
+        head, body = self._change(f)
+        body = f"({body}, {rarity(self._once_per_days(f.p))})"
         if incident.status == "resolved":
             quiet = duration((incident.window - incident.last) * self._window_ns / _SECOND_NS)
-            return f"{head} {body} are over: quiet for {quiet}"
-        carried = f"; {who(f.accounts)}" if f.accounts else "; accounts are not known"
-        return f"{head} {body}, since {clock(f.since * self._window_ns)} UTC{carried}"
+            return f"{head} {body} {'are' if told.plural else 'is'} over: quiet for {quiet}"
+        said = f"{head} {body}, since {clock(f.since * self._window_ns)} UTC"
+        if told.carrier is None:
+            return said
+        what = "them" if told.carrier == f.stream else f"the {CARRIED[told.carrier]}"
+        return f"{said}; {who(f.accounts, what) if f.accounts else 'accounts are not known'}"
+
+    def _change(self, f: Finding) -> tuple[str, str]:
+        """What changed, by how much, for how long and where; and the two numbers behind it."""
+        told = TABLE[f.stream]
+        noun = told.noun[0].upper() + told.noun[1:]
+        seconds = f.windows * self._window_ns / _SECOND_NS
+        place = f"for {duration(seconds)} on {f.symbol}"
+        unit = "in quote currency" if told.unit == "quote currency" else told.unit
+        if f.detector in DRIFTS:
+            way = "up" if f.observed >= f.expected else "down"
+            have = "have" if told.plural else "has"
+            body = f"{number(f.observed)} {unit} against {number(f.expected)}"
+            return f"{noun} {have} drifted {way} {place}", body
+        if told.form in ("count", "amount"):
+            rate, usual = f.observed / seconds, f.expected / seconds
+            body = f"{number(rate)} a second against {number(usual)} expected"
+            if told.form == "amount":
+                body = f"{number(rate)} a second {unit} against {number(usual)} expected"
+            return f"{noun}{times(f.ratio)} {place}", body
+        if told.form == "share":
+            usual_pct = f"{number(100 * f.expected)} % expected"
+            return f"{noun} at {number(100 * f.observed)} % {place}", usual_pct
+        if told.form == "signed":
+            body = f"{number(f.expected)} expected, {unit}"
+            return f"{noun} at {number(f.observed)} {place}", body
+        body = f"{number(f.observed)} against {number(f.expected)} {unit}"
+        return f"{noun}{times(f.ratio)} {place}", body
+
+    def _silence(self, incident: Incident) -> str:
+        f = incident.finding
+        kind = SILENCES[f.stream]
+        where = f"topic {self._settings.topics[kind]}, partition {f.partition}"
+        if incident.status == "resolved":
+            return f"Records again in {where}, after {duration(f.observed)} of silence"
+        return (
+            f"No record in {where} for {duration(f.observed)}, where the longest silence was "
+            f"{duration(f.expected)}; the last came at {clock(f.since * self._window_ns)} UTC"
+        )
 
     def alert(self, incident: Incident) -> dict[str, Any]:
         """The alert as the contract has it."""
@@ -156,9 +207,9 @@ class Explain:
             "fingerprint": incident.fingerprint,
             "status": incident.status,
             "severity": DOUBTS[f.detector] if f.facts else severity(f.ratio),
-            "layer": "pricing" if f.facts else LAYERS.get(f.stream, "execution"),
-            "kind": KINDS.get(f.stream, f.detector),
-            "symbols": [f.symbol],
+            "layer": TABLE[f.stream].layer,
+            "kind": TABLE[f.stream].kind or f.detector,
+            "symbols": [f.symbol] if f.symbol else [],
             "ts": end,
             "since": begin,
             "summary": self.sentence(incident),
@@ -169,7 +220,7 @@ class Explain:
                     "observed": rounded(f.observed),
                     "expected": rounded(f.expected),
                     "ratio": None if f.ratio is None else rounded(f.ratio),
-                    "unit": "records" if f.facts else TABLE[f.stream].unit,
+                    "unit": TABLE[f.stream].unit,
                     # A rule decided where there are facts: no chance stands behind it.
                     "p": None if f.facts else rounded(f.p),
                     "once_per_days": None if f.facts else rounded(self._once_per_days(f.p)),
@@ -189,8 +240,8 @@ class Explain:
             ],
             "abstained": [{"detector": name, "why": why} for name, why in f.abstained],
             "reproduce": (
-                f"brinkwatch replay DAY --symbol {shlex.quote(f.symbol)} --from {iso(begin)} "
-                f"--to {iso(end + self._window_ns)}"
+                f"brinkwatch replay DAY {f'--symbol {shlex.quote(f.symbol)} ' if f.symbol else ''}"
+                f"--from {iso(begin)} --to {iso(end + self._window_ns)}"
             ),
             "versions": self._versions,
         }
@@ -224,7 +275,11 @@ def _doubted(incident: Incident, window_ns: int) -> str:
 
 
 def severity(ratio: float | None) -> str:
-    """How much against how much was expected decides what the desk does first."""
+    """How much against how much was expected decides what the desk does first; a fall to a fifth
+    counts as a rise to five times.
+    """
+    if ratio is not None and 0 <= ratio < 1:
+        ratio = 1.0 / ratio if ratio > 0 else None
     if ratio is None or ratio >= CRITICAL_RATIO:
         return "critical"
     return "warning" if ratio >= WARNING_RATIO else "info"

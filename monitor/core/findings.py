@@ -32,6 +32,9 @@ class Finding:
     """Streams of the symbol that could not judge, and why."""
     facts: dict[str, float | int | str | None] = field(default_factory=dict)
     """What else its sentence tells, where a rule and no chance decided (`pricing.py`)."""
+    over: bool | None = None
+    """Of what lasts until its end is told: whether this is the end. None: it ends when it is
+    quiet."""
 
     @property
     def windows(self) -> int:

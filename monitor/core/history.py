@@ -67,10 +67,10 @@ class History:
             self._chunks.popleft()
 
     def shares(
-        self, symbol: int, low: int, high: int, count: str, total: float, most: int = 5
+        self, symbol: int, low: int, high: int, count: str, total: float | None, most: int = 5
     ) -> list[tuple[str, float]]:
         """The accounts with most of `count` in windows `low` to `high` inclusive, with their share
-        of `total`, by share and name.
+        of `total` (None: of what all those remembered have), by share and name.
         """
         column = ACCOUNT_COUNTS.index(count)
         low = max(low, high - WINDOWS_KEPT + 1)
@@ -86,6 +86,7 @@ class History:
                 for account, n in pairs:
                     by_account[account] = by_account.get(account, 0) + n
         acted = [(account, n) for account, n in by_account.items() if n]
+        total = sum(n for _, n in acted) if total is None else total
         names = self._accounts.names(np.array([account for account, _ in acted], np.int64))
         counted = zip(names, (n for _, n in acted), strict=True)
         ranked = sorted(counted, key=lambda pair: (-pair[1], pair[0]))

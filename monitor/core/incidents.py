@@ -9,6 +9,7 @@ from typing import Any
 
 from monitor.core.findings import Finding
 from monitor.core.history import Range
+from monitor.core.streams import TABLE
 
 GROWTH = 2.0
 """An open alert is published again when its excess has grown by this factor."""
@@ -66,17 +67,26 @@ class Incidents:
     def _take(self, finding: Finding) -> list[Incident]:
         name = fingerprint(finding)
         incident = self._open.get(name)
+        if finding.over:
+            return [] if incident is None else [self._end(incident, finding)]
         if incident is None:
             opened = Incident(name, 0, "firing", finding.window, finding)
             self._open[name] = opened
             return [self._publish(opened)]
         incident.finding = _merge(incident.finding, finding)
         incident.last = incident.window = finding.window
-        excess = incident.finding.observed - incident.finding.expected
+        excess = abs(incident.finding.observed - incident.finding.expected)
         if excess < GROWTH * incident.published_excess:
             return []
         incident.status = "updated"
         return [self._publish(incident)]
+
+    def _end(self, incident: Incident, finding: Finding) -> Incident:
+        """The end of what lasts until it is told."""
+        incident.finding, incident.window = finding, finding.window
+        incident.status = "resolved"
+        del self._open[incident.fingerprint]
+        return self._publish(incident)
 
     def _resolve(self, until: int) -> list[Incident]:
         """Those whose quiet time is over before window `until`."""
@@ -84,7 +94,7 @@ class Incidents:
         for name in sorted(self._open):
             incident = self._open[name]
             end = incident.last + self._quiet
-            if end < until:
+            if incident.finding.over is None and end < until:
                 incident.status, incident.window = "resolved", end
                 done.append(self._publish(incident))
                 del self._open[name]
@@ -93,7 +103,7 @@ class Incidents:
     def _publish(self, incident: Incident) -> Incident:
         self._sequence[incident.fingerprint] = self._sequence.get(incident.fingerprint, 0) + 1
         incident.sequence = self._sequence[incident.fingerprint]
-        incident.published_excess = incident.finding.observed - incident.finding.expected
+        incident.published_excess = abs(incident.finding.observed - incident.finding.expected)
         if incident.status != "resolved":
             incident.last = incident.window
         return dataclasses.replace(incident)
@@ -123,16 +133,14 @@ def thaw(held: dict[str, Any]) -> Finding:
 
 def _merge(old: Finding, new: Finding) -> Finding:
     """The evidence of both; accounts are weighed by the excess that each part tells of."""
+    if TABLE[new.stream].form not in ("count", "amount"):
+        return _merge_levels(old, new)
     total = old.observed + new.observed
     share: dict[str, float] = {}
     for part in (old, new):
         for name, s in part.accounts:
             share[name] = share.get(name, 0.0) + s * part.observed / total if total else 0.0
     ranked = sorted(share.items(), key=lambda pair: (-pair[1], pair[0]))[:5]
-    spans: dict[str, Range] = {r.kind: r for r in old.records}
-    for r in new.records:
-        known = spans.get(r.kind, r)
-        spans[r.kind] = Range(r.kind, min(known.first, r.first), max(known.last, r.last))
     return dataclasses.replace(
         new,
         since=old.since,
@@ -140,5 +148,27 @@ def _merge(old: Finding, new: Finding) -> Finding:
         expected=old.expected + new.expected,
         p=min(old.p, new.p),
         accounts=ranked,
-        records=[spans[kind] for kind in sorted(spans)],
+        records=_spans(old, new),
     )
+
+
+def _merge_levels(old: Finding, new: Finding) -> Finding:
+    """Levels do not add up: of both, the one that lies farther from what was expected of it."""
+    far = max(old, new, key=lambda f: abs(f.observed - f.expected))
+    return dataclasses.replace(
+        new,
+        since=old.since,
+        observed=far.observed,
+        expected=far.expected,
+        p=min(old.p, new.p),
+        accounts=far.accounts,
+        records=_spans(old, new),
+    )
+
+
+def _spans(old: Finding, new: Finding) -> list[Range]:
+    spans: dict[str, Range] = {r.kind: r for r in old.records}
+    for r in new.records:
+        known = spans.get(r.kind, r)
+        spans[r.kind] = Range(r.kind, min(known.first, r.first), max(known.last, r.last))
+    return [spans[kind] for kind in sorted(spans)]

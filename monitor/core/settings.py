@@ -11,6 +11,17 @@ from monitor.core.events import TOPICS
 
 Seconds = Annotated[float, Field(gt=0)]
 
+BURSTS = (
+    "cancels", "orders", "cancels_near", "leverage_raises", "leverage_first_high",
+    "mode_switches", "liquidations", "late",
+)  # fmt: skip
+LEVELS: tuple[tuple[str, dict[str, float | int | str | bool]], ...] = (
+    ("depth_25bps_least", {"direction": "down", "least": 2.5}),
+    ("spread_bps", {"direction": "up", "least": 2.5}),
+    ("mark_to_index_bps", {"direction": "both", "signed": True}),
+)
+"""What is watched by default: a stream begins only where a venue tells its number."""
+
 
 class Strict(BaseModel):
     """Configuration never guesses: an unknown key is an error."""
@@ -105,10 +116,11 @@ class EngineSettings(Strict):
     topics: dict[str, str] = dict(TOPICS)
     """The topic of each kind."""
     streams: tuple[StreamSettings, ...] = (
-        StreamSettings(feature="cancels"),
-        StreamSettings(feature="orders"),
-        StreamSettings(feature="leverage_raises"),
-        StreamSettings(feature="liquidations"),
+        *(StreamSettings(feature=name) for name in BURSTS),
+        *(
+            StreamSettings(feature=name, detector="level", parameters=parameters)
+            for name, parameters in LEVELS
+        ),
     )
 
     def fingerprint(self) -> str:

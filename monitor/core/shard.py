@@ -16,6 +16,7 @@ import numpy as np
 from monitor.core.batch import Batch, Int64
 from monitor.core.facts import Facts
 from monitor.core.features import Features, Measure
+from monitor.core.feeds import Feeds
 from monitor.core.findings import Finding
 from monitor.core.history import History
 from monitor.core.intern import Interner
@@ -59,7 +60,8 @@ class Shard:
         self.symbols = Interner()
         self.accounts = Interner()
         self.tally = Tally()
-        self.time = Timeline(SHARD_KINDS, settings.time.lateness_ns)
+        self.time = Timeline(SHARD_KINDS, settings.time.lateness_ns, listens=True)
+        self._feeds = Feeds(self.time.parts, partition, self._window_ns)
         self._open = OpenWindows(
             self._window_ns, settings.limits, settings.cost_notional, self.symbols, self.accounts
         )
@@ -116,6 +118,7 @@ class Shard:
             return []
         facts = self._open.close(until)
         closed = list(self._chunks(facts, self._next, until))
+        closed[-1].findings += self._feeds.findings(until)
         self._next = until
         self._forget_accounts()
         return closed

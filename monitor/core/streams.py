@@ -40,6 +40,11 @@ class Stream:
     down: bool = False
     """Whether it is a fall that hurts."""
 
+    @property
+    def plural(self) -> bool:
+        """Whether the noun takes a verb in the plural."""
+        return self.form == "count"
+
 
 _QUOTE, _BPS, _ACCOUNTS = "quote currency", "bps of the mid", "accounts"
 _AGED = "share of the cancels of known age"
@@ -198,9 +203,18 @@ TABLE: dict[str, Stream] = {
         "robust standard deviations", "pricing", "signed", "crowding", ("mark", "book"), "crowding"
     ),
     "open_interest": Stream("base units", "pricing", "level", "open interest", _MARK),
-    "late": Stream("records", "data", "count", "records too late", _ALL, "late_records"),
+    "late": Stream("records", "data", "count", "late records", _ALL, "late_records"),
     "lag_ms": Stream("ms", "data", "level", "lag of records", _ALL, "lag"),
 }  # fmt: skip
 """Every feature of one window and symbol. Counts and amounts are per window."""
 
 NAMES = tuple(TABLE)
+
+SILENCES = {f"{kind}_silence": kind for kind in _ALL}
+"""Streams of a topic partition and not of a symbol: seconds without a record of the kind."""
+TABLE |= {
+    name: Stream("s", "data", "level", f"silence of {kind} records", (kind,), "feed_stopped")
+    for name, kind in SILENCES.items()
+}
+TABLE["marks"] = Stream("records", "pricing", "count", "prices in doubt", _MARK)
+"""What the guard of marks found (`pricing.py`): a rule decides there, and no detector."""

@@ -20,8 +20,8 @@ _NONE = np.empty(0, np.int64)
 class Timeline:
     """One `Partition` for each source; a source is a kind, or a kind and a partition."""
 
-    def __init__(self, sources: tuple[Any, ...], lateness_ns: int) -> None:
-        self.parts = {source: Partition(lateness_ns) for source in sources}
+    def __init__(self, sources: tuple[Any, ...], lateness_ns: int, listens: bool = False) -> None:
+        self.parts = {source: Partition(lateness_ns, listens) for source in sources}
         self.behind: Int64 = _NONE
         """Of each record last admitted: how far it ran behind in its topic partition, ns."""
         self.late: Int64 = _NONE

@@ -16,23 +16,7 @@ from monitor.core.group import Factory as Factory
 from monitor.core.group import Group, Judged
 from monitor.core.history import History
 from monitor.core.settings import EngineSettings
-
-RECORD_KINDS = {
-    "orders": ("order",),
-    "cancels": ("cancel",),
-    "trades": ("fill",),
-    "liquidations": ("fill",),
-    "leverage_raises": ("leverage",),
-    "leverage_changes": ("leverage",),
-}
-"""The kinds of records that a stream counts."""
-CARRIERS = {
-    "orders": "orders",
-    "cancels": "cancels",
-    "leverage_raises": "leverage",
-    "leverage_changes": "leverage",
-}
-"""The count by account that tells who carries a stream."""
+from monitor.core.streams import TABLE
 
 
 class Watch:
@@ -128,8 +112,15 @@ class Watch:
     ) -> Finding:
         stream = self._settings.streams[i]
         since = window - evidence.windows + 1
-        carrier = CARRIERS.get(stream.feature)
-        kinds = RECORD_KINDS.get(stream.feature, ())
+        told = TABLE[stream.feature]
+        carrier = told.carrier
+        # Accounts are weighed against the stream's own number where they are counted in it.
+        total = evidence.observed if carrier == stream.feature else None
+        scale = 1.0
+        if evidence.trials:  # a share is told as such
+            scale = 1.0 / evidence.trials
+        elif evidence.unit == "value" and told.form in ("count", "amount"):
+            scale = float(evidence.windows)  # a mean, told as a rate
         return Finding(
             window=window,
             since=since,
@@ -137,13 +128,11 @@ class Watch:
             symbol=names[symbol],
             stream=stream.feature,
             detector=stream.detector,
-            observed=evidence.observed,
-            expected=evidence.expected,
+            observed=evidence.observed * scale,
+            expected=evidence.expected * scale,
             p=p,
-            accounts=self._history.shares(symbol, since, window, carrier, evidence.observed)
-            if carrier
-            else [],
-            records=self._history.records(symbol, since, window, kinds),
+            accounts=self._history.shares(symbol, since, window, carrier, total) if carrier else [],
+            records=self._history.records(symbol, since, window, told.records),
         )
 
     def snapshot(self) -> dict[str, Any]:

@@ -27,13 +27,46 @@ JUMP_NS = 30 * 86_400 * 1_000_000_000
 one record with a broken clock must not make all that follow late."""
 JUMP_CONFIRM = 3
 
-_HIGH, _POSITION, _JUMPS = 0, 1, 2
+SILENT_NS, SILENT_TIMES = 10_000_000_000, 3
+"""A topic partition has stopped when it is silent for so long, and for so many times the longest
+silence it ever had before: a topic of few records is silent by nature."""
+KNOWN_RECORDS, KNOWN_NS = 20, 60_000_000_000
+"""Before so many records, over so long, nobody knows how silent it is by nature."""
+
+_HIGH, _POSITION, _JUMPS, _FIRST, _COUNT, _LONGEST, _STOPPED = range(7)
+SILENCE = ("ts", "high", "longest", "count", "over")
+"""A stop or, where `over` is 1, its end: when it was known, the last record's time, the longest
+silence before, ns; and the records until then."""
+
+
+@njit(types.int64(I64, types.int64), cache=True, nogil=True)
+def _limit(state, until):  # type: ignore[no-untyped-def]
+    """How long a silence may be that is known to last up to `until`; 0: it is none, or not known to
+    be too long.
+    """
+    if state[6] or state[4] < KNOWN_RECORDS or state[0] - state[3] < KNOWN_NS:
+        return 0
+    limit = max(SILENT_NS, SILENT_TIMES * state[5])
+    return limit if until - state[0] >= limit else 0
+
+
+@njit(types.void(I64, types.int64[:, ::1], types.int64, types.int64), cache=True, nogil=True)
+def _stop(state, told, n, limit):  # type: ignore[no-untyped-def]
+    told[n, 0] = state[0] + limit
+    told[n, 1] = state[0]
+    told[n, 2] = state[5]
+    told[n, 3] = state[4]
+    told[n, 4] = 0
+    state[6] = 1
 
 
 @njit(
-    types.void(R64, R64, I64, R64, R64, types.int64, types.uint8[::1], I64), cache=True, nogil=True
+    types.int64(R64, R64, I64, R64, R64, types.int64, types.uint8[::1], I64, types.int64[:, ::1]),
+    cache=True,
+    nogil=True,
 )
-def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict, came):  # type: ignore[no-untyped-def]
+def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict, came, told):  # type: ignore[no-untyped-def]
+    n = 0
     high = state[0]
     position = state[1]
     jumps = state[2]
@@ -59,20 +92,44 @@ def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict, cam
                 verdict[i] = JUMP
                 continue
         jumps = 0
+        if high == NEVER:
+            state[3] = t
+        elif t > high:
+            state[0] = high
+            limit = _limit(state, max(floor, t))
+            if limit:
+                _stop(state, told, n, limit)
+                n += 1
+            if state[6]:
+                told[n, 0] = t
+                told[n, 1] = high
+                told[n, 2] = state[5]
+                told[n, 3] = state[4]
+                told[n, 4] = 1
+                n += 1
+                state[6] = 0
+            else:
+                state[5] = max(state[5], t - high)
+        state[4] += 1
         high = max(high, t)
         came[i] = high - t
         verdict[i] = ADMITTED
     state[0] = high
     state[1] = position
     state[2] = jumps
+    return n
 
 
 class Partition:
     """Time in one topic partition."""
 
-    def __init__(self, lateness_ns: int) -> None:
+    def __init__(self, lateness_ns: int, listens: bool = False) -> None:
         self._lateness_ns = lateness_ns
-        self._state = np.array([NEVER, 0, 0], np.int64)
+        self._listens = listens
+        self._state = np.array([NEVER, 0, 0, 0, 0, 0, 0], np.int64)
+        self.silences: list[tuple[int, ...]] = []
+        """With `listens`, stops and their ends (`SILENCE`) that are new; whoever takes them empties
+        the list."""
         self._control_offset: Int64 = np.empty(0, np.int64)
         self._control_ts: Int64 = np.empty(0, np.int64)
 
@@ -87,11 +144,15 @@ class Partition:
         return int(self._state[_HIGH])
 
     @property
+    def _floor(self) -> int:
+        """The time before which, by the control records in force, nothing counts."""
+        active = self._control_ts[self._control_offset <= self.position]
+        return int(active.max()) if len(active) else NEVER
+
+    @property
     def watermark(self) -> int:
         """No record to come can be admitted with an earlier time."""
-        active = self._control_ts[self._control_offset <= self.position]
-        floor = int(active.max()) if len(active) else NEVER
-        return max(self.high - self._lateness_ns, floor)
+        return max(self.high - self._lateness_ns, self._floor)
 
     def admit(self, offset: Int64, ts: Int64) -> tuple[NDArray[np.uint8], Int64]:
         """Judge records in offset order: a verdict for each; and of one admitted how far it ran
@@ -99,7 +160,8 @@ class Partition:
         """
         verdict = np.empty(len(offset), np.uint8)
         came = np.zeros(len(offset), np.int64)
-        _admit(
+        told = np.empty((2 * len(offset), len(SILENCE)), np.int64)
+        n = _admit(
             np.ascontiguousarray(offset),
             np.ascontiguousarray(ts),
             self._state,
@@ -108,12 +170,25 @@ class Partition:
             self._lateness_ns,
             verdict,
             came,
+            told,
         )
+        if self._listens:
+            self.silences += [tuple(row) for row in told[:n].tolist()]
+        self._listen()
         return verdict, came
+
+    def _listen(self) -> None:
+        """Whether control records tell of a silence that is too long."""
+        limit = _limit(self._state, self._floor) if self._listens else 0
+        if limit:
+            told = np.empty((1, len(SILENCE)), np.int64)
+            _stop(self._state, told, 0, limit)
+            self.silences.append(tuple(told[0].tolist()))
 
     def pass_over(self, offset: int) -> None:
         """A record that the contract refused takes up its offset, and tells nothing of time."""
         self._state[_POSITION] = max(self.position, offset + 1)
+        self._listen()
 
     def control(self, offset: int, ts: int) -> None:
         """From `offset` on, nothing before `ts` counts.
@@ -128,19 +203,23 @@ class Partition:
         rows = sorted(p for p in pairs if p[0] > self.position or p == held)
         self._control_offset = np.array([r[0] for r in rows], np.int64)
         self._control_ts = np.array([r[1] for r in rows], np.int64)
+        self._listen()
 
     def finish(self) -> None:
         """The log was read to its end: every control record takes effect."""
         self._state[_POSITION] = ALWAYS
+        self._listen()
 
     def snapshot(self) -> dict[str, Any]:
         return {
             "state": self._state.copy(),
             "control_offset": self._control_offset,
             "control_ts": self._control_ts,
+            "silences": [list(told) for told in self.silences],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._state = state["state"].copy()
         self._control_offset = state["control_offset"]
         self._control_ts = state["control_ts"]
+        self.silences = [tuple(told) for told in state["silences"]]

@@ -11,6 +11,7 @@ from monitor.core.findings import Finding
 from monitor.core.history import Range
 from monitor.core.incidents import Incident, Incidents
 from monitor.core.settings import EngineSettings
+from monitor.core.streams import NAMES
 
 START = 1_764_000_187  # 2025-11-24 16:03:07 UTC
 
@@ -58,6 +59,76 @@ def test_one_account_is_named_alone() -> None:
 def test_what_is_not_known_is_said() -> None:
     assert sentence(accounts=[]).endswith("since 16:03:07 UTC; accounts are not known")
     assert sentence(accounts=[("a", 0.02)]).endswith("; spread over many accounts")
+
+
+def level(stream: str, observed: float, expected: float, **more: object) -> str:
+    given = {"detector": "level", "accounts": [], "observed": observed, "expected": expected}
+    return sentence(stream=stream, **{**given, **more})
+
+
+def test_a_fall_of_a_level_is_told_as_a_part_of_the_usual() -> None:
+    assert level("depth_25bps_least", 412_000.0, 2_060_000.0) == (
+        "Depth within 25 bps (thinner side) at a fifth of usual for 12 s on SOL-PERP (412,000 "
+        "against 2,060,000 in quote currency, once in 40 days), since 16:03:07 UTC"
+    )
+    assert " at 4 % of usual for" in level("depth_25bps_least", 40.0, 1000.0)
+
+
+def test_a_rise_of_a_level_is_told_in_its_unit() -> None:
+    assert level("spread_bps", 12.16, 3.8) == (
+        "Spread ×3.2 for 12 s on SOL-PERP (12.2 against 3.8 bps of the mid, once in 40 days), "
+        "since 16:03:07 UTC"
+    )
+
+
+def test_a_level_with_a_sign_has_no_ratio() -> None:
+    assert level("mark_to_index_bps", -31.0, 2.0) == (
+        "Mark over index at -31 for 12 s on SOL-PERP (2 expected, bps of the index, once in 40 "
+        "days), since 16:03:07 UTC"
+    )
+
+
+def test_a_share_is_told_in_percent_and_says_of_what_accounts_make_it() -> None:
+    shares = {"detector": "ratio", "accounts": [("a-17", 0.87)]}
+    assert level("cancels_1s_share", 0.91, 0.34, **shares) == (
+        "Cancels within 1 s at 91 % for 12 s on SOL-PERP (34 % expected, once in 40 days), since "
+        "16:03:07 UTC; one account makes 87 % of the cancels (a-17)"
+    )
+
+
+def test_an_amount_is_told_as_a_rate_in_quote_currency() -> None:
+    assert level("cancels_near_notional", 12e6, 1.2e6, detector="burst").startswith(
+        "Notional cancelled near the touch ×10 for 12 s on SOL-PERP (1,000,000 a second in quote "
+        "currency against 100,000 expected, once in 40 days)"
+    )
+
+
+def test_a_drift_is_told_as_a_way_and_not_as_a_blow() -> None:
+    drift = {"detector": "drift", "window": START + 719}
+    assert level("funding_apr", 0.42, 0.1, **drift) == (
+        "Funding has drifted up for 12 min on SOL-PERP (0.42 a year against 0.1, once in 40 days), "
+        "since 16:03:07 UTC"
+    )
+
+
+def test_a_surge_of_leverage_and_the_data_layer_have_their_own_kinds() -> None:
+    surge = Explain(EngineSettings()).alert(incident(stream="leverage_doublings"))
+    late = Explain(EngineSettings()).alert(incident(stream="late", accounts=[]))
+    thin = Explain(EngineSettings()).alert(incident(stream="depth_25bps_least", observed=40.0))
+    assert (surge["kind"], surge["layer"]) == ("leverage_surge", "margin")
+    assert (late["kind"], late["layer"]) == ("late_records", "data")
+    assert (thin["kind"], thin["severity"]) == ("thin_book", "critical")
+    assert late["summary"].startswith("Late records ×4.1 for 12 s on SOL-PERP (82 a second")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_has_a_sentence(name: str) -> None:
+    said = sentence(stream=name, detector="level", accounts=[])
+    assert said[0].isupper()
+    assert "on SOL-PERP (" in said
+    assert "since 16:03:07 UTC" in said
+    over = incident("resolved", stream=name)
+    assert "over: quiet for" in Explain(EngineSettings()).sentence(over)
 
 
 def test_something_where_nothing_was_expected_has_no_ratio() -> None:

@@ -23,6 +23,11 @@ SETTINGS = EngineSettings(
         StreamSettings(feature="cancels", parameters={"warm_up": 8}),
         StreamSettings(feature="orders", parameters={"warm_up": 8}),
         StreamSettings(feature="leverage_raises", parameters={"warm_up": 8}),
+        StreamSettings(
+            feature="depth_25bps_least",
+            detector="level",
+            parameters={"warm_up": 10, "direction": "down"},
+        ),
     ),
     alerts={"per_day": 20_000.0, "quiet_s": 0.3},
     accounts={"most": 4, "positions": 7, "idle_s": 0.2, "bands_every_s": 0.25},
