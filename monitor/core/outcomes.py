@@ -89,7 +89,7 @@ class Pool:
 
 
 def pool_of(account: Row, rows: Mapping[int, Row], symbol: int) -> Pool:
-    """The pool of an account's position in `symbol`; the rules are those of `venuebands.pools`."""
+    """The pool of an account's position in `symbol`; the rules are those of `pools.py`."""
     mine = rows[symbol]
     if mine["mode"] == ISOLATED:
         margin = _margin(mine)

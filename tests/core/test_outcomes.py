@@ -15,9 +15,9 @@ from monitor.core.accountkernels import ACCOUNT, ROW
 from monitor.core.decode import decode
 from monitor.core.events import TOPICS
 from monitor.core.outcomes import EDGES_BPS, VERDICTS, Outcome, pool_of
+from monitor.core.pools import Pools
 from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.core.venue import Venue
-from monitor.core.venuebands import pools
 
 SECOND = 10**9
 START = 1_764_000_000 * SECOND
@@ -249,7 +249,7 @@ def test_pools_are_those_of_the_bands(seed: int) -> None:
         machine.hold(batch)
     advanced(machine, 600)
     accounts = machine.accounts
-    positions, _ = pools(accounts, np.arange(len(accounts.symbols)))
+    positions = Pools(accounts).update()
     owner, symbol = accounts.of_rows()
     mine: dict[tuple[float, str], list[float]] = defaultdict(list)
     for number in range(len(accounts.names)):
@@ -265,9 +265,10 @@ def test_pools_are_those_of_the_bands(seed: int) -> None:
                     float("nan") if pool.why == "no_margin" else pool.cash / 1e6
                 )
     theirs: dict[tuple[float, str], list[float]] = defaultdict(list)
-    for pool_number, quantity in zip(positions.pool, positions.quantity, strict=True):
-        mode = "isolated" if positions.isolated[pool_number] else "cross"
-        theirs[float(quantity), mode].append(float(positions.cash[pool_number]))
+    for number, (first, count) in enumerate(zip(positions.start, positions.count, strict=True)):
+        mode = "isolated" if positions.isolated[number] else "cross"
+        for quantity in positions.quantity[first : first + count].tolist():
+            theirs[quantity, mode].append(float(positions.cash[number]))
     assert {k: sorted(v) for k, v in mine.items()} == {
         k: pytest.approx(sorted(v), abs=1e-5, nan_ok=True) for k, v in theirs.items()
     }
