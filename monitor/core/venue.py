@@ -58,6 +58,8 @@ class Venue:
         self._marks: list[Int64] = []
         self._books: list[Int64] = []
         self._rules: list[HeldRule] = []
+        self.told = Grid(2, ABSENT)
+        """By symbol: the last mark and index as told, believed or not: what the venue acted on."""
         self.mark = Grid(len(made.TOLD), ABSENT)
         """By symbol: the last of `entries.TOLD`, 1e-8."""
         self.book = Grid(made.BOOK, 0)
@@ -164,7 +166,7 @@ class Venue:
 
     def _known(self, symbol: int) -> tuple[int | None, tuple[Regime, Tiers] | None]:
         """A market's mark (the index where there is none), 1e-8, and its rules."""
-        told = self.mark.data[symbol]
+        told = self.told.data[symbol]
         price = int(told[0] if told[0] != ABSENT else told[1])
         name = self.accounts.symbols.names(np.array([symbol]))[0]
         return None if price == ABSENT else price, self.tables.get(name)
@@ -180,10 +182,14 @@ class Venue:
             rows[:, _ACCOUNT] = new[np.searchsorted(spoken, rows[:, _ACCOUNT])]
 
     def _grow(self) -> None:
+        self.told.grow(len(self.accounts.symbols))
         self.mark.grow(len(self.accounts.symbols))
         self.book.grow(len(self.accounts.symbols))
 
     def _set_marks(self, rows: Int64) -> None:
+        for column in range(2):
+            told = rows[rows[:, 4 + column] != ABSENT]
+            self.told.data[told[:, 3], column] = told[:, 4 + column]
         rows = self.pricing.judge(rows, self.book.data)
         for column in range(self.mark.data.shape[1]):
             told = rows[rows[:, 4 + column] != ABSENT]
@@ -219,7 +225,8 @@ class Venue:
         self._grow()
         names = symbols.names(np.arange(len(symbols)))
         for i in sorted(range(len(names)), key=names.__getitem__):
-            mark, book = self.mark.data[i], np.delete(self.book.data[i], _BOOK_SYMBOL)
+            mark = np.concatenate((self.mark.data[i], self.told.data[i]))
+            book = np.delete(self.book.data[i], _BOOK_SYMBOL)
             if (mark != ABSENT).any() or book.any():
                 parts += [names[i].encode(), mark.tobytes(), book.tobytes()]
         return hashlib.sha256(b"\n".join(parts)).digest()
@@ -232,6 +239,7 @@ class Venue:
             "marks": _joined(self._marks, _PRICE_WIDTH),
             "books": _joined(self._books, made.BOOK),
             "held_rules": [list(rule) for rule in self._rules],
+            "told": self.told.data.copy(),
             "mark": self.mark.data.copy(),
             "book": self.book.data.copy(),
             "rules": self.rules,
@@ -249,6 +257,7 @@ class Venue:
         self._books = [state["books"]]
         self._rules = [(r[0], r[1], r[2], bytes(r[3])) for r in state["held_rules"]]
         self.mark.data, self.book.data = state["mark"], state["book"]
+        self.told.data = state["told"]
         self.funds, self.rules, self.tables = dict(state["funds"]), {}, {}
         self.arrays = None
         self._set_rules([(0, 0, 0, bytes(raw)) for raw in state["rules"].values()])
