@@ -3,7 +3,8 @@
 A fill with cause liquidation, backstop or adl is held against the price at which this account, as
 the records stood just before that fill, met its requirement (k = 1), the venue's backstop or its
 bankruptcy (k = 0). What happened is the venue's mark by then, as told (a mark that our guard doubts
-is what the venue acted on), not the fill's price, which holds the slippage of the close. Where the records cannot say, the reason is counted instead of an error.
+is what the venue acted on), not the fill's price, which holds the slippage of the close. Where the
+records cannot say, the reason is counted instead of an error.
 
 Fills of one account less than `EPISODE_NS` after its last forced one go on with the same
 liquidation (an order walks the book, a large position is sold in parts): counted as `continued`.
