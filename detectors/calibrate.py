@@ -92,6 +92,8 @@ class Calibrator:
         Whether the scores are a CUSUM of log-likelihood ratios (`Detector.log_likelihood`).
     windows_per_day
         86,400 for 1 s windows.
+    block_windows
+        Windows whose highest score is one observation: longer than an excursion of the score.
 
     References
     ----------
@@ -100,10 +102,16 @@ class Calibrator:
     Ann. Stat. 3 (1975); Siegmund, "Sequential Analysis" (1985), chapter 8, for the CUSUM.
     """
 
-    def __init__(self, log_likelihood: bool, windows_per_day: float = DAY_S) -> None:
+    def __init__(
+        self,
+        log_likelihood: bool,
+        windows_per_day: float = DAY_S,
+        block_windows: int = BLOCK_WINDOWS,
+    ) -> None:
         self.log_likelihood = log_likelihood
+        self.block_windows = block_windows
         self.windows_per_day = windows_per_day
-        blocks = round(MEMORY_DAYS * windows_per_day / BLOCK_WINDOWS)
+        blocks = round(MEMORY_DAYS * windows_per_day / self.block_windows)
         self._blocks: deque[float] = deque(maxlen=max(READY_BLOCKS, blocks))
         self._windows = 0  # of the open block
         self._highest = -inf  # in it
@@ -132,11 +140,11 @@ class Calibrator:
         """The share of blocks as high, by the law of log-likelihood CUSUMs."""
         if score <= 0.0:
             return 1.0
-        return -_expm1_log1p(BLOCK_WINDOWS, exp(-score))
+        return -_expm1_log1p(self.block_windows, exp(-score))
 
     def _score_of(self, p: float) -> float:
         """The highest score worth telling from others: p's own, and the tail's mean beyond it."""
-        beyond = log(self._share / (p * BLOCK_WINDOWS))
+        beyond = log(self._share / (p * self.block_windows))
         if self._start == inf:
             return -log(p) + 1.0 if self.log_likelihood else inf
         if self._slope == inf:
@@ -161,7 +169,7 @@ class Calibrator:
             if self._hill > 0.0:
                 share = max(share, self._share * (score / self._start) ** (-1.0 / self._hill))
         # From the share of blocks to the chance in a window.
-        return 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / BLOCK_WINDOWS, share)
+        return 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / self.block_windows, share)
 
     def _share_within(self, score: float, n: int) -> float:
         higher = n - bisect_left(self._sorted, score)
@@ -175,7 +183,7 @@ class Calibrator:
         """Why there are no p-values yet, in words; None when there are."""
         if self.log_likelihood or len(self._sorted) >= READY_BLOCKS:
             return None
-        hours = READY_BLOCKS * BLOCK_WINDOWS * 24 / self.windows_per_day
+        hours = READY_BLOCKS * self.block_windows * 24 / self.windows_per_day
         return f"calibrating: the scores of the first {hours:g} h tell what is rare"
 
     def learn(self, score: float) -> None:
@@ -185,7 +193,7 @@ class Calibrator:
         if score > self._highest:
             self._highest = min(score, self.cap)
         self._windows += 1
-        if self._windows == BLOCK_WINDOWS:
+        if self._windows == self.block_windows:
             self.close_block(self._highest)
 
     def close_block(self, highest: float) -> None:

@@ -31,10 +31,15 @@ class Calibrators:
         86,400 for 1 s windows.
     p_most
         The highest limit that `rare` will ever be asked for.
+    block_windows
+        As of `Calibrator`.
     """
 
-    def __init__(self, windows_per_day: float, p_most: float) -> None:
+    def __init__(
+        self, windows_per_day: float, p_most: float, block_windows: int = BLOCK_WINDOWS
+    ) -> None:
         self._windows_per_day = windows_per_day
+        self._block_windows = block_windows
         self._p_most = p_most
         self._each: list[Calibrator] = []
         self._least = np.empty(0)
@@ -53,7 +58,7 @@ class Calibrators:
         row = len(self._each)
         if row == len(self._least):
             self._grow(max(16, 2 * row))
-        self._each.append(Calibrator(log_likelihood, self._windows_per_day))
+        self._each.append(Calibrator(log_likelihood, self._windows_per_day, self._block_windows))
         self._highest[row], self._windows[row] = -np.inf, 0
         self._look(row)
         return row
@@ -97,8 +102,9 @@ class Calibrators:
 
     def learn(self, rows: Int64, scores: Float64) -> None:
         """Count judged windows, reported or not; NaN is left out."""
-        if _absorb(self._highest, self._cap, self._windows, rows, scores):
-            for row in rows[self._windows[rows] == BLOCK_WINDOWS].tolist():
+        block = self._block_windows
+        if _absorb(self._highest, self._cap, self._windows, rows, scores, block):
+            for row in rows[self._windows[rows] == block].tolist():
                 self._each[row].close_block(float(self._highest[row]))
                 self._highest[row], self._windows[row] = -np.inf, 0
                 self._look(row)
@@ -125,8 +131,8 @@ class Calibrators:
 _F1, _I1 = types.float64[::1], types.int64[::1]
 
 
-@njit(types.boolean(_F1, _F1, _I1, _I1, _F1), cache=True, nogil=True)
-def _absorb(highest, cap, windows, rows, scores):  # type: ignore[no-untyped-def]
+@njit(types.boolean(_F1, _F1, _I1, _I1, _F1, types.int64), cache=True, nogil=True)
+def _absorb(highest, cap, windows, rows, scores, block):  # type: ignore[no-untyped-def]
     """Raise the open blocks' maxima and count their windows. Returns whether one is full."""
     full = False
     for i in range(rows.shape[0]):
@@ -135,5 +141,5 @@ def _absorb(highest, cap, windows, rows, scores):  # type: ignore[no-untyped-def
             if score > highest[row]:
                 highest[row] = min(score, cap[row])
             windows[row] += 1
-            full = full or windows[row] >= BLOCK_WINDOWS
+            full = full or windows[row] >= block
     return full

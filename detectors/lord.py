@@ -1,0 +1,91 @@
+"""LORD++: online control of the false discovery rate over a stream of p-values.
+
+Where many symbols are tested all the time, a budget of false alerts treats each test alike. An
+attack on many symbols at once is another matter: once a few are found, more may be claimed at
+the same *share* of false ones. Each discovery earns wealth for the tests after it.
+"""
+
+from __future__ import annotations
+
+from math import exp, log, sqrt
+from typing import Any
+
+MEMORY_TESTS = 10_000
+"""A discovery's wealth is spread over so many tests; what lies beyond is below 1e-4 of it."""
+
+
+def _gamma(tests: int) -> list[float]:
+    """γ_j ∝ ln(max(j, 2)) / (j·exp(√ln j)), of the paper, summing to 1."""
+    raw = [log(max(j, 2)) / (j * exp(sqrt(log(j)))) for j in range(1, tests + 1)]
+    total = sum(raw)
+    return [g / total for g in raw]
+
+
+class Lord:
+    """The levels at which one p-value after the other is tested.
+
+    Parameters
+    ----------
+    rate
+        Share of false ones among the discoveries, on the average, in (0, 1).
+    wealth
+        What there is to spend before the first discovery, in (0, rate]; half of it by default.
+
+    Examples
+    --------
+    >>> lord = Lord(0.1)
+    >>> before = lord.level
+    >>> lord.test(1e-9)
+    True
+    >>> lord.level > before
+    True
+
+    References
+    ----------
+    Ramdas, Yang, Wainwright, Jordan, "Online control of the false discovery rate with decaying
+    memory", NeurIPS (2017), section 4 (LORD++).
+    """
+
+    def __init__(self, rate: float, wealth: float | None = None) -> None:
+        wealth = rate / 2 if wealth is None else wealth
+        if not 0.0 < rate < 1.0 or not 0.0 < wealth <= rate:
+            raise ValueError("a false discovery rate lies in (0, 1), its first wealth in (0, rate]")
+        self.rate = rate
+        self.wealth = wealth
+        self._gamma = _gamma(MEMORY_TESTS)
+        self._tests = 0
+        self._found: list[int] = []
+        """Tests that were discoveries, those within the memory."""
+        self._first: int | None = None
+
+    @property
+    def level(self) -> float:
+        """The next p-value is a discovery when it is not above this."""
+        t = self._tests
+        level = self._spread(t) * self.wealth
+        for at in self._found:
+            earned = self.rate - self.wealth if at == self._first else self.rate
+            level += earned * self._spread(t - at - 1)
+        return level
+
+    def _spread(self, age: int) -> float:
+        return self._gamma[age] if age < MEMORY_TESTS else 0.0
+
+    def test(self, p: float) -> bool:
+        """Whether this p-value is a discovery. What is not a number never is."""
+        found = p <= self.level
+        if found:
+            self._first = self._tests if self._first is None else self._first
+            self._found.append(self._tests)
+        self._tests += 1
+        while self._found and self._tests - self._found[0] > MEMORY_TESTS:
+            self._found.pop(0)
+        return found
+
+    def state(self) -> dict[str, Any]:
+        return {"tests": self._tests, "found": list(self._found), "first": self._first}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where the one that gave `state` stood."""
+        self._tests, self._first = state["tests"], state["first"]
+        self._found = list(state["found"])
