@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 import monitor
+from monitor.bandmetrics import BandFacts
 from monitor.core.decode import REASONS
 from monitor.core.tally import Tally
 from monitor.core.watermark import NEVER
@@ -106,6 +107,9 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.facts = EngineFacts()
         registry.register(self.facts)
+        self.bands = BandFacts()
+        """Its `last` is set to the bands of each step that made some."""
+        registry.register(self.bands)
         ProcessCollector(registry=registry)
         self._info = Info("brinkwatch", "What runs here", registry=registry)
         self._info.info({"version": monitor.__version__})

@@ -84,7 +84,7 @@ class Engine:
                 self.parts[topic, p] = held
         self._explain = Explain(settings)
         self.venue = Venue(settings)
-        self._stakes: list[tuple[int, dict[str, dict[str, float]]]] = [(NEVER, {})]
+        self._stakes: list[tuple[int, dict[str, dict[str, Any]]]] = [(NEVER, {})]
         """What is at stake by market, as of each cell's end; between steps, the last."""
         self._waiting: list[Finding] = []
         # Two chains: how alerts and bands come one after the other is a matter of slicing.
@@ -169,7 +169,7 @@ class Engine:
         ts, stakes = self._stakes[0]
         stake = stakes.get("".join(alert["symbols"][:1])) if ts <= alert["ts"] else None
         if stake is not None:
-            alert["at_stake"] = stake
+            alert.update(stake)
 
     def tally(self) -> Tally:
         """What came in, over all shards."""

@@ -64,7 +64,6 @@ class Doubt:
     ts: int
     partition: int
     offset: int
-    symbol: str
     kind: str
     offered: float
     kept: float | None
@@ -112,7 +111,7 @@ class Series:
 
 
 def _near(a: float | None, b: float | None, reach: float = AGREE) -> bool:
-    return a is not None and b is not None and b > 0 and abs(a / b - 1.0) <= reach
+    return a is not None and b is not None and abs(a - b) <= reach * b
 
 
 def _median(prices: list[float]) -> float | None:
@@ -130,11 +129,12 @@ class Guard:
     mark: Series = field(default_factory=Series)
     index: Series = field(default_factory=Series)
 
-    def judge(self, symbol: str, told: Told) -> tuple[bool, bool, list[Doubt]]:
+    def judge(self, told: Told) -> tuple[bool, bool, list[Doubt]]:
         """Whether the mark and the index of a record are believed, and what is in doubt."""
-        fresh = [s for s in told.sources if told.ts - s[2] <= SOURCE_STALE_S * 1e9]
+        oldest = told.ts - SOURCE_STALE_S * 1e9
+        fresh = [source for source in told.sources if source[2] >= oldest]
         median = _median([price for _, price, _ in fresh])
-        doubts = list(_sources(symbol, told, fresh, median))
+        doubts = list(_sources(told, fresh, median))
         prices = [price for _, price, _ in fresh]
         index, broken = told.index is not None, False
         if told.index is not None:
@@ -143,9 +143,7 @@ class Guard:
             stale = bool(told.sources) and not fresh
             index = self._believe(self.index, told, told.index, inputs, broken or stale)
             if not index:
-                doubts.append(
-                    _doubt("outlying_index", symbol, told, told.index, self.index, inputs)
-                )
+                doubts.append(_doubt("outlying_index", told, told.index, self.index, inputs))
         mark = told.mark is not None
         if told.mark is not None:
             # The sources speak for themselves; without them the index is one more input.
@@ -155,18 +153,19 @@ class Guard:
             follows = broken and _near(told.mark, told.index) and not _near(told.mark, median)
             mark = self._believe(self.mark, told, told.mark, inputs, follows)
             if not mark:
-                doubts.append(_doubt("outlying_mark", symbol, told, told.mark, self.mark, inputs))
+                doubts.append(_doubt("outlying_mark", told, told.mark, self.mark, inputs))
         return mark, index, doubts
 
     def _believe(
         self, series: Series, told: Told, price: float, inputs: list[float | None], broken: bool
     ) -> bool:
         first = series.good != series.good
-        agree, against = _voices(price, inputs)
         within = first or abs(price / series.good - 1.0) <= series.reach(told.ts)
-        believed = (within and not broken) or (agree >= CONFIRMATIONS and agree > against)
+        believed = within and not broken
         if not believed:
-            believed = series.lasts(told.ts, price) and not broken
+            agree, against = _voices(price, inputs)
+            lasts = series.lasts(told.ts, price) and not broken
+            believed = lasts or (agree >= CONFIRMATIONS and agree > against)
         if believed:
             series.take(told.ts, price)
         return believed
@@ -181,26 +180,31 @@ class Guard:
 
 
 def _voices(price: float, inputs: list[float | None]) -> tuple[int, int]:
-    known = [other for other in inputs if other is not None]
-    agree = sum(_near(other, price) for other in known)
-    return agree, len(known) - agree
+    agree = against = 0
+    for other in inputs:
+        if other is not None:
+            if _near(other, price):
+                agree += 1
+            else:
+                against += 1
+    return agree, against
 
 
 def _doubt(
-    kind: str, symbol: str, told: Told, price: float, series: Series, inputs: list[float | None]
+    kind: str, told: Told, price: float, series: Series, inputs: list[float | None]
 ) -> Doubt:
     kept = None if series.good != series.good else series.good
     agree, against = _voices(price, inputs)
     limit = series.reach(told.ts)
-    return Doubt(told.ts, told.partition, told.offset, symbol, kind, price, kept, limit, "",
+    return Doubt(told.ts, told.partition, told.offset, kind, price, kept, limit, "",
                  agree, against)  # fmt: skip
 
 
 def _sources(
-    symbol: str, told: Told, fresh: list[tuple[str, float, int]], median: float | None
+    told: Told, fresh: list[tuple[str, float, int]], median: float | None
 ) -> Iterator[Doubt]:
     """The worst stale and the worst outlying source of a record."""
-    at = told.ts, told.partition, told.offset, symbol
+    at = told.ts, told.partition, told.offset
     stale = [s for s in told.sources if told.ts - s[2] > SOURCE_STALE_S * 1e9]
     if stale:
         name, _, ts = min(stale, key=lambda s: (s[2], s[0]))

@@ -6,14 +6,13 @@ kind, decided when the cell has passed, so that slicing shows nowhere.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from monitor.core.batch import ABSENT, Int64
 from monitor.core.entries import LEVELS
-from monitor.core.events import Source
 from monitor.core.findings import Finding
 from monitor.core.grid import SCALE
 from monitor.core.history import Range
@@ -23,7 +22,6 @@ from monitor.core.timing import Volatility
 
 STREAM = "marks"
 """The stream that its findings name; it is no feature of a window."""
-_SOURCES = TypeAdapter(list[Source])
 _MARK, _INDEX, _LAST = 4, 5, 6
 _BID, _ASK = 4, 4 + 2 * LEVELS
 """Columns of the best prices in a row of the venue's books."""
@@ -38,7 +36,7 @@ class Pricing:
         self._volatility: dict[int, Volatility] = {}
         self._sources: dict[tuple[int, int], str] = {}
         """Sources of the records that wait, by partition and offset."""
-        self._doubts: list[Doubt] = []
+        self._doubts: list[tuple[str, Doubt]] = []
         self.doubted = dict.fromkeys(KINDS, 0)
         """Records that were not believed, and sources that were passed over."""
 
@@ -68,17 +66,23 @@ class Pricing:
             middle = 0.5 * float(bid + ask) / SCALE if bid > 0 and ask > 0 else None
             sources = () if text is None else _parsed(text)
             told = Told(row[0], row[1], row[2], mark_told, index_told, last, middle, sources)
-            guard = self._guards.setdefault(symbol, Guard())
-            name = self._symbols.names(np.array([symbol]))[0]
-            mark, index, doubts = guard.judge(name, told)
-            self._doubts += doubts
+            guard = self._guards.get(symbol)
+            if guard is None:
+                guard = self._guards[symbol] = Guard()
+            mark, index, doubts = guard.judge(told)
+            if doubts:
+                (name,) = self._symbols.names(np.array([symbol]))
+                self._doubts += [(name, doubt) for doubt in doubts]
             if not mark:
                 out[i, _MARK] = ABSENT
             if not index:
                 out[i, _INDEX] = ABSENT
             price = told.mark if mark else told.index if told.mark is None and index else None
             if price is not None:
-                self._volatility.setdefault(symbol, Volatility()).update(told.ts, price)
+                measured = self._volatility.get(symbol)
+                if measured is None:
+                    measured = self._volatility[symbol] = Volatility()
+                measured.update(told.ts, price)
         return out
 
     def findings(self, end_ns: int, window_ns: int) -> list[Finding]:
@@ -88,11 +92,11 @@ class Pricing:
         was not.
         """
         groups: dict[tuple[str, str, int], list[Doubt]] = {}
-        for doubt in self._doubts:
+        for name, doubt in self._doubts:
             self.doubted[doubt.kind] += 1
-            groups.setdefault((doubt.symbol, doubt.kind, doubt.partition), []).append(doubt)
+            groups.setdefault((name, doubt.kind, doubt.partition), []).append(doubt)
         self._doubts = []
-        return [_finding(groups[key], end_ns, window_ns) for key in sorted(groups)]
+        return [_finding(key[0], groups[key], end_ns, window_ns) for key in sorted(groups)]
 
     def snapshot(self) -> dict[str, Any]:
         """All state; nothing is in doubt between two cells."""
@@ -115,17 +119,18 @@ class Pricing:
 
 
 def _parsed(text: str) -> tuple[tuple[str, float, int], ...]:
-    return tuple((s.name, s.price / SCALE, s.ts) for s in _SOURCES.validate_json(text))
+    """Sources as the judge has read them: the text was found good when its record was decoded."""
+    return tuple((s["name"], float(s["price"]), int(s["ts"])) for s in json.loads(text))
 
 
-def _finding(doubts: list[Doubt], end_ns: int, window_ns: int) -> Finding:
+def _finding(symbol: str, doubts: list[Doubt], end_ns: int, window_ns: int) -> Finding:
     """The doubts of one market and kind; the words come from the last of them."""
     last, offsets = doubts[-1], [doubt.offset for doubt in doubts]
     return Finding(
         window=end_ns // window_ns,
         since=doubts[0].ts // window_ns,
         partition=last.partition,
-        symbol=last.symbol,
+        symbol=symbol,
         stream=STREAM,
         detector=last.kind,
         observed=float(len(doubts)),

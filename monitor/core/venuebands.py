@@ -24,7 +24,7 @@ from monitor.core.grid import MONEY, SCALE
 from monitor.core.regimes import REGIMES
 from monitor.core.tiers import Tiers
 from monitor.core.venue import Venue
-from monitor.core.zonekernels import EDGES
+from monitor.core.zonekernels import EDGES, PEAKS
 
 NEAR = 0.02
 """Distance from the mark within which forced notional is at stake in an alert."""
@@ -59,6 +59,8 @@ class MarketBands:
     """(side, edge): what the last book would take there, quote currency; NaN without a book."""
     top: tuple[list[tuple[str, int]], list[tuple[str, int]]]
     """The largest holders within `NEAR`: account and notional, 1e-6."""
+    peaks: Ints
+    """(side, 2 · `PEAKS`): the heaviest zones within `NEAR`, −1 for none, and their notional."""
     estimate: dict[str, Any] | None = None
     """What was assumed, where no account is known and this is an estimate (`estimate.py`)."""
 
@@ -109,13 +111,30 @@ class MarketBands:
     def _facts(self) -> tuple[Any, ...]:
         return self.symbol, self.mark, self.regime, self.sigma, self.top, self.estimate
 
-    def at_stake(self) -> dict[str, float]:
-        """For an alert."""
-        return {
+    def at_stake(self) -> dict[str, Any]:
+        """`at_stake` and `zones` of an alert."""
+        stake = {
             "forced_notional": float(f"{sum(self.near):.6g}"),
             "long": float(f"{self.near[0]:.6g}"),
             "short": float(f"{self.near[1]:.6g}"),
             "within_pct": NEAR * 100,
+        }
+        zones = [
+            self._zone(side, zone, units)
+            for side, row in enumerate(self.peaks.tolist())
+            for zone, units in zip(row[:PEAKS], row[PEAKS:], strict=True)
+            if zone >= 0
+        ]
+        return {"at_stake": stake, "zones": zones}
+
+    def _zone(self, side: int, zone: int, units: int) -> dict[str, Any]:
+        sign = -1 if side == 0 else 1
+        edges = [self.mark * (1 + sign * z * BIN_WIDTH) for z in (zone, zone + 1)]
+        return {
+            "low": float(f"{min(edges):.8g}"),
+            "high": float(f"{max(edges):.8g}"),
+            "side": "long" if side == 0 else "short",
+            "forced_notional": float(f"{units / MONEY:.6g}"),
         }
 
 
@@ -209,6 +228,7 @@ def _estimates(venue: Venue) -> list[MarketBands]:
                 np.array(within, np.int64),
                 depth[:, k],
                 ([], []),
+                np.full((2, 2 * PEAKS), -1, np.int64),
                 estimate.assumptions(tiers, held),
             )
         )
@@ -245,13 +265,14 @@ def _markets(
     place = [np.empty(n, np.int32) for n in sums]
     units = [np.empty(n, np.int64) for n in sums]
     within = np.zeros((2, len(order), len(EDGES)), np.int64)
+    peaks = np.empty((2, len(order), 2 * PEAKS), np.int64)
     half = (len(order) + 1) // 2
 
     def gather(part: int) -> None:
         low, high = (0, half) if part & 1 == 0 else (half, len(order))
         zonekernels.gather(
             part >> 1, low, high, order, result.zones, result.stages, begin[0], begin[1],
-            place[0], units[0], place[1], units[1], within,
+            place[0], units[0], place[1], units[1], within, EDGES[_NEAR], peaks,
         )  # fmt: skip
 
     for _ in venue.run(gather, range(4)):
@@ -275,6 +296,7 @@ def _markets(
             within[:, k],
             depth[:, k],
             (top[0][k], top[1][k]),
+            peaks[:, k],
         )
         for k, m in enumerate(order.tolist())
     ]

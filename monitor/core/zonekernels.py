@@ -27,6 +27,8 @@ from monitor.core.bandkernels import (
 
 TOP = 5
 """Largest holders kept for each market and side."""
+PEAKS = 3
+"""Heaviest zones near the mark told in an alert."""
 STAGES = 4
 STRESSED, AT_ONCE, BACKSTOP_STAGE, BANKRUPT = range(STAGES)
 """Notional by the stressed liquidation price; what of the forced is sent at once; by the backstop's
@@ -121,24 +123,42 @@ def add_zones(  # type: ignore[no-untyped-def]
                 _rank(units, pool, key, top[side, m], top_pool[side, m])
 
 
+@njit(inline="always")
+def _heap(zone, units, peak):  # type: ignore[no-untyped-def]
+    """Put a zone among the heaviest; of equals the nearer one stays first."""
+    j = PEAKS
+    while j > 0 and units > peak[PEAKS + j - 1]:
+        j -= 1
+        if j + 1 < PEAKS:
+            peak[j + 1], peak[PEAKS + j + 1] = peak[j], peak[PEAKS + j]
+    if j < PEAKS:
+        peak[j], peak[PEAKS + j] = zone, units
+
+
 @njit(
-    types.void(INT, INT, INT, I8, _CELLS, _CELLS, _PLACES, _PLACES, I4, I8, I4, I8, _SUMS),
+    types.void(
+        INT, INT, INT, I8, _CELLS, _CELLS, _PLACES, _PLACES, I4, I8, I4, I8, _SUMS, INT, _SUMS
+    ),
     cache=True,
     nogil=True,
 )
 def gather(  # type: ignore[no-untyped-def]
     side, low, high, order, zones, stages, begin, begin_stages, place, units, place_stages,
-    units_stages, within,
+    units_stages, within, reach, peaks,
 ):  # fmt: skip
     """One side's cells that hold something, of markets `order[low]` … `order[high − 1]`.
 
     `place` is zone · parts + part; those of market order[k] begin at `begin[side, k]`. `within`:
-    (side, k, edge), the sum of zones below each of `EDGES`.
+    (side, k, edge), the sum of zones below each of `EDGES`. `peaks`: (side, k, 2 · `PEAKS`), the
+    heaviest zones below `reach` and their notional, heaviest first; −1: none.
     """
     for k in range(low, high):
         m, n, s = order[k], begin[side, k], begin_stages[side, k]
         total, edge = np.int64(0), 0
+        peak = peaks[side, k]
+        peak[:PEAKS], peak[PEAKS:] = -1, 0
         for zone in range(BINS):
+            before = total
             for group in range(GROUPS):
                 found = zones[side, m, zone, group]
                 if found != 0:
@@ -150,6 +170,8 @@ def gather(  # type: ignore[no-untyped-def]
                 if found != 0:
                     place_stages[s], units_stages[s] = zone * STAGES + stage, found
                     s += 1
+            if zone < reach and total > before:
+                _heap(zone, total - before, peak)
             if zone + 1 == EDGES[edge]:
                 within[side, k, edge] = total
                 edge += 1

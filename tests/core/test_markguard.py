@@ -35,7 +35,7 @@ def quiet(guard: Guard, **others: Any) -> float:
     """Forty seconds of quiet marks; the time after them."""
     for second, price in enumerate(QUIET):
         known = {name: value(second) for name, value in others.items()}
-        believed, _, doubts = guard.judge("S", told(second, mark=price, **known))
+        believed, _, doubts = guard.judge(told(second, mark=price, **known))
         assert believed
         assert doubts == []
     return float(len(QUIET))
@@ -45,33 +45,33 @@ def test_a_lone_outlier_is_not_believed_whatever_its_size() -> None:
     for factor in (0.2, 0.9, 0.97, 1.03, 1.5, 1000.0):
         guard = Guard()
         now = quiet(guard)
-        believed, _, (doubt,) = guard.judge("S", told(now, mark=100 * factor))
+        believed, _, (doubt,) = guard.judge(told(now, mark=100 * factor))
         assert not believed
         assert (doubt.kind, doubt.kept, doubt.offered) == ("outlying_mark", 100.0, 100 * factor)
-        assert guard.judge("S", told(now + 1, mark=100.0))[0]
+        assert guard.judge(told(now + 1, mark=100.0))[0]
 
 
 def test_a_real_move_is_believed_at_once_where_two_inputs_confirm_it() -> None:
     for confirming in ({"index": 90.0, "last": 90.1}, {"last": 90.0, "middle": 90.2}):
         guard = Guard()
         now = quiet(guard)
-        assert guard.judge("S", told(now, mark=90.05, **confirming))[0]
+        assert guard.judge(told(now, mark=90.05, **confirming))[0]
     # One that confirms and one that does not are not enough.
     guard = Guard()
     now = quiet(guard)
-    assert not guard.judge("S", told(now, mark=90.05, last=90.0, middle=100.0))[0]
+    assert not guard.judge(told(now, mark=90.05, last=90.0, middle=100.0))[0]
 
 
 def test_a_lasting_move_is_believed_after_the_stated_number_of_updates_and_seconds() -> None:
     guard = Guard()
     now = quiet(guard)
     wait = LASTING_S / (LASTING_UPDATES - 1)
-    seen = [guard.judge("S", told(now + wait * i, mark=80.0))[0] for i in range(LASTING_UPDATES)]
+    seen = [guard.judge(told(now + wait * i, mark=80.0))[0] for i in range(LASTING_UPDATES)]
     assert seen == [False] * (LASTING_UPDATES - 1) + [True]
     # Many updates within a moment are no proof.
     guard = Guard()
     now = quiet(guard)
-    assert not any(guard.judge("S", told(now + 0.01 * i, mark=80.0))[0] for i in range(50))
+    assert not any(guard.judge(told(now + 0.01 * i, mark=80.0))[0] for i in range(50))
 
 
 @given(st.floats(0.01, 100.0), st.integers(0, 4), st.integers(3, 5))
@@ -88,7 +88,7 @@ def test_one_source_of_three_or_more_cannot_move_mark_or_index(
     index = sum(prices) / count  # a venue that takes the mean
     before = guard.mark.good, guard.index.good
     believed, index_believed, _ = guard.judge(
-        "S", told(now, mark=index, index=index, last=100.0, sources=sources(now, *prices))
+        told(now, mark=index, index=index, last=100.0, sources=sources(now, *prices))
     )
     for taken, kept in zip((guard.mark.good, guard.index.good), before, strict=True):
         assert abs(taken / kept - 1) <= 0.0105  # what no market calls an outlier
@@ -101,12 +101,12 @@ def test_a_stale_and_an_outlying_source_are_named() -> None:
     guard = Guard()
     now = quiet(guard)
     old = (("alpha", 100.0, START), *sources(now, 100.0, 100.0, 100.0)[1:])
-    believed, index, doubts = guard.judge("S", told(now, mark=100.0, index=100.0, sources=old))
+    believed, index, doubts = guard.judge(told(now, mark=100.0, index=100.0, sources=old))
     assert believed
     assert index
     assert [(d.kind, d.source) for d in doubts] == [("stale_source", "alpha")]
     four = sources(now, 100.0, 100.0, 104.0, 100.0)
-    _, _, doubts = guard.judge("S", told(now, mark=100.0, index=100.0, sources=four))
+    _, _, doubts = guard.judge(told(now, mark=100.0, index=100.0, sources=four))
     assert [(d.kind, d.source, d.kept) for d in doubts] == [("outlying_source", "gamma", 100.0)]
 
 
@@ -116,7 +116,7 @@ def test_small_moves_are_never_refused(moves: list[float]) -> None:
     guard, price = Guard(), 100.0
     for second, move in enumerate(moves):
         price *= 1 + move
-        assert guard.judge("S", told(second, mark=price)) == (True, False, [])
+        assert guard.judge(told(second, mark=price)) == (True, False, [])
         assert guard.mark.good == price
         assert guard.mark.reach(START + (second + 1) * SECOND) <= JUMP_MOST
 
@@ -124,12 +124,13 @@ def test_small_moves_are_never_refused(moves: list[float]) -> None:
 def test_a_snapshot_of_a_guard_is_the_guard() -> None:
     guard = Guard()
     now = quiet(guard)
-    guard.judge("S", told(now, mark=80.0))
+    guard.judge(told(now, mark=80.0))
     again = Guard.of(guard.snapshot())
     assert again == guard
 
 
-HELD = [deposit("a", 110), fill("a", "buy", 10)]
+HELD = [deposit("a", 60), fill("a", "buy", 10)]
+"""60 + 10 (x − 100) = 0.5 x: due at 98.947."""
 STILL = [{**mark(100), "at": i} for i in range(20)]
 
 
@@ -157,6 +158,9 @@ def test_the_sentence_names_what_was_offered_and_what_stays() -> None:
         {"topic": "marks", "partition": 0, "first_offset": 20, "last_offset": 20}
     ]
     assert alert["at_stake"]["within_pct"] == 2.0
+    assert alert["zones"] == [
+        {"low": 98.9, "high": 98.95, "side": "long", "forced_notional": 1000.0}
+    ]
     assert b"\n" not in line(alert)
 
 
