@@ -21,6 +21,7 @@ GROUPS = 2 * LEVERAGE_TIERS
 """(cross, isolated) × leverage tier."""
 EXPONENT_LOW, EXPONENTS = 10, 28
 """The slippage table has a column for each notional 2^10 … 2^37; less costs what 2^10 does."""
+_LEAST, _MOST = 2.0**EXPONENT_LOW, 2.0 ** (EXPONENT_LOW + EXPONENTS - 1) * (1 - 1e-15)
 FACTOR_REACH = 0.5
 BLOCK = 1024
 """Positions worked on together at least (a pool is never split): their scratch of 200 bytes each
@@ -60,12 +61,11 @@ def _tier(bound, first, last, notional):  # type: ignore[no-untyped-def]
 @njit(inline="always", error_model="numpy")
 def _slippage(row, notional):  # type: ignore[no-untyped-def]
     """Linear between powers of two, which are read from the number's own bits."""
-    if not notional >= 1 << EXPONENT_LOW:
-        return np.float64(row[0])
-    bits = np.float64(notional).view(np.int64)
+    # No branch: half of all positions lie on either side of the lowest column.
+    n = notional if notional >= _LEAST else _LEAST
+    n = n if n < _MOST else _MOST
+    bits = np.float64(n).view(np.int64)
     e = (bits >> 52) - (1023 + EXPONENT_LOW)
-    if e >= EXPONENTS - 1:
-        return np.float64(row[EXPONENTS - 1])
     part = np.int64((bits & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000).view(np.float64) - 1.0
     return row[e] + (np.float64(row[e + 1]) - np.float64(row[e])) * part
 
@@ -232,10 +232,10 @@ def price_pools(  # type: ignore[no-untyped-def]
     room = BLOCK
     for p in range(low, high):
         room = max(room, count[p])
-    scratch = np.empty((9, room))
+    scratch = np.empty((10, room))
     q, free, worth, rise = scratch[0], scratch[1], scratch[2], scratch[3]
     calm, stress, backstop = scratch[4], scratch[5], scratch[6]
-    upper, inverse = scratch[7], scratch[8]
+    upper, inverse, most = scratch[7], scratch[8], scratch[9]
     x = np.empty((8, room))
     zone = np.empty((4, room), np.int32)
     slot, group = np.empty(room, np.int64), np.empty(room, np.int64)
@@ -299,10 +299,13 @@ def price_pools(  # type: ignore[no-untyped-def]
             pool += 1
         _solve(n, q, free, worth, rise, calm, stress, backstop, x)
         for t in range(n):
-            high_x = upper[t] / abs(q[t])
-            over = x[0, t] >= high_x
-            for j in range(1, 8):
-                over |= x[j, t] >= high_x
+            most[t] = 0.0
+        for j in range(8):
+            row = x[j]
+            for t in range(n):
+                most[t] = row[t] if row[t] > most[t] else most[t]
+        for t in range(n):
+            over = most[t] * abs(q[t]) >= upper[t]
             beyond[t] = over | ((q[t] > 0.0) & (WARN_K * rise[t] + stress[t] >= 1.0))
         for t in range(n):
             if beyond[t]:

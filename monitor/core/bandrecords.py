@@ -23,7 +23,7 @@ from monitor.core.zonekernels import EDGES, STAGES
 
 SIDES = ("long", "short")
 MODES = ("cross", "isolated")
-STAGE_NAMES = ("stressed", "at_once", "backstop", "bankrupt")
+STAGE_NAMES = ("stressed", "held_back", "backstop", "bankrupt")
 LEVERAGE_NAMES = tuple(
     f"{low:g}-{high:g}" if high else f"{low:g}+"
     for low, high in zip((0.0, *LEVERAGE_EDGES), (*LEVERAGE_EDGES, None), strict=True)

@@ -198,7 +198,8 @@ class Bands:
     `prices`: (8, positions), or (8, 0) where they are not kept. `gross`: notional by pool.
     `factor`: (2, pools), the factor's fall and rise.
     `code`: each position's zones (`bandkernels`). `table`: (markets, …), marks among them.
-    `zones`: (side, market, zone, group) in 1e-6 quote currency; a group is mode (0: cross) ×
+    `zones`: (side, market, zone, group) in 1e-6 quote currency, the last zone for what is out of
+    reach; a group is mode (0: cross) ×
     leverage tier. `stages`: (side, market, zone, stage), the stages of `zonekernels`. `filled`:
     (2, side, market), how many cells of either hold something. `by_factor`: (fall and rise, zone),
     gross notional of the cross pools that a common factor's move would make due.
@@ -235,8 +236,8 @@ class Bands:
             gross=np.empty(pools),
             factor=np.empty((2, pools)),
             table=np.empty((markets, kernels.COLUMNS)),
-            zones=np.empty((2, markets, BINS, GROUPS), dtype=np.int64),
-            stages=np.empty((2, markets, BINS, STAGES), dtype=np.int64),
+            zones=np.empty((2, markets, BINS + 1, GROUPS), dtype=np.int64),
+            stages=np.empty((2, markets, BINS + 1, STAGES), dtype=np.int64),
             filled=np.empty((2, 2, markets), dtype=np.int64),
             by_factor=np.empty((2, BINS), dtype=np.int64),
             top=np.empty((2, markets, TOP), dtype=np.int64),
@@ -251,17 +252,17 @@ class Bands:
 
     def forced(self, side: int, market: int) -> Ints:
         """Notional (1e-6) of one side by zone, all modes and leverage tiers together."""
-        total: Ints = self.zones[side, market].sum(axis=1)
+        total: Ints = self.zones[side, market, :BINS].sum(axis=1)
         return total
 
     def by_mode(self, side: int, market: int) -> Ints:
         """(zone, mode, leverage tier) of one side, 1e-6."""
-        found: Ints = self.zones[side, market].reshape(BINS, 2, LEVERAGE_TIERS)
+        found: Ints = self.zones[side, market, :BINS].reshape(BINS, 2, LEVERAGE_TIERS)
         return found
 
     def stressed(self, side: int, market: int) -> Ints:
         """Notional (1e-6) of one side by the zone of its stressed liquidation price."""
-        found: Ints = self.stages[side, market, :, STRESSED]
+        found: Ints = self.stages[side, market, :BINS, STRESSED]
         return found
 
     def zone(self, part: int = 0) -> Ints:

@@ -5,7 +5,8 @@ that needs at least `CONFIRMATIONS` independent inputs beside it (sources of the
 trade, the book's middle), more than speak against it; or it must last, `LASTING_UPDATES` updates
 and `LASTING_S` seconds. Until then the last good value stays, and what was offered is told. The
 reach is `JUMP_SIGMAS` standard deviations of the market's own moves, clipped so that an outlier
-does not widen it.
+does not widen it. Where nothing is told beside a price, only jumps of `JUMP_MOST` are doubted, and
+none after a silence of `KNOWN_S`: nothing is known then that could speak against it.
 
 Sources of an index are judged in their own record: stale ones by age, outlying ones against the
 median of the fresh. An index that leaves that median behind is not believed, nor is a mark that
@@ -29,7 +30,7 @@ SOURCE_STALE_S = 30.0
 JUMP_LEAST = 0.02
 """A move below this is not refused for its size."""
 JUMP_MOST = 0.10
-"""A move above this is always asked for confirmation."""
+"""A move above this, within `KNOWN_S`, is always asked for confirmation."""
 JUMP_SIGMAS = 10.0
 """Fat tails: at four degrees of freedom such a move comes once in some ten thousand updates."""
 CONFIRMATIONS = 2
@@ -38,6 +39,10 @@ LASTING_UPDATES, LASTING_S = 5, 10.0
 near each other."""
 MEMORY = 0.02
 """Weight of a new move in the scale of moves: half of it is forgotten after 34 updates."""
+READY_MOVES = 30
+"""Moves before the scale is one: its error is then about a seventh."""
+KNOWN_S = 60.0
+"""A last good value that is older tells nothing of the next."""
 KINDS = ("outlying_mark", "outlying_index", "outlying_source", "stale_source")
 
 
@@ -86,10 +91,18 @@ class Series:
     waiting: float = math.nan
     since: int = 0
     updates: int = 0
+    moves: int = 0
 
-    def reach(self, ts: int) -> float:
-        """How far the next value may lie away, as a fraction."""
+    def reach(self, ts: int, others: int) -> float:
+        """How far the next value may lie away, as a fraction; `others`: inputs told beside it.
+
+        Where nothing else is told, or too little was seen, only what no market does is doubted.
+        """
         wait_s = max((ts - self.ts) / 1e9, 1.0)
+        if wait_s > KNOWN_S:
+            return math.inf
+        if not others or self.moves < READY_MOVES:
+            return JUMP_MOST
         return min(max(JUMP_LEAST, JUMP_SIGMAS * self.scale * math.sqrt(wait_s)), JUMP_MOST)
 
     def take(self, ts: int, price: float) -> None:
@@ -99,6 +112,7 @@ class Series:
             move = abs(math.log(price / self.good)) / math.sqrt(wait_s)
             move = min(move, 4.0 * self.scale + JUMP_LEAST / JUMP_SIGMAS)
             self.scale += MEMORY * (move - self.scale)
+            self.moves += 1
         self.good, self.ts, self.waiting, self.updates = price, ts, math.nan, 0
 
     def lasts(self, ts: int, price: float) -> bool:
@@ -160,10 +174,10 @@ class Guard:
         self, series: Series, told: Told, price: float, inputs: list[float | None], broken: bool
     ) -> bool:
         first = series.good != series.good
-        within = first or abs(price / series.good - 1.0) <= series.reach(told.ts)
-        believed = within and not broken
+        agree, against = _voices(price, inputs)
+        reach = series.reach(told.ts, agree + against)
+        believed = (first or abs(price / series.good - 1.0) <= reach) and not broken
         if not believed:
-            agree, against = _voices(price, inputs)
             lasts = series.lasts(told.ts, price) and not broken
             believed = lasts or (agree >= CONFIRMATIONS and agree > against)
         if believed:
@@ -195,7 +209,7 @@ def _doubt(
 ) -> Doubt:
     kept = None if series.good != series.good else series.good
     agree, against = _voices(price, inputs)
-    limit = series.reach(told.ts)
+    limit = series.reach(told.ts, agree + against)
     return Doubt(told.ts, told.partition, told.offset, kind, price, kept, limit, "",
                  agree, against)  # fmt: skip
 

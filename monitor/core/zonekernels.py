@@ -30,9 +30,10 @@ TOP = 5
 PEAKS = 3
 """Heaviest zones near the mark told in an alert."""
 STAGES = 4
-STRESSED, AT_ONCE, BACKSTOP_STAGE, BANKRUPT = range(STAGES)
-"""Notional by the stressed liquidation price; what of the forced is sent at once; by the backstop's
-price; by the bankruptcy price, from where the insurance fund pays or others are deleveraged."""
+STRESSED, HELD_BACK, BACKSTOP_STAGE, BANKRUPT = range(STAGES)
+"""Notional by the stressed liquidation price; what of the forced waits for a pause of the path; by
+the backstop's price; by the bankruptcy price, from where the insurance fund pays or others are
+deleveraged."""
 IMPACT_EXPONENT = 0.86
 """Displacement against notional beyond the visible depth: a power law with this exponent."""
 _GROWN = (np.arange(1, BINS + 1) * BIN_WIDTH) ** (1.0 / IMPACT_EXPONENT)
@@ -57,11 +58,11 @@ def _units(notional):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _add(cells, part, units):  # type: ignore[no-untyped-def]
-    """Add, and say whether the cell was empty before."""
+def _add(cells, part, units, zone):  # type: ignore[no-untyped-def]
+    """Add, and say whether the cell was empty before and lies within reach."""
     before = cells[part]
     cells[part] = before + units
-    return 1 if before == 0 and units != 0 else 0
+    return np.int64((before == 0) & (units != 0) & (zone < OUT))
 
 
 @njit(types.void(INT, INT, U8, I8, I8), cache=True, nogil=True)
@@ -107,17 +108,14 @@ def add_zones(  # type: ignore[no-untyped-def]
             units = _units(notional)
             near, far = (word >> 4) & _MASK, (word >> (4 + CODE_BITS)) & _MASK
             back, broke = word >> (4 + 2 * CODE_BITS) & _MASK, word >> (4 + 3 * CODE_BITS)
-            new = 0
-            if far < OUT:
-                new += _add(stages[side, m, far], STRESSED, units)
-            if back < OUT:
-                new += _add(stages[side, m, back], BACKSTOP_STAGE, units)
-            if broke < OUT:
-                new += _add(stages[side, m, broke], BANKRUPT, units)
-            if near < OUT:
-                share = first_share[m] if notional >= partial_above[m] else 1.0
-                new += _add(stages[side, m, near], AT_ONCE, np.int64(np.rint(units * share)))
-                filled[0, side, m] += _add(zones[side, m, near], word & 15, units)
+            # What is out of reach goes to a zone of its own, so that there is nothing to branch on.
+            new = _add(stages[side, m, far], STRESSED, units, far)
+            new += _add(stages[side, m, back], BACKSTOP_STAGE, units, back)
+            new += _add(stages[side, m, broke], BANKRUPT, units, broke)
+            filled[0, side, m] += _add(zones[side, m, near], word & 15, units, near)
+            if first_share[m] < 1.0 and notional >= partial_above[m]:
+                later = units - np.int64(np.rint(units * first_share[m]))
+                new += _add(stages[side, m, near], HELD_BACK, later, near)
             filled[1, side, m] += new
             if near < reach and units > 0 and units >= top[side, m, TOP - 1]:
                 _rank(units, pool, key, top[side, m], top_pool[side, m])

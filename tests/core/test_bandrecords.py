@@ -41,7 +41,7 @@ def test_a_market_says_what_is_forced_where_by_whom_and_what_the_book_takes() ->
     assert long["chance"] is None  # a volatility takes half an hour to measure
     names = dict(zip(short["stages"]["stage"], short["stages"]["zone"], strict=True))
     assert names["bankrupt"] == 200  # 10 % away
-    assert names["stressed"] <= names["at_once"] == 95
+    assert names["stressed"] <= 95
 
 
 def test_records_are_one_line_with_sorted_keys_the_venue_first() -> None:

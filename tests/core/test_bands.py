@@ -15,7 +15,7 @@ from monitor.core.bands import Bands, Books, Positions, Rules, arrange, refresh
 from monitor.core.margin import Position, prices, requirement
 from monitor.core.regimes import REGIMES
 from monitor.core.tiers import Tiers
-from monitor.core.zonekernels import AT_ONCE, BACKSTOP_STAGE, BANKRUPT, TOP
+from monitor.core.zonekernels import BACKSTOP_STAGE, BANKRUPT, HELD_BACK, TOP
 
 F = Fraction
 ROWS = [(0, "0.004"), (5_000, "0.005"), (60_000, "0.01"), (300_000, "0.02"), (10**6, "0.1")]
@@ -151,16 +151,16 @@ def test_each_zone_holds_the_notional_whose_liquidation_price_lies_in_it() -> No
             modes = found.by_mode(side, market).sum(axis=(0, 2))
             cross = (near < BINS) & ~p.isolated[p.pool]
             assert modes[0] == units[cross].sum()
-            stages = found.stages[side, market]
+            stages = found.stages[side, market, :BINS]
             assert (found.stressed(side, market) == summed(far, units)).all()
             assert (stages[:, BACKSTOP_STAGE] == summed(back, units)).all()
             assert (stages[:, BANKRUPT] == summed(broke, units)).all()
             # Hyperliquid's path: a fifth first where the position is 100,000 or more.
             partial = (market == 0) & (units >= 100_000 * 10**6)
-            first = np.where(partial, np.rint(units * 0.2), units).astype(np.int64)
-            assert (stages[:, AT_ONCE] == summed(near, first)).all()
+            later = np.where(partial, units - np.rint(units * 0.2), 0).astype(np.int64)
+            assert (stages[:, HELD_BACK] == summed(near, later)).all()
             for kind, cells in enumerate((found.zones, found.stages)):
-                held = np.count_nonzero(cells[side, market])
+                held = np.count_nonzero(cells[side, market, :BINS])
                 assert found.filled[kind, side, market] == held
 
 

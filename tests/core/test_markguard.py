@@ -42,13 +42,26 @@ def quiet(guard: Guard, **others: Any) -> float:
 
 
 def test_a_lone_outlier_is_not_believed_whatever_its_size() -> None:
-    for factor in (0.2, 0.9, 0.97, 1.03, 1.5, 1000.0):
+    for factor in (0.2, 0.89, 1.11, 1.5, 1000.0):
         guard = Guard()
         now = quiet(guard)
         believed, _, (doubt,) = guard.judge(told(now, mark=100 * factor))
         assert not believed
         assert (doubt.kind, doubt.kept, doubt.offered) == ("outlying_mark", 100.0, 100 * factor)
         assert guard.judge(told(now + 1, mark=100.0))[0]
+
+
+def test_against_other_inputs_a_smaller_jump_is_not_believed_either() -> None:
+    for factor in (0.97, 1.03):
+        guard = Guard()
+        now = quiet(guard)
+        assert not guard.judge(told(now, mark=100 * factor, index=100.0, middle=100.0))[0]
+
+
+def test_after_a_silence_nothing_speaks_against_a_lone_mark() -> None:
+    guard = Guard()
+    now = quiet(guard)
+    assert guard.judge(told(now + 61, mark=70.0))[0]
 
 
 def test_a_real_move_is_believed_at_once_where_two_inputs_confirm_it() -> None:
@@ -118,7 +131,7 @@ def test_small_moves_are_never_refused(moves: list[float]) -> None:
         price *= 1 + move
         assert guard.judge(told(second, mark=price)) == (True, False, [])
         assert guard.mark.good == price
-        assert guard.mark.reach(START + (second + 1) * SECOND) <= JUMP_MOST
+        assert guard.mark.reach(START + (second + 1) * SECOND, 1) <= JUMP_MOST
 
 
 def test_a_snapshot_of_a_guard_is_the_guard() -> None:

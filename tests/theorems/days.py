@@ -147,6 +147,9 @@ def part(rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: i
             batch.numbers[column.name] = _numbers(rng, column, count)
     batch.numbers["ts"] = ts[~bad].astype(np.int64)
     if kind == "mark":
+        # Some that nobody should believe.
+        wild = (rng.random(len(batch.offset)) < 0.1) & (batch.numbers["mark"] != ABSENT)
+        batch.numbers["mark"][wild] = batch.numbers["mark"][wild] * 3 // 2
         batch.texts["sources"] = _sources(rng, batch.numbers["ts"])
     if kind == "reference":
         batch.texts["payload"] = _rules(rng, batch.numbers["ts"])
