@@ -21,7 +21,7 @@ from detectors.whiten import Flags, Floats
 LOW, WIDTH, BINS = -2.5, 0.1, 120
 """asinh(-6) is -2.5, and the last bin begins at sinh(9.4), about 6,000 scales."""
 READY_WINDOWS = 100
-"""Fewer scores give no p-value."""
+"""Scores without which nothing can be said of a tail of 4 in 100."""
 TAIL_SHARE, TAIL_WINDOWS = 0.04, 8.0
 """The highest 4 of 100 are the tail, or as many as 8 weigh."""
 REFIT_WINDOWS = 32
@@ -54,6 +54,8 @@ class Conformal:
         How many; `grow` adds more.
     memory_windows
         What is this old weighs 1/e: a day of windows.
+    ready_windows
+        Fewer scores give no p-value.
 
     Examples
     --------
@@ -71,7 +73,10 @@ class Conformal:
     Technometrics 29 (1987), for the fit by moments.
     """
 
-    def __init__(self, rows: int, memory_windows: float) -> None:
+    def __init__(
+        self, rows: int, memory_windows: float, ready_windows: int = READY_WINDOWS
+    ) -> None:
+        self._ready = ready_windows
         self._keep = float(np.exp(-1.0 / memory_windows))
         self.weight: Floats = np.zeros((0, BINS))
         self.tail: Floats = np.zeros((0, 7))
@@ -88,7 +93,7 @@ class Conformal:
         """The chance of so high a score, (rows,) within (0, 1]; NaN where there is no score, or
         fewer than `READY_WINDOWS` were learnt."""
         out = np.full(len(score), np.nan)
-        _p_values(score, self.weight, self.tail, out)
+        _p_values(score, self._ready, self.weight, self.tail, out)
         return out
 
     def learn(self, score: Floats, taught: Flags) -> None:
@@ -109,12 +114,12 @@ def _bin(score):  # type: ignore[no-untyped-def]
     return min(max(place, 0), BINS - 1)
 
 
-@njit(types.void(_F1, _F2, _F2, _F1), cache=True, nogil=True)
-def _p_values(score, weight, tail, out):  # type: ignore[no-untyped-def]
+@njit(types.void(_F1, types.int64, _F2, _F2, _F1), cache=True, nogil=True)
+def _p_values(score, ready, weight, tail, out):  # type: ignore[no-untyped-def]
     for row in range(score.size):
         z = score[row]
         total = tail[row, TOTAL]
-        if z != z or tail[row, AGE] < READY_WINDOWS:
+        if z != z or tail[row, AGE] < ready:
             continue
         higher = 0.0
         for b in range(_bin(z), BINS):

@@ -28,7 +28,7 @@ import numpy as np
 from numba import njit, types
 
 from detectors.base import Detector, Evidence, Score, read
-from detectors.conformal import P_MIN, Conformal
+from detectors.conformal import P_MIN, READY_WINDOWS, Conformal
 from detectors.whiten import Flags, Floats, Whitener
 
 KAPPA = 0.1
@@ -87,6 +87,8 @@ class Joint:
         The memory of the p-values.
     symbols
         How many; `grow` adds more.
+    warm_up
+        Windows that a stream's p-values need, ≥ 1.
 
     Each window: `judge`, then `learn` with the symbols that were reported. What is reported, and
     what follows until all CUSUMs are back at zero, is not learnt, for `PATIENCE_WINDOWS` at most.
@@ -99,11 +101,17 @@ class Joint:
     Ann. Stat. 41 (2013), for streams that move with a probability.
     """
 
-    def __init__(self, sides: Sequence[int], windows_per_day: float, symbols: int = 0) -> None:
+    def __init__(
+        self,
+        sides: Sequence[int],
+        windows_per_day: float,
+        symbols: int = 0,
+        warm_up: int = READY_WINDOWS,
+    ) -> None:
         self.sides = np.array(sides, np.int64)
         self.streams = len(sides)
         self._whitener = Whitener()
-        self._conformal = Conformal(0, windows_per_day)
+        self._conformal = Conformal(0, windows_per_day, warm_up)
         self._pace: Floats = np.zeros((0, 3))  # forecast rate, its level, windows seen
         self._total: Floats = np.zeros((0, len(MOVED)))
         self._windows: Floats = np.zeros((0, len(MOVED)))  # since the last zero
@@ -140,6 +148,7 @@ class Joint:
             (symbols,): the market's events in the window, whose forecast sets the pace.
         """
         self._activity = np.where(activity >= 0, activity, 0.0)
+        self._there = ~np.isnan(value).all(axis=1)
         pace = np.log(np.maximum(self._pace[:, 0], RATE_MIN))
         pace = pace - np.log(np.maximum(self._pace[:, 1], RATE_MIN))
         pace = np.repeat(np.clip(pace, -PACE_MAX, PACE_MAX), self.streams)
@@ -205,10 +214,12 @@ class Joint:
         rows = np.repeat(taught, self.streams)
         self._whitener.learn(rows)
         self._conformal.learn(self._off, rows)
-        seen = self._pace[:, 2] + 1
+        seen = self._pace[:, 2] + self._there
         for column, alpha in enumerate((PACE_ALPHA, PACE_FAR_ALPHA)):
-            step = np.maximum(alpha, 1.0 / seen) * (self._activity - self._pace[:, column])
-            self._pace[:, column] += np.where(taught | (column == 0), step, 0.0)
+            step = np.maximum(alpha, 1.0 / np.maximum(seen, 1.0)) * (
+                self._activity - self._pace[:, column]
+            )
+            self._pace[:, column] += np.where(self._there & (taught | (column == 0)), step, 0.0)
         self._pace[:, 2] = seen
         zero = self._after <= 0.0
         zero[reported] = True

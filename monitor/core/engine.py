@@ -16,13 +16,14 @@ from monitor.core import snapshot
 from monitor.core.batch import Batch
 from monitor.core.decode import UNKNOWN
 from monitor.core.events import Control
-from monitor.core.explain import Explain, line
+from monitor.core.explain import line
 from monitor.core.findings import Finding
 from monitor.core.incidents import Incidents, thaw
 from monitor.core.settings import EngineSettings
 from monitor.core.shard import SHARD_KINDS, Closed, Shard
 from monitor.core.tally import Tally
 from monitor.core.timeline import Timeline
+from monitor.core.triage import ExplainIncidents, raised
 from monitor.core.venue import Venue
 from monitor.core.venuebands import VenueBands, bands
 from monitor.core.watch import Factory
@@ -74,15 +75,16 @@ class Engine:
         # Records that name no kind of the contract: counted once, and they tell nothing of time.
         self._unknown = Timeline((UNKNOWN,), 0)
         self._tally = Tally()
-        quiet = round(settings.alerts.quiet_s * 1000 / settings.time.window_ms)
-        self._incidents = Incidents(max(1, quiet))
+        self._incidents = Incidents(
+            settings.windows(settings.alerts.quiet_s), settings.windows(settings.alerts.together_s)
+        )
         self.parts: dict[tuple[str, int], Partition] = {}
         """Time in each topic partition, by topic and number."""
         for kind, topic in settings.topics.items():
             for p, shard in enumerate(self.shards):
                 held = shard.time.parts[kind] if kind in SHARD_KINDS else self._time.parts[kind, p]
                 self.parts[topic, p] = held
-        self._explain = Explain(settings)
+        self._explain = ExplainIncidents(settings)
         self.venue = Venue(settings)
         self._stakes: list[tuple[int, dict[str, dict[str, Any]]]] = [(NEVER, {})]
         """What is at stake by market, as of each cell's end; between steps, the last."""
@@ -170,6 +172,8 @@ class Engine:
         stake = stakes.get("".join(alert["symbols"][:1])) if ts <= alert["ts"] else None
         if stake is not None:
             alert.update(stake)
+            if stake["at_stake"]["forced_notional"] >= self._settings.alerts.stake_notional:
+                alert["severity"] = raised(alert["severity"])
 
     def tally(self) -> Tally:
         """What came in, over all shards."""

@@ -232,7 +232,7 @@ class Explain:
             "records": [
                 {
                     "topic": self._settings.topics[r.kind],
-                    "partition": f.partition,
+                    "partition": f.partition if r.partition is None else r.partition,
                     "first_offset": r.first,
                     "last_offset": r.last,
                 }

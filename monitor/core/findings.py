@@ -6,6 +6,32 @@ from dataclasses import dataclass, field
 
 from monitor.core.history import Range
 
+JOINT = "joint"
+"""The detector of joint evidence, as findings name it."""
+
+
+@dataclass(slots=True)
+class Part:
+    """What one stream of one symbol brings to evidence of several."""
+
+    symbol: str
+    stream: str
+    detector: str
+    since: int
+    """Index of the window with which its change began."""
+    observed: float
+    """As of a `Finding`; from joint evidence, the mean of a window for what does not add up."""
+    expected: float
+    p: float
+    """Chance of as much evidence in this stream alone."""
+    share: float
+    """Its -ln p over that of all streams that judged."""
+
+    @property
+    def ratio(self) -> float | None:
+        """Observed over expected; None where nothing was expected."""
+        return self.observed / self.expected if self.expected > 0 else None
+
 
 @dataclass(slots=True)
 class Finding:
@@ -35,6 +61,9 @@ class Finding:
     over: bool | None = None
     """Of what lasts until its end is told: whether this is the end. None: it ends when it is
     quiet."""
+    parts: list[Part] = field(default_factory=list)
+    """Of evidence of several streams: each stream's, the highest share first. Empty: it is all of
+    `stream`."""
 
     @property
     def windows(self) -> int:

@@ -43,6 +43,8 @@ class Range:
     kind: str
     first: int
     last: int
+    partition: int | None = None
+    """None: that of the finding which holds it."""
 
 
 class History:

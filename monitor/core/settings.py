@@ -102,6 +102,34 @@ class AlertSettings(Strict):
     """False alerts a day that the desk will bear, for the whole venue."""
     quiet_s: Seconds = 30.0
     """An alert is resolved after this long without new evidence, s."""
+    together_s: Seconds = 5.0
+    """Evidence in several markets that begins within this time is one incident, s."""
+    stake_notional: Annotated[float, Field(gt=0)] = 1_000_000.0
+    """Where a move of 2 % would force at least this much, an alert is one step more severe, quote
+    currency."""
+
+
+class JointSettings(Strict):
+    """Weak signs in several streams at once."""
+
+    window_s: Seconds = 5.0
+    """Windows are taken together to this length, s."""
+    streams: tuple[str, ...] = (
+        "cancels",
+        "cancels_top_share",
+        "trades",
+        "liquidations",
+        "leverage_raises",
+        "depth_25bps_least",
+        "spread_bps",
+        "mark_gap_bps",
+    )
+    """Features whose evidence is added; fewer than two: none is. What measures the same thing
+    twice should not be in it twice. The first is a count: its forecast sets the pace."""
+    budget_share: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """Of the alerts a day: what joint evidence may spend; single streams spend the rest."""
+    warm_up: Annotated[int, Field(ge=10)] = 100
+    """Windows of this length that a stream learns before its evidence counts."""
 
 
 class EngineSettings(Strict):
@@ -122,6 +150,23 @@ class EngineSettings(Strict):
             for name, parameters in LEVELS
         ),
     )
+
+    joint: JointSettings = JointSettings()
+
+    @property
+    def joint_per_day(self) -> float:
+        """False alerts a day that joint evidence may make: 0 where it is off."""
+        on = len(self.joint.streams) >= 2
+        return self.alerts.per_day * self.joint.budget_share if on else 0.0
+
+    @property
+    def single_per_day(self) -> float:
+        """False alerts a day that single streams may make."""
+        return self.alerts.per_day - self.joint_per_day
+
+    def windows(self, seconds: float) -> int:
+        """A length of time in windows, at least one."""
+        return max(1, round(seconds * 1000 / self.time.window_ms))
 
     def fingerprint(self) -> str:
         """Twelve hex digits that change with any of the numbers."""

@@ -20,6 +20,7 @@ from monitor.core.feeds import Feeds
 from monitor.core.findings import Finding
 from monitor.core.history import History
 from monitor.core.intern import Interner
+from monitor.core.jointwatch import JointWatch
 from monitor.core.settings import EngineSettings
 from monitor.core.tally import Tally
 from monitor.core.timeline import Timeline
@@ -68,6 +69,7 @@ class Shard:
         self._measure = Measure(self._window_ns)
         self._history = History(self.symbols, self.accounts)
         self._watch = Watch(settings, factories, partition, partitions, self._history)
+        self._jointly = JointWatch(settings, partition, partitions, self._history)
         self._known: Int64 = np.empty(0, np.int64)
         self._next: int | None = None
         self._chain = b""
@@ -139,6 +141,7 @@ class Shard:
             features = self._measure.features(part, low, high, self._known)
             self._history.add(part, low)
             findings = self._watch.judge(features, names)
+            findings += self._jointly.judge(features, names)
             self._extend_digest(part)
             out.append(Closed(low, high, names, part, features, findings))
             low = high
@@ -187,6 +190,7 @@ class Shard:
             "measure": self._measure.snapshot(),
             "history": self._history.snapshot(),
             "watch": self._watch.snapshot(),
+            "jointly": self._jointly.snapshot(),
             "known": self._known,
             "next": self._next,
             "chain": self._chain,
@@ -202,6 +206,7 @@ class Shard:
         self._measure.restore(state["measure"])
         self._history.restore(state["history"])
         self._watch.restore(state["watch"])
+        self._jointly.restore(state["jointly"])
         self._known = state["known"]
         self._next = state["next"]
         self._chain = state["chain"]

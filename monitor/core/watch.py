@@ -82,7 +82,7 @@ class Watch:
         in this and (as far as known here) in the other partitions.
         """
         return Budget(
-            self._settings.alerts.per_day,
+            self._settings.single_per_day,
             self._settings.time.window_ms / 1000,
             max(1, ready) * self._partitions,
         )

@@ -218,7 +218,8 @@ def test_an_incident_fires_once_grows_and_is_resolved() -> None:
 
 
 @pytest.mark.parametrize("field", ["symbol", "stream", "partition"])
-def test_different_evidence_is_a_different_incident(field: str) -> None:
+def test_different_evidence_at_another_time_is_a_different_incident(field: str) -> None:
     other = finding(**{field: {"symbol": "X", "stream": "orders", "partition": 1}[field]})
-    changes = Incidents(30).advance([finding(), other], START + 12)
+    other.window += 100
+    changes = Incidents(30).advance([finding(), other], START + 112)
     assert len({i.fingerprint for i in changes}) == 2

@@ -30,6 +30,11 @@ SETTINGS = EngineSettings(
         ),
     ),
     alerts={"per_day": 20_000.0, "quiet_s": 0.3},
+    joint={
+        "window_s": 0.1,
+        "streams": ("orders", "cancels", "leverage_raises", "spread_bps"),
+        "warm_up": 10,
+    },
     accounts={"most": 4, "positions": 7, "idle_s": 0.2, "bands_every_s": 0.25},
 )
 FACTORIES = detector_factories(SETTINGS.streams)

@@ -1,0 +1,161 @@
+"""Incidents in words: several streams in one sentence, and the walk through the layers."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from monitor.core.explain import Explain, clock, duration, number, rarity, rounded, severity, who
+from monitor.core.findings import Part
+from monitor.core.fold import parts_of
+from monitor.core.incidents import Incident
+from monitor.core.streams import TABLE
+
+LAYERS = ("data", "pricing", "margin", "execution", "post_trade")
+"""In the order in which an incident is walked through: what is broken below explains what is odd
+above."""
+SEVERITIES = ("info", "warning", "critical")
+TOLD_MOST = 4
+"""Streams told in the sentence; the evidence holds all."""
+FRACTIONS = {2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 10: "a tenth"}
+"""Of the usual, by its inverse."""
+RATIO_MAX = 1000.0
+"""A larger ratio says that next to nothing was expected."""
+
+
+def change(part: Part) -> str:
+    """What a stream did, without its numbers a second.
+
+    >>> change(Part("X", "cancels", "burst", 0, 984.0, 240.0, 1e-6, 0.5))
+    'cancels ×4.1'
+    >>> change(Part("X", "depth_25bps", "joint", 0, 2e4, 1e5, 1e-6, 0.5))
+    'depth within 25 bps at a fifth of usual'
+    """
+    told = TABLE[part.stream]
+    if told.form == "signed":
+        return f"{told.noun} at {number(part.observed)} where {number(part.expected)} is usual"
+    if told.form == "share":
+        return (
+            f"{told.noun} at {number(100 * part.observed)} % "
+            f"where {number(100 * part.expected)} % is usual"
+        )
+    ratio = part.ratio
+    if ratio is None or ratio >= RATIO_MAX:
+        return f"{told.noun} at {number(part.observed)} where none is usual"
+    if ratio >= 1:
+        return f"{told.noun} ×{number(ratio)}"
+    nearest = round(1 / ratio) if ratio > 0 else 0
+    if nearest in FRACTIONS and abs(ratio * nearest - 1) < 0.1:
+        return f"{told.noun} at {FRACTIONS[nearest]} of usual"
+    return f"{told.noun} at {number(100 * ratio)} % of usual"
+
+
+def together(phrases: list[str]) -> str:
+    """One after the other, as people list things.
+
+    >>> together(["a", "b", "c"])
+    'a, b, and c'
+    """
+    if len(phrases) < 3:
+        return " and ".join(phrases)
+    return ", ".join(phrases[:-1]) + f", and {phrases[-1]}"
+
+
+def raised(level: str) -> str:
+    """A severity one step higher."""
+    return SEVERITIES[min(SEVERITIES.index(level) + 1, len(SEVERITIES) - 1)]
+
+
+class ExplainIncidents(Explain):
+    """Renders evidence of one stream as `Explain` does, of several as one incident."""
+
+    def sentence(self, incident: Incident) -> str:
+        parts = parts_of(incident.finding)
+        if len(parts) == 1:
+            return super().sentence(incident)
+        symbols = incident.symbols
+        several = len(symbols) > 1
+        end = incident.last + 1
+        told = [change(part) for part in parts]
+        told[0] += self._numbers(parts[0], (end - parts[0].since) * self._window_ns / 1e9)
+        if several:
+            told = [f"{say} in {part.symbol}" for say, part in zip(told, parts, strict=True)]
+        if len(told) > TOLD_MOST:
+            told[TOLD_MOST - 1 :] = [f"{len(told) - TOLD_MOST + 1} more"]
+        said = together(told)
+        said = said[0].upper() + said[1:]
+        f = incident.finding
+        where = f"on {together(symbols)}"
+        if incident.status == "resolved":
+            quiet = duration((incident.window - incident.last) * self._window_ns / 1e9)
+            return f"{said}, together {where}, are over: quiet for {quiet}"
+        since = f"since {clock(f.since * self._window_ns)} UTC"
+        carried = next((TABLE[p.stream] for p in parts if TABLE[p.stream].carrier), None)
+        if carried is None or not f.accounts:
+            return f"{said}, together {where} {since}"
+        carriers = who(f.accounts).replace("of them", f"of the {carried.carrier}")
+        return f"{said}, together {where} {since}; {carriers}"
+
+    def _numbers(self, part: Part, seconds: float) -> str:
+        """How long, how much against how much, how rare: for the leading stream."""
+        days = rarity(self._once_per_days(part.p))
+        if TABLE[part.stream].form not in ("count", "amount"):
+            return f" for {duration(seconds)} ({days})"
+        rates = f"{number(part.observed / seconds)} a second against "
+        rates += f"{number(part.expected / seconds)}"
+        return f" for {duration(seconds)} ({rates}, {days})"
+
+    def alert(self, incident: Incident) -> dict[str, Any]:
+        alert = super().alert(incident)
+        parts = parts_of(incident.finding)
+        if len(parts) == 1:
+            return alert
+        symbols = incident.symbols
+        alert["kind"] = "incident"
+        alert["symbols"] = symbols
+        alert["layer"] = TABLE[parts[0].stream].layer
+        alert["severity"] = max((severity(p.ratio) for p in parts), key=SEVERITIES.index)
+        alert["evidence"] = [self._evidence(part, len(symbols) > 1) for part in parts]
+        alert["triage"] = self._triage(incident, parts)
+        for symbol in symbols[1:]:
+            first, second = alert["reproduce"].split(" --from ")
+            alert["reproduce"] = f"{first} --symbol {shlex.quote(symbol)} --from {second}"
+        return alert
+
+    def _evidence(self, part: Part, several: bool) -> dict[str, Any]:
+        told = {
+            "stream": part.stream,
+            "detector": part.detector,
+            "observed": rounded(part.observed),
+            "expected": rounded(part.expected),
+            "ratio": None if part.ratio is None else rounded(part.ratio),
+            "unit": TABLE[part.stream].unit,
+            "p": rounded(part.p),
+            "once_per_days": rounded(self._once_per_days(part.p)),
+            "share": rounded(part.share),
+        }
+        return told | {"symbol": part.symbol} if several else told
+
+    def _triage(self, incident: Incident, parts: list[Part]) -> list[dict[str, str]]:
+        """Each layer in order: what is out of the ordinary there, what is not, what cannot be
+        told."""
+        watched = {s.feature for s in self._settings.streams} | set(self._settings.joint.streams)
+        dumb = dict(incident.finding.abstained)
+        several = len(incident.symbols) > 1
+        steps = []
+        for layer in LAYERS:
+            here = [n for n in TABLE if n in watched and TABLE[n].layer == layer]
+            odd = [p for p in parts if TABLE[p.stream].layer == layer]
+            silent = [f"{n} ({dumb[n]})" for n in here if n in dumb]
+            if odd:
+                says = together([change(p) + (f" in {p.symbol}" if several else "") for p in odd])
+            elif not here:
+                says = "not watched"
+            elif len(silent) == len(here):
+                says = "cannot tell"
+            else:
+                says = "nothing out of the ordinary"
+            if silent:
+                says += f"; abstained: {', '.join(silent)}"
+            steps.append({"layer": layer, "says": says})
+        return steps
