@@ -8,7 +8,7 @@ from typing import Any
 from monitor.core.findings import JOINT, Finding, Part
 from monitor.core.history import Range
 from monitor.core.incidents import Incident, Incidents, thaw
-from monitor.core.settings import EngineSettings
+from monitor.core.settings import EngineSettings, StreamSettings
 from monitor.core.triage import ExplainIncidents, raised, together
 from tests.core.test_explain import START, finding
 
@@ -65,8 +65,10 @@ def test_the_alert_of_an_incident_holds_each_streams_part() -> None:
 
 
 def test_an_incident_is_walked_through_the_layers_in_order() -> None:
-    (alert,) = told(joint())
-    assert alert["triage"] == [
+    streams = [StreamSettings(feature=name) for name in ("cancels", "leverage_raises")]
+    (incident,) = Incidents(30).advance([joint()], START + 12)
+    explain = ExplainIncidents(EngineSettings(streams=tuple(streams)))
+    assert explain.alert(incident)["triage"] == [
         {"layer": "data", "says": "not watched"},
         {
             "layer": "pricing",
