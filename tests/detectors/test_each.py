@@ -12,6 +12,7 @@ import pytest
 from detectors.base import Detector
 from detectors.check import check_detector
 from detectors.comove import CoMoveDetector
+from detectors.drift import DriftDetector
 from detectors.edetector import EDetector
 from detectors.focus import FocusDetector
 from detectors.ratio import RatioDetector
@@ -22,6 +23,8 @@ EACH: dict[str, Callable[[], Detector]] = {
     "edetector": EDetector,
     "comove": CoMoveDetector,
     "comove of three, upwards": lambda: CoMoveDetector(("a", "b", "c"), side="up"),
+    "drift": DriftDetector,
+    "drift by Page-Hinkley": lambda: DriftDetector(method="page_hinkley"),
 }
 
 
