@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo live kafka test soak check bench dashboards lock clean
+.PHONY: demo live kafka test soak check bench bench-detect dashboards lock clean
 
 demo: $(READY)
 	$(BIN)/brinkwatch demo
@@ -33,7 +33,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench.bench_decode
 	$(BIN)/python -m tests.bench.bench_features
 	$(BIN)/python -m tests.bench.bench_start
-	$(BIN)/python -m tests.bench.bench_burst --quick
+	$(BIN)/python -m tests.bench.bench_detect --quick
 	$(BIN)/python -m tests.bench.bench_accounts
 	$(BIN)/python -m tests.bench.bench_bands
 	$(BIN)/python -m tests.bench.bench_outcomes
@@ -41,6 +41,10 @@ bench: $(READY)
 # Grafana's, from deploy/dashboards.
 dashboards: $(READY)
 	$(BIN)/python -m deploy.dashboards
+
+# What detectors find, and at how many false alarms: the whole table, some 15 minutes on one core.
+bench-detect: $(READY)
+	$(BIN)/python -m tests.bench.bench_detect
 
 # Exactly the versions and hashes of the lock; the project itself stays editable.
 $(READY): requirements.lock pyproject.toml

@@ -1,0 +1,66 @@
+"""One table of what is found, how soon, and at how many false alarms: `make bench-detect`.
+
+    python -m tests.bench.bench_detect [--quick] [--only counts,drift,cost,marks,joint]
+
+Each module of `tests/bench/detect` that has `rows` says in its docstring by which protocol.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+PARTS = ("counts", "drift", "marks", "joint", "cost")
+HEAD = ("background", "detector", "at 1", "at .1", "p50 s", "p95 s", "false/day")
+KEYS = ("recall_at_1", "recall_at_01", "delay_p50_s", "delay_p95_s", "false_a_day")
+COMMON = {"table", "background", "detector", "note", *KEYS}
+
+
+def shown(value: Any) -> str:
+    """A figure, a list of figures, or nothing.
+
+    >>> shown(0.1234), shown([0.5, 1.0]), shown(None)
+    ('0.123', '0.50 1.00', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return " ".join(f"{v:.2f}" for v in value)
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    return str(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="in two minutes, with wide errors")
+    parser.add_argument("--only", default="", help="some of " + ", ".join(PARTS))
+    asked = parser.parse_args()
+    here = Path(__file__).parent / "detect"
+    table = None
+    began = time.perf_counter()
+    for part in asked.only.split(",") if asked.only else PARTS:
+        if not (here / f"{part}.py").exists():
+            print(f"{part}: not there yet", file=sys.stderr)
+            continue
+        module = importlib.import_module(f"tests.bench.detect.{part}")
+        for row in module.rows(quick=asked.quick):
+            if row["table"] != table:
+                table = row["table"]
+                print(
+                    f"\n{table}\n{HEAD[0]:20}{HEAD[1]:25}" + "".join(f"{h:>10}" for h in HEAD[2:])
+                )
+            figures = "".join(f"{shown(row.get(key)):>10}" for key in KEYS)
+            others = [f"{k} {shown(v)}" for k, v in row.items() if k not in COMMON]
+            notes = "; ".join(filter(None, (row.get("note"), *others)))
+            print(f"{row['background']:20}{row['detector']:25}{figures}  {notes}", flush=True)
+            print(f"{time.perf_counter() - began:6.0f} s", end="\r", file=sys.stderr, flush=True)
+    print(f"\n{time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
