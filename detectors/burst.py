@@ -122,10 +122,10 @@ class BurstDetector(RowDetector):
     'learning: 0 of 300 windows seen'
     >>> for i in range(600):
     ...     detector.learn_one({"count": 3 + i % 3})
-    >>> round(detector.judge_one({"count": 4}).value)
-    0
-    >>> round(detector.judge_one({"count": 40}).value)
-    45
+    >>> detector.judge_one({"count": 4}).value < 2
+    True
+    >>> detector.judge_one({"count": 40}).value > 30
+    True
 
     References
     ----------
