@@ -346,6 +346,66 @@ def margin(
 
 
 @app.command()
+def sweep(
+    day: Annotated[Path, typer.Argument(help="a recorded day")],
+    config: ConfigFile = None,
+    budget: Annotated[
+        list[float] | None, typer.Option(min=0.001, max=100_000, help="false alerts a day")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Alerts a day for each budget, and what would be missed of what was planted."""
+    from monitor.console import Console
+    from replay import sweep as job
+
+    console = Console(json)
+    console.result(job.run(day, _load(config, None), budget or list(job.BUDGETS), console))
+
+
+@app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(help="a file of alerts, or a recorded day")],
+    b: Annotated[Path, typer.Argument(help="another of the same")],
+    json: Json = False,
+) -> None:
+    """The first place where two outputs part, explained; exit status 1 where they do."""
+    from monitor.console import Console
+    from replay import diff as job
+
+    console = Console(json)
+    result = job.run(a, b, console)
+    console.result(result)
+    if not result["same"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def feedback(
+    alert_id: Annotated[str | None, typer.Argument(help="the alert's id")] = None,
+    verdict: Annotated[str | None, typer.Argument(help="true or false")] = None,
+    alerts: Annotated[
+        Path | None, typer.Option(help="the file of alerts that has it, to know the detector")
+    ] = None,
+    summary: Annotated[bool, typer.Option("--summary", help="precision by detector")] = False,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Say whether an alert was true or false; --summary turns that into precision."""
+    from monitor import feedback as job
+    from monitor.console import Console
+    from monitor.errors import ConfigError
+
+    console = Console(json)
+    folder = _load(config, None).state.dir
+    if summary:
+        console.result(job.summary(folder, console))
+        return
+    if alert_id is None or verdict is None:
+        raise ConfigError("feedback needs ALERT_ID and true or false, or --summary")
+    console.result(job.record(folder, alert_id, verdict, alerts, console))
+
+
+@app.command()
 def schema(
     asyncapi: Annotated[bool, typer.Option(help="the AsyncAPI document")] = False,
 ) -> None:

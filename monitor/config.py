@@ -66,10 +66,12 @@ class HttpSettings(Strict):
 
 
 class StateSettings(Strict):
-    """Snapshots: what a restart goes on from."""
+    """Snapshots: what a restart goes on from; and what people said of alerts."""
 
     every_s: Seconds = 5.0
     """Seconds between snapshots."""
+    dir: Path = Path("brinkwatch-state")
+    """Where `feedback` is kept."""
 
 
 class Config(EngineSettings, BaseSettings):

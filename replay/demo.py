@@ -13,10 +13,9 @@ from monitor.core.explain import clock
 from replay import jobs
 from replay.run import Choice
 from replay.simulate import INCIDENTS_FILE
+from replay.truth import speaks_of
 
 _SECOND_NS = 1_000_000_000
-GRACE_NS = 5 * _SECOND_NS
-"""An alert within five seconds of a planted incident's end still speaks of it."""
 
 
 def run(out: Path, config: Config, console: Console, minutes: int) -> dict[str, Any]:
@@ -69,9 +68,3 @@ def compared(day: Path, alerts: list[dict[str, Any]], console: Console) -> dict[
         f"{found} of {len(planted)} planted incidents were found; {away} alerts speak of none"
     )
     return {"planted": len(planted), "found": found, "away_from_planted": away}
-
-
-def speaks_of(alert: dict[str, Any], incident: dict[str, Any]) -> bool:
-    """Whether an alert tells of a planted incident: the same market, overlapping in time."""
-    begun = alert["ts"] > incident["start_ts"] and alert["since"] < incident["end_ts"] + GRACE_NS
-    return begun and incident["symbol"] in alert["symbols"]

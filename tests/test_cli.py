@@ -112,3 +112,90 @@ def test_the_schema_is_printed_as_committed() -> None:
     printed = json.loads(brinkwatch("schema").stdout)
     committed = Path(__file__).parents[1] / "docs" / "schema.json"
     assert printed == json.loads(committed.read_text())
+
+
+@pytest.fixture(scope="module")
+def alerts(day: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("alerts") / "a.jsonl"
+    done = brinkwatch("replay", str(day), "--alerts", str(out), "--alerts-per-day", "300")
+    assert done.returncode == 0, done.stderr
+    assert out.read_text()
+    return out
+
+
+def test_a_sweep_tells_of_each_budget_what_is_said_and_what_is_missed(day: Path) -> None:
+    done = brinkwatch("sweep", str(day), "--budget", "1", "--budget", "300", "--json")
+    assert done.returncode == 0, done.stderr
+    held = json.loads(done.stdout.splitlines()[-1])
+    assert held["planted"] > 0
+    few, many = held["budgets"]
+    assert (few["budget"], many["budget"]) == (1, 300)
+    assert few["alerts"] <= many["alerts"]
+    assert few["found"] <= many["found"] <= held["planted"]
+    for row in held["budgets"]:
+        assert row["found"] + sum(row["missed"].values()) == held["planted"]
+        assert row["alerts_per_day"] == pytest.approx(row["alerts"] / held["days"])
+    assert f"{many['found']} of {held['planted']}" in done.stderr
+
+
+def test_a_diff_names_the_first_alert_and_the_fields_in_which_two_files_part(
+    alerts: Path, tmp_path: Path
+) -> None:
+    same = brinkwatch("diff", str(alerts), str(alerts), "--json")
+    assert same.returncode == 0
+    lines = alerts.read_text().splitlines()
+    assert json.loads(same.stdout) == {"same": True, "compared": len(lines)}
+    other = json.loads(lines[-1])
+    other["severity"], other["evidence"][0]["p"] = "info!", 2.0
+    changed = tmp_path / "changed.jsonl"
+    changed.write_text("\n".join([*lines[:-1], json.dumps(other)]) + "\n")
+    parted = brinkwatch("diff", str(alerts), str(changed), "--json")
+    assert parted.returncode == 1
+    told = json.loads(parted.stdout)
+    assert told["compared"] == len(lines) - 1
+    assert told["at"] == [f"line {len(lines)}"] * 2
+    assert told["fields"] == ["evidence[0].p", "severity"]
+    assert other["summary"] in parted.stderr
+    changed.write_text("\n".join(lines[:-1]) + "\n")
+    shorter = brinkwatch("diff", str(changed), str(alerts))
+    assert shorter.returncode == 1
+    assert f"{changed}: ends here" in shorter.stdout
+
+
+def test_a_diff_of_days_names_the_first_record(day: Path, tmp_path: Path) -> None:
+    assert brinkwatch("diff", str(day), str(day)).returncode == 0
+    out = tmp_path / "other"
+    arguments = ("--minutes", "1", "--symbols", "2", "--rate", "20", "--json")
+    for seed in ("1", "2"):
+        brinkwatch("simulate", str(out / seed), "--seed", seed, *arguments)
+    told = brinkwatch("diff", str(out / "1"), str(out / "2"), "--json")
+    assert told.returncode == 1
+    held = json.loads(told.stdout)
+    assert "offset" in held["at"][0]
+    assert held["fields"]
+
+
+def test_feedback_is_kept_and_becomes_precision_by_detector(alerts: Path, tmp_path: Path) -> None:
+    state = {"BRINKWATCH_STATE__DIR": str(tmp_path / "state"), "PATH": ""}
+
+    def say(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return brinkwatch("feedback", *arguments, "--json", env=state)
+
+    one = json.loads(alerts.read_text().splitlines()[0])
+    whose = one["evidence"][0]
+    first = say(one["id"], "false", "--alerts", str(alerts))
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout)["detector"] == whose["detector"]
+    # A second word on the same alert is the one that counts.
+    assert say(one["id"], "true").returncode == 0
+    assert say("0123456789abcdef-1", "false").returncode == 0
+    told = json.loads(say("--summary").stdout)
+    assert told["judged"] == 2
+    mine = {"detector": whose["detector"], "stream": whose["stream"]}
+    assert {**mine, "true": 1, "false": 0, "precision": 1.0} in told["detectors"]
+    unknown = {"detector": "not known", "stream": "not known"}
+    assert {**unknown, "true": 0, "false": 1, "precision": 0.0} in told["detectors"]
+    for wrong in (["x", "true"], [one["id"], "maybe"], [one["id"]]):
+        assert say(*wrong).returncode == 2
+    missing = say("0123456789abcdef-2", "true", "--alerts", str(alerts))
+    assert (missing.returncode, "has no alert" in missing.stderr) == (2, True)
