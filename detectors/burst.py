@@ -142,7 +142,7 @@ class BurstDetector(RowDetector):
     def __init__(
         self,
         feature: str = "count",
-        sizes: tuple[float, ...] = (1.2, 1.6, 2.5, 5.0),
+        sizes: tuple[float, ...] = (1.35, 2.0, 3.0, 5.0),
         warm_up: int = 300,
         patience: int = 300,
     ) -> None:

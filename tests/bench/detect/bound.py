@@ -16,7 +16,7 @@ from numba import njit
 from tests.bench.backgrounds import DAY, Counts
 
 KEEP = exp(-0.5)
-SIZES = np.array([1.2, 1.6, 2.5, 5.0])
+SIZES = np.array([1.35, 2.0, 3.0, 5.0])
 
 
 @njit
