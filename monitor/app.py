@@ -1,27 +1,37 @@
-"""The sidecar: lives, one after another, beside its HTTP port; a clean end on SIGTERM."""
+"""The sidecar: shards and venue stage of its partitions, beside its HTTP port; a clean end."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
+import functools
 import time
 from typing import Any
 
 import structlog
-from aiokafka.errors import KafkaError, ProducerFenced
 
 from monitor.config import Config
+from monitor.core.decode import UNKNOWN
+from monitor.core.shard import Shard
+from monitor.core.tally import Tally
 from monitor.core.watch import Factory
-from monitor.core.watermark import NEVER
-from monitor.errors import BrinkwatchError, ConfigError
-from monitor.life import Life
+from monitor.core.watermark import NEVER, Partition
+from monitor.core.word import Word
+from monitor.kafka import topics
+from monitor.kafka.clients import Clients
+from monitor.live.board import Board
+from monitor.live.keeper import Keeper
+from monitor.live.life import Life, Setup
+from monitor.live.members import Members
+from monitor.live.shardlife import ShardLife
+from monitor.live.venuelife import OWNER, VenueLife
 from monitor.metrics import Metrics
 
 STOP_S = 8.0
 """A turn that is under way has this long to end before it is cut off."""
-BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 STUCK_S = 30.0
 """No turn for so long: not alive."""
+VENUE_AT = 0
+"""Whoever has this partition has the venue stage."""
 
 
 class Sidecar:
@@ -32,116 +42,195 @@ class Sidecar:
         self._factories = factories
         self.metrics = Metrics()
         self.metrics.ready.set_function(lambda: float(self.ready()[0]))
+        self.metrics.delay.set_function(self._delay_s)
+        self.metrics.facts.engine = Here(self)
         self._log = structlog.get_logger()
         self._stop = asyncio.Event()
-        self._life: Life | None = None
-        self._why = "starting"
-        self._turned_s = time.monotonic()
-        self._began = False
+        self._wanted = asyncio.Event()
+        self._mine: frozenset[int] | None = None
+        self._keepers: dict[str, Keeper] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._began_s = time.monotonic()
 
     def stop(self) -> None:
-        """End after the turn under way."""
+        """End after the turns under way."""
         self._stop.set()
+        self._wanted.set()
 
     async def run(self) -> None:
-        """Live, and live again where Kafka fails us; raises what only people can mend."""
-        tries = 0
-        while not self._stop.is_set():
-            task = asyncio.create_task(self._live())
-            stopping = asyncio.create_task(self._stop.wait())
-            await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            done, _ = await asyncio.wait((task,), timeout=STOP_S)
-            if not done:
-                task.cancel()
-                await asyncio.wait((task,), timeout=1.0)
-                self._log.warning("cut off", after_s=STOP_S)
-                return
-            error = task.exception()
-            if error is None:
-                return
-            tries = 0 if self._life is not None else tries + 1
-            self._fails(error)
-            self._life = None
-            wait = BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)]
-            await asyncio.wait((asyncio.create_task(self._stop.wait()),), timeout=wait)
-
-    def _fails(self, error: BaseException) -> None:
-        """Say why a life ended; raise where another would end alike."""
-        if isinstance(error, ProducerFenced):
-            raise BrinkwatchError(
-                f"another sidecar of the group {self._config.kafka.group} has taken over; one at a "
-                "time may run: stop one, or give them different kafka.group"
-            ) from error
-        mendable = isinstance(error, KafkaError | OSError) or (
-            self._began and isinstance(error, ConfigError)
+        """Take up what the group gives, let go of what it takes; raises what only people can
+        mend.
+        """
+        config = self._config
+        clients = Clients(config.kafka)
+        partitions, names = await topics.partitions(clients, config)
+        await topics.create(clients, topics.own(config, partitions))
+        setup = Setup(
+            config, config.engine(), self._factories, clients, self.metrics, Board(), partitions
         )
-        if not mendable:
-            raise error
-        words = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
-        self._why = f"Kafka fails: {words}"
-        self._log.warning("life ended", why=words)
-
-    async def _live(self) -> None:
-        self._why = "restoring"
-        began = time.monotonic()
-        self._turned_s = began
-        life = await Life.begin(self._config, self._factories, self.metrics)
-        seconds = time.monotonic() - began
-        self.metrics.lives.inc()
-        self.metrics.restore_seconds.set(seconds)
-        self.metrics.facts.engine = life.engine
-        self._log.info("reading", restore_s=round(seconds, 3), alerts=life.published)
-        gc.collect()
-        gc.freeze()  # what is here now stays: the collector need not walk it again and again
-        self._life, self._why, self._began = life, "", True
+        members = Members(self._changed)
+        await members.join(config, clients)
+        board = asyncio.create_task(setup.board.follow(config, clients, partitions))
         try:
             while not self._stop.is_set():
-                await life.turn()
-                self._turned_s = time.monotonic()
-                if life.engine.passed_ns != NEVER:
-                    self.metrics.watermark.set(life.engine.passed_ns / 1e9)
-            await life.settle()
-            self._log.info("stopped", alerts=life.published)
+                await self._wait()
+                await self._share_out(setup, UNKNOWN in names)
         finally:
-            gc.unfreeze()
-            await life.end()
+            # Those after this member find its last word only if it is told before it leaves.
+            await self._end()
+            board.cancel()
+            await asyncio.wait((board,))
+            await members.leave()
+
+    def _changed(self, mine: frozenset[int]) -> None:
+        self._mine = mine
+        self._wanted.set()
+        self._log.info("partitions", mine=sorted(mine))
+
+    async def _wait(self) -> None:
+        """Until the share changes, or a keeper gives up."""
+        wanted = asyncio.create_task(self._wanted.wait())
+        await asyncio.wait((wanted, *self._tasks.values()), return_when=asyncio.FIRST_COMPLETED)
+        wanted.cancel()
+        self._wanted.clear()
+        for task in self._tasks.values():
+            if task.done():
+                task.result()
+
+    async def _share_out(self, setup: Setup, unknown: bool) -> None:
+        """Begin what is this member's and not there yet; end what is another's now."""
+        wanted = {str(p) for p in self._mine or ()}
+        if VENUE_AT in (self._mine or ()):
+            wanted.add(OWNER)
+        await self._end(self._tasks.keys() - wanted)
+        if self._stop.is_set():
+            return
+        for owner in sorted(wanted - self._tasks.keys()):
+            make = functools.partial(self._life, setup, owner, unknown)
+            keeper = Keeper(owner, make, self.metrics)
+            self._keepers[owner] = keeper
+            self._tasks[owner] = asyncio.create_task(keeper.run())
+
+    def _life(self, setup: Setup, owner: str, unknown: bool) -> Life:
+        if owner == OWNER:
+            return VenueLife(setup, unknown)
+        return ShardLife(setup, int(owner), self._hand_over)
+
+    def _hand_over(self, word: Word) -> None:
+        venue = self._venue()
+        if venue is not None:
+            venue.hear(word)
+
+    async def _end(self, owners: Any = None) -> None:
+        """Stop these keepers, or all: shards first, so that the venue stage hears them out."""
+        gone = sorted(self._tasks if owners is None else owners, key=lambda o: o == OWNER)
+        for owner in gone:
+            self._keepers[owner].stop()
+        tasks = [self._tasks[owner] for owner in gone]
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=STOP_S)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=1.0)
+            self._log.warning("cut off", after_s=STOP_S)
+        for owner in gone:
+            del self._tasks[owner], self._keepers[owner]
+        for task in tasks:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                self._log.warning("ended badly", why=str(task.exception()))
+
+    def lives(self) -> list[Life]:
+        """Those that read now."""
+        return [k.life for k in list(self._keepers.values()) if k.life is not None]
+
+    def _venue(self) -> VenueLife | None:
+        keeper = self._keepers.get(OWNER)
+        life = keeper.life if keeper is not None else None
+        return life if isinstance(life, VenueLife) else None
+
+    def _delay_s(self) -> float:
+        return max((life.delay_s for life in self.lives()), default=0.0)
 
     def alive(self) -> tuple[bool, str]:
         """Whether turns are made, or attempts to get there."""
-        still = time.monotonic() - self._turned_s
+        turned = [keeper.turned_s for keeper in self._keepers.values()]
+        still = time.monotonic() - min(turned, default=time.monotonic())
         return still < STUCK_S, f"last turn {still:.1f} s ago"
 
     def ready(self) -> tuple[bool, str]:
         """Whether records are read, restored and in time; with the reason where not."""
-        life = self._life
-        if life is None or self._why:
-            return False, self._why
+        if self._mine is None:
+            return False, "waiting for the group to share out the partitions"
+        for owner, keeper in sorted(self._keepers.items()):
+            if keeper.life is None or keeper.why:
+                return False, f"{owner}: {keeper.why}"
+        if len(self._keepers) < len(self._mine):
+            return False, "starting"
         limit = self._config.http.lag_limit_s
-        if any(life.lag.values()) and life.delay_s > limit:
-            return False, f"behind by {life.delay_s:.0f} s (limit {limit:.0f} s)"
+        for life in self.lives():
+            if any(life.lag.values()) and life.delay_s > limit:
+                return False, f"{life.owner}: behind by {life.delay_s:.0f} s (limit {limit:.0f} s)"
         return True, "ready"
 
     async def state(self) -> dict[str, Any]:
         """Where it stands, between two steps."""
         ready, why = self.ready()
-        life = self._life
-        if life is None:
-            return {"ready": ready, "why": why}
-        async with life.busy:
-            tally = life.engine.tally()
-            positions: dict[str, dict[str, int]] = {}
+        told: dict[str, Any] = {"ready": ready, "why": why, "partitions": sorted(self._mine or ())}
+        positions: dict[str, dict[str, int]] = {}
+        for life in self.lives():
             for (topic, partition), offset in sorted(life.positions.items()):
                 positions.setdefault(topic, {})[str(partition)] = offset
-            return {
-                "ready": ready,
-                "why": why,
-                "digest": life.engine.digest(),
-                "alerts": life.engine.alerts,
-                "published": life.published,
-                "windows": life.engine.windows,
+        lag = sum(sum(life.lag.values()) for life in self.lives())
+        told |= {"lag": lag, "positions": positions}
+        venue = self._venue()
+        if venue is None:
+            return told
+        async with venue.busy:
+            stage = venue.venue
+            tally = stage.tally()
+            return told | {
+                "digest": stage.digest(),
+                "alerts": stage.alerts,
+                "published": venue.published,
+                "windows": stage.windows,
                 **tally.facts(),
                 "duplicates": tally.duplicates,
-                "lag": sum(life.lag.values()),
-                "positions": positions,
             }
+
+
+class Here:
+    """What the shards and the stage of this process have counted, as one."""
+
+    def __init__(self, sidecar: Sidecar) -> None:
+        self._sidecar = sidecar
+
+    def _shards(self) -> list[Shard]:
+        return [life.shard for life in self._sidecar.lives() if isinstance(life, ShardLife)]
+
+    @property
+    def windows(self) -> int:
+        return sum(shard.windows for shard in self._shards())
+
+    def tally(self) -> Tally:
+        """Of the records that are read here."""
+        total = Tally()
+        for life in self._sidecar.lives():
+            if isinstance(life, VenueLife):
+                total.add(life.venue.own)
+            elif isinstance(life, ShardLife):
+                total.add(life.shard.tally)
+        return total
+
+    @property
+    def parts(self) -> dict[tuple[str, int], Partition]:
+        every: dict[tuple[str, int], Partition] = {}
+        for life in self._sidecar.lives():
+            every |= life.stage.parts
+        return every
+
+    @property
+    def passed_ns(self) -> int:
+        """Event time up to which all that is here is closed."""
+        return min((shard.closed_ns for shard in self._shards()), default=NEVER)

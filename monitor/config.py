@@ -29,11 +29,20 @@ class KafkaSettings(Strict):
     bootstrap_servers: str = "127.0.0.1:9092"
     """host:port, several with commas."""
     group: str = "brinkwatch"
-    """Names the offsets, the snapshots and the transactions: one sidecar at a time has it."""
+    """Names the offsets, the snapshots and the transactions. Sidecars with the same one share the
+    partitions."""
+    member: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9._-]*$")] = ""
+    """A name of this sidecar's own in its group, kept over restarts (a host's, a pod's): started
+    again within `member_timeout_s` it takes its partitions up at once, and nobody else's move."""
+    member_timeout_s: Annotated[float, Field(ge=6, le=1_800)] = 10.0
+    """A member that is not heard of for so long is gone: others take its partitions, s."""
     security: KafkaSecurity = KafkaSecurity()
     control_topic: str = CONTROL_TOPIC
     alerts_topic: str = "brinkwatch.alerts"
+    bands_topic: str = "brinkwatch.bands"
     dlq_topic: str = "brinkwatch.dlq"
+    windows_topic: str = "brinkwatch.windows"
+    """What shards tell the venue stage."""
     snapshots_topic: str = "brinkwatch.snapshots"
     replication: Annotated[int, Field(ge=1, le=32_767)] = 1
     """Copies of each partition of the topics that are created here; 3 where there are as many

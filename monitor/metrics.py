@@ -40,7 +40,8 @@ class Stand(Protocol):
 class Counted(Protocol):
     """What is asked of an engine, or of several that stand as one."""
 
-    windows: int
+    @property
+    def windows(self) -> int: ...
 
     def tally(self) -> Tally: ...
 
@@ -131,7 +132,7 @@ class Metrics:
         self._step = seconds("step_seconds", "The engine's work on what one poll brought")
         self._symbols: set[str] = set()
         self._lag = gauge("lag_records", "Records that wait", "topic", "partition")
-        self._delay = gauge("lag_seconds", "Since the oldest record being read came to Kafka")
+        self.delay = gauge("lag_seconds", "Since the oldest record being read came to Kafka")
         self._last = gauge(
             "last_record_timestamp_seconds", "When a topic last brought something", "topic"
         )
@@ -155,12 +156,11 @@ class Metrics:
             self._records.inc(records)
             self._step.observe(seconds)
 
-    def looked(self, lag: Position, delay_s: float, polled: Polled) -> None:
+    def looked(self, lag: Position, polled: Polled) -> None:
         """A turn was made."""
         for (topic, partition), waiting in lag.items():
             self._lag.labels(topic, partition).set(waiting)
             self._controls.labels(topic)  # there from the start: a rate sees the first one
-        self._delay.set(delay_s)
         self._bad_controls.inc(polled.bad_controls)
         for part in polled.parts:
             self._last.labels(part.topic).set(part.timestamps_ms[-1] / 1000)

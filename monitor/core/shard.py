@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from monitor.core.batch import Batch, Int64
+from monitor.core.events import Control
 from monitor.core.facts import Facts
 from monitor.core.features import Features, Measure
 from monitor.core.feeds import Feeds
@@ -24,9 +25,11 @@ from monitor.core.jointwatch import JointWatch
 from monitor.core.settings import EngineSettings
 from monitor.core.tally import Tally
 from monitor.core.timeline import Timeline
+from monitor.core.venue import KINDS as VENUE_KINDS
 from monitor.core.watch import Factory, Watch
-from monitor.core.watermark import NEVER
+from monitor.core.watermark import NEVER, Partition
 from monitor.core.windows import OpenWindows
+from monitor.core.word import Word
 
 SHARD_KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
 
@@ -57,6 +60,7 @@ class Shard:
     ) -> None:
         self._hold = hold
         self._settings = settings
+        self.partition = partition
         self._window_ns = settings.time.window_ns
         self.symbols = Interner()
         self.accounts = Interner()
@@ -73,8 +77,17 @@ class Shard:
         self._known: Int64 = np.empty(0, np.int64)
         self._next: int | None = None
         self._chain = b""
-        self.admitted: Batch | None = None
-        """Of the last batch, the records that count."""
+        self.parts: dict[tuple[str, int], Partition] = {
+            (settings.topics[kind], partition): part for kind, part in self.time.parts.items()
+        }
+        """Time in each topic partition, by topic and number."""
+        self.windows = 0
+        """Windows of a symbol that were closed."""
+        self._told = dict.fromkeys(SHARD_KINDS, 0)
+        self._told_until = NEVER // self._window_ns
+        # What the next word is to tell.
+        self._findings: list[Finding] = []
+        self._batches: list[Batch] = []
 
     @property
     def digest(self) -> str:
@@ -87,23 +100,72 @@ class Shard:
         return self.time.watermark if self._next is None else self._next * self._window_ns
 
     @property
+    def latest_ns(self) -> int:
+        """Highest event time read; `NEVER` before the first record."""
+        return max(part.high for part in self.time.parts.values())
+
+    @property
     def evicted(self) -> dict[str, int]:
         """What the caps have dropped so far."""
         return {"symbols": self._open.evicted_symbols, "accounts": self._open.evicted_accounts}
 
     def step(self, batch: Batch) -> list[Closed]:
         """Take records in; return the windows that this closes."""
-        admitted = self.admitted = self.time.admit(batch, self.tally)
+        admitted = self.time.admit(batch, self.tally)
         if len(admitted):
             symbol = self.symbols.intern(admitted.texts["symbol"])
             account = admitted.texts.get("account")
             ids = self.accounts.intern(account) if account is not None else None
             self._open.add(admitted, symbol, ids, self.time.behind)
+            if batch.kind in VENUE_KINDS:
+                self._batches.append(admitted)
         if len(self.time.late):
             late = batch.take(self.time.late)
             symbol = self.symbols.intern(late.texts["symbol"])
             self._open.add_late(late, symbol, self.time.late_came)
         return self.advance(self._hold)
+
+    def control(self, records: Sequence[Control]) -> list[Closed]:
+        """Take in control records, of which those of other topic partitions are left alone."""
+        for record in records:
+            part = self.parts.get((record.topic, record.partition))
+            if part is not None:
+                part.control(record.offset, record.ts)
+        return self.advance()
+
+    def finish(self) -> list[Closed]:
+        """All topics were read to their end: every control record takes effect."""
+        for part in self.parts.values():
+            part.finish()
+        return self.advance()
+
+    @property
+    def news(self) -> bool:
+        """Whether there is more to tell than how many records came."""
+        return bool(self._batches) or self.closed_ns // self._window_ns != self._told_until
+
+    def word(self) -> Word:
+        """What is new since the word before."""
+        closed_ns = self.closed_ns
+        until = closed_ns // self._window_ns
+        low, self._told = self._told, {k: part.position for k, part in self.time.parts.items()}
+        since, self._told_until = self._told_until, until
+        findings, self._findings = self._findings, []
+        batches, self._batches = self._batches, []
+        return Word(
+            self.partition,
+            low,
+            dict(self._told),
+            since,
+            until,
+            closed_ns,
+            self.latest_ns,
+            self.windows,
+            self._chain,
+            self.tally.snapshot(),
+            findings,
+            batches,
+        )
 
     def advance(self, hold: int = 0) -> list[Closed]:
         """Close what the watermark has passed, unless that is no more than `hold` windows."""
@@ -122,6 +184,9 @@ class Shard:
         closed = list(self._chunks(facts, self._next, until))
         closed[-1].findings += self._feeds.findings(until)
         self._next = until
+        for part in closed:
+            self.windows += len(part.features.window)
+            self._findings += part.findings
         self._forget_accounts()
         return closed
 
@@ -180,8 +245,13 @@ class Shard:
         self._history.rename_accounts(remap)
 
     def snapshot(self) -> dict[str, Any]:
-        """All state, as plain arrays."""
+        """All state, as plain arrays. What there is to tell must have been told (`word`)."""
+        assert not self._findings
+        assert not self._batches
         return {
+            "windows": self.windows,
+            "told": self._told,
+            "told_until": self._told_until,
             "symbols": self.symbols.snapshot(),
             "accounts": self.accounts.snapshot(),
             "tally": self.tally.snapshot(),
@@ -198,6 +268,8 @@ class Shard:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
+        self.windows = state["windows"]
+        self._told, self._told_until = dict(state["told"]), state["told_until"]
         self.symbols.restore(state["symbols"])
         self.accounts.restore(state["accounts"])
         self.tally.restore(state["tally"])

@@ -27,6 +27,8 @@ class Timeline:
         self.late: Int64 = _NONE
         """Rows of the last batch that are too late; and the time that the log had come to, ns."""
         self.late_came: Int64 = _NONE
+        self.jumped: Int64 = _NONE
+        """Offsets of the records of the last batch that were refused as `TIME_JUMP`."""
 
     @property
     def watermark(self) -> int:
@@ -45,8 +47,10 @@ class Timeline:
             self.late_came = came[self.late]
             number = np.bincount(verdict, minlength=4).tolist()
         else:
+            verdict = np.empty(0, np.uint8)
             admitted, number = np.empty(0, np.bool_), [0, 0, 0, 0]
             self.behind = self.late = self.late_came = _NONE
+        self.jumped = batch.offset[verdict == JUMP]
         tally.events[batch.kind] += number[ADMITTED] + number[LATE]
         tally.late[batch.kind] += number[LATE]
         tally.refused[TIME_JUMP] += number[JUMP]

@@ -66,9 +66,9 @@ async def resend(config: Config) -> int:
     group = f"{config.kafka.group}-dlq"
     producer = await clients.producer(transactional_id=f"brinkwatch-{group}")
     try:
-        offsets, _ = await committed(clients, group)
         at = config.kafka.dlq_topic, 0
-        records = await _read(config, clients, offsets.get(at, 0))
+        start, _ = (await committed(clients, group)).get(at, (0, ""))
+        records = await _read(config, clients, start)
         for some in _batches(records):
             async with producer.transaction():
                 for record in some:

@@ -7,8 +7,9 @@ out: after every fetch the control topic is read to its end.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from aiokafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
 from pydantic import BaseModel, ValidationError
 
 from monitor.config import Config
-from monitor.core.batch import Batch, Refused
+from monitor.core.batch import Batch, Int64, Refused
 from monitor.core.decode import UNKNOWN, decode, judge
 from monitor.core.events import Control
+from monitor.core.timeline import TIME_JUMP
 from monitor.errors import BrinkwatchError
 from monitor.kafka.clients import Clients
 
@@ -57,6 +59,15 @@ class Part:
             return empty
         return decode(self.kind, self.topic, self.partition, offset, self.raws)
 
+    def jumped(self, offsets: Int64) -> list[Refused]:
+        """The records at `offsets`, as refused for their time."""
+        raw = dict(zip(self.offsets, self.raws, strict=True))
+        far = "far ahead of all before it, and not confirmed by those that follow"
+        return [
+            Refused(self.topic, self.partition, at, TIME_JUMP, far, raw[at])
+            for at in offsets.tolist()
+        ]
+
     def _unknown(self, offset: int, raw: bytes) -> Refused:
         """This topic is for records that name no kind; whatever else lies in it is refused too."""
         verdict = judge(raw, None)
@@ -71,18 +82,20 @@ class Polled:
 
     controls: list[Control]
     parts: list[Part]
+    words: list[Any] = field(default_factory=list)
+    """Records of the windows topic, in the order of each partition."""
     bad_controls: int = 0
     """Records of the control topic that are none."""
 
 
 class Reader:
-    """One consumer of all partitions; where it stands is ours to say, not the group's."""
+    """One consumer of given topic partitions; where it stands is ours to say, not the group's."""
 
     def __init__(
         self,
         config: Config,
-        partitions: int,
-        names: list[str],
+        inputs: Sequence[TopicPartition],
+        partitions: Sequence[int],
         consumer: AIOKafkaConsumer,
         probe: AIOKafkaConsumer,
     ) -> None:
@@ -91,22 +104,25 @@ class Reader:
         # Of its own: a fetch that waits for records holds up all else on its connection.
         self._probe = probe
         self._kinds = {topic: kind for kind, topic in config.topics.items()} | {UNKNOWN: UNKNOWN}
-        self._controls = [TopicPartition(config.kafka.control_topic, p) for p in range(partitions)]
-        counts = {name: 1 if name == UNKNOWN else partitions for name in names}
-        self.inputs = [TopicPartition(n, p) for n, number in counts.items() for p in range(number)]
+        self._controls = [TopicPartition(config.kafka.control_topic, p) for p in partitions]
+        self.inputs = list(inputs)
 
     @classmethod
     async def start(
-        cls, config: Config, clients: Clients, partitions: int, names: list[str]
+        cls,
+        config: Config,
+        clients: Clients,
+        inputs: Sequence[TopicPartition],
+        partitions: Sequence[int],
     ) -> Reader:
-        """Connect; `seek` says where reading begins."""
+        """Connect; `seek` says where reading begins. `partitions`: of the control topic."""
         consumer = await clients.consumer(client_id="brinkwatch")
         try:
             probe = await clients.consumer(client_id="brinkwatch-probe")
         except BaseException:
             await consumer.stop()
             raise
-        reader = cls(config, partitions, names, consumer, probe)
+        reader = cls(config, inputs, partitions, consumer, probe)
         consumer.assign([*reader.inputs, *reader._controls])
         return reader
 
@@ -134,11 +150,11 @@ class Reader:
             self._consumer.seek(tp, first[tp])
         return stands
 
-    async def poll(self) -> Polled:
+    async def poll(self, timeout_ms: int = POLL_MS) -> Polled:
         """What there is, or nothing after a short while."""
         try:
             found = await self._consumer.getmany(
-                timeout_ms=POLL_MS, max_records=self._config.kafka.poll_records
+                timeout_ms=timeout_ms, max_records=self._config.kafka.poll_records
             )
         except OffsetOutOfRangeError as error:
             raise BrinkwatchError(
@@ -150,8 +166,22 @@ class Reader:
         if found:
             controls += await self._control_end()
         polled.controls, polled.bad_controls = self._control_records(controls)
-        polled.parts = [self._part(tp, records) for tp, records in found.items()]
+        for tp, records in found.items():
+            if tp.topic == self._config.kafka.windows_topic:
+                polled.words += records
+            else:
+                polled.parts.append(self._part(tp, records))
         return polled
+
+    async def ended(self, at: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Those that hold, as of now, no record that was not handed out."""
+        asked = [TopicPartition(*place) for place in at]
+        ends = await self._probe.end_offsets(asked)
+        return {
+            (tp.topic, tp.partition)
+            for tp, end in ends.items()
+            if await self._consumer.position(tp) >= end
+        }
 
     async def ask(self) -> None:
         """See that Kafka answers; raises `KafkaTimeoutError` where it does not."""
@@ -223,11 +253,10 @@ class Reader:
                 self._consumer.resume(tp)
 
 
-async def committed(clients: Clients, group: str) -> tuple[Position, int]:
-    """The offsets that the group's transactions have committed, and the number of alerts that
-    they published (it stands in the offsets' metadata: `transactions.py`).
-    """
+async def committed(clients: Clients, group: str) -> dict[tuple[str, int], tuple[int, str]]:
+    """The offsets that the group's transactions have committed, with their metadata."""
     async with clients.admin() as admin:
         found = await admin.list_consumer_group_offsets(group)
-    offsets = {(tp.topic, tp.partition): held.offset for tp, held in found.items()}
-    return offsets, max((int(held.metadata or 0) for held in found.values()), default=0)
+    return {
+        (tp.topic, tp.partition): (held.offset, held.metadata or "") for tp, held in found.items()
+    }

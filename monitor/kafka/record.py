@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from aiokafka import TopicPartition
+
 from monitor.config import Config
 from monitor.core.batch import Batch
 from monitor.core.decode import UNKNOWN
@@ -28,7 +30,9 @@ async def record(config: Config, day: Day, progress: Callable[[int], None]) -> d
     clients = Clients(config.kafka)
     partitions, names = await topics.partitions(clients, config)
     await topics.create(clients, topics.own(config, partitions))
-    reader = await Reader.start(config, clients, partitions, names)
+    counts = {name: 1 if name == UNKNOWN else partitions for name in names}
+    inputs = [TopicPartition(name, p) for name, number in counts.items() for p in range(number)]
+    reader = await Reader.start(config, clients, inputs, range(partitions))
     kinds = {topic: kind for kind, topic in config.topics.items()} | {UNKNOWN: UNKNOWN}
     after = {(tp.topic, tp.partition): 0 for tp in reader.inputs}
     for topic, partition in after:

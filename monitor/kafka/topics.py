@@ -15,6 +15,17 @@ RECORD_LIMIT = RECORD_BYTES_MAX // 2
 KEEP = {"retention.ms": "-1", "max.message.bytes": str(RECORD_LIMIT)}
 """Nothing is deleted by age: an engine restored from an old snapshot still finds what it needs."""
 COMPACT = {"cleanup.policy": "compact"}
+SNAPSHOTS = {
+    **COMPACT,
+    # The open segment is never compacted: with the broker's own seven days and 1 GB each, one state
+    # of a megabyte every five seconds would fill a disk first.
+    "segment.ms": "600000",
+    "segment.bytes": str(64 << 20),
+    "min.cleanable.dirty.ratio": "0.1",
+}
+WORDS = {"retention.ms": str(7 * 86_400_000), "max.message.bytes": str(RECORD_LIMIT)}
+"""Words are read again from the venue stage's last snapshot on: seconds ago, or as long as nobody
+ran it."""
 
 
 def own(config: Config, partitions: int) -> dict[str, NewTopic]:
@@ -26,7 +37,9 @@ def own(config: Config, partitions: int) -> dict[str, NewTopic]:
         # One partition: the order of alerts is part of the output.
         (kafka.alerts_topic, 1, {"retention.ms": "-1"}),
         (kafka.dlq_topic, 1, {"retention.ms": "-1", "max.message.bytes": str(RECORD_BYTES_MAX)}),
-        (kafka.snapshots_topic, 1, COMPACT),
+        (kafka.bands_topic, 1, {}),
+        (kafka.windows_topic, partitions, WORDS),
+        (kafka.snapshots_topic, partitions, SNAPSHOTS),
     ]
     return {
         name: _new(name, number, kafka.replication, settings) for name, number, settings in made

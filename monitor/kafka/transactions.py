@@ -1,18 +1,19 @@
-"""Everything that the sidecar makes known, each piece once: alerts, dead letters, control records,
-snapshots and the offsets of what was read, in one transaction.
+"""Everything that one owner makes known, each piece once: words or alerts, dead letters, control
+records, snapshots and the offsets of what was read, in one transaction.
 
 Alerts are numbered: the engine makes the same ones in the same order from the same records, however
-they are read. The number of those published stands in the metadata of the committed offsets; after
-a crash the engine goes on from its snapshot, and what it makes again up to that number is not sent.
+they are read. The number of those published stands in the note that goes with the committed
+offsets; after a crash the owner goes on from its snapshot, and what it makes again up to that
+number is not sent.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
@@ -22,11 +23,23 @@ from monitor.core.events import Control
 from monitor.core.explain import iso, line
 from monitor.kafka.clients import Clients
 from monitor.kafka.publish import send_control
-from monitor.kafka.snapshots import Message
+from monitor.kafka.snapshots import Positions
+from monitor.kafka.whole import Message
 
 TIMEOUT_MS = 60_000
 """After this a transaction whose owner is gone is aborted by the broker."""
 DETAIL_BYTES_MAX = 1_000
+
+
+class Note(msgspec.Struct):
+    """The metadata of an owner's committed offsets: what else is committed with them."""
+
+    alerts: int = 0
+    """Published so far."""
+    cells: int = 0
+    """Moments whose bands are published so far."""
+    snapshot: int = -1
+    """Offset of the newest snapshot's first record; −1: there is none yet."""
 
 
 @dataclass(slots=True)
@@ -43,12 +56,13 @@ class Work:
     """What one transaction holds."""
 
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    bands: list[list[tuple[str, bytes]]] = field(default_factory=list)
+    """Of each moment, key and value of every record (`bandrecords.lines`)."""
     letters: list[Letter] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
+    words: list[Message] = field(default_factory=list)
     snapshot: list[Message] = field(default_factory=list)
-    offsets: dict[tuple[str, int], int] = field(default_factory=dict)
-    published: int = 0
-    """Alerts published once this is committed."""
+    offsets: Positions = field(default_factory=dict)
 
 
 def alert_headers(alert: dict[str, Any]) -> list[tuple[str, bytes]]:
@@ -82,62 +96,93 @@ def letter_headers(letter: Letter) -> list[tuple[str, bytes]]:
 
 
 class Transactions:
-    """The one writer of a group: starting it ends whoever wrote before."""
+    """The one writer of an owner's: starting it ends whoever wrote before.
 
-    def __init__(self, settings: KafkaSettings, producer: AIOKafkaProducer) -> None:
+    Parameters
+    ----------
+    owner
+        "0" and so on for the shard of a partition, "venue" for the venue stage.
+    partition
+        Where the owner's words, snapshots and note are.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, producer: AIOKafkaProducer, partition: int, note: Note
+    ) -> None:
         self._settings = settings
         self._producer = producer
+        self._partition = partition
+        self.note = note
 
     @classmethod
-    async def start(cls, settings: KafkaSettings, clients: Clients) -> Transactions:
+    async def start(
+        cls, settings: KafkaSettings, clients: Clients, owner: str, partition: int
+    ) -> Transactions:
         """Fence the owner before, and settle what it had left open."""
         producer = await clients.producer(
-            transactional_id=f"brinkwatch-{settings.group}", transaction_timeout_ms=TIMEOUT_MS
+            transactional_id=f"brinkwatch-{settings.group}-{owner}",
+            transaction_timeout_ms=TIMEOUT_MS,
         )
-        return cls(settings, producer)
+        return cls(settings, producer, partition, Note())
 
     async def stop(self) -> None:
         """Close the connection."""
         await self._producer.stop()
 
-    async def commit(self, work: Work) -> None:
+    async def commit(self, work: Work, carrier: tuple[str, int]) -> None:
         """All of it or nothing. Raises what Kafka refuses; then nothing of it is known to anyone
         who reads what is committed, or (where the answer was lost) all of it: restore to find out.
-        """
-        async with self._producer.transaction():
-            flying = await self._messages(work)
-            if flying:
-                await asyncio.gather(*flying)
-            if work.offsets:
-                note = str(work.published)
-                offsets = {
-                    TopicPartition(*at): OffsetAndMetadata(offset, note)
-                    for at, offset in work.offsets.items()
-                }
-                await self._producer.send_offsets_to_transaction(offsets, self._settings.group)
 
-    async def _messages(self, work: Work) -> Sequence[asyncio.Future[Any]]:
+        `carrier`: the topic partition whose offset (always 0) carries the note.
+        """
+        note = Note(
+            self.note.alerts + len(work.alerts),
+            self.note.cells + len(work.bands),
+            self.note.snapshot,
+        )
+        async with self._producer.transaction():
+            flying = [await self._snapshot(chunk) for chunk in work.snapshot]
+            flying += await self._messages(work)
+            sent = await asyncio.gather(*flying)
+            if work.snapshot:
+                note.snapshot = sent[0].offset
+            offsets = {
+                TopicPartition(*at): OffsetAndMetadata(offset, "")
+                for at, offset in work.offsets.items()
+            }
+            told = msgspec.json.encode(note).decode()
+            offsets[TopicPartition(*carrier)] = OffsetAndMetadata(0, told)
+            await self._producer.send_offsets_to_transaction(offsets, self._settings.group)
+        self.note = note
+
+    async def _snapshot(self, chunk: Message) -> asyncio.Future[Any]:
+        return await self._send(self._settings.snapshots_topic, chunk)
+
+    async def _send(self, topic: str, message: Message) -> asyncio.Future[Any]:
+        sent: asyncio.Future[Any] = await self._producer.send(
+            topic,
+            message.value,
+            key=message.key,
+            partition=self._partition,
+            headers=message.headers,
+        )
+        return sent
+
+    async def _messages(self, work: Work) -> list[asyncio.Future[Any]]:
         names, send = self._settings, self._producer.send
-        flying = []
+        flying = [await self._send(names.windows_topic, word) for word in work.words]
         for alert in work.alerts:
             headers = alert_headers(alert)
             key = alert["fingerprint"].encode()
             flying.append(
                 await send(names.alerts_topic, line(alert), key=key, partition=0, headers=headers)
             )
+        for cell in work.bands:
+            for key, raw in cell:
+                flying.append(await send(names.bands_topic, raw, key=key.encode(), partition=0))
         for letter in work.letters:
             raw, headers = letter.record.raw, letter_headers(letter)
             flying.append(await send(names.dlq_topic, raw, partition=0, headers=headers))
         for control in work.controls:
             flying.append(await send_control(self._producer, names.control_topic, control))
-        for chunk in work.snapshot:
-            flying.append(
-                await send(
-                    names.snapshots_topic,
-                    chunk.value,
-                    key=chunk.key,
-                    partition=0,
-                    headers=chunk.headers,
-                )
-            )
         return flying

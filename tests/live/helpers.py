@@ -14,7 +14,7 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.app import Sidecar
-from monitor.config import Config, load
+from monitor.config import Config, KafkaSettings, load
 from monitor.console import Console
 from monitor.core.batch import Refused
 from monitor.core.events import TOPICS
@@ -31,7 +31,8 @@ def configuration(address: str, **kafka: Any) -> Config:
     own = uuid.uuid4().hex[:8]
     names = {
         name: f"{own}.{name.removesuffix('_topic')}"
-        for name in ("control_topic", "alerts_topic", "dlq_topic", "snapshots_topic")
+        for name in KafkaSettings.model_fields
+        if name.endswith("_topic")
     }
     return load(
         None,
@@ -42,32 +43,42 @@ def configuration(address: str, **kafka: Any) -> Config:
     )
 
 
-def write_day(path: Path, config: Config, seed: int = 1) -> Day:
-    """A minute of a simulated venue in two partitions, in the topics of `config`; with records
-    that are refused, and some that a declared silence makes late.
+def write_day(
+    path: Path,
+    config: Config,
+    seed: int = 1,
+    *,
+    partitions: int = 2,
+    symbols: int = 4,
+    minutes: int = 1,
+    rate: float = 60.0,
+) -> Day:
+    """A minute of a simulated venue, in the topics of `config`; with records that are refused, and
+    some that a declared silence makes late.
     """
     simulate(
         path / "simulated",
         seed=seed,
-        minutes=1,
-        symbols=4,
+        minutes=minutes,
+        symbols=symbols,
         accounts=50,
-        rate=60.0,
+        rate=rate,
         incidents="none",
-        partitions=2,
+        partitions=partitions,
     )
     at: dict[tuple[str, int], int] = {}
     with DayWriter(path / "day", venue="test") as day:
         for kind, topic in config.topics.items():
-            for partition in range(2):
+            for partition in range(partitions):
                 day.declare(kind, topic, partition)
         for batch in Day(path / "simulated").batches(200):
             batch.topic = config.topics[batch.kind]
             place = batch.topic, batch.partition
             first = at.get(place, 0)
             if not first and batch.kind == "mark":
-                silent_to = int(batch.numbers["ts"][100]) + 300_000_000
-                day.control(*place, 101, silent_to)
+                row = len(batch) // 2
+                silent_to = int(batch.numbers["ts"][row]) + 300_000_000
+                day.control(*place, row + 1, silent_to)
             batch.offset = np.arange(first, first + len(batch), dtype=np.int64)
             end = first + len(batch)
             batch.refused = [Refused(*place, end, "not_json", "", b"{half a rec")]
@@ -84,7 +95,9 @@ def send(day: Day, config: Config, speed: float | None = None) -> dict[str, Any]
 
 def replayed(day: Day, config: Config, out: Path) -> tuple[str, list[bytes]]:
     """The digest and the alerts of `brinkwatch replay`."""
-    summary = replay(day, config.engine(), FACTORIES, alerts_to=out)
+    summary = replay(
+        day, config.engine(), FACTORIES, alerts_to=out, bands_to=out.with_suffix(".bands")
+    )
     return summary.digest, out.read_bytes().splitlines()
 
 
@@ -115,12 +128,16 @@ async def running(config: Config) -> AsyncIterator[Sidecar]:
 
 async def seen(sidecar: Sidecar, digest: str) -> None:
     """Wait until what it has made known has this digest, and is published."""
+    state: dict[str, Any] = {}
 
     async def same() -> bool:
-        state = await sidecar.state()
+        state.update(await sidecar.state())
         return state.get("digest") == digest and state["alerts"] == state["published"]
 
-    await until(same)
+    try:
+        await until(same)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {state}") from None
 
 
 async def held(

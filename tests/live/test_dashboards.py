@@ -22,7 +22,7 @@ import yaml
 
 from deploy.dashboards.__main__ import PAGES
 from tests.live.helpers import configuration, held, replayed, send, write_day
-from tests.live.test_process import port, process, wait_for, write_toml
+from tests.live.sidecars import Process, wait_for, write_toml
 from tests.live.test_run import create
 from tests.support import ROOT, program
 
@@ -99,12 +99,12 @@ def watched(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
     day = write_day(folder, config)
     create(day, config)
     digest, _ = replayed(day, config, folder / "alerts")
-    with process(toml, log):
-        at = port(log)
+    with Process(toml, log) as sidecar:
+        at = sidecar.port
         with prometheus(folder, f"127.0.0.1:{at}") as address:
             began = time.time()
             send(day, config, 10.0)
-            wait_for(at, digest)
+            wait_for([sidecar], digest)
             records = asyncio.run(held(kafka, config.kafka.alerts_topic))
             alerts = [json.loads(record.value) for record in records]
             server = Prometheus(address, alerts, began)

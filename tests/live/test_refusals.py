@@ -22,7 +22,7 @@ from monitor.config import Config
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
 from tests.live.helpers import configuration
-from tests.live.test_process import write_toml
+from tests.live.sidecars import write_toml
 from tests.live.test_security import WRONG, security
 from tests.support import ROOT
 

@@ -27,6 +27,9 @@ def test_alerts_and_digest_are_those_of_replay(kafka: str, tmp_path: Path) -> No
     send(day, config)
     asyncio.run(watched(config, digest))
     assert published(kafka, config) == alerts
+    bands = [r.value for r in asyncio.run(held(kafka, config.kafka.bands_topic))]
+    assert bands == (tmp_path / "alerts.bands").read_bytes().splitlines()
+    assert bands
 
 
 def test_a_day_that_comes_while_the_sidecar_watches_gives_the_same(

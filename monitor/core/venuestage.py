@@ -1,0 +1,268 @@
+"""The venue stage: what all shards have passed is decided here, in the order of time.
+
+It reads the records of accounts that are in no shard (collateral, reference) and the words of the
+shards, and makes of them the venue's accounts, bands, incidents and alerts. A pure object: the same
+words and records, cut and ordered in any way, give the same output.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.core.batch import Batch, Int64
+from monitor.core.decode import UNKNOWN
+from monitor.core.events import Control
+from monitor.core.explain import line
+from monitor.core.findings import Finding
+from monitor.core.incidents import Incidents, thaw
+from monitor.core.settings import EngineSettings
+from monitor.core.tally import Tally
+from monitor.core.timeline import Timeline
+from monitor.core.triage import ExplainIncidents, raised
+from monitor.core.venue import Venue
+from monitor.core.venuebands import VenueBands, bands
+from monitor.core.watermark import NEVER, Partition
+from monitor.core.word import Word
+
+STAGE_KINDS = ("collateral", "reference")
+"""What is read here and in no shard."""
+
+
+@dataclass(slots=True)
+class Output:
+    """What becomes known."""
+
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    """In the order of event time, symbol and kind."""
+    bands: list[VenueBands] = field(default_factory=list)
+    """In the order of time."""
+
+
+class Heard:
+    """How far one shard has told its story."""
+
+    def __init__(self) -> None:
+        self.closed_ns = self.latest_ns = NEVER
+        self.until: int | None = None
+        self.high: dict[str, int] = {}
+        self.counted: dict[str, int] = {}
+        """How far the word had come whose sums (below) are held: behind `high` while a shard that
+        began again from a snapshot has not yet come to where it was."""
+        self.windows = 0
+        self.chain = b""
+        self.tally = Tally()
+
+    def follows(self, word: Word) -> bool:
+        """Whether nothing lies between what is known and this word."""
+        missed = any(low > self.high.get(kind, 0) for kind, low in word.low.items())
+        return not missed and (self.until is None or word.since <= self.until)
+
+    def knows(self, until: int, high: Mapping[str, int]) -> bool:
+        """Whether a word that reaches so far has nothing new."""
+        if self.until is None or until > self.until:
+            return False
+        return all(offset <= self.counted.get(kind, -1) for kind, offset in high.items())
+
+    def take(self, word: Word) -> tuple[list[Finding], list[Batch]]:
+        """What of it is new."""
+        until = self.until
+        new = [f for f in word.findings if until is None or f.window >= until]
+        batches = [b.take(b.offset >= self.high.get(b.kind, 0)) for b in word.batches]
+        newer = until is None or word.until >= until
+        if newer and all(high >= self.high.get(kind, 0) for kind, high in word.high.items()):
+            self.windows, self.chain, self.counted = word.windows, word.chain, dict(word.high)
+            self.tally.restore(word.tally)
+        self.until = word.until if until is None else max(until, word.until)
+        self.closed_ns = max(self.closed_ns, word.closed_ns)
+        self.latest_ns = max(self.latest_ns, word.latest_ns)
+        self.high = {k: max(high, self.high.get(k, 0)) for k, high in word.high.items()}
+        return new, [batch for batch in batches if len(batch)]
+
+    def snapshot(self) -> list[Any]:
+        tally = self.tally.snapshot()
+        told = [self.closed_ns, self.latest_ns, self.until, self.high, self.counted]
+        return [*told, self.windows, self.chain, tally]
+
+    def restore(self, state: list[Any]) -> None:
+        *told, self.windows, self.chain, tally = state
+        self.closed_ns, self.latest_ns, self.until, self.high, self.counted = told
+        self.tally.restore(tally)
+
+
+class VenueStage:
+    """Everything that needs more than one shard.
+
+    `partitions`: how many shards there are.
+    """
+
+    def __init__(self, settings: EngineSettings, partitions: int) -> None:
+        self._settings = settings
+        self._window_ns = settings.time.window_ns
+        sources = tuple((kind, p) for p in range(partitions) for kind in STAGE_KINDS)
+        self._time = Timeline(sources, settings.time.lateness_ns)
+        # Records that name no kind of the contract: counted once, and they tell nothing of time.
+        self._unknown = Timeline((UNKNOWN,), 0)
+        self.own = Tally()
+        """Of the records that are read here."""
+        self.heard = [Heard() for _ in range(partitions)]
+        self.parts: dict[tuple[str, int], Partition] = {
+            (settings.topics[kind], p): part for (kind, p), part in self._time.parts.items()
+        }
+        """Time in each topic partition that is read here, by topic and number."""
+        self._incidents = Incidents(
+            settings.windows(settings.alerts.quiet_s), settings.windows(settings.alerts.together_s)
+        )
+        self._explain = ExplainIncidents(settings)
+        self.scope = Venue(settings)
+        self._stakes: list[tuple[int, dict[str, dict[str, Any]]]] = [(NEVER, {})]
+        """What is at stake by market, as of each cell's end; between steps, the last."""
+        self._waiting: list[Finding] = []
+        # Two chains: how alerts and bands come one after the other is a matter of slicing.
+        self._chain = self._bands_chain = b""
+        self.alerts = 0
+        """Alerts made known so far."""
+        self.cells = 0
+        """Moments whose bands were made known so far."""
+
+    def step(self, batch: Batch) -> Output:
+        """Take in records of one topic partition that is read here."""
+        if batch.kind == UNKNOWN:
+            self._unknown.admit(batch, self.own, UNKNOWN)
+            return Output()
+        self.scope.hold(self._time.admit(batch, self.own, (batch.kind, batch.partition)))
+        return self.advance()
+
+    @property
+    def jumped(self) -> Int64:
+        """Offsets of the records of the last batch that were refused for their time."""
+        return self._time.jumped
+
+    def take(self, word: Word) -> bool:
+        """Hear a shard. False, and nothing done, where words before this one are missing."""
+        heard = self.heard[word.partition]
+        if not heard.follows(word):
+            return False
+        findings, batches = heard.take(word)
+        self._waiting += findings
+        for batch in batches:
+            self.scope.hold(batch)
+        return True
+
+    def control(self, records: Sequence[Control]) -> None:
+        """Take in control records, of which those of other topic partitions are left alone."""
+        for record in records:
+            part = self.parts.get((record.topic, record.partition))
+            if part is not None:
+                part.control(record.offset, record.ts)
+
+    def finish(self) -> None:
+        """All topics were read to their end: every control record takes effect."""
+        for part in self.parts.values():
+            part.finish()
+
+    @property
+    def passed_ns(self) -> int:
+        """All windows that end by this event time are decided; `NEVER` before the first."""
+        return min(self._time.watermark, *(heard.closed_ns for heard in self.heard))
+
+    def advance(self) -> Output:
+        """Decide what everything has passed, in the order of time."""
+        passed_ns = self.passed_ns
+        if passed_ns == NEVER:
+            return Output()
+        now_bands = self._bands(passed_ns)
+        until = passed_ns // self._window_ns
+        now = [finding for finding in self._waiting if finding.window < until]
+        self._waiting = [finding for finding in self._waiting if finding.window >= until]
+        alerts = [self._explain.alert(i) for i in self._incidents.advance(now, until)]
+        for alert in alerts:
+            self._add_stake(alert)
+            self._chain = hashlib.sha256(self._chain + line(alert)).digest()
+        self.alerts += len(alerts)
+        self.cells += len(now_bands)
+        # Every alert to come is later than all that has passed.
+        self._stakes = self._stakes[-1:]
+        return Output(alerts, now_bands)
+
+    def _bands(self, passed_ns: int) -> list[VenueBands]:
+        """Bands as of every cell of time that has passed and had records in it."""
+        made = []
+        for end in self.scope.advance(passed_ns):
+            self._waiting += self.scope.pricing.findings(end, self._window_ns)
+            known = bands(self.scope, end)
+            if known is not None:
+                made.append(known)
+                self._bands_chain = hashlib.sha256(self._bands_chain + known.digest()).digest()
+            stakes = {m.symbol: m.at_stake() for m in known.markets} if known else {}
+            self._stakes.append((end, stakes))
+        return made
+
+    def _add_stake(self, alert: dict[str, Any]) -> None:
+        """What is at stake in the alert's market, by the last bands before it."""
+        while len(self._stakes) > 1 and self._stakes[1][0] <= alert["ts"]:
+            self._stakes.pop(0)
+        ts, stakes = self._stakes[0]
+        stake = stakes.get("".join(alert["symbols"][:1])) if ts <= alert["ts"] else None
+        if stake is not None:
+            alert.update(stake)
+            if stake["at_stake"]["forced_notional"] >= self._settings.alerts.stake_notional:
+                alert["severity"] = raised(alert["severity"])
+
+    @property
+    def windows(self) -> int:
+        """Windows of a symbol that the shards have closed."""
+        return sum(heard.windows for heard in self.heard)
+
+    def tally(self) -> Tally:
+        """What came in, over all shards, as far as they have told."""
+        total = Tally()
+        for part in (self.own, *(heard.tally for heard in self.heard)):
+            total.add(part)
+        return total
+
+    def digest(self) -> str:
+        """Of everything made known so far and of what came in: equal for equal sets of records."""
+        parts = [heard.chain.hex() for heard in self.heard] + [self._chain.hex()]
+        parts += [self._bands_chain.hex(), self.scope.digest().hex()]
+        # Which reason a refused record is given depends on who read it: a venue's adapter names one
+        # for the venue's own line, the contract another for the same bytes. That it was refused
+        # does not.
+        facts = self.tally().facts()
+        parts.append(repr({**facts, "refused": sum(facts["refused"].values())}))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def snapshot(self) -> dict[str, Any]:
+        """All state, as plain arrays."""
+        return {
+            "time": self._time.snapshot(),
+            "unknown": self._unknown.snapshot(),
+            "tally": self.own.snapshot(),
+            "heard": [heard.snapshot() for heard in self.heard],
+            "scope": self.scope.snapshot(),
+            "stakes": self._stakes,
+            "bands_chain": self._bands_chain,
+            "incidents": self._incidents.snapshot(),
+            "waiting": [dataclasses.asdict(finding) for finding in self._waiting],
+            "chain": self._chain,
+            "alerts": self.alerts,
+            "cells": self.cells,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self._time.restore(state["time"])
+        self._unknown.restore(state["unknown"])
+        self.own.restore(state["tally"])
+        for heard, held in zip(self.heard, state["heard"], strict=True):
+            heard.restore(held)
+        self.scope.restore(state["scope"])
+        self._bands_chain = state["bands_chain"]
+        self._stakes = [(ts, stakes) for ts, stakes in state["stakes"]]
+        self._incidents.restore(state["incidents"])
+        self._waiting = [thaw(finding) for finding in state["waiting"]]
+        self._chain = state["chain"]
+        self.alerts, self.cells = state["alerts"], state["cells"]

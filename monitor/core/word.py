@@ -1,0 +1,121 @@
+"""What a shard tells the venue stage, as an object and as bytes.
+
+A word covers stretches: of each topic the offsets from `low` up to `high`, and the windows from
+`since` up to `until`. Who reads words drops what it knows already and notices what it has missed,
+so a word may be told twice, cut anew after a crash, or come by two ways.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from monitor.core import snapshot
+from monitor.core.batch import Batch, Int64, Ladder, Text
+from monitor.core.findings import Finding
+from monitor.core.incidents import thaw
+
+SILENT_TEXTS = ("trade_id", "order_id", "replaces")
+"""Text columns that the venue stage has no use for."""
+
+
+@dataclass(slots=True)
+class Word:
+    """What is new in one shard since its word before."""
+
+    partition: int
+    low: dict[str, int]
+    """By kind: the offset of the first record that this word covers."""
+    high: dict[str, int]
+    """By kind: the offset behind the last one."""
+    since: int
+    """Index of the first window covered."""
+    until: int
+    """Index of the window behind the last one that is closed."""
+    closed_ns: int
+    """All windows that end by this event time are closed."""
+    latest_ns: int
+    """Highest event time read; what is closed may lie further on, where topics were said to end."""
+    windows: int
+    """Windows of a symbol closed so far."""
+    chain: bytes
+    """The shard's digest so far."""
+    tally: dict[str, Any]
+    """What came in so far (`Tally.snapshot`)."""
+    findings: list[Finding] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
+    """Admitted records of the kinds that the venue scope reads."""
+
+    def pack(self, fingerprint: str, book_ns: int) -> bytes:
+        """As bytes; of the books only each symbol's last in each `book_ns` of time goes along.
+
+        `fingerprint`: of the settings under which it was found.
+        """
+        told = {name: getattr(self, name) for name in Word.__slots__}
+        told["findings"] = [dataclasses.asdict(finding) for finding in self.findings]
+        told["batches"] = [
+            _frozen(last_books(b, book_ns) if b.kind == "book" else b) for b in self.batches
+        ]
+        return snapshot.pack(told, fingerprint)
+
+    @classmethod
+    def unpack(cls, raw: bytes, fingerprint: str) -> Word:
+        """The inverse. Raises `SnapshotError`: of another version, or of other settings."""
+        told = snapshot.unpack(raw, fingerprint)
+        told["findings"] = [thaw(finding) for finding in told["findings"]]
+        told["batches"] = [_thawed(batch) for batch in told["batches"]]
+        return cls(**told)
+
+
+def last_books(batch: Batch, cell_ns: int) -> Batch:
+    """The last book of each symbol in each cell of time."""
+    words = batch.texts["symbol"].words()
+    name = {word: i for i, word in enumerate(sorted({w or "" for w in words}))}
+    symbol = np.array([name[word or ""] for word in words], np.int64)
+    ts = batch.numbers["ts"]
+    order = np.lexsort((batch.offset, ts, ts // cell_ns, symbol))
+    group = np.stack((symbol[order], ts[order] // cell_ns))
+    last = np.append((group[:, 1:] != group[:, :-1]).any(axis=0), True)
+    return batch.take(np.sort(order[last]))
+
+
+def _frozen(batch: Batch) -> dict[str, Any]:
+    texts = {n: _compact(t) for n, t in batch.texts.items() if n not in SILENT_TEXTS}
+    return {
+        "at": [batch.kind, batch.topic, batch.partition],
+        "offset": batch.offset,
+        "numbers": batch.numbers,
+        "texts": {name: [text.buffer, text.length] for name, text in texts.items()},
+        "ladders": {n: [x.offset, x.price, x.quantity] for n, x in batch.ladders.items()},
+    }
+
+
+def _thawed(held: dict[str, Any]) -> Batch:
+    kind, topic, partition = held["at"]
+    batch = Batch(kind, topic, partition, held["offset"], held["numbers"])
+    for name, (buffer, length) in held["texts"].items():
+        batch.texts[name] = Text(buffer, _starts(length), length)
+    batch.ladders = {name: Ladder(*parts) for name, parts in held["ladders"].items()}
+    return batch
+
+
+def _starts(length: Int64) -> Int64:
+    starts = np.zeros(len(length), np.int64)
+    np.cumsum(np.maximum(length[:-1], 0), out=starts[1:])
+    return starts
+
+
+def _compact(text: Text) -> Text:
+    """The same rows in a buffer that holds nothing else."""
+    start, length = text.start, text.length
+    if text.codes is not None:
+        known = text.codes >= 0
+        start = np.where(known, start[text.codes], 0) if len(start) else np.zeros_like(text.codes)
+        length = np.where(known, length[text.codes], -1) if len(length) else start - 1
+    size = np.maximum(length, 0)
+    starts = _starts(length)
+    at = np.repeat(start - starts, size) + np.arange(int(size.sum()))
+    return Text(text.buffer[at], starts, length.astype(np.int64))

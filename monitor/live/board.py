@@ -1,0 +1,57 @@
+"""How far every shard of the group has come, those of other members too.
+
+A shard that is silent as a whole cannot tell what time it is; one that runs ahead would fill the
+venue stage's memory. Both look here. Own shards write it themselves; what others have told is read
+from the heads of their words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from monitor.config import Config
+from monitor.core.watermark import NEVER
+from monitor.kafka import words
+from monitor.kafka.clients import Clients
+
+
+class Board:
+    """Of every partition that is known of: what is closed, and the highest event time read, ns."""
+
+    def __init__(self) -> None:
+        self._told: dict[int, tuple[int, int]] = {}
+
+    def write(self, partition: int, closed_ns: int, latest_ns: int) -> None:
+        """Only forward: what comes round by the topic is older than what was written here."""
+        known = self._told.get(partition, (NEVER, NEVER))
+        self._told[partition] = max(known[0], closed_ns), max(known[1], latest_ns)
+
+    def slowest_ns(self, partition: int) -> int | None:
+        """Up to where the slowest other is closed; None where no other is known."""
+        return min((told[0] for p, told in self._told.items() if p != partition), default=None)
+
+    def passed_ns(self, partition: int) -> int:
+        """What time it is by the others: none of them is closed further than some were read, or
+        the end of a day, which is known beforehand, would be taken for now.
+        """
+        others = [told for p, told in self._told.items() if p != partition]
+        return max((min(closed, latest) for closed, latest in others), default=NEVER)
+
+    async def follow(self, config: Config, clients: Clients, partitions: int) -> None:
+        """Read what others tell, until cancelled."""
+        consumer: AIOKafkaConsumer = await clients.consumer(client_id="brinkwatch-board")
+        try:
+            topic = config.kafka.windows_topic
+            consumer.assign([TopicPartition(topic, p) for p in range(partitions)])
+            await consumer.seek_to_end()
+            while True:
+                for records in (await consumer.getmany(timeout_ms=1_000)).values():
+                    for record in records:
+                        head = words.head(record)
+                        if head is not None:
+                            self.write(head.partition, head.closed_ns, head.latest_ns)
+                await asyncio.sleep(0)
+        finally:
+            await consumer.stop()

@@ -1,0 +1,314 @@
+"""One life of an owner (a shard, or the venue stage): restore, read on, publish; until it is
+stopped or Kafka fails it.
+
+Whatever fails ends the life; the next one begins from what is committed, as after a crash. So there
+is one way to recover, and it is used all the time. Nothing that rests on a record leaves a life
+before the transaction that holds it is committed.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from aiokafka import TopicPartition
+
+from monitor.config import Config
+from monitor.core import snapshot as snapshot_bytes
+from monitor.core.events import Control
+from monitor.core.settings import EngineSettings
+from monitor.core.snapshot import SnapshotError
+from monitor.core.watch import Factory
+from monitor.core.watermark import Partition
+from monitor.errors import ConfigError
+from monitor.kafka import snapshots
+from monitor.kafka.clients import Clients
+from monitor.kafka.pace import At, Pace, Stand
+from monitor.kafka.reader import Part, Polled, Position, Reader, committed
+from monitor.kafka.transactions import Letter, Note, Transactions, Work
+from monitor.kafka.whole import Message
+from monitor.live.board import Board
+from monitor.metrics import Metrics
+
+ASK_S = 1.0
+"""With nothing read for so long, Kafka is asked whether it is there."""
+LETTERS_MAX = 1_000
+"""Dead letters that wait for a commit, at most."""
+BEHIND_S = 2.0
+"""Who is this far behind commits now and then; who is not, whenever there is something to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all lives of a process share."""
+
+    config: Config
+    settings: EngineSettings
+    factories: list[Factory]
+    clients: Clients
+    metrics: Metrics
+    board: Board
+    partitions: int
+
+
+class Stage(Protocol):
+    """The pure object that a life keeps."""
+
+    @property
+    def parts(self) -> dict[tuple[str, int], Partition]: ...
+    def snapshot(self) -> dict[str, Any]: ...
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
+class Life(abc.ABC):
+    """`begin`, `turn` after `turn`, `settle`, `end`.
+
+    Parameters
+    ----------
+    owner
+        "0" and so on for the shard of a partition, "venue" for the venue stage.
+    partition
+        Where the owner's words and snapshots are.
+    carrier
+        The topic partition whose committed offset carries the owner's note. Its records are never
+        read.
+    """
+
+    def __init__(
+        self, setup: Setup, owner: str, partition: int, carrier: tuple[str, int], stage: Stage
+    ) -> None:
+        self.setup = setup
+        self.owner = owner
+        self.stage = stage
+        self.busy = asyncio.Lock()
+        """Held while the stage is at work, in a thread of its own."""
+        self.positions: Position = {}
+        self.lag: Position = {}
+        self.delay_s = 0.0
+        """How long ago the oldest record that is being read came to Kafka; 0 with none waiting."""
+        self.turned_s = time.monotonic()
+        self.work = Work()
+        self._partition = partition
+        self._carrier = carrier
+        config = setup.config
+        self.pace = Pace(
+            config.kafka.silence_s,
+            config.time.window_ns,
+            round(config.kafka.ahead_s * 1e9),
+            time.monotonic(),
+        )
+        self.settled: Position = {}
+        """What transactions before this life have committed: refused records below these offsets
+        are in the dead letters already."""
+        self._committed_s = self._snapshot_s = self._answered_s = time.monotonic()
+        self.out: Transactions
+        self.reader: Reader
+
+    @abc.abstractmethod
+    def inputs(self) -> list[TopicPartition]:
+        """What is read, control records aside."""
+
+    @abc.abstractmethod
+    def controls(self) -> Sequence[int]:
+        """The partitions of the control topic that are read."""
+
+    @abc.abstractmethod
+    def take(self, polled: Polled) -> None:
+        """In a worker thread: records into the stage, and what is new into `work`."""
+
+    @abc.abstractmethod
+    def stands(self) -> dict[At, Stand]:
+        """How far everything has come that this stage waits for."""
+
+    @abc.abstractmethod
+    def others_ns(self) -> int:
+        """Where all that is read here is silent: the time that passed elsewhere."""
+
+    @abc.abstractmethod
+    def held_back(self) -> set[tuple[str, int]]:
+        """What runs so far ahead that it is not read on for now."""
+
+    @abc.abstractmethod
+    def urgent(self) -> bool:
+        """Whether somebody waits for what is in `work`."""
+
+    @abc.abstractmethod
+    def told(self, work: Work) -> None:
+        """`work` is committed."""
+
+    async def begin(self) -> None:
+        """Fence the owner before, restore what it left, and stand where it stood."""
+        setup = self.setup
+        kafka = setup.config.kafka
+        self.out = await Transactions.start(kafka, setup.clients, self.owner, self._partition)
+        try:
+            self.reader = await Reader.start(
+                setup.config, setup.clients, self.inputs(), self.controls()
+            )
+        except BaseException:
+            await self.out.stop()
+            raise
+        try:
+            await self._restore()
+        except BaseException:
+            await self.end()
+            raise
+
+    async def _restore(self) -> None:
+        kafka, clients = self.setup.config.kafka, self.setup.clients
+        found = await committed(clients, kafka.group)
+        held = None
+        if self._carrier in found:
+            note = msgspec.json.decode(found[self._carrier][1], type=Note)
+            at = TopicPartition(kafka.snapshots_topic, self._partition)
+            held = await snapshots.read(clients, at, self._key, note.snapshot)
+        if held is None:
+            self.positions = await self.reader.seek({})
+            # The first thing ever committed, before anything was read: from now on there is a
+            # snapshot, or somebody has removed it to begin anew.
+            await self._commit(snapshot=True)
+            return
+        try:
+            await asyncio.to_thread(self._thaw, held.state)
+        except SnapshotError as error:
+            raise ConfigError(str(error)) from error
+        self.positions = await self.reader.seek(held.positions)
+        self.out.note = note
+        self.settled = {at: offset for at, (offset, _) in found.items()}
+
+    @property
+    def _key(self) -> str:
+        return f"{self.setup.config.kafka.group}/{self.owner}"
+
+    def _thaw(self, raw: bytes) -> None:
+        state = snapshot_bytes.unpack(raw, self.setup.settings.fingerprint())
+        if state["partitions"] != self.setup.partitions:
+            raise SnapshotError(
+                f"the snapshot was made with {state['partitions']} partitions, the topics have "
+                f"{self.setup.partitions}: delete the snapshots topic to begin anew"
+            )
+        self.stage.restore(state["stage"])
+
+    def _frozen(self) -> list[Message]:
+        state = {"stage": self.stage.snapshot(), "partitions": self.setup.partitions}
+        raw = snapshot_bytes.pack(state, self.setup.settings.fingerprint())
+        return snapshots.chunks(self._key, raw, self.positions)
+
+    async def end(self) -> None:
+        """Close the connections; what was not committed is forgotten."""
+        await self.reader.stop()
+        await self.out.stop()
+
+    async def turn(self) -> None:
+        """Take in what there is, and publish what it shows."""
+        polled = await self.poll()
+        now = time.monotonic()
+        for part in polled.parts:
+            self.pace.heard((part.topic, part.partition), now)
+            self.work.offsets[part.topic, part.partition] = part.offsets[-1] + 1
+        for record in polled.words:
+            self.work.offsets[record.topic, record.partition] = record.offset + 1
+        await self._take(polled)
+        await self._look(polled)
+        silent = await self._silent(now)
+        if silent:
+            self.work.controls = silent
+            await self._take(Polled(silent, []))
+        if silent or self._due():
+            every_s = self.setup.config.state.every_s
+            await self._commit(time.monotonic() - self._snapshot_s >= every_s)
+        self.turned_s = time.monotonic()
+
+    async def poll(self) -> Polled:
+        """What there is, or nothing after a short while."""
+        return await self.reader.poll()
+
+    async def _take(self, polled: Polled) -> None:
+        async with self.busy:
+            await asyncio.to_thread(self._timed_take, polled)
+            self.positions.update(self.work.offsets)
+
+    def _timed_take(self, polled: Polled) -> None:
+        began = time.perf_counter()
+        self.take(polled)
+        records = sum(len(part.offsets) for part in polled.parts)
+        self.setup.metrics.stepped(records, time.perf_counter() - began)
+
+    def _due(self) -> bool:
+        urgent = self.urgent()
+        if len(self.work.letters) >= LETTERS_MAX or (urgent and self.delay_s < BEHIND_S):
+            return True
+        since_s = time.monotonic() - self._committed_s
+        return since_s >= self.setup.config.kafka.commit_s and (urgent or bool(self.work.offsets))
+
+    async def _silent(self, now: float) -> list[Control]:
+        """Control records for what is silent, now that Kafka has been asked once more: whatever
+        comes later came after the others were seen to have passed.
+        """
+        # Only of what is read here it can be said that it is at its end.
+        lag = {at: waiting for at, waiting in self.lag.items() if at in self.stage.parts}
+        told = self.pace.silent(self.stands(), lag, now, self.others_ns())
+        if not told or not await self.nothing_underway():
+            return []
+        ended = await self.reader.ended([(c.topic, c.partition) for c in told])
+        return [c for c in told if (c.topic, c.partition) in ended]
+
+    async def nothing_underway(self) -> bool:
+        """Whether all that the consumer has handed out was taken."""
+        return True
+
+    async def _look(self, polled: Polled) -> None:
+        """See what waits, and read on from what is not too far ahead."""
+        now = time.monotonic()
+        if polled.parts or polled.words:
+            self._answered_s = now
+        elif now - self._answered_s >= ASK_S:
+            # A fetch that brings nothing looks alike with Kafka there and with Kafka away.
+            await self.reader.ask()
+            self._answered_s = now
+        self.lag = await self.reader.lag()
+        oldest = min((part.timestamps_ms[-1] for part in polled.parts), default=None)
+        if oldest is not None:
+            self.delay_s = max(0.0, time.time() - oldest / 1000)
+        elif not any(self.lag.values()):
+            self.delay_s = 0.0
+        self.reader.hold(self.held_back())
+        self.setup.metrics.looked(self.lag, polled)
+
+    def refuse(self, part: Part, refused: list[Any]) -> None:
+        """Refused records on their way to the dead letters."""
+        sent_to = self.settled.get((part.topic, part.partition), 0)
+        when = dict(zip(part.offsets, part.timestamps_ms, strict=True))
+        for record in refused:
+            if record.offset >= sent_to:
+                self.work.letters.append(Letter(record, when[record.offset]))
+
+    async def _commit(self, snapshot: bool) -> None:
+        """One transaction of all that waits."""
+        began = time.monotonic()
+        async with self.busy:
+            await asyncio.to_thread(self.before_commit)
+        work, self.work = self.work, Work()
+        if snapshot:
+            work.offsets = dict(self.positions)
+            work.snapshot = await asyncio.to_thread(self._frozen)
+            self._snapshot_s = began
+        # While it catches up with the life before, it does not take back what that had committed.
+        work.offsets = {at: max(o, self.settled.get(at, 0)) for at, o in work.offsets.items()}
+        await self.out.commit(work, self._carrier)
+        self._committed_s = time.monotonic()
+        self.setup.metrics.committed(work, self._committed_s - began)
+        self.told(work)
+
+    @abc.abstractmethod
+    def before_commit(self) -> None:
+        """In a worker thread: the last moment to put something into `work`."""
+
+    async def settle(self) -> None:
+        """The last transaction, with a snapshot to go on from."""
+        await self._commit(snapshot=True)
