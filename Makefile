@@ -22,6 +22,8 @@ test: $(READY)
 # What takes long: in full.
 soak: $(READY)
 	BRINKWATCH_TEST_HOSTILE=100000 $(BIN)/python -m pytest tests/live/test_hostile.py
+	$(BIN)/python -m tests.live.killing --kills 200 --members 2
+	$(BIN)/python -m tests.live.killing --kills 200 --members 1
 
 check: $(READY)
 	$(BIN)/ruff check .
