@@ -132,6 +132,6 @@ def kafka(directory: Path | None, port: int | None, say: Callable[[str], None]) 
     from monitor.broker import BrokerError, serve
 
     try:
-        serve(directory, port, say)
+        serve(directory, port or None, say)
     except BrokerError as error:
         raise BrinkwatchError(str(error)) from error

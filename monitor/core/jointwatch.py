@@ -125,7 +125,8 @@ class JointWatch:
     def _told(self, seen: Float64) -> Float64:
         """The inverse of `_seen`."""
         back = np.expm1(np.minimum(seen, 700.0))
-        least = np.maximum(seen, 0.0) ** 2
+        # Squares of streams that are not sums are not used; they may not overflow all the same.
+        least = np.clip(seen, 0.0, 1e150) ** 2
         return np.where(self._adds, least, np.where(self._levels, np.maximum(back, 0.0), seen))
 
     def _finding(
