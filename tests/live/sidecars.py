@@ -23,7 +23,7 @@ def write_toml(path: Path, config: Config, **http: object) -> Config:
     lines = [f"cost_notional = {config.cost_notional}"]
     for name in ("time", "alerts", "topics", "state", "accounts"):
         held_ = getattr(config, name)
-        values = held_ if isinstance(held_, dict) else held_.model_dump()
+        values = held_ if isinstance(held_, dict) else held_.model_dump(mode="json")
         lines += [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items())]
     kafka = config.kafka.model_dump(exclude={"security"})
     lines += ["[kafka]", *(f"{k} = {json.dumps(v)}" for k, v in kafka.items())]
