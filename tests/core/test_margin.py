@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -186,6 +187,30 @@ def test_a_higher_maintenance_rate_never_moves_liquidation_away(
     dearer = Tiers.of([(row.lower_bound, row.rate + rise, None) for row in SIX.rows])
     raised = Position("X", position.quantity, position.price, dearer, fee=position.fee)
     assert not nearer(position, root(*pool), root(raised, equity, other))
+
+
+def at_worst(position: Position, price: Fraction) -> Fraction:
+    """The mark itself where the pool is due already: nothing is nearer than now."""
+    return position.price if nearer(position, price, position.price) else price
+
+
+@given(pools(), st.fractions(F(1), F(20), max_denominator=100))
+def test_a_larger_position_with_the_same_equity_never_moves_liquidation_away(
+    pool: tuple[Position, Fraction, Fraction], times: Fraction
+) -> None:
+    position, equity, other = pool
+    larger = replace(position, quantity=position.quantity * times)
+    before = at_worst(position, root(*pool))
+    assert not nearer(position, before, at_worst(position, root(larger, equity, other)))
+
+
+@given(pools(), st.fractions(F(0), F("0.05"), max_denominator=10_000))
+def test_a_larger_fee_never_moves_liquidation_away(
+    pool: tuple[Position, Fraction, Fraction], more: Fraction
+) -> None:
+    position, equity, other = pool
+    dearer = replace(position, fee=position.fee + more)
+    assert not nearer(position, root(*pool), root(dearer, equity, other))
 
 
 @given(pools())

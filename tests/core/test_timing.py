@@ -57,6 +57,21 @@ def test_a_nearer_price_or_a_longer_wait_never_lowers_the_chance(
     assert touch(-distance, sigma, 2 * horizon, tails) >= here - 1e-12
 
 
+@given(
+    st.one_of(DISTANCES, DISTANCES.map(lambda d: -d)),
+    SIGMAS,
+    st.floats(1.0, 86_400.0),
+    st.floats(1.0, 10.0),
+    st.sampled_from([NORMAL, FAT]),
+)
+def test_on_either_side_neither_a_longer_wait_nor_more_volatility_lowers_the_chance(
+    distance: float, sigma: float, horizon: float, growth: float, tails: tuple[float, ...]
+) -> None:
+    here = touch(distance, sigma, horizon, tails)
+    assert touch(distance, sigma, growth * horizon, tails) >= here - 1e-12
+    assert touch(distance, growth * sigma, horizon, tails) >= here - 1e-12
+
+
 @given(st.floats(3.5, 8.0))
 def test_fat_tails_make_the_far_likelier(deviations: float) -> None:
     sigma, horizon = 0.6, 3_600.0
