@@ -11,6 +11,7 @@ import structlog
 
 from monitor.config import Config
 from monitor.core.decode import UNKNOWN
+from monitor.core.outcomes import Outcomes
 from monitor.core.shard import Shard
 from monitor.core.tally import Tally
 from monitor.core.watch import Factory
@@ -229,6 +230,14 @@ class Here:
         for life in self._sidecar.lives():
             every |= life.stage.parts
         return every
+
+    @property
+    def outcomes(self) -> Outcomes | None:
+        """Forced fills beside what was predicted; None where another process has the stage."""
+        for life in self._sidecar.lives():
+            if isinstance(life, VenueLife):
+                return life.venue.scope.outcomes
+        return None
 
     @property
     def passed_ns(self) -> int:

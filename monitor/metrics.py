@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 import monitor
 from monitor.bandmetrics import BandFacts
 from monitor.core.decode import REASONS
+from monitor.core.outcomes import FORCED, VERDICTS, Outcomes
 from monitor.core.tally import Tally
 from monitor.core.watermark import NEVER
 from monitor.kafka.reader import Polled, Position
@@ -48,6 +49,9 @@ class Counted(Protocol):
     @property
     def parts(self) -> Mapping[tuple[str, int], Stand]: ...
 
+    @property
+    def outcomes(self) -> Outcomes | None: ...
+
 
 class EngineFacts(Collector):
     """What the engine has counted; it lives in the snapshots, so a restart does not reset it."""
@@ -60,6 +64,8 @@ class EngineFacts(Collector):
         if self.engine is not None:
             yield from self._counters(self.engine)
             yield self._event_times(self.engine)
+            if self.engine.outcomes is not None:
+                yield self._forced(self.engine.outcomes)
 
     def _event_times(self, engine: Counted) -> Metric:
         """How far each topic has come; one that falls behind the others is late or dead."""
@@ -74,6 +80,18 @@ class EngineFacts(Collector):
                 high[topic] = max(high.get(topic, NEVER), part.high)
         for topic, ts in sorted(high.items()):
             family.add_metric([topic], ts / 1e9)
+        return family
+
+    def _forced(self, outcomes: Outcomes) -> Metric:
+        """Every cause with every verdict, zeros too: a rate sees the first one."""
+        family = CounterMetricFamily(
+            "brinkwatch_forced_fills",
+            "Fills that the venue forced: how far from the price predicted, or why not said",
+            labels=["cause", "verdict"],
+        )
+        for cause, counts in zip(FORCED, outcomes.counts.sum(axis=1).tolist(), strict=True):
+            for verdict, number in zip(VERDICTS, counts, strict=True):
+                family.add_metric([cause, verdict], number)
         return family
 
     def _counters(self, engine: Counted) -> Iterator[Metric]:

@@ -1,9 +1,13 @@
-"""Forecasts of touching a price, scored on a recorded day of prices: fat tails beside the normal.
+"""Forecasts of touching a price, fat tails beside the normal: scored on a recorded day of prices
+and on simulated paths whose law is known.
 
     python -m tests.bench.bench_timing [folder of order-book Parquet files]
 
 Each minute, at 0.5, 1, 2 and 3 standard deviations either side, for each horizon the day is long
-enough for (24 h is not). The volatility is measured online, from what came before.
+enough for (24 h is not). The volatility is measured online, from what came before. Simulated: a
+geometric Brownian motion, where the normal formula is the answer, and one whose variance is drawn
+anew for each path so that its returns are Student's t, where the fat-tailed one is; both are told
+the true volatility, so that what is scored is the law alone.
 """
 
 from __future__ import annotations
@@ -15,12 +19,23 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from monitor.core.timing import FAT, NORMAL, YEAR_S, Volatility, brier, reliability, touch_all
+from monitor.core.timing import (
+    FAT,
+    NORMAL,
+    TAIL_FREEDOM,
+    YEAR_S,
+    Volatility,
+    brier,
+    reliability,
+    touch_all,
+)
 from tests.support import SHARED
 
 FOLDER = SHARED / "data/standx-btc-perp-2026-01"
 HORIZONS = (60, 600, 3_600)
 SPREADS = np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
+PATHS, STEPS, SIGMA = 40_000, 360, 0.6
+"""Of what is simulated: an hour in steps of ten seconds, at 60 % a year."""
 
 
 def prices(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -77,11 +92,44 @@ def main() -> None:
                     f"{brier(plain, came):12.4f} {brier(fat, came):11.4f}   {threes}"
                 )
     for horizon in HORIZONS:
-        _, fat, came = forecasts(time, mid, horizon, 1_800.0, 60.0)
-        print(f"reliability, fat tails, {horizon} s")
-        for row in reliability(fat, came):
-            print(f"  {row.low:.1f}–{row.high:.1f}  {row.count:6d}  said {row.forecast:.3f}  "
-                  f"came true {row.came_true:.3f}")  # fmt: skip
+        plain, fat, came = forecasts(time, mid, horizon, 1_800.0, 60.0)
+        table(f"StandX, {horizon} s", plain, fat, came)
+    for law, freedom in (("geometric Brownian", None), ("Student's t", TAIL_FREEDOM)):
+        table(f"simulated {law}, 3600 s", *simulated(freedom, seed=7))
+
+
+def simulated(freedom: int | None, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Normal and fat-tailed forecasts for simulated paths, and what happened.
+
+    `freedom`: degrees of freedom of the returns of whole paths; None: normal.
+    """
+    rng = np.random.default_rng(seed)
+    variance = np.full(PATHS, SIGMA**2 * 3_600 / YEAR_S)
+    if freedom is not None:
+        variance *= (freedom - 2) / rng.chisquare(freedom, PATHS)
+    each = np.sqrt(variance / STEPS)
+    low, high, at = np.zeros(PATHS), np.zeros(PATHS), np.zeros(PATHS)
+    for _ in range(STEPS):
+        at += each * rng.standard_normal(PATHS) - 0.5 * each**2
+        np.minimum(low, at, out=low)
+        np.maximum(high, at, out=high)
+    distance = SPREADS * SIGMA * math.sqrt(3_600 / YEAR_S)
+    # Broadie, Glasserman and Kou 1997: a barrier seen at steps only acts 0.5826 of one further off.
+    reach = 0.5826 * each[:, None]
+    came = np.where(
+        distance < 0, low[:, None] - reach <= distance, high[:, None] + reach >= distance
+    )
+    said = [np.tile(touch_all(distance, SIGMA, 3_600.0, law), PATHS) for law in (NORMAL, FAT)]
+    return said[0], said[1], came.ravel()
+
+
+def table(title: str, plain: np.ndarray, fat: np.ndarray, came: np.ndarray) -> None:
+    """Brier scores and the reliability of both laws."""
+    print(f"{title}: Brier normal {brier(plain, came):.5f}, fat {brier(fat, came):.5f}")
+    for name, said in (("normal", plain), ("fat", fat)):
+        for row in reliability(said, came):
+            print(f"  {name:6s} {row.low:.1f}–{row.high:.1f}  {row.count:7d}  "
+                  f"said {row.forecast:.4f}  came true {row.came_true:.4f}")  # fmt: skip
 
 
 if __name__ == "__main__":
