@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo live kafka test soak check bench bench-detect dashboards lock clean
+.PHONY: demo live kafka test soak check bench bench-detect bench-live dashboards lock clean
 
 demo: $(READY)
 	$(BIN)/brinkwatch demo
@@ -47,6 +47,10 @@ dashboards: $(READY)
 # What detectors find, and at how many false alarms: the whole table, some 15 minutes on one core.
 bench-detect: $(READY)
 	$(BIN)/python -m tests.bench.bench_detect
+
+# Through a real Kafka: the sidecar beside consumers that only read, and how long alerts take.
+bench-live: $(READY)
+	$(BIN)/python -m tests.bench.bench_live
 
 # Exactly the versions and hashes of the lock; the project itself stays editable.
 $(READY): requirements.lock pyproject.toml

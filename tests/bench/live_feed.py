@@ -1,0 +1,159 @@
+"""Orders and cancels of 207 bytes for a live benchmark: many at once, or at a pace with bursts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Iterator
+
+from aiokafka import AIOKafkaProducer
+
+from monitor.config import Config
+
+PARTITIONS = 4
+SYMBOLS = tuple(f"{name}-PERP" for name in ("BTC", "ETH", "SOL", "XRP", "ADA", "BNB", "SUI", "TON"))
+RECORD_BYTES = 207
+TEMPLATES = 4_000
+"""Bodies that are made once and sent with other times: making JSON is not what is measured."""
+BATCH = 1_000
+IN_FLIGHT = 16
+TICK_S = 0.01
+BURST = 8
+"""A burst is so many times the cancels that a symbol has in a window."""
+
+Row = tuple[bytes, bytes]
+"""What comes before and after the record's time."""
+Place = tuple[str, int]
+
+
+def rows(kind: str, symbol: str, count: int, rng: random.Random) -> list[Row]:
+    """Records of the contract without their time; each 207 bytes with it."""
+    made = []
+    for number in range(count):
+        record = {
+            "symbol": symbol,
+            "seq": 1_000_000 + number,
+            "account": f"acct-{rng.randrange(5_000):06d}",
+            "order_id": f"order-{rng.randrange(10**16):016d}",
+            "side": rng.choice(["buy", "sell"]),
+            "price": f"{rng.randrange(100_000, 999_999) / 100:.2f}",
+            "quantity": f"{rng.randrange(1, 9_999) / 1000:.3f}",
+        }
+        if kind == "order":
+            record["action"] = "new"
+        head = f'{{"kind":"{kind}","ts":'.encode()
+        body = json.dumps(record, separators=(",", ":"))[1:-1]
+        room = RECORD_BYTES - len(head) - 19 - len(body) - 2
+        record["order_id"] = f"{record['order_id']}{'x' * room}"
+        tail = "," + json.dumps(record, separators=(",", ":"))[1:]
+        made.append((head, tail.encode()))
+    return made
+
+
+class Feed:
+    """Templates of each topic partition and of each symbol's cancels."""
+
+    def __init__(self, config: Config) -> None:
+        rng = random.Random(1)
+        self.cancels = config.topics["cancel"]
+        self.places: list[tuple[Place, list[Row]]] = []
+        self.bursts: list[tuple[Place, list[Row]]] = []
+        for kind in ("order", "cancel"):
+            for partition in range(PARTITIONS):
+                at = config.topics[kind], partition
+                both = []
+                for symbol in SYMBOLS[partition::PARTITIONS]:
+                    one = rows(kind, symbol, TEMPLATES, rng)
+                    both += one
+                    if kind == "cancel":
+                        self.bursts.append((at, one))
+                rng.shuffle(both)
+                self.places.append((at, both))
+
+
+class Sender:
+    """Batches to topic partitions, so many on their way at once."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+        self._flying: list[asyncio.Future[object]] = []
+        self.sent = 0
+
+    async def send(self, at: Place, values: Iterator[bytes]) -> None:
+        batch = self._producer.create_batch()
+        for value in values:
+            if batch.append(timestamp=None, key=None, value=value) is None:
+                await self._give(batch, at)
+                batch = self._producer.create_batch()
+                batch.append(timestamp=None, key=None, value=value)
+            self.sent += 1
+        if batch.record_count():
+            await self._give(batch, at)
+
+    async def _give(self, batch: object, at: Place) -> None:
+        topic, partition = at
+        self._flying.append(await self._producer.send_batch(batch, topic, partition=partition))
+        while len(self._flying) > IN_FLIGHT:
+            await self._flying.pop(0)
+
+    async def end(self) -> None:
+        while self._flying:
+            await self._flying.pop(0)
+
+
+def _values(rows: list[Row], first: int, count: int, ts: int, step_ns: int) -> Iterator[bytes]:
+    size = len(rows)
+    for i in range(count):
+        head, tail = rows[(first + i) % size]
+        yield b"%b%d%b" % (head, ts + i * step_ns, tail)
+
+
+async def all_at_once(producer: AIOKafkaProducer, config: Config, events: int, rate: float) -> int:
+    """`events` records whose times are `rate` a second; returns how many were sent."""
+    feed, sender = Feed(config), Sender(producer)
+    each = events // len(feed.places)
+    step_ns = round(1e9 * len(feed.places) / rate)
+    start = time.time_ns() - each * step_ns
+    for first in range(0, each, BATCH):
+        for at, rows in feed.places:
+            count = min(BATCH, each - first)
+            await sender.send(at, _values(rows, first, count, start + first * step_ns, step_ns))
+    await sender.end()
+    return sender.sent
+
+
+async def at_a_pace(
+    producer: AIOKafkaProducer,
+    config: Config,
+    rate: float,
+    seconds: float,
+    every: int,
+    learn_s: float,
+) -> tuple[set[int], int, float]:
+    """Event time is the wall clock's. After `learn_s` every `every`-th window brings one symbol
+    many cancels. Returns the ends of those windows, ns, how many records were sent, and how far
+    the sender came behind its own pace, s.
+    """
+    feed, sender = Feed(config), Sender(producer)
+    window_ns = config.time.window_ns
+    began = time.monotonic()
+    first, ends, late_s, planted = 0, set(), 0.0, 0
+    while (now := time.monotonic() - began) < seconds:
+        due = int(rate * now / len(feed.places)) - first
+        for at, rows in feed.places:
+            await sender.send(at, _values(rows, first, due, time.time_ns(), 0))
+        first += due
+        window = time.time_ns() // window_ns
+        if now > learn_s and window % every == 0 and (window + 1) * window_ns not in ends:
+            usual = rate * window_ns / 1e9 / 2 / len(SYMBOLS)
+            at, rows = feed.bursts[planted % len(feed.bursts)]
+            planted += 1
+            ends.add((time.time_ns() // window_ns + 1) * window_ns)
+            await sender.send(at, _values(rows, 0, int(usual * BURST), time.time_ns(), 0))
+        spent = time.monotonic() - began - now
+        late_s = max(late_s, spent - TICK_S)
+        await asyncio.sleep(max(0.0, TICK_S - spent))
+    await sender.end()
+    return ends, sender.sent, late_s
