@@ -5,7 +5,8 @@
 
 It raises `ConformanceError`, which says what does not hold and how to mend it. Inputs are made
 here from a fixed seed: every feature the detector reads is a count of about 4 a window, and a
-planted burst is ten times that in those that the detector says are raised.
+planted burst is ten times that in those that the detector says are raised. A detector that names
+no features reads any key (counts by account, say); it is given `OPEN_KEYS`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ READY_WINDOWS_MAX = 5000
 BURST_WINDOWS = 20
 BURST_FACTOR = 10
 PROBE_WINDOWS = 200
+OPEN_KEYS = ("ann", "ben", "cyd")
+"""For a detector without features of its own."""
 
 Factory = Callable[[], Detector]
 X = dict[str, Any]
@@ -54,17 +57,22 @@ def check_detector(factory: Factory, pause_windows: int = 86400) -> None:
     check_memory_is_bounded(factory)
 
 
+def keys(detector: Detector) -> tuple[str, ...]:
+    """What a detector is given."""
+    return detector.features or OPEN_KEYS
+
+
 def ordinary(detector: Detector, windows: int, seed: int = 1, factor: int = 1) -> Iterator[X]:
     """Counts of about 4 a window in every feature, `factor` times that where it is raised."""
     rng = random.Random(seed)
-    raised = detector.raised
-    draws = {f: 40 * factor if f in raised else 40 for f in detector.features}
+    raised = detector.raised or OPEN_KEYS
+    draws = {f: 40 * factor if f in raised else 40 for f in keys(detector)}
     for _ in range(windows):
         yield {f: float(sum(rng.random() < 0.1 for _ in range(n))) for f, n in draws.items()}
 
 
 def constant(detector: Detector, value: float) -> X:
-    return dict.fromkeys(detector.features, value)
+    return dict.fromkeys(keys(detector), value)
 
 
 def _fail(detector: Detector, what: str, mend: str) -> None:
@@ -116,7 +124,7 @@ def _ready(factory: Factory) -> Detector:
 def check_parameters(factory: Factory) -> None:
     detector = factory()
     features = detector.features
-    if not features or not all(isinstance(f, str) and f for f in features):
+    if not isinstance(features, tuple) or not all(isinstance(f, str) and f for f in features):
         _fail(detector, "does not say what it reads", "return the keys as `features`")
     try:
         twin = detector.clone()
@@ -193,7 +201,8 @@ def check_continues_identically(factory: Factory) -> None:
 
 def unreadable(detector: Detector) -> list[X]:
     values: list[Any] = [math.nan, math.inf, -math.inf, None, "many", [], 10**400]
-    return [{}, {"another feature": 1.0}, *(dict.fromkeys(detector.features, v) for v in values)]
+    without: list[X] = [{}, {"another feature": 1.0}] if detector.features else []
+    return [*without, *(dict.fromkeys(keys(detector), v) for v in values)]
 
 
 def check_refuses_what_it_cannot_read(factory: Factory) -> None:

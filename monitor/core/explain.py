@@ -10,7 +10,7 @@ from typing import Any
 
 import monitor
 from monitor.core import pricing
-from monitor.core.findings import Finding
+from monitor.core.findings import ACCOUNT_BURST, Finding
 from monitor.core.incidents import Incident
 from monitor.core.settings import EngineSettings
 from monitor.core.streams import SILENCES, TABLE
@@ -146,6 +146,8 @@ class Explain:
         f = incident.finding
         if f.stream == pricing.STREAM:
             return _doubted(incident, self._window_ns)
+        if f.detector == ACCOUNT_BURST:
+            return self._by_account(incident)
         told = TABLE[f.stream]
         if f.stream in SILENCES:
             return self._silence(incident)
@@ -197,6 +199,26 @@ class Explain:
             f"No record in {where} for {duration(f.observed)}, where the longest silence was "
             f"{duration(f.expected)}; the last came at {clock(f.since * self._window_ns)} UTC"
         )
+
+    def _by_account(self, incident: Incident) -> str:
+        """A burst of few accounts, beside their own habits."""
+        f = incident.finding
+        seconds = f.windows * self._window_ns / _SECOND_NS
+        few = _WORDS[len(f.accounts)] if len(f.accounts) < len(_WORDS) else str(len(f.accounts))
+        several = len(f.accounts) != 1
+        noun = TABLE[f.stream].noun
+        head = f"{noun[0].upper()}{noun[1:]} of {few} account{'s' if several else ''}"
+        if f.ratio is not None and f.ratio < 1000:
+            head += f" ×{number(f.ratio)}"
+        head += f" for {duration(seconds)} on {f.symbol}"
+        habit = f"{number(f.expected / seconds)} by {'their' if several else 'its'} own habits"
+        often = rarity(self._once_per_days(f.p))
+        body = f"({number(f.observed / seconds)} a second against {habit}, {often})"
+        if incident.status == "resolved":
+            quiet = duration((incident.window - incident.last) * self._window_ns / _SECOND_NS)
+            return f"{head} {body} are over: quiet for {quiet}"
+        named = ", ".join(f"{name} {s:.0%}".replace("%", " %") for name, s in f.accounts)
+        return f"{head} {body}, since {clock(f.since * self._window_ns)} UTC: {named}"
 
     def alert(self, incident: Incident) -> dict[str, Any]:
         """The alert as the contract has it."""

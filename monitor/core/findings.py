@@ -8,6 +8,8 @@ from monitor.core.history import Range
 
 JOINT = "joint"
 """The detector of joint evidence, as findings name it."""
+ACCOUNT_BURST = "account_burst"
+"""The detector that judges accounts by their own habits; its findings are about few accounts."""
 
 
 @dataclass(slots=True)

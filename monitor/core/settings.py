@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monitor.core.events import TOPICS
 
@@ -95,6 +95,19 @@ class StreamSettings(Strict):
         return self.inputs or (self.feature,)
 
 
+class AccountBurstSettings(Strict):
+    """Bursts by account: each account of each market beside its own habits."""
+
+    streams: tuple[Literal["cancels", "orders"], ...] = ("cancels", "orders")
+    """What is watched."""
+    budget_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """The part of the alerts a day that is theirs."""
+    most: Annotated[int, Field(ge=1)] = 1_000_000
+    """Pairs of market and account held by a shard for each of the streams: who acted last stays."""
+    warm_up: Annotated[int, Field(ge=1)] = 300
+    """Windows to learn before the first judgement."""
+
+
 class AlertSettings(Strict):
     """The one knob."""
 
@@ -138,6 +151,7 @@ class EngineSettings(Strict):
     time: TimeSettings = TimeSettings()
     limits: Limits = Limits()
     alerts: AlertSettings = AlertSettings()
+    account_bursts: AccountBurstSettings = AccountBurstSettings()
     accounts: AccountSettings = AccountSettings()
     cost_notional: Annotated[float, Field(gt=0, le=1e12)] = 100_000.0
     """Notional whose cost to trade is measured, quote currency."""
@@ -160,9 +174,24 @@ class EngineSettings(Strict):
         return self.alerts.per_day * self.joint.budget_share if on else 0.0
 
     @property
+    def account_bursts_per_day(self) -> float:
+        """False alerts a day that bursts by account may make: 0 where nothing is watched."""
+        bursts = self.account_bursts
+        return self.alerts.per_day * bursts.budget_share if bursts.streams else 0.0
+
+    @property
     def single_per_day(self) -> float:
         """False alerts a day that single streams may make."""
-        return self.alerts.per_day - self.joint_per_day
+        return self.alerts.per_day - self.joint_per_day - self.account_bursts_per_day
+
+    @model_validator(mode="after")
+    def _shares_leave_some(self) -> Self:
+        if self.single_per_day <= 0:
+            raise ValueError(
+                "joint.budget_share and account_bursts.budget_share leave nothing for single "
+                "streams: make them less than 1 together"
+            )
+        return self
 
     def windows(self, seconds: float) -> int:
         """A length of time in windows, at least one."""

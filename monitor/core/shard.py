@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from monitor.core.accountwatch import AccountWatch
 from monitor.core.batch import Batch, Int64
 from monitor.core.events import Control
 from monitor.core.facts import Facts
@@ -74,6 +75,9 @@ class Shard:
         self._history = History(self.symbols, self.accounts)
         self._watch = Watch(settings, factories, partition, partitions, self._history)
         self._jointly = JointWatch(settings, partition, partitions, self._history)
+        self._account_watch = AccountWatch(
+            settings, partition, partitions, self.symbols, self.accounts, self._history
+        )
         self._known: Int64 = np.empty(0, np.int64)
         self._next: int | None = None
         self._chain = b""
@@ -207,6 +211,7 @@ class Shard:
             self._history.add(part, low)
             findings = self._watch.judge(features, names)
             findings += self._jointly.judge(features, names)
+            findings += self._account_watch.judge(part, low, high, names)
             self._extend_digest(part)
             out.append(Closed(low, high, names, part, features, findings))
             low = high
@@ -240,9 +245,11 @@ class Shard:
         wanted = np.zeros(len(self.accounts), np.bool_)
         wanted[self._open.accounts_in_use()] = True
         wanted[self._history.accounts_in_use()] = True
+        wanted[self._account_watch.accounts_in_use()] = True
         remap = self.accounts.keep(wanted)
         self._open.rename_accounts(remap)
         self._history.rename_accounts(remap)
+        self._account_watch.rename_accounts(remap)
 
     def snapshot(self) -> dict[str, Any]:
         """All state, as plain arrays. What there is to tell must have been told (`word`)."""
@@ -261,6 +268,7 @@ class Shard:
             "history": self._history.snapshot(),
             "watch": self._watch.snapshot(),
             "jointly": self._jointly.snapshot(),
+            "account_watch": self._account_watch.snapshot(),
             "known": self._known,
             "next": self._next,
             "chain": self._chain,
@@ -279,6 +287,7 @@ class Shard:
         self._history.restore(state["history"])
         self._watch.restore(state["watch"])
         self._jointly.restore(state["jointly"])
+        self._account_watch.restore(state["account_watch"])
         self._known = state["known"]
         self._next = state["next"]
         self._chain = state["chain"]

@@ -35,6 +35,7 @@ SETTINGS = EngineSettings(
         "streams": ("orders", "cancels", "leverage_raises", "spread_bps"),
         "warm_up": 10,
     },
+    account_bursts={"most": 7, "warm_up": 8, "budget_share": 0.5},
     accounts={"most": 4, "positions": 7, "idle_s": 0.2, "bands_every_s": 0.25},
 )
 FACTORIES = detector_factories(SETTINGS.streams)
@@ -75,6 +76,12 @@ def _texts(rng: np.random.Generator, name: str, n: int, required: bool) -> Text:
     if not required:
         words = [None if rng.random() < 0.2 else w for w in words]
     return Text.of(words)
+
+
+def _one_for(accounts: Text, mine: np.ndarray) -> Text:
+    """The same account for all of these records."""
+    words = accounts.words()
+    return Text.of(["a-0" if own else word for word, own in zip(words, mine, strict=True)])
 
 
 def _ladder(rng: np.random.Generator, n: int, side: int) -> Ladder:
@@ -134,7 +141,7 @@ def part(rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: i
     """Records of one topic partition: mostly in order, with some disorder and some refused."""
     ts = np.sort(rng.integers(0, span_ms * 1_000_000, n))
     # A burst, so that there is something to alert on.
-    burst = (ts > 0.7 * span_ms * 1e6) & (ts < 0.75 * span_ms * 1e6)
+    burst = (ts > 0.7 * span_ms * 1e6) & (ts < 0.8 * span_ms * 1e6)
     ts = np.sort(np.concatenate((ts, np.repeat(ts[burst], 12))))
     n = len(ts)
     ts = START + ts - (rng.random(n) < 0.1) * rng.integers(0, 80_000_000, n)
@@ -145,6 +152,10 @@ def part(rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: i
         count = int((~bad).sum())
         if column.type in ("text", "json"):
             batch.texts[column.name] = _texts(rng, column.name, count, column.required)
+            if column.name == "account":
+                flurry = ts[~bad] - START
+                mine = (flurry > 0.7 * span_ms * 1e6) & (flurry < 0.8 * span_ms * 1e6)
+                batch.texts["account"] = _one_for(batch.texts["account"], mine)
         elif column.type == "ladder":
             side = -1 if column.name == "bids" else 1
             batch.ladders[column.name] = _ladder(rng, count, side)

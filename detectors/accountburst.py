@@ -1,0 +1,429 @@
+"""Bursts by account: every account of every market is judged by its own habits.
+
+A count of all accounts hides who makes it: on a self-exciting stream a burst of one account is soon
+within what the market does by itself. Beside the account's own past it stands out, and market
+makers, who cancel in bursts by nature, are measured by how they do it every day.
+
+Each account has CUSUMs of log-likelihood ratios "a burst is added to its flow" against "nothing
+is", for three sizes of burst; the highest counts. It is multiplied by how steeply the account's own
+peaks have thinned out (at most 1): what an account does every hour is no evidence, whatever the law
+says. The score of a window is the sum, over the three accounts of one market with most, of what
+each has above `LEVEL_MIN`, the evidence that the highest of a thousand has by chance. So one
+account is found, and three who act together are found when none of them would be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors import accountlaw as law
+from detectors.accountmarkets import Markets
+from detectors.accounttable import AccountTable, Keys, Rows
+from detectors.base import Detector, Evidence, Score, read
+
+TOGETHER = 3
+"""Accounts whose evidence is added. A crowd that acts at once is not a burst by account."""
+HOT_MAX = 64
+"""Accounts with evidence above `LEVEL_MIN` that are kept in mind while they do not act, at most:
+those with most."""
+PART = 0.25
+"""An account is named when it has at least this share of the highest one's evidence."""
+
+
+class Acts(NamedTuple):
+    """Who acted in a window: one entry for each account and market.
+
+    Parameters
+    ----------
+    key
+        Hash of market and account, distinct, rising.
+    market
+        Number of the market, ≥ 0, small.
+    events
+        Events, > 0.
+    """
+
+    key: Keys
+    market: NDArray[np.int64]
+    events: NDArray[np.float64]
+
+
+NOBODY = Acts(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0))
+
+
+class Actor(NamedTuple):
+    """An account that carries a burst."""
+
+    key: int
+    level: float
+    """Its evidence, as a log-likelihood ratio."""
+    since: int
+    """The window in which its burst began."""
+    observed: float
+    """Its events since then."""
+    expected: float
+    """What its slow rate makes of the same windows."""
+
+
+class Verdict(NamedTuple):
+    """What a window comes to.
+
+    Parameters
+    ----------
+    value
+        None: the detector abstains, and `why` tells.
+    market
+        The market with the highest score; -1 where the score is 0.
+    actors
+        The accounts behind the score, by evidence: at most `TOGETHER`, none with less than `PART`.
+    """
+
+    value: float | None
+    why: str | None = None
+    market: int = -1
+    actors: tuple[Actor, ...] = ()
+
+
+class _Weighed(NamedTuple):
+    """A window's acts, weighed by what was learnt before it."""
+
+    window: int
+    acts: Acts
+    row: Rows
+    found: NDArray[np.float64]
+    hot: list[tuple[float, int, int, Actor]]
+    """(-level, key, market, actor), by level."""
+
+
+class AccountBurstDetector(Detector):
+    """CUSUMs by account, and the highest of them together.
+
+    Windows are judged, then learnt or reported, in rising order; a window in which nobody acted may
+    be left out. After a report the accounts it names are *in an episode*: they learn nothing and
+    their evidence starts anew, until their CUSUMs are back at zero. An episode longer than
+    `patience` is the account's new habit, and so is evidence that goes on as long unreported.
+
+    Parameters
+    ----------
+    most
+        Accounts held, ≥ 1, times markets; of all that lies beyond, who acted last stays.
+    warm_up
+        Windows to learn before the first judgement, ≥ 1. An account that is met later is judged
+        from its first act, by the habits of all.
+    patience
+        Windows after which a reported episode is the new habit, ≥ 1.
+
+    Examples
+    --------
+    As a river estimator it takes the counts of one market's accounts:
+
+    >>> from detectors.accountburst import AccountBurstDetector
+    >>> detector = AccountBurstDetector()
+    >>> for i in range(900):
+    ...     detector.learn_one({"maker": 20 if i % 9 == 0 else 0, "taker": i % 2})
+    >>> detector.judge_one({"maker": 20}).value
+    0.0
+    >>> round(detector.judge_one({"maker": 20, "taker": 20}).value)
+    7
+
+    References
+    ----------
+    Page, "Continuous inspection schemes", Biometrika 41 (1954); Hawkes, "Spectra of some
+    self-exciting and mutually exciting point processes", Biometrika 58 (1971); Mei, "Efficient
+    scalable schemes for monitoring a large number of data streams", Biometrika 97 (2010), for the
+    sum of CUSUMs above a level.
+    """
+
+    log_likelihood: ClassVar[bool] = True
+
+    def __init__(self, most: int = 1_000_000, warm_up: int = 300, patience: int = 300) -> None:
+        if most < 1 or warm_up < 1 or patience < 1:
+            raise ValueError("most, warm_up and patience are numbers: give at least 1")
+        self.most = most
+        self.warm_up = warm_up
+        self.patience = patience
+        self._table = AccountTable(most)
+        self._markets = Markets()
+        self._common = np.zeros(8)
+        self._common[law.P_RATE] = 1.0
+        self._fresh = np.zeros(law.HABITS, np.float32)
+        self._begun: int | None = None  # the first window
+        self._next = 0
+        self._events, self._events_at = 0.0, 0  # decayed sum over the windows up to that one
+        self._hot: list[tuple[int, int]] = []  # key and market
+        self._episodes: dict[int, list[float]] = {}  # by key: first window, events in it
+        self._memo: _Weighed | None = None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """None by name: every key is an account, its number what it did in the window."""
+        return ()
+
+    def judge(self, window: int, acts: Acts) -> Verdict:
+        """Judge a window, in whichever market it stands out. Never changes what was learnt."""
+        seen = 0 if self._begun is None else window - self._begun
+        if seen < self.warm_up:
+            return Verdict(None, f"learning: {seen} of {self.warm_up} windows seen")
+        return self._verdict(self._weigh(window, acts).hot)
+
+    def learn(self, window: int, acts: Acts) -> None:
+        """Learn a window that was judged and not reported."""
+        self._take(window, acts, ())
+
+    def report(self, window: int, acts: Acts) -> None:
+        """Learn of a window that was reported: all but the accounts behind it."""
+        actors = self._verdict(self._weigh(window, acts).hot).actors
+        self._take(window, acts, [actor.key for actor in actors])
+
+    def _weigh(self, window: int, acts: Acts) -> _Weighed:
+        memo = self._memo
+        if memo is not None and memo.window == window and memo.acts is acts:
+            return memo
+        key, market, count = acts
+        table, common = self._table, self._common
+        hot: list[tuple[float, int, int, Actor]] = []
+        if len(key):
+            row = table.rows(key)
+            found = np.empty((len(key), law.FOUND))
+            busy = self._markets.busy(window, market)
+            law.weigh(
+                window, row, count, busy, table.habits, table.times, common, self._fresh, found
+            )
+            for i in np.flatnonzero(found[:, law.LEVEL] > law.LEVEL_MIN).tolist():
+                actor = self._acting(window, int(key[i]), int(row[i]), float(count[i]), found[i])
+                hot.append((-actor.level, actor.key, int(market[i]), actor))
+        else:
+            row, found = np.empty(0, np.int64), np.empty((0, law.FOUND))
+        if self._hot:
+            hot += self._resting(window, key)
+        hot.sort()
+        del hot[HOT_MAX:]
+        self._memo = _Weighed(window, acts, row, found, hot)
+        return self._memo
+
+    def _acting(
+        self, window: int, key: int, row: int, count: float, found: NDArray[np.float64]
+    ) -> Actor:
+        since, seen = window, count
+        if row >= 0 and found[law.GOES_ON]:
+            since = int(self._table.times[row, law.BEGIN])
+            seen += float(self._table.habits[row, law.SEEN])
+        expected = float(found[law.SLOW]) * (window - since + 1)
+        return Actor(key, float(found[law.LEVEL]), since, seen, expected)
+
+    def _resting(self, window: int, acting: Keys) -> list[tuple[float, int, int, Actor]]:
+        """Those of the hot accounts that do not act in this window."""
+        now = set(acting.tolist())
+        wanted = [pair for pair in self._hot if pair[0] not in now]
+        if not wanted:
+            return []
+        table = self._table
+        row = table.rows(np.array([key for key, _ in wanted], np.uint64))
+        wanted = [pair for pair, r in zip(wanted, row.tolist(), strict=True) if r >= 0]
+        row = row[row >= 0]
+        out = np.empty((len(row), 2))
+        law.decayed(window, row, table.habits, table.times, self._common, out)
+        rest = []
+        for (key, market), r, (level, slow) in zip(wanted, row.tolist(), out.tolist(), strict=True):
+            if level > law.LEVEL_MIN:
+                since = int(table.times[r, law.BEGIN])
+                seen = float(table.habits[r, law.SEEN])
+                actor = Actor(key, level, since, seen, slow * (window - since + 1))
+                rest.append((-level, key, market, actor))
+        return rest
+
+    @staticmethod
+    def _verdict(hot: list[tuple[float, int, int, Actor]]) -> Verdict:
+        """The market in which the highest accounts come to most."""
+        by_market: dict[int, list[Actor]] = {}
+        for _, _, market, actor in hot:
+            actors = by_market.setdefault(market, [])
+            if len(actors) < TOGETHER:
+                actors.append(actor)
+        if not by_market:
+            return Verdict(0.0)
+        scores = {m: sum(a.level - law.LEVEL_MIN for a in by_market[m]) for m in by_market}
+        # Of equals the one with the lowest key: numbers of markets mean nothing.
+        best = max(by_market, key=lambda m: (scores[m], -by_market[m][0].key))
+        actors = by_market[best]
+        least = law.LEVEL_MIN + PART * (actors[0].level - law.LEVEL_MIN)
+        return Verdict(scores[best], None, best, tuple(a for a in actors if a.level >= least))
+
+    def _take(self, window: int, acts: Acts, reported: Iterable[int]) -> None:
+        weighed = self._weigh(window, acts)
+        self._memo = None
+        if self._begun is None:
+            self._begun = window
+        key, market, count = acts
+        row, table = weighed.row, self._table
+        self._next = window + 1
+        if len(key):
+            row = table.grow(key, row, window)
+            found, events = weighed.found, count
+            if (row < 0).any():  # more accounts than there may be
+                fits = row >= 0
+                key, market, events = key[fits], market[fits], count[fits]
+                row, found = row[fits], np.ascontiguousarray(found[fits])
+            for name in reported:
+                self._episodes.setdefault(name, [float(window), 0.0])
+            held = np.zeros(len(key), np.bool_)
+            if self._episodes:
+                held = np.isin(key, np.array(list(self._episodes), np.uint64))
+            state = table.habits, table.times, self._common
+            law.learn(window, self.patience, row, events, found, held, *state)
+            self._learn_rate(window, float(np.minimum(count, law.COUNT_MAX).sum()))
+            self._markets.learn(window, market, events)
+        else:
+            for name in reported:
+                self._episodes.setdefault(name, [float(window), 0.0])
+        if self._episodes:
+            self._hold(window, acts, reported)
+        self._hot = [(key, market) for _, key, market, _ in weighed.hot]
+
+    def _learn_rate(self, window: int, events: float) -> None:
+        """Events a window and account: what is expected of an account never seen."""
+        assert self._begun is not None
+        usual = self._common[law.P_RATE] * max(1, self._table.n)
+        events = min(events, law.CEILING_FACTOR * usual + law.CEILING_EVENTS * 10)
+        keep = np.exp((self._events_at - window) / law.SLOW_WINDOWS)
+        self._events = self._events * keep + events
+        self._events_at = window
+        seen = law.SLOW_WINDOWS * -np.expm1((self._begun - window - 1) / law.SLOW_WINDOWS)
+        self._common[law.P_RATE] = self._events / seen / max(1, self._table.n)
+
+    def _hold(self, window: int, acts: Acts, reported: Iterable[int]) -> None:
+        """One more window of the accounts in an episode."""
+        names = sorted(self._episodes)
+        row = self._table.rows(np.array(names, np.uint64)).tolist()
+        place = dict(zip(acts.key.tolist(), acts.events.tolist(), strict=True))
+        new = set(reported)
+        for name, r in zip(names, row, strict=True):
+            episode = self._episodes[name]
+            episode[1] += min(place.get(name, 0.0), law.COUNT_MAX)
+            windows = window - episode[0] + 1
+            if r < 0:
+                del self._episodes[name]
+                continue
+            habit, times = self._table.habits[r], self._table.times[r]
+            if windows > self.patience:
+                law.accept(window, episode[1] / windows, habit, times, self._common)
+                del self._episodes[name]
+            elif name in new:
+                law.begin_anew(window + 1, habit, times)
+            elif name in place and not habit[law.SUM :].any():
+                del self._episodes[name]
+
+    @property
+    def begun(self) -> bool:
+        """Whether anybody has acted yet."""
+        return self._begun is not None
+
+    @property
+    def hot(self) -> frozenset[int]:
+        """The keys with evidence as of the last window learnt."""
+        return frozenset(key for key, _ in self._hot)
+
+    @property
+    def weighed(self) -> list[int]:
+        """The keys with evidence as of the window judged last, and not learnt yet."""
+        return [key for _, key, _, _ in self._memo.hot] if self._memo else []
+
+    @property
+    def accounts(self) -> int:
+        """How many are held."""
+        return self._table.n
+
+    @property
+    def evicted(self) -> int:
+        """How many had to leave so far."""
+        return self._table.evicted
+
+    @property
+    def bytes_an_account(self) -> float:
+        """Of the arrays, for each account there is room for."""
+        return self._table.bytes_an_account
+
+    # As a river estimator: one market, windows one after the other.
+
+    def judge_one(self, x: Mapping[Any, Any]) -> Score:
+        acts = acts_of(x)
+        if isinstance(acts, str):
+            return Score(None, acts)
+        verdict = self.judge(self._next, acts)
+        if verdict.value is None or not verdict.actors:
+            return Score(verdict.value, verdict.why)
+        since = min(actor.since for actor in verdict.actors)
+        observed = sum(actor.observed for actor in verdict.actors)
+        expected = sum(actor.expected for actor in verdict.actors)
+        evidence = Evidence(observed, expected, "events", self._next - since + 1)
+        return Score(verdict.value, None, evidence)
+
+    def learn_one(self, x: Mapping[Any, Any]) -> None:
+        acts = acts_of(x)
+        if not isinstance(acts, str):
+            self.learn(self._next, acts)
+
+    def report_one(self, x: Mapping[Any, Any]) -> None:
+        acts = acts_of(x)
+        if not isinstance(acts, str):
+            self.report(self._next, acts)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_memo": None}
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "table": self._table.state(),
+            "markets": self._markets.state(),
+            "common": self._common.tobytes(),
+            "begun": self._begun,
+            "next": self._next,
+            "events": [self._events, self._events_at],
+            "hot": [list(pair) for pair in self._hot],
+            "episodes": [[key, *held] for key, held in sorted(self._episodes.items())],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._memo = None
+        self._table.restore(state["table"])
+        self._markets.restore(state["markets"])
+        self._common = np.frombuffer(state["common"]).copy()
+        self._begun, self._next = state["begun"], state["next"]
+        self._events, self._events_at = state["events"]
+        self._hot = [(key, market) for key, market in state["hot"]]
+        self._episodes = {key: [since, events] for key, since, events in state["episodes"]}
+
+
+def acts_of(x: Mapping[Any, Any]) -> Acts | str:
+    """The acts of a window of one market from counts by account, or why they cannot be read.
+
+    >>> acts_of({"a": 2, "b": 0}).events.tolist()
+    [2.0]
+    >>> acts_of({"a": -2})
+    'a is below zero, and a count is not'
+    """
+    counts = {}
+    for name in x:
+        number = read(x, name)
+        if isinstance(number, str):
+            return number
+        if number < 0:
+            return f"{name} is below zero, and a count is not"
+        if number > 0:
+            counts[key_of(name)] = number
+    keys = sorted(counts)
+    return Acts(
+        np.array(keys, np.uint64),
+        np.zeros(len(keys), np.int64),
+        np.array([counts[key] for key in keys], np.float64),
+    )
+
+
+def key_of(name: Any) -> int:
+    """A key of 64 bits for an account's name."""
+    return int.from_bytes(hashlib.blake2b(str(name).encode(), digest_size=8).digest(), "big")

@@ -1,0 +1,326 @@
+"""The law of one account's counts, and what a window does to it: kernels over arrays.
+
+The count of an account in a window is, while nothing is wrong, either of its ordinary flow or a
+batch (a market maker replaces all its quotes at once). The flow is negative binomial about a
+forecast that mixes three readings of the account's rate: its slow mean, the same times how busy the
+market is, and its own last seconds. A batch is geometric. The alternative adds a burst of gamma
+distributed rate to the flow. All parameters are the account's own, drawn to those of all accounts
+while it is young.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, types
+
+(
+    RATE, RECENT, OWN, SHARED, EVENTS, SQUARES, FORECASTS, BATCHES, BATCHED, ACTED,
+    EXCESS, PEAKS, PEAK, SEEN, SUM,
+) = range(15)  # fmt: skip
+"""Columns of an account's habits; `SUM` and the ones after it are the CUSUMs."""
+LAST, FIRST, BEGIN = range(3)
+"""Columns of its times, in windows: last and first act, and the start of its open excursion."""
+(P_OWN, P_SHARED, P_EVENTS, P_SQUARES, P_FORECASTS, P_EXCESS, P_PEAKS, P_RATE) = range(8)
+"""Of all accounts together. `P_RATE`: events a window and account."""
+(
+    FORECAST, SLOW, W_OWN, W_SHARED, DISPERSION, FLOW_SHARE, IDLE, GOES_ON, LEVEL, RECENT_NOW,
+    AFTER,
+) = range(11)  # fmt: skip
+"""Columns of what `weigh` finds for one act; `AFTER` and the ones after it are the CUSUMs."""
+
+SIZES = (1.0, 5.0, 30.0)
+"""Burst sizes looked for, events a window: an order of magnitude and a half, in factors of 5 to 6,
+which the spread of the burst's own rate bridges."""
+SIZES_RELATIVE = (0.5, 2.0, 8.0)
+"""The same, in units of the account's slow rate; the larger of both counts."""
+BURST_SHAPE = 1.5
+"""Of the gamma law of a burst's rate: a factor of four about its mean is nothing unusual."""
+SLOW_WINDOWS = 3600.0 / math.log(2.0)
+"""Memory of the slow rate, windows: a half-life of an hour of 1 s windows."""
+RECENT_KEEP = math.exp(-0.5)
+"""What the reading of the last seconds keeps a window: an excitation that decays over 2 s."""
+HABIT_KEEP = 0.9995
+"""What the sums behind the account's parameters keep each time it acts: the last 2,000 times."""
+POPULATION_KEEP = 0.9999
+"""The same for all accounts together, an act."""
+WEIGHT_OWN, WEIGHT_SHARED, WEIGHT_EVENTS, POPULATION_EVENTS = 0.4, 0.15, 50.0, 200.0
+"""Weights of the last seconds and of the busy market, before anything is learnt: they count as much
+as 200 events of all accounts, and those of all as much as 50 events of the account."""
+WEIGHTS_MAX = 0.95
+"""The slow rate never loses all its say."""
+FLOW_DISPERSION, FLOW_EVENTS, DISPERSION_MIN = 1.3, 20.0, 1.05
+"""Variance over mean of the flow in a window: where it starts, the events as many as which that
+counts, and the floor below which the formula would divide by nothing."""
+NEW_EVENTS = 0.7
+"""Shape of the gamma law of rates over accounts: below 1, for most accounts are far below the
+mean."""
+RATE_MIN = 1e-6
+"""Events a window: once in twelve days."""
+BATCH_SHARE, BATCH_ACTS, BATCH_MEAN, BATCH_WEIGHT = 0.02, 50.0, 10.0, 3.0
+"""One act in 50 is a batch, of 10: what that counts before the account's own are known, in acts and
+in batches."""
+BATCH_MIN, BATCH_MIN_RELATIVE = 8.0, 4.0
+"""A batch is on the average at least 8 events plus 4 windows of the slow rate: a lower one would be
+flow by another name."""
+CEILING_FACTOR, CEILING_EVENTS = 5.0, 30.0
+"""A window is learnt as at most 5 times the forecast or batch, plus 30: no outlier poisons."""
+COUNT_MAX = 1e6
+"""Higher counts are judged as this one, for the gamma function's sake."""
+SUM_MAX = 50.0
+"""A CUSUM remembers no more, so that a burst nobody reports is over when it is over."""
+LEVEL_MIN = 9.0
+"""The evidence that one account must have before it counts. Of a thousand accounts the highest has
+ln 1000 = 6.9 by chance; 2 more, for accounts excite each other (with 6, pairs of accounts in the
+market's own flurries made twice the false alarms)."""
+HABIT_PEAKS, POPULATION_PEAKS = 30.0, 100.0
+"""Of how steeply an account's peaks thin out: what the peaks of all accounts weigh, in peaks, and
+what theory weighs against those."""
+EXCESS_MAX = 8.0
+"""A peak is learnt as at most this far above `LEVEL_MIN`."""
+PEAK_KEEP, POPULATION_PEAK_KEEP = 0.99, 0.999
+"""What the sums behind that keep a peak."""
+PEAK_OVER = 0.2
+"""An excursion is over when it has fallen below this share of its peak."""
+
+F32 = types.float32[:, ::1]
+I64 = types.int64[:, ::1]
+I = types.int64[::1]  # noqa: E741
+F = types.float64[::1]
+OUT = types.float64[:, ::1]
+f8 = types.float64
+TWO = types.Tuple((f8, f8))  # type: ignore[no-untyped-call]
+
+
+@njit(f8(f8, f8), cache=True, nogil=True)
+def log_none(mean, dispersion):  # type: ignore[no-untyped-def]
+    """ln of the negative-binomial chance of no event."""
+    return -mean / (dispersion - 1.0) * math.log(dispersion)
+
+
+@njit(f8(f8, f8, f8), cache=True, nogil=True)
+def log_chance(count, mean, dispersion):  # type: ignore[no-untyped-def]
+    """ln of the negative-binomial chance of `count`."""
+    r = mean / (dispersion - 1.0)
+    ways = math.lgamma(count + r) - math.lgamma(r) - math.lgamma(count + 1.0)
+    return ways - r * math.log(dispersion) + count * math.log(1.0 - 1.0 / dispersion)
+
+
+@njit(f8(f8, f8), cache=True, nogil=True)
+def log_either(a, b):  # type: ignore[no-untyped-def]
+    """ln(e^a + e^b)."""
+    return max(a, b) + math.log1p(math.exp(-abs(a - b)))
+
+
+@njit(f8(f8, f8, f8), cache=True, nogil=True)
+def raised(mean, dispersion, size):  # type: ignore[no-untyped-def]
+    """The dispersion of a flow of `mean` with a burst of `size` added."""
+    varies = mean * dispersion + size * (1.0 + size / BURST_SHAPE)
+    return varies / (mean + size)
+
+
+@njit(f8(f8, f8, f8), cache=True, nogil=True)
+def idle(slow, dispersion, size):  # type: ignore[no-untyped-def]
+    """What a window without an act adds to a CUSUM (below 0)."""
+    burst = log_none(slow + size, raised(slow, dispersion, size))
+    return burst - log_none(slow, dispersion)
+
+
+@njit(f8(F), cache=True, nogil=True)
+def steepness_of_all(common):  # type: ignore[no-untyped-def]
+    """1 / mean excess of the peaks of all accounts; 1 is what theory says."""
+    return (POPULATION_PEAKS + common[P_PEAKS]) / (POPULATION_PEAKS + common[P_EXCESS])
+
+
+@njit(types.float64(types.float32[::1], F), cache=True, nogil=True)
+def steepness(habit, common):  # type: ignore[no-untyped-def]
+    """The same of one account's peaks, at most 1: its evidence is worth that much."""
+    known = HABIT_PEAKS * steepness_of_all(common) + habit[PEAKS]
+    return min(1.0, known / (HABIT_PEAKS + habit[EXCESS]))
+
+
+@njit(TWO(types.float32[::1], types.int64, F), cache=True, nogil=True)
+def slow_and_dispersion(habit, age, common):  # type: ignore[no-untyped-def]
+    """The slow rate of an account of `age` windows, as of its last act, and its dispersion."""
+    seen = SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS))
+    slow = (habit[RATE] + NEW_EVENTS) / (seen + NEW_EVENTS / max(common[P_RATE], RATE_MIN))
+    all_events = FLOW_EVENTS + common[P_FORECASTS]
+    of_all = (FLOW_DISPERSION * FLOW_EVENTS + common[P_SQUARES]) / all_events
+    own = (of_all * FLOW_EVENTS + habit[SQUARES]) / (FLOW_EVENTS + habit[FORECASTS])
+    return max(RATE_MIN, slow), max(DISPERSION_MIN, own)
+
+
+@njit(
+    types.void(types.int64, I, F, F, F32, I64, F, types.float32[::1], OUT),
+    cache=True,
+    nogil=True,
+)
+def weigh(window, row, count, busy, habits, times, common, fresh, out):  # type: ignore[no-untyped-def]
+    """What each act (a row of the tables, or -1 for an account never seen) says: `out`.
+
+    `busy`: the market's rate over its usual one. `fresh`: the habits of an account never seen.
+    """
+    events = POPULATION_EVENTS + common[P_EVENTS]
+    own_of_all = (WEIGHT_OWN * POPULATION_EVENTS + common[P_OWN]) / events
+    shared_of_all = (WEIGHT_SHARED * POPULATION_EVENTS + common[P_SHARED]) / events
+    for i in range(row.size):
+        known = row[i] >= 0
+        habit = habits[row[i]] if known else fresh
+        gap = window - times[row[i], LAST] - 1 if known else np.int64(0)
+        age = window - times[row[i], FIRST] if known else np.int64(0)
+        x = min(count[i], COUNT_MAX)
+        # The rate was kept as of the last act.
+        slow, dispersion = slow_and_dispersion(habit, age, common)
+        seen = SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS))
+        kept = habit[RATE] * math.exp(-(gap + 1) / SLOW_WINDOWS)
+        slow = (kept + NEW_EVENTS) / (seen + NEW_EVENTS / max(common[P_RATE], RATE_MIN))
+        slow = max(RATE_MIN, slow)
+        recent = habit[RECENT] * RECENT_KEEP**gap
+        own = (WEIGHT_EVENTS * own_of_all + habit[OWN]) / (WEIGHT_EVENTS + habit[EVENTS])
+        shared = (WEIGHT_EVENTS * shared_of_all + habit[SHARED]) / (WEIGHT_EVENTS + habit[EVENTS])
+        own = min(own, WEIGHTS_MAX)
+        shared = min(shared, WEIGHTS_MAX - own)
+        forecast = (1.0 - own - shared) * slow + shared * slow * busy[i] + own * recent
+        batch = (BATCH_SHARE * BATCH_ACTS + habit[BATCHES]) / (BATCH_ACTS + habit[ACTED])
+        size = (BATCH_MEAN * BATCH_WEIGHT + habit[BATCHED]) / (BATCH_WEIGHT + habit[BATCHES])
+        size = max(size, BATCH_MIN + BATCH_MIN_RELATIVE * slow)
+        as_batch = math.log(batch * min(1.0, forecast) / size) + (x - 1) * math.log1p(-1.0 / size)
+        as_flow = log_chance(x, forecast, dispersion)
+        usual = log_either(as_flow, as_batch)
+        o = out[i]
+        o[FORECAST], o[SLOW], o[W_OWN], o[W_SHARED] = forecast, slow, own, shared
+        o[DISPERSION], o[FLOW_SHARE], o[RECENT_NOW] = dispersion, math.exp(as_flow - usual), recent
+        o[GOES_ON] = 0.0
+        highest = 0.0
+        for k in range(len(SIZES)):
+            burst = max(SIZES[k], SIZES_RELATIVE[k] * slow)
+            total = habit[SUM + k] + gap * idle(slow, dispersion, burst)
+            if total > 0.0:
+                o[GOES_ON] = 1.0
+            lifted = log_chance(x, forecast + burst, raised(forecast, dispersion, burst))
+            total = max(0.0, max(0.0, total) + log_either(lifted, as_batch) - usual)
+            o[AFTER + k] = total
+            highest = max(highest, total)
+        o[LEVEL] = highest * steepness(habit, common)
+        # Squares and sums of the forecasts of the windows without an act before this one.
+        base, start = (1.0 - own) * slow, own * habit[RECENT]
+        decays = (1.0 - RECENT_KEEP**gap) / (1.0 - RECENT_KEEP)
+        o[IDLE] = gap * base + start * decays
+
+
+@njit(types.void(types.float32[::1], F, f8), cache=True, nogil=True)
+def learn_peak(habit, common, steep):  # type: ignore[no-untyped-def]
+    """An excursion of an account's CUSUM is over: its peak tells how steeply they thin out."""
+    if habit[PEAK] <= LEVEL_MIN:
+        return
+    excess = min(habit[PEAK] - LEVEL_MIN, EXCESS_MAX / min(1.0, steep))
+    weight = HABIT_PEAKS / (HABIT_PEAKS + habit[PEAKS])  # no account speaks for all of them
+    common[P_EXCESS] = common[P_EXCESS] * POPULATION_PEAK_KEEP + weight * min(excess, EXCESS_MAX)
+    common[P_PEAKS] = common[P_PEAKS] * POPULATION_PEAK_KEEP + weight
+    habit[EXCESS] = habit[EXCESS] * PEAK_KEEP + excess
+    habit[PEAKS] = habit[PEAKS] * PEAK_KEEP + 1.0
+
+
+@njit(types.void(types.int64, f8, F, types.float32[::1], F), cache=True, nogil=True)
+def learn_habit(gap, count, o, habit, common):  # type: ignore[no-untyped-def]
+    """One act's lesson on rates, weights, dispersion and batches."""
+    forecast, own, slow, flow = o[FORECAST], o[W_OWN], o[SLOW], o[FLOW_SHARE]
+    weight = WEIGHT_EVENTS / (WEIGHT_EVENTS + habit[EVENTS])  # no account speaks for all of them
+    # Windows without an act: what was forecast in vain.
+    base, start = (1.0 - own) * slow, own * habit[RECENT]
+    decays = (1.0 - RECENT_KEEP**gap) / (1.0 - RECENT_KEEP)
+    squares = gap * base * base + 2.0 * base * start * decays
+    squares += start * start * (1.0 - RECENT_KEEP ** (2 * gap)) / (1.0 - RECENT_KEEP**2)
+    size = (BATCH_MEAN * BATCH_WEIGHT + habit[BATCHED]) / (BATCH_WEIGHT + habit[BATCHES])
+    count = min(count, CEILING_FACTOR * (forecast + size) + CEILING_EVENTS)
+    habit[BATCHES] = habit[BATCHES] * HABIT_KEEP + (1.0 - flow)
+    habit[BATCHED] = habit[BATCHED] * HABIT_KEEP + (1.0 - flow) * count
+    habit[ACTED] = habit[ACTED] * HABIT_KEEP + 1.0
+    count = flow * count + (1.0 - flow)  # a batch is one event of the flow
+    squares += (count - forecast) ** 2
+    from_own = count * own * o[RECENT_NOW] / forecast
+    from_market = count * (1.0 - (from_own / count) - (1.0 - own - o[W_SHARED]) * slow / forecast)
+    habit[OWN] = habit[OWN] * HABIT_KEEP + from_own
+    habit[SHARED] = habit[SHARED] * HABIT_KEEP + from_market
+    habit[EVENTS] = habit[EVENTS] * HABIT_KEEP + count
+    habit[SQUARES] = (habit[SQUARES] + squares) * HABIT_KEEP
+    habit[FORECASTS] = (habit[FORECASTS] + forecast + o[IDLE]) * HABIT_KEEP
+    common[P_OWN] = common[P_OWN] * POPULATION_KEEP + weight * from_own
+    common[P_SHARED] = common[P_SHARED] * POPULATION_KEEP + weight * from_market
+    common[P_EVENTS] = common[P_EVENTS] * POPULATION_KEEP + weight * count
+    common[P_SQUARES] = common[P_SQUARES] * POPULATION_KEEP + weight * squares
+    common[P_FORECASTS] = common[P_FORECASTS] * POPULATION_KEEP + weight * (forecast + o[IDLE])
+    habit[RATE] = habit[RATE] * math.exp(-(gap + 1) / SLOW_WINDOWS) + count
+    habit[RECENT] = o[RECENT_NOW] * RECENT_KEEP + (1.0 - RECENT_KEEP) * count
+
+
+@njit(types.void(types.int64, types.float32[::1], types.int64[::1]), cache=True, nogil=True)
+def begin_anew(window, habit, time):  # type: ignore[no-untyped-def]
+    """No evidence before `window`."""
+    for k in range(len(SIZES)):
+        habit[SUM + k] = 0.0
+    habit[SEEN] = habit[PEAK] = 0.0
+    time[BEGIN] = window
+
+
+@njit(types.void(types.int64, f8, types.float32[::1], types.int64[::1], F), cache=True, nogil=True)
+def accept(window, rate, habit, time, common):  # type: ignore[no-untyped-def]
+    """Take a level for the account's habit, and begin its evidence anew."""
+    seen = SLOW_WINDOWS * (1.0 - math.exp(-(window + 1 - time[FIRST]) / SLOW_WINDOWS))
+    alike = NEW_EVENTS / max(common[P_RATE], RATE_MIN)
+    habit[RATE] = max(0.0, rate * (seen + alike) - NEW_EVENTS)
+    habit[RECENT] = rate
+    begin_anew(window + 1, habit, time)
+
+
+@njit(
+    types.void(types.int64, types.int64, I, F, OUT, types.boolean[::1], F32, I64, F),
+    cache=True,
+    nogil=True,
+)
+def learn(window, patience, row, count, found, held, habits, times, common):  # type: ignore[no-untyped-def]
+    """Take acts in, with what `weigh` found; `held` accounts learn nothing of their habits. Of the
+    others, evidence that goes on for more than `patience` windows is a habit.
+    """
+    steep = steepness_of_all(common)
+    for i in range(row.size):
+        habit, time, o = habits[row[i]], times[row[i]], found[i]
+        highest = 0.0
+        for k in range(len(SIZES)):
+            highest = max(highest, o[AFTER + k])
+        over = o[GOES_ON] == 0.0 or highest < PEAK_OVER * habit[PEAK]
+        if not held[i]:
+            gap = window - time[LAST] - 1
+            learn_habit(gap, min(count[i], COUNT_MAX), o, habit, common)
+            if over:
+                learn_peak(habit, common, steep)
+        if over:
+            begin_anew(window, habit, time)
+        for k in range(len(SIZES)):
+            habit[SUM + k] = min(SUM_MAX, o[AFTER + k])
+        habit[PEAK] = max(habit[PEAK], highest)
+        habit[SEEN] += count[i]
+        time[LAST] = window
+        if not held[i] and window - time[BEGIN] >= patience:
+            learn_peak(habit, common, steep)
+            accept(window, habit[SEEN] / (window - time[BEGIN] + 1.0), habit, time, common)
+
+
+@njit(types.void(types.int64, I, F32, I64, F, OUT), cache=True, nogil=True)
+def decayed(window, row, habits, times, common, out):  # type: ignore[no-untyped-def]
+    """The evidence of accounts that do not act in `window`: (level, slow rate) of each."""
+    for i in range(row.size):
+        habit, time = habits[row[i]], times[row[i]]
+        slow, dispersion = slow_and_dispersion(habit, time[LAST] - time[FIRST], common)
+        gap = window - time[LAST]
+        highest = 0.0
+        for k in range(len(SIZES)):
+            burst = max(SIZES[k], SIZES_RELATIVE[k] * slow)
+            highest = max(highest, habit[SUM + k] + gap * idle(slow, dispersion, burst))
+        out[i, 0] = highest * steepness(habit, common)
+        out[i, 1] = slow
+
+
+HABITS = SUM + len(SIZES)
+FOUND = AFTER + len(SIZES)

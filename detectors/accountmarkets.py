@@ -1,0 +1,102 @@
+"""How busy each market is beside its usual rate: what all accounts of a market have in common."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numpy.typing import NDArray
+
+from detectors.accountlaw import RECENT_KEEP, SLOW_WINDOWS
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+BUSY_MAX = 5.0
+"""A market busier than this excuses no more, for a burst makes its market busy, too. A window is
+learnt as at most this many times what was expected of it."""
+FREE_EVENTS = 100.0
+"""Plus this many."""
+KNOWN_WINDOWS = 300.0
+"""Before that a market's usual rate is not known, and it counts as usual."""
+_NOW, _SUM, _FIRST, _LAST, _TOTAL = range(5)
+
+_M = types.float64[:, ::1]
+_I = types.Array(types.int64, 1, "C", readonly=True)
+_F = types.Array(types.float64, 1, "C", readonly=True)
+
+
+@njit(types.float64(types.int64, types.float64[::1]), cache=True, nogil=True)
+def usual(window, m):  # type: ignore[no-untyped-def]
+    """Events a window, over about the last hour."""
+    age = window - m[_FIRST]
+    if m[_FIRST] < 0.0 or age <= 0.0:
+        return 0.0
+    kept = m[_SUM] * math.exp(-(window - m[_LAST] - 1.0) / SLOW_WINDOWS)
+    return kept / (SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS)))
+
+
+@njit(types.void(types.int64, _I, _M, types.float64[::1]), cache=True, nogil=True)
+def read_busy(window, market, held, out):  # type: ignore[no-untyped-def]
+    """The rate of the last seconds over the usual one, for the market of each act."""
+    for i in range(market.size):
+        m = held[market[i]]
+        mean = usual(window, m)
+        if mean <= 0.0 or window - m[_FIRST] < KNOWN_WINDOWS:
+            out[i] = 1.0
+        else:
+            now = m[_NOW] * RECENT_KEEP ** (window - m[_LAST] - 1.0)
+            out[i] = min(BUSY_MAX, now / mean)
+
+
+@njit(types.void(types.int64, _I, _F, _M), cache=True, nogil=True)
+def learn_busy(window, market, count, held):  # type: ignore[no-untyped-def]
+    """Learn the counts of a window by market."""
+    for i in range(market.size):
+        held[market[i], _TOTAL] += count[i]
+    for i in range(market.size):
+        m = held[market[i]]
+        if m[_TOTAL] == 0.0:
+            continue  # this market had its turn
+        total, m[_TOTAL] = m[_TOTAL], 0.0
+        if m[_FIRST] < 0.0:
+            m[_FIRST], m[_LAST] = window, window - 1.0
+        gap = window - m[_LAST] - 1.0
+        now = m[_NOW] * RECENT_KEEP**gap
+        total = min(total, BUSY_MAX * (now + usual(window, m)) + FREE_EVENTS)
+        m[_NOW] = now * RECENT_KEEP + (1.0 - RECENT_KEEP) * total
+        m[_SUM] = m[_SUM] * math.exp(-(gap + 1.0) / SLOW_WINDOWS) + total
+        m[_LAST] = window
+
+
+class Markets:
+    """The rates of markets, numbered from 0."""
+
+    def __init__(self) -> None:
+        self._held: Float64 = np.zeros((0, 5))
+
+    def busy(self, window: int, market: Int64) -> Float64:
+        """For each act, how busy its market is: 1 is as usual."""
+        self._grow(market)
+        out = np.empty(len(market))
+        read_busy(window, market, self._held, out)
+        return out
+
+    def learn(self, window: int, market: Int64, count: Float64) -> None:
+        self._grow(market)
+        learn_busy(window, market, count, self._held)
+
+    def _grow(self, market: Int64) -> None:
+        wanted = int(market.max(initial=-1)) + 1
+        if wanted > len(self._held):
+            more = np.zeros((max(wanted, 2 * len(self._held)) - len(self._held), 5))
+            more[:, _FIRST] = -1.0
+            self._held = np.concatenate((self._held, more))
+
+    def state(self) -> dict[str, Any]:
+        return {"markets": self._held.tobytes()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._held = np.frombuffer(state["markets"]).reshape(-1, 5).copy()
