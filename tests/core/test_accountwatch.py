@@ -12,7 +12,7 @@ from monitor.core.decode import decode
 from monitor.core.engine import Engine
 from monitor.core.events import TOPICS, Control
 from monitor.core.explain import line
-from monitor.core.settings import EngineSettings, Limits
+from monitor.core.settings import EngineSettings
 
 SECOND = 1_000_000_000
 START = 1_764_000_000

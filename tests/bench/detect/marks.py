@@ -183,13 +183,13 @@ def of_counts(flow: Flow, bursts: list[Planted], start: int) -> tuple[float, lis
 
 
 def backgrounds(quick: bool, seed: int) -> Iterator[tuple[str, Flow, int]]:
-    days, start = (2.0, DAY) if quick else (8.0, 2 * DAY)
+    days, start = (2.0, DAY) if quick else (4.0, 3 * DAY // 2)
     for mean in (20, 4):
         for own in (0.5, 0.8):
             flow = hawkes_accounts(days, mean, seed, own)
             yield f"1,000 accounts {mean}/s, own {own:g}", flow, start
     if FEED.exists():
-        days, start = (1.0, DAY // 2) if quick else (3.0, DAY)
+        days, start = (1.0, DAY // 2) if quick else (2.0, DAY)
         yield "dYdX accounts, made long", long_recording(dydx_cancels(FEED), days, seed), start
 
 
