@@ -329,11 +329,6 @@ class AccountBurstDetector(Detector):
         return frozenset(key for key, _ in self._hot)
 
     @property
-    def weighed(self) -> list[int]:
-        """The keys with evidence as of the window judged last, and not learnt yet."""
-        return [key for _, key, _, _ in self._memo.hot] if self._memo else []
-
-    @property
     def accounts(self) -> int:
         """How many are held."""
         return self._table.n

@@ -118,28 +118,25 @@ class AccountWatch:
         if b == a and not detector.begun:
             return []
         verdict = detector.judge(window, acts)
-        if verdict.value is None:
-            detector.learn(window, acts)
-            return []
-        self._name(stream, verdict, every, a, b)
-        p = stream.calibrator.p_value(verdict.value)
-        findings = []
-        if p <= self._limit and verdict.actors:
-            findings.append(self._finding(stream, window, verdict, p, names))
-            detector.report(window, acts)
-        else:
-            detector.learn(window, acts)
-        stream.calibrator.learn(verdict.value)
-        if stream.account:
-            hot = detector.hot
-            stream.account = {key: n for key, n in stream.account.items() if key in hot}
-        return findings
+        p = 1.0
+        if verdict.value is not None:
+            p = stream.calibrator.p_value(verdict.value)
+            stream.calibrator.learn(verdict.value)
+        rare = p <= self._limit and bool(verdict.actors)
+        (detector.report if rare else detector.learn)(window, acts)
+        self._name(stream, every, a, b)
+        return [self._finding(stream, window, verdict, p, names)] if rare else []
 
-    def _name(self, stream: _Stream, verdict: Verdict, every: _Acts, a: int, b: int) -> None:
-        """Keep in mind who is behind the keys with evidence, while they act."""
-        if verdict.actors:
+    @staticmethod
+    def _name(stream: _Stream, every: _Acts, a: int, b: int) -> None:
+        """Keep in mind who is behind the keys with evidence; a key is named while it acts."""
+        hot = stream.detector.hot
+        if not hot and not stream.account:
+            return
+        stream.account = {key: n for key, n in stream.account.items() if key in hot}
+        if b > a:
             acting = every.key[a:b]
-            wanted = np.isin(acting, np.fromiter(stream.detector.weighed, np.uint64))
+            wanted = np.isin(acting, np.fromiter(hot, np.uint64))
             pairs = zip(acting[wanted].tolist(), every.account[a:b][wanted].tolist(), strict=True)
             stream.account.update(pairs)
 

@@ -95,6 +95,14 @@ def test_a_snapshot_anywhere_and_names_forgotten_leave_no_trace() -> None:
         assert [line(a) for a in alerts(("sly",), settings, cut)] == plain
 
 
+def test_an_account_that_rests_is_named_though_its_burst_was_not_judged() -> None:
+    bursts = {"warm_up": WARM + BURST}
+    said = alerts(("sly",), EngineSettings(streams=(), alerts=MANY, account_bursts=bursts))
+    first = next(a for a in said if a["kind"] == "account_burst")
+    assert [a["account"] for a in first["accounts"]] == ["sly"]
+    assert first["ts"] > (START + WARM + BURST) * SECOND
+
+
 def test_a_feed_without_accounts_says_nothing_of_them() -> None:
     settings = EngineSettings(streams=(), alerts=MANY, account_bursts={"streams": ()})
     assert alerts(("sly",), settings) == []
