@@ -68,10 +68,10 @@ class AccountWatch:
         self._accounts = accounts
         self._history = history
         chosen = settings.account_bursts
-        sharing = max(1, len(chosen.streams)) * partitions
-        self._limit = Budget(
-            settings.account_bursts_per_day, settings.time.window_ms / 1000, sharing
-        ).p_limit
+        self._limit = 0.0
+        if chosen.streams:
+            per_day, window_s = settings.account_bursts_per_day, settings.time.window_ms / 1000
+            self._limit = Budget(per_day, window_s, len(chosen.streams) * partitions).p_limit
         self._streams = [
             _Stream(
                 name,
