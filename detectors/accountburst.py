@@ -5,7 +5,7 @@ within what the market does by itself. Beside the account's own past it stands o
 makers, who cancel in bursts by nature, are measured by how they do it every day.
 
 Each account has CUSUMs of log-likelihood ratios "a burst is added to its flow" against "nothing
-is", for three sizes of burst; the highest counts. It is multiplied by how steeply the account's own
+is", for four sizes of burst; the highest counts. It is multiplied by how steeply the account's own
 peaks have thinned out (at most 1): what an account does every hour is no evidence, whatever the law
 says. The score of a window is the sum, over the three accounts of one market with most, of what
 each has above `LEVEL_MIN`, the evidence that the highest of a thousand has by chance. So one

@@ -30,10 +30,10 @@ LAST, FIRST, BEGIN = range(3)
 ) = range(11)  # fmt: skip
 """Columns of what `weigh` finds for one act; `AFTER` and the ones after it are the CUSUMs."""
 
-SIZES = (1.0, 5.0, 30.0)
-"""Burst sizes looked for, events a window: an order of magnitude and a half, in factors of 5 to 6,
-which the spread of the burst's own rate bridges."""
-SIZES_RELATIVE = (0.5, 2.0, 8.0)
+SIZES = (1.0, 5.0, 30.0, 200.0)
+"""Burst sizes looked for, events a window: up to what one account of a large venue does in a
+second, in factors of 5 to 7, which the spread of the burst's own rate bridges."""
+SIZES_RELATIVE = (0.5, 2.0, 8.0, 32.0)
 """The same, in units of the account's slow rate; the larger of both counts."""
 BURST_SHAPE = 1.5
 """Of the gamma law of a burst's rate: a factor of four about its mean is nothing unusual."""
