@@ -32,7 +32,6 @@ from detectors.accountburst import AccountBurstDetector, Acts, Verdict
 from detectors.burst import BurstDetector
 from detectors.calibrate import Budget, Calibrator
 from tests.bench.backgrounds import DAY
-from tests.bench.bench_burst import REFRACTORY_S, SEVEN, Ours
 from tests.bench.detect.accountflow import (
     Flow,
     acts,
@@ -41,6 +40,8 @@ from tests.bench.detect.accountflow import (
     keys,
     long_recording,
 )
+from tests.bench.detect.counts import SEVEN
+from tests.bench.detect.methods import REFRACTORY_S, Ours
 
 FEED = Path(__file__).parents[3] / "../shared/data/dydx-full-node-2024-06-29/feed.jsonl.gz"
 LIMIT = Budget(1.0, 1.0).p_limit
@@ -77,7 +78,7 @@ class Planted(NamedTuple):
     """A burst to plant."""
 
     at: int
-    size: int
+    size: float
     seconds: int
     accounts: tuple[int, ...]
     added: NDArray[np.int64]
