@@ -31,7 +31,7 @@ PARTITIONS, SYMBOLS = 4, 12
 ALIVE_S_MAX = 1.5
 """A member lives up to this long after it has begun to read."""
 SECONDS_A_KILL = 5.0
-"""What a start, a restore and a short life take on the build machine."""
+"""What a start, a restore and a short life take on two busy cores."""
 
 
 @dataclass
@@ -168,7 +168,7 @@ def main() -> int:
     parser.add_argument("--members", type=int, default=2)
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
-    minutes = 10
+    minutes = 3
     speed = minutes * 60 / (given.kills * SECONDS_A_KILL)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as at, Broker() as broker:
