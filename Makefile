@@ -21,6 +21,7 @@ test: $(READY)
 
 # What takes long: in full.
 soak: $(READY)
+	BRINKWATCH_TEST_CASES=200 $(BIN)/python -m pytest tests/theorems
 	BRINKWATCH_TEST_HOSTILE=100000 $(BIN)/python -m pytest tests/live/test_hostile.py
 	$(BIN)/python -m tests.live.killing --kills 200 --members 2
 	$(BIN)/python -m tests.live.killing --kills 200 --members 1

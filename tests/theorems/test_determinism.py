@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from unittest import mock
 
 import numpy as np
@@ -26,8 +27,10 @@ from tests.theorems.days import (
     span,
 )
 
+EXAMPLES = int(os.environ.get("BRINKWATCH_TEST_CASES", "40"))
+"""A case costs about a second with all detectors in; `make soak` takes 200."""
 CASES = settings(
-    max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.sampled_from([1, 3, 17, 1000])

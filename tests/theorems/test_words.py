@@ -142,7 +142,7 @@ def run(seed: int) -> Result:
     return Result(end.digest(), stage.alerts, end.tally().facts(), end.windows)
 
 
-@settings(CASES, max_examples=100)
+@CASES
 @given(SEEDS)
 def test_words_told_twice_and_cut_anew_by_owners_that_die_give_the_same_output(seed: int) -> None:
     assert run(seed) == plainly(feed(seed, per_part=60))
