@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -80,3 +81,17 @@ class Clients:
             yield client
         finally:
             await client.close()
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Close its connections, whatever they are at.
+
+    A fetch that has just failed waits before the next; stopped then, aiokafka (0.14) raises
+    `CancelledError` as if the caller had been cancelled, and leaves the connections open.
+    """
+    stopping = asyncio.create_task(consumer.stop())
+    await asyncio.wait((stopping,))
+    if stopping.cancelled():
+        await consumer._client.close()
+    else:
+        stopping.result()

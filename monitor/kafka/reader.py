@@ -23,7 +23,7 @@ from monitor.core.decode import UNKNOWN, decode, judge
 from monitor.core.events import Control
 from monitor.core.timeline import TIME_JUMP
 from monitor.errors import BrinkwatchError
-from monitor.kafka.clients import Clients
+from monitor.kafka.clients import Clients, stop_consumer
 
 POLL_MS = 100
 _CONTROL_MS = 1_000
@@ -128,8 +128,8 @@ class Reader:
 
     async def stop(self) -> None:
         """Close the connections."""
-        await self._consumer.stop()
-        await self._probe.stop()
+        await stop_consumer(self._consumer)
+        await stop_consumer(self._probe)
 
     async def seek(self, positions: Position) -> Position:
         """Go to `positions`, to the beginning where there is none; returns where it stands."""

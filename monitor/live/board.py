@@ -10,11 +10,15 @@ from __future__ import annotations
 import asyncio
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from monitor.config import Config
 from monitor.core.watermark import NEVER
+from monitor.errors import ConfigError
 from monitor.kafka import words
-from monitor.kafka.clients import Clients
+from monitor.kafka.clients import Clients, stop_consumer
+
+AGAIN_S = 1.0
 
 
 class Board:
@@ -40,7 +44,16 @@ class Board:
         return max((min(closed, latest) for closed, latest in others), default=NEVER)
 
     async def follow(self, config: Config, clients: Clients, partitions: int) -> None:
-        """Read what others tell, until cancelled."""
+        """Read what others tell, until cancelled; anew where Kafka fails: what is missed then is
+        told again by the next word.
+        """
+        while True:
+            try:
+                await self._follow(config, clients, partitions)
+            except (KafkaError, OSError, ConfigError):
+                await asyncio.sleep(AGAIN_S)
+
+    async def _follow(self, config: Config, clients: Clients, partitions: int) -> None:
         consumer: AIOKafkaConsumer = await clients.consumer(client_id="brinkwatch-board")
         try:
             topic = config.kafka.windows_topic
@@ -54,4 +67,4 @@ class Board:
                             self.write(head.partition, head.closed_ns, head.latest_ns)
                 await asyncio.sleep(0)
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)

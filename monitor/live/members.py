@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from monitor.config import Config
-from monitor.kafka.clients import Clients
+from monitor.kafka.clients import Clients, stop_consumer
 
 _DAY_MS = 86_400_000
 HEARTBEATS = 3
@@ -49,7 +49,7 @@ class Members(ConsumerRebalanceListener):  # type: ignore[misc]
     async def leave(self) -> None:
         """The others are told at once, unless this member has a name and may come back."""
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Work goes on until somebody else has them: what they then fence is lost to nobody."""

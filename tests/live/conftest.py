@@ -22,7 +22,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     try:
         started = Broker(tmp_path_factory.mktemp("kafka"), secure=True)
     except (BrokerError, ModuleNotFoundError) as reason:
-        _unavailable(str(reason))
+        unavailable(str(reason))
     with started:
         yield started
 
@@ -37,7 +37,7 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.getfixturevalue("broker").bootstrap
 
 
-def _unavailable(reason: str) -> None:
+def unavailable(reason: str) -> None:
     if os.environ.get("BRINKWATCH_REQUIRE_ALL") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
