@@ -23,9 +23,9 @@ from typing import Any
 
 from monitor.broker import Broker
 from monitor.config import Config
-from replay.day import Day
-from tests.live.helpers import configuration, held, replayed, send, write_day
-from tests.live.sidecars import Process, wait_for, write_toml
+from replay.day import Day, DayWriter
+from tests.live.helpers import configuration, held, replayed, send, total, write_day
+from tests.live.sidecars import Process, wait_to_end, write_toml
 
 PARTITIONS, SYMBOLS = 4, 12
 ALIVE_S_MAX = 1.5
@@ -124,7 +124,6 @@ def kill_loop(
     day = write_day(
         folder, config, seed, partitions=PARTITIONS, symbols=SYMBOLS, minutes=minutes, rate=40.0
     )
-    digest, wanted = replayed(day, config, folder / "alerts")
     chance = random.Random(seed)
     create_topics_of(day, config)
     sender = threading.Thread(target=send, args=(day, config, speed), daemon=True)
@@ -136,8 +135,10 @@ def kill_loop(
             group.kill_one(chance)
             say(f"killed {kill + 1} of {kills}")
         sender.join()
-        wait_for(group.members, digest, seconds=60.0)
+        wait_to_end(group.members, total(day))
         restores_s = group.restores_s
+    # The log as it is now, with the silences that were told while members were away.
+    _, wanted = replayed(record_day(config, folder / "again"), config, folder / "alerts")
     return Outcome(
         values(address, config.kafka.alerts_topic),
         values(address, config.kafka.alerts_topic, "read_uncommitted"),
@@ -146,6 +147,16 @@ def kill_loop(
         len(day.refused()),
         restores_s,
     )
+
+
+def record_day(config: Config, out: Path) -> Day:
+    """`brinkwatch record`."""
+    from monitor.console import Console
+    from monitor.livejobs import recorded
+
+    with DayWriter(out, venue="test") as day:
+        recorded(config, Console(True), day)
+    return Day(out)
 
 
 def create_topics_of(day: Day, config: Config) -> None:

@@ -15,16 +15,21 @@ from typing import Any, Self
 
 from monitor.config import Config, load
 
+SHARES = ("joint", "account_bursts")
+"""Settings of the detectors that share the budget."""
 READING = b'"event": "reading"'
 
 
 def write_toml(path: Path, config: Config, **http: object) -> Config:
     """The test's configuration as a user would write it, and as the sidecar reads it."""
     lines = [f"cost_notional = {config.cost_notional}"]
-    for name in ("time", "alerts", "topics", "state", "accounts"):
+    for name in ("time", "limits", "alerts", "topics", "state", "accounts", *SHARES):
         held_ = getattr(config, name)
         values = held_ if isinstance(held_, dict) else held_.model_dump(mode="json")
-        lines += [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items())]
+        lines += [
+            f"[{name}]",
+            *(f"{k} = {json.dumps(v)}" for k, v in values.items() if v is not None),
+        ]
     kafka = config.kafka.model_dump(exclude={"security"})
     lines += ["[kafka]", *(f"{k} = {json.dumps(v)}" for k, v in kafka.items())]
     lines += ["[http]", "port = 0", *(f"{k} = {json.dumps(v)}" for k, v in http.items())]
@@ -108,3 +113,19 @@ def wait_for(processes: list[Process], digest: str, token: str = "", seconds: fl
                 return
         assert time.monotonic() < end, states
         time.sleep(0.1)
+
+
+def wait_to_end(processes: list[Process], records: int, seconds: float = 90.0) -> None:
+    """Until all records are counted, nothing waits, and what was found is published and stays."""
+    end = time.monotonic() + seconds
+    before: Any = None
+    while True:
+        states = [process.state() for process in processes]
+        told = next((state for state in states if "digest" in state), {})
+        counted = sum(told.get("events", {}).values()) + sum(told.get("refused", {}).values())
+        now = counted, told.get("alerts"), told.get("digest"), sum(s["lag"] for s in states)
+        if now == before and now[0] == records and not now[3] and now[1] == told["published"]:
+            return
+        assert time.monotonic() < end, states
+        before = now
+        time.sleep(1.5)

@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.helpers import configuration, replayed, send, write_day
-from tests.live.killing import PARTITIONS, SYMBOLS, Group, create_topics_of, kill_loop, values
-from tests.live.sidecars import Process, wait_for
+from tests.live.helpers import configuration, replayed, send, total, write_day
+from tests.live.killing import (
+    PARTITIONS,
+    SYMBOLS,
+    Group,
+    create_topics_of,
+    kill_loop,
+    record_day,
+    values,
+)
+from tests.live.sidecars import Process, wait_to_end
 
 
 def owned(member: Process) -> list[int]:
@@ -35,7 +43,6 @@ def test_two_then_three_members_then_one_publish_the_same_alerts(
 ) -> None:
     config = configuration(kafka, member_timeout_s=6.0)
     day = write_day(tmp_path, config, partitions=PARTITIONS, symbols=SYMBOLS, minutes=2)
-    digest, alerts = replayed(day, config, tmp_path / "alerts")
     create_topics_of(day, config)
     sender = threading.Thread(target=send, args=(day, config, 5.0), daemon=True)
     sender.start()
@@ -48,7 +55,9 @@ def test_two_then_three_members_then_one_publish_the_same_alerts(
             assert gone.child.wait(15) == 0
         wait_to_share(group.members)
         sender.join()
-        wait_for(group.members, digest)
+        wait_to_end(group.members, total(day))
+    _, alerts = replayed(record_day(config, tmp_path / "again"), config, tmp_path / "alerts")
+    assert alerts
     assert values(kafka, config.kafka.alerts_topic) == alerts
 
 
