@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from monitor.core.decode import encode
 from monitor.livejobs import create_topics, listed_letters, recorded, resent_letters
 from replay.day import Day, DayWriter
 from tests.live.helpers import configuration, held, replayed, running, seen, send, total, write_day
+
+PIECES = 10
+"""The second half of the day comes in so many, while one topic is silent."""
 
 
 def record(config: Config, out: Path) -> Day:
@@ -58,13 +62,18 @@ def test_a_silence_watched_live_and_old_records_after_it_are_late_in_live_and_re
             await producer.flush()
             return count
 
+        def others(since: int, until: int, topic: str, ts: int) -> bool:
+            return topic != marks and since <= ts < until
+
         assert day.meta.span
         half = (day.meta.span[0] + day.meta.span[1]) // 2
         async with running(config) as sidecar:
             sent = await put(lambda topic, ts: ts < half)
-            await asyncio.sleep(1.0)
-            sent += await put(lambda topic, ts: ts >= half and topic != marks)
-            await asyncio.sleep(1.0)
+            step = (day.meta.span[1] - half) // PIECES + 1
+            for piece in range(PIECES):
+                began = half + piece * step
+                sent += await put(functools.partial(others, began, began + step))
+                await asyncio.sleep(0.2)
             sent += await put(lambda topic, ts: ts >= half and topic == marks)
             while True:
                 state = await sidecar.state()
