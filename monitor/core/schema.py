@@ -11,8 +11,32 @@ from typing import Any, get_args
 from pydantic.json_schema import models_json_schema
 
 from monitor.core import events
+from monitor.core.published import PUBLISHED
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_CHUNK = (
+    "A part of a value in msgpack, compressed with zstd; the header `brinkwatch-chunk` tells which "
+    "part, of how many, and the sha256 of the whole. For this sidecar's own members alone: it may "
+    "change with each version."
+)
+_BYTES = {
+    "dlq": (
+        "brinkwatch.dlq",
+        "A record that was refused: its bytes untouched; the headers `brinkwatch_topic`, "
+        "`_partition`, `_offset`, `_timestamp`, `_reason` and `_detail` say where it came from "
+        "and why.",
+    ),
+    "windows": ("brinkwatch.windows", f"What a shard tells the venue stage. {_CHUNK}"),
+    "snapshots": ("brinkwatch.snapshots", f"State, compacted by key. {_CHUNK}"),
+}
+"""What goes out and is no JSON: topic, and what its bytes are."""
+_PUBLISHED = {
+    "alert": ("brinkwatch.alerts", "Alerts, keyed by fingerprint, in the order of event time."),
+    "bands": (
+        "brinkwatch.bands",
+        'Liquidation bands, keyed by symbol; the venue\'s own record has the key "".',
+    ),
+}
 
 
 def _models() -> dict[str, list[Any]]:
@@ -58,6 +82,42 @@ def _keyed_by(kind: str) -> str:
     )
 
 
+def _published() -> dict[str, Any]:
+    """The schema of every model of what goes out, by name."""
+    every = [(m, "validation") for models in PUBLISHED.values() for m in models]
+    _, top = models_json_schema(every, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    found: dict[str, Any] = top["$defs"]
+    return found
+
+
+def _json(names: list[str]) -> dict[str, Any]:
+    return {
+        name: {
+            "name": name,
+            "contentType": "application/json",
+            "payload": {"$ref": f"#/components/schemas/{name}"},
+        }
+        for name in names
+    }
+
+
+def _channel(address: str, description: str, messages: list[str]) -> dict[str, Any]:
+    return {
+        "address": address,
+        "description": description,
+        "messages": {m: {"$ref": f"#/components/messages/{m}"} for m in messages},
+    }
+
+
+def _does(action: str, channel: str) -> dict[str, Any]:
+    return {
+        f"{action}_{channel}": {
+            "action": action,
+            "channel": {"$ref": f"#/channels/{channel}"},
+        }
+    }
+
+
 def asyncapi() -> dict[str, Any]:
     """The topics and their messages, as an AsyncAPI 3.0 document; names as by default."""
     channels: dict[str, Any] = {}
@@ -65,21 +125,24 @@ def asyncapi() -> dict[str, Any]:
     operations: dict[str, Any] = {}
     for kind, topic in {**events.TOPICS, "control": events.CONTROL_TOPIC}.items():
         models = [m.__name__ for m in _models()[kind]]
-        channels[kind] = {
-            "address": topic,
-            "description": f"Records of kind {kind}, keyed by {_keyed_by(kind)}.",
-            "messages": {m: {"$ref": f"#/components/messages/{m}"} for m in models},
+        told = f"Records of kind {kind}, keyed by {_keyed_by(kind)}."
+        channels[kind] = _channel(topic, told, models)
+        operations |= _does("receive", kind)
+        messages |= _json(models)
+    operations |= _does("send", "control")
+    for kind, (topic, told) in _PUBLISHED.items():
+        models = [m.__name__ for m in PUBLISHED[kind]]
+        channels[kind] = _channel(topic, told, models)
+        operations |= _does("send", kind)
+        messages |= _json(models)
+    for kind, (topic, told) in _BYTES.items():
+        channels[kind] = _channel(topic, told, [f"{kind}_bytes"])
+        operations |= _does("send", kind)
+        messages[f"{kind}_bytes"] = {
+            "name": f"{kind}_bytes",
+            "contentType": "application/octet-stream",
+            "payload": {"type": "string", "format": "binary", "description": told},
         }
-        operations[f"receive_{kind}"] = {
-            "action": "receive",
-            "channel": {"$ref": f"#/channels/{kind}"},
-        }
-        for model in models:
-            messages[model] = {
-                "name": model,
-                "contentType": "application/json",
-                "payload": {"$ref": f"#/components/schemas/{model}"},
-            }
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "brinkwatch", "version": f"{events.VERSION}.0.0"},
@@ -88,6 +151,6 @@ def asyncapi() -> dict[str, Any]:
         "operations": operations,
         "components": {
             "messages": messages,
-            "schemas": _definitions("#/components/schemas/{model}"),
+            "schemas": _definitions("#/components/schemas/{model}") | _published(),
         },
     }

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from monitor.config import Config
 from monitor.core import events
 from monitor.core.batch import COLUMNS
 from monitor.core.schema import asyncapi, json_schema
+from monitor.kafka import topics
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENTS = {"schema.json": json_schema, "asyncapi.json": asyncapi}
@@ -48,8 +50,19 @@ def test_schema_has_every_field_and_requires_what_the_columns_require() -> None:
 
 
 def test_every_topic_is_a_channel() -> None:
-    addresses = [c["address"] for c in asyncapi()["channels"].values()]
-    assert addresses == [*events.TOPICS.values(), events.CONTROL_TOPIC]
+    document = asyncapi()
+    addresses = {c["address"] for c in document["channels"].values()}
+    config = Config()
+    every = {**topics.inputs(config, list(config.topics.values()), 1), **topics.own(config, 1)}
+    assert addresses == set(every)
+    written = {
+        document["channels"][o["channel"]["$ref"].rpartition("/")[2]]["address"]
+        for o in document["operations"].values()
+        if o["action"] == "send"
+    }
+    assert written == set(topics.own(config, 1))
+    for message in document["components"]["messages"].values():
+        assert message["payload"]
 
 
 if __name__ == "__main__":
