@@ -57,7 +57,7 @@ class AccountTable:
     habits, times
         (rows, columns): see `accountlaw`; rows from `n` on mean nothing.
     evicted
-        How many had to leave so far.
+        How many had to leave so far, those that never found room included.
     """
 
     def __init__(self, most: int) -> None:
@@ -86,9 +86,11 @@ class AccountTable:
     def grow(self, keys: Keys, row: Rows, window: int) -> Rows:
         """Make rows for the keys (distinct, rising) that have none; the rows of all, -1 for those
         that do not fit."""
-        new = keys[row < 0][: self.most]
-        if not len(new):
+        unknown = keys[row < 0]
+        if not len(unknown):
             return row
+        new = unknown[: self.most]
+        self.evicted += len(unknown) - len(new)
         if self.n + len(new) > self.most:
             self._make_room(len(new))
         if self.n + len(new) > len(self.keys):

@@ -34,6 +34,11 @@ class Part:
         """Observed over expected; None where nothing was expected."""
         return self.observed / self.expected if self.expected > 0 else None
 
+    @property
+    def by_account(self) -> bool:
+        """Whether its numbers are those of few accounts, and not of the market."""
+        return self.detector == ACCOUNT_BURST
+
 
 @dataclass(slots=True)
 class Finding:
@@ -55,6 +60,10 @@ class Finding:
     """Chance of as much evidence in one window of ordinary data."""
     accounts: list[tuple[str, float]] = field(default_factory=list)
     """The accounts that carry it, with their share of `observed`."""
+    accounts_of: str = ""
+    """The stream whose numbers these are shares of; empty: `stream`."""
+    accounts_by: str = ""
+    """The detector that named them; empty: `detector`."""
     records: list[Range] = field(default_factory=list)
     abstained: list[tuple[str, str]] = field(default_factory=list)
     """Streams of the symbol that could not judge, and why."""

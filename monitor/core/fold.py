@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from monitor.core.findings import JOINT, Finding, Part
+from monitor.core.findings import ACCOUNT_BURST, JOINT, Finding, Part
 from monitor.core.history import Range
 from monitor.core.streams import TABLE
 
@@ -13,12 +13,13 @@ ACCOUNTS_MOST = 5
 """Accounts that are named."""
 P_LEAST = 1e-300
 
-Key = tuple[str, str]
-"""Symbol and stream."""
+Key = tuple[str, str, bool]
+"""Symbol, stream, and whether it is of few accounts beside their own habits: their numbers and the
+market's are not of one kind."""
 
 
 def key_of(part: Part) -> Key:
-    return part.symbol, part.stream
+    return part.symbol, part.stream, part.by_account
 
 
 def excess(part: Part) -> float:
@@ -41,7 +42,8 @@ def fold(old: Finding, new: Finding) -> Finding:
     fresh = {key_of(part): part for part in parts_of(new)}
     for key, part in fresh.items():
         parts[key] = _joined(parts[key], part) if key in parts else part
-    first = parts[old.symbol, old.stream]
+    first = parts[old.symbol, old.stream, old.detector == ACCOUNT_BURST]
+    named = _named(old, new)
     shared = _shares(list(parts.values())) if len(parts) > 1 else []
     return dataclasses.replace(
         old,
@@ -50,7 +52,9 @@ def fold(old: Finding, new: Finding) -> Finding:
         observed=first.observed,
         expected=first.expected,
         p=min(old.p, new.p),
-        accounts=_accounts(old, new),
+        accounts=named.accounts,
+        accounts_of=named.accounts_of or named.stream,
+        accounts_by=named.accounts_by or named.detector,
         records=_records(old, new),
         abstained=new.abstained if new.symbol == old.symbol else old.abstained,
         facts=new.facts or old.facts,
@@ -83,21 +87,37 @@ def _shares(parts: list[Part]) -> list[Part]:
     shared = [
         dataclasses.replace(part, share=w / total) for part, w in zip(parts, weight, strict=True)
     ]
-    return sorted(shared, key=lambda part: (-part.share, part.symbol, part.stream))
+    return sorted(shared, key=lambda part: (-part.share, *key_of(part)))
 
 
-def _accounts(old: Finding, new: Finding) -> list[tuple[str, float]]:
-    """Of evidence of the same stream, weighed by what each part tells of, else the first."""
+def _named(old: Finding, new: Finding) -> Finding:
+    """The one whose accounts are told. Those that stand out beside their own habits are told rather
+    than those that make most of a market's numbers; of two alike, the older's, and where both are
+    shares of the same numbers, all of them, weighed by what each part tells of.
+    """
     if not old.accounts or not new.accounts:
-        return old.accounts or new.accounts
-    if (old.symbol, old.stream) != (new.symbol, new.stream):
-        return old.accounts
-    total = old.observed + new.observed
+        return old if old.accounts else new
+    by = [(f.accounts_by or f.detector) == ACCOUNT_BURST for f in (old, new)]
+    if by[0] != by[1]:
+        return old if by[0] else new
+    of = [f.accounts_of or f.stream for f in (old, new)]
+    if old.symbol != new.symbol or (of[0] != of[1] and not by[0]):
+        return old
+    weight = [_carried(f, by[0]) for f in (old, new)]
+    total = sum(weight) or 1.0
     share: dict[str, float] = {}
-    for part in (old, new):
+    for part, w in zip((old, new), weight, strict=True):
         for name, s in part.accounts:
-            share[name] = share.get(name, 0.0) + s * part.observed / total if total else 0.0
-    return sorted(share.items(), key=lambda pair: (-pair[1], pair[0]))[:ACCOUNTS_MOST]
+            share[name] = share.get(name, 0.0) + s * w / total
+    most = sorted(share.items(), key=lambda pair: (-pair[1], pair[0]))[:ACCOUNTS_MOST]
+    return dataclasses.replace(old, accounts=most)
+
+
+def _carried(finding: Finding, by_account: bool) -> float:
+    """What its accounts' shares are shares of."""
+    of = finding.accounts_of or finding.stream
+    parts = (p for p in parts_of(finding) if p.symbol == finding.symbol)
+    return sum(p.observed for p in parts if p.by_account == by_account and p.stream == of)
 
 
 def _records(old: Finding, new: Finding) -> list[Range]:

@@ -57,6 +57,8 @@ class JointWatch:
         """The p-value below which a block is reported: its part of the venue's budget, shared
         alike by the symbols that could judge in the block before."""
         per_day = self._settings.joint_per_day
+        if not self._streams:
+            return 0.0
         return Budget(per_day, self._block_s, max(1, ready) * self._partitions).p_limit
 
     def judge(self, features: Features, names: dict[int, str]) -> list[Finding]:
@@ -143,14 +145,10 @@ class JointWatch:
             numbers = part.observed * times, part.expected * times
             parts.append(Part(names[symbol], stream, JOINT, since, *numbers, part.p, part.share))
         lead = parts[0]
-        carrier, total = next(
-            (
-                (TABLE[q.stream].carrier, q.observed)
-                for q in parts
-                if TABLE[q.stream].carrier and TABLE[q.stream].form == "count"
-            ),
-            (None, 0.0),
-        )
+        carriers = (q for q in parts if TABLE[q.stream].carrier)
+        carried = next((q for q in carriers if TABLE[q.stream].form == "count"), None)
+        carrier = TABLE[carried.stream].carrier if carried else None
+        total = carried.observed if carried else 0.0
         kinds = sorted({kind for part in parts for kind in TABLE[part.stream].records})
         return Finding(
             window=window,
@@ -163,6 +161,7 @@ class JointWatch:
             expected=lead.expected,
             p=p,
             accounts=self._history.shares(symbol, since, window, carrier, total) if carrier else [],
+            accounts_of=carried.stream if carried else "",
             records=self._history.records(symbol, since, window, tuple(kinds)),
             abstained=self._abstained(symbol),
             parts=parts if len(parts) > 1 else [],

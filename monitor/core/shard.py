@@ -111,7 +111,11 @@ class Shard:
     @property
     def evicted(self) -> dict[str, int]:
         """What the caps have dropped so far."""
-        return {"symbols": self._open.evicted_symbols, "accounts": self._open.evicted_accounts}
+        return {
+            "symbols": self._open.evicted_symbols,
+            "accounts": self._open.evicted_accounts,
+            "habits": self._account_watch.evicted,
+        }
 
     def step(self, batch: Batch) -> list[Closed]:
         """Take records in; return the windows that this closes."""

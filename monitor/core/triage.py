@@ -5,8 +5,18 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from monitor.core.explain import Explain, clock, duration, number, rarity, rounded, severity, who
-from monitor.core.findings import Part
+from monitor.core.explain import (
+    CARRIED,
+    Explain,
+    clock,
+    duration,
+    number,
+    rarity,
+    rounded,
+    severity,
+    who,
+)
+from monitor.core.findings import ACCOUNT_BURST, Part
 from monitor.core.fold import parts_of
 from monitor.core.incidents import Incident
 from monitor.core.streams import TABLE
@@ -32,6 +42,9 @@ def change(part: Part) -> str:
     'depth within 25 bps at a fifth of usual'
     """
     told = TABLE[part.stream]
+    if part.by_account:
+        often = "" if part.ratio is None or part.ratio >= RATIO_MAX else f" ×{number(part.ratio)}"
+        return f"{told.noun} of few accounts{often} beside their own habits"
     if told.form == "signed":
         return f"{told.noun} at {number(part.observed)} where {number(part.expected)} is usual"
     if told.form == "share":
@@ -90,11 +103,14 @@ class ExplainIncidents(Explain):
             quiet = duration((incident.window - incident.last) * self._window_ns / 1e9)
             return f"{said}, together {where}, are over: quiet for {quiet}"
         since = f"since {clock(f.since * self._window_ns)} UTC"
-        carried = next((TABLE[p.stream] for p in parts if TABLE[p.stream].carrier), None)
-        if carried is None or not f.accounts:
-            return f"{said}, together {where} {since}"
-        carriers = who(f.accounts).replace("of them", f"of the {carried.carrier}")
-        return f"{said}, together {where} {since}; {carriers}"
+        said = f"{said}, together {where} {since}"
+        carrier = TABLE[f.accounts_of or f.stream].carrier
+        if carrier is None or not f.accounts:
+            return said
+        if (f.accounts_by or f.detector) == ACCOUNT_BURST:
+            named = ", ".join(f"{name} {s:.0%}".replace("%", " %") for name, s in f.accounts)
+            return f"{said}; beside their own habits stand out {named}"
+        return f"{said}; {who(f.accounts, f'the {CARRIED[carrier]}')}"
 
     def _numbers(self, part: Part, seconds: float) -> str:
         """How long, how much against how much, how rare: for the leading stream."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from monitor.core.findings import JOINT, Finding, Part
+from monitor.core.findings import ACCOUNT_BURST, JOINT, Finding, Part
 from monitor.core.history import Range
 from monitor.core.incidents import Incident, Incidents, thaw
 from monitor.core.settings import EngineSettings, StreamSettings
@@ -109,6 +109,43 @@ def test_findings_of_one_window_are_one_alert() -> None:
         "cancels", "orders", "leverage_raises", "depth_25bps_least",
     }  # fmt: skip
     assert abs(sum(e["share"] for e in alerts[0]["evidence"]) - 1) < 1e-5
+
+
+def account_burst(**changes: Any) -> Finding:
+    base: dict[str, Any] = {
+        "symbol": "SOL",
+        "detector": ACCOUNT_BURST,
+        "observed": 120.0,
+        "expected": 6.0,
+        "accounts": [("a-5", 0.75), ("a-8", 0.25)],
+    }
+    return finding(**{**base, **changes})
+
+
+def test_bursts_of_accounts_stay_beside_those_of_the_market_and_their_accounts_are_told() -> None:
+    burst = finding(symbol="SOL", observed=984.0, accounts=[("a-1", 0.06), ("a-5", 0.05)])
+    for first, second in ((burst, account_burst()), (account_burst(), burst)):
+        (alert,) = told(first, second)
+        told_of = {(e["detector"], e["observed"], e["expected"]) for e in alert["evidence"]}
+        assert told_of == {("burst", 984.0, 240.0), (ACCOUNT_BURST, 120.0, 6.0)}
+        assert [a["account"] for a in alert["accounts"]] == ["a-5", "a-8"]
+        assert "cancels of few accounts ×20 beside their own habits" in alert["summary"].lower()
+        assert alert["summary"].endswith("; beside their own habits stand out a-5 75 %, a-8 25 %")
+
+
+def test_accounts_are_told_as_those_of_the_stream_that_they_carry() -> None:
+    thin = finding(symbol="SOL", stream="spread_bps", detector="level", accounts=[])
+    orders = finding(symbol="SOL", stream="orders", accounts=[("a-1", 0.6)])
+    (alert,) = told(thin, orders)
+    assert alert["summary"].endswith("; one account makes 60 % of the orders (a-1)")
+
+
+def test_shares_of_accounts_of_two_bursts_are_weighed_by_what_each_tells_of() -> None:
+    later = account_burst(window=START + 12, observed=40.0, accounts=[("a-9", 1.0)])
+    incidents = Incidents(30)
+    incidents.advance([account_burst()], START + 12)
+    (grown,) = incidents.advance([later, joint(window=START + 12, accounts=[])], START + 13)
+    assert grown.finding.accounts == [("a-5", 0.5625), ("a-9", 0.25), ("a-8", 0.1875)]
 
 
 def test_markets_that_move_together_are_one_incident_and_later_ones_another() -> None:

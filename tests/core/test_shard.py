@@ -12,7 +12,7 @@ from monitor.core.decode import decode
 from monitor.core.engine import Engine
 from monitor.core.events import TOPICS, Control
 from monitor.core.features import COLUMN
-from monitor.core.settings import EngineSettings, Limits
+from monitor.core.settings import AccountBurstSettings, EngineSettings, JointSettings, Limits
 from monitor.core.shard import Closed
 from monitor.core.streams import NAMES
 
@@ -177,7 +177,8 @@ def test_marks_keep_the_last_of_each_number() -> None:
 
 def test_a_flood_of_symbols_or_accounts_is_held_to_the_caps_and_counted() -> None:
     limits = Limits(symbols=10, accounts=20, names=1000)
-    settings = EngineSettings(streams=(), limits=limits)
+    habits = AccountBurstSettings(most=10)
+    settings = EngineSettings(streams=(), limits=limits, account_bursts=habits)
     records = [order(0.001 * i, symbol=f"S{i % 50}", account=f"a{i}") for i in range(900)]
     kept = []
     for turn in (records, records[::-1]):
@@ -193,6 +194,7 @@ def test_a_flood_of_symbols_or_accounts_is_held_to_the_caps_and_counted() -> Non
         assert len(part.facts.account) == 20
         assert engine.shards[0].evicted["symbols"] > 0
         assert engine.shards[0].evicted["accounts"] > 0
+        assert engine.shards[0].evicted["habits"] > 0
         rows = [part.names[s] for s in part.facts.symbol.tolist()]
         kept.append((rows, part.facts.sums.tolist(), sorted(part.facts.counts.tolist())))
     assert kept[0] == kept[1]
@@ -224,3 +226,10 @@ def test_names_no_longer_in_use_are_forgotten_without_a_trace_in_the_output() ->
         engine.finish()
         digests.append(engine.digest())
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("streams", [(), ("cancels",)])
+def test_joint_evidence_can_be_left_out(streams: tuple[str, ...]) -> None:
+    settings = EngineSettings(streams=(), joint=JointSettings(streams=streams))
+    assert len(closed([order(0.5), order(1.5)], 2, settings)[0].facts.window) == 2
+    Engine(settings, []).restore(Engine(settings, []).snapshot())
