@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-VERSION = 3
+VERSION = 4
 """Rises with every change of what a snapshot holds."""
 
 _MAGIC = "brinkwatch-snapshot"
