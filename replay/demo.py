@@ -10,10 +10,9 @@ from typing import Any
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.explain import clock
-from replay import jobs
+from replay import jobs, truth
 from replay.run import Choice
 from replay.simulate import INCIDENTS_FILE
-from replay.truth import speaks_of
 
 _SECOND_NS = 1_000_000_000
 
@@ -44,12 +43,11 @@ def made(out: Path, console: Console, minutes: int) -> Path:
 def compared(day: Path, alerts: list[dict[str, Any]], console: Console) -> dict[str, Any]:
     """What was planted in the day, and what the alerts found of it."""
     planted = json.loads((day / INCIDENTS_FILE).read_text())
-    fired = [a for a in alerts if a["status"] == "firing"]
     rows = []
     for incident in planted:
-        hits = [a for a in fired if speaks_of(a, incident)]
+        hits = truth.found(alerts, incident)
         first = min((a["ts"] for a in hits), default=None)
-        delay = "" if first is None else f"{(first - incident['start_ts']) / _SECOND_NS:.0f} s"
+        delay = "" if first is None else _after((first - incident["start_ts"]) / _SECOND_NS)
         rows.append(
             [
                 clock(incident["start_ts"]),
@@ -63,8 +61,13 @@ def compared(day: Path, alerts: list[dict[str, Any]], console: Console) -> dict[
         "What was planted, and what was found", ["UTC", "symbol", "planted", "found", "after"], rows
     )
     found = sum(row[4] != "" for row in rows)
-    away = sum(not any(speaks_of(a, i) for i in planted) for a in fired)
+    away = len(truth.away(alerts, planted))
     console.say(
         f"{found} of {len(planted)} planted incidents were found; {away} alerts speak of none"
     )
     return {"planted": len(planted), "found": found, "away_from_planted": away}
+
+
+def _after(seconds: float) -> str:
+    """How long after its beginning; a burst may be found while its orders are placed."""
+    return f"{seconds:.0f} s" if seconds >= 0 else f"{-seconds:.0f} s before"

@@ -64,14 +64,15 @@ class Incident(BaseModel):
 
 _PLAN = TypeAdapter(list[Incident])
 
-# kind, accounts, lowest and highest size, durations in seconds
-_DEFAULT: tuple[tuple[Kind, int, float, float, tuple[int, ...]], ...] = (
+
+DEFAULT: tuple[tuple[Kind, int, float, float, tuple[int, ...]], ...] = (
     ("cancel_burst", 1, 5, 9, (5, 10, 20)),
     ("leverage_surge", 0, 8, 15, (10, 20, 40)),
     ("cancel_burst", 3, 5, 9, (5, 10, 20)),
     ("thin_book", 0, 4, 8, (10, 20, 40)),
     ("joint", 3, 4, 7, (10, 20, 30)),
 )
+"""Kind, number of accounts, lowest and highest size, durations in seconds."""
 
 
 def default_plan(
@@ -85,7 +86,7 @@ def default_plan(
     few = symbols[: max(1, int(len(symbols) * SYMBOL_SHARE))]
     plan = []
     for number in range((end_ts - first) // (SPACING_S * SECOND)):
-        kind, crowd, low, high, durations = _DEFAULT[number % len(_DEFAULT)]
+        kind, crowd, low, high, durations = DEFAULT[number % len(DEFAULT)]
         duration_s = int(rng.choice(durations))
         room_s = SPACING_S - max(durations) - 10
         at = first + (number * SPACING_S + int(rng.integers(room_s))) * SECOND

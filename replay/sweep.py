@@ -10,8 +10,8 @@ from monitor.console import Console
 from monitor.core.explain import number
 from monitor.plugins import detector_factories
 from replay import jobs
+from replay import truth as planted
 from replay.run import replay
-from replay.truth import planted, speaks_of
 
 BUDGETS = (1.0, 3.0, 10.0, 30.0, 100.0)
 """False alerts a day, by default: from a desk that is seldom called to one that looks at all."""
@@ -23,7 +23,7 @@ def run(path: Path, config: Config, budgets: list[float], console: Console) -> d
     day = jobs.opened(path)
     span = day.meta.span or (0, 0)
     days = max(span[1] - span[0], 1) / DAY_NS
-    truth = planted(path)
+    truth = planted.planted(path)
     rows: list[dict[str, Any]] = []
     total = sum(day.meta.records.values())
     with console.progress("sweeping, records", total * len(budgets)) as show:
@@ -61,7 +61,7 @@ def _row(
         kinds[alert["kind"]] = kinds.get(alert["kind"], 0) + 1
     missed: dict[str, int] = {}
     for incident in truth:
-        if not any(speaks_of(a, incident) for a in fired):
+        if not planted.found(alerts, incident):
             missed[incident["kind"]] = missed.get(incident["kind"], 0) + 1
     return {
         "budget": budget,
@@ -70,5 +70,5 @@ def _row(
         "kinds": kinds,
         "found": len(truth) - sum(missed.values()),
         "missed": missed,
-        "away": sum(not any(speaks_of(a, i) for i in truth) for a in fired) if truth else None,
+        "away": len(planted.away(alerts, truth)) if truth else None,
     }

@@ -9,15 +9,56 @@ from typing import Any
 SECOND_NS = 1_000_000_000
 GRACE_NS = 5 * SECOND_NS
 """An alert within five seconds of a planted incident's end still speaks of it."""
+LEAD_NS = 90 * SECOND_NS
+"""The orders of a burst of cancels are placed beforehand, 20 s on the average and seldom over 90:
+what names their accounts in that time speaks of the burst."""
+
+Alert = dict[str, Any]
+Planted = dict[str, Any]
 
 
-def planted(day: Path) -> list[dict[str, Any]]:
+def planted(day: Path) -> list[Planted]:
     """The ground truth of a simulated day; nothing where there is none."""
     file = day / "incidents.json"
     return json.loads(file.read_text()) if file.exists() else []
 
 
-def speaks_of(alert: dict[str, Any], incident: dict[str, Any]) -> bool:
-    """Whether an alert tells of a planted incident: the same market, overlapping in time."""
-    begun = alert["ts"] > incident["start_ts"] and alert["since"] < incident["end_ts"] + GRACE_NS
-    return begun and incident["symbol"] in alert["symbols"]
+def lifecycles(alerts: list[Alert]) -> list[list[Alert]]:
+    """What was said of each incident from its first alert to its last, without the resolutions."""
+    open_: dict[str, list[Alert]] = {}
+    every: list[list[Alert]] = []
+    for alert in alerts:
+        if alert["status"] == "resolved":
+            open_.pop(alert["fingerprint"], None)
+            continue
+        if alert["fingerprint"] not in open_:
+            open_[alert["fingerprint"]] = []
+            every.append(open_[alert["fingerprint"]])
+        open_[alert["fingerprint"]].append(alert)
+    return every
+
+
+def speaks_of(alert: Alert, incident: Planted) -> bool:
+    """Whether an alert, fired or updated, tells of a planted incident: said of the same market
+    while it lasts; or said of its accounts while they place what they are to pull."""
+    if incident["symbol"] not in alert["symbols"]:
+        return False
+    if incident["start_ts"] < alert["ts"] <= incident["end_ts"] + GRACE_NS:
+        return True
+    early = incident["start_ts"] - LEAD_NS < alert["ts"] <= incident["start_ts"]
+    named = {a["account"] for a in alert["accounts"]}
+    return early and not named.isdisjoint(incident["accounts"])
+
+
+def found(alerts: list[Alert], incident: Planted) -> list[Alert]:
+    """What was said of a planted incident, fired or updated."""
+    return [a for a in alerts if a["status"] != "resolved" and speaks_of(a, incident)]
+
+
+def away(alerts: list[Alert], truth: list[Planted]) -> list[list[Alert]]:
+    """The incidents that speak of nothing that was planted."""
+    return [
+        life
+        for life in lifecycles(alerts)
+        if not any(speaks_of(alert, incident) for alert in life for incident in truth)
+    ]
