@@ -122,9 +122,11 @@ def raised(mean, dispersion, size):  # type: ignore[no-untyped-def]
 
 @njit(f8(f8, f8, f8), cache=True, nogil=True)
 def idle(slow, dispersion, size):  # type: ignore[no-untyped-def]
-    """What a window without an act adds to a CUSUM (below 0)."""
+    """What a window without an act adds to a CUSUM. A burst's rate may be anything, so silence of
+    an account that is never silent would speak for one; but what is looked for is added, and
+    silence adds nothing: at most 0."""
     burst = log_none(slow + size, raised(slow, dispersion, size))
-    return burst - log_none(slow, dispersion)
+    return min(0.0, burst - log_none(slow, dispersion))
 
 
 @njit(f8(F), cache=True, nogil=True)
@@ -199,7 +201,10 @@ def weigh(window, row, count, busy, habits, times, common, fresh, out):  # type:
             if total > 0.0:
                 o[GOES_ON] = 1.0
             lifted = log_chance(x, forecast + burst, raised(forecast, dispersion, burst))
-            total = max(0.0, max(0.0, total) + log_either(lifted, as_batch) - usual)
+            ratio = log_either(lifted, as_batch) - usual
+            if x <= forecast:
+                ratio = min(0.0, ratio)  # nor does less than usual, as silence (`idle`)
+            total = max(0.0, max(0.0, total) + ratio)
             o[AFTER + k] = total
             highest = max(highest, total)
         o[LEVEL] = highest * steepness(habit, common)

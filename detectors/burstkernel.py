@@ -32,6 +32,10 @@ FORGET_WINDOWS = 86400.0
 SUM_MAX = 50.0
 """Evidence beyond it is not kept, so that a change which nobody reports is over when it is
 over; and below minus it is nothing."""
+REACH = 0.1
+"""Evidence is kept for a tenth of what the row has seen: of moods that last longer than that it
+knows nothing, and a burst could not be told from one. Raised to a power below 1, a Shiryaev–Roberts
+sum stays one that clean data lift as seldom (Jensen)."""
 CEILING_FACTOR, CEILING_EVENTS = 5.0, 30.0
 """A window is learnt as at most 5 times the forecast plus 30: one outlier poisons nothing."""
 RESIDUAL_MAX = 25.0
@@ -71,15 +75,17 @@ def _weigh(row, memo, sizes, count):  # type: ignore[no-untyped-def]
     dispersion = row[DISPERSION]
     over = dispersion - 1.0
     highest = -np.inf
+    keep = 1.0 - 1.0 / max(1.0, REACH * row[SEEN])
     for k in range(sizes.shape[0]):
         raised = forecast + (sizes[k] - 1.0) * base
         mixed = forecast + over * raised
         ratio = count * log(raised * dispersion / mixed)
         ratio += forecast / over * log(forecast * dispersion / mixed)
         at = SIZES + PER_SIZE * k
-        total = log1p(exp(row[at + EVIDENCE])) + ratio
+        before = row[at + EVIDENCE]
+        total = log1p(exp(before * keep if before > 0.0 else before)) + ratio
         memo[MEMO + 2 * k] = total
-        memo[MEMO + 2 * k + 1] = max(0.0, row[at + CUSUM] + ratio)
+        memo[MEMO + 2 * k + 1] = max(0.0, row[at + CUSUM] * keep + ratio)
         highest = max(highest, total)
     mixture = 0.0
     for k in range(sizes.shape[0]):

@@ -41,6 +41,8 @@ TEACHES, FAR = 3.0, 8.0
 beyond the second the forecast goes on from there: what follows an outlier is no step back."""
 FREEDOMS = (3.0, 6.0, 15.0, 50.0)
 """Degrees of freedom that t may have; the one under which the innovations are likeliest counts."""
+PROOF = 3.0
+"""By how much the logarithm of the likelihood must rise for each step to lighter tails."""
 SIGNS = {"up": (1.0,), "down": (-1.0,), "both": (1.0, -1.0)}
 FOOTPRINT = 64
 """Windows until a step's footprint is thought to change no more."""
@@ -328,7 +330,9 @@ class LevelDetector(Detector):
         for i, f in enumerate(FREEDOMS):
             density = _NORM[i] - (f + 1.0) / 2.0 * log(1.0 + z * z / f)
             self._likely[i] += alpha * (density - self._likely[i])
-        self._freedom = FREEDOMS[self._likely.index(max(self._likely))]
+        weighed = min(self._side, 1.0 / ALPHA)
+        proven = [weighed * density - i * PROOF for i, density in enumerate(self._likely)]
+        self._freedom = FREEDOMS[proven.index(max(proven))]
 
     def _refit(self) -> None:
         fitted = np.empty(UNKNOWNS)

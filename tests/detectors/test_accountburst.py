@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from detectors import accountlaw as law
 from detectors.accountburst import NOBODY, AccountBurstDetector, Acts, Verdict, acts_of, key_of
 from detectors.accountlaw import LAST
 from detectors.accounttable import AccountTable
@@ -56,6 +57,22 @@ def test_one_quiet_account_that_bursts_is_found_and_named() -> None:
     assert actor.since == WINDOWS
     assert actor.observed >= 18
     assert actor.expected < 1
+
+
+@pytest.mark.parametrize("size", law.SIZES)
+def test_silence_speaks_for_no_burst(size: float) -> None:
+    """Not even that of an account which acts 20 times a window, each window: were it evidence, an
+    account that was reported would be so again for nothing that it did."""
+    assert law.idle(20.0, law.DISPERSION_MIN, size) <= 0
+    key, market = np.array([7], np.uint64), np.zeros(1, np.int64)
+    detector = AccountBurstDetector()
+    for window in range(2000):
+        detector.learn(window, Acts(key, market, np.array([20.0])))
+    for window in range(2000, 2020):
+        detector.report(window, Acts(key, market, np.array([20.0 + 30 * (window % 5)])))
+    for window in range(2020, 2200):
+        assert not detector.judge(window, NOBODY).actors
+        detector.learn(window, NOBODY)
 
 
 def test_three_accounts_come_to_more_than_any_of_them_alone() -> None:
