@@ -16,8 +16,9 @@ live: $(READY)
 kafka: $(READY)
 	$(BIN)/brinkwatch kafka
 
+# In two processes: one of them waits for Kafka most of the time.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # What takes long: in full.
 soak: $(READY)
@@ -51,8 +52,15 @@ bench-detect: $(READY)
 	$(BIN)/python -m tests.bench.bench_detect
 
 # Through a real Kafka: the sidecar beside consumers that only read, and how long alerts take.
-bench-live: $(READY)
+bench-live: $(READY) $(VENV)/others/.ready
 	$(BIN)/python -m tests.bench.bench_live
+
+# What it is measured beside has bounds of its own, so it has an environment of its own.
+OTHERS := tests/bench/others
+$(VENV)/others/.ready: $(OTHERS)/requirements.lock $(READY)
+	$(PYTHON) -m venv $(VENV)/others
+	$(VENV)/others/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 # Exactly the versions and hashes of the lock; the project itself stays editable.
 $(READY): requirements.lock pyproject.toml
@@ -74,6 +82,7 @@ lock: $(READY)
 		--output-file deploy/run.lock pyproject.toml
 	$(BIN)/python $(COMPILE) --constraint requirements.lock \
 		--build-deps-for wheel --only-build-deps --output-file deploy/build.lock pyproject.toml
+	$(BIN)/python $(COMPILE) --output-file $(OTHERS)/requirements.lock $(OTHERS)/requirements.in
 
 clean:
 	rm -rf $(VENV) demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

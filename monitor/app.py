@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from monitor.config import Config
 from monitor.core.decode import UNKNOWN
@@ -17,6 +18,7 @@ from monitor.core.tally import Tally
 from monitor.core.watch import Factory
 from monitor.core.watermark import NEVER, Partition
 from monitor.core.word import Word
+from monitor.errors import ConfigError
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
 from monitor.live.board import Board
@@ -31,6 +33,10 @@ STOP_S = 8.0
 """A turn that is under way has this long to end before it is cut off."""
 STUCK_S = 30.0
 """No turn for so long: not alive."""
+LOST_S = 5.0
+"""No turn for so long: not ready; a turn takes a second at most where Kafka answers."""
+TOPICS_S = 5.0
+"""Between two looks at whether the topics are what they were."""
 VENUE_AT = 0
 """Whoever has this partition has the venue stage."""
 
@@ -51,7 +57,8 @@ class Sidecar:
         self._mine: frozenset[int] | None = None
         self._keepers: dict[str, Keeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._began_s = time.monotonic()
+        self._topics_why = ""
+        """What is wrong with the topics, in words."""
 
     def stop(self) -> None:
         """End after the turns under way."""
@@ -71,7 +78,10 @@ class Sidecar:
         )
         members = Members(self._changed)
         await members.join(config, clients)
-        board = asyncio.create_task(setup.board.follow(config, clients, partitions))
+        beside = [
+            asyncio.create_task(setup.board.follow(config, clients, partitions)),
+            asyncio.create_task(self._watch_topics(clients, partitions)),
+        ]
         try:
             while not self._stop.is_set():
                 await self._wait()
@@ -79,9 +89,27 @@ class Sidecar:
         finally:
             # Those after this member find its last word only if it is told before it leaves.
             await self._end()
-            board.cancel()
-            await asyncio.wait((board,))
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
             await members.leave()
+
+    async def _watch_topics(self, clients: Clients, began: int) -> None:
+        """A topic that is gone looks like one that is silent to those who read it."""
+        while True:
+            await asyncio.sleep(TOPICS_S)
+            try:
+                number, _ = await topics.partitions(clients, self._config)
+                self._topics_why = (
+                    f"the topics had {began} partitions and have {number} now: end this process, "
+                    "delete the snapshots topic and begin anew"
+                    if number != began
+                    else ""
+                )
+            except ConfigError as error:
+                self._topics_why = str(error)
+            except (KafkaError, OSError):
+                continue  # the keepers tell of a Kafka that does not answer
 
     def _changed(self, mine: frozenset[int]) -> None:
         self._mine = mine
@@ -169,8 +197,14 @@ class Sidecar:
                 return False, f"{owner}: {keeper.why}"
         if len(self._keepers) < len(self._mine):
             return False, "starting"
+        if self._topics_why:
+            return False, self._topics_why
         limit = self._config.http.lag_limit_s
         for life in self.lives():
+            lost_s = time.monotonic() - life.turned_s
+            if lost_s > LOST_S:
+                why = "Kafka does not answer, or this machine is too slow"
+                return False, f"{life.owner}: nothing read or told for {lost_s:.0f} s: {why}"
             if any(life.lag.values()) and life.delay_s > limit:
                 return False, f"{life.owner}: behind by {life.delay_s:.0f} s (limit {limit:.0f} s)"
         return True, "ready"

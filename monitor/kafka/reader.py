@@ -61,6 +61,8 @@ class Part:
 
     def jumped(self, offsets: Int64) -> list[Refused]:
         """The records at `offsets`, as refused for their time."""
+        if not len(offsets):
+            return []
         raw = dict(zip(self.offsets, self.raws, strict=True))
         far = "far ahead of all before it, and not confirmed by those that follow"
         return [

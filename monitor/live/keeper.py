@@ -14,6 +14,9 @@ from monitor.errors import ConfigError
 from monitor.live.life import Life
 from monitor.metrics import Metrics
 
+GC_THRESHOLDS = 100_000, 50, 100
+"""Records come by the ten thousand and go by reference count: with CPython's own thresholds a third
+of the time that reading takes goes into walking them in search of cycles (`bench_live`)."""
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -88,6 +91,7 @@ class Keeper:
         if not self._began:
             gc.collect()
             gc.freeze()  # what is here now stays: the collector need not walk it again and again
+            gc.set_threshold(*GC_THRESHOLDS)
         self.life, self.why, self._began = life, "", True
         try:
             while not self._stop.is_set():

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.util
 import json
 import os
 import subprocess
@@ -31,6 +30,7 @@ from monitor.console import Console
 from monitor.kafka.clients import Clients
 from monitor.livejobs import create_topics
 from tests.bench.live_feed import PARTITIONS, RECORD_BYTES, all_at_once, at_a_pace
+from tests.bench.others.contenders import contenders
 from tests.live.helpers import configuration
 from tests.live.sidecars import Process, write_toml
 
@@ -140,11 +140,14 @@ def throughput(address: str, folder: Path, wanted: int) -> None:
     print(whole.row("brinkwatch run (all of it, exactly once)", events, base), flush=True)
     again = alone("aiokafka", config, events)
     print(again.row("aiokafka getmany, once more", events, base), flush=True)
-    if importlib.util.find_spec("confluent_kafka") is None:
-        print("confluent-kafka consume: not installed, not measured", flush=True)
-    else:
-        other = alone("confluent", config, events)
-        print(other.row("confluent-kafka consume, nothing done", events, base), flush=True)
+    for other in contenders(folder):
+        if other.command is None:
+            print(f"{other.name}: not measured, {other.why}", flush=True)
+            continue
+        address = config.kafka.bootstrap_servers
+        state = folder / other.command[-1].replace("/", "-")
+        taken = other.run(address, events, state, read_topics(config))
+        print(Cost(**taken).row(other.name, events, base), flush=True)
 
 
 async def paced(config: Config, rate: float) -> tuple[set[int], int, float]:

@@ -23,8 +23,8 @@ TICK_S = 0.01
 BURST = 8
 """A burst is so many times the cancels that a symbol has in a window."""
 
-Row = tuple[bytes, bytes]
-"""What comes before and after the record's time."""
+Row = tuple[bytes, bytes, bytes]
+"""The key, and what comes before and after the record's time."""
 Place = tuple[str, int]
 
 
@@ -48,7 +48,7 @@ def rows(kind: str, symbol: str, count: int, rng: random.Random) -> list[Row]:
         room = RECORD_BYTES - len(head) - 19 - len(body) - 2
         record["order_id"] = f"{record['order_id']}{'x' * room}"
         tail = "," + json.dumps(record, separators=(",", ":"))[1:]
-        made.append((head, tail.encode()))
+        made.append((symbol.encode(), head, tail.encode()))
     return made
 
 
@@ -81,13 +81,13 @@ class Sender:
         self._flying: list[asyncio.Future[object]] = []
         self.sent = 0
 
-    async def send(self, at: Place, values: Iterator[bytes]) -> None:
+    async def send(self, at: Place, records: Iterator[tuple[bytes, bytes]]) -> None:
         batch = self._producer.create_batch()
-        for value in values:
-            if batch.append(timestamp=None, key=None, value=value) is None:
+        for key, value in records:
+            if batch.append(timestamp=None, key=key, value=value) is None:
                 await self._give(batch, at)
                 batch = self._producer.create_batch()
-                batch.append(timestamp=None, key=None, value=value)
+                batch.append(timestamp=None, key=key, value=value)
             self.sent += 1
         if batch.record_count():
             await self._give(batch, at)
@@ -103,11 +103,13 @@ class Sender:
             await self._flying.pop(0)
 
 
-def _values(rows: list[Row], first: int, count: int, ts: int, step_ns: int) -> Iterator[bytes]:
+def _records(
+    rows: list[Row], first: int, count: int, ts: int, step_ns: int
+) -> Iterator[tuple[bytes, bytes]]:
     size = len(rows)
     for i in range(count):
-        head, tail = rows[(first + i) % size]
-        yield b"%b%d%b" % (head, ts + i * step_ns, tail)
+        key, head, tail = rows[(first + i) % size]
+        yield key, b"%b%d%b" % (head, ts + i * step_ns, tail)
 
 
 async def all_at_once(producer: AIOKafkaProducer, config: Config, events: int, rate: float) -> int:
@@ -119,7 +121,7 @@ async def all_at_once(producer: AIOKafkaProducer, config: Config, events: int, r
     for first in range(0, each, BATCH):
         for at, rows in feed.places:
             count = min(BATCH, each - first)
-            await sender.send(at, _values(rows, first, count, start + first * step_ns, step_ns))
+            await sender.send(at, _records(rows, first, count, start + first * step_ns, step_ns))
     await sender.end()
     return sender.sent
 
@@ -143,7 +145,7 @@ async def at_a_pace(
     while (now := time.monotonic() - began) < seconds:
         due = int(rate * now / len(feed.places)) - first
         for at, rows in feed.places:
-            await sender.send(at, _values(rows, first, due, time.time_ns(), 0))
+            await sender.send(at, _records(rows, first, due, time.time_ns(), 0))
         first += due
         window = time.time_ns() // window_ns
         if now > learn_s and window % every == 0 and (window + 1) * window_ns not in ends:
@@ -151,7 +153,7 @@ async def at_a_pace(
             at, rows = feed.bursts[planted % len(feed.bursts)]
             planted += 1
             ends.add((time.time_ns() // window_ns + 1) * window_ns)
-            await sender.send(at, _values(rows, 0, int(usual * BURST), time.time_ns(), 0))
+            await sender.send(at, _records(rows, 0, int(usual * BURST), time.time_ns(), 0))
         spent = time.monotonic() - began - now
         late_s = max(late_s, spent - TICK_S)
         await asyncio.sleep(max(0.0, TICK_S - spent))

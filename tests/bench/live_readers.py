@@ -1,5 +1,5 @@
-"""Consumers as processes of their own: `aiokafka` and `confluent` read so many records and do
-nothing with them; `alerts` tells of each alert when it was written and when it could be read.
+"""Consumers as processes of their own: `aiokafka` reads so many records and does nothing with
+them; `alerts` tells of each alert when it was written and when it could be read.
 
 python -m tests.bench.live_readers READER ADDRESS RECORDS TOPIC...
 """
@@ -7,7 +7,6 @@ python -m tests.bench.live_readers READER ADDRESS RECORDS TOPIC...
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import sys
 import time
@@ -44,20 +43,6 @@ async def with_aiokafka(address: str, records: int, topics: list[str]) -> None:
         await consumer.stop()
 
 
-def with_confluent(address: str, records: int, topics: list[str]) -> None:
-    """Its own defaults, from the beginning."""
-    kafka = importlib.import_module("confluent_kafka")
-    consumer = kafka.Consumer({"bootstrap.servers": address, "group.id": "bench"})
-    places = [kafka.TopicPartition(t, p, 0) for t in topics for p in range(PARTITIONS)]
-    consumer.assign(places)
-    began_s, spent_s, read = time.monotonic(), time.process_time(), 0
-    while read < records:
-        found = consumer.consume(MAX_RECORDS, timeout=0.1)
-        read += sum(len(message.value()) > 0 for message in found)
-    _told(began_s, spent_s)
-    consumer.close()
-
-
 async def alerts(address: str, topic: str) -> None:
     """A line for each alert, until ended."""
     consumer = await Clients(KafkaSettings(bootstrap_servers=address)).consumer()
@@ -76,8 +61,6 @@ def main() -> None:
     reader, address, records, *topics = sys.argv[1:]
     if reader == "aiokafka":
         asyncio.run(with_aiokafka(address, int(records), topics))
-    elif reader == "confluent":
-        with_confluent(address, int(records), topics)
     else:
         asyncio.run(alerts(address, topics[0]))
 

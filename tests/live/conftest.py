@@ -4,17 +4,28 @@
 container where a Docker engine answers, of `broker` otherwise. `broker` is always our own, with
 every secure listener; its log stays in pytest's temporary folder. Where none can be had the tests
 skip with the reason, and fail if `BRINKWATCH_REQUIRE_ALL` is 1.
+
+Where tests run in several processes, those of this folder stay together: one broker is enough.
 """
 
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from monitor.broker import Broker, BrokerError
 
 KAFKA_IMAGE = "apache/kafka:4.3.0"
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("kafka"))
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,23 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from monitor.app import Sidecar
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.decode import encode
 from monitor.livejobs import create_topics, listed_letters, recorded, resent_letters
 from replay.day import Day, DayWriter
-from tests.live.helpers import configuration, held, replayed, running, seen, send, total, write_day
+from tests.live.helpers import (
+    configuration,
+    held,
+    replayed,
+    running,
+    seen,
+    send,
+    total,
+    until,
+    write_day,
+)
 
 PIECES = 10
 """The second half of the day comes in so many, while one topic is silent."""
@@ -75,11 +86,7 @@ def test_a_silence_watched_live_and_old_records_after_it_are_late_in_live_and_re
                 sent += await put(functools.partial(others, began, began + step))
                 await asyncio.sleep(0.2)
             sent += await put(lambda topic, ts: ts >= half and topic == marks)
-            while True:
-                state = await sidecar.state()
-                if sum(state.get("events", {}).values()) == sent and not state["lag"]:
-                    break
-                await asyncio.sleep(0.1)
+            await until(functools.partial(taken_in, sidecar, sent))
             await asyncio.sleep(1.0)
             state = await sidecar.state()
         await producer.stop()
@@ -93,6 +100,11 @@ def test_a_silence_watched_live_and_old_records_after_it_are_late_in_live_and_re
     assert published == alerts[: len(published)]
     facts = replay_facts(again, config)
     assert facts == {name: state[name] for name in ("events", "late", "refused")}
+
+
+async def taken_in(sidecar: Sidecar, sent: int) -> bool:
+    state = await sidecar.state()
+    return sum(state.get("events", {}).values()) == sent and not state["lag"]
 
 
 def replay_facts(day: Day, config: Config) -> dict[str, Any]:

@@ -17,11 +17,14 @@ from typing import Any
 import pytest
 
 from monitor import broker_certs
+from monitor.app import Sidecar
 from monitor.broker import Broker
 from monitor.config import Config
+from monitor.console import Console
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
-from tests.live.helpers import configuration
+from monitor.livejobs import create_topics
+from tests.live.helpers import configuration, running, until
 from tests.live.sidecars import write_toml
 from tests.live.test_security import WRONG, security
 from tests.support import ROOT
@@ -146,3 +149,30 @@ def test_it_ends_with_status_2_and_one_sentence(
     assert said.count("brinkwatch: ") == 1
     assert "Traceback" not in said
     assert WRONG not in said
+
+
+def test_a_topic_that_vanishes_makes_it_not_ready(tmp_path: Path) -> None:
+    """Where nobody who asks for a topic that is not there makes it by that."""
+    with Broker(tmp_path, settings={"auto.create.topics.enable": "false"}) as strict:
+        assert "brinkwatch topics create" in told_of_a_topic_that_is_gone(strict.bootstrap)
+
+
+def told_of_a_topic_that_is_gone(address: str) -> str:
+    config = configuration(address)
+    create_topics(config, 1, Console(True))
+    gone = config.topics["mark"]
+
+    async def watched() -> str:
+        async with running(config) as sidecar:
+            await until(lambda: says(sidecar, "ready"))
+            async with Clients(config.kafka).admin() as admin:
+                await admin.delete_topics([gone])
+            await until(lambda: says(sidecar, f"there is no topic {gone}: "))
+            assert sidecar.alive()[0]
+            return sidecar.ready()[1]
+
+    return asyncio.run(watched())
+
+
+async def says(sidecar: Sidecar, words: str) -> bool:
+    return sidecar.ready()[1].startswith(words)
