@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.bandkernels import BIN_WIDTH, GROUPS, LEVERAGE_EDGES, LEVERAGE_TIERS
-from monitor.core.bands import Floats, Ints
+from monitor.core.bandinput import Floats, Ints
+from monitor.core.bands import Cells
+from monitor.core.bandtable import BIN_WIDTH, GROUPS, LEVERAGE_EDGES, LEVERAGE_TIERS
 from monitor.core.grid import MONEY
 from monitor.core.regimes import REGIMES
 from monitor.core.timing import HORIZONS_S, touch_all
-from monitor.core.venuebands import NEAR, Cells, MarketBands, VenueBands
+from monitor.core.venuebands import NEAR, MarketBands, VenueBands
 from monitor.core.zonekernels import EDGES, STAGES
 
 SIDES = ("long", "short")

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.bandkernels import BIN_WIDTH, BINS, LEVERAGE_EDGES, LEVERAGE_TIERS
-from monitor.core.bands import Floats, Ints
+from monitor.core.bandinput import Floats, Ints
+from monitor.core.bandtable import BIN_WIDTH, BINS, LEVERAGE_EDGES, LEVERAGE_TIERS
 from monitor.core.grid import MONEY
 from monitor.core.tiers import Tiers
 

@@ -20,7 +20,7 @@ import numpy as np
 from monitor.core import poolkernels as kernels
 from monitor.core.accountkernels import ROW
 from monitor.core.accounts import Accounts
-from monitor.core.bands import Positions
+from monitor.core.bandinput import Positions
 from monitor.core.batch import Int64
 from monitor.core.poolkernels import ASSUMED, FREE, POOLS, SIZES, SLOTS, SYMBOL_BITS
 

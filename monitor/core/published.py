@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitor.core.bandkernels import BINS
+from monitor.core.bandtable import BINS
 
 Ns = Annotated[int, Field(description="ns since 1970-01-01 UTC", ge=0)]
 Fraction = Annotated[float, Field(description="a fraction between 0 and 1", ge=0, le=1)]

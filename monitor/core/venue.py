@@ -16,7 +16,8 @@ import numpy as np
 from monitor.core import entries as made
 from monitor.core.accountkernels import ENTRY
 from monitor.core.accounts import Accounts
-from monitor.core.bands import Bands, Rules, Run
+from monitor.core.bandinput import Rules
+from monitor.core.bands import Room, Run
 from monitor.core.batch import ABSENT, Batch, Int64, Text
 from monitor.core.decode import judge
 from monitor.core.events import InsuranceFundReference, MarketReference, PositionReference
@@ -47,7 +48,7 @@ class Venue:
         self.cell_ns = round(limits.bands_every_s * 1e9)
         self.accounts = Accounts(limits.most, limits.positions, round(limits.idle_s * 1e9))
         self.pools = Pools(self.accounts)
-        self.room: Bands | None = None
+        self.room: Room | None = None
         """Where the last bands were made."""
         self.arrays: tuple[list[str], Rules] | None = None
         """The tables as arrays, and the list of the markets' names that they are for; None: to be

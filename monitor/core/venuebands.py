@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core import estimate, zonekernels
-from monitor.core.bandkernels import BIN_WIDTH, GROUPS
-from monitor.core.bands import Bands, Books, Floats, Ints, Rules, refresh
+from monitor.core import estimate
+from monitor.core.bandinput import Books, Floats, Ints, Rules
+from monitor.core.bands import STAGED, ZONES, Bands, Cells, Room, Run, refresh
+from monitor.core.bandtable import BIN_WIDTH, GROUPS, MARK
 from monitor.core.batch import ABSENT
 from monitor.core.entries import LEVELS, TOLD
 from monitor.core.grid import MONEY, SCALE
@@ -30,14 +31,6 @@ NEAR = 0.02
 """Distance from the mark within which forced notional is at stake in an alert."""
 _NEAR = int(np.flatnonzero(round(NEAR / BIN_WIDTH) == EDGES)[0])
 _NOTHING = Tiers.flat(Fraction(1))
-
-
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """Notional, 1e-6 of the quote currency, where there is any: `place` is zone · parts + part."""
-
-    place: NDArray[np.int32]
-    units: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +149,19 @@ class VenueBands:
     arrays: tuple[NDArray[Any], ...]
     """Those of which the markets show their parts."""
 
-    def digest(self) -> bytes:
-        """Of all that is in here."""
+    def digest(self, run: Run = map) -> bytes:
+        """Of all that is in here. `run`: how the parts are hashed."""
         facts = self.ts, self.pools, self.unknown, self.assumed
         held = hashlib.sha256(repr((facts, [m._facts() for m in self.markets])).encode())
-        for array in (self.by_factor, *self.arrays):
-            held.update(np.ascontiguousarray(array).data)
+        arrays = [np.ascontiguousarray(array) for array in (self.by_factor, *self.arrays)]
+        parts: list[bytes] = [b""] * len(arrays)
+
+        def add(part: int) -> None:
+            parts[part] = hashlib.sha256(arrays[part].data).digest()
+
+        for _ in run(add, range(len(arrays))):
+            pass
+        held.update(b"".join(parts))
         for market in self.markets:
             if market.estimate is not None:
                 held.update(b"".join(market.parts()))
@@ -180,16 +180,16 @@ def bands(venue: Venue, ts: int) -> VenueBands | None:
     mark = np.where(known, _marks(venue, venue.pools.symbols), np.nan)
     books = _books(venue, venue.pools.symbols, mark)
     sizes = len(positions.quantity), len(positions.cash), len(mark)
-    if venue.room is None or not venue.room.fits(*sizes):
+    if venue.room is None or venue.room.fits != sizes:
         venue.room = None  # Before the new one is made: there is not room for both.
-        venue.room = Bands.empty(*sizes, keep=False)
-    result = refresh(positions, _rules(venue), mark, books, NEAR, venue.run, venue.room)
+        venue.room = Room(*sizes, keep=False)
     shown = order[mark[order] == mark[order]]
-    markets, arrays = _markets(venue, result, shown, books)
+    result = refresh(positions, _rules(venue), mark, books, NEAR, venue.run, venue.room, shown)
+    markets, arrays = _markets(venue, result, books)
     markets = sorted([*markets, *guessed], key=lambda market: market.symbol)
     pools = int(np.count_nonzero(positions.count))
-    by_factor, assumed = result.by_factor.copy(), venue.pools.assumed
-    return VenueBands(ts, markets, by_factor, pools, result.unknown, assumed, arrays)
+    assumed = venue.pools.assumed
+    return VenueBands(ts, markets, result.by_factor, pools, result.unknown, assumed, arrays)
 
 
 def _marks(venue: Venue, symbols: Ints) -> Floats:
@@ -214,8 +214,8 @@ def _estimates(venue: Venue) -> list[MarketBands]:
         regime, tiers = venue.tables[names[i]]
         held = int(open_interest[told[i]]) / SCALE
         found = estimate.cells(tiers, float(mark[i]), held)
-        longs, shorts = (Cells(place.astype(np.int32), units) for place, units in found)
-        nothing = Cells(np.empty(0, np.int32), np.empty(0, np.int64))
+        longs, shorts = (Cells(place.astype(np.uint16), units) for place, units in found)
+        nothing = Cells(np.empty(0, np.uint16), np.empty(0, np.int64))
         within = [[units[place // GROUPS < e].sum() for e in EDGES] for place, units in found]
         made.append(
             MarketBands(
@@ -252,59 +252,37 @@ def _books(venue: Venue, symbols: Ints, mark: Floats) -> Books:
 
 
 def _markets(
-    venue: Venue, result: Bands, order: Ints, books: Books
+    venue: Venue, result: Bands, books: Books
 ) -> tuple[list[MarketBands], tuple[NDArray[Any], ...]]:
-    """What a refresh says of the markets given, with nothing left in the refresh's room; and the
-    arrays that hold it.
-    """
-    filled = result.filled[:, :, order]
-    stop = np.cumsum(filled, axis=None).reshape(filled.shape)
-    stop[1] -= stop[0, -1, -1] if len(order) else 0
-    begin = stop - filled
-    sums = filled.sum(axis=(1, 2)).tolist()
-    place = [np.empty(n, np.int32) for n in sums]
-    units = [np.empty(n, np.int64) for n in sums]
-    within = np.zeros((2, len(order), len(EDGES)), np.int64)
-    peaks = np.empty((2, len(order), 2 * PEAKS), np.int64)
-    half = (len(order) + 1) // 2
-
-    def gather(part: int) -> None:
-        low, high = (0, half) if part & 1 == 0 else (half, len(order))
-        zonekernels.gather(
-            part >> 1, low, high, order, result.zones, result.stages, begin[0], begin[1],
-            place[0], units[0], place[1], units[1], within, EDGES[_NEAR], peaks,
-        )  # fmt: skip
-
-    for _ in venue.run(gather, range(4)):
-        pass
-    depth = books.depth[:, order][:, :, EDGES - 1]
-    mark = result.table[order, 0]
-    top = _top(venue, result, order)
-
-    def cells(kind: int, side: int, k: int) -> Cells:
-        span = slice(int(begin[kind, side, k]), int(stop[kind, side, k]))
-        return Cells(place[kind][span], units[kind][span])
-
+    """What a refresh says of its markets, and the arrays that hold it."""
+    order = result.order
+    depth = np.ascontiguousarray(books.depth[:, order][:, :, EDGES - 1].transpose(1, 0, 2))
+    within = np.ascontiguousarray(result.within.transpose(1, 0, 2))
+    peaks = result.peaks.transpose(1, 0, 2)
+    mark = result.table[MARK, order].tolist()
+    top = _top(venue, result)
+    names = [venue.pools.names[m] for m in order.tolist()]
+    symbols = venue.pools.symbols[order].tolist()
     made = [
         MarketBands(
-            venue.pools.names[m],
-            float(mark[k]),
-            venue.tables[venue.pools.names[m]][0].name,
-            venue.pricing.sigma(int(venue.pools.symbols[m])),
-            (cells(0, 0, k), cells(0, 1, k)),
-            (cells(1, 0, k), cells(1, 1, k)),
-            within[:, k],
-            depth[:, k],
+            name,
+            mark[k],
+            venue.tables[name][0].name,
+            venue.pricing.sigma(symbols[k]),
+            (result.cells(ZONES, 0, k), result.cells(ZONES, 1, k)),
+            (result.cells(STAGED, 0, k), result.cells(STAGED, 1, k)),
+            within[k],
+            depth[k],
             (top[0][k], top[1][k]),
-            peaks[:, k],
+            peaks[k],
         )
-        for k, m in enumerate(order.tolist())
+        for k, name in enumerate(names)
     ]
-    return made, (*place, *units, within, depth)
+    return made, (*result.place, *result.units, within, depth)
 
 
-def _top(venue: Venue, result: Bands, order: Ints) -> list[list[list[tuple[str, int]]]]:
-    pools, units = result.top_pool[:, order], result.top[:, order].tolist()
+def _top(venue: Venue, result: Bands) -> list[list[list[tuple[str, int]]]]:
+    pools, units = result.top_pool, result.top.tolist()
     names = iter(venue.pools.owners(pools[pools >= 0]))
     return [
         [

@@ -196,7 +196,8 @@ class VenueStage:
             known = bands(self.scope, end)
             if known is not None:
                 made.append(known)
-                self._bands_chain = hashlib.sha256(self._bands_chain + known.digest()).digest()
+                digest = known.digest(self.scope.run)
+                self._bands_chain = hashlib.sha256(self._bands_chain + digest).digest()
             stakes = {m.symbol: m.at_stake() for m in known.markets} if known else {}
             self._stakes.append((end, stakes))
         return made

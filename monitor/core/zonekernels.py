@@ -8,21 +8,17 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from monitor.core.bandkernels import (
-    B1,
+from monitor.core.bandtable import (
     BIN_WIDTH,
     BINS,
     CODE_BITS,
     EXPONENT_LOW,
     EXPONENTS,
     F1,
-    F2,
     GROUPS,
     I4,
     I8,
     INT,
-    MARK,
-    OUT,
 )
 
 TOP = 5
@@ -38,31 +34,14 @@ IMPACT_EXPONENT = 0.86
 """Displacement against notional beyond the visible depth: a power law with this exponent."""
 _GROWN = (np.arange(1, BINS + 1) * BIN_WIDTH) ** (1.0 / IMPACT_EXPONENT)
 SLIPPAGE_MAX = 0.5
-UNITS_MAX = 1e15
-"""A position counts in zones with at most 1e9 quote units (as 1e-6): sums stay in 64 bits."""
 EDGES = np.array([2, 5, 10, 20, 40, 100, 200, 400, BINS])
 """Zones within 0.1, 0.25, 0.5, 1, 2, 5, 10, 20 and 50 % of the mark: where sums are told."""
 _MASK = (1 << CODE_BITS) - 1
 
 F3 = types.float64[:, :, ::1]
-I8_2 = types.int64[:, ::1]
-_CELLS = types.int64[:, :, :, ::1]
-_PLACES = types.int64[:, ::1]
-_SUMS = types.int64[:, :, ::1]
 U8 = types.uint64[::1]
-
-
-@njit(inline="always", error_model="numpy")
-def _units(notional):  # type: ignore[no-untyped-def]
-    return np.int64(np.rint(min(notional * 1e6, UNITS_MAX)))
-
-
-@njit(inline="always")
-def _add(cells, part, units, zone):  # type: ignore[no-untyped-def]
-    """Add, and say whether the cell was empty before and lies within reach."""
-    before = cells[part]
-    cells[part] = before + units
-    return np.int64((before == 0) & (units != 0) & (zone < OUT))
+U2 = types.uint16[::1]
+_SUMS = types.int64[:, :, ::1]
 
 
 @njit(types.void(INT, INT, U8, I8, I8), cache=True, nogil=True)
@@ -80,45 +59,13 @@ def _rank(units, pool, key, top, top_pool):  # type: ignore[no-untyped-def]
         top[j], top_pool[j] = units, pool
 
 
-@njit(
-    types.void(
-        INT, INT, I8, I4, I4, types.float64[::1], I8, F2, F1, F1, U8,
-        _CELLS, _CELLS, _SUMS, _SUMS, _SUMS,
-    ),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-)  # fmt: skip
-def add_zones(  # type: ignore[no-untyped-def]
-    side, reach, start, count, market, quantity, code, table, first_share, partial_above, key,
-    zones, stages, filled, top, top_pool,
-):  # fmt: skip
-    """Sum one side's notional into its zones, and keep its largest holders within `reach` zones.
-
-    `filled`: (2, side, markets), how many cells of `zones` and of `stages` hold something. Of two
-    pools that hold as much, the one with the lower key is larger.
-    """
-    for pool in range(start.shape[0]):
-        for i in range(start[pool], start[pool] + count[pool]):
-            word = code[i]
-            if word < 0 or (quantity[i] > 0.0) != (side == 0):
-                continue
-            m = market[i]
-            notional = abs(quantity[i]) * table[m, MARK]
-            units = _units(notional)
-            near, far = (word >> 4) & _MASK, (word >> (4 + CODE_BITS)) & _MASK
-            back, broke = word >> (4 + 2 * CODE_BITS) & _MASK, word >> (4 + 3 * CODE_BITS)
-            # What is out of reach goes to a zone of its own, so that there is nothing to branch on.
-            new = _add(stages[side, m, far], STRESSED, units, far)
-            new += _add(stages[side, m, back], BACKSTOP_STAGE, units, back)
-            new += _add(stages[side, m, broke], BANKRUPT, units, broke)
-            filled[0, side, m] += _add(zones[side, m, near], word & 15, units, near)
-            if first_share[m] < 1.0 and notional >= partial_above[m]:
-                later = units - np.int64(np.rint(units * first_share[m]))
-                new += _add(stages[side, m, near], HELD_BACK, later, near)
-            filled[1, side, m] += new
-            if near < reach and units > 0 and units >= top[side, m, TOP - 1]:
-                _rank(units, pool, key, top[side, m], top_pool[side, m])
+@njit(types.void(INT, I8, I8, I4, I4, I8, I8, I8, I4), cache=True, nogil=True)
+def sort_records(count, code, units, owner, bucket, cursor, to_code, to_units, to_owner):  # type: ignore[no-untyped-def]
+    """Put records to those of their bucket; `cursor`: by bucket, where the next one goes."""
+    for i in range(count):
+        at = cursor[bucket[i]]
+        cursor[bucket[i]] = at + 1
+        to_code[at], to_units[at], to_owner[at] = code[i], units[i], owner[i]
 
 
 @njit(inline="always")
@@ -135,54 +82,71 @@ def _heap(zone, units, peak):  # type: ignore[no-untyped-def]
 
 @njit(
     types.void(
-        INT, INT, INT, I8, _CELLS, _CELLS, _PLACES, _PLACES, I4, I8, I4, I8, _SUMS, INT, _SUMS
+        INT, INT, INT, I8, INT, I8, I8, I8, I4, F1, I8, U8, INT, U2, I8, U2, I8,
+        types.int64[:, :, ::1], types.int64[:, :, ::1], _SUMS, _SUMS, _SUMS, _SUMS,
     ),
     cache=True,
     nogil=True,
-)
-def gather(  # type: ignore[no-untyped-def]
-    side, low, high, order, zones, stages, begin, begin_stages, place, units, place_stages,
-    units_stages, within, reach, peaks,
+    error_model="numpy",
+)  # fmt: skip
+def sum_zones(  # type: ignore[no-untyped-def]
+    side, low, high, order, markets, first, code, units, owner, first_share, partial, key, reach,
+    place, amount, place_stages, amount_stages, begin, stop, within, peaks, top, top_pool,
 ):  # fmt: skip
-    """One side's cells that hold something, of markets `order[low]` … `order[high − 1]`.
+    """Sum one side's notional into zones and stages, of markets `order[low]` … `order[high − 1]`.
 
-    `place` is zone · parts + part; those of market order[k] begin at `begin[side, k]`. `within`:
-    (side, k, edge), the sum of zones below each of `EDGES`. `peaks`: (side, k, 2 · `PEAKS`), the
-    heaviest zones below `reach` and their notional, heaviest first; −1: none.
+    `first`: by bucket, its first record. The cells that hold something are written one behind the
+    other, from `begin[0, side, low]` (zones) and `begin[1, side, low]` (stages) on; those of
+    order[k] end at `stop[…, side, k]`. `place` is zone · parts + part. `within`: (side, k,
+    edge), the sum of zones below each of `EDGES`. `peaks`: (side, k, 2 · `PEAKS`), the heaviest
+    zones below `reach` and their notional, heaviest first; −1: none. `top`: the largest holders
+    there; of two pools that hold as much, the one with the lower key is larger.
     """
+    zones = np.zeros((BINS + 1, GROUPS), np.int64)
+    stages = np.zeros((BINS + 1, STAGES), np.int64)
+    n, s = begin[0, side, low], begin[1, side, low]
     for k in range(low, high):
-        m, n, s = order[k], begin[side, k], begin_stages[side, k]
+        m = order[k]
+        bucket = side * markets + m
+        a, b = first[bucket], first[bucket + 1]
+        begin[0, side, k], begin[1, side, k] = n, s
+        best, best_pool = top[side, k], top_pool[side, k]
+        best[:], best_pool[:] = 0, -1
+        for i in range(a, b):
+            near, held = code[i] >> 4 & _MASK, units[i]
+            zones[near, code[i] & 15] += held
+            stages[code[i] >> (4 + CODE_BITS) & _MASK, STRESSED] += held
+            stages[code[i] >> (4 + 2 * CODE_BITS) & _MASK, BACKSTOP_STAGE] += held
+            stages[code[i] >> (4 + 3 * CODE_BITS) & _MASK, BANKRUPT] += held
+            if held >= partial[m]:
+                stages[near, HELD_BACK] += held - np.int64(np.rint(held * first_share[m]))
+            if near < reach and held > 0 and held >= best[TOP - 1]:
+                _rank(held, owner[i], key, best, best_pool)
         total, edge = np.int64(0), 0
         peak = peaks[side, k]
         peak[:PEAKS], peak[PEAKS:] = -1, 0
         for zone in range(BINS):
             before = total
             for group in range(GROUPS):
-                found = zones[side, m, zone, group]
+                found = zones[zone, group]
                 if found != 0:
-                    place[n], units[n] = zone * GROUPS + group, found
+                    place[n], amount[n] = zone * GROUPS + group, found
                     total += found
                     n += 1
+                    zones[zone, group] = 0
             for stage in range(STAGES):
-                found = stages[side, m, zone, stage]
+                found = stages[zone, stage]
                 if found != 0:
-                    place_stages[s], units_stages[s] = zone * STAGES + stage, found
+                    place_stages[s], amount_stages[s] = zone * STAGES + stage, found
                     s += 1
+                    stages[zone, stage] = 0
             if zone < reach and total > before:
                 _heap(zone, total - before, peak)
             if zone + 1 == EDGES[edge]:
                 within[side, k, edge] = total
                 edge += 1
-
-
-@njit(types.void(INT, I4, F1, B1, F2, I8_2), cache=True, nogil=True, error_model="numpy")
-def add_factor(side, count, gross, isolated, factor, out):  # type: ignore[no-untyped-def]
-    """Gross notional of cross pools that a fall (side 0) or a rise of the factor makes due."""
-    for pool in range(count.shape[0]):
-        f = factor[side, pool]
-        if count[pool] == 0 or isolated[pool] or not abs(f) < BINS * BIN_WIDTH:
-            continue
-        out[side, int(abs(f) * (1.0 / BIN_WIDTH))] += _units(gross[pool])
+        zones[BINS], stages[BINS] = 0, 0
+        stop[0, side, k], stop[1, side, k] = n, s
 
 
 @njit(

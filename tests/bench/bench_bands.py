@@ -19,7 +19,7 @@ import numpy as np
 
 from monitor.core import bands
 from monitor.core.accountkernels import ENTRY, FILL, LEVERAGE, MOVE
-from monitor.core.bands import Floats, Positions, Rules
+from monitor.core.bandinput import Floats, Positions, Rules
 from monitor.core.batch import Int64, Text
 from monitor.core.entries import LEVELS
 from monitor.core.regimes import REGIMES
@@ -177,8 +177,7 @@ def main() -> None:
     print(f"highest memory of the whole: {memory:.2f} GB")
     positions = venue.pools.update()
     rules = Rules.of([venue.tables[name] for name in venue.pools.names])
-    assert venue.room is not None
-    at = venue.room.table[:, 0].copy()
+    at = mark[venue.pools.symbols]
     plain = numpy_liquidation(positions, rules, at)
     kept = bands.refresh(positions, rules, at).prices[bands.LIQUIDATION, positions.pool >= 0]
     same = np.nanmax(np.abs(plain / kept - 1))

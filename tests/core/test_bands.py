@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from monitor.core import bands
-from monitor.core.bandkernels import BIN_WIDTH, BINS, EXPONENT_LOW
-from monitor.core.bands import Bands, Books, Positions, Rules, arrange, refresh
+from monitor.core.bandinput import Books, Positions, Rules, arrange
+from monitor.core.bands import STAGED, ZONES, Bands, Room, refresh
+from monitor.core.bandtable import BIN_WIDTH, BINS, EXPONENT_LOW
 from monitor.core.margin import Position, prices, requirement
 from monitor.core.regimes import REGIMES
 from monitor.core.tiers import Tiers
-from monitor.core.zonekernels import BACKSTOP_STAGE, BANKRUPT, HELD_BACK, TOP
+from monitor.core.zonekernels import BACKSTOP_STAGE, BANKRUPT, HELD_BACK, STRESSED, TOP
 
 F = Fraction
 ROWS = [(0, "0.004"), (5_000, "0.005"), (60_000, "0.01"), (300_000, "0.02"), (10**6, "0.1")]
@@ -43,6 +44,13 @@ def raw(pools: int, seed: int) -> dict[str, np.ndarray]:
     entry = MARK[market] * rng.uniform(0.8, 1.2, len(pool))
     return {"pool": pool, "market": market, "quantity": quantity, "entry": entry, "cash": cash,
             "isolated": isolated}  # fmt: skip
+
+
+def without(given: dict[str, np.ndarray], pools: np.ndarray) -> dict[str, np.ndarray]:
+    """The same venue less the positions of some pools."""
+    keep = ~np.isin(given["pool"], pools)
+    by_position = ("pool", "market", "quantity", "entry")
+    return {n: a[keep] if n in by_position else a for n, a in given.items()}
 
 
 def books() -> Books:
@@ -90,8 +98,10 @@ def test_every_price_is_that_of_the_exact_solver() -> None:
 
 def same(one: Bands, two: Bands) -> None:
     for field in fields(Bands):
-        a, b = np.asarray(getattr(one, field.name)), np.asarray(getattr(two, field.name))
-        assert a.tobytes() == b.tobytes(), field.name
+        a, b = getattr(one, field.name), getattr(two, field.name)
+        pairs = zip(a, b, strict=True) if isinstance(a, tuple) else [(a, b)]
+        for x, y in pairs:
+            assert np.asarray(x).tobytes() == np.asarray(y).tobytes(), field.name
 
 
 def test_the_order_of_positions_changes_no_bit() -> None:
@@ -114,9 +124,37 @@ def test_the_number_of_threads_changes_no_bit() -> None:
 
 def test_used_room_gives_what_fresh_room_gives() -> None:
     p, q = arrange(**raw(300, 4)), arrange(**raw(300, 4))
-    room = Bands.empty(len(p.quantity), 300, 6)
-    refresh(p, RULES, MARK * 1.1, books(), out=room)
-    same(refresh(q, RULES, MARK, books()), refresh(p, RULES, MARK, books(), out=room))
+    room = Room(len(p.quantity), 300, 6)
+    refresh(p, RULES, MARK * 1.1, books(), room=room)
+    same(refresh(q, RULES, MARK, books()), refresh(p, RULES, MARK, books(), room=room))
+
+
+def test_what_is_not_kept_changes_nothing_that_is_told() -> None:
+    p = arrange(**raw(300, 4))
+    kept, told = (
+        refresh(p, RULES, MARK, books(), room=Room(len(p.quantity), 300, 6, keep))
+        for keep in (True, False)
+    )
+    assert told.prices.size == told.equity.size == told.factor.size == 0
+    for name in ("place", "units"):
+        for one, two in zip(getattr(kept, name), getattr(told, name), strict=True):
+            assert one.tobytes() == two.tobytes()
+    for name in ("begin", "within", "peaks", "top", "top_pool", "by_factor", "unknown"):
+        assert np.array_equal(getattr(kept, name), getattr(told, name))
+
+
+def test_markets_are_told_in_the_order_asked_for() -> None:
+    p = arrange(**raw(300, 4))
+    every = refresh(p, RULES, MARK, books())
+    some = refresh(p, RULES, MARK, books(), order=np.array([4, 1]))
+    for k, market in enumerate((4, 1)):
+        assert (some.within[:, k] == every.within[:, market]).all()
+        assert (some.top_pool[:, k] == every.top_pool[:, market]).all()
+        for side in (0, 1):
+            for kind in (ZONES, STAGED):
+                one, two = some.cells(kind, side, k), every.cells(kind, side, market)
+                assert one.place.tobytes() == two.place.tobytes()
+                assert one.units.tobytes() == two.units.tobytes()
 
 
 def zone_of(x: np.ndarray, mark: float, side: int, due: np.ndarray) -> np.ndarray:
@@ -151,17 +189,17 @@ def test_each_zone_holds_the_notional_whose_liquidation_price_lies_in_it() -> No
             modes = found.by_mode(side, market).sum(axis=(0, 2))
             cross = (near < BINS) & ~p.isolated[p.pool]
             assert modes[0] == units[cross].sum()
-            stages = found.stages[side, market, :BINS]
-            assert (found.stressed(side, market) == summed(far, units)).all()
+            stages = found.stages(side, market)
+            assert (stages[:, STRESSED] == summed(far, units)).all()
             assert (stages[:, BACKSTOP_STAGE] == summed(back, units)).all()
             assert (stages[:, BANKRUPT] == summed(broke, units)).all()
             # Hyperliquid's path: a fifth first where the position is 100,000 or more.
             partial = (market == 0) & (units >= 100_000 * 10**6)
             later = np.where(partial, units - np.rint(units * 0.2), 0).astype(np.int64)
             assert (stages[:, HELD_BACK] == summed(near, later)).all()
-            for kind, cells in enumerate((found.zones, found.stages)):
-                held = np.count_nonzero(cells[side, market, :BINS])
-                assert found.filled[kind, side, market] == held
+            assert found.within[side, market, -1] == found.forced(side, market).sum()
+            for kind in (ZONES, STAGED):
+                assert (np.diff(found.cells(kind, side, market).place.astype(int)) > 0).all()
 
 
 def test_stress_never_moves_a_liquidation_away() -> None:
@@ -175,19 +213,20 @@ def test_stress_never_moves_a_liquidation_away() -> None:
         assert (stress[both & ~long] <= calm[both & ~long]).all()
 
 
-def test_the_largest_holders_are_kept_and_found_again_on_demand() -> None:
+def test_the_largest_holders_are_those_who_hold_most_near_the_mark() -> None:
     p = arrange(**raw(600, 7))
     found = refresh(p, RULES, MARK, reach=0.05)
+    units = np.rint(np.abs(p.quantity) * MARK[p.market] * 1e6).astype(np.int64)
+    due = (found.equity < found.maintenance)[p.pool]
     for side in (0, 1):
         for market in range(6):
-            holders, total = found.holders(p, side, market, 0, 100, TOP)
-            assert total == found.forced(side, market)[:100].sum()
-            kept = [(int(a), int(b)) for a, b in
-                    zip(found.top_pool[side, market], found.top[side, market], strict=True)
-                    if a >= 0]  # fmt: skip
-            assert [pool for pool, _ in holders] == [pool for pool, _ in kept]
-            for (_, share), (_, units) in zip(holders, kept, strict=True):
-                assert share == units / total
+            mine = (p.market == market) & ((p.quantity > 0) == (side == bands.LONG))
+            zone = zone_of(found.prices[bands.LIQUIDATION], float(MARK[market]), side, due)
+            near = np.flatnonzero(mine & (zone < 100))
+            best = near[np.lexsort((p.key[p.pool[near]], -units[near]))][:TOP]
+            assert len(best) == TOP
+            assert found.top_pool[side, market].tolist() == p.pool[best].tolist()
+            assert found.top[side, market].tolist() == units[best].tolist()
 
 
 def test_where_a_mark_is_not_known_its_pools_have_no_price_and_are_counted() -> None:
@@ -199,7 +238,10 @@ def test_where_a_mark_is_not_known_its_pools_have_no_price_and_are_counted() -> 
     assert found.unknown == len(touched)
     inside = np.isin(p.pool, touched)
     assert np.isnan(found.prices[:, inside]).all()
-    assert (found.code[inside] == -1).all()
+    known = refresh(arrange(**without(raw(300, 8), touched)), RULES, MARK)
+    for side in (0, 1):
+        for market in range(6):
+            assert (found.forced(side, market) == known.forced(side, market)).all()
     assert not np.isnan(found.prices[0, ~inside]).all()
     assert np.isnan(found.prices[4:]).all()  # no book: what stress would do is not known
 
