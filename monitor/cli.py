@@ -109,7 +109,8 @@ def _live(out: Path, minutes: int, speed: float | None, console: Console) -> dic
     day = jobs.opened(path)
     parts = [(part.topic, part.partition) for part in day.meta.partitions]
     total = sum(day.meta.records.values()) + sum(day.meta.refused.values())
-    feed = livedemo.Feed(parts, day.controls(), chunks(day, speed), total, speed)
+    controls = day.controls(config.accounts.cell_ns)
+    feed = livedemo.Feed(parts, controls, chunks(day, speed), total, speed)
     alerts = livedemo.show(config, console, feed, out)
     return {"records": total, "alerts": len(alerts), **demo.compared(path, alerts, console)}
 
@@ -242,12 +243,13 @@ def publish(
     held = jobs.opened(day)
     parts = [(part.topic, part.partition) for part in held.meta.partitions]
     total = sum(held.meta.records.values()) + sum(held.meta.refused.values())
+    settings = _load(config, None)
     console.result(
         livejobs.published(
-            _load(config, None),
+            settings,
             console,
             parts,
-            held.controls(),
+            held.controls(settings.accounts.cell_ns),
             chunks(held, pace),
             total,
             pace,

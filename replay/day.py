@@ -35,10 +35,16 @@ class Day:
                 if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
                     raise DayError(f"{self._path}: {name} is damaged: copy the day anew")
 
-    def controls(self) -> list[Control]:
-        """The control records, in the order in which they were written; the day's end last."""
-        rows = pq.read_table(self._path / CONTROL).to_pylist()
-        return [Control(**row) for row in rows]
+    def controls(self, cell_ns: int = 1) -> list[Control]:
+        """The control records, in the order in which they were written; the day's end last.
+
+        The end is told as the next multiple of `cell_ns`: nothing comes any more, so the cell of
+        time in which the day ends is over too, and bands are made of all its records.
+        """
+        made = [Control(**row) for row in pq.read_table(self._path / CONTROL).to_pylist()]
+        end = self.meta.span[2] if self.meta.span else None
+        told = None if end is None else -(-end // cell_ns) * cell_ns
+        return [c.model_copy(update={"ts": told}) if c.ts == end else c for c in made]
 
     def refused(self) -> list[Refused]:
         """What the contract did not accept; `batches` hands out the same records in their place."""

@@ -112,7 +112,7 @@ def replay(
                 for bands in output.bands:
                     bands_file.writelines(value + b"\n" for _, value in bandrecords.lines(bands))
 
-        show(engine.control(day.controls()))
+        show(engine.control(day.controls(settings.accounts.cell_ns)))
         pace = _Pace(speed)
         for batch in ahead(day.batches(rows if speed is None else min(rows, PACED_ROWS))):
             if len(batch):

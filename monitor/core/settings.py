@@ -77,6 +77,11 @@ class AccountSettings(Strict):
     """Positions and bands are as of multiples of this in event time, s. A refresh costs about 3 ms
     of one core for 2,000 accounts in 8 markets; `make bench` says what a million costs."""
 
+    @property
+    def cell_ns(self) -> int:
+        """`bands_every_s` in ns."""
+        return round(self.bands_every_s * 1e9)
+
 
 class StreamSettings(Strict):
     """One number watched for every symbol, and the detector that watches it."""

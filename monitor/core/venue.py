@@ -45,7 +45,7 @@ class Venue:
 
     def __init__(self, settings: EngineSettings) -> None:
         limits = settings.accounts
-        self.cell_ns = round(limits.bands_every_s * 1e9)
+        self.cell_ns = limits.cell_ns
         self.accounts = Accounts(limits.most, limits.positions, round(limits.idle_s * 1e9))
         self.pools = Pools(self.accounts)
         self.room: Room | None = None

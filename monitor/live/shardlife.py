@@ -67,7 +67,7 @@ class ShardLife(Life):
         word = self.shard.word()
         self._words = [word]
         settings = self.setup.settings
-        book_ns = round(settings.accounts.bands_every_s * 1e9)
+        book_ns = settings.accounts.cell_ns
         self.work.words = words.messages(word, settings.fingerprint(), book_ns)
 
     def told(self, work: Work) -> None:

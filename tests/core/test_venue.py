@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.core.bandkernels import BIN_WIDTH
+from monitor.core.bandtable import BIN_WIDTH
 from monitor.core.decode import decode
 from monitor.core.engine import Engine, Output
 from monitor.core.events import TOPICS, Control

@@ -90,7 +90,8 @@ def write_day(
 def send(day: Day, config: Config, speed: float | None = None) -> dict[str, Any]:
     """`brinkwatch publish`."""
     parts = [(part.topic, part.partition) for part in day.meta.partitions]
-    return published(config, Console(True), parts, day.controls(), chunks(day, speed), 0, speed)
+    controls = day.controls(config.accounts.cell_ns)
+    return published(config, Console(True), parts, controls, chunks(day, speed), 0, speed)
 
 
 def replayed(day: Day, config: Config, out: Path) -> tuple[str, list[bytes]]:

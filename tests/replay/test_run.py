@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.core.settings import EngineSettings
+from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.plugins import detector_factories
 from replay.day import Day
 from replay.ingest import ingest
@@ -134,3 +134,28 @@ def test_a_choice_shows_the_same_alerts_as_the_whole_day(tmp_path: Path) -> None
     assert one in chosen
     assert all(alert in every for alert in chosen)
     assert len(chosen) < len(every)
+
+
+def test_the_cell_of_bands_in_which_the_day_ends_is_told_too(tmp_path: Path) -> None:
+    tiers = [{"lower_bound": 0, "maintenance_rate": "0.05"}]
+    fill = {"kind": "fill", "symbol": "X", "account": "a", "side": "buy", "price": 100}
+    lines = [
+        {"kind": "reference", "about": "market", "symbol": "X", "tiers": tiers},
+        {"kind": "collateral", "account": "a", "amount": 200, "cause": "deposit"},
+        {"kind": "mark", "symbol": "X", "mark": 100},
+        {**fill, "quantity": 10},
+        {**fill, "quantity": 10},
+    ]
+    # The last fill 90 s after the first records, in a cell that begins a minute after them.
+    at = [START, START, START, START, START + 90 * 10**9]
+    feed = [json.dumps({**r, "ts": ts}) for r, ts in zip(lines, at, strict=True)]
+    (tmp_path / "feed.jsonl").write_text("\n".join(feed) + "\n")
+    ingest("canonical", [tmp_path / "feed.jsonl"], tmp_path / "day")
+    settings = EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=60))
+    out = tmp_path / "bands.jsonl"
+    replay(Day(tmp_path / "day"), settings, [], bands_to=out)
+    told = [json.loads(raw) for raw in out.read_text().splitlines()]
+    forced = [(r["ts"], sum(r["long"]["zones"]["notional"])) for r in told if r["symbol"] == "X"]
+    first = START // (60 * 10**9) * 60 * 10**9
+    assert [ts for ts, _ in forced] == [first + 60 * 10**9, first + 120 * 10**9]
+    assert [notional for _, notional in forced] == [1000, 2000]
