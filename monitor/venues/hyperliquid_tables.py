@@ -7,7 +7,9 @@ and the account value A at the mark, and the venue closes at the price that leav
 nothing: mark · (1 − A/N) for a long, mark · (1 + A/N) for a short. So those fills of the account in
 that second whose marks, taken back so, make up N are the forced ones, and the marks become mark
 records. A cross account that is flat after it is worth 0: what the rebuilt one has more or less
-(fees, funding, moves that the tables lack) is taken away by an adjustment just after.
+(fees, funding, moves that the tables lack) is taken away by an adjustment just after. That a
+position was isolated is told with its liquidation alone, and its margin nowhere: a reference of
+quantity 0 says the mode, so that it is counted as isolated, and not predicted.
 
 Every market of that time had 50x and maintenance of half the initial margin: 1 % of notional.
 Source: hyperliquid.gitbook.io, margining, liquidations (2023).
@@ -257,6 +259,7 @@ class Tables:
         marks: list[Told] = []
         adjusted: list[Told] = []
         taken: Counter[str] = Counter()
+        isolated: set[tuple[str, str]] = set()
         for forced in self.liquidations:
             trades = by_user[forced.user]
             made = _forced(forced, trades)
@@ -270,6 +273,9 @@ class Tables:
             for coin, trade in by_coin.items():
                 told = plain(round(forced.mark(trade)), SCALE)
                 marks.append((forced.raw, _mark(forced.ts, coin, told)))
+                if not forced.cross or (forced.user, coin) in isolated:
+                    marks.append((forced.raw, _mode(forced, trade)))
+                    isolated.add((forced.user, coin))
             if forced.cross and self._set_values:
                 left = self._left(forced, trades, moved[forced.user])
                 if left is None:
@@ -306,6 +312,20 @@ def _forced(forced: Forced, trades: list[Trade]) -> list[Trade]:
 
 def _mark(ts: int, coin: str, price: str) -> dict[str, Any]:
     return {"kind": "mark", "ts": ts, "symbol": coin, "mark": price}
+
+
+def _mode(forced: Forced, trade: Trade) -> dict[str, Any]:
+    """The margin mode in which a position stood when it was liquidated; it changes nothing else."""
+    return {
+        "kind": "reference",
+        "about": "position",
+        "ts": forced.ts,
+        "symbol": trade.record["symbol"],
+        "account": forced.user,
+        "quantity": "0",
+        "entry_price": trade.record["price"],
+        "margin_mode": "cross" if forced.cross else "isolated",
+    }
 
 
 def _adjustment(forced: Forced, amount: int) -> dict[str, Any]:

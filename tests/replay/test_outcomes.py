@@ -77,3 +77,17 @@ def test_a_replay_tells_what_was_forced_beside_what_was_predicted(
     # 8 + 40 (x − 10) = 0.01 · 40 x  →  x = 392 / 39.6, 0.1 bps from the mark of 9.9
     assert summary.outcomes == {"liquidation": {"cross": {"within_10_bps": 1}}}
     assert summary.late == 0
+
+
+def test_an_isolated_liquidation_is_counted_as_isolated_and_not_predicted(tmp_path: Path) -> None:
+    for name, text in TABLES.items():
+        (tmp_path / name).write_text(text.replace("Cross", "Isolated"))
+    ingest("hyperliquid", [tmp_path / name for name in TABLES], tmp_path / "day")
+    summary = replay(Day(tmp_path / "day"), EngineSettings(streams=()), [])
+    assert summary.outcomes == {"liquidation": {"isolated": {"no_margin": 1}}}
+
+
+def test_the_real_isolated_liquidations_are_all_counted_as_isolated(made: list[Case]) -> None:
+    modes = [(c.told.cross, o.mode, o.verdict) for c in made for o in c.outcomes]
+    assert all((mode == "cross") == cross for cross, mode, _ in modes)
+    assert [verdict for cross, _, verdict in modes if not cross] == ["no_margin"] * 4
