@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from tests.live.helpers import (
     write_day,
 )
 
-PIECES = 10
+PIECES = 40
 """The second half of the day comes in so many, while one topic is silent."""
 
 
@@ -53,40 +54,46 @@ def test_a_silence_watched_live_and_old_records_after_it_are_late_in_live_and_re
     kafka: str, tmp_path: Path
 ) -> None:
     """Marks fall silent while the rest goes on; then they come, older than what was decided."""
-    config = configuration(kafka, silence_s=0.4)
+    config = configuration(kafka, silence_s=1.0)
     day = write_day(tmp_path, config)
     create_topics(config, 2, Console(True))
     marks = config.topics["mark"]
+    records = [
+        (ts, batch.topic, batch.partition, raw)
+        for batch in day.batches()
+        if len(batch)
+        for ts, raw in zip(batch.numbers["ts"].tolist(), encode(batch), strict=True)
+    ]
+    assert day.meta.span
+    half = (day.meta.span[0] + day.meta.span[1]) // 2
+    step = (day.meta.span[1] - half) // PIECES + 1
 
     async def watch() -> dict[str, Any]:
         producer = AIOKafkaProducer(bootstrap_servers=kafka)
         await producer.start()
 
-        async def put(wanted: Callable[[str, int], bool]) -> int:
-            """The records of topics and times (ns) that are wanted."""
-            count = 0
-            for batch in day.batches():
-                for row, raw in enumerate(encode(batch) if len(batch) else []):
-                    if wanted(batch.topic, int(batch.numbers["ts"][row])):
-                        await producer.send(batch.topic, raw, partition=batch.partition)
-                        count += 1
+        async def put(wanted: Callable[[int, str], bool]) -> None:
+            for ts, topic, partition, raw in records:
+                if wanted(ts, topic):
+                    await producer.send(topic, raw, partition=partition)
             await producer.flush()
-            return count
 
-        def others(since: int, until: int, topic: str, ts: int) -> bool:
-            return topic != marks and since <= ts < until
+        def others(since: int, ts: int, topic: str) -> bool:
+            return topic != marks and since <= ts < since + step
 
-        assert day.meta.span
-        half = (day.meta.span[0] + day.meta.span[1]) // 2
+        async def told_silent() -> bool:
+            told = await held(kafka, config.kafka.control_topic, 1)
+            return any(json.loads(record.value)["topic"] == marks for record in told)
+
         async with running(config) as sidecar:
-            sent = await put(lambda topic, ts: ts < half)
-            step = (day.meta.span[1] - half) // PIECES + 1
+            await put(lambda ts, topic: ts < half)
             for piece in range(PIECES):
-                began = half + piece * step
-                sent += await put(functools.partial(others, began, began + step))
-                await asyncio.sleep(0.2)
-            sent += await put(lambda topic, ts: ts >= half and topic == marks)
-            await until(functools.partial(taken_in, sidecar, sent))
+                await put(functools.partial(others, half + piece * step))
+                if not await told_silent():
+                    await asyncio.sleep(0.2)
+            await until(told_silent)
+            await put(lambda ts, topic: ts >= half and topic == marks)
+            await until(functools.partial(taken_in, sidecar, len(records)))
             await asyncio.sleep(1.0)
             state = await sidecar.state()
         await producer.stop()
