@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.dashboards import alerts, pipeline
+from deploy.dashboards import alerts, bands, pipeline
 
 FOLDER = Path(__file__).parents[1] / "grafana" / "dashboards"
-PAGES = {"pipeline.json": pipeline.made, "alerts.json": alerts.made}
+PAGES = {
+    "pipeline.json": pipeline.made,
+    "alerts.json": alerts.made,
+    "bands.json": bands.made,
+}
 
 if __name__ == "__main__":
     for name, made in PAGES.items():

@@ -16,6 +16,7 @@ from deploy.dashboards.__main__ import FOLDER, PAGES
 from deploy.dashboards.panels import SOURCE
 from monitor.config import Config, load
 from monitor.metrics import Metrics
+from tests.core.test_venue import BASE, deposit, fill, run
 from tests.support import ROOT, program
 
 DEPLOY = ROOT / "deploy"
@@ -250,9 +251,11 @@ def test_every_panel_is_whole(name: str) -> None:
 
 def test_every_metric_that_is_asked_for_is_in_the_catalogue() -> None:
     metrics = Metrics()
+    _, (*_, metrics.bands.last) = run([*BASE, deposit("a", 60), fill("a", "buy", 10)])
     names = {sample for family in metrics.registry.collect() for sample in sampled(family)}
     names |= {f"brinkwatch_{name}_total" for name in ("events", "late", "refused", "windows")}
     names |= {"brinkwatch_duplicates_total", "brinkwatch_event_timestamp_seconds"}
+    names |= {"brinkwatch_forced_fills_total"}
     texts = [t["expr"] for n in PAGES for p in panels(n) for t in p.get("targets", ())]
     rules = yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())
     texts += [rule["expr"] for group in rules["groups"] for rule in group["rules"]]

@@ -1,0 +1,136 @@
+"""Liquidation bands: what would be forced, how near, what the book would take, what was forced."""
+
+from __future__ import annotations
+
+from deploy.dashboards.panels import AMBER, HALF, RED, Query, lines, number, page, ranking, rate
+
+SIDES = {"long": "fall", "short": "rise"}
+"""Each side, and the move of the mark that forces it."""
+NEAR = "2"
+"""The distance, percent of the mark, at which markets are set side by side."""
+MOST = 15
+"""Markets shown at once."""
+
+
+def _each(metric: str, **labels: str) -> str:
+    """A gauge of the venue stage by its own labels: after a move between members, both tell it."""
+    held = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    return f"max by (symbol, side, within_pct) (brinkwatch_band_{metric}{{{held}}})"
+
+
+def _near(side: str) -> str:
+    return _each("forced_notional", side=side, within_pct=NEAR)
+
+
+NOW = [
+    *(
+        number(
+            f"Forced by a {move} of {NEAR} %",
+            f"Notional of {side}s whose liquidation price lies so near, all markets.",
+            f"sum({_near(side)})",
+        )
+        for side, move in SIDES.items()
+    ),
+    number(
+        "Pools not known",
+        "Of all pools with something open: without a mark, a tier table or a margin.",
+        "max(brinkwatch_pools_unknown) / (max(brinkwatch_pools) > 0)",
+        unit="percentunit",
+        limits=[(0.01, AMBER), (0.1, RED)],
+    ),
+    number(
+        "Margins assumed",
+        "Isolated positions whose margin is taken from their leverage.",
+        "max(brinkwatch_margins_assumed)",
+    ),
+    number(
+        "Markets estimated",
+        "No account is known there: the bands rest on open interest and assumptions.",
+        "sum(max by (symbol) (brinkwatch_band_estimated))",
+    ),
+    number(
+        "Behind the newest record",
+        "Event time from the bands to the newest record.",
+        "max(brinkwatch_event_timestamp_seconds) - max(brinkwatch_bands_timestamp_seconds)",
+        unit="s",
+        limits=[(60, AMBER), (600, RED)],
+    ),
+]
+BY_DISTANCE = [
+    lines(
+        f"{side.capitalize()}s forced, by distance",
+        f"Notional forced by a {move} of so many percent or less, all markets, quote currency.",
+        Query(
+            f"sum by (within_pct) ({_each('forced_notional', side=side)})",
+            "{{within_pct}} %",
+        ),
+    )
+    for side, move in SIDES.items()
+]
+BY_MARKET = [
+    panel
+    for side, move in SIDES.items()
+    for panel in (
+        lines(
+            f"{side.capitalize()}s forced by a {move} of {NEAR} %, by market",
+            f"The {MOST} markets with the most, quote currency.",
+            Query(f"topk({MOST}, {_near(side)})", "{{symbol}}"),
+        ),
+        lines(
+            f"Nearest {side}s, by market",
+            f"How far the mark is from the nearest zone that forces anybody; the {MOST} nearest.",
+            Query(f"bottomk({MOST}, {_each('nearest_ratio', side=side)})", "{{symbol}}"),
+            unit="percentunit",
+        ),
+    )
+]
+ABSORBED = [
+    lines(
+        "What the book can take, by market and side",
+        f"Share of what is forced within {NEAR} % that the last book holds there; the {MOST} "
+        "lowest. Below 100 % the close goes through the book.",
+        Query(f"bottomk({MOST}, {_each('absorbed_ratio')})", "{{symbol}} {{side}}"),
+        unit="percentunit",
+    ),
+    ranking(
+        f"The most within {NEAR} %, by market and side",
+        f"Notional forced, quote currency; the {MOST} most.",
+        Query(
+            f"sort_desc(topk({MOST}, {_each('forced_notional', within_pct=NEAR)}))",
+            "{{symbol}} {{side}}",
+        ),
+    ),
+]
+FORCED = [
+    lines(
+        "Fills that the venue forced, by cause",
+        "Liquidation, backstop, deleveraging; each second.",
+        Query(rate("brinkwatch_forced_fills_total", "cause"), "{{cause}}"),
+        unit="cps",
+        span=HALF,
+    ),
+    lines(
+        "Forced fills beside what was predicted",
+        "How far the mark was from the price predicted for that account, or why that cannot be "
+        "said; each second.",
+        Query(rate("brinkwatch_forced_fills_total", "verdict"), "{{verdict}}"),
+        unit="cps",
+        span=HALF,
+    ),
+]
+
+
+def made() -> str:
+    """The dashboard's JSON."""
+    return page(
+        "brinkwatch-bands",
+        "brinkwatch: liquidation bands",
+        "What would be forced, how near it is, what the book would take, and what was forced.",
+        [
+            ("Now", NOW),
+            ("By distance", BY_DISTANCE),
+            ("By market", BY_MARKET),
+            ("The book", ABSORBED),
+            ("Forced", FORCED),
+        ],
+    )
