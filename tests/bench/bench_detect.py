@@ -1,6 +1,6 @@
 """One table of what is found, how soon, and at how many false alarms: `make bench-detect`.
 
-    python -m tests.bench.bench_detect [--quick] [--only counts,drift,marks,joint,incidents,cost]
+    python -m tests.bench.bench_detect [--quick] [--only counts,budget,...]
 
 Each module of `tests/bench/detect` that has `rows` says in its docstring by which protocol.
 """
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PARTS = ("counts", "drift", "marks", "joint", "incidents", "cost")
+PARTS = ("counts", "budget", "drift", "marks", "joint", "incidents", "cost")
 HEAD = ("background", "detector", "at 1", "at .1", "p50 s", "p95 s", "false/day")
 KEYS = ("recall_at_1", "recall_at_01", "delay_p50_s", "delay_p95_s", "false_a_day")
 COMMON = {"table", "background", "detector", "note", *KEYS}
