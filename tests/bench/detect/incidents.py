@@ -202,7 +202,7 @@ def row(kind: Kind, days: list[Told], what: str) -> dict[str, Any]:
 
 def rows(quick: bool = False, seed: int = SEED) -> Iterator[dict[str, Any]]:
     """For each kind of day one row of all incidents, and one for each kind of incident."""
-    for kind, number in ((COLD, 2 if quick else 6), (WARM, 0 if quick else 2)):
+    for kind, number in ((COLD, 2 if quick else 4), (WARM, 0 if quick else 1)):
         days = [run(kind, seed + i) for i in range(number)]
         for what in ("", "cancel_burst", "leverage_surge", "thin_book", "joint") if days else ():
             yield row(kind, days, what)
