@@ -17,6 +17,7 @@ from detectors.calibrate import BLOCK_WINDOWS, READY_BLOCKS, Budget, Calibrator
 from detectors.calibrators import Calibrators
 from detectors.comove import CoMoveDetector
 from detectors.focus import FocusDetector
+from detectors.level import LevelDetector
 from detectors.ratio import RatioDetector
 
 MAKERS: dict[str, Callable[[], Detector]] = {
@@ -24,6 +25,8 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "ratio": lambda: RatioDetector(warm_up=20, patience=15),
     "comove": lambda: CoMoveDetector(("a", "b"), warm_up=20, patience=15),
     "focus": lambda: FocusDetector(warm_up=20, patience=15),
+    "level": lambda: LevelDetector(warm_up=20, patience=15),
+    "signed level": lambda: LevelDetector(direction="both", signed=True, warm_up=20, patience=15),
 }
 ROWS, WINDOWS = 5, 120
 

@@ -100,6 +100,16 @@ def test_a_lasting_step_is_the_new_level_after_patience() -> None:
     assert detector.usual == pytest.approx(1e6 / 6, rel=0.2)
 
 
+def test_nothing_but_zeros_is_no_scale() -> None:
+    detector = LevelDetector("depth", direction="down", warm_up=10)
+    for _ in range(40):
+        detector.learn_one({"depth": 0.0})
+    score = detector.judge_one({"depth": 0.0})
+    assert score.value is None
+    assert score.why is not None
+    assert score.why.startswith("nothing but zeros")
+
+
 def test_wrong_parameters_are_refused_with_words() -> None:
     for wrong in ({"direction": "left"}, {"sizes": (0.0,)}, {"warm_up": 2}, {"least": 0.5}):
         with pytest.raises(ValueError, match=r"direction|sizes|warm_up|least"):

@@ -23,6 +23,7 @@ from detectors.comove import CoMoveDetector
 from detectors.drift import DriftDetector
 from detectors.edetector import EDetector
 from detectors.focus import FocusDetector
+from detectors.level import LevelDetector
 from detectors.ratio import RatioDetector
 from detectors.river_plugin import RiverDetector
 from tests.bench.backgrounds import DAY
@@ -30,6 +31,7 @@ from tests.bench.backgrounds import DAY
 SYMBOLS = 500
 MAKERS: dict[str, Callable[[], Detector]] = {
     "burst": BurstDetector,
+    "level": LevelDetector,
     "ratio": RatioDetector,
     "comove": CoMoveDetector,
     "FOCuS": FocusDetector,
@@ -37,7 +39,7 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "drift": DriftDetector,
     "HalfSpaceTrees": RiverDetector,
 }
-LIVE = ("burst", "ratio", "comove", "FOCuS", "e-detector", "drift")
+LIVE = ("burst", "level", "ratio", "comove", "FOCuS", "e-detector", "drift")
 
 
 def seconds_a_window(bank: Bank, inputs: int, windows: int) -> tuple[float, float]:

@@ -1,0 +1,296 @@
+"""The compiled loops of `level.py`: one row of numbers a stream, many streams in one call."""
+
+from __future__ import annotations
+
+from math import copysign, exp, lgamma, log, sqrt
+
+import numpy as np
+from numba import njit, types
+
+from detectors.nnls import UNKNOWNS, nnls
+
+LEVEL_MAX = 2.0**63
+"""Larger numbers are refused like NaN."""
+ALPHA = 0.003
+"""Of the slow mean and all scales: 333 windows; a younger detector weighs its windows alike."""
+ALPHAS = np.array([1.0, 0.3, 0.1, 0.02])
+"""Of the means that forecast: the last value, 3, 10 and 50 windows."""
+FLOOR_SHARE = 0.01
+"""Of the first level above 0: what lies below it is as good as nothing."""
+SCALE_MIN = 0.003
+"""The least scale of innovations: three tenths of a percent of a level, or of a signed level's
+mean size. A level that never moves is not thought unable to."""
+WEIGHTS_MAX = 0.99
+"""The weights' sum stays below 1: else a step could not be told from a random walk."""
+REFIT_WINDOWS, FORGET_WINDOWS = 3600.0, 86400.0
+"""Between two fits, once so old (before, at each doubling); what is this old weighs 1/e in them."""
+TEACHES, FAR = 3.0, 8.0
+"""Standard deviations of the level: beyond the first a value teaches mean and weights no more,
+beyond the second the forecast goes on from there: what follows an outlier is no step back."""
+FREEDOMS = np.array([3.0, 6.0, 15.0, 50.0])
+"""Degrees of freedom that t may have; the one under which the innovations are likeliest counts."""
+PROOF = 3.0
+"""By how much the logarithm of the likelihood must rise for each step to lighter tails."""
+FOOTPRINT = 64
+"""Windows until a step's footprint is thought to change no more."""
+SUM_MAX = 50.0
+"""A CUSUM remembers no more."""
+_NORM = np.array([lgamma((f + 1) / 2) - lgamma(f / 2) - log(f) / 2 for f in FREEDOMS.tolist()])
+
+# A row of the state. PLAIN: mean size of the level until the warm-up is over. CENTER: the slow
+# mean; SQUARE of values off it. SIDE: innovations on the side that hurts, counted; INNER: their
+# mean square, far ones weighed down. MEANS of values off the center; GRAM is an upper triangle.
+(
+    SEEN, REFIT_AT, REFITTED_AT, PLAIN, FLOOR, CENTER, SQUARE, SIDE, INNER, FREEDOM, HELD,
+    HELD_TOTAL,
+) = range(12)  # fmt: skip
+MEANS, WEIGHTS, MOMENT, GRAM, LIKELY, STEPS = 12, 16, 20, 24, 34, 38
+# Then for each step looked for: the CUSUM, and the levels and windows since it began.
+SUM, LEVELS, WINDOWS, PER_STEP = range(4)
+
+F1, F2, I1 = types.float64[::1], types.float64[:, ::1], types.int64[::1]
+INT, F, B = types.int64, types.float64, types.boolean
+
+
+@njit(types.void(F2, INT), cache=True, nogil=True)
+def begin(state, warm_up):  # type: ignore[no-untyped-def]
+    """Rows as they stand before anything was seen."""
+    state[:] = 0.0
+    state[:, REFIT_AT] = warm_up // 2
+    state[:, WEIGHTS] = 0.5
+    state[:, FREEDOM] = FREEDOMS[0]
+
+
+@njit(inline="always", error_model="numpy")
+def _value(row, signed, level):  # type: ignore[no-untyped-def]
+    return level if signed else log(level + row[FLOOR])
+
+
+@njit(inline="always", error_model="numpy")
+def _least(row, signed):  # type: ignore[no-untyped-def]
+    return max(SCALE_MIN * row[PLAIN] if signed else SCALE_MIN, 1e-12)
+
+
+@njit(inline="always", error_model="numpy")
+def _spread(row, signed):  # type: ignore[no-untyped-def]
+    """Standard deviation of the level itself."""
+    return max(sqrt(row[SQUARE]), _least(row, signed))
+
+
+@njit(inline="always", error_model="numpy")
+def _innovation(row, off):  # type: ignore[no-untyped-def]
+    """How far a value lies from its forecast."""
+    forecast = 0.0
+    for i in range(UNKNOWNS):
+        forecast += row[WEIGHTS + i] * row[MEANS + i]
+    return off - forecast
+
+
+@njit(inline="always", error_model="numpy")
+def _footprint(row, windows):  # type: ignore[no-untyped-def]
+    """What shows of a step of 1, so many windows after its first."""
+    taken = 0.0
+    for i in range(UNKNOWNS):
+        taken += row[WEIGHTS + i] * (1.0 - (1.0 - ALPHAS[i]) ** min(windows, FOOTPRINT - 1.0))
+    return 1.0 - taken
+
+
+@njit(B(F1, F, B, INT), cache=True, nogil=True)
+def able(row, level, signed, warm_up):  # type: ignore[no-untyped-def]
+    """Whether the row can judge this level."""
+    fits = abs(level) <= LEVEL_MAX and (signed or level >= 0.0)
+    return fits and row[SEEN] >= warm_up and (signed or row[FLOOR] > 0.0)
+
+
+@njit(F(F1, F1, F, B, F, F2), cache=True, nogil=True, error_model="numpy")
+def weigh(row, steps, least, signed, level, sums):  # type: ignore[no-untyped-def]
+    """The score of a window at `level`; into `sums` each CUSUM after it, and 1 where that begins
+    with this window. `least`: of a level without sign, the logarithm of the least ratio."""
+    scale = max(sqrt(row[INNER]), _least(row, signed))
+    z = _innovation(row, _value(row, signed, level) - row[CENTER]) / scale
+    freedom = row[FREEDOM]
+    half, here = (freedom + 1.0) / 2.0, freedom + z * z
+    spread = _spread(row, signed) / scale
+    matters = 0.0 if signed else least / scale
+    highest = 0.0
+    for k in range(steps.shape[0]):
+        at = STEPS + PER_STEP * k
+        total = row[at + SUM]
+        sums[k, 0] = sums[k, 1] = 0.0
+        if total <= 0.0 and z * steps[k] <= 0.0:
+            continue
+        step = copysign(max(abs(steps[k]) * spread, matters), steps[k])
+        first = half * log(here / (freedom + (z - step) ** 2))
+        later = 0.0
+        if total > 0.0:
+            shows = step * _footprint(row, row[at + WINDOWS])
+            later = total + half * log(here / (freedom + (z - shows) ** 2))
+        sums[k, 0] = max(0.0, first, later)
+        sums[k, 1] = 1.0 if first > later else 0.0
+        highest = max(highest, sums[k, 0])
+    return highest
+
+
+@njit(types.void(F2, F1, F, B, INT, I1, F1, F1), cache=True, nogil=True)
+def judge(state, steps, least, signed, warm_up, rows, levels, scores):  # type: ignore[no-untyped-def]
+    """Score `levels` of `rows`; NaN where a row is learning, or the number is no such level."""
+    sums = np.empty((steps.shape[0], 2))
+    for i in range(rows.shape[0]):
+        row = state[rows[i]]
+        scores[i] = np.nan
+        if able(row, levels[i], signed, warm_up):
+            scores[i] = weigh(row, steps, least, signed, levels[i], sums)
+
+
+@njit(inline="always")
+def _within(value, reach):  # type: ignore[no-untyped-def]
+    return min(max(value, -reach), reach)
+
+
+@njit(inline="always")
+def _forget_evidence(row):  # type: ignore[no-untyped-def]
+    row[STEPS:] = 0.0
+
+
+@njit(inline="always", error_model="numpy")
+def _accumulate(row, steps, level, sums):  # type: ignore[no-untyped-def]
+    """Keep the evidence of the judged window. Returns whether any CUSUM is above zero."""
+    above = False
+    for k in range(steps):
+        at = STEPS + PER_STEP * k
+        row[at + SUM] = min(sums[k, 0], SUM_MAX)
+        if sums[k, 0] <= 0.0 or sums[k, 1] > 0.0:
+            row[at + LEVELS] = row[at + WINDOWS] = 0.0
+        if sums[k, 0] > 0.0:
+            row[at + LEVELS] += level
+            row[at + WINDOWS] += 1.0
+            above = True
+    return above
+
+
+@njit(inline="always")
+def _follow(row, off):  # type: ignore[no-untyped-def]
+    for i in range(UNKNOWNS):
+        row[MEANS + i] += ALPHAS[i] * (off - row[MEANS + i])
+
+
+@njit(inline="always", error_model="numpy")
+def _hold(row, signed, patience, level):  # type: ignore[no-untyped-def]
+    """One more window of an episode; after `patience` of them it is the new level."""
+    off = _value(row, signed, level) - row[CENTER]
+    row[HELD] += 1.0
+    row[HELD_TOTAL] += off
+    _follow(row, _within(off, FAR * _spread(row, signed)))
+    if row[HELD] > patience:
+        shift = row[HELD_TOTAL] / row[HELD]
+        row[CENTER] += shift
+        row[MEANS : MEANS + UNKNOWNS] -= shift
+        row[HELD] = row[HELD_TOTAL] = 0.0
+        _forget_evidence(row)
+
+
+@njit(inline="always", error_model="numpy")
+def _regress(row, signed, off):  # type: ignore[no-untyped-def]
+    # Each window weighs alike whatever the level's spread was at the time.
+    spread = _spread(row, signed)
+    weight = 1.0 / (spread * spread)
+    at = GRAM
+    for i in range(UNKNOWNS):
+        row[MOMENT + i] += weight * row[MEANS + i] * off
+        for j in range(i, UNKNOWNS):
+            row[at] += weight * row[MEANS + i] * row[MEANS + j]
+            at += 1
+
+
+@njit(inline="always", error_model="numpy")
+def _measure(row, signed, side, innovation):  # type: ignore[no-untyped-def]
+    """Scale and tails of the innovations on the side that hurts (1, -1; 0: both)."""
+    if innovation * side < 0.0:
+        return
+    row[SIDE] += 1.0
+    alpha = max(ALPHA, 1.0 / row[SIDE])
+    z = innovation / max(sqrt(row[INNER]), _least(row, signed))
+    # Weighed as t weighs it: a far one says little about the scale.
+    weight = (row[FREEDOM] + 1.0) / (row[FREEDOM] + z * z)
+    row[INNER] += alpha * (weight * innovation * innovation - row[INNER])
+    weighed = min(row[SIDE], 1.0 / ALPHA)
+    best = -np.inf
+    for i in range(FREEDOMS.shape[0]):
+        density = _NORM[i] - (FREEDOMS[i] + 1.0) / 2.0 * log(1.0 + z * z / FREEDOMS[i])
+        row[LIKELY + i] += alpha * (density - row[LIKELY + i])
+        proven = weighed * row[LIKELY + i] - i * PROOF
+        if proven > best:
+            best, row[FREEDOM] = proven, FREEDOMS[i]
+
+
+@njit(inline="always", error_model="numpy")
+def _refit(row):  # type: ignore[no-untyped-def]
+    fitted = np.empty(UNKNOWNS)
+    gram, moment = row[GRAM : GRAM + 10], row[MOMENT : MOMENT + UNKNOWNS]
+    if nnls(gram, moment, fitted):
+        over = max(1.0, fitted.sum() / WEIGHTS_MAX)
+        row[WEIGHTS : WEIGHTS + UNKNOWNS] = fitted / over
+    keep = exp((row[REFITTED_AT] - row[SEEN]) / FORGET_WINDOWS)
+    gram *= keep
+    moment *= keep
+    row[REFITTED_AT] = row[SEEN]
+    row[REFIT_AT] = row[SEEN] + min(row[SEEN], REFIT_WINDOWS)
+
+
+@njit(inline="always", error_model="numpy")
+def _learn(row, signed, side, warm_up, level):  # type: ignore[no-untyped-def]
+    row[SEEN] += 1.0
+    young = 1.0 / row[SEEN]
+    if row[SEEN] <= warm_up:
+        row[PLAIN] += young * (abs(level) - row[PLAIN])
+        if row[FLOOR] == 0.0 and level > 0.0:
+            row[FLOOR] = FLOOR_SHARE * level
+    if not signed and row[FLOOR] == 0.0:
+        return  # nothing but zeros so far: there is no scale to take a logarithm in
+    value = _value(row, signed, level)
+    if row[SEEN] <= 2.0:
+        row[CENTER] = value
+        return
+    off = value - row[CENTER]
+    innovation = _innovation(row, off)
+    settled = row[SEEN] > warm_up // 4
+    spread = _spread(row, signed)
+    taught = _within(off, TEACHES * spread) if settled else off
+    if settled:
+        _regress(row, signed, taught)
+        _measure(row, signed, side, innovation)
+    alpha = max(ALPHA, young)
+    row[CENTER] += alpha * taught
+    row[SQUARE] += alpha * (taught * taught - row[SQUARE])
+    _follow(row, _within(off, FAR * spread) if settled else off)
+    if row[SEEN] >= row[REFIT_AT]:
+        _refit(row)
+
+
+@njit(types.void(F2, F1, F, B, F, INT, INT, I1, F1), cache=True, nogil=True)
+def learn(state, steps, least, signed, side, warm_up, patience, rows, levels):  # type: ignore[no-untyped-def]
+    """Learn `levels` of `rows`, which were judged and not reported."""
+    sums = np.empty((steps.shape[0], 2))
+    for i in range(rows.shape[0]):
+        row, level = state[rows[i]], levels[i]
+        if not (abs(level) <= LEVEL_MAX and (signed or level >= 0.0)):
+            continue
+        above = False
+        if able(row, level, signed, warm_up):
+            weigh(row, steps, least, signed, level, sums)
+            above = _accumulate(row, steps.shape[0], level, sums)
+        if row[HELD] > 0.0:
+            _hold(row, signed, patience, level)
+            if not above:
+                row[HELD] = row[HELD_TOTAL] = 0.0
+        else:
+            _learn(row, signed, side, warm_up, level)
+
+
+@njit(types.void(F2, B, INT, INT, F), cache=True, nogil=True)
+def report(state, signed, patience, at, level):  # type: ignore[no-untyped-def]
+    """Row `at` was reported in this window: its evidence starts anew, and it learns nothing."""
+    row = state[at]
+    if abs(level) <= LEVEL_MAX and (signed or (level >= 0.0 and row[FLOOR] > 0.0)):
+        _forget_evidence(row)
+        _hold(row, signed, patience, level)
