@@ -10,15 +10,18 @@ from __future__ import annotations
 from math import exp, log, sqrt
 from typing import Any
 
-MEMORY_TESTS = 10_000
-"""A discovery's wealth is spread over so many tests; what lies beyond is below 1e-4 of it."""
+FOUND_MAX = 1_000
+"""Discoveries that are remembered: the latest. Those before add next to nothing to a level."""
+WHOLE = 12.7
+"""What ln(max(j, 2)) / (j·exp(√ln j)) comes to over all j, rounded up: 6.76 up to a million, and
+the integral beyond."""
 
 
-def _gamma(tests: int) -> list[float]:
-    """γ_j ∝ ln(max(j, 2)) / (j·exp(√ln j)), of the paper, summing to 1."""
-    raw = [log(max(j, 2)) / (j * exp(sqrt(log(j)))) for j in range(1, tests + 1)]
-    total = sum(raw)
-    return [g / total for g in raw]
+def gamma(age: int) -> float:
+    """The share of its wealth that a discovery spends on the test `age` ≥ 1 after it, over which
+    they sum to at most 1; the sequence of the paper, which never ends: attacks may be a million
+    tests apart."""
+    return log(max(age, 2)) / (WHOLE * age * exp(sqrt(log(age))))
 
 
 class Lord:
@@ -52,24 +55,20 @@ class Lord:
             raise ValueError("a false discovery rate lies in (0, 1), its first wealth in (0, rate]")
         self.rate = rate
         self.wealth = wealth
-        self._gamma = _gamma(MEMORY_TESTS)
         self._tests = 0
         self._found: list[int] = []
-        """Tests that were discoveries, those within the memory."""
+        """The latest tests that were discoveries."""
         self._first: int | None = None
 
     @property
     def level(self) -> float:
         """The next p-value is a discovery when it is not above this."""
         t = self._tests
-        level = self._spread(t) * self.wealth
+        level = gamma(t + 1) * self.wealth
         for at in self._found:
             earned = self.rate - self.wealth if at == self._first else self.rate
-            level += earned * self._spread(t - at - 1)
+            level += earned * gamma(t - at)
         return level
-
-    def _spread(self, age: int) -> float:
-        return self._gamma[age] if age < MEMORY_TESTS else 0.0
 
     def test(self, p: float) -> bool:
         """Whether this p-value is a discovery. What is not a number never is."""
@@ -78,8 +77,7 @@ class Lord:
             self._first = self._tests if self._first is None else self._first
             self._found.append(self._tests)
         self._tests += 1
-        while self._found and self._tests - self._found[0] > MEMORY_TESTS:
-            self._found.pop(0)
+        del self._found[:-FOUND_MAX]
         return found
 
     def state(self) -> dict[str, Any]:

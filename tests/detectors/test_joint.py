@@ -14,7 +14,7 @@ from detectors.calibrate import Budget, Calibrator
 from detectors.check import check_detector
 from detectors.conformal import P_MIN, READY_WINDOWS, Conformal
 from detectors.joint import BLOCK_WINDOWS, DRIFT, KAPPA, Joint, JointDetector
-from detectors.lord import Lord
+from detectors.lord import Lord, gamma
 from detectors.whiten import YOUNG_WINDOWS, Whitener
 
 DAY = 17_280.0
@@ -282,3 +282,11 @@ def test_lord_goes_on_from_its_state_and_takes_no_nan() -> None:
     assert not lord.test(float("nan"))
     with pytest.raises(ValueError, match="false discovery rate"):
         Lord(0.0)
+
+
+def test_after_a_million_tests_without_a_discovery_one_can_still_be_made() -> None:
+    lord = Lord(0.1)
+    lord.restore({"tests": 1_000_000, "found": [], "first": None})
+    assert 0.0 < lord.level < 1e-6
+    assert lord.test(1e-12)
+    assert sum(gamma(j) for j in range(1, 200_000)) < 1.0
