@@ -68,6 +68,7 @@ def market_record(ts: int, market: MarketBands) -> dict[str, Any]:
         "estimate": market.estimate is not None,
         "assumptions": market.estimate or {},
         "sigma": None if market.sigma is None else _rounded(market.sigma),
+        "grain_s": _rounded(market.grain_s),
         "horizons_s": list(HORIZONS_S),
         "zone_bps": BIN_WIDTH * 1e4,
         "path": {
@@ -117,7 +118,9 @@ def _chances(market: MarketBands, side: int, distances: Floats) -> list[list[flo
         return None
     sign = -1.0 if side == 0 else 1.0
     logs = np.log(np.maximum(1.0 + sign * distances, 1e-9))
-    by_horizon = [touch_all(logs, market.sigma, horizon) for horizon in HORIZONS_S]
+    by_horizon = [
+        touch_all(logs, market.sigma, horizon, grain_s=market.grain_s) for horizon in HORIZONS_S
+    ]
     return [[_rounded(p[i]) for p in by_horizon] for i in range(len(distances))]
 
 

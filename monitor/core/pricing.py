@@ -46,10 +46,10 @@ class Pricing:
             if text is not None:
                 self._sources[partition, offset] = text
 
-    def sigma(self, symbol: int) -> float | None:
-        """Realised volatility of a symbol's mark, a year; None: not known yet."""
-        measured = self._volatility.get(symbol)
-        return None if measured is None else measured.sigma
+    def measured(self, symbol: int) -> tuple[float | None, float]:
+        """Realised volatility of a symbol's mark, a year (None: not known yet); its grain, s."""
+        held = self._volatility.get(symbol)
+        return (None, 0.0) if held is None else (held.sigma, held.grain_s)
 
     def judge(self, rows: Int64, books: Int64) -> Int64:
         """Mark records (`entries.PRICE`) in event-time order: the same, with `ABSENT` for what is

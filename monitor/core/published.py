@@ -197,6 +197,7 @@ class MarketBandsRecord(_Out):
     estimate: Annotated[bool, Field(description="no account is known; see `assumptions`")]
     assumptions: dict[str, str | float]
     sigma: Annotated[float | None, Field(description="realised volatility, a year")]
+    grain_s: Annotated[float, Field(description="how far apart the mark's steps are, s", ge=0)]
     horizons_s: list[float]
     zone_bps: float
     path: Path

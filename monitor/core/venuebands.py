@@ -42,6 +42,8 @@ class MarketBands:
     regime: str
     sigma: float | None
     """Realised volatility of the mark, a year; None: not measured yet."""
+    grain_s: float
+    """How far apart the mark's steps are, s (`timing.Volatility`)."""
     zones: tuple[Cells, Cells]
     """What is forced: zone z is from 5z up to 5(z + 1) bps away; the parts are `GROUPS`."""
     stages: tuple[Cells, Cells]
@@ -102,7 +104,10 @@ class MarketBands:
         yield self.depth.tobytes()
 
     def _facts(self) -> tuple[Any, ...]:
-        return self.symbol, self.mark, self.regime, self.sigma, self.top, self.estimate
+        return (
+            *(self.symbol, self.mark, self.regime, self.sigma, self.grain_s),
+            *(self.top, self.estimate),
+        )
 
     def at_stake(self) -> dict[str, Any]:
         """`at_stake` and `zones` of an alert."""
@@ -222,7 +227,7 @@ def _estimates(venue: Venue) -> list[MarketBands]:
                 names[i],
                 float(mark[i]),
                 regime.name,
-                venue.pricing.sigma(int(told[i])),
+                *venue.pricing.measured(int(told[i])),
                 (longs, shorts),
                 (nothing, nothing),
                 np.array(within, np.int64),
@@ -268,7 +273,7 @@ def _markets(
             name,
             mark[k],
             venue.tables[name][0].name,
-            venue.pricing.sigma(symbols[k]),
+            *venue.pricing.measured(symbols[k]),
             (result.cells(ZONES, 0, k), result.cells(ZONES, 1, k)),
             (result.cells(STAGED, 0, k), result.cells(STAGED, 1, k)),
             within[k],

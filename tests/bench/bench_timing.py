@@ -4,10 +4,12 @@ and on simulated paths whose law is known.
     python -m tests.bench.bench_timing [folder of order-book Parquet files]
 
 Each minute, at 0.5, 1, 2 and 3 standard deviations either side, for each horizon the day is long
-enough for (24 h is not). The volatility is measured online, from what came before. Simulated: a
-geometric Brownian motion, where the normal formula is the answer, and one whose variance is drawn
-anew for each path so that its returns are Student's t, where the fat-tailed one is; both are told
-the true volatility, so that what is scored is the law alone.
+enough for (24 h is not). Volatility and grain are measured online, from what came before. No number
+of the law was fitted to the day, but that marks may be coarse was seen on it: both halves are
+shown, and another day says more. Simulated: a geometric Brownian motion, where the normal formula
+is the answer, and one whose variance is drawn anew for each path so that its returns are Student's
+t, where the fat-tailed one is; both are told the true volatility, so that what is scored is the law
+alone.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def prices(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 def forecasts(
     time: np.ndarray, mid: np.ndarray, horizon: int, half_life: float, step: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Normal forecasts, fat-tailed forecasts, and what happened."""
+    """Plain normal forecasts, those of the engine, and what happened."""
     measure = Volatility(half_life, step)
     plain, fat, came = [], [], []
     ask = time[0] + 1_800 * 10**9
@@ -70,7 +72,7 @@ def forecasts(
         distance = SPREADS * measure.sigma * math.sqrt(horizon / YEAR_S)
         ahead = np.log(mid[i + 1 : end + 1] / price)
         plain.append(touch_all(distance, measure.sigma, horizon, NORMAL))
-        fat.append(touch_all(distance, measure.sigma, horizon, FAT))
+        fat.append(touch_all(distance, measure.sigma, horizon, FAT, measure.grain_s))
         came.append(np.where(distance < 0, ahead.min() <= distance, ahead.max() >= distance))
     return np.concatenate(plain), np.concatenate(fat), np.concatenate(came)
 
@@ -92,8 +94,10 @@ def main() -> None:
                     f"{brier(plain, came):12.4f} {brier(fat, came):11.4f}   {threes}"
                 )
     for horizon in HORIZONS:
-        plain, fat, came = forecasts(time, mid, horizon, 1_800.0, 60.0)
-        table(f"StandX, {horizon} s", plain, fat, came)
+        made = forecasts(time, mid, horizon, 1_800.0, 60.0)
+        half = len(made[0]) // 2
+        for name, part in (("first half", slice(half)), ("second half", slice(half, None))):
+            table(f"StandX, {horizon} s, {name}", *(column[part] for column in made))
     for law, freedom in (("geometric Brownian", None), ("Student's t", TAIL_FREEDOM)):
         table(f"simulated {law}, 3600 s", *simulated(freedom, seed=7))
 

@@ -63,13 +63,22 @@ def test_a_nearer_price_or_a_longer_wait_never_lowers_the_chance(
     st.floats(1.0, 86_400.0),
     st.floats(1.0, 10.0),
     st.sampled_from([NORMAL, FAT]),
+    st.one_of(st.just(0.0), st.floats(0.01, 60.0)),
 )
 def test_on_either_side_neither_a_longer_wait_nor_more_volatility_lowers_the_chance(
-    distance: float, sigma: float, horizon: float, growth: float, tails: tuple[float, ...]
+    distance: float,
+    sigma: float,
+    horizon: float,
+    growth: float,
+    tails: tuple[float, ...],
+    grain: float,
 ) -> None:
-    here = touch(distance, sigma, horizon, tails)
-    assert touch(distance, sigma, growth * horizon, tails) >= here - 1e-12
-    assert touch(distance, growth * sigma, horizon, tails) >= here - 1e-12
+    here = touch(distance, sigma, horizon, tails, grain)
+    # The correction for the grain holds to the first order of σ√grain.
+    slack = 1e-12 if grain == 0.0 else 1e-5
+    assert touch(distance, sigma, growth * horizon, tails, grain) >= here - slack
+    assert touch(distance, growth * sigma, horizon, tails, grain) >= here - slack
+    assert touch(distance, sigma, horizon, tails) >= here - slack
 
 
 @given(st.floats(3.5, 8.0))
@@ -133,6 +142,38 @@ def test_more_marks_inside_a_step_change_nothing() -> None:
         dense.update(end, float(price))
         sparse.update(end, float(price))
     assert dense.sigma == sparse.sigma
+
+
+def measured(prices: np.ndarray, apart_s: float = 1.0) -> Volatility:
+    measure = Volatility(half_life_s=36_000)
+    for i, price in enumerate(prices.tolist()):
+        measure.update(round(i * apart_s * 1e9), price)
+    return measure
+
+
+@pytest.mark.parametrize(("every_s", "low", "high"), [(1, 0.0, 3.0), (10, 5.0, 17.0)])
+def test_the_grain_of_a_walk_is_how_far_apart_its_steps_are(
+    every_s: int, low: float, high: float
+) -> None:
+    prices = np.repeat(walk(0.6, 86_400 // every_s, seed=8), every_s)
+    assert low <= measured(prices).grain_s <= high
+
+
+def test_a_mark_that_jumps_once_a_minute_has_a_grain_of_half_a_minute() -> None:
+    assert measured(np.repeat(walk(0.6, 1_440, seed=8), 60)).grain_s == pytest.approx(32.5, abs=2)
+    assert measured(np.full(7_200, 100.0)).grain_s == 0.0
+
+
+def test_a_coarse_walk_touches_as_often_as_its_grain_says() -> None:
+    sigma, horizon, steps = 0.6, 60.0, 6
+    rng = np.random.default_rng(5)
+    each = sigma * math.sqrt(horizon / YEAR_S / steps)
+    lowest = np.cumsum(rng.normal(0, each, (40_000, steps)), axis=1).min(axis=1)
+    for deviations in (0.5, 1.0, 2.0):
+        distance = -deviations * sigma * math.sqrt(horizon / YEAR_S)
+        said = touch(distance, sigma, horizon, NORMAL, horizon / steps)
+        assert abs(float((lowest <= distance).mean()) - said) < 0.015
+        assert touch(distance, sigma, horizon, NORMAL) > said + 0.01
 
 
 def test_the_score_and_the_table_are_exact_on_a_small_case() -> None:
