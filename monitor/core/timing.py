@@ -119,7 +119,7 @@ def _touch(distance, variance, shift, tails, out):  # type: ignore[no-untyped-de
 
 
 _REACH_1, _REACH_2 = 2 * BARRIER_SHIFT * math.sqrt(2 / math.pi), BARRIER_SHIFT**2
-"""Of the square of |N| − 0.5826/√n, N standard normal: how far a walk of n steps reaches (σ = 1)."""
+"""Of the square of |N| − 0.5826/√n, N standard normal: how far a walk of n steps reaches."""
 
 
 class Volatility:
