@@ -63,22 +63,28 @@ def test_a_nearer_price_or_a_longer_wait_never_lowers_the_chance(
     st.floats(1.0, 86_400.0),
     st.floats(1.0, 10.0),
     st.sampled_from([NORMAL, FAT]),
-    st.one_of(st.just(0.0), st.floats(0.01, 60.0)),
 )
 def test_on_either_side_neither_a_longer_wait_nor_more_volatility_lowers_the_chance(
-    distance: float,
-    sigma: float,
-    horizon: float,
-    growth: float,
-    tails: tuple[float, ...],
-    grain: float,
+    distance: float, sigma: float, horizon: float, growth: float, tails: tuple[float, ...]
 ) -> None:
-    here = touch(distance, sigma, horizon, tails, grain)
-    # The correction for the grain holds to the first order of σ√grain.
-    slack = 1e-12 if grain == 0.0 else 1e-5
-    assert touch(distance, sigma, growth * horizon, tails, grain) >= here - slack
-    assert touch(distance, growth * sigma, horizon, tails, grain) >= here - slack
-    assert touch(distance, sigma, horizon, tails) >= here - slack
+    here = touch(distance, sigma, horizon, tails)
+    assert touch(distance, sigma, growth * horizon, tails) >= here - 1e-12
+    assert touch(distance, growth * sigma, horizon, tails) >= here - 1e-12
+
+
+@given(
+    st.one_of(DISTANCES, DISTANCES.map(lambda d: -d)),
+    SIGMAS,
+    st.sampled_from(HORIZONS_S),
+    st.floats(1.0, 10.0),
+    st.floats(0.0, 60.0),
+)
+def test_a_coarse_mark_reaches_less_far_and_further_the_longer_one_waits(
+    distance: float, sigma: float, horizon: float, growth: float, grain: float
+) -> None:
+    here = touch(distance, sigma, horizon, FAT, grain)
+    assert here <= touch(distance, sigma, horizon, FAT) + 1e-12
+    assert touch(distance, sigma, growth * horizon, FAT, grain) >= here - 1e-12
 
 
 @given(st.floats(3.5, 8.0))
