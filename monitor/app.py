@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -74,7 +75,14 @@ class Sidecar:
         partitions, names = await topics.partitions(clients, config)
         await topics.create(clients, topics.own(config, partitions))
         setup = Setup(
-            config, config.engine(), self._factories, clients, self.metrics, Board(), partitions
+            config,
+            config.engine(),
+            self._factories,
+            clients,
+            self.metrics,
+            Board(),
+            partitions,
+            ThreadPoolExecutor(1),
         )
         members = Members(self._changed)
         await members.join(config, clients)
@@ -93,6 +101,7 @@ class Sidecar:
                 task.cancel()
             await asyncio.wait(beside)
             await members.leave()
+            setup.shards_thread.shutdown(wait=False)
 
     async def _watch_topics(self, clients: Clients, began: int) -> None:
         """A topic that is gone looks like one that is silent to those who read it."""

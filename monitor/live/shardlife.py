@@ -24,7 +24,7 @@ class ShardLife(Life):
     def __init__(self, setup: Setup, partition: int, hand_over: Callable[[Word], None]) -> None:
         self.shard = Shard(partition, setup.partitions, setup.settings, setup.factories)
         carrier = setup.config.kafka.snapshots_topic, partition
-        super().__init__(setup, str(partition), partition, carrier, self.shard)
+        super().__init__(setup, str(partition), partition, carrier, self.shard, setup.shards_thread)
         self.partition = partition
         self._hand_over = hand_over
         self._words: list[Word] = []

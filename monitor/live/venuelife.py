@@ -37,7 +37,8 @@ class VenueLife(Life):
     def __init__(self, setup: Setup, unknown: bool) -> None:
         self.venue = VenueStage(setup.settings, setup.partitions)
         carrier = setup.config.kafka.alerts_topic, 0
-        super().__init__(setup, OWNER, 0, carrier, self.venue)
+        # Not the shards': a refresh of all bands takes longer than a shard may wait.
+        super().__init__(setup, OWNER, 0, carrier, self.venue, ThreadPoolExecutor(1))
         self._unknown = unknown
         self._listener = words.Listener(setup.settings.fingerprint())
         self._inbox: deque[Word] = deque()
@@ -81,6 +82,9 @@ class VenueLife(Life):
         polled, self._polling = self._polling.result(), None
         return polled
 
+    def waiting(self) -> bool:
+        return bool(self._inbox)
+
     async def nothing_underway(self) -> bool:
         if self._polling is None:
             return True
@@ -95,6 +99,7 @@ class VenueLife(Life):
             self._polling.cancel()
             await asyncio.wait((self._polling,))
         self._threads.shutdown(wait=False)
+        self._thread.shutdown(wait=False)
         await super().end()
 
     def take(self, polled: Polled) -> None:
