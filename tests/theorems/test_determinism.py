@@ -27,7 +27,7 @@ from tests.theorems.days import (
     span,
 )
 
-EXAMPLES = int(os.environ.get("BRINKWATCH_TEST_CASES", "40"))
+EXAMPLES = int(os.environ.get("BRINKWATCH_TEST_CASES", "25"))
 """A case costs about a second with all detectors in; `make soak` takes 200."""
 CASES = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
