@@ -149,7 +149,7 @@ def refreshed(venue: Venue, mark: Floats, rng: np.random.Generator, ts: int) -> 
     venue.accounts.apply(coming)
     found = bands_of(venue, ts)
     assert isinstance(found, VenueBands)
-    found.digest()
+    found.digest(venue.run)
     return (time.perf_counter() - wall) * 1e3, (time.process_time() - cpu) * 1e3
 
 
