@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.dashboards.panels import AMBER, HALF, RED, Query, lines, number, page, ranking, rate
+from deploy.dashboards.panels import AMBER, RED, Query, lines, number, page, ranking, rates
 
 SIDES = {"long": "fall", "short": "rise"}
 """Each side, and the move of the mark that forces it."""
@@ -102,20 +102,18 @@ ABSORBED = [
     ),
 ]
 FORCED = [
-    lines(
+    rates(
         "Fills that the venue forced, by cause",
         "Liquidation, backstop, deleveraging; each second.",
-        Query(rate("brinkwatch_forced_fills_total", "cause"), "{{cause}}"),
-        unit="cps",
-        span=HALF,
+        "brinkwatch_forced_fills_total",
+        "cause",
     ),
-    lines(
+    rates(
         "Forced fills beside what was predicted",
         "How far the mark was from the price predicted for that account, or why that cannot be "
         "said; each second.",
-        Query(rate("brinkwatch_forced_fills_total", "verdict"), "{{verdict}}"),
-        unit="cps",
-        span=HALF,
+        "brinkwatch_forced_fills_total",
+        "verdict",
     ),
 ]
 

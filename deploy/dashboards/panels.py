@@ -96,6 +96,11 @@ def lines(title: str, what: str, *queries: Query, unit: str = "short", span: int
     return _targets(panel, queries, instant=False)
 
 
+def rates(title: str, what: str, metric: str, by: str, span: int = HALF) -> Any:
+    """A counter's growth each second, a line for each value of one of its labels."""
+    return lines(title, what, Query(rate(metric, by), f"{{{{{by}}}}}"), unit="cps", span=span)
+
+
 def bars(title: str, what: str, *queries: Query, span: int = HALF, interval: str = "1m") -> Any:
     """Stacked counts, a bar for each `interval` at the least."""
     panel = timeseries.Panel().title(title).description(what).unit("short").min(0).decimals(0)

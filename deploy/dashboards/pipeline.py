@@ -13,6 +13,7 @@ from deploy.dashboards.panels import (
     page,
     quantile,
     rate,
+    rates,
 )
 
 STANDS = [
@@ -67,11 +68,11 @@ IN = [
         unit="cps",
         span=THIRD,
     ),
-    lines(
+    rates(
         "Accepted by kind",
         "Records that the contract accepts, each second.",
-        Query(rate("brinkwatch_events_total", "kind"), "{{kind}}"),
-        unit="cps",
+        "brinkwatch_events_total",
+        "kind",
         span=THIRD,
     ),
     lines(
@@ -81,17 +82,17 @@ IN = [
         unit="cps",
         span=THIRD,
     ),
-    lines(
+    rates(
         "Refused by reason",
         "Each second. Their bytes are in the dead letters: brinkwatch dlq list.",
-        Query(rate("brinkwatch_refused_total", "reason"), "{{reason}}"),
-        unit="cps",
+        "brinkwatch_refused_total",
+        "reason",
     ),
-    lines(
+    rates(
         "Too late to count, by kind",
         "Records further behind their topic partition than time.lateness_ms, each second.",
-        Query(rate("brinkwatch_late_total", "kind"), "{{kind}}"),
-        unit="cps",
+        "brinkwatch_late_total",
+        "kind",
     ),
 ]
 BEHIND = [
@@ -150,18 +151,18 @@ OUT = [
         unit="bytes",
         span=THIRD,
     ),
-    lines(
+    rates(
         "Alerts published",
         "Messages a second: fired, updated, resolved.",
-        Query(rate("brinkwatch_alerts_total", "status"), "{{status}}"),
-        unit="cps",
+        "brinkwatch_alerts_total",
+        "status",
         span=THIRD,
     ),
-    lines(
+    rates(
         "Dead letters by reason",
         "Refused records published with their bytes and origin, each second.",
-        Query(rate("brinkwatch_dead_letters_total", "reason"), "{{reason}}"),
-        unit="cps",
+        "brinkwatch_dead_letters_total",
+        "reason",
         span=THIRD,
     ),
     lines(
