@@ -51,15 +51,15 @@ class Rules:
         beta: Floats | None = None,
     ) -> Rules:
         """From each market's regime and tier table; rates left out are 0, betas 1."""
-        rows = [row for _, tiers in markets for row in tiers.rows]
+        every = [row for _, tiers in markets for row in tiers.rows]
         count = len(markets)
         starts = np.cumsum([0] + [len(tiers.rows) for _, tiers in markets])
         ks = [np.nan if r.backstop_k is None else float(r.backstop_k) for r, _ in markets]
         return cls(
             tier_start=starts.astype(np.int32),
-            bound=np.array([float(row.lower_bound) for row in rows]),
-            rate=np.array([float(row.rate) for row in rows]),
-            deduction=np.array([float(row.deduction) for row in rows]),
+            bound=np.array([float(row.lower_bound) for row in every]),
+            rate=np.array([float(row.rate) for row in every]),
+            deduction=np.array([float(row.deduction) for row in every]),
             at_entry=np.array([regime.at_entry for regime, _ in markets], dtype=np.bool_),
             backstop=np.array(ks, dtype=np.float64),
             size_rate=np.zeros(count) if size_rate is None else size_rate,
