@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -38,6 +39,9 @@ LOST_S = 5.0
 """No turn for so long: not ready; a turn takes a second at most where Kafka answers."""
 TOPICS_S = 5.0
 """Between two looks at whether the topics are what they were."""
+GC_THRESHOLDS = 100_000, 50, 100
+"""Records come by the ten thousand and go by reference count: with CPython's own thresholds a third
+of the time that reading takes goes into walking them in search of cycles (`bench_live`)."""
 VENUE_AT = 0
 """Whoever has this partition has the venue stage."""
 
@@ -70,6 +74,7 @@ class Sidecar:
         """Take up what the group gives, let go of what it takes; raises what only people can
         mend.
         """
+        gc.set_threshold(*GC_THRESHOLDS)
         config = self._config
         clients = Clients(config.kafka)
         partitions, names = await topics.partitions(clients, config)

@@ -21,9 +21,6 @@ RECORD_BYTES_MAX = 4 << 20
 REQUEST_TIMEOUT_MS = 15_000
 FETCH_WAIT_MS = 20
 """One fetch at a time is on its way: while it waits for a quiet topic, the others wait with it."""
-FETCH_BYTES_MIN = 256 << 10
-"""With less than this there, Kafka waits the 20 ms: a fetch for each few records would keep both
-sides busy with nothing but fetches."""
 FETCH_BYTES = 4 << 20
 """Of one topic partition at a time: the bound on what waits in memory for each."""
 
@@ -63,7 +60,6 @@ class Clients:
             enable_auto_commit=False,
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_wait_ms=FETCH_WAIT_MS,
-            fetch_min_bytes=FETCH_BYTES_MIN,
             **{"auto_offset_reset": "none", **options},
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import time
 from collections.abc import Callable
 
@@ -15,12 +14,6 @@ from monitor.errors import ConfigError
 from monitor.live.life import Life
 from monitor.metrics import Metrics
 
-GC_THRESHOLDS = 100_000, 50, 100
-"""Records come by the ten thousand and go by reference count: with CPython's own thresholds a third
-of the time that reading takes goes into walking them in search of cycles (`bench_live`)."""
-SWITCH_S = 0.0005
-"""The owners' threads give way to the one that talks to Kafka: with CPython's own 5 ms each step of
-each transaction waits so long for it."""
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -95,8 +88,6 @@ class Keeper:
         if not self._began:
             gc.collect()
             gc.freeze()  # what is here now stays: the collector need not walk it again and again
-            gc.set_threshold(*GC_THRESHOLDS)
-            sys.setswitchinterval(SWITCH_S)
         self.life, self.why, self._began = life, "", True
         try:
             while not self._stop.is_set():
