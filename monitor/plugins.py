@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from monitor.core.settings import StreamSettings
-from monitor.core.streams import NAMES
+from monitor.core.streams import NAMES, OF_VENUE
 from monitor.core.watch import Factory
 from monitor.errors import ConfigError
 
@@ -51,9 +51,15 @@ def detector_factory(stream: StreamSettings) -> Factory:
 
     Raises `ConfigError` where there is none, or where its parameters do not fit.
     """
+    known = [*NAMES, *OF_VENUE]
     for name in (stream.feature, *stream.inputs):
-        if name not in NAMES:
-            raise unknown("feature", name, NAMES)
+        if name not in known:
+            raise unknown("feature", name, known)
+        if (name in OF_VENUE) != (stream.feature in OF_VENUE):
+            raise ConfigError(
+                f"the stream {stream.feature!r} cannot read {name!r}: one is of a shard's windows, "
+                "the other of the venue's accounts"
+            )
     try:
         make = _maker(stream)
         reads = make().features

@@ -18,10 +18,16 @@ ENTRY = ("ts", "op", "partition", "offset", "account", "symbol", "a", "b", "c", 
 """What is applied, in the order of its first four columns. `a` … `e` by `op`:
 
 POSITION: signed quantity, entry price, isolated margin, leverage, mode
-LEVERAGE: leverage, mode          MOVE: amount, cause
+LEVERAGE: leverage, mode, the leverage before as told (`ABSENT`: not told)
+MOVE: amount, cause
 FILL: signed quantity, price, fee, cause
 """
 POSITION, LEVERAGE, MOVE, FILL = range(4)
+
+MOVED = ("opened", "closed", "gain", "held", "before", "leverage")
+"""What an entry did to its position. FILL: the quantity that it opened and closed, and what the
+closed part had gained (1e-6). LEVERAGE: the quantity held, and the leverage before (0: not known).
+Both: the leverage afterwards."""
 
 ROW = (
     "quantity", "entry", "trade", "fees", "funding", "isolated", "leverage", "mode", "ts",
@@ -37,6 +43,7 @@ ISOLATED = 1
 
 _QUANTITY, _ENTRY, _TRADE, _FEES, _FUNDING, _ISOLATED, _LEVERAGE, _MODE, _TS = range(len(ROW))
 _A_TRADE, _A_FEES, _A_FUNDING, _A_TRANSFERS, _A_OPEN, _A_TS = range(len(ACCOUNT))
+_OPENED, _CLOSED, _GAIN, _HELD, _BEFORE, _AFTER = range(len(MOVED))
 _OP_AT, _ACCOUNT_AT, _SYMBOL_AT, _A, _B, _C, _D, _E = 1, 4, 5, 6, 7, 8, 9, 10
 
 
@@ -66,11 +73,27 @@ def _settle(row, account):  # type: ignore[no-untyped-def]
     row[_TRADE] = row[_FEES] = row[_FUNDING] = row[_ISOLATED] = row[_ENTRY] = 0
 
 
-@njit(types.void(I64_2, R64, I64_2, I64_2, I64_2), cache=True, nogil=True)
-def apply(entries, rows, data, accounts, forced):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def _note(row, signed, price, out):  # type: ignore[no-untyped-def]
+    """What a fill is about to do to a position, into a row of `MOVED`."""
+    held, size = row[_QUANTITY], abs(signed)
+    out[_AFTER] = row[_LEVERAGE]
+    if held == 0 or (held > 0) == (signed > 0):
+        out[_OPENED] = size
+        return
+    closed = min(size, abs(held))
+    cost = np.int64(np.rint(float(row[_ENTRY]) * float(closed) / float(abs(held))))
+    gain = notional(price, closed) - cost
+    out[_OPENED], out[_CLOSED] = size - closed, closed
+    out[_GAIN] = gain if held > 0 else -gain
+
+
+@njit(types.void(I64_2, R64, I64_2, I64_2, I64_2, I64_2), cache=True, nogil=True)
+def apply(entries, rows, data, accounts, forced, moved):  # type: ignore[no-untyped-def]
     """Apply entries in their order; `rows[i]` is the place of entry i's position, −1 for none.
 
     `forced`: (causes + 1, 2), count and notional of fills by cause, the last row without one.
+    `moved`: (n, `MOVED`), of zeros; filled in.
     """
     for i in range(entries.shape[0]):
         entry = entries[i]
@@ -97,10 +120,16 @@ def apply(entries, rows, data, accounts, forced):  # type: ignore[no-untyped-def
             continue
         row = data[r]
         row[_TS] = entry[0]
+        out = moved[i]
         if op == LEVERAGE:
+            out[_HELD] = abs(row[_QUANTITY])
+            out[_BEFORE] = row[_LEVERAGE] if entry[_C] == ABSENT else entry[_C]
             row[_LEVERAGE], row[_MODE] = entry[_A], entry[_B]
+            out[_AFTER] = row[_LEVERAGE]
             continue
         if entry[_A] != 0:
+            if op == FILL:
+                _note(row, entry[_A], entry[_B], out)
             value = _trade(row, account, entry[_A], entry[_B])
             if op == FILL:
                 cause = entry[_D] if entry[_D] >= 0 else forced.shape[0] - 1

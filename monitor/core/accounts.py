@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core import accountkernels as kernels
-from monitor.core.accountkernels import ACCOUNT, ENTRY, ROW
+from monitor.core.accountkernels import ACCOUNT, ENTRY, MOVED, ROW
 from monitor.core.batch import COLUMNS, Int64
 from monitor.core.intern import Interner
 from monitor.core.poolkernels import SYMBOL_BITS
@@ -131,17 +131,18 @@ class Accounts:
         self._accounts.grow(len(self.names))
         return rows
 
-    def apply(self, entries: Int64) -> None:
-        """Take in (n, `ENTRY`), sorted by the first four columns."""
+    def apply(self, entries: Int64) -> Int64:
+        """Take in (n, `ENTRY`), sorted by the first four columns; returns (n, `MOVED`)."""
         rows = self._place(entries)
-        kernels.apply(
-            np.ascontiguousarray(entries), rows, self._rows.data, self._accounts.data, self.forced
-        )
+        moved = np.zeros((len(entries), len(MOVED)), np.int64)
+        state = self._rows.data, self._accounts.data, self.forced
+        kernels.apply(np.ascontiguousarray(entries), rows, *state, moved)
         if self._touched is not None:
             self._touched.append((rows[rows >= 0], entries[:, _AT_ACCOUNT].copy()))
             self._touches += len(entries)
             if self._touches > TOUCHED_MAX:
                 self._touched = None
+        return moved
 
     def split(self, name: str, marks: dict[str, int]) -> Split:
         """The parts of an account's equity at `marks` (1e-8, by symbol); money rounded down.

@@ -55,7 +55,7 @@ class Engine:
     ) -> None:
         self._settings = settings
         self.shards = [Shard(p, partitions, settings, factories, hold) for p in range(partitions)]
-        self.stage = VenueStage(settings, partitions)
+        self.stage = VenueStage(settings, factories, partitions)
 
     @property
     def venue(self) -> Venue:

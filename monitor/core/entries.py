@@ -50,7 +50,8 @@ def of_fills(batch: Batch, names: Interner, symbols: Interner) -> Int64:
 def of_leverage(batch: Batch, names: Interner, symbols: Interner) -> Int64:
     """Changes of leverage and mode."""
     out = _entries(LEVERAGE, batch, names, symbols)
-    out[:, 6], out[:, 7] = batch.numbers["leverage"], batch.numbers["margin_mode"]
+    for at, name in enumerate(("leverage", "margin_mode", "previous"), 6):
+        out[:, at] = batch.numbers[name]
     return out
 
 

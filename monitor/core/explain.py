@@ -34,8 +34,9 @@ DRIFTS = ("drift",)
 """Detectors whose evidence is a slow change, not a sudden one."""
 CARRIED = {
     "orders": "orders", "cancels": "cancels", "fills": "fills", "leverage": "leverage changes",
+    "notional": "amount",
 }  # fmt: skip
-"""What an account is counted by (`windows.ACCOUNT_COUNTS`), in words."""
+"""What an account is counted by (`windows.ACCOUNT_COUNTS`), or by an amount, in words."""
 TIMES_MAX = 1000.0
 """A larger ratio says that nothing was expected, and not how much that was."""
 FRACTIONS = {
@@ -167,7 +168,7 @@ class Explain:
         told = TABLE[f.stream]
         noun = told.noun[0].upper() + told.noun[1:]
         seconds = f.windows * self._window_ns / _SECOND_NS
-        place = f"for {duration(seconds)} on {f.symbol}"
+        place = f"for {duration(seconds)} on {f.symbol or 'the whole venue'}"
         unit = "in quote currency" if told.unit == "quote currency" else told.unit
         if f.detector in DRIFTS:
             way = "up" if f.observed >= f.expected else "down"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,7 @@ from detectors.bank import Float64, Int64
 from detectors.base import Detector, Evidence
 from detectors.calibrate import Budget
 from detectors.calibrators import Calibrators
-from monitor.core.features import COLUMN
-from monitor.core.settings import EngineSettings
+from monitor.core.settings import StreamSettings
 
 Factory = Callable[[], Detector]
 """Makes a detector as it stands before it has seen anything."""
@@ -50,18 +49,35 @@ class Judged:
     rare: list[Rare] = field(default_factory=list)
 
 
+def alike(streams: Iterable[int], factories: Sequence[Factory]) -> list[list[int]]:
+    """Streams whose detectors may share a bank, together."""
+    members: dict[Any, list[int]] = {}
+    for i in streams:
+        detector = factories[i]()
+        key = i if detector.alike is None else (type(detector), detector.alike)
+        members.setdefault(key, []).append(i)
+    return list(members.values())
+
+
 class Group:
-    """One bank of detectors, and the calibrator of each of its rows."""
+    """One bank of detectors, and the calibrator of each of its rows.
+
+    `streams`: places in `settings`. `column`: where each number is in what `values` is given.
+    """
 
     def __init__(
-        self, settings: EngineSettings, streams: list[int], factory: Factory, budget: Budget
+        self,
+        settings: Sequence[StreamSettings],
+        streams: list[int],
+        factory: Factory,
+        column: Mapping[str, int],
+        windows_per_day: float,
+        budget: Budget,
     ) -> None:
         self._streams = np.array(streams)
-        self._columns = np.array(
-            [[COLUMN[name] for name in settings.streams[i].reads] for i in streams]
-        )
+        self._columns = np.array([[column[name] for name in settings[i].reads] for i in streams])
         self._bank = factory().bank()
-        self._calibrators = Calibrators(settings.time.windows_per_day, budget.p_limit)
+        self._calibrators = Calibrators(windows_per_day, budget.p_limit)
         self._row = np.full((0, len(streams)), -1, np.int64)
         """For each symbol's number and stream its row in the bank; -1: it has not begun."""
         self._begun: list[tuple[int, int]] = []

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monitor.core.events import TOPICS
+from monitor.core.streams import OF_VENUE
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -19,6 +20,14 @@ LEVELS: tuple[tuple[str, dict[str, float | int | str | bool]], ...] = (
     ("depth_25bps_least", {"direction": "down", "least": 2.5}),
     ("spread_bps", {"direction": "up", "least": 2.5}),
     ("mark_to_index_bps", {"direction": "both", "signed": True}),
+)
+VENUE_STREAMS: tuple[tuple[str, str, dict[str, float | int | str | bool]], ...] = (
+    ("raised_notional", "burst", {}),
+    ("raised_near_tier", "burst", {}),
+    ("opened_high_to_depth", "burst", {}),
+    ("churned_notional", "burst", {}),
+    ("unexplained", "burst", {}),
+    ("forced_to_depth", "peak", {"least": 1.0}),
 )
 """What is watched by default: a stream begins only where a venue tells its number."""
 
@@ -118,6 +127,8 @@ class AlertSettings(Strict):
 
     per_day: Annotated[float, Field(gt=0, le=100_000)] = 10.0
     """False alerts a day that the desk will bear, for the whole venue."""
+    venue_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """The part of it for what needs the accounts of a market (`streams.OF_VENUE`)."""
     quiet_s: Seconds = 30.0
     """An alert is resolved after this long without new evidence, s."""
     together_s: Seconds = 5.0
@@ -168,6 +179,10 @@ class EngineSettings(Strict):
             StreamSettings(feature=name, detector="level", parameters=parameters)
             for name, parameters in LEVELS
         ),
+        *(
+            StreamSettings(feature=name, detector=detector, parameters=parameters)
+            for name, detector, parameters in VENUE_STREAMS
+        ),
     )
 
     joint: JointSettings = JointSettings()
@@ -185,16 +200,23 @@ class EngineSettings(Strict):
         return self.alerts.per_day * bursts.budget_share if bursts.streams else 0.0
 
     @property
+    def venue_per_day(self) -> float:
+        """False alerts a day that streams of the venue may make: 0 where none is watched."""
+        on = any(stream.feature in OF_VENUE for stream in self.streams)
+        return self.alerts.per_day * self.alerts.venue_share if on else 0.0
+
+    @property
     def single_per_day(self) -> float:
-        """False alerts a day that single streams may make."""
-        return self.alerts.per_day - self.joint_per_day - self.account_bursts_per_day
+        """False alerts a day that single streams of the shards may make."""
+        others = self.joint_per_day + self.account_bursts_per_day + self.venue_per_day
+        return self.alerts.per_day - others
 
     @model_validator(mode="after")
     def _shares_leave_some(self) -> Self:
         if self.single_per_day <= 0:
             raise ValueError(
-                "joint.budget_share and account_bursts.budget_share leave nothing for single "
-                "streams: make them less than 1 together"
+                "joint.budget_share, account_bursts.budget_share and alerts.venue_share leave "
+                "nothing for single streams: make them less than 1 together"
             )
         return self
 

@@ -210,6 +210,39 @@ TABLE: dict[str, Stream] = {
 
 NAMES = tuple(TABLE)
 
+_MONEY = "notional"
+OF_VENUE: dict[str, Stream] = {
+    "raised_notional": Stream(
+        _QUOTE, "margin", "amount", "notional on which leverage was raised", _LEVERAGE, _SURGE,
+        _MONEY,
+    ),
+    "raised_near_tier": Stream(
+        _QUOTE, "margin", "amount", "notional just below a tier bound on which leverage was raised",
+        _LEVERAGE, _SURGE, _MONEY,
+    ),
+    "opened_high_to_depth": Stream(
+        "percent of the depth within 25 bps", "margin", "amount",
+        "positions opened with high leverage, against the book,", _FILL, "leverage_into_thin_book",
+        _MONEY,
+    ),
+    "forced_to_depth": Stream(
+        "times what the book takes up to there", "margin", "level",
+        "notional that would be forced, against the book,", _BOOK, "forced_beyond_book",
+    ),
+    "churned_notional": Stream(
+        _QUOTE, "post_trade", "amount", "churn that only rebates pay for", _FILL,
+        "rebate_churn", _MONEY,
+    ),
+    "unexplained": Stream(
+        _QUOTE, "post_trade", "amount",
+        "money moved by adjustments, which no price, fee, funding or transfer explains,",
+        ("collateral",), "equity_unexplained", _MONEY,
+    ),
+}  # fmt: skip
+"""Numbers of a market that need its accounts, as of each moment of its bands. Amounts are of the
+time since the moment before. `unexplained` is of the whole venue: its symbol is empty."""
+TABLE |= OF_VENUE
+
 SILENCES = {f"{kind}_silence": kind for kind in _ALL}
 """Streams of a topic partition and not of a symbol: seconds without a record of the kind."""
 TABLE |= {

@@ -76,6 +76,9 @@ class Venue:
         self.pricing = Pricing(self.accounts.symbols)
         self.outcomes = Outcomes()
         """Forced fills beside what was predicted."""
+        self.changes: list[tuple[Int64, Int64]] = []
+        """Entries of the cell that was applied last and what they did (`ENTRY`, `MOVED`): no state,
+        gone with the next."""
         self._passed = NEVER
 
     def hold(self, batch: Batch) -> None:
@@ -152,6 +155,7 @@ class Venue:
     def _apply(self, entries: Int64, marks: Int64) -> None:
         """Entries and marks of one cell; each forced fill finds all that came before it."""
         done = told = 0
+        self.changes = []
         stops = list(self.outcomes.moments(entries))
         if stops:
             accounts = np.unique([fills[0, _ACCOUNT] for _, fills in stops])
@@ -159,11 +163,15 @@ class Venue:
         for stop, fills in stops:
             by_now = int(np.searchsorted(marks[:, 0], fills[0, 0], side="right"))
             self._set_marks(marks[told:by_now])
-            self.accounts.apply(entries[done:stop])
+            self._take(entries[done:stop])
             done, told = stop, by_now
             self.outcomes.take(fills, self.accounts, places[int(fills[0, _ACCOUNT])], self._known)
         self._set_marks(marks[told:])
-        self.accounts.apply(entries[done:])
+        self._take(entries[done:])
+
+    def _take(self, entries: Int64) -> None:
+        if len(entries):
+            self.changes.append((entries, self.accounts.apply(entries)))
 
     def _known(self, symbol: int) -> tuple[int | None, tuple[Regime, Tiers] | None]:
         """A market's mark (the index where there is none), 1e-8, and its rules."""
@@ -174,7 +182,7 @@ class Venue:
 
     def _forget(self, now_ns: int, rest: Int64) -> None:
         """Let accounts go; entries to come are given their accounts' new numbers."""
-        waiting = [rest, *self._entries]
+        waiting = [rest, *self._entries, *(entries for entries, _ in self.changes)]
         spoken = np.unique(np.concatenate([rows[:, _ACCOUNT] for rows in waiting]))
         words: list[str | None] = list(self.accounts.names.names(spoken))
         self.accounts.forget(now_ns)

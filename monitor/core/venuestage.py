@@ -18,6 +18,7 @@ from monitor.core.decode import UNKNOWN
 from monitor.core.events import Control
 from monitor.core.explain import line
 from monitor.core.findings import Finding
+from monitor.core.group import Factory
 from monitor.core.incidents import Incidents, thaw
 from monitor.core.settings import EngineSettings
 from monitor.core.tally import Tally
@@ -25,6 +26,7 @@ from monitor.core.timeline import Timeline
 from monitor.core.triage import ExplainIncidents, raised
 from monitor.core.venue import Venue
 from monitor.core.venuebands import VenueBands, bands
+from monitor.core.venuewatch import VenueWatch
 from monitor.core.watermark import NEVER, Partition
 from monitor.core.word import Word
 
@@ -96,10 +98,12 @@ class Heard:
 class VenueStage:
     """Everything that needs more than one shard.
 
-    `partitions`: how many shards there are.
+    `partitions`: how many shards there are. `factories`: one for each of `settings.streams`.
     """
 
-    def __init__(self, settings: EngineSettings, partitions: int) -> None:
+    def __init__(
+        self, settings: EngineSettings, factories: Sequence[Factory], partitions: int
+    ) -> None:
         self._settings = settings
         self._window_ns = settings.time.window_ns
         sources = tuple((kind, p) for p in range(partitions) for kind in STAGE_KINDS)
@@ -118,6 +122,7 @@ class VenueStage:
         )
         self._explain = ExplainIncidents(settings)
         self.scope = Venue(settings)
+        self._watch = VenueWatch(settings, factories)
         self._stakes: list[tuple[int, dict[str, dict[str, Any]]]] = [(NEVER, {})]
         """What is at stake by market, as of each cell's end; between steps, the last."""
         self._waiting: list[Finding] = []
@@ -196,6 +201,7 @@ class VenueStage:
             known = bands(self.scope, end)
             if known is not None:
                 made.append(known)
+                self._waiting += self._watch.judge(self.scope, known)
                 digest = known.digest(self.scope.run)
                 self._bands_chain = hashlib.sha256(self._bands_chain + digest).digest()
             stakes = {m.symbol: m.at_stake() for m in known.markets} if known else {}
@@ -244,6 +250,7 @@ class VenueStage:
             "tally": self.own.snapshot(),
             "heard": [heard.snapshot() for heard in self.heard],
             "scope": self.scope.snapshot(),
+            "watch": self._watch.snapshot(),
             "stakes": self._stakes,
             "bands_chain": self._bands_chain,
             "incidents": self._incidents.snapshot(),
@@ -261,6 +268,7 @@ class VenueStage:
         for heard, held in zip(self.heard, state["heard"], strict=True):
             heard.restore(held)
         self.scope.restore(state["scope"])
+        self._watch.restore(state["watch"])
         self._bands_chain = state["bands_chain"]
         self._stakes = [(ts, stakes) for ts, stakes in state["stakes"]]
         self._incidents.restore(state["incidents"])

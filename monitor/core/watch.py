@@ -10,10 +10,10 @@ import numpy as np
 from detectors.base import Evidence
 from detectors.calibrate import Budget
 from monitor.core.batch import Int64
-from monitor.core.features import Features
+from monitor.core.features import COLUMN, Features
 from monitor.core.findings import Finding
 from monitor.core.group import Factory as Factory
-from monitor.core.group import Group, Judged
+from monitor.core.group import Group, Judged, alike
 from monitor.core.history import History
 from monitor.core.settings import EngineSettings
 from monitor.core.streams import TABLE
@@ -38,20 +38,13 @@ class Watch:
         self._partition = partition
         self._partitions = partitions
         self._history = history
-        self._groups = self._grouped(factories)
-        self._ready = 0
-
-    def _grouped(self, factories: Sequence[Factory]) -> list[Group]:
-        """Streams whose detectors may share a bank, together."""
-        members: dict[Any, list[int]] = {}
-        for i, factory in enumerate(factories):
-            detector = factory()
-            key = i if detector.alike is None else (type(detector), detector.alike)
-            members.setdefault(key, []).append(i)
-        return [
-            Group(self._settings, streams, factories[streams[0]], self._budget(1))
-            for streams in members.values()
+        mine = [i for i, stream in enumerate(settings.streams) if stream.feature in COLUMN]
+        per_day = settings.time.windows_per_day
+        self._groups = [
+            Group(settings.streams, group, factories[group[0]], COLUMN, per_day, self._budget(1))
+            for group in alike(mine, factories)
         ]
+        self._ready = 0
 
     def judge(self, features: Features, names: dict[int, str]) -> list[Finding]:
         """Judge windows in order; learn each after it was judged."""

@@ -35,7 +35,7 @@ class VenueLife(Life):
     """`unknown`: whether there is a topic of records that name no kind."""
 
     def __init__(self, setup: Setup, unknown: bool) -> None:
-        self.venue = VenueStage(setup.settings, setup.partitions)
+        self.venue = VenueStage(setup.settings, setup.factories, setup.partitions)
         carrier = setup.config.kafka.alerts_topic, 0
         # Not the shards': a refresh of all bands takes longer than a shard may wait.
         super().__init__(setup, OWNER, 0, carrier, self.venue, ThreadPoolExecutor(1))

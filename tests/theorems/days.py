@@ -28,8 +28,13 @@ SETTINGS = EngineSettings(
             detector="level",
             parameters={"warm_up": 10, "direction": "down"},
         ),
+        *(
+            StreamSettings(feature=name, parameters={"warm_up": 4})
+            for name in ("raised_notional", "opened_high_to_depth", "unexplained")
+        ),
+        StreamSettings(feature="forced_to_depth", detector="peak"),
     ),
-    alerts={"per_day": 20_000.0, "quiet_s": 0.3},
+    alerts={"per_day": 20_000.0, "quiet_s": 0.3, "venue_share": 0.15},
     joint={
         "window_s": 0.1,
         "streams": ("orders", "cancels", "leverage_raises", "spread_bps"),

@@ -74,7 +74,7 @@ class Stage:
         self.held: tuple[dict[int, int], bytes] | None = None
 
     def fresh(self) -> VenueStage:
-        stage = VenueStage(SETTINGS, self.day.partitions)
+        stage = VenueStage(SETTINGS, FACTORIES, self.day.partitions)
         stage.control(self.day.controls)
         return stage
 
@@ -162,7 +162,7 @@ def test_a_word_behind_one_that_is_missing_is_not_taken(seed: int, lost: int) ->
     words = [word for word in words if word.low != word.high or word.since != word.until]
     if lost >= len(words) - 1:
         return
-    stage = VenueStage(SETTINGS, day.partitions)
+    stage = VenueStage(SETTINGS, FACTORIES, day.partitions)
     for word in words[:lost]:
         assert stage.take(word)
     assert not stage.take(words[lost + 1])

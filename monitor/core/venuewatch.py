@@ -1,0 +1,235 @@
+"""Detectors on what needs the accounts of a market: leverage by notional, forced flow, churn.
+
+As in a shard (`watch.py`), but once for each moment of the bands and at the venue stage. An amount
+is judged in units of what one record of its market usually moves, so that a market of millions and
+one of hundreds are alike to a detector of counts, and no single record counts beyond `UNITS_MAX`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from detectors.base import Evidence
+from detectors.calibrate import Budget
+from monitor.core.bandinput import Floats
+from monitor.core.batch import Int64
+from monitor.core.findings import Finding
+from monitor.core.group import Factory, Group, alike
+from monitor.core.history import Range
+from monitor.core.marginflow import COLUMN, Flow, flow, forced_to_depth, thinner
+from monitor.core.settings import EngineSettings
+from monitor.core.streams import TABLE
+from monitor.core.venue import Venue
+from monitor.core.venuebands import VenueBands
+
+UNITS_MAX = 5.0
+"""One record counts as at most so many usual ones: the size of a single one is heavy-tailed, and
+proves little; what is looked for is several at once."""
+UNIT_ALPHA = 0.01
+"""Of the mean that says what is usual: the last hundred records."""
+CELLS_KEPT = 120
+"""How far back the evidence of a finding names accounts and records, in moments."""
+ACCOUNTS_KEPT = 16
+"""Accounts kept of each moment, market and stream: those that moved most."""
+ACCOUNTS_TOLD = 5
+_STOCK = COLUMN["forced_to_depth"]
+
+
+class _Note(NamedTuple):
+    """What carried a stream of a market in one moment's cell."""
+
+    end: int
+    symbol: str
+    stream: int
+    accounts: list[tuple[str, float]]
+    """By amount, in the stream's unit."""
+    records: list[tuple[str, int, int, int]]
+    """Kind, partition, first and last offset."""
+
+
+class VenueWatch:
+    """All streams of `streams.OF_VENUE` that the settings ask for."""
+
+    def __init__(self, settings: EngineSettings, factories: Sequence[Factory]) -> None:
+        self._settings = settings
+        self._cell_ns = settings.accounts.cell_ns
+        mine = [i for i, s in enumerate(settings.streams) if s.feature in COLUMN]
+        per_day = 86_400e9 / self._cell_ns
+        self._groups = [
+            Group(settings.streams, group, factories[group[0]], COLUMN, per_day, self._budget(1))
+            for group in alike(mine, factories)
+        ]
+        self._amounts = [n for name, n in COLUMN.items() if TABLE[name].form == "amount"]
+        self._names: list[str] = []
+        self._number: dict[str, int] = {}
+        # By market and stream: what one record usually moves, and how many told of it.
+        self._unit: Floats = np.zeros((0, len(COLUMN)))
+        self._heard: Floats = np.zeros((0, len(COLUMN)))
+        self._ready = 0
+        self._notes: deque[_Note] = deque()
+
+    def _budget(self, ready: int) -> Budget:
+        """What streams of the venue may spend, shared alike by those that can judge."""
+        return Budget(self._settings.venue_per_day, self._cell_ns / 1e9, max(1, ready))
+
+    def judge(self, venue: Venue, known: VenueBands) -> list[Finding]:
+        """Judge what was applied last and the bands made of it, then learn it."""
+        if not self._groups:
+            return []
+        names = sorted({"", *(market.symbol for market in known.markets)})
+        self._meet(names)
+        number = np.array([self._number[name] for name in names])
+        values = np.zeros((len(names), len(COLUMN)))
+        values[:, _STOCK] = np.nan
+        at = {name: i for i, name in enumerate(names)}
+        depth = {}
+        numbers = dict(zip(venue.pools.names, venue.pools.symbols.tolist(), strict=True))
+        for market in known.markets:
+            values[at[market.symbol], _STOCK] = forced_to_depth(market)
+            if market.symbol in numbers:
+                depth[numbers[market.symbol]] = thinner(market)
+        self._count(venue, flow(venue, depth), at, number, values, known.ts)
+        limit = self._budget(self._ready).p_limit
+        findings, ready = [], 0
+        for group in self._groups:
+            judged = group.judge(number, *group.values(values), limit)
+            ready += group.ready(judged)
+            for rare in judged.rare:
+                name = names[rare.symbol]
+                findings.append(self._finding(venue, known.ts, name, rare.stream, rare.p,
+                                              rare.evidence))  # fmt: skip
+            group.learn(judged)
+        self._ready = ready
+        while self._notes and self._notes[0].end <= known.ts - CELLS_KEPT * self._cell_ns:
+            self._notes.popleft()
+        return sorted(findings, key=lambda f: (f.symbol, f.stream))
+
+    def _meet(self, names: list[str]) -> None:
+        new = [name for name in names if name not in self._number]
+        for name in new:
+            self._number[name] = len(self._names)
+            self._names.append(name)
+        if new:
+            more = np.zeros((len(new), len(COLUMN)))
+            self._unit = np.concatenate((self._unit, more))
+            self._heard = np.concatenate((self._heard, more))
+            for group in self._groups:
+                group.know(len(self._names))
+
+    def _count(
+        self, venue: Venue, rows: Flow, at: dict[str, int], number: Int64, values: Floats, end: int
+    ) -> None:
+        """Add up the cell's records by market and stream, in usual ones, and note who made them."""
+        if not len(rows.stream):
+            return
+        symbols = venue.accounts.symbols.names(np.maximum(rows.symbol, 0))
+        symbols = ["" if s < 0 else n for s, n in zip(rows.symbol.tolist(), symbols, strict=True)]
+        place = np.array([at.get(name, -1) for name in symbols])
+        order = np.lexsort((rows.stream, place))
+        key = place[order] * len(COLUMN) + rows.stream[order]
+        begins = np.flatnonzero(np.diff(key, prepend=-len(COLUMN) - 1)).tolist()
+        accounts = venue.accounts.names.names(rows.account)
+        for a, b in zip(begins, [*begins[1:], len(order)], strict=True):
+            mine = order[a:b]
+            spot, stream = int(place[mine[0]]), int(rows.stream[mine[0]])
+            if spot < 0:
+                continue
+            row, amount = int(number[spot]), rows.amount[mine]
+            unit = self._unit[row, stream] or float(amount.mean())
+            counted = np.minimum(amount / unit, UNITS_MAX)
+            values[spot, stream] = counted.sum()
+            self._learn_unit(row, stream, counted * unit)
+            by_account: dict[str, float] = {}
+            ranges: dict[tuple[str, int], list[int]] = {}
+            for i, moved in zip(mine.tolist(), amount.tolist(), strict=True):
+                by_account[accounts[i]] = by_account.get(accounts[i], 0.0) + moved
+                where = rows.kind[i], int(rows.partition[i])
+                ranges.setdefault(where, []).append(int(rows.offset[i]))
+            ranked = sorted(by_account.items(), key=lambda pair: (-pair[1], pair[0]))
+            records = [(*w, min(told), max(told)) for w, told in sorted(ranges.items())]
+            self._notes.append(
+                _Note(end, symbols[mine[0]], stream, ranked[:ACCOUNTS_KEPT], records)
+            )
+
+    def _learn_unit(self, row: int, stream: int, amount: Floats) -> None:
+        """A mean of the last records; an outlier counts as it was counted."""
+        before, heard = self._unit[row, stream], self._heard[row, stream] + len(amount)
+        self._heard[row, stream] = heard
+        weight = min(1.0, len(amount) * max(UNIT_ALPHA, 1.0 / heard))
+        self._unit[row, stream] = before + weight * (float(amount.mean()) - before)
+
+    def _finding(
+        self, venue: Venue, end: int, symbol: str, i: int, p: float, evidence: Evidence
+    ) -> Finding:
+        """Decided in the window in which the moment lies: whatever was decided before, that window
+        was not."""
+        setting = self._settings.streams[i]
+        stream = COLUMN[setting.feature]
+        window_ns = self._settings.time.window_ns
+        begin = end - evidence.windows * self._cell_ns
+        amount = TABLE[setting.feature].form == "amount"
+        scale = float(self._unit[self._number[symbol], stream]) if amount else 1.0
+        notes = [n for n in self._notes if n.symbol == symbol and n.stream == stream]
+        notes = [note for note in notes if note.end > begin]
+        book = venue.book.data[self._symbol(venue, symbol)] if symbol else None
+        partition = 0 if book is None else int(book[1])
+        accounts: dict[str, float] = {}
+        spans: dict[tuple[str, int], tuple[int, int]] = {}
+        for note in notes:
+            for name, moved in note.accounts:
+                accounts[name] = accounts.get(name, 0.0) + moved
+            for kind, where, first, last in note.records:
+                low, high = spans.get((kind, where), (first, last))
+                spans[kind, where] = min(low, first), max(high, last)
+        if not amount and book is not None:
+            spans["book", partition] = int(book[2]), int(book[2])
+        total = sum(accounts.values())
+        ranked = sorted(accounts.items(), key=lambda pair: (-pair[1], pair[0]))
+        return Finding(
+            window=end // window_ns,
+            since=begin // window_ns,
+            partition=partition,
+            symbol=symbol,
+            stream=setting.feature,
+            detector=setting.detector,
+            observed=evidence.observed * scale,
+            expected=evidence.expected * scale,
+            p=p * window_ns / self._cell_ns,
+            accounts=[(name, moved / total) for name, moved in ranked[:ACCOUNTS_TOLD]],
+            records=[Range(kind, *spans[kind, at], at) for kind, at in sorted(spans)],
+        )
+
+    @staticmethod
+    def _symbol(venue: Venue, name: str) -> int:
+        at = venue.pools.names.index(name) if name in venue.pools.names else -1
+        return int(venue.pools.symbols[at]) if at >= 0 else 0
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "names": self._names,
+            "unit": self._unit,
+            "heard": self._heard,
+            "ready": self._ready,
+            "notes": [list(note) for note in self._notes],
+            "groups": [group.snapshot() for group in self._groups],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._names = list(state["names"])
+        self._number = {name: i for i, name in enumerate(self._names)}
+        self._unit, self._heard = np.array(state["unit"]), np.array(state["heard"])
+        self._ready = state["ready"]
+        self._notes = deque(
+            _Note(
+                end, symbol, stream, [(name, moved) for name, moved in accounts],
+                [(kind, *where) for kind, *where in records],
+            )
+            for end, symbol, stream, accounts, records in state["notes"]
+        )  # fmt: skip
+        for group, held in zip(self._groups, state["groups"], strict=True):
+            group.restore(held)
+            group.know(len(self._names))
