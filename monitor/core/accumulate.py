@@ -17,6 +17,9 @@ I64_2 = types.int64[:, ::1]
 I64_1 = types.int64
 U64R = types.Array(types.uint64, 1, "C", readonly=True)
 
+KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
+"""The shard's kinds, in the order of the offset columns."""
+
 SUMS = (
     "orders_buy", "orders_sell", "order_notional_buy", "order_notional_sell",
     "market_orders", "replaces",
@@ -28,25 +31,27 @@ SUMS = (
     "leverage_changes", "leverage_raises", "books", "crossed_books", "marks",
     "maker_notional_buy", "maker_notional_sell", "fees", "rebates", "takers", "taker_fills",
     "leverage_known", "leverage_doublings", "leverage_first_high", "mode_switches", "late",
+    *(f"{kind}_numbered" for kind in KINDS),
 )  # fmt: skip
 """Counts, and notional, fees and rebates in 1e-6 of the quote currency. `completed`: a removal with
 nothing left, which was filled and is not counted as a cancel. `cancels_aged`: cancels whose age is
 known. `takers`: orders that took something, of those `taker_fills` that name their order.
 `leverage_known`: changes that tell what was before. `leverage_doublings`: log2 of what raises
 multiply leverage by, in `DOUBLING`. `late`: records too late for the window they belong to, in the
-window in which they came."""
+window in which they came. `…_numbered`: records that have a number of the venue's."""
 
 DOUBLING = 1 << 20
 """One doubling of leverage in `leverage_doublings`."""
 
-LOWS = ("buy_low", "buy_high", "sell_low", "sell_high", "behind")
+LOWS = (
+    "buy_low", "buy_high", "sell_low", "sell_high", "behind",
+    *(f"{kind}_seq_{end}" for kind in KINDS for end in ("low", "high")),
+)  # fmt: skip
 """Lowest of each; of the highs and of `behind` the negative is held. Prices of takers' fills by
-side, 1e-8; `behind`: how far a record ran behind the highest time in its topic partition, ns."""
+side, 1e-8; `behind`: how far a record ran behind the highest time in its topic partition, ns;
+`…_seq_…`: the venue's own numbers."""
 NO_LOW = 2**62
 """Where there was none."""
-
-KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
-"""The shard's kinds, in the order of the offset columns."""
 
 BOOK = (
     "ts", "offset", "bid", "ask", "mid",

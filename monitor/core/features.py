@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core import accumulate as acc
-from monitor.core import held, memory
+from monitor.core import held, memory, numbering
 from monitor.core.batch import ABSENT, Int64
 from monitor.core.facts import ACCOUNT_COUNTS, Facts
 from monitor.core.memory import Memory
@@ -46,6 +46,8 @@ class Measure:
         self._memory = Memory(window_ns)
         self.book: Int64 = np.full((0, len(acc.BOOK)), NEVER, np.int64)
         self.mark: Int64 = np.full((0, 3 * len(acc.MARK)), NEVER, np.int64)
+        self._seen: Int64 = np.full((0, len(acc.KINDS)), -1, np.int64)
+        """By symbol and feed: the highest of the venue's numbers so far."""
 
     def features(self, facts: Facts, low: int, high: int, symbols: Int64) -> Features:
         """Features of windows `low` up to `high` for `symbols` (in the order of names); `facts`
@@ -84,15 +86,20 @@ class Measure:
         _mark(out, mark)
         _put(out, "mark_age_s", (end_ns - mark_ts) / 1e9, mark_ts != NEVER)
         symbol = np.tile(symbols, nw)
+        gaps = np.empty(nw * ns)
+        numbering.missing(sums, lows, symbol, self._seen, gaps)
+        out[:, COLUMN["missing"]] = gaps
         said = self._memory.step(_remembered(out, sums, lows, book), symbol)
         out[:, [COLUMN[name] for name in memory.OUTPUT]] = said
         return Features(window, symbol, fact, out)
 
     def snapshot(self) -> dict[str, Any]:
-        return {"book": self.book, "mark": self.mark, "memory": self._memory.state}
+        carried = {"book": self.book, "mark": self.mark, "seen": self._seen}
+        return carried | {"memory": self._memory.state}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.book, self.mark = state["book"], state["mark"]
+        self._seen = np.array(state["seen"])
         self._memory.state = state["memory"]
 
     def _grow(self, rows: int) -> None:
@@ -102,6 +109,8 @@ class Measure:
             self.book = np.concatenate((self.book, start))
             start = np.full((more, 3 * len(acc.MARK)), NEVER, np.int64)
             self.mark = np.concatenate((self.mark, start))
+            start = np.full((more, len(acc.KINDS)), -1, np.int64)
+            self._seen = np.concatenate((self._seen, start))
 
 
 def _carry(rows: Int64, before: Int64, fact: Int64, seen: NDArray[np.bool_], ns: int) -> Int64:

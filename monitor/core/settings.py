@@ -14,7 +14,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 BURSTS = (
     "cancels", "orders", "cancels_near", "leverage_raises", "leverage_first_high",
-    "mode_switches", "liquidations", "late",
+    "mode_switches", "liquidations", "late", "missing",
 )  # fmt: skip
 LEVELS: tuple[tuple[str, dict[str, float | int | str | bool]], ...] = (
     ("depth_25bps_least", {"direction": "down", "least": 2.5}),

@@ -204,6 +204,7 @@ TABLE: dict[str, Stream] = {
     ),
     "open_interest": Stream("base units", "pricing", "level", "open interest", _MARK),
     "late": Stream("records", "data", "count", "late records", _ALL, "late_records"),
+    "missing": Stream("records", "data", "count", "missing records", _ALL, "missing_records"),
     "lag_ms": Stream("ms", "data", "level", "lag of records", _ALL, "lag"),
 }  # fmt: skip
 """Every feature of one window and symbol. Counts and amounts are per window."""

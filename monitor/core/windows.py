@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core import accumulate as acc
-from monitor.core import held, tables
+from monitor.core import held, numbering, tables
 from monitor.core.batch import ABSENT, Batch, Int64
 from monitor.core.bookkernels import add_books
 from monitor.core.facts import ACCOUNT_COUNTS, Facts, lowest, name_rank
@@ -85,6 +85,7 @@ class OpenWindows:
         kind = acc.KINDS.index(batch.kind)
         acc.span(self._first.data, self._last.data, kind, row, batch.offset)
         tables.add_one(self._sums.data, row, acc.SUMS.index("late"))
+        self._number(batch, kind, row)
 
     def add(self, batch: Batch, symbol: Int64, account: Int64 | None, behind: Int64) -> None:
         """Add admitted records (with their interned symbols and accounts, and how far each ran
@@ -96,6 +97,7 @@ class OpenWindows:
         kind = acc.KINDS.index(batch.kind)
         acc.span(self._first.data, self._last.data, kind, row, batch.offset)
         acc.add_behind(self._lows.data, row, behind)
+        self._number(batch, kind, row)
         who = None if account is None else self._hashes(account)
         getattr(self, f"_add_{batch.kind}")(batch, row, symbol, who)
         if account is not None and batch.kind in ("order", "cancel", "fill", "leverage"):
@@ -109,6 +111,10 @@ class OpenWindows:
             tables.add_one(self._counts.data, pair, kind)
         if self._slots.n > 2 * self._limits.symbols or self._pairs.n > 2 * self._limits.accounts:
             self._prune()
+
+    def _number(self, batch: Batch, kind: int, row: Int64) -> None:
+        """A record that is late is not missing."""
+        numbering.add(kind, self._sums.data, self._lows.data, row, batch.numbers["seq"])
 
     def _hashes(self, account: Int64) -> NDArray[np.uint64]:
         """Hashes of accounts' names, never 0; 0 where there is none."""

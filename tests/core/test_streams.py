@@ -48,6 +48,26 @@ def test_every_number_has_a_unit_a_noun_a_layer_and_its_records() -> None:
         assert set(stream.records) <= TOPICS.keys(), name
 
 
+def test_missing_records_are_told_by_the_numbers_of_each_feed() -> None:
+    def one(second: float, seq: int | None) -> dict[str, Any]:
+        return cancel(second, quantity="1", **({} if seq is None else {"seq": seq}))
+
+    records = [
+        one(0.1, 10), one(0.2, 12),  # 11 never came
+        one(1.1, 14), one(1.2, 13), one(1.3, None),  # out of order, and one without a number
+        fill(1.4, "buy", 100, seq=5),  # another feed, with numbers of its own
+        one(2.1, 20),  # 15 to 19
+        one(3.1, 1), one(3.2, 2),  # a count begun anew
+        one(4.1, 4),
+    ]  # fmt: skip
+    parts = closed(records, 5)
+    assert [values(parts, second)["missing"] for second in range(5)] == [1, 0, 5, 0, 1]
+
+
+def test_what_is_never_numbered_is_not_missed() -> None:
+    assert "missing" not in values(closed([cancel(0.1)], 1), 0)
+
+
 def test_a_cancel_is_near_by_the_book_before_its_window_not_by_a_later_one() -> None:
     records = [
         book(0.5),
