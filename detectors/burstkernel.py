@@ -44,8 +44,11 @@ RESIDUAL_MAX = 25.0
 # A row of the state. MEAN, WEIGHT, GRAM (upper triangle of means × means) and MOMENT (means ×
 # counts) are stretches. SQUARES of residuals and FORECASTS are summed over the same windows.
 # HELD counts the windows of the present episode (0 outside one), HELD_TOTAL what came in them.
-SEEN, REFIT_AT, REFITTED_AT, DISPERSION, SQUARES, FORECASTS, HELD, HELD_TOTAL = range(8)
-MEAN, WEIGHT, MOMENT, GRAM, SIZES = 8, 12, 16, 20, 30
+# FITTED are the sums of the fit, and PENDING the same sums of windows that may yet be reported.
+SEEN, REFIT_AT, REFITTED_AT, DISPERSION, HELD, HELD_TOTAL = range(6)
+MEAN, WEIGHT = 6, 10
+FITTED = SQUARES = 14
+FORECASTS, MOMENT, GRAM, PENDING, SIZES = 15, 16, 20, 30, 46
 # Then for each size of burst: the log of the Shiryaev-Roberts sum, the CUSUM, and since the
 # CUSUM's last zero: counts, forecasts, windows.
 EVIDENCE, CUSUM, OBSERVED, EXPECTED, WINDOWS, PER_SIZE = range(6)
@@ -171,20 +174,29 @@ def _refit(row):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _learn(row, warm_up, count, forecast):  # type: ignore[no-untyped-def]
-    """Sums for the fit, with windows weighed by 1 / forecast, as their variance is; the means."""
-    n = GRAM
+def _learn(row, warm_up, count, forecast, suspect):  # type: ignore[no-untyped-def]
+    """Sums for the fit, with windows weighed by 1 / forecast, as their variance is; the means.
+
+    While evidence stands the sums wait: a burst that is reported would else have taught by then
+    that events follow each other, and hidden the next one.
+    """
+    later = PENDING - FITTED
+    n = GRAM + later
     for i in range(MEANS):
         weighed = row[MEAN + i] / forecast
-        row[MOMENT + i] += weighed * count
+        row[MOMENT + later + i] += weighed * count
         for j in range(i, MEANS):
             row[n] += weighed * row[MEAN + j]
             n += 1
     row[SEEN] += 1.0
     if row[SEEN] > warm_up // 4:
         limit = RESIDUAL_MAX * (row[DISPERSION] * forecast + 1.0)
-        row[SQUARES] += min((count - forecast) ** 2, limit)
-        row[FORECASTS] += forecast
+        row[SQUARES + later] += min((count - forecast) ** 2, limit)
+        row[FORECASTS + later] += forecast
+    if not suspect:
+        for i in range(later):
+            row[FITTED + i] += row[PENDING + i]
+            row[PENDING + i] = 0.0
     young = 1.0 / row[SEEN] if row[SEEN] < YOUNG_WINDOWS else 0.0  # then it is the plain mean
     for j in range(MEANS):
         row[MEAN + j] += max(ALPHAS[j], young) * (count - row[MEAN + j])
@@ -214,7 +226,7 @@ def learn(state, memo, sizes, warm_up, patience, rows, counts):  # type: ignore[
             if not above:
                 row[HELD] = row[HELD_TOTAL] = 0.0
         else:
-            _learn(row, warm_up, bounded, forecast)
+            _learn(row, warm_up, bounded, forecast, above)
 
 
 @njit(types.void(F2, F2, F1, INT, INT, F), cache=True, nogil=True)
@@ -224,4 +236,5 @@ def report(state, memo, sizes, patience, at, count):  # type: ignore[no-untyped-
     bounded = min(count, CEILING_FACTOR * _forecast(row) + CEILING_EVENTS)
     memo[at, M_COUNT] = np.nan
     _forget_evidence(row, sizes.shape[0])
+    row[PENDING:SIZES] = 0.0
     _hold(row, sizes.shape[0], patience, bounded)

@@ -26,7 +26,7 @@ from monitor.core.streams import TABLE
 from monitor.core.venue import Venue
 from monitor.core.venuebands import VenueBands
 
-UNITS_MAX = 5.0
+UNITS_MAX = 2.0
 """One record counts as at most so many usual ones: the size of a single one is heavy-tailed, and
 proves little; what is looked for is several at once."""
 UNIT_ALPHA = 0.01

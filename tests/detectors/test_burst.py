@@ -167,3 +167,28 @@ def test_nnls_meets_the_conditions_of_the_optimum(seed: int) -> None:
     assert (weights >= 0).all()
     assert (gradient > -1e-4).all()
     assert math.isclose(float(abs(gradient * weights).max()), 0.0, abs_tol=1e-4)
+
+
+def test_bursts_that_were_reported_do_not_teach_that_events_follow_each_other() -> None:
+    """What was learnt of a burst before it was reported is taken back: after five of six times the
+    rate, a weak one is as plain as to a detector that never saw any."""
+    rng = np.random.default_rng(4)
+    quiet = rng.poisson(0.5, 3600).astype(float)
+    loud = quiet.copy()
+    for begin in range(600, 3100, 500):
+        loud[begin : begin + 30] += rng.poisson(2.5, 30)
+    weak = rng.poisson(1.7, 40).astype(float)
+
+    def peak(before: Counts) -> float:
+        detector = BurstDetector()
+        for count in before:
+            x = {"count": count}
+            score = detector.judge_one(x).value or 0.0
+            (detector.report_one if score > 20.0 else detector.learn_one)(x)
+        scores = []
+        for count in weak:
+            scores.append(detector.judge_one({"count": count}).value or 0.0)
+            detector.learn_one({"count": count})
+        return max(scores)
+
+    assert peak(loud) > 0.8 * peak(quiet) > 8.0
