@@ -1,4 +1,4 @@
-"""Levels that go where they have not been: what is forced against what the book takes.
+"""Levels that go where they have not been: what is forced against what the book takes, sweeps.
 
 Some levels jump by nature (one large position comes within reach, a book is swept), so that no law
 of their steps is worth the name. Of those it can only be said that they are as high as in no hour
@@ -8,16 +8,61 @@ high in the last two days, and says nothing in the first six hours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from detectors.base import Detector, Evidence, Score, read
+import numpy as np
+
+from detectors.bank import Float64, Int64
+from detectors.base import NUMBER_MAX, Evidence
+from detectors.rowed import RowBank, RowDetector
 
 ALPHA = 0.003
 """Of the usual level: the last 333 windows."""
+USUAL, SEEN, WIDTH = 0, 1, 2
 
 
-class PeakDetector(Detector):
+class PeakBank(RowBank):
+    """`PeakDetector`s with the same parameters, a row of numbers each."""
+
+    def __init__(self, least: float) -> None:
+        super().__init__(WIDTH, "a PeakDetector")
+        self._least = least
+
+    def begin(self, rows: Float64) -> None:
+        rows[:] = 0.0
+
+    def judge(self, rows: Int64, values: Float64) -> Float64:
+        level = values[:, 0]
+        known = (self._rows[rows, SEEN] > 0.0) & (level >= 0.0) & (level <= NUMBER_MAX)
+        return np.where(known, level, np.nan)
+
+    def why(self, row: int, value: Float64) -> str:
+        if not 0.0 <= value[0] <= NUMBER_MAX:
+            return "the number is below zero or beyond 64 bits, and such a level is not"
+        return "learning: no window seen"
+
+    def evidence(self, row: int, value: Float64) -> Evidence | None:
+        level, (usual, seen) = float(value[0]), self._rows[row].tolist()
+        if not seen or not self._least <= level <= NUMBER_MAX:
+            return None
+        return Evidence(level, usual, "value", 1)
+
+    def learn(self, rows: Int64, values: Float64) -> None:
+        level = values[:, 0]
+        known = (level >= 0.0) & (level <= NUMBER_MAX)
+        rows, level = rows[known], level[known]
+        usual, seen = self._rows[rows, USUAL], self._rows[rows, SEEN] + 1.0
+        # No outlier says more of what is usual than that it is twice as much.
+        most = np.where(seen == 1.0, level, usual + np.maximum(usual, self._least))
+        bounded = np.minimum(level, most)
+        self._rows[rows, USUAL] = usual + np.maximum(ALPHA, 1.0 / seen) * (bounded - usual)
+        self._rows[rows, SEEN] = seen
+
+    def report(self, row: int, value: Float64) -> None:
+        """Not learnt: the usual level is that of windows nobody was told of."""
+
+
+class PeakDetector(RowDetector):
     """A level as high as it seldom was; what is usual is its EW mean.
 
     Parameters
@@ -40,44 +85,22 @@ class PeakDetector(Detector):
     2.0
     """
 
+    _row: PeakBank
+
     def __init__(self, feature: str = "level", least: float = 1.0) -> None:
         if not least > 0.0:
             raise ValueError(f"least is a level above 0, not {least}")
         self.feature = feature
         self.least = least
-        self._usual = 0.0
-        self._seen = 0
+        self._own_row()
 
     @property
     def features(self) -> tuple[str, ...]:
         return (self.feature,)
 
-    def judge_one(self, x: Mapping[Any, Any]) -> Score:
-        level = read(x, self.feature)
-        if isinstance(level, str):
-            return Score(None, level)
-        if level < 0.0:
-            return Score(None, f"{self.feature} is below zero, and such a level is not")
-        if not self._seen:
-            return Score(None, "learning: no window seen")
-        if level < self.least:
-            return Score(level)
-        return Score(level, None, Evidence(level, self._usual, "value", 1))
+    @property
+    def alike(self) -> Any:
+        return self.least
 
-    def learn_one(self, x: Mapping[Any, Any]) -> None:
-        level = read(x, self.feature)
-        if isinstance(level, str) or level < 0.0:
-            return
-        self._seen += 1
-        bounded = level if self._seen == 1 else min(level, 2.0 * max(self._usual, self.least))
-        self._usual += max(ALPHA, 1.0 / self._seen) * (bounded - self._usual)
-
-    def report_one(self, x: Mapping[Any, Any]) -> None:
-        """A level is one, whoever made it: the mean of what is usual follows it slowly."""
-        self.learn_one(x)
-
-    def state(self) -> dict[str, Any]:
-        return {"usual": self._usual, "seen": self._seen}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._usual, self._seen = state["usual"], state["seen"]
+    def bank(self) -> PeakBank:
+        return PeakBank(self.least)

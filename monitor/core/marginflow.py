@@ -23,6 +23,8 @@ from monitor.core.zonekernels import EDGES
 
 TIER_REACH = 0.1
 """A position is near a tier bound when its notional lies less than this part below it."""
+OPENED_MIN = 0.1
+"""Opening less than a thousandth of the near depth, in percent, presses on no book."""
 COLUMN = {name: i for i, name in enumerate(OF_VENUE)}
 _KINDS = {LEVERAGE: "leverage", FILL: "fill", MOVE: "collateral"}
 _NEAR_EDGES = np.less_equal(EDGES * 5, round(NEAR * 10_000))
@@ -86,7 +88,7 @@ def _rows(
     found = (
         ("raised_notional", raised, held),
         ("raised_near_tier", raised & _near_tier(venue, e["symbol"], held, raised), held),
-        ("opened_high_to_depth", high, opened),
+        ("opened_high_to_depth", high & (opened >= OPENED_MIN), opened),
         ("churned_notional", churned, m["closed"] / SCALE * mark),
         ("unexplained", moves, np.abs(e["a"]) / MONEY),
     )

@@ -12,25 +12,6 @@ from monitor.core.streams import OF_VENUE
 
 Seconds = Annotated[float, Field(gt=0)]
 
-BURSTS = (
-    "cancels", "orders", "cancels_near", "leverage_raises", "leverage_first_high",
-    "mode_switches", "liquidations", "late", "missing",
-)  # fmt: skip
-LEVELS: tuple[tuple[str, dict[str, float | int | str | bool]], ...] = (
-    ("depth_25bps_least", {"direction": "down", "least": 2.5}),
-    ("spread_bps", {"direction": "up", "least": 2.5}),
-    ("mark_to_index_bps", {"direction": "both", "signed": True}),
-)
-VENUE_STREAMS: tuple[tuple[str, str, dict[str, float | int | str | bool]], ...] = (
-    ("raised_notional", "burst", {}),
-    ("raised_near_tier", "burst", {}),
-    ("opened_high_to_depth", "burst", {}),
-    ("churned_notional", "burst", {}),
-    ("unexplained", "burst", {}),
-    ("forced_to_depth", "peak", {"least": 1.0}),
-)
-"""What is watched by default: a stream begins only where a venue tells its number."""
-
 
 class Strict(BaseModel):
     """Configuration never guesses: an unknown key is an error."""
@@ -109,6 +90,43 @@ class StreamSettings(Strict):
         return self.inputs or (self.feature,)
 
 
+def _stream(
+    feature: str,
+    detector: str,
+    inputs: tuple[str, ...] = (),
+    **parameters: float | int | str | bool,
+) -> StreamSettings:
+    return StreamSettings(feature=feature, detector=detector, inputs=inputs, parameters=parameters)
+
+
+STREAMS = (
+    *(
+        StreamSettings(feature=name)
+        for name in (
+            "cancels", "orders", "cancels_near", "leverage_raises", "leverage_first_high",
+            "mode_switches", "liquidations", "late", "missing",
+        )
+    ),
+    _stream("depth_25bps_least", "level", direction="down", least=2.5),
+    _stream("spread_bps", "level", direction="up", least=2.5),
+    _stream("mark_to_index_bps", "level", direction="both", signed=True),
+    _stream("cancels_to_orders", "ratio", inputs=("cancels", "orders")),
+    _stream("sweep_bps", "peak", least=25.0),
+    _stream("refill_s", "peak", least=30.0),
+    _stream("layering", "peak", least=1.0),
+    _stream("crowding", "peak", least=3.0),
+    *(
+        StreamSettings(feature=name)
+        for name in (
+            "raised_notional", "raised_near_tier", "opened_high_to_depth", "churned_notional",
+            "unexplained",
+        )
+    ),
+    _stream("forced_to_depth", "peak", least=1.0),
+)  # fmt: skip
+"""What is watched by default: a stream begins only where a venue tells its number."""
+
+
 class AccountBurstSettings(Strict):
     """Bursts by account: each account of each market beside its own habits."""
 
@@ -173,18 +191,7 @@ class EngineSettings(Strict):
     """Notional whose cost to trade is measured, quote currency."""
     topics: dict[str, str] = dict(TOPICS)
     """The topic of each kind."""
-    streams: tuple[StreamSettings, ...] = (
-        *(StreamSettings(feature=name) for name in BURSTS),
-        *(
-            StreamSettings(feature=name, detector="level", parameters=parameters)
-            for name, parameters in LEVELS
-        ),
-        *(
-            StreamSettings(feature=name, detector=detector, parameters=parameters)
-            for name, detector, parameters in VENUE_STREAMS
-        ),
-    )
-
+    streams: tuple[StreamSettings, ...] = STREAMS
     joint: JointSettings = JointSettings()
 
     @property

@@ -18,6 +18,7 @@ from detectors.calibrators import Calibrators
 from detectors.comove import CoMoveDetector
 from detectors.focus import FocusDetector
 from detectors.level import LevelDetector
+from detectors.peak import PeakDetector
 from detectors.ratio import RatioDetector
 
 MAKERS: dict[str, Callable[[], Detector]] = {
@@ -26,6 +27,7 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "comove": lambda: CoMoveDetector(("a", "b"), warm_up=20, patience=15),
     "focus": lambda: FocusDetector(warm_up=20, patience=15),
     "level": lambda: LevelDetector(warm_up=20, patience=15),
+    "peak": lambda: PeakDetector(least=0.5),
     "signed level": lambda: LevelDetector(direction="both", signed=True, warm_up=20, patience=15),
 }
 ROWS, WINDOWS = 5, 120
