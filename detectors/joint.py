@@ -21,7 +21,7 @@ the best linear filter for a step. The score is the highest of the bank.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import erfc, exp, log, pi, sqrt
+from math import erfc, exp, log, sqrt
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ from numba import njit, types
 
 from detectors.base import Detector, Evidence, Score, read
 from detectors.conformal import P_MIN, READY_WINDOWS, Conformal
+from detectors.tails import chance, normal
 from detectors.whiten import Flags, Floats, Whitener
 
 KAPPA = 0.1
@@ -45,10 +46,6 @@ BLOCK_WINDOWS = 60
 """For `Calibrator`: an excursion of this score is over within 5 minutes of 5 s windows."""
 NAMED_CHANCE = 0.01
 """A stream is named when chance makes as much -ln p in the same windows less often."""
-CALM_P = 0.01
-"""A count that is mostly 0 has p = 1 mostly: that is no sign of an unusual calm."""
-NEWTON_STEPS = 6
-"""They are quadratic: p between 1e-12 and .5 is met to the last digits."""
 PACE_ALPHA, PACE_FAR_ALPHA = 0.2, 0.01
 """Of the forecast rate and of its level: 5 and 100 windows."""
 RATE_MIN = 0.02
@@ -182,7 +179,7 @@ class Joint:
         `observed` and `expected`: (symbols, streams) of the window judged last, in the streams'
         own units. Streams come by share, the highest first.
         """
-        now = _entries(self.p[symbol], observed[symbol], expected[symbol])
+        now = entries(self.p[symbol], observed[symbol], expected[symbol])
         branch = int(np.argmax(self._after[symbol]))
         if self._step[symbol].max() > self._after[symbol, branch]:
             windows = 2
@@ -192,7 +189,7 @@ class Joint:
         else:
             windows = int(self._windows[symbol, branch]) + 1
             since = self._since[symbol, branch * self.streams : (branch + 1) * self.streams] + now
-            chances = [_chance(nl, round(n)) for nl, n in since[:, [0, 3]].tolist()]
+            chances = [chance(nl, round(n)) for nl, n in since[:, [0, 3]].tolist()]
         heard = since[:, 3]
         total = float(since[:, 0].sum())
         parts = [
@@ -210,7 +207,8 @@ class Joint:
 
     def learn(self, reported: Flags, observed: Floats, expected: Floats) -> None:
         """Learn the window judged last in all symbols that are in no episode."""
-        taught = ~reported & (self._held == 0)
+        self.taught = taught = ~reported & (self._held == 0)
+        """(symbols,): where the window was learnt."""
         rows = np.repeat(taught, self.streams)
         self._whitener.learn(rows)
         self._conformal.learn(self._off, rows)
@@ -225,7 +223,7 @@ class Joint:
         zero[reported] = True
         self._total = np.where(zero, 0.0, np.minimum(self._after, SUM_MAX))
         self._windows = np.where(zero, 0.0, self._windows + 1)
-        now = _entries(self.p, observed, expected)
+        now = entries(self.p, observed, expected)
         self._since += np.tile(now, (1, len(MOVED), 1))
         self._since[np.repeat(zero, self.streams, axis=1)] = 0.0
         self._before = now
@@ -260,7 +258,7 @@ def _more(rows: Floats, more: int) -> Floats:
     return np.concatenate((rows, np.zeros((more, *rows.shape[1:]))))
 
 
-def _entries(p: Floats, observed: Floats, expected: Floats) -> Floats:
+def entries(p: Floats, observed: Floats, expected: Floats) -> Floats:
     """What a window adds to each stream's evidence; nothing where it abstains."""
     known = ~np.isnan(p)
     entries = np.stack((-np.log(np.where(known, p, 1.0)), observed, expected, known), axis=-1)
@@ -268,37 +266,11 @@ def _entries(p: Floats, observed: Floats, expected: Floats) -> Floats:
     return entries
 
 
-def _chance(total: float, windows: int) -> float:
-    """The chance of a sum of -ln p of `windows` uniform p-values so high (Fisher's method)."""
-    term = p = exp(-total)
-    for i in range(1, windows):
-        term *= total / i
-        p += term
-    return min(p, 1.0)
-
-
 @njit(types.float64(types.float64, types.float64), cache=True, nogil=True)
 def _ratio(evidence, moved):  # type: ignore[no-untyped-def]
     """Log-likelihood ratio of -ln p for a stream that moves with probability `moved`."""
     ratio = log(KAPPA) + (1.0 - KAPPA) * evidence
     return ratio if moved == 1.0 else log(1.0 - moved + moved * exp(ratio))
-
-
-@njit(types.float64(types.float64), cache=True, nogil=True)
-def _normal_upper(p):  # type: ignore[no-untyped-def]
-    """The normal score that is exceeded with probability `p` < .5, by Newton on ln of the tail."""
-    z = sqrt(max(-2.0 * log(2.0 * p), 0.0))
-    for _ in range(NEWTON_STEPS):
-        tail = 0.5 * erfc(z * sqrt(0.5))
-        density = exp(-0.5 * z * z) / sqrt(2.0 * pi)
-        z += (log(tail) - log(p)) * tail / density
-    return z
-
-
-@njit(types.float64(types.float64), cache=True, nogil=True)
-def _normal(p):  # type: ignore[no-untyped-def]
-    """The normal score that is exceeded with probability `p`, not below that of 1 - `CALM_P`."""
-    return _normal_upper(p) if p < 0.5 else -_normal_upper(max(1.0 - p, CALM_P))
 
 
 @njit(types.void(_F2, _F2, _F2, _F2, _F1, _F2, _F2, _F2, _F2), cache=True, nogil=True)
@@ -312,7 +284,7 @@ def _weigh(p, before, echo, total, moved, score, pair, after, step):  # type: ig
             score[s, k] = pair[s, k] = 0.0
             if p[s, k] != p[s, k]:
                 continue
-            z = _normal(p[s, k])
+            z = normal(p[s, k])
             both = (before[s, k] + echo[s, k] * z) / sqrt(1.0 + echo[s, k] ** 2)
             score[s, k] = z
             pair[s, k] = -log(max(0.5 * erfc(both * sqrt(0.5)), P_MIN))

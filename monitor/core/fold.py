@@ -41,7 +41,7 @@ def fold(old: Finding, new: Finding) -> Finding:
     parts = {key_of(part): part for part in parts_of(old)}
     fresh = {key_of(part): part for part in parts_of(new)}
     for key, part in fresh.items():
-        parts[key] = _joined(parts[key], part) if key in parts else part
+        parts[key] = _joined(parts[key], part, old.window) if key in parts else part
     first = parts[old.symbol, old.stream, old.detector == ACCOUNT_BURST]
     named = _named(old, new)
     shared = _shares(list(parts.values())) if len(parts) > 1 else []
@@ -62,17 +62,20 @@ def fold(old: Finding, new: Finding) -> Finding:
     )
 
 
-def _joined(old: Part, new: Part) -> Part:
-    """What one detector says twice adds up; of two detectors on a stream, its own is believed
-    rather than the joint evidence."""
+def _joined(old: Part, new: Part, until: int) -> Part:
+    """What one detector says twice adds up, unless it is of the same time (a market's own joint
+    evidence, and its part in that of many); of two detectors on a stream, its own is believed
+    rather than the joint evidence. `until`: the last window of the old."""
     if old.detector != new.detector:
         kept = old if new.detector == JOINT else new
         return dataclasses.replace(kept, since=min(old.since, new.since), p=min(old.p, new.p))
     told = TABLE.get(old.stream)
-    if told is None or told.form in ("count", "amount"):
+    again = new.detector == JOINT and new.since <= until
+    if not again and (told is None or told.form in ("count", "amount")):
         numbers = old.observed + new.observed, old.expected + new.expected
     else:
-        # Levels do not add up: of both, the one that lies farther from what was expected of it.
+        # Levels do not add up, nor does what is said twice: of both, the one that lies farther from
+        # what was expected of it.
         far = max(old, new, key=excess)
         numbers = far.observed, far.expected
     return dataclasses.replace(

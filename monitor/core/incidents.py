@@ -43,8 +43,12 @@ class Incident:
     @property
     def symbols(self) -> list[str]:
         """All that it covers; the one that began it first."""
-        every = [self.finding.symbol, *(part.symbol for part in self.finding.parts)]
-        return list(dict.fromkeys(every))
+        return covers(self.finding)
+
+
+def covers(finding: Finding) -> list[str]:
+    """The symbols that a finding is about, its own first."""
+    return list(dict.fromkeys([finding.symbol, *(part.symbol for part in finding.parts)]))
 
 
 def fingerprint(finding: Finding) -> str:
@@ -122,7 +126,7 @@ class Incidents:
         return name
 
     def _home(self, finding: Finding) -> str | None:
-        """The open incident of its symbol, or else the oldest that began together with it.
+        """The open incident of one of its symbols, or else the oldest that began together with it.
 
         What a rule decided, and what is of no symbol, keeps an incident of its own.
         """
@@ -130,10 +134,12 @@ class Incidents:
             name = fingerprint(finding)
             return name if name in self._open else None
         near = None
+        symbols = covers(finding)
         for name, incident in self._open.items():
             if _alone(incident.finding):
                 continue
-            if finding.symbol in incident.symbols:
+            known = incident.symbols
+            if any(symbol in known for symbol in symbols):
                 return name
             if near is None and incident.opened >= finding.window - self._together:
                 near = name

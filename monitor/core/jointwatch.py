@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from detectors.calibrate import Budget
 from detectors.calibrators import Calibrators
-from detectors.joint import BLOCK_WINDOWS, Joint
+from detectors.fisher import Fisher
+from detectors.joint import BLOCK_WINDOWS, Joint, entries
+from monitor.core.acrosswatch import Signs
 from monitor.core.batch import Int64
 from monitor.core.features import COLUMN, Features, Float64
 from monitor.core.findings import JOINT, Finding, Part
@@ -38,7 +40,7 @@ class JointWatch:
         self._adds = np.array([form in ("count", "amount") for form in forms], np.bool_)
         self._levels = np.array([form == "level" for form in forms], np.bool_)
         window_s = settings.time.window_ms / 1000
-        self._block = max(1, round(settings.joint.window_s / window_s))
+        self._block = settings.joint_block
         """Windows of a block."""
         self._block_s = self._block * window_s
         per_day = 86_400 / self._block_s
@@ -47,6 +49,9 @@ class JointWatch:
         ]
         self._joint = Joint(sides, per_day, warm_up=settings.joint.warm_up)
         self._calibrators = Calibrators(per_day, self._limit(1), BLOCK_WINDOWS)
+        self._alone = Fisher(per_day, warm_up=settings.joint.warm_up)
+        self.signs: list[Signs] = []
+        """For the venue stage, in order: what is to be told of the blocks since it was emptied."""
         # Of the open block, by symbol and stream: sums, and windows with a value.
         self._sum: Float64 = np.zeros((0, len(self._streams)))
         self._count: Float64 = np.zeros((0, len(self._streams)))
@@ -88,6 +93,7 @@ class JointWatch:
             room = np.zeros((more, len(self._streams)), held.dtype)
             setattr(self, name, np.concatenate((held, room)))
         self._joint.grow(symbols)
+        self._alone.grow(symbols)
         for _ in range(more):
             self._calibrators.add(log_likelihood=True)
 
@@ -112,11 +118,25 @@ class JointWatch:
                 p = rare[symbol]
                 findings.append(self._finding(window, symbol, p, value, expected, names))
         self._ready = int(judging.sum())
+        if self._settings.across_per_day > 0:
+            self._tell(window, symbols, value, expected, names)
         self._joint.learn(reported, value, expected)
+        self._alone.learn(self._joint.taught)
         self._calibrators.learn(rows, score)
         self._sum[:] = 0.0
         self._count[:] = 0.0
         return findings
+
+    def _tell(
+        self, window: int, symbols: Int64, value: Float64, expected: Float64, names: dict[int, str]
+    ) -> None:
+        """Note what each market says of the block, for the venue stage to put together."""
+        p = self._alone.judge(self._joint.p)
+        here = symbols[~np.isnan(p[symbols])]
+        if len(here):
+            streams = entries(self._joint.p[here], value[here], expected[here])
+            told = [names[symbol] for symbol in here.tolist()]
+            self.signs.append(Signs(window, self._partition, told, p[here], streams))
 
     def _seen(self, value: Float64) -> Float64:
         """As the regressions see it: on scales on which the variance hangs little on the mean."""
@@ -185,6 +205,7 @@ class JointWatch:
     def snapshot(self) -> dict[str, Any]:
         return {
             "joint": self._joint.state(),
+            "alone": self._alone.state(),
             "calibrators": self._calibrators.state(),
             "sum": self._sum,
             "count": self._count,
@@ -194,6 +215,7 @@ class JointWatch:
 
     def restore(self, state: dict[str, Any]) -> None:
         self._joint.restore(state["joint"])
+        self._alone.restore(state["alone"])
         self._calibrators.restore(state["calibrators"], log_likelihood=True)
         self._sum, self._count = np.array(state["sum"]), np.array(state["count"])
         self._begun = np.array(state["begun"])

@@ -175,6 +175,9 @@ class JointSettings(Strict):
     twice should not be in it twice. The first is a count: its forecast sets the pace."""
     budget_share: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Of the alerts a day: what joint evidence may spend; single streams spend the rest."""
+    across_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Of the alerts a day: what evidence of many markets together may spend; 0: none is looked
+    for."""
     warm_up: Annotated[int, Field(ge=10)] = 100
     """Windows of this length that a stream learns before its evidence counts."""
 
@@ -201,6 +204,16 @@ class EngineSettings(Strict):
         return self.alerts.per_day * self.joint.budget_share if on else 0.0
 
     @property
+    def joint_block(self) -> int:
+        """Windows that are taken together for joint evidence."""
+        return self.windows(self.joint.window_s)
+
+    @property
+    def across_per_day(self) -> float:
+        """False alerts a day that joint evidence across markets may make: 0 where it is off."""
+        return self.alerts.per_day * self.joint.across_share if self.joint_per_day else 0.0
+
+    @property
     def account_bursts_per_day(self) -> float:
         """False alerts a day that bursts by account may make: 0 where nothing is watched."""
         bursts = self.account_bursts
@@ -215,15 +228,17 @@ class EngineSettings(Strict):
     @property
     def single_per_day(self) -> float:
         """False alerts a day that single streams of the shards may make."""
-        others = self.joint_per_day + self.account_bursts_per_day + self.venue_per_day
+        joint = self.joint_per_day + self.across_per_day
+        others = joint + self.account_bursts_per_day + self.venue_per_day
         return self.alerts.per_day - others
 
     @model_validator(mode="after")
     def _shares_leave_some(self) -> Self:
         if self.single_per_day <= 0:
             raise ValueError(
-                "joint.budget_share, account_bursts.budget_share and alerts.venue_share leave "
-                "nothing for single streams: make them less than 1 together"
+                "joint.budget_share, joint.across_share, account_bursts.budget_share and "
+                "alerts.venue_share leave nothing for single streams: make them less than 1 "
+                "together"
             )
         return self
 

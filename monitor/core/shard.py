@@ -160,6 +160,7 @@ class Shard:
         since, self._told_until = self._told_until, until
         findings, self._findings = self._findings, []
         batches, self._batches = self._batches, []
+        signs, self._jointly.signs = self._jointly.signs, []
         return Word(
             self.partition,
             low,
@@ -173,6 +174,7 @@ class Shard:
             self.tally.snapshot(),
             findings,
             batches,
+            signs,
         )
 
     def advance(self, hold: int = 0) -> list[Closed]:
@@ -259,6 +261,7 @@ class Shard:
         """All state, as plain arrays. What there is to tell must have been told (`word`)."""
         assert not self._findings
         assert not self._batches
+        assert not self._jointly.signs
         return {
             "windows": self.windows,
             "told": self._told,

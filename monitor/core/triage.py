@@ -16,7 +16,7 @@ from monitor.core.explain import (
     severity,
     who,
 )
-from monitor.core.findings import ACCOUNT_BURST, Part
+from monitor.core.findings import ACCOUNT_BURST, JOINT, Part
 from monitor.core.fold import parts_of
 from monitor.core.incidents import Incident
 from monitor.core.streams import TABLE
@@ -27,6 +27,8 @@ above."""
 SEVERITIES = ("info", "warning", "critical")
 TOLD_MOST = 4
 """Streams told in the sentence; the evidence holds all."""
+MARKETS_MANY = 3
+"""From here on joint evidence is told stream by stream, over all its markets."""
 FRACTIONS = {2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 10: "a tenth"}
 """Of the usual, by its inverse."""
 RATIO_MAX = 1000.0
@@ -63,6 +65,22 @@ def change(part: Part) -> str:
     return f"{told.noun} at {number(100 * ratio)} % of usual"
 
 
+def over_markets(parts: list[Part]) -> list[Part]:
+    """One part a stream, of all its markets: sums of what adds up, means of the rest; by share."""
+    by_stream: dict[str, list[Part]] = {}
+    for part in parts:
+        by_stream.setdefault(part.stream, []).append(part)
+    made = []
+    for stream, here in by_stream.items():
+        mean = 1 if TABLE[stream].form in ("count", "amount") else len(here)
+        observed = sum(part.observed for part in here) / mean
+        expected = sum(part.expected for part in here) / mean
+        since, share = min(part.since for part in here), sum(part.share for part in here)
+        least = min(part.p for part in here)
+        made.append(Part("", stream, JOINT, since, observed, expected, least, share))
+    return sorted(made, key=lambda part: (-part.share, part.stream))
+
+
 def together(phrases: list[str]) -> str:
     """One after the other, as people list things.
 
@@ -87,6 +105,8 @@ class ExplainIncidents(Explain):
         if len(parts) == 1:
             return super().sentence(incident)
         symbols = incident.symbols
+        if len(symbols) >= MARKETS_MANY and all(part.detector == JOINT for part in parts):
+            return self._across(incident, parts)
         several = len(symbols) > 1
         end = incident.last + 1
         told = [change(part) for part in parts]
@@ -111,6 +131,27 @@ class ExplainIncidents(Explain):
             named = ", ".join(f"{name} {s:.0%}".replace("%", " %") for name, s in f.accounts)
             return f"{said}; beside their own habits stand out {named}"
         return f"{said}; {who(f.accounts, f'the {CARRIED[carrier]}')}"
+
+    def _across(self, incident: Incident, parts: list[Part]) -> str:
+        """Weak signs in many markets: what each stream did over all of them."""
+        symbols = incident.symbols
+        told = []
+        for one in over_markets(parts):
+            markets = sum(part.stream == one.stream for part in parts)
+            told.append(change(one) + (f" in {markets}" if markets < len(symbols) else ""))
+        if len(told) > TOLD_MOST:
+            told[TOLD_MOST - 1 :] = [f"{len(told) - TOLD_MOST + 1} more"]
+        names = symbols[:TOLD_MOST]
+        if len(symbols) > TOLD_MOST:
+            names[TOLD_MOST - 1 :] = [f"{len(symbols) - TOLD_MOST + 1} more"]
+        said = f"Weak signs together in {len(symbols)} markets"
+        if incident.status == "resolved":
+            quiet = duration((incident.window - incident.last) * self._window_ns / 1e9)
+            return f"{said} ({together(names)}): {together(told)}, are over: quiet for {quiet}"
+        f = incident.finding
+        since = f"since {clock(f.since * self._window_ns)} UTC"
+        often = rarity(self._once_per_days(f.p))
+        return f"{said} {since} ({often}): {together(told)}, on {together(names)}"
 
     def _numbers(self, part: Part, seconds: float) -> str:
         """How long, how much against how much, how rare: for the leading stream."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitor.core.acrosswatch import AcrossWatch, Signs
 from monitor.core.batch import Batch, Int64
 from monitor.core.decode import UNKNOWN
 from monitor.core.events import Control
@@ -69,9 +70,10 @@ class Heard:
             return False
         return all(offset <= self.counted.get(kind, -1) for kind, offset in high.items())
 
-    def take(self, word: Word) -> tuple[list[Finding], list[Batch]]:
+    def take(self, word: Word) -> tuple[list[Finding], list[Batch], list[Signs]]:
         """What of it is new."""
         until = self.until
+        signs = [s for s in word.signs if until is None or s.window >= until]
         new = [f for f in word.findings if until is None or f.window >= until]
         batches = [b.take(b.offset >= self.high.get(b.kind, 0)) for b in word.batches]
         newer = until is None or word.until >= until
@@ -82,7 +84,7 @@ class Heard:
         self.closed_ns = max(self.closed_ns, word.closed_ns)
         self.latest_ns = max(self.latest_ns, word.latest_ns)
         self.high = {k: max(high, self.high.get(k, 0)) for k, high in word.high.items()}
-        return new, [batch for batch in batches if len(batch)]
+        return new, [batch for batch in batches if len(batch)], signs
 
     def snapshot(self) -> list[Any]:
         tally = self.tally.snapshot()
@@ -120,6 +122,7 @@ class VenueStage:
         self._incidents = Incidents(
             settings.windows(settings.alerts.quiet_s), settings.windows(settings.alerts.together_s)
         )
+        self._across = AcrossWatch(settings)
         self._explain = ExplainIncidents(settings)
         self.scope = Venue(settings)
         self._watch = VenueWatch(settings, factories)
@@ -151,8 +154,9 @@ class VenueStage:
         heard = self.heard[word.partition]
         if not heard.follows(word):
             return False
-        findings, batches = heard.take(word)
+        findings, batches, signs = heard.take(word)
         self._waiting += findings
+        self._across.hold(signs)
         for batch in batches:
             self.scope.hold(batch)
         return True
@@ -181,6 +185,7 @@ class VenueStage:
             return Output()
         now_bands = self._bands(passed_ns)
         until = passed_ns // self._window_ns
+        self._waiting += self._across.judge(until)
         now = [finding for finding in self._waiting if finding.window < until]
         self._waiting = [finding for finding in self._waiting if finding.window >= until]
         alerts = [self._explain.alert(i) for i in self._incidents.advance(now, until)]
@@ -253,6 +258,7 @@ class VenueStage:
             "watch": self._watch.snapshot(),
             "stakes": self._stakes,
             "bands_chain": self._bands_chain,
+            "across": self._across.snapshot(),
             "incidents": self._incidents.snapshot(),
             "waiting": [dataclasses.asdict(finding) for finding in self._waiting],
             "chain": self._chain,
@@ -271,6 +277,7 @@ class VenueStage:
         self._watch.restore(state["watch"])
         self._bands_chain = state["bands_chain"]
         self._stakes = [(ts, stakes) for ts, stakes in state["stakes"]]
+        self._across.restore(state["across"])
         self._incidents.restore(state["incidents"])
         self._waiting = [thaw(finding) for finding in state["waiting"]]
         self._chain = state["chain"]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from monitor.core import snapshot
+from monitor.core.acrosswatch import Signs
 from monitor.core.batch import Batch, Int64, Ladder, Text
 from monitor.core.findings import Finding
 from monitor.core.incidents import thaw
@@ -48,6 +49,8 @@ class Word:
     findings: list[Finding] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     """Admitted records of the kinds that the venue scope reads."""
+    signs: list[Signs] = field(default_factory=list)
+    """Of each block that is closed, what its markets say for joint evidence across markets."""
 
     def pack(self, fingerprint: str, book_ns: int) -> bytes:
         """As bytes; of the books only each symbol's last in each `book_ns` of time goes along.
@@ -56,6 +59,7 @@ class Word:
         """
         told = {name: getattr(self, name) for name in Word.__slots__}
         told["findings"] = [dataclasses.asdict(finding) for finding in self.findings]
+        told["signs"] = [dataclasses.asdict(signs) for signs in self.signs]
         told["batches"] = [
             _frozen(last_books(b, book_ns) if b.kind == "book" else b) for b in self.batches
         ]
@@ -67,6 +71,7 @@ class Word:
         told = snapshot.unpack(raw, fingerprint)
         told["findings"] = [thaw(finding) for finding in told["findings"]]
         told["batches"] = [_thawed(batch) for batch in told["batches"]]
+        told["signs"] = [Signs(**signs) for signs in told["signs"]]
         return cls(**told)
 
 

@@ -39,8 +39,9 @@ SETTINGS = EngineSettings(
         "window_s": 0.1,
         "streams": ("orders", "cancels", "leverage_raises", "spread_bps"),
         "warm_up": 10,
+        "across_share": 0.1,
     },
-    account_bursts={"most": 7, "warm_up": 8, "budget_share": 0.5},
+    account_bursts={"most": 7, "warm_up": 8, "budget_share": 0.4},
     accounts={"most": 4, "positions": 7, "idle_s": 0.2, "bands_every_s": 0.25},
 )
 FACTORIES = detector_factories(SETTINGS.streams)
@@ -74,8 +75,8 @@ def _numbers(rng: np.random.Generator, column: Any, n: int) -> np.ndarray:
     return made
 
 
-def _texts(rng: np.random.Generator, name: str, n: int, required: bool) -> Text:
-    size = 40 if name.endswith("id") else 2 if name == "symbol" else 5
+def _texts(rng: np.random.Generator, name: str, n: int, required: bool, symbols: int = 2) -> Text:
+    size = 40 if name.endswith("id") else symbols if name == "symbol" else 5
     pool = [f"{name[0]}-{i}" for i in range(size)]
     words: list[str | None] = [pool[i] for i in rng.integers(0, len(pool), n)]
     if not required:
@@ -142,7 +143,9 @@ def _sources(rng: np.random.Generator, ts: np.ndarray) -> Text:
     return Text.of(words)
 
 
-def part(rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: int) -> Batch:
+def part(
+    rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: int, symbols: int = 2
+) -> Batch:
     """Records of one topic partition: mostly in order, with some disorder and some refused."""
     ts = np.sort(rng.integers(0, span_ms * 1_000_000, n))
     # A burst, so that there is something to alert on.
@@ -156,7 +159,7 @@ def part(rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: i
     for column in COLUMNS[kind]:
         count = int((~bad).sum())
         if column.type in ("text", "json"):
-            batch.texts[column.name] = _texts(rng, column.name, count, column.required)
+            batch.texts[column.name] = _texts(rng, column.name, count, column.required, symbols)
             if column.name == "account":
                 flurry = ts[~bad] - START
                 mine = (flurry > 0.7 * span_ms * 1e6) & (flurry < 0.8 * span_ms * 1e6)
@@ -180,14 +183,16 @@ def part(rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: i
     return batch
 
 
-def feed(seed: int, per_part: int = 120, partitions: int = 2, span_ms: int = 4_000) -> Feed:
+def feed(
+    seed: int, per_part: int = 120, partitions: int = 2, span_ms: int = 4_000, symbols: int = 2
+) -> Feed:
     """A day of all kinds; silent stretches and the end told by control records."""
     rng = np.random.default_rng(seed)
     parts, controls = [], []
     for partition in range(partitions):
         for kind in KINDS:
             n = int(rng.integers(0, per_part))
-            batch = part(rng, kind, partition, n, span_ms)
+            batch = part(rng, kind, partition, n, span_ms, symbols)
             parts.append(batch)
             end = int(max([*batch.offset.tolist(), *(r.offset for r in batch.refused), -1])) + 1
             if end > 3 and rng.random() < 0.5:
@@ -198,6 +203,11 @@ def feed(seed: int, per_part: int = 120, partitions: int = 2, span_ms: int = 4_0
             stop = START + span_ms * 1_000_000
             controls.append(Control(topic=batch.topic, partition=partition, offset=end, ts=stop))
     return Feed(parts, controls, partitions)
+
+
+def many(seed: int) -> Feed:
+    """A day of enough markets, and long enough, for evidence across markets."""
+    return feed(seed, per_part=400, span_ms=8_000, symbols=4)
 
 
 def cut(batch: Batch, low: int, high: int) -> Batch:

@@ -18,8 +18,8 @@ from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.snapshot import SnapshotError
 from monitor.core.venuestage import VenueStage
 from monitor.core.word import Word
-from tests.theorems.days import FACTORIES, SETTINGS, Feed, Result, feed, plainly, slices
-from tests.theorems.test_determinism import CASES, SEEDS
+from tests.theorems.days import FACTORIES, SETTINGS, Feed, Result, feed, many, plainly, slices
+from tests.theorems.test_determinism import CASES, EXAMPLES, SEEDS
 
 PRINT = SETTINGS.fingerprint()
 BOOK_NS = round(SETTINGS.accounts.bands_every_s * 1e9)
@@ -101,11 +101,10 @@ class Stage:
                 self.alerts.append(line(alert))
 
 
-def run(seed: int) -> Result:
+def run(day: Feed, seed: int, size: int = 20) -> Result:
     """A day with shards that die and speak again, heard by a stage that dies as well."""
-    day = feed(seed, per_part=60)
     rng = np.random.default_rng(seed + 1)
-    pieces = slices(day, rng, 20)
+    pieces = slices(day, rng, size)
     owners = [
         Owner(day, p, [b for b in pieces if b.partition == p and b.kind in SHARD_KINDS])
         for p in range(day.partitions)
@@ -145,7 +144,15 @@ def run(seed: int) -> Result:
 @CASES
 @given(SEEDS)
 def test_words_told_twice_and_cut_anew_by_owners_that_die_give_the_same_output(seed: int) -> None:
-    assert run(seed) == plainly(feed(seed, per_part=60))
+    day = feed(seed, per_part=60)
+    assert run(day, seed) == plainly(day)
+
+
+@settings(CASES, max_examples=max(4, EXAMPLES // 5))
+@given(SEEDS)
+def test_so_it_is_where_markets_are_judged_together(seed: int) -> None:
+    day = many(seed)
+    assert run(day, seed, size=100) == plainly(day)
 
 
 @settings(CASES, max_examples=30)

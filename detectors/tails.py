@@ -1,0 +1,45 @@
+"""p-values to normal scores and back, and the chance of several of them together."""
+
+from __future__ import annotations
+
+from math import erfc, exp, log, pi, sqrt
+
+from numba import njit, types
+
+CALM_P = 0.01
+"""A count that is mostly 0 has p = 1 mostly: that is no sign of an unusual calm."""
+NEWTON_STEPS = 6
+"""They are quadratic: p between 1e-12 and .5 is met to the last digits."""
+
+
+@njit(types.float64(types.float64), cache=True, nogil=True)
+def upper(z):  # type: ignore[no-untyped-def]
+    """The chance of a normal score above `z`."""
+    return 0.5 * erfc(z * sqrt(0.5))
+
+
+@njit(types.float64(types.float64), cache=True, nogil=True)
+def _normal_upper(p):  # type: ignore[no-untyped-def]
+    """The normal score that is exceeded with probability `p` < .5, by Newton on ln of the tail."""
+    z = sqrt(max(-2.0 * log(2.0 * p), 0.0))
+    for _ in range(NEWTON_STEPS):
+        tail = upper(z)
+        density = exp(-0.5 * z * z) / sqrt(2.0 * pi)
+        z += (log(tail) - log(p)) * tail / density
+    return z
+
+
+@njit(types.float64(types.float64), cache=True, nogil=True)
+def normal(p):  # type: ignore[no-untyped-def]
+    """The normal score that is exceeded with probability `p`, not below that of 1 - `CALM_P`."""
+    return _normal_upper(p) if p < 0.5 else -_normal_upper(max(1.0 - p, CALM_P))
+
+
+@njit(types.float64(types.float64, types.int64), cache=True, nogil=True)
+def chance(total, windows):  # type: ignore[no-untyped-def]
+    """The chance of a sum of -ln p of `windows` uniform p-values so high (Fisher's method)."""
+    term = p = exp(-total)
+    for i in range(1, windows):
+        term *= total / i
+        p += term
+    return min(p, 1.0)

@@ -1,0 +1,66 @@
+"""Evidence across markets hangs on the set of records only."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core.engine import Engine
+from tests.theorems.days import FACTORIES, SETTINGS, engine, many, plainly, result, slices
+from tests.theorems.test_determinism import CASES, EXAMPLES, SEEDS
+
+FEW = settings(CASES, max_examples=max(4, EXAMPLES // 5))
+"""These days are three times as long."""
+SIZES = st.sampled_from([60, 300, 5000])
+
+
+def test_days_of_these_theorems_hold_markets_that_are_found_together() -> None:
+    found = 0
+    for seed in range(8):
+        day = many(seed)
+        machine = engine(day.partitions)
+        judge, heard = machine.stage._across.judge, []
+        machine.stage._across.judge = lambda until, judge=judge, heard=heard: (
+            heard.append(judge(until)) or heard[-1]
+        )
+        machine.control(day.controls)
+        for batch in day.parts:
+            machine.step(batch)
+        machine.finish()
+        findings = [finding for some in heard for finding in some]
+        assert all(len({part.symbol for part in f.parts}) >= 2 for f in findings)
+        found += bool(findings)
+    assert found >= 5
+
+
+@FEW
+@given(SEEDS, SIZES)
+def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: int) -> None:
+    day = many(seed)
+    machine = engine(day.partitions)
+    alerts = list(machine.control(day.controls).alerts)
+    for batch in slices(day, np.random.default_rng(seed + 1), size):
+        alerts += machine.step(batch).alerts
+    assert result(machine, alerts) == plainly(day)
+
+
+@FEW
+@given(SEEDS, st.floats(0, 1), st.integers(0, 50))
+def test_a_snapshot_taken_anywhere_goes_on_as_if_nothing_had_happened(
+    seed: int, where: float, hold: int
+) -> None:
+    day = many(seed)
+    machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
+    alerts = list(machine.control(day.controls).alerts)
+    pieces = slices(day, np.random.default_rng(seed + 1), 200)
+    at = int(where * len(pieces))
+    for batch in pieces[:at]:
+        alerts += machine.step(batch).alerts
+    held = machine.snapshot()
+    machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
+    machine.restore(held)
+    assert machine.snapshot() == held
+    for batch in pieces[at:]:
+        alerts += machine.step(batch).alerts
+    assert result(machine, alerts) == plainly(day)
