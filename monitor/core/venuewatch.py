@@ -7,9 +7,8 @@ one of hundreds are alike to a detector of counts, and no single record counts b
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from detectors.base import Evidence
 from detectors.calibrate import Budget
 from monitor.core.bandinput import Floats
 from monitor.core.batch import Int64
+from monitor.core.carried import Carried, Note
 from monitor.core.findings import Finding
 from monitor.core.group import Factory, Group, alike
 from monitor.core.history import Range
@@ -31,24 +31,7 @@ UNITS_MAX = 2.0
 proves little; what is looked for is several at once."""
 UNIT_ALPHA = 0.01
 """Of the mean that says what is usual: the last hundred records."""
-CELLS_KEPT = 120
-"""How far back the evidence of a finding names accounts and records, in moments."""
-ACCOUNTS_KEPT = 16
-"""Accounts kept of each moment, market and stream: those that moved most."""
-ACCOUNTS_TOLD = 5
 _STOCK = COLUMN["forced_to_depth"]
-
-
-class _Note(NamedTuple):
-    """What carried a stream of a market in one moment's cell."""
-
-    end: int
-    symbol: str
-    stream: int
-    accounts: list[tuple[str, float]]
-    """By amount, in the stream's unit."""
-    records: list[tuple[str, int, int, int]]
-    """Kind, partition, first and last offset."""
 
 
 class VenueWatch:
@@ -70,7 +53,7 @@ class VenueWatch:
         self._unit: Floats = np.zeros((0, len(COLUMN)))
         self._heard: Floats = np.zeros((0, len(COLUMN)))
         self._ready = 0
-        self._notes: deque[_Note] = deque()
+        self._carried = Carried(self._cell_ns)
 
     def _budget(self, ready: int) -> Budget:
         """What streams of the venue may spend, shared alike by those that can judge."""
@@ -87,11 +70,11 @@ class VenueWatch:
         values[:, _STOCK] = np.nan
         at = {name: i for i, name in enumerate(names)}
         depth = {}
-        numbers = dict(zip(venue.pools.names, venue.pools.symbols.tolist(), strict=True))
+        symbols = venue.accounts.symbols
+        numbers = {name: i for i, name in enumerate(symbols.names(np.arange(len(symbols))))}
         for market in known.markets:
             values[at[market.symbol], _STOCK] = forced_to_depth(market)
-            if market.symbol in numbers:
-                depth[numbers[market.symbol]] = thinner(market)
+            depth[numbers[market.symbol]] = thinner(market)
         self._count(venue, flow(venue, depth), at, number, values, known.ts)
         limit = self._budget(self._ready).p_limit
         findings, ready = [], 0
@@ -100,12 +83,12 @@ class VenueWatch:
             ready += group.ready(judged)
             for rare in judged.rare:
                 name = names[rare.symbol]
-                findings.append(self._finding(venue, known.ts, name, rare.stream, rare.p,
-                                              rare.evidence))  # fmt: skip
+                book = venue.book.data[numbers[name], :4] if name else None
+                found = rare.stream, rare.p, rare.evidence
+                findings.append(self._finding(book, known.ts, name, *found))
             group.learn(judged)
         self._ready = ready
-        while self._notes and self._notes[0].end <= known.ts - CELLS_KEPT * self._cell_ns:
-            self._notes.popleft()
+        self._carried.forget(known.ts)
         return sorted(findings, key=lambda f: (f.symbol, f.stream))
 
     def _meet(self, names: list[str]) -> None:
@@ -143,17 +126,11 @@ class VenueWatch:
             counted = np.minimum(amount / unit, UNITS_MAX)
             values[spot, stream] = counted.sum()
             self._learn_unit(row, stream, counted * unit)
-            by_account: dict[str, float] = {}
-            ranges: dict[tuple[str, int], list[int]] = {}
-            for i, moved in zip(mine.tolist(), amount.tolist(), strict=True):
-                by_account[accounts[i]] = by_account.get(accounts[i], 0.0) + moved
-                where = rows.kind[i], int(rows.partition[i])
-                ranges.setdefault(where, []).append(int(rows.offset[i]))
-            ranked = sorted(by_account.items(), key=lambda pair: (-pair[1], pair[0]))
-            records = [(*w, min(told), max(told)) for w, told in sorted(ranges.items())]
-            self._notes.append(
-                _Note(end, symbols[mine[0]], stream, ranked[:ACCOUNTS_KEPT], records)
-            )
+            told = [
+                (accounts[i], moved, rows.kind[i], int(rows.partition[i]), int(rows.offset[i]))
+                for i, moved in zip(mine.tolist(), amount.tolist(), strict=True)
+            ]
+            self._carried.add(Note.of(end, symbols[mine[0]], stream, told))
 
     def _learn_unit(self, row: int, stream: int, amount: Floats) -> None:
         """A mean of the last records; an outlier counts as it was counted."""
@@ -163,32 +140,20 @@ class VenueWatch:
         self._unit[row, stream] = before + weight * (float(amount.mean()) - before)
 
     def _finding(
-        self, venue: Venue, end: int, symbol: str, i: int, p: float, evidence: Evidence
+        self, book: Int64 | None, end: int, symbol: str, i: int, p: float, evidence: Evidence
     ) -> Finding:
         """Decided in the window in which the moment lies: whatever was decided before, that window
-        was not."""
+        was not. `book`: where the market's last one lies."""
         setting = self._settings.streams[i]
         stream = COLUMN[setting.feature]
         window_ns = self._settings.time.window_ns
         begin = end - evidence.windows * self._cell_ns
         amount = TABLE[setting.feature].form == "amount"
         scale = float(self._unit[self._number[symbol], stream]) if amount else 1.0
-        notes = [n for n in self._notes if n.symbol == symbol and n.stream == stream]
-        notes = [note for note in notes if note.end > begin]
-        book = venue.book.data[self._symbol(venue, symbol)] if symbol else None
+        accounts, records = self._carried.since(begin, symbol, stream)
         partition = 0 if book is None else int(book[1])
-        accounts: dict[str, float] = {}
-        spans: dict[tuple[str, int], tuple[int, int]] = {}
-        for note in notes:
-            for name, moved in note.accounts:
-                accounts[name] = accounts.get(name, 0.0) + moved
-            for kind, where, first, last in note.records:
-                low, high = spans.get((kind, where), (first, last))
-                spans[kind, where] = min(low, first), max(high, last)
         if not amount and book is not None:
-            spans["book", partition] = int(book[2]), int(book[2])
-        total = sum(accounts.values())
-        ranked = sorted(accounts.items(), key=lambda pair: (-pair[1], pair[0]))
+            records = [Range("book", int(book[2]), int(book[2]), partition)]
         return Finding(
             window=end // window_ns,
             since=begin // window_ns,
@@ -199,14 +164,9 @@ class VenueWatch:
             observed=evidence.observed * scale,
             expected=evidence.expected * scale,
             p=p * window_ns / self._cell_ns,
-            accounts=[(name, moved / total) for name, moved in ranked[:ACCOUNTS_TOLD]],
-            records=[Range(kind, *spans[kind, at], at) for kind, at in sorted(spans)],
+            accounts=accounts,
+            records=records,
         )
-
-    @staticmethod
-    def _symbol(venue: Venue, name: str) -> int:
-        at = venue.pools.names.index(name) if name in venue.pools.names else -1
-        return int(venue.pools.symbols[at]) if at >= 0 else 0
 
     def snapshot(self) -> dict[str, Any]:
         return {
@@ -214,7 +174,7 @@ class VenueWatch:
             "unit": self._unit,
             "heard": self._heard,
             "ready": self._ready,
-            "notes": [list(note) for note in self._notes],
+            "carried": self._carried.snapshot(),
             "groups": [group.snapshot() for group in self._groups],
         }
 
@@ -223,13 +183,7 @@ class VenueWatch:
         self._number = {name: i for i, name in enumerate(self._names)}
         self._unit, self._heard = np.array(state["unit"]), np.array(state["heard"])
         self._ready = state["ready"]
-        self._notes = deque(
-            _Note(
-                end, symbol, stream, [(name, moved) for name, moved in accounts],
-                [(kind, *where) for kind, *where in records],
-            )
-            for end, symbol, stream, accounts, records in state["notes"]
-        )  # fmt: skip
+        self._carried.restore(state["carried"])
         for group, held in zip(self._groups, state["groups"], strict=True):
             group.restore(held)
             group.know(len(self._names))
