@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 
-from detectors.conformal import P_MIN, READY_WINDOWS, Conformal
+from detectors.conformal import AGE, P_MIN, READY_WINDOWS, Conformal
 from detectors.joint import PATIENCE_WINDOWS, SUM_MAX
 from detectors.tails import normal, upper
 from detectors.whiten import Floats
@@ -41,6 +41,9 @@ ECHO = 0.45
 whitening explains the rest (on simulated streams .43)."""
 MARKETS_LEAST = 4
 """Fewer have no common mood that could be told from their own."""
+COMMON_READY_WINDOWS = 4320
+"""Before that *common* abstains: it has no law, and what shakes all markets comes but a few times a
+day (six hours of 5 s windows, as for scores without a theory in `calibrate`)."""
 SCORE_MAX = 4.5
 """Normal scores count up to this: what is rarer than 3e-6 was never seen, but extrapolated."""
 KEEP = 1.0 - 1.0 / 8000.0
@@ -134,6 +137,8 @@ class Across:
         _listen(self._now, self._before, np.array(MOVED), self._after, self._raw)
         score: Floats = -np.log(self._ranks.p_values(self._raw))
         score[LASTING] = np.where(np.isnan(score[LASTING]), np.nan, self._raw[LASTING])
+        if self._ranks.tail[COMMON, AGE] < COMMON_READY_WINDOWS:
+            score[COMMON] = np.nan
         return score
 
     def named(self, voice: int) -> tuple[int, list[Named]]:

@@ -7,7 +7,15 @@ from math import erfc, sqrt
 import numpy as np
 import pytest
 
-from detectors.across import COMMON, LASTING, MARKETS_LEAST, STEP, VOICES, Across
+from detectors.across import (
+    COMMON,
+    COMMON_READY_WINDOWS,
+    LASTING,
+    MARKETS_LEAST,
+    STEP,
+    VOICES,
+    Across,
+)
 from detectors.fisher import Fisher
 
 DAY = 17_280.0
@@ -26,7 +34,7 @@ def shaken(windows: int, seed: int, share: float) -> np.ndarray:
     return chances(sqrt(share) * mood + sqrt(1 - share) * own)
 
 
-def taught(share: float, windows: int = 4000, markets: int = MARKETS) -> Across:
+def taught(share: float, windows: int = COMMON_READY_WINDOWS, markets: int = MARKETS) -> Across:
     across = Across(DAY, markets)
     for p in shaken(windows, 1, share)[:, :markets]:
         across.judge(p)
@@ -102,7 +110,9 @@ def test_fewer_than_four_markets_abstain() -> None:
     across = taught(0.0, 400, markets=MARKETS_LEAST - 1)
     assert np.isnan(across.judge(np.full(MARKETS_LEAST - 1, 0.5))).all()
     enough = taught(0.0, 400, markets=MARKETS_LEAST)
-    assert not np.isnan(enough.judge(np.full(MARKETS_LEAST, 0.5))).any()
+    scores = enough.judge(np.full(MARKETS_LEAST, 0.5))
+    assert not np.isnan(scores[[STEP, LASTING]]).any()
+    assert np.isnan(scores[COMMON])
 
 
 def test_a_market_that_is_silent_or_new_changes_nothing_for_the_others() -> None:
