@@ -29,6 +29,10 @@ from monitor.core.zonekernels import EDGES, PEAKS
 
 NEAR = 0.02
 """Distance from the mark within which forced notional is at stake in an alert."""
+SMALL = 20_000
+"""Positions below which a refresh takes about as long as handing its parts to threads."""
+SMALL_BYTES = 1 << 20
+"""The same of bytes to be hashed."""
 _NEAR = int(np.flatnonzero(round(NEAR / BIN_WIDTH) == EDGES)[0])
 _NOTHING = Tiers.flat(Fraction(1))
 
@@ -160,6 +164,7 @@ class VenueBands:
         held = hashlib.sha256(repr((facts, [m._facts() for m in self.markets])).encode())
         arrays = [np.ascontiguousarray(array) for array in (self.by_factor, *self.arrays)]
         parts: list[bytes] = [b""] * len(arrays)
+        run = run if sum(array.nbytes for array in arrays) > SMALL_BYTES else map
 
         def add(part: int) -> None:
             parts[part] = hashlib.sha256(arrays[part].data).digest()
@@ -189,7 +194,8 @@ def bands(venue: Venue, ts: int) -> VenueBands | None:
         venue.room = None  # Before the new one is made: there is not room for both.
         venue.room = Room(*sizes, keep=False)
     shown = order[mark[order] == mark[order]]
-    result = refresh(positions, _rules(venue), mark, books, NEAR, venue.run, venue.room, shown)
+    run = venue.run if len(positions.quantity) > SMALL else map
+    result = refresh(positions, _rules(venue), mark, books, NEAR, run, venue.room, shown)
     markets, arrays = _markets(venue, result, books)
     markets = sorted([*markets, *guessed], key=lambda market: market.symbol)
     pools = int(np.count_nonzero(positions.count))
