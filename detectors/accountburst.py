@@ -7,9 +7,11 @@ makers, who cancel in bursts by nature, are measured by how they do it every day
 Each account has CUSUMs of log-likelihood ratios "a burst is added to its flow" against "nothing
 is", for four sizes of burst; the highest counts. It is multiplied by how steeply the account's own
 peaks have thinned out (at most 1): what an account does every hour is no evidence, whatever the law
-says. The score of a window is the sum, over the three accounts of one market with most, of what
-each has above `LEVEL_MIN`, the evidence that the highest of a thousand has by chance. So one
-account is found, and three who act together are found when none of them would be.
+says. The score of a window is the evidence of the highest account of one market, and what two more
+add to it (`accounttogether`), less the logarithm of how many of the market's accounts act a window:
+each act may begin an excursion by chance, and so quiet hours and markets are not weighed by the
+noise of busy ones. So one account is found, and three who act together are found when none of them
+would be.
 """
 
 from __future__ import annotations
@@ -24,15 +26,16 @@ from numpy.typing import NDArray
 from detectors import accountlaw as law
 from detectors.accountmarkets import Markets
 from detectors.accounttable import AccountTable, Keys, Rows
+from detectors.accounttogether import Actor, together
 from detectors.base import Detector, Evidence, Score, read
 
-TOGETHER = 3
-"""Accounts whose evidence is added. A crowd that acts at once is not a burst by account."""
 HOT_MAX = 64
-"""Accounts with evidence above `LEVEL_MIN` that are kept in mind while they do not act, at most:
+"""Accounts with evidence above `HOT_MIN` that are kept in mind while they do not act, at most:
 those with most."""
-PART = 0.25
-"""An account is named when it has at least this share of the highest one's evidence."""
+HOT_MIN = 7.0
+"""Evidence that the highest of a thousand accounts has by chance (ln 1000)."""
+SETTLE_WINDOWS = 300
+"""So long after the first window no rate is known, and evidence comes to nothing."""
 
 
 class Acts(NamedTuple):
@@ -56,20 +59,6 @@ class Acts(NamedTuple):
 NOBODY = Acts(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0))
 
 
-class Actor(NamedTuple):
-    """An account that carries a burst."""
-
-    key: int
-    level: float
-    """Its evidence, as a log-likelihood ratio."""
-    since: int
-    """The window in which its burst began."""
-    observed: float
-    """Its events since then."""
-    expected: float
-    """What its slow rate makes of the same windows."""
-
-
 class Verdict(NamedTuple):
     """What a window comes to.
 
@@ -78,9 +67,9 @@ class Verdict(NamedTuple):
     value
         None: the detector abstains, and `why` tells.
     market
-        The market with the highest score; -1 where the score is 0.
+        The market with the highest score; -1 where no account has evidence to speak of.
     actors
-        The accounts behind the score, by evidence: at most `TOGETHER`, none with less than `PART`.
+        The accounts behind the score, by evidence: see `together`.
     """
 
     value: float | None
@@ -98,6 +87,8 @@ class _Weighed(NamedTuple):
     found: NDArray[np.float64]
     hot: list[tuple[float, int, int, Actor]]
     """(-level, key, market, actor), by level."""
+    highest: float
+    """Of one account that acts, as a score."""
 
 
 class AccountBurstDetector(Detector):
@@ -113,8 +104,10 @@ class AccountBurstDetector(Detector):
     most
         Accounts held, ≥ 1, times markets; of all that lies beyond, who acted last stays.
     warm_up
-        Windows to learn before the first judgement, ≥ 1. An account that is met later is judged
-        from its first act, by the habits of all.
+        Windows to learn before the first judgement, ≥ 1. After five minutes the rates of accounts
+        are known, but not yet what they do now and then: their peaks of the first half hour would
+        hold the threshold up for the two days that the calibrator remembers. An account that is
+        met later is judged from its first act, by the habits of all.
     patience
         Windows after which a reported episode is the new habit, ≥ 1.
 
@@ -141,7 +134,7 @@ class AccountBurstDetector(Detector):
 
     log_likelihood: ClassVar[bool] = True
 
-    def __init__(self, most: int = 1_000_000, warm_up: int = 300, patience: int = 300) -> None:
+    def __init__(self, most: int = 1_000_000, warm_up: int = 1800, patience: int = 300) -> None:
         if most < 1 or warm_up < 1 or patience < 1:
             raise ValueError("most, warm_up and patience are numbers: give at least 1")
         self.most = most
@@ -169,7 +162,7 @@ class AccountBurstDetector(Detector):
         seen = 0 if self._begun is None else window - self._begun
         if seen < self.warm_up:
             return Verdict(None, f"learning: {seen} of {self.warm_up} windows seen")
-        return self._verdict(self._weigh(window, acts).hot)
+        return self._verdict(self._weigh(window, acts))
 
     def learn(self, window: int, acts: Acts) -> None:
         """Learn a window that was judged and not reported."""
@@ -177,7 +170,7 @@ class AccountBurstDetector(Detector):
 
     def report(self, window: int, acts: Acts) -> None:
         """Learn of a window that was reported: all but the accounts behind it."""
-        actors = self._verdict(self._weigh(window, acts).hot).actors
+        actors = self._verdict(self._weigh(window, acts)).actors
         self._take(window, acts, [actor.key for actor in actors])
 
     def _weigh(self, window: int, acts: Acts) -> _Weighed:
@@ -194,16 +187,19 @@ class AccountBurstDetector(Detector):
             law.weigh(
                 window, row, count, busy, table.habits, table.times, common, self._fresh, found
             )
-            for i in np.flatnonzero(found[:, law.LEVEL] > law.LEVEL_MIN).tolist():
+            level = found[:, law.LEVEL]
+            highest = float((level - np.log(self._markets.acting(window, market))).max())
+            for i in np.flatnonzero(level > HOT_MIN).tolist():
                 actor = self._acting(window, int(key[i]), int(row[i]), float(count[i]), found[i])
                 hot.append((-actor.level, actor.key, int(market[i]), actor))
         else:
             row, found = np.empty(0, np.int64), np.empty((0, law.FOUND))
+            highest = 0.0
         if self._hot:
             hot += self._resting(window, key)
         hot.sort()
         del hot[HOT_MAX:]
-        self._memo = _Weighed(window, acts, row, found, hot)
+        self._memo = _Weighed(window, acts, row, found, hot, highest)
         return self._memo
 
     def _acting(
@@ -230,29 +226,29 @@ class AccountBurstDetector(Detector):
         law.decayed(window, row, table.habits, table.times, self._common, out)
         rest = []
         for (key, market), r, (level, slow) in zip(wanted, row.tolist(), out.tolist(), strict=True):
-            if level > law.LEVEL_MIN:
+            if level > HOT_MIN:
                 since = int(table.times[r, law.BEGIN])
                 seen = float(table.habits[r, law.SEEN])
                 actor = Actor(key, level, since, seen, slow * (window - since + 1))
                 rest.append((-level, key, market, actor))
         return rest
 
-    @staticmethod
-    def _verdict(hot: list[tuple[float, int, int, Actor]]) -> Verdict:
+    def _verdict(self, weighed: _Weighed) -> Verdict:
         """The market in which the highest accounts come to most."""
         by_market: dict[int, list[Actor]] = {}
-        for _, _, market, actor in hot:
-            actors = by_market.setdefault(market, [])
-            if len(actors) < TOGETHER:
-                actors.append(actor)
+        for _, _, market, actor in weighed.hot:
+            by_market.setdefault(market, []).append(actor)
         if not by_market:
-            return Verdict(0.0)
-        scores = {m: sum(a.level - law.LEVEL_MIN for a in by_market[m]) for m in by_market}
-        # Of equals the one with the lowest key: numbers of markets mean nothing.
-        best = max(by_market, key=lambda m: (scores[m], -by_market[m][0].key))
-        actors = by_market[best]
-        least = law.LEVEL_MIN + PART * (actors[0].level - law.LEVEL_MIN)
-        return Verdict(scores[best], None, best, tuple(a for a in actors if a.level >= least))
+            return Verdict(max(0.0, weighed.highest))
+        markets = sorted(by_market, key=lambda m: by_market[m][0].key)
+        acting = np.log(self._markets.acting(weighed.window, np.array(markets, np.int64))).tolist()
+        best, score = -1, -1.0
+        actors: tuple[Actor, ...] = ()
+        for market, usual in zip(markets, acting, strict=True):
+            value, who = together(by_market[market])
+            if value - usual > score:
+                best, score, actors = market, value - usual, who
+        return Verdict(max(0.0, score, weighed.highest), None, best, actors)
 
     def _take(self, window: int, acts: Acts, reported: Iterable[int]) -> None:
         weighed = self._weigh(window, acts)
@@ -276,6 +272,10 @@ class AccountBurstDetector(Detector):
                 held = np.isin(key, np.array(list(self._episodes), np.uint64))
             state = table.habits, table.times, self._common
             law.learn(window, self.patience, row, events, found, held, *state)
+            if window - self._begun < min(SETTLE_WINDOWS, self.warm_up):
+                table.habits[row, law.SUM :] = 0.0
+                table.habits[row, law.SEEN] = table.habits[row, law.PEAK] = 0.0
+                table.times[row, law.BEGIN] = window + 1
             self._learn_rate(window, float(np.minimum(count, law.COUNT_MAX).sum()))
             self._markets.learn(window, market, events)
         else:

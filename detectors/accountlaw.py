@@ -17,8 +17,8 @@ from numba import njit, types
 
 (
     RATE, RECENT, OWN, SHARED, EVENTS, SQUARES, FORECASTS, BATCHES, BATCHED, ACTED,
-    EXCESS, PEAKS, PEAK, SEEN, SUM,
-) = range(15)  # fmt: skip
+    EXCESS, PEAKS, PEAK, SEEN, MINUTES, SUM,
+) = range(16)  # fmt: skip
 """Columns of an account's habits; `SUM` and the ones after it are the CUSUMs."""
 LAST, FIRST, BEGIN = range(3)
 """Columns of its times, in windows: last and first act, and the start of its open excursion."""
@@ -37,8 +37,16 @@ SIZES_RELATIVE = (0.5, 2.0, 8.0, 32.0)
 """The same, in units of the account's slow rate; the larger of both counts."""
 BURST_SHAPE = 1.5
 """Of the gamma law of a burst's rate: a factor of four about its mean is nothing unusual."""
+BURST_WINDOWS = 20.0
+"""A burst is over in each window with a chance of one in 20: what it costs evidence to go on. Half
+an hour in which an account does a little more than usual is a mood and no burst."""
+GOES_ON_COST = -math.log1p(-1.0 / BURST_WINDOWS)
 SLOW_WINDOWS = 3600.0 / math.log(2.0)
 """Memory of the slow rate, windows: a half-life of an hour of 1 s windows."""
+MINUTES_WINDOWS, MINUTES_EVENTS = 600.0, 20.0
+"""Of the last minutes, memory in windows, and how many events the slow rate counts as beside them:
+an account with more events in ten minutes tells its hours of the day by itself. Longer than the
+bursts that are looked for, ten times."""
 RECENT_KEEP = math.exp(-0.5)
 """What the reading of the last seconds keeps a window: an excitation that decays over 2 s."""
 HABIT_KEEP = 0.9995
@@ -71,10 +79,9 @@ COUNT_MAX = 1e6
 SUM_MAX = 50.0
 """A CUSUM remembers no more, so that a burst nobody reports is over when it is over."""
 LEVEL_MIN = 9.0
-"""The evidence that one account must have before it counts. Of a thousand accounts the highest has
-ln 1000 = 6.9 by chance; 2 more, for accounts excite each other (with 6, pairs of accounts in the
-market's own flurries made twice the false alarms)."""
-HABIT_PEAKS, POPULATION_PEAKS = 30.0, 100.0
+"""Peaks from here on tell how steeply an account's evidence thins out. Of a thousand accounts the
+highest has ln 1000 = 6.9 by chance; 2 more, for accounts excite each other."""
+HABIT_PEAKS, POPULATION_PEAKS = 12.0, 100.0
 """Of how steeply an account's peaks thin out: what the peaks of all accounts weigh, in peaks, and
 what theory weighs against those."""
 EXCESS_MAX = 8.0
@@ -90,7 +97,6 @@ I = types.int64[::1]  # noqa: E741
 F = types.float64[::1]
 OUT = types.float64[:, ::1]
 f8 = types.float64
-TWO = types.Tuple((f8, f8))  # type: ignore[no-untyped-call]
 
 
 @njit(f8(f8, f8), cache=True, nogil=True)
@@ -126,7 +132,7 @@ def idle(slow, dispersion, size):  # type: ignore[no-untyped-def]
     an account that is never silent would speak for one; but what is looked for is added, and
     silence adds nothing: at most 0."""
     burst = log_none(slow + size, raised(slow, dispersion, size))
-    return min(0.0, burst - log_none(slow, dispersion))
+    return min(0.0, burst - log_none(slow, dispersion)) - GOES_ON_COST
 
 
 @njit(f8(F), cache=True, nogil=True)
@@ -142,15 +148,26 @@ def steepness(habit, common):  # type: ignore[no-untyped-def]
     return min(1.0, known / (HABIT_PEAKS + habit[EXCESS]))
 
 
-@njit(TWO(types.float32[::1], types.int64, F), cache=True, nogil=True)
-def slow_and_dispersion(habit, age, common):  # type: ignore[no-untyped-def]
-    """The slow rate of an account of `age` windows, as of its last act, and its dispersion."""
+@njit(f8(types.float32[::1], f8, f8, F), cache=True, nogil=True)
+def slow_rate(habit, gap, age, common):  # type: ignore[no-untyped-def]
+    """The slow rate of an account of `age` windows, `gap` windows after its last act: of the last
+    hour, and of the last minutes as far as there is much in them."""
     seen = SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS))
-    slow = (habit[RATE] + NEW_EVENTS) / (seen + NEW_EVENTS / max(common[P_RATE], RATE_MIN))
+    hour = habit[RATE] * math.exp(-gap / SLOW_WINDOWS) + NEW_EVENTS
+    hour /= seen + NEW_EVENTS / max(common[P_RATE], RATE_MIN)
+    hour = max(RATE_MIN, hour)
+    seen = MINUTES_WINDOWS * (1.0 - math.exp(-age / MINUTES_WINDOWS))
+    lately = habit[MINUTES] * math.exp(-gap / MINUTES_WINDOWS) + MINUTES_EVENTS
+    return max(RATE_MIN, lately / (seen + MINUTES_EVENTS / hour))
+
+
+@njit(f8(types.float32[::1], F), cache=True, nogil=True)
+def dispersion_of(habit, common):  # type: ignore[no-untyped-def]
+    """Variance over mean of an account's flow about its forecast."""
     all_events = FLOW_EVENTS + common[P_FORECASTS]
     of_all = (FLOW_DISPERSION * FLOW_EVENTS + common[P_SQUARES]) / all_events
     own = (of_all * FLOW_EVENTS + habit[SQUARES]) / (FLOW_EVENTS + habit[FORECASTS])
-    return max(RATE_MIN, slow), max(DISPERSION_MIN, own)
+    return max(DISPERSION_MIN, own)
 
 
 @njit(
@@ -172,12 +189,7 @@ def weigh(window, row, count, busy, habits, times, common, fresh, out):  # type:
         gap = window - times[row[i], LAST] - 1 if known else np.int64(0)
         age = window - times[row[i], FIRST] if known else np.int64(0)
         x = min(count[i], COUNT_MAX)
-        # The rate was kept as of the last act.
-        slow, dispersion = slow_and_dispersion(habit, age, common)
-        seen = SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS))
-        kept = habit[RATE] * math.exp(-(gap + 1) / SLOW_WINDOWS)
-        slow = (kept + NEW_EVENTS) / (seen + NEW_EVENTS / max(common[P_RATE], RATE_MIN))
-        slow = max(RATE_MIN, slow)
+        slow, dispersion = slow_rate(habit, gap + 1, age, common), dispersion_of(habit, common)
         recent = habit[RECENT] * RECENT_KEEP**gap
         own = (WEIGHT_EVENTS * own_of_all + habit[OWN]) / (WEIGHT_EVENTS + habit[EVENTS])
         shared = (WEIGHT_EVENTS * shared_of_all + habit[SHARED]) / (WEIGHT_EVENTS + habit[EVENTS])
@@ -204,7 +216,9 @@ def weigh(window, row, count, busy, habits, times, common, fresh, out):  # type:
             ratio = log_either(lifted, as_batch) - usual
             if x <= forecast:
                 ratio = min(0.0, ratio)  # nor does less than usual, as silence (`idle`)
-            total = max(0.0, max(0.0, total) + ratio)
+            if total > 0.0:
+                ratio += total - GOES_ON_COST
+            total = max(0.0, ratio)
             o[AFTER + k] = total
             highest = max(highest, total)
         o[LEVEL] = highest * steepness(habit, common)
@@ -257,6 +271,7 @@ def learn_habit(gap, count, o, habit, common):  # type: ignore[no-untyped-def]
     common[P_SQUARES] = common[P_SQUARES] * POPULATION_KEEP + weight * squares
     common[P_FORECASTS] = common[P_FORECASTS] * POPULATION_KEEP + weight * (forecast + o[IDLE])
     habit[RATE] = habit[RATE] * math.exp(-(gap + 1) / SLOW_WINDOWS) + count
+    habit[MINUTES] = habit[MINUTES] * math.exp(-(gap + 1) / MINUTES_WINDOWS) + count
     habit[RECENT] = o[RECENT_NOW] * RECENT_KEEP + (1.0 - RECENT_KEEP) * count
 
 
@@ -275,6 +290,7 @@ def accept(window, rate, habit, time, common):  # type: ignore[no-untyped-def]
     seen = SLOW_WINDOWS * (1.0 - math.exp(-(window + 1 - time[FIRST]) / SLOW_WINDOWS))
     alike = NEW_EVENTS / max(common[P_RATE], RATE_MIN)
     habit[RATE] = max(0.0, rate * (seen + alike) - NEW_EVENTS)
+    habit[MINUTES] = rate * MINUTES_WINDOWS
     habit[RECENT] = rate
     begin_anew(window + 1, habit, time)
 
@@ -317,7 +333,8 @@ def decayed(window, row, habits, times, common, out):  # type: ignore[no-untyped
     """The evidence of accounts that do not act in `window`: (level, slow rate) of each."""
     for i in range(row.size):
         habit, time = habits[row[i]], times[row[i]]
-        slow, dispersion = slow_and_dispersion(habit, time[LAST] - time[FIRST], common)
+        slow = slow_rate(habit, 0.0, time[LAST] - time[FIRST], common)
+        dispersion = dispersion_of(habit, common)
         gap = window - time[LAST]
         highest = 0.0
         for k in range(len(SIZES)):

@@ -21,7 +21,12 @@ FREE_EVENTS = 100.0
 """Plus this many."""
 KNOWN_WINDOWS = 300.0
 """Before that a market's usual rate is not known, and it counts as usual."""
-_NOW, _SUM, _FIRST, _LAST, _TOTAL = range(5)
+ACTING_WINDOWS = 600.0
+"""Memory of how many accounts act, windows: it follows the hours of the day, and not one flurry."""
+ACTING_MIN = 0.1
+"""Fewer accounts a window count as this many: one every ten seconds."""
+_NOW, _SUM, _FIRST, _LAST, _TOTAL, _ACTING, _ACTS = range(7)
+_COLUMNS = 7
 
 _M = types.float64[:, ::1]
 _I = types.Array(types.int64, 1, "C", readonly=True)
@@ -51,11 +56,25 @@ def read_busy(window, market, held, out):  # type: ignore[no-untyped-def]
             out[i] = min(BUSY_MAX, now / mean)
 
 
+@njit(types.void(types.int64, _I, _M, types.float64[::1]), cache=True, nogil=True)
+def read_acting(window, market, held, out):  # type: ignore[no-untyped-def]
+    """The accounts that act a window, for each market."""
+    for i in range(market.size):
+        m = held[market[i]]
+        age = window - m[_FIRST]
+        out[i] = 1.0
+        if m[_FIRST] >= 0.0 and age > 0.0:
+            kept = m[_ACTING] * math.exp(-(window - m[_LAST] - 1.0) / ACTING_WINDOWS)
+            seen = ACTING_WINDOWS * (1.0 - math.exp(-age / ACTING_WINDOWS))
+            out[i] = max(ACTING_MIN, (kept + 1.0) / (seen + 1.0))
+
+
 @njit(types.void(types.int64, _I, _F, _M), cache=True, nogil=True)
 def learn_busy(window, market, count, held):  # type: ignore[no-untyped-def]
     """Learn the counts of a window by market."""
     for i in range(market.size):
         held[market[i], _TOTAL] += count[i]
+        held[market[i], _ACTS] += 1.0
     for i in range(market.size):
         m = held[market[i]]
         if m[_TOTAL] == 0.0:
@@ -68,6 +87,8 @@ def learn_busy(window, market, count, held):  # type: ignore[no-untyped-def]
         total = min(total, BUSY_MAX * (now + usual(window, m)) + FREE_EVENTS)
         m[_NOW] = now * RECENT_KEEP + (1.0 - RECENT_KEEP) * total
         m[_SUM] = m[_SUM] * math.exp(-(gap + 1.0) / SLOW_WINDOWS) + total
+        m[_ACTING] = m[_ACTING] * math.exp(-(gap + 1.0) / ACTING_WINDOWS) + m[_ACTS]
+        m[_ACTS] = 0.0
         m[_LAST] = window
 
 
@@ -75,13 +96,20 @@ class Markets:
     """The rates of markets, numbered from 0."""
 
     def __init__(self) -> None:
-        self._held: Float64 = np.zeros((0, 5))
+        self._held: Float64 = np.zeros((0, _COLUMNS))
 
     def busy(self, window: int, market: Int64) -> Float64:
         """For each act, how busy its market is: 1 is as usual."""
         self._grow(market)
         out = np.empty(len(market))
         read_busy(window, market, self._held, out)
+        return out
+
+    def acting(self, window: int, market: Int64) -> Float64:
+        """For each market, how many of its accounts act a window, of late."""
+        self._grow(market)
+        out = np.empty(len(market))
+        read_acting(window, market, self._held, out)
         return out
 
     def learn(self, window: int, market: Int64, count: Float64) -> None:
@@ -91,7 +119,7 @@ class Markets:
     def _grow(self, market: Int64) -> None:
         wanted = int(market.max(initial=-1)) + 1
         if wanted > len(self._held):
-            more = np.zeros((max(wanted, 2 * len(self._held)) - len(self._held), 5))
+            more = np.zeros((max(wanted, 2 * len(self._held)) - len(self._held), _COLUMNS))
             more[:, _FIRST] = -1.0
             self._held = np.concatenate((self._held, more))
 
@@ -99,4 +127,4 @@ class Markets:
         return {"markets": self._held.tobytes()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._held = np.frombuffer(state["markets"]).reshape(-1, 5).copy()
+        self._held = np.frombuffer(state["markets"]).reshape(-1, _COLUMNS).copy()

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.accountburst import NOBODY, AccountBurstDetector, Actor, Acts, Verdict
+from detectors.accountburst import NOBODY, AccountBurstDetector, Acts, Verdict
+from detectors.accounttogether import Actor
 from detectors.calibrate import Budget, Calibrator
 from monitor.core.batch import Int64
 from monitor.core.facts import ACCOUNT_COUNTS, Facts

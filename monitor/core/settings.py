@@ -136,7 +136,7 @@ class AccountBurstSettings(Strict):
     """The part of the alerts a day that is theirs."""
     most: Annotated[int, Field(ge=1)] = 1_000_000
     """Pairs of market and account held by a shard for each of the streams: who acted last stays."""
-    warm_up: Annotated[int, Field(ge=1)] = 300
+    warm_up: Annotated[int, Field(ge=1)] = 1800
     """Windows to learn before the first judgement."""
 
 

@@ -19,6 +19,7 @@ START = 1_764_000_000
 WARM, BURST, END = 900, 5, 960
 MANY = {"per_day": 1000.0}
 OFF = {"warm_up": 10_000}
+SOON = {"warm_up": 300}
 
 
 def cancels(spoofers: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -65,7 +66,7 @@ def alerts(
 
 @pytest.mark.parametrize("spoofers", [("sly",), ("ann", "ben", "cyd")])
 def test_who_bursts_is_named_with_share_and_records(spoofers: tuple[str, ...]) -> None:
-    said = alerts(spoofers, EngineSettings(streams=(), joint=OFF, alerts=MANY))
+    said = alerts(spoofers, EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON))
     first = next(a for a in said if a["kind"] == "account_burst")
     records = cancels(spoofers)
     mine = [i for i, r in enumerate(records) if r["account"] in spoofers and i > 100]
@@ -80,7 +81,7 @@ def test_who_bursts_is_named_with_share_and_records(spoofers: tuple[str, ...]) -
 
 
 def test_the_sentence_names_the_accounts_beside_their_habits() -> None:
-    said = alerts(("sly",), EngineSettings(streams=(), joint=OFF, alerts=MANY))
+    said = alerts(("sly",), EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON))
     first = next(a for a in said if a["kind"] == "account_burst")
     head, told = first["summary"].split(" (")
     assert head == "Cancels of one account for 1 s on X" or head.startswith("Cancels of one acc")
@@ -90,9 +91,14 @@ def test_the_sentence_names_the_accounts_beside_their_habits() -> None:
 
 
 def test_a_snapshot_anywhere_and_names_forgotten_leave_no_trace() -> None:
-    plain = [line(a) for a in alerts(("sly",), EngineSettings(streams=(), joint=OFF, alerts=MANY))]
+    plain = [
+        line(a)
+        for a in alerts(
+            ("sly",), EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON)
+        )
+    ]
     for cut in (500, 2500, 3500):
-        settings = EngineSettings(streams=(), joint=OFF, alerts=MANY)
+        settings = EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON)
         assert [line(a) for a in alerts(("sly",), settings, cut)] == plain
 
 

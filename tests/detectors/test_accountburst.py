@@ -95,14 +95,15 @@ def test_what_an_account_does_by_habit_is_no_evidence() -> None:
     for window in range(WINDOWS, WINDOWS + 1800):
         detector.learn(window, planted(window, {600: 30.0} if window % 60 == 0 else {}))
     last = WINDOWS + 1800
-    by_habit = detector.judge(last, planted(last, {600: 30.0})).value
+    by_habit = detector.judge(last, planted(last, {600: 30.0}))
     for i in range(4):
         assert detector.judge(last + i, planted(last + i, {601: 30.0})) is not None
         never_before = detector.judge(last + i, planted(last + i, {601: 30.0})).value
         detector.learn(last + i, planted(last + i, {601: 30.0}))
-    assert by_habit is not None
+    assert not by_habit.actors
+    assert by_habit.value is not None
     assert never_before is not None
-    assert by_habit == 0.0
+    assert by_habit.value < never_before / 2
     assert never_before > 10
 
 
@@ -121,7 +122,7 @@ def test_an_account_never_seen_is_judged_by_the_habits_of_all() -> None:
         detector.learn(WINDOWS + i, now)
         if i == 0:
             assert verdict.value is not None
-            assert verdict.value < 4  # a stranger's first second may be a batch
+            assert verdict.value < 10  # no alarm: a stranger's first second may be a batch
     assert verdict.value is not None
     assert verdict.value > 10
     assert [actor.key for actor in verdict.actors] == [stranger]
