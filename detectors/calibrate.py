@@ -29,6 +29,8 @@ SURE, SURE_A_BLOCK = 16.0, 4.0
 block. A detector that has learnt for five minutes is wrong about the slow moods of its stream: on
 simulated hours (seeds 101 to 106) a score of 12 came 20 times as often as theory has it in the
 first quarter of an hour, which 16 excesses allow for, and 4 times in the rest, which 50 do."""
+CAP_MEANS = 3.0
+"""A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
 READY_BLOCKS = 72
 """Before that, scores without a theory have no p-value: six hours of 1 s windows."""
 
@@ -122,6 +124,7 @@ class Calibrator:
         self.windows_per_day = windows_per_day
         blocks = round(MEMORY_DAYS * windows_per_day / self.block_windows)
         self._blocks: deque[float] = deque(maxlen=max(READY_BLOCKS, blocks))
+        self._capped: deque[bool] = deque(maxlen=self._blocks.maxlen)
         self._windows = 0  # of the open block
         self._highest = -inf  # in it
         self._fit()
@@ -152,7 +155,11 @@ class Calibrator:
         tail = self._sorted[n - count :] if count else []
         self._share = (count + prior * self._theory(self._start)) / (n + prior) if count else 1.0
         excess = sum(s - self._start for s in tail)
-        self._slope = (count + prior / 3) / (excess + prior / 3) if excess or prior else inf
+        # A capped score is known to lie beyond, not where: it adds to the excess and is none that
+        # ends there. So a stream that alarms day and night comes to be thought to do so.
+        capped = sum(c for s, c in zip(self._blocks, self._capped, strict=True) if s >= self._start)
+        ended = max(0.0, count - capped) + prior / 3
+        self._slope = ended / (excess + prior / 3) if excess or prior else inf
         # Hill's estimate needs positive scores; log-likelihoods have their law.
         heavy = not self.log_likelihood and bool(tail) and self._start > 0
         self._hill = sum(log(s / self._start) for s in tail) / count if heavy else 0.0
@@ -168,11 +175,11 @@ class Calibrator:
         """The highest score worth telling from others: p's own, and the tail's mean beyond it."""
         beyond = log(self._share / (p * self.block_windows))
         if self._start == inf:
-            return self._reach(1.0 - log(p)) if self.log_likelihood else inf
+            return self._reach(CAP_MEANS - log(p)) if self.log_likelihood else inf
         if self._slope == inf:
             return inf
-        light = self._start + self._reach(max(0.0, beyond) + 1.0) / self._slope
-        return max(light, self._start * exp(self._hill * (max(0.0, beyond) + 1.0)))
+        light = self._start + self._reach(max(0.0, beyond) + CAP_MEANS) / self._slope
+        return max(light, self._start * exp(self._hill * (max(0.0, beyond) + CAP_MEANS)))
 
     def p_value(self, score: float) -> float:
         """The chance of such a score in a window of ordinary data, within [0, 1].
@@ -223,18 +230,26 @@ class Calibrator:
         if len(self._blocks) == self._blocks.maxlen:
             del self._sorted[bisect_left(self._sorted, self._blocks[0])]
         self._blocks.append(highest)
+        self._capped.append(highest >= self.cap)
         insort(self._sorted, highest)
         self._windows, self._highest = 0, -inf
         self._refit()
 
     def state(self) -> dict[str, Any]:
         highest = self._highest if self._windows else None
-        return {"blocks": list(self._blocks), "windows": self._windows, "highest": highest}
+        return {
+            "blocks": list(self._blocks),
+            "capped": list(self._capped),
+            "windows": self._windows,
+            "highest": highest,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue where the calibrator that gave `state` stood."""
         self._blocks.clear()
         self._blocks.extend(state["blocks"])
+        self._capped.clear()
+        self._capped.extend(state["capped"])
         self._windows = state["windows"]
         self._highest = -inf if state["highest"] is None else state["highest"]
         self._fit()
