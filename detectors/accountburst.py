@@ -273,9 +273,8 @@ class AccountBurstDetector(Detector):
             state = table.habits, table.times, self._common
             law.learn(window, self.patience, row, events, found, held, *state)
             if window - self._begun < min(SETTLE_WINDOWS, self.warm_up):
-                table.habits[row, law.SUM :] = 0.0
-                table.habits[row, law.SEEN] = table.habits[row, law.PEAK] = 0.0
-                table.times[row, law.BEGIN] = window + 1
+                for r in row.tolist():
+                    law.begin_anew(window + 1, table.habits[r], table.times[r])
             self._learn_rate(window, float(np.minimum(count, law.COUNT_MAX).sum()))
             self._markets.learn(window, market, events)
         else:

@@ -48,6 +48,12 @@ _OP_AT, _ACCOUNT_AT, _SYMBOL_AT, _A, _B, _C, _D, _E = 1, 4, 5, 6, 7, 8, 9, 10
 
 
 @njit(inline="always")
+def _cost(entry, held, closed):  # type: ignore[no-untyped-def]
+    """The part of an entry value that belongs to so much of what is held."""
+    return np.int64(np.rint(float(entry) * float(closed) / float(abs(held))))
+
+
+@njit(inline="always")
 def _trade(row, account, signed, price):  # type: ignore[no-untyped-def]
     """Change the position by `signed` at `price`; what a flat one leaves goes to the account."""
     held, size = row[_QUANTITY], abs(signed)
@@ -57,7 +63,7 @@ def _trade(row, account, signed, price):  # type: ignore[no-untyped-def]
     if held == 0 or (held > 0) == (signed > 0):
         row[_ENTRY] += value
     elif size < abs(held):
-        row[_ENTRY] -= np.int64(np.rint(float(row[_ENTRY]) * float(size) / float(abs(held))))
+        row[_ENTRY] -= _cost(row[_ENTRY], held, size)
     else:
         row[_ENTRY] = notional(price, size - abs(held))
     now = row[_QUANTITY]
@@ -82,8 +88,7 @@ def _note(row, signed, price, out):  # type: ignore[no-untyped-def]
         out[_OPENED] = size
         return
     closed = min(size, abs(held))
-    cost = np.int64(np.rint(float(row[_ENTRY]) * float(closed) / float(abs(held))))
-    gain = notional(price, closed) - cost
+    gain = notional(price, closed) - _cost(row[_ENTRY], held, closed)
     out[_OPENED], out[_CLOSED] = size - closed, closed
     out[_GAIN] = gain if held > 0 else -gain
 

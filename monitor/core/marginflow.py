@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from monitor.core.accountkernels import ADJUSTMENT, ENTRY, FILL, LEVERAGE, MOVE, MOVED
 from monitor.core.bandinput import Floats
-from monitor.core.batch import ABSENT, Int64
+from monitor.core.bandtable import BIN_WIDTH
+from monitor.core.batch import Int64
 from monitor.core.grid import MONEY, SCALE
 from monitor.core.streams import HIGH_LEVERAGE, OF_VENUE
 from monitor.core.venue import Venue
-from monitor.core.venuebands import NEAR, MarketBands
+from monitor.core.venuebands import NEAR, MarketBands, marks
 from monitor.core.zonekernels import EDGES
 
 TIER_REACH = 0.1
@@ -27,8 +28,8 @@ OPENED_MIN = 0.1
 """Opening less than a thousandth of the near depth, in percent, presses on no book."""
 COLUMN = {name: i for i, name in enumerate(OF_VENUE)}
 _KINDS = {LEVERAGE: "leverage", FILL: "fill", MOVE: "collateral"}
-_NEAR_EDGES = np.less_equal(EDGES * 5, round(NEAR * 10_000))
-_TOUCH = int(np.flatnonzero(EDGES * 5 == 25)[0])
+_NEAR_EDGES = np.less_equal(EDGES, round(NEAR / BIN_WIDTH))
+_TOUCH = int(np.flatnonzero(round(0.0025 / BIN_WIDTH) == EDGES)[0])
 """The edge 25 bps away."""
 
 
@@ -75,7 +76,7 @@ def _rows(
     """Entries that count, the stream of each and its amount; one may count to two streams."""
     e = {name: entries[:, i] for i, name in enumerate(ENTRY)}
     m = {name: moved[:, i] for i, name in enumerate(MOVED)}
-    mark = _marks(venue, e["symbol"])
+    mark = np.where(e["symbol"] >= 0, marks(venue, e["symbol"]), np.nan)
     raised = (e["op"] == LEVERAGE) & (m["before"] > 0) & (m["leverage"] > m["before"])
     held = m["held"] / SCALE * mark
     high = (e["op"] == FILL) & (m["leverage"] >= HIGH_LEVERAGE * SCALE)
@@ -99,12 +100,6 @@ def _rows(
         streams.append(np.full(len(at), COLUMN[name]))
         amounts.append(amount[at])
     return np.concatenate(rows), np.concatenate(streams), np.concatenate(amounts)
-
-
-def _marks(venue: Venue, symbol: Int64) -> Floats:
-    told = venue.mark.data[np.maximum(symbol, 0)]
-    at = np.where(told[:, 0] != ABSENT, told[:, 0], told[:, 1])
-    return np.where((symbol >= 0) & (at != ABSENT), at / SCALE, np.nan)
 
 
 def _near_tier(

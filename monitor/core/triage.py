@@ -92,6 +92,17 @@ def together(phrases: list[str]) -> str:
     return ", ".join(phrases[:-1]) + f", and {phrases[-1]}"
 
 
+def shortened(phrases: list[str]) -> list[str]:
+    """At most `TOLD_MOST` of them, the last one saying how many are left out.
+
+    >>> shortened(["a", "b", "c", "d", "e"])
+    ['a', 'b', 'c', '2 more']
+    """
+    if len(phrases) <= TOLD_MOST:
+        return phrases
+    return [*phrases[: TOLD_MOST - 1], f"{len(phrases) - TOLD_MOST + 1} more"]
+
+
 def raised(level: str) -> str:
     """A severity one step higher."""
     return SEVERITIES[min(SEVERITIES.index(level) + 1, len(SEVERITIES) - 1)]
@@ -113,9 +124,7 @@ class ExplainIncidents(Explain):
         told[0] += self._numbers(parts[0], (end - parts[0].since) * self._window_ns / 1e9)
         if several:
             told = [f"{say} in {part.symbol}" for say, part in zip(told, parts, strict=True)]
-        if len(told) > TOLD_MOST:
-            told[TOLD_MOST - 1 :] = [f"{len(told) - TOLD_MOST + 1} more"]
-        said = together(told)
+        said = together(shortened(told))
         said = said[0].upper() + said[1:]
         f = incident.finding
         where = f"on {together(symbols)}"
@@ -139,19 +148,15 @@ class ExplainIncidents(Explain):
         for one in over_markets(parts):
             markets = sum(part.stream == one.stream for part in parts)
             told.append(change(one) + (f" in {markets}" if markets < len(symbols) else ""))
-        if len(told) > TOLD_MOST:
-            told[TOLD_MOST - 1 :] = [f"{len(told) - TOLD_MOST + 1} more"]
-        names = symbols[:TOLD_MOST]
-        if len(symbols) > TOLD_MOST:
-            names[TOLD_MOST - 1 :] = [f"{len(symbols) - TOLD_MOST + 1} more"]
+        did, names = together(shortened(told)), together(shortened(symbols))
         said = f"Weak signs together in {len(symbols)} markets"
         if incident.status == "resolved":
             quiet = duration((incident.window - incident.last) * self._window_ns / 1e9)
-            return f"{said} ({together(names)}): {together(told)}, are over: quiet for {quiet}"
+            return f"{said} ({names}): {did}, are over: quiet for {quiet}"
         f = incident.finding
         since = f"since {clock(f.since * self._window_ns)} UTC"
         often = rarity(self._once_per_days(f.p))
-        return f"{said} {since} ({often}): {together(told)}, on {together(names)}"
+        return f"{said} {since} ({often}): {did}, on {names}"
 
     def _numbers(self, part: Part, seconds: float) -> str:
         """How long, how much against how much, how rare: for the leading stream."""

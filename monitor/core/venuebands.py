@@ -187,7 +187,7 @@ def bands(venue: Venue, ts: int) -> VenueBands | None:
         return None
     names = venue.pools.names
     known = np.array([name in venue.tables for name in names], np.bool_)
-    mark = np.where(known, _marks(venue, venue.pools.symbols), np.nan)
+    mark = np.where(known, marks(venue, venue.pools.symbols), np.nan)
     books = _books(venue, venue.pools.symbols, mark)
     sizes = len(positions.quantity), len(positions.cash), len(mark)
     if venue.room is None or venue.room.fits != sizes:
@@ -203,7 +203,7 @@ def bands(venue: Venue, ts: int) -> VenueBands | None:
     return VenueBands(ts, markets, result.by_factor, pools, result.unknown, assumed, arrays)
 
 
-def _marks(venue: Venue, symbols: Ints) -> Floats:
+def marks(venue: Venue, symbols: Ints) -> Floats:
     """The marks; the index where a venue tells no mark, NaN where neither is known."""
     told = venue.mark.data[symbols]
     at = np.where(told[:, 0] != ABSENT, told[:, 0], told[:, 1])
@@ -215,7 +215,7 @@ def _estimates(venue: Venue) -> list[MarketBands]:
     open_interest = venue.mark.data[:, TOLD.index("open_interest")]
     told = np.flatnonzero((open_interest != ABSENT) & (open_interest > 0))
     told = told[~np.isin(told, venue.pools.symbols[venue.pools.by_name])]
-    mark = _marks(venue, told)
+    mark = marks(venue, told)
     told, mark = told[mark == mark], mark[mark == mark]
     names = venue.accounts.symbols.names(told)
     at = [i for i, name in enumerate(names) if name in venue.tables]

@@ -46,10 +46,9 @@ class VenueWatch:
             Group(settings.streams, group, factories[group[0]], COLUMN, per_day, self._budget(1))
             for group in alike(mine, factories)
         ]
-        self._amounts = [n for name, n in COLUMN.items() if TABLE[name].form == "amount"]
-        self._names: list[str] = []
-        self._number: dict[str, int] = {}
-        # By market and stream: what one record usually moves, and how many told of it.
+        self._row = {"": 0}
+        """By market: one more than its number among the accounts' symbols; "": the whole venue."""
+        # By row and stream: what one record usually moves, and how many told of it.
         self._unit: Floats = np.zeros((0, len(COLUMN)))
         self._heard: Floats = np.zeros((0, len(COLUMN)))
         self._ready = 0
@@ -63,55 +62,53 @@ class VenueWatch:
         """Judge what was applied last and the bands made of it, then learn it."""
         if not self._groups:
             return []
-        names = sorted({"", *(market.symbol for market in known.markets)})
-        self._meet(names)
-        number = np.array([self._number[name] for name in names])
+        self._grow(venue)
+        # Markets come by name, and "" before all of them.
+        names = ["", *(market.symbol for market in known.markets)]
+        row = np.array([self._row[name] for name in names])
         values = np.zeros((len(names), len(COLUMN)))
-        values[:, _STOCK] = np.nan
-        at = {name: i for i, name in enumerate(names)}
-        depth = {}
-        symbols = venue.accounts.symbols
-        numbers = {name: i for i, name in enumerate(symbols.names(np.arange(len(symbols))))}
-        for market in known.markets:
-            values[at[market.symbol], _STOCK] = forced_to_depth(market)
-            depth[numbers[market.symbol]] = thinner(market)
-        self._count(venue, flow(venue, depth), at, number, values, known.ts)
+        values[0, _STOCK] = np.nan
+        values[1:, _STOCK] = [forced_to_depth(market) for market in known.markets]
+        depth = {self._row[m.symbol] - 1: thinner(m) for m in known.markets}
+        self._count(venue, flow(venue, depth), names, row, values, known.ts)
         limit = self._budget(self._ready).p_limit
         findings, ready = [], 0
         for group in self._groups:
-            judged = group.judge(number, *group.values(values), limit)
+            judged = group.judge(row, *group.values(values), limit)
             ready += group.ready(judged)
             for rare in judged.rare:
                 name = names[rare.symbol]
-                book = venue.book.data[numbers[name], :4] if name else None
+                book = venue.book.data[self._row[name] - 1, :4] if name else None
                 found = rare.stream, rare.p, rare.evidence
                 findings.append(self._finding(book, known.ts, name, *found))
             group.learn(judged)
         self._ready = ready
         self._carried.forget(known.ts)
-        return sorted(findings, key=lambda f: (f.symbol, f.stream))
+        return findings
 
-    def _meet(self, names: list[str]) -> None:
-        new = [name for name in names if name not in self._number]
-        for name in new:
-            self._number[name] = len(self._names)
-            self._names.append(name)
-        if new:
-            more = np.zeros((len(new), len(COLUMN)))
-            self._unit = np.concatenate((self._unit, more))
-            self._heard = np.concatenate((self._heard, more))
-            for group in self._groups:
-                group.know(len(self._names))
+    def _grow(self, venue: Venue) -> None:
+        """Have a row for every symbol that was met."""
+        symbols = venue.accounts.symbols
+        have, want = len(self._row), len(symbols) + 1
+        if have == want:
+            return
+        for name in symbols.names(np.arange(have - 1, want - 1)):
+            self._row[name] = len(self._row)
+        more = np.zeros((want - len(self._unit), len(COLUMN)))
+        self._unit = np.concatenate((self._unit, more))
+        self._heard = np.concatenate((self._heard, more))
+        for group in self._groups:
+            group.know(want)
 
     def _count(
-        self, venue: Venue, rows: Flow, at: dict[str, int], number: Int64, values: Floats, end: int
+        self, venue: Venue, rows: Flow, names: list[str], row: Int64, values: Floats, end: int
     ) -> None:
         """Add up the cell's records by market and stream, in usual ones, and note who made them."""
         if not len(rows.stream):
             return
-        symbols = venue.accounts.symbols.names(np.maximum(rows.symbol, 0))
-        symbols = ["" if s < 0 else n for s, n in zip(rows.symbol.tolist(), symbols, strict=True)]
-        place = np.array([at.get(name, -1) for name in symbols])
+        place_of = np.full(len(self._unit), -1)
+        place_of[row] = np.arange(len(row))
+        place = place_of[rows.symbol + 1]
         order = np.lexsort((rows.stream, place))
         key = place[order] * len(COLUMN) + rows.stream[order]
         begins = np.flatnonzero(np.diff(key, prepend=-len(COLUMN) - 1)).tolist()
@@ -121,16 +118,16 @@ class VenueWatch:
             spot, stream = int(place[mine[0]]), int(rows.stream[mine[0]])
             if spot < 0:
                 continue
-            row, amount = int(number[spot]), rows.amount[mine]
-            unit = self._unit[row, stream] or float(amount.mean())
+            at, amount = int(row[spot]), rows.amount[mine]
+            unit = self._unit[at, stream] or float(amount.mean())
             counted = np.minimum(amount / unit, UNITS_MAX)
             values[spot, stream] = counted.sum()
-            self._learn_unit(row, stream, counted * unit)
+            self._learn_unit(at, stream, counted * unit)
             told = [
                 (accounts[i], moved, rows.kind[i], int(rows.partition[i]), int(rows.offset[i]))
                 for i, moved in zip(mine.tolist(), amount.tolist(), strict=True)
             ]
-            self._carried.add(Note.of(end, symbols[mine[0]], stream, told))
+            self._carried.add(Note.of(end, names[spot], stream, told))
 
     def _learn_unit(self, row: int, stream: int, amount: Floats) -> None:
         """A mean of the last records; an outlier counts as it was counted."""
@@ -149,7 +146,7 @@ class VenueWatch:
         window_ns = self._settings.time.window_ns
         begin = end - evidence.windows * self._cell_ns
         amount = TABLE[setting.feature].form == "amount"
-        scale = float(self._unit[self._number[symbol], stream]) if amount else 1.0
+        scale = float(self._unit[self._row[symbol], stream]) if amount else 1.0
         accounts, records = self._carried.since(begin, symbol, stream)
         partition = 0 if book is None else int(book[1])
         if not amount and book is not None:
@@ -170,7 +167,6 @@ class VenueWatch:
 
     def snapshot(self) -> dict[str, Any]:
         return {
-            "names": self._names,
             "unit": self._unit,
             "heard": self._heard,
             "ready": self._ready,
@@ -179,11 +175,8 @@ class VenueWatch:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._names = list(state["names"])
-        self._number = {name: i for i, name in enumerate(self._names)}
         self._unit, self._heard = np.array(state["unit"]), np.array(state["heard"])
         self._ready = state["ready"]
         self._carried.restore(state["carried"])
         for group, held in zip(self._groups, state["groups"], strict=True):
             group.restore(held)
-            group.know(len(self._names))

@@ -245,9 +245,28 @@ def result(machine: Engine, alerts: list[dict[str, Any]]) -> Result:
 
 def plainly(day: Feed) -> Result:
     """All records of each topic partition at once, one after the other."""
-    machine = engine(day.partitions)
+    return fed(engine(day.partitions), day, day.parts)
+
+
+def fed(machine: Engine, day: Feed, pieces: list[Batch]) -> Result:
+    """The day's control records, then the pieces."""
     alerts = list(machine.control(day.controls).alerts)
-    for batch in day.parts:
+    for batch in pieces:
+        alerts += machine.step(batch).alerts
+    return result(machine, alerts)
+
+
+def resumed(day: Feed, pieces: list[Batch], at: int, hold: int = 0) -> Result:
+    """The same, by one machine up to `at` and by another, from its snapshot, from there on."""
+    machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
+    alerts = list(machine.control(day.controls).alerts)
+    for batch in pieces[:at]:
+        alerts += machine.step(batch).alerts
+    held = machine.snapshot()
+    machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
+    machine.restore(held)
+    assert machine.snapshot() == held
+    for batch in pieces[at:]:
         alerts += machine.step(batch).alerts
     return result(machine, alerts)
 

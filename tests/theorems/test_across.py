@@ -6,8 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.engine import Engine
-from tests.theorems.days import FACTORIES, SETTINGS, engine, many, plainly, result, slices
+from tests.theorems.days import engine, fed, many, plainly, resumed, slices
 from tests.theorems.test_determinism import CASES, EXAMPLES, SEEDS
 
 FEW = settings(CASES, max_examples=max(4, EXAMPLES // 5))
@@ -38,11 +37,8 @@ def test_days_of_these_theorems_hold_markets_that_are_found_together() -> None:
 @given(SEEDS, SIZES)
 def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: int) -> None:
     day = many(seed)
-    machine = engine(day.partitions)
-    alerts = list(machine.control(day.controls).alerts)
-    for batch in slices(day, np.random.default_rng(seed + 1), size):
-        alerts += machine.step(batch).alerts
-    assert result(machine, alerts) == plainly(day)
+    pieces = slices(day, np.random.default_rng(seed + 1), size)
+    assert fed(engine(day.partitions), day, pieces) == plainly(day)
 
 
 @FEW
@@ -51,16 +47,5 @@ def test_a_snapshot_taken_anywhere_goes_on_as_if_nothing_had_happened(
     seed: int, where: float, hold: int
 ) -> None:
     day = many(seed)
-    machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
-    alerts = list(machine.control(day.controls).alerts)
     pieces = slices(day, np.random.default_rng(seed + 1), 200)
-    at = int(where * len(pieces))
-    for batch in pieces[:at]:
-        alerts += machine.step(batch).alerts
-    held = machine.snapshot()
-    machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
-    machine.restore(held)
-    assert machine.snapshot() == held
-    for batch in pieces[at:]:
-        alerts += machine.step(batch).alerts
-    assert result(machine, alerts) == plainly(day)
+    assert resumed(day, pieces, int(where * len(pieces)), hold) == plainly(day)

@@ -20,9 +20,11 @@ from tests.theorems.days import (
     SETTINGS,
     cut,
     engine,
+    fed,
     feed,
     plainly,
     result,
+    resumed,
     slices,
     span,
 )
@@ -78,11 +80,8 @@ def test_days_of_these_theorems_hold_what_waits_for_its_window_to_close() -> Non
 @given(SEEDS, SIZES)
 def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: int) -> None:
     day = feed(seed)
-    machine = engine(day.partitions)
-    alerts = list(machine.control(day.controls).alerts)
-    for batch in slices(day, np.random.default_rng(seed + 1), size):
-        alerts += machine.step(batch).alerts
-    assert result(machine, alerts) == plainly(day)
+    pieces = slices(day, np.random.default_rng(seed + 1), size)
+    assert fed(engine(day.partitions), day, pieces) == plainly(day)
 
 
 @CASES
@@ -90,10 +89,8 @@ def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: 
 def test_windows_closed_together_are_the_windows_closed_alone(seed: int, hold: int) -> None:
     day = feed(seed)
     machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
-    alerts = list(machine.control(day.controls).alerts)
-    for batch in slices(day, np.random.default_rng(seed + 1), 25):
-        alerts += machine.step(batch).alerts
-    assert result(machine, alerts) == plainly(day)
+    pieces = slices(day, np.random.default_rng(seed + 1), 25)
+    assert fed(machine, day, pieces) == plainly(day)
 
 
 @settings(CASES, max_examples=30)
@@ -102,14 +99,9 @@ def test_so_it_is_where_an_alert_reaches_back_as_far_as_is_remembered(seed: int,
     with mock.patch.object(history, "WINDOWS_KEPT", 3):
         day = feed(seed)
         machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
-        alerts = list(machine.control(day.controls).alerts)
-        for batch in slices(day, np.random.default_rng(seed + 1), 25):
-            alerts += machine.step(batch).alerts
-        alone = engine(day.partitions)
-        wanted = list(alone.control(day.controls).alerts)
-        for batch in slices(day, np.random.default_rng(seed + 2), 3):
-            wanted += alone.step(batch).alerts
-        assert result(machine, alerts) == result(alone, wanted)
+        pieces = slices(day, np.random.default_rng(seed + 1), 25)
+        alone = slices(day, np.random.default_rng(seed + 2), 3)
+        assert fed(machine, day, pieces) == fed(engine(day.partitions), day, alone)
 
 
 @CASES
@@ -140,19 +132,8 @@ def test_a_snapshot_taken_anywhere_goes_on_as_if_nothing_had_happened(
     seed: int, where: float
 ) -> None:
     day = feed(seed)
-    machine = engine(day.partitions)
-    alerts = list(machine.control(day.controls).alerts)
     pieces = slices(day, np.random.default_rng(seed + 1), 20)
-    at = int(where * len(pieces))
-    for batch in pieces[:at]:
-        alerts += machine.step(batch).alerts
-    held = machine.snapshot()
-    machine = engine(day.partitions)
-    machine.restore(held)
-    assert machine.snapshot() == held
-    for batch in pieces[at:]:
-        alerts += machine.step(batch).alerts
-    assert result(machine, alerts) == plainly(day)
+    assert resumed(day, pieces, int(where * len(pieces))) == plainly(day)
 
 
 @CASES
