@@ -65,7 +65,10 @@ class LevelBank(RowBank):
             return "the number is beyond 64 bits"
         if seen < self._warm_up:
             return f"learning: {seen} of {self._warm_up} windows seen"
-        return "nothing but zeros in the warm-up: there is no scale to measure by"
+        if not self._signed and self._rows[row, kernel.FLOOR] == 0.0:
+            return "nothing but zeros in the warm-up: there is no scale to measure by"
+        moves = int(self._rows[row, kernel.SIDE])
+        return f"learning: {moves} of {kernel.MOVES_MIN:.0f} moves seen"
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
         mine, level = self._rows[row], float(value[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import copysign, exp, lgamma, log, sqrt
+from math import copysign, exp, lgamma, log, log2, pi, sqrt
 
 import numpy as np
 from numba import njit, types
@@ -15,8 +15,8 @@ ALPHA = 0.003
 """Of the slow mean and all scales: 333 windows; a younger detector weighs its windows alike."""
 ALPHAS = np.array([1.0, 0.3, 0.1, 0.02])
 """Of the means that forecast: the last value, 3, 10 and 50 windows."""
-FLOOR_SHARE = 0.01
-"""Of the first level above 0: what lies below it is as good as nothing."""
+FLOOR_SHARE = 0.03
+"""Of the mean level of the warm-up: what lies below it is as good as nothing."""
 SCALE_MIN = 0.003
 """The least scale of innovations: three tenths of a percent of a level, or of a signed level's
 mean size. A level that never moves is not thought unable to."""
@@ -35,18 +35,36 @@ FOOTPRINT = 64
 """Windows until a step's footprint is thought to change no more."""
 SUM_MAX = 50.0
 """A CUSUM remembers no more."""
-_NORM = np.array([lgamma((f + 1) / 2) - lgamma(f / 2) - log(f) / 2 for f in FREEDOMS.tolist()])
+_NORM = np.array(
+    [lgamma((f + 1) / 2) - lgamma(f / 2) - log(pi * f) / 2 for f in FREEDOMS.tolist()]
+)
+BODY, BINS = 2.0, 22
+"""Innovations this many scales long and longer are counted, by half octaves."""
+THEORY = 30.0
+"""Beside what was counted, t weighs as much as this many innovations."""
+ENDS = 4.0
+"""The longest so many innovations are too few for their bins: beyond them lies a Pareto tail."""
+INDEX_MIN, INDEX_MAX = 0.5, 8.0
+"""Of that tail."""
+MOVES_MIN, STILL = 30.0, 3600.0
+"""Innovations on the side that hurts before there is a judgement, unless so many windows had
+fewer."""
+UNSURE = 0.3
+"""A step is looked for give or take this share of its size."""
 
 # A row of the state. PLAIN: mean size of the level until the warm-up is over. CENTER: the slow
 # mean; SQUARE of values off it. SIDE: innovations on the side that hurts, counted; INNER: their
 # mean square, far ones weighed down. MEANS of values off the center; GRAM is an upper triangle.
 (
     SEEN, REFIT_AT, REFITTED_AT, PLAIN, FLOOR, CENTER, SQUARE, SIDE, INNER, FREEDOM, HELD,
-    HELD_TOTAL,
-) = range(12)  # fmt: skip
-MEANS, WEIGHTS, MOMENT, GRAM, LIKELY, STEPS = 12, 16, 20, 24, 34, 38
-# Then for each step looked for: the CUSUM, and the levels and windows since it began.
-SUM, LEVELS, WINDOWS, PER_STEP = range(4)
+    HELD_TOTAL, PREVIOUS,
+) = range(13)  # fmt: skip
+MEANS, WEIGHTS, MOMENT, GRAM, LIKELY, LONG = 13, 17, 21, 25, 35, 39
+# LONG: innovations that reach each half octave; from LAST on the tail: its number, index and edge.
+LAST = LONG + BINS
+TAIL, INDEX, EDGE, STEPS = LAST, LAST + 1, LAST + 2, LAST + 3
+# Then for each step looked for: the CUSUM; since it began the levels, windows, and moves among them.
+SUM, LEVELS, WINDOWS, MOVES, PER_STEP = range(5)
 
 F1, F2, I1 = types.float64[::1], types.float64[:, ::1], types.int64[::1]
 INT, F, B = types.int64, types.float64, types.boolean
@@ -59,6 +77,7 @@ def begin(state, warm_up):  # type: ignore[no-untyped-def]
     state[:, REFIT_AT] = warm_up // 2
     state[:, WEIGHTS] = 0.5
     state[:, FREEDOM] = FREEDOMS[0]
+    state[:, INDEX], state[:, EDGE] = 1.0, BODY
 
 
 @njit(inline="always", error_model="numpy")
@@ -86,6 +105,12 @@ def _innovation(row, off):  # type: ignore[no-untyped-def]
     return off - forecast
 
 
+@njit(inline="always")
+def _stays(row, level):  # type: ignore[no-untyped-def]
+    """Whether the level has not moved, which is no news."""
+    return row[SEEN] > 0.0 and level == row[PREVIOUS]
+
+
 @njit(inline="always", error_model="numpy")
 def _footprint(row, windows):  # type: ignore[no-untyped-def]
     """What shows of a step of 1, so many windows after its first."""
@@ -95,36 +120,108 @@ def _footprint(row, windows):  # type: ignore[no-untyped-def]
     return 1.0 - taken
 
 
+@njit(B(F1, INT), cache=True, nogil=True)
+def learnt(row, warm_up):  # type: ignore[no-untyped-def]
+    """Whether enough was seen: windows, and moves unless the level hardly makes any."""
+    return row[SEEN] >= warm_up and (row[SIDE] >= MOVES_MIN or row[SEEN] >= STILL)
+
+
 @njit(B(F1, F, B, INT), cache=True, nogil=True)
 def able(row, level, signed, warm_up):  # type: ignore[no-untyped-def]
     """Whether the row can judge this level."""
     fits = abs(level) <= LEVEL_MAX and (signed or level >= 0.0)
-    return fits and row[SEEN] >= warm_up and (signed or row[FLOOR] > 0.0)
+    return fits and learnt(row, warm_up) and (signed or row[FLOOR] > 0.0)
+
+
+@njit(inline="always", error_model="numpy")
+def _density(freedom, z):  # type: ignore[no-untyped-def]
+    """The logarithm of t's density."""
+    norm = _NORM[0]
+    for i in range(FREEDOMS.shape[0]):
+        if FREEDOMS[i] == freedom:
+            norm = _NORM[i]
+    return norm - (freedom + 1.0) / 2.0 * log(1.0 + z * z / freedom)
+
+
+@njit(inline="always", error_model="numpy")
+def _ordinary(row, z):  # type: ignore[no-untyped-def]
+    """The logarithm of the density of an ordinary innovation of `z` scales: t's, and where long
+    ones were counted, how often they came."""
+    theory = _density(row[FREEDOM], z)
+    long = abs(z)
+    if long < BODY:
+        return theory
+    if long >= row[EDGE]:
+        index = row[INDEX]
+        counted = row[TAIL] * index / long * (row[EDGE] / long) ** index
+    else:
+        at = int(2.0 * log2(long / BODY))
+        low = BODY * 2.0 ** (at / 2.0)
+        counted = (row[LONG + at] - row[LONG + at + 1]) / (low * (sqrt(2.0) - 1.0))
+    return log((THEORY * exp(theory) + counted / 2.0) / (THEORY + row[SIDE]))
+
+
+@njit(inline="always", error_model="numpy")
+def _count(row, long):  # type: ignore[no-untyped-def]
+    """One more innovation of so many scales, `BODY` or more."""
+    for i in range(min(BINS, int(2.0 * log2(long / BODY)) + 1)):
+        row[LONG + i] += 1.0
+    _find_tail(row)
+
+
+@njit(inline="always", error_model="numpy")
+def _find_tail(row):  # type: ignore[no-untyped-def]
+    last = 0
+    while last + 1 < BINS and row[LONG + last + 1] >= ENDS:
+        last += 1
+    row[EDGE], row[TAIL] = BODY * 2.0 ** (last / 2.0), row[LONG + last]
+    # Over two octaves, or as many as there are.
+    first = max(0, last - 4)
+    if first < last:
+        fallen = log((row[LONG + first] + 1.0) / (row[LONG + last] + 1.0))
+        index = fallen / ((last - first) * log(2.0) / 2.0)
+        row[INDEX] = min(max(index, INDEX_MIN), INDEX_MAX)
+    else:
+        row[INDEX] = 1.0
+
+
+@njit(inline="always", error_model="numpy")
+def _stepped(freedom, z, shows):  # type: ignore[no-untyped-def]
+    """The logarithm of the density of an innovation that shows a step."""
+    wide = max(1.0, UNSURE * abs(shows))
+    return _density(freedom, (z - shows) / wide) - log(wide)
 
 
 @njit(F(F1, F1, F, B, F, F2), cache=True, nogil=True, error_model="numpy")
 def weigh(row, steps, least, signed, level, sums):  # type: ignore[no-untyped-def]
     """The score of a window at `level`; into `sums` each CUSUM after it, and 1 where that begins
     with this window. `least`: of a level without sign, the logarithm of the least ratio."""
+    highest = 0.0
+    if _stays(row, level):
+        for k in range(steps.shape[0]):
+            sums[k, 0], sums[k, 1] = row[STEPS + PER_STEP * k + SUM], 0.0
+            highest = max(highest, sums[k, 0])
+        return highest
     scale = max(sqrt(row[INNER]), _least(row, signed))
-    z = _innovation(row, _value(row, signed, level) - row[CENTER]) / scale
+    off = _value(row, signed, level) - row[CENTER]
+    z = _innovation(row, off) / scale
     freedom = row[FREEDOM]
-    half, here = (freedom + 1.0) / 2.0, freedom + z * z
+    ordinary = _ordinary(row, z)
     spread = _spread(row, signed) / scale
     matters = 0.0 if signed else least / scale
-    highest = 0.0
     for k in range(steps.shape[0]):
         at = STEPS + PER_STEP * k
         total = row[at + SUM]
         sums[k, 0] = sums[k, 1] = 0.0
-        if total <= 0.0 and z * steps[k] <= 0.0:
+        # Far innovations weigh alike under both laws: that a step is over is told by the level.
+        if off * steps[k] <= 0.0 or (total <= 0.0 and z * steps[k] <= 0.0):
             continue
         step = copysign(max(abs(steps[k]) * spread, matters), steps[k])
-        first = half * log(here / (freedom + (z - step) ** 2))
+        first = _stepped(freedom, z, step) - ordinary
         later = 0.0
         if total > 0.0:
-            shows = step * _footprint(row, row[at + WINDOWS])
-            later = total + half * log(here / (freedom + (z - shows) ** 2))
+            shows = step * _footprint(row, row[at + MOVES])
+            later = total + _stepped(freedom, z, shows) - ordinary
         sums[k, 0] = max(0.0, first, later)
         sums[k, 1] = 1.0 if first > later else 0.0
         highest = max(highest, sums[k, 0])
@@ -155,15 +252,16 @@ def _forget_evidence(row):  # type: ignore[no-untyped-def]
 @njit(inline="always", error_model="numpy")
 def _accumulate(row, steps, level, sums):  # type: ignore[no-untyped-def]
     """Keep the evidence of the judged window. Returns whether any CUSUM is above zero."""
-    above = False
+    above, moved = False, 0.0 if _stays(row, level) else 1.0
     for k in range(steps):
         at = STEPS + PER_STEP * k
         row[at + SUM] = min(sums[k, 0], SUM_MAX)
         if sums[k, 0] <= 0.0 or sums[k, 1] > 0.0:
-            row[at + LEVELS] = row[at + WINDOWS] = 0.0
+            row[at + LEVELS] = row[at + WINDOWS] = row[at + MOVES] = 0.0
         if sums[k, 0] > 0.0:
             row[at + LEVELS] += level
             row[at + WINDOWS] += 1.0
+            row[at + MOVES] += moved
             above = True
     return above
 
@@ -180,7 +278,9 @@ def _hold(row, signed, patience, level):  # type: ignore[no-untyped-def]
     off = _value(row, signed, level) - row[CENTER]
     row[HELD] += 1.0
     row[HELD_TOTAL] += off
-    _follow(row, _within(off, FAR * _spread(row, signed)))
+    if not _stays(row, level):
+        _follow(row, _within(off, FAR * _spread(row, signed)))
+    row[PREVIOUS] = level
     if row[HELD] > patience:
         shift = row[HELD_TOTAL] / row[HELD]
         row[CENTER] += shift
@@ -210,6 +310,8 @@ def _measure(row, signed, side, innovation):  # type: ignore[no-untyped-def]
     row[SIDE] += 1.0
     alpha = max(ALPHA, 1.0 / row[SIDE])
     z = innovation / max(sqrt(row[INNER]), _least(row, signed))
+    if abs(z) >= BODY:
+        _count(row, abs(z))
     # Weighed as t weighs it: a far one says little about the scale.
     weight = (row[FREEDOM] + 1.0) / (row[FREEDOM] + z * z)
     row[INNER] += alpha * (weight * innovation * innovation - row[INNER])
@@ -233,18 +335,22 @@ def _refit(row):  # type: ignore[no-untyped-def]
     keep = exp((row[REFITTED_AT] - row[SEEN]) / FORGET_WINDOWS)
     gram *= keep
     moment *= keep
+    row[SIDE] *= keep
+    row[LONG:LAST] *= keep
+    _find_tail(row)
     row[REFITTED_AT] = row[SEEN]
     row[REFIT_AT] = row[SEEN] + min(row[SEEN], REFIT_WINDOWS)
 
 
 @njit(inline="always", error_model="numpy")
 def _learn(row, signed, side, warm_up, level):  # type: ignore[no-untyped-def]
+    moved = not _stays(row, level)
     row[SEEN] += 1.0
+    row[PREVIOUS] = level
     young = 1.0 / row[SEEN]
     if row[SEEN] <= warm_up:
         row[PLAIN] += young * (abs(level) - row[PLAIN])
-        if row[FLOOR] == 0.0 and level > 0.0:
-            row[FLOOR] = FLOOR_SHARE * level
+        row[FLOOR] = FLOOR_SHARE * row[PLAIN]
     if not signed and row[FLOOR] == 0.0:
         return  # nothing but zeros so far: there is no scale to take a logarithm in
     value = _value(row, signed, level)
@@ -256,13 +362,14 @@ def _learn(row, signed, side, warm_up, level):  # type: ignore[no-untyped-def]
     settled = row[SEEN] > warm_up // 4
     spread = _spread(row, signed)
     taught = _within(off, TEACHES * spread) if settled else off
-    if settled:
+    if settled and moved:
         _regress(row, signed, taught)
         _measure(row, signed, side, innovation)
     alpha = max(ALPHA, young)
     row[CENTER] += alpha * taught
     row[SQUARE] += alpha * (taught * taught - row[SQUARE])
-    _follow(row, _within(off, FAR * spread) if settled else off)
+    if moved:
+        _follow(row, _within(off, FAR * spread) if settled else off)
     if row[SEEN] >= row[REFIT_AT]:
         _refit(row)
 
@@ -280,8 +387,9 @@ def learn(state, steps, least, signed, side, warm_up, patience, rows, levels):  
             weigh(row, steps, least, signed, level, sums)
             above = _accumulate(row, steps.shape[0], level, sums)
         if row[HELD] > 0.0:
+            stayed = _stays(row, level)
             _hold(row, signed, patience, level)
-            if not above:
+            if not above and not stayed:
                 row[HELD] = row[HELD_TOTAL] = 0.0
         else:
             _learn(row, signed, side, warm_up, level)
