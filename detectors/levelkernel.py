@@ -46,6 +46,10 @@ ENDS = 4.0
 """The longest so many innovations are too few for their bins: beyond them lies a Pareto tail."""
 INDEX_MIN, INDEX_MAX = 0.5, 8.0
 """Of that tail."""
+AWAY_SPREADS = 1.0
+"""A level so many of its standard deviations off its usual is away."""
+STAYS_PRIOR, AWAY_PRIOR = 0.05, 20.0
+"""The chance that a level that is away stays there, at first, and the windows that this weighs."""
 MOVES_MIN, STILL = 30.0, 3600.0
 """Innovations on the side that hurts before there is a judgement, unless so many windows had
 fewer."""
@@ -54,15 +58,18 @@ UNSURE = 0.3
 
 # A row of the state. PLAIN: mean size of the level until the warm-up is over. CENTER: the slow
 # mean; SQUARE of values off it. SIDE: innovations on the side that hurts, counted; INNER: their
-# mean square, far ones weighed down. MEANS of values off the center; GRAM is an upper triangle.
+# mean square, far ones weighed down. AWAY: windows after one far off its usual, STAYED: those in which
+# the level stayed there, STEADY: the mean square of its moves then; _NOW: while evidence stands. MEANS of values off the center; GRAM is an upper triangle.
 (
     SEEN, REFIT_AT, REFITTED_AT, PLAIN, FLOOR, CENTER, SQUARE, SIDE, INNER, FREEDOM, HELD,
-    HELD_TOTAL, PREVIOUS,
-) = range(13)  # fmt: skip
-MEANS, WEIGHTS, MOMENT, GRAM, LIKELY, LONG = 13, 17, 21, 25, 35, 39
-# LONG: innovations that reach each half octave; from LAST on the tail: its number, index and edge.
-LAST = LONG + BINS
-TAIL, INDEX, EDGE, STEPS = LAST, LAST + 1, LAST + 2, LAST + 3
+    HELD_TOTAL, PREVIOUS, AWAY, STAYED, STEADY, AWAY_NOW, STAYED_NOW,
+) = range(18)  # fmt: skip
+MEANS, WEIGHTS, MOMENT, GRAM, LIKELY, LONG = 18, 22, 26, 30, 40, 44
+# LONG: innovations that reach each half octave, LONG_NOW: those of evidence that stands and may yet
+# be reported; then the tail beyond the bins: its number, index and edge.
+LONG_NOW = LONG + BINS
+TAIL = LONG_NOW + BINS
+INDEX, EDGE, STEPS = TAIL + 1, TAIL + 2, TAIL + 3
 # Then for each step looked for: the CUSUM; since it began the levels, windows, and moves among them.
 SUM, LEVELS, WINDOWS, MOVES, PER_STEP = range(5)
 
@@ -106,7 +113,7 @@ def _innovation(row, off):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _stays(row, level):  # type: ignore[no-untyped-def]
+def _still(row, level):  # type: ignore[no-untyped-def]
     """Whether the level has not moved, which is no news."""
     return row[SEEN] > 0.0 and level == row[PREVIOUS]
 
@@ -162,11 +169,30 @@ def _ordinary(row, z):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
+def _away(row, side, spread):  # type: ignore[no-untyped-def]
+    """Whether the level was off its usual in the window before, on the side that hurts."""
+    was = row[MEANS]
+    return (was * side if side else abs(was)) > AWAY_SPREADS * spread
+
+
+@njit(inline="always", error_model="numpy")
+def _stays(row):  # type: ignore[no-untyped-def]
+    """The chance that a level that is away stays there."""
+    return (AWAY_PRIOR * STAYS_PRIOR + row[STAYED]) / (AWAY_PRIOR + row[AWAY])
+
+
+@njit(inline="always", error_model="numpy")
+def _staying(row, signed, scale, off):  # type: ignore[no-untyped-def]
+    """The logarithm of the density, in `scale`, of a level that stays where it is."""
+    steady = max(sqrt(row[STEADY]), _least(row, signed))
+    return _density(row[FREEDOM], (off - row[MEANS]) / steady) + log(scale / steady)
+
+
+@njit(inline="always", error_model="numpy")
 def _count(row, long):  # type: ignore[no-untyped-def]
     """One more innovation of so many scales, `BODY` or more."""
     for i in range(min(BINS, int(2.0 * log2(long / BODY)) + 1)):
-        row[LONG + i] += 1.0
-    _find_tail(row)
+        row[LONG_NOW + i] += 1.0
 
 
 @njit(inline="always", error_model="numpy")
@@ -185,6 +211,24 @@ def _find_tail(row):  # type: ignore[no-untyped-def]
         row[INDEX] = 1.0
 
 
+@njit(inline="always")
+def _settle(row):  # type: ignore[no-untyped-def]
+    """No evidence stands: what came while it did was ordinary."""
+    if row[LONG_NOW] > 0.0:
+        row[LONG:LONG_NOW] += row[LONG_NOW:TAIL]
+        row[LONG_NOW:TAIL] = 0.0
+        _find_tail(row)
+    row[AWAY] += row[AWAY_NOW]
+    row[STAYED] += row[STAYED_NOW]
+    row[AWAY_NOW] = row[STAYED_NOW] = 0.0
+
+
+@njit(inline="always")
+def _side(steps):  # type: ignore[no-untyped-def]
+    """Which side hurts: 1, -1; 0: both."""
+    return 0.0 if steps.min() < 0.0 < steps.max() else copysign(1.0, steps[0])
+
+
 @njit(inline="always", error_model="numpy")
 def _stepped(freedom, z, shows):  # type: ignore[no-untyped-def]
     """The logarithm of the density of an innovation that shows a step."""
@@ -197,7 +241,7 @@ def weigh(row, steps, least, signed, level, sums):  # type: ignore[no-untyped-de
     """The score of a window at `level`; into `sums` each CUSUM after it, and 1 where that begins
     with this window. `least`: of a level without sign, the logarithm of the least ratio."""
     highest = 0.0
-    if _stays(row, level):
+    if _still(row, level):
         for k in range(steps.shape[0]):
             sums[k, 0], sums[k, 1] = row[STEPS + PER_STEP * k + SUM], 0.0
             highest = max(highest, sums[k, 0])
@@ -207,6 +251,11 @@ def weigh(row, steps, least, signed, level, sums):  # type: ignore[no-untyped-de
     z = _innovation(row, off) / scale
     freedom = row[FREEDOM]
     ordinary = _ordinary(row, z)
+    side = _side(steps)
+    if _away(row, side, _spread(row, signed)):
+        stays = _stays(row)
+        staying = _staying(row, signed, scale, off)
+        ordinary = log(stays * exp(staying) + (1.0 - stays) * exp(ordinary))
     spread = _spread(row, signed) / scale
     matters = 0.0 if signed else least / scale
     for k in range(steps.shape[0]):
@@ -247,12 +296,14 @@ def _within(value, reach):  # type: ignore[no-untyped-def]
 @njit(inline="always")
 def _forget_evidence(row):  # type: ignore[no-untyped-def]
     row[STEPS:] = 0.0
+    row[LONG_NOW:TAIL] = 0.0
+    row[AWAY_NOW] = row[STAYED_NOW] = 0.0
 
 
 @njit(inline="always", error_model="numpy")
 def _accumulate(row, steps, level, sums):  # type: ignore[no-untyped-def]
     """Keep the evidence of the judged window. Returns whether any CUSUM is above zero."""
-    above, moved = False, 0.0 if _stays(row, level) else 1.0
+    above, moved = False, 0.0 if _still(row, level) else 1.0
     for k in range(steps):
         at = STEPS + PER_STEP * k
         row[at + SUM] = min(sums[k, 0], SUM_MAX)
@@ -278,7 +329,7 @@ def _hold(row, signed, patience, level):  # type: ignore[no-untyped-def]
     off = _value(row, signed, level) - row[CENTER]
     row[HELD] += 1.0
     row[HELD_TOTAL] += off
-    if not _stays(row, level):
+    if not _still(row, level):
         _follow(row, _within(off, FAR * _spread(row, signed)))
     row[PREVIOUS] = level
     if row[HELD] > patience:
@@ -303,8 +354,25 @@ def _regress(row, signed, off):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _measure(row, signed, side, innovation):  # type: ignore[no-untyped-def]
+def _learn_stay(row, signed, off, innovation):  # type: ignore[no-untyped-def]
+    """Of a level off its usual: whether it stays there or comes back as forecast."""
+    scale = max(sqrt(row[INNER]), _least(row, signed))
+    staying = _stays(row) * exp(_staying(row, signed, scale, off))
+    coming = (1.0 - _stays(row)) * exp(_density(row[FREEDOM], innovation / scale))
+    row[AWAY_NOW] += 1.0
+    row[STAYED_NOW] += staying / (staying + coming)
+    move = off - row[MEANS]
+    z = move / max(sqrt(row[STEADY]), _least(row, signed))
+    weight = (row[FREEDOM] + 1.0) / (row[FREEDOM] + z * z)
+    alpha = max(ALPHA, 1.0 / (row[AWAY] + row[AWAY_NOW]))
+    row[STEADY] += alpha * (weight * move * move - row[STEADY])
+
+
+@njit(inline="always", error_model="numpy")
+def _measure(row, signed, side, off, innovation):  # type: ignore[no-untyped-def]
     """Scale and tails of the innovations on the side that hurts (1, -1; 0: both)."""
+    if _away(row, side, _spread(row, signed)):
+        _learn_stay(row, signed, off, innovation)
     if innovation * side < 0.0:
         return
     row[SIDE] += 1.0
@@ -336,7 +404,9 @@ def _refit(row):  # type: ignore[no-untyped-def]
     gram *= keep
     moment *= keep
     row[SIDE] *= keep
-    row[LONG:LAST] *= keep
+    row[AWAY] *= keep
+    row[STAYED] *= keep
+    row[LONG:LONG_NOW] *= keep
     _find_tail(row)
     row[REFITTED_AT] = row[SEEN]
     row[REFIT_AT] = row[SEEN] + min(row[SEEN], REFIT_WINDOWS)
@@ -344,7 +414,7 @@ def _refit(row):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", error_model="numpy")
 def _learn(row, signed, side, warm_up, level):  # type: ignore[no-untyped-def]
-    moved = not _stays(row, level)
+    moved = not _still(row, level)
     row[SEEN] += 1.0
     row[PREVIOUS] = level
     young = 1.0 / row[SEEN]
@@ -364,7 +434,7 @@ def _learn(row, signed, side, warm_up, level):  # type: ignore[no-untyped-def]
     taught = _within(off, TEACHES * spread) if settled else off
     if settled and moved:
         _regress(row, signed, taught)
-        _measure(row, signed, side, innovation)
+        _measure(row, signed, side, off, innovation)
     alpha = max(ALPHA, young)
     row[CENTER] += alpha * taught
     row[SQUARE] += alpha * (taught * taught - row[SQUARE])
@@ -387,12 +457,13 @@ def learn(state, steps, least, signed, side, warm_up, patience, rows, levels):  
             weigh(row, steps, least, signed, level, sums)
             above = _accumulate(row, steps.shape[0], level, sums)
         if row[HELD] > 0.0:
-            stayed = _stays(row, level)
             _hold(row, signed, patience, level)
-            if not above and not stayed:
+            if not above and not _away(row, side, _spread(row, signed)):
                 row[HELD] = row[HELD_TOTAL] = 0.0
         else:
             _learn(row, signed, side, warm_up, level)
+            if not above:
+                _settle(row)
 
 
 @njit(types.void(F2, B, INT, INT, F), cache=True, nogil=True)
