@@ -97,11 +97,13 @@ class BurstBank(RowBank):
 class BurstDetector(RowDetector):
     """Mixture of Shiryaev–Roberts sums for added events, on a self-exciting forecast.
 
-    After `report_one` the detector is *in an episode*: it learns nothing, and its evidence
-    starts anew, until its CUSUMs are back at zero. An episode longer than `patience` is no
-    burst but a new level, which is then taken over at once. So a lasting shift is reported for
-    at most `patience` windows (a shift beyond the learning ceiling: once more for each factor
-    of five).
+    After `report_one` the detector is *in an episode*: its evidence starts anew, its fit learns
+    nothing, and its forecast stands as it was before while the burst of the reported size goes
+    on. From when that is likelier over than not the means follow the stream again, and when it is
+    `patience` times likelier the episode ends (Page's test, backwards). An episode longer than
+    `patience` is no burst but a new level, which is then taken over at once. So a lasting shift
+    is reported for at most `patience` windows (a shift beyond the learning ceiling: once more for
+    each factor of five).
 
     Parameters
     ----------

@@ -43,12 +43,14 @@ RESIDUAL_MAX = 25.0
 
 # A row of the state. MEAN, WEIGHT, GRAM (upper triangle of means × means) and MOMENT (means ×
 # counts) are stretches. SQUARES of residuals and FORECASTS are summed over the same windows.
-# HELD counts the windows of the present episode (0 outside one), HELD_TOTAL what came in them.
 # FITTED are the sums of the fit, and PENDING the same sums of windows that may yet be reported.
+# HELD counts the windows of the present episode (0 outside one), HELD_TOTAL what came in them,
+# BEFORE are the means as it began, ADDED what the reported burst adds, in usual rates, and OVER the
+# evidence that it adds it no longer.
 SEEN, REFIT_AT, REFITTED_AT, DISPERSION, HELD, HELD_TOTAL = range(6)
 MEAN, WEIGHT = 6, 10
 FITTED = SQUARES = 14
-FORECASTS, MOMENT, GRAM, PENDING, SIZES = 15, 16, 20, 30, 46
+FORECASTS, MOMENT, GRAM, PENDING, BEFORE, ADDED, OVER, SIZES = 15, 16, 20, 30, 46, 50, 51, 52
 # Then for each size of burst: the log of the Shiryaev-Roberts sum, the CUSUM, and since the
 # CUSUM's last zero: counts, forecasts, windows.
 EVIDENCE, CUSUM, OBSERVED, EXPECTED, WINDOWS, PER_SIZE = range(6)
@@ -69,21 +71,26 @@ def _forecast(row):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
+def _ratio(count, usual, raised, dispersion):  # type: ignore[no-untyped-def]
+    """The log of how much likelier `count` is where `raised` events are expected than `usual`."""
+    over = dispersion - 1.0
+    mixed = usual + over * raised
+    ratio = count * log(raised * dispersion / mixed)
+    return ratio + usual / over * log(usual * dispersion / mixed)
+
+
+@njit(inline="always", error_model="numpy")
 def _weigh(row, memo, sizes, count):  # type: ignore[no-untyped-def]
     """Into `memo`: the forecast for this window, the score and the sums after `count`."""
     if memo[M_COUNT] == count:
         return
     forecast = _forecast(row)
     base = max(row[MEAN + MEANS - 1], FORECAST_MIN)
-    dispersion = row[DISPERSION]
-    over = dispersion - 1.0
     highest = -np.inf
     keep = 1.0 - 1.0 / max(1.0, REACH * row[SEEN])
     for k in range(sizes.shape[0]):
         raised = forecast + (sizes[k] - 1.0) * base
-        mixed = forecast + over * raised
-        ratio = count * log(raised * dispersion / mixed)
-        ratio += forecast / over * log(forecast * dispersion / mixed)
+        ratio = _ratio(count, forecast, raised, row[DISPERSION])
         at = SIZES + PER_SIZE * k
         before = row[at + EVIDENCE]
         total = log1p(exp(before * keep if before > 0.0 else before)) + ratio
@@ -147,6 +154,37 @@ def _accumulate(row, memo, sizes):  # type: ignore[no-untyped-def]
     return above
 
 
+@njit(inline="always", error_model="numpy")
+def _move_means(row, count):  # type: ignore[no-untyped-def]
+    young = 1.0 / row[SEEN] if row[SEEN] < YOUNG_WINDOWS else 0.0  # then it is the plain mean
+    for j in range(MEANS):
+        row[MEAN + j] += max(ALPHAS[j], young) * (count - row[MEAN + j])
+
+
+@njit(inline="always", error_model="numpy")
+def _follow(row, sizes, patience, count):  # type: ignore[no-untyped-def]
+    """A window of an episode that is not reported: does the burst go on?
+
+    While it does the forecast stands as it was before. A forecast is one of the next window,
+    though, and minutes later it is none: as soon as the burst may be over the means move again. It
+    is over when that is `patience` times likelier than that it is not; what it left is told.
+    """
+    usual = 0.0
+    for j in range(MEANS):
+        usual += row[WEIGHT + j] * row[BEFORE + j]
+    base = max(row[BEFORE + MEANS - 1], FORECAST_MIN)
+    usual = max(usual, base)  # a lull before the burst need not be one after it
+    ratio = _ratio(count, usual, usual + row[ADDED] * base, row[DISPERSION])
+    row[OVER] = max(0.0, row[OVER] - ratio)
+    if row[OVER] == 0.0:
+        row[MEAN : MEAN + MEANS] = row[BEFORE : BEFORE + MEANS]
+    else:
+        _move_means(row, count)
+    if row[OVER] > log(patience):
+        row[HELD] = row[HELD_TOTAL] = 0.0
+        _forget_evidence(row, sizes)
+
+
 @njit(inline="always")
 def _hold(row, sizes, patience, bounded):  # type: ignore[no-untyped-def]
     """One more window of an episode; after `patience` of them its level is the new normal."""
@@ -197,9 +235,7 @@ def _learn(row, warm_up, count, forecast, suspect):  # type: ignore[no-untyped-d
         for i in range(later):
             row[FITTED + i] += row[PENDING + i]
             row[PENDING + i] = 0.0
-    young = 1.0 / row[SEEN] if row[SEEN] < YOUNG_WINDOWS else 0.0  # then it is the plain mean
-    for j in range(MEANS):
-        row[MEAN + j] += max(ALPHAS[j], young) * (count - row[MEAN + j])
+    _move_means(row, count)
     if row[SEEN] >= row[REFIT_AT]:
         _refit(row)
 
@@ -222,19 +258,25 @@ def learn(state, memo, sizes, warm_up, patience, rows, counts):  # type: ignore[
         noted[M_COUNT] = np.nan
         bounded = min(count, CEILING_FACTOR * forecast + CEILING_EVENTS)
         if row[HELD] > 0.0:
-            _hold(row, sizes.shape[0], patience, bounded)
-            if not above:
-                row[HELD] = row[HELD_TOTAL] = 0.0
+            _follow(row, sizes.shape[0], patience, bounded)
+            if row[HELD] > 0.0:
+                _hold(row, sizes.shape[0], patience, bounded)
         else:
             _learn(row, warm_up, bounded, forecast, above)
 
 
-@njit(types.void(F2, F2, F1, INT, INT, F), cache=True, nogil=True)
+@njit(types.void(F2, F2, F1, INT, INT, F), cache=True, nogil=True, error_model="numpy")
 def report(state, memo, sizes, patience, at, count):  # type: ignore[no-untyped-def]
     """Row `at` was reported in this window: its evidence starts anew, and it learns nothing."""
-    row = state[at]
+    row, noted = state[at], memo[at]
+    _weigh(row, noted, sizes, count)
+    row[ADDED] = sizes[noted[MEMO::2].argmax()] - 1.0
+    noted[M_COUNT] = np.nan
     bounded = min(count, CEILING_FACTOR * _forecast(row) + CEILING_EVENTS)
-    memo[at, M_COUNT] = np.nan
     _forget_evidence(row, sizes.shape[0])
-    row[PENDING:SIZES] = 0.0
+    row[PENDING:BEFORE] = 0.0
+    row[OVER] = 0.0
+    if row[HELD] == 0.0:
+        row[BEFORE : BEFORE + MEANS] = row[MEAN : MEAN + MEANS]
+    row[MEAN : MEAN + MEANS] = row[BEFORE : BEFORE + MEANS]
     _hold(row, sizes.shape[0], patience, bounded)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from river import checks
 
+from detectors import burstkernel as kernel
 from detectors.burst import BurstDetector
 from detectors.calibrate import Budget, Calibrator
 from detectors.check import check_detector
@@ -192,3 +193,53 @@ def test_bursts_that_were_reported_do_not_teach_that_events_follow_each_other() 
         return max(scores)
 
     assert peak(loud) > 0.8 * peak(quiet) > 8.0
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("rate", [0.6, 12.0])
+def test_a_burst_that_began_in_a_lull_is_not_told_of_what_follows_it(
+    rate: float, seed: int
+) -> None:
+    """The forecast does not stand still from the report on: it is one of the next window, and
+    minutes later the market is in another mood."""
+    rng = np.random.default_rng(seed)
+    # Slow moods, so that the forecast has learnt to follow them.
+    mood = np.repeat(np.tile([1.3, 0.7], 30), 60)
+    usual = rng.poisson(rate * mood).astype(float)
+    lull = rng.poisson(0.3 * rate, 40).astype(float)
+    burst = rng.poisson(6 * rate + 2, 20).astype(float)
+    after = rng.poisson(1.3 * rate, 240).astype(float)
+    detector = BurstDetector()
+    told = []
+    for i, count in enumerate(np.concatenate((usual, lull, burst, after)).tolist()):
+        x = {"count": count}
+        score = detector.judge_one(x).value or 0.0
+        if score > 20.0:
+            told.append(i - len(usual) - len(lull))
+            detector.report_one(x)
+        else:
+            detector.learn_one(x)
+    assert told
+    assert min(told) >= 0
+    assert max(told) < len(burst) + 5
+
+
+@pytest.mark.parametrize("rate", [0.6, 12.0])
+def test_a_burst_in_pieces_is_one_burst_and_teaches_nothing(rate: float) -> None:
+    """An episode outlives the windows of the burst that are not reported, quiet ones included: the
+    weights of the forecast are as if there had been none."""
+    rng = np.random.default_rng(3)
+    usual = rng.poisson(rate, 3000).astype(float)
+    loud = usual.copy()
+    for begin in range(600, 2900, 300):
+        loud[begin : begin + 40] += rng.poisson(6 * rate, 40) * (np.arange(40) % 4 > 0)
+
+    def weights(counts: Counts) -> Counts:
+        detector = BurstDetector()
+        for count in counts:
+            x = {"count": count}
+            score = detector.judge_one(x).value or 0.0
+            (detector.report_one if score > 20.0 else detector.learn_one)(x)
+        return np.array(detector.state()["row"][kernel.WEIGHT : kernel.WEIGHT + kernel.MEANS])
+
+    assert abs(weights(loud) - weights(usual)).max() < 0.15
