@@ -3,13 +3,18 @@
 A level remembers: where it was a moment ago it is about now. So what is judged is the innovation,
 the distance from a forecast: a non-negative combination of the last value and of EW means of the
 recent past, with weights refitted by least squares. Its scale is that of innovations on the side
-that hurts (spreads jump up and not down), under Student's t, whose tails are learnt too. The
-logarithm is taken where a level has no sign, so that "a fifth of usual" means as much at a depth of
-1e4 as at 1e8.
+that hurts (spreads jump up and not down). The logarithm is taken where a level has no sign, so that
+"a fifth of usual" means as much at a depth of 1e4 as at 1e8.
+
+Real books are not what theory has: they stand still, jump, and stay away for a while. So
+innovations follow Student's t in the middle and what was counted in the tails; a level that has not
+moved says nothing new; and one that is off its usual may stay there, as often as it was seen to.
 
 A step of the level by D shows as D in the first innovation, and in each that follows as what the
 forecast has not taken over yet: its *footprint*. CUSUMs of the log-likelihood ratio of just that,
-one for each size of step, may start anew at every window; the score is the highest.
+one for each size of step, may start anew at every window and end where the level is back at its
+usual; the score is the highest. What is then reported is not learnt, neither how far the level
+jumped nor that it stayed.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from detectors import levelkernel as kernel
+from detectors import levelrow as layout
 from detectors.bank import Float64, Int64
 from detectors.base import Evidence
 from detectors.rowed import RowBank, RowDetector
@@ -45,7 +51,7 @@ class LevelBank(RowBank):
         self._side = sum(SIGNS[direction])
         self._signed, self._least = signed, log(least)
         self._warm_up, self._patience = warm_up, patience
-        width = kernel.STEPS + kernel.PER_STEP * len(self._steps)
+        width = layout.STEPS + layout.PER_STEP * len(self._steps)
         super().__init__(width, "a LevelDetector with the same steps")
 
     def begin(self, rows: Float64) -> None:
@@ -58,37 +64,37 @@ class LevelBank(RowBank):
         return scores
 
     def why(self, row: int, value: Float64) -> str:
-        level, seen = float(value[0]), int(self._rows[row, kernel.SEEN])
+        level, seen = float(value[0]), int(self._rows[row, layout.SEEN])
         if level < 0.0 and not self._signed:
             return "the number is below zero, and such a level is not"
-        if not abs(level) <= kernel.LEVEL_MAX:
+        if not abs(level) <= layout.LEVEL_MAX:
             return "the number is beyond 64 bits"
         if seen < self._warm_up:
             return f"learning: {seen} of {self._warm_up} windows seen"
-        if not self._signed and self._rows[row, kernel.FLOOR] == 0.0:
+        if not self._signed and self._rows[row, layout.FLOOR] == 0.0:
             return "nothing but zeros in the warm-up: there is no scale to measure by"
-        moves = int(self._rows[row, kernel.SIDE])
-        return f"learning: {moves} of {kernel.MOVES_MIN:.0f} moves seen"
+        moves = int(self._rows[row, layout.SIDE])
+        return f"learning: {moves} of {layout.MOVES_MIN:.0f} moves seen"
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
         mine, level = self._rows[row], float(value[0])
-        if not kernel.able(mine, level, self._signed, self._warm_up):
+        if not layout.able(mine, level, self._signed, self._warm_up):
             return None
         sums = np.empty((len(self._steps), 2))
         if not kernel.weigh(mine, self._steps, self._least, self._signed, level, sums) > 0.0:
             return None
         likeliest = int(sums[:, 0].argmax())
-        at = kernel.STEPS + kernel.PER_STEP * likeliest
+        at = layout.STEPS + layout.PER_STEP * likeliest
         total, windows = 0.0, 0
         if not sums[likeliest, 1]:
-            total, windows = float(mine[at + kernel.LEVELS]), int(mine[at + kernel.WINDOWS])
+            total, windows = float(mine[at + layout.LEVELS]), int(mine[at + layout.WINDOWS])
         return Evidence((total + level) / (windows + 1), self.usual(row), "value", windows + 1)
 
     def usual(self, row: int) -> float:
         """The level that is thought usual, in the feature's unit."""
         mine = self._rows[row]
-        center = float(mine[kernel.CENTER])
-        return center if self._signed else max(0.0, exp(center) - float(mine[kernel.FLOOR]))
+        center = float(mine[layout.CENTER])
+        return center if self._signed else max(0.0, exp(center) - float(mine[layout.FLOOR]))
 
     def learn(self, rows: Int64, values: Float64) -> None:
         levels = values[:, 0].copy()
