@@ -26,14 +26,14 @@ from numpy.typing import NDArray
 from detectors import accountlaw as law
 from detectors.accountmarkets import Markets
 from detectors.accounttable import AccountTable, Keys, Rows
-from detectors.accounttogether import Actor, together
+from detectors.accounttogether import EVENTS_MIN, Actor, together
 from detectors.base import Detector, Evidence, Score, read
 
 HOT_MAX = 64
 """Accounts with evidence above `HOT_MIN` that are kept in mind while they do not act, at most:
 those with most."""
-HOT_MIN = 7.0
-"""Evidence that the highest of a thousand accounts has by chance (ln 1000)."""
+HOT_MIN = 6.0
+"""Less evidence adds to nothing, and names nobody: `together`."""
 SETTLE_WINDOWS = 300
 """So long after the first window no rate is known, and evidence comes to nothing."""
 
@@ -117,7 +117,7 @@ class AccountBurstDetector(Detector):
 
     >>> from detectors.accountburst import AccountBurstDetector
     >>> detector = AccountBurstDetector()
-    >>> for i in range(900):
+    >>> for i in range(2700):
     ...     detector.learn_one({"maker": 20 if i % 9 == 0 else 0, "taker": i % 2})
     >>> detector.judge_one({"maker": 20}).value
     0.0
@@ -183,13 +183,14 @@ class AccountBurstDetector(Detector):
         if len(key):
             row = table.rows(key)
             found = np.empty((len(key), law.FOUND))
-            busy = self._markets.busy(window, market)
-            law.weigh(
-                window, row, count, busy, table.habits, table.times, common, self._fresh, found
-            )
+            busy, usual, acting = self._markets.read(window, market)
+            state = table.habits, table.times, common, self._fresh
+            law.weigh(window, row, count, busy, usual, *state, found)
             level = found[:, law.LEVEL]
-            highest = float((level - np.log(self._markets.acting(window, market))).max())
+            highest = float((level - np.log(acting)).max())
             for i in np.flatnonzero(level > HOT_MIN).tolist():
+                if count[i] < EVENTS_MIN and not found[i, law.GOES_ON]:
+                    continue  # one event is no burst
                 actor = self._acting(window, int(key[i]), int(row[i]), float(count[i]), found[i])
                 hot.append((-actor.level, actor.key, int(market[i]), actor))
         else:
@@ -223,7 +224,9 @@ class AccountBurstDetector(Detector):
         wanted = [pair for pair, r in zip(wanted, row.tolist(), strict=True) if r >= 0]
         row = row[row >= 0]
         out = np.empty((len(row), 2))
-        law.decayed(window, row, table.habits, table.times, self._common, out)
+        of = np.array([m for _, m in wanted], np.int64)
+        _, usual, _ = self._markets.read(window, of)
+        law.decayed(window, row, usual, table.habits, table.times, self._common, out)
         rest = []
         for (key, market), r, (level, slow) in zip(wanted, row.tolist(), out.tolist(), strict=True):
             if level > HOT_MIN:
@@ -241,10 +244,10 @@ class AccountBurstDetector(Detector):
         if not by_market:
             return Verdict(max(0.0, weighed.highest))
         markets = sorted(by_market, key=lambda m: by_market[m][0].key)
-        acting = np.log(self._markets.acting(weighed.window, np.array(markets, np.int64))).tolist()
+        _, _, acting = self._markets.read(weighed.window, np.array(markets, np.int64))
         best, score = -1, -1.0
         actors: tuple[Actor, ...] = ()
-        for market, usual in zip(markets, acting, strict=True):
+        for market, usual in zip(markets, np.log(acting).tolist(), strict=True):
             value, who = together(by_market[market])
             if value - usual > score:
                 best, score, actors = market, value - usual, who

@@ -30,9 +30,10 @@ LAST, FIRST, BEGIN = range(3)
 ) = range(11)  # fmt: skip
 """Columns of what `weigh` finds for one act; `AFTER` and the ones after it are the CUSUMs."""
 
-SIZES = (1.0, 5.0, 30.0, 200.0)
-"""Burst sizes looked for, events a window: up to what one account of a large venue does in a
-second, in factors of 5 to 7, which the spread of the burst's own rate bridges."""
+SIZES = (1 / 3, 1.0, 3.0, 30.0)
+"""Burst sizes looked for, in units of the usual rate of the account's market: what an account does
+beside its market is what counts, and three who double it do a third each. Factors of three, which
+the spread of the burst's own rate bridges, and one for markets that hardly act."""
 SIZES_RELATIVE = (0.5, 2.0, 8.0, 32.0)
 """The same, in units of the account's slow rate; the larger of both counts."""
 BURST_SHAPE = 1.5
@@ -72,6 +73,9 @@ in batches."""
 BATCH_MIN, BATCH_MIN_RELATIVE = 8.0, 4.0
 """A batch is on the average at least 8 events plus 4 windows of the slow rate: a lower one would be
 flow by another name."""
+BATCH_SHARE_MAX = 0.5
+"""Who acts in batches more often than at every other act has them for flow: as batches they would
+be one event each, and what they are by habit would be told from a burst by their shape alone."""
 CEILING_FACTOR, CEILING_EVENTS = 5.0, 30.0
 """A window is learnt as at most 5 times the forecast or batch, plus 30: no outlier poisons."""
 COUNT_MAX = 1e6
@@ -171,14 +175,15 @@ def dispersion_of(habit, common):  # type: ignore[no-untyped-def]
 
 
 @njit(
-    types.void(types.int64, I, F, F, F32, I64, F, types.float32[::1], OUT),
+    types.void(types.int64, I, F, F, F, F32, I64, F, types.float32[::1], OUT),
     cache=True,
     nogil=True,
 )
-def weigh(window, row, count, busy, habits, times, common, fresh, out):  # type: ignore[no-untyped-def]
+def weigh(window, row, count, busy, rate, habits, times, common, fresh, out):  # type: ignore[no-untyped-def]
     """What each act (a row of the tables, or -1 for an account never seen) says: `out`.
 
-    `busy`: the market's rate over its usual one. `fresh`: the habits of an account never seen.
+    `rate`: the usual rate of its market; `busy`: the present one over it. `fresh`: the habits of
+    an account never seen.
     """
     events = POPULATION_EVENTS + common[P_EVENTS]
     own_of_all = (WEIGHT_OWN * POPULATION_EVENTS + common[P_OWN]) / events
@@ -208,7 +213,7 @@ def weigh(window, row, count, busy, habits, times, common, fresh, out):  # type:
         o[GOES_ON] = 0.0
         highest = 0.0
         for k in range(len(SIZES)):
-            burst = max(SIZES[k], SIZES_RELATIVE[k] * slow)
+            burst = max(SIZES[k] * rate[i], SIZES_RELATIVE[k] * slow)
             total = habit[SUM + k] + gap * idle(slow, dispersion, burst)
             if total > 0.0:
                 o[GOES_ON] = 1.0
@@ -256,6 +261,8 @@ def learn_habit(gap, count, o, habit, common):  # type: ignore[no-untyped-def]
     habit[BATCHES] = habit[BATCHES] * HABIT_KEEP + (1.0 - flow)
     habit[BATCHED] = habit[BATCHED] * HABIT_KEEP + (1.0 - flow) * count
     habit[ACTED] = habit[ACTED] * HABIT_KEEP + 1.0
+    share = habit[BATCHES] / habit[ACTED]
+    flow = 1.0 - (1.0 - flow) * min(1.0, BATCH_SHARE_MAX / max(share, BATCH_SHARE))
     count = flow * count + (1.0 - flow)  # a batch is one event of the flow
     squares += (count - forecast) ** 2
     from_own = count * own * o[RECENT_NOW] / forecast
@@ -320,7 +327,7 @@ def learn(window, patience, row, count, found, held, habits, times, common):  # 
             begin_anew(window, habit, time)
         for k in range(len(SIZES)):
             habit[SUM + k] = min(SUM_MAX, o[AFTER + k])
-        habit[PEAK] = max(habit[PEAK], highest)
+        habit[PEAK] = max(habit[PEAK], min(SUM_MAX, highest))  # else one excursion is told as two
         habit[SEEN] += count[i]
         time[LAST] = window
         if not held[i] and window - time[BEGIN] >= patience:
@@ -328,9 +335,10 @@ def learn(window, patience, row, count, found, held, habits, times, common):  # 
             accept(window, habit[SEEN] / (window - time[BEGIN] + 1.0), habit, time, common)
 
 
-@njit(types.void(types.int64, I, F32, I64, F, OUT), cache=True, nogil=True)
-def decayed(window, row, habits, times, common, out):  # type: ignore[no-untyped-def]
-    """The evidence of accounts that do not act in `window`: (level, slow rate) of each."""
+@njit(types.void(types.int64, I, F, F32, I64, F, OUT), cache=True, nogil=True)
+def decayed(window, row, rate, habits, times, common, out):  # type: ignore[no-untyped-def]
+    """The evidence of accounts that do not act in `window`: (level, slow rate) of each. `rate`: the
+    usual one of its market."""
     for i in range(row.size):
         habit, time = habits[row[i]], times[row[i]]
         slow = slow_rate(habit, 0.0, time[LAST] - time[FIRST], common)
@@ -338,7 +346,7 @@ def decayed(window, row, habits, times, common, out):  # type: ignore[no-untyped
         gap = window - time[LAST]
         highest = 0.0
         for k in range(len(SIZES)):
-            burst = max(SIZES[k], SIZES_RELATIVE[k] * slow)
+            burst = max(SIZES[k] * rate[i], SIZES_RELATIVE[k] * slow)
             highest = max(highest, habit[SUM + k] + gap * idle(slow, dispersion, burst))
         out[i, 0] = highest * steepness(habit, common)
         out[i, 1] = slow

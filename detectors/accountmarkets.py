@@ -23,6 +23,8 @@ KNOWN_WINDOWS = 300.0
 """Before that a market's usual rate is not known, and it counts as usual."""
 ACTING_WINDOWS = 600.0
 """Memory of how many accounts act, windows: it follows the hours of the day, and not one flurry."""
+RATE_MIN = 1.0
+"""Events a window: a market with less counts as one with so many, for a burst is no less there."""
 ACTING_MIN = 0.1
 """Fewer accounts a window count as this many: one every ten seconds."""
 _NOW, _SUM, _FIRST, _LAST, _TOTAL, _ACTING, _ACTS = range(7)
@@ -43,30 +45,23 @@ def usual(window, m):  # type: ignore[no-untyped-def]
     return kept / (SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS)))
 
 
-@njit(types.void(types.int64, _I, _M, types.float64[::1]), cache=True, nogil=True)
-def read_busy(window, market, held, out):  # type: ignore[no-untyped-def]
-    """The rate of the last seconds over the usual one, for the market of each act."""
-    for i in range(market.size):
-        m = held[market[i]]
-        mean = usual(window, m)
-        if mean <= 0.0 or window - m[_FIRST] < KNOWN_WINDOWS:
-            out[i] = 1.0
-        else:
-            now = m[_NOW] * RECENT_KEEP ** (window - m[_LAST] - 1.0)
-            out[i] = min(BUSY_MAX, now / mean)
-
-
-@njit(types.void(types.int64, _I, _M, types.float64[::1]), cache=True, nogil=True)
-def read_acting(window, market, held, out):  # type: ignore[no-untyped-def]
-    """The accounts that act a window, for each market."""
+@njit(types.void(types.int64, _I, _M, _M), cache=True, nogil=True)
+def read_markets(window, market, held, out):  # type: ignore[no-untyped-def]
+    """For the market of each act: see `Markets.read`."""
     for i in range(market.size):
         m = held[market[i]]
         age = window - m[_FIRST]
-        out[i] = 1.0
+        mean = usual(window, m)
+        out[0, i] = 1.0
+        if mean > 0.0 and age >= KNOWN_WINDOWS:
+            now = m[_NOW] * RECENT_KEEP ** (window - m[_LAST] - 1.0)
+            out[0, i] = min(BUSY_MAX, now / mean)
+        out[1, i] = max(RATE_MIN, mean)
+        out[2, i] = 1.0
         if m[_FIRST] >= 0.0 and age > 0.0:
             kept = m[_ACTING] * math.exp(-(window - m[_LAST] - 1.0) / ACTING_WINDOWS)
             seen = ACTING_WINDOWS * (1.0 - math.exp(-age / ACTING_WINDOWS))
-            out[i] = max(ACTING_MIN, (kept + 1.0) / (seen + 1.0))
+            out[2, i] = max(ACTING_MIN, (kept + 1.0) / (seen + 1.0))
 
 
 @njit(types.void(types.int64, _I, _F, _M), cache=True, nogil=True)
@@ -98,18 +93,12 @@ class Markets:
     def __init__(self) -> None:
         self._held: Float64 = np.zeros((0, _COLUMNS))
 
-    def busy(self, window: int, market: Int64) -> Float64:
-        """For each act, how busy its market is: 1 is as usual."""
+    def read(self, window: int, market: Int64) -> Float64:
+        """For each market (3, markets): how busy it is (1 is as usual); its usual rate, events a
+        window, at least `RATE_MIN`; how many of its accounts act a window, of late."""
         self._grow(market)
-        out = np.empty(len(market))
-        read_busy(window, market, self._held, out)
-        return out
-
-    def acting(self, window: int, market: Int64) -> Float64:
-        """For each market, how many of its accounts act a window, of late."""
-        self._grow(market)
-        out = np.empty(len(market))
-        read_acting(window, market, self._held, out)
+        out = np.empty((3, len(market)))
+        read_markets(window, market, self._held, out)
         return out
 
     def learn(self, window: int, market: Int64, count: Float64) -> None:

@@ -14,8 +14,9 @@ thousand (ln 1000 = 6.9), and that accounts excite each other. Who began at anot
 more. At 7 pairs in the market's own flurries raised the threshold for single accounts (seed 21)."""
 EVENTS_MIN = 2.0
 """A further account has at least so many events: one act of each of a crowd is no burst."""
-PART = 0.2
-"""A further account is named when it has at least this share of the highest one's evidence."""
+PART = 0.6
+"""A further account that began together with the highest is named when it has at least this share
+of its evidence: what tells that somebody is there need not tell each of them."""
 
 
 class Actor(NamedTuple):
@@ -39,12 +40,11 @@ def together(actors: list[Actor]) -> tuple[float, tuple[Actor, ...]]:
     for actor in actors[1:]:
         begun_together = abs(actor.since - first.since) <= TOGETHER_WINDOWS
         price = PRICE_TOGETHER if begun_together else PRICE_APART
-        if actor.level <= price or actor.observed < EVENTS_MIN:
+        if actor.observed < EVENTS_MIN or counted == TOGETHER:
             continue
-        value += actor.level - price
-        if actor.level >= price + PART * (first.level - price):
+        if actor.level > price:
+            value += actor.level - price
+            counted += 1
+        if begun_together and actor.level >= PART * first.level:
             named.append(actor)
-        counted += 1
-        if counted == TOGETHER:
-            break
     return value, tuple(named)

@@ -24,6 +24,21 @@ BRANCHING = 0.6
 Int64 = NDArray[np.int64]
 
 
+class Process(NamedTuple):
+    """What made a simulated flow."""
+
+    firsts: Counts
+    """(windows,): events a second that nothing brought, or batches of them; all accounts."""
+    begins: Counts
+    """(accounts,): the share of each in those."""
+    activity: Counts
+    """(accounts,): the share of each in what others bring."""
+    batch: Counts
+    """(accounts,): mean size of a batch; 1: no market maker."""
+    own: float
+    """The share of what an event brings that is by the same account."""
+
+
 class Flow(NamedTuple):
     """Counts by window and account."""
 
@@ -33,6 +48,8 @@ class Flow(NamedTuple):
     """(entries): a number below `accounts`, rising within a window."""
     count: Counts
     accounts: int
+    process: Process | None = None
+    """Where it is known."""
 
     @property
     def windows(self) -> int:
@@ -93,7 +110,8 @@ def hawkes_accounts(days: float, mean: float, seed: int, own: float, batch: floa
     begins = activity / size
     begins /= begins.sum()
     brings = 1 / (1 - BRANCHING) + (begins * (size - 1)).sum()
-    first = rng.poisson(base_rate(windows, mean, rng) / brings)
+    firsts = base_rate(windows, mean, rng) / brings
+    first = rng.poisson(firsts)
     time = np.repeat(np.arange(windows), first) + rng.random(first.sum())
     account = rng.choice(ACCOUNTS, len(time), p=begins)
     more = np.where(size[account] > 1, rng.geometric(1 / size[account]), 1) - 1
@@ -110,7 +128,8 @@ def hawkes_accounts(days: float, mean: float, seed: int, own: float, batch: floa
         whose.append(account)
     time, account = np.concatenate(times), np.concatenate(whose)
     inside = time < windows
-    return _flow(time[inside].astype(np.int64), account[inside], windows, ACCOUNTS)
+    flow = _flow(time[inside].astype(np.int64), account[inside], windows, ACCOUNTS)
+    return flow._replace(process=Process(firsts, begins, activity, size, own))
 
 
 def dydx_cancels(path: Path) -> NDArray[np.int64]:
