@@ -16,79 +16,20 @@ would be.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors import accountlaw as law
+from detectors.accountacts import Acts, acts_of
 from detectors.accountmarkets import Markets
-from detectors.accounttable import AccountTable, Keys, Rows
-from detectors.accounttogether import EVENTS_MIN, Actor, together
-from detectors.base import Detector, Evidence, Score, read
+from detectors.accounttable import AccountTable
+from detectors.accountweigh import Verdict, Weighed, Weigher
+from detectors.base import Detector, Evidence, Score
 
-HOT_MAX = 64
-"""Accounts with evidence above `HOT_MIN` that are kept in mind while they do not act, at most:
-those with most."""
-HOT_MIN = 6.0
-"""Less evidence adds to nothing, and names nobody: `together`."""
 SETTLE_WINDOWS = 300
 """So long after the first window no rate is known, and evidence comes to nothing."""
-
-
-class Acts(NamedTuple):
-    """Who acted in a window: one entry for each account and market.
-
-    Parameters
-    ----------
-    key
-        Hash of market and account, distinct, rising.
-    market
-        Number of the market, ≥ 0, small.
-    events
-        Events, > 0.
-    """
-
-    key: Keys
-    market: NDArray[np.int64]
-    events: NDArray[np.float64]
-
-
-NOBODY = Acts(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0))
-
-
-class Verdict(NamedTuple):
-    """What a window comes to.
-
-    Parameters
-    ----------
-    value
-        None: the detector abstains, and `why` tells.
-    market
-        The market with the highest score; -1 where no account has evidence to speak of.
-    actors
-        The accounts behind the score, by evidence: see `together`.
-    """
-
-    value: float | None
-    why: str | None = None
-    market: int = -1
-    actors: tuple[Actor, ...] = ()
-
-
-class _Weighed(NamedTuple):
-    """A window's acts, weighed by what was learnt before it."""
-
-    window: int
-    acts: Acts
-    row: Rows
-    found: NDArray[np.float64]
-    hot: list[tuple[float, int, int, Actor]]
-    """(-level, key, market, actor), by level."""
-    highest: float
-    """Of one account that acts, as a score."""
 
 
 class AccountBurstDetector(Detector):
@@ -119,8 +60,8 @@ class AccountBurstDetector(Detector):
     >>> detector = AccountBurstDetector()
     >>> for i in range(2700):
     ...     detector.learn_one({"maker": 20 if i % 9 == 0 else 0, "taker": i % 2})
-    >>> detector.judge_one({"maker": 20}).value
-    0.0
+    >>> round(detector.judge_one({"maker": 20}).value)
+    1
     >>> round(detector.judge_one({"maker": 20, "taker": 20}).value)
     7
 
@@ -144,13 +85,13 @@ class AccountBurstDetector(Detector):
         self._markets = Markets()
         self._common = np.zeros(8)
         self._common[law.P_RATE] = 1.0
-        self._fresh = np.zeros(law.HABITS, np.float32)
+        self._weigher = Weigher(self._table, self._markets, self._common)
         self._begun: int | None = None  # the first window
         self._next = 0
         self._events, self._events_at = 0.0, 0  # decayed sum over the windows up to that one
         self._hot: list[tuple[int, int]] = []  # key and market
         self._episodes: dict[int, list[float]] = {}  # by key: first window, events in it
-        self._memo: _Weighed | None = None
+        self._memo: Weighed | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -162,7 +103,7 @@ class AccountBurstDetector(Detector):
         seen = 0 if self._begun is None else window - self._begun
         if seen < self.warm_up:
             return Verdict(None, f"learning: {seen} of {self.warm_up} windows seen")
-        return self._verdict(self._weigh(window, acts))
+        return self._weigher.verdict(self._weigh(window, acts))
 
     def learn(self, window: int, acts: Acts) -> None:
         """Learn a window that was judged and not reported."""
@@ -170,88 +111,14 @@ class AccountBurstDetector(Detector):
 
     def report(self, window: int, acts: Acts) -> None:
         """Learn of a window that was reported: all but the accounts behind it."""
-        actors = self._verdict(self._weigh(window, acts)).actors
+        actors = self._weigher.verdict(self._weigh(window, acts)).actors
         self._take(window, acts, [actor.key for actor in actors])
 
-    def _weigh(self, window: int, acts: Acts) -> _Weighed:
+    def _weigh(self, window: int, acts: Acts) -> Weighed:
         memo = self._memo
-        if memo is not None and memo.window == window and memo.acts is acts:
-            return memo
-        key, market, count = acts
-        table, common = self._table, self._common
-        hot: list[tuple[float, int, int, Actor]] = []
-        if len(key):
-            row = table.rows(key)
-            found = np.empty((len(key), law.FOUND))
-            busy, usual, acting = self._markets.read(window, market)
-            state = table.habits, table.times, common, self._fresh
-            law.weigh(window, row, count, busy, usual, *state, found)
-            level = found[:, law.LEVEL]
-            highest = float((level - np.log(acting)).max())
-            for i in np.flatnonzero(level > HOT_MIN).tolist():
-                if count[i] < EVENTS_MIN and not found[i, law.GOES_ON]:
-                    continue  # one event is no burst
-                actor = self._acting(window, int(key[i]), int(row[i]), float(count[i]), found[i])
-                hot.append((-actor.level, actor.key, int(market[i]), actor))
-        else:
-            row, found = np.empty(0, np.int64), np.empty((0, law.FOUND))
-            highest = 0.0
-        if self._hot:
-            hot += self._resting(window, key)
-        hot.sort()
-        del hot[HOT_MAX:]
-        self._memo = _Weighed(window, acts, row, found, hot, highest)
-        return self._memo
-
-    def _acting(
-        self, window: int, key: int, row: int, count: float, found: NDArray[np.float64]
-    ) -> Actor:
-        since, seen = window, count
-        if row >= 0 and found[law.GOES_ON]:
-            since = int(self._table.times[row, law.BEGIN])
-            seen += float(self._table.habits[row, law.SEEN])
-        expected = float(found[law.SLOW]) * (window - since + 1)
-        return Actor(key, float(found[law.LEVEL]), since, seen, expected)
-
-    def _resting(self, window: int, acting: Keys) -> list[tuple[float, int, int, Actor]]:
-        """Those of the hot accounts that do not act in this window."""
-        now = set(acting.tolist())
-        wanted = [pair for pair in self._hot if pair[0] not in now]
-        if not wanted:
-            return []
-        table = self._table
-        row = table.rows(np.array([key for key, _ in wanted], np.uint64))
-        wanted = [pair for pair, r in zip(wanted, row.tolist(), strict=True) if r >= 0]
-        row = row[row >= 0]
-        out = np.empty((len(row), 2))
-        of = np.array([m for _, m in wanted], np.int64)
-        _, usual, _ = self._markets.read(window, of)
-        law.decayed(window, row, usual, table.habits, table.times, self._common, out)
-        rest = []
-        for (key, market), r, (level, slow) in zip(wanted, row.tolist(), out.tolist(), strict=True):
-            if level > HOT_MIN:
-                since = int(table.times[r, law.BEGIN])
-                seen = float(table.habits[r, law.SEEN])
-                actor = Actor(key, level, since, seen, slow * (window - since + 1))
-                rest.append((-level, key, market, actor))
-        return rest
-
-    def _verdict(self, weighed: _Weighed) -> Verdict:
-        """The market in which the highest accounts come to most."""
-        by_market: dict[int, list[Actor]] = {}
-        for _, _, market, actor in weighed.hot:
-            by_market.setdefault(market, []).append(actor)
-        if not by_market:
-            return Verdict(max(0.0, weighed.highest))
-        markets = sorted(by_market, key=lambda m: by_market[m][0].key)
-        _, _, acting = self._markets.read(weighed.window, np.array(markets, np.int64))
-        best, score = -1, -1.0
-        actors: tuple[Actor, ...] = ()
-        for market, usual in zip(markets, np.log(acting).tolist(), strict=True):
-            value, who = together(by_market[market])
-            if value - usual > score:
-                best, score, actors = market, value - usual, who
-        return Verdict(max(0.0, score, weighed.highest), None, best, actors)
+        if memo is None or memo.window != window or memo.acts is not acts:
+            memo = self._memo = self._weigher.weigh(window, acts, self._hot)
+        return memo
 
     def _take(self, window: int, acts: Acts, reported: Iterable[int]) -> None:
         weighed = self._weigh(window, acts)
@@ -389,38 +256,8 @@ class AccountBurstDetector(Detector):
         self._memo = None
         self._table.restore(state["table"])
         self._markets.restore(state["markets"])
-        self._common = np.frombuffer(state["common"]).copy()
+        self._common[:] = np.frombuffer(state["common"])
         self._begun, self._next = state["begun"], state["next"]
         self._events, self._events_at = state["events"]
         self._hot = [(key, market) for key, market in state["hot"]]
         self._episodes = {key: [since, events] for key, since, events in state["episodes"]}
-
-
-def acts_of(x: Mapping[Any, Any]) -> Acts | str:
-    """The acts of a window of one market from counts by account, or why they cannot be read.
-
-    >>> acts_of({"a": 2, "b": 0}).events.tolist()
-    [2.0]
-    >>> acts_of({"a": -2})
-    'a is below zero, and a count is not'
-    """
-    counts = {}
-    for name in x:
-        number = read(x, name)
-        if isinstance(number, str):
-            return number
-        if number < 0:
-            return f"{name} is below zero, and a count is not"
-        if number > 0:
-            counts[key_of(name)] = number
-    keys = sorted(counts)
-    return Acts(
-        np.array(keys, np.uint64),
-        np.zeros(len(keys), np.int64),
-        np.array([counts[key] for key in keys], np.float64),
-    )
-
-
-def key_of(name: Any) -> int:
-    """A key of 64 bits for an account's name."""
-    return int.from_bytes(hashlib.blake2b(str(name).encode(), digest_size=8).digest(), "big")

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.accountburst import NOBODY, AccountBurstDetector, Acts, Verdict
+from detectors.accountacts import NOBODY, Acts
+from detectors.accountburst import AccountBurstDetector
 from detectors.accounttogether import Actor
+from detectors.accountweigh import Verdict
 from detectors.calibrate import Budget, Calibrator
 from monitor.core.batch import Int64
 from monitor.core.facts import ACCOUNT_COUNTS, Facts

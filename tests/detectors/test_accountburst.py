@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from detectors import accountlaw as law
-from detectors.accountburst import NOBODY, AccountBurstDetector, Acts, Verdict, acts_of, key_of
+from detectors.accountacts import NOBODY, Acts, acts_of, key_of
+from detectors.accountburst import AccountBurstDetector
 from detectors.accountlaw import LAST
 from detectors.accounttable import AccountTable
+from detectors.accountweigh import Verdict
 from detectors.check import check_detector
 from tests.bench.detect.accountflow import Flow, acts, hawkes_accounts, keys
 
@@ -105,6 +107,19 @@ def test_what_an_account_does_by_habit_is_no_evidence() -> None:
     assert never_before is not None
     assert by_habit.value < never_before / 2
     assert never_before > 10
+
+
+def test_who_acts_in_batches_all_the_time_has_them_for_flow() -> None:
+    """Else each would count as one event, and the account's own mean would seem 30 times its rate."""
+    detector, rng = AccountBurstDetector(), np.random.default_rng(3)
+    key, market = np.array([7], np.uint64), np.zeros(1, np.int64)
+    for window in range(4000):
+        count = rng.integers(1, 60, 1).astype(np.float64)
+        detector.learn(window, Acts(key, market, count))
+    table = detector._table
+    row = int(table.rows(key)[0])
+    slow = law.slow_rate(table.habits[row], 1, 4000, detector._common)
+    assert 20 < slow < 35
 
 
 def test_an_account_never_seen_is_judged_by_the_habits_of_all() -> None:

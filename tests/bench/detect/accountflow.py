@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.accountburst import NOBODY, Acts
+from detectors.accountacts import NOBODY, Acts
 from tests.bench.backgrounds import DAY, Counts, base_rate
 
 ACCOUNTS = 1000

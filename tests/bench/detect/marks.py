@@ -29,7 +29,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.accountburst import AccountBurstDetector, Acts, Verdict
+from detectors.accountacts import Acts
+from detectors.accountburst import AccountBurstDetector
+from detectors.accountweigh import Verdict
 from detectors.burst import BurstDetector
 from detectors.calibrate import Budget, Calibrator
 from tests.bench.backgrounds import DAY
