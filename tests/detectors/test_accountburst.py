@@ -110,7 +110,7 @@ def test_what_an_account_does_by_habit_is_no_evidence() -> None:
 
 
 def test_who_acts_in_batches_all_the_time_has_them_for_flow() -> None:
-    """Else each would count as one event, and the account's own mean would seem 30 times its rate."""
+    """Else each would count as one event, and its mean would seem 30 times its rate."""
     detector, rng = AccountBurstDetector(), np.random.default_rng(3)
     key, market = np.array([7], np.uint64), np.zeros(1, np.int64)
     for window in range(4000):
