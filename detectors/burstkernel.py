@@ -43,14 +43,16 @@ RESIDUAL_MAX = 25.0
 
 # A row of the state. MEAN, WEIGHT, GRAM (upper triangle of means × means) and MOMENT (means ×
 # counts) are stretches. SQUARES of residuals and FORECASTS are summed over the same windows.
-# FITTED are the sums of the fit, and PENDING the same sums of windows that may yet be reported.
+# FITTED are the sums of the fit, PENDING the same sums of windows that may yet be reported, and
+# WAITED how many these are.
 # HELD counts the windows of the present episode (0 outside one), HELD_TOTAL what came in them,
 # BEFORE are the means as it began, ADDED what the reported burst adds, in usual rates, and OVER the
 # evidence that it adds it no longer.
 SEEN, REFIT_AT, REFITTED_AT, DISPERSION, HELD, HELD_TOTAL = range(6)
 MEAN, WEIGHT = 6, 10
 FITTED = SQUARES = 14
-FORECASTS, MOMENT, GRAM, PENDING, BEFORE, ADDED, OVER, SIZES = 15, 16, 20, 30, 46, 50, 51, 52
+FORECASTS, MOMENT, GRAM, PENDING, WAITED = 15, 16, 20, 30, 46
+BEFORE, ADDED, OVER, SIZES = 47, 51, 52, 53
 # Then for each size of burst: the log of the Shiryaev-Roberts sum, the CUSUM, and since the
 # CUSUM's last zero: counts, forecasts, windows.
 EVIDENCE, CUSUM, OBSERVED, EXPECTED, WINDOWS, PER_SIZE = range(6)
@@ -212,11 +214,12 @@ def _refit(row):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _learn(row, warm_up, count, forecast, suspect):  # type: ignore[no-untyped-def]
+def _learn(row, warm_up, patience, count, forecast, suspect):  # type: ignore[no-untyped-def]
     """Sums for the fit, with windows weighed by 1 / forecast, as their variance is; the means.
 
     While evidence stands the sums wait: a burst that is reported would else have taught by then
-    that events follow each other, and hidden the next one.
+    that events follow each other, and hidden the next one. Evidence that stands for more than
+    `patience` windows is of no burst: a forecast that is too low must not keep itself so.
     """
     later = PENDING - FITTED
     n = GRAM + later
@@ -231,7 +234,9 @@ def _learn(row, warm_up, count, forecast, suspect):  # type: ignore[no-untyped-d
         limit = RESIDUAL_MAX * (row[DISPERSION] * forecast + 1.0)
         row[SQUARES + later] += min((count - forecast) ** 2, limit)
         row[FORECASTS + later] += forecast
-    if not suspect:
+    row[WAITED] += 1.0
+    if not suspect or row[WAITED] > patience:
+        row[WAITED] = 0.0
         for i in range(later):
             row[FITTED + i] += row[PENDING + i]
             row[PENDING + i] = 0.0
@@ -262,7 +267,7 @@ def learn(state, memo, sizes, warm_up, patience, rows, counts):  # type: ignore[
             if row[HELD] > 0.0:
                 _hold(row, sizes.shape[0], patience, bounded)
         else:
-            _learn(row, warm_up, bounded, forecast, above)
+            _learn(row, warm_up, patience, bounded, forecast, above)
 
 
 @njit(types.void(F2, F2, F1, INT, INT, F), cache=True, nogil=True, error_model="numpy")

@@ -243,3 +243,26 @@ def test_a_burst_in_pieces_is_one_burst_and_teaches_nothing(rate: float) -> None
         return np.array(detector.state()["row"][kernel.WEIGHT : kernel.WEIGHT + kernel.MEANS])
 
     assert abs(weights(loud) - weights(usual)).max() < 0.15
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_forecast_that_is_too_low_does_not_keep_itself_so(seed: int) -> None:
+    """Two events while it warms up, then one in eight windows for ever: what stands as evidence
+    for longer than any burst is learnt."""
+    rng = np.random.default_rng(seed)
+    begin = np.zeros(320)
+    begin[[0, 150]] = 1.0
+    counts = np.concatenate((begin, rng.poisson(0.12, 3600)))
+    detector = BurstDetector()
+    told = []
+    for i, count in enumerate(counts.tolist()):
+        x = {"count": count}
+        if (detector.judge_one(x).value or 0.0) > 20.0:
+            told.append(i)
+            detector.report_one(x)
+        else:
+            detector.learn_one(x)
+    assert not [i for i in told if i > 1800]
+    forecast = detector.forecast_one({"count": 0.0})
+    assert not isinstance(forecast, str)
+    assert 0.06 < forecast[1] < 0.24
