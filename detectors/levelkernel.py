@@ -120,7 +120,7 @@ def weigh(row, steps, least, signed, level, sums):  # type: ignore[no-untyped-de
         staying = log_staying(row, signed, scale, off)
         ordinary = log(stays * exp(staying) + (1.0 - stays) * exp(ordinary))
     spread = spread_of(row, signed) / scale
-    matters = 0.0 if signed else least / scale
+    matters, most = 0.0 if signed else least / scale, np.abs(steps).max()
     for k in range(steps.shape[0]):
         at = STEPS + PER_STEP * k
         total = row[at + SUM]
@@ -129,11 +129,12 @@ def weigh(row, steps, least, signed, level, sums):  # type: ignore[no-untyped-de
         if off * steps[k] <= 0.0 or (total <= 0.0 and z * steps[k] <= 0.0):
             continue
         step = copysign(max(abs(steps[k]) * spread, matters), steps[k])
-        first = log_stepped(freedom, z, step) - ordinary
+        largest = abs(steps[k]) == most
+        first = log_stepped(freedom, z, step, largest) - ordinary
         later = 0.0
         if total > 0.0:
             shows = step * footprint(row, row[at + MOVES])
-            later = total + log_stepped(freedom, z, shows) - ordinary
+            later = total + log_stepped(freedom, z, shows, largest) - ordinary
         sums[k, 0] = max(0.0, first, later)
         sums[k, 1] = 1.0 if first > later else 0.0
         highest = max(highest, sums[k, 0])

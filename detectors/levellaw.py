@@ -23,6 +23,7 @@ from detectors.levelrow import (
     LONG,
     LONG_NOW,
     MEANS,
+    MOVES_MIN,
     SIDE,
     STAYED,
     STAYED_NOW,
@@ -45,18 +46,22 @@ AWAY_SPREADS = 1.0
 """A level so many of its standard deviations off its usual is away."""
 STAYS_PRIOR, AWAY_PRIOR = 0.05, 20.0
 """The chance that a level that is away stays there, at first, and the windows that this weighs."""
+LARGER = 0.5
+"""Steps larger than any that is looked for thin out by this power of their size."""
+NEVER = -600.0
+"""The logarithm of a density that is as good as none, of which exp is still above 0."""
 UNSURE = 0.3
 """A step is looked for give or take this share of its size."""
 
 
 @njit(inline="always", error_model="numpy")
 def log_density(freedom, z):  # type: ignore[no-untyped-def]
-    """The logarithm of t's density."""
+    """The logarithm of t's density, not below `NEVER`."""
     norm = _NORM[0]
     for i in range(FREEDOMS.shape[0]):
         if FREEDOMS[i] == freedom:
             norm = _NORM[i]
-    return norm - (freedom + 1.0) / 2.0 * log(1.0 + z * z / freedom)
+    return max(norm - (freedom + 1.0) / 2.0 * log(1.0 + z * z / freedom), NEVER)
 
 
 @njit(inline="always", error_model="numpy")
@@ -98,10 +103,15 @@ def log_staying(row, signed, scale, off):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def log_stepped(freedom, z, shows):  # type: ignore[no-untyped-def]
-    """The logarithm of the density of an innovation that shows a step."""
+def log_stepped(freedom, z, shows, largest):  # type: ignore[no-untyped-def]
+    """The logarithm of the density of an innovation that shows a step, or one yet larger than the
+    `largest` that is looked for."""
     wide = max(1.0, UNSURE * abs(shows))
-    return log_density(freedom, (z - shows) / wide) - log(wide)
+    stepped = log_density(freedom, (z - shows) / wide) - log(wide)
+    if largest and z / shows > 1.0:
+        beyond = log(LARGER / 2.0 / abs(shows)) - (1.0 + LARGER) * log(z / shows)
+        stepped = max(stepped, beyond)
+    return stepped
 
 
 @njit(inline="always", error_model="numpy")
@@ -113,6 +123,7 @@ def count_long(row, long):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", error_model="numpy")
 def find_tail(row):  # type: ignore[no-untyped-def]
+    """Where the tail begins, how many innovations it has, and how fast it falls."""
     last = 0
     while last + 1 < BINS and row[LONG + last + 1] >= ENDS:
         last += 1
@@ -163,6 +174,11 @@ def measure(row, signed, side, off, innovation):  # type: ignore[no-untyped-def]
         return
     row[SIDE] += 1.0
     alpha = max(ALPHA, 1.0 / row[SIDE])
+    if row[SIDE] <= MOVES_MIN:  # the first find the scale, by their mean size
+        scale = sqrt(row[INNER])
+        scale += alpha * (sqrt(pi / 2.0) * abs(innovation) - scale)
+        row[INNER] = scale * scale
+        return
     z = innovation / max(sqrt(row[INNER]), least_scale(row, signed))
     if abs(z) >= BODY:
         count_long(row, abs(z))

@@ -181,6 +181,21 @@ def test_a_lasting_step_is_the_new_level_after_patience() -> None:
     assert detector.usual == pytest.approx(1e6 / 6, rel=0.2)
 
 
+@pytest.mark.parametrize("outlier", [1e15, -1e15, 2.0**63])
+def test_an_absurd_level_is_told_in_finite_numbers_and_is_soon_forgotten(outlier: float) -> None:
+    levels = np.random.default_rng(3).normal(0.0, 1e-3, 4000)
+    detector = LevelDetector(direction="both", signed=True)
+    scores(detector, levels)
+    for _ in range(3):
+        value = detector.judge_one({"level": outlier}).value
+        assert value is not None
+        assert 14.0 < value < 2000.0
+        detector.learn_one({"level": outlier})
+    said = scores(detector, levels)
+    assert np.isfinite(said).all()
+    assert said[1000:].max() < 14.0
+
+
 def test_nothing_but_zeros_is_no_scale() -> None:
     detector = LevelDetector("depth", direction="down", warm_up=10)
     for _ in range(40):
