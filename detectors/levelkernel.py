@@ -11,6 +11,7 @@ from detectors.levellaw import (
     chance_to_stay,
     find_tail,
     is_away,
+    log_larger,
     log_ordinary,
     log_staying,
     log_stepped,
@@ -79,6 +80,9 @@ REFIT_WINDOWS, FORGET_WINDOWS = 3600.0, 86400.0
 TEACHES, FAR = 3.0, 8.0
 """Standard deviations of the level: beyond the first a value teaches mean and weights no more,
 beyond the second the forecast goes on from there: what follows an outlier is no step back."""
+REACH = 0.1
+"""Evidence is kept for a tenth of what the row has seen: of moods that last longer it knows
+nothing."""
 SUM_MAX = 50.0
 """A CUSUM remembers no more."""
 
@@ -120,21 +124,24 @@ def weigh(row, steps, least, signed, level, sums):  # type: ignore[no-untyped-de
         staying = log_staying(row, signed, scale, off)
         ordinary = log(stays * exp(staying) + (1.0 - stays) * exp(ordinary))
     spread = spread_of(row, signed) / scale
+    keep = 1.0 - 1.0 / max(1.0, REACH * row[SEEN])
     matters, most = 0.0 if signed else least / scale, np.abs(steps).max()
     for k in range(steps.shape[0]):
         at = STEPS + PER_STEP * k
-        total = row[at + SUM]
+        total = keep * row[at + SUM]
         sums[k, 0] = sums[k, 1] = 0.0
         # Far innovations weigh alike under both laws: that a step is over is told by the level.
         if off * steps[k] <= 0.0 or (total <= 0.0 and z * steps[k] <= 0.0):
             continue
         step = copysign(max(abs(steps[k]) * spread, matters), steps[k])
-        largest = abs(steps[k]) == most
-        first = log_stepped(freedom, z, step, largest) - ordinary
+        first = log_stepped(freedom, z, step)
+        if abs(steps[k]) == most:
+            first = max(first, log_larger(z, step))
+        first -= ordinary
         later = 0.0
         if total > 0.0:
             shows = step * footprint(row, row[at + MOVES])
-            later = total + log_stepped(freedom, z, shows, largest) - ordinary
+            later = total + log_stepped(freedom, z, shows) - ordinary
         sums[k, 0] = max(0.0, first, later)
         sums[k, 1] = 1.0 if first > later else 0.0
         highest = max(highest, sums[k, 0])

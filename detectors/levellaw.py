@@ -103,15 +103,18 @@ def log_staying(row, signed, scale, off):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def log_stepped(freedom, z, shows, largest):  # type: ignore[no-untyped-def]
-    """The logarithm of the density of an innovation that shows a step, or one yet larger than the
-    `largest` that is looked for."""
+def log_stepped(freedom, z, shows):  # type: ignore[no-untyped-def]
+    """The logarithm of the density of an innovation that shows a step."""
     wide = max(1.0, UNSURE * abs(shows))
-    stepped = log_density(freedom, (z - shows) / wide) - log(wide)
-    if largest and z / shows > 1.0:
-        beyond = log(LARGER / 2.0 / abs(shows)) - (1.0 + LARGER) * log(z / shows)
-        stepped = max(stepped, beyond)
-    return stepped
+    return log_density(freedom, (z - shows) / wide) - log(wide)
+
+
+@njit(inline="always", error_model="numpy")
+def log_larger(z, step):  # type: ignore[no-untyped-def]
+    """The logarithm of half the density of the first innovation of a step larger than `step`."""
+    if z / step <= 1.0:
+        return NEVER
+    return log(LARGER / 2.0 / abs(step)) - (1.0 + LARGER) * log(z / step)
 
 
 @njit(inline="always", error_model="numpy")
