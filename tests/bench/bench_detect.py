@@ -55,12 +55,12 @@ def main() -> None:
             if row["table"] != table:
                 table = row["table"]
                 print(
-                    f"\n{table}\n{HEAD[0]:20}{HEAD[1]:25}" + "".join(f"{h:>10}" for h in HEAD[2:])
+                    f"\n{table}\n{HEAD[0]:28}{HEAD[1]:36}" + "".join(f"{h:>10}" for h in HEAD[2:])
                 )
             figures = "".join(f"{shown(row.get(key)):>10}" for key in KEYS)
             others = [f"{k} {shown(v)}" for k, v in row.items() if k not in COMMON]
             notes = "; ".join(filter(None, (row.get("note"), *others)))
-            print(f"{row['background']:20}{row['detector']:25}{figures}  {notes}", flush=True)
+            print(f"{row['background']:28}{row['detector']:36}{figures}  {notes}", flush=True)
             print(f"{time.perf_counter() - began:6.0f} s", end="\r", file=sys.stderr, flush=True)
     print(f"\n{time.perf_counter() - began:.0f} s")
 
