@@ -55,13 +55,26 @@ UNSURE = 0.3
 
 
 @njit(inline="always", error_model="numpy")
+def _log_t(i, z):  # type: ignore[no-untyped-def]
+    """The logarithm of t's density, with the i-th of `FREEDOMS`."""
+    return _NORM[i] - (FREEDOMS[i] + 1.0) / 2.0 * log(1.0 + z * z / FREEDOMS[i])
+
+
+@njit(inline="always", error_model="numpy")
 def log_density(freedom, z):  # type: ignore[no-untyped-def]
     """The logarithm of t's density, not below `NEVER`."""
-    norm = _NORM[0]
+    at = 0
     for i in range(FREEDOMS.shape[0]):
         if FREEDOMS[i] == freedom:
-            norm = _NORM[i]
-    return max(norm - (freedom + 1.0) / 2.0 * log(1.0 + z * z / freedom), NEVER)
+            at = i
+    return max(_log_t(at, z), NEVER)
+
+
+@njit(inline="always", error_model="numpy")
+def _weighed_square(freedom, off, scale):  # type: ignore[no-untyped-def]
+    """Its square, weighed as t weighs it: a far one says little about the scale."""
+    z = off / scale
+    return (freedom + 1.0) / (freedom + z * z) * off * off
 
 
 @njit(inline="always", error_model="numpy")
@@ -162,10 +175,9 @@ def learn_stay(row, signed, off, innovation):  # type: ignore[no-untyped-def]
     row[AWAY_NOW] += 1.0
     row[STAYED_NOW] += staying / (staying + coming)
     move = off - row[MEANS]
-    z = move / max(sqrt(row[STEADY]), least_scale(row, signed))
-    weight = (row[FREEDOM] + 1.0) / (row[FREEDOM] + z * z)
+    steady = max(sqrt(row[STEADY]), least_scale(row, signed))
     alpha = max(ALPHA, 1.0 / (row[AWAY] + row[AWAY_NOW]))
-    row[STEADY] += alpha * (weight * move * move - row[STEADY])
+    row[STEADY] += alpha * (_weighed_square(row[FREEDOM], move, steady) - row[STEADY])
 
 
 @njit(inline="always", error_model="numpy")
@@ -182,16 +194,15 @@ def measure(row, signed, side, off, innovation):  # type: ignore[no-untyped-def]
         scale += alpha * (sqrt(pi / 2.0) * abs(innovation) - scale)
         row[INNER] = scale * scale
         return
-    z = innovation / max(sqrt(row[INNER]), least_scale(row, signed))
+    scale = max(sqrt(row[INNER]), least_scale(row, signed))
+    z = innovation / scale
     if abs(z) >= BODY:
         count_long(row, abs(z))
-    # Weighed as t weighs it: a far one says little about the scale.
-    weight = (row[FREEDOM] + 1.0) / (row[FREEDOM] + z * z)
-    row[INNER] += alpha * (weight * innovation * innovation - row[INNER])
+    row[INNER] += alpha * (_weighed_square(row[FREEDOM], innovation, scale) - row[INNER])
     weighed = min(row[SIDE], 1.0 / ALPHA)
     best = -np.inf
     for i in range(FREEDOMS.shape[0]):
-        density = _NORM[i] - (FREEDOMS[i] + 1.0) / 2.0 * log(1.0 + z * z / FREEDOMS[i])
+        density = _log_t(i, z)
         row[LIKELY + i] += alpha * (density - row[LIKELY + i])
         proven = weighed * row[LIKELY + i] - i * PROOF
         if proven > best:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from detectors.base import Detector
 from detectors.burst import BurstDetector
 from detectors.calibrate import Budget
 from detectors.calibrators import Calibrators
@@ -39,10 +40,10 @@ LATER = Span("third and fourth", 2 * DAY, 4 * DAY)
 AFTER = Span("day after a change ×3", 2 * DAY + SETTLE_S, 3 * DAY)
 
 
-def alarms(counts: Counts, per_day: float = 1.0) -> list[list[int]]:
+def alarms(counts: Counts, detector: Detector, per_day: float = 1.0) -> list[list[int]]:
     """The windows in which each stream of (windows, streams) was reported."""
     windows, streams = counts.shape
-    bank, calibrators = BurstDetector().bank(), Calibrators(DAY, Budget(per_day, 1.0).p_limit)
+    bank, calibrators = detector.bank(), Calibrators(DAY, Budget(per_day, 1.0).p_limit)
     bank.grow(streams)
     for _ in range(streams):
         calibrators.add(log_likelihood=True)
@@ -102,7 +103,7 @@ def rows(quick: bool = False) -> Iterator[dict[str, Any]]:
     for name, (make, mean, streams, spans) in MADE.items():
         streams = 2 if quick else streams
         counts = np.stack([make(4, mean, SEED + i) for i in range(streams)], axis=1)
-        told = alarms(counts)
+        told = alarms(counts, BurstDetector())
         for span in spans:
             yield row(name, span, number(told, span), streams * (span.end - span.begin) / DAY)
     for name, read in (("Bitstamp", bitstamp), ("LOBSTER", lobster), ("dYdX, long", dydx)):
@@ -112,4 +113,4 @@ def rows(quick: bool = False) -> Iterator[dict[str, Any]]:
         counts = background.counts[:, None]
         span = Span("second half", background.start, len(counts))
         days = (span.end - span.begin) / DAY
-        yield row(name, span, number(alarms(counts), span), days, background.note)
+        yield row(name, span, number(alarms(counts, BurstDetector()), span), days, background.note)

@@ -21,8 +21,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.calibrate import Budget
-from detectors.calibrators import Calibrators
 from detectors.level import LevelDetector
 from monitor.core.features import COLUMN
 from monitor.core.settings import STREAMS, EngineSettings
@@ -30,9 +28,11 @@ from monitor.core.shard import SHARD_KINDS, Shard
 from replay.day import Day
 from replay.ingest import ingest
 from tests.bench.backgrounds import DAY, Counts
+from tests.bench.detect.budget import Span, alarms, number
+from tests.bench.detect.budget import row as counted
+from tests.bench.detect.counts import DATA
 from tests.bench.detect.methods import REFRACTORY_S, Ours
 
-DATA = Path(__file__).parents[3] / "../shared/data"
 SEED = 90
 YOUNG_S = 6 * 3600
 SIZES, LENGTHS_S = (3.0, 5.0, 10.0), (10, 30, 60)
@@ -107,25 +107,11 @@ def backgrounds(quick: bool) -> Iterator[Background]:
             yield Background(name, feature, cut, there if len(cut) > 1 else None)
 
 
-def alarms(background: Background) -> tuple[int, float]:
+def from_nothing(background: Background) -> tuple[int, float]:
     """False alarms of streams from nothing, and in how many days."""
-    limit = Budget(1.0, 1.0).p_limit
-    number = 0
-    for levels in background.levels:
-        bank, calibrators = background.detector().bank(), Calibrators(DAY, limit)
-        bank.grow(1)
-        calibrators.add(log_likelihood=True)
-        rows, last = np.zeros(1, np.int64), -DAY
-        for window, value in enumerate(levels.reshape(-1, 1, 1)):
-            scores = bank.judge(rows, value)
-            if calibrators.rare(rows, scores, limit):
-                number += window - last > REFRACTORY_S
-                last = window
-                bank.report(0, value[0])
-            else:
-                bank.learn(rows, value)
-            calibrators.learn(rows, scores)
-    return number, sum(map(len, background.levels)) / DAY
+    told = [alarms(levels[:, None], background.detector())[0] for levels in background.levels]
+    whole = Span("all", 0, max(map(len, background.levels)))
+    return number(told, whole), sum(map(len, background.levels)) / DAY
 
 
 def planted(background: Background, places: int) -> tuple[int, Counts]:
@@ -137,7 +123,7 @@ def planted(background: Background, places: int) -> tuple[int, Counts]:
     spots = np.sort(rng.integers(start, len(levels) - max(LENGTHS_S), places))
     down = WATCHED[background.feature].get("direction") == "down"
     method = Ours(background.detector)
-    number, last = 0, -DAY
+    false, last = 0, -DAY
     found = np.zeros((len(SIZES) * len(LENGTHS_S), places))
     for t, level in enumerate(levels.tolist()):
         for place in np.flatnonzero(spots == t).tolist():
@@ -150,23 +136,17 @@ def planted(background: Background, places: int) -> tuple[int, Counts]:
                         break
                 method.thaw(frozen)
         if method.alarm(level):
-            number += t >= start and t - last > REFRACTORY_S
+            false += t >= start and t - last > REFRACTORY_S
             last = t
-    return number, found
+    return false, found
 
 
 def row(
-    background: Background, when: str, number: int, days: float, found: Counts | None
+    background: Background, when: str, false: int, days: float, found: Counts | None
 ) -> dict[str, Any]:
-    spread = 2 * max(1.0, number) ** 0.5
-    made: dict[str, Any] = {
-        "table": "levels of books, one false alarm a day allowed",
-        "background": background.name,
-        "detector": f"{background.feature}, {when}",
-        "false_a_day": number / days,
-        "note": f"{number} in {days:.3g} days"
-        f" ({max(0.0, number - spread) / days:.2f} to {(number + spread) / days:.2f})",
-    }
+    name = f"{background.feature}, {when}"
+    made = counted(background.name, Span(name, 0, 0), false, days)
+    made["table"] = "levels of books, one false alarm a day allowed"
     if found is not None:
         delays = found[found > 0]
         made["recall_at_1"] = float((found > 0).mean())
@@ -179,8 +159,8 @@ def row(
 def rows(quick: bool = False) -> Iterator[dict[str, Any]]:
     """One row for each background begun from nothing, one for each tested later."""
     for background in backgrounds(quick):
-        number, days = alarms(background)
-        yield row(background, "from nothing", number, days, None)
+        false, days = from_nothing(background)
+        yield row(background, "from nothing", false, days, None)
         if background.later is not None:
-            number, found = planted(background, 10 if quick else 40)
-            yield row(background, "later", number, len(background.later) / 2 / DAY, found)
+            false, found = planted(background, 10 if quick else 40)
+            yield row(background, "later", false, len(background.later) / 2 / DAY, found)

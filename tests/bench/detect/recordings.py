@@ -18,7 +18,8 @@ from monitor.plugins import detector_factories
 from replay.day import Day
 from replay.ingest import ingest
 from replay.run import replay
-from tests.bench.detect.levels import DATA, FEEDS
+from tests.bench.detect.counts import DATA
+from tests.bench.detect.levels import FEEDS
 
 HOUR_NS = 3_600_000_000_000
 
