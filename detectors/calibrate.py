@@ -33,6 +33,9 @@ CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
 READY_BLOCKS = 72
 """Before that, scores without a theory have no p-value: six hours of 1 s windows."""
+ASIDE = 4
+"""Of fewer blocks than that, as many as there are and so many more may be left out for lying beyond
+the cap: a few incidents are no habit, but what happens in every other block is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ class Calibrator:
 
     Learn every judged score, the reported ones too: all but what is attacks are the false
     alerts that the budget means. A score beyond "once a day" counts as the tail's own mean
-    beyond it, so neither an attack nor an outlier deafens the stream.
+    beyond it, so neither an attack nor an outlier deafens the stream. Of a young one, whose few
+    blocks have no tail that an attack could be told from, such blocks are left out.
 
     Parameters
     ----------
@@ -125,6 +129,7 @@ class Calibrator:
         blocks = round(MEMORY_DAYS * windows_per_day / self.block_windows)
         self._blocks: deque[float] = deque(maxlen=max(READY_BLOCKS, blocks))
         self._capped: deque[bool] = deque(maxlen=self._blocks.maxlen)
+        self._aside = 0  # blocks left out
         self._windows = 0  # of the open block
         self._highest = -inf  # in it
         self._fit()
@@ -227,12 +232,16 @@ class Calibrator:
 
     def close_block(self, highest: float) -> None:
         """Count a block of windows by its highest score, which is at most `cap`."""
+        self._windows, self._highest = 0, -inf
+        young = self.log_likelihood and len(self._blocks) < READY_BLOCKS
+        if young and highest >= self.cap and self._aside < len(self._blocks) + ASIDE:
+            self._aside += 1
+            return
         if len(self._blocks) == self._blocks.maxlen:
             del self._sorted[bisect_left(self._sorted, self._blocks[0])]
         self._blocks.append(highest)
         self._capped.append(highest >= self.cap)
         insort(self._sorted, highest)
-        self._windows, self._highest = 0, -inf
         self._refit()
 
     def state(self) -> dict[str, Any]:
@@ -240,6 +249,7 @@ class Calibrator:
         return {
             "blocks": list(self._blocks),
             "capped": list(self._capped),
+            "aside": self._aside,
             "windows": self._windows,
             "highest": highest,
         }
@@ -250,6 +260,7 @@ class Calibrator:
         self._blocks.extend(state["blocks"])
         self._capped.clear()
         self._capped.extend(state["capped"])
+        self._aside = state["aside"]
         self._windows = state["windows"]
         self._highest = -inf if state["highest"] is None else state["highest"]
         self._fit()
