@@ -14,9 +14,10 @@ thousand (ln 1000 = 6.9), and that accounts excite each other. Who began at anot
 more. At 7 pairs in the market's own flurries raised the threshold for single accounts (seed 21)."""
 EVENTS_MIN = 2.0
 """A further account has at least so many events: one act of each of a crowd is no burst."""
-PART = 0.6
-"""A further account that began together with the highest is named when it has at least this share
-of its evidence: what tells that somebody is there need not tell each of them."""
+PART, ALIKE = 0.3, 0.4
+"""A further account that began together with the highest is named when it has at least so much of
+its evidence, and did at least so much of what it did: who does it by habit has less evidence for
+the same, and who is only excited does less."""
 
 
 class Actor(NamedTuple):
@@ -45,6 +46,7 @@ def together(actors: list[Actor]) -> tuple[float, tuple[Actor, ...]]:
         if actor.level > price:
             value += actor.level - price
             counted += 1
-        if begun_together and actor.level >= PART * first.level:
+        alike = actor.observed >= ALIKE * first.observed
+        if begun_together and alike and actor.level >= PART * first.level:
             named.append(actor)
     return value, tuple(named)

@@ -16,7 +16,7 @@ from detectors.accounttogether import EVENTS_MIN, Actor, together
 HOT_MAX = 64
 """Accounts with evidence above `HOT_MIN` that are kept in mind while they do not act, at most:
 those with most."""
-HOT_MIN = 6.0
+HOT_MIN = 3.0
 """Less evidence adds to nothing, and names nobody: `together`."""
 
 
