@@ -29,6 +29,8 @@ SURE, SURE_A_BLOCK = 16.0, 4.0
 block. A detector that has learnt for five minutes is wrong about the slow moods of its stream: on
 simulated hours (seeds 101 to 106) a score of 12 came 20 times as often as theory has it in the
 first quarter of an hour, which 16 excesses allow for, and 4 times in the rest, which 50 do."""
+SHIFT_BLOCKS = 4.0
+"""What theory says of where the middle block lies weighs as much as so many blocks."""
 CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
 READY_BLOCKS = 72
@@ -154,6 +156,10 @@ class Calibrator:
     def _refit(self) -> None:
         n = len(self._sorted)
         self._sure = SURE + SURE_A_BLOCK * n
+        self._shift = 0.0
+        if self.log_likelihood and n:
+            middle = self._sorted[n // 2] - self._reach(-log(-expm1(log(0.5) / self.block_windows)))
+            self._shift = max(0.0, middle) * n / (n + SHIFT_BLOCKS)
         count = n // TAIL_SHARE
         prior = PRIOR_BLOCKS if self.log_likelihood else 0.0
         self._start = self._sorted[n - count] if count else inf
@@ -172,15 +178,15 @@ class Calibrator:
 
     def _theory(self, score: float) -> float:
         """The share of blocks as high, by the law of log-likelihood CUSUMs."""
-        if score <= 0.0:
+        if score <= self._shift:
             return 1.0
-        return -_expm1_log1p(self.block_windows, self._thins(score))
+        return -_expm1_log1p(self.block_windows, self._thins(score - self._shift))
 
     def _score_of(self, p: float) -> float:
         """The highest score worth telling from others: p's own, and the tail's mean beyond it."""
         beyond = log(self._share / (p * self.block_windows))
         if self._start == inf:
-            return self._reach(CAP_MEANS - log(p)) if self.log_likelihood else inf
+            return self._shift + self._reach(CAP_MEANS - log(p)) if self.log_likelihood else inf
         if self._slope == inf:
             return inf
         light = self._start + self._reach(max(0.0, beyond) + CAP_MEANS) / self._slope
