@@ -47,7 +47,7 @@ bench: $(READY)
 dashboards: $(READY)
 	$(BIN)/python -m deploy.dashboards
 
-# What detectors find, and at how many false alarms: the whole table, half an hour on one core.
+# What detectors find, and at how many false alarms: the whole table, an hour on one core.
 bench-detect: $(READY)
 	$(BIN)/python -m tests.bench.bench_detect
 

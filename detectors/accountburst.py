@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from detectors import accountlaw as law
+from detectors import accountlearn as learning
 from detectors.accountacts import Acts, acts_of
 from detectors.accountmarkets import Markets
 from detectors.accounttable import AccountTable
@@ -141,10 +142,10 @@ class AccountBurstDetector(Detector):
             if self._episodes:
                 held = np.isin(key, np.array(list(self._episodes), np.uint64))
             state = table.habits, table.times, self._common
-            law.learn(window, self.patience, row, events, found, held, *state)
+            learning.learn(window, self.patience, row, events, found, held, *state)
             if window - self._begun < min(SETTLE_WINDOWS, self.warm_up):
                 for r in row.tolist():
-                    law.begin_anew(window + 1, table.habits[r], table.times[r])
+                    learning.begin_anew(window + 1, table.habits[r], table.times[r])
             self._learn_rate(window, float(np.minimum(count, law.COUNT_MAX).sum()))
             self._markets.learn(window, market, events)
         else:
@@ -158,7 +159,7 @@ class AccountBurstDetector(Detector):
         """Events a window and account: what is expected of an account never seen."""
         assert self._begun is not None
         usual = self._common[law.P_RATE] * max(1, self._table.n)
-        events = min(events, law.CEILING_FACTOR * usual + law.CEILING_EVENTS * 10)
+        events = min(events, learning.CEILING_FACTOR * usual + learning.CEILING_EVENTS * 10)
         keep = np.exp((self._events_at - window) / law.SLOW_WINDOWS)
         self._events = self._events * keep + events
         self._events_at = window
@@ -180,10 +181,10 @@ class AccountBurstDetector(Detector):
                 continue
             habit, times = self._table.habits[r], self._table.times[r]
             if windows > self.patience:
-                law.accept(window, episode[1] / windows, habit, times, self._common)
+                learning.accept(window, episode[1] / windows, habit, times, self._common)
                 del self._episodes[name]
             elif name in new:
-                law.begin_anew(window + 1, habit, times)
+                learning.begin_anew(window + 1, habit, times)
             elif name in place and not habit[law.SUM :].any():
                 del self._episodes[name]
 

@@ -36,8 +36,8 @@ CAP_MEANS = 3.0
 READY_BLOCKS = 72
 """Before that, scores without a theory have no p-value: six hours of 1 s windows."""
 ASIDE = 4
-"""Of fewer blocks than that, as many as there are and so many more may be left out for lying beyond
-the cap: a few incidents are no habit, but what happens in every other block is one."""
+"""Of fewer blocks than that, so many may be left out for lying beyond the cap, and half as many more
+as are counted: a few incidents are no habit, but what happens in every other block is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ class Calibrator:
         """Count a block of windows by its highest score, which is at most `cap`."""
         self._windows, self._highest = 0, -inf
         young = self.log_likelihood and len(self._blocks) < READY_BLOCKS
-        if young and highest >= self.cap and self._aside < len(self._blocks) + ASIDE:
+        if young and highest >= self.cap and self._aside < len(self._blocks) // 2 + ASIDE:
             self._aside += 1
             return
         if len(self._blocks) == self._blocks.maxlen:

@@ -11,7 +11,6 @@ import argparse
 import importlib
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 PARTS = (
@@ -43,13 +42,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="in two minutes, with wide errors")
     parser.add_argument("--only", default="", help="some of " + ", ".join(PARTS))
     asked = parser.parse_args()
-    here = Path(__file__).parent / "detect"
+    parts = asked.only.split(",") if asked.only else PARTS
+    if unknown := [part for part in parts if part not in PARTS]:
+        parser.error(f"no part {unknown[0]!r}: take some of {', '.join(PARTS)}")
     table = None
     began = time.perf_counter()
-    for part in asked.only.split(",") if asked.only else PARTS:
-        if not (here / f"{part}.py").exists():
-            print(f"{part}: not there yet", file=sys.stderr)
-            continue
+
+    def tell(part: str) -> None:
+        if sys.stderr.isatty():
+            print(f"{time.perf_counter() - began:6.0f} s {part:12}", end="\r", file=sys.stderr)
+
+    for part in parts:
+        tell(part)
         module = importlib.import_module(f"tests.bench.detect.{part}")
         for row in module.rows(quick=asked.quick):
             if row["table"] != table:
@@ -61,7 +65,7 @@ def main() -> None:
             others = [f"{k} {shown(v)}" for k, v in row.items() if k not in COMMON]
             notes = "; ".join(filter(None, (row.get("note"), *others)))
             print(f"{row['background']:28}{row['detector']:36}{figures}  {notes}", flush=True)
-            print(f"{time.perf_counter() - began:6.0f} s", end="\r", file=sys.stderr, flush=True)
+            tell(part)
     print(f"\n{time.perf_counter() - began:.0f} s")
 
 

@@ -96,6 +96,28 @@ def test_an_attack_does_not_deafen_the_stream() -> None:
     assert attacked.p_value(16.0) < 5 * before
 
 
+def blocks(tops: list[float]) -> Calibrator:
+    calibrator = Calibrator(True, DAY)
+    for top in tops:
+        calibrator.close_block(min(top, calibrator.cap))
+    return calibrator
+
+
+def test_a_few_attacks_do_not_deafen_a_young_stream() -> None:
+    assert blocks([4.0, 1e3, 4.0, 1e3, 1e3]).p_value(16.0) == blocks([4.0, 4.0]).p_value(16.0)
+
+
+def test_what_every_other_block_does_is_a_habit() -> None:
+    habit = blocks([4.0, 1e3] * 40)
+    assert habit.p_value(30.0) > 1 / DAY
+    assert blocks([4.0] * 80).p_value(30.0) < 0.01 / DAY
+
+
+def test_high_scores_of_a_young_stream_move_its_theory() -> None:
+    assert blocks([10.0] * 4).p_value(16.0) > 3 * blocks([5.0] * 4).p_value(16.0)
+    assert blocks([2.0] * 4).p_value(16.0) == blocks([5.0] * 4).p_value(16.0)
+
+
 def test_equal_scores_are_never_rare() -> None:
     calibrator = taught(False, [0.5] * BLOCK_WINDOWS * READY_BLOCKS)
     assert calibrator.p_value(0.5) == 1.0

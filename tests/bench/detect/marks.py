@@ -232,47 +232,43 @@ def rows(quick: bool = False, seed: int = 60) -> Iterator[dict[str, Any]]:
                     delays.append(delay)
                 right += named
                 tenths += tenth
-            yield {
-                "table": "marks",
-                "background": name,
-                "detector": f"accountburst: {who}",
-                "recall_at_1": len(delays) / len(bursts),
-                "recall_at_01": tenths / len(bursts),
-                "delay_p50_s": float(np.percentile(delays or [np.nan], 50)),
-                "delay_p95_s": float(np.percentile(delays or [np.nan], 95)),
-                "false_a_day": run.alarms / days,
-                "named_right": right / max(1, len(delays)),
-                "note": note,
-            }
+            found_share = len(delays) / len(bursts), tenths / len(bursts)
+            named = right / max(1, len(delays))
+            what = f"accountburst: {who}"
+            yield row(name, what, *found_share, delays, run.alarms / days, named, note)
         if flow.process is not None:
             bound = AccountBound(flow, flow.process)
             for who, bursts in planned.items():
-                recall, tenth, delays = of_bound(bursts, bound)
-                yield {
-                    "table": "marks",
-                    "background": name,
-                    "detector": f"process known (bound): {who}",
-                    "recall_at_1": recall,
-                    "recall_at_01": tenth,
-                    "delay_p50_s": float(np.percentile(delays or [np.nan], 50)),
-                    "delay_p95_s": float(np.percentile(delays or [np.nan], 95)),
-                    "false_a_day": 1.0,
-                    "named_right": None,
-                    "note": "false alarms by construction, over all days",
-                }
+                what, how = f"process known (bound): {who}", "false alarms by construction"
+                yield row(name, what, *of_bound(bursts, bound), 1.0, None, f"{how}, over all days")
         recall, delays, false = of_counts(flow, planned["one"], start)
-        yield {
-            "table": "marks",
-            "background": name,
-            "detector": f"{BurstDetector.__name__}, counts alone: one",
-            "recall_at_1": recall,
-            "recall_at_01": None,
-            "delay_p50_s": float(np.percentile(delays or [np.nan], 50)),
-            "delay_p95_s": float(np.percentile(delays or [np.nan], 95)),
-            "false_a_day": false,
-            "named_right": None,
-            "note": "",
-        }
+        what = f"{BurstDetector.__name__}, counts alone: one"
+        yield row(name, what, recall, None, delays, false, None, "")
+
+
+def row(
+    background: str,
+    detector: str,
+    recall: float,
+    tenth: float | None,
+    delays: list[int],
+    false: float,
+    named: float | None,
+    note: str,
+) -> dict[str, Any]:
+    """A line of the table."""
+    return {
+        "table": "marks",
+        "background": background,
+        "detector": detector,
+        "recall_at_1": recall,
+        "recall_at_01": tenth,
+        "delay_p50_s": float(np.percentile(delays or [np.nan], 50)),
+        "delay_p95_s": float(np.percentile(delays or [np.nan], 95)),
+        "false_a_day": false,
+        "named_right": named,
+        "note": note,
+    }
 
 
 def main() -> None:
