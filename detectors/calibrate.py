@@ -36,8 +36,8 @@ CAP_MEANS = 3.0
 READY_BLOCKS = 72
 """Before that, scores without a theory have no p-value: six hours of 1 s windows."""
 ASIDE = 4
-"""Of fewer blocks than that, so many may be left out for lying beyond the cap, and half as many more
-as are counted: a few incidents are no habit, but what happens in every other block is one."""
+"""Of fewer blocks than that, so many may be left out for lying beyond the cap, and half as many as
+are counted: a few incidents are no habit, but what happens in every other block is one."""
 
 
 @dataclass(frozen=True, slots=True)
