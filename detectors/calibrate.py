@@ -35,9 +35,9 @@ CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
 READY_BLOCKS = 72
 """Before that, scores without a theory have no p-value: six hours of 1 s windows."""
-ASIDE = 4
-"""Of fewer blocks than that, so many may be left out for lying beyond the cap, and half as many as
-are counted: a few incidents are no habit, but what happens in every other block is one."""
+CHANCE, ASIDE = 2, 4
+"""Of the blocks beyond "once a day", two a day are counted, for chance makes one. Of the others
+four and as many as the tail has are left out: incidents are no habit. What comes more often is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,9 @@ class Calibrator:
 
     Learn every judged score, the reported ones too: all but what is attacks are the false
     alerts that the budget means. A score beyond "once a day" counts as the tail's own mean
-    beyond it, so neither an attack nor an outlier deafens the stream. Of a young one, whose few
-    blocks have no tail that an attack could be told from, such blocks are left out.
+    beyond it, so neither an attack nor an outlier deafens the stream; and of the blocks beyond it
+    those more than chance makes are left out, up to as many as the tail has: a day of attacks is
+    when the stream must not be deaf.
 
     Parameters
     ----------
@@ -131,7 +132,7 @@ class Calibrator:
         blocks = round(MEMORY_DAYS * windows_per_day / self.block_windows)
         self._blocks: deque[float] = deque(maxlen=max(READY_BLOCKS, blocks))
         self._capped: deque[bool] = deque(maxlen=self._blocks.maxlen)
-        self._aside = 0  # blocks left out
+        self._beyond = 0.0  # blocks above "once a day", the old ones forgotten
         self._windows = 0  # of the open block
         self._highest = -inf  # in it
         self._fit()
@@ -174,7 +175,8 @@ class Calibrator:
         # Hill's estimate needs positive scores; log-likelihoods have their law.
         heavy = not self.log_likelihood and bool(tail) and self._start > 0
         self._hill = sum(log(s / self._start) for s in tail) / count if heavy else 0.0
-        self.cap = self._score_of(1.0 / self.windows_per_day)
+        self._daily = self._score_of(1.0 / self.windows_per_day, 0.0)
+        self.cap = self._score_of(1.0 / self.windows_per_day, CAP_MEANS)
 
     def _theory(self, score: float) -> float:
         """The share of blocks as high, by the law of log-likelihood CUSUMs."""
@@ -182,15 +184,15 @@ class Calibrator:
             return 1.0
         return -_expm1_log1p(self.block_windows, self._thins(score - self._shift))
 
-    def _score_of(self, p: float) -> float:
-        """The highest score worth telling from others: p's own, and the tail's mean beyond it."""
+    def _score_of(self, p: float, means: float) -> float:
+        """The score of `p`, and so many mean excesses of the tail beyond it."""
         beyond = log(self._share / (p * self.block_windows))
         if self._start == inf:
-            return self._shift + self._reach(CAP_MEANS - log(p)) if self.log_likelihood else inf
+            return self._shift + self._reach(means - log(p)) if self.log_likelihood else inf
         if self._slope == inf:
             return inf
-        light = self._start + self._reach(max(0.0, beyond) + CAP_MEANS) / self._slope
-        return max(light, self._start * exp(self._hill * (max(0.0, beyond) + CAP_MEANS)))
+        light = self._start + self._reach(max(0.0, beyond) + means) / self._slope
+        return max(light, self._start * exp(self._hill * (max(0.0, beyond) + means)))
 
     def p_value(self, score: float) -> float:
         """The chance of such a score in a window of ordinary data, within [0, 1].
@@ -239,10 +241,14 @@ class Calibrator:
     def close_block(self, highest: float) -> None:
         """Count a block of windows by its highest score, which is at most `cap`."""
         self._windows, self._highest = 0, -inf
-        young = self.log_likelihood and len(self._blocks) < READY_BLOCKS
-        if young and highest >= self.cap and self._aside < len(self._blocks) // 2 + ASIDE:
-            self._aside += 1
-            return
+        n = len(self._blocks)
+        self._beyond *= 1.0 - 1.0 / (self._blocks.maxlen or 1)
+        # The first hours' tail is theory, and that is not sure enough to leave out what is near it.
+        if self.log_likelihood and highest >= (self._daily if n >= READY_BLOCKS else self.cap):
+            self._beyond += 1.0
+            by_chance = CHANCE * n * self.block_windows // self.windows_per_day
+            if by_chance < self._beyond <= by_chance + ASIDE + n / TAIL_SHARE:
+                return
         if len(self._blocks) == self._blocks.maxlen:
             del self._sorted[bisect_left(self._sorted, self._blocks[0])]
         self._blocks.append(highest)
@@ -255,7 +261,7 @@ class Calibrator:
         return {
             "blocks": list(self._blocks),
             "capped": list(self._capped),
-            "aside": self._aside,
+            "beyond": self._beyond,
             "windows": self._windows,
             "highest": highest,
         }
@@ -266,7 +272,7 @@ class Calibrator:
         self._blocks.extend(state["blocks"])
         self._capped.clear()
         self._capped.extend(state["capped"])
-        self._aside = state["aside"]
+        self._beyond = state["beyond"]
         self._windows = state["windows"]
         self._highest = -inf if state["highest"] is None else state["highest"]
         self._fit()

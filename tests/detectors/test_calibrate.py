@@ -107,6 +107,16 @@ def test_a_few_attacks_do_not_deafen_a_young_stream() -> None:
     assert blocks([4.0, 1e3, 4.0, 1e3, 1e3]).p_value(16.0) == blocks([4.0, 4.0]).p_value(16.0)
 
 
+def test_a_day_of_attacks_does_not_deafen_the_stream() -> None:
+    """Where a score is reported it is over the threshold by little: its evidence starts anew."""
+    rng = np.random.default_rng(6)
+    calm = rng.gumbel(6.0, 1.0, 288).tolist()
+    attacked = blocks([*calm, *[20.0, 5.0] * 35])
+    assert blocks(calm).p_value(18.0) < 0.01 / DAY
+    assert attacked.p_value(18.0) < 0.01 / DAY
+    assert blocks([*calm, *[20.0] * 150]).p_value(18.0) > 1 / DAY
+
+
 def test_what_every_other_block_does_is_a_habit() -> None:
     habit = blocks([4.0, 1e3] * 40)
     assert habit.p_value(30.0) > 1 / DAY
