@@ -35,9 +35,11 @@ CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
 READY_BLOCKS = 72
 """Before that, scores without a theory have no p-value: six hours of 1 s windows."""
-CHANCE, ASIDE = 2, 4
-"""Of the blocks beyond "once a day", two a day are counted, for chance makes one. Of the others
-four and as many as the tail has are left out: incidents are no habit. What comes more often is."""
+ASIDE = 4
+"""So many blocks beyond "once a day" say nothing of the tail, and as many as the tail has:
+incidents are no habit. What comes more often is one."""
+SLOPE_MIN, SLOPE_MAX, HALVINGS = 1e-3, 50.0, 40
+"""Where the slope of a tail is looked for, and how often that is halved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,9 @@ class Calibrator:
 
     Learn every judged score, the reported ones too: all but what is attacks are the false
     alerts that the budget means. A score beyond "once a day" counts as the tail's own mean
-    beyond it, so neither an attack nor an outlier deafens the stream; and of the blocks beyond it
-    those more than chance makes are left out, up to as many as the tail has: a day of attacks is
-    when the stream must not be deaf.
+    beyond it, so neither an attack nor an outlier deafens the stream; and the tail is read off the
+    blocks below "once a day", as one that is cut off there, unless too many lie beyond: a day of
+    attacks is when the stream must not be deaf.
 
     Parameters
     ----------
@@ -132,7 +134,7 @@ class Calibrator:
         blocks = round(MEMORY_DAYS * windows_per_day / self.block_windows)
         self._blocks: deque[float] = deque(maxlen=max(READY_BLOCKS, blocks))
         self._capped: deque[bool] = deque(maxlen=self._blocks.maxlen)
-        self._beyond = 0.0  # blocks above "once a day", the old ones forgotten
+        self._edge = inf  # where the tail is cut off
         self._windows = 0  # of the open block
         self._highest = -inf  # in it
         self._fit()
@@ -156,6 +158,9 @@ class Calibrator:
 
     def _refit(self) -> None:
         n = len(self._sorted)
+        beyond = n - bisect_left(self._sorted, self._edge)
+        attacked = self.log_likelihood and 0 < beyond <= ASIDE + n // TAIL_SHARE
+        n = self._counted = n - beyond if attacked else n
         self._sure = SURE + SURE_A_BLOCK * n
         self._shift = 0.0
         if self.log_likelihood and n:
@@ -164,14 +169,22 @@ class Calibrator:
         count = n // TAIL_SHARE
         prior = PRIOR_BLOCKS if self.log_likelihood else 0.0
         self._start = self._sorted[n - count] if count else inf
-        tail = self._sorted[n - count :] if count else []
-        self._share = (count + prior * self._theory(self._start)) / (n + prior) if count else 1.0
+        tail = self._sorted[n - count : n] if count else []
         excess = sum(s - self._start for s in tail)
-        # A capped score is known to lie beyond, not where: it adds to the excess and is none that
-        # ends there. So a stream that alarms day and night comes to be thought to do so.
-        capped = sum(c for s, c in zip(self._blocks, self._capped, strict=True) if s >= self._start)
-        ended = max(0.0, count - capped) + prior / 3
-        self._slope = ended / (excess + prior / 3) if excess or prior else inf
+        if attacked and count:
+            width = self._edge - self._start
+            self._slope = _slope_of_cut(count, excess, prior / 3, width)
+            unseen = count / expm1(min(700.0, self._slope * width))  # by chance beyond the edge
+        else:
+            # A capped score is known to lie beyond, not where: it adds to the excess and is none
+            # that ends there. So a stream that alarms day and night comes to be thought to do so.
+            flags = zip(self._blocks, self._capped, strict=True)
+            capped = 0 if attacked else sum(c for s, c in flags if s >= self._start)
+            ended = max(0.0, count - capped) + prior / 3
+            self._slope = ended / (excess + prior / 3) if excess or prior else inf
+            unseen = 0.0
+        over = count + unseen + prior * self._theory(self._start)
+        self._share = over / (n + unseen + prior) if count else 1.0
         # Hill's estimate needs positive scores; log-likelihoods have their law.
         heavy = not self.log_likelihood and bool(tail) and self._start > 0
         self._hill = sum(log(s / self._start) for s in tail) / count if heavy else 0.0
@@ -201,11 +214,10 @@ class Calibrator:
         """
         if self.log_likelihood and score <= 0.0:
             return 1.0
-        n = len(self._sorted)
-        if not self.log_likelihood and n < READY_BLOCKS:
+        if not self.log_likelihood and self._counted < READY_BLOCKS:
             return 1.0
         if score <= self._start or self._slope == inf:  # equal scores tell no slope
-            share = self._share_within(score, n)
+            share = self._share_within(score)
         else:
             share = self._share * self._thins(self._slope * (score - self._start))
             if self._hill > 0.0:
@@ -213,8 +225,9 @@ class Calibrator:
         # From the share of blocks to the chance in a window.
         return 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / self.block_windows, share)
 
-    def _share_within(self, score: float, n: int) -> float:
-        higher = n - bisect_left(self._sorted, score)
+    def _share_within(self, score: float) -> float:
+        n = self._counted
+        higher = n - bisect_left(self._sorted, score, 0, n)
         if self.log_likelihood:
             theory = self._theory(score)
             return (higher + PRIOR_BLOCKS * theory) / (n + PRIOR_BLOCKS) if n else theory
@@ -241,14 +254,8 @@ class Calibrator:
     def close_block(self, highest: float) -> None:
         """Count a block of windows by its highest score, which is at most `cap`."""
         self._windows, self._highest = 0, -inf
-        n = len(self._blocks)
-        self._beyond *= 1.0 - 1.0 / (self._blocks.maxlen or 1)
-        # The first hours' tail is theory, and that is not sure enough to leave out what is near it.
-        if self.log_likelihood and highest >= (self._daily if n >= READY_BLOCKS else self.cap):
-            self._beyond += 1.0
-            by_chance = CHANCE * n * self.block_windows // self.windows_per_day
-            if by_chance < self._beyond <= by_chance + ASIDE + n / TAIL_SHARE:
-                return
+        # The first hours' tail is theory, and that is not sure enough to cut off what is near it.
+        self._edge = self._daily if len(self._blocks) >= READY_BLOCKS else self.cap
         if len(self._blocks) == self._blocks.maxlen:
             del self._sorted[bisect_left(self._sorted, self._blocks[0])]
         self._blocks.append(highest)
@@ -261,7 +268,7 @@ class Calibrator:
         return {
             "blocks": list(self._blocks),
             "capped": list(self._capped),
-            "beyond": self._beyond,
+            "edge": self._edge if isfinite(self._edge) else None,
             "windows": self._windows,
             "highest": highest,
         }
@@ -272,7 +279,7 @@ class Calibrator:
         self._blocks.extend(state["blocks"])
         self._capped.clear()
         self._capped.extend(state["capped"])
-        self._beyond = state["beyond"]
+        self._edge = inf if state["edge"] is None else state["edge"]
         self._windows = state["windows"]
         self._highest = -inf if state["highest"] is None else state["highest"]
         self._fit()
@@ -281,3 +288,17 @@ class Calibrator:
 def _expm1_log1p(power: float, p: float) -> float:
     """(1 - p)^power - 1, exact for small p."""
     return -1.0 if p >= 1.0 else expm1(power * log1p(-p))
+
+
+def _slope_of_cut(count: int, excess: float, prior: float, width: float) -> float:
+    """The likeliest slope of an exponential tail of which nothing is seen beyond `width`; `prior`
+    excesses of 1 are seen besides, whole."""
+    low, high = SLOPE_MIN, SLOPE_MAX
+    for _ in range(HALVINGS):
+        slope = (low + high) / 2
+        lost = width / expm1(min(700.0, slope * width)) if width > 0.0 else 1.0 / slope
+        if (count + prior) / slope - count * lost - excess - prior > 0.0:
+            low = slope
+        else:
+            high = slope
+    return (low + high) / 2
