@@ -74,6 +74,7 @@ COUNT_MAX = 1e6
 HABIT_PEAKS, POPULATION_PEAKS = 12.0, 100.0
 """Of how steeply an account's peaks thin out: what the peaks of all accounts weigh, in peaks, and
 what theory weighs against those."""
+
 F32 = types.float32[:, ::1]
 I64 = types.int64[:, ::1]
 I = types.int64[::1]  # noqa: E741

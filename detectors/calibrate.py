@@ -179,7 +179,7 @@ class Calibrator:
             # A capped score is known to lie beyond, not where: it adds to the excess and is none
             # that ends there. So a stream that alarms day and night comes to be thought to do so.
             flags = zip(self._blocks, self._capped, strict=True)
-            capped = 0 if attacked else sum(c for s, c in flags if s >= self._start)
+            capped = sum(c for s, c in flags if s >= self._start)
             ended = max(0.0, count - capped) + prior / 3
             self._slope = ended / (excess + prior / 3) if excess or prior else inf
             unseen = 0.0
@@ -291,12 +291,12 @@ def _expm1_log1p(power: float, p: float) -> float:
 
 
 def _slope_of_cut(count: int, excess: float, prior: float, width: float) -> float:
-    """The likeliest slope of an exponential tail of which nothing is seen beyond `width`; `prior`
+    """The likeliest slope of an exponential tail of which nothing is seen beyond `width` > 0; `prior`
     excesses of 1 are seen besides, whole."""
     low, high = SLOPE_MIN, SLOPE_MAX
     for _ in range(HALVINGS):
         slope = (low + high) / 2
-        lost = width / expm1(min(700.0, slope * width)) if width > 0.0 else 1.0 / slope
+        lost = width / expm1(min(700.0, slope * width))
         if (count + prior) / slope - count * lost - excess - prior > 0.0:
             low = slope
         else:

@@ -102,6 +102,7 @@ def test_what_an_account_does_by_habit_is_no_evidence() -> None:
         assert detector.judge(last + i, planted(last + i, {601: 30.0})) is not None
         never_before = detector.judge(last + i, planted(last + i, {601: 30.0})).value
         detector.learn(last + i, planted(last + i, {601: 30.0}))
+    assert all(actor.level <= 6.0 for actor in by_habit.actors)
     assert by_habit.value is not None
     assert never_before is not None
     assert by_habit.value < never_before / 2
