@@ -291,8 +291,8 @@ def _expm1_log1p(power: float, p: float) -> float:
 
 
 def _slope_of_cut(count: int, excess: float, prior: float, width: float) -> float:
-    """The likeliest slope of an exponential tail of which nothing is seen beyond `width` > 0; `prior`
-    excesses of 1 are seen besides, whole."""
+    """The likeliest slope of an exponential tail of which nothing is seen beyond `width` (above 0);
+    `prior` excesses of 1 are seen besides, whole."""
     low, high = SLOPE_MIN, SLOPE_MAX
     for _ in range(HALVINGS):
         slope = (low + high) / 2
