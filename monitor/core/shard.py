@@ -28,7 +28,7 @@ from monitor.core.tally import Tally
 from monitor.core.timeline import Timeline
 from monitor.core.venue import KINDS as VENUE_KINDS
 from monitor.core.watch import Factory, Watch
-from monitor.core.watermark import NEVER, Partition
+from monitor.core.watermark import NEVER, Partition, tell
 from monitor.core.windows import OpenWindows
 from monitor.core.word import Word
 
@@ -135,10 +135,7 @@ class Shard:
 
     def control(self, records: Sequence[Control]) -> list[Closed]:
         """Take in control records, of which those of other topic partitions are left alone."""
-        for record in records:
-            part = self.parts.get((record.topic, record.partition))
-            if part is not None:
-                part.control(record.offset, record.ts)
+        tell(self.parts, records)
         return self.advance()
 
     def finish(self) -> list[Closed]:

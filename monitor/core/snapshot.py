@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-VERSION = 6
+VERSION = 7
 """Rises with every change of what a snapshot holds."""
 
 _MAGIC = "brinkwatch-snapshot"

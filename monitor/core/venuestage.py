@@ -28,7 +28,7 @@ from monitor.core.triage import ExplainIncidents, raised
 from monitor.core.venue import Venue
 from monitor.core.venuebands import VenueBands, bands
 from monitor.core.venuewatch import VenueWatch
-from monitor.core.watermark import NEVER, Partition
+from monitor.core.watermark import NEVER, Partition, tell
 from monitor.core.word import Word
 
 STAGE_KINDS = ("collateral", "reference")
@@ -163,10 +163,7 @@ class VenueStage:
 
     def control(self, records: Sequence[Control]) -> None:
         """Take in control records, of which those of other topic partitions are left alone."""
-        for record in records:
-            part = self.parts.get((record.topic, record.partition))
-            if part is not None:
-                part.control(record.offset, record.ts)
+        tell(self.parts, records)
 
     def finish(self) -> None:
         """All topics were read to their end: every control record takes effect."""

@@ -7,6 +7,8 @@ partitions hold, or when anything was read, does not matter.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from numba import njit, types
 from numpy.typing import NDArray
 
 from monitor.core.batch import Int64
+from monitor.core.events import Control
 from monitor.core.intern import I64, R64
 
 ADMITTED, LATE, DUPLICATE, JUMP = 0, 1, 2, 3
@@ -146,8 +149,13 @@ class Partition:
     @property
     def _floor(self) -> int:
         """The time before which, by the control records in force, nothing counts."""
-        active = self._control_ts[self._control_offset <= self.position]
+        active = self._control_ts[: self._in_force]
         return int(active.max()) if len(active) else NEVER
+
+    @property
+    def _in_force(self) -> int:
+        """How many control records are in force: the first ones, for they lie by offset."""
+        return int(np.searchsorted(self._control_offset, self.position, side="right"))
 
     @property
     def watermark(self) -> int:
@@ -174,6 +182,7 @@ class Partition:
         )
         if self._listens:
             self.silences += [tuple(row) for row in told[:n].tolist()]
+        self._forget()
         self._listen()
         return verdict, came
 
@@ -190,20 +199,24 @@ class Partition:
         self._state[_POSITION] = max(self.position, offset + 1)
         self._listen()
 
-    def control(self, offset: int, ts: int) -> None:
-        """From `offset` on, nothing before `ts` counts.
-
-        Of those that are in force already only the latest time is kept: a silent topic has one
-        for each window.
-        """
-        pairs = {*zip(self._control_offset.tolist(), self._control_ts.tolist(), strict=True)}
-        pairs.add((offset, ts))
-        active = [pair for pair in pairs if pair[0] <= self.position]
-        held = max(active, key=lambda pair: (pair[1], pair[0]), default=None)
-        rows = sorted(p for p in pairs if p[0] > self.position or p == held)
-        self._control_offset = np.array([r[0] for r in rows], np.int64)
-        self._control_ts = np.array([r[1] for r in rows], np.int64)
+    def control(self, told: Iterable[tuple[int, int]]) -> None:
+        """For each (offset, ts): from the offset on, nothing before `ts`, ns, counts."""
+        held = zip(self._control_offset.tolist(), self._control_ts.tolist(), strict=True)
+        rows = sorted({*held, *told})
+        self._control_offset = np.array([offset for offset, _ in rows], np.int64)
+        self._control_ts = np.array([ts for _, ts in rows], np.int64)
+        self._forget()
         self._listen()
+
+    def _forget(self) -> None:
+        """Of the control records in force keep the latest time: a silent topic has one for each
+        window."""
+        n = self._in_force
+        if n > 1:
+            latest = n - 1 - int(self._control_ts[:n][::-1].argmax())
+            keep = np.r_[latest, n : len(self._control_ts)]
+            self._control_offset = self._control_offset[keep]
+            self._control_ts = self._control_ts[keep]
 
     def finish(self) -> None:
         """The log was read to its end: every control record takes effect."""
@@ -223,3 +236,14 @@ class Partition:
         self._control_offset = state["control_offset"]
         self._control_ts = state["control_ts"]
         self.silences = [tuple(told) for told in state["silences"]]
+
+
+def tell(parts: Mapping[tuple[str, int], Partition], records: Iterable[Control]) -> None:
+    """Hand control records to the topic partitions (by topic and number) that they speak of; those
+    of others are left alone."""
+    told = defaultdict(list)
+    for record in records:
+        if (record.topic, record.partition) in parts:
+            told[record.topic, record.partition].append((record.offset, record.ts))
+    for place, pairs in told.items():
+        parts[place].control(pairs)

@@ -29,18 +29,15 @@ def _peak_mb() -> float:
 
 def features(day: Path) -> dict[str, Any]:
     """Parquet, columns, watermark, accumulators, windows, features: one shard, no detectors."""
-    from monitor.core.events import TOPICS
     from monitor.core.settings import EngineSettings
     from monitor.core.shard import SHARD_KINDS, Shard
+    from monitor.core.watermark import tell
     from replay.day import Day
     from replay.run import HOLD_WINDOWS, ahead
 
     recorded = Day(day)
     shard = Shard(0, 1, EngineSettings(streams=()), [], HOLD_WINDOWS)
-    for record in recorded.controls():
-        for kind in SHARD_KINDS:
-            if TOPICS[kind] == record.topic:
-                shard.time.parts[kind].control(record.offset, record.ts)
+    tell(shard.parts, recorded.controls())
     began = time.perf_counter()
     records = windows = 0
     for batch in ahead(recorded.batches()):

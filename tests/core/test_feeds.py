@@ -119,8 +119,7 @@ def test_stops_are_the_same_in_any_slices_with_silence_told_before_or_when_it_be
     for early in (True, False):
         part = Partition(10**15, listens=True)
         if early:
-            for offset, when in controls:
-                part.control(offset, when)
+            part.control(controls)
         low = 0
         while low < len(ts):
             high = min(len(ts), low + int(rng.integers(1, 40)))
@@ -129,7 +128,7 @@ def test_stops_are_the_same_in_any_slices_with_silence_told_before_or_when_it_be
                 high = min([high, *(o for o, _ in controls if o > low)])
                 for offset, when in controls:
                     if offset == low:
-                        part.control(offset, when)
+                        part.control([(offset, when)])
             rows = np.arange(low, high)
             part.admit(rows, np.array(ts[low:high]))
             if rng.random() < 0.2:
@@ -140,6 +139,6 @@ def test_stops_are_the_same_in_any_slices_with_silence_told_before_or_when_it_be
         if not early:
             for offset, when in controls:
                 if offset == len(ts):
-                    part.control(offset, when)
+                    part.control([(offset, when)])
         assert part.silences == expected
     assert seed or expected

@@ -27,7 +27,7 @@ def test_a_silent_topic_partition_at_its_end_is_told_of_once_a_window() -> None:
         pace.heard(A, second)
     told = pace.silent(parts, {A: 0, B: 0}, 3.0)
     assert told == [Control(topic="marks", partition=0, offset=0, ts=START + 5 * SECOND)]
-    parts[B].control(0, START + 5 * SECOND)
+    parts[B].control([(0, START + 5 * SECOND)])
     assert pace.silent(parts, {A: 0, B: 0}, 3.1) == []
 
 
