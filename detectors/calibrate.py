@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass
+from itertools import compress
 from math import exp, expm1, inf, isfinite, log, log1p
 from typing import Any
 
@@ -35,11 +36,10 @@ CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
 READY_BLOCKS = 72
 """Before that, scores without a theory have no p-value: six hours of 1 s windows."""
-ASIDE = 4
-"""So many blocks beyond "once a day" say nothing of the tail, and as many as the tail has:
-incidents are no habit. What comes more often is one."""
-SLOPE_MIN, SLOPE_MAX, HALVINGS = 1e-3, 50.0, 40
-"""Where the slope of a tail is looked for, and how often that is halved."""
+ATTACK_SHARE, CHANCE_BLOCKS = 4, 192
+"""Attacks crowd, and a habit is there all the time. A quarter of what is remembered may hold one
+block beyond "once a day", and another for every 192, more than the other quarters do: so much is
+chance. Where it holds more, its blocks beyond "once a day" say nothing of the tail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +100,9 @@ class Calibrator:
 
     Learn every judged score, the reported ones too: all but what is attacks are the false
     alerts that the budget means. A score beyond "once a day" counts as the tail's own mean
-    beyond it, so neither an attack nor an outlier deafens the stream; and the tail is read off the
-    blocks below "once a day", as one that is cut off there, unless too many lie beyond: a day of
-    attacks is when the stream must not be deaf.
+    beyond it, so neither an attack nor an outlier deafens the stream. Nor do many attacks in a few
+    hours, when it must hear: what lies beyond "once a day" there, and is not as frequent at other
+    times, is left out.
 
     Parameters
     ----------
@@ -134,15 +134,11 @@ class Calibrator:
         blocks = round(MEMORY_DAYS * windows_per_day / self.block_windows)
         self._blocks: deque[float] = deque(maxlen=max(READY_BLOCKS, blocks))
         self._capped: deque[bool] = deque(maxlen=self._blocks.maxlen)
-        self._edge = inf  # where the tail is cut off
+        self._rare: deque[bool] = deque(maxlen=self._blocks.maxlen)  # once a day, when it came
         self._windows = 0  # of the open block
         self._highest = -inf  # in it
+        self._sorted: list[float] = []  # all blocks
         self._fit()
-
-    def _fit(self) -> None:
-        """Read the tail off the blocks."""
-        self._sorted = sorted(self._blocks)
-        self._refit()
 
     def _thins(self, x: float) -> float:
         """The share that is left `x` further out, in units of the mean excess."""
@@ -156,35 +152,51 @@ class Calibrator:
             return beyond
         return self._sure * expm1(beyond / self._sure)
 
-    def _refit(self) -> None:
-        n = len(self._sorted)
-        beyond = n - bisect_left(self._sorted, self._edge)
-        attacked = self.log_likelihood and 0 < beyond <= ASIDE + n // TAIL_SHARE
-        n = self._counted = n - beyond if attacked else n
+    def _attacked(self) -> set[int]:
+        """The places of the blocks that are left out."""
+        n = len(self._rare)
+        places = list(compress(range(n), self._rare))
+        chance = 1 + n // CHANCE_BLOCKS
+        if not self.log_likelihood or len(places) <= chance:
+            return set()
+        length = n // ATTACK_SHARE
+        stretches = (
+            places[first : bisect_left(places, at + length)] for first, at in enumerate(places)
+        )
+        most = max(stretches, key=len)
+        usual = (len(places) - len(most)) * length / (n - length)
+        return set(most) if len(most) > usual + chance else set()
+
+    def _fit(self) -> None:
+        """Read the tail off the blocks."""
+        left_out = self._attacked()
+        if left_out:
+            self._kept = sorted(s for i, s in enumerate(self._blocks) if i not in left_out)
+        else:
+            self._kept = self._sorted
+        n = len(self._kept)
+        capped = [
+            s for i, s in compress(enumerate(self._blocks), self._capped) if i not in left_out
+        ]
         self._sure = SURE + SURE_A_BLOCK * n
         self._shift = 0.0
-        if self.log_likelihood and n:
-            middle = self._sorted[n // 2] - self._reach(-log(-expm1(log(0.5) / self.block_windows)))
-            self._shift = max(0.0, middle) * n / (n + SHIFT_BLOCKS)
+        below = n - len(capped)
+        if self.log_likelihood and below:
+            theory = self._reach(-log(-expm1(log(0.5) / self.block_windows)))
+            middle = max(0.0, self._kept[below // 2] - theory)
+            self._shift = middle * below / (below + SHIFT_BLOCKS)
         count = n // TAIL_SHARE
         prior = PRIOR_BLOCKS if self.log_likelihood else 0.0
-        self._start = self._sorted[n - count] if count else inf
-        tail = self._sorted[n - count : n] if count else []
+        self._start = self._kept[n - count] if count else inf
+        tail = self._kept[n - count :] if count else []
         excess = sum(s - self._start for s in tail)
-        if attacked and count:
-            width = self._edge - self._start
-            self._slope = _slope_of_cut(count, excess, prior / 3, width)
-            unseen = count / expm1(min(700.0, self._slope * width))  # by chance beyond the edge
-        else:
-            # A capped score is known to lie beyond, not where: it adds to the excess and is none
-            # that ends there. So a stream that alarms day and night comes to be thought to do so.
-            flags = zip(self._blocks, self._capped, strict=True)
-            capped = sum(c for s, c in flags if s >= self._start)
-            ended = max(0.0, count - capped) + prior / 3
-            self._slope = ended / (excess + prior / 3) if excess or prior else inf
-            unseen = 0.0
-        over = count + unseen + prior * self._theory(self._start)
-        self._share = over / (n + unseen + prior) if count else 1.0
+        # A capped score is known to lie beyond, not where: it adds to the excess and is none
+        # that ends there. So a stream that alarms day and night comes to be thought to do so.
+        beyond = sum(score >= self._start for score in capped)
+        ended = max(0, count - beyond) + prior / 3
+        self._slope = ended / (excess + prior / 3) if excess or prior else inf
+        over = count + prior * self._theory(self._start)
+        self._share = over / (n + prior) if count else 1.0
         # Hill's estimate needs positive scores; log-likelihoods have their law.
         heavy = not self.log_likelihood and bool(tail) and self._start > 0
         self._hill = sum(log(s / self._start) for s in tail) / count if heavy else 0.0
@@ -214,7 +226,7 @@ class Calibrator:
         """
         if self.log_likelihood and score <= 0.0:
             return 1.0
-        if not self.log_likelihood and self._counted < READY_BLOCKS:
+        if not self.log_likelihood and len(self._kept) < READY_BLOCKS:
             return 1.0
         if score <= self._start or self._slope == inf:  # equal scores tell no slope
             share = self._share_within(score)
@@ -226,8 +238,8 @@ class Calibrator:
         return 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / self.block_windows, share)
 
     def _share_within(self, score: float) -> float:
-        n = self._counted
-        higher = n - bisect_left(self._sorted, score, 0, n)
+        n = len(self._kept)
+        higher = n - bisect_left(self._kept, score)
         if self.log_likelihood:
             theory = self._theory(score)
             return (higher + PRIOR_BLOCKS * theory) / (n + PRIOR_BLOCKS) if n else theory
@@ -254,21 +266,20 @@ class Calibrator:
     def close_block(self, highest: float) -> None:
         """Count a block of windows by its highest score, which is at most `cap`."""
         self._windows, self._highest = 0, -inf
-        # The first hours' tail is theory, and that is not sure enough to cut off what is near it.
-        self._edge = self._daily if len(self._blocks) >= READY_BLOCKS else self.cap
         if len(self._blocks) == self._blocks.maxlen:
             del self._sorted[bisect_left(self._sorted, self._blocks[0])]
         self._blocks.append(highest)
         self._capped.append(highest >= self.cap)
+        self._rare.append(highest >= self._daily)
         insort(self._sorted, highest)
-        self._refit()
+        self._fit()
 
     def state(self) -> dict[str, Any]:
         highest = self._highest if self._windows else None
         return {
             "blocks": list(self._blocks),
             "capped": list(self._capped),
-            "edge": self._edge if isfinite(self._edge) else None,
+            "rare": list(self._rare),
             "windows": self._windows,
             "highest": highest,
         }
@@ -279,26 +290,14 @@ class Calibrator:
         self._blocks.extend(state["blocks"])
         self._capped.clear()
         self._capped.extend(state["capped"])
-        self._edge = inf if state["edge"] is None else state["edge"]
+        self._rare.clear()
+        self._rare.extend(state["rare"])
         self._windows = state["windows"]
         self._highest = -inf if state["highest"] is None else state["highest"]
+        self._sorted = sorted(self._blocks)
         self._fit()
 
 
 def _expm1_log1p(power: float, p: float) -> float:
     """(1 - p)^power - 1, exact for small p."""
     return -1.0 if p >= 1.0 else expm1(power * log1p(-p))
-
-
-def _slope_of_cut(count: int, excess: float, prior: float, width: float) -> float:
-    """The likeliest slope of an exponential tail of which nothing is seen beyond `width` (above 0);
-    `prior` excesses of 1 are seen besides, whole."""
-    low, high = SLOPE_MIN, SLOPE_MAX
-    for _ in range(HALVINGS):
-        slope = (low + high) / 2
-        lost = width / expm1(min(700.0, slope * width))
-        if (count + prior) / slope - count * lost - excess - prior > 0.0:
-            low = slope
-        else:
-            high = slope
-    return (low + high) / 2

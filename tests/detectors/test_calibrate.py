@@ -103,8 +103,17 @@ def blocks(tops: list[float]) -> Calibrator:
     return calibrator
 
 
-def test_a_few_attacks_do_not_deafen_a_young_stream() -> None:
-    assert blocks([4.0, 1e3, 4.0, 1e3, 1e3]).p_value(16.0) == blocks([4.0, 4.0]).p_value(16.0)
+@pytest.mark.parametrize("attacks", [2, 4, 12])
+def test_attacks_in_a_row_do_not_deafen_a_young_stream(attacks: int) -> None:
+    calm = [4.0, 5.0, 6.0, 7.0] * 9
+    attacked = blocks([*calm, *[1e3] * attacks])
+    assert blocks(calm).p_value(14.0) < 0.01 / DAY
+    assert attacked.p_value(14.0) < 0.01 / DAY
+
+
+def test_attacks_do_not_move_the_theory_of_a_young_stream() -> None:
+    attacked = blocks([4.0, 1e3, 4.0, 1e3, 1e3])
+    assert attacked.p_value(30.0) == blocks([4.0] * 5).p_value(30.0)
 
 
 def test_a_day_of_attacks_does_not_deafen_the_stream() -> None:
