@@ -75,6 +75,9 @@ class AccountBurstDetector(Detector):
     """
 
     log_likelihood: ClassVar[bool] = True
+    steepest: ClassVar[float] = 1.0
+    """Of many accounts those whose tails are steep are seen for days before one that is as theory
+    has it, so a steeper tail is not believed."""
 
     def __init__(self, most: int = 1_000_000, warm_up: int = 1800, patience: int = 300) -> None:
         if most < 1 or warm_up < 1 or patience < 1:

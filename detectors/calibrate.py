@@ -112,6 +112,8 @@ class Calibrator:
         86,400 for 1 s windows.
     block_windows
         Windows whose highest score is one observation: longer than an excursion of the score.
+    steepest
+        The steepest slope of the tail that is believed, > 0; that of theory is 1.
 
     References
     ----------
@@ -127,8 +129,10 @@ class Calibrator:
         log_likelihood: bool,
         windows_per_day: float = DAY_S,
         block_windows: int = BLOCK_WINDOWS,
+        steepest: float = inf,
     ) -> None:
         self.log_likelihood = log_likelihood
+        self.steepest = steepest
         self.block_windows = block_windows
         self.windows_per_day = windows_per_day
         blocks = round(MEMORY_DAYS * windows_per_day / self.block_windows)
@@ -194,7 +198,8 @@ class Calibrator:
         # that ends there. So a stream that alarms day and night comes to be thought to do so.
         beyond = sum(score >= self._start for score in capped)
         ended = max(0, count - beyond) + prior / 3
-        self._slope = ended / (excess + prior / 3) if excess or prior else inf
+        slope = ended / (excess + prior / 3) if excess or prior else inf
+        self._slope = min(self.steepest, slope)
         over = count + prior * self._theory(self._start)
         self._share = over / (n + prior) if count else 1.0
         # Hill's estimate needs positive scores; log-likelihoods have their law.

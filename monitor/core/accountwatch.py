@@ -79,7 +79,11 @@ class AccountWatch:
             _Stream(
                 name,
                 AccountBurstDetector(most=chosen.most, warm_up=chosen.warm_up),
-                Calibrator(AccountBurstDetector.log_likelihood, settings.time.windows_per_day),
+                Calibrator(
+                    AccountBurstDetector.log_likelihood,
+                    settings.time.windows_per_day,
+                    steepest=AccountBurstDetector.steepest,
+                ),
             )
             for name in chosen.streams
         ]

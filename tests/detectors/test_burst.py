@@ -121,11 +121,15 @@ def test_after_a_report_the_evidence_starts_anew() -> None:
 
 
 def test_a_new_level_is_reported_for_a_bounded_time_only() -> None:
-    counts = np.concatenate([poisson(0.1, 4, 104), poisson(0.2, 40, 105)])
-    shift = int(0.1 * DAY)
-    reported = [i for i in alarms(counts) if i >= shift]
-    assert reported
-    assert max(reported) <= shift + 2 * BurstDetector().patience + 10
+    """What is reported later is by chance: in five times .2 of a day, as in a day of one level."""
+    shift, later = int(0.1 * DAY), 0
+    end = shift + 2 * BurstDetector().patience + 10
+    for seed in range(5):
+        counts = np.concatenate([poisson(0.1, 4, 104 + seed), poisson(0.2, 40, 205 + seed)])
+        reported = alarms(counts)
+        assert any(shift <= i < shift + 3 for i in reported)
+        later += episodes([i for i in reported if i > end])
+    assert later <= 3
 
 
 def test_a_burst_on_the_new_level_is_found() -> None:

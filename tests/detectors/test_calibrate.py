@@ -132,6 +132,18 @@ def test_what_every_other_block_does_is_a_habit() -> None:
     assert blocks([4.0] * 80).p_value(30.0) < 0.01 / DAY
 
 
+def test_a_tail_steeper_than_is_believed_is_not_steeper() -> None:
+    rng = np.random.default_rng(8)
+    tops = rng.gumbel(6.0, 0.4, 288).tolist()
+    free, bound = Calibrator(True, DAY), Calibrator(True, DAY, steepest=1.0)
+    for top in tops:
+        free.close_block(top)
+        bound.close_block(top)
+    assert free.p_value(14.0) < 0.1 * bound.p_value(14.0)
+    # A nat further out is then a factor of e, but for what is not known of the tail.
+    assert 0.9 < bound.p_value(14.0) / bound.p_value(15.0) / np.e < 1.0
+
+
 def test_high_scores_of_a_young_stream_move_its_theory() -> None:
     assert blocks([10.0] * 4).p_value(16.0) > 3 * blocks([5.0] * 4).p_value(16.0)
     assert blocks([2.0] * 4).p_value(16.0) == blocks([5.0] * 4).p_value(16.0)

@@ -57,7 +57,8 @@ class ByAccount:
 
     def __init__(self) -> None:
         self.detector = AccountBurstDetector()
-        self.calibrator = Calibrator(AccountBurstDetector.log_likelihood, DAY)
+        ours = AccountBurstDetector
+        self.calibrator = Calibrator(ours.log_likelihood, DAY, steepest=ours.steepest)
 
     def p_value(self, window: int, acts: Acts) -> tuple[float, Verdict]:
         """Judge and learn one window."""
