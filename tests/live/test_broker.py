@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -120,6 +121,22 @@ def test_without_the_extra_the_words_say_what_to_install(
     monkeypatch.setitem(sys.modules, "jgo", None)
     with pytest.raises(BrokerError, match=r"pip install 'brinkwatch\[broker\]'"):
         Broker(tmp_path)
+
+
+def test_jars_are_fetched_by_one_at_a_time() -> None:
+    inside, most = 0, 0
+
+    def fetch(_: int) -> None:
+        nonlocal inside, most
+        with broker_module._alone():
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.05)
+            inside -= 1
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(fetch, range(4)))
+    assert (inside, most) == (0, 1)
 
 
 def test_jars_that_cannot_be_fetched_are_told(
