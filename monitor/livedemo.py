@@ -130,12 +130,15 @@ class Sidecar:
             last = self.log.read_text().strip().splitlines()[-3:]
             raise BrinkwatchError(f"the sidecar ended (status {status}): {' '.join(last)}")
 
-    def state(self) -> dict[str, Any]:
-        """What /state says."""
+    def state(self) -> dict[str, Any] | None:
+        """What /state says; None where it does not answer in time, as on a machine that is busy."""
         self.check()
-        with urllib.request.urlopen(f"{self.address}/state", timeout=10) as reply:
-            held: dict[str, Any] = json.load(reply)
-            return held
+        try:
+            with urllib.request.urlopen(f"{self.address}/state", timeout=10) as reply:
+                held: dict[str, Any] = json.load(reply)
+                return held
+        except OSError:
+            return None
 
 
 async def _watched(config: Config, console: Console, feed: Feed, sidecar: Sidecar) -> list[bytes]:
@@ -191,8 +194,9 @@ async def _through(sidecar: Sidecar, records: int, alerts: list[bytes]) -> None:
     deadline = time.monotonic() + END_S_MAX
     while time.monotonic() < deadline:
         state = await asyncio.to_thread(sidecar.state)
-        read = sum(sum(parts.values()) for parts in state.get("positions", {}).values())
-        if read >= records and state["alerts"] == state["published"] == len(alerts):
-            return
+        if state is not None:
+            read = sum(sum(parts.values()) for parts in state.get("positions", {}).values())
+            if read >= records and state["alerts"] == state["published"] == len(alerts):
+                return
         await asyncio.sleep(LOOK_S)
     raise BrinkwatchError(f"the sidecar is not through after {END_S_MAX:.0f} s: see {sidecar.log}")

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from monitor.broker import Broker
+from monitor.livedemo import Sidecar
 from tests.support import ROOT, gone, marked
 
 
@@ -51,6 +54,20 @@ def test_it_shows_the_alerts_and_ends_with_nothing_running(broker: Broker, tmp_p
     assert "/metrics" in said
     assert f"of {result['planted']} planted incidents were found" in said
     assert gone(mark)
+
+
+def test_a_sidecar_that_hangs_up_has_nothing_to_say_yet(tmp_path: Path) -> None:
+    sidecar = Sidecar("127.0.0.1:1", tmp_path / "run.log")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sidecar.address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with subprocess.Popen(["/bin/sleep", "60"]) as sidecar._process:
+            hangs_up = threading.Thread(target=lambda: server.accept()[0].close())
+            hangs_up.start()
+            try:
+                assert sidecar.state() is None
+            finally:
+                hangs_up.join()
+                sidecar._process.kill()
 
 
 def test_interrupted_it_stops_what_it_started(broker: Broker, tmp_path: Path) -> None:
