@@ -158,10 +158,12 @@ class Calibrator:
 
     def _attacked(self) -> set[int]:
         """The places of the blocks that are left out."""
+        if not self.log_likelihood:
+            return set()
         n = len(self._rare)
         places = list(compress(range(n), self._rare))
         chance = 1 + n // CHANCE_BLOCKS
-        if not self.log_likelihood or len(places) <= chance:
+        if len(places) <= chance:
             return set()
         length = n // ATTACK_SHARE
         stretches = (

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -137,6 +138,8 @@ class Sidecar:
             with urllib.request.urlopen(f"{self.address}/state", timeout=10) as reply:
                 held: dict[str, Any] = json.load(reply)
                 return held
+        except urllib.error.HTTPError:
+            raise  # that is an answer
         except OSError:
             return None
 

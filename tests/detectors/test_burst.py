@@ -125,7 +125,7 @@ def test_a_new_level_is_reported_for_a_bounded_time_only() -> None:
     shift, later = int(0.1 * DAY), 0
     end = shift + 2 * BurstDetector().patience + 10
     for seed in range(5):
-        counts = np.concatenate([poisson(0.1, 4, 104 + seed), poisson(0.2, 40, 205 + seed)])
+        counts = np.concatenate([poisson(0.1, 4, 104 + seed), poisson(0.2, 40, 105 + seed)])
         reported = alarms(counts)
         assert any(shift <= i < shift + 3 for i in reported)
         later += episodes([i for i in reported if i > end])

@@ -96,8 +96,8 @@ def test_an_attack_does_not_deafen_the_stream() -> None:
     assert attacked.p_value(16.0) < 5 * before
 
 
-def blocks(tops: list[float]) -> Calibrator:
-    calibrator = Calibrator(True, DAY)
+def blocks(tops: list[float], steepest: float = math.inf) -> Calibrator:
+    calibrator = Calibrator(True, DAY, steepest=steepest)
     for top in tops:
         calibrator.close_block(min(top, calibrator.cap))
     return calibrator
@@ -135,10 +135,7 @@ def test_what_every_other_block_does_is_a_habit() -> None:
 def test_a_tail_steeper_than_is_believed_is_not_steeper() -> None:
     rng = np.random.default_rng(8)
     tops = rng.gumbel(6.0, 0.4, 288).tolist()
-    free, bound = Calibrator(True, DAY), Calibrator(True, DAY, steepest=1.0)
-    for top in tops:
-        free.close_block(top)
-        bound.close_block(top)
+    free, bound = blocks(tops), blocks(tops, steepest=1.0)
     assert free.p_value(14.0) < 0.1 * bound.p_value(14.0)
     # A nat further out is then a factor of e, but for what is not known of the tail.
     assert 0.9 < bound.p_value(14.0) / bound.p_value(15.0) / np.e < 1.0
