@@ -37,6 +37,9 @@ STUCK_S = 30.0
 """No turn for so long: not alive."""
 LOST_S = 5.0
 """No turn for so long: not ready; a turn takes a second at most where Kafka answers."""
+STATE_S = 2.0
+"""Who asks where it stands waits this long for the step under way, which takes far less but where
+something is compiled."""
 TOPICS_S = 5.0
 """Between two looks at whether the topics are what they were."""
 GC_THRESHOLDS = 100_000, 50, 100
@@ -224,7 +227,9 @@ class Sidecar:
         return True, "ready"
 
     async def state(self) -> dict[str, Any]:
-        """Where it stands, between two steps."""
+        """Where it stands, between two steps; "busy" instead of what the venue stage knows where
+        no step ends in time.
+        """
         ready, why = self.ready()
         told: dict[str, Any] = {"ready": ready, "why": why, "partitions": sorted(self._mine or ())}
         positions: dict[str, dict[str, int]] = {}
@@ -236,7 +241,11 @@ class Sidecar:
         venue = self._venue()
         if venue is None:
             return told
-        async with venue.busy:
+        try:
+            await asyncio.wait_for(venue.busy.acquire(), STATE_S)
+        except TimeoutError:
+            return told | {"busy": "the venue stage is in a long step: ask again for its counts"}
+        try:
             stage = venue.venue
             tally = stage.tally()
             return told | {
@@ -247,6 +256,8 @@ class Sidecar:
                 **tally.facts(),
                 "duplicates": tally.duplicates,
             }
+        finally:
+            venue.busy.release()
 
 
 class Here:

@@ -199,7 +199,8 @@ async def _through(sidecar: Sidecar, records: int, alerts: list[bytes]) -> None:
         state = await asyncio.to_thread(sidecar.state)
         if state is not None:
             read = sum(sum(parts.values()) for parts in state.get("positions", {}).values())
-            if read >= records and state["alerts"] == state["published"] == len(alerts):
+            told = state.get("alerts"), state.get("published")
+            if read >= records and told == (len(alerts), len(alerts)):
                 return
         await asyncio.sleep(LOOK_S)
     raise BrinkwatchError(f"the sidecar is not through after {END_S_MAX:.0f} s: see {sidecar.log}")

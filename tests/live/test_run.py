@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from pathlib import Path
+from typing import Any
 
+from monitor.app import Sidecar
 from monitor.config import Config
-from replay.day import Day
-from tests.live.helpers import configuration, held, replayed, running, seen, send, total, write_day
+from tests.live.helpers import (
+    configuration,
+    held,
+    replayed,
+    running,
+    seen,
+    send,
+    total,
+    until,
+    write_day,
+)
 
 
 async def watched(config: Config, digest: str) -> None:
@@ -38,7 +50,7 @@ def test_a_day_that_comes_while_the_sidecar_watches_gives_the_same(
     config = configuration(kafka)
     day = write_day(tmp_path, config)
     digest, alerts = replayed(day, config, tmp_path / "alerts")
-    create(day, config)
+    create(config, 1 + max(part.partition for part in day.meta.partitions))
 
     async def both() -> None:
         async with running(config) as sidecar:
@@ -49,11 +61,10 @@ def test_a_day_that_comes_while_the_sidecar_watches_gives_the_same(
     assert published(kafka, config) == alerts
 
 
-def create(day: Day, config: Config) -> None:
+def create(config: Config, partitions: int) -> None:
     from monitor.console import Console
     from monitor.livejobs import create_topics
 
-    partitions = 1 + max(part.partition for part in day.meta.partitions)
     create_topics(config, partitions, Console(True))
 
 
@@ -88,3 +99,26 @@ def test_refused_records_are_dead_letters_with_their_bytes_and_their_origin_once
     wanted = [(r.topic, str(r.partition), str(r.offset), r.raw) for r in day.refused()]
     assert sorted(found) == sorted(wanted)
     assert 0 < len(found) < total(day)
+
+
+def test_where_it_stands_is_told_while_the_venue_stage_is_in_a_long_step(kafka: str) -> None:
+    config = configuration(kafka)
+    create(config, 1)
+
+    async def asked() -> tuple[dict[str, Any], dict[str, Any]]:
+        async with running(config) as sidecar:
+            await until(functools.partial(venue_lives, sidecar))
+            async with sidecar._venue().busy:
+                during = await asyncio.wait_for(sidecar.state(), 8.0)
+            return during, await sidecar.state()
+
+    during, after = asyncio.run(asked())
+    assert during["partitions"] == [0]
+    assert "ask again" in during["busy"]
+    assert "digest" not in during
+    assert after["alerts"] == after["published"] == 0
+    assert "busy" not in after
+
+
+async def venue_lives(sidecar: Sidecar) -> bool:
+    return sidecar._venue() is not None
