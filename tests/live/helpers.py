@@ -18,7 +18,7 @@ from monitor.config import Config, KafkaSettings, load
 from monitor.console import Console
 from monitor.core.batch import Refused
 from monitor.core.events import TOPICS
-from monitor.livejobs import published
+from monitor.livejobs import create_topics, published
 from replay.day import Day, DayWriter
 from replay.outgoing import chunks
 from replay.run import replay
@@ -105,6 +105,11 @@ def replayed(day: Day, config: Config, out: Path) -> tuple[str, list[bytes]]:
 def total(day: Day) -> int:
     """Records of a day, refused ones too."""
     return sum(part.next_offset for part in day.meta.partitions)
+
+
+def create_topics_of(day: Day, config: Config) -> None:
+    """The topics of a day, before anything is in them."""
+    create_topics(config, 1 + max(part.partition for part in day.meta.partitions), Console(True))
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:

@@ -24,7 +24,15 @@ from typing import Any
 from monitor.broker import Broker
 from monitor.config import Config
 from replay.day import Day, DayWriter
-from tests.live.helpers import configuration, held, replayed, send, total, write_day
+from tests.live.helpers import (
+    configuration,
+    create_topics_of,
+    held,
+    replayed,
+    send,
+    total,
+    write_day,
+)
 from tests.live.sidecars import Process, wait_to_end, write_toml
 
 PARTITIONS, SYMBOLS = 4, 12
@@ -157,14 +165,6 @@ def record_day(config: Config, out: Path) -> Day:
     with DayWriter(out, venue="test") as day:
         recorded(config, Console(True), day)
     return Day(out)
-
-
-def create_topics_of(day: Day, config: Config) -> None:
-    """The topics of a day, before anything is in them."""
-    from monitor.console import Console
-    from monitor.livejobs import create_topics
-
-    create_topics(config, 1 + max(part.partition for part in day.meta.partitions), Console(True))
 
 
 def values(address: str, topic: str, isolation: str = "read_committed") -> list[bytes]:

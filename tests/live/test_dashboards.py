@@ -22,9 +22,8 @@ import yaml
 
 from deploy.dashboards.__main__ import PAGES
 from monitor.metrics import SEVERAL
-from tests.live.helpers import configuration, held, replayed, send, write_day
+from tests.live.helpers import configuration, create_topics_of, held, replayed, send, write_day
 from tests.live.sidecars import Process, wait_for, write_toml
-from tests.live.test_run import create
 from tests.support import ROOT, program
 
 INTERVALS = {"$__rate_interval": "10s", "$__interval": "1m", "$__range": "5m"}
@@ -98,7 +97,7 @@ def watched(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
     toml, log = folder / "run.toml", folder / "log-of-run"
     config = write_toml(toml, configuration(kafka))
     day = write_day(folder, config)
-    create(day, config)
+    create_topics_of(day, config)
     digest, _ = replayed(day, config, folder / "alerts")
     with Process(toml, log) as sidecar:
         at = sidecar.port

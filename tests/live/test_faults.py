@@ -20,9 +20,18 @@ from monitor.app import Sidecar
 from monitor.broker import Broker, BrokerError
 from monitor.config import Config
 from tests.live.conftest import unavailable
-from tests.live.helpers import configuration, held, replayed, running, seen, send, until, write_day
+from tests.live.helpers import (
+    configuration,
+    create_topics_of,
+    held,
+    replayed,
+    running,
+    seen,
+    send,
+    until,
+    write_day,
+)
 from tests.live.proxy import Proxy
-from tests.live.test_run import create
 
 GIVEN_S = float(os.environ.get("BRINKWATCH_TEST_FAULTS_S", "0"))
 SILENT_S = GIVEN_S or 7.0
@@ -121,7 +130,7 @@ def test_it_comes_back_and_nothing_is_lost_or_told_twice(
     day = write_day(tmp_path, direct)
     digest, alerts = replayed(day, direct, tmp_path / "alerts")
     assert alerts
-    create(day, direct)
+    create_topics_of(day, direct)
 
     async def watched() -> set[str]:
         async with running(proxied) as sidecar:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.helpers import configuration, replayed, send, total, write_day
+from tests.live.helpers import configuration, create_topics_of, replayed, send, total, write_day
 from tests.live.killing import (
     PARTITIONS,
     SYMBOLS,
     Group,
-    create_topics_of,
     kill_loop,
     record_day,
     values,

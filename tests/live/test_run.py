@@ -9,8 +9,11 @@ from typing import Any
 
 from monitor.app import Sidecar
 from monitor.config import Config
+from monitor.console import Console
+from monitor.livejobs import create_topics
 from tests.live.helpers import (
     configuration,
+    create_topics_of,
     held,
     replayed,
     running,
@@ -50,7 +53,7 @@ def test_a_day_that_comes_while_the_sidecar_watches_gives_the_same(
     config = configuration(kafka)
     day = write_day(tmp_path, config)
     digest, alerts = replayed(day, config, tmp_path / "alerts")
-    create(config, 1 + max(part.partition for part in day.meta.partitions))
+    create_topics_of(day, config)
 
     async def both() -> None:
         async with running(config) as sidecar:
@@ -59,13 +62,6 @@ def test_a_day_that_comes_while_the_sidecar_watches_gives_the_same(
 
     asyncio.run(both())
     assert published(kafka, config) == alerts
-
-
-def create(config: Config, partitions: int) -> None:
-    from monitor.console import Console
-    from monitor.livejobs import create_topics
-
-    create_topics(config, partitions, Console(True))
 
 
 def test_a_sidecar_stopped_and_started_again_publishes_nothing_twice(
@@ -103,7 +99,7 @@ def test_refused_records_are_dead_letters_with_their_bytes_and_their_origin_once
 
 def test_where_it_stands_is_told_while_the_venue_stage_is_in_a_long_step(kafka: str) -> None:
     config = configuration(kafka)
-    create(config, 1)
+    create_topics(config, 1, Console(True))
 
     async def asked() -> tuple[dict[str, Any], dict[str, Any]]:
         async with running(config) as sidecar:
