@@ -26,7 +26,7 @@ import numpy as np
 from numba import njit, types
 
 from detectors.conformal import AGE, P_MIN, READY_WINDOWS, Conformal
-from detectors.joint import PATIENCE_WINDOWS, SUM_MAX
+from detectors.jointevidence import PATIENCE_WINDOWS, SUM_MAX
 from detectors.tails import normal, upper
 from detectors.whiten import Floats
 

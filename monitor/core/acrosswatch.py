@@ -15,7 +15,7 @@ import numpy as np
 from detectors.across import NAMED_CHANCE, NAMED_LEAST, VOICES, Across
 from detectors.calibrate import Budget
 from detectors.calibrators import Calibrators
-from detectors.joint import BLOCK_WINDOWS
+from detectors.jointevidence import BLOCK_WINDOWS
 from detectors.tails import chance
 from monitor.core.features import Float64
 from monitor.core.findings import JOINT, Finding, Part

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from detectors.calibrate import Budget
 from detectors.calibrators import Calibrators
 from detectors.fisher import Fisher
-from detectors.joint import BLOCK_WINDOWS, Joint, entries
+from detectors.jointevidence import BLOCK_WINDOWS, Joint, entries
 from monitor.core.acrosswatch import Signs
 from monitor.core.batch import Int64
 from monitor.core.features import COLUMN, Features, Float64

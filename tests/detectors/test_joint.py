@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from detectors.calibrate import Budget, Calibrator
 from detectors.check import check_detector
 from detectors.conformal import P_MIN, READY_WINDOWS, Conformal
-from detectors.joint import BLOCK_WINDOWS, DRIFT, KAPPA, Joint, JointDetector
+from detectors.joint import JointDetector
+from detectors.jointevidence import BLOCK_WINDOWS, DRIFT, KAPPA, Joint
 from detectors.lord import Lord, gamma
 from detectors.whiten import YOUNG_WINDOWS, Whitener
 

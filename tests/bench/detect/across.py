@@ -36,7 +36,7 @@ from detectors.across import NAMED_LEAST, VOICES, Across
 from detectors.calibrate import Budget, Calibrator
 from detectors.calibrators import Calibrators
 from detectors.fisher import Fisher
-from detectors.joint import BLOCK_WINDOWS, Joint
+from detectors.jointevidence import BLOCK_WINDOWS, Joint
 from tests.bench.detect.joint import (
     CALIBRATION_DAYS,
     DAY,

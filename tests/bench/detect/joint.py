@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from detectors.calibrate import Budget, Calibrator
 from detectors.conformal import Conformal
-from detectors.joint import BLOCK_WINDOWS, Joint
+from detectors.jointevidence import BLOCK_WINDOWS, Joint
 
 Floats = NDArray[np.float64]
 
