@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.accounttable import Keys
-from detectors.base import read
+from detectors.base import read_number
 
 
-class Acts(NamedTuple):
+class WindowActivity(NamedTuple):
     """Who acted in a window: one entry for each account and market.
 
     Parameters
@@ -31,34 +31,34 @@ class Acts(NamedTuple):
     events: NDArray[np.float64]
 
 
-NOBODY = Acts(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0))
+NO_ACTIVITY = WindowActivity(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0))
 
 
-def acts_of(x: Mapping[Any, Any]) -> Acts | str:
+def activity_from_counts(x: Mapping[Any, Any]) -> WindowActivity | str:
     """The acts of a window of one market from counts by account, or why they cannot be read.
 
-    >>> acts_of({"a": 2, "b": 0}).events.tolist()
+    >>> activity_from_counts({"a": 2, "b": 0}).events.tolist()
     [2.0]
-    >>> acts_of({"a": -2})
+    >>> activity_from_counts({"a": -2})
     'a is below zero, and a count is not'
     """
     counts = {}
     for name in x:
-        number = read(x, name)
+        number = read_number(x, name)
         if isinstance(number, str):
             return number
         if number < 0:
             return f"{name} is below zero, and a count is not"
         if number > 0:
-            counts[key_of(name)] = number
+            counts[account_key(name)] = number
     keys = sorted(counts)
-    return Acts(
+    return WindowActivity(
         np.array(keys, np.uint64),
         np.zeros(len(keys), np.int64),
         np.array([counts[key] for key in keys], np.float64),
     )
 
 
-def key_of(name: Any) -> int:
+def account_key(name: Any) -> int:
     """A key of 64 bits for an account's name."""
     return int.from_bytes(hashlib.blake2b(str(name).encode(), digest_size=8).digest(), "big")

@@ -23,10 +23,10 @@ import numpy as np
 
 from detectors import accountlaw as law
 from detectors import accountlearn as learning
-from detectors.accountacts import Acts, acts_of
-from detectors.accountmarkets import Markets
+from detectors.accountacts import WindowActivity, activity_from_counts
+from detectors.accountmarkets import MarketRates
 from detectors.accounttable import AccountTable
-from detectors.accountweigh import Verdict, Weighed, Weigher
+from detectors.accountweigh import AccountScorer, ScoredWindow, Verdict
 from detectors.base import Detector, Evidence, Score
 
 SETTLE_WINDOWS = 300
@@ -75,7 +75,7 @@ class AccountBurstDetector(Detector):
     """
 
     log_likelihood: ClassVar[bool] = True
-    steepest: ClassVar[float] = 1.0
+    tail_slope_max: ClassVar[float] = 1.0
     """Of many accounts those whose tails are steep are seen for days before one that is as theory
     has it, so a steeper tail is not believed."""
 
@@ -86,55 +86,55 @@ class AccountBurstDetector(Detector):
         self.warm_up = warm_up
         self.patience = patience
         self._table = AccountTable(most)
-        self._markets = Markets()
-        self._common = np.zeros(8)
-        self._common[law.P_RATE] = 1.0
-        self._weigher = Weigher(self._table, self._markets, self._common)
-        self._begun: int | None = None  # the first window
+        self._markets = MarketRates()
+        self._population = np.zeros(8)
+        self._population[law.P_RATE] = 1.0
+        self._scorer = AccountScorer(self._table, self._markets, self._population)
+        self._first_window: int | None = None  # the first window
         self._next = 0
         self._events, self._events_at = 0.0, 0  # decayed sum over the windows up to that one
-        self._hot: list[tuple[int, int]] = []  # key and market
+        self._hot_accounts: list[tuple[int, int]] = []  # key and market
         self._episodes: dict[int, list[float]] = {}  # by key: first window, events in it
-        self._memo: Weighed | None = None
+        self._memo: ScoredWindow | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
         """None by name: every key is an account, its number what it did in the window."""
         return ()
 
-    def judge(self, window: int, acts: Acts) -> Verdict:
+    def judge(self, window: int, acts: WindowActivity) -> Verdict:
         """Judge a window, in whichever market it stands out. Never changes what was learnt."""
-        seen = 0 if self._begun is None else window - self._begun
+        seen = 0 if self._first_window is None else window - self._first_window
         if seen < self.warm_up:
             return Verdict(None, f"learning: {seen} of {self.warm_up} windows seen")
-        return self._weigher.verdict(self._weigh(window, acts))
+        return self._scorer.verdict(self._score_window(window, acts))
 
-    def learn(self, window: int, acts: Acts) -> None:
+    def learn(self, window: int, acts: WindowActivity) -> None:
         """Learn a window that was judged and not reported."""
-        self._take(window, acts, ())
+        self._learn_window(window, acts, ())
 
-    def report(self, window: int, acts: Acts) -> None:
+    def report(self, window: int, acts: WindowActivity) -> None:
         """Learn of a window that was reported: all but the accounts behind it."""
-        actors = self._weigher.verdict(self._weigh(window, acts)).actors
-        self._take(window, acts, [actor.key for actor in actors])
+        actors = self._scorer.verdict(self._score_window(window, acts)).actors
+        self._learn_window(window, acts, [actor.key for actor in actors])
 
-    def _weigh(self, window: int, acts: Acts) -> Weighed:
+    def _score_window(self, window: int, acts: WindowActivity) -> ScoredWindow:
         memo = self._memo
         if memo is None or memo.window != window or memo.acts is not acts:
-            memo = self._memo = self._weigher.weigh(window, acts, self._hot)
+            memo = self._memo = self._scorer.score_window(window, acts, self._hot_accounts)
         return memo
 
-    def _take(self, window: int, acts: Acts, reported: Iterable[int]) -> None:
-        weighed = self._weigh(window, acts)
+    def _learn_window(self, window: int, acts: WindowActivity, reported: Iterable[int]) -> None:
+        weighed = self._score_window(window, acts)
         self._memo = None
-        if self._begun is None:
-            self._begun = window
+        if self._first_window is None:
+            self._first_window = window
         key, market, count = acts
         row, table = weighed.row, self._table
         self._next = window + 1
         if len(key):
             row = table.grow(key, row, window)
-            found, events = weighed.found, count
+            found, events = weighed.scores, count
             if (row < 0).any():  # more accounts than there may be
                 fits = row >= 0
                 key, market, events = key[fits], market[fits], count[fits]
@@ -144,32 +144,32 @@ class AccountBurstDetector(Detector):
             held = np.zeros(len(key), np.bool_)
             if self._episodes:
                 held = np.isin(key, np.array(list(self._episodes), np.uint64))
-            state = table.habits, table.times, self._common
+            state = table.habits, table.times, self._population
             learning.learn(window, self.patience, row, events, found, held, *state)
-            if window - self._begun < min(SETTLE_WINDOWS, self.warm_up):
+            if window - self._first_window < min(SETTLE_WINDOWS, self.warm_up):
                 for r in row.tolist():
-                    learning.begin_anew(window + 1, table.habits[r], table.times[r])
+                    learning.reset_evidence(window + 1, table.habits[r], table.times[r])
             self._learn_rate(window, float(np.minimum(count, law.COUNT_MAX).sum()))
             self._markets.learn(window, market, events)
         else:
             for name in reported:
                 self._episodes.setdefault(name, [float(window), 0.0])
         if self._episodes:
-            self._hold(window, acts, reported)
-        self._hot = [(key, market) for _, key, market, _ in weighed.hot]
+            self._advance_episodes(window, acts, reported)
+        self._hot_accounts = [(key, market) for _, key, market, _ in weighed.hot]
 
     def _learn_rate(self, window: int, events: float) -> None:
         """Events a window and account: what is expected of an account never seen."""
-        assert self._begun is not None
-        usual = self._common[law.P_RATE] * max(1, self._table.n)
+        assert self._first_window is not None
+        usual = self._population[law.P_RATE] * max(1, self._table.n)
         events = min(events, learning.CEILING_FACTOR * usual + learning.CEILING_EVENTS * 10)
         keep = np.exp((self._events_at - window) / law.SLOW_WINDOWS)
         self._events = self._events * keep + events
         self._events_at = window
-        seen = law.SLOW_WINDOWS * -np.expm1((self._begun - window - 1) / law.SLOW_WINDOWS)
-        self._common[law.P_RATE] = self._events / seen / max(1, self._table.n)
+        seen = law.SLOW_WINDOWS * -np.expm1((self._first_window - window - 1) / law.SLOW_WINDOWS)
+        self._population[law.P_RATE] = self._events / seen / max(1, self._table.n)
 
-    def _hold(self, window: int, acts: Acts, reported: Iterable[int]) -> None:
+    def _advance_episodes(self, window: int, acts: WindowActivity, reported: Iterable[int]) -> None:
         """One more window of the accounts in an episode."""
         names = sorted(self._episodes)
         row = self._table.rows(np.array(names, np.uint64)).tolist()
@@ -184,22 +184,22 @@ class AccountBurstDetector(Detector):
                 continue
             habit, times = self._table.habits[r], self._table.times[r]
             if windows > self.patience:
-                learning.accept(window, episode[1] / windows, habit, times, self._common)
+                learning.adopt_rate(window, episode[1] / windows, habit, times, self._population)
                 del self._episodes[name]
             elif name in new:
-                learning.begin_anew(window + 1, habit, times)
-            elif name in place and not habit[law.SUM :].any():
+                learning.reset_evidence(window + 1, habit, times)
+            elif name in place and not habit[law.CUSUM :].any():
                 del self._episodes[name]
 
     @property
-    def begun(self) -> bool:
+    def has_started(self) -> bool:
         """Whether anybody has acted yet."""
-        return self._begun is not None
+        return self._first_window is not None
 
     @property
-    def hot(self) -> frozenset[int]:
+    def hot_keys(self) -> frozenset[int]:
         """The keys with evidence as of the last window learnt."""
-        return frozenset(key for key, _ in self._hot)
+        return frozenset(key for key, _ in self._hot_accounts)
 
     @property
     def accounts(self) -> int:
@@ -212,14 +212,14 @@ class AccountBurstDetector(Detector):
         return self._table.evicted
 
     @property
-    def bytes_an_account(self) -> float:
+    def bytes_per_account(self) -> float:
         """Of the arrays, for each account there is room for."""
-        return self._table.bytes_an_account
+        return self._table.bytes_per_account
 
     # As a river estimator: one market, windows one after the other.
 
     def judge_one(self, x: Mapping[Any, Any]) -> Score:
-        acts = acts_of(x)
+        acts = activity_from_counts(x)
         if isinstance(acts, str):
             return Score(None, acts)
         verdict = self.judge(self._next, acts)
@@ -232,27 +232,27 @@ class AccountBurstDetector(Detector):
         return Score(verdict.value, None, evidence)
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
-        acts = acts_of(x)
+        acts = activity_from_counts(x)
         if not isinstance(acts, str):
             self.learn(self._next, acts)
 
     def report_one(self, x: Mapping[Any, Any]) -> None:
-        acts = acts_of(x)
+        acts = activity_from_counts(x)
         if not isinstance(acts, str):
             self.report(self._next, acts)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_memo": None}
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         return {
-            "table": self._table.state(),
-            "markets": self._markets.state(),
-            "common": self._common.tobytes(),
-            "begun": self._begun,
+            "table": self._table.snapshot(),
+            "markets": self._markets.snapshot(),
+            "common": self._population.tobytes(),
+            "begun": self._first_window,
             "next": self._next,
             "events": [self._events, self._events_at],
-            "hot": [list(pair) for pair in self._hot],
+            "hot": [list(pair) for pair in self._hot_accounts],
             "episodes": [[key, *held] for key, held in sorted(self._episodes.items())],
         }
 
@@ -260,8 +260,8 @@ class AccountBurstDetector(Detector):
         self._memo = None
         self._table.restore(state["table"])
         self._markets.restore(state["markets"])
-        self._common[:] = np.frombuffer(state["common"])
-        self._begun, self._next = state["begun"], state["next"]
+        self._population[:] = np.frombuffer(state["common"])
+        self._first_window, self._next = state["begun"], state["next"]
         self._events, self._events_at = state["events"]
-        self._hot = [(key, market) for key, market in state["hot"]]
+        self._hot_accounts = [(key, market) for key, market in state["hot"]]
         self._episodes = {key: [since, events] for key, since, events in state["episodes"]}

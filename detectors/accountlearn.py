@@ -12,15 +12,16 @@ import math
 from numba import njit, types
 
 from detectors.accountlaw import (
-    ACTED,
-    AFTER,
+    ACT_COUNT,
+    BATCH_EVENTS,
     BATCH_MEAN,
     BATCH_SHARE,
     BATCH_WEIGHT,
-    BATCHED,
     BATCHES,
     BEGIN,
     COUNT_MAX,
+    CUSUM,
+    CUSUM_AFTER,
     EVENTS,
     EXCESS,
     F32,
@@ -28,10 +29,9 @@ from detectors.accountlaw import (
     FLOW_SHARE,
     FORECAST,
     FORECASTS,
-    GOES_ON,
-    HABIT_PEAKS,
     I64,
     IDLE,
+    IN_EXCURSION,
     LAST,
     MINUTES,
     MINUTES_WINDOWS,
@@ -48,6 +48,7 @@ from detectors.accountlaw import (
     P_SQUARES,
     PEAK,
     PEAKS,
+    PROFILE_PEAKS,
     RATE,
     RATE_MIN,
     RECENT,
@@ -59,17 +60,16 @@ from detectors.accountlaw import (
     SLOW,
     SLOW_WINDOWS,
     SQUARES,
-    SUM,
     W_OWN,
     W_SHARED,
     WEIGHT_EVENTS,
     F,
     I,
     f8,
-    steepness_of_all,
+    population_tail_slope,
 )
 
-HABIT_KEEP = 0.9995
+PROFILE_KEEP = 0.9995
 """What the sums behind the account's parameters keep each time it acts: the last 2,000 times."""
 POPULATION_KEEP = 0.9999
 """The same for all accounts together, an act."""
@@ -97,7 +97,7 @@ def learn_peak(habit, common, steep):  # type: ignore[no-untyped-def]
     if habit[PEAK] <= LEVEL_MIN:
         return
     excess = min(habit[PEAK] - LEVEL_MIN, EXCESS_MAX / min(1.0, steep))
-    weight = HABIT_PEAKS / (HABIT_PEAKS + habit[PEAKS])  # no account speaks for all of them
+    weight = PROFILE_PEAKS / (PROFILE_PEAKS + habit[PEAKS])  # no account speaks for all of them
     common[P_EXCESS] = common[P_EXCESS] * POPULATION_PEAK_KEEP + weight * min(excess, EXCESS_MAX)
     common[P_PEAKS] = common[P_PEAKS] * POPULATION_PEAK_KEEP + weight
     habit[EXCESS] = habit[EXCESS] * PEAK_KEEP + excess
@@ -105,7 +105,7 @@ def learn_peak(habit, common, steep):  # type: ignore[no-untyped-def]
 
 
 @njit(types.void(types.int64, f8, F, types.float32[::1], F), cache=True, nogil=True)
-def learn_habit(gap, count, o, habit, common):  # type: ignore[no-untyped-def]
+def learn_profile(gap, count, o, habit, common):  # type: ignore[no-untyped-def]
     """One act's lesson on rates, weights, dispersion and batches."""
     forecast, own, slow, flow = o[FORECAST], o[W_OWN], o[SLOW], o[FLOW_SHARE]
     weight = WEIGHT_EVENTS / (WEIGHT_EVENTS + habit[EVENTS])  # no account speaks for all of them
@@ -114,22 +114,22 @@ def learn_habit(gap, count, o, habit, common):  # type: ignore[no-untyped-def]
     decays = (1.0 - RECENT_KEEP**gap) / (1.0 - RECENT_KEEP)
     squares = gap * base * base + 2.0 * base * start * decays
     squares += start * start * (1.0 - RECENT_KEEP ** (2 * gap)) / (1.0 - RECENT_KEEP**2)
-    size = (BATCH_MEAN * BATCH_WEIGHT + habit[BATCHED]) / (BATCH_WEIGHT + habit[BATCHES])
+    size = (BATCH_MEAN * BATCH_WEIGHT + habit[BATCH_EVENTS]) / (BATCH_WEIGHT + habit[BATCHES])
     count = min(count, CEILING_FACTOR * (forecast + size) + CEILING_EVENTS)
-    habit[BATCHES] = habit[BATCHES] * HABIT_KEEP + (1.0 - flow)
-    habit[BATCHED] = habit[BATCHED] * HABIT_KEEP + (1.0 - flow) * count
-    habit[ACTED] = habit[ACTED] * HABIT_KEEP + 1.0
-    share = habit[BATCHES] / habit[ACTED]
+    habit[BATCHES] = habit[BATCHES] * PROFILE_KEEP + (1.0 - flow)
+    habit[BATCH_EVENTS] = habit[BATCH_EVENTS] * PROFILE_KEEP + (1.0 - flow) * count
+    habit[ACT_COUNT] = habit[ACT_COUNT] * PROFILE_KEEP + 1.0
+    share = habit[BATCHES] / habit[ACT_COUNT]
     flow = 1.0 - (1.0 - flow) * min(1.0, BATCH_SHARE_MAX / max(share, BATCH_SHARE))
     count = flow * count + (1.0 - flow)  # a batch is one event of the flow
     squares += (count - forecast) ** 2
     from_own = count * own * o[RECENT_NOW] / forecast
     from_market = count * (1.0 - (from_own / count) - (1.0 - own - o[W_SHARED]) * slow / forecast)
-    habit[OWN] = habit[OWN] * HABIT_KEEP + from_own
-    habit[SHARED] = habit[SHARED] * HABIT_KEEP + from_market
-    habit[EVENTS] = habit[EVENTS] * HABIT_KEEP + count
-    habit[SQUARES] = (habit[SQUARES] + squares) * HABIT_KEEP
-    habit[FORECASTS] = (habit[FORECASTS] + forecast + o[IDLE]) * HABIT_KEEP
+    habit[OWN] = habit[OWN] * PROFILE_KEEP + from_own
+    habit[SHARED] = habit[SHARED] * PROFILE_KEEP + from_market
+    habit[EVENTS] = habit[EVENTS] * PROFILE_KEEP + count
+    habit[SQUARES] = (habit[SQUARES] + squares) * PROFILE_KEEP
+    habit[FORECASTS] = (habit[FORECASTS] + forecast + o[IDLE]) * PROFILE_KEEP
     common[P_OWN] = common[P_OWN] * POPULATION_KEEP + weight * from_own
     common[P_SHARED] = common[P_SHARED] * POPULATION_KEEP + weight * from_market
     common[P_EVENTS] = common[P_EVENTS] * POPULATION_KEEP + weight * count
@@ -141,23 +141,23 @@ def learn_habit(gap, count, o, habit, common):  # type: ignore[no-untyped-def]
 
 
 @njit(types.void(types.int64, types.float32[::1], types.int64[::1]), cache=True, nogil=True)
-def begin_anew(window, habit, time):  # type: ignore[no-untyped-def]
+def reset_evidence(window, habit, time):  # type: ignore[no-untyped-def]
     """No evidence before `window`."""
     for k in range(len(SIZES)):
-        habit[SUM + k] = 0.0
+        habit[CUSUM + k] = 0.0
     habit[SEEN] = habit[PEAK] = 0.0
     time[BEGIN] = window
 
 
 @njit(types.void(types.int64, f8, types.float32[::1], types.int64[::1], F), cache=True, nogil=True)
-def accept(window, rate, habit, time, common):  # type: ignore[no-untyped-def]
+def adopt_rate(window, rate, habit, time, common):  # type: ignore[no-untyped-def]
     """Take a level for the account's habit, and begin its evidence anew."""
     seen = SLOW_WINDOWS * (1.0 - math.exp(-(window + 1 - time[FIRST]) / SLOW_WINDOWS))
     alike = NEW_EVENTS / max(common[P_RATE], RATE_MIN)
     habit[RATE] = max(0.0, rate * (seen + alike) - NEW_EVENTS)
     habit[MINUTES] = rate * MINUTES_WINDOWS
     habit[RECENT] = rate
-    begin_anew(window + 1, habit, time)
+    reset_evidence(window + 1, habit, time)
 
 
 @njit(
@@ -169,25 +169,25 @@ def learn(window, patience, row, count, found, held, habits, times, common):  # 
     """Take acts in, with what `weigh` found; `held` accounts learn nothing of their habits. Of the
     others, evidence that goes on for more than `patience` windows is a habit.
     """
-    steep = steepness_of_all(common)
+    steep = population_tail_slope(common)
     for i in range(row.size):
         habit, time, o = habits[row[i]], times[row[i]], found[i]
         highest = 0.0
         for k in range(len(SIZES)):
-            highest = max(highest, o[AFTER + k])
-        over = o[GOES_ON] == 0.0 or highest < PEAK_OVER * habit[PEAK]
+            highest = max(highest, o[CUSUM_AFTER + k])
+        over = o[IN_EXCURSION] == 0.0 or highest < PEAK_OVER * habit[PEAK]
         if not held[i]:
             gap = window - time[LAST] - 1
-            learn_habit(gap, min(count[i], COUNT_MAX), o, habit, common)
+            learn_profile(gap, min(count[i], COUNT_MAX), o, habit, common)
             if over:
                 learn_peak(habit, common, steep)
         if over:
-            begin_anew(window, habit, time)
+            reset_evidence(window, habit, time)
         for k in range(len(SIZES)):
-            habit[SUM + k] = min(SUM_MAX, o[AFTER + k])
+            habit[CUSUM + k] = min(SUM_MAX, o[CUSUM_AFTER + k])
         habit[PEAK] = max(habit[PEAK], min(SUM_MAX, highest))  # else one excursion is told as two
         habit[SEEN] += count[i]
         time[LAST] = window
         if not held[i] and window - time[BEGIN] >= patience:
             learn_peak(habit, common, steep)
-            accept(window, habit[SEEN] / (window - time[BEGIN] + 1.0), habit, time, common)
+            adopt_rate(window, habit[SEEN] / (window - time[BEGIN] + 1.0), habit, time, common)

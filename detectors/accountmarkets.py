@@ -19,7 +19,7 @@ BUSY_MAX = 5.0
 learnt as at most this many times what was expected of it."""
 FREE_EVENTS = 100.0
 """Plus this many."""
-KNOWN_WINDOWS = 300.0
+RATE_READY_WINDOWS = 300.0
 """Before that a market's usual rate is not known, and it counts as usual."""
 ACTING_WINDOWS = 600.0
 """Memory of how many accounts act, windows: it follows the hours of the day, and not one flurry."""
@@ -36,7 +36,7 @@ _F = types.Array(types.float64, 1, "C", readonly=True)
 
 
 @njit(types.float64(types.int64, types.float64[::1]), cache=True, nogil=True)
-def usual(window, m):  # type: ignore[no-untyped-def]
+def usual_rate(window, m):  # type: ignore[no-untyped-def]
     """Events a window, over about the last hour."""
     age = window - m[_FIRST]
     if m[_FIRST] < 0.0 or age <= 0.0:
@@ -47,13 +47,13 @@ def usual(window, m):  # type: ignore[no-untyped-def]
 
 @njit(types.void(types.int64, _I, _M, _M), cache=True, nogil=True)
 def read_markets(window, market, held, out):  # type: ignore[no-untyped-def]
-    """For the market of each act: see `Markets.read`."""
+    """For the market of each act: see `MarketRates.read`."""
     for i in range(market.size):
         m = held[market[i]]
         age = window - m[_FIRST]
-        mean = usual(window, m)
+        mean = usual_rate(window, m)
         out[0, i] = 1.0
-        if mean > 0.0 and age >= KNOWN_WINDOWS:
+        if mean > 0.0 and age >= RATE_READY_WINDOWS:
             now = m[_NOW] * RECENT_KEEP ** (window - m[_LAST] - 1.0)
             out[0, i] = min(BUSY_MAX, now / mean)
         out[1, i] = max(RATE_MIN, mean)
@@ -65,7 +65,7 @@ def read_markets(window, market, held, out):  # type: ignore[no-untyped-def]
 
 
 @njit(types.void(types.int64, _I, _F, _M), cache=True, nogil=True)
-def learn_busy(window, market, count, held):  # type: ignore[no-untyped-def]
+def learn_market_counts(window, market, count, held):  # type: ignore[no-untyped-def]
     """Learn the counts of a window by market."""
     for i in range(market.size):
         held[market[i], _TOTAL] += count[i]
@@ -79,7 +79,7 @@ def learn_busy(window, market, count, held):  # type: ignore[no-untyped-def]
             m[_FIRST], m[_LAST] = window, window - 1.0
         gap = window - m[_LAST] - 1.0
         now = m[_NOW] * RECENT_KEEP**gap
-        total = min(total, BUSY_MAX * (now + usual(window, m)) + FREE_EVENTS)
+        total = min(total, BUSY_MAX * (now + usual_rate(window, m)) + FREE_EVENTS)
         m[_NOW] = now * RECENT_KEEP + (1.0 - RECENT_KEEP) * total
         m[_SUM] = m[_SUM] * math.exp(-(gap + 1.0) / SLOW_WINDOWS) + total
         m[_ACTING] = m[_ACTING] * math.exp(-(gap + 1.0) / ACTING_WINDOWS) + m[_ACTS]
@@ -87,33 +87,33 @@ def learn_busy(window, market, count, held):  # type: ignore[no-untyped-def]
         m[_LAST] = window
 
 
-class Markets:
+class MarketRates:
     """The rates of markets, numbered from 0."""
 
     def __init__(self) -> None:
-        self._held: Float64 = np.zeros((0, _COLUMNS))
+        self._rows: Float64 = np.zeros((0, _COLUMNS))
 
     def read(self, window: int, market: Int64) -> Float64:
         """For each market (3, markets): how busy it is (1 is as usual); its usual rate, events a
         window, at least `RATE_MIN`; how many of its accounts act a window, of late."""
         self._grow(market)
         out = np.empty((3, len(market)))
-        read_markets(window, market, self._held, out)
+        read_markets(window, market, self._rows, out)
         return out
 
     def learn(self, window: int, market: Int64, count: Float64) -> None:
         self._grow(market)
-        learn_busy(window, market, count, self._held)
+        learn_market_counts(window, market, count, self._rows)
 
     def _grow(self, market: Int64) -> None:
         wanted = int(market.max(initial=-1)) + 1
-        if wanted > len(self._held):
-            more = np.zeros((max(wanted, 2 * len(self._held)) - len(self._held), _COLUMNS))
+        if wanted > len(self._rows):
+            more = np.zeros((max(wanted, 2 * len(self._rows)) - len(self._rows), _COLUMNS))
             more[:, _FIRST] = -1.0
-            self._held = np.concatenate((self._held, more))
+            self._rows = np.concatenate((self._rows, more))
 
-    def state(self) -> dict[str, Any]:
-        return {"markets": self._held.tobytes()}
+    def snapshot(self) -> dict[str, Any]:
+        return {"markets": self._rows.tobytes()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._held = np.frombuffer(state["markets"]).reshape(-1, _COLUMNS).copy()
+        self._rows = np.frombuffer(state["markets"]).reshape(-1, _COLUMNS).copy()

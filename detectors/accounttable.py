@@ -8,21 +8,21 @@ import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
 
-from detectors.accountlaw import HABITS, LAST
+from detectors.accountlaw import LAST, PROFILE_COLUMNS
 
 Keys = NDArray[np.uint64]
 Rows = NDArray[np.int64]
 
 _KEYS = types.Array(types.uint64, 1, "C", readonly=True)
 _ROWS = types.int64[::1]
-_ROOM = 1024
+_INITIAL_ROWS = 1024
 """Rows to begin with."""
-STAY = 0.75
+KEEP_SHARE = 0.75
 """The share of the accounts that stay when the table is full: making room is then rare."""
 
 
 @njit(types.void(_KEYS, types.int32[::1], types.uint64[::1], _ROWS), cache=True, nogil=True)
-def find(keys, table, known, row):  # type: ignore[no-untyped-def]
+def find_rows(keys, table, known, row):  # type: ignore[no-untyped-def]
     """The row of each key, -1 where it has none."""
     mask = table.size - 1
     for i in range(keys.size):
@@ -33,7 +33,7 @@ def find(keys, table, known, row):  # type: ignore[no-untyped-def]
 
 
 @njit(types.void(_KEYS, types.int64, types.int32[::1]), cache=True, nogil=True)
-def add(keys, first, table):  # type: ignore[no-untyped-def]
+def insert_rows(keys, first, table):  # type: ignore[no-untyped-def]
     """Enter new keys as rows `first`, `first` + 1, …"""
     mask = table.size - 1
     for i in range(keys.size):
@@ -44,7 +44,7 @@ def add(keys, first, table):  # type: ignore[no-untyped-def]
 
 
 class AccountTable:
-    """Habits and times of at most `most` accounts.
+    """Habits and times of at most `capacity` accounts.
 
     Parameters
     ----------
@@ -60,13 +60,13 @@ class AccountTable:
         How many had to leave so far, those that never found room included.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
         self.n = self.evicted = 0
         self.keys: Keys = np.empty(0, np.uint64)
-        self.habits = np.empty((0, HABITS), np.float32)
+        self.habits = np.empty((0, PROFILE_COLUMNS), np.float32)
         self.times = np.empty((0, 3), np.int64)
-        self._resize(min(most, _ROOM))
+        self._resize(min(capacity, _INITIAL_ROWS))
 
     def _resize(self, room: int) -> None:
         for name in ("keys", "habits", "times"):
@@ -75,12 +75,12 @@ class AccountTable:
             new[: self.n] = old[: self.n]
             setattr(self, name, new)
         self._table = np.full(1 << (2 * room).bit_length(), -1, np.int32)
-        add(self.keys[: self.n], 0, self._table)
+        insert_rows(self.keys[: self.n], 0, self._table)
 
     def rows(self, keys: Keys) -> Rows:
         """The row of each key, -1 where it has none."""
         row = np.empty(len(keys), np.int64)
-        find(keys, self._table, self.keys, row)
+        find_rows(keys, self._table, self.keys, row)
         return row
 
     def grow(self, keys: Keys, row: Rows, window: int) -> Rows:
@@ -89,13 +89,13 @@ class AccountTable:
         unknown = keys[row < 0]
         if not len(unknown):
             return row
-        new = unknown[: self.most]
+        new = unknown[: self.capacity]
         self.evicted += len(unknown) - len(new)
-        if self.n + len(new) > self.most:
+        if self.n + len(new) > self.capacity:
             self._make_room(len(new))
         if self.n + len(new) > len(self.keys):
-            self._resize(min(self.most, max(2 * len(self.keys), self.n + len(new))))
-        add(new, self.n, self._table)
+            self._resize(min(self.capacity, max(2 * len(self.keys), self.n + len(new))))
+        insert_rows(new, self.n, self._table)
         part = slice(self.n, self.n + len(new))
         self.keys[part], self.habits[part] = new, 0.0
         self.times[part] = window
@@ -104,7 +104,7 @@ class AccountTable:
         return self.rows(keys)
 
     def _make_room(self, wanted: int) -> None:
-        stay = max(0, min(int(STAY * self.most), self.most - wanted))
+        stay = max(0, min(int(KEEP_SHARE * self.capacity), self.capacity - wanted))
         last = self.times[: self.n, LAST]
         order = np.lexsort((self.keys[: self.n], -last))[:stay]
         self.evicted += self.n - stay
@@ -114,12 +114,12 @@ class AccountTable:
         self._resize(len(self.keys))
 
     @property
-    def bytes_an_account(self) -> float:
+    def bytes_per_account(self) -> float:
         """Of all arrays, for each row there is room for."""
         arrays = self.keys, self.habits, self.times, self._table
         return sum(a.nbytes for a in arrays) / len(self.keys)
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         order = np.argsort(self.keys[: self.n])
         return {
             "evicted": self.evicted,
@@ -131,9 +131,11 @@ class AccountTable:
     def restore(self, state: dict[str, Any]) -> None:
         keys = np.frombuffer(state["keys"], np.uint64)
         self.n, self.evicted = 0, state["evicted"]
-        self._resize(min(self.most, max(_ROOM, len(keys))))
+        self._resize(min(self.capacity, max(_INITIAL_ROWS, len(keys))))
         self.n = len(keys)
         self.keys[: self.n] = keys
-        self.habits[: self.n] = np.frombuffer(state["habits"], np.float32).reshape(-1, HABITS)
+        self.habits[: self.n] = np.frombuffer(state["habits"], np.float32).reshape(
+            -1, PROFILE_COLUMNS
+        )
         self.times[: self.n] = np.frombuffer(state["times"], np.int64).reshape(-1, 3)
-        add(self.keys[: self.n], 0, self._table)
+        insert_rows(self.keys[: self.n], 0, self._table)

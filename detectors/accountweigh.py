@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import accountlaw as law
-from detectors.accountacts import Acts
-from detectors.accountmarkets import Markets
+from detectors.accountacts import WindowActivity
+from detectors.accountmarkets import MarketRates
 from detectors.accounttable import AccountTable, Keys, Rows
-from detectors.accounttogether import EVENTS_MIN, Actor, together
+from detectors.accounttogether import EVENTS_MIN, Actor, combine_actors
 
 HOT_MAX = 64
 """Accounts with evidence above `HOT_MIN` that are kept in mind while they do not act, at most:
@@ -39,66 +39,72 @@ class Verdict(NamedTuple):
     actors: tuple[Actor, ...] = ()
 
 
-class Weighed(NamedTuple):
+class ScoredWindow(NamedTuple):
     """A window's acts, weighed by what was learnt before it."""
 
     window: int
-    acts: Acts
+    acts: WindowActivity
     row: Rows
-    found: NDArray[np.float64]
+    scores: NDArray[np.float64]
     hot: list[tuple[float, int, int, Actor]]
     """(-level, key, market, actor), by level."""
     highest: float
     """Of one account that acts, as a score."""
 
 
-class Weigher:
+class AccountScorer:
     """Weighs acts beside the habits of accounts and markets, and changes none of them."""
 
-    def __init__(self, table: AccountTable, markets: Markets, common: NDArray[np.float64]) -> None:
+    def __init__(
+        self, table: AccountTable, markets: MarketRates, common: NDArray[np.float64]
+    ) -> None:
         self._table = table
         self._markets = markets
-        self._common = common
-        self._fresh = np.zeros(law.HABITS, np.float32)
+        self._population = common
+        self._empty_profile = np.zeros(law.PROFILE_COLUMNS, np.float32)
 
-    def weigh(self, window: int, acts: Acts, hot_before: list[tuple[int, int]]) -> Weighed:
+    def score_window(
+        self, window: int, acts: WindowActivity, hot_before: list[tuple[int, int]]
+    ) -> ScoredWindow:
         """Weigh a window; `hot_before`: key and market of those to keep in mind."""
         key, market, count = acts
-        table, common = self._table, self._common
+        table, common = self._table, self._population
         hot: list[tuple[float, int, int, Actor]] = []
         if len(key):
             row = table.rows(key)
-            found = np.empty((len(key), law.FOUND))
+            found = np.empty((len(key), law.SCORE_COLUMNS))
             busy, usual, acting = self._markets.read(window, market)
-            state = table.habits, table.times, common, self._fresh
-            law.weigh(window, row, count, busy, usual, *state, found)
+            state = table.habits, table.times, common, self._empty_profile
+            law.score_accounts(window, row, count, busy, usual, *state, found)
             level = found[:, law.LEVEL]
             highest = float((level - np.log(acting)).max())
             for i in np.flatnonzero(level > HOT_MIN).tolist():
-                if count[i] < EVENTS_MIN and not found[i, law.GOES_ON]:
+                if count[i] < EVENTS_MIN and not found[i, law.IN_EXCURSION]:
                     continue  # one event is no burst
-                actor = self._acting(window, int(key[i]), int(row[i]), float(count[i]), found[i])
+                actor = self._active_actor(
+                    window, int(key[i]), int(row[i]), float(count[i]), found[i]
+                )
                 hot.append((-actor.level, actor.key, int(market[i]), actor))
         else:
-            row, found = np.empty(0, np.int64), np.empty((0, law.FOUND))
+            row, found = np.empty(0, np.int64), np.empty((0, law.SCORE_COLUMNS))
             highest = 0.0
         if hot_before:
-            hot += self._resting(window, key, hot_before)
+            hot += self._silent_actors(window, key, hot_before)
         hot.sort()
         del hot[HOT_MAX:]
-        return Weighed(window, acts, row, found, hot, highest)
+        return ScoredWindow(window, acts, row, found, hot, highest)
 
-    def _acting(
+    def _active_actor(
         self, window: int, key: int, row: int, count: float, found: NDArray[np.float64]
     ) -> Actor:
         since, seen = window, count
-        if row >= 0 and found[law.GOES_ON]:
+        if row >= 0 and found[law.IN_EXCURSION]:
             since = int(self._table.times[row, law.BEGIN])
             seen += float(self._table.habits[row, law.SEEN])
         expected = float(found[law.SLOW]) * (window - since + 1)
         return Actor(key, float(found[law.LEVEL]), since, seen, expected)
 
-    def _resting(
+    def _silent_actors(
         self, window: int, acting: Keys, hot: list[tuple[int, int]]
     ) -> list[tuple[float, int, int, Actor]]:
         """Those of the hot accounts that do not act in this window."""
@@ -113,7 +119,7 @@ class Weigher:
         out = np.empty((len(row), 2))
         of = np.array([m for _, m in wanted], np.int64)
         _, usual, _ = self._markets.read(window, of)
-        law.decayed(window, row, usual, table.habits, table.times, self._common, out)
+        law.decay_evidence(window, row, usual, table.habits, table.times, self._population, out)
         rest = []
         for (key, market), r, (level, slow) in zip(wanted, row.tolist(), out.tolist(), strict=True):
             if level > HOT_MIN:
@@ -123,7 +129,7 @@ class Weigher:
                 rest.append((-level, key, market, actor))
         return rest
 
-    def verdict(self, weighed: Weighed) -> Verdict:
+    def verdict(self, weighed: ScoredWindow) -> Verdict:
         """The market in which the highest accounts come to most."""
         by_market: dict[int, list[Actor]] = {}
         for _, _, market, actor in weighed.hot:
@@ -135,7 +141,7 @@ class Weigher:
         best, score = -1, -1.0
         actors: tuple[Actor, ...] = ()
         for market, usual in zip(markets, np.log(acting).tolist(), strict=True):
-            value, who = together(by_market[market])
+            value, who = combine_actors(by_market[market])
             if value - usual > score:
                 best, score, actors = market, value - usual, who
         return Verdict(max(0.0, score, weighed.highest), None, best, actors)

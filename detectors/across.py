@@ -12,7 +12,7 @@ nothing is lost. Three voices then listen, each with a part of the budget:
 - *common*: the mean of z in both windows, before anything was taken off: all moved at once.
 
 How rare the sums of *step* and *common* are say their ranks among those of the last day
-(`Conformal`), in which the common shocks of every day are; *lasting* has the law of log-likelihood
+(`ConformalPValues`), in which the common shocks of every day are; *lasting* has the law of log-likelihood
 CUSUMs. Of the market that says most nothing is counted: one market, however loud,
 has been told by its own joint evidence, and is no group.
 """
@@ -25,16 +25,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 
-from detectors.conformal import AGE, P_MIN, READY_WINDOWS, Conformal
+from detectors.conformal import AGE, P_MIN, READY_WINDOWS, ConformalPValues
 from detectors.jointevidence import PATIENCE_WINDOWS, SUM_MAX
-from detectors.tails import normal, upper
+from detectors.tails import normal_score, normal_tail
 from detectors.whiten import Floats
 
-VOICES = ("step", "lasting", "common")
+STATISTICS = ("step", "lasting", "common")
 STEP, LASTING, COMMON = range(3)
 SHIFT = 2.0
 """μ, in scales: what a weak sign in three streams makes of a market's normal score."""
-MOVED = (0.3, 0.1)
+MOVED_SHARES = (0.3, 0.1)
 """π: a third of the markets, a tenth."""
 ECHO = 0.45
 """What a lasting step leaves in the second window, as share of the first: the markets' own
@@ -68,7 +68,7 @@ Z, REST, MOOD, BOTH, BOTH_REST = range(5)
 _F1, _F2 = types.float64[::1], types.float64[:, ::1]
 
 
-class Named(NamedTuple):
+class MarketEvidence(NamedTuple):
     """A market that carries the evidence."""
 
     market: int
@@ -76,7 +76,7 @@ class Named(NamedTuple):
     """The chance of such a score in as many windows."""
 
 
-class Across:
+class CrossMarketStatistics:
     """Evidence in many markets together.
 
     Parameters
@@ -102,13 +102,13 @@ class Across:
     def __init__(
         self, windows_per_day: float, markets: int = 0, warm_up: int = READY_WINDOWS
     ) -> None:
-        self._ranks = Conformal(len(VOICES), windows_per_day, warm_up)
+        self._ranks = ConformalPValues(len(STATISTICS), windows_per_day, warm_up)
         self._learnt: Floats = np.zeros((0, 4))
         self._before: Floats = np.zeros((0, 2))  # of the last window: z, and the residual
-        self._total: Floats = np.zeros(len(MOVED))
-        self._windows: Floats = np.zeros(len(MOVED))  # since the last zero
+        self._total: Floats = np.zeros(len(MOVED_SHARES))
+        self._windows: Floats = np.zeros(len(MOVED_SHARES))  # since the last zero
         # Of each market since then, by π: residuals, and windows with one.
-        self._since: Floats = np.zeros((0, 2 * len(MOVED)))
+        self._since: Floats = np.zeros((0, 2 * len(MOVED_SHARES)))
         self._held = 0  # windows of the present episode, 0 outside one
         self.grow(markets)
 
@@ -122,7 +122,7 @@ class Across:
         if more > 0:
             self._learnt = np.concatenate((self._learnt, np.zeros((more, 4))))
             self._before = np.concatenate((self._before, np.zeros((more, 2))))
-            self._since = np.concatenate((self._since, np.zeros((more, 2 * len(MOVED)))))
+            self._since = np.concatenate((self._since, np.zeros((more, 2 * len(MOVED_SHARES)))))
 
     def judge(self, p: Floats) -> Floats:
         """The score of each voice, (voices,); NaN where it abstains. Above h in an ordinary window
@@ -132,16 +132,16 @@ class Across:
         """
         self._now = np.full((self.markets, 5), np.nan)
         self._after = self._total.copy()
-        self._raw = np.full(len(VOICES), np.nan)
-        _take_off(p, self._learnt, self._now)
-        _listen(self._now, self._before, np.array(MOVED), self._after, self._raw)
+        self._raw = np.full(len(STATISTICS), np.nan)
+        _remove_common_mood(p, self._learnt, self._now)
+        _compute_statistics(self._now, self._before, np.array(MOVED_SHARES), self._after, self._raw)
         score: Floats = -np.log(self._ranks.p_values(self._raw))
         score[LASTING] = np.where(np.isnan(score[LASTING]), np.nan, self._raw[LASTING])
         if self._ranks.tail[COMMON, AGE] < COMMON_READY_WINDOWS:
             score[COMMON] = np.nan
         return score
 
-    def named(self, voice: int) -> tuple[int, list[Named]]:
+    def contributing_markets(self, voice: int) -> tuple[int, list[MarketEvidence]]:
         """How many windows a voice's score rests on, and the markets that carry it, by chance."""
         rest = self._now[:, REST]
         if voice == LASTING:
@@ -151,21 +151,21 @@ class Across:
             score = total / np.sqrt(heard)
         else:
             windows, score = 2, self._now[:, BOTH_REST if voice == STEP else BOTH]
-        found = [Named(i, upper(s)) for i, s in enumerate(score.tolist()) if s == s]
+        found = [MarketEvidence(i, normal_tail(s)) for i, s in enumerate(score.tolist()) if s == s]
         return windows, sorted((n for n in found if n.p < NAMED_CHANCE), key=lambda n: (n.p, n[0]))
 
     def learn(self, reported: bool) -> None:
         """Learn the window judged last, unless it is part of an episode."""
         taught = not reported and self._held == 0
         if taught:
-            _teach(self._now, self._learnt)
-        self._ranks.learn(self._raw, np.full(len(VOICES), taught))
+            _learn_regressions(self._now, self._learnt)
+        self._ranks.learn(self._raw, np.full(len(STATISTICS), taught))
         zero = (self._after <= 0.0) | reported
         self._total = np.where(zero, 0.0, np.minimum(self._after, SUM_MAX))
         self._windows = np.where(zero, 0.0, self._windows + 1)
         known = ~np.isnan(self._now[:, Z])
         rest = np.where(known, self._now[:, REST], 0.0)
-        for i in range(len(MOVED)):
+        for i in range(len(MOVED_SHARES)):
             self._since[:, 2 * i] = 0.0 if zero[i] else self._since[:, 2 * i] + rest
             self._since[:, 2 * i + 1] = 0.0 if zero[i] else self._since[:, 2 * i + 1] + known
         self._before = np.where(known[:, None] & (not reported), self._now[:, : REST + 1], 0.0)
@@ -174,13 +174,13 @@ class Across:
         self._held = 0 if over else held
 
     @property
-    def reach(self) -> int:
+    def lookback_windows(self) -> int:
         """Windows before the next one on which its score may rest."""
         return max(1, int(self._windows.max()))
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         return {
-            "ranks": self._ranks.state(),
+            "ranks": self._ranks.snapshot(),
             "learnt": self._learnt,
             "before": self._before,
             "total": self._total,
@@ -190,7 +190,7 @@ class Across:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on, bit for bit, where the one that gave `state` stood."""
+        """Go on, bit for bit, where the one that gave `snapshot` stood."""
         self._ranks.restore(state["ranks"])
         for name in ("learnt", "before", "total", "windows", "since"):
             setattr(self, f"_{name}", np.array(state[name]))
@@ -208,25 +208,25 @@ def _median_of_others(ordered, n, own):  # type: ignore[no-untyped-def]
 
 
 @njit(types.float64(types.float64, types.float64), cache=True, nogil=True)
-def _ratio(score, moved):  # type: ignore[no-untyped-def]
+def _log_likelihood_ratio(score, moved):  # type: ignore[no-untyped-def]
     """Log-likelihood ratio of a normal score that is shifted with probability `moved`."""
     return log(1.0 - moved + moved * exp(SHIFT * min(score, SCORE_MAX) - 0.5 * SHIFT * SHIFT))
 
 
 @njit(types.void(_F1, _F2, _F2), cache=True, nogil=True)
-def _take_off(p, learnt, now):  # type: ignore[no-untyped-def]
+def _remove_common_mood(p, learnt, now):  # type: ignore[no-untyped-def]
     """Z, MOOD and REST of each market with a p-value, where there are enough of them."""
     ordered, n = np.empty(p.size), 0
     for i in range(p.size):
         if p[i] == p[i]:
-            ordered[n] = min(normal(max(p[i], P_MIN)), SCORE_MAX)
+            ordered[n] = min(normal_score(max(p[i], P_MIN)), SCORE_MAX)
             n += 1
     if n < MARKETS_LEAST:
         return
     ordered[:n].sort()
     for i in range(p.size):
         if p[i] == p[i]:
-            z = min(normal(max(p[i], P_MIN)), SCORE_MAX)
+            z = min(normal_score(max(p[i], P_MIN)), SCORE_MAX)
             mood = _median_of_others(ordered, n, z)
             weight = learnt[i, CROSS] / (learnt[i, SQUARE] + RIDGE)
             spread = (learnt[i, SPREAD] + YOUNG_WINDOWS) / (learnt[i, SEEN] + YOUNG_WINDOWS)
@@ -234,7 +234,7 @@ def _take_off(p, learnt, now):  # type: ignore[no-untyped-def]
 
 
 @njit(types.void(_F2, _F2, _F1, _F1, _F1), cache=True, nogil=True)
-def _listen(now, before, moved, after, raw):  # type: ignore[no-untyped-def]
+def _compute_statistics(now, before, moved, after, raw):  # type: ignore[no-untyped-def]
     """What each voice hears (`raw`), and the CUSUMs `after` this window."""
     norm = sqrt(1.0 + ECHO * ECHO)
     n, mean = 0, 0.0
@@ -252,7 +252,10 @@ def _listen(now, before, moved, after, raw):  # type: ignore[no-untyped-def]
         step_most = alone_most = -np.inf
         for i in range(now.shape[0]):
             if now[i, Z] == now[i, Z]:
-                one, both = _ratio(now[i, REST], moved[k]), _ratio(now[i, BOTH_REST], moved[k])
+                one, both = (
+                    _log_likelihood_ratio(now[i, REST], moved[k]),
+                    _log_likelihood_ratio(now[i, BOTH_REST], moved[k]),
+                )
                 alone += one
                 step += both
                 alone_most, step_most = max(alone_most, one), max(step_most, both)
@@ -262,7 +265,7 @@ def _listen(now, before, moved, after, raw):  # type: ignore[no-untyped-def]
 
 
 @njit(types.void(_F2, _F2), cache=True, nogil=True)
-def _teach(now, learnt):  # type: ignore[no-untyped-def]
+def _learn_regressions(now, learnt):  # type: ignore[no-untyped-def]
     """A step of every market's regression on the mood."""
     for i in range(now.shape[0]):
         if now[i, Z] == now[i, Z]:

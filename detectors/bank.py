@@ -56,15 +56,15 @@ class Bank(abc.ABC):
         """`report_one` of a row."""
 
     @abc.abstractmethod
-    def state(self, rows: int) -> Any:
+    def snapshot(self, rows: int) -> Any:
         """Everything learnt by the first `rows` rows, as plain numbers, texts, lists and arrays."""
 
     @abc.abstractmethod
     def restore(self, state: Any) -> None:
-        """Continue, bit for bit, where the bank that gave `state` stood."""
+        """Continue, bit for bit, where the bank that gave `snapshot` stood."""
 
 
-class Each(Bank):
+class SequentialBank(Bank):
     """Any detectors, asked one after the other."""
 
     def __init__(self, factory: Callable[[], Detector]) -> None:
@@ -77,31 +77,31 @@ class Each(Bank):
     def grow(self, rows: int) -> None:
         self._detectors += [self._factory() for _ in range(len(self._detectors), rows)]
 
-    def _x(self, value: Float64) -> dict[str, float]:
+    def _features(self, value: Float64) -> dict[str, float]:
         return dict(zip(self._keys, value.tolist(), strict=True))
 
     def judge(self, rows: Int64, values: Float64) -> Float64:
         scores = [
-            self._detectors[row].judge_one(self._x(value)).value
+            self._detectors[row].judge_one(self._features(value)).value
             for row, value in zip(rows.tolist(), values, strict=True)
         ]
         return np.array([np.nan if score is None else score for score in scores])
 
     def why(self, row: int, value: Float64) -> str:
-        return self._detectors[row].judge_one(self._x(value)).why or "no reason given"
+        return self._detectors[row].judge_one(self._features(value)).why or "no reason given"
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
-        return self._detectors[row].judge_one(self._x(value)).evidence
+        return self._detectors[row].judge_one(self._features(value)).evidence
 
     def learn(self, rows: Int64, values: Float64) -> None:
         for row, value in zip(rows.tolist(), values, strict=True):
-            self._detectors[row].learn_one(self._x(value))
+            self._detectors[row].learn_one(self._features(value))
 
     def report(self, row: int, value: Float64) -> None:
-        self._detectors[row].report_one(self._x(value))
+        self._detectors[row].report_one(self._features(value))
 
-    def state(self, rows: int) -> list[dict[str, Any]]:
-        return [detector.state() for detector in self._detectors[:rows]]
+    def snapshot(self, rows: int) -> list[dict[str, Any]]:
+        return [detector.snapshot() for detector in self._detectors[:rows]]
 
     def restore(self, state: list[dict[str, Any]]) -> None:
         self._detectors = []

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from river.base import AnomalyDetector
 
-from detectors.bank import Bank, Each
+from detectors.bank import Bank, SequentialBank
 
 NUMBER_MAX = 2.0**63
 """Larger inputs cannot come from a 64-bit count; they are refused like NaN."""
@@ -70,7 +70,7 @@ class Score(NamedTuple):
 
 
 class Detector(AnomalyDetector):
-    """The protocol. A new detector writes `judge_one`, `learn_one`, `state` and `restore`.
+    """The protocol. A new detector writes `judge_one`, `learn_one`, `snapshot` and `restore`.
 
     The engine judges each closed window first; then it calls `report_one` when that window is
     part of an alert, else `learn_one`. Parameters are given to `__init__` and kept under their
@@ -87,12 +87,12 @@ class Detector(AnomalyDetector):
         """The keys this detector reads. Others may be there and are ignored."""
 
     @property
-    def raised(self) -> tuple[str, ...]:
+    def rising_features(self) -> tuple[str, ...]:
         """The features that rise in what it looks for. A share has others, which stay."""
         return self.features
 
     @property
-    def alike(self) -> Any:
+    def bank_key(self) -> Any:
         """Streams whose detectors are of one class and equal in this may share a bank; None: each
         stream has its own. Anything hashable but the name of the feature belongs in it."""
         return None
@@ -100,7 +100,7 @@ class Detector(AnomalyDetector):
     def bank(self) -> Bank:
         """Rows of detectors like this one, as it was made. As it stands here they are asked one
         after the other; a detector that has arrays for its rows says so here."""
-        return Each(self.clone)
+        return SequentialBank(self.clone)
 
     @abc.abstractmethod
     def judge_one(self, x: Mapping[Any, Any]) -> Score:
@@ -111,12 +111,12 @@ class Detector(AnomalyDetector):
         """Learn one window that was judged and not reported. What cannot be read is ignored."""
 
     @abc.abstractmethod
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """Everything learnt, as plain numbers, texts, bytes, lists and dicts of them."""
 
     @abc.abstractmethod
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue, bit for bit, where the detector that gave `state` stood."""
+        """Continue, bit for bit, where the detector that gave `snapshot` stood."""
 
     def score_one(self, x: Mapping[Any, Any]) -> float:
         """River's reading of `judge_one`: 0 where it abstains, for river knows nothing else."""
@@ -128,12 +128,12 @@ class Detector(AnomalyDetector):
         starts anew after it. As it stands here, the window is simply not learnt."""
 
 
-def read(x: Mapping[Any, Any], feature: str) -> float | str:
+def read_number(x: Mapping[Any, Any], feature: str) -> float | str:
     """Read a finite number, or say in words why there is none.
 
-    >>> read({"count": 3}, "count")
+    >>> read_number({"count": 3}, "count")
     3.0
-    >>> read({"count": float("nan")}, "count")
+    >>> read_number({"count": float("nan")}, "count")
     'count is not finite'
     """
     value = x.get(feature)

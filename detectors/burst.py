@@ -37,7 +37,7 @@ class BurstBank(RowBank):
         super().__init__(width, "a BurstDetector with the same sizes")
         self._sizes = np.array(sizes)
         self._warm_up, self._patience = warm_up, patience
-        self._forget_memo()
+        self._clear_memo()
 
     def begin(self, rows: Float64) -> None:
         kernel.begin(rows, len(self._sizes), self._warm_up)
@@ -45,9 +45,9 @@ class BurstBank(RowBank):
     def grow(self, rows: int) -> None:
         if rows > len(self._rows):
             super().grow(rows)
-            self._forget_memo()
+            self._clear_memo()
 
-    def _forget_memo(self) -> None:
+    def _clear_memo(self) -> None:
         """What the last judged counts came to; learning need not weigh them again."""
         self._memo = np.full((len(self._rows), kernel.MEMO + 2 * len(self._sizes)), np.nan)
 
@@ -91,7 +91,7 @@ class BurstBank(RowBank):
 
     def restore(self, state: Float64) -> None:
         super().restore(state)
-        self._forget_memo()
+        self._clear_memo()
 
 
 class BurstDetector(RowDetector):
@@ -156,14 +156,14 @@ class BurstDetector(RowDetector):
         self.sizes = sizes
         self.warm_up = warm_up
         self.patience = patience
-        self._own_row()
+        self._init_row()
 
     @property
     def features(self) -> tuple[str, ...]:
         return (self.feature,)
 
     @property
-    def alike(self) -> tuple[Any, ...]:
+    def bank_key(self) -> tuple[Any, ...]:
         return (self.sizes, self.warm_up, self.patience)
 
     def bank(self) -> BurstBank:

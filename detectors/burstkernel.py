@@ -32,7 +32,7 @@ FORGET_WINDOWS = 86400.0
 SUM_MAX = 50.0
 """Evidence beyond it is not kept, so that a change which nobody reports is over when it is
 over; and below minus it is nothing."""
-REACH = 0.1
+EVIDENCE_MEMORY_SHARE = 0.1
 """Evidence is kept for a tenth of what the row has seen: of moods that last longer than that it
 knows nothing, and a burst could not be told from one. Raised to a power below 1, a Shiryaev–Roberts
 sum stays one that clean data lift as seldom (Jensen)."""
@@ -48,11 +48,11 @@ RESIDUAL_MAX = 25.0
 # HELD counts the windows of the present episode (0 outside one), HELD_TOTAL what came in them,
 # BEFORE are the means as it began, ADDED what the reported burst adds, in usual rates, and OVER the
 # evidence that it adds it no longer.
-SEEN, REFIT_AT, REFITTED_AT, DISPERSION, HELD, HELD_TOTAL = range(6)
+SEEN, REFIT_AT, REFITTED_AT, DISPERSION, EPISODE_WINDOWS, EPISODE_TOTAL = range(6)
 MEAN, WEIGHT = 6, 10
-FITTED = SQUARES = 14
-FORECASTS, MOMENT, GRAM, PENDING, WAITED = 15, 16, 20, 30, 46
-BEFORE, ADDED, OVER, SIZES = 47, 51, 52, 53
+FIT_SUMS = SQUARES = 14
+FORECASTS, MOMENT, GRAM, PENDING, PENDING_WINDOWS = 15, 16, 20, 30, 46
+MEANS_BEFORE, ADDED_RATES, END_EVIDENCE, SIZES = 47, 51, 52, 53
 # Then for each size of burst: the log of the Shiryaev-Roberts sum, the CUSUM, and since the
 # CUSUM's last zero: counts, forecasts, windows.
 EVIDENCE, CUSUM, OBSERVED, EXPECTED, WINDOWS, PER_SIZE = range(6)
@@ -82,14 +82,14 @@ def _ratio(count, usual, raised, dispersion):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _weigh(row, memo, sizes, count):  # type: ignore[no-untyped-def]
+def _score_row(row, memo, sizes, count):  # type: ignore[no-untyped-def]
     """Into `memo`: the forecast for this window, the score and the sums after `count`."""
     if memo[M_COUNT] == count:
         return
     forecast = _forecast(row)
     base = max(row[MEAN + MEANS - 1], FORECAST_MIN)
     highest = -np.inf
-    keep = 1.0 - 1.0 / max(1.0, REACH * row[SEEN])
+    keep = 1.0 - 1.0 / max(1.0, EVIDENCE_MEMORY_SHARE * row[SEEN])
     for k in range(sizes.shape[0]):
         raised = forecast + (sizes[k] - 1.0) * base
         ratio = _ratio(count, forecast, raised, row[DISPERSION])
@@ -134,7 +134,7 @@ def judge(state, memo, sizes, warm_up, rows, counts, scores):  # type: ignore[no
         if state[at, SEEN] < warm_up or not 0.0 <= counts[i] <= COUNT_MAX:
             scores[i] = np.nan
         else:
-            _weigh(state[at], memo[at], sizes, counts[i])
+            _score_row(state[at], memo[at], sizes, counts[i])
             scores[i] = memo[at, M_SCORE]
 
 
@@ -164,7 +164,7 @@ def _move_means(row, count):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _follow(row, sizes, patience, count):  # type: ignore[no-untyped-def]
+def _track_episode(row, sizes, patience, count):  # type: ignore[no-untyped-def]
     """A window of an episode that is not reported: does the burst go on?
 
     While it does the forecast stands as it was before. A forecast is one of the next window,
@@ -173,28 +173,28 @@ def _follow(row, sizes, patience, count):  # type: ignore[no-untyped-def]
     """
     usual = 0.0
     for j in range(MEANS):
-        usual += row[WEIGHT + j] * row[BEFORE + j]
-    base = max(row[BEFORE + MEANS - 1], FORECAST_MIN)
+        usual += row[WEIGHT + j] * row[MEANS_BEFORE + j]
+    base = max(row[MEANS_BEFORE + MEANS - 1], FORECAST_MIN)
     usual = max(usual, base)  # a lull before the burst need not be one after it
-    ratio = _ratio(count, usual, usual + row[ADDED] * base, row[DISPERSION])
-    row[OVER] = max(0.0, row[OVER] - ratio)
-    if row[OVER] == 0.0:
-        row[MEAN : MEAN + MEANS] = row[BEFORE : BEFORE + MEANS]
+    ratio = _ratio(count, usual, usual + row[ADDED_RATES] * base, row[DISPERSION])
+    row[END_EVIDENCE] = max(0.0, row[END_EVIDENCE] - ratio)
+    if row[END_EVIDENCE] == 0.0:
+        row[MEAN : MEAN + MEANS] = row[MEANS_BEFORE : MEANS_BEFORE + MEANS]
     else:
         _move_means(row, count)
-    if row[OVER] > log(patience):
-        row[HELD] = row[HELD_TOTAL] = 0.0
+    if row[END_EVIDENCE] > log(patience):
+        row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
         _forget_evidence(row, sizes)
 
 
 @njit(inline="always")
-def _hold(row, sizes, patience, bounded):  # type: ignore[no-untyped-def]
+def _extend_episode(row, sizes, patience, bounded):  # type: ignore[no-untyped-def]
     """One more window of an episode; after `patience` of them its level is the new normal."""
-    row[HELD] += 1.0
-    row[HELD_TOTAL] += bounded
-    if row[HELD] > patience:
-        row[MEAN : MEAN + MEANS] = row[HELD_TOTAL] / row[HELD]
-        row[HELD] = row[HELD_TOTAL] = 0.0
+    row[EPISODE_WINDOWS] += 1.0
+    row[EPISODE_TOTAL] += bounded
+    if row[EPISODE_WINDOWS] > patience:
+        row[MEAN : MEAN + MEANS] = row[EPISODE_TOTAL] / row[EPISODE_WINDOWS]
+        row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
         _forget_evidence(row, sizes)
 
 
@@ -221,7 +221,7 @@ def _learn(row, warm_up, patience, count, forecast, suspect):  # type: ignore[no
     that events follow each other, and hidden the next one. Evidence that stands for more than
     `patience` windows is of no burst: a forecast that is too low must not keep itself so.
     """
-    later = PENDING - FITTED
+    later = PENDING - FIT_SUMS
     n = GRAM + later
     for i in range(MEANS):
         weighed = row[MEAN + i] / forecast
@@ -234,11 +234,11 @@ def _learn(row, warm_up, patience, count, forecast, suspect):  # type: ignore[no
         limit = RESIDUAL_MAX * (row[DISPERSION] * forecast + 1.0)
         row[SQUARES + later] += min((count - forecast) ** 2, limit)
         row[FORECASTS + later] += forecast
-    row[WAITED] += 1.0
-    if not suspect or row[WAITED] > patience:
-        row[WAITED] = 0.0
+    row[PENDING_WINDOWS] += 1.0
+    if not suspect or row[PENDING_WINDOWS] > patience:
+        row[PENDING_WINDOWS] = 0.0
         for i in range(later):
-            row[FITTED + i] += row[PENDING + i]
+            row[FIT_SUMS + i] += row[PENDING + i]
             row[PENDING + i] = 0.0
     _move_means(row, count)
     if row[SEEN] >= row[REFIT_AT]:
@@ -254,7 +254,7 @@ def learn(state, memo, sizes, warm_up, patience, rows, counts):  # type: ignore[
         if not 0.0 <= count <= COUNT_MAX:
             continue
         if row[SEEN] >= warm_up:
-            _weigh(row, noted, sizes, count)
+            _score_row(row, noted, sizes, count)
             above = _accumulate(row, noted, sizes.shape[0])
             forecast = noted[M_FORECAST]
         else:
@@ -262,10 +262,10 @@ def learn(state, memo, sizes, warm_up, patience, rows, counts):  # type: ignore[
             forecast = _forecast(row)
         noted[M_COUNT] = np.nan
         bounded = min(count, CEILING_FACTOR * forecast + CEILING_EVENTS)
-        if row[HELD] > 0.0:
-            _follow(row, sizes.shape[0], patience, bounded)
-            if row[HELD] > 0.0:
-                _hold(row, sizes.shape[0], patience, bounded)
+        if row[EPISODE_WINDOWS] > 0.0:
+            _track_episode(row, sizes.shape[0], patience, bounded)
+            if row[EPISODE_WINDOWS] > 0.0:
+                _extend_episode(row, sizes.shape[0], patience, bounded)
         else:
             _learn(row, warm_up, patience, bounded, forecast, above)
 
@@ -274,14 +274,14 @@ def learn(state, memo, sizes, warm_up, patience, rows, counts):  # type: ignore[
 def report(state, memo, sizes, patience, at, count):  # type: ignore[no-untyped-def]
     """Row `at` was reported in this window: its evidence starts anew, and it learns nothing."""
     row, noted = state[at], memo[at]
-    _weigh(row, noted, sizes, count)
-    row[ADDED] = sizes[noted[MEMO::2].argmax()] - 1.0
+    _score_row(row, noted, sizes, count)
+    row[ADDED_RATES] = sizes[noted[MEMO::2].argmax()] - 1.0
     noted[M_COUNT] = np.nan
     bounded = min(count, CEILING_FACTOR * _forecast(row) + CEILING_EVENTS)
     _forget_evidence(row, sizes.shape[0])
-    row[PENDING:BEFORE] = 0.0
-    row[OVER] = 0.0
-    if row[HELD] == 0.0:
-        row[BEFORE : BEFORE + MEANS] = row[MEAN : MEAN + MEANS]
-    row[MEAN : MEAN + MEANS] = row[BEFORE : BEFORE + MEANS]
-    _hold(row, sizes.shape[0], patience, bounded)
+    row[PENDING:MEANS_BEFORE] = 0.0
+    row[END_EVIDENCE] = 0.0
+    if row[EPISODE_WINDOWS] == 0.0:
+        row[MEANS_BEFORE : MEANS_BEFORE + MEANS] = row[MEAN : MEAN + MEANS]
+    row[MEAN : MEAN + MEANS] = row[MEANS_BEFORE : MEANS_BEFORE + MEANS]
+    _extend_episode(row, sizes.shape[0], patience, bounded)

@@ -25,7 +25,7 @@ TAIL_SHARE = 8
 PRIOR_BLOCKS = 24.0
 """Of a log-likelihood CUSUM: what its theory says weighs as much as this many blocks, and in
 the slope of the tail as much as a third as many of its excesses."""
-SURE, SURE_A_BLOCK = 16.0, 4.0
+SLOPE_PRIOR, SLOPE_PRIOR_PER_BLOCK = 16.0, 4.0
 """How sure it is that scores thin out as theory says, in excesses, at first and more with each
 block. A detector that has learnt for five minutes is wrong about the slow moods of its stream: on
 simulated hours (seeds 101 to 106) a score of 12 came 20 times as often as theory has it in the
@@ -43,7 +43,7 @@ chance. Where it holds more, its blocks beyond "once a day" say nothing of the t
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class AlertBudget:
     """The operator's budget, shared alike by the streams that can judge.
 
     Parameters
@@ -71,7 +71,7 @@ class Budget:
     def p_limit(self) -> float:
         """A window of a stream is reported when its p-value is not above this.
 
-        >>> Budget(alerts_per_day=1.0, window_s=1.0).p_limit * 86400
+        >>> AlertBudget(alerts_per_day=1.0, window_s=1.0).p_limit * 86400
         1.0
         """
         return min(1.0, self.alerts_per_day * self.window_s / DAY_S / self.streams)
@@ -129,10 +129,10 @@ class Calibrator:
         log_likelihood: bool,
         windows_per_day: float = DAY_S,
         block_windows: int = BLOCK_WINDOWS,
-        steepest: float = inf,
+        tail_slope_max: float = inf,
     ) -> None:
         self.log_likelihood = log_likelihood
-        self.steepest = steepest
+        self.tail_slope_max = tail_slope_max
         self.block_windows = block_windows
         self.windows_per_day = windows_per_day
         blocks = round(MEMORY_DAYS * windows_per_day / self.block_windows)
@@ -144,19 +144,19 @@ class Calibrator:
         self._sorted: list[float] = []  # all blocks
         self._fit()
 
-    def _thins(self, x: float) -> float:
+    def _survival(self, x: float) -> float:
         """The share that is left `x` further out, in units of the mean excess."""
         if not self.log_likelihood:
             return exp(-x)
-        return exp(-self._sure * log1p(x / self._sure))
+        return exp(-self._slope_certainty * log1p(x / self._slope_certainty))
 
-    def _reach(self, beyond: float) -> float:
-        """How far out a share of exp(-`beyond`) is left: the inverse of `_thins`."""
+    def _survival_inverse(self, beyond: float) -> float:
+        """How far out a share of exp(-`beyond`) is left: the inverse of `_survival`."""
         if not self.log_likelihood:
             return beyond
-        return self._sure * expm1(beyond / self._sure)
+        return self._slope_certainty * expm1(beyond / self._slope_certainty)
 
-    def _attacked(self) -> set[int]:
+    def _attack_blocks(self) -> set[int]:
         """The places of the blocks that are left out."""
         if not self.log_likelihood:
             return set()
@@ -175,55 +175,57 @@ class Calibrator:
 
     def _fit(self) -> None:
         """Read the tail off the blocks."""
-        left_out = self._attacked()
+        left_out = self._attack_blocks()
         if left_out:
-            self._kept = sorted(s for i, s in enumerate(self._blocks) if i not in left_out)
+            self._fit_blocks = sorted(s for i, s in enumerate(self._blocks) if i not in left_out)
         else:
-            self._kept = self._sorted
-        n = len(self._kept)
+            self._fit_blocks = self._sorted
+        n = len(self._fit_blocks)
         capped = [
             s for i, s in compress(enumerate(self._blocks), self._capped) if i not in left_out
         ]
-        self._sure = SURE + SURE_A_BLOCK * n
+        self._slope_certainty = SLOPE_PRIOR + SLOPE_PRIOR_PER_BLOCK * n
         self._shift = 0.0
         below = n - len(capped)
         if self.log_likelihood and below:
-            theory = self._reach(-log(-expm1(log(0.5) / self.block_windows)))
-            middle = max(0.0, self._kept[below // 2] - theory)
+            theory = self._survival_inverse(-log(-expm1(log(0.5) / self.block_windows)))
+            middle = max(0.0, self._fit_blocks[below // 2] - theory)
             self._shift = middle * below / (below + SHIFT_BLOCKS)
         count = n // TAIL_SHARE
         prior = PRIOR_BLOCKS if self.log_likelihood else 0.0
-        self._start = self._kept[n - count] if count else inf
-        tail = self._kept[n - count :] if count else []
+        self._start = self._fit_blocks[n - count] if count else inf
+        tail = self._fit_blocks[n - count :] if count else []
         excess = sum(s - self._start for s in tail)
         # A capped score is known to lie beyond, not where: it adds to the excess and is none
         # that ends there. So a stream that alarms day and night comes to be thought to do so.
         beyond = sum(score >= self._start for score in capped)
         ended = max(0, count - beyond) + prior / 3
         slope = ended / (excess + prior / 3) if excess or prior else inf
-        self._slope = min(self.steepest, slope)
-        over = count + prior * self._theory(self._start)
+        self._slope = min(self.tail_slope_max, slope)
+        over = count + prior * self._theory_share(self._start)
         self._share = over / (n + prior) if count else 1.0
         # Hill's estimate needs positive scores; log-likelihoods have their law.
         heavy = not self.log_likelihood and bool(tail) and self._start > 0
         self._hill = sum(log(s / self._start) for s in tail) / count if heavy else 0.0
-        self._daily = self._score_of(1.0 / self.windows_per_day, 0.0)
-        self.cap = self._score_of(1.0 / self.windows_per_day, CAP_MEANS)
+        self._daily = self._score_at_p(1.0 / self.windows_per_day, 0.0)
+        self.cap = self._score_at_p(1.0 / self.windows_per_day, CAP_MEANS)
 
-    def _theory(self, score: float) -> float:
+    def _theory_share(self, score: float) -> float:
         """The share of blocks as high, by the law of log-likelihood CUSUMs."""
         if score <= self._shift:
             return 1.0
-        return -_expm1_log1p(self.block_windows, self._thins(score - self._shift))
+        return -_expm1_log1p(self.block_windows, self._survival(score - self._shift))
 
-    def _score_of(self, p: float, means: float) -> float:
+    def _score_at_p(self, p: float, means: float) -> float:
         """The score of `p`, and so many mean excesses of the tail beyond it."""
         beyond = log(self._share / (p * self.block_windows))
         if self._start == inf:
-            return self._shift + self._reach(means - log(p)) if self.log_likelihood else inf
+            return (
+                self._shift + self._survival_inverse(means - log(p)) if self.log_likelihood else inf
+            )
         if self._slope == inf:
             return inf
-        light = self._start + self._reach(max(0.0, beyond) + means) / self._slope
+        light = self._start + self._survival_inverse(max(0.0, beyond) + means) / self._slope
         return max(light, self._start * exp(self._hill * (max(0.0, beyond) + means)))
 
     def p_value(self, score: float) -> float:
@@ -233,22 +235,22 @@ class Calibrator:
         """
         if self.log_likelihood and score <= 0.0:
             return 1.0
-        if not self.log_likelihood and len(self._kept) < READY_BLOCKS:
+        if not self.log_likelihood and len(self._fit_blocks) < READY_BLOCKS:
             return 1.0
         if score <= self._start or self._slope == inf:  # equal scores tell no slope
             share = self._share_within(score)
         else:
-            share = self._share * self._thins(self._slope * (score - self._start))
+            share = self._share * self._survival(self._slope * (score - self._start))
             if self._hill > 0.0:
                 share = max(share, self._share * (score / self._start) ** (-1.0 / self._hill))
         # From the share of blocks to the chance in a window.
         return 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / self.block_windows, share)
 
     def _share_within(self, score: float) -> float:
-        n = len(self._kept)
-        higher = n - bisect_left(self._kept, score)
+        n = len(self._fit_blocks)
+        higher = n - bisect_left(self._fit_blocks, score)
         if self.log_likelihood:
-            theory = self._theory(score)
+            theory = self._theory_share(score)
             return (higher + PRIOR_BLOCKS * theory) / (n + PRIOR_BLOCKS) if n else theory
         return (higher + 1.0) / (n + 1.0)
 
@@ -281,7 +283,7 @@ class Calibrator:
         insort(self._sorted, highest)
         self._fit()
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         highest = self._highest if self._windows else None
         return {
             "blocks": list(self._blocks),
@@ -292,7 +294,7 @@ class Calibrator:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue where the calibrator that gave `state` stood."""
+        """Continue where the calibrator that gave `snapshot` stood."""
         self._blocks.clear()
         self._blocks.extend(state["blocks"])
         self._capped.clear()

@@ -22,7 +22,7 @@ SCORE_MAX = 1e3
 """No theory makes a score beyond it less than rare."""
 
 
-class Calibrators:
+class CalibratorBank:
     """One `Calibrator` a row, with the same answers.
 
     Parameters
@@ -30,7 +30,7 @@ class Calibrators:
     windows_per_day
         86,400 for 1 s windows.
     p_most
-        The highest limit that `rare` will ever be asked for.
+        The highest limit that `rare_scores` will ever be asked for.
     block_windows
         As of `Calibrator`.
     """
@@ -41,7 +41,7 @@ class Calibrators:
         self._windows_per_day = windows_per_day
         self._block_windows = block_windows
         self._p_most = p_most
-        self._each: list[Calibrator] = []
+        self._calibrators: list[Calibrator] = []
         self._least = np.empty(0)
         """Scores below it have a p-value above `p_most`."""
         self._cap = np.empty(0)
@@ -51,16 +51,18 @@ class Calibrators:
         """Whether the row has p-values."""
 
     def __len__(self) -> int:
-        return len(self._each)
+        return len(self._calibrators)
 
     def add(self, log_likelihood: bool) -> int:
         """A new row; returns its number."""
-        row = len(self._each)
+        row = len(self._calibrators)
         if row == len(self._least):
             self._grow(max(16, 2 * row))
-        self._each.append(Calibrator(log_likelihood, self._windows_per_day, self._block_windows))
+        self._calibrators.append(
+            Calibrator(log_likelihood, self._windows_per_day, self._block_windows)
+        )
         self._highest[row], self._windows[row] = -np.inf, 0
-        self._look(row)
+        self._refresh_thresholds(row)
         return row
 
     def _grow(self, rows: int) -> None:
@@ -70,9 +72,9 @@ class Calibrators:
             new[: len(old)] = old
             setattr(self, name, new)
 
-    def _look(self, row: int) -> None:
+    def _refresh_thresholds(self, row: int) -> None:
         """Note what the row's calibrator makes of scores until its next block."""
-        calibrator = self._each[row]
+        calibrator = self._calibrators[row]
         self._cap[row] = calibrator.cap
         self.ready[row] = calibrator.why is None
         low, high = -SCORE_MAX, SCORE_MAX
@@ -89,13 +91,13 @@ class Calibrators:
 
     def why(self, row: int) -> str | None:
         """Why the row has no p-values yet; None when it has."""
-        return self._each[row].why
+        return self._calibrators[row].why
 
-    def rare(self, rows: Int64, scores: Float64, limit: float) -> list[tuple[int, float]]:
+    def rare_scores(self, rows: Int64, scores: Float64, limit: float) -> list[tuple[int, float]]:
         """Places in `rows` whose p-value is not above `limit`, with it. NaN is never rare."""
         found = []
         for i in np.flatnonzero(scores >= self._least[rows]).tolist():
-            p = self._each[int(rows[i])].p_value(float(scores[i]))
+            p = self._calibrators[int(rows[i])].p_value(float(scores[i]))
             if p <= limit:
                 found.append((i, p))
         return found
@@ -105,27 +107,27 @@ class Calibrators:
         block = self._block_windows
         if _absorb(self._highest, self._cap, self._windows, rows, scores, block):
             for row in rows[self._windows[rows] == block].tolist():
-                self._each[row].close_block(float(self._highest[row]))
+                self._calibrators[row].close_block(float(self._highest[row]))
                 self._highest[row], self._windows[row] = -np.inf, 0
-                self._look(row)
+                self._refresh_thresholds(row)
 
-    def state(self) -> list[dict[str, Any]]:
+    def snapshot(self) -> list[dict[str, Any]]:
         return [
-            calibrator.state() | {"windows": windows, "highest": highest if windows else None}
+            calibrator.snapshot() | {"windows": windows, "highest": highest if windows else None}
             for calibrator, windows, highest in zip(
-                self._each, self._windows.tolist(), self._highest.tolist(), strict=False
+                self._calibrators, self._windows.tolist(), self._highest.tolist(), strict=False
             )
         ]
 
     def restore(self, state: list[dict[str, Any]], log_likelihood: bool) -> None:
-        """Continue where the calibrators that gave `state` stood."""
-        self._each = []
+        """Continue where the calibrators that gave `snapshot` stood."""
+        self._calibrators = []
         for held in state:
             row = self.add(log_likelihood)
-            self._each[row].restore(held)
+            self._calibrators[row].restore(held)
             self._windows[row] = held["windows"]
             self._highest[row] = -np.inf if held["highest"] is None else held["highest"]
-            self._look(row)
+            self._refresh_thresholds(row)
 
 
 _F1, _I1 = types.float64[::1], types.int64[::1]

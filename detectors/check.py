@@ -51,35 +51,37 @@ def check_detector(factory: Factory, pause_windows: int = 86400) -> None:
     check_scoring_changes_nothing(factory)
     check_continues_identically(factory)
     check_refuses_what_it_cannot_read(factory)
-    for name, hurt in bad_times(pause_windows).items():
+    for name, hurt in harmful_inputs(pause_windows).items():
         check_not_blinded(factory, name, hurt)
     check_reported_is_not_learnt(factory)
     check_memory_is_bounded(factory)
 
 
-def keys(detector: Detector) -> tuple[str, ...]:
+def input_keys(detector: Detector) -> tuple[str, ...]:
     """What a detector is given."""
     return detector.features or OPEN_KEYS
 
 
-def ordinary(detector: Detector, windows: int, seed: int = 1, factor: int = 1) -> Iterator[X]:
+def ordinary_windows(
+    detector: Detector, windows: int, seed: int = 1, factor: int = 1
+) -> Iterator[X]:
     """Counts of about 4 a window in every feature, `factor` times that where it is raised."""
     rng = random.Random(seed)
-    raised = detector.raised or OPEN_KEYS
-    draws = {f: 40 * factor if f in raised else 40 for f in keys(detector)}
+    raised = detector.rising_features or OPEN_KEYS
+    draws = {f: 40 * factor if f in raised else 40 for f in input_keys(detector)}
     for _ in range(windows):
         yield {f: float(sum(rng.random() < 0.1 for _ in range(n))) for f, n in draws.items()}
 
 
-def constant(detector: Detector, value: float) -> X:
-    return dict.fromkeys(keys(detector), value)
+def constant_window(detector: Detector, value: float) -> X:
+    return dict.fromkeys(input_keys(detector), value)
 
 
 def _fail(detector: Detector, what: str, mend: str) -> None:
     raise ConformanceError(f"{type(detector).__name__} {what}. To mend it: {mend}.")
 
 
-def _sound(detector: Detector, score: Score, x: X) -> None:
+def _check_score(detector: Detector, score: Score, x: X) -> None:
     """A finite number, or None with words."""
     if score.value is None:
         if not score.why:
@@ -97,7 +99,7 @@ def _judge(detector: Detector, x: X) -> Score:
     except BaseException as error:
         _fail(detector, f"raises {error!r} on {x}", "refuse it: Score(None, why)")
         raise
-    _sound(detector, score, x)
+    _check_score(detector, score, x)
     return score
 
 
@@ -109,14 +111,14 @@ def _scores(detector: Detector, xs: Iterator[X]) -> list[float | None]:
     return out
 
 
-def _ready(factory: Factory) -> Detector:
+def _warmed_up_detector(factory: Factory) -> Detector:
     """A detector that has seen ordinary windows until it judges, and a few more."""
     detector = factory()
-    for seen, x in enumerate(ordinary(detector, READY_WINDOWS_MAX)):
+    for seen, x in enumerate(ordinary_windows(detector, READY_WINDOWS_MAX)):
         if seen % 50 == 0 and detector.judge_one(x).value is not None:
             break
         detector.learn_one(x)
-    for x in ordinary(detector, 2 * PROBE_WINDOWS, seed=2):
+    for x in ordinary_windows(detector, 2 * PROBE_WINDOWS, seed=2):
         detector.learn_one(x)
     return detector
 
@@ -133,7 +135,7 @@ def check_parameters(factory: Factory) -> None:
         raise
     if type(twin) is not type(detector) or twin.features != features:
         _fail(detector, "clones to something else", "take every parameter in __init__")
-    if not _is_plain(detector.state()):
+    if not _is_plain(detector.snapshot()):
         _fail(detector, "has a state that is not plain", "use numbers, texts, bytes, lists, dicts")
 
 
@@ -147,10 +149,10 @@ def _is_plain(value: Any) -> bool:
 
 def check_abstains_until_ready(factory: Factory) -> None:
     detector = factory()
-    x = next(ordinary(detector, 1))
+    x = next(ordinary_windows(detector, 1))
     if _judge(detector, x).value is not None:
         _fail(detector, "judges before it has learnt anything", "return Score(None, why)")
-    if _judge(_ready(factory), x).value is None:
+    if _judge(_warmed_up_detector(factory), x).value is None:
         _fail(
             detector,
             f"still abstains after {READY_WINDOWS_MAX} ordinary windows",
@@ -159,55 +161,59 @@ def check_abstains_until_ready(factory: Factory) -> None:
 
 
 def check_scoring_changes_nothing(factory: Factory) -> None:
-    asked, left = _ready(factory), _ready(factory)
-    for x in [*ordinary(asked, 20, seed=3), *ordinary(asked, 20, seed=4, factor=10), {}]:
+    asked, left = _warmed_up_detector(factory), _warmed_up_detector(factory)
+    for x in [
+        *ordinary_windows(asked, 20, seed=3),
+        *ordinary_windows(asked, 20, seed=4, factor=10),
+        {},
+    ]:
         if _judge(asked, x) != _judge(asked, x):
             _fail(asked, "scores one window in two ways", "score from what was learnt alone")
         asked.score_one(x)
-    if _scores(asked, ordinary(asked, PROBE_WINDOWS)) != _scores(
-        left, ordinary(left, PROBE_WINDOWS)
+    if _scores(asked, ordinary_windows(asked, PROBE_WINDOWS)) != _scores(
+        left, ordinary_windows(left, PROBE_WINDOWS)
     ):
         _fail(asked, "is changed by being asked for a score", "change state only when learning")
 
 
 def check_continues_identically(factory: Factory) -> None:
-    detector = _ready(factory)
-    for x in ordinary(detector, 5, seed=5, factor=BURST_FACTOR):
+    detector = _warmed_up_detector(factory)
+    for x in ordinary_windows(detector, 5, seed=5, factor=BURST_FACTOR):
         detector.report_one(x)
     restored = factory()
-    restored.restore(pickle.loads(pickle.dumps(detector.state())))
+    restored.restore(pickle.loads(pickle.dumps(detector.snapshot())))
     twins = {
-        "made and taught alike": _ready(factory),
+        "made and taught alike": _warmed_up_detector(factory),
         "pickled": pickle.loads(pickle.dumps(detector)),
         "copied": copy.deepcopy(detector),
         "restored from its state": restored,
     }
-    for x in ordinary(detector, 5, seed=5, factor=BURST_FACTOR):
+    for x in ordinary_windows(detector, 5, seed=5, factor=BURST_FACTOR):
         twins["made and taught alike"].report_one(x)
-    true = _scores(detector, ordinary(detector, PROBE_WINDOWS, seed=6))
+    true = _scores(detector, ordinary_windows(detector, PROBE_WINDOWS, seed=6))
     for how, twin in twins.items():
-        if _scores(twin, ordinary(twin, PROBE_WINDOWS, seed=6)) != true:
+        if _scores(twin, ordinary_windows(twin, PROBE_WINDOWS, seed=6)) != true:
             _fail(
                 detector,
                 f"goes on differently when {how}",
                 "put everything learnt into the state; use no clock, no chance, no set of texts",
             )
     fresh, clone = factory(), detector.clone()
-    if _judge(fresh, {}) != _judge(clone, {}) or _scores(fresh, ordinary(fresh, 50)) != _scores(
-        clone, ordinary(clone, 50)
-    ):
+    if _judge(fresh, {}) != _judge(clone, {}) or _scores(
+        fresh, ordinary_windows(fresh, 50)
+    ) != _scores(clone, ordinary_windows(clone, 50)):
         _fail(detector, "clones with what it has learnt", "start afresh in __init__")
 
 
-def unreadable(detector: Detector) -> list[X]:
+def unreadable_inputs(detector: Detector) -> list[X]:
     values: list[Any] = [math.nan, math.inf, -math.inf, None, "many", [], 10**400]
     without: list[X] = [{}, {"another feature": 1.0}] if detector.features else []
-    return [*without, *(dict.fromkeys(keys(detector), v) for v in values)]
+    return [*without, *(dict.fromkeys(input_keys(detector), v) for v in values)]
 
 
 def check_refuses_what_it_cannot_read(factory: Factory) -> None:
-    detector, twin = _ready(factory), _ready(factory)
-    for x in unreadable(detector):
+    detector, twin = _warmed_up_detector(factory), _warmed_up_detector(factory)
+    for x in unreadable_inputs(detector):
         if _judge(detector, x).value is not None:
             _fail(detector, f"has a score for {x}", "abstain on what cannot be read")
         for teach in (detector.learn_one, detector.report_one):
@@ -216,36 +222,38 @@ def check_refuses_what_it_cannot_read(factory: Factory) -> None:
             except BaseException as error:
                 _fail(detector, f"raises {error!r} on learning {x}", "ignore it in learning")
                 raise
-    if _scores(detector, ordinary(detector, PROBE_WINDOWS)) != _scores(
-        twin, ordinary(twin, PROBE_WINDOWS)
+    if _scores(detector, ordinary_windows(detector, PROBE_WINDOWS)) != _scores(
+        twin, ordinary_windows(twin, PROBE_WINDOWS)
     ):
         _fail(detector, "learns from what cannot be read", "return before any change of state")
 
 
-def bad_times(pause_windows: int) -> dict[str, Callable[[Detector], Iterator[X]]]:
+def harmful_inputs(pause_windows: int) -> dict[str, Callable[[Detector], Iterator[X]]]:
     """Readable inputs that hurt, by name."""
     return {
         "nothing bad": lambda d: iter(()),
-        "one count of 1e15": lambda d: iter([constant(d, 1e15)]),
-        "ten counts of 1e15": lambda d: iter([constant(d, 1e15)] * 10),
-        "negative numbers": lambda d: iter([constant(d, -1e6), constant(d, -1.0)]),
-        "a constant stream": lambda d: iter([constant(d, 4.0)] * 3000),
-        "a stop": lambda d: iter([constant(d, 0.0)] * pause_windows),
+        "one count of 1e15": lambda d: iter([constant_window(d, 1e15)]),
+        "ten counts of 1e15": lambda d: iter([constant_window(d, 1e15)] * 10),
+        "negative numbers": lambda d: iter([constant_window(d, -1e6), constant_window(d, -1.0)]),
+        "a constant stream": lambda d: iter([constant_window(d, 4.0)] * 3000),
+        "a stop": lambda d: iter([constant_window(d, 0.0)] * pause_windows),
     }
 
 
 def check_not_blinded(factory: Factory, name: str, hurt: Callable[[Detector], Iterator[X]]) -> None:
     """After bad times and an hour of ordinary ones, a burst still stands out: its mean score is
     above 19 of 20 ordinary ones."""
-    detector = _ready(factory)
+    detector = _warmed_up_detector(factory)
     for i, x in enumerate(hurt(detector)):
         if i < 100:
             _judge(detector, x)
         detector.learn_one(x)
-    for x in ordinary(detector, 3000, seed=7):
+    for x in ordinary_windows(detector, 3000, seed=7):
         detector.learn_one(x)
-    usual = _scores(detector, ordinary(detector, 600, seed=8))
-    burst = _scores(detector, ordinary(detector, BURST_WINDOWS, seed=9, factor=BURST_FACTOR))
+    usual = _scores(detector, ordinary_windows(detector, 600, seed=8))
+    burst = _scores(
+        detector, ordinary_windows(detector, BURST_WINDOWS, seed=9, factor=BURST_FACTOR)
+    )
     judged = [s for s in usual if s is not None]
     found = [s for s in burst if s is not None]
     if not judged or not found:
@@ -260,11 +268,13 @@ def check_not_blinded(factory: Factory, name: str, hurt: Callable[[Detector], It
 
 def check_reported_is_not_learnt(factory: Factory) -> None:
     """A burst that was reported leaves the detector as keen as it was."""
-    detector = _ready(factory)
-    usual = _scores(detector, ordinary(detector, PROBE_WINDOWS, seed=8))
-    for x in ordinary(detector, 2 * BURST_WINDOWS, seed=9, factor=BURST_FACTOR):
+    detector = _warmed_up_detector(factory)
+    usual = _scores(detector, ordinary_windows(detector, PROBE_WINDOWS, seed=8))
+    for x in ordinary_windows(detector, 2 * BURST_WINDOWS, seed=9, factor=BURST_FACTOR):
         detector.report_one(x)
-    burst = _scores(detector, ordinary(detector, BURST_WINDOWS, seed=10, factor=BURST_FACTOR))
+    burst = _scores(
+        detector, ordinary_windows(detector, BURST_WINDOWS, seed=10, factor=BURST_FACTOR)
+    )
     judged = sorted(s for s in usual if s is not None)
     found = [s for s in burst if s is not None]
     if not judged or sum(found) <= len(found) * judged[int(0.95 * len(judged))]:
@@ -272,10 +282,10 @@ def check_reported_is_not_learnt(factory: Factory) -> None:
 
 
 def check_memory_is_bounded(factory: Factory) -> None:
-    detector = _ready(factory)
+    detector = _warmed_up_detector(factory)
     sizes = []
     for windows in (3000, 12000):
-        for x in ordinary(detector, windows, seed=windows):
+        for x in ordinary_windows(detector, windows, seed=windows):
             detector.learn_one(x)
         sizes.append(len(pickle.dumps(detector)))
     if sizes[1] > 1.5 * sizes[0] + 4096:

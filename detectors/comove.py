@@ -48,7 +48,7 @@ class CoMoveBank(RowBank):
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
         mine, loudest = self._rows[row], np.zeros(2)
-        if not kernel.weigh(mine, np.ascontiguousarray(value), self._side, loudest) > 0.0:
+        if not kernel.score_row(mine, np.ascontiguousarray(value), self._side, loudest) > 0.0:
             return None
         feature, scale = int(loudest[0]), int(loudest[1])
         at = kernel.HEAD + feature * kernel.FEATURE
@@ -110,7 +110,7 @@ class CoMoveDetector(RowDetector):
 
     log_likelihood: ClassVar[bool] = True
     """-ln p is lifted above h in about exp(-h) of the windows, as evidence of that kind is."""
-    counts = False
+    non_negative = False
 
     def __init__(
         self,
@@ -129,14 +129,14 @@ class CoMoveDetector(RowDetector):
         self.side = side
         self.warm_up = warm_up
         self.patience = patience
-        self._own_row()
+        self._init_row()
 
     @property
     def features(self) -> tuple[str, ...]:
         return self.inputs
 
     @property
-    def alike(self) -> tuple[Any, ...]:
+    def bank_key(self) -> tuple[Any, ...]:
         return (len(self.inputs), self.side, self.warm_up, self.patience)
 
     def bank(self) -> CoMoveBank:

@@ -19,7 +19,7 @@ SD_OF_MAD = 1.2533141373155001
 """√(π/2): the standard deviation of normal numbers over their mean absolute deviation."""
 OUTLIER = 6.0
 """Spreads beyond which a number moves centre and spread no further."""
-REPORTED = 50.0
+REPORTED_SPREADS = 50.0
 """And so many, plus the centre itself, move the short means where the window is reported."""
 SPREAD_FLOOR = 1e-9
 """Of the spread, relative to the centre: equal numbers differ by nothing but rounding."""
@@ -36,10 +36,10 @@ rare a distance is that was never seen."""
 P_MIN = 1e-280
 BOTH, UP, DOWN = 0, 1, -1
 
-SEEN, HELD = 0, 1
+SEEN, EPISODE_WINDOWS = 0, 1
 HEAD = 2
 CENTRE, PER_FEATURE = 0, 1  # then for each scale its mean, spread, count and bins
-MEAN, SPREAD, COUNTED, COUNTS = range(4)
+MEAN, SPREAD, COUNT_TOTAL, COUNTS = range(4)
 PER_SCALE = 3 + BINS
 FEATURE = PER_FEATURE + SCALES * PER_SCALE
 
@@ -48,7 +48,7 @@ INT, F = types.int64, types.float64
 
 
 @njit(inline="always")
-def _readable(values):  # type: ignore[no-untyped-def]
+def _is_readable(values):  # type: ignore[no-untyped-def]
     highest = 0.0
     for f in range(values.shape[0]):
         highest = max(highest, abs(values[f]))
@@ -70,7 +70,7 @@ def _distance(row, at, scale, value):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _sided(z, side):  # type: ignore[no-untyped-def]
+def _distance_on_side(z, side):  # type: ignore[no-untyped-def]
     return abs(z) if side == BOTH else z * side
 
 
@@ -82,13 +82,13 @@ def _bin(z):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _p(row, mine, z):  # type: ignore[no-untyped-def]
+def _p_value(row, mine, z):  # type: ignore[no-untyped-def]
     """The share of windows that went as far, what was never seen by the t law."""
     tail = 0.0
     for b in range(_bin(z), BINS):
         tail += row[mine + COUNTS + b]
     law = min(1.0, (1.0 + max(0.0, z) ** 2 / 4.0) ** -2.5)
-    p = (tail + PRIOR_WINDOWS * law) / (row[mine + COUNTED] + PRIOR_WINDOWS)
+    p = (tail + PRIOR_WINDOWS * law) / (row[mine + COUNT_TOTAL] + PRIOR_WINDOWS)
     return min(1.0, max(P_MIN, p))
 
 
@@ -98,14 +98,14 @@ def _cauchy(p):  # type: ignore[no-untyped-def]
 
 
 @njit(F(F1, F1, INT, F1), cache=True, nogil=True, error_model="numpy")
-def weigh(row, values, side, loudest):  # type: ignore[no-untyped-def]
+def score_row(row, values, side, loudest):  # type: ignore[no-untyped-def]
     """-ln of the combined p; into `loudest` the feature and scale with the least p of their own."""
     total, least = 0.0, 2.0
     for f in range(values.shape[0]):
         at = HEAD + f * FEATURE
         for scale in range(SCALES):
             mine = at + PER_FEATURE + scale * PER_SCALE
-            p = _p(row, mine, _sided(_distance(row, at, scale, values[f]), side))
+            p = _p_value(row, mine, _distance_on_side(_distance(row, at, scale, values[f]), side))
             total += _cauchy(p)
             if p < least:
                 least = p
@@ -123,8 +123,8 @@ def judge(state, values, side, warm_up, rows, scores):  # type: ignore[no-untype
     for i in range(rows.shape[0]):
         row = state[rows[i]]
         scores[i] = np.nan
-        if row[SEEN] >= warm_up and _readable(values[i]):
-            scores[i] = weigh(row, values[i], side, loudest)
+        if row[SEEN] >= warm_up and _is_readable(values[i]):
+            scores[i] = score_row(row, values[i], side, loudest)
 
 
 @njit(inline="always", error_model="numpy")
@@ -143,11 +143,11 @@ def _learn(row, at, value, side, counting):  # type: ignore[no-untyped-def]
     for scale in range(SCALES):
         mine = at + PER_FEATURE + scale * PER_SCALE
         if counting:
-            z = _sided(_distance(row, at, scale, value), side)
+            z = _distance_on_side(_distance(row, at, scale, value), side)
             for b in range(BINS):
                 row[mine + COUNTS + b] -= FORGET * row[mine + COUNTS + b]
             row[mine + COUNTS + _bin(z)] += 1.0
-            row[mine + COUNTED] += 1.0 - FORGET * row[mine + COUNTED]
+            row[mine + COUNT_TOTAL] += 1.0 - FORGET * row[mine + COUNT_TOTAL]
         held = max(ALPHAS[scale], 1.0 / (row[SEEN] + 1.0))
         row[mine + MEAN] += held * (centre + off - row[mine + MEAN])
         row[mine + SPREAD] += alpha * (abs(row[mine + MEAN] - centre) - row[mine + SPREAD])
@@ -159,29 +159,29 @@ def learn(state, values, side, warm_up, rows):  # type: ignore[no-untyped-def]
     """Learn windows that were judged and not reported."""
     for i in range(rows.shape[0]):
         row = state[rows[i]]
-        if not _readable(values[i]):
+        if not _is_readable(values[i]):
             continue
         for f in range(values.shape[1]):
             counting = row[SEEN] >= warm_up // 2
             _learn(row, HEAD + f * FEATURE, values[i, f], side, counting)
         row[SEEN] += 1.0
-        row[HELD] = 0.0
+        row[EPISODE_WINDOWS] = 0.0
 
 
 @njit(types.void(F1, F1, INT), cache=True, nogil=True, error_model="numpy")
 def report(row, values, patience):  # type: ignore[no-untyped-def]
     """A reported window moves the short means only, until the new level has lasted."""
-    if not _readable(values):
+    if not _is_readable(values):
         return
-    row[HELD] += 1.0
+    row[EPISODE_WINDOWS] += 1.0
     for f in range(values.shape[0]):
         at = HEAD + f * FEATURE
-        reach = REPORTED * SD_OF_MAD * _spread(row, at, 0) + abs(row[at + CENTRE])
+        reach = REPORTED_SPREADS * SD_OF_MAD * _spread(row, at, 0) + abs(row[at + CENTRE])
         for scale in range(1, SCALES):
             mine = at + PER_FEATURE + scale * PER_SCALE
             off = _clip(values[f] - row[mine + MEAN], reach)
             row[mine + MEAN] += ALPHAS[scale] * off
-        if row[HELD] > patience:
+        if row[EPISODE_WINDOWS] > patience:
             row[at + CENTRE] = row[at + PER_FEATURE + (SCALES - 1) * PER_SCALE + MEAN]
-    if row[HELD] > patience:
-        row[HELD] = 0.0
+    if row[EPISODE_WINDOWS] > patience:
+        row[EPISODE_WINDOWS] = 0.0

@@ -33,11 +33,11 @@ EXCESS_MIN = 0.05
 P_MIN = 1e-12
 """Less is not told apart: nobody has that many windows."""
 
-SURE = 2.0
+STANDARD_ERRORS = 2.0
 """Standard errors by which what was seen must exceed the tail's law to be believed instead."""
 
 # Columns of `tail`.
-START, SHARE, SPREAD, SHAPE, TOTAL, NEXT, AGE = range(7)
+START, SHARE, SPREAD, SHAPE, TOTAL, REFIT_AT, AGE = range(7)
 
 _F1, _F2 = types.float64[::1], types.float64[:, ::1]
 _B1 = types.boolean[::1]
@@ -45,7 +45,7 @@ _EDGE: NDArray[np.float64] = np.sinh(LOW + WIDTH * np.arange(BINS + 1))
 _MIDDLE: NDArray[np.float64] = np.sinh(LOW + WIDTH * (np.arange(BINS) + 0.5))
 
 
-class Conformal:
+class ConformalPValues:
     """p-values of many rows of scores.
 
     Parameters
@@ -60,7 +60,7 @@ class Conformal:
     Examples
     --------
     >>> import numpy as np
-    >>> conformal = Conformal(1, 17280.0)
+    >>> conformal = ConformalPValues(1, 17280.0)
     >>> for i in range(1000):
     ...     conformal.learn(np.array([float(i % 10)]), np.ones(1, bool))
     >>> round(float(conformal.p_values(np.array([5.0]))[0]), 2)
@@ -100,7 +100,7 @@ class Conformal:
         """Count the scores, where `taught` and not NaN."""
         _learn(score, taught, self._keep, _MIDDLE, _EDGE, self.weight, self.tail)
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         return {"weight": self.weight, "tail": self.tail}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -134,7 +134,7 @@ def _p_values(score, ready, weight, tail, out):  # type: ignore[no-untyped-def]
             else:
                 p = tail[row, SHARE] * np.exp(-beyond)
             # Counts have atoms in the tail, which no smooth law knows of.
-            p = max(p, (higher - SURE * np.sqrt(higher)) / (total + 1.0))
+            p = max(p, (higher - STANDARD_ERRORS * np.sqrt(higher)) / (total + 1.0))
         out[row] = min(max(p, P_MIN), 1.0)
 
 
@@ -150,9 +150,9 @@ def _learn(score, taught, keep, middle, edge, weight, tail):  # type: ignore[no-
         w[_bin(z)] += 1.0
         t[TOTAL] = keep * t[TOTAL] + 1.0
         t[AGE] += 1.0
-        if t[AGE] < t[NEXT]:
+        if t[AGE] < t[REFIT_AT]:
             continue
-        t[NEXT] = t[AGE] + min(REFIT_WINDOWS, max(1.0, t[AGE] // 10))
+        t[REFIT_AT] = t[AGE] + min(REFIT_WINDOWS, max(1.0, t[AGE] // 10))
         b, mass, first, second = BINS, 0.0, 0.0, 0.0
         while b > 0 and mass < max(TAIL_SHARE * t[TOTAL], TAIL_WINDOWS):
             b -= 1

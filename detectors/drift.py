@@ -18,8 +18,8 @@ from math import log
 from statistics import median
 from typing import Any, ClassVar, Literal
 
-from detectors.base import Detector, Evidence, Score, read
-from detectors.river_plugin import _let_pass, _Unpickler
+from detectors.base import Detector, Evidence, Score, read_number
+from detectors.river_plugin import RiverUnpickler, reraise_interrupts
 
 OUTLIER = 6.0
 """Standard deviations beyond which a number counts as no farther: 1e15 moves no mean."""
@@ -91,16 +91,16 @@ class DriftDetector(Detector):
         self.method = method
         self.delta = delta
         self.warm_up = warm_up
-        self._first: list[float] = []  # windows of the warm-up
-        self._warm = False
+        self._warm_up_values: list[float] = []  # windows of the warm-up
+        self._is_warm = False
         self._centre = 0.0  # their median
         self._level = 0.0
         self._spread = 0.0
-        self._found: tuple[float, float, int] | None = None
+        self._last_drift: tuple[float, float, int] | None = None
         """Of a drift just met: the level now, before, and for how many windows."""
-        self._model = self._fresh()
+        self._model = self._new_model()
 
-    def _fresh(self) -> Any:
+    def _new_model(self) -> Any:
         from river import drift  # takes more than a second: only when one is asked for
 
         if self.method == "adwin":
@@ -113,31 +113,33 @@ class DriftDetector(Detector):
         return (self.feature,)
 
     @property
-    def _surprise(self) -> float:
+    def _drift_score(self) -> float:
         windows = ADWIN_WINDOWS / self.delta if self.method == "adwin" else PAGE_HINKLEY_WINDOWS
         return log(windows)
 
     def judge_one(self, x: Mapping[Any, Any]) -> Score:
-        value = read(x, self.feature)
+        value = read_number(x, self.feature)
         if isinstance(value, str):
             return Score(None, value)
-        if self._found is None:
-            if self._warm:
+        if self._last_drift is None:
+            if self._is_warm:
                 return Score(0.0)
-            return Score(None, f"learning: {len(self._first)} of {self.warm_up} windows seen")
-        now, before, windows = self._found
+            return Score(
+                None, f"learning: {len(self._warm_up_values)} of {self.warm_up} windows seen"
+            )
+        now, before, windows = self._last_drift
         scale = SD_OF_MAD * self._spread
         return Score(
-            self._surprise, None, Evidence(now, before, "value", max(1, windows), scale=scale)
+            self._drift_score, None, Evidence(now, before, "value", max(1, windows), scale=scale)
         )
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
-        value = read(x, self.feature)
+        value = read_number(x, self.feature)
         if isinstance(value, str):
             return
-        self._found = None
-        if not self._warm:
-            self._warm_with(value)
+        self._last_drift = None
+        if not self._is_warm:
+            self._learn_warm_up(value)
             return
         sd = SD_OF_MAD * self._spread + 1e-9 * abs(self._centre) + 1e-12
         off = max(-OUTLIER * sd, min(OUTLIER * sd, value - self._level))
@@ -147,19 +149,19 @@ class DriftDetector(Detector):
         try:
             self._update(z, sd)
         except BaseException as error:  # Rust's panics derive from it
-            _let_pass(error)
-            self._model = self._fresh()
+            reraise_interrupts(error)
+            self._model = self._new_model()
 
-    def _warm_with(self, value: float) -> None:
-        self._first.append(value)
-        if len(self._first) < self.warm_up:
+    def _learn_warm_up(self, value: float) -> None:
+        self._warm_up_values.append(value)
+        if len(self._warm_up_values) < self.warm_up:
             return
-        self._centre = self._level = median(self._first)
+        self._centre = self._level = median(self._warm_up_values)
         # The median deviation, as the mean deviation of normal numbers.
-        around = median(abs(value - self._centre) for value in self._first)
+        around = median(abs(value - self._centre) for value in self._warm_up_values)
         self._spread = around * MEAN_OF_MEDIAN
-        self._first, self._warm = [], True
-        self._model = self._fresh()
+        self._warm_up_values, self._is_warm = [], True
+        self._model = self._new_model()
 
     def _update(self, z: float, sd: float) -> None:
         model = self._model
@@ -173,25 +175,25 @@ class DriftDetector(Detector):
         else:
             now, windows = (self._level - self._centre) / sd, 1
         centre = self._centre
-        self._found = (centre + now * sd, centre + before * sd, windows)
+        self._last_drift = (centre + now * sd, centre + before * sd, windows)
         if abs(self._level - centre) >= OUTLIER / 2 * sd or abs(z) >= OUTLIER:
-            self._warm = False  # it leaves the range: measure it anew
+            self._is_warm = False  # it leaves the range: measure it anew
 
     def report_one(self, x: Mapping[Any, Any]) -> None:
-        if not isinstance(read(x, self.feature), str):
-            self._found = None
+        if not isinstance(read_number(x, self.feature), str):
+            self._last_drift = None
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         model = self._model
         if self.method == "adwin":
             held: Any = pickle.dumps(model, protocol=5)
         else:
             held = [model._x_mean.n, model._x_mean.get(), *(getattr(model, n) for n in _SUMS)]
         return {
-            "first": list(self._first),
-            "warm": self._warm,
+            "first": list(self._warm_up_values),
+            "warm": self._is_warm,
             "numbers": [self._centre, self._level, self._spread],
-            "found": None if self._found is None else list(self._found),
+            "found": None if self._last_drift is None else list(self._last_drift),
             "model": held,
         }
 
@@ -201,13 +203,13 @@ class DriftDetector(Detector):
         if isinstance(held, bytes) != (self.method == "adwin"):
             raise ValueError(f"this state is not of {self.method}: start it afresh")
         if isinstance(held, bytes):
-            self._model = _Unpickler(io.BytesIO(held)).load()
+            self._model = RiverUnpickler(io.BytesIO(held)).load()
         else:
-            self._model = self._fresh()
+            self._model = self._new_model()
             self._model._x_mean.n, self._model._x_mean._mean = held[:2]
             for name, value in zip(_SUMS, held[2:], strict=True):
                 setattr(self._model, name, value)
-        self._first = list(state["first"])
-        self._warm = state["warm"]
+        self._warm_up_values = list(state["first"])
+        self._is_warm = state["warm"]
         self._centre, self._level, self._spread = state["numbers"]
-        self._found = None if state["found"] is None else tuple(state["found"])
+        self._last_drift = None if state["found"] is None else tuple(state["found"])

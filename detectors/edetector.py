@@ -58,9 +58,9 @@ class EDetector(Detector):
         self.warm_up = warm_up
         self.patience = patience
         self._forecaster = BurstDetector(feature, warm_up=warm_up, patience=patience)
-        self._forget()
+        self._reset_evidence()
 
-    def _forget(self) -> None:
+    def _reset_evidence(self) -> None:
         self._sums = [-SUM_MAX] * len(STAKES)  # ln of what the bets hold
         # Of the CUSUM of the middle stake since its last zero: itself, counts, forecasts, windows.
         self._since = [0.0, 0.0, 0.0, 0]
@@ -69,7 +69,7 @@ class EDetector(Detector):
     def features(self) -> tuple[str, ...]:
         return (self.feature,)
 
-    def _weigh(self, x: Mapping[Any, Any]) -> tuple[float, float, list[float]] | str:
+    def _update_bets(self, x: Mapping[Any, Any]) -> tuple[float, float, list[float]] | str:
         """The count, the forecast and the sums after this window; or why there are none."""
         read = self._forecaster.forecast_one(x)
         if isinstance(read, str):
@@ -86,7 +86,7 @@ class EDetector(Detector):
         )
 
     def judge_one(self, x: Mapping[Any, Any]) -> Score:
-        weighed = self._weigh(x)
+        weighed = self._update_bets(x)
         if isinstance(weighed, str):
             return Score(None, weighed)
         count, forecast, sums = weighed
@@ -99,7 +99,7 @@ class EDetector(Detector):
         return Score(value, None, evidence)
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
-        weighed = self._weigh(x)
+        weighed = self._update_bets(x)
         if not isinstance(weighed, str):
             count, forecast, sums = weighed
             self._sums = [min(SUM_MAX, max(-SUM_MAX, total)) for total in sums]
@@ -114,12 +114,12 @@ class EDetector(Detector):
 
     def report_one(self, x: Mapping[Any, Any]) -> None:
         if not isinstance(self._forecaster.forecast_one(x), str):
-            self._forget()
+            self._reset_evidence()
         self._forecaster.report_one(x)
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         return {
-            "forecaster": self._forecaster.state(),
+            "forecaster": self._forecaster.snapshot(),
             "sums": list(self._sums),
             "since": list(self._since),
         }

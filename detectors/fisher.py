@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from detectors.conformal import P_MIN, READY_WINDOWS, Conformal
-from detectors.tails import chance
+from detectors.conformal import P_MIN, READY_WINDOWS, ConformalPValues
+from detectors.tails import fisher_p_value
 from detectors.whiten import Flags, Floats
 
 STREAMS_LEAST = 2
@@ -23,7 +23,7 @@ STREAMS_LEAST = 2
 _F1, _F2 = types.float64[::1], types.float64[:, ::1]
 
 
-class Fisher:
+class FisherCombination:
     """The p-value of each symbol's window, all its streams taken together.
 
     Parameters
@@ -43,7 +43,7 @@ class Fisher:
     def __init__(
         self, memory_windows: float, symbols: int = 0, warm_up: int = READY_WINDOWS
     ) -> None:
-        self._ranks = Conformal(symbols, memory_windows, warm_up)
+        self._ranks = ConformalPValues(symbols, memory_windows, warm_up)
         self._rarity: Floats = np.zeros(0)
 
     def grow(self, symbols: int) -> None:
@@ -56,24 +56,24 @@ class Fisher:
         `p`: (symbols, streams), of whitened streams; NaN where a stream abstains.
         """
         self._rarity = np.full(len(p), np.nan)
-        _rarity(np.ascontiguousarray(p), self._rarity)
+        _negative_log_p(np.ascontiguousarray(p), self._rarity)
         return self._ranks.p_values(self._rarity)
 
     def learn(self, taught: Flags) -> None:
         """Learn the window judged last, where `taught`."""
         self._ranks.learn(self._rarity, taught)
 
-    def state(self) -> dict[str, Any]:
-        return self._ranks.state()
+    def snapshot(self) -> dict[str, Any]:
+        return self._ranks.snapshot()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on, bit for bit, where the one that gave `state` stood."""
+        """Go on, bit for bit, where the one that gave `snapshot` stood."""
         self._ranks.restore(state)
 
 
 @njit(types.void(_F2, _F1), cache=True, nogil=True)
-def _rarity(p, rarity):  # type: ignore[no-untyped-def]
-    """-ln of Fisher's chance: it has the tail of an exponential, which `Conformal` fits."""
+def _negative_log_p(p, rarity):  # type: ignore[no-untyped-def]
+    """-ln of Fisher's chance: it has the tail of an exponential, which `ConformalPValues` fits."""
     for s in range(p.shape[0]):
         total, streams = 0.0, 0
         for k in range(p.shape[1]):
@@ -81,4 +81,4 @@ def _rarity(p, rarity):  # type: ignore[no-untyped-def]
                 total -= log(max(p[s, k], P_MIN))
                 streams += 1
         if streams >= STREAMS_LEAST:
-            rarity[s] = -log(max(chance(total, streams), P_MIN))
+            rarity[s] = -log(max(fisher_p_value(total, streams), P_MIN))

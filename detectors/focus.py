@@ -36,7 +36,7 @@ LOOK_BACK = 300.0
 COUNT_MAX = 2.0**53
 """A judged window counts as at most so much, so that sums stay exact."""
 
-SEEN, BASE, SQUARES, FORECASTS, HELD, HELD_TOTAL, LENGTH, CHAIN = range(8)
+SEEN, BASE, SQUARES, FORECASTS, EPISODE_WINDOWS, EPISODE_TOTAL, LENGTH, CHAIN = range(8)
 # The chain: for each stretch counts, baseline, windows.
 
 F1, F2, I1 = types.float64[::1], types.float64[:, ::1], types.int64[::1]
@@ -73,8 +73,8 @@ def _push(chain, length, count, base):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _likeliest(chain, length, found):  # type: ignore[no-untyped-def]
-    """The highest log-likelihood ratio; into `found` its counts, baseline, windows."""
+def _best_ratio(chain, length, stretch):  # type: ignore[no-untyped-def]
+    """The highest log-likelihood ratio; into `stretch` its counts, baseline, windows."""
     best, count, base, windows = 0.0, 0.0, 0.0, 0.0
     for i in range(length - 1, -1, -1):
         count, base = count + chain[i, 0], base + chain[i, 1]
@@ -82,16 +82,16 @@ def _likeliest(chain, length, found):  # type: ignore[no-untyped-def]
         ratio = count * log(count / base) - (count - base)
         if ratio > best:
             best = ratio
-            found[0], found[1], found[2] = count, base, windows
+            stretch[0], stretch[1], stretch[2] = count, base, windows
     return best
 
 
 @njit(types.float64(F1, types.float64, F1), cache=True, nogil=True, error_model="numpy")
-def weigh(row, count, found):  # type: ignore[no-untyped-def]
+def score_row(row, count, stretch):  # type: ignore[no-untyped-def]
     """The score after a window of `count`, on a copy of the chain."""
     chain = row[CHAIN:].copy().reshape(STRETCHES, 3)
     length = _push(chain, int(row[LENGTH]), min(count, COUNT_MAX), max(row[BASE], BASE_MIN))
-    return _likeliest(chain, length, found) / _dispersion(row)
+    return _best_ratio(chain, length, stretch) / _dispersion(row)
 
 
 @njit(types.void(F2, INT, I1, F1, F1), cache=True, nogil=True, error_model="numpy")
@@ -101,17 +101,17 @@ def judge(state, warm_up, rows, counts, scores):  # type: ignore[no-untyped-def]
         row, count = state[rows[i]], counts[i]
         scores[i] = np.nan
         if row[SEEN] >= warm_up and 0.0 <= count <= NUMBER_MAX:
-            scores[i] = weigh(row, count, found)
+            scores[i] = score_row(row, count, found)
 
 
 @njit(inline="always", error_model="numpy")
-def _hold(row, patience, bounded):  # type: ignore[no-untyped-def]
+def _extend_episode(row, patience, bounded):  # type: ignore[no-untyped-def]
     """One more window of an episode; after `patience` of them its level is the new normal."""
-    row[HELD] += 1.0
-    row[HELD_TOTAL] += bounded
-    if row[HELD] > patience:
-        row[BASE] = row[HELD_TOTAL] / row[HELD]
-        row[HELD] = row[HELD_TOTAL] = row[LENGTH] = 0.0
+    row[EPISODE_WINDOWS] += 1.0
+    row[EPISODE_TOTAL] += bounded
+    if row[EPISODE_WINDOWS] > patience:
+        row[BASE] = row[EPISODE_TOTAL] / row[EPISODE_WINDOWS]
+        row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = row[LENGTH] = 0.0
 
 
 @njit(types.void(F2, INT, INT, I1, F1), cache=True, nogil=True, error_model="numpy")
@@ -125,10 +125,10 @@ def learn(state, warm_up, patience, rows, counts):  # type: ignore[no-untyped-de
         if row[SEEN] >= warm_up:
             chain = row[CHAIN:].reshape(STRETCHES, 3)
             row[LENGTH] = _push(chain, int(row[LENGTH]), bounded, base)
-        if row[HELD] > 0.0:
-            _hold(row, patience, bounded)
+        if row[EPISODE_WINDOWS] > 0.0:
+            _extend_episode(row, patience, bounded)
             if row[LENGTH] == 0.0:
-                row[HELD] = row[HELD_TOTAL] = 0.0
+                row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
             continue
         row[SEEN] += 1.0
         if row[SEEN] > warm_up // 4:
@@ -145,7 +145,7 @@ def report(state, patience, at, count):  # type: ignore[no-untyped-def]
         row = state[at]
         row[LENGTH] = 0.0
         base = max(row[BASE], BASE_MIN)
-        _hold(row, patience, min(count, CEILING_FACTOR * base + CEILING_EVENTS))
+        _extend_episode(row, patience, min(count, CEILING_FACTOR * base + CEILING_EVENTS))
 
 
 class FocusBank(RowBank):
@@ -172,7 +172,7 @@ class FocusBank(RowBank):
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
         found = np.zeros(3)
-        if not weigh(self._rows[row], float(value[0]), found) > 0.0:
+        if not score_row(self._rows[row], float(value[0]), found) > 0.0:
             return None
         observed, expected, windows = found.tolist()
         return Evidence(observed, expected, "events", int(windows))
@@ -225,14 +225,14 @@ class FocusDetector(RowDetector):
         self.feature = feature
         self.warm_up = warm_up
         self.patience = patience
-        self._own_row()
+        self._init_row()
 
     @property
     def features(self) -> tuple[str, ...]:
         return (self.feature,)
 
     @property
-    def alike(self) -> tuple[Any, ...]:
+    def bank_key(self) -> tuple[Any, ...]:
         return (self.warm_up, self.patience)
 
     def bank(self) -> FocusBank:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from detectors.base import Detector, Evidence, Score, read
-from detectors.jointevidence import Joint
+from detectors.base import Detector, Evidence, Score, read_number
+from detectors.jointevidence import JointCusums
 from detectors.whiten import Floats
 
 
@@ -46,14 +46,14 @@ class JointDetector(Detector):
             raise ValueError(f"joint evidence needs two streams or more, not {streams}")
         self.streams = streams
         self.windows_per_day = windows_per_day
-        self._joint = Joint([1] * len(streams), windows_per_day, 1)
+        self._joint = JointCusums([1] * len(streams), windows_per_day, 1)
 
     @property
     def features(self) -> tuple[str, ...]:
         return self.streams
 
     def _values(self, x: Mapping[Any, Any]) -> Floats | str:
-        values = [read(x, name) for name in self.streams]
+        values = [read_number(x, name) for name in self.streams]
         wrong = next((v for v in values if isinstance(v, str)), None)
         return np.array([values], np.float64) if wrong is None else wrong
 
@@ -62,7 +62,7 @@ class JointDetector(Detector):
         if isinstance(values, str):
             return Score(None, values)
         score = float(self._joint.judge(values, values[:, 0])[0])
-        if self._joint.judging[0] < 2:
+        if self._joint.judging_streams[0] < 2:
             n = len(self.streams)
             return Score(None, f"learning: fewer than 2 of {n} streams have p-values yet")
         if score == 0.0:
@@ -72,25 +72,25 @@ class JointDetector(Detector):
         return Score(score, None, Evidence(seen[0] * windows, seen[1] * windows, "", windows))
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
-        self._take(x, False)
+        self._learn_window(x, False)
 
     def report_one(self, x: Mapping[Any, Any]) -> None:
-        self._take(x, True)
+        self._learn_window(x, True)
 
-    def _take(self, x: Mapping[Any, Any], reported: bool) -> None:
+    def _learn_window(self, x: Mapping[Any, Any], reported: bool) -> None:
         values = self._values(x)
         if isinstance(values, str):
             return
         self._joint.judge(values, values[:, 0])
         self._joint.learn(np.array([reported]), values, self._joint.expected)
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """Arrays as lists, so that it is plain."""
-        return _plain(self._joint.state())
+        return _to_plain(self._joint.snapshot())
 
     def restore(self, state: dict[str, Any]) -> None:
         self._joint.restore(state)
 
 
-def _plain(state: dict[str, Any]) -> dict[str, Any]:
-    return {k: _plain(v) if isinstance(v, dict) else v.tolist() for k, v in state.items()}
+def _to_plain(state: dict[str, Any]) -> dict[str, Any]:
+    return {k: _to_plain(v) if isinstance(v, dict) else v.tolist() for k, v in state.items()}

@@ -27,15 +27,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 
-from detectors.conformal import P_MIN, READY_WINDOWS, Conformal
-from detectors.tails import chance, normal
+from detectors.conformal import P_MIN, READY_WINDOWS, ConformalPValues
+from detectors.tails import fisher_p_value, normal_score
 from detectors.whiten import Flags, Floats, Whitener
 
 KAPPA = 0.1
 """Of the alternative: -ln p is 1/κ = 10 on the average in a stream that moved far."""
 DRIFT = log(1.0 / KAPPA) / (1.0 - KAPPA)
 """d, a stream."""
-MOVED = (1.0, 0.3, 0.1)
+MOVED_SHARES = (1.0, 0.3, 0.1)
 """π: all streams, a third, a tenth of them."""
 SUM_MAX = 50.0
 """A CUSUM remembers no more, so that a change which nobody reports is over when it is over."""
@@ -45,17 +45,17 @@ BLOCK_WINDOWS = 60
 """For `Calibrator`: an excursion of this score is over within 5 minutes of 5 s windows."""
 NAMED_CHANCE = 0.01
 """A stream is named when chance makes as much -ln p in the same windows less often."""
-PACE_ALPHA, PACE_FAR_ALPHA = 0.2, 0.01
+RATE_ALPHA, RATE_LEVEL_ALPHA = 0.2, 0.01
 """Of the forecast rate and of its level: 5 and 100 windows."""
 RATE_MIN = 0.02
 """Events a window. A market that never spoke is not thought impossible to speak."""
-PACE_MAX = 5.0
+LOG_RATE_MAX = 5.0
 """ln of the forecast rate over its level counts up to this."""
 
 _F1, _F2, _F3 = types.float64[::1], types.float64[:, ::1], types.float64[:, :, ::1]
 
 
-class Part(NamedTuple):
+class StreamEvidence(NamedTuple):
     """One stream's part in joint evidence."""
 
     stream: int
@@ -68,11 +68,11 @@ class Part(NamedTuple):
     """The chance of as much -ln p in as many windows."""
 
     @property
-    def named(self) -> bool:
+    def is_named(self) -> bool:
         return self.p < NAMED_CHANCE
 
 
-class Joint:
+class JointCusums:
     """Joint evidence in every symbol of many, in arrays.
 
     Parameters
@@ -107,12 +107,12 @@ class Joint:
         self.sides = np.array(sides, np.int64)
         self.streams = len(sides)
         self._whitener = Whitener()
-        self._conformal = Conformal(0, windows_per_day, warm_up)
+        self._conformal = ConformalPValues(0, windows_per_day, warm_up)
         self._pace: Floats = np.zeros((0, 3))  # forecast rate, its level, windows seen
-        self._total: Floats = np.zeros((0, len(MOVED)))
-        self._windows: Floats = np.zeros((0, len(MOVED)))  # since the last zero
+        self._total: Floats = np.zeros((0, len(MOVED_SHARES)))
+        self._windows: Floats = np.zeros((0, len(MOVED_SHARES)))  # since the last zero
         # Of each stream since then: -ln p, observed, expected, windows with a value.
-        self._since: Floats = np.zeros((0, len(MOVED) * self.streams, 4))
+        self._since: Floats = np.zeros((0, len(MOVED_SHARES) * self.streams, 4))
         self._held: Floats = np.zeros(0)  # windows of the present episode, 0 outside one
         self._before: Floats = np.zeros((0, self.streams, 4))  # normal score, and what is in _since
         self.symbols = 0
@@ -126,12 +126,12 @@ class Joint:
         self.symbols = symbols
         self._whitener.grow(symbols * self.streams)
         self._conformal.grow(symbols * self.streams)
-        self._pace = _more(self._pace, more)
-        self._total = _more(self._total, more)
-        self._windows = _more(self._windows, more)
-        self._since = _more(self._since, more)
-        self._held = _more(self._held, more)
-        self._before = _more(self._before, more)
+        self._pace = _append_rows(self._pace, more)
+        self._total = _append_rows(self._total, more)
+        self._windows = _append_rows(self._windows, more)
+        self._since = _append_rows(self._since, more)
+        self._held = _append_rows(self._held, more)
+        self._before = _append_rows(self._before, more)
 
     def judge(self, value: Floats, activity: Floats) -> Floats:
         """The score of each symbol: the highest CUSUM of the bank after this window.
@@ -144,16 +144,16 @@ class Joint:
             (symbols,): the market's events in the window, whose forecast sets the pace.
         """
         self._activity = np.where(activity >= 0, activity, 0.0)
-        self._there = ~np.isnan(value).all(axis=1)
+        self._has_values = ~np.isnan(value).all(axis=1)
         pace = np.log(np.maximum(self._pace[:, 0], RATE_MIN))
         pace = pace - np.log(np.maximum(self._pace[:, 1], RATE_MIN))
-        pace = np.repeat(np.clip(pace, -PACE_MAX, PACE_MAX), self.streams)
+        pace = np.repeat(np.clip(pace, -LOG_RATE_MAX, LOG_RATE_MAX), self.streams)
         off, expected = self._whitener.judge(np.ascontiguousarray(value).ravel(), pace)
         side = np.tile(self.sides, self.symbols)
-        self._off = np.where(side == 0, np.abs(off), side * off)
+        self._deviation = np.where(side == 0, np.abs(off), side * off)
         self.expected = expected.reshape(value.shape)
         """(symbols, streams), NaN where a stream abstains."""
-        self.p = self._conformal.p_values(self._off).reshape(value.shape)
+        self.p = self._conformal.p_values(self._deviation).reshape(value.shape)
         """(symbols, streams), NaN where a stream abstains."""
         self._after = np.empty_like(self._total)
         self._step = np.empty_like(self._total)
@@ -162,23 +162,34 @@ class Joint:
         echo = self._whitener.echo().reshape(value.shape)
         before = np.ascontiguousarray(self._before[:, :, 0])
         scores = self._score, self._pair
-        _weigh(self.p, before, echo, self._total, np.array(MOVED), *scores, self._after, self._step)
+        _update_cusums(
+            self.p,
+            before,
+            echo,
+            self._total,
+            np.array(MOVED_SHARES),
+            *scores,
+            self._after,
+            self._step,
+        )
         score: Floats = np.maximum(self._after.max(axis=1), self._step.max(axis=1))
         return score
 
     @property
-    def judging(self) -> Floats:
+    def judging_streams(self) -> Floats:
         """(symbols,): how many streams had a p-value in the window judged last."""
         counted: Floats = (~np.isnan(self.p)).sum(axis=1).astype(np.float64)
         return counted
 
-    def evidence(self, symbol: int, observed: Floats, expected: Floats) -> tuple[int, list[Part]]:
+    def evidence(
+        self, symbol: int, observed: Floats, expected: Floats
+    ) -> tuple[int, list[StreamEvidence]]:
         """What a symbol's score rests on: windows since the last zero, and each stream's part.
 
         `observed` and `expected`: (symbols, streams) of the window judged last, in the streams'
         own units. Streams come by share, the highest first.
         """
-        now = entries(self.p[symbol], observed[symbol], expected[symbol])
+        now = stream_evidence(self.p[symbol], observed[symbol], expected[symbol])
         branch = int(np.argmax(self._after[symbol]))
         if self._step[symbol].max() > self._after[symbol, branch]:
             windows = 2
@@ -188,11 +199,11 @@ class Joint:
         else:
             windows = int(self._windows[symbol, branch]) + 1
             since = self._since[symbol, branch * self.streams : (branch + 1) * self.streams] + now
-            chances = [chance(nl, round(n)) for nl, n in since[:, [0, 3]].tolist()]
+            chances = [fisher_p_value(nl, round(n)) for nl, n in since[:, [0, 3]].tolist()]
         heard = since[:, 3]
         total = float(since[:, 0].sum())
         parts = [
-            Part(
+            StreamEvidence(
                 i,
                 float(since[i, 0]) / total if total > 0 else 0.0,
                 float(since[i, 1] / heard[i]),
@@ -206,24 +217,26 @@ class Joint:
 
     def learn(self, reported: Flags, observed: Floats, expected: Floats) -> None:
         """Learn the window judged last in all symbols that are in no episode."""
-        self.taught = taught = ~reported & (self._held == 0)
+        self.learnt_mask = taught = ~reported & (self._held == 0)
         """(symbols,): where the window was learnt."""
         rows = np.repeat(taught, self.streams)
         self._whitener.learn(rows)
-        self._conformal.learn(self._off, rows)
-        seen = self._pace[:, 2] + self._there
-        for column, alpha in enumerate((PACE_ALPHA, PACE_FAR_ALPHA)):
+        self._conformal.learn(self._deviation, rows)
+        seen = self._pace[:, 2] + self._has_values
+        for column, alpha in enumerate((RATE_ALPHA, RATE_LEVEL_ALPHA)):
             step = np.maximum(alpha, 1.0 / np.maximum(seen, 1.0)) * (
                 self._activity - self._pace[:, column]
             )
-            self._pace[:, column] += np.where(self._there & (taught | (column == 0)), step, 0.0)
+            self._pace[:, column] += np.where(
+                self._has_values & (taught | (column == 0)), step, 0.0
+            )
         self._pace[:, 2] = seen
         zero = self._after <= 0.0
         zero[reported] = True
         self._total = np.where(zero, 0.0, np.minimum(self._after, SUM_MAX))
         self._windows = np.where(zero, 0.0, self._windows + 1)
-        now = entries(self.p, observed, expected)
-        self._since += np.tile(now, (1, len(MOVED), 1))
+        now = stream_evidence(self.p, observed, expected)
+        self._since += np.tile(now, (1, len(MOVED_SHARES), 1))
         self._since[np.repeat(zero, self.streams, axis=1)] = 0.0
         self._before = now
         self._before[:, :, 0] = self._score
@@ -232,10 +245,10 @@ class Joint:
         over = (held > PATIENCE_WINDOWS) | (~reported & ~self._total.any(axis=1))
         self._held = np.where(over, 0.0, held)
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         return {
-            "whitener": self._whitener.state(),
-            "conformal": self._conformal.state(),
+            "whitener": self._whitener.snapshot(),
+            "conformal": self._conformal.snapshot(),
             "pace": self._pace,
             "total": self._total,
             "windows": self._windows,
@@ -245,7 +258,7 @@ class Joint:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on, bit for bit, where the one that gave `state` stood."""
+        """Go on, bit for bit, where the one that gave `snapshot` stood."""
         self._whitener.restore(state["whitener"])
         self._conformal.restore(state["conformal"])
         for name in ("pace", "total", "windows", "since", "held", "before"):
@@ -253,11 +266,11 @@ class Joint:
         self.symbols = len(self._total)
 
 
-def _more(rows: Floats, more: int) -> Floats:
+def _append_rows(rows: Floats, more: int) -> Floats:
     return np.concatenate((rows, np.zeros((more, *rows.shape[1:]))))
 
 
-def entries(p: Floats, observed: Floats, expected: Floats) -> Floats:
+def stream_evidence(p: Floats, observed: Floats, expected: Floats) -> Floats:
     """What a window adds to each stream's evidence; nothing where it abstains."""
     known = ~np.isnan(p)
     entries = np.stack((-np.log(np.where(known, p, 1.0)), observed, expected, known), axis=-1)
@@ -266,14 +279,14 @@ def entries(p: Floats, observed: Floats, expected: Floats) -> Floats:
 
 
 @njit(types.float64(types.float64, types.float64), cache=True, nogil=True)
-def _ratio(evidence, moved):  # type: ignore[no-untyped-def]
+def _log_likelihood_ratio(evidence, moved):  # type: ignore[no-untyped-def]
     """Log-likelihood ratio of -ln p for a stream that moves with probability `moved`."""
     ratio = log(KAPPA) + (1.0 - KAPPA) * evidence
     return ratio if moved == 1.0 else log(1.0 - moved + moved * exp(ratio))
 
 
 @njit(types.void(_F2, _F2, _F2, _F2, _F1, _F2, _F2, _F2, _F2), cache=True, nogil=True)
-def _weigh(p, before, echo, total, moved, score, pair, after, step):  # type: ignore[no-untyped-def]
+def _update_cusums(p, before, echo, total, moved, score, pair, after, step):  # type: ignore[no-untyped-def]
     """The CUSUMs of the bank after the window of these p-values (`after`), and the sums for a step
     in the last window or this one (`step`); each stream's normal score and -ln p of both."""
     for s in range(p.shape[0]):
@@ -283,12 +296,12 @@ def _weigh(p, before, echo, total, moved, score, pair, after, step):  # type: ig
             score[s, k] = pair[s, k] = 0.0
             if p[s, k] != p[s, k]:
                 continue
-            z = normal(p[s, k])
+            z = normal_score(p[s, k])
             both = (before[s, k] + echo[s, k] * z) / sqrt(1.0 + echo[s, k] ** 2)
             score[s, k] = z
             pair[s, k] = -log(max(0.5 * erfc(both * sqrt(0.5)), P_MIN))
             for b in range(moved.size):
-                after[s, b] += _ratio(-log(p[s, k]), moved[b])
-                step[s, b] += _ratio(pair[s, k], moved[b])
+                after[s, b] += _log_likelihood_ratio(-log(p[s, k]), moved[b])
+                step[s, b] += _log_likelihood_ratio(pair[s, k], moved[b])
         for b in range(moved.size):
             after[s, b] = max(after[s, b], 0.0)

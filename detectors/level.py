@@ -30,11 +30,11 @@ from detectors.bank import Float64, Int64
 from detectors.base import Evidence
 from detectors.rowed import RowBank, RowDetector
 
-SIGNS = {"up": (1.0,), "down": (-1.0,), "both": (1.0, -1.0)}
+DIRECTION_SIGNS = {"up": (1.0,), "down": (-1.0,), "both": (1.0, -1.0)}
 
 
-class LevelBank(RowBank):
-    """`LevelDetector`s with the same parameters, a row of numbers each."""
+class LevelShiftBank(RowBank):
+    """`LevelShiftDetector`s with the same parameters, a row of numbers each."""
 
     log_likelihood = True
 
@@ -47,8 +47,10 @@ class LevelBank(RowBank):
         warm_up: int,
         patience: int,
     ) -> None:
-        self._steps = np.array([sign * size for sign in SIGNS[direction] for size in sizes])
-        self._side = sum(SIGNS[direction])
+        self._steps = np.array(
+            [sign * size for sign in DIRECTION_SIGNS[direction] for size in sizes]
+        )
+        self._side = sum(DIRECTION_SIGNS[direction])
         self._signed, self._least = signed, log(least)
         self._warm_up, self._patience = warm_up, patience
         width = layout.STEPS + layout.PER_STEP * len(self._steps)
@@ -78,19 +80,21 @@ class LevelBank(RowBank):
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
         mine, level = self._rows[row], float(value[0])
-        if not layout.able(mine, level, self._signed, self._warm_up):
+        if not layout.can_judge(mine, level, self._signed, self._warm_up):
             return None
         sums = np.empty((len(self._steps), 2))
-        if not kernel.weigh(mine, self._steps, self._least, self._signed, level, sums) > 0.0:
+        if not kernel.score_row(mine, self._steps, self._least, self._signed, level, sums) > 0.0:
             return None
         likeliest = int(sums[:, 0].argmax())
         at = layout.STEPS + layout.PER_STEP * likeliest
         total, windows = 0.0, 0
         if not sums[likeliest, 1]:
             total, windows = float(mine[at + layout.LEVELS]), int(mine[at + layout.WINDOWS])
-        return Evidence((total + level) / (windows + 1), self.usual(row), "value", windows + 1)
+        return Evidence(
+            (total + level) / (windows + 1), self.usual_level(row), "value", windows + 1
+        )
 
-    def usual(self, row: int) -> float:
+    def usual_level(self, row: int) -> float:
         """The level that is thought usual, in the feature's unit."""
         mine = self._rows[row]
         center = float(mine[layout.CENTER])
@@ -105,7 +109,7 @@ class LevelBank(RowBank):
         kernel.report(self._rows, self._signed, self._patience, row, value[0])
 
 
-class LevelDetector(RowDetector):
+class LevelShiftDetector(RowDetector):
     """CUSUMs for a step of an autoregressive level.
 
     After `report_one` the detector is *in an episode*: it learns nothing and its evidence starts
@@ -132,7 +136,7 @@ class LevelDetector(RowDetector):
     Examples
     --------
     >>> from detectors.level import LevelDetector
-    >>> detector = LevelDetector("depth", direction="down")
+    >>> detector = LevelShiftDetector("depth", direction="down")
     >>> for i in range(600):
     ...     detector.learn_one({"depth": 1e6 * (1 + 0.1 * ((i * 7919) % 13 - 6) / 6)})
     >>> detector.judge_one({"depth": 1.05e6}).value
@@ -147,7 +151,7 @@ class LevelDetector(RowDetector):
     """
 
     log_likelihood: ClassVar[bool] = True
-    _row: LevelBank
+    _row: LevelShiftBank
 
     def __init__(
         self,
@@ -159,8 +163,8 @@ class LevelDetector(RowDetector):
         warm_up: int = 300,
         patience: int = 300,
     ) -> None:
-        if direction not in SIGNS:
-            raise ValueError(f"direction is {', '.join(SIGNS)}, not {direction!r}")
+        if direction not in DIRECTION_SIGNS:
+            raise ValueError(f"direction is {', '.join(DIRECTION_SIGNS)}, not {direction!r}")
         if not sizes or min(sizes) <= 0:
             raise ValueError(f"sizes must be steps above 0, not {sizes}")
         if least < 1:
@@ -174,25 +178,25 @@ class LevelDetector(RowDetector):
         self.least = least
         self.warm_up = warm_up
         self.patience = patience
-        self.counts = not signed
-        self._own_row()
+        self.non_negative = not signed
+        self._init_row()
 
     @property
     def features(self) -> tuple[str, ...]:
         return (self.feature,)
 
     @property
-    def alike(self) -> tuple[Any, ...]:
-        return tuple(self.__dict__[name] for name in _LAW)
+    def bank_key(self) -> tuple[Any, ...]:
+        return tuple(self.__dict__[name] for name in _PARAMETERS)
 
-    def bank(self) -> LevelBank:
-        return LevelBank(**{name: self.__dict__[name] for name in _LAW})
+    def bank(self) -> LevelShiftBank:
+        return LevelShiftBank(**{name: self.__dict__[name] for name in _PARAMETERS})
 
     @property
-    def usual(self) -> float:
+    def usual_level(self) -> float:
         """The level that is thought usual, in the feature's unit."""
-        return self._row.usual(0)
+        return self._row.usual_level(0)
 
 
-_LAW = ("direction", "signed", "sizes", "least", "warm_up", "patience")
+_PARAMETERS = ("direction", "signed", "sizes", "least", "warm_up", "patience")
 """The parameters that decide what is said of a number."""

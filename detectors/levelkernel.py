@@ -9,14 +9,14 @@ from numba import njit, types
 
 from detectors.levellaw import (
     chance_to_stay,
-    find_tail,
+    commit_pending,
+    fit_tail,
     is_away,
-    log_larger,
-    log_ordinary,
-    log_staying,
-    log_stepped,
-    measure,
-    settle,
+    learn_scale_and_tail,
+    log_density_larger,
+    log_density_ordinary,
+    log_density_staying,
+    log_density_stepped,
 )
 from detectors.levelrow import (
     ALPHA,
@@ -26,6 +26,8 @@ from detectors.levelrow import (
     BODY,
     CENTER,
     EDGE,
+    EPISODE_TOTAL,
+    EPISODE_WINDOWS,
     F1,
     F2,
     FLOOR,
@@ -33,8 +35,6 @@ from detectors.levelrow import (
     FREEDOM,
     FREEDOMS,
     GRAM,
-    HELD,
-    HELD_TOTAL,
     I1,
     INDEX,
     INNER,
@@ -63,7 +63,7 @@ from detectors.levelrow import (
     WINDOWS,
     B,
     F,
-    able,
+    can_judge,
     footprint,
     innovation_of,
     is_still,
@@ -80,7 +80,7 @@ REFIT_WINDOWS, FORGET_WINDOWS = 3600.0, 86400.0
 TEACHES, FAR = 3.0, 8.0
 """Standard deviations of the level: beyond the first a value teaches mean and weights no more,
 beyond the second the forecast goes on from there: what follows an outlier is no step back."""
-REACH = 0.1
+EVIDENCE_MEMORY_SHARE = 0.1
 """Evidence is kept for a tenth of what the row has seen: of moods that last longer it knows
 nothing."""
 SUM_MAX = 50.0
@@ -104,7 +104,7 @@ def _side(steps):  # type: ignore[no-untyped-def]
 
 
 @njit(F(F1, F1, F, B, F, F2), cache=True, nogil=True, error_model="numpy")
-def weigh(row, steps, least, signed, level, sums):  # type: ignore[no-untyped-def]
+def score_row(row, steps, least, signed, level, sums):  # type: ignore[no-untyped-def]
     """The score of a window at `level`; into `sums` each CUSUM after it, and 1 where that begins
     with this window. `least`: of a level without sign, the logarithm of the least ratio."""
     highest = 0.0
@@ -117,14 +117,14 @@ def weigh(row, steps, least, signed, level, sums):  # type: ignore[no-untyped-de
     off = value_of(row, signed, level) - row[CENTER]
     z = innovation_of(row, off) / scale
     freedom = row[FREEDOM]
-    ordinary = log_ordinary(row, z)
+    ordinary = log_density_ordinary(row, z)
     side = _side(steps)
     if is_away(row, side, spread_of(row, signed)):
         stays = chance_to_stay(row)
-        staying = log_staying(row, signed, scale, off)
+        staying = log_density_staying(row, signed, scale, off)
         ordinary = log(stays * exp(staying) + (1.0 - stays) * exp(ordinary))
     spread = spread_of(row, signed) / scale
-    keep = 1.0 - 1.0 / max(1.0, REACH * row[SEEN])
+    keep = 1.0 - 1.0 / max(1.0, EVIDENCE_MEMORY_SHARE * row[SEEN])
     matters, most = 0.0 if signed else least / scale, np.abs(steps).max()
     for k in range(steps.shape[0]):
         at = STEPS + PER_STEP * k
@@ -134,14 +134,14 @@ def weigh(row, steps, least, signed, level, sums):  # type: ignore[no-untyped-de
         if off * steps[k] <= 0.0 or (total <= 0.0 and z * steps[k] <= 0.0):
             continue
         step = copysign(max(abs(steps[k]) * spread, matters), steps[k])
-        first = log_stepped(freedom, z, step)
+        first = log_density_stepped(freedom, z, step)
         if abs(steps[k]) == most:
-            first = max(first, log_larger(z, step))
+            first = max(first, log_density_larger(z, step))
         first -= ordinary
         later = 0.0
         if total > 0.0:
             shows = step * footprint(row, row[at + MOVES])
-            later = total + log_stepped(freedom, z, shows) - ordinary
+            later = total + log_density_stepped(freedom, z, shows) - ordinary
         sums[k, 0] = max(0.0, first, later)
         sums[k, 1] = 1.0 if first > later else 0.0
         highest = max(highest, sums[k, 0])
@@ -155,12 +155,12 @@ def judge(state, steps, least, signed, warm_up, rows, levels, scores):  # type: 
     for i in range(rows.shape[0]):
         row = state[rows[i]]
         scores[i] = np.nan
-        if able(row, levels[i], signed, warm_up):
-            scores[i] = weigh(row, steps, least, signed, levels[i], sums)
+        if can_judge(row, levels[i], signed, warm_up):
+            scores[i] = score_row(row, steps, least, signed, levels[i], sums)
 
 
 @njit(inline="always")
-def _within(value, reach):  # type: ignore[no-untyped-def]
+def _clip(value, reach):  # type: ignore[no-untyped-def]
     return min(max(value, -reach), reach)
 
 
@@ -189,25 +189,25 @@ def _accumulate(row, steps, level, sums):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _follow(row, off):  # type: ignore[no-untyped-def]
+def _move_means(row, off):  # type: ignore[no-untyped-def]
     for i in range(UNKNOWNS):
         row[MEANS + i] += ALPHAS[i] * (off - row[MEANS + i])
 
 
 @njit(inline="always", error_model="numpy")
-def _hold(row, signed, patience, level):  # type: ignore[no-untyped-def]
+def _extend_episode(row, signed, patience, level):  # type: ignore[no-untyped-def]
     """One more window of an episode; after `patience` of them it is the new level."""
     off = value_of(row, signed, level) - row[CENTER]
-    row[HELD] += 1.0
-    row[HELD_TOTAL] += off
+    row[EPISODE_WINDOWS] += 1.0
+    row[EPISODE_TOTAL] += off
     if not is_still(row, level):
-        _follow(row, _within(off, FAR * spread_of(row, signed)))
+        _move_means(row, _clip(off, FAR * spread_of(row, signed)))
     row[PREVIOUS] = level
-    if row[HELD] > patience:
-        shift = row[HELD_TOTAL] / row[HELD]
+    if row[EPISODE_WINDOWS] > patience:
+        shift = row[EPISODE_TOTAL] / row[EPISODE_WINDOWS]
         row[CENTER] += shift
         row[MEANS : MEANS + UNKNOWNS] -= shift
-        row[HELD] = row[HELD_TOTAL] = 0.0
+        row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
         _forget_evidence(row)
 
 
@@ -238,7 +238,7 @@ def _refit(row):  # type: ignore[no-untyped-def]
     row[AWAY] *= keep
     row[STAYED] *= keep
     row[LONG:LONG_NOW] *= keep
-    find_tail(row)
+    fit_tail(row)
     row[REFITTED_AT] = row[SEEN]
     row[REFIT_AT] = row[SEEN] + min(row[SEEN], REFIT_WINDOWS)
 
@@ -262,15 +262,15 @@ def _learn(row, signed, side, warm_up, level):  # type: ignore[no-untyped-def]
     innovation = innovation_of(row, off)
     settled = row[SEEN] > warm_up // 4
     spread = spread_of(row, signed)
-    taught = _within(off, TEACHES * spread) if settled else off
+    taught = _clip(off, TEACHES * spread) if settled else off
     if settled and moved:
         _regress(row, signed, taught)
-        measure(row, signed, side, off, innovation)
+        learn_scale_and_tail(row, signed, side, off, innovation)
     alpha = max(ALPHA, young)
     row[CENTER] += alpha * taught
     row[SQUARE] += alpha * (taught * taught - row[SQUARE])
     if moved:
-        _follow(row, _within(off, FAR * spread) if settled else off)
+        _move_means(row, _clip(off, FAR * spread) if settled else off)
     if row[SEEN] >= row[REFIT_AT]:
         _refit(row)
 
@@ -284,17 +284,17 @@ def learn(state, steps, least, signed, side, warm_up, patience, rows, levels):  
         if not (abs(level) <= LEVEL_MAX and (signed or level >= 0.0)):
             continue
         above = False
-        if able(row, level, signed, warm_up):
-            weigh(row, steps, least, signed, level, sums)
+        if can_judge(row, level, signed, warm_up):
+            score_row(row, steps, least, signed, level, sums)
             above = _accumulate(row, steps.shape[0], level, sums)
-        if row[HELD] > 0.0:
-            _hold(row, signed, patience, level)
+        if row[EPISODE_WINDOWS] > 0.0:
+            _extend_episode(row, signed, patience, level)
             if not above and not is_away(row, side, spread_of(row, signed)):
-                row[HELD] = row[HELD_TOTAL] = 0.0
+                row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
         else:
             _learn(row, signed, side, warm_up, level)
             if not above:
-                settle(row)
+                commit_pending(row)
 
 
 @njit(types.void(F2, B, INT, INT, F), cache=True, nogil=True)
@@ -303,4 +303,4 @@ def report(state, signed, patience, at, level):  # type: ignore[no-untyped-def]
     row = state[at]
     if abs(level) <= LEVEL_MAX and (signed or (level >= 0.0 and row[FLOOR] > 0.0)):
         _forget_evidence(row)
-        _hold(row, signed, patience, level)
+        _extend_episode(row, signed, patience, level)

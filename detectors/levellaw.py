@@ -33,12 +33,12 @@ from detectors.levelrow import (
     spread_of,
 )
 
-PROOF = 3.0
+LIGHTER_TAIL_GAIN = 3.0
 """By how much the logarithm of the likelihood must rise for each step to lighter tails."""
 _NORM = np.array([lgamma((f + 1) / 2) - lgamma(f / 2) - log(pi * f) / 2 for f in FREEDOMS.tolist()])
 THEORY = 30.0
 """Beside what was counted, t weighs as much as this many innovations."""
-ENDS = 4.0
+TAIL_COUNT_MIN = 4.0
 """The longest so many innovations are too few for their bins: beyond them lies a Pareto tail."""
 INDEX_MIN, INDEX_MAX = 0.5, 8.0
 """Of that tail."""
@@ -46,11 +46,11 @@ AWAY_SPREADS = 1.0
 """A level so many of its standard deviations off its usual is away."""
 STAYS_PRIOR, AWAY_PRIOR = 0.05, 20.0
 """The chance that a level that is away stays there, at first, and the windows that this weighs."""
-LARGER = 0.5
+LARGER_STEP_POWER = 0.5
 """Steps larger than any that is looked for thin out by this power of their size."""
-NEVER = -600.0
+LOG_DENSITY_MIN = -600.0
 """The logarithm of a density that is as good as none, of which exp is still above 0."""
-UNSURE = 0.3
+STEP_UNCERTAINTY = 0.3
 """A step is looked for give or take this share of its size."""
 
 
@@ -62,12 +62,12 @@ def _log_t(i, z):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", error_model="numpy")
 def log_density(freedom, z):  # type: ignore[no-untyped-def]
-    """The logarithm of t's density, not below `NEVER`."""
+    """The logarithm of t's density, not below `LOG_DENSITY_MIN`."""
     at = 0
     for i in range(FREEDOMS.shape[0]):
         if FREEDOMS[i] == freedom:
             at = i
-    return max(_log_t(at, z), NEVER)
+    return max(_log_t(at, z), LOG_DENSITY_MIN)
 
 
 @njit(inline="always", error_model="numpy")
@@ -78,7 +78,7 @@ def _weighed_square(freedom, off, scale):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def log_ordinary(row, z):  # type: ignore[no-untyped-def]
+def log_density_ordinary(row, z):  # type: ignore[no-untyped-def]
     """The logarithm of the density of an ordinary innovation of `z` scales: t's, and where long
     ones were counted, how often they came."""
     theory = log_density(row[FREEDOM], z)
@@ -109,25 +109,25 @@ def chance_to_stay(row):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def log_staying(row, signed, scale, off):  # type: ignore[no-untyped-def]
+def log_density_staying(row, signed, scale, off):  # type: ignore[no-untyped-def]
     """The logarithm of the density, in `scale`, of a level that stays where it is."""
     steady = max(sqrt(row[STEADY]), least_scale(row, signed))
     return log_density(row[FREEDOM], (off - row[MEANS]) / steady) + log(scale / steady)
 
 
 @njit(inline="always", error_model="numpy")
-def log_stepped(freedom, z, shows):  # type: ignore[no-untyped-def]
+def log_density_stepped(freedom, z, shows):  # type: ignore[no-untyped-def]
     """The logarithm of the density of an innovation that shows a step."""
-    wide = max(1.0, UNSURE * abs(shows))
+    wide = max(1.0, STEP_UNCERTAINTY * abs(shows))
     return log_density(freedom, (z - shows) / wide) - log(wide)
 
 
 @njit(inline="always", error_model="numpy")
-def log_larger(z, step):  # type: ignore[no-untyped-def]
+def log_density_larger(z, step):  # type: ignore[no-untyped-def]
     """The logarithm of half the density of the first innovation of a step larger than `step`."""
     if z / step <= 1.0:
-        return NEVER
-    return log(LARGER / 2.0 / abs(step)) - (1.0 + LARGER) * log(z / step)
+        return LOG_DENSITY_MIN
+    return log(LARGER_STEP_POWER / 2.0 / abs(step)) - (1.0 + LARGER_STEP_POWER) * log(z / step)
 
 
 @njit(inline="always", error_model="numpy")
@@ -138,10 +138,10 @@ def count_long(row, long):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def find_tail(row):  # type: ignore[no-untyped-def]
+def fit_tail(row):  # type: ignore[no-untyped-def]
     """Where the tail begins, how many innovations it has, and how fast it falls."""
     last = 0
-    while last + 1 < BINS and row[LONG + last + 1] >= ENDS:
+    while last + 1 < BINS and row[LONG + last + 1] >= TAIL_COUNT_MIN:
         last += 1
     row[EDGE], row[TAIL] = BODY * 2.0 ** (last / 2.0), row[LONG + last]
     # Over two octaves, or as many as there are.
@@ -155,12 +155,12 @@ def find_tail(row):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def settle(row):  # type: ignore[no-untyped-def]
+def commit_pending(row):  # type: ignore[no-untyped-def]
     """No evidence stands: what came while it did was ordinary."""
     if row[LONG_NOW] > 0.0:
         row[LONG:LONG_NOW] += row[LONG_NOW:TAIL]
         row[LONG_NOW:TAIL] = 0.0
-        find_tail(row)
+        fit_tail(row)
     row[AWAY] += row[AWAY_NOW]
     row[STAYED] += row[STAYED_NOW]
     row[AWAY_NOW] = row[STAYED_NOW] = 0.0
@@ -170,7 +170,7 @@ def settle(row):  # type: ignore[no-untyped-def]
 def learn_stay(row, signed, off, innovation):  # type: ignore[no-untyped-def]
     """Of a level off its usual: whether it stays there or comes back as forecast."""
     scale = max(sqrt(row[INNER]), least_scale(row, signed))
-    staying = chance_to_stay(row) * exp(log_staying(row, signed, scale, off))
+    staying = chance_to_stay(row) * exp(log_density_staying(row, signed, scale, off))
     coming = (1.0 - chance_to_stay(row)) * exp(log_density(row[FREEDOM], innovation / scale))
     row[AWAY_NOW] += 1.0
     row[STAYED_NOW] += staying / (staying + coming)
@@ -181,7 +181,7 @@ def learn_stay(row, signed, off, innovation):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def measure(row, signed, side, off, innovation):  # type: ignore[no-untyped-def]
+def learn_scale_and_tail(row, signed, side, off, innovation):  # type: ignore[no-untyped-def]
     """Scale and tails of the innovations on the side that hurts (1, -1; 0: both)."""
     if is_away(row, side, spread_of(row, signed)):
         learn_stay(row, signed, off, innovation)
@@ -204,6 +204,6 @@ def measure(row, signed, side, off, innovation):  # type: ignore[no-untyped-def]
     for i in range(FREEDOMS.shape[0]):
         density = _log_t(i, z)
         row[LIKELY + i] += alpha * (density - row[LIKELY + i])
-        proven = weighed * row[LIKELY + i] - i * PROOF
+        proven = weighed * row[LIKELY + i] - i * LIGHTER_TAIL_GAIN
         if proven > best:
             best, row[FREEDOM] = proven, FREEDOMS[i]

@@ -36,8 +36,8 @@ fewer."""
 # the level stayed there; STEADY: the mean square of its moves then; _NOW: while evidence stands.
 # MEANS of values off the center; GRAM is an upper triangle.
 (
-    SEEN, REFIT_AT, REFITTED_AT, PLAIN, FLOOR, CENTER, SQUARE, SIDE, INNER, FREEDOM, HELD,
-    HELD_TOTAL, PREVIOUS, AWAY, STAYED, STEADY, AWAY_NOW, STAYED_NOW,
+    SEEN, REFIT_AT, REFITTED_AT, PLAIN, FLOOR, CENTER, SQUARE, SIDE, INNER, FREEDOM, EPISODE_WINDOWS,
+    EPISODE_TOTAL, PREVIOUS, AWAY, STAYED, STEADY, AWAY_NOW, STAYED_NOW,
 ) = range(18)  # fmt: skip
 MEANS, WEIGHTS, MOMENT, GRAM, LIKELY, LONG = 18, 22, 26, 30, 40, 44
 # LONG: innovations that reach each half octave, LONG_NOW: those of evidence that stands and may yet
@@ -93,13 +93,13 @@ def footprint(row, windows):  # type: ignore[no-untyped-def]
 
 
 @njit(B(F1, INT), cache=True, nogil=True)
-def learnt(row, warm_up):  # type: ignore[no-untyped-def]
+def is_ready(row, warm_up):  # type: ignore[no-untyped-def]
     """Whether enough was seen: windows, and moves unless the level hardly makes any."""
     return row[SEEN] >= warm_up and (row[SIDE] >= MOVES_MIN or row[SEEN] >= STILL)
 
 
 @njit(B(F1, F, B, INT), cache=True, nogil=True)
-def able(row, level, signed, warm_up):  # type: ignore[no-untyped-def]
+def can_judge(row, level, signed, warm_up):  # type: ignore[no-untyped-def]
     """Whether the row can judge this level."""
     fits = abs(level) <= LEVEL_MAX and (signed or level >= 0.0)
-    return fits and learnt(row, warm_up) and (signed or row[FLOOR] > 0.0)
+    return fits and is_ready(row, warm_up) and (signed or row[FLOOR] > 0.0)

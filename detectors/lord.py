@@ -10,21 +10,21 @@ from __future__ import annotations
 from math import exp, log, sqrt
 from typing import Any
 
-FOUND_MAX = 1_000
+DISCOVERIES_MAX = 1_000
 """Discoveries that are remembered: the latest. Those before add next to nothing to a level."""
-WHOLE = 12.7
+GAMMA_SUM = 12.7
 """What ln(max(j, 2)) / (j·exp(√ln j)) comes to over all j, rounded up: 6.76 up to a million, and
 the integral beyond."""
 
 
-def gamma(age: int) -> float:
+def spending_share(age: int) -> float:
     """The share of its wealth that a discovery spends on the test `age` ≥ 1 after it, over which
     they sum to at most 1; the sequence of the paper, which never ends: attacks may be a million
     tests apart."""
-    return log(max(age, 2)) / (WHOLE * age * exp(sqrt(log(age))))
+    return log(max(age, 2)) / (GAMMA_SUM * age * exp(sqrt(log(age))))
 
 
-class Lord:
+class LordPlusPlus:
     """The levels at which one p-value after the other is tested.
 
     Parameters
@@ -36,7 +36,7 @@ class Lord:
 
     Examples
     --------
-    >>> lord = Lord(0.1)
+    >>> lord = LordPlusPlus(0.1)
     >>> before = lord.level
     >>> lord.test(1e-9)
     True
@@ -56,7 +56,7 @@ class Lord:
         self.rate = rate
         self.wealth = wealth
         self._tests = 0
-        self._found: list[int] = []
+        self._discoveries: list[int] = []
         """The latest tests that were discoveries."""
         self._first: int | None = None
 
@@ -64,10 +64,10 @@ class Lord:
     def level(self) -> float:
         """The next p-value is a discovery when it is not above this."""
         t = self._tests
-        level = gamma(t + 1) * self.wealth
-        for at in self._found:
+        level = spending_share(t + 1) * self.wealth
+        for at in self._discoveries:
             earned = self.rate - self.wealth if at == self._first else self.rate
-            level += earned * gamma(t - at)
+            level += earned * spending_share(t - at)
         return level
 
     def test(self, p: float) -> bool:
@@ -75,15 +75,15 @@ class Lord:
         found = p <= self.level
         if found:
             self._first = self._tests if self._first is None else self._first
-            self._found.append(self._tests)
+            self._discoveries.append(self._tests)
         self._tests += 1
-        del self._found[:-FOUND_MAX]
+        del self._discoveries[:-DISCOVERIES_MAX]
         return found
 
-    def state(self) -> dict[str, Any]:
-        return {"tests": self._tests, "found": list(self._found), "first": self._first}
+    def snapshot(self) -> dict[str, Any]:
+        return {"tests": self._tests, "found": list(self._discoveries), "first": self._first}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where the one that gave `state` stood."""
+        """Go on where the one that gave `snapshot` stood."""
         self._tests, self._first = state["tests"], state["first"]
-        self._found = list(state["found"])
+        self._discoveries = list(state["found"])

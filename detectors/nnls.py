@@ -12,7 +12,7 @@ from numba import njit, types
 UNKNOWNS = 4
 RIDGE = 1e-9
 """Added to the diagonal, relative to its mean, so that equal columns do not divide by zero."""
-_AT = np.array([[0, 1, 2, 3], [1, 4, 5, 6], [2, 5, 7, 8], [3, 6, 8, 9]])
+_GRAM_INDEX = np.array([[0, 1, 2, 3], [1, 4, 5, 6], [2, 5, 7, 8], [3, 6, 8, 9]])
 _F1 = types.float64[:]
 
 
@@ -77,7 +77,7 @@ def nnls(gram, moment, weights):  # type: ignore[no-untyped-def]
         for i in range(size):
             right[i] = moment[free[i]]
             for j in range(size):
-                rows[i, j] = gram[_AT[free[i], free[j]]]
+                rows[i, j] = gram[_GRAM_INDEX[free[i], free[j]]]
             rows[i, i] += ridge
         if not _solve(rows, right, size) or right[:size].min() < 0.0:
             continue

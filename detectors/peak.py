@@ -21,8 +21,8 @@ ALPHA = 0.003
 USUAL, SEEN, WIDTH = 0, 1, 2
 
 
-class PeakBank(RowBank):
-    """`PeakDetector`s with the same parameters, a row of numbers each."""
+class RecordHighBank(RowBank):
+    """`RecordHighDetector`s with the same parameters, a row of numbers each."""
 
     def __init__(self, least: float) -> None:
         super().__init__(WIDTH, "a PeakDetector")
@@ -62,7 +62,7 @@ class PeakBank(RowBank):
         """Not learnt: the usual level is that of windows nobody was told of."""
 
 
-class PeakDetector(RowDetector):
+class RecordHighDetector(RowDetector):
     """A level as high as it seldom was; what is usual is its EW mean.
 
     Parameters
@@ -76,7 +76,7 @@ class PeakDetector(RowDetector):
     Examples
     --------
     >>> from detectors.peak import PeakDetector
-    >>> detector = PeakDetector("share", least=0.5)
+    >>> detector = RecordHighDetector("share", least=0.5)
     >>> for _ in range(10):
     ...     detector.learn_one({"share": 0.2})
     >>> detector.judge_one({"share": 0.4}).evidence is None
@@ -85,22 +85,22 @@ class PeakDetector(RowDetector):
     2.0
     """
 
-    _row: PeakBank
+    _row: RecordHighBank
 
     def __init__(self, feature: str = "level", least: float = 1.0) -> None:
         if not least > 0.0:
             raise ValueError(f"least is a level above 0, not {least}")
         self.feature = feature
         self.least = least
-        self._own_row()
+        self._init_row()
 
     @property
     def features(self) -> tuple[str, ...]:
         return (self.feature,)
 
     @property
-    def alike(self) -> Any:
+    def bank_key(self) -> Any:
         return self.least
 
-    def bank(self) -> PeakBank:
-        return PeakBank(self.least)
+    def bank(self) -> RecordHighBank:
+        return RecordHighBank(self.least)

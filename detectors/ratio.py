@@ -51,7 +51,7 @@ class RatioBank(RowBank):
         part, other = value.tolist()
         if mine[kernel.SEEN] < self._warm_up:
             return None
-        if not kernel.weigh(mine, self._factors, part, other, sums) > 0.0:
+        if not kernel.score_row(mine, self._factors, part, other, sums) > 0.0:
             return None
         likeliest = int(sums[:, 0].argmax())
         usual = float((mine[kernel.PART] + kernel.PRIOR) / (mine[kernel.TOTAL] + 1.0))
@@ -137,18 +137,18 @@ class RatioDetector(RowDetector):
         self.factors = factors
         self.warm_up = warm_up
         self.patience = patience
-        self._own_row()
+        self._init_row()
 
     @property
     def features(self) -> tuple[str, ...]:
         return (self.part, self.other)
 
     @property
-    def raised(self) -> tuple[str, ...]:
+    def rising_features(self) -> tuple[str, ...]:
         return (self.part,)
 
     @property
-    def alike(self) -> tuple[Any, ...]:
+    def bank_key(self) -> tuple[Any, ...]:
         return (self.factors, self.warm_up, self.patience)
 
     def bank(self) -> RatioBank:

@@ -27,7 +27,7 @@ RESIDUAL_MAX = 25.0
 SUM_MAX = 50.0
 """Evidence beyond it is not kept, so that a change which nobody reports is over when it is over."""
 
-SEEN, PART, TOTAL, SQUARES, PLAIN, PAIRS, HELD, HELD_PART, HELD_TOTAL = range(9)
+SEEN, PART, TOTAL, SQUARES, PLAIN, PAIRS, EPISODE_WINDOWS, EPISODE_PART, EPISODE_TOTAL = range(9)
 SIZES = 9
 # Then for each factor of the odds, as in the burst kernel.
 EVIDENCE, CUSUM, OBSERVED, EXPECTED, TRIALS, WINDOWS, PER_SIZE = range(7)
@@ -48,22 +48,24 @@ def _spread(row):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _log_law(part, other, a, b):  # type: ignore[no-untyped-def]
+def _log_beta_binomial(part, other, a, b):  # type: ignore[no-untyped-def]
     """Of the beta-binomial, but for what does not depend on the share."""
     return lgamma(part + a) - lgamma(a) + lgamma(other + b) - lgamma(b)
 
 
 @njit(F(F1, F1, F, F, F2), nogil=True, cache=True, error_model="numpy")
-def weigh(row, factors, part, other, sums):  # type: ignore[no-untyped-def]
+def score_row(row, factors, part, other, sums):  # type: ignore[no-untyped-def]
     """The score after a window, and in `sums` each factor's evidence and CUSUM."""
     shrink = min(1.0, TRIALS_MAX / max(1.0, part + other))
     part, other = part * shrink, other * shrink
     share, precision = _share(row), 1.0 / _spread(row) - 1.0
-    usual = _log_law(part, other, share * precision, (1.0 - share) * precision)
+    usual = _log_beta_binomial(part, other, share * precision, (1.0 - share) * precision)
     highest = -np.inf
     for k in range(factors.shape[0]):
         raised = factors[k] * share / (1.0 - share + factors[k] * share)
-        ratio = _log_law(part, other, raised * precision, (1.0 - raised) * precision) - usual
+        ratio = (
+            _log_beta_binomial(part, other, raised * precision, (1.0 - raised) * precision) - usual
+        )
         at = SIZES + PER_SIZE * k
         sums[k, 0] = log1p(exp(row[at + EVIDENCE])) + ratio
         sums[k, 1] = max(0.0, row[at + CUSUM] + ratio)
@@ -89,7 +91,7 @@ def begin(state, sizes):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _readable(part, other):  # type: ignore[no-untyped-def]
+def _is_readable(part, other):  # type: ignore[no-untyped-def]
     return 0.0 <= part <= COUNT_MAX and 0.0 <= other <= COUNT_MAX
 
 
@@ -100,8 +102,8 @@ def judge(state, factors, warm_up, rows, values, scores):  # type: ignore[no-unt
     for i in range(rows.shape[0]):
         row, part, other = state[rows[i]], values[i, 0], values[i, 1]
         scores[i] = np.nan
-        if row[SEEN] >= warm_up and _readable(part, other):
-            scores[i] = weigh(row, factors, part, other, sums)
+        if row[SEEN] >= warm_up and _is_readable(part, other):
+            scores[i] = score_row(row, factors, part, other, sums)
 
 
 @njit(inline="always")
@@ -124,21 +126,21 @@ def _accumulate(row, sums, part, other):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _bound(row, part, other):  # type: ignore[no-untyped-def]
+def _shrink_factor(row, part, other):  # type: ignore[no-untyped-def]
     """By what to shrink a window so that it teaches no more than an unusually busy one."""
     usual = row[TOTAL] / max(1.0, min(row[SEEN], 1.0 / ALPHA))
     return min(1.0, (CEILING_FACTOR * usual + CEILING_EVENTS) / max(1.0, part + other))
 
 
 @njit(inline="always", error_model="numpy")
-def _hold(row, sizes, patience, part, other):  # type: ignore[no-untyped-def]
+def _extend_episode(row, sizes, patience, part, other):  # type: ignore[no-untyped-def]
     """One more window of an episode; after `patience` of them its share is the new normal."""
-    row[HELD] += 1.0
-    row[HELD_PART] += part
-    row[HELD_TOTAL] += part + other
-    if row[HELD] > patience:
-        row[PART], row[TOTAL] = row[HELD_PART], row[HELD_TOTAL]
-        row[HELD] = row[HELD_PART] = row[HELD_TOTAL] = 0.0
+    row[EPISODE_WINDOWS] += 1.0
+    row[EPISODE_PART] += part
+    row[EPISODE_TOTAL] += part + other
+    if row[EPISODE_WINDOWS] > patience:
+        row[PART], row[TOTAL] = row[EPISODE_PART], row[EPISODE_TOTAL]
+        row[EPISODE_WINDOWS] = row[EPISODE_PART] = row[EPISODE_TOTAL] = 0.0
         forget_evidence(row, sizes)
 
 
@@ -163,17 +165,17 @@ def learn(state, factors, warm_up, patience, rows, values):  # type: ignore[no-u
     sums = np.empty((sizes, 2))
     for i in range(rows.shape[0]):
         row, part, other = state[rows[i]], values[i, 0], values[i, 1]
-        if not _readable(part, other):
+        if not _is_readable(part, other):
             continue
         above = False
         if row[SEEN] >= warm_up:
-            weigh(row, factors, part, other, sums)
+            score_row(row, factors, part, other, sums)
             above = _accumulate(row, sums, part, other)
-        shrink = _bound(row, part, other)
-        if row[HELD] > 0.0:
-            _hold(row, sizes, patience, part * shrink, other * shrink)
+        shrink = _shrink_factor(row, part, other)
+        if row[EPISODE_WINDOWS] > 0.0:
+            _extend_episode(row, sizes, patience, part * shrink, other * shrink)
             if not above:
-                row[HELD] = row[HELD_PART] = row[HELD_TOTAL] = 0.0
+                row[EPISODE_WINDOWS] = row[EPISODE_PART] = row[EPISODE_TOTAL] = 0.0
         else:
             _learn(row, warm_up, part * shrink, other * shrink)
 
@@ -181,8 +183,8 @@ def learn(state, factors, warm_up, patience, rows, values):  # type: ignore[no-u
 @njit(types.void(F2, INT, INT, INT, F, F), cache=True, nogil=True, error_model="numpy")
 def report(state, sizes, patience, at, part, other):  # type: ignore[no-untyped-def]
     """Row `at` was reported: its evidence starts anew, and it learns nothing."""
-    if _readable(part, other):
+    if _is_readable(part, other):
         row = state[at]
-        shrink = _bound(row, part, other)
+        shrink = _shrink_factor(row, part, other)
         forget_evidence(row, sizes)
-        _hold(row, sizes, patience, part * shrink, other * shrink)
+        _extend_episode(row, sizes, patience, part * shrink, other * shrink)

@@ -14,7 +14,7 @@ import pickle
 from collections.abc import Mapping
 from typing import Any
 
-from detectors.base import Detector, Score, read
+from detectors.base import Detector, Score, read_number
 
 SCALE_ALPHA = 0.003
 """Of the EW centre and spread that inputs are squashed by: a memory of 333 windows."""
@@ -27,7 +27,7 @@ REFUSED = {
     "PredictiveAnomalyDetection": "its score_one changes its state",
 }
 """Names that would break the protocol, with the reason."""
-KNOWN = {
+ALLOWED_GLOBALS = {
     ("random", "Random"),
     ("copyreg", "_reconstructor"),
     ("builtins", "object"),
@@ -43,7 +43,9 @@ KNOWN = {
     ("numpy._core.numeric", "_frombuffer"),
 }
 """What river's detectors are made of, besides their own classes."""
-BUILTINS = frozenset({"set", "frozenset", "dict", "list", "tuple", "bytearray", "range", "complex"})
+ALLOWED_BUILTINS = frozenset(
+    {"set", "frozenset", "dict", "list", "tuple", "bytearray", "range", "complex"}
+)
 
 
 class RiverDetector(Detector):
@@ -84,7 +86,7 @@ class RiverDetector(Detector):
         self.inputs = inputs
         self.warm_up = warm_up
         self.options = options
-        self._model = _make(name, dict(options or {}))
+        self._model = _make_model(name, dict(options or {}))
         self._supervised_model = bool(self._model._supervised)
         if not inputs:
             raise ValueError(f"{name} needs at least one input: name the features it reads")
@@ -100,7 +102,7 @@ class RiverDetector(Detector):
     def _read(self, x: Mapping[Any, Any]) -> list[float] | str:
         values = []
         for key in self.inputs:
-            value = read(x, key)
+            value = read_number(x, key)
             if isinstance(value, str):
                 return value
             values.append(value)
@@ -125,17 +127,17 @@ class RiverDetector(Detector):
             return Score(None, self._broken)
         try:
             if self._supervised_model:
-                score = float(self._model.score_one(None, self._bounded(0, values[0])))
+                score = float(self._model.score_one(None, self._clip_outlier(0, values[0])))
             else:
                 score = float(self._model.score_one(self._squash(values)))
         except BaseException as error:
-            _let_pass(error)
+            reraise_interrupts(error)
             return Score(None, f"{self.name} failed: {type(error).__name__}")
         if not math.isfinite(score):
             return Score(None, f"{self.name} gave no finite score")
         return Score(-score if self.name in INVERTED else score)
 
-    def _bounded(self, i: int, value: float) -> float:
+    def _clip_outlier(self, i: int, value: float) -> float:
         """An outlier counts as far off, not as farther than that."""
         reach = OUTLIER * (self._spread[i] + 1e-9 * abs(self._centre[i]) + 1e-12)
         return max(self._centre[i] - reach, min(self._centre[i] + reach, value))
@@ -157,14 +159,14 @@ class RiverDetector(Detector):
             self._spread[i] += alpha * (abs(off) - spread)
         try:
             if self._supervised_model:
-                self._model.learn_one(None, self._bounded(0, values[0]))
+                self._model.learn_one(None, self._clip_outlier(0, values[0]))
             else:
                 self._model.learn_one(self._squash(values))
         except BaseException as error:
-            _let_pass(error)
+            reraise_interrupts(error)
             self._broken = f"{self.name} failed while learning: {type(error).__name__}"
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         return {
             "seen": self._seen,
             "centre": list(self._centre),
@@ -175,7 +177,7 @@ class RiverDetector(Detector):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Raises `ValueError` when the state holds anything but river's own objects."""
-        model = _Unpickler(io.BytesIO(state["model"])).load()
+        model = RiverUnpickler(io.BytesIO(state["model"])).load()
         if type(model) is not type(self._model):
             raise ValueError(f"this state is not of {self.name}: start it afresh")
         self._model = model
@@ -185,7 +187,7 @@ class RiverDetector(Detector):
         self._broken = state["broken"]
 
 
-def _make(name: str, options: dict[str, Any]) -> Any:
+def _make_model(name: str, options: dict[str, Any]) -> Any:
     if name in REFUSED:
         raise ValueError(f"river's {name} cannot be used here: {REFUSED[name]}")
     import inspect
@@ -208,17 +210,17 @@ def _make(name: str, options: dict[str, Any]) -> Any:
     return model
 
 
-def _let_pass(error: BaseException) -> None:
+def reraise_interrupts(error: BaseException) -> None:
     """Rust's panics derive from BaseException, as do these two, which are not ours to stop."""
     if isinstance(error, KeyboardInterrupt | SystemExit):
         raise error
 
 
-class _Unpickler(pickle.Unpickler):
+class RiverUnpickler(pickle.Unpickler):
     """Makes objects of river's classes and plain containers, and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in KNOWN or (module == "builtins" and name in BUILTINS):
+        if (module, name) in ALLOWED_GLOBALS or (module == "builtins" and name in ALLOWED_BUILTINS):
             return super().find_class(module, name)
         if module.split(".")[0] == "river":
             found = super().find_class(module, name)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from detectors.bank import Bank, Float64
-from detectors.base import Detector, Score, read
+from detectors.base import Detector, Score, read_number
 
-_FIRST = np.zeros(1, np.int64)
+_FIRST_ROW = np.zeros(1, np.int64)
 
 
 class RowBank(Bank):
@@ -40,7 +40,7 @@ class RowBank(Bank):
             self.begin(more)
             self._rows = np.concatenate((self._rows, more))
 
-    def state(self, rows: int) -> Float64:
+    def snapshot(self, rows: int) -> Float64:
         return self._rows[:rows].copy()
 
     def restore(self, state: Float64) -> None:
@@ -53,23 +53,23 @@ class RowDetector(Detector):
     """A detector that is the only row of its bank. It sets `self._row = self.bank()` with a row."""
 
     _row: RowBank
-    counts: bool = True
+    non_negative: bool = True
     """Whether its numbers may not be below zero."""
 
     @abc.abstractmethod
     def bank(self) -> RowBank: ...
 
-    def _own_row(self) -> None:
+    def _init_row(self) -> None:
         self._row = self.bank()
         self._row.grow(1)
 
     def _read(self, x: Mapping[Any, Any]) -> Float64 | str:
         numbers = []
         for feature in self.features:
-            number = read(x, feature)
+            number = read_number(x, feature)
             if isinstance(number, str):
                 return number
-            if self.counts and number < 0:
+            if self.non_negative and number < 0:
                 return f"{feature} is below zero, and a count is not"
             numbers.append(number)
         return np.array([numbers])
@@ -78,7 +78,7 @@ class RowDetector(Detector):
         values = self._read(x)
         if isinstance(values, str):
             return Score(None, values)
-        score = float(self._row.judge(_FIRST, values)[0])
+        score = float(self._row.judge(_FIRST_ROW, values)[0])
         if score != score:
             return Score(None, self._row.why(0, values[0]))
         return Score(score, None, self._row.evidence(0, values[0]))
@@ -86,15 +86,15 @@ class RowDetector(Detector):
     def learn_one(self, x: Mapping[Any, Any]) -> None:
         values = self._read(x)
         if not isinstance(values, str):
-            self._row.learn(_FIRST, values)
+            self._row.learn(_FIRST_ROW, values)
 
     def report_one(self, x: Mapping[Any, Any]) -> None:
         values = self._read(x)
         if not isinstance(values, str):
             self._row.report(0, values[0])
 
-    def state(self) -> dict[str, Any]:
-        return {"row": self._row.state(1)[0].tolist()}
+    def snapshot(self) -> dict[str, Any]:
+        return {"row": self._row.snapshot(1)[0].tolist()}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._row.restore(np.array([state["row"]]))

@@ -13,30 +13,30 @@ NEWTON_STEPS = 6
 
 
 @njit(types.float64(types.float64), cache=True, nogil=True)
-def upper(z):  # type: ignore[no-untyped-def]
+def normal_tail(z):  # type: ignore[no-untyped-def]
     """The chance of a normal score above `z`."""
     return 0.5 * erfc(z * sqrt(0.5))
 
 
 @njit(types.float64(types.float64), cache=True, nogil=True)
-def _normal_upper(p):  # type: ignore[no-untyped-def]
+def _upper_normal_score(p):  # type: ignore[no-untyped-def]
     """The normal score that is exceeded with probability `p` < .5, by Newton on ln of the tail."""
     z = sqrt(max(-2.0 * log(2.0 * p), 0.0))
     for _ in range(NEWTON_STEPS):
-        tail = upper(z)
+        tail = normal_tail(z)
         density = exp(-0.5 * z * z) / sqrt(2.0 * pi)
         z += (log(tail) - log(p)) * tail / density
     return z
 
 
 @njit(types.float64(types.float64), cache=True, nogil=True)
-def normal(p):  # type: ignore[no-untyped-def]
+def normal_score(p):  # type: ignore[no-untyped-def]
     """The normal score that is exceeded with probability `p`, not below that of 1 - `CALM_P`."""
-    return _normal_upper(p) if p < 0.5 else -_normal_upper(max(1.0 - p, CALM_P))
+    return _upper_normal_score(p) if p < 0.5 else -_upper_normal_score(max(1.0 - p, CALM_P))
 
 
 @njit(types.float64(types.float64, types.int64), cache=True, nogil=True)
-def chance(total, windows):  # type: ignore[no-untyped-def]
+def fisher_p_value(total, windows):  # type: ignore[no-untyped-def]
     """The chance of a sum of -ln p of `windows` uniform p-values so high (Fisher's method)."""
     term = p = exp(-total)
     for i in range(1, windows):

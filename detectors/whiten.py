@@ -24,7 +24,7 @@ Flags = NDArray[np.bool_]
 
 FORGETTING = 0.9999
 """Of the recursive least squares: a memory of 10,000 windows."""
-SHORT, LONG = 0.2, 0.01
+SHORT_ALPHA, LONG_ALPHA = 0.2, 0.01
 """Of the means: 5 windows, in which a volatility factor lives, and 100, the level."""
 SCALE_ALPHA = 0.002
 """Of the scale: 500 windows, so that a new regime has its own within an hour of 5 s windows."""
@@ -129,10 +129,10 @@ class Whitener:
     def echo(self) -> Floats:
         """What a lasting step by one scale leaves in the second window's residual, (rows,), 0 to 1:
         the rest is explained by the first."""
-        explained = self.weight[:, 1] + SHORT * self.weight[:, 2]
+        explained = self.weight[:, 1] + SHORT_ALPHA * self.weight[:, 2]
         return np.clip(1.0 - explained, 0.0, 1.0)
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         return {"level": self.level, "weight": self.weight, "variance": self.variance}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -210,9 +210,9 @@ def _learn(value, terms, residual, taught, level, weight, variance):  # type: ig
                 _regress(terms[row], off, weight[row], variance[row], gain)
         # A bounded step from what was expected: an outlier or an attack moves no mean far.
         shown = y - (residual[row] - off) * unit
-        alpha = max(LONG, 1.0 / max(seen, 1.0))
+        alpha = max(LONG_ALPHA, 1.0 / max(seen, 1.0))
         level[row, LAST] = shown
-        level[row, NEAR] = near + max(SHORT, alpha) * (shown - near)
+        level[row, NEAR] = near + max(SHORT_ALPHA, alpha) * (shown - near)
         level[row, FAR] = far + alpha * (shown - far)
         level[row, SCALE] = scale
         level[row, SEEN] = seen

@@ -16,26 +16,26 @@ from monitor.config import Config
 from monitor.core.decode import UNKNOWN
 from monitor.core.outcomes import Outcomes
 from monitor.core.shard import Shard
-from monitor.core.tally import Tally
+from monitor.core.tally import RecordCounts
 from monitor.core.watch import Factory
-from monitor.core.watermark import NEVER, Partition
-from monitor.core.word import Word
+from monitor.core.watermark import NEVER, PartitionClock
+from monitor.core.word import ShardReport
 from monitor.errors import ConfigError
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
-from monitor.live.board import Board
-from monitor.live.keeper import Keeper
-from monitor.live.life import Life, Setup
-from monitor.live.members import Members
-from monitor.live.shardlife import ShardLife
-from monitor.live.venuelife import OWNER, VenueLife
+from monitor.live.board import ProgressBoard
+from monitor.live.keeper import Supervisor
+from monitor.live.life import OwnerSession, Setup
+from monitor.live.members import GroupMembership
+from monitor.live.shardlife import ShardSession
+from monitor.live.venuelife import OWNER, VenueSession
 from monitor.metrics import Metrics
 
 STOP_S = 8.0
 """A turn that is under way has this long to end before it is cut off."""
 STUCK_S = 30.0
 """No turn for so long: not alive."""
-LOST_S = 5.0
+NOT_READY_S = 5.0
 """No turn for so long: not ready; a turn takes a second at most where Kafka answers."""
 STATE_S = 2.0
 """Who asks where it stands waits this long for the step under way, which takes far less but where
@@ -45,7 +45,7 @@ TOPICS_S = 5.0
 GC_THRESHOLDS = 100_000, 50, 100
 """Records come by the ten thousand and go by reference count: with CPython's own thresholds a third
 of the time that reading takes goes into walking them in search of cycles (`bench_live`)."""
-VENUE_AT = 0
+VENUE_PARTITION = 0
 """Whoever has this partition has the venue stage."""
 
 
@@ -58,20 +58,20 @@ class Sidecar:
         self.metrics = Metrics()
         self.metrics.ready.set_function(lambda: float(self.ready()[0]))
         self.metrics.delay.set_function(self._delay_s)
-        self.metrics.facts.engine = Here(self)
+        self.metrics.engine_collector.engine = MemberCounts(self)
         self._log = structlog.get_logger()
         self._stop = asyncio.Event()
-        self._wanted = asyncio.Event()
-        self._mine: frozenset[int] | None = None
-        self._keepers: dict[str, Keeper] = {}
+        self._share_changed = asyncio.Event()
+        self._assigned: frozenset[int] | None = None
+        self._supervisors: dict[str, Supervisor] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._topics_why = ""
+        self._topics_fault = ""
         """What is wrong with the topics, in words."""
 
     def stop(self) -> None:
         """End after the turns under way."""
         self._stop.set()
-        self._wanted.set()
+        self._share_changed.set()
 
     async def run(self) -> None:
         """Take up what the group gives, let go of what it takes; raises what only people can
@@ -80,31 +80,31 @@ class Sidecar:
         gc.set_threshold(*GC_THRESHOLDS)
         config = self._config
         clients = Clients(config.kafka)
-        partitions, names = await topics.partitions(clients, config)
-        await topics.create(clients, topics.own(config, partitions))
+        partitions, names = await topics.venue_partitions(clients, config)
+        await topics.create(clients, topics.sidecar_topics(config, partitions))
         setup = Setup(
             config,
             config.engine(),
             self._factories,
             clients,
             self.metrics,
-            Board(),
+            ProgressBoard(),
             partitions,
             ThreadPoolExecutor(1),
         )
-        members = Members(self._changed)
+        members = GroupMembership(self._on_assignment)
         await members.join(config, clients)
         beside = [
-            asyncio.create_task(setup.board.follow(config, clients, partitions)),
+            asyncio.create_task(setup.progress_board.follow(config, clients, partitions)),
             asyncio.create_task(self._watch_topics(clients, partitions)),
         ]
         try:
             while not self._stop.is_set():
                 await self._wait()
-                await self._share_out(setup, UNKNOWN in names)
+                await self._apply_assignment(setup, UNKNOWN in names)
         finally:
             # Those after this member find its last word only if it is told before it leaves.
-            await self._end()
+            await self._stop_owners()
             for task in beside:
                 task.cancel()
             await asyncio.wait(beside)
@@ -116,62 +116,62 @@ class Sidecar:
         while True:
             await asyncio.sleep(TOPICS_S)
             try:
-                number, _ = await topics.partitions(clients, self._config)
-                self._topics_why = (
+                number, _ = await topics.venue_partitions(clients, self._config)
+                self._topics_fault = (
                     f"the topics had {began} partitions and have {number} now: end this process, "
                     "delete the snapshots topic and begin anew"
                     if number != began
                     else ""
                 )
             except ConfigError as error:
-                self._topics_why = str(error)
+                self._topics_fault = str(error)
             except (KafkaError, OSError):
                 continue  # the keepers tell of a Kafka that does not answer
 
-    def _changed(self, mine: frozenset[int]) -> None:
-        self._mine = mine
-        self._wanted.set()
+    def _on_assignment(self, mine: frozenset[int]) -> None:
+        self._assigned = mine
+        self._share_changed.set()
         self._log.info("partitions", mine=sorted(mine))
 
     async def _wait(self) -> None:
         """Until the share changes, or a keeper gives up."""
-        wanted = asyncio.create_task(self._wanted.wait())
+        wanted = asyncio.create_task(self._share_changed.wait())
         await asyncio.wait((wanted, *self._tasks.values()), return_when=asyncio.FIRST_COMPLETED)
         wanted.cancel()
-        self._wanted.clear()
+        self._share_changed.clear()
         for task in self._tasks.values():
             if task.done():
                 task.result()
 
-    async def _share_out(self, setup: Setup, unknown: bool) -> None:
+    async def _apply_assignment(self, setup: Setup, unknown: bool) -> None:
         """Begin what is this member's and not there yet; end what is another's now."""
-        wanted = {str(p) for p in self._mine or ()}
-        if VENUE_AT in (self._mine or ()):
+        wanted = {str(p) for p in self._assigned or ()}
+        if VENUE_PARTITION in (self._assigned or ()):
             wanted.add(OWNER)
-        await self._end(self._tasks.keys() - wanted)
+        await self._stop_owners(self._tasks.keys() - wanted)
         if self._stop.is_set():
             return
         for owner in sorted(wanted - self._tasks.keys()):
-            make = functools.partial(self._life, setup, owner, unknown)
-            keeper = Keeper(owner, make, self.metrics)
-            self._keepers[owner] = keeper
+            make = functools.partial(self._new_session, setup, owner, unknown)
+            keeper = Supervisor(owner, make, self.metrics)
+            self._supervisors[owner] = keeper
             self._tasks[owner] = asyncio.create_task(keeper.run())
 
-    def _life(self, setup: Setup, owner: str, unknown: bool) -> Life:
+    def _new_session(self, setup: Setup, owner: str, unknown: bool) -> OwnerSession:
         if owner == OWNER:
-            return VenueLife(setup, unknown)
-        return ShardLife(setup, int(owner), self._hand_over)
+            return VenueSession(setup, unknown)
+        return ShardSession(setup, int(owner), self._deliver_report)
 
-    def _hand_over(self, word: Word) -> None:
-        venue = self._venue()
+    def _deliver_report(self, word: ShardReport) -> None:
+        venue = self._venue_session()
         if venue is not None:
-            venue.hear(word)
+            venue.receive_report(word)
 
-    async def _end(self, owners: Any = None) -> None:
+    async def _stop_owners(self, owners: Any = None) -> None:
         """Stop these keepers, or all: shards first, so that the venue stage hears them out."""
         gone = sorted(self._tasks if owners is None else owners, key=lambda o: o == OWNER)
         for owner in gone:
-            self._keepers[owner].stop()
+            self._supervisors[owner].stop()
         tasks = [self._tasks[owner] for owner in gone]
         if not tasks:
             return
@@ -182,44 +182,44 @@ class Sidecar:
             await asyncio.wait(late, timeout=1.0)
             self._log.warning("cut off", after_s=STOP_S)
         for owner in gone:
-            del self._tasks[owner], self._keepers[owner]
+            del self._tasks[owner], self._supervisors[owner]
         for task in tasks:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 self._log.warning("ended badly", why=str(task.exception()))
 
-    def lives(self) -> list[Life]:
+    def sessions(self) -> list[OwnerSession]:
         """Those that read now."""
-        return [k.life for k in list(self._keepers.values()) if k.life is not None]
+        return [k.session for k in list(self._supervisors.values()) if k.session is not None]
 
-    def _venue(self) -> VenueLife | None:
-        keeper = self._keepers.get(OWNER)
-        life = keeper.life if keeper is not None else None
-        return life if isinstance(life, VenueLife) else None
+    def _venue_session(self) -> VenueSession | None:
+        keeper = self._supervisors.get(OWNER)
+        life = keeper.session if keeper is not None else None
+        return life if isinstance(life, VenueSession) else None
 
     def _delay_s(self) -> float:
-        return max((life.delay_s for life in self.lives()), default=0.0)
+        return max((life.delay_s for life in self.sessions()), default=0.0)
 
     def alive(self) -> tuple[bool, str]:
         """Whether turns are made, or attempts to get there."""
-        turned = [keeper.turned_s for keeper in self._keepers.values()]
+        turned = [keeper.last_turn_s for keeper in self._supervisors.values()]
         still = time.monotonic() - min(turned, default=time.monotonic())
         return still < STUCK_S, f"last turn {still:.1f} s ago"
 
     def ready(self) -> tuple[bool, str]:
         """Whether records are read, restored and in time; with the reason where not."""
-        if self._mine is None:
+        if self._assigned is None:
             return False, "waiting for the group to share out the partitions"
-        for owner, keeper in sorted(self._keepers.items()):
-            if keeper.life is None or keeper.why:
+        for owner, keeper in sorted(self._supervisors.items()):
+            if keeper.session is None or keeper.why:
                 return False, f"{owner}: {keeper.why}"
-        if len(self._keepers) < len(self._mine):
+        if len(self._supervisors) < len(self._assigned):
             return False, "starting"
-        if self._topics_why:
-            return False, self._topics_why
+        if self._topics_fault:
+            return False, self._topics_fault
         limit = self._config.http.lag_limit_s
-        for life in self.lives():
-            lost_s = time.monotonic() - life.turned_s
-            if lost_s > LOST_S:
+        for life in self.sessions():
+            lost_s = time.monotonic() - life.last_turn_s
+            if lost_s > NOT_READY_S:
                 why = "Kafka does not answer, or this machine is too slow"
                 return False, f"{life.owner}: nothing read or told for {lost_s:.0f} s: {why}"
             if any(life.lag.values()) and life.delay_s > limit:
@@ -231,18 +231,22 @@ class Sidecar:
         no step ends in time.
         """
         ready, why = self.ready()
-        told: dict[str, Any] = {"ready": ready, "why": why, "partitions": sorted(self._mine or ())}
+        told: dict[str, Any] = {
+            "ready": ready,
+            "why": why,
+            "partitions": sorted(self._assigned or ()),
+        }
         positions: dict[str, dict[str, int]] = {}
-        for life in self.lives():
+        for life in self.sessions():
             for (topic, partition), offset in sorted(life.positions.items()):
                 positions.setdefault(topic, {})[str(partition)] = offset
-        lag = sum(sum(life.lag.values()) for life in self.lives())
+        lag = sum(sum(life.lag.values()) for life in self.sessions())
         told |= {"lag": lag, "positions": positions}
-        venue = self._venue()
+        venue = self._venue_session()
         if venue is None:
             return told
         try:
-            await asyncio.wait_for(venue.busy.acquire(), STATE_S)
+            await asyncio.wait_for(venue.stage_lock.acquire(), STATE_S)
         except TimeoutError:
             return told | {"busy": "the venue stage is in a long step: ask again for its counts"}
         try:
@@ -250,52 +254,52 @@ class Sidecar:
             tally = stage.tally()
             return told | {
                 "digest": stage.digest(),
-                "alerts": stage.alerts,
-                "published": venue.published,
+                "alerts": stage.alert_count,
+                "published": venue.alerts_published,
                 "windows": stage.windows,
-                **tally.facts(),
+                **tally.reproducible_counts(),
                 "duplicates": tally.duplicates,
             }
         finally:
-            venue.busy.release()
+            venue.stage_lock.release()
 
 
-class Here:
+class MemberCounts:
     """What the shards and the stage of this process have counted, as one."""
 
     def __init__(self, sidecar: Sidecar) -> None:
         self._sidecar = sidecar
 
     def _shards(self) -> list[Shard]:
-        return [life.shard for life in self._sidecar.lives() if isinstance(life, ShardLife)]
+        return [life.shard for life in self._sidecar.sessions() if isinstance(life, ShardSession)]
 
     @property
     def windows(self) -> int:
         return sum(shard.windows for shard in self._shards())
 
-    def tally(self) -> Tally:
+    def tally(self) -> RecordCounts:
         """Of the records that are read here."""
-        total = Tally()
-        for life in self._sidecar.lives():
-            if isinstance(life, VenueLife):
-                total.add(life.venue.own)
-            elif isinstance(life, ShardLife):
+        total = RecordCounts()
+        for life in self._sidecar.sessions():
+            if isinstance(life, VenueSession):
+                total.add(life.venue.own_counts)
+            elif isinstance(life, ShardSession):
                 total.add(life.shard.tally)
         return total
 
     @property
-    def parts(self) -> dict[tuple[str, int], Partition]:
-        every: dict[tuple[str, int], Partition] = {}
-        for life in self._sidecar.lives():
-            every |= life.stage.parts
+    def clocks(self) -> dict[tuple[str, int], PartitionClock]:
+        every: dict[tuple[str, int], PartitionClock] = {}
+        for life in self._sidecar.sessions():
+            every |= life.stage.clocks
         return every
 
     @property
     def outcomes(self) -> Outcomes | None:
         """Forced fills beside what was predicted; None where another process has the stage."""
-        for life in self._sidecar.lives():
-            if isinstance(life, VenueLife):
-                return life.venue.scope.outcomes
+        for life in self._sidecar.sessions():
+            if isinstance(life, VenueSession):
+                return life.venue.venue_state.outcomes
         return None
 
     @property

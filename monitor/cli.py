@@ -53,7 +53,7 @@ def _load(config: Path | None, per_day: float | None) -> Config:
     return load(config, **({} if per_day is None else {"alerts": {"per_day": per_day}}))
 
 
-def _moment(text: str | None, option: str) -> int | None:
+def _parse_time(text: str | None, option: str) -> int | None:
     """A moment as ISO 8601 (UTC unless it says otherwise) or ns since 1970, in ns."""
     from datetime import UTC, datetime
 
@@ -94,25 +94,31 @@ def demo(
 
     console = Console(json)
     if live:
-        console.result(_live(out, minutes, _speed(speed), console))
+        console.result(_run_live_demo(out, minutes, _parse_speed(speed), console))
     else:
         console.result(demo.run(out, _load(None, None), console, minutes))
 
 
-def _live(out: Path, minutes: int, speed: float | None, console: Console) -> dict[str, Any]:
+def _run_live_demo(
+    out: Path, minutes: int, speed: float | None, console: Console
+) -> dict[str, Any]:
     from monitor import livedemo
     from replay import demo, jobs
     from replay.outgoing import chunks
 
     config = _load(None, None)
-    path = demo.made(out, console, minutes)
-    day = jobs.opened(path)
+    path = demo.make_day(out, console, minutes)
+    day = jobs.open_day(path)
     parts = [(part.topic, part.partition) for part in day.meta.partitions]
     total = sum(day.meta.records.values()) + sum(day.meta.refused.values())
-    controls = day.controls(config.accounts.cell_ns)
+    controls = day.controls(config.accounts.bands_interval_ns)
     feed = livedemo.Feed(parts, controls, chunks(day, speed), total, speed)
-    alerts = livedemo.show(config, console, feed, out)
-    return {"records": total, "alerts": len(alerts), **demo.compared(path, alerts, console)}
+    alerts = livedemo.run_live_demo(config, console, feed, out)
+    return {
+        "records": total,
+        "alerts": len(alerts),
+        **demo.compare_with_planted(path, alerts, console),
+    }
 
 
 @app.command()
@@ -136,7 +142,7 @@ def simulate(
     console = Console(json)
     numbers = {"seed": seed, "minutes": minutes, "symbols": symbols, "accounts": accounts}
     more = {"rate": rate, "incidents": incidents, "partitions": partitions}
-    console.result(jobs.simulated(out, console, **numbers, **more))
+    console.result(jobs.simulate_day(out, console, **numbers, **more))
 
 
 @app.command(name="import")
@@ -160,7 +166,7 @@ def import_(
         raise ConfigError("--option takes NAME=VALUE")
     options = {name: value for name, _, value in pairs}
     console = Console(json)
-    console.result(jobs.imported(venue, paths[:-1], paths[-1], options, console))
+    console.result(jobs.import_feed(venue, paths[:-1], paths[-1], options, console))
 
 
 @app.command()
@@ -184,26 +190,26 @@ def replay(
     """
     from monitor.console import Console
     from replay import jobs
-    from replay.run import Choice
+    from replay.run import AlertFilter
 
-    low, high = _moment(from_, "--from"), _moment(to, "--to")
-    choice = Choice(low, high, frozenset(symbol or ()))
+    low, high = _parse_time(from_, "--from"), _parse_time(to, "--to")
+    choice = AlertFilter(low, high, frozenset(symbol or ()))
     console = Console(json)
     console.result(
-        jobs.replayed(
+        jobs.replay_day(
             day,
             _load(config, alerts_per_day),
             console,
             rows=batch,
             choice=choice,
-            speed=_speed(speed),
+            speed=_parse_speed(speed),
             alerts_to=alerts,
             bands_to=bands,
         )
     )
 
 
-def _speed(text: str) -> float | None:
+def _parse_speed(text: str) -> float | None:
     from monitor.errors import ConfigError
 
     if text == "max":
@@ -238,18 +244,18 @@ def publish(
     from replay import jobs
     from replay.outgoing import chunks
 
-    pace = _speed(speed)
+    pace = _parse_speed(speed)
     console = Console(json)
-    held = jobs.opened(day)
+    held = jobs.open_day(day)
     parts = [(part.topic, part.partition) for part in held.meta.partitions]
     total = sum(held.meta.records.values()) + sum(held.meta.refused.values())
     settings = _load(config, None)
     console.result(
-        livejobs.published(
+        livejobs.publish_day(
             settings,
             console,
             parts,
-            held.controls(settings.accounts.cell_ns),
+            held.controls(settings.accounts.bands_interval_ns),
             chunks(held, pace),
             total,
             pace,
@@ -273,7 +279,7 @@ def record(
     console = Console(json)
     try:
         with DayWriter(out, venue=venue) as day:
-            result = livejobs.recorded(_load(config, None), console, day)
+            result = livejobs.record_day(_load(config, None), console, day)
     except DayError as error:
         raise ConfigError(str(error)) from error
     console.say(f"the day is in {out}")
@@ -291,7 +297,7 @@ def list_(config: ConfigFile = None, json: Json = False) -> None:
     from monitor.console import Console
 
     console = Console(json)
-    console.result(livejobs.listed_letters(_load(config, None), console))
+    console.result(livejobs.list_dead_letters(_load(config, None), console))
 
 
 @dlq.command(name="replay")
@@ -301,7 +307,7 @@ def resend(config: ConfigFile = None, json: Json = False) -> None:
     from monitor.console import Console
 
     console = Console(json)
-    console.result(livejobs.resent_letters(_load(config, None), console))
+    console.result(livejobs.resend_dead_letters(_load(config, None), console))
 
 
 @app.command()

@@ -16,14 +16,14 @@ from pydantic_settings import (
 )
 
 from monitor.core.events import CONTROL_TOPIC
-from monitor.core.settings import EngineSettings, Seconds, Strict
+from monitor.core.settings import EngineSettings, Seconds, StrictModel
 from monitor.errors import ConfigError
 from monitor.security import KafkaSecurity
 
 ENGINE_KEYS = tuple(EngineSettings.model_fields)
 
 
-class KafkaSettings(Strict):
+class KafkaSettings(StrictModel):
     """The event bus. The topics of each kind are in `topics`."""
 
     bootstrap_servers: str = "127.0.0.1:9092"
@@ -58,7 +58,7 @@ class KafkaSettings(Strict):
     """A topic partition this far ahead of the slowest one is not read on, s of event time."""
 
 
-class HttpSettings(Strict):
+class HttpSettings(StrictModel):
     """/metrics /livez /readyz /state."""
 
     host: str = "127.0.0.1"
@@ -74,7 +74,7 @@ class HttpSettings(Strict):
     """Not ready while records wait that came in more than this behind the last one read, s."""
 
 
-class StateSettings(Strict):
+class StateSettings(StrictModel):
     """Snapshots: what a restart goes on from; and what people said of alerts."""
 
     every_s: Seconds = 5.0
@@ -135,10 +135,10 @@ def load(path: Path | None = None, **overrides: Any) -> Config:
     try:
         return Config(**{"_from_file": held, **overrides})
     except ValidationError as error:
-        raise ConfigError("\n".join(_words(e, path) for e in error.errors())) from error
+        raise ConfigError("\n".join(_error_text(e, path) for e in error.errors())) from error
 
 
-def _words(error: Any, path: Path | None) -> str:
+def _error_text(error: Any, path: Path | None) -> str:
     where = ".".join(str(part) for part in error["loc"])
     source = f" ({path}, or the environment)" if path else ""
     if error["type"] != "extra_forbidden":

@@ -102,9 +102,9 @@ class _Probe:
         try:
             mechanism = self._security.sasl_mechanism
             if mechanism is not None:
-                await self._offers(connection, mechanism)
+                await self._check_mechanism(connection, mechanism)
                 if mechanism == "OAUTHBEARER":
-                    await self._token_is_taken(connection)
+                    await self._check_token(connection)
                 else:
                     connection.close()
                     connection = await self._log_in(mechanism)
@@ -178,13 +178,13 @@ class _Probe:
         if self._security.cert_file is not None:
             return (
                 f"{self._address} does not accept the client certificate in "
-                f"{self._security.cert_file} ({_words(alert)}): is it from an authority that the "
+                f"{self._security.cert_file} ({_alert_text(alert)}): is it from an authority that the "
                 "broker trusts, and not expired?"
             )
         if "CERTIFICATE_REQUIRED" in alert or "HANDSHAKE_FAILURE" in alert:
             # A handshake failure is what TLS 1.2 has for a certificate that is missing.
             return f"{self._address} wants a client certificate: set cert_file and key_file"
-        return f"{self._address} refuses the TLS handshake ({_words(alert)})"
+        return f"{self._address} refuses the TLS handshake ({_alert_text(alert)})"
 
     async def _answers_tls(self) -> bool:
         """Whether TLS is spoken, whoever's certificate it may be: nothing is sent over it."""
@@ -218,7 +218,7 @@ class _Probe:
         except (OSError, KafkaError):
             return None
 
-    async def _offers(self, connection: AIOKafkaConnection, mechanism: str) -> None:
+    async def _check_mechanism(self, connection: AIOKafkaConnection, mechanism: str) -> None:
         reply = await self._send(connection, SaslHandShakeRequest(mechanism))
         if reply is None:
             raise _Fault(f"{self._address} closed the connection when asked for {mechanism}")
@@ -231,7 +231,7 @@ class _Probe:
         if reply.error_code or mechanism not in reply.enabled_mechanisms:
             raise _Fault(
                 f"{self._address} does not offer the SASL mechanism {mechanism}; "
-                f"it offers {_list(reply.enabled_mechanisms)}"
+                f"it offers {_list_mechanisms(reply.enabled_mechanisms)}"
             )
 
     async def _log_in(self, mechanism: str) -> AIOKafkaConnection:
@@ -248,7 +248,7 @@ class _Probe:
                 f"{self._security.username}: is it the right broker?"
             ) from None
 
-    async def _token_is_taken(self, connection: AIOKafkaConnection) -> None:
+    async def _check_token(self, connection: AIOKafkaConnection) -> None:
         """To aiokafka a refusal is an answer like any other: a JSON text (RFC 7628, 3.2.2)."""
         try:
             token = await self._options["sasl_oauth_token_provider"].token()
@@ -278,17 +278,17 @@ class _Probe:
                 raise _Fault(
                     f"{self._address} wants a SASL login, and security_protocol is "
                     f"{self._security.security_protocol}: set {secure} and sasl_mechanism to "
-                    f"{_list(asked.enabled_mechanisms)}"
+                    f"{_list_mechanisms(asked.enabled_mechanisms)}"
                 )
         raise _Fault(f"{self._address} closed the connection when asked for its brokers")
 
 
-def _words(alert: str) -> str:
+def _alert_text(alert: str) -> str:
     """OpenSSL's SSLV3_ALERT_CERTIFICATE_UNKNOWN as `certificate unknown`."""
     return alert.partition("ALERT_")[2].replace("_", " ").lower()
 
 
-def _list(mechanisms: list[str]) -> str:
+def _list_mechanisms(mechanisms: list[str]) -> str:
     return " or ".join(sorted(mechanisms)) or "none"
 
 

@@ -23,7 +23,7 @@ def record(
         raise ConfigError(f"an alert was true or false, not {verdict!r}")
     if not _ID.fullmatch(alert_id):
         raise ConfigError(f"{alert_id!r} is no alert's id: copy the field `id` of the alert")
-    entry = {"id": alert_id, "true": verdict == "true", **_whose(alert_id, alerts)}
+    entry = {"id": alert_id, "true": verdict == "true", **_alert_source(alert_id, alerts)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / FILE).open("a") as file:
@@ -34,7 +34,7 @@ def record(
     return entry
 
 
-def _whose(alert_id: str, alerts: Path | None) -> dict[str, str]:
+def _alert_source(alert_id: str, alerts: Path | None) -> dict[str, str]:
     if alerts is None:
         return {"detector": UNKNOWN, "stream": UNKNOWN}
     try:

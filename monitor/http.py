@@ -17,11 +17,11 @@ from monitor.errors import ConfigError
 
 REQUEST_BYTES_MAX = 16 << 10
 REQUEST_S_MAX = 10.0
-OPEN = ("/livez", "/readyz")
+NO_TOKEN_PATHS = ("/livez", "/readyz")
 """Asked by whoever starts and stops the sidecar, who has no token."""
 
 
-class Answer:
+class Response:
     """Status, type and body."""
 
     def __init__(self, status: HTTPStatus, body: bytes, kind: str = "text/plain") -> None:
@@ -42,12 +42,12 @@ class Answer:
 async def serve(sidecar: Sidecar, settings: HttpSettings) -> tuple[asyncio.Server, int]:
     """Listen; returns the server and its port. Raises `ConfigError` where that cannot be."""
     token = _token(settings)
-    context = _context(settings)
+    context = _tls_context(settings)
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(REQUEST_S_MAX):
-                answer = await _answer(reader, sidecar, token)
+                answer = await _respond(reader, sidecar, token)
                 writer.write(answer.encode())
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
@@ -81,7 +81,7 @@ def _token(settings: HttpSettings) -> str | None:
     return None if secret is None else secret.get_secret_value()
 
 
-def _context(settings: HttpSettings) -> ssl.SSLContext | None:
+def _tls_context(settings: HttpSettings) -> ssl.SSLContext | None:
     if settings.cert_file is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -95,36 +95,36 @@ def _context(settings: HttpSettings) -> ssl.SSLContext | None:
     return context
 
 
-async def _answer(reader: asyncio.StreamReader, sidecar: Sidecar, token: str | None) -> Answer:
+async def _respond(reader: asyncio.StreamReader, sidecar: Sidecar, token: str | None) -> Response:
     try:
         raw = await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError:
-        return Answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, b"")
+        return Response(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, b"")
     first, *lines = raw.decode("latin-1").split("\r\n")
     words = first.split(" ")
     if len(words) != 3:
-        return Answer(HTTPStatus.BAD_REQUEST, b"")
+        return Response(HTTPStatus.BAD_REQUEST, b"")
     method, path = words[0], words[1].partition("?")[0]
     pairs = (line.partition(":") for line in lines if line)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     if method != "GET":
-        return Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"")
-    if token is not None and path not in OPEN:
+        return Response(HTTPStatus.METHOD_NOT_ALLOWED, b"")
+    if token is not None and path not in NO_TOKEN_PATHS:
         given = headers.get("authorization", "").encode("latin-1")
         if not hmac.compare_digest(given, f"Bearer {token}".encode()):
-            return Answer(HTTPStatus.UNAUTHORIZED, b"a bearer token is needed\n")
-    return await _page(path, headers.get("accept", ""), sidecar)
+            return Response(HTTPStatus.UNAUTHORIZED, b"a bearer token is needed\n")
+    return await _route(path, headers.get("accept", ""), sidecar)
 
 
-async def _page(path: str, accept: str, sidecar: Sidecar) -> Answer:
-    if path in OPEN:
+async def _route(path: str, accept: str, sidecar: Sidecar) -> Response:
+    if path in NO_TOKEN_PATHS:
         good, why = sidecar.alive() if path == "/livez" else sidecar.ready()
         status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
-        return Answer(status, why.encode() + b"\n")
+        return Response(status, why.encode() + b"\n")
     if path == "/metrics":
         encode, kind = exposition.choose_encoder(accept)
-        return Answer(HTTPStatus.OK, encode(sidecar.metrics.registry), kind)
+        return Response(HTTPStatus.OK, encode(sidecar.metrics.registry), kind)
     if path == "/state":
         body = json.dumps(await sidecar.state()).encode() + b"\n"
-        return Answer(HTTPStatus.OK, body, "application/json")
-    return Answer(HTTPStatus.NOT_FOUND, b"/metrics /livez /readyz /state\n")
+        return Response(HTTPStatus.OK, body, "application/json")
+    return Response(HTTPStatus.NOT_FOUND, b"/metrics /livez /readyz /state\n")

@@ -22,19 +22,19 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.broker import Broker, BrokerError
-from monitor.children import tied
+from monitor.children import parent_death_hook
 from monitor.config import Config, HttpSettings, KafkaSettings
 from monitor.console import Console
 from monitor.core.events import Control
 from monitor.errors import BrinkwatchError
 from monitor.kafka.clients import Clients
-from monitor.kafka.publish import Chunk, publish
-from monitor.livejobs import create_topics, finished
+from monitor.kafka.publish import MessageRun, publish
+from monitor.livejobs import create_topics, run_async
 
 START_S_MAX, END_S_MAX = 300.0, 300.0
 """The sidecar has so long to open its port, and to be through once all is published."""
 STOP_S_MAX = 15.0
-LOOK_S = 0.2
+POLL_S = 0.2
 
 
 @dataclass(slots=True)
@@ -43,12 +43,12 @@ class Feed:
 
     parts: Sequence[tuple[str, int]]
     controls: Sequence[Control]
-    chunks: Iterable[Chunk]
+    chunks: Iterable[MessageRun]
     total: int
     speed: float | None
 
 
-def show(config: Config, console: Console, feed: Feed, out: Path) -> list[dict[str, Any]]:
+def run_live_demo(config: Config, console: Console, feed: Feed, out: Path) -> list[dict[str, Any]]:
     """Run it all; returns the alerts, in their order, which `out`/alerts.jsonl holds too."""
     try:
         with Broker(say=console.say) as broker:
@@ -59,10 +59,10 @@ def show(config: Config, console: Console, feed: Feed, out: Path) -> list[dict[s
             config = config.model_copy(update=own)
             create_topics(config, 1 + max(p for _, p in feed.parts), console)
             console.say("starting the sidecar (the first time its kernels are compiled)")
-            with Sidecar(broker.bootstrap, out / "run.log") as sidecar:
+            with SidecarProcess(broker.bootstrap, out / "run.log") as sidecar:
                 console.say(f"the sidecar runs (process {sidecar.pid}, log {sidecar.log})")
                 console.say(f"its numbers, while it does: {sidecar.address}/metrics")
-                lines = finished(_watched(config, console, feed, sidecar))
+                lines = run_async(_publish_and_watch(config, console, feed, sidecar))
     except BrokerError as error:
         raise BrinkwatchError(str(error)) from error
     (out / "alerts.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
@@ -70,7 +70,7 @@ def show(config: Config, console: Console, feed: Feed, out: Path) -> list[dict[s
     return [json.loads(line) for line in lines]
 
 
-class Sidecar:
+class SidecarProcess:
     """`brinkwatch run` as a process of its own; a context manager."""
 
     def __init__(self, bootstrap: str, log: Path) -> None:
@@ -87,7 +87,7 @@ class Sidecar:
         """The process id."""
         return self._process.pid
 
-    def __enter__(self) -> Sidecar:
+    def __enter__(self) -> SidecarProcess:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "monitor.cli", "run"],
@@ -96,10 +96,10 @@ class Sidecar:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # an interrupt from the terminal is ours to pass on
-                preexec_fn=tied(),
+                preexec_fn=parent_death_hook(),
             )
         try:
-            self.address = self._listening()
+            self.address = self._wait_for_address()
         except BaseException:
             self.__exit__()
             raise
@@ -113,7 +113,7 @@ class Sidecar:
             self._process.kill()
             self._process.wait()
 
-    def _listening(self) -> str:
+    def _wait_for_address(self) -> str:
         """The address of its port, as its log tells."""
         deadline = time.monotonic() + START_S_MAX
         while time.monotonic() < deadline:
@@ -144,7 +144,9 @@ class Sidecar:
             return None
 
 
-async def _watched(config: Config, console: Console, feed: Feed, sidecar: Sidecar) -> list[bytes]:
+async def _publish_and_watch(
+    config: Config, console: Console, feed: Feed, sidecar: SidecarProcess
+) -> list[bytes]:
     """Publish, show what comes, and end when the sidecar has made known all there is."""
     alerts: list[bytes] = []
     consumer = await Clients(config.kafka).consumer()
@@ -152,13 +154,13 @@ async def _watched(config: Config, console: Console, feed: Feed, sidecar: Sideca
     consumer.assign([at])
     consumer.seek(at, 0)
     with console.progress("publishing, records", feed.total) as progress:
-        reading = asyncio.create_task(_read(consumer, alerts, console, sidecar))
+        reading = asyncio.create_task(_show_alerts(consumer, alerts, console, sidecar))
         try:
             work = publish(
                 config, feed.parts, feed.controls, feed.chunks, speed=feed.speed, progress=progress
             )
-            await _beside(reading, work)
-            await _beside(reading, _through(sidecar, feed.total, alerts))
+            await _run_while_reading(reading, work)
+            await _run_while_reading(reading, _wait_until_done(sidecar, feed.total, alerts))
         finally:
             reading.cancel()
             await asyncio.wait((reading,))
@@ -166,7 +168,7 @@ async def _watched(config: Config, console: Console, feed: Feed, sidecar: Sideca
     return alerts
 
 
-async def _beside(reading: asyncio.Task[None], work: Any) -> None:
+async def _run_while_reading(reading: asyncio.Task[None], work: Any) -> None:
     """Do the work unless the reading fails meanwhile."""
     task = asyncio.ensure_future(work)
     try:
@@ -178,8 +180,8 @@ async def _beside(reading: asyncio.Task[None], work: Any) -> None:
         task.cancel()
 
 
-async def _read(
-    consumer: AIOKafkaConsumer, alerts: list[bytes], console: Console, sidecar: Sidecar
+async def _show_alerts(
+    consumer: AIOKafkaConsumer, alerts: list[bytes], console: Console, sidecar: SidecarProcess
 ) -> None:
     """Show alerts as they are committed; ends only by a failure."""
     while True:
@@ -192,7 +194,7 @@ async def _read(
                     console.alert(alert)
 
 
-async def _through(sidecar: Sidecar, records: int, alerts: list[bytes]) -> None:
+async def _wait_until_done(sidecar: SidecarProcess, records: int, alerts: list[bytes]) -> None:
     """Until every record is read, every alert published, and every one of them shown."""
     deadline = time.monotonic() + END_S_MAX
     while time.monotonic() < deadline:
@@ -202,5 +204,5 @@ async def _through(sidecar: Sidecar, records: int, alerts: list[bytes]) -> None:
             told = state.get("alerts"), state.get("published")
             if read >= records and told == (len(alerts), len(alerts)):
                 return
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(POLL_S)
     raise BrinkwatchError(f"the sidecar is not through after {END_S_MAX:.0f} s: see {sidecar.log}")

@@ -20,7 +20,7 @@ from monitor.kafka import letters, publish, record, topics
 from monitor.kafka.clients import Clients
 
 
-def finished(work: Coroutine[Any, Any, Any]) -> Any:
+def run_async(work: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine; what Kafka refuses on the way is the job's failure."""
     try:
         return asyncio.run(work)
@@ -30,26 +30,26 @@ def finished(work: Coroutine[Any, Any, Any]) -> Any:
 
 def create_topics(config: Config, partitions: int, console: Console) -> dict[str, Any]:
     """`brinkwatch topics create`."""
-    wanted = topics.inputs(config, list(config.topics.values()), partitions)
-    wanted |= topics.own(config, partitions)
-    made = finished(topics.create(Clients(config.kafka), wanted))
+    wanted = topics.venue_topics(config, list(config.topics.values()), partitions)
+    wanted |= topics.sidecar_topics(config, partitions)
+    made = run_async(topics.create(Clients(config.kafka), wanted))
     console.say(f"created {', '.join(made)}" if made else "all topics were there")
     return {"created": made, "partitions": partitions}
 
 
-def published(
+def publish_day(
     config: Config,
     console: Console,
     parts: Sequence[tuple[str, int]],
     controls: Sequence[Control],
-    chunks: Iterable[publish.Chunk],
+    chunks: Iterable[publish.MessageRun],
     total: int,
     speed: float | None,
 ) -> dict[str, Any]:
     """`brinkwatch publish`."""
     with console.progress("publishing, records", total) as show:
         work = publish.publish(config, parts, controls, chunks, speed=speed, progress=show)
-        result: dict[str, Any] = finished(work)
+        result: dict[str, Any] = run_async(work)
     console.say(f"{result['records']:,} records published")
     if result["moved"]:
         console.say(
@@ -59,26 +59,26 @@ def published(
     return result
 
 
-def recorded(config: Config, console: Console, day: record.Day) -> dict[str, Any]:
+def record_day(config: Config, console: Console, day: record.DaySink) -> dict[str, Any]:
     """`brinkwatch record`."""
     with console.progress("recording, records", None) as show:
-        result: dict[str, Any] = finished(record.record(config, day, show))
+        result: dict[str, Any] = run_async(record.record(config, day, show))
     console.say(f"{result['records']:,} records and {result['controls']:,} control records")
     return result
 
 
-def listed_letters(config: Config, console: Console) -> dict[str, Any]:
+def list_dead_letters(config: Config, console: Console) -> dict[str, Any]:
     """`brinkwatch dlq list`."""
-    found = finished(letters.listed(config))
+    found = run_async(letters.list_letters(config))
     head = ["topic", "partition", "offset", "reason", "detail", "bytes", "begins"]
     rows = [[str(letter.get(name, "")) for name in head] for letter in found]
     console.table(f"{len(found):,} dead letters", head, rows)
     return {"letters": found}
 
 
-def resent_letters(config: Config, console: Console) -> dict[str, Any]:
+def resend_dead_letters(config: Config, console: Console) -> dict[str, Any]:
     """`brinkwatch dlq replay`."""
-    count = finished(letters.resend(config))
+    count = run_async(letters.resend(config))
     console.say(f"{count:,} dead letters sent again to where they came from")
     return {"sent": count}
 
@@ -98,11 +98,11 @@ def run(config: Config) -> int:
         ],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
-    status: int = finished(_beside_http(config, detector_factories(config.streams)))
+    status: int = run_async(_run_with_http(config, detector_factories(config.streams)))
     return status
 
 
-async def _beside_http(config: Config, factories: list[Factory]) -> int:
+async def _run_with_http(config: Config, factories: list[Factory]) -> int:
     import structlog
 
     from monitor import http
@@ -114,14 +114,14 @@ async def _beside_http(config: Config, factories: list[Factory]) -> int:
     structlog.get_logger().info("listening", at=f"{scheme}://{config.http.host}:{port}")
     status = 0
 
-    def over(number: int) -> None:
+    def on_signal(number: int) -> None:
         nonlocal status
         status = 130 if number == signal.SIGINT else 0
         sidecar.stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, over, number)
+        loop.add_signal_handler(number, on_signal, number)
     async with server:
         await sidecar.run()
     return status

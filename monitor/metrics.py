@@ -16,13 +16,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 import monitor
-from monitor.bandmetrics import BandFacts
+from monitor.bandmetrics import BandCollector
 from monitor.core.decode import REASONS
-from monitor.core.outcomes import FORCED, VERDICTS, Outcomes
-from monitor.core.tally import Tally
+from monitor.core.outcomes import FORCED_CAUSES, VERDICTS, Outcomes
+from monitor.core.tally import RecordCounts
 from monitor.core.watermark import NEVER
-from monitor.kafka.reader import Polled, Position
-from monitor.kafka.transactions import Work
+from monitor.kafka.reader import PartitionOffsets, PollResult
+from monitor.kafka.transactions import Outbox
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SYMBOLS_MAX = 500
@@ -31,33 +31,33 @@ OTHER, SEVERAL = "(other)", "(several)"
 """Label values that are no symbol: those beyond `SYMBOLS_MAX`, and alerts on more than one."""
 
 
-class Stand(Protocol):
-    """Time in one topic partition (`watermark.Partition`)."""
+class HasEventTime(Protocol):
+    """Time in one topic partition (`watermark.PartitionClock`)."""
 
     @property
     def high(self) -> int: ...
 
 
-class Counted(Protocol):
+class EngineCounts(Protocol):
     """What is asked of an engine, or of several that stand as one."""
 
     @property
     def windows(self) -> int: ...
 
-    def tally(self) -> Tally: ...
+    def tally(self) -> RecordCounts: ...
 
     @property
-    def parts(self) -> Mapping[tuple[str, int], Stand]: ...
+    def clocks(self) -> Mapping[tuple[str, int], HasEventTime]: ...
 
     @property
     def outcomes(self) -> Outcomes | None: ...
 
 
-class EngineFacts(Collector):
+class EngineCollector(Collector):
     """What the engine has counted; it lives in the snapshots, so a restart does not reset it."""
 
     def __init__(self) -> None:
-        self.engine: Counted | None = None
+        self.engine: EngineCounts | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Read by a scrape; numbers of one engine, perhaps in the middle of a step."""
@@ -65,9 +65,9 @@ class EngineFacts(Collector):
             yield from self._counters(self.engine)
             yield self._event_times(self.engine)
             if self.engine.outcomes is not None:
-                yield self._forced(self.engine.outcomes)
+                yield self._forced_fills(self.engine.outcomes)
 
-    def _event_times(self, engine: Counted) -> Metric:
+    def _event_times(self, engine: EngineCounts) -> Metric:
         """How far each topic has come; one that falls behind the others is late or dead."""
         family = GaugeMetricFamily(
             "brinkwatch_event_timestamp_seconds",
@@ -75,26 +75,26 @@ class EngineFacts(Collector):
             labels=["topic"],
         )
         high: dict[str, int] = {}
-        for (topic, _), part in list(engine.parts.items()):
+        for (topic, _), part in list(engine.clocks.items()):
             if part.high != NEVER:
                 high[topic] = max(high.get(topic, NEVER), part.high)
         for topic, ts in sorted(high.items()):
             family.add_metric([topic], ts / 1e9)
         return family
 
-    def _forced(self, outcomes: Outcomes) -> Metric:
+    def _forced_fills(self, outcomes: Outcomes) -> Metric:
         """Every cause with every verdict, zeros too: a rate sees the first one."""
         family = CounterMetricFamily(
             "brinkwatch_forced_fills",
             "Fills that the venue forced: how far from the price predicted, or why not said",
             labels=["cause", "verdict"],
         )
-        for cause, counts in zip(FORCED, outcomes.counts.sum(axis=1).tolist(), strict=True):
+        for cause, counts in zip(FORCED_CAUSES, outcomes.counts.sum(axis=1).tolist(), strict=True):
             for verdict, number in zip(VERDICTS, counts, strict=True):
                 family.add_metric([cause, verdict], number)
         return family
 
-    def _counters(self, engine: Counted) -> Iterator[Metric]:
+    def _counters(self, engine: EngineCounts) -> Iterator[Metric]:
         tally = engine.tally()
         counters = (
             (
@@ -124,11 +124,11 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.facts = EngineFacts()
-        registry.register(self.facts)
-        self.bands = BandFacts()
+        self.engine_collector = EngineCollector()
+        registry.register(self.engine_collector)
+        self.band_collector = BandCollector()
         """Its `last` is set to the bands of each step that made some."""
-        registry.register(self.bands)
+        registry.register(self.band_collector)
         ProcessCollector(registry=registry)
         self._info = Info("brinkwatch", "What runs here", registry=registry)
         self._info.info({"version": monitor.__version__})
@@ -143,7 +143,7 @@ class Metrics:
             return Histogram(f"brinkwatch_{name}", words, registry=registry, buckets=SECONDS)
 
         self.ready = gauge("ready", "1 while records are read and the lag is under its limit")
-        self.lives = counter("lives_total", "Times that reading was begun, restored or new")
+        self.sessions = counter("lives_total", "Times that reading was begun, restored or new")
         self.watermark = gauge("watermark_seconds", "Event time up to which all is decided")
         self.restore_seconds = gauge("restore_seconds", "How long the last restore took")
         self._records = counter("records_total", "Records read, those read again included")
@@ -151,16 +151,16 @@ class Metrics:
         self._symbols: set[str] = set()
         self._lag = gauge("lag_records", "Records that wait", "topic", "partition")
         self.delay = gauge("lag_seconds", "Since the oldest record being read came to Kafka")
-        self._last = gauge(
+        self._last_record_time = gauge(
             "last_record_timestamp_seconds", "When a topic last brought something", "topic"
         )
         self._bad_controls = counter("bad_controls_total", "Records of the control topic that fail")
         self._alerts = counter(
             "alerts_total", "Alerts published", "kind", "symbol", "severity", "status"
         )
-        self._letters = counter("dead_letters_total", "Refused records published", "reason")
+        self._dead_letters = counter("dead_letters_total", "Refused records published", "reason")
         for reason in REASONS:
-            self._letters.labels(reason)
+            self._dead_letters.labels(reason)
         self._controls = counter("controls_total", "Silences told by control records", "topic")
         self._transactions = counter("transactions_total", "Transactions committed")
         self._commit = seconds("transaction_seconds", "From the decision to the commit")
@@ -168,22 +168,22 @@ class Metrics:
         self._snapshot_bytes = gauge("snapshot_bytes", "Size of the last snapshot, compressed")
         self._snapshot_time = gauge("snapshot_timestamp_seconds", "When it was committed")
 
-    def stepped(self, records: int, seconds: float) -> None:
+    def count_step(self, records: int, seconds: float) -> None:
         """The engine has taken records in."""
         if records:
             self._records.inc(records)
             self._step.observe(seconds)
 
-    def looked(self, lag: Position, polled: Polled) -> None:
+    def count_turn(self, lag: PartitionOffsets, polled: PollResult) -> None:
         """A turn was made."""
         for (topic, partition), waiting in lag.items():
             self._lag.labels(topic, partition).set(waiting)
             self._controls.labels(topic)  # there from the start: a rate sees the first one
         self._bad_controls.inc(polled.bad_controls)
         for part in polled.parts:
-            self._last.labels(part.topic).set(part.timestamps_ms[-1] / 1000)
+            self._last_record_time.labels(part.topic).set(part.timestamps_ms[-1] / 1000)
 
-    def committed(self, work: Work, seconds: float) -> None:
+    def count_commit(self, work: Outbox, seconds: float) -> None:
         """A transaction is committed."""
         self._transactions.inc()
         self._commit.observe(seconds)
@@ -191,8 +191,8 @@ class Metrics:
             symbol = self._symbol(alert["symbols"])
             labels = alert["kind"], symbol, alert["severity"], alert["status"]
             self._alerts.labels(*labels).inc(exemplar={"alert_id": alert["id"]})
-        for letter in work.letters:
-            self._letters.labels(letter.record.reason).inc()
+        for letter in work.dead_letters:
+            self._dead_letters.labels(letter.record.reason).inc()
         for control in work.controls:
             self._controls.labels(control.topic).inc()
         if work.snapshot:

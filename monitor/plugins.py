@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from monitor.core.settings import StreamSettings
-from monitor.core.streams import NAMES, OF_VENUE
+from monitor.core.streams import FEATURE_NAMES, VENUE_FEATURES
 from monitor.core.watch import Factory
 from monitor.errors import ConfigError
 
@@ -20,30 +20,30 @@ def _find(group: str, name: str) -> EntryPoint | None:
     return next(iter(found)) if found else None
 
 
-def installed(group: str) -> list[str]:
+def installed_names(group: str) -> list[str]:
     """The names under an entry point group, sorted."""
     return sorted(entry_points(group=group).names)
 
 
-def unknown(what: str, name: str, known: Sequence[str]) -> ConfigError:
+def unknown_name_error(what: str, name: str, known: Sequence[str]) -> ConfigError:
     """The error for a name that is not there, with the nearest one that is."""
     near = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
     return ConfigError(f"no {what} is called {name!r}: {hint}")
 
 
-def _maker(stream: StreamSettings) -> Callable[[], Any]:
+def _detector_maker(stream: StreamSettings) -> Callable[[], Any]:
     point = _find(DETECTORS, stream.detector)
     if point is not None:
         load = point.load()
         return lambda: load(**stream.parameters)
     if "." not in stream.detector:
-        raise unknown("detector", stream.detector, installed(DETECTORS))
+        raise unknown_name_error("detector", stream.detector, installed_names(DETECTORS))
     name = stream.detector.removeprefix("anomaly.")
     # River's detectors take over a second to import: only where one is asked for.
     from detectors.river_plugin import RiverDetector
 
-    return lambda: RiverDetector(name, stream.reads, options=dict(stream.parameters))
+    return lambda: RiverDetector(name, stream.input_features, options=dict(stream.parameters))
 
 
 def detector_factory(stream: StreamSettings) -> Factory:
@@ -51,27 +51,27 @@ def detector_factory(stream: StreamSettings) -> Factory:
 
     Raises `ConfigError` where there is none, or where its parameters do not fit.
     """
-    known = [*NAMES, *OF_VENUE]
+    known = [*FEATURE_NAMES, *VENUE_FEATURES]
     for name in (stream.feature, *stream.inputs):
         if name not in known:
-            raise unknown("feature", name, known)
-        if (name in OF_VENUE) != (stream.feature in OF_VENUE):
+            raise unknown_name_error("feature", name, known)
+        if (name in VENUE_FEATURES) != (stream.feature in VENUE_FEATURES):
             raise ConfigError(
                 f"the stream {stream.feature!r} cannot read {name!r}: one is of a shard's windows, "
                 "the other of the venue's accounts"
             )
     try:
-        make = _maker(stream)
+        make = _detector_maker(stream)
         reads = make().features
     except (TypeError, ValueError, AttributeError, ImportError) as error:
         raise ConfigError(
             f"the detector {stream.detector!r} of the stream {stream.feature!r} cannot be made: "
             f"{error}"
         ) from error
-    if len(reads) != len(stream.reads):
+    if len(reads) != len(stream.input_features):
         raise ConfigError(
             f"the detector {stream.detector!r} reads {len(reads)} numbers ({', '.join(reads)}), "
-            f"and the stream {stream.feature!r} gives it {len(stream.reads)}: set its `inputs`"
+            f"and the stream {stream.feature!r} gives it {len(stream.input_features)}: set its `inputs`"
         )
     return make
 

@@ -21,7 +21,7 @@ from monitor.core.batch import (
     Column,
     Int64,
     Ladder,
-    Text,
+    TextColumn,
     ladder_columns,
     number_columns,
     text_columns,
@@ -30,8 +30,8 @@ from monitor.core.batch import (
 IDS = ("order_id", "trade_id", "replaces")
 """Text that differs from row to row: read on request, and never dictionary-encoded."""
 
-_SCALES = {"e8": str(grid.SCALE), "e6": str(grid.MONEY)}
-_WHERE = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
+_SCALES = {"e8": str(grid.SCALE), "e6": str(grid.MONEY_SCALE)}
+_ORIGIN_COLUMNS = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
 
 
 def _fields(column: Column) -> list[pa.Field]:
@@ -51,7 +51,7 @@ def _fields(column: Column) -> list[pa.Field]:
 def schema(kind: str) -> pa.Schema:
     """The Arrow schema of `kind`'s records."""
     fields = [f for column in COLUMNS[kind] for f in _fields(column)]
-    return pa.schema(fields + [pa.field(name, type_, False) for name, type_ in _WHERE])
+    return pa.schema(fields + [pa.field(name, type_, False) for name, type_ in _ORIGIN_COLUMNS])
 
 
 def dictionary_columns(kind: str) -> list[str]:
@@ -63,7 +63,7 @@ def dictionary_columns(kind: str) -> list[str]:
 # ---- to Arrow
 
 
-def _strings(text: Text) -> pa.Array:
+def _strings(text: TextColumn) -> pa.Array:
     """The spans of `text` packed end to end, as an Arrow string array."""
     length = np.maximum(text.length, 0)
     offset = np.zeros(len(length) + 1, np.int64)
@@ -81,7 +81,7 @@ def _strings(text: Text) -> pa.Array:
     return plain.take(pa.array(rows, pa.int64(), mask=absent)).cast(pa.string())
 
 
-def _words(column: Column, codes: Int64) -> pa.Array:
+def _enum_strings(column: Column, codes: Int64) -> pa.Array:
     """The words of an enumeration, from their codes."""
     index = (1 - codes) // 2 if column.name == "side" else codes
     indices = pa.array(np.where(codes == ABSENT, 0, index), mask=codes == ABSENT)
@@ -100,7 +100,7 @@ def _arrays(batch: Batch, column: Column) -> list[pa.Array]:
         return [_strings(batch.texts[column.name])]
     values = batch.numbers[column.name]
     if column.type == "enum":
-        return [_words(column, values)]
+        return [_enum_strings(column, values)]
     absent = None if column.required else values == ABSENT
     if column.type == "flag":
         return [pa.array(values == 1, mask=absent)]
@@ -120,7 +120,7 @@ def to_table(batch: Batch) -> pa.Table:
 # ---- from Arrow
 
 
-def _whole(table: pa.Table, name: str) -> pa.Array:
+def _single_chunk(table: pa.Table, name: str) -> pa.Array:
     column = table.column(name)
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
@@ -132,28 +132,28 @@ def _codes(array: pa.Array) -> Int64:
     return codes
 
 
-def _spans(array: pa.Array) -> Text:
+def _spans(array: pa.Array) -> TextColumn:
     """A string array as spans of its own buffers, without a copy."""
     _, offsets, data = array.buffers()
     first, rows = array.offset, len(array)
     if offsets is None or not rows:
-        return Text(np.zeros(0, np.uint8), np.full(rows, 0), np.full(rows, -1))
+        return TextColumn(np.zeros(0, np.uint8), np.full(rows, 0), np.full(rows, -1))
     bounds = np.frombuffer(offsets, np.int32)[first : first + rows + 1].astype(np.int64)
     length = np.diff(bounds)
     if array.null_count:
         length[array.is_null().to_numpy(zero_copy_only=False)] = -1
     buffer = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
-    return Text(buffer, bounds[:-1], length)
+    return TextColumn(buffer, bounds[:-1], length)
 
 
-def _none(rows: int) -> Text:
+def _absent_text(rows: int) -> TextColumn:
     """A text column that no row has."""
     empty = np.zeros(0, np.int64)
-    return Text(np.zeros(0, np.uint8), empty, empty, np.full(rows, -1, np.int64))
+    return TextColumn(np.zeros(0, np.uint8), empty, empty, np.full(rows, -1, np.int64))
 
 
-def _text(table: pa.Table, name: str) -> Text:
-    array = _whole(table, name)
+def _text(table: pa.Table, name: str) -> TextColumn:
+    array = _single_chunk(table, name)
     if not isinstance(array, pa.DictionaryArray):
         return _spans(array)
     text = _spans(array.dictionary)
@@ -162,7 +162,7 @@ def _text(table: pa.Table, name: str) -> Text:
 
 
 def _numbers(table: pa.Table, column: Column) -> Int64:
-    array = _whole(table, column.name)
+    array = _single_chunk(table, column.name)
     if column.type == "enum":
         words = array.dictionary.to_pylist()
         lookup = np.array([*(column.code(word) for word in words), ABSENT], np.int64)
@@ -193,30 +193,30 @@ def from_table(table: pa.Table, kind: str, topic: str, partition: int) -> Batch:
     names = set(table.column_names)
     ladders = {}
     for column in ladder_columns(kind):
-        offset, price = _levels(_whole(table, f"{column.name}_price"))
-        _, quantity = _levels(_whole(table, f"{column.name}_quantity"))
+        offset, price = _levels(_single_chunk(table, f"{column.name}_price"))
+        _, quantity = _levels(_single_chunk(table, f"{column.name}_quantity"))
         ladders[column.name] = Ladder(offset, price, quantity)
     return Batch(
         kind,
         topic,
         partition,
-        _whole(table, "offset").to_numpy(),
+        _single_chunk(table, "offset").to_numpy(),
         {c.name: _numbers(table, c) for c in number_columns(kind)},
         {
-            c.name: _text(table, c.name) if c.name in names else _none(rows)
+            c.name: _text(table, c.name) if c.name in names else _absent_text(rows)
             for c in text_columns(kind)
         },
         ladders,
     )
 
 
-def part(batch: Batch, first: int, last: int) -> Batch:
+def slice_batch(batch: Batch, first: int, last: int) -> Batch:
     """Rows `first` up to `last` of `batch` as views, without a copy; no refused records."""
     rows = slice(first, last)
     texts = {
-        name: Text(t.buffer, t.start, t.length, t.codes[rows])
+        name: TextColumn(t.buffer, t.start, t.length, t.codes[rows])
         if t.codes is not None
-        else Text(t.buffer, t.start[rows], t.length[rows])
+        else TextColumn(t.buffer, t.start[rows], t.length[rows])
         for name, t in batch.texts.items()
     }
     ladders = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from monitor.core import grid
-from monitor.core.batch import Batch, Refused
+from monitor.core.batch import Batch, RefusedRecord
 from monitor.core.events import Control
 from replay import merge
 from replay.layout import CONTROL, DayError, Meta, read_meta
@@ -35,18 +35,18 @@ class Day:
                 if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
                     raise DayError(f"{self._path}: {name} is damaged: copy the day anew")
 
-    def controls(self, cell_ns: int = 1) -> list[Control]:
+    def controls(self, bands_interval_ns: int = 1) -> list[Control]:
         """The control records, in the order in which they were written; the day's end last.
 
-        The end is told as the next multiple of `cell_ns`: nothing comes any more, so the cell of
+        The end is told as the next multiple of `bands_interval_ns`: nothing comes any more, so the cell of
         time in which the day ends is over too, and bands are made of all its records.
         """
         made = [Control(**row) for row in pq.read_table(self._path / CONTROL).to_pylist()]
         end = self.meta.span[2] if self.meta.span else None
-        told = None if end is None else -(-end // cell_ns) * cell_ns
+        told = None if end is None else -(-end // bands_interval_ns) * bands_interval_ns
         return [c.model_copy(update={"ts": told}) if c.ts == end else c for c in made]
 
-    def refused(self) -> list[Refused]:
+    def refused_records(self) -> list[RefusedRecord]:
         """What the contract did not accept; `batches` hands out the same records in their place."""
         return [r for _, r in merge.read_refused(self._path)]
 
@@ -63,18 +63,18 @@ class Day:
         The next batch is always of the topic partition whose highest event time so far is lowest,
         and ends before it runs more than `merge.AHEAD_NS` ahead of the second lowest. `from_ts` <=
         ts < `to_ts` (ns) and `symbols` choose records; those that concern no symbol stay. A refused
-        record is in `refused` of the batch in which its offset lies, and has the time of the record
+        record is in `refused_records` of the batch in which its offset lies, and has the time of the record
         before it in its topic partition (the day's start where there is none); one whose kind could
         not be told is in a batch of kind and topic "unknown", which has no rows and no columns.
         Without `ids` order and trade ids are left out (absent in every row).
         """
         if rows < 1:
             raise ValueError("rows: at least 1 a batch")
-        choice = merge.Choice(
+        choice = merge.RecordFilter(
             rows,
             frozenset(symbols) if symbols is not None else None,
             from_ts if from_ts is not None else -grid.INT64_MAX,
             to_ts if to_ts is not None else grid.INT64_MAX,
             ids,
         )
-        return merge.merged(merge.streams(self._path, self.meta, choice))
+        return merge.merge_partitions(merge.open_partitions(self._path, self.meta, choice))

@@ -11,7 +11,7 @@ from monitor.config import Config
 from monitor.console import Console
 from monitor.core.explain import clock
 from replay import jobs, truth
-from replay.run import Choice
+from replay.run import AlertFilter
 from replay.simulate import INCIDENTS_FILE
 
 _SECOND_NS = 1_000_000_000
@@ -19,35 +19,37 @@ _SECOND_NS = 1_000_000_000
 
 def run(out: Path, config: Config, console: Console, minutes: int) -> dict[str, Any]:
     """Simulate into `out`/day, replay, and write `out`/alerts.jsonl."""
-    day = made(out, console, minutes)
+    day = make_day(out, console, minutes)
     alerts = out / "alerts.jsonl"
-    result = jobs.replayed(
-        day, config, console, rows=65_536, choice=Choice(), speed=None, alerts_to=alerts
+    result = jobs.replay_day(
+        day, config, console, rows=65_536, choice=AlertFilter(), speed=None, alerts_to=alerts
     )
     held = [json.loads(text) for text in alerts.read_text().splitlines()]
-    return {**result, **compared(day, held, console)}
+    return {**result, **compare_with_planted(day, held, console)}
 
 
-def made(out: Path, console: Console, minutes: int) -> Path:
+def make_day(out: Path, console: Console, minutes: int) -> Path:
     """The day, simulated anew."""
     day = out / "day"
     if day.exists():
-        jobs.opened(day)  # whatever else lies there is not ours to remove
+        jobs.open_day(day)  # whatever else lies there is not ours to remove
         shutil.rmtree(day)
     out.mkdir(parents=True, exist_ok=True)
     numbers = {"seed": 7, "minutes": minutes, "symbols": 8, "accounts": 2000}
-    jobs.simulated(day, console, **numbers, rate=400.0, incidents="default", partitions=1)
+    jobs.simulate_day(day, console, **numbers, rate=400.0, incidents="default", partitions=1)
     return day
 
 
-def compared(day: Path, alerts: list[dict[str, Any]], console: Console) -> dict[str, Any]:
+def compare_with_planted(
+    day: Path, alerts: list[dict[str, Any]], console: Console
+) -> dict[str, Any]:
     """What was planted in the day, and what the alerts found of it."""
     planted = json.loads((day / INCIDENTS_FILE).read_text())
     rows = []
     for incident in planted:
-        hits = truth.found(alerts, incident)
+        hits = truth.alerts_about(alerts, incident)
         first = min((a["ts"] for a in hits), default=None)
-        delay = "" if first is None else _after((first - incident["start_ts"]) / _SECOND_NS)
+        delay = "" if first is None else _delay_text((first - incident["start_ts"]) / _SECOND_NS)
         rows.append(
             [
                 clock(incident["start_ts"]),
@@ -61,13 +63,13 @@ def compared(day: Path, alerts: list[dict[str, Any]], console: Console) -> dict[
         "What was planted, and what was found", ["UTC", "symbol", "planted", "found", "after"], rows
     )
     found = sum(row[4] != "" for row in rows)
-    away = len(truth.away(alerts, planted))
+    away = len(truth.unrelated_incidents(alerts, planted))
     console.say(
         f"{found} of {len(planted)} planted incidents were found; {away} alerts speak of none"
     )
     return {"planted": len(planted), "found": found, "away_from_planted": away}
 
 
-def _after(seconds: float) -> str:
+def _delay_text(seconds: float) -> str:
     """How long after its beginning; a burst may be found while its orders are placed."""
     return f"{seconds:.0f} s" if seconds >= 0 else f"{-seconds:.0f} s before"

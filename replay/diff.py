@@ -18,7 +18,7 @@ from monitor.errors import ConfigError
 from replay import jobs
 
 FIELDS_SHOWN = 10
-Place = tuple[str, bytes]
+DiffEntry = tuple[str, bytes]
 """Where something stands, and what stands there."""
 
 
@@ -35,19 +35,19 @@ def run(a: Path, b: Path, console: Console) -> dict[str, Any]:
         if left == right:
             same += 1
             continue
-        return _parted(a, b, left, right, same, console)
+        return _report_difference(a, b, left, right, same, console)
     console.say(f"{a} and {b} are the same: {same:,} {'records' if a.is_dir() else 'lines'}")
     return {"same": True, "compared": same}
 
 
-def _lines(path: Path) -> Iterator[Place]:
+def _lines(path: Path) -> Iterator[DiffEntry]:
     with path.open("rb") as file:
         for number, text in enumerate(file, 1):
             yield f"line {number}", text.rstrip(b"\n")
 
 
-def _records(path: Path) -> Iterator[Place]:
-    day = jobs.opened(path)
+def _records(path: Path) -> Iterator[DiffEntry]:
+    day = jobs.open_day(path)
     for batch in day.batches(4_096):
         rows = zip(batch.offset.tolist(), encode(batch) if len(batch) else [], strict=True)
         held = [*rows, *((r.offset, r.raw) for r in batch.refused)]
@@ -55,13 +55,13 @@ def _records(path: Path) -> Iterator[Place]:
             yield f"{batch.topic}/{batch.partition} offset {offset}", raw
 
 
-def _parted(
-    a: Path, b: Path, left: Place | None, right: Place | None, same: int, console: Console
+def _report_difference(
+    a: Path, b: Path, left: DiffEntry | None, right: DiffEntry | None, same: int, console: Console
 ) -> dict[str, Any]:
     console.say(f"{same:,} are the same; then they part")
     for path, place in ((a, left), (b, right)):
-        console.say(f"  {path}: {_words(place)}")
-    fields = _fields(left, right)
+        console.say(f"  {path}: {_describe(place)}")
+    fields = _differing_fields(left, right)
     for name, (one, other) in list(fields.items())[:FIELDS_SHOWN]:
         console.say(f"  {name}: {one} against {other}")
     if len(fields) > FIELDS_SHOWN:
@@ -70,17 +70,17 @@ def _parted(
     return {"same": False, "compared": same, "at": where, "fields": list(fields)}
 
 
-def _words(place: Place | None) -> str:
+def _describe(place: DiffEntry | None) -> str:
     if place is None:
         return "ends here"
     where, raw = place
-    held = _object(raw)
+    held = _parse_object(raw)
     if "summary" in held:
         return f"{where}, {clock(held['ts'])} UTC, {held['status']} {held['id']}: {held['summary']}"
     return f"{where}: {raw[:200].decode(errors='replace')}"
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def _parse_object(raw: bytes) -> dict[str, Any]:
     try:
         held = json.loads(raw)
     except ValueError:
@@ -88,22 +88,24 @@ def _object(raw: bytes) -> dict[str, Any]:
     return held if isinstance(held, dict) else {}
 
 
-def _fields(left: Place | None, right: Place | None) -> dict[str, tuple[str, str]]:
+def _differing_fields(
+    left: DiffEntry | None, right: DiffEntry | None
+) -> dict[str, tuple[str, str]]:
     """The fields in which two objects part, by their path."""
     if left is None or right is None:
         return {}
-    one, other = _flat(_object(left[1])), _flat(_object(right[1]))
+    one, other = _flatten(_parse_object(left[1])), _flatten(_parse_object(right[1]))
     names = sorted(one.keys() | other.keys())
     nothing = "nothing"
     pairs = {name: (one.get(name, nothing), other.get(name, nothing)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _flat(value: Any, path: str = "") -> dict[str, str]:
+def _flatten(value: Any, path: str = "") -> dict[str, str]:
     if isinstance(value, dict):
         items = [(f"{path}.{key}" if path else str(key), v) for key, v in value.items()]
     elif isinstance(value, list):
         items = [(f"{path}[{i}]", v) for i, v in enumerate(value)]
     else:
         return {path: json.dumps(value, ensure_ascii=False)}
-    return {name: text for key, v in items for name, text in _flat(v, key).items()}
+    return {name: text for key, v in items for name, text in _flatten(v, key).items()}

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-SECOND = 1_000_000_000
+SECOND_NS = 1_000_000_000
 SYMBOL_SHARE = 0.5
 """Default incidents are planted in this share of the markets, the busiest: where nearly nothing
 happens, a multiple of it is nothing either."""
@@ -24,16 +24,16 @@ SPACING_S = 75
 QUIET_SHARE = 0.25
 """The first part of the day is left alone, for whoever has to learn what is usual."""
 
-Kind = Literal["cancel_burst", "leverage_surge", "thin_book", "joint"]
+IncidentKind = Literal["cancel_burst", "leverage_surge", "thin_book", "joint"]
 
 
-class Incident(BaseModel):
+class PlantedIncident(BaseModel):
     """One planted episode: market time in ns UTC, `start_ts` inclusive, `end_ts` exclusive."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: Annotated[str, Field(min_length=1)]
-    kind: Kind
+    kind: IncidentKind
     symbol: str
     start_ts: Annotated[int, Field(strict=True)]
     end_ts: Annotated[int, Field(strict=True)]
@@ -41,31 +41,31 @@ class Incident(BaseModel):
     accounts: list[str] = []
 
     @model_validator(mode="after")
-    def _lasts(self) -> Incident:
+    def _check_duration(self) -> PlantedIncident:
         if self.end_ts <= self.start_ts:
             raise ValueError("end_ts must be later than start_ts")
         return self
 
     @property
-    def cancels(self) -> bool:
+    def raises_cancels(self) -> bool:
         """Does it raise the rate of cancels?"""
         return self.kind in ("cancel_burst", "joint")
 
     @property
-    def leverage(self) -> bool:
+    def raises_leverage(self) -> bool:
         """Does it raise the rate of leverage changes?"""
         return self.kind in ("leverage_surge", "joint")
 
     @property
-    def thin(self) -> bool:
+    def thins_book(self) -> bool:
         """Does it thin the book?"""
         return self.kind in ("thin_book", "joint")
 
 
-_PLAN = TypeAdapter(list[Incident])
+_PLAN = TypeAdapter(list[PlantedIncident])
 
 
-DEFAULT: tuple[tuple[Kind, int, float, float, tuple[int, ...]], ...] = (
+DEFAULT_MIX: tuple[tuple[IncidentKind, int, float, float, tuple[int, ...]], ...] = (
     ("cancel_burst", 1, 5, 9, (5, 10, 20)),
     ("leverage_surge", 0, 8, 15, (10, 20, 40)),
     ("cancel_burst", 3, 5, 9, (5, 10, 20)),
@@ -77,7 +77,7 @@ DEFAULT: tuple[tuple[Kind, int, float, float, tuple[int, ...]], ...] = (
 
 def default_plan(
     rng: np.random.Generator, symbols: list[str], accounts: list[str], start_ts: int, end_ts: int
-) -> list[Incident]:
+) -> list[PlantedIncident]:
     """Every kind in turn, evenly over the day after its quiet beginning.
 
     `symbols` come busiest first. Raises nothing: a day too short for one incident has none.
@@ -85,19 +85,19 @@ def default_plan(
     first = start_ts + int((end_ts - start_ts) * QUIET_SHARE)
     few = symbols[: max(1, int(len(symbols) * SYMBOL_SHARE))]
     plan = []
-    for number in range((end_ts - first) // (SPACING_S * SECOND)):
-        kind, crowd, low, high, durations = DEFAULT[number % len(DEFAULT)]
+    for number in range((end_ts - first) // (SPACING_S * SECOND_NS)):
+        kind, crowd, low, high, durations = DEFAULT_MIX[number % len(DEFAULT_MIX)]
         duration_s = int(rng.choice(durations))
         room_s = SPACING_S - max(durations) - 10
-        at = first + (number * SPACING_S + int(rng.integers(room_s))) * SECOND
+        at = first + (number * SPACING_S + int(rng.integers(room_s))) * SECOND_NS
         chosen = sorted(rng.choice(len(accounts), crowd, replace=False).tolist())
         plan.append(
-            Incident(
+            PlantedIncident(
                 id=f"i-{number + 1}",
                 kind=kind,
                 symbol=few[int(rng.integers(len(few)))],
                 start_ts=at,
-                end_ts=at + duration_s * SECOND,
+                end_ts=at + duration_s * SECOND_NS,
                 size=round(float(rng.uniform(low, high)), 1),
                 accounts=[accounts[c] for c in chosen],
             )
@@ -105,7 +105,7 @@ def default_plan(
     return plan
 
 
-def read_plan(path: Path) -> list[Incident]:
+def read_plan(path: Path) -> list[PlantedIncident]:
     """Incidents from a JSON list, in the form of a day's own `incidents.json`.
 
     Raises `ValueError` that names the entry and field to mend.
@@ -119,7 +119,7 @@ def read_plan(path: Path) -> list[Incident]:
 
 
 def check_plan(
-    plan: list[Incident], symbols: list[str], accounts: list[str], start_ts: int, end_ts: int
+    plan: list[PlantedIncident], symbols: list[str], accounts: list[str], start_ts: int, end_ts: int
 ) -> None:
     """Raise `ValueError` for an incident that the day cannot hold, saying what it could."""
     known = frozenset(accounts)
@@ -144,7 +144,7 @@ def check_plan(
             )
 
 
-def written(plan: list[Incident]) -> bytes:
+def encode_plan(plan: list[PlantedIncident]) -> bytes:
     """The ground truth as it stands in a day's `incidents.json`."""
     rows: list[dict[str, Any]] = [i.model_dump() for i in sorted(plan, key=lambda i: i.start_ts)]
     return json.dumps(rows, indent=1).encode() + b"\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.core.batch import Batch
-from monitor.venues.base import OptionError, UnreadableError, Venue
+from monitor.venues.base import OptionError, UnreadableError, VenueAdapter
 from replay import opening
 from replay.day import DayWriter, Meta
 
@@ -22,7 +22,7 @@ class IngestError(ValueError):
 
 
 @dataclass(frozen=True)
-class Report:
+class ImportReport:
     """What an import read and made."""
 
     venue: str
@@ -39,35 +39,35 @@ class Report:
     day: Meta
 
 
-def venue_of(name: str, options: Mapping[str, str] | None = None) -> Venue:
+def load_adapter(name: str, options: Mapping[str, str] | None = None) -> VenueAdapter:
     """The adapter called `name`; raises `IngestError` where there is none, with those there are."""
     found = {e.name: e for e in entry_points(group="brinkwatch.venues")}
     if name not in found:
         raise IngestError(f"no venue {name!r}; there are: {', '.join(sorted(found))}")
     try:
-        venue: Venue = found[name].load()(options)
+        venue: VenueAdapter = found[name].load()(options)
     except OptionError as error:
         raise IngestError(str(error)) from None
     return venue
 
 
-def _batches(venue: Venue, path: Path) -> Iterator[list[Batch]]:
-    if opening.is_parquet(path) != venue.TABLES:
-        form = "Parquet" if venue.TABLES else "lines (plain, gzip, xz or zstd)"
+def _read_file(venue: VenueAdapter, path: Path) -> Iterator[list[Batch]]:
+    if opening.is_parquet(path) != venue.READS_PARQUET:
+        form = "Parquet" if venue.READS_PARQUET else "lines (plain, gzip, xz or zstd)"
         raise IngestError(f"{path}: {venue.NAME} is read from {form}")
-    venue.open(str(path))
-    if venue.TABLES:
-        for table in opening.tables(path):
+    venue.begin_file(str(path))
+    if venue.READS_PARQUET:
+        for table in opening.row_groups(path):
             try:
                 yield venue.read(table)
             except UnreadableError as error:
                 raise IngestError(f"{path}: not of {venue.NAME}'s format: {error.detail}") from None
         return
-    lines = opening.Lines(path)
+    lines = opening.LineReader(path)
     for chunk in lines:
         yield venue.read(chunk)
-    if lines.broken_off:
-        venue.odd.broken_off.append(path.name)
+    if lines.truncated:
+        venue.anomalies.truncated_files.append(path.name)
 
 
 def ingest(
@@ -77,30 +77,30 @@ def ingest(
     progress: Progress | None = None,
     options: Mapping[str, str] | None = None,
     overwrite: bool = False,
-) -> Report:
+) -> ImportReport:
     """Read `files` (or folders) in order as one feed of `venue` and write the recorded day `out`.
 
     Raises `IngestError` and `DayError`; lines that cannot be read are refused and counted.
     """
-    adapter = venue_of(venue, options)
-    paths = opening.files_of(files)
+    adapter = load_adapter(venue, options)
+    paths = opening.list_files(files)
     missing = [str(path) for path in paths if not path.is_file()]
     if missing or not paths:
         raise IngestError(f"no such file: {', '.join(missing) or 'the folder has none'}")
     with DayWriter(out, venue=venue, overwrite=overwrite) as day:
         for path in paths:
-            for batches in _batches(adapter, path):
+            for batches in _read_file(adapter, path):
                 for batch in batches:
                     day.write(batch)
                 if progress is not None:
-                    progress(path, adapter.source.total())
+                    progress(path, adapter.source_counts.total())
         for batch in adapter.finish():
             day.write(batch)
         notes = {words: n for words, n in sorted(adapter.notes.items()) if n}
-        source, odd = dict(sorted(adapter.source.items())), adapter.odd.facts()
+        source, odd = dict(sorted(adapter.source_counts.items())), adapter.anomalies.facts()
         day.note("files", [path.name for path in paths])
         day.note("source", source)
         day.note("odd", odd)
         day.note("noticed", notes)
         meta = day.close()
-    return Report(venue, source, meta.records, meta.refused, odd, notes, meta)
+    return ImportReport(venue, source, meta.records, meta.refused, odd, notes, meta)

@@ -9,14 +9,14 @@ from typing import Any
 
 from monitor.config import Config
 from monitor.console import Console
-from monitor.core.explain import iso
+from monitor.core.explain import format_iso
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
 from replay.day import Day, DayError
-from replay.run import Choice, Summary, replay
+from replay.run import AlertFilter, ReplaySummary, replay
 
 
-def opened(path: Path) -> Day:
+def open_day(path: Path) -> Day:
     """A recorded day; raises `ConfigError` where the folder is none."""
     try:
         return Day(path)
@@ -24,7 +24,7 @@ def opened(path: Path) -> Day:
         raise ConfigError(str(error)) from error
 
 
-def simulated(out: Path, console: Console, **numbers: Any) -> dict[str, Any]:
+def simulate_day(out: Path, console: Console, **numbers: Any) -> dict[str, Any]:
     """`brinkwatch simulate`."""
     from replay.simulate import simulate
 
@@ -40,7 +40,7 @@ def simulated(out: Path, console: Console, **numbers: Any) -> dict[str, Any]:
     return {"records": made.records, "events": made.events, "incidents": len(made.incidents)}
 
 
-def imported(
+def import_feed(
     venue: str, files: list[Path], out: Path, options: Mapping[str, str], console: Console
 ) -> dict[str, Any]:
     """`brinkwatch import`."""
@@ -53,11 +53,11 @@ def imported(
         raise ConfigError(str(error)) from error
     except OSError as error:
         raise BrinkwatchError(f"{error.filename}: {error.strerror}") from error
-    console.say("the feed's own events: " + counts(report.source))
-    console.say(f"records in {out}: " + counts(report.records))
+    console.say("the feed's own events: " + format_counts(report.source))
+    console.say(f"records in {out}: " + format_counts(report.records))
     if report.refused:
-        console.say("refused: " + counts(report.refused))
-    for text in oddities(report.odd):
+        console.say("refused: " + format_counts(report.refused))
+    for text in describe_anomalies(report.odd):
         console.say(f"odd in the feed: {text}")
     for what, number in report.notes.items():
         console.say(f"noted {number:,} times: {what}")
@@ -66,12 +66,12 @@ def imported(
     return held
 
 
-def oddities(odd: Mapping[str, Any]) -> list[str]:
+def describe_anomalies(odd: Mapping[str, Any]) -> list[str]:
     """What is odd in a feed's order of time, a line each; nothing where nothing is."""
     words = []
     if odd["breaks"]:
         over, longest = odd["break_over_ns"] // 10**9, odd["longest_breaks_listed"][:3]
-        spans = ", ".join(f"{iso(b['from'])} to {iso(b['to'])}" for b in longest)
+        spans = ", ".join(f"{format_iso(b['from'])} to {format_iso(b['to'])}" for b in longest)
         words.append(f"{odd['breaks']:,} breaks of over {over} s, the longest {spans}")
     if odd["jumps_back"]:
         most = odd["jump_back_ns_max"] / 1e9
@@ -82,24 +82,24 @@ def oddities(odd: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def counts(numbers: Mapping[str, int]) -> str:
+def format_counts(numbers: Mapping[str, int]) -> str:
     """Numbers by name, in one line."""
     return ", ".join(f"{n:,} {name}" for name, n in numbers.items() if n) or "none"
 
 
-def replayed(
+def replay_day(
     path: Path,
     config: Config,
     console: Console,
     *,
     rows: int,
-    choice: Choice,
+    choice: AlertFilter,
     speed: float | None,
     alerts_to: Path | None,
     bands_to: Path | None = None,
 ) -> dict[str, Any]:
     """`brinkwatch replay`."""
-    day = opened(path)
+    day = open_day(path)
     shown: list[dict[str, Any]] = []
     with console.progress("replaying, records", sum(day.meta.records.values())) as show:
         summary = replay(
@@ -115,7 +115,7 @@ def replayed(
             progress=show,
         )
     console.alerts(shown)
-    told(console, summary, day)
+    print_summary(console, summary, day)
     if alerts_to is not None:
         console.say(f"alerts are in {alerts_to}")
     if bands_to is not None:
@@ -123,18 +123,20 @@ def replayed(
     return dataclasses.asdict(summary)
 
 
-def told(console: Console, summary: Summary, day: Day) -> None:
+def print_summary(console: Console, summary: ReplaySummary, day: Day) -> None:
     """The replay in a few lines."""
-    records = f"{summary.records:,} records ({counts(summary.events)})"
+    records = f"{summary.records:,} records ({format_counts(summary.events)})"
     console.say(f"{records} in {summary.windows:,} windows")
     if day.meta.span is not None:
-        console.say(f"from {iso(day.meta.span[0])} to {iso(day.meta.span[1])}")
+        console.say(f"from {format_iso(day.meta.span[0])} to {format_iso(day.meta.span[1])}")
     if summary.refused:
-        console.say(f"refused {summary.refused:,}: {counts(summary.refused_by_reason)}")
+        console.say(f"refused {summary.refused:,}: {format_counts(summary.refused_by_reason)}")
     if summary.late:
-        console.say(f"too late to count {summary.late:,}: {counts(summary.late_by_kind)}")
+        console.say(f"too late to count {summary.late:,}: {format_counts(summary.late_by_kind)}")
     for cause, modes in summary.outcomes.items():
         for mode, verdicts in modes.items():
-            console.say(f"forced by {cause}, {mode}, beside the prediction: {counts(verdicts)}")
+            console.say(
+                f"forced by {cause}, {mode}, beside the prediction: {format_counts(verdicts)}"
+            )
     console.say(f"digest {summary.digest}")
     console.say(f"{summary.seconds:.2f} s, {summary.events_per_second:,.0f} records a second")

@@ -50,7 +50,7 @@ class DayError(ValueError):
     """A folder that is no recorded day, or records that cannot make one; says how to mend it."""
 
 
-class Part(msgspec.Struct, frozen=True):
+class DayPartition(msgspec.Struct, frozen=True):
     """One topic partition of a day."""
 
     kind: str
@@ -81,7 +81,7 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     """Accepted records by kind, all eight kinds."""
     refused: dict[str, int]
     """Refused records by reason."""
-    partitions: list[Part]
+    partitions: list[DayPartition]
     notes: dict[str, Any]
     """How the day came to be and what is odd in it, in the writer's words."""
     files: dict[str, File]

@@ -22,7 +22,7 @@ LINE_BYTES_MAX = 1 << 24
 _GZIP, _XZ, _ZSTD, _PARQUET = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PAR1"
 
 
-def files_of(paths: list[Path]) -> list[Path]:
+def list_files(paths: list[Path]) -> list[Path]:
     """The files to read, in order: a folder's by name, hidden ones and READMEs left out."""
     found: list[Path] = []
     for path in paths:
@@ -40,35 +40,37 @@ def is_parquet(path: Path) -> bool:
         return stream.read(4) == _PARQUET
 
 
-def tables(path: Path) -> Iterator[Any]:
+def row_groups(path: Path) -> Iterator[Any]:
     """The row groups of a Parquet file."""
     file = pq.ParquetFile(path)
     for i in range(file.num_row_groups):
         yield file.read_row_group(i)
 
 
-class Lines:
-    """The lines of a file, without their newlines; `broken_off` after reading says how it ended."""
+class LineReader:
+    """The lines of a file, without their newlines; `truncated` after reading says how it ended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.broken_off = False
+        self.truncated = False
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _read_pieces(self) -> Iterator[bytes]:
         with self._path.open("rb") as stream:
             head = stream.read(6)
             stream.seek(0)
             if head.startswith(_GZIP):
-                yield from self._members(stream, lambda: zlib.decompressobj(31), zlib.error)
+                yield from self._decompress_members(
+                    stream, lambda: zlib.decompressobj(31), zlib.error
+                )
             elif head.startswith(_XZ):
-                yield from self._members(stream, lzma.LZMADecompressor, lzma.LZMAError)
+                yield from self._decompress_members(stream, lzma.LZMADecompressor, lzma.LZMAError)
             elif head.startswith(_ZSTD):
-                yield from self._zstd(stream)
+                yield from self._decompress_zstd(stream)
             else:
                 while piece := stream.read(CHUNK_BYTES):
                     yield piece
 
-    def _members(
+    def _decompress_members(
         self, stream: BinaryIO, make: Callable[[], Any], error: type[Exception]
     ) -> Iterator[bytes]:
         """Streams of gzip or xz, one after another."""
@@ -76,12 +78,12 @@ class Lines:
         while True:
             data = rest or stream.read(CHUNK_BYTES)
             if not data:
-                self.broken_off |= begun
+                self.truncated |= begun
                 return
             try:
                 piece = member.decompress(data)
             except error:
-                self.broken_off |= begun or not _padding(data)
+                self.truncated |= begun or not _is_padding(data)
                 return
             begun, rest = True, b""
             if piece:
@@ -89,36 +91,36 @@ class Lines:
             if member.eof:
                 member, rest, begun = make(), member.unused_data.lstrip(b"\0"), False
 
-    def _zstd(self, stream: BinaryIO) -> Iterator[bytes]:
+    def _decompress_zstd(self, stream: BinaryIO) -> Iterator[bytes]:
         source = pa.CompressedInputStream(stream, "zstd")
         try:
             while piece := source.read(CHUNK_BYTES):
                 yield piece
         except OSError:
-            self.broken_off = True
+            self.truncated = True
 
     def __iter__(self) -> Iterator[list[bytes]]:
         """The lines in lists of up to `CHUNK_LINES`."""
         lines: list[bytes] = []
         rest = b""
-        for piece in self._pieces():
+        for piece in self._read_pieces():
             *whole, rest = (rest + piece).split(b"\n")
             lines += whole
             while len(rest) > LINE_BYTES_MAX:
                 lines.append(rest[:LINE_BYTES_MAX])
                 rest = rest[LINE_BYTES_MAX:]
             while len(lines) >= CHUNK_LINES:
-                yield [_bare(line) for line in lines[:CHUNK_LINES]]
+                yield [_strip_carriage_return(line) for line in lines[:CHUNK_LINES]]
                 lines = lines[CHUNK_LINES:]
         if rest:
             lines.append(rest)
         if lines:
-            yield [_bare(line) for line in lines]
+            yield [_strip_carriage_return(line) for line in lines]
 
 
-def _bare(line: bytes) -> bytes:
+def _strip_carriage_return(line: bytes) -> bytes:
     return line[:-1] if line.endswith(b"\r") else line
 
 
-def _padding(data: bytes) -> bool:
+def _is_padding(data: bytes) -> bool:
     return not data.strip(b"\0")

@@ -13,7 +13,7 @@ from monitor.core.batch import Batch
 from monitor.core.decode import encode
 from replay.day import Day
 
-ROWS = 8_192
+BATCH_ROWS = 8_192
 SPAN_NS = 1_000_000_000
 """Event time in one chunk: topics published in turn stay this near to each other, so that none of
 them looks silent while another is sent."""
@@ -22,7 +22,7 @@ PACED_SPAN_S = 0.02
 
 
 @dataclass(slots=True)
-class Chunk:
+class MessageChunk:
     """Messages of one topic partition, in the order of their offsets."""
 
     topic: str
@@ -34,7 +34,7 @@ class Chunk:
     """The highest event time up to here in the topic partition, ns."""
 
 
-def chunks(day: Day, speed: float | None = None) -> Iterator[Chunk]:
+def chunks(day: Day, speed: float | None = None) -> Iterator[MessageChunk]:
     """All records in the order of event time, refused ones in their places with their bytes.
 
     `speed`: event seconds a second at which they are to be sent, None for as fast as it goes.
@@ -42,25 +42,25 @@ def chunks(day: Day, speed: float | None = None) -> Iterator[Chunk]:
     span_ns = SPAN_NS if speed is None else max(1, round(PACED_SPAN_S * 1e9 * speed))
     first = day.meta.span[0] if day.meta.span else 0
     high: dict[tuple[str, int], int] = {}
-    waiting: list[tuple[int, int, Chunk]] = []
+    waiting: list[tuple[int, int, MessageChunk]] = []
     number = count()
-    for batch in day.batches(ROWS):
+    for batch in day.batches(BATCH_ROWS):
         at = batch.topic, batch.partition
         # The day gives next what has come least far: all before that has been given already.
         while waiting and waiting[0][0] <= high.get(at, first - 1):
             yield heapq.heappop(waiting)[2]
-        for chunk in _chunks(batch, high.get(at, first), span_ns):
+        for chunk in _split_batch(batch, high.get(at, first), span_ns):
             heapq.heappush(waiting, (chunk.ts, next(number), chunk))
             high[at] = chunk.ts
     while waiting:
         yield heapq.heappop(waiting)[2]
 
 
-def _chunks(batch: Batch, high: int, span_ns: int) -> Iterator[Chunk]:
+def _split_batch(batch: Batch, high: int, span_ns: int) -> Iterator[MessageChunk]:
     """A batch in pieces of `span_ns`; `high`: the highest event time before it."""
     # Kinds of an account's are keyed by account, all others by symbol.
     name = "account" if batch.kind == "collateral" else "symbol"
-    words = batch.texts[name].words() if name in batch.texts else [None] * len(batch)
+    words = batch.texts[name].to_strings() if name in batch.texts else [None] * len(batch)
     keys: list[bytes | None] = [None if word is None else word.encode() for word in words]
     keys += [None] * len(batch.refused)
     values = (encode(batch) if len(batch) else []) + [r.raw for r in batch.refused]
@@ -74,7 +74,7 @@ def _chunks(batch: Batch, high: int, span_ns: int) -> Iterator[Chunk]:
         return
     for low, end in pairwise([0, *cuts.tolist(), len(order)]):
         rows = order[low:end].tolist()
-        yield Chunk(
+        yield MessageChunk(
             batch.topic,
             batch.partition,
             offset[rows].tolist(),

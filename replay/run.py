@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 
 from monitor.core import bandrecords
 from monitor.core.batch import Batch
-from monitor.core.engine import Engine, Output
-from monitor.core.explain import line
+from monitor.core.engine import Engine, EngineOutput
+from monitor.core.explain import alert_json
 from monitor.core.settings import EngineSettings
 from monitor.core.watch import Factory
 from replay.day import Day
 
 _SECOND_NS = 1_000_000_000
-HOLD_WINDOWS = 60
+WINDOWS_PER_CLOSE_MAX = 60
 """Windows that are closed together at most, where nobody waits for the first of them."""
 REFRESH_THREADS = 2
 """Threads that make the bands: more than the loops of one side each could not all be used."""
@@ -28,7 +28,7 @@ PACED_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class AlertFilter:
     """What of a replay is shown. The engine reads the whole day up to `to_ts` all the same: what
     it knew at the time is part of why it alerted.
     """
@@ -37,20 +37,20 @@ class Choice:
     to_ts: int | None = None
     symbols: frozenset[str] = frozenset()
 
-    def wants(self, alert: dict[str, Any]) -> bool:
+    def matches(self, alert: dict[str, Any]) -> bool:
         """Whether an alert is to be shown."""
         if self.symbols and self.symbols.isdisjoint(alert["symbols"]):
             return False
         begun = self.from_ts is None or alert["ts"] >= self.from_ts
         return begun and (self.to_ts is None or alert["ts"] <= self.to_ts)
 
-    def over(self, passed_ns: int) -> bool:
+    def is_past_end(self, passed_ns: int) -> bool:
         """Whether all that is wanted has been decided."""
         return self.to_ts is not None and passed_ns > self.to_ts
 
 
 @dataclass(slots=True)
-class Summary:
+class ReplaySummary:
     """The numbers of one replay."""
 
     records: int = 0
@@ -74,13 +74,13 @@ def replay(
     factories: list[Factory],
     *,
     rows: int = 65_536,
-    choice: Choice | None = None,
+    choice: AlertFilter | None = None,
     speed: float | None = None,
     alerts_to: Path | None = None,
     bands_to: Path | None = None,
     on_alert: Callable[[dict[str, Any]], None] | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Summary:
+) -> ReplaySummary:
     """Run `day` through the engine.
 
     `rows`: records a batch at most; it does not change the output. `speed`: event seconds a
@@ -88,56 +88,58 @@ def replay(
     replay has ended; `bands_to`: the records of `brinkwatch.bands` likewise. `progress` is told the
     number of records read so far.
     """
-    choice = choice or Choice()
+    choice = choice or AlertFilter()
     began = time.perf_counter()
     partitions = 1 + max((part.partition for part in day.meta.partitions), default=0)
-    hold = HOLD_WINDOWS if speed is None else 0
+    hold = WINDOWS_PER_CLOSE_MAX if speed is None else 0
     engine = Engine(settings, factories, partitions, hold)
-    summary = Summary()
+    summary = ReplaySummary()
     with (
-        _lines(alerts_to) as file,
-        _lines(bands_to) as bands_file,
+        _atomic_file(alerts_to) as file,
+        _atomic_file(bands_to) as bands_file,
         ThreadPoolExecutor(REFRESH_THREADS) as threads,
     ):
-        engine.venue.run = threads.map
+        engine.venue.parallel_map = threads.map
 
-        def show(output: Output) -> None:
-            for alert in filter(choice.wants, output.alerts):
+        def show(output: EngineOutput) -> None:
+            for alert in filter(choice.matches, output.alerts):
                 summary.alerts += 1
                 if file is not None:
-                    file.write(line(alert) + b"\n")
+                    file.write(alert_json(alert) + b"\n")
                 if on_alert is not None:
                     on_alert(alert)
             if bands_file is not None:
                 for bands in output.bands:
-                    bands_file.writelines(value + b"\n" for _, value in bandrecords.lines(bands))
+                    bands_file.writelines(
+                        value + b"\n" for _, value in bandrecords.band_records(bands)
+                    )
 
-        show(engine.control(day.controls(settings.accounts.cell_ns)))
-        pace = _Pace(speed)
-        for batch in ahead(day.batches(rows if speed is None else min(rows, PACED_ROWS))):
+        show(engine.control(day.controls(settings.accounts.bands_interval_ns)))
+        pace = _Pacer(speed)
+        for batch in prefetch(day.batches(rows if speed is None else min(rows, PACED_ROWS))):
             if len(batch):
                 pace.wait(int(batch.numbers["ts"][-1]))
             show(engine.step(batch))
             summary.records += len(batch) + len(batch.refused)
             if progress is not None:
                 progress(summary.records)
-            if choice.over(engine.passed_ns):
+            if choice.is_past_end(engine.passed_ns):
                 break
         else:
             show(engine.finish())
     tally = engine.tally()
-    facts = tally.facts()
+    facts = tally.reproducible_counts()
     summary.events, summary.late_by_kind = facts["events"], facts["late"]
     summary.refused_by_reason = facts["refused"]
     summary.refused, summary.late = tally.refused.total(), tally.late.total()
-    summary.outcomes = engine.venue.outcomes.facts()
+    summary.outcomes = engine.venue.outcomes.counts_by_name()
     summary.windows, summary.digest = engine.windows, engine.digest()
     summary.seconds = time.perf_counter() - began
     summary.events_per_second = summary.records / summary.seconds
     return summary
 
 
-def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+def prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
     """The same batches, each read from the files while the engine works on the one before."""
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(next, batches, None)
@@ -146,7 +148,7 @@ def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
             yield batch
 
 
-class _Pace:
+class _Pacer:
     """Waits until the wall clock has come as far as event time, times the speed."""
 
     def __init__(self, speed: float | None) -> None:
@@ -163,7 +165,7 @@ class _Pace:
 
 
 @contextmanager
-def _lines(path: Path | None) -> Iterator[BinaryIO | None]:
+def _atomic_file(path: Path | None) -> Iterator[BinaryIO | None]:
     """A file that is there whole or not at all."""
     if path is None:
         yield None

@@ -14,33 +14,39 @@ from pathlib import Path
 import numpy as np
 
 from monitor.core import decode, events
-from monitor.core.grid import SCALE, plain
+from monitor.core.grid import SCALE, format_decimal
 from replay.day import DayWriter
 from replay.incidents_plan import (
-    Incident,
+    PlantedIncident,
     check_plan,
     default_plan,
+    encode_plan,
     read_plan,
-    written,
 )
-from replay.simulated_accounts import Desk, Opening, Positions, funding_payments, opening
-from replay.simulated_flow import SECOND, Flow, planted_orders
+from replay.simulated_accounts import (
+    AccountActions,
+    OpeningState,
+    SimulatedPositions,
+    draw_opening,
+    funding_payments,
+)
+from replay.simulated_flow import SECOND_NS, OrderFlow, planted_orders
 from replay.simulated_market import (
-    Markets,
+    MarketWalk,
     Population,
     Rng,
+    SimulatedMarkets,
     Stretch,
-    Walk,
-    cycle,
+    daily_cycle,
     make_markets,
     make_population,
 )
-from replay.simulated_records import Tape
-from replay.simulated_writing import Writing
+from replay.simulated_records import SimulatedLog
+from replay.simulated_writing import RecordWriter
 
-START_TS = 1_763_985_600 * SECOND
+START_TS = 1_763_985_600 * SECOND_NS
 """2025-11-24T12:00:00Z, always: the same seed gives the same day."""
-HOUR_NS = 3600 * SECOND
+HOUR_NS = 3600 * SECOND_NS
 STRETCH_RECORDS = 1_000_000
 """About so many records are held at a time, at most a minute's."""
 INSURANCE_FUND = 2_500_000
@@ -49,7 +55,7 @@ _SYMBOLS_MAX, _ACCOUNTS_MAX = 10_000, 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Simulated:
+class SimulatedDay:
     """What was made."""
 
     out: Path
@@ -58,7 +64,7 @@ class Simulated:
     records: int
     events: dict[str, int]
     """Records by kind."""
-    incidents: list[Incident]
+    incidents: list[PlantedIncident]
 
 
 def simulate(
@@ -73,7 +79,7 @@ def simulate(
     partitions: int = 1,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> Simulated:
+) -> SimulatedDay:
     """Write a simulated day to the folder `out`, with its ground truth in `incidents.json`.
 
     `rate`: orders, cancels and fills a second, on average, over all markets; books, marks and the
@@ -82,52 +88,52 @@ def simulate(
 
     Raises `ValueError` for arguments out of range and for incidents that the day cannot hold.
     """
-    _check(seed, minutes, symbols, accounts, rate, partitions)
-    end_ts = START_TS + minutes * 60 * SECOND
+    _check_arguments(seed, minutes, symbols, accounts, rate, partitions)
+    end_ts = START_TS + minutes * 60 * SECOND_NS
     # One stream of chance for each part, so that what is planted leaves the rest as it was.
     streams = [
         np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(seed).spawn(7)
     ]
     world, walking, flowing, planting, settling, logging, writing = streams
     markets, population = make_markets(world, symbols), make_population(world, accounts)
-    plan = _plan(incidents, planting, markets, population, end_ts)
+    plan = _make_plan(incidents, planting, markets, population, end_ts)
     # The mean rate is that of the day made, whatever part of the daily cycle it covers.
-    mean = rate / float(cycle(START_TS, minutes * 60).mean())
-    held = Positions(symbols)
-    start = opening(settling, markets, population, START_TS, held)
+    mean = rate / float(daily_cycle(START_TS, minutes * 60).mean())
+    held = SimulatedPositions(symbols)
+    start = draw_opening(settling, markets, population, START_TS, held)
     planted = planted_orders(planting, plan, markets, population, rate, START_TS)
     with DayWriter(out, venue="simulated", end_ts=end_ts, overwrite=overwrite) as day:
-        tape = Tape(day, logging, partitions, START_TS)
-        scribe = Writing(tape, writing, markets, population)
-        _open(tape, scribe, markets, start)
-        walk = Walk(walking, markets)
-        flow = Flow(flowing, markets, population, mean, planted)
-        desk = Desk(settling, markets, population, mean, start.settings, plan)
+        tape = SimulatedLog(day, logging, partitions, START_TS)
+        scribe = RecordWriter(tape, writing, markets, population)
+        _write_opening(tape, scribe, markets, start)
+        walk = MarketWalk(walking, markets)
+        flow = OrderFlow(flowing, markets, population, mean, planted)
+        desk = AccountActions(settling, markets, population, mean, start.settings, plan)
         for at, seconds in _stretches(rate, end_ts):
             if at % HOUR_NS == 0:
                 funding = scribe.funding_rate
-                scribe.moves(funding_payments(settling, held, walk.price(), funding, at))
-            stretch = _thinned(walk.step(at, seconds), plan, markets)
-            scribe.books(stretch)
-            scribe.marks(stretch, held.open_interest())
+                scribe.write_moves(funding_payments(settling, held, walk.price(), funding, at))
+            stretch = _thin_books(walk.step(at, seconds), plan, markets)
+            scribe.write_books(stretch)
+            scribe.write_marks(stretch, held.open_interest())
             placed, met, over = flow.step(stretch)
-            scribe.orders(placed, met)
-            scribe.cancels(over)
-            scribe.fills(met, held)
+            scribe.write_orders(placed, met)
+            scribe.write_cancels(over)
+            scribe.write_fills(met, held)
             leverage, moves = desk.step(stretch)
-            scribe.leverage(leverage)
-            scribe.moves(moves)
-            tape.heartbeat(at + seconds * SECOND)
+            scribe.write_leverage(leverage)
+            scribe.write_moves(moves)
+            tape.write_heartbeats(at + seconds * SECOND_NS)
             if progress:
-                progress((at - START_TS) // SECOND + seconds, minutes * 60)
+                progress((at - START_TS) // SECOND_NS + seconds, minutes * 60)
         day.note("simulated", {"seed": seed, "rate": rate, "accounts": accounts})
         day.note("incidents", len(plan))
-    (out / INCIDENTS_FILE).write_bytes(written(plan))
-    counts = tape.records
-    return Simulated(out, START_TS, end_ts, sum(counts.values()), counts, plan)
+    (out / INCIDENTS_FILE).write_bytes(encode_plan(plan))
+    counts = tape.record_counts
+    return SimulatedDay(out, START_TS, end_ts, sum(counts.values()), counts, plan)
 
 
-def _check(
+def _check_arguments(
     seed: int, minutes: int, symbols: int, accounts: int, rate: float, partitions: int
 ) -> None:
     bounds = {
@@ -143,9 +149,9 @@ def _check(
             raise ValueError(f"{name} is {value}: give {low} to {high:g}")
 
 
-def _plan(
-    incidents: str, rng: Rng, markets: Markets, population: Population, end_ts: int
-) -> list[Incident]:
+def _make_plan(
+    incidents: str, rng: Rng, markets: SimulatedMarkets, population: Population, end_ts: int
+) -> list[PlantedIncident]:
     """The incidents of the day, each burst with its accounts."""
     if incidents == "none":
         return []
@@ -156,14 +162,18 @@ def _plan(
     check_plan(plan, names, accounts, START_TS, end_ts)
     drawn = population.draw(rng, len(plan)).tolist()
     return [
-        i.model_copy(update={"accounts": [accounts[a]]}) if i.cancels and not i.accounts else i
+        i.model_copy(update={"accounts": [accounts[a]]})
+        if i.raises_cancels and not i.accounts
+        else i
         for i, a in zip(plan, drawn, strict=True)
     ]
 
 
-def _open(tape: Tape, scribe: Writing, markets: Markets, start: Opening) -> None:
+def _write_opening(
+    tape: SimulatedLog, scribe: RecordWriter, markets: SimulatedMarkets, start: OpeningState
+) -> None:
     """The rules of the markets, the insurance fund, the positions and what was paid in."""
-    rules = [_rules(markets, row) for row in range(len(markets.names))]
+    rules = [_market_rules(markets, row) for row in range(len(markets.names))]
     fund = events.InsuranceFundReference.model_validate(
         {"ts": START_TS, "about": "insurance_fund", "amount": str(INSURANCE_FUND)}
     )
@@ -173,11 +183,11 @@ def _open(tape: Tape, scribe: Writing, markets: Markets, start: Opening) -> None
         mine = [row for row, p in zip(rows, where.tolist(), strict=True) if p == partition]
         offset = np.arange(len(mine))
         topic = events.TOPICS["reference"]
-        tape.put_batch(decode.batch_of("reference", topic, partition, offset, mine))
-    scribe.moves(start.deposits)
+        tape.write_batch(decode.batch_from_events("reference", topic, partition, offset, mine))
+    scribe.write_moves(start.deposits)
 
 
-def _rules(markets: Markets, row: int) -> events.MarketReference:
+def _market_rules(markets: SimulatedMarkets, row: int) -> events.MarketReference:
     """Two tiers, as Hyperliquid has them: half the leverage above a notional."""
     leverage = int(markets.leverage_max[row])
     bound = 150_000_000 * leverage // 40
@@ -186,8 +196,8 @@ def _rules(markets: Markets, row: int) -> events.MarketReference:
             "ts": START_TS,
             "symbol": markets.names[row],
             "about": "market",
-            "tick": plain(int(markets.tick[row]), SCALE),
-            "lot": plain(int(markets.lot[row]), SCALE),
+            "tick": format_decimal(int(markets.tick[row]), SCALE),
+            "lot": format_decimal(int(markets.lot[row]), SCALE),
             "regime": "hyperliquid",
             "tiers": [
                 {"lower_bound": str(b), "maintenance_rate": str(r), "initial_rate": str(2 * r)}
@@ -200,15 +210,17 @@ def _rules(markets: Markets, row: int) -> events.MarketReference:
 def _stretches(rate: float, end_ts: int) -> list[tuple[int, int]]:
     """Starts and lengths (s) of the stretches in which the day is made: whole parts of an hour."""
     length = next(s for s in (60, 30, 20, 10, 5, 2, 1) if s * rate <= STRETCH_RECORDS or s == 1)
-    return [(at, length) for at in range(START_TS, end_ts, length * SECOND)]
+    return [(at, length) for at in range(START_TS, end_ts, length * SECOND_NS)]
 
 
-def _thinned(stretch: Stretch, plan: list[Incident], markets: Markets) -> Stretch:
+def _thin_books(
+    stretch: Stretch, plan: list[PlantedIncident], markets: SimulatedMarkets
+) -> Stretch:
     """`stretch` with the books of its incidents thinned and their spreads widened."""
     for incident in plan:
-        first = (incident.start_ts - stretch.start_ts) // SECOND
-        last = -((stretch.start_ts - incident.end_ts) // SECOND)
-        if incident.thin and first < stretch.seconds and last > 0:
+        first = (incident.start_ts - stretch.start_ts) // SECOND_NS
+        last = -((stretch.start_ts - incident.end_ts) // SECOND_NS)
+        if incident.thins_book and first < stretch.seconds and last > 0:
             seconds, symbol = slice(max(first, 0), last), markets.names.index(incident.symbol)
             stretch.depth[seconds, symbol] /= incident.size
             stretch.spread[seconds, symbol] += round(incident.size / 2)

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.batch import Int64, Text
+from monitor.core.batch import Int64, TextColumn
 from monitor.core.grid import SCALE
 
 Float64 = NDArray[np.float64]
 Rng = np.random.Generator
 
 DAY_S = 86_400
-CYCLE = 0.4
+CYCLE_AMPLITUDE = 0.4
 """Amplitude of the daily cycle in activity; its height is at 15:00 UTC."""
 DRIFT_S, DRIFT_SIGMA = 300.0, 0.25
 """The slow drift of activity: time constant, and spread of its logarithm (shared and own)."""
@@ -33,7 +33,7 @@ LEVELS = 20
 DEPTH_FACTOR_MIN, DEPTH_FACTOR_MAX = 0.05, 5.0
 
 # name, price, volatility a year, highest leverage
-_KNOWN = (
+_NAMED_MARKETS = (
     ("BTC-PERP", 91_850.0, 0.55, 40),
     ("ETH-PERP", 3_012.0, 0.70, 25),
     ("SOL-PERP", 151.2, 0.85, 20),
@@ -47,11 +47,11 @@ _YEAR_S = 365.25 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
-class Markets:
+class SimulatedMarkets:
     """What does not change in the day; arrays over markets, the busiest first."""
 
     names: list[str]
-    text: Text
+    text: TextColumn
     price: Float64
     """Opening price, quote currency."""
     tick: Int64
@@ -65,9 +65,9 @@ class Markets:
     leverage_max: Int64
 
 
-def make_markets(rng: Rng, count: int) -> Markets:
+def make_markets(rng: Rng, count: int) -> SimulatedMarkets:
     """`count` markets: eight well-known names, then invented ones."""
-    rows = list(_KNOWN[:count])
+    rows = list(_NAMED_MARKETS[:count])
     for number in range(len(rows), count):
         price = round(float(10 ** rng.uniform(-1, 2)), 4)
         rows.append((f"X{number}-PERP", price, float(rng.uniform(0.8, 1.4)), 5))
@@ -75,9 +75,9 @@ def make_markets(rng: Rng, count: int) -> Markets:
     prices, volatility, leverage = np.array([row[1:] for row in rows]).T
     magnitude = np.floor(np.log10(prices)).astype(np.int64)
     share = 1 / (1 + np.arange(count)) ** 0.7
-    return Markets(
+    return SimulatedMarkets(
         names,
-        Text.of([*names]),
+        TextColumn.from_strings([*names]),
         prices,
         np.array([10 ** (8 - 4 + m) for m in magnitude.tolist()], np.int64),
         np.array([10 ** (8 - m) for m in magnitude.tolist()], np.int64),
@@ -92,17 +92,19 @@ class Population:
     """Accounts: few are very active and rich, most hardly ever act."""
 
     names: list[str]
-    text: Text
+    text: TextColumn
     wealth: Float64
     """Equity at the day's opening, quote currency."""
     makers: Int64
     """The market makers among them."""
-    _activity: Float64
+    _cumulative_activity: Float64
     """Running sum of the others' weights, up to 1."""
 
     def draw(self, rng: Rng, count: int) -> Int64:
         """Accounts that act, by their activity; market makers are not among them."""
-        return np.searchsorted(self._activity, rng.random(count), side="right").astype(np.int64)
+        return np.searchsorted(self._cumulative_activity, rng.random(count), side="right").astype(
+            np.int64
+        )
 
 
 def make_population(rng: Rng, count: int) -> Population:
@@ -118,7 +120,7 @@ def make_population(rng: Rng, count: int) -> Population:
     activity = np.cumsum(weight / weight.sum())
     activity[-1] = 1.0
     names = [f"a-{n}" for n in range(count)]
-    return Population(names, Text.of([*names]), wealth.round(2), makers, activity)
+    return Population(names, TextColumn.from_strings([*names]), wealth.round(2), makers, activity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,16 +144,16 @@ class Stretch:
         return len(self.mid)
 
 
-def cycle(start_ts: int, seconds: int) -> Float64:
+def daily_cycle(start_ts: int, seconds: int) -> Float64:
     """Activity by the time of day, of each second from `start_ts` on; its mean over a day is 1."""
     clock = (start_ts // 1_000_000_000 + np.arange(seconds)) % DAY_S
-    return 1 + CYCLE * np.cos(2 * np.pi * (clock / DAY_S - 15 / 24))
+    return 1 + CYCLE_AMPLITUDE * np.cos(2 * np.pi * (clock / DAY_S - 15 / 24))
 
 
-class Walk:
+class MarketWalk:
     """Prices, volatility, depth and activity from second to second."""
 
-    def __init__(self, rng: Rng, markets: Markets) -> None:
+    def __init__(self, rng: Rng, markets: SimulatedMarkets) -> None:
         count = len(markets.names)
         self._rng, self._markets = rng, markets
         self._log_price = np.log(markets.price)
@@ -171,9 +173,9 @@ class Walk:
         price, depth, activity, basis = (np.empty((seconds, count)) for _ in range(4))
         for second in range(seconds):
             move, volatility, drift, refill, premium = noise[second]
-            _relax(self._volatility, volatility, VOLATILITY_S, VOLATILITY_SIGMA)
-            _relax(self._activity, drift, DRIFT_S, DRIFT_SIGMA)
-            _relax(self._basis, premium[:count], 120.0, 3e-4)
+            _step_ou(self._volatility, volatility, VOLATILITY_S, VOLATILITY_SIGMA)
+            _step_ou(self._activity, drift, DRIFT_S, DRIFT_SIGMA)
+            _step_ou(self._basis, premium[:count], 120.0, 3e-4)
             shock = np.sqrt(CORRELATION) * move[count] + np.sqrt(1 - CORRELATION) * move[:count]
             scale = np.exp((self._volatility[:count] + self._volatility[count]) / np.sqrt(2))
             self._log_price += markets.sigma * scale * shock
@@ -188,12 +190,12 @@ class Walk:
             np.maximum(np.rint(np.exp(price) * SCALE / markets.tick), 1000).astype(np.int64),
             1 + (depth < -0.5) + self._rng.poisson(0.3, depth.shape),
             np.clip(np.exp(depth), DEPTH_FACTOR_MIN, DEPTH_FACTOR_MAX),
-            np.exp(activity - DRIFT_SIGMA**2) * cycle(start_ts, seconds)[:, None],
+            np.exp(activity - DRIFT_SIGMA**2) * daily_cycle(start_ts, seconds)[:, None],
             basis,
         )
 
 
-def _relax(state: Float64, noise: Float64, time_s: float, sigma: float) -> None:
+def _step_ou(state: Float64, noise: Float64, time_s: float, sigma: float) -> None:
     """One second of an Ornstein-Uhlenbeck process with spread `sigma`, in place."""
     keep = np.exp(-1 / time_s)
     state *= keep

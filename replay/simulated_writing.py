@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.core.batch import ABSENT, Int64, Ladder, Text
-from monitor.core.grid import MONEY, SCALE, plain
-from replay.simulated_accounts import Positions
-from replay.simulated_flow import ORDER, SECOND, Rows
-from replay.simulated_market import LEVELS, Float64, Markets, Population, Rng, Stretch
-from replay.simulated_records import Fields, Tape, code, coded, identifiers
+from monitor.core.batch import ABSENT, Int64, Ladder, TextColumn
+from monitor.core.grid import MONEY_SCALE, SCALE, format_decimal
+from replay.simulated_accounts import SimulatedPositions
+from replay.simulated_flow import ORDER, SECOND_NS, Rows
+from replay.simulated_market import LEVELS, Float64, Population, Rng, SimulatedMarkets, Stretch
+from replay.simulated_records import Fields, SimulatedLog, enum_code, identifiers, text_of_codes
 
-MAKER_FEE, TAKER_FEE, REBATE = 0.00015, 0.00045, -0.00003
+MAKER_FEE, TAKER_FEE, MAKER_REBATE = 0.00015, 0.00045, -0.00003
 """Of the notional; market makers get a rebate."""
-IOC = 0.5
+IOC_SHARE = 0.5
 """Share of takers who give a price; the others' orders are market orders."""
 REDUCE_ONLY = 0.1
-PLACED_KNOWN, DETAIL_KNOWN = 0.3, 0.7
+PLACED_TS_SHARE, DETAIL_SHARE = 0.3, 0.7
 """Share of cancels that tell when the order was placed; that tell its side and price."""
 LEVEL_NOTIONAL = 4_000_000.0
 """Usual notional of one level of the busiest possible market, quote currency."""
@@ -32,10 +32,12 @@ FILL = np.dtype(
 CELL = np.dtype([("ts", "i8"), ("second", "i8"), ("symbol", "i8")])
 
 
-class Writing:
+class RecordWriter:
     """Puts the rows of each stretch on the tape."""
 
-    def __init__(self, tape: Tape, rng: Rng, markets: Markets, population: Population) -> None:
+    def __init__(
+        self, tape: SimulatedLog, rng: Rng, markets: SimulatedMarkets, population: Population
+    ) -> None:
         self._tape, self._rng = tape, rng
         self._markets, self._population = markets, population
         self._symbol_partition = tape.partition_of(markets.names)
@@ -43,56 +45,60 @@ class Writing:
         self._is_maker = np.zeros(len(population.names), bool)
         self._is_maker[population.makers] = True
         count = len(markets.names)
-        self._phase = rng.integers(SECOND, size=(2, count))
+        self._phase = rng.integers(SECOND_NS, size=(2, count))
         self.funding_rate: Float64 = 1.25e-5 + 1e-5 * rng.standard_normal(count)
 
-    def orders(self, placed: Rows, met: Rows) -> None:
+    def write_orders(self, placed: Rows, met: Rows) -> None:
         """Orders placed, and those of the takers who meet resting ones."""
         taking = np.zeros(len(met), ORDER)
         taking["ts"], taking["id"], taking["replaces"] = met["fill_ts"], met["id"] + 1, -1
         taking["symbol"], taking["account"] = met["symbol"], met["taker"]
         taking["side"], taking["quantity"] = -met["side"], met["filled"]
-        market = self._rng.random(len(met)) >= IOC
+        market = self._rng.random(len(met)) >= IOC_SHARE
         taking["price"] = np.where(market, ABSENT, met["price"])
         rows = np.concatenate([placed, taking])
-        self._tape.put("order", rows, self._symbol_partition[rows["symbol"]], self._order)
+        self._tape.write_rows(
+            "order", rows, self._symbol_partition[rows["symbol"]], self._order_fields
+        )
 
-    def _order(self, rows: Rows) -> Fields:
+    def _order_fields(self, rows: Rows) -> Fields:
         replaces = rows["replaces"]
         reduces = self._rng.random(len(rows)) < REDUCE_ONLY
         return {
             "order_id": identifiers("o", rows["id"]),
             "replaces": identifiers("o", replaces),
             "action": np.where(
-                replaces < 0, *(code("order", "action", w) for w in ("new", "replace"))
+                replaces < 0, *(enum_code("order", "action", w) for w in ("new", "replace"))
             ),
             "reduce_only": np.where(reduces, 1, ABSENT),
             "price": rows["price"],
             "quantity": rows["quantity"],
-            **self._who(rows),
+            **self._party_fields(rows),
         }
 
-    def _who(self, rows: Rows) -> Fields:
+    def _party_fields(self, rows: Rows) -> Fields:
         """Market, account and side, as orders and fills have them."""
         return {
-            "symbol": coded(self._markets.text, rows["symbol"]),
-            "account": coded(self._population.text, rows["account"]),
+            "symbol": text_of_codes(self._markets.text, rows["symbol"]),
+            "account": text_of_codes(self._population.text, rows["account"]),
             "side": rows["side"],
         }
 
-    def cancels(self, over: Rows) -> None:
+    def write_cancels(self, over: Rows) -> None:
         """Orders taken back; those replaced have no cancel of their own."""
         rows = over[~over["replaced"]]
         rows["fill_ts"] = rows["ts"]  # from here on: when it was placed
         rows["ts"] = rows["end"]
-        self._tape.put("cancel", rows, self._symbol_partition[rows["symbol"]], self._cancel)
+        self._tape.write_rows(
+            "cancel", rows, self._symbol_partition[rows["symbol"]], self._cancel_fields
+        )
 
-    def _cancel(self, rows: Rows) -> Fields:
-        detail = self._rng.random(len(rows)) < DETAIL_KNOWN
-        placed = self._rng.random(len(rows)) < PLACED_KNOWN
-        codes = np.array([code("cancel", "reason", word) for word in _REASONS])
+    def _cancel_fields(self, rows: Rows) -> Fields:
+        detail = self._rng.random(len(rows)) < DETAIL_SHARE
+        placed = self._rng.random(len(rows)) < PLACED_TS_SHARE
+        codes = np.array([enum_code("cancel", "reason", word) for word in _REASONS])
         return {
-            **self._who(rows),
+            **self._party_fields(rows),
             "order_id": identifiers("o", rows["id"]),
             "side": np.where(detail, rows["side"], ABSENT),
             "price": np.where(detail, rows["price"], ABSENT),
@@ -101,7 +107,7 @@ class Writing:
             "reason": self._rng.choice(codes, len(rows), p=_REASON_SHARES),
         }
 
-    def fills(self, met: Rows, held: Positions) -> None:
+    def write_fills(self, met: Rows, held: SimulatedPositions) -> None:
         """Both sides of each trade; positions follow."""
         maker, taker = (np.zeros(len(met), FILL) for _ in range(2))
         for rows in (maker, taker):
@@ -112,69 +118,75 @@ class Writing:
         maker["maker"] = True
         notional = met["price"] / SCALE * (met["filled"] / SCALE)
         rebated = self._is_maker[met["account"]]
-        fee = np.where(rebated, REBATE, MAKER_FEE) * notional
-        maker["fee"] = np.rint(fee * MONEY)
-        taker["fee"] = np.rint(TAKER_FEE * notional * MONEY)
+        fee = np.where(rebated, MAKER_REBATE, MAKER_FEE) * notional
+        maker["fee"] = np.rint(fee * MONEY_SCALE)
+        taker["fee"] = np.rint(TAKER_FEE * notional * MONEY_SCALE)
         rows = np.stack([taker, maker], axis=1).ravel()
-        self._tape.put("fill", rows, self._symbol_partition[rows["symbol"]], self._fill)
+        self._tape.write_rows(
+            "fill", rows, self._symbol_partition[rows["symbol"]], self._fill_fields
+        )
         held.add(rows["account"], rows["symbol"], rows["quantity"] * rows["side"])
 
-    def _fill(self, rows: Rows) -> Fields:
-        sides = (code("fill", "liquidity", word) for word in ("maker", "taker"))
+    def _fill_fields(self, rows: Rows) -> Fields:
+        sides = (enum_code("fill", "liquidity", word) for word in ("maker", "taker"))
         return {
-            **self._who(rows),
+            **self._party_fields(rows),
             "trade_id": identifiers("t", rows["trade"]),
             "order_id": identifiers("o", rows["id"]),
             "price": rows["price"],
             "quantity": rows["quantity"],
             "fee": rows["fee"],
             "liquidity": np.where(rows["maker"], *sides),
-            "cause": np.full(len(rows), code("fill", "cause", "trade")),
+            "cause": np.full(len(rows), enum_code("fill", "cause", "trade")),
         }
 
-    def leverage(self, rows: Rows) -> None:
+    def write_leverage(self, rows: Rows) -> None:
         """Leverage changes."""
-        self._tape.put("leverage", rows, self._symbol_partition[rows["symbol"]], self._leverage)
+        self._tape.write_rows(
+            "leverage", rows, self._symbol_partition[rows["symbol"]], self._leverage_fields
+        )
 
-    def _leverage(self, rows: Rows) -> Fields:
+    def _leverage_fields(self, rows: Rows) -> Fields:
         return {
-            "symbol": coded(self._markets.text, rows["symbol"]),
-            "account": coded(self._population.text, rows["account"]),
+            "symbol": text_of_codes(self._markets.text, rows["symbol"]),
+            "account": text_of_codes(self._population.text, rows["account"]),
             "leverage": rows["leverage"],
             "previous": rows["previous"],
             "margin_mode": rows["mode"],
         }
 
-    def moves(self, rows: Rows) -> None:
+    def write_moves(self, rows: Rows) -> None:
         """Collateral moves."""
-        self._tape.put("collateral", rows, self._account_partition[rows["account"]], self._move)
+        self._tape.write_rows(
+            "collateral", rows, self._account_partition[rows["account"]], self._move_fields
+        )
 
-    def _move(self, rows: Rows) -> Fields:
+    def _move_fields(self, rows: Rows) -> Fields:
         return {
-            "symbol": coded(self._markets.text, rows["symbol"]),
-            "account": coded(self._population.text, rows["account"]),
+            "symbol": text_of_codes(self._markets.text, rows["symbol"]),
+            "account": text_of_codes(self._population.text, rows["account"]),
             "amount": rows["amount"],
             "cause": rows["cause"],
         }
 
-    def _cells(self, stretch: Stretch, phase: Int64) -> Rows:
+    def _rows_per_second(self, stretch: Stretch, phase: Int64) -> Rows:
         """One row a second and market, each market at its own moment of the second."""
         rows = np.zeros(stretch.mid.shape, CELL)
         rows["second"] = np.arange(stretch.seconds)[:, None]
         rows["symbol"] = np.arange(stretch.mid.shape[1])
-        rows["ts"] = stretch.start_ts + rows["second"] * SECOND + phase
+        rows["ts"] = stretch.start_ts + rows["second"] * SECOND_NS + phase
         return rows.ravel()
 
-    def books(self, stretch: Stretch) -> None:
+    def write_books(self, stretch: Stretch) -> None:
         """A book a second and market, `LEVELS` a side; deeper levels are larger and wider apart."""
-        rows, markets = self._cells(stretch, self._phase[0]), self._markets
+        rows, markets = self._rows_per_second(stretch, self._phase[0]), self._markets
 
         def build(cells: Rows) -> Fields:
             where, symbol = (cells["second"], cells["symbol"]), cells["symbol"]
             mid, spread = stretch.mid[where[0], symbol], stretch.spread[where[0], symbol]
             depth = stretch.depth[where[0], symbol] * LEVEL_NOTIONAL * markets.share[symbol]
             offset = np.arange(len(cells) + 1) * LEVELS
-            fields: Fields = {"symbol": coded(markets.text, symbol)}
+            fields: Fields = {"symbol": text_of_codes(markets.text, symbol)}
             for name, sign in (("bids", -1), ("asks", 1)):
                 shape = (len(cells), LEVELS)
                 gap = 1 + self._rng.poisson(np.arange(LEVELS) * 0.4, shape)
@@ -190,17 +202,21 @@ class Writing:
                 fields[name] = Ladder(offset, price.ravel(), quantity.ravel())
             return fields
 
-        self._tape.put("book", rows, self._symbol_partition[rows["symbol"]], build)
+        self._tape.write_rows("book", rows, self._symbol_partition[rows["symbol"]], build)
 
-    def marks(self, stretch: Stretch, interest: Int64) -> None:
+    def write_marks(self, stretch: Stretch, interest: Int64) -> None:
         """A mark a second and market, with the index' sources."""
-        rows, markets, rng = self._cells(stretch, self._phase[1]), self._markets, self._rng
+        rows, markets, rng = (
+            self._rows_per_second(stretch, self._phase[1]),
+            self._markets,
+            self._rng,
+        )
         shape = stretch.mid.shape
         middle = stretch.mid * markets.tick
         fine = np.maximum(markets.tick // 10, 1)
         noise = 1 + 1e-4 * rng.standard_normal((len(SOURCES), *shape))
         sources = np.rint(middle * noise / (1 + stretch.basis) / fine).astype(np.int64) * fine
-        age = rng.integers(SECOND, size=(len(SOURCES), *shape))
+        age = rng.integers(SECOND_NS, size=(len(SOURCES), *shape))
         index = np.sort(sources, axis=0)[len(SOURCES) // 2]
         mark = np.rint(index * (1 + stretch.basis) / fine).astype(np.int64) * fine
         self.funding_rate = 1.25e-5 + stretch.basis[-1] / 24
@@ -209,28 +225,28 @@ class Writing:
             at, symbol = (cells["second"], cells["symbol"]), cells["symbol"]
             funding = 1.25e-5 + stretch.basis[at] / 24
             return {
-                "symbol": coded(markets.text, symbol),
+                "symbol": text_of_codes(markets.text, symbol),
                 "mark": mark[at],
                 "index": index[at],
                 "last": middle[at],
                 "funding_rate": np.rint(funding * SCALE),
                 "funding_interval_s": np.full(len(cells), 3600),
                 "open_interest": interest[symbol],
-                "sources": _sources(
+                "sources": _sources_json(
                     [s[at].tolist() for s in sources], [(cells["ts"] - a[at]).tolist() for a in age]
                 ),
             }
 
-        self._tape.put("mark", rows, self._symbol_partition[rows["symbol"]], build)
+        self._tape.write_rows("mark", rows, self._symbol_partition[rows["symbol"]], build)
 
 
-def _sources(prices: list[list[int]], times: list[list[int]]) -> Text:
+def _sources_json(prices: list[list[int]], times: list[list[int]]) -> TextColumn:
     """The JSON of each mark's sources."""
     columns = [
         [
-            f'{{"name":"{name}","price":"{plain(p, SCALE)}","ts":{t}}}'
+            f'{{"name":"{name}","price":"{format_decimal(p, SCALE)}","ts":{t}}}'
             for p, t in zip(ps, ts, strict=True)
         ]
         for name, ps, ts in zip(SOURCES, prices, times, strict=True)
     ]
-    return Text.of([f"[{','.join(row)}]" for row in zip(*columns, strict=True)])
+    return TextColumn.from_strings([f"[{','.join(row)}]" for row in zip(*columns, strict=True)])

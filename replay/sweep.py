@@ -7,7 +7,7 @@ from typing import Any
 
 from monitor.config import Config
 from monitor.console import Console
-from monitor.core.explain import number
+from monitor.core.explain import format_number
 from monitor.plugins import detector_factories
 from replay import jobs
 from replay import truth as planted
@@ -20,10 +20,10 @@ DAY_NS = 86_400_000_000_000
 
 def run(path: Path, config: Config, budgets: list[float], console: Console) -> dict[str, Any]:
     """Replay the day once for each budget; a table of what it comes to."""
-    day = jobs.opened(path)
+    day = jobs.open_day(path)
     span = day.meta.span or (0, 0)
     days = max(span[1] - span[0], 1) / DAY_NS
-    truth = planted.planted(path)
+    truth = planted.read_planted(path)
     rows: list[dict[str, Any]] = []
     total = sum(day.meta.records.values())
     with console.progress("sweeping, records", total * len(budgets)) as show:
@@ -40,13 +40,16 @@ def run(path: Path, config: Config, budgets: list[float], console: Console) -> d
             )
             rows.append(_row(budget, days, alerts, truth))
     header = ["budget a day", "alerts", "alerts a day"]
-    shown = [[number(r["budget"]), str(r["alerts"]), number(r["alerts_per_day"])] for r in rows]
+    shown = [
+        [format_number(r["budget"]), str(r["alerts"]), format_number(r["alerts_per_day"])]
+        for r in rows
+    ]
     if truth:
         header += ["found", "missed", "speak of none"]
         for cells, row in zip(shown, rows, strict=True):
             missed = ", ".join(f"{n} {kind}" for kind, n in sorted(row["missed"].items())) or "none"
             cells += [f"{row['found']} of {len(truth)}", missed, str(row["away"])]
-    console.table(f"{number(days * 24)} h of {path}", header, shown)
+    console.table(f"{format_number(days * 24)} h of {path}", header, shown)
     if not truth:
         console.say("the day has no ground truth: what would be missed cannot be said")
     return {"days": days, "planted": len(truth), "budgets": rows}
@@ -61,7 +64,7 @@ def _row(
         kinds[alert["kind"]] = kinds.get(alert["kind"], 0) + 1
     missed: dict[str, int] = {}
     for incident in truth:
-        if not planted.found(alerts, incident):
+        if not planted.alerts_about(alerts, incident):
             missed[incident["kind"]] = missed.get(incident["kind"], 0) + 1
     return {
         "budget": budget,
@@ -70,5 +73,5 @@ def _row(
         "kinds": kinds,
         "found": len(truth) - sum(missed.values()),
         "missed": missed,
-        "away": len(planted.away(alerts, truth)) if truth else None,
+        "away": len(planted.unrelated_incidents(alerts, truth)) if truth else None,
     }

@@ -17,7 +17,7 @@ Alert = dict[str, Any]
 Planted = dict[str, Any]
 
 
-def planted(day: Path) -> list[Planted]:
+def read_planted(day: Path) -> list[Planted]:
     """The ground truth of a simulated day; nothing where there is none."""
     file = day / "incidents.json"
     return json.loads(file.read_text()) if file.exists() else []
@@ -38,7 +38,7 @@ def lifecycles(alerts: list[Alert]) -> list[list[Alert]]:
     return every
 
 
-def speaks_of(alert: Alert, incident: Planted) -> bool:
+def is_about(alert: Alert, incident: Planted) -> bool:
     """Whether an alert, fired or updated, tells of a planted incident: said of the same market
     while it lasts; or said of its accounts while they place what they are to pull."""
     if incident["symbol"] not in alert["symbols"]:
@@ -50,15 +50,15 @@ def speaks_of(alert: Alert, incident: Planted) -> bool:
     return early and not named.isdisjoint(incident["accounts"])
 
 
-def found(alerts: list[Alert], incident: Planted) -> list[Alert]:
+def alerts_about(alerts: list[Alert], incident: Planted) -> list[Alert]:
     """What was said of a planted incident, fired or updated."""
-    return [a for a in alerts if a["status"] != "resolved" and speaks_of(a, incident)]
+    return [a for a in alerts if a["status"] != "resolved" and is_about(a, incident)]
 
 
-def away(alerts: list[Alert], truth: list[Planted]) -> list[list[Alert]]:
+def unrelated_incidents(alerts: list[Alert], truth: list[Planted]) -> list[list[Alert]]:
     """The incidents that speak of nothing that was planted."""
     return [
         life
         for life in lifecycles(alerts)
-        if not any(speaks_of(alert, incident) for alert in life for incident in truth)
+        if not any(is_about(alert, incident) for alert in life for incident in truth)
     ]

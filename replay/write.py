@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.core import events, grid
-from monitor.core.batch import Batch, Int64, Refused
+from monitor.core.batch import Batch, Int64, RefusedRecord
 from replay.columns import dictionary_columns, schema, to_table
 from replay.layout import (
     CONTROL,
@@ -29,15 +29,15 @@ from replay.layout import (
     REFUSED,
     REFUSED_SCHEMA,
     DayError,
+    DayPartition,
     File,
     Meta,
-    Part,
 )
 
-_SECOND = 1_000_000_000
+_SECOND_NS = 1_000_000_000
 
 
-class _Parquet:
+class _ParquetWriter:
     """A Parquet file under way: tables gather until they fill a row group."""
 
     def __init__(self, path: Path, fields: pa.Schema, repeating: list[str]) -> None:
@@ -64,16 +64,16 @@ class _Parquet:
         self._writer.close()
 
 
-class _Stream:
+class _PartitionState:
     """One topic partition under way."""
 
     def __init__(self) -> None:
-        self.parquet: _Parquet | None = None
+        self.parquet: _ParquetWriter | None = None
         self.file: str | None = None
         self.rows = 0
         self.next_offset = 0
 
-    def take_offsets(self, offset: Int64, name: str) -> None:
+    def advance_offsets(self, offset: Int64, name: str) -> None:
         rising = offset[0] >= self.next_offset and bool((offset[1:] > offset[:-1]).all())
         if not rising:
             raise DayError(f"offsets of {name} do not rise: write its batches in offset order")
@@ -96,9 +96,9 @@ class DayWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._folder = path.parent / f".{path.name}.{uuid.uuid4().hex[:12]}"
         self._folder.mkdir()
-        self._streams: dict[tuple[str, str, int], _Stream] = {}
-        self._control = _Parquet(self._folder / CONTROL, CONTROL_SCHEMA, ["topic"])
-        self._refused = _Parquet(self._folder / REFUSED, REFUSED_SCHEMA, ["kind", "topic"])
+        self._partitions: dict[tuple[str, str, int], _PartitionState] = {}
+        self._control = _ParquetWriter(self._folder / CONTROL, CONTROL_SCHEMA, ["topic"])
+        self._refused = _ParquetWriter(self._folder / REFUSED, REFUSED_SCHEMA, ["kind", "topic"])
         self._reasons: dict[str, int] = {}
         self._notes: dict[str, Any] = {}
         self._low, self._high = grid.INT64_MAX, -1
@@ -113,31 +113,33 @@ class DayWriter:
 
     def declare(self, kind: str, topic: str, partition: int, next_offset: int = 0) -> None:
         """Tell of a topic partition that may stay empty, so that its end is recorded too."""
-        stream = self._streams.setdefault((kind, topic, partition), _Stream())
+        stream = self._partitions.setdefault((kind, topic, partition), _PartitionState())
         stream.next_offset = max(stream.next_offset, next_offset)
 
     def write(self, batch: Batch) -> None:
         """Append a batch, accepted and refused records. Raises `DayError` if offsets go back."""
-        stream = self._streams.setdefault((batch.kind, batch.topic, batch.partition), _Stream())
+        stream = self._partitions.setdefault(
+            (batch.kind, batch.topic, batch.partition), _PartitionState()
+        )
         if len(batch):
-            stream.take_offsets(batch.offset, f"{batch.topic}/{batch.partition}")
-            self._open(stream, batch.kind).write(to_table(batch))
+            stream.advance_offsets(batch.offset, f"{batch.topic}/{batch.partition}")
+            self._open_parquet(stream, batch.kind).write(to_table(batch))
             stream.rows += len(batch)
             ts = batch.numbers["ts"]
             self._low, self._high = min(self._low, int(ts.min())), max(self._high, int(ts.max()))
         if batch.refused:
-            self._refuse(batch.kind, batch.refused)
+            self._write_refused(batch.kind, batch.refused)
             stream.next_offset = max(stream.next_offset, batch.refused[-1].offset + 1)
 
-    def _open(self, stream: _Stream, kind: str) -> _Parquet:
+    def _open_parquet(self, stream: _PartitionState, kind: str) -> _ParquetWriter:
         if stream.parquet is None:
-            number = sum(1 for key, s in self._streams.items() if key[0] == kind and s.file)
+            number = sum(1 for key, s in self._partitions.items() if key[0] == kind and s.file)
             stream.file = f"{kind}/part-{number:05d}.parquet"
             path = self._folder / stream.file
-            stream.parquet = _Parquet(path, schema(kind), dictionary_columns(kind))
+            stream.parquet = _ParquetWriter(path, schema(kind), dictionary_columns(kind))
         return stream.parquet
 
-    def _refuse(self, kind: str, refused: list[Refused]) -> None:
+    def _write_refused(self, kind: str, refused: list[RefusedRecord]) -> None:
         names = REFUSED_SCHEMA.names[1:]
         rows = [{"kind": kind, **{n: getattr(r, n) for n in names}} for r in refused]
         self._refused.write(pa.Table.from_pylist(rows, schema=REFUSED_SCHEMA))
@@ -149,7 +151,7 @@ class DayWriter:
         row = {"topic": topic, "partition": partition, "offset": offset, "ts": ts}
         self._control.write(pa.Table.from_pylist([row], schema=CONTROL_SCHEMA))
 
-    def ends(self, ts: int) -> None:
+    def set_end(self, ts: int) -> None:
         """The day's end (ns), where it is known only after the records were read."""
         self._end_ts = ts
 
@@ -185,12 +187,12 @@ class DayWriter:
             self.abort()
 
     def _close(self) -> Meta:
-        seen = {kind for kind, _, _ in self._streams}
+        seen = {kind for kind, _, _ in self._partitions}
         for kind, topic in events.TOPICS.items():
             if kind not in seen:
                 self.declare(kind, topic, 0)
-        span = self._end()
-        parts = [s.parquet for s in self._streams.values() if s.parquet]
+        span = self._write_end()
+        parts = [s.parquet for s in self._partitions.values() if s.parquet]
         for parquet in (self._control, self._refused, *parts):
             parquet.close()
         meta = self._meta(span)
@@ -200,14 +202,14 @@ class DayWriter:
         self._rename()
         return meta
 
-    def _end(self) -> tuple[int, int, int] | None:
+    def _write_end(self) -> tuple[int, int, int] | None:
         """One control record a topic partition: nothing before the day's end comes any more."""
         if self._high < 0:
             return None
         end = self._end_ts
         if end is None:
-            end = self._high // _SECOND * _SECOND + _SECOND
-        for (kind, topic, partition), stream in self._streams.items():
+            end = self._high // _SECOND_NS * _SECOND_NS + _SECOND_NS
+        for (kind, topic, partition), stream in self._partitions.items():
             if kind in events.KINDS:
                 self.control(topic, partition, stream.next_offset, end)
         return self._low, self._high, end
@@ -215,8 +217,8 @@ class DayWriter:
     def _meta(self, span: tuple[int, int, int] | None) -> Meta:
         records = dict.fromkeys(events.KINDS, 0)
         parts = []
-        for (kind, topic, partition), s in sorted(self._streams.items()):
-            parts.append(Part(kind, topic, partition, s.rows, s.next_offset, s.file))
+        for (kind, topic, partition), s in sorted(self._partitions.items()):
+            parts.append(DayPartition(kind, topic, partition, s.rows, s.next_offset, s.file))
             if s.rows:
                 records[kind] += s.rows
         files = {}

@@ -50,7 +50,7 @@ def program(name: str) -> str:
     return path
 
 
-def marked(mark: str) -> list[int]:
+def processes_marked(mark: str) -> list[int]:
     """The processes that run and have `mark` in their environment, which children inherit."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -64,9 +64,9 @@ def marked(mark: str) -> list[int]:
     return found
 
 
-def gone(mark: str, seconds: float = 15.0) -> bool:
+def processes_gone(mark: str, seconds: float = 15.0) -> bool:
     """Whether no process with `mark` is left, in a while."""
     end = time.monotonic() + seconds
-    while marked(mark) and time.monotonic() < end:
+    while processes_marked(mark) and time.monotonic() < end:
         time.sleep(0.1)
-    return not marked(mark)
+    return not processes_marked(mark)

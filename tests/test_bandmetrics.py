@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from monitor.bandmetrics import BandFacts
+from monitor.bandmetrics import BandCollector
 from monitor.core.bandrecords import EDGES_PCT
 from tests.core.test_venue import BASE, deposit, fill, mark, run, table
 
 
-def shown(facts: BandFacts) -> dict[str, float]:
+def shown(facts: BandCollector) -> dict[str, float]:
     registry = CollectorRegistry()
     registry.register(facts)
     lines = generate_latest(registry).decode().splitlines()
@@ -19,7 +19,7 @@ def shown(facts: BandFacts) -> dict[str, float]:
 
 
 def test_the_last_bands_are_shown_by_symbol_side_and_distance() -> None:
-    facts = BandFacts()
+    facts = BandCollector()
     assert shown(facts) == {}
     guessed = [table("ETH"), {**mark(50, "ETH"), "open_interest": 10}]
     _, made = run([*BASE, *guessed, deposit("a", 60), fill("a", "buy", 10)])

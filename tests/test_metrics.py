@@ -6,9 +6,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from monitor.core.outcomes import FORCED, VERDICTS, Outcomes
-from monitor.core.tally import Tally
-from monitor.metrics import EngineFacts
+from monitor.core.outcomes import FORCED_CAUSES, VERDICTS, Outcomes
+from monitor.core.tally import RecordCounts
+from monitor.metrics import EngineCollector
 from tests.core.test_outcomes import advanced, batches, deposit, fill, forced, mark, rules, venue
 
 
@@ -19,14 +19,14 @@ class Stands:
 
     def __init__(self, outcomes: Outcomes | None) -> None:
         self.outcomes = outcomes
-        self.parts: dict[tuple[str, int], Any] = {}
+        self.clocks: dict[tuple[str, int], Any] = {}
 
-    def tally(self) -> Tally:
-        return Tally()
+    def tally(self) -> RecordCounts:
+        return RecordCounts()
 
 
 def shown(outcomes: Outcomes | None) -> dict[str, float]:
-    facts = EngineFacts()
+    facts = EngineCollector()
     facts.engine = Stands(outcomes)
     registry = CollectorRegistry()
     registry.register(facts)
@@ -40,7 +40,7 @@ def test_forced_fills_are_counted_by_cause_and_verdict_whatever_the_mode() -> No
     told = [rules(), mark(100), deposit("a", 110), fill("a", 10), mark("93.684", 4),
             forced("a", -5), forced("a", -5, 6), forced("b", -1, 6)]  # fmt: skip
     for batch in batches(told):
-        machine.hold(batch)
+        machine.add_batch(batch)
     advanced(machine, 10_000)
     found = shown(machine.outcomes)
     name = 'brinkwatch_forced_fills_total{cause="%s",verdict="%s"}'
@@ -49,7 +49,9 @@ def test_forced_fills_are_counted_by_cause_and_verdict_whatever_the_mode() -> No
     assert found[name % ("liquidation", "continued")] == 1
     assert found[name % ("liquidation", "no_position")] == 1
     assert sum(found.values()) == 3
-    assert set(found) == {name % (cause, verdict) for cause in FORCED for verdict in VERDICTS}
+    assert set(found) == {
+        name % (cause, verdict) for cause in FORCED_CAUSES for verdict in VERDICTS
+    }
 
 
 def test_a_process_without_the_venue_stage_shows_no_forced_fills() -> None:

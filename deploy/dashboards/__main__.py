@@ -8,11 +8,11 @@ from deploy.dashboards import alerts, bands, pipeline
 
 FOLDER = Path(__file__).parents[1] / "grafana" / "dashboards"
 PAGES = {
-    "pipeline.json": pipeline.made,
-    "alerts.json": alerts.made,
-    "bands.json": bands.made,
+    "pipeline.json": pipeline.build,
+    "alerts.json": alerts.build,
+    "bands.json": bands.build,
 }
 
 if __name__ == "__main__":
-    for name, made in PAGES.items():
-        (FOLDER / name).write_text(made())
+    for name, build in PAGES.items():
+        (FOLDER / name).write_text(build())

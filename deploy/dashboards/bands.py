@@ -8,18 +8,18 @@ SIDES = {"long": "fall", "short": "rise"}
 """Each side, and the move of the mark that forces it."""
 NEAR = "2"
 """The distance, percent of the mark, at which markets are set side by side."""
-MOST = 15
+MARKETS_SHOWN = 15
 """Markets shown at once."""
 
 
-def _each(metric: str, **labels: str) -> str:
+def _gauge(metric: str, **labels: str) -> str:
     """A gauge of the venue stage by its own labels: after a move between members, both tell it."""
     held = ",".join(f'{name}="{value}"' for name, value in labels.items())
     return f"max by (symbol, side, within_pct) (brinkwatch_band_{metric}{{{held}}})"
 
 
-def _near(side: str) -> str:
-    return _each("forced_notional", side=side, within_pct=NEAR)
+def _near_notional(side: str) -> str:
+    return _gauge("forced_notional", side=side, within_pct=NEAR)
 
 
 NOW = [
@@ -27,7 +27,7 @@ NOW = [
         number(
             f"Forced by a {move} of {NEAR} %",
             f"Notional of {side}s whose liquidation price lies so near, all markets.",
-            f"sum({_near(side)})",
+            f"sum({_near_notional(side)})",
         )
         for side, move in SIDES.items()
     ),
@@ -61,7 +61,7 @@ BY_DISTANCE = [
         f"{side.capitalize()}s forced, by distance",
         f"Notional forced by a {move} of so many percent or less, all markets, quote currency.",
         Query(
-            f"sum by (within_pct) ({_each('forced_notional', side=side)})",
+            f"sum by (within_pct) ({_gauge('forced_notional', side=side)})",
             "{{within_pct}} %",
         ),
     )
@@ -73,13 +73,13 @@ BY_MARKET = [
     for panel in (
         lines(
             f"{side.capitalize()}s forced by a {move} of {NEAR} %, by market",
-            f"The {MOST} markets with the most, quote currency.",
-            Query(f"topk({MOST}, {_near(side)})", "{{symbol}}"),
+            f"The {MARKETS_SHOWN} markets with the most, quote currency.",
+            Query(f"topk({MARKETS_SHOWN}, {_near_notional(side)})", "{{symbol}}"),
         ),
         lines(
             f"Nearest {side}s, by market",
-            f"How far the mark is from the nearest zone that forces anybody; the {MOST} nearest.",
-            Query(f"bottomk({MOST}, {_each('nearest_ratio', side=side)})", "{{symbol}}"),
+            f"How far the mark is from the nearest zone that forces anybody; the {MARKETS_SHOWN} nearest.",
+            Query(f"bottomk({MARKETS_SHOWN}, {_gauge('nearest_ratio', side=side)})", "{{symbol}}"),
             unit="percentunit",
         ),
     )
@@ -87,16 +87,16 @@ BY_MARKET = [
 ABSORBED = [
     lines(
         "What the book can take, by market and side",
-        f"Share of what is forced within {NEAR} % that the last book holds there; the {MOST} "
+        f"Share of what is forced within {NEAR} % that the last book holds there; the {MARKETS_SHOWN} "
         "lowest. Below 100 % the close goes through the book.",
-        Query(f"bottomk({MOST}, {_each('absorbed_ratio')})", "{{symbol}} {{side}}"),
+        Query(f"bottomk({MARKETS_SHOWN}, {_gauge('absorbed_ratio')})", "{{symbol}} {{side}}"),
         unit="percentunit",
     ),
     ranking(
         f"The most within {NEAR} %, by market and side",
-        f"Notional forced, quote currency; the {MOST} most.",
+        f"Notional forced, quote currency; the {MARKETS_SHOWN} most.",
         Query(
-            f"sort_desc(topk({MOST}, {_each('forced_notional', within_pct=NEAR)}))",
+            f"sort_desc(topk({MARKETS_SHOWN}, {_gauge('forced_notional', within_pct=NEAR)}))",
             "{{symbol}} {{side}}",
         ),
     ),
@@ -118,7 +118,7 @@ FORCED = [
 ]
 
 
-def made() -> str:
+def build() -> str:
     """The dashboard's JSON."""
     return page(
         "brinkwatch-bands",

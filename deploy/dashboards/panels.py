@@ -26,7 +26,7 @@ SOURCE = common_model.DataSourceRef(type_val="prometheus", uid="brinkwatch-prome
 WIDE, HALF, THIRD, SMALL = 24, 12, 8, 4
 """Of Grafana's 24 columns."""
 HIGH, LOW = 8, 4
-EVERY = "$__rate_interval"
+RATE_RANGE = "$__rate_interval"
 """Grafana's own: four scrapes at least."""
 
 GREEN, AMBER, RED = "green", "orange", "red"
@@ -42,10 +42,10 @@ class Query:
 
 def rate(metric: str, by: str = "") -> str:
     """A second, summed over all members."""
-    return f"sum{f' by ({by}) ' if by else ''}(rate({metric}[{EVERY}]))"
+    return f"sum{f' by ({by}) ' if by else ''}(rate({metric}[{RATE_RANGE}]))"
 
 
-def fresh(metric: str, by: str, over: str) -> str:
+def growth(metric: str, by: str, over: str) -> str:
     """How much a counter grew. A series that was not there before counts whole: `increase` would
     not see the first alert of a market.
     """
@@ -54,10 +54,10 @@ def fresh(metric: str, by: str, over: str) -> str:
 
 def quantile(q: float, histogram: str) -> str:
     """Of a histogram of seconds, over all members."""
-    return f"histogram_quantile({q}, sum by (le) (rate({histogram}_bucket[{EVERY}])))"
+    return f"histogram_quantile({q}, sum by (le) (rate({histogram}_bucket[{RATE_RANGE}])))"
 
 
-def _targets(panel: Any, queries: Sequence[Query], instant: bool) -> Any:
+def _with_targets(panel: Any, queries: Sequence[Query], instant: bool) -> Any:
     for number, query in enumerate(queries):
         target = prometheus.Dataquery().expr(query.expr).ref_id(chr(ord("A") + number))
         if query.legend:
@@ -85,7 +85,7 @@ def number(
     panel = panel.thresholds(_limits(limits, base)).height(LOW).span(SMALL)
     panel = panel.graph_mode(common_model.BigValueGraphMode.NONE)
     panel = panel.reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
-    return _targets(panel, [Query(query)], instant=True)
+    return _with_targets(panel, [Query(query)], instant=True)
 
 
 def lines(title: str, what: str, *queries: Query, unit: str = "short", span: int = HALF) -> Any:
@@ -93,7 +93,7 @@ def lines(title: str, what: str, *queries: Query, unit: str = "short", span: int
     panel = timeseries.Panel().title(title).description(what).unit(unit).min(0)
     panel = panel.fill_opacity(8).line_width(1).height(HIGH).span(span)
     panel = panel.show_points(common_model.VisibilityMode.NEVER)
-    return _targets(panel, queries, instant=False)
+    return _with_targets(panel, queries, instant=False)
 
 
 def rates(title: str, what: str, metric: str, by: str, span: int = HALF) -> Any:
@@ -106,7 +106,7 @@ def bars(title: str, what: str, *queries: Query, span: int = HALF, interval: str
     panel = timeseries.Panel().title(title).description(what).unit("short").min(0).decimals(0)
     panel = panel.draw_style(common_model.GraphDrawStyle.BARS).fill_opacity(80).line_width(0)
     panel = panel.stacking(common.StackingConfig().mode(common_model.StackingMode.NORMAL))
-    return _targets(panel.interval(interval).height(HIGH).span(span), queries, instant=False)
+    return _with_targets(panel.interval(interval).height(HIGH).span(span), queries, instant=False)
 
 
 def ranking(title: str, what: str, query: Query, span: int = HALF) -> Any:
@@ -115,7 +115,7 @@ def ranking(title: str, what: str, query: Query, span: int = HALF) -> Any:
     panel = panel.orientation(common_model.VizOrientation.HORIZONTAL)
     panel = panel.display_mode(common_model.BarGaugeDisplayMode.BASIC)
     panel = panel.reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
-    return _targets(panel.height(HIGH).span(span), [query], instant=True)
+    return _with_targets(panel.height(HIGH).span(span), [query], instant=True)
 
 
 def page(uid: str, title: str, what: str, rows: Sequence[tuple[str, Sequence[Any]]]) -> str:

@@ -16,7 +16,7 @@ from deploy.dashboards.panels import (
     rates,
 )
 
-STANDS = [
+STATUS = [
     number(
         "Ready",
         "1 while records are read, the state is restored and the lag is under its limit; of "
@@ -204,14 +204,14 @@ PROCESS = [
 ]
 
 
-def made() -> str:
+def build() -> str:
     """The dashboard's JSON."""
     return page(
         "brinkwatch-pipeline",
         "brinkwatch: the pipeline",
         "What comes in, how far behind it is, what goes out.",
         [
-            ("How it stands", STANDS),
+            ("How it stands", STATUS),
             ("In", IN),
             ("Behind", BEHIND),
             ("Out", OUT),

@@ -1,6 +1,6 @@
 """The compiled loops of `accounts.py`: entries into rows, and one hash of all rows.
 
-An entry is a row of integers (`ENTRY`), whatever kind of record it came from. Quantities and prices
+An entry is a row of integers (`ENTRY_COLUMNS`), whatever kind of record it came from. Quantities and prices
 are in 1e-8, money in 1e-6.
 """
 
@@ -14,7 +14,7 @@ from monitor.core.batch import ABSENT
 from monitor.core.intern import R64, U64
 from monitor.core.tables import I64_2, mix
 
-ENTRY = ("ts", "op", "partition", "offset", "account", "symbol", "a", "b", "c", "d", "e")
+ENTRY_COLUMNS = ("ts", "op", "partition", "offset", "account", "symbol", "a", "b", "c", "d", "e")
 """What is applied, in the order of its first four columns. `a` … `e` by `op`:
 
 POSITION: signed quantity, entry price, isolated margin, leverage, mode
@@ -24,37 +24,39 @@ FILL: signed quantity, price, fee, cause
 """
 POSITION, LEVERAGE, MOVE, FILL = range(4)
 
-MOVED = ("opened", "closed", "gain", "held", "before", "leverage")
+EFFECT_COLUMNS = ("opened", "closed", "gain", "held", "before", "leverage")
 """What an entry did to its position. FILL: the quantity that it opened and closed, and what the
 closed part had gained (1e-6). LEVERAGE: the quantity held, and the leverage before (0: not known).
 Both: the leverage afterwards."""
 
-ROW = (
+POSITION_COLUMNS = (
     "quantity", "entry", "trade", "fees", "funding", "isolated", "leverage", "mode", "ts",
 )  # fmt: skip
 """A position: signed quantity; entry value of what is open; cash from trading; fees paid; funding
 got; margin put aside for it; leverage (0: not known) and mode by the last write; last event time.
 """
-ACCOUNT = ("trade", "fees", "funding", "transfers", "open", "ts")
+ACCOUNT_COLUMNS = ("trade", "fees", "funding", "transfers", "open", "ts")
 """An account: what its closed positions left, transfers, how many positions are open."""
-DEPOSIT, WITHDRAWAL, IN, OUT, FUNDING, REBATE, ADJUSTMENT = range(7)
+DEPOSIT, WITHDRAWAL, MARGIN_IN, MARGIN_OUT, FUNDING, REBATE, ADJUSTMENT = range(7)
 """Causes of a collateral record, in the contract's order."""
 ISOLATED = 1
 
-_QUANTITY, _ENTRY, _TRADE, _FEES, _FUNDING, _ISOLATED, _LEVERAGE, _MODE, _TS = range(len(ROW))
-_A_TRADE, _A_FEES, _A_FUNDING, _A_TRANSFERS, _A_OPEN, _A_TS = range(len(ACCOUNT))
-_OPENED, _CLOSED, _GAIN, _HELD, _BEFORE, _AFTER = range(len(MOVED))
+_QUANTITY, _ENTRY, _TRADE, _FEES, _FUNDING, _ISOLATED, _LEVERAGE, _MODE, _TS = range(
+    len(POSITION_COLUMNS)
+)
+_A_TRADE, _A_FEES, _A_FUNDING, _A_TRANSFERS, _A_OPEN, _A_TS = range(len(ACCOUNT_COLUMNS))
+_OPENED_SIZE, _CLOSED_SIZE, _GAIN, _OPEN_SIZE, _BEFORE, _AFTER = range(len(EFFECT_COLUMNS))
 _OP_AT, _ACCOUNT_AT, _SYMBOL_AT, _A, _B, _C, _D, _E = 1, 4, 5, 6, 7, 8, 9, 10
 
 
 @njit(inline="always")
-def _cost(entry, held, closed):  # type: ignore[no-untyped-def]
+def _entry_value_share(entry, held, closed):  # type: ignore[no-untyped-def]
     """The part of an entry value that belongs to so much of what is held."""
     return np.int64(np.rint(float(entry) * float(closed) / float(abs(held))))
 
 
 @njit(inline="always")
-def _trade(row, account, signed, price):  # type: ignore[no-untyped-def]
+def _change_position(row, account, signed, price):  # type: ignore[no-untyped-def]
     """Change the position by `signed` at `price`; what a flat one leaves goes to the account."""
     held, size = row[_QUANTITY], abs(signed)
     value = notional(price, size)
@@ -63,7 +65,7 @@ def _trade(row, account, signed, price):  # type: ignore[no-untyped-def]
     if held == 0 or (held > 0) == (signed > 0):
         row[_ENTRY] += value
     elif size < abs(held):
-        row[_ENTRY] -= _cost(row[_ENTRY], held, size)
+        row[_ENTRY] -= _entry_value_share(row[_ENTRY], held, size)
     else:
         row[_ENTRY] = notional(price, size - abs(held))
     now = row[_QUANTITY]
@@ -72,7 +74,7 @@ def _trade(row, account, signed, price):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _settle(row, account):  # type: ignore[no-untyped-def]
+def _settle_flat_position(row, account):  # type: ignore[no-untyped-def]
     account[_A_TRADE] += row[_TRADE]
     account[_A_FEES] += row[_FEES]
     account[_A_FUNDING] += row[_FUNDING]
@@ -80,25 +82,25 @@ def _settle(row, account):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _note(row, signed, price, out):  # type: ignore[no-untyped-def]
-    """What a fill is about to do to a position, into a row of `MOVED`."""
+def _note_fill(row, signed, price, out):  # type: ignore[no-untyped-def]
+    """What a fill is about to do to a position, into a row of `EFFECT_COLUMNS`."""
     held, size = row[_QUANTITY], abs(signed)
     out[_AFTER] = row[_LEVERAGE]
     if held == 0 or (held > 0) == (signed > 0):
-        out[_OPENED] = size
+        out[_OPENED_SIZE] = size
         return
     closed = min(size, abs(held))
-    gain = notional(price, closed) - _cost(row[_ENTRY], held, closed)
-    out[_OPENED], out[_CLOSED] = size - closed, closed
+    gain = notional(price, closed) - _entry_value_share(row[_ENTRY], held, closed)
+    out[_OPENED_SIZE], out[_CLOSED_SIZE] = size - closed, closed
     out[_GAIN] = gain if held > 0 else -gain
 
 
 @njit(types.void(I64_2, R64, I64_2, I64_2, I64_2, I64_2), cache=True, nogil=True)
-def apply(entries, rows, data, accounts, forced, moved):  # type: ignore[no-untyped-def]
+def apply_entries(entries, rows, data, accounts, forced, moved):  # type: ignore[no-untyped-def]
     """Apply entries in their order; `rows[i]` is the place of entry i's position, −1 for none.
 
     `forced`: (causes + 1, 2), count and notional of fills by cause, the last row without one.
-    `moved`: (n, `MOVED`), of zeros; filled in.
+    `moved`: (n, `EFFECT_COLUMNS`), of zeros; filled in.
     """
     for i in range(entries.shape[0]):
         entry = entries[i]
@@ -107,10 +109,10 @@ def apply(entries, rows, data, accounts, forced, moved):  # type: ignore[no-unty
         account[_A_TS] = entry[0]
         if op == MOVE:
             amount, cause = entry[_A], entry[_B]
-            if cause in (IN, OUT):
+            if cause in (MARGIN_IN, MARGIN_OUT):
                 if r >= 0:
                     # The cause says which way: venues differ in whose sign they write.
-                    data[r, _ISOLATED] += abs(amount) if cause == IN else -abs(amount)
+                    data[r, _ISOLATED] += abs(amount) if cause == MARGIN_IN else -abs(amount)
             elif cause == FUNDING:
                 if r >= 0 and data[r, _QUANTITY] != 0:
                     data[r, _FUNDING] += amount
@@ -127,15 +129,15 @@ def apply(entries, rows, data, accounts, forced, moved):  # type: ignore[no-unty
         row[_TS] = entry[0]
         out = moved[i]
         if op == LEVERAGE:
-            out[_HELD] = abs(row[_QUANTITY])
+            out[_OPEN_SIZE] = abs(row[_QUANTITY])
             out[_BEFORE] = row[_LEVERAGE] if entry[_C] == ABSENT else entry[_C]
             row[_LEVERAGE], row[_MODE] = entry[_A], entry[_B]
             out[_AFTER] = row[_LEVERAGE]
             continue
         if entry[_A] != 0:
             if op == FILL:
-                _note(row, entry[_A], entry[_B], out)
-            value = _trade(row, account, entry[_A], entry[_B])
+                _note_fill(row, entry[_A], entry[_B], out)
+            value = _change_position(row, account, entry[_A], entry[_B])
             if op == FILL:
                 cause = entry[_D] if entry[_D] >= 0 else forced.shape[0] - 1
                 forced[cause, 0] += 1
@@ -149,7 +151,7 @@ def apply(entries, rows, data, accounts, forced, moved):  # type: ignore[no-unty
             if entry[_D] != ABSENT:
                 row[_LEVERAGE] = entry[_D]
         if row[_QUANTITY] == 0:
-            _settle(row, account)
+            _settle_flat_position(row, account)
 
 
 _R64_2 = types.Array(types.int64, 2, "C", readonly=True)
@@ -157,7 +159,7 @@ _RU64 = types.Array(types.uint64, 1, "C", readonly=True)
 
 
 @njit(types.void(_RU64, _R64_2, U64), cache=True, nogil=True)
-def fold(names, data, out):  # type: ignore[no-untyped-def]
+def hash_rows(names, data, out):  # type: ignore[no-untyped-def]
     """One hash for each row, of its name's hash and its numbers; their sum hangs on no order."""
     for i in range(data.shape[0]):
         h = mix(names[i])

@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.accountacts import NOBODY, Acts
+from detectors.accountacts import NO_ACTIVITY, WindowActivity
 from detectors.accountburst import AccountBurstDetector
 from detectors.accounttogether import Actor
 from detectors.accountweigh import Verdict
-from detectors.calibrate import Budget, Calibrator
+from detectors.calibrate import AlertBudget, Calibrator
 from monitor.core.batch import Int64
-from monitor.core.facts import ACCOUNT_COUNTS, Facts
+from monitor.core.facts import ACCOUNT_COUNTS, ClosedWindows
 from monitor.core.findings import ACCOUNT_BURST, Finding
-from monitor.core.history import History
+from monitor.core.history import RecentWindows
 from monitor.core.intern import Interner
 from monitor.core.settings import EngineSettings
-from monitor.core.streams import TABLE
+from monitor.core.streams import FEATURES
 from monitor.core.tables import mix_each
 
 
 @dataclass(slots=True)
-class _Stream:
+class _AccountStream:
     name: str
     detector: AccountBurstDetector
     calibrator: Calibrator
@@ -37,7 +37,7 @@ class _Stream:
 
 
 @dataclass(slots=True)
-class _Acts:
+class _AccountActivity:
     """Who acted in some windows, by window and key."""
 
     window: Int64
@@ -46,11 +46,11 @@ class _Acts:
     count: NDArray[np.float64]
     account: Int64
 
-    def at(self, a: int, b: int) -> Acts:
-        return Acts(self.key[a:b], self.market[a:b], self.count[a:b])
+    def select(self, a: int, b: int) -> WindowActivity:
+        return WindowActivity(self.key[a:b], self.market[a:b], self.count[a:b])
 
 
-class AccountWatch:
+class AccountBursts:
     """The account detectors of a shard: score, judge, then learn.
 
     A stream begins with the first window in which an account is known to have acted: a feed
@@ -64,7 +64,7 @@ class AccountWatch:
         partitions: int,
         symbols: Interner,
         accounts: Interner,
-        history: History,
+        history: RecentWindows,
     ) -> None:
         self._partition = partition
         self._symbols = symbols
@@ -74,34 +74,36 @@ class AccountWatch:
         self._limit = 0.0
         if chosen.streams:
             per_day, window_s = settings.account_bursts_per_day, settings.time.window_ms / 1000
-            self._limit = Budget(per_day, window_s, len(chosen.streams) * partitions).p_limit
+            self._limit = AlertBudget(per_day, window_s, len(chosen.streams) * partitions).p_limit
         self._streams = [
-            _Stream(
+            _AccountStream(
                 name,
                 AccountBurstDetector(most=chosen.most, warm_up=chosen.warm_up),
                 Calibrator(
                     AccountBurstDetector.log_likelihood,
                     settings.time.windows_per_day,
-                    steepest=AccountBurstDetector.steepest,
+                    tail_slope_max=AccountBurstDetector.tail_slope_max,
                 ),
             )
             for name in chosen.streams
         ]
 
-    def judge(self, facts: Facts, low: int, high: int, names: dict[int, str]) -> list[Finding]:
+    def judge(
+        self, facts: ClosedWindows, low: int, high: int, names: dict[int, str]
+    ) -> list[Finding]:
         """Judge windows `low` up to `high` in order; learn each after it was judged."""
         findings: list[Finding] = []
         for stream in self._streams:
-            acts = self._acts(facts, stream.name)
-            if not len(acts.window) and not stream.detector.begun:
+            acts = self._activity(facts, stream.name)
+            if not len(acts.window) and not stream.detector.has_started:
                 continue
             ends = np.searchsorted(acts.window, np.arange(low, high + 1)).tolist()
             for window in range(low, high):
                 a, b = ends[window - low], ends[window - low + 1]
-                findings += self._window(stream, window, acts, a, b, names)
+                findings += self._judge_window(stream, window, acts, a, b, names)
         return findings
 
-    def _acts(self, facts: Facts, name: str) -> _Acts:
+    def _activity(self, facts: ClosedWindows, name: str) -> _AccountActivity:
         count = facts.counts[:, ACCOUNT_COUNTS.index(name)]
         acted = count > 0
         row, account = facts.account_row[acted], facts.account[acted]
@@ -109,7 +111,7 @@ class AccountWatch:
         key = mix_each(self._symbols.hashes[market], self._accounts.hashes[account])
         window = facts.window[row]
         order = np.lexsort((key, window))
-        return _Acts(
+        return _AccountActivity(
             window[order],
             key[order],
             market[order],
@@ -117,12 +119,18 @@ class AccountWatch:
             account[order],
         )
 
-    def _window(
-        self, stream: _Stream, window: int, every: _Acts, a: int, b: int, names: dict[int, str]
+    def _judge_window(
+        self,
+        stream: _AccountStream,
+        window: int,
+        every: _AccountActivity,
+        a: int,
+        b: int,
+        names: dict[int, str],
     ) -> list[Finding]:
         detector = stream.detector
-        acts = every.at(a, b) if b > a else NOBODY
-        if b == a and not detector.begun:
+        acts = every.select(a, b) if b > a else NO_ACTIVITY
+        if b == a and not detector.has_started:
             return []
         verdict = detector.judge(window, acts)
         p = 1.0
@@ -131,13 +139,13 @@ class AccountWatch:
             stream.calibrator.learn(verdict.value)
         rare = p <= self._limit and bool(verdict.actors)
         (detector.report if rare else detector.learn)(window, acts)
-        self._name(stream, every, a, b)
+        self._remember_accounts(stream, every, a, b)
         return [self._finding(stream, window, verdict, p, names)] if rare else []
 
     @staticmethod
-    def _name(stream: _Stream, every: _Acts, a: int, b: int) -> None:
+    def _remember_accounts(stream: _AccountStream, every: _AccountActivity, a: int, b: int) -> None:
         """Keep in mind who is behind the keys with evidence; a key is named while it acts."""
-        hot = stream.detector.hot
+        hot = stream.detector.hot_keys
         if not hot and not stream.account:
             return
         stream.account = {key: n for key, n in stream.account.items() if key in hot}
@@ -148,7 +156,7 @@ class AccountWatch:
             stream.account.update(pairs)
 
     def _finding(
-        self, stream: _Stream, window: int, verdict: Verdict, p: float, names: dict[int, str]
+        self, stream: _AccountStream, window: int, verdict: Verdict, p: float, names: dict[int, str]
     ) -> Finding:
         actors = verdict.actors
         since = min(actor.since for actor in actors)
@@ -164,13 +172,13 @@ class AccountWatch:
             expected=sum(actor.expected for actor in actors),
             p=p,
             accounts=self._shares(stream, actors, observed),
-            records=self._history.records(
-                verdict.market, since, window, TABLE[stream.name].records
+            records=self._history.record_ranges(
+                verdict.market, since, window, FEATURES[stream.name].records
             ),
         )
 
     def _shares(
-        self, stream: _Stream, actors: tuple[Actor, ...], total: float
+        self, stream: _AccountStream, actors: tuple[Actor, ...], total: float
     ) -> list[tuple[str, float]]:
         numbers = np.array([stream.account[actor.key] for actor in actors], np.int64)
         names = self._accounts.names(numbers)
@@ -193,7 +201,7 @@ class AccountWatch:
 
     def snapshot(self) -> list[Any]:
         return [
-            [s.detector.state(), s.calibrator.state(), sorted(s.account.items())]
+            [s.detector.snapshot(), s.calibrator.snapshot(), sorted(s.account.items())]
             for s in self._streams
         ]
 

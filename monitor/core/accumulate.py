@@ -37,23 +37,23 @@ SUMS = (
 nothing left, which was filled and is not counted as a cancel. `cancels_aged`: cancels whose age is
 known. `takers`: orders that took something, of those `taker_fills` that name their order.
 `leverage_known`: changes that tell what was before. `leverage_doublings`: log2 of what raises
-multiply leverage by, in `DOUBLING`. `late`: records too late for the window they belong to, in the
+multiply leverage by, in `DOUBLING_UNITS`. `late`: records too late for the window they belong to, in the
 window in which they came. `…_numbered`: records that have a number of the venue's."""
 
-DOUBLING = 1 << 20
+DOUBLING_UNITS = 1 << 20
 """One doubling of leverage in `leverage_doublings`."""
 
-LOWS = (
+MINIMA = (
     "buy_low", "buy_high", "sell_low", "sell_high", "behind",
     *(f"{kind}_seq_{end}" for kind in KINDS for end in ("low", "high")),
 )  # fmt: skip
 """Lowest of each; of the highs and of `behind` the negative is held. Prices of takers' fills by
 side, 1e-8; `behind`: how far a record ran behind the highest time in its topic partition, ns;
 `…_seq_…`: the venue's own numbers."""
-NO_LOW = 2**62
+NO_MINIMUM = 2**62
 """Where there was none."""
 
-BOOK = (
+BOOK_COLUMNS = (
     "ts", "offset", "bid", "ask", "mid",
     *(f"depth_{bps}bps_bid" for bps in BAND_BPS), *(f"depth_{bps}bps_ask" for bps in BAND_BPS),
     "cost_buy", "cost_sell",
@@ -61,7 +61,7 @@ BOOK = (
 """The last book of a window: times in ns, prices in 1e-8, depth in 1e-6 of the quote currency;
 cost to trade a given notional, against the mid, in 1e-8."""
 
-MARK = ("mark", "index", "last", "funding_rate", "funding_interval_s", "open_interest")
+MARK_COLUMNS = ("mark", "index", "last", "funding_rate", "funding_interval_s", "open_interest")
 """The last value of each; each with its (ts, offset) before it."""
 
 # numba takes integers for constants, not look-ups by name.
@@ -86,19 +86,19 @@ _MARKS = SUMS.index("marks")
 _MAKER_NOTIONAL_BUY = SUMS.index("maker_notional_buy")
 _FEES = SUMS.index("fees")
 _REBATES = SUMS.index("rebates")
-_LEVERAGE_KNOWN = SUMS.index("leverage_known")
+_LEVERAGE_WITH_PREVIOUS = SUMS.index("leverage_known")
 _LEVERAGE_DOUBLINGS = SUMS.index("leverage_doublings")
 _LEVERAGE_FIRST_HIGH = SUMS.index("leverage_first_high")
 _E8 = 100_000_000
-NOTIONAL_MAX = 10**18
+NOTIONAL_CAP = 10**18
 """Notional of one record is held at 1e12 quote units: a sum of millions stays in 64 bits."""
 
 
 @njit(types.int64(types.int64, types.int64), cache=True, nogil=True)
 def notional(price, quantity):  # type: ignore[no-untyped-def]
     """price · quantity, both in 1e-8, as money in 1e-6: exact, rounded down."""
-    if float(price) * float(quantity) * 1e-10 >= float(NOTIONAL_MAX):
-        return NOTIONAL_MAX
+    if float(price) * float(quantity) * 1e-10 >= float(NOTIONAL_CAP):
+        return NOTIONAL_CAP
     p1, p0 = price // _E8, price % _E8
     q1, q0 = quantity // _E8, quantity % _E8
     low = p0 * q0 // _E8
@@ -106,7 +106,7 @@ def notional(price, quantity):  # type: ignore[no-untyped-def]
 
 
 @njit(types.void(I64_2, I64_2, I64_1, R64, R64), cache=True, nogil=True)
-def span(first, last, kind, row, offset):  # type: ignore[no-untyped-def]
+def add_offsets(first, last, kind, row, offset):  # type: ignore[no-untyped-def]
     """The first and last offset of each row."""
     for i in range(row.size):
         r = row[i]
@@ -164,7 +164,7 @@ def add_fills(acc, lows, row, side, price, quantity, liquidity, cause, fee):  # 
         sell = 0 if side[i] > 0 else 1
         if fee[i] != ABSENT:
             # As a record's notional, a fee is held at a bound, so that sums stay in 64 bits.
-            paid = min(max(fee[i], -NOTIONAL_MAX), NOTIONAL_MAX)
+            paid = min(max(fee[i], -NOTIONAL_CAP), NOTIONAL_CAP)
             if paid > 0:
                 a[_FEES] += paid
             else:
@@ -185,7 +185,7 @@ def add_fills(acc, lows, row, side, price, quantity, liquidity, cause, fee):  # 
 
 @njit(types.int64(types.int64, types.int64), cache=True, nogil=True)
 def doublings(new, old):  # type: ignore[no-untyped-def]
-    """log2(new / old) of two numbers above 0, in `DOUBLING`, with integers alone: the same on every
+    """log2(new / old) of two numbers above 0, in `DOUBLING_UNITS`, with integers alone: the same on every
     machine, to within two units.
     """
     total = np.int64(0)
@@ -193,9 +193,9 @@ def doublings(new, old):  # type: ignore[no-untyped-def]
         power = np.int64(0)
         while value >> (power + 1):
             power += 1
-        total += sign * power * DOUBLING
+        total += sign * power * DOUBLING_UNITS
         x = value << (30 - power) if power <= 30 else value >> (power - 30)
-        bit = DOUBLING
+        bit = DOUBLING_UNITS
         while bit > 1:
             bit >>= 1
             x = x * x >> 30
@@ -215,7 +215,7 @@ def add_leverage(acc, row, leverage, previous):  # type: ignore[no-untyped-def]
             if leverage[i] >= HIGH_LEVERAGE * _E8:
                 a[_LEVERAGE_FIRST_HIGH] += 1
             continue
-        a[_LEVERAGE_KNOWN] += 1
+        a[_LEVERAGE_WITH_PREVIOUS] += 1
         if leverage[i] > previous[i]:
             a[_LEVERAGE_RAISES] += 1
             a[_LEVERAGE_DOUBLINGS] += doublings(leverage[i], previous[i])

@@ -1,6 +1,6 @@
 """Joint evidence across markets, at the venue stage: every shard's signs of a block, together.
 
-A shard tells of each block of `JointSettings.window_s` how rare each of its markets is (`Signs`).
+A shard tells of each block of `JointSettings.window_s` how rare each of its markets is (`BlockPValues`).
 Once all shards have passed the block, its markets are judged together, in the order of their names.
 """
 
@@ -12,27 +12,27 @@ from typing import Any
 
 import numpy as np
 
-from detectors.across import NAMED_CHANCE, NAMED_LEAST, VOICES, Across
-from detectors.calibrate import Budget
-from detectors.calibrators import Calibrators
+from detectors.across import NAMED_CHANCE, NAMED_LEAST, STATISTICS, CrossMarketStatistics
+from detectors.calibrate import AlertBudget
+from detectors.calibrators import CalibratorBank
 from detectors.jointevidence import BLOCK_WINDOWS
-from detectors.tails import chance
+from detectors.tails import fisher_p_value
 from monitor.core.features import Float64
-from monitor.core.findings import JOINT, Finding, Part
+from monitor.core.findings import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
-from monitor.core.streams import TABLE
+from monitor.core.streams import FEATURES
 
 BLOCKS_KEPT = 24
 """How far back the evidence is told in full, in blocks: two minutes."""
-MARKETS_TOLD = 64
+MARKETS_SHOWN = 64
 """Of a finding: those with the rarest scores."""
 
-Key = tuple[str, int]
+MarketKey = tuple[str, int]
 """A market: its symbol and its partition."""
 
 
 @dataclass(slots=True)
-class Signs:
+class BlockPValues:
     """What the markets of a shard say of one block."""
 
     window: int
@@ -52,7 +52,7 @@ class _Block:
     streams: Float64
 
 
-class AcrossWatch:
+class CrossMarketEvidence:
     """All markets of the venue.
 
     Markets are held for good: as many as have ever judged, which the shards' bounds hold down.
@@ -60,26 +60,28 @@ class AcrossWatch:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._streams = settings.joint.streams
-        forms = [TABLE[name].form for name in self._streams]
-        self._adds = np.array([form in ("count", "amount") for form in forms], np.bool_)
+        forms = [FEATURES[name].form for name in self._streams]
+        self._additive = np.array([form in ("count", "amount") for form in forms], np.bool_)
         self._block = settings.joint_block
         block_s = self._block * settings.time.window_ms / 1000
-        self._on = settings.across_per_day > 0
+        self._enabled = settings.cross_market_per_day > 0
         # The voices share the budget alike.
         self._limit = (
-            Budget(settings.across_per_day, block_s, len(VOICES)).p_limit if self._on else 0.0
+            AlertBudget(settings.cross_market_per_day, block_s, len(STATISTICS)).p_limit
+            if self._enabled
+            else 0.0
         )
-        self._across = Across(86_400 / block_s, warm_up=settings.joint.warm_up)
-        self._calibrators = Calibrators(86_400 / block_s, self._limit, BLOCK_WINDOWS)
-        for _ in VOICES:
+        self._detector = CrossMarketStatistics(86_400 / block_s, warm_up=settings.joint.warm_up)
+        self._calibrators = CalibratorBank(86_400 / block_s, self._limit, BLOCK_WINDOWS)
+        for _ in STATISTICS:
             self._calibrators.add(log_likelihood=True)
-        self._waiting: list[Signs] = []
-        self._markets: dict[Key, int] = {}
-        self._kept: list[_Block] = []
+        self._waiting: list[BlockPValues] = []
+        self._markets: dict[MarketKey, int] = {}
+        self._recent_blocks: list[_Block] = []
 
-    def hold(self, signs: list[Signs]) -> None:
+    def add(self, signs: list[BlockPValues]) -> None:
         """Take signs in; each of a shard's blocks once."""
-        if self._on:
+        if self._enabled:
             self._waiting += signs
 
     def judge(self, until: int) -> list[Finding]:
@@ -90,42 +92,44 @@ class AcrossWatch:
         self._waiting = [signs for signs in self._waiting if signs.window >= until]
         findings = []
         for window in sorted({signs.window for signs in due}):
-            findings += self._judge([signs for signs in due if signs.window == window])
+            findings += self._judge_block([signs for signs in due if signs.window == window])
         return findings
 
-    def _judge(self, told: list[Signs]) -> list[Finding]:
+    def _judge_block(self, per_shard: list[BlockPValues]) -> list[Finding]:
         places = sorted(
             (name, signs.partition, n, i)
-            for n, signs in enumerate(told)
+            for n, signs in enumerate(per_shard)
             for i, name in enumerate(signs.symbols)
         )
         rows = [self._markets.setdefault(at[:2], len(self._markets)) for at in places]
-        self._across.grow(len(self._markets))
+        self._detector.grow(len(self._markets))
         p = np.full(len(self._markets), np.nan)
-        p[rows] = [told[n].p[i] for _, _, n, i in places]
-        streams = np.array([told[n].streams[i] for _, _, n, i in places])
-        self._kept = self._kept[-min(self._across.reach, BLOCKS_KEPT - 1) :]
-        self._kept.append(_Block(told[0].window, rows, streams))
-        scores = self._across.judge(p)
-        every = np.arange(len(VOICES))
+        p[rows] = [per_shard[n].p[i] for _, _, n, i in places]
+        streams = np.array([per_shard[n].streams[i] for _, _, n, i in places])
+        self._recent_blocks = self._recent_blocks[
+            -min(self._detector.lookback_windows, BLOCKS_KEPT - 1) :
+        ]
+        self._recent_blocks.append(_Block(per_shard[0].window, rows, streams))
+        scores = self._detector.judge(p)
+        every = np.arange(len(STATISTICS))
         rare = sorted(
-            self._calibrators.rare(every, scores, self._limit), key=lambda r: (r[1], r[0])
+            self._calibrators.rare_scores(every, scores, self._limit), key=lambda r: (r[1], r[0])
         )
         finding = None
         for voice, chance_of in rare:
-            finding = finding or self._finding(voice, min(1.0, chance_of * len(VOICES)))
-        self._across.learn(finding is not None)
+            finding = finding or self._finding(voice, min(1.0, chance_of * len(STATISTICS)))
+        self._detector.learn(finding is not None)
         self._calibrators.learn(every, scores)
         return [finding] if finding else []
 
     def _finding(self, voice: int, p: float) -> Finding | None:
         """What is told of a rare score; None where fewer than two markets carry it."""
-        blocks, named = self._across.named(voice)
+        blocks, named = self._detector.contributing_markets(voice)
         keys = list(self._markets)
-        symbols = list(dict.fromkeys(keys[market.market][0] for market in named))[:MARKETS_TOLD]
+        symbols = list(dict.fromkeys(keys[market.market][0] for market in named))[:MARKETS_SHOWN]
         if len(symbols) < NAMED_LEAST:
             return None
-        kept = self._kept[-blocks:]
+        kept = self._recent_blocks[-blocks:]
         sums = np.zeros((len(keys), len(self._streams), 4))
         for block in kept:
             sums[block.rows] += block.streams
@@ -149,11 +153,11 @@ class AcrossWatch:
             parts=parts,
         )
 
-    def _parts(self, sums: dict[str, Float64], since: int) -> list[Part]:
+    def _parts(self, sums: dict[str, Float64], since: int) -> list[FindingPart]:
         """Of each market the streams that carry the evidence over all of them; where none does for
         certain, the one that does most."""
         over = sum(sums.values(), np.zeros((len(self._streams), 4)))
-        chances = [chance(nl, round(n)) if n else 1.0 for nl, n in over[:, [0, 3]].tolist()]
+        chances = [fisher_p_value(nl, round(n)) if n else 1.0 for nl, n in over[:, [0, 3]].tolist()]
         carry = [k for k, q in enumerate(chances) if q < NAMED_CHANCE]
         carry = carry or [min(range(len(chances)), key=lambda k: (chances[k], k))]
         total = float(over[carry, 0].sum())
@@ -162,28 +166,30 @@ class AcrossWatch:
             for k in carry:
                 nl, observed, expected, n = here[k].tolist()
                 if n:
-                    mean = 1.0 if self._adds[k] else n
-                    numbers = observed / mean, expected / mean, chance(nl, round(n))
+                    mean = 1.0 if self._additive[k] else n
+                    numbers = observed / mean, expected / mean, fisher_p_value(nl, round(n))
                     share = nl / total if total > 0 else 0.0
-                    parts.append(Part(symbol, self._streams[k], JOINT, since, *numbers, share))
+                    parts.append(
+                        FindingPart(symbol, self._streams[k], JOINT, since, *numbers, share)
+                    )
         return sorted(parts, key=lambda part: (-part.share, part.symbol, part.stream))
 
     def snapshot(self) -> dict[str, Any]:
         """All state, as plain arrays."""
         return {
-            "across": self._across.state(),
-            "calibrators": self._calibrators.state(),
+            "across": self._detector.snapshot(),
+            "calibrators": self._calibrators.snapshot(),
             "waiting": [dataclasses.asdict(signs) for signs in self._waiting],
             "markets": [list(key) for key in self._markets],
-            "kept": [[block.window, block.rows, block.streams] for block in self._kept],
+            "kept": [[block.window, block.rows, block.streams] for block in self._recent_blocks],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
-        self._across.restore(state["across"])
+        self._detector.restore(state["across"])
         self._calibrators.restore(state["calibrators"], log_likelihood=True)
-        self._waiting = [Signs(**signs) for signs in state["waiting"]]
+        self._waiting = [BlockPValues(**signs) for signs in state["waiting"]]
         self._markets = {
             (name, partition): i for i, (name, partition) in enumerate(state["markets"])
         }
-        self._kept = [_Block(*block) for block in state["kept"]]
+        self._recent_blocks = [_Block(*block) for block in state["kept"]]

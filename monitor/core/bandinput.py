@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class RuleArrays:
     """What the reference data say of each market, as arrays; markets are numbered from 0.
 
     `tier_start[m] : tier_start[m + 1]` are market m's rows of `bound`, `rate`, `deduction`.
@@ -42,14 +42,14 @@ class Rules:
     partial_above: Floats
 
     @classmethod
-    def of(
+    def from_markets(
         cls,
         markets: Sequence[tuple[Regime, Tiers]],
         fee: Floats | None = None,
         close_fee: Floats | None = None,
         size_rate: Floats | None = None,
         beta: Floats | None = None,
-    ) -> Rules:
+    ) -> RuleArrays:
         """From each market's regime and tier table; rates left out are 0, betas 1."""
         every = [row for _, tiers in markets for row in tiers.rows]
         count = len(markets)
@@ -72,18 +72,18 @@ class Rules:
 
     def table(self, mark: Floats) -> Floats:
         """All that a position's price takes from its market, (`bandtable.ROWS`, markets)."""
-        out = np.zeros((rows.ROWS, len(mark)))
+        out = np.zeros((rows.TABLE_ROWS, len(mark)))
         first, last = self.tier_start[:-1], self.tier_start[1:]
         more = first + 1 < last
-        out[rows.MARK], out[rows.INVERSE] = mark, 1.0 / mark
+        out[rows.MARK], out[rows.INVERSE_MARK] = mark, 1.0 / mark
         out[rows.RATE], out[rows.DEDUCTION] = self.rate[first], self.deduction[first]
-        out[rows.UPPER] = np.inf
-        out[rows.UPPER, more] = self.bound[first[more] + 1]
-        out[rows.NEXT_BOUND] = out[rows.UPPER]
+        out[rows.LOWEST_TIER_TOP] = np.inf
+        out[rows.LOWEST_TIER_TOP, more] = self.bound[first[more] + 1]
+        out[rows.NEXT_BOUND] = out[rows.LOWEST_TIER_TOP]
         out[rows.NEXT_BOUND, self.at_entry] = -1.0
-        out[rows.UPPER, self.at_entry] = np.inf
+        out[rows.LOWEST_TIER_TOP, self.at_entry] = np.inf
         reach = FACTOR_REACH * self.beta
-        out[rows.GROWN] = np.where((reach >= 0.0) & (reach < 1.0), 1.0 + reach, np.inf)
+        out[rows.FACTOR_GROWTH] = np.where((reach >= 0.0) & (reach < 1.0), 1.0 + reach, np.inf)
         out[rows.FEE], out[rows.CLOSE_FEE] = self.fee, self.close_fee
         out[rows.BACKSTOP], out[rows.SIZE_RATE] = self.backstop, self.size_rate
         out[rows.AT_ENTRY], out[rows.BETA] = self.at_entry, self.beta
@@ -92,7 +92,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Positions:
+class PositionArrays:
     """Every position: those of pool p are `start[p]` … `start[p] + count[p] − 1`, by market."""
 
     start: Ints
@@ -108,7 +108,7 @@ class Positions:
     entry: Floats
 
     @property
-    def pool(self) -> Ints:
+    def pool_of_position(self) -> Ints:
         """The pool of every position, −1 for a place that nobody uses."""
         out = np.full(len(self.quantity), -1, np.int64)
         pools = np.repeat(np.arange(len(self.count)), self.count)
@@ -117,9 +117,9 @@ class Positions:
         return out
 
 
-def arrange(
+def sort_positions(
     pool: Ints, market: Ints, quantity: Floats, entry: Floats, cash: Floats, isolated: Ints
-) -> Positions:
+) -> PositionArrays:
     """Sort positions given in any order; `cash` and `isolated` are by pool.
 
     The one order makes every sum the same however the positions came. Raises ValueError when a pool
@@ -130,7 +130,7 @@ def arrange(
     if (np.diff(key[order]) == 0).any():
         raise ValueError("a pool holds one market twice: give the net position")
     count = np.bincount(pool, minlength=len(cash))
-    return Positions(
+    return PositionArrays(
         start=(np.cumsum(count) - count).astype(np.int64),
         count=count.astype(np.int32),
         key=np.arange(len(cash), dtype=np.uint64),
@@ -144,7 +144,7 @@ def arrange(
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class BookImpact:
     """What today's books would do to a forced close.
 
     `slip`: average slippage (fraction of the mark) for a notional of 2^(10 + e), (2, markets, e).
@@ -156,7 +156,7 @@ class Books:
     depth: Floats
 
     @classmethod
-    def of(cls, mark: Floats, price: Floats, size: Floats) -> Books:
+    def from_ladders(cls, mark: Floats, price: Floats, size: Floats) -> BookImpact:
         """From ladders, best first: `price`, `size` of shape (2, markets, levels); size 0: none."""
         slip = np.empty((2, len(mark), EXPONENTS), np.float32)
         depth = np.empty((2, len(mark), BINS))
@@ -164,6 +164,6 @@ class Books:
         return cls(slip, depth)
 
     @classmethod
-    def unknown(cls, markets: int) -> Books:
+    def without_books(cls, markets: int) -> BookImpact:
         slip = np.full((2, markets, EXPONENTS), np.nan, np.float32)
         return cls(slip, np.full((2, markets, BINS), np.nan))

@@ -14,8 +14,8 @@ from numba import njit, types
 from monitor.core.bandtable import (
     B1,
     BIN_WIDTH,
-    BLOCK,
-    DUE,
+    BLOCK_POSITIONS,
+    DUE_FLAG,
     F1,
     F2,
     FACTOR_REACH,
@@ -24,25 +24,25 @@ from monitor.core.bandtable import (
     INT,
     LEVERAGE_EDGES,
     LEVERAGE_TIERS,
-    OUT,
+    OUT_OF_REACH,
 )
 from monitor.core.blockkernels import (
-    climb,
-    copy,
-    cost,
-    leave,
-    pick,
-    solve,
-    tell,
+    apply_higher_tiers,
+    closing_costs,
+    gather_positions,
+    pick_forced,
+    solve_beyond_lowest_tier,
+    solve_lowest_tier,
     units_of,
-    weigh,
+    value_positions,
+    write_records,
     zones_of,
 )
 from monitor.core.rootkernels import factor_line, factor_root
 
 
 @njit(inline="always", error_model="numpy")
-def _group(isolated, gross, equity):  # type: ignore[no-untyped-def]
+def _leverage_group(isolated, gross, equity):  # type: ignore[no-untyped-def]
     leverage = gross / equity if equity > 0.0 else 1e9
     tier = 0
     for edge in LEVERAGE_EDGES:
@@ -59,7 +59,7 @@ def _group(isolated, gross, equity):  # type: ignore[no-untyped-def]
     nogil=True,
     error_model="numpy",
 )  # fmt: skip
-def _pools(  # type: ignore[no-untyped-def]
+def _sum_pools(  # type: ignore[no-untyped-def]
     low, high, count, cash, isolated, q, at, table, bound, rate, deduction, size, need, drift, odd,
     free, worth, group, equity, maintenance, gross_of, factor, by_factor,
 ):  # fmt: skip
@@ -82,7 +82,7 @@ def _pools(  # type: ignore[no-untyped-def]
         due = a0 < total
         mine = -1
         if a0 == a0:
-            mine = _group(isolated[pool], gross, a0) | (DUE if due else 0)
+            mine = _leverage_group(isolated[pool], gross, a0) | (DUE_FLAG if due else 0)
         for t in range(begin, end):
             free[t] = total - free[t]
             worth[t] -= a0
@@ -108,8 +108,8 @@ def _pools(  # type: ignore[no-untyped-def]
             factor[0, pool], factor[1, pool] = fall, rise
         units = units_of(gross)
         # What is out of reach goes to a zone of its own, so that there is nothing to branch on.
-        a = np.int64(-fall * (1.0 / BIN_WIDTH)) if fall > -FACTOR_REACH else OUT
-        b = np.int64(rise * (1.0 / BIN_WIDTH)) if rise < FACTOR_REACH else OUT
+        a = np.int64(-fall * (1.0 / BIN_WIDTH)) if fall > -FACTOR_REACH else OUT_OF_REACH
+        b = np.int64(rise * (1.0 / BIN_WIDTH)) if rise < FACTOR_REACH else OUT_OF_REACH
         by_factor[0, a] += units
         by_factor[1, b] += units
     return unknown
@@ -134,7 +134,7 @@ def price_pools(  # type: ignore[no-untyped-def]
     `told[bucket]` counts the records, `made[0]` all of them; `by_factor` sums what a common move
     makes due.
     """
-    room = BLOCK
+    room = BLOCK_POSITIONS
     for p in range(low, high):
         room = max(room, count[p])
     scratch = np.empty((12, room))
@@ -159,20 +159,22 @@ def price_pools(  # type: ignore[no-untyped-def]
         while end < high and n + count[end] <= room:
             n += count[end]
             end += 1
-        copy(pool, end, start, count, market, quantity, q, at, slot, holder)
-        weigh(n, q, at, table, worth, size, rise, need, free, inverse, drift, odd)
-        climb(n, q, at, slot, entry, table, size, rise, need, free, odd, bound, rate, deduction)
-        cost(n, q, at, size, table, slip, calm, stress, backstop)
-        unknown += _pools(pool, end, count, cash, isolated, q, at, table, bound, rate, deduction,
+        gather_positions(pool, end, start, count, market, quantity, q, at, slot, holder)
+        value_positions(n, q, at, table, worth, size, rise, need, free, inverse, drift, odd)
+        apply_higher_tiers(
+            n, q, at, slot, entry, table, size, rise, need, free, odd, bound, rate, deduction
+        )
+        closing_costs(n, q, at, size, table, slip, calm, stress, backstop)
+        unknown += _sum_pools(pool, end, count, cash, isolated, q, at, table, bound, rate, deduction,
                           size, need, drift, odd, free, worth, group, equity, maintenance,
                           gross_of, factor, by_factor)  # fmt: skip
-        solve(n, q, free, worth, rise, calm, stress, backstop, x)
-        leave(n, q, at, table, free, worth, rise, calm, stress, backstop, x, bound, rate,
+        solve_lowest_tier(n, q, free, worth, rise, calm, stress, backstop, x)
+        solve_beyond_lowest_tier(n, q, at, table, free, worth, rise, calm, stress, backstop, x, bound, rate,
                deduction)  # fmt: skip
         for part, row in enumerate((1, 5, 2, 3)):
             zones_of(n, q, x[row], inverse, zone[part])
-        found = pick(n, q, group, stress, zone, chosen)
-        tell(found, q, at, holder, size, group, zone, chosen, markets, code[done:], units[done:],
+        found = pick_forced(n, q, group, stress, zone, chosen)
+        write_records(found, q, at, holder, size, group, zone, chosen, markets, code[done:], units[done:],
               owner[done:], bucket[done:], told)  # fmt: skip
         done += found
         pool = end

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from monitor.core.bandinput import Floats, Ints
-from monitor.core.bands import Cells
+from monitor.core.bands import ZoneCells
 from monitor.core.bandtable import BIN_WIDTH, GROUPS, LEVERAGE_EDGES, LEVERAGE_TIERS
-from monitor.core.grid import MONEY
+from monitor.core.grid import MONEY_SCALE
 from monitor.core.regimes import REGIMES
-from monitor.core.timing import HORIZONS_S, touch_all
-from monitor.core.venuebands import NEAR, MarketBands, VenueBands
-from monitor.core.zonekernels import EDGES, STAGES
+from monitor.core.timing import HORIZONS_S, touch_chances
+from monitor.core.venuebands import NEAR_FRACTION, MarketBands, VenueBands
+from monitor.core.zonekernels import EDGE_ZONES, STAGES
 
 SIDES = ("long", "short")
 MODES = ("cross", "isolated")
@@ -29,13 +29,13 @@ LEVERAGE_NAMES = tuple(
     f"{low:g}-{high:g}" if high else f"{low:g}+"
     for low, high in zip((0.0, *LEVERAGE_EDGES), (*LEVERAGE_EDGES, None), strict=True)
 )
-EDGES_PCT = tuple(round(float(edge) * BIN_WIDTH * 100, 6) for edge in EDGES)
+EDGES_PCT = tuple(round(float(edge) * BIN_WIDTH * 100, 6) for edge in EDGE_ZONES)
 
 
-def lines(bands: VenueBands) -> list[tuple[str, bytes]]:
+def band_records(bands: VenueBands) -> list[tuple[str, bytes]]:
     """Key (the symbol; "" for the venue) and value of every record, in the order of the symbols."""
     made = [(market.symbol, market_record(bands.ts, market)) for market in bands.markets]
-    return [(key, _line(record)) for key, record in [("", venue_record(bands)), *made]]
+    return [(key, _encode(record)) for key, record in [("", venue_record(bands)), *made]]
 
 
 def venue_record(bands: VenueBands) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def venue_record(bands: VenueBands) -> dict[str, Any]:
     moves = {}
     for name, by_zone in zip(("fall", "rise"), bands.by_factor, strict=True):
         zone = np.flatnonzero(by_zone)
-        moves[name] = {"zone": zone.tolist(), "notional": _money(by_zone[zone])}
+        moves[name] = {"zone": zone.tolist(), "notional": _quote_amounts(by_zone[zone])}
     return {
         "kind": "bands",
         "ts": bands.ts,
@@ -67,8 +67,8 @@ def market_record(ts: int, market: MarketBands) -> dict[str, Any]:
         "regime": market.regime,
         "estimate": market.estimate is not None,
         "assumptions": market.estimate or {},
-        "sigma": None if market.sigma is None else _rounded(market.sigma),
-        "grain_s": _rounded(market.grain_s),
+        "sigma": None if market.sigma is None else _round_six_digits(market.sigma),
+        "grain_s": _round_six_digits(market.grain_s),
         "horizons_s": list(HORIZONS_S),
         "zone_bps": BIN_WIDTH * 1e4,
         "path": {
@@ -83,30 +83,34 @@ def market_record(ts: int, market: MarketBands) -> dict[str, Any]:
 
 
 def _side(market: MarketBands, side: int) -> dict[str, Any]:
-    nearest = market.nearest[side]
+    nearest = market.nearest_forced_price[side]
     distance = None if nearest is None else abs(nearest / market.mark - 1.0)
     sums = market.within[side]
-    chances = _chances(market, side, np.concatenate(([distance or 0.0], EDGES * BIN_WIDTH)))
-    near = market.near[side]
+    chances = _chances(market, side, np.concatenate(([distance or 0.0], EDGE_ZONES * BIN_WIDTH)))
+    near = market.forced_near[side]
     return {
         "nearest": nearest,
-        "distance_pct": None if distance is None else _rounded(distance * 100),
+        "distance_pct": None if distance is None else _round_six_digits(distance * 100),
         "chance": None if chances is None or nearest is None else chances[0],
         "within": [
             {
                 "pct": pct,
                 "forced": forced,
-                "depth": _known(float(market.depth[side, edge])),
-                "absorbed": _known(market.share(side, edge)),
+                "depth": _number_or_none(float(market.depth[side, edge])),
+                "absorbed": _number_or_none(market.absorbed_share(side, edge)),
                 "chance": None if chances is None else chances[edge + 1],
             }
-            for edge, (pct, forced) in enumerate(zip(EDGES_PCT, _money(sums), strict=True))
+            for edge, (pct, forced) in enumerate(zip(EDGES_PCT, _quote_amounts(sums), strict=True))
         ],
         "holders": [
-            {"account": name, "notional": units / MONEY, "share": _rounded(units / MONEY / near)}
+            {
+                "account": name,
+                "notional": units / MONEY_SCALE,
+                "share": _round_six_digits(units / MONEY_SCALE / near),
+            }
             for name, units in market.top[side]
         ],
-        "holders_within_pct": NEAR * 100,
+        "holders_within_pct": NEAR_FRACTION * 100,
         "zones": _zones(market.zones[side]),
         "stages": _stages(market.stages[side]),
     }
@@ -119,43 +123,43 @@ def _chances(market: MarketBands, side: int, distances: Floats) -> list[list[flo
     sign = -1.0 if side == 0 else 1.0
     logs = np.log(np.maximum(1.0 + sign * distances, 1e-9))
     by_horizon = [
-        touch_all(logs, market.sigma, horizon, grain_s=market.grain_s) for horizon in HORIZONS_S
+        touch_chances(logs, market.sigma, horizon, grain_s=market.grain_s) for horizon in HORIZONS_S
     ]
-    return [[_rounded(p[i]) for p in by_horizon] for i in range(len(distances))]
+    return [[_round_six_digits(p[i]) for p in by_horizon] for i in range(len(distances))]
 
 
-def _zones(cells: Cells) -> dict[str, list[Any]]:
+def _zones(cells: ZoneCells) -> dict[str, list[Any]]:
     group = cells.place % GROUPS
     return {
         "zone": (cells.place // GROUPS).tolist(),
         "mode": [MODES[g] for g in (group // LEVERAGE_TIERS).tolist()],
         "leverage": [LEVERAGE_NAMES[g] for g in (group % LEVERAGE_TIERS).tolist()],
-        "notional": _money(cells.units),
+        "notional": _quote_amounts(cells.units),
     }
 
 
-def _stages(cells: Cells) -> dict[str, list[Any]]:
+def _stages(cells: ZoneCells) -> dict[str, list[Any]]:
     return {
         "zone": (cells.place // STAGES).tolist(),
         "stage": [STAGE_NAMES[s] for s in (cells.place % STAGES).tolist()],
-        "notional": _money(cells.units),
+        "notional": _quote_amounts(cells.units),
     }
 
 
-def _money(units: Ints) -> list[float]:
-    made: list[float] = np.round(units / MONEY, 2).tolist()
+def _quote_amounts(units: Ints) -> list[float]:
+    made: list[float] = np.round(units / MONEY_SCALE, 2).tolist()
     return made
 
 
-def _known(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else _rounded(value)
+def _number_or_none(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else _round_six_digits(value)
 
 
-def _rounded(value: float) -> float:
+def _round_six_digits(value: float) -> float:
     """Six digits: what is published does not hang on the last bit of a logarithm."""
     return float(f"{value:.6g}")
 
 
-def _line(record: dict[str, Any]) -> bytes:
+def _encode(record: dict[str, Any]) -> bytes:
     text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode()

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core import zonekernels
-from monitor.core.bandinput import Books, Floats, Ints, Positions, Rules
+from monitor.core.bandinput import BookImpact, Floats, Ints, PositionArrays, RuleArrays
 from monitor.core.bandkernels import price_pools
 from monitor.core.bandtable import (
     BIN_WIDTH,
@@ -29,30 +29,30 @@ from monitor.core.bandtable import (
     LEVERAGE_TIERS,
     UNITS_MAX,
 )
-from monitor.core.zonekernels import EDGES, PEAKS, STAGES, TOP
+from monitor.core.zonekernels import EDGE_ZONES, PEAK_ZONES, STAGES, TOP_HOLDERS
 
-Run = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
+ParallelMap = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
 """`map`, or an executor's: how the parts of a refresh are run. The result does not depend on it."""
 
 WARN, LIQUIDATION, BACKSTOP, BANKRUPTCY = range(4)
 STRESS = 4
-"""Rows of `Bands.prices`: the four, and the four again with `STRESS` added."""
+"""Rows of `BandArrays.prices`: the four, and the four again with `STRESS` added."""
 LONG, SHORT = 0, 1
-ZONES, STAGED = 0, 1
+ZONE_CELLS, STAGE_CELLS = 0, 1
 """Kinds of cells: notional by zone and group, and by zone and stage."""
-CHUNKS = 16
+PARALLEL_PARTS = 16
 """Parts of a refresh that can run side by side; the result does not depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class ZoneCells:
     """Notional, 1e-6 of the quote currency, where there is any: `place` is zone · parts + part."""
 
     place: NDArray[np.uint16]
     units: Ints
 
 
-class Room:
+class Workspace:
     """Where a refresh is made; reuse it, since touching fresh memory costs more than the sums.
 
     `keep`: whether what belongs to single positions and pools stays, 64 and 40 bytes each, once
@@ -60,7 +60,7 @@ class Room:
     """
 
     def __init__(self, positions: int, pools: int, markets: int, keep: bool = True) -> None:
-        self.fits = positions, pools, markets
+        self.shape = positions, pools, markets
         kept = pools if keep else 0
         self.prices = np.empty((8, positions if keep else 0))
         self.equity, self.maintenance, self.gross = (np.empty(kept) for _ in range(3))
@@ -77,7 +77,7 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class Bands:
+class BandArrays:
     """The result of a refresh.
 
     By position as in `Positions`, or by pool (empty where they are not kept; overwritten when the
@@ -86,7 +86,7 @@ class Bands:
 
     `table`: (`bandtable.ROWS`, markets), marks among them. By market as in `order`: the cells that
     hold something (`cells`); `within`: (side, k, edge), notional forced within each of
-    `zonekernels.EDGES`, 1e-6; `peaks`: (side, k, 2 · `PEAKS`), the heaviest zones within the reach
+    `zonekernels.EDGE_ZONES`, 1e-6; `peaks`: (side, k, 2 · `PEAKS`), the heaviest zones within the reach
     asked for and their notional, −1: none; `top`, `top_pool`: (side, k, `TOP`), the largest holders
     there, −1: none. `by_factor`: (fall and rise, zone), gross notional of the cross pools that a
     common factor's move would make due. `unknown`: pools without a mark for every position.
@@ -109,25 +109,25 @@ class Bands:
     by_factor: Ints
     unknown: int
 
-    def cells(self, kind: int, side: int, k: int) -> Cells:
+    def cells(self, kind: int, side: int, k: int) -> ZoneCells:
         """One side of the market order[k]: by `GROUPS` (mode, 0: cross, × leverage tier), or by
         stage as in `zonekernels`.
         """
         at = side * len(self.order) + k
         span = slice(int(self.begin[kind, at]), int(self.begin[kind, at + 1]))
-        return Cells(self.place[kind][span], self.units[kind][span])
+        return ZoneCells(self.place[kind][span], self.units[kind][span])
 
-    def by_mode(self, side: int, k: int) -> Ints:
+    def notional_by_mode(self, side: int, k: int) -> Ints:
         """(zone, mode, leverage tier) of one side, 1e-6."""
-        return self._dense(ZONES, side, k, GROUPS).reshape(BINS, 2, LEVERAGE_TIERS)
+        return self._dense(ZONE_CELLS, side, k, GROUPS).reshape(BINS, 2, LEVERAGE_TIERS)
 
-    def stages(self, side: int, k: int) -> Ints:
+    def notional_by_stage(self, side: int, k: int) -> Ints:
         """(zone, stage) of one side, 1e-6."""
-        return self._dense(STAGED, side, k, STAGES)
+        return self._dense(STAGE_CELLS, side, k, STAGES)
 
-    def forced(self, side: int, k: int) -> Ints:
+    def notional_by_zone(self, side: int, k: int) -> Ints:
         """Notional (1e-6) of one side by zone, all modes and leverage tiers together."""
-        total: Ints = self._dense(ZONES, side, k, GROUPS).sum(axis=1)
+        total: Ints = self._dense(ZONE_CELLS, side, k, GROUPS).sum(axis=1)
         return total
 
     def _dense(self, kind: int, side: int, k: int, parts: int) -> Ints:
@@ -137,16 +137,16 @@ class Bands:
         return out.reshape(BINS, parts)
 
 
-def refresh(
-    positions: Positions,
-    rules: Rules,
+def refresh_bands(
+    positions: PositionArrays,
+    rules: RuleArrays,
     mark: Floats,
-    books: Books | None = None,
+    books: BookImpact | None = None,
     reach: float = 0.05,
-    run: Run = map,
-    room: Room | None = None,
+    run: ParallelMap = map,
+    room: Workspace | None = None,
     order: Ints | None = None,
-) -> Bands:
+) -> BandArrays:
     """All prices and zones at today's marks (NaN: not known).
 
     `reach`: distance within which the largest holders are kept. `run`: an executor's `map` spreads
@@ -154,13 +154,13 @@ def refresh(
     told, in that order; all by default.
     """
     pools, markets = len(positions.cash), len(mark)
-    room = room or Room(len(positions.quantity), pools, markets)
-    slip = np.ravel((books or Books.unknown(markets)).slip)
-    edges = np.linspace(0, pools, CHUNKS + 1).astype(np.int64)
+    room = room or Workspace(len(positions.quantity), pools, markets)
+    slip = np.ravel((books or BookImpact.without_books(markets)).slip)
+    edges = np.linspace(0, pools, PARALLEL_PARTS + 1).astype(np.int64)
     held = np.concatenate(([0], np.cumsum(positions.count, dtype=np.int64)))[edges]
-    told = np.zeros((CHUNKS, 2 * markets), np.int64)
-    by_factor = np.zeros((CHUNKS, 2, BINS + 1), np.int64)
-    made = np.zeros((CHUNKS, 2), np.int64)
+    told = np.zeros((PARALLEL_PARTS, 2 * markets), np.int64)
+    by_factor = np.zeros((PARALLEL_PARTS, 2, BINS + 1), np.int64)
+    made = np.zeros((PARALLEL_PARTS, 2), np.int64)
     p, r, table = positions, rules, rules.table(mark)
 
     def price(chunk: int) -> None:
@@ -173,26 +173,26 @@ def refresh(
             room.buckets[mine], told[chunk], made[chunk],
         )  # fmt: skip
 
-    for _ in run(price, range(CHUNKS)):
+    for _ in run(price, range(PARALLEL_PARTS)):
         pass
     order = np.arange(markets) if order is None else order
-    return Bands(
+    return BandArrays(
         room.prices, room.equity, room.maintenance, room.gross, room.factor, table, order,
-        **_zones(room, p, r, order, held, told, made[:, 0], round(reach / BIN_WIDTH), run),
+        **_sum_zones(room, p, r, order, held, told, made[:, 0], round(reach / BIN_WIDTH), run),
         by_factor=by_factor.sum(axis=0)[:, :BINS],
         unknown=int(made[:, 1].sum()),
     )  # fmt: skip
 
 
-def _zones(
-    room: Room, p: Positions, rules: Rules, order: Ints, held: Ints, told: Ints, made: Ints,
-    reach: int, run: Run,
+def _sum_zones(
+    room: Workspace, p: PositionArrays, rules: RuleArrays, order: Ints, held: Ints, told: Ints, made: Ints,
+    reach: int, run: ParallelMap,
 ) -> dict[str, Any]:  # fmt: skip
     """The records of all parts by market and side, and summed."""
     markets = told.shape[1] // 2
     first = np.concatenate(([0], np.cumsum(told.T, axis=None)))
     cursor = np.ascontiguousarray(first[:-1].reshape(told.T.shape).T)
-    first = np.ascontiguousarray(first[::CHUNKS])
+    first = np.ascontiguousarray(first[::PARALLEL_PARTS])
 
     def sort(chunk: int) -> None:
         mine = slice(held[chunk], held[chunk + 1])
@@ -201,19 +201,22 @@ def _zones(
             room.buckets[mine], cursor[chunk], room.codes[1], room.units[1], room.owners[1],
         )  # fmt: skip
 
-    for _ in run(sort, range(CHUNKS)):
+    for _ in run(sort, range(PARALLEL_PARTS)):
         pass
     count = len(order)
     records = np.diff(first).reshape(2, markets)[:, order]
     most = np.stack([np.minimum(records, BINS * GROUPS), np.minimum(4 * records, BINS * STAGES)])
     begin = np.cumsum(most.reshape(2, -1), axis=1).reshape(most.shape) - most
     stop = np.empty_like(begin)
-    within = np.zeros((2, count, len(EDGES)), np.int64)
-    peaks = np.empty((2, count, 2 * PEAKS), np.int64)
-    top, top_pool = np.empty((2, count, TOP), np.int64), np.empty((2, count, TOP), np.int64)
+    within = np.zeros((2, count, len(EDGE_ZONES)), np.int64)
+    peaks = np.empty((2, count, 2 * PEAK_ZONES), np.int64)
+    top, top_pool = (
+        np.empty((2, count, TOP_HOLDERS), np.int64),
+        np.empty((2, count, TOP_HOLDERS), np.int64),
+    )
     partial = np.rint(np.minimum(rules.partial_above * 1e6, UNITS_MAX)).astype(np.int64)
-    cuts = np.linspace(0, count, CHUNKS // 2 + 1).astype(np.int64)
-    spans = [(side, *cuts[i : i + 2]) for side in (LONG, SHORT) for i in range(CHUNKS // 2)]
+    cuts = np.linspace(0, count, PARALLEL_PARTS // 2 + 1).astype(np.int64)
+    spans = [(side, *cuts[i : i + 2]) for side in (LONG, SHORT) for i in range(PARALLEL_PARTS // 2)]
     spans = [span for span in spans if span[1] < span[2]]
     (place, amount), (place_stages, amount_stages) = room.cells
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from numba import types
 
 (
-    MARK, INVERSE, RATE, DEDUCTION, NEXT_BOUND, FEE, CLOSE_FEE, BACKSTOP, SIZE_RATE, AT_ENTRY,
-    FIRST_TIER, LAST_TIER, BETA, UPPER, GROWN,
+    MARK, INVERSE_MARK, RATE, DEDUCTION, NEXT_BOUND, FEE, CLOSE_FEE, BACKSTOP, SIZE_RATE, AT_ENTRY,
+    FIRST_TIER, LAST_TIER, BETA, LOWEST_TIER_TOP, FACTOR_GROWTH,
 ) = range(15)  # fmt: skip
-"""Rows of the table of markets, (`ROWS`, markets). `RATE`, `DEDUCTION` and `NEXT_BOUND` are the
-lowest tier's: nearly every position stands in it. `UPPER`: the notional up to which that holds
+"""Rows of the table of markets, (`TABLE_ROWS`, markets). `RATE`, `DEDUCTION` and `NEXT_BOUND` are the
+lowest tier's: nearly every position stands in it. `LOWEST_TIER_TOP`: the notional up to which that holds
 whatever the price: ∞ where the requirement is that of the entry value, and there `NEXT_BOUND` is
-−1, so that none is below it. `GROWN`: how much larger a notional may become along the common
+−1, so that none is below it. `FACTOR_GROWTH`: how much larger a notional may become along the common
 factor; ∞ where a straight line does not tell."""
-ROWS = 15
+TABLE_ROWS = 15
 WARN_K = 1.25
 
 F1 = types.float64[::1]
@@ -34,17 +34,17 @@ GROUPS = 2 * LEVERAGE_TIERS
 """(cross, isolated) × leverage tier."""
 EXPONENT_LOW, EXPONENTS = 10, 28
 """The slippage table has a column for each notional 2^10 … 2^37; less costs what 2^10 does."""
-LEAST, MOST = 2.0**EXPONENT_LOW, 2.0 ** (EXPONENT_LOW + EXPONENTS - 1) * (1 - 1e-15)
+NOTIONAL_MIN, NOTIONAL_MAX = 2.0**EXPONENT_LOW, 2.0 ** (EXPONENT_LOW + EXPONENTS - 1) * (1 - 1e-15)
 FACTOR_REACH = 0.5
 UNITS_MAX = 1e15
 """A position counts in zones with at most 1e9 quote units (as 1e-6): sums stay in 64 bits."""
-BLOCK = 512
+BLOCK_POSITIONS = 512
 """Positions worked on together at least (a pool is never split): their scratch of 200 bytes each
 stays in a core's cache."""
-OUT = BINS
+OUT_OF_REACH = BINS
 """The zone of what is not forced within reach."""
 CODE_BITS = 10
 """A record's code: its zone at bankruptcy, at the backstop, under stress and at liquidation, in so
 many bits each, then its group in four."""
-DUE = 16
+DUE_FLAG = 16
 """Added to the group of what is due already."""

@@ -21,7 +21,7 @@ Int64 = NDArray[np.int64]
 ABSENT = -(2**63)
 """An optional number that a record does not have: outside every grid (`quantise`)."""
 
-Type = Literal["time", "count", "e8", "e6", "text", "enum", "flag", "ladder", "json"]
+ColumnType = Literal["time", "count", "e8", "e6", "text", "enum", "flag", "ladder", "json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Column:
     """One field of a kind, as the engine and the recorded day hold it."""
 
     name: str
-    type: Type
+    type: ColumnType
     required: bool
     low: int = ABSENT + 1
     high: int = grid.INT64_MAX
@@ -37,10 +37,10 @@ class Column:
     """The words of an enumeration, in the order of their codes."""
 
     def code(self, word: str) -> int:
-        """The integer that stands for `word`: 1 and -1 for sides, else its index."""
+        """The integer that stands for `value`: 1 and -1 for sides, else its index."""
         return (1, -1)[self.values.index(word)] if self.name == "side" else self.values.index(word)
 
-    def word(self, code: int) -> str:
+    def value(self, code: int) -> str:
         """The inverse of `code`."""
         return self.values[(1 - code) // 2 if self.name == "side" else code]
 
@@ -78,7 +78,7 @@ def _column(name: str, model: type[BaseModel]) -> Column:
         for bound in [entry, *getattr(entry, "metadata", ())]:
             low = max(low, getattr(bound, "ge", low), getattr(bound, "gt", low - 1) + 1)
             high = min(high, getattr(bound, "le", high), getattr(bound, "lt", high + 1) - 1)
-    if any(f is events._integer for f in grids):
+    if any(f is events._read_integer for f in grids):
         return Column(name, "time" if low == events.TS_MIN else "count", required, low, high)
     scale = next(f.__closure__[0].cell_contents for f in grids if getattr(f, "__closure__", None))
     return Column(name, "e8" if scale == grid.SCALE else "e6", required, low, high)
@@ -102,7 +102,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {kind: _columns(kind) for kind in event
 
 
 @dataclass(slots=True)
-class Text:
+class TextColumn:
     """A column of text: row i is `buffer[start[j] : start[j] + length[j]]`, UTF-8, where j is
     `codes[i]` (or i when there are no codes). Absent: code -1, or length -1.
     """
@@ -113,7 +113,7 @@ class Text:
     codes: Int64 | None = None
 
     @classmethod
-    def of(cls, words: list[str | None]) -> Text:
+    def from_strings(cls, words: list[str | None]) -> TextColumn:
         """Make a column from Python strings (`None`: absent)."""
         raw = [w.encode() if w is not None else b"" for w in words]
         length = np.array([len(r) for r in raw], np.int64)
@@ -122,7 +122,7 @@ class Text:
         length[[i for i, w in enumerate(words) if w is None]] = -1
         return cls(np.frombuffer(b"".join(raw), np.uint8), start, length)
 
-    def words(self) -> list[str | None]:
+    def to_strings(self) -> list[str | None]:
         """The column as Python strings; for slow paths and tests."""
         data = self.buffer.tobytes()
         spans = zip(self.start.tolist(), self.length.tolist(), strict=True)
@@ -131,11 +131,11 @@ class Text:
             return every
         return [every[c] if c >= 0 else None for c in self.codes.tolist()]
 
-    def take(self, rows: NDArray[Any]) -> Text:
+    def select_rows(self, rows: NDArray[Any]) -> TextColumn:
         """The given rows, in the given order."""
         if self.codes is not None:
-            return Text(self.buffer, self.start, self.length, self.codes[rows])
-        return Text(self.buffer, self.start[rows], self.length[rows])
+            return TextColumn(self.buffer, self.start, self.length, self.codes[rows])
+        return TextColumn(self.buffer, self.start[rows], self.length[rows])
 
 
 @dataclass(slots=True)
@@ -146,7 +146,7 @@ class Ladder:
     price: Int64
     quantity: Int64
 
-    def take(self, rows: NDArray[Any]) -> Ladder:
+    def select_rows(self, rows: NDArray[Any]) -> Ladder:
         """The given rows, in the given order."""
         index = np.arange(len(self.offset) - 1)[rows]
         size = self.offset[index + 1] - self.offset[index]
@@ -156,7 +156,7 @@ class Ladder:
 
 
 @dataclass(slots=True)
-class Refused:
+class RefusedRecord:
     """A record that the contract does not accept, with everything needed to find or resend it."""
 
     topic: str
@@ -180,14 +180,14 @@ class Batch:
     partition: int
     offset: Int64
     numbers: dict[str, Int64] = field(default_factory=dict)
-    texts: dict[str, Text] = field(default_factory=dict)
+    texts: dict[str, TextColumn] = field(default_factory=dict)
     ladders: dict[str, Ladder] = field(default_factory=dict)
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedRecord] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.offset)
 
-    def take(self, rows: NDArray[Any] | slice) -> Batch:
+    def select_rows(self, rows: NDArray[Any] | slice) -> Batch:
         """The given rows (index, mask or slice); refused records are not carried along."""
         index = np.arange(len(self))[rows]
         return Batch(
@@ -196,8 +196,8 @@ class Batch:
             self.partition,
             self.offset[index],
             {name: column[index] for name, column in self.numbers.items()},
-            {name: column.take(index) for name, column in self.texts.items()},
-            {name: column.take(index) for name, column in self.ladders.items()},
+            {name: column.select_rows(index) for name, column in self.texts.items()},
+            {name: column.select_rows(index) for name, column in self.ladders.items()},
         )
 
 

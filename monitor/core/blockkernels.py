@@ -15,29 +15,29 @@ from monitor.core.bandtable import (
     CLOSE_FEE,
     CODE_BITS,
     DEDUCTION,
-    DUE,
+    DUE_FLAG,
     EXPONENT_LOW,
     EXPONENTS,
     F1,
     F2,
+    FACTOR_GROWTH,
     FEE,
-    GROWN,
     I4,
     I8,
     INT,
-    INVERSE,
-    LEAST,
+    INVERSE_MARK,
+    LOWEST_TIER_TOP,
     MARK,
-    MOST,
     NEXT_BOUND,
-    OUT,
+    NOTIONAL_MAX,
+    NOTIONAL_MIN,
+    OUT_OF_REACH,
     RATE,
     SIZE_RATE,
     UNITS_MAX,
-    UPPER,
     WARN_K,
 )
-from monitor.core.rootkernels import need_of, walk
+from monitor.core.rootkernels import maintenance_of, solve_tier_by_tier
 
 
 @njit(inline="always", error_model="numpy")
@@ -46,7 +46,7 @@ def units_of(notional):  # type: ignore[no-untyped-def]
 
 
 @njit(types.int64(INT, INT, I8, I4, I4, F1, F1, I4, I4, I4), nogil=True, cache=True)
-def copy(low, high, start, count, market, quantity, q, at, slot, holder):  # type: ignore[no-untyped-def]
+def gather_positions(low, high, start, count, market, quantity, q, at, slot, holder):  # type: ignore[no-untyped-def]
     """The positions of pools low … high − 1, one after the other; how many."""
     n = 0
     for pool in range(low, high):
@@ -59,12 +59,17 @@ def copy(low, high, start, count, market, quantity, q, at, slot, holder):  # typ
 
 @njit(types.void(INT, F1, I4, F2, F1, F1, F1, F1, F1, F1, F1, F1), nogil=True, cache=True,
       error_model="numpy")  # fmt: skip
-def weigh(n, q, at, table, worth, size, rise, need, free, inverse, drift, odd):  # type: ignore[no-untyped-def]
+def value_positions(n, q, at, table, worth, size, rise, need, free, inverse, drift, odd):  # type: ignore[no-untyped-def]
     """Each position's value, notional, rate and requirement in the lowest tier; what a move of the
     common factor by 1 leaves of it, and whether (1.0) that may not be the whole answer.
     """
     mark, rate, grows, less = table[MARK], table[RATE], table[SIZE_RATE], table[DEDUCTION]
-    turned, beta, grown, next_bound = table[INVERSE], table[BETA], table[GROWN], table[NEXT_BOUND]
+    turned, beta, grown, next_bound = (
+        table[INVERSE_MARK],
+        table[BETA],
+        table[FACTOR_GROWTH],
+        table[NEXT_BOUND],
+    )
     for t in range(n):
         m = np.uint32(at[t])
         worth[t] = q[t] * mark[m]
@@ -81,12 +86,14 @@ def weigh(n, q, at, table, worth, size, rise, need, free, inverse, drift, odd): 
 
 @njit(types.void(INT, F1, I4, I4, F1, F2, F1, F1, F1, F1, F1, F1, F1, F1), nogil=True, cache=True,
       error_model="numpy")  # fmt: skip
-def climb(n, q, at, slot, entry, table, size, rise, need, free, odd, bound, rate, deduction):  # type: ignore[no-untyped-def]
+def apply_higher_tiers(
+    n, q, at, slot, entry, table, size, rise, need, free, odd, bound, rate, deduction
+):  # type: ignore[no-untyped-def]
     """The requirement of what stands in a higher tier, or is counted at its entry price."""
     for t in range(n):
         if odd[t] != 0.0 and size[t] >= table[NEXT_BOUND, at[t]]:
             m = at[t]
-            need[t] = need_of(m, q[t], entry[slot[t]], table, bound, rate, deduction)
+            need[t] = maintenance_of(m, q[t], entry[slot[t]], table, bound, rate, deduction)
             free[t] = need[t] + table[DEDUCTION, m]
             if table[AT_ENTRY, m] != 0.0:
                 # The maintenance is the same at every price, whatever the tier.
@@ -95,7 +102,7 @@ def climb(n, q, at, slot, entry, table, size, rise, need, free, odd, bound, rate
 
 @njit(types.void(INT, F1, I4, F1, F2, types.float32[::1], F1, F1, F1), nogil=True, cache=True,
       error_model="numpy")  # fmt: skip
-def cost(n, q, at, size, table, slip, calm, stress, backstop):  # type: ignore[no-untyped-def]
+def closing_costs(n, q, at, size, table, slip, calm, stress, backstop):  # type: ignore[no-untyped-def]
     """What a close costs: as the venue counts it, and into today's book. Slippage is linear between
     powers of two, which are read from the number's own bits.
     """
@@ -104,8 +111,8 @@ def cost(n, q, at, size, table, slip, calm, stress, backstop):  # type: ignore[n
     for t in range(n):
         m = np.uint64(np.uint32(at[t]))
         # No branch: half of all positions lie on either side of the lowest column.
-        notional = size[t] if size[t] >= LEAST else LEAST
-        notional = notional if notional < MOST else MOST
+        notional = size[t] if size[t] >= NOTIONAL_MIN else NOTIONAL_MIN
+        notional = notional if notional < NOTIONAL_MAX else NOTIONAL_MAX
         bits = np.float64(notional).view(np.uint64)
         e = (bits >> np.uint64(52)) - np.uint64(1023 + EXPONENT_LOW)
         bits = (bits & np.uint64(0xFFFFFFFFFFFFF)) | np.uint64(0x3FF0000000000000)
@@ -120,7 +127,7 @@ def cost(n, q, at, size, table, slip, calm, stress, backstop):  # type: ignore[n
 
 @njit(types.void(INT, F1, F1, F1, F1, F1, F1, F1, F2), nogil=True, cache=True,
       error_model="numpy")  # fmt: skip
-def solve(n, q, free, worth, rise, calm, stress, backstop, x):  # type: ignore[no-untyped-def]
+def solve_lowest_tier(n, q, free, worth, rise, calm, stress, backstop, x):  # type: ignore[no-untyped-def]
     """Eight prices of n positions in the lowest tier: x[j] by the k and the costs of row j."""
     for j in range(8):
         out = x[j]
@@ -140,11 +147,11 @@ def solve(n, q, free, worth, rise, calm, stress, backstop, x):  # type: ignore[n
 
 @njit(types.void(INT, F1, I4, F2, F1, F1, F1, F1, F1, F1, F2, F1, F1, F1), nogil=True, cache=True,
       error_model="numpy")  # fmt: skip
-def leave(  # type: ignore[no-untyped-def]
+def solve_beyond_lowest_tier(  # type: ignore[no-untyped-def]
     n, q, at, table, free, worth, rise, calm, stress, backstop, x, bound, rate, deduction
 ):  # fmt: skip
     """The prices of those that leave the lowest tier on their way."""
-    upper = table[UPPER]
+    upper = table[LOWEST_TIER_TOP]
     most, beyond = np.zeros(n), np.empty(n, np.bool_)
     for half in range(0, 8, 4):
         x0, x1, x2, x3 = x[half], x[half + 1], x[half + 2], x[half + 3]
@@ -159,7 +166,7 @@ def leave(  # type: ignore[no-untyped-def]
         beyond[t] = over | ((q[t] > 0.0) & (WARN_K * rise[t] + stress[t] >= 1.0))
     for t in range(n):
         if beyond[t]:
-            walk(t, q[t], free[t], worth[t], calm[t], stress[t], backstop[t], at[t], table, x,
+            solve_tier_by_tier(t, q[t], free[t], worth[t], calm[t], stress[t], backstop[t], at[t], table, x,
                  bound, rate, deduction)  # fmt: skip
 
 
@@ -169,26 +176,26 @@ def zones_of(n, q, x, inverse, out):  # type: ignore[no-untyped-def]
     for t in range(n):
         y = x[t] * inverse[t]
         v = (1.0 - y if q[t] > 0.0 else y - 1.0) * (1.0 / BIN_WIDTH)
-        v = (v if v > 0.0 else 0.0) if y > 0.0 else float(OUT)
-        out[t] = np.int32(v if v < OUT else float(OUT))
+        v = (v if v > 0.0 else 0.0) if y > 0.0 else float(OUT_OF_REACH)
+        out[t] = np.int32(v if v < OUT_OF_REACH else float(OUT_OF_REACH))
 
 
 @njit(types.int64(INT, F1, I4, F1, types.int32[:, ::1], I4), nogil=True, cache=True,
       error_model="numpy")  # fmt: skip
-def pick(n, q, group, stress, zone, chosen):  # type: ignore[no-untyped-def]
+def pick_forced(n, q, group, stress, zone, chosen):  # type: ignore[no-untyped-def]
     """Which positions are forced within reach at any stage; how many. What is due stands in the
     first zone; what stress would do is not known without a book.
     """
     near, far, back, broke = zone[0], zone[1], zone[2], zone[3]
     for t in range(n):
-        due = group[t] & DUE != 0
+        due = group[t] & DUE_FLAG != 0
         near[t] = 0 if due else near[t]
-        far[t] = OUT if stress[t] != stress[t] else 0 if due else far[t]
+        far[t] = OUT_OF_REACH if stress[t] != stress[t] else 0 if due else far[t]
     for t in range(n):
         a = near[t] if near[t] < far[t] else far[t]
         b = back[t] if back[t] < broke[t] else broke[t]
         a = a if a < b else b
-        group[t] = group[t] if (a < OUT) & (q[t] != 0.0) else -1
+        group[t] = group[t] if (a < OUT_OF_REACH) & (q[t] != 0.0) else -1
     found = np.int64(0)
     for t in range(n):
         # Written and then counted or not: whether it is forced is hard to foretell.
@@ -199,7 +206,7 @@ def pick(n, q, group, stress, zone, chosen):  # type: ignore[no-untyped-def]
 
 @njit(types.void(INT, F1, I4, I4, F1, I4, types.int32[:, ::1], I4, INT, I8, I8, I4, I4, I8),
       nogil=True, cache=True, error_model="numpy")  # fmt: skip
-def tell(  # type: ignore[no-untyped-def]
+def write_records(  # type: ignore[no-untyped-def]
     found, q, at, holder, size, group, zone, chosen, markets, code, units, owner, bucket, told
 ):  # fmt: skip
     """A record for each chosen position. `bucket`: side · markets + market; `told` counts them."""

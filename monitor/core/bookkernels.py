@@ -19,7 +19,7 @@ _CROSSED_BOOKS = SUMS.index("crossed_books")
     cache=True,
     nogil=True,
 )
-def cost(price, quantity, low, high, mid, size):  # type: ignore[no-untyped-def]
+def cost_to_trade(price, quantity, low, high, mid, size):  # type: ignore[no-untyped-def]
     """What it costs to trade `size` (1e-6) into one side: |VWAP/mid − 1| in 1e-8, or `ABSENT`.
 
     Doubles here belong to one record alone and are rounded to the grid at once.
@@ -78,5 +78,5 @@ def add_books(acc, row, ts, offset, bid_at, bid, bid_size, ask_at, ask, ask_size
                     break
                 depth += notional(ask[j], ask_size[j])
             b[5 + len(BAND_BPS) + k] = depth
-        b[15] = cost(ask, ask_size, a0, a1, mid, size)
-        b[16] = cost(bid, bid_size, b0, b1, mid, size)
+        b[15] = cost_to_trade(ask, ask_size, a0, a1, mid, size)
+        b[16] = cost_to_trade(bid, bid_size, b0, b1, mid, size)

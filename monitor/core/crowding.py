@@ -19,7 +19,7 @@ READY_S = 86_400.0
 """A daily cycle must have been seen before anything is said."""
 DEVIATION = 1.2533
 """Standard deviation of a normal law over its mean absolute deviation."""
-FAR = 6.0
+OUTLIER_DEVIATIONS = 6.0
 """A value moves its centre as one at most so many deviations away."""
 CALM, WILD = 1.0, 2.5
 """Robust deviations of log volatility: up to the first the gate is open, from the second on shut;
@@ -32,14 +32,14 @@ ROW = types.float64[::1]
 
 
 @njit(types.float64(ROW, types.int64, types.float64, types.float64), cache=True, nogil=True)
-def _distance(state, at, value, weight):  # type: ignore[no-untyped-def]
+def _update_robust_z(state, at, value, weight):  # type: ignore[no-untyped-def]
     """Robust z of a value against its past; then it is part of it."""
     centre = state[at]
     dev = state[at + 1]
     off = value - centre
     z = off / (DEVIATION * dev + FLOOR)
     if weight < 0.1:
-        reach = FAR * (dev + FLOOR)
+        reach = OUTLIER_DEVIATIONS * (dev + FLOOR)
         off = min(max(off, -reach), reach)
     state[at] = centre + weight * off
     state[at + 1] = dev + weight * (abs(off) - dev)
@@ -60,9 +60,9 @@ def step(state, seconds, funding_apr, premium, volatility):  # type: ignore[no-u
     state[0] += seconds
     # A young memory is the plain mean of what it has seen.
     weight = max(-np.expm1(-seconds / MEMORY_S), seconds / state[0])
-    funding = _distance(state, 1, funding_apr / max(volatility, 0.01), weight)
-    basis = _distance(state, 3, premium, weight)
-    wild = _distance(state, 5, log(max(volatility, 1e-4)), weight)
+    funding = _update_robust_z(state, 1, funding_apr / max(volatility, 0.01), weight)
+    basis = _update_robust_z(state, 3, premium, weight)
+    wild = _update_robust_z(state, 5, log(max(volatility, 1e-4)), weight)
     if state[0] < READY_S:
         return np.nan
     if funding * basis <= 0.0:
@@ -71,11 +71,11 @@ def step(state, seconds, funding_apr, premium, volatility):  # type: ignore[no-u
     return gate * copysign(min(abs(funding), abs(basis)), basis)
 
 
-def path(seconds: float, columns: np.ndarray) -> np.ndarray:
+def crowding_series(seconds: float, columns: np.ndarray) -> np.ndarray:
     """Crowding of a whole history, `columns`: (rows, 3): funding a year, premium, volatility.
 
     >>> quiet = np.tile([0.1, 0.0, 0.5], (48, 1)) * (1 + 0.1 * np.sin(np.arange(48))[:, None])
-    >>> float(path(3600.0, np.vstack((quiet, [[1.0, 0.01, 0.5]])))[-1]) > 3
+    >>> float(crowding_series(3600.0, np.vstack((quiet, [[1.0, 0.01, 0.5]])))[-1]) > 3
     True
     """
     state = np.zeros(WIDTH)
@@ -83,6 +83,6 @@ def path(seconds: float, columns: np.ndarray) -> np.ndarray:
     return np.array([step(state, seconds, *row) for row in rows.tolist()])
 
 
-def memory(seconds: float, window_s: float) -> float:
+def decay_weight(seconds: float, window_s: float) -> float:
     """The weight of one window in an exponential memory of `seconds`."""
     return 1.0 - exp(-window_s / seconds)

@@ -14,11 +14,19 @@ import numpy as np
 from pydantic import BaseModel
 
 from monitor.core import batch, grid
-from monitor.core.batch import ABSENT, Batch, Column, Int64, Ladder, Refused, Text
-from monitor.core.judge import REASONS, judge, kind_of
-from monitor.core.scan import Draft, draft, scan
+from monitor.core.batch import ABSENT, Batch, Column, Int64, Ladder, RefusedRecord, TextColumn
+from monitor.core.judge import REASONS, kind_of, validate_record
+from monitor.core.scan import Draft, empty_draft, scan
 
-__all__ = ["REASONS", "UNKNOWN", "batch_of", "decode", "encode", "judge", "kind_of"]
+__all__ = [
+    "REASONS",
+    "UNKNOWN",
+    "batch_from_events",
+    "decode",
+    "encode",
+    "kind_of",
+    "validate_record",
+]
 
 UNKNOWN = "unknown"
 """Kind (and topic) of records that name no kind of the contract; all of them are refused."""
@@ -36,22 +44,22 @@ def _json_text(event: BaseModel, name: str) -> str | None:
     return _compact({"kind": fields.pop("kind"), **fields})
 
 
-class _Filler:
+class _DraftFiller:
     """Writes judged events into the open rows of a draft."""
 
     def __init__(self, into: Draft) -> None:
-        self.into = into
+        self.draft = into
         self.numbers = batch.number_columns(into.kind)
         self.codes = [{w: c.code(w) for w in c.values} for c in self.numbers]
         self.texts = batch.text_columns(into.kind)
         self.ladders = batch.ladder_columns(into.kind)
-        self.extra: list[bytes] = []
-        self.extra_at = len(into.buffer)
+        self.extra_text: list[bytes] = []
+        self.extra_text_end = len(into.buffer)
         self.levels: list[list[tuple[int, int]]] = [[] for _ in self.ladders]
 
     def fill(self, row: int, event: Any) -> None:
         """Write every column of `row`."""
-        into = self.into
+        into = self.draft
         for i, column in enumerate(self.numbers):
             value = getattr(event, column.name)
             if value is None:
@@ -65,10 +73,10 @@ class _Filler:
                 else getattr(event, column.name, None)
             )
             raw = b"" if text is None else text.encode()
-            into.start[i, row] = self.extra_at
+            into.start[i, row] = self.extra_text_end
             into.length[i, row] = -1 if text is None else len(raw)
-            self.extra.append(raw)
-            self.extra_at += len(raw)
+            self.extra_text.append(raw)
+            self.extra_text_end += len(raw)
         for i, column in enumerate(self.ladders):
             levels = getattr(event, column.name)
             into.first[i, row] = into.used[i] + len(self.levels[i])
@@ -77,7 +85,7 @@ class _Filler:
 
     def ladder(self, i: int, rows: Int64 | None) -> Ladder:
         """Ladder column `i`; `rows`: gather these; `None`: all of them, in place already."""
-        into = self.into
+        into = self.draft
         count, first = into.levels[i], into.first[i]
         price, quantity = into.price[i, : into.used[i]], into.quantity[i, : into.used[i]]
         if rows is not None:
@@ -92,11 +100,16 @@ class _Filler:
         return Ladder(offset, price, quantity)
 
 
-def _finish(
-    filler: _Filler, topic: str, partition: int, offset: Int64, refused: list[Refused], keep: Any
+def _build_batch(
+    filler: _DraftFiller,
+    topic: str,
+    partition: int,
+    offset: Int64,
+    refused: list[RefusedRecord],
+    keep: Any,
 ) -> Batch:
     """Turn the draft into a batch; `keep`: the rows accepted, or `None`: all, by the scanner."""
-    into = filler.into
+    into = filler.draft
     numbers, start, length = into.numbers, into.start, into.length
     if refused:
         # Chosen columns of a matrix lie scattered in memory; the kernels want each in one piece.
@@ -104,7 +117,7 @@ def _finish(
             np.ascontiguousarray(m[:, keep]) for m in (numbers, start, length)
         )
         offset = offset[keep]
-    whole = b"".join([into.buffer, *filler.extra]) if filler.extra else into.buffer
+    whole = b"".join([into.buffer, *filler.extra_text]) if filler.extra_text else into.buffer
     buffer = np.frombuffer(whole, np.uint8)
     return Batch(
         into.kind,
@@ -112,7 +125,7 @@ def _finish(
         partition,
         offset,
         {c.name: numbers[i] for i, c in enumerate(filler.numbers)},
-        {c.name: Text(buffer, start[i], length[i]) for i, c in enumerate(filler.texts)},
+        {c.name: TextColumn(buffer, start[i], length[i]) for i, c in enumerate(filler.texts)},
         {c.name: filler.ladder(i, keep) for i, c in enumerate(filler.ladders)},
         refused,
     )
@@ -132,46 +145,46 @@ def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[
     if len(offset) != len(raws):
         raise ValueError(f"{len(raws)} records need as many offsets, not {len(offset)}")
     if kind == UNKNOWN:
-        return _all_refused(topic, partition, offset, raws)
-    filler = _Filler(scan(kind, raws))
-    left_open = np.flatnonzero(filler.into.left_open)
+        return _refuse_all(topic, partition, offset, raws)
+    filler = _DraftFiller(scan(kind, raws))
+    left_open = np.flatnonzero(filler.draft.left_open)
     if not len(left_open):
-        return _finish(filler, topic, partition, offset, [], None)
+        return _build_batch(filler, topic, partition, offset, [], None)
     keep = np.ones(len(raws), np.bool_)
-    refused: list[Refused] = []
+    refused: list[RefusedRecord] = []
     for row in left_open.tolist():
-        verdict = judge(raws[row], kind)
+        verdict = validate_record(raws[row], kind)
         if isinstance(verdict, BaseModel):
             filler.fill(row, verdict)
         else:
             keep[row] = False
-            refused.append(Refused(topic, partition, int(offset[row]), *verdict, raws[row]))
-    return _finish(filler, topic, partition, offset, refused, np.flatnonzero(keep))
+            refused.append(RefusedRecord(topic, partition, int(offset[row]), *verdict, raws[row]))
+    return _build_batch(filler, topic, partition, offset, refused, np.flatnonzero(keep))
 
 
-def _all_refused(topic: str, partition: int, offset: Int64, raws: Sequence[bytes]) -> Batch:
+def _refuse_all(topic: str, partition: int, offset: Int64, raws: Sequence[bytes]) -> Batch:
     out = Batch(UNKNOWN, topic, partition, offset[:0])
     for at, raw in zip(offset.tolist(), raws, strict=True):
-        verdict = judge(raw, None)
+        verdict = validate_record(raw, None)
         if isinstance(verdict, BaseModel):
             raise ValueError(f"a record of known kind ({kind_of(raw)}) among the unknown ones")
-        out.refused.append(Refused(topic, partition, at, *verdict, raw))
+        out.refused.append(RefusedRecord(topic, partition, at, *verdict, raw))
     return out
 
 
-def batch_of(
+def batch_from_events(
     kind: str, topic: str, partition: int, offset: Int64, events: Sequence[BaseModel]
 ) -> Batch:
     """A batch of events that are valid already, as a venue's adapter makes them."""
     if len(offset) != len(events):
         raise ValueError(f"{len(events)} events need as many offsets, not {len(offset)}")
-    filler = _Filler(draft(kind, len(events)))
+    filler = _DraftFiller(empty_draft(kind, len(events)))
     for row, event in enumerate(events):
         filler.fill(row, event)
-    return _finish(filler, topic, partition, offset, [], np.arange(len(events)))
+    return _build_batch(filler, topic, partition, offset, [], np.arange(len(events)))
 
 
-def _writer(column: Column) -> Callable[[int], str]:
+def _number_formatter(column: Column) -> Callable[[int], str]:
     """How a number of this column is written as JSON."""
     name = _compact(column.name)
     if column.type == "flag":
@@ -182,24 +195,24 @@ def _writer(column: Column) -> Callable[[int], str]:
         return lambda value: spelt[value]
     if column.type in ("time", "count"):
         return lambda value: f"{name}:{value}"
-    scale = grid.SCALE if column.type == "e8" else grid.MONEY
-    return lambda value: f'{name}:"{grid.plain(value, scale)}"'
+    scale = grid.SCALE if column.type == "e8" else grid.MONEY_SCALE
+    return lambda value: f'{name}:"{grid.format_decimal(value, scale)}"'
 
 
-def _written(b: Batch, column: Column) -> list[str]:
+def _column_as_json(b: Batch, column: Column) -> list[str]:
     """One column as `"name":value` by row, empty where absent."""
     if column.name in b.numbers:
-        write = _writer(column)
+        write = _number_formatter(column)
         return [write(v) if v != ABSENT else "" for v in b.numbers[column.name].tolist()]
     name = _compact(column.name)
     if column.name in b.texts:
-        words = b.texts[column.name].words()
+        words = b.texts[column.name].to_strings()
         if column.type == "json":
             return [f"{name}:{w}" if w is not None else "" for w in words]
         return [f"{name}:{_compact(w)}" if w is not None else "" for w in words]
     ladder = b.ladders[column.name]
     levels = [
-        f'["{grid.plain(p, grid.SCALE)}","{grid.plain(q, grid.SCALE)}"]'
+        f'["{grid.format_decimal(p, grid.SCALE)}","{grid.format_decimal(q, grid.SCALE)}"]'
         for p, q in zip(ladder.price.tolist(), ladder.quantity.tolist(), strict=True)
     ]
     ends = ladder.offset.tolist()
@@ -209,8 +222,8 @@ def _written(b: Batch, column: Column) -> list[str]:
 def encode(b: Batch) -> list[bytes]:
     """Canonical JSON of every row, in the order of the model's fields: the inverse of `decode`."""
     if b.kind == "reference":  # its JSON is what it holds
-        return [(w or "").encode() for w in b.texts["payload"].words()]
-    columns = [_written(b, c) for c in batch.COLUMNS[b.kind]]
+        return [(w or "").encode() for w in b.texts["payload"].to_strings()]
+    columns = [_column_as_json(b, c) for c in batch.COLUMNS[b.kind]]
     head = f'{{"kind":"{b.kind}",'
     return [
         (head + ",".join(filter(None, row)) + "}").encode() for row in zip(*columns, strict=True)

@@ -13,20 +13,20 @@ from monitor.core import snapshot
 from monitor.core.batch import Batch
 from monitor.core.events import Control
 from monitor.core.settings import EngineSettings
-from monitor.core.shard import SHARD_KINDS, Closed, Shard
-from monitor.core.tally import Tally
-from monitor.core.venue import Venue
-from monitor.core.venuestage import Output as StageOutput
+from monitor.core.shard import SHARD_KINDS, Shard, ShardOutput
+from monitor.core.tally import RecordCounts
+from monitor.core.venue import VenueState
+from monitor.core.venuestage import StageOutput as StageOutput
 from monitor.core.venuestage import VenueStage
 from monitor.core.watch import Factory
-from monitor.core.watermark import Partition
+from monitor.core.watermark import PartitionClock
 
 
 @dataclass(slots=True)
-class Output(StageOutput):
+class EngineOutput(StageOutput):
     """What a step makes known."""
 
-    closed: list[Closed] = field(default_factory=list)
+    closed: list[ShardOutput] = field(default_factory=list)
     """Closed windows, each shard's in the order of time."""
 
 
@@ -51,49 +51,55 @@ class Engine:
         settings: EngineSettings,
         factories: Sequence[Factory],
         partitions: int = 1,
-        hold: int = 0,
+        backlog_windows: int = 0,
     ) -> None:
         self._settings = settings
-        self.shards = [Shard(p, partitions, settings, factories, hold) for p in range(partitions)]
+        self.shards = [
+            Shard(p, partitions, settings, factories, backlog_windows) for p in range(partitions)
+        ]
         self.stage = VenueStage(settings, factories, partitions)
 
     @property
-    def venue(self) -> Venue:
+    def venue(self) -> VenueState:
         """The accounts, marks, books and rules."""
-        return self.stage.scope
+        return self.stage.venue_state
 
     @property
-    def parts(self) -> dict[tuple[str, int], Partition]:
+    def clocks(self) -> dict[tuple[str, int], PartitionClock]:
         """Time in each topic partition, by topic and number."""
-        every = dict(self.stage.parts)
+        every = dict(self.stage.clocks)
         for shard in self.shards:
-            every |= shard.parts
+            every |= shard.clocks
         return every
 
-    def step(self, batch: Batch) -> Output:
+    def step(self, batch: Batch) -> EngineOutput:
         """Take in records of one topic partition."""
         if batch.kind not in SHARD_KINDS:
             made = self.stage.step(batch)
-            return Output(made.alerts, made.bands)
+            return EngineOutput(made.alerts, made.bands)
         shard = self.shards[batch.partition]
-        return self._told(shard.step(batch), [shard])
+        return self._collect_output(shard.step(batch), [shard])
 
-    def control(self, records: Sequence[Control]) -> Output:
+    def control(self, records: Sequence[Control]) -> EngineOutput:
         """Take in control records; they are read before the records that they speak of."""
         self.stage.control(records)
-        return self._told([c for s in self.shards for c in s.control(records)], self.shards)
+        return self._collect_output(
+            [c for s in self.shards for c in s.control(records)], self.shards
+        )
 
-    def finish(self) -> Output:
+    def finish(self) -> EngineOutput:
         """All topics were read to their end: every control record takes effect."""
         self.stage.finish()
-        return self._told([c for shard in self.shards for c in shard.finish()], self.shards)
+        return self._collect_output(
+            [c for shard in self.shards for c in shard.finish()], self.shards
+        )
 
-    def _told(self, closed: list[Closed], shards: list[Shard]) -> Output:
+    def _collect_output(self, closed: list[ShardOutput], shards: list[Shard]) -> EngineOutput:
         for shard in shards:
-            if shard.news:
-                self.stage.take(shard.word())
+            if shard.has_unreported:
+                self.stage.accept_report(shard.drain_report())
         made = self.stage.advance()
-        return Output(made.alerts, made.bands, closed)
+        return EngineOutput(made.alerts, made.bands, closed)
 
     @property
     def passed_ns(self) -> int:
@@ -106,24 +112,24 @@ class Engine:
         return self.stage.windows
 
     @property
-    def alerts(self) -> int:
+    def alert_count(self) -> int:
         """Alerts made known so far."""
-        return self.stage.alerts
+        return self.stage.alert_count
 
-    def tally(self) -> Tally:
+    def tally(self) -> RecordCounts:
         """What came in, over all shards."""
-        self._all_told()
+        self._flush_counts()
         return self.stage.tally()
 
     def digest(self) -> str:
         """Of everything made known so far and of what came in: equal for equal sets of records."""
-        self._all_told()
+        self._flush_counts()
         return self.stage.digest()
 
-    def _all_told(self) -> None:
+    def _flush_counts(self) -> None:
         """What shards have counted since their last word."""
         for shard in self.shards:
-            self.stage.take(shard.word())
+            self.stage.accept_report(shard.drain_report())
 
     def snapshot(self) -> bytes:
         """All state, with the positions that it stands for."""

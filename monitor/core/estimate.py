@@ -13,7 +13,7 @@ import numpy as np
 
 from monitor.core.bandinput import Floats, Ints
 from monitor.core.bandtable import BIN_WIDTH, BINS, LEVERAGE_EDGES, LEVERAGE_TIERS
-from monitor.core.grid import MONEY
+from monitor.core.grid import MONEY_SCALE
 from monitor.core.tiers import Tiers
 
 LEVERAGE_LOW = 2.0
@@ -28,7 +28,7 @@ ASSUMED = {
 }
 
 
-def most(tiers: Tiers) -> float:
+def highest_leverage(tiers: Tiers) -> float:
     """The highest leverage of the lowest tier; where the table does not tell the initial rate,
     twice the maintenance rate (the rule of most venues).
     """
@@ -37,17 +37,17 @@ def most(tiers: Tiers) -> float:
     return max(1.0 / rate, LEVERAGE_LOW) if rate > 0 else LEVERAGE_LOW
 
 
-def cells(tiers: Tiers, mark: float, open_interest: float) -> list[tuple[Ints, Ints]]:
-    """(place, units) of each side as in `venuebands.Cells`.
+def estimate_cells(tiers: Tiers, mark: float, open_interest: float) -> list[tuple[Ints, Ints]]:
+    """(place, units) of each side as in `venuebands.ZoneCells`.
 
     An isolated position of notional 1 entered at the mark with leverage L is due after a fall of
     (1/L − r)/(1 − r), or a rise of (1/L − r)/(1 + r), r being the lowest tier's rate.
     """
-    high = most(tiers)
+    high = highest_leverage(tiers)
     ratio = (high / LEVERAGE_LOW) ** ((np.arange(STEPS) + 0.5) / STEPS)
     leverage: Floats = LEVERAGE_LOW * ratio
     r = float(tiers.rows[0].rate)
-    part = round(open_interest * mark * MONEY / STEPS)
+    part = round(open_interest * mark * MONEY_SCALE / STEPS)
     group = LEVERAGE_TIERS + np.searchsorted(np.array(LEVERAGE_EDGES), leverage, side="right")
     made = []
     for gain in (1.0 - r, 1.0 + r):
@@ -64,7 +64,7 @@ def assumptions(tiers: Tiers, open_interest: float) -> dict[str, Any]:
     return {
         **ASSUMED,
         "leverage_low": LEVERAGE_LOW,
-        "leverage_high": float(f"{most(tiers):.6g}"),
+        "leverage_high": float(f"{highest_leverage(tiers):.6g}"),
         "maintenance_rate": float(tiers.rows[0].rate),
         "open_interest": open_interest,
     }

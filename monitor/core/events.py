@@ -27,7 +27,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from monitor.core.grid import INT64_MAX, MONEY, NUMBER, SCALE, Number, plain, quantise
+from monitor.core.grid import (
+    INT64_MAX,
+    MONEY_SCALE,
+    NUMBER_PATTERN,
+    SCALE,
+    NumberText,
+    format_decimal,
+    quantise,
+)
 
 VERSION = 1
 """Version of the contract. It rises when a recorded day of before can no longer be read."""
@@ -44,7 +52,7 @@ LEVELS_MAX = 50
 TEXT_MAX = 128
 
 
-def _on_grid(scale: int) -> Any:
+def _fixed_point_reader(scale: int) -> Any:
     def read(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
             raise PydanticCustomError("wrong_type", "not a number or a decimal string")
@@ -56,43 +64,46 @@ def _on_grid(scale: int) -> Any:
 def _number_schema(unit: str, digits: int) -> WithJsonSchema:
     return WithJsonSchema(
         {
-            "anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{NUMBER.pattern}$"}],
+            "anyOf": [
+                {"type": "number"},
+                {"type": "string", "pattern": f"^{NUMBER_PATTERN.pattern}$"},
+            ],
             "description": f"{unit}, read from its text to {digits} decimal places",
         }
     )
 
 
-def _integer(value: Any) -> int:
+def _read_integer(value: Any) -> int:
     """JSON integers only: no decimal point, no exponent, no string."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if not isinstance(value, Number) or not re.fullmatch(r"-?(0|[1-9][0-9]*)", value, re.ASCII):
+    if not isinstance(value, NumberText) or not re.fullmatch(r"-?(0|[1-9][0-9]*)", value, re.ASCII):
         raise PydanticCustomError("wrong_type", "not a JSON integer")
     if len(value) > 20:
         raise PydanticCustomError("out_of_range", "beyond 64 bits")
     return int(value)
 
 
-def _no_number(value: Any) -> Any:
-    if isinstance(value, Number):
+def _reject_number(value: Any) -> Any:
+    if isinstance(value, NumberText):
         raise PydanticCustomError("wrong_type", "a number where text belongs")
     return value
 
 
-def _text_out(scale: int) -> PlainSerializer:
+def _decimal_serializer(scale: int) -> PlainSerializer:
     def write(units: int) -> str:
-        return plain(units, scale)
+        return format_decimal(units, scale)
 
     return PlainSerializer(write, when_used="json")
 
 
-_E8 = (BeforeValidator(_on_grid(SCALE)), _text_out(SCALE))
-_E6 = (BeforeValidator(_on_grid(MONEY)), _text_out(MONEY))
+_E8 = (BeforeValidator(_fixed_point_reader(SCALE)), _decimal_serializer(SCALE))
+_E6 = (BeforeValidator(_fixed_point_reader(MONEY_SCALE)), _decimal_serializer(MONEY_SCALE))
 
 Price = Annotated[int, *_E8, Field(gt=0), _number_schema("quote currency a unit, > 0", 8)]
 Quantity = Annotated[int, *_E8, Field(gt=0), _number_schema("base units, > 0", 8)]
-Left = Annotated[int, *_E8, Field(ge=0), _number_schema("base units, >= 0", 8)]
-Signed = Annotated[int, *_E8, _number_schema("base units, long > 0, short < 0", 8)]
+QuantityOrZero = Annotated[int, *_E8, Field(ge=0), _number_schema("base units, >= 0", 8)]
+SignedQuantity = Annotated[int, *_E8, _number_schema("base units, long > 0, short < 0", 8)]
 Rate = Annotated[int, *_E8, _number_schema("a fraction (0.0001 = 1 bp)", 8)]
 Share = Annotated[int, *_E8, Field(ge=0, le=SCALE), _number_schema("a fraction between 0 and 1", 8)]
 Multiple = Annotated[int, *_E8, Field(gt=0), _number_schema("times, > 0", 8)]
@@ -100,17 +111,17 @@ Notional = Annotated[int, *_E6, Field(ge=0), _number_schema("quote currency, >= 
 Money = Annotated[int, *_E6, _number_schema("quote currency, signed", 6)]
 Time = Annotated[
     int,
-    BeforeValidator(_integer),
+    BeforeValidator(_read_integer),
     Field(ge=TS_MIN, lt=TS_MAX, description="event time, ns since 1970-01-01 UTC"),
 ]
-Count = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=INT64_MAX)]
-Flag = Annotated[bool, BeforeValidator(_no_number), Field(strict=True)]
+Count = Annotated[int, BeforeValidator(_read_integer), Field(ge=0, le=INT64_MAX)]
+Flag = Annotated[bool, BeforeValidator(_reject_number), Field(strict=True)]
 
 # No white space, no control, format (bidi), private or unassigned character, no surrogate.
 _TEXT = r"^[^\s\p{C}]+$"
 
 
-def _ascii_or_printable(text: str) -> str:
+def _check_printable(text: str) -> str:
     if not text.isprintable():
         raise PydanticCustomError("bad_text", "a character that cannot be shown")
     return text
@@ -118,9 +129,9 @@ def _ascii_or_printable(text: str) -> str:
 
 _Text = Annotated[
     str,
-    BeforeValidator(_no_number),
+    BeforeValidator(_reject_number),
     StringConstraints(strict=True, min_length=1, max_length=TEXT_MAX, pattern=_TEXT),
-    AfterValidator(_ascii_or_printable),
+    AfterValidator(_check_printable),
 ]
 Symbol = Annotated[_Text, Field(description="the market, in the venue's own name")]
 Account = Annotated[_Text, Field(description="the account (with its sub-account), never a label")]
@@ -154,7 +165,7 @@ class MarketEvent(Event):
 
 class SizedEvent(MarketEvent):
     @model_validator(mode="after")
-    def _bounded(self) -> SizedEvent:
+    def _check_notional(self) -> SizedEvent:
         price, quantity = getattr(self, "price", None), getattr(self, "quantity", None)
         if price and quantity and price * quantity > NOTIONAL_MAX * SCALE**2:
             raise PydanticCustomError("out_of_range", "price × quantity is over 1e12")
@@ -183,7 +194,7 @@ class Cancel(SizedEvent):
     account: Account | None = None
     side: Side | None = None
     price: Price | None = None
-    quantity: Annotated[Left | None, Field(description="what was left unfilled")] = None
+    quantity: Annotated[QuantityOrZero | None, Field(description="what was left unfilled")] = None
     placed_ts: Annotated[Time | None, Field(description="when it was placed, ns")] = None
     reason: CancelReason | None = None
 
@@ -214,18 +225,18 @@ class Leverage(MarketEvent):
 
 
 Level = tuple[Price, Quantity]
-Ladder = Annotated[list[Level], Field(max_length=LEVELS_MAX)]
+BookSide = Annotated[list[Level], Field(max_length=LEVELS_MAX)]
 
 
 class Book(MarketEvent):
     """A snapshot of the resting book, best first, up to 50 levels a side."""
 
     kind: Literal["book"] = "book"
-    bids: Ladder
-    asks: Ladder
+    bids: BookSide
+    asks: BookSide
 
     @model_validator(mode="after")
-    def _best_first(self) -> Book:
+    def _check_best_first(self) -> Book:
         falls = all(a[0] > b[0] for a, b in zip(self.bids, self.bids[1:], strict=False))
         rises = all(a[0] < b[0] for a, b in zip(self.asks, self.asks[1:], strict=False))
         if not (falls and rises):
@@ -252,7 +263,7 @@ class Mark(MarketEvent):
     last: Price | None = None
     funding_rate: Annotated[Rate | None, Field(description="for one funding interval")] = None
     funding_interval_s: Annotated[Count | None, Field(description="seconds")] = None
-    open_interest: Annotated[Left | None, Field(description="base units")] = None
+    open_interest: Annotated[QuantityOrZero | None, Field(description="base units")] = None
     sources: Annotated[list[Source] | None, Field(max_length=64)] = None
 
 
@@ -297,7 +308,7 @@ class PositionReference(_Reference):
 
     about: Literal["position"]
     account: Account
-    quantity: Signed
+    quantity: SignedQuantity
     entry_price: Price
     margin_mode: MarginMode
     leverage: Multiple | None = None

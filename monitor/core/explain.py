@@ -13,14 +13,14 @@ from monitor.core import pricing
 from monitor.core.findings import ACCOUNT_BURST, Finding
 from monitor.core.incidents import Incident
 from monitor.core.settings import EngineSettings
-from monitor.core.streams import SILENCES, TABLE
+from monitor.core.streams import FEATURES, SILENCE_FEATURES
 
 _SECOND_NS = 1_000_000_000
 
 CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
 """A desk acts on what is five times the usual, and looks at what is twice."""
 
-DOUBTS = {
+DOUBT_SEVERITY = {
     "outlying_mark": "critical",
     "outlying_index": "critical",
     "outlying_source": "warning",
@@ -30,9 +30,9 @@ DOUBTS = {
 the last good one.
 """
 
-DRIFTS = ("drift",)
+DRIFT_DETECTORS = ("drift",)
 """Detectors whose evidence is a slow change, not a sudden one."""
-CARRIED = {
+CARRIER_NOUNS = {
     "orders": "orders", "cancels": "cancels", "fills": "fills", "leverage": "leverage changes",
     "notional": "amount",
 }  # fmt: skip
@@ -44,13 +44,13 @@ FRACTIONS = {
     8: "an eighth", 9: "a ninth", 10: "a tenth",
 }  # fmt: skip
 
-_WORDS = ("no", "one", "two", "three", "four", "five")
+_COUNT_NAMES = ("no", "one", "two", "three", "four", "five")
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """A number as people say it: three digits, thousands grouped.
 
-    >>> number(4.1234), number(82), number(1_345_000)
+    >>> format_number(4.1234), format_number(82), format_number(1_345_000)
     ('4.12', '82', '1,345,000')
     """
     if value == 0:
@@ -62,14 +62,14 @@ def number(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A length of time: 12 s, 3 min, 2 h.
 
-    >>> duration(12), duration(185)
+    >>> format_duration(12), format_duration(185)
     ('12 s', '3 min 5 s')
     """
     if seconds < 120:
-        return f"{number(seconds)} s"
+        return f"{format_number(seconds)} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 120:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
@@ -81,10 +81,10 @@ def rarity(days: float) -> str:
     if days >= 1e6:
         return "less than once in a million days"
     if days >= 1.5:
-        return f"once in {number(round(days) if days < 100 else float(f'{days:.2g}'))} days"
+        return f"once in {format_number(round(days) if days < 100 else float(f'{days:.2g}'))} days"
     if days >= 0.67:
         return "once a day"
-    return f"{number(1 / days)} times a day"
+    return f"{format_number(1 / days)} times a day"
 
 
 def clock(ns: int) -> str:
@@ -92,28 +92,28 @@ def clock(ns: int) -> str:
     return datetime.fromtimestamp(ns // _SECOND_NS, UTC).strftime("%H:%M:%S")
 
 
-def iso(ns: int) -> str:
+def format_iso(ns: int) -> str:
     """A moment as the command line takes it."""
     return datetime.fromtimestamp(ns // _SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def times(ratio: float | None) -> str:
+def ratio_phrase(ratio: float | None) -> str:
     """A ratio as people say it, with a space before it.
 
-    >>> times(4.1), times(0.2), times(0.04), times(None)
+    >>> ratio_phrase(4.1), ratio_phrase(0.2), ratio_phrase(0.04), ratio_phrase(None)
     (' ×4.1', ' at a fifth of usual', ' at 4 % of usual', '')
     """
     if ratio is None or ratio >= TIMES_MAX:
         return ""
     if ratio >= 1.0 or ratio < 0:
-        return f" ×{number(ratio)}"
+        return f" ×{format_number(ratio)}"
     part = FRACTIONS.get(round(1.0 / ratio)) if ratio > 0 else None
     if part is not None and abs(ratio * round(1.0 / ratio) - 1.0) < 0.1:
         return f" at {part} of usual"
-    return f" at {number(100 * ratio)} % of usual"
+    return f" at {format_number(100 * ratio)} % of usual"
 
 
-def who(accounts: list[tuple[str, float]], what: str = "them") -> str:
+def accounts_phrase(accounts: list[tuple[str, float]], what: str = "them") -> str:
     """Who carries it: as few accounts as make half of it, or the top one with its share."""
     named, sum_of = [], 0.0
     for name, share in accounts:
@@ -127,10 +127,10 @@ def who(accounts: list[tuple[str, float]], what: str = "them") -> str:
         part = f"{accounts[0][1]:.0%}".replace("%", " %")
         return f"one account makes {part} of {what} ({accounts[0][0]})"
     part = f"{sum_of:.0%}".replace("%", " %")
-    return f"{_WORDS[len(named)]} accounts make {part} of {what} ({', '.join(named)})"
+    return f"{_COUNT_NAMES[len(named)]} accounts make {part} of {what} ({', '.join(named)})"
 
 
-class Explain:
+class AlertWriter:
     """Renders incidents under one configuration."""
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -146,77 +146,91 @@ class Explain:
         """The alert in one sentence."""
         f = incident.finding
         if f.stream == pricing.STREAM:
-            return _doubted(incident, self._window_ns)
+            return _price_doubt_sentence(incident, self._window_ns)
         if f.detector == ACCOUNT_BURST:
-            return self._by_account(incident)
-        told = TABLE[f.stream]
-        if f.stream in SILENCES:
-            return self._silence(incident)
-        head, body = self._change(f)
+            return self._account_burst_sentence(incident)
+        told = FEATURES[f.stream]
+        if f.stream in SILENCE_FEATURES:
+            return self._silence_sentence(incident)
+        head, body = self._change_phrase(f)
         body = f"({body}, {rarity(self._once_per_days(f.p))})"
         if incident.status == "resolved":
-            quiet = duration((incident.window - incident.last) * self._window_ns / _SECOND_NS)
-            return f"{head} {body} {'are' if told.plural else 'is'} over: quiet for {quiet}"
+            quiet = format_duration(
+                (incident.window - incident.last_window) * self._window_ns / _SECOND_NS
+            )
+            return f"{head} {body} {'are' if told.is_plural else 'is'} over: quiet for {quiet}"
         said = f"{head} {body}, since {clock(f.since * self._window_ns)} UTC"
-        if told.carrier is None:
+        if told.account_count is None:
             return said
-        what = "them" if told.carrier == f.stream else f"the {CARRIED[told.carrier]}"
-        return f"{said}; {who(f.accounts, what) if f.accounts else 'accounts are not known'}"
+        what = (
+            "them" if told.account_count == f.stream else f"the {CARRIER_NOUNS[told.account_count]}"
+        )
+        return f"{said}; {accounts_phrase(f.accounts, what) if f.accounts else 'accounts are not known'}"
 
-    def _change(self, f: Finding) -> tuple[str, str]:
+    def _change_phrase(self, f: Finding) -> tuple[str, str]:
         """What changed, by how much, for how long and where; and the two numbers behind it."""
-        told = TABLE[f.stream]
+        told = FEATURES[f.stream]
         noun = told.noun[0].upper() + told.noun[1:]
         seconds = f.windows * self._window_ns / _SECOND_NS
-        place = f"for {duration(seconds)} on {f.symbol or 'the whole venue'}"
+        place = f"for {format_duration(seconds)} on {f.symbol or 'the whole venue'}"
         unit = "in quote currency" if told.unit == "quote currency" else told.unit
-        if f.detector in DRIFTS:
+        if f.detector in DRIFT_DETECTORS:
             way = "up" if f.observed >= f.expected else "down"
-            have = "have" if told.plural else "has"
-            body = f"{number(f.observed)} {unit} against {number(f.expected)}"
+            have = "have" if told.is_plural else "has"
+            body = f"{format_number(f.observed)} {unit} against {format_number(f.expected)}"
             return f"{noun} {have} drifted {way} {place}", body
         if told.form in ("count", "amount"):
             rate, usual = f.observed / seconds, f.expected / seconds
-            body = f"{number(rate)} a second against {number(usual)} expected"
+            body = f"{format_number(rate)} a second against {format_number(usual)} expected"
             if told.form == "amount":
-                body = f"{number(rate)} a second {unit} against {number(usual)} expected"
-            return f"{noun}{times(f.ratio)} {place}", body
+                body = (
+                    f"{format_number(rate)} a second {unit} against {format_number(usual)} expected"
+                )
+            return f"{noun}{ratio_phrase(f.ratio)} {place}", body
         if told.form == "share":
-            usual_pct = f"{number(100 * f.expected)} % expected"
-            return f"{noun} at {number(100 * f.observed)} % {place}", usual_pct
+            usual_pct = f"{format_number(100 * f.expected)} % expected"
+            return f"{noun} at {format_number(100 * f.observed)} % {place}", usual_pct
         if told.form == "signed":
-            body = f"{number(f.expected)} expected, {unit}"
-            return f"{noun} at {number(f.observed)} {place}", body
-        body = f"{number(f.observed)} against {number(f.expected)} {unit}"
-        return f"{noun}{times(f.ratio)} {place}", body
+            body = f"{format_number(f.expected)} expected, {unit}"
+            return f"{noun} at {format_number(f.observed)} {place}", body
+        body = f"{format_number(f.observed)} against {format_number(f.expected)} {unit}"
+        return f"{noun}{ratio_phrase(f.ratio)} {place}", body
 
-    def _silence(self, incident: Incident) -> str:
+    def _silence_sentence(self, incident: Incident) -> str:
         f = incident.finding
-        kind = SILENCES[f.stream]
+        kind = SILENCE_FEATURES[f.stream]
         where = f"topic {self._settings.topics[kind]}, partition {f.partition}"
         if incident.status == "resolved":
-            return f"Records again in {where}, after {duration(f.observed)} of silence"
+            return f"Records again in {where}, after {format_duration(f.observed)} of silence"
         return (
-            f"No record in {where} for {duration(f.observed)}, where the longest silence was "
-            f"{duration(f.expected)}; the last came at {clock(f.since * self._window_ns)} UTC"
+            f"No record in {where} for {format_duration(f.observed)}, where the longest silence was "
+            f"{format_duration(f.expected)}; the last came at {clock(f.since * self._window_ns)} UTC"
         )
 
-    def _by_account(self, incident: Incident) -> str:
+    def _account_burst_sentence(self, incident: Incident) -> str:
         """A burst of few accounts, beside their own habits."""
         f = incident.finding
         seconds = f.windows * self._window_ns / _SECOND_NS
-        few = _WORDS[len(f.accounts)] if len(f.accounts) < len(_WORDS) else str(len(f.accounts))
+        few = (
+            _COUNT_NAMES[len(f.accounts)]
+            if len(f.accounts) < len(_COUNT_NAMES)
+            else str(len(f.accounts))
+        )
         several = len(f.accounts) != 1
-        noun = TABLE[f.stream].noun
+        noun = FEATURES[f.stream].noun
         head = f"{noun[0].upper()}{noun[1:]} of {few} account{'s' if several else ''}"
         if f.ratio is not None and f.ratio < 1000:
-            head += f" ×{number(f.ratio)}"
-        head += f" for {duration(seconds)} on {f.symbol}"
-        habit = f"{number(f.expected / seconds)} by {'their' if several else 'its'} own habits"
+            head += f" ×{format_number(f.ratio)}"
+        head += f" for {format_duration(seconds)} on {f.symbol}"
+        habit = (
+            f"{format_number(f.expected / seconds)} by {'their' if several else 'its'} own habits"
+        )
         often = rarity(self._once_per_days(f.p))
-        body = f"({number(f.observed / seconds)} a second against {habit}, {often})"
+        body = f"({format_number(f.observed / seconds)} a second against {habit}, {often})"
         if incident.status == "resolved":
-            quiet = duration((incident.window - incident.last) * self._window_ns / _SECOND_NS)
+            quiet = format_duration(
+                (incident.window - incident.last_window) * self._window_ns / _SECOND_NS
+            )
             return f"{head} {body} are over: quiet for {quiet}"
         named = ", ".join(f"{name} {s:.0%}".replace("%", " %") for name, s in f.accounts)
         return f"{head} {body}, since {clock(f.since * self._window_ns)} UTC: {named}"
@@ -229,9 +243,9 @@ class Explain:
             "id": f"{incident.fingerprint}-{incident.sequence}",
             "fingerprint": incident.fingerprint,
             "status": incident.status,
-            "severity": DOUBTS[f.detector] if f.facts else severity(f.ratio),
-            "layer": TABLE[f.stream].layer,
-            "kind": TABLE[f.stream].kind or f.detector,
+            "severity": DOUBT_SEVERITY[f.detector] if f.facts else severity(f.ratio),
+            "layer": FEATURES[f.stream].layer,
+            "kind": FEATURES[f.stream].kind or f.detector,
             "symbols": [f.symbol] if f.symbol else [],
             "ts": end,
             "since": begin,
@@ -240,17 +254,17 @@ class Explain:
                 {
                     "stream": f.stream,
                     "detector": f.detector,
-                    "observed": rounded(f.observed),
-                    "expected": rounded(f.expected),
-                    "ratio": None if f.ratio is None else rounded(f.ratio),
-                    "unit": TABLE[f.stream].unit,
+                    "observed": round_digits(f.observed),
+                    "expected": round_digits(f.expected),
+                    "ratio": None if f.ratio is None else round_digits(f.ratio),
+                    "unit": FEATURES[f.stream].unit,
                     # A rule decided where there are facts: no chance stands behind it.
-                    "p": None if f.facts else rounded(f.p),
-                    "once_per_days": None if f.facts else rounded(self._once_per_days(f.p)),
+                    "p": None if f.facts else round_digits(f.p),
+                    "once_per_days": None if f.facts else round_digits(self._once_per_days(f.p)),
                     "share": 1.0,
                 }
             ],
-            "accounts": [{"account": name, "share": rounded(s)} for name, s in f.accounts],
+            "accounts": [{"account": name, "share": round_digits(s)} for name, s in f.accounts],
             "zones": [],
             "records": [
                 {
@@ -264,7 +278,7 @@ class Explain:
             "abstained": [{"detector": name, "why": why} for name, why in f.abstained],
             "reproduce": (
                 f"brinkwatch replay DAY {f'--symbol {shlex.quote(f.symbol)} ' if f.symbol else ''}"
-                f"--from {iso(begin)} --to {iso(end + self._window_ns)}"
+                f"--from {format_iso(begin)} --to {format_iso(end + self._window_ns)}"
             ),
             "versions": self._versions,
         }
@@ -273,26 +287,26 @@ class Explain:
         return 1.0 / (max(p, 1e-300) * self._settings.time.windows_per_day)
 
 
-def _doubted(incident: Incident, window_ns: int) -> str:
+def _price_doubt_sentence(incident: Incident, window_ns: int) -> str:
     """A price that was not believed, in one sentence."""
     f = incident.finding
     offered, kept, limit = (float(f.facts[name] or 0) for name in ("offered", "kept", "limit"))
     source, agree, against = (f.facts[name] for name in ("source", "agree", "against"))
     if f.detector == "stale_source":
         head = f"Index source {source} of {f.symbol} is stale"
-        body = f"{duration(offered)} old, limit {duration(limit)}; {agree} other sources are fresh"
+        body = f"{format_duration(offered)} old, limit {format_duration(limit)}; {agree} other sources are fresh"
     elif f.detector == "outlying_source":
-        away = number(abs(offered / kept - 1) * 1e4)
+        away = format_number(abs(offered / kept - 1) * 1e4)
         head = f"Index source {source} of {f.symbol} is off by {away} bps"
-        body = f"{number(offered)} against {number(kept)}, the median of {agree} that agree"
+        body = f"{format_number(offered)} against {format_number(kept)}, the median of {agree} that agree"
     else:
         what = "Mark" if f.detector == "outlying_mark" else "Index"
-        stays = f"stays at {number(kept)}" if kept else "is not known"
-        away = f", {number(abs(offered / kept - 1) * 1e4)} bps away" if kept else ""
+        stays = f"stays at {format_number(kept)}" if kept else "is not known"
+        away = f", {format_number(abs(offered / kept - 1) * 1e4)} bps away" if kept else ""
         head = f"{what} of {f.symbol} {stays}"
-        body = f"{number(offered)} was offered{away}; {agree} other inputs agree, {against} do not"
+        body = f"{format_number(offered)} was offered{away}; {agree} other inputs agree, {against} do not"
     if incident.status == "resolved":
-        quiet = duration((incident.window - incident.last) * window_ns / _SECOND_NS)
+        quiet = format_duration((incident.window - incident.last_window) * window_ns / _SECOND_NS)
         return f"{head} ({body}): over, quiet for {quiet}"
     return f"{head} ({body}), since {clock(f.since * window_ns)} UTC"
 
@@ -308,11 +322,11 @@ def severity(ratio: float | None) -> str:
     return "warning" if ratio >= WARNING_RATIO else "info"
 
 
-def rounded(value: float) -> float:
+def round_digits(value: float) -> float:
     """Six digits: what is published does not hang on the last bit of a logarithm."""
     return float(f"{value:.6g}")
 
 
-def line(alert: dict[str, Any]) -> bytes:
+def alert_json(alert: dict[str, Any]) -> bytes:
     """An alert as one line of JSON: keys sorted, no wall-clock time, the same in every run."""
     return json.dumps(alert, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

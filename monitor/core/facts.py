@@ -15,7 +15,7 @@ ACCOUNT_COUNTS = ("orders", "cancels", "fills", "leverage")
 
 
 @dataclass(slots=True)
-class Facts:
+class ClosedWindows:
     """Closed windows: one row for each window and symbol in which anything happened, in the order
     of time and name.
     """
@@ -25,33 +25,33 @@ class Facts:
     symbol: Int64
     sums: Int64
     """(rows, `accumulate.SUMS`)"""
-    first: Int64
+    first_offset: Int64
     """(rows, `accumulate.KINDS`): lowest offset; 2**62 where there was none."""
-    last: Int64
+    last_offset: Int64
     """(rows, `accumulate.KINDS`): highest offset; -1 where there was none."""
     book: Int64
     """(rows, `accumulate.BOOK`): the last book; ts is `NEVER` where there was none."""
     mark: Int64
     """(rows, 3 · `accumulate.MARK`): ts, offset and value of the last of each."""
-    lows: Int64
-    """(rows, `accumulate.LOWS`)"""
-    near: Int64
-    """(rows, `held.NEAR`): what `Measure` finds of `pulled`, beside the book before the window."""
-    pulled: Int64
-    """(cancels, `held.PULLED`), by row, rising; within one in no order that means anything."""
+    minima: Int64
+    """(rows, `accumulate.MINIMA`)"""
+    near_touch: Int64
+    """(rows, `held.NEAR`): what `FeatureCalculator` finds of `cancels`, beside the book before the window."""
+    cancels: Int64
+    """(cancels, `held.CANCEL_COLUMNS`), by row, rising; within one in no order that means anything."""
     account_row: Int64
     """The row to which each entry of `account` belongs, rising; entries of a row are in no order
     that means anything."""
     account: Int64
     counts: Int64
     """(entries, `ACCOUNT_COUNTS`)"""
-    spread: Int64
+    concentration: Int64
     """(rows, `ACCOUNT_COUNTS`, 4): accounts, total, the highest, sum of squares."""
-    fold: NDArray[np.uint64]
+    accounts_hash: NDArray[np.uint64]
     """(rows): all accounts with their counts as one hash."""
 
 
-def lowest(group: Int64, rank: NDArray[np.uint64], most: int) -> NDArray[np.bool_]:
+def mark_lowest(group: Int64, rank: NDArray[np.uint64], most: int) -> NDArray[np.bool_]:
     """Which entries are among the `most` lowest-ranked of their group."""
     keep = np.ones(len(group), np.bool_)
     if len(group) <= most:

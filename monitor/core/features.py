@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from monitor.core import accumulate as acc
 from monitor.core import held, memory, numbering
 from monitor.core.batch import ABSENT, Int64
-from monitor.core.facts import ACCOUNT_COUNTS, Facts
-from monitor.core.memory import Memory
-from monitor.core.streams import BAND_BPS, NAMES
+from monitor.core.facts import ACCOUNT_COUNTS, ClosedWindows
+from monitor.core.memory import RollingMarketState
+from monitor.core.streams import BAND_BPS, FEATURE_NAMES
 from monitor.core.watermark import NEVER
 
 Float64 = NDArray[np.float64]
 
-COLUMN = {name: i for i, name in enumerate(NAMES)}
+FEATURE_COLUMN = {name: i for i, name in enumerate(FEATURE_NAMES)}
 
 
 @dataclass(slots=True)
@@ -32,88 +32,92 @@ class Features:
 
     window: Int64
     symbol: Int64
-    fact: Int64
-    """The row in `Facts`, or -1 where nothing happened."""
+    closed_row: Int64
+    """The row in `ClosedWindows`, or -1 where nothing happened."""
     values: Float64
     """(rows, `NAMES`); NaN: absent."""
 
 
-class Measure:
+class FeatureCalculator:
     """Makes features of closed windows, carrying the last book and mark of each symbol along."""
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
-        self._memory = Memory(window_ns)
-        self.book: Int64 = np.full((0, len(acc.BOOK)), NEVER, np.int64)
-        self.mark: Int64 = np.full((0, 3 * len(acc.MARK)), NEVER, np.int64)
-        self._seen: Int64 = np.full((0, len(acc.KINDS)), -1, np.int64)
+        self._rolling_state = RollingMarketState(window_ns)
+        self.last_book: Int64 = np.full((0, len(acc.BOOK_COLUMNS)), NEVER, np.int64)
+        self.last_mark: Int64 = np.full((0, 3 * len(acc.MARK_COLUMNS)), NEVER, np.int64)
+        self._highest_seq: Int64 = np.full((0, len(acc.KINDS)), -1, np.int64)
         """By symbol and feed: the highest of the venue's numbers so far."""
 
-    def features(self, facts: Facts, low: int, high: int, symbols: Int64) -> Features:
+    def compute(self, facts: ClosedWindows, low: int, high: int, symbols: Int64) -> Features:
         """Features of windows `low` up to `high` for `symbols` (in the order of names); `facts`
         has no other.
         """
         ns, nw = len(symbols), high - low
         self._grow(int(symbols.max(initial=-1)) + 1)
-        column = np.zeros(len(self.book), np.int64)
+        column = np.zeros(len(self.last_book), np.int64)
         column[symbols] = np.arange(ns)
         fact = np.full(nw * ns, -1, np.int64)
         fact[(facts.window - low) * ns + column[facts.symbol]] = np.arange(len(facts.window))
         happened = fact >= 0
         sums = np.zeros((nw * ns, len(acc.SUMS)), np.int64)
         sums[happened] = facts.sums[fact[happened]]
-        lows = np.full((nw * ns, len(acc.LOWS)), acc.NO_LOW, np.int64)
-        lows[happened] = facts.lows[fact[happened]]
-        out = np.full((nw * ns, len(NAMES)), np.nan)
+        lows = np.full((nw * ns, len(acc.MINIMA)), acc.NO_MINIMUM, np.int64)
+        lows[happened] = facts.minima[fact[happened]]
+        out = np.full((nw * ns, len(FEATURE_NAMES)), np.nan)
         window = np.repeat(np.arange(low, high), ns)
         end_ns = (window + 1) * self._window_ns
-        _flow(out, sums, lows)
-        _accounts(out, facts, np.flatnonzero(happened), fact[happened])
-        book = _carry(facts.book, self.book[symbols], fact, facts.book[:, 0] != NEVER, ns)
-        _book(out, book, end_ns)
-        before = np.concatenate((self.book[symbols], book[:-ns]))
-        _near(out, facts, before, np.flatnonzero(happened), fact[happened])
-        self.book[symbols] = book[-ns:]
-        mark = np.empty((nw * ns, len(acc.MARK)), np.int64)
+        _put_flow(out, sums, lows)
+        _put_accounts(out, facts, np.flatnonzero(happened), fact[happened])
+        book = _forward_fill(
+            facts.book, self.last_book[symbols], fact, facts.book[:, 0] != NEVER, ns
+        )
+        _put_book(out, book, end_ns)
+        before = np.concatenate((self.last_book[symbols], book[:-ns]))
+        _put_near_touch(out, facts, before, np.flatnonzero(happened), fact[happened])
+        self.last_book[symbols] = book[-ns:]
+        mark = np.empty((nw * ns, len(acc.MARK_COLUMNS)), np.int64)
         mark_ts = np.full(nw * ns, NEVER)
-        for c in range(len(acc.MARK)):
+        for c in range(len(acc.MARK_COLUMNS)):
             part = slice(3 * c, 3 * c + 3)
             seen = facts.mark[:, 3 * c] != NEVER
-            last = _carry(facts.mark[:, part], self.mark[symbols, part], fact, seen, ns)
-            self.mark[symbols, part] = last[-ns:]
+            last = _forward_fill(facts.mark[:, part], self.last_mark[symbols, part], fact, seen, ns)
+            self.last_mark[symbols, part] = last[-ns:]
             mark[:, c] = np.where(last[:, 0] == NEVER, ABSENT, last[:, 2])
             mark_ts = np.maximum(mark_ts, last[:, 0])
-        _mark(out, mark)
+        _put_mark(out, mark)
         _put(out, "mark_age_s", (end_ns - mark_ts) / 1e9, mark_ts != NEVER)
         symbol = np.tile(symbols, nw)
         gaps = np.empty(nw * ns)
-        numbering.missing(sums, lows, symbol, self._seen, gaps)
-        out[:, COLUMN["missing"]] = gaps
-        said = self._memory.step(_remembered(out, sums, lows, book), symbol)
-        out[:, [COLUMN[name] for name in memory.OUTPUT]] = said
+        numbering.count_missing(sums, lows, symbol, self._highest_seq, gaps)
+        out[:, FEATURE_COLUMN["missing"]] = gaps
+        said = self._rolling_state.step(_rolling_input(out, sums, lows, book), symbol)
+        out[:, [FEATURE_COLUMN[name] for name in memory.OUTPUT]] = said
         return Features(window, symbol, fact, out)
 
     def snapshot(self) -> dict[str, Any]:
-        carried = {"book": self.book, "mark": self.mark, "seen": self._seen}
-        return carried | {"memory": self._memory.state}
+        carried = {"book": self.last_book, "mark": self.last_mark, "seen": self._highest_seq}
+        return carried | {"memory": self._rolling_state.state}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.book, self.mark = state["book"], state["mark"]
-        self._seen = np.array(state["seen"])
-        self._memory.state = state["memory"]
+        self.last_book, self.last_mark = state["book"], state["mark"]
+        self._highest_seq = np.array(state["seen"])
+        self._rolling_state.state = state["memory"]
 
     def _grow(self, rows: int) -> None:
-        if rows > len(self.book):
-            more = max(rows, 2 * len(self.book)) - len(self.book)
-            start = np.full((more, len(acc.BOOK)), NEVER, np.int64)
-            self.book = np.concatenate((self.book, start))
-            start = np.full((more, 3 * len(acc.MARK)), NEVER, np.int64)
-            self.mark = np.concatenate((self.mark, start))
+        if rows > len(self.last_book):
+            more = max(rows, 2 * len(self.last_book)) - len(self.last_book)
+            start = np.full((more, len(acc.BOOK_COLUMNS)), NEVER, np.int64)
+            self.last_book = np.concatenate((self.last_book, start))
+            start = np.full((more, 3 * len(acc.MARK_COLUMNS)), NEVER, np.int64)
+            self.last_mark = np.concatenate((self.last_mark, start))
             start = np.full((more, len(acc.KINDS)), -1, np.int64)
-            self._seen = np.concatenate((self._seen, start))
+            self._highest_seq = np.concatenate((self._highest_seq, start))
 
 
-def _carry(rows: Int64, before: Int64, fact: Int64, seen: NDArray[np.bool_], ns: int) -> Int64:
+def _forward_fill(
+    rows: Int64, before: Int64, fact: Int64, seen: NDArray[np.bool_], ns: int
+) -> Int64:
     """For each window and symbol the last row seen so far, from before where there is none."""
     grid = np.full(len(fact), -1, np.int64)
     has = (fact >= 0) & seen[fact] if len(seen) else np.zeros(len(fact), np.bool_)
@@ -126,30 +130,30 @@ def _carry(rows: Int64, before: Int64, fact: Int64, seen: NDArray[np.bool_], ns:
 
 
 def _put(out: Float64, name: str, value: Float64 | Int64, known: NDArray[np.bool_]) -> None:
-    out[known, COLUMN[name]] = value[known]
+    out[known, FEATURE_COLUMN[name]] = value[known]
 
 
-def _ratio(out: Float64, name: str, above: Float64 | Int64, below: Float64 | Int64) -> None:
+def _put_ratio(out: Float64, name: str, above: Float64 | Int64, below: Float64 | Int64) -> None:
     known = below > 0
-    out[known, COLUMN[name]] = above[known] / below[known]
+    out[known, FEATURE_COLUMN[name]] = above[known] / below[known]
 
 
-_SUM = {name: i for i, name in enumerate(acc.SUMS)}
+_SUM_COLUMN = {name: i for i, name in enumerate(acc.SUMS)}
 
 
 def _total(sums: Int64, *names: str) -> Int64:
-    column = sums[:, _SUM[names[0]]]
+    column = sums[:, _SUM_COLUMN[names[0]]]
     for name in names[1:]:
-        column = column + sums[:, _SUM[name]]
+        column = column + sums[:, _SUM_COLUMN[name]]
     return column
 
 
-def _flow(out: Float64, sums: Int64, lows: Int64) -> None:
+def _put_flow(out: Float64, sums: Int64, lows: Int64) -> None:
     def total(*names: str) -> Int64:
         return _total(sums, *names)
 
     def put(name: str, value: Float64 | Int64) -> None:
-        out[:, COLUMN[name]] = value
+        out[:, FEATURE_COLUMN[name]] = value
 
     orders = total("orders_buy", "orders_sell")
     cancels = total("cancels_buy", "cancels_sell", "cancels_unsided")
@@ -158,64 +162,74 @@ def _flow(out: Float64, sums: Int64, lows: Int64) -> None:
     put("cancels", cancels)
     pulled_buy, pulled_sell = total("cancel_notional_buy"), total("cancel_notional_sell")
     put("cancel_notional", (pulled_buy + pulled_sell + total("cancel_notional_unsided")) / 1e6)
-    _ratio(out, "cancel_imbalance", pulled_buy - pulled_sell, pulled_buy + pulled_sell)
-    _ratio(out, "cancels_to_orders", cancels, orders)
+    _put_ratio(out, "cancel_imbalance", pulled_buy - pulled_sell, pulled_buy + pulled_sell)
+    _put_ratio(out, "cancels_to_orders", cancels, orders)
     for name in ("cancels_100ms", "cancels_1s"):
-        _ratio(out, f"{name}_share", total(name), total("cancels_aged"))
+        _put_ratio(out, f"{name}_share", total(name), total("cancels_aged"))
     bought, sold = total("trade_notional_buy") / 1e6, total("trade_notional_sell") / 1e6
     put("trades", total("trades_buy", "trades_sell"))
     put("trade_notional", bought + sold)
-    _ratio(out, "trade_imbalance", bought - sold, bought + sold)
-    _ratio(out, "fills_per_taker", total("taker_fills"), total("takers"))
-    put("sweep_bps", _swept(lows).max(axis=1))
+    _put_ratio(out, "trade_imbalance", bought - sold, bought + sold)
+    _put_ratio(out, "fills_per_taker", total("taker_fills"), total("takers"))
+    put("sweep_bps", _sweep_bps(lows).max(axis=1))
     put("fees", total("fees") / 1e6)
     put("rebates", total("rebates") / 1e6)
-    _ratio(out, "rebates_to_fees", total("rebates"), total("fees"))
+    _put_ratio(out, "rebates_to_fees", total("rebates"), total("fees"))
     for name in ("liquidations", "leverage_changes", "leverage_raises", "leverage_first_high"):
         put(name, total(name))
     put("liquidation_notional", total("liquidation_notional") / 1e6)
-    _ratio(out, "leverage_raises_share", total("leverage_raises"), total("leverage_known"))
-    put("leverage_doublings", total("leverage_doublings") / acc.DOUBLING)
+    _put_ratio(out, "leverage_raises_share", total("leverage_raises"), total("leverage_known"))
+    put("leverage_doublings", total("leverage_doublings") / acc.DOUBLING_UNITS)
     put("mode_switches", total("mode_switches"))
     put("late", total("late"))
-    behind = lows[:, acc.LOWS.index("behind")]
-    _put(out, "lag_ms", -behind / 1e6, behind != acc.NO_LOW)
+    behind = lows[:, acc.MINIMA.index("behind")]
+    _put(out, "lag_ms", -behind / 1e6, behind != acc.NO_MINIMUM)
 
 
-def _swept(lows: Int64) -> Float64:
+def _sweep_bps(lows: Int64) -> Float64:
     """How far apart the prices of buying and of selling takers lie, bps; 0 where there are none."""
-    columns = [(acc.LOWS.index(f"{s}_low"), acc.LOWS.index(f"{s}_high")) for s in ("buy", "sell")]
+    columns = [
+        (acc.MINIMA.index(f"{s}_low"), acc.MINIMA.index(f"{s}_high")) for s in ("buy", "sell")
+    ]
     out = np.zeros((len(lows), 2))
     for c, (low, high) in enumerate(columns):
-        some = lows[:, low] != acc.NO_LOW
+        some = lows[:, low] != acc.NO_MINIMUM
         out[some, c] = (-lows[some, high] / lows[some, low] - 1.0) * 1e4
     return out
 
 
-def _near(out: Float64, facts: Facts, before: Int64, cells: Int64, rows: Int64) -> None:
+def _put_near_touch(
+    out: Float64, facts: ClosedWindows, before: Int64, cells: Int64, rows: Int64
+) -> None:
     """Cancels near the touch as the last book before their window had it."""
     cell = np.zeros(len(facts.window), np.int64)
     cell[rows] = cells
-    touch = np.ascontiguousarray(before[:, [acc.BOOK.index(n) for n in ("ts", "bid", "ask")]])
-    pulled = np.ascontiguousarray(facts.pulled)
+    touch = np.ascontiguousarray(
+        before[:, [acc.BOOK_COLUMNS.index(n) for n in ("ts", "bid", "ask")]]
+    )
+    pulled = np.ascontiguousarray(facts.cancels)
     total = np.zeros(len(pulled), np.int64)
-    held.near(pulled, cell, touch, held.room(len(pulled)), total, facts.near)
-    number = np.zeros((len(before), len(held.NEAR)), np.int64)
-    number[cells] = facts.near[rows]
+    held.add_near_touch(
+        pulled, cell, touch, held.empty_hash_table(len(pulled)), total, facts.near_touch
+    )
+    number = np.zeros((len(before), len(held.NEAR_TOUCH_COLUMNS)), np.int64)
+    number[cells] = facts.near_touch[rows]
     priced, near, notional, named, top = number.T
     seen = touch[:, 0] != NEVER
     _put(out, "cancels_near", near, seen)
     _put(out, "cancels_near_notional", notional / 1e6, seen)
-    _ratio(out, "cancels_near_share", near, priced)
-    _ratio(out, "cancels_near_top_share", top, named)
+    _put_ratio(out, "cancels_near_share", near, priced)
+    _put_ratio(out, "cancels_near_top_share", top, named)
 
 
-def _remembered(out: Float64, sums: Int64, lows: Int64, book: Int64) -> Float64:
+def _rolling_input(out: Float64, sums: Int64, lows: Int64, book: Int64) -> Float64:
     """What the markets' memory is given, as `memory.INPUT` has it."""
     given = np.empty((len(out), len(memory.INPUT)))
     for side in ("bid", "ask"):
-        given[:, memory.INPUT.index(f"depth_{side}")] = out[:, COLUMN[f"depth_25bps_{side}"]]
-    mid = book[:, acc.BOOK.index("mid")]
+        given[:, memory.INPUT.index(f"depth_{side}")] = out[
+            :, FEATURE_COLUMN[f"depth_25bps_{side}"]
+        ]
+    mid = book[:, acc.BOOK_COLUMNS.index("mid")]
     known = (book[:, 0] != NEVER) & (mid != ABSENT)
     given[:, 2] = np.where(known, mid / 1e8, np.nan)
     for side, hit in (("buy", "sell"), ("sell", "buy")):
@@ -224,27 +238,29 @@ def _remembered(out: Float64, sums: Int64, lows: Int64, book: Int64) -> Float64:
         # A venue tells of both sides of a trade, or of its taker's alone.
         filled = _total(sums, f"maker_notional_{side}"), _total(sums, f"trade_notional_{hit}")
         given[:, memory.INPUT.index(f"filled_{side}")] = np.maximum(*filled) / 1e6
-    given[:, 7:9] = _swept(lows)
-    given[:, 9] = out[:, COLUMN["funding_apr"]]
-    given[:, 10] = out[:, COLUMN["mark_to_index_bps"]] / 1e4
+    given[:, 7:9] = _sweep_bps(lows)
+    given[:, 9] = out[:, FEATURE_COLUMN["funding_apr"]]
+    given[:, 10] = out[:, FEATURE_COLUMN["mark_to_index_bps"]] / 1e4
     return given
 
 
-def _accounts(out: Float64, facts: Facts, cells: Int64, rows: Int64) -> None:
+def _put_accounts(out: Float64, facts: ClosedWindows, cells: Int64, rows: Int64) -> None:
     """How many accounts, the share of the top one, and the Herfindahl index."""
     cell = np.full(len(facts.window), -1, np.int64)
     cell[rows] = cells
     for name in ("orders", "cancels"):
-        number, total, top, squares = facts.spread[:, ACCOUNT_COUNTS.index(name)].T
+        number, total, top, squares = facts.concentration[:, ACCOUNT_COUNTS.index(name)].T
         any_ = total > 0
         at = cell[any_]
-        out[at, COLUMN[f"{name}_accounts"]] = number[any_]
-        out[at, COLUMN[f"{name}_top_share"]] = top[any_] / total[any_]
-        out[at, COLUMN[f"{name}_herfindahl"]] = squares[any_] / total[any_].astype(float) ** 2
+        out[at, FEATURE_COLUMN[f"{name}_accounts"]] = number[any_]
+        out[at, FEATURE_COLUMN[f"{name}_top_share"]] = top[any_] / total[any_]
+        out[at, FEATURE_COLUMN[f"{name}_herfindahl"]] = (
+            squares[any_] / total[any_].astype(float) ** 2
+        )
 
 
-def _book(out: Float64, book: Int64, end_ns: Int64) -> None:
-    column = {name: book[:, i] for i, name in enumerate(acc.BOOK)}
+def _put_book(out: Float64, book: Int64, end_ns: Int64) -> None:
+    column = {name: book[:, i] for i, name in enumerate(acc.BOOK_COLUMNS)}
     seen = column["ts"] != NEVER
     bid, ask = column["bid"], column["ask"]
     both = seen & (bid != ABSENT) & (ask != ABSENT)
@@ -258,7 +274,7 @@ def _book(out: Float64, book: Int64, end_ns: Int64) -> None:
     depth = np.where(seen, near_bid + near_ask, 0.0)
     _put(out, "depth_25bps", depth, seen)
     _put(out, "depth_25bps_least", np.minimum(near_bid, near_ask), seen)
-    _ratio(out, "imbalance_25bps", near_bid - near_ask, depth)
+    _put_ratio(out, "imbalance_25bps", near_bid - near_ask, depth)
     known = seen.copy()
     for name in ("cost_buy", "cost_sell"):
         known &= column[name] != ABSENT
@@ -267,8 +283,8 @@ def _book(out: Float64, book: Int64, end_ns: Int64) -> None:
     _put(out, "book_age_s", (end_ns - column["ts"]) / 1e9, seen)
 
 
-def _mark(out: Float64, mark: Int64) -> None:
-    value = {name: mark[:, i] for i, name in enumerate(acc.MARK)}
+def _put_mark(out: Float64, mark: Int64) -> None:
+    value = {name: mark[:, i] for i, name in enumerate(acc.MARK_COLUMNS)}
     known = {name: column != ABSENT for name, column in value.items()}
     both = known["mark"] & known["index"]
     gap = np.zeros(len(mark))

@@ -7,24 +7,24 @@ record say that nothing came. So live and replay find the same stops, at the sam
 from __future__ import annotations
 
 from monitor.core.findings import Finding
-from monitor.core.watermark import Partition
+from monitor.core.watermark import PartitionClock
 
 DETECTOR = "silence"
 _SECOND_NS = 1e9
 
 
-class Feeds:
+class FeedSilences:
     """The stops of one shard's topic partitions that wait for their windows to close."""
 
-    def __init__(self, parts: dict[str, Partition], partition: int, window_ns: int) -> None:
-        self._parts = parts
+    def __init__(self, parts: dict[str, PartitionClock], partition: int, window_ns: int) -> None:
+        self._clocks = parts
         self._partition = partition
         self._window_ns = window_ns
 
     def findings(self, until: int) -> list[Finding]:
         """Those of windows before `until`, by time and kind."""
         found = []
-        for kind, part in self._parts.items():
+        for kind, part in self._clocks.items():
             due = [told for told in part.silences if told[0] // self._window_ns < until]
             part.silences = [told for told in part.silences if told not in due]
             found += [self._finding(kind, *told) for told in due]
@@ -44,5 +44,5 @@ class Feeds:
             expected=longest / _SECOND_NS,
             # Of so many silences and this one, this is the longest.
             p=1.0 / (count + 1),
-            over=bool(over),
+            is_end=bool(over),
         )

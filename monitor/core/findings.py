@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from monitor.core.history import Range
+from monitor.core.history import OffsetRange
 
 JOINT = "joint"
 """The detector of joint evidence, as findings name it."""
@@ -13,7 +13,7 @@ ACCOUNT_BURST = "account_burst"
 
 
 @dataclass(slots=True)
-class Part:
+class FindingPart:
     """What one stream of one symbol brings to evidence of several."""
 
     symbol: str
@@ -64,15 +64,15 @@ class Finding:
     """The stream whose numbers these are shares of; empty: `stream`."""
     accounts_by: str = ""
     """The detector that named them; empty: `detector`."""
-    records: list[Range] = field(default_factory=list)
+    records: list[OffsetRange] = field(default_factory=list)
     abstained: list[tuple[str, str]] = field(default_factory=list)
     """Streams of the symbol that could not judge, and why."""
     facts: dict[str, float | int | str | None] = field(default_factory=dict)
     """What else its sentence tells, where a rule and no chance decided (`pricing.py`)."""
-    over: bool | None = None
+    is_end: bool | None = None
     """Of what lasts until its end is told: whether this is the end. None: it ends when it is
     quiet."""
-    parts: list[Part] = field(default_factory=list)
+    parts: list[FindingPart] = field(default_factory=list)
     """Of evidence of several streams: each stream's, the highest share first. Empty: it is all of
     `stream`."""
 

@@ -5,46 +5,46 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from monitor.core.findings import ACCOUNT_BURST, JOINT, Finding, Part
-from monitor.core.history import Range
-from monitor.core.streams import TABLE
+from monitor.core.findings import ACCOUNT_BURST, JOINT, Finding, FindingPart
+from monitor.core.history import OffsetRange
+from monitor.core.streams import FEATURES
 
 ACCOUNTS_MOST = 5
 """Accounts that are named."""
 P_LEAST = 1e-300
 
-Key = tuple[str, str, bool]
+PartKey = tuple[str, str, bool]
 """Symbol, stream, and whether it is of few accounts beside their own habits: their numbers and the
 market's are not of one kind."""
 
 
-def key_of(part: Part) -> Key:
+def key_of(part: FindingPart) -> PartKey:
     return part.symbol, part.stream, part.by_account
 
 
-def excess(part: Part) -> float:
+def excess(part: FindingPart) -> float:
     """How far what was observed lies from what was expected."""
     return abs(part.observed - part.expected)
 
 
-def parts_of(finding: Finding) -> list[Part]:
+def parts_of(finding: Finding) -> list[FindingPart]:
     """Its parts; of evidence of one stream, that one."""
     if finding.parts:
         return finding.parts
     f = finding
     numbers = f.since, f.observed, f.expected, f.p
-    return [Part(f.symbol, f.stream, f.detector, *numbers, share=1.0)]
+    return [FindingPart(f.symbol, f.stream, f.detector, *numbers, share=1.0)]
 
 
-def fold(old: Finding, new: Finding) -> Finding:
+def merge_findings(old: Finding, new: Finding) -> Finding:
     """The evidence of both, under the name of the first."""
     parts = {key_of(part): part for part in parts_of(old)}
     fresh = {key_of(part): part for part in parts_of(new)}
     for key, part in fresh.items():
-        parts[key] = _joined(parts[key], part, old.window) if key in parts else part
+        parts[key] = _merge_parts(parts[key], part, old.window) if key in parts else part
     first = parts[old.symbol, old.stream, old.detector == ACCOUNT_BURST]
-    named = _named(old, new)
-    shared = _shares(list(parts.values())) if len(parts) > 1 else []
+    named = _pick_accounts(old, new)
+    shared = _with_shares(list(parts.values())) if len(parts) > 1 else []
     return dataclasses.replace(
         old,
         window=new.window,
@@ -62,14 +62,14 @@ def fold(old: Finding, new: Finding) -> Finding:
     )
 
 
-def _joined(old: Part, new: Part, until: int) -> Part:
+def _merge_parts(old: FindingPart, new: FindingPart, until: int) -> FindingPart:
     """What one detector says twice adds up, unless it is of the same time (a market's own joint
     evidence, and its part in that of many); of two detectors on a stream, its own is believed
     rather than the joint evidence. `until`: the last window of the old."""
     if old.detector != new.detector:
         kept = old if new.detector == JOINT else new
         return dataclasses.replace(kept, since=min(old.since, new.since), p=min(old.p, new.p))
-    told = TABLE.get(old.stream)
+    told = FEATURES.get(old.stream)
     again = new.detector == JOINT and new.since <= until
     if not again and (told is None or told.form in ("count", "amount")):
         numbers = old.observed + new.observed, old.expected + new.expected
@@ -83,7 +83,7 @@ def _joined(old: Part, new: Part, until: int) -> Part:
     )
 
 
-def _shares(parts: list[Part]) -> list[Part]:
+def _with_shares(parts: list[FindingPart]) -> list[FindingPart]:
     """Each part's -ln p over the sum, the highest first."""
     weight = [-math.log(max(part.p, P_LEAST)) for part in parts]
     total = sum(weight) or 1.0
@@ -93,7 +93,7 @@ def _shares(parts: list[Part]) -> list[Part]:
     return sorted(shared, key=lambda part: (-part.share, *key_of(part)))
 
 
-def _named(old: Finding, new: Finding) -> Finding:
+def _pick_accounts(old: Finding, new: Finding) -> Finding:
     """The one whose accounts are told. Those that stand out beside their own habits are told rather
     than those that make most of a market's numbers; of two alike, the older's, and where both are
     shares of the same numbers, all of them, weighed by what each part tells of.
@@ -106,7 +106,7 @@ def _named(old: Finding, new: Finding) -> Finding:
     of = [f.accounts_of or f.stream for f in (old, new)]
     if old.symbol != new.symbol or (of[0] != of[1] and not by[0]):
         return old
-    weight = [_carried(f, by[0]) for f in (old, new)]
+    weight = [_accounts_total(f, by[0]) for f in (old, new)]
     total = sum(weight) or 1.0
     share: dict[str, float] = {}
     for part, w in zip((old, new), weight, strict=True):
@@ -116,20 +116,20 @@ def _named(old: Finding, new: Finding) -> Finding:
     return dataclasses.replace(old, accounts=most)
 
 
-def _carried(finding: Finding, by_account: bool) -> float:
+def _accounts_total(finding: Finding, by_account: bool) -> float:
     """What its accounts' shares are shares of."""
     of = finding.accounts_of or finding.stream
     parts = (p for p in parts_of(finding) if p.symbol == finding.symbol)
     return sum(p.observed for p in parts if p.by_account == by_account and p.stream == of)
 
 
-def _records(old: Finding, new: Finding) -> list[Range]:
+def _records(old: Finding, new: Finding) -> list[OffsetRange]:
     """The span of each kind in each partition."""
-    spans: dict[tuple[str, int], Range] = {}
+    spans: dict[tuple[str, int], OffsetRange] = {}
     for finding in (old, new):
         for r in finding.records:
             at = finding.partition if r.partition is None else r.partition
             known = spans.get((r.kind, at), r)
             low, high = min(known.first, r.first), max(known.last, r.last)
-            spans[r.kind, at] = Range(r.kind, low, high, at)
+            spans[r.kind, at] = OffsetRange(r.kind, low, high, at)
     return [spans[key] for key in sorted(spans)]

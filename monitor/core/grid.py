@@ -12,16 +12,16 @@ from pydantic_core import PydanticCustomError
 
 SCALE = 100_000_000
 """Grid of prices, quantities, rates and leverage: 1e-8."""
-MONEY = 1_000_000
+MONEY_SCALE = 1_000_000
 """Grid of money: 1e-6."""
 INT64_MAX = 2**63 - 1
 NUMBER_CHARS_MAX = 64
 
-NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
+NUMBER_PATTERN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
 _EXACT = Context(prec=100)
 
 
-class Number(str):
+class NumberText(str):
     """The text of a JSON number, as it stood in the record."""
 
     __slots__ = ()
@@ -38,7 +38,7 @@ def quantise(text: str, scale: int) -> int:
     """
     if len(text) > NUMBER_CHARS_MAX:
         raise PydanticCustomError("out_of_range", "a number of over 64 characters")
-    if not NUMBER.fullmatch(text):
+    if not NUMBER_PATTERN.fullmatch(text):
         raise PydanticCustomError("wrong_type", "not a decimal number")
     value = Decimal(text, _EXACT)
     if value and value.adjusted() > 18:
@@ -52,10 +52,10 @@ def quantise(text: str, scale: int) -> int:
     return units
 
 
-def plain(units: int, scale: int) -> str:
+def format_decimal(units: int, scale: int) -> str:
     """The shortest decimal text of `units`/`scale`: the inverse of `quantise`.
 
-    >>> plain(15125000000, SCALE)
+    >>> format_decimal(15125000000, SCALE)
     '151.25'
     """
     sign, units = ("-", -units) if units < 0 else ("", units)

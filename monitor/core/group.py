@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from detectors.bank import Float64, Int64
 from detectors.base import Detector, Evidence
-from detectors.calibrate import Budget
-from detectors.calibrators import Calibrators
+from detectors.calibrate import AlertBudget
+from detectors.calibrators import CalibratorBank
 from monitor.core.settings import StreamSettings
 
 Factory = Callable[[], Detector]
@@ -20,7 +20,7 @@ Factory = Callable[[], Detector]
 
 
 @dataclass(slots=True)
-class Rare:
+class RareScore:
     """A score that is rare enough, with the evidence for it."""
 
     symbol: int
@@ -29,15 +29,15 @@ class Rare:
     """Place of the stream in the settings."""
     p: float
     evidence: Evidence
-    at: int
+    index: int
     """Place among what was asked."""
 
 
 @dataclass(slots=True)
-class Judged:
+class WindowScores:
     """What a group made of one window."""
 
-    there: NDArray[np.bool_]
+    present: NDArray[np.bool_]
     """(symbols, streams): whether the stream's numbers are in this window."""
     row: Int64
     """(symbols, streams): -1 where a stream has not begun."""
@@ -46,20 +46,20 @@ class Judged:
     values: Float64
     """(asked, inputs)."""
     scores: Float64
-    rare: list[Rare] = field(default_factory=list)
+    rare: list[RareScore] = field(default_factory=list)
 
 
-def alike(streams: Iterable[int], factories: Sequence[Factory]) -> list[list[int]]:
+def group_streams(streams: Iterable[int], factories: Sequence[Factory]) -> list[list[int]]:
     """Streams whose detectors may share a bank, together."""
     members: dict[Any, list[int]] = {}
     for i in streams:
         detector = factories[i]()
-        key = i if detector.alike is None else (type(detector), detector.alike)
+        key = i if detector.bank_key is None else (type(detector), detector.bank_key)
         members.setdefault(key, []).append(i)
     return list(members.values())
 
 
-class Group:
+class DetectorGroup:
     """One bank of detectors, and the calibrator of each of its rows.
 
     `streams`: places in `settings`. `column`: where each number is in what `values` is given.
@@ -72,18 +72,20 @@ class Group:
         factory: Factory,
         column: Mapping[str, int],
         windows_per_day: float,
-        budget: Budget,
+        budget: AlertBudget,
     ) -> None:
         self._streams = np.array(streams)
-        self._columns = np.array([[column[name] for name in settings[i].reads] for i in streams])
+        self._columns = np.array(
+            [[column[name] for name in settings[i].input_features] for i in streams]
+        )
         self._bank = factory().bank()
-        self._calibrators = Calibrators(windows_per_day, budget.p_limit)
+        self._calibrators = CalibratorBank(windows_per_day, budget.p_limit)
         self._row = np.full((0, len(streams)), -1, np.int64)
         """For each symbol's number and stream its row in the bank; -1: it has not begun."""
-        self._begun: list[tuple[int, int]] = []
+        self._row_keys: list[tuple[int, int]] = []
         """Of each row, the symbol's number and the stream's place in the group."""
 
-    def know(self, symbols: int) -> None:
+    def grow(self, symbols: int) -> None:
         """Make room for symbols with numbers below `symbols`."""
         have = len(self._row)
         if symbols > have:
@@ -98,7 +100,7 @@ class Group:
 
     def judge(
         self, symbols: Int64, values: Float64, there: NDArray[np.bool_], limit: float
-    ) -> Judged:
+    ) -> WindowScores:
         """Judge one window; a stream begins with the first number that is not 0."""
         row = self._row[symbols]
         new = there & (row < 0)
@@ -110,36 +112,36 @@ class Group:
         asked = there & (row >= 0)
         rows, values = row[asked], values[asked]
         scores = self._bank.judge(rows, values)
-        judged = Judged(there, row, rows, values, scores)
-        rare = self._calibrators.rare(rows, scores, limit)
+        judged = WindowScores(there, row, rows, values, scores)
+        rare = self._calibrators.rare_scores(rows, scores, limit)
         if rare:
             place, stream = (a.tolist() for a in np.nonzero(asked))
             for at, p in rare:
                 evidence = self._bank.evidence(int(rows[at]), values[at])
                 if evidence is not None:
                     i = int(self._streams[stream[at]])
-                    judged.rare.append(Rare(place[at], i, p, evidence, at))
+                    judged.rare.append(RareScore(place[at], i, p, evidence, at))
         return judged
 
     def _begin(self, symbols: Int64, new: NDArray[np.bool_]) -> None:
         for place, stream in np.argwhere(new).tolist():
             symbol = int(symbols[place])
             self._row[symbol, stream] = self._calibrators.add(self._bank.log_likelihood)
-            self._begun.append((symbol, stream))
-        self._bank.grow(len(self._begun))
+            self._row_keys.append((symbol, stream))
+        self._bank.grow(len(self._row_keys))
 
-    def ready(self, judged: Judged) -> int:
+    def count_ready(self, judged: WindowScores) -> int:
         """How many streams could have been reported."""
         scored = ~np.isnan(judged.scores)
         return int(np.count_nonzero(scored & self._calibrators.ready[judged.rows]))
 
-    def abstained(self, judged: Judged, place: int) -> list[tuple[int, str]]:
+    def abstentions(self, judged: WindowScores, place: int) -> list[tuple[int, str]]:
         """The streams of a symbol that could not judge, and why. To be asked before `learn`."""
         out = []
         scores = dict(zip(judged.rows.tolist(), range(len(judged.rows)), strict=True))
         for k, row in enumerate(judged.row[place].tolist()):
             why: str | None = None
-            if not judged.there[place, k]:
+            if not judged.present[place, k]:
                 why = "not in this window" if row >= 0 else None
             elif row < 0:
                 why = "none seen so far"
@@ -151,30 +153,30 @@ class Group:
                 out.append((int(self._streams[k]), why))
         return out
 
-    def learn(self, judged: Judged) -> None:
+    def learn(self, judged: WindowScores) -> None:
         """Learn a judged window: what was reported is not normal."""
         rows, values = judged.rows, judged.values
         if judged.rare:
             learnt = np.ones(len(rows), np.bool_)
             for rare in judged.rare:
-                learnt[rare.at] = False
-                self._bank.report(int(rows[rare.at]), values[rare.at])
+                learnt[rare.index] = False
+                self._bank.report(int(rows[rare.index]), values[rare.index])
             rows, values = rows[learnt], values[learnt]
         self._bank.learn(rows, values)
         self._calibrators.learn(judged.rows, judged.scores)
 
     def snapshot(self) -> dict[str, Any]:
         return {
-            "begun": [list(pair) for pair in self._begun],
-            "bank": self._bank.state(len(self._begun)),
-            "calibrators": self._calibrators.state(),
+            "begun": [list(pair) for pair in self._row_keys],
+            "bank": self._bank.snapshot(len(self._row_keys)),
+            "calibrators": self._calibrators.snapshot(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._begun = [(symbol, stream) for symbol, stream in state["begun"]]
+        self._row_keys = [(symbol, stream) for symbol, stream in state["begun"]]
         self._row[:] = -1
-        self.know(max((symbol + 1 for symbol, _ in self._begun), default=0))
-        for row, (symbol, stream) in enumerate(self._begun):
+        self.grow(max((symbol + 1 for symbol, _ in self._row_keys), default=0))
+        for row, (symbol, stream) in enumerate(self._row_keys):
             self._row[symbol, stream] = row
         self._bank.restore(state["bank"])
         self._calibrators.restore(state["calibrators"], self._bank.log_likelihood)

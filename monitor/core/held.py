@@ -20,19 +20,19 @@ from monitor.core.streams import NEAR_BPS
 from monitor.core.tables import mix
 from monitor.core.watermark import NEVER
 
-PULLED = ("row", "side", "price", "notional", "account")
+CANCEL_COLUMNS = ("row", "side", "price", "notional", "account")
 """A cancel with a price and a side; `account`: the hash of its name, 0 where there is none."""
-CHANGE = ("row", "ts", "offset", "key", "mode")
+LEVERAGE_CHANGE_COLUMNS = ("row", "ts", "offset", "key", "mode")
 """A change of leverage; `key`: a hash of symbol and account."""
-TAKER = ("row", "order")
+TAKER_COLUMNS = ("row", "order")
 """A taker's fill that names its order, by the hash of its id."""
 
-NEAR = ("priced", "near", "near_notional", "near_named", "near_top")
+NEAR_TOUCH_COLUMNS = ("priced", "near", "near_notional", "near_named", "near_top")
 """Of a window's cancels: those with a price and a book before them; of those the ones near the
 touch; the notional of these (1e-6), what of it has accounts, and what the top account has."""
 
 
-class Held:
+class PendingRows:
     """Rows that wait."""
 
     def __init__(self, width: int) -> None:
@@ -50,7 +50,7 @@ class Held:
             self._parts = [np.concatenate((np.empty((0, self._width), np.int64), *self._parts))]
         return self._parts[0]
 
-    def close(self, place: Int64) -> Int64:
+    def take_closed(self, place: Int64) -> Int64:
         """Take out the rows whose slot has a place (not below 0), with the place for the slot."""
         rows = self.rows
         at = place[rows[:, 0]]
@@ -75,8 +75,8 @@ class Held:
 
 
 @njit(types.int64(R64, R64, R64, R64, U64R, I64_2), cache=True, nogil=True)
-def pull(row, side, price, quantity, account, out):  # type: ignore[no-untyped-def]
-    """Write the cancels that tell price, side and quantity to `out` as `PULLED`; gives how many."""
+def write_cancels(row, side, price, quantity, account, out):  # type: ignore[no-untyped-def]
+    """Write the cancels that tell price, side and quantity to `out` as `CANCEL_COLUMNS`; gives how many."""
     n = 0
     for i in range(row.size):
         if quantity[i] == 0 or quantity[i] == ABSENT or price[i] == ABSENT or side[i] == ABSENT:
@@ -91,8 +91,8 @@ def pull(row, side, price, quantity, account, out):  # type: ignore[no-untyped-d
 
 
 @njit(types.void(I64_2, R64, I64_2, I64, I64, I64_2), cache=True, nogil=True)
-def near(pulled, cell, book, table, total, out):  # type: ignore[no-untyped-def]
-    """Add up the cancels within `NEAR_BPS` of the best price of their side, in `NEAR`.
+def add_near_touch(pulled, cell, book, table, total, out):  # type: ignore[no-untyped-def]
+    """Add up the cancels within `NEAR_BPS` of the best price of their side, in `NEAR_TOUCH_COLUMNS`.
 
     `cell`: of each row of `out`, the row of `book` (ts, bid, ask) that was the last before its
     window. `table` (all -1) and `total` (all 0) have room for twice, and once, the cancels.
@@ -130,7 +130,7 @@ def near(pulled, cell, book, table, total, out):  # type: ignore[no-untyped-def]
 
 
 @njit(types.void(I64_2, I64, I64_2, types.int64), cache=True, nogil=True)
-def distinct(takers, table, sums, column):  # type: ignore[no-untyped-def]
+def count_distinct_orders(takers, table, sums, column):  # type: ignore[no-untyped-def]
     """Count the different orders of each row into one column; `table` is all -1 and has room for
     twice the rows of `takers`.
     """
@@ -150,6 +150,6 @@ def distinct(takers, table, sums, column):  # type: ignore[no-untyped-def]
             slot = (slot + 1) & mask
 
 
-def room(rows: int) -> Int64:
+def empty_hash_table(rows: int) -> Int64:
     """An empty table for twice so many rows."""
     return np.full(1 << int(2 * rows + 2).bit_length(), -1, np.int64)

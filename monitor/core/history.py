@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from monitor.core import accumulate as acc
 from monitor.core import tables
 from monitor.core.batch import Int64
-from monitor.core.facts import ACCOUNT_COUNTS, Facts
+from monitor.core.facts import ACCOUNT_COUNTS, ClosedWindows
 from monitor.core.intern import Interner
 
 WINDOWS_KEPT = 300
@@ -26,7 +26,7 @@ highest counts, which are exact. Of equals that are too many, none is kept."""
 
 
 @dataclass(slots=True)
-class _Chunk:
+class _ClosedChunk:
     window: Int64
     symbol: Int64
     first: Int64
@@ -37,7 +37,7 @@ class _Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class OffsetRange:
     """Records of one kind: the lowest and highest offset."""
 
     kind: str
@@ -47,28 +47,30 @@ class Range:
     """None: that of the finding which holds it."""
 
 
-class History:
-    """A bounded memory of `Facts`."""
+class RecentWindows:
+    """A bounded memory of `ClosedWindows`."""
 
     def __init__(self, symbols: Interner, accounts: Interner) -> None:
         self._symbols = symbols
         self._accounts = accounts
-        self._chunks: deque[_Chunk] = deque()
+        self._chunks: deque[_ClosedChunk] = deque()
 
-    def add(self, facts: Facts, first: int) -> None:
+    def add(self, facts: ClosedWindows, first: int) -> None:
         """Remember windows closed together, forget what no alert on the `first` of them reaches."""
         if len(facts.window):
             entries = facts.account_row, facts.account, facts.counts
-            keep = _most_active(facts)
+            keep = _entries_to_keep(facts)
             if not keep.all():
                 entries = entries[0][keep], entries[1][keep], entries[2][keep]
             self._chunks.append(
-                _Chunk(facts.window, facts.symbol, facts.first, facts.last, *entries)
+                _ClosedChunk(
+                    facts.window, facts.symbol, facts.first_offset, facts.last_offset, *entries
+                )
             )
         while self._chunks and self._chunks[0].window[-1] <= first - WINDOWS_KEPT:
             self._chunks.popleft()
 
-    def shares(
+    def account_shares(
         self, symbol: int, low: int, high: int, count: str, total: float | None, most: int = 5
     ) -> list[tuple[str, float]]:
         """The accounts with most of `count` in windows `low` to `high` inclusive, with their share
@@ -78,7 +80,7 @@ class History:
         low = max(low, high - WINDOWS_KEPT + 1)
         by_account: dict[int, int] = {}
         for chunk in self._chunks:
-            row = self._rows(chunk, symbol, low, high)
+            row = self._rows_of_symbol(chunk, symbol, low, high)
             begin = np.searchsorted(chunk.account_row, row, "left").tolist()
             end = np.searchsorted(chunk.account_row, row, "right").tolist()
             for a, b in zip(begin, end, strict=True):
@@ -94,21 +96,23 @@ class History:
         ranked = sorted(counted, key=lambda pair: (-pair[1], pair[0]))
         return [(name, n / total) for name, n in ranked[:most]] if total > 0 else []
 
-    def records(self, symbol: int, low: int, high: int, kinds: tuple[str, ...]) -> list[Range]:
+    def record_ranges(
+        self, symbol: int, low: int, high: int, kinds: tuple[str, ...]
+    ) -> list[OffsetRange]:
         """Where the records of `kinds` in windows `low` to `high` inclusive lie."""
         low = max(low, high - WINDOWS_KEPT + 1)
         ranges = []
         for kind in kinds:
             column = acc.KINDS.index(kind)
-            rows = [(c, self._rows(c, symbol, low, high)) for c in self._chunks]
+            rows = [(c, self._rows_of_symbol(c, symbol, low, high)) for c in self._chunks]
             first = min((int(c.first[r, column].min()) for c, r in rows if len(r)), default=-1)
             last = max((int(c.last[r, column].max()) for c, r in rows if len(r)), default=-1)
             if last >= 0:
-                ranges.append(Range(kind, first, last))
+                ranges.append(OffsetRange(kind, first, last))
         return ranges
 
     @staticmethod
-    def _rows(chunk: _Chunk, symbol: int, low: int, high: int) -> Int64:
+    def _rows_of_symbol(chunk: _ClosedChunk, symbol: int, low: int, high: int) -> Int64:
         a = int(np.searchsorted(chunk.window, low, "left"))
         b = int(np.searchsorted(chunk.window, high, "right"))
         return a + np.flatnonzero(chunk.symbol[a:b] == symbol)
@@ -124,16 +128,16 @@ class History:
             chunk.account = remap[chunk.account]
 
     def snapshot(self) -> list[Any]:
-        names = _Chunk.__slots__
+        names = _ClosedChunk.__slots__
         return [[getattr(chunk, name) for name in names] for chunk in self._chunks]
 
     def restore(self, state: list[Any]) -> None:
-        self._chunks = deque(_Chunk(*parts) for parts in state)
+        self._chunks = deque(_ClosedChunk(*parts) for parts in state)
 
 
-def _most_active(facts: Facts) -> NDArray[np.bool_]:
+def _entries_to_keep(facts: ClosedWindows) -> NDArray[np.bool_]:
     """The entries to keep: all of a row with few, else the highest of each count."""
     keep = np.zeros(len(facts.account), np.bool_)
     begin = np.searchsorted(facts.account_row, np.arange(len(facts.window) + 1))
-    tables.most_active(begin, facts.counts, ACCOUNTS_KEPT, keep)
+    tables.mark_most_active(begin, facts.counts, ACCOUNTS_KEPT, keep)
     return keep

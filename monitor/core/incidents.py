@@ -13,9 +13,9 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.core.findings import JOINT, Finding, Part
-from monitor.core.fold import Key, excess, fold, key_of, parts_of
-from monitor.core.history import Range
+from monitor.core.findings import JOINT, Finding, FindingPart
+from monitor.core.fold import PartKey, excess, key_of, merge_findings, parts_of
+from monitor.core.history import OffsetRange
 
 GROWTH = 2.0
 """An open alert is published again when the excess in a stream has grown by this factor."""
@@ -33,20 +33,20 @@ class Incident:
     """Index of the window in which this was decided."""
     finding: Finding
     """All evidence so far, as one."""
-    published: dict[Key, float] = field(default_factory=dict)
+    published: dict[PartKey, float] = field(default_factory=dict)
     """The excess of each symbol's streams when it was published last."""
-    last: int = 0
+    last_window: int = 0
     """The last window with new evidence."""
-    opened: int = 0
+    first_window: int = 0
     """The window of its first finding."""
 
     @property
     def symbols(self) -> list[str]:
         """All that it covers; the one that began it first."""
-        return covers(self.finding)
+        return symbols_of(self.finding)
 
 
-def covers(finding: Finding) -> list[str]:
+def symbols_of(finding: Finding) -> list[str]:
     """The symbols that a finding is about, its own first."""
     return list(dict.fromkeys([finding.symbol, *(part.symbol for part in finding.parts)]))
 
@@ -63,13 +63,13 @@ def fingerprint(finding: Finding) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _order(finding: Finding) -> tuple[int, str, str, str, int]:
+def _sort_key(finding: Finding) -> tuple[int, str, str, str, int]:
     """Event time, symbol, kind; never arrival."""
     return finding.window, finding.symbol, finding.detector, finding.stream, finding.partition
 
 
-def _alone(finding: Finding) -> bool:
-    return bool(finding.facts) or not finding.symbol or finding.over is not None
+def _is_standalone(finding: Finding) -> bool:
+    return bool(finding.facts) or not finding.symbol or finding.is_end is not None
 
 
 class Incidents:
@@ -95,25 +95,27 @@ class Incidents:
         What is found in one window is published once for each incident.
         """
         changes: list[Incident] = []
-        ordered = sorted(findings, key=_order)
+        ordered = sorted(findings, key=_sort_key)
         begin = 0
         while begin < len(ordered):
             window = ordered[begin].window
             end = begin
             while end < len(ordered) and ordered[end].window == window:
                 end += 1
-            changes += self._resolve(window)
-            changes += [over for f in ordered[begin:end] for over in self._end(f)]
-            here = [finding for finding in ordered[begin:end] if not finding.over]
-            touched = dict.fromkeys(self._take(finding) for finding in here)
-            changes += [self._publish(self._open[n]) for n in touched if self._grown(self._open[n])]
+            changes += self._resolve_quiet(window)
+            changes += [over for f in ordered[begin:end] for over in self._resolve_ended(f)]
+            here = [finding for finding in ordered[begin:end] if not finding.is_end]
+            touched = dict.fromkeys(self._assign(finding) for finding in here)
+            changes += [
+                self._publish(self._open[n]) for n in touched if self._has_grown(self._open[n])
+            ]
             begin = end
-        changes += self._resolve(until)
-        return sorted(changes, key=lambda i: (i.window, *_order(i.finding)[1:]))
+        changes += self._resolve_quiet(until)
+        return sorted(changes, key=lambda i: (i.window, *_sort_key(i.finding)[1:]))
 
-    def _take(self, finding: Finding) -> str:
+    def _assign(self, finding: Finding) -> str:
         """Count it to the incident it belongs to; returns the incident's name."""
-        name = self._home(finding)
+        name = self._find_incident(finding)
         if name is None:
             name = fingerprint(finding)
             self._open[name] = Incident(
@@ -121,31 +123,31 @@ class Incidents:
             )
             return name
         incident = self._open[name]
-        incident.finding = fold(incident.finding, finding)
-        incident.last = incident.window = finding.window
+        incident.finding = merge_findings(incident.finding, finding)
+        incident.last_window = incident.window = finding.window
         return name
 
-    def _home(self, finding: Finding) -> str | None:
+    def _find_incident(self, finding: Finding) -> str | None:
         """The open incident of one of its symbols, or else the oldest that began together with it.
 
         What a rule decided, and what is of no symbol, keeps an incident of its own.
         """
-        if _alone(finding):
+        if _is_standalone(finding):
             name = fingerprint(finding)
             return name if name in self._open else None
         near = None
-        symbols = covers(finding)
+        symbols = symbols_of(finding)
         for name, incident in self._open.items():
-            if _alone(incident.finding):
+            if _is_standalone(incident.finding):
                 continue
             known = incident.symbols
             if any(symbol in known for symbol in symbols):
                 return name
-            if near is None and incident.opened >= finding.window - self._together:
+            if near is None and incident.first_window >= finding.window - self._together:
                 near = name
         return near
 
-    def _grown(self, incident: Incident) -> bool:
+    def _has_grown(self, incident: Incident) -> bool:
         """Whether there is something to publish: a stream more, or far more of one."""
         told = incident.published
         if not told:
@@ -157,9 +159,9 @@ class Incidents:
                 return True
         return False
 
-    def _end(self, finding: Finding) -> list[Incident]:
+    def _resolve_ended(self, finding: Finding) -> list[Incident]:
         """The end of what lasts until it is told."""
-        incident = self._open.get(fingerprint(finding)) if finding.over else None
+        incident = self._open.get(fingerprint(finding)) if finding.is_end else None
         if incident is None:
             return []
         incident.finding, incident.window = finding, finding.window
@@ -167,13 +169,13 @@ class Incidents:
         del self._open[incident.fingerprint]
         return [self._publish(incident)]
 
-    def _resolve(self, until: int) -> list[Incident]:
+    def _resolve_quiet(self, until: int) -> list[Incident]:
         """Those whose quiet time is over before window `until`."""
         done = []
         for name in sorted(self._open):
             incident = self._open[name]
-            end = incident.last + self._quiet
-            if incident.finding.over is None and end < until:
+            end = incident.last_window + self._quiet
+            if incident.finding.is_end is None and end < until:
                 incident.status, incident.window = "resolved", end
                 done.append(self._publish(incident))
                 del self._open[name]
@@ -187,7 +189,7 @@ class Incidents:
 
     def snapshot(self) -> dict[str, Any]:
         return {
-            "open": [_frozen(incident) for incident in self._open.values()],
+            "open": [_to_state(incident) for incident in self._open.values()],
             "sequence": self._sequence,
         }
 
@@ -195,24 +197,24 @@ class Incidents:
         self._open = {}
         for held in state["open"]:
             told = {tuple(key): value for key, value in held["published"]}
-            finding = thaw(held["finding"])
+            finding = finding_from_state(held["finding"])
             self._open[held["fingerprint"]] = Incident(
                 **{**held, "finding": finding, "published": told}
             )
         self._sequence = dict(state["sequence"])
 
 
-def _frozen(incident: Incident) -> dict[str, Any]:
+def _to_state(incident: Incident) -> dict[str, Any]:
     held = dataclasses.asdict(incident)
     return held | {"published": [[list(key), told] for key, told in incident.published.items()]}
 
 
-def thaw(held: dict[str, Any]) -> Finding:
+def finding_from_state(state: dict[str, Any]) -> Finding:
     """A finding from its snapshot."""
     lists: dict[str, Any] = {
-        "accounts": [tuple(pair) for pair in held["accounts"]],
-        "records": [Range(**r) for r in held["records"]],
-        "abstained": [tuple(pair) for pair in held["abstained"]],
-        "parts": [Part(**part) for part in held["parts"]],
+        "accounts": [tuple(pair) for pair in state["accounts"]],
+        "records": [OffsetRange(**r) for r in state["records"]],
+        "abstained": [tuple(pair) for pair in state["abstained"]],
+        "parts": [FindingPart(**part) for part in state["parts"]],
     }
-    return Finding(**{**held, **lists})
+    return Finding(**{**state, **lists})

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit, types, uint64
 from numpy.typing import NDArray
 
-from monitor.core.batch import Int64, Text
+from monitor.core.batch import Int64, TextColumn
 
 R8 = types.Array(types.uint8, 1, "C", readonly=True)
 R64 = types.Array(types.int64, 1, "C", readonly=True)
@@ -65,7 +65,7 @@ def hash_spans(buffer, start, length, out):  # type: ignore[no-untyped-def]
     cache=True,
     nogil=True,
 )
-def _intern(buffer, start, length, row, table, state, hashes, ends, blob, out):  # type: ignore[no-untyped-def]
+def _intern_from(buffer, start, length, row, table, state, hashes, ends, blob, out):  # type: ignore[no-untyped-def]
     """Intern rows from `row` on; stop and return the row for which there was no room."""
     mask = table.size - 1
     n = state[0]
@@ -106,7 +106,7 @@ def _intern(buffer, start, length, row, table, state, hashes, ends, blob, out): 
     return start.size
 
 
-DICTIONARIES = 16
+DICTIONARIES_CACHED_MAX = 16
 """Columns of words whose numbers are remembered."""
 
 
@@ -125,28 +125,28 @@ class Interner:
     def __len__(self) -> int:
         return int(self._state[0])
 
-    def intern(self, text: Text) -> Int64:
+    def intern(self, text: TextColumn) -> Int64:
         """The integer of every row; -1 where the text is absent."""
         if text.codes is None:
-            return self._intern_words(text)
+            return self._intern_spans(text)
         # Held together with its key, so that the key stays the address of this very array.
         held = self._dictionaries.get(id(text.start))
         if held is None:
-            held = text.start, self._intern_words(text)
+            held = text.start, self._intern_spans(text)
             self._dictionaries[id(text.start)] = held
-            if len(self._dictionaries) > DICTIONARIES:
+            if len(self._dictionaries) > DICTIONARIES_CACHED_MAX:
                 self._dictionaries.popitem(last=False)
         out = held[1]
         if len(out) == 0:
             return np.full(len(text.codes), -1, np.int64)
         return np.where(text.codes >= 0, out[text.codes], -1)
 
-    def _intern_words(self, text: Text) -> Int64:
+    def _intern_spans(self, text: TextColumn) -> Int64:
         out = np.empty(len(text.start), np.int64)
-        buffer, start, length = _contiguous(text)
+        buffer, start, length = _contiguous_spans(text)
         row = 0
         while True:
-            row = _intern(
+            row = _intern_from(
                 buffer,
                 start,
                 length,
@@ -190,7 +190,7 @@ class Interner:
         words: list[str | None] = list(self.names(ids))
         self.__init__()  # type: ignore[misc]
         remap = np.full(len(wanted), -1, np.int64)
-        remap[ids] = self.intern(Text.of(words))
+        remap[ids] = self.intern(TextColumn.from_strings(words))
         return remap
 
     def snapshot(self) -> dict[str, Any]:
@@ -202,10 +202,10 @@ class Interner:
         ends = state["ends"]
         start = np.concatenate((np.zeros(1, np.int64), ends[:-1])) if len(ends) else ends
         self.__init__()  # type: ignore[misc]
-        self.intern(Text(state["blob"], start, ends - start))
+        self.intern(TextColumn(state["blob"], start, ends - start))
 
 
-def _contiguous(text: Text) -> tuple[NDArray[np.uint8], Int64, Int64]:
+def _contiguous_spans(text: TextColumn) -> tuple[NDArray[np.uint8], Int64, Int64]:
     return (
         np.ascontiguousarray(text.buffer),
         np.ascontiguousarray(text.start, np.int64),
@@ -230,10 +230,10 @@ def _fill(hashes, table):  # type: ignore[no-untyped-def]
         table[slot] = n
 
 
-def hash_text(text: Text) -> NDArray[np.uint64]:
+def hash_text(text: TextColumn) -> NDArray[np.uint64]:
     """The hash of every row; 0 where absent."""
     out = np.empty(len(text.start), np.uint64)
-    hash_spans(*_contiguous(text), out)
+    hash_spans(*_contiguous_spans(text), out)
     if text.codes is None:
         return out
     if len(out) == 0:

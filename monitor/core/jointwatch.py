@@ -12,45 +12,46 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.calibrate import Budget
-from detectors.calibrators import Calibrators
-from detectors.fisher import Fisher
-from detectors.jointevidence import BLOCK_WINDOWS, Joint, entries
-from monitor.core.acrosswatch import Signs
+from detectors.calibrate import AlertBudget
+from detectors.calibrators import CalibratorBank
+from detectors.fisher import FisherCombination
+from detectors.jointevidence import BLOCK_WINDOWS, JointCusums, stream_evidence
+from monitor.core.acrosswatch import BlockPValues
 from monitor.core.batch import Int64
-from monitor.core.features import COLUMN, Features, Float64
-from monitor.core.findings import JOINT, Finding, Part
-from monitor.core.history import History
+from monitor.core.features import FEATURE_COLUMN, Features, Float64
+from monitor.core.findings import JOINT, Finding, FindingPart
+from monitor.core.history import RecentWindows
 from monitor.core.settings import EngineSettings
-from monitor.core.streams import TABLE
+from monitor.core.streams import FEATURES
 
 
-class JointWatch:
+class JointEvidence:
     """The joint streams of all symbols of a shard."""
 
     def __init__(
-        self, settings: EngineSettings, partition: int, partitions: int, history: History
+        self, settings: EngineSettings, partition: int, partitions: int, history: RecentWindows
     ) -> None:
         self._settings = settings
         self._partition, self._partitions = partition, partitions
         self._history = history
         self._streams = settings.joint.streams if settings.joint_per_day > 0 else ()
-        self._columns = [COLUMN[name] for name in self._streams]
-        forms = [TABLE[name].form for name in self._streams]
-        self._adds = np.array([form in ("count", "amount") for form in forms], np.bool_)
-        self._levels = np.array([form == "level" for form in forms], np.bool_)
+        self._columns = [FEATURE_COLUMN[name] for name in self._streams]
+        forms = [FEATURES[name].form for name in self._streams]
+        self._additive = np.array([form in ("count", "amount") for form in forms], np.bool_)
+        self._is_level = np.array([form == "level" for form in forms], np.bool_)
         window_s = settings.time.window_ms / 1000
         self._block = settings.joint_block
         """Windows of a block."""
         self._block_s = self._block * window_s
         per_day = 86_400 / self._block_s
         sides = [
-            -1 if TABLE[n].down else 0 if TABLE[n].form == "signed" else 1 for n in self._streams
+            -1 if FEATURES[n].fall_is_bad else 0 if FEATURES[n].form == "signed" else 1
+            for n in self._streams
         ]
-        self._joint = Joint(sides, per_day, warm_up=settings.joint.warm_up)
-        self._calibrators = Calibrators(per_day, self._limit(1), BLOCK_WINDOWS)
-        self._alone = Fisher(per_day, warm_up=settings.joint.warm_up)
-        self.signs: list[Signs] = []
+        self._joint = JointCusums(sides, per_day, warm_up=settings.joint.warm_up)
+        self._calibrators = CalibratorBank(per_day, self._limit(1), BLOCK_WINDOWS)
+        self._fisher = FisherCombination(per_day, warm_up=settings.joint.warm_up)
+        self.block_p_values: list[BlockPValues] = []
         """For the venue stage, in order: what is to be told of the blocks since it was emptied."""
         # Of the open block, by symbol and stream: sums, and windows with a value.
         self._sum: Float64 = np.zeros((0, len(self._streams)))
@@ -64,7 +65,7 @@ class JointWatch:
         per_day = self._settings.joint_per_day
         if not self._streams:
             return 0.0
-        return Budget(per_day, self._block_s, max(1, ready) * self._partitions).p_limit
+        return AlertBudget(per_day, self._block_s, max(1, ready) * self._partitions).p_limit
 
     def judge(self, features: Features, names: dict[int, str]) -> list[Finding]:
         """Take windows in, in order; judge each block that is over, then learn it."""
@@ -81,7 +82,7 @@ class JointWatch:
             self._count[symbol] += there
             window = int(features.window[a])
             if (window + 1) % self._block == 0:
-                findings += self._close(window, symbol, names)
+                findings += self._close_block(window, symbol, names)
         return findings
 
     def _grow(self, symbols: int) -> None:
@@ -93,63 +94,67 @@ class JointWatch:
             room = np.zeros((more, len(self._streams)), held.dtype)
             setattr(self, name, np.concatenate((held, room)))
         self._joint.grow(symbols)
-        self._alone.grow(symbols)
+        self._fisher.grow(symbols)
         for _ in range(more):
             self._calibrators.add(log_likelihood=True)
 
-    def _close(self, window: int, symbols: Int64, names: dict[int, str]) -> list[Finding]:
+    def _close_block(self, window: int, symbols: Int64, names: dict[int, str]) -> list[Finding]:
         """Judge and learn the block that ends with `window`."""
         heard = self._count > 0
         level = self._sum / np.maximum(self._count, 1.0)
         self._begun |= heard & (self._sum != 0)
-        value = np.where(self._begun & heard, np.where(self._adds, self._sum, level), np.nan)
-        score = self._joint.judge(self._seen(value), np.nan_to_num(value[:, 0]))
-        expected = self._told(self._joint.expected)
-        judging = self._joint.judging >= 2
+        value = np.where(self._begun & heard, np.where(self._additive, self._sum, level), np.nan)
+        score = self._joint.judge(self._transform(value), np.nan_to_num(value[:, 0]))
+        expected = self._inverse_transform(self._joint.expected)
+        judging = self._joint.judging_streams >= 2
         score = np.where(judging, score, np.nan)
         reported = np.zeros(len(score), np.bool_)
         findings = []
         rows = np.arange(len(score))
         limit = self._limit(self._ready)
-        rare = dict(self._calibrators.rare(rows, score, limit))
+        rare = dict(self._calibrators.rare_scores(rows, score, limit))
         for symbol in symbols.tolist():
             if symbol in rare:
                 reported[symbol] = True
                 p = rare[symbol]
                 findings.append(self._finding(window, symbol, p, value, expected, names))
         self._ready = int(judging.sum())
-        if self._settings.across_per_day > 0:
-            self._tell(window, symbols, value, expected, names)
+        if self._settings.cross_market_per_day > 0:
+            self._emit_p_values(window, symbols, value, expected, names)
         self._joint.learn(reported, value, expected)
-        self._alone.learn(self._joint.taught)
+        self._fisher.learn(self._joint.learnt_mask)
         self._calibrators.learn(rows, score)
         self._sum[:] = 0.0
         self._count[:] = 0.0
         return findings
 
-    def _tell(
+    def _emit_p_values(
         self, window: int, symbols: Int64, value: Float64, expected: Float64, names: dict[int, str]
     ) -> None:
         """Note what each market says of the block, for the venue stage to put together."""
-        p = self._alone.judge(self._joint.p)
+        p = self._fisher.judge(self._joint.p)
         here = symbols[~np.isnan(p[symbols])]
         if len(here):
-            streams = entries(self._joint.p[here], value[here], expected[here])
+            streams = stream_evidence(self._joint.p[here], value[here], expected[here])
             told = [names[symbol] for symbol in here.tolist()]
-            self.signs.append(Signs(window, self._partition, told, p[here], streams))
+            self.block_p_values.append(
+                BlockPValues(window, self._partition, told, p[here], streams)
+            )
 
-    def _seen(self, value: Float64) -> Float64:
+    def _transform(self, value: Float64) -> Float64:
         """As the regressions see it: on scales on which the variance hangs little on the mean."""
         root = np.sqrt(np.maximum(value, 0.0))
         logs = np.log1p(np.maximum(value, 0.0))
-        return np.where(self._adds, root, np.where(self._levels, logs, value))
+        return np.where(self._additive, root, np.where(self._is_level, logs, value))
 
-    def _told(self, seen: Float64) -> Float64:
-        """The inverse of `_seen`."""
+    def _inverse_transform(self, seen: Float64) -> Float64:
+        """The inverse of `_transform`."""
         back = np.expm1(np.minimum(seen, 700.0))
         # Squares of streams that are not sums are not used; they may not overflow all the same.
         least = np.clip(seen, 0.0, 1e150) ** 2
-        return np.where(self._adds, least, np.where(self._levels, np.maximum(back, 0.0), seen))
+        return np.where(
+            self._additive, least, np.where(self._is_level, np.maximum(back, 0.0), seen)
+        )
 
     def _finding(
         self, window: int, symbol: int, p: float, value: Float64, expected: Float64,
@@ -157,19 +162,21 @@ class JointWatch:
     ) -> Finding:  # fmt: skip
         blocks, found = self._joint.evidence(symbol, value, expected)
         since = window - blocks * self._block + 1
-        named = [part for part in found if part.named] or found[:1]
+        named = [part for part in found if part.is_named] or found[:1]
         parts = []
         for part in named:
-            times = blocks if self._adds[part.stream] else 1
+            times = blocks if self._additive[part.stream] else 1
             stream = self._streams[part.stream]
             numbers = part.observed * times, part.expected * times
-            parts.append(Part(names[symbol], stream, JOINT, since, *numbers, part.p, part.share))
+            parts.append(
+                FindingPart(names[symbol], stream, JOINT, since, *numbers, part.p, part.share)
+            )
         lead = parts[0]
-        carriers = (q for q in parts if TABLE[q.stream].carrier)
-        carried = next((q for q in carriers if TABLE[q.stream].form == "count"), None)
-        carrier = TABLE[carried.stream].carrier if carried else None
+        carriers = (q for q in parts if FEATURES[q.stream].account_count)
+        carried = next((q for q in carriers if FEATURES[q.stream].form == "count"), None)
+        carrier = FEATURES[carried.stream].account_count if carried else None
         total = carried.observed if carried else 0.0
-        kinds = sorted({kind for part in parts for kind in TABLE[part.stream].records})
+        kinds = sorted({kind for part in parts for kind in FEATURES[part.stream].records})
         return Finding(
             window=window,
             since=since,
@@ -180,14 +187,16 @@ class JointWatch:
             observed=lead.observed,
             expected=lead.expected,
             p=p,
-            accounts=self._history.shares(symbol, since, window, carrier, total) if carrier else [],
+            accounts=self._history.account_shares(symbol, since, window, carrier, total)
+            if carrier
+            else [],
             accounts_of=carried.stream if carried else "",
-            records=self._history.records(symbol, since, window, tuple(kinds)),
-            abstained=self._abstained(symbol),
+            records=self._history.record_ranges(symbol, since, window, tuple(kinds)),
+            abstained=self._abstentions(symbol),
             parts=parts if len(parts) > 1 else [],
         )
 
-    def _abstained(self, symbol: int) -> list[tuple[str, str]]:
+    def _abstentions(self, symbol: int) -> list[tuple[str, str]]:
         """Of the joint streams: those without a p-value in the block judged last."""
         said = []
         for i, name in enumerate(self._streams):
@@ -204,9 +213,9 @@ class JointWatch:
 
     def snapshot(self) -> dict[str, Any]:
         return {
-            "joint": self._joint.state(),
-            "alone": self._alone.state(),
-            "calibrators": self._calibrators.state(),
+            "joint": self._joint.snapshot(),
+            "alone": self._fisher.snapshot(),
+            "calibrators": self._calibrators.snapshot(),
             "sum": self._sum,
             "count": self._count,
             "begun": self._begun,
@@ -215,7 +224,7 @@ class JointWatch:
 
     def restore(self, state: dict[str, Any]) -> None:
         self._joint.restore(state["joint"])
-        self._alone.restore(state["alone"])
+        self._fisher.restore(state["alone"])
         self._calibrators.restore(state["calibrators"], log_likelihood=True)
         self._sum, self._count = np.array(state["sum"]), np.array(state["count"])
         self._begun = np.array(state["begun"])

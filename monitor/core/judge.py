@@ -37,7 +37,7 @@ REASONS: dict[str, str] = {
 DEPTH_MAX = 32
 """Nesting beyond this is refused: the contract needs 3, and a parser's own limit would depend on
 how deep its caller stands."""
-_SEEN_CHARS_MAX = 60
+_PREVIEW_CHARS_MAX = 60
 
 # Types of pydantic's errors; the contract's own errors are named by their reason already.
 _REASON_OF = {
@@ -65,32 +65,34 @@ class _RefusedError(Exception):
         self.verdict = (reason, detail)
 
 
-def shown(value: Any) -> str:
+def preview(value: Any) -> str:
     """`value` in printable ASCII, shortened, to stand in a detail."""
-    text = ascii(value[: _SEEN_CHARS_MAX + 1] if isinstance(value, str | bytes | list) else value)
-    return text if len(text) <= _SEEN_CHARS_MAX else text[: _SEEN_CHARS_MAX - 1] + "~"
+    text = ascii(
+        value[: _PREVIEW_CHARS_MAX + 1] if isinstance(value, str | bytes | list) else value
+    )
+    return text if len(text) <= _PREVIEW_CHARS_MAX else text[: _PREVIEW_CHARS_MAX - 1] + "~"
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         met: set[str] = set()
         for key, _ in pairs:
             if key in met:
-                raise _RefusedError("duplicate_key", f"{shown(key)} twice in one object")
+                raise _RefusedError("duplicate_key", f"{preview(key)} twice in one object")
             met.add(key)
     return fields
 
 
-def _constant(word: str) -> Never:
+def _reject_constant(word: str) -> Never:
     raise _RefusedError("not_json", f"{word} is no JSON number")
 
 
 _DECODER = json.JSONDecoder(
-    parse_float=grid.Number,
-    parse_int=grid.Number,
-    parse_constant=_constant,
-    object_pairs_hook=_object,
+    parse_float=grid.NumberText,
+    parse_int=grid.NumberText,
+    parse_constant=_reject_constant,
+    object_pairs_hook=_build_object,
 )
 
 
@@ -121,28 +123,28 @@ def _parse(raw: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise _RefusedError("not_json", f"at character {error.pos}: {error.msg}") from None
     if not isinstance(fields, dict):
-        raise _RefusedError("not_object", f"saw {shown(fields)}")
+        raise _RefusedError("not_object", f"saw {preview(fields)}")
     return fields
 
 
-def _kind(fields: dict[str, Any], kind: str | None) -> str:
+def _check_kind(fields: dict[str, Any], kind: str | None) -> str:
     if "kind" not in fields:
         raise _RefusedError("missing_field", "kind: Field required")
     told = fields["kind"]
-    if not isinstance(told, str) or isinstance(told, grid.Number):
-        raise _RefusedError("wrong_type", f"kind: not text, saw {shown(told)}")
+    if not isinstance(told, str) or isinstance(told, grid.NumberText):
+        raise _RefusedError("wrong_type", f"kind: not text, saw {preview(told)}")
     if told not in events.KINDS:
-        raise _RefusedError("unknown_kind", f"kind: saw {shown(told)}")
+        raise _RefusedError("unknown_kind", f"kind: saw {preview(told)}")
     if kind is not None and told != kind:
-        raise _RefusedError("wrong_kind", f"kind: saw {shown(told)} where {kind} belongs")
+        raise _RefusedError("wrong_kind", f"kind: saw {preview(told)} where {kind} belongs")
     return told
 
 
-def _verdict(error: ValidationError) -> tuple[str, str]:
+def _refusal_reason(error: ValidationError) -> tuple[str, str]:
     first = error.errors(include_url=False, include_context=False)[0]
     seen, words = first["input"], first["msg"]
     if first["type"] == "literal_error":
-        text = isinstance(seen, str) and not isinstance(seen, grid.Number)
+        text = isinstance(seen, str) and not isinstance(seen, grid.NumberText)
         reason = "bad_value" if text else "wrong_type"
     elif first["type"] in ("too_short", "too_long") and isinstance(seen, str):
         reason = "bad_text"
@@ -158,28 +160,28 @@ def _verdict(error: ValidationError) -> tuple[str, str]:
         seen = seen.get("about")
     detail = f"{'.'.join(place)}: {words}" if place else words
     whole = reason == "missing_field" or not place
-    return reason, detail if whole else f"{detail}, saw {shown(seen)}"
+    return reason, detail if whole else f"{detail}, saw {preview(seen)}"
 
 
-def judge(raw: bytes, kind: str | None) -> BaseModel | tuple[str, str]:
+def validate_record(raw: bytes, kind: str | None) -> BaseModel | tuple[str, str]:
     """Judge one record: an event of the contract, or the reason why it is none and a detail.
 
     `kind`: the kind that the record's topic holds; `None`: take it from the record.
 
-    >>> judge(b'{"kind": "order"}', "cancel")
+    >>> validate_record(b'{"kind": "order"}', "cancel")
     ('wrong_kind', "kind: saw 'order' where cancel belongs")
     """
     try:
         fields = _parse(raw)
-        event: BaseModel = _ADAPTERS[_kind(fields, kind)].validate_python(fields)
+        event: BaseModel = _ADAPTERS[_check_kind(fields, kind)].validate_python(fields)
     except _RefusedError as refused:
         return refused.verdict
     except ValidationError as error:
-        return _verdict(error)
+        return _refusal_reason(error)
     return event
 
 
-_KIND = re.compile(rb'"kind"[ \t\r\n]*:[ \t\r\n]*"([a-z]{1,16})"')
+_KIND_PATTERN = re.compile(rb'"kind"[ \t\r\n]*:[ \t\r\n]*"([a-z]{1,16})"')
 
 
 def kind_of(raw: bytes) -> str | None:
@@ -188,7 +190,7 @@ def kind_of(raw: bytes) -> str | None:
     A record that is not accepted may have a kind all the same: of a line that breaks off it is
     worth knowing that it was an order.
     """
-    found = _KIND.findall(raw)
+    found = _KIND_PATTERN.findall(raw)
     if len(found) != 1 or b"\\" in raw:
         try:
             told = _parse(raw).get("kind")

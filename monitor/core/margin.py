@@ -51,14 +51,14 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class RequirementLine:
     """One tier's requirement as a function of price x: `slope`·x − `deduction`."""
 
     slope: Fraction
     deduction: Fraction
 
 
-Requirement = Callable[[Position], tuple[Line, ...]]
+Requirement = Callable[[Position], tuple[RequirementLine, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class LiquidationPath:
     """What happens to a position under water, as data.
 
     `first_share` of it is sold at once when its notional is at least `partial_above` (quote
@@ -100,27 +100,29 @@ class Path:
 class Regime:
     """A venue's rules: its requirement, its mark, its path.
 
-    `at_entry`: maintenance is counted at entry value and does not move with the mark.
+    `maintenance_at_entry`: maintenance is counted at entry value and does not move with the mark.
     `counts_fee`: the venue counts a closing fee against equity.
     """
 
     name: str
     requirement: Requirement
     mark: MarkRule
-    path: Path
+    path: LiquidationPath
     at_entry: bool = False
     counts_fee: bool = False
     backstop_k: Fraction | None = None
 
 
-def at_mark(position: Position) -> tuple[Line, ...]:
+def maintenance_at_mark(position: Position) -> tuple[RequirementLine, ...]:
     """Maintenance on the notional at the mark: a line for each tier."""
     z = position.size
     extra = position.size_rate * z
-    return tuple(Line(z * (row.rate + extra), row.deduction) for row in position.tiers.rows)
+    return tuple(
+        RequirementLine(z * (row.rate + extra), row.deduction) for row in position.tiers.rows
+    )
 
 
-def at_entry(position: Position) -> tuple[Line, ...]:
+def maintenance_at_entry(position: Position) -> tuple[RequirementLine, ...]:
     """Maintenance on the entry value (Bybit): the same at every mark.
 
     Every row gives a constant; the largest is the one that holds the entry value.
@@ -130,7 +132,8 @@ def at_entry(position: Position) -> tuple[Line, ...]:
     value = position.size * position.entry
     extra = position.size_rate * position.size
     return tuple(
-        Line(Fraction(0), row.deduction - (row.rate + extra) * value) for row in position.tiers.rows
+        RequirementLine(Fraction(0), row.deduction - (row.rate + extra) * value)
+        for row in position.tiers.rows
     )
 
 
@@ -141,7 +144,11 @@ def requirement(regime: Regime, position: Position, price: Fraction | None = Non
 
 
 def crossing(
-    position: Position, lines: Sequence[Line], equity: Fraction, other: Fraction, k: Fraction
+    position: Position,
+    lines: Sequence[RequirementLine],
+    equity: Fraction,
+    other: Fraction,
+    k: Fraction,
 ) -> Crossing:
     """The price at which equity falls to `k` times the requirement, and the tier that binds.
 

@@ -23,7 +23,7 @@ _DIGITS = Context(prec=18)
 
 
 @dataclass(frozen=True)
-class Held:
+class PositionInput:
     """A position as read.
 
     `equity`: its own, at `position.price`; `by_leverage`: what its leverage says it would be. The
@@ -39,7 +39,7 @@ class Held:
     fields: Fields
 
 
-def text(value: Fraction | None) -> str | None:
+def decimal_text(value: Fraction | None) -> str | None:
     """A decimal string of 18 significant digits at most; None stays None."""
     if value is None:
         return None
@@ -47,15 +47,17 @@ def text(value: Fraction | None) -> str | None:
     return (shown.rstrip("0").rstrip(".") if "." in shown else shown) or "0"
 
 
-def answer(regime: Regime, one: Held, equity: Fraction, other: Fraction) -> dict[str, object]:
+def position_answer(
+    regime: Regime, one: PositionInput, equity: Fraction, other: Fraction
+) -> dict[str, object]:
     position = one.position
     found = prices(regime, position, equity, other)
     shown: dict[str, object] = {
         "symbol": position.symbol,
-        "warn": text(found.warn.price),
-        "liquidation": text(found.liquidation.price),
-        "backstop": text(found.backstop.price) if found.backstop else None,
-        "bankruptcy": text(found.bankruptcy.price),
+        "warn": decimal_text(found.warn.price),
+        "liquidation": decimal_text(found.liquidation.price),
+        "backstop": decimal_text(found.backstop.price) if found.backstop else None,
+        "bankruptcy": decimal_text(found.bankruptcy.price),
         "tier": found.liquidation.tier,
         **_venue_prices(regime, one, equity, found),
     }
@@ -63,7 +65,9 @@ def answer(regime: Regime, one: Held, equity: Fraction, other: Fraction) -> dict
     return shown
 
 
-def _venue_prices(regime: Regime, one: Held, equity: Fraction, found: Prices) -> dict[str, object]:
+def _venue_prices(
+    regime: Regime, one: PositionInput, equity: Fraction, found: Prices
+) -> dict[str, object]:
     """What only one venue has: dYdX's fillable and deleveraging price, Drift's share to close."""
     position, own, fields = one.position, found.maintenance, one.fields
     total = own + found.other_maintenance
@@ -71,21 +75,25 @@ def _venue_prices(regime: Regime, one: Held, equity: Fraction, found: Prices) ->
         adjustment = fields.positive("bankruptcy_adjustment", inherit=True) or Fraction(1)
         spread = fields.positive("spread_to_maintenance", inherit=True) or Fraction(3, 2)
         return {
-            "fillable": text(fillable_price(position, equity, own, total, adjustment, spread)),
-            "deleveraging": text(deleveraging_price(position, equity, own, total)),
+            "fillable": decimal_text(
+                fillable_price(position, equity, own, total, adjustment, spread)
+            ),
+            "deleveraging": decimal_text(deleveraging_price(position, equity, own, total)),
         }
     if regime.name == "drift":
-        rate = position.tiers.rows[position.tiers.at(position.size * position.price)].rate
+        rate = position.tiers.rows[position.tiers.index_at(position.size * position.price)].rate
         liquidator = fields.fraction("liquidator_fee", inherit=True) or ZERO
         fund = fields.fraction("fund_fee", inherit=True) or ZERO
         quote = fields.positive("quote_price", inherit=True) or Fraction(1)
         shortage = max(total - equity, ZERO)
         amount = close_to_cover(shortage, position.price, rate, liquidator, fund, quote)
-        return {"close_to_cover": text(amount)}
+        return {"close_to_cover": decimal_text(amount)}
     return {}
 
 
-def _trace(regime: Regime, one: Held, equity: Fraction, found: Prices) -> dict[str, object]:
+def _trace(
+    regime: Regime, one: PositionInput, equity: Fraction, found: Prices
+) -> dict[str, object]:
     position = one.position
     total = found.maintenance + found.other_maintenance
     initial = position.tiers.initial(position.size * position.price)
@@ -94,19 +102,19 @@ def _trace(regime: Regime, one: Held, equity: Fraction, found: Prices) -> dict[s
     return {
         "formula": "x = (k·(M_other − d) − A0 + q·p0) / (q − z·(k·r + fee))",
         "mode": "isolated" if one.isolated else "cross",
-        "quantity": text(position.quantity),
-        "price": text(position.price),
+        "quantity": decimal_text(position.quantity),
+        "price": decimal_text(position.price),
         "price_is": one.basis,
         "maintenance_at": "entry value" if regime.at_entry else "mark",
-        "equity": text(equity),
-        "fee": text(position.fee),
-        "maintenance": text(found.maintenance),
-        "other_maintenance": text(found.other_maintenance),
-        "initial": text(initial),
-        "margin_ratio": text(total / equity) if equity > 0 else None,
+        "equity": decimal_text(equity),
+        "fee": decimal_text(position.fee),
+        "maintenance": decimal_text(found.maintenance),
+        "other_maintenance": decimal_text(found.other_maintenance),
+        "initial": decimal_text(initial),
+        "margin_ratio": decimal_text(total / equity) if equity > 0 else None,
         "state": _state(regime, equity, total),
         "binds": {
-            name: _row(position, crossing)
+            name: _binding_tier(position, crossing)
             for name, crossing in (
                 ("warn", found.warn),
                 ("liquidation", found.liquidation),
@@ -115,19 +123,19 @@ def _trace(regime: Regime, one: Held, equity: Fraction, found: Prices) -> dict[s
             if crossing is not None and crossing.tier is not None
         },
         "mark_rule": regime.mark.formula,
-        "unknown": _unknown(regime, one, initial),
-        "ignored": one.fields.ignored(),
+        "unknown": _unknown_inputs(regime, one, initial),
+        "ignored": one.fields.unread_names(),
     }
 
 
-def _row(position: Position, crossing: Crossing) -> dict[str, object]:
+def _binding_tier(position: Position, crossing: Crossing) -> dict[str, object]:
     assert crossing.tier is not None
     row = position.tiers.rows[crossing.tier]
     return {
         "tier": crossing.tier,
-        "lower_bound": text(row.lower_bound),
-        "maintenance_rate": text(row.rate + position.size_rate * position.size),
-        "deduction": text(row.deduction),
+        "lower_bound": decimal_text(row.lower_bound),
+        "maintenance_rate": decimal_text(row.rate + position.size_rate * position.size),
+        "deduction": decimal_text(row.deduction),
     }
 
 
@@ -141,7 +149,7 @@ def _state(regime: Regime, equity: Fraction, total: Fraction) -> str:
     return "warn" if total > 0 and equity * 4 <= total * 5 else "healthy"
 
 
-def _unknown(regime: Regime, one: Held, initial: Fraction | None) -> list[str]:
+def _unknown_inputs(regime: Regime, one: PositionInput, initial: Fraction | None) -> list[str]:
     unknown = []
     if one.basis == "entry" and not regime.at_entry:
         unknown.append("mark: not given, equity taken to stand at the entry price")

@@ -14,13 +14,13 @@ from __future__ import annotations
 from fractions import Fraction
 
 from monitor.core.margin import Position, Regime, requirement
-from monitor.core.marginanswer import ZERO, Held, answer, text
+from monitor.core.marginanswer import ZERO, PositionInput, decimal_text, position_answer
 from monitor.core.margininput import Fields, MarginInputError, mapping, read_tiers, sequence
 from monitor.core.regimes import REGIMES
 from monitor.core.tiers import Tiers
 
-SIDES = {"long": 1, "buy": 1, "1": 1, "short": -1, "sell": -1, "-1": -1}
-DERIBIT = {
+SIDE_SIGNS = {"long": 1, "buy": 1, "1": 1, "short": -1, "sell": -1, "-1": -1}
+DERIBIT_RATES = {
     "BTC": ("0.01", "0.02", "0.00005"),
     "SOL": ("0.02", "0.04", "0.000005"),
 }
@@ -47,7 +47,7 @@ def _pool(document: object, where: str) -> dict[str, object]:
     regime = _regime(pool)
     mode = _mode(pool) or "cross"
     held = [
-        _held(
+        _read_position(
             regime,
             Fields(f"{where}.positions[{i}]", mapping(item, where), (pool.own, top.own)),
             mode,
@@ -69,8 +69,13 @@ def _pool(document: object, where: str) -> dict[str, object]:
                 f"{one.fields.where}: no equity: give the pool's equity, or the position's margin "
                 "or leverage"
             )
-        answers.append(answer(regime, one, at_hand, other))
-    return {"regime": regime.name, "mode": mode, "equity": text(equity), "positions": answers}
+        answers.append(position_answer(regime, one, at_hand, other))
+    return {
+        "regime": regime.name,
+        "mode": mode,
+        "equity": decimal_text(equity),
+        "positions": answers,
+    }
 
 
 def _regime(pool: Fields) -> Regime:
@@ -87,7 +92,9 @@ def _mode(fields: Fields) -> str | None:
     return None if mode is None else str(mode)
 
 
-def _pool_equity(pool: Fields, held: list[Held], crossed: list[Held]) -> Fraction | None:
+def _pool_equity(
+    pool: Fields, held: list[PositionInput], crossed: list[PositionInput]
+) -> Fraction | None:
     """The equity the document gives the pool, or else the sum of its cross positions' own."""
     symbols = [one.position.symbol for one in crossed]
     for symbol in symbols:
@@ -105,14 +112,16 @@ def _pool_equity(pool: Fields, held: list[Held], crossed: list[Held]) -> Fractio
     return sum(known, ZERO) if known and len(known) == len(crossed) else None
 
 
-def _isolated_equity(one: Held, held: list[Held], pool: Fraction | None) -> Fraction | None:
+def _isolated_equity(
+    one: PositionInput, held: list[PositionInput], pool: Fraction | None
+) -> Fraction | None:
     """Its own; or the pool's, when it is the pool's only position; or what its leverage says."""
     if one.equity is not None:
         return one.equity
     return pool if pool is not None and len(held) == 1 else one.by_leverage
 
 
-def _held(regime: Regime, fields: Fields, mode: str) -> Held:
+def _read_position(regime: Regime, fields: Fields, mode: str) -> PositionInput:
     symbol = fields.find("symbol")
     quantity = _quantity(fields)
     mark, entry = fields.positive("mark"), fields.positive("entry")
@@ -137,7 +146,7 @@ def _held(regime: Regime, fields: Fields, mode: str) -> Held:
     isolated = (_mode(fields) or mode) == "isolated"
     basis = "mark" if mark is not None else "entry"
     equity, by_leverage = _own_equity(fields, position, profit)
-    return Held(position, equity, by_leverage, profit, basis, isolated, fields)
+    return PositionInput(position, equity, by_leverage, profit, basis, isolated, fields)
 
 
 def _quantity(fields: Fields) -> Fraction:
@@ -147,7 +156,7 @@ def _quantity(fields: Fields) -> Fraction:
     side = fields.find("side")
     if side is None:
         return quantity
-    sign = SIDES.get(str(side).lower())
+    sign = SIDE_SIGNS.get(str(side).lower())
     if sign is None or (quantity < 0 and sign > 0):
         raise MarginInputError(f"{fields.where}.side {side!r} does not fit the quantity's sign")
     return sign * abs(quantity)
@@ -175,9 +184,9 @@ def _tiers(regime: Regime, fields: Fields, symbol: str) -> tuple[Tiers, Fraction
     if rate is not None:
         return Tiers.flat(rate), size_rate
     base = symbol.upper().replace("_", "-").partition("-")[0]
-    if regime.name == "deribit" and base in DERIBIT:
-        maintenance, initial, rise = (Fraction(number) for number in DERIBIT[base])
-        return Tiers.of([(ZERO, maintenance, initial)]), rise
+    if regime.name == "deribit" and base in DERIBIT_RATES:
+        maintenance, initial, rise = (Fraction(number) for number in DERIBIT_RATES[base])
+        return Tiers.from_rows([(ZERO, maintenance, initial)]), rise
     raise MarginInputError(
         f"{fields.where}: no tiers: give them at the position, the pool or the document, "
         'for a venue with one rate as {"lower_bound": 0, "maintenance_rate": r}'

@@ -12,33 +12,40 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.accountkernels import ADJUSTMENT, ENTRY, FILL, LEVERAGE, MOVE, MOVED
+from monitor.core.accountkernels import (
+    ADJUSTMENT,
+    EFFECT_COLUMNS,
+    ENTRY_COLUMNS,
+    FILL,
+    LEVERAGE,
+    MOVE,
+)
 from monitor.core.bandinput import Floats
 from monitor.core.bandtable import BIN_WIDTH
 from monitor.core.batch import Int64
-from monitor.core.grid import MONEY, SCALE
-from monitor.core.streams import HIGH_LEVERAGE, OF_VENUE
-from monitor.core.venue import Venue
-from monitor.core.venuebands import NEAR, MarketBands, marks
-from monitor.core.zonekernels import EDGES
+from monitor.core.grid import MONEY_SCALE, SCALE
+from monitor.core.streams import HIGH_LEVERAGE, VENUE_FEATURES
+from monitor.core.venue import VenueState
+from monitor.core.venuebands import NEAR_FRACTION, MarketBands, mark_prices
+from monitor.core.zonekernels import EDGE_ZONES
 
 TIER_REACH = 0.1
 """A position is near a tier bound when its notional lies less than this part below it."""
 OPENED_MIN = 0.1
 """Opening less than a thousandth of the near depth, in percent, presses on no book."""
-COLUMN = {name: i for i, name in enumerate(OF_VENUE)}
+VENUE_COLUMN = {name: i for i, name in enumerate(VENUE_FEATURES)}
 _KINDS = {LEVERAGE: "leverage", FILL: "fill", MOVE: "collateral"}
-_NEAR_EDGES = np.less_equal(EDGES, round(NEAR / BIN_WIDTH))
-_TOUCH = int(np.flatnonzero(round(0.0025 / BIN_WIDTH) == EDGES)[0])
+_NEAR_EDGES = np.less_equal(EDGE_ZONES, round(NEAR_FRACTION / BIN_WIDTH))
+_TOUCH = int(np.flatnonzero(round(0.0025 / BIN_WIDTH) == EDGE_ZONES)[0])
 """The edge 25 bps away."""
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class StreamRows:
     """Records of a cell that count to the streams, a row each."""
 
     stream: Int64
-    """As in `COLUMN`."""
+    """As in `VENUE_COLUMN`."""
     symbol: Int64
     """Number among the accounts' symbols; −1: none."""
     account: Int64
@@ -50,16 +57,16 @@ class Flow:
     offset: Int64
 
 
-def flow(venue: Venue, depth: dict[int, float]) -> Flow:
+def stream_rows(venue: VenueState, depth: dict[int, float]) -> StreamRows:
     """Of the cell that was applied last. `depth`: within 25 bps of the thinner side, by symbol."""
     parts = [_rows(venue, *change, depth) for change in venue.changes]
     parts = [part for part in parts if len(part[0])]
     if not parts:
         none = np.empty(0, np.int64)
-        return Flow(none, none, none, np.empty(0), [], none, none)
+        return StreamRows(none, none, none, np.empty(0), [], none, none)
     entries = np.concatenate([part[0] for part in parts])
-    column = {name: entries[:, i] for i, name in enumerate(ENTRY)}
-    return Flow(
+    column = {name: entries[:, i] for i, name in enumerate(ENTRY_COLUMNS)}
+    return StreamRows(
         np.concatenate([part[1] for part in parts]),
         np.where(column["op"] == MOVE, -1, column["symbol"]),
         column["account"],
@@ -71,12 +78,12 @@ def flow(venue: Venue, depth: dict[int, float]) -> Flow:
 
 
 def _rows(
-    venue: Venue, entries: Int64, moved: Int64, depth: dict[int, float]
+    venue: VenueState, entries: Int64, moved: Int64, depth: dict[int, float]
 ) -> tuple[Int64, Int64, Floats]:
     """Entries that count, the stream of each and its amount; one may count to two streams."""
-    e = {name: entries[:, i] for i, name in enumerate(ENTRY)}
-    m = {name: moved[:, i] for i, name in enumerate(MOVED)}
-    mark = np.where(e["symbol"] >= 0, marks(venue, e["symbol"]), np.nan)
+    e = {name: entries[:, i] for i, name in enumerate(ENTRY_COLUMNS)}
+    m = {name: moved[:, i] for i, name in enumerate(EFFECT_COLUMNS)}
+    mark = np.where(e["symbol"] >= 0, mark_prices(venue, e["symbol"]), np.nan)
     raised = (e["op"] == LEVERAGE) & (m["before"] > 0) & (m["leverage"] > m["before"])
     held = m["held"] / SCALE * mark
     high = (e["op"] == FILL) & (m["leverage"] >= HIGH_LEVERAGE * SCALE)
@@ -91,27 +98,27 @@ def _rows(
         ("raised_near_tier", raised & _near_tier(venue, e["symbol"], held, raised), held),
         ("opened_high_to_depth", high & (opened >= OPENED_MIN), opened),
         ("churned_notional", churned, m["closed"] / SCALE * mark),
-        ("unexplained", moves, np.abs(e["a"]) / MONEY),
+        ("unexplained", moves, np.abs(e["a"]) / MONEY_SCALE),
     )
     rows, streams, amounts = [], [], []
     for name, counts, amount in found:
         at = np.flatnonzero(counts & (amount > 0.0))
         rows.append(entries[at])
-        streams.append(np.full(len(at), COLUMN[name]))
+        streams.append(np.full(len(at), VENUE_COLUMN[name]))
         amounts.append(amount[at])
     return np.concatenate(rows), np.concatenate(streams), np.concatenate(amounts)
 
 
 def _near_tier(
-    venue: Venue, symbol: Int64, held: Floats, asked: NDArray[np.bool_]
+    venue: VenueState, symbol: Int64, held: Floats, asked: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Whether a notional lies just below a bound of its market's tiers."""
     near = np.zeros(len(symbol), np.bool_)
     for number in np.unique(symbol[asked]).tolist():
-        name = venue.accounts.symbols.names(np.array([number]))[0]
-        if name not in venue.tables:
+        name = venue.ledger.symbols.names(np.array([number]))[0]
+        if name not in venue.market_rules:
             continue
-        tiers = venue.tables[name][1]
+        tiers = venue.market_rules[name][1]
         bounds = np.array([float(row.lower_bound) for row in tiers.rows[1:]] + [np.inf])
         at = np.flatnonzero(asked & (symbol == number) & (held == held))
         above = bounds[np.searchsorted(bounds, held[at], side="right")]
@@ -125,12 +132,12 @@ def forced_to_depth(market: MarketBands) -> float:
 
     A book that holds nothing at all there takes nothing, which is no ratio: NaN as well.
     """
-    forced = market.within[:, _NEAR_EDGES] / MONEY
+    forced = market.within[:, _NEAR_EDGES] / MONEY_SCALE
     room = market.depth[:, _NEAR_EDGES]
     known = room > 0.0
     return float((forced[known] / room[known]).max()) if known.any() else float("nan")
 
 
-def thinner(market: MarketBands) -> float:
+def thinner_depth(market: MarketBands) -> float:
     """Depth within 25 bps of the thinner side, quote currency; NaN: no book."""
     return float(market.depth[:, _TOUCH].min())

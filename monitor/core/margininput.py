@@ -18,7 +18,7 @@ EXPONENT_MAX = 40
 TEXT_MAX = 80
 CUM_TOLERANCE = Fraction(1, 50)
 """Quote currency: venues round a tier's cumulative amount to cents."""
-ALSO = {
+FIELD_ALIASES = {
     "entry": ("entry_price",),
     "mark": ("mark_price",),
     "margin": ("collateral", "isolated_margin"),
@@ -36,14 +36,14 @@ class MarginInputError(ValueError):
 def number(value: object, where: str) -> Fraction:
     """An exact rational from a JSON number or decimal string."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise MarginInputError(f"{where}: {_brief(value)} is not a number: give 0.01 or '0.01'")
+        raise MarginInputError(f"{where}: {_shorten(value)} is not a number: give 0.01 or '0.01'")
     text = str(value) if not isinstance(value, int) or abs(value) < 10**TEXT_MAX else "too long"
     try:
         exact = Decimal(text) if len(text) <= TEXT_MAX and "_" not in text else Decimal("NaN")
     except InvalidOperation:
         exact = Decimal("NaN")
     if not exact.is_finite() or abs(exact.adjusted()) > EXPONENT_MAX:
-        raise MarginInputError(f"{where}: {_brief(value)} is not a finite decimal number")
+        raise MarginInputError(f"{where}: {_shorten(value)} is not a finite decimal number")
     return Fraction(exact)
 
 
@@ -57,12 +57,12 @@ class Fields:
     where: str
     own: Mapping[str, object]
     outer: tuple[Mapping[str, object], ...] = ()
-    read: set[str] = field(default_factory=set)
+    names_read: set[str] = field(default_factory=set)
 
     def find(self, name: str, inherit: bool = False) -> object | None:
         """The value under `name` or one of its other words; None when absent or null."""
-        names = (name, *ALSO.get(name, ()))
-        self.read.update(names)
+        names = (name, *FIELD_ALIASES.get(name, ()))
+        self.names_read.update(names)
         for source in (self.own, *(self.outer if inherit else ())):
             for key in names:
                 if source.get(key) is not None:
@@ -86,13 +86,13 @@ class Fields:
             raise MarginInputError(f"{self.where}.{name} must be a fraction: 5 bp is 0.0005")
         return value
 
-    def ignored(self) -> list[str]:
-        return sorted(key for key in self.own if key not in self.read)
+    def unread_names(self) -> list[str]:
+        return sorted(key for key in self.own if key not in self.names_read)
 
 
 def mapping(value: object, where: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise MarginInputError(f"{where}: {_brief(value)} is not an object in braces")
+        raise MarginInputError(f"{where}: {_shorten(value)} is not an object in braces")
     return value
 
 
@@ -112,7 +112,7 @@ def read_tiers(value: object, where: str, by_leverage: bool) -> Tiers:
     """
     rows = [_row(row, f"{where}[{i}]", by_leverage) for i, row in enumerate(_rows(value, where))]
     try:
-        table = Tiers.of([row[:3] for row in rows], rows[0][3] or Fraction(0))
+        table = Tiers.from_rows([row[:3] for row in rows], rows[0][3] or Fraction(0))
     except TierError as error:
         raise MarginInputError(f"{where}: {error}") from None
     for i, (row, given) in enumerate(zip(table.rows, rows, strict=True)):
@@ -161,7 +161,7 @@ def _row(value: object, where: str, by_leverage: bool) -> RowInput:
     return row.number("lower_bound") or Fraction(0), rate, initial, row.number("cum")
 
 
-def _brief(value: object) -> str:
+def _shorten(value: object) -> str:
     """What stood there, cut short; a number of thousands of digits is not even written out."""
     if isinstance(value, int) and abs(value) >= 10**TEXT_MAX:
         return "a number that long"

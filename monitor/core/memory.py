@@ -22,12 +22,12 @@ DEPTH_CEILING = 4.0
 """A window's depth is remembered as at most so many times the usual."""
 RECENT_S = 10.0
 """How far back cancels, fills and the price count for layering."""
-FILLED_TIMES = 10.0
+LAYERING_CANCELS_TO_FILLS = 10.0
 """Cancelled notional counts as layering beyond so many times what was filled on its side: on
 recorded venues a side cancels five to twenty times of what it fills."""
-MOVED = 1e-4
+LAYERING_MIN_MOVE = 1e-4
 """So far through the cancelled side must the mid have moved, against its mean of `RECENT_S`."""
-SWEPT_BPS, SWEPT_SHARE, REFILLED_SHARE = 2.0, 0.5, 0.8
+SWEEP_BPS, SWEEP_LEFT_SHARE, SWEEP_REFILLED_SHARE = 2.0, 0.5, 0.8
 """A sweep: takers of one side paid prices so far apart, and so much or less of the depth that they
 met was left. It is refilled at this share of the depth before."""
 VOLATILITY_S, VOLATILITY_READY_WINDOWS = 600.0, 60
@@ -83,9 +83,9 @@ def _step(given, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
             s[side] += max(slow, 1.0 / s[2]) * (depth - usual)
             # Selling takers sweep the bids, buying ones the asks.
             before = s[3 + side]
-            if x[8 - side] >= SWEPT_BPS and x[side] <= SWEPT_SHARE * before:
+            if x[8 - side] >= SWEEP_BPS and x[side] <= SWEEP_LEFT_SHARE * before:
                 s[13 + side] = window_s
-                s[15 + side] = REFILLED_SHARE * before
+                s[15 + side] = SWEEP_REFILLED_SHARE * before
             elif s[13 + side] > 0.0:
                 s[13 + side] = s[13 + side] + window_s if x[side] < s[15 + side] else 0.0
             s[3 + side] = x[side]
@@ -94,9 +94,9 @@ def _step(given, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
             o[0] = gone
             layered = 0.0
             for side in range(2):
-                excess = s[5 + side] - FILLED_TIMES * s[7 + side]
+                excess = s[5 + side] - LAYERING_CANCELS_TO_FILLS * s[7 + side]
                 through = (s[9] / mid - 1.0) * (1.0 if side == 0 else -1.0)
-                if excess > 0.0 and through > MOVED and s[side] > 0.0:
+                if excess > 0.0 and through > LAYERING_MIN_MOVE and s[side] > 0.0:
                     layered = max(layered, excess / s[side])
             o[3] = layered
         if s[12] > VOLATILITY_READY_WINDOWS:
@@ -105,7 +105,7 @@ def _step(given, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
                 o[4] = crowding.step(s[_CROWDING:], window_s, x[9], x[10], o[2])
 
 
-class Memory:
+class RollingMarketState:
     """The state of every market, by symbol number."""
 
     def __init__(self, window_ns: int) -> None:

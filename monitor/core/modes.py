@@ -14,13 +14,13 @@ from numba import njit, types
 from monitor.core.accumulate import I64_2
 from monitor.core.batch import Int64
 from monitor.core.intern import R64
-from monitor.core.tables import Grid, Table
+from monitor.core.tables import GrowableRows, KeyTable
 
 _UNKNOWN = -1
 
 
 @njit(types.void(I64_2, R64, I64_2, I64_2, types.int64), cache=True, nogil=True)
-def _walk(changes, key, mode, sums, column):  # type: ignore[no-untyped-def]
+def _count_in_order(changes, key, mode, sums, column):  # type: ignore[no-untyped-def]
     for i in range(changes.shape[0]):
         before = mode[key[i], 0]
         now = changes[i, 4]
@@ -29,18 +29,18 @@ def _walk(changes, key, mode, sums, column):  # type: ignore[no-untyped-def]
         mode[key[i], 0] = now
 
 
-class Modes:
+class MarginModes:
     """A bounded memory: of more than `most` accounts times markets, those with the lowest hash of
     their names stay.
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._keys = Table()
-        self._mode = Grid(1, _UNKNOWN)
+        self._capacity = most
+        self._keys = KeyTable()
+        self._mode = GrowableRows(1, _UNKNOWN)
         self.evicted = 0
 
-    def switches(self, changes: Int64, sums: Int64, column: int) -> None:
+    def count_switches(self, changes: Int64, sums: Int64, column: int) -> None:
         """Count, in a column of `sums` by row, the changes that switch the mode.
 
         `changes`: `held.CHANGE` with rows in the order of time, in any order.
@@ -48,24 +48,24 @@ class Modes:
         if not len(changes):
             return
         changes = changes[np.lexsort((changes[:, 2], changes[:, 1]))]
-        if self._keys.n + len(changes) <= self._most:
-            self._take(changes, sums, column)
+        if self._keys.n + len(changes) <= self._capacity:
+            self._apply_changes(changes, sums, column)
             return
         # Near the bound window by window: what is forgotten must not hang on how many closed.
         cuts = np.flatnonzero(np.diff(changes[:, 0])) + 1
         for part in np.split(changes, cuts):
-            self._take(part, sums, column)
-            self._forget()
+            self._apply_changes(part, sums, column)
+            self._evict()
 
-    def _take(self, changes: Int64, sums: Int64, column: int) -> None:
-        key = self._keys.rows(np.ascontiguousarray(changes[:, 3]))
+    def _apply_changes(self, changes: Int64, sums: Int64, column: int) -> None:
+        key = self._keys.find_or_add(np.ascontiguousarray(changes[:, 3]))
         self._mode.grow(self._keys.n)
-        _walk(np.ascontiguousarray(changes), key, self._mode.data, sums, column)
+        _count_in_order(np.ascontiguousarray(changes), key, self._mode.data, sums, column)
 
-    def _forget(self) -> None:
-        over = self._keys.n - self._most
+    def _evict(self) -> None:
+        over = self._keys.n - self._capacity
         if over > 0:
-            rows = np.sort(np.argsort(self._keys.keys, kind="stable")[: self._most])
+            rows = np.sort(np.argsort(self._keys.keys, kind="stable")[: self._capacity])
             keys = self._keys.keys[rows]
             self._mode.keep(rows, self._keys.n)
             self._keys.reset(keys)

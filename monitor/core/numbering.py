@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from numba import njit, types
 
-from monitor.core.accumulate import KINDS, LOWS, NO_LOW, SUMS
+from monitor.core.accumulate import KINDS, MINIMA, NO_MINIMUM, SUMS
 from monitor.core.batch import ABSENT
 from monitor.core.intern import R64
 from monitor.core.tables import I64_2
 
 _FEEDS = len(KINDS)
 _NUMBERED = SUMS.index(f"{KINDS[0]}_numbered")
-_LOW = LOWS.index(f"{KINDS[0]}_seq_low")
+_LOW = MINIMA.index(f"{KINDS[0]}_seq_low")
 _F1 = types.float64[::1]
 
 
 @njit(types.void(types.int64, I64_2, I64_2, R64, R64), cache=True, nogil=True)
-def add(kind, sums, lows, row, seq):  # type: ignore[no-untyped-def]
+def add_sequence_numbers(kind, sums, lows, row, seq):  # type: ignore[no-untyped-def]
     """Note the numbers of records of the kind at `KINDS[kind]`."""
     for i in range(row.size):
         if seq[i] != ABSENT:
@@ -35,7 +35,7 @@ def add(kind, sums, lows, row, seq):  # type: ignore[no-untyped-def]
 
 
 @njit(types.void(I64_2, I64_2, R64, I64_2, _F1), cache=True, nogil=True)
-def missing(sums, lows, symbol, seen, out):  # type: ignore[no-untyped-def]
+def count_missing(sums, lows, symbol, seen, out):  # type: ignore[no-untyped-def]
     """How many records are missing in each row (windows in order), over all feeds of its symbol.
 
     `seen`: (symbols, `KINDS`), the highest number so far, -1: none; brought up to date. NaN where
@@ -47,7 +47,7 @@ def missing(sums, lows, symbol, seen, out):  # type: ignore[no-untyped-def]
         for feed in range(_FEEDS):
             last = seen[symbol[i], feed]
             low = lows[i, _LOW + 2 * feed]
-            if low != NO_LOW:
+            if low != NO_MINIMUM:
                 high = -lows[i, _LOW + 2 * feed + 1]
                 if last < 0 or high < last // 2:
                     last = low - 1

@@ -20,10 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.accountkernels import ACCOUNT, ENTRY, FILL, ISOLATED, ROW
-from monitor.core.accounts import CAUSES, Accounts
+from monitor.core.accountkernels import (
+    ACCOUNT_COLUMNS,
+    ENTRY_COLUMNS,
+    FILL,
+    ISOLATED,
+    POSITION_COLUMNS,
+)
+from monitor.core.accounts import CAUSES, AccountLedger
 from monitor.core.batch import Int64
-from monitor.core.grid import MONEY, SCALE
+from monitor.core.grid import MONEY_SCALE, SCALE
 from monitor.core.margin import (
     BANKRUPTCY_K,
     LIQUIDATION_K,
@@ -34,7 +40,7 @@ from monitor.core.margin import (
 )
 from monitor.core.tiers import Tiers
 
-FORCED = ("liquidation", "backstop", "adl")
+FORCED_CAUSES = ("liquidation", "backstop", "adl")
 MODES = ("cross", "isolated")
 EDGES_BPS = (10, 25, 100)
 EPISODE_NS = 60_000_000_000
@@ -51,11 +57,11 @@ VERDICTS = (
     "no_price",  # by the records nothing could force it
     "counterparty",  # deleveraged though not under water: the other side of somebody's loss
 )
-_CODES = tuple(CAUSES.index(cause) for cause in FORCED)
-_AT = {name: ENTRY.index(name) for name in ("ts", "op", "account", "symbol", "a", "d")}
-_E10, _E16 = SCALE**2 // MONEY, SCALE**2
-Row = dict[str, int]
-Known = Callable[[int], tuple[int | None, tuple[Regime, Tiers] | None]]
+_CODES = tuple(CAUSES.index(cause) for cause in FORCED_CAUSES)
+_AT = {name: ENTRY_COLUMNS.index(name) for name in ("ts", "op", "account", "symbol", "a", "d")}
+_E10, _E16 = SCALE**2 // MONEY_SCALE, SCALE**2
+RowValues = dict[str, int]
+MarketLookup = Callable[[int], tuple[int | None, tuple[Regime, Tiers] | None]]
 """A market's mark (1e-8) and rules by its number; None where not known."""
 
 
@@ -79,48 +85,50 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class MarginPool:
     """The margin pool in which a position stands: its open rows by market, and its `cash` (1e-6):
-    equity less quantity × mark. `why` not, where that is not known."""
+    equity less quantity × mark. `reason` not, where that is not known."""
 
-    rows: Mapping[int, Row]
+    rows: Mapping[int, RowValues]
     cash: int
     mode: str
-    why: str = ""
+    reason: str = ""
 
 
-def pool_of(account: Row, rows: Mapping[int, Row], symbol: int) -> Pool:
+def pool_of(account: RowValues, rows: Mapping[int, RowValues], symbol: int) -> MarginPool:
     """The pool of an account's position in `symbol`; the rules are those of `pools.py`."""
     mine = rows[symbol]
     if mine["mode"] == ISOLATED:
-        margin = _margin(mine)
+        margin = _isolated_margin(mine)
         why = "" if margin > 0 else "no_margin"
-        return Pool({symbol: mine}, _own(mine) + margin, MODES[1], why)
+        return MarginPool({symbol: mine}, _own_cash(mine) + margin, MODES[1], why)
     cash = account["trade"] - account["fees"] + account["funding"] + account["transfers"]
     for row in rows.values():
-        cash += -_margin(row) if row["mode"] == ISOLATED else _own(row)
+        cash += -_isolated_margin(row) if row["mode"] == ISOLATED else _own_cash(row)
     held = {s: r for s, r in rows.items() if r["quantity"] and r["mode"] != ISOLATED}
-    return Pool(held, cash, MODES[0], "" if account["transfers"] else "no_collateral")
+    return MarginPool(held, cash, MODES[0], "" if account["transfers"] else "no_collateral")
 
 
-def _own(row: Row) -> int:
+def _own_cash(row: RowValues) -> int:
     return row["trade"] + row["funding"] - row["fees"]
 
 
-def _margin(row: Row) -> int:
+def _isolated_margin(row: RowValues) -> int:
     """Margin of an isolated position; by its leverage where none is on record."""
     if row["isolated"] > 0 or not row["quantity"] or row["leverage"] <= 0:
         return row["isolated"]
     return round(Fraction(row["entry"] * SCALE, row["leverage"]))
 
 
-def judged(pool: Pool, symbol: int, signed: int, cause: str, known: Known) -> dict[str, Any]:
+def judge_forced_fill(
+    pool: MarginPool, symbol: int, signed: int, cause: str, known: MarketLookup
+) -> dict[str, Any]:
     """Verdict, and the prices where they can be said; `signed`: the forced fill's quantity."""
     row = pool.rows.get(symbol)
     if row is None or not row["quantity"] or (row["quantity"] > 0) == (signed > 0):
         return {"verdict": "no_position"}
-    if pool.why:
-        return {"verdict": pool.why}
+    if pool.reason:
+        return {"verdict": pool.reason}
     markets = {s: known(s) for s in pool.rows}
     if any(rules is None for _, rules in markets.values()):
         return {"verdict": "no_rules"}
@@ -150,13 +158,13 @@ def judged(pool: Pool, symbol: int, signed: int, cause: str, known: Known) -> di
 
 
 def _position(
-    symbol: int, row: Row, mark: int | None, rules: tuple[Regime, Tiers] | None
+    symbol: int, row: RowValues, mark: int | None, rules: tuple[Regime, Tiers] | None
 ) -> tuple[Regime, Position]:
     assert mark is not None
     assert rules is not None
     regime, tiers = rules
     quantity = Fraction(row["quantity"], SCALE)
-    entry = Fraction(row["entry"], MONEY) / abs(quantity) if regime.at_entry else None
+    entry = Fraction(row["entry"], MONEY_SCALE) / abs(quantity) if regime.at_entry else None
     return regime, Position(str(symbol), quantity, Fraction(mark, SCALE), tiers, entry)
 
 
@@ -164,21 +172,23 @@ class Outcomes:
     """Counts of all outcomes of a venue, and the outcomes of the last cell of time."""
 
     def __init__(self) -> None:
-        self.counts: Int64 = np.zeros((len(FORCED), len(MODES), len(VERDICTS)), np.int64)
+        self.counts: Int64 = np.zeros((len(FORCED_CAUSES), len(MODES), len(VERDICTS)), np.int64)
         """By cause, mode and verdict."""
         self.last: list[Outcome] = []
         """Those of the cell that was applied last: no state, gone with the next."""
-        self._forced: dict[int, int] = {}
+        self._last_forced_ns: dict[int, int] = {}
         """Hash of an account's name → its last forced fill (ns), for `EPISODE_NS`."""
 
-    def begin(self, ts: int) -> None:
+    def begin_cell(self, ts: int) -> None:
         """A cell of time begins at `ts`."""
         self.last = []
-        if self._forced:
+        if self._last_forced_ns:
             since = ts - EPISODE_NS
-            self._forced = {name: at for name, at in self._forced.items() if at >= since}
+            self._last_forced_ns = {
+                name: at for name, at in self._last_forced_ns.items() if at >= since
+            }
 
-    def moments(self, entries: Int64) -> Iterator[tuple[int, Int64]]:
+    def forced_fills(self, entries: Int64) -> Iterator[tuple[int, Int64]]:
         """Where to stop: index of the first forced fill of each account and time among sorted
         entries, and all of its forced fills at that time."""
         codes = np.isin(entries[:, _AT["d"]], _CODES) & (entries[:, _AT["op"]] == FILL)
@@ -190,8 +200,8 @@ class Outcomes:
         for mine in groups.values():
             yield mine[0], entries[mine]
 
-    def take(
-        self, fills: Int64, accounts: Accounts, places: Mapping[int, int], known: Known
+    def record_fills(
+        self, fills: Int64, accounts: AccountLedger, places: Mapping[int, int], known: MarketLookup
     ) -> None:
         """Forced fills of one account at one time, all before the first of them being applied.
 
@@ -199,11 +209,13 @@ class Outcomes:
         """
         ts, number = int(fills[0, _AT["ts"]]), int(fills[0, _AT["account"]])
         name = int(accounts.names.hashes[number])
-        goes_on = name in self._forced and ts - self._forced[name] <= EPISODE_NS
-        self._forced[name] = ts
-        account = dict(zip(ACCOUNT, accounts.accounts[number].tolist(), strict=True))
-        data = accounts.rows
-        rows = {s: dict(zip(ROW, data[r].tolist(), strict=True)) for s, r in places.items()}
+        goes_on = name in self._last_forced_ns and ts - self._last_forced_ns[name] <= EPISODE_NS
+        self._last_forced_ns[name] = ts
+        account = dict(zip(ACCOUNT_COLUMNS, accounts.account_rows[number].tolist(), strict=True))
+        data = accounts.position_rows
+        rows = {
+            s: dict(zip(POSITION_COLUMNS, data[r].tolist(), strict=True)) for s, r in places.items()
+        }
         seen: set[int] = set()
         for fill in fills:
             symbol, code = int(fill[_AT["symbol"]]), int(fill[_AT["d"]])
@@ -212,33 +224,33 @@ class Outcomes:
             if goes_on or symbol in seen:
                 told: dict[str, Any] = {"verdict": "continued"}
             else:
-                told = judged(pool, symbol, int(fill[_AT["a"]]), cause, known)
+                told = judge_forced_fill(pool, symbol, int(fill[_AT["a"]]), cause, known)
             seen.add(symbol)
-            at = FORCED.index(cause), MODES.index(pool.mode), VERDICTS.index(told["verdict"])
+            at = FORCED_CAUSES.index(cause), MODES.index(pool.mode), VERDICTS.index(told["verdict"])
             self.counts[at] += 1
             if told["verdict"] != "continued":
                 who = accounts.names.names(np.array([number]))[0]
                 market = accounts.symbols.names(np.array([symbol]))[0]
                 self.last.append(Outcome(ts, who, market, cause, pool.mode, **told))
 
-    def facts(self) -> dict[str, dict[str, dict[str, int]]]:
+    def counts_by_name(self) -> dict[str, dict[str, dict[str, int]]]:
         """The counts that are not 0, by name."""
         made: dict[str, dict[str, dict[str, int]]] = {}
         for c, m, v in np.argwhere(self.counts).tolist():
-            verdicts = made.setdefault(FORCED[c], {}).setdefault(MODES[m], {})
+            verdicts = made.setdefault(FORCED_CAUSES[c], {}).setdefault(MODES[m], {})
             verdicts[VERDICTS[v]] = int(self.counts[c, m, v])
         return made
 
     def digest(self) -> bytes:
         """Of the counts and of the liquidations under way."""
-        return self.counts.tobytes() + repr(sorted(self._forced.items())).encode()
+        return self.counts.tobytes() + repr(sorted(self._last_forced_ns.items())).encode()
 
     def snapshot(self) -> dict[str, Any]:
         """All state, as plain arrays."""
-        return {"counts": self.counts.copy(), "forced": sorted(self._forced.items())}
+        return {"counts": self.counts.copy(), "forced": sorted(self._last_forced_ns.items())}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a snapshot."""
         forced: Sequence[Sequence[int]] = state["forced"]
         self.counts, self.last = state["counts"].copy(), []
-        self._forced = {int(name): int(ts) for name, ts in forced}
+        self._last_forced_ns = {int(name): int(ts) for name, ts in forced}

@@ -10,24 +10,32 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from monitor.core.accountkernels import ACCOUNT, ISOLATED, ROW
-from monitor.core.grid import MONEY, SCALE
+from monitor.core.accountkernels import ACCOUNT_COLUMNS, ISOLATED, POSITION_COLUMNS
+from monitor.core.grid import MONEY_SCALE, SCALE
 from monitor.core.intern import I64, R64, U64
 from monitor.core.tables import I64_2
 
 SYMBOL_BITS = 24
 """An account in a market is the key account · 2^24 + symbol."""
 
-SIZES = np.array([1, 2] + [n << c for c in range(24) for n in (3, 4)], np.int64)
+SPAN_SIZES = np.array([1, 2] + [n << c for c in range(24) for n in (3, 4)], np.int64)
 """Slots in a span, by class: an account holds a market once, and there are at most 2^24."""
 POOLS, SLOTS, ASSUMED, FREE = range(4)
 """Counts: pools and slots ever used, positions of an assumed margin; the first pool left."""
 
-_QUANTITY, _ENTRY, _TRADE = ROW.index("quantity"), ROW.index("entry"), ROW.index("trade")
-_FEES, _FUNDING, _MARGIN = ROW.index("fees"), ROW.index("funding"), ROW.index("isolated")
-_LEVERAGE, _MODE = ROW.index("leverage"), ROW.index("mode")
-_A_TRADE, _A_FEES = ACCOUNT.index("trade"), ACCOUNT.index("fees")
-_A_FUNDING, _A_TRANSFERS = ACCOUNT.index("funding"), ACCOUNT.index("transfers")
+_QUANTITY, _ENTRY, _TRADE = (
+    POSITION_COLUMNS.index("quantity"),
+    POSITION_COLUMNS.index("entry"),
+    POSITION_COLUMNS.index("trade"),
+)
+_FEES, _FUNDING, _MARGIN = (
+    POSITION_COLUMNS.index("fees"),
+    POSITION_COLUMNS.index("funding"),
+    POSITION_COLUMNS.index("isolated"),
+)
+_LEVERAGE, _MODE = POSITION_COLUMNS.index("leverage"), POSITION_COLUMNS.index("mode")
+_A_TRADE, _A_FEES = ACCOUNT_COLUMNS.index("trade"), ACCOUNT_COLUMNS.index("fees")
+_A_FUNDING, _A_TRANSFERS = ACCOUNT_COLUMNS.index("funding"), ACCOUNT_COLUMNS.index("transfers")
 
 I4 = types.int32[::1]
 F1 = types.float64[::1]
@@ -38,19 +46,19 @@ _RU64 = types.Array(types.uint64, 1, "C", readonly=True)
 
 
 @njit(inline="always")
-def _move(row, market, quantity, entry, old, new):  # type: ignore[no-untyped-def]
+def _move_slot(row, market, quantity, entry, old, new):  # type: ignore[no-untyped-def]
     row[new], market[new] = row[old], market[old]
     quantity[new], entry[new] = quantity[old], entry[old]
 
 
 @njit(types.void(types.int64, I64, I4, I4, *_SLOTS, I64), cache=True, nogil=True)
-def give_back(pool, start, size, count, row, market, quantity, entry, left):  # type: ignore[no-untyped-def]
+def free_span(pool, start, size, count, row, market, quantity, entry, left):  # type: ignore[no-untyped-def]
     """A pool's span may be used by others. `left[c]`: the first such span of class c; each names
     the next in its first slot's row.
     """
     c, first = size[pool], start[pool]
     if c >= 0:
-        for i in range(first, first + SIZES[c]):
+        for i in range(first, first + SPAN_SIZES[c]):
             quantity[i] = 0.0
         row[first] = left[c]
         left[c] = first
@@ -58,7 +66,7 @@ def give_back(pool, start, size, count, row, market, quantity, entry, left):  # 
 
 
 @njit(types.void(types.int64, I64, I4, I4, *_SLOTS, I64, I64), cache=True, nogil=True)
-def widen(pool, start, size, count, row, market, quantity, entry, left, counts):  # type: ignore[no-untyped-def]
+def widen_span(pool, start, size, count, row, market, quantity, entry, left, counts):  # type: ignore[no-untyped-def]
     """Move a pool to a span of the next size."""
     c, held = size[pool] + 1, count[pool]
     new = left[c]
@@ -66,22 +74,22 @@ def widen(pool, start, size, count, row, market, quantity, entry, left, counts):
         left[c] = row[new]
     else:
         new = counts[SLOTS]
-        counts[SLOTS] += SIZES[c]
+        counts[SLOTS] += SPAN_SIZES[c]
     for j in range(held):
-        _move(row, market, quantity, entry, start[pool] + j, new + j)
-    give_back(pool, start, size, count, row, market, quantity, entry, left)
+        _move_slot(row, market, quantity, entry, start[pool] + j, new + j)
+    free_span(pool, start, size, count, row, market, quantity, entry, left)
     start[pool], size[pool], count[pool] = new, c, held
-    for i in range(new + held, new + SIZES[c]):
+    for i in range(new + held, new + SPAN_SIZES[c]):
         quantity[i] = 0.0
 
 
 @njit(inline="always")
-def _leave(r, pool, start, count, row, market, quantity, entry):  # type: ignore[no-untyped-def]
+def _remove_slot(r, pool, start, count, row, market, quantity, entry):  # type: ignore[no-untyped-def]
     i, last = start[pool], start[pool] + count[pool] - 1
     while row[i] != r:
         i += 1
     while i < last:
-        _move(row, market, quantity, entry, i + 1, i)
+        _move_slot(row, market, quantity, entry, i + 1, i)
         i += 1
     quantity[last] = 0.0
     count[pool] -= 1
@@ -107,7 +115,7 @@ def _new_pool(a, alone, counts, account, isolated, cash, key, hashes):  # type: 
     cache=True,
     nogil=True,
 )  # fmt: skip
-def put(  # type: ignore[no-untyped-def]
+def update_pools(  # type: ignore[no-untyped-def]
     touched, data, keys, hashes, market_of, place, held, rest, share, pool_of, cross, assumed,
     start, size, count, account, key, isolated, cash, row, market, quantity, entry, left, counts,
 ):  # fmt: skip
@@ -126,7 +134,7 @@ def put(  # type: ignore[no-untyped-def]
         if q != 0:
             # Room for one more pool and for the widest span that this row may ask for.
             at = cross[a]
-            need = 1 if alone or at < 0 else SIZES[size[at] + 1]
+            need = 1 if alone or at < 0 else SPAN_SIZES[size[at] + 1]
             if counts[POOLS] == start.size or counts[SLOTS] + need > row.size:
                 return n
         own = data[r, _TRADE] + data[r, _FUNDING] - data[r, _FEES]
@@ -143,11 +151,11 @@ def put(  # type: ignore[no-untyped-def]
         if pool >= 0 and (q == 0 or isolated[pool] != alone):
             held[market_of[symbol]] -= 1
             if isolated[pool]:
-                give_back(pool, start, size, count, row, market, quantity, entry, left)
+                free_span(pool, start, size, count, row, market, quantity, entry, left)
                 isolated[pool], cash[pool], account[pool] = False, 0.0, counts[FREE]
                 counts[FREE] = pool
             else:
-                _leave(r, pool, start, count, row, market, quantity, entry)
+                _remove_slot(r, pool, start, count, row, market, quantity, entry)
             pool = np.int32(-1)
         if q == 0:
             pool_of[r] = -1
@@ -158,12 +166,12 @@ def put(  # type: ignore[no-untyped-def]
                 pool = np.int32(_new_pool(a, alone, counts, account, isolated, cash, key, hashes))
                 if not alone:
                     cross[a] = pool
-            if size[pool] < 0 or count[pool] == SIZES[size[pool]]:
-                widen(pool, start, size, count, row, market, quantity, entry, left, counts)
+            if size[pool] < 0 or count[pool] == SPAN_SIZES[size[pool]]:
+                widen_span(pool, start, size, count, row, market, quantity, entry, left, counts)
             m = market_of[symbol]
             i = start[pool] + count[pool]
             while i > start[pool] and place[market[i - 1]] > place[m]:
-                _move(row, market, quantity, entry, i - 1, i)
+                _move_slot(row, market, quantity, entry, i - 1, i)
                 i -= 1
             row[i], market[i] = r, m
             count[pool] += 1
@@ -174,14 +182,14 @@ def put(  # type: ignore[no-untyped-def]
             while row[i] != r:
                 i += 1
         quantity[i] = q / SCALE
-        entry[i] = data[r, _ENTRY] / MONEY / abs(quantity[i])
+        entry[i] = data[r, _ENTRY] / MONEY_SCALE / abs(quantity[i])
         if alone:
-            cash[pool] = (own + margin) / MONEY if margin > 0 else np.nan
+            cash[pool] = (own + margin) / MONEY_SCALE if margin > 0 else np.nan
     return touched.size
 
 
 @njit(types.void(R64, I64_2, R64, I4, I4, F1), cache=True, nogil=True)
-def pay(touched, accounts, rest, cross, count, cash):  # type: ignore[no-untyped-def]
+def update_cross_cash(touched, accounts, rest, cross, count, cash):  # type: ignore[no-untyped-def]
     """The cash of the touched accounts' cross pools: integers until the last division."""
     for n in range(touched.size):
         a = touched[n]
@@ -189,4 +197,4 @@ def pay(touched, accounts, rest, cross, count, cash):  # type: ignore[no-untyped
         if pool >= 0:
             money = accounts[a, _A_TRADE] - accounts[a, _A_FEES] + accounts[a, _A_FUNDING]
             money += accounts[a, _A_TRANSFERS] + rest[a]
-            cash[pool] = money / MONEY if count[pool] > 0 else 0.0
+            cash[pool] = money / MONEY_SCALE if count[pool] > 0 else 0.0

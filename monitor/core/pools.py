@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from monitor.core import poolkernels as kernels
-from monitor.core.accountkernels import ROW
-from monitor.core.accounts import Accounts
-from monitor.core.bandinput import Positions
+from monitor.core.accountkernels import POSITION_COLUMNS
+from monitor.core.accounts import AccountLedger
+from monitor.core.bandinput import PositionArrays
 from monitor.core.batch import Int64
-from monitor.core.poolkernels import ASSUMED, FREE, POOLS, SIZES, SLOTS, SYMBOL_BITS
+from monitor.core.poolkernels import ASSUMED, FREE, POOLS, SLOTS, SPAN_SIZES, SYMBOL_BITS
 
-_QUANTITY = ROW.index("quantity")
+_QUANTITY = POSITION_COLUMNS.index("quantity")
 _BY_POOL = {
     "start": np.int64, "size": np.int32, "count": np.int32, "account": np.int64,
     "key": np.uint64, "isolated": np.bool_, "cash": np.float64,
@@ -32,35 +32,35 @@ _BY_POOL = {
 _BY_SLOT = {"row": np.int32, "market": np.int32, "quantity": np.float64, "entry": np.float64}
 _BY_ROW = {"share": np.int64, "pool_of": np.int32, "assumed": np.uint8}
 _BY_ACCOUNT = {"rest": np.int64, "cross": np.int32}
-_NONE_YET = ("size", "pool_of", "cross")
+_FILLED_WITH_NONE = ("size", "pool_of", "cross")
 """Arrays that begin at −1, not at 0."""
 
 
 class Pools:
     """All pools of `accounts`, as of the last `update`."""
 
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
-        self._begin()
+    def __init__(self, accounts: AccountLedger) -> None:
+        self._ledger = accounts
+        self._start_empty()
 
-    def _begin(self) -> None:
+    def _start_empty(self) -> None:
         every = {**_BY_POOL, **_BY_SLOT, **_BY_ROW, **_BY_ACCOUNT}
-        self._held: dict[str, Any] = {name: np.empty(0, kind) for name, kind in every.items()}
-        self._left = np.full(len(SIZES), -1, np.int64)
+        self._columns: dict[str, Any] = {name: np.empty(0, kind) for name, kind in every.items()}
+        self._free_spans = np.full(len(SPAN_SIZES), -1, np.int64)
         self._counts = np.zeros(4, np.int64)
         self._counts[FREE] = -1
         self._market_of = np.empty(0, np.int64)
-        self._place = self.held = np.empty(0, np.int64)
-        self.symbols: Int64 = np.empty(0, np.int64)
+        self._name_rank = self.open_positions = np.empty(0, np.int64)
+        self.market_symbols: Int64 = np.empty(0, np.int64)
         """By market: its symbol's number among the accounts' symbols."""
-        self.names: list[str] = []
+        self.market_names: list[str] = []
         """By market. Markets are numbered as their first position opens."""
 
     @property
-    def by_name(self) -> Int64:
+    def markets_by_name(self) -> Int64:
         """The markets in which somebody holds something, in the order of their names."""
-        order = np.argsort(self._place)
-        return order[self.held[order] > 0]
+        order = np.argsort(self._name_rank)
+        return order[self.open_positions[order] > 0]
 
     @property
     def assumed(self) -> int:
@@ -69,37 +69,39 @@ class Pools:
 
     def owners(self, pools: Int64) -> list[str]:
         """The accounts' names of the given pools."""
-        return self._accounts.names.names(self._held["account"][pools])
+        return self._ledger.names.names(self._columns["account"][pools])
 
-    def update(self) -> Positions:
+    def update(self) -> PositionArrays:
         """Bring all that was touched up to date."""
-        touched = self._accounts.touched()
+        touched = self._ledger.take_touched()
         if touched is None:
-            self._begin()
-            owner, _ = self._accounts.of_rows()
-            rows, accounts = np.argsort(owner, kind="stable"), np.arange(len(self._accounts.names))
+            self._start_empty()
+            owner, _ = self._ledger.row_owners()
+            rows, accounts = np.argsort(owner, kind="stable"), np.arange(len(self._ledger.names))
         else:
             rows, accounts = touched
-        self._meet(rows)
-        self._grow(_BY_ACCOUNT, len(self._accounts.names))
-        self._grow(_BY_ROW, len(self._accounts.rows))
-        self._put(rows)
-        h = self._held
-        kernels.pay(accounts, self._accounts.accounts, h["rest"], h["cross"], h["count"], h["cash"])
+        self._number_new_markets(rows)
+        self._grow(_BY_ACCOUNT, len(self._ledger.names))
+        self._grow(_BY_ROW, len(self._ledger.position_rows))
+        self._update_rows(rows)
+        h = self._columns
+        kernels.update_cross_cash(
+            accounts, self._ledger.account_rows, h["rest"], h["cross"], h["count"], h["cash"]
+        )
         pools, slots = int(self._counts[POOLS]), int(self._counts[SLOTS])
-        return Positions(
+        return PositionArrays(
             **{name: h[name][:pools] for name in ("start", "count", "key", "cash", "isolated")},
             **{name: h[name][:slots] for name in _BY_SLOT},
         )
 
-    def _put(self, rows: Int64) -> None:
-        a, h = self._accounts, self._held
+    def _update_rows(self, rows: Int64) -> None:
+        a, h = self._ledger, self._columns
         while True:
             every = [h[name] for name in (*_BY_POOL, *_BY_SLOT)]
-            done = kernels.put(  # type: ignore[call-arg]
-                rows, a.rows, a.keys, a.names.hashes, self._market_of, self._place, self.held,
+            done = kernels.update_pools(  # type: ignore[call-arg]
+                rows, a.position_rows, a.keys, a.names.hashes, self._market_of, self._name_rank, self.open_positions,
                 h["rest"], h["share"], h["pool_of"], h["cross"], h["assumed"],
-                *every, self._left, self._counts,
+                *every, self._free_spans, self._counts,
             )  # fmt: skip
             rows = rows[done:]
             if not len(rows):
@@ -109,31 +111,31 @@ class Pools:
 
     def _grow(self, names: Mapping[str, Any], need: int) -> None:
         """Room for `need`; a quarter more than there was, so that it is seldom asked."""
-        have = len(self._held[next(iter(names))])
+        have = len(self._columns[next(iter(names))])
         if need <= have:
             return
         for name in names:
-            old = self._held[name]
-            start = -1 if name in _NONE_YET else 0
+            old = self._columns[name]
+            start = -1 if name in _FILLED_WITH_NONE else 0
             new = np.full(max(need, have + have // 4), start, old.dtype)
             new[:have] = old
-            self._held[name] = new
+            self._columns[name] = new
 
-    def _meet(self, rows: Int64) -> None:
+    def _number_new_markets(self, rows: Int64) -> None:
         """Number markets in which a position has opened for the first time."""
-        count = len(self._accounts.symbols)
+        count = len(self._ledger.symbols)
         more = np.full(count - len(self._market_of), -1, np.int64)
         self._market_of = np.concatenate((self._market_of, more))
-        opened = rows[self._accounts.rows[rows, _QUANTITY] != 0]
-        symbols = self._accounts.keys[opened] & ((1 << SYMBOL_BITS) - 1)
+        opened = rows[self._ledger.position_rows[rows, _QUANTITY] != 0]
+        symbols = self._ledger.keys[opened] & ((1 << SYMBOL_BITS) - 1)
         met = np.bincount(symbols, minlength=count) > 0
         new = np.flatnonzero(met & (self._market_of < 0))
         if not len(new):
             return
-        self._market_of[new] = len(self.names) + np.arange(len(new))
-        self.symbols = np.concatenate((self.symbols, new))
-        self.names = self.names + self._accounts.symbols.names(new)
-        order = sorted(range(len(self.names)), key=self.names.__getitem__)
-        self._place = np.empty(len(order), np.int64)
-        self._place[order] = np.arange(len(order))
-        self.held = np.concatenate((self.held, np.zeros(len(new), np.int64)))
+        self._market_of[new] = len(self.market_names) + np.arange(len(new))
+        self.market_symbols = np.concatenate((self.market_symbols, new))
+        self.market_names = self.market_names + self._ledger.symbols.names(new)
+        order = sorted(range(len(self.market_names)), key=self.market_names.__getitem__)
+        self._name_rank = np.empty(len(order), np.int64)
+        self._name_rank[order] = np.arange(len(order))
+        self.open_positions = np.concatenate((self.open_positions, np.zeros(len(new), np.int64)))

@@ -15,9 +15,9 @@ from monitor.core.batch import ABSENT, Int64
 from monitor.core.entries import LEVELS
 from monitor.core.findings import Finding
 from monitor.core.grid import SCALE
-from monitor.core.history import Range
+from monitor.core.history import OffsetRange
 from monitor.core.intern import Interner
-from monitor.core.markguard import KINDS, Doubt, Guard, Told
+from monitor.core.markguard import DOUBT_KINDS, MarkGuard, MarkUpdate, PriceDoubt
 from monitor.core.timing import Volatility
 
 STREAM = "marks"
@@ -27,31 +27,31 @@ _BID, _ASK = 4, 4 + 2 * LEVELS
 """Columns of the best prices in a row of the venue's books."""
 
 
-class Pricing:
+class MarkFilter:
     """Guards and volatilities of all markets, by the symbols' numbers."""
 
     def __init__(self, symbols: Interner) -> None:
         self._symbols = symbols
-        self._guards: dict[int, Guard] = {}
+        self._guards: dict[int, MarkGuard] = {}
         self._volatility: dict[int, Volatility] = {}
         self._sources: dict[tuple[int, int], str] = {}
         """Sources of the records that wait, by partition and offset."""
-        self._doubts: list[tuple[str, Doubt]] = []
-        self.doubted = dict.fromkeys(KINDS, 0)
+        self._doubts: list[tuple[str, PriceDoubt]] = []
+        self.doubted = dict.fromkeys(DOUBT_KINDS, 0)
         """Records that were not believed, and sources that were passed over."""
 
-    def hold(self, partition: int, offsets: list[int], sources: list[str | None]) -> None:
+    def add_sources(self, partition: int, offsets: list[int], sources: list[str | None]) -> None:
         """Keep the sources that mark records tell, until those are judged."""
         for offset, text in zip(offsets, sources, strict=True):
             if text is not None:
                 self._sources[partition, offset] = text
 
-    def measured(self, symbol: int) -> tuple[float | None, float]:
+    def volatility_of(self, symbol: int) -> tuple[float | None, float]:
         """Realised volatility of a symbol's mark, a year (None: not known yet); its grain, s."""
         held = self._volatility.get(symbol)
         return (None, 0.0) if held is None else (held.sigma, held.grain_s)
 
-    def judge(self, rows: Int64, books: Int64) -> Int64:
+    def filter_rows(self, rows: Int64, books: Int64) -> Int64:
         """Mark records (`entries.PRICE`) in event-time order: the same, with `ABSENT` for what is
         not believed. `books`: the last book by symbol.
         """
@@ -64,11 +64,11 @@ class Pricing:
                 None if row[at] == ABSENT else row[at] / SCALE for at in (_MARK, _INDEX, _LAST)
             )
             middle = 0.5 * float(bid + ask) / SCALE if bid > 0 and ask > 0 else None
-            sources = () if text is None else _parsed(text)
-            told = Told(row[0], row[1], row[2], mark_told, index_told, last, middle, sources)
+            sources = () if text is None else _parse_sources(text)
+            told = MarkUpdate(row[0], row[1], row[2], mark_told, index_told, last, middle, sources)
             guard = self._guards.get(symbol)
             if guard is None:
-                guard = self._guards[symbol] = Guard()
+                guard = self._guards[symbol] = MarkGuard()
             mark, index, doubts = guard.judge(told)
             if doubts:
                 (name,) = self._symbols.names(np.array([symbol]))
@@ -91,7 +91,7 @@ class Pricing:
         It belongs to the window in which that end lies: whatever was decided before, that window
         was not.
         """
-        groups: dict[tuple[str, str, int], list[Doubt]] = {}
+        groups: dict[tuple[str, str, int], list[PriceDoubt]] = {}
         for name, doubt in self._doubts:
             self.doubted[doubt.kind] += 1
             groups.setdefault((name, doubt.kind, doubt.partition), []).append(doubt)
@@ -109,7 +109,7 @@ class Pricing:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
-        self._guards = {symbol: Guard.of(held) for symbol, *held in state["guards"]}
+        self._guards = {symbol: MarkGuard.from_state(held) for symbol, *held in state["guards"]}
         self._volatility = {}
         for symbol, *measured in state["volatility"]:
             self._volatility[symbol] = Volatility()
@@ -118,12 +118,12 @@ class Pricing:
         self.doubted = dict(state["doubted"])
 
 
-def _parsed(text: str) -> tuple[tuple[str, float, int], ...]:
+def _parse_sources(text: str) -> tuple[tuple[str, float, int], ...]:
     """Sources as the judge has read them: the text was found good when its record was decoded."""
     return tuple((s["name"], float(s["price"]), int(s["ts"])) for s in json.loads(text))
 
 
-def _finding(symbol: str, doubts: list[Doubt], end_ns: int, window_ns: int) -> Finding:
+def _finding(symbol: str, doubts: list[PriceDoubt], end_ns: int, window_ns: int) -> Finding:
     """The doubts of one market and kind; the words come from the last of them."""
     last, offsets = doubts[-1], [doubt.offset for doubt in doubts]
     return Finding(
@@ -136,7 +136,7 @@ def _finding(symbol: str, doubts: list[Doubt], end_ns: int, window_ns: int) -> F
         observed=float(len(doubts)),
         expected=0.0,
         p=0.0,
-        records=[Range("mark", min(offsets), max(offsets))],
+        records=[OffsetRange("mark", min(offsets), max(offsets))],
         facts={
             "offered": last.offered,
             "kept": last.kept,

@@ -23,11 +23,11 @@ Severity = Literal["info", "warning", "critical"]
 Layer = Literal["data", "pricing", "margin", "execution", "post_trade"]
 
 
-class _Out(BaseModel):
+class _OutputModel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Evidence(_Out):
+class AlertEvidence(_OutputModel):
     """What one stream brings to an alert."""
 
     stream: str
@@ -44,14 +44,14 @@ class Evidence(_Out):
     symbol: Annotated[str | None, Field(description="where an alert has several")] = None
 
 
-class Carrier(_Out):
+class Carrier(_OutputModel):
     """An account and its share of what was observed."""
 
     account: str
     share: Fraction
 
 
-class AlertZone(_Out):
+class AlertZone(_OutputModel):
     """One of the heaviest zones near the mark."""
 
     low: float
@@ -60,7 +60,7 @@ class AlertZone(_Out):
     forced_notional: Quote
 
 
-class Stake(_Out):
+class Stake(_OutputModel):
     """What would be forced near the mark, by the last bands before the alert."""
 
     forced_notional: Quote
@@ -69,7 +69,7 @@ class Stake(_Out):
     within_pct: Percent
 
 
-class Records(_Out):
+class Records(_OutputModel):
     """Where the records lie that an alert rests on."""
 
     topic: str
@@ -78,21 +78,21 @@ class Records(_Out):
     last_offset: Annotated[int, Field(ge=0)]
 
 
-class Abstention(_Out):
+class Abstention(_OutputModel):
     """A stream that could not judge, and why."""
 
     detector: str
     why: str
 
 
-class Step(_Out):
+class Step(_OutputModel):
     """What one layer says in the walk through an incident."""
 
     layer: Layer
     says: str
 
 
-class Versions(_Out):
+class Versions(_OutputModel):
     """Under what an alert was made."""
 
     engine: str
@@ -100,7 +100,7 @@ class Versions(_Out):
     detectors: Annotated[dict[str, str], Field(description="detector by stream")]
 
 
-class Alert(_Out):
+class Alert(_OutputModel):
     """A publication of an alert: its lifecycle has one fingerprint. No wall-clock time in it."""
 
     id: Annotated[str, Field(description="fingerprint and sequence: equal in every run")]
@@ -113,7 +113,7 @@ class Alert(_Out):
     ts: Annotated[Ns, Field(description="event time of the decision, ns")]
     since: Annotated[Ns, Field(description="when the change began, ns")]
     summary: str
-    evidence: list[Evidence]
+    evidence: list[AlertEvidence]
     accounts: list[Carrier]
     zones: list[AlertZone]
     at_stake: Annotated[Stake | None, Field(description="once there are bands")] = None
@@ -124,7 +124,7 @@ class Alert(_Out):
     versions: Versions
 
 
-class Path(_Out):
+class LiquidationPath(_OutputModel):
     """How the venue closes what is due."""
 
     steps: list[str]
@@ -134,7 +134,7 @@ class Path(_Out):
     adl: str
 
 
-class Within(_Out):
+class Within(_OutputModel):
     """All that is forced up to a distance from the mark."""
 
     pct: Percent
@@ -146,7 +146,7 @@ class Within(_Out):
     ]
 
 
-class Holder(_Out):
+class Holder(_OutputModel):
     """One of the largest whose positions are forced near the mark."""
 
     account: str
@@ -154,7 +154,7 @@ class Holder(_Out):
     share: Fraction
 
 
-class Zones(_Out):
+class Zones(_OutputModel):
     """Columns: what is forced in each zone, by mode and leverage (gross notional over equity)."""
 
     zone: list[Zone]
@@ -163,7 +163,7 @@ class Zones(_Out):
     notional: list[Quote]
 
 
-class Stages(_Out):
+class Stages(_OutputModel):
     """Columns: notional by the zone of the stressed liquidation price, of what waits for the path's
     pause, of the backstop's price and of the bankruptcy price.
     """
@@ -173,7 +173,7 @@ class Stages(_Out):
     notional: list[Quote]
 
 
-class SideBands(_Out):
+class SideBands(_OutputModel):
     """Longs, which a fall forces, or shorts, which a rise forces."""
 
     nearest: Annotated[float | None, Field(description="price; null: nobody within 50 %")]
@@ -186,7 +186,7 @@ class SideBands(_Out):
     stages: Stages
 
 
-class MarketBandsRecord(_Out):
+class MarketBandsRecord(_OutputModel):
     """One market's bands: zone z lies from z to z + 1 times `zone_bps` from the mark."""
 
     kind: Literal["bands"]
@@ -200,26 +200,26 @@ class MarketBandsRecord(_Out):
     grain_s: Annotated[float, Field(description="how far apart the mark's steps are, s", ge=0)]
     horizons_s: list[float]
     zone_bps: float
-    path: Path
+    path: LiquidationPath
     long: SideBands
     short: SideBands
 
 
-class Forced(_Out):
+class ForcedByZone(_OutputModel):
     """Columns: gross notional by the zone of the factor's move."""
 
     zone: list[Zone]
     notional: list[Quote]
 
 
-class Factor(_Out):
+class Factor(_OutputModel):
     """Cross accounts, when all markets move together."""
 
-    fall: Forced
-    rise: Forced
+    fall: ForcedByZone
+    rise: ForcedByZone
 
 
-class VenueBandsRecord(_Out):
+class VenueBandsRecord(_OutputModel):
     """What belongs to no market."""
 
     kind: Literal["bands"]
@@ -232,7 +232,7 @@ class VenueBandsRecord(_Out):
     common_factor: Factor
 
 
-PUBLISHED: dict[str, tuple[type[BaseModel], ...]] = {
+OUTPUT_MODELS: dict[str, tuple[type[BaseModel], ...]] = {
     "alert": (Alert,),
     "bands": (MarketBandsRecord, VenueBandsRecord),
 }

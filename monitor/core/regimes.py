@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from monitor.core.margin import HYPERLIQUID_BACKSTOP_K, Path, Regime, at_entry, at_mark
+from monitor.core.margin import (
+    HYPERLIQUID_BACKSTOP_K,
+    LiquidationPath,
+    Regime,
+    maintenance_at_entry,
+    maintenance_at_mark,
+)
 from monitor.core.markrules import MARK_RULES
 
 _FUND = "insurance fund"
@@ -19,9 +25,9 @@ REGIMES: dict[str, Regime] = {
     for regime in (
         Regime(
             "hyperliquid",
-            at_mark,
+            maintenance_at_mark,
             MARK_RULES["hyperliquid"],
-            Path(
+            LiquidationPath(
                 (
                     "market order for the whole position",
                     "backstop vault below 2/3 of maintenance",
@@ -36,9 +42,9 @@ REGIMES: dict[str, Regime] = {
         ),
         Regime(
             "dydx",
-            at_mark,
+            maintenance_at_mark,
             MARK_RULES["oracle"],
-            Path(
+            LiquidationPath(
                 (
                     "immediate-or-cancel at the fillable price",
                     f"{_FUND}, 1M a block",
@@ -49,18 +55,18 @@ REGIMES: dict[str, Regime] = {
         ),
         Regime(
             "binance",
-            at_mark,
+            maintenance_at_mark,
             MARK_RULES["binance"],
-            Path(
+            LiquidationPath(
                 ("orders cancelled", "one large immediate-or-cancel", _TAKEOVER, _FUND),
                 adl="profit × margin ratio",
             ),
         ),
         Regime(
             "bybit",
-            at_entry,
+            maintenance_at_entry,
             MARK_RULES["bybit"],
-            Path(
+            LiquidationPath(
                 ("orders cancelled", "one risk tier down at a time", "fill-or-kill", _TAKEOVER),
                 adl="on a drawdown of the fund",
             ),
@@ -69,35 +75,37 @@ REGIMES: dict[str, Regime] = {
         *(
             Regime(
                 name,
-                at_mark,
+                maintenance_at_mark,
                 MARK_RULES["okx"],
-                Path(("two tiers down at a time", _TAKEOVER)),
+                LiquidationPath(("two tiers down at a time", _TAKEOVER)),
                 counts_fee=True,
             )
             for name in ("okx", "gate")
         ),
         Regime(
             "drift",
-            at_mark,
+            maintenance_at_mark,
             MARK_RULES["oracle"],
-            Path(("a share that grows with time under water", "losses socialised")),
+            LiquidationPath(("a share that grows with time under water", "losses socialised")),
         ),
         Regime(
             "bitmex",
-            at_mark,
+            maintenance_at_mark,
             MARK_RULES["fair"],
-            Path(
+            LiquidationPath(
                 ("orders cancelled", "one risk limit down at a time", "fill-or-kill", _TAKEOVER),
                 adl="profit × leverage",
             ),
         ),
         Regime(
             "deribit",
-            at_mark,
+            maintenance_at_mark,
             MARK_RULES["deribit"],
-            Path(("incremental, a round a second", _FUND), cooldown_s=1.0, adl="profit"),
+            LiquidationPath(("incremental, a round a second", _FUND), cooldown_s=1.0, adl="profit"),
         ),
-        Regime("generic", at_mark, MARK_RULES["oracle"], Path(("market order",))),
+        Regime(
+            "generic", maintenance_at_mark, MARK_RULES["oracle"], LiquidationPath(("market order",))
+        ),
     )
 }
 """Every margin regime by name. A `reference` record's `regime` names one."""

@@ -17,10 +17,10 @@ from monitor.core.bandtable import (
     I4,
     INT,
     LAST_TIER,
+    LOWEST_TIER_TOP,
     MARK,
     RATE,
     SIZE_RATE,
-    UPPER,
     WARN_K,
     F,
 )
@@ -35,7 +35,7 @@ def tier_of(bound, first, last, notional):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def root(q, free, other, k, costs, tier, first, last, bound, rate, deduction):  # type: ignore[no-untyped-def]
+def price_root(q, free, other, k, costs, tier, first, last, bound, rate, deduction):  # type: ignore[no-untyped-def]
     """The price at which equity meets k times the requirement (NaN where there is none), and its
     tier.
 
@@ -63,11 +63,11 @@ def root(q, free, other, k, costs, tier, first, last, bound, rate, deduction):  
 
 
 @njit(F(INT, F, F, F2, F1, F1, F1), cache=True, nogil=True, error_model="numpy")
-def need_of(m, q, entry, table, bound, rate, deduction):  # type: ignore[no-untyped-def]
+def maintenance_of(m, q, entry, table, bound, rate, deduction):  # type: ignore[no-untyped-def]
     """A position's maintenance at the mark, whatever its tier."""
     z = abs(q)
     value = z * (entry if table[AT_ENTRY, m] != 0.0 else table[MARK, m])
-    if value < table[UPPER, m] and table[AT_ENTRY, m] == 0.0:
+    if value < table[LOWEST_TIER_TOP, m] and table[AT_ENTRY, m] == 0.0:
         return (table[RATE, m] + table[SIZE_RATE, m] * z) * value - table[DEDUCTION, m]
     first, last = np.int64(table[FIRST_TIER, m]), np.int64(table[LAST_TIER, m])
     tier = tier_of(bound, first, last, value)
@@ -95,7 +95,7 @@ def factor_line(low, high, a0, need, drift, odd, at, table):  # type: ignore[no-
 
 
 @njit(inline="always", error_model="numpy")
-def _gap(f, low, high, base, line, odd, at, q, table, bound, rate, deduction):  # type: ignore[no-untyped-def]
+def _factor_gap(f, low, high, base, line, odd, at, q, table, bound, rate, deduction):  # type: ignore[no-untyped-def]
     """Equity over maintenance after a factor move f, and its slope in f."""
     gap, slope = base + line * f, line
     for t in range(low, high):
@@ -124,7 +124,7 @@ def factor_root(f, low, high, base, line, odd, at, q, table, bound, rate, deduct
     Newton's steps from the far end: the gap is concave, so they close in from outside. `base` and
     `line`: from `factor_line`.
     """
-    gap, slope = _gap(f, low, high, base, line, odd, at, q, table, bound, rate, deduction)
+    gap, slope = _factor_gap(f, low, high, base, line, odd, at, q, table, bound, rate, deduction)
     if not gap < 0.0:
         return np.nan
     for _ in range(64):
@@ -132,7 +132,9 @@ def factor_root(f, low, high, base, line, odd, at, q, table, bound, rate, deduct
         if abs(step) <= 1e-15:
             break
         f -= step
-        gap, slope = _gap(f, low, high, base, line, odd, at, q, table, bound, rate, deduction)
+        gap, slope = _factor_gap(
+            f, low, high, base, line, odd, at, q, table, bound, rate, deduction
+        )
         if gap >= 0.0:
             break
     return f
@@ -144,7 +146,9 @@ def factor_root(f, low, high, base, line, odd, at, q, table, bound, rate, deduct
     nogil=True,
     error_model="numpy",
 )
-def walk(t, q, free, worth, calm, stress, backstop, m, table, x, bound, rate, deduction):  # type: ignore[no-untyped-def]
+def solve_tier_by_tier(
+    t, q, free, worth, calm, stress, backstop, m, table, x, bound, rate, deduction
+):  # type: ignore[no-untyped-def]
     """x[:, t]: the eight prices of a position that leaves the lowest tier on its way."""
     if table[AT_ENTRY, m] != 0.0:
         # Here by its costs alone: a fall cannot pay them.
@@ -160,5 +164,5 @@ def walk(t, q, free, worth, calm, stress, backstop, m, table, x, bound, rate, de
     for j in range(8):
         k = WARN_K if j & 3 == 0 else 1.0 if j & 3 == 1 else backstop if j & 3 == 2 else 0.0
         cost = calm if j < 4 else stress
-        x[j, t], tier = root(q, worth, other, k, cost + k * rise, tier, first, last, bound, rate,
+        x[j, t], tier = price_root(q, worth, other, k, cost + k * rise, tier, first, last, bound, rate,
                              deduction)  # fmt: skip

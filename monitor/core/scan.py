@@ -34,12 +34,12 @@ _DIGITS_OF = {"e8": 8, "e6": 6, "ladder": 8}
 
 
 @dataclass(slots=True)
-class Table:
+class FieldTable:
     """What the scanner knows of a kind: its fields, their bounds and words, as arrays."""
 
     fields: Int64
     """(field, 9): see `NAME` … `DIGITS`."""
-    words: Int64
+    enum_values: Int64
     """(word, 3): start and length in `names`, code."""
     names: NDArray[np.uint8]
     required: int
@@ -50,7 +50,7 @@ class Table:
 
 
 @cache
-def table_of(kind: str) -> Table:
+def field_table(kind: str) -> FieldTable:
     """Derive the scanner's table of `kind` from the columns of its model."""
     names = bytearray()
     words: list[list[int]] = []
@@ -77,7 +77,7 @@ def table_of(kind: str) -> Table:
         fields.append([*row, len(words), len(words) + len(spelt), _DIGITS_OF.get(column.type, 0)])
         words += [[*place(word), code] for word, code in spelt]
     sized = issubclass(events.KINDS[kind], events.SizedEvent)
-    return Table(
+    return FieldTable(
         np.array(fields, np.int64),
         np.array(words, np.int64),
         np.frombuffer(bytes(names), np.uint8),
@@ -109,7 +109,7 @@ class Draft:
     left_open: NDArray[np.bool_]
 
 
-def draft(kind: str, rows: int, buffer: bytes = b"", levels: int = 0) -> Draft:
+def empty_draft(kind: str, rows: int, buffer: bytes = b"", levels: int = 0) -> Draft:
     """An empty draft, all of it open, with room for `levels` levels a side."""
     texts = len(batch.text_columns(kind))
     ladders = 2 if batch.ladder_columns(kind) else 0
@@ -133,17 +133,17 @@ def scan(kind: str, raws: Sequence[bytes]) -> Draft:
     rows = len(raws)
     buffer = END.join([*raws, bytes(64)])  # room for a look past the last record's end
     if kind == "reference":  # seldom, and of many shapes: all for the judge
-        return draft(kind, rows, buffer)
+        return empty_draft(kind, rows, buffer)
     size = np.fromiter(map(len, raws), np.int64, rows)
     begin = np.zeros(rows, np.int64)
     np.cumsum(size[:-1] + 1, out=begin[1:])
     # A level takes six bytes at least: `[1,1],`. Pages that are not written cost nothing.
     room = min(rows * events.LEVELS_MAX, len(buffer) // 5) if kind == "book" else 0
-    out = draft(kind, rows, buffer, room)
+    out = empty_draft(kind, rows, buffer, room)
     out.left_open[:] = False
-    table = table_of(kind)
+    table = field_table(kind)
     scan_records(
-        np.frombuffer(buffer, np.uint8), begin, size, table.fields, table.words, table.names,
+        np.frombuffer(buffer, np.uint8), begin, size, table.fields, table.enum_values, table.names,
         table.required, table.price, table.quantity, out.numbers, out.start, out.length,
         out.first, out.levels, out.price, out.quantity, out.used, out.left_open,
     )  # fmt: skip

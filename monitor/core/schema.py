@@ -11,26 +11,26 @@ from typing import Any, get_args
 from pydantic.json_schema import models_json_schema
 
 from monitor.core import events
-from monitor.core.published import PUBLISHED
+from monitor.core.published import OUTPUT_MODELS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_CHUNK = (
+_CHUNK_DESCRIPTION = (
     "A part of a value in msgpack, compressed with zstd; the header `brinkwatch-chunk` tells which "
     "part, of how many, and the sha256 of the whole. For this sidecar's own members alone: it may "
     "change with each version."
 )
-_BYTES = {
+_BINARY_CHANNELS = {
     "dlq": (
         "brinkwatch.dlq",
         "A record that was refused: its bytes untouched; the headers `brinkwatch_topic`, "
         "`_partition`, `_offset`, `_timestamp`, `_reason` and `_detail` say where it came from "
         "and why.",
     ),
-    "windows": ("brinkwatch.windows", f"What a shard tells the venue stage. {_CHUNK}"),
-    "snapshots": ("brinkwatch.snapshots", f"State, compacted by key. {_CHUNK}"),
+    "windows": ("brinkwatch.windows", f"What a shard tells the venue stage. {_CHUNK_DESCRIPTION}"),
+    "snapshots": ("brinkwatch.snapshots", f"State, compacted by key. {_CHUNK_DESCRIPTION}"),
 }
 """What goes out and is no JSON: topic, and what its bytes are."""
-_PUBLISHED = {
+_JSON_CHANNELS = {
     "alert": ("brinkwatch.alerts", "Alerts, keyed by fingerprint, in the order of event time."),
     "bands": (
         "brinkwatch.bands",
@@ -39,19 +39,19 @@ _PUBLISHED = {
 }
 
 
-def _models() -> dict[str, list[Any]]:
+def _models_by_kind() -> dict[str, list[Any]]:
     """The models of each kind: one, or as many as its union has."""
-    models = {k: [m] if isinstance(m, type) else _members(m) for k, m in events.KINDS.items()}
+    models = {k: [m] if isinstance(m, type) else _union_members(m) for k, m in events.KINDS.items()}
     return {**models, "control": [events.Control]}
 
 
-def _members(union: Any) -> list[Any]:
+def _union_members(union: Any) -> list[Any]:
     return list(get_args(get_args(union)[0]))
 
 
 def _definitions(template: str) -> dict[str, Any]:
     """The schema of every model by name; `kind` is required, as the judge requires it."""
-    every = [m for models in _models().values() for m in models]
+    every = [m for models in _models_by_kind().values() for m in models]
     _, top = models_json_schema([(m, "validation") for m in every], ref_template=template)
     definitions: dict[str, Any] = top["$defs"]
     for schema in definitions.values():
@@ -67,7 +67,7 @@ def json_schema() -> dict[str, Any]:
     It says what a record looks like. Stricter than it: duplicate keys, the order of a book's
     levels, bounds of decimals and of price × quantity are for the judge alone.
     """
-    names = [m.__name__ for kind in events.KINDS for m in _models()[kind]]
+    names = [m.__name__ for kind in events.KINDS for m in _models_by_kind()[kind]]
     return {
         "$schema": DIALECT,
         "title": f"A record of the brinkwatch contract, version {events.VERSION}",
@@ -76,21 +76,21 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _keyed_by(kind: str) -> str:
+def _record_key(kind: str) -> str:
     return {"collateral": "the account", "control": "the topic it speaks of"}.get(
         kind, "the symbol"
     )
 
 
-def _published() -> dict[str, Any]:
+def _output_definitions() -> dict[str, Any]:
     """The schema of every model of what goes out, by name."""
-    every = [(m, "validation") for models in PUBLISHED.values() for m in models]
+    every = [(m, "validation") for models in OUTPUT_MODELS.values() for m in models]
     _, top = models_json_schema(every, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     found: dict[str, Any] = top["$defs"]
     return found
 
 
-def _json(names: list[str]) -> dict[str, Any]:
+def _json_messages(names: list[str]) -> dict[str, Any]:
     return {
         name: {
             "name": name,
@@ -109,7 +109,7 @@ def _channel(address: str, description: str, messages: list[str]) -> dict[str, A
     }
 
 
-def _does(action: str, channel: str) -> dict[str, Any]:
+def _operation(action: str, channel: str) -> dict[str, Any]:
     return {
         f"{action}_{channel}": {
             "action": action,
@@ -124,20 +124,20 @@ def asyncapi() -> dict[str, Any]:
     messages: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     for kind, topic in {**events.TOPICS, "control": events.CONTROL_TOPIC}.items():
-        models = [m.__name__ for m in _models()[kind]]
-        told = f"Records of kind {kind}, keyed by {_keyed_by(kind)}."
+        models = [m.__name__ for m in _models_by_kind()[kind]]
+        told = f"Records of kind {kind}, keyed by {_record_key(kind)}."
         channels[kind] = _channel(topic, told, models)
-        operations |= _does("receive", kind)
-        messages |= _json(models)
-    operations |= _does("send", "control")
-    for kind, (topic, told) in _PUBLISHED.items():
-        models = [m.__name__ for m in PUBLISHED[kind]]
+        operations |= _operation("receive", kind)
+        messages |= _json_messages(models)
+    operations |= _operation("send", "control")
+    for kind, (topic, told) in _JSON_CHANNELS.items():
+        models = [m.__name__ for m in OUTPUT_MODELS[kind]]
         channels[kind] = _channel(topic, told, models)
-        operations |= _does("send", kind)
-        messages |= _json(models)
-    for kind, (topic, told) in _BYTES.items():
+        operations |= _operation("send", kind)
+        messages |= _json_messages(models)
+    for kind, (topic, told) in _BINARY_CHANNELS.items():
         channels[kind] = _channel(topic, told, [f"{kind}_bytes"])
-        operations |= _does("send", kind)
+        operations |= _operation("send", kind)
         messages[f"{kind}_bytes"] = {
             "name": f"{kind}_bytes",
             "contentType": "application/octet-stream",
@@ -151,6 +151,6 @@ def asyncapi() -> dict[str, Any]:
         "operations": operations,
         "components": {
             "messages": messages,
-            "schemas": _definitions("#/components/schemas/{model}") | _published(),
+            "schemas": _definitions("#/components/schemas/{model}") | _output_definitions(),
         },
     }

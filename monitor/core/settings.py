@@ -8,18 +8,18 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monitor.core.events import TOPICS
-from monitor.core.streams import OF_VENUE
+from monitor.core.streams import VENUE_FEATURES
 
 Seconds = Annotated[float, Field(gt=0)]
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """Configuration never guesses: an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TimeSettings(Strict):
+class TimeSettings(StrictModel):
     """How time is cut and how long it waits."""
 
     window_ms: Annotated[int, Field(ge=10, le=60_000)] = 1_000
@@ -41,7 +41,7 @@ class TimeSettings(Strict):
         return 86_400_000 / self.window_ms
 
 
-class Limits(Strict):
+class Limits(StrictModel):
     """Every bound on memory. What lies beyond is dropped by a rule on names alone, and counted."""
 
     symbols: Annotated[int, Field(ge=1)] = 4_096
@@ -54,7 +54,7 @@ class Limits(Strict):
     """Windows times symbols that are closed in one go."""
 
 
-class AccountSettings(Strict):
+class AccountSettings(StrictModel):
     """The accounts of the venue, and how often what hangs on them is made anew."""
 
     most: Annotated[int, Field(ge=1)] = 1_000_000
@@ -68,12 +68,12 @@ class AccountSettings(Strict):
     of one core for 2,000 accounts in 8 markets; `make bench` says what a million costs."""
 
     @property
-    def cell_ns(self) -> int:
+    def bands_interval_ns(self) -> int:
         """`bands_every_s` in ns."""
         return round(self.bands_every_s * 1e9)
 
 
-class StreamSettings(Strict):
+class StreamSettings(StrictModel):
     """One number watched for every symbol, and the detector that watches it."""
 
     feature: str
@@ -86,7 +86,7 @@ class StreamSettings(Strict):
     ratio: what is counted, and out of how many)."""
 
     @property
-    def reads(self) -> tuple[str, ...]:
+    def input_features(self) -> tuple[str, ...]:
         return self.inputs or (self.feature,)
 
 
@@ -99,7 +99,7 @@ def _stream(
     return StreamSettings(feature=feature, detector=detector, inputs=inputs, parameters=parameters)
 
 
-STREAMS = (
+DEFAULT_STREAMS = (
     *(
         StreamSettings(feature=name)
         for name in (
@@ -127,7 +127,7 @@ STREAMS = (
 """What is watched by default: a stream begins only where a venue tells its number."""
 
 
-class AccountBurstSettings(Strict):
+class AccountBurstSettings(StrictModel):
     """Bursts by account: each account of each market beside its own habits."""
 
     streams: tuple[Literal["cancels", "orders"], ...] = ("cancels", "orders")
@@ -140,13 +140,13 @@ class AccountBurstSettings(Strict):
     """Windows to learn before the first judgement."""
 
 
-class AlertSettings(Strict):
+class AlertSettings(StrictModel):
     """The one knob."""
 
     per_day: Annotated[float, Field(gt=0, le=100_000)] = 10.0
     """False alerts a day that the desk will bear, for the whole venue."""
     venue_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """The part of it for what needs the accounts of a market (`streams.OF_VENUE`)."""
+    """The part of it for what needs the accounts of a market (`streams.VENUE_FEATURES`)."""
     quiet_s: Seconds = 30.0
     """An alert is resolved after this long without new evidence, s."""
     together_s: Seconds = 5.0
@@ -156,7 +156,7 @@ class AlertSettings(Strict):
     currency."""
 
 
-class JointSettings(Strict):
+class JointSettings(StrictModel):
     """Weak signs in several streams at once."""
 
     window_s: Seconds = 5.0
@@ -182,7 +182,7 @@ class JointSettings(Strict):
     """Windows of this length that a stream learns before its evidence counts."""
 
 
-class EngineSettings(Strict):
+class EngineSettings(StrictModel):
     """All that decides what the engine makes of a set of records."""
 
     time: TimeSettings = TimeSettings()
@@ -194,7 +194,7 @@ class EngineSettings(Strict):
     """Notional whose cost to trade is measured, quote currency."""
     topics: dict[str, str] = dict(TOPICS)
     """The topic of each kind."""
-    streams: tuple[StreamSettings, ...] = STREAMS
+    streams: tuple[StreamSettings, ...] = DEFAULT_STREAMS
     joint: JointSettings = JointSettings()
 
     @property
@@ -206,10 +206,10 @@ class EngineSettings(Strict):
     @property
     def joint_block(self) -> int:
         """Windows that are taken together for joint evidence."""
-        return self.windows(self.joint.window_s)
+        return self.window_count(self.joint.window_s)
 
     @property
-    def across_per_day(self) -> float:
+    def cross_market_per_day(self) -> float:
         """False alerts a day that joint evidence across markets may make: 0 where it is off."""
         return self.alerts.per_day * self.joint.across_share if self.joint_per_day else 0.0
 
@@ -222,18 +222,18 @@ class EngineSettings(Strict):
     @property
     def venue_per_day(self) -> float:
         """False alerts a day that streams of the venue may make: 0 where none is watched."""
-        on = any(stream.feature in OF_VENUE for stream in self.streams)
+        on = any(stream.feature in VENUE_FEATURES for stream in self.streams)
         return self.alerts.per_day * self.alerts.venue_share if on else 0.0
 
     @property
     def single_per_day(self) -> float:
         """False alerts a day that single streams of the shards may make."""
-        joint = self.joint_per_day + self.across_per_day
+        joint = self.joint_per_day + self.cross_market_per_day
         others = joint + self.account_bursts_per_day + self.venue_per_day
         return self.alerts.per_day - others
 
     @model_validator(mode="after")
-    def _shares_leave_some(self) -> Self:
+    def _check_budget_shares(self) -> Self:
         if self.single_per_day <= 0:
             raise ValueError(
                 "joint.budget_share, joint.across_share, account_bursts.budget_share and "
@@ -242,7 +242,7 @@ class EngineSettings(Strict):
             )
         return self
 
-    def windows(self, seconds: float) -> int:
+    def window_count(self, seconds: float) -> int:
         """A length of time in windows, at least one."""
         return max(1, round(seconds * 1000 / self.time.window_ms))
 

@@ -63,8 +63,8 @@ def find_or_add(keys, table, known, n, out):  # type: ignore[no-untyped-def]
 
 
 @njit(types.int64[::1](R64, types.int64), cache=True, nogil=True)
-def grouped(place, rows):  # type: ignore[no-untyped-def]
-    """The entries whose place is not negative, in the order of their places (below `rows`)."""
+def group_by_row(place, rows):  # type: ignore[no-untyped-def]
+    """The entries whose place is not negative, in the order of their places (below `find_or_add`)."""
     begin = np.zeros(rows + 1, np.int64)
     for i in range(place.size):
         if place[i] >= 0:
@@ -105,16 +105,16 @@ def concentration(account_row, account_hash, counts, measured, fold):  # type: i
         fold[r] += h
 
 
-_HIGH = 256
+_COUNT_CEILING = 256
 """Counts from here on are alike when the most active are chosen."""
 
 
 @njit(types.void(R64, I64_2, I64_1, types.boolean[::1]), cache=True, nogil=True)
-def most_active(begin, counts, most, keep):  # type: ignore[no-untyped-def]
+def mark_most_active(begin, counts, most, keep):  # type: ignore[no-untyped-def]
     """Mark the entries of each row (from `begin[r]` to `begin[r + 1]`) that stay: all where there
     are at most `most`; else, of each count, those so high that no more than `most` are as high.
     """
-    number = np.empty(_HIGH + 1, np.int64)
+    number = np.empty(_COUNT_CEILING + 1, np.int64)
     for r in range(begin.size - 1):
         low, high = begin[r], begin[r + 1]
         if high - low <= most:
@@ -123,8 +123,8 @@ def most_active(begin, counts, most, keep):  # type: ignore[no-untyped-def]
         for c in range(counts.shape[1]):
             number[:] = 0
             for i in range(low, high):
-                number[min(counts[i, c], _HIGH)] += 1
-            least = _HIGH + 1
+                number[min(counts[i, c], _COUNT_CEILING)] += 1
+            least = _COUNT_CEILING + 1
             above = 0
             while least > 1 and above + number[least - 1] <= most:
                 least -= 1
@@ -141,7 +141,7 @@ def add_one(counts, row, column):  # type: ignore[no-untyped-def]
         counts[row[i], column] += 1
 
 
-class Table:
+class KeyTable:
     """A growing set of integer keys, each with a row."""
 
     def __init__(self) -> None:
@@ -153,7 +153,7 @@ class Table:
     def keys(self) -> Int64:
         return self._keys[: self.n]
 
-    def rows(self, keys: Int64) -> Int64:
+    def find_or_add(self, keys: Int64) -> Int64:
         out = np.empty(len(keys), np.int64)
         for low in range(0, len(keys), 65_536):
             part = slice(low, min(low + 65_536, len(keys)))
@@ -178,11 +178,11 @@ class Table:
         self._rebuild(np.ascontiguousarray(keys), 1 << int(4 * max(64, len(keys))).bit_length())
 
 
-class Grid:
+class GrowableRows:
     """Grid of integers that grow with a table, each column set beginning at its own value."""
 
     def __init__(self, width: int, start: int) -> None:
-        self._start = start
+        self._fill_value = start
         self.data: Int64 = np.full((0, width), start, np.int64)
 
     def grow(self, rows: int) -> None:
@@ -190,11 +190,11 @@ class Grid:
         if rows > have:
             # A quarter more each time: half of the room of millions of rows is a lot of memory.
             room = max(rows, have + have // 4 + 64)
-            more = np.full((room - have, width), self._start, np.int64)
+            more = np.full((room - have, width), self._fill_value, np.int64)
             self.data = np.concatenate((self.data, more))
 
     def keep(self, rows: Int64, used: int) -> None:
         """Hold just these of the first `used` rows (in rising order); the room stays."""
         if len(rows) < used:
             self.data[: len(rows)] = self.data[rows]
-            self.data[len(rows) : used] = self._start
+            self.data[len(rows) : used] = self._fill_value

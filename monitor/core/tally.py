@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 
-class Tally:
+class RecordCounts:
     """Counters of records; a record read twice (same partition and offset) counts once here."""
 
     def __init__(self) -> None:
@@ -19,20 +19,20 @@ class Tally:
         self.duplicates = 0
         """Records that had been read before: a fact of this run, not of the day."""
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: RecordCounts) -> None:
         """Count what another tally counted."""
         self.events += other.events
         self.late += other.late
         self.refused += other.refused
         self.duplicates += other.duplicates
 
-    def facts(self) -> dict[str, Any]:
+    def reproducible_counts(self) -> dict[str, Any]:
         """What belongs to the day: the same for the same set of records."""
         parts = {"events": self.events, "late": self.late, "refused": self.refused}
         return {name: dict(sorted((+count).items())) for name, count in parts.items()}
 
     def snapshot(self) -> dict[str, Any]:
-        return {**self.facts(), "duplicates": self.duplicates}
+        return {**self.reproducible_counts(), "duplicates": self.duplicates}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.events = Counter(state["events"])

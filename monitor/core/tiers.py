@@ -23,7 +23,7 @@ class TierError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TierRow:
     """One tier: from `lower_bound` of notional (quote currency, inclusive) upwards.
 
     `rate` and `initial_rate` are fractions of notional; `deduction` is quote currency.
@@ -39,16 +39,16 @@ class Row:
 class Tiers:
     """A whole table, lowest tier first.
 
-    >>> table = Tiers.of([(Fraction(0), Fraction("0.05"), None),
+    >>> table = Tiers.from_rows([(Fraction(0), Fraction("0.05"), None),
     ...                   (Fraction(1000), Fraction("0.1"), None)])
-    >>> table.rows[1].deduction, table.maintenance(Fraction(2000)), table.at(Fraction(1000))
+    >>> table.rows[1].deduction, table.maintenance(Fraction(2000)), table.index_at(Fraction(1000))
     (Fraction(50, 1), Fraction(150, 1), 1)
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[TierRow, ...]
 
     @classmethod
-    def of(
+    def from_rows(
         cls,
         rows: Iterable[tuple[Fraction, Fraction, Fraction | None]],
         first_deduction: Fraction = Fraction(0),
@@ -60,24 +60,26 @@ class Tiers:
         Raises `TierError` when the table is empty, a rate is outside [0, 1], bounds do not rise or
         rates fall.
         """
-        table: list[Row] = []
+        table: list[TierRow] = []
         for number, (bound, rate, initial) in enumerate(rows):
             deduction = first_deduction
             if not 0 <= rate <= 1:
                 raise TierError(
-                    f"tier {number}: maintenance rate {_show(rate)} is no fraction "
+                    f"tier {number}: maintenance rate {_format_number(rate)} is no fraction "
                     "of 1: write 1 % as 0.01"
                 )
             if initial is not None and initial <= 0:
                 raise TierError(
-                    f"tier {number}: initial rate {_show(initial)} is not above 0: "
+                    f"tier {number}: initial rate {_format_number(initial)} is not above 0: "
                     "leave it out where it is not known"
                 )
             if table:
                 deduction = _next_deduction(table[-1], number, bound, rate)
             elif bound != 0 and first_deduction == 0:
-                raise TierError(f"tier 0 starts at {_show(bound)}: the first lower bound must be 0")
-            table.append(Row(bound, rate, deduction, initial))
+                raise TierError(
+                    f"tier 0 starts at {_format_number(bound)}: the first lower bound must be 0"
+                )
+            table.append(TierRow(bound, rate, deduction, initial))
         if not table:
             raise TierError("the table has no rows: give at least one maintenance rate")
         return cls(tuple(table))
@@ -85,50 +87,50 @@ class Tiers:
     @classmethod
     def flat(cls, rate: Fraction) -> Tiers:
         """A venue with one maintenance rate."""
-        return cls.of([(Fraction(0), rate, None)])
+        return cls.from_rows([(Fraction(0), rate, None)])
 
     @classmethod
-    def of_reference(cls, tiers: Sequence[events.Tier]) -> Tiers:
+    def from_reference(cls, tiers: Sequence[events.Tier]) -> Tiers:
         """From a `reference` record's rows (grid integers of the contract)."""
-        return cls.of(
+        return cls.from_rows(
             (
-                Fraction(tier.lower_bound, grid.MONEY),
+                Fraction(tier.lower_bound, grid.MONEY_SCALE),
                 Fraction(tier.maintenance_rate, grid.SCALE),
                 None if tier.initial_rate is None else Fraction(tier.initial_rate, grid.SCALE),
             )
             for tier in tiers
         )
 
-    def at(self, notional: Fraction) -> int:
+    def index_at(self, notional: Fraction) -> int:
         """Index of the row that holds `notional`; a bound itself belongs to the higher row."""
         found = bisect_right(self.rows, notional, key=lambda row: row.lower_bound)
         return max(found - 1, 0)
 
     def maintenance(self, notional: Fraction) -> Fraction:
         """Maintenance margin (quote currency) of `notional` ≥ 0."""
-        row = self.rows[self.at(notional)]
+        row = self.rows[self.index_at(notional)]
         return row.rate * notional - row.deduction
 
     def initial(self, notional: Fraction) -> Fraction | None:
         """Initial margin (quote currency) at the highest leverage allowed, if the table says."""
-        rate = self.rows[self.at(notional)].initial_rate
+        rate = self.rows[self.index_at(notional)].initial_rate
         return None if rate is None else rate * notional
 
 
-def _next_deduction(last: Row, number: int, bound: Fraction, rate: Fraction) -> Fraction:
+def _next_deduction(last: TierRow, number: int, bound: Fraction, rate: Fraction) -> Fraction:
     if bound <= last.lower_bound:
         raise TierError(
-            f"tier {number} starts at {_show(bound)}, not above tier {number - 1}'s "
-            f"{_show(last.lower_bound)}: list the tiers by rising lower bound"
+            f"tier {number} starts at {_format_number(bound)}, not above tier {number - 1}'s "
+            f"{_format_number(last.lower_bound)}: list the tiers by rising lower bound"
         )
     if rate < last.rate:
         raise TierError(
-            f"tier {number}: maintenance rate {_show(rate)} falls below tier "
-            f"{number - 1}'s {_show(last.rate)}: a larger position never needs less; "
+            f"tier {number}: maintenance rate {_format_number(rate)} falls below tier "
+            f"{number - 1}'s {_format_number(last.rate)}: a larger position never needs less; "
             "check the row"
         )
     return last.deduction + bound * (rate - last.rate)
 
 
-def _show(value: Fraction) -> str:
+def _format_number(value: Fraction) -> str:
     return f"{float(value):g}"

@@ -7,50 +7,50 @@ from typing import Any
 import numpy as np
 
 from monitor.core.batch import Batch, Int64
-from monitor.core.tally import Tally
-from monitor.core.watermark import ADMITTED, DUPLICATE, JUMP, LATE, Partition
+from monitor.core.tally import RecordCounts
+from monitor.core.watermark import ADMITTED, DUPLICATE, JUMP, LATE, PartitionClock
 
 TIME_JUMP = "time_jump"
 """Reason of refusal of a record whose time lies far ahead of all before it."""
 
 
-_NONE = np.empty(0, np.int64)
+_EMPTY = np.empty(0, np.int64)
 
 
-class Timeline:
-    """One `Partition` for each source; a source is a kind, or a kind and a partition."""
+class AdmissionControl:
+    """One `PartitionClock` for each source; a source is a kind, or a kind and a partition."""
 
     def __init__(self, sources: tuple[Any, ...], lateness_ns: int, listens: bool = False) -> None:
-        self.parts = {source: Partition(lateness_ns, listens) for source in sources}
-        self.behind: Int64 = _NONE
+        self.clocks = {source: PartitionClock(lateness_ns, listens) for source in sources}
+        self.behind_ns: Int64 = _EMPTY
         """Of each record last admitted: how far it ran behind in its topic partition, ns."""
-        self.late: Int64 = _NONE
+        self.late_rows: Int64 = _EMPTY
         """Rows of the last batch that are too late; and the time that the log had come to, ns."""
-        self.late_came: Int64 = _NONE
-        self.jumped: Int64 = _NONE
+        self.late_watermark_ns: Int64 = _EMPTY
+        self.jump_offsets: Int64 = _EMPTY
         """Offsets of the records of the last batch that were refused as `TIME_JUMP`."""
 
     @property
     def watermark(self) -> int:
         """No record to come, from any source, can be admitted with an earlier time, ns."""
-        return min(part.watermark for part in self.parts.values())
+        return min(part.watermark for part in self.clocks.values())
 
-    def admit(self, batch: Batch, tally: Tally, source: Any = None) -> Batch:
+    def admit(self, batch: Batch, tally: RecordCounts, source: Any = None) -> Batch:
         """Count every record of `batch` once, and return those that count."""
-        part = self.parts[batch.kind if source is None else source]
+        part = self.clocks[batch.kind if source is None else source]
         before = part.position
         if len(batch):
             verdict, came = part.admit(batch.offset, batch.numbers["ts"])
             admitted = verdict == ADMITTED
-            self.behind = came if admitted.all() else came[admitted]
-            self.late = np.flatnonzero(verdict == LATE)
-            self.late_came = came[self.late]
+            self.behind_ns = came if admitted.all() else came[admitted]
+            self.late_rows = np.flatnonzero(verdict == LATE)
+            self.late_watermark_ns = came[self.late_rows]
             number = np.bincount(verdict, minlength=4).tolist()
         else:
             verdict = np.empty(0, np.uint8)
             admitted, number = np.empty(0, np.bool_), [0, 0, 0, 0]
-            self.behind = self.late = self.late_came = _NONE
-        self.jumped = batch.offset[verdict == JUMP]
+            self.behind_ns = self.late_rows = self.late_watermark_ns = _EMPTY
+        self.jump_offsets = batch.offset[verdict == JUMP]
         tally.events[batch.kind] += number[ADMITTED] + number[LATE]
         tally.late[batch.kind] += number[LATE]
         tally.refused[TIME_JUMP] += number[JUMP]
@@ -62,12 +62,12 @@ class Timeline:
                 continue
             taken.add(record.offset)
             tally.refused[record.reason] += 1
-            part.pass_over(record.offset)
-        return batch if admitted.all() else batch.take(admitted)
+            part.skip_offset(record.offset)
+        return batch if admitted.all() else batch.select_rows(admitted)
 
     def snapshot(self) -> list[Any]:
-        return [part.snapshot() for part in self.parts.values()]
+        return [part.snapshot() for part in self.clocks.values()]
 
     def restore(self, state: list[Any]) -> None:
-        for part, held in zip(self.parts.values(), state, strict=True):
+        for part, held in zip(self.clocks.values(), state, strict=True):
             part.restore(held)

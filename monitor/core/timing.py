@@ -6,7 +6,7 @@ within T with
     P = Φ((−d − νT)/(σ√T)) + e^(−2νd/σ²)·Φ((−d + νT)/(σ√T))
 
 and a price above with the sign of ν turned. Markets have fatter tails than that because volatility
-itself is not known: `FAT` averages P over variances V·σ² where 1/V is gamma distributed, which is
+itself is not known: `FAT_TAILS` averages P over variances V·σ² where 1/V is gamma distributed, which is
 what makes a single return Student's t (Praetz 1972, J. Business 45; Blattberg & Gonedes 1974). Four
 degrees of freedom: returns' tail indices lie between 3 and 5 (Cont 2001, Quant. Finance 1).
 
@@ -54,40 +54,40 @@ def _variances(nodes: int) -> tuple[float, ...]:
     return tuple(v / mean for v in found)
 
 
-NORMAL: tuple[float, ...] = (1.0,)
-FAT: tuple[float, ...] = _variances(NODES)
+NORMAL_TAILS: tuple[float, ...] = (1.0,)
+FAT_TAILS: tuple[float, ...] = _variances(NODES)
 
 
-def touch(
+def touch_chance(
     distance: float,
     sigma: float,
     horizon_s: float,
-    tails: Sequence[float] = FAT,
+    tails: Sequence[float] = FAT_TAILS,
     grain_s: float = 0.0,
 ) -> float:
     """The chance that a price is touched within `horizon_s` seconds.
 
     `distance`: ln(price/mark), below 0 for a price under the mark; `sigma`: volatility a year;
-    `tails`: variances of the mixture (`NORMAL` or `FAT`); `grain_s`: how far apart the mark's steps
+    `tails`: variances of the mixture (`NORMAL_TAILS` or `FAT_TAILS`); `grain_s`: how far apart the mark's steps
     are, s (0: it moves all the time).
 
-    >>> round(touch(math.log(0.95), 0.6, 86_400, NORMAL), 4)
+    >>> round(touch_chance(math.log(0.95), 0.6, 86_400, NORMAL), 4)
     0.1051
     """
-    return float(touch_all(np.array([distance]), sigma, horizon_s, tails, grain_s)[0])
+    return float(touch_chances(np.array([distance]), sigma, horizon_s, tails, grain_s)[0])
 
 
-def touch_all(
+def touch_chances(
     distances: NDArray[np.float64],
     sigma: float,
     horizon_s: float,
-    tails: Sequence[float] = FAT,
+    tails: Sequence[float] = FAT_TAILS,
     grain_s: float = 0.0,
 ) -> NDArray[np.float64]:
-    """`touch` for many distances of one market; NaN stays NaN."""
+    """`touch_chance` for many distances of one market; NaN stays NaN."""
     out = np.empty(len(distances))
     shift = BARRIER_SHIFT * math.sqrt(min(grain_s / horizon_s, 1.0))
-    _touch(distances, sigma * sigma * horizon_s / YEAR_S, shift, np.array(tails), out)
+    _touch_kernel(distances, sigma * sigma * horizon_s / YEAR_S, shift, np.array(tails), out)
     return out
 
 
@@ -99,7 +99,7 @@ def touch_all(
     nogil=True,
     error_model="numpy",
 )  # fmt: skip
-def _touch(distance, variance, shift, tails, out):  # type: ignore[no-untyped-def]
+def _touch_kernel(distance, variance, shift, tails, out):  # type: ignore[no-untyped-def]
     """`shift`: how much further off the price acts, in standard deviations of the horizon."""
     half = math.sqrt(0.5)
     for i in range(distance.shape[0]):
@@ -151,11 +151,11 @@ class Volatility:
         if not price > 0.0 or slot < self.slot:
             return
         if slot > self.slot >= 0:
-            self._close()
+            self._close_step()
         self.slot, self.last = slot, price
         self.low, self.high = min(self.low, price), max(self.high, price)
 
-    def _close(self) -> None:
+    def _close_step(self) -> None:
         elapsed = (self.slot - self.anchor_slot) * self.step_ns / 1e9
         if self.anchor_slot >= 0 and elapsed <= self.gap_s:
             keep = 0.5 ** (elapsed / self.half_life_s)
@@ -198,14 +198,14 @@ class Volatility:
 
 
 @dataclass(frozen=True, slots=True)
-class Reliable:
+class ReliabilityBin:
     """One line of a reliability table: forecasts in [low, high) and how often they came true."""
 
     low: float
     high: float
     count: int
     forecast: float
-    came_true: float
+    true_share: float
 
 
 def brier(forecasts: NDArray[np.float64], outcomes: NDArray[np.bool_]) -> float:
@@ -215,7 +215,7 @@ def brier(forecasts: NDArray[np.float64], outcomes: NDArray[np.bool_]) -> float:
 
 def reliability(
     forecasts: NDArray[np.float64], outcomes: NDArray[np.bool_], bins: int = 10
-) -> list[Reliable]:
+) -> list[ReliabilityBin]:
     """Forecasts in equal bins from 0 to 1 beside the share that came true; empty bins left out."""
     place = np.minimum((forecasts * bins).astype(np.int64), bins - 1)
     table = []
@@ -223,7 +223,7 @@ def reliability(
         inside = place == row
         if inside.any():
             table.append(
-                Reliable(row / bins, (row + 1) / bins, int(inside.sum()),
+                ReliabilityBin(row / bins, (row + 1) / bins, int(inside.sum()),
                          float(forecasts[inside].mean()), float(outcomes[inside].mean()))
             )  # fmt: skip
     return table

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from detectors.base import Evidence
-from detectors.calibrate import Budget
+from detectors.calibrate import AlertBudget
 from monitor.core.batch import Int64
-from monitor.core.features import COLUMN, Features
+from monitor.core.features import FEATURE_COLUMN, Features
 from monitor.core.findings import Finding
+from monitor.core.group import DetectorGroup, WindowScores, group_streams
 from monitor.core.group import Factory as Factory
-from monitor.core.group import Group, Judged, alike
-from monitor.core.history import History
+from monitor.core.history import RecentWindows
 from monitor.core.settings import EngineSettings
-from monitor.core.streams import TABLE
+from monitor.core.streams import FEATURES
 
 
-class Watch:
+class SingleStreams:
     """All streams of all symbols of a shard.
 
     A stream begins with the first window in which its number is there and is not 0: a feed that a
@@ -32,17 +32,24 @@ class Watch:
         factories: Sequence[Factory],
         partition: int,
         partitions: int,
-        history: History,
+        history: RecentWindows,
     ) -> None:
         self._settings = settings
         self._partition = partition
         self._partitions = partitions
         self._history = history
-        mine = [i for i, stream in enumerate(settings.streams) if stream.feature in COLUMN]
+        mine = [i for i, stream in enumerate(settings.streams) if stream.feature in FEATURE_COLUMN]
         per_day = settings.time.windows_per_day
         self._groups = [
-            Group(settings.streams, group, factories[group[0]], COLUMN, per_day, self._budget(1))
-            for group in alike(mine, factories)
+            DetectorGroup(
+                settings.streams,
+                group,
+                factories[group[0]],
+                FEATURE_COLUMN,
+                per_day,
+                self._budget(1),
+            )
+            for group in group_streams(mine, factories)
         ]
         self._ready = 0
 
@@ -51,7 +58,7 @@ class Watch:
         if not self._groups or not len(features.window):
             return []
         for group in self._groups:
-            group.know(int(features.symbol.max()) + 1)
+            group.grow(int(features.symbol.max()) + 1)
         values = [group.values(features.values) for group in self._groups]
         begin = np.flatnonzero(np.diff(features.window, prepend=-1)).tolist()
         findings = []
@@ -63,18 +70,18 @@ class Watch:
                 for group, (value, there) in zip(self._groups, values, strict=True)
             ]
             pairs = list(zip(self._groups, judged, strict=True))
-            self._ready = sum(group.ready(one) for group, one in pairs)
+            self._ready = sum(group.count_ready(one) for group, one in pairs)
             if any(one.rare for one in judged):
                 findings += self._findings(int(features.window[a]), symbols, pairs, names)
             for group, one in pairs:
                 group.learn(one)
         return findings
 
-    def _budget(self, ready: int) -> Budget:
+    def _budget(self, ready: int) -> AlertBudget:
         """The venue's budget, shared alike by all streams that could judge in the window before,
         in this and (as far as known here) in the other partitions.
         """
-        return Budget(
+        return AlertBudget(
             self._settings.single_per_day,
             self._settings.time.window_ms / 1000,
             max(1, ready) * self._partitions,
@@ -84,7 +91,7 @@ class Watch:
         self,
         window: int,
         symbols: Int64,
-        judged: list[tuple[Group, Judged]],
+        judged: list[tuple[DetectorGroup, WindowScores]],
         names: dict[int, str],
     ) -> list[Finding]:
         """Of one window, by symbol and stream."""
@@ -94,7 +101,7 @@ class Watch:
         for found in rare:
             symbol = int(symbols[found.symbol])
             finding = self._finding(window, symbol, found.stream, found.p, found.evidence, names)
-            said = [why for group, one in judged for why in group.abstained(one, found.symbol)]
+            said = [why for group, one in judged for why in group.abstentions(one, found.symbol)]
             streams = self._settings.streams
             finding.abstained = [(streams[i].feature, why) for i, why in sorted(said)]
             findings.append(finding)
@@ -105,8 +112,8 @@ class Watch:
     ) -> Finding:
         stream = self._settings.streams[i]
         since = window - evidence.windows + 1
-        told = TABLE[stream.feature]
-        carrier = told.carrier
+        told = FEATURES[stream.feature]
+        carrier = told.account_count
         # Accounts are weighed against the stream's own number where they are counted in it.
         total = evidence.observed if carrier == stream.feature else None
         scale = 1.0
@@ -124,8 +131,10 @@ class Watch:
             observed=evidence.observed * scale,
             expected=evidence.expected * scale,
             p=p,
-            accounts=self._history.shares(symbol, since, window, carrier, total) if carrier else [],
-            records=self._history.records(symbol, since, window, told.records),
+            accounts=self._history.account_shares(symbol, since, window, carrier, total)
+            if carrier
+            else [],
+            records=self._history.record_ranges(symbol, since, window, told.records),
         )
 
     def snapshot(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from monitor.core.intern import I64, R64
 ADMITTED, LATE, DUPLICATE, JUMP = 0, 1, 2, 3
 NEVER = -(2**62)
 """A time before all times."""
-ALWAYS = 2**62
+END_OF_LOG = 2**62
 """A position behind every offset: the log was read to its end."""
 
 JUMP_NS = 30 * 86_400 * 1_000_000_000
@@ -33,28 +33,28 @@ JUMP_CONFIRM = 3
 SILENT_NS, SILENT_TIMES = 10_000_000_000, 3
 """A topic partition has stopped when it is silent for so long, and for so many times the longest
 silence it ever had before: a topic of few records is silent by nature."""
-KNOWN_RECORDS, KNOWN_NS = 20, 60_000_000_000
+SILENCE_MIN_RECORDS, SILENCE_MIN_NS = 20, 60_000_000_000
 """Before so many records, over so long, nobody knows how silent it is by nature."""
 
 _HIGH, _POSITION, _JUMPS, _FIRST, _COUNT, _LONGEST, _STOPPED = range(7)
-SILENCE = ("ts", "high", "longest", "count", "over")
+SILENCE_COLUMNS = ("ts", "high", "longest", "count", "over")
 """A stop or, where `over` is 1, its end: when it was known, the last record's time, the longest
 silence before, ns; and the records until then."""
 
 
 @njit(types.int64(I64, types.int64), cache=True, nogil=True)
-def _limit(state, until):  # type: ignore[no-untyped-def]
+def _silence_limit(state, until):  # type: ignore[no-untyped-def]
     """How long a silence may be that is known to last up to `until`; 0: it is none, or not known to
     be too long.
     """
-    if state[6] or state[4] < KNOWN_RECORDS or state[0] - state[3] < KNOWN_NS:
+    if state[6] or state[4] < SILENCE_MIN_RECORDS or state[0] - state[3] < SILENCE_MIN_NS:
         return 0
     limit = max(SILENT_NS, SILENT_TIMES * state[5])
     return limit if until - state[0] >= limit else 0
 
 
 @njit(types.void(I64, types.int64[:, ::1], types.int64, types.int64), cache=True, nogil=True)
-def _stop(state, told, n, limit):  # type: ignore[no-untyped-def]
+def _write_stop(state, told, n, limit):  # type: ignore[no-untyped-def]
     told[n, 0] = state[0] + limit
     told[n, 1] = state[0]
     told[n, 2] = state[5]
@@ -99,9 +99,9 @@ def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict, cam
             state[3] = t
         elif t > high:
             state[0] = high
-            limit = _limit(state, max(floor, t))
+            limit = _silence_limit(state, max(floor, t))
             if limit:
-                _stop(state, told, n, limit)
+                _write_stop(state, told, n, limit)
                 n += 1
             if state[6]:
                 told[n, 0] = t
@@ -123,15 +123,15 @@ def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict, cam
     return n
 
 
-class Partition:
+class PartitionClock:
     """Time in one topic partition."""
 
     def __init__(self, lateness_ns: int, listens: bool = False) -> None:
         self._lateness_ns = lateness_ns
-        self._listens = listens
+        self._tracks_silence = listens
         self._state = np.array([NEVER, 0, 0, 0, 0, 0, 0], np.int64)
         self.silences: list[tuple[int, ...]] = []
-        """With `listens`, stops and their ends (`SILENCE`) that are new; whoever takes them empties
+        """With `listens`, stops and their ends (`SILENCE_COLUMNS`) that are new; whoever takes them empties
         the list."""
         self._control_offset: Int64 = np.empty(0, np.int64)
         self._control_ts: Int64 = np.empty(0, np.int64)
@@ -149,11 +149,11 @@ class Partition:
     @property
     def _floor(self) -> int:
         """The time before which, by the control records in force, nothing counts."""
-        active = self._control_ts[: self._in_force]
+        active = self._control_ts[: self._controls_in_force_count]
         return int(active.max()) if len(active) else NEVER
 
     @property
-    def _in_force(self) -> int:
+    def _controls_in_force_count(self) -> int:
         """How many control records are in force: the first ones, for they lie by offset."""
         return int(np.searchsorted(self._control_offset, self.position, side="right"))
 
@@ -168,7 +168,7 @@ class Partition:
         """
         verdict = np.empty(len(offset), np.uint8)
         came = np.zeros(len(offset), np.int64)
-        told = np.empty((2 * len(offset), len(SILENCE)), np.int64)
+        told = np.empty((2 * len(offset), len(SILENCE_COLUMNS)), np.int64)
         n = _admit(
             np.ascontiguousarray(offset),
             np.ascontiguousarray(ts),
@@ -180,38 +180,38 @@ class Partition:
             came,
             told,
         )
-        if self._listens:
+        if self._tracks_silence:
             self.silences += [tuple(row) for row in told[:n].tolist()]
-        self._forget()
-        self._listen()
+        self._drop_superseded_controls()
+        self._check_silence()
         return verdict, came
 
-    def _listen(self) -> None:
+    def _check_silence(self) -> None:
         """Whether control records tell of a silence that is too long."""
-        limit = _limit(self._state, self._floor) if self._listens else 0
+        limit = _silence_limit(self._state, self._floor) if self._tracks_silence else 0
         if limit:
-            told = np.empty((1, len(SILENCE)), np.int64)
-            _stop(self._state, told, 0, limit)
+            told = np.empty((1, len(SILENCE_COLUMNS)), np.int64)
+            _write_stop(self._state, told, 0, limit)
             self.silences.append(tuple(told[0].tolist()))
 
-    def pass_over(self, offset: int) -> None:
+    def skip_offset(self, offset: int) -> None:
         """A record that the contract refused takes up its offset, and tells nothing of time."""
         self._state[_POSITION] = max(self.position, offset + 1)
-        self._listen()
+        self._check_silence()
 
-    def control(self, told: Iterable[tuple[int, int]]) -> None:
+    def add_controls(self, told: Iterable[tuple[int, int]]) -> None:
         """For each (offset, ts): from the offset on, nothing before `ts`, ns, counts."""
         held = zip(self._control_offset.tolist(), self._control_ts.tolist(), strict=True)
         rows = sorted({*held, *told})
         self._control_offset = np.array([offset for offset, _ in rows], np.int64)
         self._control_ts = np.array([ts for _, ts in rows], np.int64)
-        self._forget()
-        self._listen()
+        self._drop_superseded_controls()
+        self._check_silence()
 
-    def _forget(self) -> None:
+    def _drop_superseded_controls(self) -> None:
         """Of the control records in force keep the latest time: a silent topic has one for each
         window."""
-        n = self._in_force
+        n = self._controls_in_force_count
         if n > 1:
             latest = n - 1 - int(self._control_ts[:n][::-1].argmax())
             keep = np.r_[latest, n : len(self._control_ts)]
@@ -220,8 +220,8 @@ class Partition:
 
     def finish(self) -> None:
         """The log was read to its end: every control record takes effect."""
-        self._state[_POSITION] = ALWAYS
-        self._listen()
+        self._state[_POSITION] = END_OF_LOG
+        self._check_silence()
 
     def snapshot(self) -> dict[str, Any]:
         return {
@@ -238,7 +238,9 @@ class Partition:
         self.silences = [tuple(told) for told in state["silences"]]
 
 
-def tell(parts: Mapping[tuple[str, int], Partition], records: Iterable[Control]) -> None:
+def apply_controls(
+    parts: Mapping[tuple[str, int], PartitionClock], records: Iterable[Control]
+) -> None:
     """Hand control records to the topic partitions (by topic and number) that they speak of; those
     of others are left alone."""
     told = defaultdict(list)
@@ -246,4 +248,4 @@ def tell(parts: Mapping[tuple[str, int], Partition], records: Iterable[Control])
         if (record.topic, record.partition) in parts:
             told[record.topic, record.partition].append((record.offset, record.ts))
     for place, pairs in told.items():
-        parts[place].control(pairs)
+        parts[place].add_controls(pairs)

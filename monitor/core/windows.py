@@ -11,12 +11,12 @@ from monitor.core import accumulate as acc
 from monitor.core import held, numbering, tables
 from monitor.core.batch import ABSENT, Batch, Int64
 from monitor.core.bookkernels import add_books
-from monitor.core.facts import ACCOUNT_COUNTS, Facts, lowest, name_rank
-from monitor.core.held import Held
+from monitor.core.facts import ACCOUNT_COUNTS, ClosedWindows, mark_lowest, name_rank
+from monitor.core.held import PendingRows
 from monitor.core.intern import Interner, hash_text
-from monitor.core.modes import Modes
+from monitor.core.modes import MarginModes
 from monitor.core.settings import Limits
-from monitor.core.tables import Grid, Table
+from monitor.core.tables import GrowableRows, KeyTable
 from monitor.core.watermark import NEVER
 
 _SYMBOL_BITS = 24
@@ -43,37 +43,37 @@ class OpenWindows:
         self._cost_notional = int(cost_notional * 1_000_000)
         self.evicted_symbols = 0
         self.evicted_accounts = 0
-        self._slots = Table()
-        self._sums = Grid(len(acc.SUMS), 0)
-        self._first = Grid(len(acc.KINDS), _NO_OFFSET)
-        self._last = Grid(len(acc.KINDS), -1)
-        self._book = Grid(len(acc.BOOK), NEVER)
-        self._mark = Grid(3 * len(acc.MARK), NEVER)
-        self._lows = Grid(len(acc.LOWS), acc.NO_LOW)
-        self._pulled = Held(len(held.PULLED))
-        self._changes = Held(len(held.CHANGE))
-        self._takers = Held(len(held.TAKER))
-        self._modes = Modes(limits.names)
-        self._pairs = Table()
-        self._counts = Grid(len(ACCOUNT_COUNTS), 0)
+        self._slots = KeyTable()
+        self._sums = GrowableRows(len(acc.SUMS), 0)
+        self._first = GrowableRows(len(acc.KINDS), _NO_OFFSET)
+        self._last = GrowableRows(len(acc.KINDS), -1)
+        self._book = GrowableRows(len(acc.BOOK_COLUMNS), NEVER)
+        self._mark = GrowableRows(3 * len(acc.MARK_COLUMNS), NEVER)
+        self._lows = GrowableRows(len(acc.MINIMA), acc.NO_MINIMUM)
+        self._pending_cancels = PendingRows(len(held.CANCEL_COLUMNS))
+        self._pending_leverage_changes = PendingRows(len(held.LEVERAGE_CHANGE_COLUMNS))
+        self._pending_takers = PendingRows(len(held.TAKER_COLUMNS))
+        self._margin_modes = MarginModes(limits.names)
+        self._pairs = KeyTable()
+        self._counts = GrowableRows(len(ACCOUNT_COUNTS), 0)
         # Placements and cancels that wait for each other: (key, ts) and (key, ts, slot).
-        self._placed: list[tuple[NDArray[np.uint64], Int64]] = []
-        self._unaged: list[tuple[NDArray[np.uint64], Int64, Int64]] = []
+        self._order_placements: list[tuple[NDArray[np.uint64], Int64]] = []
+        self._cancels_without_age: list[tuple[NDArray[np.uint64], Int64, Int64]] = []
 
-    def _grids(self) -> tuple[Grid, ...]:
+    def _accumulators(self) -> tuple[GrowableRows, ...]:
         return self._sums, self._first, self._last, self._book, self._mark, self._lows
 
-    def _held(self) -> tuple[Held, ...]:
-        return self._pulled, self._changes, self._takers
+    def _pending_rows(self) -> tuple[PendingRows, ...]:
+        return self._pending_cancels, self._pending_leverage_changes, self._pending_takers
 
     def first_window(self) -> int | None:
         """The earliest window in which anything is held."""
         return int(self._slots.keys.min() >> _SYMBOL_BITS) if self._slots.n else None
 
-    def _rows(self, ts: Int64, symbol: Int64) -> Int64:
+    def _slot_rows(self, ts: Int64, symbol: Int64) -> Int64:
         """The slots of these times and symbols."""
-        row = self._slots.rows((ts // self._window_ns << _SYMBOL_BITS) | symbol)
-        for grid in self._grids():
+        row = self._slots.find_or_add((ts // self._window_ns << _SYMBOL_BITS) | symbol)
+        for grid in self._accumulators():
             grid.grow(self._slots.n)
         return row
 
@@ -81,11 +81,11 @@ class OpenWindows:
         """Count records that are too late, in the windows of the times `came` (ns) that their topic
         partition had come to.
         """
-        row = self._rows(came, symbol)
+        row = self._slot_rows(came, symbol)
         kind = acc.KINDS.index(batch.kind)
-        acc.span(self._first.data, self._last.data, kind, row, batch.offset)
+        acc.add_offsets(self._first.data, self._last.data, kind, row, batch.offset)
         tables.add_one(self._sums.data, row, acc.SUMS.index("late"))
-        self._number(batch, kind, row)
+        self._add_sequence_numbers(batch, kind, row)
 
     def add(self, batch: Batch, symbol: Int64, account: Int64 | None, behind: Int64) -> None:
         """Add admitted records (with their interned symbols and accounts, and how far each ran
@@ -93,12 +93,12 @@ class OpenWindows:
         """
         if not len(batch):
             return
-        row = self._rows(batch.numbers["ts"], symbol)
+        row = self._slot_rows(batch.numbers["ts"], symbol)
         kind = acc.KINDS.index(batch.kind)
-        acc.span(self._first.data, self._last.data, kind, row, batch.offset)
+        acc.add_offsets(self._first.data, self._last.data, kind, row, batch.offset)
         acc.add_behind(self._lows.data, row, behind)
-        self._number(batch, kind, row)
-        who = None if account is None else self._hashes(account)
+        self._add_sequence_numbers(batch, kind, row)
+        who = None if account is None else self._account_hashes(account)
         getattr(self, f"_add_{batch.kind}")(batch, row, symbol, who)
         if account is not None and batch.kind in ("order", "cancel", "fill", "leverage"):
             known = account >= 0
@@ -106,17 +106,19 @@ class OpenWindows:
                 known &= batch.numbers["quantity"] != 0
             if not known.all():
                 row, account = row[known], account[known]
-            pair = self._pairs.rows((row << _ACCOUNT_BITS) | account)
+            pair = self._pairs.find_or_add((row << _ACCOUNT_BITS) | account)
             self._counts.grow(self._pairs.n)
             tables.add_one(self._counts.data, pair, kind)
         if self._slots.n > 2 * self._limits.symbols or self._pairs.n > 2 * self._limits.accounts:
             self._prune()
 
-    def _number(self, batch: Batch, kind: int, row: Int64) -> None:
+    def _add_sequence_numbers(self, batch: Batch, kind: int, row: Int64) -> None:
         """A record that is late is not missing."""
-        numbering.add(kind, self._sums.data, self._lows.data, row, batch.numbers["seq"])
+        numbering.add_sequence_numbers(
+            kind, self._sums.data, self._lows.data, row, batch.numbers["seq"]
+        )
 
-    def _hashes(self, account: Int64) -> NDArray[np.uint64]:
+    def _account_hashes(self, account: Int64) -> NDArray[np.uint64]:
         """Hashes of accounts' names, never 0; 0 where there is none."""
         out = np.zeros(len(account), np.uint64)
         known = account >= 0
@@ -132,7 +134,7 @@ class OpenWindows:
             fresh = (n["action"] == 0) | (key != hash_text(batch.texts["replaces"]))
             fresh &= key != 0
             if fresh.any():
-                self._placed.append((key[fresh], n["ts"][fresh]))
+                self._order_placements.append((key[fresh], n["ts"][fresh]))
 
     def _add_cancel(
         self, batch: Batch, row: Int64, _: Int64, who: NDArray[np.uint64] | None
@@ -142,13 +144,15 @@ class OpenWindows:
         acc.add_cancels(self._sums.data, row, *columns)
         if who is None:
             who = np.zeros(len(batch), np.uint64)
-        out = np.empty((len(batch), len(held.PULLED)), np.int64)
-        self._pulled.add(out[: held.pull(row, n["side"], n["price"], n["quantity"], who, out)])
+        out = np.empty((len(batch), len(held.CANCEL_COLUMNS)), np.int64)
+        self._pending_cancels.add(
+            out[: held.write_cancels(row, n["side"], n["price"], n["quantity"], who, out)]
+        )
         if "order_id" in batch.texts:
             key = hash_text(batch.texts["order_id"])
             open_age = (n["placed_ts"] == ABSENT) & (key != 0) & (n["quantity"] != 0)
             if open_age.any():
-                self._unaged.append((key[open_age], n["ts"][open_age], row[open_age]))
+                self._cancels_without_age.append((key[open_age], n["ts"][open_age], row[open_age]))
 
     def _add_fill(self, batch: Batch, row: Int64, *_: Any) -> None:
         n = batch.numbers
@@ -159,7 +163,7 @@ class OpenWindows:
             takes = (key != 0) & (n["liquidity"] != 0)
             if takes.any():
                 tables.add_one(self._sums.data, row[takes], acc.SUMS.index("taker_fills"))
-                self._takers.add(np.stack((row[takes], key[takes].view(np.int64)), axis=1))
+                self._pending_takers.add(np.stack((row[takes], key[takes].view(np.int64)), axis=1))
 
     def _add_leverage(
         self, batch: Batch, row: Int64, symbol: Int64, who: NDArray[np.uint64] | None
@@ -169,10 +173,10 @@ class OpenWindows:
         assert who is not None  # the contract asks for the account
         key = tables.mix_each(self._symbols.hashes[symbol], who) >> np.uint64(1)
         columns = row, n["ts"], batch.offset, key.view(np.int64), n["margin_mode"]
-        self._changes.add(np.stack(columns, axis=1))
+        self._pending_leverage_changes.add(np.stack(columns, axis=1))
 
     def _add_mark(self, batch: Batch, row: Int64, *_: Any) -> None:
-        values = np.stack([batch.numbers[name] for name in acc.MARK])
+        values = np.stack([batch.numbers[name] for name in acc.MARK_COLUMNS])
         ts = batch.numbers["ts"]
         acc.add_marks(self._sums.data, row, ts, batch.offset, values, self._mark.data)
 
@@ -183,7 +187,7 @@ class OpenWindows:
         data = self._sums.data, row, ts, batch.offset
         add_books(*data, *sides, self._cost_notional, self._book.data)
 
-    def _slot_parts(self) -> tuple[Int64, Int64]:
+    def _window_and_symbol(self) -> tuple[Int64, Int64]:
         keys = self._slots.keys
         return keys >> _SYMBOL_BITS, keys & ((1 << _SYMBOL_BITS) - 1)
 
@@ -191,18 +195,18 @@ class OpenWindows:
         """Hold every window to its caps. What stays is decided by names alone: whatever would be
         dropped from a part of the records would be dropped from all of them.
         """
-        window, symbol = self._slot_parts()
+        window, symbol = self._window_and_symbol()
         if self._slots.n > self._limits.symbols:
-            keep = lowest(window, self._symbols.hashes[symbol], self._limits.symbols)
+            keep = mark_lowest(window, self._symbols.hashes[symbol], self._limits.symbols)
             self.evicted_symbols += int((~keep).sum())
             self._keep_slots(keep)
-            window, symbol = self._slot_parts()
+            window, symbol = self._window_and_symbol()
         if self._pairs.n <= self._limits.accounts:
             return
         slot = self._pairs.keys >> _ACCOUNT_BITS
         account = self._pairs.keys & ((1 << _ACCOUNT_BITS) - 1)
         rank = tables.mix_each(self._symbols.hashes[symbol[slot]], self._accounts.hashes[account])
-        keep = lowest(window[slot], rank, self._limits.accounts)
+        keep = mark_lowest(window[slot], rank, self._limits.accounts)
         if not keep.all():
             self.evicted_accounts += int((~keep).sum())
             self._counts.keep(np.flatnonzero(keep), self._pairs.n)
@@ -212,7 +216,7 @@ class OpenWindows:
         """Forget all slots but these."""
         remap = np.cumsum(keep) - 1
         rows = np.flatnonzero(keep)
-        for grid in self._grids():
+        for grid in self._accumulators():
             grid.keep(rows, self._slots.n)
         slot = self._pairs.keys >> _ACCOUNT_BITS
         stays = keep[slot]
@@ -220,38 +224,43 @@ class OpenWindows:
         self._counts.keep(np.flatnonzero(stays), self._pairs.n)
         self._pairs.reset((remap[slot[stays]] << _ACCOUNT_BITS) | account[stays])
         self._slots.reset(self._slots.keys[keep])
-        for waiting in self._held():
+        for waiting in self._pending_rows():
             waiting.keep(keep, remap)
-        self._unaged = [
-            (key[keep[row]], ts[keep[row]], remap[row[keep[row]]]) for key, ts, row in self._unaged
+        self._cancels_without_age = [
+            (key[keep[row]], ts[keep[row]], remap[row[keep[row]]])
+            for key, ts, row in self._cancels_without_age
         ]
 
     def _age_cancels(self, until_ns: int) -> None:
         """Give the cancels of the windows that close the age of their orders."""
-        if self._unaged:
-            key, ts, row = (np.concatenate(part) for part in zip(*self._unaged, strict=True))
+        if self._cancels_without_age:
+            key, ts, row = (
+                np.concatenate(part) for part in zip(*self._cancels_without_age, strict=True)
+            )
             now = ts < until_ns
             placed_key, placed_ts = self._placements()
             table = np.full(1 << int(2 * len(placed_key) + 2).bit_length(), -1, np.int64)
             cancels = key[now], ts[now], row[now]
             acc.join_ages(placed_key, placed_ts, *cancels, table, self._sums.data)
-            self._unaged = [(key[~now], ts[~now], row[~now])] if not now.all() else []
-        if self._placed:
+            self._cancels_without_age = [(key[~now], ts[~now], row[~now])] if not now.all() else []
+        if self._order_placements:
             placed_key, placed_ts = self._placements()
             recent = placed_ts >= until_ns - _SECOND_NS
-            self._placed = [(placed_key[recent], placed_ts[recent])] if recent.any() else []
+            self._order_placements = (
+                [(placed_key[recent], placed_ts[recent])] if recent.any() else []
+            )
 
     def _placements(self) -> tuple[NDArray[np.uint64], Int64]:
-        if not self._placed:
+        if not self._order_placements:
             return np.empty(0, np.uint64), np.empty(0, np.int64)
-        key, ts = (np.concatenate(part) for part in zip(*self._placed, strict=True))
+        key, ts = (np.concatenate(part) for part in zip(*self._order_placements, strict=True))
         return key, ts
 
-    def close(self, until: int) -> Facts:
+    def close(self, until: int) -> ClosedWindows:
         """Take out every window whose index lies below `until`."""
         self._age_cancels(until * self._window_ns)
         self._prune()
-        window, symbol = self._slot_parts()
+        window, symbol = self._window_and_symbol()
         closed = window < until
         rows = np.flatnonzero(closed)
         order = np.lexsort((name_rank(self._symbols, symbol[rows]), window[rows]))
@@ -260,24 +269,26 @@ class OpenWindows:
         place[rows] = np.arange(len(rows))
         slot = self._pairs.keys >> _ACCOUNT_BITS
         account = self._pairs.keys & ((1 << _ACCOUNT_BITS) - 1)
-        entries = tables.grouped(place[slot], len(rows))
-        sums, first, last, book, mark, lows = (grid.data[rows] for grid in self._grids())
-        takers = self._takers.close(place)
-        held.distinct(takers, held.room(len(takers)), sums, acc.SUMS.index("takers"))
-        changes = self._changes.close(place)
-        self._modes.switches(changes, sums, acc.SUMS.index("mode_switches"))
-        pulled = self._pulled.close(place)
-        pulled = pulled[tables.grouped(np.ascontiguousarray(pulled[:, 0]), len(rows))]
+        entries = tables.group_by_row(place[slot], len(rows))
+        sums, first, last, book, mark, lows = (grid.data[rows] for grid in self._accumulators())
+        takers = self._pending_takers.take_closed(place)
+        held.count_distinct_orders(
+            takers, held.empty_hash_table(len(takers)), sums, acc.SUMS.index("takers")
+        )
+        changes = self._pending_leverage_changes.take_closed(place)
+        self._margin_modes.count_switches(changes, sums, acc.SUMS.index("mode_switches"))
+        pulled = self._pending_cancels.take_closed(place)
+        pulled = pulled[tables.group_by_row(np.ascontiguousarray(pulled[:, 0]), len(rows))]
         account_row, counts = place[slot[entries]], self._counts.data[entries]
         spread = np.zeros((len(rows), len(ACCOUNT_COUNTS), 4), np.int64)
         fold = np.zeros(len(rows), np.uint64)
         hashes = self._accounts.hashes[account[entries]]
         tables.concentration(account_row, hashes, counts, spread, fold)
-        facts = Facts(
+        facts = ClosedWindows(
             window[rows],
             symbol[rows],
             *(sums, first, last, book, mark, lows),
-            np.zeros((len(rows), len(held.NEAR)), np.int64),
+            np.zeros((len(rows), len(held.NEAR_TOUCH_COLUMNS)), np.int64),
             pulled,
             account_row,
             account[entries],
@@ -299,28 +310,28 @@ class OpenWindows:
         self._pairs.reset((slot << _ACCOUNT_BITS) | account)
 
     def snapshot(self) -> dict[str, Any]:
-        unaged = [np.concatenate(part) for part in zip(*self._unaged, strict=True)]
+        unaged = [np.concatenate(part) for part in zip(*self._cancels_without_age, strict=True)]
         return {
             "slots": self._slots.keys.copy(),
-            "grids": [grid.data[: self._slots.n] for grid in self._grids()],
+            "grids": [grid.data[: self._slots.n] for grid in self._accumulators()],
             "pairs": self._pairs.keys.copy(),
             "counts": self._counts.data[: self._pairs.n],
-            "held": [waiting.snapshot() for waiting in self._held()],
-            "modes": self._modes.snapshot(),
-            "placed": list(self._placements()) if self._placed else [],
+            "held": [waiting.snapshot() for waiting in self._pending_rows()],
+            "modes": self._margin_modes.snapshot(),
+            "placed": list(self._placements()) if self._order_placements else [],
             "unaged": unaged,
             "evicted": [self.evicted_symbols, self.evicted_accounts],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._slots.reset(state["slots"])
-        for grid, data in zip(self._grids(), state["grids"], strict=True):
+        for grid, data in zip(self._accumulators(), state["grids"], strict=True):
             grid.data = data
         self._pairs.reset(state["pairs"])
         self._counts.data = state["counts"]
-        for waiting, rows in zip(self._held(), state["held"], strict=True):
+        for waiting, rows in zip(self._pending_rows(), state["held"], strict=True):
             waiting.restore(rows)
-        self._modes.restore(state["modes"])
-        self._placed = [tuple(state["placed"])] if state["placed"] else []
-        self._unaged = [tuple(state["unaged"])] if state["unaged"] else []
+        self._margin_modes.restore(state["modes"])
+        self._order_placements = [tuple(state["placed"])] if state["placed"] else []
+        self._cancels_without_age = [tuple(state["unaged"])] if state["unaged"] else []
         self.evicted_symbols, self.evicted_accounts = state["evicted"]

@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from monitor.core import snapshot
-from monitor.core.acrosswatch import Signs
-from monitor.core.batch import Batch, Int64, Ladder, Text
+from monitor.core.acrosswatch import BlockPValues
+from monitor.core.batch import Batch, Int64, Ladder, TextColumn
 from monitor.core.findings import Finding
-from monitor.core.incidents import thaw
+from monitor.core.incidents import finding_from_state
 
-SILENT_TEXTS = ("trade_id", "order_id", "replaces")
+UNUSED_TEXTS = ("trade_id", "order_id", "replaces")
 """Text columns that the venue stage has no use for."""
 
 
 @dataclass(slots=True)
-class Word:
+class ShardReport:
     """What is new in one shard since its word before."""
 
     partition: int
@@ -45,11 +45,11 @@ class Word:
     chain: bytes
     """The shard's digest so far."""
     tally: dict[str, Any]
-    """What came in so far (`Tally.snapshot`)."""
+    """What came in so far (`RecordCounts.snapshot`)."""
     findings: list[Finding] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     """Admitted records of the kinds that the venue scope reads."""
-    signs: list[Signs] = field(default_factory=list)
+    signs: list[BlockPValues] = field(default_factory=list)
     """Of each block that is closed, what its markets say for joint evidence across markets."""
 
     def pack(self, fingerprint: str, book_ns: int) -> bytes:
@@ -57,38 +57,38 @@ class Word:
 
         `fingerprint`: of the settings under which it was found.
         """
-        told = {name: getattr(self, name) for name in Word.__slots__}
+        told = {name: getattr(self, name) for name in ShardReport.__slots__}
         told["findings"] = [dataclasses.asdict(finding) for finding in self.findings]
         told["signs"] = [dataclasses.asdict(signs) for signs in self.signs]
         told["batches"] = [
-            _frozen(last_books(b, book_ns) if b.kind == "book" else b) for b in self.batches
+            _batch_to_state(last_books(b, book_ns) if b.kind == "book" else b) for b in self.batches
         ]
         return snapshot.pack(told, fingerprint)
 
     @classmethod
-    def unpack(cls, raw: bytes, fingerprint: str) -> Word:
+    def unpack(cls, raw: bytes, fingerprint: str) -> ShardReport:
         """The inverse. Raises `SnapshotError`: of another version, or of other settings."""
         told = snapshot.unpack(raw, fingerprint)
-        told["findings"] = [thaw(finding) for finding in told["findings"]]
-        told["batches"] = [_thawed(batch) for batch in told["batches"]]
-        told["signs"] = [Signs(**signs) for signs in told["signs"]]
+        told["findings"] = [finding_from_state(finding) for finding in told["findings"]]
+        told["batches"] = [_batch_from_state(batch) for batch in told["batches"]]
+        told["signs"] = [BlockPValues(**signs) for signs in told["signs"]]
         return cls(**told)
 
 
 def last_books(batch: Batch, cell_ns: int) -> Batch:
     """The last book of each symbol in each cell of time."""
-    words = batch.texts["symbol"].words()
+    words = batch.texts["symbol"].to_strings()
     name = {word: i for i, word in enumerate(sorted({w or "" for w in words}))}
     symbol = np.array([name[word or ""] for word in words], np.int64)
     ts = batch.numbers["ts"]
     order = np.lexsort((batch.offset, ts, ts // cell_ns, symbol))
     group = np.stack((symbol[order], ts[order] // cell_ns))
     last = np.append((group[:, 1:] != group[:, :-1]).any(axis=0), True)
-    return batch.take(np.sort(order[last]))
+    return batch.select_rows(np.sort(order[last]))
 
 
-def _frozen(batch: Batch) -> dict[str, Any]:
-    texts = {n: _compact(t) for n, t in batch.texts.items() if n not in SILENT_TEXTS}
+def _batch_to_state(batch: Batch) -> dict[str, Any]:
+    texts = {n: _compact(t) for n, t in batch.texts.items() if n not in UNUSED_TEXTS}
     return {
         "at": [batch.kind, batch.topic, batch.partition],
         "offset": batch.offset,
@@ -98,12 +98,12 @@ def _frozen(batch: Batch) -> dict[str, Any]:
     }
 
 
-def _thawed(held: dict[str, Any]) -> Batch:
-    kind, topic, partition = held["at"]
-    batch = Batch(kind, topic, partition, held["offset"], held["numbers"])
-    for name, (buffer, length) in held["texts"].items():
-        batch.texts[name] = Text(buffer, _starts(length), length)
-    batch.ladders = {name: Ladder(*parts) for name, parts in held["ladders"].items()}
+def _batch_from_state(state: dict[str, Any]) -> Batch:
+    kind, topic, partition = state["at"]
+    batch = Batch(kind, topic, partition, state["offset"], state["numbers"])
+    for name, (buffer, length) in state["texts"].items():
+        batch.texts[name] = TextColumn(buffer, _starts(length), length)
+    batch.ladders = {name: Ladder(*parts) for name, parts in state["ladders"].items()}
     return batch
 
 
@@ -113,7 +113,7 @@ def _starts(length: Int64) -> Int64:
     return starts
 
 
-def _compact(text: Text) -> Text:
+def _compact(text: TextColumn) -> TextColumn:
     """The same rows in a buffer that holds nothing else."""
     start, length = text.start, text.length
     if text.codes is not None:
@@ -123,4 +123,4 @@ def _compact(text: Text) -> Text:
     size = np.maximum(length, 0)
     starts = _starts(length)
     at = np.repeat(start - starts, size) + np.arange(int(size.sum()))
-    return Text(text.buffer[at], starts, length.astype(np.int64))
+    return TextColumn(text.buffer[at], starts, length.astype(np.int64))

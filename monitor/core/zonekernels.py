@@ -21,20 +21,20 @@ from monitor.core.bandtable import (
     INT,
 )
 
-TOP = 5
+TOP_HOLDERS = 5
 """Largest holders kept for each market and side."""
-PEAKS = 3
+PEAK_ZONES = 3
 """Heaviest zones near the mark told in an alert."""
 STAGES = 4
-STRESSED, HELD_BACK, BACKSTOP_STAGE, BANKRUPT = range(STAGES)
+STRESSED, AWAITING_PAUSE, BACKSTOP_STAGE, BANKRUPT = range(STAGES)
 """Notional by the stressed liquidation price; what of the forced waits for a pause of the path; by
 the backstop's price; by the bankruptcy price, from where the insurance fund pays or others are
 deleveraged."""
 IMPACT_EXPONENT = 0.86
 """Displacement against notional beyond the visible depth: a power law with this exponent."""
-_GROWN = (np.arange(1, BINS + 1) * BIN_WIDTH) ** (1.0 / IMPACT_EXPONENT)
+_DEPTH_GROWTH = (np.arange(1, BINS + 1) * BIN_WIDTH) ** (1.0 / IMPACT_EXPONENT)
 SLIPPAGE_MAX = 0.5
-EDGES = np.array([2, 5, 10, 20, 40, 100, 200, 400, BINS])
+EDGE_ZONES = np.array([2, 5, 10, 20, 40, 100, 200, 400, BINS])
 """Zones within 0.1, 0.25, 0.5, 1, 2, 5, 10, 20 and 50 % of the mark: where sums are told."""
 _MASK = (1 << CODE_BITS) - 1
 
@@ -45,17 +45,17 @@ _SUMS = types.int64[:, :, ::1]
 
 
 @njit(types.void(INT, INT, U8, I8, I8), cache=True, nogil=True)
-def _rank(units, pool, key, top, top_pool):  # type: ignore[no-untyped-def]
+def _insert_holder(units, pool, key, top, top_pool):  # type: ignore[no-untyped-def]
     """Put a pool among the largest."""
-    j = TOP
+    j = TOP_HOLDERS
     while j > 0 and (
         units > top[j - 1]
         or (units == top[j - 1] and (top_pool[j - 1] < 0 or key[pool] < key[top_pool[j - 1]]))
     ):
         j -= 1
-        if j + 1 < TOP:
+        if j + 1 < TOP_HOLDERS:
             top[j + 1], top_pool[j + 1] = top[j], top_pool[j]
-    if j < TOP:
+    if j < TOP_HOLDERS:
         top[j], top_pool[j] = units, pool
 
 
@@ -69,15 +69,15 @@ def sort_records(count, code, units, owner, bucket, cursor, to_code, to_units, t
 
 
 @njit(inline="always")
-def _heap(zone, units, peak):  # type: ignore[no-untyped-def]
+def _insert_peak(zone, units, peak):  # type: ignore[no-untyped-def]
     """Put a zone among the heaviest; of equals the nearer one stays first."""
-    j = PEAKS
-    while j > 0 and units > peak[PEAKS + j - 1]:
+    j = PEAK_ZONES
+    while j > 0 and units > peak[PEAK_ZONES + j - 1]:
         j -= 1
-        if j + 1 < PEAKS:
-            peak[j + 1], peak[PEAKS + j + 1] = peak[j], peak[PEAKS + j]
-    if j < PEAKS:
-        peak[j], peak[PEAKS + j] = zone, units
+        if j + 1 < PEAK_ZONES:
+            peak[j + 1], peak[PEAK_ZONES + j + 1] = peak[j], peak[PEAK_ZONES + j]
+    if j < PEAK_ZONES:
+        peak[j], peak[PEAK_ZONES + j] = zone, units
 
 
 @njit(
@@ -98,7 +98,7 @@ def sum_zones(  # type: ignore[no-untyped-def]
     `first`: by bucket, its first record. The cells that hold something are written one behind the
     other, from `begin[0, side, low]` (zones) and `begin[1, side, low]` (stages) on; those of
     order[k] end at `stop[…, side, k]`. `place` is zone · parts + part. `within`: (side, k,
-    edge), the sum of zones below each of `EDGES`. `peaks`: (side, k, 2 · `PEAKS`), the heaviest
+    edge), the sum of zones below each of `EDGE_ZONES`. `peaks`: (side, k, 2 · `PEAK_ZONES`), the heaviest
     zones below `reach` and their notional, heaviest first; −1: none. `top`: the largest holders
     there; of two pools that hold as much, the one with the lower key is larger.
     """
@@ -119,12 +119,12 @@ def sum_zones(  # type: ignore[no-untyped-def]
             stages[code[i] >> (4 + 2 * CODE_BITS) & _MASK, BACKSTOP_STAGE] += held
             stages[code[i] >> (4 + 3 * CODE_BITS) & _MASK, BANKRUPT] += held
             if held >= partial[m]:
-                stages[near, HELD_BACK] += held - np.int64(np.rint(held * first_share[m]))
-            if near < reach and held > 0 and held >= best[TOP - 1]:
-                _rank(held, owner[i], key, best, best_pool)
+                stages[near, AWAITING_PAUSE] += held - np.int64(np.rint(held * first_share[m]))
+            if near < reach and held > 0 and held >= best[TOP_HOLDERS - 1]:
+                _insert_holder(held, owner[i], key, best, best_pool)
         total, edge = np.int64(0), 0
         peak = peaks[side, k]
-        peak[:PEAKS], peak[PEAKS:] = -1, 0
+        peak[:PEAK_ZONES], peak[PEAK_ZONES:] = -1, 0
         for zone in range(BINS):
             before = total
             for group in range(GROUPS):
@@ -141,8 +141,8 @@ def sum_zones(  # type: ignore[no-untyped-def]
                     s += 1
                     stages[zone, stage] = 0
             if zone < reach and total > before:
-                _heap(zone, total - before, peak)
-            if zone + 1 == EDGES[edge]:
+                _insert_peak(zone, total - before, peak)
+            if zone + 1 == EDGE_ZONES[edge]:
                 within[side, k, edge] = total
                 edge += 1
         zones[BINS], stages[BINS] = 0, 0
@@ -192,5 +192,5 @@ def read_books(mark, price, size, slip, depth):  # type: ignore[no-untyped-def]
                     slip[side, m, rest] = np.nan
             unit = far ** (-1.0 / IMPACT_EXPONENT)
             for rest in range(b, BINS):
-                grown = max(_GROWN[rest] * unit, 1.0)
+                grown = max(_DEPTH_GROWTH[rest] * unit, 1.0)
                 depth[side, m, rest] = seen * grown if seen > 0.0 else np.nan

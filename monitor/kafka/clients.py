@@ -31,7 +31,7 @@ class Clients:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
 
-    async def _started(self, make: Any, **options: Any) -> Any:
+    async def _start(self, make: Any, **options: Any) -> Any:
         client = None
         try:
             client = make(
@@ -54,7 +54,7 @@ class Clients:
 
     async def consumer(self, **options: Any) -> AIOKafkaConsumer:
         """Reads what is committed, from where it is told, and nothing else moves its position."""
-        return await self._started(
+        return await self._start(
             AIOKafkaConsumer,
             isolation_level="read_committed",
             enable_auto_commit=False,
@@ -65,7 +65,7 @@ class Clients:
 
     async def producer(self, **options: Any) -> AIOKafkaProducer:
         """Each record once and in order."""
-        return await self._started(
+        return await self._start(
             AIOKafkaProducer,
             enable_idempotence=True,
             acks="all",
@@ -76,7 +76,7 @@ class Clients:
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
         """For topics."""
-        client = await self._started(AIOKafkaAdminClient)
+        client = await self._start(AIOKafkaAdminClient)
         try:
             yield client
         finally:

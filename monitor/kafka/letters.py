@@ -12,17 +12,17 @@ from monitor.config import Config
 from monitor.errors import ConfigError
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
-from monitor.kafka.reader import committed
+from monitor.kafka.reader import committed_offsets
 
 SHOWN_BYTES = 120
 BATCH = 1_000
 """Letters of one transaction."""
 
 
-async def _read(config: Config, clients: Clients, start: int) -> list[Any]:
+async def _read_letters(config: Config, clients: Clients, start: int) -> list[Any]:
     """The letters from offset `start` on."""
     async with clients.admin() as admin:
-        if config.kafka.dlq_topic not in await topics.existing(admin):
+        if config.kafka.dlq_topic not in await topics.partition_counts(admin):
             raise ConfigError(
                 f"there is no topic {config.kafka.dlq_topic}: brinkwatch topics create, or run, "
                 "makes it"
@@ -42,7 +42,7 @@ async def _read(config: Config, clients: Clients, start: int) -> list[Any]:
         await consumer.stop()
 
 
-def _told(record: Any) -> dict[str, Any]:
+def _origin_fields(record: Any) -> dict[str, Any]:
     """A letter's headers: where it came from, and why it was refused."""
     told = {
         name.removeprefix("brinkwatch_"): value.decode(errors="replace")
@@ -52,10 +52,13 @@ def _told(record: Any) -> dict[str, Any]:
     return {**told, "bytes": len(record.value or b"")}
 
 
-async def listed(config: Config) -> list[dict[str, Any]]:
+async def list_letters(config: Config) -> list[dict[str, Any]]:
     """All letters, oldest first, each with the beginning of its bytes as text."""
-    records = await _read(config, Clients(config.kafka), 0)
-    return [{**_told(r), "begins": ascii((r.value or b"")[:SHOWN_BYTES])[2:-1]} for r in records]
+    records = await _read_letters(config, Clients(config.kafka), 0)
+    return [
+        {**_origin_fields(r), "begins": ascii((r.value or b"")[:SHOWN_BYTES])[2:-1]}
+        for r in records
+    ]
 
 
 async def resend(config: Config) -> int:
@@ -67,12 +70,12 @@ async def resend(config: Config) -> int:
     producer = await clients.producer(transactional_id=f"brinkwatch-{group}")
     try:
         at = config.kafka.dlq_topic, 0
-        start, _ = (await committed(clients, group)).get(at, (0, ""))
-        records = await _read(config, clients, start)
+        start, _ = (await committed_offsets(clients, group)).get(at, (0, ""))
+        records = await _read_letters(config, clients, start)
         for some in _batches(records):
             async with producer.transaction():
                 for record in some:
-                    origin = _told(record)
+                    origin = _origin_fields(record)
                     place = origin["topic"], int(origin["partition"])
                     await producer.send(place[0], record.value, partition=place[1])
                 done = OffsetAndMetadata(some[-1].offset + 1, "")

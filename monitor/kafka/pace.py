@@ -8,11 +8,11 @@ from typing import Protocol
 from monitor.core.events import Control
 from monitor.core.watermark import NEVER
 
-At = tuple[str, int]
+PartitionKey = tuple[str, int]
 
 
-class Stand(Protocol):
-    """Time in one topic partition (`watermark.Partition`)."""
+class PartitionProgress(Protocol):
+    """Time in one topic partition (`watermark.PartitionClock`)."""
 
     @property
     def position(self) -> int: ...
@@ -22,7 +22,7 @@ class Stand(Protocol):
     def watermark(self) -> int: ...
 
 
-class Pace:
+class FlowControl:
     """Silence becomes a record; haste is held back.
 
     silence_s: a topic partition that was read to its end and has brought nothing for so long, while
@@ -35,22 +35,26 @@ class Pace:
         self._silence_s = silence_s
         self._window_ns = window_ns
         self._ahead_ns = ahead_ns
-        self._any_s = self._resumed_s = now_s
+        self._last_activity_s = self._resumed_s = now_s
         self._others_ns = NEVER
-        self._heard_s: dict[At, float] = {}
+        self._last_arrival_s: dict[PartitionKey, float] = {}
 
-    def heard(self, at: At, now_s: float) -> None:
+    def note_arrival(self, at: PartitionKey, now_s: float) -> None:
         """Records came from this topic partition."""
-        self._heard_s[at] = now_s
-        self._goes_on(now_s)
+        self._last_arrival_s[at] = now_s
+        self._note_activity(now_s)
 
-    def _goes_on(self, now_s: float) -> None:
-        if now_s - self._any_s >= self._silence_s:
+    def _note_activity(self, now_s: float) -> None:
+        if now_s - self._last_activity_s >= self._silence_s:
             self._resumed_s = now_s
-        self._any_s = now_s
+        self._last_activity_s = now_s
 
-    def silent(
-        self, parts: Mapping[At, Stand], lag: Mapping[At, int], now_s: float, others_ns: int = NEVER
+    def silence_controls(
+        self,
+        parts: Mapping[PartitionKey, PartitionProgress],
+        lag: Mapping[PartitionKey, int],
+        now_s: float,
+        others_ns: int = NEVER,
     ) -> list[Control]:
         """Control records for those that are silent while others go on: nothing before the time
         that all the others have passed counts there any more.
@@ -59,15 +63,15 @@ class Pace:
         """
         if others_ns > self._others_ns:
             self._others_ns = others_ns
-            self._goes_on(now_s)
-        quiet: list[tuple[At, Stand]] = []
-        awake: list[tuple[At, Stand]] = []
+            self._note_activity(now_s)
+        quiet: list[tuple[PartitionKey, PartitionProgress]] = []
+        awake: list[tuple[PartitionKey, PartitionProgress]] = []
         for at, part in parts.items():
-            since_s = now_s - max(self._heard_s.get(at, NEVER), self._resumed_s)
+            since_s = now_s - max(self._last_arrival_s.get(at, NEVER), self._resumed_s)
             ended = lag.get(at) == 0
             (quiet if ended and since_s >= self._silence_s else awake).append((at, part))
         passed = min((part.watermark for _, part in awake), default=others_ns)
-        if passed == NEVER or (awake and not any(at in self._heard_s for at, _ in awake)):
+        if passed == NEVER or (awake and not any(at in self._last_arrival_s for at, _ in awake)):
             return []
         if awake:
             # The end of a day may be known beforehand; it is not now.
@@ -79,9 +83,12 @@ class Pace:
             if part.watermark < ts
         ]
 
-    def ahead(
-        self, parts: Mapping[At, Stand], lag: Mapping[At, int], others_ns: int | None = None
-    ) -> set[At]:
+    def partitions_ahead(
+        self,
+        parts: Mapping[PartitionKey, PartitionProgress],
+        lag: Mapping[PartitionKey, int],
+        others_ns: int | None = None,
+    ) -> set[PartitionKey]:
         """Those so far ahead of the slowest that still has records waiting that to read them on
         would only fill memory. `others_ns`: how far the slowest elsewhere has come.
         """

@@ -28,7 +28,7 @@ IN_FLIGHT = 16
 """Batches on their way at once."""
 
 
-class Chunk(Protocol):
+class MessageRun(Protocol):
     """Messages of one topic partition, in the order of their offsets; `ts`: highest event time."""
 
     topic: str
@@ -43,7 +43,7 @@ async def publish(
     config: Config,
     parts: Sequence[tuple[str, int]],
     controls: Sequence[Control],
-    chunks: Iterable[Chunk],
+    chunks: Iterable[MessageRun],
     *,
     speed: float | None,
     progress: Callable[[int], None],
@@ -55,9 +55,13 @@ async def publish(
     partitions = 1 + max((p for _, p in parts), default=0)
     names = list(dict.fromkeys([*config.topics.values(), *(topic for topic, _ in parts)]))
     await topics.create(
-        clients, {**topics.inputs(config, names, partitions), **topics.own(config, partitions)}
+        clients,
+        {
+            **topics.venue_topics(config, names, partitions),
+            **topics.sidecar_topics(config, partitions),
+        },
     )
-    await _empty(clients, names, parts)
+    await _require_empty(clients, names, parts)
     producer = await clients.producer(max_batch_size=BATCH_BYTES, linger_ms=5)
     try:
         for control in controls:
@@ -80,7 +84,9 @@ async def send_control(
     return sent
 
 
-async def _empty(clients: Clients, names: list[str], parts: Sequence[tuple[str, int]]) -> None:
+async def _require_empty(
+    clients: Clients, names: list[str], parts: Sequence[tuple[str, int]]
+) -> None:
     consumer = await clients.consumer()
     try:
         ends = await consumer.end_offsets([TopicPartition(*part) for part in parts])
@@ -103,27 +109,27 @@ class _Sender:
         self._speed = speed
         self._progress = progress
         self._start: tuple[float, int] | None = None
-        self._flying: list[asyncio.Future[object]] = []
-        self._waiting: dict[tuple[str, int], list[Chunk]] = {}
+        self._in_flight: list[asyncio.Future[object]] = []
+        self._waiting: dict[tuple[str, int], list[MessageRun]] = {}
         self._rows = 0
-        self._spoke: set[tuple[str, int]] = set()
+        self._last_flushed: set[tuple[str, int]] = set()
         """The topic partitions of the last flush."""
         self._next: dict[tuple[str, int], int] = {}
         self._sent = 0
         self._moved = 0
 
-    async def run(self, chunks: Iterable[Chunk]) -> dict[str, int]:
+    async def run(self, chunks: Iterable[MessageRun]) -> dict[str, int]:
         for chunk in chunks:
-            await self._due(chunk.ts)
+            await self._wait_until_due(chunk.ts)
             self._waiting.setdefault((chunk.topic, chunk.partition), []).append(chunk)
             self._rows += len(chunk.values)
             if self._rows >= FLUSH_ROWS:
                 await self._flush()
         await self._flush()
-        await self._landed(0)
+        await self._await_batches(0)
         return {"records": self._sent, "moved": self._moved}
 
-    async def _due(self, ts: int) -> None:
+    async def _wait_until_due(self, ts: int) -> None:
         """Wait until the wall clock has come as far as event time, times the speed."""
         if self._speed is None:
             return
@@ -139,17 +145,17 @@ class _Sender:
         took it for silent must not see the others' records before its own.
         """
         waiting, self._waiting, self._rows = self._waiting, {}, 0
-        woken = [at for at in waiting if at not in self._spoke]
+        woken = [at for at in waiting if at not in self._last_flushed]
         for at in woken:
             await self._send(at, waiting[at])
-        await self._landed(0 if woken else IN_FLIGHT)
+        await self._await_batches(0 if woken else IN_FLIGHT)
         for at in waiting:
-            if at in self._spoke:
+            if at in self._last_flushed:
                 await self._send(at, waiting[at])
-        self._spoke = set(waiting)
+        self._last_flushed = set(waiting)
         self._progress(self._sent)
 
-    async def _send(self, at: tuple[str, int], chunks: list[Chunk]) -> None:
+    async def _send(self, at: tuple[str, int], chunks: list[MessageRun]) -> None:
         following = self._next.get(at, 0)
         batch = self._producer.create_batch()
         for chunk in chunks:
@@ -157,19 +163,19 @@ class _Sender:
                 self._moved += offset != following
                 following += 1
                 if batch.append(timestamp=None, key=key, value=value) is None:
-                    await self._give(batch, *at)
+                    await self._send_batch(batch, *at)
                     batch = self._producer.create_batch()
                     batch.append(timestamp=None, key=key, value=value)  # the first one always fits
             self._sent += len(chunk.values)
-        await self._give(batch, *at)
+        await self._send_batch(batch, *at)
         self._next[at] = following
 
-    async def _give(self, batch: object, topic: str, partition: int) -> None:
+    async def _send_batch(self, batch: object, topic: str, partition: int) -> None:
         # One a topic partition may wait in the client, so the order is kept.
-        self._flying.append(await self._producer.send_batch(batch, topic, partition=partition))
-        await self._landed(IN_FLIGHT)
+        self._in_flight.append(await self._producer.send_batch(batch, topic, partition=partition))
+        await self._await_batches(IN_FLIGHT)
 
-    async def _landed(self, left: int) -> None:
+    async def _await_batches(self, left: int) -> None:
         """Wait for the oldest batches until `left` are on their way; raises what went wrong."""
-        while len(self._flying) > left:
-            await self._flying.pop(0)
+        while len(self._in_flight) > left:
+            await self._in_flight.pop(0)

@@ -18,8 +18,8 @@ from aiokafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
 from pydantic import BaseModel, ValidationError
 
 from monitor.config import Config
-from monitor.core.batch import Batch, Int64, Refused
-from monitor.core.decode import UNKNOWN, decode, judge
+from monitor.core.batch import Batch, Int64, RefusedRecord
+from monitor.core.decode import UNKNOWN, decode, validate_record
 from monitor.core.events import Control
 from monitor.core.timeline import TIME_JUMP
 from monitor.errors import BrinkwatchError
@@ -27,13 +27,13 @@ from monitor.kafka.clients import Clients, stop_consumer
 
 POLL_MS = 100
 _CONTROL_MS = 1_000
-ASK_S_MAX = 5.0
+PING_S_MAX = 5.0
 
-Position = dict[tuple[str, int], int]
+PartitionOffsets = dict[tuple[str, int], int]
 
 
 @dataclass(slots=True)
-class Part:
+class PartitionRecords:
     """Records of one topic partition, as they lay there."""
 
     kind: str
@@ -44,7 +44,7 @@ class Part:
     timestamps_ms: list[int]
     """Kafka's, not event time."""
 
-    def cut(self, count: int) -> None:
+    def truncate(self, count: int) -> None:
         """Keep the first `count` records."""
         self.offsets, self.raws = self.offsets[:count], self.raws[:count]
         self.timestamps_ms = self.timestamps_ms[:count]
@@ -55,36 +55,36 @@ class Part:
         if self.kind == UNKNOWN:
             empty = Batch(UNKNOWN, self.topic, self.partition, offset[:0])
             pairs = zip(self.offsets, self.raws, strict=True)
-            empty.refused = [self._unknown(at, raw) for at, raw in pairs]
+            empty.refused = [self._refuse_unknown(at, raw) for at, raw in pairs]
             return empty
         return decode(self.kind, self.topic, self.partition, offset, self.raws)
 
-    def jumped(self, offsets: Int64) -> list[Refused]:
+    def time_jump_refusals(self, offsets: Int64) -> list[RefusedRecord]:
         """The records at `offsets`, as refused for their time."""
         if not len(offsets):
             return []
         raw = dict(zip(self.offsets, self.raws, strict=True))
         far = "far ahead of all before it, and not confirmed by those that follow"
         return [
-            Refused(self.topic, self.partition, at, TIME_JUMP, far, raw[at])
+            RefusedRecord(self.topic, self.partition, at, TIME_JUMP, far, raw[at])
             for at in offsets.tolist()
         ]
 
-    def _unknown(self, offset: int, raw: bytes) -> Refused:
+    def _refuse_unknown(self, offset: int, raw: bytes) -> RefusedRecord:
         """This topic is for records that name no kind; whatever else lies in it is refused too."""
-        verdict = judge(raw, None)
+        verdict = validate_record(raw, None)
         if isinstance(verdict, BaseModel):
             verdict = "wrong_kind", "a record with a kind of the contract belongs to its topic"
-        return Refused(self.topic, self.partition, offset, *verdict, raw)
+        return RefusedRecord(self.topic, self.partition, offset, *verdict, raw)
 
 
 @dataclass(slots=True)
-class Polled:
+class PollResult:
     """What one turn brought: the control records are for before the rest."""
 
     controls: list[Control]
-    parts: list[Part]
-    words: list[Any] = field(default_factory=list)
+    parts: list[PartitionRecords]
+    report_records: list[Any] = field(default_factory=list)
     """Records of the windows topic, in the order of each partition."""
     bad_controls: int = 0
     """Records of the control topic that are none."""
@@ -106,7 +106,9 @@ class Reader:
         # Of its own: a fetch that waits for records holds up all else on its connection.
         self._probe = probe
         self._kinds = {topic: kind for kind, topic in config.topics.items()} | {UNKNOWN: UNKNOWN}
-        self._controls = [TopicPartition(config.kafka.control_topic, p) for p in partitions]
+        self._control_partitions = [
+            TopicPartition(config.kafka.control_topic, p) for p in partitions
+        ]
         self.inputs = list(inputs)
 
     @classmethod
@@ -125,7 +127,7 @@ class Reader:
             await consumer.stop()
             raise
         reader = cls(config, inputs, partitions, consumer, probe)
-        consumer.assign([*reader.inputs, *reader._controls])
+        consumer.assign([*reader.inputs, *reader._control_partitions])
         return reader
 
     async def stop(self) -> None:
@@ -133,11 +135,11 @@ class Reader:
         await stop_consumer(self._consumer)
         await stop_consumer(self._probe)
 
-    async def seek(self, positions: Position) -> Position:
+    async def seek(self, positions: PartitionOffsets) -> PartitionOffsets:
         """Go to `positions`, to the beginning where there is none; returns where it stands."""
-        first = await self._probe.beginning_offsets([*self.inputs, *self._controls])
+        first = await self._probe.beginning_offsets([*self.inputs, *self._control_partitions])
         ends = await self._probe.end_offsets(self.inputs)
-        stands: Position = {}
+        stands: PartitionOffsets = {}
         for tp in self.inputs:
             at = positions.get((tp.topic, tp.partition), first[tp])
             if not first[tp] <= at <= ends[tp]:
@@ -148,11 +150,11 @@ class Reader:
                 )
             self._consumer.seek(tp, at)
             stands[tp.topic, tp.partition] = at
-        for tp in self._controls:
+        for tp in self._control_partitions:
             self._consumer.seek(tp, first[tp])
         return stands
 
-    async def poll(self, timeout_ms: int = POLL_MS) -> Polled:
+    async def poll(self, timeout_ms: int = POLL_MS) -> PollResult:
         """What there is, or nothing after a short while."""
         try:
             found = await self._consumer.getmany(
@@ -163,19 +165,19 @@ class Reader:
                 f"records that were not yet read have been deleted ({error}): raise the topics' "
                 "retention; to begin anew delete the snapshots topic"
             ) from None
-        polled = Polled([], [])
-        controls = [r for tp in self._controls for r in found.pop(tp, ())]
+        polled = PollResult([], [])
+        controls = [r for tp in self._control_partitions for r in found.pop(tp, ())]
         if found:
-            controls += await self._control_end()
-        polled.controls, polled.bad_controls = self._control_records(controls)
+            controls += await self._read_remaining_controls()
+        polled.controls, polled.bad_controls = self._parse_controls(controls)
         for tp, records in found.items():
             if tp.topic == self._config.kafka.windows_topic:
-                polled.words += records
+                polled.report_records += records
             else:
-                polled.parts.append(self._part(tp, records))
+                polled.parts.append(self._partition_records(tp, records))
         return polled
 
-    async def ended(self, at: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+    async def partitions_at_end(self, at: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
         """Those that hold, as of now, no record that was not handed out."""
         asked = [TopicPartition(*place) for place in at]
         ends = await self._probe.end_offsets(asked)
@@ -185,24 +187,24 @@ class Reader:
             if await self._consumer.position(tp) >= end
         }
 
-    async def ask(self) -> None:
+    async def ping(self) -> None:
         """See that Kafka answers; raises `KafkaTimeoutError` where it does not."""
         try:
-            async with asyncio.timeout(ASK_S_MAX):
-                await self._probe.end_offsets(self._controls)
+            async with asyncio.timeout(PING_S_MAX):
+                await self._probe.end_offsets(self._control_partitions)
         except TimeoutError:
-            raise KafkaTimeoutError(f"no answer within {ASK_S_MAX:g} s") from None
+            raise KafkaTimeoutError(f"no answer within {PING_S_MAX:g} s") from None
 
-    async def _control_end(self) -> list[Any]:
+    async def _read_remaining_controls(self) -> list[Any]:
         """All of the control topic that is committed by now and was not read yet."""
         records: list[Any] = []
-        for tp, end in (await self._probe.end_offsets(self._controls)).items():
+        for tp, end in (await self._probe.end_offsets(self._control_partitions)).items():
             while await self._consumer.position(tp) < end:
                 found = await self._consumer.getmany(tp, timeout_ms=_CONTROL_MS)
                 records += found.get(tp, ())
         return records
 
-    def _control_records(self, records: list[Any]) -> tuple[list[Control], int]:
+    def _parse_controls(self, records: list[Any]) -> tuple[list[Control], int]:
         """Control records, and how many are none."""
         good: list[Control] = []
         for record in records:
@@ -210,8 +212,8 @@ class Reader:
                 good.append(Control.model_validate_json(record.value or b""))
         return good, len(records) - len(good)
 
-    def _part(self, tp: TopicPartition, records: list[Any]) -> Part:
-        return Part(
+    def _partition_records(self, tp: TopicPartition, records: list[Any]) -> PartitionRecords:
+        return PartitionRecords(
             self._kinds[tp.topic],
             tp.topic,
             tp.partition,
@@ -220,23 +222,23 @@ class Reader:
             [r.timestamp for r in records],
         )
 
-    async def controls(self) -> list[Control]:
+    async def remaining_controls(self) -> list[Control]:
         """The control records that are left."""
-        found = await self._control_end()
-        return self._control_records(found)[0]
+        found = await self._read_remaining_controls()
+        return self._parse_controls(found)[0]
 
-    async def ends(self) -> Position:
+    async def end_offsets(self) -> PartitionOffsets:
         """The offsets at which what is committed ends now."""
         ends = await self._probe.end_offsets(self.inputs)
         return {(tp.topic, tp.partition): end for tp, end in ends.items()}
 
-    async def positions(self) -> Position:
+    async def positions(self) -> PartitionOffsets:
         """How far the topics were read."""
         return {(tp.topic, tp.partition): await self._consumer.position(tp) for tp in self.inputs}
 
-    async def lag(self) -> Position:
+    async def lag(self) -> PartitionOffsets:
         """Records that wait in each topic partition; those never asked for yet are left out."""
-        waiting: Position = {}
+        waiting: PartitionOffsets = {}
         for tp in self.inputs:
             end = self._consumer.last_stable_offset(tp)
             if end is not None and end >= 0:
@@ -244,7 +246,7 @@ class Reader:
                 waiting[tp.topic, tp.partition] = max(0, end - position)
         return waiting
 
-    def hold(self, ahead: set[tuple[str, int]]) -> None:
+    def pause_only(self, ahead: set[tuple[str, int]]) -> None:
         """Read on from all but these."""
         paused = self._consumer.paused()
         for tp in self.inputs:
@@ -255,7 +257,7 @@ class Reader:
                 self._consumer.resume(tp)
 
 
-async def committed(clients: Clients, group: str) -> dict[tuple[str, int], tuple[int, str]]:
+async def committed_offsets(clients: Clients, group: str) -> dict[tuple[str, int], tuple[int, str]]:
     """The offsets that the group's transactions have committed, with their metadata."""
     async with clients.admin() as admin:
         found = await admin.list_consumer_group_offsets(group)

@@ -16,20 +16,20 @@ from monitor.kafka.clients import Clients
 from monitor.kafka.reader import Reader
 
 
-class Day(Protocol):
+class DaySink(Protocol):
     """What is written to (`replay.day.DayWriter`)."""
 
     def declare(self, kind: str, topic: str, partition: int, next_offset: int = 0) -> None: ...
     def write(self, batch: Batch) -> None: ...
     def control(self, topic: str, partition: int, offset: int, ts: int) -> None: ...
-    def ends(self, ts: int) -> None: ...
+    def set_end(self, ts: int) -> None: ...
 
 
-async def record(config: Config, day: Day, progress: Callable[[int], None]) -> dict[str, int]:
+async def record(config: Config, day: DaySink, progress: Callable[[int], None]) -> dict[str, int]:
     """Write everything that was committed when the command began."""
     clients = Clients(config.kafka)
-    partitions, names = await topics.partitions(clients, config)
-    await topics.create(clients, topics.own(config, partitions))
+    partitions, names = await topics.venue_partitions(clients, config)
+    await topics.create(clients, topics.sidecar_topics(config, partitions))
     counts = {name: 1 if name == UNKNOWN else partitions for name in names}
     inputs = [TopicPartition(name, p) for name, number in counts.items() for p in range(number)]
     reader = await Reader.start(config, clients, inputs, range(partitions))
@@ -41,7 +41,7 @@ async def record(config: Config, day: Day, progress: Callable[[int], None]) -> d
     count = 0
     try:
         await reader.seek({})
-        ends, read_to = await reader.ends(), dict.fromkeys(after, 0)
+        ends, read_to = await reader.end_offsets(), dict.fromkeys(after, 0)
         while any(read_to[at] < end for at, end in ends.items()):
             polled = await reader.poll()
             controls += polled.controls
@@ -49,25 +49,25 @@ async def record(config: Config, day: Day, progress: Callable[[int], None]) -> d
                 at = part.topic, part.partition
                 wanted = sum(offset < ends[at] for offset in part.offsets)
                 if wanted:
-                    part.cut(wanted)
+                    part.truncate(wanted)
                     day.write(part.decode())
                     after[at] = part.offsets[-1] + 1
                     count += wanted
             read_to = await reader.positions()
             progress(count)
-        controls += await reader.controls()
+        controls += await reader.remaining_controls()
     finally:
         await reader.stop()
     for control in controls:
         if (control.topic, control.partition) in after:
             day.control(control.topic, control.partition, control.offset, control.ts)
-    end = _end(controls, {at: o for at, o in after.items() if at[0] != UNKNOWN})
+    end = _feed_end(controls, {at: o for at, o in after.items() if at[0] != UNKNOWN})
     if end is not None:
-        day.ends(end)
+        day.set_end(end)
     return {"records": count, "controls": len(controls)}
 
 
-def _end(controls: list[Control], after: dict[tuple[str, int], int]) -> int | None:
+def _feed_end(controls: list[Control], after: dict[tuple[str, int], int]) -> int | None:
     """When the feed ended, where it said so: every topic partition has a control record behind its
     last record. Otherwise it goes on, and where the recorded day ends is for the writer to say.
     """

@@ -14,27 +14,29 @@ from aiokafka import TopicPartition
 
 from monitor.core.snapshot import SnapshotError
 from monitor.kafka.clients import Clients
-from monitor.kafka.whole import DamagedError, Gathering, Message, cut, owner
+from monitor.kafka.whole import DamagedError, Message, Reassembler, split, value_key
 
-Positions = dict[tuple[str, int], int]
+PartitionOffsets = dict[tuple[str, int], int]
 
 
 @dataclass(slots=True)
-class Held:
+class StoredSnapshot:
     """A snapshot read back."""
 
     state: bytes
-    positions: Positions
+    positions: PartitionOffsets
     """Of each topic partition the offset of the first record that is not in it."""
 
 
-def chunks(key: str, state: bytes, positions: Positions) -> list[Message]:
+def messages(key: str, state: bytes, positions: PartitionOffsets) -> list[Message]:
     """A snapshot as records. `key` names the owner: several share a partition of the topic."""
     places = [[topic, p, offset] for (topic, p), offset in sorted(positions.items())]
-    return cut(key, msgspec.msgpack.encode([state, places]))
+    return split(key, msgspec.msgpack.encode([state, places]))
 
 
-async def read(clients: Clients, at: TopicPartition, key: str, offset: int) -> Held | None:
+async def read(
+    clients: Clients, at: TopicPartition, key: str, offset: int
+) -> StoredSnapshot | None:
     """The snapshot of `key` whose first record lies at `offset`; None where it is gone."""
     consumer = await clients.consumer()
     try:
@@ -44,23 +46,23 @@ async def read(clients: Clients, at: TopicPartition, key: str, offset: int) -> H
         if not first <= offset < end:
             return None  # somebody has removed it, to begin anew
         consumer.seek(at, offset)
-        raw = await _whole(consumer, at, key, end)
+        raw = await _read_value(consumer, at, key, end)
     finally:
         await consumer.stop()
     if raw is None:
         return None
     state, places = msgspec.msgpack.decode(raw)
-    return Held(state, {(topic, p): place for topic, p, place in places})
+    return StoredSnapshot(state, {(topic, p): place for topic, p, place in places})
 
 
-async def _whole(consumer: Any, at: TopicPartition, key: str, end: int) -> bytes | None:
-    found = Gathering()
+async def _read_value(consumer: Any, at: TopicPartition, key: str, end: int) -> bytes | None:
+    found = Reassembler()
     while await consumer.position(at) < end:
         for record in (await consumer.getmany(at, timeout_ms=200)).get(at, ()):
-            if owner(record) != key:
+            if value_key(record) != key:
                 continue
             try:
-                raw = found.take(record)
+                raw = found.add_chunk(record)
             except DamagedError as error:
                 raise SnapshotError(
                     f"the snapshot of {key} cannot be read ({error}): delete the topic {at.topic} "

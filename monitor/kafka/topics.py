@@ -12,7 +12,7 @@ from monitor.kafka.clients import RECORD_BYTES_MAX, Clients
 
 RECORD_LIMIT = RECORD_BYTES_MAX // 2
 """Bytes of a record of the venue's; a refused one has room for its origin in the dead letters."""
-KEEP = {"retention.ms": "-1", "max.message.bytes": str(RECORD_LIMIT)}
+KEEP_FOREVER = {"retention.ms": "-1", "max.message.bytes": str(RECORD_LIMIT)}
 """Nothing is deleted by age: an engine restored from an old snapshot still finds what it needs."""
 COMPACT = {"cleanup.policy": "compact"}
 SNAPSHOTS = {
@@ -23,12 +23,12 @@ SNAPSHOTS = {
     "segment.bytes": str(64 << 20),
     "min.cleanable.dirty.ratio": "0.1",
 }
-WORDS = {"retention.ms": str(7 * 86_400_000), "max.message.bytes": str(RECORD_LIMIT)}
+REPORTS = {"retention.ms": str(7 * 86_400_000), "max.message.bytes": str(RECORD_LIMIT)}
 """Words are read again from the venue stage's last snapshot on: seconds ago, or as long as nobody
 ran it."""
 
 
-def own(config: Config, partitions: int) -> dict[str, NewTopic]:
+def sidecar_topics(config: Config, partitions: int) -> dict[str, NewTopic]:
     """The sidecar's own topics."""
     kafka = config.kafka
     made = [
@@ -38,25 +38,28 @@ def own(config: Config, partitions: int) -> dict[str, NewTopic]:
         (kafka.alerts_topic, 1, {"retention.ms": "-1"}),
         (kafka.dlq_topic, 1, {"retention.ms": "-1", "max.message.bytes": str(RECORD_BYTES_MAX)}),
         (kafka.bands_topic, 1, {}),
-        (kafka.windows_topic, partitions, WORDS),
+        (kafka.windows_topic, partitions, REPORTS),
         (kafka.snapshots_topic, partitions, SNAPSHOTS),
     ]
     return {
-        name: _new(name, number, kafka.replication, settings) for name, number, settings in made
+        name: _new_topic(name, number, kafka.replication, settings)
+        for name, number, settings in made
     }
 
 
-def inputs(config: Config, names: list[str], partitions: int) -> dict[str, NewTopic]:
+def venue_topics(config: Config, names: list[str], partitions: int) -> dict[str, NewTopic]:
     """The venue's topics."""
     copies = config.kafka.replication
-    return {n: _new(n, 1 if n == UNKNOWN else partitions, copies, KEEP) for n in names}
+    return {
+        n: _new_topic(n, 1 if n == UNKNOWN else partitions, copies, KEEP_FOREVER) for n in names
+    }
 
 
-def _new(name: str, partitions: int, replication: int, settings: dict[str, str]) -> NewTopic:
+def _new_topic(name: str, partitions: int, replication: int, settings: dict[str, str]) -> NewTopic:
     return NewTopic(name, partitions, replication, topic_configs=settings)
 
 
-async def existing(admin: AIOKafkaAdminClient) -> dict[str, int]:
+async def partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
     """The number of partitions of every topic there is."""
     names = await admin.list_topics()
     found = await admin.describe_topics(list(names)) if names else []
@@ -66,7 +69,7 @@ async def existing(admin: AIOKafkaAdminClient) -> dict[str, int]:
 async def create(clients: Clients, wanted: dict[str, NewTopic]) -> list[str]:
     """Create what is missing; returns their names. One with other partitions is an error."""
     async with clients.admin() as admin:
-        there = await existing(admin)
+        there = await partition_counts(admin)
         for name, topic in wanted.items():
             if there.get(name, topic.num_partitions) != topic.num_partitions:
                 raise ConfigError(
@@ -85,12 +88,12 @@ async def create(clients: Clients, wanted: dict[str, NewTopic]) -> list[str]:
         return [topic.name for topic in missing]
 
 
-async def partitions(clients: Clients, config: Config) -> tuple[int, list[str]]:
+async def venue_partitions(clients: Clients, config: Config) -> tuple[int, list[str]]:
     """How many partitions the venue's topics have, and their names; `ConfigError` where they do not
     match. The topic of records of unknown kind is read only where there is one.
     """
     async with clients.admin() as admin:
-        there = await existing(admin)
+        there = await partition_counts(admin)
     names = list(config.topics.values())
     if missing := [name for name in names if name not in there]:
         raise ConfigError(

@@ -18,12 +18,12 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from monitor.config import KafkaSettings
-from monitor.core.batch import Refused
+from monitor.core.batch import RefusedRecord
 from monitor.core.events import Control
-from monitor.core.explain import iso, line
+from monitor.core.explain import alert_json, format_iso
 from monitor.kafka.clients import Clients
 from monitor.kafka.publish import send_control
-from monitor.kafka.snapshots import Positions
+from monitor.kafka.snapshots import PartitionOffsets
 from monitor.kafka.whole import Message
 
 TIMEOUT_MS = 60_000
@@ -31,7 +31,7 @@ TIMEOUT_MS = 60_000
 DETAIL_BYTES_MAX = 1_000
 
 
-class Note(msgspec.Struct):
+class CommitMetadata(msgspec.Struct):
     """The metadata of an owner's committed offsets: what else is committed with them."""
 
     alerts: int = 0
@@ -43,26 +43,26 @@ class Note(msgspec.Struct):
 
 
 @dataclass(slots=True)
-class Letter:
+class DeadLetter:
     """A refused record on its way to the dead letters."""
 
-    record: Refused
+    record: RefusedRecord
     timestamp_ms: int
     """Of the record in its topic."""
 
 
 @dataclass(slots=True)
-class Work:
+class Outbox:
     """What one transaction holds."""
 
     alerts: list[dict[str, Any]] = field(default_factory=list)
     bands: list[list[tuple[str, bytes]]] = field(default_factory=list)
     """Of each moment, key and value of every record (`bandrecords.lines`)."""
-    letters: list[Letter] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
-    words: list[Message] = field(default_factory=list)
+    reports: list[Message] = field(default_factory=list)
     snapshot: list[Message] = field(default_factory=list)
-    offsets: Positions = field(default_factory=dict)
+    offsets: PartitionOffsets = field(default_factory=dict)
 
 
 def alert_headers(alert: dict[str, Any]) -> list[tuple[str, bytes]]:
@@ -72,13 +72,13 @@ def alert_headers(alert: dict[str, Any]) -> list[tuple[str, bytes]]:
         ("ce_id", alert["id"].encode()),
         ("ce_source", b"brinkwatch"),
         ("ce_type", f"brinkwatch.alert.{alert['status']}".encode()),
-        ("ce_time", iso(alert["ts"]).encode()),
+        ("ce_time", format_iso(alert["ts"]).encode()),
         ("ce_datacontenttype", b"application/json"),
         ("content-type", b"application/json"),
     ]
 
 
-def letter_headers(letter: Letter) -> list[tuple[str, bytes]]:
+def dead_letter_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
     """Where a dead letter comes from, and why it was refused (`decode.REASONS`)."""
     r = letter.record
     origin = {
@@ -107,12 +107,16 @@ class Transactions:
     """
 
     def __init__(
-        self, settings: KafkaSettings, producer: AIOKafkaProducer, partition: int, note: Note
+        self,
+        settings: KafkaSettings,
+        producer: AIOKafkaProducer,
+        partition: int,
+        note: CommitMetadata,
     ) -> None:
         self._settings = settings
         self._producer = producer
         self._partition = partition
-        self.note = note
+        self.metadata = note
 
     @classmethod
     async def start(
@@ -123,26 +127,26 @@ class Transactions:
             transactional_id=f"brinkwatch-{settings.group}-{owner}",
             transaction_timeout_ms=TIMEOUT_MS,
         )
-        return cls(settings, producer, partition, Note())
+        return cls(settings, producer, partition, CommitMetadata())
 
     async def stop(self) -> None:
         """Close the connection."""
         await self._producer.stop()
 
-    async def commit(self, work: Work, carrier: tuple[str, int]) -> None:
+    async def commit(self, work: Outbox, carrier: tuple[str, int]) -> None:
         """All of it or nothing. Raises what Kafka refuses; then nothing of it is known to anyone
         who reads what is committed, or (where the answer was lost) all of it: restore to find out.
 
         `carrier`: the topic partition whose offset (always 0) carries the note.
         """
-        note = Note(
-            self.note.alerts + len(work.alerts),
-            self.note.cells + len(work.bands),
-            self.note.snapshot,
+        note = CommitMetadata(
+            self.metadata.alerts + len(work.alerts),
+            self.metadata.cells + len(work.bands),
+            self.metadata.snapshot,
         )
         async with self._producer.transaction():
-            flying = [await self._snapshot(chunk) for chunk in work.snapshot]
-            flying += await self._messages(work)
+            flying = [await self._send_chunk(chunk) for chunk in work.snapshot]
+            flying += await self._send_messages(work)
             sent = await asyncio.gather(*flying)
             if work.snapshot:
                 note.snapshot = sent[0].offset
@@ -153,9 +157,9 @@ class Transactions:
             told = msgspec.json.encode(note).decode()
             offsets[TopicPartition(*carrier)] = OffsetAndMetadata(0, told)
             await self._producer.send_offsets_to_transaction(offsets, self._settings.group)
-        self.note = note
+        self.metadata = note
 
-    async def _snapshot(self, chunk: Message) -> asyncio.Future[Any]:
+    async def _send_chunk(self, chunk: Message) -> asyncio.Future[Any]:
         return await self._send(self._settings.snapshots_topic, chunk)
 
     async def _send(self, topic: str, message: Message) -> asyncio.Future[Any]:
@@ -168,20 +172,22 @@ class Transactions:
         )
         return sent
 
-    async def _messages(self, work: Work) -> list[asyncio.Future[Any]]:
+    async def _send_messages(self, work: Outbox) -> list[asyncio.Future[Any]]:
         names, send = self._settings, self._producer.send
-        flying = [await self._send(names.windows_topic, word) for word in work.words]
+        flying = [await self._send(names.windows_topic, word) for word in work.reports]
         for alert in work.alerts:
             headers = alert_headers(alert)
             key = alert["fingerprint"].encode()
             flying.append(
-                await send(names.alerts_topic, line(alert), key=key, partition=0, headers=headers)
+                await send(
+                    names.alerts_topic, alert_json(alert), key=key, partition=0, headers=headers
+                )
             )
         for cell in work.bands:
             for key, raw in cell:
                 flying.append(await send(names.bands_topic, raw, key=key.encode(), partition=0))
-        for letter in work.letters:
-            raw, headers = letter.record.raw, letter_headers(letter)
+        for letter in work.dead_letters:
+            raw, headers = letter.record.raw, dead_letter_headers(letter)
             flying.append(await send(names.dlq_topic, raw, partition=0, headers=headers))
         for control in work.controls:
             flying.append(await send_control(self._producer, names.control_topic, control))

@@ -15,10 +15,10 @@ import msgspec
 
 CHUNK_BYTES = 900_000
 """Below Kafka's own default limit for a record."""
-_HEAD = "brinkwatch-chunk"
+_HEADER_NAME = "brinkwatch-chunk"
 
 
-class Head(msgspec.Struct, frozen=True):
+class ChunkHeader(msgspec.Struct, frozen=True):
     """Goes with every chunk, as a header."""
 
     digest: str
@@ -40,34 +40,34 @@ class Message:
     headers: list[tuple[str, bytes]] = field(default_factory=list)
 
 
-def cut(key: str, raw: bytes) -> list[Message]:
+def split(key: str, raw: bytes) -> list[Message]:
     """`raw` as records with the keys `key`/0, `key`/1 and so on."""
     whole = bytes(cramjam.zstd.compress(raw, 1))
     digest = hashlib.sha256(whole).hexdigest()
     parts = [whole[at : at + CHUNK_BYTES] for at in range(0, len(whole), CHUNK_BYTES)]
     made = []
     for index, part in enumerate(parts):
-        head = msgspec.json.encode(Head(digest, len(parts), index))
-        made.append(Message(f"{key}/{index}".encode(), part, [(_HEAD, head)]))
+        head = msgspec.json.encode(ChunkHeader(digest, len(parts), index))
+        made.append(Message(f"{key}/{index}".encode(), part, [(_HEADER_NAME, head)]))
     return made
 
 
-def owner(record: Any) -> str:
+def value_key(record: Any) -> str:
     """The key that the record's value was cut under."""
     return (record.key or b"").rpartition(b"/")[0].decode(errors="replace")
 
 
-class Gathering:
+class Reassembler:
     """Puts the chunks of one key together, in the order in which they lie."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._digest = ""
 
-    def take(self, record: Any) -> bytes | None:
+    def add_chunk(self, record: Any) -> bytes | None:
         """The whole value where this record is its last chunk. Raises `DamagedError`."""
         try:
-            head = msgspec.json.decode(dict(record.headers)[_HEAD], type=Head)
+            head = msgspec.json.decode(dict(record.headers)[_HEADER_NAME], type=ChunkHeader)
         except (KeyError, msgspec.DecodeError):
             raise DamagedError(f"the record at offset {record.offset} is no chunk") from None
         if head.index == 0:

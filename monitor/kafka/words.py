@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.word import Word
-from monitor.kafka.whole import Gathering, Message, cut, owner
+from monitor.core.word import ShardReport
+from monitor.kafka.whole import Message, Reassembler, split, value_key
 
-_HEAD = "brinkwatch-word"
+_HEADER_NAME = "brinkwatch-word"
 
 
-class Head(msgspec.Struct, frozen=True):
+class ReportHeader(msgspec.Struct, frozen=True):
     """Goes with every record of the topic: enough to know whether the word is worth reading."""
 
     partition: int
@@ -22,32 +22,32 @@ class Head(msgspec.Struct, frozen=True):
     high: dict[str, int]
 
 
-def messages(word: Word, fingerprint: str, book_ns: int) -> list[Message]:
+def messages(word: ShardReport, fingerprint: str, book_ns: int) -> list[Message]:
     """A word as records."""
-    told = Head(word.partition, word.closed_ns, word.latest_ns, word.until, word.high)
+    told = ReportHeader(word.partition, word.closed_ns, word.latest_ns, word.until, word.high)
     head = msgspec.json.encode(told)
-    made = cut(f"word/{word.partition}", word.pack(fingerprint, book_ns))
+    made = split(f"word/{word.partition}", word.pack(fingerprint, book_ns))
     for message in made:
-        message.headers.append((_HEAD, head))
+        message.headers.append((_HEADER_NAME, head))
     return made
 
 
-def head(record: Any) -> Head | None:
+def read_header(record: Any) -> ReportHeader | None:
     """What a record of the topic speaks of; None where it is no word."""
     try:
-        return msgspec.json.decode(dict(record.headers)[_HEAD], type=Head)
+        return msgspec.json.decode(dict(record.headers)[_HEADER_NAME], type=ReportHeader)
     except (KeyError, msgspec.DecodeError):
         return None
 
 
-class Listener:
+class ReportAssembler:
     """Puts words together from the records of all partitions of the topic."""
 
     def __init__(self, fingerprint: str) -> None:
         self._fingerprint = fingerprint
-        self._gathering: dict[str, Gathering] = {}
+        self._reassemblers: dict[str, Reassembler] = {}
 
-    def take(self, record: Any) -> Word | None:
+    def add_record(self, record: Any) -> ShardReport | None:
         """The word that is whole with this record. Raises `DamagedError` and `SnapshotError`."""
-        raw = self._gathering.setdefault(owner(record), Gathering()).take(record)
-        return None if raw is None else Word.unpack(raw, self._fingerprint)
+        raw = self._reassemblers.setdefault(value_key(record), Reassembler()).add_chunk(record)
+        return None if raw is None else ShardReport.unpack(raw, self._fingerprint)

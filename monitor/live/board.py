@@ -18,29 +18,29 @@ from monitor.errors import ConfigError
 from monitor.kafka import words
 from monitor.kafka.clients import Clients, stop_consumer
 
-AGAIN_S = 1.0
+RETRY_S = 1.0
 
 
-class Board:
+class ProgressBoard:
     """Of every partition that is known of: what is closed, and the highest event time read, ns."""
 
     def __init__(self) -> None:
-        self._told: dict[int, tuple[int, int]] = {}
+        self._progress: dict[int, tuple[int, int]] = {}
 
     def write(self, partition: int, closed_ns: int, latest_ns: int) -> None:
         """Only forward: what comes round by the topic is older than what was written here."""
-        known = self._told.get(partition, (NEVER, NEVER))
-        self._told[partition] = max(known[0], closed_ns), max(known[1], latest_ns)
+        known = self._progress.get(partition, (NEVER, NEVER))
+        self._progress[partition] = max(known[0], closed_ns), max(known[1], latest_ns)
 
     def slowest_ns(self, partition: int) -> int | None:
         """Up to where the slowest other is closed; None where no other is known."""
-        return min((told[0] for p, told in self._told.items() if p != partition), default=None)
+        return min((told[0] for p, told in self._progress.items() if p != partition), default=None)
 
-    def passed_ns(self, partition: int) -> int:
+    def time_elsewhere_ns(self, partition: int) -> int:
         """What time it is by the others: none of them is closed further than some were read, or
         the end of a day, which is known beforehand, would be taken for now.
         """
-        others = [told for p, told in self._told.items() if p != partition]
+        others = [told for p, told in self._progress.items() if p != partition]
         return max((min(closed, latest) for closed, latest in others), default=NEVER)
 
     async def follow(self, config: Config, clients: Clients, partitions: int) -> None:
@@ -51,7 +51,7 @@ class Board:
             try:
                 await self._follow(config, clients, partitions)
             except (KafkaError, OSError, ConfigError):
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
 
     async def _follow(self, config: Config, clients: Clients, partitions: int) -> None:
         consumer: AIOKafkaConsumer = await clients.consumer(client_id="brinkwatch-board")
@@ -62,7 +62,7 @@ class Board:
             while True:
                 for records in (await consumer.getmany(timeout_ms=1_000)).values():
                     for record in records:
-                        head = words.head(record)
+                        head = words.read_header(record)
                         if head is not None:
                             self.write(head.partition, head.closed_ns, head.latest_ns)
                 await asyncio.sleep(0)

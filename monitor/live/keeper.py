@@ -11,35 +11,35 @@ import structlog
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from monitor.errors import ConfigError
-from monitor.live.life import Life
+from monitor.live.life import OwnerSession
 from monitor.metrics import Metrics
 
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-class Keeper:
+class Supervisor:
     """`make` gives a new life; `run` until `stop`.
 
     A `ConfigError` before anything ever ran is for people to mend and ends it; the same from a
     Kafka that was there before is taken for trouble that passes.
     """
 
-    def __init__(self, owner: str, make: Callable[[], Life], metrics: Metrics) -> None:
+    def __init__(self, owner: str, make: Callable[[], OwnerSession], metrics: Metrics) -> None:
         self._make = make
         self._metrics = metrics
         self._stop = asyncio.Event()
         self._log = structlog.get_logger().bind(owner=owner)
-        self._began = False
-        self._since_s = time.monotonic()
-        self.life: Life | None = None
+        self._ever_started = False
+        self._attempt_start_s = time.monotonic()
+        self.session: OwnerSession | None = None
         """The one that reads, if any."""
         self.why = "restoring"
         """Why it is not reading, in words."""
 
     @property
-    def turned_s(self) -> float:
+    def last_turn_s(self) -> float:
         """When (monotonic) the last turn, or the last attempt to live, was made."""
-        return self.life.turned_s if self.life is not None else self._since_s
+        return self.session.last_turn_s if self.session is not None else self._attempt_start_s
 
     def stop(self) -> None:
         """End after the turn under way, with a last transaction."""
@@ -50,17 +50,17 @@ class Keeper:
         tries = 0
         while not self._stop.is_set():
             try:
-                await self._live()
+                await self._run_session()
                 return
             except Exception as error:
-                tries = 0 if self.life is not None else tries + 1
-                self.life = None
-                self._fails(error)
+                tries = 0 if self.session is not None else tries + 1
+                self.session = None
+                self._handle_failure(error)
             wait = asyncio.create_task(self._stop.wait())
             await asyncio.wait((wait,), timeout=BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)])
             wait.cancel()
 
-    def _fails(self, error: Exception) -> None:
+    def _handle_failure(self, error: Exception) -> None:
         """Say why a life ended; raise where another would end alike."""
         if isinstance(error, ProducerFenced):
             # Handed to another member while this one had not heard of it yet; if the group says
@@ -69,7 +69,7 @@ class Keeper:
             self._log.info("fenced")
             return
         mendable = isinstance(error, KafkaError | OSError) or (
-            self._began and isinstance(error, ConfigError)
+            self._ever_started and isinstance(error, ConfigError)
         )
         if not mendable:
             raise error
@@ -77,22 +77,22 @@ class Keeper:
         self.why = f"Kafka fails: {words}"
         self._log.warning("life ended", why=words)
 
-    async def _live(self) -> None:
-        self._since_s = began = time.monotonic()
+    async def _run_session(self) -> None:
+        self._attempt_start_s = began = time.monotonic()
         life = self._make()
         await life.begin()
         seconds = time.monotonic() - began
-        self._metrics.lives.inc()
+        self._metrics.sessions.inc()
         self._metrics.restore_seconds.set(seconds)
         self._log.info("reading", restore_s=round(seconds, 3))
-        if not self._began:
+        if not self._ever_started:
             gc.collect()
             gc.freeze()  # what is here now stays: the collector need not walk it again and again
-        self.life, self.why, self._began = life, "", True
+        self.session, self.why, self._ever_started = life, "", True
         try:
             while not self._stop.is_set():
                 await life.turn()
-            await life.settle()
+            await life.commit_final()
             self._log.info("stopped")
         finally:
             await life.end()

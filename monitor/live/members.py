@@ -21,11 +21,11 @@ HEARTBEATS = 3
 """In one `member_timeout_s`."""
 
 
-class Members(ConsumerRebalanceListener):  # type: ignore[misc]
+class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
     """`changed` is called, in the event loop, with all partitions that are this member's now."""
 
     def __init__(self, changed: Callable[[frozenset[int]], None]) -> None:
-        self._changed = changed
+        self._on_change = changed
         self._consumer: AIOKafkaConsumer | None = None
 
     async def join(self, config: Config, clients: Clients) -> None:
@@ -58,5 +58,5 @@ class Members(ConsumerRebalanceListener):  # type: ignore[misc]
         assert self._consumer is not None
         for tp in assigned:
             self._consumer.pause(tp)
-        self._changed(frozenset(tp.partition for tp in assigned))
+        self._on_change(frozenset(tp.partition for tp in assigned))
         await asyncio.sleep(0)

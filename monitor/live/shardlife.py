@@ -8,27 +8,29 @@ from aiokafka import TopicPartition
 
 from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.watermark import NEVER
-from monitor.core.word import Word
+from monitor.core.word import ShardReport
 from monitor.kafka import words
-from monitor.kafka.pace import At, Stand
-from monitor.kafka.reader import Polled
-from monitor.kafka.transactions import Work
-from monitor.live.life import Life, Setup
+from monitor.kafka.pace import PartitionKey, PartitionProgress
+from monitor.kafka.reader import PollResult
+from monitor.kafka.transactions import Outbox
+from monitor.live.life import OwnerSession, Setup
 
 
-class ShardLife(Life):
+class ShardSession(OwnerSession):
     """`hand_over` is given each word once it is committed: a venue stage in the same process need
     not wait for it to come round by Kafka.
     """
 
-    def __init__(self, setup: Setup, partition: int, hand_over: Callable[[Word], None]) -> None:
+    def __init__(
+        self, setup: Setup, partition: int, hand_over: Callable[[ShardReport], None]
+    ) -> None:
         self.shard = Shard(partition, setup.partitions, setup.settings, setup.factories)
         carrier = setup.config.kafka.snapshots_topic, partition
         super().__init__(setup, str(partition), partition, carrier, self.shard, setup.shards_thread)
         self.partition = partition
         self._hand_over = hand_over
-        self._words: list[Word] = []
-        self._closed_ns = NEVER
+        self._reports: list[ShardReport] = []
+        self._reported_ns = NEVER
         """Up to where words have been made."""
 
     def inputs(self) -> list[TopicPartition]:
@@ -38,38 +40,38 @@ class ShardLife(Life):
     def controls(self) -> Sequence[int]:
         return (self.partition,)
 
-    def take(self, polled: Polled) -> None:
+    def process(self, polled: PollResult) -> None:
         if polled.controls:
             self.shard.control(polled.controls)
         for part in polled.parts:
             batch = part.decode()
             self.shard.step(batch)
-            refused = [*batch.refused, *part.jumped(self.shard.time.jumped)]
+            refused = [*batch.refused, *part.time_jump_refusals(self.shard.admission.jump_offsets)]
             if refused:
                 self.refuse(part, refused)
-        self.setup.board.write(self.partition, self.shard.closed_ns, self.shard.latest_ns)
+        self.setup.progress_board.write(self.partition, self.shard.closed_ns, self.shard.latest_ns)
 
-    def stands(self) -> dict[At, Stand]:
-        return dict(self.shard.parts)
+    def partition_progress(self) -> dict[PartitionKey, PartitionProgress]:
+        return dict(self.shard.clocks)
 
-    def others_ns(self) -> int:
-        return self.setup.board.passed_ns(self.partition)
+    def time_elsewhere_ns(self) -> int:
+        return self.setup.progress_board.time_elsewhere_ns(self.partition)
 
-    def held_back(self) -> set[tuple[str, int]]:
-        slowest_ns = self.setup.board.slowest_ns(self.partition)
-        return self.pace.ahead(self.shard.parts, self.lag, slowest_ns)
+    def partitions_to_pause(self) -> set[tuple[str, int]]:
+        slowest_ns = self.setup.progress_board.slowest_ns(self.partition)
+        return self.flow_control.partitions_ahead(self.shard.clocks, self.lag, slowest_ns)
 
-    def urgent(self) -> bool:
-        return self.shard.closed_ns > self._closed_ns
+    def is_urgent(self) -> bool:
+        return self.shard.closed_ns > self._reported_ns
 
     def before_commit(self) -> None:
-        self._closed_ns = self.shard.closed_ns
-        word = self.shard.word()
-        self._words = [word]
+        self._reported_ns = self.shard.closed_ns
+        word = self.shard.drain_report()
+        self._reports = [word]
         settings = self.setup.settings
-        book_ns = settings.accounts.cell_ns
-        self.work.words = words.messages(word, settings.fingerprint(), book_ns)
+        book_ns = settings.accounts.bands_interval_ns
+        self.outbox.reports = words.messages(word, settings.fingerprint(), book_ns)
 
-    def told(self, work: Work) -> None:
-        for word in self._words:
+    def after_commit(self, work: Outbox) -> None:
+        for word in self._reports:
             self._hand_over(word)

@@ -11,18 +11,18 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from monitor.core.bandrecords import lines
+from monitor.core.bandrecords import band_records
 from monitor.core.decode import UNKNOWN
 from monitor.core.snapshot import SnapshotError
-from monitor.core.venuestage import STAGE_KINDS, Heard, Output, VenueStage
+from monitor.core.venuestage import STAGE_KINDS, ShardProgress, StageOutput, VenueStage
 from monitor.core.watermark import NEVER
-from monitor.core.word import Word
+from monitor.core.word import ShardReport
 from monitor.errors import BrinkwatchError
 from monitor.kafka import words
-from monitor.kafka.pace import At, Stand
-from monitor.kafka.reader import Polled
-from monitor.kafka.transactions import Work
-from monitor.live.life import Life, Setup
+from monitor.kafka.pace import PartitionKey, PartitionProgress
+from monitor.kafka.reader import PollResult
+from monitor.kafka.transactions import Outbox
+from monitor.live.life import OwnerSession, Setup
 
 OWNER = "venue"
 BAND_THREADS = 2
@@ -31,7 +31,7 @@ POLL_MS = 10
 """Silence cannot be told while a fetch is under way."""
 
 
-class VenueLife(Life):
+class VenueSession(OwnerSession):
     """`unknown`: whether there is a topic of records that name no kind."""
 
     def __init__(self, setup: Setup, unknown: bool) -> None:
@@ -40,20 +40,20 @@ class VenueLife(Life):
         # Not the shards': a refresh of all bands takes longer than a shard may wait.
         super().__init__(setup, OWNER, 0, carrier, self.venue, ThreadPoolExecutor(1))
         self._unknown = unknown
-        self._listener = words.Listener(setup.settings.fingerprint())
-        self._inbox: deque[Word] = deque()
-        self._came = asyncio.Event()
-        self._polling: asyncio.Task[Polled] | None = None
+        self._report_assembler = words.ReportAssembler(setup.settings.fingerprint())
+        self._inbox: deque[ShardReport] = deque()
+        self._report_arrived = asyncio.Event()
+        self._polling: asyncio.Task[PollResult] | None = None
         # Both cores for the bands: their loops hold no lock.
         self._threads = ThreadPoolExecutor(BAND_THREADS)
-        self.venue.scope.run = self._threads.map
-        self.foreign = 0
+        self.venue.venue_state.parallel_map = self._threads.map
+        self.foreign_reports = 0
         """Words of another version or other settings, left unread."""
 
     @property
-    def published(self) -> int:
+    def alerts_published(self) -> int:
         """Alerts that are in the topic."""
-        return self.out.note.alerts
+        return self.transactions.metadata.alerts
 
     def inputs(self) -> list[TopicPartition]:
         names = [self.setup.settings.topics[kind] for kind in STAGE_KINDS]
@@ -64,32 +64,32 @@ class VenueLife(Life):
     def controls(self) -> Sequence[int]:
         return range(self.setup.partitions)
 
-    def hear(self, word: Word) -> None:
+    def receive_report(self, word: ShardReport) -> None:
         """A word that a shard of this process has committed."""
         self._inbox.append(word)
-        self._came.set()
+        self._report_arrived.set()
 
-    async def poll(self) -> Polled:
+    async def poll(self) -> PollResult:
         """What Kafka brings, or nothing when a word of this process comes first."""
         if self._polling is None:
             self._polling = asyncio.create_task(self.reader.poll(POLL_MS))
-        coming = asyncio.create_task(self._came.wait())
+        coming = asyncio.create_task(self._report_arrived.wait())
         await asyncio.wait((self._polling, coming), return_when=asyncio.FIRST_COMPLETED)
         coming.cancel()
-        self._came.clear()
+        self._report_arrived.clear()
         if not self._polling.done():
-            return Polled([], [])
+            return PollResult([], [])
         polled, self._polling = self._polling.result(), None
         return polled
 
-    def waiting(self) -> bool:
+    def has_local_input(self) -> bool:
         return bool(self._inbox)
 
-    async def nothing_underway(self) -> bool:
+    async def is_fetch_drained(self) -> bool:
         if self._polling is None:
             return True
         polled = await self._polling
-        if polled.parts or polled.controls or polled.words:
+        if polled.parts or polled.controls or polled.report_records:
             return False
         self._polling = None
         return True
@@ -102,92 +102,98 @@ class VenueLife(Life):
         self._thread.shutdown(wait=False)
         await super().end()
 
-    def take(self, polled: Polled) -> None:
-        before = self.venue.alerts, self.venue.cells
-        made = Output()
+    def process(self, polled: PollResult) -> None:
+        before = self.venue.alert_count, self.venue.cells
+        made = StageOutput()
         if polled.controls:
             self.venue.control(polled.controls)
         for part in polled.parts:
             batch = part.decode()
-            self._add(made, self.venue.step(batch))
-            refused = [*batch.refused, *part.jumped(self.venue.jumped)]
+            self._add_output(made, self.venue.step(batch))
+            refused = [*batch.refused, *part.time_jump_refusals(self.venue.jumped_offsets)]
             if refused:
                 self.refuse(part, refused)
         while self._inbox:
             # With a gap before it, it comes round by Kafka, after what is missing.
             word = self._inbox.popleft()
-            if self.venue.take(word):
-                self._heard(word)
-        for record in polled.words:
-            self._hear(record)
-        self._add(made, self.venue.advance())
+            if self.venue.accept_report(word):
+                self._note_arrival(word)
+        for record in polled.report_records:
+            self._receive_record(record)
+        self._add_output(made, self.venue.advance())
         if made.bands:
-            self.setup.metrics.bands.last = made.bands[-1]
+            self.setup.metrics.band_collector.last = made.bands[-1]
         # What was published before the crash is made again, alike, and not sent again.
-        ahead = self.published + len(self.work.alerts)
-        self.work.alerts += made.alerts[max(0, ahead - before[0]) :]
-        ahead = self.out.note.cells + len(self.work.bands)
-        self.work.bands += [lines(cell) for cell in made.bands[max(0, ahead - before[1]) :]]
+        ahead = self.alerts_published + len(self.outbox.alerts)
+        self.outbox.alerts += made.alerts[max(0, ahead - before[0]) :]
+        ahead = self.transactions.metadata.cells + len(self.outbox.bands)
+        self.outbox.bands += [
+            band_records(cell) for cell in made.bands[max(0, ahead - before[1]) :]
+        ]
 
-    def _add(self, made: Output, more: Output) -> None:
+    def _add_output(self, made: StageOutput, more: StageOutput) -> None:
         made.alerts += more.alerts
         made.bands += more.bands
 
-    def _hear(self, record: Any) -> None:
-        head = words.head(record)
-        if head is not None and self.venue.heard[head.partition].knows(head.until, head.high):
+    def _receive_record(self, record: Any) -> None:
+        head = words.read_header(record)
+        if head is not None and self.venue.shard_progress[head.partition].covers(
+            head.until, head.high
+        ):
             return
         try:
-            word = self._listener.take(record)
+            word = self._report_assembler.add_record(record)
         except SnapshotError:
-            self.foreign += 1
+            self.foreign_reports += 1
             return
-        if word is not None and not self.venue.take(word):
+        if word is not None and not self.venue.accept_report(word):
             raise BrinkwatchError(
                 f"words of partition {word.partition} are missing before offset {record.offset} of "
                 f"{record.topic}: they were deleted before they were read; delete the topic "
                 f"{self.setup.config.kafka.snapshots_topic} to begin anew"
             )
         if word is not None:
-            self._heard(word)
+            self._note_arrival(word)
 
-    def _heard(self, word: Word) -> None:
+    def _note_arrival(self, word: ShardReport) -> None:
         at = self.setup.config.kafka.windows_topic, word.partition
-        self.pace.heard(at, time.monotonic())
+        self.flow_control.note_arrival(at, time.monotonic())
 
-    def stands(self) -> dict[At, Stand]:
+    def partition_progress(self) -> dict[PartitionKey, PartitionProgress]:
         topic = self.setup.config.kafka.windows_topic
-        told = {(topic, p): _Told(heard) for p, heard in enumerate(self.venue.heard)}
-        return {**self.venue.parts, **told}
+        told = {(topic, p): _ShardClock(heard) for p, heard in enumerate(self.venue.shard_progress)}
+        return {**self.venue.clocks, **told}
 
-    def others_ns(self) -> int:
+    def time_elsewhere_ns(self) -> int:
         return NEVER
 
-    def held_back(self) -> set[tuple[str, int]]:
-        told = [heard.closed_ns for heard in self.venue.heard]
+    def partitions_to_pause(self) -> set[tuple[str, int]]:
+        told = [heard.closed_ns for heard in self.venue.shard_progress]
         slowest = min(told)
-        ahead = self.pace.ahead(self.venue.parts, self.lag, slowest if slowest != NEVER else None)
+        ahead = self.flow_control.partitions_ahead(
+            self.venue.clocks, self.lag, slowest if slowest != NEVER else None
+        )
         if slowest != NEVER:
             far_ns = slowest + round(self.setup.config.kafka.ahead_s * 1e9)
             topic = self.setup.config.kafka.windows_topic
             ahead |= {(topic, p) for p, ns in enumerate(told) if ns > far_ns}
         return ahead
 
-    def urgent(self) -> bool:
-        return bool(self.work.alerts)
+    def is_urgent(self) -> bool:
+        return bool(self.outbox.alerts)
 
     def before_commit(self) -> None:
         """All of it is in `work` already."""
 
-    def told(self, work: Work) -> None:
+    def after_commit(self, work: Outbox) -> None:
         """Nobody in this process waits for alerts."""
 
 
-class _Told:
+class _ShardClock:
     """A shard, as one that the venue stage waits for."""
 
     position = 0
 
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, heard: ShardProgress) -> None:
         self.high = heard.latest_ns
         self.watermark = heard.closed_ns

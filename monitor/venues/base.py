@@ -20,7 +20,7 @@ import numpy as np
 from pydantic_core import PydanticCustomError
 
 from monitor.core import decode, events
-from monitor.core.batch import Batch, Int64, Refused
+from monitor.core.batch import Batch, Int64, RefusedRecord
 
 Record = dict[str, Any]
 """A canonical record with its `kind`; numbers as text or integers, absent fields None."""
@@ -48,7 +48,7 @@ class OptionError(ValueError):
 
 
 @dataclass
-class Oddities:
+class FeedAnomalies:
     """What is odd in a feed's order of time: reported, never smoothed over."""
 
     break_ns: int = BREAK_NS
@@ -57,17 +57,17 @@ class Oddities:
     back_count: int = 0
     back_ns_max: int = 0
     repeat_count: int = 0
-    broken_off: list[str] = field(default_factory=list)
+    truncated_files: list[str] = field(default_factory=list)
     """Files that end in the middle of their compressed stream."""
-    highest: int = -1
-    _seen: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    highest_ts: int = -1
+    _recent_lines: OrderedDict[int, None] = field(default_factory=OrderedDict)
 
-    def times(self, ts: Int64) -> None:
+    def observe_times(self, ts: Int64) -> None:
         """Take the event times (ns) of the next records, in file order."""
         if not len(ts):
             return
         before = np.maximum.accumulate(ts)[:-1]
-        first = self.highest if self.highest >= 0 else int(ts[0])
+        first = self.highest_ts if self.highest_ts >= 0 else int(ts[0])
         highest = np.maximum(np.concatenate(([first], before)), first)
         step = ts - highest
         self.back_count += int((step < 0).sum())
@@ -76,18 +76,18 @@ class Oddities:
             self.break_count += 1
             if len(self.breaks) < BREAKS_SHOWN:
                 self.breaks.append({"from": int(highest[i]), "to": int(ts[i])})
-        self.highest = max(first, int(ts.max()))
+        self.highest_ts = max(first, int(ts.max()))
 
-    def line(self, raw: bytes) -> None:
+    def observe_line(self, raw: bytes) -> None:
         """Take a line that made records, to know a repeat of it."""
         key = hash(raw)
-        if key in self._seen:
+        if key in self._recent_lines:
             self.repeat_count += 1
-            self._seen.move_to_end(key)
+            self._recent_lines.move_to_end(key)
             return
-        self._seen[key] = None
-        if len(self._seen) > REPEAT_LINES:
-            self._seen.popitem(last=False)
+        self._recent_lines[key] = None
+        if len(self._recent_lines) > REPEAT_LINES:
+            self._recent_lines.popitem(last=False)
 
     def facts(self) -> dict[str, Any]:
         """All of it, as the import's report and the day's notes give it."""
@@ -98,17 +98,17 @@ class Oddities:
             "jumps_back": self.back_count,
             "jump_back_ns_max": self.back_ns_max,
             "repeated_lines": self.repeat_count,
-            "broken_off": self.broken_off,
+            "broken_off": self.truncated_files,
         }
 
 
-class Venue(ABC):
+class VenueAdapter(ABC):
     """Base of the adapters; `options` are the words of `OPTIONS` with their values as text."""
 
     NAME: ClassVar[str]
     OPTIONS: ClassVar[Mapping[str, str]] = {}
     """What the user may tell beside the files: name → words."""
-    TABLES: ClassVar[bool] = False
+    READS_PARQUET: ClassVar[bool] = False
     """Whether the venue's files are Parquet: `read` then takes tables, not lines."""
 
     def __init__(self, options: Mapping[str, str] | None = None) -> None:
@@ -117,14 +117,14 @@ class Venue(ABC):
             if name not in self.OPTIONS:
                 known = "; ".join(f"{n}: {w}" for n, w in self.OPTIONS.items()) or "none"
                 raise OptionError(f"{self.NAME} has no option {name!r}; it has: {known}")
-        self.source: Counter[str] = Counter()
+        self.source_counts: Counter[str] = Counter()
         """Source events by the venue's own kinds, those refused included."""
         self.notes: Counter[str] = Counter()
         """What was noticed beside, in words, and how often."""
-        self.odd = Oddities()
+        self.anomalies = FeedAnomalies()
         self._offsets: Counter[str] = Counter()
 
-    def open(self, file: str) -> None:  # noqa: B027 - most venues do not care
+    def begin_file(self, file: str) -> None:  # noqa: B027 - most venues do not care
         """A file of the feed begins (`file`: its path as given)."""
 
     @abstractmethod
@@ -135,7 +135,7 @@ class Venue(ABC):
         """All files were read: what had to wait for that, as batches by kind."""
         return []
 
-    def place(self, kind: str, count: int) -> tuple[str, Int64]:
+    def assign_offsets(self, kind: str, count: int) -> tuple[str, Int64]:
         """The topic of `kind` and its next `count` offsets."""
         first = self._offsets[kind]
         self._offsets[kind] += count
@@ -143,25 +143,25 @@ class Venue(ABC):
         return topic, np.arange(first, first + count)
 
 
-class LineVenue(Venue):
+class LineAdapter(VenueAdapter):
     """A venue whose files are lines, each of which makes no, one or several records."""
 
     @abstractmethod
-    def line(self, raw: bytes) -> list[Record]:
+    def parse_line(self, raw: bytes) -> list[Record]:
         """The records that a line makes. Raises `UnreadableError`, or `KeyError`, `ValueError`,
         `TypeError` and the like where the line lacks what the format promises: it is refused then.
         """
 
-    def guess(self, raw: bytes) -> str | None:
+    def guess_kind(self, raw: bytes) -> str | None:
         """The kind that an unreadable line was meant to be, if a cheap look can tell."""
         return None
 
-    def _records(self, raw: bytes) -> list[tuple[str, bytes]]:
+    def _encode_records(self, raw: bytes) -> list[tuple[str, bytes]]:
         """The line's records by kind, as canonical JSON."""
         if not raw.strip():
             raise UnreadableError("empty", f"{len(raw)} bytes")
         try:
-            return [(record["kind"], _canonical(record)) for record in self.line(raw)]
+            return [(record["kind"], _canonical_json(record)) for record in self.parse_line(raw)]
         except KeyError as error:
             raise UnreadableError("missing_field", f"{error.args[0]}: Field required") from None
         except UnicodeDecodeError as error:
@@ -172,45 +172,47 @@ class LineVenue(Venue):
             raise UnreadableError("wrong_type", ascii(str(error))[1:-1]) from None
 
     def read(self, chunk: Sequence[bytes]) -> list[Batch]:
-        made: dict[str, _Made] = {}
+        made: dict[str, _BatchBuilder] = {}
         times: list[tuple[str, int]] = []
         for raw in chunk:
             try:
-                records = self._records(raw)
+                records = self._encode_records(raw)
             except UnreadableError as error:
-                kind = self.guess(raw) or decode.UNKNOWN
-                made.setdefault(kind, _Made()).unreadable(raw, error)
+                kind = self.guess_kind(raw) or decode.UNKNOWN
+                made.setdefault(kind, _BatchBuilder()).add_unreadable(raw, error)
                 continue
             for kind, record in records:
-                rows = made.setdefault(kind, _Made())
+                rows = made.setdefault(kind, _BatchBuilder())
                 times.append((kind, len(rows.lines)))
-                rows.record(raw, record)
+                rows.add_record(raw, record)
             if records:
-                self.odd.line(raw)
+                self.anomalies.observe_line(raw)
         return self._batches(made, times)
 
-    def told(self, rows: Sequence[tuple[bytes, Record]]) -> list[Batch]:
+    def build_batches(self, rows: Sequence[tuple[bytes, Record]]) -> list[Batch]:
         """Batches of records that are told later than their line (the first of each pair)."""
-        made: dict[str, _Made] = {}
+        made: dict[str, _BatchBuilder] = {}
         times: list[tuple[str, int]] = []
         for raw, record in rows:
             kind = record["kind"]
-            into = made.setdefault(kind, _Made())
+            into = made.setdefault(kind, _BatchBuilder())
             times.append((kind, len(into.lines)))
-            into.record(raw, _canonical(record))
+            into.add_record(raw, _canonical_json(record))
         return self._batches(made, times)
 
-    def _batches(self, made: dict[str, _Made], times: list[tuple[str, int]]) -> list[Batch]:
-        batches = {k: rows.batch(k, *self.place(k, len(rows.lines))) for k, rows in made.items()}
-        self.odd.times(_in_order(times, batches))
+    def _batches(self, made: dict[str, _BatchBuilder], times: list[tuple[str, int]]) -> list[Batch]:
+        batches = {
+            k: rows.build(k, *self.assign_offsets(k, len(rows.lines))) for k, rows in made.items()
+        }
+        self.anomalies.observe_times(_accepted_times(times, batches))
         return list(batches.values())
 
 
-def _canonical(record: Record) -> bytes:
+def _canonical_json(record: Record) -> bytes:
     return msgspec.json.encode({name: v for name, v in record.items() if v is not None})
 
 
-def _in_order(rows: list[tuple[str, int]], batches: Mapping[str, Batch]) -> Int64:
+def _accepted_times(rows: list[tuple[str, int]], batches: Mapping[str, Batch]) -> Int64:
     """The event times of the accepted records, in the order of `rows` (kind, index by offset)."""
     if not rows:
         return np.zeros(0, np.int64)
@@ -229,7 +231,7 @@ def _in_order(rows: list[tuple[str, int]], batches: Mapping[str, Batch]) -> Int6
 
 
 @dataclass
-class _Made:
+class _BatchBuilder:
     """Records of one kind under way, with the lines from which they come."""
 
     lines: list[bytes] = field(default_factory=list)
@@ -238,33 +240,33 @@ class _Made:
     records: list[bytes] = field(default_factory=list)
     refused: dict[int, UnreadableError] = field(default_factory=dict)
 
-    def record(self, line: bytes, record: bytes) -> None:
+    def add_record(self, line: bytes, record: bytes) -> None:
         self.rows.append(len(self.lines))
         self.lines.append(line)
         self.records.append(record)
 
-    def unreadable(self, line: bytes, error: UnreadableError) -> None:
+    def add_unreadable(self, line: bytes, error: UnreadableError) -> None:
         self.refused[len(self.lines)] = error
         self.lines.append(line)
 
-    def batch(self, kind: str, topic: str, offset: Int64) -> Batch:
+    def build(self, kind: str, topic: str, offset: Int64) -> Batch:
         made = decode.decode(kind, topic, 0, offset[self.rows], self.records)
         first = int(offset[0])
         for refused in made.refused:
             refused.raw = self.lines[refused.offset - first]
         made.refused += [
-            Refused(topic, 0, first + i, error.reason, error.detail, self.lines[i])
+            RefusedRecord(topic, 0, first + i, error.reason, error.detail, self.lines[i])
             for i, error in self.refused.items()
         ]
         made.refused.sort(key=lambda r: r.offset)
         return made
 
 
-def _no_constant(word: str) -> Never:
+def _reject_constant(word: str) -> Never:
     raise UnreadableError("not_json", f"{word} is no JSON number")
 
 
-_JSON = json.JSONDecoder(parse_float=str, parse_constant=_no_constant)
+_JSON = json.JSONDecoder(parse_float=str, parse_constant=_reject_constant)
 
 
 def read_json(raw: bytes) -> dict[str, Any]:

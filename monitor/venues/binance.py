@@ -18,31 +18,31 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from monitor.core.events import LEVELS_MAX
-from monitor.venues.base import MS, LineVenue, Record, UnreadableError, epoch_ns, read_json
+from monitor.venues.base import MS, LineAdapter, Record, UnreadableError, epoch_ns, read_json
 
-BOOK_EVERY_NS = 100_000_000
+BOOK_INTERVAL_NS = 100_000_000
 """Event time between two book records of a market."""
-EARLY_MAX = 10_000
+PENDING_MAX = 10_000
 """Differences kept while the snapshot is awaited; earlier ones are forgotten, and counted."""
 
 # What closed the position (`X` of a trade): an order in the market, the insurance fund, ADL.
 _CAUSES = {"MARKET": "trade", "INSURANCE_FUND": "backstop", "ADL": "adl"}
 _Level = tuple[str, str]
-_MEANT = {b'"depthUpdate"': "book", b'"trade"': "fill", b'"markPriceUpdate"': "mark"}
+_KIND_OF_EVENT = {b'"depthUpdate"': "book", b'"trade"': "fill", b'"markPriceUpdate"': "mark"}
 
 
 @dataclass
-class _Book:
+class _LocalBook:
     """A market's local book; prices as numbers only to order them."""
 
     bids: dict[float, _Level] = field(default_factory=dict)
     asks: dict[float, _Level] = field(default_factory=dict)
-    last: int | None = None
+    last_update_id: int | None = None
     """Id of the last update applied; None: no snapshot yet."""
     chained: bool = False
     """Whether a difference has been applied since the snapshot."""
-    early: deque[dict[str, Any]] = field(default_factory=deque)
-    told_ts: int = -BOOK_EVERY_NS
+    pending: deque[dict[str, Any]] = field(default_factory=deque)
+    last_record_ts: int = -BOOK_INTERVAL_NS
 
     def apply(self, bids: list[_Level], asks: list[_Level]) -> None:
         for side, levels in ((self.bids, bids), (self.asks, asks)):
@@ -58,7 +58,7 @@ class _Book:
         return [self.bids[p] for p in bids], [self.asks[p] for p in asks]
 
 
-class Binance(LineVenue):
+class Binance(LineAdapter):
     """Keeps one local book a market."""
 
     NAME = "binance"
@@ -68,23 +68,23 @@ class Binance(LineVenue):
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
-        self._books: dict[str, _Book] = {}
+        self._books: dict[str, _LocalBook] = {}
         self._symbol = self.options.get("symbol")
         """The market named last: a snapshot line names none."""
 
-    def guess(self, raw: bytes) -> str | None:
-        return next((kind for word, kind in _MEANT.items() if b'"e":' + word in raw), None)
+    def guess_kind(self, raw: bytes) -> str | None:
+        return next((kind for word, kind in _KIND_OF_EVENT.items() if b'"e":' + word in raw), None)
 
-    def line(self, raw: bytes) -> list[Record]:
+    def parse_line(self, raw: bytes) -> list[Record]:
         time, _, text = raw.partition(b" ")
         received = epoch_ns(time.decode())
         message = read_json(text)
         if "lastUpdateId" in message:
-            self.source["snapshot"] += 1
+            self.source_counts["snapshot"] += 1
             return self._snapshot(message, received)
         d = message.get("data", message)
         event = d["e"]
-        self.source[event] += 1
+        self.source_counts[event] += 1
         self._symbol = self.options.get("symbol", d.get("s", self._symbol))
         if event == "depthUpdate":
             return self._difference(d)
@@ -97,42 +97,46 @@ class Binance(LineVenue):
     def _snapshot(self, d: dict[str, Any], received: int) -> list[Record]:
         if self._symbol is None:
             raise UnreadableError("missing_field", "no line before the snapshot names its market")
-        before = self._books.get(self._symbol, _Book())
-        book = self._books[self._symbol] = _Book(told_ts=before.told_ts)
+        before = self._books.get(self._symbol, _LocalBook())
+        book = self._books[self._symbol] = _LocalBook(last_record_ts=before.last_record_ts)
         book.apply(d["bids"], d["asks"])
-        book.last = d["lastUpdateId"]
-        for early in before.early:
-            self._follow(book, early)
+        book.last_update_id = d["lastUpdateId"]
+        for early in before.pending:
+            self._apply_difference(book, early)
         ts = d["T"] * MS if "T" in d else received
-        return self._tell(self._symbol, book, ts)
+        return self._book_records(self._symbol, book, ts)
 
     def _difference(self, d: dict[str, Any]) -> list[Record]:
-        book = self._books.setdefault(d["s"], _Book())
-        if book.last is None:
-            book.early.append(d)
-            if len(book.early) > EARLY_MAX:
-                book.early.popleft()
+        book = self._books.setdefault(d["s"], _LocalBook())
+        if book.last_update_id is None:
+            book.pending.append(d)
+            if len(book.pending) > PENDING_MAX:
+                book.pending.popleft()
                 self.notes["differences forgotten before the snapshot came"] += 1
             return []
-        return self._tell(d["s"], book, d["T"] * MS) if self._follow(book, d) else []
+        return (
+            self._book_records(d["s"], book, d["T"] * MS) if self._apply_difference(book, d) else []
+        )
 
-    def _follow(self, book: _Book, d: dict[str, Any]) -> bool:
+    def _apply_difference(self, book: _LocalBook, d: dict[str, Any]) -> bool:
         """Apply a difference if it comes after what the book holds."""
-        assert book.last is not None
-        if d["u"] < book.last or (book.chained and d["u"] == book.last):
+        assert book.last_update_id is not None
+        if d["u"] < book.last_update_id or (book.chained and d["u"] == book.last_update_id):
             self.notes["differences older than the book: dropped"] += 1
             return False
-        holds = d["pu"] == book.last if book.chained else d["U"] <= book.last + 1
+        holds = (
+            d["pu"] == book.last_update_id if book.chained else d["U"] <= book.last_update_id + 1
+        )
         if not holds:
             self.notes["breaks in the chain of differences: the book goes on, in part stale"] += 1
         book.apply(d["b"], d["a"])
-        book.last, book.chained = d["u"], True
+        book.last_update_id, book.chained = d["u"], True
         return True
 
-    def _tell(self, symbol: str, book: _Book, ts: int) -> list[Record]:
-        if ts - book.told_ts < BOOK_EVERY_NS:
+    def _book_records(self, symbol: str, book: _LocalBook, ts: int) -> list[Record]:
+        if ts - book.last_record_ts < BOOK_INTERVAL_NS:
             return []
-        book.told_ts = ts
+        book.last_record_ts = ts
         bids, asks = book.best()
         return [{"kind": "book", "ts": ts, "symbol": symbol, "bids": bids, "asks": asks}]
 

@@ -20,14 +20,14 @@ from typing import Any, ClassVar
 
 from monitor.core.events import LEVELS_MAX
 from monitor.core.grid import SCALE, quantise
-from monitor.venues.base import LineVenue, Record, UnreadableError, epoch_ns, read_json
+from monitor.venues.base import LineAdapter, Record, UnreadableError, epoch_ns, read_json
 
-TOUCHED = 8
+CHANGED_MAX = 8
 """How many changed or deleted orders before a trade are looked at."""
-TOUCHED_NS = 2_000_000_000
+CHANGED_MAX_AGE_NS = 2_000_000_000
 """… and how old they may be."""
 _SIDES = ("buy", "sell")
-_MEANT = {
+_KIND_OF_EVENT = {
     b"order_created": "order",
     b"order_changed": "order",
     b"order_deleted": "cancel",
@@ -37,18 +37,18 @@ _MEANT = {
 
 
 @dataclass(slots=True)
-class _Open:
+class _TrackedOrder:
     placed_ts: int
     units: int
     """What is left, in 1e-8."""
 
 
 @dataclass(slots=True)
-class _Touched:
+class _ChangedOrder:
     """An order that was changed or deleted a moment ago."""
 
     ts: int
-    order: int
+    order_id: int
     side: str
     units: int | None
     """By how much it shrank, in 1e-8; None: not known, it had been there before the record."""
@@ -59,7 +59,7 @@ def _text(d: dict[str, Any], name: str) -> Any:
     return d.get(f"{name}_str", d[name])
 
 
-class Bitstamp(LineVenue):
+class Bitstamp(LineAdapter):
     """Keeps the open orders seen placed (bounded by the venue's own book)."""
 
     NAME = "bitstamp"
@@ -68,21 +68,21 @@ class Bitstamp(LineVenue):
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
         self._symbol = self.options.get("symbol", "BTC-USD")
-        self._open: dict[int, _Open] = {}
-        self._touched: deque[_Touched] = deque(maxlen=TOUCHED)
-        self._best: tuple[int, int] | None = None
+        self._open_orders: dict[int, _TrackedOrder] = {}
+        self._changed_orders: deque[_ChangedOrder] = deque(maxlen=CHANGED_MAX)
+        self._best_prices: tuple[int, int] | None = None
         """Best bid and ask of the last book, in 1e-8."""
 
-    def guess(self, raw: bytes) -> str | None:
+    def guess_kind(self, raw: bytes) -> str | None:
         words = raw.split(b" ", 2)
-        return _MEANT.get(words[1]) if len(words) == 3 else None
+        return _KIND_OF_EVENT.get(words[1]) if len(words) == 3 else None
 
-    def line(self, raw: bytes) -> list[Record]:
+    def parse_line(self, raw: bytes) -> list[Record]:
         words = raw.split(b" ", 2)
         if len(words) != 3:
             raise UnreadableError("wrong_type", "not <time> <event> <json>")
         ts, event = epoch_ns(words[0].decode()), words[1].decode()
-        self.source[event] += 1
+        self.source_counts[event] += 1
         d = read_json(words[2])
         record = {"ts": ts, "symbol": self._symbol}
         if event in ("order_created", "order_changed"):
@@ -99,13 +99,15 @@ class Bitstamp(LineVenue):
     def _order(self, d: dict[str, Any], ts: int, changed: bool) -> Record:
         key, side, quantity = d["id"], _SIDES[d["order_type"]], _text(d, "amount")
         units = quantise(str(quantity), SCALE)
-        known = self._open.get(key)
+        known = self._open_orders.get(key)
         if changed:
-            self._touched.append(_Touched(ts, key, side, known.units - units if known else None))
+            self._changed_orders.append(
+                _ChangedOrder(ts, key, side, known.units - units if known else None)
+            )
         if known is not None:
             known.units = units
         elif not changed:
-            self._open[key] = _Open(ts, units)
+            self._open_orders[key] = _TrackedOrder(ts, units)
         return {
             "kind": "order",
             "order_id": str(key),
@@ -119,10 +121,12 @@ class Bitstamp(LineVenue):
     def _cancel(self, d: dict[str, Any], ts: int) -> Record:
         key, side, quantity = d["id"], _SIDES[d["order_type"]], _text(d, "amount")
         units = quantise(str(quantity), SCALE)
-        known = self._open.pop(key, None)
+        known = self._open_orders.pop(key, None)
         if known is None:
             self.notes["deletions of orders that were not seen placed"] += 1
-        self._touched.append(_Touched(ts, key, side, known.units - units if known else None))
+        self._changed_orders.append(
+            _ChangedOrder(ts, key, side, known.units - units if known else None)
+        )
         return {
             "kind": "cancel",
             "order_id": str(key),
@@ -152,20 +156,20 @@ class Bitstamp(LineVenue):
 
     def _taker(self, ts: int, price: int, units: int) -> str | None:
         """Who took, by what the trade did to the orders."""
-        near = [t for t in self._touched if ts - t.ts <= TOUCHED_NS]
+        near = [t for t in self._changed_orders if ts - t.ts <= CHANGED_MAX_AGE_NS]
         parties = [t for t in near if t.units == units] or [t for t in near if t.units is None]
         if parties:
             self.notes["trades whose taker is inferred from the orders changed before"] += 1
-            resting = min(parties, key=lambda t: t.order)
+            resting = min(parties, key=lambda t: t.order_id)
             return _SIDES[1 - _SIDES.index(resting.side)]
-        if self._best and not self._best[0] < price < self._best[1]:
+        if self._best_prices and not self._best_prices[0] < price < self._best_prices[1]:
             self.notes["trades whose taker is inferred from the last book"] += 1
-            return "buy" if price >= self._best[1] else "sell"
+            return "buy" if price >= self._best_prices[1] else "sell"
         self.notes["trades whose taker could not be told: refused"] += 1
         return None
 
     def _book(self, d: dict[str, Any]) -> Record:
         bids, asks = d["bids"][:LEVELS_MAX], d["asks"][:LEVELS_MAX]
         if bids and asks:
-            self._best = (quantise(str(bids[0][0]), SCALE), quantise(str(asks[0][0]), SCALE))
+            self._best_prices = (quantise(str(bids[0][0]), SCALE), quantise(str(asks[0][0]), SCALE))
         return {"kind": "book", "bids": bids, "asks": asks}

@@ -8,10 +8,10 @@ import numpy as np
 
 from monitor.core import decode
 from monitor.core.batch import Batch
-from monitor.venues.base import Venue
+from monitor.venues.base import VenueAdapter
 
 
-class Canonical(Venue):
+class Canonical(VenueAdapter):
     """Lines of the contract, judged as they are."""
 
     NAME = "canonical"
@@ -23,14 +23,14 @@ class Canonical(Venue):
         times = np.full(len(chunk), -1, np.int64)
         batches = []
         for kind, lines in rows.items():
-            self.source[kind] += len(lines)
-            topic, offset = self.place(kind, len(lines))
+            self.source_counts[kind] += len(lines)
+            topic, offset = self.assign_offsets(kind, len(lines))
             made = decode.decode(kind, topic, 0, offset, [chunk[i] for i in lines])
             if len(made):
                 times[np.array(lines)[made.offset - offset[0]]] = made.numbers["ts"]
             batches.append(made)
         accepted = times >= 0
         for i in np.flatnonzero(accepted).tolist():
-            self.odd.line(chunk[i])
-        self.odd.times(times[accepted])
+            self.anomalies.observe_line(chunk[i])
+        self.anomalies.observe_times(times[accepted])
         return batches

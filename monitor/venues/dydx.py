@@ -18,8 +18,8 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from monitor.core.grid import SCALE, plain, quantise
-from monitor.venues.base import MS, LineVenue, Record, UnreadableError, read_json
+from monitor.core.grid import SCALE, format_decimal, quantise
+from monitor.venues.base import MS, LineAdapter, Record, UnreadableError, read_json
 
 FINALISED = 7
 """`exec_mode` of what a block has committed."""
@@ -50,12 +50,12 @@ _CAUSES = {
     "match_perpetual_deleveraging": "adl",
 }
 _KIND = re.compile(rb'"kind": ?"(place|taker|remove|match)"')
-_MEANT = {b"place": "order", b"taker": "order", b"remove": "cancel", b"match": "fill"}
-_OTHER = {"buy": "sell", "sell": "buy"}
+_KIND_OF_EVENT = {b"place": "order", b"taker": "order", b"remove": "cancel", b"match": "fill"}
+_OPPOSITE_SIDE = {"buy": "sell", "sell": "buy"}
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenOrder:
     """An order in the book, as far as the feed told it."""
 
     side: str
@@ -79,32 +79,32 @@ def _side(d: dict[str, Any]) -> str:
     return side
 
 
-def _left(known: _Open) -> str | None:
+def _unfilled_quantity(known: _OpenOrder) -> str | None:
     """What is unfilled; None of an order beyond the contract's grid, which was itself refused."""
     try:
         left = quantise(str(known.size), SCALE) - quantise(str(known.filled), SCALE)
     except PydanticCustomError:
         return None
-    return plain(max(left, 0), SCALE)
+    return format_decimal(max(left, 0), SCALE)
 
 
-class Dydx(LineVenue):
+class Dydx(LineAdapter):
     """Keeps the open orders (bounded by the venue's own book)."""
 
     NAME = "dydx"
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
-        self._open: dict[str, _Open] = {}
+        self._open_orders: dict[str, _OpenOrder] = {}
 
-    def guess(self, raw: bytes) -> str | None:
+    def guess_kind(self, raw: bytes) -> str | None:
         found = _KIND.search(raw)
-        return _MEANT[found[1]] if found else None
+        return _KIND_OF_EVENT[found[1]] if found else None
 
-    def line(self, raw: bytes) -> list[Record]:
+    def parse_line(self, raw: bytes) -> list[Record]:
         d = read_json(raw)
         kind = d["kind"]
-        self.source[kind] += 1
+        self.source_counts[kind] += 1
         if kind in ("place", "taker"):
             return [self._order(d)]
         if kind == "remove":
@@ -119,7 +119,7 @@ class Dydx(LineVenue):
 
     def _order(self, d: dict[str, Any]) -> Record:
         key, ts = _order_id(d), d["ts_ms"] * MS
-        known = self._open.get(key)
+        known = self._open_orders.get(key)
         snapshot = bool(d.get("snapshot"))
         if snapshot:
             self.notes["orders of a snapshot, resting before the record began"] += 1
@@ -138,7 +138,7 @@ class Dydx(LineVenue):
         }
         placed = known.placed_ts if known and snapshot else None if snapshot else ts
         filled = known.filled if known else "0"
-        self._open[key] = _Open(record["side"], d["price"], d["size"], placed, filled)
+        self._open_orders[key] = _OpenOrder(record["side"], d["price"], d["size"], placed, filled)
         return record
 
     def _cancel(self, d: dict[str, Any]) -> Record:
@@ -151,19 +151,19 @@ class Dydx(LineVenue):
             "account": _account(d),
             "reason": _REASONS.get(d.get("reason", 0)),
         }
-        known = self._open.pop(key, None)
+        known = self._open_orders.pop(key, None)
         if known is None:
             self.notes["removals of orders that were not seen open"] += 1
             return record
         return record | {
             "side": known.side,
             "price": known.price,
-            "quantity": "0" if d.get("removal_status") == _FILLED else _left(known),
+            "quantity": "0" if d.get("removal_status") == _FILLED else _unfilled_quantity(known),
             "placed_ts": known.placed_ts,
         }
 
     def _fill_amount(self, d: dict[str, Any]) -> None:
-        known = self._open.get(_order_id(d))
+        known = self._open_orders.get(_order_id(d))
         if known is not None:
             known.filled = d["total_filled"]
 
@@ -180,7 +180,7 @@ class Dydx(LineVenue):
         for fill in d["fills"]:
             maker = fill["maker"]
             order = told.get(_order_id(maker))
-            known = self._open.get(_order_id(maker))
+            known = self._open_orders.get(_order_id(maker))
             if order is None and known is None:
                 raise UnreadableError("missing_field", "orders: the maker's price is not told")
             side = _side(order) if order else known.side  # type: ignore[union-attr]
@@ -191,13 +191,15 @@ class Dydx(LineVenue):
                 "price": order["price"] if order else known.price,  # type: ignore[union-attr]
                 "quantity": fill["size"],
             }
-            records.append(trade | _party(maker, side, "maker", "trade"))
+            records.append(trade | _party_fields(maker, side, "maker", "trade"))
             if taker:
-                records.append(trade | _party(taker, _OTHER.get(side, side), "taker", cause))
+                records.append(
+                    trade | _party_fields(taker, _OPPOSITE_SIDE.get(side, side), "taker", cause)
+                )
         return records
 
 
-def _party(who: dict[str, Any], side: str, liquidity: str, cause: str) -> Record:
+def _party_fields(who: dict[str, Any], side: str, liquidity: str, cause: str) -> Record:
     """One side of a trade; a liquidated account has no order of its own."""
     return {
         "order_id": _order_id(who) if "client_id" in who else None,

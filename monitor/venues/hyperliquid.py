@@ -22,9 +22,9 @@ from typing import Any, ClassVar
 from pydantic_core import PydanticCustomError
 
 from monitor.core.batch import Batch
-from monitor.core.grid import SCALE, plain, quantise
-from monitor.venues.base import MS, LineVenue, Record, UnreadableError, read_json
-from monitor.venues.hyperliquid_tables import Tables
+from monitor.core.grid import SCALE, format_decimal, quantise
+from monitor.venues.base import MS, LineAdapter, Record, UnreadableError, read_json
+from monitor.venues.hyperliquid_tables import HyperliquidTables
 
 _SIDES = {"B": "buy", "A": "sell"}
 _METHODS = {"market": "liquidation", "backstop": "backstop"}
@@ -36,7 +36,7 @@ _DEX = re.compile(r"([^:]+):.+")
 _SPOT = re.compile(r"@\d+|.+/.+")
 
 
-class Hyperliquid(LineVenue):
+class Hyperliquid(LineAdapter):
     """Keeps the position of every account and market met (about 200 bytes each), and the rows of
     tables until all files are read (about 500 bytes each)."""
 
@@ -48,38 +48,38 @@ class Hyperliquid(LineVenue):
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
-        self.tables = Tables(self.options, self.source, self.notes)
-        self._held: dict[tuple[str, str], int] = {}
+        self.tables = HyperliquidTables(self.options, self.source_counts, self.notes)
+        self._positions: dict[tuple[str, str], int] = {}
         self._block: int | None = None
 
-    def open(self, file: str) -> None:
-        self.tables.begin()
+    def begin_file(self, file: str) -> None:
+        self.tables.begin_file()
 
-    def guess(self, raw: bytes) -> str | None:
+    def guess_kind(self, raw: bytes) -> str | None:
         if raw.lstrip()[:1] == b"{":
             return "fill"
         return self.tables.kind
 
-    def line(self, raw: bytes) -> list[Record]:
+    def parse_line(self, raw: bytes) -> list[Record]:
         if raw.lstrip()[:1] != b"{":
-            self.tables.line(raw)
-            self.odd.line(raw)
+            self.tables.add_line(raw)
+            self.anomalies.observe_line(raw)
             return []
         block = read_json(raw)
         number, events = block["block_number"], block["events"]
         if not isinstance(number, int) or not isinstance(events, list):
             raise UnreadableError("wrong_type", "block_number is no integer or events no list")
-        self.source["blocks"] += 1
-        self._after(number)
+        self.source_counts["blocks"] += 1
+        self._check_block_number(number)
         records: list[Record] = []
         marks: dict[str, Record] = {}
         for account, told in events:
-            self.source["fills"] += 1
+            self.source_counts["fills"] += 1
             if _SPOT.fullmatch(told["coin"]):
                 self.notes["fills of spot markets: there is no position in them, no record"] += 1
                 continue
             fill = self._fill(account, told, number)
-            records += [*self._position(fill, told), fill]
+            records += [*self._position_records(fill, told), fill]
             mark = (told.get("liquidation") or {}).get("markPx")
             if mark is not None:
                 head = {"kind": "mark", "ts": fill["ts"], "symbol": fill["symbol"]}
@@ -88,9 +88,9 @@ class Hyperliquid(LineVenue):
 
     def finish(self) -> list[Batch]:
         """The tables' records, in the order of time."""
-        return [batch for rows in self.tables.records() for batch in self.told(rows)]
+        return [batch for rows in self.tables.records() for batch in self.build_batches(rows)]
 
-    def _after(self, number: int) -> None:
+    def _check_block_number(self, number: int) -> None:
         if self._block is not None and number > self._block + 1:
             self.notes["blocks missing between those there"] += number - self._block - 1
         elif self._block is not None and number <= self._block:
@@ -127,7 +127,7 @@ class Hyperliquid(LineVenue):
             self.notes[f"liquidations by {by['method']!r}: not known, taken as liquidation"] += 1
         return _METHODS.get(by["method"], "liquidation")
 
-    def _position(self, fill: Record, told: dict[str, Any]) -> list[Record]:
+    def _position_records(self, fill: Record, told: dict[str, Any]) -> list[Record]:
         """A position record where the fills so far do not lead to the start that is told."""
         key = fill["account"], fill["symbol"]
         try:
@@ -141,8 +141,8 @@ class Hyperliquid(LineVenue):
             # The next start will differ by what this fill was.
             self.notes["fills that cannot be read: the position is not moved by them"] += 1
             return []
-        held = self._held.get(key)
-        self._held[key] = start + (size if fill["side"] == "buy" else -size)
+        held = self._positions.get(key)
+        self._positions[key] = start + (size if fill["side"] == "buy" else -size)
         more = start - (held or 0)
         if held is not None:
             if abs(more) <= 1 + (abs(start) >> _NOISE_BITS):
@@ -161,13 +161,13 @@ class Hyperliquid(LineVenue):
                 "about": "position",
                 "symbol": fill["symbol"],
                 "account": fill["account"],
-                "quantity": plain(more, SCALE),
-                "entry_price": plain(self._entry(start, size, price, told), SCALE),
+                "quantity": format_decimal(more, SCALE),
+                "entry_price": format_decimal(self._entry_price(start, size, price, told), SCALE),
                 "margin_mode": "cross",
             }
         ]
 
-    def _entry(self, start: int, size: int, price: int, told: dict[str, Any]) -> int:
+    def _entry_price(self, start: int, size: int, price: int, told: dict[str, Any]) -> int:
         """The average entry price (1e-8), from what a closing fill made; else the fill's price."""
         closed = min(abs(start), size)
         try:

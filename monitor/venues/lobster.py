@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from monitor.venues.base import LineVenue, OptionError, Record, UnreadableError
+from monitor.venues.base import LineAdapter, OptionError, Record, UnreadableError
 
 DATE = "2000-01-03"
 """The date where nothing names one."""
@@ -31,7 +31,7 @@ _TIME = re.compile(r"[0-9]{1,5}(\.[0-9]{1,12})?", re.ASCII)
 _NAME = re.compile(r"(?:([A-Z][A-Za-z0-9.]{0,9})_|([a-z]{1,6})-)?([0-9]{4}-[0-9]{2}-[0-9]{2})")
 
 
-class Lobster(LineVenue):
+class Lobster(LineAdapter):
     """Keeps when each order was placed, until it is wholly cancelled or executed."""
 
     NAME = "lobster"
@@ -43,13 +43,13 @@ class Lobster(LineVenue):
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
-        self._placed: dict[bytes, tuple[int, int]] = {}
+        self._open_orders: dict[bytes, tuple[int, int]] = {}
         """Order id → time placed (ns), shares left."""
-        self._offset_ns = self._hours() * _HOUR_NS
+        self._offset_ns = self._offset_hours() * _HOUR_NS
         self._symbol = self.options.get("symbol", SYMBOL)
-        self._midnight = self._day(self.options.get("date", DATE))
+        self._midnight = self._parse_midnight(self.options.get("date", DATE))
 
-    def _hours(self) -> int:
+    def _offset_hours(self) -> int:
         text = self.options.get("utc_offset_h")
         if text is None:
             self.notes["times are the file's clock (New York) written as if it were UTC"] = 1
@@ -58,34 +58,34 @@ class Lobster(LineVenue):
             raise OptionError(f"utc_offset_h={text}: whole hours, as -4")
         return int(text)
 
-    def _day(self, text: str) -> int:
+    def _parse_midnight(self, text: str) -> int:
         try:
             day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
         except ValueError:
             raise OptionError(f"date={text}: a day as 2012-06-21") from None
         return int(day.timestamp()) * 1_000_000_000 - self._offset_ns
 
-    def open(self, file: str) -> None:
+    def begin_file(self, file: str) -> None:
         found = list(_NAME.finditer(file))
         dates = [m[3] for m in found]
         symbols = [(m[1] or m[2]).upper() for m in found if m[1] or m[2]]
         if "date" not in self.options:
-            self._midnight = self._day(dates[-1] if dates else DATE)
+            self._midnight = self._parse_midnight(dates[-1] if dates else DATE)
             if not dates:
                 self.notes[f"no date is named: {DATE} stands for it"] += 1
         if "symbol" not in self.options:
             self._symbol = symbols[-1] if symbols else SYMBOL
 
-    def guess(self, raw: bytes) -> str | None:
+    def guess_kind(self, raw: bytes) -> str | None:
         fields = raw.split(b",", 2)
         return _KINDS.get(fields[1].strip()) if len(fields) > 1 else None
 
-    def line(self, raw: bytes) -> list[Record]:
+    def parse_line(self, raw: bytes) -> list[Record]:
         fields = [f.strip() for f in raw.split(b",")]
         if len(fields) < 6:
             raise UnreadableError("missing_field", f"{len(fields)} fields where 6 belong")
         time, code, key, size, price, direction = fields[:6]
-        self.source[code.decode()] += 1
+        self.source_counts[code.decode()] += 1
         if code not in _KINDS:
             words = {b"6": "auctions (type 6)", b"7": "trading halts and resumptions (type 7)"}
             self.notes[words.get(code, f"type {code.decode()}: unknown; no record made")] += 1
@@ -101,9 +101,9 @@ class Lobster(LineVenue):
             "side": resting,
         }
         if code == b"1":
-            self._placed[key] = (ts, int(size))
+            self._open_orders[key] = (ts, int(size))
             return [record | {"action": "new"}]
-        placed = self._shrink(key, int(size), whole=code == b"3")
+        placed = self._reduce_order(key, int(size), whole=code == b"3")
         if code in (b"2", b"3"):
             return [record | {"placed_ts": placed}]
         taker = "sell" if resting == "buy" else "buy"
@@ -116,15 +116,15 @@ class Lobster(LineVenue):
         seconds, _, rest = text.partition(".")
         return self._midnight + int(seconds) * 1_000_000_000 + int(rest[:9].ljust(9, "0"))
 
-    def _shrink(self, key: bytes, shares: int, whole: bool) -> int | None:
+    def _reduce_order(self, key: bytes, shares: int, whole: bool) -> int | None:
         """Take shares off an order; the time when it was placed, if that was seen."""
-        known = self._placed.get(key)
+        known = self._open_orders.get(key)
         if known is None:
             return None
         if whole or known[1] <= shares:
-            del self._placed[key]
+            del self._open_orders[key]
         else:
-            self._placed[key] = (known[0], known[1] - shares)
+            self._open_orders[key] = (known[0], known[1] - shares)
         return known[0]
 
 

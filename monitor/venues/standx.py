@@ -19,17 +19,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from monitor.core import decode
-from monitor.core.batch import ABSENT, Batch, Int64, Ladder, Text
+from monitor.core.batch import ABSENT, Batch, Int64, Ladder, TextColumn
 from monitor.core.events import LEVELS_MAX, TS_MAX, TS_MIN
 from monitor.core.grid import SCALE, quantise
-from monitor.venues.base import UnreadableError, Venue
+from monitor.venues.base import UnreadableError, VenueAdapter
 
 EXACT_BELOW = 2.0**51 / SCALE
 """Below this a double times 1e8, rounded, is what its shortest decimal text gives."""
 _BOOK = ("bid_prices", "bid_quantities", "ask_prices", "ask_quantities")
 
 
-def on_grid(values: NDArray[np.float64]) -> Int64:
+def to_fixed_point(values: NDArray[np.float64]) -> Int64:
     """Doubles on the contract's 1e-8 grid; -1 for what is no number or beyond it."""
     fine = np.isfinite(values) & (np.abs(values) < EXACT_BELOW)
     units: Int64 = np.rint(np.where(fine, values, 0) * SCALE).astype(np.int64)
@@ -41,27 +41,27 @@ def on_grid(values: NDArray[np.float64]) -> Int64:
     return units
 
 
-def _words(column: Any) -> Text:
+def _dictionary_text(column: Any) -> TextColumn:
     """A string column by its few words."""
     encoded = pc.dictionary_encode(column.combine_chunks())
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    text = Text.of(encoded.dictionary.to_pylist())
+    text = TextColumn.from_strings(encoded.dictionary.to_pylist())
     text.codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return text
 
 
-class Standx(Venue):
+class Standx(VenueAdapter):
     """Keeps the time of each market's last book and the sides that trades have named."""
 
     NAME = "standx"
-    TABLES = True
+    READS_PARQUET = True
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
         self._last_book: dict[str, int] = {}
         self._sides: set[str] = set()
-        self._odd_kind = ""
+        self._last_kind = ""
 
     def read(self, chunk: Any) -> list[Batch]:
         names = set(chunk.column_names)
@@ -71,16 +71,16 @@ class Standx(Venue):
             kind = "fill"
         else:
             raise UnreadableError("missing_field", "neither the columns of books nor of trades")
-        self.source[{"book": "books", "fill": "trades"}[kind]] += chunk.num_rows
-        if kind != self._odd_kind:
+        self.source_counts[{"book": "books", "fill": "trades"}[kind]] += chunk.num_rows
+        if kind != self._last_kind:
             # Books and trades are two files side by side: time begins anew with the other kind.
-            self._odd_kind, self.odd.highest = kind, -1
+            self._last_kind, self.anomalies.highest_ts = kind, -1
         return [self._books(chunk)] if kind == "book" else [self._trades(chunk)]
 
     def _ts(self, table: Any) -> Int64:
         ts = table["timestamp"].cast(pa.timestamp("ns")).cast(pa.int64()).fill_null(ABSENT)
         found: Int64 = ts.combine_chunks().to_numpy(zero_copy_only=False)
-        self.odd.times(found[(found >= TS_MIN) & (found < TS_MAX)])
+        self.anomalies.observe_times(found[(found >= TS_MIN) & (found < TS_MAX)])
         return found
 
     def _books(self, table: Any) -> Batch:
@@ -97,26 +97,26 @@ class Standx(Venue):
             )
             keep &= valid
         table, ts = table.filter(pa.array(keep)), ts[keep]
-        topic, offset = self.place("book", len(ts))
+        topic, offset = self.assign_offsets("book", len(ts))
         batch = Batch("book", topic, 0, offset, {"ts": ts, "seq": np.full(len(ts), ABSENT)})
-        batch.texts["symbol"] = _words(table["symbol"])
-        good = _good_head(batch)
+        batch.texts["symbol"] = _dictionary_text(table["symbol"])
+        good = _valid_rows(batch)
         for side, name in (("bid", "bids"), ("ask", "asks")):
             ladder, fine = _ladder(table, side)
             batch.ladders[name] = ladder
             good &= fine
-        return self._judged(batch, good, table)
+        return self._refuse_bad_rows(batch, good, table)
 
     def _trades(self, table: Any) -> Batch:
         ts = self._ts(table)
-        topic, offset = self.place("fill", len(ts))
+        topic, offset = self.assign_offsets("fill", len(ts))
         side = [str(s).lower() for s in table["side"].to_pylist()]
         self._sides |= set(side)
         batch = Batch("fill", topic, 0, offset, {"ts": ts, "seq": np.full(len(ts), ABSENT)})
         batch.numbers |= {
             "side": np.array([-1 if s == "sell" else 1 for s in side], np.int64),
-            "price": on_grid(table["price"].to_numpy()),
-            "quantity": on_grid(table["quantity"].to_numpy()),
+            "price": to_fixed_point(table["price"].to_numpy()),
+            "quantity": to_fixed_point(table["quantity"].to_numpy()),
             "fee": np.full(len(ts), ABSENT),
             "liquidity": np.ones(len(ts), np.int64),  # taker
             "cause": np.zeros(len(ts), np.int64),  # trade
@@ -124,17 +124,17 @@ class Standx(Venue):
         none = np.full(len(ts), -1, np.int64)
         empty = np.zeros(0, np.int64)
         for name in ("trade_id", "order_id", "account"):
-            batch.texts[name] = Text(np.zeros(0, np.uint8), empty, empty, none)
-        batch.texts["symbol"] = _words(table["symbol"])
+            batch.texts[name] = TextColumn(np.zeros(0, np.uint8), empty, empty, none)
+        batch.texts["symbol"] = _dictionary_text(table["symbol"])
         only = "every trade names the same side: the recorder's word, not who took"
         self.notes.pop(only, None)
         if len(self._sides) == 1:
-            self.notes[only] = self.source["trades"]
-        good = _good_head(batch) & np.isin(side, ("buy", "sell"))
+            self.notes[only] = self.source_counts["trades"]
+        good = _valid_rows(batch) & np.isin(side, ("buy", "sell"))
         good &= (batch.numbers["price"] > 0) & (batch.numbers["quantity"] > 0)
-        return self._judged(batch, good, table)
+        return self._refuse_bad_rows(batch, good, table)
 
-    def _judged(self, batch: Batch, good: NDArray[np.bool_], table: Any) -> Batch:
+    def _refuse_bad_rows(self, batch: Batch, good: NDArray[np.bool_], table: Any) -> Batch:
         """`batch` without the rows that are not good, which the contract's judge refuses."""
         if good.all():
             return batch
@@ -143,24 +143,26 @@ class Standx(Venue):
         for row in table.take(pa.array(bad)).to_pylist():
             row |= {"timestamp": str(row["timestamp"]), "received_at": str(row.get("received_at"))}
             raws.append(msgspec.json.encode(row))
-        told = [_canonical(batch.kind, int(batch.numbers["ts"][i]), table, i) for i in bad.tolist()]
+        told = [
+            _canonical_json(batch.kind, int(batch.numbers["ts"][i]), table, i) for i in bad.tolist()
+        ]
         judged = decode.decode(batch.kind, batch.topic, 0, batch.offset[bad], told)
         by_offset = dict(zip(batch.offset[bad].tolist(), raws, strict=True))
         for refused in judged.refused:
             refused.raw = by_offset[refused.offset]
         if len(judged):
             raise AssertionError("a row that is no record by its columns is one by the judge")
-        kept = batch.take(good)
+        kept = batch.select_rows(good)
         kept.refused = judged.refused
         return kept
 
 
-def _good_head(batch: Batch) -> NDArray[np.bool_]:
+def _valid_rows(batch: Batch) -> NDArray[np.bool_]:
     """Whether time and symbol are what the contract takes."""
     ts, symbol = batch.numbers["ts"], batch.texts["symbol"]
     words = [
         w is not None and 0 < len(w) <= 128 and w.isprintable() and " " not in w
-        for w in Text(symbol.buffer, symbol.start, symbol.length).words()
+        for w in TextColumn(symbol.buffer, symbol.start, symbol.length).to_strings()
     ]
     known = np.array([*words, False], bool)[symbol.codes]
     fine: NDArray[np.bool_] = (ts >= TS_MIN) & (ts < TS_MAX) & known
@@ -175,7 +177,7 @@ def _ladder(table: Any, side: str) -> tuple[Ladder, NDArray[np.bool_]]:
     if not np.array_equal(size, other) or any(a.null_count for a in lists):
         raise UnreadableError("wrong_type", f"{side}: prices and quantities differ in number")
     price, quantity = (
-        on_grid(a.values.to_numpy(zero_copy_only=False)[b[0] : b[-1]])
+        to_fixed_point(a.values.to_numpy(zero_copy_only=False)[b[0] : b[-1]])
         for a, b in zip(lists, bounds, strict=True)
     )
     offset = bounds[0] - bounds[0][0]
@@ -187,7 +189,7 @@ def _ladder(table: Any, side: str) -> tuple[Ladder, NDArray[np.bool_]]:
     return Ladder(offset, price, quantity), fine
 
 
-def _canonical(kind: str, ts: int, table: Any, i: int) -> bytes:
+def _canonical_json(kind: str, ts: int, table: Any, i: int) -> bytes:
     """Row `i` as a canonical record, to be judged."""
     row = table.slice(i, 1).to_pylist()[0]
 

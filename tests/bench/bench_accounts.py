@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 
-from monitor.core.accountkernels import ENTRY, FILL
-from monitor.core.accounts import Accounts
-from monitor.core.batch import Text
+from monitor.core.accountkernels import ENTRY_COLUMNS, FILL
+from monitor.core.accounts import AccountLedger
+from monitor.core.batch import TextColumn
 
 MARKETS, FILLS = 500, 1_000_000
 
@@ -22,13 +22,13 @@ def main() -> None:
     accounts = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     positions = int(sys.argv[2]) if len(sys.argv) > 2 else 3_830_000
     rng = np.random.default_rng(1)
-    made = Accounts(accounts, 10 * accounts, 3600 * 10**9)
-    made.names.intern(Text.of([f"account-{i}" for i in range(accounts)]))
-    made.symbols.intern(Text.of([f"M{i}-PERP" for i in range(MARKETS)]))
+    made = AccountLedger(accounts, 10 * accounts, 3600 * 10**9)
+    made.names.intern(TextColumn.from_strings([f"account-{i}" for i in range(accounts)]))
+    made.symbols.intern(TextColumn.from_strings([f"M{i}-PERP" for i in range(MARKETS)]))
     pairs = np.unique(rng.integers(0, accounts * MARKETS, positions))
 
     def fills(chosen: np.ndarray, begin: int) -> np.ndarray:
-        out = np.zeros((len(chosen), len(ENTRY)), np.int64)
+        out = np.zeros((len(chosen), len(ENTRY_COLUMNS)), np.int64)
         out[:, 0], out[:, 1] = begin + np.arange(len(chosen)), FILL
         out[:, 4], out[:, 5] = np.divmod(chosen, MARKETS)
         out[:, 6] = rng.integers(1, 10**10, len(chosen)) * rng.choice((-1, 1), len(chosen))
@@ -36,14 +36,14 @@ def main() -> None:
         return out
 
     for part in np.array_split(rng.permutation(pairs), 8):
-        made.apply(fills(part, 10**18))
-    print(f"{accounts:,} accounts, {len(made.rows):,} positions")
+        made.apply_entries(fills(part, 10**18))
+    print(f"{accounts:,} accounts, {len(made.position_rows):,} positions")
     for size in (100, 1_000, 100_000):
         entries = fills(rng.choice(pairs, FILLS), 2 * 10**18)
         cost = []
         for low in range(0, FILLS, size):
             began = time.perf_counter()
-            made.apply(entries[low : low + size])
+            made.apply_entries(entries[low : low + size])
             cost.append((time.perf_counter() - began) / size * 1e9)
         print(
             f"a fill, {size:,} at a time: p50 {np.percentile(cost, 50):.0f} ns, "
@@ -52,7 +52,7 @@ def main() -> None:
     began = time.perf_counter()
     made.digest()
     print(f"digest of everything: {(time.perf_counter() - began) * 1e3:.0f} ms")
-    held = made.rows.nbytes + made.accounts.nbytes + made._table._table.nbytes
+    held = made.position_rows.nbytes + made.account_rows.nbytes + made._table._table.nbytes
     print(f"rows, accounts and table: {held / 2**20:.0f} MB; highest memory of the process: "
           f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")  # fmt: skip
 

@@ -18,17 +18,17 @@ from fractions import Fraction
 import numpy as np
 
 from monitor.core import bands
-from monitor.core.accountkernels import ENTRY, FILL, LEVERAGE, MOVE
-from monitor.core.bandinput import Floats, Positions, Rules
-from monitor.core.batch import Int64, Text
+from monitor.core.accountkernels import ENTRY_COLUMNS, FILL, LEVERAGE, MOVE
+from monitor.core.bandinput import Floats, PositionArrays, RuleArrays
+from monitor.core.batch import Int64, TextColumn
 from monitor.core.entries import LEVELS
 from monitor.core.regimes import REGIMES
 from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.core.tiers import Tiers
-from monitor.core.venue import Venue
+from monitor.core.venue import VenueState
 from monitor.core.venuebands import VenueBands
-from monitor.core.venuebands import bands as bands_of
-from monitor.core.venuewatch import VenueWatch
+from monitor.core.venuebands import compute_bands as bands_of
+from monitor.core.venuewatch import VenueStreams
 from monitor.plugins import detector_factories
 
 MARKETS, FILLS = 500, 5_000
@@ -38,7 +38,7 @@ TABLE = [(0, "0.004"), (50_000, "0.005"), (600_000, "0.0065"), (3_000_000, "0.01
 
 
 def entries(op: int, ts: int, account: Int64, symbol: Int64, *more: Int64) -> Int64:
-    out = np.zeros((len(account), len(ENTRY)), np.int64)
+    out = np.zeros((len(account), len(ENTRY_COLUMNS)), np.int64)
     out[:, 0], out[:, 1], out[:, 3] = ts, op, np.arange(len(account))
     out[:, 4], out[:, 5] = account, symbol
     for column, values in enumerate(more):
@@ -65,22 +65,22 @@ def holdings(rng: np.random.Generator, accounts: int) -> tuple[Int64, Int64, Int
     return account, market, np.flatnonzero(isolated)
 
 
-def made(accounts: int, rng: np.random.Generator) -> tuple[Venue, Floats]:
+def build_venue(accounts: int, rng: np.random.Generator) -> tuple[VenueState, Floats]:
     """A venue whose accounts came to be as they do in the engine: by entries."""
     settings = AccountSettings(most=2 * accounts, positions=20 * accounts)
-    venue = Venue(EngineSettings(streams=(), accounts=settings))
+    venue = VenueState(EngineSettings(streams=(), accounts=settings))
     for low in range(0, accounts, 100_000):
         names = [f"account-{i}" for i in range(low, min(low + 100_000, accounts))]
-        venue.accounts.names.intern(Text.of(names))
+        venue.ledger.names.intern(TextColumn.from_strings(names))
     symbols = [f"M{i}-PERP" for i in range(MARKETS)]
-    venue.accounts.symbols.intern(Text.of(symbols))
+    venue.ledger.symbols.intern(TextColumn.from_strings(symbols))
     venue._grow()
-    tiers = Tiers.of([(Fraction(b), Fraction(r), None) for b, r in TABLE])
-    venue.tables = dict.fromkeys(symbols, (REGIMES["hyperliquid"], tiers))
+    tiers = Tiers.from_rows([(Fraction(b), Fraction(r), None) for b, r in TABLE])
+    venue.market_rules = dict.fromkeys(symbols, (REGIMES["hyperliquid"], tiers))
     mark = np.exp(rng.normal(2, 2, MARKETS))
     account, market, isolated = holdings(rng, accounts)
     alone = np.searchsorted(account, isolated)
-    venue.accounts.apply(
+    venue.ledger.apply_entries(
         entries(
             LEVERAGE,
             10**18,
@@ -95,25 +95,27 @@ def made(accounts: int, rng: np.random.Generator) -> tuple[Venue, Floats]:
     for part in np.array_split(order, 16):
         rows = fills(rng, 10**18, account[part], market[part], mark)
         np.add.at(gross, account[part], np.abs(rows[:, 6]) / E8 * mark[market[part]])
-        venue.accounts.apply(rows)
+        venue.ledger.apply_entries(rows)
     money = gross / np.exp(rng.normal(2.0, 0.8, accounts)) * E6
     every = np.arange(accounts)
     for part in np.array_split(every, 16):
         cash, none = np.rint(money[part]).astype(np.int64), np.full(len(part), -1)
-        venue.accounts.apply(entries(MOVE, 10**18, part, none, cash))
+        venue.ledger.apply_entries(entries(MOVE, 10**18, part, none, cash))
     levels = np.arange(1, LEVELS + 1) * 0.0002
     for side, sign in ((0, -1), (1, 1)):
         at = 4 + 2 * side * LEVELS
         price = mark[:, None] * (1 + sign * levels)
-        venue.book.data[:MARKETS, at : at + LEVELS] = np.rint(price * E8)
-        venue.book.data[:MARKETS, at + LEVELS : at + 2 * LEVELS] = np.rint(2e5 / mark * E8)[:, None]
+        venue.last_books.data[:MARKETS, at : at + LEVELS] = np.rint(price * E8)
+        venue.last_books.data[:MARKETS, at + LEVELS : at + 2 * LEVELS] = np.rint(2e5 / mark * E8)[
+            :, None
+        ]
     return venue, mark
 
 
-def numpy_liquidation(p: Positions, rules: Rules, mark: Floats) -> Floats:
+def numpy_liquidation(p: PositionArrays, rules: RuleArrays, mark: Floats) -> Floats:
     """The liquidation prices alone, in NumPy, for comparison."""
-    used = p.pool >= 0
-    pool, at, quantity = p.pool[used], mark[p.market[used]], p.quantity[used]
+    used = p.pool_of_position >= 0
+    pool, at, quantity = p.pool_of_position[used], mark[p.market[used]], p.quantity[used]
     size = np.abs(quantity)
     rate, deduction, bound = (a[: len(TABLE)] for a in (rules.rate, rules.deduction, rules.bound))
     began = time.perf_counter()
@@ -132,30 +134,30 @@ def numpy_liquidation(p: Positions, rules: Rules, mark: Floats) -> Floats:
     return best
 
 
-def refreshed(
-    venue: Venue, watch: VenueWatch, mark: Floats, rng: np.random.Generator, ts: int
+def time_refresh(
+    venue: VenueState, watch: VenueStreams, mark: Floats, rng: np.random.Generator, ts: int
 ) -> tuple[float, float, float]:
     """Time and CPU, in ms, of taking fills in and making all bands anew; time of judging what the
     venue's streams make of it."""
-    accounts = len(venue.accounts.names)
+    accounts = len(venue.ledger.names)
     mark *= np.exp(rng.normal(0, 0.0005, MARKETS))
-    venue.mark.data[:MARKETS, 0] = np.rint(mark * E8)
+    venue.trusted_marks.data[:MARKETS, 0] = np.rint(mark * E8)
     who, where = rng.integers(0, accounts, FILLS), rng.integers(0, MARKETS, FILLS)
-    rows = rng.integers(0, len(venue.accounts.rows), FILLS)
+    rows = rng.integers(0, len(venue.ledger.position_rows), FILLS)
     known = rng.random(FILLS) < 0.9  # A tenth opens a position in a market that is new to it.
-    owner, symbol = venue.accounts.of_rows()
+    owner, symbol = venue.ledger.row_owners()
     who, where = np.where(known, owner[rows], who), np.where(known, symbol[rows], where)
     coming = fills(rng, ts, who, where, mark)
-    held = venue.accounts.rows[rows, 0]
+    held = venue.ledger.position_rows[rows, 0]
     closing = known & (rng.random(FILLS) < 0.2)
     coming[closing, 6] = -held[closing]
     coming = coming[coming[:, 6] != 0]
     wall, cpu = time.perf_counter(), time.process_time()
     venue.changes = []
-    venue._take(coming)
+    venue._apply_entries(coming)
     found = bands_of(venue, ts)
     assert isinstance(found, VenueBands)
-    found.digest(venue.run)
+    found.digest(venue.parallel_map)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     began = time.perf_counter()
     watch.judge(venue, found)
@@ -167,18 +169,18 @@ def main() -> None:
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 60
     rng = np.random.default_rng(1)
     began = time.perf_counter()
-    venue, mark = made(accounts, rng)
-    print(f"{accounts:,} accounts, {len(venue.accounts.rows):,} positions, {MARKETS} markets, "
+    venue, mark = build_venue(accounts, rng)
+    print(f"{accounts:,} accounts, {len(venue.ledger.position_rows):,} positions, {MARKETS} markets, "
           f"{len(TABLE)} tiers (made in {time.perf_counter() - began:.1f} s)")  # fmt: skip
     settings = EngineSettings()
-    watch = VenueWatch(settings, detector_factories(settings.streams))
-    first, *_ = refreshed(venue, watch, mark, rng, 10**18)
+    watch = VenueStreams(settings, detector_factories(settings.streams))
+    first, *_ = time_refresh(venue, watch, mark, rng, 10**18)
     print(f"first refresh, all pools put in order: {first / 1e3:.1f} s")
     for threads in (1, 2):
         with ThreadPoolExecutor(threads) as executor:
-            venue.run = executor.map
+            venue.parallel_map = executor.map
             taken = [
-                refreshed(venue, watch, mark, rng, 10**18 + r * 10**9) for r in range(rounds + 2)
+                time_refresh(venue, watch, mark, rng, 10**18 + r * 10**9) for r in range(rounds + 2)
             ][2:]
         wall, cpu, judging = (np.array(column) for column in zip(*taken, strict=True))
         print(
@@ -190,10 +192,12 @@ def main() -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"highest memory of the whole: {memory:.2f} GB")
     positions = venue.pools.update()
-    rules = Rules.of([venue.tables[name] for name in venue.pools.names])
-    at = mark[venue.pools.symbols]
+    rules = RuleArrays.from_markets([venue.market_rules[name] for name in venue.pools.market_names])
+    at = mark[venue.pools.market_symbols]
     plain = numpy_liquidation(positions, rules, at)
-    kept = bands.refresh(positions, rules, at).prices[bands.LIQUIDATION, positions.pool >= 0]
+    kept = bands.refresh_bands(positions, rules, at).prices[
+        bands.LIQUIDATION, positions.pool_of_position >= 0
+    ]
     same = np.nanmax(np.abs(plain / kept - 1))
     print(f"(largest difference {same:.1e})")
 

@@ -70,7 +70,7 @@ class StructBook(msgspec.Struct):
 
 
 def _decimal(rng: random.Random, low: int, high: int, scale: int) -> str:
-    return grid.plain(rng.randrange(low, high) * (grid.SCALE // scale), grid.SCALE)
+    return grid.format_decimal(rng.randrange(low, high) * (grid.SCALE // scale), grid.SCALE)
 
 
 def orders(count: int) -> list[bytes]:
@@ -104,7 +104,10 @@ def books(count: int) -> list[bytes]:
         mid = rng.randrange(1_000_000, 9_000_000)
         sides = {
             name: [
-                [grid.plain((mid + sign * k) * 10**6, grid.SCALE), _decimal(rng, 1, 99999, 100)]
+                [
+                    grid.format_decimal((mid + sign * k) * 10**6, grid.SCALE),
+                    _decimal(rng, 1, 99999, 100),
+                ]
                 for k in range(1, 21)
             ]
             for name, sign in (("bids", -1), ("asks", 1))

@@ -48,12 +48,12 @@ def main() -> None:
     table = None
     began = time.perf_counter()
 
-    def tell(part: str) -> None:
+    def print_part(part: str) -> None:
         if sys.stderr.isatty():
             print(f"{time.perf_counter() - began:6.0f} s {part:12}", end="\r", file=sys.stderr)
 
     for part in parts:
-        tell(part)
+        print_part(part)
         module = importlib.import_module(f"tests.bench.detect.{part}")
         for row in module.rows(quick=asked.quick):
             if row["table"] != table:
@@ -65,7 +65,7 @@ def main() -> None:
             others = [f"{k} {shown(v)}" for k, v in row.items() if k not in COMMON]
             notes = "; ".join(filter(None, (row.get("note"), *others)))
             print(f"{row['background']:28}{row['detector']:36}{figures}  {notes}", flush=True)
-            tell(part)
+            print_part(part)
     print(f"\n{time.perf_counter() - began:.0f} s")
 
 

@@ -31,16 +31,16 @@ def features(day: Path) -> dict[str, Any]:
     """Parquet, columns, watermark, accumulators, windows, features: one shard, no detectors."""
     from monitor.core.settings import EngineSettings
     from monitor.core.shard import SHARD_KINDS, Shard
-    from monitor.core.watermark import tell
+    from monitor.core.watermark import apply_controls
     from replay.day import Day
-    from replay.run import HOLD_WINDOWS, ahead
+    from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
 
     recorded = Day(day)
-    shard = Shard(0, 1, EngineSettings(streams=()), [], HOLD_WINDOWS)
-    tell(shard.parts, recorded.controls())
+    shard = Shard(0, 1, EngineSettings(streams=()), [], WINDOWS_PER_CLOSE_MAX)
+    apply_controls(shard.clocks, recorded.controls())
     began = time.perf_counter()
     records = windows = 0
-    for batch in ahead(recorded.batches()):
+    for batch in prefetch(recorded.batches()):
         if batch.kind in SHARD_KINDS:
             records += len(batch)
             windows += sum(len(part.features.window) for part in shard.step(batch))
@@ -55,15 +55,17 @@ def engine(day: Path) -> dict[str, Any]:
     from monitor.core.settings import EngineSettings
     from monitor.plugins import detector_factories
     from replay.day import Day
-    from replay.run import HOLD_WINDOWS, ahead
+    from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
 
     settings = EngineSettings()
     recorded = Day(day)
-    machine = Engine(settings, detector_factories(settings.streams), hold=HOLD_WINDOWS)
+    machine = Engine(
+        settings, detector_factories(settings.streams), backlog_windows=WINDOWS_PER_CLOSE_MAX
+    )
     began = time.perf_counter()
     records = 0
     machine.control(recorded.controls())
-    for batch in ahead(recorded.batches()):
+    for batch in prefetch(recorded.batches()):
         records += len(batch)
         machine.step(batch)
     machine.finish()
@@ -104,7 +106,7 @@ def accounts(number: int) -> dict[str, Any]:
     """Cancels of so many accounts in ten minutes, and what memory that takes."""
     import numpy as np
 
-    from monitor.core.batch import ABSENT, Batch, Text
+    from monitor.core.batch import ABSENT, Batch, TextColumn
     from monitor.core.engine import Engine
     from monitor.core.events import TOPICS, Control
     from monitor.core.settings import EngineSettings
@@ -124,8 +126,11 @@ def accounts(number: int) -> dict[str, Any]:
         numbers = dict.fromkeys(("seq", "side", "price", "quantity", "placed_ts", "reason"), absent)
         numbers["ts"] = start + index * (600 * second // 1_000_000)
         names = [f"0x{i * 2_654_435_761 % number:040x}" for i in index.tolist()]
-        texts = {"symbol": Text.of(["BTC-PERP"] * rows), "account": Text.of(names)}
-        texts["order_id"] = Text.of([f"{i}" for i in index.tolist()])
+        texts = {
+            "symbol": TextColumn.from_strings(["BTC-PERP"] * rows),
+            "account": TextColumn.from_strings(names),
+        }
+        texts["order_id"] = TextColumn.from_strings([f"{i}" for i in index.tolist()])
         machine.step(Batch("cancel", "cancels", 0, index, numbers, texts))
         done += rows
     return {"accounts": number, "seconds": time.perf_counter() - began, "peak_mb": _peak_mb()}

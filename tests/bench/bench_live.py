@@ -104,7 +104,7 @@ def sidecar(config: Config, folder: Path, events: int) -> Cost:
         run.wait_to_read()
         began, spent_s = time.monotonic(), cpu_s(run.child.pid)
         while True:
-            positions = run.state()["positions"]
+            positions = run.snapshot()["positions"]
             read = sum(sum(positions.get(topic, {}).values()) for topic in read_topics(config))
             if read >= events:
                 return Cost(time.monotonic() - began, cpu_s(run.child.pid) - spent_s)

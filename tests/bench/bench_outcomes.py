@@ -36,17 +36,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from monitor.core.explain import iso
-from monitor.core.grid import MONEY, SCALE
+from monitor.core.explain import format_iso
+from monitor.core.grid import MONEY_SCALE, SCALE
 from monitor.core.outcomes import EDGES_BPS, Outcome
 from monitor.core.settings import EngineSettings
-from monitor.core.venue import Venue
+from monitor.core.venue import VenueState
 from monitor.venues.hyperliquid import Hyperliquid
-from monitor.venues.hyperliquid_tables import Forced
+from monitor.venues.hyperliquid_tables import TableLiquidation
 from replay import opening
 from replay.day import Day
 from replay.ingest import ingest
-from tests.bench.outcome_history import FEE, HOUR_NS, RATE, History, Known
+from tests.bench.outcome_history import FEE, HOUR_NS, RATE, AccountBook, History
 
 FUNDING_PER_HOUR = Fraction(1, 80_000)
 """The venue's published base rate: 0.01 % in 8 hours."""
@@ -57,7 +57,7 @@ TARGET_BPS = 25
 class Case:
     """One real liquidation."""
 
-    told: Forced
+    reported_liquidation: TableLiquidation
     outcomes: list[Outcome]
     why: str
     """Why it is not resolvable; empty: it is."""
@@ -80,21 +80,21 @@ class Case:
         return self.to_mark - self.gap
 
 
-def liquidations(folder: Path) -> list[Forced]:
+def liquidations(folder: Path) -> list[TableLiquidation]:
     """What the venue told of them, read again: nothing of it reaches the rebuilt accounts."""
     venue = Hyperliquid()
-    for path in opening.files_of([folder]):
-        venue.open(str(path))
-        for chunk in opening.Lines(path):
+    for path in opening.list_files([folder]):
+        venue.begin_file(str(path))
+        for chunk in opening.LineReader(path):
             venue.read(chunk)
     return sorted(venue.tables.liquidations, key=lambda told: told.ts)
 
 
 def outcomes(day: Day) -> dict[tuple[int, str], list[Outcome]]:
     """Through the venue scope, as the engine does: outcomes by time and account."""
-    venue, found = Venue(EngineSettings(streams=())), defaultdict(list)
+    venue, found = VenueState(EngineSettings(streams=())), defaultdict(list)
     for batch in day.batches():
-        venue.hold(batch)
+        venue.add_batch(batch)
     assert day.meta.span is not None
     for _ in venue.advance(day.meta.span[1] + HOUR_NS):
         for outcome in venue.outcomes.last:
@@ -114,21 +114,23 @@ def cases(folder: Path, leave: bool = False) -> list[Case]:
     made = []
     for one in told:
         key = one.ts, one.user
-        held, closed = history.before.get(key, Known()), history.closed[key]
+        held, closed = history.before.get(key, AccountBook()), history.closed[key]
         case = _case(one, held, closed, found.get(key, []))
         case.beside, case.traded_on = history.beside[key], history.after.get(key) == "traded"
         made.append(case)
     return made
 
 
-def _case(told: Forced, held: Known, closed: dict[str, Fraction], found: list[Outcome]) -> Case:
+def _case(
+    told: TableLiquidation, held: AccountBook, closed: dict[str, Fraction], found: list[Outcome]
+) -> Case:
     case = Case(told, found, _unresolvable(told, held, closed))
     silent = [o.verdict for o in found if o.error_bps is None] or ([] if found else ["no outcome"])
     if silent:
         case.why = case.why or f"no prediction: {silent[0]}"
         return case
     marks = {o.symbol: Fraction(o.actual or 0, SCALE) for o in found}
-    notional, value = Fraction(told.notional, MONEY), Fraction(told.value, MONEY)
+    notional, value = Fraction(told.notional, MONEY_SCALE), Fraction(told.value, MONEY_SCALE)
     rebuilt = held.cash + sum((-q * marks[c] for c, q in closed.items()), Fraction(0))
     shorts = sum((q * marks[c] for c, q in closed.items() if q > 0), Fraction(0))
     # Equity A falls by e · N while the requirement moves with the notional of each side.
@@ -141,12 +143,12 @@ def _case(told: Forced, held: Known, closed: dict[str, Fraction], found: list[Ou
     return case
 
 
-def _unresolvable(told: Forced, held: Known, closed: dict[str, Fraction]) -> str:
+def _unresolvable(told: TableLiquidation, held: AccountBook, closed: dict[str, Fraction]) -> str:
     if not told.cross:
         return "isolated: its margin is in none of the tables"
     if not closed:
         return "its fills are not in the tables"
-    if {c: -q for c, q in closed.items()} != held.held:
+    if {c: -q for c, q in closed.items()} != held.holdings:
         return "the rebuilt positions are not those that were closed"
     if held.old:
         return "the account is older than the fills"
@@ -158,7 +160,7 @@ def _unresolvable(told: Forced, held: Known, closed: dict[str, Fraction]) -> str
 def reason(case: Case) -> str:
     """Why a resolvable liquidation was missed, by the files alone."""
     if abs(case.to_threshold) <= TARGET_BPS:
-        share = case.told.value / case.told.notional
+        share = case.reported_liquidation.value / case.reported_liquidation.notional
         return f"gap: the mark had jumped past, account value told {share:.2%} of notional"
     excess = f"rebuilt equity {case.excess:+.0f} bps of notional"
     if 0 < case.excess <= case.fees + case.funding:
@@ -194,7 +196,7 @@ def main() -> None:
     made = cases(folder, "--leave" in sys.argv)
     good = [case for case in made if not case.why]
     for mode, cross in (("cross", True), ("isolated", False)):
-        mine = [case for case in made if case.told.cross == cross]
+        mine = [case for case in made if case.reported_liquidation.cross == cross]
         fine = [case for case in mine if not case.why]
         print(f"{mode}: {len(mine)} liquidations, {len(fine)} resolvable")
         for why, count in Counter(case.why for case in mine if case.why).most_common():
@@ -204,7 +206,7 @@ def main() -> None:
         print(f"  gap from threshold to mark:     {within([c.gap for c in fine])}")
         rest = [c.to_mark for c in mine if c.why and c.to_mark == c.to_mark]
         print(f"  to the mark where not resolvable: {within(rest)}")
-    crossed = [case for case in made if case.told.cross]
+    crossed = [case for case in made if case.reported_liquidation.cross]
     beside = sum(case.beside > 0 for case in crossed)
     unmatched = sum("positions" in case.why for case in crossed)
     print(
@@ -216,7 +218,7 @@ def main() -> None:
         if abs(case.to_mark) > TARGET_BPS:
             names = "+".join(sorted(outcome.symbol for outcome in case.outcomes))
             print(
-                f"  {iso(case.told.ts)} {names}: to the mark {case.to_mark:+.1f}, to the threshold "
+                f"  {format_iso(case.reported_liquidation.ts)} {names}: to the mark {case.to_mark:+.1f}, to the threshold "
                 f"{case.to_threshold:+.1f}, gap {case.gap:+.1f}; {reason(case)}"
             )
 

@@ -22,14 +22,14 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from monitor.core.timing import (
-    FAT,
-    NORMAL,
+    FAT_TAILS,
+    NORMAL_TAILS,
     TAIL_FREEDOM,
     YEAR_S,
     Volatility,
     brier,
     reliability,
-    touch_all,
+    touch_chances,
 )
 from tests.support import SHARED
 
@@ -71,8 +71,8 @@ def forecasts(
             continue
         distance = SPREADS * measure.sigma * math.sqrt(horizon / YEAR_S)
         ahead = np.log(mid[i + 1 : end + 1] / price)
-        plain.append(touch_all(distance, measure.sigma, horizon, NORMAL))
-        fat.append(touch_all(distance, measure.sigma, horizon, FAT, measure.grain_s))
+        plain.append(touch_chances(distance, measure.sigma, horizon, NORMAL_TAILS))
+        fat.append(touch_chances(distance, measure.sigma, horizon, FAT_TAILS, measure.grain_s))
         came.append(np.where(distance < 0, ahead.min() <= distance, ahead.max() >= distance))
     return np.concatenate(plain), np.concatenate(fat), np.concatenate(came)
 
@@ -123,7 +123,10 @@ def simulated(freedom: int | None, seed: int) -> tuple[np.ndarray, np.ndarray, n
     came = np.where(
         distance < 0, low[:, None] - reach <= distance, high[:, None] + reach >= distance
     )
-    said = [np.tile(touch_all(distance, SIGMA, 3_600.0, law), PATHS) for law in (NORMAL, FAT)]
+    said = [
+        np.tile(touch_chances(distance, SIGMA, 3_600.0, law), PATHS)
+        for law in (NORMAL_TAILS, FAT_TAILS)
+    ]
     return said[0], said[1], came.ravel()
 
 
@@ -133,7 +136,7 @@ def table(title: str, plain: np.ndarray, fat: np.ndarray, came: np.ndarray) -> N
     for name, said in (("normal", plain), ("fat", fat)):
         for row in reliability(said, came):
             print(f"  {name:6s} {row.low:.1f}–{row.high:.1f}  {row.count:7d}  "
-                  f"said {row.forecast:.4f}  came true {row.came_true:.4f}")  # fmt: skip
+                  f"said {row.forecast:.4f}  came true {row.true_share:.4f}")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ MAX_RECORDS = 20_000
 """As `brinkwatch run` takes in at a time."""
 
 
-def _told(began_s: float, spent_s: float) -> None:
+def _print_result(began_s: float, spent_s: float) -> None:
     taken = {"wall_s": time.monotonic() - began_s, "cpu_s": time.process_time() - spent_s}
     print(json.dumps(taken))
 
@@ -38,7 +38,7 @@ async def with_aiokafka(address: str, records: int, topics: list[str]) -> None:
         while read < records:
             found = await consumer.getmany(timeout_ms=100, max_records=MAX_RECORDS)
             read += sum(map(len, found.values()))
-        _told(began_s, spent_s)
+        _print_result(began_s, spent_s)
     finally:
         await consumer.stop()
 

@@ -13,8 +13,8 @@ from fractions import Fraction
 from typing import Any
 
 from monitor.core.batch import ABSENT, COLUMNS, Batch
-from monitor.core.grid import MONEY, SCALE
-from monitor.venues.hyperliquid_tables import MAINTENANCE, Forced
+from monitor.core.grid import MONEY_SCALE, SCALE
+from monitor.venues.hyperliquid_tables import MAINTENANCE, TableLiquidation
 from replay.day import Day
 
 FEE = Fraction(25, 100_000)
@@ -27,12 +27,12 @@ RATE = Fraction(MAINTENANCE)
 
 
 @dataclass
-class Known:
+class AccountBook:
     """Plain book-keeping of one account: what could contradict the rebuilt equity. Quote currency,
-    exact; `held` in base units."""
+    exact; `holdings` in base units."""
 
     cash: Fraction = Fraction(0)
-    held: dict[str, Fraction] = field(default_factory=dict)
+    holdings: dict[str, Fraction] = field(default_factory=dict)
     turnover: Fraction = Fraction(0)
     hours: Fraction = Fraction(0)
     """Notional × hours that positions stood."""
@@ -43,19 +43,21 @@ class Known:
 
     def value(self, last: dict[str, Fraction]) -> tuple[Fraction, Fraction]:
         """Equity and notional at the markets' last fills."""
-        notional = sum((abs(q) * last[c] for c, q in self.held.items()), Fraction(0))
-        return self.cash + sum((q * last[c] for c, q in self.held.items()), Fraction(0)), notional
+        notional = sum((abs(q) * last[c] for c, q in self.holdings.items()), Fraction(0))
+        return self.cash + sum(
+            (q * last[c] for c, q in self.holdings.items()), Fraction(0)
+        ), notional
 
-    def stand(self, ts: int, last: dict[str, Fraction]) -> None:
+    def advance_time(self, ts: int, last: dict[str, Fraction]) -> None:
         """Time passes with the positions as they are."""
-        if self.held and self.ts is not None:
+        if self.holdings and self.ts is not None:
             self.hours += self.value(last)[1] * (ts - self.ts) / HOUR_NS
         self.ts = ts
 
-    def copy(self, ts: int, last: dict[str, Fraction]) -> Known:
+    def copy(self, ts: int, last: dict[str, Fraction]) -> AccountBook:
         """All of it as of `ts`."""
-        made = dataclasses.replace(self, held=dict(self.held))
-        made.stand(ts, last)
+        made = dataclasses.replace(self, held=dict(self.holdings))
+        made.advance_time(ts, last)
         return made
 
     def check(self, last: dict[str, Fraction], what: str) -> None:
@@ -79,9 +81,9 @@ def records(day: Day) -> Iterator[tuple[int, int, Batch, int]]:
 class History:
     """The records of the liquidated accounts in the order of time, and what stood before each."""
 
-    def __init__(self, told: list[Forced]) -> None:
-        self.known: dict[str, Known] = {one.user: Known() for one in told}
-        self.before: dict[tuple[int, str], Known] = {}
+    def __init__(self, told: list[TableLiquidation]) -> None:
+        self.known: dict[str, AccountBook] = {one.user: AccountBook() for one in told}
+        self.before: dict[tuple[int, str], AccountBook] = {}
         """As of the beginning of a liquidation's second."""
         self.closed: dict[tuple[int, str], dict[str, Fraction]] = defaultdict(dict)
         """What was forced, by market: signed base units."""
@@ -98,14 +100,17 @@ class History:
         words: dict[int, tuple[list[Any], list[Any]]] = {}
         for ts, is_fill, batch, row in records(day):
             if id(batch) not in words:
-                words[id(batch)] = batch.texts["account"].words(), batch.texts["symbol"].words()
+                words[id(batch)] = (
+                    batch.texts["account"].to_strings(),
+                    batch.texts["symbol"].to_strings(),
+                )
             accounts, symbols = words[id(batch)]
             account, n = accounts[row], batch.numbers
             mine = self.known.get(account)
             if mine is not None:
                 if (ts, account) in self._times and (ts, account) not in self.before:
                     self.before[ts, account] = mine.copy(ts, self._last)
-                mine.stand(ts, self._last)
+                mine.advance_time(ts, self._last)
             cause = int(n["cause"][row])
             free = cause in (ABSENT, _TRADE) if is_fill else cause != _ADJUSTED
             if mine is not None and free:
@@ -120,13 +125,15 @@ class History:
                     signed = Fraction(int(n["side"][row]) * int(n["quantity"][row]), SCALE)
                     self._fill(ts, account, symbols[row], signed, price, free)
             elif mine is not None:
-                amount = Fraction(int(n["amount"][row]), MONEY)
+                amount = Fraction(int(n["amount"][row]), MONEY_SCALE)
                 self._move(ts, account, amount, cause)
 
     def _move(self, ts: int, account: str, amount: Fraction, cause: int) -> None:
         mine = self.known[account]
         if cause == _ADJUSTED:
-            self.known[account] = Known(cash=mine.cash + amount, held=mine.held, ts=ts)
+            self.known[account] = AccountBook(
+                cash=mine.cash + amount, holdings=mine.holdings, ts=ts
+            )
             return
         mine.cash += amount
         mine.old |= not self._last
@@ -137,9 +144,9 @@ class History:
         self, ts: int, account: str, symbol: str, signed: Fraction, price: Fraction, free: bool
     ) -> None:
         mine = self.known[account]
-        was = mine.held.pop(symbol, Fraction(0))
+        was = mine.holdings.pop(symbol, Fraction(0))
         if was + signed:
-            mine.held[symbol] = was + signed
+            mine.holdings[symbol] = was + signed
         mine.cash -= signed * price
         mine.turnover += abs(signed) * price
         if not free:

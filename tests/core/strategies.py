@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from monitor.core import events, grid
 from monitor.core.batch import COLUMNS, Column
-from monitor.core.decode import judge
+from monitor.core.decode import validate_record
 
 KINDS = sorted(COLUMNS)
 kinds = st.sampled_from(KINDS)
@@ -34,8 +34,8 @@ def _value(column: Column) -> st.SearchStrategy[Any]:
     if column.type == "count":
         return _units(column.low, column.high)
     if column.type in ("e8", "e6"):
-        scale = grid.SCALE if column.type == "e8" else grid.MONEY
-        return _units(column.low, column.high).map(lambda units: grid.plain(units, scale))
+        scale = grid.SCALE if column.type == "e8" else grid.MONEY_SCALE
+        return _units(column.low, column.high).map(lambda units: grid.format_decimal(units, scale))
     if column.type == "flag":
         return st.booleans()
     if column.type == "enum":
@@ -54,13 +54,17 @@ def ladders(draw: st.DrawFn, falling: bool) -> list[list[str]]:
     sizes = draw(st.lists(st.integers(1, 10**13), min_size=len(prices), max_size=len(prices)))
     prices.sort(reverse=falling)
     levels = zip(prices, sizes, strict=True)
-    return [[grid.plain(p, grid.SCALE), grid.plain(q, grid.SCALE)] for p, q in levels]
+    return [
+        [grid.format_decimal(p, grid.SCALE), grid.format_decimal(q, grid.SCALE)] for p, q in levels
+    ]
 
 
-_PRICES = st.integers(1, 10**14).map(lambda units: grid.plain(units, grid.SCALE))
-_MONEY = st.integers(-(10**14), 10**14).map(lambda units: grid.plain(units, grid.MONEY))
-_SHARES = st.integers(0, grid.SCALE).map(lambda units: grid.plain(units, grid.SCALE))
-_NOTIONALS = st.integers(0, 10**15).map(lambda units: grid.plain(units, grid.MONEY))
+_PRICES = st.integers(1, 10**14).map(lambda units: grid.format_decimal(units, grid.SCALE))
+_MONEY = st.integers(-(10**14), 10**14).map(
+    lambda units: grid.format_decimal(units, grid.MONEY_SCALE)
+)
+_SHARES = st.integers(0, grid.SCALE).map(lambda units: grid.format_decimal(units, grid.SCALE))
+_NOTIONALS = st.integers(0, 10**15).map(lambda units: grid.format_decimal(units, grid.MONEY_SCALE))
 _SOURCES = st.fixed_dictionaries({"name": texts, "price": _PRICES, "ts": times})
 _TIERS = st.fixed_dictionaries(
     {"lower_bound": _NOTIONALS, "maintenance_rate": _SHARES}, optional={"initial_rate": _SHARES}
@@ -117,7 +121,7 @@ def canonical(kind: str) -> st.SearchStrategy[BaseModel]:
     """Valid events of a kind, as models."""
 
     def event(record: dict[str, Any]) -> BaseModel:
-        made = judge(compact(record), kind)
+        made = validate_record(compact(record), kind)
         assert isinstance(made, BaseModel), made
         return made
 

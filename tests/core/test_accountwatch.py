@@ -11,7 +11,7 @@ import pytest
 from monitor.core.decode import decode
 from monitor.core.engine import Engine
 from monitor.core.events import TOPICS, Control
-from monitor.core.explain import line
+from monitor.core.explain import alert_json
 from monitor.core.settings import EngineSettings
 
 SECOND = 1_000_000_000
@@ -92,14 +92,14 @@ def test_the_sentence_names_the_accounts_beside_their_habits() -> None:
 
 def test_a_snapshot_anywhere_and_names_forgotten_leave_no_trace() -> None:
     plain = [
-        line(a)
+        alert_json(a)
         for a in alerts(
             ("sly",), EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON)
         )
     ]
     for cut in (500, 2500, 3500):
         settings = EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON)
-        assert [line(a) for a in alerts(("sly",), settings, cut)] == plain
+        assert [alert_json(a) for a in alerts(("sly",), settings, cut)] == plain
 
 
 def test_an_account_that_rests_is_named_though_its_burst_was_not_judged() -> None:

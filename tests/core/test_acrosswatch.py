@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from monitor.core import snapshot
-from monitor.core.acrosswatch import AcrossWatch, Signs
-from monitor.core.findings import JOINT, Finding, Part
+from monitor.core.acrosswatch import BlockPValues, CrossMarketEvidence
+from monitor.core.findings import JOINT, Finding, FindingPart
 from monitor.core.incidents import Incidents
 from monitor.core.published import Alert
 from monitor.core.settings import EngineSettings
-from monitor.core.triage import ExplainIncidents
+from monitor.core.triage import IncidentAlertWriter
 from tests.core.test_explain import START, finding
 
 NAMES = [f"M{i:02}" for i in range(12)]
@@ -21,7 +21,7 @@ SETTINGS = EngineSettings(joint={"streams": ("cancels", "leverage_raises", "spre
 MOVED = ("M03", "M05", "M07", "M08")
 
 
-def block(rng: np.random.Generator, at: int, moved: tuple[str, ...] = ()) -> list[Signs]:
+def block(rng: np.random.Generator, at: int, moved: tuple[str, ...] = ()) -> list[BlockPValues]:
     """What two shards say of a block: cancels and leverage rise where markets `moved`."""
     told = []
     for partition in range(2):
@@ -35,22 +35,22 @@ def block(rng: np.random.Generator, at: int, moved: tuple[str, ...] = ()) -> lis
                 p[i] = 1e-3
                 streams[i, :2, 0] = 4.0
                 streams[i, :2, 1] = 16.0, 14.0
-        told.append(Signs(5 * at + 4, partition, here, p, streams))
+        told.append(BlockPValues(5 * at + 4, partition, here, p, streams))
     return told
 
 
-def found(watch: AcrossWatch, order: int = 1) -> list[Finding]:
+def found(watch: CrossMarketEvidence, order: int = 1) -> list[Finding]:
     rng = np.random.default_rng(3)
     findings: list[Finding] = []
     for at in range(2000):
         moved = MOVED if at in (1990, 1991) else ()
-        watch.hold(block(rng, at, moved)[::order])
+        watch.add(block(rng, at, moved)[::order])
         findings += watch.judge(5 * at + 5)
     return findings
 
 
 def test_markets_that_move_together_are_one_finding_that_names_them_and_their_streams() -> None:
-    findings = [f for f in found(AcrossWatch(SETTINGS)) if f.window >= 5 * 1990]
+    findings = [f for f in found(CrossMarketEvidence(SETTINGS)) if f.window >= 5 * 1990]
     assert findings
     first = findings[0]
     parts = first.parts
@@ -64,16 +64,16 @@ def test_markets_that_move_together_are_one_finding_that_names_them_and_their_st
 
 
 def test_neither_the_order_of_shards_nor_a_snapshot_changes_what_is_found() -> None:
-    plain = found(AcrossWatch(SETTINGS))
-    assert plain == found(AcrossWatch(SETTINGS), order=-1)
-    rng, watch = np.random.default_rng(3), AcrossWatch(SETTINGS)
+    plain = found(CrossMarketEvidence(SETTINGS))
+    assert plain == found(CrossMarketEvidence(SETTINGS), order=-1)
+    rng, watch = np.random.default_rng(3), CrossMarketEvidence(SETTINGS)
     findings: list[Finding] = []
     for at in range(2000):
         moved = MOVED if at in (1990, 1991) else ()
-        watch.hold(block(rng, at, moved))
+        watch.add(block(rng, at, moved))
         if at in (1000, 1991):
             held = snapshot.pack(watch.snapshot(), "x")
-            watch = AcrossWatch(SETTINGS)
+            watch = CrossMarketEvidence(SETTINGS)
             watch.restore(snapshot.unpack(held, "x"))
             assert snapshot.pack(watch.snapshot(), "x") == held
         findings += watch.judge(5 * at + 5)
@@ -82,8 +82,8 @@ def test_neither_the_order_of_shards_nor_a_snapshot_changes_what_is_found() -> N
 
 def test_without_a_share_of_the_budget_nothing_is_held() -> None:
     settings = EngineSettings(joint={"across_share": 0.0})
-    watch = AcrossWatch(settings)
-    watch.hold(block(np.random.default_rng(1), 0))
+    watch = CrossMarketEvidence(settings)
+    watch.add(block(np.random.default_rng(1), 0))
     assert watch.judge(100) == []
     assert watch.snapshot()["waiting"] == []
     assert settings.single_per_day > EngineSettings().single_per_day
@@ -96,7 +96,7 @@ def test_shares_leave_something_for_single_streams() -> None:
 
 def together(symbols: list[str], **changes: Any) -> Finding:
     parts = [
-        Part(symbol, stream, JOINT, START + 2, observed, 10.0, 1e-3, 0.5 / len(symbols))
+        FindingPart(symbol, stream, JOINT, START + 2, observed, 10.0, 1e-3, 0.5 / len(symbols))
         for symbol in symbols
         for stream, observed in (("leverage_raises", 16.0), ("cancels", 14.0))
     ]
@@ -106,7 +106,7 @@ def together(symbols: list[str], **changes: Any) -> Finding:
 
 
 def told(*findings: Finding, until: int = START + 12) -> list[dict[str, Any]]:
-    explain = ExplainIncidents(EngineSettings())
+    explain = IncidentAlertWriter(EngineSettings())
     return [explain.alert(i) for i in Incidents(30).advance(list(findings), until)]
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.core.bandrecords import lines
+from monitor.core.bandrecords import band_records
 from monitor.core.venuebands import VenueBands
 from tests.core.test_venue import BASE, deposit, fill, leverage, mark, run, table
 
 
 def records(bands: VenueBands) -> dict[str, Any]:
-    return {key: json.loads(value) for key, value in lines(bands)}
+    return {key: json.loads(value) for key, value in band_records(bands)}
 
 
 def test_a_market_says_what_is_forced_where_by_whom_and_what_the_book_takes() -> None:
@@ -46,7 +46,7 @@ def test_a_market_says_what_is_forced_where_by_whom_and_what_the_book_takes() ->
 
 def test_records_are_one_line_with_sorted_keys_the_venue_first() -> None:
     _, made = run([*BASE, deposit("a", 110), fill("a", "buy", 10)])
-    (venue_key, venue), (key, value) = lines(made[-1])
+    (venue_key, venue), (key, value) = band_records(made[-1])
     assert (venue_key, key) == ("", "SOL")
     assert b"\n" not in value
     assert json.dumps(json.loads(value), sort_keys=True, separators=(",", ":")).encode() == value

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from monitor.core import bands
-from monitor.core.bandinput import Books, Positions, Rules, arrange
-from monitor.core.bands import STAGED, ZONES, Bands, Room, refresh
+from monitor.core.bandinput import BookImpact, PositionArrays, RuleArrays, sort_positions
+from monitor.core.bands import STAGE_CELLS, ZONE_CELLS, BandArrays, Workspace, refresh_bands
 from monitor.core.bandtable import BIN_WIDTH, BINS, EXPONENT_LOW
 from monitor.core.margin import Position, prices, requirement
 from monitor.core.regimes import REGIMES
 from monitor.core.tiers import Tiers
-from monitor.core.zonekernels import BACKSTOP_STAGE, BANKRUPT, HELD_BACK, STRESSED, TOP
+from monitor.core.zonekernels import AWAITING_PAUSE, BACKSTOP_STAGE, BANKRUPT, STRESSED, TOP_HOLDERS
 
 F = Fraction
 ROWS = [(0, "0.004"), (5_000, "0.005"), (60_000, "0.01"), (300_000, "0.02"), (10**6, "0.1")]
-FIVE = Tiers.of([(F(bound), F(rate), None) for bound, rate in ROWS])
+FIVE = Tiers.from_rows([(F(bound), F(rate), None) for bound, rate in ROWS])
 NAMES = ["hyperliquid", "bybit", "okx", "deribit", "binance", "generic"]
 REGIME = [REGIMES[name] for name in NAMES]
 MARK = np.array([50_000.0, 3_000.0, 150.0, 2.5, 0.12, 1.0])
@@ -28,7 +28,7 @@ FEE = np.array([0.0, 0.0, 0.0006, 0.0, 0.0, 0.0])
 CLOSE = np.full(6, 0.0005)
 RISE = np.array([0.0, 0.0, 0.0, 1e-9, 0.0, 0.0])
 BETA = np.array([1.0, 1.2, 1.5, 0.8, 1.0, 0.5])
-RULES = Rules.of([(r, FIVE) for r in REGIME], FEE, CLOSE, RISE, BETA)
+RULES = RuleArrays.from_markets([(r, FIVE) for r in REGIME], FEE, CLOSE, RISE, BETA)
 
 
 def raw(pools: int, seed: int) -> dict[str, np.ndarray]:
@@ -53,14 +53,14 @@ def without(given: dict[str, np.ndarray], pools: np.ndarray) -> dict[str, np.nda
     return {n: a[keep] if n in by_position else a for n, a in given.items()}
 
 
-def books() -> Books:
+def books() -> BookImpact:
     steps = np.arange(1, 21) * 0.0003
     price = np.stack([MARK[:, None] * (1 - steps), MARK[:, None] * (1 + steps)])
     size = np.broadcast_to(20_000 / MARK[None, :, None], price.shape).copy()
-    return Books.of(MARK, price, size)
+    return BookImpact.from_ladders(MARK, price, size)
 
 
-def exact(p: Positions, pool: int, i: int, extra: float = 0.0) -> list[float]:
+def exact(p: PositionArrays, pool: int, i: int, extra: float = 0.0) -> list[float]:
     """The four prices of position i from the exact solver; `extra` is a further fee."""
     span = range(p.start[pool], p.start[pool] + p.count[pool])
 
@@ -77,10 +77,10 @@ def exact(p: Positions, pool: int, i: int, extra: float = 0.0) -> list[float]:
 
 
 def test_every_price_is_that_of_the_exact_solver() -> None:
-    p = arrange(**raw(400, 1))
+    p = sort_positions(**raw(400, 1))
     today = books()
-    found = refresh(p, RULES, MARK, today)
-    for i, pool in enumerate(p.pool):
+    found = refresh_bands(p, RULES, MARK, today)
+    for i, pool in enumerate(p.pool_of_position):
         side, m = (0 if p.quantity[i] > 0 else 1), p.market[i]
         notional = abs(p.quantity[i]) * MARK[m]
         low = int(np.floor(np.log2(notional)))
@@ -96,8 +96,8 @@ def test_every_price_is_that_of_the_exact_solver() -> None:
             )  # fmt: skip
 
 
-def same(one: Bands, two: Bands) -> None:
-    for field in fields(Bands):
+def same(one: BandArrays, two: BandArrays) -> None:
+    for field in fields(BandArrays):
         a, b = getattr(one, field.name), getattr(two, field.name)
         pairs = zip(a, b, strict=True) if isinstance(a, tuple) else [(a, b)]
         for x, y in pairs:
@@ -106,33 +106,33 @@ def same(one: Bands, two: Bands) -> None:
 
 def test_the_order_of_positions_changes_no_bit() -> None:
     given = raw(500, 2)
-    first = refresh(arrange(**given), RULES, MARK, books())
+    first = refresh_bands(sort_positions(**given), RULES, MARK, books())
     shuffle = np.random.default_rng(0).permutation(len(given["pool"]))
     for name in ("pool", "market", "quantity", "entry"):
         given[name] = given[name][shuffle]
-    again = arrange(**given)
-    same(first, refresh(again, RULES, MARK, books()))
+    again = sort_positions(**given)
+    same(first, refresh_bands(again, RULES, MARK, books()))
     assert (given["quantity"][again.row] == again.quantity).all()
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:
-    p = arrange(**raw(500, 3))
-    alone = refresh(p, RULES, MARK, books())
+    p = sort_positions(**raw(500, 3))
+    alone = refresh_bands(p, RULES, MARK, books())
     with ThreadPoolExecutor(2) as executor:
-        same(alone, refresh(p, RULES, MARK, books(), run=executor.map))
+        same(alone, refresh_bands(p, RULES, MARK, books(), run=executor.map))
 
 
 def test_used_room_gives_what_fresh_room_gives() -> None:
-    p, q = arrange(**raw(300, 4)), arrange(**raw(300, 4))
-    room = Room(len(p.quantity), 300, 6)
-    refresh(p, RULES, MARK * 1.1, books(), room=room)
-    same(refresh(q, RULES, MARK, books()), refresh(p, RULES, MARK, books(), room=room))
+    p, q = sort_positions(**raw(300, 4)), sort_positions(**raw(300, 4))
+    room = Workspace(len(p.quantity), 300, 6)
+    refresh_bands(p, RULES, MARK * 1.1, books(), room=room)
+    same(refresh_bands(q, RULES, MARK, books()), refresh_bands(p, RULES, MARK, books(), room=room))
 
 
 def test_what_is_not_kept_changes_nothing_that_is_told() -> None:
-    p = arrange(**raw(300, 4))
+    p = sort_positions(**raw(300, 4))
     kept, told = (
-        refresh(p, RULES, MARK, books(), room=Room(len(p.quantity), 300, 6, keep))
+        refresh_bands(p, RULES, MARK, books(), room=Workspace(len(p.quantity), 300, 6, keep))
         for keep in (True, False)
     )
     assert told.prices.size == told.equity.size == told.factor.size == 0
@@ -144,14 +144,14 @@ def test_what_is_not_kept_changes_nothing_that_is_told() -> None:
 
 
 def test_markets_are_told_in_the_order_asked_for() -> None:
-    p = arrange(**raw(300, 4))
-    every = refresh(p, RULES, MARK, books())
-    some = refresh(p, RULES, MARK, books(), order=np.array([4, 1]))
+    p = sort_positions(**raw(300, 4))
+    every = refresh_bands(p, RULES, MARK, books())
+    some = refresh_bands(p, RULES, MARK, books(), order=np.array([4, 1]))
     for k, market in enumerate((4, 1)):
         assert (some.within[:, k] == every.within[:, market]).all()
         assert (some.top_pool[:, k] == every.top_pool[:, market]).all()
         for side in (0, 1):
-            for kind in (ZONES, STAGED):
+            for kind in (ZONE_CELLS, STAGE_CELLS):
                 one, two = some.cells(kind, side, k), every.cells(kind, side, market)
                 assert one.place.tobytes() == two.place.tobytes()
                 assert one.units.tobytes() == two.units.tobytes()
@@ -170,13 +170,13 @@ def summed(zone: np.ndarray, units: np.ndarray) -> np.ndarray:
 
 
 def test_each_zone_holds_the_notional_whose_liquidation_price_lies_in_it() -> None:
-    p = arrange(**raw(600, 5))
-    found = refresh(p, RULES, MARK, books())
+    p = sort_positions(**raw(600, 5))
+    found = refresh_bands(p, RULES, MARK, books())
     units = np.rint(np.abs(p.quantity) * MARK[p.market] * 1e6).astype(np.int64)
     for side in (bands.LONG, bands.SHORT):
         for market in range(6):
             mine = (p.market == market) & ((p.quantity > 0) == (side == bands.LONG))
-            due = (found.equity < found.maintenance)[p.pool]
+            due = (found.equity < found.maintenance)[p.pool_of_position]
 
             parts = []
             for row in (bands.LIQUIDATION, bands.LIQUIDATION + bands.STRESS, bands.BACKSTOP,
@@ -185,26 +185,26 @@ def test_each_zone_holds_the_notional_whose_liquidation_price_lies_in_it() -> No
                 zone = zone_of(found.prices[row], float(MARK[market]), side, at_once)
                 parts.append(np.where(mine, zone, BINS))
             near, far, back, broke = parts
-            assert (found.forced(side, market) == summed(near, units)).all()
-            modes = found.by_mode(side, market).sum(axis=(0, 2))
-            cross = (near < BINS) & ~p.isolated[p.pool]
+            assert (found.notional_by_zone(side, market) == summed(near, units)).all()
+            modes = found.notional_by_mode(side, market).sum(axis=(0, 2))
+            cross = (near < BINS) & ~p.isolated[p.pool_of_position]
             assert modes[0] == units[cross].sum()
-            stages = found.stages(side, market)
+            stages = found.notional_by_stage(side, market)
             assert (stages[:, STRESSED] == summed(far, units)).all()
             assert (stages[:, BACKSTOP_STAGE] == summed(back, units)).all()
             assert (stages[:, BANKRUPT] == summed(broke, units)).all()
             # Hyperliquid's path: a fifth first where the position is 100,000 or more.
             partial = (market == 0) & (units >= 100_000 * 10**6)
             later = np.where(partial, units - np.rint(units * 0.2), 0).astype(np.int64)
-            assert (stages[:, HELD_BACK] == summed(near, later)).all()
-            assert found.within[side, market, -1] == found.forced(side, market).sum()
-            for kind in (ZONES, STAGED):
+            assert (stages[:, AWAITING_PAUSE] == summed(near, later)).all()
+            assert found.within[side, market, -1] == found.notional_by_zone(side, market).sum()
+            for kind in (ZONE_CELLS, STAGE_CELLS):
                 assert (np.diff(found.cells(kind, side, market).place.astype(int)) > 0).all()
 
 
 def test_stress_never_moves_a_liquidation_away() -> None:
-    p = arrange(**raw(400, 6))
-    found = refresh(p, RULES, MARK, books())
+    p = sort_positions(**raw(400, 6))
+    found = refresh_bands(p, RULES, MARK, books())
     for row in range(4):
         calm, stress = found.prices[row], found.prices[row + bands.STRESS]
         long = p.quantity > 0
@@ -214,41 +214,43 @@ def test_stress_never_moves_a_liquidation_away() -> None:
 
 
 def test_the_largest_holders_are_those_who_hold_most_near_the_mark() -> None:
-    p = arrange(**raw(600, 7))
-    found = refresh(p, RULES, MARK, reach=0.05)
+    p = sort_positions(**raw(600, 7))
+    found = refresh_bands(p, RULES, MARK, reach=0.05)
     units = np.rint(np.abs(p.quantity) * MARK[p.market] * 1e6).astype(np.int64)
-    due = (found.equity < found.maintenance)[p.pool]
+    due = (found.equity < found.maintenance)[p.pool_of_position]
     for side in (0, 1):
         for market in range(6):
             mine = (p.market == market) & ((p.quantity > 0) == (side == bands.LONG))
             zone = zone_of(found.prices[bands.LIQUIDATION], float(MARK[market]), side, due)
             near = np.flatnonzero(mine & (zone < 100))
-            best = near[np.lexsort((p.key[p.pool[near]], -units[near]))][:TOP]
-            assert len(best) == TOP
-            assert found.top_pool[side, market].tolist() == p.pool[best].tolist()
+            best = near[np.lexsort((p.key[p.pool_of_position[near]], -units[near]))][:TOP_HOLDERS]
+            assert len(best) == TOP_HOLDERS
+            assert found.top_pool[side, market].tolist() == p.pool_of_position[best].tolist()
             assert found.top[side, market].tolist() == units[best].tolist()
 
 
 def test_where_a_mark_is_not_known_its_pools_have_no_price_and_are_counted() -> None:
-    p = arrange(**raw(300, 8))
+    p = sort_positions(**raw(300, 8))
     mark = MARK.copy()
     mark[2] = np.nan
-    found = refresh(p, RULES, mark)
-    touched = np.unique(p.pool[p.market == 2])
+    found = refresh_bands(p, RULES, mark)
+    touched = np.unique(p.pool_of_position[p.market == 2])
     assert found.unknown == len(touched)
-    inside = np.isin(p.pool, touched)
+    inside = np.isin(p.pool_of_position, touched)
     assert np.isnan(found.prices[:, inside]).all()
-    known = refresh(arrange(**without(raw(300, 8), touched)), RULES, MARK)
+    known = refresh_bands(sort_positions(**without(raw(300, 8), touched)), RULES, MARK)
     for side in (0, 1):
         for market in range(6):
-            assert (found.forced(side, market) == known.forced(side, market)).all()
+            assert (
+                found.notional_by_zone(side, market) == known.notional_by_zone(side, market)
+            ).all()
     assert not np.isnan(found.prices[0, ~inside]).all()
     assert np.isnan(found.prices[4:]).all()  # no book: what stress would do is not known
 
 
 def test_at_a_factor_root_a_cross_pool_has_just_its_maintenance() -> None:
-    p = arrange(**raw(400, 9))
-    found = refresh(p, RULES, MARK)
+    p = sort_positions(**raw(400, 9))
+    found = refresh_bands(p, RULES, MARK)
     met = 0
     for pool in range(400):
         for f in found.factor[:, pool]:
@@ -271,10 +273,10 @@ def test_at_a_factor_root_a_cross_pool_has_just_its_maintenance() -> None:
 
 
 def test_a_hedged_account_is_further_from_a_common_move_than_from_one_of_its_markets() -> None:
-    two = arrange(np.array([0, 0]), np.array([0, 1]), np.array([1.0, -50_000 / 3_000]),
+    two = sort_positions(np.array([0, 0]), np.array([0, 1]), np.array([1.0, -50_000 / 3_000]),
                   MARK[:2].copy(), np.array([5_000.0]), np.array([0]))  # fmt: skip
-    rules = Rules.of([(REGIMES["binance"], FIVE)] * 2)
-    found = refresh(two, rules, MARK[:2].copy())
+    rules = RuleArrays.from_markets([(REGIMES["binance"], FIVE)] * 2)
+    found = refresh_bands(two, rules, MARK[:2].copy())
     assert 0 < 1 - found.prices[bands.LIQUIDATION, 0] / MARK[0] < 0.1
     assert np.isnan(found.factor[0, 0]) or found.factor[0, 0] < -0.3
 
@@ -293,5 +295,5 @@ def test_slippage_is_the_walk_down_the_ladder_and_depth_what_it_passes() -> None
 
 def test_a_market_twice_in_a_pool_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="give the net position"):
-        arrange(np.array([0, 0]), np.array([1, 1]), np.array([1.0, 2.0]), np.array([1.0, 1.0]),
+        sort_positions(np.array([0, 0]), np.array([1, 1]), np.array([1.0, 2.0]), np.array([1.0, 1.0]),
                 np.array([5.0]), np.array([0]))  # fmt: skip

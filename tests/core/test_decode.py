@@ -12,7 +12,15 @@ from pydantic import BaseModel
 
 from monitor.core import events, grid
 from monitor.core.batch import ABSENT, Batch
-from monitor.core.decode import REASONS, UNKNOWN, batch_of, decode, encode, judge, kind_of
+from monitor.core.decode import (
+    REASONS,
+    UNKNOWN,
+    batch_from_events,
+    decode,
+    encode,
+    kind_of,
+    validate_record,
+)
 from monitor.core.scan import scan
 from tests.core.strategies import KINDS, anything, canonical, compact, hostile, kinds, spelt
 
@@ -34,7 +42,7 @@ def values(b: Batch) -> dict[str, Any]:
     return {
         "place": (b.kind, b.topic, b.partition, b.offset.tolist()),
         **{name: x.tolist() for name, x in b.numbers.items()},
-        **{name: x.words() for name, x in b.texts.items()},
+        **{name: x.to_strings() for name, x in b.texts.items()},
         **ladders,
         "refused": b.refused,
     }
@@ -53,10 +61,10 @@ def order(**fields: Any) -> bytes:
 def test_scanner_and_judge_accept_and_refuse_the_same_bytes_alike(data: st.DataObject) -> None:
     kind = data.draw(kinds)
     raws = data.draw(st.lists(anything(kind), max_size=6))
-    verdicts = [judge(raw, kind) for raw in raws]
+    verdicts = [validate_record(raw, kind) for raw in raws]
     good = [i for i, v in enumerate(verdicts) if isinstance(v, BaseModel)]
     offset = np.arange(len(raws)) * 2 + 10
-    expected = batch_of(kind, "t", 3, offset[good], [verdicts[i] for i in good])
+    expected = batch_from_events(kind, "t", 3, offset[good], [verdicts[i] for i in good])
     got = decode(kind, "t", 3, offset, raws)
     refused = {r.offset: (r.reason, r.detail, r.raw) for r in got.refused}
     got.refused.clear()
@@ -72,7 +80,7 @@ def test_scanner_and_judge_accept_and_refuse_the_same_bytes_alike(data: st.DataO
 def test_encoding_is_the_inverse_of_decoding(data: st.DataObject) -> None:
     kind = data.draw(kinds)
     made = data.draw(st.lists(canonical(kind), max_size=5))
-    b = batch_of(kind, "t", 0, np.arange(len(made)), made)
+    b = batch_from_events(kind, "t", 0, np.arange(len(made)), made)
     raws = encode(b)
     assert values(decode(kind, "t", 0, b.offset, raws)) == values(b)
     assert encode(decode(kind, "t", 0, b.offset, raws)) == raws
@@ -82,7 +90,7 @@ def test_encoding_is_the_inverse_of_decoding(data: st.DataObject) -> None:
 @given(st.one_of(hostile, kinds.flatmap(anything)))
 @thorough
 def test_what_the_cheap_look_calls_unknown_is_refused(raw: bytes) -> None:
-    kind, verdict = kind_of(raw), judge(raw, None)
+    kind, verdict = kind_of(raw), validate_record(raw, None)
     if isinstance(verdict, BaseModel):
         assert kind == verdict.kind  # type: ignore[attr-defined]
     elif kind is None:
@@ -94,9 +102,9 @@ def test_scanner_leaves_no_plain_record_open(kind: str) -> None:
     @given(spelt(kind))
     @settings(thorough, max_examples=100)
     def holds(raw: bytes) -> None:
-        verdict = judge(raw, kind)
+        verdict = validate_record(raw, kind)
         if isinstance(verdict, BaseModel) and getattr(verdict, "sources", None) is None:
-            plain = encode(batch_of(kind, "t", 0, np.arange(1), [verdict]))[0]
+            plain = encode(batch_from_events(kind, "t", 0, np.arange(1), [verdict]))[0]
             small = len(plain) < 400 and b"\\" not in plain and plain.isascii()
             if small and all(abs(x) < 10**17 for x in _grid_values(verdict)):
                 assert not scan(kind, [plain]).left_open[0], plain
@@ -224,11 +232,11 @@ def test_every_reason_that_is_named_can_happen() -> None:
 
 def test_detail_names_the_field_and_what_was_seen() -> None:
     raw = order(price="-1")
-    assert judge(raw, "order") == (
+    assert validate_record(raw, "order") == (
         "out_of_range",
         "price: Input should be greater than 0, saw '-1'",
     )
-    long = judge(order(side="\x1b[31m" + "x" * 1000), "order")
+    long = validate_record(order(side="\x1b[31m" + "x" * 1000), "order")
     assert isinstance(long, tuple)
     assert "\x1b" not in long[1]
     assert len(long[1]) < 150
@@ -240,7 +248,7 @@ def test_refused_and_judged_records_leave_the_others_in_place() -> None:
     assert b.offset.tolist() == [10, 14, 16]
     assert b.numbers["seq"].tolist() == [0, 1, 2]
     assert b.numbers["price"].tolist() == [ABSENT, ABSENT, 250_000_000]
-    assert b.texts["symbol"].words() == ["X", "é", "X"]
+    assert b.texts["symbol"].to_strings() == ["X", "é", "X"]
     assert [r.offset for r in b.refused] == [12, 18]
 
 

@@ -6,12 +6,19 @@ import json
 
 import pytest
 
-from monitor.core.explain import Explain, line, number, rarity, severity, who
+from monitor.core.explain import (
+    AlertWriter,
+    accounts_phrase,
+    alert_json,
+    format_number,
+    rarity,
+    severity,
+)
 from monitor.core.findings import Finding
-from monitor.core.history import Range
+from monitor.core.history import OffsetRange
 from monitor.core.incidents import Incident, Incidents
 from monitor.core.settings import EngineSettings
-from monitor.core.streams import NAMES
+from monitor.core.streams import FEATURE_NAMES
 
 START = 1_764_000_187  # 2025-11-24 16:03:07 UTC
 
@@ -28,7 +35,7 @@ def finding(**changes: object) -> Finding:
         "expected": 240.0,
         "p": 1 / (86_400 * 40),
         "accounts": [("a-17", 0.40), ("a-3", 0.21), ("a-9", 0.10)],
-        "records": [Range("cancel", 120, 1103)],
+        "records": [OffsetRange("cancel", 120, 1103)],
         "abstained": [("liquidations", "none seen so far")],
     }
     return Finding(**{**base, **changes})  # type: ignore[arg-type]
@@ -36,11 +43,11 @@ def finding(**changes: object) -> Finding:
 
 def incident(status: str = "firing", **changes: object) -> Incident:
     one = finding(**changes)
-    return Incident("f00d", 1, status, one.window, one, last=one.window)
+    return Incident("f00d", 1, status, one.window, one, last_window=one.window)
 
 
 def sentence(status: str = "firing", **changes: object) -> str:
-    return Explain(EngineSettings()).sentence(incident(status, **changes))
+    return AlertWriter(EngineSettings()).sentence(incident(status, **changes))
 
 
 def test_a_burst_says_what_how_much_how_rare_since_when_and_who() -> None:
@@ -112,23 +119,23 @@ def test_a_drift_is_told_as_a_way_and_not_as_a_blow() -> None:
 
 
 def test_a_surge_of_leverage_and_the_data_layer_have_their_own_kinds() -> None:
-    surge = Explain(EngineSettings()).alert(incident(stream="leverage_doublings"))
-    late = Explain(EngineSettings()).alert(incident(stream="late", accounts=[]))
-    thin = Explain(EngineSettings()).alert(incident(stream="depth_25bps_least", observed=40.0))
+    surge = AlertWriter(EngineSettings()).alert(incident(stream="leverage_doublings"))
+    late = AlertWriter(EngineSettings()).alert(incident(stream="late", accounts=[]))
+    thin = AlertWriter(EngineSettings()).alert(incident(stream="depth_25bps_least", observed=40.0))
     assert (surge["kind"], surge["layer"]) == ("leverage_surge", "margin")
     assert (late["kind"], late["layer"]) == ("late_records", "data")
     assert (thin["kind"], thin["severity"]) == ("thin_book", "critical")
     assert late["summary"].startswith("Late records ×4.1 for 12 s on SOL-PERP (82 a second")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FEATURE_NAMES)
 def test_every_number_has_a_sentence(name: str) -> None:
     said = sentence(stream=name, detector="level", accounts=[])
     assert said[0].isupper()
     assert "on SOL-PERP (" in said
     assert "since 16:03:07 UTC" in said
     over = incident("resolved", stream=name)
-    assert "over: quiet for" in Explain(EngineSettings()).sentence(over)
+    assert "over: quiet for" in AlertWriter(EngineSettings()).sentence(over)
 
 
 def test_something_where_nothing_was_expected_has_no_ratio() -> None:
@@ -139,15 +146,15 @@ def test_something_where_nothing_was_expected_has_no_ratio() -> None:
 
 def test_an_end_is_told_as_an_end() -> None:
     over = incident("resolved")
-    over.window = over.last + 30
-    assert Explain(EngineSettings()).sentence(over) == (
+    over.window = over.last_window + 30
+    assert AlertWriter(EngineSettings()).sentence(over) == (
         "Cancels ×4.1 for 12 s on SOL-PERP (82 a second against 20 expected, once in 40 days) "
         "are over: quiet for 30 s"
     )
 
 
 def test_numbers_and_rarities_read_as_people_say_them() -> None:
-    assert [number(v) for v in (0, 0.1234, 4.1, 82, 999.6, 1_345_000)] == [
+    assert [format_number(v) for v in (0, 0.1234, 4.1, 82, 999.6, 1_345_000)] == [
         "0", "0.123", "4.1", "82", "1000", "1,345,000",
     ]  # fmt: skip
     assert [rarity(d) for d in (0.1, 1.0, 40.2, 12_345.0, 1e9)] == [
@@ -164,11 +171,11 @@ def test_numbers_and_rarities_read_as_people_say_them() -> None:
         "critical",
     ]
     five = [(f"a-{i}", 0.08) for i in range(5)]
-    assert who(five).startswith("five accounts make 40 % of them (a-0 8 %, ")
+    assert accounts_phrase(five).startswith("five accounts make 40 % of them (a-0 8 %, ")
 
 
 def test_the_alert_holds_what_the_contract_names() -> None:
-    alert = Explain(EngineSettings()).alert(incident())
+    alert = AlertWriter(EngineSettings()).alert(incident())
     assert alert["id"] == "f00d-1"
     assert alert["ts"] == (START + 12) * 1_000_000_000
     assert alert["since"] == START * 1_000_000_000
@@ -189,13 +196,13 @@ def test_the_alert_holds_what_the_contract_names() -> None:
         "--to 2025-11-24T16:03:20Z"
     )
     assert alert["accounts"][0] == {"account": "a-17", "share": 0.4}
-    text = line(alert)
+    text = alert_json(alert)
     assert json.loads(text) == alert
-    assert text == line(dict(reversed(alert.items())))
+    assert text == alert_json(dict(reversed(alert.items())))
 
 
 def test_a_symbol_cannot_smuggle_a_command_into_the_reproduction() -> None:
-    alert = Explain(EngineSettings()).alert(incident(symbol="X;rm"))
+    alert = AlertWriter(EngineSettings()).alert(incident(symbol="X;rm"))
     assert "--symbol 'X;rm' " in alert["reproduce"]
 
 

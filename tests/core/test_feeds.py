@@ -13,11 +13,11 @@ from monitor.core.engine import Engine
 from monitor.core.events import TOPICS, Control
 from monitor.core.settings import EngineSettings
 from monitor.core.watermark import (
-    KNOWN_NS,
-    KNOWN_RECORDS,
+    SILENCE_MIN_NS,
+    SILENCE_MIN_RECORDS,
     SILENT_NS,
     SILENT_TIMES,
-    Partition,
+    PartitionClock,
 )
 from tests.core.test_shard import at, cancel
 
@@ -85,7 +85,7 @@ def slow(ts: list[int], controls: list[tuple[int, int]]) -> list[tuple[int, ...]
         floor = max((t for o, t in controls if o <= offset), default=0)
         here = ts[offset] if offset < len(ts) else 0
         admitted = offset < len(ts) and here >= floor
-        known = count >= KNOWN_RECORDS and high - first >= KNOWN_NS and not stopped
+        known = count >= SILENCE_MIN_RECORDS and high - first >= SILENCE_MIN_NS and not stopped
         limit = max(SILENT_NS, SILENT_TIMES * longest)
         silent_until = max(floor, here if admitted else 0)
         if known and silent_until - high >= limit:
@@ -117,9 +117,9 @@ def test_stops_are_the_same_in_any_slices_with_silence_told_before_or_when_it_be
         controls.append((offset, before + int(rng.exponential(12) * SECOND)))
     expected = slow(ts, controls)
     for early in (True, False):
-        part = Partition(10**15, listens=True)
+        part = PartitionClock(10**15, listens=True)
         if early:
-            part.control(controls)
+            part.add_controls(controls)
         low = 0
         while low < len(ts):
             high = min(len(ts), low + int(rng.integers(1, 40)))
@@ -128,17 +128,17 @@ def test_stops_are_the_same_in_any_slices_with_silence_told_before_or_when_it_be
                 high = min([high, *(o for o, _ in controls if o > low)])
                 for offset, when in controls:
                     if offset == low:
-                        part.control([(offset, when)])
+                        part.add_controls([(offset, when)])
             rows = np.arange(low, high)
             part.admit(rows, np.array(ts[low:high]))
             if rng.random() < 0.2:
                 held = part.snapshot()
-                part = Partition(10**15, listens=True)
+                part = PartitionClock(10**15, listens=True)
                 part.restore(held)
             low = high
         if not early:
             for offset, when in controls:
                 if offset == len(ts):
-                    part.control([(offset, when)])
+                    part.add_controls([(offset, when)])
         assert part.silences == expected
     assert seed or expected

@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from monitor.core.findings import ACCOUNT_BURST, JOINT, Finding, Part
-from monitor.core.history import Range
-from monitor.core.incidents import Incident, Incidents, thaw
+from monitor.core.findings import ACCOUNT_BURST, JOINT, Finding, FindingPart
+from monitor.core.history import OffsetRange
+from monitor.core.incidents import Incident, Incidents, finding_from_state
 from monitor.core.settings import EngineSettings, StreamSettings
-from monitor.core.triage import ExplainIncidents, raised, together
+from monitor.core.triage import IncidentAlertWriter, escalate, join_list
 from tests.core.test_explain import START, finding
 
 
-def part(stream: str, observed: float, expected: float, share: float, symbol: str = "SOL") -> Part:
+def part(
+    stream: str, observed: float, expected: float, share: float, symbol: str = "SOL"
+) -> FindingPart:
     p = 1 / (86_400 * 40)
-    return Part(symbol, stream, JOINT, START, observed, expected, p, share)
+    return FindingPart(symbol, stream, JOINT, START, observed, expected, p, share)
 
 
 def joint(**changes: Any) -> Finding:
@@ -29,7 +31,11 @@ def joint(**changes: Any) -> Finding:
         "symbol": "SOL",
         "detector": JOINT,
         "accounts": [("a-17", 0.40), ("a-3", 0.21), ("a-9", 0.10)],
-        "records": [Range("book", 7, 19), Range("cancel", 120, 1103), Range("leverage", 3, 5)],
+        "records": [
+            OffsetRange("book", 7, 19),
+            OffsetRange("cancel", 120, 1103),
+            OffsetRange("leverage", 3, 5),
+        ],
         "abstained": [("mark_gap_bps", "none seen so far")],
         "parts": parts,
     }
@@ -37,7 +43,7 @@ def joint(**changes: Any) -> Finding:
 
 
 def told(*findings: Finding, until: int = START + 12) -> list[dict[str, Any]]:
-    explain = ExplainIncidents(EngineSettings())
+    explain = IncidentAlertWriter(EngineSettings())
     return [explain.alert(i) for i in Incidents(30).advance(list(findings), until)]
 
 
@@ -67,7 +73,7 @@ def test_the_alert_of_an_incident_holds_each_streams_part() -> None:
 def test_an_incident_is_walked_through_the_layers_in_order() -> None:
     streams = [StreamSettings(feature=name) for name in ("cancels", "leverage_raises")]
     (incident,) = Incidents(30).advance([joint()], START + 12)
-    explain = ExplainIncidents(EngineSettings(streams=tuple(streams)))
+    explain = IncidentAlertWriter(EngineSettings(streams=tuple(streams)))
     assert explain.alert(incident)["triage"] == [
         {"layer": "data", "says": "not watched"},
         {
@@ -96,7 +102,7 @@ def test_what_a_single_stream_tells_joins_the_open_incident_and_is_not_published
     names = {i.fingerprint for i in (grown, over)}
     assert (over.status, over.sequence, len(names)) == ("resolved", 3, 1)
     assert (
-        ExplainIncidents(EngineSettings())
+        IncidentAlertWriter(EngineSettings())
         .sentence(over)
         .endswith("together on SOL, are over: quiet for 30 s")
     )
@@ -168,16 +174,16 @@ def test_an_incident_goes_on_from_its_snapshot() -> None:
     assert restored.snapshot() == whole.snapshot()
     more = [joint(window=START + 20)]
     assert restored.advance(more, START + 99) == whole.advance(more, START + 99)
-    assert thaw(dataclasses.asdict(joint())) == joint()
+    assert finding_from_state(dataclasses.asdict(joint())) == joint()
 
 
 def test_words_and_steps() -> None:
-    assert together(["a"]) == "a"
-    assert together(["a", "b"]) == "a and b"
-    assert [raised(level) for level in ("info", "warning", "critical")] == [
+    assert join_list(["a"]) == "a"
+    assert join_list(["a", "b"]) == "a and b"
+    assert [escalate(level) for level in ("info", "warning", "critical")] == [
         "warning", "critical", "critical",
     ]  # fmt: skip
     one = joint(parts=[])
-    assert "together" not in ExplainIncidents(EngineSettings()).sentence(
-        Incident("f", 1, "firing", one.window, one, last=one.window)
+    assert "together" not in IncidentAlertWriter(EngineSettings()).sentence(
+        Incident("f", 1, "firing", one.window, one, last_window=one.window)
     )

@@ -27,7 +27,7 @@ GENERIC = REGIMES["generic"]
 
 
 def table(*rows: tuple[str, str]) -> Tiers:
-    return Tiers.of([(F(bound), F(rate), None) for bound, rate in rows])
+    return Tiers.from_rows([(F(bound), F(rate), None) for bound, rate in rows])
 
 
 # Tier tables
@@ -40,7 +40,7 @@ def test_every_binance_table_loads_and_every_cumulative_amount_follows() -> None
     amounts = 0
     for symbol, rows in brackets.items():
         infos = [row["info"] for row in rows]
-        tiers = Tiers.of(
+        tiers = Tiers.from_rows(
             [(F(i["notionalFloor"]), F(i["maintMarginRatio"]), 1 / F(i["initialLeverage"]))
              for i in infos]
         )  # fmt: skip
@@ -70,7 +70,7 @@ def test_a_table_that_would_mislead_the_solver_is_refused_by_row(
 
 def test_a_notional_on_a_bound_belongs_to_the_higher_tier() -> None:
     tiers = table(("0", "0.05"), ("1000", "0.1"))
-    assert (tiers.at(F(999)), tiers.at(F(1000))) == (0, 1)
+    assert (tiers.index_at(F(999)), tiers.index_at(F(1000))) == (0, 1)
 
 
 @given(st.fractions(0, 10**7), st.lists(st.integers(1, 10**6), min_size=1, max_size=6))
@@ -79,7 +79,7 @@ def test_the_requirement_is_the_sum_over_the_brackets_below(
 ) -> None:
     bounds = [F(0), *(F(sum(steps[: i + 1])) for i in range(len(steps)))]
     rates = [F(i + 1, 100) for i in range(len(bounds))]
-    tiers = Tiers.of([(b, r, None) for b, r in zip(bounds, rates, strict=True)])
+    tiers = Tiers.from_rows([(b, r, None) for b, r in zip(bounds, rates, strict=True)])
     tops = [*bounds[1:], max(notional, bounds[-1])]
     by_brackets = sum(
         rate * max(min(notional, top) - bound, F(0))
@@ -91,14 +91,14 @@ def test_the_requirement_is_the_sum_over_the_brackets_below(
 def test_a_reference_record_gives_the_same_table() -> None:
     rows = [events.Tier(lower_bound="0", maintenance_rate="0.004"),
             events.Tier(lower_bound="50000", maintenance_rate="0.005")]  # fmt: skip
-    assert Tiers.of_reference(rows) == table(("0", "0.004"), ("50000", "0.005"))
+    assert Tiers.from_reference(rows) == table(("0", "0.004"), ("50000", "0.005"))
 
 
 # The solver
 
 BOUNDS = [0.0, 5e4, 6e5, 3e6, 1.2e7, 7e7]
 RATES = [0.004, 0.005, 0.0065, 0.01, 0.02, 0.05]
-SIX = Tiers.of([(F(b), F(r), None) for b, r in zip(BOUNDS, RATES, strict=True)])
+SIX = Tiers.from_rows([(F(b), F(r), None) for b, r in zip(BOUNDS, RATES, strict=True)])
 
 
 def gap(x: np.ndarray, q: np.ndarray, p: np.ndarray, a: np.ndarray, other: np.ndarray,
@@ -184,7 +184,7 @@ def test_a_higher_maintenance_rate_never_moves_liquidation_away(
     pool: tuple[Position, Fraction, Fraction], rise: Fraction
 ) -> None:
     position, equity, other = pool
-    dearer = Tiers.of([(row.lower_bound, row.rate + rise, None) for row in SIX.rows])
+    dearer = Tiers.from_rows([(row.lower_bound, row.rate + rise, None) for row in SIX.rows])
     raised = Position("X", position.quantity, position.price, dearer, fee=position.fee)
     assert not nearer(position, root(*pool), root(raised, equity, other))
 

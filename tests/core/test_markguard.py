@@ -7,13 +7,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.explain import line
+from monitor.core.explain import alert_json
 from monitor.core.markguard import (
     JUMP_MOST,
     LASTING_S,
     LASTING_UPDATES,
-    Guard,
-    Told,
+    MarkGuard,
+    MarkUpdate,
 )
 from tests.core.test_venue import BASE, SECOND, START, deposit, fill, mark, run
 
@@ -21,9 +21,9 @@ QUIET = [100.0, 100.01, 99.99, 100.02, 100.0] * 8
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
 
 
-def told(second: float, **known: Any) -> Told:
+def told(second: float, **known: Any) -> MarkUpdate:
     given: dict[str, Any] = {"mark": None, "index": None, "last": None, "middle": None, **known}
-    return Told(START + int(second * SECOND), 0, int(second * 10), **given)
+    return MarkUpdate(START + int(second * SECOND), 0, int(second * 10), **given)
 
 
 def sources(second: float, *prices: float, age_s: float = 1.0) -> tuple[Any, ...]:
@@ -31,7 +31,7 @@ def sources(second: float, *prices: float, age_s: float = 1.0) -> tuple[Any, ...
     return tuple((name, price, ts) for name, price in zip(NAMES, prices, strict=False))
 
 
-def quiet(guard: Guard, **others: Any) -> float:
+def quiet(guard: MarkGuard, **others: Any) -> float:
     """Forty seconds of quiet marks; the time after them."""
     for second, price in enumerate(QUIET):
         known = {name: value(second) for name, value in others.items()}
@@ -43,7 +43,7 @@ def quiet(guard: Guard, **others: Any) -> float:
 
 def test_a_lone_outlier_is_not_believed_whatever_its_size() -> None:
     for factor in (0.2, 0.89, 1.11, 1.5, 1000.0):
-        guard = Guard()
+        guard = MarkGuard()
         now = quiet(guard)
         believed, _, (doubt,) = guard.judge(told(now, mark=100 * factor))
         assert not believed
@@ -53,36 +53,36 @@ def test_a_lone_outlier_is_not_believed_whatever_its_size() -> None:
 
 def test_against_other_inputs_a_smaller_jump_is_not_believed_either() -> None:
     for factor in (0.97, 1.03):
-        guard = Guard()
+        guard = MarkGuard()
         now = quiet(guard)
         assert not guard.judge(told(now, mark=100 * factor, index=100.0, middle=100.0))[0]
 
 
 def test_after_a_silence_nothing_speaks_against_a_lone_mark() -> None:
-    guard = Guard()
+    guard = MarkGuard()
     now = quiet(guard)
     assert guard.judge(told(now + 61, mark=70.0))[0]
 
 
 def test_a_real_move_is_believed_at_once_where_two_inputs_confirm_it() -> None:
     for confirming in ({"index": 90.0, "last": 90.1}, {"last": 90.0, "middle": 90.2}):
-        guard = Guard()
+        guard = MarkGuard()
         now = quiet(guard)
         assert guard.judge(told(now, mark=90.05, **confirming))[0]
     # One that confirms and one that does not are not enough.
-    guard = Guard()
+    guard = MarkGuard()
     now = quiet(guard)
     assert not guard.judge(told(now, mark=90.05, last=90.0, middle=100.0))[0]
 
 
 def test_a_lasting_move_is_believed_after_the_stated_number_of_updates_and_seconds() -> None:
-    guard = Guard()
+    guard = MarkGuard()
     now = quiet(guard)
     wait = LASTING_S / (LASTING_UPDATES - 1)
     seen = [guard.judge(told(now + wait * i, mark=80.0))[0] for i in range(LASTING_UPDATES)]
     assert seen == [False] * (LASTING_UPDATES - 1) + [True]
     # Many updates within a moment are no proof.
-    guard = Guard()
+    guard = MarkGuard()
     now = quiet(guard)
     assert not any(guard.judge(told(now + 0.01 * i, mark=80.0))[0] for i in range(50))
 
@@ -93,7 +93,7 @@ def test_one_source_of_three_or_more_cannot_move_mark_or_index(
     factor: float, broken: int, count: int
 ) -> None:
     """However far it is off: the index it spoils and the mark made from that index stay."""
-    guard = Guard()
+    guard = MarkGuard()
     level = [100.0] * count
     now = quiet(guard, index=lambda _: 100.0, sources=lambda second: sources(second, *level))
     prices = [100.0] * count
@@ -111,7 +111,7 @@ def test_one_source_of_three_or_more_cannot_move_mark_or_index(
 
 
 def test_a_stale_and_an_outlying_source_are_named() -> None:
-    guard = Guard()
+    guard = MarkGuard()
     now = quiet(guard)
     old = (("alpha", 100.0, START), *sources(now, 100.0, 100.0, 100.0)[1:])
     believed, index, doubts = guard.judge(told(now, mark=100.0, index=100.0, sources=old))
@@ -126,19 +126,19 @@ def test_a_stale_and_an_outlying_source_are_named() -> None:
 @given(st.lists(st.floats(-0.004, 0.004), min_size=1, max_size=80))
 @settings(max_examples=200, deadline=None, derandomize=True)
 def test_small_moves_are_never_refused(moves: list[float]) -> None:
-    guard, price = Guard(), 100.0
+    guard, price = MarkGuard(), 100.0
     for second, move in enumerate(moves):
         price *= 1 + move
         assert guard.judge(told(second, mark=price)) == (True, False, [])
         assert guard.mark.good == price
-        assert guard.mark.reach(START + (second + 1) * SECOND, 1) <= JUMP_MOST
+        assert guard.mark.jump_limit(START + (second + 1) * SECOND, 1) <= JUMP_MOST
 
 
 def test_a_snapshot_of_a_guard_is_the_guard() -> None:
-    guard = Guard()
+    guard = MarkGuard()
     now = quiet(guard)
     guard.judge(told(now, mark=80.0))
-    again = Guard.of(guard.snapshot())
+    again = MarkGuard.from_state(guard.snapshot())
     assert again == guard
 
 
@@ -151,8 +151,8 @@ def test_bands_stand_at_the_last_good_mark_and_an_alert_says_why() -> None:
     rest = [r for r in BASE if r["kind"] != "mark"] + HELD
     engine, made = run([*rest, *STILL, {**mark(60), "at": 20.5}], 60)
     assert [b.markets[0].mark for b in made] == [100.0] * len(made)
-    assert engine.venue.pricing.doubted["outlying_mark"] == 1
-    assert engine.alerts == 2  # firing and, after a quiet time, resolved
+    assert engine.venue.mark_filter.doubted["outlying_mark"] == 1
+    assert engine.alert_count == 2  # firing and, after a quiet time, resolved
 
 
 def test_the_sentence_names_what_was_offered_and_what_stays() -> None:
@@ -174,7 +174,7 @@ def test_the_sentence_names_what_was_offered_and_what_stays() -> None:
     assert alert["zones"] == [
         {"low": 98.9, "high": 98.95, "side": "long", "forced_notional": 1000.0}
     ]
-    assert b"\n" not in line(alert)
+    assert b"\n" not in alert_json(alert)
 
 
 def test_a_broken_source_in_a_record_reaches_the_guard() -> None:
@@ -188,6 +188,6 @@ def test_a_broken_source_in_a_record_reaches_the_guard() -> None:
     marks = [with_sources(i, 100.0, 100.0, 100.0) for i in range(10)]
     engine, made = run([*rest, *marks, with_sources(10.5, 100.0, 100.0, 130.0)], 40)
     assert made[-1].markets[0].mark == 100.0
-    doubted = engine.venue.pricing.doubted
+    doubted = engine.venue.mark_filter.doubted
     assert doubted == {"outlying_mark": 1, "outlying_index": 1, "outlying_source": 1,
                        "stale_source": 0}  # fmt: skip

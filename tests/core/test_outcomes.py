@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.accountkernels import ACCOUNT, ROW
+from monitor.core.accountkernels import ACCOUNT_COLUMNS, POSITION_COLUMNS
 from monitor.core.decode import decode
 from monitor.core.events import TOPICS
 from monitor.core.outcomes import EDGES_BPS, VERDICTS, Outcome, pool_of
 from monitor.core.pools import Pools
 from monitor.core.settings import AccountSettings, EngineSettings
-from monitor.core.venue import Venue
+from monitor.core.venue import VenueState
 
 SECOND = 10**9
 START = 1_764_000_000 * SECOND
@@ -64,11 +64,11 @@ def batches(records: list[Record]) -> list[Any]:
     return made
 
 
-def venue(cell_s: float = 60) -> Venue:
-    return Venue(EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=cell_s)))
+def venue(cell_s: float = 60) -> VenueState:
+    return VenueState(EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=cell_s)))
 
 
-def advanced(machine: Venue, seconds: float) -> list[Outcome]:
+def advanced(machine: VenueState, seconds: float) -> list[Outcome]:
     until = START + round(seconds * SECOND)
     return [outcome for _ in machine.advance(until) for outcome in machine.outcomes.last]
 
@@ -76,7 +76,7 @@ def advanced(machine: Venue, seconds: float) -> list[Outcome]:
 def run(*records: Record) -> list[Outcome]:
     machine = venue()
     for batch in batches(list(records)):
-        machine.hold(batch)
+        machine.add_batch(batch)
     return advanced(machine, 10_000)
 
 
@@ -170,9 +170,9 @@ def test_one_liquidation_is_one_outcome_until_a_quiet_minute() -> None:
     machine = venue()
     parts = [forced("a", -1, 5), forced("a", -1, 5), forced("a", -1, 60), forced("a", -1, 121)]
     for batch in batches([*BASE, mark("93.5", 4), *parts]):
-        machine.hold(batch)
+        machine.add_batch(batch)
     assert len(advanced(machine, 1000)) == 2
-    verdicts = machine.outcomes.facts()["liquidation"]["cross"]
+    verdicts = machine.outcomes.counts_by_name()["liquidation"]["cross"]
     assert verdicts["continued"] == 2
     assert sum(verdicts.values()) == 4
 
@@ -212,7 +212,7 @@ def test_arrival_steps_and_a_snapshot_change_nothing(seed: int, step_s: int) -> 
     records, rng = day(seed), np.random.default_rng(seed + 1)
     plain = venue(30)
     for batch in batches(records):
-        plain.hold(batch)
+        plain.add_batch(batch)
     whole = advanced(plain, 600)
     made, found = batches(records), []
     machine, waiting = venue(30), [made[i] for i in rng.permutation(len(made))]
@@ -220,7 +220,7 @@ def test_arrival_steps_and_a_snapshot_change_nothing(seed: int, step_s: int) -> 
         due = [b for b in waiting if b.numbers["ts"][0] < START + until * SECOND]
         waiting = [b for b in waiting if b.numbers["ts"][0] >= START + until * SECOND]
         for batch in due:
-            machine.hold(batch)
+            machine.add_batch(batch)
         found += advanced(machine, min(until, 600))
         state = machine.snapshot()
         machine = venue(30)
@@ -235,7 +235,7 @@ def test_the_days_of_the_theorem_hold_most_verdicts() -> None:
     for seed in range(100):
         machine = venue(30)
         for batch in batches(day(seed)):
-            machine.hold(batch)
+            machine.add_batch(batch)
         seen.update(outcome.verdict for outcome in advanced(machine, 600))
     assert seen >= set(VERDICTS[len(EDGES_BPS) :]) - {"continued", "no_margin"}
     assert seen & set(VERDICTS[: len(EDGES_BPS)])
@@ -246,23 +246,25 @@ def test_the_days_of_the_theorem_hold_most_verdicts() -> None:
 def test_pools_are_those_of_the_bands(seed: int) -> None:
     machine = venue(30)
     for batch in batches(day(seed)):
-        machine.hold(batch)
+        machine.add_batch(batch)
     advanced(machine, 600)
-    accounts = machine.accounts
+    accounts = machine.ledger
     positions = Pools(accounts).update()
-    owner, symbol = accounts.of_rows()
+    owner, symbol = accounts.row_owners()
     mine: dict[tuple[float, str], list[float]] = defaultdict(list)
     for number in range(len(accounts.names)):
-        account = dict(zip(ACCOUNT, accounts.accounts[number].tolist(), strict=True))
+        account = dict(zip(ACCOUNT_COLUMNS, accounts.account_rows[number].tolist(), strict=True))
         rows = {
-            int(symbol[r]): dict(zip(ROW, accounts.rows[r].tolist(), strict=True))
+            int(symbol[r]): dict(
+                zip(POSITION_COLUMNS, accounts.position_rows[r].tolist(), strict=True)
+            )
             for r in np.flatnonzero(owner == number)
         }
         for market, row in rows.items():
             if row["quantity"]:
                 pool = pool_of(account, rows, market)
                 mine[row["quantity"] / 1e8, pool.mode].append(
-                    float("nan") if pool.why == "no_margin" else pool.cash / 1e6
+                    float("nan") if pool.reason == "no_margin" else pool.cash / 1e6
                 )
     theirs: dict[tuple[float, str], list[float]] = defaultdict(list)
     for number, (first, count) in enumerate(zip(positions.start, positions.count, strict=True)):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monitor.core.bandrecords import lines
-from monitor.core.explain import Explain, line
+from monitor.core.bandrecords import band_records
+from monitor.core.explain import AlertWriter, alert_json
 from monitor.core.published import Alert, MarketBandsRecord, VenueBandsRecord
 from monitor.core.settings import EngineSettings
 from monitor.core.venuebands import VenueBands
@@ -38,10 +38,10 @@ def test_every_alert_and_every_record_of_bands_is_as_the_models_say() -> None:
     alerts, bands, markets = [], [], 0
     for seed in range(6):
         told, made = played(seed)
-        alerts += [held(Alert, line(alert)) for alert in told]
+        alerts += [held(Alert, alert_json(alert)) for alert in told]
         bands += made
     for moment in bands:
-        (_, first), *rest = lines(moment)
+        (_, first), *rest = band_records(moment)
         held(VenueBandsRecord, first)
         markets += len([held(MarketBandsRecord, raw) for _, raw in rest])
     # None of the forms goes untried.
@@ -54,18 +54,18 @@ def test_every_alert_and_every_record_of_bands_is_as_the_models_say() -> None:
 
 
 def test_an_alert_of_one_stream_and_an_estimate_are_too() -> None:
-    alert = Explain(EngineSettings()).alert(incident())
-    assert held(Alert, line(alert)).evidence[0].ratio == 4.1
+    alert = AlertWriter(EngineSettings()).alert(incident())
+    assert held(Alert, alert_json(alert)).evidence[0].ratio == 4.1
     rest = [r for r in BASE if r["kind"] != "mark"]
     (_, made) = run([*rest, {**mark(100), "open_interest": 50}])
-    _, (_, raw) = lines(made[-1])
+    _, (_, raw) = band_records(made[-1])
     assert held(MarketBandsRecord, raw).estimate
 
 
 def test_a_market_with_both_sides_and_modes_is_too() -> None:
     _, made = run([*BASE, deposit("a", 110), fill("a", "buy", 10), deposit("c", 150),
                    leverage("c", 10, "isolated"), fill("c", "sell", 10)])  # fmt: skip
-    (_, first), (_, raw) = lines(made[-1])
+    (_, first), (_, raw) = band_records(made[-1])
     assert held(VenueBandsRecord, first).pools == 2
     record = held(MarketBandsRecord, raw)
     assert record.long.zones.zone
@@ -74,7 +74,7 @@ def test_a_market_with_both_sides_and_modes_is_too() -> None:
 
 @pytest.mark.parametrize("field", [n for n, f in Alert.model_fields.items() if f.is_required()])
 def test_an_alert_without_a_field_that_the_contract_names_is_refused(field: str) -> None:
-    alert = Explain(EngineSettings()).alert(incident())
+    alert = AlertWriter(EngineSettings()).alert(incident())
     del alert[field]
     with pytest.raises(ValidationError):
         Alert.model_validate(alert)

@@ -53,14 +53,17 @@ def test_every_topic_is_a_channel() -> None:
     document = asyncapi()
     addresses = {c["address"] for c in document["channels"].values()}
     config = Config()
-    every = {**topics.inputs(config, list(config.topics.values()), 1), **topics.own(config, 1)}
+    every = {
+        **topics.venue_topics(config, list(config.topics.values()), 1),
+        **topics.sidecar_topics(config, 1),
+    }
     assert addresses == set(every)
     written = {
         document["channels"][o["channel"]["$ref"].rpartition("/")[2]]["address"]
         for o in document["operations"].values()
         if o["action"] == "send"
     }
-    assert written == set(topics.own(config, 1))
+    assert written == set(topics.sidecar_topics(config, 1))
     for message in document["components"]["messages"].values():
         assert message["payload"]
 

@@ -11,10 +11,10 @@ import pytest
 from monitor.core.decode import decode
 from monitor.core.engine import Engine
 from monitor.core.events import TOPICS, Control
-from monitor.core.features import COLUMN
+from monitor.core.features import FEATURE_COLUMN
 from monitor.core.settings import AccountBurstSettings, EngineSettings, JointSettings, Limits
-from monitor.core.shard import Closed
-from monitor.core.streams import NAMES
+from monitor.core.shard import ShardOutput
+from monitor.core.streams import FEATURE_NAMES
 
 SECOND = 1_000_000_000
 START = 1_764_000_000 * SECOND
@@ -26,7 +26,7 @@ def at(second: float) -> int:
 
 def closed(
     records: list[dict[str, Any]], until: float, settings: EngineSettings | None = None
-) -> list[Closed]:
+) -> list[ShardOutput]:
     """Close all windows before `until` (s) of these records, one topic partition a kind."""
     engine = Engine(settings or EngineSettings(streams=()), [])
     engine.control(
@@ -40,14 +40,18 @@ def closed(
     return engine.finish().closed
 
 
-def values(parts: list[Closed], second: int, symbol: str = "X") -> dict[str, float]:
+def values(parts: list[ShardOutput], second: int, symbol: str = "X") -> dict[str, float]:
     """The features of one window that are there."""
     for part in parts:
         for window, number, row in zip(
             part.features.window, part.features.symbol, part.features.values, strict=True
         ):
             if window == START // SECOND + second and part.names[number] == symbol:
-                return {n: row[COLUMN[n]] for n in NAMES if not np.isnan(row[COLUMN[n]])}
+                return {
+                    n: row[FEATURE_COLUMN[n]]
+                    for n in FEATURE_NAMES
+                    if not np.isnan(row[FEATURE_COLUMN[n]])
+                }
     raise AssertionError(f"no window {second} of {symbol}")
 
 
@@ -206,7 +210,7 @@ def test_a_clock_far_ahead_is_refused_until_others_confirm_it() -> None:
     seconds = [1, 2, 400 * day, 3, 400 * day, 400 * day + 1, 400 * day + 2]
     raws = [json.dumps(order(s)).encode() for s in seconds]
     engine.step(decode("order", "orders", 0, np.arange(len(raws), dtype=np.int64), raws))
-    facts = engine.tally().facts()
+    facts = engine.tally().reproducible_counts()
     assert facts["refused"] == {"time_jump": 3}
     assert facts["events"] == {"order": 4}
 

@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from monitor.core import crowding
-from monitor.core.accumulate import DOUBLING, doublings
+from monitor.core.accumulate import DOUBLING_UNITS, doublings
 from monitor.core.decode import decode
 from monitor.core.engine import Engine
 from monitor.core.events import TOPICS, Control
-from monitor.core.features import COLUMN
-from monitor.core.modes import Modes
+from monitor.core.features import FEATURE_COLUMN
+from monitor.core.modes import MarginModes
 from monitor.core.settings import EngineSettings
-from monitor.core.streams import NAMES, TABLE
+from monitor.core.streams import FEATURE_NAMES, FEATURES
 from tests.core.test_shard import at, cancel, closed, values
 from tests.support import recording
 
@@ -40,8 +40,8 @@ def leverage(second: float, account: str, to: float, **more: Any) -> dict[str, A
 
 
 def test_every_number_has_a_unit_a_noun_a_layer_and_its_records() -> None:
-    assert tuple(COLUMN) == NAMES
-    for name, stream in TABLE.items():
+    assert tuple(FEATURE_COLUMN) == FEATURE_NAMES
+    for name, stream in FEATURES.items():
         assert stream.unit, name
         assert stream.noun, name
         assert stream.records, name
@@ -110,7 +110,7 @@ def test_raises_are_weighed_by_how_far_up_and_first_high_ones_are_counted() -> N
 def test_doublings_are_exact_to_two_parts_of_a_million() -> None:
     rng = np.random.default_rng(1)
     for new, old in rng.integers(1, 2 ** rng.integers(1, 62, (500, 2))).tolist():
-        assert doublings(new, old) / DOUBLING == pytest.approx(math.log2(new / old), abs=4e-6)
+        assert doublings(new, old) / DOUBLING_UNITS == pytest.approx(math.log2(new / old), abs=4e-6)
         assert doublings(new, old) == -doublings(old, new)
 
 
@@ -139,13 +139,13 @@ def test_modes_are_forgotten_alike_however_many_windows_close_together(together:
         ],
         axis=1,
     )  # fmt: skip
-    modes, sums = Modes(8), np.zeros((12, 1), np.int64)
+    modes, sums = MarginModes(8), np.zeros((12, 1), np.int64)
     for part in np.split(changes, range(10 * together, 120, 10 * together)):
-        modes.switches(part, sums, 0)
+        modes.count_switches(part, sums, 0)
     assert sums.sum() > 0
-    reference, alone = Modes(8), np.zeros((12, 1), np.int64)
+    reference, alone = MarginModes(8), np.zeros((12, 1), np.int64)
     for part in np.split(changes, 12):
-        reference.switches(part, alone, 0)
+        reference.count_switches(part, alone, 0)
     assert sums.tolist() == alone.tolist()
     assert modes.evicted == reference.evicted > 0
 
@@ -219,14 +219,14 @@ def test_crowding_needs_one_sign_a_past_and_no_storm() -> None:
     )  # fmt: skip
 
     def last(*now: float) -> float:
-        return float(crowding.path(3600.0, np.vstack((past, [now])))[-1])
+        return float(crowding.crowding_series(3600.0, np.vstack((past, [now])))[-1])
 
     assert last(0.5, 5e-4, 0.6) > 3
     assert last(-0.5, -5e-4, 0.6) < -3
     assert last(0.5, -5e-4, 0.6) == 0
     assert last(0.5, 5e-4, 6.0) == 0
-    assert np.isnan(crowding.path(3600.0, past)[:23]).all()
-    assert not np.isnan(crowding.path(3600.0, past)[23:]).any()
+    assert np.isnan(crowding.crowding_series(3600.0, past)[:23]).all()
+    assert not np.isnan(crowding.crowding_series(3600.0, past)[23:]).any()
 
 
 def hourly(folder: Path, coin: str) -> np.ndarray:
@@ -255,7 +255,7 @@ def hourly(folder: Path, coin: str) -> np.ndarray:
 def test_crowding_on_recorded_funding_is_rare_and_comes_in_stretches(coin: str) -> None:
     rows = hourly(recording("perp-funding-oi-2025"), coin)
     assert len(rows) > 500
-    said = crowding.path(3600.0, rows)[24 * 7 :]
+    said = crowding.crowding_series(3600.0, rows)[24 * 7 :]
     assert np.isfinite(said).all()
     crowded = np.abs(said) > 1
     assert 0.005 < crowded.mean() < 0.1
@@ -271,6 +271,6 @@ def test_names_of_features_hold_for_a_venue_without_books_or_accounts() -> None:
     engine.step(decode("cancel", "cancels", 0, np.array([0], np.int64), [raw]))
     (part,) = engine.finish().closed
     row = part.features.values[0]
-    assert row[COLUMN["cancels"]] == 1
-    assert np.isnan(row[COLUMN["cancels_near"]])
-    assert np.isnan(row[COLUMN["depth_25bps_least"]])
+    assert row[FEATURE_COLUMN["cancels"]] == 1
+    assert np.isnan(row[FEATURE_COLUMN["cancels_near"]])
+    assert np.isnan(row[FEATURE_COLUMN["depth_25bps_least"]])

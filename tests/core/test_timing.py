@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.timing import (
-    FAT,
+    FAT_TAILS,
     HORIZONS_S,
-    NORMAL,
+    NORMAL_TAILS,
     YEAR_S,
     Volatility,
     brier,
     reliability,
-    touch,
-    touch_all,
+    touch_chance,
+    touch_chances,
 )
 
 DISTANCES = st.floats(0.0001, 0.5)
@@ -26,7 +26,9 @@ SIGMAS = st.floats(0.05, 3.0)
 
 
 def test_five_percent_away_at_sixty_percent_a_year_is_touched_in_a_day_once_in_ten() -> None:
-    assert touch(math.log(0.95), 0.6, 86_400, NORMAL) == pytest.approx(0.1051, abs=5e-5)
+    assert touch_chance(math.log(0.95), 0.6, 86_400, NORMAL_TAILS) == pytest.approx(
+        0.1051, abs=5e-5
+    )
 
 
 def paths(sigma: float, horizon_s: float, count: int, steps: int, seed: int) -> np.ndarray:
@@ -42,19 +44,19 @@ def paths(sigma: float, horizon_s: float, count: int, steps: int, seed: int) -> 
 @pytest.mark.parametrize(("distance", "sigma"), [(-0.01, 0.6), (-0.03, 0.6), (-0.05, 1.2)])
 def test_simulated_paths_touch_as_often_as_the_formula_says(distance: float, sigma: float) -> None:
     lowest = paths(sigma, 86_400, 20_000, 500, seed=3)
-    expected = touch(distance, sigma, 86_400, NORMAL)
+    expected = touch_chance(distance, sigma, 86_400, NORMAL_TAILS)
     error = math.sqrt(expected * (1 - expected) / 20_000)
     assert abs(float((lowest <= distance).mean()) - expected) < 4 * error + 0.003
 
 
-@given(DISTANCES, SIGMAS, st.sampled_from(HORIZONS_S), st.sampled_from([NORMAL, FAT]))
+@given(DISTANCES, SIGMAS, st.sampled_from(HORIZONS_S), st.sampled_from([NORMAL_TAILS, FAT_TAILS]))
 def test_a_nearer_price_or_a_longer_wait_never_lowers_the_chance(
     distance: float, sigma: float, horizon: float, tails: tuple[float, ...]
 ) -> None:
-    here = touch(-distance, sigma, horizon, tails)
+    here = touch_chance(-distance, sigma, horizon, tails)
     assert 0.0 <= here <= 1.0
-    assert touch(-distance / 2, sigma, horizon, tails) >= here - 1e-12
-    assert touch(-distance, sigma, 2 * horizon, tails) >= here - 1e-12
+    assert touch_chance(-distance / 2, sigma, horizon, tails) >= here - 1e-12
+    assert touch_chance(-distance, sigma, 2 * horizon, tails) >= here - 1e-12
 
 
 @given(
@@ -62,14 +64,14 @@ def test_a_nearer_price_or_a_longer_wait_never_lowers_the_chance(
     SIGMAS,
     st.floats(1.0, 86_400.0),
     st.floats(1.0, 10.0),
-    st.sampled_from([NORMAL, FAT]),
+    st.sampled_from([NORMAL_TAILS, FAT_TAILS]),
 )
 def test_on_either_side_neither_a_longer_wait_nor_more_volatility_lowers_the_chance(
     distance: float, sigma: float, horizon: float, growth: float, tails: tuple[float, ...]
 ) -> None:
-    here = touch(distance, sigma, horizon, tails)
-    assert touch(distance, sigma, growth * horizon, tails) >= here - 1e-12
-    assert touch(distance, growth * sigma, horizon, tails) >= here - 1e-12
+    here = touch_chance(distance, sigma, horizon, tails)
+    assert touch_chance(distance, sigma, growth * horizon, tails) >= here - 1e-12
+    assert touch_chance(distance, growth * sigma, horizon, tails) >= here - 1e-12
 
 
 @given(
@@ -82,28 +84,30 @@ def test_on_either_side_neither_a_longer_wait_nor_more_volatility_lowers_the_cha
 def test_a_coarse_mark_reaches_less_far_and_further_the_longer_one_waits(
     distance: float, sigma: float, horizon: float, growth: float, grain: float
 ) -> None:
-    here = touch(distance, sigma, horizon, FAT, grain)
-    assert here <= touch(distance, sigma, horizon, FAT) + 1e-12
-    assert touch(distance, sigma, growth * horizon, FAT, grain) >= here - 1e-12
+    here = touch_chance(distance, sigma, horizon, FAT_TAILS, grain)
+    assert here <= touch_chance(distance, sigma, horizon, FAT_TAILS) + 1e-12
+    assert touch_chance(distance, sigma, growth * horizon, FAT_TAILS, grain) >= here - 1e-12
 
 
 @given(st.floats(3.5, 8.0))
 def test_fat_tails_make_the_far_likelier(deviations: float) -> None:
     sigma, horizon = 0.6, 3_600.0
     distance = -deviations * sigma * math.sqrt(horizon / YEAR_S)
-    assert touch(distance, sigma, horizon, FAT) > touch(distance, sigma, horizon, NORMAL)
+    assert touch_chance(distance, sigma, horizon, FAT_TAILS) > touch_chance(
+        distance, sigma, horizon, NORMAL_TAILS
+    )
 
 
 def test_the_mixture_keeps_the_variance() -> None:
-    assert sum(FAT) / len(FAT) == pytest.approx(1.0)
-    assert len(set(FAT)) == len(FAT)
+    assert sum(FAT_TAILS) / len(FAT_TAILS) == pytest.approx(1.0)
+    assert len(set(FAT_TAILS)) == len(FAT_TAILS)
 
 
 def test_the_mark_itself_is_touched_and_an_unknown_price_stays_unknown() -> None:
-    found = touch_all(np.array([0.0, np.nan, -0.01]), 0.6, 60.0)
+    found = touch_chances(np.array([0.0, np.nan, -0.01]), 0.6, 60.0)
     assert found[0] == 1.0
     assert math.isnan(found[1])
-    assert found[2] == touch(-0.01, 0.6, 60.0)
+    assert found[2] == touch_chance(-0.01, 0.6, 60.0)
 
 
 def walk(sigma: float, seconds: int, seed: int) -> np.ndarray:
@@ -177,9 +181,9 @@ def test_a_coarse_walk_touches_as_often_as_its_grain_says() -> None:
     lowest = np.cumsum(rng.normal(0, each, (40_000, steps)), axis=1).min(axis=1)
     for deviations in (0.5, 1.0, 2.0):
         distance = -deviations * sigma * math.sqrt(horizon / YEAR_S)
-        said = touch(distance, sigma, horizon, NORMAL, horizon / steps)
+        said = touch_chance(distance, sigma, horizon, NORMAL_TAILS, horizon / steps)
         assert abs(float((lowest <= distance).mean()) - said) < 0.015
-        assert touch(distance, sigma, horizon, NORMAL) > said + 0.01
+        assert touch_chance(distance, sigma, horizon, NORMAL_TAILS) > said + 0.01
 
 
 def test_the_score_and_the_table_are_exact_on_a_small_case() -> None:
@@ -187,7 +191,7 @@ def test_the_score_and_the_table_are_exact_on_a_small_case() -> None:
     outcomes = np.array([False, True, True, True])
     assert brier(forecasts, outcomes) == pytest.approx((0.01 + 0.81 + 0.04 + 0.0) / 4)
     rows = reliability(forecasts, outcomes)
-    assert [(r.low, r.count, r.came_true) for r in rows] == [
+    assert [(r.low, r.count, r.true_share) for r in rows] == [
         (0.1, 2, 0.5),
         (0.8, 1, 1.0),
         (0.9, 1, 1.0),
@@ -199,7 +203,7 @@ def test_forecasts_of_simulated_paths_come_true_as_often_as_they_say() -> None:
     lowest = paths(sigma, 3_600, 20_000, 300, seed=9)
     spread = sigma * math.sqrt(3_600 / YEAR_S)
     distance = -spread * np.random.default_rng(4).uniform(0.1, 3.0, len(lowest))
-    forecasts = touch_all(distance, sigma, 3_600, NORMAL)
+    forecasts = touch_chances(distance, sigma, 3_600, NORMAL_TAILS)
     for row in reliability(forecasts, lowest <= distance):
         error = math.sqrt(row.forecast * (1 - row.forecast) / row.count)
-        assert abs(row.came_true - row.forecast) < 4 * error + 0.01
+        assert abs(row.true_share - row.forecast) < 4 * error + 0.01

@@ -10,7 +10,7 @@ import pytest
 
 from monitor.core.bandtable import BIN_WIDTH
 from monitor.core.decode import decode
-from monitor.core.engine import Engine, Output
+from monitor.core.engine import Engine, EngineOutput
 from monitor.core.events import TOPICS, Control
 from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.core.venuebands import VenueBands
@@ -52,7 +52,7 @@ def run(
     engine = Engine(settings, [])
     made: list[VenueBands] = []
 
-    def keep(output: Output) -> None:
+    def keep(output: EngineOutput) -> None:
         made.extend(output.bands)
         if alerts is not None:
             alerts.extend(output.alerts)
@@ -82,9 +82,9 @@ def test_a_cross_long_is_forced_where_its_equity_meets_its_maintenance() -> None
     # 110 + 10 (x − 100) = 0.05 · 10 x  →  x = 890 / 9.5
     price = 890 / 9.5
     zone = int((1 - price / 100) / BIN_WIDTH)
-    assert market.forced == ({zone: 1000 * 10**6}, {})
-    assert market.nearest[0] == pytest.approx(100 * (1 - zone * BIN_WIDTH))
-    assert market.nearest[1] is None
+    assert market.notional_by_zone == ({zone: 1000 * 10**6}, {})
+    assert market.nearest_forced_price[0] == pytest.approx(100 * (1 - zone * BIN_WIDTH))
+    assert market.nearest_forced_price[1] is None
     assert (made[-1].pools, made[-1].unknown, made[-1].assumed) == (1, 0, 0)
 
 
@@ -92,14 +92,14 @@ def test_what_is_forced_near_is_compared_with_the_book() -> None:
     _, made = run([*BASE, deposit("a", 60), fill("a", "buy", 10), deposit("b", 9_000),
                    fill("b", "sell", 10)])  # fmt: skip
     (market,) = made[-1].markets
-    assert market.near == (1000.0, 0.0)
-    assert market.absorbed[0] == 1.0
-    assert market.absorbed[1] is None
+    assert market.forced_near == (1000.0, 0.0)
+    assert market.absorbed_near[0] == 1.0
+    assert market.absorbed_near[1] is None
     thin = {"kind": "book", "symbol": "SOL", "bids": [["99.9", "0.01"]], "asks": [], "at": 1}
     _, made = run([*BASE, deposit("a", 60), fill("a", "buy", 10), thin])
     (market,) = made[-1].markets
-    assert market.absorbed[0] is not None
-    assert 0 < market.absorbed[0] < 0.1
+    assert market.absorbed_near[0] is not None
+    assert 0 < market.absorbed_near[0] < 0.1
 
 
 def test_an_isolated_position_stands_on_its_own_margin() -> None:
@@ -108,11 +108,11 @@ def test_an_isolated_position_stands_on_its_own_margin() -> None:
     _, made = run(records)
     price = 900 / 9.5
     zone = int((1 - price / 100) / BIN_WIDTH)
-    assert made[-1].markets[0].forced[0] == {zone: 1000 * 10**6}
+    assert made[-1].markets[0].notional_by_zone[0] == {zone: 1000 * 10**6}
     assert made[-1].assumed == 0
     # The same margin by the leverage alone, when no record tells of it.
     _, other = run([r for r in records if r.get("cause") != "isolated_in"])
-    assert list(other[-1].markets[0].parts()) == list(made[-1].markets[0].parts())
+    assert list(other[-1].markets[0].digest_parts()) == list(made[-1].markets[0].digest_parts())
     assert other[-1].assumed == 1
 
 
@@ -131,7 +131,7 @@ def test_a_table_whose_rates_fall_is_refused_and_the_last_good_one_stays() -> No
     held = [deposit("a", 110), fill("a", "buy", 10)]
     engine, made = run([*BASE, *held, bad])
     assert engine.venue.unread["tiers"] == 1
-    assert list(made[-1].markets[0].parts()) == list(made[0].markets[0].parts())
+    assert list(made[-1].markets[0].digest_parts()) == list(made[0].markets[0].digest_parts())
 
 
 def test_bands_are_as_of_the_end_of_their_second() -> None:

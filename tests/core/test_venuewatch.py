@@ -11,7 +11,7 @@ import pytest
 from monitor.core.decode import decode
 from monitor.core.engine import Engine
 from monitor.core.events import TOPICS, Control
-from monitor.core.marginflow import COLUMN, flow, forced_to_depth, thinner
+from monitor.core.marginflow import VENUE_COLUMN, forced_to_depth, stream_rows, thinner_depth
 from monitor.core.settings import AccountSettings, EngineSettings, JointSettings, StreamSettings
 from monitor.core.venuebands import VenueBands
 from monitor.plugins import detector_factories
@@ -25,13 +25,13 @@ HELD = [*BASE, deposit("a", 500), fill("a", "buy", 10)]
 def amounts(records: list[dict[str, Any]]) -> dict[str, float]:
     """What the last cell's records count, by stream."""
     engine, made = run(records)
-    symbols = engine.venue.accounts.symbols
+    symbols = engine.venue.ledger.symbols
     number = next(i for i in range(len(symbols)) if symbols.names(np.array([i])) == ["SOL"])
     market = next(m for m in made[-1].markets if m.symbol == "SOL")
-    rows = flow(engine.venue, {number: thinner(market)})
-    total = dict.fromkeys(COLUMN, 0.0)
+    rows = stream_rows(engine.venue, {number: thinner_depth(market)})
+    total = dict.fromkeys(VENUE_COLUMN, 0.0)
     for stream, amount in zip(rows.stream.tolist(), rows.amount.tolist(), strict=True):
-        total[list(COLUMN)[stream]] += amount
+        total[list(VENUE_COLUMN)[stream]] += amount
     return {name: value for name, value in total.items() if value}
 
 

@@ -251,7 +251,7 @@ def test_every_panel_is_whole(name: str) -> None:
 
 def test_every_metric_that_is_asked_for_is_in_the_catalogue() -> None:
     metrics = Metrics()
-    _, (*_, metrics.bands.last) = run([*BASE, deposit("a", 60), fill("a", "buy", 10)])
+    _, (*_, metrics.band_collector.last) = run([*BASE, deposit("a", 60), fill("a", "buy", 10)])
     names = {sample for family in metrics.registry.collect() for sample in sampled(family)}
     names |= {f"brinkwatch_{name}_total" for name in ("events", "late", "refused", "windows")}
     names |= {"brinkwatch_duplicates_total", "brinkwatch_event_timestamp_seconds"}

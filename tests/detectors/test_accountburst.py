@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detectors import accountlaw as law
-from detectors.accountacts import NOBODY, Acts, acts_of, key_of
+from detectors.accountacts import NO_ACTIVITY, WindowActivity, account_key, activity_from_counts
 from detectors.accountburst import AccountBurstDetector
 from detectors.accountlaw import LAST
 from detectors.accounttable import AccountTable
@@ -35,7 +35,7 @@ def learnt(windows: int = WINDOWS, **parameters: Any) -> AccountBurstDetector:
     return detector
 
 
-def planted(window: int, added: dict[int, float]) -> Acts:
+def planted(window: int, added: dict[int, float]) -> WindowActivity:
     count = FLOW.row(window)
     for account, more in added.items():
         count[account] += more
@@ -65,16 +65,16 @@ def test_one_quiet_account_that_bursts_is_found_and_named() -> None:
 def test_silence_speaks_for_no_burst(size: float) -> None:
     """Not even that of an account which acts 20 times a window, each window: were it evidence, an
     account that was reported would be so again for nothing that it did."""
-    assert law.idle(20.0, law.DISPERSION_MIN, size) <= 0
+    assert law.silent_window_increment(20.0, law.DISPERSION_MIN, size) <= 0
     key, market = np.array([7], np.uint64), np.zeros(1, np.int64)
     detector = AccountBurstDetector()
     for window in range(2000):
-        detector.learn(window, Acts(key, market, np.array([20.0])))
+        detector.learn(window, WindowActivity(key, market, np.array([20.0])))
     for window in range(2000, 2020):
-        detector.report(window, Acts(key, market, np.array([20.0 + 30 * (window % 5)])))
+        detector.report(window, WindowActivity(key, market, np.array([20.0 + 30 * (window % 5)])))
     for window in range(2020, 2200):
-        assert not detector.judge(window, NOBODY).actors
-        detector.learn(window, NOBODY)
+        assert not detector.judge(window, NO_ACTIVITY).actors
+        detector.learn(window, NO_ACTIVITY)
 
 
 def test_three_accounts_come_to_more_than_any_of_them_alone() -> None:
@@ -115,10 +115,10 @@ def test_who_acts_in_batches_all_the_time_has_them_for_flow() -> None:
     key, market = np.array([7], np.uint64), np.zeros(1, np.int64)
     for window in range(4000):
         count = rng.integers(1, 60, 1).astype(np.float64)
-        detector.learn(window, Acts(key, market, count))
+        detector.learn(window, WindowActivity(key, market, count))
     table = detector._table
     row = int(table.rows(key)[0])
-    slow = law.slow_rate(table.habits[row], 1, 4000, detector._common)
+    slow = law.slow_rate(table.habits[row], 1, 4000, detector._population)
     assert 20 < slow < 35
 
 
@@ -128,7 +128,7 @@ def test_an_account_never_seen_is_judged_by_the_habits_of_all() -> None:
     for i in range(4):
         now = planted(WINDOWS + i, {})
         place = int(np.searchsorted(now.key, np.uint64(stranger)))
-        now = Acts(
+        now = WindowActivity(
             np.insert(now.key, place, np.uint64(stranger)),
             np.insert(now.market, place, 0),
             np.insert(now.events, place, 10.0),
@@ -147,7 +147,7 @@ def test_evidence_wanes_while_its_account_rests() -> None:
     detector = learnt()
     for i in range(3):
         detector.learn(WINDOWS + i, planted(WINDOWS + i, {700: 6.0}))
-    values = [detector.judge(WINDOWS + 3 + i, NOBODY).value or 0.0 for i in range(60)]
+    values = [detector.judge(WINDOWS + 3 + i, NO_ACTIVITY).value or 0.0 for i in range(60)]
     assert values[0] > 10
     assert values == sorted(values, reverse=True)
     assert values[-1] == 0.0
@@ -171,14 +171,14 @@ def test_judging_any_number_of_times_changes_nothing_and_states_go_on_alike() ->
     asked.report(WINDOWS, planted(WINDOWS, {700: 9.0}))
     left.report(WINDOWS, planted(WINDOWS, {700: 9.0}))
     restored = AccountBurstDetector()
-    restored.restore(pickle.loads(pickle.dumps(asked.state())))
+    restored.restore(pickle.loads(pickle.dumps(asked.snapshot())))
     for i in range(1, 400):
         now = planted(WINDOWS + i, {700: 5.0} if i < 8 else {})
         verdicts = [d.judge(WINDOWS + i, now) for d in (left, asked, restored)]
         assert verdicts[0] == verdicts[1] == verdicts[2]
         for d in (left, asked, restored):
             (d.report if i == 5 else d.learn)(WINDOWS + i, now)
-    assert left.state() == restored.state()
+    assert left.snapshot() == restored.snapshot()
 
 
 def test_a_new_level_is_taken_for_a_habit_after_a_bounded_time() -> None:
@@ -213,7 +213,7 @@ def test_one_absurd_count_leaves_an_account_as_it_was() -> None:
 
 
 def test_who_leaves_a_full_table_follows_from_times_and_keys() -> None:
-    table = AccountTable(most=8)
+    table = AccountTable(capacity=8)
     for window, names in enumerate(([5, 6, 7, 8], [1, 2, 3, 4], [20])):
         key = np.array(names, np.uint64)
         table.grow(key, table.rows(key), window)
@@ -228,10 +228,10 @@ def test_memory_has_a_bound_that_a_flood_of_names_does_not_pass() -> None:
     detector = AccountBurstDetector(most=2000)
     for window in range(100):
         key = np.arange(window * 500 + 1, window * 500 + 501, dtype=np.uint64)
-        detector.learn(window, Acts(key, np.zeros(500, np.int64), np.ones(500)))
+        detector.learn(window, WindowActivity(key, np.zeros(500, np.int64), np.ones(500)))
     assert detector.accounts <= 2000
     assert detector.evicted == 50_000 - detector.accounts
-    assert detector.bytes_an_account < 160
+    assert detector.bytes_per_account < 160
 
 
 def test_markets_are_judged_apart() -> None:
@@ -242,10 +242,10 @@ def test_markets_are_judged_apart() -> None:
     market = np.repeat([0, 1], 20)
     for window in range(3000):
         acting = rng.random(40) < 0.1
-        now = Acts(key[acting], market[acting], np.ones(int(acting.sum())))
+        now = WindowActivity(key[acting], market[acting], np.ones(int(acting.sum())))
         detector.learn(window, now)
     for i in range(3):
-        now = Acts(key[[3, 25, 26]], market[[3, 25, 26]], np.array([6.0, 12.0, 12.0]))
+        now = WindowActivity(key[[3, 25, 26]], market[[3, 25, 26]], np.array([6.0, 12.0, 12.0]))
         verdict = detector.judge(3000 + i, now)
         detector.learn(3000 + i, now)
     assert verdict.market == 1
@@ -253,10 +253,13 @@ def test_markets_are_judged_apart() -> None:
 
 
 def test_names_become_keys_whatever_their_order() -> None:
-    one, two = acts_of({"a": 1, "b": 2, "c": 0}), acts_of({"b": 2, "a": 1})
-    assert isinstance(one, Acts)
-    assert isinstance(two, Acts)
-    assert one.key.tolist() == two.key.tolist() == sorted([key_of("a"), key_of("b")])
+    one, two = (
+        activity_from_counts({"a": 1, "b": 2, "c": 0}),
+        activity_from_counts({"b": 2, "a": 1}),
+    )
+    assert isinstance(one, WindowActivity)
+    assert isinstance(two, WindowActivity)
+    assert one.key.tolist() == two.key.tolist() == sorted([account_key("a"), account_key("b")])
     assert one.events.tolist() == two.events.tolist()
 
 

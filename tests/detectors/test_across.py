@@ -12,11 +12,11 @@ from detectors.across import (
     COMMON_READY_WINDOWS,
     LASTING,
     MARKETS_LEAST,
+    STATISTICS,
     STEP,
-    VOICES,
-    Across,
+    CrossMarketStatistics,
 )
-from detectors.fisher import Fisher
+from detectors.fisher import FisherCombination
 
 DAY = 17_280.0
 MARKETS = 16
@@ -34,8 +34,10 @@ def shaken(windows: int, seed: int, share: float) -> np.ndarray:
     return chances(sqrt(share) * mood + sqrt(1 - share) * own)
 
 
-def taught(share: float, windows: int = COMMON_READY_WINDOWS, markets: int = MARKETS) -> Across:
-    across = Across(DAY, markets)
+def taught(
+    share: float, windows: int = COMMON_READY_WINDOWS, markets: int = MARKETS
+) -> CrossMarketStatistics:
+    across = CrossMarketStatistics(DAY, markets)
     for p in shaken(windows, 1, share)[:, :markets]:
         across.judge(p)
         across.learn(False)
@@ -44,22 +46,24 @@ def taught(share: float, windows: int = COMMON_READY_WINDOWS, markets: int = MAR
 
 @pytest.fixture(scope="module")
 def habit() -> dict[str, object]:
-    return taught(0.4).state()
+    return taught(0.4).snapshot()
 
 
-def again(habit: dict[str, object]) -> Across:
-    across = Across(DAY)
+def again(habit: dict[str, object]) -> CrossMarketStatistics:
+    across = CrossMarketStatistics(DAY)
     across.restore({k: v.copy() if isinstance(v, np.ndarray) else v for k, v in habit.items()})
     return across
 
 
-def said(across: Across, shift: np.ndarray, mood: float = 0.0, seed: int = 9) -> np.ndarray:
+def said(
+    across: CrossMarketStatistics, shift: np.ndarray, mood: float = 0.0, seed: int = 9
+) -> np.ndarray:
     """The voices after two ordinary windows of this mood in which markets are `shift` higher."""
     rng = np.random.default_rng(seed)
     for _ in range(2):
         own = sqrt(0.6) * rng.standard_normal(MARKETS)
         scores = across.judge(chances(sqrt(0.4) * mood + own + shift))
-        known = across.named(STEP)
+        known = across.contributing_markets(STEP)
         across.learn(False)
     across.last = known  # type: ignore[attr-defined]
     return scores
@@ -97,7 +101,7 @@ def test_one_market_however_loud_is_no_group(habit: dict[str, object]) -> None:
 
 def test_what_moves_together_by_habit_is_rare_no_more_often_than_once_in_so_many_windows() -> None:
     across = taught(0.4)
-    high = np.zeros(len(VOICES))
+    high = np.zeros(len(STATISTICS))
     windows = 6000
     for p in shaken(windows, 2, 0.4):
         high += across.judge(p) > np.log(200)
@@ -128,20 +132,20 @@ def test_a_market_that_is_silent_or_new_changes_nothing_for_the_others() -> None
 
 def test_what_is_reported_is_not_learnt(habit: dict[str, object]) -> None:
     across = again(habit)
-    before = across.state()["learnt"].copy()
+    before = across.snapshot()["learnt"].copy()
     across.judge(chances(np.full(MARKETS, 3.0)))
     across.learn(True)
-    assert (across.state()["learnt"] == before).all()
+    assert (across.snapshot()["learnt"] == before).all()
     across.judge(shaken(1, 4, 0.4)[0])
     across.learn(False)  # the CUSUMs are at zero: over
     across.judge(shaken(1, 5, 0.4)[0])
     across.learn(False)
-    assert (across.state()["learnt"] != before).any()
+    assert (across.snapshot()["learnt"] != before).any()
 
 
 def test_fishers_sum_by_its_own_ranks_is_uniform_though_streams_are_not_independent() -> None:
     rng = np.random.default_rng(6)
-    fisher = Fisher(DAY, 2)
+    fisher = FisherCombination(DAY, 2)
     seen = []
     for t in range(8000):
         shared = rng.standard_normal((2, 1))
@@ -154,7 +158,7 @@ def test_fishers_sum_by_its_own_ranks_is_uniform_though_streams_are_not_independ
 
 
 def test_a_market_with_fewer_than_two_streams_has_no_chance_of_its_own() -> None:
-    fisher = Fisher(DAY, 2)
+    fisher = FisherCombination(DAY, 2)
     for _ in range(200):
         fisher.judge(np.array([[0.3, np.nan], [0.4, 0.6]]))
         fisher.learn(np.ones(2, bool))

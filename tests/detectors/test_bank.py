@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.bank import Bank, Each
+from detectors.bank import Bank, SequentialBank
 from detectors.base import Detector
 from detectors.burst import BurstDetector
-from detectors.calibrate import BLOCK_WINDOWS, READY_BLOCKS, Budget, Calibrator
-from detectors.calibrators import Calibrators
+from detectors.calibrate import BLOCK_WINDOWS, READY_BLOCKS, AlertBudget, Calibrator
+from detectors.calibrators import CalibratorBank
 from detectors.comove import CoMoveDetector
 from detectors.focus import FocusDetector
-from detectors.level import LevelDetector
-from detectors.peak import PeakDetector
+from detectors.level import LevelShiftDetector
+from detectors.peak import RecordHighDetector
 from detectors.ratio import RatioDetector
 
 MAKERS: dict[str, Callable[[], Detector]] = {
@@ -26,15 +26,17 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "ratio": lambda: RatioDetector(warm_up=20, patience=15),
     "comove": lambda: CoMoveDetector(("a", "b"), warm_up=20, patience=15),
     "focus": lambda: FocusDetector(warm_up=20, patience=15),
-    "level": lambda: LevelDetector(warm_up=20, patience=15),
-    "peak": lambda: PeakDetector(least=0.5),
-    "signed level": lambda: LevelDetector(direction="both", signed=True, warm_up=20, patience=15),
+    "level": lambda: LevelShiftDetector(warm_up=20, patience=15),
+    "peak": lambda: RecordHighDetector(least=0.5),
+    "signed level": lambda: LevelShiftDetector(
+        direction="both", signed=True, warm_up=20, patience=15
+    ),
 }
 ROWS, WINDOWS = 5, 120
 
 
 def banks(make: Callable[[], Detector]) -> list[Bank]:
-    return [make().bank(), Each(make)]
+    return [make().bank(), SequentialBank(make)]
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -77,8 +79,8 @@ def test_banks_and_single_detectors_agree_bit_for_bit(name: str, seed: int) -> N
 
 
 def restored(make: Callable[[], Detector], bank: Bank) -> Bank:
-    other = Each(make) if isinstance(bank, Each) else make().bank()
-    other.restore(bank.state(ROWS))
+    other = SequentialBank(make) if isinstance(bank, SequentialBank) else make().bank()
+    other.restore(bank.snapshot(ROWS))
     return other
 
 
@@ -98,22 +100,22 @@ def test_learning_together_is_learning_one_by_one(name: str) -> None:
         together.learn(rows, values)
         for row in rng.permutation(ROWS):
             apart.learn(rows[row : row + 1], values[row : row + 1])
-    assert np.array_equal(np.array(together.state(ROWS)), np.array(apart.state(ROWS)))
+    assert np.array_equal(np.array(together.snapshot(ROWS)), np.array(apart.snapshot(ROWS)))
 
 
 def test_a_state_of_other_sizes_is_refused() -> None:
     bank = BurstDetector(sizes=(2.0,)).bank()
     bank.grow(2)
     with pytest.raises(ValueError, match="same sizes"):
-        BurstDetector().bank().restore(bank.state(2))
+        BurstDetector().bank().restore(bank.snapshot(2))
 
 
 @pytest.mark.parametrize("log_likelihood", [True, False])
 def test_calibrators_find_what_each_calibrator_finds(log_likelihood: bool) -> None:
     rng = np.random.default_rng(5)
-    most = Budget(400.0, 1.0).p_limit
+    most = AlertBudget(400.0, 1.0).p_limit
     singles = [Calibrator(log_likelihood) for _ in range(3)]
-    many = Calibrators(86400, most)
+    many = CalibratorBank(86400, most)
     for _ in singles:
         many.add(log_likelihood)
     found = 0
@@ -129,13 +131,13 @@ def test_calibrators_find_what_each_calibrator_finds(log_likelihood: bool) -> No
                 if score > 3.0 and singles[row].p_value(score) <= limit:
                     expected.append((i, singles[row].p_value(score)))
                 singles[row].learn(score)
-        assert many.rare(rows, scores, limit) == expected
+        assert many.rare_scores(rows, scores, limit) == expected
         found += len(expected)
         many.learn(rows, scores)
         if window % 7777 == 7776:
-            state = many.state()
-            assert state == [single.state() for single in singles]
-            many = Calibrators(86400, most)
+            state = many.snapshot()
+            assert state == [single.snapshot() for single in singles]
+            many = CalibratorBank(86400, most)
             many.restore(state, log_likelihood)
             assert [many.why(row) for row in range(3)] == [single.why for single in singles]
     assert found > 10

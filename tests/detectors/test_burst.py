@@ -12,12 +12,12 @@ from river import checks
 
 from detectors import burstkernel as kernel
 from detectors.burst import BurstDetector
-from detectors.calibrate import Budget, Calibrator
+from detectors.calibrate import AlertBudget, Calibrator
 from detectors.check import check_detector
 from detectors.nnls import nnls
 from tests.bench.backgrounds import DAY, Counts, hawkes, poisson
 
-LIMIT = Budget(1.0, 1.0).p_limit
+LIMIT = AlertBudget(1.0, 1.0).p_limit
 
 
 def alarms(counts: Counts, detector: BurstDetector | None = None) -> list[int]:
@@ -152,7 +152,7 @@ def test_a_burst_that_nobody_reports_is_over_when_it_is_over() -> None:
 
 def test_a_restored_detector_must_be_of_the_same_sizes() -> None:
     with pytest.raises(ValueError, match="same sizes"):
-        BurstDetector(sizes=(2.0,)).restore(BurstDetector().state())
+        BurstDetector(sizes=(2.0,)).restore(BurstDetector().snapshot())
 
 
 @pytest.mark.parametrize("wrong", [{"sizes": ()}, {"sizes": (1.0,)}, {"warm_up": 0}])
@@ -244,7 +244,7 @@ def test_a_burst_in_pieces_is_one_burst_and_teaches_nothing(rate: float) -> None
             x = {"count": count}
             score = detector.judge_one(x).value or 0.0
             (detector.report_one if score > 20.0 else detector.learn_one)(x)
-        return np.array(detector.state()["row"][kernel.WEIGHT : kernel.WEIGHT + kernel.MEANS])
+        return np.array(detector.snapshot()["row"][kernel.WEIGHT : kernel.WEIGHT + kernel.MEANS])
 
     assert abs(weights(loud) - weights(usual)).max() < 0.15
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.calibrate import BLOCK_WINDOWS, READY_BLOCKS, Budget, Calibrator, once_per_days
+from detectors.calibrate import BLOCK_WINDOWS, READY_BLOCKS, AlertBudget, Calibrator, once_per_days
 
 DAY = 86400
 
@@ -23,14 +23,14 @@ def taught(log_likelihood: bool, scores: list[float]) -> Calibrator:
 
 
 def test_the_budget_is_shared_alike_by_streams_and_windows() -> None:
-    assert Budget(24.0, 3600.0).p_limit == 1.0
-    assert math.isclose(Budget(1.0, 1.0, streams=4).p_limit, 1 / 86400 / 4)
+    assert AlertBudget(24.0, 3600.0).p_limit == 1.0
+    assert math.isclose(AlertBudget(1.0, 1.0, streams=4).p_limit, 1 / 86400 / 4)
 
 
 @pytest.mark.parametrize("wrong", [(0.0, 1.0, 1), (1.0, 0.0, 1), (1.0, 1.0, 0)])
 def test_an_impossible_budget_is_refused(wrong: tuple[float, float, int]) -> None:
     with pytest.raises(ValueError, match="a budget is"):
-        Budget(*wrong)
+        AlertBudget(*wrong)
 
 
 def test_a_log_likelihood_begins_with_its_theory() -> None:
@@ -53,7 +53,7 @@ def test_other_scores_have_no_p_value_before_six_hours_and_say_so() -> None:
 def realised(sample: np.ndarray, log_likelihood: bool) -> float:
     """Reports a day at a budget of one, after two days of learning."""
     calibrator = Calibrator(log_likelihood, DAY)
-    limit = Budget(1.0, 1.0).p_limit
+    limit = AlertBudget(1.0, 1.0).p_limit
     reports = 0
     for i, score in enumerate(sample.tolist()):
         reports += i >= 2 * DAY and calibrator.p_value(score) <= limit
@@ -97,7 +97,7 @@ def test_an_attack_does_not_deafen_the_stream() -> None:
 
 
 def blocks(tops: list[float], steepest: float = math.inf) -> Calibrator:
-    calibrator = Calibrator(True, DAY, steepest=steepest)
+    calibrator = Calibrator(True, DAY, tail_slope_max=steepest)
     for top in tops:
         calibrator.close_block(min(top, calibrator.cap))
     return calibrator
@@ -155,20 +155,20 @@ def test_it_goes_on_from_its_state_bit_for_bit() -> None:
     stream = np.random.default_rng(5).exponential(1.0, DAY).tolist()
     whole = taught(True, stream[:40000])
     restored = Calibrator(True, DAY)
-    restored.restore(whole.state())
+    restored.restore(whole.snapshot())
     for score in stream[40000:]:
         assert restored.p_value(score) == whole.p_value(score)
         restored.learn(score)
         whole.learn(score)
-    assert restored.state() == whole.state()
+    assert restored.snapshot() == whole.snapshot()
 
 
 def test_what_is_not_finite_is_not_learnt() -> None:
     calibrator = taught(True, [1.0])
-    before = calibrator.state()
+    before = calibrator.snapshot()
     for bad in (math.nan, math.inf, -math.inf):
         calibrator.learn(bad)
-    assert calibrator.state() == before
+    assert calibrator.snapshot() == before
 
 
 def test_once_per_days_is_the_inverse_of_the_rate() -> None:

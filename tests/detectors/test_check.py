@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from detectors.base import Score, read
+from detectors.base import Score, read_number
 from detectors.check import ConformanceError, check_detector
 from tests.detectors.example_plugin.highest import AboveMean
 
@@ -48,7 +48,7 @@ class Poisoned(AboveMean):
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
         super().learn_one(x)
-        if isinstance(read(x, self.feature), float) and x[self.feature] > 1e9:
+        if isinstance(read_number(x, self.feature), float) and x[self.feature] > 1e9:
             self._seen = -(10**6)
 
 

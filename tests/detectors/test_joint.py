@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.calibrate import Budget, Calibrator
+from detectors.calibrate import AlertBudget, Calibrator
 from detectors.check import check_detector
-from detectors.conformal import P_MIN, READY_WINDOWS, Conformal
+from detectors.conformal import P_MIN, READY_WINDOWS, ConformalPValues
 from detectors.joint import JointDetector
-from detectors.jointevidence import BLOCK_WINDOWS, DRIFT, KAPPA, Joint
-from detectors.lord import Lord, gamma
+from detectors.jointevidence import BLOCK_WINDOWS, DRIFT, KAPPA, JointCusums
+from detectors.lord import LordPlusPlus, spending_share
 from detectors.whiten import YOUNG_WINDOWS, Whitener
 
 DAY = 17_280.0
@@ -33,7 +33,7 @@ def correlated(windows: int, seed: int, symbols: int = 4, streams: int = 3) -> n
     return out
 
 
-def teach(joint: Joint, data: np.ndarray) -> None:
+def teach(joint: JointCusums, data: np.ndarray) -> None:
     nobody = np.zeros(joint.symbols, bool)
     for x in data:
         joint.judge(x, np.ones(len(x)))
@@ -41,8 +41,8 @@ def teach(joint: Joint, data: np.ndarray) -> None:
 
 
 @pytest.fixture(scope="module")
-def taught() -> Joint:
-    joint = Joint([1, 1, 1], DAY, 4)
+def taught() -> JointCusums:
+    joint = JointCusums([1, 1, 1], DAY, 4)
     teach(joint, correlated(4000, seed=1))
     return joint
 
@@ -76,12 +76,12 @@ def test_what_cannot_be_read_is_no_value_and_changes_nothing(bad: float) -> None
     for i in range(100):
         whitener.judge(np.array([i % 5.0]), np.zeros(1))
         whitener.learn(np.ones(1, bool))
-    before = copy.deepcopy(whitener.state())
+    before = copy.deepcopy(whitener.snapshot())
     residual, expected = whitener.judge(np.array([bad]), np.zeros(1))
     whitener.learn(np.ones(1, bool))
     assert np.isnan(residual).all()
     assert np.isnan(expected).all()
-    assert all((whitener.state()[name] == before[name]).all() for name in before)
+    assert all((whitener.snapshot()[name] == before[name]).all() for name in before)
 
 
 @pytest.mark.parametrize("hurt", [[1e15], [1e15] * 10, [0.0] * 20_000, [5.0] * 3000])
@@ -117,7 +117,7 @@ def test_p_values_are_as_rare_as_they_say(law: str) -> None:
         "student": lambda n: rng.standard_t(3, n),
         "counts": lambda n: rng.poisson(0.3, n).astype(float),
     }[law]
-    conformal = Conformal(50, DAY)
+    conformal = ConformalPValues(50, DAY)
     for _ in range(4000):
         conformal.learn(make(50), np.ones(50, bool))
     p = np.concatenate([conformal.p_values(make(50)) for _ in range(2000)])
@@ -129,7 +129,7 @@ def test_p_values_are_as_rare_as_they_say(law: str) -> None:
 
 
 def test_equal_scores_count_against_a_score_and_too_few_give_no_p_value() -> None:
-    conformal = Conformal(1, DAY)
+    conformal = ConformalPValues(1, DAY)
     for i in range(READY_WINDOWS):
         assert np.isnan(conformal.p_values(np.array([1.0]))[0])
         conformal.learn(np.array([float(i % 2)]), np.ones(1, bool))
@@ -141,14 +141,16 @@ def test_equal_scores_count_against_a_score_and_too_few_give_no_p_value() -> Non
 @given(st.integers(0, 2**32), st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20))
 def test_a_higher_score_is_never_more_likely(seed: int, asked: list[float]) -> None:
     rng = np.random.default_rng(seed)
-    conformal = Conformal(1, DAY)
+    conformal = ConformalPValues(1, DAY)
     for value in rng.standard_t(3, 400):
         conformal.learn(np.array([value]), np.ones(1, bool))
     p = [conformal.p_values(np.array([score]))[0] for score in sorted(asked)]
     assert all(P_MIN <= b <= a * (1 + 0.05) <= 1.05 for a, b in pairwise(p))
 
 
-def test_one_window_adds_minus_ln_p_less_the_drift_of_the_streams_that_judge(taught: Joint) -> None:
+def test_one_window_adds_minus_ln_p_less_the_drift_of_the_streams_that_judge(
+    taught: JointCusums,
+) -> None:
     joint = copy.deepcopy(taught)
     joint._total[:] = 0.0
     x = np.full((4, 3), 6.0)
@@ -161,7 +163,7 @@ def test_one_window_adds_minus_ln_p_less_the_drift_of_the_streams_that_judge(tau
         assert joint._after[symbol, 0] == pytest.approx(max(0.0, want))
 
 
-def test_a_weak_rise_in_all_streams_is_evidence_and_each_has_its_share(taught: Joint) -> None:
+def test_a_weak_rise_in_all_streams_is_evidence_and_each_has_its_share(taught: JointCusums) -> None:
     joint = copy.deepcopy(taught)
     quiet = joint.judge(np.zeros((4, 3)), np.ones(4))
     joint.learn(np.zeros(4, bool), np.zeros((4, 3)), joint.expected)
@@ -172,10 +174,10 @@ def test_a_weak_rise_in_all_streams_is_evidence_and_each_has_its_share(taught: J
     windows, parts = joint.evidence(2, data, joint.expected)
     assert windows <= 2
     assert sum(part.share for part in parts) == pytest.approx(1.0)
-    assert all(part.named and part.observed > part.expected for part in parts)
+    assert all(part.is_named and part.observed > part.expected for part in parts)
 
 
-def test_the_streams_that_moved_are_named_and_the_others_are_not(taught: Joint) -> None:
+def test_the_streams_that_moved_are_named_and_the_others_are_not(taught: JointCusums) -> None:
     joint = copy.deepcopy(taught)
     joint.judge(np.zeros((4, 3)), np.ones(4))
     data = joint.expected.copy()
@@ -183,28 +185,28 @@ def test_the_streams_that_moved_are_named_and_the_others_are_not(taught: Joint) 
     joint.judge(data, np.ones(4))
     for symbol in range(4):
         _, parts = joint.evidence(symbol, data, joint.expected)
-        assert [part.stream for part in parts if part.named] == [1]
+        assert [part.stream for part in parts if part.is_named] == [1]
         assert parts[0].share > 0.7
 
 
-def test_sides_say_what_speaks_of_an_attack(taught: Joint) -> None:
-    low = Joint([1, -1, 0], DAY, 4)
+def test_sides_say_what_speaks_of_an_attack(taught: JointCusums) -> None:
+    low = JointCusums([1, -1, 0], DAY, 4)
     teach(low, correlated(1000, seed=1))
     low.judge(np.full((4, 3), -6.0), np.ones(4))
     assert (low.p[:, 0] > 0.5).all()
     assert (low.p[:, 1:] < 0.01).all()
 
 
-def test_what_is_reported_is_not_learnt_until_it_is_over(taught: Joint) -> None:
+def test_what_is_reported_is_not_learnt_until_it_is_over(taught: JointCusums) -> None:
     joint = copy.deepcopy(taught)
-    before = joint._whitener.state()["weight"].copy()
+    before = joint._whitener.snapshot()["weight"].copy()
     weights = joint._conformal.weight.copy()
     data = np.full((4, 3), 8.0)
     for _ in range(5):
         joint.judge(data, np.ones(4))
         joint.learn(np.ones(4, bool), data, joint.expected)
         assert not joint._total.any()
-    assert (joint._whitener.state()["weight"] == before).all()
+    assert (joint._whitener.snapshot()["weight"] == before).all()
     assert (joint._conformal.weight == weights).all()
     teach(joint, correlated(80, seed=5))
     assert not joint._held.any()
@@ -213,10 +215,10 @@ def test_what_is_reported_is_not_learnt_until_it_is_over(taught: Joint) -> None:
 
 def test_symbols_in_one_array_are_judged_as_each_alone() -> None:
     data = correlated(500, seed=6)
-    together = Joint([1, 1, 1], DAY)
+    together = JointCusums([1, 1, 1], DAY)
     together.grow(2)
     together.grow(4)
-    alone = [Joint([1, 1, 1], DAY, 1) for _ in range(4)]
+    alone = [JointCusums([1, 1, 1], DAY, 1) for _ in range(4)]
     nobody = np.zeros(4, bool)
     for x in data:
         score = together.judge(x, np.ones(4))
@@ -226,10 +228,10 @@ def test_symbols_in_one_array_are_judged_as_each_alone() -> None:
         together.learn(nobody, x, together.expected)
 
 
-def test_it_goes_on_from_its_state_bit_for_bit(taught: Joint) -> None:
+def test_it_goes_on_from_its_state_bit_for_bit(taught: JointCusums) -> None:
     whole = copy.deepcopy(taught)
-    restored = Joint([1, 1, 1], DAY)
-    restored.restore(copy.deepcopy(whole.state()))
+    restored = JointCusums([1, 1, 1], DAY)
+    restored.restore(copy.deepcopy(whole.snapshot()))
     for x in correlated(50, seed=7):
         assert (whole.judge(x, np.ones(4)) == restored.judge(x, np.ones(4))).all()
         for one in (whole, restored):
@@ -238,9 +240,9 @@ def test_it_goes_on_from_its_state_bit_for_bit(taught: Joint) -> None:
 
 def test_the_budget_is_kept_on_streams_that_share_a_factor() -> None:
     data = correlated(28_000, seed=8, symbols=24)
-    joint = Joint([1, 1, 1], DAY, 24)
+    joint = JointCusums([1, 1, 1], DAY, 24)
     calibrators = [Calibrator(True, DAY, BLOCK_WINDOWS) for _ in range(24)]
-    limit = Budget(1.0, 5.0).p_limit
+    limit = AlertBudget(1.0, 5.0).p_limit
     reports, last = 0, np.full(24, -99)
     for t, x in enumerate(data):
         score = joint.judge(x, np.ones(24)).tolist()
@@ -261,7 +263,7 @@ def test_few_false_discoveries_and_more_found_after_each() -> None:
     rng = np.random.default_rng(9)
     false = found = equal = true = 0
     for _ in range(40):
-        lord = Lord(0.1)
+        lord = LordPlusPlus(0.1)
         real = rng.random(400) < 0.25
         p = np.where(real, rng.beta(0.05, 1, 400) ** 2, rng.random(400))
         hit = np.array([lord.test(float(one)) for one in p])
@@ -275,19 +277,19 @@ def test_few_false_discoveries_and_more_found_after_each() -> None:
 
 
 def test_lord_goes_on_from_its_state_and_takes_no_nan() -> None:
-    lord, twin = Lord(0.05), Lord(0.05)
+    lord, twin = LordPlusPlus(0.05), LordPlusPlus(0.05)
     for p in (0.5, 1e-6, 0.3, 1e-5):
         lord.test(p)
-    twin.restore(lord.state())
+    twin.restore(lord.snapshot())
     assert twin.level == lord.level
     assert not lord.test(float("nan"))
     with pytest.raises(ValueError, match="false discovery rate"):
-        Lord(0.0)
+        LordPlusPlus(0.0)
 
 
 def test_after_a_million_tests_without_a_discovery_one_can_still_be_made() -> None:
-    lord = Lord(0.1)
+    lord = LordPlusPlus(0.1)
     lord.restore({"tests": 1_000_000, "found": [], "first": None})
     assert 0.0 < lord.level < 1e-6
     assert lord.test(1e-12)
-    assert sum(gamma(j) for j in range(1, 200_000)) < 1.0
+    assert sum(spending_share(j) for j in range(1, 200_000)) < 1.0

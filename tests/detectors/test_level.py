@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.check import check_detector
-from detectors.level import LevelDetector
+from detectors.level import LevelShiftDetector
 
 
 def wandering(windows: int, seed: int, memory: float = 0.9, tail: float = 6.0) -> np.ndarray:
@@ -19,7 +19,7 @@ def wandering(windows: int, seed: int, memory: float = 0.9, tail: float = 6.0) -
     return level
 
 
-def scores(detector: LevelDetector, levels: np.ndarray) -> np.ndarray:
+def scores(detector: LevelShiftDetector, levels: np.ndarray) -> np.ndarray:
     out = []
     for level in levels.tolist():
         value = detector.judge_one({detector.feature: level}).value
@@ -29,7 +29,7 @@ def scores(detector: LevelDetector, levels: np.ndarray) -> np.ndarray:
 
 
 def test_it_keeps_the_protocol() -> None:
-    check_detector(LevelDetector, pause_windows=20_000)
+    check_detector(LevelShiftDetector, pause_windows=20_000)
 
 
 @pytest.mark.parametrize("memory", [0.0, 0.6, 0.95])
@@ -39,7 +39,7 @@ def test_clean_levels_seldom_lift_the_score_as_the_law_of_cusums_says(
 ) -> None:
     windows = 40_000
     level = 1e6 * np.exp(0.3 * wandering(windows, 3, memory))
-    said = scores(LevelDetector(direction=direction), level)[300:]
+    said = scores(LevelShiftDetector(direction=direction), level)[300:]
     # Excursions above h are expected about exp(-h) times a window; of a hundred windows one.
     for h in (6.0, 8.0):
         above = said > h
@@ -53,7 +53,7 @@ def test_a_book_at_a_fifth_of_usual_is_found_within_seconds(memory: float, media
     for seed in range(20):
         level = 1e6 * np.exp(0.25 * wandering(1500, seed, memory))
         level[1400:1420] /= 5
-        detector = LevelDetector("depth", direction="down")
+        detector = LevelShiftDetector("depth", direction="down")
         said = scores(detector, level)
         hits = np.flatnonzero(said[1400:1420] > 14)
         found.append(int(hits[0]) if len(hits) else 99)
@@ -72,7 +72,7 @@ def dipping(windows: int, seed: int, every: int) -> np.ndarray:
     return level
 
 
-def reported(detector: LevelDetector, levels: np.ndarray, least: float) -> list[int]:
+def reported(detector: LevelShiftDetector, levels: np.ndarray, least: float) -> list[int]:
     """The windows whose score is above `least`; the detector is told of them."""
     told = []
     for t, level in enumerate(levels.tolist()):
@@ -90,7 +90,7 @@ def test_a_book_that_often_thins_for_a_while_is_soon_no_news() -> None:
     early = late = dips = 0
     for seed in range(8):
         level = 1e6 * np.exp(dipping(7200, seed, 120))
-        told = np.array(reported(LevelDetector(direction="down"), level, 14.0))
+        told = np.array(reported(LevelShiftDetector(direction="down"), level, 14.0))
         early += int((told < 1800).sum())
         late += int((told >= 1800).sum())
         dips += int((np.diff(level[1800:]) < -3e5).sum())
@@ -101,7 +101,7 @@ def test_a_book_that_often_thins_for_a_while_is_soon_no_news() -> None:
 
 def test_a_level_that_stands_still_adds_no_evidence() -> None:
     level = 1e6 * np.exp(0.1 * wandering(1500, 2))
-    detector = LevelDetector(direction="down")
+    detector = LevelShiftDetector(direction="down")
     scores(detector, level)
     detector.learn_one({"level": 3e5})
     first = detector.judge_one({"level": 3e5}).value
@@ -114,7 +114,7 @@ def test_a_level_that_stands_still_adds_no_evidence() -> None:
 
 def test_evidence_ends_where_the_level_is_back_at_its_usual() -> None:
     level = 1e6 * np.exp(0.1 * wandering(1500, 2))
-    detector = LevelDetector(direction="down")
+    detector = LevelShiftDetector(direction="down")
     scores(detector, level)
     for depth in (2.0e5, 2.1e5, 1.9e5):
         detector.learn_one({"level": depth})
@@ -126,14 +126,14 @@ def test_what_was_reported_does_not_teach_that_it_is_ordinary() -> None:
     level = 1e6 * np.exp(0.1 * wandering(4000, 4, 0.5))
     for at in range(1000, 4000, 300):
         level[at : at + 20] /= 6
-    detector = LevelDetector(direction="down")
+    detector = LevelShiftDetector(direction="down")
     told = np.array(reported(detector, level, 14.0))
     assert [any((told >= at) & (told < at + 20)) for at in range(1000, 4000, 300)] == [True] * 10
-    assert detector.usual == pytest.approx(1e6, rel=0.15)
+    assert detector.usual_level == pytest.approx(1e6, rel=0.15)
 
 
 def test_too_few_moves_are_not_enough_to_judge_by() -> None:
-    detector = LevelDetector(direction="down", warm_up=10)
+    detector = LevelShiftDetector(direction="down", warm_up=10)
     for i in range(400):
         detector.learn_one({"level": 1e6 + 1e5 * (i % 100 == 0)})
     score = detector.judge_one({"level": 1e5})
@@ -145,14 +145,14 @@ def test_too_few_moves_are_not_enough_to_judge_by() -> None:
 def test_the_other_direction_does_not_count() -> None:
     level = 1e6 * np.exp(0.25 * wandering(1500, 1))
     level[1400:1420] *= 8
-    assert np.nanmax(scores(LevelDetector(direction="down"), level)[1400:1419]) < 8
+    assert np.nanmax(scores(LevelShiftDetector(direction="down"), level)[1400:1419]) < 8
     level[1400:1420] /= 64
-    assert np.nanmax(scores(LevelDetector(direction="up"), level)[1400:1419]) < 8
+    assert np.nanmax(scores(LevelShiftDetector(direction="up"), level)[1400:1419]) < 8
 
 
 def test_evidence_is_the_mean_level_beside_the_usual_since_the_step() -> None:
     level = 1e6 * np.exp(0.1 * wandering(1000, 5, 0.2))
-    detector = LevelDetector("depth", direction="down")
+    detector = LevelShiftDetector("depth", direction="down")
     scores(detector, level)
     for depth in (2.2e5, 1.8e5):
         detector.learn_one({"depth": depth})
@@ -166,7 +166,7 @@ def test_evidence_is_the_mean_level_beside_the_usual_since_the_step() -> None:
 def test_a_lasting_step_is_the_new_level_after_patience() -> None:
     level = 1e6 * np.exp(0.1 * wandering(3000, 5, 0.5))
     level[1000:] /= 6
-    detector = LevelDetector("depth", direction="down", patience=200)
+    detector = LevelShiftDetector("depth", direction="down", patience=200)
     reports = []
     for i, depth in enumerate(level.tolist()):
         value = detector.judge_one({"depth": depth}).value
@@ -178,13 +178,13 @@ def test_a_lasting_step_is_the_new_level_after_patience() -> None:
     assert reports
     assert reports[0] < 1010
     assert max(reports) < 1250
-    assert detector.usual == pytest.approx(1e6 / 6, rel=0.2)
+    assert detector.usual_level == pytest.approx(1e6 / 6, rel=0.2)
 
 
 @pytest.mark.parametrize("outlier", [1e15, -1e15, 2.0**63])
 def test_an_absurd_level_is_told_in_finite_numbers_and_is_soon_forgotten(outlier: float) -> None:
     levels = np.random.default_rng(3).normal(0.0, 1e-3, 4000)
-    detector = LevelDetector(direction="both", signed=True)
+    detector = LevelShiftDetector(direction="both", signed=True)
     scores(detector, levels)
     for _ in range(3):
         value = detector.judge_one({"level": outlier}).value
@@ -197,7 +197,7 @@ def test_an_absurd_level_is_told_in_finite_numbers_and_is_soon_forgotten(outlier
 
 
 def test_nothing_but_zeros_is_no_scale() -> None:
-    detector = LevelDetector("depth", direction="down", warm_up=10)
+    detector = LevelShiftDetector("depth", direction="down", warm_up=10)
     for _ in range(40):
         detector.learn_one({"depth": 0.0})
     score = detector.judge_one({"depth": 0.0})
@@ -209,4 +209,4 @@ def test_nothing_but_zeros_is_no_scale() -> None:
 def test_wrong_parameters_are_refused_with_words() -> None:
     for wrong in ({"direction": "left"}, {"sizes": (0.0,)}, {"warm_up": 2}, {"least": 0.5}):
         with pytest.raises(ValueError, match=r"direction|sizes|warm_up|least"):
-            LevelDetector(**wrong)  # type: ignore[arg-type]
+            LevelShiftDetector(**wrong)  # type: ignore[arg-type]

@@ -80,6 +80,6 @@ class _Harm:
 
 def test_a_state_that_holds_anything_else_than_rivers_objects_is_refused() -> None:
     detector = RiverDetector("GaussianScorer")
-    state = detector.state() | {"model": pickle.dumps(_Harm())}
+    state = detector.snapshot() | {"model": pickle.dumps(_Harm())}
     with pytest.raises(ValueError, match=r"may not hold builtins\.eval"):
         detector.restore(state)

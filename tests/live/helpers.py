@@ -16,9 +16,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from monitor.app import Sidecar
 from monitor.config import Config, KafkaSettings, load
 from monitor.console import Console
-from monitor.core.batch import Refused
+from monitor.core.batch import RefusedRecord
 from monitor.core.events import TOPICS
-from monitor.livejobs import create_topics, published
+from monitor.livejobs import create_topics, publish_day
 from replay.day import Day, DayWriter
 from replay.outgoing import chunks
 from replay.run import replay
@@ -81,7 +81,7 @@ def write_day(
                 day.control(*place, row + 1, silent_to)
             batch.offset = np.arange(first, first + len(batch), dtype=np.int64)
             end = first + len(batch)
-            batch.refused = [Refused(*place, end, "not_json", "", b"{half a rec")]
+            batch.refused = [RefusedRecord(*place, end, "not_json", "", b"{half a rec")]
             at[place] = end + 1
             day.write(batch)
     return Day(path / "day")
@@ -90,11 +90,11 @@ def write_day(
 def send(day: Day, config: Config, speed: float | None = None) -> dict[str, Any]:
     """`brinkwatch publish`."""
     parts = [(part.topic, part.partition) for part in day.meta.partitions]
-    controls = day.controls(config.accounts.cell_ns)
-    return published(config, Console(True), parts, controls, chunks(day, speed), 0, speed)
+    controls = day.controls(config.accounts.bands_interval_ns)
+    return publish_day(config, Console(True), parts, controls, chunks(day, speed), 0, speed)
 
 
-def replayed(day: Day, config: Config, out: Path) -> tuple[str, list[bytes]]:
+def replay_to_file(day: Day, config: Config, out: Path) -> tuple[str, list[bytes]]:
     """The digest and the alerts of `brinkwatch replay`."""
     summary = replay(
         day, config.engine(), FACTORIES, alerts_to=out, bands_to=out.with_suffix(".bands")
@@ -112,7 +112,7 @@ def create_topics_of(day: Day, config: Config) -> None:
     create_topics(config, 1 + max(part.partition for part in day.meta.partitions), Console(True))
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+async def wait_until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
     """Wait for it, and fail if it does not come."""
     end = time.monotonic() + seconds
     while not await condition():
@@ -121,7 +121,7 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0)
 
 
 @asynccontextmanager
-async def running(config: Config) -> AsyncIterator[Sidecar]:
+async def run_sidecar(config: Config) -> AsyncIterator[Sidecar]:
     """A sidecar beside the test; stopped in order when the test has what it wants."""
     sidecar = Sidecar(config, FACTORIES)
     task = asyncio.create_task(sidecar.run())
@@ -132,7 +132,7 @@ async def running(config: Config) -> AsyncIterator[Sidecar]:
         await task
 
 
-async def seen(sidecar: Sidecar, digest: str) -> None:
+async def wait_for_digest(sidecar: Sidecar, digest: str) -> None:
     """Wait until what it has made known has this digest, and is published."""
     state: dict[str, Any] = {}
 
@@ -141,12 +141,12 @@ async def seen(sidecar: Sidecar, digest: str) -> None:
         return state.get("digest") == digest and state["alerts"] == state["published"]
 
     try:
-        await until(same)
+        await wait_until(same)
     except AssertionError as error:
         raise AssertionError(f"{error}: {state}") from None
 
 
-async def held(
+async def read_records(
     address: str, topic: str, partition: int = 0, isolation: str = "read_committed"
 ) -> list[Any]:
     """Every record of a topic partition."""

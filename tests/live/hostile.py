@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.core.decode import judge
+from monitor.core.decode import validate_record
 from tests.core.strategies import KINDS, anything, compact, edited, hostile
 from tests.core.test_decode import (
     ORDER,
@@ -57,7 +57,7 @@ def _faults(kind: str) -> list[bytes]:
     return found
 
 
-def _made(chance: random.Random, known: list[bytes]) -> Iterator[bytes]:
+def _draw_hostile(chance: random.Random, known: list[bytes]) -> Iterator[bytes]:
     """Without end: those known, noise, and what becomes of a record on a bad line."""
     while True:
         raw = chance.choice(known)
@@ -79,11 +79,11 @@ def refused(kind: str, count: int, seed: int) -> list[tuple[bytes, str, str]]:
     known = [raw for raw in table + _drawn(kind) if len(raw) <= SMALL_BYTES_MAX]
     larger = [raw for raw in table if SMALL_BYTES_MAX < len(raw) < 1_000_000]
     found = [*LARGE, *larger, *known]
-    source = _made(chance, known)
+    source = _draw_hostile(chance, known)
     made: list[tuple[bytes, str, str]] = []
     while len(made) < count:
         raw = found.pop() if found else next(source)
-        verdict = judge(raw, kind)
+        verdict = validate_record(raw, kind)
         if isinstance(verdict, tuple):
             made.append((raw, *verdict))
     chance.shuffle(made)

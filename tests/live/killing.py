@@ -27,8 +27,8 @@ from replay.day import Day, DayWriter
 from tests.live.helpers import (
     configuration,
     create_topics_of,
-    held,
-    replayed,
+    read_records,
+    replay_to_file,
     send,
     total,
     write_day,
@@ -102,7 +102,7 @@ class Outcome:
         """None lost, none twice, in their order."""
         return self.committed == self.wanted and self.letters == self.refused
 
-    def words(self) -> str:
+    def summary_line(self) -> str:
         again = len(self.raw) - len(self.committed)
         middle = sorted(self.restores_s)[len(self.restores_s) // 2] if self.restores_s else 0.0
         return (
@@ -146,13 +146,13 @@ def kill_loop(
         wait_to_end(group.members, total(day))
         restores_s = group.restores_s
     # The log as it is now, with the silences that were told while members were away.
-    _, wanted = replayed(record_day(config, folder / "again"), config, folder / "alerts")
+    _, wanted = replay_to_file(record_day(config, folder / "again"), config, folder / "alerts")
     return Outcome(
         values(address, config.kafka.alerts_topic),
         values(address, config.kafka.alerts_topic, "read_uncommitted"),
         wanted,
         len(values(address, config.kafka.dlq_topic)),
-        len(day.refused()),
+        len(day.refused_records()),
         restores_s,
     )
 
@@ -160,16 +160,16 @@ def kill_loop(
 def record_day(config: Config, out: Path) -> Day:
     """`brinkwatch record`."""
     from monitor.console import Console
-    from monitor.livejobs import recorded
+    from monitor.livejobs import record_day
 
     with DayWriter(out, venue="test") as day:
-        recorded(config, Console(True), day)
+        record_day(config, Console(True), day)
     return Day(out)
 
 
 def values(address: str, topic: str, isolation: str = "read_committed") -> list[bytes]:
     """What lies in partition 0 of a topic."""
-    return [r.value for r in asyncio.run(held(address, topic, isolation=isolation))]
+    return [r.value for r in asyncio.run(read_records(address, topic, isolation=isolation))]
 
 
 def main() -> int:
@@ -199,7 +199,7 @@ def main() -> int:
             at_half=restart,
             say=lambda line: print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True),
         )
-    print(f"{given.kills} kills of {given.members} member(s): {outcome.words()}")
+    print(f"{given.kills} kills of {given.members} member(s): {outcome.summary_line()}")
     return 0 if outcome.good else 1
 
 

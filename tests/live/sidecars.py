@@ -98,7 +98,7 @@ class Process:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
-    def state(self, token: str = "") -> dict[str, Any]:
+    def snapshot(self, token: str = "") -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self.get("/state", token)[1])
         return told
 
@@ -107,7 +107,7 @@ def wait_for(processes: list[Process], digest: str, token: str = "", seconds: fl
     """Until whoever has the venue stage has made this digest known and published all alerts."""
     end = time.monotonic() + seconds
     while True:
-        states = [process.state(token) for process in processes]
+        states = [process.snapshot(token) for process in processes]
         for state in states:
             if state.get("digest") == digest and state["alerts"] == state["published"]:
                 return
@@ -120,7 +120,7 @@ def wait_to_end(processes: list[Process], records: int, seconds: float = 90.0) -
     end = time.monotonic() + seconds
     before: Any = None
     while True:
-        states = [process.state() for process in processes]
+        states = [process.snapshot() for process in processes]
         told = next((state for state in states if "digest" in state), {})
         counted = sum(told.get("events", {}).values()) + sum(told.get("refused", {}).values())
         now = counted, told.get("alerts"), told.get("digest"), sum(s["lag"] for s in states)

@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from monitor import broker as broker_module
 from monitor.broker import Broker, BrokerError
 from tests.live.proxy import Proxy
-from tests.support import gone, marked
+from tests.support import processes_gone, processes_marked
 
 ROOT = Path(__file__).parents[2]
 SERVE = "from monitor.broker import serve; import pathlib, sys; serve(pathlib.Path(sys.argv[1]))"
@@ -128,7 +128,7 @@ def test_jars_are_fetched_by_one_at_a_time() -> None:
 
     def fetch(_: int) -> None:
         nonlocal inside, most
-        with broker_module._alone():
+        with broker_module._download_lock():
             inside += 1
             most = max(most, inside)
             time.sleep(0.05)
@@ -185,10 +185,10 @@ def test_killed_without_a_word_it_takes_kafka_with_it(tmp_path: Path) -> None:
     )
     assert served.stdout is not None
     assert any(line.startswith("Kafka listens on ") for line in served.stdout)
-    assert len(marked(mark)) == 2
+    assert len(processes_marked(mark)) == 2
     served.kill()
     served.wait()
-    assert gone(mark)
+    assert processes_gone(mark)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,14 @@ import yaml
 
 from deploy.dashboards.__main__ import PAGES
 from monitor.metrics import SEVERAL
-from tests.live.helpers import configuration, create_topics_of, held, replayed, send, write_day
+from tests.live.helpers import (
+    configuration,
+    create_topics_of,
+    read_records,
+    replay_to_file,
+    send,
+    write_day,
+)
 from tests.live.sidecars import Process, wait_for, write_toml
 from tests.support import ROOT, program
 
@@ -98,14 +105,14 @@ def watched(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
     config = write_toml(toml, configuration(kafka))
     day = write_day(folder, config)
     create_topics_of(day, config)
-    digest, _ = replayed(day, config, folder / "alerts")
+    digest, _ = replay_to_file(day, config, folder / "alerts")
     with Process(toml, log) as sidecar:
         at = sidecar.port
         with prometheus(folder, f"127.0.0.1:{at}") as address:
             began = time.time()
             send(day, config, 10.0)
             wait_for([sidecar], digest)
-            records = asyncio.run(held(kafka, config.kafka.alerts_topic))
+            records = asyncio.run(read_records(kafka, config.kafka.alerts_topic))
             alerts = [json.loads(record.value) for record in records]
             server = Prometheus(address, alerts, began)
             _until_seen(server)

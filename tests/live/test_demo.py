@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from monitor.broker import Broker
-from monitor.livedemo import Sidecar
-from tests.support import ROOT, gone, marked
+from monitor.livedemo import SidecarProcess
+from tests.support import ROOT, processes_gone, processes_marked
 
 
 @contextmanager
@@ -53,11 +53,11 @@ def test_it_shows_the_alerts_and_ends_with_nothing_running(broker: Broker, tmp_p
     assert len(shown) == sum(alert["status"] == "firing" for alert in held) >= 1
     assert "/metrics" in said
     assert f"of {result['planted']} planted incidents were found" in said
-    assert gone(mark)
+    assert processes_gone(mark)
 
 
 def test_a_sidecar_that_hangs_up_has_nothing_to_say_yet(tmp_path: Path) -> None:
-    sidecar = Sidecar("127.0.0.1:1", tmp_path / "run.log")
+    sidecar = SidecarProcess("127.0.0.1:1", tmp_path / "run.log")
     with socket.create_server(("127.0.0.1", 0)) as server:
         sidecar.address = f"http://127.0.0.1:{server.getsockname()[1]}"
         with subprocess.Popen(["/bin/sleep", "60"]) as sidecar._process:
@@ -81,9 +81,9 @@ def test_interrupted_it_stops_what_it_started(broker: Broker, tmp_path: Path) ->
                 break
         with urllib.request.urlopen(address, timeout=10) as reply:
             assert b"brinkwatch_ready" in reply.read()
-        assert len(marked(mark)) == 3  # itself, Kafka and the sidecar
+        assert len(processes_marked(mark)) == 3  # itself, Kafka and the sidecar
         process.send_signal(signal.SIGINT)
         assert process.wait(40) == 130
         rest = process.stdout.read()
     assert "Traceback" not in rest
-    assert gone(mark, 1.0)
+    assert processes_gone(mark, 1.0)

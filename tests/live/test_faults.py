@@ -23,12 +23,12 @@ from tests.live.conftest import unavailable
 from tests.live.helpers import (
     configuration,
     create_topics_of,
-    held,
-    replayed,
-    running,
-    seen,
+    read_records,
+    replay_to_file,
+    run_sidecar,
     send,
-    until,
+    wait_for_digest,
+    wait_until,
     write_day,
 )
 from tests.live.proxy import Proxy
@@ -128,13 +128,13 @@ def test_it_comes_back_and_nothing_is_lost_or_told_twice(
     kafka = direct.kafka.model_copy(update={"bootstrap_servers": behind.proxy.address})
     proxied = direct.model_copy(update={"kafka": kafka})
     day = write_day(tmp_path, direct)
-    digest, alerts = replayed(day, direct, tmp_path / "alerts")
+    digest, alerts = replay_to_file(day, direct, tmp_path / "alerts")
     assert alerts
     create_topics_of(day, direct)
 
     async def watched() -> set[str]:
-        async with running(proxied) as sidecar:
-            await until(lambda: _ready(sidecar))
+        async with run_sidecar(proxied) as sidecar:
+            await wait_until(lambda: _ready(sidecar))
             speed = DAY_S / (lasts_s + 4.0)
             publishing = asyncio.create_task(asyncio.to_thread(send, day, direct, speed))
             await asyncio.sleep(2.0)
@@ -142,13 +142,13 @@ def test_it_comes_back_and_nothing_is_lost_or_told_twice(
             await fault(behind.proxy)
             reads.cancel()
             await publishing
-            await until(lambda: _ready(sidecar), BACK_S)
-            await seen(sidecar, digest)
-            await until(lambda: member(behind.broker.bootstrap, direct), BACK_S)
+            await wait_until(lambda: _ready(sidecar), BACK_S)
+            await wait_for_digest(sidecar, digest)
+            await wait_until(lambda: member(behind.broker.bootstrap, direct), BACK_S)
             return await reads
 
     told = asyncio.run(watched())
-    found = asyncio.run(held(behind.broker.bootstrap, direct.kafka.alerts_topic))
+    found = asyncio.run(read_records(behind.broker.bootstrap, direct.kafka.alerts_topic))
     assert [record.value for record in found] == alerts
     assert not unready or any("Kafka" in why for why in told), told
 

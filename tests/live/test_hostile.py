@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from monitor.config import Config
-from monitor.core.batch import Batch, Refused
+from monitor.core.batch import Batch, RefusedRecord
 from monitor.core.decode import REASONS
 from replay.day import Day, DayWriter
 from replay.simulate import simulate
-from tests.live.helpers import configuration, held, replayed, send
+from tests.live.helpers import configuration, read_records, replay_to_file, send
 from tests.live.hostile import LARGE, refused
 from tests.live.test_run import published, watched
 
@@ -45,7 +45,9 @@ def strewn(
     count = sum(map(len, batches)) + len(bad)
     places = np.sort(np.random.default_rng(seed).permutation(count)[len(bad) :])
     free = np.setdiff1d(np.arange(count), places).tolist()
-    letters = [Refused(topic, 0, at, *why, raw) for at, (raw, *why) in zip(free, bad, strict=True)]
+    letters = [
+        RefusedRecord(topic, 0, at, *why, raw) for at, (raw, *why) in zip(free, bad, strict=True)
+    ]
     for batch in batches:
         batch.topic, batch.offset = topic, places[: len(batch)].astype(np.int64)
         places = places[len(batch) :]
@@ -68,18 +70,18 @@ def test_hostile_records_are_dead_letters_and_change_nothing_for_the_good_ones(
     config = configuration(kafka)
     day = hostile_day(tmp_path, config, HOSTILE)
     assert set(day.meta.refused) == set(REASONS)
-    digest, alerts = replayed(day, config, tmp_path / "alerts")
-    alone = replayed(hostile_day(tmp_path / "0", config, 0), config, tmp_path / "alone")[1]
+    digest, alerts = replay_to_file(day, config, tmp_path / "alerts")
+    alone = replay_to_file(hostile_day(tmp_path / "0", config, 0), config, tmp_path / "alone")[1]
     assert [said(line) for line in alerts] == [said(line) for line in alone] != []
     send(day, config)
     asyncio.run(watched(config, digest))
     assert published(kafka, config) == alerts
     found = Counter[tuple[str, ...]]()
-    for record in asyncio.run(held(kafka, config.kafka.dlq_topic)):
+    for record in asyncio.run(read_records(kafka, config.kafka.dlq_topic)):
         headers = {name.removeprefix("brinkwatch_"): v.decode() for name, v in record.headers}
         assert headers["detail"] or headers["reason"] in REASONS
         found[headers["topic"], headers["offset"], headers["reason"], record.value] += 1
-    wanted = Counter((r.topic, str(r.offset), r.reason, r.raw) for r in day.refused())
+    wanted = Counter((r.topic, str(r.offset), r.reason, r.raw) for r in day.refused_records())
     assert found == wanted
     assert found.total() == HOSTILE
     assert sum(len(letter[3]) >= 900_000 for letter in found) == KINDS * len(LARGE)

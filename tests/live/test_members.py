@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.helpers import configuration, create_topics_of, replayed, send, total, write_day
+from tests.live.helpers import (
+    configuration,
+    create_topics_of,
+    replay_to_file,
+    send,
+    total,
+    write_day,
+)
 from tests.live.killing import (
     PARTITIONS,
     SYMBOLS,
@@ -22,7 +29,7 @@ from tests.live.sidecars import Process, wait_to_end
 
 def owned(member: Process) -> list[int]:
     """The partitions that a member reads, once all of them are restored."""
-    state = member.state()
+    state = member.snapshot()
     return state["partitions"] if state["ready"] else []
 
 
@@ -33,7 +40,7 @@ def wait_to_share(members: list[Process], seconds: float = 60.0) -> None:
         shares = [owned(member) for member in members]
         if all(shares) and sorted(p for share in shares for p in share) == list(range(PARTITIONS)):
             return
-        assert time.monotonic() < end, [member.state() for member in members]
+        assert time.monotonic() < end, [member.snapshot() for member in members]
         time.sleep(0.1)
 
 
@@ -55,7 +62,7 @@ def test_two_then_three_members_then_one_publish_the_same_alerts(
         wait_to_share(group.members)
         sender.join()
         wait_to_end(group.members, total(day))
-    _, alerts = replayed(record_day(config, tmp_path / "again"), config, tmp_path / "alerts")
+    _, alerts = replay_to_file(record_day(config, tmp_path / "again"), config, tmp_path / "alerts")
     assert alerts
     assert values(kafka, config.kafka.alerts_topic) == alerts
 
@@ -68,4 +75,4 @@ def test_killed_at_any_moment_members_lose_no_alert_and_publish_none_twice(
         kafka, tmp_path, kills=kills, members=members, seed=members, minutes=1, speed=2.5
     )
     assert outcome.wanted
-    assert outcome.good, outcome.words()
+    assert outcome.good, outcome.summary_line()

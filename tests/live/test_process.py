@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.live.helpers import configuration, replayed, send, total, write_day
+from tests.live.helpers import configuration, replay_to_file, send, total, write_day
 from tests.live.sidecars import Process, wait_for, write_toml
 
 
@@ -17,7 +17,7 @@ def test_the_port_tells_how_it_stands_and_sigterm_ends_it_within_ten_seconds(
     toml, log = tmp_path / "run.toml", tmp_path / "log"
     config = write_toml(toml, configuration(kafka), token="let-me-in")
     day = write_day(tmp_path, config)
-    digest, alerts = replayed(day, config, tmp_path / "alerts")
+    digest, alerts = replay_to_file(day, config, tmp_path / "alerts")
     send(day, config)
     with Process(toml, log) as sidecar:
         wait_for([sidecar], digest, "let-me-in")

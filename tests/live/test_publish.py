@@ -15,7 +15,7 @@ from monitor.errors import ConfigError
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
 from monitor.livejobs import create_topics
-from tests.live.helpers import configuration, held, send, write_day
+from tests.live.helpers import configuration, read_records, send, write_day
 
 
 def test_every_record_of_a_day_is_published_at_its_offset_with_its_bytes(
@@ -29,7 +29,7 @@ def test_every_record_of_a_day_is_published_at_its_offset_with_its_bytes(
     for batch in day.batches():
         wanted = dict(zip(batch.offset.tolist(), encode(batch), strict=True)) if len(batch) else {}
         wanted |= {r.offset: r.raw for r in batch.refused}
-        records = asyncio.run(held(kafka, batch.topic, batch.partition))
+        records = asyncio.run(read_records(kafka, batch.topic, batch.partition))
         found = {r.offset: r for r in records}
         for offset, raw in wanted.items():
             assert found[offset].value == raw
@@ -37,7 +37,7 @@ def test_every_record_of_a_day_is_published_at_its_offset_with_its_bytes(
         count += len(wanted)
     assert result == {"records": count, "moved": 0}
     lengths = [
-        len(asyncio.run(held(kafka, p.topic, p.partition)))
+        len(asyncio.run(read_records(kafka, p.topic, p.partition)))
         for p in day.meta.partitions
         if p.next_offset
     ]
@@ -51,7 +51,7 @@ def test_control_records_are_published_in_the_partition_they_speak_of(
     day = write_day(tmp_path, config)
     send(day, config)
     for partition in range(2):
-        records = asyncio.run(held(kafka, config.kafka.control_topic, partition))
+        records = asyncio.run(read_records(kafka, config.kafka.control_topic, partition))
         found = [Control.model_validate_json(r.value) for r in records]
         assert found == [c for c in day.controls() if c.partition == partition]
         assert found
@@ -78,7 +78,7 @@ def test_topics_are_created_once_and_alike(kafka: str) -> None:
     made = create_topics(config, 3, Console(True))["created"]
     assert len(made) == 8 + 6
     assert create_topics(config, 3, Console(True))["created"] == []
-    assert asyncio.run(topics.partitions(Clients(config.kafka), config))[0] == 3
+    assert asyncio.run(topics.venue_partitions(Clients(config.kafka), config))[0] == 3
     with pytest.raises(ConfigError, match="has 3 partitions, not 5"):
         create_topics(config, 5, Console(True))
 

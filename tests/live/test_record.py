@@ -15,17 +15,17 @@ from monitor.app import Sidecar
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.decode import encode
-from monitor.livejobs import create_topics, listed_letters, recorded, resent_letters
+from monitor.livejobs import create_topics, list_dead_letters, record_day, resend_dead_letters
 from replay.day import Day, DayWriter
 from tests.live.helpers import (
     configuration,
-    held,
-    replayed,
-    running,
-    seen,
+    read_records,
+    replay_to_file,
+    run_sidecar,
     send,
     total,
-    until,
+    wait_for_digest,
+    wait_until,
     write_day,
 )
 
@@ -36,7 +36,7 @@ PIECES = 40
 def record(config: Config, out: Path) -> Day:
     """`brinkwatch record`."""
     with DayWriter(out, venue="test") as day:
-        recorded(config, Console(True), day)
+        record_day(config, Console(True), day)
     return Day(out)
 
 
@@ -45,7 +45,9 @@ def test_a_published_day_is_recorded_as_it_was(kafka: str, tmp_path: Path) -> No
     day = write_day(tmp_path, config)
     send(day, config)
     again = record(config, tmp_path / "again")
-    assert replayed(again, config, tmp_path / "a") == replayed(day, config, tmp_path / "b")
+    assert replay_to_file(again, config, tmp_path / "a") == replay_to_file(
+        day, config, tmp_path / "b"
+    )
     assert total(again) == total(day)
     assert again.meta.span == day.meta.span
 
@@ -82,18 +84,18 @@ def test_a_silence_watched_live_and_old_records_after_it_are_late_in_live_and_re
             return topic != marks and since <= ts < since + step
 
         async def told_silent() -> bool:
-            told = await held(kafka, config.kafka.control_topic, 1)
+            told = await read_records(kafka, config.kafka.control_topic, 1)
             return any(json.loads(record.value)["topic"] == marks for record in told)
 
-        async with running(config) as sidecar:
+        async with run_sidecar(config) as sidecar:
             await put(lambda ts, topic: ts < half)
             for piece in range(PIECES):
                 await put(functools.partial(others, half + piece * step))
                 if not await told_silent():
                     await asyncio.sleep(0.2)
-            await until(told_silent)
+            await wait_until(told_silent)
             await put(lambda ts, topic: ts >= half and topic == marks)
-            await until(functools.partial(taken_in, sidecar, len(records)))
+            await wait_until(functools.partial(taken_in, sidecar, len(records)))
             await asyncio.sleep(1.0)
             state = await sidecar.state()
         await producer.stop()
@@ -101,9 +103,9 @@ def test_a_silence_watched_live_and_old_records_after_it_are_late_in_live_and_re
 
     state = asyncio.run(watch())
     assert state["late"].get("mark", 0) > 10
-    published = [r.value for r in asyncio.run(held(kafka, config.kafka.alerts_topic))]
+    published = [r.value for r in asyncio.run(read_records(kafka, config.kafka.alerts_topic))]
     again = record(config, tmp_path / "again")
-    _, alerts = replayed(again, config, tmp_path / "alerts")
+    _, alerts = replay_to_file(again, config, tmp_path / "alerts")
     assert published == alerts[: len(published)]
     facts = replay_facts(again, config)
     assert facts == {name: state[name] for name in ("events", "late", "refused")}
@@ -129,22 +131,22 @@ def replay_facts(day: Day, config: Config) -> dict[str, Any]:
 def test_dead_letters_are_listed_and_sent_again_once(kafka: str, tmp_path: Path) -> None:
     config = configuration(kafka)
     day = write_day(tmp_path, config)
-    digest, _ = replayed(day, config, tmp_path / "alerts")
+    digest, _ = replay_to_file(day, config, tmp_path / "alerts")
     send(day, config)
 
     async def watch() -> None:
-        async with running(config) as sidecar:
-            await seen(sidecar, digest)
+        async with run_sidecar(config) as sidecar:
+            await wait_for_digest(sidecar, digest)
 
     asyncio.run(watch())
-    found = listed_letters(config, Console(True))["letters"]
-    refused = day.refused()
+    found = list_dead_letters(config, Console(True))["letters"]
+    refused = day.refused_records()
     assert len(found) == len(refused)
     assert {letter["reason"] for letter in found} == {"not_json"}
     assert found[0]["begins"] == "{half a rec"
-    assert resent_letters(config, Console(True)) == {"sent": len(refused)}
-    assert resent_letters(config, Console(True)) == {"sent": 0}
+    assert resend_dead_letters(config, Console(True)) == {"sent": len(refused)}
+    assert resend_dead_letters(config, Console(True)) == {"sent": 0}
     place = refused[0].topic, refused[0].partition
-    records = asyncio.run(held(kafka, *place))
+    records = asyncio.run(read_records(kafka, *place))
     again = [r for r in refused if (r.topic, r.partition) == place]
     assert [r.value for r in records[-len(again) :]] == [r.raw for r in again]

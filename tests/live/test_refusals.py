@@ -24,7 +24,7 @@ from monitor.console import Console
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
 from monitor.livejobs import create_topics
-from tests.live.helpers import configuration, running, until
+from tests.live.helpers import configuration, run_sidecar, wait_until
 from tests.live.sidecars import write_toml
 from tests.live.test_security import WRONG, security
 from tests.support import ROOT
@@ -90,7 +90,7 @@ async def make_uneven(config: Config) -> None:
     """All topics of the venue, one of them with another number of partitions."""
     first, *others = config.topics.values()
     assert first.endswith("orders")
-    wanted = topics.inputs(config, [first], 2) | topics.inputs(config, others, 1)
+    wanted = topics.venue_topics(config, [first], 2) | topics.venue_topics(config, others, 1)
     await topics.create(Clients(config.kafka), wanted)
 
 
@@ -163,11 +163,11 @@ def told_of_a_topic_that_is_gone(address: str) -> str:
     gone = config.topics["mark"]
 
     async def watched() -> str:
-        async with running(config) as sidecar:
-            await until(lambda: says(sidecar, "ready"))
+        async with run_sidecar(config) as sidecar:
+            await wait_until(lambda: says(sidecar, "ready"))
             async with Clients(config.kafka).admin() as admin:
                 await admin.delete_topics([gone])
-            await until(lambda: says(sidecar, f"there is no topic {gone}: "))
+            await wait_until(lambda: says(sidecar, f"there is no topic {gone}: "))
             assert sidecar.alive()[0]
             return sidecar.ready()[1]
 

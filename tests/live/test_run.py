@@ -14,35 +14,35 @@ from monitor.livejobs import create_topics
 from tests.live.helpers import (
     configuration,
     create_topics_of,
-    held,
-    replayed,
-    running,
-    seen,
+    read_records,
+    replay_to_file,
+    run_sidecar,
     send,
     total,
-    until,
+    wait_for_digest,
+    wait_until,
     write_day,
 )
 
 
 async def watched(config: Config, digest: str) -> None:
-    async with running(config) as sidecar:
-        await seen(sidecar, digest)
+    async with run_sidecar(config) as sidecar:
+        await wait_for_digest(sidecar, digest)
 
 
 def published(kafka: str, config: Config) -> list[bytes]:
-    return [r.value for r in asyncio.run(held(kafka, config.kafka.alerts_topic))]
+    return [r.value for r in asyncio.run(read_records(kafka, config.kafka.alerts_topic))]
 
 
 def test_alerts_and_digest_are_those_of_replay(kafka: str, tmp_path: Path) -> None:
     config = configuration(kafka)
     day = write_day(tmp_path, config)
-    digest, alerts = replayed(day, config, tmp_path / "alerts")
+    digest, alerts = replay_to_file(day, config, tmp_path / "alerts")
     assert alerts
     send(day, config)
     asyncio.run(watched(config, digest))
     assert published(kafka, config) == alerts
-    bands = [r.value for r in asyncio.run(held(kafka, config.kafka.bands_topic))]
+    bands = [r.value for r in asyncio.run(read_records(kafka, config.kafka.bands_topic))]
     assert bands == (tmp_path / "alerts.bands").read_bytes().splitlines()
     assert bands
 
@@ -52,13 +52,13 @@ def test_a_day_that_comes_while_the_sidecar_watches_gives_the_same(
 ) -> None:
     config = configuration(kafka)
     day = write_day(tmp_path, config)
-    digest, alerts = replayed(day, config, tmp_path / "alerts")
+    digest, alerts = replay_to_file(day, config, tmp_path / "alerts")
     create_topics_of(day, config)
 
     async def both() -> None:
-        async with running(config) as sidecar:
+        async with run_sidecar(config) as sidecar:
             await asyncio.to_thread(send, day, config, 10.0)
-            await seen(sidecar, digest)
+            await wait_for_digest(sidecar, digest)
 
     asyncio.run(both())
     assert published(kafka, config) == alerts
@@ -69,7 +69,7 @@ def test_a_sidecar_stopped_and_started_again_publishes_nothing_twice(
 ) -> None:
     config = configuration(kafka)
     day = write_day(tmp_path, config)
-    digest, alerts = replayed(day, config, tmp_path / "alerts")
+    digest, alerts = replay_to_file(day, config, tmp_path / "alerts")
     send(day, config)
     for _ in range(3):
         asyncio.run(watched(config, digest))
@@ -81,18 +81,18 @@ def test_refused_records_are_dead_letters_with_their_bytes_and_their_origin_once
 ) -> None:
     config = configuration(kafka)
     day = write_day(tmp_path, config)
-    digest, _ = replayed(day, config, tmp_path / "alerts")
+    digest, _ = replay_to_file(day, config, tmp_path / "alerts")
     send(day, config)
     for _ in range(2):
         asyncio.run(watched(config, digest))
     found = []
-    for record in asyncio.run(held(kafka, config.kafka.dlq_topic)):
+    for record in asyncio.run(read_records(kafka, config.kafka.dlq_topic)):
         headers = {name: value.decode() for name, value in record.headers}
         assert headers["brinkwatch_reason"] == "not_json"
         assert int(headers["brinkwatch_timestamp"]) > 0
         origin = [headers[f"brinkwatch_{name}"] for name in ("topic", "partition", "offset")]
         found.append((*origin, record.value))
-    wanted = [(r.topic, str(r.partition), str(r.offset), r.raw) for r in day.refused()]
+    wanted = [(r.topic, str(r.partition), str(r.offset), r.raw) for r in day.refused_records()]
     assert sorted(found) == sorted(wanted)
     assert 0 < len(found) < total(day)
 
@@ -102,9 +102,9 @@ def test_where_it_stands_is_told_while_the_venue_stage_is_in_a_long_step(kafka: 
     create_topics(config, 1, Console(True))
 
     async def asked() -> tuple[dict[str, Any], dict[str, Any]]:
-        async with running(config) as sidecar:
-            await until(functools.partial(venue_lives, sidecar))
-            async with sidecar._venue().busy:
+        async with run_sidecar(config) as sidecar:
+            await wait_until(functools.partial(venue_lives, sidecar))
+            async with sidecar._venue_session().stage_lock:
                 during = await asyncio.wait_for(sidecar.state(), 8.0)
             return during, await sidecar.state()
 
@@ -117,4 +117,4 @@ def test_where_it_stands_is_told_while_the_venue_stage_is_in_a_long_step(kafka: 
 
 
 async def venue_lives(sidecar: Sidecar) -> bool:
-    return sidecar._venue() is not None
+    return sidecar._venue_session() is not None

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from monitor.core import events, grid
-from monitor.core.batch import ABSENT, COLUMNS, Batch, Column, Ladder, Refused, Text
+from monitor.core.batch import ABSENT, COLUMNS, Batch, Column, Ladder, RefusedRecord, TextColumn
 
 WORD = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=6)
 
@@ -25,11 +25,13 @@ def _numbers(column: Column) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _texts(draw: Any, column: Column, rows: int) -> Text:
+def _texts(draw: Any, column: Column, rows: int) -> TextColumn:
     absent = [] if column.required else [st.none()]
     if draw(st.booleans()):
-        return Text.of(draw(st.lists(st.one_of(*absent, WORD), min_size=rows, max_size=rows)))
-    few = Text.of(draw(st.lists(WORD, min_size=1, max_size=3)))
+        return TextColumn.from_strings(
+            draw(st.lists(st.one_of(*absent, WORD), min_size=rows, max_size=rows))
+        )
+    few = TextColumn.from_strings(draw(st.lists(WORD, min_size=1, max_size=3)))
     low = 0 if column.required else -1
     codes = st.lists(st.integers(low, len(few.start) - 1), min_size=rows, max_size=rows)
     few.codes = np.array(draw(codes), np.int64)
@@ -66,7 +68,7 @@ def batches(
             batch.numbers[column.name] = np.array(values, np.int64)
     for o in offset[bad].tolist():
         raw = draw(st.binary(max_size=5))
-        batch.refused.append(Refused(topic, partition, o, "wrong_type", draw(WORD), raw))
+        batch.refused.append(RefusedRecord(topic, partition, o, "wrong_type", draw(WORD), raw))
     return batch
 
 
@@ -82,7 +84,7 @@ def rows_of(batches: list[Batch]) -> list[tuple[Any, ...]]:
                 bounds = side.offset.tolist()
                 columns.append([levels[a:b] for a, b in pairwise(bounds)])
             elif column.type in ("text", "json"):
-                columns.append(batch.texts[column.name].words())
+                columns.append(batch.texts[column.name].to_strings())
             else:
                 columns.append(batch.numbers[column.name].tolist())
         place = (batch.kind, batch.topic, batch.partition)
@@ -90,7 +92,7 @@ def rows_of(batches: list[Batch]) -> list[tuple[Any, ...]]:
     return found
 
 
-def refused_of(batches: list[Batch]) -> list[Refused]:
+def refused_of(batches: list[Batch]) -> list[RefusedRecord]:
     """Every refused record of the batches."""
     return [r for batch in batches for r in batch.refused]
 
@@ -102,7 +104,7 @@ def orders(ts: list[int], start: int = 0, partition: int = 0, symbol: str = "A")
     for column in COLUMNS["order"]:
         if column.type == "text":
             word = symbol if column.name == "symbol" else None
-            batch.texts[column.name] = Text.of([word] * rows)
+            batch.texts[column.name] = TextColumn.from_strings([word] * rows)
         else:
             value = (
                 ABSENT if not column.required else max(column.low, 1) if not column.values else 1

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core import events
-from monitor.core.batch import Batch, Refused
+from monitor.core.batch import Batch, RefusedRecord
 from replay import merge
 from replay.day import Day, DayError, DayWriter
 from tests.replay.batches import batches, orders, refused_of, rows_of
@@ -135,7 +135,7 @@ def test_time_and_symbol_choose_records_and_refused_ones_whatever_the_batch_size
 ) -> None:
     feed = orders([T0, T0 + 1, T0 + 2, T0 + 3])
     feed.offset = np.array([1, 3, 5, 7])
-    feed.refused = [Refused("orders", 0, o, "wrong_type", "", b"x") for o in (0, 2, 4, 6, 8)]
+    feed.refused = [RefusedRecord("orders", 0, o, "wrong_type", "", b"x") for o in (0, 2, 4, 6, 8)]
     other = orders([T0 + 1, T0 + 2], partition=1, symbol="B")
     day = write(tmp_path / "day", feed, other)
     for rows in (1, 2, 100):
@@ -148,17 +148,17 @@ def test_without_ids_order_ids_are_absent(tmp_path: Path) -> None:
     feed = orders([T0])
     feed.texts["order_id"].length[0] = 0
     (batch,) = write(tmp_path / "day", feed).batches(ids=False)
-    assert batch.texts["order_id"].words() == [None]
-    assert batch.texts["symbol"].words() == ["A"]
+    assert batch.texts["order_id"].to_strings() == [None]
+    assert batch.texts["symbol"].to_strings() == ["A"]
 
 
 def test_records_whose_kind_could_not_be_told_come_in_a_batch_of_their_own(tmp_path: Path) -> None:
-    refused = Refused("unknown", 0, 0, "not_json", "", b"\xff{")
+    refused = RefusedRecord("unknown", 0, 0, "not_json", "", b"\xff{")
     strange = Batch("unknown", "unknown", 0, np.zeros(0, np.int64), refused=[refused])
     day = write(tmp_path / "day", strange, orders([T0]))
     found = [b for b in day.batches() if b.kind == "unknown"]
     assert [(len(b), b.refused) for b in found] == [(0, [refused])]
-    assert day.refused() == [refused]
+    assert day.refused_records() == [refused]
     assert all(c.topic != "unknown" for c in day.controls())
 
 

@@ -77,7 +77,7 @@ def test_bad_lines_are_refused_with_their_bytes_and_the_rest_is_kept(tmp_path: P
     report = ingest("canonical", [tmp_path / "feed"], tmp_path / "day")
     day = Day(tmp_path / "day")
     assert report.records["cancel"] == 2
-    assert sorted(r.raw for r in day.refused()) == sorted(bad)
+    assert sorted(r.raw for r in day.refused_records()) == sorted(bad)
     assert sum(report.refused.values()) == 4
     assert report.refused == day.meta.refused
 

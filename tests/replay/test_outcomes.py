@@ -35,7 +35,9 @@ def test_half_of_the_real_liquidations_are_resolvable_and_half_of_those_are_near
 
 def test_every_liquidation_is_judged_or_has_its_reason(made: list[Case]) -> None:
     assert all(case.why or case.to_mark == case.to_mark for case in made)
-    assert all(not case.told.cross for case in made if case.why.startswith("isolated"))
+    assert all(
+        not case.reported_liquidation.cross for case in made if case.why.startswith("isolated")
+    )
 
 
 def test_what_the_engine_counts_is_what_the_study_measures(made: list[Case]) -> None:
@@ -49,7 +51,7 @@ def test_what_the_engine_counts_is_what_the_study_measures(made: list[Case]) -> 
 
 def test_the_venue_acts_when_the_mark_has_passed_its_own_threshold(made: list[Case]) -> None:
     """Hyperliquid's published 1 %: no cross account was closed above it by more than a mark."""
-    gaps = [case.gap for case in made if case.told.cross and case.gap == case.gap]
+    gaps = [case.gap for case in made if case.reported_liquidation.cross and case.gap == case.gap]
     assert min(gaps) > -1
 
 
@@ -88,6 +90,6 @@ def test_an_isolated_liquidation_is_counted_as_isolated_and_not_predicted(tmp_pa
 
 
 def test_the_real_isolated_liquidations_are_all_counted_as_isolated(made: list[Case]) -> None:
-    modes = [(c.told.cross, o.mode, o.verdict) for c in made for o in c.outcomes]
+    modes = [(c.reported_liquidation.cross, o.mode, o.verdict) for c in made for o in c.outcomes]
     assert all((mode == "cross") == cross for cross, mode, _ in modes)
     assert [verdict for cross, _, verdict in modes if not cross] == ["no_margin"] * 4

@@ -12,14 +12,14 @@ from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.plugins import detector_factories
 from replay.day import Day
 from replay.ingest import ingest
-from replay.run import Choice, Summary, replay
+from replay.run import AlertFilter, ReplaySummary, replay
 from tests.support import recording
 
 SETTINGS = EngineSettings()
 START = 1_764_000_000_000_000_000
 
 
-def run(day: Path, rows: int = 65_536, **more: object) -> Summary:
+def run(day: Path, rows: int = 65_536, **more: object) -> ReplaySummary:
     factories = detector_factories(SETTINGS.streams)
     return replay(Day(day), SETTINGS, factories, rows=rows, **more)  # type: ignore[arg-type]
 
@@ -111,7 +111,7 @@ def test_exactly_the_bad_ones_among_good_lines_are_refused_each_with_its_reason(
     report = ingest("canonical", [tmp_path / "feed.jsonl"], tmp_path / "day")
     assert report.refused == dict.fromkeys(BAD, 500)
     day = Day(tmp_path / "day")
-    kept = day.refused()
+    kept = day.refused_records()
     assert sorted(r.raw for r in kept) == sorted(raw for raw in BAD.values() for _ in range(500))
     assert all(BAD[r.reason] == r.raw for r in kept)
     summary = run(tmp_path / "day")
@@ -129,7 +129,7 @@ def test_a_choice_shows_the_same_alerts_as_the_whole_day(tmp_path: Path) -> None
     assert len(every) > 1
     one = every[0]
     chosen: list[dict[str, object]] = []
-    ends = Choice(one["since"], one["ts"], frozenset(one["symbols"]))  # type: ignore[arg-type]
+    ends = AlertFilter(one["since"], one["ts"], frozenset(one["symbols"]))  # type: ignore[arg-type]
     run(tmp_path / "day", choice=ends, on_alert=chosen.append)
     assert one in chosen
     assert all(alert in every for alert in chosen)

@@ -14,7 +14,7 @@ from monitor.core import decode, judge
 from monitor.core.batch import Batch
 from monitor.core.events import KINDS, TOPICS
 from replay.day import Day
-from replay.incidents_plan import Incident
+from replay.incidents_plan import PlantedIncident
 from replay.simulate import INCIDENTS_FILE, START_TS, simulate
 from replay.simulated_accounts import FUNDING
 
@@ -30,7 +30,7 @@ def table(day: Day, kind: str) -> Table:
         name: np.concatenate([b.numbers[name] for b in batches]) for name in batches[0].numbers
     }
     for name in batches[0].texts:
-        columns[name] = np.concatenate([np.array(b.texts[name].words()) for b in batches])
+        columns[name] = np.concatenate([np.array(b.texts[name].to_strings()) for b in batches])
     if kind == "book":
         sides = [b.ladders["bids"] for b in batches]
         columns["depth"] = np.concatenate(
@@ -88,10 +88,10 @@ def test_every_record_is_one_that_the_contract_accepts(folder: Path) -> None:
 
     def check(batch: Batch) -> None:
         rows = np.sort(rng.choice(len(batch), min(len(batch), SAMPLE), replace=False))
-        sample = batch.take(rows)
+        sample = batch.select_rows(rows)
         raws = decode.encode(sample)
         for raw in raws:
-            verdict = judge.judge(raw, batch.kind)
+            verdict = judge.validate_record(raw, batch.kind)
             assert not isinstance(verdict, tuple), (verdict, raw)
         again = decode.decode(batch.kind, batch.topic, batch.partition, sample.offset, raws)
         assert not again.refused
@@ -181,7 +181,9 @@ def test_some_accounts_are_far_more_active_than_most(tables: Callable[[str], Tab
     assert counts[: len(counts) // 20].sum() > 0.3 * counts.sum()
 
 
-def around(rows: Table, incident: Incident) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def around(
+    rows: Table, incident: PlantedIncident
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Rows of the incident's market within it, and in the minute on both sides of it."""
     ts, mine = rows["ts"], rows["symbol"] == incident.symbol
     within = mine & (ts >= incident.start_ts) & (ts < incident.end_ts)
@@ -189,7 +191,7 @@ def around(rows: Table, incident: Incident) -> tuple[np.ndarray[Any, Any], np.nd
     return within, near & ~within
 
 
-def rate_ratio(rows: Table, incident: Incident) -> float:
+def rate_ratio(rows: Table, incident: PlantedIncident) -> float:
     within, near = around(rows, incident)
     seconds = (incident.end_ts - incident.start_ts) / SECOND
     return float(within.sum() / seconds / (near.sum() / 120))
@@ -198,18 +200,18 @@ def rate_ratio(rows: Table, incident: Incident) -> float:
 def test_planted_incidents_are_visible_in_the_data(
     folder: Path, tables: Callable[[str], Table]
 ) -> None:
-    plan = [Incident(**row) for row in json.loads((folder / INCIDENTS_FILE).read_text())]
+    plan = [PlantedIncident(**row) for row in json.loads((folder / INCIDENTS_FILE).read_text())]
     assert {i.kind for i in plan} == {"cancel_burst", "leverage_surge", "thin_book", "joint"}
     assert {len(i.accounts) for i in plan if i.kind == "cancel_burst"} == {1, 3}
     for incident in plan:
-        if incident.cancels:
+        if incident.raises_cancels:
             assert rate_ratio(tables("cancel"), incident) > 3, incident
             within, _ = around(tables("cancel"), incident)
             made = np.isin(tables("cancel")["account"][within], incident.accounts)
             assert made.mean() > 0.5, incident
-        if incident.leverage:
+        if incident.raises_leverage:
             assert rate_ratio(tables("leverage"), incident) > 2, incident
-        if incident.thin:
+        if incident.thins_book:
             within, near = around(tables("book"), incident)
             depth = tables("book")["depth"]
             assert depth[within].mean() < 0.6 * depth[near].mean(), incident
@@ -229,7 +231,7 @@ def test_a_file_of_incidents_is_planted_as_it_stands(tmp_path: Path) -> None:
     plan.write_text(json.dumps([row]))
     out = small(tmp_path / "day", incidents=str(plan))
     assert json.loads((out / INCIDENTS_FILE).read_text()) == [row]
-    assert rate_ratio(table(Day(out), "cancel"), Incident(**row)) > 4
+    assert rate_ratio(table(Day(out), "cancel"), PlantedIncident(**row)) > 4
 
 
 def test_what_is_planted_leaves_the_rest_of_the_market_as_it_was(tmp_path: Path) -> None:
@@ -282,7 +284,7 @@ def test_an_account_keeps_one_partition_and_so_does_a_market(folder: Path) -> No
     seen: dict[tuple[str, str], set[int]] = {}
     for batch in Day(folder).batches():
         key = "account" if batch.kind == "collateral" else "symbol"
-        for name in np.unique([w or "" for w in batch.texts[key].words()]).tolist():
+        for name in np.unique([w or "" for w in batch.texts[key].to_strings()]).tolist():
             seen.setdefault((key, name), set()).add(batch.partition)
     assert all(len(partitions) == 1 for partitions in seen.values())
     assert {p for partitions in seen.values() for p in partitions} == {0, 1}

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.batch import ABSENT, COLUMNS, Batch, Ladder, Refused, Text
+from monitor.core.batch import ABSENT, COLUMNS, Batch, Ladder, RefusedRecord, TextColumn
 from monitor.core.engine import Engine
 from monitor.core.events import TOPICS, Control
-from monitor.core.explain import line
+from monitor.core.explain import alert_json
 from monitor.core.settings import EngineSettings, StreamSettings, TimeSettings
 from monitor.plugins import detector_factories
 
@@ -75,19 +75,23 @@ def _numbers(rng: np.random.Generator, column: Any, n: int) -> np.ndarray:
     return made
 
 
-def _texts(rng: np.random.Generator, name: str, n: int, required: bool, symbols: int = 2) -> Text:
+def _texts(
+    rng: np.random.Generator, name: str, n: int, required: bool, symbols: int = 2
+) -> TextColumn:
     size = 40 if name.endswith("id") else symbols if name == "symbol" else 5
     pool = [f"{name[0]}-{i}" for i in range(size)]
     words: list[str | None] = [pool[i] for i in rng.integers(0, len(pool), n)]
     if not required:
         words = [None if rng.random() < 0.2 else w for w in words]
-    return Text.of(words)
+    return TextColumn.from_strings(words)
 
 
-def _one_for(accounts: Text, mine: np.ndarray) -> Text:
+def _one_for(accounts: TextColumn, mine: np.ndarray) -> TextColumn:
     """The same account for all of these records."""
-    words = accounts.words()
-    return Text.of(["a-0" if own else word for word, own in zip(words, mine, strict=True)])
+    words = accounts.to_strings()
+    return TextColumn.from_strings(
+        ["a-0" if own else word for word, own in zip(words, mine, strict=True)]
+    )
 
 
 def _ladder(rng: np.random.Generator, n: int, side: int) -> Ladder:
@@ -107,7 +111,7 @@ TABLES = (
 )
 
 
-def _rules(rng: np.random.Generator, ts: np.ndarray) -> Text:
+def _rules(rng: np.random.Generator, ts: np.ndarray) -> TextColumn:
     """Reference records: tables, positions, insurance funds, and some that nobody can read."""
     words: list[str | None] = []
     for at in ts.tolist():
@@ -124,10 +128,10 @@ def _rules(rng: np.random.Generator, ts: np.ndarray) -> Text:
         elif draw == 2:
             record |= {"about": "insurance_fund", "amount": int(rng.integers(1000))}
         words.append(json.dumps(record))
-    return Text.of(words)
+    return TextColumn.from_strings(words)
 
 
-def _sources(rng: np.random.Generator, ts: np.ndarray) -> Text:
+def _sources(rng: np.random.Generator, ts: np.ndarray) -> TextColumn:
     """The sources of each mark's index: some stale, some outlying, some records without."""
     words: list[str | None] = []
     for at in ts.tolist():
@@ -140,7 +144,7 @@ def _sources(rng: np.random.Generator, ts: np.ndarray) -> Text:
             for i in range(int(rng.integers(1, 5)))
         ]
         words.append(None if rng.random() < 0.4 else json.dumps(told))
-    return Text.of(words)
+    return TextColumn.from_strings(words)
 
 
 def part(
@@ -178,7 +182,7 @@ def part(
     if kind == "reference":
         batch.texts["payload"] = _rules(rng, batch.numbers["ts"])
     batch.refused = [
-        Refused(batch.topic, partition, int(o), "not_json", "", b"?") for o in offset[bad]
+        RefusedRecord(batch.topic, partition, int(o), "not_json", "", b"?") for o in offset[bad]
     ]
     return batch
 
@@ -205,20 +209,20 @@ def feed(
     return Feed(parts, controls, partitions)
 
 
-def many(seed: int) -> Feed:
+def feed_of_many_markets(seed: int) -> Feed:
     """A day of enough markets, and long enough, for evidence across markets."""
     return feed(seed, per_part=400, span_ms=8_000, symbols=4)
 
 
-def cut(batch: Batch, low: int, high: int) -> Batch:
+def slice_offsets(batch: Batch, low: int, high: int) -> Batch:
     """The records with offsets from `low` up to `high`."""
     rows = (batch.offset >= low) & (batch.offset < high)
-    out = batch.take(rows)
+    out = batch.select_rows(rows)
     out.refused = [r for r in batch.refused if low <= r.offset < high]
     return out
 
 
-def span(batch: Batch) -> int:
+def end_offset(batch: Batch) -> int:
     """The offset behind the last record."""
     return int(max([*batch.offset.tolist(), *(r.offset for r in batch.refused), -1])) + 1
 
@@ -239,16 +243,16 @@ def engine(partitions: int) -> Engine:
 
 def result(machine: Engine, alerts: list[dict[str, Any]]) -> Result:
     alerts = alerts + machine.finish().alerts
-    lines = [line(alert) for alert in alerts]
-    return Result(machine.digest(), lines, machine.tally().facts(), machine.windows)
+    lines = [alert_json(alert) for alert in alerts]
+    return Result(machine.digest(), lines, machine.tally().reproducible_counts(), machine.windows)
 
 
-def plainly(day: Feed) -> Result:
+def run_in_order(day: Feed) -> Result:
     """All records of each topic partition at once, one after the other."""
-    return fed(engine(day.partitions), day, day.parts)
+    return run_pieces(engine(day.partitions), day, day.parts)
 
 
-def fed(machine: Engine, day: Feed, pieces: list[Batch]) -> Result:
+def run_pieces(machine: Engine, day: Feed, pieces: list[Batch]) -> Result:
     """The day's control records, then the pieces."""
     alerts = list(machine.control(day.controls).alerts)
     for batch in pieces:
@@ -256,7 +260,7 @@ def fed(machine: Engine, day: Feed, pieces: list[Batch]) -> Result:
     return result(machine, alerts)
 
 
-def resumed(day: Feed, pieces: list[Batch], at: int, hold: int = 0) -> Result:
+def run_with_restart(day: Feed, pieces: list[Batch], at: int, hold: int = 0) -> Result:
     """The same, by one machine up to `at` and by another, from its snapshot, from there on."""
     machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
     alerts = list(machine.control(day.controls).alerts)
@@ -275,10 +279,10 @@ def slices(day: Feed, rng: np.random.Generator, size_max: int) -> list[Batch]:
     """Every topic partition cut in pieces, the pieces of all of them interleaved at random."""
     waiting = []
     for batch in day.parts:
-        low, end, pieces = 0, span(batch), []
+        low, end, pieces = 0, end_offset(batch), []
         while low < end:
             high = low + int(rng.integers(1, size_max + 1))
-            pieces.append(cut(batch, low, high))
+            pieces.append(slice_offsets(batch, low, high))
             low = high
         waiting.append(pieces[::-1])
     order = []

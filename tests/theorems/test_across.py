@@ -6,7 +6,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.theorems.days import engine, fed, many, plainly, resumed, slices
+from tests.theorems.days import (
+    engine,
+    feed_of_many_markets,
+    run_in_order,
+    run_pieces,
+    run_with_restart,
+    slices,
+)
 from tests.theorems.test_determinism import CASES, EXAMPLES, SEEDS
 
 FEW = settings(CASES, max_examples=max(4, EXAMPLES // 5))
@@ -17,10 +24,10 @@ SIZES = st.sampled_from([60, 300, 5000])
 def test_days_of_these_theorems_hold_markets_that_are_found_together() -> None:
     found = 0
     for seed in range(8):
-        day = many(seed)
+        day = feed_of_many_markets(seed)
         machine = engine(day.partitions)
-        judge, heard = machine.stage._across.judge, []
-        machine.stage._across.judge = lambda until, judge=judge, heard=heard: (
+        judge, heard = machine.stage._cross_market.judge, []
+        machine.stage._cross_market.judge = lambda until, judge=judge, heard=heard: (
             heard.append(judge(until)) or heard[-1]
         )
         machine.control(day.controls)
@@ -36,9 +43,9 @@ def test_days_of_these_theorems_hold_markets_that_are_found_together() -> None:
 @FEW
 @given(SEEDS, SIZES)
 def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: int) -> None:
-    day = many(seed)
+    day = feed_of_many_markets(seed)
     pieces = slices(day, np.random.default_rng(seed + 1), size)
-    assert fed(engine(day.partitions), day, pieces) == plainly(day)
+    assert run_pieces(engine(day.partitions), day, pieces) == run_in_order(day)
 
 
 @FEW
@@ -46,6 +53,6 @@ def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: 
 def test_a_snapshot_taken_anywhere_goes_on_as_if_nothing_had_happened(
     seed: int, where: float, hold: int
 ) -> None:
-    day = many(seed)
+    day = feed_of_many_markets(seed)
     pieces = slices(day, np.random.default_rng(seed + 1), 200)
-    assert resumed(day, pieces, int(where * len(pieces)), hold) == plainly(day)
+    assert run_with_restart(day, pieces, int(where * len(pieces)), hold) == run_in_order(day)

@@ -11,22 +11,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.core import history
-from monitor.core.accumulate import LOWS, SUMS
+from monitor.core.accumulate import MINIMA, SUMS
 from monitor.core.batch import Batch
 from monitor.core.engine import Engine
-from monitor.core.held import NEAR
+from monitor.core.held import NEAR_TOUCH_COLUMNS
 from tests.theorems.days import (
     FACTORIES,
     SETTINGS,
-    cut,
+    end_offset,
     engine,
-    fed,
     feed,
-    plainly,
     result,
-    resumed,
+    run_in_order,
+    run_pieces,
+    run_with_restart,
+    slice_offsets,
     slices,
-    span,
 )
 
 EXAMPLES = int(os.environ.get("BRINKWATCH_TEST_CASES", "25"))
@@ -39,7 +39,7 @@ SIZES = st.sampled_from([1, 3, 17, 1000])
 
 
 def test_days_of_these_theorems_hold_alerts_late_and_refused_records() -> None:
-    seen = [plainly(feed(seed)) for seed in range(20)]
+    seen = [run_in_order(feed(seed)) for seed in range(20)]
     assert sum(bool(day.alerts) for day in seen) >= 10
     for told in (b'"account_burst"', b'"raised_notional"', b'"unexplained"'):
         assert any(told in alert for day in seen for alert in day.alerts)
@@ -69,8 +69,8 @@ def test_days_of_these_theorems_hold_what_waits_for_its_window_to_close() -> Non
         machine.control(day.controls)
         parts = [part for batch in day.parts for part in machine.step(batch).closed]
         for facts in [part.facts for part in [*parts, *machine.finish().closed]]:
-            found["near"] += int(facts.near[:, NEAR.index("near_top")].sum())
-            found["behind"] += int((facts.lows[:, LOWS.index("behind")] < 0).sum())
+            found["near"] += int(facts.near_touch[:, NEAR_TOUCH_COLUMNS.index("near_top")].sum())
+            found["behind"] += int((facts.minima[:, MINIMA.index("behind")] < 0).sum())
             for name in ("late", "mode_switches", "takers"):
                 found[name] += int(facts.sums[:, SUMS.index(name)].sum())
     assert all(found.values()), found
@@ -81,7 +81,7 @@ def test_days_of_these_theorems_hold_what_waits_for_its_window_to_close() -> Non
 def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: int) -> None:
     day = feed(seed)
     pieces = slices(day, np.random.default_rng(seed + 1), size)
-    assert fed(engine(day.partitions), day, pieces) == plainly(day)
+    assert run_pieces(engine(day.partitions), day, pieces) == run_in_order(day)
 
 
 @CASES
@@ -90,7 +90,7 @@ def test_windows_closed_together_are_the_windows_closed_alone(seed: int, hold: i
     day = feed(seed)
     machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
     pieces = slices(day, np.random.default_rng(seed + 1), 25)
-    assert fed(machine, day, pieces) == plainly(day)
+    assert run_pieces(machine, day, pieces) == run_in_order(day)
 
 
 @settings(CASES, max_examples=30)
@@ -101,7 +101,7 @@ def test_so_it_is_where_an_alert_reaches_back_as_far_as_is_remembered(seed: int,
         machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
         pieces = slices(day, np.random.default_rng(seed + 1), 25)
         alone = slices(day, np.random.default_rng(seed + 2), 3)
-        assert fed(machine, day, pieces) == fed(engine(day.partitions), day, alone)
+        assert run_pieces(machine, day, pieces) == run_pieces(engine(day.partitions), day, alone)
 
 
 @CASES
@@ -120,10 +120,12 @@ def test_records_read_twice_count_once(seed: int) -> None:
             # An overlap too: from somewhere before up to where this topic partition stands.
             name = batch.kind, batch.partition
             whole = next(p for p in day.parts if (p.kind, p.partition) == name)
-            high = span(batch)
-            alerts += machine.step(cut(whole, int(rng.integers(0, high + 1)), high)).alerts
+            high = end_offset(batch)
+            alerts += machine.step(
+                slice_offsets(whole, int(rng.integers(0, high + 1)), high)
+            ).alerts
     assert machine.tally().duplicates > 0 or len(read) < 10
-    assert result(machine, alerts) == plainly(day)
+    assert result(machine, alerts) == run_in_order(day)
 
 
 @CASES
@@ -133,7 +135,7 @@ def test_a_snapshot_taken_anywhere_goes_on_as_if_nothing_had_happened(
 ) -> None:
     day = feed(seed)
     pieces = slices(day, np.random.default_rng(seed + 1), 20)
-    assert resumed(day, pieces, int(where * len(pieces))) == plainly(day)
+    assert run_with_restart(day, pieces, int(where * len(pieces))) == run_in_order(day)
 
 
 @CASES
@@ -151,7 +153,7 @@ def test_silence_told_when_it_begins_is_as_good_as_told_before(seed: int) -> Non
             alerts += machine.control([due.pop(k) for k in sorted(known)]).alerts
         alerts += machine.step(batch).alerts
     alerts += machine.control([due[k] for k in sorted(due)]).alerts
-    assert result(machine, alerts) == plainly(day)
+    assert result(machine, alerts) == run_in_order(day)
 
 
 @CASES

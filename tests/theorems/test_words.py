@@ -13,12 +13,21 @@ from hypothesis import strategies as st
 
 from monitor.core import snapshot
 from monitor.core.batch import Batch
-from monitor.core.explain import line
+from monitor.core.explain import alert_json
 from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.snapshot import SnapshotError
 from monitor.core.venuestage import VenueStage
-from monitor.core.word import Word
-from tests.theorems.days import FACTORIES, SETTINGS, Feed, Result, feed, many, plainly, slices
+from monitor.core.word import ShardReport
+from tests.theorems.days import (
+    FACTORIES,
+    SETTINGS,
+    Feed,
+    Result,
+    feed,
+    feed_of_many_markets,
+    run_in_order,
+    slices,
+)
 from tests.theorems.test_determinism import CASES, EXAMPLES, SEEDS
 
 PRINT = SETTINGS.fingerprint()
@@ -50,7 +59,7 @@ class Owner:
 
     def tell(self, keep: bool) -> None:
         """A word, and perhaps a snapshot."""
-        self.log.append(self.shard.word().pack(PRINT, BOOK_NS))
+        self.log.append(self.shard.drain_report().pack(PRINT, BOOK_NS))
         if keep:
             self.held = self.at, snapshot.pack(self.shard.snapshot(), PRINT)
 
@@ -84,21 +93,21 @@ class Stage:
     def hear(self, partition: int) -> None:
         log = self.owners[partition].log
         if self.read[partition] < len(log):
-            word = Word.unpack(log[self.read[partition]], PRINT)
+            word = ShardReport.unpack(log[self.read[partition]], PRINT)
             self.read[partition] += 1
-            if self.stage.heard[partition].knows(word.until, word.high):
+            if self.stage.shard_progress[partition].covers(word.until, word.high):
                 return
-            assert self.stage.take(word)
+            assert self.stage.accept_report(word)
             self.publish(self.stage.advance().alerts)
 
     def publish(self, alerts: list[dict[str, Any]]) -> None:
         """Those made again after a restart are the same, and are not published again."""
-        first = self.stage.alerts - len(alerts)
+        first = self.stage.alert_count - len(alerts)
         for i, alert in enumerate(alerts):
             if first + i < len(self.alerts):
-                assert self.alerts[first + i] == line(alert)
+                assert self.alerts[first + i] == alert_json(alert)
             else:
-                self.alerts.append(line(alert))
+                self.alerts.append(alert_json(alert))
 
 
 def run(day: Feed, seed: int, size: int = 20) -> Result:
@@ -138,21 +147,21 @@ def run(day: Feed, seed: int, size: int = 20) -> Result:
     stage.stage.finish()
     stage.publish(stage.stage.advance().alerts)
     end = stage.stage
-    return Result(end.digest(), stage.alerts, end.tally().facts(), end.windows)
+    return Result(end.digest(), stage.alerts, end.tally().reproducible_counts(), end.windows)
 
 
 @CASES
 @given(SEEDS)
 def test_words_told_twice_and_cut_anew_by_owners_that_die_give_the_same_output(seed: int) -> None:
     day = feed(seed, per_part=60)
-    assert run(day, seed) == plainly(day)
+    assert run(day, seed) == run_in_order(day)
 
 
 @settings(CASES, max_examples=max(4, EXAMPLES // 5))
 @given(SEEDS)
 def test_so_it_is_where_markets_are_judged_together(seed: int) -> None:
-    day = many(seed)
-    assert run(day, seed, size=100) == plainly(day)
+    day = feed_of_many_markets(seed)
+    assert run(day, seed, size=100) == run_in_order(day)
 
 
 @settings(CASES, max_examples=30)
@@ -165,21 +174,21 @@ def test_a_word_behind_one_that_is_missing_is_not_taken(seed: int, lost: int) ->
     words = []
     for piece in (p for p in pieces if p.kind in SHARD_KINDS):
         shard.step(piece)
-        words.append(shard.word())
+        words.append(shard.drain_report())
     words = [word for word in words if word.low != word.high or word.since != word.until]
     if lost >= len(words) - 1:
         return
     stage = VenueStage(SETTINGS, FACTORIES, day.partitions)
     for word in words[:lost]:
-        assert stage.take(word)
-    assert not stage.take(words[lost + 1])
-    assert stage.take(words[lost])
-    assert stage.take(words[lost + 1])
+        assert stage.accept_report(word)
+    assert not stage.accept_report(words[lost + 1])
+    assert stage.accept_report(words[lost])
+    assert stage.accept_report(words[lost + 1])
 
 
 def test_a_word_of_other_settings_is_refused() -> None:
     shard = Shard(0, 1, SETTINGS, FACTORIES)
-    raw = shard.word().pack(PRINT, BOOK_NS)
-    assert Word.unpack(raw, PRINT).partition == 0
+    raw = shard.drain_report().pack(PRINT, BOOK_NS)
+    assert ShardReport.unpack(raw, PRINT).partition == 0
     with pytest.raises(SnapshotError, match="settings"):
-        Word.unpack(raw, "0" * 12)
+        ShardReport.unpack(raw, "0" * 12)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.venues.base import MS, Oddities, OptionError, UnreadableError, epoch_ns
+from monitor.venues.base import MS, FeedAnomalies, OptionError, UnreadableError, epoch_ns
 from monitor.venues.bitstamp import Bitstamp
 from monitor.venues.canonical import Canonical
-from tests.venues.feeds import made, read, refused
+from tests.venues.feeds import read_lines, records_from, refused_from
 
 T = 1_700_000_000_000
 
@@ -32,7 +32,7 @@ def test_the_unit_of_a_time_is_told_by_its_digits() -> None:
 
 def test_a_line_that_cannot_be_read_takes_an_offset_of_its_kind_and_keeps_its_bytes() -> None:
     broken, strange = f'{T} order_created {{"price":"5","am', "\ufeff?"
-    batches = read(Bitstamp(), created(T), broken, created(T + 1), strange)
+    batches = read_lines(Bitstamp(), created(T), broken, created(T + 1), strange)
     orders, unknown = batches
     assert orders.offset.tolist() == [0, 2]
     assert [(r.topic, r.offset, r.reason, r.raw) for r in orders.refused] == [
@@ -45,7 +45,7 @@ def test_a_line_that_cannot_be_read_takes_an_offset_of_its_kind_and_keeps_its_by
 
 def test_a_record_that_the_contract_refuses_keeps_the_venues_own_bytes() -> None:
     line = created(T, amount="-1")
-    (found,) = refused(Bitstamp(), line)
+    (found,) = refused_from(Bitstamp(), line)
     assert (found.reason, found.raw) == ("out_of_range", line.encode())
 
 
@@ -64,20 +64,20 @@ def test_a_record_that_the_contract_refuses_keeps_the_venues_own_bytes() -> None
     ],
 )
 def test_nothing_that_a_line_holds_makes_an_adapter_fail(line: bytes, reason: str) -> None:
-    assert [r.reason for r in refused(Bitstamp(), line)] == [reason]
+    assert [r.reason for r in refused_from(Bitstamp(), line)] == [reason]
 
 
 def test_offsets_run_on_from_chunk_to_chunk() -> None:
     venue = Bitstamp()
-    first, second = read(venue, created(T), created(T + 1)), read(venue, created(T + 2))
+    first, second = read_lines(venue, created(T), created(T + 1)), read_lines(venue, created(T + 2))
     assert [b.offset.tolist() for b in (*first, *second)] == [[0, 1], [2]]
 
 
 def test_repeats_jumps_back_and_breaks_are_counted_and_kept() -> None:
     venue = Bitstamp()
     lines = [created(T), created(T), created(T - 7), created(T + 60_001)]
-    assert len(made(venue, *lines)) == 4
-    facts = venue.odd.facts()
+    assert len(records_from(venue, *lines)) == 4
+    facts = venue.anomalies.facts()
     assert facts["repeated_lines"] == 1
     assert (facts["jumps_back"], facts["jump_back_ns_max"]) == (1, 7 * MS)
     assert facts["longest_breaks_listed"] == [{"from": T * MS, "to": (T + 60_001) * MS}]
@@ -85,10 +85,10 @@ def test_repeats_jumps_back_and_breaks_are_counted_and_kept() -> None:
 
 def test_oddities_do_not_hang_on_the_chunks() -> None:
     ts = np.array([5, 3, 9, 8, 200, 1], np.int64) * 1_000_000_000
-    whole, parts = Oddities(), Oddities()
-    whole.times(ts)
+    whole, parts = FeedAnomalies(), FeedAnomalies()
+    whole.observe_times(ts)
     for i in range(len(ts)):
-        parts.times(ts[i : i + 1])
+        parts.observe_times(ts[i : i + 1])
     assert whole == parts
     assert (whole.back_count, whole.back_ns_max) == (3, 199_000_000_000)
     assert whole.break_count == 1
@@ -106,10 +106,10 @@ def test_canonical_lines_take_the_offset_of_their_kinds_topic() -> None:
     bad = '{"kind":"order","ts":5,"symbol":"X"}'
     venue = Canonical()
     lines = [order % (T * MS), cancel % (T * MS - 1), bad, "{", order % (T * MS + 1)]
-    batches = {b.kind: b for b in read(venue, *lines)}
+    batches = {b.kind: b for b in read_lines(venue, *lines)}
     assert batches["order"].offset.tolist() == [0, 2]
     assert [(r.offset, r.reason) for r in batches["order"].refused] == [(1, "out_of_range")]
     assert batches["cancel"].offset.tolist() == [0]
     assert [(r.topic, r.offset) for r in batches["unknown"].refused] == [("unknown", 0)]
-    assert venue.source == {"order": 3, "cancel": 1, "unknown": 1}
-    assert venue.odd.back_count == 1
+    assert venue.source_counts == {"order": 3, "cancel": 1, "unknown": 1}
+    assert venue.anomalies.back_count == 1

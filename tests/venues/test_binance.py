@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from monitor.venues.binance import Binance
-from tests.venues.feeds import made, refused
+from tests.venues.feeds import records_from, refused_from
 
 T = 1_700_000_000_000
 NS = 1_000_000
@@ -33,7 +33,7 @@ def depth(ms: int, first: int, last: int, before: int, bids: list[Any], asks: li
 
 def test_the_book_follows_snapshot_and_differences_told_at_most_every_100_ms() -> None:
     venue = Binance()
-    records = made(
+    records = records_from(
         venue,
         ticker(T),
         snapshot(T),
@@ -50,7 +50,7 @@ def test_the_book_follows_snapshot_and_differences_told_at_most_every_100_ms() -
         "asks": [["10.05", "4"], ["10.1", "1"]],
     }
     assert BREAK not in venue.notes
-    assert venue.source == {"bookTicker": 1, "snapshot": 1, "depthUpdate": 2}
+    assert venue.source_counts == {"bookTicker": 1, "snapshot": 1, "depthUpdate": 2}
 
 
 def test_differences_before_the_snapshot_are_applied_when_it_comes() -> None:
@@ -59,7 +59,7 @@ def test_differences_before_the_snapshot_are_applied_when_it_comes() -> None:
         depth(T, 5, 7, 4, [["9.9", "50"]], []),
         depth(T + 1, 8, 12, 7, [["9.95", "6"]], []),
     ]
-    (book,) = made(venue, *early, snapshot(T + 2))
+    (book,) = records_from(venue, *early, snapshot(T + 2))
     assert book["bids"] == [["9.95", "6"], ["9.9", "1"], ["9.8", "2"]]
     assert venue.notes["differences older than the book: dropped"] == 1
     assert BREAK not in venue.notes
@@ -68,13 +68,15 @@ def test_differences_before_the_snapshot_are_applied_when_it_comes() -> None:
 def test_a_break_in_the_chain_is_noted_and_the_book_goes_on() -> None:
     venue = Binance()
     chain = [depth(T + 1, 9, 12, 8, [], []), depth(T + 200, 20, 21, 19, [["9.7", "1"]], [])]
-    records = made(venue, ticker(T), snapshot(T), *chain)
+    records = records_from(venue, ticker(T), snapshot(T), *chain)
     assert records[-1]["bids"][-1] == ["9.7", "1"]
     assert venue.notes[BREAK] == 1
 
 
 def test_a_trade_is_the_takers_fill() -> None:
-    (fill,) = made(Binance(), line("trade", T, t=77, p="28145.10", q="0.002", X="MARKET", m=True))
+    (fill,) = records_from(
+        Binance(), line("trade", T, t=77, p="28145.10", q="0.002", X="MARKET", m=True)
+    )
     assert fill == {
         "kind": "fill",
         "ts": T * NS,
@@ -90,15 +92,15 @@ def test_a_trade_is_the_takers_fill() -> None:
 
 def test_the_insurance_funds_trade_is_a_backstop() -> None:
     fields = {"t": 1, "p": "1", "q": "1", "m": False}
-    (fund,) = made(Binance(), line("trade", T, **fields, X="INSURANCE_FUND"))
+    (fund,) = records_from(Binance(), line("trade", T, **fields, X="INSURANCE_FUND"))
     assert (fund["side"], fund["cause"]) == ("buy", "backstop")
-    (adl,) = made(Binance(), line("trade", T, **fields, X="ADL"))
+    (adl,) = records_from(Binance(), line("trade", T, **fields, X="ADL"))
     assert adl["cause"] == "adl"
 
 
 def test_mark_price_index_and_funding_are_told_at_the_events_time() -> None:
     fields = {"p": "28147.27373413", "P": "1", "i": "28159.75642857", "r": "-0.00002754"}
-    (mark,) = made(Binance(), line("markPriceUpdate", T, **fields))
+    (mark,) = records_from(Binance(), line("markPriceUpdate", T, **fields))
     assert mark == {
         "kind": "mark",
         "ts": (T + 3) * NS,
@@ -111,9 +113,9 @@ def test_mark_price_index_and_funding_are_told_at_the_events_time() -> None:
 
 def test_a_receive_time_in_ns_is_read_as_such() -> None:
     line = snapshot(T).replace(f"{T}123", f"{T}123456").replace(f'"T": {T}, ', "")
-    (book,) = made(Binance({"symbol": "X"}), line)
+    (book,) = records_from(Binance({"symbol": "X"}), line)
     assert (book["ts"], book["symbol"]) == (T * NS + 123_456, "X")
 
 
 def test_a_snapshot_of_no_named_market_is_refused() -> None:
-    assert [r.reason for r in refused(Binance(), snapshot(T))] == ["missing_field"]
+    assert [r.reason for r in refused_from(Binance(), snapshot(T))] == ["missing_field"]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from monitor.venues.bitstamp import Bitstamp
-from tests.venues.feeds import made, refused
+from tests.venues.feeds import records_from, refused_from
 
 T = 1_700_000_000_000
 NS = 1_000_000
@@ -27,7 +27,7 @@ def trade(ms: int, amount: float, **fields: Any) -> str:
 
 def test_an_orders_life_is_an_order_its_replacement_and_a_cancel() -> None:
     lines = [order(T, "created", 5, 0, "2.00"), order(T + 1, "changed", 5, 0, "1.5")]
-    records = made(Bitstamp(), *lines, order(T + 2, "deleted", 5, 0, "1.5"))
+    records = records_from(Bitstamp(), *lines, order(T + 2, "deleted", 5, 0, "1.5"))
     both = {"symbol": "BTC-USD", "order_id": "5", "side": "buy", "price": "236.47"}
     new = both | {"kind": "order", "ts": T * NS, "quantity": "2", "action": "new"}
     assert records == [
@@ -38,7 +38,7 @@ def test_an_orders_life_is_an_order_its_replacement_and_a_cancel() -> None:
 
 
 def test_a_filled_orders_deletion_is_a_cancel_of_nothing() -> None:
-    (cancel,) = made(Bitstamp(), order(T, "deleted", 5, 1, "0.00000000"))
+    (cancel,) = records_from(Bitstamp(), order(T, "deleted", 5, 1, "0.00000000"))
     assert (cancel["quantity"], "placed_ts" in cancel) == ("0", False)
 
 
@@ -46,7 +46,7 @@ def test_the_taker_is_the_younger_of_the_two_orders_that_shrank_by_the_traded_am
     resting_sell = [order(T, "created", 5, 1, "2"), order(T, "created", 6, 0, "0.5")]
     shrunk = [order(T + 1, "deleted", 6, 0, "0"), order(T + 1, "changed", 5, 1, "1.5")]
     venue = Bitstamp()
-    fill = made(venue, *resting_sell, *shrunk, trade(T + 2, 0.5))[-1]
+    fill = records_from(venue, *resting_sell, *shrunk, trade(T + 2, 0.5))[-1]
     assert fill == {
         "kind": "fill",
         "ts": (T + 2) * NS,
@@ -61,24 +61,24 @@ def test_the_taker_is_the_younger_of_the_two_orders_that_shrank_by_the_traded_am
 
 
 def test_a_side_that_the_feed_tells_is_believed() -> None:
-    fill = made(Bitstamp(), trade(T, 0.5, type=1, sell_order_id=77, buy_order_id=76))[0]
+    fill = records_from(Bitstamp(), trade(T, 0.5, type=1, sell_order_id=77, buy_order_id=76))[0]
     assert (fill["side"], fill["order_id"]) == ("sell", "77")
 
 
 def test_without_orders_the_last_book_tells_the_taker() -> None:
     book = line(T, "order_book", bids=[["236.4", "1"]], asks=[["236.47", "1"]])
-    assert made(Bitstamp(), book, trade(T, 0.5))[-1]["side"] == "buy"
+    assert records_from(Bitstamp(), book, trade(T, 0.5))[-1]["side"] == "buy"
 
 
 def test_a_trade_whose_taker_cannot_be_told_is_refused_not_guessed() -> None:
     venue = Bitstamp()
-    assert [r.reason for r in refused(venue, trade(T, 0.5))] == ["missing_field"]
+    assert [r.reason for r in refused_from(venue, trade(T, 0.5))] == ["missing_field"]
     assert venue.notes["trades whose taker could not be told: refused"] == 1
 
 
 def test_a_book_is_best_first_with_exact_numbers() -> None:
     bids = [["236.47", "1.78855669"], ["236.20", "0.1"]]
-    (book,) = made(Bitstamp(), line(T, "order_book", bids=bids, asks=[["236.5", "3"]]))
+    (book,) = records_from(Bitstamp(), line(T, "order_book", bids=bids, asks=[["236.5", "3"]]))
     assert book == {
         "kind": "book",
         "ts": T * NS,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.venues.dydx import Dydx
-from tests.venues.feeds import made, refused
+from tests.venues.feeds import records_from, refused_from
 
 T = 1_700_000_000_000
 ID = {"owner": "dydx1a", "sub": 2, "client_id": 7, "flags": 0, "pair": "ETH-USD"}
@@ -41,7 +41,7 @@ def match(ms: int, what: str = "match_orders", mode: int = 7, **fields: Any) -> 
 
 def test_a_placed_order_and_its_removal_tell_what_was_left_and_since_when() -> None:
     venue = Dydx()
-    records = made(venue, place(T), filled(T + 1, 0.5), remove(T + 2))
+    records = records_from(venue, place(T), filled(T + 1, 0.5), remove(T + 2))
     assert records == [
         {
             "kind": "order",
@@ -67,23 +67,23 @@ def test_a_placed_order_and_its_removal_tell_what_was_left_and_since_when() -> N
             "placed_ts": T * 1_000_000,
         },
     ]
-    assert venue.source == {"place": 1, "fill_amount": 1, "remove": 1}
+    assert venue.source_counts == {"place": 1, "fill_amount": 1, "remove": 1}
 
 
 def test_an_order_placed_again_while_open_replaces_itself() -> None:
-    _, again = made(Dydx(), place(T), place(T + 1, size=2.0))
+    _, again = records_from(Dydx(), place(T), place(T + 1, size=2.0))
     assert (again["action"], again["replaces"], again["quantity"]) == ("replace", KEY, "2")
 
 
 def test_when_an_order_of_the_snapshot_was_placed_is_not_known() -> None:
-    _, cancel = made(Dydx(), place(T, snapshot=True), remove(T + 2))
+    _, cancel = records_from(Dydx(), place(T, snapshot=True), remove(T + 2))
     assert "placed_ts" not in cancel
     assert cancel["side"] == "buy"
 
 
 def test_a_removal_of_an_order_not_seen_has_no_side() -> None:
     venue = Dydx()
-    (cancel,) = made(venue, remove(T))
+    (cancel,) = records_from(venue, remove(T))
     assert set(cancel) == {"kind", "ts", "symbol", "order_id", "account"}
     assert venue.notes["removals of orders that were not seen open"] == 1
 
@@ -93,24 +93,24 @@ def test_a_removal_of_an_order_not_seen_has_no_side() -> None:
     [(0, None), (1, "expired"), (2, "user"), (5, "self_trade"), (6, "post_only"), (9, "venue")],
 )
 def test_removal_reasons_are_the_contracts(code: int, reason: str | None) -> None:
-    (cancel,) = made(Dydx(), remove(T, reason=code))
+    (cancel,) = records_from(Dydx(), remove(T, reason=code))
     assert cancel.get("reason") == reason
 
 
 def test_an_order_removed_as_filled_has_nothing_left() -> None:
-    _, cancel = made(Dydx(), place(T), remove(T, removal_status=3))
+    _, cancel = records_from(Dydx(), place(T), remove(T, removal_status=3))
     assert cancel["quantity"] == "0"
 
 
 def test_a_taker_is_an_incoming_order() -> None:
     fields = {**TAKER, "side": "SELL", "size": 3, "price": 1e-05, "reduce_only": True}
-    (order,) = made(Dydx(), line("taker", T, **fields))
+    (order,) = records_from(Dydx(), line("taker", T, **fields))
     assert (order["kind"], order["side"], order["price"]) == ("order", "sell", "0.00001")
     assert order["reduce_only"] is True
 
 
 def test_a_finalised_match_is_a_fill_of_each_side() -> None:
-    maker, taker = made(Dydx(), match(T, taker=TAKER))
+    maker, taker = records_from(Dydx(), match(T, taker=TAKER))
     both = {"kind": "fill", "ts": T * 1_000_000, "symbol": "ETH-USD"}
     both |= {"price": "3377.3", "quantity": "0.5", "cause": "trade"}
     assert maker == both | {
@@ -129,38 +129,38 @@ def test_a_finalised_match_is_a_fill_of_each_side() -> None:
 
 def test_an_optimistic_match_is_counted_and_makes_no_fill() -> None:
     venue = Dydx()
-    assert made(venue, match(T, mode=0, taker=TAKER), match(T, mode=102, taker=TAKER)) == []
-    assert venue.source == {"match": 2}
+    assert records_from(venue, match(T, mode=0, taker=TAKER), match(T, mode=102, taker=TAKER)) == []
+    assert venue.source_counts == {"match": 2}
     assert venue.notes["optimistic matches: their fills count when finalised"] == 2
 
 
 def test_a_liquidation_is_the_liquidated_accounts_fill() -> None:
     liquidated = {"owner": "dydx1c", "sub": 128}
     line = match(T, "match_perpetual_liquidation", liquidated=liquidated)
-    maker, taker = made(Dydx(), line)
+    maker, taker = records_from(Dydx(), line)
     assert (maker["cause"], taker["cause"]) == ("trade", "liquidation")
     assert (taker["account"], taker["side"]) == ("dydx1c/128", "sell")
     assert "order_id" not in taker
 
 
 def test_a_match_whose_price_is_told_by_the_open_order_needs_no_list() -> None:
-    maker, _ = made(Dydx(), place(T), match(T, orders=[], taker=TAKER))[1:]
+    maker, _ = records_from(Dydx(), place(T), match(T, orders=[], taker=TAKER))[1:]
     assert maker["price"] == "3377.3"
-    assert [r.reason for r in refused(Dydx(), match(T, orders=[], taker=TAKER))] == [
+    assert [r.reason for r in refused_from(Dydx(), match(T, orders=[], taker=TAKER))] == [
         "missing_field"
     ]
 
 
 def test_an_order_beyond_the_grid_is_refused_and_its_removal_is_not() -> None:
     venue = Dydx()
-    (bad,) = refused(venue, place(T, size=999999999900.0))
+    (bad,) = refused_from(venue, place(T, size=999999999900.0))
     assert bad.reason == "out_of_range"
-    (cancel,) = made(venue, remove(T + 1))
+    (cancel,) = records_from(venue, remove(T + 1))
     assert "quantity" not in cancel
 
 
 def test_a_kind_not_known_is_counted_and_noted() -> None:
     venue = Dydx()
-    assert made(venue, line("subaccount", T)) == []
-    assert venue.source == {"subaccount": 1}
+    assert records_from(venue, line("subaccount", T)) == []
+    assert venue.source_counts == {"subaccount": 1}
     assert list(venue.notes) == ["subaccount: not of this format as known; no record made"]

@@ -18,7 +18,7 @@ from monitor.venues.hyperliquid_tables import iso_ns
 from replay.day import Day
 from replay.ingest import ingest
 from tests.support import recording
-from tests.venues.feeds import made, refused
+from tests.venues.feeds import records_from, refused_from
 
 T = 1_761_584_399_797
 NS = T * 1_000_000
@@ -39,7 +39,9 @@ def block(*events: Any, number: int = 5) -> str:
 
 
 def test_each_side_of_a_trade_is_a_fill_with_its_fee() -> None:
-    records = made(Hyperliquid(), block(told(), told("0xb", side="A", crossed=False, fee="-0.03")))
+    records = records_from(
+        Hyperliquid(), block(told(), told("0xb", side="A", crossed=False, fee="-0.03"))
+    )
     assert [r["account"] for r in records] == ["0xa", "0xb"]
     assert records[0] == {
         "kind": "fill", "ts": NS, "seq": 5, "symbol": "ETH", "account": "0xa", "trade_id": "9",
@@ -55,7 +57,7 @@ def test_a_position_from_before_is_told_once_and_then_checked() -> None:
     venue = Hyperliquid()
     first = told(side="A", dir="Close Long", startPosition="2.0", closedPnl="10.5", px="100")
     second = told(startPosition="1.5")
-    position, *fills = [r for r in made(venue, block(first, second)) if r["kind"] != "mark"]
+    position, *fills = [r for r in records_from(venue, block(first, second)) if r["kind"] != "mark"]
     # 0.5 closed with a gain of 10.5: bought at 100 − 21.
     assert position == {
         "kind": "reference", "ts": NS, "about": "position", "symbol": "ETH", "account": "0xa",
@@ -67,29 +69,29 @@ def test_a_position_from_before_is_told_once_and_then_checked() -> None:
 
 def test_a_start_that_differs_is_counted_and_the_difference_taken_in() -> None:
     venue = Hyperliquid()
-    records = made(venue, block(told()), block(told(startPosition="0.75"), number=6))
+    records = records_from(venue, block(told()), block(told(startPosition="0.75"), number=6))
     assert [r["kind"] for r in records] == ["fill", "reference", "fill"]
     assert records[1]["quantity"] == "0.25"
     assert venue.notes["start positions that differ from the fills before: set by a record"] == 1
     noise = block(told(startPosition="3130537.6000000001"), told(startPosition="3130538.10000001"))
-    assert len(made(Hyperliquid(), noise)) == 3
+    assert len(records_from(Hyperliquid(), noise)) == 3
 
 
 def test_what_was_forced_is_told_of_the_account_that_it_befell_and_gives_the_mark() -> None:
     by = {"liquidatedUser": "0xa", "markPx": "4200.5", "method": "market"}
-    records = made(Hyperliquid(), block(told(liquidation=by), told("0xb", liquidation=by)))
+    records = records_from(Hyperliquid(), block(told(liquidation=by), told("0xb", liquidation=by)))
     assert records[0] == {"kind": "mark", "ts": NS, "symbol": "ETH", "mark": "4200.5"}
     assert [r["cause"] for r in records[1:]] == ["liquidation", "trade"]
     taken = told(liquidation={**by, "method": "backstop"})
     leveraged = told(dir="Auto-Deleveraging")
-    fills = [r for r in made(Hyperliquid(), block(taken, leveraged)) if r["kind"] == "fill"]
+    fills = [r for r in records_from(Hyperliquid(), block(taken, leveraged)) if r["kind"] == "fill"]
     assert [r["cause"] for r in fills] == ["backstop", "adl"]
 
 
 def test_other_dexes_have_accounts_of_their_own_and_spot_has_no_position() -> None:
     venue = Hyperliquid()
     spots = [told(coin="@107", feeToken="HYPE"), told(coin="PURR/USDC")]
-    (fill,) = made(venue, block(told(coin="xyz:XYZ100"), *spots))
+    (fill,) = records_from(venue, block(told(coin="xyz:XYZ100"), *spots))
     assert (fill["account"], fill["symbol"]) == ("0xa/xyz", "xyz:XYZ100")
     assert venue.notes["fills of spot markets: there is no position in them, no record"] == 2
 
@@ -98,21 +100,21 @@ def test_a_wrong_fill_is_refused_alone_and_a_wrong_block_as_a_whole() -> None:
     venue = Hyperliquid()
     late = told("0xb", time="x")
     line = block(told(), told(px="-1"), told(sz=None), told(side="?"), late)
-    bad = refused(venue, line)
+    bad = refused_from(venue, line)
     assert sorted(r.reason for r in bad) == [
         "bad_value", "missing_field", "out_of_range", "wrong_type",
     ]  # fmt: skip
     assert {r.raw for r in bad} == {line.encode()}
-    again = made(venue, block(told(startPosition="2.5"), number=6))
+    again = records_from(venue, block(told(startPosition="2.5"), number=6))
     assert [r.get("quantity") for r in again if r["kind"] == "reference"] == ["2"]
     for text in ('{"block_number": 5}', block("x"), "{", block(["0xa"]), block(["0xa", {}])):
-        (one,) = refused(venue, text)
+        (one,) = refused_from(venue, text)
         assert (one.topic, one.raw) == ("fills", text.encode())
 
 
 def test_missing_and_repeated_blocks_are_noted() -> None:
     venue = Hyperliquid()
-    made(venue, block(number=5), block(number=8), block(number=8))
+    records_from(venue, block(number=5), block(number=8), block(number=8))
     assert venue.notes["blocks missing between those there"] == 2
     assert venue.notes["blocks that do not come after the one before"] == 1
 
@@ -134,8 +136,8 @@ START = iso_ns("2023-03-01T00:00:00Z")
 def tables(*files: str, **options: str) -> tuple[list[dict[str, Any]], Hyperliquid]:
     venue = Hyperliquid(options)
     for file in files:
-        venue.open("f")
-        assert made(venue, *file.splitlines()) == []
+        venue.begin_file("f")
+        assert records_from(venue, *file.splitlines()) == []
     return [json.loads(raw) for batch in venue.finish() for raw in encode(batch)], venue
 
 
@@ -207,9 +209,9 @@ def test_options_are_judged() -> None:
 )
 def test_a_wrong_row_is_refused_with_its_bytes_and_the_rest_stays(row: str, reason: str) -> None:
     venue = Hyperliquid()
-    venue.open("f")
+    venue.begin_file("f")
     header, *good = TRADES.splitlines()
-    (bad,) = refused(venue, header, row, *good)
+    (bad,) = refused_from(venue, header, row, *good)
     assert (bad.reason, bad.raw, bad.topic) == (reason, row.encode(), "fills")
     kinds = [batch.kind for batch in venue.finish() for _ in range(len(batch))]
     assert kinds.count("fill") == 3
@@ -217,17 +219,17 @@ def test_a_wrong_row_is_refused_with_its_bytes_and_the_rest_stays(row: str, reas
 
 def test_a_row_that_the_contract_refuses_keeps_its_line() -> None:
     venue = Hyperliquid()
-    venue.open("f")
+    venue.begin_file("f")
     row = "2023-03-01T00:00:05Z,,SOL,Bid,10,40,true"
-    assert refused(venue, TRADES.splitlines()[0], row) == []
+    assert refused_from(venue, TRADES.splitlines()[0], row) == []
     bad = [r for batch in venue.finish() for r in batch.refused]
     assert [(r.reason, r.raw) for r in bad] == [("bad_text", row.encode())]
 
 
 def test_lines_without_a_header_are_not_of_this_format() -> None:
     venue = Hyperliquid()
-    venue.open("f")
-    assert [r.reason for r in refused(venue, "a,b,c", TRADES.splitlines()[1])] == [
+    venue.begin_file("f")
+    assert [r.reason for r in refused_from(venue, "a,b,c", TRADES.splitlines()[1])] == [
         "missing_field", "missing_field",
     ]  # fmt: skip
 
@@ -238,7 +240,7 @@ def test_no_damage_to_the_files_makes_the_adapter_fail() -> None:
     for seed in range(300):
         rng, venue = random.Random(seed), Hyperliquid()
         for file in files:
-            venue.open("f")
+            venue.begin_file("f")
             lines = []
             for line in file.encode().splitlines():
                 at = rng.randrange(len(line))

@@ -6,7 +6,7 @@ import pytest
 
 from monitor.venues.base import OptionError
 from monitor.venues.lobster import Lobster
-from tests.venues.feeds import made, refused
+from tests.venues.feeds import records_from, refused_from
 
 MIDNIGHT = 1_340_236_800_000_000_000
 """2012-06-21 00:00 UTC."""
@@ -18,7 +18,7 @@ def adapter(**options: str) -> Lobster:
 
 def test_every_type_is_the_record_it_means() -> None:
     venue = adapter()
-    records = made(
+    records = records_from(
         venue,
         "34200.004241176,1,11,18,5853300,1",
         "34200.5,2,11,8,5853300,1",
@@ -41,13 +41,13 @@ def test_every_type_is_the_record_it_means() -> None:
         | {"ts": MIDNIGHT + 34_203_000_000_000, "side": "buy", "price": "585.325"}
         | {"quantity": "100"},
     ]
-    assert venue.source == {"1": 1, "2": 1, "3": 1, "4": 1, "5": 1, "7": 1}
+    assert venue.source_counts == {"1": 1, "2": 1, "3": 1, "4": 1, "5": 1, "7": 1}
     assert venue.notes["trading halts and resumptions (type 7)"] == 1
 
 
 def test_a_cancel_of_an_order_wholly_executed_before_has_no_time_of_placing() -> None:
     lines = ["34200,1,11,5,100,1", "34201,4,11,5,100,1", "34202,3,11,5,100,1"]
-    assert "placed_ts" not in made(adapter(), *lines)[-1]
+    assert "placed_ts" not in records_from(adapter(), *lines)[-1]
 
 
 @pytest.mark.parametrize(
@@ -60,16 +60,16 @@ def test_a_cancel_of_an_order_wholly_executed_before_has_no_time_of_placing() ->
 )
 def test_date_and_symbol_come_from_the_path(path: str, symbol: str, day: str) -> None:
     venue = Lobster()
-    venue.open(path)
-    (order,) = made(venue, "0,1,11,5,100,1")
+    venue.begin_file(path)
+    (order,) = records_from(venue, "0,1,11,5,100,1")
     assert order["symbol"] == symbol
-    (same,) = made(Lobster({"date": day}), "0,1,11,5,100,1")
+    (same,) = records_from(Lobster({"date": day}), "0,1,11,5,100,1")
     assert order["ts"] == same["ts"]
     assert any("no date is named" in note for note in venue.notes) == (day == "2000-01-03")
 
 
 def test_the_clocks_offset_turns_new_york_into_utc() -> None:
-    (order,) = made(adapter(utc_offset_h="-4"), "34200,1,11,5,100,1")
+    (order,) = records_from(adapter(utc_offset_h="-4"), "34200,1,11,5,100,1")
     assert order["ts"] == MIDNIGHT + (34_200 + 4 * 3_600) * 1_000_000_000
 
 
@@ -84,4 +84,4 @@ def test_options_that_cannot_be_read_say_how_they_should_look(options: dict[str,
     ["34200,1,11,5,100", "34200,1,11,5,-1,1", "x,1,11,5,100,1", "34200,1,11,5,100,2", "1;2"],
 )
 def test_what_is_no_message_is_refused(line: str) -> None:
-    assert len(refused(adapter(), line)) == 1
+    assert len(refused_from(adapter(), line)) == 1

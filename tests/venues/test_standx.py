@@ -15,7 +15,7 @@ from monitor.core.batch import Batch
 from monitor.core.decode import encode
 from monitor.core.grid import SCALE, quantise
 from monitor.venues.base import UnreadableError
-from monitor.venues.standx import Standx, on_grid
+from monitor.venues.standx import Standx, to_fixed_point
 
 T = 1_700_000_000_000_000_000
 
@@ -68,7 +68,7 @@ def test_a_book_is_told_once_for_its_timestamp() -> None:
         },
     ]
     assert [b.offset.tolist() for b in (*first, *again)] == [[0], [1]]
-    assert venue.source == {"books": 4}
+    assert venue.source_counts == {"books": 4}
     assert venue.notes["books that repeat the timestamp before them: dropped"] == 2
 
 
@@ -127,7 +127,7 @@ def test_a_gap_is_reported_and_books_and_trades_do_not_count_as_jumps() -> None:
     venue = Standx()
     venue.read(books((T, [9.9], [10.1]), (T + 61_000_000_000, [9.9], [10.1])))
     venue.read(trades((T, 1.0, 1.0, "BUY")))
-    assert (venue.odd.break_count, venue.odd.back_count) == (1, 0)
+    assert (venue.anomalies.break_count, venue.anomalies.back_count) == (1, 0)
 
 
 def test_other_columns_are_not_this_format() -> None:
@@ -141,9 +141,9 @@ def test_doubles_come_to_the_grid_as_their_shortest_text_does(value: float) -> N
         expected = quantise(repr(value), SCALE)
     except ValueError:
         expected = -1
-    assert on_grid(np.array([value])).tolist() == [expected]
+    assert to_fixed_point(np.array([value])).tolist() == [expected]
 
 
 @given(st.integers(0, 2**51 - 1))
 def test_decimals_of_the_grid_survive_the_double(units: int) -> None:
-    assert on_grid(np.array([units / SCALE])).tolist() == [units]
+    assert to_fixed_point(np.array([units / SCALE])).tolist() == [units]

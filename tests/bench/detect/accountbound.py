@@ -43,7 +43,7 @@ def cluster(branching: float) -> float:
     return 1 + branching / (1 - branching) * (1 + expm1(-left) / left)
 
 
-def held(branching: float) -> float:
+def events_per_excitation(branching: float) -> float:
     """Events in a window for each unit of excitation at its beginning, theirs included."""
     left = (1 - branching) * DECAY
     return -expm1(-left) / left
@@ -151,8 +151,8 @@ class AccountBound:
         self._rate = process.firsts * brings
         self._factors = (
             cluster(mine),
-            held(mine),
-            held(BRANCHING),
+            events_per_excitation(mine),
+            events_per_excitation(BRANCHING),
             cluster(BRANCHING) - 1,
             # What an event leaves behind at the end of its window, having come at any time in it.
             BRANCHING * -expm1(-DECAY),

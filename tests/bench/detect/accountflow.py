@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.accountacts import NOBODY, Acts
+from detectors.accountacts import NO_ACTIVITY, WindowActivity
 from tests.bench.backgrounds import DAY, Counts, base_rate
 
 ACCOUNTS = 1000
@@ -67,18 +67,18 @@ class Flow(NamedTuple):
         row[self.account[a:b]] = self.count[a:b]
         return row
 
-    def acts(self, window: int, key: NDArray[np.uint64]) -> Acts:
+    def acts(self, window: int, key: NDArray[np.uint64]) -> WindowActivity:
         """A window as the detector takes it; `key` of each account."""
         a, b = self.begin[window], self.begin[window + 1]
         if a == b:
-            return NOBODY
+            return NO_ACTIVITY
         return acts(self.account[a:b], self.count[a:b], key)
 
 
-def acts(account: Int64, count: Counts, key: NDArray[np.uint64]) -> Acts:
+def acts(account: Int64, count: Counts, key: NDArray[np.uint64]) -> WindowActivity:
     keys = key[account]
     order = np.argsort(keys)
-    return Acts(keys[order], np.zeros(len(keys), np.int64), count[order])
+    return WindowActivity(keys[order], np.zeros(len(keys), np.int64), count[order])
 
 
 def keys(accounts: int, seed: int) -> NDArray[np.uint64]:

@@ -32,11 +32,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.across import NAMED_LEAST, VOICES, Across
-from detectors.calibrate import Budget, Calibrator
-from detectors.calibrators import Calibrators
-from detectors.fisher import Fisher
-from detectors.jointevidence import BLOCK_WINDOWS, Joint
+from detectors.across import NAMED_LEAST, STATISTICS, CrossMarketStatistics
+from detectors.calibrate import AlertBudget, Calibrator
+from detectors.calibrators import CalibratorBank
+from detectors.fisher import FisherCombination
+from detectors.jointevidence import BLOCK_WINDOWS, JointCusums
 from tests.bench.detect.joint import (
     CALIBRATION_DAYS,
     DAY,
@@ -115,7 +115,11 @@ class Machines:
     """Every market's joint evidence, and that across them."""
 
     def __init__(self) -> None:
-        self.joint, self.alone, self.across = Joint([1] * 3, DAY, MARKETS), Fisher(DAY), Across(DAY)
+        self.joint, self.alone, self.across = (
+            JointCusums([1] * 3, DAY, MARKETS),
+            FisherCombination(DAY),
+            CrossMarketStatistics(DAY),
+        )
         self.alone.grow(MARKETS)
         self.across.grow(MARKETS)
 
@@ -124,13 +128,13 @@ class Machines:
         score = self.joint.judge(readable(x), x[:, 0])
         own = -np.log([c.p_value(s) for c, s in zip(judges.own, score.tolist(), strict=True)])
         voices = self.across.judge(self.alone.judge(self.joint.p))
-        rare = judges.calibrators.rare(judges.rows, voices, judges.limit)
+        rare = judges.calibrators.rare_scores(judges.rows, voices, judges.limit)
         named: list[int] = []
         for voice, _ in sorted(rare, key=lambda r: r[1]):
-            markets = [market.market for market in self.across.named(voice)[1]]
+            markets = [market.market for market in self.across.contributing_markets(voice)[1]]
             named = named or (markets if len(markets) >= NAMED_LEAST else [])
         self.joint.learn(own >= OWN_LIMIT, x, self.joint.expected)
-        self.alone.learn(self.joint.taught)
+        self.alone.learn(self.joint.learnt_mask)
         self.across.learn(bool(named))
         judges.scores = score, voices
         return Seen(float(own.max()), float(logs(self.joint.p).sum()), bool(named), named)
@@ -141,9 +145,9 @@ class Judges:
 
     def __init__(self) -> None:
         self.own = [Calibrator(True, DAY, BLOCK_WINDOWS) for _ in range(MARKETS)]
-        self.limit = Budget(BUDGET, WINDOW_S, len(VOICES)).p_limit
-        self.calibrators = Calibrators(DAY, self.limit, BLOCK_WINDOWS)
-        self.rows = np.array([self.calibrators.add(log_likelihood=True) for _ in VOICES])
+        self.limit = AlertBudget(BUDGET, WINDOW_S, len(STATISTICS)).p_limit
+        self.calibrators = CalibratorBank(DAY, self.limit, BLOCK_WINDOWS)
+        self.rows = np.array([self.calibrators.add(log_likelihood=True) for _ in STATISTICS])
         self.scores: tuple[Floats, Floats] = np.zeros(0), np.zeros(0)
 
     def learn(self) -> None:
@@ -152,7 +156,7 @@ class Judges:
         self.calibrators.learn(self.rows, self.scores[1])
 
 
-OWN_LIMIT = -float(np.log(Budget(BUDGET, WINDOW_S, MARKETS).p_limit))
+OWN_LIMIT = -float(np.log(AlertBudget(BUDGET, WINDOW_S, MARKETS).p_limit))
 
 
 class Tried(NamedTuple):

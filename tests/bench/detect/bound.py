@@ -71,7 +71,7 @@ class Bound:
             scores[max(0, i - 60) : i + 61] = -np.inf
         return highest
 
-    def found(self, spot: int, planted: Counts, threshold: float) -> int:
+    def windows_to_alarm(self, spot: int, planted: Counts, threshold: float) -> int:
         """The window, from 1, in which a planted burst is found; 0: it is not."""
         begin = max(0, spot - 300)  # sums come to the same from any start before the last calm
         sums, scores = np.full(len(SIZES), -50.0), np.empty(spot - begin + len(planted))

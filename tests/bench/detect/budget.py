@@ -17,8 +17,8 @@ import numpy as np
 
 from detectors.base import Detector
 from detectors.burst import BurstDetector
-from detectors.calibrate import Budget
-from detectors.calibrators import Calibrators
+from detectors.calibrate import AlertBudget
+from detectors.calibrators import CalibratorBank
 from tests.bench.backgrounds import DAY, Counts, hawkes, poisson
 from tests.bench.detect.counts import SETTLE_S, bitstamp, dydx, lobster
 from tests.bench.detect.methods import REFRACTORY_S
@@ -43,17 +43,17 @@ AFTER = Span("day after a change ×3", 2 * DAY + SETTLE_S, 3 * DAY)
 def alarms(counts: Counts, detector: Detector, per_day: float = 1.0) -> list[list[int]]:
     """The windows in which each stream of (windows, streams) was reported."""
     windows, streams = counts.shape
-    bank, calibrators = detector.bank(), Calibrators(DAY, Budget(per_day, 1.0).p_limit)
+    bank, calibrators = detector.bank(), CalibratorBank(DAY, AlertBudget(per_day, 1.0).p_limit)
     bank.grow(streams)
     for _ in range(streams):
         calibrators.add(log_likelihood=True)
-    rows, limit = np.arange(streams), Budget(per_day, 1.0).p_limit
+    rows, limit = np.arange(streams), AlertBudget(per_day, 1.0).p_limit
     told: list[list[int]] = [[] for _ in range(streams)]
     for window in range(windows):
         values = counts[window][:, None]
         scores = bank.judge(rows, values)
         learnt = np.ones(streams, np.bool_)
-        for stream, _ in calibrators.rare(rows, scores, limit):
+        for stream, _ in calibrators.rare_scores(rows, scores, limit):
             told[stream].append(window)
             learnt[stream] = False
             bank.report(stream, values[stream])

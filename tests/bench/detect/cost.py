@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from detectors.bank import Bank, Each
+from detectors.bank import Bank, SequentialBank
 from detectors.base import Detector
 from detectors.burst import BurstDetector
-from detectors.calibrate import Budget
-from detectors.calibrators import Calibrators
+from detectors.calibrate import AlertBudget
+from detectors.calibrators import CalibratorBank
 from detectors.comove import CoMoveDetector
 from detectors.drift import DriftDetector
 from detectors.edetector import EDetector
 from detectors.focus import FocusDetector
-from detectors.level import LevelDetector
+from detectors.level import LevelShiftDetector
 from detectors.ratio import RatioDetector
 from detectors.river_plugin import RiverDetector
 from tests.bench.backgrounds import DAY
@@ -31,7 +31,7 @@ from tests.bench.backgrounds import DAY
 SYMBOLS = 500
 MAKERS: dict[str, Callable[[], Detector]] = {
     "burst": BurstDetector,
-    "level": LevelDetector,
+    "level": LevelShiftDetector,
     "ratio": RatioDetector,
     "comove": CoMoveDetector,
     "FOCuS": FocusDetector,
@@ -47,7 +47,7 @@ def seconds_a_window(bank: Bank, inputs: int, windows: int) -> tuple[float, floa
     rng = np.random.default_rng(1)
     rows = np.arange(SYMBOLS)
     bank.grow(SYMBOLS)
-    calibrators = Calibrators(DAY, Budget(10.0, 1.0).p_limit)
+    calibrators = CalibratorBank(DAY, AlertBudget(10.0, 1.0).p_limit)
     for _ in range(SYMBOLS):
         calibrators.add(bank.log_likelihood)
     values = rng.poisson(4, (700 + windows, SYMBOLS, inputs)).astype(np.float64)
@@ -56,11 +56,11 @@ def seconds_a_window(bank: Bank, inputs: int, windows: int) -> tuple[float, floa
         if t == 700:
             began = time.process_time()
         scores = bank.judge(rows, value)
-        calibrators.rare(rows, scores, 1e-6)
+        calibrators.rare_scores(rows, scores, 1e-6)
         bank.learn(rows, value)
         calibrators.learn(rows, scores)
     took = (time.process_time() - began) / windows
-    state = len(pickle.dumps(bank.state(SYMBOLS))) + len(pickle.dumps(calibrators.state()))
+    state = len(pickle.dumps(bank.snapshot(SYMBOLS))) + len(pickle.dumps(calibrators.snapshot()))
     return took, state / SYMBOLS
 
 
@@ -72,9 +72,9 @@ def rows(quick: bool = False) -> Iterator[dict[str, Any]]:
             continue
         banks = {name: make().bank()}
         if name == "burst":
-            banks[f"{name}, one by one"] = Each(make)
+            banks[f"{name}, one by one"] = SequentialBank(make)
         for label, bank in banks.items():
-            few = slow or isinstance(bank, Each)
+            few = slow or isinstance(bank, SequentialBank)
             took, size = seconds_a_window(bank, len(make().features), 20 if few else 300)
             if label == name and name in LIVE:
                 total_s, total_bytes = total_s + took, total_bytes + size

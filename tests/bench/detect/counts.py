@@ -156,7 +156,7 @@ def walk(method: Method, background: Background, spots: set[int]) -> tuple[int, 
     return alarms, frozen
 
 
-def found(method: Method, frozen: Any, counts: Counts, tenth: bool) -> int:
+def windows_to_alarm(method: Method, frozen: Any, counts: Counts, tenth: bool) -> int:
     """The window, from 1, in which a planted burst is found; 0: it is not."""
     method.thaw(frozen)
     for i, count in enumerate(counts.tolist(), 1):
@@ -193,8 +193,8 @@ def rows(quick: bool = False) -> Iterator[dict[str, Any]]:
         if background.base is not None:
             bound = Bound(background.counts, background.base, background.start)
             high, higher = bound.threshold(1.0), bound.threshold(0.1)
-            once = np.array([bound.found(p.spot, p.counts, high) for p in planted])
-            tenth = np.array([bound.found(p.spot, p.counts, higher) for p in planted])
+            once = np.array([bound.windows_to_alarm(p.spot, p.counts, high) for p in planted])
+            tenth = np.array([bound.windows_to_alarm(p.spot, p.counts, higher) for p in planted])
             yield row(name, "process known (bound)", background, once, tenth, 1.0)
         for label, make in METHODS.items():
             if label in SLOW and (quick or name not in ("hawkes 4/s", "Bitstamp")):
@@ -202,7 +202,7 @@ def rows(quick: bool = False) -> Iterator[dict[str, Any]]:
             method = make()
             alarms, frozen = walk(method, background, {p.spot for p in planted})
             once, tenth = (
-                np.array([found(method, frozen[p.spot], p.counts, low) for p in planted])
+                np.array([windows_to_alarm(method, frozen[p.spot], p.counts, low) for p in planted])
                 for low in (False, True)
             )
             yield row(name, label, background, once, tenth, alarms / days)

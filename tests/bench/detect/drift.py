@@ -20,28 +20,28 @@ from tests.bench.backgrounds import DAY, Counts
 SEED = 40
 SHIFTS = (0.5, 1.0, 2.0)
 BEFORE, WITHIN = 2000, 1000
-Told = Callable[[float], bool]
+AlarmTest = Callable[[float], bool]
 
 
-def ours(**options: Any) -> Told:
+def ours(**options: Any) -> AlarmTest:
     detector = DriftDetector("z", **options)
 
-    def told(value: float) -> bool:
+    def update_and_test(value: float) -> bool:
         detector.learn_one({"z": value})
         return bool((detector.judge_one({"z": value}).value or 0.0) > 0.0)
 
-    return told
+    return update_and_test
 
 
-def plain(model: Any) -> Told:
-    def told(value: float) -> bool:
+def plain(model: Any) -> AlarmTest:
+    def update_and_test(value: float) -> bool:
         model.update(value)
         return bool(model.drift_detected)
 
-    return told
+    return update_and_test
 
 
-METHODS: dict[str, Callable[[], Told]] = {
+METHODS: dict[str, Callable[[], AlarmTest]] = {
     "drift (ours)": ours,
     "drift, Page-Hinkley": lambda: ours(method="page_hinkley"),
     "ADWIN, δ 3e-5, each": lambda: plain(drift.ADWIN(delta=3e-5, clock=1)),
@@ -49,7 +49,7 @@ METHODS: dict[str, Callable[[], Told]] = {
 }
 
 
-def false_a_day(told: Told, numbers: Counts) -> float:
+def false_a_day(told: AlarmTest, numbers: Counts) -> float:
     alarms, last = 0, -DAY
     for t, value in enumerate(numbers.tolist()):
         if told(value):

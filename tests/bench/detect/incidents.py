@@ -30,7 +30,7 @@ from monitor.config import load
 from monitor.plugins import detector_factories
 from replay import truth
 from replay.day import Day
-from replay.incidents_plan import DEFAULT, SECOND, Incident, written
+from replay.incidents_plan import DEFAULT_MIX, SECOND_NS, PlantedIncident, encode_plan
 from replay.run import replay
 from replay.simulate import START_TS, simulate
 from replay.simulated_market import make_markets
@@ -64,29 +64,29 @@ COLD = Kind("from nothing, 1 h", 4, 1000, 200.0, 60, 0)
 WARM = Kind("after a day, 6 h", 2, 300, 16.0, 30 * 60, 24 * HOUR_S)
 
 
-class Told(NamedTuple):
+class DayResult(NamedTuple):
     """A day's ground truth and alerts."""
 
     planted: list[dict[str, Any]]
     alerts: list[dict[str, Any]]
 
 
-def plan(kind: Kind, seed: int, hours: float) -> list[Incident]:
+def plan(kind: Kind, seed: int, hours: float) -> list[PlantedIncident]:
     """Each kind of incident in turn, from the end of the quiet time on."""
     rng = np.random.default_rng(seed)
     names = make_markets(np.random.default_rng(0), kind.symbols).names
     made = []
     for number in range(int(hours * HOUR_S) // SPACING_S - 1):
-        what, crowd, low, high, durations = DEFAULT[number % len(DEFAULT)]
+        what, crowd, low, high, durations = DEFAULT_MIX[number % len(DEFAULT_MIX)]
         at = kind.quiet_s + number * SPACING_S + int(rng.integers(100, SPACING_S - 60))
         accounts = sorted(rng.choice(kind.accounts, crowd, replace=False).tolist())
         made.append(
-            Incident(
+            PlantedIncident(
                 id=f"i-{number}",
                 kind=what,
                 symbol=names[int(rng.integers(len(names)))],
-                start_ts=START_TS + at * SECOND,
-                end_ts=START_TS + (at + int(rng.choice(durations))) * SECOND,
+                start_ts=START_TS + at * SECOND_NS,
+                end_ts=START_TS + (at + int(rng.choice(durations))) * SECOND_NS,
                 size=round(float(rng.uniform(low, high)), 1),
                 accounts=[f"a-{n}" for n in accounts],
             )
@@ -94,13 +94,15 @@ def plan(kind: Kind, seed: int, hours: float) -> list[Incident]:
     return made
 
 
-def run(kind: Kind, seed: int) -> Told:
+def run(kind: Kind, seed: int) -> DayResult:
     """Simulate and replay a day."""
     with tempfile.TemporaryDirectory() as folder:
         out, incidents = Path(folder) / "day", "default"
         if kind.quiet_s:
             file = Path(folder) / "plan.json"
-            file.write_bytes(written(plan(kind, seed, kind.minutes / 60 - kind.quiet_s / HOUR_S)))
+            file.write_bytes(
+                encode_plan(plan(kind, seed, kind.minutes / 60 - kind.quiet_s / HOUR_S))
+            )
             incidents = str(file)
         simulate(
             out,
@@ -115,22 +117,26 @@ def run(kind: Kind, seed: int) -> Told:
         alerts: list[dict[str, Any]] = []
         streams = detector_factories(config.streams)
         replay(Day(out), config.engine(), streams, on_alert=alerts.append)
-        return Told(truth.planted(out), json.loads(json.dumps(alerts)))
+        return DayResult(truth.read_planted(out), json.loads(json.dumps(alerts)))
 
 
 def moved(incident: dict[str, Any]) -> tuple[str, ...]:
     """How the names of its streams begin."""
-    one = Incident(**incident)
-    which = (("cancels", one.cancels), ("leverage", one.leverage), ("thin", one.thin))
+    one = PlantedIncident(**incident)
+    which = (
+        ("cancels", one.raises_cancels),
+        ("leverage", one.raises_leverage),
+        ("thin", one.thins_book),
+    )
     return tuple(name for what, on in which if on for name in RIGHT[what])
 
 
-def streams_right(days: list[Told]) -> tuple[int, int]:
+def streams_right(days: list[DayResult]) -> tuple[int, int]:
     """Streams told in alerts that speak of one incident only: right, and all."""
     right = every = 0
     for day in days:
         for life in truth.lifecycles(day.alerts):
-            of = [i for i in day.planted if any(truth.speaks_of(a, i) for a in life)]
+            of = [i for i in day.planted if any(truth.is_about(a, i) for a in life)]
             if len(of) != 1:
                 continue
             told = {e["stream"] for e in life[-1]["evidence"]}
@@ -139,12 +145,12 @@ def streams_right(days: list[Told]) -> tuple[int, int]:
     return right, every
 
 
-def accounts_right(days: list[Told], kind: str) -> tuple[int, int]:
+def accounts_right(days: list[DayResult], kind: str) -> tuple[int, int]:
     """Found bursts of known accounts: those whose first-named account is one of them, and all."""
     right = every = 0
     for day in days:
         for incident in day.planted:
-            hits = truth.found(day.alerts, incident)
+            hits = truth.alerts_about(day.alerts, incident)
             if not hits or not incident["accounts"] or (kind and incident["kind"] != kind):
                 continue
             named = hits[-1]["accounts"]
@@ -153,7 +159,7 @@ def accounts_right(days: list[Told], kind: str) -> tuple[int, int]:
     return right, every
 
 
-def found(days: list[Told], kind: str) -> tuple[int, list[float]]:
+def count_and_delays(days: list[DayResult], kind: str) -> tuple[int, list[float]]:
     """How many of a kind (all: "") were planted, and the delays of those found, s."""
     delays, number = [], 0
     for day in days:
@@ -161,20 +167,20 @@ def found(days: list[Told], kind: str) -> tuple[int, list[float]]:
             if kind and incident["kind"] != kind:
                 continue
             number += 1
-            hits = truth.found(day.alerts, incident)
+            hits = truth.alerts_about(day.alerts, incident)
             if hits:
-                delays.append((hits[0]["ts"] - incident["start_ts"]) / SECOND)
+                delays.append((hits[0]["ts"] - incident["start_ts"]) / SECOND_NS)
     return number, delays
 
 
-def row(kind: Kind, days: list[Told], what: str) -> dict[str, Any]:
+def row(kind: Kind, days: list[DayResult], what: str) -> dict[str, Any]:
     """A line of the table."""
-    number, delays = found(days, what)
-    begin = START_TS + kind.quiet_s * SECOND
-    tested = [Told(d.planted, [a for a in d.alerts if a["ts"] > begin]) for d in days]
+    number, delays = count_and_delays(days, what)
+    begin = START_TS + kind.quiet_s * SECOND_NS
+    tested = [DayResult(d.planted, [a for a in d.alerts if a["ts"] > begin]) for d in days]
     length = len(days) * (kind.minutes * 60 - kind.quiet_s) / (24 * HOUR_S)
     lives = sum(len(truth.lifecycles(d.alerts)) for d in tested)
-    false = sum(len(truth.away(d.alerts, d.planted)) for d in tested)
+    false = sum(len(truth.unrelated_incidents(d.alerts, d.planted)) for d in tested)
     row: dict[str, Any] = {
         "table": "incidents through the whole engine, ten false alerts a day allowed",
         "background": kind.name,
@@ -193,9 +199,9 @@ def row(kind: Kind, days: list[Told], what: str) -> dict[str, Any]:
         row["note"] = f"{false} false of {lives} alerts in {length * 24:.0f} h"
         right, every = streams_right(tested)
         row["streams right"] = right / max(1, every)
-        early = [Told(d.planted, [a for a in d.alerts if a["ts"] <= begin]) for d in days]
+        early = [DayResult(d.planted, [a for a in d.alerts if a["ts"] <= begin]) for d in days]
         if kind.quiet_s:
-            before = sum(len(truth.away(d.alerts, d.planted)) for d in early)
+            before = sum(len(truth.unrelated_incidents(d.alerts, d.planted)) for d in early)
             row["false on the day before"] = before / len(days)
     return row
 

@@ -34,9 +34,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.calibrate import Budget, Calibrator
-from detectors.conformal import Conformal
-from detectors.jointevidence import BLOCK_WINDOWS, Joint
+from detectors.calibrate import AlertBudget, Calibrator
+from detectors.conformal import ConformalPValues
+from detectors.jointevidence import BLOCK_WINDOWS, JointCusums
 
 Floats = NDArray[np.float64]
 
@@ -153,7 +153,7 @@ class Plain:
 
     def __init__(self, symbols: int, streams: int) -> None:
         self.mean, self.scale = np.zeros((symbols, streams)), np.ones((symbols, streams))
-        self.conformal, self.seen = Conformal(symbols * streams, DAY), 0
+        self.conformal, self.seen = ConformalPValues(symbols * streams, DAY), 0
 
     def judge(self, x: Floats) -> Floats:
         self.off = ((x - self.mean) / np.maximum(self.scale, 1e-9)).ravel()
@@ -209,7 +209,7 @@ class Machines:
 
     def __init__(self, symbols: int, streams: int) -> None:
         self.plain = Plain(symbols, streams)
-        self.joint = Joint([1] * streams, DAY, symbols)
+        self.joint = JointCusums([1] * streams, DAY, symbols)
 
     def window(
         self, x: Floats, calibrators: list[Calibrator], into: Seen, at: tuple[int, ...]
@@ -226,12 +226,12 @@ class Machines:
         named = []
         for s in np.flatnonzero(alarm).tolist():
             _, parts = self.joint.evidence(s, x, self.joint.expected)
-            named.append({part.stream for part in parts if part.named})
+            named.append({part.stream for part in parts if part.is_named})
         self.joint.learn(alarm, x, self.joint.expected)
         return score, alarm, named
 
 
-LIMIT = -np.log(Budget(1.0, WINDOW_S).p_limit)
+LIMIT = -np.log(AlertBudget(1.0, WINDOW_S).p_limit)
 
 
 def run(data: Floats, spots: list[int], seed: int) -> tuple[Seen, list[Seen], list[list[set[int]]]]:
@@ -283,7 +283,7 @@ def threshold(scores: Floats, budget: float) -> float:
     return sorted(maxima, reverse=True)[max(1, round(days * budget)) - 1]
 
 
-def found(scores: Floats, over: float) -> tuple[float, list[float]]:
+def recall_and_delays(scores: Floats, over: float) -> tuple[float, list[float]]:
     """Recall, and delays (s), of planted episodes (spots, LENGTH, symbols)."""
     alarm = scores >= over
     hit = alarm.any(axis=1)
@@ -302,7 +302,7 @@ def table(kind: Background, symbols: int, days: int, places: int, seed: int) -> 
     false: dict[tuple[str, float], float] = {}
     for name, scores in clean.scores().items():
         for budget in (1.0, 0.1):
-            ours = -np.log(Budget(budget, WINDOW_S).p_limit)
+            ours = -np.log(AlertBudget(budget, WINDOW_S).p_limit)
             calm = scores[720:start]
             over[name, budget] = ours if name == "ours" else threshold(calm, budget)
             test = scores[begin + (SETTLE if kind.change else 0) :]
@@ -311,15 +311,15 @@ def table(kind: Background, symbols: int, days: int, places: int, seed: int) -> 
     for e, episode in enumerate(EPISODES):
         into = planted_in[e].scores()
         singles = [name for name in into if name.startswith("stream")]
-        best = max(singles, key=lambda name: found(into[name], over[name, 1.0])[0])
+        best = max(singles, key=lambda name: recall_and_delays(into[name], over[name, 1.0])[0])
         for name in [best, *BASELINES, "ours"]:
-            recall, delays = found(into[name], over[name, 1.0])
+            recall, delays = recall_and_delays(into[name], over[name, 1.0])
             row = {
                 "table": "joint",
                 "background": f"{kind.name}: {episode.name}",
                 "detector": {"ours": "joint (ours)", best: "best single stream"}.get(name, name),
                 "recall_at_1": recall,
-                "recall_at_01": found(into[name], over[name, 0.1])[0],
+                "recall_at_01": recall_and_delays(into[name], over[name, 0.1])[0],
                 "delay_p50_s": float(np.median(delays)) if delays else None,
                 "delay_p95_s": float(np.percentile(delays, 95)) if delays else None,
                 "false_a_day": false[name, 1.0],

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.level import LevelDetector
-from monitor.core.features import COLUMN
-from monitor.core.settings import STREAMS, EngineSettings
+from detectors.level import LevelShiftDetector
+from monitor.core.features import FEATURE_COLUMN
+from monitor.core.settings import DEFAULT_STREAMS, EngineSettings
 from monitor.core.shard import SHARD_KINDS, Shard
 from replay.day import Day
 from replay.ingest import ingest
@@ -36,7 +36,7 @@ from tests.bench.detect.methods import REFRACTORY_S, Ours
 SEED = 90
 YOUNG_S = 6 * 3600
 SIZES, LENGTHS_S = (3.0, 5.0, 10.0), (10, 30, 60)
-WATCHED = {s.feature: s.parameters for s in STREAMS if s.detector == "level"}
+WATCHED = {s.feature: s.parameters for s in DEFAULT_STREAMS if s.detector == "level"}
 FEEDS = {
     "Bitstamp": ("bitstamp", "bitstamp-l3-2015-05-01/feed.log.xz"),
     "StandX": ("standx", "standx-btc-perp-2026-01/*.parquet"),
@@ -53,8 +53,8 @@ class Background(NamedTuple):
     later: Counts | None
     """One stream that is tested in its second half."""
 
-    def detector(self) -> LevelDetector:
-        return LevelDetector(self.feature, **WATCHED[self.feature])  # type: ignore[arg-type]
+    def detector(self) -> LevelShiftDetector:
+        return LevelShiftDetector(self.feature, **WATCHED[self.feature])  # type: ignore[arg-type]
 
 
 def features(venue: str, pattern: str) -> dict[str, Counts] | None:
@@ -73,7 +73,7 @@ def features(venue: str, pattern: str) -> dict[str, Counts] | None:
                 closed += shard.step(batch)
         closed += shard.finish()
     values = np.concatenate([part.features.values for part in closed])
-    return {name: values[:, COLUMN[name]] for name in WATCHED}
+    return {name: values[:, FEATURE_COLUMN[name]] for name in WATCHED}
 
 
 def simulated(days: float, seed: int, jumps: bool) -> Counts:

@@ -29,11 +29,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.accountacts import Acts
+from detectors.accountacts import WindowActivity
 from detectors.accountburst import AccountBurstDetector
 from detectors.accountweigh import Verdict
 from detectors.burst import BurstDetector
-from detectors.calibrate import Budget, Calibrator
+from detectors.calibrate import AlertBudget, Calibrator
 from tests.bench.backgrounds import DAY
 from tests.bench.detect.accountbound import AccountBound
 from tests.bench.detect.accountflow import (
@@ -48,7 +48,7 @@ from tests.bench.detect.counts import SEVEN
 from tests.bench.detect.methods import REFRACTORY_S, Ours
 
 FEED = Path(__file__).parents[3] / "../shared/data/dydx-full-node-2024-06-29/feed.jsonl.gz"
-LIMIT = Budget(1.0, 1.0).p_limit
+LIMIT = AlertBudget(1.0, 1.0).p_limit
 Keys = NDArray[np.uint64]
 
 
@@ -58,9 +58,9 @@ class ByAccount:
     def __init__(self) -> None:
         self.detector = AccountBurstDetector()
         ours = AccountBurstDetector
-        self.calibrator = Calibrator(ours.log_likelihood, DAY, steepest=ours.steepest)
+        self.calibrator = Calibrator(ours.log_likelihood, DAY, tail_slope_max=ours.tail_slope_max)
 
-    def p_value(self, window: int, acts: Acts) -> tuple[float, Verdict]:
+    def p_value(self, window: int, acts: WindowActivity) -> tuple[float, Verdict]:
         """Judge and learn one window."""
         verdict = self.detector.judge(window, acts)
         if verdict.value is None:
@@ -72,7 +72,7 @@ class ByAccount:
         return p, verdict
 
     def freeze(self) -> Any:
-        return self.detector.state(), self.calibrator.state()
+        return self.detector.snapshot(), self.calibrator.snapshot()
 
     def thaw(self, frozen: Any) -> None:
         self.detector.restore(frozen[0])
@@ -111,7 +111,7 @@ def plan(flow: Flow, start: int, places: int, seed: int) -> dict[str, list[Plant
     return rows
 
 
-def with_burst(flow: Flow, burst: Planted, i: int, key: Keys) -> Acts:
+def with_burst(flow: Flow, burst: Planted, i: int, key: Keys) -> WindowActivity:
     """The window `i` of a burst."""
     count = flow.row(burst.at + i)
     np.add.at(count, list(burst.accounts), burst.added[i])
@@ -147,7 +147,7 @@ def untouched(method: ByAccount, flow: Flow, start: int, spots: set[int], key: K
     return Run(*alarms, frozen, spent / flow.windows * 1e6)
 
 
-def found(method: ByAccount, flow: Flow, burst: Planted, key: Keys) -> tuple[int, bool, bool]:
+def first_alarm(method: ByAccount, flow: Flow, burst: Planted, key: Keys) -> tuple[int, bool, bool]:
     """The window of the first alarm in a burst (1: its first; 0: none), whether it names the right
     accounts, and whether there is an alarm at a tenth of the budget."""
     delay, right, tenth = 0, False, False
@@ -221,14 +221,14 @@ def rows(quick: bool = False, seed: int = 60) -> Iterator[dict[str, Any]]:
         acting = len(flow.account) / flow.windows
         note = (
             f"{run.us:.0f} µs a window of {acting:.1f} acting accounts,"
-            f" {method.detector.bytes_an_account:.0f} bytes an account;"
+            f" {method.detector.bytes_per_account:.0f} bytes an account;"
             f" {run.alarms} and {run.alarms_tenth} alarms in {days:g} days at 1 and .1 a day"
         )
         for who, bursts in planned.items():
             delays, right, tenths = [], 0, 0
             for burst in bursts:
                 method.thaw(run.frozen[burst.at])
-                delay, named, tenth = found(method, flow, burst, key)
+                delay, named, tenth = first_alarm(method, flow, burst, key)
                 if delay:
                     delays.append(delay)
                 right += named

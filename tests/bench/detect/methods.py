@@ -11,7 +11,7 @@ from river import anomaly, compose, preprocessing
 
 from detectors.base import Detector
 from detectors.burst import BurstDetector
-from detectors.calibrate import Budget, Calibrator
+from detectors.calibrate import AlertBudget, Calibrator
 from detectors.edetector import EDetector
 from detectors.focus import FocusDetector
 from tests.bench.backgrounds import DAY, Counts
@@ -34,7 +34,7 @@ class Ours:
     def __init__(self, *makers: Callable[[], Detector]) -> None:
         makers = makers or (BurstDetector,)
         self.pairs = [(make(), Calibrator(make().log_likelihood, DAY)) for make in makers]
-        self.limit = Budget(1.0, 1.0, len(makers)).p_limit
+        self.limit = AlertBudget(1.0, 1.0, len(makers)).p_limit
 
     def alarm(self, count: float, tenth: bool = False) -> bool:
         limit = self.limit / 10 if tenth else self.limit
@@ -50,7 +50,7 @@ class Ours:
         return any_
 
     def freeze(self) -> Any:
-        return [(d.state(), c.state()) for d, c in self.pairs]
+        return [(d.snapshot(), c.snapshot()) for d, c in self.pairs]
 
     def thaw(self, frozen: Any) -> None:
         for (detector, calibrator), (d, c) in zip(self.pairs, frozen, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from detectors.base import Detector, Evidence, Score, read
+from detectors.base import Detector, Evidence, Score, read_number
 
 
 class AboveMean(Detector):
@@ -30,7 +30,7 @@ class AboveMean(Detector):
         return (self.feature,)
 
     def judge_one(self, x: Mapping[Any, Any]) -> Score:
-        value = read(x, self.feature)
+        value = read_number(x, self.feature)
         if isinstance(value, str):
             return Score(None, value)
         if self._seen < self.warm_up:
@@ -38,14 +38,14 @@ class AboveMean(Detector):
         return Score(value - self._mean, None, Evidence(value, self._mean, "events", 1))
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
-        value = read(x, self.feature)
+        value = read_number(x, self.feature)
         if isinstance(value, str):
             return
         self._seen += 1
         bound = 10.0 * abs(self._mean) + 10.0
         self._mean += 0.01 * (max(-bound, min(bound, value)) - self._mean)
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         return {"seen": self._seen, "mean": self._mean}
 
     def restore(self, state: dict[str, Any]) -> None:
