@@ -13,22 +13,22 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from monitor.config import Config
-from monitor.core.decode import UNKNOWN
-from monitor.core.outcomes import Outcomes
+from monitor.core.accounts.liquidation_outcomes import Outcomes
+from monitor.core.decode.codec import UNKNOWN
+from monitor.core.detection.single_streams import Factory
+from monitor.core.event_time.record_counts import RecordCounts
+from monitor.core.event_time.watermark import NEVER, PartitionClock
 from monitor.core.shard import Shard
-from monitor.core.tally import RecordCounts
-from monitor.core.watch import Factory
-from monitor.core.watermark import NEVER, PartitionClock
-from monitor.core.word import ShardReport
+from monitor.core.shard_report import ShardReport
 from monitor.errors import ConfigError
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
-from monitor.live.board import ProgressBoard
-from monitor.live.keeper import Supervisor
-from monitor.live.life import OwnerSession, Setup
-from monitor.live.members import GroupMembership
-from monitor.live.shardlife import ShardSession
-from monitor.live.venuelife import OWNER, VenueSession
+from monitor.live.membership import GroupMembership
+from monitor.live.owner_session import OwnerSession, Setup
+from monitor.live.progress_board import ProgressBoard
+from monitor.live.shard_session import ShardSession
+from monitor.live.supervisor import Supervisor
+from monitor.live.venue_session import OWNER, VenueSession
 from monitor.metrics import Metrics
 
 STOP_S = 8.0

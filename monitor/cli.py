@@ -102,18 +102,18 @@ def demo(
 def _run_live_demo(
     out: Path, minutes: int, speed: float | None, console: Console
 ) -> dict[str, Any]:
-    from monitor import livedemo
-    from replay import demo, jobs
-    from replay.outgoing import chunks
+    from monitor.commands import live_demo
+    from replay import commands, demo
+    from replay.day.messages import chunks
 
     config = _load(None, None)
     path = demo.make_day(out, console, minutes)
-    day = jobs.open_day(path)
+    day = commands.open_day(path)
     parts = [(part.topic, part.partition) for part in day.meta.partitions]
     total = sum(day.meta.records.values()) + sum(day.meta.refused.values())
     controls = day.controls(config.accounts.bands_interval_ns)
-    feed = livedemo.Feed(parts, controls, chunks(day, speed), total, speed)
-    alerts = livedemo.run_live_demo(config, console, feed, out)
+    feed = live_demo.Feed(parts, controls, chunks(day, speed), total, speed)
+    alerts = live_demo.run_live_demo(config, console, feed, out)
     return {
         "records": total,
         "alerts": len(alerts),
@@ -137,12 +137,12 @@ def simulate(
 ) -> None:
     """Make a day of a venue that does not exist, with its ground truth."""
     from monitor.console import Console
-    from replay import jobs
+    from replay import commands
 
     console = Console(json)
     numbers = {"seed": seed, "minutes": minutes, "symbols": symbols, "accounts": accounts}
     more = {"rate": rate, "incidents": incidents, "partitions": partitions}
-    console.result(jobs.simulate_day(out, console, **numbers, **more))
+    console.result(commands.simulate_day(out, console, **numbers, **more))
 
 
 @app.command(name="import")
@@ -157,7 +157,7 @@ def import_(
     """A venue's recorded feed becomes a recorded day."""
     from monitor.console import Console
     from monitor.errors import ConfigError
-    from replay import jobs
+    from replay import commands
 
     if len(paths) < 2:
         raise ConfigError("import needs at least one FILE and then the folder to make, OUT")
@@ -166,7 +166,7 @@ def import_(
         raise ConfigError("--option takes NAME=VALUE")
     options = {name: value for name, _, value in pairs}
     console = Console(json)
-    console.result(jobs.import_feed(venue, paths[:-1], paths[-1], options, console))
+    console.result(commands.import_feed(venue, paths[:-1], paths[-1], options, console))
 
 
 @app.command()
@@ -189,14 +189,14 @@ def replay(
     same, for what it had learnt by then is part of why it alerted.
     """
     from monitor.console import Console
-    from replay import jobs
+    from replay import commands
     from replay.run import AlertFilter
 
     low, high = _parse_time(from_, "--from"), _parse_time(to, "--to")
     choice = AlertFilter(low, high, frozenset(symbol or ()))
     console = Console(json)
     console.result(
-        jobs.replay_day(
+        commands.replay_day(
             day,
             _load(config, alerts_per_day),
             console,
@@ -226,9 +226,9 @@ def _parse_speed(text: str) -> float | None:
 @app.command()
 def run(config: ConfigFile = None, alerts_per_day: PerDay = None) -> int:
     """The sidecar: watches the topics, publishes alerts, each once; until SIGTERM or Ctrl-C."""
-    from monitor import livejobs
+    from monitor.commands import kafka_commands
 
-    return livejobs.run(_load(config, alerts_per_day))
+    return kafka_commands.run(_load(config, alerts_per_day))
 
 
 @app.command()
@@ -239,19 +239,19 @@ def publish(
     json: Json = False,
 ) -> None:
     """A recorded day to Kafka, each record at its offset: for load and for rehearsal."""
-    from monitor import livejobs
+    from monitor.commands import kafka_commands
     from monitor.console import Console
-    from replay import jobs
-    from replay.outgoing import chunks
+    from replay import commands
+    from replay.day.messages import chunks
 
     pace = _parse_speed(speed)
     console = Console(json)
-    held = jobs.open_day(day)
+    held = commands.open_day(day)
     parts = [(part.topic, part.partition) for part in held.meta.partitions]
     total = sum(held.meta.records.values()) + sum(held.meta.refused.values())
     settings = _load(config, None)
     console.result(
-        livejobs.publish_day(
+        kafka_commands.publish_day(
             settings,
             console,
             parts,
@@ -271,15 +271,15 @@ def record(
     json: Json = False,
 ) -> None:
     """Kafka's topics as they are now become a recorded day."""
-    from monitor import livejobs
+    from monitor.commands import kafka_commands
     from monitor.console import Console
     from monitor.errors import ConfigError
-    from replay.day import DayError, DayWriter
+    from replay.day.reader import DayError, DayWriter
 
     console = Console(json)
     try:
         with DayWriter(out, venue=venue) as day:
-            result = livejobs.record_day(_load(config, None), console, day)
+            result = kafka_commands.record_day(_load(config, None), console, day)
     except DayError as error:
         raise ConfigError(str(error)) from error
     console.say(f"the day is in {out}")
@@ -293,21 +293,21 @@ app.add_typer(dlq, name="dlq")
 @dlq.command(name="list")
 def list_(config: ConfigFile = None, json: Json = False) -> None:
     """Every refused record: where it came from and why."""
-    from monitor import livejobs
+    from monitor.commands import kafka_commands
     from monitor.console import Console
 
     console = Console(json)
-    console.result(livejobs.list_dead_letters(_load(config, None), console))
+    console.result(kafka_commands.list_dead_letters(_load(config, None), console))
 
 
 @dlq.command(name="replay")
 def resend(config: ConfigFile = None, json: Json = False) -> None:
     """Send refused records again to the topics that they came from, each once."""
-    from monitor import livejobs
+    from monitor.commands import kafka_commands
     from monitor.console import Console
 
     console = Console(json)
-    console.result(livejobs.resend_dead_letters(_load(config, None), console))
+    console.result(kafka_commands.resend_dead_letters(_load(config, None), console))
 
 
 @app.command()
@@ -316,10 +316,10 @@ def kafka(
     port: Annotated[int | None, typer.Option(help="of its listener; else a free one")] = None,
 ) -> None:
     """A real Apache Kafka on loopback, to try things out; until Ctrl-C."""
-    from monitor import livejobs
+    from monitor.commands import kafka_commands
     from monitor.console import Console
 
-    livejobs.kafka(dir, port, Console(False).say)
+    kafka_commands.kafka(dir, port, Console(False).say)
 
 
 topics = typer.Typer(no_args_is_help=True, help="The topics of the venue and of the sidecar.")
@@ -333,11 +333,11 @@ def create(
     json: Json = False,
 ) -> None:
     """Create the topics that are missing, as many partitions each, nothing deleted by age."""
-    from monitor import livejobs
+    from monitor.commands import kafka_commands
     from monitor.console import Console
 
     console = Console(json)
-    console.result(livejobs.create_topics(_load(config, None), partitions, console))
+    console.result(kafka_commands.create_topics(_load(config, None), partitions, console))
 
 
 @app.command()
@@ -346,8 +346,8 @@ def margin(
     json: Json = False,
 ) -> None:
     """Liquidation prices, with their trace, for positions given as JSON."""
+    from monitor.commands.margin_prices import run
     from monitor.console import Console
-    from monitor.marginjob import run
 
     console = Console(json)
     console.result(run(file, console))
@@ -399,7 +399,7 @@ def feedback(
     json: Json = False,
 ) -> None:
     """Say whether an alert was true or false; --summary turns that into precision."""
-    from monitor import feedback as job
+    from monitor.commands import feedback as job
     from monitor.console import Console
     from monitor.errors import ConfigError
 
@@ -420,7 +420,7 @@ def schema(
     """Print the contract's JSON Schema (or AsyncAPI document), made from the models."""
     import json as text
 
-    from monitor.core import schema as made
+    from monitor.core.contract import schema as made
 
     document: Any = made.asyncapi() if asyncapi else made.json_schema()
     sys.stdout.write(text.dumps(document, indent=2, ensure_ascii=False) + "\n")

@@ -15,7 +15,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from monitor.core.events import CONTROL_TOPIC
+from monitor.core.contract.events import CONTROL_TOPIC
 from monitor.core.settings import EngineSettings, Seconds, StrictModel
 from monitor.errors import ConfigError
 from monitor.security import KafkaSecurity

@@ -85,7 +85,7 @@ class Console:
         """One alert as it arrives, in one line."""
         from rich.text import Text
 
-        from monitor.core.explain import clock
+        from monitor.core.alerts.wording import clock
 
         severity = alert["severity"]
         head = f"{clock(alert['ts'])}  {severity:<8}  {alert['status']:<8}  {alert['kind']}  "
@@ -93,7 +93,7 @@ class Console:
 
     def alerts(self, alerts: list[dict[str, Any]]) -> None:
         """Alerts as they fired, each with its sentence; the gravest first where there are many."""
-        from monitor.core.explain import clock
+        from monitor.core.alerts.wording import clock
 
         order = {"critical": 0, "warning": 1, "info": 2}
         fired = [a for a in alerts if a["status"] == "firing"]

@@ -16,11 +16,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 import monitor
-from monitor.bandmetrics import BandCollector
-from monitor.core.decode import REASONS
-from monitor.core.outcomes import FORCED_CAUSES, VERDICTS, Outcomes
-from monitor.core.tally import RecordCounts
-from monitor.core.watermark import NEVER
+from monitor.band_metrics import BandCollector
+from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, Outcomes
+from monitor.core.decode.codec import REASONS
+from monitor.core.event_time.record_counts import RecordCounts
+from monitor.core.event_time.watermark import NEVER
 from monitor.kafka.reader import PartitionOffsets, PollResult
 from monitor.kafka.transactions import Outbox
 

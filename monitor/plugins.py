@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from monitor.core.contract.feature_catalogue import FEATURE_NAMES, VENUE_FEATURES
+from monitor.core.detection.single_streams import Factory
 from monitor.core.settings import StreamSettings
-from monitor.core.streams import FEATURE_NAMES, VENUE_FEATURES
-from monitor.core.watch import Factory
 from monitor.errors import ConfigError
 
 DETECTORS = "brinkwatch.detectors"
@@ -41,7 +41,7 @@ def _detector_maker(stream: StreamSettings) -> Callable[[], Any]:
         raise unknown_name_error("detector", stream.detector, installed_names(DETECTORS))
     name = stream.detector.removeprefix("anomaly.")
     # River's detectors take over a second to import: only where one is asked for.
-    from detectors.river_plugin import RiverDetector
+    from detectors.river_adapter import RiverDetector
 
     return lambda: RiverDetector(name, stream.input_features, options=dict(stream.parameters))
 

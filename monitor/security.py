@@ -1,7 +1,7 @@
 """How the sidecar proves who it is to Kafka, and how Kafka proves it to the sidecar.
 
 The settings are Kafka's own words (security protocol, SASL mechanism). Secrets come from a file or
-the environment and are shown nowhere: not in a repr, not in an error. `monitor.diagnose` finds out
+the environment and are shown nowhere: not in a repr, not in an error. `monitor.kafka.diagnose` finds out
 why a connection made with them fails.
 """
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from monitor.config import Config
 from monitor.console import Console
-from monitor.core.explain import clock
-from replay import jobs, truth
+from monitor.core.alerts.wording import clock
+from replay import commands, ground_truth
 from replay.run import AlertFilter
-from replay.simulate import INCIDENTS_FILE
+from replay.simulation.simulate import INCIDENTS_FILE
 
 _SECOND_NS = 1_000_000_000
 
@@ -21,7 +21,7 @@ def run(out: Path, config: Config, console: Console, minutes: int) -> dict[str, 
     """Simulate into `out`/day, replay, and write `out`/alerts.jsonl."""
     day = make_day(out, console, minutes)
     alerts = out / "alerts.jsonl"
-    result = jobs.replay_day(
+    result = commands.replay_day(
         day, config, console, rows=65_536, choice=AlertFilter(), speed=None, alerts_to=alerts
     )
     held = [json.loads(text) for text in alerts.read_text().splitlines()]
@@ -32,11 +32,11 @@ def make_day(out: Path, console: Console, minutes: int) -> Path:
     """The day, simulated anew."""
     day = out / "day"
     if day.exists():
-        jobs.open_day(day)  # whatever else lies there is not ours to remove
+        commands.open_day(day)  # whatever else lies there is not ours to remove
         shutil.rmtree(day)
     out.mkdir(parents=True, exist_ok=True)
     numbers = {"seed": 7, "minutes": minutes, "symbols": 8, "accounts": 2000}
-    jobs.simulate_day(day, console, **numbers, rate=400.0, incidents="default", partitions=1)
+    commands.simulate_day(day, console, **numbers, rate=400.0, incidents="default", partitions=1)
     return day
 
 
@@ -47,7 +47,7 @@ def compare_with_planted(
     planted = json.loads((day / INCIDENTS_FILE).read_text())
     rows = []
     for incident in planted:
-        hits = truth.alerts_about(alerts, incident)
+        hits = ground_truth.alerts_about(alerts, incident)
         first = min((a["ts"] for a in hits), default=None)
         delay = "" if first is None else _delay_text((first - incident["start_ts"]) / _SECOND_NS)
         rows.append(
@@ -63,7 +63,7 @@ def compare_with_planted(
         "What was planted, and what was found", ["UTC", "symbol", "planted", "found", "after"], rows
     )
     found = sum(row[4] != "" for row in rows)
-    away = len(truth.unrelated_incidents(alerts, planted))
+    away = len(ground_truth.unrelated_incidents(alerts, planted))
     console.say(
         f"{found} of {len(planted)} planted incidents were found; {away} alerts speak of none"
     )

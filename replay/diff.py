@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from monitor.console import Console
-from monitor.core.decode import encode
-from monitor.core.explain import clock
+from monitor.core.alerts.wording import clock
+from monitor.core.decode.codec import encode
 from monitor.errors import ConfigError
-from replay import jobs
+from replay import commands
 
 FIELDS_SHOWN = 10
 DiffEntry = tuple[str, bytes]
@@ -47,7 +47,7 @@ def _lines(path: Path) -> Iterator[DiffEntry]:
 
 
 def _records(path: Path) -> Iterator[DiffEntry]:
-    day = jobs.open_day(path)
+    day = commands.open_day(path)
     for batch in day.batches(4_096):
         rows = zip(batch.offset.tolist(), encode(batch) if len(batch) else [], strict=True)
         held = [*rows, *((r.offset, r.raw) for r in batch.refused)]

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from monitor.core import bandrecords
-from monitor.core.batch import Batch
+from monitor.core.alerts.wording import alert_json
+from monitor.core.bands.records import band_records
+from monitor.core.decode.batch import Batch
+from monitor.core.detection.single_streams import Factory
 from monitor.core.engine import Engine, EngineOutput
-from monitor.core.explain import alert_json
 from monitor.core.settings import EngineSettings
-from monitor.core.watch import Factory
-from replay.day import Day
+from replay.day.reader import Day
 
 _SECOND_NS = 1_000_000_000
 WINDOWS_PER_CLOSE_MAX = 60
@@ -111,7 +111,7 @@ def replay(
             if bands_file is not None:
                 for bands in output.bands:
                     bands_file.writelines(
-                        value + b"\n" for _, value in bandrecords.band_records(bands)
+                        value + b"\n" for _, value in band_records(bands)
                     )
 
         show(engine.control(day.controls(settings.accounts.bands_interval_ns)))

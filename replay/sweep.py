@@ -7,10 +7,10 @@ from typing import Any
 
 from monitor.config import Config
 from monitor.console import Console
-from monitor.core.explain import format_number
+from monitor.core.alerts.wording import format_number
 from monitor.plugins import detector_factories
-from replay import jobs
-from replay import truth as planted
+from replay import commands
+from replay import ground_truth as planted
 from replay.run import replay
 
 BUDGETS = (1.0, 3.0, 10.0, 30.0, 100.0)
@@ -20,7 +20,7 @@ DAY_NS = 86_400_000_000_000
 
 def run(path: Path, config: Config, budgets: list[float], console: Console) -> dict[str, Any]:
     """Replay the day once for each budget; a table of what it comes to."""
-    day = jobs.open_day(path)
+    day = commands.open_day(path)
     span = day.meta.span or (0, 0)
     days = max(span[1] - span[0], 1) / DAY_NS
     truth = planted.read_planted(path)

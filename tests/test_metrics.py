@@ -6,10 +6,19 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from monitor.core.outcomes import FORCED_CAUSES, VERDICTS, Outcomes
-from monitor.core.tally import RecordCounts
+from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, Outcomes
+from monitor.core.event_time.record_counts import RecordCounts
 from monitor.metrics import EngineCollector
-from tests.core.test_outcomes import advanced, batches, deposit, fill, forced, mark, rules, venue
+from tests.core.accounts.test_liquidation_outcomes import (
+    advanced,
+    batches,
+    deposit,
+    fill,
+    forced,
+    mark,
+    rules,
+    venue,
+)
 
 
 class Stands:

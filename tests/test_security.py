@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from pydantic import ValidationError
 
-from monitor import broker_certs
+from monitor.broker import certificates
 from monitor.security import KafkaSecurity, SecurityError
 
 SECRET = "s3cret:Value/9"
@@ -92,8 +92,8 @@ def test_a_password_file_that_is_missing_or_empty_is_told(tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> broker_certs.Certificates:
-    return broker_certs.make(tmp_path / "tls")
+def files(tmp_path: Path) -> certificates.Certificates:
+    return certificates.make_certificates(tmp_path / "tls")
 
 
 def lock(key_file: Path, password: str) -> Path:
@@ -111,7 +111,7 @@ def lock(key_file: Path, password: str) -> Path:
 
 
 def test_a_key_under_a_password_opens_with_it_alone(
-    files: broker_certs.Certificates,
+    files: certificates.Certificates,
 ) -> None:
     given = {
         "security_protocol": "SSL",
@@ -126,7 +126,7 @@ def test_a_key_under_a_password_opens_with_it_alone(
 
 
 def test_files_that_do_not_hold_what_they_should_are_told(
-    files: broker_certs.Certificates, tmp_path: Path
+    files: certificates.Certificates, tmp_path: Path
 ) -> None:
     rubbish = tmp_path / "rubbish"
     rubbish.write_text("rubbish")
@@ -142,12 +142,12 @@ def test_files_that_do_not_hold_what_they_should_are_told(
         options(**tls, cert_file=tmp_path / "none")
     with pytest.raises(SecurityError, match=r"^the key in .*rubbish is no PEM key, or is under"):
         options(**tls, cert_file=certificate, key_file=rubbish)
-    other = broker_certs.make(tmp_path / "other").client_key
+    other = certificates.make_certificates(tmp_path / "other").client_key
     with pytest.raises(SecurityError, match=r"is not the key of the certificate in .*client\.pem$"):
         options(**tls, cert_file=certificate, key_file=other)
 
 
-def test_the_authority_is_checked_and_the_name_too(files: broker_certs.Certificates) -> None:
+def test_the_authority_is_checked_and_the_name_too(files: certificates.Certificates) -> None:
     context = options(security_protocol="SSL", ca_file=files.ca)["ssl_context"]
     assert context.check_hostname
     assert [dict(each["subject"][0]) for each in context.get_ca_certs()] == [

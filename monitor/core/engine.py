@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from monitor.core import snapshot
-from monitor.core.batch import Batch
-from monitor.core.events import Control
+from monitor.core.contract.events import Control
+from monitor.core.decode.batch import Batch
+from monitor.core.detection.single_streams import Factory
+from monitor.core.event_time.record_counts import RecordCounts
+from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.settings import EngineSettings
 from monitor.core.shard import SHARD_KINDS, Shard, ShardOutput
-from monitor.core.tally import RecordCounts
-from monitor.core.venue import VenueState
-from monitor.core.venuestage import StageOutput as StageOutput
-from monitor.core.venuestage import VenueStage
-from monitor.core.watch import Factory
-from monitor.core.watermark import PartitionClock
+from monitor.core.venue.stage import StageOutput as StageOutput
+from monitor.core.venue.stage import VenueStage
+from monitor.core.venue.state import VenueState
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from monitor.core.events import TOPICS
-from monitor.core.streams import VENUE_FEATURES
+from monitor.core.contract.events import TOPICS
+from monitor.core.contract.feature_catalogue import VENUE_FEATURES
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -77,7 +77,7 @@ class StreamSettings(StrictModel):
     """One number watched for every symbol, and the detector that watches it."""
 
     feature: str
-    """Name of a feature (`features.NAMES`)."""
+    """Name of a feature (`compute.NAMES`)."""
     detector: str = "burst"
     """A detector's entry point, or the path of a river anomaly detector (`anomaly.LODA`)."""
     parameters: dict[str, float | int | str | bool] = {}
@@ -146,7 +146,7 @@ class AlertSettings(StrictModel):
     per_day: Annotated[float, Field(gt=0, le=100_000)] = 10.0
     """False alerts a day that the desk will bear, for the whole venue."""
     venue_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """The part of it for what needs the accounts of a market (`streams.VENUE_FEATURES`)."""
+    """The part of it for what needs the accounts of a market (`feature_catalogue.VENUE_FEATURES`)."""
     quiet_s: Seconds = 30.0
     """An alert is resolved after this long without new evidence, s."""
     together_s: Seconds = 5.0

@@ -13,24 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.accountwatch import AccountBursts
-from monitor.core.batch import Batch, Int64
-from monitor.core.events import Control
-from monitor.core.facts import ClosedWindows
-from monitor.core.features import FeatureCalculator, Features
-from monitor.core.feeds import FeedSilences
-from monitor.core.findings import Finding
-from monitor.core.history import RecentWindows
-from monitor.core.intern import Interner
-from monitor.core.jointwatch import JointEvidence
+from monitor.core.contract.events import Control
+from monitor.core.decode.batch import Batch, Int64
+from monitor.core.detection.account_bursts import AccountBursts
+from monitor.core.detection.feed_silence import FeedSilences
+from monitor.core.detection.joint_evidence import JointEvidence
+from monitor.core.detection.single_streams import Factory, SingleStreams
+from monitor.core.event_time.admission import AdmissionControl
+from monitor.core.event_time.record_counts import RecordCounts
+from monitor.core.event_time.watermark import NEVER, PartitionClock, apply_controls
+from monitor.core.features.compute import FeatureCalculator, Features
+from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
-from monitor.core.tally import RecordCounts
-from monitor.core.timeline import AdmissionControl
-from monitor.core.venue import KINDS as VENUE_KINDS
-from monitor.core.watch import Factory, SingleStreams
-from monitor.core.watermark import NEVER, PartitionClock, apply_controls
-from monitor.core.windows import OpenWindows
-from monitor.core.word import ShardReport
+from monitor.core.shard_report import ShardReport
+from monitor.core.tables.interner import Interner
+from monitor.core.venue.state import KINDS as VENUE_KINDS
+from monitor.core.windows.closed_windows import ClosedWindows
+from monitor.core.windows.open_windows import OpenWindows
+from monitor.core.windows.recent_windows import RecentWindows
 
 SHARD_KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
 

@@ -12,8 +12,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from monitor.config import KafkaSettings
-from monitor.diagnose import diagnose
 from monitor.errors import ConfigError
+from monitor.kafka.diagnose import diagnose
 from monitor.security import SecurityError
 
 RECORD_BYTES_MAX = 4 << 20

@@ -18,10 +18,10 @@ from aiokafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
 from pydantic import BaseModel, ValidationError
 
 from monitor.config import Config
-from monitor.core.batch import Batch, Int64, RefusedRecord
-from monitor.core.decode import UNKNOWN, decode, validate_record
-from monitor.core.events import Control
-from monitor.core.timeline import TIME_JUMP
+from monitor.core.contract.events import Control
+from monitor.core.decode.batch import Batch, Int64, RefusedRecord
+from monitor.core.decode.codec import UNKNOWN, decode, validate_record
+from monitor.core.event_time.admission import TIME_JUMP
 from monitor.errors import BrinkwatchError
 from monitor.kafka.clients import Clients, stop_consumer
 

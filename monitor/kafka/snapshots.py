@@ -13,8 +13,8 @@ import msgspec
 from aiokafka import TopicPartition
 
 from monitor.core.snapshot import SnapshotError
+from monitor.kafka.chunking import DamagedError, Message, Reassembler, split, value_key
 from monitor.kafka.clients import Clients
-from monitor.kafka.whole import DamagedError, Message, Reassembler, split, value_key
 
 PartitionOffsets = dict[tuple[str, int], int]
 

@@ -6,7 +6,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from monitor.config import Config
-from monitor.core.decode import UNKNOWN
+from monitor.core.decode.codec import UNKNOWN
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.kafka.clients import RECORD_BYTES_MAX, Clients
 

@@ -18,13 +18,13 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from monitor.config import KafkaSettings
-from monitor.core.batch import RefusedRecord
-from monitor.core.events import Control
-from monitor.core.explain import alert_json, format_iso
+from monitor.core.alerts.wording import alert_json, format_iso
+from monitor.core.contract.events import Control
+from monitor.core.decode.batch import RefusedRecord
+from monitor.kafka.chunking import Message
 from monitor.kafka.clients import Clients
-from monitor.kafka.publish import send_control
+from monitor.kafka.publish_day import send_control
 from monitor.kafka.snapshots import PartitionOffsets
-from monitor.kafka.whole import Message
 
 TIMEOUT_MS = 60_000
 """After this a transaction whose owner is gone is aborted by the broker."""

@@ -19,8 +19,9 @@ import msgspec
 import numpy as np
 from pydantic_core import PydanticCustomError
 
-from monitor.core import decode, events
-from monitor.core.batch import Batch, Int64, RefusedRecord
+from monitor.core.contract import events
+from monitor.core.decode import codec
+from monitor.core.decode.batch import Batch, Int64, RefusedRecord
 
 Record = dict[str, Any]
 """A canonical record with its `kind`; numbers as text or integers, absent fields None."""
@@ -139,7 +140,7 @@ class VenueAdapter(ABC):
         """The topic of `kind` and its next `count` offsets."""
         first = self._offsets[kind]
         self._offsets[kind] += count
-        topic = events.TOPICS.get(kind, decode.UNKNOWN)
+        topic = events.TOPICS.get(kind, codec.UNKNOWN)
         return topic, np.arange(first, first + count)
 
 
@@ -178,7 +179,7 @@ class LineAdapter(VenueAdapter):
             try:
                 records = self._encode_records(raw)
             except UnreadableError as error:
-                kind = self.guess_kind(raw) or decode.UNKNOWN
+                kind = self.guess_kind(raw) or codec.UNKNOWN
                 made.setdefault(kind, _BatchBuilder()).add_unreadable(raw, error)
                 continue
             for kind, record in records:
@@ -250,7 +251,7 @@ class _BatchBuilder:
         self.lines.append(line)
 
     def build(self, kind: str, topic: str, offset: Int64) -> Batch:
-        made = decode.decode(kind, topic, 0, offset[self.rows], self.records)
+        made = codec.decode(kind, topic, 0, offset[self.rows], self.records)
         first = int(offset[0])
         for refused in made.refused:
             refused.raw = self.lines[refused.offset - first]

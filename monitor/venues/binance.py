@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from monitor.core.events import LEVELS_MAX
+from monitor.core.contract.events import LEVELS_MAX
 from monitor.venues.base import MS, LineAdapter, Record, UnreadableError, epoch_ns, read_json
 
 BOOK_INTERVAL_NS = 100_000_000

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from monitor.core.events import LEVELS_MAX
-from monitor.core.grid import SCALE, quantise
+from monitor.core.contract.events import LEVELS_MAX
+from monitor.core.contract.fixed_point import SCALE, quantise
 from monitor.venues.base import LineAdapter, Record, UnreadableError, epoch_ns, read_json
 
 CHANGED_MAX = 8

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.core import decode
-from monitor.core.batch import Batch
+from monitor.core.decode import codec
+from monitor.core.decode.batch import Batch
 from monitor.venues.base import VenueAdapter
 
 
@@ -19,13 +19,13 @@ class Canonical(VenueAdapter):
     def read(self, chunk: Sequence[bytes]) -> list[Batch]:
         rows: dict[str, list[int]] = {}
         for i, raw in enumerate(chunk):
-            rows.setdefault(decode.kind_of(raw) or decode.UNKNOWN, []).append(i)
+            rows.setdefault(codec.kind_of(raw) or codec.UNKNOWN, []).append(i)
         times = np.full(len(chunk), -1, np.int64)
         batches = []
         for kind, lines in rows.items():
             self.source_counts[kind] += len(lines)
             topic, offset = self.assign_offsets(kind, len(lines))
-            made = decode.decode(kind, topic, 0, offset, [chunk[i] for i in lines])
+            made = codec.decode(kind, topic, 0, offset, [chunk[i] for i in lines])
             if len(made):
                 times[np.array(lines)[made.offset - offset[0]]] = made.numbers["ts"]
             batches.append(made)

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from monitor.core.grid import SCALE, format_decimal, quantise
+from monitor.core.contract.fixed_point import SCALE, format_decimal, quantise
 from monitor.venues.base import MS, LineAdapter, Record, UnreadableError, read_json
 
 FINALISED = 7

@@ -21,8 +21,8 @@ from typing import Any, ClassVar
 
 from pydantic_core import PydanticCustomError
 
-from monitor.core.batch import Batch
-from monitor.core.grid import SCALE, format_decimal, quantise
+from monitor.core.contract.fixed_point import SCALE, format_decimal, quantise
+from monitor.core.decode.batch import Batch
 from monitor.venues.base import MS, LineAdapter, Record, UnreadableError, read_json
 from monitor.venues.hyperliquid_tables import HyperliquidTables
 

@@ -27,7 +27,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from monitor.core.grid import MONEY_SCALE, SCALE, format_decimal, quantise
+from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal, quantise
 from monitor.venues.base import OptionError, Record, UnreadableError
 
 HEADERS = {

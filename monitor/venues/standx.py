@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from monitor.core import decode
-from monitor.core.batch import ABSENT, Batch, Int64, Ladder, TextColumn
-from monitor.core.events import LEVELS_MAX, TS_MAX, TS_MIN
-from monitor.core.grid import SCALE, quantise
+from monitor.core.contract.events import LEVELS_MAX, TS_MAX, TS_MIN
+from monitor.core.contract.fixed_point import SCALE, quantise
+from monitor.core.decode import codec
+from monitor.core.decode.batch import ABSENT, Batch, Int64, Ladder, TextColumn
 from monitor.venues.base import UnreadableError, VenueAdapter
 
 EXACT_BELOW = 2.0**51 / SCALE
@@ -146,7 +146,7 @@ class Standx(VenueAdapter):
         told = [
             _canonical_json(batch.kind, int(batch.numbers["ts"][i]), table, i) for i in bad.tolist()
         ]
-        judged = decode.decode(batch.kind, batch.topic, 0, batch.offset[bad], told)
+        judged = codec.decode(batch.kind, batch.topic, 0, batch.offset[bad], told)
         by_offset = dict(zip(batch.offset[bad].tolist(), raws, strict=True))
         for refused in judged.refused:
             refused.raw = by_offset[refused.offset]

@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 
-from monitor.core.accountkernels import ENTRY_COLUMNS, FILL
-from monitor.core.accounts import AccountLedger
-from monitor.core.batch import TextColumn
+from monitor.core.accounts.ledger import AccountLedger
+from monitor.core.accounts.ledger_kernels import ENTRY_COLUMNS, FILL
+from monitor.core.decode.batch import TextColumn
 
 MARKETS, FILLS = 500, 1_000_000
 

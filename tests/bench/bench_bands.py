@@ -17,18 +17,18 @@ from fractions import Fraction
 
 import numpy as np
 
-from monitor.core import bands
-from monitor.core.accountkernels import ENTRY_COLUMNS, FILL, LEVERAGE, MOVE
-from monitor.core.bandinput import Floats, PositionArrays, RuleArrays
-from monitor.core.batch import Int64, TextColumn
-from monitor.core.entries import LEVELS
-from monitor.core.regimes import REGIMES
+from monitor.core.accounts.ledger_entries import LEVELS
+from monitor.core.accounts.ledger_kernels import ENTRY_COLUMNS, FILL, LEVERAGE, MOVE
+from monitor.core.bands import refresh
+from monitor.core.bands.inputs import Floats, PositionArrays, RuleArrays
+from monitor.core.bands.market_bands import VenueBands
+from monitor.core.bands.market_bands import compute_bands as bands_of
+from monitor.core.decode.batch import Int64, TextColumn
+from monitor.core.margin.regimes import REGIMES
+from monitor.core.margin.tiers import Tiers
 from monitor.core.settings import AccountSettings, EngineSettings
-from monitor.core.tiers import Tiers
-from monitor.core.venue import VenueState
-from monitor.core.venuebands import VenueBands
-from monitor.core.venuebands import compute_bands as bands_of
-from monitor.core.venuewatch import VenueStreams
+from monitor.core.venue.state import VenueState
+from monitor.core.venue.streams import VenueStreams
 from monitor.plugins import detector_factories
 
 MARKETS, FILLS = 500, 5_000
@@ -195,8 +195,8 @@ def main() -> None:
     rules = RuleArrays.from_markets([venue.market_rules[name] for name in venue.pools.market_names])
     at = mark[venue.pools.market_symbols]
     plain = numpy_liquidation(positions, rules, at)
-    kept = bands.refresh_bands(positions, rules, at).prices[
-        bands.LIQUIDATION, positions.pool_of_position >= 0
+    kept = refresh.refresh_bands(positions, rules, at).prices[
+        refresh.LIQUIDATION, positions.pool_of_position >= 0
     ]
     same = np.nanmax(np.abs(plain / kept - 1))
     print(f"(largest difference {same:.1e})")

@@ -18,8 +18,8 @@ import numpy as np
 import orjson
 from pydantic import BaseModel
 
-from monitor.core import grid
-from monitor.core.decode import decode
+from monitor.core.contract import fixed_point
+from monitor.core.decode.codec import decode
 
 ROUNDS = 7
 TS = 1_764_000_000_000_000_000
@@ -70,7 +70,9 @@ class StructBook(msgspec.Struct):
 
 
 def _decimal(rng: random.Random, low: int, high: int, scale: int) -> str:
-    return grid.format_decimal(rng.randrange(low, high) * (grid.SCALE // scale), grid.SCALE)
+    return fixed_point.format_decimal(
+        rng.randrange(low, high) * (fixed_point.SCALE // scale), fixed_point.SCALE
+    )
 
 
 def orders(count: int) -> list[bytes]:
@@ -105,7 +107,7 @@ def books(count: int) -> list[bytes]:
         sides = {
             name: [
                 [
-                    grid.format_decimal((mid + sign * k) * 10**6, grid.SCALE),
+                    fixed_point.format_decimal((mid + sign * k) * 10**6, fixed_point.SCALE),
                     _decimal(rng, 1, 99999, 100),
                 ]
                 for k in range(1, 21)

@@ -29,10 +29,10 @@ def _peak_mb() -> float:
 
 def features(day: Path) -> dict[str, Any]:
     """Parquet, columns, watermark, accumulators, windows, features: one shard, no detectors."""
+    from monitor.core.event_time.watermark import apply_controls
     from monitor.core.settings import EngineSettings
     from monitor.core.shard import SHARD_KINDS, Shard
-    from monitor.core.watermark import apply_controls
-    from replay.day import Day
+    from replay.day.reader import Day
     from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
 
     recorded = Day(day)
@@ -54,7 +54,7 @@ def engine(day: Path) -> dict[str, Any]:
     from monitor.core.engine import Engine
     from monitor.core.settings import EngineSettings
     from monitor.plugins import detector_factories
-    from replay.day import Day
+    from replay.day.reader import Day
     from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
 
     settings = EngineSettings()
@@ -106,9 +106,9 @@ def accounts(number: int) -> dict[str, Any]:
     """Cancels of so many accounts in ten minutes, and what memory that takes."""
     import numpy as np
 
-    from monitor.core.batch import ABSENT, Batch, TextColumn
+    from monitor.core.contract.events import TOPICS, Control
+    from monitor.core.decode.batch import ABSENT, Batch, TextColumn
     from monitor.core.engine import Engine
-    from monitor.core.events import TOPICS, Control
     from monitor.core.settings import EngineSettings
 
     settings = EngineSettings(streams=())
@@ -160,7 +160,7 @@ def main() -> None:
         print(json.dumps(run()))
         return
     with tempfile.TemporaryDirectory() as folder:
-        from replay.simulate import simulate
+        from replay.simulation.simulate import simulate
 
         day = Path(folder) / "day"
         simulate(day, minutes=asked.minutes, symbols=64, accounts=20_000, rate=asked.rate)

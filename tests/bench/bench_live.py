@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from monitor.broker import Broker
+from monitor.broker.kafka_server import Broker
+from monitor.commands.kafka_commands import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.kafka.clients import Clients
-from monitor.livejobs import create_topics
 from tests.bench.live_feed import PARTITIONS, RECORD_BYTES, all_at_once, at_a_pace
 from tests.bench.others.contenders import contenders
 from tests.live.helpers import configuration

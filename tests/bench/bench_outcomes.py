@@ -36,16 +36,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from monitor.core.explain import format_iso
-from monitor.core.grid import MONEY_SCALE, SCALE
-from monitor.core.outcomes import EDGES_BPS, Outcome
+from monitor.core.accounts.liquidation_outcomes import EDGES_BPS, Outcome
+from monitor.core.alerts.wording import format_iso
+from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.settings import EngineSettings
-from monitor.core.venue import VenueState
+from monitor.core.venue.state import VenueState
 from monitor.venues.hyperliquid import Hyperliquid
 from monitor.venues.hyperliquid_tables import TableLiquidation
-from replay import opening
-from replay.day import Day
-from replay.ingest import ingest
+from replay.day import feed_files
+from replay.day.importer import ingest
+from replay.day.reader import Day
 from tests.bench.outcome_history import FEE, HOUR_NS, RATE, AccountBook, History
 
 FUNDING_PER_HOUR = Fraction(1, 80_000)
@@ -83,9 +83,9 @@ class Case:
 def liquidations(folder: Path) -> list[TableLiquidation]:
     """What the venue told of them, read again: nothing of it reaches the rebuilt accounts."""
     venue = Hyperliquid()
-    for path in opening.list_files([folder]):
+    for path in feed_files.list_files([folder]):
         venue.begin_file(str(path))
-        for chunk in opening.LineReader(path):
+        for chunk in feed_files.LineReader(path):
             venue.read(chunk)
     return sorted(venue.tables.liquidations, key=lambda told: told.ts)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from monitor.core.timing import (
+from monitor.core.marks.volatility import (
     FAT_TAILS,
     NORMAL_TAILS,
     TAIL_FREEDOM,

@@ -1,6 +1,6 @@
 """Plain book-keeping of the accounts that were liquidated: what stood before, what contradicts it.
 
-It shares no code with the rebuilt accounts (`monitor/core/accounts.py`), whose equity it judges.
+It shares no code with the rebuilt accounts (`monitor/core/accounts/ledger.py`), whose equity it judges.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from monitor.core.batch import ABSENT, COLUMNS, Batch
-from monitor.core.grid import MONEY_SCALE, SCALE
+from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
+from monitor.core.decode.batch import ABSENT, COLUMNS, Batch
 from monitor.venues.hyperliquid_tables import MAINTENANCE, TableLiquidation
-from replay.day import Day
+from replay.day.reader import Day
 
 FEE = Fraction(25, 100_000)
 """The venue's published taker fee of 2023."""

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from monitor.core import events, grid
-from monitor.core.batch import COLUMNS, Column
-from monitor.core.decode import validate_record
+from monitor.core.contract import events, fixed_point
+from monitor.core.decode.batch import COLUMNS, Column
+from monitor.core.decode.codec import validate_record
 
 KINDS = sorted(COLUMNS)
 kinds = st.sampled_from(KINDS)
@@ -34,8 +34,10 @@ def _value(column: Column) -> st.SearchStrategy[Any]:
     if column.type == "count":
         return _units(column.low, column.high)
     if column.type in ("e8", "e6"):
-        scale = grid.SCALE if column.type == "e8" else grid.MONEY_SCALE
-        return _units(column.low, column.high).map(lambda units: grid.format_decimal(units, scale))
+        scale = fixed_point.SCALE if column.type == "e8" else fixed_point.MONEY_SCALE
+        return _units(column.low, column.high).map(
+            lambda units: fixed_point.format_decimal(units, scale)
+        )
     if column.type == "flag":
         return st.booleans()
     if column.type == "enum":
@@ -50,21 +52,33 @@ def _value(column: Column) -> st.SearchStrategy[Any]:
 @st.composite
 def ladders(draw: st.DrawFn, falling: bool) -> list[list[str]]:
     """One side of a book, best first."""
-    prices = draw(st.lists(_units(1, grid.INT64_MAX), max_size=events.LEVELS_MAX, unique=True))
+    prices = draw(
+        st.lists(_units(1, fixed_point.INT64_MAX), max_size=events.LEVELS_MAX, unique=True)
+    )
     sizes = draw(st.lists(st.integers(1, 10**13), min_size=len(prices), max_size=len(prices)))
     prices.sort(reverse=falling)
     levels = zip(prices, sizes, strict=True)
     return [
-        [grid.format_decimal(p, grid.SCALE), grid.format_decimal(q, grid.SCALE)] for p, q in levels
+        [
+            fixed_point.format_decimal(p, fixed_point.SCALE),
+            fixed_point.format_decimal(q, fixed_point.SCALE),
+        ]
+        for p, q in levels
     ]
 
 
-_PRICES = st.integers(1, 10**14).map(lambda units: grid.format_decimal(units, grid.SCALE))
-_MONEY = st.integers(-(10**14), 10**14).map(
-    lambda units: grid.format_decimal(units, grid.MONEY_SCALE)
+_PRICES = st.integers(1, 10**14).map(
+    lambda units: fixed_point.format_decimal(units, fixed_point.SCALE)
 )
-_SHARES = st.integers(0, grid.SCALE).map(lambda units: grid.format_decimal(units, grid.SCALE))
-_NOTIONALS = st.integers(0, 10**15).map(lambda units: grid.format_decimal(units, grid.MONEY_SCALE))
+_MONEY = st.integers(-(10**14), 10**14).map(
+    lambda units: fixed_point.format_decimal(units, fixed_point.MONEY_SCALE)
+)
+_SHARES = st.integers(0, fixed_point.SCALE).map(
+    lambda units: fixed_point.format_decimal(units, fixed_point.SCALE)
+)
+_NOTIONALS = st.integers(0, 10**15).map(
+    lambda units: fixed_point.format_decimal(units, fixed_point.MONEY_SCALE)
+)
 _SOURCES = st.fixed_dictionaries({"name": texts, "price": _PRICES, "ts": times})
 _TIERS = st.fixed_dictionaries(
     {"lower_bound": _NOTIONALS, "maintenance_rate": _SHARES}, optional={"initial_rate": _SHARES}
@@ -89,7 +103,7 @@ _REFERENCES = st.one_of(
     ),
     st.fixed_dictionaries(
         {**_BASE, "about": st.just("insurance_fund"), "amount": _MONEY},
-        optional={"symbol": texts, "seq": st.integers(0, grid.INT64_MAX)},
+        optional={"symbol": texts, "seq": st.integers(0, fixed_point.INT64_MAX)},
     ),
 )
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.core.decode import decode
+from monitor.core.contract.events import TOPICS, Control
+from monitor.core.contract.feature_catalogue import FEATURE_NAMES
+from monitor.core.decode.codec import decode
 from monitor.core.engine import Engine
-from monitor.core.events import TOPICS, Control
-from monitor.core.features import FEATURE_COLUMN
+from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.settings import AccountBurstSettings, EngineSettings, JointSettings, Limits
 from monitor.core.shard import ShardOutput
-from monitor.core.streams import FEATURE_NAMES
 
 SECOND = 1_000_000_000
 START = 1_764_000_000 * SECOND

@@ -16,7 +16,7 @@ from deploy.dashboards.__main__ import FOLDER, PAGES
 from deploy.dashboards.panels import SOURCE
 from monitor.config import Config, load
 from monitor.metrics import Metrics
-from tests.core.test_venue import BASE, deposit, fill, run
+from tests.core.venue.test_state import BASE, deposit, fill, run
 from tests.support import ROOT, program
 
 DEPLOY = ROOT / "deploy"

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from detectors.bank import Bank, SequentialBank
 from detectors.base import Detector
-from detectors.burst import BurstDetector
-from detectors.calibrate import BLOCK_WINDOWS, READY_BLOCKS, AlertBudget, Calibrator
-from detectors.calibrators import CalibratorBank
-from detectors.comove import CoMoveDetector
-from detectors.focus import FocusDetector
-from detectors.level import LevelShiftDetector
-from detectors.peak import RecordHighDetector
-from detectors.ratio import RatioDetector
+from detectors.burst.detector import BurstDetector
+from detectors.calibration.calibrator import BLOCK_WINDOWS, READY_BLOCKS, AlertBudget, Calibrator
+from detectors.calibration.calibrator_bank import CalibratorBank
+from detectors.contrib.comove import CoMoveDetector
+from detectors.contrib.focus import FocusDetector
+from detectors.level_shift.detector import LevelShiftDetector
+from detectors.ratio.detector import RatioDetector
+from detectors.record_high import RecordHighDetector
 
 MAKERS: dict[str, Callable[[], Detector]] = {
     "burst": lambda: BurstDetector(warm_up=20, patience=15),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.broker import Broker, BrokerError
+from monitor.broker.kafka_server import Broker, BrokerError
 
 KAFKA_IMAGE = "apache/kafka:4.3.0"
 HERE = Path(__file__).parent

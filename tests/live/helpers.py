@@ -14,15 +14,15 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.app import Sidecar
+from monitor.commands.kafka_commands import create_topics, publish_day
 from monitor.config import Config, KafkaSettings, load
 from monitor.console import Console
-from monitor.core.batch import RefusedRecord
-from monitor.core.events import TOPICS
-from monitor.livejobs import create_topics, publish_day
-from replay.day import Day, DayWriter
-from replay.outgoing import chunks
+from monitor.core.contract.events import TOPICS
+from monitor.core.decode.batch import RefusedRecord
+from replay.day.messages import chunks
+from replay.day.reader import Day, DayWriter
 from replay.run import replay
-from replay.simulate import simulate
+from replay.simulation.simulate import simulate
 from tests.theorems.days import FACTORIES, SETTINGS
 
 

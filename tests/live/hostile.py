@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.core.decode import validate_record
-from tests.core.strategies import KINDS, anything, compact, edited, hostile
-from tests.core.test_decode import (
+from monitor.core.decode.codec import validate_record
+from tests.core.decode.test_codec import (
     ORDER,
     TS,
     test_each_fault_has_its_reason,
     test_each_fault_of_a_book_has_its_reason,
 )
+from tests.core.strategies import KINDS, anything, compact, edited, hostile
 
 BOOK = {"kind": "book", "ts": TS, "symbol": "X"}
 LARGE = (

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monitor.broker import Broker
+from monitor.broker.kafka_server import Broker
 from monitor.config import Config
-from replay.day import Day, DayWriter
+from replay.day.reader import Day, DayWriter
 from tests.live.helpers import (
     configuration,
     create_topics_of,
@@ -159,8 +159,8 @@ def kill_loop(
 
 def record_day(config: Config, out: Path) -> Day:
     """`brinkwatch record`."""
+    from monitor.commands.kafka_commands import record_day
     from monitor.console import Console
-    from monitor.livejobs import record_day
 
     with DayWriter(out, venue="test") as day:
         record_day(config, Console(True), day)

@@ -16,13 +16,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from monitor import broker as broker_module
-from monitor.broker import Broker, BrokerError
+from monitor.broker import kafka_server as broker_module
+from monitor.broker.kafka_server import Broker, BrokerError
 from tests.live.proxy import Proxy
 from tests.support import processes_gone, processes_marked
 
 ROOT = Path(__file__).parents[2]
-SERVE = "from monitor.broker import serve; import pathlib, sys; serve(pathlib.Path(sys.argv[1]))"
+SERVE = "from monitor.broker.kafka_server import serve; import pathlib, sys; serve(pathlib.Path(sys.argv[1]))"
 
 
 async def publish(address: str, topic: str, *values: bytes) -> None:

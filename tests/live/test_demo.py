@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from monitor.broker import Broker
-from monitor.livedemo import SidecarProcess
+from monitor.broker.kafka_server import Broker
+from monitor.commands.live_demo import SidecarProcess
 from tests.support import ROOT, processes_gone, processes_marked
 
 

@@ -17,7 +17,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from monitor.app import Sidecar
-from monitor.broker import Broker, BrokerError
+from monitor.broker.kafka_server import Broker, BrokerError
 from monitor.config import Config
 from tests.live.conftest import unavailable
 from tests.live.helpers import (

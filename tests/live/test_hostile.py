@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from monitor.config import Config
-from monitor.core.batch import Batch, RefusedRecord
-from monitor.core.decode import REASONS
-from replay.day import Day, DayWriter
-from replay.simulate import simulate
+from monitor.core.decode.batch import Batch, RefusedRecord
+from monitor.core.decode.codec import REASONS
+from replay.day.reader import Day, DayWriter
+from replay.simulation.simulate import simulate
 from tests.live.helpers import configuration, read_records, replay_to_file, send
 from tests.live.hostile import LARGE, refused
 from tests.live.test_run import published, watched

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from monitor.commands.kafka_commands import create_topics
 from monitor.console import Console
-from monitor.core.decode import encode
-from monitor.core.events import Control
+from monitor.core.contract.events import Control
+from monitor.core.decode.codec import encode
 from monitor.errors import ConfigError
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
-from monitor.livejobs import create_topics
 from tests.live.helpers import configuration, read_records, send, write_day
 
 

@@ -12,11 +12,16 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from monitor.app import Sidecar
+from monitor.commands.kafka_commands import (
+    create_topics,
+    list_dead_letters,
+    record_day,
+    resend_dead_letters,
+)
 from monitor.config import Config
 from monitor.console import Console
-from monitor.core.decode import encode
-from monitor.livejobs import create_topics, list_dead_letters, record_day, resend_dead_letters
-from replay.day import Day, DayWriter
+from monitor.core.decode.codec import encode
+from replay.day.reader import Day, DayWriter
 from tests.live.helpers import (
     configuration,
     read_records,

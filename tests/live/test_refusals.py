@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from monitor import broker_certs
 from monitor.app import Sidecar
-from monitor.broker import Broker
+from monitor.broker import certificates
+from monitor.broker.kafka_server import Broker
+from monitor.commands.kafka_commands import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
-from monitor.livejobs import create_topics
 from tests.live.helpers import configuration, run_sidecar, wait_until
 from tests.live.sidecars import write_toml
 from tests.live.test_security import WRONG, security
@@ -36,7 +36,7 @@ Case = tuple[str, Path, dict[str, Any]]
 def cases(broker: Broker, folder: Path) -> dict[str, tuple[Case, str]]:
     """By name: what is wrong, and the sentence without what comes before."""
     at = broker.listeners
-    foreign = broker_certs.make(folder / "foreign")
+    foreign = certificates.make_certificates(folder / "foreign")
     plain = configuration(broker.bootstrap)
     toml = folder / "plain.toml"
     write_toml(toml, plain)

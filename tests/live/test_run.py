@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from monitor.app import Sidecar
+from monitor.commands.kafka_commands import create_topics
 from monitor.config import Config
 from monitor.console import Console
-from monitor.livejobs import create_topics
 from tests.live.helpers import (
     configuration,
     create_topics_of,

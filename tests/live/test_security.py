@@ -15,10 +15,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 
-from monitor import broker_certs
-from monitor.broker import Broker
-from monitor.broker_config import PASSWORD, USER
-from monitor.diagnose import diagnose
+from monitor.broker import certificates
+from monitor.broker.kafka_server import Broker
+from monitor.broker.server_config import PASSWORD, USER
+from monitor.kafka.diagnose import diagnose
 from monitor.security import KafkaSecurity
 from tests.live.proxy import Proxy
 
@@ -44,9 +44,9 @@ def token_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def foreign(tmp_path: Path) -> broker_certs.Certificates:
+def foreign(tmp_path: Path) -> certificates.Certificates:
     """Certificates of another authority."""
-    return broker_certs.make(tmp_path / "foreign")
+    return certificates.make_certificates(tmp_path / "foreign")
 
 
 def security(broker: Broker, listener: str, **changes: Any) -> KafkaSecurity:
@@ -139,7 +139,7 @@ def test_tls_to_a_plain_port_is_told(broker: Broker) -> None:
     )
 
 
-def test_an_unknown_authority_is_told(broker: Broker, foreign: broker_certs.Certificates) -> None:
+def test_an_unknown_authority_is_told(broker: Broker, foreign: certificates.Certificates) -> None:
     address = broker.listeners["tls"]
     begin = f"the certificate of {address} comes from an authority that is not in "
     assert said(address, security(broker, "tls", ca_file=foreign.ca)) == (
@@ -166,7 +166,7 @@ def test_a_missing_client_certificate_is_told(broker: Broker) -> None:
 
 
 def test_a_foreign_client_certificate_is_told(
-    broker: Broker, foreign: broker_certs.Certificates
+    broker: Broker, foreign: certificates.Certificates
 ) -> None:
     address = broker.listeners["mtls"]
     files = {"cert_file": foreign.client_cert, "key_file": foreign.client_key}

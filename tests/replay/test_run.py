@@ -10,8 +10,8 @@ import pytest
 
 from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.plugins import detector_factories
-from replay.day import Day
-from replay.ingest import ingest
+from replay.day.importer import ingest
+from replay.day.reader import Day
 from replay.run import AlertFilter, ReplaySummary, replay
 from tests.support import recording
 
@@ -121,7 +121,7 @@ def test_exactly_the_bad_ones_among_good_lines_are_refused_each_with_its_reason(
 
 
 def test_a_choice_shows_the_same_alerts_as_the_whole_day(tmp_path: Path) -> None:
-    from replay.simulate import simulate
+    from replay.simulation.simulate import simulate
 
     simulate(tmp_path / "day", minutes=12, symbols=3, rate=150.0)
     every: list[dict[str, object]] = []

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.batch import ABSENT, COLUMNS, Batch, Ladder, RefusedRecord, TextColumn
+from monitor.core.alerts.wording import alert_json
+from monitor.core.contract.events import TOPICS, Control
+from monitor.core.decode.batch import ABSENT, COLUMNS, Batch, Ladder, RefusedRecord, TextColumn
 from monitor.core.engine import Engine
-from monitor.core.events import TOPICS, Control
-from monitor.core.explain import alert_json
 from monitor.core.settings import EngineSettings, StreamSettings, TimeSettings
 from monitor.plugins import detector_factories
 

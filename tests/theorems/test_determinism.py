@@ -10,11 +10,11 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.core import history
-from monitor.core.accumulate import MINIMA, SUMS
-from monitor.core.batch import Batch
+from monitor.core.decode.batch import Batch
 from monitor.core.engine import Engine
-from monitor.core.held import NEAR_TOUCH_COLUMNS
+from monitor.core.windows import recent_windows
+from monitor.core.windows.accumulators import MINIMA, SUMS
+from monitor.core.windows.pending import NEAR_TOUCH_COLUMNS
 from tests.theorems.days import (
     FACTORIES,
     SETTINGS,
@@ -96,7 +96,7 @@ def test_windows_closed_together_are_the_windows_closed_alone(seed: int, hold: i
 @settings(CASES, max_examples=30)
 @given(SEEDS, st.integers(0, 50))
 def test_so_it_is_where_an_alert_reaches_back_as_far_as_is_remembered(seed: int, hold: int) -> None:
-    with mock.patch.object(history, "WINDOWS_KEPT", 3):
+    with mock.patch.object(recent_windows, "WINDOWS_KEPT", 3):
         day = feed(seed)
         machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
         pieces = slices(day, np.random.default_rng(seed + 1), 25)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from monitor.core.margin import Position, equity_at
-from monitor.core.marginfile import solve
-from monitor.core.tiers import Tiers
+from monitor.core.margin.calculator import solve
+from monitor.core.margin.formulas import Position, equity_at
+from monitor.core.margin.tiers import Tiers
 from tests.support import SHARED, missing
 
 Vector = dict[str, Any]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from monitor.core.batch import Batch, RefusedRecord
-from monitor.core.decode import UNKNOWN, encode
+from monitor.core.decode.batch import Batch, RefusedRecord
+from monitor.core.decode.codec import UNKNOWN, encode
 from monitor.venues.base import VenueAdapter
 
 Record = dict[str, Any]

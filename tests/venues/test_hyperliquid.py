@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from monitor.core.decode import encode
+from monitor.core.decode.codec import encode
 from monitor.venues.base import OptionError, UnreadableError
 from monitor.venues.hyperliquid import Hyperliquid
 from monitor.venues.hyperliquid_tables import iso_ns
-from replay.day import Day
-from replay.ingest import ingest
+from replay.day.importer import ingest
+from replay.day.reader import Day
 from tests.support import recording
 from tests.venues.feeds import records_from, refused_from
 

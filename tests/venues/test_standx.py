@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.batch import Batch
-from monitor.core.decode import encode
-from monitor.core.grid import SCALE, quantise
+from monitor.core.contract.fixed_point import SCALE, quantise
+from monitor.core.decode.batch import Batch
+from monitor.core.decode.codec import encode
 from monitor.venues.base import UnreadableError
 from monitor.venues.standx import Standx, to_fixed_point
 

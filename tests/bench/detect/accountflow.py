@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.accountacts import NO_ACTIVITY, WindowActivity
+from detectors.account_burst.activity import NO_ACTIVITY, WindowActivity
 from tests.bench.backgrounds import DAY, Counts, base_rate
 
 ACCOUNTS = 1000

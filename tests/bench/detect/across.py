@@ -32,11 +32,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.across import NAMED_LEAST, STATISTICS, CrossMarketStatistics
-from detectors.calibrate import AlertBudget, Calibrator
-from detectors.calibrators import CalibratorBank
-from detectors.fisher import FisherCombination
-from detectors.jointevidence import BLOCK_WINDOWS, JointCusums
+from detectors.calibration.calibrator import AlertBudget, Calibrator
+from detectors.calibration.calibrator_bank import CalibratorBank
+from detectors.joint.cross_market import NAMED_LEAST, STATISTICS, CrossMarketStatistics
+from detectors.joint.cusums import BLOCK_WINDOWS, JointCusums
+from detectors.joint.fisher import FisherCombination
 from tests.bench.detect.joint import (
     CALIBRATION_DAYS,
     DAY,

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detectors.base import Detector
-from detectors.burst import BurstDetector
-from detectors.calibrate import AlertBudget
-from detectors.calibrators import CalibratorBank
+from detectors.burst.detector import BurstDetector
+from detectors.calibration.calibrator import AlertBudget
+from detectors.calibration.calibrator_bank import CalibratorBank
 from tests.bench.backgrounds import DAY, Counts, hawkes, poisson
 from tests.bench.detect.counts import SETTLE_S, bitstamp, dydx, lobster
 from tests.bench.detect.methods import REFRACTORY_S

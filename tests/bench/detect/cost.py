@@ -16,16 +16,16 @@ import numpy as np
 
 from detectors.bank import Bank, SequentialBank
 from detectors.base import Detector
-from detectors.burst import BurstDetector
-from detectors.calibrate import AlertBudget
-from detectors.calibrators import CalibratorBank
-from detectors.comove import CoMoveDetector
-from detectors.drift import DriftDetector
-from detectors.edetector import EDetector
-from detectors.focus import FocusDetector
-from detectors.level import LevelShiftDetector
-from detectors.ratio import RatioDetector
-from detectors.river_plugin import RiverDetector
+from detectors.burst.detector import BurstDetector
+from detectors.calibration.calibrator import AlertBudget
+from detectors.calibration.calibrator_bank import CalibratorBank
+from detectors.contrib.comove import CoMoveDetector
+from detectors.contrib.drift import DriftDetector
+from detectors.contrib.edetector import EDetector
+from detectors.contrib.focus import FocusDetector
+from detectors.level_shift.detector import LevelShiftDetector
+from detectors.ratio.detector import RatioDetector
+from detectors.river_adapter import RiverDetector
 from tests.bench.backgrounds import DAY
 
 SYMBOLS = 500

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from river import drift
 
-from detectors.drift import DriftDetector
+from detectors.contrib.drift import DriftDetector
 from tests.bench.backgrounds import DAY, Counts
 
 SEED = 40

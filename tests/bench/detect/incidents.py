@@ -28,12 +28,12 @@ import numpy as np
 
 from monitor.config import load
 from monitor.plugins import detector_factories
-from replay import truth
-from replay.day import Day
-from replay.incidents_plan import DEFAULT_MIX, SECOND_NS, PlantedIncident, encode_plan
+from replay import ground_truth
+from replay.day.reader import Day
 from replay.run import replay
-from replay.simulate import START_TS, simulate
-from replay.simulated_market import make_markets
+from replay.simulation.incidents import DEFAULT_MIX, SECOND_NS, PlantedIncident, encode_plan
+from replay.simulation.market import make_markets
+from replay.simulation.simulate import START_TS, simulate
 
 SEED = 300
 HOUR_S = 3600
@@ -117,7 +117,7 @@ def run(kind: Kind, seed: int) -> DayResult:
         alerts: list[dict[str, Any]] = []
         streams = detector_factories(config.streams)
         replay(Day(out), config.engine(), streams, on_alert=alerts.append)
-        return DayResult(truth.read_planted(out), json.loads(json.dumps(alerts)))
+        return DayResult(ground_truth.read_planted(out), json.loads(json.dumps(alerts)))
 
 
 def moved(incident: dict[str, Any]) -> tuple[str, ...]:
@@ -135,8 +135,8 @@ def streams_right(days: list[DayResult]) -> tuple[int, int]:
     """Streams told in alerts that speak of one incident only: right, and all."""
     right = every = 0
     for day in days:
-        for life in truth.lifecycles(day.alerts):
-            of = [i for i in day.planted if any(truth.is_about(a, i) for a in life)]
+        for life in ground_truth.lifecycles(day.alerts):
+            of = [i for i in day.planted if any(ground_truth.is_about(a, i) for a in life)]
             if len(of) != 1:
                 continue
             told = {e["stream"] for e in life[-1]["evidence"]}
@@ -150,7 +150,7 @@ def accounts_right(days: list[DayResult], kind: str) -> tuple[int, int]:
     right = every = 0
     for day in days:
         for incident in day.planted:
-            hits = truth.alerts_about(day.alerts, incident)
+            hits = ground_truth.alerts_about(day.alerts, incident)
             if not hits or not incident["accounts"] or (kind and incident["kind"] != kind):
                 continue
             named = hits[-1]["accounts"]
@@ -167,7 +167,7 @@ def count_and_delays(days: list[DayResult], kind: str) -> tuple[int, list[float]
             if kind and incident["kind"] != kind:
                 continue
             number += 1
-            hits = truth.alerts_about(day.alerts, incident)
+            hits = ground_truth.alerts_about(day.alerts, incident)
             if hits:
                 delays.append((hits[0]["ts"] - incident["start_ts"]) / SECOND_NS)
     return number, delays
@@ -179,8 +179,8 @@ def row(kind: Kind, days: list[DayResult], what: str) -> dict[str, Any]:
     begin = START_TS + kind.quiet_s * SECOND_NS
     tested = [DayResult(d.planted, [a for a in d.alerts if a["ts"] > begin]) for d in days]
     length = len(days) * (kind.minutes * 60 - kind.quiet_s) / (24 * HOUR_S)
-    lives = sum(len(truth.lifecycles(d.alerts)) for d in tested)
-    false = sum(len(truth.unrelated_incidents(d.alerts, d.planted)) for d in tested)
+    lives = sum(len(ground_truth.lifecycles(d.alerts)) for d in tested)
+    false = sum(len(ground_truth.unrelated_incidents(d.alerts, d.planted)) for d in tested)
     row: dict[str, Any] = {
         "table": "incidents through the whole engine, ten false alerts a day allowed",
         "background": kind.name,
@@ -201,7 +201,7 @@ def row(kind: Kind, days: list[DayResult], what: str) -> dict[str, Any]:
         row["streams right"] = right / max(1, every)
         early = [DayResult(d.planted, [a for a in d.alerts if a["ts"] <= begin]) for d in days]
         if kind.quiet_s:
-            before = sum(len(truth.unrelated_incidents(d.alerts, d.planted)) for d in early)
+            before = sum(len(ground_truth.unrelated_incidents(d.alerts, d.planted)) for d in early)
             row["false on the day before"] = before / len(days)
     return row
 

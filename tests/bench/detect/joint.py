@@ -34,9 +34,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.calibrate import AlertBudget, Calibrator
-from detectors.conformal import ConformalPValues
-from detectors.jointevidence import BLOCK_WINDOWS, JointCusums
+from detectors.calibration.calibrator import AlertBudget, Calibrator
+from detectors.calibration.conformal import ConformalPValues
+from detectors.joint.cusums import BLOCK_WINDOWS, JointCusums
 
 Floats = NDArray[np.float64]
 

@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.level import LevelShiftDetector
-from monitor.core.features import FEATURE_COLUMN
+from detectors.level_shift.detector import LevelShiftDetector
+from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.settings import DEFAULT_STREAMS, EngineSettings
 from monitor.core.shard import SHARD_KINDS, Shard
-from replay.day import Day
-from replay.ingest import ingest
+from replay.day.importer import ingest
+from replay.day.reader import Day
 from tests.bench.backgrounds import DAY, Counts
 from tests.bench.detect.budget import Span, alarms, number
 from tests.bench.detect.budget import row as counted

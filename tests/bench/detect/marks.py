@@ -29,11 +29,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.accountacts import WindowActivity
-from detectors.accountburst import AccountBurstDetector
-from detectors.accountweigh import Verdict
-from detectors.burst import BurstDetector
-from detectors.calibrate import AlertBudget, Calibrator
+from detectors.account_burst.activity import WindowActivity
+from detectors.account_burst.detector import AccountBurstDetector
+from detectors.account_burst.scorer import Verdict
+from detectors.burst.detector import BurstDetector
+from detectors.calibration.calibrator import AlertBudget, Calibrator
 from tests.bench.backgrounds import DAY
 from tests.bench.detect.accountbound import AccountBound
 from tests.bench.detect.accountflow import (

@@ -10,10 +10,10 @@ import numpy as np
 from river import anomaly, compose, preprocessing
 
 from detectors.base import Detector
-from detectors.burst import BurstDetector
-from detectors.calibrate import AlertBudget, Calibrator
-from detectors.edetector import EDetector
-from detectors.focus import FocusDetector
+from detectors.burst.detector import BurstDetector
+from detectors.calibration.calibrator import AlertBudget, Calibrator
+from detectors.contrib.edetector import EDetector
+from detectors.contrib.focus import FocusDetector
 from tests.bench.backgrounds import DAY, Counts
 
 REFRACTORY_S = 60

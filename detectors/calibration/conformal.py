@@ -1,0 +1,169 @@
+"""Conformal p-values over about the last day, in bounded memory.
+
+The scores of each row are kept as a histogram that forgets: a day old weighs 1/e. Its bins are
+even in asinh of the score, so near 0 they are narrow and far out they grow with the score. The
+p-value of a score is the weight of all that was as high, itself counted in; equal scores are
+counted against it, always, so ties need no chance. Beyond the highest few of a hundred a
+generalised Pareto law is fitted, exponential or heavier, so that p can fall below one over the
+number of windows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numpy.typing import NDArray
+
+from detectors.joint.whitening import Flags, Floats
+
+LOW, WIDTH, BINS = -2.5, 0.1, 120
+"""asinh(-6) is -2.5, and the last bin begins at sinh(9.4), about 6,000 scales."""
+READY_WINDOWS = 100
+"""Scores without which nothing can be said of a tail of 4 in 100."""
+TAIL_SHARE, TAIL_WINDOWS = 0.04, 8.0
+"""The highest 4 of 100 are the tail, or as many as 8 weigh."""
+REFIT_WINDOWS = 32
+"""Between two fits of the tail; while young, each time the age has grown by a tenth."""
+SHAPE_MAX = 0.45
+"""Of the generalised Pareto: at .5 its variance, which it is fitted by, has no bound."""
+EXCESS_MIN = 0.05
+"""Mean excess over the tail's start, at least: equal scores would give none."""
+P_MIN = 1e-12
+"""Less is not told apart: nobody has that many windows."""
+
+STANDARD_ERRORS = 2.0
+"""Standard errors by which what was seen must exceed the tail's law to be believed instead."""
+
+# Columns of `tail`.
+START, SHARE, SPREAD, SHAPE, TOTAL, REFIT_AT, AGE = range(7)
+
+_F1, _F2 = types.float64[::1], types.float64[:, ::1]
+_B1 = types.boolean[::1]
+_EDGE: NDArray[np.float64] = np.sinh(LOW + WIDTH * np.arange(BINS + 1))
+_MIDDLE: NDArray[np.float64] = np.sinh(LOW + WIDTH * (np.arange(BINS) + 0.5))
+
+
+class ConformalPValues:
+    """p-values of many rows of scores.
+
+    Parameters
+    ----------
+    rows
+        How many; `grow` adds more.
+    memory_windows
+        What is this old weighs 1/e: a day of windows.
+    ready_windows
+        Fewer scores give no p-value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> conformal = ConformalPValues(1, 17280.0)
+    >>> for i in range(1000):
+    ...     conformal.learn(np.array([float(i % 10)]), np.ones(1, bool))
+    >>> round(float(conformal.p_values(np.array([5.0]))[0]), 2)
+    0.5
+
+    References
+    ----------
+    Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World" (2005). Hosking, Wallis,
+    "Parameter and quantile estimation for the generalized Pareto distribution",
+    Technometrics 29 (1987), for the fit by moments.
+    """
+
+    def __init__(
+        self, rows: int, memory_windows: float, ready_windows: int = READY_WINDOWS
+    ) -> None:
+        self._ready = ready_windows
+        self._keep = float(np.exp(-1.0 / memory_windows))
+        self.weight: Floats = np.zeros((0, BINS))
+        self.tail: Floats = np.zeros((0, 7))
+        self.grow(rows)
+
+    def grow(self, rows: int) -> None:
+        """Have at least so many rows; new ones have seen nothing."""
+        more = rows - len(self.weight)
+        if more > 0:
+            self.weight = np.concatenate((self.weight, np.zeros((more, BINS))))
+            self.tail = np.concatenate((self.tail, np.zeros((more, 7))))
+
+    def p_values(self, score: Floats) -> Floats:
+        """The chance of so high a score, (rows,) within (0, 1]; NaN where there is no score, or
+        fewer than `READY_WINDOWS` were learnt."""
+        out = np.full(len(score), np.nan)
+        _p_values(score, self._ready, self.weight, self.tail, out)
+        return out
+
+    def learn(self, score: Floats, taught: Flags) -> None:
+        """Count the scores, where `taught` and not NaN."""
+        _learn(score, taught, self._keep, _MIDDLE, _EDGE, self.weight, self.tail)
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"weight": self.weight, "tail": self.tail}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.weight = np.array(state["weight"])
+        self.tail = np.array(state["tail"])
+
+
+@njit(types.int64(types.float64), cache=True, nogil=True, inline="always")
+def _bin(score):  # type: ignore[no-untyped-def]
+    place = int((np.arcsinh(min(max(score, -1e15), 1e15)) - LOW) / WIDTH)
+    return min(max(place, 0), BINS - 1)
+
+
+@njit(types.void(_F1, types.int64, _F2, _F2, _F1), cache=True, nogil=True)
+def _p_values(score, ready, weight, tail, out):  # type: ignore[no-untyped-def]
+    for row in range(score.size):
+        z = score[row]
+        total = tail[row, TOTAL]
+        if z != z or tail[row, AGE] < ready:
+            continue
+        higher = 0.0
+        for b in range(_bin(z), BINS):
+            higher += weight[row, b]
+        if z <= tail[row, START]:
+            p = (higher + 1.0) / (total + 1.0)
+        else:
+            beyond = (z - tail[row, START]) / tail[row, SPREAD]
+            shape = tail[row, SHAPE]
+            if shape > 1e-6:
+                p = tail[row, SHARE] * (1.0 + shape * beyond) ** (-1.0 / shape)
+            else:
+                p = tail[row, SHARE] * np.exp(-beyond)
+            # Counts have atoms in the tail, which no smooth law knows of.
+            p = max(p, (higher - STANDARD_ERRORS * np.sqrt(higher)) / (total + 1.0))
+        out[row] = min(max(p, P_MIN), 1.0)
+
+
+@njit(types.void(_F1, _B1, types.float64, _F1, _F1, _F2, _F2), cache=True, nogil=True)
+def _learn(score, taught, keep, middle, edge, weight, tail):  # type: ignore[no-untyped-def]
+    for row in range(score.size):
+        z = score[row]
+        if z != z or not taught[row]:
+            continue
+        w, t = weight[row], tail[row]
+        for b in range(BINS):
+            w[b] *= keep
+        w[_bin(z)] += 1.0
+        t[TOTAL] = keep * t[TOTAL] + 1.0
+        t[AGE] += 1.0
+        if t[AGE] < t[REFIT_AT]:
+            continue
+        t[REFIT_AT] = t[AGE] + min(REFIT_WINDOWS, max(1.0, t[AGE] // 10))
+        b, mass, first, second = BINS, 0.0, 0.0, 0.0
+        while b > 0 and mass < max(TAIL_SHARE * t[TOTAL], TAIL_WINDOWS):
+            b -= 1
+            mass += w[b]
+            first += w[b] * middle[b]
+            second += w[b] * middle[b] * middle[b]
+        mean = first / mass - edge[b]
+        spread = second / mass - (first / mass) ** 2
+        # Of few excesses the mean is taken a standard error higher: rather less rare than more.
+        mean = max(mean * (1.0 + mass**-0.5), EXCESS_MIN)
+        shape = 0.5 * (1.0 - mean * mean / max(spread, 1e-12))
+        shape = min(max(shape, 0.0), SHAPE_MAX)
+        t[START], t[SHARE], t[SHAPE] = edge[b], (mass + 1.0) / (t[TOTAL] + 1.0), shape
+        t[SPREAD] = mean * (1.0 - shape)

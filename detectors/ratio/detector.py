@@ -1,0 +1,155 @@
+"""Shares of events: cancels to orders, cancels within 100 ms, what one account makes of a whole.
+
+Of the n events of a window, k are of the kind that is watched. Around the usual share p (over the
+last minutes) the part k varies more than coin tosses would, for events come in bunches: k is
+beta-binomial, with variance np(1-p)(1 + (n-1)ρ), and ρ is learnt. A window of few events proves
+little by itself, so likelihood ratios "the odds are f times the usual" against "they are usual"
+are summed over all windows in which the change could have begun, as in `detectors/burst/detector.py`. That finds a
+share which stays up for some windows where the z-score of the single window is blind.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from detectors.bank import Float64, Int64
+from detectors.base import NUMBER_MAX, Evidence
+from detectors.ratio import kernel
+from detectors.row_detector import RowBank, RowDetector
+
+
+class RatioBank(RowBank):
+    """`RatioDetector`s with the same parameters, a row of numbers each."""
+
+    log_likelihood = True
+
+    def __init__(self, factors: tuple[float, ...], warm_up: int, patience: int) -> None:
+        width = kernel.SIZES + kernel.PER_SIZE * len(factors)
+        super().__init__(width, "a RatioDetector with the same factors")
+        self._factors = np.array(factors)
+        self._warm_up, self._patience = warm_up, patience
+
+    def begin(self, rows: Float64) -> None:
+        kernel.begin(rows, len(self._factors))
+
+    def judge(self, rows: Int64, values: Float64) -> Float64:
+        scores = np.empty(len(rows))
+        kernel.judge(
+            self._rows, self._factors, self._warm_up, rows, np.ascontiguousarray(values), scores
+        )
+        return scores
+
+    def why(self, row: int, value: Float64) -> str:
+        if not (value.min() >= 0.0 and value.max() <= NUMBER_MAX):
+            return "a number is below zero or beyond 64 bits, and a count is not"
+        return f"learning: {int(self._rows[row, kernel.SEEN])} of {self._warm_up} windows seen"
+
+    def evidence(self, row: int, value: Float64) -> Evidence | None:
+        mine, sums = self._rows[row], np.empty((len(self._factors), 2))
+        part, other = value.tolist()
+        if mine[kernel.SEEN] < self._warm_up:
+            return None
+        if not kernel.score_row(mine, self._factors, part, other, sums) > 0.0:
+            return None
+        likeliest = int(sums[:, 0].argmax())
+        usual = float((mine[kernel.PART] + kernel.PRIOR) / (mine[kernel.TOTAL] + 1.0))
+        since = [0.0, 0.0, 0.0, 0.0]
+        if sums[likeliest, 1] > 0.0:
+            at = kernel.SIZES + kernel.PER_SIZE * likeliest
+            since = mine[at + kernel.OBSERVED : at + kernel.PER_SIZE].tolist()
+        seen, expected, trials, windows = since
+        total = part + other
+        return Evidence(
+            seen + part, expected + usual * total, "events", int(windows) + 1, trials + total
+        )
+
+    def learn(self, rows: Int64, values: Float64) -> None:
+        kernel.learn(
+            self._rows,
+            self._factors,
+            self._warm_up,
+            self._patience,
+            rows,
+            np.ascontiguousarray(values),
+        )
+
+    def report(self, row: int, value: Float64) -> None:
+        kernel.report(self._rows, len(self._factors), self._patience, row, value[0], value[1])
+
+
+class RatioDetector(RowDetector):
+    """Mixture of Shiryaev–Roberts sums for raised odds, on a beta-binomial share.
+
+    Reported windows and new levels are dealt with as in `BurstDetector`. A window without events
+    proves nothing and is no reason to abstain.
+
+    Parameters
+    ----------
+    part
+        The key of the events that are watched, ≥ 0.
+    other
+        The key of the other events: those of the whole that are not part, ≥ 0. For cancels to
+        orders the two are the cancels and the orders.
+    factors
+        What is looked for, each > 1: the odds of a watched event over the usual odds.
+    warm_up
+        Windows to learn before the first judgement, ≥ 1.
+    patience
+        Windows after which a reported episode is the new normal, ≥ 1.
+
+    Examples
+    --------
+    >>> from detectors.ratio.detector import RatioDetector
+    >>> detector = RatioDetector()
+    >>> for i in range(600):
+    ...     detector.learn_one({"part": 2 + i % 3, "other": 7})
+    >>> detector.judge_one({"part": 3, "other": 7}).value < 1
+    True
+    >>> score = detector.judge_one({"part": 18, "other": 2})
+    >>> score.value > 5, score.evidence.observed, score.evidence.trials
+    (True, 18.0, 20.0)
+
+    References
+    ----------
+    Skellam, "A probability distribution derived from the binomial distribution by regarding the
+    probability of success as variable between the sets of trials", J. R. Stat. Soc. B 10 (1948);
+    Roberts, "A comparison of some control chart procedures", Technometrics 8 (1966).
+    """
+
+    log_likelihood: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        part: str = "part",
+        other: str = "other",
+        factors: tuple[float, ...] = (1.5, 3.0, 8.0),
+        warm_up: int = 300,
+        patience: int = 300,
+    ) -> None:
+        if not factors or min(factors) <= 1:
+            raise ValueError(f"factors of the odds must be above 1, not {factors}")
+        if warm_up < 1 or patience < 1:
+            raise ValueError("warm_up and patience are numbers of windows: give at least 1")
+        self.part = part
+        self.other = other
+        self.factors = factors
+        self.warm_up = warm_up
+        self.patience = patience
+        self._init_row()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return (self.part, self.other)
+
+    @property
+    def rising_features(self) -> tuple[str, ...]:
+        return (self.part,)
+
+    @property
+    def bank_key(self) -> tuple[Any, ...]:
+        return (self.factors, self.warm_up, self.patience)
+
+    def bank(self) -> RatioBank:
+        return RatioBank(self.factors, self.warm_up, self.patience)

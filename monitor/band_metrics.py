@@ -1,0 +1,77 @@
+"""Bands for Prometheus: gauges of the last bands made. Symbols are bounded; never an account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
+from monitor.core.bands.records import EDGES_PCT, SIDES
+from monitor.core.contract.fixed_point import MONEY_SCALE
+
+MARKETS_MAX = 500
+"""Markets shown: those in which most would be forced near the mark."""
+
+
+class BandCollector(Collector):
+    """The last bands, read by a scrape."""
+
+    def __init__(self) -> None:
+        self.last: VenueBands | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        """Nothing before the first bands are made."""
+        bands = self.last
+        if bands is None:
+            return
+        ranked = sorted(bands.markets, key=lambda m: (-int(m.within[:, -1].sum()), m.symbol))
+        yield from _venue(bands, len(ranked) - len(ranked[:MARKETS_MAX]))
+        yield from _markets(ranked[:MARKETS_MAX])
+
+
+def _venue(bands: VenueBands, unlisted: int) -> Iterator[Metric]:
+    for name, words, value in (
+        ("bands_timestamp_seconds", "Event time that the bands are as of", bands.ts / 1e9),
+        ("pools", "Cross accounts and isolated positions with something open", bands.pools),
+        ("pools_unknown", "Pools without a mark, a table or a margin", bands.unknown),
+        ("margins_assumed", "Isolated margins taken from the leverage", bands.assumed),
+        ("bands_markets_unlisted", "Markets beyond those shown", unlisted),
+    ):
+        yield GaugeMetricFamily(f"brinkwatch_{name}", words, value)
+
+
+def _markets(markets: list[MarketBands]) -> Iterator[Metric]:
+    forced = GaugeMetricFamily(
+        "brinkwatch_band_forced_notional",
+        "Notional forced when the mark moves so far against its side, quote currency",
+        labels=["symbol", "side", "within_pct"],
+    )
+    nearest = GaugeMetricFamily(
+        "brinkwatch_band_nearest_ratio",
+        "Distance of the nearest zone that forces anybody, as a fraction of the mark",
+        labels=["symbol", "side"],
+    )
+    absorbed = GaugeMetricFamily(
+        "brinkwatch_band_absorbed_ratio",
+        f"Share of what is forced within {NEAR_FRACTION:.0%} that the book can take there",
+        labels=["symbol", "side"],
+    )
+    estimated = GaugeMetricFamily(
+        "brinkwatch_band_estimated",
+        "1 where no account is known and the bands are an estimate",
+        labels=["symbol"],
+    )
+    for market in markets:
+        estimated.add_metric([market.symbol], float(market.estimate is not None))
+        for side, name in enumerate(SIDES):
+            at = [market.symbol, name]
+            for pct, units in zip(EDGES_PCT, market.within[side].tolist(), strict=True):
+                forced.add_metric([*at, f"{pct:g}"], units / MONEY_SCALE)
+            price, share = market.nearest_forced_price[side], market.absorbed_near[side]
+            if price is not None:
+                nearest.add_metric(at, abs(price / market.mark - 1))
+            if share is not None:
+                absorbed.add_metric(at, share)
+    yield from (forced, nearest, absorbed, estimated)

@@ -1,0 +1,70 @@
+"""Bands where no account is known: an estimate from open interest and the market's own tiers.
+
+Every open contract has a long and a short, so each side holds the whole open interest. What is
+assumed of their holders stands in `ASSUMED` and in every record that rests on it; an estimate says
+where bands would lie *if* that holds, never where they do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from monitor.core.bands.inputs import Floats, Ints
+from monitor.core.bands.layout import BIN_WIDTH, BINS, LEVERAGE_EDGES, LEVERAGE_TIERS
+from monitor.core.contract.fixed_point import MONEY_SCALE
+from monitor.core.margin.tiers import Tiers
+
+LEVERAGE_LOW = 2.0
+"""Below it a position is hardly forced within the zones' reach of 50 %."""
+STEPS = 256
+"""Parts into which the leverages are cut."""
+ASSUMED = {
+    "entry": "today's mark",
+    "leverage": "open interest spread evenly over the logarithm of leverage",
+    "mode": "isolated",
+    "sides": "long and short alike",
+}
+
+
+def highest_leverage(tiers: Tiers) -> float:
+    """The highest leverage of the lowest tier; where the table does not tell the initial rate,
+    twice the maintenance rate (the rule of most venues).
+    """
+    first = tiers.rows[0]
+    rate = float(first.initial_rate or 2 * first.rate)
+    return max(1.0 / rate, LEVERAGE_LOW) if rate > 0 else LEVERAGE_LOW
+
+
+def estimate_cells(tiers: Tiers, mark: float, open_interest: float) -> list[tuple[Ints, Ints]]:
+    """(place, units) of each side as in `market_bands.ZoneCells`.
+
+    An isolated position of notional 1 entered at the mark with leverage L is due after a fall of
+    (1/L − r)/(1 − r), or a rise of (1/L − r)/(1 + r), r being the lowest tier's rate.
+    """
+    high = highest_leverage(tiers)
+    ratio = (high / LEVERAGE_LOW) ** ((np.arange(STEPS) + 0.5) / STEPS)
+    leverage: Floats = LEVERAGE_LOW * ratio
+    r = float(tiers.rows[0].rate)
+    part = round(open_interest * mark * MONEY_SCALE / STEPS)
+    group = LEVERAGE_TIERS + np.searchsorted(np.array(LEVERAGE_EDGES), leverage, side="right")
+    made = []
+    for gain in (1.0 - r, 1.0 + r):
+        away = np.maximum(1.0 / leverage - r, 0.0) / gain
+        inside = away < BINS * BIN_WIDTH
+        zone = (away[inside] * (1.0 / BIN_WIDTH)).astype(np.int64)
+        place, number = np.unique(zone * (2 * LEVERAGE_TIERS) + group[inside], return_counts=True)
+        made.append((place, number * part))
+    return made
+
+
+def assumptions(tiers: Tiers, open_interest: float) -> dict[str, Any]:
+    """What the estimate rests on, for its record."""
+    return {
+        **ASSUMED,
+        "leverage_low": LEVERAGE_LOW,
+        "leverage_high": float(f"{highest_leverage(tiers):.6g}"),
+        "maintenance_rate": float(tiers.rows[0].rate),
+        "open_interest": open_interest,
+    }

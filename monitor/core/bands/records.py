@@ -1,0 +1,165 @@
+"""Bands as records of the topic `brinkwatch.bands`: one JSON object a market, and one of the venue.
+
+Keys sorted, no wall-clock time: two runs can be compared byte for byte. A zone z lies from 5z up to
+5(z + 1) bps from the mark, below it for longs and above it for shorts. Notional is in the quote
+currency, to the cent. What is computed here costs only those who ask for records.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from monitor.core.bands.inputs import Floats, Ints
+from monitor.core.bands.kernel_zones import EDGE_ZONES, STAGES
+from monitor.core.bands.layout import BIN_WIDTH, GROUPS, LEVERAGE_EDGES, LEVERAGE_TIERS
+from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
+from monitor.core.bands.refresh import ZoneCells
+from monitor.core.contract.fixed_point import MONEY_SCALE
+from monitor.core.margin.regimes import REGIMES
+from monitor.core.marks.volatility import HORIZONS_S, touch_chances
+
+SIDES = ("long", "short")
+MODES = ("cross", "isolated")
+STAGE_NAMES = ("stressed", "held_back", "backstop", "bankrupt")
+LEVERAGE_NAMES = tuple(
+    f"{low:g}-{high:g}" if high else f"{low:g}+"
+    for low, high in zip((0.0, *LEVERAGE_EDGES), (*LEVERAGE_EDGES, None), strict=True)
+)
+EDGES_PCT = tuple(round(float(edge) * BIN_WIDTH * 100, 6) for edge in EDGE_ZONES)
+
+
+def band_records(bands: VenueBands) -> list[tuple[str, bytes]]:
+    """Key (the symbol; "" for the venue) and value of every record, in the order of the symbols."""
+    made = [(market.symbol, market_record(bands.ts, market)) for market in bands.markets]
+    return [(key, _encode(record)) for key, record in [("", venue_record(bands)), *made]]
+
+
+def venue_record(bands: VenueBands) -> dict[str, Any]:
+    """What belongs to no market: pools, and the cross accounts along a common factor."""
+    moves = {}
+    for name, by_zone in zip(("fall", "rise"), bands.by_factor, strict=True):
+        zone = np.flatnonzero(by_zone)
+        moves[name] = {"zone": zone.tolist(), "notional": _quote_amounts(by_zone[zone])}
+    return {
+        "kind": "bands",
+        "ts": bands.ts,
+        "symbol": None,
+        "pools": bands.pools,
+        "unknown_pools": bands.unknown,
+        "assumed_margins": bands.assumed,
+        "zone_bps": BIN_WIDTH * 1e4,
+        "common_factor": moves,
+    }
+
+
+def market_record(ts: int, market: MarketBands) -> dict[str, Any]:
+    """Everything about one market."""
+    path = REGIMES[market.regime].path
+    return {
+        "kind": "bands",
+        "ts": ts,
+        "symbol": market.symbol,
+        "mark": market.mark,
+        "regime": market.regime,
+        "estimate": market.estimate is not None,
+        "assumptions": market.estimate or {},
+        "sigma": None if market.sigma is None else _round_six_digits(market.sigma),
+        "grain_s": _round_six_digits(market.grain_s),
+        "horizons_s": list(HORIZONS_S),
+        "zone_bps": BIN_WIDTH * 1e4,
+        "path": {
+            "steps": list(path.steps),
+            "first_share": float(path.first_share),
+            "partial_above": None if path.partial_above is None else float(path.partial_above),
+            "cooldown_s": path.cooldown_s,
+            "adl": path.adl,
+        },
+        **{name: _side(market, side) for side, name in enumerate(SIDES)},
+    }
+
+
+def _side(market: MarketBands, side: int) -> dict[str, Any]:
+    nearest = market.nearest_forced_price[side]
+    distance = None if nearest is None else abs(nearest / market.mark - 1.0)
+    sums = market.within[side]
+    chances = _chances(market, side, np.concatenate(([distance or 0.0], EDGE_ZONES * BIN_WIDTH)))
+    near = market.forced_near[side]
+    return {
+        "nearest": nearest,
+        "distance_pct": None if distance is None else _round_six_digits(distance * 100),
+        "chance": None if chances is None or nearest is None else chances[0],
+        "within": [
+            {
+                "pct": pct,
+                "forced": forced,
+                "depth": _number_or_none(float(market.depth[side, edge])),
+                "absorbed": _number_or_none(market.absorbed_share(side, edge)),
+                "chance": None if chances is None else chances[edge + 1],
+            }
+            for edge, (pct, forced) in enumerate(zip(EDGES_PCT, _quote_amounts(sums), strict=True))
+        ],
+        "holders": [
+            {
+                "account": name,
+                "notional": units / MONEY_SCALE,
+                "share": _round_six_digits(units / MONEY_SCALE / near),
+            }
+            for name, units in market.top[side]
+        ],
+        "holders_within_pct": NEAR_FRACTION * 100,
+        "zones": _zones(market.zones[side]),
+        "stages": _stages(market.stages[side]),
+    }
+
+
+def _chances(market: MarketBands, side: int, distances: Floats) -> list[list[float]] | None:
+    """The chance that the mark comes so far within each horizon, by distance; None: not known."""
+    if market.sigma is None:
+        return None
+    sign = -1.0 if side == 0 else 1.0
+    logs = np.log(np.maximum(1.0 + sign * distances, 1e-9))
+    by_horizon = [
+        touch_chances(logs, market.sigma, horizon, grain_s=market.grain_s) for horizon in HORIZONS_S
+    ]
+    return [[_round_six_digits(p[i]) for p in by_horizon] for i in range(len(distances))]
+
+
+def _zones(cells: ZoneCells) -> dict[str, list[Any]]:
+    group = cells.place % GROUPS
+    return {
+        "zone": (cells.place // GROUPS).tolist(),
+        "mode": [MODES[g] for g in (group // LEVERAGE_TIERS).tolist()],
+        "leverage": [LEVERAGE_NAMES[g] for g in (group % LEVERAGE_TIERS).tolist()],
+        "notional": _quote_amounts(cells.units),
+    }
+
+
+def _stages(cells: ZoneCells) -> dict[str, list[Any]]:
+    return {
+        "zone": (cells.place // STAGES).tolist(),
+        "stage": [STAGE_NAMES[s] for s in (cells.place % STAGES).tolist()],
+        "notional": _quote_amounts(cells.units),
+    }
+
+
+def _quote_amounts(units: Ints) -> list[float]:
+    made: list[float] = np.round(units / MONEY_SCALE, 2).tolist()
+    return made
+
+
+def _number_or_none(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else _round_six_digits(value)
+
+
+def _round_six_digits(value: float) -> float:
+    """Six digits: what is published does not hang on the last bit of a logarithm."""
+    return float(f"{value:.6g}")
+
+
+def _encode(record: dict[str, Any]) -> bytes:
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()

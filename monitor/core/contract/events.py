@@ -1,0 +1,369 @@
+"""The contract: what comes in.
+
+These pydantic models are the one source of every field's name, meaning, unit and bound. The JSON
+Schema, the AsyncAPI document, the fast decoder's table (`monitor/core/decode/scanner.py`) and the recorded day's columns
+(`monitor/core/decode/batch.py`) are derived from them; the models themselves judge whatever the fast path leaves open.
+
+Every number is held as an integer on a grid: prices, quantities, rates and leverage in 1e-8, money
+in 1e-6, time in nanoseconds. Digits beyond the grid are rounded half to even, from the text.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from monitor.core.contract.fixed_point import (
+    INT64_MAX,
+    MONEY_SCALE,
+    NUMBER_PATTERN,
+    SCALE,
+    NumberText,
+    format_decimal,
+    quantise,
+)
+
+VERSION = 1
+"""Version of the contract. It rises when a recorded day of before can no longer be read."""
+
+TS_MIN = 946_684_800_000_000_000
+"""2000-01-01 UTC in ns: an earlier time is a unit mistaken (ms or µs), not an event."""
+TS_MAX = 4_102_444_800_000_000_000
+"""2100-01-01 UTC in ns."""
+RECORD_BYTES_MAX = 1 << 20
+"""A record longer than this is refused unread (Kafka's own default limit)."""
+NOTIONAL_MAX = 10**12
+"""A record of more (price × quantity, in quote currency) is refused: sums stay within 64 bits."""
+LEVELS_MAX = 50
+TEXT_MAX = 128
+
+
+def _fixed_point_reader(scale: int) -> Any:
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+            raise PydanticCustomError("wrong_type", "not a number or a decimal string")
+        return quantise(str(value), scale)
+
+    return read
+
+
+def _number_schema(unit: str, digits: int) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number"},
+                {"type": "string", "pattern": f"^{NUMBER_PATTERN.pattern}$"},
+            ],
+            "description": f"{unit}, read from its text to {digits} decimal places",
+        }
+    )
+
+
+def _read_integer(value: Any) -> int:
+    """JSON integers only: no decimal point, no exponent, no string."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, NumberText) or not re.fullmatch(r"-?(0|[1-9][0-9]*)", value, re.ASCII):
+        raise PydanticCustomError("wrong_type", "not a JSON integer")
+    if len(value) > 20:
+        raise PydanticCustomError("out_of_range", "beyond 64 bits")
+    return int(value)
+
+
+def _reject_number(value: Any) -> Any:
+    if isinstance(value, NumberText):
+        raise PydanticCustomError("wrong_type", "a number where text belongs")
+    return value
+
+
+def _decimal_serializer(scale: int) -> PlainSerializer:
+    def write(units: int) -> str:
+        return format_decimal(units, scale)
+
+    return PlainSerializer(write, when_used="json")
+
+
+_E8 = (BeforeValidator(_fixed_point_reader(SCALE)), _decimal_serializer(SCALE))
+_E6 = (BeforeValidator(_fixed_point_reader(MONEY_SCALE)), _decimal_serializer(MONEY_SCALE))
+
+Price = Annotated[int, *_E8, Field(gt=0), _number_schema("quote currency a unit, > 0", 8)]
+Quantity = Annotated[int, *_E8, Field(gt=0), _number_schema("base units, > 0", 8)]
+QuantityOrZero = Annotated[int, *_E8, Field(ge=0), _number_schema("base units, >= 0", 8)]
+SignedQuantity = Annotated[int, *_E8, _number_schema("base units, long > 0, short < 0", 8)]
+Rate = Annotated[int, *_E8, _number_schema("a fraction (0.0001 = 1 bp)", 8)]
+Share = Annotated[int, *_E8, Field(ge=0, le=SCALE), _number_schema("a fraction between 0 and 1", 8)]
+Multiple = Annotated[int, *_E8, Field(gt=0), _number_schema("times, > 0", 8)]
+Notional = Annotated[int, *_E6, Field(ge=0), _number_schema("quote currency, >= 0", 6)]
+Money = Annotated[int, *_E6, _number_schema("quote currency, signed", 6)]
+Time = Annotated[
+    int,
+    BeforeValidator(_read_integer),
+    Field(ge=TS_MIN, lt=TS_MAX, description="event time, ns since 1970-01-01 UTC"),
+]
+Count = Annotated[int, BeforeValidator(_read_integer), Field(ge=0, le=INT64_MAX)]
+Flag = Annotated[bool, BeforeValidator(_reject_number), Field(strict=True)]
+
+# No white space, no control, format (bidi), private or unassigned character, no surrogate.
+_TEXT = r"^[^\s\p{C}]+$"
+
+
+def _check_printable(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("bad_text", "a character that cannot be shown")
+    return text
+
+
+_Text = Annotated[
+    str,
+    BeforeValidator(_reject_number),
+    StringConstraints(strict=True, min_length=1, max_length=TEXT_MAX, pattern=_TEXT),
+    AfterValidator(_check_printable),
+]
+Symbol = Annotated[_Text, Field(description="the market, in the venue's own name")]
+Account = Annotated[_Text, Field(description="the account (with its sub-account), never a label")]
+Key = Annotated[_Text, Field(description="an identifier in the venue's own form")]
+
+Side = Literal["buy", "sell"]
+MarginMode = Literal["cross", "isolated"]
+Action = Literal["new", "replace"]
+CancelReason = Literal["user", "expired", "self_trade", "post_only", "liquidation", "venue"]
+Liquidity = Literal["maker", "taker"]
+FillCause = Literal["trade", "liquidation", "backstop", "adl"]
+CollateralCause = Literal[
+    "deposit", "withdrawal", "isolated_in", "isolated_out", "funding", "rebate", "adjustment"
+]
+
+
+class Event(BaseModel):
+    """What every record has."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    ts: Time
+    seq: Annotated[
+        Count | None, Field(description="the venue's own sequence number in this feed, if it has")
+    ] = None
+
+
+class MarketEvent(Event):
+    symbol: Symbol
+
+
+class SizedEvent(MarketEvent):
+    @model_validator(mode="after")
+    def _check_notional(self) -> SizedEvent:
+        price, quantity = getattr(self, "price", None), getattr(self, "quantity", None)
+        if price and quantity and price * quantity > NOTIONAL_MAX * SCALE**2:
+            raise PydanticCustomError("out_of_range", "price × quantity is over 1e12")
+        return self
+
+
+class Order(SizedEvent):
+    """An order entered the book, or replaced one that was there."""
+
+    kind: Literal["order"] = "order"
+    order_id: Key | None = None
+    account: Account | None = None
+    side: Side
+    price: Annotated[Price | None, Field(description="limit price; absent: a market order")] = None
+    quantity: Quantity
+    action: Action
+    replaces: Annotated[Key | None, Field(description="the order id that this one replaces")] = None
+    reduce_only: Flag | None = None
+
+
+class Cancel(SizedEvent):
+    """An order left the book without being filled."""
+
+    kind: Literal["cancel"] = "cancel"
+    order_id: Key | None = None
+    account: Account | None = None
+    side: Side | None = None
+    price: Price | None = None
+    quantity: Annotated[QuantityOrZero | None, Field(description="what was left unfilled")] = None
+    placed_ts: Annotated[Time | None, Field(description="when it was placed, ns")] = None
+    reason: CancelReason | None = None
+
+
+class Fill(SizedEvent):
+    """One side of a trade; a public trade is one taker record."""
+
+    kind: Literal["fill"] = "fill"
+    trade_id: Key | None = None
+    order_id: Key | None = None
+    account: Account | None = None
+    side: Side
+    price: Price
+    quantity: Quantity
+    fee: Annotated[Money | None, Field(description="paid by the account; < 0: a rebate")] = None
+    liquidity: Liquidity | None = None
+    cause: FillCause | None = None
+
+
+class Leverage(MarketEvent):
+    """An account set its leverage or its margin mode in a market."""
+
+    kind: Literal["leverage"] = "leverage"
+    account: Account
+    leverage: Multiple
+    previous: Multiple | None = None
+    margin_mode: MarginMode
+
+
+Level = tuple[Price, Quantity]
+BookSide = Annotated[list[Level], Field(max_length=LEVELS_MAX)]
+
+
+class Book(MarketEvent):
+    """A snapshot of the resting book, best first, up to 50 levels a side."""
+
+    kind: Literal["book"] = "book"
+    bids: BookSide
+    asks: BookSide
+
+    @model_validator(mode="after")
+    def _check_best_first(self) -> Book:
+        falls = all(a[0] > b[0] for a, b in zip(self.bids, self.bids[1:], strict=False))
+        rises = all(a[0] < b[0] for a, b in zip(self.asks, self.asks[1:], strict=False))
+        if not (falls and rises):
+            raise PydanticCustomError("book_order", "levels are not best first")
+        return self
+
+
+class Source(BaseModel):
+    """One venue's price in an index."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: Key
+    price: Price
+    ts: Time
+
+
+class Mark(MarketEvent):
+    """Mark, index, funding and open interest, as far as the venue tells them."""
+
+    kind: Literal["mark"] = "mark"
+    mark: Price | None = None
+    index: Price | None = None
+    last: Price | None = None
+    funding_rate: Annotated[Rate | None, Field(description="for one funding interval")] = None
+    funding_interval_s: Annotated[Count | None, Field(description="seconds")] = None
+    open_interest: Annotated[QuantityOrZero | None, Field(description="base units")] = None
+    sources: Annotated[list[Source] | None, Field(max_length=64)] = None
+
+
+class Collateral(Event):
+    """Money moved into, out of, or inside an account."""
+
+    kind: Literal["collateral"] = "collateral"
+    account: Account
+    amount: Annotated[Money, Field(description="signed: > 0 raises the account's collateral")]
+    cause: CollateralCause
+    symbol: Annotated[Symbol | None, Field(description="for isolated moves and funding")] = None
+
+
+class Tier(BaseModel):
+    """One row of a margin tier table: it applies from `lower_bound` of notional upwards."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    lower_bound: Notional
+    maintenance_rate: Share
+    initial_rate: Share | None = None
+
+
+class _Reference(MarketEvent):
+    kind: Literal["reference"] = "reference"
+
+
+class MarketReference(_Reference):
+    """A market's rules of the day."""
+
+    about: Literal["market"]
+    tick: Price | None = None
+    lot: Quantity | None = None
+    regime: Key | None = None
+    tiers: Annotated[list[Tier] | None, Field(max_length=64)] = None
+    mark_rule: Key | None = None
+    path: Key | None = None
+
+
+class PositionReference(_Reference):
+    """A position that was there before the record began."""
+
+    about: Literal["position"]
+    account: Account
+    quantity: SignedQuantity
+    entry_price: Price
+    margin_mode: MarginMode
+    leverage: Multiple | None = None
+    isolated_margin: Money | None = None
+
+
+class InsuranceFundReference(Event):
+    """The size of the insurance fund (of one market, where it has its own)."""
+
+    kind: Literal["reference"] = "reference"
+    about: Literal["insurance_fund"]
+    symbol: Symbol | None = None
+    amount: Money
+
+
+Reference = Annotated[
+    Union[MarketReference, PositionReference, InsuranceFundReference],  # noqa: UP007
+    Field(discriminator="about"),
+]
+
+
+class Control(BaseModel):
+    """Silence made a record: from `offset` on, nothing before `ts` counts in that partition."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    kind: Literal["control"] = "control"
+    topic: Key
+    partition: Count
+    offset: Count
+    ts: Time
+
+
+KINDS: dict[str, Any] = {
+    "order": Order,
+    "cancel": Cancel,
+    "fill": Fill,
+    "leverage": Leverage,
+    "book": Book,
+    "mark": Mark,
+    "collateral": Collateral,
+    "reference": Reference,
+}
+"""The eight kinds, in the order in which output lists them."""
+
+TOPICS: dict[str, str] = {
+    "order": "orders",
+    "cancel": "cancels",
+    "fill": "fills",
+    "leverage": "leverage",
+    "book": "books",
+    "mark": "marks",
+    "collateral": "collateral",
+    "reference": "reference",
+}
+"""The topic of each kind, by default."""
+
+CONTROL_TOPIC = "brinkwatch.control"

@@ -1,0 +1,216 @@
+"""A batch of decoded records of one topic partition, as columns.
+
+The columns of each kind are derived from the models of `monitor/core/contract/events.py`. Numbers are int64 on the
+contract's grid with `ABSENT` where a record has none; enumerations are the index in their
+`Literal` (sides: buy 1, sell -1); text stays as spans of bytes until a shard interns it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from monitor.core.contract import events, fixed_point
+
+Int64 = NDArray[np.int64]
+
+ABSENT = -(2**63)
+"""An optional number that a record does not have: outside every grid (`quantise`)."""
+
+ColumnType = Literal["time", "count", "e8", "e6", "text", "enum", "flag", "ladder", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One field of a kind, as the engine and the recorded day hold it."""
+
+    name: str
+    type: ColumnType
+    required: bool
+    low: int = ABSENT + 1
+    high: int = fixed_point.INT64_MAX
+    values: tuple[str, ...] = ()
+    """The words of an enumeration, in the order of their codes."""
+
+    def code(self, word: str) -> int:
+        """The integer that stands for `value`: 1 and -1 for sides, else its index."""
+        return (1, -1)[self.values.index(word)] if self.name == "side" else self.values.index(word)
+
+    def value(self, code: int) -> str:
+        """The inverse of `code`."""
+        return self.values[(1 - code) // 2 if self.name == "side" else code]
+
+
+def _unwrap(annotation: Any) -> tuple[Any, list[Any]]:
+    """Strip `Annotated` and `| None`; return the bare type and all metadata met on the way."""
+    metadata: list[Any] = []
+    while True:
+        if hasattr(annotation, "__metadata__"):
+            metadata += annotation.__metadata__
+            annotation = annotation.__origin__
+        elif type(None) in get_args(annotation):
+            (annotation,) = (a for a in get_args(annotation) if a is not type(None))
+        else:
+            return annotation, metadata
+
+
+def _column(name: str, model: type[BaseModel]) -> Column:
+    info = model.model_fields[name]
+    bare, metadata = _unwrap(info.annotation)
+    metadata += info.metadata
+    required = info.is_required()
+    if get_origin(bare) is Literal:
+        return Column(name, "enum", required, values=get_args(bare))
+    if bare is bool:
+        return Column(name, "flag", required)
+    if bare is str:
+        return Column(name, "text", required)
+    if bare is list or get_origin(bare) is list:
+        return Column(name, "ladder" if name in ("bids", "asks") else "json", required)
+    low, high = ABSENT + 1, fixed_point.INT64_MAX
+    grids = [m.func for m in metadata if hasattr(m, "func")]
+    bounds = [m for m in metadata if not hasattr(m, "func")]
+    for entry in bounds:
+        for bound in [entry, *getattr(entry, "metadata", ())]:
+            low = max(low, getattr(bound, "ge", low), getattr(bound, "gt", low - 1) + 1)
+            high = min(high, getattr(bound, "le", high), getattr(bound, "lt", high + 1) - 1)
+    if any(f is events._read_integer for f in grids):
+        return Column(name, "time" if low == events.TS_MIN else "count", required, low, high)
+    scale = next(f.__closure__[0].cell_contents for f in grids if getattr(f, "__closure__", None))
+    return Column(name, "e8" if scale == fixed_point.SCALE else "e6", required, low, high)
+
+
+def _columns(kind: str) -> tuple[Column, ...]:
+    if kind == "reference":
+        # Rules come seldom and in many shapes: the engine parses them from their JSON.
+        return (
+            _column("ts", events.MarketReference),
+            _column("seq", events.MarketReference),
+            Column("symbol", "text", False),
+            Column("payload", "json", True),
+        )
+    model = events.KINDS[kind]
+    return tuple(_column(name, model) for name in model.model_fields if name != "kind")
+
+
+COLUMNS: dict[str, tuple[Column, ...]] = {kind: _columns(kind) for kind in events.KINDS}
+"""The columns of each kind, in the order of the model's fields."""
+
+
+@dataclass(slots=True)
+class TextColumn:
+    """A column of text: row i is `buffer[start[j] : start[j] + length[j]]`, UTF-8, where j is
+    `codes[i]` (or i when there are no codes). Absent: code -1, or length -1.
+    """
+
+    buffer: NDArray[np.uint8]
+    start: Int64
+    length: Int64
+    codes: Int64 | None = None
+
+    @classmethod
+    def from_strings(cls, words: list[str | None]) -> TextColumn:
+        """Make a column from Python strings (`None`: absent)."""
+        raw = [w.encode() if w is not None else b"" for w in words]
+        length = np.array([len(r) for r in raw], np.int64)
+        start = np.zeros(len(raw), np.int64)
+        np.cumsum(length[:-1], out=start[1:])
+        length[[i for i, w in enumerate(words) if w is None]] = -1
+        return cls(np.frombuffer(b"".join(raw), np.uint8), start, length)
+
+    def to_strings(self) -> list[str | None]:
+        """The column as Python strings; for slow paths and tests."""
+        data = self.buffer.tobytes()
+        spans = zip(self.start.tolist(), self.length.tolist(), strict=True)
+        every = [data[s : s + n].decode() if n >= 0 else None for s, n in spans]
+        if self.codes is None:
+            return every
+        return [every[c] if c >= 0 else None for c in self.codes.tolist()]
+
+    def select_rows(self, rows: NDArray[Any]) -> TextColumn:
+        """The given rows, in the given order."""
+        if self.codes is not None:
+            return TextColumn(self.buffer, self.start, self.length, self.codes[rows])
+        return TextColumn(self.buffer, self.start[rows], self.length[rows])
+
+
+@dataclass(slots=True)
+class Ladder:
+    """One side of many books: row i holds levels `offset[i]` up to `offset[i + 1]`."""
+
+    offset: Int64
+    price: Int64
+    quantity: Int64
+
+    def select_rows(self, rows: NDArray[Any]) -> Ladder:
+        """The given rows, in the given order."""
+        index = np.arange(len(self.offset) - 1)[rows]
+        size = self.offset[index + 1] - self.offset[index]
+        offset = np.concatenate(([0], np.cumsum(size)))
+        levels = np.repeat(self.offset[index] - offset[:-1], size) + np.arange(offset[-1])
+        return Ladder(offset, self.price[levels], self.quantity[levels])
+
+
+@dataclass(slots=True)
+class RefusedRecord:
+    """A record that the contract does not accept, with everything needed to find or resend it."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    """A stable code: see `codec.REASONS`."""
+    detail: str
+    raw: bytes
+
+
+@dataclass(slots=True)
+class Batch:
+    """Decoded records of one kind from one topic partition, in offset order.
+
+    `refused` lists the records between them that were not accepted; they take up an offset too.
+    """
+
+    kind: str
+    topic: str
+    partition: int
+    offset: Int64
+    numbers: dict[str, Int64] = field(default_factory=dict)
+    texts: dict[str, TextColumn] = field(default_factory=dict)
+    ladders: dict[str, Ladder] = field(default_factory=dict)
+    refused: list[RefusedRecord] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def select_rows(self, rows: NDArray[Any] | slice) -> Batch:
+        """The given rows (index, mask or slice); refused records are not carried along."""
+        index = np.arange(len(self))[rows]
+        return Batch(
+            self.kind,
+            self.topic,
+            self.partition,
+            self.offset[index],
+            {name: column[index] for name, column in self.numbers.items()},
+            {name: column.select_rows(index) for name, column in self.texts.items()},
+            {name: column.select_rows(index) for name, column in self.ladders.items()},
+        )
+
+
+def number_columns(kind: str) -> list[Column]:
+    """The columns of `kind` that live in `Batch.numbers`."""
+    return [c for c in COLUMNS[kind] if c.type in ("time", "count", "e8", "e6", "enum", "flag")]
+
+
+def text_columns(kind: str) -> list[Column]:
+    """The columns of `kind` that live in `Batch.texts` (JSON text included)."""
+    return [c for c in COLUMNS[kind] if c.type in ("text", "json")]
+
+
+def ladder_columns(kind: str) -> list[Column]:
+    """The columns of `kind` that live in `Batch.ladders`."""
+    return [c for c in COLUMNS[kind] if c.type == "ladder"]

@@ -1,0 +1,153 @@
+"""The fast path of decoding: a table-driven scanner of flat JSON records, straight to columns.
+
+It takes only what it is certain about, and *leaves open* everything else (escapes, text beyond
+ASCII, exponents, nested values, duplicates, anything wrong) for the judge in `codec.py`: it never
+refuses a record itself. Its table is derived from `batch.COLUMNS`, and so from the models; that
+both accept the same bytes with the same values is a property test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.contract import events, fixed_point
+from monitor.core.decode import batch
+from monitor.core.decode.batch import ABSENT, Int64
+from monitor.core.decode.scanner_kernel import (
+    DECIMAL,
+    END,
+    ENUM,
+    INTEGER,
+    JSON,
+    LADDER,
+    TEXT,
+    scan_records,
+)
+
+_TYPES = {"time": INTEGER, "count": INTEGER, "e8": DECIMAL, "e6": DECIMAL, "text": TEXT}
+_TYPES |= {"enum": ENUM, "flag": ENUM, "ladder": LADDER, "json": JSON}
+_DIGITS_OF = {"e8": 8, "e6": 6, "ladder": 8}
+
+
+@dataclass(slots=True)
+class FieldTable:
+    """What the scanner knows of a kind: its fields, their bounds and words, as arrays."""
+
+    fields: Int64
+    """(field, 9): see `NAME` … `DIGITS`."""
+    enum_values: Int64
+    """(word, 3): start and length in `names`, code."""
+    names: NDArray[np.uint8]
+    required: int
+    """Bit set of the fields that must be there."""
+    price: int
+    quantity: int
+    """Rows of the numbers whose product is bounded, or -1."""
+
+
+@cache
+def field_table(kind: str) -> FieldTable:
+    """Derive the scanner's table of `kind` from the columns of its model."""
+    names = bytearray()
+    words: list[list[int]] = []
+    fields: list[list[int]] = []
+    slots = {
+        c.name: i
+        for group in (batch.number_columns, batch.text_columns, batch.ladder_columns)
+        for i, c in enumerate(group(kind))
+    }
+
+    def place(text: str) -> list[int]:
+        names.extend(text.encode())
+        return [len(names) - len(text), len(text)]
+
+    kind_column = batch.Column("kind", "enum", True, values=(kind,))
+    columns = (kind_column, *batch.COLUMNS[kind])
+    for column in columns:
+        # Words carry their quotation marks, so that `true` is a word like any other.
+        spelt = [(f'"{w}"', column.code(w)) for w in column.values]
+        if column.type == "flag":
+            spelt = [("false", 0), ("true", 1)]
+        low, high = (
+            (1, fixed_point.INT64_MAX) if column.type == "ladder" else (column.low, column.high)
+        )
+        row = [*place(column.name), _TYPES[column.type], slots.get(column.name, -1), low, high]
+        fields.append([*row, len(words), len(words) + len(spelt), _DIGITS_OF.get(column.type, 0)])
+        words += [[*place(word), code] for word, code in spelt]
+    sized = issubclass(events.KINDS[kind], events.SizedEvent)
+    return FieldTable(
+        np.array(fields, np.int64),
+        np.array(words, np.int64),
+        np.frombuffer(bytes(names), np.uint8),
+        sum(1 << i for i, column in enumerate(columns) if column.required),
+        slots["price"] if sized else -1,
+        slots["quantity"] if sized else -1,
+    )
+
+
+@dataclass(slots=True)
+class Draft:
+    """Columns under way: the rows of a batch, some of them still open."""
+
+    kind: str
+    buffer: bytes
+    numbers: Int64
+    """(number column, row); `ABSENT` where there is none."""
+    start: Int64
+    length: Int64
+    """(text column, row): spans of `buffer`; length -1 where there is none."""
+    first: Int64
+    levels: Int64
+    """(ladder, row): the first level in `price` and `quantity`, and how many."""
+    price: Int64
+    quantity: Int64
+    """(ladder, level)."""
+    used: Int64
+    """Levels used of each ladder."""
+    left_open: NDArray[np.bool_]
+
+
+def empty_draft(kind: str, rows: int, buffer: bytes = b"", levels: int = 0) -> Draft:
+    """An empty draft, all of it open, with room for `levels` levels a side."""
+    texts = len(batch.text_columns(kind))
+    ladders = 2 if batch.ladder_columns(kind) else 0
+    return Draft(
+        kind,
+        buffer,
+        np.full((len(batch.number_columns(kind)), rows), ABSENT, np.int64),
+        np.zeros((texts, rows), np.int64),
+        np.full((texts, rows), -1, np.int64),
+        np.zeros((ladders, rows), np.int64),
+        np.zeros((ladders, rows), np.int64),
+        np.empty((ladders, levels), np.int64),
+        np.empty((ladders, levels), np.int64),
+        np.zeros(2, np.int64),
+        np.ones(rows, np.bool_),
+    )
+
+
+def scan(kind: str, raws: Sequence[bytes]) -> Draft:
+    """Read the records of one kind, as far as they are plain."""
+    rows = len(raws)
+    buffer = END.join([*raws, bytes(64)])  # room for a look past the last record's end
+    if kind == "reference":  # seldom, and of many shapes: all for the judge
+        return empty_draft(kind, rows, buffer)
+    size = np.fromiter(map(len, raws), np.int64, rows)
+    begin = np.zeros(rows, np.int64)
+    np.cumsum(size[:-1] + 1, out=begin[1:])
+    # A level takes six bytes at least: `[1,1],`. Pages that are not written cost nothing.
+    room = min(rows * events.LEVELS_MAX, len(buffer) // 5) if kind == "book" else 0
+    out = empty_draft(kind, rows, buffer, room)
+    out.left_open[:] = False
+    table = field_table(kind)
+    scan_records(
+        np.frombuffer(buffer, np.uint8), begin, size, table.fields, table.enum_values, table.names,
+        table.required, table.price, table.quantity, out.numbers, out.start, out.length,
+        out.first, out.levels, out.price, out.quantity, out.used, out.left_open,
+    )  # fmt: skip
+    return out

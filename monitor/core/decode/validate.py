@@ -1,0 +1,201 @@
+"""The slow judge: what the contract's models say of one record's bytes.
+
+It reads JSON strictly (UTF-8, no duplicate keys at any level, no NaN, bounded size and depth),
+keeps every number as its text, and lets pydantic decide. The first thing wrong, in the order of the
+model's fields, gives the reason: a stable code of `REASONS`, and a detail in words.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Never
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from monitor.core.contract import events, fixed_point
+
+REASONS: dict[str, str] = {
+    "empty": "the record has no bytes, or white space only",
+    "too_large": "the record is longer than 1 MiB; it was not read",
+    "not_utf8": "the bytes are not UTF-8",
+    "not_json": "the text is not one JSON value, or is nested too deep",
+    "duplicate_key": "an object has the same key twice",
+    "not_object": "the JSON value is no object",
+    "unknown_kind": "`kind` is none that the contract knows",
+    "wrong_kind": "`kind` is not the kind of this topic",
+    "missing_field": "a required field is missing",
+    "wrong_type": "a field has a value of another type",
+    "out_of_range": "a number is beyond its bounds",
+    "bad_text": "a text is empty, too long, or has characters that cannot be shown",
+    "bad_value": "a word is none of those that the field may be",
+    "too_many": "a list is longer than the contract allows",
+    "book_order": "a book's levels are not best first",
+}
+"""Why a record is refused: code → words. Codes are stable; they label metrics and dead letters."""
+
+DEPTH_MAX = 32
+"""Nesting beyond this is refused: the contract needs 3, and a parser's own limit would depend on
+how deep its caller stands."""
+_PREVIEW_CHARS_MAX = 60
+
+# Types of pydantic's errors; the contract's own errors are named by their reason already.
+_REASON_OF = {
+    "missing": "missing_field",
+    "union_tag_not_found": "missing_field",
+    "union_tag_invalid": "bad_value",
+    "greater_than": "out_of_range",
+    "greater_than_equal": "out_of_range",
+    "less_than": "out_of_range",
+    "less_than_equal": "out_of_range",
+    "too_long": "too_many",
+    "string_pattern_mismatch": "bad_text",
+    "string_unicode": "bad_text",
+}
+_ABOUT = ("market", "position", "insurance_fund")
+_NESTING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {k: TypeAdapter(m) for k, m in events.KINDS.items()}
+
+
+class _RefusedError(Exception):
+    """Stops the reading of a record; never leaves this module."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.verdict = (reason, detail)
+
+
+def preview(value: Any) -> str:
+    """`value` in printable ASCII, shortened, to stand in a detail."""
+    text = ascii(
+        value[: _PREVIEW_CHARS_MAX + 1] if isinstance(value, str | bytes | list) else value
+    )
+    return text if len(text) <= _PREVIEW_CHARS_MAX else text[: _PREVIEW_CHARS_MAX - 1] + "~"
+
+
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        met: set[str] = set()
+        for key, _ in pairs:
+            if key in met:
+                raise _RefusedError("duplicate_key", f"{preview(key)} twice in one object")
+            met.add(key)
+    return fields
+
+
+def _reject_constant(word: str) -> Never:
+    raise _RefusedError("not_json", f"{word} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=fixed_point.NumberText,
+    parse_int=fixed_point.NumberText,
+    parse_constant=_reject_constant,
+    object_pairs_hook=_build_object,
+)
+
+
+def _check_depth(raw: bytes) -> None:
+    if raw.count(b"[") + raw.count(b"{") <= DEPTH_MAX:
+        return
+    depth = 0
+    for token in _NESTING.finditer(raw):
+        if token[0] in (b"[", b"{"):
+            depth += 1
+            if depth > DEPTH_MAX:
+                raise _RefusedError("not_json", f"nested deeper than {DEPTH_MAX}")
+        elif token[0] in (b"]", b"}"):
+            depth -= 1
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    if len(raw) > events.RECORD_BYTES_MAX:
+        raise _RefusedError("too_large", f"{len(raw)} bytes")
+    if not raw.strip():
+        raise _RefusedError("empty", f"{len(raw)} bytes")
+    try:
+        text = raw.decode()
+        _check_depth(raw)
+        fields = _DECODER.decode(text)
+    except UnicodeDecodeError as error:
+        raise _RefusedError("not_utf8", f"at byte {error.start}: {error.reason}") from None
+    except json.JSONDecodeError as error:
+        raise _RefusedError("not_json", f"at character {error.pos}: {error.msg}") from None
+    if not isinstance(fields, dict):
+        raise _RefusedError("not_object", f"saw {preview(fields)}")
+    return fields
+
+
+def _check_kind(fields: dict[str, Any], kind: str | None) -> str:
+    if "kind" not in fields:
+        raise _RefusedError("missing_field", "kind: Field required")
+    told = fields["kind"]
+    if not isinstance(told, str) or isinstance(told, fixed_point.NumberText):
+        raise _RefusedError("wrong_type", f"kind: not text, saw {preview(told)}")
+    if told not in events.KINDS:
+        raise _RefusedError("unknown_kind", f"kind: saw {preview(told)}")
+    if kind is not None and told != kind:
+        raise _RefusedError("wrong_kind", f"kind: saw {preview(told)} where {kind} belongs")
+    return told
+
+
+def _refusal_reason(error: ValidationError) -> tuple[str, str]:
+    first = error.errors(include_url=False, include_context=False)[0]
+    seen, words = first["input"], first["msg"]
+    if first["type"] == "literal_error":
+        text = isinstance(seen, str) and not isinstance(seen, fixed_point.NumberText)
+        reason = "bad_value" if text else "wrong_type"
+    elif first["type"] in ("too_short", "too_long") and isinstance(seen, str):
+        reason = "bad_text"
+    elif first["type"] in REASONS:
+        reason = first["type"]
+    else:
+        reason = _REASON_OF.get(first["type"], "wrong_type")
+    place = [str(part) for part in first["loc"]]
+    if place and place[0] in _ABOUT:  # pydantic names the union's member first
+        place = place[1:]
+    if first["type"].startswith("union_tag"):
+        place, words = ["about"], "Input should be 'market', 'position' or 'insurance_fund'"
+        seen = seen.get("about")
+    detail = f"{'.'.join(place)}: {words}" if place else words
+    whole = reason == "missing_field" or not place
+    return reason, detail if whole else f"{detail}, saw {preview(seen)}"
+
+
+def validate_record(raw: bytes, kind: str | None) -> BaseModel | tuple[str, str]:
+    """Judge one record: an event of the contract, or the reason why it is none and a detail.
+
+    `kind`: the kind that the record's topic holds; `None`: take it from the record.
+
+    >>> validate_record(b'{"kind": "order"}', "cancel")
+    ('wrong_kind', "kind: saw 'order' where cancel belongs")
+    """
+    try:
+        fields = _parse(raw)
+        event: BaseModel = _ADAPTERS[_check_kind(fields, kind)].validate_python(fields)
+    except _RefusedError as refused:
+        return refused.verdict
+    except ValidationError as error:
+        return _refusal_reason(error)
+    return event
+
+
+_KIND_PATTERN = re.compile(rb'"kind"[ \t\r\n]*:[ \t\r\n]*"([a-z]{1,16})"')
+
+
+def kind_of(raw: bytes) -> str | None:
+    """The kind that the record names, by a cheap look; `None`: none that the contract knows.
+
+    A record that is not accepted may have a kind all the same: of a line that breaks off it is
+    worth knowing that it was an order.
+    """
+    found = _KIND_PATTERN.findall(raw)
+    if len(found) != 1 or b"\\" in raw:
+        try:
+            told = _parse(raw).get("kind")
+        except _RefusedError:
+            return None
+        return told if isinstance(told, str) and told in events.KINDS else None
+    word = found[0].decode()
+    return word if word in events.KINDS else None

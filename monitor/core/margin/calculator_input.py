@@ -1,0 +1,169 @@
+"""Reading the positions given to `brinkwatch margin`: JSON values to exact rationals and tables.
+
+Numbers may be JSON numbers or decimal strings. Every refusal is a `MarginInputError` that names the
+place (`pools[0].positions[1].quantity`) and says how to mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+from monitor.core.margin.tiers import TierError, Tiers
+
+EXPONENT_MAX = 40
+"""Powers of ten beyond which a number is a slip, not a price."""
+TEXT_MAX = 80
+CUM_TOLERANCE = Fraction(1, 50)
+"""Quote currency: venues round a tier's cumulative amount to cents."""
+FIELD_ALIASES = {
+    "entry": ("entry_price",),
+    "mark": ("mark_price",),
+    "margin": ("collateral", "isolated_margin"),
+    "balance": ("wallet_balance", "margin", "collateral"),
+    "mode": ("margin_mode",),
+    "cum": ("deduction",),
+}
+"""The contract's and the venues' other words for the same field."""
+
+
+class MarginInputError(ValueError):
+    """The document cannot be solved as it stands."""
+
+
+def number(value: object, where: str) -> Fraction:
+    """An exact rational from a JSON number or decimal string."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise MarginInputError(f"{where}: {_shorten(value)} is not a number: give 0.01 or '0.01'")
+    text = str(value) if not isinstance(value, int) or abs(value) < 10**TEXT_MAX else "too long"
+    try:
+        exact = Decimal(text) if len(text) <= TEXT_MAX and "_" not in text else Decimal("NaN")
+    except InvalidOperation:
+        exact = Decimal("NaN")
+    if not exact.is_finite() or abs(exact.adjusted()) > EXPONENT_MAX:
+        raise MarginInputError(f"{where}: {_shorten(value)} is not a finite decimal number")
+    return Fraction(exact)
+
+
+@dataclass
+class Fields:
+    """One JSON object, with those it takes its defaults from, nearest first.
+
+    Names that were asked for are remembered, so that what nobody read can be reported.
+    """
+
+    where: str
+    own: Mapping[str, object]
+    outer: tuple[Mapping[str, object], ...] = ()
+    names_read: set[str] = field(default_factory=set)
+
+    def find(self, name: str, inherit: bool = False) -> object | None:
+        """The value under `name` or one of its other words; None when absent or null."""
+        names = (name, *FIELD_ALIASES.get(name, ()))
+        self.names_read.update(names)
+        for source in (self.own, *(self.outer if inherit else ())):
+            for key in names:
+                if source.get(key) is not None:
+                    return source[key]
+        return None
+
+    def number(self, name: str, inherit: bool = False) -> Fraction | None:
+        value = self.find(name, inherit)
+        return None if value is None else number(value, f"{self.where}.{name}")
+
+    def positive(self, name: str, inherit: bool = False) -> Fraction | None:
+        value = self.number(name, inherit)
+        if value is not None and value <= 0:
+            raise MarginInputError(f"{self.where}.{name} must be above 0")
+        return value
+
+    def fraction(self, name: str, inherit: bool = False) -> Fraction | None:
+        """A rate between 0 (inclusive) and 1."""
+        value = self.number(name, inherit)
+        if value is not None and not 0 <= value < 1:
+            raise MarginInputError(f"{self.where}.{name} must be a fraction: 5 bp is 0.0005")
+        return value
+
+    def unread_names(self) -> list[str]:
+        return sorted(key for key in self.own if key not in self.names_read)
+
+
+def mapping(value: object, where: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise MarginInputError(f"{where}: {_shorten(value)} is not an object in braces")
+    return value
+
+
+def sequence(value: object, where: str) -> Sequence[object]:
+    if not isinstance(value, list) or not value:
+        raise MarginInputError(f"{where} must be a list with at least one entry")
+    return value
+
+
+def read_tiers(value: object, where: str, by_leverage: bool) -> Tiers:
+    """A tier table in any of its forms.
+
+    A bare rate; `[rate]`; one row; a list of rows, each an object (`lower_bound`,
+    `maintenance_rate`, `initial_rate`?, `cum`?), or `[lower bound, rate]` (and initial rate), or
+    the same run together as bare numbers. `by_leverage`: rows may give `max_leverage` in place of
+    the rate (Hyperliquid: half of 1/max leverage).
+    """
+    rows = [_row(row, f"{where}[{i}]", by_leverage) for i, row in enumerate(_rows(value, where))]
+    try:
+        table = Tiers.from_rows([row[:3] for row in rows], rows[0][3] or Fraction(0))
+    except TierError as error:
+        raise MarginInputError(f"{where}: {error}") from None
+    for i, (row, given) in enumerate(zip(table.rows, rows, strict=True)):
+        if given[3] is not None and abs(given[3] - row.deduction) > CUM_TOLERANCE:
+            raise MarginInputError(
+                f"{where}[{i}].cum is {float(given[3]):g}, but the bounds and rates give "
+                f"{float(row.deduction):g}: mend the row or leave cum out"
+            )
+    return table
+
+
+def _rows(value: object, where: str) -> Sequence[object]:
+    if isinstance(value, dict) or not isinstance(value, list):
+        return [value]
+    rows = sequence(value, where)
+    if any(isinstance(row, dict | list) for row in rows) or len(rows) == 1:
+        return rows
+    if len(rows) % 2:
+        raise MarginInputError(
+            f"{where}: an odd run of bare numbers: give [lower bound, rate] pairs, from 0 upwards"
+        )
+    return [list(rows[i : i + 2]) for i in range(0, len(rows), 2)]
+
+
+RowInput = tuple[Fraction, Fraction, Fraction | None, Fraction | None]
+
+
+def _row(value: object, where: str, by_leverage: bool) -> RowInput:
+    """(lower bound, maintenance rate, initial rate, cumulative amount) of one row."""
+    if isinstance(value, list):
+        if not 2 <= len(value) <= 3:
+            raise MarginInputError(f"{where}: a row is [lower bound, rate] or with initial rate")
+        read = [number(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return read[0], read[1], read[2] if len(read) == 3 else None, None
+    if not isinstance(value, dict):
+        return Fraction(0), number(value, where), None, None
+    row = Fields(where, value)
+    rate = row.number("maintenance_rate")
+    initial = row.number("initial_rate")
+    if rate is None and by_leverage:
+        leverage = row.positive("max_leverage")
+        if leverage is not None:
+            rate, initial = 1 / (2 * leverage), initial or 1 / leverage
+    if rate is None:
+        raise MarginInputError(f"{where}: no maintenance_rate: give it as a fraction of notional")
+    return row.number("lower_bound") or Fraction(0), rate, initial, row.number("cum")
+
+
+def _shorten(value: object) -> str:
+    """What stood there, cut short; a number of thousands of digits is not even written out."""
+    if isinstance(value, int) and abs(value) >= 10**TEXT_MAX:
+        return "a number that long"
+    shown = repr(value)
+    return shown if len(shown) <= 40 else shown[:37] + "…"

@@ -1,0 +1,98 @@
+"""Keeps one owner alive: life after life, for as long as its partition is this member's."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable
+
+import structlog
+from aiokafka.errors import KafkaError, ProducerFenced
+
+from monitor.errors import ConfigError
+from monitor.live.owner_session import OwnerSession
+from monitor.metrics import Metrics
+
+BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Supervisor:
+    """`make` gives a new life; `run` until `stop`.
+
+    A `ConfigError` before anything ever ran is for people to mend and ends it; the same from a
+    Kafka that was there before is taken for trouble that passes.
+    """
+
+    def __init__(self, owner: str, make: Callable[[], OwnerSession], metrics: Metrics) -> None:
+        self._make = make
+        self._metrics = metrics
+        self._stop = asyncio.Event()
+        self._log = structlog.get_logger().bind(owner=owner)
+        self._ever_started = False
+        self._attempt_start_s = time.monotonic()
+        self.session: OwnerSession | None = None
+        """The one that reads, if any."""
+        self.why = "restoring"
+        """Why it is not reading, in words."""
+
+    @property
+    def last_turn_s(self) -> float:
+        """When (monotonic) the last turn, or the last attempt to live, was made."""
+        return self.session.last_turn_s if self.session is not None else self._attempt_start_s
+
+    def stop(self) -> None:
+        """End after the turn under way, with a last transaction."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Raises what only people can mend."""
+        tries = 0
+        while not self._stop.is_set():
+            try:
+                await self._run_session()
+                return
+            except Exception as error:
+                tries = 0 if self.session is not None else tries + 1
+                self.session = None
+                self._handle_failure(error)
+            wait = asyncio.create_task(self._stop.wait())
+            await asyncio.wait((wait,), timeout=BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)])
+            wait.cancel()
+
+    def _handle_failure(self, error: Exception) -> None:
+        """Say why a life ended; raise where another would end alike."""
+        if isinstance(error, ProducerFenced):
+            # Handed to another member while this one had not heard of it yet; if the group says
+            # that it is ours after all, the next life fences the other.
+            self.why = "another member of the group has taken over"
+            self._log.info("fenced")
+            return
+        mendable = isinstance(error, KafkaError | OSError) or (
+            self._ever_started and isinstance(error, ConfigError)
+        )
+        if not mendable:
+            raise error
+        words = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+        self.why = f"Kafka fails: {words}"
+        self._log.warning("life ended", why=words)
+
+    async def _run_session(self) -> None:
+        self._attempt_start_s = began = time.monotonic()
+        life = self._make()
+        await life.begin()
+        seconds = time.monotonic() - began
+        self._metrics.sessions.inc()
+        self._metrics.restore_seconds.set(seconds)
+        self._log.info("reading", restore_s=round(seconds, 3))
+        if not self._ever_started:
+            gc.collect()
+            gc.freeze()  # what is here now stays: the collector need not walk it again and again
+        self.session, self.why, self._ever_started = life, "", True
+        try:
+            while not self._stop.is_set():
+                await life.turn()
+            await life.commit_final()
+            self._log.info("stopped")
+        finally:
+            await life.end()

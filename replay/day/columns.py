@@ -1,0 +1,229 @@
+"""Batches of decoded records as Arrow tables, and back: the recorded day's columns.
+
+A table has the contract's columns (`batch.COLUMNS`), named and ordered as there: numbers int64 on
+the grid (the scale stands in the field's metadata), enumerations as their words, text and JSON as
+strings, a ladder as two lists (`bids_price`, `bids_quantity`); then `topic`, `partition`, `offset`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from monitor.core.contract import fixed_point
+from monitor.core.decode.batch import (
+    ABSENT,
+    COLUMNS,
+    Batch,
+    Column,
+    Int64,
+    Ladder,
+    TextColumn,
+    ladder_columns,
+    number_columns,
+    text_columns,
+)
+
+IDS = ("order_id", "trade_id", "replaces")
+"""Text that differs from row to row: read on request, and never dictionary-encoded."""
+
+_SCALES = {"e8": str(fixed_point.SCALE), "e6": str(fixed_point.MONEY_SCALE)}
+_ORIGIN_COLUMNS = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
+
+
+def _fields(column: Column) -> list[pa.Field]:
+    null = not column.required
+    if column.type == "ladder":
+        levels = pa.list_(pa.field("element", pa.int64(), False))
+        names = (f"{column.name}_price", f"{column.name}_quantity")
+        return [pa.field(name, levels, False, {"scale": _SCALES["e8"]}) for name in names]
+    if column.type in ("text", "json", "enum"):
+        return [pa.field(column.name, pa.string(), null)]
+    if column.type == "flag":
+        return [pa.field(column.name, pa.bool_(), null)]
+    scale = {"scale": _SCALES[column.type]} if column.type in _SCALES else None
+    return [pa.field(column.name, pa.int64(), null, scale)]
+
+
+def schema(kind: str) -> pa.Schema:
+    """The Arrow schema of `kind`'s records."""
+    fields = [f for column in COLUMNS[kind] for f in _fields(column)]
+    return pa.schema(fields + [pa.field(name, type_, False) for name, type_ in _ORIGIN_COLUMNS])
+
+
+def dictionary_columns(kind: str) -> list[str]:
+    """The columns whose words repeat: dictionary-encoded in the file and read back as codes."""
+    few = [c.name for c in COLUMNS[kind] if c.type in ("enum", "text") and c.name not in IDS]
+    return [*few, "topic"]
+
+
+# ---- to Arrow
+
+
+def _strings(text: TextColumn) -> pa.Array:
+    """The spans of `text` packed end to end, as an Arrow string array."""
+    length = np.maximum(text.length, 0)
+    offset = np.zeros(len(length) + 1, np.int64)
+    np.cumsum(length, out=offset[1:])
+    index = np.repeat(text.start - offset[:-1], length) + np.arange(offset[-1])
+    data = np.ascontiguousarray(text.buffer[index])
+    plain = pa.Array.from_buffers(
+        pa.large_string(), len(length), [None, pa.py_buffer(offset), pa.py_buffer(data)]
+    )
+    rows = np.arange(len(length)) if text.codes is None else text.codes
+    absent = rows < 0
+    absent |= (text.length[rows] < 0) if len(text.length) else True
+    if text.codes is None and not absent.any():
+        return plain.cast(pa.string())
+    return plain.take(pa.array(rows, pa.int64(), mask=absent)).cast(pa.string())
+
+
+def _enum_strings(column: Column, codes: Int64) -> pa.Array:
+    """The words of an enumeration, from their codes."""
+    index = (1 - codes) // 2 if column.name == "side" else codes
+    indices = pa.array(np.where(codes == ABSENT, 0, index), mask=codes == ABSENT)
+    return pa.array(column.values, pa.string()).take(indices)
+
+
+def _arrays(batch: Batch, column: Column) -> list[pa.Array]:
+    if column.type == "ladder":
+        ladder = batch.ladders[column.name]
+        offset = pa.array(ladder.offset - ladder.offset[0], pa.int32())
+        first, last = ladder.offset[0], ladder.offset[-1]
+        field = pa.list_(pa.field("element", pa.int64(), False))
+        levels = (ladder.price[first:last], ladder.quantity[first:last])
+        return [pa.ListArray.from_arrays(offset, pa.array(v), type=field) for v in levels]
+    if column.type in ("text", "json"):
+        return [_strings(batch.texts[column.name])]
+    values = batch.numbers[column.name]
+    if column.type == "enum":
+        return [_enum_strings(column, values)]
+    absent = None if column.required else values == ABSENT
+    if column.type == "flag":
+        return [pa.array(values == 1, mask=absent)]
+    return [pa.array(values, mask=absent)]
+
+
+def to_table(batch: Batch) -> pa.Table:
+    """The rows of `batch` (not its refused records) as a table of `schema(batch.kind)`."""
+    rows = len(batch)
+    arrays = [a for column in COLUMNS[batch.kind] for a in _arrays(batch, column)]
+    arrays.append(pa.repeat(pa.scalar(batch.topic), rows))
+    arrays.append(pa.repeat(pa.scalar(batch.partition, pa.int64()), rows))
+    arrays.append(pa.array(batch.offset))
+    return pa.Table.from_arrays(arrays, schema=schema(batch.kind))
+
+
+# ---- from Arrow
+
+
+def _single_chunk(table: pa.Table, name: str) -> pa.Array:
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _codes(array: pa.Array) -> Int64:
+    """The indices of a dictionary array, -1 for nulls."""
+    indices = array.indices.fill_null(-1) if array.null_count else array.indices
+    codes: Int64 = indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
+
+
+def _spans(array: pa.Array) -> TextColumn:
+    """A string array as spans of its own buffers, without a copy."""
+    _, offsets, data = array.buffers()
+    first, rows = array.offset, len(array)
+    if offsets is None or not rows:
+        return TextColumn(np.zeros(0, np.uint8), np.full(rows, 0), np.full(rows, -1))
+    bounds = np.frombuffer(offsets, np.int32)[first : first + rows + 1].astype(np.int64)
+    length = np.diff(bounds)
+    if array.null_count:
+        length[array.is_null().to_numpy(zero_copy_only=False)] = -1
+    buffer = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return TextColumn(buffer, bounds[:-1], length)
+
+
+def _absent_text(rows: int) -> TextColumn:
+    """A text column that no row has."""
+    empty = np.zeros(0, np.int64)
+    return TextColumn(np.zeros(0, np.uint8), empty, empty, np.full(rows, -1, np.int64))
+
+
+def _text(table: pa.Table, name: str) -> TextColumn:
+    array = _single_chunk(table, name)
+    if not isinstance(array, pa.DictionaryArray):
+        return _spans(array)
+    text = _spans(array.dictionary)
+    text.codes = _codes(array)
+    return text
+
+
+def _numbers(table: pa.Table, column: Column) -> Int64:
+    array = _single_chunk(table, column.name)
+    if column.type == "enum":
+        words = array.dictionary.to_pylist()
+        lookup = np.array([*(column.code(word) for word in words), ABSENT], np.int64)
+        return lookup[_codes(array)]
+    if column.type == "flag":
+        array = array.cast(pa.int64())
+    if array.null_count == len(array):
+        return np.full(len(array), ABSENT, np.int64)
+    if array.null_count:
+        array = array.fill_null(ABSENT)
+    values: Int64 = array.to_numpy(zero_copy_only=False)
+    return values
+
+
+def _levels(array: pa.ListArray) -> tuple[Int64, Int64]:
+    bounds: Int64 = array.offsets.to_numpy().astype(np.int64)
+    values: NDArray[Any] = array.values.to_numpy()
+    return bounds - bounds[0], values[bounds[0] : bounds[-1]]
+
+
+def from_table(table: pa.Table, kind: str, topic: str, partition: int) -> Batch:
+    """The inverse of `to_table`, for rows of one topic partition.
+
+    `table` comes from `dictionary_columns(kind)` read as dictionaries; an id column that was not
+    read is absent in every row. Numbers and text share the table's memory.
+    """
+    rows = table.num_rows
+    names = set(table.column_names)
+    ladders = {}
+    for column in ladder_columns(kind):
+        offset, price = _levels(_single_chunk(table, f"{column.name}_price"))
+        _, quantity = _levels(_single_chunk(table, f"{column.name}_quantity"))
+        ladders[column.name] = Ladder(offset, price, quantity)
+    return Batch(
+        kind,
+        topic,
+        partition,
+        _single_chunk(table, "offset").to_numpy(),
+        {c.name: _numbers(table, c) for c in number_columns(kind)},
+        {
+            c.name: _text(table, c.name) if c.name in names else _absent_text(rows)
+            for c in text_columns(kind)
+        },
+        ladders,
+    )
+
+
+def slice_batch(batch: Batch, first: int, last: int) -> Batch:
+    """Rows `first` up to `last` of `batch` as views, without a copy; no refused records."""
+    rows = slice(first, last)
+    texts = {
+        name: TextColumn(t.buffer, t.start, t.length, t.codes[rows])
+        if t.codes is not None
+        else TextColumn(t.buffer, t.start[rows], t.length[rows])
+        for name, t in batch.texts.items()
+    }
+    ladders = {}
+    for name, ladder in batch.ladders.items():
+        low, high = ladder.offset[first], ladder.offset[last]
+        offset = ladder.offset[first : last + 1] - low
+        ladders[name] = Ladder(offset, ladder.price[low:high], ladder.quantity[low:high])
+    numbers = {name: values[rows] for name, values in batch.numbers.items()}
+    topic, partition = batch.topic, batch.partition
+    return Batch(batch.kind, topic, partition, batch.offset[rows], numbers, texts, ladders)

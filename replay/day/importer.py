@@ -1,0 +1,106 @@
+"""The `import` job: a venue's recorded feed → a recorded day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from monitor.core.decode.batch import Batch
+from monitor.venues.base import OptionError, UnreadableError, VenueAdapter
+from replay.day import feed_files
+from replay.day.reader import DayWriter, Meta
+
+Progress = Callable[[Path, int], None]
+"""Called with the file being read and the source events so far."""
+
+
+class IngestError(ValueError):
+    """Files that cannot be imported as what they are said to be; says how to mend it."""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import read and made."""
+
+    venue: str
+    source: dict[str, int]
+    """Source events by the venue's own kinds, those refused included."""
+    records: dict[str, int]
+    """Canonical records by kind."""
+    refused: dict[str, int]
+    """Refused records by reason."""
+    odd: dict[str, Any]
+    """Breaks, repeats, jumps back in time, files that break off."""
+    notes: dict[str, int]
+    """What else was noticed, in words, and how often."""
+    day: Meta
+
+
+def load_adapter(name: str, options: Mapping[str, str] | None = None) -> VenueAdapter:
+    """The adapter called `name`; raises `IngestError` where there is none, with those there are."""
+    found = {e.name: e for e in entry_points(group="brinkwatch.venues")}
+    if name not in found:
+        raise IngestError(f"no venue {name!r}; there are: {', '.join(sorted(found))}")
+    try:
+        venue: VenueAdapter = found[name].load()(options)
+    except OptionError as error:
+        raise IngestError(str(error)) from None
+    return venue
+
+
+def _read_file(venue: VenueAdapter, path: Path) -> Iterator[list[Batch]]:
+    if feed_files.is_parquet(path) != venue.READS_PARQUET:
+        form = "Parquet" if venue.READS_PARQUET else "lines (plain, gzip, xz or zstd)"
+        raise IngestError(f"{path}: {venue.NAME} is read from {form}")
+    venue.begin_file(str(path))
+    if venue.READS_PARQUET:
+        for table in feed_files.row_groups(path):
+            try:
+                yield venue.read(table)
+            except UnreadableError as error:
+                raise IngestError(f"{path}: not of {venue.NAME}'s format: {error.detail}") from None
+        return
+    lines = feed_files.LineReader(path)
+    for chunk in lines:
+        yield venue.read(chunk)
+    if lines.truncated:
+        venue.anomalies.truncated_files.append(path.name)
+
+
+def ingest(
+    venue: str,
+    files: list[Path],
+    out: Path,
+    progress: Progress | None = None,
+    options: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> ImportReport:
+    """Read `files` (or folders) in order as one feed of `venue` and write the recorded day `out`.
+
+    Raises `IngestError` and `DayError`; lines that cannot be read are refused and counted.
+    """
+    adapter = load_adapter(venue, options)
+    paths = feed_files.list_files(files)
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing or not paths:
+        raise IngestError(f"no such file: {', '.join(missing) or 'the folder has none'}")
+    with DayWriter(out, venue=venue, overwrite=overwrite) as day:
+        for path in paths:
+            for batches in _read_file(adapter, path):
+                for batch in batches:
+                    day.write(batch)
+                if progress is not None:
+                    progress(path, adapter.source_counts.total())
+        for batch in adapter.finish():
+            day.write(batch)
+        notes = {words: n for words, n in sorted(adapter.notes.items()) if n}
+        source, odd = dict(sorted(adapter.source_counts.items())), adapter.anomalies.facts()
+        day.note("files", [path.name for path in paths])
+        day.note("source", source)
+        day.note("odd", odd)
+        day.note("noticed", notes)
+        meta = day.close()
+    return ImportReport(venue, source, meta.records, meta.refused, odd, notes, meta)

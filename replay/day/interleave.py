@@ -1,0 +1,190 @@
+"""Reading a day's topic partitions side by side, none far ahead of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from monitor.core.contract import fixed_point
+from monitor.core.decode.batch import Batch, Int64, RefusedRecord
+from replay.day.columns import IDS, dictionary_columns, from_table, schema, slice_batch
+from replay.day.layout import REFUSED, UNKNOWN, DayError, DayPartition, Meta
+
+AHEAD_NS = 60_000_000_000
+"""How far a topic partition may run ahead of the slowest, however large the batches: what waits
+for the slowest takes memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFilter:
+    """What of a day is read. Times in ns: `from_ts` <= ts < `to_ts`."""
+
+    rows: int
+    symbols: frozenset[str] | None
+    from_ts: int
+    to_ts: int
+    ids: bool
+
+    def time_mask(self, ts: Int64) -> NDArray[np.bool_]:
+        """Which of the times are wanted."""
+        return (ts >= self.from_ts) & (ts < self.to_ts)
+
+
+def _symbol_mask(batch: Batch, symbols: frozenset[str]) -> NDArray[np.bool_]:
+    """Rows of the symbols, and rows that concern no symbol (an account's collateral)."""
+    text = batch.texts["symbol"]
+    data = text.buffer.tobytes()
+    spans = zip(text.start.tolist(), text.length.tolist(), strict=True)
+    every = [n < 0 or data[s : s + n].decode() in symbols for s, n in spans]
+    found = np.array([*every, True], bool)
+    return found[text.codes] if text.codes is not None else found[:-1]
+
+
+@dataclass(slots=True)
+class PartitionReader:
+    """One topic partition of a day, read a row group at a time."""
+
+    part: DayPartition
+    choice: RecordFilter
+    refused: list[RefusedRecord]
+    """Those of this topic partition not yet handed out, in offset order."""
+    file: pq.ParquetFile | None
+    highest_ts: int
+    """The highest event time handed out so far."""
+    before_ts: int
+    """Event time of the last row of the row group before; the day's start before the first."""
+    row_group: int = 0
+    next_row: int = 0
+    batch: Batch | None = None
+    batch_refused: list[RefusedRecord] = field(default_factory=list)
+    """The refused records among the rows of `batch`."""
+
+    def _columns(self) -> list[str]:
+        names: list[str] = schema(self.part.kind).names
+        ids = () if self.choice.ids else IDS
+        return [n for n in names if n not in (*ids, "topic", "partition")]
+
+    def _load_row_group(self) -> bool:
+        """Load the next row group; false at the end."""
+        if self.file is None or self.row_group >= self.file.num_row_groups:
+            if not self.refused:
+                return False
+            self._select_rows(empty_batch(self.part), last=True)
+            return True
+        table = self.file.read_row_group(self.row_group, self._columns())
+        self.row_group += 1
+        batch = from_table(table, self.part.kind, self.part.topic, self.part.partition)
+        self._select_rows(batch, last=self.row_group == self.file.num_row_groups)
+        return True
+
+    def _select_rows(self, batch: Batch, last: bool) -> None:
+        """Choose among rows and refused records.
+
+        A refused record has no time of its own: it counts with the record before it.
+        """
+        ts = batch.numbers.get("ts", np.zeros(0, np.int64))
+        end = fixed_point.INT64_MAX if last else int(batch.offset[-1])
+        count = next((i for i, r in enumerate(self.refused) if r.offset > end), len(self.refused))
+        near, self.refused = self.refused[:count], self.refused[count:]
+        rows = np.searchsorted(batch.offset, [r.offset for r in near]) - 1
+        times = [int(ts[i]) if i >= 0 else self.before_ts for i in rows.tolist()]
+        keep = self.choice.time_mask(np.array(times, np.int64))
+        self.batch_refused = [r for r, kept in zip(near, keep.tolist(), strict=True) if kept]
+        if len(ts):
+            self.before_ts = int(ts[-1])
+        wanted = self.choice.time_mask(ts)
+        if self.choice.symbols is not None and len(ts):
+            wanted &= _symbol_mask(batch, self.choice.symbols)
+        self.batch, self.next_row = batch if wanted.all() else batch.select_rows(wanted), 0
+
+    def ensure_batch(self) -> bool:
+        """See that something is at hand; false when the stream has ended."""
+        while self.batch is None or (self.next_row >= len(self.batch) and not self.batch_refused):
+            if not self._load_row_group():
+                return False
+        return True
+
+    def next_batch(self, limit: int) -> Batch:
+        """The next rows: at least one if there are any, none after the first beyond `limit`."""
+        assert self.batch is not None
+        first, last = self.next_row, min(self.next_row + self.choice.rows, len(self.batch))
+        if last > first:
+            highest = np.maximum.accumulate(self.batch.numbers["ts"][first:last])
+            last = first + max(1, int(np.searchsorted(highest, limit, side="right")))
+            self.highest_ts = max(self.highest_ts, int(highest[last - first - 1]))
+        found = slice_batch(self.batch, first, last)
+        if last == len(self.batch):
+            found.refused, self.batch_refused = self.batch_refused, []
+        else:
+            bound = int(self.batch.offset[last])
+            found.refused = [r for r in self.batch_refused if r.offset < bound]
+            self.batch_refused = self.batch_refused[len(found.refused) :]
+        self.next_row = last
+        return found
+
+
+def empty_batch(stream: DayPartition) -> Batch:
+    """A batch of no records of the topic partition."""
+    if stream.kind == UNKNOWN:
+        return Batch(stream.kind, stream.topic, stream.partition, np.zeros(0, np.int64))
+    table = schema(stream.kind).empty_table()
+    few = dictionary_columns(stream.kind)
+    arrays = [
+        pc.dictionary_encode(table[name].combine_chunks()) if name in few else table[name]
+        for name in table.column_names
+    ]
+    table = pa.table(arrays, names=table.column_names)
+    return from_table(table, stream.kind, stream.topic, stream.partition)
+
+
+def read_refused(path: Path) -> list[tuple[str, RefusedRecord]]:
+    """The day's refused records with their kinds, in offset order of each topic partition."""
+    rows = pq.read_table(path / REFUSED).to_pylist()
+    found = [(row.pop("kind"), RefusedRecord(**row)) for row in rows]
+    return sorted(found, key=lambda f: (f[1].topic, f[1].partition, f[1].offset))
+
+
+def open_partitions(path: Path, meta: Meta, choice: RecordFilter) -> list[PartitionReader]:
+    """Every topic partition of the day, at its start."""
+    first = meta.span[0] if meta.span else 0
+    start = max(choice.from_ts, first)
+    refused: dict[tuple[str, str, int], list[RefusedRecord]] = {}
+    for kind, r in read_refused(path) if meta.refused else ():
+        refused.setdefault((kind, r.topic, r.partition), []).append(r)
+    found = []
+    for p in meta.partitions:
+        file = None
+        if p.file is not None:
+            file = _open_file(path / p.file, p)
+        key = (p.kind, p.topic, p.partition)
+        found.append(PartitionReader(p, choice, refused.get(key, []), file, start, first))
+    return found
+
+
+def _open_file(path: Path, p: DayPartition) -> pq.ParquetFile:
+    try:
+        file = pq.ParquetFile(path, read_dictionary=dictionary_columns(p.kind), memory_map=True)
+    except pa.ArrowInvalid as error:
+        raise DayError(f"{path} is damaged ({error}): copy the day anew") from None
+    if not file.schema_arrow.names == schema(p.kind).names:
+        raise DayError(f"{path} has other columns than the contract's: import the day anew")
+    return file
+
+
+def merge_partitions(waiting: list[PartitionReader]) -> Iterator[Batch]:
+    """Always next from the stream whose highest event time so far is lowest."""
+    waiting = [s for s in waiting if s.ensure_batch()]
+    while waiting:
+        waiting.sort(key=lambda s: (s.highest_ts, s.part.topic, s.part.partition))
+        slowest = waiting[0]
+        limit = waiting[1].highest_ts + AHEAD_NS if len(waiting) > 1 else fixed_point.INT64_MAX
+        yield slowest.next_batch(limit)
+        if not slowest.ensure_batch():
+            waiting.pop(0)

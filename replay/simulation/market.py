@@ -1,0 +1,202 @@
+"""The world of a simulated day: its markets, its accounts, and how prices and depth move.
+
+Prices are correlated random walks with stochastic volatility; depth thins when prices move and
+refills after; activity follows the time of day and a slow drift. Everything is an array over
+markets, one row a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.contract.fixed_point import SCALE
+from monitor.core.decode.batch import Int64, TextColumn
+
+Float64 = NDArray[np.float64]
+Rng = np.random.Generator
+
+DAY_S = 86_400
+CYCLE_AMPLITUDE = 0.4
+"""Amplitude of the daily cycle in activity; its height is at 15:00 UTC."""
+DRIFT_S, DRIFT_SIGMA = 300.0, 0.25
+"""The slow drift of activity: time constant, and spread of its logarithm (shared and own)."""
+CORRELATION = 0.6
+"""Between the returns of two markets."""
+VOLATILITY_S, VOLATILITY_SIGMA = 600.0, 0.5
+"""Log-volatility: time constant and spread."""
+REFILL_S = 20.0
+"""Time constant with which the book refills."""
+LEVELS = 20
+DEPTH_FACTOR_MIN, DEPTH_FACTOR_MAX = 0.05, 5.0
+
+# name, price, volatility a year, highest leverage
+_NAMED_MARKETS = (
+    ("BTC-PERP", 91_850.0, 0.55, 40),
+    ("ETH-PERP", 3_012.0, 0.70, 25),
+    ("SOL-PERP", 151.2, 0.85, 20),
+    ("XRP-PERP", 2.214, 0.90, 20),
+    ("DOGE-PERP", 0.1467, 1.00, 10),
+    ("AVAX-PERP", 13.85, 1.05, 10),
+    ("LINK-PERP", 12.94, 0.95, 10),
+    ("SUI-PERP", 1.571, 1.10, 10),
+)
+_YEAR_S = 365.25 * DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedMarkets:
+    """What does not change in the day; arrays over markets, the busiest first."""
+
+    names: list[str]
+    text: TextColumn
+    price: Float64
+    """Opening price, quote currency."""
+    tick: Int64
+    """1e-8."""
+    lot: Int64
+    """1e-8."""
+    sigma: Float64
+    """Volatility of one second's log return."""
+    share: Float64
+    """Of the venue's flow; sums to 1."""
+    leverage_max: Int64
+
+
+def make_markets(rng: Rng, count: int) -> SimulatedMarkets:
+    """`count` markets: eight well-known names, then invented ones."""
+    rows = list(_NAMED_MARKETS[:count])
+    for number in range(len(rows), count):
+        price = round(float(10 ** rng.uniform(-1, 2)), 4)
+        rows.append((f"X{number}-PERP", price, float(rng.uniform(0.8, 1.4)), 5))
+    names = [row[0] for row in rows]
+    prices, volatility, leverage = np.array([row[1:] for row in rows]).T
+    magnitude = np.floor(np.log10(prices)).astype(np.int64)
+    share = 1 / (1 + np.arange(count)) ** 0.7
+    return SimulatedMarkets(
+        names,
+        TextColumn.from_strings([*names]),
+        prices,
+        np.array([10 ** (8 - 4 + m) for m in magnitude.tolist()], np.int64),
+        np.array([10 ** (8 - m) for m in magnitude.tolist()], np.int64),
+        volatility / np.sqrt(_YEAR_S),
+        share / share.sum(),
+        leverage.astype(np.int64),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Accounts: few are very active and rich, most hardly ever act."""
+
+    names: list[str]
+    text: TextColumn
+    wealth: Float64
+    """Equity at the day's opening, quote currency."""
+    makers: Int64
+    """The market makers among them."""
+    _cumulative_activity: Float64
+    """Running sum of the others' weights, up to 1."""
+
+    def draw(self, rng: Rng, count: int) -> Int64:
+        """Accounts that act, by their activity; market makers are not among them."""
+        return np.searchsorted(self._cumulative_activity, rng.random(count), side="right").astype(
+            np.int64
+        )
+
+
+def make_population(rng: Rng, count: int) -> Population:
+    """`count` accounts; one in a hundred, at least two, is a market maker."""
+    rank = rng.permutation(count)
+    makers = np.flatnonzero(rank < max(2, count // 100))
+    weight: Float64 = 1 / (10.0 + rank)
+    wealth: Float64 = np.asarray(
+        5e5 * (1 + rank) ** -0.8 * np.exp(0.8 * rng.standard_normal(count)) + 500.0, np.float64
+    )
+    wealth[makers] = 2e7 * np.exp(0.5 * rng.standard_normal(len(makers)))
+    weight[makers] = 0
+    activity = np.cumsum(weight / weight.sum())
+    activity[-1] = 1.0
+    names = [f"a-{n}" for n in range(count)]
+    return Population(names, TextColumn.from_strings([*names]), wealth.round(2), makers, activity)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of the day: arrays of shape (seconds, markets)."""
+
+    start_ts: int
+    mid: Int64
+    """In ticks."""
+    spread: Int64
+    """From the mid to the best price, in ticks."""
+    depth: Float64
+    """Depth of the book, times usual."""
+    activity: Float64
+    """Rate of events, times usual."""
+    basis: Float64
+    """Mark over index, less one."""
+
+    @property
+    def seconds(self) -> int:
+        return len(self.mid)
+
+
+def daily_cycle(start_ts: int, seconds: int) -> Float64:
+    """Activity by the time of day, of each second from `start_ts` on; its mean over a day is 1."""
+    clock = (start_ts // 1_000_000_000 + np.arange(seconds)) % DAY_S
+    return 1 + CYCLE_AMPLITUDE * np.cos(2 * np.pi * (clock / DAY_S - 15 / 24))
+
+
+class MarketWalk:
+    """Prices, volatility, depth and activity from second to second."""
+
+    def __init__(self, rng: Rng, markets: SimulatedMarkets) -> None:
+        count = len(markets.names)
+        self._rng, self._markets = rng, markets
+        self._log_price = np.log(markets.price)
+        self._volatility = VOLATILITY_SIGMA * rng.standard_normal(count + 1)
+        self._activity = DRIFT_SIGMA * rng.standard_normal(count + 1)
+        self._depth = np.zeros(count)
+        self._basis = np.zeros(count)
+
+    def price(self) -> Float64:
+        """The present price of each market."""
+        return np.exp(self._log_price)
+
+    def step(self, start_ts: int, seconds: int) -> Stretch:
+        """The next `seconds`."""
+        markets, count = self._markets, len(self._markets.names)
+        noise = self._rng.standard_normal((seconds, 5, count + 1))
+        price, depth, activity, basis = (np.empty((seconds, count)) for _ in range(4))
+        for second in range(seconds):
+            move, volatility, drift, refill, premium = noise[second]
+            _step_ou(self._volatility, volatility, VOLATILITY_S, VOLATILITY_SIGMA)
+            _step_ou(self._activity, drift, DRIFT_S, DRIFT_SIGMA)
+            _step_ou(self._basis, premium[:count], 120.0, 3e-4)
+            shock = np.sqrt(CORRELATION) * move[count] + np.sqrt(1 - CORRELATION) * move[:count]
+            scale = np.exp((self._volatility[:count] + self._volatility[count]) / np.sqrt(2))
+            self._log_price += markets.sigma * scale * shock
+            self._depth -= self._depth / REFILL_S + 0.06 * (np.abs(scale * shock) - 0.8)
+            self._depth += 0.06 * refill[:count]
+            price[second] = self._log_price
+            depth[second] = self._depth
+            activity[second] = self._activity[:count] + self._activity[count]
+            basis[second] = self._basis
+        return Stretch(
+            start_ts,
+            np.maximum(np.rint(np.exp(price) * SCALE / markets.tick), 1000).astype(np.int64),
+            1 + (depth < -0.5) + self._rng.poisson(0.3, depth.shape),
+            np.clip(np.exp(depth), DEPTH_FACTOR_MIN, DEPTH_FACTOR_MAX),
+            np.exp(activity - DRIFT_SIGMA**2) * daily_cycle(start_ts, seconds)[:, None],
+            basis,
+        )
+
+
+def _step_ou(state: Float64, noise: Float64, time_s: float, sigma: float) -> None:
+    """One second of an Ornstein-Uhlenbeck process with spread `sigma`, in place."""
+    keep = np.exp(-1 / time_s)
+    state *= keep
+    state += sigma * np.sqrt(1 - keep**2) * noise

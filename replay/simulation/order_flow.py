@@ -1,0 +1,252 @@
+"""Orders of a simulated day and what becomes of them.
+
+Order flow excites itself: each order brings on further ones, often by the same account, shortly
+after (a branching process, so the counts cluster far beyond Poisson). What was placed together is
+largely taken back together, so that cancels cluster as orders do. Market makers quote in bursts of
+their own, on both sides, and pull all of it at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.contract.fixed_point import SCALE
+from monitor.core.decode.batch import Int64
+from replay.simulation.incidents import PlantedIncident
+from replay.simulation.market import Float64, Population, Rng, SimulatedMarkets, Stretch
+
+SECOND_NS = 1_000_000_000
+MILLISECOND_NS = 1_000_000
+NEVER = 2**62
+
+BRANCHING = 0.6
+"""Orders that an order brings on, on average."""
+EXCITE_S = (0.15, 3.0)
+"""Mean delays of a fast and a slow reaction."""
+SAME_ACCOUNT = 0.6
+"""Share of reactions by the account that acted."""
+MAKER_SHARE, MAKER_QUOTES, QUOTE_S = 0.2, 6.0, 0.02
+"""Share of spontaneous orders that are a maker's quoting; further quotes in it; their spacing."""
+SHARED_LIFE_SHARE = 0.7
+"""Share of orders that live exactly as long as the first of their cluster."""
+LIFE_S, LIFE_SPREAD, LIFE_MAX_S = 1.5, 1.2, 600.0
+"""An order's life is log-normal."""
+FILLED_SHARE, NEAR_TOUCH_SHARE, FILL_S = 0.1, 0.56, 1.0
+"""Share of orders that meet a taker, of those near the touch (`NEAR_TOUCH_SHARE` is their share of all); mean
+time until then."""
+REPLACED_SHARE = 0.05
+"""Share of unfilled orders that are replaced by another instead of cancelled."""
+EVENTS_PER_ORDER = 2.3
+"""Records (orders, cancels, fills) that one order of the cluster process comes to."""
+CANCELS_PER_EVENT = 0.42
+"""Share of cancels in the flow."""
+
+ORDER = np.dtype(
+    [
+        ("ts", "i8"),
+        ("end", "i8"),  # when it is cancelled or replaced; NEVER if it was filled whole
+        ("fill_ts", "i8"),  # when a taker meets it; NEVER if none does
+        ("id", "i8"),  # -1: not numbered yet
+        ("replaces", "i8"),  # -1: a new order
+        ("symbol", "i4"),
+        ("account", "i4"),
+        ("taker", "i4"),
+        ("side", "i1"),
+        ("replaced", "?"),  # ends as another order, without a cancel of its own
+        ("price", "i8"),  # ticks behind the best price, until it is placed; then 1e-8
+        ("quantity", "i8"),
+        ("filled", "i8"),
+    ]
+)
+Rows = NDArray[np.void]
+
+
+def _delays(rng: Rng, count: int, *means_s: float) -> Int64:
+    """Exponential delays in ns, at least 1 ms, each with one of the means."""
+    mean = np.array(means_s)[rng.integers(len(means_s), size=count)]
+    return (MILLISECOND_NS + rng.exponential(mean * SECOND_NS)).astype(np.int64)
+
+
+def _lifetimes(rng: Rng, count: int) -> Int64:
+    life_s = LIFE_S * np.exp(LIFE_SPREAD * rng.standard_normal(count))
+    return (np.clip(life_s, 0.001, LIFE_MAX_S) * SECOND_NS).astype(np.int64)
+
+
+def quantities(
+    rng: Rng, markets: SimulatedMarkets, symbol: Int64, wealth: Float64, share: float = 0.003
+) -> Int64:
+    """Order quantities in 1e-8: about `share` of the account's wealth, whole lots."""
+    notional = wealth * share * np.exp(rng.standard_normal(len(symbol)))
+    units = notional / markets.price[symbol] * SCALE
+    lot = markets.lot[symbol]
+    return np.maximum(np.rint(units / lot).astype(np.int64), 1) * lot
+
+
+class OrderFlow:
+    """The orders that are still to come or still rest; steps from stretch to stretch."""
+
+    def __init__(
+        self,
+        rng: Rng,
+        markets: SimulatedMarkets,
+        population: Population,
+        rate: float,
+        planted: Rows,
+    ) -> None:
+        self._rng, self._markets, self._population = rng, markets, population
+        cluster = (1 + MAKER_SHARE * MAKER_QUOTES) / (1 - BRANCHING)
+        self._roots_per_s = rate / EVENTS_PER_ORDER / cluster * markets.share
+        self._upcoming = planted
+        self._resting = np.empty(0, ORDER)
+        self._next_id = 0
+
+    def step(self, stretch: Stretch) -> tuple[Rows, Rows, Rows]:
+        """Orders placed, orders that meet a taker and orders that end in `stretch`.
+
+        Rows are in the order of the time in question (`ts`, `fill_ts`, `end`).
+        """
+        until = stretch.start_ts + stretch.seconds * SECOND_NS
+        pool = np.concatenate([self._upcoming, self._new_orders(stretch)])
+        due = pool["ts"] < until
+        placed = _sort_by(pool[due], "ts")
+        self._upcoming = pool[~due]
+        planted = np.flatnonzero(placed["id"] < 0)
+        placed["id"][planted] = 4 * (self._next_id + np.arange(len(planted)))
+        self._next_id += len(planted)
+        self._set_prices(placed, stretch)
+        live = np.concatenate([self._resting, placed])
+        filled = live["fill_ts"] < until
+        ended = live["end"] < until
+        met, over = _sort_by(live[filled], "fill_ts"), _sort_by(live[ended], "end")
+        # What is over in one way stays until it is over in the other.
+        live["fill_ts"][filled] = NEVER
+        live["end"][ended] = NEVER
+        self._resting = live[(live["fill_ts"] < NEVER) | (live["end"] < NEVER)]
+        return placed, met, over
+
+    def _set_prices(self, placed: Rows, stretch: Stretch) -> None:
+        """Turn distances from the best price into prices at the time of placing."""
+        second = np.maximum((placed["ts"] - stretch.start_ts) // SECOND_NS, 0)
+        symbol, side = placed["symbol"], placed["side"].astype(np.int64)
+        away = np.minimum(stretch.spread[second, symbol] + placed["price"], 500)
+        ticks = stretch.mid[second, symbol] - side * away
+        placed["price"] = np.maximum(ticks, 1) * self._markets.tick[symbol]
+
+    def _new_orders(self, stretch: Stretch) -> Rows:
+        """Orders that the stretch gives rise to, numbered, with their fates drawn."""
+        ts, symbol, account, side, root, root_ts = self._draw_clusters(stretch)
+        rng, count = self._rng, len(ts)
+        order = np.argsort(ts, kind="stable")
+        rows = np.zeros(count, ORDER)
+        rows["ts"], rows["symbol"], rows["account"] = ts[order], symbol[order], account[order]
+        rows["side"] = side[order]
+        shared = _lifetimes(rng, len(root_ts))[root[order]]
+        alone = rng.random(count) >= SHARED_LIFE_SHARE
+        life = np.where(alone, _lifetimes(rng, count), shared + _delays(rng, count, QUOTE_S))
+        rows["end"] = rows["ts"] + life
+        rows["price"] = np.minimum(rng.pareto(1.2, count) * 2, 400).astype(np.int64)
+        wealth = self._population.wealth
+        rows["quantity"] = quantities(rng, self._markets, rows["symbol"], wealth[rows["account"]])
+        rows["id"] = 4 * (self._next_id + np.arange(count))
+        self._next_id += count
+        rows["replaces"] = -1
+        self._meet_takers(rows)
+        rows["replaced"] = (rows["fill_ts"] == NEVER) & (rng.random(count) < REPLACED_SHARE)
+        return np.concatenate([rows, self._replacements(rows[rows["replaced"]])])
+
+    def _draw_clusters(self, stretch: Stretch) -> tuple[Int64, ...]:
+        """The branching process: times, markets, accounts, sides, roots; times of the roots."""
+        rng, population = self._rng, self._population
+        counts = rng.poisson(self._roots_per_s * stretch.activity)
+        cell = np.repeat(np.arange(counts.size), counts.ravel())
+        second, symbol = np.divmod(cell, counts.shape[1])
+        roots = len(cell)
+        ts = stretch.start_ts + second * SECOND_NS + rng.integers(SECOND_NS, size=roots)
+        quoting = rng.random(roots) < MAKER_SHARE
+        account = population.draw(rng, roots)
+        account[quoting] = rng.choice(population.makers, int(quoting.sum()))
+        root_ts, root = ts, np.arange(roots)
+        more = np.repeat(root, np.where(quoting, rng.poisson(MAKER_QUOTES, roots), 0))
+        ts = np.concatenate([ts, ts[more] + _delays(rng, len(more), QUOTE_S)])
+        root, account = np.concatenate([root, more]), np.concatenate([account, account[more]])
+        side = rng.integers(2, size=len(ts)) * 2 - 1
+        generation = [(ts, account, side, root)]
+        while len(ts):
+            parent = np.repeat(np.arange(len(ts)), rng.poisson(BRANCHING, len(ts)))
+            count = len(parent)
+            ts = ts[parent] + _delays(rng, count, *EXCITE_S)
+            other = rng.random(count) >= SAME_ACCOUNT
+            account = np.where(other, population.draw(rng, count), account[parent])
+            side = np.where(rng.random(count) < 0.8, side[parent], -side[parent])
+            root = root[parent]
+            generation.append((ts, account, side, root))
+        ts, account, side, root = (np.concatenate(c) for c in zip(*generation, strict=True))
+        return ts, symbol[root], account, side, root, root_ts
+
+    def _meet_takers(self, rows: Rows) -> None:
+        """Let some orders near the touch meet a taker, who takes what the smaller one wants."""
+        rng, population = self._rng, self._population
+        rows["fill_ts"] = NEVER
+        near = rows["price"] <= 1
+        meets = np.flatnonzero(near & (rng.random(len(rows)) < FILLED_SHARE / NEAR_TOUCH_SHARE))
+        count = len(meets)
+        maker = rows[meets]
+        taker = population.draw(rng, count)
+        taker = np.where(taker == maker["account"], population.makers[0], taker)
+        taker = np.where(taker == maker["account"], population.makers[1], taker)
+        wants = quantities(rng, self._markets, maker["symbol"], population.wealth[taker], 0.01)
+        wait = np.minimum(_delays(rng, count, FILL_S), maker["end"] - maker["ts"])
+        filled = np.minimum(maker["quantity"], wants)
+        rows["taker"][meets], rows["filled"][meets] = taker, filled
+        rows["fill_ts"][meets] = maker["ts"] + wait
+        rest = maker["ts"] + wait + _delays(rng, count, LIFE_S)
+        rows["end"][meets] = np.where(filled == maker["quantity"], NEVER, rest)
+
+    def _replacements(self, old: Rows) -> Rows:
+        """The order that takes the place of each of `old` when it ends."""
+        rng, new = self._rng, old.copy()
+        new["ts"], new["end"] = old["end"], old["end"] + _lifetimes(rng, len(old))
+        new["id"], new["replaces"] = old["id"] + 2, old["id"]
+        new["price"] = np.maximum(old["price"] + rng.integers(-2, 3, len(old)), 0)
+        new["replaced"] = False
+        return new
+
+
+def _sort_by(rows: Rows, name: str) -> Rows:
+    return rows[np.argsort(rows[name], kind="stable")]
+
+
+def planted_orders(
+    rng: Rng,
+    plan: list[PlantedIncident],
+    markets: SimulatedMarkets,
+    population: Population,
+    rate: float,
+    start_ts: int,
+) -> Rows:
+    """The orders whose cancels make the plan's bursts: placed over the time before, then pulled."""
+    parts = [np.empty(0, ORDER)]
+    for incident in plan:
+        symbol = markets.names.index(incident.symbol)
+        usual = rate * CANCELS_PER_EVENT * markets.share[symbol]
+        seconds = (incident.end_ts - incident.start_ts) / SECOND_NS
+        count = (
+            int(rng.poisson((incident.size - 1) * usual * seconds))
+            if incident.raises_cancels
+            else 0
+        )
+        rows = np.zeros(count, ORDER)
+        rows["end"] = rng.integers(incident.start_ts, incident.end_ts, count)
+        rows["ts"] = np.clip(rows["end"] - _delays(rng, count, 20.0), start_ts, rows["end"])
+        rows["fill_ts"], rows["id"], rows["replaces"] = NEVER, -1, -1
+        rows["symbol"] = symbol
+        if count:
+            who = [population.names.index(name) for name in incident.accounts]
+            rows["account"] = rng.choice(who, count)
+        rows["side"] = rng.integers(2) * 2 - 1
+        rows["price"] = rng.integers(1, 15, count)
+        wealth = population.wealth[rows["account"]]
+        rows["quantity"] = quantities(rng, markets, rows["symbol"], wealth)
+        parts.append(rows)
+    return np.concatenate(parts)

@@ -1,0 +1,252 @@
+"""Each kind of record of a simulated day, from the rows and arrays it is made of."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal
+from monitor.core.decode.batch import ABSENT, Int64, Ladder, TextColumn
+from replay.simulation.accounts import SimulatedPositions
+from replay.simulation.log import Fields, SimulatedLog, enum_code, identifiers, text_of_codes
+from replay.simulation.market import LEVELS, Float64, Population, Rng, SimulatedMarkets, Stretch
+from replay.simulation.order_flow import ORDER, SECOND_NS, Rows
+
+MAKER_FEE, TAKER_FEE, MAKER_REBATE = 0.00015, 0.00045, -0.00003
+"""Of the notional; market makers get a rebate."""
+IOC_SHARE = 0.5
+"""Share of takers who give a price; the others' orders are market orders."""
+REDUCE_ONLY = 0.1
+PLACED_TS_SHARE, DETAIL_SHARE = 0.3, 0.7
+"""Share of cancels that tell when the order was placed; that tell its side and price."""
+LEVEL_NOTIONAL = 4_000_000.0
+"""Usual notional of one level of the busiest possible market, quote currency."""
+SOURCES = ("alpha", "beta", "gamma")
+"""Venues behind the index, invented."""
+_REASONS = ("user", "expired", "self_trade", "post_only")
+_REASON_SHARES = (0.93, 0.03, 0.01, 0.03)
+
+FILL = np.dtype(
+    [("ts", "i8"), ("trade", "i8"), ("id", "i8"), ("symbol", "i4"), ("account", "i4"),
+     ("side", "i1"), ("price", "i8"), ("quantity", "i8"), ("fee", "i8"), ("maker", "?")]
+)  # fmt: skip
+CELL = np.dtype([("ts", "i8"), ("second", "i8"), ("symbol", "i8")])
+
+
+class RecordWriter:
+    """Puts the rows of each stretch on the tape."""
+
+    def __init__(
+        self, tape: SimulatedLog, rng: Rng, markets: SimulatedMarkets, population: Population
+    ) -> None:
+        self._tape, self._rng = tape, rng
+        self._markets, self._population = markets, population
+        self._symbol_partition = tape.partition_of(markets.names)
+        self._account_partition = tape.partition_of(population.names)
+        self._is_maker = np.zeros(len(population.names), bool)
+        self._is_maker[population.makers] = True
+        count = len(markets.names)
+        self._phase = rng.integers(SECOND_NS, size=(2, count))
+        self.funding_rate: Float64 = 1.25e-5 + 1e-5 * rng.standard_normal(count)
+
+    def write_orders(self, placed: Rows, met: Rows) -> None:
+        """Orders placed, and those of the takers who meet resting ones."""
+        taking = np.zeros(len(met), ORDER)
+        taking["ts"], taking["id"], taking["replaces"] = met["fill_ts"], met["id"] + 1, -1
+        taking["symbol"], taking["account"] = met["symbol"], met["taker"]
+        taking["side"], taking["quantity"] = -met["side"], met["filled"]
+        market = self._rng.random(len(met)) >= IOC_SHARE
+        taking["price"] = np.where(market, ABSENT, met["price"])
+        rows = np.concatenate([placed, taking])
+        self._tape.write_rows(
+            "order", rows, self._symbol_partition[rows["symbol"]], self._order_fields
+        )
+
+    def _order_fields(self, rows: Rows) -> Fields:
+        replaces = rows["replaces"]
+        reduces = self._rng.random(len(rows)) < REDUCE_ONLY
+        return {
+            "order_id": identifiers("o", rows["id"]),
+            "replaces": identifiers("o", replaces),
+            "action": np.where(
+                replaces < 0, *(enum_code("order", "action", w) for w in ("new", "replace"))
+            ),
+            "reduce_only": np.where(reduces, 1, ABSENT),
+            "price": rows["price"],
+            "quantity": rows["quantity"],
+            **self._party_fields(rows),
+        }
+
+    def _party_fields(self, rows: Rows) -> Fields:
+        """Market, account and side, as orders and fills have them."""
+        return {
+            "symbol": text_of_codes(self._markets.text, rows["symbol"]),
+            "account": text_of_codes(self._population.text, rows["account"]),
+            "side": rows["side"],
+        }
+
+    def write_cancels(self, over: Rows) -> None:
+        """Orders taken back; those replaced have no cancel of their own."""
+        rows = over[~over["replaced"]]
+        rows["fill_ts"] = rows["ts"]  # from here on: when it was placed
+        rows["ts"] = rows["end"]
+        self._tape.write_rows(
+            "cancel", rows, self._symbol_partition[rows["symbol"]], self._cancel_fields
+        )
+
+    def _cancel_fields(self, rows: Rows) -> Fields:
+        detail = self._rng.random(len(rows)) < DETAIL_SHARE
+        placed = self._rng.random(len(rows)) < PLACED_TS_SHARE
+        codes = np.array([enum_code("cancel", "reason", word) for word in _REASONS])
+        return {
+            **self._party_fields(rows),
+            "order_id": identifiers("o", rows["id"]),
+            "side": np.where(detail, rows["side"], ABSENT),
+            "price": np.where(detail, rows["price"], ABSENT),
+            "quantity": rows["quantity"] - rows["filled"],
+            "placed_ts": np.where(placed, rows["fill_ts"], ABSENT),
+            "reason": self._rng.choice(codes, len(rows), p=_REASON_SHARES),
+        }
+
+    def write_fills(self, met: Rows, held: SimulatedPositions) -> None:
+        """Both sides of each trade; positions follow."""
+        maker, taker = (np.zeros(len(met), FILL) for _ in range(2))
+        for rows in (maker, taker):
+            rows["ts"], rows["trade"], rows["symbol"] = met["fill_ts"], met["id"], met["symbol"]
+            rows["price"], rows["quantity"] = met["price"], met["filled"]
+        maker["id"], maker["account"], maker["side"] = met["id"], met["account"], met["side"]
+        taker["id"], taker["account"], taker["side"] = met["id"] + 1, met["taker"], -met["side"]
+        maker["maker"] = True
+        notional = met["price"] / SCALE * (met["filled"] / SCALE)
+        rebated = self._is_maker[met["account"]]
+        fee = np.where(rebated, MAKER_REBATE, MAKER_FEE) * notional
+        maker["fee"] = np.rint(fee * MONEY_SCALE)
+        taker["fee"] = np.rint(TAKER_FEE * notional * MONEY_SCALE)
+        rows = np.stack([taker, maker], axis=1).ravel()
+        self._tape.write_rows(
+            "fill", rows, self._symbol_partition[rows["symbol"]], self._fill_fields
+        )
+        held.add(rows["account"], rows["symbol"], rows["quantity"] * rows["side"])
+
+    def _fill_fields(self, rows: Rows) -> Fields:
+        sides = (enum_code("fill", "liquidity", word) for word in ("maker", "taker"))
+        return {
+            **self._party_fields(rows),
+            "trade_id": identifiers("t", rows["trade"]),
+            "order_id": identifiers("o", rows["id"]),
+            "price": rows["price"],
+            "quantity": rows["quantity"],
+            "fee": rows["fee"],
+            "liquidity": np.where(rows["maker"], *sides),
+            "cause": np.full(len(rows), enum_code("fill", "cause", "trade")),
+        }
+
+    def write_leverage(self, rows: Rows) -> None:
+        """Leverage changes."""
+        self._tape.write_rows(
+            "leverage", rows, self._symbol_partition[rows["symbol"]], self._leverage_fields
+        )
+
+    def _leverage_fields(self, rows: Rows) -> Fields:
+        return {
+            "symbol": text_of_codes(self._markets.text, rows["symbol"]),
+            "account": text_of_codes(self._population.text, rows["account"]),
+            "leverage": rows["leverage"],
+            "previous": rows["previous"],
+            "margin_mode": rows["mode"],
+        }
+
+    def write_moves(self, rows: Rows) -> None:
+        """Collateral moves."""
+        self._tape.write_rows(
+            "collateral", rows, self._account_partition[rows["account"]], self._move_fields
+        )
+
+    def _move_fields(self, rows: Rows) -> Fields:
+        return {
+            "symbol": text_of_codes(self._markets.text, rows["symbol"]),
+            "account": text_of_codes(self._population.text, rows["account"]),
+            "amount": rows["amount"],
+            "cause": rows["cause"],
+        }
+
+    def _rows_per_second(self, stretch: Stretch, phase: Int64) -> Rows:
+        """One row a second and market, each market at its own moment of the second."""
+        rows = np.zeros(stretch.mid.shape, CELL)
+        rows["second"] = np.arange(stretch.seconds)[:, None]
+        rows["symbol"] = np.arange(stretch.mid.shape[1])
+        rows["ts"] = stretch.start_ts + rows["second"] * SECOND_NS + phase
+        return rows.ravel()
+
+    def write_books(self, stretch: Stretch) -> None:
+        """A book a second and market, `LEVELS` a side; deeper levels are larger and wider apart."""
+        rows, markets = self._rows_per_second(stretch, self._phase[0]), self._markets
+
+        def build(cells: Rows) -> Fields:
+            where, symbol = (cells["second"], cells["symbol"]), cells["symbol"]
+            mid, spread = stretch.mid[where[0], symbol], stretch.spread[where[0], symbol]
+            depth = stretch.depth[where[0], symbol] * LEVEL_NOTIONAL * markets.share[symbol]
+            offset = np.arange(len(cells) + 1) * LEVELS
+            fields: Fields = {"symbol": text_of_codes(markets.text, symbol)}
+            for name, sign in (("bids", -1), ("asks", 1)):
+                shape = (len(cells), LEVELS)
+                gap = 1 + self._rng.poisson(np.arange(LEVELS) * 0.4, shape)
+                gap[:, 0] = spread
+                away = np.minimum(np.cumsum(gap, axis=1), 900)
+                away = np.maximum(away, np.arange(1, LEVELS + 1))
+                price = (mid[:, None] + sign * away) * markets.tick[symbol][:, None]
+                size = depth[:, None] * (0.15 + 0.12 * np.arange(LEVELS))
+                size = size * np.exp(0.4 * self._rng.standard_normal(shape))
+                lot = markets.lot[symbol][:, None]
+                lots = np.rint(size / markets.price[symbol][:, None] * SCALE / lot)
+                quantity = np.maximum(lots.astype(np.int64), 1) * lot
+                fields[name] = Ladder(offset, price.ravel(), quantity.ravel())
+            return fields
+
+        self._tape.write_rows("book", rows, self._symbol_partition[rows["symbol"]], build)
+
+    def write_marks(self, stretch: Stretch, interest: Int64) -> None:
+        """A mark a second and market, with the index' sources."""
+        rows, markets, rng = (
+            self._rows_per_second(stretch, self._phase[1]),
+            self._markets,
+            self._rng,
+        )
+        shape = stretch.mid.shape
+        middle = stretch.mid * markets.tick
+        fine = np.maximum(markets.tick // 10, 1)
+        noise = 1 + 1e-4 * rng.standard_normal((len(SOURCES), *shape))
+        sources = np.rint(middle * noise / (1 + stretch.basis) / fine).astype(np.int64) * fine
+        age = rng.integers(SECOND_NS, size=(len(SOURCES), *shape))
+        index = np.sort(sources, axis=0)[len(SOURCES) // 2]
+        mark = np.rint(index * (1 + stretch.basis) / fine).astype(np.int64) * fine
+        self.funding_rate = 1.25e-5 + stretch.basis[-1] / 24
+
+        def build(cells: Rows) -> Fields:
+            at, symbol = (cells["second"], cells["symbol"]), cells["symbol"]
+            funding = 1.25e-5 + stretch.basis[at] / 24
+            return {
+                "symbol": text_of_codes(markets.text, symbol),
+                "mark": mark[at],
+                "index": index[at],
+                "last": middle[at],
+                "funding_rate": np.rint(funding * SCALE),
+                "funding_interval_s": np.full(len(cells), 3600),
+                "open_interest": interest[symbol],
+                "sources": _sources_json(
+                    [s[at].tolist() for s in sources], [(cells["ts"] - a[at]).tolist() for a in age]
+                ),
+            }
+
+        self._tape.write_rows("mark", rows, self._symbol_partition[rows["symbol"]], build)
+
+
+def _sources_json(prices: list[list[int]], times: list[list[int]]) -> TextColumn:
+    """The JSON of each mark's sources."""
+    columns = [
+        [
+            f'{{"name":"{name}","price":"{format_decimal(p, SCALE)}","ts":{t}}}'
+            for p, t in zip(ps, ts, strict=True)
+        ]
+        for name, ps, ts in zip(SOURCES, prices, times, strict=True)
+    ]
+    return TextColumn.from_strings([f"[{','.join(row)}]" for row in zip(*columns, strict=True)])

@@ -1,0 +1,211 @@
+"""Accounts: what the records say, whatever their order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core.accounts.ledger import CAUSES, AccountLedger
+from monitor.core.accounts.ledger_kernels import (
+    ENTRY_COLUMNS,
+    FILL,
+    LEVERAGE,
+    MOVE,
+    POSITION,
+    POSITION_COLUMNS,
+)
+from monitor.core.decode.batch import ABSENT, TextColumn
+
+E8, E6 = 10**8, 10**6
+ACCOUNTS = [f"a-{i}" for i in range(4)]
+SYMBOLS = ["BTC", "ETH", "SOL"]
+MARKS = {"BTC": 60_000 * E8 + 7, "ETH": 3_000 * E8 + 1, "SOL": 151 * E8 + 33}
+LONG_AGO = 10**18
+HOUR = 3_600 * 10**9
+
+QUANTITY = st.integers(-(10**12), 10**12).filter(bool)
+PRICE = st.integers(1, 10**13)
+WHO = st.tuples(st.integers(0, 3), st.integers(0, 2))
+EVENTS = st.one_of(
+    st.tuples(st.just(FILL), WHO, QUANTITY, PRICE, st.integers(-E6, E6), st.integers(-1, 3)),
+    st.tuples(st.just(POSITION), WHO, QUANTITY, PRICE, st.integers(0, E8), st.just(5 * E8)),
+    st.tuples(st.just(MOVE), WHO, st.integers(-(10**9), 10**9), st.integers(0, 6), st.just(0),
+              st.just(0)),
+    st.tuples(st.just(LEVERAGE), WHO, st.integers(1, 40 * E8), st.integers(0, 1), st.just(0),
+              st.just(0)),
+)  # fmt: skip
+
+
+def entries(machine: AccountLedger, events: list[Any], begin: int = 0) -> np.ndarray:
+    """Entries one ns apart; names are met in the order of the events."""
+    names = machine.names.intern(
+        TextColumn.from_strings([ACCOUNTS[who[0]] for _, who, *_ in events])
+    )
+    symbols = machine.symbols.intern(
+        TextColumn.from_strings([SYMBOLS[who[1]] for _, who, *_ in events])
+    )
+    out = np.zeros((len(events), len(ENTRY_COLUMNS)), np.int64)
+    for i, (op, _, a, b, c, d) in enumerate(events):
+        out[i] = LONG_AGO + begin + i, op, 0, i, names[i], symbols[i], a, b, c, d, 0
+    return out
+
+
+def machine(accounts: int = 100, positions: int = 1000) -> AccountLedger:
+    return AccountLedger(accounts, positions, HOUR)
+
+
+def value(price: int, quantity: int) -> int:
+    return price * abs(quantity) // 10**10
+
+
+def expected(events: list[Any], account: int) -> tuple[int, int, int, int]:
+    """Price, funding, fees and transfers, by plain book-keeping that knows no positions' life."""
+    cash, funding, fees, transfers = 0, 0, 0, 0
+    held = dict.fromkeys(SYMBOLS, 0)
+    for op, who, a, b, c, _ in events:
+        if who[0] != account:
+            continue
+        if op in (FILL, POSITION):
+            cash += value(b, a) if a < 0 else -value(b, a)
+            held[SYMBOLS[who[1]]] += a
+            fees += c if op == FILL else 0
+            transfers += c if op == POSITION else 0
+        elif op == MOVE:
+            funding += a if b == 4 else 0
+            fees -= a if b == 5 else 0
+            transfers += a if b in (0, 1, 6) else 0
+    worth = sum(q * MARKS[s] // 10**10 for s, q in held.items())
+    return cash + worth, funding, fees, transfers
+
+
+@given(st.lists(EVENTS, min_size=1, max_size=40))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_equity_is_price_and_funding_less_fees_and_transfers_to_the_last_unit(
+    events: list[Any],
+) -> None:
+    made = machine()
+    made.apply_entries(entries(made, events))
+    for name in {ACCOUNTS[who[0]] for _, who, *_ in events}:
+        split = made.split_equity(name, MARKS)
+        want = expected(events, ACCOUNTS.index(name))
+        assert (split.price, split.funding, split.fees, split.transfers) == want
+        assert split.equity == want[0] + want[1] - want[2] + want[3]
+
+
+@given(st.lists(EVENTS, min_size=1, max_size=40), st.randoms(use_true_random=False))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_sums_hang_on_no_order(events: list[Any], random: Any) -> None:
+    one, other = machine(), machine()
+    one.apply_entries(entries(one, events))
+    mixed = list(events)
+    random.shuffle(mixed)
+    other.apply_entries(entries(other, mixed))
+    for name in {ACCOUNTS[who[0]] for _, who, *_ in events}:
+        assert one.split_equity(name, MARKS) == other.split_equity(name, MARKS)
+    assert (one.fills_by_cause == other.fills_by_cause).all()
+
+
+@given(st.lists(EVENTS, min_size=2, max_size=40), st.integers(0, 40))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_slices_and_a_snapshot_between_them_change_nothing(events: list[Any], at: int) -> None:
+    whole = machine()
+    whole.apply_entries(entries(whole, events))
+    part = machine()
+    # Names are met in another order here: their numbers must not show.
+    part.names.intern(TextColumn.from_strings(ACCOUNTS[::-1]))
+    part.symbols.intern(TextColumn.from_strings(SYMBOLS[::-1]))
+    part.apply_entries(entries(part, events[:at]))
+    rest = entries(part, events[at:], at)
+    again = machine()
+    again.restore(part.snapshot())
+    again.apply_entries(rest)
+    assert again.digest() == whole.digest()
+    assert whole.digest() != machine().digest()
+
+
+def row(made: AccountLedger) -> dict[str, int]:
+    assert len(made.position_rows) == 1
+    return dict(zip(POSITION_COLUMNS, made.position_rows[0].tolist(), strict=True))
+
+
+def test_entry_value_is_that_of_what_is_open() -> None:
+    made = machine()
+    at = (0, 0)
+    fills = [
+        (FILL, at, 2 * E8, 100 * E8, 0, -1),
+        (FILL, at, 2 * E8, 200 * E8, 0, -1),
+        (FILL, at, -1 * E8, 500 * E8, 0, -1),
+    ]
+    made.apply_entries(entries(made, fills))
+    assert (row(made)["quantity"], row(made)["entry"]) == (3 * E8, 450 * E6)
+    made.apply_entries(entries(made, [(FILL, at, -5 * E8, 300 * E8, 0, -1)], 9))
+    assert (row(made)["quantity"], row(made)["entry"]) == (-2 * E8, 600 * E6)
+
+
+def test_a_flat_position_leaves_its_money_and_its_margin_to_the_account() -> None:
+    made = machine()
+    at = (0, 0)
+    events = [
+        (MOVE, at, 1000 * E6, 0, 0, 0),
+        (LEVERAGE, at, 10 * E8, 1, 0, 0),
+        (MOVE, at, 100 * E6, 2, 0, 0),
+        (FILL, at, E8, 100 * E8, E6, -1),
+    ]
+    made.apply_entries(entries(made, events))
+    assert row(made)["isolated"] == 100 * E6
+    made.apply_entries(entries(made, [(FILL, at, -E8, 110 * E8, E6, -1)], 9))
+    held = row(made)
+    assert {held[n] for n in ("quantity", "entry", "trade", "fees", "isolated")} == {0}
+    assert (held["leverage"], held["mode"]) == (10 * E8, 1)
+    assert made.split_equity("a-0", {}).equity == 1008 * E6
+
+
+@pytest.mark.parametrize("signs", [(1, -1), (1, 1), (-1, -1)])
+def test_the_cause_of_an_isolated_move_says_which_way_it_goes(signs: tuple[int, int]) -> None:
+    made = machine()
+    moves = [(MOVE, (0, 0), signs[0] * 70, 2, 0, 0), (MOVE, (0, 0), signs[1] * 30, 3, 0, 0)]
+    made.apply_entries(entries(made, moves))
+    assert row(made)["isolated"] == 40
+    assert made.split_equity("a-0", {}).equity == 0
+
+
+def test_forced_fills_are_counted_by_cause() -> None:
+    made = machine()
+    causes = [-1, 0, 1, 1, 2, 3]
+    made.apply_entries(entries(made, [(FILL, (0, 0), E8, 10 * E8, 0, c) for c in causes]))
+    count = dict(zip((*CAUSES, None), made.fills_by_cause[:, 0].tolist(), strict=True))
+    assert count == {"trade": 1, "liquidation": 2, "backstop": 1, "adl": 1, None: 1}
+    assert made.fills_by_cause[CAUSES.index("liquidation"), 1] == 20 * E6
+
+
+def test_idle_flat_accounts_leave_and_those_with_something_open_stay() -> None:
+    made = machine(accounts=2)
+    fills = [(FILL, (i, 0), E8, 10 * E8, 0, -1) for i in range(4)]
+    made.apply_entries(entries(made, [*fills, (FILL, (3, 0), -E8, 10 * E8, 0, -1)]))
+    assert made.is_over_limits
+    made.forget(LONG_AGO + HOUR)  # no idle ones: those of highest hash go
+    assert made.dropped == {"idle": 0, "accounts": 2, "positions": 0}
+    made = machine(accounts=3)
+    made.apply_entries(entries(made, [*fills, (FILL, (3, 0), -E8, 10 * E8, 0, -1)]))
+    made.forget(LONG_AGO + 2 * HOUR)
+    assert made.names.names(np.arange(len(made.names))) == ACCOUNTS[:3]
+    assert not made.is_over_limits
+    assert made.dropped == {"idle": 1, "accounts": 0, "positions": 0}
+    assert made.split_equity("a-1", MARKS).price == MARKS["BTC"] * E8 // 10**10 - 10 * E6
+
+
+def test_who_leaves_hangs_on_names_not_on_arrival() -> None:
+    fills = [(FILL, (i, j), E8, 10 * E8, 0, ABSENT) for i in range(4) for j in range(3)]
+    one, other = machine(positions=5), machine(positions=5)
+    one.apply_entries(entries(one, fills))
+    other.names.intern(TextColumn.from_strings(["somebody", *ACCOUNTS[::-1]]))
+    backwards = entries(other, fills)
+    other.apply_entries(backwards)
+    for made in (one, other):
+        made.forget(LONG_AGO)
+        assert (len(made.position_rows), made.dropped["positions"]) == (5, 7)
+    assert one.digest() == other.digest()

@@ -1,0 +1,144 @@
+"""A feed that stops is told once, at an event time that the log alone decides; so is its end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.core.contract.events import TOPICS, Control
+from monitor.core.decode.codec import decode
+from monitor.core.engine import Engine
+from monitor.core.event_time.watermark import (
+    SILENCE_MIN_NS,
+    SILENCE_MIN_RECORDS,
+    SILENT_NS,
+    SILENT_TIMES,
+    PartitionClock,
+)
+from monitor.core.settings import EngineSettings
+from tests.core.test_shard import at, cancel
+
+SECOND = 1_000_000_000
+START = 1_764_000_000 * SECOND
+
+
+def book(second: float) -> dict[str, Any]:
+    levels = {"bids": [["99.9", "10"]], "asks": [["100.1", "10"]]}
+    return {"kind": "book", "symbol": "X", "ts": at(second), **levels}
+
+
+def alerts_of(controls: list[Control], books: list[float], until: int) -> list[dict[str, Any]]:
+    """Books at these seconds, a cancel each second up to `until`; other topics were never heard."""
+    engine = Engine(EngineSettings(streams=()), [])
+    ends = [Control(topic=t, partition=0, offset=0, ts=at(until)) for t in TOPICS.values()]
+    ends = [c for c in ends if c.topic not in ("books", "cancels")]
+    out = list(engine.control([*ends, *controls]).alerts)
+    for kind, records in (
+        ("cancel", [cancel(s) for s in range(until + 1)]),
+        ("book", [book(s) for s in books]),
+    ):
+        raws = [json.dumps(r).encode() for r in records]
+        batch = decode(kind, TOPICS[kind], 0, np.arange(len(raws), dtype=np.int64), raws)
+        out += engine.step(batch).alerts
+    return out + engine.finish().alerts
+
+
+def test_a_feed_that_stops_is_told_from_control_records_and_resolved_when_it_speaks() -> None:
+    beats = [i + 0.5 for i in range(100)]
+    silent = [Control(topic="books", partition=0, offset=100, ts=at(s)) for s in range(102, 140, 2)]
+    fired, over = alerts_of(silent, [*beats, 147.5, 148.5], 150)
+    assert (fired["status"], over["status"]) == ("firing", "resolved")
+    assert fired["fingerprint"] == over["fingerprint"]
+    assert (fired["kind"], fired["layer"], fired["symbols"]) == ("feed_stopped", "data", [])
+    assert fired["ts"] == at(110)
+    assert over["ts"] == at(148)
+    assert fired["summary"] == (
+        "No record in topic books, partition 0 for 10 s, where the longest silence was 1 s; the "
+        "last came at 16:01:39 UTC"
+    )
+    assert over["summary"] == "Records again in topic books, partition 0, after 48 s of silence"
+    assert "--symbol" not in fired["reproduce"]
+
+
+def test_a_feed_that_never_comes_back_stays_told() -> None:
+    end = Control(topic="books", partition=0, offset=100, ts=at(150))
+    (fired,) = alerts_of([end], [i + 0.5 for i in range(100)], 150)
+    assert fired["status"] == "firing"
+
+
+@pytest.mark.parametrize("gap", [4.0, 9.0])
+def test_a_topic_that_is_silent_by_nature_is_not_told(gap: float) -> None:
+    beats = [gap * i + 0.25 for i in range(round(200 / gap))]
+    last = beats[-1] + SILENT_TIMES * gap - 1
+    end = Control(topic="books", partition=0, offset=len(beats), ts=at(last))
+    assert last - beats[-1] > SILENT_NS / SECOND
+    assert alerts_of([end], beats, round(last) + 1) == []
+
+
+def slow(ts: list[int], controls: list[tuple[int, int]]) -> list[tuple[int, ...]]:
+    """The rule, record by record, as it is written down."""
+    told, high, first, longest, count, stopped = [], 0, 0, 0, 0, False
+    for offset in range(len(ts) + 1):
+        floor = max((t for o, t in controls if o <= offset), default=0)
+        here = ts[offset] if offset < len(ts) else 0
+        admitted = offset < len(ts) and here >= floor
+        known = count >= SILENCE_MIN_RECORDS and high - first >= SILENCE_MIN_NS and not stopped
+        limit = max(SILENT_NS, SILENT_TIMES * longest)
+        silent_until = max(floor, here if admitted else 0)
+        if known and silent_until - high >= limit:
+            told.append((high + limit, high, longest, count, 0))
+            stopped = True
+        if not admitted:
+            continue
+        first = first or here
+        if stopped:
+            told.append((here, high, longest, count, 1))
+            stopped = False
+        elif high:
+            longest = max(longest, here - high)
+        count, high = count + 1, here
+    return told
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_stops_are_the_same_in_any_slices_with_silence_told_before_or_when_it_begins(
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    gaps = rng.exponential(1.5, 150) * np.where(rng.random(150) < 0.05, 20, 1)
+    ts = (START + np.cumsum(gaps * SECOND).astype(np.int64)).tolist()
+    controls = []
+    for offset in rng.integers(0, 151, 12).tolist():
+        before = ts[offset - 1] if offset else START
+        # Some fall behind the next record, which is late then.
+        controls.append((offset, before + int(rng.exponential(12) * SECOND)))
+    expected = slow(ts, controls)
+    for early in (True, False):
+        part = PartitionClock(10**15, listens=True)
+        if early:
+            part.add_controls(controls)
+        low = 0
+        while low < len(ts):
+            high = min(len(ts), low + int(rng.integers(1, 40)))
+            if not early:
+                # Each is told before the first record behind it is read.
+                high = min([high, *(o for o, _ in controls if o > low)])
+                for offset, when in controls:
+                    if offset == low:
+                        part.add_controls([(offset, when)])
+            rows = np.arange(low, high)
+            part.admit(rows, np.array(ts[low:high]))
+            if rng.random() < 0.2:
+                held = part.snapshot()
+                part = PartitionClock(10**15, listens=True)
+                part.restore(held)
+            low = high
+        if not early:
+            for offset, when in controls:
+                if offset == len(ts):
+                    part.add_controls([(offset, when)])
+        assert part.silences == expected
+    assert seed or expected

@@ -1,0 +1,129 @@
+"""Theorems about positions given as JSON: every form is read, every refusal says how to mend it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core.margin.calculator import solve
+from monitor.core.margin.calculator_input import MarginInputError
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    return {
+        "regime": "hyperliquid",
+        "tiers": [{"lower_bound": 0, "maintenance_rate": "0.05"}],
+        "pool": {"mode": "isolated", "equity": 200},
+        "positions": [{"symbol": "A", "quantity": 10, "mark": 100}],
+    } | changes
+
+
+def first(answer: dict[str, Any]) -> dict[str, Any]:
+    position: dict[str, Any] = answer["pools"][0]["positions"][0]
+    return position
+
+
+@pytest.mark.parametrize(
+    "tiers",
+    [0.05, "0.05", [0.05], [0, 0.05], [[0, "0.05"]], {"lower_bound": 0, "maintenance_rate": 0.05},
+     [{"max_leverage": 10}], [[0, 0.05, 0.1]], [0, 0.05, 10**9, 0.1]],
+)  # fmt: skip
+def test_every_form_of_a_table_gives_the_same_prices(tiers: object) -> None:
+    found = first(solve(document(tiers=tiers)))
+    assert found["liquidation"] == "84.2105263157894737"
+    assert found["backstop"] == "82.7586206896551724"
+    assert (found["bankruptcy"], found["tier"]) == ("80", 0)
+
+
+def test_the_other_positions_of_a_cross_pool_count_and_those_isolated_do_not() -> None:
+    other = {"symbol": "B", "quantity": -100, "mark": 80, "tiers": 0.0125}
+    cross = document(pool={"mode": "cross", "equity": 300})
+    alone = first(solve(cross))["liquidation"]
+    cross["positions"].append(other)
+    assert float(first(solve(cross))["liquidation"]) == pytest.approx(
+        float(alone) + 0.0125 * 8000 / 9.5
+    )
+    cross["positions"][1] = other | {"mode": "isolated", "margin": 500}
+    assert first(solve(cross))["liquidation"] == alone
+
+
+def test_equity_at_the_mark_and_margin_at_entry_say_the_same() -> None:
+    by_margin = document(pool={"mode": "isolated"})
+    by_margin["positions"][0] |= {"entry": 110, "margin": 300}
+    by_leverage = document(pool={"mode": "isolated"})
+    by_leverage["positions"][0] |= {"entry": 110, "leverage": "5.5"}
+    assert first(solve(by_margin))["liquidation"] == "84.2105263157894737"
+    assert float(first(solve(by_leverage))["bankruptcy"]) == pytest.approx(90.0)
+
+
+def test_the_trace_names_what_binds_what_was_unknown_and_what_was_not_read() -> None:
+    given = document()
+    given["positions"][0]["colour"] = "red"
+    trace = first(solve(given))["trace"]
+    assert trace["binds"]["liquidation"]["maintenance_rate"] == "0.05"
+    assert trace["ignored"] == ["colour"]
+    assert "initial rate: not given" in trace["unknown"]
+    assert (trace["margin_ratio"], trace["state"]) == ("0.25", "healthy")
+
+
+def test_a_list_of_documents_gives_a_pool_each() -> None:
+    assert len(solve([document(), document(regime="generic")])["pools"]) == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"regime": "mtgox"}, "regime 'mtgox' is none of hyperliquid"),
+        ({"regime": None}, "is none of"),
+        ({"tiers": None}, "no tiers: give them"),
+        ({"tiers": [0, 0.01, 5]}, "odd run of bare numbers"),
+        ({"tiers": [{"lower_bound": 0}]}, "no maintenance_rate"),
+        ({"tiers": [[0, 0.02], [10, 0.01]]}, "tier 1: maintenance rate 0.01 falls"),
+        ({"tiers": [{"maintenance_rate": 0.1}, {"lower_bound": 100, "maintenance_rate": 0.2,
+                                                "cum": 11}]}, "the bounds and rates give 10"),
+        ({"pool": {"mode": "portfolio"}}, "mode must be cross or isolated"),
+        ({"pool": {}}, "no equity: give"),
+        ({"pool": []}, "not an object"),
+        ({"pool": {"equity": "1e999"}}, "not a finite decimal"),
+        ({"positions": []}, "at least one entry"),
+        ({"positions": [{"quantity": 0, "mark": 1}]}, "quantity: give a number"),
+        ({"positions": [{"quantity": True, "mark": 1}]}, "True is not a number"),
+        ({"positions": [{"quantity": 1}]}, "no price: give mark"),
+        ({"positions": [{"quantity": 1, "mark": -1}]}, "mark must be above 0"),
+        ({"positions": [{"quantity": 1, "mark": "NaN"}]}, "not a finite decimal"),
+        ({"regime": "bybit"}, "bybit counts maintenance at entry value: give entry"),
+        ({"pool": {"mode": "cross", "equity": 1}, "positions": [
+            {"symbol": "A", "quantity": 1, "mark": 1}, {"symbol": "A", "quantity": 2, "mark": 1}]},
+         "A stands twice"),
+    ],
+)  # fmt: skip
+def test_a_document_that_cannot_be_solved_says_how_to_mend_it(
+    changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(MarginInputError, match=sentence):
+        solve(document(**changes))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["regime", "tiers", "pool", "positions", "quantity", "mark", "equity"]),
+        inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(JSON, st.sampled_from(["regime", "tiers", "pool", "positions"]))
+def test_no_document_breaks_the_solver(value: object, place: str) -> None:
+    for attempt in (value, document(**{place: value})):
+        try:
+            solve(attempt)
+        except MarginInputError as refusal:
+            said = str(refusal)
+        else:
+            said = "solved"
+        assert said

@@ -1,0 +1,141 @@
+"""The venue scope in the engine: bands and stakes from records."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.core.bands.layout import BIN_WIDTH
+from monitor.core.bands.market_bands import VenueBands
+from monitor.core.contract.events import TOPICS, Control
+from monitor.core.decode.codec import decode
+from monitor.core.engine import Engine, EngineOutput
+from monitor.core.settings import AccountSettings, EngineSettings
+
+SECOND = 10**9
+START = 1_764_000_000 * SECOND
+BOOK = {"bids": [["99.9", "5"], ["99.5", "5"]], "asks": [["100.1", "5"], ["100.5", "5"]]}
+
+
+def table(symbol: str = "SOL", rate: str = "0.05") -> dict[str, Any]:
+    tiers = [{"lower_bound": 0, "maintenance_rate": rate}]
+    return {"kind": "reference", "about": "market", "symbol": symbol, "regime": "generic",
+            "tiers": tiers}  # fmt: skip
+
+
+def deposit(account: str, amount: object, cause: str = "deposit", **more: str) -> dict[str, Any]:
+    return {"kind": "collateral", "account": account, "amount": amount, "cause": cause, **more}
+
+
+def fill(account: str, side: str, quantity: object, price: object = 100) -> dict[str, Any]:
+    return {"kind": "fill", "symbol": "SOL", "account": account, "side": side, "price": price,
+            "quantity": quantity}  # fmt: skip
+
+
+def mark(price: object, symbol: str = "SOL") -> dict[str, Any]:
+    return {"kind": "mark", "symbol": symbol, "mark": price}
+
+
+def leverage(account: str, times: int, mode: str) -> dict[str, Any]:
+    return {"kind": "leverage", "symbol": "SOL", "account": account, "leverage": times,
+            "margin_mode": mode}  # fmt: skip
+
+
+def run(
+    records: list[dict[str, Any]], end_s: int = 10, alerts: list[dict[str, Any]] | None = None
+) -> tuple[Engine, list[VenueBands]]:
+    """Records at START, or at their own `at` (s); all topics end `end_s` later."""
+    settings = EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=1))
+    engine = Engine(settings, [])
+    made: list[VenueBands] = []
+
+    def keep(output: EngineOutput) -> None:
+        made.extend(output.bands)
+        if alerts is not None:
+            alerts.extend(output.alerts)
+
+    for kind, topic in TOPICS.items():
+        mine = [r for r in records if r["kind"] == kind]
+        mine = sorted(mine, key=lambda r: r.get("at", 0))
+        raws = [
+            json.dumps({**r, "ts": START + int(r.get("at", 0) * SECOND)}).encode() for r in mine
+        ]
+        if raws:
+            batch = decode(kind, topic, 0, np.arange(len(raws)), raws)
+            assert not batch.refused, batch.refused
+            keep(engine.step(batch))
+        end = START + end_s * SECOND
+        keep(engine.control([Control(topic=topic, partition=0, offset=len(raws), ts=end)]))
+    keep(engine.finish())
+    return engine, made
+
+
+BASE = [table(), mark(100), {"kind": "book", "symbol": "SOL", **BOOK}]
+
+
+def test_a_cross_long_is_forced_where_its_equity_meets_its_maintenance() -> None:
+    _, made = run([*BASE, deposit("a", 110), fill("a", "buy", 10)])
+    (market,) = made[-1].markets
+    # 110 + 10 (x − 100) = 0.05 · 10 x  →  x = 890 / 9.5
+    price = 890 / 9.5
+    zone = int((1 - price / 100) / BIN_WIDTH)
+    assert market.notional_by_zone == ({zone: 1000 * 10**6}, {})
+    assert market.nearest_forced_price[0] == pytest.approx(100 * (1 - zone * BIN_WIDTH))
+    assert market.nearest_forced_price[1] is None
+    assert (made[-1].pools, made[-1].unknown, made[-1].assumed) == (1, 0, 0)
+
+
+def test_what_is_forced_near_is_compared_with_the_book() -> None:
+    _, made = run([*BASE, deposit("a", 60), fill("a", "buy", 10), deposit("b", 9_000),
+                   fill("b", "sell", 10)])  # fmt: skip
+    (market,) = made[-1].markets
+    assert market.forced_near == (1000.0, 0.0)
+    assert market.absorbed_near[0] == 1.0
+    assert market.absorbed_near[1] is None
+    thin = {"kind": "book", "symbol": "SOL", "bids": [["99.9", "0.01"]], "asks": [], "at": 1}
+    _, made = run([*BASE, deposit("a", 60), fill("a", "buy", 10), thin])
+    (market,) = made[-1].markets
+    assert market.absorbed_near[0] is not None
+    assert 0 < market.absorbed_near[0] < 0.1
+
+
+def test_an_isolated_position_stands_on_its_own_margin() -> None:
+    records = [*BASE, deposit("a", 1000), leverage("a", 10, "isolated"),
+               deposit("a", 100, "isolated_in", symbol="SOL"), fill("a", "buy", 10)]  # fmt: skip
+    _, made = run(records)
+    price = 900 / 9.5
+    zone = int((1 - price / 100) / BIN_WIDTH)
+    assert made[-1].markets[0].notional_by_zone[0] == {zone: 1000 * 10**6}
+    assert made[-1].assumed == 0
+    # The same margin by the leverage alone, when no record tells of it.
+    _, other = run([r for r in records if r.get("cause") != "isolated_in"])
+    assert list(other[-1].markets[0].digest_parts()) == list(made[-1].markets[0].digest_parts())
+    assert other[-1].assumed == 1
+
+
+def test_without_a_mark_or_a_table_nothing_is_guessed() -> None:
+    held = [deposit("a", 60), fill("a", "buy", 10)]
+    for missing in ("mark", "reference"):
+        _, made = run([r for r in BASE if r["kind"] != missing] + held)
+        assert made[-1].markets == []
+        assert made[-1].unknown == 1
+
+
+def test_a_table_whose_rates_fall_is_refused_and_the_last_good_one_stays() -> None:
+    bad = {**table(), "at": 2}
+    bad["tiers"] = [{"lower_bound": 0, "maintenance_rate": "0.2"},
+                    {"lower_bound": 10, "maintenance_rate": "0.1"}]  # fmt: skip
+    held = [deposit("a", 110), fill("a", "buy", 10)]
+    engine, made = run([*BASE, *held, bad])
+    assert engine.venue.unread["tiers"] == 1
+    assert list(made[-1].markets[0].digest_parts()) == list(made[0].markets[0].digest_parts())
+
+
+def test_bands_are_as_of_the_end_of_their_second() -> None:
+    later = {**fill("a", "sell", 10), "at": 3.5}
+    _, made = run([*BASE, deposit("a", 110), fill("a", "buy", 10), {**mark(101), "at": 1.2}, later])
+    assert [(b.ts - START) / SECOND for b in made] == [1, 2]
+    assert [b.markets[0].mark for b in made] == [100.0, 101.0]

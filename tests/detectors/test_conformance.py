@@ -1,0 +1,91 @@
+"""The suite finds what breaks the protocol, and says how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from detectors.base import Score, read_number
+from detectors.conformance import ConformanceError, check_detector
+from tests.detectors.example_plugin.highest import AboveMean
+
+
+class Eager(AboveMean):
+    def judge_one(self, x: Mapping[Any, Any]) -> Score:
+        score = super().judge_one(x)
+        return Score(0.0) if score.value is None else score
+
+
+class Mute(AboveMean):
+    def judge_one(self, x: Mapping[Any, Any]) -> Score:
+        return super().judge_one(x)._replace(why=None)
+
+
+class Restless(AboveMean):
+    def judge_one(self, x: Mapping[Any, Any]) -> Score:
+        self._mean += 1e-6
+        return super().judge_one(x)
+
+
+class Forgetful(AboveMean):
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self._mean = 0.0
+
+
+class Gullible(AboveMean):
+    """Averages whatever it is given."""
+
+    def learn_one(self, x: Mapping[Any, Any]) -> None:
+        self._seen += 1
+        self._mean += 0.01 * (float(x[self.feature]) - self._mean)
+
+
+class Poisoned(AboveMean):
+    """Starts all over at an outlier, for days."""
+
+    def learn_one(self, x: Mapping[Any, Any]) -> None:
+        super().learn_one(x)
+        if isinstance(read_number(x, self.feature), float) and x[self.feature] > 1e9:
+            self._seen = -(10**6)
+
+
+class Learner(AboveMean):
+    def report_one(self, x: Mapping[Any, Any]) -> None:
+        for _ in range(100):
+            self.learn_one(x)
+
+
+class Hoarder(AboveMean):
+    def __init__(self) -> None:
+        super().__init__()
+        self._all: list[float] = []
+
+    def learn_one(self, x: Mapping[Any, Any]) -> None:
+        super().learn_one(x)
+        self._all.append(float(len(self._all)))
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (Eager, "judges before it has learnt anything"),
+        (Mute, "abstains without words"),
+        (Restless, "in two ways"),
+        (Forgetful, "restored from its state"),
+        (Gullible, "ignore it in learning"),
+        (Poisoned, "after one count of 1e15"),
+        (Learner, "do not learn in report_one"),
+        (Hoarder, "bound what it keeps"),
+    ],
+)
+def test_each_breach_is_named_with_its_mending(broken: type[AboveMean], says: str) -> None:
+    with pytest.raises(ConformanceError, match=says) as caught:
+        check_detector(broken, pause_windows=1000)
+    assert "To mend it: " in str(caught.value)
+
+
+def test_a_detector_that_holds_the_protocol_passes() -> None:
+    check_detector(AboveMean, pause_windows=1000)

@@ -1,0 +1,33 @@
+"""Every detector of ours holds the protocol: none is poisoned, blinded or deafened.
+
+The suite (`detectors/conformance.py`) feeds NaN, infinities, 1e15, a constant stream and a day's stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from detectors.base import Detector
+from detectors.conformance import check_detector
+from detectors.contrib.comove import CoMoveDetector
+from detectors.contrib.drift import DriftDetector
+from detectors.contrib.edetector import EDetector
+from detectors.contrib.focus import FocusDetector
+from detectors.ratio.detector import RatioDetector
+
+EACH: dict[str, Callable[[], Detector]] = {
+    "ratio": RatioDetector,
+    "focus": FocusDetector,
+    "edetector": EDetector,
+    "comove": CoMoveDetector,
+    "comove of three, upwards": lambda: CoMoveDetector(("a", "b", "c"), side="up"),
+    "drift": DriftDetector,
+    "drift by Page-Hinkley": lambda: DriftDetector(method="page_hinkley"),
+}
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_it_conforms(name: str) -> None:
+    check_detector(EACH[name])

@@ -1,0 +1,51 @@
+"""As high as it seldom was: nothing is said at first, then what was never seen is rare."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detectors.calibration.calibrator import AlertBudget, Calibrator
+from detectors.conformance import check_detector
+from detectors.record_high import RecordHighDetector
+
+DAY = 86_400
+
+
+def test_it_holds_what_every_detector_must() -> None:
+    check_detector(RecordHighDetector, pause_windows=20_000)
+
+
+def test_a_level_beyond_the_days_before_is_rare_and_one_within_them_is_not() -> None:
+    rng = np.random.default_rng(5)
+    jumps = np.repeat(rng.pareto(2.5, DAY // 600) * 0.1, 600)  # a new level every ten minutes
+    calibrator, detector = (
+        Calibrator(RecordHighDetector.log_likelihood),
+        RecordHighDetector(least=0.5),
+    )
+    for level in jumps:
+        x = {"level": float(level)}
+        score = detector.judge_one(x).value
+        if score is not None:
+            calibrator.learn(score)
+        detector.learn_one(x)
+    limit = AlertBudget(0.1, 1.0).p_limit
+    assert calibrator.p_value(float(np.quantile(jumps, 0.99))) > limit
+    assert calibrator.p_value(50 * float(jumps.max())) <= limit
+
+
+def test_calm_levels_are_no_evidence() -> None:
+    detector = RecordHighDetector("share", least=1.0)
+    detector.learn_one({"share": 0.01})
+    assert detector.judge_one({"share": 0.9}).evidence is None
+    found = detector.judge_one({"share": 1.1}).evidence
+    assert found is not None
+    assert (found.observed, found.expected) == (1.1, 0.01)
+
+
+def test_a_level_below_zero_is_refused() -> None:
+    detector = RecordHighDetector()
+    detector.learn_one({"level": 1.0})
+    assert detector.judge_one({"level": -1.0}).value is None
+    with pytest.raises(ValueError, match="above 0"):
+        RecordHighDetector(least=0.0)

@@ -1,0 +1,124 @@
+"""Batches for tests: any that the contract allows, and their comparison."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from monitor.core.contract import events, fixed_point
+from monitor.core.decode.batch import (
+    ABSENT,
+    COLUMNS,
+    Batch,
+    Column,
+    Ladder,
+    RefusedRecord,
+    TextColumn,
+)
+
+WORD = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=6)
+
+
+def _numbers(column: Column) -> st.SearchStrategy[int]:
+    if column.type == "enum":
+        values = st.sampled_from([column.code(word) for word in column.values])
+    elif column.type == "flag":
+        values = st.integers(0, 1)
+    else:
+        values = st.integers(column.low, column.high)
+    return values if column.required else st.one_of(st.just(ABSENT), values)
+
+
+@st.composite
+def _texts(draw: Any, column: Column, rows: int) -> TextColumn:
+    absent = [] if column.required else [st.none()]
+    if draw(st.booleans()):
+        return TextColumn.from_strings(
+            draw(st.lists(st.one_of(*absent, WORD), min_size=rows, max_size=rows))
+        )
+    few = TextColumn.from_strings(draw(st.lists(WORD, min_size=1, max_size=3)))
+    low = 0 if column.required else -1
+    codes = st.lists(st.integers(low, len(few.start) - 1), min_size=rows, max_size=rows)
+    few.codes = np.array(draw(codes), np.int64)
+    return few
+
+
+@st.composite
+def _ladders(draw: Any, rows: int) -> Ladder:
+    sizes = draw(st.lists(st.integers(0, 3), min_size=rows, max_size=rows))
+    level = st.lists(
+        st.integers(1, fixed_point.INT64_MAX), min_size=sum(sizes), max_size=sum(sizes)
+    )
+    offset = np.concatenate(([0], np.cumsum(np.array(sizes, np.int64))))
+    return Ladder(offset, np.array(draw(level), np.int64), np.array(draw(level), np.int64))
+
+
+@st.composite
+def batches(
+    draw: Any, kind: str | None = None, partition: int = 0, start: int = 0, rows_max: int = 8
+) -> Batch:
+    """Any batch of `kind` (of any kind if None), refused records between its rows."""
+    kind = kind or draw(st.sampled_from(sorted(events.KINDS)))
+    total = draw(st.integers(0, rows_max))
+    offset = start + np.cumsum(draw(st.lists(st.integers(1, 3), min_size=total, max_size=total)))
+    bad = np.array(draw(st.lists(st.booleans(), min_size=total, max_size=total)), bool)
+    topic = events.TOPICS[kind]
+    batch = Batch(kind, topic, partition, np.array(offset[~bad], np.int64))
+    rows = len(batch)
+    for column in COLUMNS[kind]:
+        if column.type == "ladder":
+            batch.ladders[column.name] = draw(_ladders(rows))
+        elif column.type in ("text", "json"):
+            batch.texts[column.name] = draw(_texts(column, rows))
+        else:
+            values = draw(st.lists(_numbers(column), min_size=rows, max_size=rows))
+            batch.numbers[column.name] = np.array(values, np.int64)
+    for o in offset[bad].tolist():
+        raw = draw(st.binary(max_size=5))
+        batch.refused.append(RefusedRecord(topic, partition, o, "wrong_type", draw(WORD), raw))
+    return batch
+
+
+def rows_of(batches: list[Batch]) -> list[tuple[Any, ...]]:
+    """Every record of the batches as a tuple, with its place; for comparison."""
+    found = []
+    for batch in batches:
+        columns: list[list[Any]] = [batch.offset.tolist()]
+        for column in COLUMNS.get(batch.kind, ()):
+            if column.type == "ladder":
+                side = batch.ladders[column.name]
+                levels = list(zip(side.price.tolist(), side.quantity.tolist(), strict=True))
+                bounds = side.offset.tolist()
+                columns.append([levels[a:b] for a, b in pairwise(bounds)])
+            elif column.type in ("text", "json"):
+                columns.append(batch.texts[column.name].to_strings())
+            else:
+                columns.append(batch.numbers[column.name].tolist())
+        place = (batch.kind, batch.topic, batch.partition)
+        found += [(*place, *row) for row in zip(*columns, strict=True)]
+    return found
+
+
+def refused_of(batches: list[Batch]) -> list[RefusedRecord]:
+    """Every refused record of the batches."""
+    return [r for batch in batches for r in batch.refused]
+
+
+def orders(ts: list[int], start: int = 0, partition: int = 0, symbol: str = "A") -> Batch:
+    """Plain orders at the given times."""
+    rows = len(ts)
+    batch = Batch("order", "orders", partition, np.arange(start, start + rows))
+    for column in COLUMNS["order"]:
+        if column.type == "text":
+            word = symbol if column.name == "symbol" else None
+            batch.texts[column.name] = TextColumn.from_strings([word] * rows)
+        else:
+            value = (
+                ABSENT if not column.required else max(column.low, 1) if not column.values else 1
+            )
+            batch.numbers[column.name] = np.full(rows, value, np.int64)
+    batch.numbers["ts"] = np.array(ts, np.int64)
+    return batch

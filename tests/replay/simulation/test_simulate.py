@@ -1,0 +1,290 @@
+"""A simulated day is a day like any other, and holds what its ground truth says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.core.contract.events import KINDS, TOPICS
+from monitor.core.decode import codec, validate
+from monitor.core.decode.batch import Batch
+from replay.day.reader import Day
+from replay.simulation.accounts import FUNDING
+from replay.simulation.incidents import PlantedIncident
+from replay.simulation.simulate import INCIDENTS_FILE, START_TS, simulate
+
+SECOND = 1_000_000_000
+SAMPLE = 400
+Table = dict[str, np.ndarray[Any, Any]]
+
+
+def table(day: Day, kind: str) -> Table:
+    """The columns of one kind, over all partitions; books have their bid depth."""
+    batches = [b for b in day.batches() if b.kind == kind]
+    columns: Table = {
+        name: np.concatenate([b.numbers[name] for b in batches]) for name in batches[0].numbers
+    }
+    for name in batches[0].texts:
+        columns[name] = np.concatenate([np.array(b.texts[name].to_strings()) for b in batches])
+    if kind == "book":
+        sides = [b.ladders["bids"] for b in batches]
+        columns["depth"] = np.concatenate(
+            [np.add.reduceat(s.quantity, s.offset[:-1]) for s in sides]
+        )
+    return columns
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("simulated") / "day"
+    simulate(out, partitions=2)
+    return out
+
+
+@pytest.fixture(scope="module")
+def tables(folder: Path) -> Callable[[str], Table]:
+    day, known = Day(folder), {}
+
+    def get(kind: str) -> Table:
+        if kind not in known:
+            known[kind] = table(day, kind)
+        return known[kind]
+
+    return get
+
+
+def small(out: Path, **given: Any) -> Path:
+    simulate(out, **{"minutes": 4, "symbols": 3, "accounts": 100, "rate": 60.0, **given})
+    return out
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: Path) -> None:
+    one, two = small(tmp_path / "one"), small(tmp_path / "two")
+    other = small(tmp_path / "other", seed=8)
+    assert Day(one).meta.files == Day(two).meta.files
+    assert (one / INCIDENTS_FILE).read_bytes() == (two / INCIDENTS_FILE).read_bytes()
+    assert Day(one).meta.files != Day(other).meta.files
+
+
+def test_a_day_holds_all_eight_kinds_and_is_whole(folder: Path) -> None:
+    day = Day(folder)
+    day.verify()
+    assert set(day.meta.records) == set(KINDS)
+    assert min(day.meta.records.values()) > 0
+    assert not day.meta.refused
+    assert day.meta.span is not None
+    assert day.meta.span[2] == START_TS + 20 * 60 * SECOND
+    flow = sum(day.meta.records[kind] for kind in ("order", "cancel", "fill"))
+    assert flow == pytest.approx(400 * 1200, rel=0.4)  # the drift of activity is slow
+
+
+def test_every_record_is_one_that_the_contract_accepts(folder: Path) -> None:
+    rng = np.random.default_rng(1)
+
+    def check(batch: Batch) -> None:
+        rows = np.sort(rng.choice(len(batch), min(len(batch), SAMPLE), replace=False))
+        sample = batch.select_rows(rows)
+        raws = codec.encode(sample)
+        for raw in raws:
+            verdict = validate.validate_record(raw, batch.kind)
+            assert not isinstance(verdict, tuple), (verdict, raw)
+        again = codec.decode(batch.kind, batch.topic, batch.partition, sample.offset, raws)
+        assert not again.refused
+        assert codec.encode(again) == raws
+
+    for batch in Day(folder).batches():
+        check(batch)
+
+
+def test_a_topic_partition_is_in_time_order_up_to_ten_milliseconds(folder: Path) -> None:
+    high: dict[tuple[str, int], int] = {}
+    back = 0
+    for batch in Day(folder).batches():
+        key, ts = (batch.topic, batch.partition), batch.numbers["ts"]
+        before = np.maximum.accumulate(np.concatenate(([high.get(key, 0)], ts)))
+        assert (before[:-1] - ts).max() < 10_000_000
+        back += int((before[:-1] > ts).sum())
+        high[key] = int(before[-1])
+    assert back > 0
+
+
+def test_no_record_comes_before_what_its_control_records_say(folder: Path) -> None:
+    day = Day(folder)
+    logs = {(k, p): [np.zeros(0, np.int64)] for k in TOPICS.values() for p in range(2)}
+    for batch in day.batches():
+        logs[batch.topic, batch.partition].append(batch.numbers["ts"])
+    whole = {key: np.concatenate(parts) for key, parts in logs.items()}
+    silent = 0
+    for control in day.controls():
+        later = whole[control.topic, control.partition][control.offset :]
+        assert (later >= control.ts).all()
+        silent += control.topic == "reference"
+    assert silent > 2 * 200  # rules come at the opening only, and say so every five seconds
+
+
+def test_orders_are_placed_once_then_cancelled_replaced_or_filled(
+    tables: Callable[[str], Table],
+) -> None:
+    orders, cancels, fills = tables("order"), tables("cancel"), tables("fill")
+    placed = dict(zip(orders["order_id"].tolist(), orders["ts"].tolist(), strict=True))
+    owner = dict(zip(orders["order_id"].tolist(), orders["account"].tolist(), strict=True))
+    size = dict(zip(orders["order_id"].tolist(), orders["quantity"].tolist(), strict=True))
+    assert len(placed) == len(orders["ts"])
+    assert len({*cancels["order_id"].tolist()}) == len(cancels["ts"])
+    replaced = [name for name in orders["replaces"].tolist() if name is not None]
+    assert replaced
+    assert not {*replaced} & {*cancels["order_id"].tolist()}
+    for order, ts, account in zip(
+        *(cancels[name].tolist() for name in ("order_id", "ts", "account")), strict=True
+    ):
+        assert placed[order] <= ts
+        assert owner[order] == account
+    told = cancels["placed_ts"] > 0
+    assert 0.2 < told.mean() < 0.4
+    ids, when = cancels["order_id"][told].tolist(), cancels["placed_ts"][told].tolist()
+    assert all(placed[order] == ts for order, ts in zip(ids, when, strict=True))
+    left = dict(zip(cancels["order_id"].tolist(), cancels["quantity"].tolist(), strict=True))
+    for order, ts, quantity in zip(
+        *(fills[name].tolist() for name in ("order_id", "ts", "quantity")), strict=True
+    ):
+        assert placed[order] <= ts
+        assert quantity + left.get(order, 0) <= size[order]
+
+
+def test_a_trade_has_two_sides_that_agree(tables: Callable[[str], Table]) -> None:
+    fills = tables("fill")
+    order = np.lexsort((fills["liquidity"], fills["trade_id"]))
+    maker, taker = order[::2], order[1::2]
+    assert (fills["trade_id"][maker] == fills["trade_id"][taker]).all()
+    assert (fills["side"][maker] == -fills["side"][taker]).all()
+    assert (fills["quantity"][maker] == fills["quantity"][taker]).all()
+    assert (fills["account"][maker] != fills["account"][taker]).all()
+
+
+def test_cancels_excite_themselves(tmp_path: Path) -> None:
+    simulate(tmp_path / "day", minutes=8, incidents="none")
+    cancels = table(Day(tmp_path / "day"), "cancel")
+    for symbol in ("BTC-PERP", "SUI-PERP"):
+        ts = cancels["ts"][cancels["symbol"] == symbol]
+        counts = np.bincount((ts - START_TS) // SECOND, minlength=480)[60:480]
+        assert counts.var() / counts.mean() > 2
+
+
+def test_some_accounts_are_far_more_active_than_most(tables: Callable[[str], Table]) -> None:
+    _, counts = np.unique(tables("order")["account"], return_counts=True)
+    counts[::-1].sort()
+    assert counts[: len(counts) // 20].sum() > 0.3 * counts.sum()
+
+
+def around(
+    rows: Table, incident: PlantedIncident
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Rows of the incident's market within it, and in the minute on both sides of it."""
+    ts, mine = rows["ts"], rows["symbol"] == incident.symbol
+    within = mine & (ts >= incident.start_ts) & (ts < incident.end_ts)
+    near = mine & (ts >= incident.start_ts - 60 * SECOND) & (ts < incident.end_ts + 60 * SECOND)
+    return within, near & ~within
+
+
+def rate_ratio(rows: Table, incident: PlantedIncident) -> float:
+    within, near = around(rows, incident)
+    seconds = (incident.end_ts - incident.start_ts) / SECOND
+    return float(within.sum() / seconds / (near.sum() / 120))
+
+
+def test_planted_incidents_are_visible_in_the_data(
+    folder: Path, tables: Callable[[str], Table]
+) -> None:
+    plan = [PlantedIncident(**row) for row in json.loads((folder / INCIDENTS_FILE).read_text())]
+    assert {i.kind for i in plan} == {"cancel_burst", "leverage_surge", "thin_book", "joint"}
+    assert {len(i.accounts) for i in plan if i.kind == "cancel_burst"} == {1, 3}
+    for incident in plan:
+        if incident.raises_cancels:
+            assert rate_ratio(tables("cancel"), incident) > 3, incident
+            within, _ = around(tables("cancel"), incident)
+            made = np.isin(tables("cancel")["account"][within], incident.accounts)
+            assert made.mean() > 0.5, incident
+        if incident.raises_leverage:
+            assert rate_ratio(tables("leverage"), incident) > 2, incident
+        if incident.thins_book:
+            within, near = around(tables("book"), incident)
+            depth = tables("book")["depth"]
+            assert depth[within].mean() < 0.6 * depth[near].mean(), incident
+
+
+def test_a_file_of_incidents_is_planted_as_it_stands(tmp_path: Path) -> None:
+    row = {
+        "id": "mine",
+        "kind": "cancel_burst",
+        "symbol": "ETH-PERP",
+        "start_ts": START_TS + 100 * SECOND,
+        "end_ts": START_TS + 110 * SECOND,
+        "size": 12.0,
+        "accounts": ["a-5"],
+    }
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps([row]))
+    out = small(tmp_path / "day", incidents=str(plan))
+    assert json.loads((out / INCIDENTS_FILE).read_text()) == [row]
+    assert rate_ratio(table(Day(out), "cancel"), PlantedIncident(**row)) > 4
+
+
+def test_what_is_planted_leaves_the_rest_of_the_market_as_it_was(tmp_path: Path) -> None:
+    with_them, without = small(tmp_path / "a"), small(tmp_path / "b", incidents="none")
+    assert json.loads((without / INCIDENTS_FILE).read_text()) == []
+    one, two = (table(Day(out), "fill") for out in (with_them, without))
+    for name in ("symbol", "account", "price", "quantity"):
+        assert sorted(one[name].tolist()) == sorted(two[name].tolist())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"symbol": "NO-PERP"}, "no market 'NO-PERP'"),
+        ({"accounts": ["a-100"]}, "no account 'a-100'"),
+        ({"end_ts": START_TS + 10_000 * SECOND}, "outside the day"),
+        ({"size": 0.5}, "0.size"),
+        ({"end_ts": START_TS}, "end_ts must be later"),
+    ],
+)
+def test_an_incident_that_the_day_cannot_hold_is_refused_with_words(
+    tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    row = {
+        "id": "x",
+        "kind": "thin_book",
+        "symbol": "BTC-PERP",
+        "start_ts": START_TS + SECOND,
+        "end_ts": START_TS + 2 * SECOND,
+        "size": 3,
+    }
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps([{**row, **change}]))
+    with pytest.raises(ValueError, match=words):
+        small(tmp_path / "day", incidents=str(plan))
+    assert not (tmp_path / "day").exists()
+
+
+def test_funding_is_paid_at_the_hour_by_those_who_hold_positions(
+    tables: Callable[[str], Table],
+) -> None:
+    moves = tables("collateral")
+    paid = moves["cause"] == FUNDING
+    assert paid.sum() > 100
+    assert (moves["ts"][paid] < START_TS + SECOND).all()
+    assert all(symbol is not None for symbol in moves["symbol"][paid].tolist())
+
+
+def test_an_account_keeps_one_partition_and_so_does_a_market(folder: Path) -> None:
+    seen: dict[tuple[str, str], set[int]] = {}
+    for batch in Day(folder).batches():
+        key = "account" if batch.kind == "collateral" else "symbol"
+        for name in np.unique([w or "" for w in batch.texts[key].to_strings()]).tolist():
+            seen.setdefault((key, name), set()).add(batch.partition)
+    assert all(len(partitions) == 1 for partitions in seen.values())
+    assert {p for partitions in seen.values() for p in partitions} == {0, 1}

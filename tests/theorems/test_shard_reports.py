@@ -1,0 +1,194 @@
+"""Shards that speak to the venue stage by words on a log, and begin again from old snapshots, give
+the output of an engine in one piece.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core import snapshot
+from monitor.core.alerts.wording import alert_json
+from monitor.core.decode.batch import Batch
+from monitor.core.shard import SHARD_KINDS, Shard
+from monitor.core.shard_report import ShardReport
+from monitor.core.snapshot import SnapshotError
+from monitor.core.venue.stage import VenueStage
+from tests.theorems.days import (
+    FACTORIES,
+    SETTINGS,
+    Feed,
+    Result,
+    feed,
+    feed_of_many_markets,
+    run_in_order,
+    slices,
+)
+from tests.theorems.test_determinism import CASES, EXAMPLES, SEEDS
+
+PRINT = SETTINGS.fingerprint()
+BOOK_NS = round(SETTINGS.accounts.bands_every_s * 1e9)
+
+
+class Owner:
+    """One shard over its own pieces of the day, telling what it finds on a log."""
+
+    def __init__(self, day: Feed, partition: int, pieces: list[Batch]) -> None:
+        self.day, self.partition, self.pieces = day, partition, pieces
+        self.log: list[bytes] = []
+        self.at = 0
+        self.shard = self.fresh()
+        self.held: tuple[int, bytes] | None = None
+
+    def fresh(self) -> Shard:
+        shard = Shard(self.partition, self.day.partitions, SETTINGS, FACTORIES)
+        shard.control(self.day.controls)
+        return shard
+
+    def read(self) -> None:
+        """The next piece, or the end."""
+        if self.at < len(self.pieces):
+            self.shard.step(self.pieces[self.at])
+            self.at += 1
+        else:
+            self.shard.finish()
+
+    def tell(self, keep: bool) -> None:
+        """A word, and perhaps a snapshot."""
+        self.log.append(self.shard.drain_report().pack(PRINT, BOOK_NS))
+        if keep:
+            self.held = self.at, snapshot.pack(self.shard.snapshot(), PRINT)
+
+    def die(self) -> None:
+        """What was not told is gone; go on from the snapshot."""
+        self.shard = self.fresh()
+        self.at = 0
+        if self.held is not None:
+            self.at, raw = self.held
+            self.shard.restore(snapshot.unpack(raw, PRINT))
+
+
+class Stage:
+    """The venue stage over the logs of all owners; alerts count once published."""
+
+    def __init__(self, day: Feed, owners: list[Owner]) -> None:
+        self.day, self.owners = day, owners
+        self.alerts: list[bytes] = []
+        self.stage = self.fresh()
+        self.read = dict.fromkeys(range(len(owners)), 0)
+        self.held: tuple[dict[int, int], bytes] | None = None
+
+    def fresh(self) -> VenueStage:
+        stage = VenueStage(SETTINGS, FACTORIES, self.day.partitions)
+        stage.control(self.day.controls)
+        return stage
+
+    def take(self, batch: Batch) -> None:
+        self.publish(self.stage.step(batch).alerts)
+
+    def hear(self, partition: int) -> None:
+        log = self.owners[partition].log
+        if self.read[partition] < len(log):
+            word = ShardReport.unpack(log[self.read[partition]], PRINT)
+            self.read[partition] += 1
+            if self.stage.shard_progress[partition].covers(word.until, word.high):
+                return
+            assert self.stage.accept_report(word)
+            self.publish(self.stage.advance().alerts)
+
+    def publish(self, alerts: list[dict[str, Any]]) -> None:
+        """Those made again after a restart are the same, and are not published again."""
+        first = self.stage.alert_count - len(alerts)
+        for i, alert in enumerate(alerts):
+            if first + i < len(self.alerts):
+                assert self.alerts[first + i] == alert_json(alert)
+            else:
+                self.alerts.append(alert_json(alert))
+
+
+def run(day: Feed, seed: int, size: int = 20) -> Result:
+    """A day with shards that die and speak again, heard by a stage that dies as well."""
+    rng = np.random.default_rng(seed + 1)
+    pieces = slices(day, rng, size)
+    owners = [
+        Owner(day, p, [b for b in pieces if b.partition == p and b.kind in SHARD_KINDS])
+        for p in range(day.partitions)
+    ]
+    stage = Stage(day, owners)
+    accounts = [b for b in pieces if b.kind not in SHARD_KINDS]
+    given_to_stage = 0
+    while given_to_stage < len(accounts) or any(o.at < len(o.pieces) for o in owners):
+        owner = owners[int(rng.integers(len(owners)))]
+        owner.read()
+        if rng.random() < 0.5:
+            owner.tell(keep=rng.random() < 0.5)
+        if rng.random() < 0.05:
+            owner.die()
+        stage.hear(int(rng.integers(len(owners))))
+        if given_to_stage < len(accounts) and rng.random() < 0.5:
+            stage.take(accounts[given_to_stage])
+            given_to_stage += 1
+        if rng.random() < 0.1:
+            state = snapshot.pack({"stage": stage.stage.snapshot()}, PRINT)
+            held = dict(stage.read), given_to_stage, state
+        elif rng.random() < 0.05 and "held" in locals():
+            read, given_to_stage, state = held
+            stage.read, stage.stage = dict(read), stage.fresh()
+            stage.stage.restore(snapshot.unpack(state, PRINT)["stage"])
+    for owner in owners:
+        owner.read()
+        owner.tell(keep=False)
+        while stage.read[owner.partition] < len(owner.log):
+            stage.hear(owner.partition)
+    stage.stage.finish()
+    stage.publish(stage.stage.advance().alerts)
+    end = stage.stage
+    return Result(end.digest(), stage.alerts, end.tally().reproducible_counts(), end.windows)
+
+
+@CASES
+@given(SEEDS)
+def test_words_told_twice_and_cut_anew_by_owners_that_die_give_the_same_output(seed: int) -> None:
+    day = feed(seed, per_part=60)
+    assert run(day, seed) == run_in_order(day)
+
+
+@settings(CASES, max_examples=max(4, EXAMPLES // 5))
+@given(SEEDS)
+def test_so_it_is_where_markets_are_judged_together(seed: int) -> None:
+    day = feed_of_many_markets(seed)
+    assert run(day, seed, size=100) == run_in_order(day)
+
+
+@settings(CASES, max_examples=30)
+@given(SEEDS, st.integers(0, 3))
+def test_a_word_behind_one_that_is_missing_is_not_taken(seed: int, lost: int) -> None:
+    day = feed(seed, per_part=60)
+    pieces = [b for b in slices(day, np.random.default_rng(seed), 10) if b.partition == 0]
+    shard = Shard(0, day.partitions, SETTINGS, FACTORIES)
+    shard.control(day.controls)
+    words = []
+    for piece in (p for p in pieces if p.kind in SHARD_KINDS):
+        shard.step(piece)
+        words.append(shard.drain_report())
+    words = [word for word in words if word.low != word.high or word.since != word.until]
+    if lost >= len(words) - 1:
+        return
+    stage = VenueStage(SETTINGS, FACTORIES, day.partitions)
+    for word in words[:lost]:
+        assert stage.accept_report(word)
+    assert not stage.accept_report(words[lost + 1])
+    assert stage.accept_report(words[lost])
+    assert stage.accept_report(words[lost + 1])
+
+
+def test_a_word_of_other_settings_is_refused() -> None:
+    shard = Shard(0, 1, SETTINGS, FACTORIES)
+    raw = shard.drain_report().pack(PRINT, BOOK_NS)
+    assert ShardReport.unpack(raw, PRINT).partition == 0
+    with pytest.raises(SnapshotError, match="settings"):
+        ShardReport.unpack(raw, "0" * 12)
