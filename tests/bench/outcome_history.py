@@ -56,9 +56,9 @@ class AccountBook:
 
     def copy(self, ts: int, last: dict[str, Fraction]) -> AccountBook:
         """All of it as of `ts`."""
-        made = dataclasses.replace(self, held=dict(self.holdings))
-        made.advance_time(ts, last)
-        return made
+        copy = dataclasses.replace(self, holdings=dict(self.holdings))
+        copy.advance_time(ts, last)
+        return copy
 
     def check(self, last: dict[str, Fraction], what: str) -> None:
         """Whether what the account has just been let do is at odds with its rebuilt equity."""

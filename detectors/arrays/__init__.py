@@ -1,0 +1,1 @@
+"""What every detector and the engine need of arrays: types, growth, hash tables, state."""
