@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo live kafka test soak check bench bench-detect bench-live dashboards lock clean
+.PHONY: demo live kafka test soak check bench bench-detect bench-live dashboards picture lock clean
 
 demo: $(READY)
 	$(BIN)/brinkwatch demo
@@ -46,6 +46,10 @@ bench: $(READY)
 # Grafana's, from deploy/dashboards.
 dashboards: $(READY)
 	$(BIN)/python -m deploy.dashboards
+
+# The README's: the alerts of the demo.
+picture: demo
+	$(BIN)/python -m deploy.picture
 
 # What detectors find, and at how many false alarms: the whole table, an hour on one core.
 bench-detect: $(READY)
