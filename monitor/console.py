@@ -10,7 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from monitor.core.contract.alert import Alert
 
 PLAIN_EVERY_S = 5.0
 """Where there is no terminal, progress is a line this often."""
@@ -81,24 +84,23 @@ class Console:
             table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
         self.rich.print(table)
 
-    def alert(self, alert: dict[str, Any]) -> None:
+    def alert(self, alert: Alert) -> None:
         """One alert as it arrives, in one line."""
         from rich.text import Text
 
-        from monitor.core.alerts.wording import clock
+        from monitor.core.alerts.formatting import clock
 
-        severity = alert["severity"]
-        head = f"{clock(alert['ts'])}  {severity:<8}  {alert['status']:<8}  {alert['kind']}  "
-        self.rich.print(Text(head, STYLES[severity]) + Text(alert["summary"]))
+        head = f"{clock(alert.ts)}  {alert.severity:<8}  {alert.status:<8}  {alert.kind}  "
+        self.rich.print(Text(head, STYLES[alert.severity]) + Text(alert.summary))
 
-    def alerts(self, alerts: list[dict[str, Any]]) -> None:
+    def alerts(self, alerts: list[Alert]) -> None:
         """Alerts as they fired, each with its sentence; the gravest first where there are many."""
-        from monitor.core.alerts.wording import clock
+        from monitor.core.alerts.formatting import clock
 
         order = {"critical": 0, "warning": 1, "info": 2}
-        fired = [a for a in alerts if a["status"] == "firing"]
-        shown = sorted(fired, key=lambda a: (order[a["severity"]], a["ts"]))[:ALERTS_SHOWN]
-        rows = [[clock(a["ts"]), a["severity"], a["kind"], a["summary"]] for a in shown]
+        fired = [a for a in alerts if a.status == "firing"]
+        shown = sorted(fired, key=lambda a: (order[a.severity], a.ts))[:ALERTS_SHOWN]
+        rows = [[clock(a.ts), a.severity, a.kind, a.summary] for a in shown]
         more = f", the {len(shown)} gravest shown" if len(shown) < len(fired) else ""
         title = f"{len(fired)} alerts fired ({len(alerts)} messages){more}"
         self.table(title, ["UTC", "severity", "kind", "what happened"], rows)

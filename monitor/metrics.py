@@ -188,9 +188,9 @@ class Metrics:
         self._transactions.inc()
         self._commit.observe(seconds)
         for alert in work.alerts:
-            symbol = self._symbol(alert["symbols"])
-            labels = alert["kind"], symbol, alert["severity"], alert["status"]
-            self._alerts.labels(*labels).inc(exemplar={"alert_id": alert["id"]})
+            symbol = self._symbol(alert.symbols)
+            labels = alert.kind, symbol, alert.severity, alert.status
+            self._alerts.labels(*labels).inc(exemplar={"alert_id": alert.id})
         for letter in work.dead_letters:
             self._dead_letters.labels(letter.record.reason).inc()
         for control in work.controls:
@@ -200,7 +200,7 @@ class Metrics:
             self._snapshot_bytes.set(sum(len(chunk.value) for chunk in work.snapshot))
             self._snapshot_time.set(time.time())
 
-    def _symbol(self, symbols: list[str]) -> str:
+    def _symbol(self, symbols: tuple[str, ...]) -> str:
         """The label for an alert's symbols; bounded."""
         if len(symbols) != 1:
             return SEVERAL

@@ -9,7 +9,8 @@ from typing import Any
 
 from monitor.config import Config
 from monitor.console import Console
-from monitor.core.alerts.wording import format_iso
+from monitor.core.alerts.formatting import format_iso
+from monitor.core.contract.alert import Alert
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
 from replay.day.reader import Day, DayError
@@ -100,7 +101,7 @@ def replay_day(
 ) -> dict[str, Any]:
     """`brinkwatch replay`."""
     day = open_day(path)
-    shown: list[dict[str, Any]] = []
+    shown: list[Alert] = []
     with console.progress("replaying, records", sum(day.meta.records.values())) as show:
         summary = replay(
             day,

@@ -9,7 +9,8 @@ from typing import Any
 
 from monitor.config import Config
 from monitor.console import Console
-from monitor.core.alerts.wording import clock
+from monitor.core.alerts.formatting import clock
+from monitor.core.contract.alert import Alert, parse_alert
 from replay import commands, ground_truth
 from replay.run import AlertFilter
 from replay.simulation.simulate import INCIDENTS_FILE
@@ -24,8 +25,8 @@ def run(out: Path, config: Config, console: Console, minutes: int) -> dict[str, 
     result = commands.replay_day(
         day, config, console, rows=65_536, choice=AlertFilter(), speed=None, alerts_to=alerts
     )
-    held = [json.loads(text) for text in alerts.read_text().splitlines()]
-    return {**result, **compare_with_planted(day, held, console)}
+    written = [parse_alert(line) for line in alerts.read_text().splitlines()]
+    return {**result, **compare_with_planted(day, written, console)}
 
 
 def make_day(out: Path, console: Console, minutes: int) -> Path:
@@ -40,22 +41,20 @@ def make_day(out: Path, console: Console, minutes: int) -> Path:
     return day
 
 
-def compare_with_planted(
-    day: Path, alerts: list[dict[str, Any]], console: Console
-) -> dict[str, Any]:
+def compare_with_planted(day: Path, alerts: list[Alert], console: Console) -> dict[str, Any]:
     """What was planted in the day, and what the alerts found of it."""
     planted = json.loads((day / INCIDENTS_FILE).read_text())
     rows = []
     for incident in planted:
         hits = ground_truth.alerts_about(alerts, incident)
-        first = min((a["ts"] for a in hits), default=None)
+        first = min((a.ts for a in hits), default=None)
         delay = "" if first is None else _delay_text((first - incident["start_ts"]) / _SECOND_NS)
         rows.append(
             [
                 clock(incident["start_ts"]),
                 incident["symbol"],
                 incident["kind"],
-                ", ".join(sorted({a["kind"] for a in hits})) or "not found",
+                ", ".join(sorted({a.kind for a in hits})) or "not found",
                 delay,
             ]
         )

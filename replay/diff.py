@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.console import Console
-from monitor.core.alerts.wording import clock
+from monitor.core.alerts.formatting import clock
 from monitor.core.decode.codec import encode
 from monitor.errors import ConfigError
 from replay import commands

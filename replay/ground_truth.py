@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-SECOND_NS = 1_000_000_000
+from monitor.core.contract.alert import Alert
+from monitor.core.contract.units import SECOND_NS
+
 GRACE_NS = 5 * SECOND_NS
 """An alert within five seconds of a planted incident's end still speaks of it."""
 LEAD_NS = 90 * SECOND_NS
 """The orders of a burst of cancels are placed beforehand, 20 s on the average and seldom over 90:
 what names their accounts in that time speaks of the burst."""
 
-Alert = dict[str, Any]
 Planted = dict[str, Any]
 
 
@@ -28,31 +29,31 @@ def lifecycles(alerts: list[Alert]) -> list[list[Alert]]:
     open_: dict[str, list[Alert]] = {}
     every: list[list[Alert]] = []
     for alert in alerts:
-        if alert["status"] == "resolved":
-            open_.pop(alert["fingerprint"], None)
+        if alert.status == "resolved":
+            open_.pop(alert.fingerprint, None)
             continue
-        if alert["fingerprint"] not in open_:
-            open_[alert["fingerprint"]] = []
-            every.append(open_[alert["fingerprint"]])
-        open_[alert["fingerprint"]].append(alert)
+        if alert.fingerprint not in open_:
+            open_[alert.fingerprint] = []
+            every.append(open_[alert.fingerprint])
+        open_[alert.fingerprint].append(alert)
     return every
 
 
 def is_about(alert: Alert, incident: Planted) -> bool:
     """Whether an alert, fired or updated, tells of a planted incident: said of the same market
     while it lasts; or said of its accounts while they place what they are to pull."""
-    if incident["symbol"] not in alert["symbols"]:
+    if incident["symbol"] not in alert.symbols:
         return False
-    if incident["start_ts"] < alert["ts"] <= incident["end_ts"] + GRACE_NS:
+    if incident["start_ts"] < alert.ts <= incident["end_ts"] + GRACE_NS:
         return True
-    early = incident["start_ts"] - LEAD_NS < alert["ts"] <= incident["start_ts"]
-    named = {a["account"] for a in alert["accounts"]}
+    early = incident["start_ts"] - LEAD_NS < alert.ts <= incident["start_ts"]
+    named = {a.account for a in alert.accounts}
     return early and not named.isdisjoint(incident["accounts"])
 
 
 def alerts_about(alerts: list[Alert], incident: Planted) -> list[Alert]:
     """What was said of a planted incident, fired or updated."""
-    return [a for a in alerts if a["status"] != "resolved" and is_about(a, incident)]
+    return [a for a in alerts if a.status != "resolved" and is_about(a, incident)]
 
 
 def unrelated_incidents(alerts: list[Alert], truth: list[Planted]) -> list[list[Alert]]:

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from monitor.core.alerts.wording import alert_json
 from monitor.core.bands.records import band_records
+from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.decode.batch import Batch
 from monitor.core.detection.single_streams import Factory
 from monitor.core.engine import Engine, EngineOutput
@@ -37,12 +37,12 @@ class AlertFilter:
     to_ts: int | None = None
     symbols: frozenset[str] = frozenset()
 
-    def matches(self, alert: dict[str, Any]) -> bool:
+    def matches(self, alert: Alert) -> bool:
         """Whether an alert is to be shown."""
-        if self.symbols and self.symbols.isdisjoint(alert["symbols"]):
+        if self.symbols and self.symbols.isdisjoint(alert.symbols):
             return False
-        begun = self.from_ts is None or alert["ts"] >= self.from_ts
-        return begun and (self.to_ts is None or alert["ts"] <= self.to_ts)
+        begun = self.from_ts is None or alert.ts >= self.from_ts
+        return begun and (self.to_ts is None or alert.ts <= self.to_ts)
 
     def is_past_end(self, passed_ns: int) -> bool:
         """Whether all that is wanted has been decided."""
@@ -78,7 +78,7 @@ def replay(
     speed: float | None = None,
     alerts_to: Path | None = None,
     bands_to: Path | None = None,
-    on_alert: Callable[[dict[str, Any]], None] | None = None,
+    on_alert: Callable[[Alert], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ReplaySummary:
     """Run `day` through the engine.

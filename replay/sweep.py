@@ -7,7 +7,8 @@ from typing import Any
 
 from monitor.config import Config
 from monitor.console import Console
-from monitor.core.alerts.wording import format_number
+from monitor.core.alerts.formatting import format_number
+from monitor.core.contract.alert import Alert
 from monitor.plugins import detector_factories
 from replay import commands
 from replay import ground_truth as planted
@@ -28,7 +29,7 @@ def run(path: Path, config: Config, budgets: list[float], console: Console) -> d
     total = sum(day.meta.records.values())
     with console.progress("sweeping, records", total * len(budgets)) as show:
         for turn, budget in enumerate(budgets):
-            alerts: list[dict[str, Any]] = []
+            alerts: list[Alert] = []
             settings = config.engine()
             asked = settings.alerts.model_copy(update={"per_day": budget})
             replay(
@@ -56,12 +57,12 @@ def run(path: Path, config: Config, budgets: list[float], console: Console) -> d
 
 
 def _row(
-    budget: float, days: float, alerts: list[dict[str, Any]], truth: list[dict[str, Any]]
+    budget: float, days: float, alerts: list[Alert], truth: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    fired = [a for a in alerts if a["status"] == "firing"]
+    fired = [a for a in alerts if a.status == "firing"]
     kinds: dict[str, int] = {}
     for alert in fired:
-        kinds[alert["kind"]] = kinds.get(alert["kind"], 0) + 1
+        kinds[alert.kind] = kinds.get(alert.kind, 0) + 1
     missed: dict[str, int] = {}
     for incident in truth:
         if not planted.alerts_about(alerts, incident):

@@ -26,6 +26,7 @@ from monitor.broker.kafka_server import Broker, BrokerError
 from monitor.commands.kafka_commands import create_topics, run_async
 from monitor.config import Config, HttpSettings, KafkaSettings
 from monitor.console import Console
+from monitor.core.contract.alert import Alert, parse_alert
 from monitor.core.contract.events import Control
 from monitor.errors import BrinkwatchError
 from monitor.kafka.clients import Clients
@@ -48,7 +49,7 @@ class Feed:
     speed: float | None
 
 
-def run_live_demo(config: Config, console: Console, feed: Feed, out: Path) -> list[dict[str, Any]]:
+def run_live_demo(config: Config, console: Console, feed: Feed, out: Path) -> list[Alert]:
     """Run it all; returns the alerts, in their order, which `out`/alerts.jsonl holds too."""
     try:
         with Broker(say=console.say) as broker:
@@ -67,7 +68,7 @@ def run_live_demo(config: Config, console: Console, feed: Feed, out: Path) -> li
         raise BrinkwatchError(str(error)) from error
     (out / "alerts.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
     console.say("the sidecar and Kafka are stopped")
-    return [json.loads(line) for line in lines]
+    return [parse_alert(line) for line in lines]
 
 
 class SidecarProcess:
@@ -189,8 +190,8 @@ async def _show_alerts(
         for records in (await consumer.getmany(timeout_ms=200)).values():
             for record in records:
                 alerts.append(record.value)
-                alert = json.loads(record.value)
-                if alert["status"] == "firing":
+                alert = parse_alert(record.value)
+                if alert.status == "firing":
                     console.alert(alert)
 
 

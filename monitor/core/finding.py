@@ -17,6 +17,12 @@ ACCOUNT_BURST = "account_burst"
 """The detector that compares accounts with their own history; it names a few accounts."""
 
 
+P_MIN = 1e-300
+"""A smaller p-value counts as this one, so that its logarithm and its inverse stay finite."""
+PartKey = tuple[str, str, bool]
+"""Symbol, stream, and whether a few accounts did it: their numbers and the market's do not mix."""
+
+
 class _Observation:
     """What was observed, beside what was expected."""
 
@@ -29,6 +35,11 @@ class _Observation:
     def ratio(self) -> float | None:
         """Observed over expected; None where nothing was expected."""
         return self.observed / self.expected if self.expected > 0 else None
+
+    @property
+    def excess(self) -> float:
+        """How far the observed lies from the expected, in either direction."""
+        return abs(self.observed - self.expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,11 @@ class FindingPart(_Observation):
     def by_account(self) -> bool:
         """Whether the numbers are of a few accounts, and not of the whole market."""
         return self.detector == ACCOUNT_BURST
+
+    @property
+    def key(self) -> PartKey:
+        """What distinguishes it from the other parts of an incident."""
+        return self.symbol, self.stream, self.by_account
 
 
 @dataclass(slots=True)
@@ -108,6 +124,22 @@ class Finding(_Observation):
     def windows(self) -> int:
         """How many windows it covers."""
         return self.window - self.since + 1
+
+    @property
+    def symbols(self) -> list[str]:
+        """All symbols that it is about, its own first."""
+        return list(dict.fromkeys([self.symbol, *(part.symbol for part in self.parts)]))
+
+    @property
+    def own_part(self) -> FindingPart:
+        """The evidence of `stream`, as the only part."""
+        numbers = self.since, self.observed, self.expected, self.p
+        return FindingPart(self.symbol, self.stream, self.detector, *numbers, share=1.0)
+
+    @property
+    def all_parts(self) -> list[FindingPart]:
+        """Its parts; for evidence of one stream, that one."""
+        return self.parts or [self.own_part]
 
 
 def finding_from_state(state: dict[str, Any]) -> Finding:

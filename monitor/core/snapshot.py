@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 VERSION = 7
 """Rises with every change of what a snapshot holds."""
 
+_T = TypeVar("_T")
 _MAGIC = "brinkwatch-snapshot"
 _ARRAY = 1
 
@@ -33,6 +34,16 @@ def _decode_array(code: int, data: memoryview) -> Any:
     size = data[0]
     dtype, shape = msgspec.msgpack.decode(data[1 : 1 + size])
     return np.frombuffer(data[1 + size :], dtype).reshape(shape).copy()
+
+
+def to_state(value: Any) -> Any:
+    """Dataclasses and tuples, also within lists and dicts, as plain dicts and lists."""
+    return msgspec.to_builtins(value, enc_hook=_encode_array)
+
+
+def from_state(cls: type[_T], data: Any) -> _T:
+    """The value of type `cls` that `to_state` made plain."""
+    return msgspec.convert(data, cls)
 
 
 def pack(state: dict[str, Any], fingerprint: str) -> bytes:

@@ -18,7 +18,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from monitor.config import KafkaSettings
-from monitor.core.alerts.wording import alert_json, format_iso
+from monitor.core.alerts.formatting import format_iso
+from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.contract.events import Control
 from monitor.core.decode.batch import RefusedRecord
 from monitor.kafka.chunking import Message
@@ -55,7 +56,7 @@ class DeadLetter:
 class Outbox:
     """What one transaction holds."""
 
-    alerts: list[dict[str, Any]] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
     bands: list[list[tuple[str, bytes]]] = field(default_factory=list)
     """Of each moment, key and value of every record (`bandrecords.lines`)."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -65,14 +66,14 @@ class Outbox:
     offsets: PartitionOffsets = field(default_factory=dict)
 
 
-def alert_headers(alert: dict[str, Any]) -> list[tuple[str, bytes]]:
+def alert_headers(alert: Alert) -> list[tuple[str, bytes]]:
     """CloudEvents 1.0, binary mode."""
     return [
         ("ce_specversion", b"1.0"),
-        ("ce_id", alert["id"].encode()),
+        ("ce_id", alert.id.encode()),
         ("ce_source", b"brinkwatch"),
-        ("ce_type", f"brinkwatch.alert.{alert['status']}".encode()),
-        ("ce_time", format_iso(alert["ts"]).encode()),
+        ("ce_type", f"brinkwatch.alert.{alert.status}".encode()),
+        ("ce_time", format_iso(alert.ts).encode()),
         ("ce_datacontenttype", b"application/json"),
         ("content-type", b"application/json"),
     ]
@@ -176,11 +177,11 @@ class Transactions:
         names, send = self._settings, self._producer.send
         flying = [await self._send(names.windows_topic, word) for word in work.reports]
         for alert in work.alerts:
+            line, fingerprint = alert_json(alert), alert.fingerprint.encode()
             headers = alert_headers(alert)
-            key = alert["fingerprint"].encode()
             flying.append(
                 await send(
-                    names.alerts_topic, alert_json(alert), key=key, partition=0, headers=headers
+                    names.alerts_topic, line, key=fingerprint, partition=0, headers=headers
                 )
             )
         for cell in work.bands:

@@ -37,7 +37,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from monitor.core.accounts.liquidation_outcomes import EDGES_BPS, Outcome
-from monitor.core.alerts.wording import format_iso
+from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.settings import EngineSettings
 from monitor.core.venue.state import VenueState

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.alerts.wording import alert_json
+from monitor.core.contract.alert import alert_json
 from monitor.core.contract.events import TOPICS, Control
 from monitor.core.decode.batch import ABSENT, COLUMNS, Batch, Ladder, RefusedRecord, TextColumn
 from monitor.core.engine import Engine

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core import snapshot
-from monitor.core.alerts.wording import alert_json
+from monitor.core.contract.alert import alert_json
 from monitor.core.decode.batch import Batch
 from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.shard_report import ShardReport

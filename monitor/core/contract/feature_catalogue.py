@@ -41,6 +41,11 @@ class FeatureSpec:
     """Whether it is a fall that hurts."""
 
     @property
+    def is_additive(self) -> bool:
+        """Whether the numbers of several windows, or of several markets, add up."""
+        return self.form in ("count", "amount")
+
+    @property
     def is_plural(self) -> bool:
         """Whether the noun takes a verb in the plural."""
         return self.form == "count"
@@ -250,5 +255,8 @@ FEATURES |= {
     name: FeatureSpec("s", "data", "level", f"silence of {kind} records", (kind,), "feed_stopped")
     for name, kind in SILENCE_FEATURES.items()
 }
-FEATURES["marks"] = FeatureSpec("records", "pricing", "count", "prices in doubt", _MARK)
-"""What the guard of marks found (`monitor/core/marks/mark_filter.py`): a rule decides there, and no detector."""
+
+DOUBTED_PRICES = "marks"
+"""The stream of prices in doubt (`monitor/core/marks/mark_filter.py`): a rule judges it, and no
+detector."""
+FEATURES[DOUBTED_PRICES] = FeatureSpec("records", "pricing", "count", "prices in doubt", _MARK)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from monitor.core.contract import events
@@ -83,11 +84,14 @@ def _record_key(kind: str) -> str:
 
 
 def _output_definitions() -> dict[str, Any]:
-    """The schema of every model of what goes out, by name."""
-    every = [(m, "validation") for models in OUTPUT_MODELS.values() for m in models]
-    _, top = models_json_schema(every, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
-    found: dict[str, Any] = top["$defs"]
-    return found
+    """The schema of every type that goes out, by name."""
+    types = [t for types in OUTPUT_MODELS.values() for t in types]
+    _, top = TypeAdapter.json_schemas(
+        [(t.__name__, "validation", TypeAdapter(t)) for t in types],
+        ref_template="#/components/schemas/{model}",
+    )
+    definitions: dict[str, Any] = top["$defs"]
+    return definitions
 
 
 def _json_messages(names: list[str]) -> dict[str, Any]:

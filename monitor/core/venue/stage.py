@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.core.alerts.incidents import Incidents
-from monitor.core.alerts.triage import IncidentAlertWriter, escalate
-from monitor.core.alerts.wording import alert_json
+from monitor.core.alerts.build import AlertBuilder
+from monitor.core.alerts.incidents import Incident, Incidents
+from monitor.core.alerts.stakes import StakeHistory
 from monitor.core.bands.market_bands import VenueBands, compute_bands
+from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch, Int64
 from monitor.core.decode.codec import UNKNOWN
@@ -39,7 +40,7 @@ STAGE_KINDS = ("collateral", "reference")
 class StageOutput:
     """What becomes known."""
 
-    alerts: list[dict[str, Any]] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
     """In the order of event time, symbol and kind."""
     bands: list[VenueBands] = field(default_factory=list)
     """In the order of time."""
@@ -124,11 +125,10 @@ class VenueStage:
             settings.window_count(settings.alerts.together_s),
         )
         self._cross_market = CrossMarketEvidence(settings)
-        self._alert_writer = IncidentAlertWriter(settings)
+        self._alert_builder = AlertBuilder(settings)
         self.venue_state = VenueState(settings)
         self._venue_streams = VenueStreams(settings, factories)
-        self._stakes: list[tuple[int, dict[str, dict[str, Any]]]] = [(NEVER, {})]
-        """What is at stake by market, as of each cell's end; between steps, the last."""
+        self._stakes = StakeHistory()
         self._waiting: list[Finding] = []
         # Two chains: how alerts and bands come one after the other is a matter of slicing.
         self._chain = self._bands_chain = b""
@@ -188,14 +188,12 @@ class VenueStage:
         self._waiting += self._cross_market.judge(until)
         now = [finding for finding in self._waiting if finding.window < until]
         self._waiting = [finding for finding in self._waiting if finding.window >= until]
-        alerts = [self._alert_writer.alert(i) for i in self._incidents.advance(now, until)]
+        alerts = [self._build_alert(i) for i in self._incidents.advance(now, until)]
         for alert in alerts:
-            self._add_stake(alert)
             self._chain = hashlib.sha256(self._chain + alert_json(alert)).digest()
         self.alert_count += len(alerts)
         self.cells += len(now_bands)
-        # Every alert to come is later than all that has passed.
-        self._stakes = self._stakes[-1:]
+        self._stakes.forget()
         return StageOutput(alerts, now_bands)
 
     def _bands(self, passed_ns: int) -> list[VenueBands]:
@@ -210,19 +208,12 @@ class VenueStage:
                 digest = known.digest(self.venue_state.parallel_map)
                 self._bands_chain = hashlib.sha256(self._bands_chain + digest).digest()
             stakes = {m.symbol: m.at_stake() for m in known.markets} if known else {}
-            self._stakes.append((end, stakes))
+            self._stakes.add(end, stakes)
         return made
 
-    def _add_stake(self, alert: dict[str, Any]) -> None:
-        """What is at stake in the alert's market, by the last bands before it."""
-        while len(self._stakes) > 1 and self._stakes[1][0] <= alert["ts"]:
-            self._stakes.pop(0)
-        ts, stakes = self._stakes[0]
-        stake = stakes.get("".join(alert["symbols"][:1])) if ts <= alert["ts"] else None
-        if stake is not None:
-            alert.update(stake)
-            if stake["at_stake"]["forced_notional"] >= self._settings.alerts.stake_notional:
-                alert["severity"] = escalate(alert["severity"])
+    def _build_alert(self, incident: Incident) -> Alert:
+        ts = self._alert_builder.decision_ns(incident)
+        return self._alert_builder.build(incident, self._stakes.find(incident.symbols[0], ts))
 
     @property
     def windows(self) -> int:
@@ -256,7 +247,7 @@ class VenueStage:
             "heard": [heard.snapshot() for heard in self.shard_progress],
             "scope": self.venue_state.snapshot(),
             "watch": self._venue_streams.snapshot(),
-            "stakes": self._stakes,
+            "stakes": self._stakes.snapshot(),
             "bands_chain": self._bands_chain,
             "across": self._cross_market.snapshot(),
             "incidents": self._incidents.snapshot(),
@@ -276,7 +267,7 @@ class VenueStage:
         self.venue_state.restore(state["scope"])
         self._venue_streams.restore(state["watch"])
         self._bands_chain = state["bands_chain"]
-        self._stakes = [(ts, stakes) for ts, stakes in state["stakes"]]
+        self._stakes.restore(state["stakes"])
         self._cross_market.restore(state["across"])
         self._incidents.restore(state["incidents"])
         self._waiting = [finding_from_state(finding) for finding in state["waiting"]]

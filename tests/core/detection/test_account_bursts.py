@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.core.alerts.wording import alert_json
 from monitor.core.contract.events import TOPICS, Control
 from monitor.core.decode.codec import decode
 from monitor.core.engine import Engine
 from monitor.core.settings import EngineSettings
+from tests.core.alerts.findings import plain
 
 SECOND = 1_000_000_000
 START = 1_764_000_000
@@ -61,7 +61,7 @@ def alerts(
             again = Engine(settings, [])
             again.restore(engine.snapshot())
             engine = again
-    return [*said, *engine.finish().alerts]
+    return [plain(alert) for alert in (*said, *engine.finish().alerts)]
 
 
 @pytest.mark.parametrize("spoofers", [("sly",), ("ann", "ben", "cyd")])
@@ -91,15 +91,10 @@ def test_the_sentence_names_the_accounts_beside_their_habits() -> None:
 
 
 def test_a_snapshot_anywhere_and_names_forgotten_leave_no_trace() -> None:
-    plain = [
-        alert_json(a)
-        for a in alerts(
-            ("sly",), EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON)
-        )
-    ]
+    settings = EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON)
+    whole = alerts(("sly",), settings)
     for cut in (500, 2500, 3500):
-        settings = EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON)
-        assert [alert_json(a) for a in alerts(("sly",), settings, cut)] == plain
+        assert alerts(("sly",), settings, cut) == whole
 
 
 def test_an_account_that_rests_is_named_though_its_burst_was_not_judged() -> None:

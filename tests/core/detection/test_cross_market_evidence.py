@@ -9,12 +9,11 @@ import pytest
 
 from monitor.core import snapshot
 from monitor.core.alerts.incidents import Incidents
-from monitor.core.alerts.triage import IncidentAlertWriter
-from monitor.core.contract.outputs import Alert
+from monitor.core.contract.alert import alert_json, parse_alert
 from monitor.core.detection.cross_market_evidence import BlockPValues, CrossMarketEvidence
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
-from tests.core.alerts.test_wording import START, finding
+from tests.core.alerts.findings import START, alerts_of, finding
 
 NAMES = [f"M{i:02}" for i in range(12)]
 SETTINGS = EngineSettings(joint={"streams": ("cancels", "leverage_raises", "spread_bps")})
@@ -105,35 +104,30 @@ def together(symbols: list[str], **changes: Any) -> Finding:
     return finding(**{**base, **rest, **changes})
 
 
-def told(*findings: Finding, until: int = START + 12) -> list[dict[str, Any]]:
-    explain = IncidentAlertWriter(EngineSettings())
-    return [explain.alert(i) for i in Incidents(30).advance(list(findings), until)]
-
-
 def test_the_sentence_tells_streams_over_all_markets() -> None:
-    firing, over = told(together([f"M{i}" for i in range(8)]), until=START + 60)
-    assert firing["summary"] == (
+    firing, over = alerts_of(together([f"M{i}" for i in range(8)]), until=START + 60)
+    assert firing.summary == (
         "Weak signs together in 8 markets since 16:03:09 UTC (once in 40 days): cancels ×1.4 and "
         "leverage raises ×1.6, on M0, M1, M2, and 5 more"
     )
-    assert over["summary"] == (
+    assert over.summary == (
         "Weak signs together in 8 markets (M0, M1, M2, and 5 more): cancels ×1.4 and leverage "
         "raises ×1.6, are over: quiet for 30 s"
     )
-    assert over["fingerprint"] == firing["fingerprint"]
+    assert over.fingerprint == firing.fingerprint
 
 
 def test_the_alert_is_of_the_contract_and_walks_through_the_layers() -> None:
-    (alert,) = told(together(["A", "B", "C"]))
-    model = Alert.model_validate(alert)
-    assert (model.kind, model.symbols) == ("incident", ["A", "B", "C"])
-    assert {(e.symbol, e.stream) for e in model.evidence} == {
+    (alert,) = alerts_of(together(["A", "B", "C"]))
+    assert parse_alert(alert_json(alert)) == alert
+    assert (alert.kind, alert.symbols) == ("incident", ("A", "B", "C"))
+    assert {(e.symbol, e.stream) for e in alert.evidence} == {
         (symbol, stream) for symbol in "ABC" for stream in ("leverage_raises", "cancels")
     }
-    assert {e.detector for e in model.evidence} == {"joint"}
-    assert model.accounts == model.records == []
-    assert all(f"--symbol {symbol} " in model.reproduce for symbol in "ABC")
-    margin = next(step for step in model.triage or [] if step.layer == "margin")
+    assert {e.detector for e in alert.evidence} == {"joint"}
+    assert alert.accounts == alert.records == ()
+    assert all(f"--symbol {symbol} " in alert.reproduce for symbol in "ABC")
+    margin = next(step for step in alert.triage or () if step.layer == "margin")
     assert margin.says.startswith("leverage raises ×1.6 in A")
 
 

@@ -19,6 +19,7 @@ from monitor.core.event_time.watermark import (
     PartitionClock,
 )
 from monitor.core.settings import EngineSettings
+from tests.core.alerts.findings import plain
 from tests.core.test_shard import at, cancel
 
 SECOND = 1_000_000_000
@@ -43,7 +44,7 @@ def alerts_of(controls: list[Control], books: list[float], until: int) -> list[d
         raws = [json.dumps(r).encode() for r in records]
         batch = decode(kind, TOPICS[kind], 0, np.arange(len(raws), dtype=np.int64), raws)
         out += engine.step(batch).alerts
-    return out + engine.finish().alerts
+    return [plain(alert) for alert in out + engine.finish().alerts]
 
 
 def test_a_feed_that_stops_is_told_from_control_records_and_resolved_when_it_speaks() -> None:

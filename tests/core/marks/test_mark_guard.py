@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.alerts.wording import alert_json
+from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.marks.mark_guard import (
     JUMP_MOST,
     LASTING_S,
@@ -157,9 +158,10 @@ def test_bands_stand_at_the_last_good_mark_and_an_alert_says_why() -> None:
 
 def test_the_sentence_names_what_was_offered_and_what_stays() -> None:
     rest = [r for r in BASE if r["kind"] != "mark"] + HELD
-    alerts: list[dict[str, Any]] = []
+    alerts: list[Alert] = []
     run([*rest, *STILL, {**mark(60), "at": 20.5}], 24, alerts)
-    (alert,) = alerts
+    (line,) = map(alert_json, alerts)
+    alert = json.loads(line)
     assert alert["summary"] == (
         "Mark of SOL stays at 100 (60 was offered, 4,000 bps away; 0 other inputs agree, 1 do not),"
         " since 16:00:20 UTC"
@@ -174,7 +176,7 @@ def test_the_sentence_names_what_was_offered_and_what_stays() -> None:
     assert alert["zones"] == [
         {"low": 98.9, "high": 98.95, "side": "long", "forced_notional": 1000.0}
     ]
-    assert b"\n" not in alert_json(alert)
+    assert b"\n" not in line
 
 
 def test_a_broken_source_in_a_record_reaches_the_guard() -> None:

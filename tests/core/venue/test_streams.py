@@ -20,6 +20,7 @@ from monitor.core.venue.stream_inputs import (
     thinner_depth,
 )
 from monitor.plugins import detector_factories
+from tests.core.alerts.findings import plain
 from tests.core.venue.test_state import BASE, SECOND, START, deposit, fill, leverage, run, table
 
 THIN = {"bids": [["99.9", "4"], ["99", "1"]], "asks": [["100.1", "8"], ["101", "1"]]}
@@ -134,7 +135,7 @@ def test_many_raises_at_once_are_one_alert_with_its_accounts_and_records() -> No
             level[name] += 1
             records.append({**leverage(name, level[name], "cross"), "at": second})
         records.append({**BASE[1], "at": second})
-    alerts: list[dict[str, Any]] = []
+    alerts: list[Any] = []
     for kind, topic in TOPICS.items():
         mine = sorted((r for r in records if r["kind"] == kind), key=lambda r: r.get("at", 0))
         raws = [json.dumps({**r, "ts": START + r.get("at", 0) * SECOND}).encode() for r in mine]
@@ -142,7 +143,7 @@ def test_many_raises_at_once_are_one_alert_with_its_accounts_and_records() -> No
             engine.step(decode(kind, topic, 0, np.arange(len(raws)), raws))
         control = Control(topic=topic, partition=0, offset=len(raws), ts=START + 700 * SECOND)
         alerts += engine.control([control]).alerts
-    alerts += engine.finish().alerts
+    alerts = [plain(alert) for alert in alerts + engine.finish().alerts]
     (first,) = (a for a in alerts if a["kind"] == "leverage_surge" and a["status"] == "firing")
     assert START + 500 * SECOND < first["ts"] <= START + 505 * SECOND
     assert first["kind"] == "leverage_surge"
