@@ -1,4 +1,4 @@
-"""One sentence for an incident of any kind. Only here and in `phrases.py` evidence becomes words."""
+"""One sentence for an incident of any kind; its parts come from `phrases.py`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The contract of alerts: what one publication holds, and its line of JSON.
 
-`monitor/core/alerts/build.py` makes them. The AsyncAPI document describes these types. Fields may be
-added: a reader ignores those that it does not know.
+`monitor/core/alerts/build.py` makes alerts; the AsyncAPI document is generated from these types.
+Fields may be added: a reader ignores those that it does not know.
 """
 
 from __future__ import annotations
@@ -141,9 +141,9 @@ _ADAPTER = TypeAdapter(Alert)
 
 
 def alert_json(alert: Alert) -> bytes:
-    """An alert as one line of JSON, the same in every run: keys sorted, no space between tokens.
+    """An alert as one line of JSON, the same in every run: keys sorted, no spaces.
 
-    A field that is at its default, None, is left out.
+    A field that may be absent (its default is None) is left out where it is None.
     """
     plain = _ADAPTER.dump_python(alert, exclude_defaults=True)
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -151,5 +151,5 @@ def alert_json(alert: Alert) -> bytes:
 
 
 def parse_alert(line: str | bytes) -> Alert:
-    """The alert of one line of JSON. Raises `pydantic.ValidationError` where it is none."""
+    """The alert of one line of JSON. Raises pydantic's `ValidationError` where it is none."""
     return _ADAPTER.validate_json(line)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from monitor.core.accounts.ledger_entries import LEVELS
+from monitor.core.contract.feature_catalogue import DOUBTED_PRICES
 from monitor.core.contract.fixed_point import SCALE
 from monitor.core.decode.batch import ABSENT, Int64
 from monitor.core.finding import Finding, OffsetRange
@@ -19,8 +20,6 @@ from monitor.core.marks.mark_guard import DOUBT_KINDS, MarkGuard, MarkUpdate, Pr
 from monitor.core.marks.volatility import Volatility
 from monitor.core.tables.interner import Interner
 
-STREAM = "marks"
-"""The stream that its findings name; it is no feature of a window."""
 _MARK, _INDEX, _LAST = 4, 5, 6
 _BID, _ASK = 4, 4 + 2 * LEVELS
 """Columns of the best prices in a row of the venue's books."""
@@ -130,7 +129,7 @@ def _finding(symbol: str, doubts: list[PriceDoubt], end_ns: int, window_ns: int)
         since=doubts[0].ts // window_ns,
         partition=last.partition,
         symbol=symbol,
-        stream=STREAM,
+        stream=DOUBTED_PRICES,
         detector=last.kind,
         observed=float(len(doubts)),
         expected=0.0,
