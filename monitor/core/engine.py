@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from monitor.core import snapshot
 from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch
-from monitor.core.detection.single_streams import Factory
+from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.event_time.record_counts import RecordCounts
 from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.settings import EngineSettings
@@ -49,7 +49,7 @@ class Engine:
     def __init__(
         self,
         settings: EngineSettings,
-        factories: Sequence[Factory],
+        factories: Sequence[DetectorFactory],
         partitions: int = 1,
         backlog_windows: int = 0,
     ) -> None:

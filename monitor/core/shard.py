@@ -16,9 +16,10 @@ import numpy as np
 from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch, Int64
 from monitor.core.detection.account_bursts import AccountBursts
+from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.feed_silence import FeedSilences
 from monitor.core.detection.joint_evidence import JointEvidence
-from monitor.core.detection.single_streams import Factory, SingleStreams
+from monitor.core.detection.single_streams import SingleStreams
 from monitor.core.event_time.admission import AdmissionControl
 from monitor.core.event_time.record_counts import RecordCounts
 from monitor.core.event_time.watermark import NEVER, PartitionClock, apply_controls
@@ -56,7 +57,7 @@ class Shard:
         partition: int,
         partitions: int,
         settings: EngineSettings,
-        factories: Sequence[Factory],
+        factories: Sequence[DetectorFactory],
         backlog_windows: int = 0,
     ) -> None:
         self._backlog_windows = backlog_windows

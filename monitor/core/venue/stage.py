@@ -21,7 +21,7 @@ from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch, Int64
 from monitor.core.decode.codec import UNKNOWN
 from monitor.core.detection.cross_market_evidence import BlockPValues, CrossMarketEvidence
-from monitor.core.detection.detector_group import Factory
+from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.event_time.admission import AdmissionControl
 from monitor.core.event_time.record_counts import RecordCounts
 from monitor.core.event_time.watermark import NEVER, PartitionClock, apply_controls
@@ -104,7 +104,7 @@ class VenueStage:
     """
 
     def __init__(
-        self, settings: EngineSettings, factories: Sequence[Factory], partitions: int
+        self, settings: EngineSettings, factories: Sequence[DetectorFactory], partitions: int
     ) -> None:
         self._settings = settings
         self._window_ns = settings.time.window_ns

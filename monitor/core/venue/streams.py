@@ -18,7 +18,7 @@ from monitor.core.bands.inputs import Floats
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.decode.batch import Int64
-from monitor.core.detection.detector_group import DetectorGroup, Factory, group_streams
+from monitor.core.detection.detector_group import DetectorFactory, DetectorGroup, group_streams
 from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.venue.attribution import Attribution, AttributionEntry
@@ -43,7 +43,7 @@ _FORCED_TO_DEPTH = VENUE_COLUMN["forced_to_depth"]
 class VenueStreams:
     """All streams of `feature_catalogue.VENUE_FEATURES` that the settings ask for."""
 
-    def __init__(self, settings: EngineSettings, factories: Sequence[Factory]) -> None:
+    def __init__(self, settings: EngineSettings, factories: Sequence[DetectorFactory]) -> None:
         self._settings = settings
         self._bands_interval_ns = settings.accounts.bands_interval_ns
         mine = [i for i, s in enumerate(settings.streams) if s.feature in VENUE_COLUMN]
