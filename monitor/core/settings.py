@@ -152,7 +152,7 @@ class AlertSettings(StrictModel):
     per_day: Annotated[float, Field(gt=0, le=100_000)] = 10.0
     """False alerts a day that the desk will bear, for the whole venue."""
     venue_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """The part of it for what needs the accounts of a market (`feature_catalogue.VENUE_FEATURES`)."""
+    """The part of it for the venue's streams (`feature_catalogue.VENUE_FEATURES`)."""
     quiet_s: Seconds = 30.0
     """An alert is resolved after this long without new evidence, s."""
     together_s: Seconds = 5.0

@@ -39,8 +39,11 @@ def batch_to_state(batch: Batch) -> dict[str, Any]:
 
 def batch_from_state(state: dict[str, Any]) -> Batch:
     """The inverse."""
+    kind, topic, partition = state["source"]
     return Batch(
-        *state["source"],
+        kind,
+        topic,
+        partition,
         state["offset"],
         state["numbers"],
         {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
@@ -40,7 +39,8 @@ class _AccountStream(Stateful):
     """The account of each key that has evidence."""
 
 
-class _AccountActivity(NamedTuple):
+@dataclass(slots=True)
+class _AccountActivity:
     """Who acted in some windows: one row for each window, market and account."""
 
     key: UInt64
@@ -50,7 +50,7 @@ class _AccountActivity(NamedTuple):
     account: Int64
 
     def slice(self, a: int, b: int) -> _AccountActivity:
-        return _AccountActivity(*(column[a:b] for column in self))
+        return _AccountActivity(self.key[a:b], self.market[a:b], self.count[a:b], self.account[a:b])
 
     @property
     def for_detector(self) -> WindowActivity:
