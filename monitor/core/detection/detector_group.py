@@ -1,21 +1,21 @@
-"""Streams whose detectors are alike, on all symbols: judged, calibrated and learnt in one call.
-
-A judge of streams asks its groups window by window: `DetectorGroup.judge`, then `count_ready` and
-`abstentions` where it needs them, then `learn`.
-"""
+"""Streams whose detectors are alike, on all symbols: judged, calibrated and learnt in one call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from detectors.arrays.growable import grow_rows
+from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Float64, Int64
 from detectors.base import Detector, Evidence
 from detectors.calibration.calibrator_bank import CalibratorBank
+from monitor.core.budget import BudgetShare
+from monitor.core.contract.units import DAY_NS, SECOND_NS
 from monitor.core.settings import StreamSettings
 
 DetectorFactory = Callable[[], Detector]
@@ -53,42 +53,10 @@ class WindowScores:
     rare: list[RareScore] = field(default_factory=list)
 
 
-def detector_groups(
-    settings: Sequence[StreamSettings],
-    factories: Sequence[DetectorFactory],
-    column: Mapping[str, int],
-    windows_per_day: float,
-    p_most: float,
-) -> list[DetectorGroup]:
-    """A group for all streams whose detectors may share a bank.
-
-    Parameters
-    ----------
-    settings, factories
-        Of all streams; those whose feature is not in `column` are left out.
-    column
-        Where each feature stands in what `DetectorGroup.values` is given.
-    windows_per_day
-        How many windows a day has.
-    p_most
-        The highest limit on p-values that `DetectorGroup.judge` will ever be given.
-    """
-    members: dict[Any, list[int]] = {}
-    for i, stream in enumerate(settings):
-        if stream.feature in column:
-            detector = factories[i]()
-            key = i if detector.bank_key is None else (type(detector), detector.bank_key)
-            members.setdefault(key, []).append(i)
-    return [
-        DetectorGroup(settings, streams, factories[streams[0]], column, windows_per_day, p_most)
-        for streams in members.values()
-    ]
-
-
 class DetectorGroup:
-    """One bank of detectors, and the calibrator of each of its rows: see `detector_groups`.
+    """One bank of detectors, and the calibrator of each of its rows.
 
-    `streams`: indices in `settings`.
+    `streams`: indices in `settings`. `p_most`: the highest limit that `judge` will be given.
     """
 
     def __init__(
@@ -209,3 +177,87 @@ class DetectorGroup:
             self._row[symbol, stream] = row
         self._bank.restore(state["bank"])
         self._calibrators.restore(state["calibrators"], self._bank.log_likelihood)
+
+
+class DetectorGroups(Stateful):
+    """All streams of one kind of evidence, which share its part of the budget.
+
+    For each window: `judge`, then `abstentions` where they are wanted, then `learn`.
+
+    Parameters
+    ----------
+    settings, factories
+        Of all streams; those whose feature is not in `column` are left out.
+    column
+        Where each feature stands in what `inputs` is given.
+    share
+        What they may spend, all together and in all partitions.
+    window_ns, partitions
+        Length of a window; how many partitions have as many streams.
+    """
+
+    STATE = "_ready", "_groups"
+
+    def __init__(
+        self,
+        settings: Sequence[StreamSettings],
+        factories: Sequence[DetectorFactory],
+        column: Mapping[str, int],
+        share: BudgetShare,
+        window_ns: int,
+        partitions: int = 1,
+    ) -> None:
+        self._p_limit = partial(share.p_limit, window_ns / SECOND_NS, partitions=partitions)
+        members: dict[Any, list[int]] = {}
+        for i, stream in enumerate(settings):
+            if stream.feature in column:
+                detector = factories[i]()
+                key = i if detector.bank_key is None else (type(detector), detector.bank_key)
+                members.setdefault(key, []).append(i)
+        per_day, p_most = DAY_NS / window_ns, self._p_limit(1)
+        self._groups = [
+            DetectorGroup(settings, streams, factories[streams[0]], column, per_day, p_most)
+            for streams in members.values()
+        ]
+        self._ready = 0
+        """Streams that could judge in the last window."""
+        self._scores: list[WindowScores] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def grow(self, symbols: int) -> None:
+        """Make room for symbols with numbers below `symbols`."""
+        for group in self._groups:
+            group.grow(symbols)
+
+    def inputs(self, features: Float64) -> list[tuple[Float64, Bool]]:
+        """Of (rows, features) what each group reads: see `DetectorGroup.values`."""
+        return [group.values(features) for group in self._groups]
+
+    def judge(
+        self, symbols: Int64, inputs: list[tuple[Float64, Bool]], rows: slice
+    ) -> list[RareScore]:
+        """Judge one window: the scores to report, by symbol and stream.
+
+        `rows`: of the inputs, those of this window, in the order of `symbols`.
+        """
+        limit = self._p_limit(self._ready)
+        self._scores = [
+            group.judge(symbols, values[rows], present[rows], limit)
+            for group, (values, present) in zip(self._groups, inputs, strict=True)
+        ]
+        pairs = zip(self._groups, self._scores, strict=True)
+        self._ready = sum(group.count_ready(scores) for group, scores in pairs)
+        rare = [rare for scores in self._scores for rare in scores.rare]
+        return sorted(rare, key=lambda rare: (rare.symbol, rare.stream))
+
+    def abstentions(self, symbol: int) -> list[tuple[int, str]]:
+        """The streams that could not judge a symbol (index among those judged), and why."""
+        pairs = zip(self._groups, self._scores, strict=True)
+        return sorted(one for group, scores in pairs for one in group.abstentions(scores, symbol))
+
+    def learn(self) -> None:
+        """Learn the window that was judged."""
+        for group, scores in zip(self._groups, self._scores, strict=True):
+            group.learn(scores)

@@ -17,11 +17,9 @@ from detectors.arrays.growable import grow_rows
 from detectors.arrays.runs import equal_runs
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Float64, Int64
-from detectors.base import Evidence
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.contract.feature_catalogue import FEATURES
-from monitor.core.contract.units import DAY_NS, SECOND_NS
-from monitor.core.detection.detector_group import DetectorFactory, detector_groups
+from monitor.core.detection.detector_group import DetectorFactory, DetectorGroups, RareScore
 from monitor.core.detection.judge import PassedTime
 from monitor.core.finding import Finding, OffsetRange
 from monitor.core.settings import EngineSettings
@@ -57,27 +55,24 @@ class VenueMoment(PassedTime):
 class VenueStreams(Stateful):
     """All streams of `feature_catalogue.VENUE_FEATURES` that the settings ask for."""
 
-    STATE = "_unit", "_record_count", "_ready", "_attribution", "_groups"
+    STATE = "_unit", "_record_count", "_attribution", "_groups"
 
     def __init__(self, settings: EngineSettings, factories: Sequence[DetectorFactory]) -> None:
         self._settings = settings
-        self._budget = settings.budget.venue_streams
         self._interval_ns = settings.accounts.bands_interval_ns
-        per_day = DAY_NS / self._interval_ns
-        self._groups = detector_groups(
-            settings.streams, factories, VENUE_COLUMN, per_day, self._p_limit(1)
+        self._groups = DetectorGroups(
+            settings.streams,
+            factories,
+            VENUE_COLUMN,
+            settings.budget.venue_streams,
+            self._interval_ns,
         )
         self._row = {"": 0}
         """By market: one more than its number among the ledger's symbols; "": the whole venue."""
         # By row and stream: what one record usually moves, and how many records came.
         self._unit: Float64 = np.zeros((0, len(VENUE_COLUMN)))
         self._record_count: Float64 = np.zeros((0, len(VENUE_COLUMN)))
-        self._ready = 0
-        """Streams that could judge in the last interval."""
         self._attribution = Attribution(self._interval_ns)
-
-    def _p_limit(self, ready: int) -> float:
-        return self._budget.p_limit(self._interval_ns / SECOND_NS, ready)
 
     def judge(self, closed: VenueMoment) -> list[Finding]:
         """Judge the interval that was applied last, and the bands as of its end; then learn it."""
@@ -93,17 +88,12 @@ class VenueStreams(Stateful):
         values[1:, _FORCED_TO_DEPTH] = [forced_to_depth(market) for market in bands.markets]
         depth = {self._row[m.symbol] - 1: thinner_depth(m) for m in bands.markets}
         self._count(venue, stream_rows(venue, depth), names, row, values, bands.ts)
-        limit = self._p_limit(self._ready)
-        findings, self._ready = [], 0
-        for group in self._groups:
-            scores = group.judge(row, *group.values(values), limit)
-            self._ready += group.count_ready(scores)
-            for rare in scores.rare:
-                name = names[rare.symbol]
-                book = venue.last_books.data[self._row[name] - 1] if name else None
-                evidence = rare.stream, rare.p, rare.evidence
-                findings.append(self._finding(book, bands.ts, name, *evidence))
-            group.learn(scores)
+        findings = []
+        for rare in self._groups.judge(row, self._groups.inputs(values), slice(None)):
+            name = names[rare.symbol]
+            book = venue.last_books.data[self._row[name] - 1] if name else None
+            findings.append(self._finding(book, bands.ts, name, rare))
+        self._groups.learn()
         self._attribution.forget(bands.ts)
         return findings
 
@@ -117,8 +107,7 @@ class VenueStreams(Stateful):
             self._row[name] = len(self._row)
         self._unit = grow_rows(self._unit, want)
         self._record_count = grow_rows(self._record_count, want)
-        for group in self._groups:
-            group.grow(want)
+        self._groups.grow(want)
 
     def _count(
         self,
@@ -164,13 +153,11 @@ class VenueStreams(Stateful):
         weight = min(1.0, len(amount) * max(UNIT_ALPHA, 1.0 / count))
         self._unit[row, stream] = before + weight * (float(amount.mean()) - before)
 
-    def _finding(
-        self, book: Int64 | None, end: int, symbol: str, i: int, p: float, evidence: Evidence
-    ) -> Finding:
+    def _finding(self, book: Int64 | None, end: int, symbol: str, rare: RareScore) -> Finding:
         """Decided in the window that holds the interval's end: that window is still open, while
         those before it may be decided. `book`: the market's last one.
         """
-        setting = self._settings.streams[i]
+        setting, evidence = self._settings.streams[rare.stream], rare.evidence
         stream = VENUE_COLUMN[setting.feature]
         window_ns = self._settings.time.window_ns
         begin = end - evidence.windows * self._interval_ns
@@ -190,7 +177,7 @@ class VenueStreams(Stateful):
             detector=setting.detector,
             observed=evidence.observed * scale,
             expected=evidence.expected * scale,
-            p=p * window_ns / self._interval_ns,
+            p=rare.p * window_ns / self._interval_ns,
             accounts=accounts,
             records=records,
         )
