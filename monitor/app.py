@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from monitor.config import Config
 from monitor.core.accounts.liquidation_outcomes import Outcomes
 from monitor.core.decode.codec import UNKNOWN
-from monitor.core.detection.single_streams import Factory
+from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.event_time.record_counts import RecordCounts
 from monitor.core.event_time.watermark import NEVER, PartitionClock
 from monitor.core.shard import Shard
@@ -52,7 +52,7 @@ VENUE_PARTITION = 0
 class Sidecar:
     """Runs until `stop` is called. `ready`, `alive` and `state` are for the HTTP port."""
 
-    def __init__(self, config: Config, factories: list[Factory]) -> None:
+    def __init__(self, config: Config, factories: list[DetectorFactory]) -> None:
         self._config = config
         self._factories = factories
         self.metrics = Metrics()

@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from monitor.core.contract.feature_catalogue import FEATURE_NAMES, VENUE_FEATURES
-from monitor.core.detection.single_streams import Factory
+from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.settings import StreamSettings
 from monitor.errors import ConfigError
 
@@ -46,7 +46,7 @@ def _detector_maker(stream: StreamSettings) -> Callable[[], Any]:
     return lambda: RiverDetector(name, stream.input_features, options=dict(stream.parameters))
 
 
-def detector_factory(stream: StreamSettings) -> Factory:
+def detector_factory(stream: StreamSettings) -> DetectorFactory:
     """What makes the detector of a stream: an entry point, or a river detector by its path.
 
     Raises `ConfigError` where there is none, or where its parameters do not fit.
@@ -76,6 +76,6 @@ def detector_factory(stream: StreamSettings) -> Factory:
     return make
 
 
-def detector_factories(streams: Sequence[StreamSettings]) -> list[Factory]:
+def detector_factories(streams: Sequence[StreamSettings]) -> list[DetectorFactory]:
     """One for each stream."""
     return [detector_factory(stream) for stream in streams]

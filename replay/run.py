@@ -13,7 +13,7 @@ from typing import BinaryIO
 from monitor.core.bands.records import band_records
 from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.decode.batch import Batch
-from monitor.core.detection.single_streams import Factory
+from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.engine import Engine, EngineOutput
 from monitor.core.settings import EngineSettings
 from replay.day.reader import Day
@@ -71,7 +71,7 @@ class ReplaySummary:
 def replay(
     day: Day,
     settings: EngineSettings,
-    factories: list[Factory],
+    factories: list[DetectorFactory],
     *,
     rows: int = 65_536,
     choice: AlertFilter | None = None,

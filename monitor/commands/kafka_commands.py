@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.contract.events import Control
-from monitor.core.detection.single_streams import Factory
+from monitor.core.detection.detector_group import DetectorFactory
 from monitor.errors import BrinkwatchError
 from monitor.kafka import dead_letters, topics
 from monitor.kafka.clients import Clients
@@ -104,7 +104,7 @@ def run(config: Config) -> int:
     return status
 
 
-async def _run_with_http(config: Config, factories: list[Factory]) -> int:
+async def _run_with_http(config: Config, factories: list[DetectorFactory]) -> int:
     import structlog
 
     from monitor import http

@@ -7,8 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from monitor.core.budget import AlertBudget
 from monitor.core.contract.events import TOPICS
 from monitor.core.contract.feature_catalogue import VENUE_FEATURES
+from monitor.core.contract.units import DAY_MS, MILLISECOND_NS, SECOND_NS
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -30,15 +32,19 @@ class TimeSettings(StrictModel):
 
     @property
     def window_ns(self) -> int:
-        return self.window_ms * 1_000_000
+        return self.window_ms * MILLISECOND_NS
 
     @property
     def lateness_ns(self) -> int:
-        return self.lateness_ms * 1_000_000
+        return self.lateness_ms * MILLISECOND_NS
+
+    @property
+    def window_s(self) -> float:
+        return self.window_ms / 1000
 
     @property
     def windows_per_day(self) -> float:
-        return 86_400_000 / self.window_ms
+        return DAY_MS / self.window_ms
 
 
 class Limits(StrictModel):
@@ -70,7 +76,7 @@ class AccountSettings(StrictModel):
     @property
     def bands_interval_ns(self) -> int:
         """`bands_every_s` in ns."""
-        return round(self.bands_every_s * 1e9)
+        return round(self.bands_every_s * SECOND_NS)
 
 
 class StreamSettings(StrictModel):
@@ -146,7 +152,7 @@ class AlertSettings(StrictModel):
     per_day: Annotated[float, Field(gt=0, le=100_000)] = 10.0
     """False alerts a day that the desk will bear, for the whole venue."""
     venue_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """The part of it for what needs the accounts of a market (`feature_catalogue.VENUE_FEATURES`)."""
+    """The part of it for the venue's streams (`feature_catalogue.VENUE_FEATURES`)."""
     quiet_s: Seconds = 30.0
     """An alert is resolved after this long without new evidence, s."""
     together_s: Seconds = 5.0
@@ -198,48 +204,26 @@ class EngineSettings(StrictModel):
     joint: JointSettings = JointSettings()
 
     @property
-    def joint_per_day(self) -> float:
-        """False alerts a day that joint evidence may make: 0 where it is off."""
-        on = len(self.joint.streams) >= 2
-        return self.alerts.per_day * self.joint.budget_share if on else 0.0
-
-    @property
     def joint_block(self) -> int:
         """Windows that are taken together for joint evidence."""
         return self.window_count(self.joint.window_s)
 
     @property
-    def cross_market_per_day(self) -> float:
-        """False alerts a day that joint evidence across markets may make: 0 where it is off."""
-        return self.alerts.per_day * self.joint.across_share if self.joint_per_day else 0.0
-
-    @property
-    def account_bursts_per_day(self) -> float:
-        """False alerts a day that bursts by account may make: 0 where nothing is watched."""
-        bursts = self.account_bursts
-        return self.alerts.per_day * bursts.budget_share if bursts.streams else 0.0
-
-    @property
-    def venue_per_day(self) -> float:
-        """False alerts a day that streams of the venue may make: 0 where none is watched."""
-        on = any(stream.feature in VENUE_FEATURES for stream in self.streams)
-        return self.alerts.per_day * self.alerts.venue_share if on else 0.0
-
-    @property
-    def single_per_day(self) -> float:
-        """False alerts a day that single streams of the shards may make."""
-        joint = self.joint_per_day + self.cross_market_per_day
-        others = joint + self.account_bursts_per_day + self.venue_per_day
-        return self.alerts.per_day - others
+    def budget(self) -> AlertBudget:
+        """The false alerts a day, split between the kinds of evidence; 0 for those that are off."""
+        joint = len(self.joint.streams) >= 2
+        venue = any(stream.feature in VENUE_FEATURES for stream in self.streams)
+        return AlertBudget.split(
+            self.alerts.per_day,
+            joint=self.joint.budget_share if joint else 0.0,
+            cross_market=self.joint.across_share if joint else 0.0,
+            account_bursts=self.account_bursts.budget_share if self.account_bursts.streams else 0.0,
+            venue_streams=self.alerts.venue_share if venue else 0.0,
+        )
 
     @model_validator(mode="after")
-    def _check_budget_shares(self) -> Self:
-        if self.single_per_day <= 0:
-            raise ValueError(
-                "joint.budget_share, joint.across_share, account_bursts.budget_share and "
-                "alerts.venue_share leave nothing for single streams: make them less than 1 "
-                "together"
-            )
+    def _check_budget(self) -> Self:
+        self.budget  # noqa: B018  (it raises where the shares leave nothing)
         return self
 
     def window_count(self, seconds: float) -> int:

@@ -22,7 +22,7 @@ from aiokafka import TopicPartition
 from monitor.config import Config
 from monitor.core import snapshot as snapshot_bytes
 from monitor.core.contract.events import Control
-from monitor.core.detection.single_streams import Factory
+from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.settings import EngineSettings
 from monitor.core.snapshot import SnapshotError
@@ -58,7 +58,7 @@ class Setup:
 
     config: Config
     settings: EngineSettings
-    factories: list[Factory]
+    factories: list[DetectorFactory]
     clients: Clients
     metrics: Metrics
     progress_board: ProgressBoard

@@ -11,10 +11,10 @@ import pytest
 from monitor.core.contract.events import TOPICS, Control
 from monitor.core.contract.feature_catalogue import FEATURE_NAMES
 from monitor.core.decode.codec import decode
+from monitor.core.detection.judge import ClosedSpan
 from monitor.core.engine import Engine
 from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.settings import AccountBurstSettings, EngineSettings, JointSettings, Limits
-from monitor.core.shard import ShardOutput
 
 SECOND = 1_000_000_000
 START = 1_764_000_000 * SECOND
@@ -26,7 +26,7 @@ def at(second: float) -> int:
 
 def closed(
     records: list[dict[str, Any]], until: float, settings: EngineSettings | None = None
-) -> list[ShardOutput]:
+) -> list[ClosedSpan]:
     """Close all windows before `until` (s) of these records, one topic partition a kind."""
     engine = Engine(settings or EngineSettings(streams=()), [])
     engine.control(
@@ -40,7 +40,7 @@ def closed(
     return engine.finish().closed
 
 
-def values(parts: list[ShardOutput], second: int, symbol: str = "X") -> dict[str, float]:
+def values(parts: list[ClosedSpan], second: int, symbol: str = "X") -> dict[str, float]:
     """The features of one window that are there."""
     for part in parts:
         for window, number, row in zip(
@@ -194,13 +194,13 @@ def test_a_flood_of_symbols_or_accounts_is_held_to_the_caps_and_counted() -> Non
             raw = json.dumps({**record, "ts": at(0.5)}).encode()
             engine.step(decode("order", topic, 0, np.array([i], np.int64), [raw]))
         (part,) = engine.finish().closed
-        assert len(part.facts.window) == 10
-        assert len(part.facts.account) == 20
+        assert len(part.windows.window) == 10
+        assert len(part.windows.account) == 20
         assert engine.shards[0].evicted["symbols"] > 0
         assert engine.shards[0].evicted["accounts"] > 0
         assert engine.shards[0].evicted["habits"] > 0
-        rows = [part.names[s] for s in part.facts.symbol.tolist()]
-        kept.append((rows, part.facts.sums.tolist(), sorted(part.facts.counts.tolist())))
+        rows = [part.names[s] for s in part.windows.symbol.tolist()]
+        kept.append((rows, part.windows.sums.tolist(), sorted(part.windows.counts.tolist())))
     assert kept[0] == kept[1]
 
 
@@ -235,5 +235,5 @@ def test_names_no_longer_in_use_are_forgotten_without_a_trace_in_the_output() ->
 @pytest.mark.parametrize("streams", [(), ("cancels",)])
 def test_joint_evidence_can_be_left_out(streams: tuple[str, ...]) -> None:
     settings = EngineSettings(streams=(), joint=JointSettings(streams=streams))
-    assert len(closed([order(0.5), order(1.5)], 2, settings)[0].facts.window) == 2
+    assert len(closed([order(0.5), order(1.5)], 2, settings)[0].windows.window) == 2
     Engine(settings, []).restore(Engine(settings, []).snapshot())

@@ -68,7 +68,7 @@ def test_days_of_these_theorems_hold_what_waits_for_its_window_to_close() -> Non
         machine = engine(day.partitions)
         machine.control(day.controls)
         parts = [part for batch in day.parts for part in machine.step(batch).closed]
-        for facts in [part.facts for part in [*parts, *machine.finish().closed]]:
+        for facts in [part.windows for part in [*parts, *machine.finish().closed]]:
             found["near"] += int(facts.near_touch[:, NEAR_TOUCH_COLUMNS.index("near_top")].sum())
             found["behind"] += int((facts.minima[:, MINIMA.index("behind")] < 0).sum())
             for name in ("late", "mode_switches", "takers"):

@@ -10,7 +10,9 @@ import pytest
 from monitor.core import snapshot
 from monitor.core.alerts.incidents import Incidents
 from monitor.core.contract.alert import alert_json, parse_alert
-from monitor.core.detection.cross_market_evidence import BlockPValues, CrossMarketEvidence
+from monitor.core.detection.block_p_values import BlockPValues
+from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
+from monitor.core.detection.judge import PassedTime
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
 from tests.core.alerts.findings import START, alerts_of, finding
@@ -44,7 +46,7 @@ def found(watch: CrossMarketEvidence, order: int = 1) -> list[Finding]:
     for at in range(2000):
         moved = MOVED if at in (1990, 1991) else ()
         watch.add(block(rng, at, moved)[::order])
-        findings += watch.judge(5 * at + 5)
+        findings += watch.judge(PassedTime(5 * at + 5))
     return findings
 
 
@@ -75,7 +77,7 @@ def test_neither_the_order_of_shards_nor_a_snapshot_changes_what_is_found() -> N
             watch = CrossMarketEvidence(SETTINGS)
             watch.restore(snapshot.unpack(held, "x"))
             assert snapshot.pack(watch.snapshot(), "x") == held
-        findings += watch.judge(5 * at + 5)
+        findings += watch.judge(PassedTime(5 * at + 5))
     assert findings == plain
 
 
@@ -83,9 +85,9 @@ def test_without_a_share_of_the_budget_nothing_is_held() -> None:
     settings = EngineSettings(joint={"across_share": 0.0})
     watch = CrossMarketEvidence(settings)
     watch.add(block(np.random.default_rng(1), 0))
-    assert watch.judge(100) == []
+    assert watch.judge(PassedTime(100)) == []
     assert watch.snapshot()["waiting"] == []
-    assert settings.single_per_day > EngineSettings().single_per_day
+    assert settings.budget.single_streams.per_day > EngineSettings().budget.single_streams.per_day
 
 
 def test_shares_leave_something_for_single_streams() -> None:
