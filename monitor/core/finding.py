@@ -7,9 +7,6 @@ incidents alerts (`monitor/core/alerts`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
-
-import msgspec
 
 JOINT = "joint"
 """The detector that a finding of joint evidence names."""
@@ -140,8 +137,3 @@ class Finding(_Observation):
     def all_parts(self) -> list[FindingPart]:
         """Its parts; for evidence of one stream, that one."""
         return self.parts or [self.own_part]
-
-
-def finding_from_state(state: dict[str, Any]) -> Finding:
-    """The finding that `dataclasses.asdict` turned into `state`."""
-    return msgspec.convert(state, Finding)

@@ -65,8 +65,7 @@ class CrossMarketEvidence(Stateful):
 
     def __init__(self, settings: EngineSettings) -> None:
         self._streams = settings.joint.streams
-        forms = [FEATURES[name].form for name in self._streams]
-        self._additive = np.array([form in ("count", "amount") for form in forms], np.bool_)
+        self._additive = np.array([FEATURES[name].is_additive for name in self._streams], np.bool_)
         self._block = settings.joint_block
         block_s = self._block * settings.time.window_ms / 1000
         budget = settings.budget.cross_market

@@ -43,9 +43,9 @@ class JointEvidence(Stateful):
         self._across = settings.budget.cross_market.per_day > 0
         self._streams = settings.joint.streams if self._budget.per_day > 0 else ()
         self._columns = [FEATURE_COLUMN[name] for name in self._streams]
-        forms = [FEATURES[name].form for name in self._streams]
-        self._additive = np.array([form in ("count", "amount") for form in forms], np.bool_)
-        self._is_level = np.array([form == "level" for form in forms], np.bool_)
+        specs = [FEATURES[name] for name in self._streams]
+        self._additive = np.array([spec.is_additive for spec in specs], np.bool_)
+        self._is_level = np.array([spec.form == "level" for spec in specs], np.bool_)
         self._block = settings.joint_block
         """Windows of a block."""
         self._block_s = self._block * settings.time.window_s

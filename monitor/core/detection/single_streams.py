@@ -74,7 +74,7 @@ class SingleStreams(Stateful):
             )
         if evidence.trials:  # a ratio: as a share of its trials
             scale = 1.0 / evidence.trials
-        elif evidence.unit == "value" and feature.form in ("count", "amount"):
+        elif evidence.unit == "value" and feature.is_additive:
             scale = float(evidence.windows)  # the mean of a window: as a sum over all of them
         return Finding(
             window=window,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from monitor.core import snapshot
 from monitor.core.alerts.incidents import Incidents
-from monitor.core.finding import finding_from_state
+from monitor.core.finding import Finding
 from tests.core.alerts.findings import START, alerts_of, finding, joint_finding
 
 
@@ -84,4 +82,5 @@ def test_incidents_continue_from_a_snapshot() -> None:
     assert restored.snapshot() == whole.snapshot()
     more = [joint_finding(window=START + 20)]
     assert restored.advance(more, START + 99) == whole.advance(more, START + 99)
-    assert finding_from_state(dataclasses.asdict(joint_finding())) == joint_finding()
+    state = snapshot.to_state(joint_finding())
+    assert snapshot.from_state(Finding, state) == joint_finding()
