@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from monitor.core import snapshot
-from monitor.core.alerts.incidents import finding_from_state
 from monitor.core.decode.batch import Batch, Int64, Ladder, TextColumn
 from monitor.core.detection.cross_market_evidence import BlockPValues
-from monitor.core.finding import Finding
+from monitor.core.finding import Finding, finding_from_state
 
 UNUSED_TEXTS = ("trade_id", "order_id", "replaces")
 """Text columns that the venue stage has no use for."""

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.core.alerts.merge import PartKey, excess, key_of, merge_findings, parts_of
-from monitor.core.finding import JOINT, Finding, FindingPart
-from monitor.core.windows.recent_windows import OffsetRange
+from monitor.core.finding import JOINT, Finding, finding_from_state
 
 GROWTH = 2.0
 """An open alert is published again when the excess in a stream has grown by this factor."""
@@ -207,14 +206,3 @@ class Incidents:
 def _to_state(incident: Incident) -> dict[str, Any]:
     held = dataclasses.asdict(incident)
     return held | {"published": [[list(key), told] for key, told in incident.published.items()]}
-
-
-def finding_from_state(state: dict[str, Any]) -> Finding:
-    """A finding from its snapshot."""
-    lists: dict[str, Any] = {
-        "accounts": [tuple(pair) for pair in state["accounts"]],
-        "records": [OffsetRange(**r) for r in state["records"]],
-        "abstained": [tuple(pair) for pair in state["abstained"]],
-        "parts": [FindingPart(**part) for part in state["parts"]],
-    }
-    return Finding(**{**state, **lists})

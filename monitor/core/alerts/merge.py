@@ -6,8 +6,7 @@ import dataclasses
 import math
 
 from monitor.core.contract.feature_catalogue import FEATURES
-from monitor.core.finding import ACCOUNT_BURST, JOINT, Finding, FindingPart
-from monitor.core.windows.recent_windows import OffsetRange
+from monitor.core.finding import ACCOUNT_BURST, JOINT, Finding, FindingPart, OffsetRange
 
 ACCOUNTS_MOST = 5
 """Accounts that are named."""

@@ -14,11 +14,10 @@ import numpy as np
 from monitor.core.marks.market_rows import LEVELS
 from monitor.core.contract.fixed_point import SCALE
 from monitor.core.decode.batch import ABSENT, Int64
-from monitor.core.finding import Finding
+from monitor.core.finding import Finding, OffsetRange
 from monitor.core.marks.mark_guard import DOUBT_KINDS, MarkGuard, MarkUpdate, PriceDoubt
 from monitor.core.marks.volatility import Volatility
 from monitor.core.tables.interner import Interner
-from monitor.core.windows.recent_windows import OffsetRange
 
 STREAM = "marks"
 """The stream that its findings name; it is no feature of a window."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple
 
-from monitor.core.windows.recent_windows import OffsetRange
+from monitor.core.finding import OffsetRange
 
 CELLS_KEPT = 120
 """How far back evidence names accounts and records, in moments."""

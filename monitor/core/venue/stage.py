@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.core.alerts.incidents import Incidents, finding_from_state
+from monitor.core.alerts.incidents import Incidents
 from monitor.core.alerts.triage import IncidentAlertWriter, escalate
 from monitor.core.alerts.wording import alert_json
 from monitor.core.bands.market_bands import VenueBands, compute_bands
@@ -25,7 +25,7 @@ from monitor.core.detection.detector_group import Factory
 from monitor.core.event_time.admission import AdmissionControl
 from monitor.core.event_time.record_counts import RecordCounts
 from monitor.core.event_time.watermark import NEVER, PartitionClock, apply_controls
-from monitor.core.finding import Finding
+from monitor.core.finding import Finding, finding_from_state
 from monitor.core.settings import EngineSettings
 from monitor.core.shard_report import ShardReport
 from monitor.core.venue.state import VenueState

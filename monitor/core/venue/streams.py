@@ -19,7 +19,7 @@ from monitor.core.bands.market_bands import VenueBands
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.decode.batch import Int64
 from monitor.core.detection.detector_group import DetectorGroup, Factory, group_streams
-from monitor.core.finding import Finding
+from monitor.core.finding import Finding, OffsetRange
 from monitor.core.settings import EngineSettings
 from monitor.core.venue.attribution import Attribution, AttributionEntry
 from monitor.core.venue.state import VenueState
@@ -30,7 +30,6 @@ from monitor.core.venue.stream_inputs import (
     stream_rows,
     thinner_depth,
 )
-from monitor.core.windows.recent_windows import OffsetRange
 
 UNITS_MAX = 2.0
 """One record counts as at most so many usual ones: the size of a single one is heavy-tailed, and

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.decode.batch import Int64
+from monitor.core.finding import OffsetRange
 from monitor.core.tables import hash_table
 from monitor.core.tables.interner import Interner
 from monitor.core.windows import accumulators as acc
@@ -34,17 +35,6 @@ class _ClosedChunk:
     account_row: Int64
     account: Int64
     counts: Int64
-
-
-@dataclass(frozen=True, slots=True)
-class OffsetRange:
-    """Records of one kind: the lowest and highest offset."""
-
-    kind: str
-    first: int
-    last: int
-    partition: int | None = None
-    """None: that of the finding which holds it."""
 
 
 class RecentWindows:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from monitor.core.alerts.incidents import Incident, Incidents, finding_from_state
+from monitor.core.alerts.incidents import Incident, Incidents
 from monitor.core.alerts.triage import IncidentAlertWriter, escalate, join_list
-from monitor.core.finding import ACCOUNT_BURST, JOINT, Finding, FindingPart
+from monitor.core.finding import (
+    ACCOUNT_BURST,
+    JOINT,
+    Finding,
+    FindingPart,
+    OffsetRange,
+    finding_from_state,
+)
 from monitor.core.settings import EngineSettings, StreamSettings
-from monitor.core.windows.recent_windows import OffsetRange
 from tests.core.alerts.test_wording import START, finding
 
 

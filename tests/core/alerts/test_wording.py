@@ -16,9 +16,8 @@ from monitor.core.alerts.wording import (
     severity,
 )
 from monitor.core.contract.feature_catalogue import FEATURE_NAMES
-from monitor.core.finding import Finding
+from monitor.core.finding import Finding, OffsetRange
 from monitor.core.settings import EngineSettings
-from monitor.core.windows.recent_windows import OffsetRange
 
 START = 1_764_000_187  # 2025-11-24 16:03:07 UTC
 
