@@ -16,23 +16,13 @@ from detectors.arrays.types import Int64
 from monitor.core.contract.fixed_point import SCALE
 from monitor.core.decode.batch import ABSENT
 from monitor.core.finding import Finding, OffsetRange
+from monitor.core.marks import market_rows as columns
 from monitor.core.marks.mark_guard import (
     DOUBT_KINDS,
     MarkGuard,
     MarkUpdate,
     PriceDoubt,
     PriceSource,
-)
-from monitor.core.marks.market_rows import (
-    BEST_ASK,
-    BEST_BID,
-    INDEX,
-    LAST,
-    MARK,
-    OFFSET,
-    PARTITION,
-    SYMBOL,
-    TS,
 )
 from monitor.core.marks.volatility import Volatility
 from monitor.core.snapshot import from_state, to_state
@@ -72,16 +62,16 @@ class MarkFilter:
         """
         out = rows.copy()
         for i, row in enumerate(rows.tolist()):
-            symbol = row[SYMBOL]
+            symbol = row[columns.SYMBOL]
             update = self._read_update(row, books[symbol])
             trusts_mark, trusts_index, doubts = self._guards[symbol].judge(update)
             if doubts:
                 (name,) = self._symbols.names(np.array([symbol]))
                 self._doubts += [(name, doubt) for doubt in doubts]
             if not trusts_mark:
-                out[i, MARK] = ABSENT
+                out[i, columns.MARK] = ABSENT
             if not trusts_index:
-                out[i, INDEX] = ABSENT
+                out[i, columns.INDEX] = ABSENT
             price = update.mark if trusts_mark else None
             if update.mark is None and trusts_index:
                 price = update.index
@@ -91,11 +81,12 @@ class MarkFilter:
 
     def _read_update(self, row: list[int], book: Int64) -> MarkUpdate:
         mark, index, last = (
-            None if row[at] == ABSENT else row[at] / SCALE for at in (MARK, INDEX, LAST)
+            None if row[at] == ABSENT else row[at] / SCALE
+            for at in (columns.MARK, columns.INDEX, columns.LAST)
         )
-        bid, ask = book[BEST_BID], book[BEST_ASK]
+        bid, ask = book[columns.BEST_BID], book[columns.BEST_ASK]
         middle = 0.5 * float(bid + ask) / SCALE if bid > 0 and ask > 0 else None
-        ts, partition, offset = row[TS], row[PARTITION], row[OFFSET]
+        ts, partition, offset = row[columns.TS], row[columns.PARTITION], row[columns.OFFSET]
         text = self._sources.pop((partition, offset), None)
         sources = () if text is None else _parse_sources(text)
         return MarkUpdate(ts, partition, offset, mark, index, last, middle, sources)

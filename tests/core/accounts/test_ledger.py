@@ -16,7 +16,6 @@ from monitor.core.accounts.ledger_kernels import (
     LEVERAGE,
     MOVE,
     POSITION,
-    POSITION_COLUMNS,
 )
 from monitor.core.decode.batch import ABSENT, TextColumn
 from tests.core.accounts.equity_split import split_equity
@@ -130,7 +129,7 @@ def test_slices_and_a_snapshot_between_them_change_nothing(events: list[Any], at
 
 def row(made: AccountLedger) -> dict[str, int]:
     assert len(made.position_rows) == 1
-    return dict(zip(POSITION_COLUMNS, made.position_rows[0].tolist(), strict=True))
+    return made.position_values(0)
 
 
 def test_entry_value_is_that_of_what_is_open() -> None:

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.accounts.account_pool import pool_of
-from monitor.core.accounts.ledger_kernels import ACCOUNT_COLUMNS, POSITION_COLUMNS
 from monitor.core.accounts.liquidation_outcomes import EDGES_BPS, VERDICTS, Outcome
 from monitor.core.bands.pools import Pools
 from monitor.core.contract.events import TOPICS
@@ -254,12 +253,9 @@ def test_pools_are_those_of_the_bands(seed: int) -> None:
     owner, symbol = accounts.row_owners()
     mine: dict[tuple[float, str], list[float]] = defaultdict(list)
     for number in range(len(accounts.names)):
-        account = dict(zip(ACCOUNT_COLUMNS, accounts.account_rows[number].tolist(), strict=True))
+        account = accounts.account_values(number)
         rows = {
-            int(symbol[r]): dict(
-                zip(POSITION_COLUMNS, accounts.position_rows[r].tolist(), strict=True)
-            )
-            for r in np.flatnonzero(owner == number)
+            int(symbol[r]): accounts.position_values(r) for r in np.flatnonzero(owner == number)
         }
         for market, row in rows.items():
             if row["quantity"]:
