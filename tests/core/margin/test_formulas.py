@@ -37,7 +37,7 @@ def table(*rows: tuple[str, str]) -> Tiers:
 # Tier tables
 
 
-def test_every_binance_table_loads_and_every_cumulative_amount_follows() -> None:
+def test_every_binance_table_loads_and_gives_its_cumulative_amounts() -> None:
     brackets = json.loads(
         gzip.decompress(recording("margin-tiers/binance-usdm-2024-10.json.gz").read_bytes())
     )
@@ -65,7 +65,7 @@ def test_every_binance_table_loads_and_every_cumulative_amount_follows() -> None
         ([("0", "1.25")], "write 1 % as 0.01"),
     ],
 )
-def test_a_table_that_would_mislead_the_solver_is_refused_by_row(
+def test_a_table_that_breaks_the_rules_is_refused_with_the_row(
     rows: list[tuple[str, str]], sentence: str
 ) -> None:
     with pytest.raises(TierError, match=sentence):
@@ -136,13 +136,13 @@ def test_twenty_thousand_random_pools_agree_with_bisection() -> None:
     for i in range(n):
         position = Position("X", F(q[i]), F(p[i]), SIX, fee=F(fee[i]))
         lines = GENERIC.requirement(position)
-        found = crossing(position, lines, F(a[i]), F(other[i]), F(k[i])).price
-        if found is None:
+        result = crossing(position, lines, F(a[i]), F(other[i]), F(k[i])).price
+        if result is None:
             assert high[i] < 1e-9 * p[i]
             continue
         # Where collateral nearly pays for the whole position, the root is a small difference of
         # large floats and bisection itself knows it less well: measure on the scale of the mark.
-        worst = max(worst, abs(float(found) - high[i]) / max(float(found), p[i]))
+        worst = max(worst, abs(float(result) - high[i]) / max(float(result), p[i]))
         met += 1
     assert met > 15_000
     assert worst < 1e-12
@@ -166,8 +166,8 @@ def root(
     position: Position, equity: Fraction, other: Fraction, k: Fraction = LIQUIDATION_K
 ) -> Fraction:
     """The liquidation price; where there is none, the price a fall never passes (0)."""
-    found = crossing(position, GENERIC.requirement(position), equity, other, k).price
-    return F(0) if found is None else found
+    result = crossing(position, GENERIC.requirement(position), equity, other, k).price
+    return F(0) if result is None else result
 
 
 def nearer(position: Position, one: Fraction, two: Fraction) -> bool:
@@ -237,7 +237,7 @@ def test_a_market_quoted_in_smaller_units_has_the_same_price_in_them(
 
 
 @given(pools())
-def test_at_its_liquidation_price_a_pool_has_just_its_maintenance(
+def test_at_its_liquidation_price_a_pool_has_exactly_its_maintenance(
     pool: tuple[Position, Fraction, Fraction],
 ) -> None:
     position, equity, other = pool
@@ -258,6 +258,6 @@ def test_without_maintenance_a_short_mirrors_a_long(share: Fraction, value: int)
 
 def test_a_pool_that_cannot_be_liquidated_by_a_fall_has_no_price() -> None:
     position = Position("X", F(1), F(100), table(("0", "0.05")))
-    found = four_prices(GENERIC, position, F(150), F(0))
-    assert found.liquidation.price is None
-    assert found.liquidation.tier is None
+    result = four_prices(GENERIC, position, F(150), F(0))
+    assert result.liquidation.price is None
+    assert result.liquidation.tier is None

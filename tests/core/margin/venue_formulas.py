@@ -17,7 +17,7 @@ from monitor.core.margin.formulas import Position
 
 @dataclass(frozen=True, slots=True)
 class MarkInputs:
-    """What a rule may need, in quote currency; None is "not known".
+    """Inputs of a mark rule, in quote currency; None: not known.
 
     `premium_ema`: the moving average the rule asks for, of (mid or fair price − index).
     `funding_rate`: for one funding interval; `to_funding`: share of the interval still to run, 0–1.

@@ -94,7 +94,7 @@ def test_a_lasting_move_is_trusted_after_the_stated_number_of_updates_and_second
 def test_one_source_of_three_or_more_cannot_move_mark_or_index(
     factor: float, broken: int, count: int
 ) -> None:
-    """However far it is off: the index it spoils and the mark made from that index stay."""
+    """However far it is off: the index it spoils and the mark that follows it stay."""
     guard = MarkGuard()
     level = [100.0] * count
     now = quiet(guard, index=lambda _: 100.0, sources=lambda second: sources(second, *level))
@@ -156,7 +156,7 @@ def test_bands_use_the_last_trusted_mark_and_an_alert_says_why() -> None:
     assert engine.alert_count == 2  # firing and, after a quiet time, resolved
 
 
-def test_the_sentence_names_what_was_offered_and_what_stays() -> None:
+def test_the_sentence_names_the_price_offered_and_the_price_kept() -> None:
     rest = [r for r in BASE if r["kind"] != "mark"] + POSITION
     alerts: list[dict[str, Any]] = []
     run([*rest, *STILL, {**mark(60), "at": 20.5}], 24, alerts)
@@ -178,7 +178,7 @@ def test_the_sentence_names_what_was_offered_and_what_stays() -> None:
     assert b"\n" not in alert_json(alert)
 
 
-def test_a_broken_source_in_a_record_reaches_the_guard() -> None:
+def test_the_guard_reads_the_sources_of_a_record() -> None:
     def with_sources(second: float, *prices: float) -> dict[str, Any]:
         mean = sum(prices) / len(prices)
         sources = [{"name": n, "price": str(p), "ts": START + int(second * SECOND)}
