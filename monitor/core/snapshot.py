@@ -74,8 +74,9 @@ def unpack(raw: bytes, fingerprint: str) -> dict[str, Any]:
         raise SnapshotError("this is no snapshot of brinkwatch; look at the path or topic")
     if content["version"] != VERSION:
         raise SnapshotError(
-            f"the snapshot has version {content['version']}, this engine needs {VERSION}: start the "
-            "engine that wrote it, or remove the snapshot to read the topics again from their start"
+            f"the snapshot has version {content['version']}, this engine needs {VERSION}: start "
+            "the engine that wrote it, or remove the snapshot to read the topics again from their "
+            "start"
         )
     if content["settings"] != fingerprint:
         raise SnapshotError(
