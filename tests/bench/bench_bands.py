@@ -17,7 +17,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from monitor.core.accounts.ledger_entries import LEVELS
 from monitor.core.accounts.ledger_kernels import ENTRY_COLUMNS, FILL, LEVERAGE, MOVE
 from monitor.core.bands import refresh
 from monitor.core.bands.inputs import Floats, PositionArrays, RuleArrays
@@ -26,6 +25,7 @@ from monitor.core.bands.market_bands import compute_bands as bands_of
 from monitor.core.decode.batch import Int64, TextColumn
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
+from monitor.core.marks.market_rows import LEVELS
 from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.core.venue.state import VenueState
 from monitor.core.venue.streams import VenueMoment, VenueStreams

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.accounts.ledger_entries import LEVELS, MARK_VALUES
 from monitor.core.bands import estimate
 from monitor.core.bands.inputs import BookImpact, Floats, Ints, RuleArrays
 from monitor.core.bands.kernel_zones import EDGE_ZONES, PEAK_ZONES
@@ -34,6 +33,7 @@ from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.decode.batch import ABSENT
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
+from monitor.core.marks.market_rows import LEVELS, MARK_VALUES
 from monitor.core.venue.state import VenueState
 
 NEAR_FRACTION = 0.02
