@@ -158,12 +158,13 @@ def import_(
     from monitor.commands.arguments import parse_options
     from monitor.console import Console
     from monitor.errors import ConfigError
-    from replay import commands
 
     if len(paths) < 2:
         raise ConfigError("import needs at least one FILE and then the folder to make, OUT")
-    console = Console(json)
     options = parse_options(option or [])
+    from replay import commands
+
+    console = Console(json)
     console.result(commands.import_feed(venue, paths[:-1], paths[-1], options, console))
 
 
@@ -188,10 +189,11 @@ def replay(
     """
     from monitor.commands.arguments import parse_speed, parse_time
     from monitor.console import Console
+
+    low, high, pace = parse_time(from_, "--from"), parse_time(to, "--to"), parse_speed(speed)
     from replay import commands
     from replay.run import AlertFilter
 
-    low, high = parse_time(from_, "--from"), parse_time(to, "--to")
     choice = AlertFilter(low, high, frozenset(symbol or ()))
     console = Console(json)
     console.result(
@@ -201,7 +203,7 @@ def replay(
             console,
             rows=batch,
             choice=choice,
-            speed=parse_speed(speed),
+            speed=pace,
             alerts_to=alerts,
             bands_to=bands,
         )
