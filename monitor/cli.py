@@ -1,22 +1,20 @@
-"""The command line. Everything heavy is imported by the command that needs it."""
+"""The command line: what each command takes. Everything heavy is imported by the command itself."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
+    from monitor.commands.publish import Feed
     from monitor.config import Config
-    from monitor.console import Console
 
 app = typer.Typer(
     name="brinkwatch",
-    help="Early warning for leveraged venues.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -29,6 +27,14 @@ PerDay = Annotated[
 
 
 def main() -> NoReturn:
+    """The program without `brinkwatch` before it: `python -m monitor.cli`."""
+    from brinkwatch import require_own_packages
+
+    require_own_packages()
+    run_command()
+
+
+def run_command() -> NoReturn:
     """Run a command; the exit status is 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     import signal
 
@@ -53,25 +59,34 @@ def _load(config: Path | None, per_day: float | None) -> Config:
     return load(config, **({} if per_day is None else {"alerts": {"per_day": per_day}}))
 
 
-def _parse_time(text: str | None, option: str) -> int | None:
-    """A moment as ISO 8601 (UTC unless it says otherwise) or ns since 1970, in ns."""
-    from datetime import UTC, datetime
+def _open_feed(day: Path, config: Config, speed: float | None) -> Feed:
+    """A recorded day, ready to be published."""
+    from monitor.commands.publish import Feed
+    from replay import commands
+    from replay.day.messages import chunks
 
-    from monitor.errors import ConfigError
+    recorded = commands.open_day(day)
+    parts = [(part.topic, part.partition) for part in recorded.meta.partitions]
+    total = sum(recorded.meta.records.values()) + sum(recorded.meta.refused.values())
+    controls = recorded.controls(config.accounts.bands_interval_ns)
+    return Feed(parts, controls, chunks(recorded, speed), total, speed)
 
-    if text is None:
-        return None
-    if text.isdecimal():
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigError(
-            f"{option} {text!r} is no moment: write 2025-11-24T14:03:07Z, or ns since 1970"
-        ) from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * 1_000_000_000 + moment.microsecond * 1000
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from monitor import __version__
+
+        typer.echo(f"brinkwatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def brinkwatch(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print it")
+    ] = False,
+) -> None:
+    """Early warning for leveraged venues."""
 
 
 @app.command()
@@ -89,36 +104,21 @@ def demo(
     With --live: a real Kafka on loopback, the sidecar beside it, and the day published to it; about
     two minutes. Nothing is left running.
     """
+    from monitor.commands.arguments import parse_speed
     from monitor.console import Console
     from replay import demo
 
-    console = Console(json)
-    if live:
-        console.result(_run_live_demo(out, minutes, _parse_speed(speed), console))
-    else:
-        console.result(demo.run(out, _load(None, None), console, minutes))
+    console, config, pace = Console(json), _load(None, None), parse_speed(speed)
+    if not live:
+        console.result(demo.run(out, config, console, minutes))
+        return
+    from monitor.commands.live_demo import run_live_demo
 
-
-def _run_live_demo(
-    out: Path, minutes: int, speed: float | None, console: Console
-) -> dict[str, Any]:
-    from monitor.commands import live_demo
-    from replay import commands, demo
-    from replay.day.messages import chunks
-
-    config = _load(None, None)
-    path = demo.make_day(out, console, minutes)
-    day = commands.open_day(path)
-    parts = [(part.topic, part.partition) for part in day.meta.partitions]
-    total = sum(day.meta.records.values()) + sum(day.meta.refused.values())
-    controls = day.controls(config.accounts.bands_interval_ns)
-    feed = live_demo.Feed(parts, controls, chunks(day, speed), total, speed)
-    alerts = live_demo.run_live_demo(config, console, feed, out)
-    return {
-        "records": total,
-        "alerts": len(alerts),
-        **demo.compare_with_planted(path, alerts, console),
-    }
+    day = demo.make_day(out, console, minutes)
+    feed = _open_feed(day, config, pace)
+    alerts = run_live_demo(config, console, feed, out)
+    counts = {"records": feed.total, "alerts": len(alerts)}
+    console.result({**counts, **demo.compare_with_planted(day, alerts, console)})
 
 
 @app.command()
@@ -155,16 +155,15 @@ def import_(
     json: Json = False,
 ) -> None:
     """A venue's recorded feed becomes a recorded day."""
+    from monitor.commands.arguments import parse_options
     from monitor.console import Console
     from monitor.errors import ConfigError
-    from replay import commands
 
     if len(paths) < 2:
         raise ConfigError("import needs at least one FILE and then the folder to make, OUT")
-    pairs = [text.partition("=") for text in option or ()]
-    if not all(equals for _, equals, _ in pairs):
-        raise ConfigError("--option takes NAME=VALUE")
-    options = {name: value for name, _, value in pairs}
+    options = parse_options(option or [])
+    from replay import commands
+
     console = Console(json)
     console.result(commands.import_feed(venue, paths[:-1], paths[-1], options, console))
 
@@ -186,13 +185,15 @@ def replay(
     """A recorded day through the engine, as it would have run live.
 
     --from and --symbol choose what is shown; the engine reads the day from its start all the
-    same, for what it had learnt by then is part of why it alerted.
+    same, for what it has learnt by then is part of why it alerts.
     """
+    from monitor.commands.arguments import parse_speed, parse_time
     from monitor.console import Console
+
+    low, high, pace = parse_time(from_, "--from"), parse_time(to, "--to"), parse_speed(speed)
     from replay import commands
     from replay.run import AlertFilter
 
-    low, high = _parse_time(from_, "--from"), _parse_time(to, "--to")
     choice = AlertFilter(low, high, frozenset(symbol or ()))
     console = Console(json)
     console.result(
@@ -202,33 +203,19 @@ def replay(
             console,
             rows=batch,
             choice=choice,
-            speed=_parse_speed(speed),
+            speed=pace,
             alerts_to=alerts,
             bands_to=bands,
         )
     )
 
 
-def _parse_speed(text: str) -> float | None:
-    from monitor.errors import ConfigError
-
-    if text == "max":
-        return None
-    try:
-        speed = float(text.removesuffix("x"))
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise ConfigError(f"--speed {text!r}: give a number above 0 (1 is as it was), or max")
-    return speed
-
-
 @app.command()
 def run(config: ConfigFile = None, alerts_per_day: PerDay = None) -> int:
     """The sidecar: watches the topics, publishes alerts, each once; until SIGTERM or Ctrl-C."""
-    from monitor.commands import kafka_commands
+    from monitor.commands.run_sidecar import run_sidecar
 
-    return kafka_commands.run(_load(config, alerts_per_day))
+    return run_sidecar(_load(config, alerts_per_day))
 
 
 @app.command()
@@ -239,28 +226,12 @@ def publish(
     json: Json = False,
 ) -> None:
     """A recorded day to Kafka, each record at its offset: for load and for rehearsal."""
-    from monitor.commands import kafka_commands
+    from monitor.commands.arguments import parse_speed
+    from monitor.commands.publish import publish_day
     from monitor.console import Console
-    from replay import commands
-    from replay.day.messages import chunks
 
-    pace = _parse_speed(speed)
-    console = Console(json)
-    held = commands.open_day(day)
-    parts = [(part.topic, part.partition) for part in held.meta.partitions]
-    total = sum(held.meta.records.values()) + sum(held.meta.refused.values())
-    settings = _load(config, None)
-    console.result(
-        kafka_commands.publish_day(
-            settings,
-            console,
-            parts,
-            held.controls(settings.accounts.bands_interval_ns),
-            chunks(held, pace),
-            total,
-            pace,
-        )
-    )
+    console, pace, settings = Console(json), parse_speed(speed), _load(config, None)
+    console.result(publish_day(settings, console, _open_feed(day, settings, pace)))
 
 
 @app.command()
@@ -271,7 +242,7 @@ def record(
     json: Json = False,
 ) -> None:
     """Kafka's topics as they are now become a recorded day."""
-    from monitor.commands import kafka_commands
+    from monitor.commands.record import record_day
     from monitor.console import Console
     from monitor.errors import ConfigError
     from replay.day.reader import DayError, DayWriter
@@ -279,7 +250,7 @@ def record(
     console = Console(json)
     try:
         with DayWriter(out, venue=venue) as day:
-            result = kafka_commands.record_day(_load(config, None), console, day)
+            result = record_day(_load(config, None), console, day)
     except DayError as error:
         raise ConfigError(str(error)) from error
     console.say(f"the day is in {out}")
@@ -293,21 +264,21 @@ app.add_typer(dlq, name="dlq")
 @dlq.command(name="list")
 def list_(config: ConfigFile = None, json: Json = False) -> None:
     """Every refused record: where it came from and why."""
-    from monitor.commands import kafka_commands
+    from monitor.commands.dead_letters import list_dead_letters
     from monitor.console import Console
 
     console = Console(json)
-    console.result(kafka_commands.list_dead_letters(_load(config, None), console))
+    console.result(list_dead_letters(_load(config, None), console))
 
 
 @dlq.command(name="replay")
 def resend(config: ConfigFile = None, json: Json = False) -> None:
     """Send refused records again to the topics that they came from, each once."""
-    from monitor.commands import kafka_commands
+    from monitor.commands.dead_letters import resend_dead_letters
     from monitor.console import Console
 
     console = Console(json)
-    console.result(kafka_commands.resend_dead_letters(_load(config, None), console))
+    console.result(resend_dead_letters(_load(config, None), console))
 
 
 @app.command()
@@ -316,10 +287,10 @@ def kafka(
     port: Annotated[int | None, typer.Option(help="of its listener; else a free one")] = None,
 ) -> None:
     """A real Apache Kafka on loopback, to try things out; until Ctrl-C."""
-    from monitor.commands import kafka_commands
+    from monitor.broker.kafka_server import serve
     from monitor.console import Console
 
-    kafka_commands.kafka(dir, port, Console(False).say)
+    serve(dir, port or None, Console(False).say)
 
 
 topics = typer.Typer(no_args_is_help=True, help="The topics of the venue and of the sidecar.")
@@ -333,11 +304,11 @@ def create(
     json: Json = False,
 ) -> None:
     """Create the topics that are missing, as many partitions each, nothing deleted by age."""
-    from monitor.commands import kafka_commands
+    from monitor.commands.topics import create_topics
     from monitor.console import Console
 
     console = Console(json)
-    console.result(kafka_commands.create_topics(_load(config, None), partitions, console))
+    console.result(create_topics(_load(config, None), partitions, console))
 
 
 @app.command()
@@ -420,9 +391,9 @@ def schema(
     """Print the contract's JSON Schema (or AsyncAPI document), made from the models."""
     import json as text
 
-    from monitor.core.contract import schema as made
+    from monitor.core.contract import schema as contract
 
-    document: Any = made.asyncapi() if asyncapi else made.json_schema()
+    document = contract.asyncapi() if asyncapi else contract.json_schema()
     sys.stdout.write(text.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -432,14 +403,11 @@ def check_config(
     json: Json = False,
 ) -> None:
     """Read the configuration as the sidecar would, and say what is wrong with it."""
+    from monitor.commands import check_config as job
     from monitor.console import Console
-    from monitor.plugins import detector_factories
 
-    loaded = _load(config, None)
-    detector_factories(loaded.streams)
     console = Console(json)
-    console.say(f"the configuration is sound (settings {loaded.engine().fingerprint()})")
-    console.result({"ok": True, "settings": loaded.engine().fingerprint()})
+    console.result(job.check_config(_load(config, None), console))
 
 
 if __name__ == "__main__":

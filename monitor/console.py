@@ -1,6 +1,6 @@
-"""What people see: tables and a progress bar on a terminal, plain lines elsewhere, JSON if asked.
+"""The output of commands: tables and a progress bar on a terminal, plain lines elsewhere.
 
-With `json=True` one object goes to the last line of stdout, and all else to stderr.
+With --json one JSON object is the last line of stdout, and all else goes to stderr.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Console:
         self.rich.print(text, markup=False)
 
     def result(self, value: dict[str, Any]) -> None:
-        """The machine-readable result, if it was asked for."""
+        """Print the result as JSON, if --json was given."""
         if self._json_asked:
             sys.stdout.write(json.dumps(value) + "\n")
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Yields a function that takes how much is done so far."""
+        """A progress bar; yields a function that takes how much is done so far."""
         if self.rich.is_terminal:
             from rich.progress import (
                 BarColumn,

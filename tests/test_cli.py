@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -10,6 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+import monitor
+from tests.support import ROOT
 
 
 def brinkwatch(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -90,6 +95,54 @@ def test_an_interrupted_replay_ends_cleanly_and_leaves_no_half_file(
         process.communicate(timeout=30)
     assert process.returncode == 130
     assert not alerts.exists()
+
+
+def test_the_version_is_printed() -> None:
+    assert brinkwatch("--version").stdout == f"brinkwatch {monitor.__version__}\n"
+
+
+def test_the_help_takes_less_than_a_third_of_a_second_of_the_processor() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "check-config" in brinkwatch("--help").stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3
+
+
+def test_a_shell_gets_its_completion() -> None:
+    done = brinkwatch(
+        "--show-completion", "bash", env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "complete" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["detectors", "replay", "monitor"])
+def test_a_foreign_package_of_the_same_name_is_one_sentence(name: str, tmp_path: Path) -> None:
+    foreign = tmp_path / "elsewhere" / name / "__init__.py"
+    foreign.parent.mkdir(parents=True)
+    foreign.touch()
+    python_path = os.pathsep.join([str(foreign.parents[1]), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-m", "brinkwatch", "replay", "a-day"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": python_path, "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"brinkwatch: the package {name} that Python imports is {foreign.resolve()}, not the one "
+        f"in {ROOT}: run from another directory, take that path out of PYTHONPATH, or install "
+        "brinkwatch in an environment of its own\n"
+    )
+
+
+def test_a_foreign_folder_in_the_working_directory_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "detectors").mkdir()
+    (tmp_path / "detectors" / "__init__.py").touch()
+    done = brinkwatch("--help", cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": ""})
+    assert done.returncode == 2
+    assert f"is {tmp_path.resolve()}/detectors/__init__.py, not the one in {ROOT}" in done.stderr
 
 
 def test_margin_reads_standard_input() -> None:

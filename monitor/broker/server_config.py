@@ -102,7 +102,7 @@ def server_properties(
     come from; settings: anything more, over everything else.
     """
     bound = [f"{listener.label}://127.0.0.1:{port}" for listener, port in listeners.items()]
-    told = [
+    advertised = [
         f"{listener.label}://{advertise.get(listener.name, f'{listener.host}:{port}')}"
         for listener, port in listeners.items()
     ]
@@ -113,7 +113,7 @@ def server_properties(
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller_port}",
         "controller.listener.names": "CONTROLLER",
         "listeners": ",".join([*bound, controller]),
-        "advertised.listeners": ",".join([*told, controller]),
+        "advertised.listeners": ",".join([*advertised, controller]),
         "listener.security.protocol.map": ",".join(
             ["CONTROLLER:PLAINTEXT", *(f"{each.label}:{each.protocol}" for each in listeners)]
         ),

@@ -1,9 +1,9 @@
 """Why a connection to Kafka fails, in one sentence.
 
 aiokafka says `Unable to bootstrap` for a closed port, a foreign certificate and a wrong password
-alike. Here the connection is made again step by step (TCP, TLS, Kafka's own greeting, SASL, the
-addresses that the broker gives out), and the first step that fails has its words. What a broker
-answers to each mistake was observed on Apache Kafka 4.3.
+alike. Here the connection is made again step by step (TCP, TLS, Kafka's greeting, SASL, the
+addresses that the broker advertises), and the first step that fails decides the sentence. What a
+broker answers to each mistake was observed on Apache Kafka 4.3.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ EXPIRED = 10
 
 
 class _Fault(Exception):
-    """The sentence for the step that failed."""
+    """Carries the sentence for the step that failed."""
 
 
 async def diagnose(bootstrap: str, security: KafkaSecurity, timeout_s: float = TIMEOUT_S) -> str:
@@ -79,7 +79,7 @@ async def _reach(host: str, port: int, timeout_s: float) -> None:
 
 
 class _Probe:
-    """One broker, asked step by step."""
+    """One broker, probed step by step."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class _Probe:
             raise _Fault(await self._why(error)) from None
 
     async def _why(self, error: BaseException) -> str:
-        """The words for a connection that ended before Kafka's greeting."""
+        """The sentence for a connection that ended before Kafka's greeting."""
         ended = error if isinstance(error, OSError) else error.__cause__
         if isinstance(ended, ssl.SSLCertVerificationError):
             return self._why_unverified(ended)
@@ -178,8 +178,8 @@ class _Probe:
         if self._security.cert_file is not None:
             return (
                 f"{self._address} does not accept the client certificate in "
-                f"{self._security.cert_file} ({_alert_text(alert)}): is it from an authority that the "
-                "broker trusts, and not expired?"
+                f"{self._security.cert_file} ({_alert_text(alert)}): is it from an authority that "
+                "the broker trusts, and not expired?"
             )
         if "CERTIFICATE_REQUIRED" in alert or "HANDSHAKE_FAILURE" in alert:
             # A handshake failure is what TLS 1.2 has for a certificate that is missing.
@@ -187,7 +187,7 @@ class _Probe:
         return f"{self._address} refuses the TLS handshake ({_alert_text(alert)})"
 
     async def _answers_tls(self) -> bool:
-        """Whether TLS is spoken, whoever's certificate it may be: nothing is sent over it."""
+        """Whether TLS is spoken, with any certificate: nothing is sent over it."""
         anyone = ssl.create_default_context()
         anyone.check_hostname = False
         anyone.verify_mode = ssl.CERT_NONE

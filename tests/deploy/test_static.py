@@ -255,6 +255,7 @@ def test_every_metric_that_is_asked_for_is_in_the_catalogue() -> None:
     names = {sample for family in metrics.registry.collect() for sample in sampled(family)}
     names |= {f"brinkwatch_{name}_total" for name in ("events", "late", "refused", "windows")}
     names |= {"brinkwatch_duplicates_total", "brinkwatch_event_timestamp_seconds"}
+    names |= {"brinkwatch_watermark_seconds"}
     names |= {"brinkwatch_forced_fills_total"}
     texts = [t["expr"] for n in PAGES for p in panels(n) for t in p.get("targets", ())]
     rules = yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())

@@ -14,7 +14,8 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.app import Sidecar
-from monitor.commands.kafka_commands import create_topics, publish_day
+from monitor.commands.publish import Feed, publish_day
+from monitor.commands.topics import create_topics
 from monitor.config import Config, KafkaSettings, load
 from monitor.console import Console
 from monitor.core.contract.events import TOPICS
@@ -91,7 +92,8 @@ def send(day: Day, config: Config, speed: float | None = None) -> dict[str, Any]
     """`brinkwatch publish`."""
     parts = [(part.topic, part.partition) for part in day.meta.partitions]
     controls = day.controls(config.accounts.bands_interval_ns)
-    return publish_day(config, Console(True), parts, controls, chunks(day, speed), 0, speed)
+    feed = Feed(parts, controls, chunks(day, speed), 0, speed)
+    return publish_day(config, Console(True), feed)
 
 
 def replay_to_file(day: Day, config: Config, out: Path) -> tuple[str, list[bytes]]:

@@ -159,7 +159,7 @@ def kill_loop(
 
 def record_day(config: Config, out: Path) -> Day:
     """`brinkwatch record`."""
-    from monitor.commands.kafka_commands import record_day
+    from monitor.commands.record import record_day
     from monitor.console import Console
 
     with DayWriter(out, venue="test") as day:
@@ -182,7 +182,7 @@ def main() -> int:
     minutes = 3
     speed = minutes * 60 / (given.kills * SECONDS_A_KILL)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as at, Broker() as broker:
+    with tempfile.TemporaryDirectory() as at, Broker(brief=True) as broker:
 
         def restart() -> None:
             print("the broker is started again", flush=True)

@@ -17,8 +17,9 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from monitor.app import Sidecar
-from monitor.broker.kafka_server import Broker, BrokerError
+from monitor.broker.kafka_server import Broker
 from monitor.config import Config
+from monitor.errors import BrokerError
 from tests.live.conftest import unavailable
 from tests.live.helpers import (
     configuration,
@@ -53,7 +54,7 @@ class Behind:
 def behind() -> Iterator[Behind]:
     with Proxy() as proxy:
         try:
-            started = Broker(advertise={"proxied": proxy.address})
+            started = Broker(brief=True, advertise={"proxied": proxy.address})
         except (BrokerError, ModuleNotFoundError) as reason:
             unavailable(str(reason))
         with started as broker:

@@ -12,12 +12,9 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from monitor.app import Sidecar
-from monitor.commands.kafka_commands import (
-    create_topics,
-    list_dead_letters,
-    record_day,
-    resend_dead_letters,
-)
+from monitor.commands.dead_letters import list_dead_letters, resend_dead_letters
+from monitor.commands.record import record_day
+from monitor.commands.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.decode.codec import encode

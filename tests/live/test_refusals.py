@@ -19,7 +19,7 @@ import pytest
 from monitor.app import Sidecar
 from monitor.broker import certificates
 from monitor.broker.kafka_server import Broker
-from monitor.commands.kafka_commands import create_topics
+from monitor.commands.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.kafka import topics
@@ -153,7 +153,7 @@ def test_it_ends_with_status_2_and_one_sentence(
 
 def test_a_topic_that_vanishes_makes_it_not_ready(tmp_path: Path) -> None:
     """Where nobody who asks for a topic that is not there makes it by that."""
-    with Broker(tmp_path, settings={"auto.create.topics.enable": "false"}) as strict:
+    with Broker(tmp_path, brief=True, settings={"auto.create.topics.enable": "false"}) as strict:
         assert "brinkwatch topics create" in told_of_a_topic_that_is_gone(strict.bootstrap)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.app import Sidecar
-from monitor.commands.kafka_commands import create_topics
+from monitor.commands.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from tests.live.helpers import (
@@ -112,7 +112,7 @@ def test_where_it_stands_is_told_while_the_venue_stage_is_in_a_long_step(kafka: 
     assert during["partitions"] == [0]
     assert "ask again" in during["busy"]
     assert "digest" not in during
-    assert after["alerts"] == after["published"] == 0
+    assert after["alerts"] == after["published"] == after["foreign_reports"] == 0
     assert "busy" not in after
 
 

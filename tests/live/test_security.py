@@ -227,8 +227,11 @@ def test_a_refused_token_is_told(broker: Broker, tmp_path: Path, bad: str) -> No
 
 
 def test_a_broker_that_advertises_what_cannot_be_reached_is_told(broker: Broker) -> None:
-    with Proxy(broker.listeners["plain"]) as proxy, Broker(advertise={"lost": "127.0.0.1:1"}) as b:
-        proxy.target = b.listeners["lost"]
+    with (
+        Proxy(broker.listeners["plain"]) as proxy,
+        Broker(brief=True, advertise={"lost": "127.0.0.1:1"}) as other,
+    ):
+        proxy.target = other.listeners["lost"]
         assert asyncio.run(diagnose(proxy.address, KafkaSecurity())) == (
             f"{proxy.address} sends its clients on to 127.0.0.1:1 (its advertised.listeners), "
             "and nobody listens at 127.0.0.1:1: is Kafka running there?"
