@@ -8,7 +8,7 @@ from typing import get_args
 import monitor
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.alerts.incidents import Incident
-from monitor.core.alerts.triage import walk_layers
+from monitor.core.alerts.triage import streams_by_layer, walk_layers
 from monitor.core.alerts.wording import Wording
 from monitor.core.contract.alert import (
     Abstention,
@@ -44,7 +44,7 @@ class AlertBuilder:
         self._settings = settings
         self._wording = Wording(settings)
         streams = [stream.feature for stream in settings.streams]
-        self._watched = frozenset((*streams, *settings.joint.streams))
+        self._watched = streams_by_layer((*streams, *settings.joint.streams))
         detectors = {stream.feature: stream.detector for stream in settings.streams}
         self._versions = Versions(monitor.__version__, settings.fingerprint(), detectors)
 
