@@ -49,7 +49,7 @@ class VenueMoment(PassedTime):
 
     state: VenueState
     bands: VenueBands | None = None
-    """None where none were made: no records came, or no market has a mark and a tier table."""
+    """None where there are none: no records came, or no market has a mark and a tier table."""
 
 
 class VenueStreams(Stateful):
