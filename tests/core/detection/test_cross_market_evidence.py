@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 
 from monitor.core import snapshot
 from monitor.core.alerts.incidents import Incidents
@@ -89,11 +88,6 @@ def test_without_a_share_of_the_budget_nothing_is_kept() -> None:
     assert evidence.judge(PassedTime(100)) == []
     assert evidence.snapshot()["waiting"] == []
     assert settings.budget.single_streams.per_day > EngineSettings().budget.single_streams.per_day
-
-
-def test_shares_that_leave_nothing_for_single_streams_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"joint\.across_share"):
-        EngineSettings(joint={"across_share": 0.65})
 
 
 def together(symbols: list[str], **changes: Any) -> Finding:
