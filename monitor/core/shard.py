@@ -215,7 +215,7 @@ class Shard:
             ]
             cells = max(1, self._settings.limits.cells // max(1, len(self._seen_symbols)))
             high = min(until, low + cells, int(later[0]) if len(later) else until)
-            part = _slice_windows(facts, low, high)
+            part = facts.slice(low, high)
             names = dict(
                 zip(
                     self._seen_symbols.tolist(), self.symbols.names(self._seen_symbols), strict=True
@@ -314,28 +314,3 @@ class Shard:
         self._seen_symbols = state["known"]
         self._next = state["next"]
         self._chain = state["chain"]
-
-
-def _slice_windows(facts: ClosedWindows, low: int, high: int) -> ClosedWindows:
-    a, b = np.searchsorted(facts.window, (low, high)).tolist()
-    c, d = np.searchsorted(facts.account_row, (a, b)).tolist()
-    e, f = np.searchsorted(facts.cancels[:, 0], (a, b)).tolist()
-    pulled = facts.cancels[e:f].copy()
-    pulled[:, 0] -= a
-    return ClosedWindows(
-        facts.window[a:b],
-        facts.symbol[a:b],
-        facts.sums[a:b],
-        facts.first_offset[a:b],
-        facts.last_offset[a:b],
-        facts.book[a:b],
-        facts.mark[a:b],
-        facts.minima[a:b],
-        facts.near_touch[a:b],
-        pulled,
-        facts.account_row[c:d] - a,
-        facts.account[c:d],
-        facts.counts[c:d],
-        facts.concentration[a:b],
-        facts.accounts_hash[a:b],
-    )

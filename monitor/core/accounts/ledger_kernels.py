@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types, uint64
 
+from detectors.arrays.types import I2 as I64_2
+from detectors.arrays.types import RI1 as R64
+from detectors.arrays.types import U1 as U64
 from monitor.core.decode.batch import ABSENT
-from monitor.core.tables.hash_table import I64_2, mix
-from monitor.core.tables.interner import R64, U64
+from monitor.core.tables.hash_table import mix
 from monitor.core.windows.accumulators import notional
 
 ENTRY_COLUMNS = ("ts", "op", "partition", "offset", "account", "symbol", "a", "b", "c", "d", "e")

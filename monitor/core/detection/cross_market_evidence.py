@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from detectors.arrays.types import Float64
 from detectors.calibration.calibrator import AlertBudget
 from detectors.calibration.calibrator_bank import CalibratorBank
 from detectors.joint.cross_market import (
@@ -23,7 +24,6 @@ from detectors.joint.cross_market import (
 from detectors.joint.cusums import BLOCK_WINDOWS
 from detectors.stats.normal_scores import fisher_p_value
 from monitor.core.contract.feature_catalogue import FEATURES
-from monitor.core.features.compute import Float64
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.arrays.types import Float64
 from detectors.calibration.calibrator import AlertBudget
 from detectors.calibration.calibrator_bank import CalibratorBank
 from detectors.joint.cusums import BLOCK_WINDOWS, JointCusums, stream_evidence
@@ -19,7 +20,7 @@ from detectors.joint.fisher import FisherCombination
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.decode.batch import Int64
 from monitor.core.detection.cross_market_evidence import BlockPValues
-from monitor.core.features.compute import FEATURE_COLUMN, Features, Float64
+from monitor.core.features.compute import FEATURE_COLUMN, Features
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
 from monitor.core.windows.recent_windows import RecentWindows
