@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from monitor.core.decode.batch import Batch
 from monitor.core.engine import Engine
 from monitor.core.windows import recent_windows
-from monitor.core.windows.accumulators import MINIMA, SUMS
-from monitor.core.windows.pending import NEAR_TOUCH_COLUMNS
+from monitor.core.windows.columns import MINIMA, NEAR_TOUCH_COLUMNS, SUMS
 from tests.theorems.days import (
     FACTORIES,
     SETTINGS,
