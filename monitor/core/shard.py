@@ -218,7 +218,7 @@ class Shard(Stateful):
             new = facts.window[b:][~np.isin(facts.symbol[b:], symbols)]
             most = max(1, self._settings.limits.cells // max(1, len(symbols)))
             high = min(until, low + most, int(new[0]) if len(new) else until)
-            part = _slice_windows(facts, low, high)
+            part = facts.slice(low, high)
             names = dict(zip(symbols.tolist(), self.symbols.names(symbols), strict=True))
             features = self._measure.compute(part, low, high, symbols)
             span = ClosedSpan(high, low, names, part, features)
@@ -277,28 +277,3 @@ class Shard(Stateful):
         assert not self._batches
         assert not self._joint_evidence.block_p_values
         return super().snapshot()
-
-
-def _slice_windows(facts: ClosedWindows, low: int, high: int) -> ClosedWindows:
-    a, b = np.searchsorted(facts.window, (low, high)).tolist()
-    c, d = np.searchsorted(facts.account_row, (a, b)).tolist()
-    e, f = np.searchsorted(facts.cancels[:, 0], (a, b)).tolist()
-    pulled = facts.cancels[e:f].copy()
-    pulled[:, 0] -= a
-    return ClosedWindows(
-        facts.window[a:b],
-        facts.symbol[a:b],
-        facts.sums[a:b],
-        facts.first_offset[a:b],
-        facts.last_offset[a:b],
-        facts.book[a:b],
-        facts.mark[a:b],
-        facts.minima[a:b],
-        facts.near_touch[a:b],
-        pulled,
-        facts.account_row[c:d] - a,
-        facts.account[c:d],
-        facts.counts[c:d],
-        facts.concentration[a:b],
-        facts.accounts_hash[a:b],
-    )

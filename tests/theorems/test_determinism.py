@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from monitor.core.decode.batch import Batch
 from monitor.core.engine import Engine
 from monitor.core.windows import recent_windows
-from monitor.core.windows.accumulators import MINIMA, SUMS
-from monitor.core.windows.pending import NEAR_TOUCH_COLUMNS
+from monitor.core.windows.columns import MINIMA, NEAR_TOUCH_COLUMNS, SUMS
 from tests.theorems.days import (
     FACTORIES,
     SETTINGS,
@@ -38,18 +37,18 @@ SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.sampled_from([1, 3, 17, 1000])
 
 
-def test_days_of_these_theorems_hold_alerts_late_and_refused_records() -> None:
+def test_the_days_of_these_theorems_have_alerts_late_and_refused_records() -> None:
     seen = [run_in_order(feed(seed)) for seed in range(20)]
     assert sum(bool(day.alerts) for day in seen) >= 10
-    for told in (b'"account_burst"', b'"raised_notional"', b'"unexplained"'):
-        assert any(told in alert for day in seen for alert in day.alerts)
+    for text in (b'"account_burst"', b'"raised_notional"', b'"unexplained"'):
+        assert any(text in alert for day in seen for alert in day.alerts)
     assert all(day.facts["late"] and day.facts["refused"] for day in seen)
     assert len({day.digest for day in seen}) == len(seen)
     kinds = {json.loads(alert)["kind"] for day in seen for alert in day.alerts}
     assert kinds >= {"outlying_mark", "outlying_index", "outlying_source", "stale_source"}
 
 
-def test_days_of_these_theorems_hold_bands() -> None:
+def test_the_days_of_these_theorems_have_bands() -> None:
     """They are in the digest, so there must be something in them."""
     markets = 0
     for seed in range(10):
@@ -61,19 +60,19 @@ def test_days_of_these_theorems_hold_bands() -> None:
     assert markets >= 50
 
 
-def test_days_of_these_theorems_hold_what_waits_for_its_window_to_close() -> None:
-    found = dict.fromkeys(("near", "late", "mode_switches", "takers", "behind"), 0)
+def test_the_days_of_these_theorems_have_what_is_counted_when_a_window_closes() -> None:
+    counts = dict.fromkeys(("near", "late", "mode_switches", "takers", "behind"), 0)
     for seed in range(10):
         day = feed(seed)
         machine = engine(day.partitions)
         machine.control(day.controls)
         parts = [part for batch in day.parts for part in machine.step(batch).closed]
-        for facts in [part.windows for part in [*parts, *machine.finish().closed]]:
-            found["near"] += int(facts.near_touch[:, NEAR_TOUCH_COLUMNS.index("near_top")].sum())
-            found["behind"] += int((facts.minima[:, MINIMA.index("behind")] < 0).sum())
+        for windows in [part.windows for part in [*parts, *machine.finish().closed]]:
+            counts["near"] += int(windows.near_touch[:, NEAR_TOUCH_COLUMNS.index("near_top")].sum())
+            counts["behind"] += int((windows.minima[:, MINIMA.index("behind")] < 0).sum())
             for name in ("late", "mode_switches", "takers"):
-                found[name] += int(facts.sums[:, SUMS.index(name)].sum())
-    assert all(found.values()), found
+                counts[name] += int(windows.sums[:, SUMS.index(name)].sum())
+    assert all(counts.values()), counts
 
 
 @CASES
@@ -86,7 +85,7 @@ def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: 
 
 @CASES
 @given(SEEDS, st.integers(0, 50))
-def test_windows_closed_together_are_the_windows_closed_alone(seed: int, hold: int) -> None:
+def test_closing_windows_together_does_not_change_the_output(seed: int, hold: int) -> None:
     day = feed(seed)
     machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
     pieces = slices(day, np.random.default_rng(seed + 1), 25)
@@ -95,7 +94,9 @@ def test_windows_closed_together_are_the_windows_closed_alone(seed: int, hold: i
 
 @settings(CASES, max_examples=30)
 @given(SEEDS, st.integers(0, 50))
-def test_so_it_is_where_an_alert_reaches_back_as_far_as_is_remembered(seed: int, hold: int) -> None:
+def test_nor_does_it_where_an_alert_reaches_back_as_far_as_windows_are_kept(
+    seed: int, hold: int
+) -> None:
     with mock.patch.object(recent_windows, "WINDOWS_KEPT", 3):
         day = feed(seed)
         machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
@@ -130,7 +131,7 @@ def test_records_read_twice_count_once(seed: int) -> None:
 
 @CASES
 @given(SEEDS, st.floats(0, 1))
-def test_a_snapshot_taken_anywhere_goes_on_as_if_nothing_had_happened(
+def test_going_on_from_a_snapshot_anywhere_does_not_change_the_output(
     seed: int, where: float
 ) -> None:
     day = feed(seed)
@@ -140,7 +141,7 @@ def test_a_snapshot_taken_anywhere_goes_on_as_if_nothing_had_happened(
 
 @CASES
 @given(SEEDS)
-def test_silence_told_when_it_begins_is_as_good_as_told_before(seed: int) -> None:
+def test_control_records_in_time_are_as_good_as_early_ones(seed: int) -> None:
     """A live owner commits a control record when its position reaches the offset, not before."""
     day = feed(seed, per_part=30)
     machine = engine(day.partitions)
@@ -149,8 +150,8 @@ def test_silence_told_when_it_begins_is_as_good_as_told_before(seed: int) -> Non
     for batch in slices(day, np.random.default_rng(seed + 1), 1):
         first = min([*batch.offset.tolist(), *(r.offset for r in batch.refused)], default=None)
         if first is not None:
-            known = [k for k in due if k[:2] == (batch.topic, batch.partition) and k[2] <= first]
-            alerts += machine.control([due.pop(k) for k in sorted(known)]).alerts
+            reached = [k for k in due if k[:2] == (batch.topic, batch.partition) and k[2] <= first]
+            alerts += machine.control([due.pop(k) for k in sorted(reached)]).alerts
         alerts += machine.step(batch).alerts
     alerts += machine.control([due[k] for k in sorted(due)]).alerts
     assert result(machine, alerts) == run_in_order(day)
@@ -158,7 +159,7 @@ def test_silence_told_when_it_begins_is_as_good_as_told_before(seed: int) -> Non
 
 @CASES
 @given(SEEDS)
-def test_what_a_control_record_makes_late_is_late_however_it_is_read(seed: int) -> None:
+def test_what_a_control_record_makes_late_is_late_in_any_slices(seed: int) -> None:
     day = feed(seed)
     rng = np.random.default_rng(seed + 1)
     late = dict.fromkeys((0, 1), 0)

@@ -8,7 +8,7 @@ contract's grid with `ABSENT` where a record has none; enumerations are the inde
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,13 +138,19 @@ class TextColumn:
         return TextColumn(self.buffer, self.start[rows], self.length[rows])
 
 
-@dataclass(slots=True)
-class Ladder:
+class Ladder(NamedTuple):
     """One side of many books: row i holds levels `offset[i]` up to `offset[i + 1]`."""
 
     offset: Int64
     price: Int64
     quantity: Int64
+
+    def read_only(self) -> Ladder:
+        """The same levels in arrays that cannot be written: one type for compiled code."""
+        out = Ladder(*(column.view() for column in self))
+        for column in out:
+            column.flags.writeable = False
+        return out
 
     def select_rows(self, rows: NDArray[Any]) -> Ladder:
         """The given rows, in the given order."""

@@ -7,16 +7,15 @@ few accounts and bursts look alike everywhere. The finding names the market and 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
-from detectors.account_burst.activity import NO_ACTIVITY, WindowActivity
+from detectors.account_burst.activity import WindowActivity
 from detectors.account_burst.combine import Actor
 from detectors.account_burst.detector import AccountBurstDetector
 from detectors.account_burst.scorer import Verdict
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import Float64, Int64, UInt64
+from detectors.arrays.types import Int64, UInt64
 from detectors.calibration.calibrator import Calibrator
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.detection.judge import ClosedSpan
@@ -24,7 +23,8 @@ from monitor.core.finding import ACCOUNT_BURST, Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import mix_each
 from monitor.core.tables.interner import Interner
-from monitor.core.windows.closed_windows import ACCOUNT_COUNTS, ClosedWindows
+from monitor.core.windows.closed_windows import ClosedWindows
+from monitor.core.windows.columns import ACCOUNT_COUNTS
 from monitor.core.windows.recent_windows import RecentWindows
 
 
@@ -37,26 +37,6 @@ class _AccountStream(Stateful):
     calibrator: Calibrator
     account: dict[int, int] = field(default_factory=dict)
     """The account of each key that has evidence."""
-
-
-@dataclass(slots=True)
-class _AccountActivity:
-    """Who acted in some windows: one row for each window, market and account."""
-
-    key: UInt64
-    """Of market and account."""
-    market: Int64
-    count: Float64
-    account: Int64
-
-    def slice(self, a: int, b: int) -> _AccountActivity:
-        return _AccountActivity(self.key[a:b], self.market[a:b], self.count[a:b], self.account[a:b])
-
-    @property
-    def for_detector(self) -> WindowActivity:
-        if not len(self.key):
-            return NO_ACTIVITY
-        return WindowActivity(self.key, self.market, self.count)
 
 
 class AccountBursts(Stateful):
@@ -102,32 +82,39 @@ class AccountBursts(Stateful):
         """Judge windows in order; learn each after it was judged."""
         findings: list[Finding] = []
         for stream in self._streams:
-            window, activity = self._activity(closed.windows, stream.name)
-            if not len(window) and not stream.detector.has_started:
+            rows, acts, account = self._activity(closed.windows, stream.name)
+            if not len(rows) and not stream.detector.has_started:
                 continue
-            ends = np.searchsorted(window, np.arange(closed.low, closed.until + 1)).tolist()
-            for i, (a, b) in enumerate(pairwise(ends)):
+            windows = range(closed.low, closed.until)
+            ends = np.searchsorted(rows, [*windows, closed.until]).tolist()
+            for window, a, b in zip(windows, ends, ends[1:], strict=False):
                 if b > a or stream.detector.has_started:
-                    at = closed.low + i
-                    findings += self._judge_window(stream, at, activity.slice(a, b), closed.names)
+                    here = WindowActivity(acts.key[a:b], acts.market[a:b], acts.events[a:b])
+                    findings += self._judge_window(stream, window, here, account[a:b], closed.names)
         return findings
 
-    def _activity(self, windows: ClosedWindows, name: str) -> tuple[Int64, _AccountActivity]:
-        """Who did what `name` counts, by window and key; and the window of each row."""
+    def _activity(self, windows: ClosedWindows, name: str) -> tuple[Int64, WindowActivity, Int64]:
+        """Who did what `name` counts, by window and key of market and account; with the window and
+        the account of each row.
+        """
         count = windows.counts[:, ACCOUNT_COUNTS.index(name)]
         acted = count > 0
         row, account = windows.account_row[acted], windows.account[acted]
         market, window = windows.symbol[row], windows.window[row]
         key = mix_each(self._symbols.hashes[market], self._accounts.hashes[account])
         order = np.lexsort((key, window))
-        return window[order], _AccountActivity(
-            key[order], market[order], count[acted][order].astype(np.float64), account[order]
-        )
+        events = count[acted][order].astype(np.float64)
+        return window[order], WindowActivity(key[order], market[order], events), account[order]
 
     def _judge_window(
-        self, stream: _AccountStream, window: int, activity: _AccountActivity, names: dict[int, str]
+        self,
+        stream: _AccountStream,
+        window: int,
+        acts: WindowActivity,
+        account: Int64,
+        names: dict[int, str],
     ) -> list[Finding]:
-        detector, acts = stream.detector, activity.for_detector
+        detector = stream.detector
         verdict = detector.judge(window, acts)
         p = 1.0
         if verdict.value is not None:
@@ -135,21 +122,18 @@ class AccountBursts(Stateful):
             stream.calibrator.learn(verdict.value)
         rare = p <= self._limit and bool(verdict.actors)
         (detector.report if rare else detector.learn)(window, acts)
-        self._remember_accounts(stream, activity)
+        self._remember_accounts(stream, acts.key, account)
         return [self._finding(stream, window, verdict, p, names)] if rare else []
 
     @staticmethod
-    def _remember_accounts(stream: _AccountStream, activity: _AccountActivity) -> None:
+    def _remember_accounts(stream: _AccountStream, key: UInt64, account: Int64) -> None:
         """Keep the account of each key with evidence; a key shows its account only as it acts."""
         hot = stream.detector.hot_keys
         if not hot and not stream.account:
             return
         stream.account = {key: n for key, n in stream.account.items() if key in hot}
-        wanted = np.isin(activity.key, np.fromiter(hot, np.uint64))
-        accounts = zip(
-            activity.key[wanted].tolist(), activity.account[wanted].tolist(), strict=True
-        )
-        stream.account.update(accounts)
+        wanted = np.isin(key, np.fromiter(hot, np.uint64))
+        stream.account.update(zip(key[wanted].tolist(), account[wanted].tolist(), strict=True))
 
     def _finding(
         self, stream: _AccountStream, window: int, verdict: Verdict, p: float, names: dict[int, str]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,8 +36,7 @@ class RareScore:
     """Index among the scores."""
 
 
-@dataclass(slots=True)
-class WindowScores:
+class WindowScores(NamedTuple):
     """A group's scores of one window: of every symbol and stream with numbers in it."""
 
     present: Bool
@@ -50,13 +49,14 @@ class WindowScores:
     """(scores, inputs): what the detectors were given."""
     scores: Float64
     """(scores,); NaN where a detector abstained."""
-    rare: list[RareScore] = field(default_factory=list)
+    rare: list[RareScore]
 
 
 class DetectorGroup:
     """One bank of detectors, and the calibrator of each of its rows.
 
-    `streams`: indices in `settings`. `p_most`: the highest limit that `judge` will be given.
+    For each window: `judge`, then what is asked about it, then `learn`. `streams`: indices in
+    `settings`. `p_most`: the highest limit that `judge` will be given.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class DetectorGroup:
         """(symbols, streams): the row in the bank; -1 where a stream has not begun."""
         self._row_keys: list[tuple[int, int]] = []
         """Of each row, the symbol's number and the stream's index in the group."""
+        self._window: WindowScores
 
     def grow(self, symbols: int) -> None:
         """Make room for symbols with numbers below `symbols`."""
@@ -91,10 +92,12 @@ class DetectorGroup:
         present: Bool = np.logical_not(np.any(np.isnan(values), axis=2))
         return values, present
 
-    def judge(self, symbols: Int64, values: Float64, present: Bool, limit: float) -> WindowScores:
-        """Judge one window; a stream begins with the first number that is not 0.
+    def judge(
+        self, symbols: Int64, values: Float64, present: Bool, limit: float
+    ) -> list[RareScore]:
+        """The scores of one window with a p-value not above `limit`.
 
-        `limit`: the p-value below which a score is rare.
+        A stream begins with the first number that is not 0.
         """
         row = self._row[symbols]
         new = present & (row < 0)
@@ -106,7 +109,7 @@ class DetectorGroup:
         asked = present & (row >= 0)
         rows, values = row[asked], values[asked]
         scores = self._bank.judge(rows, values)
-        judged = WindowScores(present, row, rows, values, scores)
+        self._window = WindowScores(present, row, rows, values, scores, [])
         rare = self._calibrators.rare_scores(rows, scores, limit)
         if rare:
             symbol_of, stream_of = np.nonzero(asked)
@@ -114,8 +117,8 @@ class DetectorGroup:
                 evidence = self._bank.evidence(int(rows[i]), values[i])
                 if evidence is not None:
                     stream = int(self._streams[stream_of[i]])
-                    judged.rare.append(RareScore(int(symbol_of[i]), stream, p, evidence, i))
-        return judged
+                    self._window.rare.append(RareScore(int(symbol_of[i]), stream, p, evidence, i))
+        return self._window.rare
 
     def _begin(self, symbols: Int64, new: Bool) -> None:
         for i, stream in np.argwhere(new).tolist():
@@ -124,17 +127,17 @@ class DetectorGroup:
             self._row_keys.append((symbol, stream))
         self._bank.grow(len(self._row_keys))
 
-    def count_ready(self, judged: WindowScores) -> int:
+    def count_ready(self) -> int:
         """How many streams have a score and a p-value: they could have been reported."""
-        scored = ~np.isnan(judged.scores)
-        return int(np.count_nonzero(scored & self._calibrators.ready[judged.rows]))
+        has_score = ~np.isnan(self._window.scores)
+        return int(np.count_nonzero(has_score & self._calibrators.ready[self._window.rows]))
 
-    def abstentions(self, judged: WindowScores, symbol: int) -> list[tuple[int, str]]:
-        """The streams (indices in the settings) of a symbol that could not judge, and why.
+    def abstentions(self, symbol: int) -> list[tuple[int, str]]:
+        """The streams (indices in the settings) that could not judge a symbol, and why.
 
-        `symbol`: index among those judged. To be asked before `learn`.
+        `symbol`: index among those judged.
         """
-        out = []
+        judged, reasons = self._window, []
         index = {row: i for i, row in enumerate(judged.rows.tolist())}
         for k, row in enumerate(judged.rows_by_symbol[symbol].tolist()):
             why: str | None = None
@@ -147,11 +150,12 @@ class DetectorGroup:
             else:
                 why = self._calibrators.why(row)
             if why is not None:
-                out.append((int(self._streams[k]), why))
-        return out
+                reasons.append((int(self._streams[k]), why))
+        return reasons
 
-    def learn(self, judged: WindowScores) -> None:
-        """Learn a judged window; what was reported is not learnt as ordinary."""
+    def learn(self) -> None:
+        """Learn the window that was judged; what was reported is not learnt as ordinary."""
+        judged = self._window
         rows, values = judged.rows, judged.values
         if judged.rare:
             ordinary = np.ones(len(rows), np.bool_)
@@ -180,20 +184,10 @@ class DetectorGroup:
 
 
 class DetectorGroups(Stateful):
-    """All streams of one kind of evidence, which share its part of the budget.
+    """All streams of one kind of evidence, which have one `share` of the budget in all partitions.
 
-    For each window: `judge`, then `abstentions` where they are wanted, then `learn`.
-
-    Parameters
-    ----------
-    settings, factories
-        Of all streams; those whose feature is not in `column` are left out.
-    column
-        Where each feature stands in what `inputs` is given.
-    share
-        What they may spend, all together and in all partitions.
-    window_ns, partitions
-        Length of a window; how many partitions have as many streams.
+    Of `settings` and `factories`, the streams whose feature has a `column` in what `inputs` is
+    given. For each window: `judge`, then `abstentions` where they are wanted, then `learn`.
     """
 
     STATE = "_ready", "_groups"
@@ -221,7 +215,6 @@ class DetectorGroups(Stateful):
         ]
         self._ready = 0
         """Streams that could judge in the last window."""
-        self._scores: list[WindowScores] = []
 
     def __bool__(self) -> bool:
         return bool(self._groups)
@@ -232,7 +225,7 @@ class DetectorGroups(Stateful):
             group.grow(symbols)
 
     def inputs(self, features: Float64) -> list[tuple[Float64, Bool]]:
-        """Of (rows, features) what each group reads: see `DetectorGroup.values`."""
+        """Of (rows, features) what each group reads."""
         return [group.values(features) for group in self._groups]
 
     def judge(
@@ -243,21 +236,17 @@ class DetectorGroups(Stateful):
         `rows`: of the inputs, those of this window, in the order of `symbols`.
         """
         limit = self._p_limit(self._ready)
-        self._scores = [
-            group.judge(symbols, values[rows], present[rows], limit)
-            for group, (values, present) in zip(self._groups, inputs, strict=True)
-        ]
-        pairs = zip(self._groups, self._scores, strict=True)
-        self._ready = sum(group.count_ready(scores) for group, scores in pairs)
-        rare = [rare for scores in self._scores for rare in scores.rare]
-        return sorted(rare, key=lambda rare: (rare.symbol, rare.stream))
+        rare = []
+        for group, (values, present) in zip(self._groups, inputs, strict=True):
+            rare += group.judge(symbols, values[rows], present[rows], limit)
+        self._ready = sum(group.count_ready() for group in self._groups)
+        return sorted(rare, key=lambda one: (one.symbol, one.stream))
 
     def abstentions(self, symbol: int) -> list[tuple[int, str]]:
-        """The streams that could not judge a symbol (index among those judged), and why."""
-        pairs = zip(self._groups, self._scores, strict=True)
-        return sorted(one for group, scores in pairs for one in group.abstentions(scores, symbol))
+        """As of `DetectorGroup`, of all streams."""
+        return sorted(one for group in self._groups for one in group.abstentions(symbol))
 
     def learn(self) -> None:
         """Learn the window that was judged."""
-        for group, scores in zip(self._groups, self._scores, strict=True):
-            group.learn(scores)
+        for group in self._groups:
+            group.learn()

@@ -7,30 +7,13 @@ same event time.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from detectors.arrays.state import Stateful
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.detection.judge import PassedTime
-from monitor.core.event_time.watermark import PartitionClock
+from monitor.core.event_time.watermark import PartitionClock, Silence
 from monitor.core.finding import Finding
 
 DETECTOR = "silence"
-
-
-class FeedStop(NamedTuple):
-    """A stop of a topic partition, or its end: a row of `PartitionClock.silences`."""
-
-    ts: int
-    """Event time at which it was certain, ns."""
-    last_ns: int
-    """Time of the last record before it, ns."""
-    longest_ns: int
-    """Longest silence before it."""
-    records: int
-    """Records before it."""
-    is_end: int
-    """1: records come again; 0: they have stopped."""
 
 
 class FeedSilences(Stateful):
@@ -48,22 +31,22 @@ class FeedSilences(Stateful):
         """The stops and their ends in windows that have closed, by time and kind."""
         findings = []
         for kind, clock in self._clocks.items():
-            passed = [s for s in clock.silences if s[0] // self._window_ns < closed.until]
+            passed = [s for s in clock.silences if s.ts // self._window_ns < closed.until]
             clock.silences = [s for s in clock.silences if s not in passed]
-            findings += [self._finding(kind, FeedStop(*stop)) for stop in passed]
+            findings += [self._finding(kind, silence) for silence in passed]
         return sorted(findings, key=lambda f: (f.window, f.stream))
 
-    def _finding(self, kind: str, stop: FeedStop) -> Finding:
+    def _finding(self, kind: str, silence: Silence) -> Finding:
         return Finding(
-            window=stop.ts // self._window_ns,
-            since=stop.last_ns // self._window_ns,
+            window=silence.ts // self._window_ns,
+            since=silence.high // self._window_ns,
             partition=self._partition,
             symbol="",
             stream=f"{kind}_silence",
             detector=DETECTOR,
-            observed=(stop.ts - stop.last_ns) / SECOND_NS,
-            expected=stop.longest_ns / SECOND_NS,
+            observed=(silence.ts - silence.high) / SECOND_NS,
+            expected=silence.longest / SECOND_NS,
             # Of this silence and all before it, one after each record, this is the longest.
-            p=1.0 / (stop.records + 1),
-            is_end=bool(stop.is_end),
+            p=1.0 / (silence.records + 1),
+            is_end=bool(silence.over),
         )

@@ -28,7 +28,7 @@ class ClosedSpan(PassedTime):
     windows: ClosedWindows
     features: Features
     findings: list[Finding] = field(default_factory=list)
-    """What the judges have found in it."""
+    """Of the judges so far."""
 
 
 Passed = TypeVar("Passed", bound=PassedTime, contravariant=True)

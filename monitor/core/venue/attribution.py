@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from monitor.core.finding import OffsetRange
 from monitor.core.snapshot import from_state, to_state
@@ -21,16 +21,6 @@ AccountAmount = tuple[str, float]
 """An account and its amount, in the stream's unit; or its share of the whole."""
 
 
-class CountedRecord(NamedTuple):
-    """A record that counts to a stream."""
-
-    account: str
-    amount: float
-    kind: str
-    partition: int
-    offset: int
-
-
 @dataclass(frozen=True, slots=True)
 class AttributionEntry:
     """What carried a stream of a market in one interval of the bands."""
@@ -43,15 +33,6 @@ class AttributionEntry:
     """By amount, the highest first."""
     records: list[OffsetRange]
 
-    @classmethod
-    def from_records(
-        cls, end: int, symbol: str, stream: int, records: list[CountedRecord]
-    ) -> AttributionEntry:
-        """From all records of the interval that count to the stream."""
-        ranges = [OffsetRange(r.kind, r.offset, r.offset, r.partition) for r in records]
-        amounts = _add_up((r.account, r.amount) for r in records)
-        return cls(end, symbol, stream, _rank(amounts)[:ACCOUNTS_KEPT], _join_ranges(ranges))
-
 
 class Attribution:
     """The entries of the last `CELLS_KEPT` intervals of the bands, each `interval_ns` long."""
@@ -60,9 +41,17 @@ class Attribution:
         self._kept_ns = CELLS_KEPT * interval_ns
         self._entries: deque[AttributionEntry] = deque()
 
-    def add(self, entry: AttributionEntry) -> None:
-        """Entries come in the order of time."""
-        self._entries.append(entry)
+    def add(
+        self,
+        end: int,
+        symbol: str,
+        stream: int,
+        amounts: Iterable[AccountAmount],
+        records: Iterable[OffsetRange],
+    ) -> None:
+        """What counted to a stream in the interval up to `end` (ns), which is the last so far."""
+        accounts = _rank(_add_up(amounts))[:ACCOUNTS_KEPT]
+        self._entries.append(AttributionEntry(end, symbol, stream, accounts, _join_ranges(records)))
 
     def forget(self, now: int) -> None:
         """Drop what is too old at event time `now`, ns."""

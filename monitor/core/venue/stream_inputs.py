@@ -19,6 +19,7 @@ from monitor.core.bands.layout import BIN_WIDTH
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, mark_prices
 from monitor.core.contract.feature_catalogue import HIGH_LEVERAGE, VENUE_FEATURES
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
+from monitor.core.finding import OffsetRange
 from monitor.core.venue.state import VenueState
 
 TIER_REACH = 0.1
@@ -49,6 +50,14 @@ class StreamRows:
     kind: list[str]
     partition: Int64
     offset: Int64
+
+    def ranges(self, rows: Int64) -> list[OffsetRange]:
+        """Where the records of these rows lie."""
+        places = zip(self.offset[rows].tolist(), self.partition[rows].tolist(), strict=True)
+        return [
+            OffsetRange(self.kind[row], offset, offset, partition)
+            for row, (offset, partition) in zip(rows.tolist(), places, strict=True)
+        ]
 
 
 def stream_rows(venue: VenueState, depth: dict[int, float]) -> StreamRows:

@@ -23,7 +23,7 @@ from monitor.core.detection.detector_group import DetectorFactory, DetectorGroup
 from monitor.core.detection.judge import PassedTime
 from monitor.core.finding import Finding, OffsetRange
 from monitor.core.settings import EngineSettings
-from monitor.core.venue.attribution import Attribution, AttributionEntry, CountedRecord
+from monitor.core.venue.attribution import Attribution
 from monitor.core.venue.state import VenueState
 from monitor.core.venue.stream_inputs import (
     VENUE_COLUMN,
@@ -49,7 +49,7 @@ class VenueMoment(PassedTime):
 
     state: VenueState
     bands: VenueBands | None = None
-    """None where none were made: no records came, or no market has a mark and a tier table."""
+    """None where there are none: no records came, or no market has a mark and a tier table."""
 
 
 class VenueStreams(Stateful):
@@ -138,13 +138,8 @@ class VenueStreams(Stateful):
             units = np.minimum(amount / unit, UNITS_MAX)
             values[i, stream] = units.sum()
             self._learn_unit(at, stream, units * unit)
-            counted = [
-                CountedRecord(
-                    accounts[r], moved, rows.kind[r], int(rows.partition[r]), int(rows.offset[r])
-                )
-                for r, moved in zip(records.tolist(), amount.tolist(), strict=True)
-            ]
-            self._attribution.add(AttributionEntry.from_records(end, names[i], stream, counted))
+            amounts = zip((accounts[r] for r in records), amount.tolist(), strict=True)
+            self._attribution.add(end, names[i], stream, amounts, rows.ranges(records))
 
     def _learn_unit(self, row: int, stream: int, amount: Float64) -> None:
         """Follow the mean of the last records; an outlier enters as it was counted."""
