@@ -110,7 +110,7 @@ def _run_live_demo(
     path = demo.make_day(out, console, minutes)
     day = commands.open_day(path)
     parts = [(part.topic, part.partition) for part in day.meta.partitions]
-    total = sum(day.meta.records.values()) + sum(day.meta.refused.values())
+    total = day.record_count + sum(day.meta.refused.values())
     controls = day.controls(config.accounts.bands_interval_ns)
     feed = live_demo.Feed(parts, controls, chunks(day, speed), total, speed)
     alerts = live_demo.run_live_demo(config, console, feed, out)
@@ -138,11 +138,11 @@ def simulate(
     """Make a day of a venue that does not exist, with its ground truth."""
     from monitor.console import Console
     from replay import commands
+    from replay.simulation.settings import SimulationSettings
 
     console = Console(json)
-    numbers = {"seed": seed, "minutes": minutes, "symbols": symbols, "accounts": accounts}
-    more = {"rate": rate, "incidents": incidents, "partitions": partitions}
-    console.result(commands.simulate_day(out, console, **numbers, **more))
+    settings = SimulationSettings(seed, minutes, symbols, accounts, rate, incidents, partitions)
+    console.result(commands.simulate_day(out, settings, console))
 
 
 @app.command(name="import")
@@ -190,23 +190,13 @@ def replay(
     """
     from monitor.console import Console
     from replay import commands
-    from replay.run import AlertFilter
+    from replay.run import AlertFilter, ReplayOptions
 
     low, high = _parse_time(from_, "--from"), _parse_time(to, "--to")
-    choice = AlertFilter(low, high, frozenset(symbol or ()))
-    console = Console(json)
-    console.result(
-        commands.replay_day(
-            day,
-            _load(config, alerts_per_day),
-            console,
-            rows=batch,
-            choice=choice,
-            speed=_parse_speed(speed),
-            alerts_to=alerts,
-            bands_to=bands,
-        )
-    )
+    shown = AlertFilter(low, high, frozenset(symbol or ()))
+    options = ReplayOptions(batch, _parse_speed(speed), shown)
+    console, settings = Console(json), _load(config, alerts_per_day)
+    console.result(commands.replay_day(day, settings, console, options, alerts, bands))
 
 
 def _parse_speed(text: str) -> float | None:
@@ -246,17 +236,17 @@ def publish(
 
     pace = _parse_speed(speed)
     console = Console(json)
-    held = commands.open_day(day)
-    parts = [(part.topic, part.partition) for part in held.meta.partitions]
-    total = sum(held.meta.records.values()) + sum(held.meta.refused.values())
+    recorded = commands.open_day(day)
+    parts = [(part.topic, part.partition) for part in recorded.meta.partitions]
+    total = recorded.record_count + sum(recorded.meta.refused.values())
     settings = _load(config, None)
     console.result(
         kafka_commands.publish_day(
             settings,
             console,
             parts,
-            held.controls(settings.accounts.bands_interval_ns),
-            chunks(held, pace),
+            recorded.controls(settings.accounts.bands_interval_ns),
+            chunks(recorded, pace),
             total,
             pace,
         )
@@ -274,7 +264,7 @@ def record(
     from monitor.commands import kafka_commands
     from monitor.console import Console
     from monitor.errors import ConfigError
-    from replay.day.reader import DayError, DayWriter
+    from replay.day import DayError, DayWriter
 
     console = Console(json)
     try:

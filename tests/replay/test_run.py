@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.plugins import detector_factories
+from replay.day import Day
 from replay.day.importer import ingest
-from replay.day.reader import Day
-from replay.run import AlertFilter, ReplaySummary, replay
+from replay.run import AlertFilter, ReplayOptions, ReplaySummary, replay
+from replay.simulation.settings import SimulationSettings
+from replay.simulation.simulate import simulate
 from tests.support import recording
 
 SETTINGS = EngineSettings()
 START = 1_764_000_000_000_000_000
 
 
-def run(day: Path, rows: int = 65_536, **more: object) -> ReplaySummary:
-    factories = detector_factories(SETTINGS.streams)
-    return replay(Day(day), SETTINGS, factories, rows=rows, **more)  # type: ignore[arg-type]
+def run(day: Path, options: ReplayOptions | None = None, **sinks: Any) -> ReplaySummary:
+    return replay(Day(day), SETTINGS, detector_factories(SETTINGS.streams), options, **sinks)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def run(day: Path, rows: int = 65_536, **more: object) -> ReplaySummary:
         ),
     ],
 )
-def test_real_recordings_are_whole_after_import_and_replay(
+def test_no_record_of_a_real_recording_is_lost_in_import_and_replay(
     venue: str, file: str, events: dict[str, int], refused: dict[str, int], tmp_path: Path
 ) -> None:
     ingest(venue, [recording(file)], tmp_path / "day")
@@ -59,12 +61,17 @@ def test_real_recordings_are_whole_after_import_and_replay(
     assert summary.windows > 0
 
 
-def test_the_bitstamp_day_has_one_digest_whatever_the_batches(tmp_path: Path) -> None:
+def test_the_digest_of_the_bitstamp_day_does_not_depend_on_batch_size(tmp_path: Path) -> None:
     ingest("bitstamp", [recording("bitstamp-l3-2015-05-01/feed.log.xz")], tmp_path / "day")
     runs = []
     for rows in (1, 977, 1_000_000):
         alerts = tmp_path / f"{rows}.jsonl"
-        runs.append((run(tmp_path / "day", rows, alerts_to=alerts).digest, alerts.read_bytes()))
+        runs.append(
+            (
+                run(tmp_path / "day", ReplayOptions(rows), alerts_to=alerts).digest,
+                alerts.read_bytes(),
+            )
+        )
     assert runs[0] == runs[1] == runs[2]
     assert runs[0][1]
 
@@ -86,7 +93,7 @@ BAD = {
 }
 
 
-def test_exactly_the_bad_ones_among_good_lines_are_refused_each_with_its_reason(
+def test_exactly_the_bad_lines_are_refused_each_with_its_reason(
     tmp_path: Path,
 ) -> None:
     rng = random.Random(3)
@@ -120,23 +127,21 @@ def test_exactly_the_bad_ones_among_good_lines_are_refused_each_with_its_reason(
     assert (summary.refused, summary.late) == (5_000, 0)
 
 
-def test_a_choice_shows_the_same_alerts_as_the_whole_day(tmp_path: Path) -> None:
-    from replay.simulation.simulate import simulate
-
-    simulate(tmp_path / "day", minutes=12, symbols=3, rate=150.0)
-    every: list[dict[str, object]] = []
+def test_a_filter_shows_the_same_alerts_as_the_whole_day(tmp_path: Path) -> None:
+    simulate(tmp_path / "day", SimulationSettings(minutes=12, symbols=3, rate=150.0))
+    every: list[dict[str, Any]] = []
     run(tmp_path / "day", on_alert=every.append)
     assert len(every) > 1
     one = every[0]
-    chosen: list[dict[str, object]] = []
-    ends = AlertFilter(one["since"], one["ts"], frozenset(one["symbols"]))  # type: ignore[arg-type]
-    run(tmp_path / "day", choice=ends, on_alert=chosen.append)
+    chosen: list[dict[str, Any]] = []
+    shown = AlertFilter(one["since"], one["ts"], frozenset(one["symbols"]))
+    run(tmp_path / "day", ReplayOptions(shown=shown), on_alert=chosen.append)
     assert one in chosen
     assert all(alert in every for alert in chosen)
     assert len(chosen) < len(every)
 
 
-def test_the_cell_of_bands_in_which_the_day_ends_is_told_too(tmp_path: Path) -> None:
+def test_the_last_interval_of_bands_is_published(tmp_path: Path) -> None:
     tiers = [{"lower_bound": 0, "maintenance_rate": "0.05"}]
     fill = {"kind": "fill", "symbol": "X", "account": "a", "side": "buy", "price": 100}
     lines = [
@@ -154,8 +159,8 @@ def test_the_cell_of_bands_in_which_the_day_ends_is_told_too(tmp_path: Path) -> 
     settings = EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=60))
     out = tmp_path / "bands.jsonl"
     replay(Day(tmp_path / "day"), settings, [], bands_to=out)
-    told = [json.loads(raw) for raw in out.read_text().splitlines()]
-    forced = [(r["ts"], sum(r["long"]["zones"]["notional"])) for r in told if r["symbol"] == "X"]
+    records = [json.loads(raw) for raw in out.read_text().splitlines()]
+    forced = [(r["ts"], sum(r["long"]["zones"]["notional"])) for r in records if r["symbol"] == "X"]
     first = START // (60 * 10**9) * 60 * 10**9
     assert [ts for ts, _ in forced] == [first + 60 * 10**9, first + 120 * 10**9]
     assert [notional for _, notional in forced] == [1000, 2000]

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from monitor.core.decode.codec import encode
-from monitor.venues.base import OptionError, UnreadableError
+from monitor.venues.adapter import OptionError
 from monitor.venues.hyperliquid import Hyperliquid
-from monitor.venues.hyperliquid_tables import iso_ns
+from monitor.venues.hyperliquid.tables import iso_ns
+from monitor.venues.parse import UnreadableError
+from replay.day import Day
 from replay.day.importer import ingest
-from replay.day.reader import Day
 from tests.support import recording
 from tests.venues.feeds import records_from, refused_from
 

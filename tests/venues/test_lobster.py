@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.venues.base import OptionError
+from monitor.venues.adapter import OptionError
 from monitor.venues.lobster import Lobster
 from tests.venues.feeds import records_from, refused_from
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from monitor.core.contract.fixed_point import SCALE, quantise
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.codec import encode
-from monitor.venues.base import UnreadableError
+from monitor.venues.parse import UnreadableError
 from monitor.venues.standx import Standx, to_fixed_point
 
 T = 1_700_000_000_000_000_000

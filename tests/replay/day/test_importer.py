@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from replay.day import Day, DayError
 from replay.day.importer import IngestError, ingest
-from replay.day.reader import Day, DayError
 from tests.replay.day.batches import refused_of, rows_of
 from tests.support import recording
 

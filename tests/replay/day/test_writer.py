@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.core.contract import events
 from monitor.core.decode.batch import Batch, RefusedRecord
-from replay.day import interleave
-from replay.day.reader import Day, DayError, DayWriter
+from replay.day import Day, DayError, DayWriter, interleave
 from tests.replay.day.batches import batches, orders, refused_of, rows_of
 
 T0 = 1_700_000_000_000_000_000

@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 
 from monitor.core.contract.events import KINDS, TOPICS
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode import codec, validate
 from monitor.core.decode.batch import Batch
-from replay.day.reader import Day
+from replay.day import Day
+from replay.ground_truth import INCIDENTS_FILE
 from replay.simulation.accounts import FUNDING
 from replay.simulation.incidents import PlantedIncident
-from replay.simulation.simulate import INCIDENTS_FILE, START_TS, simulate
+from replay.simulation.settings import SimulationSettings
+from replay.simulation.simulate import START_TS, simulate
 
-SECOND = 1_000_000_000
 SAMPLE = 400
 Table = dict[str, np.ndarray[Any, Any]]
 
@@ -42,7 +44,7 @@ def table(day: Day, kind: str) -> Table:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("simulated") / "day"
-    simulate(out, partitions=2)
+    simulate(out, SimulationSettings(partitions=2))
     return out
 
 
@@ -58,14 +60,15 @@ def tables(folder: Path) -> Callable[[str], Table]:
     return get
 
 
-def small(out: Path, **given: Any) -> Path:
-    simulate(out, **{"minutes": 4, "symbols": 3, "accounts": 100, "rate": 60.0, **given})
+def small_day(out: Path, **given: Any) -> Path:
+    size = {"minutes": 4, "symbols": 3, "accounts": 100, "rate": 60.0}
+    simulate(out, SimulationSettings(**{**size, **given}))
     return out
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: Path) -> None:
-    one, two = small(tmp_path / "one"), small(tmp_path / "two")
-    other = small(tmp_path / "other", seed=8)
+    one, two = small_day(tmp_path / "one"), small_day(tmp_path / "two")
+    other = small_day(tmp_path / "other", seed=8)
     assert Day(one).meta.files == Day(two).meta.files
     assert (one / INCIDENTS_FILE).read_bytes() == (two / INCIDENTS_FILE).read_bytes()
     assert Day(one).meta.files != Day(other).meta.files
@@ -78,7 +81,7 @@ def test_a_day_holds_all_eight_kinds_and_is_whole(folder: Path) -> None:
     assert min(day.meta.records.values()) > 0
     assert not day.meta.refused
     assert day.meta.span is not None
-    assert day.meta.span[2] == START_TS + 20 * 60 * SECOND
+    assert day.meta.span.end_ts == START_TS + 20 * 60 * SECOND_NS
     flow = sum(day.meta.records[kind] for kind in ("order", "cancel", "fill"))
     assert flow == pytest.approx(400 * 1200, rel=0.4)  # the drift of activity is slow
 
@@ -167,11 +170,11 @@ def test_a_trade_has_two_sides_that_agree(tables: Callable[[str], Table]) -> Non
 
 
 def test_cancels_excite_themselves(tmp_path: Path) -> None:
-    simulate(tmp_path / "day", minutes=8, incidents="none")
+    simulate(tmp_path / "day", SimulationSettings(minutes=8, incidents="none"))
     cancels = table(Day(tmp_path / "day"), "cancel")
     for symbol in ("BTC-PERP", "SUI-PERP"):
         ts = cancels["ts"][cancels["symbol"] == symbol]
-        counts = np.bincount((ts - START_TS) // SECOND, minlength=480)[60:480]
+        counts = np.bincount((ts - START_TS) // SECOND_NS, minlength=480)[60:480]
         assert counts.var() / counts.mean() > 2
 
 
@@ -187,13 +190,15 @@ def around(
     """Rows of the incident's market within it, and in the minute on both sides of it."""
     ts, mine = rows["ts"], rows["symbol"] == incident.symbol
     within = mine & (ts >= incident.start_ts) & (ts < incident.end_ts)
-    near = mine & (ts >= incident.start_ts - 60 * SECOND) & (ts < incident.end_ts + 60 * SECOND)
+    near = (
+        mine & (ts >= incident.start_ts - 60 * SECOND_NS) & (ts < incident.end_ts + 60 * SECOND_NS)
+    )
     return within, near & ~within
 
 
 def rate_ratio(rows: Table, incident: PlantedIncident) -> float:
     within, near = around(rows, incident)
-    seconds = (incident.end_ts - incident.start_ts) / SECOND
+    seconds = (incident.end_ts - incident.start_ts) / SECOND_NS
     return float(within.sum() / seconds / (near.sum() / 120))
 
 
@@ -222,20 +227,20 @@ def test_a_file_of_incidents_is_planted_as_it_stands(tmp_path: Path) -> None:
         "id": "mine",
         "kind": "cancel_burst",
         "symbol": "ETH-PERP",
-        "start_ts": START_TS + 100 * SECOND,
-        "end_ts": START_TS + 110 * SECOND,
+        "start_ts": START_TS + 100 * SECOND_NS,
+        "end_ts": START_TS + 110 * SECOND_NS,
         "size": 12.0,
         "accounts": ["a-5"],
     }
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps([row]))
-    out = small(tmp_path / "day", incidents=str(plan))
+    out = small_day(tmp_path / "day", incidents=str(plan))
     assert json.loads((out / INCIDENTS_FILE).read_text()) == [row]
     assert rate_ratio(table(Day(out), "cancel"), PlantedIncident(**row)) > 4
 
 
 def test_what_is_planted_leaves_the_rest_of_the_market_as_it_was(tmp_path: Path) -> None:
-    with_them, without = small(tmp_path / "a"), small(tmp_path / "b", incidents="none")
+    with_them, without = small_day(tmp_path / "a"), small_day(tmp_path / "b", incidents="none")
     assert json.loads((without / INCIDENTS_FILE).read_text()) == []
     one, two = (table(Day(out), "fill") for out in (with_them, without))
     for name in ("symbol", "account", "price", "quantity"):
@@ -247,7 +252,7 @@ def test_what_is_planted_leaves_the_rest_of_the_market_as_it_was(tmp_path: Path)
     [
         ({"symbol": "NO-PERP"}, "no market 'NO-PERP'"),
         ({"accounts": ["a-100"]}, "no account 'a-100'"),
-        ({"end_ts": START_TS + 10_000 * SECOND}, "outside the day"),
+        ({"end_ts": START_TS + 10_000 * SECOND_NS}, "outside the day"),
         ({"size": 0.5}, "0.size"),
         ({"end_ts": START_TS}, "end_ts must be later"),
     ],
@@ -259,14 +264,14 @@ def test_an_incident_that_the_day_cannot_hold_is_refused_with_words(
         "id": "x",
         "kind": "thin_book",
         "symbol": "BTC-PERP",
-        "start_ts": START_TS + SECOND,
-        "end_ts": START_TS + 2 * SECOND,
+        "start_ts": START_TS + SECOND_NS,
+        "end_ts": START_TS + 2 * SECOND_NS,
         "size": 3,
     }
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps([{**row, **change}]))
     with pytest.raises(ValueError, match=words):
-        small(tmp_path / "day", incidents=str(plan))
+        small_day(tmp_path / "day", incidents=str(plan))
     assert not (tmp_path / "day").exists()
 
 
@@ -276,7 +281,7 @@ def test_funding_is_paid_at_the_hour_by_those_who_hold_positions(
     moves = tables("collateral")
     paid = moves["cause"] == FUNDING
     assert paid.sum() > 100
-    assert (moves["ts"][paid] < START_TS + SECOND).all()
+    assert (moves["ts"][paid] < START_TS + SECOND_NS).all()
     assert all(symbol is not None for symbol in moves["symbol"][paid].tolist())
 
 
