@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.core.contract import fixed_point
 from monitor.core.contract.events import Control
-from monitor.core.decode.batch import Batch, RefusedRecord
+from monitor.core.decode.batch import COLUMNS, Batch, RefusedRecord
 from replay.day import interleave
+from replay.day.columns import schema
+from replay.day.frames import to_pandas, to_real_units
 from replay.day.layout import CONTROL, DayError, read_meta
 
 
@@ -50,6 +54,23 @@ class Day:
     def refused_records(self) -> list[RefusedRecord]:
         """The records that the contract refused; `batches` yields the same ones in their places."""
         return [record for _, record in interleave.read_refused(self._path)]
+
+    def to_arrow(self, kind: str, exact: bool = False) -> pa.Table:
+        """All accepted records of a kind ("order", "fill", "book", …), by event time.
+
+        Prices, quantities and money are real numbers (`exact`: decimals, else doubles), times are
+        timestamps in UTC. Raises `ValueError` for an unknown kind.
+        """
+        if kind not in COLUMNS:
+            raise ValueError(f"no kind {kind!r}: there are {', '.join(COLUMNS)}")
+        parts = [p.file for p in self.meta.partitions if p.kind == kind and p.file is not None]
+        tables = [pq.read_table(self._path / part) for part in parts]
+        table = pa.concat_tables(tables) if tables else schema(kind).empty_table()
+        return to_real_units(table, kind, exact).sort_by("ts")
+
+    def to_pandas(self, kind: str) -> Any:
+        """`to_arrow` as a `pandas.DataFrame`; raises `ImportError` where pandas is missing."""
+        return to_pandas(self.to_arrow(kind))
 
     def batches(
         self,
