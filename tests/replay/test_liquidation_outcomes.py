@@ -23,7 +23,7 @@ def share(errors: list[float], edge: float) -> float:
     return sum(abs(error) <= edge for error in errors) / len(errors)
 
 
-def test_half_of_the_real_liquidations_are_resolvable_and_half_of_those_are_near(
+def test_half_of_the_real_liquidations_can_be_rebuilt_and_half_of_those_were_predicted_closely(
     every: list[Case],
 ) -> None:
     good = [case for case in every if not case.why]
@@ -33,14 +33,14 @@ def test_half_of_the_real_liquidations_are_resolvable_and_half_of_those_are_near
     assert share([case.to_mark for case in good], 100) >= 0.5
 
 
-def test_every_liquidation_is_judged_or_has_its_reason(every: list[Case]) -> None:
+def test_every_liquidation_has_an_error_or_a_reason_why_not(every: list[Case]) -> None:
     assert all(case.why or case.to_mark == case.to_mark for case in every)
     assert all(
         not case.reported_liquidation.cross for case in every if case.why.startswith("isolated")
     )
 
 
-def test_what_the_engine_counts_is_what_the_study_measures(every: list[Case]) -> None:
+def test_the_engine_counts_the_errors_that_the_study_measures(every: list[Case]) -> None:
     alone = [c for c in every if not c.why and len(c.outcomes) == 1]
     assert alone
     for case in alone:
@@ -49,7 +49,7 @@ def test_what_the_engine_counts_is_what_the_study_measures(every: list[Case]) ->
         assert outcome.error_bps == pytest.approx(case.to_mark, abs=0.02, rel=1e-6)
 
 
-def test_the_venue_acts_when_the_mark_has_passed_its_own_threshold(every: list[Case]) -> None:
+def test_no_account_was_closed_far_above_the_venues_own_threshold(every: list[Case]) -> None:
     """Hyperliquid's published 1 %: no cross account was closed above it by more than a mark."""
     gaps = [case.gap for case in every if case.reported_liquidation.cross and case.gap == case.gap]
     assert min(gaps) > -1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,64 +18,60 @@ from replay.day.importer import ingest
 from replay.run import AlertFilter, ReplayOptions, ReplaySummary, replay
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import simulate
-from tests.support import recording
+from tests.replay.conftest import Imported
 
 SETTINGS = EngineSettings()
 START = 1_764_000_000_000_000_000
+Runs = Callable[[str], tuple[ReplaySummary, bytes]]
 
 
 def run(day: Path, options: ReplayOptions | None = None, **sinks: Any) -> ReplaySummary:
     return replay(Day(day), SETTINGS, detector_factories(SETTINGS.streams), options, **sinks)
 
 
+@pytest.fixture(scope="module")
+def whole_runs(imported: Imported, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """The summary and the bytes of the alerts of a venue's recording, in batches of a million."""
+
+    @cache
+    def run_once(venue: str) -> tuple[ReplaySummary, bytes]:
+        alerts = tmp_path_factory.mktemp("runs") / "alerts.jsonl"
+        summary = run(imported(venue)[0], ReplayOptions(1_000_000), alerts_to=alerts)
+        return summary, alerts.read_bytes()
+
+    return run_once
+
+
+@pytest.mark.xdist_group("recordings")
 @pytest.mark.parametrize(
-    ("venue", "file", "events", "refused"),
+    ("venue", "events", "refused"),
     [
-        (
-            "dydx",
-            "dydx-full-node-2024-06-29/feed.jsonl.gz",
-            {"order": 10_039, "cancel": 8_003},
-            # One order of 999,999,999,900 units: beyond 64 bits in 1e-8.
-            {"out_of_range": 1},
-        ),
-        (
-            "bitstamp",
-            "bitstamp-l3-2015-05-01/feed.log.xz",
-            {"order": 24_894 + 602, "cancel": 24_918, "fill": 575, "book": 5_011},
-            {},
-        ),
-        (
-            "lobster",
-            "lobster-aapl-2012-06-21/message.csv.gz",
-            {"order": 44_256, "cancel": 41_004 + 469, "fill": 6_268},
-            {},
-        ),
+        # One order of 999,999,999,900 units: beyond 64 bits in 1e-8.
+        ("dydx", {"order": 10_039, "cancel": 8_003}, {"out_of_range": 1}),
+        ("bitstamp", {"order": 24_894 + 602, "cancel": 24_918, "fill": 575, "book": 5_011}, {}),
+        ("lobster", {"order": 44_256, "cancel": 41_004 + 469, "fill": 6_268}, {}),
     ],
 )
 def test_no_record_of_a_real_recording_is_lost_in_import_and_replay(
-    venue: str, file: str, events: dict[str, int], refused: dict[str, int], tmp_path: Path
+    whole_runs: Runs, venue: str, events: dict[str, int], refused: dict[str, int]
 ) -> None:
-    ingest(venue, [recording(file)], tmp_path / "day")
-    summary = run(tmp_path / "day")
+    summary, _ = whole_runs(venue)
     assert {kind: summary.events[kind] for kind in events} == events
     assert summary.refused_by_reason == refused
     assert summary.late == 0
     assert summary.windows > 0
 
 
-def test_the_digest_of_the_bitstamp_day_does_not_depend_on_batch_size(tmp_path: Path) -> None:
-    ingest("bitstamp", [recording("bitstamp-l3-2015-05-01/feed.log.xz")], tmp_path / "day")
-    runs = []
-    for rows in (1, 977, 1_000_000):
-        alerts = tmp_path / f"{rows}.jsonl"
-        runs.append(
-            (
-                run(tmp_path / "day", ReplayOptions(rows), alerts_to=alerts).digest,
-                alerts.read_bytes(),
-            )
-        )
-    assert runs[0] == runs[1] == runs[2]
-    assert runs[0][1]
+@pytest.mark.xdist_group("recordings")
+def test_the_digest_of_the_bitstamp_day_does_not_depend_on_batch_size(
+    whole_runs: Runs, imported: Imported, tmp_path: Path
+) -> None:
+    summary, alerts = whole_runs("bitstamp")
+    assert summary.digest
+    for rows in (1, 977):
+        file = tmp_path / f"{rows}.jsonl"
+        again = run(imported("bitstamp")[0], ReplayOptions(rows), alerts_to=file)
+        assert (again.digest, file.read_bytes()) == (summary.digest, alerts)
 
 
 BAD = {

@@ -14,7 +14,7 @@ import pytest
 from monitor.core.margin.calculator import solve
 from monitor.core.margin.formulas import Position, equity_at
 from monitor.core.margin.tiers import Tiers
-from tests.support import SHARED, missing
+from tests.support import SHARED, skip_or_fail
 
 Vector = dict[str, Any]
 Document = dict[str, Any]
@@ -178,7 +178,7 @@ if (SHARED / "vectors/margin.json").exists():
 
 def test_the_vectors_are_there() -> None:
     if not VECTORS:
-        missing("the margin vectors")
+        skip_or_fail("the margin vectors")
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: f"{v['name']} [{v['source']}]")

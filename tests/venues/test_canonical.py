@@ -6,7 +6,7 @@ from monitor.venues.canonical import Canonical
 from tests.venues.feeds import NS, read_lines
 
 
-def test_canonical_lines_take_the_offset_of_their_kinds_topic() -> None:
+def test_each_line_takes_the_next_offset_of_its_kind() -> None:
     order = '{"kind":"order","ts":%d,"symbol":"X","side":"buy","quantity":"1","action":"new"}'
     cancel = '{"kind":"cancel","ts":%d,"symbol":"X"}'
     bad = '{"kind":"order","ts":5,"symbol":"X"}'

@@ -1,9 +1,10 @@
-"""A simulated day is a day like any other, and holds what its ground truth says."""
+"""A simulated day is a valid recorded day, and contains the incidents of its ground truth."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from replay.simulation.incidents import PlantedIncident
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import START_TS, simulate
 
-SAMPLE = 400
+SAMPLE = 150
+"""Records of a batch that are validated: some 40,000 in all."""
 Table = dict[str, np.ndarray[Any, Any]]
 
 
@@ -50,14 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tables(folder: Path) -> Callable[[str], Table]:
-    day, known = Day(folder), {}
-
-    def get(kind: str) -> Table:
-        if kind not in known:
-            known[kind] = table(day, kind)
-        return known[kind]
-
-    return get
+    return cache(lambda kind: table(Day(folder), kind))
 
 
 def small_day(out: Path, **given: Any) -> Path:
@@ -74,7 +69,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: 
     assert Day(one).meta.files != Day(other).meta.files
 
 
-def test_a_day_holds_all_eight_kinds_and_is_whole(folder: Path) -> None:
+def test_a_day_has_all_eight_kinds_and_no_damage(folder: Path) -> None:
     day = Day(folder)
     day.verify()
     assert set(day.meta.records) == set(KINDS)
@@ -104,7 +99,9 @@ def test_every_record_is_one_that_the_contract_accepts(folder: Path) -> None:
         check(batch)
 
 
-def test_a_topic_partition_is_in_time_order_up_to_ten_milliseconds(folder: Path) -> None:
+def test_records_of_a_partition_are_at_most_ten_milliseconds_out_of_order(
+    folder: Path,
+) -> None:
     high: dict[tuple[str, int], int] = {}
     back = 0
     for batch in Day(folder).batches():
@@ -116,7 +113,7 @@ def test_a_topic_partition_is_in_time_order_up_to_ten_milliseconds(folder: Path)
     assert back > 0
 
 
-def test_no_record_comes_before_what_its_control_records_say(folder: Path) -> None:
+def test_no_record_is_older_than_the_control_records_before_it(folder: Path) -> None:
     day = Day(folder)
     logs = {(k, p): [np.zeros(0, np.int64)] for k in TOPICS.values() for p in range(2)}
     for batch in day.batches():
@@ -147,9 +144,9 @@ def test_orders_are_placed_once_then_cancelled_replaced_or_filled(
     ):
         assert placed[order] <= ts
         assert owner[order] == account
-    told = cancels["placed_ts"] > 0
-    assert 0.2 < told.mean() < 0.4
-    ids, when = cancels["order_id"][told].tolist(), cancels["placed_ts"][told].tolist()
+    timed = cancels["placed_ts"] > 0
+    assert 0.2 < timed.mean() < 0.4
+    ids, when = cancels["order_id"][timed].tolist(), cancels["placed_ts"][timed].tolist()
     assert all(placed[order] == ts for order, ts in zip(ids, when, strict=True))
     left = dict(zip(cancels["order_id"].tolist(), cancels["quantity"].tolist(), strict=True))
     for order, ts, quantity in zip(
@@ -169,7 +166,7 @@ def test_a_trade_has_two_sides_that_agree(tables: Callable[[str], Table]) -> Non
     assert (fills["account"][maker] != fills["account"][taker]).all()
 
 
-def test_cancels_excite_themselves(tmp_path: Path) -> None:
+def test_cancels_cluster_more_than_a_poisson_process(tmp_path: Path) -> None:
     simulate(tmp_path / "day", SimulationSettings(minutes=8, incidents="none"))
     cancels = table(Day(tmp_path / "day"), "cancel")
     for symbol in ("BTC-PERP", "SUI-PERP"):
@@ -212,8 +209,8 @@ def test_planted_incidents_are_visible_in_the_data(
         if incident.raises_cancels:
             assert rate_ratio(tables("cancel"), incident) > 3, incident
             within, _ = around(tables("cancel"), incident)
-            made = np.isin(tables("cancel")["account"][within], incident.accounts)
-            assert made.mean() > 0.5, incident
+            planted = np.isin(tables("cancel")["account"][within], incident.accounts)
+            assert planted.mean() > 0.5, incident
         if incident.raises_leverage:
             assert rate_ratio(tables("leverage"), incident) > 2, incident
         if incident.thins_book:
@@ -222,7 +219,7 @@ def test_planted_incidents_are_visible_in_the_data(
             assert depth[within].mean() < 0.6 * depth[near].mean(), incident
 
 
-def test_a_file_of_incidents_is_planted_as_it_stands(tmp_path: Path) -> None:
+def test_the_incidents_of_a_file_are_planted_unchanged(tmp_path: Path) -> None:
     row = {
         "id": "mine",
         "kind": "cancel_burst",
@@ -239,7 +236,7 @@ def test_a_file_of_incidents_is_planted_as_it_stands(tmp_path: Path) -> None:
     assert rate_ratio(table(Day(out), "cancel"), PlantedIncident(**row)) > 4
 
 
-def test_what_is_planted_leaves_the_rest_of_the_market_as_it_was(tmp_path: Path) -> None:
+def test_planted_incidents_leave_the_rest_of_the_market_unchanged(tmp_path: Path) -> None:
     with_them, without = small_day(tmp_path / "a"), small_day(tmp_path / "b", incidents="none")
     assert json.loads((without / INCIDENTS_FILE).read_text()) == []
     one, two = (table(Day(out), "fill") for out in (with_them, without))
@@ -257,7 +254,7 @@ def test_what_is_planted_leaves_the_rest_of_the_market_as_it_was(tmp_path: Path)
         ({"end_ts": START_TS}, "end_ts must be later"),
     ],
 )
-def test_an_incident_that_the_day_cannot_hold_is_refused_with_words(
+def test_an_incident_that_the_day_cannot_hold_is_refused_with_a_sentence(
     tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
     row = {
@@ -275,7 +272,7 @@ def test_an_incident_that_the_day_cannot_hold_is_refused_with_words(
     assert not (tmp_path / "day").exists()
 
 
-def test_funding_is_paid_at_the_hour_by_those_who_hold_positions(
+def test_open_positions_pay_funding_at_the_hour(
     tables: Callable[[str], Table],
 ) -> None:
     moves = tables("collateral")
@@ -285,7 +282,7 @@ def test_funding_is_paid_at_the_hour_by_those_who_hold_positions(
     assert all(symbol is not None for symbol in moves["symbol"][paid].tolist())
 
 
-def test_an_account_keeps_one_partition_and_so_does_a_market(folder: Path) -> None:
+def test_an_account_and_a_market_stay_in_one_partition(folder: Path) -> None:
     seen: dict[tuple[str, str], set[int]] = {}
     for batch in Day(folder).batches():
         key = "account" if batch.kind == "collateral" else "symbol"
