@@ -67,7 +67,7 @@ def _open_feed(day: Path, config: Config, speed: float | None) -> Feed:
 
     recorded = commands.open_day(day)
     parts = [(part.topic, part.partition) for part in recorded.meta.partitions]
-    total = sum(recorded.meta.records.values()) + sum(recorded.meta.refused.values())
+    total = recorded.record_count + sum(recorded.meta.refused.values())
     controls = recorded.controls(config.accounts.bands_interval_ns)
     return Feed(parts, controls, chunks(recorded, speed), total, speed)
 
@@ -138,11 +138,11 @@ def simulate(
     """Make a day of a venue that does not exist, with its ground truth."""
     from monitor.console import Console
     from replay import commands
+    from replay.simulation.settings import SimulationSettings
 
     console = Console(json)
-    numbers = {"seed": seed, "minutes": minutes, "symbols": symbols, "accounts": accounts}
-    more = {"rate": rate, "incidents": incidents, "partitions": partitions}
-    console.result(commands.simulate_day(out, console, **numbers, **more))
+    settings = SimulationSettings(seed, minutes, symbols, accounts, rate, incidents, partitions)
+    console.result(commands.simulate_day(out, settings, console))
 
 
 @app.command(name="import")
@@ -192,22 +192,12 @@ def replay(
 
     low, high, pace = parse_time(from_, "--from"), parse_time(to, "--to"), parse_speed(speed)
     from replay import commands
-    from replay.run import AlertFilter
+    from replay.run import AlertFilter, ReplayOptions
 
-    choice = AlertFilter(low, high, frozenset(symbol or ()))
-    console = Console(json)
-    console.result(
-        commands.replay_day(
-            day,
-            _load(config, alerts_per_day),
-            console,
-            rows=batch,
-            choice=choice,
-            speed=pace,
-            alerts_to=alerts,
-            bands_to=bands,
-        )
-    )
+    shown = AlertFilter(low, high, frozenset(symbol or ()))
+    options = ReplayOptions(batch, pace, shown)
+    console, settings = Console(json), _load(config, alerts_per_day)
+    console.result(commands.replay_day(day, settings, console, options, alerts, bands))
 
 
 @app.command()
@@ -245,7 +235,7 @@ def record(
     from monitor.commands.record import record_day
     from monitor.console import Console
     from monitor.errors import ConfigError
-    from replay.day.reader import DayError, DayWriter
+    from replay.day import DayError, DayWriter
 
     console = Console(json)
     try:

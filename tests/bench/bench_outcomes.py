@@ -42,10 +42,9 @@ from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.settings import EngineSettings
 from monitor.core.venue.state import VenueState
 from monitor.venues.hyperliquid import Hyperliquid
-from monitor.venues.hyperliquid_tables import TableLiquidation
-from replay.day import feed_files
+from monitor.venues.hyperliquid.forced_fills import TableLiquidation
+from replay.day import Day, feed_files
 from replay.day.importer import ingest
-from replay.day.reader import Day
 from tests.bench.outcome_history import FEE, HOUR_NS, RATE, AccountBook, History
 
 FUNDING_PER_HOUR = Fraction(1, 80_000)
@@ -97,7 +96,7 @@ def outcomes(day: Day) -> dict[tuple[int, str], list[Outcome]]:
     for batch in day.batches():
         venue.add_batch(batch)
     assert day.meta.span is not None
-    for _ in venue.advance(day.meta.span[1] + HOUR_NS):
+    for _ in venue.advance(day.meta.span.last_ts + HOUR_NS):
         for outcome in venue.outcomes.last:
             result[outcome.ts, outcome.account].append(outcome)
     return result

@@ -15,8 +15,9 @@ from typing import Any
 
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.decode.batch import ABSENT, COLUMNS, Batch
-from monitor.venues.hyperliquid_tables import MAINTENANCE, TableLiquidation
-from replay.day.reader import Day
+from monitor.venues.hyperliquid.forced_fills import TableLiquidation
+from monitor.venues.hyperliquid.tables import MAINTENANCE
+from replay.day import Day
 
 FEE = Fraction(25, 100_000)
 """The venue's published taker fee of 2023."""

@@ -20,9 +20,10 @@ from monitor.config import Config, KafkaSettings, load
 from monitor.console import Console
 from monitor.core.contract.events import TOPICS
 from monitor.core.decode.batch import RefusedRecord
+from replay.day import Day, DayWriter
 from replay.day.messages import chunks
-from replay.day.reader import Day, DayWriter
 from replay.run import replay
+from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import simulate
 from tests.theorems.days import FACTORIES, SETTINGS
 
@@ -57,16 +58,8 @@ def write_day(
     """A minute of a simulated venue, in the topics of `config`; with records that are refused, and
     some that a declared silence makes late.
     """
-    simulate(
-        path / "simulated",
-        seed=seed,
-        minutes=minutes,
-        symbols=symbols,
-        accounts=50,
-        rate=rate,
-        incidents="none",
-        partitions=partitions,
-    )
+    settings = SimulationSettings(seed, minutes, symbols, 50, rate, "none", partitions)
+    simulate(path / "simulated", settings)
     at: dict[tuple[str, int], int] = {}
     with DayWriter(path / "day", venue="test") as day:
         for kind, topic in config.topics.items():

@@ -23,7 +23,7 @@ from typing import Any
 
 from monitor.broker.kafka_server import Broker
 from monitor.config import Config
-from replay.day.reader import Day, DayWriter
+from replay.day import Day, DayWriter
 from tests.live.helpers import (
     configuration,
     create_topics_of,

@@ -18,7 +18,7 @@ from monitor.commands.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.decode.codec import encode
-from replay.day.reader import Day, DayWriter
+from replay.day import Day, DayWriter
 from tests.live.helpers import (
     configuration,
     read_records,
@@ -69,8 +69,8 @@ def test_a_silence_watched_live_and_old_records_after_it_are_late_in_live_and_re
         for ts, raw in zip(batch.numbers["ts"].tolist(), encode(batch), strict=True)
     ]
     assert day.meta.span
-    half = (day.meta.span[0] + day.meta.span[1]) // 2
-    step = (day.meta.span[1] - half) // PIECES + 1
+    half = (day.meta.span.first_ts + day.meta.span.last_ts) // 2
+    step = (day.meta.span.last_ts - half) // PIECES + 1
 
     async def watch() -> dict[str, Any]:
         producer = AIOKafkaProducer(bootstrap_servers=kafka)

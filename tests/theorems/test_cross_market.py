@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.theorems.cases import CASES, EXAMPLES, SEEDS
 from tests.theorems.days import (
     engine,
     feed_of_many_markets,
@@ -14,14 +15,13 @@ from tests.theorems.days import (
     run_with_restart,
     slices,
 )
-from tests.theorems.test_determinism import CASES, EXAMPLES, SEEDS
 
 FEW = settings(CASES, max_examples=max(4, EXAMPLES // 5))
 """These days are three times as long."""
 SIZES = st.sampled_from([60, 300, 5000])
 
 
-def test_the_days_of_these_theorems_have_findings_of_several_markets() -> None:
+def test_generated_days_contain_cross_market_alerts() -> None:
     days = 0
     for seed in range(8):
         day = feed_of_many_markets(seed)
@@ -41,7 +41,7 @@ def test_the_days_of_these_theorems_have_findings_of_several_markets() -> None:
 
 @FEW
 @given(SEEDS, SIZES)
-def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: int) -> None:
+def test_output_does_not_depend_on_slicing_and_interleaving(seed: int, size: int) -> None:
     day = feed_of_many_markets(seed)
     pieces = slices(day, np.random.default_rng(seed + 1), size)
     assert run_pieces(engine(day.partitions), day, pieces) == run_in_order(day)
@@ -49,7 +49,7 @@ def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: 
 
 @FEW
 @given(SEEDS, st.floats(0, 1), st.integers(0, 50))
-def test_going_on_from_a_snapshot_anywhere_does_not_change_the_output(
+def test_a_restart_from_a_snapshot_anywhere_gives_the_same_output(
     seed: int, where: float, hold: int
 ) -> None:
     day = feed_of_many_markets(seed)

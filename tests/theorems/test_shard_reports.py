@@ -18,6 +18,7 @@ from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import SnapshotError
 from monitor.core.venue.stage import VenueStage
+from tests.theorems.cases import CASES, EXAMPLES, SEEDS
 from tests.theorems.days import (
     FACTORIES,
     SETTINGS,
@@ -28,7 +29,6 @@ from tests.theorems.days import (
     run_in_order,
     slices,
 )
-from tests.theorems.test_determinism import CASES, EXAMPLES, SEEDS
 
 PRINT = SETTINGS.fingerprint()
 BOOK_NS = round(SETTINGS.accounts.bands_every_s * 1e9)
@@ -152,21 +152,21 @@ def run(day: Feed, seed: int, size: int = 20) -> Result:
 
 @CASES
 @given(SEEDS)
-def test_reports_twice_and_cut_otherwise_after_a_crash_give_the_same_output(seed: int) -> None:
+def test_shard_reports_sent_again_after_owner_crashes_give_the_same_output(seed: int) -> None:
     day = feed(seed, per_part=60)
     assert run(day, seed) == run_in_order(day)
 
 
 @settings(CASES, max_examples=max(4, EXAMPLES // 5))
 @given(SEEDS)
-def test_so_do_they_where_markets_are_judged_together(seed: int) -> None:
+def test_cross_market_output_survives_owner_crashes(seed: int) -> None:
     day = feed_of_many_markets(seed)
     assert run(day, seed, size=100) == run_in_order(day)
 
 
 @settings(CASES, max_examples=30)
 @given(SEEDS, st.integers(0, 3))
-def test_a_report_after_a_missing_one_is_not_taken(seed: int, lost: int) -> None:
+def test_a_report_after_a_gap_is_not_accepted(seed: int, lost: int) -> None:
     day = feed(seed, per_part=60)
     pieces = [b for b in slices(day, np.random.default_rng(seed), 10) if b.partition == 0]
     shard = Shard(0, day.partitions, SETTINGS, FACTORIES)

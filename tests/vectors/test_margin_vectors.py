@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from monitor.core.margin.calculator import solve
-from tests.support import SHARED, missing
+from tests.support import SHARED, skip_or_fail
 
 Vector = dict[str, Any]
 Document = dict[str, Any]
@@ -181,7 +181,7 @@ if (SHARED / "vectors/margin.json").exists():
 
 def test_the_vectors_are_present() -> None:
     if not VECTORS:
-        missing("the margin vectors")
+        skip_or_fail("the margin vectors")
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: f"{v['name']} [{v['source']}]")

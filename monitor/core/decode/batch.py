@@ -122,6 +122,12 @@ class TextColumn:
         length[[i for i, w in enumerate(words) if w is None]] = -1
         return cls(np.frombuffer(b"".join(raw), np.uint8), start, length)
 
+    @classmethod
+    def absent(cls, rows: int) -> TextColumn:
+        """A column of `rows` rows, absent in each."""
+        empty = np.zeros(0, np.int64)
+        return cls(np.zeros(0, np.uint8), empty, empty, np.full(rows, -1, np.int64))
+
     def to_strings(self) -> list[str | None]:
         """The column as Python strings; for slow paths and tests."""
         data = self.buffer.tobytes()

@@ -28,12 +28,14 @@ import numpy as np
 
 from monitor.config import load
 from monitor.core.contract.alert import Alert
+from monitor.core.contract.units import SECOND_NS
 from monitor.plugins import detector_factories
 from replay import ground_truth
-from replay.day.reader import Day
+from replay.day import Day
 from replay.run import replay
-from replay.simulation.incidents import DEFAULT_MIX, SECOND_NS, PlantedIncident, encode_plan
+from replay.simulation.incidents import DEFAULT_MIX, PlantedIncident, encode_plan
 from replay.simulation.market import make_markets
+from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import START_TS, simulate
 
 SEED = 300
@@ -105,15 +107,8 @@ def run(kind: Kind, seed: int) -> DayResult:
                 encode_plan(plan(kind, seed, kind.minutes / 60 - kind.quiet_s / HOUR_S))
             )
             incidents = str(file)
-        simulate(
-            out,
-            seed=seed,
-            minutes=kind.minutes,
-            symbols=kind.symbols,
-            accounts=kind.accounts,
-            rate=kind.rate,
-            incidents=incidents,
-        )
+        size = kind.minutes, kind.symbols, kind.accounts, kind.rate
+        simulate(out, SimulationSettings(seed, *size, incidents))
         config = load()
         alerts: list[Alert] = []
         streams = detector_factories(config.streams)

@@ -16,8 +16,8 @@ from typing import Any
 from monitor.config import load
 from monitor.core.contract.alert import Alert
 from monitor.plugins import detector_factories
+from replay.day import Day
 from replay.day.importer import ingest
-from replay.day.reader import Day
 from replay.run import replay
 from tests.bench.detect.counts import DATA
 from tests.bench.detect.levels import FEEDS
