@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from monitor.core.contract.alert import Alert
 from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.plugins import detector_factories
 from replay.day import Day
@@ -127,11 +128,11 @@ def test_exactly_the_bad_lines_are_refused_each_with_its_reason(
 
 def test_a_filter_shows_the_same_alerts_as_the_whole_day(tmp_path: Path) -> None:
     simulate(tmp_path / "day", SimulationSettings(minutes=12, symbols=3, rate=150.0))
-    every: list[dict[str, Any]] = []
+    every: list[Alert] = []
     run(tmp_path / "day", on_alert=every.append)
     assert len(every) > 1
     one = every[0]
-    chosen: list[dict[str, Any]] = []
+    chosen: list[Alert] = []
     shown = AlertFilter(one.since, one.ts, frozenset(one.symbols))
     run(tmp_path / "day", ReplayOptions(shown=shown), on_alert=chosen.append)
     assert one in chosen
