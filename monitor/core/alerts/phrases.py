@@ -37,9 +37,6 @@ def ratio_phrase(ratio: float | None) -> str:
     return f" at {format_number(100 * ratio)} % of usual"
 
 
-_FEWER_FRACTIONS = {2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 10: "a tenth"}
-
-
 def change_phrase(part: FindingPart) -> str:
     """What a stream did, without its rates.
 
@@ -47,6 +44,8 @@ def change_phrase(part: FindingPart) -> str:
     'cancels ×4.1'
     >>> change_phrase(FindingPart("X", "depth_25bps", "joint", 0, 2e4, 1e5, 1e-6, 0.5))
     'depth within 25 bps at a fifth of usual'
+    >>> change_phrase(FindingPart("X", "open_interest", "joint", 0, 5.0, 0.0, 1e-6, 0.5))
+    'open interest at 5 where none is usual'
     """
     spec = FEATURES[part.stream]
     if part.by_account:
@@ -57,15 +56,7 @@ def change_phrase(part: FindingPart) -> str:
     if spec.form == "share":
         observed, expected = format_number(100 * part.observed), format_number(100 * part.expected)
         return f"{spec.noun} at {observed} % where {expected} % is usual"
-    ratio = part.ratio
-    if ratio is None or ratio >= RATIO_MAX:
-        return f"{spec.noun} at {observed} where none is usual"
-    if ratio >= 1:
-        return f"{spec.noun} ×{format_number(ratio)}"
-    nearest = round(1 / ratio) if ratio > 0 else 0
-    if nearest in _FEWER_FRACTIONS and abs(ratio * nearest - 1) < 0.1:
-        return f"{spec.noun} at {FRACTIONS[nearest]} of usual"
-    return f"{spec.noun} at {format_number(100 * ratio)} % of usual"
+    return spec.noun + (ratio_phrase(part.ratio) or f" at {observed} where none is usual")
 
 
 def merge_markets(parts: list[FindingPart]) -> list[FindingPart]:
