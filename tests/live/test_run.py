@@ -104,7 +104,7 @@ def test_where_it_stands_is_told_while_the_venue_stage_is_in_a_long_step(kafka: 
     async def asked() -> tuple[dict[str, Any], dict[str, Any]]:
         async with run_sidecar(config) as sidecar:
             await wait_until(functools.partial(venue_lives, sidecar))
-            async with sidecar._venue_session().stage_lock:
+            async with sidecar.venue_session().stage_lock:
                 during = await asyncio.wait_for(sidecar.state(), 8.0)
             return during, await sidecar.state()
 
@@ -117,4 +117,4 @@ def test_where_it_stands_is_told_while_the_venue_stage_is_in_a_long_step(kafka: 
 
 
 async def venue_lives(sidecar: Sidecar) -> bool:
-    return sidecar._venue_session() is not None
+    return sidecar.venue_session() is not None
