@@ -160,7 +160,7 @@ class Metrics:
         self._dead_letters = counter("dead_letters_total", "Refused records published", "reason")
         for reason in REASONS:
             self._dead_letters.labels(reason)
-        self._controls = counter("controls_total", "Silences told by control records", "topic")
+        self._controls = counter("controls_total", "Control records sent for silent topics", "topic")
         self._transactions = counter("transactions_total", "Transactions committed")
         self._commit = seconds("transaction_seconds", "From the decision to the commit")
         self._snapshots = counter("snapshots_total", "Snapshots committed")
@@ -174,7 +174,7 @@ class Metrics:
             self._step.observe(seconds)
 
     def count_turn(self, lag: PartitionOffsets, polled: PollResult) -> None:
-        """A turn was made."""
+        """A session has made a turn."""
         for (topic, partition), waiting in lag.items():
             self._lag.labels(topic, partition).set(waiting)
             self._controls.labels(topic)  # zero from the start, or `rate` would not see the first

@@ -176,7 +176,7 @@ def alerts(day: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_sweep_tells_of_each_budget_what_is_said_and_what_is_missed(day: Path) -> None:
+def test_a_sweep_shows_for_each_budget_the_alerts_and_what_is_missed(day: Path) -> None:
     done = brinkwatch("sweep", str(day), "--budget", "1", "--budget", "300", "--json")
     assert done.returncode == 0, done.stderr
     held = json.loads(done.stdout.splitlines()[-1])

@@ -42,7 +42,7 @@ class Broker:
     port: of the plain listener; None: a free one.
     secure: also TLS, mTLS and SASL listeners (see `server_config.SECURE`), with fresh certificates.
     brief: for minutes of use: starts in half the time, and never becomes as fast.
-    advertise: by listener's name the address clients are told instead of its own. A name of no
+    advertise: by listener's name the address that clients get instead of its own. A name of no
         listener becomes one more plain listener, to be put behind a proxy.
     settings: server settings, over those of `server_config`.
     say: takes a line of progress for people.
@@ -168,7 +168,7 @@ class Broker:
             "format",
             "--standalone",
         ]
-        # The value in one word with the option: an id may begin with a dash.
+        # Value and option in one argument: an id may begin with a dash.
         tool += [f"--cluster-id={cluster}", "--config", str(self._configuration), *users]
         run = subprocess.run(tool, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if run.returncode:

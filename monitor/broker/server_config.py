@@ -97,7 +97,7 @@ def server_properties(
     """The text of server.properties.
 
     listeners: each with its port; data: where the log segments go; advertise: by listener's name
-    the address clients are told, where it is not the listener's own (a proxy in front); stores: PEM
+    the address that clients get, where it is not the listener's own (a proxy in front); stores: PEM
     files, the server's key with its certificate, and the authority that clients' certificates must
     come from; settings: anything more, over everything else.
     """

@@ -180,7 +180,7 @@ def environment(service: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("service", ["topics", "brinkwatch"])
-def test_the_sidecar_reads_what_compose_tells_it(
+def test_the_sidecar_reads_what_compose_sets(
     service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment(service).items():

@@ -122,7 +122,7 @@ Fault = Callable[[Proxy], Awaitable[None]]
     ("fault", "lasts_s", "unready"),
     [(slow, 3.0, False), (resets, 3.0, False), (silent, SILENT_S, True), (away, AWAY_S, True)],
 )
-def test_it_comes_back_and_nothing_is_lost_or_told_twice(
+def test_it_comes_back_and_nothing_is_lost_or_published_twice(
     behind: Behind, tmp_path: Path, fault: Fault, lasts_s: float, unready: bool
 ) -> None:
     direct = configuration(behind.broker.bootstrap)

@@ -97,7 +97,7 @@ def test_refused_records_are_dead_letters_with_their_bytes_and_their_origin_once
     assert 0 < len(found) < total(day)
 
 
-def test_where_it_stands_is_told_while_the_venue_stage_is_in_a_long_step(kafka: str) -> None:
+def test_the_state_is_answered_while_the_venue_stage_is_in_a_long_step(kafka: str) -> None:
     config = configuration(kafka)
     create_topics(config, 1, Console(True))
 
