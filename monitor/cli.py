@@ -47,7 +47,7 @@ def run_command() -> NoReturn:
 
 def _status() -> int:
     try:
-        app()
+        app(prog_name="brinkwatch")
     except BrinkwatchError as error:
         sys.stderr.write(f"brinkwatch: {error}\n")
         return 2 if isinstance(error, ConfigError) else 1

@@ -1,4 +1,4 @@
-"""The try-out Kafka is a real one, needs nothing on the machine, and leaves nothing running."""
+"""The try-out Kafka is a real Kafka, needs nothing on the machine and leaves nothing running."""
 
 import asyncio
 import os
