@@ -209,7 +209,7 @@ def test_a_token_is_asked_for_once_in_its_life(identity: IdentityServer) -> None
 
     identity.answer = json.dumps({"access_token": "t2"}).encode()
     assert asyncio.run(twice()) == ["t2", "t2"]
-    assert len(identity.asked) == 3  # no life was told: each connection asks
+    assert len(identity.asked) == 3  # no life was error: each connection asks
 
 
 @pytest.mark.parametrize(
@@ -226,9 +226,9 @@ def test_an_identity_server_that_gives_no_token_has_a_sentence_without_the_secre
     identity: IdentityServer, status: int, answer: bytes, words: str
 ) -> None:
     identity.status, identity.answer = status, answer
-    with pytest.raises(SecurityError) as told:
+    with pytest.raises(SecurityError) as error:
         asyncio.run(provider(identity).token())
-    assert str(told.value) == f"token_endpoint {identity.url} {words}"
+    assert str(error.value) == f"token_endpoint {identity.url} {words}"
 
 
 def test_a_token_file_is_read_anew_for_each_connection(tmp_path: Path) -> None:
