@@ -37,7 +37,7 @@ STOP_SECONDS_MAX = 30.0
 class Broker:
     """Apache Kafka as a child process; a context manager.
 
-    directory: keeps configuration, data and `kafka_server.log`; one used before keeps its records.
+    directory: keeps configuration, data and `broker.log`; one used before keeps its records.
         None: a temporary one, removed when the context ends.
     port: of the plain listener; None: a free one.
     secure: also TLS, mTLS and SASL listeners (see `server_config.SECURE`), with fresh certificates.
