@@ -229,6 +229,7 @@ def serve(
     directory: Path | None = None,
     port: int | None = None,
     say: Callable[[str], None] = print,
+    brief: bool = False,
 ) -> None:
     """Run a broker until SIGINT or SIGTERM, then stop it; `say` takes lines for people.
 
@@ -237,7 +238,7 @@ def serve(
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    with Broker(directory, port, say=say) as broker:
+    with Broker(directory, port, brief=brief, say=say) as broker:
         say(f"Kafka listens on {broker.bootstrap}; its log: {broker.log}; stop it with Ctrl-C")
         while not over.wait(1.0):
             if broker.has_exited:

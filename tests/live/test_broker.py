@@ -25,7 +25,7 @@ from tests.support import processes_gone, processes_marked
 ROOT = Path(__file__).parents[2]
 SERVE = (
     "from monitor.broker.kafka_server import serve; import pathlib, sys; "
-    "serve(pathlib.Path(sys.argv[1]))"
+    "serve(pathlib.Path(sys.argv[1]), brief=True)"
 )
 
 
