@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from monitor.console import Console
+from monitor.errors import BrinkwatchError, ConfigError
+
 if TYPE_CHECKING:
     from monitor.commands.publish import Feed
     from monitor.config import Config
@@ -43,10 +46,8 @@ def run_command() -> NoReturn:
 
 
 def _status() -> int:
-    from monitor.errors import BrinkwatchError, ConfigError
-
     try:
-        app()
+        app(prog_name="brinkwatch")
     except BrinkwatchError as error:
         sys.stderr.write(f"brinkwatch: {error}\n")
         return 2 if isinstance(error, ConfigError) else 1
@@ -105,15 +106,15 @@ def demo(
     two minutes. Nothing is left running.
     """
     from monitor.commands.arguments import parse_speed
-    from monitor.console import Console
     from replay import demo
 
-    console, config, pace = Console(json), _load(None, None), parse_speed(speed)
+    console, config = Console(json), _load(None, None)
     if not live:
         console.result(demo.run(out, config, console, minutes))
         return
     from monitor.commands.live_demo import run_live_demo
 
+    pace = parse_speed(speed)
     day = demo.make_day(out, console, minutes)
     feed = _open_feed(day, config, pace)
     alerts = run_live_demo(config, console, feed, out)
@@ -136,7 +137,6 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Make a day of a venue that does not exist, with its ground truth."""
-    from monitor.console import Console
     from replay import commands
     from replay.simulation.settings import SimulationSettings
 
@@ -156,8 +156,6 @@ def import_(
 ) -> None:
     """A venue's recorded feed becomes a recorded day."""
     from monitor.commands.arguments import parse_options
-    from monitor.console import Console
-    from monitor.errors import ConfigError
 
     if len(paths) < 2:
         raise ConfigError("import needs at least one FILE and then the folder to make, OUT")
@@ -188,7 +186,6 @@ def replay(
     same, for what it has learnt by then is part of why it alerts.
     """
     from monitor.commands.arguments import parse_speed, parse_time
-    from monitor.console import Console
 
     low, high, pace = parse_time(from_, "--from"), parse_time(to, "--to"), parse_speed(speed)
     from replay import commands
@@ -218,7 +215,6 @@ def publish(
     """A recorded day to Kafka, each record at its offset: for load and for rehearsal."""
     from monitor.commands.arguments import parse_speed
     from monitor.commands.publish import publish_day
-    from monitor.console import Console
 
     console, pace, settings = Console(json), parse_speed(speed), _load(config, None)
     console.result(publish_day(settings, console, _open_feed(day, settings, pace)))
@@ -233,8 +229,6 @@ def record(
 ) -> None:
     """Kafka's topics as they are now become a recorded day."""
     from monitor.commands.record import record_day
-    from monitor.console import Console
-    from monitor.errors import ConfigError
     from replay.day import DayError, DayWriter
 
     console = Console(json)
@@ -255,7 +249,6 @@ app.add_typer(dlq, name="dlq")
 def list_(config: ConfigFile = None, json: Json = False) -> None:
     """Every refused record: where it came from and why."""
     from monitor.commands.dead_letters import list_dead_letters
-    from monitor.console import Console
 
     console = Console(json)
     console.result(list_dead_letters(_load(config, None), console))
@@ -265,7 +258,6 @@ def list_(config: ConfigFile = None, json: Json = False) -> None:
 def resend(config: ConfigFile = None, json: Json = False) -> None:
     """Send refused records again to the topics that they came from, each once."""
     from monitor.commands.dead_letters import resend_dead_letters
-    from monitor.console import Console
 
     console = Console(json)
     console.result(resend_dead_letters(_load(config, None), console))
@@ -278,7 +270,6 @@ def kafka(
 ) -> None:
     """A real Apache Kafka on loopback, to try things out; until Ctrl-C."""
     from monitor.broker.kafka_server import serve
-    from monitor.console import Console
 
     serve(dir, port or None, Console(False).say)
 
@@ -295,7 +286,6 @@ def create(
 ) -> None:
     """Create the topics that are missing, as many partitions each, nothing deleted by age."""
     from monitor.commands.topics import create_topics
-    from monitor.console import Console
 
     console = Console(json)
     console.result(create_topics(_load(config, None), partitions, console))
@@ -308,7 +298,6 @@ def margin(
 ) -> None:
     """Liquidation prices, with their trace, for positions given as JSON."""
     from monitor.commands.margin_prices import run
-    from monitor.console import Console
 
     console = Console(json)
     console.result(run(file, console))
@@ -324,7 +313,6 @@ def sweep(
     json: Json = False,
 ) -> None:
     """Alerts a day for each budget, and what would be missed of what was planted."""
-    from monitor.console import Console
     from replay import sweep as job
 
     console = Console(json)
@@ -338,7 +326,6 @@ def diff(
     json: Json = False,
 ) -> None:
     """The first place where two outputs part, explained; exit status 1 where they do."""
-    from monitor.console import Console
     from replay import diff as job
 
     console = Console(json)
@@ -361,8 +348,6 @@ def feedback(
 ) -> None:
     """Say whether an alert was true or false; --summary turns that into precision."""
     from monitor.commands import feedback as job
-    from monitor.console import Console
-    from monitor.errors import ConfigError
 
     console = Console(json)
     folder = _load(config, None).state.dir
@@ -393,11 +378,13 @@ def check_config(
     json: Json = False,
 ) -> None:
     """Read the configuration as the sidecar would, and say what is wrong with it."""
-    from monitor.commands import check_config as job
-    from monitor.console import Console
+    from monitor.plugins import detector_factories
 
-    console = Console(json)
-    console.result(job.check_config(_load(config, None), console))
+    loaded, console = _load(config, None), Console(json)
+    detector_factories(loaded.streams)
+    fingerprint = loaded.engine().fingerprint()
+    console.say(f"the configuration is sound (settings {fingerprint})")
+    console.result({"ok": True, "settings": fingerprint})
 
 
 if __name__ == "__main__":

@@ -58,12 +58,10 @@ class EngineCollector(Collector):
         if self.engine is not None:
             yield from self._counters(self.engine)
             yield self._event_times(self.engine)
-            if self.engine.closed_ns != NEVER:
-                yield GaugeMetricFamily(
-                    "brinkwatch_watermark_seconds",
-                    "Event time up to which all windows are closed",
-                    self.engine.closed_ns / SECOND_NS,
-                )
+            closed_ns = self.engine.closed_ns
+            if closed_ns != NEVER:
+                text = "Event time up to which all windows are closed"
+                yield GaugeMetricFamily("brinkwatch_watermark_seconds", text, closed_ns / SECOND_NS)
             if self.engine.outcomes is not None:
                 yield self._forced_fills(self.engine.outcomes)
 
@@ -97,12 +95,7 @@ class EngineCollector(Collector):
     def _counters(self, engine: EngineCounts) -> Iterator[Metric]:
         tally = engine.tally()
         counters = (
-            (
-                "events",
-                "Records that the contract accepts, late ones included",
-                "kind",
-                tally.events,
-            ),
+            ("events", "Records that the contract accepts, late ones too", "kind", tally.events),
             ("late", "Records that came too late to count", "kind", tally.late),
             ("refused", "Records that were not accepted", "reason", tally.refused),
         )
@@ -160,7 +153,9 @@ class Metrics:
         self._dead_letters = counter("dead_letters_total", "Refused records published", "reason")
         for reason in REASONS:
             self._dead_letters.labels(reason)
-        self._controls = counter("controls_total", "Silences told by control records", "topic")
+        self._controls = counter(
+            "controls_total", "Control records sent for silent topics", "topic"
+        )
         self._transactions = counter("transactions_total", "Transactions committed")
         self._commit = seconds("transaction_seconds", "From the decision to the commit")
         self._snapshots = counter("snapshots_total", "Snapshots committed")
@@ -174,7 +169,7 @@ class Metrics:
             self._step.observe(seconds)
 
     def count_turn(self, lag: PartitionOffsets, polled: PollResult) -> None:
-        """A turn was made."""
+        """A session has made a turn."""
         for (topic, partition), waiting in lag.items():
             self._lag.labels(topic, partition).set(waiting)
             self._controls.labels(topic)  # zero from the start, or `rate` would not see the first

@@ -17,7 +17,6 @@ import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from monitor.broker import server_config
@@ -38,12 +37,12 @@ STOP_SECONDS_MAX = 30.0
 class Broker:
     """Apache Kafka as a child process; a context manager.
 
-    directory: keeps configuration, data and `kafka_server.log`; one used before keeps its records.
+    directory: keeps configuration, data and `broker.log`; one used before keeps its records.
         None: a temporary one, removed when the context ends.
     port: of the plain listener; None: a free one.
     secure: also TLS, mTLS and SASL listeners (see `server_config.SECURE`), with fresh certificates.
     brief: for minutes of use: starts in half the time, and never becomes as fast.
-    advertise: by listener's name the address clients are told instead of its own. A name of no
+    advertise: by listener's name the address that clients get instead of its own. A name of no
         listener becomes one more plain listener, to be put behind a proxy.
     settings: server settings, over those of `server_config`.
     say: takes a line of progress for people.
@@ -169,7 +168,7 @@ class Broker:
             "format",
             "--standalone",
         ]
-        # The value in one word with the option: an id may begin with a dash.
+        # Value and option in one argument: an id may begin with a dash.
         tool += [f"--cluster-id={cluster}", "--config", str(self._configuration), *users]
         run = subprocess.run(tool, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if run.returncode:
@@ -217,12 +216,7 @@ class Broker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         self._remove()
 
@@ -235,6 +229,7 @@ def serve(
     directory: Path | None = None,
     port: int | None = None,
     say: Callable[[str], None] = print,
+    brief: bool = False,
 ) -> None:
     """Run a broker until SIGINT or SIGTERM, then stop it; `say` takes lines for people.
 
@@ -243,7 +238,7 @@ def serve(
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    with Broker(directory, port, say=say) as broker:
+    with Broker(directory, port, brief=brief, say=say) as broker:
         say(f"Kafka listens on {broker.bootstrap}; its log: {broker.log}; stop it with Ctrl-C")
         while not over.wait(1.0):
             if broker.has_exited:

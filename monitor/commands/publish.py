@@ -24,7 +24,7 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.errors import ConfigError
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
-from monitor.kafka.control_topic import send_control
+from monitor.kafka.messages import control_message
 from monitor.kafka.partitions import PartitionKey
 
 BATCH_BYTES = 256 << 10
@@ -92,7 +92,8 @@ async def publish(config: Config, feed: Feed, progress: Callable[[int], None]) -
     producer = await clients.producer(max_batch_size=BATCH_BYTES, linger_ms=5)
     try:
         for control in feed.controls:
-            await send_control(producer, config.kafka.control_topic, control)
+            message = control_message(control)
+            await message.send(producer, config.kafka.control_topic, control.partition)
         await producer.flush()
         return await _Sender(producer, feed.speed, progress).run(feed.runs)
     finally:

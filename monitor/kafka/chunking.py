@@ -7,11 +7,12 @@ them complete and in order. Each chunk carries the digest of the compressed valu
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import cramjam
 import msgspec
+
+from monitor.kafka.messages import Message
 
 CHUNK_BYTES = 900_000
 """Below Kafka's own default limit for a record, 1,048,588 bytes."""
@@ -31,15 +32,6 @@ class ChunkHeader(msgspec.Struct, frozen=True):
 
 class DamagedError(ValueError):
     """A record is no chunk, or the chunks together do not have their digest."""
-
-
-@dataclass(slots=True)
-class Message:
-    """A record to send."""
-
-    key: bytes
-    value: bytes
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
 
 
 def split(key: str, raw: bytes) -> list[Message]:

@@ -17,6 +17,7 @@ from monitor.core.decode.batch import RefusedRecord
 from monitor.errors import ConfigError
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
+from monitor.kafka.messages import Message
 from monitor.kafka.partitions import committed_offsets, offset_range, read_between
 
 _PREFIX = "brinkwatch_"
@@ -35,24 +36,26 @@ class DeadLetter:
     timestamp_ms: int
     """Of the record in its topic."""
 
-    def headers(self) -> list[tuple[str, bytes]]:
-        """Where the record comes from, and why it was refused (`codec.REASONS`)."""
+    def message(self) -> Message:
+        """The record's bytes, with where it comes from and why it was refused as headers."""
+        r = self.record
         origin = {
-            "topic": self.record.topic,
-            "partition": str(self.record.partition),
-            "offset": str(self.record.offset),
+            "topic": r.topic,
+            "partition": str(r.partition),
+            "offset": str(r.offset),
             "timestamp": str(self.timestamp_ms),
-            "reason": self.record.reason,
-            "detail": self.record.detail,
+            "reason": r.reason,
+            "detail": r.detail,
         }
-        return [
+        headers = [
             (_PREFIX + name, text.encode(errors="replace")[:_DETAIL_BYTES_MAX])
             for name, text in origin.items()
         ]
+        return Message(None, r.raw, headers)
 
 
 def _read_headers(record: Any) -> dict[str, str]:
-    """What `DeadLetter.headers` wrote."""
+    """The headers that `DeadLetter.message` wrote."""
     return {
         name.removeprefix(_PREFIX): value.decode(errors="replace")
         for name, value in record.headers

@@ -23,7 +23,7 @@ from monitor.core.decode.codec import UNKNOWN, decode, validate_record
 from monitor.core.event_time.admission import TIME_JUMP
 from monitor.errors import BrinkwatchError
 from monitor.kafka.clients import Clients, stop_consumer
-from monitor.kafka.control_topic import parse_controls
+from monitor.kafka.messages import parse_controls
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, kinds_by_topic
 
 POLL_MS = 100

@@ -8,7 +8,7 @@ import msgspec
 
 from monitor.core.shard_report import ShardReport
 from monitor.kafka import chunking
-from monitor.kafka.chunking import Message
+from monitor.kafka.messages import Message
 
 _HEADER_NAME = "brinkwatch-word"
 

@@ -12,8 +12,9 @@ import msgspec
 from aiokafka import TopicPartition
 
 from monitor.core.snapshot import SnapshotError
-from monitor.kafka.chunking import DamagedError, Message, Reassembler, split, value_key
+from monitor.kafka.chunking import DamagedError, Reassembler, split, value_key
 from monitor.kafka.clients import Clients
+from monitor.kafka.messages import Message
 from monitor.kafka.partitions import PartitionOffsets, offset_range, read_between
 
 

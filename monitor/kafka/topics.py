@@ -43,7 +43,7 @@ def sidecar_topics(config: Config, partitions: int) -> dict[str, NewTopic]:
         (kafka.snapshots_topic, partitions, SNAPSHOTS),
     ]
     return {
-        name: _new_topic(name, number, kafka.replication, settings)
+        name: NewTopic(name, number, kafka.replication, topic_configs=settings)
         for name, number, settings in own_topics
     }
 
@@ -51,13 +51,8 @@ def sidecar_topics(config: Config, partitions: int) -> dict[str, NewTopic]:
 def venue_topics(config: Config, names: list[str], partitions: int) -> dict[str, NewTopic]:
     """The venue's topics."""
     copies = config.kafka.replication
-    return {
-        n: _new_topic(n, 1 if n == UNKNOWN else partitions, copies, KEEP_FOREVER) for n in names
-    }
-
-
-def _new_topic(name: str, partitions: int, replication: int, settings: dict[str, str]) -> NewTopic:
-    return NewTopic(name, partitions, replication, topic_configs=settings)
+    numbers = {name: 1 if name == UNKNOWN else partitions for name in names}
+    return {n: NewTopic(n, p, copies, topic_configs=KEEP_FOREVER) for n, p in numbers.items()}
 
 
 async def partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:

@@ -10,8 +10,8 @@ and does not send those up to that count.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -21,10 +21,9 @@ from monitor.config import KafkaSettings
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.contract.events import Control
-from monitor.kafka.chunking import Message
 from monitor.kafka.clients import Clients
-from monitor.kafka.control_topic import send_control
 from monitor.kafka.dead_letters import DeadLetter
+from monitor.kafka.messages import Message, control_message
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets
 
 TIMEOUT_MS = 60_000
@@ -123,9 +122,10 @@ class Transactions:
             self.metadata.snapshot,
         )
         async with self._producer.transaction():
-            snapshots_topic = self._settings.snapshots_topic
-            pending = [await self._send(snapshots_topic, chunk) for chunk in outbox.snapshot]
-            pending += await self._send_messages(outbox)
+            pending = [
+                await message.send(self._producer, topic, partition)
+                for topic, partition, message in self._messages(outbox)
+            ]
             sent = await asyncio.gather(*pending)
             if outbox.snapshot:
                 metadata.snapshot = sent[0].offset
@@ -138,33 +138,21 @@ class Transactions:
             await self._producer.send_offsets_to_transaction(offsets, self._settings.group)
         self.metadata = metadata
 
-    async def _send(self, topic: str, message: Message) -> asyncio.Future[Any]:
-        sent: asyncio.Future[Any] = await self._producer.send(
-            topic,
-            message.value,
-            key=message.key,
-            partition=self._partition,
-            headers=message.headers,
-        )
-        return sent
-
-    async def _send_messages(self, outbox: Outbox) -> list[asyncio.Future[Any]]:
-        names, send = self._settings, self._producer.send
-        pending = [await self._send(names.windows_topic, chunk) for chunk in outbox.reports]
+    def _messages(self, outbox: Outbox) -> Iterator[tuple[str, int, Message]]:
+        """Every record with its topic and partition, those of the snapshot first."""
+        names = self._settings
+        for chunk in outbox.snapshot:
+            yield names.snapshots_topic, self._partition, chunk
+        for chunk in outbox.reports:
+            yield names.windows_topic, self._partition, chunk
         for alert in outbox.alerts:
-            line, fingerprint = alert_json(alert), alert.fingerprint.encode()
-            headers = alert_headers(alert)
-            pending.append(
-                await send(
-                    names.alerts_topic, line, key=fingerprint, partition=0, headers=headers
-                )
-            )
+            fingerprint = alert.fingerprint.encode()
+            message = Message(fingerprint, alert_json(alert), alert_headers(alert))
+            yield names.alerts_topic, 0, message
         for cell in outbox.bands:
             for key, raw in cell:
-                pending.append(await send(names.bands_topic, raw, key=key.encode(), partition=0))
+                yield names.bands_topic, 0, Message(key.encode(), raw)
         for letter in outbox.dead_letters:
-            raw, headers = letter.record.raw, letter.headers()
-            pending.append(await send(names.dlq_topic, raw, partition=0, headers=headers))
+            yield names.dlq_topic, 0, letter.message()
         for control in outbox.controls:
-            pending.append(await send_control(self._producer, names.control_topic, control))
-        return pending
+            yield names.control_topic, control.partition, control_message(control)

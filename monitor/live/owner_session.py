@@ -20,12 +20,13 @@ from aiokafka import TopicPartition
 from monitor.core import snapshot as snapshot_bytes
 from monitor.core.contract.events import Control
 from monitor.core.contract.units import SECOND_NS
+from monitor.core.event_time.watermark import NEVER
 from monitor.core.snapshot import SnapshotError
 from monitor.errors import ConfigError
 from monitor.kafka import snapshots
-from monitor.kafka.chunking import Message
 from monitor.kafka.dead_letters import DeadLetter
 from monitor.kafka.flow_control import FlowControl
+from monitor.kafka.messages import Message
 from monitor.kafka.partitions import (
     PartitionKey,
     PartitionOffsets,
@@ -98,24 +99,22 @@ class OwnerSession(abc.ABC):
     def partition_progress(self) -> dict[PartitionKey, PartitionProgress]:
         """How far each topic partition has come that this stage waits for."""
 
-    @abc.abstractmethod
     def time_elsewhere_ns(self) -> int:
         """Event time that passed elsewhere, in case all that is read here is silent."""
+        return NEVER
 
-    @abc.abstractmethod
     def slowest_elsewhere_ns(self) -> int | None:
         """Event time of the slowest that this session has to wait for without reading it."""
+        return None
 
     @abc.abstractmethod
     def is_urgent(self) -> bool:
         """Whether somebody waits for what is in `outbox`."""
 
-    @abc.abstractmethod
-    def before_commit(self) -> None:
+    def before_commit(self) -> None:  # noqa: B027  # a session may have nothing to add
         """In a worker thread: the last moment to put something into `outbox`."""
 
-    @abc.abstractmethod
-    def after_commit(self) -> None:
+    def after_commit(self) -> None:  # noqa: B027  # nor anybody to tell
         """Called once the outbox is committed."""
 
     async def begin(self) -> None:

@@ -170,9 +170,6 @@ class VenueSession(OwnerSession):
         }
         return {**self.venue.clocks, **shards}
 
-    def time_elsewhere_ns(self) -> int:
-        return NEVER
-
     def slowest_elsewhere_ns(self) -> int | None:
         """Of the shards: a report of the slowest may still be on its way to the topic."""
         slowest_ns = min(progress.closed_ns for progress in self.venue.shard_progress)
@@ -180,12 +177,6 @@ class VenueSession(OwnerSession):
 
     def is_urgent(self) -> bool:
         return bool(self.outbox.alerts)
-
-    def before_commit(self) -> None:
-        """All of it is in the outbox already."""
-
-    def after_commit(self) -> None:
-        """Nobody in this process waits for alerts."""
 
 
 class ShardClock(NamedTuple):

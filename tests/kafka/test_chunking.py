@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from monitor.kafka.chunking import CHUNK_BYTES, DamagedError, Message, Reassembler, split
+from monitor.kafka.chunking import CHUNK_BYTES, DamagedError, Reassembler, split
+from monitor.kafka.messages import Message
 
 VALUE = random.Random(1).randbytes(2 * CHUNK_BYTES + 5)
 """Random bytes do not compress: three chunks."""
@@ -18,7 +19,7 @@ class Record:
     """A message as a consumer hands it out."""
 
     offset: int
-    key: bytes
+    key: bytes | None
     value: bytes
     headers: list[tuple[str, bytes]]
 

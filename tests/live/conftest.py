@@ -1,4 +1,4 @@
-"""A real Kafka for the tests of this folder: one, started at the first need, for the session.
+"""A real Kafka for the tests of this folder: one for the session, started when first needed.
 
 `kafka` is an address: that of the environment's `BRINKWATCH_TEST_KAFKA` if it is given, of a
 container where a Docker engine answers, of `broker` otherwise. `broker` is always our own, with

@@ -1,4 +1,4 @@
-"""The try-out Kafka is a real one, needs nothing on the machine, and leaves nothing running."""
+"""The try-out Kafka is a real Kafka, needs nothing on the machine and leaves nothing running."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from tests.support import processes_gone, processes_marked
 ROOT = Path(__file__).parents[2]
 SERVE = (
     "from monitor.broker.kafka_server import serve; import pathlib, sys; "
-    "serve(pathlib.Path(sys.argv[1]))"
+    "serve(pathlib.Path(sys.argv[1]), brief=True)"
 )
 
 
@@ -103,18 +103,18 @@ def test_records_outlive_a_restart_and_a_new_broker_on_the_same_directory(tmp_pa
         assert asyncio.run(read(second.bootstrap, "kept")) == [b"1", b"2"]
 
 
-def test_a_taken_port_is_told_and_not_taken_for_our_own(broker: Broker, tmp_path: Path) -> None:
+def test_a_taken_port_is_an_error_and_not_taken_for_our_own(broker: Broker, tmp_path: Path) -> None:
     port = int(broker.bootstrap.rsplit(":", 1)[1])
     with pytest.raises(BrokerError, match=f"^port {port} is taken: choose another"):
         Broker(tmp_path, port)
 
 
-def test_a_broker_that_ends_as_it_starts_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_a_broker_that_ends_as_it_starts_is_an_error_with_its_log(tmp_path: Path) -> None:
     with pytest.raises(BrokerError, match=r"(?s)^Kafka ended as it started: .*no\.such\.Reporter"):
         Broker(tmp_path, brief=True, settings={"metric.reporters": "no.such.Reporter"})
 
 
-def test_a_setting_that_kafka_refuses_is_told_in_its_words(tmp_path: Path) -> None:
+def test_a_setting_that_kafka_refuses_is_an_error_in_its_own_text(tmp_path: Path) -> None:
     with pytest.raises(BrokerError, match=r"(?s)^Kafka's storage cannot .*num\.io\.threads"):
         Broker(tmp_path, brief=True, settings={"num.io.threads": "none"})
 
@@ -143,7 +143,7 @@ def test_jars_are_fetched_by_one_at_a_time() -> None:
     assert (inside, most) == (0, 1)
 
 
-def test_jars_that_cannot_be_fetched_are_told(
+def test_jars_that_cannot_be_fetched_have_their_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jars, "JARS", "org.apache.kafka:no-such-artifact:0.0.0")
@@ -273,6 +273,6 @@ def test_a_reset_and_an_absence_are_overcome_by_an_idempotent_producer(proxied: 
     assert asyncio.run(read(proxied.address, "faults")) == [b"0", b"1", b"2"]
 
 
-def test_a_client_is_told_when_the_target_is_away() -> None:
+def test_a_client_gets_an_error_while_the_target_is_away() -> None:
     with Proxy("127.0.0.1:1") as proxy, pytest.raises(KafkaError):
         asyncio.run(publish(proxy.address, "away", b"1"))

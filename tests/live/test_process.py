@@ -14,7 +14,7 @@ from tests.live.helpers import configuration, replay_to_file, send, total, write
 from tests.live.sidecars import Process, wait_for, write_toml
 
 
-def test_the_port_tells_how_it_stands_and_sigterm_ends_it_within_ten_seconds(
+def test_the_port_shows_state_and_metrics_and_sigterm_ends_it_within_ten_seconds(
     kafka: str, tmp_path: Path
 ) -> None:
     toml, log = tmp_path / "run.toml", tmp_path / "log"
