@@ -1,4 +1,4 @@
-"""Bands for Prometheus: gauges of the last bands made. Symbols are bounded; never an account."""
+"""Gauges of the newest bands, for Prometheus. Symbols are bounded; never an account."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from prometheus_client.registry import Collector
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
 from monitor.core.bands.records import EDGES_PCT, SIDES
 from monitor.core.contract.fixed_point import MONEY_SCALE
+from monitor.core.contract.units import SECOND_NS
 
 MARKETS_MAX = 500
-"""Markets shown: those in which most would be forced near the mark."""
+"""Markets shown: those with the most notional that would be forced near the mark."""
 
 
 class BandCollector(Collector):
-    """The last bands, read by a scrape."""
+    """The newest bands, as a scrape reads them."""
 
     def __init__(self) -> None:
         self.last: VenueBands | None = None
@@ -32,14 +33,14 @@ class BandCollector(Collector):
 
 
 def _venue(bands: VenueBands, unlisted: int) -> Iterator[Metric]:
-    for name, words, value in (
-        ("bands_timestamp_seconds", "Event time that the bands are as of", bands.ts / 1e9),
+    for name, help_text, value in (
+        ("bands_timestamp_seconds", "Event time that the bands are as of", bands.ts / SECOND_NS),
         ("pools", "Cross accounts and isolated positions with something open", bands.pools),
         ("pools_unknown", "Pools without a mark, a table or a margin", bands.unknown),
         ("margins_assumed", "Isolated margins taken from the leverage", bands.assumed),
         ("bands_markets_unlisted", "Markets beyond those shown", unlisted),
     ):
-        yield GaugeMetricFamily(f"brinkwatch_{name}", words, value)
+        yield GaugeMetricFamily(f"brinkwatch_{name}", help_text, value)
 
 
 def _markets(markets: list[MarketBands]) -> Iterator[Metric]:

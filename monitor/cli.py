@@ -1,22 +1,23 @@
-"""The command line. Everything heavy is imported by the command that needs it."""
+"""The command line: what each command takes. Everything heavy is imported by the command itself."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from monitor.console import Console
+from monitor.errors import BrinkwatchError, ConfigError
+
 if TYPE_CHECKING:
+    from monitor.commands.publish import Feed
     from monitor.config import Config
-    from monitor.console import Console
 
 app = typer.Typer(
     name="brinkwatch",
-    help="Early warning for leveraged venues.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -29,6 +30,14 @@ PerDay = Annotated[
 
 
 def main() -> NoReturn:
+    """The program without `brinkwatch` before it: `python -m monitor.cli`."""
+    from brinkwatch import require_own_packages
+
+    require_own_packages()
+    run_command()
+
+
+def run_command() -> NoReturn:
     """Run a command; the exit status is 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     import signal
 
@@ -37,10 +46,8 @@ def main() -> NoReturn:
 
 
 def _status() -> int:
-    from monitor.errors import BrinkwatchError, ConfigError
-
     try:
-        app()
+        app(prog_name="brinkwatch")
     except BrinkwatchError as error:
         sys.stderr.write(f"brinkwatch: {error}\n")
         return 2 if isinstance(error, ConfigError) else 1
@@ -53,25 +60,34 @@ def _load(config: Path | None, per_day: float | None) -> Config:
     return load(config, **({} if per_day is None else {"alerts": {"per_day": per_day}}))
 
 
-def _parse_time(text: str | None, option: str) -> int | None:
-    """A moment as ISO 8601 (UTC unless it says otherwise) or ns since 1970, in ns."""
-    from datetime import UTC, datetime
+def _open_feed(day: Path, config: Config, speed: float | None) -> Feed:
+    """A recorded day, ready to be published."""
+    from monitor.commands.publish import Feed
+    from replay import commands
+    from replay.day.messages import chunks
 
-    from monitor.errors import ConfigError
+    recorded = commands.open_day(day)
+    parts = [(part.topic, part.partition) for part in recorded.meta.partitions]
+    total = recorded.record_count + sum(recorded.meta.refused.values())
+    controls = recorded.controls(config.accounts.bands_interval_ns)
+    return Feed(parts, controls, chunks(recorded, speed), total, speed)
 
-    if text is None:
-        return None
-    if text.isdecimal():
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigError(
-            f"{option} {text!r} is no moment: write 2025-11-24T14:03:07Z, or ns since 1970"
-        ) from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * 1_000_000_000 + moment.microsecond * 1000
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from monitor import __version__
+
+        typer.echo(f"brinkwatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def brinkwatch(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print it")
+    ] = False,
+) -> None:
+    """Early warning for leveraged venues."""
 
 
 @app.command()
@@ -89,36 +105,21 @@ def demo(
     With --live: a real Kafka on loopback, the sidecar beside it, and the day published to it; about
     two minutes. Nothing is left running.
     """
-    from monitor.console import Console
+    from monitor.commands.arguments import parse_speed
     from replay import demo
 
-    console = Console(json)
-    if live:
-        console.result(_run_live_demo(out, minutes, _parse_speed(speed), console))
-    else:
-        console.result(demo.run(out, _load(None, None), console, minutes))
+    console, config = Console(json), _load(None, None)
+    if not live:
+        console.result(demo.run(out, config, console, minutes))
+        return
+    from monitor.commands.live_demo import run_live_demo
 
-
-def _run_live_demo(
-    out: Path, minutes: int, speed: float | None, console: Console
-) -> dict[str, Any]:
-    from monitor.commands import live_demo
-    from replay import commands, demo
-    from replay.day.messages import chunks
-
-    config = _load(None, None)
-    path = demo.make_day(out, console, minutes)
-    day = commands.open_day(path)
-    parts = [(part.topic, part.partition) for part in day.meta.partitions]
-    total = sum(day.meta.records.values()) + sum(day.meta.refused.values())
-    controls = day.controls(config.accounts.bands_interval_ns)
-    feed = live_demo.Feed(parts, controls, chunks(day, speed), total, speed)
-    alerts = live_demo.run_live_demo(config, console, feed, out)
-    return {
-        "records": total,
-        "alerts": len(alerts),
-        **demo.compare_with_planted(path, alerts, console),
-    }
+    pace = parse_speed(speed)
+    day = demo.make_day(out, console, minutes)
+    feed = _open_feed(day, config, pace)
+    alerts = run_live_demo(config, console, feed, out)
+    counts = {"records": feed.total, "alerts": len(alerts)}
+    console.result({**counts, **demo.compare_with_planted(day, alerts, console)})
 
 
 @app.command()
@@ -136,13 +137,12 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Make a day of a venue that does not exist, with its ground truth."""
-    from monitor.console import Console
     from replay import commands
+    from replay.simulation.settings import SimulationSettings
 
     console = Console(json)
-    numbers = {"seed": seed, "minutes": minutes, "symbols": symbols, "accounts": accounts}
-    more = {"rate": rate, "incidents": incidents, "partitions": partitions}
-    console.result(commands.simulate_day(out, console, **numbers, **more))
+    settings = SimulationSettings(seed, minutes, symbols, accounts, rate, incidents, partitions)
+    console.result(commands.simulate_day(out, settings, console))
 
 
 @app.command(name="import")
@@ -155,16 +155,13 @@ def import_(
     json: Json = False,
 ) -> None:
     """A venue's recorded feed becomes a recorded day."""
-    from monitor.console import Console
-    from monitor.errors import ConfigError
-    from replay import commands
+    from monitor.commands.arguments import parse_options
 
     if len(paths) < 2:
         raise ConfigError("import needs at least one FILE and then the folder to make, OUT")
-    pairs = [text.partition("=") for text in option or ()]
-    if not all(equals for _, equals, _ in pairs):
-        raise ConfigError("--option takes NAME=VALUE")
-    options = {name: value for name, _, value in pairs}
+    options = parse_options(option or [])
+    from replay import commands
+
     console = Console(json)
     console.result(commands.import_feed(venue, paths[:-1], paths[-1], options, console))
 
@@ -186,49 +183,26 @@ def replay(
     """A recorded day through the engine, as it would have run live.
 
     --from and --symbol choose what is shown; the engine reads the day from its start all the
-    same, for what it had learnt by then is part of why it alerted.
+    same, for what it has learnt by then is part of why it alerts.
     """
-    from monitor.console import Console
+    from monitor.commands.arguments import parse_speed, parse_time
+
+    low, high, pace = parse_time(from_, "--from"), parse_time(to, "--to"), parse_speed(speed)
     from replay import commands
-    from replay.run import AlertFilter
+    from replay.run import AlertFilter, ReplayOptions
 
-    low, high = _parse_time(from_, "--from"), _parse_time(to, "--to")
-    choice = AlertFilter(low, high, frozenset(symbol or ()))
-    console = Console(json)
-    console.result(
-        commands.replay_day(
-            day,
-            _load(config, alerts_per_day),
-            console,
-            rows=batch,
-            choice=choice,
-            speed=_parse_speed(speed),
-            alerts_to=alerts,
-            bands_to=bands,
-        )
-    )
-
-
-def _parse_speed(text: str) -> float | None:
-    from monitor.errors import ConfigError
-
-    if text == "max":
-        return None
-    try:
-        speed = float(text.removesuffix("x"))
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise ConfigError(f"--speed {text!r}: give a number above 0 (1 is as it was), or max")
-    return speed
+    shown = AlertFilter(low, high, frozenset(symbol or ()))
+    options = ReplayOptions(batch, pace, shown)
+    console, settings = Console(json), _load(config, alerts_per_day)
+    console.result(commands.replay_day(day, settings, console, options, alerts, bands))
 
 
 @app.command()
 def run(config: ConfigFile = None, alerts_per_day: PerDay = None) -> int:
     """The sidecar: watches the topics, publishes alerts, each once; until SIGTERM or Ctrl-C."""
-    from monitor.commands import kafka_commands
+    from monitor.commands.run_sidecar import run_sidecar
 
-    return kafka_commands.run(_load(config, alerts_per_day))
+    return run_sidecar(_load(config, alerts_per_day))
 
 
 @app.command()
@@ -239,28 +213,11 @@ def publish(
     json: Json = False,
 ) -> None:
     """A recorded day to Kafka, each record at its offset: for load and for rehearsal."""
-    from monitor.commands import kafka_commands
-    from monitor.console import Console
-    from replay import commands
-    from replay.day.messages import chunks
+    from monitor.commands.arguments import parse_speed
+    from monitor.commands.publish import publish_day
 
-    pace = _parse_speed(speed)
-    console = Console(json)
-    held = commands.open_day(day)
-    parts = [(part.topic, part.partition) for part in held.meta.partitions]
-    total = sum(held.meta.records.values()) + sum(held.meta.refused.values())
-    settings = _load(config, None)
-    console.result(
-        kafka_commands.publish_day(
-            settings,
-            console,
-            parts,
-            held.controls(settings.accounts.bands_interval_ns),
-            chunks(held, pace),
-            total,
-            pace,
-        )
-    )
+    console, pace, settings = Console(json), parse_speed(speed), _load(config, None)
+    console.result(publish_day(settings, console, _open_feed(day, settings, pace)))
 
 
 @app.command()
@@ -271,15 +228,13 @@ def record(
     json: Json = False,
 ) -> None:
     """Kafka's topics as they are now become a recorded day."""
-    from monitor.commands import kafka_commands
-    from monitor.console import Console
-    from monitor.errors import ConfigError
-    from replay.day.reader import DayError, DayWriter
+    from monitor.commands.record import record_day
+    from replay.day import DayError, DayWriter
 
     console = Console(json)
     try:
         with DayWriter(out, venue=venue) as day:
-            result = kafka_commands.record_day(_load(config, None), console, day)
+            result = record_day(_load(config, None), console, day)
     except DayError as error:
         raise ConfigError(str(error)) from error
     console.say(f"the day is in {out}")
@@ -293,21 +248,19 @@ app.add_typer(dlq, name="dlq")
 @dlq.command(name="list")
 def list_(config: ConfigFile = None, json: Json = False) -> None:
     """Every refused record: where it came from and why."""
-    from monitor.commands import kafka_commands
-    from monitor.console import Console
+    from monitor.commands.dead_letters import list_dead_letters
 
     console = Console(json)
-    console.result(kafka_commands.list_dead_letters(_load(config, None), console))
+    console.result(list_dead_letters(_load(config, None), console))
 
 
 @dlq.command(name="replay")
 def resend(config: ConfigFile = None, json: Json = False) -> None:
     """Send refused records again to the topics that they came from, each once."""
-    from monitor.commands import kafka_commands
-    from monitor.console import Console
+    from monitor.commands.dead_letters import resend_dead_letters
 
     console = Console(json)
-    console.result(kafka_commands.resend_dead_letters(_load(config, None), console))
+    console.result(resend_dead_letters(_load(config, None), console))
 
 
 @app.command()
@@ -316,10 +269,9 @@ def kafka(
     port: Annotated[int | None, typer.Option(help="of its listener; else a free one")] = None,
 ) -> None:
     """A real Apache Kafka on loopback, to try things out; until Ctrl-C."""
-    from monitor.commands import kafka_commands
-    from monitor.console import Console
+    from monitor.broker.kafka_server import serve
 
-    kafka_commands.kafka(dir, port, Console(False).say)
+    serve(dir, port or None, Console(False).say)
 
 
 topics = typer.Typer(no_args_is_help=True, help="The topics of the venue and of the sidecar.")
@@ -333,11 +285,10 @@ def create(
     json: Json = False,
 ) -> None:
     """Create the topics that are missing, as many partitions each, nothing deleted by age."""
-    from monitor.commands import kafka_commands
-    from monitor.console import Console
+    from monitor.commands.topics import create_topics
 
     console = Console(json)
-    console.result(kafka_commands.create_topics(_load(config, None), partitions, console))
+    console.result(create_topics(_load(config, None), partitions, console))
 
 
 @app.command()
@@ -347,7 +298,6 @@ def margin(
 ) -> None:
     """Liquidation prices, with their trace, for positions given as JSON."""
     from monitor.commands.margin_prices import run
-    from monitor.console import Console
 
     console = Console(json)
     console.result(run(file, console))
@@ -363,7 +313,6 @@ def sweep(
     json: Json = False,
 ) -> None:
     """Alerts a day for each budget, and what would be missed of what was planted."""
-    from monitor.console import Console
     from replay import sweep as job
 
     console = Console(json)
@@ -377,7 +326,6 @@ def diff(
     json: Json = False,
 ) -> None:
     """The first place where two outputs part, explained; exit status 1 where they do."""
-    from monitor.console import Console
     from replay import diff as job
 
     console = Console(json)
@@ -400,8 +348,6 @@ def feedback(
 ) -> None:
     """Say whether an alert was true or false; --summary turns that into precision."""
     from monitor.commands import feedback as job
-    from monitor.console import Console
-    from monitor.errors import ConfigError
 
     console = Console(json)
     folder = _load(config, None).state.dir
@@ -420,9 +366,9 @@ def schema(
     """Print the contract's JSON Schema (or AsyncAPI document), made from the models."""
     import json as text
 
-    from monitor.core.contract import schema as made
+    from monitor.core.contract import schema as contract
 
-    document: Any = made.asyncapi() if asyncapi else made.json_schema()
+    document = contract.asyncapi() if asyncapi else contract.json_schema()
     sys.stdout.write(text.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -432,14 +378,13 @@ def check_config(
     json: Json = False,
 ) -> None:
     """Read the configuration as the sidecar would, and say what is wrong with it."""
-    from monitor.console import Console
     from monitor.plugins import detector_factories
 
-    loaded = _load(config, None)
+    loaded, console = _load(config, None), Console(json)
     detector_factories(loaded.streams)
-    console = Console(json)
-    console.say(f"the configuration is sound (settings {loaded.engine().fingerprint()})")
-    console.result({"ok": True, "settings": loaded.engine().fingerprint()})
+    fingerprint = loaded.engine().fingerprint()
+    console.say(f"the configuration is sound (settings {fingerprint})")
+    console.result({"ok": True, "settings": fingerprint})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Configuration: TOML file < environment < command line. The only home of numbers."""
+"""Configuration: a TOML file, over it the environment, over both the command line."""
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ from pydantic_settings import (
 
 from monitor.core.contract.events import CONTROL_TOPIC
 from monitor.core.settings import EngineSettings, Seconds, StrictModel
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, nearest_name
 from monitor.security import KafkaSecurity
 
 ENGINE_KEYS = tuple(EngineSettings.model_fields)
@@ -32,30 +31,30 @@ class KafkaSettings(StrictModel):
     """Names the offsets, the snapshots and the transactions. Sidecars with the same one share the
     partitions."""
     member: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9._-]*$")] = ""
-    """A name of this sidecar's own in its group, kept over restarts (a host's, a pod's): started
-    again within `member_timeout_s` it takes its partitions up at once, and nobody else's move."""
+    """This sidecar's own name in its group, kept over restarts (of a host or a pod). Started again
+    within `member_timeout_s` it has its partitions at once, and no other partition moves."""
     member_timeout_s: Annotated[float, Field(ge=6, le=1_800)] = 10.0
-    """A member that is not heard of for so long is gone: others take its partitions, s."""
+    """A member that sends no heartbeat for so long is gone: others take its partitions, s."""
     security: KafkaSecurity = KafkaSecurity()
     control_topic: str = CONTROL_TOPIC
     alerts_topic: str = "brinkwatch.alerts"
     bands_topic: str = "brinkwatch.bands"
     dlq_topic: str = "brinkwatch.dlq"
     windows_topic: str = "brinkwatch.windows"
-    """What shards tell the venue stage."""
+    """The reports of the shards to the venue stage."""
     snapshots_topic: str = "brinkwatch.snapshots"
     replication: Annotated[int, Field(ge=1, le=32_767)] = 1
     """Copies of each partition of the topics that are created here; 3 where there are as many
     brokers."""
     silence_s: Seconds = 2.0
-    """A topic partition that was read to its end and brings nothing for this long holds the
-    others up no more: a control record says so, s."""
+    """A topic partition that was read to its end and brings nothing for so long is silent: a
+    control record lets the others go on without it, s."""
     commit_s: Seconds = 0.5
     """Offsets are committed at least this often; alerts at once, s."""
     poll_records: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     """Records taken in at a time, at most."""
     ahead_s: Seconds = 60.0
-    """A topic partition this far ahead of the slowest one is not read on, s of event time."""
+    """A topic partition this far ahead of the slowest one is paused, s of event time."""
 
 
 class HttpSettings(StrictModel):
@@ -66,16 +65,16 @@ class HttpSettings(StrictModel):
     """0: a free one, which is logged."""
     token: SecretStr | None = None
     token_file: Path | None = None
-    """What /metrics and /state are asked for with `Authorization: Bearer`."""
+    """What requests to /metrics and /state must carry after `Authorization: Bearer`."""
     cert_file: Path | None = None
     key_file: Path | None = None
     """PEM; with them the port speaks TLS."""
     lag_limit_s: Seconds = 60.0
-    """Not ready while records wait that came in more than this behind the last one read, s."""
+    """Not ready while records wait and the last one read came to Kafka longer ago than this, s."""
 
 
 class StateSettings(StrictModel):
-    """Snapshots: what a restart goes on from; and what people said of alerts."""
+    """Snapshots, from which a restart goes on, and the verdicts of people on alerts."""
 
     every_s: Seconds = 5.0
     """Seconds between snapshots."""
@@ -118,22 +117,22 @@ class Config(EngineSettings, BaseSettings):
         )
 
     def engine(self) -> EngineSettings:
-        """The part that decides what the engine makes of a set of records."""
+        """The settings that decide what the engine makes of a set of records."""
         return EngineSettings(**{key: getattr(self, key) for key in ENGINE_KEYS})
 
 
 def load(path: Path | None = None, **overrides: Any) -> Config:
     """Read the configuration; raises `ConfigError` that names the key and how to mend it."""
-    held: dict[str, Any] = {}
+    from_file: dict[str, Any] = {}
     if path is not None:
         try:
-            held = tomllib.loads(path.read_text())
+            from_file = tomllib.loads(path.read_text())
         except OSError as error:
             raise ConfigError(f"cannot read {path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not TOML: {error}") from error
     try:
-        return Config(**{"_from_file": held, **overrides})
+        return Config(**{"_from_file": from_file, **overrides})
     except ValidationError as error:
         raise ConfigError("\n".join(_error_text(e, path) for e in error.errors())) from error
 
@@ -143,13 +142,12 @@ def _error_text(error: Any, path: Path | None) -> str:
     source = f" ({path}, or the environment)" if path else ""
     if error["type"] != "extra_forbidden":
         return f"{where}: {error['msg']}{source}"
-    known = _keys_beside(error["loc"])
-    near = difflib.get_close_matches(str(error["loc"][-1]), known, 1)
-    mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    mend = nearest_name(str(error["loc"][-1]), _keys_beside(error["loc"]))
     return f"{where}: no such key{source}; {mend}"
 
 
 def _keys_beside(location: tuple[Any, ...]) -> list[str]:
+    """The keys that there are where the last key of `location` was given."""
     model: Any = Config
     for part in location[:-1]:
         if isinstance(part, str) and part in getattr(model, "model_fields", {}):

@@ -1,6 +1,6 @@
-"""What people see: tables and a progress bar on a terminal, plain lines elsewhere, JSON if asked.
+"""The output of commands: tables and a progress bar on a terminal, plain lines elsewhere.
 
-With `json=True` one object goes to the last line of stdout, and all else to stderr.
+With --json one JSON object is the last line of stdout, and all else goes to stderr.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from monitor.core.contract.alert import Alert
 
 PLAIN_EVERY_S = 5.0
 """Where there is no terminal, progress is a line this often."""
@@ -32,13 +35,13 @@ class Console:
         self.rich.print(text, markup=False)
 
     def result(self, value: dict[str, Any]) -> None:
-        """The machine-readable result, if it was asked for."""
+        """Print the result as JSON, if --json was given."""
         if self._json_asked:
             sys.stdout.write(json.dumps(value) + "\n")
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Yields a function that takes how much is done so far."""
+        """A progress bar; yields a function that takes how much is done so far."""
         if self.rich.is_terminal:
             from rich.progress import (
                 BarColumn,
@@ -81,24 +84,23 @@ class Console:
             table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
         self.rich.print(table)
 
-    def alert(self, alert: dict[str, Any]) -> None:
+    def alert(self, alert: Alert) -> None:
         """One alert as it arrives, in one line."""
         from rich.text import Text
 
-        from monitor.core.alerts.wording import clock
+        from monitor.core.alerts.formatting import clock
 
-        severity = alert["severity"]
-        head = f"{clock(alert['ts'])}  {severity:<8}  {alert['status']:<8}  {alert['kind']}  "
-        self.rich.print(Text(head, STYLES[severity]) + Text(alert["summary"]))
+        head = f"{clock(alert.ts)}  {alert.severity:<8}  {alert.status:<8}  {alert.kind}  "
+        self.rich.print(Text(head, STYLES[alert.severity]) + Text(alert.summary))
 
-    def alerts(self, alerts: list[dict[str, Any]]) -> None:
+    def alerts(self, alerts: list[Alert]) -> None:
         """Alerts as they fired, each with its sentence; the gravest first where there are many."""
-        from monitor.core.alerts.wording import clock
+        from monitor.core.alerts.formatting import clock
 
         order = {"critical": 0, "warning": 1, "info": 2}
-        fired = [a for a in alerts if a["status"] == "firing"]
-        shown = sorted(fired, key=lambda a: (order[a["severity"]], a["ts"]))[:ALERTS_SHOWN]
-        rows = [[clock(a["ts"]), a["severity"], a["kind"], a["summary"]] for a in shown]
+        fired = [a for a in alerts if a.status == "firing"]
+        shown = sorted(fired, key=lambda a: (order[a.severity], a.ts))[:ALERTS_SHOWN]
+        rows = [[clock(a.ts), a.severity, a.kind, a.summary] for a in shown]
         more = f", the {len(shown)} gravest shown" if len(shown) < len(fired) else ""
         title = f"{len(fired)} alerts fired ({len(alerts)} messages){more}"
         self.table(title, ["UTC", "severity", "kind", "what happened"], rows)

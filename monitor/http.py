@@ -1,4 +1,4 @@
-"""/metrics /livez /readyz /state: a small HTTP server, on loopback unless told otherwise."""
+"""/metrics /livez /readyz /state: a small HTTP server, on loopback unless configured otherwise."""
 
 from __future__ import annotations
 
@@ -7,18 +7,29 @@ import hmac
 import json
 import ssl
 from http import HTTPStatus
+from typing import Any, Protocol
 
 from prometheus_client import exposition
 from pydantic import SecretStr
 
-from monitor.app import Sidecar
 from monitor.config import HttpSettings
 from monitor.errors import ConfigError
+from monitor.metrics import Metrics
 
 REQUEST_BYTES_MAX = 16 << 10
 REQUEST_S_MAX = 10.0
 NO_TOKEN_PATHS = ("/livez", "/readyz")
 """Asked by whoever starts and stops the sidecar, who has no token."""
+
+
+class Observed(Protocol):
+    """What the port shows: a sidecar."""
+
+    metrics: Metrics
+
+    def alive(self) -> tuple[bool, str]: ...
+    def ready(self) -> tuple[bool, str]: ...
+    async def state(self) -> dict[str, Any]: ...
 
 
 class Response:
@@ -39,7 +50,7 @@ class Response:
         return head.encode() + b"\r\n" + self.body
 
 
-async def serve(sidecar: Sidecar, settings: HttpSettings) -> tuple[asyncio.Server, int]:
+async def serve(sidecar: Observed, settings: HttpSettings) -> tuple[asyncio.Server, int]:
     """Listen; returns the server and its port. Raises `ConfigError` where that cannot be."""
     token = _token(settings)
     context = _tls_context(settings)
@@ -95,16 +106,16 @@ def _tls_context(settings: HttpSettings) -> ssl.SSLContext | None:
     return context
 
 
-async def _respond(reader: asyncio.StreamReader, sidecar: Sidecar, token: str | None) -> Response:
+async def _respond(reader: asyncio.StreamReader, sidecar: Observed, token: str | None) -> Response:
     try:
         raw = await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError:
         return Response(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, b"")
     first, *lines = raw.decode("latin-1").split("\r\n")
-    words = first.split(" ")
-    if len(words) != 3:
+    request_line = first.split(" ")
+    if len(request_line) != 3:
         return Response(HTTPStatus.BAD_REQUEST, b"")
-    method, path = words[0], words[1].partition("?")[0]
+    method, path = request_line[0], request_line[1].partition("?")[0]
     pairs = (line.partition(":") for line in lines if line)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     if method != "GET":
@@ -116,7 +127,7 @@ async def _respond(reader: asyncio.StreamReader, sidecar: Sidecar, token: str | 
     return await _route(path, headers.get("accept", ""), sidecar)
 
 
-async def _route(path: str, accept: str, sidecar: Sidecar) -> Response:
+async def _route(path: str, accept: str, sidecar: Observed) -> Response:
     if path in NO_TOKEN_PATHS:
         good, why = sidecar.alive() if path == "/livez" else sidecar.ready()
         status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE

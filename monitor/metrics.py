@@ -1,8 +1,8 @@
-"""The one Prometheus catalogue. Labels are bounded: kinds, reasons, topics, partitions, and symbols
-up to `SYMBOLS_MAX`; never an account.
+"""Every metric of the sidecar, for Prometheus.
 
-Base units, `_total`, `_seconds`, `_info`. A scrape that asks for OpenMetrics gets exemplars: the id
-of the last alert behind each number of `brinkwatch_alerts_total`.
+Labels are bounded: kinds, reasons, topics, partitions, and symbols up to `SYMBOLS_MAX`; never an
+account. Names follow Prometheus: base units and a suffix for the type or the unit. A scrape that
+asks for OpenMetrics gets exemplars: each count of published alerts carries the id of the last one.
 """
 
 from __future__ import annotations
@@ -18,43 +18,37 @@ from prometheus_client.registry import Collector
 import monitor
 from monitor.band_metrics import BandCollector
 from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, Outcomes
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.codec import REASONS
 from monitor.core.event_time.record_counts import RecordCounts
 from monitor.core.event_time.watermark import NEVER
-from monitor.kafka.reader import PartitionOffsets, PollResult
+from monitor.kafka.partitions import PartitionKey, PartitionOffsets, PartitionProgress
+from monitor.kafka.reader import PollResult
 from monitor.kafka.transactions import Outbox
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SYMBOLS_MAX = 500
-"""Symbols that have an alert count of their own; those that alert first. The rest share one."""
+"""The first so many symbols that alert have a count of their own; the rest share one."""
 OTHER, SEVERAL = "(other)", "(several)"
-"""Label values that are no symbol: those beyond `SYMBOLS_MAX`, and alerts on more than one."""
-
-
-class HasEventTime(Protocol):
-    """Time in one topic partition (`watermark.PartitionClock`)."""
-
-    @property
-    def high(self) -> int: ...
+"""Labels for symbols beyond `SYMBOLS_MAX`, and for alerts on more than one symbol."""
 
 
 class EngineCounts(Protocol):
-    """What is asked of an engine, or of several that stand as one."""
+    """What an engine has counted, or the shards and the venue stage of a process together."""
 
     @property
     def windows(self) -> int: ...
-
-    def tally(self) -> RecordCounts: ...
-
     @property
-    def clocks(self) -> Mapping[tuple[str, int], HasEventTime]: ...
-
+    def closed_ns(self) -> int: ...
+    def tally(self) -> RecordCounts: ...
+    @property
+    def clocks(self) -> Mapping[PartitionKey, PartitionProgress]: ...
     @property
     def outcomes(self) -> Outcomes | None: ...
 
 
 class EngineCollector(Collector):
-    """What the engine has counted; it lives in the snapshots, so a restart does not reset it."""
+    """What the engine has counted; the snapshots hold it, so a restart does not reset it."""
 
     def __init__(self) -> None:
         self.engine: EngineCounts | None = None
@@ -64,26 +58,30 @@ class EngineCollector(Collector):
         if self.engine is not None:
             yield from self._counters(self.engine)
             yield self._event_times(self.engine)
+            closed_ns = self.engine.closed_ns
+            if closed_ns != NEVER:
+                text = "Event time up to which all windows are closed"
+                yield GaugeMetricFamily("brinkwatch_watermark_seconds", text, closed_ns / SECOND_NS)
             if self.engine.outcomes is not None:
                 yield self._forced_fills(self.engine.outcomes)
 
     def _event_times(self, engine: EngineCounts) -> Metric:
-        """How far each topic has come; one that falls behind the others is late or dead."""
+        """The highest event time of each topic; one far behind the others is late or dead."""
         family = GaugeMetricFamily(
             "brinkwatch_event_timestamp_seconds",
             "Highest event time read in a topic",
             labels=["topic"],
         )
         high: dict[str, int] = {}
-        for (topic, _), part in list(engine.clocks.items()):
-            if part.high != NEVER:
-                high[topic] = max(high.get(topic, NEVER), part.high)
+        for (topic, _), clock in list(engine.clocks.items()):
+            if clock.high != NEVER:
+                high[topic] = max(high.get(topic, NEVER), clock.high)
         for topic, ts in sorted(high.items()):
-            family.add_metric([topic], ts / 1e9)
+            family.add_metric([topic], ts / SECOND_NS)
         return family
 
     def _forced_fills(self, outcomes: Outcomes) -> Metric:
-        """Every cause with every verdict, zeros too: a rate sees the first one."""
+        """Every cause with every verdict, zeros too: else `rate` would not see the first fill."""
         family = CounterMetricFamily(
             "brinkwatch_forced_fills",
             "Fills that the venue forced: how far from the price predicted, or why not said",
@@ -97,17 +95,12 @@ class EngineCollector(Collector):
     def _counters(self, engine: EngineCounts) -> Iterator[Metric]:
         tally = engine.tally()
         counters = (
-            (
-                "events",
-                "Records that the contract accepts, late ones included",
-                "kind",
-                tally.events,
-            ),
+            ("events", "Records that the contract accepts, late ones too", "kind", tally.events),
             ("late", "Records that came too late to count", "kind", tally.late),
             ("refused", "Records that were not accepted", "reason", tally.refused),
         )
-        for name, words, label, values in counters:
-            family = CounterMetricFamily(f"brinkwatch_{name}", words, labels=[label])
+        for name, help_text, label, values in counters:
+            family = CounterMetricFamily(f"brinkwatch_{name}", help_text, labels=[label])
             for value, number in sorted(values.items()):
                 family.add_metric([value], number)
             yield family
@@ -127,24 +120,23 @@ class Metrics:
         self.engine_collector = EngineCollector()
         registry.register(self.engine_collector)
         self.band_collector = BandCollector()
-        """Its `last` is set to the bands of each step that made some."""
+        """Its `last` are the newest bands."""
         registry.register(self.band_collector)
         ProcessCollector(registry=registry)
         self._info = Info("brinkwatch", "What runs here", registry=registry)
         self._info.info({"version": monitor.__version__})
 
-        def gauge(name: str, words: str, *labels: str) -> Gauge:
-            return Gauge(f"brinkwatch_{name}", words, labels, registry=registry)
+        def gauge(name: str, help_text: str, *labels: str) -> Gauge:
+            return Gauge(f"brinkwatch_{name}", help_text, labels, registry=registry)
 
-        def counter(name: str, words: str, *labels: str) -> Counter:
-            return Counter(f"brinkwatch_{name}", words, labels, registry=registry)
+        def counter(name: str, help_text: str, *labels: str) -> Counter:
+            return Counter(f"brinkwatch_{name}", help_text, labels, registry=registry)
 
-        def seconds(name: str, words: str) -> Histogram:
-            return Histogram(f"brinkwatch_{name}", words, registry=registry, buckets=SECONDS)
+        def seconds(name: str, help_text: str) -> Histogram:
+            return Histogram(f"brinkwatch_{name}", help_text, registry=registry, buckets=SECONDS)
 
         self.ready = gauge("ready", "1 while records are read and the lag is under its limit")
         self.sessions = counter("lives_total", "Times that reading was begun, restored or new")
-        self.watermark = gauge("watermark_seconds", "Event time up to which all is decided")
         self.restore_seconds = gauge("restore_seconds", "How long the last restore took")
         self._records = counter("records_total", "Records read, those read again included")
         self._step = seconds("step_seconds", "The engine's work on what one poll brought")
@@ -161,7 +153,9 @@ class Metrics:
         self._dead_letters = counter("dead_letters_total", "Refused records published", "reason")
         for reason in REASONS:
             self._dead_letters.labels(reason)
-        self._controls = counter("controls_total", "Silences told by control records", "topic")
+        self._controls = counter(
+            "controls_total", "Control records sent for silent topics", "topic"
+        )
         self._transactions = counter("transactions_total", "Transactions committed")
         self._commit = seconds("transaction_seconds", "From the decision to the commit")
         self._snapshots = counter("snapshots_total", "Snapshots committed")
@@ -175,10 +169,10 @@ class Metrics:
             self._step.observe(seconds)
 
     def count_turn(self, lag: PartitionOffsets, polled: PollResult) -> None:
-        """A turn was made."""
+        """A session has made a turn."""
         for (topic, partition), waiting in lag.items():
             self._lag.labels(topic, partition).set(waiting)
-            self._controls.labels(topic)  # there from the start: a rate sees the first one
+            self._controls.labels(topic)  # zero from the start, or `rate` would not see the first
         self._bad_controls.inc(polled.bad_controls)
         for part in polled.parts:
             self._last_record_time.labels(part.topic).set(part.timestamps_ms[-1] / 1000)
@@ -188,9 +182,9 @@ class Metrics:
         self._transactions.inc()
         self._commit.observe(seconds)
         for alert in work.alerts:
-            symbol = self._symbol(alert["symbols"])
-            labels = alert["kind"], symbol, alert["severity"], alert["status"]
-            self._alerts.labels(*labels).inc(exemplar={"alert_id": alert["id"]})
+            symbol = self._symbol(alert.symbols)
+            labels = alert.kind, symbol, alert.severity, alert.status
+            self._alerts.labels(*labels).inc(exemplar={"alert_id": alert.id})
         for letter in work.dead_letters:
             self._dead_letters.labels(letter.record.reason).inc()
         for control in work.controls:
@@ -200,7 +194,7 @@ class Metrics:
             self._snapshot_bytes.set(sum(len(chunk.value) for chunk in work.snapshot))
             self._snapshot_time.set(time.time())
 
-    def _symbol(self, symbols: list[str]) -> str:
+    def _symbol(self, symbols: tuple[str, ...]) -> str:
         """The label for an alert's symbols; bounded."""
         if len(symbols) != 1:
             return SEVERAL

@@ -1,23 +1,21 @@
-"""Detectors by name: whatever is installed under our entry point, and river's own."""
+"""Detectors by name: installed under the entry point `brinkwatch.detectors`, or river's own."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from monitor.core.contract.feature_catalogue import FEATURE_NAMES, VENUE_FEATURES
-from monitor.core.detection.single_streams import Factory
+from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.settings import StreamSettings
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, nearest_name
 
 DETECTORS = "brinkwatch.detectors"
 
 
 def _find(group: str, name: str) -> EntryPoint | None:
-    found = entry_points(group=group, name=name)
-    return next(iter(found)) if found else None
+    return next(iter(entry_points(group=group, name=name)), None)
 
 
 def installed_names(group: str) -> list[str]:
@@ -25,11 +23,9 @@ def installed_names(group: str) -> list[str]:
     return sorted(entry_points(group=group).names)
 
 
-def unknown_name_error(what: str, name: str, known: Sequence[str]) -> ConfigError:
-    """The error for a name that is not there, with the nearest one that is."""
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-    return ConfigError(f"no {what} is called {name!r}: {hint}")
+def unknown_name_error(what: str, name: str, names: Sequence[str]) -> ConfigError:
+    """The error for a name that is not among `names`, with the nearest one that is."""
+    return ConfigError(f"no {what} is called {name!r}: {nearest_name(name, names)}")
 
 
 def _detector_maker(stream: StreamSettings) -> Callable[[], Any]:
@@ -46,15 +42,15 @@ def _detector_maker(stream: StreamSettings) -> Callable[[], Any]:
     return lambda: RiverDetector(name, stream.input_features, options=dict(stream.parameters))
 
 
-def detector_factory(stream: StreamSettings) -> Factory:
-    """What makes the detector of a stream: an entry point, or a river detector by its path.
+def detector_factory(stream: StreamSettings) -> DetectorFactory:
+    """The function that makes the detector of a stream, from an entry point or from river.
 
     Raises `ConfigError` where there is none, or where its parameters do not fit.
     """
-    known = [*FEATURE_NAMES, *VENUE_FEATURES]
+    names = [*FEATURE_NAMES, *VENUE_FEATURES]
     for name in (stream.feature, *stream.inputs):
-        if name not in known:
-            raise unknown_name_error("feature", name, known)
+        if name not in names:
+            raise unknown_name_error("feature", name, names)
         if (name in VENUE_FEATURES) != (stream.feature in VENUE_FEATURES):
             raise ConfigError(
                 f"the stream {stream.feature!r} cannot read {name!r}: one is of a shard's windows, "
@@ -71,11 +67,12 @@ def detector_factory(stream: StreamSettings) -> Factory:
     if len(reads) != len(stream.input_features):
         raise ConfigError(
             f"the detector {stream.detector!r} reads {len(reads)} numbers ({', '.join(reads)}), "
-            f"and the stream {stream.feature!r} gives it {len(stream.input_features)}: set its `inputs`"
+            f"and the stream {stream.feature!r} gives it {len(stream.input_features)}: set its "
+            "`inputs`"
         )
     return make
 
 
-def detector_factories(streams: Sequence[StreamSettings]) -> list[Factory]:
-    """One for each stream."""
+def detector_factories(streams: Sequence[StreamSettings]) -> list[DetectorFactory]:
+    """The factory of each stream's detector, in their order."""
     return [detector_factory(stream) for stream in streams]

@@ -1,8 +1,8 @@
 """How the sidecar proves who it is to Kafka, and how Kafka proves it to the sidecar.
 
-The settings are Kafka's own words (security protocol, SASL mechanism). Secrets come from a file or
-the environment and are shown nowhere: not in a repr, not in an error. `monitor.kafka.diagnose` finds out
-why a connection made with them fails.
+The settings have Kafka's own names (security protocol, SASL mechanism). Secrets come from a file or
+the environment and are shown nowhere: not in a repr, not in an error. `monitor.kafka.diagnose`
+finds out why a connection with these settings fails.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class SecurityError(ValueError):
-    """A file or a token cannot be had; the message says which and why, and holds no secret."""
+    """A file or a token cannot be read; the message says which and why, without any secret."""
 
 
 class KafkaSecurity(BaseModel):

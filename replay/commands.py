@@ -1,4 +1,4 @@
-"""The commands' work on recorded days: arguments in, words and a result out."""
+"""The bodies of the commands on recorded days: arguments in, sentences and a result out."""
 
 from __future__ import annotations
 
@@ -9,35 +9,38 @@ from typing import Any
 
 from monitor.config import Config
 from monitor.console import Console
-from monitor.core.alerts.wording import format_iso
+from monitor.core.alerts.formatting import format_iso
+from monitor.core.contract.alert import Alert
+from monitor.core.contract.units import SECOND_NS
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
-from replay.day.reader import Day, DayError
-from replay.run import AlertFilter, ReplaySummary, replay
+from replay.day import Day, DayError
+from replay.run import ReplayOptions, ReplaySummary, replay
+from replay.simulation.settings import SimulationSettings
 
 
 def open_day(path: Path) -> Day:
-    """A recorded day; raises `ConfigError` where the folder is none."""
+    """The recorded day in the folder `path`; raises `ConfigError` where it is none."""
     try:
         return Day(path)
     except DayError as error:
         raise ConfigError(str(error)) from error
 
 
-def simulate_day(out: Path, console: Console, **numbers: Any) -> dict[str, Any]:
+def simulate_day(out: Path, settings: SimulationSettings, console: Console) -> dict[str, Any]:
     """`brinkwatch simulate`."""
     from replay.simulation.simulate import simulate
 
     try:
-        with console.progress("simulating, seconds", numbers["minutes"] * 60) as show:
-            made = simulate(out, progress=lambda done, _: show(done), **numbers)
+        with console.progress("simulating, seconds", settings.minutes * 60) as show:
+            day = simulate(out, settings, progress=lambda done, _: show(done))
     except (DayError, ValueError) as error:
         raise ConfigError(str(error)) from error
     console.say(
-        f"{made.records:,} records of {numbers['minutes']} minutes in {out}, with "
-        f"{len(made.incidents)} planted incidents"
+        f"{day.records:,} records of {settings.minutes} minutes in {out}, with "
+        f"{len(day.incidents)} planted incidents"
     )
-    return {"records": made.records, "events": made.events, "incidents": len(made.incidents)}
+    return {"records": day.records, "events": day.events, "incidents": len(day.incidents)}
 
 
 def import_feed(
@@ -59,27 +62,27 @@ def import_feed(
         console.say("refused: " + format_counts(report.refused))
     for text in describe_anomalies(report.odd):
         console.say(f"odd in the feed: {text}")
-    for what, number in report.notes.items():
-        console.say(f"noted {number:,} times: {what}")
-    held = dataclasses.asdict(report)
-    del held["day"]
-    return held
+    for note, number in report.notes.items():
+        console.say(f"noted {number:,} times: {note}")
+    result = dataclasses.asdict(report)
+    del result["day"]
+    return result
 
 
 def describe_anomalies(odd: Mapping[str, Any]) -> list[str]:
-    """What is odd in a feed's order of time, a line each; nothing where nothing is."""
-    words = []
+    """The anomalies of a feed (`FeedAnomalies.facts`), one sentence for each kind that occurs."""
+    lines = []
     if odd["breaks"]:
-        over, longest = odd["break_over_ns"] // 10**9, odd["longest_breaks_listed"][:3]
+        over, longest = odd["break_over_ns"] // SECOND_NS, odd["longest_breaks_listed"][:3]
         spans = ", ".join(f"{format_iso(b['from'])} to {format_iso(b['to'])}" for b in longest)
-        words.append(f"{odd['breaks']:,} breaks of over {over} s, the longest {spans}")
+        lines.append(f"{odd['breaks']:,} breaks of over {over} s, the longest {spans}")
     if odd["jumps_back"]:
-        most = odd["jump_back_ns_max"] / 1e9
-        words.append(f"{odd['jumps_back']:,} jumps back in time, of up to {most:g} s")
+        most = odd["jump_back_ns_max"] / SECOND_NS
+        lines.append(f"{odd['jumps_back']:,} jumps back in time, of up to {most:g} s")
     if odd["repeated_lines"]:
-        words.append(f"{odd['repeated_lines']:,} lines that stood just so before")
-    words += [f"{name} breaks off in its middle" for name in odd["broken_off"]]
-    return words
+        lines.append(f"{odd['repeated_lines']:,} lines that stood just so before")
+    lines += [f"{name} breaks off in its middle" for name in odd["broken_off"]]
+    return lines
 
 
 def format_counts(numbers: Mapping[str, int]) -> str:
@@ -91,24 +94,19 @@ def replay_day(
     path: Path,
     config: Config,
     console: Console,
-    *,
-    rows: int,
-    choice: AlertFilter,
-    speed: float | None,
-    alerts_to: Path | None,
+    options: ReplayOptions | None = None,
+    alerts_to: Path | None = None,
     bands_to: Path | None = None,
 ) -> dict[str, Any]:
     """`brinkwatch replay`."""
     day = open_day(path)
-    shown: list[dict[str, Any]] = []
-    with console.progress("replaying, records", sum(day.meta.records.values())) as show:
+    shown: list[Alert] = []
+    with console.progress("replaying, records", day.record_count) as show:
         summary = replay(
             day,
             config.engine(),
             detector_factories(config.streams),
-            rows=rows,
-            choice=choice,
-            speed=speed,
+            options,
             alerts_to=alerts_to,
             bands_to=bands_to,
             on_alert=shown.append,
@@ -116,19 +114,18 @@ def replay_day(
         )
     console.alerts(shown)
     print_summary(console, summary, day)
-    if alerts_to is not None:
-        console.say(f"alerts are in {alerts_to}")
-    if bands_to is not None:
-        console.say(f"bands are in {bands_to}")
+    for what, file in (("alerts", alerts_to), ("bands", bands_to)):
+        if file is not None:
+            console.say(f"{what} are in {file}")
     return dataclasses.asdict(summary)
 
 
 def print_summary(console: Console, summary: ReplaySummary, day: Day) -> None:
-    """The replay in a few lines."""
+    """Print the numbers of a replay in a few lines."""
     records = f"{summary.records:,} records ({format_counts(summary.events)})"
     console.say(f"{records} in {summary.windows:,} windows")
-    if day.meta.span is not None:
-        console.say(f"from {format_iso(day.meta.span[0])} to {format_iso(day.meta.span[1])}")
+    if (span := day.meta.span) is not None:
+        console.say(f"from {format_iso(span.first_ts)} to {format_iso(span.last_ts)}")
     if summary.refused:
         console.say(f"refused {summary.refused:,}: {format_counts(summary.refused_by_reason)}")
     if summary.late:

@@ -1,75 +1,69 @@
-"""`brinkwatch demo`: a simulated day through the engine, and what it found of what was planted."""
+"""`brinkwatch demo`: a simulated day through the engine, and which planted incidents it detects."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from monitor.config import Config
 from monitor.console import Console
-from monitor.core.alerts.wording import clock
+from monitor.core.alerts.formatting import clock
+from monitor.core.contract.alert import Alert, parse_alert
+from monitor.core.contract.units import SECOND_NS
 from replay import commands, ground_truth
-from replay.run import AlertFilter
-from replay.simulation.simulate import INCIDENTS_FILE
-
-_SECOND_NS = 1_000_000_000
+from replay.simulation.settings import SimulationSettings
 
 
 def run(out: Path, config: Config, console: Console, minutes: int) -> dict[str, Any]:
-    """Simulate into `out`/day, replay, and write `out`/alerts.jsonl."""
+    """Simulate into `out`/day, replay it, and write `out`/alerts.jsonl."""
     day = make_day(out, console, minutes)
-    alerts = out / "alerts.jsonl"
-    result = commands.replay_day(
-        day, config, console, rows=65_536, choice=AlertFilter(), speed=None, alerts_to=alerts
-    )
-    held = [json.loads(text) for text in alerts.read_text().splitlines()]
-    return {**result, **compare_with_planted(day, held, console)}
+    alerts_file = out / "alerts.jsonl"
+    result = commands.replay_day(day, config, console, alerts_to=alerts_file)
+    alerts = [parse_alert(line) for line in alerts_file.read_text().splitlines()]
+    return {**result, **compare_with_planted(day, alerts, console)}
 
 
 def make_day(out: Path, console: Console, minutes: int) -> Path:
-    """The day, simulated anew."""
+    """Simulate the day `out`/day; a recorded day that lies there is removed first."""
     day = out / "day"
     if day.exists():
-        commands.open_day(day)  # whatever else lies there is not ours to remove
+        commands.open_day(day)  # raises where it is no recorded day: not ours to remove
         shutil.rmtree(day)
     out.mkdir(parents=True, exist_ok=True)
-    numbers = {"seed": 7, "minutes": minutes, "symbols": 8, "accounts": 2000}
-    commands.simulate_day(day, console, **numbers, rate=400.0, incidents="default", partitions=1)
+    commands.simulate_day(day, SimulationSettings(minutes=minutes), console)
     return day
 
 
-def compare_with_planted(
-    day: Path, alerts: list[dict[str, Any]], console: Console
-) -> dict[str, Any]:
-    """What was planted in the day, and what the alerts found of it."""
-    planted = json.loads((day / INCIDENTS_FILE).read_text())
+def compare_with_planted(day: Path, alerts: list[Alert], console: Console) -> dict[str, Any]:
+    """Print which alerts are about each planted incident; the numbers."""
+    planted = ground_truth.read_planted(day)
     rows = []
     for incident in planted:
         hits = ground_truth.alerts_about(alerts, incident)
-        first = min((a["ts"] for a in hits), default=None)
-        delay = "" if first is None else _delay_text((first - incident["start_ts"]) / _SECOND_NS)
+        first = min((a.ts for a in hits), default=None)
         rows.append(
             [
                 clock(incident["start_ts"]),
                 incident["symbol"],
                 incident["kind"],
-                ", ".join(sorted({a["kind"] for a in hits})) or "not found",
-                delay,
+                ", ".join(sorted({a.kind for a in hits})) or "not found",
+                "" if first is None else _delay_text(first - incident["start_ts"]),
             ]
         )
     console.table(
         "What was planted, and what was found", ["UTC", "symbol", "planted", "found", "after"], rows
     )
-    found = sum(row[4] != "" for row in rows)
+    detected = sum(row[4] != "" for row in rows)
     away = len(ground_truth.unrelated_incidents(alerts, planted))
     console.say(
-        f"{found} of {len(planted)} planted incidents were found; {away} alerts speak of none"
+        f"{detected} of {len(planted)} planted incidents were found; {away} alerts speak of none"
     )
-    return {"planted": len(planted), "found": found, "away_from_planted": away}
+    return {"planted": len(planted), "found": detected, "away_from_planted": away}
 
 
-def _delay_text(seconds: float) -> str:
-    """How long after its beginning; a burst may be found while its orders are placed."""
+def _delay_text(delay_ns: int) -> str:
+    """Time from an incident's start to its first alert, which may come before: a burst of cancels
+    can be detected while its orders are being placed."""
+    seconds = delay_ns / SECOND_NS
     return f"{seconds:.0f} s" if seconds >= 0 else f"{-seconds:.0f} s before"

@@ -1,4 +1,4 @@
-"""`brinkwatch diff`: the first place where two outputs part, and in what.
+"""`brinkwatch diff`: the first difference between two outputs.
 
 Two files of alerts are compared line by line, two recorded days record by record.
 """
@@ -12,30 +12,29 @@ from pathlib import Path
 from typing import Any
 
 from monitor.console import Console
-from monitor.core.alerts.wording import clock
+from monitor.core.alerts.formatting import clock
 from monitor.core.decode.codec import encode
 from monitor.errors import ConfigError
 from replay import commands
 
 FIELDS_SHOWN = 10
 DiffEntry = tuple[str, bytes]
-"""Where something stands, and what stands there."""
+"""A place (a line, or a topic partition and offset) and the bytes there."""
 
 
 def run(a: Path, b: Path, console: Console) -> dict[str, Any]:
-    """Compare; the result tells whether they are the same, else where they part."""
+    """Compare and print: whether both are the same, else the first difference."""
     for path in (a, b):
         if not path.exists():
             raise ConfigError(f"{path} is not there: give two files of alerts or two recorded days")
     if a.is_dir() != b.is_dir():
         raise ConfigError("give two files of alerts or two recorded days, not one of each")
-    places = zip_longest(*((_records if path.is_dir() else _lines)(path) for path in (a, b)))
+    entries = zip_longest(*((_records if path.is_dir() else _lines)(path) for path in (a, b)))
     same = 0
-    for left, right in places:
-        if left == right:
-            same += 1
-            continue
-        return _report_difference(a, b, left, right, same, console)
+    for left, right in entries:
+        if left != right:
+            return _report_difference((a, left), (b, right), same, console)
+        same += 1
     console.say(f"{a} and {b} are the same: {same:,} {'records' if a.is_dir() else 'lines'}")
     return {"same": True, "compared": same}
 
@@ -50,58 +49,64 @@ def _records(path: Path) -> Iterator[DiffEntry]:
     day = commands.open_day(path)
     for batch in day.batches(4_096):
         rows = zip(batch.offset.tolist(), encode(batch) if len(batch) else [], strict=True)
-        held = [*rows, *((r.offset, r.raw) for r in batch.refused)]
-        for offset, raw in sorted(held):
+        for offset, raw in sorted([*rows, *((r.offset, r.raw) for r in batch.refused)]):
             yield f"{batch.topic}/{batch.partition} offset {offset}", raw
 
 
 def _report_difference(
-    a: Path, b: Path, left: DiffEntry | None, right: DiffEntry | None, same: int, console: Console
+    a: tuple[Path, DiffEntry | None],
+    b: tuple[Path, DiffEntry | None],
+    same: int,
+    console: Console,
 ) -> dict[str, Any]:
+    """Print what stands at the first difference (None: the file or day has ended)."""
     console.say(f"{same:,} are the same; then they part")
-    for path, place in ((a, left), (b, right)):
-        console.say(f"  {path}: {_describe(place)}")
-    fields = _differing_fields(left, right)
-    for name, (one, other) in list(fields.items())[:FIELDS_SHOWN]:
-        console.say(f"  {name}: {one} against {other}")
+    for path, entry in (a, b):
+        console.say(f"  {path}: {_describe(entry)}")
+    fields = _differing_fields(a[1], b[1])
+    for name, (left, right) in list(fields.items())[:FIELDS_SHOWN]:
+        console.say(f"  {name}: {left} against {right}")
     if len(fields) > FIELDS_SHOWN:
         console.say(f"  and {len(fields) - FIELDS_SHOWN} fields more")
-    where = [None if place is None else place[0] for place in (left, right)]
-    return {"same": False, "compared": same, "at": where, "fields": list(fields)}
+    places = [None if entry is None else entry[0] for _, entry in (a, b)]
+    return {"same": False, "compared": same, "at": places, "fields": list(fields)}
 
 
-def _describe(place: DiffEntry | None) -> str:
-    if place is None:
+def _describe(entry: DiffEntry | None) -> str:
+    if entry is None:
         return "ends here"
-    where, raw = place
-    held = _parse_object(raw)
-    if "summary" in held:
-        return f"{where}, {clock(held['ts'])} UTC, {held['status']} {held['id']}: {held['summary']}"
-    return f"{where}: {raw[:200].decode(errors='replace')}"
+    place, raw = entry
+    value = _parse_object(raw)
+    if "summary" in value:
+        head = f"{place}, {clock(value['ts'])} UTC"
+        return f"{head}, {value['status']} {value['id']}: {value['summary']}"
+    return f"{place}: {raw[:200].decode(errors='replace')}"
 
 
 def _parse_object(raw: bytes) -> dict[str, Any]:
     try:
-        held = json.loads(raw)
+        value = json.loads(raw)
     except ValueError:
         return {}
-    return held if isinstance(held, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _differing_fields(
     left: DiffEntry | None, right: DiffEntry | None
 ) -> dict[str, tuple[str, str]]:
-    """The fields in which two objects part, by their path."""
+    """Both values of each field in which two JSON objects differ, by the field's path."""
     if left is None or right is None:
         return {}
-    one, other = _flatten(_parse_object(left[1])), _flatten(_parse_object(right[1]))
-    names = sorted(one.keys() | other.keys())
-    nothing = "nothing"
-    pairs = {name: (one.get(name, nothing), other.get(name, nothing)) for name in names}
+    one, other = (_flatten(_parse_object(entry[1])) for entry in (left, right))
+    pairs = {
+        name: (one.get(name, "nothing"), other.get(name, "nothing"))
+        for name in sorted(one.keys() | other.keys())
+    }
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _flatten(value: Any, path: str = "") -> dict[str, str]:
+    """The scalar fields of a JSON value as text, by their path (`evidence[0].stream`)."""
     if isinstance(value, dict):
         items = [(f"{path}.{key}" if path else str(key), v) for key, v in value.items()]
     elif isinstance(value, list):

@@ -5,48 +5,72 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
 
-from monitor.core.alerts.wording import alert_json
 from monitor.core.bands.records import band_records
+from monitor.core.contract.alert import Alert, alert_json
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch
-from monitor.core.detection.single_streams import Factory
+from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.engine import Engine, EngineOutput
 from monitor.core.settings import EngineSettings
-from replay.day.reader import Day
+from replay.day import Day
+from replay.day.atomic import atomic_file
 
-_SECOND_NS = 1_000_000_000
 WINDOWS_PER_CLOSE_MAX = 60
 """Windows that are closed together at most, where nobody waits for the first of them."""
 REFRESH_THREADS = 2
-"""Threads that make the bands: more than the loops of one side each could not all be used."""
+"""Threads that compute the bands: longs and shorts are independent, so more would be idle."""
 PACED_ROWS = 256
-"""Records of a batch where a speed is kept: a batch is handed on when its last record is due."""
+"""Records of a batch where a speed is given: a batch starts when its last record is due."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """What of a replay is shown. The engine reads the whole day up to `to_ts` all the same: what
-    it knew at the time is part of why it alerted.
+    """Which alerts of a replay are shown: decided from `from_ts` to `to_ts` (ns UTC, inclusive),
+    about one of `symbols` (empty: all).
+
+    The engine reads the day from its start up to `to_ts` all the same: its state at the time is
+    part of the reason for an alert.
     """
 
     from_ts: int | None = None
     to_ts: int | None = None
     symbols: frozenset[str] = frozenset()
 
-    def matches(self, alert: dict[str, Any]) -> bool:
-        """Whether an alert is to be shown."""
-        if self.symbols and self.symbols.isdisjoint(alert["symbols"]):
+    def matches(self, alert: Alert) -> bool:
+        """Whether the alert is shown."""
+        if self.symbols and self.symbols.isdisjoint(alert.symbols):
             return False
-        begun = self.from_ts is None or alert["ts"] >= self.from_ts
-        return begun and (self.to_ts is None or alert["ts"] <= self.to_ts)
+        started = self.from_ts is None or alert.ts >= self.from_ts
+        return started and (self.to_ts is None or alert.ts <= self.to_ts)
 
     def is_past_end(self, passed_ns: int) -> bool:
-        """Whether all that is wanted has been decided."""
+        """Whether every alert that could be shown has been decided at event time `passed_ns`."""
         return self.to_ts is not None and passed_ns > self.to_ts
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """How a day is replayed."""
+
+    rows: int = 65_536
+    """Records of a batch at most; the output does not depend on it."""
+    speed: float | None = None
+    """Seconds of event time in a second; None: as fast as possible."""
+    shown: AlertFilter = AlertFilter()
+
+    @property
+    def windows_per_close(self) -> int:
+        """Windows that the engine may keep open to close them together."""
+        return WINDOWS_PER_CLOSE_MAX if self.speed is None else 0
+
+    @property
+    def batch_rows(self) -> int:
+        """Records of a batch at most, at this speed."""
+        return self.rows if self.speed is None else min(self.rows, PACED_ROWS)
 
 
 @dataclass(slots=True)
@@ -62,7 +86,7 @@ class ReplaySummary:
     windows: int = 0
     alerts: int = 0
     outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
-    """Forced fills beside what was predicted: by cause, mode and verdict."""
+    """Forced fills compared with their predictions: number by cause, margin mode and verdict."""
     digest: str = ""
     seconds: float = 0.0
     events_per_second: float = 0.0
@@ -71,76 +95,80 @@ class ReplaySummary:
 def replay(
     day: Day,
     settings: EngineSettings,
-    factories: list[Factory],
+    factories: list[DetectorFactory],
+    options: ReplayOptions | None = None,
     *,
-    rows: int = 65_536,
-    choice: AlertFilter | None = None,
-    speed: float | None = None,
     alerts_to: Path | None = None,
     bands_to: Path | None = None,
-    on_alert: Callable[[dict[str, Any]], None] | None = None,
+    on_alert: Callable[[Alert], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ReplaySummary:
-    """Run `day` through the engine.
+    """Run `day` through the engine and write what it publishes.
 
-    `rows`: records a batch at most; it does not change the output. `speed`: event seconds a
-    second, None for as fast as it goes. `alerts_to`: a file of JSON lines, in place only when the
-    replay has ended; `bands_to`: the records of `brinkwatch.bands` likewise. `progress` is told the
-    number of records read so far.
+    `alerts_to`, `bands_to`: files of JSON lines, as on the topics `brinkwatch.alerts` and
+    `brinkwatch.bands`; they appear only when the replay has ended. `on_alert` takes each alert that
+    is shown, `progress` the number of records read so far.
     """
-    choice = choice or AlertFilter()
-    began = time.perf_counter()
-    partitions = 1 + max((part.partition for part in day.meta.partitions), default=0)
-    hold = WINDOWS_PER_CLOSE_MAX if speed is None else 0
-    engine = Engine(settings, factories, partitions, hold)
+    options = options or ReplayOptions()
     summary = ReplaySummary()
-    with (
-        _atomic_file(alerts_to) as file,
-        _atomic_file(bands_to) as bands_file,
-        ThreadPoolExecutor(REFRESH_THREADS) as threads,
-    ):
-        engine.venue.parallel_map = threads.map
-
-        def show(output: EngineOutput) -> None:
-            for alert in filter(choice.matches, output.alerts):
+    with ExitStack() as stack:
+        alerts_file, bands_file = (
+            None if path is None else stack.enter_context(atomic_file(path))
+            for path in (alerts_to, bands_to)
+        )
+        for output in replay_outputs(day, settings, factories, options, summary):
+            for alert in filter(options.shown.matches, output.alerts):
                 summary.alerts += 1
-                if file is not None:
-                    file.write(alert_json(alert) + b"\n")
+                if alerts_file is not None:
+                    alerts_file.write(alert_json(alert) + b"\n")
                 if on_alert is not None:
                     on_alert(alert)
             if bands_file is not None:
                 for bands in output.bands:
-                    bands_file.writelines(
-                        value + b"\n" for _, value in band_records(bands)
-                    )
-
-        show(engine.control(day.controls(settings.accounts.bands_interval_ns)))
-        pace = _Pacer(speed)
-        for batch in prefetch(day.batches(rows if speed is None else min(rows, PACED_ROWS))):
-            if len(batch):
-                pace.wait(int(batch.numbers["ts"][-1]))
-            show(engine.step(batch))
-            summary.records += len(batch) + len(batch.refused)
+                    bands_file.writelines(value + b"\n" for _, value in band_records(bands))
             if progress is not None:
                 progress(summary.records)
-            if choice.is_past_end(engine.passed_ns):
-                break
-        else:
-            show(engine.finish())
-    tally = engine.tally()
-    facts = tally.reproducible_counts()
-    summary.events, summary.late_by_kind = facts["events"], facts["late"]
-    summary.refused_by_reason = facts["refused"]
-    summary.refused, summary.late = tally.refused.total(), tally.late.total()
-    summary.outcomes = engine.venue.outcomes.counts_by_name()
-    summary.windows, summary.digest = engine.windows, engine.digest()
-    summary.seconds = time.perf_counter() - began
-    summary.events_per_second = summary.records / summary.seconds
     return summary
 
 
+def replay_outputs(
+    day: Day,
+    settings: EngineSettings,
+    factories: list[DetectorFactory],
+    options: ReplayOptions,
+    summary: ReplaySummary,
+) -> Iterator[EngineOutput]:
+    """What each step of the engine publishes; `summary` is complete when the iterator ends."""
+    start = time.perf_counter()
+    partitions = 1 + max((part.partition for part in day.meta.partitions), default=0)
+    engine = Engine(settings, factories, partitions, options.windows_per_close)
+    pace = _Pacer(options.speed)
+    with ThreadPoolExecutor(REFRESH_THREADS) as threads:
+        engine.venue.parallel_map = threads.map
+        yield engine.control(day.controls(settings.accounts.bands_interval_ns))
+        for batch in prefetch(day.batches(options.batch_rows)):
+            if len(batch):
+                pace.wait(int(batch.numbers["ts"][-1]))
+            output = engine.step(batch)
+            summary.records += len(batch) + len(batch.refused)
+            yield output
+            if options.shown.is_past_end(engine.passed_ns):
+                break
+        else:
+            yield engine.finish()
+    counts = engine.tally()
+    by_kind = counts.reproducible_counts()
+    summary.events, summary.late_by_kind = by_kind["events"], by_kind["late"]
+    summary.refused_by_reason = by_kind["refused"]
+    summary.refused, summary.late = counts.refused.total(), counts.late.total()
+    summary.outcomes = engine.venue.outcomes.counts_by_name()
+    summary.windows, summary.digest = engine.windows, engine.digest()
+    summary.seconds = time.perf_counter() - start
+    summary.events_per_second = summary.records / summary.seconds
+
+
 def prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches, each read from the files while the engine works on the one before."""
+    """The same batches; a thread reads the next one while the engine works on the one before."""
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(next, batches, None)
         while (batch := coming.result()) is not None:
@@ -149,7 +177,7 @@ def prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 class _Pacer:
-    """Waits until the wall clock has come as far as event time, times the speed."""
+    """Waits until the wall clock has moved as far as event time, divided by the speed."""
 
     def __init__(self, speed: float | None) -> None:
         self._speed = speed
@@ -160,18 +188,5 @@ class _Pacer:
             return
         if self._start is None:
             self._start = time.monotonic(), ts
-        due = self._start[0] + (ts - self._start[1]) / _SECOND_NS / self._speed
+        due = self._start[0] + (ts - self._start[1]) / SECOND_NS / self._speed
         time.sleep(max(0.0, due - time.monotonic()))
-
-
-@contextmanager
-def _atomic_file(path: Path | None) -> Iterator[BinaryIO | None]:
-    """A file that is there whole or not at all."""
-    if path is None:
-        yield None
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    with beside.open("wb") as file:
-        yield file
-    beside.replace(path)

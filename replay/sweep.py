@@ -1,77 +1,72 @@
-"""`brinkwatch sweep`: what each budget of false alerts would have said of a recorded day."""
+"""`brinkwatch sweep`: the alerts of a recorded day under each of several budgets."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from monitor.config import Config
 from monitor.console import Console
-from monitor.core.alerts.wording import format_number
+from monitor.core.alerts.formatting import format_number
+from monitor.core.contract.alert import Alert
+from monitor.core.contract.units import DAY_NS
 from monitor.plugins import detector_factories
-from replay import commands
-from replay import ground_truth as planted
+from replay import commands, ground_truth
 from replay.run import replay
 
 BUDGETS = (1.0, 3.0, 10.0, 30.0, 100.0)
 """False alerts a day, by default: from a desk that is seldom called to one that looks at all."""
-DAY_NS = 86_400_000_000_000
 
 
 def run(path: Path, config: Config, budgets: list[float], console: Console) -> dict[str, Any]:
-    """Replay the day once for each budget; a table of what it comes to."""
+    """Replay the day once for each budget (false alerts a day) and print a table of the results."""
     day = commands.open_day(path)
-    span = day.meta.span or (0, 0)
-    days = max(span[1] - span[0], 1) / DAY_NS
-    truth = planted.read_planted(path)
+    span = day.meta.span
+    days = (1 if span is None else max(span.last_ts - span.first_ts, 1)) / DAY_NS
+    planted = ground_truth.read_planted(path)
     rows: list[dict[str, Any]] = []
-    total = sum(day.meta.records.values())
-    with console.progress("sweeping, records", total * len(budgets)) as show:
+    with console.progress("sweeping, records", day.record_count * len(budgets)) as show:
         for turn, budget in enumerate(budgets):
-            alerts: list[dict[str, Any]] = []
+            alerts: list[Alert] = []
             settings = config.engine()
-            asked = settings.alerts.model_copy(update={"per_day": budget})
+            with_budget = settings.alerts.model_copy(update={"per_day": budget})
+            before = turn * day.record_count
             replay(
                 day,
-                settings.model_copy(update={"alerts": asked}),
+                settings.model_copy(update={"alerts": with_budget}),
                 detector_factories(config.streams),
                 on_alert=alerts.append,
-                progress=lambda done, turn=turn: show(turn * total + done),  # type: ignore[misc]
+                progress=lambda done, before=before: show(before + done),  # type: ignore[misc]
             )
-            rows.append(_row(budget, days, alerts, truth))
+            rows.append(_row(budget, days, alerts, planted))
     header = ["budget a day", "alerts", "alerts a day"]
     shown = [
         [format_number(r["budget"]), str(r["alerts"]), format_number(r["alerts_per_day"])]
         for r in rows
     ]
-    if truth:
+    if planted:
         header += ["found", "missed", "speak of none"]
         for cells, row in zip(shown, rows, strict=True):
             missed = ", ".join(f"{n} {kind}" for kind, n in sorted(row["missed"].items())) or "none"
-            cells += [f"{row['found']} of {len(truth)}", missed, str(row["away"])]
+            cells += [f"{row['found']} of {len(planted)}", missed, str(row["away"])]
     console.table(f"{format_number(days * 24)} h of {path}", header, shown)
-    if not truth:
+    if not planted:
         console.say("the day has no ground truth: what would be missed cannot be said")
-    return {"days": days, "planted": len(truth), "budgets": rows}
+    return {"days": days, "planted": len(planted), "budgets": rows}
 
 
 def _row(
-    budget: float, days: float, alerts: list[dict[str, Any]], truth: list[dict[str, Any]]
+    budget: float, days: float, alerts: list[Alert], planted: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    fired = [a for a in alerts if a["status"] == "firing"]
-    kinds: dict[str, int] = {}
-    for alert in fired:
-        kinds[alert["kind"]] = kinds.get(alert["kind"], 0) + 1
-    missed: dict[str, int] = {}
-    for incident in truth:
-        if not planted.alerts_about(alerts, incident):
-            missed[incident["kind"]] = missed.get(incident["kind"], 0) + 1
+    kinds = Counter(alert.kind for alert in alerts if alert.status == "firing")
+    missed = Counter(i["kind"] for i in planted if not ground_truth.alerts_about(alerts, i))
     return {
         "budget": budget,
-        "alerts": len(fired),
-        "alerts_per_day": len(fired) / days,
-        "kinds": kinds,
-        "found": len(truth) - sum(missed.values()),
-        "missed": missed,
-        "away": len(planted.unrelated_incidents(alerts, truth)) if truth else None,
+        "alerts": kinds.total(),
+        "alerts_per_day": kinds.total() / days,
+        "kinds": dict(kinds),
+        "found": len(planted) - missed.total(),
+        "missed": dict(missed),
+        "away": len(ground_truth.unrelated_incidents(alerts, planted)) if planted else None,
     }

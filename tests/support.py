@@ -1,4 +1,4 @@
-"""What several tests need: real recordings, and the word on skipping."""
+"""Helpers of several tests: real recordings, skipping, processes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ROOT = Path(__file__).parents[1]
 SHARED = Path(__file__).parents[2] / "shared"
 
 
-def required() -> bool:
+def must_run_all() -> bool:
     """Whether a missing recording, broker or server is a failure and not a skip."""
     return os.environ.get("BRINKWATCH_REQUIRE_ALL") == "1"
 
 
-def missing(what: str) -> None:
-    """Skip for want of `what`, or fail where nothing may be skipped."""
-    if required():
+def skip_or_fail(what: str) -> None:
+    """Skip because `what` is missing, or fail where nothing may be skipped."""
+    if must_run_all():
         pytest.fail(f"{what} is missing, and BRINKWATCH_REQUIRE_ALL=1 forbids to skip")
     pytest.skip(f"{what} is not on this machine")
 
@@ -29,7 +29,7 @@ def recording(name: str) -> Path:
     """A real recording beside the project, or a skip that says which is missing."""
     path = SHARED / "data" / name
     if not path.exists():
-        missing(f"the recording {name}")
+        skip_or_fail(f"the recording {name}")
     return path
 
 
@@ -37,7 +37,7 @@ def vectors(name: str) -> Path:
     """Published numbers beside the project, or a skip that says which are missing."""
     path = SHARED / "vectors" / name
     if not path.exists():
-        missing(f"the vectors {name}")
+        skip_or_fail(f"the vectors {name}")
     return path
 
 
@@ -45,14 +45,14 @@ def program(name: str) -> str:
     """A program's path, or a skip that says which is missing."""
     path = shutil.which(name)
     if path is None:
-        missing(f"the program {name} (apt-get install prometheus)")
+        skip_or_fail(f"the program {name} (apt-get install prometheus)")
     assert path is not None
     return path
 
 
 def processes_marked(mark: str) -> list[int]:
     """The processes that run and have `mark` in their environment, which children inherit."""
-    found = []
+    numbers = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             environment = (folder / "environ").read_bytes()
@@ -60,12 +60,12 @@ def processes_marked(mark: str) -> list[int]:
         except OSError:
             continue
         if mark.encode() in environment and not ended:
-            found.append(int(folder.name))
-    return found
+            numbers.append(int(folder.name))
+    return numbers
 
 
 def processes_gone(mark: str, seconds: float = 15.0) -> bool:
-    """Whether no process with `mark` is left, in a while."""
+    """Whether within `seconds` no process with `mark` is left."""
     end = time.monotonic() + seconds
     while processes_marked(mark) and time.monotonic() < end:
         time.sleep(0.1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -10,6 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+import monitor
+from tests.support import ROOT
 
 
 def brinkwatch(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -20,11 +25,11 @@ def brinkwatch(*arguments: str, **options: object) -> subprocess.CompletedProces
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cli") / "day"
-    made = brinkwatch(
+    done = brinkwatch(
         "simulate", str(out), "--minutes", "8", "--symbols", "2", "--rate", "100", "--json"
     )
-    assert made.returncode == 0, made.stderr
-    assert json.loads(made.stdout.splitlines()[-1])["records"] > 10_000
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["records"] > 10_000
     return out
 
 
@@ -32,13 +37,13 @@ def test_replay_puts_one_json_object_on_stdout_and_words_on_stderr(day: Path) ->
     done = brinkwatch("replay", str(day), "--json")
     assert done.returncode == 0
     (only,) = done.stdout.splitlines()
-    held = json.loads(only)
+    result = json.loads(only)
     expected = {
         "records", "events", "refused", "late", "windows", "alerts", "digest", "seconds",
         "events_per_second",
     }  # fmt: skip
-    assert expected <= held.keys()
-    assert held["digest"] in done.stderr
+    assert expected <= result.keys()
+    assert result["digest"] in done.stderr
 
 
 def test_replay_is_the_same_in_another_process_with_other_hash_seeds(day: Path) -> None:
@@ -92,6 +97,54 @@ def test_an_interrupted_replay_ends_cleanly_and_leaves_no_half_file(
     assert not alerts.exists()
 
 
+def test_the_version_is_printed() -> None:
+    assert brinkwatch("--version").stdout == f"brinkwatch {monitor.__version__}\n"
+
+
+def test_the_help_takes_less_than_a_third_of_a_second_of_the_processor() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "check-config" in brinkwatch("--help").stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3
+
+
+def test_a_shell_gets_its_completion() -> None:
+    done = brinkwatch(
+        "--show-completion", "bash", env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "complete" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["detectors", "replay", "monitor"])
+def test_a_foreign_package_of_the_same_name_is_one_sentence(name: str, tmp_path: Path) -> None:
+    foreign = tmp_path / "elsewhere" / name / "__init__.py"
+    foreign.parent.mkdir(parents=True)
+    foreign.touch()
+    python_path = os.pathsep.join([str(foreign.parents[1]), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-m", "brinkwatch", "replay", "a-day"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": python_path, "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"brinkwatch: the package {name} that Python imports is {foreign.resolve()}, not the one "
+        f"in {ROOT}: run from another directory, take that path out of PYTHONPATH, or install "
+        "brinkwatch in an environment of its own\n"
+    )
+
+
+def test_a_foreign_folder_in_the_working_directory_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "detectors").mkdir()
+    (tmp_path / "detectors" / "__init__.py").touch()
+    done = brinkwatch("--help", cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": ""})
+    assert done.returncode == 2
+    assert f"is {tmp_path.resolve()}/detectors/__init__.py, not the one in {ROOT}" in done.stderr
+
+
 def test_margin_reads_standard_input() -> None:
     document = {
         "regime": "hyperliquid",
@@ -123,19 +176,19 @@ def alerts(day: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_sweep_tells_of_each_budget_what_is_said_and_what_is_missed(day: Path) -> None:
+def test_a_sweep_shows_for_each_budget_the_alerts_and_what_is_missed(day: Path) -> None:
     done = brinkwatch("sweep", str(day), "--budget", "1", "--budget", "300", "--json")
     assert done.returncode == 0, done.stderr
-    held = json.loads(done.stdout.splitlines()[-1])
-    assert held["planted"] > 0
-    few, many = held["budgets"]
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["planted"] > 0
+    few, many = result["budgets"]
     assert (few["budget"], many["budget"]) == (1, 300)
     assert few["alerts"] <= many["alerts"]
-    assert few["found"] <= many["found"] <= held["planted"]
-    for row in held["budgets"]:
-        assert row["found"] + sum(row["missed"].values()) == held["planted"]
-        assert row["alerts_per_day"] == pytest.approx(row["alerts"] / held["days"])
-    assert f"{many['found']} of {held['planted']}" in done.stderr
+    assert few["found"] <= many["found"] <= result["planted"]
+    for row in result["budgets"]:
+        assert row["found"] + sum(row["missed"].values()) == result["planted"]
+        assert row["alerts_per_day"] == pytest.approx(row["alerts"] / result["days"])
+    assert f"{many['found']} of {result['planted']}" in done.stderr
 
 
 def test_a_diff_names_the_first_alert_and_the_fields_in_which_two_files_part(
@@ -151,10 +204,10 @@ def test_a_diff_names_the_first_alert_and_the_fields_in_which_two_files_part(
     changed.write_text("\n".join([*lines[:-1], json.dumps(other)]) + "\n")
     parted = brinkwatch("diff", str(alerts), str(changed), "--json")
     assert parted.returncode == 1
-    told = json.loads(parted.stdout)
-    assert told["compared"] == len(lines) - 1
-    assert told["at"] == [f"line {len(lines)}"] * 2
-    assert told["fields"] == ["evidence[0].p", "severity"]
+    outcome = json.loads(parted.stdout)
+    assert outcome["compared"] == len(lines) - 1
+    assert outcome["at"] == [f"line {len(lines)}"] * 2
+    assert outcome["fields"] == ["evidence[0].p", "severity"]
     assert other["summary"] in parted.stderr
     changed.write_text("\n".join(lines[:-1]) + "\n")
     shorter = brinkwatch("diff", str(changed), str(alerts))
@@ -168,11 +221,11 @@ def test_a_diff_of_days_names_the_first_record(day: Path, tmp_path: Path) -> Non
     arguments = ("--minutes", "1", "--symbols", "2", "--rate", "20", "--json")
     for seed in ("1", "2"):
         brinkwatch("simulate", str(out / seed), "--seed", seed, *arguments)
-    told = brinkwatch("diff", str(out / "1"), str(out / "2"), "--json")
-    assert told.returncode == 1
-    held = json.loads(told.stdout)
-    assert "offset" in held["at"][0]
-    assert held["fields"]
+    outcome = brinkwatch("diff", str(out / "1"), str(out / "2"), "--json")
+    assert outcome.returncode == 1
+    result = json.loads(outcome.stdout)
+    assert "offset" in result["at"][0]
+    assert result["fields"]
 
 
 def test_feedback_is_kept_and_becomes_precision_by_detector(alerts: Path, tmp_path: Path) -> None:
@@ -189,12 +242,12 @@ def test_feedback_is_kept_and_becomes_precision_by_detector(alerts: Path, tmp_pa
     # A second word on the same alert is the one that counts.
     assert say(one["id"], "true").returncode == 0
     assert say("0123456789abcdef-1", "false").returncode == 0
-    told = json.loads(say("--summary").stdout)
-    assert told["judged"] == 2
+    outcome = json.loads(say("--summary").stdout)
+    assert outcome["judged"] == 2
     mine = {"detector": whose["detector"], "stream": whose["stream"]}
-    assert {**mine, "true": 1, "false": 0, "precision": 1.0} in told["detectors"]
+    assert {**mine, "true": 1, "false": 0, "precision": 1.0} in outcome["detectors"]
     unknown = {"detector": "not known", "stream": "not known"}
-    assert {**unknown, "true": 0, "false": 1, "precision": 0.0} in told["detectors"]
+    assert {**unknown, "true": 0, "false": 1, "precision": 0.0} in outcome["detectors"]
     for wrong in (["x", "true"], [one["id"], "maybe"], [one["id"]]):
         assert say(*wrong).returncode == 2
     missing = say("0123456789abcdef-2", "true", "--alerts", str(alerts))

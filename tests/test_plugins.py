@@ -32,8 +32,8 @@ def test_a_detector_of_another_package_plugs_in_by_entry_point_and_conforms(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     try:
-        (found,) = entry_points(group="brinkwatch.detectors", name="above_mean")
-        check_detector(found.load(), pause_windows=2000)
+        (point,) = entry_points(group="brinkwatch.detectors", name="above_mean")
+        check_detector(point.load(), pause_windows=2000)
     finally:
         for name in [n for n in sys.modules if n.split(".")[0] == "example_plugin"]:
             del sys.modules[name]

@@ -82,7 +82,7 @@ def test_a_password_comes_from_a_file_without_its_line_end(tmp_path: Path) -> No
     assert options(**LOGIN, password_file=file)["sasl_plain_password"] == f" {SECRET} "
 
 
-def test_a_password_file_that_is_missing_or_empty_is_told(tmp_path: Path) -> None:
+def test_a_password_file_that_is_missing_or_empty_has_its_sentence(tmp_path: Path) -> None:
     file = tmp_path / "password"
     with pytest.raises(SecurityError, match=r"^password_file .*/password cannot be read: No such"):
         options(**LOGIN, password_file=file)
@@ -125,7 +125,7 @@ def test_a_key_under_a_password_opens_with_it_alone(
         options(**given)
 
 
-def test_files_that_do_not_hold_what_they_should_are_told(
+def test_files_that_do_not_hold_what_they_should_have_their_sentence(
     files: certificates.Certificates, tmp_path: Path
 ) -> None:
     rubbish = tmp_path / "rubbish"
@@ -209,7 +209,7 @@ def test_a_token_is_asked_for_once_in_its_life(identity: IdentityServer) -> None
 
     identity.answer = json.dumps({"access_token": "t2"}).encode()
     assert asyncio.run(twice()) == ["t2", "t2"]
-    assert len(identity.asked) == 3  # no life was told: each connection asks
+    assert len(identity.asked) == 3  # no life was error: each connection asks
 
 
 @pytest.mark.parametrize(
@@ -222,13 +222,13 @@ def test_a_token_is_asked_for_once_in_its_life(identity: IdentityServer) -> None
         (200, b'{"error": "no"}', "did not answer with a token"),
     ],
 )
-def test_an_identity_server_that_gives_no_token_is_told_without_the_secret(
+def test_an_identity_server_that_gives_no_token_has_a_sentence_without_the_secret(
     identity: IdentityServer, status: int, answer: bytes, words: str
 ) -> None:
     identity.status, identity.answer = status, answer
-    with pytest.raises(SecurityError) as told:
+    with pytest.raises(SecurityError) as error:
         asyncio.run(provider(identity).token())
-    assert str(told.value) == f"token_endpoint {identity.url} {words}"
+    assert str(error.value) == f"token_endpoint {identity.url} {words}"
 
 
 def test_a_token_file_is_read_anew_for_each_connection(tmp_path: Path) -> None:

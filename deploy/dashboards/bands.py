@@ -13,9 +13,9 @@ MARKETS_SHOWN = 15
 
 
 def _gauge(metric: str, **labels: str) -> str:
-    """A gauge of the venue stage by its own labels: after a move between members, both tell it."""
-    held = ",".join(f'{name}="{value}"' for name, value in labels.items())
-    return f"max by (symbol, side, within_pct) (brinkwatch_band_{metric}{{{held}}})"
+    """A gauge of the venue stage by its own labels: after it moves, two members export it."""
+    selector = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    return f"max by (symbol, side, within_pct) (brinkwatch_band_{metric}{{{selector}}})"
 
 
 def _near_notional(side: str) -> str:
@@ -78,7 +78,8 @@ BY_MARKET = [
         ),
         lines(
             f"Nearest {side}s, by market",
-            f"How far the mark is from the nearest zone that forces anybody; the {MARKETS_SHOWN} nearest.",
+            "How far the mark is from the nearest zone that forces anybody; the "
+            f"{MARKETS_SHOWN} nearest.",
             Query(f"bottomk({MARKETS_SHOWN}, {_gauge('nearest_ratio', side=side)})", "{{symbol}}"),
             unit="percentunit",
         ),
@@ -87,8 +88,8 @@ BY_MARKET = [
 ABSORBED = [
     lines(
         "What the book can take, by market and side",
-        f"Share of what is forced within {NEAR} % that the last book holds there; the {MARKETS_SHOWN} "
-        "lowest. Below 100 % the close goes through the book.",
+        f"Share of what is forced within {NEAR} % that the last book holds there; the "
+        f"{MARKETS_SHOWN} lowest. Below 100 % the close goes through the book.",
         Query(f"bottomk({MARKETS_SHOWN}, {_gauge('absorbed_ratio')})", "{{symbol}} {{side}}"),
         unit="percentunit",
     ),

@@ -1,4 +1,4 @@
-"""How every panel looks; a dashboard says only what it shows."""
+"""The look of every kind of panel, so that a dashboard names only titles and queries."""
 
 from __future__ import annotations
 
@@ -24,36 +24,37 @@ from grafana_foundation_sdk.models import dashboard as model
 SOURCE = common_model.DataSourceRef(type_val="prometheus", uid="brinkwatch-prometheus")
 """As provisioned in `grafana/provisioning/datasources`."""
 WIDE, HALF, THIRD, SMALL = 24, 12, 8, 4
-"""Of Grafana's 24 columns."""
+"""Widths, of Grafana's 24 columns."""
 HIGH, LOW = 8, 4
+"""Heights, in Grafana's grid units."""
 RATE_RANGE = "$__rate_interval"
-"""Grafana's own: four scrapes at least."""
+"""Grafana's variable: at least four scrape intervals."""
 
 GREEN, AMBER, RED = "green", "orange", "red"
 
 
 @dataclass(frozen=True)
 class Query:
-    """PromQL, and what its line is called."""
+    """PromQL, and the legend of its line."""
 
     expr: str
     legend: str = ""
 
 
 def rate(metric: str, by: str = "") -> str:
-    """A second, summed over all members."""
+    """The growth of a counter a second, summed over all members."""
     return f"sum{f' by ({by}) ' if by else ''}(rate({metric}[{RATE_RANGE}]))"
 
 
 def growth(metric: str, by: str, over: str) -> str:
-    """How much a counter grew. A series that was not there before counts whole: `increase` would
-    not see the first alert of a market.
+    """How much a counter grew. A new series counts from zero: `increase` alone would not see the
+    first alert of a market.
     """
     return f"sum by ({by}) (({metric} unless {metric} offset {over}) or increase({metric}[{over}]))"
 
 
 def quantile(q: float, histogram: str) -> str:
-    """Of a histogram of seconds, over all members."""
+    """A quantile of a histogram of seconds, over all members."""
     return f"histogram_quantile({q}, sum by (le) (rate({histogram}_bucket[{RATE_RANGE}])))"
 
 
@@ -80,7 +81,7 @@ def number(
     limits: Sequence[tuple[float, str]] = (),
     base: str = GREEN,
 ) -> Any:
-    """One number; `limits`: from which value on it has which colour."""
+    """One number; `limits`: the values from which on it has another colour."""
     panel = stat.Panel().title(title).description(what).unit(unit)
     panel = panel.thresholds(_limits(limits, base)).height(LOW).span(SMALL)
     panel = panel.graph_mode(common_model.BigValueGraphMode.NONE)
@@ -120,12 +121,12 @@ def ranking(title: str, what: str, query: Query, span: int = HALF) -> Any:
 
 def page(uid: str, title: str, what: str, rows: Sequence[tuple[str, Sequence[Any]]]) -> str:
     """A dashboard's JSON: rows of panels, numbered in the order in which they stand."""
-    made = dashboard.Dashboard(title).uid(uid).description(what).tags(["brinkwatch"])
-    made = made.time("now-1h", "now").refresh("10s").timezone("utc").editable()
-    made = made.tooltip(model.DashboardCursorSync.CROSSHAIR)
+    page = dashboard.Dashboard(title).uid(uid).description(what).tags(["brinkwatch"])
+    page = page.time("now-1h", "now").refresh("10s").timezone("utc").editable()
+    page = page.tooltip(model.DashboardCursorSync.CROSSHAIR)
     ids = count(1)
     for name, panels in rows:
-        made = made.with_row(dashboard.Row(name).id(next(ids)))
+        page = page.with_row(dashboard.Row(name).id(next(ids)))
         for panel in panels:
-            made = made.with_panel(panel.id(next(ids)))
-    return json.dumps(made.build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+            page = page.with_panel(panel.id(next(ids)))
+    return json.dumps(page.build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"

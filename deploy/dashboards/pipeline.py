@@ -1,4 +1,4 @@
-"""The pipeline: what comes in, how far behind it is, what goes out, and whether it is alive."""
+"""The pipeline: records in, how far behind they are, records out, and the process."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ STATUS = [
     ),
     number(
         "Last restore",
-        "How long it took to stand where the life before had stood.",
+        "How long it took to restore the last snapshot.",
         "max(brinkwatch_restore_seconds)",
         "s",
         [(10, AMBER), (60, RED)],
     ),
     number(
-        "Lives",
-        "Times that reading was begun by the processes that run: above one each, Kafka failed "
-        "them.",
+        "Sessions",
+        "How often the running processes have begun to read. More than one for each shard and the "
+        "venue stage: Kafka failed them.",
         "sum(brinkwatch_lives_total)",
     ),
 ]
@@ -118,11 +118,11 @@ BEHIND = [
         unit="s",
     ),
     lines(
-        "From the newest record to what is decided, event time",
-        "Up to the watermark all windows are closed. Held up by the slowest topic.",
+        "From the newest record to the watermark, event time",
+        "All windows up to the watermark are closed. The slowest topic holds it up.",
         Query(
             "max(brinkwatch_event_timestamp_seconds) - min(brinkwatch_watermark_seconds)",
-            "undecided",
+            "not closed",
         ),
         unit="s",
     ),
@@ -166,9 +166,8 @@ OUT = [
         span=THIRD,
     ),
     lines(
-        "Silences told",
-        "Control records for topics that brought nothing, and control records that nobody can "
-        "read, each second.",
+        "Control records",
+        "For topics that brought nothing, and those that nobody can read, each second.",
         Query(rate("brinkwatch_controls_total", "topic"), "{{topic}}"),
         Query(rate("brinkwatch_bad_controls_total"), "unreadable"),
         unit="cps",

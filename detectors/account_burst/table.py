@@ -5,42 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import njit
 from numpy.typing import NDArray
 
 from detectors.account_burst.likelihood import LAST, PROFILE_COLUMNS
+from detectors.arrays.hash_table import empty_slot, empty_table, key_slot
+from detectors.arrays.types import I1, INT, INT32_1, RU1, U1
 
 Keys = NDArray[np.uint64]
 Rows = NDArray[np.int64]
 
-_KEYS = types.Array(types.uint64, 1, "C", readonly=True)
-_ROWS = types.int64[::1]
 _INITIAL_ROWS = 1024
 """Rows to begin with."""
 KEEP_SHARE = 0.75
 """The share of the accounts that stay when the table is full: making room is then rare."""
 
 
-@njit(types.void(_KEYS, types.int32[::1], types.uint64[::1], _ROWS), cache=True, nogil=True)
-def find_rows(keys, table, known, row):  # type: ignore[no-untyped-def]
-    """The row of each key, -1 where it has none."""
-    mask = table.size - 1
-    for i in range(keys.size):
-        slot = np.int64((keys[i] ^ (keys[i] >> np.uint64(32))) & np.uint64(mask))
-        while table[slot] >= 0 and known[table[slot]] != keys[i]:
-            slot = (slot + 1) & mask
-        row[i] = table[slot]
+@njit((RU1, INT32_1, U1, I1), cache=True, nogil=True)
+def find_rows(wanted, table, keys, row):  # type: ignore[no-untyped-def]
+    """The row of each wanted key in `keys`, -1 where it has none."""
+    for i in range(wanted.size):
+        key = wanted[i]
+        row[i] = table[key_slot(table, key ^ (key >> np.uint64(32)), keys, key)]
 
 
-@njit(types.void(_KEYS, types.int64, types.int32[::1]), cache=True, nogil=True)
+@njit((RU1, INT, INT32_1), cache=True, nogil=True)
 def insert_rows(keys, first, table):  # type: ignore[no-untyped-def]
     """Enter new keys as rows `first`, `first` + 1, …"""
-    mask = table.size - 1
     for i in range(keys.size):
-        slot = np.int64((keys[i] ^ (keys[i] >> np.uint64(32))) & np.uint64(mask))
-        while table[slot] >= 0:
-            slot = (slot + 1) & mask
-        table[slot] = first + i
+        table[empty_slot(table, keys[i] ^ (keys[i] >> np.uint64(32)))] = first + i
 
 
 class AccountTable:
@@ -74,7 +67,7 @@ class AccountTable:
             new = np.zeros((room, *old.shape[1:]), old.dtype)
             new[: self.n] = old[: self.n]
             setattr(self, name, new)
-        self._table = np.full(1 << (2 * room).bit_length(), -1, np.int32)
+        self._table = empty_table(room, np.int32)
         insert_rows(self.keys[: self.n], 0, self._table)
 
     def rows(self, keys: Keys) -> Rows:

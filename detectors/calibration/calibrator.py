@@ -43,8 +43,8 @@ chance. Where it holds more, its blocks beyond "once a day" say nothing of the t
 
 
 @dataclass(frozen=True, slots=True)
-class AlertBudget:
-    """The operator's budget, shared alike by the streams that can judge.
+class FalseAlarmRate:
+    """So many false alerts a day, shared alike by the streams that can judge.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class AlertBudget:
     def __post_init__(self) -> None:
         if not (self.alerts_per_day > 0 and self.window_s > 0 and self.streams >= 1):
             raise ValueError(
-                "a budget is more than 0 alerts a day, over windows longer than 0 s,"
+                "a false alarm rate is more than 0 alerts a day, over windows longer than 0 s,"
                 f" for at least 1 stream; not {self}"
             )
 
@@ -71,7 +71,7 @@ class AlertBudget:
     def p_limit(self) -> float:
         """A window of a stream is reported when its p-value is not above this.
 
-        >>> AlertBudget(alerts_per_day=1.0, window_s=1.0).p_limit * 86400
+        >>> FalseAlarmRate(alerts_per_day=1.0, window_s=1.0).p_limit * 86400
         1.0
         """
         return min(1.0, self.alerts_per_day * self.window_s / DAY_S / self.streams)

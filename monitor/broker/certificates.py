@@ -1,6 +1,6 @@
 """Certificates for the try-out Kafka's secure listeners, made afresh for each broker.
 
-Needs the package `cryptography`, which comes with the `dev` extra: the product itself makes no
+Needs the package cryptography, which comes with the `dev` extra: the product itself makes no
 certificates.
 """
 
@@ -29,7 +29,7 @@ class Certificates:
 def make_certificates(directory: Path, server_name: str = "localhost") -> Certificates:
     """A new authority with one server certificate and one client certificate from it.
 
-    Raises ModuleNotFoundError where `cryptography` is missing.
+    Raises ModuleNotFoundError where the package cryptography is missing.
     """
     directory.mkdir(parents=True, exist_ok=True)
     files = Certificates(

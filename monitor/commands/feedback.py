@@ -1,4 +1,4 @@
-"""`brinkwatch feedback`: whether alerts were true, kept, and turned into precision by detector."""
+"""`brinkwatch feedback`: verdicts on alerts, and the precision of each detector by them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ID = re.compile(r"[0-9a-f]{16}-[1-9][0-9]*")
 def record(
     folder: Path, alert_id: str, verdict: str, alerts: Path | None, console: Console
 ) -> dict[str, Any]:
-    """Keep a verdict on an alert; `alerts`, a file of alerts, tells whose it was."""
+    """Store a verdict on an alert; `alerts` is a file of alerts that names its detector."""
     if verdict not in ("true", "false"):
         raise ConfigError(f"an alert was true or false, not {verdict!r}")
     if not _ID.fullmatch(alert_id):
@@ -52,16 +52,15 @@ def _alert_source(alert_id: str, alerts: Path | None) -> dict[str, str]:
 
 def summary(folder: Path, console: Console) -> dict[str, Any]:
     """Precision by detector and stream; of several verdicts on one alert the last counts."""
-    held: dict[str, dict[str, Any]] = {}
+    verdicts: dict[str, dict[str, Any]] = {}
     file = folder / FILE
     for text in file.read_text().splitlines() if file.exists() else []:
         entry = json.loads(text)
-        known = held.get(entry["id"], entry)
         if entry["detector"] == UNKNOWN:
-            entry = {**known, "true": entry["true"]}
-        held[entry["id"]] = entry
+            entry = {**verdicts.get(entry["id"], entry), "true": entry["true"]}
+        verdicts[entry["id"]] = entry
     counts: dict[tuple[str, str], list[int]] = {}
-    for entry in held.values():
+    for entry in verdicts.values():
         pair = counts.setdefault((entry["detector"], entry["stream"]), [0, 0])
         pair[0 if entry["true"] else 1] += 1
     rows: list[dict[str, Any]] = [
@@ -75,11 +74,11 @@ def summary(folder: Path, console: Console) -> dict[str, Any]:
         for (detector, stream), (yes, no) in sorted(counts.items())
     ]
     console.table(
-        f"{len(held)} alerts judged",
+        f"{len(verdicts)} alerts judged",
         ["detector", "stream", "true", "false", "precision"],
         [
             [r["detector"], r["stream"], str(r["true"]), str(r["false"]), f"{r['precision']:.2f}"]
             for r in rows
         ],
     )
-    return {"judged": len(held), "detectors": rows}
+    return {"judged": len(verdicts), "detectors": rows}

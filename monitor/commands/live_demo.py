@@ -1,7 +1,7 @@
 """`brinkwatch demo --live`: a day through a real Kafka, with the sidecar beside it.
 
-Kafka and the sidecar are processes of their own, as they would be at work; they end with this one,
-whatever ends it.
+Kafka and the sidecar are processes of their own, as in production; they end with this one, whatever
+ends it.
 """
 
 from __future__ import annotations
@@ -14,60 +14,45 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.broker.child_processes import parent_death_hook
-from monitor.broker.kafka_server import Broker, BrokerError
-from monitor.commands.kafka_commands import create_topics, run_async
+from monitor.broker.kafka_server import Broker
+from monitor.commands.publish import Feed, publish
+from monitor.commands.run_async import run_async
+from monitor.commands.topics import create_topics
 from monitor.config import Config, HttpSettings, KafkaSettings
 from monitor.console import Console
-from monitor.core.contract.events import Control
+from monitor.core.contract.alert import Alert, parse_alert
 from monitor.errors import BrinkwatchError
 from monitor.kafka.clients import Clients
-from monitor.kafka.publish_day import MessageRun, publish
 
 START_S_MAX, END_S_MAX = 300.0, 300.0
-"""The sidecar has so long to open its port, and to be through once all is published."""
+"""The sidecar has so long to open its port, and to finish once all is published."""
 STOP_S_MAX = 15.0
 POLL_S = 0.2
 
 
-@dataclass(slots=True)
-class Feed:
-    """What is published: a day, as `publish` takes it."""
-
-    parts: Sequence[tuple[str, int]]
-    controls: Sequence[Control]
-    chunks: Iterable[MessageRun]
-    total: int
-    speed: float | None
-
-
-def run_live_demo(config: Config, console: Console, feed: Feed, out: Path) -> list[dict[str, Any]]:
-    """Run it all; returns the alerts, in their order, which `out`/alerts.jsonl holds too."""
-    try:
-        with Broker(say=console.say) as broker:
-            own = {
-                "kafka": KafkaSettings(bootstrap_servers=broker.bootstrap),
-                "http": HttpSettings(port=0),
-            }
-            config = config.model_copy(update=own)
-            create_topics(config, 1 + max(p for _, p in feed.parts), console)
-            console.say("starting the sidecar (the first time its kernels are compiled)")
-            with SidecarProcess(broker.bootstrap, out / "run.log") as sidecar:
-                console.say(f"the sidecar runs (process {sidecar.pid}, log {sidecar.log})")
-                console.say(f"its numbers, while it does: {sidecar.address}/metrics")
-                lines = run_async(_publish_and_watch(config, console, feed, sidecar))
-    except BrokerError as error:
-        raise BrinkwatchError(str(error)) from error
+def run_live_demo(config: Config, console: Console, feed: Feed, out: Path) -> list[Alert]:
+    """Run it all; returns the alerts in their order, and writes them to `out`/alerts.jsonl."""
+    with Broker(brief=True, say=console.say) as broker:
+        own = {
+            "kafka": KafkaSettings(bootstrap_servers=broker.bootstrap),
+            "http": HttpSettings(port=0),
+        }
+        config = config.model_copy(update=own)
+        create_topics(config, feed.partitions, console)
+        console.say("starting the sidecar (the first time its kernels are compiled)")
+        with SidecarProcess(broker.bootstrap, out / "run.log") as sidecar:
+            console.say(f"the sidecar runs (process {sidecar.pid}, log {sidecar.log})")
+            console.say(f"its numbers, while it does: {sidecar.address}/metrics")
+            lines = run_async(_publish_and_watch(config, console, feed, sidecar))
     (out / "alerts.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
     console.say("the sidecar and Kafka are stopped")
-    return [json.loads(line) for line in lines]
+    return [parse_alert(line) for line in lines]
 
 
 class SidecarProcess:
@@ -114,7 +99,7 @@ class SidecarProcess:
             self._process.wait()
 
     def _wait_for_address(self) -> str:
-        """The address of its port, as its log tells."""
+        """The address of its port, from its log."""
         deadline = time.monotonic() + START_S_MAX
         while time.monotonic() < deadline:
             self.check()
@@ -132,12 +117,12 @@ class SidecarProcess:
             raise BrinkwatchError(f"the sidecar ended (status {status}): {' '.join(last)}")
 
     def state(self) -> dict[str, Any] | None:
-        """What /state says; None where it does not answer in time, as on a machine that is busy."""
+        """The document at /state; None where it does not answer in time, as on a busy machine."""
         self.check()
         try:
             with urllib.request.urlopen(f"{self.address}/state", timeout=10) as reply:
-                held: dict[str, Any] = json.load(reply)
-                return held
+                document: dict[str, Any] = json.load(reply)
+                return document
         except urllib.error.HTTPError:
             raise  # that is an answer
         except OSError:
@@ -147,7 +132,7 @@ class SidecarProcess:
 async def _publish_and_watch(
     config: Config, console: Console, feed: Feed, sidecar: SidecarProcess
 ) -> list[bytes]:
-    """Publish, show what comes, and end when the sidecar has made known all there is."""
+    """Publish, show alerts as they come, and end when the sidecar has published all of them."""
     alerts: list[bytes] = []
     consumer = await Clients(config.kafka).consumer()
     at = TopicPartition(config.kafka.alerts_topic, 0)
@@ -156,10 +141,7 @@ async def _publish_and_watch(
     with console.progress("publishing, records", feed.total) as progress:
         reading = asyncio.create_task(_show_alerts(consumer, alerts, console, sidecar))
         try:
-            work = publish(
-                config, feed.parts, feed.controls, feed.chunks, speed=feed.speed, progress=progress
-            )
-            await _run_while_reading(reading, work)
+            await _run_while_reading(reading, publish(config, feed, progress))
             await _run_while_reading(reading, _wait_until_done(sidecar, feed.total, alerts))
         finally:
             reading.cancel()
@@ -189,8 +171,8 @@ async def _show_alerts(
         for records in (await consumer.getmany(timeout_ms=200)).values():
             for record in records:
                 alerts.append(record.value)
-                alert = json.loads(record.value)
-                if alert["status"] == "firing":
+                alert = parse_alert(record.value)
+                if alert.status == "firing":
                     console.alert(alert)
 
 
@@ -201,8 +183,8 @@ async def _wait_until_done(sidecar: SidecarProcess, records: int, alerts: list[b
         state = await asyncio.to_thread(sidecar.state)
         if state is not None:
             read = sum(sum(parts.values()) for parts in state.get("positions", {}).values())
-            told = state.get("alerts"), state.get("published")
-            if read >= records and told == (len(alerts), len(alerts)):
+            counts = state.get("alerts"), state.get("published")
+            if read >= records and counts == (len(alerts), len(alerts)):
                 return
         await asyncio.sleep(POLL_S)
     raise BrinkwatchError(f"the sidecar is not through after {END_S_MAX:.0f} s: see {sidecar.log}")

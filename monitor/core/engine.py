@@ -1,7 +1,16 @@
-"""All of the engine in one process: shards, then the venue stage; nothing else happens anywhere.
+"""The engine: all of brinkwatch's logic as one object without clock, network or files.
 
-The engine is a pure function of the set of records. `step` takes records of one topic partition
-in offset order; partitions may come interleaved in any way and in slices of any size.
+Records go to the shard of their partition, or (collateral, reference) to the venue stage:
+
+- A `Shard` holds what needs the records of one symbol only. It counts records in windows, closes
+  windows as event time passes, measures features and judges them.
+- The `VenueStage` holds what needs all shards: accounts and their bands, evidence across markets,
+  incidents and alerts. Shards send it `ShardReport`s.
+
+Here both live in one process and reports pass at once. `monitor/live` runs the same shards and the
+same stage in any number of processes, with reports on a Kafka topic. The output is the same: it
+depends on the set of records alone. Records of one partition of a topic must come in the order of
+offsets; partitions may alternate in any way, in slices of any size.
 """
 
 from __future__ import annotations
@@ -12,26 +21,26 @@ from dataclasses import dataclass, field
 from monitor.core import snapshot
 from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch
-from monitor.core.detection.single_streams import Factory
+from monitor.core.detection.detector_group import DetectorFactory
+from monitor.core.detection.judge import ClosedSpan
 from monitor.core.event_time.record_counts import RecordCounts
 from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.settings import EngineSettings
-from monitor.core.shard import SHARD_KINDS, Shard, ShardOutput
-from monitor.core.venue.stage import StageOutput as StageOutput
-from monitor.core.venue.stage import VenueStage
+from monitor.core.shard import SHARD_KINDS, Shard
+from monitor.core.venue.stage import StageOutput, VenueStage
 from monitor.core.venue.state import VenueState
 
 
 @dataclass(slots=True)
 class EngineOutput(StageOutput):
-    """What a step makes known."""
+    """What a step decides: alerts, bands and closed windows."""
 
-    closed: list[ShardOutput] = field(default_factory=list)
-    """Closed windows, each shard's in the order of time."""
+    closed: list[ClosedSpan] = field(default_factory=list)
+    """Closed windows with their features and findings; those of one shard in the order of time."""
 
 
 class Engine:
-    """Shards and the venue stage, words passing between them at once.
+    """Shards and the venue stage in one process.
 
     Parameters
     ----------
@@ -41,15 +50,15 @@ class Engine:
         One for each of `settings.streams`.
     partitions
         How many partitions each topic has; all topics have as many.
-    hold
-        Windows that may wait to be closed together: 0 live; a replay is faster with some, and
-        what it puts out is the same.
+    backlog_windows
+        Windows that may wait to be closed together: 0 live; a replay is faster with some, and its
+        output is the same.
     """
 
     def __init__(
         self,
         settings: EngineSettings,
-        factories: Sequence[Factory],
+        factories: Sequence[DetectorFactory],
         partitions: int = 1,
         backlog_windows: int = 0,
     ) -> None:
@@ -59,6 +68,33 @@ class Engine:
         ]
         self.stage = VenueStage(settings, factories, partitions)
 
+    def step(self, batch: Batch) -> EngineOutput:
+        """Take in records of one topic partition."""
+        if batch.kind not in SHARD_KINDS:
+            output = self.stage.step(batch)
+            return EngineOutput(output.alerts, output.bands)
+        shard = self.shards[batch.partition]
+        return self._advance_stage(shard.step(batch), [shard])
+
+    def control(self, records: Sequence[Control]) -> EngineOutput:
+        """Take in control records. One that names an offset must come before that offset does."""
+        self.stage.control(records)
+        closed = [span for shard in self.shards for span in shard.control(records)]
+        return self._advance_stage(closed, self.shards)
+
+    def finish(self) -> EngineOutput:
+        """All topics were read to their end: every control record takes effect."""
+        self.stage.finish()
+        closed = [span for shard in self.shards for span in shard.finish()]
+        return self._advance_stage(closed, self.shards)
+
+    def _advance_stage(self, closed: list[ClosedSpan], shards: list[Shard]) -> EngineOutput:
+        for shard in shards:
+            if shard.has_unreported:
+                self.stage.accept_report(shard.drain_report())
+        output = self.stage.advance()
+        return EngineOutput(output.alerts, output.bands, closed)
+
     @property
     def venue(self) -> VenueState:
         """The accounts, marks, books and rules."""
@@ -66,40 +102,11 @@ class Engine:
 
     @property
     def clocks(self) -> dict[tuple[str, int], PartitionClock]:
-        """Time in each topic partition, by topic and number."""
-        every = dict(self.stage.clocks)
+        """Event time in each topic partition, by topic and number."""
+        clocks = dict(self.stage.clocks)
         for shard in self.shards:
-            every |= shard.clocks
-        return every
-
-    def step(self, batch: Batch) -> EngineOutput:
-        """Take in records of one topic partition."""
-        if batch.kind not in SHARD_KINDS:
-            made = self.stage.step(batch)
-            return EngineOutput(made.alerts, made.bands)
-        shard = self.shards[batch.partition]
-        return self._collect_output(shard.step(batch), [shard])
-
-    def control(self, records: Sequence[Control]) -> EngineOutput:
-        """Take in control records; they are read before the records that they speak of."""
-        self.stage.control(records)
-        return self._collect_output(
-            [c for s in self.shards for c in s.control(records)], self.shards
-        )
-
-    def finish(self) -> EngineOutput:
-        """All topics were read to their end: every control record takes effect."""
-        self.stage.finish()
-        return self._collect_output(
-            [c for shard in self.shards for c in shard.finish()], self.shards
-        )
-
-    def _collect_output(self, closed: list[ShardOutput], shards: list[Shard]) -> EngineOutput:
-        for shard in shards:
-            if shard.has_unreported:
-                self.stage.accept_report(shard.drain_report())
-        made = self.stage.advance()
-        return EngineOutput(made.alerts, made.bands, closed)
+            clocks |= shard.clocks
+        return clocks
 
     @property
     def passed_ns(self) -> int:
@@ -108,31 +115,30 @@ class Engine:
 
     @property
     def windows(self) -> int:
-        """Windows of a symbol that were closed."""
+        """Closed windows, one for each symbol that they hold."""
         return self.stage.windows
 
     @property
     def alert_count(self) -> int:
-        """Alerts made known so far."""
+        """Alerts put out so far."""
         return self.stage.alert_count
 
     def tally(self) -> RecordCounts:
         """What came in, over all shards."""
-        self._flush_counts()
+        self._flush_reports()
         return self.stage.tally()
 
     def digest(self) -> str:
-        """Of everything made known so far and of what came in: equal for equal sets of records."""
-        self._flush_counts()
+        """Of all output so far and of what came in: equal for equal sets of records."""
+        self._flush_reports()
         return self.stage.digest()
 
-    def _flush_counts(self) -> None:
-        """What shards have counted since their last word."""
+    def _flush_reports(self) -> None:
         for shard in self.shards:
             self.stage.accept_report(shard.drain_report())
 
     def snapshot(self) -> bytes:
-        """All state, with the positions that it stands for."""
+        """All state, the positions in all topics included."""
         state = {
             "shards": [shard.snapshot() for shard in self.shards],
             "stage": self.stage.snapshot(),
@@ -147,6 +153,6 @@ class Engine:
                 f"the snapshot has {len(state['shards'])} partitions, the topics have "
                 f"{len(self.shards)}: remove it to begin anew"
             )
-        for shard, held in zip(self.shards, state["shards"], strict=True):
-            shard.restore(held)
+        for shard, shard_state in zip(self.shards, state["shards"], strict=True):
+            shard.restore(shard_state)
         self.stage.restore(state["stage"])

@@ -1,86 +1,139 @@
-"""What a detector's judgement becomes when it is rare enough: a finding, evidence as data."""
+"""A finding: the evidence of one window against one stream of one symbol, as data.
+
+A judge makes a finding when a detector's p-value is below its limit. Findings become incidents, and
+incidents alerts (`monitor/core/alerts`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from monitor.core.windows.recent_windows import OffsetRange
-
 JOINT = "joint"
-"""The detector of joint evidence, as findings name it."""
+"""The detector that a finding of joint evidence names."""
 ACCOUNT_BURST = "account_burst"
-"""The detector that judges accounts by their own habits; its findings are about few accounts."""
+"""The detector that compares accounts with their own history; it names a few accounts."""
+
+
+P_MIN = 1e-300
+"""A smaller p-value counts as this one, so that its logarithm and its inverse stay finite."""
+PartKey = tuple[str, str, bool]
+"""Symbol, stream, and whether a few accounts did it: their numbers and the market's do not mix."""
+
+
+class _Observation:
+    """What was observed, beside what was expected."""
+
+    __slots__ = ()
+
+    observed: float
+    expected: float
+
+    @property
+    def ratio(self) -> float | None:
+        """Observed over expected; None where nothing was expected."""
+        return self.observed / self.expected if self.expected > 0 else None
+
+    @property
+    def excess(self) -> float:
+        """How far the observed lies from the expected, in either direction."""
+        return abs(self.observed - self.expected)
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetRange:
+    """Records of one kind: the lowest and the highest offset, both included."""
+
+    kind: str
+    first: int
+    last: int
+    partition: int | None = None
+    """None: the partition of the finding."""
 
 
 @dataclass(slots=True)
-class FindingPart:
-    """What one stream of one symbol brings to evidence of several."""
+class FindingPart(_Observation):
+    """What one stream of one symbol adds to evidence of several streams."""
 
     symbol: str
     stream: str
     detector: str
     since: int
-    """Index of the window with which its change began."""
+    """Index of the window in which the stream's change began."""
     observed: float
-    """As of a `Finding`; from joint evidence, the mean of a window for what does not add up."""
+    """As `Finding.observed`. From joint evidence, a stream that does not add up over windows (a
+    level, a share) has its mean here."""
     expected: float
     p: float
     """Chance of as much evidence in this stream alone."""
     share: float
-    """Its -ln p over that of all streams that judged."""
-
-    @property
-    def ratio(self) -> float | None:
-        """Observed over expected; None where nothing was expected."""
-        return self.observed / self.expected if self.expected > 0 else None
+    """The stream's -ln p over the sum of all streams that judged, 0 to 1."""
 
     @property
     def by_account(self) -> bool:
-        """Whether its numbers are those of few accounts, and not of the market."""
+        """Whether the numbers are of a few accounts, and not of the whole market."""
         return self.detector == ACCOUNT_BURST
+
+    @property
+    def key(self) -> PartKey:
+        """What distinguishes it from the other parts of an incident."""
+        return self.symbol, self.stream, self.by_account
 
 
 @dataclass(slots=True)
-class Finding:
-    """One window's evidence against one stream of one symbol."""
+class Finding(_Observation):
+    """Evidence against one stream of one symbol, or (with `parts`) against several."""
 
     window: int
     """Index of the window in which it was decided."""
     since: int
-    """Index of the window with which the change began."""
+    """Index of the window in which the change began."""
     partition: int
     symbol: str
+    """Empty: of the whole venue."""
     stream: str
     """The feature that was watched."""
     detector: str
     observed: float
-    """Summed over the windows from `since` to `window`, in the feature's unit."""
+    """The sum over the windows from `since` to `window`, in the feature's unit."""
     expected: float
     p: float
     """Chance of as much evidence in one window of ordinary data."""
     accounts: list[tuple[str, float]] = field(default_factory=list)
-    """The accounts that carry it, with their share of `observed`."""
+    """The accounts behind it, each with its share of `observed`."""
     accounts_of: str = ""
-    """The stream whose numbers these are shares of; empty: `stream`."""
+    """The stream that the accounts' shares refer to; empty: `stream`."""
     accounts_by: str = ""
-    """The detector that named them; empty: `detector`."""
+    """The detector that named the accounts; empty: `detector`."""
     records: list[OffsetRange] = field(default_factory=list)
+    """Where the records lie that the evidence rests on."""
     abstained: list[tuple[str, str]] = field(default_factory=list)
     """Streams of the symbol that could not judge, and why."""
     facts: dict[str, float | int | str | None] = field(default_factory=dict)
-    """What else its sentence tells, where a rule and no chance decided (`monitor/core/marks/mark_filter.py`)."""
+    """The numbers of a price in doubt (`monitor/core/marks/mark_filter.py`). A rule decided it, so
+    there is no p-value. Empty: a detector decided."""
     is_end: bool | None = None
-    """Of what lasts until its end is told: whether this is the end. None: it ends when it is
-    quiet."""
+    """For a condition that lasts (a silent feed): whether this finding ends it. None: the incident
+    ends when it has been quiet."""
     parts: list[FindingPart] = field(default_factory=list)
-    """Of evidence of several streams: each stream's, the highest share first. Empty: it is all of
-    `stream`."""
+    """The streams of joint or merged evidence, the highest share first. Empty: `stream` alone."""
 
     @property
     def windows(self) -> int:
+        """How many windows it covers."""
         return self.window - self.since + 1
 
     @property
-    def ratio(self) -> float | None:
-        """Observed over expected; None where nothing was expected."""
-        return self.observed / self.expected if self.expected > 0 else None
+    def symbols(self) -> list[str]:
+        """All symbols that it is about, its own first."""
+        return list(dict.fromkeys([self.symbol, *(part.symbol for part in self.parts)]))
+
+    @property
+    def own_part(self) -> FindingPart:
+        """The evidence of `stream`, as the only part."""
+        numbers = self.since, self.observed, self.expected, self.p
+        return FindingPart(self.symbol, self.stream, self.detector, *numbers, share=1.0)
+
+    @property
+    def all_parts(self) -> list[FindingPart]:
+        """Its parts; for evidence of one stream, that one."""
+        return self.parts or [self.own_part]

@@ -1,28 +1,32 @@
-"""One Kafka partition's share of the symbols: from records to closed windows and findings.
+"""One partition's share of the symbols: from records to closed windows and findings.
 
-A pure object: the same records, in whatever slices, give the same closed windows in the same
-order, the same findings and the same digest.
+A pure object: the same records, in any slices, give the same closed windows in the same order, the
+same findings and the same digest.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from detectors.arrays.runs import equal_runs
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import Int64
 from monitor.core.contract.events import Control
-from monitor.core.decode.batch import Batch, Int64
+from monitor.core.decode.batch import Batch
 from monitor.core.detection.account_bursts import AccountBursts
+from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.feed_silence import FeedSilences
 from monitor.core.detection.joint_evidence import JointEvidence
-from monitor.core.detection.single_streams import Factory, SingleStreams
+from monitor.core.detection.judge import ClosedSpan, Judge
+from monitor.core.detection.single_streams import SingleStreams
 from monitor.core.event_time.admission import AdmissionControl
 from monitor.core.event_time.record_counts import RecordCounts
 from monitor.core.event_time.watermark import NEVER, PartitionClock, apply_controls
-from monitor.core.features.compute import FeatureCalculator, Features
+from monitor.core.features.compute import FeatureCalculator
 from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.shard_report import ShardReport
@@ -33,30 +37,35 @@ from monitor.core.windows.open_windows import OpenWindows
 from monitor.core.windows.recent_windows import RecentWindows
 
 SHARD_KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
+"""Kinds of records that shards read."""
 
 
-@dataclass(slots=True)
-class ShardOutput:
-    """What a shard has to say of windows `low` up to `high` (indices)."""
+class Shard(Stateful):
+    """Everything that needs the records of one symbol only, for the symbols of one partition.
 
-    low: int
-    high: int
-    names: dict[int, str]
-    """The name of every symbol number in `facts` and `features`."""
-    facts: ClosedWindows
-    features: Features
-    findings: list[Finding]
+    Parameters
+    ----------
+    partition, partitions
+        Which partition of the co-partitioned topics, and how many there are.
+    settings
+        All numbers.
+    factories
+        One for each of `settings.streams`.
+    backlog_windows
+        Windows that may wait to be closed together; see `Engine`.
+    """
 
-
-class Shard:
-    """Everything keyed by symbol, for one partition of the co-partitioned topics."""
+    STATE = (
+        "windows", "_reported_offsets", "_reported_until", "symbols", "accounts", "tally",
+        "admission", "_open", "_measure", "_history", "_judges", "_seen_symbols", "_next", "_chain",
+    )  # fmt: skip
 
     def __init__(
         self,
         partition: int,
         partitions: int,
         settings: EngineSettings,
-        factories: Sequence[Factory],
+        factories: Sequence[DetectorFactory],
         backlog_windows: int = 0,
     ) -> None:
         self._backlog_windows = backlog_windows
@@ -67,38 +76,36 @@ class Shard:
         self.accounts = Interner()
         self.tally = RecordCounts()
         self.admission = AdmissionControl(SHARD_KINDS, settings.time.lateness_ns, listens=True)
-        self._feed_silences = FeedSilences(self.admission.clocks, partition, self._window_ns)
         self._open = OpenWindows(
             self._window_ns, settings.limits, settings.cost_notional, self.symbols, self.accounts
         )
         self._measure = FeatureCalculator(self._window_ns)
         self._history = RecentWindows(self.symbols, self.accounts)
-        self._single_streams = SingleStreams(
-            settings, factories, partition, partitions, self._history
-        )
         self._joint_evidence = JointEvidence(settings, partition, partitions, self._history)
         self._account_bursts = AccountBursts(
             settings, partition, partitions, self.symbols, self.accounts, self._history
+        )
+        self._judges: tuple[Judge[ClosedSpan], ...] = (
+            SingleStreams(settings, factories, partition, partitions, self._history),
+            self._joint_evidence,
+            self._account_bursts,
+            FeedSilences(self.admission.clocks, partition, self._window_ns),
         )
         self._seen_symbols: Int64 = np.empty(0, np.int64)
         self._next: int | None = None
         self._chain = b""
         self.clocks: dict[tuple[str, int], PartitionClock] = {
-            (settings.topics[kind], partition): part for kind, part in self.admission.clocks.items()
+            (settings.topics[kind], partition): clock
+            for kind, clock in self.admission.clocks.items()
         }
         """Time in each topic partition, by topic and number."""
         self.windows = 0
         """Windows of a symbol that were closed."""
         self._reported_offsets = dict.fromkeys(SHARD_KINDS, 0)
         self._reported_until = NEVER // self._window_ns
-        # What the next word is to tell.
+        # For the next report.
         self._findings: list[Finding] = []
         self._batches: list[Batch] = []
-
-    @property
-    def digest(self) -> str:
-        """Of every window closed so far."""
-        return self._chain.hex()
 
     @property
     def closed_ns(self) -> int:
@@ -108,19 +115,19 @@ class Shard:
     @property
     def latest_ns(self) -> int:
         """Highest event time read; `NEVER` before the first record."""
-        return max(part.high for part in self.admission.clocks.values())
+        return max(clock.high for clock in self.admission.clocks.values())
 
     @property
     def evicted(self) -> dict[str, int]:
-        """What the caps have dropped so far."""
+        """What was dropped because a table was full, by table."""
         return {
             "symbols": self._open.evicted_symbols,
             "accounts": self._open.evicted_accounts,
             "habits": self._account_bursts.evicted,
         }
 
-    def step(self, batch: Batch) -> list[ShardOutput]:
-        """Take records in; return the windows that this closes."""
+    def step(self, batch: Batch) -> list[ClosedSpan]:
+        """Take records of one topic partition in; returns the windows that this closes."""
         admitted = self.admission.admit(batch, self.tally)
         if len(admitted):
             symbol = self.symbols.intern(admitted.texts["symbol"])
@@ -135,52 +142,49 @@ class Shard:
             self._open.add_late(late, symbol, self.admission.late_watermark_ns)
         return self.advance(self._backlog_windows)
 
-    def control(self, records: Sequence[Control]) -> list[ShardOutput]:
-        """Take in control records, of which those of other topic partitions are left alone."""
+    def control(self, records: Sequence[Control]) -> list[ClosedSpan]:
+        """Take control records in; those of other topic partitions are skipped."""
         apply_controls(self.clocks, records)
         return self.advance()
 
-    def finish(self) -> list[ShardOutput]:
+    def finish(self) -> list[ClosedSpan]:
         """All topics were read to their end: every control record takes effect."""
-        for part in self.clocks.values():
-            part.finish()
+        for clock in self.clocks.values():
+            clock.finish()
         return self.advance()
 
     @property
     def has_unreported(self) -> bool:
-        """Whether there is more to tell than how many records came."""
+        """Whether there is more to report than how many records came."""
         return bool(self._batches) or self.closed_ns // self._window_ns != self._reported_until
 
     def drain_report(self) -> ShardReport:
-        """What is new since the word before."""
-        closed_ns = self.closed_ns
-        until = closed_ns // self._window_ns
-        low, self._reported_offsets = (
-            self._reported_offsets,
-            {k: part.position for k, part in self.admission.clocks.items()},
+        """What is new since the last report."""
+        until = self.closed_ns // self._window_ns
+        high = {kind: clock.position for kind, clock in self.admission.clocks.items()}
+        report = ShardReport(
+            partition=self.partition,
+            low=self._reported_offsets,
+            high=high,
+            since=self._reported_until,
+            until=until,
+            closed_ns=self.closed_ns,
+            latest_ns=self.latest_ns,
+            windows=self.windows,
+            chain=self._chain,
+            tally=self.tally.snapshot(),
+            findings=self._findings,
+            batches=self._batches,
+            block_p_values=self._joint_evidence.block_p_values,
         )
-        since, self._reported_until = self._reported_until, until
-        findings, self._findings = self._findings, []
-        batches, self._batches = self._batches, []
-        signs, self._joint_evidence.block_p_values = self._joint_evidence.block_p_values, []
-        return ShardReport(
-            self.partition,
-            low,
-            dict(self._reported_offsets),
-            since,
-            until,
-            closed_ns,
-            self.latest_ns,
-            self.windows,
-            self._chain,
-            self.tally.snapshot(),
-            findings,
-            batches,
-            signs,
-        )
+        self._reported_offsets, self._reported_until = dict(high), until
+        self._findings, self._batches, self._joint_evidence.block_p_values = [], [], []
+        return report
 
-    def advance(self, backlog_windows: int = 0) -> list[ShardOutput]:
-        """Close what the watermark has passed, unless that is no more than `backlog_windows` windows."""
+    def advance(self, backlog_windows: int = 0) -> list[ClosedSpan]:
+        """Close all windows that the watermark has passed, once they are more than
+        `backlog_windows`.
+        """
         watermark = self.admission.watermark
         if watermark == NEVER:
             return []
@@ -193,75 +197,67 @@ class Shard:
         if until <= self._next + backlog_windows:
             return []
         facts = self._open.close(until)
-        closed = list(self._chunks(facts, self._next, until))
-        closed[-1].findings += self._feed_silences.findings(until)
+        spans = list(self._judge_spans(facts, self._next, until))
         self._next = until
-        for part in closed:
-            self.windows += len(part.features.window)
-            self._findings += part.findings
+        for span in spans:
+            self.windows += len(span.features.window)
+            self._findings += span.findings
         self._forget_accounts()
-        return closed
+        return spans
 
-    def _chunks(self, facts: ClosedWindows, low: int, until: int) -> list[ShardOutput]:
-        """Measure and judge closed windows: a bounded number of cells at a time, and a new part
-        wherever a symbol is met for the first time, for it is known from that window on.
+    def _judge_spans(self, facts: ClosedWindows, low: int, until: int) -> Iterator[ClosedSpan]:
+        """Measure and judge closed windows, span by span.
+
+        A span has a bounded number of windows times symbols, and ends before a window in which a
+        symbol is new: a symbol has features from its first window on.
         """
-        out = []
         while low < until:
-            begins = np.searchsorted(facts.window, (low, low + 1))
-            self._add_symbols(facts.symbol[slice(*begins)])
-            later = facts.window[begins[1] :][
-                ~np.isin(facts.symbol[begins[1] :], self._seen_symbols)
-            ]
-            cells = max(1, self._settings.limits.cells // max(1, len(self._seen_symbols)))
-            high = min(until, low + cells, int(later[0]) if len(later) else until)
-            part = _slice_windows(facts, low, high)
-            names = dict(
-                zip(
-                    self._seen_symbols.tolist(), self.symbols.names(self._seen_symbols), strict=True
-                )
-            )
-            features = self._measure.compute(part, low, high, self._seen_symbols)
+            a, b = np.searchsorted(facts.window, (low, low + 1))
+            self._add_symbols(facts.symbol[a:b])
+            symbols = self._seen_symbols
+            new = facts.window[b:][~np.isin(facts.symbol[b:], symbols)]
+            most = max(1, self._settings.limits.cells // max(1, len(symbols)))
+            high = min(until, low + most, int(new[0]) if len(new) else until)
+            part = facts.slice(low, high)
+            names = dict(zip(symbols.tolist(), self.symbols.names(symbols), strict=True))
+            features = self._measure.compute(part, low, high, symbols)
+            span = ClosedSpan(high, low, names, part, features)
             self._history.add(part, low)
-            findings = self._single_streams.judge(features, names)
-            findings += self._joint_evidence.judge(features, names)
-            findings += self._account_bursts.judge(part, low, high, names)
+            for judge in self._judges:
+                span.findings += judge.judge(span)
             self._extend_digest(part)
-            out.append(ShardOutput(low, high, names, part, features, findings))
+            yield span
             low = high
-        return out
 
     def _add_symbols(self, symbols: Int64) -> None:
-        """Know these symbols from now on; all known ones in the order of their names."""
-        known = np.unique(np.concatenate((self._seen_symbols, symbols)))
-        if len(known) > len(self._seen_symbols):
-            names = self.symbols.names(known)
-            self._seen_symbols = known[sorted(range(len(names)), key=names.__getitem__)]
+        """Count these symbols among those seen, which stay in the order of their names."""
+        seen = np.unique(np.concatenate((self._seen_symbols, symbols)))
+        if len(seen) > len(self._seen_symbols):
+            names = self.symbols.names(seen)
+            self._seen_symbols = seen[sorted(range(len(names)), key=names.__getitem__)]
 
-    def _extend_digest(self, facts: ClosedWindows) -> None:
-        """Chain the bytes of each window: names as hashes, then the integers themselves."""
-        n = len(facts.window)
-        if not n:
-            return
-        hashes = self.symbols.hashes[facts.symbol]
-        columns = facts.window, hashes.view(np.int64), facts.accounts_hash.view(np.int64)
-        parts = (
-            facts.sums,
-            facts.first_offset,
-            facts.last_offset,
-            facts.book,
-            facts.mark,
-            facts.minima,
-            facts.near_touch,
+    def _extend_digest(self, windows: ClosedWindows) -> None:
+        """Chain the bytes of each window: hashes of the names, then the integers themselves."""
+        hashes = self.symbols.hashes[windows.symbol]
+        columns = windows.window, hashes.view(np.int64), windows.accounts_hash.view(np.int64)
+        rows = np.concatenate(
+            (
+                np.stack(columns, axis=1),
+                windows.sums,
+                windows.first_offset,
+                windows.last_offset,
+                windows.book,
+                windows.mark,
+                windows.minima,
+                windows.near_touch,
+            ),
+            axis=1,
         )
-        rows = np.concatenate([np.stack(columns, axis=1), *parts], axis=1)
-        begin = np.flatnonzero(np.concatenate(([True], facts.window[1:] != facts.window[:-1])))
-        end = np.concatenate((begin[1:], [n]))
-        for a, b in zip(begin.tolist(), end.tolist(), strict=True):
+        for a, b in equal_runs(windows.window):
             self._chain = hashlib.sha256(self._chain + rows[a:b].tobytes()).digest()
 
     def _forget_accounts(self) -> None:
-        """Hold the names in use only, once there are more than the limit."""
+        """Keep only the names in use, once there are more than the limit."""
         if len(self.accounts) <= self._settings.limits.names:
             return
         wanted = np.zeros(len(self.accounts), np.bool_)
@@ -274,68 +270,10 @@ class Shard:
         self._account_bursts.rename_accounts(remap)
 
     def snapshot(self) -> dict[str, Any]:
-        """All state, as plain arrays. What there is to tell must have been told (`drain_report`)."""
+        """All state, as plain values and arrays. Call `drain_report` first: what is not reported
+        is no part of it.
+        """
         assert not self._findings
         assert not self._batches
         assert not self._joint_evidence.block_p_values
-        return {
-            "windows": self.windows,
-            "told": self._reported_offsets,
-            "told_until": self._reported_until,
-            "symbols": self.symbols.snapshot(),
-            "accounts": self.accounts.snapshot(),
-            "tally": self.tally.snapshot(),
-            "time": self.admission.snapshot(),
-            "open": self._open.snapshot(),
-            "measure": self._measure.snapshot(),
-            "history": self._history.snapshot(),
-            "watch": self._single_streams.snapshot(),
-            "jointly": self._joint_evidence.snapshot(),
-            "account_watch": self._account_bursts.snapshot(),
-            "known": self._seen_symbols,
-            "next": self._next,
-            "chain": self._chain,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a snapshot."""
-        self.windows = state["windows"]
-        self._reported_offsets, self._reported_until = dict(state["told"]), state["told_until"]
-        self.symbols.restore(state["symbols"])
-        self.accounts.restore(state["accounts"])
-        self.tally.restore(state["tally"])
-        self.admission.restore(state["time"])
-        self._open.restore(state["open"])
-        self._measure.restore(state["measure"])
-        self._history.restore(state["history"])
-        self._single_streams.restore(state["watch"])
-        self._joint_evidence.restore(state["jointly"])
-        self._account_bursts.restore(state["account_watch"])
-        self._seen_symbols = state["known"]
-        self._next = state["next"]
-        self._chain = state["chain"]
-
-
-def _slice_windows(facts: ClosedWindows, low: int, high: int) -> ClosedWindows:
-    a, b = np.searchsorted(facts.window, (low, high)).tolist()
-    c, d = np.searchsorted(facts.account_row, (a, b)).tolist()
-    e, f = np.searchsorted(facts.cancels[:, 0], (a, b)).tolist()
-    pulled = facts.cancels[e:f].copy()
-    pulled[:, 0] -= a
-    return ClosedWindows(
-        facts.window[a:b],
-        facts.symbol[a:b],
-        facts.sums[a:b],
-        facts.first_offset[a:b],
-        facts.last_offset[a:b],
-        facts.book[a:b],
-        facts.mark[a:b],
-        facts.minima[a:b],
-        facts.near_touch[a:b],
-        pulled,
-        facts.account_row[c:d] - a,
-        facts.account[c:d],
-        facts.counts[c:d],
-        facts.concentration[a:b],
-        facts.accounts_hash[a:b],
-    )
+        return super().snapshot()

@@ -1,85 +1,91 @@
-"""Values longer than a record may be: cut in chunks, and made whole again.
+"""Values longer than a Kafka record may be: compressed, split into chunks, reassembled.
 
-All chunks of a value are sent in one transaction by one writer, so whoever reads what is committed
-finds them whole and in a row. Compressed, with a digest that each chunk carries.
+One writer sends all chunks of a value in one transaction, so a reader of committed records gets
+them complete and in order. Each chunk carries the digest of the compressed value.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import cramjam
 import msgspec
 
+from monitor.kafka.messages import Message
+
 CHUNK_BYTES = 900_000
-"""Below Kafka's own default limit for a record."""
+"""Below Kafka's own default limit for a record, 1,048,588 bytes."""
 _HEADER_NAME = "brinkwatch-chunk"
+
+H = TypeVar("H")
 
 
 class ChunkHeader(msgspec.Struct, frozen=True):
-    """Goes with every chunk, as a header."""
+    """A header of every chunk."""
 
     digest: str
-    """sha256 of the whole, as it is stored."""
+    """sha256 of the compressed value."""
     count: int
     index: int
 
 
 class DamagedError(ValueError):
-    """What was put together is not what was cut, or no chunk at all."""
-
-
-@dataclass(slots=True)
-class Message:
-    """One record on its way."""
-
-    key: bytes
-    value: bytes
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    """A record is no chunk, or the chunks together do not have their digest."""
 
 
 def split(key: str, raw: bytes) -> list[Message]:
-    """`raw` as records with the keys `key`/0, `key`/1 and so on."""
-    whole = bytes(cramjam.zstd.compress(raw, 1))
-    digest = hashlib.sha256(whole).hexdigest()
-    parts = [whole[at : at + CHUNK_BYTES] for at in range(0, len(whole), CHUNK_BYTES)]
-    made = []
-    for index, part in enumerate(parts):
-        head = msgspec.json.encode(ChunkHeader(digest, len(parts), index))
-        made.append(Message(f"{key}/{index}".encode(), part, [(_HEADER_NAME, head)]))
-    return made
+    """`raw`, compressed, as records with the keys `key`/0, `key`/1 and so on."""
+    value = bytes(cramjam.zstd.compress(raw, 1))
+    digest = hashlib.sha256(value).hexdigest()
+    chunks = [value[at : at + CHUNK_BYTES] for at in range(0, len(value), CHUNK_BYTES)]
+    return [
+        Message(
+            f"{key}/{index}".encode(),
+            chunk,
+            [(_HEADER_NAME, msgspec.json.encode(ChunkHeader(digest, len(chunks), index)))],
+        )
+        for index, chunk in enumerate(chunks)
+    ]
 
 
 def value_key(record: Any) -> str:
-    """The key that the record's value was cut under."""
+    """The key that the value of this chunk was split under."""
     return (record.key or b"").rpartition(b"/")[0].decode(errors="replace")
 
 
+def read_header(record: Any, name: str, kind: type[H]) -> H | None:
+    """The header `name` of a record, decoded as `kind`; None where it is absent or not one."""
+    try:
+        return msgspec.json.decode(dict(record.headers)[name], type=kind)
+    except (KeyError, msgspec.DecodeError):
+        return None
+
+
 class Reassembler:
-    """Puts the chunks of one key together, in the order in which they lie."""
+    """Puts the chunks of each key together, in the order of their offsets."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._digest = ""
+        self._chunks: dict[str, list[bytes]] = {}
+        self._digests: dict[str, str] = {}
 
     def add_chunk(self, record: Any) -> bytes | None:
-        """The whole value where this record is its last chunk. Raises `DamagedError`."""
-        try:
-            head = msgspec.json.decode(dict(record.headers)[_HEADER_NAME], type=ChunkHeader)
-        except (KeyError, msgspec.DecodeError):
-            raise DamagedError(f"the record at offset {record.offset} is no chunk") from None
-        if head.index == 0:
-            self._digest, self._parts = head.digest, []
-        elif head.digest != self._digest or head.index != len(self._parts):
-            # Reading began in the middle of it.
-            self._parts = []
+        """The decompressed value if this record is its last chunk. Raises `DamagedError`."""
+        header = read_header(record, _HEADER_NAME, ChunkHeader)
+        if header is None:
+            raise DamagedError(f"the record at offset {record.offset} is no chunk")
+        key = value_key(record)
+        if header.index == 0:
+            self._digests[key], self._chunks[key] = header.digest, []
+        chunks = self._chunks.get(key, [])
+        if header.digest != self._digests.get(key) or header.index != len(chunks):
+            # Reading began in the middle of this value.
+            self._chunks[key] = []
             return None
-        self._parts.append(record.value)
-        if len(self._parts) < head.count:
+        chunks.append(record.value)
+        if len(chunks) < header.count:
             return None
-        whole, self._parts = b"".join(self._parts), []
-        if hashlib.sha256(whole).hexdigest() != head.digest:
+        value = b"".join(self._chunks.pop(key))
+        if hashlib.sha256(value).hexdigest() != header.digest:
             raise DamagedError(f"the value that ends at offset {record.offset} is damaged")
-        return bytes(cramjam.zstd.decompress(whole))
+        return bytes(cramjam.zstd.decompress(value))

@@ -1,4 +1,4 @@
-"""Kafka clients made from the configuration; a failure to connect is said in one sentence."""
+"""Kafka clients made from the configuration; one sentence says why a connection fails."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from monitor.kafka.diagnose import diagnose
 from monitor.security import SecurityError
 
 RECORD_BYTES_MAX = 4 << 20
-"""Larger than any record that the topics made by `topics create` take (`topics.py`)."""
+"""Twice what the topics of the venue take for one record (`topics.py`)."""
 REQUEST_TIMEOUT_MS = 15_000
 FETCH_WAIT_MS = 20
-"""One fetch at a time is on its way: while it waits for a quiet topic, the others wait with it."""
+"""A consumer has one fetch under way: while it waits for a quiet topic, all topics wait."""
 FETCH_BYTES = 4 << 20
-"""Of one topic partition at a time: the bound on what waits in memory for each."""
+"""The bound on what waits in memory for each topic partition."""
 
 
 class Clients:
-    """Makes started clients. Raises `ConfigError` with the reason where Kafka takes none."""
+    """Makes started clients. Raises `ConfigError` with the reason where Kafka accepts none."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -49,11 +49,11 @@ class Clients:
                 await (client.close() if make is AIOKafkaAdminClient else client.stop())
             if isinstance(error, KafkaError) and not isinstance(error, KafkaConnectionError):
                 raise
-            words = await diagnose(self._settings.bootstrap_servers, self._settings.security)
-            raise ConfigError(words) from None
+            why = await diagnose(self._settings.bootstrap_servers, self._settings.security)
+            raise ConfigError(why) from None
 
     async def consumer(self, **options: Any) -> AIOKafkaConsumer:
-        """Reads what is committed, from where it is told, and nothing else moves its position."""
+        """Reads committed records only; its position moves by seeking and reading alone."""
         return await self._start(
             AIOKafkaConsumer,
             isolation_level="read_committed",
@@ -64,7 +64,7 @@ class Clients:
         )
 
     async def producer(self, **options: Any) -> AIOKafkaProducer:
-        """Each record once and in order."""
+        """Sends each record once and in order."""
         return await self._start(
             AIOKafkaProducer,
             enable_idempotence=True,
@@ -75,7 +75,7 @@ class Clients:
 
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        """For topics."""
+        """A client that creates and describes topics."""
         client = await self._start(AIOKafkaAdminClient)
         try:
             yield client
@@ -84,10 +84,10 @@ class Clients:
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Close its connections, whatever they are at.
+    """Close its connections, whatever it is doing.
 
     A fetch that has just failed waits before the next; stopped then, aiokafka (0.14) raises
-    `CancelledError` as if the caller had been cancelled, and leaves the connections open.
+    CancelledError as if the caller had been cancelled, and leaves the connections open.
     """
     stopping = asyncio.create_task(consumer.stop())
     await asyncio.wait((stopping,))

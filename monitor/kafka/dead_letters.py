@@ -1,86 +1,116 @@
-"""`brinkwatch dlq`: what lies in the dead letters, and sending it again to where it came from."""
+"""Dead letters: refused records with their bytes, their origin and the reason, on a topic.
+
+The sidecar writes them in its transactions; `brinkwatch dlq` lists them and sends them again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from monitor.config import Config
+from monitor.core.decode.batch import RefusedRecord
 from monitor.errors import ConfigError
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
-from monitor.kafka.reader import committed_offsets
+from monitor.kafka.messages import Message
+from monitor.kafka.partitions import committed_offsets, offset_range, read_between
 
+_PREFIX = "brinkwatch_"
+"""Of the names of the headers."""
+_DETAIL_BYTES_MAX = 1_000
 SHOWN_BYTES = 120
 BATCH = 1_000
-"""Letters of one transaction."""
+"""Letters sent again in one transaction, at most."""
+
+
+@dataclass(slots=True)
+class DeadLetter:
+    """A refused record on its way to the dead letters."""
+
+    record: RefusedRecord
+    timestamp_ms: int
+    """Of the record in its topic."""
+
+    def message(self) -> Message:
+        """The record's bytes, with where it comes from and why it was refused as headers."""
+        r = self.record
+        origin = {
+            "topic": r.topic,
+            "partition": str(r.partition),
+            "offset": str(r.offset),
+            "timestamp": str(self.timestamp_ms),
+            "reason": r.reason,
+            "detail": r.detail,
+        }
+        headers = [
+            (_PREFIX + name, text.encode(errors="replace")[:_DETAIL_BYTES_MAX])
+            for name, text in origin.items()
+        ]
+        return Message(None, r.raw, headers)
+
+
+def _read_headers(record: Any) -> dict[str, str]:
+    """The headers that `DeadLetter.message` wrote."""
+    return {
+        name.removeprefix(_PREFIX): value.decode(errors="replace")
+        for name, value in record.headers
+        if name.startswith(_PREFIX)
+    }
 
 
 async def _read_letters(config: Config, clients: Clients, start: int) -> list[Any]:
     """The letters from offset `start` on."""
+    topic = config.kafka.dlq_topic
     async with clients.admin() as admin:
-        if config.kafka.dlq_topic not in await topics.partition_counts(admin):
+        if topic not in await topics.partition_counts(admin):
             raise ConfigError(
-                f"there is no topic {config.kafka.dlq_topic}: brinkwatch topics create, or run, "
-                "makes it"
+                f"there is no topic {topic}: brinkwatch topics create, or run, makes it"
             )
+    tp = TopicPartition(topic, 0)
     consumer = await clients.consumer()
-    at = TopicPartition(config.kafka.dlq_topic, 0)
     try:
-        consumer.assign([at])
-        first = (await consumer.beginning_offsets([at]))[at]
-        end = (await consumer.end_offsets([at]))[at]
-        consumer.seek(at, max(first, start))
-        records: list[Any] = []
-        while await consumer.position(at) < end:
-            records += (await consumer.getmany(at, timeout_ms=200)).get(at, ())
-        return records
+        first, end = await offset_range(consumer, tp)
+        return [r async for r in read_between(consumer, tp, max(first, start), end)]
     finally:
         await consumer.stop()
 
 
-def _origin_fields(record: Any) -> dict[str, Any]:
-    """A letter's headers: where it came from, and why it was refused."""
-    told = {
-        name.removeprefix("brinkwatch_"): value.decode(errors="replace")
-        for name, value in record.headers
-        if name.startswith("brinkwatch_")
-    }
-    return {**told, "bytes": len(record.value or b"")}
-
-
 async def list_letters(config: Config) -> list[dict[str, Any]]:
     """All letters, oldest first, each with the beginning of its bytes as text."""
-    records = await _read_letters(config, Clients(config.kafka), 0)
+    letters = [(r, r.value or b"") for r in await _read_letters(config, Clients(config.kafka), 0)]
     return [
-        {**_origin_fields(r), "begins": ascii((r.value or b"")[:SHOWN_BYTES])[2:-1]}
-        for r in records
+        {**_read_headers(r), "bytes": len(raw), "begins": ascii(raw[:SHOWN_BYTES])[2:-1]}
+        for r, raw in letters
     ]
 
 
 async def resend(config: Config) -> int:
-    """Send every letter not sent again before, its bytes untouched, to the topic partition that it
-    came from. Each is sent once: the offsets are in the same transaction. Returns how many.
+    """Send every letter that was not sent again before to the topic partition it came from.
+
+    The bytes are untouched. Each letter is sent once, since the offsets are committed in the same
+    transaction. Returns how many were sent.
     """
     clients = Clients(config.kafka)
     group = f"{config.kafka.group}-dlq"
+    tp = TopicPartition(config.kafka.dlq_topic, 0)
     producer = await clients.producer(transactional_id=f"brinkwatch-{group}")
     try:
-        at = config.kafka.dlq_topic, 0
-        start, _ = (await committed_offsets(clients, group)).get(at, (0, ""))
-        records = await _read_letters(config, clients, start)
-        for some in _batches(records):
+        committed = (await committed_offsets(clients, group)).get((tp.topic, tp.partition))
+        letters = await _read_letters(config, clients, committed.offset if committed else 0)
+        for batch in _batches(letters):
             async with producer.transaction():
-                for record in some:
-                    origin = _origin_fields(record)
-                    place = origin["topic"], int(origin["partition"])
-                    await producer.send(place[0], record.value, partition=place[1])
-                done = OffsetAndMetadata(some[-1].offset + 1, "")
-                await producer.send_offsets_to_transaction({TopicPartition(*at): done}, group)
-        return len(records)
+                for letter in batch:
+                    origin = _read_headers(letter)
+                    partition = int(origin["partition"])
+                    await producer.send(origin["topic"], letter.value, partition=partition)
+                done = OffsetAndMetadata(batch[-1].offset + 1, "")
+                await producer.send_offsets_to_transaction({tp: done}, group)
+        return len(letters)
     finally:
         await producer.stop()
 

@@ -1,14 +1,15 @@
 """Why a connection to Kafka fails, in one sentence.
 
 aiokafka says `Unable to bootstrap` for a closed port, a foreign certificate and a wrong password
-alike. Here the connection is made again step by step (TCP, TLS, Kafka's own greeting, SASL, the
-addresses that the broker gives out), and the first step that fails has its words. What a broker
-answers to each mistake was observed on Apache Kafka 4.3.
+alike. Here the connection is made again step by step (TCP, TLS, Kafka's greeting, SASL, the
+addresses that the broker advertises), and the first step that fails decides the sentence. What a
+broker answers to each mistake was observed on Apache Kafka 4.3.
 """
 
 import asyncio
 import json
 import ssl
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
@@ -32,7 +33,7 @@ EXPIRED = 10
 
 
 class _Fault(Exception):
-    """The sentence for the step that failed."""
+    """Carries the sentence for the step that failed."""
 
 
 async def diagnose(bootstrap: str, security: KafkaSecurity, timeout_s: float = TIMEOUT_S) -> str:
@@ -78,29 +79,26 @@ async def _reach(host: str, port: int, timeout_s: float) -> None:
     writer.transport.abort()
 
 
+@dataclass
 class _Probe:
-    """One broker, asked step by step."""
+    """One broker, probed step by step."""
 
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        security: KafkaSecurity,
-        options: dict[str, Any],
-        timeout_s: float,
-    ) -> None:
-        self._host, self._port = host, port
-        self._address = f"{host}:{port}"
-        self._security = security
-        self._options = options
-        self._timeout_s = timeout_s
-        self._tls: ssl.SSLContext | None = options.get("ssl_context")
+    host: str
+    port: int
+    security: KafkaSecurity
+    options: dict[str, Any]
+    """The client options made from `security`."""
+    timeout_s: float
+
+    def __post_init__(self) -> None:
+        self.address = f"{self.host}:{self.port}"
+        self.tls: ssl.SSLContext | None = self.options.get("ssl_context")
 
     async def run(self) -> None:
         """Raise _Fault for the first step that fails."""
         connection = await self._greet()
         try:
-            mechanism = self._security.sasl_mechanism
+            mechanism = self.security.sasl_mechanism
             if mechanism is not None:
                 await self._check_mechanism(connection, mechanism)
                 if mechanism == "OAUTHBEARER":
@@ -113,21 +111,21 @@ class _Probe:
             connection.close()
         for host, port in brokers:
             try:
-                await _reach(host, port, self._timeout_s)
+                await _reach(host, port, self.timeout_s)
             except _Fault as fault:
                 raise _Fault(
-                    f"{self._address} sends its clients on to {host}:{port} "
+                    f"{self.address} sends its clients on to {host}:{port} "
                     f"(its advertised.listeners), and {fault}"
                 ) from None
 
     async def _greet(self, **options: Any) -> AIOKafkaConnection:
         """Connect as far as Kafka's greeting (ApiVersions), or with SASL where options say so."""
-        base = {"security_protocol": "SSL" if self._tls else "PLAINTEXT", "ssl_context": self._tls}
+        base = {"security_protocol": "SSL" if self.tls else "PLAINTEXT", "ssl_context": self.tls}
         try:
             return await create_conn(
-                self._host,
-                self._port,
-                request_timeout_ms=int(self._timeout_s * 1000),
+                self.host,
+                self.port,
+                request_timeout_ms=int(self.timeout_s * 1000),
                 **(options or base),
             )
         except (OSError, KafkaError, EOFError) as error:
@@ -136,38 +134,38 @@ class _Probe:
             raise _Fault(await self._why(error)) from None
 
     async def _why(self, error: BaseException) -> str:
-        """The words for a connection that ended before Kafka's greeting."""
+        """The sentence for a connection that ended before Kafka's greeting."""
         ended = error if isinstance(error, OSError) else error.__cause__
         if isinstance(ended, ssl.SSLCertVerificationError):
             return self._why_unverified(ended)
-        if self._tls is None and await self._answers_tls():
+        if self.tls is None and await self._answers_tls():
             return (
-                f"{self._address} speaks TLS, and security_protocol is "
-                f"{self._security.security_protocol}: set SSL, or SASL_SSL"
+                f"{self.address} speaks TLS, and security_protocol is "
+                f"{self.security.security_protocol}: set SSL, or SASL_SSL"
             )
         # An alert means that TLS was spoken; whatever else ended it, a plain port would have too.
         alert = (ended.reason or "") if isinstance(ended, ssl.SSLError) else ""
         if "ALERT" in alert:
             return self._why_alert(alert)
-        if self._tls is not None and await self._answers_plain():
+        if self.tls is not None and await self._answers_plain():
             return (
-                f"{self._address} speaks plain text without TLS, and security_protocol is "
-                f"{self._security.security_protocol}: set PLAINTEXT, or SASL_PLAINTEXT"
+                f"{self.address} speaks plain text without TLS, and security_protocol is "
+                f"{self.security.security_protocol}: set PLAINTEXT, or SASL_PLAINTEXT"
             )
         return (
-            f"{self._address} takes connections but does not answer as Kafka does: "
+            f"{self.address} takes connections but does not answer as Kafka does: "
             "is it a Kafka broker's port?"
         )
 
     def _why_unverified(self, error: ssl.SSLCertVerificationError) -> str:
-        where = f"the certificate of {self._address}"
+        where = f"the certificate of {self.address}"
         if error.verify_code in NAME_MISMATCH:
             return (
-                f"{where} is for another name than {self._host}: use a name that it holds in "
+                f"{where} is for another name than {self.host}: use a name that it holds in "
                 "bootstrap_servers, or have the broker's certificate name this one"
             )
         if error.verify_code in UNKNOWN_CA:
-            trusted = self._security.ca_file or "the system's authorities (no ca_file is set)"
+            trusted = self.security.ca_file or "the system's authorities (no ca_file is set)"
             return f"{where} comes from an authority that is not in {trusted}: set ca_file"
         if error.verify_code == EXPIRED:
             return f"{where} has expired"
@@ -175,25 +173,25 @@ class _Probe:
 
     def _why_alert(self, alert: str) -> str:
         """alert: OpenSSL's name for the TLS alert with which the broker ended the connection."""
-        if self._security.cert_file is not None:
+        if self.security.cert_file is not None:
             return (
-                f"{self._address} does not accept the client certificate in "
-                f"{self._security.cert_file} ({_alert_text(alert)}): is it from an authority that the "
-                "broker trusts, and not expired?"
+                f"{self.address} does not accept the client certificate in "
+                f"{self.security.cert_file} ({_alert_text(alert)}): is it from an authority that "
+                "the broker trusts, and not expired?"
             )
         if "CERTIFICATE_REQUIRED" in alert or "HANDSHAKE_FAILURE" in alert:
             # A handshake failure is what TLS 1.2 has for a certificate that is missing.
-            return f"{self._address} wants a client certificate: set cert_file and key_file"
-        return f"{self._address} refuses the TLS handshake ({_alert_text(alert)})"
+            return f"{self.address} wants a client certificate: set cert_file and key_file"
+        return f"{self.address} refuses the TLS handshake ({_alert_text(alert)})"
 
     async def _answers_tls(self) -> bool:
-        """Whether TLS is spoken, whoever's certificate it may be: nothing is sent over it."""
+        """Whether TLS is spoken, with any certificate: nothing is sent over it."""
         anyone = ssl.create_default_context()
         anyone.check_hostname = False
         anyone.verify_mode = ssl.CERT_NONE
         try:
-            async with asyncio.timeout(self._timeout_s):
-                _, writer = await asyncio.open_connection(self._host, self._port, ssl=anyone)
+            async with asyncio.timeout(self.timeout_s):
+                _, writer = await asyncio.open_connection(self.host, self.port, ssl=anyone)
         except ssl.SSLError as error:
             return "ALERT" in (error.reason or "")
         except (OSError, EOFError):
@@ -203,9 +201,9 @@ class _Probe:
 
     async def _answers_plain(self) -> bool:
         """Whether Kafka greets in plain text: nothing secret is in a greeting."""
-        timeout_ms = int(self._timeout_s * 1000)
+        timeout_ms = int(self.timeout_s * 1000)
         try:
-            connection = await create_conn(self._host, self._port, request_timeout_ms=timeout_ms)
+            connection = await create_conn(self.host, self.port, request_timeout_ms=timeout_ms)
         except (OSError, KafkaError, EOFError):
             return False
         connection.close()
@@ -221,37 +219,37 @@ class _Probe:
     async def _check_mechanism(self, connection: AIOKafkaConnection, mechanism: str) -> None:
         reply = await self._send(connection, SaslHandShakeRequest(mechanism))
         if reply is None:
-            raise _Fault(f"{self._address} closed the connection when asked for {mechanism}")
+            raise _Fault(f"{self.address} closed the connection when asked for {mechanism}")
         if reply.error_code == IllegalSaslStateError.errno:
-            without = "SSL" if self._tls else "PLAINTEXT"
+            without = "SSL" if self.tls else "PLAINTEXT"
             raise _Fault(
-                f"{self._address} takes no SASL login, and security_protocol is "
-                f"{self._security.security_protocol}: set {without}"
+                f"{self.address} takes no SASL login, and security_protocol is "
+                f"{self.security.security_protocol}: set {without}"
             )
         if reply.error_code or mechanism not in reply.enabled_mechanisms:
             raise _Fault(
-                f"{self._address} does not offer the SASL mechanism {mechanism}; "
+                f"{self.address} does not offer the SASL mechanism {mechanism}; "
                 f"it offers {_list_mechanisms(reply.enabled_mechanisms)}"
             )
 
     async def _log_in(self, mechanism: str) -> AIOKafkaConnection:
         try:
-            return await self._greet(**self._options)
+            return await self._greet(**self.options)
         except SaslAuthenticationFailed:
             raise _Fault(
-                f"{self._address} refuses the login of {self._security.username} by {mechanism}: "
+                f"{self.address} refuses the login of {self.security.username} by {mechanism}: "
                 "the user name or the password is wrong"
             ) from None
         except ValueError:  # aiokafka on a server's proof that does not fit
             raise _Fault(
-                f"{self._address} could not prove by {mechanism} that it knows the password of "
-                f"{self._security.username}: is it the right broker?"
+                f"{self.address} could not prove by {mechanism} that it knows the password of "
+                f"{self.security.username}: is it the right broker?"
             ) from None
 
     async def _check_token(self, connection: AIOKafkaConnection) -> None:
         """To aiokafka a refusal is an answer like any other: a JSON text (RFC 7628, 3.2.2)."""
         try:
-            token = await self._options["sasl_oauth_token_provider"].token()
+            token = await self.options["sasl_oauth_token_provider"].token()
         except SecurityError as error:
             raise _Fault(str(error)) from None
         greeting = f"n,,\x01auth=Bearer {token}\x01\x01".encode()
@@ -260,7 +258,7 @@ class _Probe:
             return
         status = _status(reply.sasl_auth_bytes) if reply is not None else ""
         raise _Fault(
-            f"{self._address} does not accept the OAUTHBEARER token{status}: "
+            f"{self.address} does not accept the OAUTHBEARER token{status}: "
             "is it expired, or for another audience?"
         )
 
@@ -269,18 +267,18 @@ class _Probe:
         reply = await self._send(connection, MetadataRequest([]))
         if reply is not None:
             return [(broker[1], broker[2]) for broker in reply.brokers]
-        if self._security.sasl_mechanism is None:
+        if self.security.sasl_mechanism is None:
             again = await self._greet()
             asked = await self._send(again, SaslHandShakeRequest("PLAIN"))
             again.close()
             if asked is not None and asked.enabled_mechanisms:
-                secure = "SASL_SSL" if self._tls else "SASL_PLAINTEXT"
+                secure = "SASL_SSL" if self.tls else "SASL_PLAINTEXT"
                 raise _Fault(
-                    f"{self._address} wants a SASL login, and security_protocol is "
-                    f"{self._security.security_protocol}: set {secure} and sasl_mechanism to "
+                    f"{self.address} wants a SASL login, and security_protocol is "
+                    f"{self.security.security_protocol}: set {secure} and sasl_mechanism to "
                     f"{_list_mechanisms(asked.enabled_mechanisms)}"
                 )
-        raise _Fault(f"{self._address} closed the connection when asked for its brokers")
+        raise _Fault(f"{self.address} closed the connection when asked for its brokers")
 
 
 def _alert_text(alert: str) -> str:

@@ -1,34 +1,29 @@
-"""Which topic partitions hold the others up, and which run ahead: judged from where each stands."""
+"""Which topic partitions hold the others up, and which run too far ahead of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from monitor.core.contract.events import Control
 from monitor.core.event_time.watermark import NEVER
-
-PartitionKey = tuple[str, int]
-
-
-class PartitionProgress(Protocol):
-    """Time in one topic partition (`watermark.PartitionClock`)."""
-
-    @property
-    def position(self) -> int: ...
-    @property
-    def high(self) -> int: ...
-    @property
-    def watermark(self) -> int: ...
+from monitor.kafka.partitions import PartitionKey, PartitionProgress
 
 
 class FlowControl:
-    """Silence becomes a record; haste is held back.
+    """Turns silence into control records, and says whom to pause.
 
-    silence_s: a topic partition that was read to its end and has brought nothing for so long, while
-    others went on, is silent. After a pause of all of them each has that long to speak again: who
-    is heard first is chance. window_ns: silence is told once a window, not with every record of the
-    others.
+    A topic partition is silent when it was read to its end and has brought nothing for `silence_s`
+    while others went on. When all of them have paused, each gets `silence_s` anew: which one is
+    read first after a pause is chance.
+
+    Parameters
+    ----------
+    window_ns
+        Control records speak of whole windows: one a window, not one for each record of the others.
+    ahead_ns
+        Whoever is further ahead of the slowest, in event time, is paused.
+    now_s
+        Monotonic time, as in all methods.
     """
 
     def __init__(self, silence_s: float, window_ns: int, ahead_ns: int, now_s: float) -> None:
@@ -36,7 +31,7 @@ class FlowControl:
         self._window_ns = window_ns
         self._ahead_ns = ahead_ns
         self._last_activity_s = self._resumed_s = now_s
-        self._others_ns = NEVER
+        self._elsewhere_ns = NEVER
         self._last_arrival_s: dict[PartitionKey, float] = {}
 
     def note_arrival(self, at: PartitionKey, now_s: float) -> None:
@@ -51,51 +46,54 @@ class FlowControl:
 
     def silence_controls(
         self,
-        parts: Mapping[PartitionKey, PartitionProgress],
+        clocks: Mapping[PartitionKey, PartitionProgress],
         lag: Mapping[PartitionKey, int],
         now_s: float,
-        others_ns: int = NEVER,
+        elsewhere_ns: int = NEVER,
     ) -> list[Control]:
-        """Control records for those that are silent while others go on: nothing before the time
-        that all the others have passed counts there any more.
+        """Control records that move the silent ones up to the time that all others have passed.
 
-        `others_ns`: where all of `parts` are silent, the time that passed elsewhere.
+        lag: records that wait in each; one that is missing was not asked yet, so it is not silent.
+        elsewhere_ns: where all of `clocks` are silent, the event time that passed elsewhere.
         """
-        if others_ns > self._others_ns:
-            self._others_ns = others_ns
+        if elsewhere_ns > self._elsewhere_ns:
+            self._elsewhere_ns = elsewhere_ns
             self._note_activity(now_s)
-        quiet: list[tuple[PartitionKey, PartitionProgress]] = []
+        silent: list[tuple[PartitionKey, PartitionProgress]] = []
         awake: list[tuple[PartitionKey, PartitionProgress]] = []
-        for at, part in parts.items():
+        for at, clock in clocks.items():
             since_s = now_s - max(self._last_arrival_s.get(at, NEVER), self._resumed_s)
-            ended = lag.get(at) == 0
-            (quiet if ended and since_s >= self._silence_s else awake).append((at, part))
-        passed = min((part.watermark for _, part in awake), default=others_ns)
-        if passed == NEVER or (awake and not any(at in self._last_arrival_s for at, _ in awake)):
+            at_end = lag.get(at) == 0
+            (silent if at_end and since_s >= self._silence_s else awake).append((at, clock))
+        passed_ns = min((clock.watermark for _, clock in awake), default=elsewhere_ns)
+        nobody_spoke = not any(at in self._last_arrival_s for at, _ in awake)
+        if passed_ns == NEVER or (awake and nobody_spoke):
             return []
         if awake:
-            # The end of a day may be known beforehand; it is not now.
-            passed = min(passed, max(part.high for part in parts.values()))
-        ts = passed // self._window_ns * self._window_ns
+            # The end of a day may be known beforehand; then the watermark is ahead of all records.
+            passed_ns = min(passed_ns, max(clock.high for clock in clocks.values()))
+        ts = passed_ns // self._window_ns * self._window_ns
         return [
-            Control(topic=at[0], partition=at[1], offset=part.position, ts=ts)
-            for at, part in quiet
-            if part.watermark < ts
+            Control(topic=at[0], partition=at[1], offset=clock.position, ts=ts)
+            for at, clock in silent
+            if clock.watermark < ts
         ]
 
     def partitions_ahead(
         self,
-        parts: Mapping[PartitionKey, PartitionProgress],
+        clocks: Mapping[PartitionKey, PartitionProgress],
         lag: Mapping[PartitionKey, int],
-        others_ns: int | None = None,
+        slowest_elsewhere_ns: int | None = None,
     ) -> set[PartitionKey]:
-        """Those so far ahead of the slowest that still has records waiting that to read them on
-        would only fill memory. `others_ns`: how far the slowest elsewhere has come.
+        """Those more than `ahead_ns` ahead of the slowest that still has records waiting.
+
+        Reading them on would only fill memory. slowest_elsewhere_ns: how far the slowest that is
+        not among `clocks` has come.
         """
-        behind = [part.watermark for at, part in parts.items() if lag.get(at) != 0]
-        if others_ns is not None:
-            behind.append(others_ns)
-        slowest = min(behind, default=NEVER)
-        if slowest == NEVER:
+        behind = [clock.watermark for at, clock in clocks.items() if lag.get(at) != 0]
+        if slowest_elsewhere_ns is not None:
+            behind.append(slowest_elsewhere_ns)
+        slowest_ns = min(behind, default=NEVER)
+        if slowest_ns == NEVER:
             return set()
-        return {at for at, part in parts.items() if part.high > slowest + self._ahead_ns}
+        return {at for at, clock in clocks.items() if clock.high > slowest_ns + self._ahead_ns}

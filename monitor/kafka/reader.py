@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from monitor.config import Config
 from monitor.core.contract.events import Control
@@ -24,17 +23,17 @@ from monitor.core.decode.codec import UNKNOWN, decode, validate_record
 from monitor.core.event_time.admission import TIME_JUMP
 from monitor.errors import BrinkwatchError
 from monitor.kafka.clients import Clients, stop_consumer
+from monitor.kafka.messages import parse_controls
+from monitor.kafka.partitions import PartitionKey, PartitionOffsets, kinds_by_topic
 
 POLL_MS = 100
 _CONTROL_MS = 1_000
 PING_S_MAX = 5.0
 
-PartitionOffsets = dict[tuple[str, int], int]
-
 
 @dataclass(slots=True)
 class PartitionRecords:
-    """Records of one topic partition, as they lay there."""
+    """Records of one topic partition, in the order of their offsets."""
 
     kind: str
     topic: str
@@ -71,7 +70,7 @@ class PartitionRecords:
         ]
 
     def _refuse_unknown(self, offset: int, raw: bytes) -> RefusedRecord:
-        """This topic is for records that name no kind; whatever else lies in it is refused too."""
+        """A record of the topic of unknown kinds: all of them are refused, with a reason each."""
         verdict = validate_record(raw, None)
         if isinstance(verdict, BaseModel):
             verdict = "wrong_kind", "a record with a kind of the contract belongs to its topic"
@@ -80,18 +79,19 @@ class PartitionRecords:
 
 @dataclass(slots=True)
 class PollResult:
-    """What one turn brought: the control records are for before the rest."""
+    """What one poll brought; the control records apply before the rest."""
 
     controls: list[Control]
     parts: list[PartitionRecords]
+    """Records of the venue, by topic partition."""
     report_records: list[Any] = field(default_factory=list)
     """Records of the windows topic, in the order of each partition."""
     bad_controls: int = 0
-    """Records of the control topic that are none."""
+    """Records of the control topic that are no control records."""
 
 
 class Reader:
-    """One consumer of given topic partitions; where it stands is ours to say, not the group's."""
+    """Reads given topic partitions from given offsets; no consumer group moves them."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Reader:
         self._consumer = consumer
         # Of its own: a fetch that waits for records holds up all else on its connection.
         self._probe = probe
-        self._kinds = {topic: kind for kind, topic in config.topics.items()} | {UNKNOWN: UNKNOWN}
+        self._kinds = kinds_by_topic(config)
         self._control_partitions = [
             TopicPartition(config.kafka.control_topic, p) for p in partitions
         ]
@@ -136,10 +136,13 @@ class Reader:
         await stop_consumer(self._probe)
 
     async def seek(self, positions: PartitionOffsets) -> PartitionOffsets:
-        """Go to `positions`, to the beginning where there is none; returns where it stands."""
+        """Go to `positions`, to the beginning where there is none; returns the offsets chosen.
+
+        Raises `BrinkwatchError` where a position is outside what the topic partition has.
+        """
         first = await self._probe.beginning_offsets([*self.inputs, *self._control_partitions])
         ends = await self._probe.end_offsets(self.inputs)
-        stands: PartitionOffsets = {}
+        chosen: PartitionOffsets = {}
         for tp in self.inputs:
             at = positions.get((tp.topic, tp.partition), first[tp])
             if not first[tp] <= at <= ends[tp]:
@@ -149,15 +152,15 @@ class Reader:
                     f"anew; to begin anew delete the topic {self._config.kafka.snapshots_topic}"
                 )
             self._consumer.seek(tp, at)
-            stands[tp.topic, tp.partition] = at
+            chosen[tp.topic, tp.partition] = at
         for tp in self._control_partitions:
             self._consumer.seek(tp, first[tp])
-        return stands
+        return chosen
 
     async def poll(self, timeout_ms: int = POLL_MS) -> PollResult:
         """What there is, or nothing after a short while."""
         try:
-            found = await self._consumer.getmany(
+            records = await self._consumer.getmany(
                 timeout_ms=timeout_ms, max_records=self._config.kafka.poll_records
             )
         except OffsetOutOfRangeError as error:
@@ -165,22 +168,21 @@ class Reader:
                 f"records that were not yet read have been deleted ({error}): raise the topics' "
                 "retention; to begin anew delete the snapshots topic"
             ) from None
-        polled = PollResult([], [])
-        controls = [r for tp in self._control_partitions for r in found.pop(tp, ())]
-        if found:
-            controls += await self._read_remaining_controls()
-        polled.controls, polled.bad_controls = self._parse_controls(controls)
-        for tp, records in found.items():
+        control_records = [r for tp in self._control_partitions for r in records.pop(tp, ())]
+        if records:
+            control_records += await self._read_remaining_controls()
+        controls = parse_controls(control_records)
+        polled = PollResult(controls, [], bad_controls=len(control_records) - len(controls))
+        for tp, batch in records.items():
             if tp.topic == self._config.kafka.windows_topic:
-                polled.report_records += records
+                polled.report_records += batch
             else:
-                polled.parts.append(self._partition_records(tp, records))
+                polled.parts.append(self._partition_records(tp, batch))
         return polled
 
-    async def partitions_at_end(self, at: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Those that hold, as of now, no record that was not handed out."""
-        asked = [TopicPartition(*place) for place in at]
-        ends = await self._probe.end_offsets(asked)
+    async def partitions_at_end(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
+        """Those of `keys` whose records, up to now, were all handed out."""
+        ends = await self._probe.end_offsets([TopicPartition(*key) for key in keys])
         return {
             (tp.topic, tp.partition)
             for tp, end in ends.items()
@@ -200,17 +202,9 @@ class Reader:
         records: list[Any] = []
         for tp, end in (await self._probe.end_offsets(self._control_partitions)).items():
             while await self._consumer.position(tp) < end:
-                found = await self._consumer.getmany(tp, timeout_ms=_CONTROL_MS)
-                records += found.get(tp, ())
+                polled = await self._consumer.getmany(tp, timeout_ms=_CONTROL_MS)
+                records += polled.get(tp, ())
         return records
-
-    def _parse_controls(self, records: list[Any]) -> tuple[list[Control], int]:
-        """Control records, and how many are none."""
-        good: list[Control] = []
-        for record in records:
-            with suppress(ValidationError):
-                good.append(Control.model_validate_json(record.value or b""))
-        return good, len(records) - len(good)
 
     def _partition_records(self, tp: TopicPartition, records: list[Any]) -> PartitionRecords:
         return PartitionRecords(
@@ -223,21 +217,20 @@ class Reader:
         )
 
     async def remaining_controls(self) -> list[Control]:
-        """The control records that are left."""
-        found = await self._read_remaining_controls()
-        return self._parse_controls(found)[0]
+        """The control records that are committed by now and were not handed out."""
+        return parse_controls(await self._read_remaining_controls())
 
     async def end_offsets(self) -> PartitionOffsets:
-        """The offsets at which what is committed ends now."""
+        """Of each topic partition the offset behind its last committed record."""
         ends = await self._probe.end_offsets(self.inputs)
         return {(tp.topic, tp.partition): end for tp, end in ends.items()}
 
     async def positions(self) -> PartitionOffsets:
-        """How far the topics were read."""
+        """Of each topic partition the offset of the next record to hand out."""
         return {(tp.topic, tp.partition): await self._consumer.position(tp) for tp in self.inputs}
 
     async def lag(self) -> PartitionOffsets:
-        """Records that wait in each topic partition; those never asked for yet are left out."""
+        """Records that wait in each topic partition; one that was never fetched is left out."""
         waiting: PartitionOffsets = {}
         for tp in self.inputs:
             end = self._consumer.last_stable_offset(tp)
@@ -246,21 +239,12 @@ class Reader:
                 waiting[tp.topic, tp.partition] = max(0, end - position)
         return waiting
 
-    def pause_only(self, ahead: set[tuple[str, int]]) -> None:
-        """Read on from all but these."""
+    def pause_only(self, keys: set[PartitionKey]) -> None:
+        """Pause these topic partitions and read on from all others."""
         paused = self._consumer.paused()
         for tp in self.inputs:
-            wanted = (tp.topic, tp.partition) in ahead
-            if wanted and tp not in paused:
+            pause = (tp.topic, tp.partition) in keys
+            if pause and tp not in paused:
                 self._consumer.pause(tp)
-            elif not wanted and tp in paused:
+            elif not pause and tp in paused:
                 self._consumer.resume(tp)
-
-
-async def committed_offsets(clients: Clients, group: str) -> dict[tuple[str, int], tuple[int, str]]:
-    """The offsets that the group's transactions have committed, with their metadata."""
-    async with clients.admin() as admin:
-        found = await admin.list_consumer_group_offsets(group)
-    return {
-        (tp.topic, tp.partition): (held.offset, held.metadata or "") for tp, held in found.items()
-    }

@@ -1,4 +1,4 @@
-"""Words of the shards on their topic: each whole, with a head that says what is in it."""
+"""The topic of shard reports: each in chunks, with a header that says how far its shard is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 
 from monitor.core.shard_report import ShardReport
-from monitor.kafka.chunking import Message, Reassembler, split, value_key
+from monitor.kafka import chunking
+from monitor.kafka.messages import Message
 
 _HEADER_NAME = "brinkwatch-word"
 
 
 class ReportHeader(msgspec.Struct, frozen=True):
-    """Goes with every record of the topic: enough to know whether the word is worth reading."""
+    """A header of every record: enough to know whether the report is worth reading."""
 
     partition: int
     closed_ns: int
@@ -22,32 +23,18 @@ class ReportHeader(msgspec.Struct, frozen=True):
     high: dict[str, int]
 
 
-def messages(word: ShardReport, fingerprint: str, book_ns: int) -> list[Message]:
-    """A word as records."""
-    told = ReportHeader(word.partition, word.closed_ns, word.latest_ns, word.until, word.high)
-    head = msgspec.json.encode(told)
-    made = split(f"word/{word.partition}", word.pack(fingerprint, book_ns))
-    for message in made:
-        message.headers.append((_HEADER_NAME, head))
-    return made
+def messages(report: ShardReport, fingerprint: str, book_ns: int) -> list[Message]:
+    """A report as records."""
+    header = ReportHeader(
+        report.partition, report.closed_ns, report.latest_ns, report.until, report.high
+    )
+    encoded = msgspec.json.encode(header)
+    chunks = chunking.split(f"word/{report.partition}", report.pack(fingerprint, book_ns))
+    for chunk in chunks:
+        chunk.headers.append((_HEADER_NAME, encoded))
+    return chunks
 
 
 def read_header(record: Any) -> ReportHeader | None:
-    """What a record of the topic speaks of; None where it is no word."""
-    try:
-        return msgspec.json.decode(dict(record.headers)[_HEADER_NAME], type=ReportHeader)
-    except (KeyError, msgspec.DecodeError):
-        return None
-
-
-class ReportAssembler:
-    """Puts words together from the records of all partitions of the topic."""
-
-    def __init__(self, fingerprint: str) -> None:
-        self._fingerprint = fingerprint
-        self._reassemblers: dict[str, Reassembler] = {}
-
-    def add_record(self, record: Any) -> ShardReport | None:
-        """The word that is whole with this record. Raises `DamagedError` and `SnapshotError`."""
-        raw = self._reassemblers.setdefault(value_key(record), Reassembler()).add_chunk(record)
-        return None if raw is None else ShardReport.unpack(raw, self._fingerprint)
+    """How far the shard of a record has come; None where the record is no report."""
+    return chunking.read_header(record, _HEADER_NAME, ReportHeader)

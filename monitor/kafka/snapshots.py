@@ -1,22 +1,21 @@
-"""Snapshots on a compacted topic: state with the positions that it stands for.
+"""Snapshots on a compacted topic: the state of an owner, and the offsets it goes on from.
 
-Where the newest one of an owner lies stands in the metadata of the offsets that were committed with
-it (`transactions.py`), so a restart reads that one and no other.
+The metadata of the committed offsets (`transactions.py`) name the offset of an owner's newest
+snapshot, so a restart reads that one and no other.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from aiokafka import TopicPartition
 
 from monitor.core.snapshot import SnapshotError
-from monitor.kafka.chunking import DamagedError, Message, Reassembler, split, value_key
+from monitor.kafka.chunking import DamagedError, Reassembler, split, value_key
 from monitor.kafka.clients import Clients
-
-PartitionOffsets = dict[tuple[str, int], int]
+from monitor.kafka.messages import Message
+from monitor.kafka.partitions import PartitionOffsets, offset_range, read_between
 
 
 @dataclass(slots=True)
@@ -25,49 +24,38 @@ class StoredSnapshot:
 
     state: bytes
     positions: PartitionOffsets
-    """Of each topic partition the offset of the first record that is not in it."""
+    """Of each topic partition the offset of the first record that is not in the state."""
 
 
 def messages(key: str, state: bytes, positions: PartitionOffsets) -> list[Message]:
     """A snapshot as records. `key` names the owner: several share a partition of the topic."""
-    places = [[topic, p, offset] for (topic, p), offset in sorted(positions.items())]
-    return split(key, msgspec.msgpack.encode([state, places]))
+    offsets = [[topic, p, offset] for (topic, p), offset in sorted(positions.items())]
+    return split(key, msgspec.msgpack.encode([state, offsets]))
 
 
 async def read(
-    clients: Clients, at: TopicPartition, key: str, offset: int
+    clients: Clients, tp: TopicPartition, key: str, offset: int
 ) -> StoredSnapshot | None:
-    """The snapshot of `key` whose first record lies at `offset`; None where it is gone."""
+    """The snapshot of `key` whose first record lies at `offset`; None where it is gone.
+
+    Raises `SnapshotError` where a record is damaged.
+    """
     consumer = await clients.consumer()
     try:
-        consumer.assign([at])
-        first = (await consumer.beginning_offsets([at]))[at]
-        end = (await consumer.end_offsets([at]))[at]
+        first, end = await offset_range(consumer, tp)
         if not first <= offset < end:
             return None  # somebody has removed it, to begin anew
-        consumer.seek(at, offset)
-        raw = await _read_value(consumer, at, key, end)
+        reassembler = Reassembler()
+        async for record in read_between(consumer, tp, offset, end):
+            raw = reassembler.add_chunk(record) if value_key(record) == key else None
+            if raw is not None:
+                state, offsets = msgspec.msgpack.decode(raw)
+                return StoredSnapshot(state, {(topic, p): at for topic, p, at in offsets})
+        return None
+    except DamagedError as error:
+        raise SnapshotError(
+            f"the snapshot of {key} cannot be read ({error}): delete the topic {tp.topic} "
+            "to read the venue's topics again from their start"
+        ) from error
     finally:
         await consumer.stop()
-    if raw is None:
-        return None
-    state, places = msgspec.msgpack.decode(raw)
-    return StoredSnapshot(state, {(topic, p): place for topic, p, place in places})
-
-
-async def _read_value(consumer: Any, at: TopicPartition, key: str, end: int) -> bytes | None:
-    found = Reassembler()
-    while await consumer.position(at) < end:
-        for record in (await consumer.getmany(at, timeout_ms=200)).get(at, ()):
-            if value_key(record) != key:
-                continue
-            try:
-                raw = found.add_chunk(record)
-            except DamagedError as error:
-                raise SnapshotError(
-                    f"the snapshot of {key} cannot be read ({error}): delete the topic {at.topic} "
-                    "to read the venue's topics again from their start"
-                ) from error
-            if raw is not None:
-                return raw
-    return None

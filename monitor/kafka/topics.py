@@ -1,4 +1,4 @@
-"""The topics: those of the venue, co-partitioned, and those of the sidecar's own."""
+"""The topics of the venue, with equal partitions each, and the topics of the sidecar."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from monitor.config import Config
+from monitor.core.contract.units import DAY_MS
 from monitor.core.decode.codec import UNKNOWN
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.kafka.clients import RECORD_BYTES_MAX, Clients
 
 RECORD_LIMIT = RECORD_BYTES_MAX // 2
-"""Bytes of a record of the venue's; a refused one has room for its origin in the dead letters."""
+"""Of a record of the venue, in bytes: a dead letter has room for it and the headers."""
 KEEP_FOREVER = {"retention.ms": "-1", "max.message.bytes": str(RECORD_LIMIT)}
-"""Nothing is deleted by age: an engine restored from an old snapshot still finds what it needs."""
+"""Nothing is deleted by age: an engine restored from an old snapshot reads on from there."""
 COMPACT = {"cleanup.policy": "compact"}
 SNAPSHOTS = {
     **COMPACT,
@@ -23,16 +24,16 @@ SNAPSHOTS = {
     "segment.bytes": str(64 << 20),
     "min.cleanable.dirty.ratio": "0.1",
 }
-REPORTS = {"retention.ms": str(7 * 86_400_000), "max.message.bytes": str(RECORD_LIMIT)}
-"""Words are read again from the venue stage's last snapshot on: seconds ago, or as long as nobody
-ran it."""
+REPORTS = {"retention.ms": str(7 * DAY_MS), "max.message.bytes": str(RECORD_LIMIT)}
+"""The venue stage reads reports again from its last snapshot on: seconds ago where it runs, and up
+to seven days ago where nobody ran it."""
 
 
 def sidecar_topics(config: Config, partitions: int) -> dict[str, NewTopic]:
     """The sidecar's own topics."""
     kafka = config.kafka
-    made = [
-        # Compacted: of a silence that lasts, only the latest word counts.
+    own_topics = [
+        # Compacted: of a silence that lasts, only the latest control record counts.
         (kafka.control_topic, partitions, COMPACT),
         # One partition: the order of alerts is part of the output.
         (kafka.alerts_topic, 1, {"retention.ms": "-1"}),
@@ -42,32 +43,30 @@ def sidecar_topics(config: Config, partitions: int) -> dict[str, NewTopic]:
         (kafka.snapshots_topic, partitions, SNAPSHOTS),
     ]
     return {
-        name: _new_topic(name, number, kafka.replication, settings)
-        for name, number, settings in made
+        name: NewTopic(name, number, kafka.replication, topic_configs=settings)
+        for name, number, settings in own_topics
     }
 
 
 def venue_topics(config: Config, names: list[str], partitions: int) -> dict[str, NewTopic]:
     """The venue's topics."""
     copies = config.kafka.replication
-    return {
-        n: _new_topic(n, 1 if n == UNKNOWN else partitions, copies, KEEP_FOREVER) for n in names
-    }
-
-
-def _new_topic(name: str, partitions: int, replication: int, settings: dict[str, str]) -> NewTopic:
-    return NewTopic(name, partitions, replication, topic_configs=settings)
+    numbers = {name: 1 if name == UNKNOWN else partitions for name in names}
+    return {n: NewTopic(n, p, copies, topic_configs=KEEP_FOREVER) for n, p in numbers.items()}
 
 
 async def partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
-    """The number of partitions of every topic there is."""
+    """The number of partitions of every existing topic."""
     names = await admin.list_topics()
-    found = await admin.describe_topics(list(names)) if names else []
-    return {topic["topic"]: len(topic["partitions"]) for topic in found}
+    topics = await admin.describe_topics(list(names)) if names else []
+    return {topic["topic"]: len(topic["partitions"]) for topic in topics}
 
 
 async def create(clients: Clients, wanted: dict[str, NewTopic]) -> list[str]:
-    """Create what is missing; returns their names. One with other partitions is an error."""
+    """Create what is missing and return its names.
+
+    Raises `ConfigError` where one exists with another number of partitions.
+    """
     async with clients.admin() as admin:
         there = await partition_counts(admin)
         for name, topic in wanted.items():
@@ -89,8 +88,10 @@ async def create(clients: Clients, wanted: dict[str, NewTopic]) -> list[str]:
 
 
 async def venue_partitions(clients: Clients, config: Config) -> tuple[int, list[str]]:
-    """How many partitions the venue's topics have, and their names; `ConfigError` where they do not
-    match. The topic of records of unknown kind is read only where there is one.
+    """How many partitions each topic of the venue has, and the names of these topics.
+
+    The topic of records of unknown kind is among them only where it exists. Raises `ConfigError`
+    where a topic is missing or the numbers differ.
     """
     async with clients.admin() as admin:
         there = await partition_counts(admin)
@@ -102,9 +103,9 @@ async def venue_partitions(clients: Clients, config: Config) -> tuple[int, list[
         )
     counts = {name: there[name] for name in names}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name} {number}" for name, number in counts.items())
+        numbers = ", ".join(f"{name} {number}" for name, number in counts.items())
         raise ConfigError(
-            f"the topics of the venue differ in partitions ({told}): a symbol has to be in the "
+            f"the topics of the venue differ in partitions ({numbers}): a symbol has to be in the "
             "same partition of each; make them alike"
         )
     if there.get(UNKNOWN, 1) != 1:

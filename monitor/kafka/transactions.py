@@ -1,41 +1,40 @@
-"""Everything that one owner makes known, each piece once: words or alerts, dead letters, control
-records, snapshots and the offsets of what was read, in one transaction.
+"""All that one owner publishes, in transactions: each record is published once.
 
-Alerts are numbered: the engine makes the same ones in the same order from the same records, however
-they are read. The number of those published stands in the note that goes with the committed
-offsets; after a crash the owner goes on from its snapshot, and what it makes again up to that
-number is not sent.
+A transaction holds reports or alerts, dead letters, control records, a snapshot now and then, and
+the offsets of what was read. Alerts are numbered: from the same records the engine makes the same
+alerts in the same order, however they are read. The count of published alerts is in the metadata of
+the committed offsets; after a crash the owner goes on from its snapshot, makes some alerts again,
+and does not send those up to that count.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from monitor.config import KafkaSettings
-from monitor.core.alerts.wording import alert_json, format_iso
+from monitor.core.alerts.formatting import format_iso
+from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.contract.events import Control
-from monitor.core.decode.batch import RefusedRecord
-from monitor.kafka.chunking import Message
 from monitor.kafka.clients import Clients
-from monitor.kafka.publish_day import send_control
-from monitor.kafka.snapshots import PartitionOffsets
+from monitor.kafka.dead_letters import DeadLetter
+from monitor.kafka.messages import Message, control_message
+from monitor.kafka.partitions import PartitionKey, PartitionOffsets
 
 TIMEOUT_MS = 60_000
-"""After this a transaction whose owner is gone is aborted by the broker."""
-DETAIL_BYTES_MAX = 1_000
+"""The broker aborts a transaction that its owner has left open for so long."""
 
 
 class CommitMetadata(msgspec.Struct):
-    """The metadata of an owner's committed offsets: what else is committed with them."""
+    """What is committed together with an owner's offsets, as their metadata."""
 
     alerts: int = 0
-    """Published so far."""
+    """Alerts published so far."""
     cells: int = 0
     """Moments whose bands are published so far."""
     snapshot: int = -1
@@ -43,21 +42,12 @@ class CommitMetadata(msgspec.Struct):
 
 
 @dataclass(slots=True)
-class DeadLetter:
-    """A refused record on its way to the dead letters."""
-
-    record: RefusedRecord
-    timestamp_ms: int
-    """Of the record in its topic."""
-
-
-@dataclass(slots=True)
 class Outbox:
-    """What one transaction holds."""
+    """What the next transaction will publish."""
 
-    alerts: list[dict[str, Any]] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
     bands: list[list[tuple[str, bytes]]] = field(default_factory=list)
-    """Of each moment, key and value of every record (`bandrecords.lines`)."""
+    """Of each moment, key and value of every record (`band_records`)."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
     reports: list[Message] = field(default_factory=list)
@@ -65,45 +55,30 @@ class Outbox:
     offsets: PartitionOffsets = field(default_factory=dict)
 
 
-def alert_headers(alert: dict[str, Any]) -> list[tuple[str, bytes]]:
+def alert_headers(alert: Alert) -> list[tuple[str, bytes]]:
     """CloudEvents 1.0, binary mode."""
     return [
         ("ce_specversion", b"1.0"),
-        ("ce_id", alert["id"].encode()),
+        ("ce_id", alert.id.encode()),
         ("ce_source", b"brinkwatch"),
-        ("ce_type", f"brinkwatch.alert.{alert['status']}".encode()),
-        ("ce_time", format_iso(alert["ts"]).encode()),
+        ("ce_type", f"brinkwatch.alert.{alert.status}".encode()),
+        ("ce_time", format_iso(alert.ts).encode()),
         ("ce_datacontenttype", b"application/json"),
         ("content-type", b"application/json"),
     ]
 
 
-def dead_letter_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
-    """Where a dead letter comes from, and why it was refused (`decode.REASONS`)."""
-    r = letter.record
-    origin = {
-        "topic": r.topic,
-        "partition": str(r.partition),
-        "offset": str(r.offset),
-        "timestamp": str(letter.timestamp_ms),
-        "reason": r.reason,
-        "detail": r.detail,
-    }
-    return [
-        (f"brinkwatch_{name}", text.encode(errors="replace")[:DETAIL_BYTES_MAX])
-        for name, text in origin.items()
-    ]
-
-
 class Transactions:
-    """The one writer of an owner's: starting it ends whoever wrote before.
+    """The one writer of an owner: starting it fences the writer before it.
 
     Parameters
     ----------
     owner
         "0" and so on for the shard of a partition, "venue" for the venue stage.
     partition
-        Where the owner's words, snapshots and note are.
+        Of the topics of reports and snapshots: where this owner writes.
+    metadata
+        As last committed.
     """
 
     def __init__(
@@ -111,18 +86,18 @@ class Transactions:
         settings: KafkaSettings,
         producer: AIOKafkaProducer,
         partition: int,
-        note: CommitMetadata,
+        metadata: CommitMetadata,
     ) -> None:
         self._settings = settings
         self._producer = producer
         self._partition = partition
-        self.metadata = note
+        self.metadata = metadata
 
     @classmethod
     async def start(
         cls, settings: KafkaSettings, clients: Clients, owner: str, partition: int
     ) -> Transactions:
-        """Fence the owner before, and settle what it had left open."""
+        """Fence the writer before, and abort the transaction it left open."""
         producer = await clients.producer(
             transactional_id=f"brinkwatch-{settings.group}-{owner}",
             transaction_timeout_ms=TIMEOUT_MS,
@@ -133,62 +108,51 @@ class Transactions:
         """Close the connection."""
         await self._producer.stop()
 
-    async def commit(self, work: Outbox, carrier: tuple[str, int]) -> None:
-        """All of it or nothing. Raises what Kafka refuses; then nothing of it is known to anyone
-        who reads what is committed, or (where the answer was lost) all of it: restore to find out.
+    async def commit(self, outbox: Outbox, metadata_partition: PartitionKey) -> None:
+        """Publish all of `outbox` or nothing.
 
-        `carrier`: the topic partition whose offset (always 0) carries the note.
+        Raises what Kafka refuses. Then readers of committed records see nothing of it; or, where
+        only Kafka's answer was lost, all of it: restoring from what is committed finds out.
+
+        metadata_partition: the topic partition whose offset (always 0) carries the metadata.
         """
-        note = CommitMetadata(
-            self.metadata.alerts + len(work.alerts),
-            self.metadata.cells + len(work.bands),
+        metadata = CommitMetadata(
+            self.metadata.alerts + len(outbox.alerts),
+            self.metadata.cells + len(outbox.bands),
             self.metadata.snapshot,
         )
         async with self._producer.transaction():
-            flying = [await self._send_chunk(chunk) for chunk in work.snapshot]
-            flying += await self._send_messages(work)
-            sent = await asyncio.gather(*flying)
-            if work.snapshot:
-                note.snapshot = sent[0].offset
+            pending = [
+                await message.send(self._producer, topic, partition)
+                for topic, partition, message in self._messages(outbox)
+            ]
+            sent = await asyncio.gather(*pending)
+            if outbox.snapshot:
+                metadata.snapshot = sent[0].offset
             offsets = {
-                TopicPartition(*at): OffsetAndMetadata(offset, "")
-                for at, offset in work.offsets.items()
+                TopicPartition(*key): OffsetAndMetadata(offset, "")
+                for key, offset in outbox.offsets.items()
             }
-            told = msgspec.json.encode(note).decode()
-            offsets[TopicPartition(*carrier)] = OffsetAndMetadata(0, told)
+            encoded = msgspec.json.encode(metadata).decode()
+            offsets[TopicPartition(*metadata_partition)] = OffsetAndMetadata(0, encoded)
             await self._producer.send_offsets_to_transaction(offsets, self._settings.group)
-        self.metadata = note
+        self.metadata = metadata
 
-    async def _send_chunk(self, chunk: Message) -> asyncio.Future[Any]:
-        return await self._send(self._settings.snapshots_topic, chunk)
-
-    async def _send(self, topic: str, message: Message) -> asyncio.Future[Any]:
-        sent: asyncio.Future[Any] = await self._producer.send(
-            topic,
-            message.value,
-            key=message.key,
-            partition=self._partition,
-            headers=message.headers,
-        )
-        return sent
-
-    async def _send_messages(self, work: Outbox) -> list[asyncio.Future[Any]]:
-        names, send = self._settings, self._producer.send
-        flying = [await self._send(names.windows_topic, word) for word in work.reports]
-        for alert in work.alerts:
-            headers = alert_headers(alert)
-            key = alert["fingerprint"].encode()
-            flying.append(
-                await send(
-                    names.alerts_topic, alert_json(alert), key=key, partition=0, headers=headers
-                )
-            )
-        for cell in work.bands:
+    def _messages(self, outbox: Outbox) -> Iterator[tuple[str, int, Message]]:
+        """Every record with its topic and partition, those of the snapshot first."""
+        names = self._settings
+        for chunk in outbox.snapshot:
+            yield names.snapshots_topic, self._partition, chunk
+        for chunk in outbox.reports:
+            yield names.windows_topic, self._partition, chunk
+        for alert in outbox.alerts:
+            fingerprint = alert.fingerprint.encode()
+            message = Message(fingerprint, alert_json(alert), alert_headers(alert))
+            yield names.alerts_topic, 0, message
+        for cell in outbox.bands:
             for key, raw in cell:
-                flying.append(await send(names.bands_topic, raw, key=key.encode(), partition=0))
-        for letter in work.dead_letters:
-            raw, headers = letter.record.raw, dead_letter_headers(letter)
-            flying.append(await send(names.dlq_topic, raw, partition=0, headers=headers))
-        for control in work.controls:
-            flying.append(await send_control(self._producer, names.control_topic, control))
-        return flying
+                yield names.bands_topic, 0, Message(key.encode(), raw)
+        for letter in outbox.dead_letters:
+            yield names.dlq_topic, 0, letter.message()
+        for control in outbox.controls:
+            yield names.control_topic, control.partition, control_message(control)

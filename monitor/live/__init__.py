@@ -1,1 +1,1 @@
-"""The sidecar at work: the lives of shards and of the venue stage, and who has which."""
+"""The sidecar at work: sessions of shards and of the venue stage, and which member has which."""

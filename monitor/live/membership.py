@@ -1,8 +1,8 @@
-"""Which partitions are this member's: the group's answer, told again whenever it changes.
+"""Which partitions the consumer group assigns to this member.
 
-The group is joined on the control topic, which has as many partitions as all others; partition p of
-every topic goes with it. Nothing is read or committed here: correctness does not rest on the group
-(the transactions fence), only who works on what.
+A member subscribes to the control topic, which has as many partitions as all others; with partition
+p of it goes partition p of every topic. Nothing is read or committed here: the group decides who
+works on what, and correctness rests on the fencing of transactions alone.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from monitor.config import Config
+from monitor.core.contract.units import DAY_MS
 from monitor.kafka.clients import Clients, stop_consumer
 
-_DAY_MS = 86_400_000
 HEARTBEATS = 3
 """In one `member_timeout_s`."""
 
 
 class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
-    """`changed` is called, in the event loop, with all partitions that are this member's now."""
+    """Calls `on_change`, in the event loop, with all partitions that are this member's now."""
 
-    def __init__(self, changed: Callable[[frozenset[int]], None]) -> None:
-        self._on_change = changed
+    def __init__(self, on_change: Callable[[frozenset[int]], None]) -> None:
+        self._on_change = on_change
         self._consumer: AIOKafkaConsumer | None = None
 
     async def join(self, config: Config, clients: Clients) -> None:
-        """Become a member; partitions are told of as soon as the group has shared them out."""
+        """Become a member; `on_change` is called as soon as the group has assigned partitions."""
         kafka = config.kafka
         timeout_ms = round(kafka.member_timeout_s * 1000)
         consumer = await clients.consumer(
@@ -39,20 +39,20 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             partition_assignment_strategy=(StickyPartitionAssignor,),
             session_timeout_ms=timeout_ms,
             heartbeat_interval_ms=timeout_ms // HEARTBEATS,
-            # Membership is not about reading: how long a turn takes is for `alive` to say.
-            max_poll_interval_ms=_DAY_MS,
+            # This consumer never reads: `Sidecar.alive` judges whether the work goes on.
+            max_poll_interval_ms=DAY_MS,
             rebalance_timeout_ms=timeout_ms,
         )
         self._consumer = consumer
         consumer.subscribe([kafka.control_topic], listener=self)
 
     async def leave(self) -> None:
-        """The others are told at once, unless this member has a name and may come back."""
+        """Leave the group at once; a member with a name stays in it until its timeout."""
         if self._consumer is not None:
             await stop_consumer(self._consumer)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Work goes on until somebody else has them: what they then fence is lost to nobody."""
+        """Keep working until another member fences this one: so no time is lost between the two."""
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         assert self._consumer is not None

@@ -1,9 +1,8 @@
-"""One life of an owner (a shard, or the venue stage): restore, read on, publish; until it is
-stopped or Kafka fails it.
+"""One session of an owner (a shard, or the venue stage): restore, read on, publish.
 
-Whatever fails ends the life; the next one begins from what is committed, as after a crash. So there
-is one way to recover, and it is used all the time. Nothing that rests on a record leaves a life
-before the transaction that holds it is committed.
+A session lasts until it is stopped or Kafka fails it. Whatever fails ends it, and the next session
+begins from what is committed, as after a crash: the one way to recover is in use all the time.
+Nothing that rests on a record leaves a session before the transaction with its offset is committed.
 """
 
 from __future__ import annotations
@@ -13,119 +12,72 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from aiokafka import TopicPartition
 
-from monitor.config import Config
 from monitor.core import snapshot as snapshot_bytes
 from monitor.core.contract.events import Control
-from monitor.core.detection.single_streams import Factory
-from monitor.core.event_time.watermark import PartitionClock
-from monitor.core.settings import EngineSettings
+from monitor.core.contract.units import SECOND_NS
+from monitor.core.event_time.watermark import NEVER
 from monitor.core.snapshot import SnapshotError
 from monitor.errors import ConfigError
 from monitor.kafka import snapshots
-from monitor.kafka.chunking import Message
-from monitor.kafka.clients import Clients
-from monitor.kafka.flow_control import FlowControl, PartitionKey, PartitionProgress
-from monitor.kafka.reader import (
+from monitor.kafka.dead_letters import DeadLetter
+from monitor.kafka.flow_control import FlowControl
+from monitor.kafka.messages import Message
+from monitor.kafka.partitions import (
+    PartitionKey,
     PartitionOffsets,
-    PartitionRecords,
-    PollResult,
-    Reader,
+    PartitionProgress,
     committed_offsets,
 )
-from monitor.kafka.transactions import CommitMetadata, DeadLetter, Outbox, Transactions
-from monitor.live.progress_board import ProgressBoard
-from monitor.metrics import Metrics
+from monitor.kafka.reader import PartitionRecords, PollResult, Reader
+from monitor.kafka.transactions import CommitMetadata, Outbox, Transactions
+from monitor.live.setup import Owner, Setup, Stage
 
 PING_AFTER_S = 1.0
 """With nothing read for so long, Kafka is asked whether it is there."""
 DEAD_LETTERS_MAX = 1_000
 """Dead letters that wait for a commit, at most."""
 BEHIND_S = 2.0
-"""Who is this far behind commits now and then; who is not, whenever there is something to tell."""
+"""A session further behind commits every `commit_s`; one that is not, as soon as it has news."""
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What all lives of a process share."""
-
-    config: Config
-    settings: EngineSettings
-    factories: list[Factory]
-    clients: Clients
-    metrics: Metrics
-    progress_board: ProgressBoard
-    partitions: int
-    shards_thread: ThreadPoolExecutor
-    """One for all shards: what holds the interpreter's lock would wait anyway, and what does not
-    runs beside the loop that talks to Kafka. Four threads took a third more CPU time for the same
-    (`bench_live`, four partitions on two cores)."""
-
-
-class Stage(Protocol):
-    """The pure object that a life keeps."""
-
-    @property
-    def clocks(self) -> dict[tuple[str, int], PartitionClock]: ...
-    def snapshot(self) -> dict[str, Any]: ...
-    def restore(self, state: dict[str, Any]) -> None: ...
-
-
 class OwnerSession(abc.ABC):
-    """`begin`, `turn` after `turn`, `commit_final`, `end`.
+    """Call `begin`, `turn` again and again, `commit_final`, and `end` in any case.
 
-    Parameters
-    ----------
-    owner
-        "0" and so on for the shard of a partition, "venue" for the venue stage.
-    partition
-        Where the owner's words and snapshots are.
-    carrier
-        The topic partition whose committed offset carries the owner's note. Its records are never
-        read.
-    thread
-        Where the stage is at work.
+    thread: where the stage works.
     """
 
     def __init__(
-        self,
-        setup: Setup,
-        owner: str,
-        partition: int,
-        carrier: tuple[str, int],
-        stage: Stage,
-        thread: ThreadPoolExecutor,
+        self, setup: Setup, owner: Owner, stage: Stage, thread: ThreadPoolExecutor
     ) -> None:
         self.setup = setup
         self.owner = owner
         self.stage = stage
         self.stage_lock = asyncio.Lock()
-        """Held while the stage is at work, in a thread of its own."""
+        """Locked while the stage works in its thread."""
         self.positions: PartitionOffsets = {}
+        """Of each topic partition the offset of the next record for the stage."""
         self.lag: PartitionOffsets = {}
         self.delay_s = 0.0
         """How long ago the oldest record that is being read came to Kafka; 0 with none waiting."""
         self.last_turn_s = time.monotonic()
         self.outbox = Outbox()
-        self._partition = partition
-        self._metadata_partition = carrier
         self._thread = thread
         config = setup.config
         self.flow_control = FlowControl(
             config.kafka.silence_s,
             config.time.window_ns,
-            round(config.kafka.ahead_s * 1e9),
+            round(config.kafka.ahead_s * SECOND_NS),
             time.monotonic(),
         )
         self.committed_before: PartitionOffsets = {}
-        """What transactions before this life have committed: refused records below these offsets
+        """What transactions of earlier sessions have committed: refused records below these offsets
         are in the dead letters already."""
         self._last_commit_s = self._last_snapshot_s = self._last_answer_s = time.monotonic()
         self.transactions: Transactions
@@ -133,7 +85,7 @@ class OwnerSession(abc.ABC):
 
     @abc.abstractmethod
     def inputs(self) -> list[TopicPartition]:
-        """What is read, control records aside."""
+        """The topic partitions that are read, control records aside."""
 
     @abc.abstractmethod
     def controls(self) -> Sequence[int]:
@@ -141,34 +93,36 @@ class OwnerSession(abc.ABC):
 
     @abc.abstractmethod
     def process(self, polled: PollResult) -> None:
-        """In a worker thread: records into the stage, and what is new into `outbox`."""
+        """In a worker thread: give records to the stage, and put what is new into `outbox`."""
 
     @abc.abstractmethod
     def partition_progress(self) -> dict[PartitionKey, PartitionProgress]:
-        """How far everything has come that this stage waits for."""
+        """How far each topic partition has come that this stage waits for."""
 
-    @abc.abstractmethod
     def time_elsewhere_ns(self) -> int:
-        """Where all that is read here is silent: the time that passed elsewhere."""
+        """Event time that passed elsewhere, in case all that is read here is silent."""
+        return NEVER
 
-    @abc.abstractmethod
-    def partitions_to_pause(self) -> set[tuple[str, int]]:
-        """What runs so far ahead that it is not read on for now."""
+    def slowest_elsewhere_ns(self) -> int | None:
+        """Event time of the slowest that this session has to wait for without reading it."""
+        return None
 
     @abc.abstractmethod
     def is_urgent(self) -> bool:
         """Whether somebody waits for what is in `outbox`."""
 
-    @abc.abstractmethod
-    def after_commit(self, work: Outbox) -> None:
-        """`outbox` is committed."""
+    def before_commit(self) -> None:  # noqa: B027  # a session may have nothing to add
+        """In a worker thread: the last moment to put something into `outbox`."""
+
+    def after_commit(self) -> None:  # noqa: B027  # nor anybody to tell
+        """Called once the outbox is committed."""
 
     async def begin(self) -> None:
-        """Fence the owner before, restore what it left, and stand where it stood."""
+        """Fence the session before, restore the state it committed, and seek to its positions."""
         setup = self.setup
         kafka = setup.config.kafka
         self.transactions = await Transactions.start(
-            kafka, setup.clients, self.owner, self._partition
+            kafka, setup.clients, self.owner.name, self.owner.partition
         )
         try:
             self.reader = await Reader.start(
@@ -185,29 +139,29 @@ class OwnerSession(abc.ABC):
 
     async def _restore(self) -> None:
         kafka, clients = self.setup.config.kafka, self.setup.clients
-        found = await committed_offsets(clients, kafka.group)
-        held = None
-        if self._metadata_partition in found:
-            note = msgspec.json.decode(found[self._metadata_partition][1], type=CommitMetadata)
-            at = TopicPartition(kafka.snapshots_topic, self._partition)
-            held = await snapshots.read(clients, at, self._key, note.snapshot)
-        if held is None:
+        committed = await committed_offsets(clients, kafka.group)
+        stored = None
+        if own := committed.get(self.owner.metadata_partition):
+            metadata = msgspec.json.decode(own.metadata, type=CommitMetadata)
+            at = TopicPartition(kafka.snapshots_topic, self.owner.partition)
+            stored = await snapshots.read(clients, at, self._key, metadata.snapshot)
+        if stored is None:
             self.positions = await self.reader.seek({})
-            # The first thing ever committed, before anything was read: from now on there is a
-            # snapshot, or somebody has removed it to begin anew.
+            # The first commit ever, before anything is read: from now on a missing snapshot means
+            # that somebody has removed it, to begin anew.
             await self._commit(snapshot=True)
             return
         try:
-            await self._run_in_thread(self._restore_stage, held.state)
+            await self._run_in_thread(self._restore_stage, stored.state)
         except SnapshotError as error:
             raise ConfigError(str(error)) from error
-        self.positions = await self.reader.seek(held.positions)
-        self.transactions.metadata = note
-        self.committed_before = {at: offset for at, (offset, _) in found.items()}
+        self.positions = await self.reader.seek(stored.positions)
+        self.transactions.metadata = metadata
+        self.committed_before = {key: offset for key, (offset, _) in committed.items()}
 
     @property
     def _key(self) -> str:
-        return f"{self.setup.config.kafka.group}/{self.owner}"
+        return f"{self.setup.config.kafka.group}/{self.owner.name}"
 
     def _restore_stage(self, raw: bytes) -> None:
         state = snapshot_bytes.unpack(raw, self.setup.settings.fingerprint())
@@ -223,17 +177,17 @@ class OwnerSession(abc.ABC):
         raw = snapshot_bytes.pack(state, self.setup.settings.fingerprint())
         return snapshots.messages(self._key, raw, self.positions)
 
-    async def _run_in_thread(self, work: Callable[..., T], *given: Any) -> T:
+    async def _run_in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         """Off the loop that talks to Kafka."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     async def end(self) -> None:
-        """Close the connections; what was not committed is forgotten."""
+        """Close the connections; what was not committed is made again from its records."""
         await self.reader.stop()
         await self.transactions.stop()
 
     async def turn(self) -> None:
-        """Take in what there is, and publish what it shows."""
+        """Poll once, process what came, and commit if it is time."""
         polled = await self.poll()
         now = time.monotonic()
         for part in polled.parts:
@@ -254,11 +208,11 @@ class OwnerSession(abc.ABC):
         self.last_turn_s = time.monotonic()
 
     async def poll(self) -> PollResult:
-        """What there is, or nothing after a short while."""
+        """New records, or none after a short wait."""
         return await self.reader.poll()
 
     def has_local_input(self) -> bool:
-        """Whether there is something to take that Kafka did not bring."""
+        """Whether there is input that does not come through Kafka."""
         return False
 
     async def _process(self, polled: PollResult) -> None:
@@ -282,30 +236,32 @@ class OwnerSession(abc.ABC):
         return since_s >= self.setup.config.kafka.commit_s and (urgent or bool(self.outbox.offsets))
 
     async def _silence_controls(self, now: float) -> list[Control]:
-        """Control records for what is silent, now that Kafka has been asked once more: whatever
-        comes later came after the others were seen to have passed.
+        """Control records for the topic partitions that are silent.
+
+        Kafka is asked once more for their ends: a record that comes later came after all others
+        had passed this time, so to call it late is right.
         """
-        # Only of what is read here it can be said that it is at its end.
+        # Lag is known only for what this session reads.
         lag = {at: waiting for at, waiting in self.lag.items() if at in self.stage.clocks}
-        told = self.flow_control.silence_controls(
+        controls = self.flow_control.silence_controls(
             self.partition_progress(), lag, now, self.time_elsewhere_ns()
         )
-        if not told or not await self.is_fetch_drained():
+        if not controls or not await self.is_fetch_drained():
             return []
-        ended = await self.reader.partitions_at_end([(c.topic, c.partition) for c in told])
-        return [c for c in told if (c.topic, c.partition) in ended]
+        ended = await self.reader.partitions_at_end([(c.topic, c.partition) for c in controls])
+        return [c for c in controls if (c.topic, c.partition) in ended]
 
     async def is_fetch_drained(self) -> bool:
-        """Whether all that the consumer has handed out was taken."""
+        """Whether all records that the consumer has handed out were processed."""
         return True
 
     async def _check_lag(self, polled: PollResult) -> None:
-        """See what waits, and read on from what is not too far ahead."""
+        """Update lag and delay, and pause what is too far ahead."""
         now = time.monotonic()
         if polled.parts or polled.report_records:
             self._last_answer_s = now
         elif now - self._last_answer_s >= PING_AFTER_S:
-            # A fetch that brings nothing looks alike with Kafka there and with Kafka away.
+            # A fetch that brings nothing looks the same whether Kafka is there or not.
             await self.reader.ping()
             self._last_answer_s = now
         self.lag = await self.reader.lag()
@@ -314,11 +270,14 @@ class OwnerSession(abc.ABC):
             self.delay_s = max(0.0, time.time() - oldest / 1000)
         elif not any(self.lag.values()):
             self.delay_s = 0.0
-        self.reader.pause_only(self.partitions_to_pause())
+        ahead = self.flow_control.partitions_ahead(
+            self.partition_progress(), self.lag, self.slowest_elsewhere_ns()
+        )
+        self.reader.pause_only(ahead)
         self.setup.metrics.count_turn(self.lag, polled)
 
     def refuse(self, part: PartitionRecords, refused: list[Any]) -> None:
-        """Refused records on their way to the dead letters."""
+        """Put refused records into the outbox, unless an earlier session has sent them."""
         sent_to = self.committed_before.get((part.topic, part.partition), 0)
         when = dict(zip(part.offsets, part.timestamps_ms, strict=True))
         for record in refused:
@@ -326,28 +285,25 @@ class OwnerSession(abc.ABC):
                 self.outbox.dead_letters.append(DeadLetter(record, when[record.offset]))
 
     async def _commit(self, snapshot: bool) -> None:
-        """One transaction of all that waits."""
+        """Publish the outbox in one transaction."""
         began = time.monotonic()
         async with self.stage_lock:
             await self._run_in_thread(self.before_commit)
-        work, self.outbox = self.outbox, Outbox()
+        outbox, self.outbox = self.outbox, Outbox()
         if snapshot:
-            work.offsets = dict(self.positions)
-            work.snapshot = await self._run_in_thread(self._snapshot_messages)
+            outbox.offsets = dict(self.positions)
+            outbox.snapshot = await self._run_in_thread(self._snapshot_messages)
             self._last_snapshot_s = began
-        # While it catches up with the life before, it does not take back what that had committed.
-        work.offsets = {
-            at: max(o, self.committed_before.get(at, 0)) for at, o in work.offsets.items()
+        # While it reads again what an earlier session had committed, the offsets must not go back.
+        outbox.offsets = {
+            key: max(offset, self.committed_before.get(key, 0))
+            for key, offset in outbox.offsets.items()
         }
-        await self.transactions.commit(work, self._metadata_partition)
+        await self.transactions.commit(outbox, self.owner.metadata_partition)
         self._last_commit_s = time.monotonic()
-        self.setup.metrics.count_commit(work, self._last_commit_s - began)
-        self.after_commit(work)
-
-    @abc.abstractmethod
-    def before_commit(self) -> None:
-        """In a worker thread: the last moment to put something into `outbox`."""
+        self.setup.metrics.count_commit(outbox, self._last_commit_s - began)
+        self.after_commit()
 
     async def commit_final(self) -> None:
-        """The last transaction, with a snapshot to go on from."""
+        """The last transaction, with a snapshot for the next session."""
         await self._commit(snapshot=True)

@@ -1,13 +1,14 @@
 """How far every shard of the group has come, those of other members too.
 
-A shard that is silent as a whole cannot tell what time it is; one that runs ahead would fill the
-venue stage's memory. Both look here. Own shards write it themselves; what others have told is read
-from the heads of their words.
+A shard whose topics are all silent cannot know what time it is; one that runs ahead would fill the
+venue stage's memory. Both look here. The shards of this process write here directly; those of other
+members are read from the headers of their reports.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -21,31 +22,48 @@ from monitor.kafka.clients import Clients, stop_consumer
 RETRY_S = 1.0
 
 
+class ShardTimes(NamedTuple):
+    """Event times of one shard, ns."""
+
+    closed_ns: int = NEVER
+    """All windows that end by then are closed."""
+    latest_ns: int = NEVER
+    """The highest event time read."""
+
+
 class ProgressBoard:
-    """Of every partition that is known of: what is closed, and the highest event time read, ns."""
+    """The times of every shard, by partition."""
 
     def __init__(self) -> None:
-        self._progress: dict[int, tuple[int, int]] = {}
+        self._times: dict[int, ShardTimes] = {}
 
     def write(self, partition: int, closed_ns: int, latest_ns: int) -> None:
-        """Only forward: what comes round by the topic is older than what was written here."""
-        known = self._progress.get(partition, (NEVER, NEVER))
-        self._progress[partition] = max(known[0], closed_ns), max(known[1], latest_ns)
+        """Move a shard forward, never back: what comes by the topic may be old."""
+        times = self._times.get(partition, ShardTimes())
+        self._times[partition] = ShardTimes(
+            max(times.closed_ns, closed_ns), max(times.latest_ns, latest_ns)
+        )
+
+    def _others(self, partition: int) -> list[ShardTimes]:
+        return [times for p, times in self._times.items() if p != partition]
 
     def slowest_ns(self, partition: int) -> int | None:
-        """Up to where the slowest other is closed; None where no other is known."""
-        return min((told[0] for p, told in self._progress.items() if p != partition), default=None)
+        """Up to where the slowest other shard is closed; None without another."""
+        return min((times.closed_ns for times in self._others(partition)), default=None)
 
     def time_elsewhere_ns(self, partition: int) -> int:
-        """What time it is by the others: none of them is closed further than some were read, or
-        the end of a day, which is known beforehand, would be taken for now.
+        """The event time that the furthest other shard has both read and closed.
+
+        Not what is closed alone: the end of a day may be known beforehand, and would be taken for
+        the present.
         """
-        others = [told for p, told in self._progress.items() if p != partition]
-        return max((min(closed, latest) for closed, latest in others), default=NEVER)
+        return max((min(times) for times in self._others(partition)), default=NEVER)
 
     async def follow(self, config: Config, clients: Clients, partitions: int) -> None:
-        """Read what others tell, until cancelled; anew where Kafka fails: what is missed then is
-        told again by the next word.
+        """Read the reports of other members until cancelled.
+
+        Where Kafka fails it begins anew at the end of the topic: the next report of each shard
+        makes up for what was missed.
         """
         while True:
             try:
@@ -62,9 +80,9 @@ class ProgressBoard:
             while True:
                 for records in (await consumer.getmany(timeout_ms=1_000)).values():
                     for record in records:
-                        head = shard_report_topic.read_header(record)
-                        if head is not None:
-                            self.write(head.partition, head.closed_ns, head.latest_ns)
+                        header = shard_report_topic.read_header(record)
+                        if header is not None:
+                            self.write(header.partition, header.closed_ns, header.latest_ns)
                 await asyncio.sleep(0)
         finally:
             await stop_consumer(consumer)

@@ -1,4 +1,4 @@
-"""The life of one partition's shard: the venue's records in, words out."""
+"""The session of a shard: the venue's records of one partition in, reports out."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from monitor.core.event_time.watermark import NEVER
 from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.shard_report import ShardReport
 from monitor.kafka import shard_report_topic
-from monitor.kafka.flow_control import PartitionKey, PartitionProgress
+from monitor.kafka.partitions import PartitionKey, PartitionProgress
 from monitor.kafka.reader import PollResult
-from monitor.kafka.transactions import Outbox
-from monitor.live.owner_session import OwnerSession, Setup
+from monitor.live.owner_session import OwnerSession
+from monitor.live.setup import Owner, Setup
 
 
 class ShardSession(OwnerSession):
-    """`hand_over` is given each word once it is committed: a venue stage in the same process need
-    not wait for it to come round by Kafka.
+    """One partition's shard.
+
+    deliver: called with each report once it is committed, so that a venue stage in the same process
+    need not wait for it to come through Kafka.
     """
 
     def __init__(
-        self, setup: Setup, partition: int, hand_over: Callable[[ShardReport], None]
+        self, setup: Setup, partition: int, deliver: Callable[[ShardReport], None]
     ) -> None:
         self.shard = Shard(partition, setup.partitions, setup.settings, setup.factories)
-        carrier = setup.config.kafka.snapshots_topic, partition
-        super().__init__(setup, str(partition), partition, carrier, self.shard, setup.shards_thread)
+        owner = Owner(str(partition), partition, (setup.config.kafka.snapshots_topic, partition))
+        super().__init__(setup, owner, self.shard, setup.shards_thread)
         self.partition = partition
-        self._hand_over = hand_over
+        self._deliver = deliver
         self._reports: list[ShardReport] = []
         self._reported_ns = NEVER
-        """Up to where words have been made."""
+        """Up to where windows are in reports."""
 
     def inputs(self) -> list[TopicPartition]:
         topics = self.setup.settings.topics
@@ -57,21 +59,20 @@ class ShardSession(OwnerSession):
     def time_elsewhere_ns(self) -> int:
         return self.setup.progress_board.time_elsewhere_ns(self.partition)
 
-    def partitions_to_pause(self) -> set[tuple[str, int]]:
-        slowest_ns = self.setup.progress_board.slowest_ns(self.partition)
-        return self.flow_control.partitions_ahead(self.shard.clocks, self.lag, slowest_ns)
+    def slowest_elsewhere_ns(self) -> int | None:
+        return self.setup.progress_board.slowest_ns(self.partition)
 
     def is_urgent(self) -> bool:
         return self.shard.closed_ns > self._reported_ns
 
     def before_commit(self) -> None:
         self._reported_ns = self.shard.closed_ns
-        word = self.shard.drain_report()
-        self._reports = [word]
+        report = self.shard.drain_report()
+        self._reports = [report]
         settings = self.setup.settings
         book_ns = settings.accounts.bands_interval_ns
-        self.outbox.reports = shard_report_topic.messages(word, settings.fingerprint(), book_ns)
+        self.outbox.reports = shard_report_topic.messages(report, settings.fingerprint(), book_ns)
 
-    def after_commit(self, work: Outbox) -> None:
-        for word in self._reports:
-            self._hand_over(word)
+    def after_commit(self) -> None:
+        for report in self._reports:
+            self._deliver(report)

@@ -1,4 +1,4 @@
-"""Keeps one owner alive: life after life, for as long as its partition is this member's."""
+"""Restarts the session of one owner whenever it fails, while its partition is this member's."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Supervisor:
-    """`make` gives a new life; `run` until `stop`.
+    """Runs session after session until `stop`; `make` makes a new one.
 
-    A `ConfigError` before anything ever ran is for people to mend and ends it; the same from a
-    Kafka that was there before is taken for trouble that passes.
+    A `ConfigError` before any session ran is for people to mend, and `run` raises it. Once a
+    session ran, the same error is taken for trouble of Kafka that passes.
     """
 
     def __init__(self, owner: str, make: Callable[[], OwnerSession], metrics: Metrics) -> None:
@@ -32,13 +32,13 @@ class Supervisor:
         self._ever_started = False
         self._attempt_start_s = time.monotonic()
         self.session: OwnerSession | None = None
-        """The one that reads, if any."""
+        """The session that reads now, if any."""
         self.why = "restoring"
-        """Why it is not reading, in words."""
+        """Why none reads, for people; empty while one does."""
 
     @property
     def last_turn_s(self) -> float:
-        """When (monotonic) the last turn, or the last attempt to live, was made."""
+        """When (monotonic) the last turn ended, or the last attempt to start began."""
         return self.session.last_turn_s if self.session is not None else self._attempt_start_s
 
     def stop(self) -> None:
@@ -46,7 +46,7 @@ class Supervisor:
         self._stop.set()
 
     async def run(self) -> None:
-        """Raises what only people can mend."""
+        """Run sessions until `stop`; raises what only people can mend."""
         tries = 0
         while not self._stop.is_set():
             try:
@@ -61,10 +61,10 @@ class Supervisor:
             wait.cancel()
 
     def _handle_failure(self, error: Exception) -> None:
-        """Say why a life ended; raise where another would end alike."""
+        """Log why a session ended; raise where the next one would end in the same way."""
         if isinstance(error, ProducerFenced):
-            # Handed to another member while this one had not heard of it yet; if the group says
-            # that it is ours after all, the next life fences the other.
+            # The group gave the partition to another member, and this one does not know it yet. If
+            # it was given back, the next session fences the other member.
             self.why = "another member of the group has taken over"
             self._log.info("fenced")
             return
@@ -73,26 +73,26 @@ class Supervisor:
         )
         if not mendable:
             raise error
-        words = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
-        self.why = f"Kafka fails: {words}"
-        self._log.warning("life ended", why=words)
+        why = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+        self.why = f"Kafka fails: {why}"
+        self._log.warning("session ended", why=why)
 
     async def _run_session(self) -> None:
         self._attempt_start_s = began = time.monotonic()
-        life = self._make()
-        await life.begin()
+        session = self._make()
+        await session.begin()
         seconds = time.monotonic() - began
         self._metrics.sessions.inc()
         self._metrics.restore_seconds.set(seconds)
         self._log.info("reading", restore_s=round(seconds, 3))
         if not self._ever_started:
             gc.collect()
-            gc.freeze()  # what is here now stays: the collector need not walk it again and again
-        self.session, self.why, self._ever_started = life, "", True
+            gc.freeze()  # what is here now stays: the collector need not walk it each time
+        self.session, self.why, self._ever_started = session, "", True
         try:
             while not self._stop.is_set():
-                await life.turn()
-            await life.commit_final()
+                await session.turn()
+            await session.commit_final()
             self._log.info("stopped")
         finally:
-            await life.end()
+            await session.end()

@@ -1,4 +1,4 @@
-"""The life of the venue stage: words and the records of accounts in, alerts out."""
+"""The session of the venue stage: shard reports and records of accounts in, alerts out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 
@@ -16,19 +16,20 @@ from monitor.core.decode.codec import UNKNOWN
 from monitor.core.event_time.watermark import NEVER
 from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import SnapshotError
-from monitor.core.venue.stage import STAGE_KINDS, ShardProgress, StageOutput, VenueStage
+from monitor.core.venue.stage import STAGE_KINDS, StageOutput, VenueStage
 from monitor.errors import BrinkwatchError
 from monitor.kafka import shard_report_topic
-from monitor.kafka.flow_control import PartitionKey, PartitionProgress
+from monitor.kafka.chunking import Reassembler
+from monitor.kafka.partitions import PartitionKey, PartitionProgress
 from monitor.kafka.reader import PollResult
-from monitor.kafka.transactions import Outbox
-from monitor.live.owner_session import OwnerSession, Setup
+from monitor.live.owner_session import OwnerSession
+from monitor.live.setup import Owner, Setup
 
 OWNER = "venue"
 BAND_THREADS = 2
-"""More than the loops of one side each could not all be used."""
+"""The bands of longs and of shorts are computed side by side."""
 POLL_MS = 10
-"""Silence cannot be told while a fetch is under way."""
+"""Short: no topic partition can be called silent while a fetch is under way."""
 
 
 class VenueSession(OwnerSession):
@@ -36,19 +37,20 @@ class VenueSession(OwnerSession):
 
     def __init__(self, setup: Setup, unknown: bool) -> None:
         self.venue = VenueStage(setup.settings, setup.factories, setup.partitions)
-        carrier = setup.config.kafka.alerts_topic, 0
-        # Not the shards': a refresh of all bands takes longer than a shard may wait.
-        super().__init__(setup, OWNER, 0, carrier, self.venue, ThreadPoolExecutor(1))
+        owner = Owner(OWNER, 0, (setup.config.kafka.alerts_topic, 0))
+        # A thread of its own: a refresh of all bands takes longer than a shard may wait.
+        super().__init__(setup, owner, self.venue, ThreadPoolExecutor(1))
         self._unknown = unknown
-        self._report_assembler = shard_report_topic.ReportAssembler(setup.settings.fingerprint())
+        self._reassembler = Reassembler()
+        self._fingerprint = setup.settings.fingerprint()
         self._inbox: deque[ShardReport] = deque()
         self._report_arrived = asyncio.Event()
         self._polling: asyncio.Task[PollResult] | None = None
-        # Both cores for the bands: their loops hold no lock.
+        # The loops of the bands do not hold the interpreter's lock.
         self._threads = ThreadPoolExecutor(BAND_THREADS)
         self.venue.venue_state.parallel_map = self._threads.map
         self.foreign_reports = 0
-        """Words of another version or other settings, left unread."""
+        """Reports of another version or of other settings, ignored."""
 
     @property
     def alerts_published(self) -> int:
@@ -64,13 +66,13 @@ class VenueSession(OwnerSession):
     def controls(self) -> Sequence[int]:
         return range(self.setup.partitions)
 
-    def receive_report(self, word: ShardReport) -> None:
-        """A word that a shard of this process has committed."""
-        self._inbox.append(word)
+    def receive_report(self, report: ShardReport) -> None:
+        """Take a report that a shard of this process has committed."""
+        self._inbox.append(report)
         self._report_arrived.set()
 
     async def poll(self) -> PollResult:
-        """What Kafka brings, or nothing when a word of this process comes first."""
+        """Records from Kafka, or none when a report of this process comes first."""
         if self._polling is None:
             self._polling = asyncio.create_task(self.reader.poll(POLL_MS))
         coming = asyncio.create_task(self._report_arrived.wait())
@@ -103,97 +105,83 @@ class VenueSession(OwnerSession):
         await super().end()
 
     def process(self, polled: PollResult) -> None:
-        before = self.venue.alert_count, self.venue.cells
-        made = StageOutput()
+        alerts_before, cells_before = self.venue.alert_count, self.venue.cells
+        output = StageOutput()
         if polled.controls:
             self.venue.control(polled.controls)
         for part in polled.parts:
             batch = part.decode()
-            self._add_output(made, self.venue.step(batch))
+            self._add_output(output, self.venue.step(batch))
             refused = [*batch.refused, *part.time_jump_refusals(self.venue.jumped_offsets)]
             if refused:
                 self.refuse(part, refused)
         while self._inbox:
-            # With a gap before it, it comes round by Kafka, after what is missing.
-            word = self._inbox.popleft()
-            if self.venue.accept_report(word):
-                self._note_arrival(word)
+            # One that does not follow the last comes again through Kafka, after what is missing.
+            report = self._inbox.popleft()
+            if self.venue.accept_report(report):
+                self._note_arrival(report)
         for record in polled.report_records:
             self._receive_record(record)
-        self._add_output(made, self.venue.advance())
-        if made.bands:
-            self.setup.metrics.band_collector.last = made.bands[-1]
-        # What was published before the crash is made again, alike, and not sent again.
-        ahead = self.alerts_published + len(self.outbox.alerts)
-        self.outbox.alerts += made.alerts[max(0, ahead - before[0]) :]
-        ahead = self.transactions.metadata.cells + len(self.outbox.bands)
-        self.outbox.bands += [
-            band_records(cell) for cell in made.bands[max(0, ahead - before[1]) :]
-        ]
+        self._add_output(output, self.venue.advance())
+        if output.bands:
+            self.setup.metrics.band_collector.last = output.bands[-1]
+        # After a restart the stage makes again what is published already: that is not sent.
+        published = self.alerts_published + len(self.outbox.alerts)
+        self.outbox.alerts += output.alerts[max(0, published - alerts_before) :]
+        published = self.transactions.metadata.cells + len(self.outbox.bands)
+        new_cells = output.bands[max(0, published - cells_before) :]
+        self.outbox.bands += [band_records(cell) for cell in new_cells]
 
-    def _add_output(self, made: StageOutput, more: StageOutput) -> None:
-        made.alerts += more.alerts
-        made.bands += more.bands
+    def _add_output(self, output: StageOutput, more: StageOutput) -> None:
+        output.alerts += more.alerts
+        output.bands += more.bands
 
     def _receive_record(self, record: Any) -> None:
-        head = shard_report_topic.read_header(record)
-        if head is not None and self.venue.shard_progress[head.partition].covers(
-            head.until, head.high
+        header = shard_report_topic.read_header(record)
+        if header is not None and self.venue.shard_progress[header.partition].covers(
+            header.until, header.high
         ):
             return
+        raw = self._reassembler.add_chunk(record)
+        if raw is None:
+            return
         try:
-            word = self._report_assembler.add_record(record)
+            report = ShardReport.unpack(raw, self._fingerprint)
         except SnapshotError:
             self.foreign_reports += 1
             return
-        if word is not None and not self.venue.accept_report(word):
+        if not self.venue.accept_report(report):
             raise BrinkwatchError(
-                f"words of partition {word.partition} are missing before offset {record.offset} of "
-                f"{record.topic}: they were deleted before they were read; delete the topic "
-                f"{self.setup.config.kafka.snapshots_topic} to begin anew"
+                f"reports of partition {report.partition} are missing before offset "
+                f"{record.offset} of {record.topic}: they were deleted before they were read; "
+                f"delete the topic {self.setup.config.kafka.snapshots_topic} to begin anew"
             )
-        if word is not None:
-            self._note_arrival(word)
+        self._note_arrival(report)
 
-    def _note_arrival(self, word: ShardReport) -> None:
-        at = self.setup.config.kafka.windows_topic, word.partition
+    def _note_arrival(self, report: ShardReport) -> None:
+        at = self.setup.config.kafka.windows_topic, report.partition
         self.flow_control.note_arrival(at, time.monotonic())
 
     def partition_progress(self) -> dict[PartitionKey, PartitionProgress]:
         topic = self.setup.config.kafka.windows_topic
-        told = {(topic, p): _ShardClock(heard) for p, heard in enumerate(self.venue.shard_progress)}
-        return {**self.venue.clocks, **told}
+        shards = {
+            (topic, p): ShardClock(progress.latest_ns, progress.closed_ns)
+            for p, progress in enumerate(self.venue.shard_progress)
+        }
+        return {**self.venue.clocks, **shards}
 
-    def time_elsewhere_ns(self) -> int:
-        return NEVER
-
-    def partitions_to_pause(self) -> set[tuple[str, int]]:
-        told = [heard.closed_ns for heard in self.venue.shard_progress]
-        slowest = min(told)
-        ahead = self.flow_control.partitions_ahead(
-            self.venue.clocks, self.lag, slowest if slowest != NEVER else None
-        )
-        if slowest != NEVER:
-            far_ns = slowest + round(self.setup.config.kafka.ahead_s * 1e9)
-            topic = self.setup.config.kafka.windows_topic
-            ahead |= {(topic, p) for p, ns in enumerate(told) if ns > far_ns}
-        return ahead
+    def slowest_elsewhere_ns(self) -> int | None:
+        """Of the shards: a report of the slowest may still be on its way to the topic."""
+        slowest_ns = min(progress.closed_ns for progress in self.venue.shard_progress)
+        return slowest_ns if slowest_ns != NEVER else None
 
     def is_urgent(self) -> bool:
         return bool(self.outbox.alerts)
 
-    def before_commit(self) -> None:
-        """All of it is in `work` already."""
 
-    def after_commit(self, work: Outbox) -> None:
-        """Nobody in this process waits for alerts."""
+class ShardClock(NamedTuple):
+    """A shard as the venue stage waits for it: a topic partition of reports."""
 
-
-class _ShardClock:
-    """A shard, as one that the venue stage waits for."""
-
-    position = 0
-
-    def __init__(self, heard: ShardProgress) -> None:
-        self.high = heard.latest_ns
-        self.watermark = heard.closed_ns
+    high: int
+    watermark: int
+    position: int = 0

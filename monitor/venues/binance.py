@@ -1,10 +1,10 @@
 """Binance USD-M futures: the raw web socket, `<receive time> <json>` a line.
 
-Depth differences are applied to a local book, which begins with the snapshot; a book record of the
-best 50 levels is made at most every 100 ms of event time. trade → the taker's fill; markPriceUpdate
-→ mark; bookTicker and other streams are counted. The differences form a chain (each names the last
-update before it, `pu`); where it breaks the book goes on from what is known, since a recording
-holds no later snapshot to wait for, and a note says so: levels that changed in between are stale.
+Depth differences are applied to a local book, which starts with the snapshot; it becomes a book
+record of the best 50 levels, at most every 100 ms of event time. trade → the taker's fill;
+markPriceUpdate → mark; bookTicker and other streams are counted. Each difference names the last
+update before it (pu). Where one is missing the book goes on, since a recording has no later
+snapshot to wait for; levels that changed in between are stale, and a note counts the gaps.
 
 Source: developers.binance.com, USD-M futures, "How to manage a local order book correctly".
 """
@@ -18,14 +18,16 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from monitor.core.contract.events import LEVELS_MAX
-from monitor.venues.base import MS, LineAdapter, Record, UnreadableError, epoch_ns, read_json
+from monitor.core.contract.units import MILLISECOND_NS
+from monitor.venues.adapter import LineAdapter
+from monitor.venues.parse import Record, UnreadableError, epoch_ns, read_json
 
-BOOK_INTERVAL_NS = 100_000_000
-"""Event time between two book records of a market."""
+BOOK_INTERVAL_NS = 100 * MILLISECOND_NS
+"""Event time between two book records of a market, at least."""
 PENDING_MAX = 10_000
-"""Differences kept while the snapshot is awaited; earlier ones are forgotten, and counted."""
+"""Differences kept before the snapshot; the oldest are dropped and counted."""
 
-# What closed the position (`X` of a trade): an order in the market, the insurance fund, ADL.
+# X of a trade: an order in the market, the insurance fund or ADL closed the position.
 _CAUSES = {"MARKET": "trade", "INSURANCE_FUND": "backstop", "ADL": "adl"}
 _Level = tuple[str, str]
 _KIND_OF_EVENT = {b'"depthUpdate"': "book", b'"trade"': "fill", b'"markPriceUpdate"': "mark"}
@@ -33,12 +35,12 @@ _KIND_OF_EVENT = {b'"depthUpdate"': "book", b'"trade"': "fill", b'"markPriceUpda
 
 @dataclass
 class _LocalBook:
-    """A market's local book; prices as numbers only to order them."""
+    """A market's local book: levels as written, by their price as a number."""
 
     bids: dict[float, _Level] = field(default_factory=dict)
     asks: dict[float, _Level] = field(default_factory=dict)
     last_update_id: int | None = None
-    """Id of the last update applied; None: no snapshot yet."""
+    """Id of the last update applied; None before the snapshot."""
     chained: bool = False
     """Whether a difference has been applied since the snapshot."""
     pending: deque[dict[str, Any]] = field(default_factory=deque)
@@ -70,10 +72,10 @@ class Binance(LineAdapter):
         super().__init__(options)
         self._books: dict[str, _LocalBook] = {}
         self._symbol = self.options.get("symbol")
-        """The market named last: a snapshot line names none."""
+        """The market of the last line that names one: a snapshot names none."""
 
     def guess_kind(self, raw: bytes) -> str | None:
-        return next((kind for word, kind in _KIND_OF_EVENT.items() if b'"e":' + word in raw), None)
+        return next((kind for e, kind in _KIND_OF_EVENT.items() if b'"e":' + e in raw), None)
 
     def parse_line(self, raw: bytes) -> list[Record]:
         time, _, text = raw.partition(b" ")
@@ -103,7 +105,7 @@ class Binance(LineAdapter):
         book.last_update_id = d["lastUpdateId"]
         for early in before.pending:
             self._apply_difference(book, early)
-        ts = d["T"] * MS if "T" in d else received
+        ts = d["T"] * MILLISECOND_NS if "T" in d else received
         return self._book_records(self._symbol, book, ts)
 
     def _difference(self, d: dict[str, Any]) -> list[Record]:
@@ -114,20 +116,18 @@ class Binance(LineAdapter):
                 book.pending.popleft()
                 self.notes["differences forgotten before the snapshot came"] += 1
             return []
-        return (
-            self._book_records(d["s"], book, d["T"] * MS) if self._apply_difference(book, d) else []
-        )
+        if not self._apply_difference(book, d):
+            return []
+        return self._book_records(d["s"], book, d["T"] * MILLISECOND_NS)
 
     def _apply_difference(self, book: _LocalBook, d: dict[str, Any]) -> bool:
-        """Apply a difference if it comes after what the book holds."""
+        """Apply a difference unless it is older than the book; whether it was applied."""
         assert book.last_update_id is not None
         if d["u"] < book.last_update_id or (book.chained and d["u"] == book.last_update_id):
             self.notes["differences older than the book: dropped"] += 1
             return False
-        holds = (
-            d["pu"] == book.last_update_id if book.chained else d["U"] <= book.last_update_id + 1
-        )
-        if not holds:
+        last = book.last_update_id
+        if not (d["pu"] == last if book.chained else d["U"] <= last + 1):
             self.notes["breaks in the chain of differences: the book goes on, in part stale"] += 1
         book.apply(d["b"], d["a"])
         book.last_update_id, book.chained = d["u"], True
@@ -143,7 +143,7 @@ class Binance(LineAdapter):
     def _fill(self, d: dict[str, Any]) -> Record:
         return {
             "kind": "fill",
-            "ts": d["T"] * MS,
+            "ts": d["T"] * MILLISECOND_NS,
             "symbol": d["s"],
             "trade_id": str(d["t"]),
             "side": "sell" if d["m"] else "buy",
@@ -156,7 +156,7 @@ class Binance(LineAdapter):
     def _mark(self, d: dict[str, Any]) -> Record:
         return {
             "kind": "mark",
-            "ts": d["E"] * MS,
+            "ts": d["E"] * MILLISECOND_NS,
             "symbol": d["s"],
             "mark": d["p"],
             "index": d.get("i"),

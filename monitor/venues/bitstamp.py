@@ -1,12 +1,13 @@
 """Bitstamp: live orders, trades and book as received, `<receive time> <event> <json>` a line.
 
-created → order; changed → order that replaces itself; deleted → cancel, also where the order had
-been filled (then nothing was left); trade → the taker's fill; order_book → book. The event time is
-the receive time: the venue's own has whole seconds only. There are no accounts.
+order_created → order; order_changed → order that replaces itself; order_deleted → cancel, also
+where the order was filled (its quantity is 0 then); trade → the taker's fill; order_book → book.
+The event time is the receive time, because the venue's own times are whole seconds. The feed has no
+accounts.
 
-Where the feed does not say who took (`type`: 0 buy, 1 sell), the taker's side is inferred: both
-orders of a trade are changed or deleted just before it, each by the traded amount, and the one with
-the lower id had been resting. Failing that, by the best price of the last book.
+Where a trade lacks the taker's side (`type`: 0 buy, 1 sell), it is inferred. Both orders of a trade
+are changed or deleted just before it, each by the traded amount; the one with the lower id was
+resting. Where this shows nothing, the best prices of the last book decide.
 
 Source: bitstamp.net/websocket (channels live_orders, live_trades, order_book).
 """
@@ -20,12 +21,15 @@ from typing import Any, ClassVar
 
 from monitor.core.contract.events import LEVELS_MAX
 from monitor.core.contract.fixed_point import SCALE, quantise
-from monitor.venues.base import LineAdapter, Record, UnreadableError, epoch_ns, read_json
+from monitor.core.contract.units import SECOND_NS
+from monitor.venues.adapter import LineAdapter
+from monitor.venues.open_orders import OpenOrders
+from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError, epoch_ns, read_json
 
 CHANGED_MAX = 8
-"""How many changed or deleted orders before a trade are looked at."""
-CHANGED_MAX_AGE_NS = 2_000_000_000
-"""… and how old they may be."""
+"""The latest changed or deleted orders in which the parties of a trade are looked for."""
+CHANGED_MAX_AGE_NS = 2 * SECOND_NS
+"""How long before the trade they may have changed."""
 _SIDES = ("buy", "sell")
 _KIND_OF_EVENT = {
     b"order_created": "order",
@@ -37,30 +41,23 @@ _KIND_OF_EVENT = {
 
 
 @dataclass(slots=True)
-class _TrackedOrder:
-    placed_ts: int
-    units: int
-    """What is left, in 1e-8."""
-
-
-@dataclass(slots=True)
 class _ChangedOrder:
-    """An order that was changed or deleted a moment ago."""
+    """An order that was changed or deleted."""
 
     ts: int
     order_id: int
     side: str
     units: int | None
-    """By how much it shrank, in 1e-8; None: not known, it had been there before the record."""
+    """By how much it shrank, 1e-8; None for an order that was placed before the recording."""
 
 
 def _text(d: dict[str, Any], name: str) -> Any:
-    """A number's exact text where the feed gives it (`price_str`), else the number as it stands."""
+    """The exact text of a number where the feed has it (price_str for price), else the number."""
     return d.get(f"{name}_str", d[name])
 
 
 class Bitstamp(LineAdapter):
-    """Keeps the open orders seen placed (bounded by the venue's own book)."""
+    """Keeps the open orders, at most as many as the venue's book has."""
 
     NAME = "bitstamp"
     OPTIONS: ClassVar[Mapping[str, str]] = {"symbol": "the market (BTC-USD)"}
@@ -68,22 +65,22 @@ class Bitstamp(LineAdapter):
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
         self._symbol = self.options.get("symbol", "BTC-USD")
-        self._open_orders: dict[int, _TrackedOrder] = {}
+        self._open_orders = OpenOrders()
         self._changed_orders: deque[_ChangedOrder] = deque(maxlen=CHANGED_MAX)
         self._best_prices: tuple[int, int] | None = None
-        """Best bid and ask of the last book, in 1e-8."""
+        """Best bid and ask of the last book, 1e-8."""
 
     def guess_kind(self, raw: bytes) -> str | None:
-        words = raw.split(b" ", 2)
-        return _KIND_OF_EVENT.get(words[1]) if len(words) == 3 else None
+        parts = raw.split(b" ", 2)
+        return _KIND_OF_EVENT.get(parts[1]) if len(parts) == 3 else None
 
     def parse_line(self, raw: bytes) -> list[Record]:
-        words = raw.split(b" ", 2)
-        if len(words) != 3:
+        parts = raw.split(b" ", 2)
+        if len(parts) != 3:
             raise UnreadableError("wrong_type", "not <time> <event> <json>")
-        ts, event = epoch_ns(words[0].decode()), words[1].decode()
+        ts, event = epoch_ns(parts[0].decode()), parts[1].decode()
         self.source_counts[event] += 1
-        d = read_json(words[2])
+        d = read_json(parts[2])
         record = {"ts": ts, "symbol": self._symbol}
         if event in ("order_created", "order_changed"):
             return [record | self._order(d, ts, changed=event == "order_changed")]
@@ -99,15 +96,11 @@ class Bitstamp(LineAdapter):
     def _order(self, d: dict[str, Any], ts: int, changed: bool) -> Record:
         key, side, quantity = d["id"], _SIDES[d["order_type"]], _text(d, "amount")
         units = quantise(str(quantity), SCALE)
-        known = self._open_orders.get(key)
+        shrank = self._open_orders.change(key, units)
         if changed:
-            self._changed_orders.append(
-                _ChangedOrder(ts, key, side, known.units - units if known else None)
-            )
-        if known is not None:
-            known.units = units
-        elif not changed:
-            self._open_orders[key] = _TrackedOrder(ts, units)
+            self._changed_orders.append(_ChangedOrder(ts, key, side, shrank))
+        elif shrank is None:
+            self._open_orders.place(key, ts, units)
         return {
             "kind": "order",
             "order_id": str(key),
@@ -121,19 +114,18 @@ class Bitstamp(LineAdapter):
     def _cancel(self, d: dict[str, Any], ts: int) -> Record:
         key, side, quantity = d["id"], _SIDES[d["order_type"]], _text(d, "amount")
         units = quantise(str(quantity), SCALE)
-        known = self._open_orders.pop(key, None)
-        if known is None:
+        order = self._open_orders.remove(key)
+        if order is None:
             self.notes["deletions of orders that were not seen placed"] += 1
-        self._changed_orders.append(
-            _ChangedOrder(ts, key, side, known.units - units if known else None)
-        )
+        shrank = order.left - units if order else None
+        self._changed_orders.append(_ChangedOrder(ts, key, side, shrank))
         return {
             "kind": "cancel",
             "order_id": str(key),
             "side": side,
             "price": _text(d, "price"),
             "quantity": quantity,
-            "placed_ts": known.placed_ts if known else None,
+            "placed_ts": order.placed_ts if order else None,
         }
 
     def _fill(self, d: dict[str, Any], ts: int) -> Record:
@@ -155,13 +147,13 @@ class Bitstamp(LineAdapter):
         }
 
     def _taker(self, ts: int, price: int, units: int) -> str | None:
-        """Who took, by what the trade did to the orders."""
-        near = [t for t in self._changed_orders if ts - t.ts <= CHANGED_MAX_AGE_NS]
-        parties = [t for t in near if t.units == units] or [t for t in near if t.units is None]
+        """The taker's side, from the orders that the trade changed; `price` and `units` 1e-8."""
+        recent = [o for o in self._changed_orders if ts - o.ts <= CHANGED_MAX_AGE_NS]
+        parties = [o for o in recent if o.units == units] or [o for o in recent if o.units is None]
         if parties:
             self.notes["trades whose taker is inferred from the orders changed before"] += 1
-            resting = min(parties, key=lambda t: t.order_id)
-            return _SIDES[1 - _SIDES.index(resting.side)]
+            resting = min(parties, key=lambda o: o.order_id)
+            return OPPOSITE_SIDE[resting.side]
         if self._best_prices and not self._best_prices[0] < price < self._best_prices[1]:
             self.notes["trades whose taker is inferred from the last book"] += 1
             return "buy" if price >= self._best_prices[1] else "sell"

@@ -1,4 +1,4 @@
-"""The contract's own form: JSON lines, kinds mixed; every line is a record of its kind's topic."""
+"""The contract's own format: JSON lines, kinds mixed, each line a record."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from monitor.core.decode import codec
 from monitor.core.decode.batch import Batch
-from monitor.venues.base import VenueAdapter
+from monitor.venues.adapter import VenueAdapter
 
 
 class Canonical(VenueAdapter):
-    """Lines of the contract, judged as they are."""
+    """Validates the lines as they are."""
 
     NAME = "canonical"
 
@@ -25,10 +25,10 @@ class Canonical(VenueAdapter):
         for kind, lines in rows.items():
             self.source_counts[kind] += len(lines)
             topic, offset = self.assign_offsets(kind, len(lines))
-            made = codec.decode(kind, topic, 0, offset, [chunk[i] for i in lines])
-            if len(made):
-                times[np.array(lines)[made.offset - offset[0]]] = made.numbers["ts"]
-            batches.append(made)
+            batch = codec.decode(kind, topic, 0, offset, [chunk[i] for i in lines])
+            if len(batch):
+                times[np.array(lines)[batch.offset - offset[0]]] = batch.numbers["ts"]
+            batches.append(batch)
         accepted = times >= 0
         for i in np.flatnonzero(accepted).tolist():
             self.anomalies.observe_line(chunk[i])

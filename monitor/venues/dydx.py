@@ -1,10 +1,10 @@
 """dYdX v4: the full-node order stream, decoded to JSON lines.
 
-`place` and `taker` (an order that arrives) → order; `remove` → cancel, with what was left; a
-finalised `match` → one fill for each side; `fill_amount` updates what is left of an order.
-Matches are told up to three times: optimistically (when the node matches, and again when it
-prepares the next state), and once finalised in a block (`exec_mode` 7). Only the last one has
-happened for good, and it alone becomes fills; the others are counted.
+`place` and `taker` (an order that arrives) → order; `remove` → cancel, with the quantity left; a
+finalised `match` → a fill for each side; `fill_amount` updates the quantity left of an order. The
+stream has a match up to three times: twice optimistically (when the node matches, and again when it
+prepares the next state) and once finalised in a block (`exec_mode` 7). Only the finalised one
+becomes fills; the others are counted.
 
 Sources: docs.dydx.xyz, full node streaming; v4-chain `indexer/shared/removal_reason.proto`,
 `clob/matches.proto`.
@@ -19,14 +19,16 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from monitor.core.contract.fixed_point import SCALE, format_decimal, quantise
-from monitor.venues.base import MS, LineAdapter, Record, UnreadableError, read_json
+from monitor.core.contract.units import MILLISECOND_NS
+from monitor.venues.adapter import LineAdapter
+from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError, read_json
 
 FINALISED = 7
-"""`exec_mode` of what a block has committed."""
+"""The value of `exec_mode` for what a block has committed."""
 _FILLED = 3
-"""`removal_status` of an order that was wholly filled."""
+"""The value of `removal_status` for an order that was filled entirely."""
 
-# OrderRemovalReason; 0 (unspecified) and 12 (fully filled) are no reason of the contract.
+# OrderRemovalReason; the contract has no reason for 0 (unspecified) and 12 (fully filled).
 _REASONS = {
     1: "expired",
     2: "user",
@@ -51,18 +53,17 @@ _CAUSES = {
 }
 _KIND = re.compile(rb'"kind": ?"(place|taker|remove|match)"')
 _KIND_OF_EVENT = {b"place": "order", b"taker": "order", b"remove": "cancel", b"match": "fill"}
-_OPPOSITE_SIDE = {"buy": "sell", "sell": "buy"}
 
 
 @dataclass(slots=True)
 class _OpenOrder:
-    """An order in the book, as far as the feed told it."""
+    """An order in the book. Numbers stay as written: they may be beyond the contract's range."""
 
     side: str
     price: Any
     size: Any
     placed_ts: int | None
-    """None: it was there before the record began (it came in a snapshot)."""
+    """None for an order of a snapshot: it was placed before the recording."""
     filled: Any = "0"
 
 
@@ -79,17 +80,17 @@ def _side(d: dict[str, Any]) -> str:
     return side
 
 
-def _unfilled_quantity(known: _OpenOrder) -> str | None:
-    """What is unfilled; None of an order beyond the contract's grid, which was itself refused."""
+def _unfilled_quantity(order: _OpenOrder) -> str | None:
+    """The quantity left; None where it is beyond the contract's range, as the order was."""
     try:
-        left = quantise(str(known.size), SCALE) - quantise(str(known.filled), SCALE)
+        left = quantise(str(order.size), SCALE) - quantise(str(order.filled), SCALE)
     except PydanticCustomError:
         return None
     return format_decimal(max(left, 0), SCALE)
 
 
 class Dydx(LineAdapter):
-    """Keeps the open orders (bounded by the venue's own book)."""
+    """Keeps the open orders, at most as many as the venue's book has."""
 
     NAME = "dydx"
 
@@ -98,8 +99,8 @@ class Dydx(LineAdapter):
         self._open_orders: dict[str, _OpenOrder] = {}
 
     def guess_kind(self, raw: bytes) -> str | None:
-        found = _KIND.search(raw)
-        return _KIND_OF_EVENT[found[1]] if found else None
+        match = _KIND.search(raw)
+        return _KIND_OF_EVENT[match[1]] if match else None
 
     def parse_line(self, raw: bytes) -> list[Record]:
         d = read_json(raw)
@@ -118,8 +119,8 @@ class Dydx(LineAdapter):
         return []
 
     def _order(self, d: dict[str, Any]) -> Record:
-        key, ts = _order_id(d), d["ts_ms"] * MS
-        known = self._open_orders.get(key)
+        key, ts = _order_id(d), d["ts_ms"] * MILLISECOND_NS
+        before = self._open_orders.get(key)
         snapshot = bool(d.get("snapshot"))
         if snapshot:
             self.notes["orders of a snapshot, resting before the record began"] += 1
@@ -132,17 +133,17 @@ class Dydx(LineAdapter):
             "side": _side(d),
             "price": d["price"],
             "quantity": d["size"],
-            "action": "replace" if known else "new",
-            "replaces": key if known else None,
+            "action": "replace" if before else "new",
+            "replaces": key if before else None,
             "reduce_only": d.get("reduce_only"),
         }
-        placed = known.placed_ts if known and snapshot else None if snapshot else ts
-        filled = known.filled if known else "0"
+        placed = ts if not snapshot else before.placed_ts if before else None
+        filled = before.filled if before else "0"
         self._open_orders[key] = _OpenOrder(record["side"], d["price"], d["size"], placed, filled)
         return record
 
     def _cancel(self, d: dict[str, Any]) -> Record:
-        key, ts = _order_id(d), d["ts_ms"] * MS
+        key, ts = _order_id(d), d["ts_ms"] * MILLISECOND_NS
         record = {
             "kind": "cancel",
             "ts": ts,
@@ -151,56 +152,58 @@ class Dydx(LineAdapter):
             "account": _account(d),
             "reason": _REASONS.get(d.get("reason", 0)),
         }
-        known = self._open_orders.pop(key, None)
-        if known is None:
+        order = self._open_orders.pop(key, None)
+        if order is None:
             self.notes["removals of orders that were not seen open"] += 1
             return record
         return record | {
-            "side": known.side,
-            "price": known.price,
-            "quantity": "0" if d.get("removal_status") == _FILLED else _unfilled_quantity(known),
-            "placed_ts": known.placed_ts,
+            "side": order.side,
+            "price": order.price,
+            "quantity": "0" if d.get("removal_status") == _FILLED else _unfilled_quantity(order),
+            "placed_ts": order.placed_ts,
         }
 
     def _fill_amount(self, d: dict[str, Any]) -> None:
-        known = self._open_orders.get(_order_id(d))
-        if known is not None:
-            known.filled = d["total_filled"]
+        order = self._open_orders.get(_order_id(d))
+        if order is not None:
+            order.filled = d["total_filled"]
 
     def _fills(self, d: dict[str, Any]) -> list[Record]:
         if d.get("exec_mode", FINALISED) != FINALISED:
             self.notes["optimistic matches: their fills count when finalised"] += 1
             return []
-        ts, cause = d["ts_ms"] * MS, _CAUSES.get(d["match"])
+        ts, cause = d["ts_ms"] * MILLISECOND_NS, _CAUSES.get(d["match"])
         if cause is None:
             raise UnreadableError("bad_value", f"match: {ascii(d['match'])[:60]}")
-        told = {_order_id(o): o for o in d.get("orders", ())}
+        orders = {_order_id(o): o for o in d.get("orders", ())}
         taker = d.get("taker") or d.get("liquidated")
         records = []
         for fill in d["fills"]:
             maker = fill["maker"]
-            order = told.get(_order_id(maker))
-            known = self._open_orders.get(_order_id(maker))
-            if order is None and known is None:
+            order, known = orders.get(_order_id(maker)), self._open_orders.get(_order_id(maker))
+            if order:
+                side, price = _side(order), order["price"]
+            elif known:
+                side, price = known.side, known.price
+            else:
                 raise UnreadableError("missing_field", "orders: the maker's price is not told")
-            side = _side(order) if order else known.side  # type: ignore[union-attr]
             trade = {
                 "kind": "fill",
                 "ts": ts,
                 "symbol": maker["pair"],
-                "price": order["price"] if order else known.price,  # type: ignore[union-attr]
+                "price": price,
                 "quantity": fill["size"],
             }
             records.append(trade | _party_fields(maker, side, "maker", "trade"))
             if taker:
                 records.append(
-                    trade | _party_fields(taker, _OPPOSITE_SIDE.get(side, side), "taker", cause)
+                    trade | _party_fields(taker, OPPOSITE_SIDE.get(side, side), "taker", cause)
                 )
         return records
 
 
 def _party_fields(who: dict[str, Any], side: str, liquidity: str, cause: str) -> Record:
-    """One side of a trade; a liquidated account has no order of its own."""
+    """The fields of one party of a trade; a liquidated account has no order of its own."""
     return {
         "order_id": _order_id(who) if "client_id" in who else None,
         "account": _account(who),

@@ -1,13 +1,14 @@
 """LOBSTER message files: Nasdaq order by order, `time,type,order id,size,price,direction` a line.
 
-Types: 1 new order → order; 2 partial and 3 whole cancellation → cancel, with the shares taken out;
+Types: 1 new order → order; 2 partial and 3 entire cancellation → cancel, with the shares removed;
 4 execution of a visible and 5 of a hidden order → the taker's fill; 6 (auction) and 7 (halt) are
-noted. Prices are dollars × 10,000; the direction is that of the resting order. No accounts.
+noted. Prices are dollars × 10,000. The direction is that of the resting order. There are no
+accounts.
 
 Times are seconds after midnight in New York. The date and the symbol come from the options or from
-the path (`AAPL_2012-06-21_…_message_50.csv`, `…aapl-2012-06-21/…`). What midnight is in UTC hangs
-on a zone that the file does not name: unless `utc_offset_h` is given (-4 in summer), New York's
-clock is written as if it were UTC, which a note says.
+the path (`AAPL_2012-06-21_…_message_50.csv`, `…aapl-2012-06-21/…`). The file does not name its time
+zone: unless the option utc_offset_h is given (-4 in summer), New York's clock is taken for UTC, and
+a note says so.
 
 Source: lobsterdata.com, "Data structure".
 """
@@ -19,20 +20,23 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from monitor.venues.base import LineAdapter, OptionError, Record, UnreadableError
+from monitor.core.contract.units import SECOND_NS
+from monitor.venues.adapter import LineAdapter, OptionError
+from monitor.venues.open_orders import OpenOrders
+from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError
 
 DATE = "2000-01-03"
-"""The date where nothing names one."""
+"""The date where neither an option nor the path has one."""
 SYMBOL = "LOBSTER"
-"""The symbol where nothing names one."""
-_HOUR_NS = 3_600_000_000_000
+"""The symbol where neither an option nor the path has one."""
+_HOUR_NS = 3600 * SECOND_NS
 _KINDS = {b"1": "order", b"2": "cancel", b"3": "cancel", b"4": "fill", b"5": "fill"}
 _TIME = re.compile(r"[0-9]{1,5}(\.[0-9]{1,12})?", re.ASCII)
 _NAME = re.compile(r"(?:([A-Z][A-Za-z0-9.]{0,9})_|([a-z]{1,6})-)?([0-9]{4}-[0-9]{2}-[0-9]{2})")
 
 
 class Lobster(LineAdapter):
-    """Keeps when each order was placed, until it is wholly cancelled or executed."""
+    """Keeps the time when each open order was placed."""
 
     NAME = "lobster"
     OPTIONS: ClassVar[Mapping[str, str]] = {
@@ -43,8 +47,7 @@ class Lobster(LineAdapter):
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
-        self._open_orders: dict[bytes, tuple[int, int]] = {}
-        """Order id → time placed (ns), shares left."""
+        self._open_orders = OpenOrders()
         self._offset_ns = self._offset_hours() * _HOUR_NS
         self._symbol = self.options.get("symbol", SYMBOL)
         self._midnight = self._parse_midnight(self.options.get("date", DATE))
@@ -63,12 +66,12 @@ class Lobster(LineAdapter):
             day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
         except ValueError:
             raise OptionError(f"date={text}: a day as 2012-06-21") from None
-        return int(day.timestamp()) * 1_000_000_000 - self._offset_ns
+        return int(day.timestamp()) * SECOND_NS - self._offset_ns
 
     def begin_file(self, file: str) -> None:
-        found = list(_NAME.finditer(file))
-        dates = [m[3] for m in found]
-        symbols = [(m[1] or m[2]).upper() for m in found if m[1] or m[2]]
+        names = list(_NAME.finditer(file))
+        dates = [m[3] for m in names]
+        symbols = [(m[1] or m[2]).upper() for m in names if m[1] or m[2]]
         if "date" not in self.options:
             self._midnight = self._parse_midnight(dates[-1] if dates else DATE)
             if not dates:
@@ -87,8 +90,8 @@ class Lobster(LineAdapter):
         time, code, key, size, price, direction = fields[:6]
         self.source_counts[code.decode()] += 1
         if code not in _KINDS:
-            words = {b"6": "auctions (type 6)", b"7": "trading halts and resumptions (type 7)"}
-            self.notes[words.get(code, f"type {code.decode()}: unknown; no record made")] += 1
+            notes = {b"6": "auctions (type 6)", b"7": "trading halts and resumptions (type 7)"}
+            self.notes[notes.get(code, f"type {code.decode()}: unknown; no record made")] += 1
             return []
         ts, resting = self._ts(time.decode()), _side(direction)
         record = {
@@ -100,32 +103,25 @@ class Lobster(LineAdapter):
             "quantity": size.decode(),
             "side": resting,
         }
+        shares = int(size)
         if code == b"1":
-            self._open_orders[key] = (ts, int(size))
+            self._open_orders.place(key, ts, shares)
             return [record | {"action": "new"}]
-        placed = self._reduce_order(key, int(size), whole=code == b"3")
-        if code in (b"2", b"3"):
+        if code == b"3":
+            order = self._open_orders.remove(key)
+            return [record | {"placed_ts": order.placed_ts if order else None}]
+        placed = self._open_orders.reduce(key, shares)
+        if code == b"2":
             return [record | {"placed_ts": placed}]
-        taker = "sell" if resting == "buy" else "buy"
-        # The id names the resting order; the taker's is not told.
-        return [record | {"order_id": None, "side": taker, "liquidity": "taker", "cause": "trade"}]
+        # The id is that of the resting order; the file does not have the taker's.
+        taker = {"order_id": None, "side": OPPOSITE_SIDE[resting], "liquidity": "taker"}
+        return [record | taker | {"cause": "trade"}]
 
     def _ts(self, text: str) -> int:
         if not _TIME.fullmatch(text):
             raise UnreadableError("wrong_type", "no time in seconds after midnight")
         seconds, _, rest = text.partition(".")
-        return self._midnight + int(seconds) * 1_000_000_000 + int(rest[:9].ljust(9, "0"))
-
-    def _reduce_order(self, key: bytes, shares: int, whole: bool) -> int | None:
-        """Take shares off an order; the time when it was placed, if that was seen."""
-        known = self._open_orders.get(key)
-        if known is None:
-            return None
-        if whole or known[1] <= shares:
-            del self._open_orders[key]
-        else:
-            self._open_orders[key] = (known[0], known[1] - shares)
-        return known[0]
+        return self._midnight + int(seconds) * SECOND_NS + int(rest[:9].ljust(9, "0"))
 
 
 def _side(direction: bytes) -> str:

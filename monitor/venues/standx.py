@@ -1,11 +1,11 @@
 """StandX perpetuals: Parquet files of 20-level books and of trades.
 
-A book that repeats the timestamp of the one before it is dropped and counted, as are books that
-the recorder marked invalid. Numbers are stored as doubles: they are read as their shortest decimal
-text would be. Every trade says which side took; where all of them say the same, a note says so.
+Books that repeat the timestamp of the one before, and books that the recorder marked invalid, are
+dropped and counted. Numbers are doubles; each is read as its shortest decimal text would be. Every
+trade has the taker's side; where all have the same one, a note doubts it.
 
-Columns: `timestamp`, `received_at`, `symbol`, then `bid_prices`, `bid_quantities`, `ask_prices`,
-`ask_quantities`, `is_valid`, or `price`, `quantity`, `side`.
+Columns: timestamp, received_at, symbol; then of books bid_prices, bid_quantities, ask_prices,
+ask_quantities, is_valid, and of trades price, quantity, side.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from numpy.typing import NDArray
 from monitor.core.contract.events import LEVELS_MAX, TS_MAX, TS_MIN
 from monitor.core.contract.fixed_point import SCALE, quantise
 from monitor.core.decode import codec
-from monitor.core.decode.batch import ABSENT, Batch, Int64, Ladder, TextColumn
-from monitor.venues.base import UnreadableError, VenueAdapter
+from monitor.core.decode.batch import ABSENT, Batch, Int64, Ladder, TextColumn, text_columns
+from monitor.venues.adapter import VenueAdapter
+from monitor.venues.parse import Record, UnreadableError, canonical_json
 
 EXACT_BELOW = 2.0**51 / SCALE
-"""Below this a double times 1e8, rounded, is what its shortest decimal text gives."""
+"""Below this, a double times 1e8, rounded, equals its shortest decimal text times 1e8."""
 _BOOK = ("bid_prices", "bid_quantities", "ask_prices", "ask_quantities")
 
 
 def to_fixed_point(values: NDArray[np.float64]) -> Int64:
-    """Doubles on the contract's 1e-8 grid; -1 for what is no number or beyond it."""
+    """Doubles in 1e-8; -1 for NaN, infinity and numbers beyond 64 bits."""
     fine = np.isfinite(values) & (np.abs(values) < EXACT_BELOW)
     units: Int64 = np.rint(np.where(fine, values, 0) * SCALE).astype(np.int64)
     for i in np.flatnonzero(~fine).tolist():
@@ -42,7 +43,7 @@ def to_fixed_point(values: NDArray[np.float64]) -> Int64:
 
 
 def _dictionary_text(column: Any) -> TextColumn:
-    """A string column by its few words."""
+    """A string column with few distinct values."""
     encoded = pc.dictionary_encode(column.combine_chunks())
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
@@ -52,7 +53,7 @@ def _dictionary_text(column: Any) -> TextColumn:
 
 
 class Standx(VenueAdapter):
-    """Keeps the time of each market's last book and the sides that trades have named."""
+    """Keeps the time of each market's last book, and which sides trades had so far."""
 
     NAME = "standx"
     READS_PARQUET = True
@@ -73,15 +74,15 @@ class Standx(VenueAdapter):
             raise UnreadableError("missing_field", "neither the columns of books nor of trades")
         self.source_counts[{"book": "books", "fill": "trades"}[kind]] += chunk.num_rows
         if kind != self._last_kind:
-            # Books and trades are two files side by side: time begins anew with the other kind.
+            # Books and trades are separate files: time starts again with the other kind.
             self._last_kind, self.anomalies.highest_ts = kind, -1
         return [self._books(chunk)] if kind == "book" else [self._trades(chunk)]
 
     def _ts(self, table: Any) -> Int64:
         ts = table["timestamp"].cast(pa.timestamp("ns")).cast(pa.int64()).fill_null(ABSENT)
-        found: Int64 = ts.combine_chunks().to_numpy(zero_copy_only=False)
-        self.anomalies.observe_times(found[(found >= TS_MIN) & (found < TS_MAX)])
-        return found
+        times: Int64 = ts.combine_chunks().to_numpy(zero_copy_only=False)
+        self.anomalies.observe_times(times[(times >= TS_MIN) & (times < TS_MAX)])
+        return times
 
     def _books(self, table: Any) -> Batch:
         ts, symbol = self._ts(table), table["symbol"].to_pylist()
@@ -121,21 +122,18 @@ class Standx(VenueAdapter):
             "liquidity": np.ones(len(ts), np.int64),  # taker
             "cause": np.zeros(len(ts), np.int64),  # trade
         }
-        none = np.full(len(ts), -1, np.int64)
-        empty = np.zeros(0, np.int64)
-        for name in ("trade_id", "order_id", "account"):
-            batch.texts[name] = TextColumn(np.zeros(0, np.uint8), empty, empty, none)
+        batch.texts = {column.name: TextColumn.absent(len(ts)) for column in text_columns("fill")}
         batch.texts["symbol"] = _dictionary_text(table["symbol"])
-        only = "every trade names the same side: the recorder's word, not who took"
-        self.notes.pop(only, None)
+        same_side = "every trade names the same side: the recorder's word, not who took"
+        self.notes.pop(same_side, None)
         if len(self._sides) == 1:
-            self.notes[only] = self.source_counts["trades"]
+            self.notes[same_side] = self.source_counts["trades"]
         good = _valid_rows(batch) & np.isin(side, ("buy", "sell"))
         good &= (batch.numbers["price"] > 0) & (batch.numbers["quantity"] > 0)
         return self._refuse_bad_rows(batch, good, table)
 
     def _refuse_bad_rows(self, batch: Batch, good: NDArray[np.bool_], table: Any) -> Batch:
-        """`batch` without the rows that are not good, which the contract's judge refuses."""
+        """`batch` without the rows that are not good, which the contract's validation refuses."""
         if good.all():
             return batch
         bad = np.flatnonzero(~good)
@@ -143,34 +141,33 @@ class Standx(VenueAdapter):
         for row in table.take(pa.array(bad)).to_pylist():
             row |= {"timestamp": str(row["timestamp"]), "received_at": str(row.get("received_at"))}
             raws.append(msgspec.json.encode(row))
-        told = [
-            _canonical_json(batch.kind, int(batch.numbers["ts"][i]), table, i) for i in bad.tolist()
-        ]
-        judged = codec.decode(batch.kind, batch.topic, 0, batch.offset[bad], told)
+        ts = batch.numbers["ts"]
+        records = [canonical_json(_record(batch.kind, int(ts[i]), table, i)) for i in bad.tolist()]
+        judged = codec.decode(batch.kind, batch.topic, 0, batch.offset[bad], records)
         by_offset = dict(zip(batch.offset[bad].tolist(), raws, strict=True))
         for refused in judged.refused:
             refused.raw = by_offset[refused.offset]
         if len(judged):
-            raise AssertionError("a row that is no record by its columns is one by the judge")
+            raise AssertionError("the validation accepts a row that the columns show to be bad")
         kept = batch.select_rows(good)
         kept.refused = judged.refused
         return kept
 
 
 def _valid_rows(batch: Batch) -> NDArray[np.bool_]:
-    """Whether time and symbol are what the contract takes."""
+    """Whether the contract accepts time and symbol of each row."""
     ts, symbol = batch.numbers["ts"], batch.texts["symbol"]
-    words = [
-        w is not None and 0 < len(w) <= 128 and w.isprintable() and " " not in w
-        for w in TextColumn(symbol.buffer, symbol.start, symbol.length).to_strings()
+    valid = [
+        s is not None and 0 < len(s) <= 128 and s.isprintable() and " " not in s
+        for s in TextColumn(symbol.buffer, symbol.start, symbol.length).to_strings()
     ]
-    known = np.array([*words, False], bool)[symbol.codes]
-    fine: NDArray[np.bool_] = (ts >= TS_MIN) & (ts < TS_MAX) & known
+    named = np.array([*valid, False], bool)[symbol.codes]  # code -1, no symbol, takes the last
+    fine: NDArray[np.bool_] = (ts >= TS_MIN) & (ts < TS_MAX) & named
     return fine
 
 
 def _ladder(table: Any, side: str) -> tuple[Ladder, NDArray[np.bool_]]:
-    """One side of the books, and which of them are well formed and best first."""
+    """One side of the books, and whether each is well formed: sizes, positive, best level first."""
     lists = [table[f"{side}_{what}"].combine_chunks() for what in ("prices", "quantities")]
     bounds = [a.offsets.to_numpy().astype(np.int64) for a in lists]
     size, other = np.diff(bounds[0]), np.diff(bounds[1])
@@ -189,8 +186,8 @@ def _ladder(table: Any, side: str) -> tuple[Ladder, NDArray[np.bool_]]:
     return Ladder(offset, price, quantity), fine
 
 
-def _canonical_json(kind: str, ts: int, table: Any, i: int) -> bytes:
-    """Row `i` as a canonical record, to be judged."""
+def _record(kind: str, ts: int, table: Any, i: int) -> Record:
+    """Row `i` as a canonical record, its doubles as their shortest text."""
     row = table.slice(i, 1).to_pylist()[0]
 
     def text(value: Any) -> Any:
@@ -204,4 +201,4 @@ def _canonical_json(kind: str, ts: int, table: Any, i: int) -> bytes:
     else:
         side = str(row["side"]).lower()
         record |= {"side": side, "price": text(row["price"]), "quantity": text(row["quantity"])}
-    return msgspec.json.encode({k: v for k, v in record.items() if v is not None})
+    return record

@@ -1,8 +1,8 @@
 """Batches of decoded records as Arrow tables, and back: the recorded day's columns.
 
-A table has the contract's columns (`batch.COLUMNS`), named and ordered as there: numbers int64 on
-the grid (the scale stands in the field's metadata), enumerations as their words, text and JSON as
-strings, a ladder as two lists (`bids_price`, `bids_quantity`); then `topic`, `partition`, `offset`.
+A table has the contract's columns (`batch.COLUMNS`) with their names and in their order: numbers as
+int64 multiples of 1e-8 or 1e-6 (`scale` in the field's metadata), enumerations, text and JSON as
+strings, a ladder as two lists (bids_price, bids_quantity); then `topic`, `partition`, `offset`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from monitor.core.decode.batch import (
 )
 
 IDS = ("order_id", "trade_id", "replaces")
-"""Text that differs from row to row: read on request, and never dictionary-encoded."""
+"""Text that differs from row to row: read on request, never dictionary-encoded."""
 
 _SCALES = {"e8": str(fixed_point.SCALE), "e6": str(fixed_point.MONEY_SCALE)}
 _ORIGIN_COLUMNS = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
@@ -55,34 +55,34 @@ def schema(kind: str) -> pa.Schema:
 
 
 def dictionary_columns(kind: str) -> list[str]:
-    """The columns whose words repeat: dictionary-encoded in the file and read back as codes."""
-    few = [c.name for c in COLUMNS[kind] if c.type in ("enum", "text") and c.name not in IDS]
-    return [*few, "topic"]
+    """Columns with few distinct values: dictionary-encoded in the file, read back as codes."""
+    names = [c.name for c in COLUMNS[kind] if c.type in ("enum", "text") and c.name not in IDS]
+    return [*names, "topic"]
 
 
 # ---- to Arrow
 
 
 def _strings(text: TextColumn) -> pa.Array:
-    """The spans of `text` packed end to end, as an Arrow string array."""
+    """`text` as an Arrow string array, its spans copied end to end."""
     length = np.maximum(text.length, 0)
     offset = np.zeros(len(length) + 1, np.int64)
     np.cumsum(length, out=offset[1:])
     index = np.repeat(text.start - offset[:-1], length) + np.arange(offset[-1])
     data = np.ascontiguousarray(text.buffer[index])
-    plain = pa.Array.from_buffers(
+    packed = pa.Array.from_buffers(
         pa.large_string(), len(length), [None, pa.py_buffer(offset), pa.py_buffer(data)]
     )
     rows = np.arange(len(length)) if text.codes is None else text.codes
     absent = rows < 0
     absent |= (text.length[rows] < 0) if len(text.length) else True
     if text.codes is None and not absent.any():
-        return plain.cast(pa.string())
-    return plain.take(pa.array(rows, pa.int64(), mask=absent)).cast(pa.string())
+        return packed.cast(pa.string())
+    return packed.take(pa.array(rows, pa.int64(), mask=absent)).cast(pa.string())
 
 
 def _enum_strings(column: Column, codes: Int64) -> pa.Array:
-    """The words of an enumeration, from their codes."""
+    """The names of an enumeration's codes."""
     index = (1 - codes) // 2 if column.name == "side" else codes
     indices = pa.array(np.where(codes == ABSENT, 0, index), mask=codes == ABSENT)
     return pa.array(column.values, pa.string()).take(indices)
@@ -146,12 +146,6 @@ def _spans(array: pa.Array) -> TextColumn:
     return TextColumn(buffer, bounds[:-1], length)
 
 
-def _absent_text(rows: int) -> TextColumn:
-    """A text column that no row has."""
-    empty = np.zeros(0, np.int64)
-    return TextColumn(np.zeros(0, np.uint8), empty, empty, np.full(rows, -1, np.int64))
-
-
 def _text(table: pa.Table, name: str) -> TextColumn:
     array = _single_chunk(table, name)
     if not isinstance(array, pa.DictionaryArray):
@@ -164,9 +158,8 @@ def _text(table: pa.Table, name: str) -> TextColumn:
 def _numbers(table: pa.Table, column: Column) -> Int64:
     array = _single_chunk(table, column.name)
     if column.type == "enum":
-        words = array.dictionary.to_pylist()
-        lookup = np.array([*(column.code(word) for word in words), ABSENT], np.int64)
-        return lookup[_codes(array)]
+        codes = [column.code(value) for value in array.dictionary.to_pylist()]
+        return np.array([*codes, ABSENT], np.int64)[_codes(array)]  # -1, a null, takes the last
     if column.type == "flag":
         array = array.cast(pa.int64())
     if array.null_count == len(array):
@@ -186,8 +179,8 @@ def _levels(array: pa.ListArray) -> tuple[Int64, Int64]:
 def from_table(table: pa.Table, kind: str, topic: str, partition: int) -> Batch:
     """The inverse of `to_table`, for rows of one topic partition.
 
-    `table` comes from `dictionary_columns(kind)` read as dictionaries; an id column that was not
-    read is absent in every row. Numbers and text share the table's memory.
+    The columns `dictionary_columns(kind)` are dictionary arrays; an id column that `table` lacks is
+    absent in every row. Numbers and text share the table's memory.
     """
     rows = table.num_rows
     names = set(table.column_names)
@@ -203,7 +196,7 @@ def from_table(table: pa.Table, kind: str, topic: str, partition: int) -> Batch:
         _single_chunk(table, "offset").to_numpy(),
         {c.name: _numbers(table, c) for c in number_columns(kind)},
         {
-            c.name: _text(table, c.name) if c.name in names else _absent_text(rows)
+            c.name: _text(table, c.name) if c.name in names else TextColumn.absent(rows)
             for c in text_columns(kind)
         },
         ladders,

@@ -1,6 +1,6 @@
-"""Opening what a venue's recording comes in: plain or compressed lines, Parquet, folders of them.
+"""The files of a venue's recording: plain or compressed lines, Parquet, folders of them.
 
-What a file is, is told by its first bytes. A stream that breaks off gives all that can be read.
+A file's first bytes say what it is. A truncated stream yields all that can be read.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import pyarrow.parquet as pq
 CHUNK_LINES = 16_384
 CHUNK_BYTES = 1 << 20
 LINE_BYTES_MAX = 1 << 24
-"""A longer line is given in pieces, each of which is refused."""
+"""A longer line is cut in pieces, each of which is refused."""
 
 _GZIP, _XZ, _ZSTD, _PARQUET = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PAR1"
 
 
 def list_files(paths: list[Path]) -> list[Path]:
-    """The files to read, in order: a folder's by name, hidden ones and READMEs left out."""
-    found: list[Path] = []
+    """The files to read, in order: a folder's by name, without hidden files and READMEs."""
+    files: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = (p for p in sorted(path.rglob("*")) if p.is_file())
-            found += [p for p in inside if p.name[0] != "." and not p.name.startswith("README")]
+            files += [p for p in inside if p.name[0] != "." and not p.name.startswith("README")]
         else:
-            found.append(path)
-    return found
+            files.append(path)
+    return files
 
 
 def is_parquet(path: Path) -> bool:
@@ -48,7 +48,10 @@ def row_groups(path: Path) -> Iterator[Any]:
 
 
 class LineReader:
-    """The lines of a file, without their newlines; `truncated` after reading says how it ended."""
+    """The lines of a file, without their newlines.
+
+    `truncated` says after reading whether the compressed stream ended too early or was damaged.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -73,23 +76,23 @@ class LineReader:
     def _decompress_members(
         self, stream: BinaryIO, make: Callable[[], Any], error: type[Exception]
     ) -> Iterator[bytes]:
-        """Streams of gzip or xz, one after another."""
-        member, rest, begun = make(), b"", False
+        """The content of gzip or xz streams, one after another."""
+        member, rest, started = make(), b"", False
         while True:
             data = rest or stream.read(CHUNK_BYTES)
             if not data:
-                self.truncated |= begun
+                self.truncated |= started
                 return
             try:
                 piece = member.decompress(data)
             except error:
-                self.truncated |= begun or not _is_padding(data)
+                self.truncated |= started or not _is_padding(data)
                 return
-            begun, rest = True, b""
+            started, rest = True, b""
             if piece:
                 yield piece
             if member.eof:
-                member, rest, begun = make(), member.unused_data.lstrip(b"\0"), False
+                member, rest, started = make(), member.unused_data.lstrip(b"\0"), False
 
     def _decompress_zstd(self, stream: BinaryIO) -> Iterator[bytes]:
         source = pa.CompressedInputStream(stream, "zstd")
@@ -104,8 +107,8 @@ class LineReader:
         lines: list[bytes] = []
         rest = b""
         for piece in self._read_pieces():
-            *whole, rest = (rest + piece).split(b"\n")
-            lines += whole
+            *complete, rest = (rest + piece).split(b"\n")
+            lines += complete
             while len(rest) > LINE_BYTES_MAX:
                 lines.append(rest[:LINE_BYTES_MAX])
                 rest = rest[LINE_BYTES_MAX:]

@@ -1,4 +1,4 @@
-"""The `import` job: a venue's recorded feed → a recorded day."""
+"""`brinkwatch import`: a venue's recorded feed becomes a recorded day."""
 
 from __future__ import annotations
 
@@ -9,43 +9,45 @@ from pathlib import Path
 from typing import Any
 
 from monitor.core.decode.batch import Batch
-from monitor.venues.base import OptionError, UnreadableError, VenueAdapter
+from monitor.venues.adapter import OptionError, VenueAdapter
+from monitor.venues.parse import UnreadableError
 from replay.day import feed_files
-from replay.day.reader import DayWriter, Meta
+from replay.day.layout import DayMeta
+from replay.day.writer import DayWriter
 
 Progress = Callable[[Path, int], None]
-"""Called with the file being read and the source events so far."""
+"""Called with the file being read and the number of source events so far."""
 
 
 class IngestError(ValueError):
-    """Files that cannot be imported as what they are said to be; says how to mend it."""
+    """Files that cannot be imported as this venue's feed; the message says how to mend it."""
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import read and made."""
+    """What an import read and wrote."""
 
     venue: str
     source: dict[str, int]
-    """Source events by the venue's own kinds, those refused included."""
+    """Source events by the venue's own kinds, refused ones included."""
     records: dict[str, int]
     """Canonical records by kind."""
     refused: dict[str, int]
     """Refused records by reason."""
     odd: dict[str, Any]
-    """Breaks, repeats, jumps back in time, files that break off."""
+    """Anomalies of the feed: breaks, repeats, jumps back in time, truncated files."""
     notes: dict[str, int]
-    """What else was noticed, in words, and how often."""
-    day: Meta
+    """What else the adapter noticed: a sentence, and how often."""
+    day: DayMeta
 
 
 def load_adapter(name: str, options: Mapping[str, str] | None = None) -> VenueAdapter:
-    """The adapter called `name`; raises `IngestError` where there is none, with those there are."""
-    found = {e.name: e for e in entry_points(group="brinkwatch.venues")}
-    if name not in found:
-        raise IngestError(f"no venue {name!r}; there are: {', '.join(sorted(found))}")
+    """The adapter called `name`; raises `IngestError` that lists the adapters where none is."""
+    installed = {e.name: e for e in entry_points(group="brinkwatch.venues")}
+    if name not in installed:
+        raise IngestError(f"no venue {name!r}; there are: {', '.join(sorted(installed))}")
     try:
-        venue: VenueAdapter = found[name].load()(options)
+        venue: VenueAdapter = installed[name].load()(options)
     except OptionError as error:
         raise IngestError(str(error)) from None
     return venue
@@ -76,18 +78,17 @@ def ingest(
     out: Path,
     progress: Progress | None = None,
     options: Mapping[str, str] | None = None,
-    overwrite: bool = False,
 ) -> ImportReport:
     """Read `files` (or folders) in order as one feed of `venue` and write the recorded day `out`.
 
-    Raises `IngestError` and `DayError`; lines that cannot be read are refused and counted.
+    Lines that cannot be read are refused and counted. Raises `IngestError` and `DayError`.
     """
     adapter = load_adapter(venue, options)
     paths = feed_files.list_files(files)
     missing = [str(path) for path in paths if not path.is_file()]
     if missing or not paths:
         raise IngestError(f"no such file: {', '.join(missing) or 'the folder has none'}")
-    with DayWriter(out, venue=venue, overwrite=overwrite) as day:
+    with DayWriter(out, venue=venue) as day:
         for path in paths:
             for batches in _read_file(adapter, path):
                 for batch in batches:
@@ -96,7 +97,7 @@ def ingest(
                     progress(path, adapter.source_counts.total())
         for batch in adapter.finish():
             day.write(batch)
-        notes = {words: n for words, n in sorted(adapter.notes.items()) if n}
+        notes = {note: n for note, n in sorted(adapter.notes.items()) if n}
         source, odd = dict(sorted(adapter.source_counts.items())), adapter.anomalies.facts()
         day.note("files", [path.name for path in paths])
         day.note("source", source)

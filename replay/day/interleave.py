@@ -1,4 +1,4 @@
-"""Reading a day's topic partitions side by side, none far ahead of another."""
+"""Reading a day's topic partitions side by side in the order of event time."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from monitor.core.contract import fixed_point
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch, Int64, RefusedRecord
 from replay.day.columns import IDS, dictionary_columns, from_table, schema, slice_batch
-from replay.day.layout import REFUSED, UNKNOWN, DayError, DayPartition, Meta
+from replay.day.layout import REFUSED, UNKNOWN, DayError, DayMeta, DayPartition
 
-AHEAD_NS = 60_000_000_000
-"""How far a topic partition may run ahead of the slowest, however large the batches: what waits
-for the slowest takes memory."""
+AHEAD_NS = 60 * SECOND_NS
+"""How far a topic partition may be ahead of the slowest one, whatever the size of the batches: the
+engine keeps these records in memory until the slowest catches up."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordFilter:
-    """What of a day is read. Times in ns: `from_ts` <= ts < `to_ts`."""
+    """Which records of a day to read: `from_ts` <= ts < `to_ts` (ns UTC), in batches of `rows`."""
 
     rows: int
     symbols: frozenset[str] | None
@@ -33,18 +34,18 @@ class RecordFilter:
     ids: bool
 
     def time_mask(self, ts: Int64) -> NDArray[np.bool_]:
-        """Which of the times are wanted."""
+        """Whether each of the times lies in the range."""
         return (ts >= self.from_ts) & (ts < self.to_ts)
 
 
 def _symbol_mask(batch: Batch, symbols: frozenset[str]) -> NDArray[np.bool_]:
-    """Rows of the symbols, and rows that concern no symbol (an account's collateral)."""
+    """Whether each row has one of the symbols, or none at all (an account's collateral)."""
     text = batch.texts["symbol"]
     data = text.buffer.tobytes()
     spans = zip(text.start.tolist(), text.length.tolist(), strict=True)
     every = [n < 0 or data[s : s + n].decode() in symbols for s, n in spans]
-    found = np.array([*every, True], bool)
-    return found[text.codes] if text.codes is not None else found[:-1]
+    wanted = np.array([*every, True], bool)  # code -1, a row without a symbol, takes the last
+    return wanted[text.codes] if text.codes is not None else wanted[:-1]
 
 
 @dataclass(slots=True)
@@ -54,12 +55,12 @@ class PartitionReader:
     part: DayPartition
     choice: RecordFilter
     refused: list[RefusedRecord]
-    """Those of this topic partition not yet handed out, in offset order."""
+    """Its refused records that were not yielded yet, in offset order."""
     file: pq.ParquetFile | None
     highest_ts: int
-    """The highest event time handed out so far."""
+    """The highest event time yielded so far, ns."""
     before_ts: int
-    """Event time of the last row of the row group before; the day's start before the first."""
+    """Event time of the last row of the row group before; for the first, the day's start. ns."""
     row_group: int = 0
     next_row: int = 0
     batch: Batch | None = None
@@ -72,7 +73,7 @@ class PartitionReader:
         return [n for n in names if n not in (*ids, "topic", "partition")]
 
     def _load_row_group(self) -> bool:
-        """Load the next row group; false at the end."""
+        """Load the next row group; False at the end."""
         if self.file is None or self.row_group >= self.file.num_row_groups:
             if not self.refused:
                 return False
@@ -85,18 +86,18 @@ class PartitionReader:
         return True
 
     def _select_rows(self, batch: Batch, last: bool) -> None:
-        """Choose among rows and refused records.
+        """Keep the rows and refused records that the filter selects.
 
-        A refused record has no time of its own: it counts with the record before it.
+        A refused record has no time of its own: it takes that of the record before it.
         """
         ts = batch.numbers.get("ts", np.zeros(0, np.int64))
         end = fixed_point.INT64_MAX if last else int(batch.offset[-1])
         count = next((i for i, r in enumerate(self.refused) if r.offset > end), len(self.refused))
-        near, self.refused = self.refused[:count], self.refused[count:]
-        rows = np.searchsorted(batch.offset, [r.offset for r in near]) - 1
+        due, self.refused = self.refused[:count], self.refused[count:]
+        rows = np.searchsorted(batch.offset, [r.offset for r in due]) - 1
         times = [int(ts[i]) if i >= 0 else self.before_ts for i in rows.tolist()]
         keep = self.choice.time_mask(np.array(times, np.int64))
-        self.batch_refused = [r for r, kept in zip(near, keep.tolist(), strict=True) if kept]
+        self.batch_refused = [r for r, kept in zip(due, keep.tolist(), strict=True) if kept]
         if len(ts):
             self.before_ts = int(ts[-1])
         wanted = self.choice.time_mask(ts)
@@ -105,67 +106,65 @@ class PartitionReader:
         self.batch, self.next_row = batch if wanted.all() else batch.select_rows(wanted), 0
 
     def ensure_batch(self) -> bool:
-        """See that something is at hand; false when the stream has ended."""
+        """Load rows or refused records where none is left; False at the end."""
         while self.batch is None or (self.next_row >= len(self.batch) and not self.batch_refused):
             if not self._load_row_group():
                 return False
         return True
 
     def next_batch(self, limit: int) -> Batch:
-        """The next rows: at least one if there are any, none after the first beyond `limit`."""
+        """The next rows, at least one if any is left; after the first, none later than `limit`."""
         assert self.batch is not None
         first, last = self.next_row, min(self.next_row + self.choice.rows, len(self.batch))
         if last > first:
             highest = np.maximum.accumulate(self.batch.numbers["ts"][first:last])
             last = first + max(1, int(np.searchsorted(highest, limit, side="right")))
             self.highest_ts = max(self.highest_ts, int(highest[last - first - 1]))
-        found = slice_batch(self.batch, first, last)
+        batch = slice_batch(self.batch, first, last)
         if last == len(self.batch):
-            found.refused, self.batch_refused = self.batch_refused, []
+            batch.refused, self.batch_refused = self.batch_refused, []
         else:
             bound = int(self.batch.offset[last])
-            found.refused = [r for r in self.batch_refused if r.offset < bound]
-            self.batch_refused = self.batch_refused[len(found.refused) :]
+            batch.refused = [r for r in self.batch_refused if r.offset < bound]
+            self.batch_refused = self.batch_refused[len(batch.refused) :]
         self.next_row = last
-        return found
+        return batch
 
 
-def empty_batch(stream: DayPartition) -> Batch:
+def empty_batch(part: DayPartition) -> Batch:
     """A batch of no records of the topic partition."""
-    if stream.kind == UNKNOWN:
-        return Batch(stream.kind, stream.topic, stream.partition, np.zeros(0, np.int64))
-    table = schema(stream.kind).empty_table()
-    few = dictionary_columns(stream.kind)
+    if part.kind == UNKNOWN:
+        return Batch(part.kind, part.topic, part.partition, np.zeros(0, np.int64))
+    table = schema(part.kind).empty_table()
+    encoded = dictionary_columns(part.kind)
     arrays = [
-        pc.dictionary_encode(table[name].combine_chunks()) if name in few else table[name]
+        pc.dictionary_encode(table[name].combine_chunks()) if name in encoded else table[name]
         for name in table.column_names
     ]
     table = pa.table(arrays, names=table.column_names)
-    return from_table(table, stream.kind, stream.topic, stream.partition)
+    return from_table(table, part.kind, part.topic, part.partition)
 
 
 def read_refused(path: Path) -> list[tuple[str, RefusedRecord]]:
     """The day's refused records with their kinds, in offset order of each topic partition."""
     rows = pq.read_table(path / REFUSED).to_pylist()
-    found = [(row.pop("kind"), RefusedRecord(**row)) for row in rows]
-    return sorted(found, key=lambda f: (f[1].topic, f[1].partition, f[1].offset))
+    records = [(row.pop("kind"), RefusedRecord(**row)) for row in rows]
+    return sorted(records, key=lambda r: (r[1].topic, r[1].partition, r[1].offset))
 
 
-def open_partitions(path: Path, meta: Meta, choice: RecordFilter) -> list[PartitionReader]:
-    """Every topic partition of the day, at its start."""
-    first = meta.span[0] if meta.span else 0
+def open_partitions(path: Path, meta: DayMeta, choice: RecordFilter) -> list[PartitionReader]:
+    """A reader for every topic partition of the day, at its start."""
+    first = meta.span.first_ts if meta.span else 0
     start = max(choice.from_ts, first)
     refused: dict[tuple[str, str, int], list[RefusedRecord]] = {}
     for kind, r in read_refused(path) if meta.refused else ():
         refused.setdefault((kind, r.topic, r.partition), []).append(r)
-    found = []
+    readers = []
     for p in meta.partitions:
-        file = None
-        if p.file is not None:
-            file = _open_file(path / p.file, p)
-        key = (p.kind, p.topic, p.partition)
-        found.append(PartitionReader(p, choice, refused.get(key, []), file, start, first))
-    return found
+        file = None if p.file is None else _open_file(path / p.file, p)
+        mine = refused.get((p.kind, p.topic, p.partition), [])
+        readers.append(PartitionReader(p, choice, mine, file, start, first))
+    return readers
 
 
 def _open_file(path: Path, p: DayPartition) -> pq.ParquetFile:
@@ -179,7 +178,7 @@ def _open_file(path: Path, p: DayPartition) -> pq.ParquetFile:
 
 
 def merge_partitions(waiting: list[PartitionReader]) -> Iterator[Batch]:
-    """Always next from the stream whose highest event time so far is lowest."""
+    """Batches, the next always of the partition whose highest event time so far is lowest."""
     waiting = [s for s in waiting if s.ensure_batch()]
     while waiting:
         waiting.sort(key=lambda s: (s.highest_ts, s.part.topic, s.part.partition))

@@ -1,16 +1,16 @@
-"""How a recorded day lies in its folder: the format's version, `reader.json`, the side tables.
+"""The files of a recorded day's folder: the format's version, `day.json`, the side tables.
 
-day.json                     what is in it: versions, venue, span, counts, sha256 of each file
+day.json                     versions, venue, span, counts, notes, sha256 of each file
 <kind>/part-NNNNN.parquet    the records of one topic partition, in offset order (`columns.py`)
 control/part-00000.parquet   control records, the day's end among them
-refused/part-00000.parquet   what the contract did not accept: original bytes, origin, reason
+refused/part-00000.parquet   records that were refused: original bytes, origin, reason
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -25,7 +25,7 @@ META = "day.json"
 CONTROL = "control/part-00000.parquet"
 REFUSED = "refused/part-00000.parquet"
 UNKNOWN = "unknown"
-"""Kind and topic of a refused record whose kind could not be told."""
+"""Kind and topic of a refused record whose kind is not readable."""
 
 _PART = re.compile(r"[a-z]+/part-[0-9]{5}\.parquet")
 
@@ -47,7 +47,7 @@ REFUSED_SCHEMA = _table(
 
 
 class DayError(ValueError):
-    """A folder that is no recorded day, or records that cannot make one; says how to mend it."""
+    """A folder is no recorded day, or records cannot make one; the message says how to mend it."""
 
 
 class DayPartition(msgspec.Struct, frozen=True):
@@ -59,32 +59,43 @@ class DayPartition(msgspec.Struct, frozen=True):
     rows: int
     next_offset: int
     file: str | None = None
-    """Its Parquet file, within the folder; none where it holds no accepted record."""
+    """Its Parquet file, relative to the folder; None where it has no accepted record."""
 
 
-class File(msgspec.Struct, frozen=True):
-    """A file's size and sha256, by which damage is known."""
+class DayFile(msgspec.Struct, frozen=True):
+    """A file's size and sha256: damage shows as a difference."""
 
     bytes: int
     sha256: str
 
 
-class Meta(msgspec.Struct, frozen=True, kw_only=True):
-    """What `reader.json` says."""
+class DaySpan(NamedTuple):
+    """Event times of a day, ns UTC."""
+
+    first_ts: int
+    """The lowest event time of its records."""
+    last_ts: int
+    """The highest event time of its records."""
+    end_ts: int
+    """The day's end: every topic partition is complete up to here."""
+
+
+class DayMeta(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of `day.json`."""
 
     format: int
     contract: int
     venue: str
-    span: tuple[int, int, int] | None
-    """Lowest and highest event time and the day's end, ns; none where no record was accepted."""
+    span: DaySpan | None
+    """None where no record was accepted."""
     records: dict[str, int]
     """Accepted records by kind, all eight kinds."""
     refused: dict[str, int]
     """Refused records by reason."""
     partitions: list[DayPartition]
     notes: dict[str, Any]
-    """How the day came to be and what is odd in it, in the writer's words."""
-    files: dict[str, File]
+    """How the day came to be and what is odd in it, as the writer noted it."""
+    files: dict[str, DayFile]
 
 
 class _Versions(msgspec.Struct):
@@ -92,8 +103,8 @@ class _Versions(msgspec.Struct):
     contract: int
 
 
-def read_meta(path: Path) -> Meta:
-    """Read and check the `reader.json` of the folder `path`; raises `DayError`."""
+def read_meta(path: Path) -> DayMeta:
+    """The content of `day.json` in the folder `path`; raises `DayError` where it is not right."""
     try:
         document = (path / META).read_bytes()
     except OSError:
@@ -102,20 +113,20 @@ def read_meta(path: Path) -> Meta:
         ) from None
     try:
         versions = msgspec.json.decode(document, type=_Versions)
-        found = (versions.format, versions.contract)
-        if found != (FORMAT, events.VERSION):
+        if (versions.format, versions.contract) != (FORMAT, events.VERSION):
             raise DayError(
-                f"{path} is of format {found[0]}, contract {found[1]}; this program reads "
-                f"{FORMAT} and {events.VERSION}: import it anew, or use the program that wrote it"
+                f"{path} is of format {versions.format}, contract {versions.contract}; "
+                f"this program reads {FORMAT} and {events.VERSION}: import it anew, or use the "
+                "program that wrote it"
             )
-        meta = msgspec.json.decode(document, type=Meta)
+        meta = msgspec.json.decode(document, type=DayMeta)
     except msgspec.DecodeError as error:
         raise DayError(f"{path} is no recorded day: {META}: {error}") from None
     _check(path, meta)
     return meta
 
 
-def _check(path: Path, meta: Meta) -> None:
+def _check(path: Path, meta: DayMeta) -> None:
     for name, file in meta.files.items():
         if not _PART.fullmatch(name):
             raise DayError(f"{path}: {META} names {name!r}, which no recorded day has")

@@ -1,24 +1,22 @@
-"""The recorded day: a folder that holds what a feed said, to be replayed exactly.
-
-`layout.py` says what lies where, `writer.py` writes one, this module reads it.
-"""
+"""Reading a recorded day: a folder that keeps what a feed sent, to be replayed exactly."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.core.contract import fixed_point
 from monitor.core.contract.events import Control
-from monitor.core.decode.batch import Batch, RefusedRecord
+from monitor.core.decode.batch import COLUMNS, Batch, RefusedRecord
 from replay.day import interleave
-from replay.day.layout import CONTROL, DayError, Meta, read_meta
-from replay.day.writer import DayWriter
-
-__all__ = ["Day", "DayError", "DayWriter", "Meta"]
+from replay.day.columns import schema
+from replay.day.frames import to_pandas, to_real_units
+from replay.day.layout import CONTROL, DayError, read_meta
 
 
 class Day:
@@ -28,6 +26,11 @@ class Day:
         self._path = path
         self.meta = read_meta(path)
 
+    @property
+    def record_count(self) -> int:
+        """Accepted records of all kinds."""
+        return sum(self.meta.records.values())
+
     def verify(self) -> None:
         """Read every file and compare its sha256; raises `DayError` where one differs."""
         for name, file in self.meta.files.items():
@@ -36,19 +39,38 @@ class Day:
                     raise DayError(f"{self._path}: {name} is damaged: copy the day anew")
 
     def controls(self, bands_interval_ns: int = 1) -> list[Control]:
-        """The control records, in the order in which they were written; the day's end last.
+        """The control records in the order in which they were written, the day's end last.
 
-        The end is told as the next multiple of `bands_interval_ns`: nothing comes any more, so the cell of
-        time in which the day ends is over too, and bands are made of all its records.
+        The day's end is rounded up to a multiple of `bands_interval_ns`: no record follows, so the
+        last interval of the bands is complete and its bands include all records of the day.
         """
-        made = [Control(**row) for row in pq.read_table(self._path / CONTROL).to_pylist()]
-        end = self.meta.span[2] if self.meta.span else None
-        told = None if end is None else -(-end // bands_interval_ns) * bands_interval_ns
-        return [c.model_copy(update={"ts": told}) if c.ts == end else c for c in made]
+        rows = pq.read_table(self._path / CONTROL).to_pylist()
+        if self.meta.span is None:
+            return [Control(**row) for row in rows]
+        end = self.meta.span.end_ts
+        rounded = -(-end // bands_interval_ns) * bands_interval_ns
+        return [Control(**(row | {"ts": rounded} if row["ts"] == end else row)) for row in rows]
 
     def refused_records(self) -> list[RefusedRecord]:
-        """What the contract did not accept; `batches` hands out the same records in their place."""
-        return [r for _, r in interleave.read_refused(self._path)]
+        """The records that the contract refused; `batches` yields the same ones in their places."""
+        return [record for _, record in interleave.read_refused(self._path)]
+
+    def to_arrow(self, kind: str, exact: bool = False) -> pa.Table:
+        """All accepted records of a kind ("order", "fill", "book", …), by event time.
+
+        Prices, quantities and money are real numbers (`exact`: decimals, else doubles), times are
+        timestamps in UTC. Raises `ValueError` for an unknown kind.
+        """
+        if kind not in COLUMNS:
+            raise ValueError(f"no kind {kind!r}: there are {', '.join(COLUMNS)}")
+        parts = [p.file for p in self.meta.partitions if p.kind == kind and p.file is not None]
+        tables = [pq.read_table(self._path / part) for part in parts]
+        table = pa.concat_tables(tables) if tables else schema(kind).empty_table()
+        return to_real_units(table, kind, exact).sort_by("ts")
+
+    def to_pandas(self, kind: str) -> Any:
+        """`to_arrow` as a `pandas.DataFrame`; raises `ImportError` where pandas is missing."""
+        return to_pandas(self.to_arrow(kind))
 
     def batches(
         self,
@@ -60,13 +82,16 @@ class Day:
     ) -> Iterator[Batch]:
         """The records in batches of at most `rows`, each of one topic partition.
 
-        The next batch is always of the topic partition whose highest event time so far is lowest,
-        and ends before it runs more than `interleave.AHEAD_NS` ahead of the second lowest. `from_ts` <=
-        ts < `to_ts` (ns) and `symbols` choose records; those that concern no symbol stay. A refused
-        record is in `refused_records` of the batch in which its offset lies, and has the time of the record
-        before it in its topic partition (the day's start where there is none); one whose kind could
-        not be told is in a batch of kind and topic "unknown", which has no rows and no columns.
-        Without `ids` order and trade ids are left out (absent in every row).
+        The next batch is always of the topic partition whose highest event time so far is lowest.
+        It ends before it is more than `interleave.AHEAD_NS` ahead of the second lowest.
+
+        `symbols`, `from_ts` <= ts < `to_ts` (ns UTC): read these records only; records without a
+        symbol stay. `ids`: read order and trade ids; without, they are absent in every row.
+
+        A refused record has no time of its own. It takes that of the record before it in its topic
+        partition (the day's start where there is none) and is among `Batch.refused` of the batch
+        that covers its offset. Where its kind is not readable, the batch has the kind and topic
+        "unknown", no rows and no columns.
         """
         if rows < 1:
             raise ValueError("rows: at least 1 a batch")

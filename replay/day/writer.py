@@ -1,12 +1,11 @@
 """Writing a recorded day: beside its place, synced, then renamed, so that a day is always whole.
 
-The same records give the same files: nothing of the machine or the hour goes in.
+The same records give the same bytes: no wall-clock time and nothing of the machine is written.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import uuid
 from pathlib import Path
@@ -18,7 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.core.contract import events, fixed_point
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch, Int64, RefusedRecord
+from replay.day.atomic import replace_folder
 from replay.day.columns import dictionary_columns, schema, to_table
 from replay.day.layout import (
     CONTROL,
@@ -29,16 +30,15 @@ from replay.day.layout import (
     REFUSED,
     REFUSED_SCHEMA,
     DayError,
+    DayFile,
+    DayMeta,
     DayPartition,
-    File,
-    Meta,
+    DaySpan,
 )
-
-_SECOND_NS = 1_000_000_000
 
 
 class _ParquetWriter:
-    """A Parquet file under way: tables gather until they fill a row group."""
+    """Writes one Parquet file; rows are kept until they fill a row group."""
 
     def __init__(self, path: Path, fields: pa.Schema, repeating: list[str]) -> None:
         path.parent.mkdir(exist_ok=True)
@@ -65,7 +65,7 @@ class _ParquetWriter:
 
 
 class _PartitionState:
-    """One topic partition under way."""
+    """What was written of one topic partition so far."""
 
     def __init__(self) -> None:
         self.parquet: _ParquetWriter | None = None
@@ -81,10 +81,14 @@ class _PartitionState:
 
 
 class DayWriter:
-    """Writes a day; `with DayWriter(path, venue="dydx") as day:` drops it again on an exception.
+    """Writes a recorded day to the folder `path`.
 
-    `end_ts` (ns) is the day's end: the first whole second after the last record if not given.
-    An existing day is replaced only if `overwrite`; anything else in its place never is.
+    As a context manager (`with DayWriter(path, venue="dydx") as day:`) it closes the day at the
+    end of the block, and removes it where the block raises.
+
+    `end_ts`: the day's end, ns UTC; by default the first whole second after the last record.
+    `overwrite`: replace a recorded day at `path`. A folder that is no recorded day is never
+    replaced. Raises `DayError` where `path` is taken.
     """
 
     def __init__(
@@ -112,12 +116,12 @@ class DayWriter:
             raise DayError(f"{self._path} is no recorded day and is not overwritten: move it away")
 
     def declare(self, kind: str, topic: str, partition: int, next_offset: int = 0) -> None:
-        """Tell of a topic partition that may stay empty, so that its end is recorded too."""
+        """Name a topic partition that may stay empty, so that its end is recorded too."""
         stream = self._partitions.setdefault((kind, topic, partition), _PartitionState())
         stream.next_offset = max(stream.next_offset, next_offset)
 
     def write(self, batch: Batch) -> None:
-        """Append a batch, accepted and refused records. Raises `DayError` if offsets go back."""
+        """Append a batch with its refused records. Raises `DayError` where offsets do not rise."""
         stream = self._partitions.setdefault(
             (batch.kind, batch.topic, batch.partition), _PartitionState()
         )
@@ -147,29 +151,29 @@ class DayWriter:
             self._reasons[r.reason] = self._reasons.get(r.reason, 0) + 1
 
     def control(self, topic: str, partition: int, offset: int, ts: int) -> None:
-        """Keep a control record of the feed."""
+        """Append a control record: no later record of the topic partition is older than `ts`."""
         row = {"topic": topic, "partition": partition, "offset": offset, "ts": ts}
         self._control.write(pa.Table.from_pylist([row], schema=CONTROL_SCHEMA))
 
     def set_end(self, ts: int) -> None:
-        """The day's end (ns), where it is known only after the records were read."""
+        """Set the day's end (ns UTC), where it becomes clear only when the records are read."""
         self._end_ts = ts
 
     def note(self, name: str, value: Any) -> None:
-        """Say something about the day in `reader.json`: how it came to be, what is odd in it."""
+        """Add a note to `day.json`: how the day came to be, what is odd in it."""
         self._notes[name] = value
 
-    def close(self) -> Meta:
+    def close(self) -> DayMeta:
         """Write the day's end, sync everything and put the folder in its place."""
         self._closed = True
         try:
             return self._close()
         except BaseException:
-            self.abort()
+            self._abort()
             raise
 
-    def abort(self) -> None:
-        """Drop what was written."""
+    def _abort(self) -> None:
+        """Remove what was written."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> DayWriter:
@@ -184,12 +188,12 @@ class DayWriter:
         if kind is None and not self._closed:
             self.close()
         elif kind is not None:
-            self.abort()
+            self._abort()
 
-    def _close(self) -> Meta:
-        seen = {kind for kind, _, _ in self._partitions}
+    def _close(self) -> DayMeta:
+        kinds = {kind for kind, _, _ in self._partitions}
         for kind, topic in events.TOPICS.items():
-            if kind not in seen:
+            if kind not in kinds:
                 self.declare(kind, topic, 0)
         span = self._write_end()
         parts = [s.parquet for s in self._partitions.values() if s.parquet]
@@ -198,23 +202,23 @@ class DayWriter:
         meta = self._meta(span)
         document = msgspec.json.format(msgspec.json.encode(meta, order="sorted"), indent=1)
         (self._folder / META).write_bytes(document + b"\n")
-        _sync(self._folder)
-        self._rename()
+        self._check_place()
+        replace_folder(self._path, self._folder)
         return meta
 
-    def _write_end(self) -> tuple[int, int, int] | None:
-        """One control record a topic partition: nothing before the day's end comes any more."""
+    def _write_end(self) -> DaySpan | None:
+        """Append a control record of the day's end to every topic partition."""
         if self._high < 0:
             return None
         end = self._end_ts
         if end is None:
-            end = self._high // _SECOND_NS * _SECOND_NS + _SECOND_NS
+            end = self._high // SECOND_NS * SECOND_NS + SECOND_NS
         for (kind, topic, partition), stream in self._partitions.items():
             if kind in events.KINDS:
                 self.control(topic, partition, stream.next_offset, end)
-        return self._low, self._high, end
+        return DaySpan(self._low, self._high, end)
 
-    def _meta(self, span: tuple[int, int, int] | None) -> Meta:
+    def _meta(self, span: DaySpan | None) -> DayMeta:
         records = dict.fromkeys(events.KINDS, 0)
         parts = []
         for (kind, topic, partition), s in sorted(self._partitions.items()):
@@ -225,8 +229,8 @@ class DayWriter:
         for path in sorted(self._folder.glob("*/*.parquet")):
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            files[path.relative_to(self._folder).as_posix()] = File(path.stat().st_size, digest)
-        return Meta(
+            files[path.relative_to(self._folder).as_posix()] = DayFile(path.stat().st_size, digest)
+        return DayMeta(
             format=FORMAT,
             contract=events.VERSION,
             venue=self._venue,
@@ -237,27 +241,3 @@ class DayWriter:
             notes=self._notes,
             files=files,
         )
-
-    def _rename(self) -> None:
-        self._check_place()
-        old = self._folder.with_name(self._folder.name + ".old")
-        if self._path.exists():
-            self._path.rename(old)
-        self._folder.rename(self._path)
-        _sync_entry(self._path.parent)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync_entry(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync(folder: Path) -> None:
-    """fsync every file and folder under `folder`, and itself."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        _sync_entry(path)
-    _sync_entry(folder)

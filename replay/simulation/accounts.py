@@ -1,29 +1,38 @@
-"""What simulated accounts do beside trading: leverage, collateral, and the positions they hold."""
+"""Simulated accounts beside trading: their positions, leverage, margin mode and collateral."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.contract.events import Event, PositionReference
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Int64
 from replay.simulation.incidents import PlantedIncident
 from replay.simulation.log import enum_code
-from replay.simulation.market import Float64, Population, Rng, SimulatedMarkets, Stretch
-from replay.simulation.order_flow import SECOND_NS, Rows
+from replay.simulation.market import (
+    Float64,
+    Population,
+    Rng,
+    Rows,
+    SimulatedMarkets,
+    Stretch,
+)
 
 LEVERAGE_SHARE = 0.012
-"""Leverage changes for one record of the flow."""
+"""Leverage changes for each order, cancel or fill."""
 COLLATERAL_SHARE = 0.002
+"""Deposits and withdrawals for each order, cancel or fill."""
 MODE_SHARE = 0.08
 """Share of leverage changes that change the margin mode too."""
 HOLDER_SHARE, ISOLATED_SHARE = 0.4, 0.2
-"""Share of accounts with a position at the opening; share of positions on isolated margin."""
+"""Share of accounts with a position at the opening; share of these positions on isolated margin."""
 _LEVERAGE_MENU = (1, 2, 3, 5, 10, 15, 20, 25, 40)
 
 LEVERAGE = np.dtype(
@@ -34,11 +43,11 @@ MOVE = np.dtype(
     [("ts", "i8"), ("account", "i4"), ("symbol", "i4"), ("amount", "i8"), ("cause", "i1")]
 )
 CROSS_MODE, ISOLATED_MODE = (
-    enum_code("leverage", "margin_mode", word) for word in ("cross", "isolated")
+    enum_code("leverage", "margin_mode", mode) for mode in ("cross", "isolated")
 )
 DEPOSIT, WITHDRAWAL, ISOLATED_IN, ISOLATED_OUT, FUNDING = (
-    enum_code("collateral", "cause", word)
-    for word in ("deposit", "withdrawal", "isolated_in", "isolated_out", "funding")
+    enum_code("collateral", "cause", cause)
+    for cause in ("deposit", "withdrawal", "isolated_in", "isolated_out", "funding")
 )
 
 
@@ -50,7 +59,7 @@ class SimulatedPositions:
         self._keys, self._quantity = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
     def add(self, account: NDArray[np.int32], symbol: NDArray[np.int32], signed: Int64) -> None:
-        """Fills, or positions from before."""
+        """Add quantities (1e-8, signed) of accounts in markets."""
         keys = account.astype(np.int64) * self._markets + symbol
         keys = np.concatenate([self._keys, keys])
         self._keys, index = np.unique(keys, return_inverse=True)
@@ -59,27 +68,30 @@ class SimulatedPositions:
         self._quantity = total
 
     def open_positions(self) -> tuple[Int64, Int64, Int64]:
-        """Accounts, markets and quantities of what is not flat."""
-        held = np.flatnonzero(self._quantity)
-        account, symbol = np.divmod(self._keys[held], self._markets)
-        return account, symbol, self._quantity[held]
+        """Accounts, markets and quantities (1e-8) of the positions that are not zero."""
+        rows = np.flatnonzero(self._quantity)
+        account, symbol = np.divmod(self._keys[rows], self._markets)
+        return account, symbol, self._quantity[rows]
 
     def open_interest(self) -> Int64:
-        """Long positions of each market, 1e-8."""
+        """Sum of the long positions of each market, 1e-8."""
         _, symbol, quantity = self.open_positions()
         total = np.zeros(self._markets, np.int64)
         np.add.at(total, symbol, np.maximum(quantity, 0))
         return total
 
 
+Choices = dict[tuple[int, int], tuple[int, int]]
+"""Leverage (1e-8) and code of the margin mode, by account and market."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpeningState:
-    """What was there before the record began."""
+    """The accounts at the start of the day."""
 
     positions: list[Event]
     deposits: Rows
-    settings: dict[tuple[int, int], tuple[int, int]]
-    """Leverage (1e-8) and margin mode by account and market."""
+    choices: Choices
 
 
 def draw_opening(
@@ -87,12 +99,12 @@ def draw_opening(
     markets: SimulatedMarkets,
     population: Population,
     start_ts: int,
-    held: SimulatedPositions,
+    positions: SimulatedPositions,
 ) -> OpeningState:
-    """Positions of some accounts, matched by the market makers; what all of them paid in.
+    """Positions of some accounts, market makers on the other side, and the deposits of all.
 
-    Each account's equity at the opening is its wealth: what its positions have made or lost so far
-    is taken out of its deposit.
+    The equity of each account is its wealth: the profit of its positions so far is subtracted from
+    its deposit. The positions are added to `positions`.
     """
     accounts, count = len(population.names), len(markets.names)
     is_maker = np.zeros(accounts, bool)
@@ -103,7 +115,7 @@ def draw_opening(
     leverage = np.array([*map(_choose_leverage, rng.random(len(holder)), limit.tolist())], np.int64)
     notional = population.wealth[holder] * leverage * rng.uniform(0.1, 0.7, len(holder))
     side = np.where(rng.random(len(holder)) < 0.55, 1, -1)
-    # The makers hold the other side, each market's by one of them.
+    # In each market one of the makers has the other side of all these positions.
     net = np.bincount(symbol, side * notional, count)
     other = population.makers[np.arange(count) % len(population.makers)]
     account = np.concatenate([holder, other])
@@ -118,11 +130,11 @@ def draw_opening(
     entry = markets.price[symbol] * np.exp(0.02 * rng.standard_normal(len(account)))
     tick = markets.tick[symbol]
     entry_e8 = np.rint(entry * SCALE / tick).astype(np.int64) * tick
-    held.add(account.astype(np.int32), symbol.astype(np.int32), quantity)
-    made = quantity / SCALE * (markets.price[symbol] - entry_e8 / SCALE)
+    positions.add(account.astype(np.int32), symbol.astype(np.int32), quantity)
+    profit = quantity / SCALE * (markets.price[symbol] - entry_e8 / SCALE)
     equity = population.wealth.copy()
     np.add.at(equity, other, np.abs(net) / 5)
-    np.add.at(equity, account, np.where(mode == CROSS_MODE, -made, 0))
+    np.add.at(equity, account, np.where(mode == CROSS_MODE, -profit, 0))
     deposits = np.zeros(accounts, MOVE)
     deposits["ts"], deposits["account"] = start_ts, np.arange(accounts)
     deposits["amount"] = np.maximum(np.rint(equity * MONEY_SCALE), MONEY_SCALE).astype(np.int64)
@@ -130,7 +142,7 @@ def draw_opening(
     margin = np.abs(quantity) / SCALE * entry / leverage
     columns = (account, symbol, quantity, entry_e8, mode, leverage, margin * MONEY_SCALE)
     rows = list(zip(*(c.tolist() for c in columns), strict=True))
-    positions: list[Event] = [
+    references: list[Event] = [
         PositionReference.model_validate(
             {
                 "ts": start_ts,
@@ -148,26 +160,36 @@ def draw_opening(
         )
         for a, s, q, e, m, lev, money in rows
     ]
-    settings = {(a, s): (lev * SCALE, m) for a, s, _, _, m, lev, _ in rows}
-    return OpeningState(positions, deposits, settings)
+    choices = {(a, s): (lev * SCALE, m) for a, s, _, _, m, lev, _ in rows}
+    return OpeningState(references, deposits, choices)
 
 
 @cache
 def _leverage_menu(limit: int) -> tuple[list[int], list[float]]:
-    """Leverages that people choose, up to `limit`, and their running shares: lower ones oftener."""
+    """The leverages that accounts choose, up to `limit`, and the running sum of their shares."""
     allowed = [leverage for leverage in _LEVERAGE_MENU if leverage <= limit]
     running = np.cumsum(1 / np.sqrt(allowed))
     return allowed, (running / running[-1]).tolist()
 
 
 def _choose_leverage(draw: float, limit: int) -> int:
-    """The leverage at `draw` (0 up to 1) of the menu up to `limit`."""
+    """The leverage for a uniform `draw` from 0 to 1, at most `limit`."""
     allowed, shares = _leverage_menu(limit)
     return allowed[min(bisect_right(shares, draw), len(allowed) - 1)]
 
 
+class _LeverageChanges(NamedTuple):
+    """Leverage changes, one entry each."""
+
+    ts: Int64
+    symbol: Int64
+    account: Int64
+    to_limit: NDArray[np.bool_]
+    """Whether it belongs to a surge: to the highest leverage of the market."""
+
+
 class AccountActions:
-    """Accounts change their leverage and margin mode and move money, stretch by stretch."""
+    """Draws the leverage changes, mode changes and transfers of one stretch after the other."""
 
     def __init__(
         self,
@@ -175,22 +197,22 @@ class AccountActions:
         markets: SimulatedMarkets,
         population: Population,
         rate: float,
-        settings: dict[tuple[int, int], tuple[int, int]],
+        choices: Choices,
         plan: list[PlantedIncident],
     ) -> None:
         self._rng, self._markets, self._population = rng, markets, population
-        self._rate, self._settings = rate, settings
+        self._rate, self._choices = rate, choices
         self._surges = [incident for incident in plan if incident.raises_leverage]
 
     def step(self, stretch: Stretch) -> tuple[Rows, Rows]:
-        """Leverage changes and collateral moves of `stretch`, in time order."""
-        ts, symbol, account, raised = self._leverage_changes(stretch)
-        leverage = np.zeros(len(ts), LEVERAGE)
+        """Leverage changes and collateral moves of `stretch`, by time."""
+        changes = self._leverage_changes(stretch)
+        leverage = np.zeros(len(changes.ts), LEVERAGE)
         moves = []
-        draws = self._rng.random((len(ts), 2))
-        pairs = zip(ts.tolist(), symbol.tolist(), account.tolist(), raised.tolist(), strict=True)
-        for row, (at, market, who, high) in enumerate(pairs):
-            before, mode = self._settings.get((who, market), (ABSENT, CROSS_MODE))
+        draws = self._rng.random((len(changes.ts), 2))
+        rows = zip(*(column.tolist() for column in changes), strict=True)
+        for row, (at, market, who, high) in enumerate(rows):
+            before, mode = self._choices.get((who, market), (ABSENT, CROSS_MODE))
             limit = int(self._markets.leverage_max[market])
             chosen = (limit if high else _choose_leverage(draws[row, 0], limit)) * SCALE
             if not high and draws[row, 1] < MODE_SHARE:
@@ -199,19 +221,20 @@ class AccountActions:
                 into = mode == ISOLATED_MODE
                 cause = ISOLATED_IN if into else ISOLATED_OUT
                 moves.append((at, who, market, amount if into else -amount, cause))
-            self._settings[who, market] = chosen, mode
+            self._choices[who, market] = chosen, mode
             leverage[row] = at, market, who, chosen, before, mode
         paid = np.concatenate([self._transfers(stretch), np.array(moves, MOVE)])
         return leverage, paid[np.argsort(paid["ts"], kind="stable")]
 
-    def _leverage_changes(self, stretch: Stretch) -> tuple[Int64, Int64, Int64, NDArray[np.bool_]]:
-        """Times, markets, accounts, and whether the change belongs to a surge: up to the limit."""
+    def _leverage_changes(self, stretch: Stretch) -> _LeverageChanges:
+        """The usual changes of the stretch and those of its surges, by time."""
         rng, until = self._rng, stretch.start_ts + stretch.seconds * SECOND_NS
         usual = self._rate * LEVERAGE_SHARE * self._markets.share
         counts = rng.poisson(usual * stretch.activity)
-        second, symbol = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), len(usual))
+        cell = np.repeat(np.arange(counts.size), counts.ravel())
+        second, market_of = np.divmod(cell, len(usual))
         ts = [stretch.start_ts + second * SECOND_NS + rng.integers(SECOND_NS, size=len(second))]
-        where, who = [symbol], [self._population.draw(rng, len(second))]
+        where, who = [market_of], [self._population.draw(rng, len(second))]
         for surge in self._surges:
             market = self._markets.names.index(surge.symbol)
             low, high = max(surge.start_ts, stretch.start_ts), min(surge.end_ts, until)
@@ -224,18 +247,21 @@ class AccountActions:
         raised = np.arange(sum(map(len, ts))) >= len(second)
         at = np.concatenate(ts)
         order = np.argsort(at, kind="stable")
-        return at[order], np.concatenate(where)[order], np.concatenate(who)[order], raised[order]
+        symbol, account = np.concatenate(where), np.concatenate(who)
+        return _LeverageChanges(at[order], symbol[order], account[order], raised[order])
 
     def _surge_accounts(self, surge: PlantedIncident, count: int) -> Int64:
-        """Who surges: the accounts named for it, else anybody. A joint incident names those who
-        cancel; its leverage is everybody's."""
+        """The accounts of a surge's leverage changes: those that it names, else anybody.
+
+        A joint incident names the accounts that cancel; its leverage changes are anybody's.
+        """
         if surge.kind == "joint" or not surge.accounts:
             return self._population.draw(self._rng, count)
         named = [self._population.names.index(name) for name in surge.accounts]
         return self._rng.choice(named, count).astype(np.int64)
 
     def _transfers(self, stretch: Stretch) -> Rows:
-        """Deposits and withdrawals: a small part of what the account has."""
+        """Deposits and withdrawals, each a small part of the account's wealth."""
         rng = self._rng
         count = int(rng.poisson(self._rate * COLLATERAL_SHARE * stretch.seconds))
         rows = np.zeros(count, MOVE)
@@ -250,10 +276,10 @@ class AccountActions:
 
 
 def funding_payments(
-    rng: Rng, held: SimulatedPositions, price: Float64, rate: Float64, ts: int
+    rng: Rng, positions: SimulatedPositions, price: Float64, rate: Float64, ts: int
 ) -> Rows:
-    """What every open position pays (longs, at a positive rate) or gets at the hour `ts`."""
-    account, symbol, quantity = held.open_positions()
+    """The funding of every open position at the hour `ts`: longs pay where the rate is above 0."""
+    account, symbol, quantity = positions.open_positions()
     rows = np.zeros(len(account), MOVE)
     rows["ts"] = np.sort(ts + rng.integers(50_000_000, size=len(account)))
     rows["account"], rows["symbol"], rows["cause"] = account, symbol, FUNDING

@@ -1,9 +1,9 @@
-"""What a simulated day is made to contain: planted incidents, the ground truth of its judgement.
+"""Incidents planted in a simulated day: the ground truth with which its alerts are compared.
 
-An incident multiplies what its market does anyway: `size` times the usual rate of cancels
-(`cancel_burst`) or of leverage changes (`leverage_surge`), `1/size` of the usual depth
-(`thin_book`), or all three at once (`joint`). Bursts are made by the accounts named (by one drawn
-by lot where none is); a surge of leverage by the accounts named, or by anybody.
+An incident multiplies the usual activity of its market: `size` times the usual rate of cancels
+(cancel_burst) or of leverage changes (leverage_surge), `1/size` of the usual depth (thin_book), or
+all three at once (joint). The cancels of a burst come from the accounts named (from one drawn at
+random where none is), the changes of a leverage surge from the accounts named, else from anybody.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-SECOND_NS = 1_000_000_000
+from monitor.core.contract.units import SECOND_NS
+from replay.simulation.market import SimulatedMarkets, Stretch
+
 SYMBOL_SHARE = 0.5
-"""Default incidents are planted in this share of the markets, the busiest: where nearly nothing
-happens, a multiple of it is nothing either."""
+"""Default incidents are planted in this share of the markets, the busiest: a multiple of hardly any
+activity is not visible."""
 SPACING_S = 75
-"""One default incident in every stretch of this length."""
+"""One default incident starts in every interval of this length."""
 QUIET_SHARE = 0.25
-"""The first part of the day is left alone, for whoever has to learn what is usual."""
+"""No default incident starts in this first part of the day: detectors learn what is usual."""
 
 IncidentKind = Literal["cancel_burst", "leverage_surge", "thin_book", "joint"]
 
 
 class PlantedIncident(BaseModel):
-    """One planted episode: market time in ns UTC, `start_ts` inclusive, `end_ts` exclusive."""
+    """One incident: event times in ns UTC, `start_ts` inclusive, `end_ts` exclusive."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,17 +50,17 @@ class PlantedIncident(BaseModel):
 
     @property
     def raises_cancels(self) -> bool:
-        """Does it raise the rate of cancels?"""
+        """Whether it raises the rate of cancels."""
         return self.kind in ("cancel_burst", "joint")
 
     @property
     def raises_leverage(self) -> bool:
-        """Does it raise the rate of leverage changes?"""
+        """Whether it raises the rate of leverage changes."""
         return self.kind in ("leverage_surge", "joint")
 
     @property
     def thins_book(self) -> bool:
-        """Does it thin the book?"""
+        """Whether it thins the book."""
         return self.kind in ("thin_book", "joint")
 
 
@@ -78,12 +80,12 @@ DEFAULT_MIX: tuple[tuple[IncidentKind, int, float, float, tuple[int, ...]], ...]
 def default_plan(
     rng: np.random.Generator, symbols: list[str], accounts: list[str], start_ts: int, end_ts: int
 ) -> list[PlantedIncident]:
-    """Every kind in turn, evenly over the day after its quiet beginning.
+    """Every kind in turn, evenly over the day after its quiet first part.
 
-    `symbols` come busiest first. Raises nothing: a day too short for one incident has none.
+    `symbols` come busiest first. A day too short for an incident has none.
     """
     first = start_ts + int((end_ts - start_ts) * QUIET_SHARE)
-    few = symbols[: max(1, int(len(symbols) * SYMBOL_SHARE))]
+    busiest = symbols[: max(1, int(len(symbols) * SYMBOL_SHARE))]
     plan = []
     for number in range((end_ts - first) // (SPACING_S * SECOND_NS)):
         kind, crowd, low, high, durations = DEFAULT_MIX[number % len(DEFAULT_MIX)]
@@ -95,7 +97,7 @@ def default_plan(
             PlantedIncident(
                 id=f"i-{number + 1}",
                 kind=kind,
-                symbol=few[int(rng.integers(len(few)))],
+                symbol=busiest[int(rng.integers(len(busiest)))],
                 start_ts=at,
                 end_ts=at + duration_s * SECOND_NS,
                 size=round(float(rng.uniform(low, high)), 1),
@@ -106,9 +108,9 @@ def default_plan(
 
 
 def read_plan(path: Path) -> list[PlantedIncident]:
-    """Incidents from a JSON list, in the form of a day's own `incidents.json`.
+    """The incidents of a JSON file with the format of a day's own `incidents.json`.
 
-    Raises `ValueError` that names the entry and field to mend.
+    Raises `ValueError` that names the entry and the field to mend.
     """
     try:
         return _PLAN.validate_json(path.read_bytes())
@@ -121,13 +123,13 @@ def read_plan(path: Path) -> list[PlantedIncident]:
 def check_plan(
     plan: list[PlantedIncident], symbols: list[str], accounts: list[str], start_ts: int, end_ts: int
 ) -> None:
-    """Raise `ValueError` for an incident that the day cannot hold, saying what it could."""
-    known = frozenset(accounts)
-    seen: dict[str, int] = {}
+    """Raise `ValueError` for an incident that the day cannot hold, with what it can."""
+    names = frozenset(accounts)
+    ids: set[str] = set()
     for incident in plan:
-        seen[incident.id] = seen.get(incident.id, 0) + 1
-        if seen[incident.id] > 1:
+        if incident.id in ids:
             raise ValueError(f"incident {incident.id}: give every incident an id of its own")
+        ids.add(incident.id)
         if incident.symbol not in symbols:
             raise ValueError(
                 f"incident {incident.id}: no market {incident.symbol!r}; the day has {symbols}"
@@ -136,7 +138,7 @@ def check_plan(
             raise ValueError(
                 f"incident {incident.id}: lies outside the day, {start_ts} to {end_ts} ns"
             )
-        alien = [a for a in incident.accounts if a not in known]
+        alien = [a for a in incident.accounts if a not in names]
         if alien:
             raise ValueError(
                 f"incident {incident.id}: no account {alien[0]!r}; the day has "
@@ -145,6 +147,18 @@ def check_plan(
 
 
 def encode_plan(plan: list[PlantedIncident]) -> bytes:
-    """The ground truth as it stands in a day's `incidents.json`."""
+    """The content of a day's `incidents.json`."""
     rows: list[dict[str, Any]] = [i.model_dump() for i in sorted(plan, key=lambda i: i.start_ts)]
     return json.dumps(rows, indent=1).encode() + b"\n"
+
+
+def thin_books(stretch: Stretch, plan: list[PlantedIncident], markets: SimulatedMarkets) -> Stretch:
+    """`stretch`, changed in place: books thinner and spreads wider during incidents."""
+    for incident in plan:
+        first = (incident.start_ts - stretch.start_ts) // SECOND_NS
+        last = -((stretch.start_ts - incident.end_ts) // SECOND_NS)
+        if incident.thins_book and first < stretch.seconds and last > 0:
+            seconds, symbol = slice(max(first, 0), last), markets.names.index(incident.symbol)
+            stretch.depth[seconds, symbol] /= incident.size
+            stretch.spread[seconds, symbol] += round(incident.size / 2)
+    return stretch

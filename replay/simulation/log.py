@@ -1,4 +1,4 @@
-"""From simulated rows to the contract's batches, in the order in which a venue's log has them."""
+"""The log of the simulated venue: rows become the contract's batches, in the order of a log."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.contract import events
+from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.decode.batch import (
     ABSENT,
     COLUMNS,
@@ -20,26 +21,25 @@ from monitor.core.decode.batch import (
     number_columns,
     text_columns,
 )
-from replay.day.reader import DayWriter
-from replay.simulation.market import Rng
+from replay.day import DayWriter
+from replay.simulation.market import Rng, Rows
 
-Rows = NDArray[np.void]
 Fields = dict[str, Int64 | TextColumn | Ladder]
 
-SILENCE_NS = 5_000_000_000
-"""A topic partition that is silent for longer says so with a control record."""
-DISORDER, DISORDER_NS = 0.005, 10_000_000
-"""Share of records that come late in the log, and by how much at most."""
+SILENCE_NS = 5 * SECOND_NS
+"""A topic partition without records for longer has control records in between."""
+DISORDER, DISORDER_NS = 0.005, 10 * MILLISECOND_NS
+"""Share of records that are delayed in the log, and the longest delay."""
 _DIGITS = 10 ** np.arange(10, -1, -1)
 
 
-def enum_code(kind: str, column: str, word: str) -> int:
-    """The integer of an enumeration's word."""
-    return next(c for c in COLUMNS[kind] if c.name == column).code(word)
+def enum_code(kind: str, column: str, value: str) -> int:
+    """The integer that stands for `value` in a column of `kind`."""
+    return next(c for c in COLUMNS[kind] if c.name == column).code(value)
 
 
 def identifiers(prefix: str, numbers: Int64) -> TextColumn:
-    """Ids of one letter and 11 digits; absent where `numbers` is negative."""
+    """Ids of a letter and 11 digits; absent where the number is negative."""
     glyphs = np.empty((len(numbers), 12), np.uint8)
     glyphs[:, 0] = ord(prefix)
     for place, power in enumerate(_DIGITS.tolist(), 1):
@@ -49,29 +49,28 @@ def identifiers(prefix: str, numbers: Int64) -> TextColumn:
 
 
 def text_of_codes(text: TextColumn, codes: NDArray[Any]) -> TextColumn:
-    """A column of words of `text`; -1: absent."""
+    """The entries of `text` with the given indices; -1: absent."""
     return TextColumn(text.buffer, text.start, text.length, codes.astype(np.int64))
 
 
 def batch_of_columns(kind: str, partition: int, offset: Int64, fields: Fields) -> Batch:
-    """A batch from the columns given; the others are absent in every row."""
-    rows, empty = len(offset), np.zeros(0, np.int64)
-    nothing = TextColumn(np.zeros(0, np.uint8), empty, empty, np.full(rows, -1, np.int64))
-    numbers: dict[str, Int64] = {}
-    texts: dict[str, TextColumn] = {}
-    for column in number_columns(kind):
-        given = fields.get(column.name)
-        known = isinstance(given, np.ndarray)
-        numbers[column.name] = given.astype(np.int64) if known else np.full(rows, ABSENT)  # type: ignore[union-attr]
-    for column in text_columns(kind):
-        given = fields.get(column.name)
-        texts[column.name] = given if isinstance(given, TextColumn) else nothing
-    ladders = {name: given for name, given in fields.items() if isinstance(given, Ladder)}
-    return Batch(kind, events.TOPICS[kind], partition, offset, numbers, texts, ladders)
+    """A batch with the given columns; the others are absent in every row."""
+    rows = len(offset)
+    batch = Batch(kind, events.TOPICS[kind], partition, offset)
+    batch.numbers = {column.name: np.full(rows, ABSENT) for column in number_columns(kind)}
+    batch.texts = {column.name: TextColumn.absent(rows) for column in text_columns(kind)}
+    for name, values in fields.items():
+        if isinstance(values, TextColumn):
+            batch.texts[name] = values
+        elif isinstance(values, Ladder):
+            batch.ladders[name] = values
+        else:
+            batch.numbers[name] = values.astype(np.int64)
+    return batch
 
 
 class SimulatedLog:
-    """The log of the simulated venue: gives offsets, spreads over partitions, tells of silence."""
+    """Gives records their partition and offset, and writes control records during silence."""
 
     def __init__(self, day: DayWriter, rng: Rng, partitions: int, start_ts: int) -> None:
         self._day, self._rng, self.partitions = day, rng, partitions
@@ -89,13 +88,13 @@ class SimulatedLog:
         return counts
 
     def partition_of(self, names: list[str]) -> Int64:
-        """The partition of each key: the same wherever and whenever it is asked."""
+        """The partition of each key: a hash of the key, the same in every run."""
         return np.array([zlib.crc32(n.encode()) % self.partitions for n in names], np.int64)
 
     def write_rows(
         self, kind: str, rows: Rows, partition: Int64, build: Callable[[Rows], Fields]
     ) -> None:
-        """Write rows that have a `ts`, whatever their order, with `build` making their columns."""
+        """Write rows with a `ts`, in any order; `build` makes the columns of the sorted rows."""
         delay = np.zeros(len(rows), np.int64)
         late = self._rng.random(len(rows)) < DISORDER
         delay[late] = self._rng.integers(DISORDER_NS, size=int(late.sum()))
@@ -112,23 +111,23 @@ class SimulatedLog:
             self._day.write(batch_of_columns(kind, number, offset, fields))
 
     def write_batch(self, batch: Batch) -> None:
-        """Write a batch whose offsets follow those of its topic partition so far."""
+        """Write a batch whose offsets continue those of its topic partition."""
         self._offset[batch.kind, batch.partition] += len(batch)
         self._day.write(batch)
 
     def write_heartbeats(self, until: int) -> None:
-        """Tell of topic partitions that stayed silent up to `until`."""
+        """Write control records for topic partitions without records up to `until` (ns)."""
         for (kind, partition), offset in self._offset.items():
-            heard = self._latest_ts[kind, partition]
-            for ts in range(heard + SILENCE_NS, until, SILENCE_NS):
+            latest = self._latest_ts[kind, partition]
+            for ts in range(latest + SILENCE_NS, until, SILENCE_NS):
                 self._day.control(events.TOPICS[kind], partition, offset, ts)
                 self._latest_ts[kind, partition] = ts
 
     def _write_silences(self, kind: str, partition: int, ts: Int64) -> None:
-        """Control records in the gaps before each of `ts`: nothing later is before them."""
-        heard, topic = self._latest_ts[kind, partition], events.TOPICS[kind]
+        """Write control records where all of `ts` so far are long before all that follow."""
+        before, topic = self._latest_ts[kind, partition], events.TOPICS[kind]
         earliest = np.minimum.accumulate(ts[::-1])[::-1]
-        latest = np.maximum.accumulate(np.concatenate(([heard], ts)))
+        latest = np.maximum.accumulate(np.concatenate(([before], ts)))
         for row in np.flatnonzero(earliest - latest[:-1] > SILENCE_NS).tolist():
             offset = self._offset[kind, partition] + row
             for quiet in range(int(latest[row]) + SILENCE_NS, int(earliest[row]), SILENCE_NS):

@@ -1,8 +1,8 @@
-"""The world of a simulated day: its markets, its accounts, and how prices and depth move.
+"""The simulated venue: its markets, its accounts, and the movement of prices and depth.
 
-Prices are correlated random walks with stochastic volatility; depth thins when prices move and
-refills after; activity follows the time of day and a slow drift. Everything is an array over
-markets, one row a second.
+Prices are correlated random walks with stochastic volatility. Depth falls when prices move and
+refills afterwards. Activity follows the time of day and a slow drift. All arrays have a row for
+each second and a column for each market.
 """
 
 from __future__ import annotations
@@ -13,24 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.contract.fixed_point import SCALE
+from monitor.core.contract.units import DAY_S, SECOND_NS
 from monitor.core.decode.batch import Int64, TextColumn
 
 Float64 = NDArray[np.float64]
 Rng = np.random.Generator
+Rows = NDArray[np.void]
+"""A structured array: records of one kind."""
 
-DAY_S = 86_400
 CYCLE_AMPLITUDE = 0.4
-"""Amplitude of the daily cycle in activity; its height is at 15:00 UTC."""
+"""Amplitude of the daily cycle of activity, which peaks at 15:00 UTC."""
 DRIFT_S, DRIFT_SIGMA = 300.0, 0.25
-"""The slow drift of activity: time constant, and spread of its logarithm (shared and own)."""
+"""The slow drift of activity, one part shared by all markets and one of each market: time constant,
+and standard deviation of the logarithm."""
 CORRELATION = 0.6
 """Between the returns of two markets."""
 VOLATILITY_S, VOLATILITY_SIGMA = 600.0, 0.5
-"""Log-volatility: time constant and spread."""
+"""The logarithm of volatility: time constant and standard deviation."""
 REFILL_S = 20.0
 """Time constant with which the book refills."""
 LEVELS = 20
 DEPTH_FACTOR_MIN, DEPTH_FACTOR_MAX = 0.05, 5.0
+BASIS_S, BASIS_SIGMA = 120.0, 3e-4
+"""Mark over index, less one: time constant and standard deviation."""
+NOISES = 5
+"""Normal deviates of a market in a second: price, volatility, activity, depth and basis."""
 
 # name, price, volatility a year, highest leverage
 _NAMED_MARKETS = (
@@ -43,12 +50,13 @@ _NAMED_MARKETS = (
     ("LINK-PERP", 12.94, 0.95, 10),
     ("SUI-PERP", 1.571, 1.10, 10),
 )
-_YEAR_S = 365.25 * DAY_S
+_CALENDAR_YEAR_S = 365.25 * DAY_S
+"""Of the volatilities above; `units.YEAR_S` has 365 days, and simulated days keep their bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedMarkets:
-    """What does not change in the day; arrays over markets, the busiest first."""
+    """The constants of the markets; arrays over markets, the busiest first."""
 
     names: list[str]
     text: TextColumn
@@ -61,7 +69,7 @@ class SimulatedMarkets:
     sigma: Float64
     """Volatility of one second's log return."""
     share: Float64
-    """Of the venue's flow; sums to 1."""
+    """Share of the venue's orders; sums to 1."""
     leverage_max: Int64
 
 
@@ -81,7 +89,7 @@ def make_markets(rng: Rng, count: int) -> SimulatedMarkets:
         prices,
         np.array([10 ** (8 - 4 + m) for m in magnitude.tolist()], np.int64),
         np.array([10 ** (8 - m) for m in magnitude.tolist()], np.int64),
-        volatility / np.sqrt(_YEAR_S),
+        volatility / np.sqrt(_CALENDAR_YEAR_S),
         share / share.sum(),
         leverage.astype(np.int64),
     )
@@ -89,19 +97,19 @@ def make_markets(rng: Rng, count: int) -> SimulatedMarkets:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Accounts: few are very active and rich, most hardly ever act."""
+    """The accounts: a few are very active and rich, most are hardly ever active."""
 
     names: list[str]
     text: TextColumn
     wealth: Float64
     """Equity at the day's opening, quote currency."""
     makers: Int64
-    """The market makers among them."""
+    """Indices of the market makers."""
     _cumulative_activity: Float64
-    """Running sum of the others' weights, up to 1."""
+    """Running sum of the accounts' shares of activity, up to 1; market makers have none."""
 
     def draw(self, rng: Rng, count: int) -> Int64:
-        """Accounts that act, by their activity; market makers are not among them."""
+        """`count` accounts at random, in proportion to their activity; no market makers."""
         return np.searchsorted(self._cumulative_activity, rng.random(count), side="right").astype(
             np.int64
         )
@@ -125,7 +133,7 @@ def make_population(rng: Rng, count: int) -> Population:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A stretch of the day: arrays of shape (seconds, markets)."""
+    """Some seconds of the market; arrays of shape (seconds, markets)."""
 
     start_ts: int
     mid: Int64
@@ -133,9 +141,9 @@ class Stretch:
     spread: Int64
     """From the mid to the best price, in ticks."""
     depth: Float64
-    """Depth of the book, times usual."""
+    """Depth of the book, as a multiple of the usual one."""
     activity: Float64
-    """Rate of events, times usual."""
+    """Rate of events, as a multiple of the usual one."""
     basis: Float64
     """Mark over index, less one."""
 
@@ -145,8 +153,8 @@ class Stretch:
 
 
 def daily_cycle(start_ts: int, seconds: int) -> Float64:
-    """Activity by the time of day, of each second from `start_ts` on; its mean over a day is 1."""
-    clock = (start_ts // 1_000_000_000 + np.arange(seconds)) % DAY_S
+    """Activity at each second from `start_ts` on, by the time of day; its mean over a day is 1."""
+    clock = (start_ts // SECOND_NS + np.arange(seconds)) % DAY_S
     return 1 + CYCLE_AMPLITUDE * np.cos(2 * np.pi * (clock / DAY_S - 15 / 24))
 
 
@@ -169,13 +177,14 @@ class MarketWalk:
     def step(self, start_ts: int, seconds: int) -> Stretch:
         """The next `seconds`."""
         markets, count = self._markets, len(self._markets.names)
-        noise = self._rng.standard_normal((seconds, 5, count + 1))
+        # The last column of the noise is the part that all markets share.
+        noise = self._rng.standard_normal((seconds, NOISES, count + 1))
         price, depth, activity, basis = (np.empty((seconds, count)) for _ in range(4))
         for second in range(seconds):
             move, volatility, drift, refill, premium = noise[second]
             _step_ou(self._volatility, volatility, VOLATILITY_S, VOLATILITY_SIGMA)
             _step_ou(self._activity, drift, DRIFT_S, DRIFT_SIGMA)
-            _step_ou(self._basis, premium[:count], 120.0, 3e-4)
+            _step_ou(self._basis, premium[:count], BASIS_S, BASIS_SIGMA)
             shock = np.sqrt(CORRELATION) * move[count] + np.sqrt(1 - CORRELATION) * move[:count]
             scale = np.exp((self._volatility[:count] + self._volatility[count]) / np.sqrt(2))
             self._log_price += markets.sigma * scale * shock
@@ -196,7 +205,8 @@ class MarketWalk:
 
 
 def _step_ou(state: Float64, noise: Float64, time_s: float, sigma: float) -> None:
-    """One second of an Ornstein-Uhlenbeck process with spread `sigma`, in place."""
+    """Advance an Ornstein-Uhlenbeck process by a second, in place; `sigma`: its long-run standard
+    deviation."""
     keep = np.exp(-1 / time_s)
     state *= keep
     state += sigma * np.sqrt(1 - keep**2) * noise

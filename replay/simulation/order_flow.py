@@ -1,69 +1,80 @@
-"""Orders of a simulated day and what becomes of them.
+"""The orders of a simulated day: when they are placed, filled, cancelled or replaced.
 
-Order flow excites itself: each order brings on further ones, often by the same account, shortly
-after (a branching process, so the counts cluster far beyond Poisson). What was placed together is
-largely taken back together, so that cancels cluster as orders do. Market makers quote in bursts of
-their own, on both sides, and pull all of it at once.
+Orders excite further orders: each is followed shortly after by some more, often of the same account
+(a branching process, so that counts cluster far more than a Poisson process). Most orders of a
+cluster end together, so that cancels cluster too. Market makers place several quotes at once, on
+both sides, and cancel them at once.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.core.contract.fixed_point import SCALE
+from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.decode.batch import Int64
 from replay.simulation.incidents import PlantedIncident
-from replay.simulation.market import Float64, Population, Rng, SimulatedMarkets, Stretch
+from replay.simulation.market import (
+    Float64,
+    Population,
+    Rng,
+    Rows,
+    SimulatedMarkets,
+    Stretch,
+)
 
-SECOND_NS = 1_000_000_000
-MILLISECOND_NS = 1_000_000
 NEVER = 2**62
+"""The time of what does not happen to an order."""
+ID_STRIDE, TAKER_ID, REPLACEMENT_ID = 4, 1, 2
+"""Ids of orders are multiples of four; the taker who meets an order and the order that replaces it
+have its id plus these."""
 
 BRANCHING = 0.6
-"""Orders that an order brings on, on average."""
+"""Orders that an order excites, on average."""
 EXCITE_S = (0.15, 3.0)
-"""Mean delays of a fast and a slow reaction."""
+"""Mean delays of a fast and of a slow reaction."""
 SAME_ACCOUNT = 0.6
-"""Share of reactions by the account that acted."""
+"""Share of reactions of the same account."""
 MAKER_SHARE, MAKER_QUOTES, QUOTE_S = 0.2, 6.0, 0.02
-"""Share of spontaneous orders that are a maker's quoting; further quotes in it; their spacing."""
+"""Share of spontaneous orders that are a market maker's; its further quotes, on average; their mean
+delay."""
 SHARED_LIFE_SHARE = 0.7
-"""Share of orders that live exactly as long as the first of their cluster."""
+"""Share of orders that end with the first of their cluster."""
 LIFE_S, LIFE_SPREAD, LIFE_MAX_S = 1.5, 1.2, 600.0
-"""An order's life is log-normal."""
+"""Lifetimes are log-normal: median, standard deviation of the logarithm, largest."""
 FILLED_SHARE, NEAR_TOUCH_SHARE, FILL_S = 0.1, 0.56, 1.0
-"""Share of orders that meet a taker, of those near the touch (`NEAR_TOUCH_SHARE` is their share of all); mean
-time until then."""
+"""Share of all orders that meet a taker; share of all orders that are near the best price, where
+takers meet them; mean time until then."""
 REPLACED_SHARE = 0.05
 """Share of unfilled orders that are replaced by another instead of cancelled."""
 EVENTS_PER_ORDER = 2.3
-"""Records (orders, cancels, fills) that one order of the cluster process comes to."""
+"""Records (orders, cancels, fills) for each order of the clusters."""
 CANCELS_PER_EVENT = 0.42
-"""Share of cancels in the flow."""
+"""Share of cancels among these records."""
 
 ORDER = np.dtype(
     [
         ("ts", "i8"),
-        ("end", "i8"),  # when it is cancelled or replaced; NEVER if it was filled whole
+        ("end", "i8"),  # when it is cancelled or replaced; NEVER if it is filled entirely
         ("fill_ts", "i8"),  # when a taker meets it; NEVER if none does
         ("id", "i8"),  # -1: not numbered yet
         ("replaces", "i8"),  # -1: a new order
         ("symbol", "i4"),
         ("account", "i4"),
-        ("taker", "i4"),
+        ("taker", "i4"),  # account that meets it
         ("side", "i1"),
-        ("replaced", "?"),  # ends as another order, without a cancel of its own
-        ("price", "i8"),  # ticks behind the best price, until it is placed; then 1e-8
+        ("replaced", "?"),  # another order replaces it: it has no cancel
+        ("price", "i8"),  # before it is placed: ticks behind the best price; then 1e-8
         ("quantity", "i8"),
         ("filled", "i8"),
     ]
 )
-Rows = NDArray[np.void]
 
 
 def _delays(rng: Rng, count: int, *means_s: float) -> Int64:
-    """Exponential delays in ns, at least 1 ms, each with one of the means."""
+    """Exponential delays plus 1 ms, in ns; each has one of the means, drawn at random."""
     mean = np.array(means_s)[rng.integers(len(means_s), size=count)]
     return (MILLISECOND_NS + rng.exponential(mean * SECOND_NS)).astype(np.int64)
 
@@ -76,15 +87,28 @@ def _lifetimes(rng: Rng, count: int) -> Int64:
 def quantities(
     rng: Rng, markets: SimulatedMarkets, symbol: Int64, wealth: Float64, share: float = 0.003
 ) -> Int64:
-    """Order quantities in 1e-8: about `share` of the account's wealth, whole lots."""
+    """Order quantities (1e-8, multiples of the lot) of about `share` of the account's wealth."""
     notional = wealth * share * np.exp(rng.standard_normal(len(symbol)))
     units = notional / markets.price[symbol] * SCALE
     lot = markets.lot[symbol]
     return np.maximum(np.rint(units / lot).astype(np.int64), 1) * lot
 
 
+class _Clusters(NamedTuple):
+    """Orders of a stretch, one entry each, and the number of clusters."""
+
+    ts: Int64
+    symbol: Int64
+    account: Int64
+    side: Int64
+    """1 or -1."""
+    root: Int64
+    """The number of the cluster's first order."""
+    roots: int
+
+
 class OrderFlow:
-    """The orders that are still to come or still rest; steps from stretch to stretch."""
+    """Draws the orders of one stretch after the other; keeps those that rest or are yet to come."""
 
     def __init__(
         self,
@@ -102,31 +126,35 @@ class OrderFlow:
         self._next_id = 0
 
     def step(self, stretch: Stretch) -> tuple[Rows, Rows, Rows]:
-        """Orders placed, orders that meet a taker and orders that end in `stretch`.
+        """Orders placed in `stretch`, orders that meet a taker in it and orders that end in it.
 
-        Rows are in the order of the time in question (`ts`, `fill_ts`, `end`).
+        Sorted by `ts`, by `fill_ts` and by `end`.
         """
         until = stretch.start_ts + stretch.seconds * SECOND_NS
-        pool = np.concatenate([self._upcoming, self._new_orders(stretch)])
-        due = pool["ts"] < until
-        placed = _sort_by(pool[due], "ts")
-        self._upcoming = pool[~due]
+        orders = np.concatenate([self._upcoming, self._new_orders(stretch)])
+        due = orders["ts"] < until
+        placed = _sort_by(orders[due], "ts")
+        self._upcoming = orders[~due]
         planted = np.flatnonzero(placed["id"] < 0)
-        placed["id"][planted] = 4 * (self._next_id + np.arange(len(planted)))
-        self._next_id += len(planted)
+        placed["id"][planted] = self._take_ids(len(planted))
         self._set_prices(placed, stretch)
         live = np.concatenate([self._resting, placed])
         filled = live["fill_ts"] < until
         ended = live["end"] < until
         met, over = _sort_by(live[filled], "fill_ts"), _sort_by(live[ended], "end")
-        # What is over in one way stays until it is over in the other.
+        # An order rests until it has neither a fill nor an end to come.
         live["fill_ts"][filled] = NEVER
         live["end"][ended] = NEVER
         self._resting = live[(live["fill_ts"] < NEVER) | (live["end"] < NEVER)]
         return placed, met, over
 
+    def _take_ids(self, count: int) -> Int64:
+        ids = ID_STRIDE * (self._next_id + np.arange(count))
+        self._next_id += count
+        return ids
+
     def _set_prices(self, placed: Rows, stretch: Stretch) -> None:
-        """Turn distances from the best price into prices at the time of placing."""
+        """Turn distances from the best price, in ticks, into prices at the time of placing."""
         second = np.maximum((placed["ts"] - stretch.start_ts) // SECOND_NS, 0)
         symbol, side = placed["symbol"], placed["side"].astype(np.int64)
         away = np.minimum(stretch.spread[second, symbol] + placed["price"], 500)
@@ -134,29 +162,28 @@ class OrderFlow:
         placed["price"] = np.maximum(ticks, 1) * self._markets.tick[symbol]
 
     def _new_orders(self, stretch: Stretch) -> Rows:
-        """Orders that the stretch gives rise to, numbered, with their fates drawn."""
-        ts, symbol, account, side, root, root_ts = self._draw_clusters(stretch)
-        rng, count = self._rng, len(ts)
-        order = np.argsort(ts, kind="stable")
+        """Orders of the clusters that start in the stretch, with ids, lifetimes and fills."""
+        clusters = self._draw_clusters(stretch)
+        rng, count = self._rng, len(clusters.ts)
+        order = np.argsort(clusters.ts, kind="stable")
         rows = np.zeros(count, ORDER)
-        rows["ts"], rows["symbol"], rows["account"] = ts[order], symbol[order], account[order]
-        rows["side"] = side[order]
-        shared = _lifetimes(rng, len(root_ts))[root[order]]
+        for name in ("ts", "symbol", "account", "side"):
+            rows[name] = getattr(clusters, name)[order]
+        shared = _lifetimes(rng, clusters.roots)[clusters.root[order]]
         alone = rng.random(count) >= SHARED_LIFE_SHARE
         life = np.where(alone, _lifetimes(rng, count), shared + _delays(rng, count, QUOTE_S))
         rows["end"] = rows["ts"] + life
         rows["price"] = np.minimum(rng.pareto(1.2, count) * 2, 400).astype(np.int64)
         wealth = self._population.wealth
         rows["quantity"] = quantities(rng, self._markets, rows["symbol"], wealth[rows["account"]])
-        rows["id"] = 4 * (self._next_id + np.arange(count))
-        self._next_id += count
+        rows["id"] = self._take_ids(count)
         rows["replaces"] = -1
         self._meet_takers(rows)
         rows["replaced"] = (rows["fill_ts"] == NEVER) & (rng.random(count) < REPLACED_SHARE)
         return np.concatenate([rows, self._replacements(rows[rows["replaced"]])])
 
-    def _draw_clusters(self, stretch: Stretch) -> tuple[Int64, ...]:
-        """The branching process: times, markets, accounts, sides, roots; times of the roots."""
+    def _draw_clusters(self, stretch: Stretch) -> _Clusters:
+        """The branching process: spontaneous orders, then generation after generation."""
         rng, population = self._rng, self._population
         counts = rng.poisson(self._roots_per_s * stretch.activity)
         cell = np.repeat(np.arange(counts.size), counts.ravel())
@@ -166,7 +193,7 @@ class OrderFlow:
         quoting = rng.random(roots) < MAKER_SHARE
         account = population.draw(rng, roots)
         account[quoting] = rng.choice(population.makers, int(quoting.sum()))
-        root_ts, root = ts, np.arange(roots)
+        root = np.arange(roots)
         more = np.repeat(root, np.where(quoting, rng.poisson(MAKER_QUOTES, roots), 0))
         ts = np.concatenate([ts, ts[more] + _delays(rng, len(more), QUOTE_S)])
         root, account = np.concatenate([root, more]), np.concatenate([account, account[more]])
@@ -182,10 +209,10 @@ class OrderFlow:
             root = root[parent]
             generation.append((ts, account, side, root))
         ts, account, side, root = (np.concatenate(c) for c in zip(*generation, strict=True))
-        return ts, symbol[root], account, side, root, root_ts
+        return _Clusters(ts, symbol[root], account, side, root, roots)
 
     def _meet_takers(self, rows: Rows) -> None:
-        """Let some orders near the touch meet a taker, who takes what the smaller one wants."""
+        """Let takers meet some orders near the best price; the smaller quantity is filled."""
         rng, population = self._rng, self._population
         rows["fill_ts"] = NEVER
         near = rows["price"] <= 1
@@ -204,10 +231,10 @@ class OrderFlow:
         rows["end"][meets] = np.where(filled == maker["quantity"], NEVER, rest)
 
     def _replacements(self, old: Rows) -> Rows:
-        """The order that takes the place of each of `old` when it ends."""
+        """The order that replaces each of `old` when it ends."""
         rng, new = self._rng, old.copy()
         new["ts"], new["end"] = old["end"], old["end"] + _lifetimes(rng, len(old))
-        new["id"], new["replaces"] = old["id"] + 2, old["id"]
+        new["id"], new["replaces"] = old["id"] + REPLACEMENT_ID, old["id"]
         new["price"] = np.maximum(old["price"] + rng.integers(-2, 3, len(old)), 0)
         new["replaced"] = False
         return new
@@ -225,7 +252,7 @@ def planted_orders(
     rate: float,
     start_ts: int,
 ) -> Rows:
-    """The orders whose cancels make the plan's bursts: placed over the time before, then pulled."""
+    """The orders that are cancelled in the plan's bursts of cancels, placed some time before."""
     parts = [np.empty(0, ORDER)]
     for incident in plan:
         symbol = markets.names.index(incident.symbol)

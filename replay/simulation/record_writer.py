@@ -1,27 +1,38 @@
-"""Each kind of record of a simulated day, from the rows and arrays it is made of."""
+"""Writes the simulated rows and arrays of each kind as records."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Int64, Ladder, TextColumn
 from replay.simulation.accounts import SimulatedPositions
 from replay.simulation.log import Fields, SimulatedLog, enum_code, identifiers, text_of_codes
-from replay.simulation.market import LEVELS, Float64, Population, Rng, SimulatedMarkets, Stretch
-from replay.simulation.order_flow import ORDER, SECOND_NS, Rows
+from replay.simulation.market import (
+    LEVELS,
+    Float64,
+    Population,
+    Rng,
+    Rows,
+    SimulatedMarkets,
+    Stretch,
+)
+from replay.simulation.order_flow import ORDER, TAKER_ID
 
 MAKER_FEE, TAKER_FEE, MAKER_REBATE = 0.00015, 0.00045, -0.00003
-"""Of the notional; market makers get a rebate."""
+"""Fees as shares of the notional; market makers get a rebate."""
 IOC_SHARE = 0.5
-"""Share of takers who give a price; the others' orders are market orders."""
-REDUCE_ONLY = 0.1
+"""Share of takers whose orders have a limit price; the others are market orders."""
+REDUCE_ONLY_SHARE = 0.1
 PLACED_TS_SHARE, DETAIL_SHARE = 0.3, 0.7
-"""Share of cancels that tell when the order was placed; that tell its side and price."""
+"""Share of cancels with the time when the order was placed; with its side and price."""
 LEVEL_NOTIONAL = 4_000_000.0
-"""Usual notional of one level of the busiest possible market, quote currency."""
+"""Notional of one level of the book where a market has all orders of the venue, quote currency."""
 SOURCES = ("alpha", "beta", "gamma")
-"""Venues behind the index, invented."""
+"""Invented venues from which the index is computed."""
+FUNDING_RATE = 1.25e-5
+"""An hour, where the mark equals the index."""
 _REASONS = ("user", "expired", "self_trade", "post_only")
 _REASON_SHARES = (0.93, 0.03, 0.01, 0.03)
 
@@ -29,46 +40,50 @@ FILL = np.dtype(
     [("ts", "i8"), ("trade", "i8"), ("id", "i8"), ("symbol", "i4"), ("account", "i4"),
      ("side", "i1"), ("price", "i8"), ("quantity", "i8"), ("fee", "i8"), ("maker", "?")]
 )  # fmt: skip
+CANCEL = np.dtype(
+    [("ts", "i8"), ("placed_ts", "i8"), ("id", "i8"), ("symbol", "i4"), ("account", "i4"),
+     ("side", "i1"), ("price", "i8"), ("quantity", "i8")]
+)  # fmt: skip
 CELL = np.dtype([("ts", "i8"), ("second", "i8"), ("symbol", "i8")])
 
 
 class RecordWriter:
-    """Puts the rows of each stretch on the tape."""
+    """Writes the records of one stretch after the other to the log."""
 
     def __init__(
-        self, tape: SimulatedLog, rng: Rng, markets: SimulatedMarkets, population: Population
+        self, log: SimulatedLog, rng: Rng, markets: SimulatedMarkets, population: Population
     ) -> None:
-        self._tape, self._rng = tape, rng
+        self._log, self._rng = log, rng
         self._markets, self._population = markets, population
-        self._symbol_partition = tape.partition_of(markets.names)
-        self._account_partition = tape.partition_of(population.names)
+        self._symbol_partition = log.partition_of(markets.names)
+        self._account_partition = log.partition_of(population.names)
         self._is_maker = np.zeros(len(population.names), bool)
         self._is_maker[population.makers] = True
         count = len(markets.names)
         self._phase = rng.integers(SECOND_NS, size=(2, count))
-        self.funding_rate: Float64 = 1.25e-5 + 1e-5 * rng.standard_normal(count)
+        self.funding_rate: Float64 = FUNDING_RATE + 1e-5 * rng.standard_normal(count)
 
     def write_orders(self, placed: Rows, met: Rows) -> None:
-        """Orders placed, and those of the takers who meet resting ones."""
+        """Write the orders placed, and the orders of the takers who meet resting ones."""
         taking = np.zeros(len(met), ORDER)
-        taking["ts"], taking["id"], taking["replaces"] = met["fill_ts"], met["id"] + 1, -1
+        taking["ts"], taking["id"], taking["replaces"] = met["fill_ts"], met["id"] + TAKER_ID, -1
         taking["symbol"], taking["account"] = met["symbol"], met["taker"]
         taking["side"], taking["quantity"] = -met["side"], met["filled"]
         market = self._rng.random(len(met)) >= IOC_SHARE
         taking["price"] = np.where(market, ABSENT, met["price"])
         rows = np.concatenate([placed, taking])
-        self._tape.write_rows(
+        self._log.write_rows(
             "order", rows, self._symbol_partition[rows["symbol"]], self._order_fields
         )
 
     def _order_fields(self, rows: Rows) -> Fields:
         replaces = rows["replaces"]
-        reduces = self._rng.random(len(rows)) < REDUCE_ONLY
+        reduces = self._rng.random(len(rows)) < REDUCE_ONLY_SHARE
         return {
             "order_id": identifiers("o", rows["id"]),
             "replaces": identifiers("o", replaces),
             "action": np.where(
-                replaces < 0, *(enum_code("order", "action", w) for w in ("new", "replace"))
+                replaces < 0, *(enum_code("order", "action", a) for a in ("new", "replace"))
             ),
             "reduce_only": np.where(reduces, 1, ABSENT),
             "price": rows["price"],
@@ -77,7 +92,7 @@ class RecordWriter:
         }
 
     def _party_fields(self, rows: Rows) -> Fields:
-        """Market, account and side, as orders and fills have them."""
+        """Market, account and side of an order or a fill."""
         return {
             "symbol": text_of_codes(self._markets.text, rows["symbol"]),
             "account": text_of_codes(self._population.text, rows["account"]),
@@ -85,36 +100,43 @@ class RecordWriter:
         }
 
     def write_cancels(self, over: Rows) -> None:
-        """Orders taken back; those replaced have no cancel of their own."""
-        rows = over[~over["replaced"]]
-        rows["fill_ts"] = rows["ts"]  # from here on: when it was placed
-        rows["ts"] = rows["end"]
-        self._tape.write_rows(
+        """Write the cancels of the orders that ended; a replaced order has none."""
+        ended = over[~over["replaced"]]
+        rows = np.zeros(len(ended), CANCEL)
+        for name in ("id", "symbol", "account", "side", "price"):
+            rows[name] = ended[name]
+        rows["placed_ts"], rows["ts"] = ended["ts"], ended["end"]
+        rows["quantity"] = ended["quantity"] - ended["filled"]
+        self._log.write_rows(
             "cancel", rows, self._symbol_partition[rows["symbol"]], self._cancel_fields
         )
 
     def _cancel_fields(self, rows: Rows) -> Fields:
         detail = self._rng.random(len(rows)) < DETAIL_SHARE
         placed = self._rng.random(len(rows)) < PLACED_TS_SHARE
-        codes = np.array([enum_code("cancel", "reason", word) for word in _REASONS])
+        codes = np.array([enum_code("cancel", "reason", reason) for reason in _REASONS])
         return {
             **self._party_fields(rows),
             "order_id": identifiers("o", rows["id"]),
             "side": np.where(detail, rows["side"], ABSENT),
             "price": np.where(detail, rows["price"], ABSENT),
-            "quantity": rows["quantity"] - rows["filled"],
-            "placed_ts": np.where(placed, rows["fill_ts"], ABSENT),
+            "quantity": rows["quantity"],
+            "placed_ts": np.where(placed, rows["placed_ts"], ABSENT),
             "reason": self._rng.choice(codes, len(rows), p=_REASON_SHARES),
         }
 
-    def write_fills(self, met: Rows, held: SimulatedPositions) -> None:
-        """Both sides of each trade; positions follow."""
+    def write_fills(self, met: Rows, positions: SimulatedPositions) -> None:
+        """Write both sides of each trade, and add them to `positions`."""
         maker, taker = (np.zeros(len(met), FILL) for _ in range(2))
         for rows in (maker, taker):
             rows["ts"], rows["trade"], rows["symbol"] = met["fill_ts"], met["id"], met["symbol"]
             rows["price"], rows["quantity"] = met["price"], met["filled"]
         maker["id"], maker["account"], maker["side"] = met["id"], met["account"], met["side"]
-        taker["id"], taker["account"], taker["side"] = met["id"] + 1, met["taker"], -met["side"]
+        taker["id"], taker["account"], taker["side"] = (
+            met["id"] + TAKER_ID,
+            met["taker"],
+            -met["side"],
+        )
         maker["maker"] = True
         notional = met["price"] / SCALE * (met["filled"] / SCALE)
         rebated = self._is_maker[met["account"]]
@@ -122,10 +144,10 @@ class RecordWriter:
         maker["fee"] = np.rint(fee * MONEY_SCALE)
         taker["fee"] = np.rint(TAKER_FEE * notional * MONEY_SCALE)
         rows = np.stack([taker, maker], axis=1).ravel()
-        self._tape.write_rows(
+        self._log.write_rows(
             "fill", rows, self._symbol_partition[rows["symbol"]], self._fill_fields
         )
-        held.add(rows["account"], rows["symbol"], rows["quantity"] * rows["side"])
+        positions.add(rows["account"], rows["symbol"], rows["quantity"] * rows["side"])
 
     def _fill_fields(self, rows: Rows) -> Fields:
         sides = (enum_code("fill", "liquidity", word) for word in ("maker", "taker"))
@@ -141,8 +163,8 @@ class RecordWriter:
         }
 
     def write_leverage(self, rows: Rows) -> None:
-        """Leverage changes."""
-        self._tape.write_rows(
+        """Write leverage changes."""
+        self._log.write_rows(
             "leverage", rows, self._symbol_partition[rows["symbol"]], self._leverage_fields
         )
 
@@ -156,8 +178,8 @@ class RecordWriter:
         }
 
     def write_moves(self, rows: Rows) -> None:
-        """Collateral moves."""
-        self._tape.write_rows(
+        """Write collateral moves."""
+        self._log.write_rows(
             "collateral", rows, self._account_partition[rows["account"]], self._move_fields
         )
 
@@ -170,7 +192,7 @@ class RecordWriter:
         }
 
     def _rows_per_second(self, stretch: Stretch, phase: Int64) -> Rows:
-        """One row a second and market, each market at its own moment of the second."""
+        """A row for each second and market, each market at a fixed moment of the second."""
         rows = np.zeros(stretch.mid.shape, CELL)
         rows["second"] = np.arange(stretch.seconds)[:, None]
         rows["symbol"] = np.arange(stretch.mid.shape[1])
@@ -178,7 +200,10 @@ class RecordWriter:
         return rows.ravel()
 
     def write_books(self, stretch: Stretch) -> None:
-        """A book a second and market, `LEVELS` a side; deeper levels are larger and wider apart."""
+        """Write a book for each second and market, with `LEVELS` levels a side.
+
+        Levels further from the mid are larger and wider apart.
+        """
         rows, markets = self._rows_per_second(stretch, self._phase[0]), self._markets
 
         def build(cells: Rows) -> Fields:
@@ -202,10 +227,13 @@ class RecordWriter:
                 fields[name] = Ladder(offset, price.ravel(), quantity.ravel())
             return fields
 
-        self._tape.write_rows("book", rows, self._symbol_partition[rows["symbol"]], build)
+        self._log.write_rows("book", rows, self._symbol_partition[rows["symbol"]], build)
 
     def write_marks(self, stretch: Stretch, interest: Int64) -> None:
-        """A mark a second and market, with the index' sources."""
+        """Write a mark for each second and market, with the sources of its index.
+
+        `interest`: open interest of each market, 1e-8.
+        """
         rows, markets, rng = (
             self._rows_per_second(stretch, self._phase[1]),
             self._markets,
@@ -219,11 +247,11 @@ class RecordWriter:
         age = rng.integers(SECOND_NS, size=(len(SOURCES), *shape))
         index = np.sort(sources, axis=0)[len(SOURCES) // 2]
         mark = np.rint(index * (1 + stretch.basis) / fine).astype(np.int64) * fine
-        self.funding_rate = 1.25e-5 + stretch.basis[-1] / 24
+        self.funding_rate = FUNDING_RATE + stretch.basis[-1] / 24
 
         def build(cells: Rows) -> Fields:
             at, symbol = (cells["second"], cells["symbol"]), cells["symbol"]
-            funding = 1.25e-5 + stretch.basis[at] / 24
+            funding = FUNDING_RATE + stretch.basis[at] / 24
             return {
                 "symbol": text_of_codes(markets.text, symbol),
                 "mark": mark[at],
@@ -237,11 +265,11 @@ class RecordWriter:
                 ),
             }
 
-        self._tape.write_rows("mark", rows, self._symbol_partition[rows["symbol"]], build)
+        self._log.write_rows("mark", rows, self._symbol_partition[rows["symbol"]], build)
 
 
 def _sources_json(prices: list[list[int]], times: list[list[int]]) -> TextColumn:
-    """The JSON of each mark's sources."""
+    """The sources of each mark as JSON."""
     columns = [
         [
             f'{{"name":"{name}","price":"{format_decimal(p, SCALE)}","ts":{t}}}'

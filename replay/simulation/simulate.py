@@ -1,8 +1,8 @@
-"""A simulated day: a small venue with a life of its own, and planted incidents that are known.
+"""A simulated day: a small invented venue, with planted incidents as ground truth.
 
-The records of one day agree with one another: an order is placed before it is cancelled or filled,
-both sides of a fill are there, positions come from fills. Books, prices and order flow are drawn
-beside one another, though: the book is not what the orders add up to, and nobody is liquidated.
+The records of a day are consistent: an order is placed before it is cancelled or filled, every fill
+has both sides, positions follow from fills. Books, prices and orders are drawn independently,
+though: the book is not the sum of the open orders, and nobody is liquidated.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import numpy as np
 
 from monitor.core.contract import events
 from monitor.core.contract.fixed_point import SCALE, format_decimal
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode import codec
-from replay.day.reader import DayWriter
+from replay.day import DayWriter
+from replay.ground_truth import INCIDENTS_FILE
 from replay.simulation.accounts import (
     AccountActions,
     OpeningState,
@@ -30,6 +32,7 @@ from replay.simulation.incidents import (
     default_plan,
     encode_plan,
     read_plan,
+    thin_books,
 )
 from replay.simulation.log import SimulatedLog
 from replay.simulation.market import (
@@ -37,27 +40,26 @@ from replay.simulation.market import (
     Population,
     Rng,
     SimulatedMarkets,
-    Stretch,
     daily_cycle,
     make_markets,
     make_population,
 )
-from replay.simulation.order_flow import SECOND_NS, OrderFlow, planted_orders
+from replay.simulation.order_flow import OrderFlow, planted_orders
 from replay.simulation.record_writer import RecordWriter
+from replay.simulation.settings import SimulationSettings
 
 START_TS = 1_763_985_600 * SECOND_NS
-"""2025-11-24T12:00:00Z, always: the same seed gives the same day."""
+"""2025-11-24T12:00:00Z, the start of every simulated day."""
 HOUR_NS = 3600 * SECOND_NS
 STRETCH_RECORDS = 1_000_000
-"""About so many records are held at a time, at most a minute's."""
+"""About so many records are in memory at a time, at most a minute's."""
 INSURANCE_FUND = 2_500_000
-INCIDENTS_FILE = "incidents.json"
-_SYMBOLS_MAX, _ACCOUNTS_MAX = 10_000, 1_000_000
+"""Quote currency."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedDay:
-    """What was made."""
+    """A day that was written."""
 
     out: Path
     start_ts: int
@@ -70,90 +72,68 @@ class SimulatedDay:
 
 def simulate(
     out: Path,
-    *,
-    seed: int = 7,
-    minutes: int = 20,
-    symbols: int = 8,
-    accounts: int = 2000,
-    rate: float = 400.0,
-    incidents: str = "default",
-    partitions: int = 1,
-    overwrite: bool = False,
+    settings: SimulationSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> SimulatedDay:
     """Write a simulated day to the folder `out`, with its ground truth in `incidents.json`.
 
-    `rate`: orders, cancels and fills a second, on average, over all markets; books, marks and the
-    rest come on top. `incidents`: `default`, `none`, or a JSON file of incidents to plant.
-    `progress` is told the seconds done and to do. The same arguments give the same bytes.
-
-    Raises `ValueError` for arguments out of range and for incidents that the day cannot hold.
+    `progress` takes the seconds simulated so far and the seconds of the whole day. Raises
+    `ValueError` for settings out of range and for incidents that the day cannot hold, `DayError`
+    where `out` exists.
     """
-    _check_arguments(seed, minutes, symbols, accounts, rate, partitions)
-    end_ts = START_TS + minutes * 60 * SECOND_NS
-    # One stream of chance for each part, so that what is planted leaves the rest as it was.
-    streams = [
-        np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(seed).spawn(7)
-    ]
-    world, walking, flowing, planting, settling, logging, writing = streams
-    markets, population = make_markets(world, symbols), make_population(world, accounts)
-    plan = _make_plan(incidents, planting, markets, population, end_ts)
-    # The mean rate is that of the day made, whatever part of the daily cycle it covers.
-    mean = rate / float(daily_cycle(START_TS, minutes * 60).mean())
-    held = SimulatedPositions(symbols)
-    start = draw_opening(settling, markets, population, START_TS, held)
-    planted = planted_orders(planting, plan, markets, population, rate, START_TS)
-    with DayWriter(out, venue="simulated", end_ts=end_ts, overwrite=overwrite) as day:
-        tape = SimulatedLog(day, logging, partitions, START_TS)
-        scribe = RecordWriter(tape, writing, markets, population)
-        _write_opening(tape, scribe, markets, start)
+    settings = settings or SimulationSettings()
+    settings.check()
+    total_s = settings.minutes * 60
+    end_ts = START_TS + total_s * SECOND_NS
+    # A random generator for each part, so that planted incidents leave the rest as it was.
+    seeds = np.random.SeedSequence(settings.seed).spawn(7)
+    world, walking, flowing, planting, settling, logging, writing = (
+        np.random.Generator(np.random.PCG64(seed)) for seed in seeds
+    )
+    markets = make_markets(world, settings.symbols)
+    population = make_population(world, settings.accounts)
+    plan = _make_plan(settings.incidents, planting, markets, population, end_ts)
+    # `rate` is the mean of the day as simulated, whichever part of the daily cycle it covers.
+    mean = settings.rate / float(daily_cycle(START_TS, total_s).mean())
+    positions = SimulatedPositions(settings.symbols)
+    opening = draw_opening(settling, markets, population, START_TS, positions)
+    planted = planted_orders(planting, plan, markets, population, settings.rate, START_TS)
+    with DayWriter(out, venue="simulated", end_ts=end_ts) as day:
+        log = SimulatedLog(day, logging, settings.partitions, START_TS)
+        writer = RecordWriter(log, writing, markets, population)
+        _write_opening(log, writer, markets, opening)
         walk = MarketWalk(walking, markets)
         flow = OrderFlow(flowing, markets, population, mean, planted)
-        desk = AccountActions(settling, markets, population, mean, start.settings, plan)
-        for at, seconds in _stretches(rate, end_ts):
+        actions = AccountActions(settling, markets, population, mean, opening.choices, plan)
+        for at, seconds in _stretches(settings.rate, end_ts):
             if at % HOUR_NS == 0:
-                funding = scribe.funding_rate
-                scribe.write_moves(funding_payments(settling, held, walk.price(), funding, at))
-            stretch = _thin_books(walk.step(at, seconds), plan, markets)
-            scribe.write_books(stretch)
-            scribe.write_marks(stretch, held.open_interest())
-            placed, met, over = flow.step(stretch)
-            scribe.write_orders(placed, met)
-            scribe.write_cancels(over)
-            scribe.write_fills(met, held)
-            leverage, moves = desk.step(stretch)
-            scribe.write_leverage(leverage)
-            scribe.write_moves(moves)
-            tape.write_heartbeats(at + seconds * SECOND_NS)
+                rate = writer.funding_rate
+                writer.write_moves(funding_payments(settling, positions, walk.price(), rate, at))
+            stretch = thin_books(walk.step(at, seconds), plan, markets)
+            writer.write_books(stretch)
+            writer.write_marks(stretch, positions.open_interest())
+            placed, met, ended = flow.step(stretch)
+            writer.write_orders(placed, met)
+            writer.write_cancels(ended)
+            writer.write_fills(met, positions)
+            leverage, moves = actions.step(stretch)
+            writer.write_leverage(leverage)
+            writer.write_moves(moves)
+            log.write_heartbeats(at + seconds * SECOND_NS)
             if progress:
-                progress((at - START_TS) // SECOND_NS + seconds, minutes * 60)
-        day.note("simulated", {"seed": seed, "rate": rate, "accounts": accounts})
+                progress((at - START_TS) // SECOND_NS + seconds, total_s)
+        noted = {"seed": settings.seed, "rate": settings.rate, "accounts": settings.accounts}
+        day.note("simulated", noted)
         day.note("incidents", len(plan))
     (out / INCIDENTS_FILE).write_bytes(encode_plan(plan))
-    counts = tape.record_counts
+    counts = log.record_counts
     return SimulatedDay(out, START_TS, end_ts, sum(counts.values()), counts, plan)
-
-
-def _check_arguments(
-    seed: int, minutes: int, symbols: int, accounts: int, rate: float, partitions: int
-) -> None:
-    bounds = {
-        "seed": (seed, 0, 2**63 - 1),
-        "minutes": (minutes, 1, 60 * 24 * 31),
-        "symbols": (symbols, 1, _SYMBOLS_MAX),
-        "accounts": (accounts, 10, _ACCOUNTS_MAX),
-        "rate": (rate, 0.1, 1e6),
-        "partitions": (partitions, 1, 1024),
-    }
-    for name, (value, low, high) in bounds.items():
-        if not low <= value <= high:
-            raise ValueError(f"{name} is {value}: give {low} to {high:g}")
 
 
 def _make_plan(
     incidents: str, rng: Rng, markets: SimulatedMarkets, population: Population, end_ts: int
 ) -> list[PlantedIncident]:
-    """The incidents of the day, each burst with its accounts."""
+    """The incidents of the day; a burst without accounts gets one drawn at random."""
     if incidents == "none":
         return []
     names, accounts = markets.names, population.names
@@ -171,25 +151,25 @@ def _make_plan(
 
 
 def _write_opening(
-    tape: SimulatedLog, scribe: RecordWriter, markets: SimulatedMarkets, start: OpeningState
+    log: SimulatedLog, writer: RecordWriter, markets: SimulatedMarkets, opening: OpeningState
 ) -> None:
-    """The rules of the markets, the insurance fund, the positions and what was paid in."""
+    """Write the rules of the markets, the insurance fund, the positions and the deposits."""
     rules = [_market_rules(markets, row) for row in range(len(markets.names))]
     fund = events.InsuranceFundReference.model_validate(
         {"ts": START_TS, "about": "insurance_fund", "amount": str(INSURANCE_FUND)}
     )
-    rows: list[events.Event] = [*rules, fund, *start.positions]
-    where = tape.partition_of([getattr(row, "symbol", None) or "" for row in rows])
-    for partition in range(tape.partitions):
-        mine = [row for row, p in zip(rows, where.tolist(), strict=True) if p == partition]
+    rows: list[events.Event] = [*rules, fund, *opening.positions]
+    partitions = log.partition_of([getattr(row, "symbol", None) or "" for row in rows])
+    for partition in range(log.partitions):
+        mine = [row for row, p in zip(rows, partitions.tolist(), strict=True) if p == partition]
         offset = np.arange(len(mine))
         topic = events.TOPICS["reference"]
-        tape.write_batch(codec.batch_from_events("reference", topic, partition, offset, mine))
-    scribe.write_moves(start.deposits)
+        log.write_batch(codec.batch_from_events("reference", topic, partition, offset, mine))
+    writer.write_moves(opening.deposits)
 
 
 def _market_rules(markets: SimulatedMarkets, row: int) -> events.MarketReference:
-    """Two tiers, as Hyperliquid has them: half the leverage above a notional."""
+    """A market with two tiers, as on Hyperliquid: half the leverage above a notional."""
     leverage = int(markets.leverage_max[row])
     bound = 150_000_000 * leverage // 40
     return events.MarketReference.model_validate(
@@ -209,20 +189,6 @@ def _market_rules(markets: SimulatedMarkets, row: int) -> events.MarketReference
 
 
 def _stretches(rate: float, end_ts: int) -> list[tuple[int, int]]:
-    """Starts and lengths (s) of the stretches in which the day is made: whole parts of an hour."""
+    """Start (ns) and length (s) of each stretch of the day; the length divides an hour."""
     length = next(s for s in (60, 30, 20, 10, 5, 2, 1) if s * rate <= STRETCH_RECORDS or s == 1)
     return [(at, length) for at in range(START_TS, end_ts, length * SECOND_NS)]
-
-
-def _thin_books(
-    stretch: Stretch, plan: list[PlantedIncident], markets: SimulatedMarkets
-) -> Stretch:
-    """`stretch` with the books of its incidents thinned and their spreads widened."""
-    for incident in plan:
-        first = (incident.start_ts - stretch.start_ts) // SECOND_NS
-        last = -((stretch.start_ts - incident.end_ts) // SECOND_NS)
-        if incident.thins_book and first < stretch.seconds and last > 0:
-            seconds, symbol = slice(max(first, 0), last), markets.names.index(incident.symbol)
-            stretch.depth[seconds, symbol] /= incident.size
-            stretch.spread[seconds, symbol] += round(incident.size / 2)
-    return stretch

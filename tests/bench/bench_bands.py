@@ -17,7 +17,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from monitor.core.accounts.ledger_entries import LEVELS
 from monitor.core.accounts.ledger_kernels import ENTRY_COLUMNS, FILL, LEVERAGE, MOVE
 from monitor.core.bands import refresh
 from monitor.core.bands.inputs import Floats, PositionArrays, RuleArrays
@@ -26,9 +25,10 @@ from monitor.core.bands.market_bands import compute_bands as bands_of
 from monitor.core.decode.batch import Int64, TextColumn
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
+from monitor.core.marks.market_rows import LEVELS
 from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.core.venue.state import VenueState
-from monitor.core.venue.streams import VenueStreams
+from monitor.core.venue.streams import VenueMoment, VenueStreams
 from monitor.plugins import detector_factories
 
 MARKETS, FILLS = 500, 5_000
@@ -160,7 +160,7 @@ def time_refresh(
     found.digest(venue.parallel_map)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     began = time.perf_counter()
-    watch.judge(venue, found)
+    watch.judge(VenueMoment(0, venue, found))
     return wall * 1e3, cpu * 1e3, (time.perf_counter() - began) * 1e3
 
 

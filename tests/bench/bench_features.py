@@ -32,7 +32,7 @@ def features(day: Path) -> dict[str, Any]:
     from monitor.core.event_time.watermark import apply_controls
     from monitor.core.settings import EngineSettings
     from monitor.core.shard import SHARD_KINDS, Shard
-    from replay.day.reader import Day
+    from replay.day import Day
     from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
 
     recorded = Day(day)
@@ -54,7 +54,7 @@ def engine(day: Path) -> dict[str, Any]:
     from monitor.core.engine import Engine
     from monitor.core.settings import EngineSettings
     from monitor.plugins import detector_factories
-    from replay.day.reader import Day
+    from replay.day import Day
     from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
 
     settings = EngineSettings()
@@ -160,10 +160,12 @@ def main() -> None:
         print(json.dumps(run()))
         return
     with tempfile.TemporaryDirectory() as folder:
+        from replay.simulation.settings import SimulationSettings
         from replay.simulation.simulate import simulate
 
         day = Path(folder) / "day"
-        simulate(day, minutes=asked.minutes, symbols=64, accounts=20_000, rate=asked.rate)
+        size = SimulationSettings(7, asked.minutes, symbols=64, accounts=20_000, rate=asked.rate)
+        simulate(day, size)
         _in_process("--one", "features", str(day))  # the kernels' cache, the files' cache
         seen: dict[str, list[dict[str, Any]]] = {"features": [], "engine": [], "polars": []}
         for _ in range(TURNS):

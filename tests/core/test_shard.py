@@ -1,4 +1,4 @@
-"""Windows of a shard: what a few known records make of them, number by number."""
+"""Features of a shard's windows, number by number, from a few records."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from monitor.core.contract.events import TOPICS, Control
 from monitor.core.contract.feature_catalogue import FEATURE_NAMES
 from monitor.core.decode.codec import decode
+from monitor.core.detection.judge import ClosedSpan
 from monitor.core.engine import Engine
 from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.settings import AccountBurstSettings, EngineSettings, JointSettings, Limits
-from monitor.core.shard import ShardOutput
 
 SECOND = 1_000_000_000
 START = 1_764_000_000 * SECOND
@@ -26,8 +26,8 @@ def at(second: float) -> int:
 
 def closed(
     records: list[dict[str, Any]], until: float, settings: EngineSettings | None = None
-) -> list[ShardOutput]:
-    """Close all windows before `until` (s) of these records, one topic partition a kind."""
+) -> list[ClosedSpan]:
+    """The closed windows before `until` (s) of these records, one topic partition for each kind."""
     engine = Engine(settings or EngineSettings(streams=()), [])
     engine.control(
         [Control(topic=t, partition=0, offset=len(records), ts=at(until)) for t in TOPICS.values()]
@@ -40,8 +40,8 @@ def closed(
     return engine.finish().closed
 
 
-def values(parts: list[ShardOutput], second: int, symbol: str = "X") -> dict[str, float]:
-    """The features of one window that are there."""
+def values(parts: list[ClosedSpan], second: int, symbol: str = "X") -> dict[str, float]:
+    """The features of one window that are present."""
     for part in parts:
         for window, number, row in zip(
             part.features.window, part.features.symbol, part.features.values, strict=True
@@ -78,7 +78,7 @@ def test_counts_and_notional_by_side_are_exact() -> None:
     assert got["cancels_to_orders"] == 0
 
 
-def test_an_empty_window_is_a_fact_and_an_unseen_book_is_none() -> None:
+def test_an_empty_window_has_zeros_and_without_a_book_there_are_no_book_features() -> None:
     parts = closed([order(0.5)], 3)
     got = values(parts, 2)
     assert got["orders"] == 0
@@ -87,7 +87,7 @@ def test_an_empty_window_is_a_fact_and_an_unseen_book_is_none() -> None:
     assert not [n for n in got if n.startswith(("depth", "spread", "cost", "book", "mark"))]
 
 
-def test_a_cancel_knows_its_age_from_its_order_wherever_that_came_from() -> None:
+def test_the_age_of_a_cancel_comes_from_its_order_or_its_own_record() -> None:
     records = [
         order(0.95, order_id="quick"),
         order(0.20, order_id="slow"),
@@ -99,7 +99,8 @@ def test_a_cancel_knows_its_age_from_its_order_wherever_that_came_from() -> None
     ]
     got = values(closed(records, 2), 1)
     assert got["cancels"] == 5
-    # known ages: 60 ms, 1.7 s, over a second (not in the last second), 10 ms; one is not known
+    # Ages: 60 ms, 1.7 s, over a second (its order is older than the last second), 10 ms; of one
+    # there is none.
     assert got["cancels_100ms_share"] == 2 / 4
     assert got["cancels_1s_share"] == 2 / 4
 
@@ -114,7 +115,7 @@ def test_an_order_that_changes_in_place_keeps_its_age() -> None:
     assert values(closed(records, 2), 1)["cancels_100ms_share"] == 0
 
 
-def test_a_removal_with_nothing_left_is_no_cancel() -> None:
+def test_removing_an_order_with_no_quantity_left_is_no_cancel() -> None:
     got = values(closed([cancel(0.1, quantity="0"), cancel(0.2, quantity="1")], 1), 0)
     assert got["cancels"] == 1
 
@@ -127,7 +128,7 @@ def test_shares_of_accounts_are_exact() -> None:
     assert got["cancels_herfindahl"] == pytest.approx(0.36 + 0.09 + 0.01)
 
 
-def test_a_trade_is_its_takers_record() -> None:
+def test_a_trade_counts_once_by_its_takers_record() -> None:
     fill = {"kind": "fill", "symbol": "X", "price": "10", "quantity": "1"}
     records = [
         {**fill, "ts": at(0.1), "side": "buy", "liquidity": "taker", "account": "t"},
@@ -142,7 +143,7 @@ def test_a_trade_is_its_takers_record() -> None:
     assert got["liquidation_notional"] == 30
 
 
-def test_the_last_book_of_a_window_is_measured_and_carried_on() -> None:
+def test_the_last_book_of_a_window_is_measured_and_carried_forward() -> None:
     book = {"kind": "book", "symbol": "X"}
     records = [
         {**book, "ts": at(0.9), "bids": [["99.9", "10"], ["99", "1"]], "asks": [["100.1", "20"]]},
@@ -167,7 +168,7 @@ def test_the_last_book_of_a_window_is_measured_and_carried_on() -> None:
         assert got["book_age_s"] == pytest.approx(age)
 
 
-def test_marks_keep_the_last_of_each_number() -> None:
+def test_each_number_of_a_mark_keeps_its_last_value() -> None:
     mark = {"kind": "mark", "symbol": "X"}
     records = [
         {**mark, "ts": at(0.1), "mark": "101", "index": "100", "funding_rate": "0.0001"},
@@ -179,7 +180,7 @@ def test_marks_keep_the_last_of_each_number() -> None:
     assert values(parts, 1)["funding_rate"] == 0.0001
 
 
-def test_a_flood_of_symbols_or_accounts_is_held_to_the_caps_and_counted() -> None:
+def test_a_flood_of_symbols_or_accounts_is_bounded_and_counted() -> None:
     limits = Limits(symbols=10, accounts=20, names=1000)
     habits = AccountBurstSettings(most=10)
     settings = EngineSettings(streams=(), limits=limits, account_bursts=habits)
@@ -194,17 +195,17 @@ def test_a_flood_of_symbols_or_accounts_is_held_to_the_caps_and_counted() -> Non
             raw = json.dumps({**record, "ts": at(0.5)}).encode()
             engine.step(decode("order", topic, 0, np.array([i], np.int64), [raw]))
         (part,) = engine.finish().closed
-        assert len(part.facts.window) == 10
-        assert len(part.facts.account) == 20
+        assert len(part.windows.window) == 10
+        assert len(part.windows.account) == 20
         assert engine.shards[0].evicted["symbols"] > 0
         assert engine.shards[0].evicted["accounts"] > 0
         assert engine.shards[0].evicted["habits"] > 0
-        rows = [part.names[s] for s in part.facts.symbol.tolist()]
-        kept.append((rows, part.facts.sums.tolist(), sorted(part.facts.counts.tolist())))
+        rows = [part.names[s] for s in part.windows.symbol.tolist()]
+        kept.append((rows, part.windows.sums.tolist(), sorted(part.windows.counts.tolist())))
     assert kept[0] == kept[1]
 
 
-def test_a_clock_far_ahead_is_refused_until_others_confirm_it() -> None:
+def test_a_time_far_ahead_is_refused_until_others_confirm_it() -> None:
     day = 86_400
     engine = Engine(EngineSettings(streams=()), [])
     seconds = [1, 2, 400 * day, 3, 400 * day, 400 * day + 1, 400 * day + 2]
@@ -215,7 +216,7 @@ def test_a_clock_far_ahead_is_refused_until_others_confirm_it() -> None:
     assert facts["events"] == {"order": 4}
 
 
-def test_names_no_longer_in_use_are_forgotten_without_a_trace_in_the_output() -> None:
+def test_forgetting_unused_names_does_not_change_the_output() -> None:
     digests = []
     for names in (1000, 100_000):
         limits = Limits(names=names)
@@ -233,7 +234,7 @@ def test_names_no_longer_in_use_are_forgotten_without_a_trace_in_the_output() ->
 
 
 @pytest.mark.parametrize("streams", [(), ("cancels",)])
-def test_joint_evidence_can_be_left_out(streams: tuple[str, ...]) -> None:
+def test_joint_evidence_can_be_turned_off(streams: tuple[str, ...]) -> None:
     settings = EngineSettings(streams=(), joint=JointSettings(streams=streams))
-    assert len(closed([order(0.5), order(1.5)], 2, settings)[0].facts.window) == 2
+    assert len(closed([order(0.5), order(1.5)], 2, settings)[0].windows.window) == 2
     Engine(settings, []).restore(Engine(settings, []).snapshot())

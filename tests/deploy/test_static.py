@@ -1,4 +1,4 @@
-"""What a Docker engine would run is held to rules here, where none is there to run it."""
+"""The files for a Docker engine keep their rules, also where no engine is there to run them."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def instructions(text: str) -> list[tuple[str, str]]:
 
 
 def stages(text: str) -> list[list[tuple[str, str]]]:
-    made: list[list[tuple[str, str]]] = []
+    grouped: list[list[tuple[str, str]]] = []
     for name, rest in instructions(text):
         if name == "FROM":
-            made.append([])
-        made[-1].append((name, rest))
-    return made
+            grouped.append([])
+        grouped[-1].append((name, rest))
+    return grouped
 
 
 def shell(stage: list[tuple[str, str]]) -> Iterator[str]:
@@ -52,31 +52,31 @@ def shell(stage: list[tuple[str, str]]) -> Iterator[str]:
 
 def faults(text: str) -> list[str]:
     """Every rule that a Dockerfile breaks."""
-    found = []
+    broken = []
     last = stages(text)[-1]
     for stage in stages(text):
         image = stage[0][1].split()[0]
         if not EXACT.fullmatch(image):
-            found.append(f"{image} is no exact tag")
+            broken.append(f"{image} is no exact tag")
         for command in shell(stage):
             installs = re.search(r"\bpip\b.* install\b", command)
             if installs and "--require-hashes" not in command and "--no-index" not in command:
-                found.append(f"not checked by hash: {command}")
+                broken.append(f"not checked by hash: {command}")
             if re.search(r"curl|wget|apt-get|ADD https?:", command):
-                found.append(f"from elsewhere: {command}")
+                broken.append(f"from elsewhere: {command}")
     users = [rest for name, rest in last if name == "USER"]
     if not users or users[-1].split(":")[0] in ("root", "0"):
-        found.append("runs as root")
+        broken.append("runs as root")
     if not any("pip uninstall" in c and "setuptools wheel" in c for c in shell(last)):
-        found.append("leaves pip in the image")
+        broken.append("leaves pip in the image")
     if any(
         re.search(r"\bpip\b.* (install|wheel)\b", c) for c in shell(last) if " uninstall " not in c
     ):
-        found.append("builds in the image that runs")
+        broken.append("builds in the image that runs")
     health = [rest for name, rest in last if name == "HEALTHCHECK"]
     if len(health) != 1 or "/livez" not in health[0]:
-        found.append("no health check on /livez")
-    return found
+        broken.append("no health check on /livez")
+    return broken
 
 
 def test_the_dockerfile_keeps_its_rules() -> None:
@@ -97,7 +97,7 @@ def test_the_dockerfile_keeps_its_rules() -> None:
 )
 def test_the_rules_see_a_breach(old: str, new: str, fault: str) -> None:
     assert old in DOCKERFILE
-    assert any(fault in found for found in faults(DOCKERFILE.replace(old, new)))
+    assert any(fault in broken for broken in faults(DOCKERFILE.replace(old, new)))
 
 
 def test_what_the_dockerfile_copies_is_there_and_not_ignored() -> None:
@@ -111,23 +111,23 @@ def test_what_the_dockerfile_copies_is_there_and_not_ignored() -> None:
 
 def pins(path: Path) -> dict[str, set[str]]:
     """Each requirement of a lock with its hashes."""
-    found: dict[str, set[str]] = {}
+    requirements: dict[str, set[str]] = {}
     name = ""
     for line in path.read_text().splitlines():
         if "==" in line and not line.startswith((" ", "#")):
             name = line.split(" ")[0]
-            found[name] = set()
+            requirements[name] = set()
         elif "--hash=" in line:
-            found[name].add(line.strip(" \\"))
-    return found
+            requirements[name].add(line.strip(" \\"))
+    return requirements
 
 
 def test_the_image_has_what_was_tested_and_nothing_to_test_with() -> None:
     tested = pins(ROOT / "requirements.lock")
     for name in ("run.lock", "build.lock"):
-        held = pins(DEPLOY / name)
-        assert held
-        for pin, hashes in held.items():
+        locked = pins(DEPLOY / name)
+        assert locked
+        for pin, hashes in locked.items():
             assert hashes
             assert tested.get(pin) == hashes, pin
     names = {pin.split("==")[0] for pin in pins(DEPLOY / "run.lock")}
@@ -180,9 +180,7 @@ def environment(service: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("service", ["topics", "brinkwatch"])
-def test_the_sidecar_reads_what_compose_tells_it(
-    service: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sidecar_reads_what_compose_sets(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment(service).items():
         model: Any = Config
         for key in name.removeprefix("BRINKWATCH_").lower().split("__"):
@@ -228,15 +226,15 @@ def test_the_dashboards_are_what_the_code_makes(name: str) -> None:
 
 
 def panels(name: str) -> list[dict[str, Any]]:
-    held: list[dict[str, Any]] = json.loads((FOLDER / name).read_text())["panels"]
-    return held
+    panels: list[dict[str, Any]] = json.loads((FOLDER / name).read_text())["panels"]
+    return panels
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_every_panel_is_whole(name: str) -> None:
-    held = panels(name)
-    assert len({panel["id"] for panel in held}) == len(held)
-    for panel in held:
+    shown = panels(name)
+    assert len({panel["id"] for panel in shown}) == len(shown)
+    for panel in shown:
         if panel["type"] == "row":
             continue
         assert panel["title"]
@@ -245,7 +243,7 @@ def test_every_panel_is_whole(name: str) -> None:
         assert panel["targets"]
         where = panel["gridPos"]
         assert where["x"] + where["w"] <= 24
-    places = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in held]
+    places = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in shown]
     assert len(set(places)) == len(places)
 
 
@@ -255,6 +253,7 @@ def test_every_metric_that_is_asked_for_is_in_the_catalogue() -> None:
     names = {sample for family in metrics.registry.collect() for sample in sampled(family)}
     names |= {f"brinkwatch_{name}_total" for name in ("events", "late", "refused", "windows")}
     names |= {"brinkwatch_duplicates_total", "brinkwatch_event_timestamp_seconds"}
+    names |= {"brinkwatch_watermark_seconds"}
     names |= {"brinkwatch_forced_fills_total"}
     texts = [t["expr"] for n in PAGES for p in panels(n) for t in p.get("targets", ())]
     rules = yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())

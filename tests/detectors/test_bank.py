@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from detectors.bank import Bank, SequentialBank
 from detectors.base import Detector
 from detectors.burst.detector import BurstDetector
-from detectors.calibration.calibrator import BLOCK_WINDOWS, READY_BLOCKS, AlertBudget, Calibrator
+from detectors.calibration.calibrator import BLOCK_WINDOWS, READY_BLOCKS, Calibrator, FalseAlarmRate
 from detectors.calibration.calibrator_bank import CalibratorBank
 from detectors.contrib.comove import CoMoveDetector
 from detectors.contrib.focus import FocusDetector
@@ -113,7 +113,7 @@ def test_a_state_of_other_sizes_is_refused() -> None:
 @pytest.mark.parametrize("log_likelihood", [True, False])
 def test_calibrators_find_what_each_calibrator_finds(log_likelihood: bool) -> None:
     rng = np.random.default_rng(5)
-    most = AlertBudget(400.0, 1.0).p_limit
+    most = FalseAlarmRate(400.0, 1.0).p_limit
     singles = [Calibrator(log_likelihood) for _ in range(3)]
     many = CalibratorBank(86400, most)
     for _ in singles:

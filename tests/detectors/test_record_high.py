@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.calibration.calibrator import AlertBudget, Calibrator
+from detectors.calibration.calibrator import Calibrator, FalseAlarmRate
 from detectors.conformance import check_detector
 from detectors.record_high import RecordHighDetector
 
@@ -29,7 +29,7 @@ def test_a_level_beyond_the_days_before_is_rare_and_one_within_them_is_not() -> 
         if score is not None:
             calibrator.learn(score)
         detector.learn_one(x)
-    limit = AlertBudget(0.1, 1.0).p_limit
+    limit = FalseAlarmRate(0.1, 1.0).p_limit
     assert calibrator.p_value(float(np.quantile(jumps, 0.99))) > limit
     assert calibrator.p_value(50 * float(jumps.max())) <= limit
 

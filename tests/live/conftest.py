@@ -1,4 +1,4 @@
-"""A real Kafka for the tests of this folder: one, started at the first need, for the session.
+"""A real Kafka for the tests of this folder: one for the session, started when first needed.
 
 `kafka` is an address: that of the environment's `BRINKWATCH_TEST_KAFKA` if it is given, of a
 container where a Docker engine answers, of `broker` otherwise. `broker` is always our own, with
@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.broker.kafka_server import Broker, BrokerError
+from monitor.broker.kafka_server import Broker
+from monitor.errors import BrokerError
 
 KAFKA_IMAGE = "apache/kafka:4.3.0"
 HERE = Path(__file__).parent
@@ -31,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     try:
-        started = Broker(tmp_path_factory.mktemp("kafka"), secure=True)
+        started = Broker(tmp_path_factory.mktemp("kafka"), secure=True, brief=True)
     except (BrokerError, ModuleNotFoundError) as reason:
         unavailable(str(reason))
     with started:

@@ -1,8 +1,12 @@
-"""What the tests of the sidecar share: days made here, topics of their own, what a topic holds."""
+"""Shared by the tests of the sidecar: small days, topics of one's own, the records of a topic."""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,20 +18,25 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.app import Sidecar
-from monitor.commands.kafka_commands import create_topics, publish_day
+from monitor.commands.publish import Feed, publish_day
+from monitor.commands.topics import create_topics
 from monitor.config import Config, KafkaSettings, load
 from monitor.console import Console
 from monitor.core.contract.events import TOPICS
 from monitor.core.decode.batch import RefusedRecord
+from replay.day import Day, DayWriter
 from replay.day.messages import chunks
-from replay.day.reader import Day, DayWriter
 from replay.run import replay
+from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import simulate
 from tests.theorems.days import FACTORIES, SETTINGS
 
+SILENCE_NS = 300_000_000
+"""How far a declared silence reaches beyond the last record before it."""
+
 
 def configuration(address: str, **kafka: Any) -> Config:
-    """Settings of the small days, with topics that no other test has."""
+    """Settings for small days, with topics and a group that no other test has."""
     own = uuid.uuid4().hex[:8]
     names = {
         name: f"{own}.{name.removesuffix('_topic')}"
@@ -43,6 +52,16 @@ def configuration(address: str, **kafka: Any) -> Config:
     )
 
 
+@functools.cache
+def _simulate(seed: int, partitions: int, symbols: int, minutes: int, rate: float) -> Path:
+    """The folder of a simulated day, kept for the other tests of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="brinkwatch-simulated-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    settings = SimulationSettings(seed, minutes, symbols, 50, rate, "none", partitions)
+    simulate(folder / "day", settings)
+    return folder / "day"
+
+
 def write_day(
     path: Path,
     config: Config,
@@ -53,31 +72,23 @@ def write_day(
     minutes: int = 1,
     rate: float = 60.0,
 ) -> Day:
-    """A minute of a simulated venue, in the topics of `config`; with records that are refused, and
-    some that a declared silence makes late.
+    """A minute of a simulated venue in the topics of `config`.
+
+    One refused record follows each batch, and a declared silence makes some marks late.
     """
-    simulate(
-        path / "simulated",
-        seed=seed,
-        minutes=minutes,
-        symbols=symbols,
-        accounts=50,
-        rate=rate,
-        incidents="none",
-        partitions=partitions,
-    )
+    simulated = _simulate(seed, partitions, symbols, minutes, rate)
     at: dict[tuple[str, int], int] = {}
     with DayWriter(path / "day", venue="test") as day:
         for kind, topic in config.topics.items():
             for partition in range(partitions):
                 day.declare(kind, topic, partition)
-        for batch in Day(path / "simulated").batches(200):
+        for batch in Day(simulated).batches(200):
             batch.topic = config.topics[batch.kind]
             place = batch.topic, batch.partition
             first = at.get(place, 0)
             if not first and batch.kind == "mark":
                 row = len(batch) // 2
-                silent_to = int(batch.numbers["ts"][row]) + 300_000_000
+                silent_to = int(batch.numbers["ts"][row]) + SILENCE_NS
                 day.control(*place, row + 1, silent_to)
             batch.offset = np.arange(first, first + len(batch), dtype=np.int64)
             end = first + len(batch)
@@ -91,11 +102,12 @@ def send(day: Day, config: Config, speed: float | None = None) -> dict[str, Any]
     """`brinkwatch publish`."""
     parts = [(part.topic, part.partition) for part in day.meta.partitions]
     controls = day.controls(config.accounts.bands_interval_ns)
-    return publish_day(config, Console(True), parts, controls, chunks(day, speed), 0, speed)
+    feed = Feed(parts, controls, chunks(day, speed), 0, speed)
+    return publish_day(config, Console(True), feed)
 
 
 def replay_to_file(day: Day, config: Config, out: Path) -> tuple[str, list[bytes]]:
-    """The digest and the alerts of `brinkwatch replay`."""
+    """The digest and the alerts of `brinkwatch replay`; the bands go to a file beside `out`."""
     summary = replay(
         day, config.engine(), FACTORIES, alerts_to=out, bands_to=out.with_suffix(".bands")
     )
@@ -103,17 +115,17 @@ def replay_to_file(day: Day, config: Config, out: Path) -> tuple[str, list[bytes
 
 
 def total(day: Day) -> int:
-    """Records of a day, refused ones too."""
+    """The number of records of a day, refused ones too."""
     return sum(part.next_offset for part in day.meta.partitions)
 
 
 def create_topics_of(day: Day, config: Config) -> None:
-    """The topics of a day, before anything is in them."""
+    """Create the topics of a day, empty."""
     create_topics(config, 1 + max(part.partition for part in day.meta.partitions), Console(True))
 
 
 async def wait_until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
-    """Wait for it, and fail if it does not come."""
+    """Wait until the condition is true; fail if it is not in time."""
     end = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < end, f"not within {seconds} s"
@@ -122,7 +134,7 @@ async def wait_until(condition: Callable[[], Awaitable[bool]], seconds: float = 
 
 @asynccontextmanager
 async def run_sidecar(config: Config) -> AsyncIterator[Sidecar]:
-    """A sidecar beside the test; stopped in order when the test has what it wants."""
+    """A sidecar in this process, stopped in order at the end of the block."""
     sidecar = Sidecar(config, FACTORIES)
     task = asyncio.create_task(sidecar.run())
     try:
@@ -133,15 +145,15 @@ async def run_sidecar(config: Config) -> AsyncIterator[Sidecar]:
 
 
 async def wait_for_digest(sidecar: Sidecar, digest: str) -> None:
-    """Wait until what it has made known has this digest, and is published."""
+    """Wait until the output of the sidecar has this digest and all alerts are published."""
     state: dict[str, Any] = {}
 
-    async def same() -> bool:
+    async def is_published() -> bool:
         state.update(await sidecar.state())
         return state.get("digest") == digest and state["alerts"] == state["published"]
 
     try:
-        await wait_until(same)
+        await wait_until(is_published)
     except AssertionError as error:
         raise AssertionError(f"{error}: {state}") from None
 

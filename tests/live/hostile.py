@@ -1,4 +1,4 @@
-"""Records that no venue should send, in number: every class that the decoder's tests know."""
+"""Many records that no venue should send: every kind of fault in the tests of the decoder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DRAWN = 100
 
 
 def _drawn(kind: str) -> list[bytes]:
-    found: list[bytes] = []
+    examples: list[bytes] = []
 
     @given(st.one_of(hostile, edited(kind), anything(kind)))
     @settings(
@@ -41,26 +41,26 @@ def _drawn(kind: str) -> list[bytes]:
         suppress_health_check=list(HealthCheck),
     )
     def collect(raw: bytes) -> None:
-        found.append(raw)
+        examples.append(raw)
 
     collect()
-    return found
+    return examples
 
 
 def _faults(kind: str) -> list[bytes]:
-    """The bytes of the tables in `test_decode`: one for each reason, and more."""
+    """The bytes of the tables in `test_codec`: at least one for each reason."""
     (mark,) = test_each_fault_has_its_reason.pytestmark
-    found: list[bytes] = [raw for raw, _ in mark.args[1]]
+    faults: list[bytes] = [raw for raw, _ in mark.args[1]]
     if kind == "book":
         (mark,) = test_each_fault_of_a_book_has_its_reason.pytestmark
-        found += [compact({**BOOK, "bids": bids, "asks": asks}) for bids, asks, _ in mark.args[1]]
-    return found
+        faults += [compact({**BOOK, "bids": bids, "asks": asks}) for bids, asks, _ in mark.args[1]]
+    return faults
 
 
-def _draw_hostile(chance: random.Random, known: list[bytes]) -> Iterator[bytes]:
-    """Without end: those known, noise, and what becomes of a record on a bad line."""
+def _draw_hostile(chance: random.Random, examples: list[bytes]) -> Iterator[bytes]:
+    """Without end: the examples, noise, and records cut short or with a byte changed."""
     while True:
-        raw = chance.choice(known)
+        raw = chance.choice(examples)
         yield raw
         yield chance.randbytes(chance.randrange(200))
         at = chance.randrange(len(raw) + 1)
@@ -76,15 +76,15 @@ def refused(kind: str, count: int, seed: int) -> list[tuple[bytes, str, str]]:
         return []
     chance = random.Random(seed)
     table = _faults(kind)
-    known = [raw for raw in table + _drawn(kind) if len(raw) <= SMALL_BYTES_MAX]
+    examples = [raw for raw in table + _drawn(kind) if len(raw) <= SMALL_BYTES_MAX]
     larger = [raw for raw in table if SMALL_BYTES_MAX < len(raw) < 1_000_000]
-    found = [*LARGE, *larger, *known]
-    source = _draw_hostile(chance, known)
-    made: list[tuple[bytes, str, str]] = []
-    while len(made) < count:
-        raw = found.pop() if found else next(source)
+    first = [*LARGE, *larger, *examples]
+    source = _draw_hostile(chance, examples)
+    records: list[tuple[bytes, str, str]] = []
+    while len(records) < count:
+        raw = first.pop() if first else next(source)
         verdict = validate_record(raw, kind)
         if isinstance(verdict, tuple):
-            made.append((raw, *verdict))
-    chance.shuffle(made)
-    return made
+            records.append((raw, *verdict))
+    chance.shuffle(records)
+    return records

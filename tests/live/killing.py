@@ -1,4 +1,4 @@
-"""`kill -9` at random moments, of one of several members; and what came of it.
+"""`kill -9` of members at random moments, and the alerts that are published all the same.
 
     python -m tests.live.killing [--kills N] [--members M] [--seed S]
 
@@ -23,7 +23,7 @@ from typing import Any
 
 from monitor.broker.kafka_server import Broker
 from monitor.config import Config
-from replay.day.reader import Day, DayWriter
+from replay.day import Day, DayWriter
 from tests.live.helpers import (
     configuration,
     create_topics_of,
@@ -44,7 +44,7 @@ SECONDS_A_KILL = 5.0
 
 @dataclass
 class Group:
-    """Members of one group, started again with their names."""
+    """Members of one group; each keeps its name when it is started again."""
 
     folder: Path
     config: Config
@@ -88,7 +88,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Alerts as committed, as found in the topic at all, and as they should be."""
+    """Alerts as committed, with those of aborted transactions, and as they should be."""
 
     committed: list[bytes]
     raw: list[bytes]
@@ -99,7 +99,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """None lost, none twice, in their order."""
+        """Whether no alert is lost or published twice, and all are in order."""
         return self.committed == self.wanted and self.letters == self.refused
 
     def summary_line(self) -> str:
@@ -125,7 +125,7 @@ def kill_loop(
     at_half: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
-    """Watch a published day with members that are killed; see the module's words."""
+    """Publish a day to members that are killed meanwhile; see the docstring of this module."""
     quick: dict[str, Any] = {"poll_records": 400, "commit_s": 0.05, "member_timeout_s": 6.0}
     config = configuration(address, **quick)
     config = config.model_copy(update={"state": config.state.model_copy(update={"every_s": 0.3})})
@@ -145,7 +145,7 @@ def kill_loop(
         sender.join()
         wait_to_end(group.members, total(day))
         restores_s = group.restores_s
-    # The log as it is now, with the silences that were told while members were away.
+    # The topics as they are now, with the control records sent while members were away.
     _, wanted = replay_to_file(record_day(config, folder / "again"), config, folder / "alerts")
     return Outcome(
         values(address, config.kafka.alerts_topic),
@@ -159,7 +159,7 @@ def kill_loop(
 
 def record_day(config: Config, out: Path) -> Day:
     """`brinkwatch record`."""
-    from monitor.commands.kafka_commands import record_day
+    from monitor.commands.record import record_day
     from monitor.console import Console
 
     with DayWriter(out, venue="test") as day:
@@ -168,12 +168,12 @@ def record_day(config: Config, out: Path) -> Day:
 
 
 def values(address: str, topic: str, isolation: str = "read_committed") -> list[bytes]:
-    """What lies in partition 0 of a topic."""
+    """The values in partition 0 of a topic."""
     return [r.value for r in asyncio.run(read_records(address, topic, isolation=isolation))]
 
 
 def main() -> int:
-    """See the module's words."""
+    """See the docstring of this module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--members", type=int, default=2)
@@ -182,7 +182,7 @@ def main() -> int:
     minutes = 3
     speed = minutes * 60 / (given.kills * SECONDS_A_KILL)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as at, Broker() as broker:
+    with tempfile.TemporaryDirectory() as at, Broker(brief=True) as broker:
 
         def restart() -> None:
             print("the broker is started again", flush=True)

@@ -1,4 +1,4 @@
-"""A TCP proxy of the tests' own that does what networks do: delay, slice, reset, swallow, refuse.
+"""A TCP proxy that does what networks do: delay, slice, reset, swallow, refuse.
 
 It runs an asyncio loop in its own thread, so that tests, clients and sidecars in other processes go
 through it alike. Nothing in the bytes is rewritten, so a broker behind it must advertise its
@@ -28,9 +28,9 @@ class Proxy:
     Knobs, to be turned at any time from any thread:
     latency_s: every chunk waits so long, in order, in both directions;
     slice_bytes: chunks are cut to this size, each sent by itself (0: not cut);
-    blackhole: while True nothing passes and nobody is told: connections stay open (new ones are
-    taken) in silence, as on a network that drops packets. Afterwards what was held goes on, as
-    TCP sends again what was lost.
+    blackhole: while True nothing passes and connections stay open (new ones are accepted), as on a
+    network that drops packets. Afterwards what waited is passed on, as TCP sends again what was
+    lost.
     """
 
     def __init__(self, target: str = "", host: str = "127.0.0.1", port: int = 0) -> None:

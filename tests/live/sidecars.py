@@ -1,4 +1,4 @@
-"""Sidecars as processes of their own: started, killed, asked."""
+"""Sidecars as processes of their own: start one, kill it, ask it for its state."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ READING = b'"event": "reading"'
 
 
 def write_toml(path: Path, config: Config, **http: object) -> Config:
-    """The test's configuration as a user would write it, and as the sidecar reads it."""
+    """Write a configuration as a user would; returns it as the sidecar reads it."""
     lines = [f"cost_notional = {config.cost_notional}"]
     for name in ("time", "limits", "alerts", "topics", "state", "accounts", *SHARES):
-        held_ = getattr(config, name)
-        values = held_ if isinstance(held_, dict) else held_.model_dump(mode="json")
+        section = getattr(config, name)
+        values = section if isinstance(section, dict) else section.model_dump(mode="json")
         lines += [
             f"[{name}]",
             *(f"{k} = {json.dumps(v)}" for k, v in values.items() if v is not None),
@@ -42,7 +42,7 @@ def write_toml(path: Path, config: Config, **http: object) -> Config:
 
 
 class Process:
-    """`brinkwatch run`, with a log of its own; killed if the test leaves it running."""
+    """`brinkwatch run` with a log of its own; killed at the end of the block if it still runs."""
 
     def __init__(self, toml: Path, log: Path) -> None:
         self.log = log
@@ -62,7 +62,7 @@ class Process:
         self.kill()
 
     def kill(self) -> None:
-        """At once, and for good."""
+        """End it by SIGKILL."""
         if self.child.poll() is None:
             self.child.kill()
         self.child.wait()
@@ -80,7 +80,7 @@ class Process:
 
     @property
     def port(self) -> int:
-        """Of its HTTP server; waits for it."""
+        """The port of its HTTP server; waits until it is in the log."""
         for _ in range(800):
             if found := re.search(rb"://127\.0\.0\.1:(\d+)", self.log.read_bytes()):
                 return int(found[1])
@@ -99,12 +99,13 @@ class Process:
             return error.code, error.read().decode()
 
     def snapshot(self, token: str = "") -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.get("/state", token)[1])
-        return told
+        """The document at /state."""
+        document: dict[str, Any] = json.loads(self.get("/state", token)[1])
+        return document
 
 
 def wait_for(processes: list[Process], digest: str, token: str = "", seconds: float = 90.0) -> None:
-    """Until whoever has the venue stage has made this digest known and published all alerts."""
+    """Until the member with the venue stage has this digest and all alerts are published."""
     end = time.monotonic() + seconds
     while True:
         states = [process.snapshot(token) for process in processes]
@@ -116,15 +117,15 @@ def wait_for(processes: list[Process], digest: str, token: str = "", seconds: fl
 
 
 def wait_to_end(processes: list[Process], records: int, seconds: float = 90.0) -> None:
-    """Until all records are counted, nothing waits, and what was found is published and stays."""
+    """Until all records are counted, none waits, and all alerts are published and stay the same."""
     end = time.monotonic() + seconds
     before: Any = None
     while True:
         states = [process.snapshot() for process in processes]
-        told = next((state for state in states if "digest" in state), {})
-        counted = sum(told.get("events", {}).values()) + sum(told.get("refused", {}).values())
-        now = counted, told.get("alerts"), told.get("digest"), sum(s["lag"] for s in states)
-        if now == before and now[0] == records and not now[3] and now[1] == told["published"]:
+        venue = next((state for state in states if "digest" in state), {})
+        counted = sum(venue.get("events", {}).values()) + sum(venue.get("refused", {}).values())
+        now = counted, venue.get("alerts"), venue.get("digest"), sum(s["lag"] for s in states)
+        if now == before and now[0] == records and not now[3] and now[1] == venue["published"]:
             return
         assert time.monotonic() < end, states
         before = now

@@ -1,4 +1,4 @@
-"""The try-out Kafka is a real one, needs nothing on the machine, and leaves nothing running."""
+"""The try-out Kafka is a real Kafka, needs nothing on the machine and leaves nothing running."""
 
 import asyncio
 import os
@@ -16,13 +16,17 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from monitor.broker import kafka_server as broker_module
-from monitor.broker.kafka_server import Broker, BrokerError
+from monitor.broker import jars
+from monitor.broker.kafka_server import Broker
+from monitor.errors import BrokerError
 from tests.live.proxy import Proxy
 from tests.support import processes_gone, processes_marked
 
 ROOT = Path(__file__).parents[2]
-SERVE = "from monitor.broker.kafka_server import serve; import pathlib, sys; serve(pathlib.Path(sys.argv[1]))"
+SERVE = (
+    "from monitor.broker.kafka_server import serve; import pathlib, sys; "
+    "serve(pathlib.Path(sys.argv[1]), brief=True)"
+)
 
 
 async def publish(address: str, topic: str, *values: bytes) -> None:
@@ -87,32 +91,32 @@ def test_an_aborted_transaction_is_not_read(kafka: str) -> None:
 
 
 def test_records_outlive_a_restart_and_a_new_broker_on_the_same_directory(tmp_path: Path) -> None:
-    with Broker(tmp_path) as first:
+    with Broker(tmp_path, brief=True) as first:
         address, pid = first.bootstrap, first.pid
         asyncio.run(publish(address, "kept", b"1"))
         first.restart()
         assert first.bootstrap == address
         assert first.pid != pid
         assert asyncio.run(read(address, "kept")) == [b"1"]
-    with Broker(tmp_path) as second:  # on other ports
+    with Broker(tmp_path, brief=True) as second:  # on other ports
         asyncio.run(publish(second.bootstrap, "kept", b"2"))
         assert asyncio.run(read(second.bootstrap, "kept")) == [b"1", b"2"]
 
 
-def test_a_taken_port_is_told_and_not_taken_for_our_own(broker: Broker, tmp_path: Path) -> None:
+def test_a_taken_port_is_an_error_and_not_taken_for_our_own(broker: Broker, tmp_path: Path) -> None:
     port = int(broker.bootstrap.rsplit(":", 1)[1])
     with pytest.raises(BrokerError, match=f"^port {port} is taken: choose another"):
         Broker(tmp_path, port)
 
 
-def test_a_broker_that_ends_as_it_starts_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_a_broker_that_ends_as_it_starts_is_an_error_with_its_log(tmp_path: Path) -> None:
     with pytest.raises(BrokerError, match=r"(?s)^Kafka ended as it started: .*no\.such\.Reporter"):
-        Broker(tmp_path, settings={"metric.reporters": "no.such.Reporter"})
+        Broker(tmp_path, brief=True, settings={"metric.reporters": "no.such.Reporter"})
 
 
-def test_a_setting_that_kafka_refuses_is_told_in_its_words(tmp_path: Path) -> None:
+def test_a_setting_that_kafka_refuses_is_an_error_in_its_own_text(tmp_path: Path) -> None:
     with pytest.raises(BrokerError, match=r"(?s)^Kafka's storage cannot .*num\.io\.threads"):
-        Broker(tmp_path, settings={"num.io.threads": "none"})
+        Broker(tmp_path, brief=True, settings={"num.io.threads": "none"})
 
 
 def test_without_the_extra_the_words_say_what_to_install(
@@ -120,7 +124,7 @@ def test_without_the_extra_the_words_say_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "jgo", None)
     with pytest.raises(BrokerError, match=r"pip install 'brinkwatch\[broker\]'"):
-        Broker(tmp_path)
+        Broker(tmp_path, brief=True)
 
 
 def test_jars_are_fetched_by_one_at_a_time() -> None:
@@ -128,7 +132,7 @@ def test_jars_are_fetched_by_one_at_a_time() -> None:
 
     def fetch(_: int) -> None:
         nonlocal inside, most
-        with broker_module._download_lock():
+        with jars.download_lock():
             inside += 1
             most = max(most, inside)
             time.sleep(0.05)
@@ -139,12 +143,12 @@ def test_jars_are_fetched_by_one_at_a_time() -> None:
     assert (inside, most) == (0, 1)
 
 
-def test_jars_that_cannot_be_fetched_are_told(
+def test_jars_that_cannot_be_fetched_have_their_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker_module, "JARS", "org.apache.kafka:no-such-artifact:0.0.0")
+    monkeypatch.setattr(jars, "JARS", "org.apache.kafka:no-such-artifact:0.0.0")
     with pytest.raises(BrokerError, match="cannot be fetched from Maven Central"):
-        Broker(tmp_path)
+        Broker(tmp_path, brief=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -194,7 +198,7 @@ def test_killed_without_a_word_it_takes_kafka_with_it(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def proxied() -> Iterator[Proxy]:
     """A proxy that clients cannot get around: the broker behind it gives out its address."""
-    with Proxy() as proxy, Broker(advertise={"proxied": proxy.address}) as behind:
+    with Proxy() as proxy, Broker(brief=True, advertise={"proxied": proxy.address}) as behind:
         proxy.target = behind.listeners["proxied"]
         yield proxy
 
@@ -269,6 +273,6 @@ def test_a_reset_and_an_absence_are_overcome_by_an_idempotent_producer(proxied: 
     assert asyncio.run(read(proxied.address, "faults")) == [b"0", b"1", b"2"]
 
 
-def test_a_client_is_told_when_the_target_is_away() -> None:
+def test_a_client_gets_an_error_while_the_target_is_away() -> None:
     with Proxy("127.0.0.1:1") as proxy, pytest.raises(KafkaError):
         asyncio.run(publish(proxy.address, "away", b"1"))

@@ -57,8 +57,8 @@ class Prometheus:
         except urllib.error.HTTPError as error:
             pytest.fail(f"{parameters}: {error.read().decode()}")
         data = answer["data"]
-        found: list[dict[str, Any]] = data["result"] if isinstance(data, dict) else data
-        return found
+        results: list[dict[str, Any]] = data["result"] if isinstance(data, dict) else data
+        return results
 
 
 @contextmanager
@@ -131,13 +131,13 @@ def _until_seen(server: Prometheus) -> None:
 
 
 def queries() -> list[Any]:
-    found = []
-    for name, made in sorted(PAGES.items()):
-        for panel in json.loads(made())["panels"]:
+    parameters = []
+    for name, build in sorted(PAGES.items()):
+        for panel in json.loads(build())["panels"]:
             for target in panel.get("targets", ()):
                 mark = f"{name.removesuffix('.json')}: {panel['title']} {target['refId']}"
-                found.append(pytest.param(target["expr"], target["instant"], id=mark))
-    return found
+                parameters.append(pytest.param(target["expr"], target["instant"], id=mark))
+    return parameters
 
 
 def concrete(expression: str) -> str:

@@ -1,4 +1,4 @@
-"""`brinkwatch demo --live` shows the alerts, ends by itself or when told, and leaves nothing."""
+"""`brinkwatch demo --live` shows the alerts, ends by itself or by a signal, and leaves nothing."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def test_it_shows_the_alerts_and_ends_with_nothing_running(broker: Broker, tmp_p
     result = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
     assert result["found"] >= 1
     shown = re.findall(r"^\d\d:\d\d:\d\d  \w+ +firing", said, re.M)
-    held = [json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines()]
-    assert len(held) == result["alerts"]
-    assert len(shown) == sum(alert["status"] == "firing" for alert in held) >= 1
+    alerts = [json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines()]
+    assert len(alerts) == result["alerts"]
+    assert len(shown) == sum(alert["status"] == "firing" for alert in alerts) >= 1
     assert "/metrics" in said
     assert f"of {result['planted']} planted incidents were found" in said
     assert processes_gone(mark)

@@ -17,8 +17,9 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from monitor.app import Sidecar
-from monitor.broker.kafka_server import Broker, BrokerError
+from monitor.broker.kafka_server import Broker
 from monitor.config import Config
+from monitor.errors import BrokerError
 from tests.live.conftest import unavailable
 from tests.live.helpers import (
     configuration,
@@ -38,7 +39,7 @@ SILENT_S = GIVEN_S or 7.0
 AWAY_S = 2 * GIVEN_S or 8.0
 DAY_S = 60.0
 BACK_S = 45.0
-"""A request that the network swallowed is given up after 15 s; then the next life begins."""
+"""A request that the network swallowed is given up after 15 s; then the next session begins."""
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Behind:
 def behind() -> Iterator[Behind]:
     with Proxy() as proxy:
         try:
-            started = Broker(advertise={"proxied": proxy.address})
+            started = Broker(brief=True, advertise={"proxied": proxy.address})
         except (BrokerError, ModuleNotFoundError) as reason:
             unavailable(str(reason))
         with started as broker:
@@ -91,15 +92,15 @@ async def away(proxy: Proxy) -> None:
 
 async def refusals(sidecar: Sidecar) -> set[str]:
     """What `/readyz` says against it, until cancelled."""
-    told: set[str] = set()
+    reasons: set[str] = set()
     try:
         while True:
             ready, why = sidecar.ready()
             if not ready:
-                told.add(why)
+                reasons.add(why)
             await asyncio.sleep(0.05)
     except asyncio.CancelledError:
-        return told
+        return reasons
 
 
 async def member(address: str, config: Config) -> bool:
@@ -121,7 +122,7 @@ Fault = Callable[[Proxy], Awaitable[None]]
     ("fault", "lasts_s", "unready"),
     [(slow, 3.0, False), (resets, 3.0, False), (silent, SILENT_S, True), (away, AWAY_S, True)],
 )
-def test_it_comes_back_and_nothing_is_lost_or_told_twice(
+def test_it_comes_back_and_nothing_is_lost_or_published_twice(
     behind: Behind, tmp_path: Path, fault: Fault, lasts_s: float, unready: bool
 ) -> None:
     direct = configuration(behind.broker.bootstrap)
@@ -147,10 +148,10 @@ def test_it_comes_back_and_nothing_is_lost_or_told_twice(
             await wait_until(lambda: member(behind.broker.bootstrap, direct), BACK_S)
             return await reads
 
-    told = asyncio.run(watched())
-    found = asyncio.run(read_records(behind.broker.bootstrap, direct.kafka.alerts_topic))
-    assert [record.value for record in found] == alerts
-    assert not unready or any("Kafka" in why for why in told), told
+    reasons = asyncio.run(watched())
+    records = asyncio.run(read_records(behind.broker.bootstrap, direct.kafka.alerts_topic))
+    assert [record.value for record in records] == alerts
+    assert not unready or any("Kafka" in why for why in reasons), reasons
 
 
 async def _ready(sidecar: Sidecar) -> bool:

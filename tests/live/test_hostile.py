@@ -15,7 +15,8 @@ import numpy as np
 from monitor.config import Config
 from monitor.core.decode.batch import Batch, RefusedRecord
 from monitor.core.decode.codec import REASONS
-from replay.day.reader import Day, DayWriter
+from replay.day import Day, DayWriter
+from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import simulate
 from tests.live.helpers import configuration, read_records, replay_to_file, send
 from tests.live.hostile import LARGE, refused
@@ -29,7 +30,7 @@ KINDS = 8
 def hostile_day(path: Path, config: Config, count: int) -> Day:
     """A minute of a venue, with `count` refused records strewn among the good ones."""
     good = path / "good"
-    simulate(good, seed=1, minutes=1, symbols=4, accounts=50, rate=60.0, incidents="none")
+    simulate(good, SimulationSettings(1, 1, symbols=4, accounts=50, rate=60.0, incidents="none"))
     with DayWriter(path / "day", venue="test") as day:
         for seed, (kind, topic) in enumerate(config.topics.items()):
             batches = [b for b in Day(good).batches(1_000_000) if b.kind == kind]

@@ -48,9 +48,9 @@ def test_two_then_three_members_then_one_publish_the_same_alerts(
     kafka: str, tmp_path: Path
 ) -> None:
     config = configuration(kafka, member_timeout_s=6.0)
-    day = write_day(tmp_path, config, partitions=PARTITIONS, symbols=SYMBOLS, minutes=2)
+    day = write_day(tmp_path, config, partitions=PARTITIONS, symbols=SYMBOLS, minutes=1)
     create_topics_of(day, config)
-    sender = threading.Thread(target=send, args=(day, config, 5.0), daemon=True)
+    sender = threading.Thread(target=send, args=(day, config, 2.5), daemon=True)
     sender.start()
     with Group(tmp_path, config, 2) as group:
         wait_to_share(group.members)

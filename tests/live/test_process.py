@@ -7,11 +7,14 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
+from monitor.core.contract.units import SECOND_NS
 from tests.live.helpers import configuration, replay_to_file, send, total, write_day
 from tests.live.sidecars import Process, wait_for, write_toml
 
 
-def test_the_port_tells_how_it_stands_and_sigterm_ends_it_within_ten_seconds(
+def test_the_port_shows_state_and_metrics_and_sigterm_ends_it_within_ten_seconds(
     kafka: str, tmp_path: Path
 ) -> None:
     toml, log = tmp_path / "run.toml", tmp_path / "log"
@@ -29,6 +32,10 @@ def test_the_port_tells_how_it_stands_and_sigterm_ends_it_within_ten_seconds(
         assert status == 200
         assert "brinkwatch_ready 1.0" in text
         assert f"brinkwatch_records_total {float(total(day))}" in text
+        watermark = re.search(r"\nbrinkwatch_watermark_seconds (\S+)", text)
+        assert watermark is not None
+        assert day.meta.span is not None
+        assert float(watermark[1]) == pytest.approx(day.meta.span[1] / SECOND_NS, abs=1.0)
         assert sum(
             float(n) for n in re.findall(r"\nbrinkwatch_alerts_total\{.*\} (\S+)", text)
         ) == (len(alerts))

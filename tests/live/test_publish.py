@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.commands.kafka_commands import create_topics
+from monitor.commands.topics import create_topics
 from monitor.console import Console
 from monitor.core.contract.events import Control
 from monitor.core.decode.codec import encode
@@ -83,7 +83,7 @@ def test_topics_are_created_once_and_alike(kafka: str) -> None:
         create_topics(config, 5, Console(True))
 
 
-def test_a_closed_port_is_told_in_one_sentence() -> None:
+def test_a_closed_port_has_one_sentence() -> None:
     config = configuration("127.0.0.1:1")
     with pytest.raises(ConfigError, match=r"nobody listens at 127\.0\.0\.1:1: is Kafka running"):
         create_topics(config, 1, Console(True))

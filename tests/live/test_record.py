@@ -1,4 +1,4 @@
-"""What was watched live is recorded and replays to the same; dead letters can be sent again."""
+"""A recorded live day replays to the same alerts; dead letters can be sent again."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from monitor.app import Sidecar
-from monitor.commands.kafka_commands import (
-    create_topics,
-    list_dead_letters,
-    record_day,
-    resend_dead_letters,
-)
+from monitor.commands.dead_letters import list_dead_letters, resend_dead_letters
+from monitor.commands.record import record_day
+from monitor.commands.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.decode.codec import encode
-from replay.day.reader import Day, DayWriter
+from replay.day import Day, DayWriter
 from tests.live.helpers import (
     configuration,
     read_records,
@@ -35,7 +32,7 @@ from tests.live.helpers import (
 )
 
 PIECES = 40
-"""The second half of the day comes in so many, while one topic is silent."""
+"""The second half of the day is sent in so many pieces, while one topic is silent."""
 
 
 def record(config: Config, out: Path) -> Day:
@@ -60,7 +57,7 @@ def test_a_published_day_is_recorded_as_it_was(kafka: str, tmp_path: Path) -> No
 def test_a_silence_watched_live_and_old_records_after_it_are_late_in_live_and_replay(
     kafka: str, tmp_path: Path
 ) -> None:
-    """Marks fall silent while the rest goes on; then they come, older than what was decided."""
+    """Marks fall silent while the rest goes on; then they come, older than the watermark."""
     config = configuration(kafka, silence_s=1.0)
     day = write_day(tmp_path, config)
     create_topics(config, 2, Console(True))
@@ -72,8 +69,8 @@ def test_a_silence_watched_live_and_old_records_after_it_are_late_in_live_and_re
         for ts, raw in zip(batch.numbers["ts"].tolist(), encode(batch), strict=True)
     ]
     assert day.meta.span
-    half = (day.meta.span[0] + day.meta.span[1]) // 2
-    step = (day.meta.span[1] - half) // PIECES + 1
+    half = (day.meta.span.first_ts + day.meta.span.last_ts) // 2
+    step = (day.meta.span.last_ts - half) // PIECES + 1
 
     async def watch() -> dict[str, Any]:
         producer = AIOKafkaProducer(bootstrap_servers=kafka)
@@ -88,17 +85,17 @@ def test_a_silence_watched_live_and_old_records_after_it_are_late_in_live_and_re
         def others(since: int, ts: int, topic: str) -> bool:
             return topic != marks and since <= ts < since + step
 
-        async def told_silent() -> bool:
-            told = await read_records(kafka, config.kafka.control_topic, 1)
-            return any(json.loads(record.value)["topic"] == marks for record in told)
+        async def marks_are_silent() -> bool:
+            controls = await read_records(kafka, config.kafka.control_topic, 1)
+            return any(json.loads(record.value)["topic"] == marks for record in controls)
 
         async with run_sidecar(config) as sidecar:
             await put(lambda ts, topic: ts < half)
             for piece in range(PIECES):
                 await put(functools.partial(others, half + piece * step))
-                if not await told_silent():
+                if not await marks_are_silent():
                     await asyncio.sleep(0.2)
-            await wait_until(told_silent)
+            await wait_until(marks_are_silent)
             await put(lambda ts, topic: ts >= half and topic == marks)
             await wait_until(functools.partial(taken_in, sidecar, len(records)))
             await asyncio.sleep(1.0)
@@ -112,8 +109,8 @@ def test_a_silence_watched_live_and_old_records_after_it_are_late_in_live_and_re
     again = record(config, tmp_path / "again")
     _, alerts = replay_to_file(again, config, tmp_path / "alerts")
     assert published == alerts[: len(published)]
-    facts = replay_facts(again, config)
-    assert facts == {name: state[name] for name in ("events", "late", "refused")}
+    counts = replay_counts(again, config)
+    assert counts == {name: state[name] for name in ("events", "late", "refused")}
 
 
 async def taken_in(sidecar: Sidecar, sent: int) -> bool:
@@ -121,7 +118,7 @@ async def taken_in(sidecar: Sidecar, sent: int) -> bool:
     return sum(state.get("events", {}).values()) == sent and not state["lag"]
 
 
-def replay_facts(day: Day, config: Config) -> dict[str, Any]:
+def replay_counts(day: Day, config: Config) -> dict[str, Any]:
     from replay.run import replay
     from tests.theorems.days import FACTORIES
 
@@ -144,11 +141,11 @@ def test_dead_letters_are_listed_and_sent_again_once(kafka: str, tmp_path: Path)
             await wait_for_digest(sidecar, digest)
 
     asyncio.run(watch())
-    found = list_dead_letters(config, Console(True))["letters"]
+    letters = list_dead_letters(config, Console(True))["letters"]
     refused = day.refused_records()
-    assert len(found) == len(refused)
-    assert {letter["reason"] for letter in found} == {"not_json"}
-    assert found[0]["begins"] == "{half a rec"
+    assert len(letters) == len(refused)
+    assert {letter["reason"] for letter in letters} == {"not_json"}
+    assert letters[0]["begins"] == "{half a rec"
     assert resend_dead_letters(config, Console(True)) == {"sent": len(refused)}
     assert resend_dead_letters(config, Console(True)) == {"sent": 0}
     place = refused[0].topic, refused[0].partition

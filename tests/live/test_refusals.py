@@ -19,7 +19,7 @@ import pytest
 from monitor.app import Sidecar
 from monitor.broker import certificates
 from monitor.broker.kafka_server import Broker
-from monitor.commands.kafka_commands import create_topics
+from monitor.commands.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.kafka import topics
@@ -46,8 +46,8 @@ def cases(broker: Broker, folder: Path) -> dict[str, tuple[Case, str]]:
     right = {name: security(broker, name) for name in ("scram", "tls", "mtls")}
 
     def secured(listener: str, **changes: Any) -> Case:
-        held = right[listener].model_dump(exclude_none=True) | changes
-        return at[listener], toml, {name: v for name, v in held.items() if v is not None}
+        settings = right[listener].model_dump(exclude_none=True) | changes
+        return at[listener], toml, {name: v for name, v in settings.items() if v is not None}
 
     counts = ", ".join(f"{t} {2 if k == 'orders' else 1}" for k, t in named(uneven).items())
     return {
@@ -152,12 +152,12 @@ def test_it_ends_with_status_2_and_one_sentence(
 
 
 def test_a_topic_that_vanishes_makes_it_not_ready(tmp_path: Path) -> None:
-    """Where nobody who asks for a topic that is not there makes it by that."""
-    with Broker(tmp_path, settings={"auto.create.topics.enable": "false"}) as strict:
-        assert "brinkwatch topics create" in told_of_a_topic_that_is_gone(strict.bootstrap)
+    """On a broker that does not create a topic because somebody asks for it."""
+    with Broker(tmp_path, brief=True, settings={"auto.create.topics.enable": "false"}) as strict:
+        assert "brinkwatch topics create" in readiness_after_a_topic_is_deleted(strict.bootstrap)
 
 
-def told_of_a_topic_that_is_gone(address: str) -> str:
+def readiness_after_a_topic_is_deleted(address: str) -> str:
     config = configuration(address)
     create_topics(config, 1, Console(True))
     gone = config.topics["mark"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.app import Sidecar
-from monitor.commands.kafka_commands import create_topics
+from monitor.commands.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from tests.live.helpers import (
@@ -97,14 +97,14 @@ def test_refused_records_are_dead_letters_with_their_bytes_and_their_origin_once
     assert 0 < len(found) < total(day)
 
 
-def test_where_it_stands_is_told_while_the_venue_stage_is_in_a_long_step(kafka: str) -> None:
+def test_the_state_is_answered_while_the_venue_stage_is_in_a_long_step(kafka: str) -> None:
     config = configuration(kafka)
     create_topics(config, 1, Console(True))
 
     async def asked() -> tuple[dict[str, Any], dict[str, Any]]:
         async with run_sidecar(config) as sidecar:
             await wait_until(functools.partial(venue_lives, sidecar))
-            async with sidecar._venue_session().stage_lock:
+            async with sidecar.venue_session().stage_lock:
                 during = await asyncio.wait_for(sidecar.state(), 8.0)
             return during, await sidecar.state()
 
@@ -112,9 +112,9 @@ def test_where_it_stands_is_told_while_the_venue_stage_is_in_a_long_step(kafka: 
     assert during["partitions"] == [0]
     assert "ask again" in during["busy"]
     assert "digest" not in during
-    assert after["alerts"] == after["published"] == 0
+    assert after["alerts"] == after["published"] == after["foreign_reports"] == 0
     assert "busy" not in after
 
 
 async def venue_lives(sidecar: Sidecar) -> bool:
-    return sidecar._venue_session() is not None
+    return sidecar.venue_session() is not None

@@ -107,13 +107,13 @@ def test_both_scram_mechanisms_log_in(broker: Broker) -> None:
         asyncio.run(publish(broker.listeners["scram"], settings))
 
 
-def test_a_closed_port_is_told() -> None:
+def test_a_closed_port_has_its_sentence() -> None:
     assert said("127.0.0.1:1", KafkaSecurity()) == (
         "nobody listens at 127.0.0.1:1: is Kafka running there?"
     )
 
 
-def test_a_name_that_does_not_resolve_is_told() -> None:
+def test_a_name_that_does_not_resolve_has_its_sentence() -> None:
     sentence = asyncio.run(diagnose("kafka.invalid:9092", KafkaSecurity()))
     assert sentence.startswith("kafka.invalid:9092 cannot be reached: ")
 
@@ -124,14 +124,14 @@ def test_the_first_broker_that_answers_decides(broker: Broker) -> None:
     assert sentence.startswith(f"{address} speaks TLS")
 
 
-def test_plain_text_to_a_tls_port_is_told(broker: Broker) -> None:
+def test_plain_text_to_a_tls_port_has_its_sentence(broker: Broker) -> None:
     address = broker.listeners["tls"]
     assert said(address, security(broker, "plain")) == (
         f"{address} speaks TLS, and security_protocol is PLAINTEXT: set SSL, or SASL_SSL"
     )
 
 
-def test_tls_to_a_plain_port_is_told(broker: Broker) -> None:
+def test_tls_to_a_plain_port_has_its_sentence(broker: Broker) -> None:
     address = broker.listeners["plain"]
     assert said(address, security(broker, "tls")) == (
         f"{address} speaks plain text without TLS, and security_protocol is SSL: "
@@ -139,7 +139,9 @@ def test_tls_to_a_plain_port_is_told(broker: Broker) -> None:
     )
 
 
-def test_an_unknown_authority_is_told(broker: Broker, foreign: certificates.Certificates) -> None:
+def test_an_unknown_authority_has_its_sentence(
+    broker: Broker, foreign: certificates.Certificates
+) -> None:
     address = broker.listeners["tls"]
     begin = f"the certificate of {address} comes from an authority that is not in "
     assert said(address, security(broker, "tls", ca_file=foreign.ca)) == (
@@ -150,7 +152,7 @@ def test_an_unknown_authority_is_told(broker: Broker, foreign: certificates.Cert
     )
 
 
-def test_a_certificate_for_another_name_is_told(broker: Broker) -> None:
+def test_a_certificate_for_another_name_has_its_sentence(broker: Broker) -> None:
     address = broker.listeners["tls"].replace("localhost", "127.0.0.1")
     assert said(address, security(broker, "tls")) == (
         f"the certificate of {address} is for another name than 127.0.0.1: use a name that it "
@@ -158,14 +160,14 @@ def test_a_certificate_for_another_name_is_told(broker: Broker) -> None:
     )
 
 
-def test_a_missing_client_certificate_is_told(broker: Broker) -> None:
+def test_a_missing_client_certificate_has_its_sentence(broker: Broker) -> None:
     address = broker.listeners["mtls"]
     assert said(address, security(broker, "tls")) == (
         f"{address} wants a client certificate: set cert_file and key_file"
     )
 
 
-def test_a_foreign_client_certificate_is_told(
+def test_a_foreign_client_certificate_has_its_sentence(
     broker: Broker, foreign: certificates.Certificates
 ) -> None:
     address = broker.listeners["mtls"]
@@ -180,7 +182,7 @@ def test_a_foreign_client_certificate_is_told(
     ("listener", "mechanism"), [("plain_sasl", "PLAIN"), *(("scram", each) for each in SCRAM)]
 )
 @pytest.mark.parametrize("change", [{"password": WRONG}, {"username": "nobody"}])
-def test_a_wrong_login_is_told(
+def test_a_wrong_login_has_its_sentence(
     broker: Broker, listener: str, mechanism: str, change: dict[str, str]
 ) -> None:
     address = broker.listeners[listener]
@@ -191,7 +193,7 @@ def test_a_wrong_login_is_told(
     )
 
 
-def test_a_mechanism_that_is_not_offered_is_told_with_those_that_are(broker: Broker) -> None:
+def test_a_mechanism_that_is_not_offered_has_a_sentence_with_those_that_are(broker: Broker) -> None:
     address = broker.listeners["scram"]
     assert said(address, security(broker, "scram", sasl_mechanism="PLAIN")) == (
         f"{address} does not offer the SASL mechanism PLAIN; "
@@ -199,14 +201,14 @@ def test_a_mechanism_that_is_not_offered_is_told_with_those_that_are(broker: Bro
     )
 
 
-def test_a_login_where_none_is_taken_is_told(broker: Broker) -> None:
+def test_a_login_where_none_is_taken_has_its_sentence(broker: Broker) -> None:
     address = broker.listeners["tls"]
     assert said(address, security(broker, "scram")) == (
         f"{address} takes no SASL login, and security_protocol is SASL_SSL: set SSL"
     )
 
 
-def test_no_login_where_one_is_wanted_is_told(broker: Broker) -> None:
+def test_no_login_where_one_is_wanted_has_its_sentence(broker: Broker) -> None:
     address = broker.listeners["plain_sasl"]
     assert said(address, security(broker, "tls")) == (
         f"{address} wants a SASL login, and security_protocol is SSL: "
@@ -215,7 +217,7 @@ def test_no_login_where_one_is_wanted_is_told(broker: Broker) -> None:
 
 
 @pytest.mark.parametrize("bad", [token(life_s=-60), "rubbish"])
-def test_a_refused_token_is_told(broker: Broker, tmp_path: Path, bad: str) -> None:
+def test_a_refused_token_has_its_sentence(broker: Broker, tmp_path: Path, bad: str) -> None:
     file = tmp_path / "token"
     file.write_text(bad)
     address = broker.listeners["oauth"]
@@ -226,16 +228,19 @@ def test_a_refused_token_is_told(broker: Broker, tmp_path: Path, bad: str) -> No
     )
 
 
-def test_a_broker_that_advertises_what_cannot_be_reached_is_told(broker: Broker) -> None:
-    with Proxy(broker.listeners["plain"]) as proxy, Broker(advertise={"lost": "127.0.0.1:1"}) as b:
-        proxy.target = b.listeners["lost"]
+def test_a_broker_that_advertises_what_cannot_be_reached_has_its_sentence(broker: Broker) -> None:
+    with (
+        Proxy(broker.listeners["plain"]) as proxy,
+        Broker(brief=True, advertise={"lost": "127.0.0.1:1"}) as other,
+    ):
+        proxy.target = other.listeners["lost"]
         assert asyncio.run(diagnose(proxy.address, KafkaSecurity())) == (
             f"{proxy.address} sends its clients on to 127.0.0.1:1 (its advertised.listeners), "
             "and nobody listens at 127.0.0.1:1: is Kafka running there?"
         )
 
 
-def test_a_port_that_is_silent_is_told_in_bounded_time(broker: Broker) -> None:
+def test_a_port_that_is_silent_has_its_sentence_in_bounded_time(broker: Broker) -> None:
     with Proxy(broker.bootstrap) as proxy:
         proxy.blackhole = True
         begin = time.monotonic()

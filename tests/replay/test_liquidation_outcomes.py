@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from monitor.core.settings import EngineSettings
+from replay.day import Day
 from replay.day.importer import ingest
-from replay.day.reader import Day
-from replay.run import replay
+from replay.run import ReplayOptions, replay
 from tests.bench.bench_outcomes import TARGET_BPS, Case, cases
 from tests.support import recording
 
 
 @pytest.fixture(scope="module")
-def made() -> list[Case]:
+def every() -> list[Case]:
     return cases(recording("hyperliquid-2023"))
 
 
@@ -23,25 +23,25 @@ def share(errors: list[float], edge: float) -> float:
     return sum(abs(error) <= edge for error in errors) / len(errors)
 
 
-def test_half_of_the_real_liquidations_are_resolvable_and_half_of_those_are_near(
-    made: list[Case],
+def test_half_of_the_real_liquidations_can_be_rebuilt_and_half_of_those_were_predicted_closely(
+    every: list[Case],
 ) -> None:
-    good = [case for case in made if not case.why]
-    assert len(good) >= 0.5 * len(made)
+    good = [case for case in every if not case.why]
+    assert len(good) >= 0.5 * len(every)
     assert share([case.to_threshold for case in good], TARGET_BPS) >= 0.5
     assert share([case.to_mark for case in good], TARGET_BPS) >= 0.4
     assert share([case.to_mark for case in good], 100) >= 0.5
 
 
-def test_every_liquidation_is_judged_or_has_its_reason(made: list[Case]) -> None:
-    assert all(case.why or case.to_mark == case.to_mark for case in made)
+def test_every_liquidation_has_an_error_or_a_reason_why_not(every: list[Case]) -> None:
+    assert all(case.why or case.to_mark == case.to_mark for case in every)
     assert all(
-        not case.reported_liquidation.cross for case in made if case.why.startswith("isolated")
+        not case.reported_liquidation.cross for case in every if case.why.startswith("isolated")
     )
 
 
-def test_what_the_engine_counts_is_what_the_study_measures(made: list[Case]) -> None:
-    alone = [c for c in made if not c.why and len(c.outcomes) == 1]
+def test_the_engine_counts_the_errors_that_the_study_measures(every: list[Case]) -> None:
+    alone = [c for c in every if not c.why and len(c.outcomes) == 1]
     assert alone
     for case in alone:
         (outcome,) = case.outcomes
@@ -49,9 +49,9 @@ def test_what_the_engine_counts_is_what_the_study_measures(made: list[Case]) -> 
         assert outcome.error_bps == pytest.approx(case.to_mark, abs=0.02, rel=1e-6)
 
 
-def test_the_venue_acts_when_the_mark_has_passed_its_own_threshold(made: list[Case]) -> None:
+def test_no_account_was_closed_far_above_the_venues_own_threshold(every: list[Case]) -> None:
     """Hyperliquid's published 1 %: no cross account was closed above it by more than a mark."""
-    gaps = [case.gap for case in made if case.reported_liquidation.cross and case.gap == case.gap]
+    gaps = [case.gap for case in every if case.reported_liquidation.cross and case.gap == case.gap]
     assert min(gaps) > -1
 
 
@@ -59,7 +59,7 @@ TABLES = {
     "fills.csv": """time,user,coin,side,px,sz,crossed
 2023-03-01T00:00:05Z,0xa,SOL,Bid,10,40,true
 2023-03-01T00:00:09Z,0xa,SOL,Ask,9.8,40,false""",
-    # A minute passes, so that its cell of time is applied.
+    # A minute later: the interval of the liquidation is complete.
     "ledger.csv": """time,user,delta_usd
 2023-03-01T00:00:01Z,0xa,8
 2023-03-01T00:02:00Z,0xb,5""",
@@ -69,13 +69,11 @@ TABLES = {
 
 
 @pytest.mark.parametrize("rows", [1, 1000])
-def test_a_replay_tells_what_was_forced_beside_what_was_predicted(
-    tmp_path: Path, rows: int
-) -> None:
+def test_a_replay_compares_forced_fills_with_their_predictions(tmp_path: Path, rows: int) -> None:
     for name, text in TABLES.items():
         (tmp_path / name).write_text(text)
     ingest("hyperliquid", [tmp_path / name for name in TABLES], tmp_path / "day")
-    summary = replay(Day(tmp_path / "day"), EngineSettings(streams=()), [], rows=rows)
+    summary = replay(Day(tmp_path / "day"), EngineSettings(streams=()), [], ReplayOptions(rows))
     # 8 + 40 (x − 10) = 0.01 · 40 x  →  x = 392 / 39.6, 0.1 bps from the mark of 9.9
     assert summary.outcomes == {"liquidation": {"cross": {"within_10_bps": 1}}}
     assert summary.late == 0
@@ -89,7 +87,7 @@ def test_an_isolated_liquidation_is_counted_as_isolated_and_not_predicted(tmp_pa
     assert summary.outcomes == {"liquidation": {"isolated": {"no_margin": 1}}}
 
 
-def test_the_real_isolated_liquidations_are_all_counted_as_isolated(made: list[Case]) -> None:
-    modes = [(c.reported_liquidation.cross, o.mode, o.verdict) for c in made for o in c.outcomes]
+def test_the_real_isolated_liquidations_are_all_counted_as_isolated(every: list[Case]) -> None:
+    modes = [(c.reported_liquidation.cross, o.mode, o.verdict) for c in every for o in c.outcomes]
     assert all((mode == "cross") == cross for cross, mode, _ in modes)
     assert [verdict for cross, _, verdict in modes if not cross] == ["no_margin"] * 4

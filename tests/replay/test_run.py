@@ -4,69 +4,75 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from monitor.core.contract.alert import Alert
 from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.plugins import detector_factories
+from replay.day import Day
 from replay.day.importer import ingest
-from replay.day.reader import Day
-from replay.run import AlertFilter, ReplaySummary, replay
-from tests.support import recording
+from replay.run import AlertFilter, ReplayOptions, ReplaySummary, replay
+from replay.simulation.settings import SimulationSettings
+from replay.simulation.simulate import simulate
+from tests.replay.conftest import Imported
 
 SETTINGS = EngineSettings()
 START = 1_764_000_000_000_000_000
+Runs = Callable[[str], tuple[ReplaySummary, bytes]]
 
 
-def run(day: Path, rows: int = 65_536, **more: object) -> ReplaySummary:
-    factories = detector_factories(SETTINGS.streams)
-    return replay(Day(day), SETTINGS, factories, rows=rows, **more)  # type: ignore[arg-type]
+def run(day: Path, options: ReplayOptions | None = None, **sinks: Any) -> ReplaySummary:
+    return replay(Day(day), SETTINGS, detector_factories(SETTINGS.streams), options, **sinks)
 
 
+@pytest.fixture(scope="module")
+def whole_runs(imported: Imported, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """The summary and the bytes of the alerts of a venue's recording, in batches of a million."""
+
+    @cache
+    def run_once(venue: str) -> tuple[ReplaySummary, bytes]:
+        alerts = tmp_path_factory.mktemp("runs") / "alerts.jsonl"
+        summary = run(imported(venue)[0], ReplayOptions(1_000_000), alerts_to=alerts)
+        return summary, alerts.read_bytes()
+
+    return run_once
+
+
+@pytest.mark.xdist_group("recordings")
 @pytest.mark.parametrize(
-    ("venue", "file", "events", "refused"),
+    ("venue", "events", "refused"),
     [
-        (
-            "dydx",
-            "dydx-full-node-2024-06-29/feed.jsonl.gz",
-            {"order": 10_039, "cancel": 8_003},
-            # One order of 999,999,999,900 units: beyond 64 bits in 1e-8.
-            {"out_of_range": 1},
-        ),
-        (
-            "bitstamp",
-            "bitstamp-l3-2015-05-01/feed.log.xz",
-            {"order": 24_894 + 602, "cancel": 24_918, "fill": 575, "book": 5_011},
-            {},
-        ),
-        (
-            "lobster",
-            "lobster-aapl-2012-06-21/message.csv.gz",
-            {"order": 44_256, "cancel": 41_004 + 469, "fill": 6_268},
-            {},
-        ),
+        # One order of 999,999,999,900 units: beyond 64 bits in 1e-8.
+        ("dydx", {"order": 10_039, "cancel": 8_003}, {"out_of_range": 1}),
+        ("bitstamp", {"order": 24_894 + 602, "cancel": 24_918, "fill": 575, "book": 5_011}, {}),
+        ("lobster", {"order": 44_256, "cancel": 41_004 + 469, "fill": 6_268}, {}),
     ],
 )
-def test_real_recordings_are_whole_after_import_and_replay(
-    venue: str, file: str, events: dict[str, int], refused: dict[str, int], tmp_path: Path
+def test_no_record_of_a_real_recording_is_lost_in_import_and_replay(
+    whole_runs: Runs, venue: str, events: dict[str, int], refused: dict[str, int]
 ) -> None:
-    ingest(venue, [recording(file)], tmp_path / "day")
-    summary = run(tmp_path / "day")
+    summary, _ = whole_runs(venue)
     assert {kind: summary.events[kind] for kind in events} == events
     assert summary.refused_by_reason == refused
     assert summary.late == 0
     assert summary.windows > 0
 
 
-def test_the_bitstamp_day_has_one_digest_whatever_the_batches(tmp_path: Path) -> None:
-    ingest("bitstamp", [recording("bitstamp-l3-2015-05-01/feed.log.xz")], tmp_path / "day")
-    runs = []
-    for rows in (1, 977, 1_000_000):
-        alerts = tmp_path / f"{rows}.jsonl"
-        runs.append((run(tmp_path / "day", rows, alerts_to=alerts).digest, alerts.read_bytes()))
-    assert runs[0] == runs[1] == runs[2]
-    assert runs[0][1]
+@pytest.mark.xdist_group("recordings")
+def test_the_digest_of_the_bitstamp_day_does_not_depend_on_batch_size(
+    whole_runs: Runs, imported: Imported, tmp_path: Path
+) -> None:
+    summary, alerts = whole_runs("bitstamp")
+    assert summary.digest
+    for rows in (1, 977):
+        file = tmp_path / f"{rows}.jsonl"
+        again = run(imported("bitstamp")[0], ReplayOptions(rows), alerts_to=file)
+        assert (again.digest, file.read_bytes()) == (summary.digest, alerts)
 
 
 BAD = {
@@ -86,7 +92,7 @@ BAD = {
 }
 
 
-def test_exactly_the_bad_ones_among_good_lines_are_refused_each_with_its_reason(
+def test_exactly_the_bad_lines_are_refused_each_with_its_reason(
     tmp_path: Path,
 ) -> None:
     rng = random.Random(3)
@@ -120,23 +126,21 @@ def test_exactly_the_bad_ones_among_good_lines_are_refused_each_with_its_reason(
     assert (summary.refused, summary.late) == (5_000, 0)
 
 
-def test_a_choice_shows_the_same_alerts_as_the_whole_day(tmp_path: Path) -> None:
-    from replay.simulation.simulate import simulate
-
-    simulate(tmp_path / "day", minutes=12, symbols=3, rate=150.0)
-    every: list[dict[str, object]] = []
+def test_a_filter_shows_the_same_alerts_as_the_whole_day(tmp_path: Path) -> None:
+    simulate(tmp_path / "day", SimulationSettings(minutes=12, symbols=3, rate=150.0))
+    every: list[Alert] = []
     run(tmp_path / "day", on_alert=every.append)
     assert len(every) > 1
     one = every[0]
-    chosen: list[dict[str, object]] = []
-    ends = AlertFilter(one["since"], one["ts"], frozenset(one["symbols"]))  # type: ignore[arg-type]
-    run(tmp_path / "day", choice=ends, on_alert=chosen.append)
+    chosen: list[Alert] = []
+    shown = AlertFilter(one.since, one.ts, frozenset(one.symbols))
+    run(tmp_path / "day", ReplayOptions(shown=shown), on_alert=chosen.append)
     assert one in chosen
     assert all(alert in every for alert in chosen)
     assert len(chosen) < len(every)
 
 
-def test_the_cell_of_bands_in_which_the_day_ends_is_told_too(tmp_path: Path) -> None:
+def test_the_last_interval_of_bands_is_published(tmp_path: Path) -> None:
     tiers = [{"lower_bound": 0, "maintenance_rate": "0.05"}]
     fill = {"kind": "fill", "symbol": "X", "account": "a", "side": "buy", "price": 100}
     lines = [
@@ -154,8 +158,8 @@ def test_the_cell_of_bands_in_which_the_day_ends_is_told_too(tmp_path: Path) -> 
     settings = EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=60))
     out = tmp_path / "bands.jsonl"
     replay(Day(tmp_path / "day"), settings, [], bands_to=out)
-    told = [json.loads(raw) for raw in out.read_text().splitlines()]
-    forced = [(r["ts"], sum(r["long"]["zones"]["notional"])) for r in told if r["symbol"] == "X"]
+    records = [json.loads(raw) for raw in out.read_text().splitlines()]
+    forced = [(r["ts"], sum(r["long"]["zones"]["notional"])) for r in records if r["symbol"] == "X"]
     first = START // (60 * 10**9) * 60 * 10**9
     assert [ts for ts, _ in forced] == [first + 60 * 10**9, first + 120 * 10**9]
     assert [notional for _, notional in forced] == [1000, 2000]

@@ -1,4 +1,4 @@
-"""Small days of every kind, and the ways in which they can arrive."""
+"""Small random days with records of all kinds, and the orders in which they can arrive."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.alerts.wording import alert_json
+from monitor.core.contract.alert import alert_json
 from monitor.core.contract.events import TOPICS, Control
 from monitor.core.decode.batch import ABSENT, COLUMNS, Batch, Ladder, RefusedRecord, TextColumn
 from monitor.core.engine import Engine
 from monitor.core.settings import EngineSettings, StreamSettings, TimeSettings
 from monitor.plugins import detector_factories
+from replay.day.columns import slice_batch
 
 START = 1_764_000_000_000_000_000
 WINDOW_MS = 100
@@ -60,19 +61,19 @@ class Feed:
 def _numbers(rng: np.random.Generator, column: Any, n: int) -> np.ndarray:
     if column.type == "enum":
         values = [column.code(word) for word in column.values]
-        made = rng.choice(values, n)
+        numbers = rng.choice(values, n)
     elif column.type == "flag":
-        made = rng.integers(0, 2, n)
+        numbers = rng.integers(0, 2, n)
     elif column.type == "time":
-        made = START + rng.integers(0, 4_000_000_000, n)
+        numbers = START + rng.integers(0, 4_000_000_000, n)
     elif column.name in ("price", "mark", "index", "last"):
-        made = rng.integers(99, 102, n) * 100_000_000
+        numbers = rng.integers(99, 102, n) * 100_000_000
     else:
-        made = rng.integers(max(1, column.low), 10**9, n)
-    made = made.astype(np.int64)
+        numbers = rng.integers(max(1, column.low), 10**9, n)
+    numbers = numbers.astype(np.int64)
     if not column.required:
-        made[rng.random(n) < 0.3] = ABSENT
-    return made
+        numbers[rng.random(n) < 0.3] = ABSENT
+    return numbers
 
 
 def _texts(
@@ -80,17 +81,17 @@ def _texts(
 ) -> TextColumn:
     size = 40 if name.endswith("id") else symbols if name == "symbol" else 5
     pool = [f"{name[0]}-{i}" for i in range(size)]
-    words: list[str | None] = [pool[i] for i in rng.integers(0, len(pool), n)]
+    texts: list[str | None] = [pool[i] for i in rng.integers(0, len(pool), n)]
     if not required:
-        words = [None if rng.random() < 0.2 else w for w in words]
-    return TextColumn.from_strings(words)
+        texts = [None if rng.random() < 0.2 else w for w in texts]
+    return TextColumn.from_strings(texts)
 
 
 def _one_for(accounts: TextColumn, mine: np.ndarray) -> TextColumn:
-    """The same account for all of these records."""
-    words = accounts.to_strings()
+    """The account a-0 for the records in `mine`."""
+    texts = accounts.to_strings()
     return TextColumn.from_strings(
-        ["a-0" if own else word for word, own in zip(words, mine, strict=True)]
+        ["a-0" if own else text for text, own in zip(texts, mine, strict=True)]
     )
 
 
@@ -107,13 +108,13 @@ TABLES = (
         {"lower_bound": 0, "maintenance_rate": "0.02"},
         {"lower_bound": 500, "maintenance_rate": "0.05"},
     ],
-    [{"lower_bound": 3, "maintenance_rate": "0.02"}],  # no table: it begins above 0
+    [{"lower_bound": 3, "maintenance_rate": "0.02"}],  # not valid: it begins above 0
 )
 
 
 def _rules(rng: np.random.Generator, ts: np.ndarray) -> TextColumn:
-    """Reference records: tables, positions, insurance funds, and some that nobody can read."""
-    words: list[str | None] = []
+    """Reference records: tier tables, positions, insurance funds, and some that are not valid."""
+    texts: list[str | None] = []
     for at in ts.tolist():
         record: dict[str, Any] = {"kind": "reference", "ts": at, "symbol": f"s-{rng.integers(2)}"}
         draw = rng.integers(4)
@@ -127,15 +128,15 @@ def _rules(rng: np.random.Generator, ts: np.ndarray) -> TextColumn:
             record |= {"leverage": 10, "isolated_margin": int(rng.integers(50))}
         elif draw == 2:
             record |= {"about": "insurance_fund", "amount": int(rng.integers(1000))}
-        words.append(json.dumps(record))
-    return TextColumn.from_strings(words)
+        texts.append(json.dumps(record))
+    return TextColumn.from_strings(texts)
 
 
 def _sources(rng: np.random.Generator, ts: np.ndarray) -> TextColumn:
-    """The sources of each mark's index: some stale, some outlying, some records without."""
-    words: list[str | None] = []
+    """The sources of each mark's index: some stale, some outlying; some records have none."""
+    texts: list[str | None] = []
     for at in ts.tolist():
-        told = [
+        sources = [
             {
                 "name": f"x-{i}",
                 "price": str(100 + int(rng.integers(-3, 4))),
@@ -143,14 +144,14 @@ def _sources(rng: np.random.Generator, ts: np.ndarray) -> TextColumn:
             }
             for i in range(int(rng.integers(1, 5)))
         ]
-        words.append(None if rng.random() < 0.4 else json.dumps(told))
-    return TextColumn.from_strings(words)
+        texts.append(None if rng.random() < 0.4 else json.dumps(sources))
+    return TextColumn.from_strings(texts)
 
 
 def part(
     rng: np.random.Generator, kind: str, partition: int, n: int, span_ms: int, symbols: int = 2
 ) -> Batch:
-    """Records of one topic partition: mostly in order, with some disorder and some refused."""
+    """Records of one topic partition: mostly in order of time, some refused, with a burst."""
     ts = np.sort(rng.integers(0, span_ms * 1_000_000, n))
     # A burst, so that there is something to alert on.
     burst = (ts > 0.7 * span_ms * 1e6) & (ts < 0.8 * span_ms * 1e6)
@@ -175,7 +176,7 @@ def part(
             batch.numbers[column.name] = _numbers(rng, column, count)
     batch.numbers["ts"] = ts[~bad].astype(np.int64)
     if kind == "mark":
-        # Some that nobody should believe.
+        # Some marks far away from the others.
         wild = (rng.random(len(batch.offset)) < 0.1) & (batch.numbers["mark"] != ABSENT)
         batch.numbers["mark"][wild] = batch.numbers["mark"][wild] * 3 // 2
         batch.texts["sources"] = _sources(rng, batch.numbers["ts"])
@@ -190,7 +191,7 @@ def part(
 def feed(
     seed: int, per_part: int = 120, partitions: int = 2, span_ms: int = 4_000, symbols: int = 2
 ) -> Feed:
-    """A day of all kinds; silent stretches and the end told by control records."""
+    """A day of all kinds; control records declare some silences and the end."""
     rng = np.random.default_rng(seed)
     parts, controls = [], []
     for partition in range(partitions):
@@ -200,7 +201,7 @@ def feed(
             parts.append(batch)
             end = int(max([*batch.offset.tolist(), *(r.offset for r in batch.refused), -1])) + 1
             if end > 3 and rng.random() < 0.5:
-                # Silence was declared here; some records behind it are older, so late.
+                # Silence is declared here; some records after it are older, so they are late.
                 at = int(rng.integers(1, end))
                 when = START + int(rng.integers(0, span_ms * 1_000_000))
                 controls.append(Control(topic=batch.topic, partition=partition, offset=at, ts=when))
@@ -215,21 +216,21 @@ def feed_of_many_markets(seed: int) -> Feed:
 
 
 def slice_offsets(batch: Batch, low: int, high: int) -> Batch:
-    """The records with offsets from `low` up to `high`."""
-    rows = (batch.offset >= low) & (batch.offset < high)
-    out = batch.select_rows(rows)
+    """The records with offsets from `low` up to `high`, as views."""
+    first, last = np.searchsorted(batch.offset, [low, high]).tolist()
+    out = slice_batch(batch, first, last)
     out.refused = [r for r in batch.refused if low <= r.offset < high]
     return out
 
 
 def end_offset(batch: Batch) -> int:
-    """The offset behind the last record."""
+    """The offset after the last record."""
     return int(max([*batch.offset.tolist(), *(r.offset for r in batch.refused), -1])) + 1
 
 
 @dataclass
 class Result:
-    """Everything that must not depend on the way of arrival."""
+    """Everything that must not depend on the order of arrival."""
 
     digest: str
     alerts: list[bytes]
@@ -248,12 +249,12 @@ def result(machine: Engine, alerts: list[dict[str, Any]]) -> Result:
 
 
 def run_in_order(day: Feed) -> Result:
-    """All records of each topic partition at once, one after the other."""
+    """Run the day with one batch for each topic partition, one after the other."""
     return run_pieces(engine(day.partitions), day, day.parts)
 
 
 def run_pieces(machine: Engine, day: Feed, pieces: list[Batch]) -> Result:
-    """The day's control records, then the pieces."""
+    """Run the day's control records, then the pieces."""
     alerts = list(machine.control(day.controls).alerts)
     for batch in pieces:
         alerts += machine.step(batch).alerts
@@ -261,22 +262,22 @@ def run_pieces(machine: Engine, day: Feed, pieces: list[Batch]) -> Result:
 
 
 def run_with_restart(day: Feed, pieces: list[Batch], at: int, hold: int = 0) -> Result:
-    """The same, by one machine up to `at` and by another, from its snapshot, from there on."""
+    """The same by one engine up to piece `at`, and from there by another, from its snapshot."""
     machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
     alerts = list(machine.control(day.controls).alerts)
     for batch in pieces[:at]:
         alerts += machine.step(batch).alerts
-    held = machine.snapshot()
+    state = machine.snapshot()
     machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
-    machine.restore(held)
-    assert machine.snapshot() == held
+    machine.restore(state)
+    assert machine.snapshot() == state
     for batch in pieces[at:]:
         alerts += machine.step(batch).alerts
     return result(machine, alerts)
 
 
 def slices(day: Feed, rng: np.random.Generator, size_max: int) -> list[Batch]:
-    """Every topic partition cut in pieces, the pieces of all of them interleaved at random."""
+    """Every topic partition cut in pieces of random size, interleaved at random."""
     waiting = []
     for batch in day.parts:
         low, end, pieces = 0, end_offset(batch), []

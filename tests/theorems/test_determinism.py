@@ -1,20 +1,19 @@
-"""The output depends only on the set of records."""
+"""The output depends on the set of records, not on how they arrive."""
 
 from __future__ import annotations
 
 import json
-import os
 from unittest import mock
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.decode.batch import Batch
 from monitor.core.engine import Engine
 from monitor.core.windows import recent_windows
-from monitor.core.windows.accumulators import MINIMA, SUMS
-from monitor.core.windows.pending import NEAR_TOUCH_COLUMNS
+from monitor.core.windows.columns import MINIMA, NEAR_TOUCH_COLUMNS, SUMS
+from tests.theorems.cases import CASES, SEEDS
 from tests.theorems.days import (
     FACTORIES,
     SETTINGS,
@@ -29,28 +28,22 @@ from tests.theorems.days import (
     slices,
 )
 
-EXAMPLES = int(os.environ.get("BRINKWATCH_TEST_CASES", "25"))
-"""A case costs about a second with all detectors in; `make soak` takes 200."""
-CASES = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
-SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.sampled_from([1, 3, 17, 1000])
 
 
-def test_days_of_these_theorems_hold_alerts_late_and_refused_records() -> None:
-    seen = [run_in_order(feed(seed)) for seed in range(20)]
-    assert sum(bool(day.alerts) for day in seen) >= 10
-    for told in (b'"account_burst"', b'"raised_notional"', b'"unexplained"'):
-        assert any(told in alert for day in seen for alert in day.alerts)
-    assert all(day.facts["late"] and day.facts["refused"] for day in seen)
-    assert len({day.digest for day in seen}) == len(seen)
-    kinds = {json.loads(alert)["kind"] for day in seen for alert in day.alerts}
+def test_generated_days_contain_alerts_and_late_and_refused_records() -> None:
+    results = [run_in_order(feed(seed)) for seed in range(20)]
+    assert sum(bool(day.alerts) for day in results) >= 10
+    for part in (b'"account_burst"', b'"raised_notional"', b'"unexplained"'):
+        assert any(part in alert for day in results for alert in day.alerts)
+    assert all(day.facts["late"] and day.facts["refused"] for day in results)
+    assert len({day.digest for day in results}) == len(results)
+    kinds = {json.loads(alert)["kind"] for day in results for alert in day.alerts}
     assert kinds >= {"outlying_mark", "outlying_index", "outlying_source", "stale_source"}
 
 
-def test_days_of_these_theorems_hold_bands() -> None:
-    """They are in the digest, so there must be something in them."""
+def test_generated_days_contain_bands() -> None:
+    """The digest covers the bands: a day without bands would prove nothing about them."""
     markets = 0
     for seed in range(10):
         day = feed(seed)
@@ -61,24 +54,24 @@ def test_days_of_these_theorems_hold_bands() -> None:
     assert markets >= 50
 
 
-def test_days_of_these_theorems_hold_what_waits_for_its_window_to_close() -> None:
-    found = dict.fromkeys(("near", "late", "mode_switches", "takers", "behind"), 0)
+def test_generated_days_contain_pending_rows() -> None:
+    counts = dict.fromkeys(("near", "late", "mode_switches", "takers", "behind"), 0)
     for seed in range(10):
         day = feed(seed)
         machine = engine(day.partitions)
         machine.control(day.controls)
         parts = [part for batch in day.parts for part in machine.step(batch).closed]
-        for facts in [part.facts for part in [*parts, *machine.finish().closed]]:
-            found["near"] += int(facts.near_touch[:, NEAR_TOUCH_COLUMNS.index("near_top")].sum())
-            found["behind"] += int((facts.minima[:, MINIMA.index("behind")] < 0).sum())
+        for windows in [part.windows for part in [*parts, *machine.finish().closed]]:
+            counts["near"] += int(windows.near_touch[:, NEAR_TOUCH_COLUMNS.index("near_top")].sum())
+            counts["behind"] += int((windows.minima[:, MINIMA.index("behind")] < 0).sum())
             for name in ("late", "mode_switches", "takers"):
-                found[name] += int(facts.sums[:, SUMS.index(name)].sum())
-    assert all(found.values()), found
+                counts[name] += int(windows.sums[:, SUMS.index(name)].sum())
+    assert all(counts.values()), counts
 
 
 @CASES
 @given(SEEDS, SIZES)
-def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: int) -> None:
+def test_output_does_not_depend_on_slicing_and_interleaving(seed: int, size: int) -> None:
     day = feed(seed)
     pieces = slices(day, np.random.default_rng(seed + 1), size)
     assert run_pieces(engine(day.partitions), day, pieces) == run_in_order(day)
@@ -86,7 +79,7 @@ def test_any_slicing_and_any_interleaving_give_the_same_output(seed: int, size: 
 
 @CASES
 @given(SEEDS, st.integers(0, 50))
-def test_windows_closed_together_are_the_windows_closed_alone(seed: int, hold: int) -> None:
+def test_closing_windows_together_gives_the_same_output(seed: int, hold: int) -> None:
     day = feed(seed)
     machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
     pieces = slices(day, np.random.default_rng(seed + 1), 25)
@@ -95,7 +88,7 @@ def test_windows_closed_together_are_the_windows_closed_alone(seed: int, hold: i
 
 @settings(CASES, max_examples=30)
 @given(SEEDS, st.integers(0, 50))
-def test_so_it_is_where_an_alert_reaches_back_as_far_as_is_remembered(seed: int, hold: int) -> None:
+def test_closing_windows_together_keeps_the_oldest_evidence(seed: int, hold: int) -> None:
     with mock.patch.object(recent_windows, "WINDOWS_KEPT", 3):
         day = feed(seed)
         machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
@@ -117,7 +110,7 @@ def test_records_read_twice_count_once(seed: int) -> None:
         read.append(batch)
         if rng.random() < 0.3:
             alerts += machine.step(read[int(rng.integers(len(read)))]).alerts
-            # An overlap too: from somewhere before up to where this topic partition stands.
+            # And an overlap: from any earlier offset up to the current one of this topic partition.
             name = batch.kind, batch.partition
             whole = next(p for p in day.parts if (p.kind, p.partition) == name)
             high = end_offset(batch)
@@ -130,9 +123,7 @@ def test_records_read_twice_count_once(seed: int) -> None:
 
 @CASES
 @given(SEEDS, st.floats(0, 1))
-def test_a_snapshot_taken_anywhere_goes_on_as_if_nothing_had_happened(
-    seed: int, where: float
-) -> None:
+def test_a_restart_from_a_snapshot_anywhere_gives_the_same_output(seed: int, where: float) -> None:
     day = feed(seed)
     pieces = slices(day, np.random.default_rng(seed + 1), 20)
     assert run_with_restart(day, pieces, int(where * len(pieces))) == run_in_order(day)
@@ -140,8 +131,8 @@ def test_a_snapshot_taken_anywhere_goes_on_as_if_nothing_had_happened(
 
 @CASES
 @given(SEEDS)
-def test_silence_told_when_it_begins_is_as_good_as_told_before(seed: int) -> None:
-    """A live owner commits a control record when its position reaches the offset, not before."""
+def test_output_does_not_depend_on_when_a_control_record_is_read(seed: int) -> None:
+    """A live owner reads a control record when its position reaches the offset, a replay at first."""
     day = feed(seed, per_part=30)
     machine = engine(day.partitions)
     due = {(c.topic, c.partition, c.offset): c for c in day.controls}
@@ -149,8 +140,8 @@ def test_silence_told_when_it_begins_is_as_good_as_told_before(seed: int) -> Non
     for batch in slices(day, np.random.default_rng(seed + 1), 1):
         first = min([*batch.offset.tolist(), *(r.offset for r in batch.refused)], default=None)
         if first is not None:
-            known = [k for k in due if k[:2] == (batch.topic, batch.partition) and k[2] <= first]
-            alerts += machine.control([due.pop(k) for k in sorted(known)]).alerts
+            reached = [k for k in due if k[:2] == (batch.topic, batch.partition) and k[2] <= first]
+            alerts += machine.control([due.pop(k) for k in sorted(reached)]).alerts
         alerts += machine.step(batch).alerts
     alerts += machine.control([due[k] for k in sorted(due)]).alerts
     assert result(machine, alerts) == run_in_order(day)
@@ -158,7 +149,7 @@ def test_silence_told_when_it_begins_is_as_good_as_told_before(seed: int) -> Non
 
 @CASES
 @given(SEEDS)
-def test_what_a_control_record_makes_late_is_late_however_it_is_read(seed: int) -> None:
+def test_lateness_after_a_control_record_does_not_depend_on_batches(seed: int) -> None:
     day = feed(seed)
     rng = np.random.default_rng(seed + 1)
     late = dict.fromkeys((0, 1), 0)

@@ -1,5 +1,5 @@
-"""Shards that speak to the venue stage by words on a log, and begin again from old snapshots, give
-the output of an engine in one piece.
+"""Shards and a venue stage that share only a log of reports, and restart from old snapshots, give
+the output of an engine in one process.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core import snapshot
-from monitor.core.alerts.wording import alert_json
+from monitor.core.contract.alert import alert_json
 from monitor.core.decode.batch import Batch
 from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import SnapshotError
 from monitor.core.venue.stage import VenueStage
+from tests.theorems.cases import CASES, EXAMPLES, SEEDS
 from tests.theorems.days import (
     FACTORIES,
     SETTINGS,
@@ -28,21 +29,20 @@ from tests.theorems.days import (
     run_in_order,
     slices,
 )
-from tests.theorems.test_determinism import CASES, EXAMPLES, SEEDS
 
 PRINT = SETTINGS.fingerprint()
 BOOK_NS = round(SETTINGS.accounts.bands_every_s * 1e9)
 
 
 class Owner:
-    """One shard over its own pieces of the day, telling what it finds on a log."""
+    """One shard over its own pieces of the day, with a log of its reports."""
 
     def __init__(self, day: Feed, partition: int, pieces: list[Batch]) -> None:
         self.day, self.partition, self.pieces = day, partition, pieces
         self.log: list[bytes] = []
         self.at = 0
         self.shard = self.fresh()
-        self.held: tuple[int, bytes] | None = None
+        self.kept: tuple[int, bytes] | None = None
 
     def fresh(self) -> Shard:
         shard = Shard(self.partition, self.day.partitions, SETTINGS, FACTORIES)
@@ -57,18 +57,18 @@ class Owner:
         else:
             self.shard.finish()
 
-    def tell(self, keep: bool) -> None:
-        """A word, and perhaps a snapshot."""
+    def report(self, keep: bool) -> None:
+        """Write a report and, with `keep`, a snapshot."""
         self.log.append(self.shard.drain_report().pack(PRINT, BOOK_NS))
         if keep:
-            self.held = self.at, snapshot.pack(self.shard.snapshot(), PRINT)
+            self.kept = self.at, snapshot.pack(self.shard.snapshot(), PRINT)
 
-    def die(self) -> None:
-        """What was not told is gone; go on from the snapshot."""
+    def crash(self) -> None:
+        """What was not reported is lost; go on from the snapshot."""
         self.shard = self.fresh()
         self.at = 0
-        if self.held is not None:
-            self.at, raw = self.held
+        if self.kept is not None:
+            self.at, raw = self.kept
             self.shard.restore(snapshot.unpack(raw, PRINT))
 
 
@@ -80,7 +80,7 @@ class Stage:
         self.alerts: list[bytes] = []
         self.stage = self.fresh()
         self.read = dict.fromkeys(range(len(owners)), 0)
-        self.held: tuple[dict[int, int], bytes] | None = None
+        self.kept: tuple[dict[int, int], bytes] | None = None
 
     def fresh(self) -> VenueStage:
         stage = VenueStage(SETTINGS, FACTORIES, self.day.partitions)
@@ -90,18 +90,18 @@ class Stage:
     def take(self, batch: Batch) -> None:
         self.publish(self.stage.step(batch).alerts)
 
-    def hear(self, partition: int) -> None:
+    def read_report(self, partition: int) -> None:
         log = self.owners[partition].log
         if self.read[partition] < len(log):
-            word = ShardReport.unpack(log[self.read[partition]], PRINT)
+            report = ShardReport.unpack(log[self.read[partition]], PRINT)
             self.read[partition] += 1
-            if self.stage.shard_progress[partition].covers(word.until, word.high):
+            if self.stage.shard_progress[partition].covers(report.until, report.high):
                 return
-            assert self.stage.accept_report(word)
+            assert self.stage.accept_report(report)
             self.publish(self.stage.advance().alerts)
 
     def publish(self, alerts: list[dict[str, Any]]) -> None:
-        """Those made again after a restart are the same, and are not published again."""
+        """Alerts that come again after a restart are the same, and are not published again."""
         first = self.stage.alert_count - len(alerts)
         for i, alert in enumerate(alerts):
             if first + i < len(self.alerts):
@@ -111,7 +111,7 @@ class Stage:
 
 
 def run(day: Feed, seed: int, size: int = 20) -> Result:
-    """A day with shards that die and speak again, heard by a stage that dies as well."""
+    """A day in which shards and the stage crash and go on."""
     rng = np.random.default_rng(seed + 1)
     pieces = slices(day, rng, size)
     owners = [
@@ -125,25 +125,25 @@ def run(day: Feed, seed: int, size: int = 20) -> Result:
         owner = owners[int(rng.integers(len(owners)))]
         owner.read()
         if rng.random() < 0.5:
-            owner.tell(keep=rng.random() < 0.5)
+            owner.report(keep=rng.random() < 0.5)
         if rng.random() < 0.05:
-            owner.die()
-        stage.hear(int(rng.integers(len(owners))))
+            owner.crash()
+        stage.read_report(int(rng.integers(len(owners))))
         if given_to_stage < len(accounts) and rng.random() < 0.5:
             stage.take(accounts[given_to_stage])
             given_to_stage += 1
         if rng.random() < 0.1:
             state = snapshot.pack({"stage": stage.stage.snapshot()}, PRINT)
-            held = dict(stage.read), given_to_stage, state
-        elif rng.random() < 0.05 and "held" in locals():
-            read, given_to_stage, state = held
+            kept = dict(stage.read), given_to_stage, state
+        elif rng.random() < 0.05 and "kept" in locals():
+            read, given_to_stage, state = kept
             stage.read, stage.stage = dict(read), stage.fresh()
             stage.stage.restore(snapshot.unpack(state, PRINT)["stage"])
     for owner in owners:
         owner.read()
-        owner.tell(keep=False)
+        owner.report(keep=False)
         while stage.read[owner.partition] < len(owner.log):
-            stage.hear(owner.partition)
+            stage.read_report(owner.partition)
     stage.stage.finish()
     stage.publish(stage.stage.advance().alerts)
     end = stage.stage
@@ -152,41 +152,43 @@ def run(day: Feed, seed: int, size: int = 20) -> Result:
 
 @CASES
 @given(SEEDS)
-def test_words_told_twice_and_cut_anew_by_owners_that_die_give_the_same_output(seed: int) -> None:
+def test_shard_reports_sent_again_after_owner_crashes_give_the_same_output(seed: int) -> None:
     day = feed(seed, per_part=60)
     assert run(day, seed) == run_in_order(day)
 
 
 @settings(CASES, max_examples=max(4, EXAMPLES // 5))
 @given(SEEDS)
-def test_so_it_is_where_markets_are_judged_together(seed: int) -> None:
+def test_cross_market_output_survives_owner_crashes(seed: int) -> None:
     day = feed_of_many_markets(seed)
     assert run(day, seed, size=100) == run_in_order(day)
 
 
 @settings(CASES, max_examples=30)
 @given(SEEDS, st.integers(0, 3))
-def test_a_word_behind_one_that_is_missing_is_not_taken(seed: int, lost: int) -> None:
+def test_a_report_after_a_gap_is_not_accepted(seed: int, lost: int) -> None:
     day = feed(seed, per_part=60)
     pieces = [b for b in slices(day, np.random.default_rng(seed), 10) if b.partition == 0]
     shard = Shard(0, day.partitions, SETTINGS, FACTORIES)
     shard.control(day.controls)
-    words = []
+    reports = []
     for piece in (p for p in pieces if p.kind in SHARD_KINDS):
         shard.step(piece)
-        words.append(shard.drain_report())
-    words = [word for word in words if word.low != word.high or word.since != word.until]
-    if lost >= len(words) - 1:
+        reports.append(shard.drain_report())
+    reports = [
+        report for report in reports if report.low != report.high or report.since != report.until
+    ]
+    if lost >= len(reports) - 1:
         return
     stage = VenueStage(SETTINGS, FACTORIES, day.partitions)
-    for word in words[:lost]:
-        assert stage.accept_report(word)
-    assert not stage.accept_report(words[lost + 1])
-    assert stage.accept_report(words[lost])
-    assert stage.accept_report(words[lost + 1])
+    for report in reports[:lost]:
+        assert stage.accept_report(report)
+    assert not stage.accept_report(reports[lost + 1])
+    assert stage.accept_report(reports[lost])
+    assert stage.accept_report(reports[lost + 1])
 
 
-def test_a_word_of_other_settings_is_refused() -> None:
+def test_a_report_of_other_settings_is_refused() -> None:
     shard = Shard(0, 1, SETTINGS, FACTORIES)
     raw = shard.drain_report().pack(PRINT, BOOK_NS)
     assert ShardReport.unpack(raw, PRINT).partition == 0

@@ -31,7 +31,7 @@ def depth(ms: int, first: int, last: int, before: int, bids: list[Any], asks: li
     return line("depthUpdate", ms, U=first, u=last, pu=before, b=bids, a=asks)
 
 
-def test_the_book_follows_snapshot_and_differences_told_at_most_every_100_ms() -> None:
+def test_the_book_follows_snapshot_and_differences_with_a_record_every_100_ms_at_most() -> None:
     venue = Binance()
     records = records_from(
         venue,
@@ -65,7 +65,7 @@ def test_differences_before_the_snapshot_are_applied_when_it_comes() -> None:
     assert BREAK not in venue.notes
 
 
-def test_a_break_in_the_chain_is_noted_and_the_book_goes_on() -> None:
+def test_a_missing_difference_is_noted_and_the_book_goes_on() -> None:
     venue = Binance()
     chain = [depth(T + 1, 9, 12, 8, [], []), depth(T + 200, 20, 21, 19, [["9.7", "1"]], [])]
     records = records_from(venue, ticker(T), snapshot(T), *chain)
@@ -98,7 +98,7 @@ def test_the_insurance_funds_trade_is_a_backstop() -> None:
     assert adl["cause"] == "adl"
 
 
-def test_mark_price_index_and_funding_are_told_at_the_events_time() -> None:
+def test_mark_index_and_funding_have_the_time_of_the_event() -> None:
     fields = {"p": "28147.27373413", "P": "1", "i": "28159.75642857", "r": "-0.00002754"}
     (mark,) = records_from(Binance(), line("markPriceUpdate", T, **fields))
     assert mark == {
@@ -111,11 +111,11 @@ def test_mark_price_index_and_funding_are_told_at_the_events_time() -> None:
     }
 
 
-def test_a_receive_time_in_ns_is_read_as_such() -> None:
+def test_the_receive_time_may_be_in_ns() -> None:
     line = snapshot(T).replace(f"{T}123", f"{T}123456").replace(f'"T": {T}, ', "")
     (book,) = records_from(Binance({"symbol": "X"}), line)
     assert (book["ts"], book["symbol"]) == (T * NS + 123_456, "X")
 
 
-def test_a_snapshot_of_no_named_market_is_refused() -> None:
+def test_a_snapshot_before_any_market_is_named_is_refused() -> None:
     assert [r.reason for r in refused_from(Binance(), snapshot(T))] == ["missing_field"]

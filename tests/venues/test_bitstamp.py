@@ -25,7 +25,7 @@ def trade(ms: int, amount: float, **fields: Any) -> str:
     return line(ms, "trade", **{"price": 236.47000000000001, "amount": amount, "id": 9, **fields})
 
 
-def test_an_orders_life_is_an_order_its_replacement_and_a_cancel() -> None:
+def test_an_order_is_placed_replaced_and_cancelled() -> None:
     lines = [order(T, "created", 5, 0, "2.00"), order(T + 1, "changed", 5, 0, "1.5")]
     records = records_from(Bitstamp(), *lines, order(T + 2, "deleted", 5, 0, "1.5"))
     both = {"symbol": "BTC-USD", "order_id": "5", "side": "buy", "price": "236.47"}
@@ -37,12 +37,12 @@ def test_an_orders_life_is_an_order_its_replacement_and_a_cancel() -> None:
     ]
 
 
-def test_a_filled_orders_deletion_is_a_cancel_of_nothing() -> None:
+def test_the_deletion_of_a_filled_order_is_a_cancel_of_quantity_0() -> None:
     (cancel,) = records_from(Bitstamp(), order(T, "deleted", 5, 1, "0.00000000"))
     assert (cancel["quantity"], "placed_ts" in cancel) == ("0", False)
 
 
-def test_the_taker_is_the_younger_of_the_two_orders_that_shrank_by_the_traded_amount() -> None:
+def test_the_taker_is_the_later_of_the_two_orders_that_shrank_by_the_traded_amount() -> None:
     resting_sell = [order(T, "created", 5, 1, "2"), order(T, "created", 6, 0, "0.5")]
     shrunk = [order(T + 1, "deleted", 6, 0, "0"), order(T + 1, "changed", 5, 1, "1.5")]
     venue = Bitstamp()
@@ -60,17 +60,17 @@ def test_the_taker_is_the_younger_of_the_two_orders_that_shrank_by_the_traded_am
     }
 
 
-def test_a_side_that_the_feed_tells_is_believed() -> None:
+def test_the_takers_side_comes_from_the_feed_where_it_is_there() -> None:
     fill = records_from(Bitstamp(), trade(T, 0.5, type=1, sell_order_id=77, buy_order_id=76))[0]
     assert (fill["side"], fill["order_id"]) == ("sell", "77")
 
 
-def test_without_orders_the_last_book_tells_the_taker() -> None:
+def test_without_orders_the_last_book_shows_the_takers_side() -> None:
     book = line(T, "order_book", bids=[["236.4", "1"]], asks=[["236.47", "1"]])
     assert records_from(Bitstamp(), book, trade(T, 0.5))[-1]["side"] == "buy"
 
 
-def test_a_trade_whose_taker_cannot_be_told_is_refused_not_guessed() -> None:
+def test_a_trade_whose_taker_cannot_be_inferred_is_refused() -> None:
     venue = Bitstamp()
     assert [r.reason for r in refused_from(venue, trade(T, 0.5))] == ["missing_field"]
     assert venue.notes["trades whose taker could not be told: refused"] == 1

@@ -39,7 +39,7 @@ def match(ms: int, what: str = "match_orders", mode: int = 7, **fields: Any) -> 
     return line("match", ms, mode, **{"match": what, "orders": [maker], "fills": fills, **fields})
 
 
-def test_a_placed_order_and_its_removal_tell_what_was_left_and_since_when() -> None:
+def test_a_removal_has_the_quantity_left_and_the_time_of_placing() -> None:
     venue = Dydx()
     records = records_from(venue, place(T), filled(T + 1, 0.5), remove(T + 2))
     assert records == [
@@ -75,7 +75,7 @@ def test_an_order_placed_again_while_open_replaces_itself() -> None:
     assert (again["action"], again["replaces"], again["quantity"]) == ("replace", KEY, "2")
 
 
-def test_when_an_order_of_the_snapshot_was_placed_is_not_known() -> None:
+def test_an_order_of_a_snapshot_has_no_time_of_placing() -> None:
     _, cancel = records_from(Dydx(), place(T, snapshot=True), remove(T + 2))
     assert "placed_ts" not in cancel
     assert cancel["side"] == "buy"
@@ -92,7 +92,7 @@ def test_a_removal_of_an_order_not_seen_has_no_side() -> None:
     ("code", "reason"),
     [(0, None), (1, "expired"), (2, "user"), (5, "self_trade"), (6, "post_only"), (9, "venue")],
 )
-def test_removal_reasons_are_the_contracts(code: int, reason: str | None) -> None:
+def test_removal_reasons_become_those_of_the_contract(code: int, reason: str | None) -> None:
     (cancel,) = records_from(Dydx(), remove(T, reason=code))
     assert cancel.get("reason") == reason
 
@@ -102,7 +102,7 @@ def test_an_order_removed_as_filled_has_nothing_left() -> None:
     assert cancel["quantity"] == "0"
 
 
-def test_a_taker_is_an_incoming_order() -> None:
+def test_a_taker_becomes_an_order() -> None:
     fields = {**TAKER, "side": "SELL", "size": 3, "price": 1e-05, "reduce_only": True}
     (order,) = records_from(Dydx(), line("taker", T, **fields))
     assert (order["kind"], order["side"], order["price"]) == ("order", "sell", "0.00001")
@@ -143,7 +143,7 @@ def test_a_liquidation_is_the_liquidated_accounts_fill() -> None:
     assert "order_id" not in taker
 
 
-def test_a_match_whose_price_is_told_by_the_open_order_needs_no_list() -> None:
+def test_the_price_of_a_match_may_come_from_the_open_order() -> None:
     maker, _ = records_from(Dydx(), place(T), match(T, orders=[], taker=TAKER))[1:]
     assert maker["price"] == "3377.3"
     assert [r.reason for r in refused_from(Dydx(), match(T, orders=[], taker=TAKER))] == [
@@ -151,7 +151,7 @@ def test_a_match_whose_price_is_told_by_the_open_order_needs_no_list() -> None:
     ]
 
 
-def test_an_order_beyond_the_grid_is_refused_and_its_removal_is_not() -> None:
+def test_an_order_beyond_64_bits_is_refused_and_its_removal_is_not() -> None:
     venue = Dydx()
     (bad,) = refused_from(venue, place(T, size=999999999900.0))
     assert bad.reason == "out_of_range"
@@ -159,7 +159,7 @@ def test_an_order_beyond_the_grid_is_refused_and_its_removal_is_not() -> None:
     assert "quantity" not in cancel
 
 
-def test_a_kind_not_known_is_counted_and_noted() -> None:
+def test_an_unknown_kind_is_counted_and_noted() -> None:
     venue = Dydx()
     assert records_from(venue, line("subaccount", T)) == []
     assert venue.source_counts == {"subaccount": 1}

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from monitor.core.decode.codec import encode
-from monitor.venues.base import OptionError, UnreadableError
+from monitor.venues.adapter import OptionError
 from monitor.venues.hyperliquid import Hyperliquid
-from monitor.venues.hyperliquid_tables import iso_ns
+from monitor.venues.hyperliquid.tables import iso_ns
+from monitor.venues.parse import UnreadableError
+from replay.day import Day
 from replay.day.importer import ingest
-from replay.day.reader import Day
 from tests.support import recording
 from tests.venues.feeds import records_from, refused_from
 
@@ -53,7 +54,7 @@ def test_each_side_of_a_trade_is_a_fill_with_its_fee() -> None:
     )  # fmt: skip
 
 
-def test_a_position_from_before_is_told_once_and_then_checked() -> None:
+def test_a_position_from_before_the_recording_is_set_once_and_then_checked() -> None:
     venue = Hyperliquid()
     first = told(side="A", dir="Close Long", startPosition="2.0", closedPnl="10.5", px="100")
     second = told(startPosition="1.5")
@@ -67,7 +68,7 @@ def test_a_position_from_before_is_told_once_and_then_checked() -> None:
     assert venue.notes["start positions that are as the fills before had left them"] == 1
 
 
-def test_a_start_that_differs_is_counted_and_the_difference_taken_in() -> None:
+def test_a_start_position_that_differs_is_counted_and_corrected() -> None:
     venue = Hyperliquid()
     records = records_from(venue, block(told()), block(told(startPosition="0.75"), number=6))
     assert [r["kind"] for r in records] == ["fill", "reference", "fill"]
@@ -77,7 +78,7 @@ def test_a_start_that_differs_is_counted_and_the_difference_taken_in() -> None:
     assert len(records_from(Hyperliquid(), noise)) == 3
 
 
-def test_what_was_forced_is_told_of_the_account_that_it_befell_and_gives_the_mark() -> None:
+def test_only_the_liquidated_accounts_fill_is_forced_and_its_mark_becomes_a_record() -> None:
     by = {"liquidatedUser": "0xa", "markPx": "4200.5", "method": "market"}
     records = records_from(Hyperliquid(), block(told(liquidation=by), told("0xb", liquidation=by)))
     assert records[0] == {"kind": "mark", "ts": NS, "symbol": "ETH", "mark": "4200.5"}
@@ -88,7 +89,7 @@ def test_what_was_forced_is_told_of_the_account_that_it_befell_and_gives_the_mar
     assert [r["cause"] for r in fills] == ["backstop", "adl"]
 
 
-def test_other_dexes_have_accounts_of_their_own_and_spot_has_no_position() -> None:
+def test_other_dexes_have_accounts_of_their_own_and_spot_fills_make_no_record() -> None:
     venue = Hyperliquid()
     spots = [told(coin="@107", feeToken="HYPE"), told(coin="PURR/USDC")]
     (fill,) = records_from(venue, block(told(coin="xyz:XYZ100"), *spots))
@@ -96,7 +97,7 @@ def test_other_dexes_have_accounts_of_their_own_and_spot_has_no_position() -> No
     assert venue.notes["fills of spot markets: there is no position in them, no record"] == 2
 
 
-def test_a_wrong_fill_is_refused_alone_and_a_wrong_block_as_a_whole() -> None:
+def test_a_wrong_fill_is_refused_alone_and_a_wrong_block_entirely() -> None:
     venue = Hyperliquid()
     late = told("0xb", time="x")
     line = block(told(), told(px="-1"), told(sz=None), told(side="?"), late)
@@ -164,14 +165,14 @@ def test_tables_in_any_order_give_the_same_records() -> None:
     ]
 
 
-def test_fills_that_do_not_make_up_the_notional_are_not_taken_for_forced() -> None:
+def test_fills_that_do_not_add_up_to_the_notional_are_not_forced() -> None:
     records, venue = tables(TRADES, LEDGER, FORCED.replace("396", "300"))
     assert all(r["cause"] == "trade" for r in records if r["kind"] == "fill")
     assert not any(r["kind"] == "mark" for r in records)
     assert venue.notes["liquidations whose fills are not in the tables: no record"] == 1
 
 
-def test_one_market_of_several_closed_in_a_second_is_told_apart() -> None:
+def test_the_forced_market_is_recognised_among_several_traded_in_a_second() -> None:
     other = (
         "\n2023-03-01T00:00:05Z,0xa,BTC,Bid,100,1,true\n2023-03-01T00:00:09Z,0xa,BTC,Ask,99,1,true"
     )
@@ -181,7 +182,7 @@ def test_one_market_of_several_closed_in_a_second_is_told_apart() -> None:
     assert not any(r.get("cause") == "adjustment" for r in records)
 
 
-def test_options_are_judged() -> None:
+def test_wrong_options_are_refused() -> None:
     records, _ = tables(TRADES, maintenance="0.025")
     assert records[0]["tiers"][0]["maintenance_rate"] == "0.025"
     assert not any(
@@ -226,7 +227,7 @@ def test_a_row_that_the_contract_refuses_keeps_its_line() -> None:
     assert [(r.reason, r.raw) for r in bad] == [("bad_text", row.encode())]
 
 
-def test_lines_without_a_header_are_not_of_this_format() -> None:
+def test_rows_before_a_header_are_refused() -> None:
     venue = Hyperliquid()
     venue.begin_file("f")
     assert [r.reason for r in refused_from(venue, "a,b,c", TRADES.splitlines()[1])] == [
@@ -234,7 +235,7 @@ def test_lines_without_a_header_are_not_of_this_format() -> None:
     ]  # fmt: skip
 
 
-def test_no_damage_to_the_files_makes_the_adapter_fail() -> None:
+def test_no_damage_to_the_files_makes_the_adapter_raise() -> None:
     files = (block(told(), told("0xb", side="A")), TRADES, LEDGER, FORCED)
     scraps = (b"null", b'"', b"-", b"1e300", b"[]", b"{}", b",", b"\x00", b"9" * 30, b"\xff")
     for seed in range(300):
@@ -258,7 +259,7 @@ def test_times_are_utc_to_the_ns() -> None:
             iso_ns(wrong)
 
 
-def test_the_tables_of_2023_are_read_whole_and_every_liquidation_recognised(
+def test_the_tables_of_2023_are_read_completely_and_nine_in_ten_liquidations_recognised(
     tmp_path: Path,
 ) -> None:
     folder = recording("hyperliquid-2023")
@@ -278,7 +279,9 @@ def test_the_tables_of_2023_are_read_whole_and_every_liquidation_recognised(
     assert recognised >= 0.9 * rows["liquidations"]
 
 
-def test_a_nodes_fills_start_where_the_fills_before_had_left_the_account(tmp_path: Path) -> None:
+def test_every_fill_of_a_node_starts_where_the_fills_before_ended(
+    tmp_path: Path,
+) -> None:
     path = recording("hyperliquid-node-fills-2025-10-27") / "blocks.jsonl.gz"
     report = ingest("hyperliquid", [path], tmp_path / "day")
     with gzip.open(path, "rt") as lines:

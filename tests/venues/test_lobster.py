@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.venues.base import OptionError
+from monitor.venues.adapter import OptionError
 from monitor.venues.lobster import Lobster
 from tests.venues.feeds import records_from, refused_from
 
@@ -16,7 +16,7 @@ def adapter(**options: str) -> Lobster:
     return Lobster({"date": "2012-06-21", "symbol": "AAPL", **options})
 
 
-def test_every_type_is_the_record_it_means() -> None:
+def test_each_type_becomes_its_record() -> None:
     venue = adapter()
     records = records_from(
         venue,
@@ -45,7 +45,7 @@ def test_every_type_is_the_record_it_means() -> None:
     assert venue.notes["trading halts and resumptions (type 7)"] == 1
 
 
-def test_a_cancel_of_an_order_wholly_executed_before_has_no_time_of_placing() -> None:
+def test_a_cancel_after_full_execution_has_no_time_of_placing() -> None:
     lines = ["34200,1,11,5,100,1", "34201,4,11,5,100,1", "34202,3,11,5,100,1"]
     assert "placed_ts" not in records_from(adapter(), *lines)[-1]
 
@@ -68,13 +68,13 @@ def test_date_and_symbol_come_from_the_path(path: str, symbol: str, day: str) ->
     assert any("no date is named" in note for note in venue.notes) == (day == "2000-01-03")
 
 
-def test_the_clocks_offset_turns_new_york_into_utc() -> None:
+def test_the_utc_offset_converts_new_york_time() -> None:
     (order,) = records_from(adapter(utc_offset_h="-4"), "34200,1,11,5,100,1")
     assert order["ts"] == MIDNIGHT + (34_200 + 4 * 3_600) * 1_000_000_000
 
 
 @pytest.mark.parametrize("options", [{"date": "21.6.2012"}, {"utc_offset_h": "NY"}])
-def test_options_that_cannot_be_read_say_how_they_should_look(options: dict[str, str]) -> None:
+def test_the_error_for_a_wrong_option_shows_its_form(options: dict[str, str]) -> None:
     with pytest.raises(OptionError, match=r"a day as 2012-06-21|whole hours"):
         Lobster(options)
 
@@ -83,5 +83,5 @@ def test_options_that_cannot_be_read_say_how_they_should_look(options: dict[str,
     "line",
     ["34200,1,11,5,100", "34200,1,11,5,-1,1", "x,1,11,5,100,1", "34200,1,11,5,100,2", "1;2"],
 )
-def test_what_is_no_message_is_refused(line: str) -> None:
+def test_a_line_of_another_format_is_refused(line: str) -> None:
     assert len(refused_from(adapter(), line)) == 1

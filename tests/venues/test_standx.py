@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from monitor.core.contract.fixed_point import SCALE, quantise
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.codec import encode
-from monitor.venues.base import UnreadableError
+from monitor.venues.parse import UnreadableError
 from monitor.venues.standx import Standx, to_fixed_point
 
 T = 1_700_000_000_000_000_000
@@ -47,7 +47,7 @@ def records(batches: list[Batch]) -> list[dict[str, Any]]:
     return [json.loads(raw) for batch in batches for raw in encode(batch)]
 
 
-def test_a_book_is_told_once_for_its_timestamp() -> None:
+def test_books_that_repeat_a_timestamp_are_dropped() -> None:
     venue = Standx()
     first = venue.read(books((T, [9.9, 9.8], [10.1]), (T, [9.9, 9.8], [10.1])))
     again = venue.read(books((T, [9.9], [10.1]), (T + 1, [9.9], [10.2])))
@@ -89,7 +89,7 @@ def test_an_invalid_book_is_dropped_and_counted() -> None:
         ([9.9 - i / 100 for i in range(51)], [10.1], "too_many"),
     ],
 )
-def test_a_book_that_is_none_is_refused_and_the_others_stay(
+def test_a_malformed_book_is_refused_and_the_others_stay(
     bids: list[float], asks: list[float], reason: str
 ) -> None:
     good = (T + 1, [9.9], [10.1])
@@ -130,13 +130,13 @@ def test_a_gap_is_reported_and_books_and_trades_do_not_count_as_jumps() -> None:
     assert (venue.anomalies.break_count, venue.anomalies.back_count) == (1, 0)
 
 
-def test_other_columns_are_not_this_format() -> None:
+def test_a_table_with_other_columns_is_refused() -> None:
     with pytest.raises(UnreadableError):
         Standx().read(pa.table({"a": [1]}))
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_doubles_come_to_the_grid_as_their_shortest_text_does(value: float) -> None:
+def test_a_double_becomes_the_number_of_its_shortest_text(value: float) -> None:
     try:
         expected = quantise(repr(value), SCALE)
     except ValueError:
@@ -145,5 +145,5 @@ def test_doubles_come_to_the_grid_as_their_shortest_text_does(value: float) -> N
 
 
 @given(st.integers(0, 2**51 - 1))
-def test_decimals_of_the_grid_survive_the_double(units: int) -> None:
+def test_a_decimal_of_eight_places_survives_the_double(units: int) -> None:
     assert to_fixed_point(np.array([units / SCALE])).tolist() == [units]

@@ -1,9 +1,9 @@
 """The lifecycle of alerts: firing, updated while the evidence grows, resolved when it is quiet.
 
-What happens to one symbol at one time is one incident, whichever streams tell of it: a finding of
-another stream joins the incident that is open there and is not published on its own. So does one
-of another symbol where both began together. Two markets seldom do so by chance: at a hundred false
-alerts a day, once in two days.
+All findings of one symbol at one time are one incident, whichever streams they are about: a finding
+of another stream joins the incident that is open there, and is not published on its own. So does a
+finding of another symbol, where both began within a few windows. Two markets seldom do so by
+chance: at a hundred false alerts a day, once in two days.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
-from monitor.core.alerts.merge import PartKey, excess, key_of, merge_findings, parts_of
-from monitor.core.finding import JOINT, Finding, FindingPart
-from monitor.core.windows.recent_windows import OffsetRange
+from monitor.core.alerts.merge import merge_findings
+from monitor.core.contract.alert import Status
+from monitor.core.finding import JOINT, Finding, PartKey
+from monitor.core.snapshot import from_state, to_state
 
 GROWTH = 2.0
 """An open alert is published again when the excess in a stream has grown by this factor."""
@@ -23,40 +25,35 @@ GROWTH = 2.0
 
 @dataclass(slots=True)
 class Incident:
-    """One stretch of evidence that belongs together, from its first finding to its resolution."""
+    """A stretch of evidence that belongs together, from its first finding to its resolution."""
 
     fingerprint: str
     sequence: int
-    """Of this publication, over all incidents with the fingerprint."""
-    status: str
+    """The number of this publication among all incidents with the fingerprint, from 1."""
+    status: Status
     window: int
     """Index of the window in which this was decided."""
     finding: Finding
-    """All evidence so far, as one."""
+    """All evidence so far, as one finding."""
     published: dict[PartKey, float] = field(default_factory=dict)
-    """The excess of each symbol's streams when it was published last."""
+    """The excess of each part at the last publication; empty before the first."""
     last_window: int = 0
-    """The last window with new evidence."""
+    """Index of the last window with new evidence."""
     first_window: int = 0
-    """The window of its first finding."""
+    """Index of the window of its first finding."""
 
     @property
     def symbols(self) -> list[str]:
-        """All that it covers; the one that began it first."""
-        return symbols_of(self.finding)
-
-
-def symbols_of(finding: Finding) -> list[str]:
-    """The symbols that a finding is about, its own first."""
-    return list(dict.fromkeys([finding.symbol, *(part.symbol for part in finding.parts)]))
+        """All symbols that it covers, the one in which it began first."""
+        return self.finding.symbols
 
 
 def fingerprint(finding: Finding) -> str:
-    """The name of a lifecycle, by what began it: the same for the same symbol, stream and detector,
-    for ever. Joint evidence is of no stream.
+    """The name of a lifecycle: the same, in every run, for the same first evidence.
 
-    The partition is part of it: a symbol lives in one, and where a venue's keys say otherwise,
-    each partition's evidence (and its offsets) stay their own.
+    It names detector, symbol, stream and topic partition; joint evidence names no stream. The
+    partition is part of it because offsets belong to one: where a venue's keys spread a symbol over
+    several, the evidence of each stays apart.
     """
     stream = "" if finding.detector == JOINT else finding.stream
     parts = finding.detector, finding.symbol, stream, str(finding.partition)
@@ -64,23 +61,24 @@ def fingerprint(finding: Finding) -> str:
 
 
 def _sort_key(finding: Finding) -> tuple[int, str, str, str, int]:
-    """Event time, symbol, kind; never arrival."""
+    """Event time, symbol, kind; never the order of arrival."""
     return finding.window, finding.symbol, finding.detector, finding.stream, finding.partition
 
 
 def _is_standalone(finding: Finding) -> bool:
+    """Whether it keeps an incident of its own: a rule decided it, it has no symbol, or it lasts."""
     return bool(finding.facts) or not finding.symbol or finding.is_end is not None
 
 
 class Incidents:
-    """Findings in event-time order in, changes of incidents out.
+    """Turns findings, in the order of event time, into publications of incidents.
 
     Parameters
     ----------
     quiet_windows
-        An incident is over after so many windows without new evidence.
+        An incident is resolved after so many windows without new evidence.
     together_windows
-        Evidence in another symbol that begins within so many windows belongs to it.
+        Evidence in another symbol that begins within so many windows belongs to the incident.
     """
 
     def __init__(self, quiet_windows: int, together_windows: int = 5) -> None:
@@ -90,37 +88,31 @@ class Incidents:
         self._sequence: dict[str, int] = {}
 
     def advance(self, findings: list[Finding], until: int) -> list[Incident]:
-        """All that changes in windows before `until`; `findings` are all those not seen yet.
+        """The publications of the windows before `until`.
 
-        What is found in one window is published once for each incident.
+        `findings` are all findings of those windows that earlier calls did not have. However many
+        findings a window adds to an incident, it is published once.
         """
-        changes: list[Incident] = []
-        ordered = sorted(findings, key=_sort_key)
-        begin = 0
-        while begin < len(ordered):
-            window = ordered[begin].window
-            end = begin
-            while end < len(ordered) and ordered[end].window == window:
-                end += 1
-            changes += self._resolve_quiet(window)
-            changes += [over for f in ordered[begin:end] for over in self._resolve_ended(f)]
-            here = [finding for finding in ordered[begin:end] if not finding.is_end]
-            touched = dict.fromkeys(self._assign(finding) for finding in here)
-            changes += [
-                self._publish(self._open[n]) for n in touched if self._has_grown(self._open[n])
-            ]
-            begin = end
-        changes += self._resolve_quiet(until)
-        return sorted(changes, key=lambda i: (i.window, *_sort_key(i.finding)[1:]))
+        published: list[Incident] = []
+        by_window = groupby(sorted(findings, key=_sort_key), key=lambda finding: finding.window)
+        for window, group in by_window:
+            here = list(group)
+            published += self._resolve_quiet(window)
+            published += [over for finding in here for over in self._resolve_ended(finding)]
+            names = [self._assign(finding) for finding in here if not finding.is_end]
+            for incident in (self._open[name] for name in dict.fromkeys(names)):
+                if _has_grown(incident):
+                    status: Status = "updated" if incident.published else "firing"
+                    published.append(self._publish(incident, status))
+        published += self._resolve_quiet(until)
+        return sorted(published, key=lambda i: (i.window, *_sort_key(i.finding)[1:]))
 
     def _assign(self, finding: Finding) -> str:
-        """Count it to the incident it belongs to; returns the incident's name."""
+        """Add a finding to its incident, which may be new; returns the incident's fingerprint."""
         name = self._find_incident(finding)
         if name is None:
-            name = fingerprint(finding)
-            self._open[name] = Incident(
-                name, 0, "firing", finding.window, finding, {}, finding.window, finding.window
-            )
+            name, window = fingerprint(finding), finding.window
+            self._open[name] = Incident(name, 0, "firing", window, finding, {}, window, window)
             return name
         incident = self._open[name]
         incident.finding = merge_findings(incident.finding, finding)
@@ -128,93 +120,63 @@ class Incidents:
         return name
 
     def _find_incident(self, finding: Finding) -> str | None:
-        """The open incident of one of its symbols, or else the oldest that began together with it.
-
-        What a rule decided, and what is of no symbol, keeps an incident of its own.
-        """
+        """The open incident of one of its symbols, else the oldest that began together with it."""
         if _is_standalone(finding):
             name = fingerprint(finding)
             return name if name in self._open else None
         near = None
-        symbols = symbols_of(finding)
+        symbols = set(finding.symbols)
         for name, incident in self._open.items():
             if _is_standalone(incident.finding):
                 continue
-            known = incident.symbols
-            if any(symbol in known for symbol in symbols):
+            if not symbols.isdisjoint(incident.symbols):
                 return name
             if near is None and incident.first_window >= finding.window - self._together:
                 near = name
         return near
 
-    def _has_grown(self, incident: Incident) -> bool:
-        """Whether there is something to publish: a stream more, or far more of one."""
-        told = incident.published
-        if not told:
-            return True
-        for part in parts_of(incident.finding):
-            before = told.get(key_of(part))
-            if before is None or (excess(part) >= GROWTH * before and excess(part) > 0):
-                incident.status = "updated"
-                return True
-        return False
-
     def _resolve_ended(self, finding: Finding) -> list[Incident]:
-        """The end of what lasts until it is told."""
-        incident = self._open.get(fingerprint(finding)) if finding.is_end else None
+        """The incident that a finding ends, if it is one that ends a condition."""
+        incident = self._open.pop(fingerprint(finding), None) if finding.is_end else None
         if incident is None:
             return []
         incident.finding, incident.window = finding, finding.window
-        incident.status = "resolved"
-        del self._open[incident.fingerprint]
-        return [self._publish(incident)]
+        return [self._publish(incident, "resolved")]
 
     def _resolve_quiet(self, until: int) -> list[Incident]:
-        """Those whose quiet time is over before window `until`."""
-        done = []
+        """The incidents whose quiet time is over before window `until`."""
+        resolved = []
         for name in sorted(self._open):
             incident = self._open[name]
             end = incident.last_window + self._quiet
             if incident.finding.is_end is None and end < until:
-                incident.status, incident.window = "resolved", end
-                done.append(self._publish(incident))
+                incident.window = end
+                resolved.append(self._publish(incident, "resolved"))
                 del self._open[name]
-        return done
+        return resolved
 
-    def _publish(self, incident: Incident) -> Incident:
-        self._sequence[incident.fingerprint] = self._sequence.get(incident.fingerprint, 0) + 1
-        incident.sequence = self._sequence[incident.fingerprint]
-        incident.published = {key_of(p): excess(p) for p in parts_of(incident.finding)}
+    def _publish(self, incident: Incident, status: Status) -> Incident:
+        """Number a publication; returns a copy of the incident as it is now."""
+        incident.status = status
+        incident.sequence = self._sequence.get(incident.fingerprint, 0) + 1
+        self._sequence[incident.fingerprint] = incident.sequence
+        incident.published = {part.key: part.excess for part in incident.finding.all_parts}
         return dataclasses.replace(incident)
 
     def snapshot(self) -> dict[str, Any]:
-        return {
-            "open": [_to_state(incident) for incident in self._open.values()],
-            "sequence": self._sequence,
-        }
+        """The open incidents, and the number of the last publication by fingerprint."""
+        return {"open": to_state([*self._open.values()]), "sequence": dict(self._sequence)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._open = {}
-        for held in state["open"]:
-            told = {tuple(key): value for key, value in held["published"]}
-            finding = finding_from_state(held["finding"])
-            self._open[held["fingerprint"]] = Incident(
-                **{**held, "finding": finding, "published": told}
-            )
+        """Continue from a snapshot."""
+        self._open = {i.fingerprint: i for i in from_state(list[Incident], state["open"])}
         self._sequence = dict(state["sequence"])
 
 
-def _to_state(incident: Incident) -> dict[str, Any]:
-    held = dataclasses.asdict(incident)
-    return held | {"published": [[list(key), told] for key, told in incident.published.items()]}
-
-
-def finding_from_state(state: dict[str, Any]) -> Finding:
-    """A finding from its snapshot."""
-    lists: dict[str, Any] = {
-        "accounts": [tuple(pair) for pair in state["accounts"]],
-        "records": [OffsetRange(**r) for r in state["records"]],
-        "abstained": [tuple(pair) for pair in state["abstained"]],
-        "parts": [FindingPart(**part) for part in state["parts"]],
-    }
-    return Finding(**{**state, **lists})
+def _has_grown(incident: Incident) -> bool:
+    """Whether there is something new to publish: another part, or far more excess in one."""
+    for part in incident.finding.all_parts:
+        before = incident.published.get(part.key)
+        if before is None or (part.excess >= GROWTH * before and part.excess > 0):
+            return True
+    return False

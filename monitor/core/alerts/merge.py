@@ -6,45 +6,20 @@ import dataclasses
 import math
 
 from monitor.core.contract.feature_catalogue import FEATURES
-from monitor.core.finding import ACCOUNT_BURST, JOINT, Finding, FindingPart
-from monitor.core.windows.recent_windows import OffsetRange
+from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart, OffsetRange
 
-ACCOUNTS_MOST = 5
-"""Accounts that are named."""
-P_LEAST = 1e-300
-
-PartKey = tuple[str, str, bool]
-"""Symbol, stream, and whether it is of few accounts beside their own habits: their numbers and the
-market's are not of one kind."""
-
-
-def key_of(part: FindingPart) -> PartKey:
-    return part.symbol, part.stream, part.by_account
-
-
-def excess(part: FindingPart) -> float:
-    """How far what was observed lies from what was expected."""
-    return abs(part.observed - part.expected)
-
-
-def parts_of(finding: Finding) -> list[FindingPart]:
-    """Its parts; of evidence of one stream, that one."""
-    if finding.parts:
-        return finding.parts
-    f = finding
-    numbers = f.since, f.observed, f.expected, f.p
-    return [FindingPart(f.symbol, f.stream, f.detector, *numbers, share=1.0)]
+ACCOUNTS_MAX = 5
+"""Accounts that an alert names at most."""
 
 
 def merge_findings(old: Finding, new: Finding) -> Finding:
-    """The evidence of both, under the name of the first."""
-    parts = {key_of(part): part for part in parts_of(old)}
-    fresh = {key_of(part): part for part in parts_of(new)}
-    for key, part in fresh.items():
-        parts[key] = _merge_parts(parts[key], part, old.window) if key in parts else part
+    """The evidence of both, under the name of `old`."""
+    parts = {part.key: part for part in old.all_parts}
+    for part in new.all_parts:
+        before = parts.get(part.key)
+        parts[part.key] = part if before is None else _merge_parts(before, part, old.window)
     first = parts[old.symbol, old.stream, old.detector == ACCOUNT_BURST]
     named = _pick_accounts(old, new)
-    shared = _with_shares(list(parts.values())) if len(parts) > 1 else []
     return dataclasses.replace(
         old,
         window=new.window,
@@ -55,48 +30,50 @@ def merge_findings(old: Finding, new: Finding) -> Finding:
         accounts=named.accounts,
         accounts_of=named.accounts_of or named.stream,
         accounts_by=named.accounts_by or named.detector,
-        records=_records(old, new),
+        records=_merge_records(old, new),
         abstained=new.abstained if new.symbol == old.symbol else old.abstained,
         facts=new.facts or old.facts,
-        parts=shared,
+        parts=_with_shares(list(parts.values())) if len(parts) > 1 else [],
     )
 
 
-def _merge_parts(old: FindingPart, new: FindingPart, until: int) -> FindingPart:
-    """What one detector says twice adds up, unless it is of the same time (a market's own joint
-    evidence, and its part in that of many); of two detectors on a stream, its own is believed
-    rather than the joint evidence. `until`: the last window of the old."""
+def _merge_parts(old: FindingPart, new: FindingPart, old_window: int) -> FindingPart:
+    """Two parts with one key.
+
+    Where two detectors judged the stream, the stream's own detector counts and joint evidence does
+    not. One detector's findings add up, unless they cover the same time: joint evidence of one
+    market and of many may both include the windows up to `old_window`.
+    """
+    since, p = min(old.since, new.since), min(old.p, new.p)
     if old.detector != new.detector:
-        kept = old if new.detector == JOINT else new
-        return dataclasses.replace(kept, since=min(old.since, new.since), p=min(old.p, new.p))
-    told = FEATURES.get(old.stream)
-    again = new.detector == JOINT and new.since <= until
-    if not again and (told is None or told.form in ("count", "amount")):
-        numbers = old.observed + new.observed, old.expected + new.expected
+        return dataclasses.replace(old if new.detector == JOINT else new, since=since, p=p)
+    spec = FEATURES.get(old.stream)
+    overlap = new.detector == JOINT and new.since <= old_window
+    if not overlap and (spec is None or spec.is_additive):
+        observed, expected = old.observed + new.observed, old.expected + new.expected
     else:
-        # Levels do not add up, nor does what is said twice: of both, the one that lies farther from
-        # what was expected of it.
-        far = max(old, new, key=excess)
-        numbers = far.observed, far.expected
-    return dataclasses.replace(
-        new, since=old.since, observed=numbers[0], expected=numbers[1], p=min(old.p, new.p)
-    )
+        # Neither levels nor numbers of the same time add up: keep those farther from the expected.
+        far = max(old, new, key=lambda part: part.excess)
+        observed, expected = far.observed, far.expected
+    return dataclasses.replace(new, since=old.since, observed=observed, expected=expected, p=p)
 
 
 def _with_shares(parts: list[FindingPart]) -> list[FindingPart]:
-    """Each part's -ln p over the sum, the highest first."""
-    weight = [-math.log(max(part.p, P_LEAST)) for part in parts]
+    """The parts, each with its -ln p over the sum, the highest share first."""
+    weight = [-math.log(max(part.p, P_MIN)) for part in parts]
     total = sum(weight) or 1.0
     shared = [
         dataclasses.replace(part, share=w / total) for part, w in zip(parts, weight, strict=True)
     ]
-    return sorted(shared, key=lambda part: (-part.share, *key_of(part)))
+    return sorted(shared, key=lambda part: (-part.share, *part.key))
 
 
 def _pick_accounts(old: Finding, new: Finding) -> Finding:
-    """The one whose accounts are told. Those that stand out beside their own habits are told rather
-    than those that make most of a market's numbers; of two alike, the older's, and where both are
-    shares of the same numbers, all of them, weighed by what each part tells of.
+    """The finding whose accounts the incident names.
+
+    Accounts that stand out beside their own habits come before those with the largest share of a
+    market's numbers; otherwise the older finding's are kept. Where both findings name shares of the
+    same numbers, they are combined, each weighted by the total that its shares refer to.
     """
     if not old.accounts or not new.accounts:
         return old if old.accounts else new
@@ -108,28 +85,27 @@ def _pick_accounts(old: Finding, new: Finding) -> Finding:
         return old
     weight = [_accounts_total(f, by[0]) for f in (old, new)]
     total = sum(weight) or 1.0
-    share: dict[str, float] = {}
-    for part, w in zip((old, new), weight, strict=True):
-        for name, s in part.accounts:
-            share[name] = share.get(name, 0.0) + s * w / total
-    most = sorted(share.items(), key=lambda pair: (-pair[1], pair[0]))[:ACCOUNTS_MOST]
+    shares: dict[str, float] = {}
+    for finding, w in zip((old, new), weight, strict=True):
+        for name, share in finding.accounts:
+            shares[name] = shares.get(name, 0.0) + share * w / total
+    most = sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))[:ACCOUNTS_MAX]
     return dataclasses.replace(old, accounts=most)
 
 
 def _accounts_total(finding: Finding, by_account: bool) -> float:
-    """What its accounts' shares are shares of."""
-    of = finding.accounts_of or finding.stream
-    parts = (p for p in parts_of(finding) if p.symbol == finding.symbol)
-    return sum(p.observed for p in parts if p.by_account == by_account and p.stream == of)
+    """The number that the shares of a finding's accounts refer to."""
+    key = finding.symbol, finding.accounts_of or finding.stream, by_account
+    return sum(part.observed for part in finding.all_parts if part.key == key)
 
 
-def _records(old: Finding, new: Finding) -> list[OffsetRange]:
-    """The span of each kind in each partition."""
+def _merge_records(old: Finding, new: Finding) -> list[OffsetRange]:
+    """The span of offsets of each kind and partition, in that order."""
     spans: dict[tuple[str, int], OffsetRange] = {}
     for finding in (old, new):
         for r in finding.records:
-            at = finding.partition if r.partition is None else r.partition
-            known = spans.get((r.kind, at), r)
-            low, high = min(known.first, r.first), max(known.last, r.last)
-            spans[r.kind, at] = OffsetRange(r.kind, low, high, at)
+            partition = finding.partition if r.partition is None else r.partition
+            span = spans.get((r.kind, partition), r)
+            low, high = min(span.first, r.first), max(span.last, r.last)
+            spans[r.kind, partition] = OffsetRange(r.kind, low, high, partition)
     return [spans[key] for key in sorted(spans)]

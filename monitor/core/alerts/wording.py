@@ -1,332 +1,202 @@
-"""Evidence to words, and to the alert's JSON. Nowhere else are sentences about markets made."""
+"""One sentence for an incident of any kind; its parts come from `phrases.py`."""
 
 from __future__ import annotations
 
-import json
-import math
-import shlex
-from datetime import UTC, datetime
-from typing import Any
-
-import monitor
+from monitor.core.alerts.formatting import (
+    capitalize,
+    clock,
+    format_duration,
+    format_number,
+    join_list,
+    rarity,
+    shorten_list,
+)
 from monitor.core.alerts.incidents import Incident
-from monitor.core.contract.feature_catalogue import FEATURES, SILENCE_FEATURES
-from monitor.core.finding import ACCOUNT_BURST, Finding
-from monitor.core.marks import mark_filter
+from monitor.core.alerts.phrases import (
+    ACCOUNT_NOUNS,
+    accounts_list,
+    accounts_phrase,
+    change_phrase,
+    count_name,
+    merge_markets,
+    ratio_phrase,
+)
+from monitor.core.contract.feature_catalogue import DOUBTED_PRICES, FEATURES, SILENCE_FEATURES
+from monitor.core.contract.units import SECOND_NS
+from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart
 from monitor.core.settings import EngineSettings
-
-_SECOND_NS = 1_000_000_000
-
-CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
-"""A desk acts on what is five times the usual, and looks at what is twice."""
-
-DOUBT_SEVERITY = {
-    "outlying_mark": "critical",
-    "outlying_index": "critical",
-    "outlying_source": "warning",
-    "stale_source": "warning",
-}
-"""Severity of a price in doubt: without a mark that can be believed, all that hangs on it is as of
-the last good one.
-"""
 
 DRIFT_DETECTORS = ("drift",)
 """Detectors whose evidence is a slow change, not a sudden one."""
-CARRIER_NOUNS = {
-    "orders": "orders", "cancels": "cancels", "fills": "fills", "leverage": "leverage changes",
-    "notional": "amount",
-}  # fmt: skip
-"""What an account is counted by (`open_windows.ACCOUNT_COUNTS`), or by an amount, in words."""
-TIMES_MAX = 1000.0
-"""A larger ratio says that nothing was expected, and not how much that was."""
-FRACTIONS = {
-    2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 6: "a sixth", 7: "a seventh",
-    8: "an eighth", 9: "a ninth", 10: "a tenth",
-}  # fmt: skip
-
-_COUNT_NAMES = ("no", "one", "two", "three", "four", "five")
+MANY_MARKETS = 3
+"""From so many markets on, a sentence about joint evidence sums each stream over the markets."""
 
 
-def format_number(value: float) -> str:
-    """A number as people say it: three digits, thousands grouped.
-
-    >>> format_number(4.1234), format_number(82), format_number(1_345_000)
-    ('4.12', '82', '1,345,000')
-    """
-    if value == 0:
-        return "0"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    text = f"{value:.{min(digits, 6)}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def format_duration(seconds: float) -> str:
-    """A length of time: 12 s, 3 min, 2 h.
-
-    >>> format_duration(12), format_duration(185)
-    ('12 s', '3 min 5 s')
-    """
-    if seconds < 120:
-        return f"{format_number(seconds)} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 120:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
-def rarity(days: float) -> str:
-    """How often chance alone makes as much: once in so many days, or so often a day."""
-    if days >= 1e6:
-        return "less than once in a million days"
-    if days >= 1.5:
-        return f"once in {format_number(round(days) if days < 100 else float(f'{days:.2g}'))} days"
-    if days >= 0.67:
-        return "once a day"
-    return f"{format_number(1 / days)} times a day"
-
-
-def clock(ns: int) -> str:
-    """Time of day, UTC."""
-    return datetime.fromtimestamp(ns // _SECOND_NS, UTC).strftime("%H:%M:%S")
-
-
-def format_iso(ns: int) -> str:
-    """A moment as the command line takes it."""
-    return datetime.fromtimestamp(ns // _SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def ratio_phrase(ratio: float | None) -> str:
-    """A ratio as people say it, with a space before it.
-
-    >>> ratio_phrase(4.1), ratio_phrase(0.2), ratio_phrase(0.04), ratio_phrase(None)
-    (' ×4.1', ' at a fifth of usual', ' at 4 % of usual', '')
-    """
-    if ratio is None or ratio >= TIMES_MAX:
-        return ""
-    if ratio >= 1.0 or ratio < 0:
-        return f" ×{format_number(ratio)}"
-    part = FRACTIONS.get(round(1.0 / ratio)) if ratio > 0 else None
-    if part is not None and abs(ratio * round(1.0 / ratio) - 1.0) < 0.1:
-        return f" at {part} of usual"
-    return f" at {format_number(100 * ratio)} % of usual"
-
-
-def accounts_phrase(accounts: list[tuple[str, float]], what: str = "them") -> str:
-    """Who carries it: as few accounts as make half of it, or the top one with its share."""
-    named, sum_of = [], 0.0
-    for name, share in accounts:
-        named.append(f"{name} {share:.0%}".replace("%", " %"))
-        sum_of += share
-        if sum_of >= 0.5:
-            break
-    if not named or accounts[0][1] < 0.05:
-        return "spread over many accounts"
-    if len(named) == 1:
-        part = f"{accounts[0][1]:.0%}".replace("%", " %")
-        return f"one account makes {part} of {what} ({accounts[0][0]})"
-    part = f"{sum_of:.0%}".replace("%", " %")
-    return f"{_COUNT_NAMES[len(named)]} accounts make {part} of {what} ({', '.join(named)})"
-
-
-class AlertWriter:
-    """Renders incidents under one configuration."""
+class Wording:
+    """The sentences of one configuration: of its windows, and of its topics' names."""
 
     def __init__(self, settings: EngineSettings) -> None:
-        self._settings = settings
         self._window_ns = settings.time.window_ns
-        self._versions = {
-            "engine": monitor.__version__,
-            "config": settings.fingerprint(),
-            "detectors": {s.feature: s.detector for s in settings.streams},
-        }
+        self._windows_per_day = settings.time.windows_per_day
+        self._topics = settings.topics
+
+    def days_between(self, p: float) -> float:
+        """Once in how many days chance alone makes a window with this p-value."""
+        return 1.0 / (max(p, P_MIN) * self._windows_per_day)
 
     def sentence(self, incident: Incident) -> str:
-        """The alert in one sentence."""
+        """What happened, by how much, how rarely, since when, and through whom."""
         f = incident.finding
-        if f.stream == mark_filter.STREAM:
-            return _price_doubt_sentence(incident, self._window_ns)
-        if f.detector == ACCOUNT_BURST:
-            return self._account_burst_sentence(incident)
-        told = FEATURES[f.stream]
+        if f.stream == DOUBTED_PRICES:
+            return self._price_doubt(incident)
         if f.stream in SILENCE_FEATURES:
-            return self._silence_sentence(incident)
-        head, body = self._change_phrase(f)
-        body = f"({body}, {rarity(self._once_per_days(f.p))})"
-        if incident.status == "resolved":
-            quiet = format_duration(
-                (incident.window - incident.last_window) * self._window_ns / _SECOND_NS
-            )
-            return f"{head} {body} {'are' if told.is_plural else 'is'} over: quiet for {quiet}"
-        said = f"{head} {body}, since {clock(f.since * self._window_ns)} UTC"
-        if told.account_count is None:
-            return said
-        what = (
-            "them" if told.account_count == f.stream else f"the {CARRIER_NOUNS[told.account_count]}"
-        )
-        return f"{said}; {accounts_phrase(f.accounts, what) if f.accounts else 'accounts are not known'}"
+            return self._silence(incident)
+        parts = f.all_parts
+        if len(parts) == 1:
+            return self._one_stream(incident)
+        joint = all(part.detector == JOINT for part in parts)
+        if joint and len(incident.symbols) >= MANY_MARKETS:
+            return self._many_markets(incident, parts)
+        return self._several_streams(incident, parts)
 
-    def _change_phrase(self, f: Finding) -> tuple[str, str]:
+    def _one_stream(self, incident: Incident) -> str:
+        f = incident.finding
+        by_account = f.detector == ACCOUNT_BURST
+        head, numbers = self._account_burst(f) if by_account else self._change(f)
+        said = f"{head} ({numbers}, {self._rarity(f.p)})"
+        if incident.status == "resolved":
+            plural = by_account or FEATURES[f.stream].is_plural
+            return f"{said} {'are' if plural else 'is'} {self._over(incident)}"
+        said = f"{said}, {self._since(f)}"
+        if by_account:
+            return f"{said}: {accounts_list(f.accounts)}"
+        count = FEATURES[f.stream].account_count
+        if count is None:
+            return said
+        what = "them" if count == f.stream else f"the {ACCOUNT_NOUNS[count]}"
+        who = accounts_phrase(f.accounts, what) if f.accounts else "accounts are not known"
+        return f"{said}; {who}"
+
+    def _change(self, f: Finding) -> tuple[str, str]:
         """What changed, by how much, for how long and where; and the two numbers behind it."""
-        told = FEATURES[f.stream]
-        noun = told.noun[0].upper() + told.noun[1:]
-        seconds = f.windows * self._window_ns / _SECOND_NS
+        spec = FEATURES[f.stream]
+        noun = capitalize(spec.noun)
+        seconds = self._seconds(f.windows)
         place = f"for {format_duration(seconds)} on {f.symbol or 'the whole venue'}"
-        unit = "in quote currency" if told.unit == "quote currency" else told.unit
+        unit = "in quote currency" if spec.unit == "quote currency" else spec.unit
+        observed, expected = format_number(f.observed), format_number(f.expected)
         if f.detector in DRIFT_DETECTORS:
             way = "up" if f.observed >= f.expected else "down"
-            have = "have" if told.is_plural else "has"
-            body = f"{format_number(f.observed)} {unit} against {format_number(f.expected)}"
-            return f"{noun} {have} drifted {way} {place}", body
-        if told.form in ("count", "amount"):
-            rate, usual = f.observed / seconds, f.expected / seconds
-            body = f"{format_number(rate)} a second against {format_number(usual)} expected"
-            if told.form == "amount":
-                body = (
-                    f"{format_number(rate)} a second {unit} against {format_number(usual)} expected"
-                )
-            return f"{noun}{ratio_phrase(f.ratio)} {place}", body
-        if told.form == "share":
-            usual_pct = f"{format_number(100 * f.expected)} % expected"
-            return f"{noun} at {format_number(100 * f.observed)} % {place}", usual_pct
-        if told.form == "signed":
-            body = f"{format_number(f.expected)} expected, {unit}"
-            return f"{noun} at {format_number(f.observed)} {place}", body
-        body = f"{format_number(f.observed)} against {format_number(f.expected)} {unit}"
-        return f"{noun}{ratio_phrase(f.ratio)} {place}", body
+            verb = "have" if spec.is_plural else "has"
+            return f"{noun} {verb} drifted {way} {place}", f"{observed} {unit} against {expected}"
+        if spec.is_additive:
+            numbers = _rates(f, seconds, unit if spec.form == "amount" else "")
+            return f"{noun}{ratio_phrase(f.ratio)} {place}", f"{numbers} expected"
+        if spec.form == "share":
+            observed, expected = format_number(100 * f.observed), format_number(100 * f.expected)
+            return f"{noun} at {observed} % {place}", f"{expected} % expected"
+        if spec.form == "signed":
+            return f"{noun} at {observed} {place}", f"{expected} expected, {unit}"
+        return f"{noun}{ratio_phrase(f.ratio)} {place}", f"{observed} against {expected} {unit}"
 
-    def _silence_sentence(self, incident: Incident) -> str:
-        f = incident.finding
-        kind = SILENCE_FEATURES[f.stream]
-        where = f"topic {self._settings.topics[kind]}, partition {f.partition}"
+    def _account_burst(self, f: Finding) -> tuple[str, str]:
+        """As `_change`, for a few accounts beside their own habits."""
+        seconds, several = self._seconds(f.windows), len(f.accounts) != 1
+        what = f"{capitalize(FEATURES[f.stream].noun)} of {count_name(len(f.accounts))} account"
+        head = f"{what}{'s' if several else ''}{ratio_phrase(f.ratio)}"
+        numbers = f"{_rates(f, seconds)} by {'their' if several else 'its'} own habits"
+        return f"{head} for {format_duration(seconds)} on {f.symbol}", numbers
+
+    def _several_streams(self, incident: Incident, parts: list[FindingPart]) -> str:
+        """The leading stream with its numbers, then what the others did, and where together."""
+        f, symbols, first = incident.finding, incident.symbols, parts[0]
+        changes = [change_phrase(part) for part in parts]
+        seconds = self._seconds(incident.last_window + 1 - first.since)
+        rates = f"{_rates(first, seconds)}, " if FEATURES[first.stream].is_additive else ""
+        changes[0] += f" for {format_duration(seconds)} ({rates}{self._rarity(first.p)})"
+        if len(symbols) > 1:
+            changes = [f"{c} in {p.symbol}" for c, p in zip(changes, parts, strict=True)]
+        said = f"{capitalize(join_list(shorten_list(changes)))}, together on {join_list(symbols)}"
         if incident.status == "resolved":
-            return f"Records again in {where}, after {format_duration(f.observed)} of silence"
+            return f"{said}, are {self._over(incident)}"
+        said = f"{said} {self._since(f)}"
+        count = FEATURES[f.accounts_of or f.stream].account_count
+        if count is None or not f.accounts:
+            return said
+        if (f.accounts_by or f.detector) == ACCOUNT_BURST:
+            return f"{said}; beside their own habits stand out {accounts_list(f.accounts)}"
+        return f"{said}; {accounts_phrase(f.accounts, f'the {ACCOUNT_NOUNS[count]}')}"
+
+    def _many_markets(self, incident: Incident, parts: list[FindingPart]) -> str:
+        """Weak evidence in many markets: what each stream did over all of them."""
+        f, symbols = incident.finding, incident.symbols
+        changes = []
+        for total in merge_markets(parts):
+            markets = sum(part.stream == total.stream for part in parts)
+            place = f" in {markets}" if markets < len(symbols) else ""
+            changes.append(change_phrase(total) + place)
+        did, names = join_list(shorten_list(changes)), join_list(shorten_list(symbols))
+        said = f"Weak signs together in {len(symbols)} markets"
+        if incident.status == "resolved":
+            return f"{said} ({names}): {did}, are {self._over(incident)}"
+        return f"{said} {self._since(f)} ({self._rarity(f.p)}): {did}, on {names}"
+
+    def _silence(self, incident: Incident) -> str:
+        """A topic partition without records; `observed` and `expected` are seconds."""
+        f = incident.finding
+        where = f"{self._topics[SILENCE_FEATURES[f.stream]]}, partition {f.partition}"
+        lasted = format_duration(f.observed)
+        if incident.status == "resolved":
+            return f"Records again in topic {where}, after {lasted} of silence"
         return (
-            f"No record in {where} for {format_duration(f.observed)}, where the longest silence was "
-            f"{format_duration(f.expected)}; the last came at {clock(f.since * self._window_ns)} UTC"
+            f"No record in topic {where} for {lasted}, where the longest silence was "
+            f"{format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
         )
 
-    def _account_burst_sentence(self, incident: Incident) -> str:
-        """A burst of few accounts, beside their own habits."""
+    def _price_doubt(self, incident: Incident) -> str:
+        """A price that a rule did not believe, and what is used in its place."""
         f = incident.finding
-        seconds = f.windows * self._window_ns / _SECOND_NS
-        few = (
-            _COUNT_NAMES[len(f.accounts)]
-            if len(f.accounts) < len(_COUNT_NAMES)
-            else str(len(f.accounts))
-        )
-        several = len(f.accounts) != 1
-        noun = FEATURES[f.stream].noun
-        head = f"{noun[0].upper()}{noun[1:]} of {few} account{'s' if several else ''}"
-        if f.ratio is not None and f.ratio < 1000:
-            head += f" ×{format_number(f.ratio)}"
-        head += f" for {format_duration(seconds)} on {f.symbol}"
-        habit = (
-            f"{format_number(f.expected / seconds)} by {'their' if several else 'its'} own habits"
-        )
-        often = rarity(self._once_per_days(f.p))
-        body = f"({format_number(f.observed / seconds)} a second against {habit}, {often})"
+        offered, kept, limit = (float(f.facts[name] or 0) for name in ("offered", "kept", "limit"))
+        source, agree, against = (f.facts[name] for name in ("source", "agree", "against"))
+        away = f"{format_number(abs(offered / kept - 1) * 1e4)} bps" if kept else ""
+        price, usual = format_number(offered), format_number(kept)
+        if f.detector == "stale_source":
+            head = f"Index source {source} of {f.symbol} is stale"
+            old, most = format_duration(offered), format_duration(limit)
+            numbers = f"{old} old, limit {most}; {agree} other sources are fresh"
+        elif f.detector == "outlying_source":
+            head = f"Index source {source} of {f.symbol} is off by {away}"
+            numbers = f"{price} against {usual}, the median of {agree} that agree"
+        else:
+            stays = f"stays at {usual}" if kept else "is not known"
+            head = f"{'Mark' if f.detector == 'outlying_mark' else 'Index'} of {f.symbol} {stays}"
+            numbers = f"{price} was offered{f', {away} away' if kept else ''}; "
+            numbers += f"{agree} other inputs agree, {against} do not"
         if incident.status == "resolved":
-            quiet = format_duration(
-                (incident.window - incident.last_window) * self._window_ns / _SECOND_NS
-            )
-            return f"{head} {body} are over: quiet for {quiet}"
-        named = ", ".join(f"{name} {s:.0%}".replace("%", " %") for name, s in f.accounts)
-        return f"{head} {body}, since {clock(f.since * self._window_ns)} UTC: {named}"
+            return f"{head} ({numbers}): over, quiet for {self._quiet(incident)}"
+        return f"{head} ({numbers}), {self._since(f)}"
 
-    def alert(self, incident: Incident) -> dict[str, Any]:
-        """The alert as the contract has it."""
-        f = incident.finding
-        begin, end = f.since * self._window_ns, (incident.window + 1) * self._window_ns
-        return {
-            "id": f"{incident.fingerprint}-{incident.sequence}",
-            "fingerprint": incident.fingerprint,
-            "status": incident.status,
-            "severity": DOUBT_SEVERITY[f.detector] if f.facts else severity(f.ratio),
-            "layer": FEATURES[f.stream].layer,
-            "kind": FEATURES[f.stream].kind or f.detector,
-            "symbols": [f.symbol] if f.symbol else [],
-            "ts": end,
-            "since": begin,
-            "summary": self.sentence(incident),
-            "evidence": [
-                {
-                    "stream": f.stream,
-                    "detector": f.detector,
-                    "observed": round_digits(f.observed),
-                    "expected": round_digits(f.expected),
-                    "ratio": None if f.ratio is None else round_digits(f.ratio),
-                    "unit": FEATURES[f.stream].unit,
-                    # A rule decided where there are facts: no chance stands behind it.
-                    "p": None if f.facts else round_digits(f.p),
-                    "once_per_days": None if f.facts else round_digits(self._once_per_days(f.p)),
-                    "share": 1.0,
-                }
-            ],
-            "accounts": [{"account": name, "share": round_digits(s)} for name, s in f.accounts],
-            "zones": [],
-            "records": [
-                {
-                    "topic": self._settings.topics[r.kind],
-                    "partition": f.partition if r.partition is None else r.partition,
-                    "first_offset": r.first,
-                    "last_offset": r.last,
-                }
-                for r in f.records
-            ],
-            "abstained": [{"detector": name, "why": why} for name, why in f.abstained],
-            "reproduce": (
-                f"brinkwatch replay DAY {f'--symbol {shlex.quote(f.symbol)} ' if f.symbol else ''}"
-                f"--from {format_iso(begin)} --to {format_iso(end + self._window_ns)}"
-            ),
-            "versions": self._versions,
-        }
+    def _seconds(self, windows: int) -> float:
+        return windows * self._window_ns / SECOND_NS
 
-    def _once_per_days(self, p: float) -> float:
-        return 1.0 / (max(p, 1e-300) * self._settings.time.windows_per_day)
+    def _clock(self, window: int) -> str:
+        return clock(window * self._window_ns)
+
+    def _since(self, f: Finding) -> str:
+        return f"since {self._clock(f.since)} UTC"
+
+    def _quiet(self, incident: Incident) -> str:
+        return format_duration(self._seconds(incident.window - incident.last_window))
+
+    def _over(self, incident: Incident) -> str:
+        return f"over: quiet for {self._quiet(incident)}"
+
+    def _rarity(self, p: float) -> str:
+        return rarity(self.days_between(p))
 
 
-def _price_doubt_sentence(incident: Incident, window_ns: int) -> str:
-    """A price that was not believed, in one sentence."""
-    f = incident.finding
-    offered, kept, limit = (float(f.facts[name] or 0) for name in ("offered", "kept", "limit"))
-    source, agree, against = (f.facts[name] for name in ("source", "agree", "against"))
-    if f.detector == "stale_source":
-        head = f"Index source {source} of {f.symbol} is stale"
-        body = f"{format_duration(offered)} old, limit {format_duration(limit)}; {agree} other sources are fresh"
-    elif f.detector == "outlying_source":
-        away = format_number(abs(offered / kept - 1) * 1e4)
-        head = f"Index source {source} of {f.symbol} is off by {away} bps"
-        body = f"{format_number(offered)} against {format_number(kept)}, the median of {agree} that agree"
-    else:
-        what = "Mark" if f.detector == "outlying_mark" else "Index"
-        stays = f"stays at {format_number(kept)}" if kept else "is not known"
-        away = f", {format_number(abs(offered / kept - 1) * 1e4)} bps away" if kept else ""
-        head = f"{what} of {f.symbol} {stays}"
-        body = f"{format_number(offered)} was offered{away}; {agree} other inputs agree, {against} do not"
-    if incident.status == "resolved":
-        quiet = format_duration((incident.window - incident.last_window) * window_ns / _SECOND_NS)
-        return f"{head} ({body}): over, quiet for {quiet}"
-    return f"{head} ({body}), since {clock(f.since * window_ns)} UTC"
-
-
-def severity(ratio: float | None) -> str:
-    """How much against how much was expected decides what the desk does first; a fall to a fifth
-    counts as a rise to five times.
-    """
-    if ratio is not None and 0 <= ratio < 1:
-        ratio = 1.0 / ratio if ratio > 0 else None
-    if ratio is None or ratio >= CRITICAL_RATIO:
-        return "critical"
-    return "warning" if ratio >= WARNING_RATIO else "info"
-
-
-def round_digits(value: float) -> float:
-    """Six digits: what is published does not hang on the last bit of a logarithm."""
-    return float(f"{value:.6g}")
-
-
-def alert_json(alert: dict[str, Any]) -> bytes:
-    """An alert as one line of JSON: keys sorted, no wall-clock time, the same in every run."""
-    return json.dumps(alert, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+def _rates(evidence: Finding | FindingPart, seconds: float, unit: str = "") -> str:
+    """Observed against expected, a second."""
+    observed, expected = evidence.observed / seconds, evidence.expected / seconds
+    per_second = f"a second {unit}" if unit else "a second"
+    return f"{format_number(observed)} {per_second} against {format_number(expected)}"

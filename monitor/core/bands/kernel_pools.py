@@ -10,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
+from detectors.arrays.types import I1 as I64
+from detectors.arrays.types import I2 as I64_2
+from detectors.arrays.types import RI1 as R64
+from detectors.arrays.types import U1 as U64
 from monitor.core.accounts.ledger_kernels import ACCOUNT_COLUMNS, ISOLATED, POSITION_COLUMNS
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
-from monitor.core.tables.hash_table import I64_2
-from monitor.core.tables.interner import I64, R64, U64
 
 SYMBOL_BITS = 24
 """An account in a market is the key account · 2^24 + symbol."""

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.accounts.ledger_entries import LEVELS, MARK_VALUES
 from monitor.core.bands import estimate
 from monitor.core.bands.inputs import BookImpact, Floats, Ints, RuleArrays
 from monitor.core.bands.kernel_zones import EDGE_ZONES, PEAK_ZONES
@@ -29,10 +28,12 @@ from monitor.core.bands.refresh import (
     ZoneCells,
     refresh_bands,
 )
+from monitor.core.contract.alert import AlertZone, MarketStake, Stake
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.decode.batch import ABSENT
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
+from monitor.core.marks.market_rows import LEVELS, MARK_VALUES
 from monitor.core.venue.state import VenueState
 
 NEAR_FRACTION = 0.02
@@ -123,31 +124,31 @@ class MarketBands:
             *(self.top, self.estimate),
         )
 
-    def at_stake(self) -> dict[str, Any]:
-        """`at_stake` and `zones` of an alert."""
-        stake = {
-            "forced_notional": float(f"{sum(self.forced_near):.6g}"),
-            "long": float(f"{self.forced_near[0]:.6g}"),
-            "short": float(f"{self.forced_near[1]:.6g}"),
-            "within_pct": NEAR_FRACTION * 100,
-        }
-        zones = [
+    def at_stake(self) -> MarketStake:
+        """What an alert says of this market's bands."""
+        stake = Stake(
+            forced_notional=float(f"{sum(self.forced_near):.6g}"),
+            long=float(f"{self.forced_near[0]:.6g}"),
+            short=float(f"{self.forced_near[1]:.6g}"),
+            within_pct=NEAR_FRACTION * 100,
+        )
+        zones = tuple(
             self._zone(side, zone, units)
             for side, row in enumerate(self.peaks.tolist())
             for zone, units in zip(row[:PEAK_ZONES], row[PEAK_ZONES:], strict=True)
             if zone >= 0
-        ]
-        return {"at_stake": stake, "zones": zones}
+        )
+        return MarketStake(stake, zones)
 
-    def _zone(self, side: int, zone: int, units: int) -> dict[str, Any]:
+    def _zone(self, side: int, zone: int, units: int) -> AlertZone:
         sign = -1 if side == 0 else 1
         edges = [self.mark * (1 + sign * z * BIN_WIDTH) for z in (zone, zone + 1)]
-        return {
-            "low": float(f"{min(edges):.8g}"),
-            "high": float(f"{max(edges):.8g}"),
-            "side": "long" if side == 0 else "short",
-            "forced_notional": float(f"{units / MONEY_SCALE:.6g}"),
-        }
+        return AlertZone(
+            low=float(f"{min(edges):.8g}"),
+            high=float(f"{max(edges):.8g}"),
+            side="long" if side == 0 else "short",
+            forced_notional=float(f"{units / MONEY_SCALE:.6g}"),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBan
 from monitor.core.bands.refresh import ZoneCells
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.margin.regimes import REGIMES
-from monitor.core.marks.volatility import HORIZONS_S, touch_chances
+from monitor.core.marks.touch_probability import HORIZONS_S, touch_chances
 
 SIDES = ("long", "short")
 MODES = ("cross", "isolated")

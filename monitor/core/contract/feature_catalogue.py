@@ -1,11 +1,13 @@
-"""Every number that is made of a window, in one table: what it is, its layer, and its words.
+"""Every number that is made of a window, in one table: its unit, its layer, and its noun.
 
-Light: nothing here computes. `monitor/core/features/compute.py` makes the numbers, `monitor/core/alerts/wording.py` the sentences.
+Nothing is computed here. `monitor/core/features/compute.py` computes the numbers,
+`monitor/core/alerts/wording.py` writes the sentences.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 BAND_BPS = (5, 10, 25, 50, 100)
@@ -13,32 +15,38 @@ BAND_BPS = (5, 10, 25, 50, 100)
 NEAR_BPS = 5
 """A cancel this near to the best price of its side is a cancel near the touch, bps."""
 HIGH_LEVERAGE = 20
-"""Leverage that an account begins with counts as high from here: a move of a few percent ends it,
-and it is the most that large venues give beyond their two largest markets."""
+"""Leverage from which an account begins with high leverage: a move of a few percent liquidates it.
+It is the most that large venues give beyond their two largest markets."""
 
 Layer = Literal["data", "pricing", "margin", "execution", "post_trade"]
+"""The lowest first: what is broken below explains what is odd above."""
 Form = Literal["count", "amount", "share", "level", "signed"]
-"""What a sentence does with a number: counts and amounts of a window add up to a rate; a share is
-told in percent, a level in its unit beside its usual; a signed level has no ratio."""
+"""How a sentence gives a number: a count or an amount as a rate, a share in percent, a level in its
+unit beside the usual, a signed level without a ratio."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:
-    """What is known of one number."""
+    """One number of a window and a symbol."""
 
     unit: str
-    layer: Layer
     form: Form
     noun: str
-    """As a sentence begins with it."""
+    """How a sentence calls it, in lower case."""
+    layer: Layer
     records: tuple[str, ...]
-    """The kinds of records that it is made of."""
+    """The kinds of records from which it is computed."""
     kind: str | None = None
-    """The kind of alert, where it has a name of its own beside its detector's."""
+    """The kind of its alerts; None: the name of the detector."""
     account_count: str | None = None
-    """The count by account that tells who carries it (`open_windows.ACCOUNT_COUNTS`)."""
+    """The count by account that shows who is behind it (`open_windows.ACCOUNT_COUNTS`)."""
     fall_is_bad: bool = False
-    """Whether it is a fall that hurts."""
+    """Whether a fall does harm, and not a rise."""
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether the numbers of several windows, or of several markets, add up."""
+        return self.form in ("count", "amount")
 
     @property
     def is_plural(self) -> bool:
@@ -46,209 +54,173 @@ class FeatureSpec:
         return self.form == "count"
 
 
-_QUOTE, _BPS, _ACCOUNTS = "quote currency", "bps of the mid", "accounts"
-_AGED = "share of the cancels of known age"
-_PRICED = "share of the cancels of known price"
-_ORDER, _CANCEL, _FILL, _LEVERAGE = ("order",), ("cancel",), ("fill",), ("leverage",)
-_BOOK, _MARK = ("book",), ("mark",)
 _ALL = ("order", "cancel", "fill", "leverage", "book", "mark")
-_SURGE, _THIN = "leverage_surge", "thin_book"
+_QUOTE, _BPS, _TOP = "quote currency", "bps of the mid", "share of one account"
+_AGED, _PRICED = "share of the cancels of known age", "share of the cancels of known price"
+
+_execution = partial(FeatureSpec, layer="execution")
+_order = partial(_execution, records=("order",))
+_cancel = partial(_execution, records=("cancel",))
+_cancels = partial(_cancel, account_count="cancels")
+_near = partial(_execution, records=("cancel", "book"), account_count="cancels")
+_fill = partial(_execution, records=("fill",))
+_book = partial(_execution, records=("book",))
+_thin = partial(_book, kind="thin_book")
+_post_trade = partial(FeatureSpec, layer="post_trade", records=("fill",))
+_margin = partial(FeatureSpec, layer="margin", records=("leverage",), kind="leverage_surge")
+_leverage = partial(_margin, account_count="leverage")
+_mark = partial(FeatureSpec, layer="pricing", records=("mark",))
+_data = partial(FeatureSpec, layer="data")
+
+
+def _per_account(unit: str, form: Form, name: str, noun: str) -> dict[str, FeatureSpec]:
+    """One feature of orders and the same of cancels; `%s` stands for either."""
+    return {
+        name % "orders": _order(unit, form, noun % "orders", account_count="orders"),
+        name % "cancels": _cancels(unit, form, noun % "cancels"),
+    }
+
 
 FEATURES: dict[str, FeatureSpec] = {
-    "orders": FeatureSpec("orders", "execution", "count", "orders", _ORDER, account_count="orders"),
-    "order_notional": FeatureSpec(
-        _QUOTE, "execution", "amount", "notional of orders", _ORDER, account_count="orders"
+    "orders": _order("orders", "count", "orders", account_count="orders"),
+    "order_notional": _order(_QUOTE, "amount", "notional of orders", account_count="orders"),
+    "cancels": _cancels("cancels", "count", "cancels"),
+    "cancel_notional": _cancels(_QUOTE, "amount", "cancelled notional"),
+    "cancel_imbalance": _cancel(
+        "(buy − sell) / cancelled notional", "signed", "imbalance of cancels"
     ),
-    "cancels": FeatureSpec("cancels", "execution", "count", "cancels", _CANCEL, account_count="cancels"),
-    "cancel_notional": FeatureSpec(
-        _QUOTE, "execution", "amount", "cancelled notional", _CANCEL, account_count="cancels"
-    ),
-    "cancel_imbalance": FeatureSpec(
-        "(buy − sell) / cancelled notional", "execution", "signed", "imbalance of cancels", _CANCEL
-    ),
-    "cancels_to_orders": FeatureSpec(
-        "cancels an order", "execution", "level", "cancels an order", ("order", "cancel"),
+    "cancels_to_orders": _execution(
+        "cancels an order", "level", "cancels an order", records=("order", "cancel"),
         account_count="cancels",
     ),
-    "cancels_100ms_share": FeatureSpec(
-        _AGED, "execution", "share", "cancels within 100 ms", _CANCEL, account_count="cancels"
-    ),
-    "cancels_1s_share": FeatureSpec(
-        _AGED, "execution", "share", "cancels within 1 s", _CANCEL, account_count="cancels"
-    ),
-    "cancels_near": FeatureSpec(
-        "cancels", "execution", "count", "cancels near the touch", ("cancel", "book"),
-        account_count="cancels",
-    ),
-    "cancels_near_share": FeatureSpec(
-        _PRICED, "execution", "share", "cancels near the touch", ("cancel", "book"),
-        account_count="cancels",
-    ),
-    "cancels_near_notional": FeatureSpec(
-        _QUOTE, "execution", "amount", "notional cancelled near the touch", ("cancel", "book"),
-        account_count="cancels",
-    ),
-    "cancels_near_top_share": FeatureSpec(
-        "share of one account", "execution", "share", "notional cancelled near the touch by one",
-        ("cancel", "book"), account_count="cancels",
-    ),
-    "layering": FeatureSpec(
-        "times the usual depth within 25 bps", "execution", "level",
+    "cancels_100ms_share": _cancels(_AGED, "share", "cancels within 100 ms"),
+    "cancels_1s_share": _cancels(_AGED, "share", "cancels within 1 s"),
+    "cancels_near": _near("cancels", "count", "cancels near the touch"),
+    "cancels_near_share": _near(_PRICED, "share", "cancels near the touch"),
+    "cancels_near_notional": _near(_QUOTE, "amount", "notional cancelled near the touch"),
+    "cancels_near_top_share": _near(_TOP, "share", "notional cancelled near the touch by one"),
+    "layering": _execution(
+        "times the usual depth within 25 bps", "level",
         "one side's cancels, unfilled, before the price moved through it,",
-        ("cancel", "fill", "book"), kind="layering", account_count="cancels",
+        records=("cancel", "fill", "book"), kind="layering", account_count="cancels",
     ),
-    "trades": FeatureSpec("trades", "execution", "count", "trades", _FILL, account_count="fills"),
-    "trade_notional": FeatureSpec(_QUOTE, "execution", "amount", "traded notional", _FILL),
-    "trade_imbalance": FeatureSpec(
-        "(bought − sold) / traded notional", "execution", "signed", "imbalance of trades", _FILL
-    ),
-    "fills_per_taker": FeatureSpec(
-        "fills an order", "execution", "level", "fills that one taking order needs", _FILL
-    ),
-    "sweep_bps": FeatureSpec(
-        "bps of the price", "execution", "level", "prices swept by one side", _FILL, kind="sweep",
+    "trades": _fill("trades", "count", "trades", account_count="fills"),
+    "trade_notional": _fill(_QUOTE, "amount", "traded notional"),
+    "trade_imbalance": _fill("(bought − sold) / traded notional", "signed", "imbalance of trades"),
+    "fills_per_taker": _fill("fills an order", "level", "fills that one taking order needs"),
+    "sweep_bps": _fill(
+        "bps of the price", "level", "prices swept by one side", kind="sweep",
         account_count="fills",
     ),
-    "liquidations": FeatureSpec("liquidations", "post_trade", "count", "liquidations", _FILL),
-    "liquidation_notional": FeatureSpec(
-        _QUOTE, "post_trade", "amount", "liquidated notional", _FILL
+    "liquidations": _post_trade("liquidations", "count", "liquidations"),
+    "liquidation_notional": _post_trade(_QUOTE, "amount", "liquidated notional"),
+    "fees": _post_trade(_QUOTE, "amount", "fees"),
+    "rebates": _post_trade(_QUOTE, "amount", "rebates"),
+    "rebates_to_fees": _post_trade("share of the fees", "share", "rebates", kind="rebate_churn"),
+    "leverage_changes": _leverage("leverage changes", "count", "leverage changes"),
+    "leverage_raises": _leverage("leverage raises", "count", "leverage raises"),
+    "leverage_raises_share": _leverage(
+        "share of the changes that tell what was before", "share", "leverage raises"
     ),
-    "fees": FeatureSpec(_QUOTE, "post_trade", "amount", "fees", _FILL),
-    "rebates": FeatureSpec(_QUOTE, "post_trade", "amount", "rebates", _FILL),
-    "rebates_to_fees": FeatureSpec(
-        "share of the fees", "post_trade", "share", "rebates", _FILL, kind="rebate_churn"
+    "leverage_doublings": _leverage("doublings", "count", "doublings of leverage"),
+    "leverage_first_high": _leverage(
+        f"accounts that begin at {HIGH_LEVERAGE}x or more", "count",
+        "accounts beginning with high leverage",
     ),
-    "leverage_changes": FeatureSpec(
-        "leverage changes", "margin", "count", "leverage changes", _LEVERAGE, _SURGE, "leverage"
+    "mode_switches": _leverage(
+        "switches", "count", "switches between cross and isolated", kind="mode_switches"
     ),
-    "leverage_raises": FeatureSpec(
-        "leverage raises", "margin", "count", "leverage raises", _LEVERAGE, _SURGE, "leverage"
-    ),
-    "leverage_raises_share": FeatureSpec(
-        "share of the changes that tell what was before", "margin", "share", "leverage raises",
-        _LEVERAGE, _SURGE, "leverage",
-    ),
-    "leverage_doublings": FeatureSpec(
-        "doublings", "margin", "count", "doublings of leverage", _LEVERAGE, _SURGE, "leverage"
-    ),
-    "leverage_first_high": FeatureSpec(
-        f"accounts that begin at {HIGH_LEVERAGE}x or more", "margin", "count",
-        "accounts beginning with high leverage", _LEVERAGE, _SURGE, "leverage",
-    ),
-    "mode_switches": FeatureSpec(
-        "switches", "margin", "count", "switches between cross and isolated", _LEVERAGE,
-        "mode_switches", "leverage",
-    ),
+    "orders_accounts": _order("accounts", "count", "accounts with orders"),
+    "cancels_accounts": _cancel("accounts", "count", "accounts with cancels"),
+    **_per_account(_TOP, "share", "%s_top_share", "%s by one account"),
+    **_per_account("sum of squared shares", "share", "%s_herfindahl", "concentration of %s"),
+    "spread_bps": _book(_BPS, "level", "spread", kind="wide_spread"),
     **{
-        f"{what}_accounts": FeatureSpec(_ACCOUNTS, "execution", "count", f"accounts with {what}", kinds)
-        for what, kinds in (("orders", _ORDER), ("cancels", _CANCEL))
-    },
-    **{
-        f"{what}_top_share": FeatureSpec(
-            "share of one account", "execution", "share", f"{what} by one account", kinds,
-            account_count=what,
+        f"depth_{b}bps_{side}": _thin(
+            _QUOTE, "level", f"depth within {b} bps ({side})", fall_is_bad=True
         )
-        for what, kinds in (("orders", _ORDER), ("cancels", _CANCEL))
-    },
-    **{
-        f"{what}_herfindahl": FeatureSpec(
-            "sum of squared shares", "execution", "share", f"concentration of {what}", kinds,
-            account_count=what,
-        )
-        for what, kinds in (("orders", _ORDER), ("cancels", _CANCEL))
-    },
-    "spread_bps": FeatureSpec(_BPS, "execution", "level", "spread", _BOOK, "wide_spread"),
-    **{
-        f"depth_{b}bps_{s}": FeatureSpec(
-            _QUOTE, "execution", "level", f"depth within {b} bps ({s})", _BOOK, _THIN, fall_is_bad=True
-        )
-        for s in ("bid", "ask")
+        for side in ("bid", "ask")
         for b in BAND_BPS
     },
-    "depth_25bps": FeatureSpec(
-        _QUOTE, "execution", "level", "depth within 25 bps", _BOOK, _THIN, fall_is_bad=True
+    "depth_25bps": _thin(_QUOTE, "level", "depth within 25 bps", fall_is_bad=True),
+    "depth_25bps_least": _thin(
+        _QUOTE, "level", "depth within 25 bps (thinner side)", fall_is_bad=True
     ),
-    "depth_25bps_least": FeatureSpec(
-        _QUOTE, "execution", "level", "depth within 25 bps (thinner side)", _BOOK, _THIN, fall_is_bad=True
+    "depth_withdrawn_25bps": _thin(
+        "share of the usual depth", "share", "depth gone within 25 bps"
     ),
-    "depth_withdrawn_25bps": FeatureSpec(
-        "share of the usual depth", "execution", "share", "depth gone within 25 bps", _BOOK, _THIN
+    "refill_s": _execution(
+        "s", "level", "time without the depth that a sweep took", records=("book", "fill"),
+        kind="slow_refill",
     ),
-    "refill_s": FeatureSpec(
-        "s", "execution", "level", "time without the depth that a sweep took", ("book", "fill"),
-        "slow_refill",
+    "imbalance_25bps": _book(
+        "(bid − ask) / depth within 25 bps", "signed", "imbalance of the book"
     ),
-    "imbalance_25bps": FeatureSpec(
-        "(bid − ask) / depth within 25 bps", "execution", "signed", "imbalance of the book", _BOOK
+    "cost_buy_bps": _book(_BPS, "level", "cost to buy", kind="costly_book"),
+    "cost_sell_bps": _book(_BPS, "level", "cost to sell", kind="costly_book"),
+    "cost_bps": _book(_BPS, "level", "cost to trade", kind="costly_book"),
+    "book_age_s": _data("s", "level", "age of the book", records=("book",), kind="stale_book"),
+    "volatility": _mark(
+        "a year, annualised", "level", "realised volatility", records=("book",), kind="volatility"
     ),
-    "cost_buy_bps": FeatureSpec(_BPS, "execution", "level", "cost to buy", _BOOK, "costly_book"),
-    "cost_sell_bps": FeatureSpec(_BPS, "execution", "level", "cost to sell", _BOOK, "costly_book"),
-    "cost_bps": FeatureSpec(_BPS, "execution", "level", "cost to trade", _BOOK, "costly_book"),
-    "book_age_s": FeatureSpec("s", "data", "level", "age of the book", _BOOK, "stale_book"),
-    "volatility": FeatureSpec(
-        "a year, annualised", "pricing", "level", "realised volatility", _BOOK, "volatility"
+    "mark_to_index_bps": _mark("bps of the index", "signed", "mark over index", kind="mark_gap"),
+    "mark_gap_bps": _mark("bps of the index", "level", "mark off the index", kind="mark_gap"),
+    "mark_age_s": _data("s", "level", "age of the mark", records=("mark",), kind="stale_mark"),
+    "funding_rate": _mark("a funding interval", "signed", "funding rate", kind="funding"),
+    "funding_apr": _mark("a year", "signed", "funding", kind="funding"),
+    "crowding": _mark(
+        "robust standard deviations", "signed", "crowding", records=("mark", "book"),
+        kind="crowding",
     ),
-    "mark_to_index_bps": FeatureSpec(
-        "bps of the index", "pricing", "signed", "mark over index", _MARK, "mark_gap"
-    ),
-    "mark_gap_bps": FeatureSpec(
-        "bps of the index", "pricing", "level", "mark off the index", _MARK, "mark_gap"
-    ),
-    "mark_age_s": FeatureSpec("s", "data", "level", "age of the mark", _MARK, "stale_mark"),
-    "funding_rate": FeatureSpec(
-        "a funding interval", "pricing", "signed", "funding rate", _MARK, "funding"
-    ),
-    "funding_apr": FeatureSpec("a year", "pricing", "signed", "funding", _MARK, "funding"),
-    "crowding": FeatureSpec(
-        "robust standard deviations", "pricing", "signed", "crowding", ("mark", "book"), "crowding"
-    ),
-    "open_interest": FeatureSpec("base units", "pricing", "level", "open interest", _MARK),
-    "late": FeatureSpec("records", "data", "count", "late records", _ALL, "late_records"),
-    "missing": FeatureSpec("records", "data", "count", "missing records", _ALL, "missing_records"),
-    "lag_ms": FeatureSpec("ms", "data", "level", "lag of records", _ALL, "lag"),
+    "open_interest": _mark("base units", "level", "open interest"),
+    "late": _data("records", "count", "late records", records=_ALL, kind="late_records"),
+    "missing": _data("records", "count", "missing records", records=_ALL, kind="missing_records"),
+    "lag_ms": _data("ms", "level", "lag of records", records=_ALL, kind="lag"),
 }  # fmt: skip
-"""Every feature of one window and symbol. Counts and amounts are per window."""
+"""Every feature of one window and symbol. Counts and amounts are those of the window."""
 
 FEATURE_NAMES = tuple(FEATURES)
 
-_MONEY = "notional"
 VENUE_FEATURES: dict[str, FeatureSpec] = {
-    "raised_notional": FeatureSpec(
-        _QUOTE, "margin", "amount", "notional on which leverage was raised", _LEVERAGE, _SURGE,
-        _MONEY,
+    "raised_notional": _margin(
+        _QUOTE, "amount", "notional on which leverage was raised", account_count="notional"
     ),
-    "raised_near_tier": FeatureSpec(
-        _QUOTE, "margin", "amount", "notional just below a tier bound on which leverage was raised",
-        _LEVERAGE, _SURGE, _MONEY,
+    "raised_near_tier": _margin(
+        _QUOTE, "amount", "notional just below a tier bound on which leverage was raised",
+        account_count="notional",
     ),
-    "opened_high_to_depth": FeatureSpec(
-        "percent of the depth within 25 bps", "margin", "amount",
-        "positions opened with high leverage, against the book,", _FILL, "leverage_into_thin_book",
-        _MONEY,
+    "opened_high_to_depth": _margin(
+        "percent of the depth within 25 bps", "amount",
+        "positions opened with high leverage, against the book,", records=("fill",),
+        kind="leverage_into_thin_book", account_count="notional",
     ),
-    "forced_to_depth": FeatureSpec(
-        "times what the book takes up to there", "margin", "level",
-        "notional that would be forced, against the book,", _BOOK, "forced_beyond_book",
+    "forced_to_depth": _margin(
+        "times what the book takes up to there", "level",
+        "notional that would be forced, against the book,", records=("book",),
+        kind="forced_beyond_book",
     ),
-    "churned_notional": FeatureSpec(
-        _QUOTE, "post_trade", "amount", "churn that only rebates pay for", _FILL,
-        "rebate_churn", _MONEY,
+    "churned_notional": _post_trade(
+        _QUOTE, "amount", "churn that only rebates pay for", kind="rebate_churn",
+        account_count="notional",
     ),
-    "unexplained": FeatureSpec(
-        _QUOTE, "post_trade", "amount",
+    "unexplained": _post_trade(
+        _QUOTE, "amount",
         "money moved by adjustments, which no price, fee, funding or transfer explains,",
-        ("collateral",), "equity_unexplained", _MONEY,
+        records=("collateral",), kind="equity_unexplained", account_count="notional",
     ),
 }  # fmt: skip
-"""Numbers of a market that need its accounts, as of each moment of its bands. Amounts are of the
-time since the moment before. `unexplained` is of the whole venue: its symbol is empty."""
+"""Features that need the accounts of a market, one number for each moment that has bands. Amounts
+are those since the moment before. `unexplained` is of the whole venue: its symbol is empty."""
 FEATURES |= VENUE_FEATURES
 
 SILENCE_FEATURES = {f"{kind}_silence": kind for kind in _ALL}
-"""Streams of a topic partition and not of a symbol: seconds without a record of the kind."""
+"""The kind of records by feature. They belong to a topic partition and to no symbol: seconds
+without a record."""
 FEATURES |= {
-    name: FeatureSpec("s", "data", "level", f"silence of {kind} records", (kind,), "feed_stopped")
+    name: _data("s", "level", f"silence of {kind} records", records=(kind,), kind="feed_stopped")
     for name, kind in SILENCE_FEATURES.items()
 }
-FEATURES["marks"] = FeatureSpec("records", "pricing", "count", "prices in doubt", _MARK)
-"""What the guard of marks found (`monitor/core/marks/mark_filter.py`): a rule decides there, and no detector."""
+DOUBTED_PRICES = "marks"
+"""The stream of prices in doubt (`monitor/core/marks/mark_filter.py`): a rule judges it, and no
+detector."""
+FEATURES[DOUBTED_PRICES] = _mark("records", "count", "prices in doubt")

@@ -1,7 +1,7 @@
-"""The contract: what goes out. Alerts and bands as the models of the AsyncAPI document.
+"""The contract of what goes out as JSON: bands here, alerts in `alert.py`.
 
-They describe what `monitor/core/alerts/wording.py` and `monitor/core/bands/records.py` write; a test holds the two together. Fields
-may be added: who reads ignores what it does not know.
+These models describe what `monitor/core/bands/records.py` writes; a test holds the two together.
+Fields may be added: a reader ignores those that it does not know.
 """
 
 from __future__ import annotations
@@ -11,117 +11,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitor.core.bands.layout import BINS
+from monitor.core.contract.alert import Alert, Fraction, Ns, Percent, Quote
 
-Ns = Annotated[int, Field(description="ns since 1970-01-01 UTC", ge=0)]
-Fraction = Annotated[float, Field(description="a fraction between 0 and 1", ge=0, le=1)]
-Quote = Annotated[float, Field(description="quote currency", ge=0)]
-Percent = Annotated[float, Field(description="percent of the mark", ge=0)]
 Zone = Annotated[int, Field(ge=0, lt=BINS)]
 ModeName = Literal["cross", "isolated"]
-Status = Literal["firing", "updated", "resolved"]
-Severity = Literal["info", "warning", "critical"]
-Layer = Literal["data", "pricing", "margin", "execution", "post_trade"]
 
 
 class _OutputModel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class AlertEvidence(_OutputModel):
-    """What one stream brings to an alert."""
-
-    stream: str
-    detector: str
-    observed: Annotated[float, Field(description="since the change began, in `unit`")]
-    expected: float
-    ratio: Annotated[float | None, Field(description="null: nothing was expected")]
-    unit: str
-    p: Annotated[
-        float | None, Field(description="chance of as much in one window; null: a rule decided")
-    ]
-    once_per_days: Annotated[float | None, Field(description="how rare that is, days")]
-    share: Fraction
-    symbol: Annotated[str | None, Field(description="where an alert has several")] = None
-
-
-class Carrier(_OutputModel):
-    """An account and its share of what was observed."""
-
-    account: str
-    share: Fraction
-
-
-class AlertZone(_OutputModel):
-    """One of the heaviest zones near the mark."""
-
-    low: float
-    high: float
-    side: Literal["long", "short"]
-    forced_notional: Quote
-
-
-class Stake(_OutputModel):
-    """What would be forced near the mark, by the last bands before the alert."""
-
-    forced_notional: Quote
-    long: Quote
-    short: Quote
-    within_pct: Percent
-
-
-class Records(_OutputModel):
-    """Where the records lie that an alert rests on."""
-
-    topic: str
-    partition: Annotated[int, Field(ge=0)]
-    first_offset: Annotated[int, Field(ge=0)]
-    last_offset: Annotated[int, Field(ge=0)]
-
-
-class Abstention(_OutputModel):
-    """A stream that could not judge, and why."""
-
-    detector: str
-    why: str
-
-
-class Step(_OutputModel):
-    """What one layer says in the walk through an incident."""
-
-    layer: Layer
-    says: str
-
-
-class Versions(_OutputModel):
-    """Under what an alert was made."""
-
-    engine: str
-    config: Annotated[str, Field(description="fingerprint of the settings")]
-    detectors: Annotated[dict[str, str], Field(description="detector by stream")]
-
-
-class Alert(_OutputModel):
-    """A publication of an alert: its lifecycle has one fingerprint. No wall-clock time in it."""
-
-    id: Annotated[str, Field(description="fingerprint and sequence: equal in every run")]
-    fingerprint: str
-    status: Status
-    severity: Severity
-    layer: Layer
-    kind: str
-    symbols: list[str]
-    ts: Annotated[Ns, Field(description="event time of the decision, ns")]
-    since: Annotated[Ns, Field(description="when the change began, ns")]
-    summary: str
-    evidence: list[AlertEvidence]
-    accounts: list[Carrier]
-    zones: list[AlertZone]
-    at_stake: Annotated[Stake | None, Field(description="once there are bands")] = None
-    triage: Annotated[list[Step] | None, Field(description="of evidence of several streams")] = None
-    records: list[Records]
-    abstained: list[Abstention]
-    reproduce: Annotated[str, Field(description="the command that shows it again")]
-    versions: Versions
 
 
 class LiquidationPath(_OutputModel):
@@ -232,8 +129,8 @@ class VenueBandsRecord(_OutputModel):
     common_factor: Factor
 
 
-OUTPUT_MODELS: dict[str, tuple[type[BaseModel], ...]] = {
+OUTPUT_MODELS: dict[str, tuple[type, ...]] = {
     "alert": (Alert,),
     "bands": (MarketBandsRecord, VenueBandsRecord),
 }
-"""The models of each kind of output that is JSON."""
+"""The types of each kind of output that is JSON."""

@@ -1,19 +1,20 @@
-"""The contract as documents: JSON Schema and AsyncAPI, generated from the models.
+"""The contract as documents: JSON Schema and AsyncAPI, generated from the types.
 
-Both are committed (`docs/schema.json`, `docs/asyncapi.json`); a test keeps them true. Write them
-anew with `python -m tests.core.contract.test_schema`.
+Both are committed (`docs/schema.json`, `docs/asyncapi.json`), and a test compares them with the
+types. Write them anew with `python -m tests.core.contract.test_schema`.
 """
 
 from __future__ import annotations
 
 from typing import Any, get_args
 
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
 
 from monitor.core.contract import events
 from monitor.core.contract.outputs import OUTPUT_MODELS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_SCHEMAS = "#/components/schemas/{model}"
 _CHUNK_DESCRIPTION = (
     "A part of a value in msgpack, compressed with zstd; the header `brinkwatch-chunk` tells which "
     "part, of how many, and the sha256 of the whole. For this sidecar's own members alone: it may "
@@ -29,7 +30,7 @@ _BINARY_CHANNELS = {
     "windows": ("brinkwatch.windows", f"What a shard tells the venue stage. {_CHUNK_DESCRIPTION}"),
     "snapshots": ("brinkwatch.snapshots", f"State, compacted by key. {_CHUNK_DESCRIPTION}"),
 }
-"""What goes out and is no JSON: topic, and what its bytes are."""
+"""Outputs that are not JSON: the topic, and what its bytes are."""
 _JSON_CHANNELS = {
     "alert": ("brinkwatch.alerts", "Alerts, keyed by fingerprint, in the order of event time."),
     "bands": (
@@ -37,23 +38,31 @@ _JSON_CHANNELS = {
         'Liquidation bands, keyed by symbol; the venue\'s own record has the key "".',
     ),
 }
+_KEYS = {"collateral": "the account", "control": "the topic it speaks of"}
+"""What the records of a kind are keyed by, where it is not the symbol."""
 
 
 def _models_by_kind() -> dict[str, list[Any]]:
-    """The models of each kind: one, or as many as its union has."""
-    models = {k: [m] if isinstance(m, type) else _union_members(m) for k, m in events.KINDS.items()}
+    """The models of each kind of input: one, or all members of its union."""
+    models = {
+        kind: [model] if isinstance(model, type) else list(get_args(get_args(model)[0]))
+        for kind, model in events.KINDS.items()
+    }
     return {**models, "control": [events.Control]}
 
 
-def _union_members(union: Any) -> list[Any]:
-    return list(get_args(get_args(union)[0]))
-
-
-def _definitions(template: str) -> dict[str, Any]:
-    """The schema of every model by name; `kind` is required, as the judge requires it."""
-    every = [m for models in _models_by_kind().values() for m in models]
-    _, top = models_json_schema([(m, "validation") for m in every], ref_template=template)
+def _definitions(types: list[Any], template: str) -> dict[str, Any]:
+    """The schema of every type, and of all that they hold, by name."""
+    inputs = [(t.__name__, "validation", TypeAdapter(t)) for t in types]
+    _, top = TypeAdapter.json_schemas(inputs, ref_template=template)  # type: ignore[arg-type]
     definitions: dict[str, Any] = top["$defs"]
+    return definitions
+
+
+def _input_definitions(template: str) -> dict[str, Any]:
+    """The schemas of the inputs; `kind` is required, as the validation of records requires it."""
+    types = [model for models in _models_by_kind().values() for model in models]
+    definitions = _definitions(types, template)
     for schema in definitions.values():
         if "kind" in schema["properties"]:
             schema["required"] = ["kind", *schema["required"]]
@@ -64,93 +73,80 @@ def _definitions(template: str) -> dict[str, Any]:
 def json_schema() -> dict[str, Any]:
     """One record of any kind, as JSON Schema.
 
-    It says what a record looks like. Stricter than it: duplicate keys, the order of a book's
-    levels, bounds of decimals and of price × quantity are for the judge alone.
+    It describes the form of a record. Duplicate keys, the order of a book's levels, and the bounds
+    of decimals and of price × quantity are checked by the validation alone.
     """
     names = [m.__name__ for kind in events.KINDS for m in _models_by_kind()[kind]]
     return {
         "$schema": DIALECT,
         "title": f"A record of the brinkwatch contract, version {events.VERSION}",
         "oneOf": [{"$ref": f"#/$defs/{name}"} for name in names],
-        "$defs": _definitions("#/$defs/{model}"),
+        "$defs": _input_definitions("#/$defs/{model}"),
     }
 
 
-def _record_key(kind: str) -> str:
-    return {"collateral": "the account", "control": "the topic it speaks of"}.get(
-        kind, "the symbol"
-    )
+class _Channels:
+    """Channels, messages and operations of an AsyncAPI document, as they are added."""
+
+    def __init__(self) -> None:
+        self.channels: dict[str, Any] = {}
+        self.messages: dict[str, Any] = {}
+        self.operations: dict[str, Any] = {}
+
+    def add(self, name: str, topic: str, description: str, messages: dict[str, Any]) -> None:
+        """A topic with the messages in it."""
+        self.channels[name] = {
+            "address": topic,
+            "description": description,
+            "messages": {m: {"$ref": f"#/components/messages/{m}"} for m in messages},
+        }
+        self.messages |= messages
+
+    def operate(self, action: str, channel: str) -> None:
+        """What brinkwatch does with a channel: send or receive."""
+        reference = {"$ref": f"#/channels/{channel}"}
+        self.operations[f"{action}_{channel}"] = {"action": action, "channel": reference}
 
 
-def _output_definitions() -> dict[str, Any]:
-    """The schema of every model of what goes out, by name."""
-    every = [(m, "validation") for models in OUTPUT_MODELS.values() for m in models]
-    _, top = models_json_schema(every, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
-    found: dict[str, Any] = top["$defs"]
-    return found
-
-
-def _json_messages(names: list[str]) -> dict[str, Any]:
+def _json_messages(types: list[Any]) -> dict[str, Any]:
     return {
-        name: {
-            "name": name,
+        t.__name__: {
+            "name": t.__name__,
             "contentType": "application/json",
-            "payload": {"$ref": f"#/components/schemas/{name}"},
+            "payload": {"$ref": _SCHEMAS.format(model=t.__name__)},
         }
-        for name in names
-    }
-
-
-def _channel(address: str, description: str, messages: list[str]) -> dict[str, Any]:
-    return {
-        "address": address,
-        "description": description,
-        "messages": {m: {"$ref": f"#/components/messages/{m}"} for m in messages},
-    }
-
-
-def _operation(action: str, channel: str) -> dict[str, Any]:
-    return {
-        f"{action}_{channel}": {
-            "action": action,
-            "channel": {"$ref": f"#/channels/{channel}"},
-        }
+        for t in types
     }
 
 
 def asyncapi() -> dict[str, Any]:
-    """The topics and their messages, as an AsyncAPI 3.0 document; names as by default."""
-    channels: dict[str, Any] = {}
-    messages: dict[str, Any] = {}
-    operations: dict[str, Any] = {}
+    """The topics and their messages, as an AsyncAPI 3.0 document; topics have default names."""
+    out = _Channels()
     for kind, topic in {**events.TOPICS, "control": events.CONTROL_TOPIC}.items():
-        models = [m.__name__ for m in _models_by_kind()[kind]]
-        told = f"Records of kind {kind}, keyed by {_record_key(kind)}."
-        channels[kind] = _channel(topic, told, models)
-        operations |= _operation("receive", kind)
-        messages |= _json_messages(models)
-    operations |= _operation("send", "control")
-    for kind, (topic, told) in _JSON_CHANNELS.items():
-        models = [m.__name__ for m in OUTPUT_MODELS[kind]]
-        channels[kind] = _channel(topic, told, models)
-        operations |= _operation("send", kind)
-        messages |= _json_messages(models)
-    for kind, (topic, told) in _BINARY_CHANNELS.items():
-        channels[kind] = _channel(topic, told, [f"{kind}_bytes"])
-        operations |= _operation("send", kind)
-        messages[f"{kind}_bytes"] = {
+        description = f"Records of kind {kind}, keyed by {_KEYS.get(kind, 'the symbol')}."
+        out.add(kind, topic, description, _json_messages(_models_by_kind()[kind]))
+        out.operate("receive", kind)
+    out.operate("send", "control")
+    for kind, (topic, description) in _JSON_CHANNELS.items():
+        out.add(kind, topic, description, _json_messages([*OUTPUT_MODELS[kind]]))
+        out.operate("send", kind)
+    for kind, (topic, description) in _BINARY_CHANNELS.items():
+        message = {
             "name": f"{kind}_bytes",
             "contentType": "application/octet-stream",
-            "payload": {"type": "string", "format": "binary", "description": told},
+            "payload": {"type": "string", "format": "binary", "description": description},
         }
+        out.add(kind, topic, description, {f"{kind}_bytes": message})
+        out.operate("send", kind)
+    outputs = [t for types in OUTPUT_MODELS.values() for t in types]
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "brinkwatch", "version": f"{events.VERSION}.0.0"},
         "defaultContentType": "application/json",
-        "channels": channels,
-        "operations": operations,
+        "channels": out.channels,
+        "operations": out.operations,
         "components": {
-            "messages": messages,
-            "schemas": _definitions("#/components/schemas/{model}") | _output_definitions(),
+            "messages": out.messages,
+            "schemas": _input_definitions(_SCHEMAS) | _definitions(outputs, _SCHEMAS),
         },
     }

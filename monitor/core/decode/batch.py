@@ -8,7 +8,7 @@ contract's grid with `ABSENT` where a record has none; enumerations are the inde
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,6 +122,12 @@ class TextColumn:
         length[[i for i, w in enumerate(words) if w is None]] = -1
         return cls(np.frombuffer(b"".join(raw), np.uint8), start, length)
 
+    @classmethod
+    def absent(cls, rows: int) -> TextColumn:
+        """A column of `rows` rows, absent in each."""
+        empty = np.zeros(0, np.int64)
+        return cls(np.zeros(0, np.uint8), empty, empty, np.full(rows, -1, np.int64))
+
     def to_strings(self) -> list[str | None]:
         """The column as Python strings; for slow paths and tests."""
         data = self.buffer.tobytes()
@@ -138,13 +144,19 @@ class TextColumn:
         return TextColumn(self.buffer, self.start[rows], self.length[rows])
 
 
-@dataclass(slots=True)
-class Ladder:
+class Ladder(NamedTuple):
     """One side of many books: row i holds levels `offset[i]` up to `offset[i + 1]`."""
 
     offset: Int64
     price: Int64
     quantity: Int64
+
+    def read_only(self) -> Ladder:
+        """The same levels in arrays that cannot be written: one type for compiled code."""
+        out = Ladder(*(column.view() for column in self))
+        for column in out:
+            column.flags.writeable = False
+        return out
 
     def select_rows(self, rows: NDArray[Any]) -> Ladder:
         """The given rows, in the given order."""

@@ -1,61 +1,52 @@
-"""Bursts by account: every account of every market of a shard beside its own habits.
+"""Bursts by account: each account in each market of a shard, against its own ordinary activity.
 
-One detector for all markets of a shard and each kind of act, for a market's accounts are few and
-their bursts alike; the finding names the market and the accounts.
+One detector for each kind of act judges all markets of the shard together, because one market has
+few accounts and bursts look alike everywhere. The finding names the market and the accounts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.account_burst.activity import NO_ACTIVITY, WindowActivity
+from detectors.account_burst.activity import WindowActivity
 from detectors.account_burst.combine import Actor
 from detectors.account_burst.detector import AccountBurstDetector
 from detectors.account_burst.scorer import Verdict
-from detectors.calibration.calibrator import AlertBudget, Calibrator
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import Int64, UInt64
+from detectors.calibration.calibrator import Calibrator
 from monitor.core.contract.feature_catalogue import FEATURES
-from monitor.core.decode.batch import Int64
+from monitor.core.detection.judge import ClosedSpan
 from monitor.core.finding import ACCOUNT_BURST, Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import mix_each
 from monitor.core.tables.interner import Interner
-from monitor.core.windows.closed_windows import ACCOUNT_COUNTS, ClosedWindows
+from monitor.core.windows.closed_windows import ClosedWindows
+from monitor.core.windows.columns import ACCOUNT_COUNTS
 from monitor.core.windows.recent_windows import RecentWindows
 
 
 @dataclass(slots=True)
-class _AccountStream:
+class _AccountStream(Stateful):
+    STATE = "detector", "calibrator", "account"
+
     name: str
     detector: AccountBurstDetector
     calibrator: Calibrator
     account: dict[int, int] = field(default_factory=dict)
-    """The account behind each key that has evidence."""
+    """The account of each key that has evidence."""
 
 
-@dataclass(slots=True)
-class _AccountActivity:
-    """Who acted in some windows, by window and key."""
+class AccountBursts(Stateful):
+    """The account detectors of a shard: score a window, judge it, then learn it.
 
-    window: Int64
-    key: NDArray[np.uint64]
-    market: Int64
-    count: NDArray[np.float64]
-    account: Int64
-
-    def select(self, a: int, b: int) -> WindowActivity:
-        return WindowActivity(self.key[a:b], self.market[a:b], self.count[a:b])
-
-
-class AccountBursts:
-    """The account detectors of a shard: score, judge, then learn.
-
-    A stream begins with the first window in which an account is known to have acted: a feed
-    without accounts costs nothing.
+    A stream begins with the first window in which a record names its account: a feed without
+    accounts costs nothing.
     """
+
+    STATE = ("_streams",)
 
     def __init__(
         self,
@@ -71,10 +62,9 @@ class AccountBursts:
         self._accounts = accounts
         self._history = history
         chosen = settings.account_bursts
-        self._limit = 0.0
-        if chosen.streams:
-            per_day, window_s = settings.account_bursts_per_day, settings.time.window_ms / 1000
-            self._limit = AlertBudget(per_day, window_s, len(chosen.streams) * partitions).p_limit
+        self._limit = settings.budget.account_bursts.p_limit(
+            settings.time.window_s, len(chosen.streams), partitions
+        )
         self._streams = [
             _AccountStream(
                 name,
@@ -88,50 +78,43 @@ class AccountBursts:
             for name in chosen.streams
         ]
 
-    def judge(
-        self, facts: ClosedWindows, low: int, high: int, names: dict[int, str]
-    ) -> list[Finding]:
-        """Judge windows `low` up to `high` in order; learn each after it was judged."""
+    def judge(self, closed: ClosedSpan) -> list[Finding]:
+        """Judge windows in order; learn each after it was judged."""
         findings: list[Finding] = []
         for stream in self._streams:
-            acts = self._activity(facts, stream.name)
-            if not len(acts.window) and not stream.detector.has_started:
+            rows, acts, account = self._activity(closed.windows, stream.name)
+            if not len(rows) and not stream.detector.has_started:
                 continue
-            ends = np.searchsorted(acts.window, np.arange(low, high + 1)).tolist()
-            for window in range(low, high):
-                a, b = ends[window - low], ends[window - low + 1]
-                findings += self._judge_window(stream, window, acts, a, b, names)
+            windows = range(closed.low, closed.until)
+            ends = np.searchsorted(rows, [*windows, closed.until]).tolist()
+            for window, a, b in zip(windows, ends, ends[1:], strict=False):
+                if b > a or stream.detector.has_started:
+                    here = WindowActivity(acts.key[a:b], acts.market[a:b], acts.events[a:b])
+                    findings += self._judge_window(stream, window, here, account[a:b], closed.names)
         return findings
 
-    def _activity(self, facts: ClosedWindows, name: str) -> _AccountActivity:
-        count = facts.counts[:, ACCOUNT_COUNTS.index(name)]
+    def _activity(self, windows: ClosedWindows, name: str) -> tuple[Int64, WindowActivity, Int64]:
+        """Who did what `name` counts, by window and key of market and account; with the window and
+        the account of each row.
+        """
+        count = windows.counts[:, ACCOUNT_COUNTS.index(name)]
         acted = count > 0
-        row, account = facts.account_row[acted], facts.account[acted]
-        market = facts.symbol[row]
+        row, account = windows.account_row[acted], windows.account[acted]
+        market, window = windows.symbol[row], windows.window[row]
         key = mix_each(self._symbols.hashes[market], self._accounts.hashes[account])
-        window = facts.window[row]
         order = np.lexsort((key, window))
-        return _AccountActivity(
-            window[order],
-            key[order],
-            market[order],
-            count[acted][order].astype(np.float64),
-            account[order],
-        )
+        events = count[acted][order].astype(np.float64)
+        return window[order], WindowActivity(key[order], market[order], events), account[order]
 
     def _judge_window(
         self,
         stream: _AccountStream,
         window: int,
-        every: _AccountActivity,
-        a: int,
-        b: int,
+        acts: WindowActivity,
+        account: Int64,
         names: dict[int, str],
     ) -> list[Finding]:
         detector = stream.detector
-        acts = every.select(a, b) if b > a else NO_ACTIVITY
-        if b == a and not detector.has_started:
-            return []
         verdict = detector.judge(window, acts)
         p = 1.0
         if verdict.value is not None:
@@ -139,21 +122,18 @@ class AccountBursts:
             stream.calibrator.learn(verdict.value)
         rare = p <= self._limit and bool(verdict.actors)
         (detector.report if rare else detector.learn)(window, acts)
-        self._remember_accounts(stream, every, a, b)
+        self._remember_accounts(stream, acts.key, account)
         return [self._finding(stream, window, verdict, p, names)] if rare else []
 
     @staticmethod
-    def _remember_accounts(stream: _AccountStream, every: _AccountActivity, a: int, b: int) -> None:
-        """Keep in mind who is behind the keys with evidence; a key is named while it acts."""
+    def _remember_accounts(stream: _AccountStream, key: UInt64, account: Int64) -> None:
+        """Keep the account of each key with evidence; a key shows its account only as it acts."""
         hot = stream.detector.hot_keys
         if not hot and not stream.account:
             return
         stream.account = {key: n for key, n in stream.account.items() if key in hot}
-        if b > a:
-            acting = every.key[a:b]
-            wanted = np.isin(acting, np.fromiter(hot, np.uint64))
-            pairs = zip(acting[wanted].tolist(), every.account[a:b][wanted].tolist(), strict=True)
-            stream.account.update(pairs)
+        wanted = np.isin(key, np.fromiter(hot, np.uint64))
+        stream.account.update(zip(key[wanted].tolist(), account[wanted].tolist(), strict=True))
 
     def _finding(
         self, stream: _AccountStream, window: int, verdict: Verdict, p: float, names: dict[int, str]
@@ -187,26 +167,14 @@ class AccountBursts:
 
     @property
     def evicted(self) -> int:
-        """Accounts that had to leave for want of room."""
+        """Pairs of market and account that were dropped because the table was full."""
         return sum(stream.detector.evicted for stream in self._streams)
 
     def accounts_in_use(self) -> Int64:
-        """The accounts that are behind any evidence."""
+        """The accounts with evidence."""
         return np.array([n for s in self._streams for n in s.account.values()], np.int64)
 
     def rename_accounts(self, remap: Int64) -> None:
         """Follow a new numbering of accounts."""
         for stream in self._streams:
             stream.account = {key: int(remap[n]) for key, n in stream.account.items()}
-
-    def snapshot(self) -> list[Any]:
-        return [
-            [s.detector.snapshot(), s.calibrator.snapshot(), sorted(s.account.items())]
-            for s in self._streams
-        ]
-
-    def restore(self, state: list[Any]) -> None:
-        for stream, (detector, calibrator, account) in zip(self._streams, state, strict=True):
-            stream.detector.restore(detector)
-            stream.calibrator.restore(calibrator)
-            stream.account = dict(account)

@@ -1,18 +1,19 @@
-"""Joint evidence across markets, at the venue stage: every shard's signs of a block, together.
+"""Joint evidence across markets, at the venue stage: one block of all shards, judged together.
 
-A shard tells of each block of `JointSettings.window_s` how rare each of its markets is (`BlockPValues`).
-Once all shards have passed the block, its markets are judged together, in the order of their names.
+Each shard reports how rare each block of `JointSettings.window_s` is in each of its markets
+(`BlockPValues`). Once all shards have passed the block, its markets are judged together, in the
+order of their names.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from detectors.calibration.calibrator import AlertBudget
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import Float64
 from detectors.calibration.calibrator_bank import CalibratorBank
 from detectors.joint.cross_market import (
     NAMED_CHANCE,
@@ -23,31 +24,27 @@ from detectors.joint.cross_market import (
 from detectors.joint.cusums import BLOCK_WINDOWS
 from detectors.stats.normal_scores import fisher_p_value
 from monitor.core.contract.feature_catalogue import FEATURES
-from monitor.core.features.compute import Float64
+from monitor.core.contract.units import DAY_S
+from monitor.core.detection.block_p_values import (
+    EVIDENCE_COLUMNS,
+    EXPECTED,
+    JUDGED,
+    NEG_LOG_P,
+    OBSERVED,
+    BlockPValues,
+)
+from monitor.core.detection.judge import PassedTime
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
+from monitor.core.snapshot import from_state, to_state
 
 BLOCKS_KEPT = 24
-"""How far back the evidence is told in full, in blocks: two minutes."""
+"""A finding gives the evidence of at most so many of the last blocks: two minutes."""
 MARKETS_SHOWN = 64
-"""Of a finding: those with the rarest scores."""
+"""A finding names at most so many markets: those with the rarest scores."""
 
 MarketKey = tuple[str, int]
 """A market: its symbol and its partition."""
-
-
-@dataclass(slots=True)
-class BlockPValues:
-    """What the markets of a shard say of one block."""
-
-    window: int
-    """Index of the block's last window."""
-    partition: int
-    symbols: list[str]
-    p: Float64
-    """(symbols,): how rare the block is alone, uniform in ordinary blocks."""
-    streams: Float64
-    """(symbols, streams, 4): -ln p, observed, expected, and 1 where the stream judged, else 0s."""
 
 
 @dataclass(slots=True)
@@ -57,96 +54,93 @@ class _Block:
     streams: Float64
 
 
-class CrossMarketEvidence:
+class CrossMarketEvidence(Stateful):
     """All markets of the venue.
 
-    Markets are held for good: as many as have ever judged, which the shards' bounds hold down.
+    A market keeps its row for good: there are as many as have ever judged, which the shards'
+    limits on symbols bound.
     """
+
+    STATE = ("_detector",)
 
     def __init__(self, settings: EngineSettings) -> None:
         self._streams = settings.joint.streams
-        forms = [FEATURES[name].form for name in self._streams]
-        self._additive = np.array([form in ("count", "amount") for form in forms], np.bool_)
+        self._additive = np.array([FEATURES[name].is_additive for name in self._streams], np.bool_)
         self._block = settings.joint_block
         block_s = self._block * settings.time.window_ms / 1000
-        self._enabled = settings.cross_market_per_day > 0
-        # The voices share the budget alike.
-        self._limit = (
-            AlertBudget(settings.cross_market_per_day, block_s, len(STATISTICS)).p_limit
-            if self._enabled
-            else 0.0
-        )
-        self._detector = CrossMarketStatistics(86_400 / block_s, warm_up=settings.joint.warm_up)
-        self._calibrators = CalibratorBank(86_400 / block_s, self._limit, BLOCK_WINDOWS)
+        budget = settings.budget.cross_market
+        self._enabled = budget.per_day > 0
+        # The statistics share the budget alike.
+        self._limit = budget.p_limit(block_s, len(STATISTICS))
+        self._detector = CrossMarketStatistics(DAY_S / block_s, warm_up=settings.joint.warm_up)
+        self._calibrators = CalibratorBank(DAY_S / block_s, self._limit, BLOCK_WINDOWS)
         for _ in STATISTICS:
             self._calibrators.add(log_likelihood=True)
         self._waiting: list[BlockPValues] = []
         self._markets: dict[MarketKey, int] = {}
+        """The row of each market."""
         self._recent_blocks: list[_Block] = []
 
-    def add(self, signs: list[BlockPValues]) -> None:
-        """Take signs in; each of a shard's blocks once."""
+    def add(self, blocks: list[BlockPValues]) -> None:
+        """Take in what a shard reports; each of its blocks once."""
         if self._enabled:
-            self._waiting += signs
+            self._waiting += blocks
 
-    def judge(self, until: int) -> list[Finding]:
-        """Judge, in order, all blocks that end before window `until`: every shard has told them."""
-        due = [signs for signs in self._waiting if signs.window < until]
+    def judge(self, closed: PassedTime) -> list[Finding]:
+        """Judge, in order, all blocks that have closed: every shard has reported them."""
+        due = [block for block in self._waiting if block.window < closed.until]
         if not due:
             return []
-        self._waiting = [signs for signs in self._waiting if signs.window >= until]
+        self._waiting = [block for block in self._waiting if block.window >= closed.until]
         findings = []
-        for window in sorted({signs.window for signs in due}):
-            findings += self._judge_block([signs for signs in due if signs.window == window])
+        for window in sorted({block.window for block in due}):
+            findings += self._judge_block([block for block in due if block.window == window])
         return findings
 
     def _judge_block(self, per_shard: list[BlockPValues]) -> list[Finding]:
-        places = sorted(
-            (name, signs.partition, n, i)
-            for n, signs in enumerate(per_shard)
-            for i, name in enumerate(signs.symbols)
+        order = sorted(
+            (name, block.partition, n, i)
+            for n, block in enumerate(per_shard)
+            for i, name in enumerate(block.symbols)
         )
-        rows = [self._markets.setdefault(at[:2], len(self._markets)) for at in places]
+        rows = [self._markets.setdefault(entry[:2], len(self._markets)) for entry in order]
         self._detector.grow(len(self._markets))
         p = np.full(len(self._markets), np.nan)
-        p[rows] = [per_shard[n].p[i] for _, _, n, i in places]
-        streams = np.array([per_shard[n].streams[i] for _, _, n, i in places])
-        self._recent_blocks = self._recent_blocks[
-            -min(self._detector.lookback_windows, BLOCKS_KEPT - 1) :
-        ]
+        p[rows] = [per_shard[n].p[i] for _, _, n, i in order]
+        streams = np.array([per_shard[n].streams[i] for _, _, n, i in order])
+        older = min(self._detector.lookback_windows, BLOCKS_KEPT - 1)
+        self._recent_blocks = self._recent_blocks[-older:]
         self._recent_blocks.append(_Block(per_shard[0].window, rows, streams))
         scores = self._detector.judge(p)
         every = np.arange(len(STATISTICS))
-        rare = sorted(
-            self._calibrators.rare_scores(every, scores, self._limit), key=lambda r: (r[1], r[0])
-        )
+        rare = self._calibrators.rare_scores(every, scores, self._limit)
         finding = None
-        for voice, chance_of in rare:
-            finding = finding or self._finding(voice, min(1.0, chance_of * len(STATISTICS)))
+        for statistic, chance in sorted(rare, key=lambda pair: (pair[1], pair[0])):
+            finding = finding or self._finding(statistic, min(1.0, chance * len(STATISTICS)))
         self._detector.learn(finding is not None)
         self._calibrators.learn(every, scores)
         return [finding] if finding else []
 
-    def _finding(self, voice: int, p: float) -> Finding | None:
-        """What is told of a rare score; None where fewer than two markets carry it."""
-        blocks, named = self._detector.contributing_markets(voice)
+    def _finding(self, statistic: int, p: float) -> Finding | None:
+        """The finding of a rare score; None where fewer than two markets carry it."""
+        count, named = self._detector.contributing_markets(statistic)
         keys = list(self._markets)
         symbols = list(dict.fromkeys(keys[market.market][0] for market in named))[:MARKETS_SHOWN]
         if len(symbols) < NAMED_LEAST:
             return None
-        kept = self._recent_blocks[-blocks:]
-        sums = np.zeros((len(keys), len(self._streams), 4))
-        for block in kept:
+        blocks = self._recent_blocks[-count:]
+        sums = np.zeros((len(keys), len(self._streams), EVIDENCE_COLUMNS))
+        for block in blocks:
             sums[block.rows] += block.streams
-        # A symbol that a venue's keys spread over partitions is told as one.
+        # A symbol whose records a venue spreads over partitions is named once.
         rows = {
             symbol: [m.market for m in named if keys[m.market][0] == symbol] for symbol in symbols
         }
         every = {symbol: sums[at].sum(axis=0) for symbol, at in rows.items()}
-        parts = self._parts(every, kept[0].window - self._block + 1)
+        parts = self._parts(every, blocks[0].window - self._block + 1)
         lead = parts[0]
         return Finding(
-            window=kept[-1].window,
+            window=blocks[-1].window,
             since=lead.since,
             partition=keys[rows[lead.symbol][0]][1],
             symbol=lead.symbol,
@@ -159,42 +153,53 @@ class CrossMarketEvidence:
         )
 
     def _parts(self, sums: dict[str, Float64], since: int) -> list[FindingPart]:
-        """Of each market the streams that carry the evidence over all of them; where none does for
-        certain, the one that does most."""
-        over = sum(sums.values(), np.zeros((len(self._streams), 4)))
-        chances = [fisher_p_value(nl, round(n)) if n else 1.0 for nl, n in over[:, [0, 3]].tolist()]
-        carry = [k for k, q in enumerate(chances) if q < NAMED_CHANCE]
+        """The streams that carry the evidence over all markets, in each market.
+
+        Where no stream does for certain, the one that does most.
+        """
+        total = sum(sums.values(), np.zeros((len(self._streams), EVIDENCE_COLUMNS)))
+        chances = [_chance(stream) for stream in total]
+        carry = [k for k, chance in enumerate(chances) if chance < NAMED_CHANCE]
         carry = carry or [min(range(len(chances)), key=lambda k: (chances[k], k))]
-        total = float(over[carry, 0].sum())
+        carried = float(total[carry, NEG_LOG_P].sum())
         parts = []
-        for symbol, here in sums.items():
+        for symbol, streams in sums.items():
             for k in carry:
-                nl, observed, expected, n = here[k].tolist()
-                if n:
-                    mean = 1.0 if self._additive[k] else n
-                    numbers = observed / mean, expected / mean, fisher_p_value(nl, round(n))
-                    share = nl / total if total > 0 else 0.0
+                stream = streams[k]
+                if stream[JUDGED]:
+                    mean = 1.0 if self._additive[k] else float(stream[JUDGED])
                     parts.append(
-                        FindingPart(symbol, self._streams[k], JOINT, since, *numbers, share)
+                        FindingPart(
+                            symbol,
+                            self._streams[k],
+                            JOINT,
+                            since,
+                            float(stream[OBSERVED]) / mean,
+                            float(stream[EXPECTED]) / mean,
+                            _chance(stream),
+                            float(stream[NEG_LOG_P]) / carried if carried > 0 else 0.0,
+                        )
                     )
         return sorted(parts, key=lambda part: (-part.share, part.symbol, part.stream))
 
     def snapshot(self) -> dict[str, Any]:
-        """All state, as plain arrays."""
-        return {
-            "across": self._detector.snapshot(),
+        return super().snapshot() | {
             "calibrators": self._calibrators.snapshot(),
-            "waiting": [dataclasses.asdict(signs) for signs in self._waiting],
-            "markets": [list(key) for key in self._markets],
-            "kept": [[block.window, block.rows, block.streams] for block in self._recent_blocks],
+            "waiting": to_state(self._waiting),
+            "markets": list(self._markets),
+            "recent_blocks": to_state(self._recent_blocks),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a snapshot."""
-        self._detector.restore(state["across"])
+        super().restore(state)
         self._calibrators.restore(state["calibrators"], log_likelihood=True)
-        self._waiting = [BlockPValues(**signs) for signs in state["waiting"]]
-        self._markets = {
-            (name, partition): i for i, (name, partition) in enumerate(state["markets"])
-        }
-        self._recent_blocks = [_Block(*block) for block in state["kept"]]
+        self._waiting = from_state(list[BlockPValues], state["waiting"])
+        keys = from_state(list[MarketKey], state["markets"])
+        self._markets = {key: row for row, key in enumerate(keys)}
+        self._recent_blocks = from_state(list[_Block], state["recent_blocks"])
+
+
+def _chance(stream: Float64) -> float:
+    """Of as much evidence in as many ordinary blocks."""
+    judged = round(float(stream[JUDGED]))
+    return fisher_p_value(float(stream[NEG_LOG_P]), judged) if judged else 1.0

@@ -2,166 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.bank import Float64, Int64
+from detectors.arrays.growable import grow_rows
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import Bool, Float64, Int64
 from detectors.base import Detector, Evidence
-from detectors.calibration.calibrator import AlertBudget
 from detectors.calibration.calibrator_bank import CalibratorBank
+from monitor.core.budget import BudgetShare
+from monitor.core.contract.units import DAY_NS, SECOND_NS
 from monitor.core.settings import StreamSettings
 
-Factory = Callable[[], Detector]
-"""Makes a detector as it stands before it has seen anything."""
+DetectorFactory = Callable[[], Detector]
+"""Makes a detector that has seen nothing."""
 
 
 @dataclass(slots=True)
 class RareScore:
-    """A score that is rare enough, with the evidence for it."""
+    """A score that is rare enough to report, with the evidence for it."""
 
     symbol: int
-    """Place of the symbol among those judged."""
+    """Index among the symbols that were judged."""
     stream: int
-    """Place of the stream in the settings."""
+    """Index of the stream in the settings."""
     p: float
     evidence: Evidence
     index: int
-    """Place among what was asked."""
+    """Index among the scores."""
 
 
-@dataclass(slots=True)
-class WindowScores:
-    """What a group made of one window."""
+class WindowScores(NamedTuple):
+    """A group's scores of one window: of every symbol and stream with numbers in it."""
 
-    present: NDArray[np.bool_]
+    present: Bool
     """(symbols, streams): whether the stream's numbers are in this window."""
-    row: Int64
-    """(symbols, streams): -1 where a stream has not begun."""
+    rows_by_symbol: Int64
+    """(symbols, streams): rows of the bank; -1 where a stream has not begun."""
     rows: Int64
-    """Of what was asked, symbol by symbol and stream by stream."""
+    """(scores,): rows of the bank, symbol by symbol and stream by stream."""
     values: Float64
-    """(asked, inputs)."""
+    """(scores, inputs): what the detectors were given."""
     scores: Float64
-    rare: list[RareScore] = field(default_factory=list)
-
-
-def group_streams(streams: Iterable[int], factories: Sequence[Factory]) -> list[list[int]]:
-    """Streams whose detectors may share a bank, together."""
-    members: dict[Any, list[int]] = {}
-    for i in streams:
-        detector = factories[i]()
-        key = i if detector.bank_key is None else (type(detector), detector.bank_key)
-        members.setdefault(key, []).append(i)
-    return list(members.values())
+    """(scores,); NaN where a detector abstained."""
+    rare: list[RareScore]
 
 
 class DetectorGroup:
     """One bank of detectors, and the calibrator of each of its rows.
 
-    `streams`: places in `settings`. `column`: where each number is in what `values` is given.
+    For each window: `judge`, then what is asked about it, then `learn`. `streams`: indices in
+    `settings`. `p_most`: the highest limit that `judge` will be given.
     """
 
     def __init__(
         self,
         settings: Sequence[StreamSettings],
         streams: list[int],
-        factory: Factory,
+        factory: DetectorFactory,
         column: Mapping[str, int],
         windows_per_day: float,
-        budget: AlertBudget,
+        p_most: float,
     ) -> None:
         self._streams = np.array(streams)
         self._columns = np.array(
             [[column[name] for name in settings[i].input_features] for i in streams]
         )
         self._bank = factory().bank()
-        self._calibrators = CalibratorBank(windows_per_day, budget.p_limit)
+        self._calibrators = CalibratorBank(windows_per_day, p_most)
         self._row = np.full((0, len(streams)), -1, np.int64)
-        """For each symbol's number and stream its row in the bank; -1: it has not begun."""
+        """(symbols, streams): the row in the bank; -1 where a stream has not begun."""
         self._row_keys: list[tuple[int, int]] = []
-        """Of each row, the symbol's number and the stream's place in the group."""
+        """Of each row, the symbol's number and the stream's index in the group."""
+        self._window: WindowScores
 
     def grow(self, symbols: int) -> None:
         """Make room for symbols with numbers below `symbols`."""
-        have = len(self._row)
-        if symbols > have:
-            more = np.full((max(symbols, 2 * have) - have, self._row.shape[1]), -1, np.int64)
-            self._row = np.concatenate((self._row, more))
+        self._row = grow_rows(self._row, symbols, fill=-1)
 
-    def values(self, features: Float64) -> tuple[Float64, NDArray[np.bool_]]:
-        """Of all windows' features what this group reads, and where all of it is there."""
+    def values(self, features: Float64) -> tuple[Float64, Bool]:
+        """From (rows, features): what this group reads, (rows, streams, inputs), and where all of
+        it is present, (rows, streams).
+        """
         values = features[:, self._columns]
-        there: NDArray[np.bool_] = np.logical_not(np.any(np.isnan(values), axis=2))
-        return values, there
+        present: Bool = np.logical_not(np.any(np.isnan(values), axis=2))
+        return values, present
 
     def judge(
-        self, symbols: Int64, values: Float64, there: NDArray[np.bool_], limit: float
-    ) -> WindowScores:
-        """Judge one window; a stream begins with the first number that is not 0."""
+        self, symbols: Int64, values: Float64, present: Bool, limit: float
+    ) -> list[RareScore]:
+        """The scores of one window with a p-value not above `limit`.
+
+        A stream begins with the first number that is not 0.
+        """
         row = self._row[symbols]
-        new = there & (row < 0)
+        new = present & (row < 0)
         if new.any():
             new &= (values != 0).any(axis=2)
             if new.any():
                 self._begin(symbols, new)
                 row = self._row[symbols]
-        asked = there & (row >= 0)
+        asked = present & (row >= 0)
         rows, values = row[asked], values[asked]
         scores = self._bank.judge(rows, values)
-        judged = WindowScores(there, row, rows, values, scores)
+        self._window = WindowScores(present, row, rows, values, scores, [])
         rare = self._calibrators.rare_scores(rows, scores, limit)
         if rare:
-            place, stream = (a.tolist() for a in np.nonzero(asked))
-            for at, p in rare:
-                evidence = self._bank.evidence(int(rows[at]), values[at])
+            symbol_of, stream_of = np.nonzero(asked)
+            for i, p in rare:
+                evidence = self._bank.evidence(int(rows[i]), values[i])
                 if evidence is not None:
-                    i = int(self._streams[stream[at]])
-                    judged.rare.append(RareScore(place[at], i, p, evidence, at))
-        return judged
+                    stream = int(self._streams[stream_of[i]])
+                    self._window.rare.append(RareScore(int(symbol_of[i]), stream, p, evidence, i))
+        return self._window.rare
 
-    def _begin(self, symbols: Int64, new: NDArray[np.bool_]) -> None:
-        for place, stream in np.argwhere(new).tolist():
-            symbol = int(symbols[place])
+    def _begin(self, symbols: Int64, new: Bool) -> None:
+        for i, stream in np.argwhere(new).tolist():
+            symbol = int(symbols[i])
             self._row[symbol, stream] = self._calibrators.add(self._bank.log_likelihood)
             self._row_keys.append((symbol, stream))
         self._bank.grow(len(self._row_keys))
 
-    def count_ready(self, judged: WindowScores) -> int:
-        """How many streams could have been reported."""
-        scored = ~np.isnan(judged.scores)
-        return int(np.count_nonzero(scored & self._calibrators.ready[judged.rows]))
+    def count_ready(self) -> int:
+        """How many streams have a score and a p-value: they could have been reported."""
+        has_score = ~np.isnan(self._window.scores)
+        return int(np.count_nonzero(has_score & self._calibrators.ready[self._window.rows]))
 
-    def abstentions(self, judged: WindowScores, place: int) -> list[tuple[int, str]]:
-        """The streams of a symbol that could not judge, and why. To be asked before `learn`."""
-        out = []
-        scores = dict(zip(judged.rows.tolist(), range(len(judged.rows)), strict=True))
-        for k, row in enumerate(judged.row[place].tolist()):
+    def abstentions(self, symbol: int) -> list[tuple[int, str]]:
+        """The streams (indices in the settings) that could not judge a symbol, and why.
+
+        `symbol`: index among those judged.
+        """
+        judged, reasons = self._window, []
+        index = {row: i for i, row in enumerate(judged.rows.tolist())}
+        for k, row in enumerate(judged.rows_by_symbol[symbol].tolist()):
             why: str | None = None
-            if not judged.present[place, k]:
+            if not judged.present[symbol, k]:
                 why = "not in this window" if row >= 0 else None
             elif row < 0:
                 why = "none seen so far"
-            elif np.isnan(judged.scores[scores[row]]):
-                why = self._bank.why(row, judged.values[scores[row]])
+            elif np.isnan(judged.scores[index[row]]):
+                why = self._bank.why(row, judged.values[index[row]])
             else:
                 why = self._calibrators.why(row)
             if why is not None:
-                out.append((int(self._streams[k]), why))
-        return out
+                reasons.append((int(self._streams[k]), why))
+        return reasons
 
-    def learn(self, judged: WindowScores) -> None:
-        """Learn a judged window: what was reported is not normal."""
+    def learn(self) -> None:
+        """Learn the window that was judged; what was reported is not learnt as ordinary."""
+        judged = self._window
         rows, values = judged.rows, judged.values
         if judged.rare:
-            learnt = np.ones(len(rows), np.bool_)
+            ordinary = np.ones(len(rows), np.bool_)
             for rare in judged.rare:
-                learnt[rare.index] = False
+                ordinary[rare.index] = False
                 self._bank.report(int(rows[rare.index]), values[rare.index])
-            rows, values = rows[learnt], values[learnt]
+            rows, values = rows[ordinary], values[ordinary]
         self._bank.learn(rows, values)
         self._calibrators.learn(judged.rows, judged.scores)
 
@@ -180,3 +181,72 @@ class DetectorGroup:
             self._row[symbol, stream] = row
         self._bank.restore(state["bank"])
         self._calibrators.restore(state["calibrators"], self._bank.log_likelihood)
+
+
+class DetectorGroups(Stateful):
+    """All streams of one kind of evidence, which have one `share` of the budget in all partitions.
+
+    Of `settings` and `factories`, the streams whose feature has a `column` in what `inputs` is
+    given. For each window: `judge`, then `abstentions` where they are wanted, then `learn`.
+    """
+
+    STATE = "_ready", "_groups"
+
+    def __init__(
+        self,
+        settings: Sequence[StreamSettings],
+        factories: Sequence[DetectorFactory],
+        column: Mapping[str, int],
+        share: BudgetShare,
+        window_ns: int,
+        partitions: int = 1,
+    ) -> None:
+        self._p_limit = partial(share.p_limit, window_ns / SECOND_NS, partitions=partitions)
+        members: dict[Any, list[int]] = {}
+        for i, stream in enumerate(settings):
+            if stream.feature in column:
+                detector = factories[i]()
+                key = i if detector.bank_key is None else (type(detector), detector.bank_key)
+                members.setdefault(key, []).append(i)
+        per_day, p_most = DAY_NS / window_ns, self._p_limit(1)
+        self._groups = [
+            DetectorGroup(settings, streams, factories[streams[0]], column, per_day, p_most)
+            for streams in members.values()
+        ]
+        self._ready = 0
+        """Streams that could judge in the last window."""
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def grow(self, symbols: int) -> None:
+        """Make room for symbols with numbers below `symbols`."""
+        for group in self._groups:
+            group.grow(symbols)
+
+    def inputs(self, features: Float64) -> list[tuple[Float64, Bool]]:
+        """Of (rows, features) what each group reads."""
+        return [group.values(features) for group in self._groups]
+
+    def judge(
+        self, symbols: Int64, inputs: list[tuple[Float64, Bool]], rows: slice
+    ) -> list[RareScore]:
+        """Judge one window: the scores to report, by symbol and stream.
+
+        `rows`: of the inputs, those of this window, in the order of `symbols`.
+        """
+        limit = self._p_limit(self._ready)
+        rare = []
+        for group, (values, present) in zip(self._groups, inputs, strict=True):
+            rare += group.judge(symbols, values[rows], present[rows], limit)
+        self._ready = sum(group.count_ready() for group in self._groups)
+        return sorted(rare, key=lambda one: (one.symbol, one.stream))
+
+    def abstentions(self, symbol: int) -> list[tuple[int, str]]:
+        """As of `DetectorGroup`, of all streams."""
+        return sorted(one for group in self._groups for one in group.abstentions(symbol))
+
+    def learn(self) -> None:
+        """Learn the window that was judged."""
+        for group in self._groups:
+            group.learn()

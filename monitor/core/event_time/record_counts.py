@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from detectors.arrays.state import Stateful
 
-class RecordCounts:
+
+class RecordCounts(Stateful):
     """Counters of records; a record read twice (same partition and offset) counts once here."""
+
+    STATE = ("events", "late", "refused", "duplicates")
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
@@ -17,25 +21,16 @@ class RecordCounts:
         self.refused: Counter[str] = Counter()
         """Records that were not accepted, by reason."""
         self.duplicates = 0
-        """Records that had been read before: a fact of this run, not of the day."""
+        """Records that had been read before: they depend on this run, not on the day."""
 
     def add(self, other: RecordCounts) -> None:
-        """Count what another tally counted."""
+        """Add the counts of another stage."""
         self.events += other.events
         self.late += other.late
         self.refused += other.refused
         self.duplicates += other.duplicates
 
     def reproducible_counts(self) -> dict[str, Any]:
-        """What belongs to the day: the same for the same set of records."""
+        """The counts that are the same for the same set of records, however it is read."""
         parts = {"events": self.events, "late": self.late, "refused": self.refused}
         return {name: dict(sorted((+count).items())) for name, count in parts.items()}
-
-    def snapshot(self) -> dict[str, Any]:
-        return {**self.reproducible_counts(), "duplicates": self.duplicates}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.events = Counter(state["events"])
-        self.late = Counter(state["late"])
-        self.refused = Counter(state["refused"])
-        self.duplicates = state["duplicates"]

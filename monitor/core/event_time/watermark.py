@@ -1,23 +1,25 @@
-"""The only logic of time.
+"""Event time: what is late, what was read before, and how far the time of a log has come.
 
-Whether a record is late, a duplicate or a jump of the clock is a property of its own topic
-partition's log: of the offsets below it there and of the control records for it. What other
-partitions hold, or when anything was read, does not matter.
+Whether a record is late, a duplicate or a jump of the clock depends on its own topic partition's
+log alone: on the offsets below it and on the control records for it. What other partitions hold, or
+when anything was read, does not matter.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
 
+from detectors.arrays.columns import column_numbers
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import I1, I2, INT, RI1, Int64
 from monitor.core.contract.events import Control
-from monitor.core.decode.batch import Int64
-from monitor.core.tables.interner import I64, R64
+from monitor.core.contract.units import DAY_NS, SECOND_NS
 
 ADMITTED, LATE, DUPLICATE, JUMP = 0, 1, 2, 3
 NEVER = -(2**62)
@@ -25,54 +27,73 @@ NEVER = -(2**62)
 END_OF_LOG = 2**62
 """A position behind every offset: the log was read to its end."""
 
-JUMP_NS = 30 * 86_400 * 1_000_000_000
+JUMP_NS = 30 * DAY_NS
 """A record this far ahead of everything before it waits for `JUMP_CONFIRM` of its kind in a row:
 one record with a broken clock must not make all that follow late."""
 JUMP_CONFIRM = 3
 
-SILENT_NS, SILENT_TIMES = 10_000_000_000, 3
+SILENT_NS, SILENT_TIMES = 10 * SECOND_NS, 3
 """A topic partition has stopped when it is silent for so long, and for so many times the longest
 silence it ever had before: a topic of few records is silent by nature."""
-SILENCE_MIN_RECORDS, SILENCE_MIN_NS = 20, 60_000_000_000
-"""Before so many records, over so long, nobody knows how silent it is by nature."""
+SILENCE_MIN_RECORDS, SILENCE_MIN_NS = 20, 60 * SECOND_NS
+"""Before so many records, over so long, its longest silence says nothing."""
 
-_HIGH, _POSITION, _JUMPS, _FIRST, _COUNT, _LONGEST, _STOPPED = range(7)
-SILENCE_COLUMNS = ("ts", "high", "longest", "count", "over")
-"""A stop or, where `over` is 1, its end: when it was known, the last record's time, the longest
-silence before, ns; and the records until then."""
+_CLOCK_COLUMNS = ("high", "position", "jumps", "first", "count", "longest", "stopped")
+"""Highest time (ns), offset behind the last record, jumps in a row, first time; admitted records;
+longest silence (ns); whether it has stopped."""
+_CLOCK = column_numbers(_CLOCK_COLUMNS)
 
 
-@njit(types.int64(I64, types.int64), cache=True, nogil=True)
-def _silence_limit(state, until):  # type: ignore[no-untyped-def]
-    """How long a silence may be that is known to last up to `until`; 0: it is none, or not known to
-    be too long.
+class Silence(NamedTuple):
+    """A topic partition stopped, or spoke again."""
+
+    ts: int
+    """When that was certain, ns of event time."""
+    high: int
+    """The last record's event time, ns."""
+    longest: int
+    """The longest silence before, ns."""
+    records: int
+    """Records admitted until then."""
+    over: int
+    """1: the silence is over."""
+
+
+_SILENCE = column_numbers(Silence._fields)
+
+
+@njit(INT(I1, INT), cache=True, nogil=True)
+def _silence_limit(clock, until):  # type: ignore[no-untyped-def]
+    """The longest silence that is usual, ns, where nothing came up to `until` for longer than that;
+    else 0, as it is for a topic partition that has stopped already or is too young.
     """
-    if state[6] or state[4] < SILENCE_MIN_RECORDS or state[0] - state[3] < SILENCE_MIN_NS:
+    young = clock[_CLOCK.high] - clock[_CLOCK.first] < SILENCE_MIN_NS
+    if clock[_CLOCK.stopped] or clock[_CLOCK.count] < SILENCE_MIN_RECORDS or young:
         return 0
-    limit = max(SILENT_NS, SILENT_TIMES * state[5])
-    return limit if until - state[0] >= limit else 0
+    limit = max(SILENT_NS, SILENT_TIMES * clock[_CLOCK.longest])
+    return limit if until - clock[_CLOCK.high] >= limit else 0
 
 
-@njit(types.void(I64, types.int64[:, ::1], types.int64, types.int64), cache=True, nogil=True)
-def _write_stop(state, told, n, limit):  # type: ignore[no-untyped-def]
-    told[n, 0] = state[0] + limit
-    told[n, 1] = state[0]
-    told[n, 2] = state[5]
-    told[n, 3] = state[4]
-    told[n, 4] = 0
-    state[6] = 1
+@njit((I1, I1, INT, INT), cache=True, nogil=True)
+def _write_silence(clock, silence, ts, over):  # type: ignore[no-untyped-def]
+    """Write a stop, or its end, as a row of `Silence`; the clock keeps which of them it was."""
+    silence[_SILENCE.ts] = ts
+    silence[_SILENCE.high] = clock[_CLOCK.high]
+    silence[_SILENCE.longest] = clock[_CLOCK.longest]
+    silence[_SILENCE.records] = clock[_CLOCK.count]
+    silence[_SILENCE.over] = over
+    clock[_CLOCK.stopped] = 1 - over
 
 
-@njit(
-    types.int64(R64, R64, I64, R64, R64, types.int64, types.uint8[::1], I64, types.int64[:, ::1]),
-    cache=True,
-    nogil=True,
-)
-def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict, came, told):  # type: ignore[no-untyped-def]
+@njit(INT(RI1, RI1, I1, RI1, RI1, INT, types.uint8[::1], I1, I2), cache=True, nogil=True)
+def _admit(offset, ts, clock, control_offset, control_ts, lateness, verdict, times, silences):  # type: ignore[no-untyped-def]
+    """Judge records in the order of offsets: see `PartitionClock.admit`. Returns how many rows of
+    `silences` were written.
+    """
     n = 0
-    high = state[0]
-    position = state[1]
-    jumps = state[2]
+    high = clock[_CLOCK.high]
+    position = clock[_CLOCK.position]
+    jumps = clock[_CLOCK.jumps]
     nc = control_offset.size
     c = 0
     floor = NEVER
@@ -85,8 +106,8 @@ def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict, cam
             floor = max(floor, control_ts[c])
             c += 1
         t = ts[i]
-        came[i] = max(high - lateness, floor)
-        if t < came[i]:
+        times[i] = max(high - lateness, floor)
+        if t < times[i]:
             verdict[i] = LATE
             continue
         if high != NEVER and t > high + JUMP_NS:
@@ -96,55 +117,59 @@ def _admit(offset, ts, state, control_offset, control_ts, lateness, verdict, cam
                 continue
         jumps = 0
         if high == NEVER:
-            state[3] = t
+            clock[_CLOCK.first] = t
         elif t > high:
-            state[0] = high
-            limit = _silence_limit(state, max(floor, t))
+            clock[_CLOCK.high] = high
+            limit = _silence_limit(clock, max(floor, t))
             if limit:
-                _write_stop(state, told, n, limit)
+                _write_silence(clock, silences[n], high + limit, 0)
                 n += 1
-            if state[6]:
-                told[n, 0] = t
-                told[n, 1] = high
-                told[n, 2] = state[5]
-                told[n, 3] = state[4]
-                told[n, 4] = 1
+            if clock[_CLOCK.stopped]:
+                _write_silence(clock, silences[n], t, 1)
                 n += 1
-                state[6] = 0
             else:
-                state[5] = max(state[5], t - high)
-        state[4] += 1
+                clock[_CLOCK.longest] = max(clock[_CLOCK.longest], t - high)
+        clock[_CLOCK.count] += 1
         high = max(high, t)
-        came[i] = high - t
+        times[i] = high - t
         verdict[i] = ADMITTED
-    state[0] = high
-    state[1] = position
-    state[2] = jumps
+    clock[_CLOCK.high] = high
+    clock[_CLOCK.position] = position
+    clock[_CLOCK.jumps] = jumps
     return n
 
 
-class PartitionClock:
-    """Time in one topic partition."""
+class PartitionClock(Stateful):
+    """Time in one topic partition.
+
+    Parameters
+    ----------
+    lateness_ns
+        How far a record may lie behind the highest time before it.
+    listens
+        Whether to note silences.
+    """
+
+    STATE = ("_clock", "_control_offset", "_control_ts", "silences")
 
     def __init__(self, lateness_ns: int, listens: bool = False) -> None:
         self._lateness_ns = lateness_ns
         self._tracks_silence = listens
-        self._state = np.array([NEVER, 0, 0, 0, 0, 0, 0], np.int64)
-        self.silences: list[tuple[int, ...]] = []
-        """With `listens`, stops and their ends (`SILENCE_COLUMNS`) that are new; whoever takes them empties
-        the list."""
+        self._clock = np.array([NEVER, *(0 for _ in _CLOCK_COLUMNS[1:])], np.int64)
+        self.silences: list[Silence] = []
+        """Stops and their ends that are new; whoever takes them empties the list."""
         self._control_offset: Int64 = np.empty(0, np.int64)
         self._control_ts: Int64 = np.empty(0, np.int64)
 
     @property
     def position(self) -> int:
         """The offset behind the last record seen."""
-        return int(self._state[_POSITION])
+        return int(self._clock[_CLOCK.position])
 
     @property
     def high(self) -> int:
         """The highest event time admitted so far, ns; `NEVER` before the first."""
-        return int(self._state[_HIGH])
+        return int(self._clock[_CLOCK.high])
 
     @property
     def _floor(self) -> int:
@@ -159,58 +184,60 @@ class PartitionClock:
 
     @property
     def watermark(self) -> int:
-        """No record to come can be admitted with an earlier time."""
+        """No record to come can be admitted with an earlier time, ns."""
         return max(self.high - self._lateness_ns, self._floor)
 
     def admit(self, offset: Int64, ts: Int64) -> tuple[NDArray[np.uint8], Int64]:
-        """Judge records in offset order: a verdict for each; and of one admitted how far it ran
-        behind the highest time before it, of a late one the time that the log had come to, ns.
+        """Judge records in the order of offsets.
+
+        Returns a verdict for each record, and a time for each, ns: of an admitted record how far it
+        ran behind the highest time up to it, of a late one the watermark that it met.
         """
         verdict = np.empty(len(offset), np.uint8)
-        came = np.zeros(len(offset), np.int64)
-        told = np.empty((2 * len(offset), len(SILENCE_COLUMNS)), np.int64)
+        times = np.zeros(len(offset), np.int64)
+        silences = np.empty((2 * len(offset), len(Silence._fields)), np.int64)
         n = _admit(
             np.ascontiguousarray(offset),
             np.ascontiguousarray(ts),
-            self._state,
+            self._clock,
             self._control_offset,
             self._control_ts,
             self._lateness_ns,
             verdict,
-            came,
-            told,
+            times,
+            silences,
         )
         if self._tracks_silence:
-            self.silences += [tuple(row) for row in told[:n].tolist()]
+            self.silences += map(Silence._make, silences[:n].tolist())
         self._drop_superseded_controls()
         self._check_silence()
-        return verdict, came
+        return verdict, times
 
     def _check_silence(self) -> None:
-        """Whether control records tell of a silence that is too long."""
-        limit = _silence_limit(self._state, self._floor) if self._tracks_silence else 0
+        """Note a stop, where control records tell of a silence that is too long."""
+        limit = _silence_limit(self._clock, self._floor) if self._tracks_silence else 0
         if limit:
-            told = np.empty((1, len(SILENCE_COLUMNS)), np.int64)
-            _write_stop(self._state, told, 0, limit)
-            self.silences.append(tuple(told[0].tolist()))
+            silence = np.empty(len(Silence._fields), np.int64)
+            _write_silence(self._clock, silence, self.high + limit, 0)
+            self.silences.append(Silence(*silence.tolist()))
 
     def skip_offset(self, offset: int) -> None:
         """A record that the contract refused takes up its offset, and tells nothing of time."""
-        self._state[_POSITION] = max(self.position, offset + 1)
+        self._clock[_CLOCK.position] = max(self.position, offset + 1)
         self._check_silence()
 
-    def add_controls(self, told: Iterable[tuple[int, int]]) -> None:
+    def add_controls(self, controls: Iterable[tuple[int, int]]) -> None:
         """For each (offset, ts): from the offset on, nothing before `ts`, ns, counts."""
-        held = zip(self._control_offset.tolist(), self._control_ts.tolist(), strict=True)
-        rows = sorted({*held, *told})
-        self._control_offset = np.array([offset for offset, _ in rows], np.int64)
-        self._control_ts = np.array([ts for _, ts in rows], np.int64)
+        earlier = zip(self._control_offset.tolist(), self._control_ts.tolist(), strict=True)
+        rows = np.array(sorted({*earlier, *controls}), np.int64).reshape(-1, 2)
+        self._control_offset, self._control_ts = rows.T.copy()
         self._drop_superseded_controls()
         self._check_silence()
 
     def _drop_superseded_controls(self) -> None:
         """Of the control records in force keep the latest time: a silent topic has one for each
-        window."""
+        window.
+        """
         n = self._controls_in_force_count
         if n > 1:
             latest = n - 1 - int(self._control_ts[:n][::-1].argmax())
@@ -220,32 +247,23 @@ class PartitionClock:
 
     def finish(self) -> None:
         """The log was read to its end: every control record takes effect."""
-        self._state[_POSITION] = END_OF_LOG
+        self._clock[_CLOCK.position] = END_OF_LOG
         self._check_silence()
 
-    def snapshot(self) -> dict[str, Any]:
-        return {
-            "state": self._state.copy(),
-            "control_offset": self._control_offset,
-            "control_ts": self._control_ts,
-            "silences": [list(told) for told in self.silences],
-        }
-
     def restore(self, state: dict[str, Any]) -> None:
-        self._state = state["state"].copy()
-        self._control_offset = state["control_offset"]
-        self._control_ts = state["control_ts"]
-        self.silences = [tuple(told) for told in state["silences"]]
+        super().restore(state)
+        self.silences = [Silence(*silence) for silence in self.silences]
 
 
 def apply_controls(
-    parts: Mapping[tuple[str, int], PartitionClock], records: Iterable[Control]
+    clocks: Mapping[tuple[str, int], PartitionClock], records: Iterable[Control]
 ) -> None:
-    """Hand control records to the topic partitions (by topic and number) that they speak of; those
-    of others are left alone."""
-    told = defaultdict(list)
+    """Hand control records to the topic partitions (by topic and number) that they name; those of
+    other partitions have no effect.
+    """
+    by_partition = defaultdict(list)
     for record in records:
-        if (record.topic, record.partition) in parts:
-            told[record.topic, record.partition].append((record.offset, record.ts))
-    for place, pairs in told.items():
-        parts[place].add_controls(pairs)
+        if (record.topic, record.partition) in clocks:
+            by_partition[record.topic, record.partition].append((record.offset, record.ts))
+    for place, pairs in by_partition.items():
+        clocks[place].add_controls(pairs)

@@ -7,48 +7,45 @@ ordered and hashed by name. A hash that two names share costs a comparison, neve
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types, uint64
-from numpy.typing import NDArray
 
-from monitor.core.decode.batch import Int64, TextColumn
-
-R8 = types.Array(types.uint8, 1, "C", readonly=True)
-R64 = types.Array(types.int64, 1, "C", readonly=True)
-I64 = types.int64[::1]
-U64 = types.uint64[::1]
+from detectors.arrays.growable import grow_rows
+from detectors.arrays.hash_table import EMPTY, empty_slot, empty_table, first_slot, next_slot
+from detectors.arrays.types import I1, INT, RBYTES, RI1, RU1, U1, UINT, Bool, Int64, UInt64
+from monitor.core.decode.batch import TextColumn
 
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
-@njit(types.uint64(R8, types.int64, types.int64), cache=True, nogil=True)
+@njit(UINT(RBYTES, INT, INT), cache=True, nogil=True)
 def hash_bytes(buffer, start, length):  # type: ignore[no-untyped-def]
     """64 bits of hash of a span: eight bytes at a time, multiply and fold (as in wyhash)."""
     h = uint64(length) * uint64(0xD6E8FEB86659FD93) ^ uint64(0x2545F4914F6CDD1D)
     i = start
     end = start + length
     while i + 8 <= end:
-        word = uint64(0)
+        chunk = uint64(0)
         for k in range(8):
-            word |= uint64(buffer[i + k]) << uint64(8 * k)
-        h = (h ^ word) * uint64(_PRIME)
+            chunk |= uint64(buffer[i + k]) << uint64(8 * k)
+        h = (h ^ chunk) * uint64(_PRIME)
         h ^= h >> uint64(29)
         i += 8
-    word = uint64(0)
+    chunk = uint64(0)
     shift = uint64(0)
     while i < end:
-        word |= uint64(buffer[i]) << shift
+        chunk |= uint64(buffer[i]) << shift
         shift += uint64(8)
         i += 1
-    h = (h ^ word) * uint64(_PRIME)
+    h = (h ^ chunk) * uint64(_PRIME)
     h ^= h >> uint64(32)
     h *= uint64(0xBF58476D1CE4E5B9)
     return h ^ (h >> uint64(29))
 
 
-@njit(types.void(R8, R64, R64, U64), cache=True, nogil=True)
+@njit((RBYTES, RI1, RI1, U1), cache=True, nogil=True)
 def hash_spans(buffer, start, length, out):  # type: ignore[no-untyped-def]
     """Hash every span; 0 stands for an absent one (and is never a span's own hash)."""
     for i in range(start.size):
@@ -60,152 +57,157 @@ def hash_spans(buffer, start, length, out):  # type: ignore[no-untyped-def]
         out[i] = h
 
 
-@njit(
-    types.int64(R8, R64, R64, types.int64, I64, I64, U64, I64, types.uint8[::1], I64),
-    cache=True,
-    nogil=True,
-)
-def _intern_from(buffer, start, length, row, table, state, hashes, ends, blob, out):  # type: ignore[no-untyped-def]
-    """Intern rows from `row` on; stop and return the row for which there was no room."""
-    mask = table.size - 1
-    n = state[0]
+class _Names(NamedTuple):
+    """Names by number: name n is `blob[ends[n - 1] : ends[n]]`."""
+
+    hashes: UInt64
+    ends: Int64
+    blob: Any
+    """Bytes of all names, one after another."""
+
+
+_NAMES = types.NamedTuple([U1, I1, types.uint8[::1]], _Names)  # type: ignore[no-untyped-call]
+
+
+@njit(nogil=True)
+def _is_name(names, n, hashed, buffer, start, length):  # type: ignore[no-untyped-def]
+    """Whether name `n` has just these bytes."""
+    if names.hashes[n] != hashed:
+        return False
+    first = names.ends[n - 1] if n else 0
+    if names.ends[n] - first != length:
+        return False
+    for k in range(length):  # noqa: SIM110 - plain loops are what compiles well
+        if names.blob[first + k] != buffer[start + k]:
+            return False
+    return True
+
+
+@njit((RBYTES, RI1, RI1, INT, INT, I1, _NAMES, I1), cache=True, nogil=True)
+def _intern_from(buffer, start, length, row, n, table, names, out):  # type: ignore[no-untyped-def]
+    """Intern rows from `row` on, where there are `n` names; returns the row for which there was no
+    room, and how many names there are then.
+    """
     for i in range(row, start.size):
         size = length[i]
         if size < 0:
             out[i] = -1
             continue
         h = hash_bytes(buffer, start[i], size)
-        slot = np.int64(h & uint64(mask))
-        while True:
-            known = table[slot]
-            if known < 0:
-                used = ends[n - 1] if n else 0
-                if n == ends.size or 2 * (n + 1) > table.size or used + size > blob.size:
-                    state[0] = n
-                    return i
-                for k in range(size):
-                    blob[used + k] = buffer[start[i] + k]
-                ends[n] = used + size
-                hashes[n] = h
-                table[slot] = n
-                out[i] = n
-                n += 1
-                break
-            if hashes[known] == h:
-                first = ends[known - 1] if known else 0
-                same = ends[known] - first == size
-                k = 0
-                while same and k < size:
-                    same = blob[first + k] == buffer[start[i] + k]
-                    k += 1
-                if same:
-                    out[i] = known
-                    break
-            slot = (slot + 1) & mask
-    state[0] = n
-    return start.size
+        slot = first_slot(table, h)
+        while table[slot] >= 0 and not _is_name(names, table[slot], h, buffer, start[i], size):
+            slot = next_slot(table, slot)
+        if table[slot] == EMPTY:
+            used = names.ends[n - 1] if n else 0
+            room = n < names.ends.size and used + size <= names.blob.size
+            if not room or 2 * (n + 1) > table.size:
+                return i, n
+            for k in range(size):
+                names.blob[used + k] = buffer[start[i] + k]
+            names.ends[n] = used + size
+            names.hashes[n] = h
+            table[slot] = n
+            n += 1
+        out[i] = table[slot]
+    return start.size, n
 
 
 DICTIONARIES_CACHED_MAX = 16
-"""Columns of words whose numbers are remembered."""
+"""Dictionary columns whose numbers are remembered."""
 
 
 class Interner:
     """A growing set of names, each with a small integer."""
 
     def __init__(self) -> None:
-        self._state = np.zeros(1, np.int64)
-        self._table = np.full(64, -1, np.int64)
-        self._hashes = np.zeros(32, np.uint64)
-        self._ends = np.zeros(32, np.int64)
-        self._blob = np.zeros(1024, np.uint8)
-        # A dictionary column comes in many slices: its words are interned once.
+        self._clear()
+
+    def _clear(self) -> None:
+        self._n = 0
+        self._table = empty_table(32)
+        self._names = _Names(
+            np.zeros(32, np.uint64), np.zeros(32, np.int64), np.zeros(1024, np.uint8)
+        )
+        # A dictionary column comes in many slices: its texts are interned once.
         self._dictionaries: OrderedDict[int, tuple[Int64, Int64]] = OrderedDict()
 
     def __len__(self) -> int:
-        return int(self._state[0])
+        return self._n
 
     def intern(self, text: TextColumn) -> Int64:
         """The integer of every row; -1 where the text is absent."""
         if text.codes is None:
             return self._intern_spans(text)
-        # Held together with its key, so that the key stays the address of this very array.
-        held = self._dictionaries.get(id(text.start))
-        if held is None:
-            held = text.start, self._intern_spans(text)
-            self._dictionaries[id(text.start)] = held
+        # The array stays with its numbers, so that no other array can take the same address.
+        cached = self._dictionaries.get(id(text.start))
+        if cached is None:
+            cached = text.start, self._intern_spans(text)
+            self._dictionaries[id(text.start)] = cached
             if len(self._dictionaries) > DICTIONARIES_CACHED_MAX:
                 self._dictionaries.popitem(last=False)
-        out = held[1]
+        out = cached[1]
         if len(out) == 0:
             return np.full(len(text.codes), -1, np.int64)
         return np.where(text.codes >= 0, out[text.codes], -1)
 
     def _intern_spans(self, text: TextColumn) -> Int64:
         out = np.empty(len(text.start), np.int64)
-        buffer, start, length = _contiguous_spans(text)
+        spans = _contiguous_spans(text)
         row = 0
         while True:
-            row = _intern_from(
-                buffer,
-                start,
-                length,
-                row,
-                self._table,
-                self._state,
-                self._hashes,
-                self._ends,
-                self._blob,
-                out,
-            )
+            row, self._n = _intern_from(*spans, row, self._n, self._table, self._names, out)
             if row == len(out):
-                break
-            self._grow(int(length[row]))
-        return out
+                return out
+            self._grow(int(text.length[row]))
 
-    def _grow(self, need: int) -> None:
-        n = len(self)
-        used = int(self._ends[n - 1]) if n else 0
-        if n == len(self._ends):
-            self._ends = np.concatenate((self._ends, np.zeros(n, np.int64)))
-            self._hashes = np.concatenate((self._hashes, np.zeros(n, np.uint64)))
-        if used + need > len(self._blob):
-            self._blob = np.concatenate((self._blob, np.zeros(used + need, np.uint8)))
+    def _grow(self, length: int) -> None:
+        """Make room for one more name of this length."""
+        n = self._n
+        hashes, ends, blob = self._names
+        used = int(ends[n - 1]) if n else 0
+        self._names = _Names(
+            grow_rows(hashes, n + 1), grow_rows(ends, n + 1), grow_rows(blob, used + length)
+        )
         if 2 * (n + 1) > len(self._table):
-            self._table = rehash(self._hashes[:n], 4 * len(self._table))
+            self._table = empty_table(2 * (n + 1))
+            _fill(self.hashes, self._table)
 
     def names(self, ids: Int64) -> list[str]:
         """The names of the given integers."""
-        data, ends = self._blob, self._ends
+        _, ends, data = self._names
         return [data[(ends[i - 1] if i else 0) : ends[i]].tobytes().decode() for i in ids.tolist()]
 
     @property
-    def hashes(self) -> NDArray[np.uint64]:
+    def hashes(self) -> UInt64:
         """The hash of every name: the same wherever and whenever it is met."""
-        return self._hashes[: len(self)]
+        return self._names.hashes[: self._n]
 
-    def keep(self, wanted: NDArray[np.bool_]) -> Int64:
+    def keep(self, wanted: Bool) -> Int64:
         """Forget all names but the wanted ones; return new integers by old (-1: forgotten)."""
         ids = np.flatnonzero(wanted)
-        words: list[str | None] = list(self.names(ids))
-        self.__init__()  # type: ignore[misc]
+        names: list[str | None] = list(self.names(ids))
+        self._clear()
         remap = np.full(len(wanted), -1, np.int64)
-        remap[ids] = self.intern(TextColumn.from_strings(words))
+        remap[ids] = self.intern(TextColumn.from_strings(names))
         return remap
 
     def snapshot(self) -> dict[str, Any]:
-        n = len(self)
-        used = int(self._ends[n - 1]) if n else 0
-        return {"ends": self._ends[:n].copy(), "blob": self._blob[:used].copy()}
+        ends = self._names.ends[: self._n].copy()
+        return {"ends": ends, "blob": self._names.blob[: ends.max(initial=0)].copy()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        ends = state["ends"]
-        start = np.concatenate((np.zeros(1, np.int64), ends[:-1])) if len(ends) else ends
-        self.__init__()  # type: ignore[misc]
-        self.intern(TextColumn(state["blob"], start, ends - start))
+        length = np.diff(state["ends"], prepend=0)
+        self._clear()
+        self.intern(TextColumn(state["blob"], state["ends"] - length, length))
 
 
-def _contiguous_spans(text: TextColumn) -> tuple[NDArray[np.uint8], Int64, Int64]:
+@njit((RU1, I1), cache=True, nogil=True)
+def _fill(hashes, table):  # type: ignore[no-untyped-def]
+    for n in range(hashes.size):
+        table[empty_slot(table, hashes[n])] = n
+
+
+def _contiguous_spans(text: TextColumn) -> tuple[Any, Int64, Int64]:
     return (
         np.ascontiguousarray(text.buffer),
         np.ascontiguousarray(text.start, np.int64),
@@ -213,24 +215,7 @@ def _contiguous_spans(text: TextColumn) -> tuple[NDArray[np.uint8], Int64, Int64
     )
 
 
-def rehash(hashes: NDArray[np.uint64], size: int) -> Int64:
-    """An open-addressing table of `size` (a power of two) that finds each hash's index."""
-    table = np.full(size, -1, np.int64)
-    _fill(hashes, table)
-    return table
-
-
-@njit(types.void(types.Array(types.uint64, 1, "C", readonly=True), I64), cache=True, nogil=True)
-def _fill(hashes, table):  # type: ignore[no-untyped-def]
-    mask = table.size - 1
-    for n in range(hashes.size):
-        slot = np.int64(hashes[n] & uint64(mask))
-        while table[slot] >= 0:
-            slot = (slot + 1) & mask
-        table[slot] = n
-
-
-def hash_text(text: TextColumn) -> NDArray[np.uint64]:
+def hash_text(text: TextColumn) -> UInt64:
     """The hash of every row; 0 where absent."""
     out = np.empty(len(text.start), np.uint64)
     hash_spans(*_contiguous_spans(text), out)

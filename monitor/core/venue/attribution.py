@@ -1,91 +1,102 @@
-"""Who carried the venue's streams in the last minutes, and where the records lie."""
+"""Which accounts carried the venue's streams in the last minutes, and where their records lie."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-from monitor.core.windows.recent_windows import OffsetRange
+from monitor.core.finding import OffsetRange
+from monitor.core.snapshot import from_state, to_state
 
 CELLS_KEPT = 120
-"""How far back evidence names accounts and records, in moments."""
+"""How far back a finding names accounts and records, in intervals of the bands."""
 ACCOUNTS_KEPT = 16
-"""Accounts kept of each moment, market and stream: those that moved most."""
+"""Accounts kept of each interval, market and stream: those with the largest amounts."""
 ACCOUNTS_SHOWN = 5
+"""Accounts that a finding names."""
+
+AccountAmount = tuple[str, float]
+"""An account and its amount, in the stream's unit; or its share of the whole."""
 
 
-class AttributionEntry(NamedTuple):
-    """What carried a stream of a market in one moment's cell."""
+@dataclass(frozen=True, slots=True)
+class AttributionEntry:
+    """What carried a stream of a market in one interval of the bands."""
 
     end: int
+    """End of the interval, ns."""
     symbol: str
     stream: int
-    accounts: list[tuple[str, float]]
-    """By amount, in the stream's unit, the highest first."""
-    records: list[tuple[str, int, int, int]]
-    """Kind, partition, first and last offset."""
-
-    @classmethod
-    def from_records(
-        cls, end: int, symbol: str, stream: int, rows: list[tuple[str, float, str, int, int]]
-    ) -> AttributionEntry:
-        """From records, each with its account, amount, kind, partition and offset."""
-        accounts: dict[str, float] = {}
-        offsets: dict[tuple[str, int], list[int]] = {}
-        for account, amount, kind, partition, offset in rows:
-            accounts[account] = accounts.get(account, 0.0) + amount
-            offsets.setdefault((kind, partition), []).append(offset)
-        records = [(*at, min(told), max(told)) for at, told in sorted(offsets.items())]
-        return cls(end, symbol, stream, _rank(accounts)[:ACCOUNTS_KEPT], records)
+    accounts: list[AccountAmount]
+    """By amount, the highest first."""
+    records: list[OffsetRange]
 
 
 class Attribution:
-    """The notes of the last `CELLS_KEPT` moments."""
+    """The entries of the last `CELLS_KEPT` intervals of the bands, each `interval_ns` long."""
 
-    def __init__(self, cell_ns: int) -> None:
-        self._bands_interval_ns = cell_ns
+    def __init__(self, interval_ns: int) -> None:
+        self._kept_ns = CELLS_KEPT * interval_ns
         self._entries: deque[AttributionEntry] = deque()
 
-    def add(self, note: AttributionEntry) -> None:
-        """Notes come in the order of time."""
-        self._entries.append(note)
+    def add(
+        self,
+        end: int,
+        symbol: str,
+        stream: int,
+        amounts: Iterable[AccountAmount],
+        records: Iterable[OffsetRange],
+    ) -> None:
+        """What counted to a stream in the interval up to `end` (ns), which is the last so far."""
+        accounts = _rank(_add_up(amounts))[:ACCOUNTS_KEPT]
+        self._entries.append(AttributionEntry(end, symbol, stream, accounts, _join_ranges(records)))
 
     def forget(self, now: int) -> None:
-        """Let go what no evidence reaches any more."""
-        while self._entries and self._entries[0].end <= now - CELLS_KEPT * self._bands_interval_ns:
+        """Drop what is too old at event time `now`, ns."""
+        while self._entries and self._entries[0].end <= now - self._kept_ns:
             self._entries.popleft()
 
     def shares_since(
         self, begin: int, symbol: str, stream: int
-    ) -> tuple[list[tuple[str, float]], list[OffsetRange]]:
-        """The accounts with most since `begin` (ns) with their share, and the records."""
-        accounts: dict[str, float] = {}
-        spans: dict[tuple[str, int], tuple[int, int]] = {}
-        for note in self._entries:
-            if note.end <= begin or (note.symbol, note.stream) != (symbol, stream):
-                continue
-            for name, amount in note.accounts:
-                accounts[name] = accounts.get(name, 0.0) + amount
-            for kind, where, first, last in note.records:
-                low, high = spans.get((kind, where), (first, last))
-                spans[kind, where] = min(low, first), max(high, last)
-        total = sum(accounts.values())
-        told = [(name, amount / total) for name, amount in _rank(accounts)[:ACCOUNTS_SHOWN]]
-        return told, [
-            OffsetRange(kind, *spans[kind, where], where) for kind, where in sorted(spans)
+    ) -> tuple[list[AccountAmount], list[OffsetRange]]:
+        """The accounts with most since `begin` (ns), each with its share, and the records."""
+        entries = [
+            entry
+            for entry in self._entries
+            if entry.end > begin and (entry.symbol, entry.stream) == (symbol, stream)
         ]
+        amounts = _add_up(pair for entry in entries for pair in entry.accounts)
+        total = sum(amounts.values())
+        shares = [(name, amount / total) for name, amount in _rank(amounts)[:ACCOUNTS_SHOWN]]
+        return shares, _join_ranges(range_ for entry in entries for range_ in entry.records)
 
-    def snapshot(self) -> list[Any]:
-        return [list(note) for note in self._entries]
+    def snapshot(self) -> Any:
+        return to_state(list(self._entries))
 
-    def restore(self, state: list[Any]) -> None:
-        self._entries = deque(
-            AttributionEntry(
-                end, symbol, stream, [tuple(a) for a in accounts], [tuple(r) for r in records]
-            )
-            for end, symbol, stream, accounts, records in state
-        )
+    def restore(self, state: Any) -> None:
+        self._entries = deque(from_state(list[AttributionEntry], state))
 
 
-def _rank(accounts: dict[str, float]) -> list[tuple[str, float]]:
-    return sorted(accounts.items(), key=lambda pair: (-pair[1], pair[0]))
+def _add_up(pairs: Iterable[AccountAmount]) -> dict[str, float]:
+    amounts: dict[str, float] = {}
+    for name, amount in pairs:
+        amounts[name] = amounts.get(name, 0.0) + amount
+    return amounts
+
+
+def _rank(amounts: dict[str, float]) -> list[AccountAmount]:
+    """The highest amount first, then by name."""
+    return sorted(amounts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _join_ranges(ranges: Iterable[OffsetRange]) -> list[OffsetRange]:
+    """One range for each kind and partition, in their order."""
+    joined: dict[tuple[str, int], OffsetRange] = {}
+    for r in ranges:
+        assert r.partition is not None
+        other = joined.get((r.kind, r.partition), r)
+        first, last = min(r.first, other.first), max(r.last, other.last)
+        joined[r.kind, r.partition] = OffsetRange(r.kind, first, last, r.partition)
+    return [joined[key] for key in sorted(joined)]

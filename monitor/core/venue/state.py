@@ -27,6 +27,7 @@ from monitor.core.event_time.watermark import NEVER
 from monitor.core.margin.formulas import Regime
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import TierError, Tiers
+from monitor.core.marks import market_rows
 from monitor.core.marks.mark_filter import MarkFilter
 from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import GrowableRows
@@ -35,7 +36,7 @@ KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
 """What the venue scope reads."""
 _BOOK_SYMBOL = 3
 _ACCOUNT = ENTRY_COLUMNS.index("account")
-_PRICE_WIDTH = len(made.MARK_COLUMNS)
+_PRICE_WIDTH = len(market_rows.MARK_COLUMNS)
 PendingRule = tuple[int, int, int, bytes]
 """ts, partition, offset and record of a market's rules or of an insurance fund."""
 
@@ -61,9 +62,9 @@ class VenueState:
         self._pending_rules: list[PendingRule] = []
         self.raw_marks = GrowableRows(2, ABSENT)
         """By symbol: the last mark and index as told, believed or not: what the venue acted on."""
-        self.trusted_marks = GrowableRows(len(made.MARK_VALUES), ABSENT)
-        """By symbol: the last of `ledger_entries.MARK_VALUES`, 1e-8."""
-        self.last_books = GrowableRows(made.BOOK_WIDTH, 0)
+        self.trusted_marks = GrowableRows(len(market_rows.MARK_VALUES), ABSENT)
+        """By symbol: the last of `market_rows.MARK_VALUES`, 1e-8."""
+        self.last_books = GrowableRows(market_rows.BOOK_WIDTH, 0)
         """By symbol: the last book."""
         self.rule_records: dict[str, bytes] = {}
         """By market: the last rules with a table that can be used."""
@@ -93,12 +94,12 @@ class VenueState:
         elif batch.kind == "collateral":
             self._add_entries(made.collateral_entries(batch, names, symbols))
         elif batch.kind == "mark":
-            self._pending_marks.append(made.mark_rows(batch, symbols))
+            self._pending_marks.append(market_rows.mark_rows(batch, symbols))
             if made.has_text(batch.texts["sources"]):
                 sources = batch.texts["sources"].to_strings()
                 self.mark_filter.add_sources(batch.partition, batch.offset.tolist(), sources)
         elif batch.kind == "book":
-            self._pending_books.append(made.book_rows(batch, symbols, self.bands_interval_ns))
+            self._pending_books.append(market_rows.book_rows(batch, symbols, self.bands_interval_ns))
         elif batch.kind == "reference":
             self._add_references(batch)
 
@@ -133,7 +134,7 @@ class VenueState:
         end = until * self.bands_interval_ns
         entries = _take_before(self._pending_entries, end, len(ENTRY_COLUMNS), (3, 2, 1, 0))
         marks = _take_before(self._pending_marks, end, _PRICE_WIDTH, (2, 1, 0))
-        books = _take_before(self._pending_books, end, made.BOOK_WIDTH, (2, 1, 0))
+        books = _take_before(self._pending_books, end, market_rows.BOOK_WIDTH, (2, 1, 0))
         rules = sorted(rule for rule in self._pending_rules if rule[0] < end)
         self._pending_rules = [rule for rule in self._pending_rules if rule[0] >= end]
         parts = (entries[:, 0], marks[:, 0], books[:, 0], np.array([r[0] for r in rules], np.int64))
@@ -251,7 +252,7 @@ class VenueState:
             "accounts": self.ledger.snapshot(),
             "entries": _join(self._pending_entries, len(ENTRY_COLUMNS)),
             "marks": _join(self._pending_marks, _PRICE_WIDTH),
-            "books": _join(self._pending_books, made.BOOK_WIDTH),
+            "books": _join(self._pending_books, market_rows.BOOK_WIDTH),
             "held_rules": [list(rule) for rule in self._pending_rules],
             "told": self.raw_marks.data.copy(),
             "mark": self.trusted_marks.data.copy(),

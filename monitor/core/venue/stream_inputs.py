@@ -1,8 +1,8 @@
-"""What the records of one moment's cell did to margin: the numbers that `feature_catalogue.py` watches.
+"""What the records of one interval of the bands did to margin: inputs of the venue's streams.
 
-One row for each record that counts to a stream; what is held in stock (forced notional against the
-book) is read from the bands. Rows come in the order in which the records were applied, so that sums
-of floats are the same for the same records.
+Each record that counts to a stream makes one row (`feature_catalogue.VENUE_FEATURES`). Rows come in
+the order in which records were applied, so that sums of floats are the same for the same records.
+What is a stock and no flow (forced notional against the book) is read from the bands.
 """
 
 from __future__ import annotations
@@ -10,134 +10,136 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from monitor.core.accounts.ledger_kernels import (
-    ADJUSTMENT,
-    EFFECT_COLUMNS,
-    ENTRY_COLUMNS,
-    FILL,
-    LEVERAGE,
-    MOVE,
-)
-from monitor.core.bands.inputs import Floats
+from detectors.arrays.types import Bool, Float64, Int64
+from monitor.core.accounts import ledger_kernels as ledger
+from monitor.core.accounts.ledger_kernels import ADJUSTMENT, FILL, LEVERAGE, MOVE
 from monitor.core.bands.kernel_zones import EDGE_ZONES
 from monitor.core.bands.layout import BIN_WIDTH
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, mark_prices
 from monitor.core.contract.feature_catalogue import HIGH_LEVERAGE, VENUE_FEATURES
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
-from monitor.core.decode.batch import Int64
+from monitor.core.finding import OffsetRange
 from monitor.core.venue.state import VenueState
 
 TIER_REACH = 0.1
-"""A position is near a tier bound when its notional lies less than this part below it."""
+"""A position is near a tier bound when its notional lies below it by less than this part of it."""
 OPENED_MIN = 0.1
-"""Opening less than a thousandth of the near depth, in percent, presses on no book."""
+"""Percent of the near depth: opening less than a thousandth of it puts no pressure on the book."""
+NEAR_DEPTH_FRACTION = 0.0025
+"""The near depth is what the book offers within 25 bps of the mark."""
 VENUE_COLUMN = {name: i for i, name in enumerate(VENUE_FEATURES)}
+"""The column of each of the venue's streams."""
 _KINDS = {LEVERAGE: "leverage", FILL: "fill", MOVE: "collateral"}
 _NEAR_EDGES = np.less_equal(EDGE_ZONES, round(NEAR_FRACTION / BIN_WIDTH))
-_TOUCH = int(np.flatnonzero(round(0.0025 / BIN_WIDTH) == EDGE_ZONES)[0])
-"""The edge 25 bps away."""
+_NEAR_DEPTH_EDGE = int(np.flatnonzero(round(NEAR_DEPTH_FRACTION / BIN_WIDTH) == EDGE_ZONES)[0])
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRows:
-    """Records of a cell that count to the streams, a row each."""
+    """Records of an interval that count to the streams, a row each."""
 
     stream: Int64
     """As in `VENUE_COLUMN`."""
     symbol: Int64
-    """Number among the accounts' symbols; −1: none."""
+    """Number among the ledger's symbols; −1: none."""
     account: Int64
-    """Number among the accounts' names."""
-    amount: Floats
+    """Number among the ledger's names."""
+    amount: Float64
     """In the stream's unit, > 0."""
     kind: list[str]
     partition: Int64
     offset: Int64
 
+    def ranges(self, rows: Int64) -> list[OffsetRange]:
+        """Where the records of these rows lie."""
+        places = zip(self.offset[rows].tolist(), self.partition[rows].tolist(), strict=True)
+        return [
+            OffsetRange(self.kind[row], offset, offset, partition)
+            for row, (offset, partition) in zip(rows.tolist(), places, strict=True)
+        ]
+
 
 def stream_rows(venue: VenueState, depth: dict[int, float]) -> StreamRows:
-    """Of the cell that was applied last. `depth`: within 25 bps of the thinner side, by symbol."""
-    parts = [_rows(venue, *change, depth) for change in venue.changes]
+    """Of the interval that was applied last. `depth`: of each symbol number, `thinner_depth`."""
+    parts = [_counted_entries(venue, *change, depth) for change in venue.changes]
     parts = [part for part in parts if len(part[0])]
     if not parts:
         none = np.empty(0, np.int64)
         return StreamRows(none, none, none, np.empty(0), [], none, none)
-    entries = np.concatenate([part[0] for part in parts])
-    column = {name: entries[:, i] for i, name in enumerate(ENTRY_COLUMNS)}
+    entries, streams, amounts = (np.concatenate(column) for column in zip(*parts, strict=True))
+    operation = entries[:, ledger.OP]
     return StreamRows(
-        np.concatenate([part[1] for part in parts]),
-        np.where(column["op"] == MOVE, -1, column["symbol"]),
-        column["account"],
-        np.concatenate([part[2] for part in parts]),
-        [_KINDS[op] for op in column["op"].tolist()],
-        column["partition"],
-        column["offset"],
+        streams,
+        np.where(operation == MOVE, -1, entries[:, ledger.SYMBOL]),
+        entries[:, ledger.ACCOUNT],
+        amounts,
+        [_KINDS[op] for op in operation.tolist()],
+        entries[:, ledger.PARTITION],
+        entries[:, ledger.OFFSET],
     )
 
 
-def _rows(
-    venue: VenueState, entries: Int64, moved: Int64, depth: dict[int, float]
-) -> tuple[Int64, Int64, Floats]:
+def _counted_entries(
+    venue: VenueState, entries: Int64, effects: Int64, depth: dict[int, float]
+) -> tuple[Int64, Int64, Float64]:
     """Entries that count, the stream of each and its amount; one may count to two streams."""
-    e = {name: entries[:, i] for i, name in enumerate(ENTRY_COLUMNS)}
-    m = {name: moved[:, i] for i, name in enumerate(EFFECT_COLUMNS)}
-    mark = np.where(e["symbol"] >= 0, mark_prices(venue, e["symbol"]), np.nan)
-    raised = (e["op"] == LEVERAGE) & (m["before"] > 0) & (m["leverage"] > m["before"])
-    held = m["held"] / SCALE * mark
-    high = (e["op"] == FILL) & (m["leverage"] >= HIGH_LEVERAGE * SCALE)
-    thin = np.array([depth.get(symbol, np.nan) for symbol in e["symbol"].tolist()])
-    opened = 100.0 * m["opened"] / SCALE * mark / np.where(thin > 0.0, thin, np.nan)
-    # The fee of the fill that closes stands for that of the one that opened, too.
-    paid = m["gain"] - 2 * np.where(e["op"] == FILL, e["c"], 0)
-    churned = (e["op"] == FILL) & (m["closed"] > 0) & (m["gain"] <= 0) & (paid > 0)
-    moves = (e["op"] == MOVE) & (e["b"] == ADJUSTMENT)
-    found = (
-        ("raised_notional", raised, held),
-        ("raised_near_tier", raised & _near_tier(venue, e["symbol"], held, raised), held),
-        ("opened_high_to_depth", high & (opened >= OPENED_MIN), opened),
-        ("churned_notional", churned, m["closed"] / SCALE * mark),
-        ("unexplained", moves, np.abs(e["a"]) / MONEY_SCALE),
+    operation, symbol = entries[:, ledger.OP], entries[:, ledger.SYMBOL]
+    changes_leverage, is_fill, is_move = (operation == op for op in (LEVERAGE, FILL, MOVE))
+    before, after = effects[:, ledger.BEFORE], effects[:, ledger.AFTER]
+    mark = np.where(symbol >= 0, mark_prices(venue, symbol), np.nan)
+    raised = changes_leverage & (before > 0) & (after > before)
+    notional = effects[:, ledger.OPEN_SIZE] / SCALE * mark
+    high = is_fill & (after >= HIGH_LEVERAGE * SCALE)
+    near_depth = np.array([depth.get(number, np.nan) for number in symbol.tolist()])
+    near_depth = np.where(near_depth > 0.0, near_depth, np.nan)
+    opened = 100.0 * effects[:, ledger.OPENED_SIZE] / SCALE * mark / near_depth
+    closed, gain = effects[:, ledger.CLOSED_SIZE], effects[:, ledger.GAIN]
+    # The fee of the fill that closes stands for that of the fill that opened, too.
+    profit = gain - 2 * np.where(is_fill, entries[:, ledger.FILL_FEE], 0)
+    churned = is_fill & (closed > 0) & (gain <= 0) & (profit > 0)
+    unexplained = is_move & (entries[:, ledger.MOVE_CAUSE] == ADJUSTMENT)
+    near_tier = raised & _near_tier(venue, symbol, notional, raised)
+    streams = {
+        "raised_notional": (raised, notional),
+        "raised_near_tier": (near_tier, notional),
+        "opened_high_to_depth": (high & (opened >= OPENED_MIN), opened),
+        "churned_notional": (churned, closed / SCALE * mark),
+        "unexplained": (unexplained, np.abs(entries[:, ledger.MOVE_AMOUNT]) / MONEY_SCALE),
+    }
+    rows = {name: np.flatnonzero(mask & (amount > 0)) for name, (mask, amount) in streams.items()}
+    return (
+        np.concatenate([entries[i] for i in rows.values()]),
+        np.concatenate([np.full(len(i), VENUE_COLUMN[name]) for name, i in rows.items()]),
+        np.concatenate([streams[name][1][i] for name, i in rows.items()]),
     )
-    rows, streams, amounts = [], [], []
-    for name, counts, amount in found:
-        at = np.flatnonzero(counts & (amount > 0.0))
-        rows.append(entries[at])
-        streams.append(np.full(len(at), VENUE_COLUMN[name]))
-        amounts.append(amount[at])
-    return np.concatenate(rows), np.concatenate(streams), np.concatenate(amounts)
 
 
-def _near_tier(
-    venue: VenueState, symbol: Int64, held: Floats, asked: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Whether a notional lies just below a bound of its market's tiers."""
+def _near_tier(venue: VenueState, symbol: Int64, notional: Float64, mask: Bool) -> Bool:
+    """Where a notional lies just below a bound of its market's tiers; only rows of `mask`."""
     near = np.zeros(len(symbol), np.bool_)
-    for number in np.unique(symbol[asked]).tolist():
+    for number in np.unique(symbol[mask]).tolist():
         name = venue.ledger.symbols.names(np.array([number]))[0]
         if name not in venue.market_rules:
             continue
         tiers = venue.market_rules[name][1]
         bounds = np.array([float(row.lower_bound) for row in tiers.rows[1:]] + [np.inf])
-        at = np.flatnonzero(asked & (symbol == number) & (held == held))
-        above = bounds[np.searchsorted(bounds, held[at], side="right")]
-        near[at] = held[at] >= (1.0 - TIER_REACH) * above
+        rows = np.flatnonzero(mask & (symbol == number) & ~np.isnan(notional))
+        next_bound = bounds[np.searchsorted(bounds, notional[rows], side="right")]
+        near[rows] = notional[rows] >= (1.0 - TIER_REACH) * next_bound
     return near
 
 
 def forced_to_depth(market: MarketBands) -> float:
-    """The most that is forced within a distance from the mark, over what the book takes within the
-    same distance: of both sides and all edges within `NEAR`. NaN: no book.
-
-    A book that holds nothing at all there takes nothing, which is no ratio: NaN as well.
+    """What is forced within a distance of the mark, over the book's depth within that distance: the
+    highest ratio of both sides and all distances up to `NEAR_FRACTION`. NaN: no depth.
     """
     forced = market.within[:, _NEAR_EDGES] / MONEY_SCALE
-    room = market.depth[:, _NEAR_EDGES]
-    known = room > 0.0
-    return float((forced[known] / room[known]).max()) if known.any() else float("nan")
+    depth = market.depth[:, _NEAR_EDGES]
+    has_depth = depth > 0.0
+    return float((forced[has_depth] / depth[has_depth]).max()) if has_depth.any() else float("nan")
 
 
 def thinner_depth(market: MarketBands) -> float:
-    """Depth within 25 bps of the thinner side, quote currency; NaN: no book."""
-    return float(market.depth[:, _TOUCH].min())
+    """The near depth of the thinner side, quote currency; NaN: no book."""
+    return float(market.depth[:, _NEAR_DEPTH_EDGE].min())

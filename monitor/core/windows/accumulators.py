@@ -7,105 +7,42 @@ the order in which records arrive cannot show in the result.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, types, uint64
+from numba import njit
 
-from monitor.core.contract.feature_catalogue import BAND_BPS, HIGH_LEVERAGE
+from detectors.arrays.columns import column_numbers
+from detectors.arrays.types import I1, I2, INT, RI1
+from monitor.core.contract.feature_catalogue import HIGH_LEVERAGE
+from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
+from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.decode.batch import ABSENT
-from monitor.core.tables.interner import I64, R64
+from monitor.core.windows.columns import (
+    DOUBLING_UNITS,
+    MARK_OFFSET,
+    MARK_TS,
+    MARK_VALUE,
+    MARK_WIDTH,
+    MINIMA,
+    SUMS,
+)
 
-I64_2 = types.int64[:, ::1]
-I64_1 = types.int64
-U64R = types.Array(types.uint64, 1, "C", readonly=True)
-
-KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
-"""The shard's kinds, in the order of the offset columns."""
-
-SUMS = (
-    "orders_buy", "orders_sell", "order_notional_buy", "order_notional_sell",
-    "market_orders", "replaces",
-    "cancels_buy", "cancels_sell", "cancels_unsided",
-    "cancel_notional_buy", "cancel_notional_sell", "cancel_notional_unsided",
-    "completed", "cancels_aged", "cancels_100ms", "cancels_1s",
-    "trades_buy", "trades_sell", "trade_notional_buy", "trade_notional_sell",
-    "maker_fills", "liquidations", "liquidation_notional",
-    "leverage_changes", "leverage_raises", "books", "crossed_books", "marks",
-    "maker_notional_buy", "maker_notional_sell", "fees", "rebates", "takers", "taker_fills",
-    "leverage_known", "leverage_doublings", "leverage_first_high", "mode_switches", "late",
-    *(f"{kind}_numbered" for kind in KINDS),
-)  # fmt: skip
-"""Counts, and notional, fees and rebates in 1e-6 of the quote currency. `completed`: a removal with
-nothing left, which was filled and is not counted as a cancel. `cancels_aged`: cancels whose age is
-known. `takers`: orders that took something, of those `taker_fills` that name their order.
-`leverage_known`: changes that tell what was before. `leverage_doublings`: log2 of what raises
-multiply leverage by, in `DOUBLING_UNITS`. `late`: records too late for the window they belong to, in the
-window in which they came. `…_numbered`: records that have a number of the venue's."""
-
-DOUBLING_UNITS = 1 << 20
-"""One doubling of leverage in `leverage_doublings`."""
-
-MINIMA = (
-    "buy_low", "buy_high", "sell_low", "sell_high", "behind",
-    *(f"{kind}_seq_{end}" for kind in KINDS for end in ("low", "high")),
-)  # fmt: skip
-"""Lowest of each; of the highs and of `behind` the negative is held. Prices of takers' fills by
-side, 1e-8; `behind`: how far a record ran behind the highest time in its topic partition, ns;
-`…_seq_…`: the venue's own numbers."""
-NO_MINIMUM = 2**62
-"""Where there was none."""
-
-BOOK_COLUMNS = (
-    "ts", "offset", "bid", "ask", "mid",
-    *(f"depth_{bps}bps_bid" for bps in BAND_BPS), *(f"depth_{bps}bps_ask" for bps in BAND_BPS),
-    "cost_buy", "cost_sell",
-)  # fmt: skip
-"""The last book of a window: times in ns, prices in 1e-8, depth in 1e-6 of the quote currency;
-cost to trade a given notional, against the mid, in 1e-8."""
-
-MARK_COLUMNS = ("mark", "index", "last", "funding_rate", "funding_interval_s", "open_interest")
-"""The last value of each; each with its (ts, offset) before it."""
-
-# numba takes integers for constants, not look-ups by name.
-_ORDERS_BUY = SUMS.index("orders_buy")
-_ORDER_NOTIONAL_BUY = SUMS.index("order_notional_buy")
-_MARKET_ORDERS = SUMS.index("market_orders")
-_REPLACES = SUMS.index("replaces")
-_CANCELS_BUY = SUMS.index("cancels_buy")
-_CANCEL_NOTIONAL_BUY = SUMS.index("cancel_notional_buy")
-_COMPLETED = SUMS.index("completed")
-_CANCELS_AGED = SUMS.index("cancels_aged")
-_CANCELS_100MS = SUMS.index("cancels_100ms")
-_CANCELS_1S = SUMS.index("cancels_1s")
-_TRADES_BUY = SUMS.index("trades_buy")
-_TRADE_NOTIONAL_BUY = SUMS.index("trade_notional_buy")
-_MAKER_FILLS = SUMS.index("maker_fills")
-_LIQUIDATIONS = SUMS.index("liquidations")
-_LIQUIDATION_NOTIONAL = SUMS.index("liquidation_notional")
-_LEVERAGE_CHANGES = SUMS.index("leverage_changes")
-_LEVERAGE_RAISES = SUMS.index("leverage_raises")
-_MARKS = SUMS.index("marks")
-_MAKER_NOTIONAL_BUY = SUMS.index("maker_notional_buy")
-_FEES = SUMS.index("fees")
-_REBATES = SUMS.index("rebates")
-_LEVERAGE_WITH_PREVIOUS = SUMS.index("leverage_known")
-_LEVERAGE_DOUBLINGS = SUMS.index("leverage_doublings")
-_LEVERAGE_FIRST_HIGH = SUMS.index("leverage_first_high")
-_E8 = 100_000_000
+SUM = column_numbers(SUMS)
+MINIMUM = column_numbers(MINIMA)
 NOTIONAL_CAP = 10**18
-"""Notional of one record is held at 1e12 quote units: a sum of millions stays in 64 bits."""
+"""A record counts with at most 1e12 quote units: a sum of millions of them stays in 64 bits."""
 
 
-@njit(types.int64(types.int64, types.int64), cache=True, nogil=True)
+@njit(INT(INT, INT), cache=True, nogil=True)
 def notional(price, quantity):  # type: ignore[no-untyped-def]
     """price · quantity, both in 1e-8, as money in 1e-6: exact, rounded down."""
     if float(price) * float(quantity) * 1e-10 >= float(NOTIONAL_CAP):
         return NOTIONAL_CAP
-    p1, p0 = price // _E8, price % _E8
-    q1, q0 = quantity // _E8, quantity % _E8
-    low = p0 * q0 // _E8
-    return p1 * q1 * 1_000_000 + (p1 * q0 + p0 * q1 + low) // 100
+    p1, p0 = price // SCALE, price % SCALE
+    q1, q0 = quantity // SCALE, quantity % SCALE
+    low = p0 * q0 // SCALE
+    return p1 * q1 * MONEY_SCALE + (p1 * q0 + p0 * q1 + low) // (SCALE // MONEY_SCALE)
 
 
-@njit(types.void(I64_2, I64_2, I64_1, R64, R64), cache=True, nogil=True)
+@njit((I2, I2, INT, RI1, RI1), cache=True, nogil=True)
 def add_offsets(first, last, kind, row, offset):  # type: ignore[no-untyped-def]
     """The first and last offset of each row."""
     for i in range(row.size):
@@ -114,79 +51,82 @@ def add_offsets(first, last, kind, row, offset):  # type: ignore[no-untyped-def]
         last[r, kind] = max(last[r, kind], offset[i])
 
 
-@njit(types.void(I64_2, R64, R64, R64, R64, R64), cache=True, nogil=True)
-def add_orders(acc, row, side, price, quantity, action):  # type: ignore[no-untyped-def]
+@njit((I2, RI1, RI1, RI1, RI1, RI1), cache=True, nogil=True)
+def add_orders(sums, row, side, price, quantity, action):  # type: ignore[no-untyped-def]
     """Orders: counts and notional by side; a market order has no price, so no notional."""
     for i in range(row.size):
-        a = acc[row[i]]
+        s = sums[row[i]]
         sell = 0 if side[i] > 0 else 1
-        a[_ORDERS_BUY + sell] += 1
+        s[SUM.orders_buy + sell] += 1
         if action[i] == 1:
-            a[_REPLACES] += 1
+            s[SUM.replaces] += 1
         if price[i] == ABSENT:
-            a[_MARKET_ORDERS] += 1
+            s[SUM.market_orders] += 1
         else:
-            a[_ORDER_NOTIONAL_BUY + sell] += notional(price[i], quantity[i])
+            s[SUM.order_notional_buy + sell] += notional(price[i], quantity[i])
 
 
-@njit(types.void(types.int64[::1], types.int64), cache=True, nogil=True, inline="always")
-def add_age(a, age):  # type: ignore[no-untyped-def]
-    """Count one cancel by its age, ns."""
-    a[_CANCELS_AGED] += 1
-    if age < 1_000_000_000:
-        a[_CANCELS_1S] += 1
-        if age < 100_000_000:
-            a[_CANCELS_100MS] += 1
+@njit((I1, INT), cache=True, nogil=True, inline="always")
+def add_age(s, age):  # type: ignore[no-untyped-def]
+    """Count one cancel by its order's age, ns."""
+    s[SUM.cancels_aged] += 1
+    if age < SECOND_NS:
+        s[SUM.cancels_1s] += 1
+        if age < 100 * MILLISECOND_NS:
+            s[SUM.cancels_100ms] += 1
 
 
-@njit(types.void(I64_2, R64, R64, R64, R64, R64, R64), cache=True, nogil=True)
-def add_cancels(acc, row, ts, side, price, quantity, placed):  # type: ignore[no-untyped-def]
-    """Cancels: counts and notional by side, and how quick those are that tell their age."""
+@njit((I2, RI1, RI1, RI1, RI1, RI1, RI1), cache=True, nogil=True)
+def add_cancels(sums, row, ts, side, price, quantity, placed):  # type: ignore[no-untyped-def]
+    """Cancels: counts and notional by side; the age of those that tell when they were placed."""
     for i in range(row.size):
-        a = acc[row[i]]
+        s = sums[row[i]]
         if quantity[i] == 0:
-            a[_COMPLETED] += 1
+            s[SUM.completed] += 1
             continue
         which = 2 if side[i] == ABSENT else (0 if side[i] > 0 else 1)
-        a[_CANCELS_BUY + which] += 1
+        s[SUM.cancels_buy + which] += 1
         if price[i] != ABSENT and quantity[i] != ABSENT:
-            a[_CANCEL_NOTIONAL_BUY + which] += notional(price[i], quantity[i])
+            s[SUM.cancel_notional_buy + which] += notional(price[i], quantity[i])
         if placed[i] != ABSENT:
-            add_age(a, ts[i] - placed[i])
+            add_age(s, ts[i] - placed[i])
 
 
-@njit(types.void(I64_2, I64_2, R64, R64, R64, R64, R64, R64, R64), cache=True, nogil=True)
-def add_fills(acc, lows, row, side, price, quantity, liquidity, cause, fee):  # type: ignore[no-untyped-def]
+@njit((I2, I2, RI1, RI1, RI1, RI1, RI1, RI1, RI1), cache=True, nogil=True)
+def add_fills(sums, minima, row, side, price, quantity, liquidity, cause, fee):  # type: ignore[no-untyped-def]
     """Fills: a trade is its taker's record; makers' records are counted apart."""
     for i in range(row.size):
-        a = acc[row[i]]
+        s = sums[row[i]]
         value = notional(price[i], quantity[i])
         sell = 0 if side[i] > 0 else 1
         if fee[i] != ABSENT:
-            # As a record's notional, a fee is held at a bound, so that sums stay in 64 bits.
+            # Capped like a record's notional, so that sums stay in 64 bits.
             paid = min(max(fee[i], -NOTIONAL_CAP), NOTIONAL_CAP)
             if paid > 0:
-                a[_FEES] += paid
+                s[SUM.fees] += paid
             else:
-                a[_REBATES] -= paid
+                s[SUM.rebates] -= paid
         if liquidity[i] == 0:
-            a[_MAKER_FILLS] += 1
-            a[_MAKER_NOTIONAL_BUY + sell] += value
+            s[SUM.maker_fills] += 1
+            s[SUM.maker_notional_buy + sell] += value
             continue
-        a[_TRADES_BUY + sell] += 1
-        a[_TRADE_NOTIONAL_BUY + sell] += value
+        s[SUM.trades_buy + sell] += 1
+        s[SUM.trade_notional_buy + sell] += value
         if cause[i] > 0:
-            a[_LIQUIDATIONS] += 1
-            a[_LIQUIDATION_NOTIONAL] += value
-        low = lows[row[i]]
-        low[2 * sell] = min(low[2 * sell], price[i])
-        low[2 * sell + 1] = min(low[2 * sell + 1], -price[i])
+            s[SUM.liquidations] += 1
+            s[SUM.liquidation_notional] += value
+        low = MINIMUM.buy_low if side[i] > 0 else MINIMUM.sell_low
+        high = MINIMUM.buy_high if side[i] > 0 else MINIMUM.sell_high
+        m = minima[row[i]]
+        m[low] = min(m[low], price[i])
+        m[high] = min(m[high], -price[i])
 
 
-@njit(types.int64(types.int64, types.int64), cache=True, nogil=True)
+@njit(INT(INT, INT), cache=True, nogil=True)
 def doublings(new, old):  # type: ignore[no-untyped-def]
-    """log2(new / old) of two numbers above 0, in `DOUBLING_UNITS`, with integers alone: the same on every
-    machine, to within two units.
+    """log2(new / old) of two numbers above 0, in 1 / `DOUBLING_UNITS`.
+
+    It uses integers alone, so it is the same on every machine; it is exact to two units.
     """
     total = np.int64(0)
     for value, sign in ((new, 1), (old, -1)):
@@ -205,64 +145,42 @@ def doublings(new, old):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(types.void(I64_2, R64, R64, R64), cache=True, nogil=True)
-def add_leverage(acc, row, leverage, previous):  # type: ignore[no-untyped-def]
-    """Leverage changes: those known to go up and how far, and those that begin high."""
+@njit((I2, RI1, RI1, RI1), cache=True, nogil=True)
+def add_leverage(sums, row, leverage, previous):  # type: ignore[no-untyped-def]
+    """Leverage changes: the raises and how far they go; without a leverage before, those that begin
+    high.
+    """
     for i in range(row.size):
-        a = acc[row[i]]
-        a[_LEVERAGE_CHANGES] += 1
+        s = sums[row[i]]
+        s[SUM.leverage_changes] += 1
         if previous[i] == ABSENT:
-            if leverage[i] >= HIGH_LEVERAGE * _E8:
-                a[_LEVERAGE_FIRST_HIGH] += 1
+            if leverage[i] >= HIGH_LEVERAGE * SCALE:
+                s[SUM.leverage_first_high] += 1
             continue
-        a[_LEVERAGE_WITH_PREVIOUS] += 1
+        s[SUM.leverage_compared] += 1
         if leverage[i] > previous[i]:
-            a[_LEVERAGE_RAISES] += 1
-            a[_LEVERAGE_DOUBLINGS] += doublings(leverage[i], previous[i])
+            s[SUM.leverage_raises] += 1
+            s[SUM.leverage_doublings] += doublings(leverage[i], previous[i])
 
 
-@njit(types.void(I64_2, R64, R64), cache=True, nogil=True)
-def add_behind(lows, row, behind):  # type: ignore[no-untyped-def]
-    """How far records ran behind in their topic partition."""
+@njit((I2, RI1, RI1), cache=True, nogil=True)
+def add_behind(minima, row, behind):  # type: ignore[no-untyped-def]
+    """How far records ran behind in their topic partition, ns."""
     for i in range(row.size):
-        low = lows[row[i]]
-        low[4] = min(low[4], -behind[i])
+        m = minima[row[i]]
+        m[MINIMUM.behind] = min(m[MINIMUM.behind], -behind[i])
 
 
-@njit(types.void(I64_2, R64, R64, R64, I64_2, I64_2), cache=True, nogil=True)
-def add_marks(acc, row, ts, offset, values, marks):  # type: ignore[no-untyped-def]
-    """The last value of each column of `values` by (ts, offset)."""
+@njit((I2, RI1, RI1, RI1, I2, I2), cache=True, nogil=True)
+def add_marks(sums, row, ts, offset, values, marks):  # type: ignore[no-untyped-def]
+    """The last value of each column of `values` (`MARK_COLUMNS`, records) by (ts, offset)."""
     for i in range(row.size):
-        acc[row[i], _MARKS] += 1
-        m = marks[row[i]]
+        sums[row[i], SUM.marks] += 1
         for c in range(values.shape[0]):
             if values[c, i] == ABSENT:
                 continue
-            if ts[i] > m[3 * c] or (ts[i] == m[3 * c] and offset[i] > m[3 * c + 1]):
-                m[3 * c] = ts[i]
-                m[3 * c + 1] = offset[i]
-                m[3 * c + 2] = values[c, i]
-
-
-@njit(types.void(U64R, R64, U64R, R64, R64, I64, I64_2), cache=True, nogil=True)
-def join_ages(order_key, order_ts, key, ts, row, table, acc):  # type: ignore[no-untyped-def]
-    """Give each cancel the age since the last placement of its order not after it.
-
-    An order placed more than a second before the window is not here: such a cancel's age is known
-    to be over one second, which is all that is asked.
-    """
-    mask = table.size - 1
-    for i in range(order_key.size):
-        slot = np.int64(order_key[i] & uint64(mask))
-        while table[slot] >= 0:
-            slot = (slot + 1) & mask
-        table[slot] = i
-    for i in range(key.size):
-        placed = np.int64(-1)
-        slot = np.int64(key[i] & uint64(mask))
-        while table[slot] >= 0:
-            j = table[slot]
-            if order_key[j] == key[i] and order_ts[j] <= ts[i]:
-                placed = max(placed, order_ts[j])
-            slot = (slot + 1) & mask
-        add_age(acc[row[i]], ts[i] - placed if placed >= 0 else np.int64(2_000_000_000))
+            m = marks[row[i], MARK_WIDTH * c : MARK_WIDTH * (c + 1)]
+            if ts[i] > m[MARK_TS] or (ts[i] == m[MARK_TS] and offset[i] > m[MARK_OFFSET]):
+                m[MARK_TS] = ts[i]
+                m[MARK_OFFSET] = offset[i]
+                m[MARK_VALUE] = values[c, i]

@@ -5,31 +5,32 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
+from detectors.arrays.columns import column_numbers
+from detectors.arrays.types import I2, INT, RI1
 from monitor.core.contract.feature_catalogue import BAND_BPS
-from monitor.core.decode.batch import ABSENT
-from monitor.core.tables.interner import R64
-from monitor.core.windows.accumulators import I64_1, I64_2, SUMS, notional
+from monitor.core.decode.batch import ABSENT, Ladder
+from monitor.core.windows.accumulators import SUM, notional
+from monitor.core.windows.columns import BOOK_COLUMNS
 
-_BOOKS = SUMS.index("books")
-_CROSSED_BOOKS = SUMS.index("crossed_books")
+BOOK = column_numbers(BOOK_COLUMNS)
+_DEPTH_BID = BOOK_COLUMNS.index(f"depth_{BAND_BPS[0]}bps_bid")
+_DEPTH_ASK = BOOK_COLUMNS.index(f"depth_{BAND_BPS[0]}bps_ask")
+_LADDER = types.NamedUniTuple(RI1, len(Ladder._fields), Ladder)  # type: ignore[no-untyped-call]
 
 
-@njit(
-    types.int64(R64, R64, types.int64, types.int64, types.int64, types.int64),
-    cache=True,
-    nogil=True,
-)
-def cost_to_trade(price, quantity, low, high, mid, size):  # type: ignore[no-untyped-def]
-    """What it costs to trade `size` (1e-6) into one side: |VWAP/mid − 1| in 1e-8, or `ABSENT`.
+@njit(INT(_LADDER, INT, INT, INT, INT), cache=True, nogil=True)
+def _cost_to_trade(side, low, high, mid, size):  # type: ignore[no-untyped-def]
+    """What it costs to trade `size` (1e-6) into the levels from `low` up to `high`: |VWAP/mid − 1|
+    in 1e-8, or `ABSENT` where the levels do not suffice.
 
     Doubles here belong to one record alone and are rounded to the grid at once.
     """
     left = float(size)
     base = 0.0
     for i in range(low, high):
-        value = float(notional(price[i], quantity[i]))
+        value = float(notional(side.price[i], side.quantity[i]))
         take = min(left, value)
-        base += take / float(price[i])
+        base += take / float(side.price[i])
         left -= take
         if left <= 0.0:
             break
@@ -38,45 +39,43 @@ def cost_to_trade(price, quantity, low, high, mid, size):  # type: ignore[no-unt
     return np.int64(round(abs(float(size) / base / float(mid) - 1.0) * 1e8))
 
 
-@njit(
-    types.void(I64_2, R64, R64, R64, R64, R64, R64, R64, R64, R64, I64_1, I64_2),
-    cache=True,
-    nogil=True,
-)
-def add_books(acc, row, ts, offset, bid_at, bid, bid_size, ask_at, ask, ask_size, size, books):  # type: ignore[no-untyped-def]
-    """Measure the last book of each window: spread, depth within bands, cost to trade `size`."""
+@njit((I2, RI1, RI1, RI1, _LADDER, _LADDER, INT, I2), cache=True, nogil=True)
+def add_books(sums, row, ts, offset, bids, asks, size, books):  # type: ignore[no-untyped-def]
+    """Measure the last book of each row into `books` (`BOOK_COLUMNS`); `size`: the notional to
+    trade, 1e-6.
+    """
     for i in range(row.size):
-        a = acc[row[i]]
-        a[_BOOKS] += 1
-        b0, b1 = bid_at[i], bid_at[i + 1]
-        a0, a1 = ask_at[i], ask_at[i + 1]
-        best_bid = bid[b0] if b1 > b0 else ABSENT
-        best_ask = ask[a0] if a1 > a0 else ABSENT
+        s = sums[row[i]]
+        s[SUM.books] += 1
+        b0, b1 = bids.offset[i], bids.offset[i + 1]
+        a0, a1 = asks.offset[i], asks.offset[i + 1]
+        best_bid = bids.price[b0] if b1 > b0 else ABSENT
+        best_ask = asks.price[a0] if a1 > a0 else ABSENT
         both = best_bid != ABSENT and best_ask != ABSENT
         if both and best_bid >= best_ask:
-            a[_CROSSED_BOOKS] += 1
+            s[SUM.crossed_books] += 1
         b = books[row[i]]
-        if ts[i] < b[0] or (ts[i] == b[0] and offset[i] < b[1]):
+        if ts[i] < b[BOOK.ts] or (ts[i] == b[BOOK.ts] and offset[i] < b[BOOK.offset]):
             continue
-        b[0] = ts[i]
-        b[1] = offset[i]
-        b[2] = best_bid
-        b[3] = best_ask
+        b[BOOK.ts] = ts[i]
+        b[BOOK.offset] = offset[i]
+        b[BOOK.bid] = best_bid
+        b[BOOK.ask] = best_ask
         mid = best_bid // 2 + best_ask // 2 if both else max(best_bid, best_ask)
-        b[4] = mid
+        b[BOOK.mid] = mid
         for k in range(len(BAND_BPS)):
             reach = mid // 10_000 * BAND_BPS[k] + mid % 10_000 * BAND_BPS[k] // 10_000
             depth = np.int64(0)
             for j in range(b0, b1):
-                if bid[j] < mid - reach:
+                if bids.price[j] < mid - reach:
                     break
-                depth += notional(bid[j], bid_size[j])
-            b[5 + k] = depth
+                depth += notional(bids.price[j], bids.quantity[j])
+            b[_DEPTH_BID + k] = depth
             depth = np.int64(0)
             for j in range(a0, a1):
-                if ask[j] > mid + reach:
+                if asks.price[j] > mid + reach:
                     break
-                depth += notional(ask[j], ask_size[j])
-            b[5 + len(BAND_BPS) + k] = depth
-        b[15] = cost_to_trade(ask, ask_size, a0, a1, mid, size)
-        b[16] = cost_to_trade(bid, bid_size, b0, b1, mid, size)
+                depth += notional(asks.price[j], asks.quantity[j])
+            b[_DEPTH_ASK + k] = depth
+        b[BOOK.cost_buy] = _cost_to_trade(asks, a0, a1, mid, size)
+        b[BOOK.cost_sell] = _cost_to_trade(bids, b0, b1, mid, size)

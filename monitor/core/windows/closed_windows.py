@@ -5,53 +5,70 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from monitor.core.decode.batch import Int64
+from detectors.arrays.types import Bool, Int64, UInt64
 from monitor.core.tables.interner import Interner
 
-ACCOUNT_COUNTS = ("orders", "cancels", "fills", "leverage")
-"""What is counted for every account in a window."""
+_BY_ROW = (
+    "window", "symbol", "sums", "first_offset", "last_offset", "book", "mark", "minima",
+    "near_touch", "concentration", "accounts_hash",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
 class ClosedWindows:
     """Closed windows: one row for each window and symbol in which anything happened, in the order
-    of time and name.
+    of time and name. The columns are those of `columns.py`.
     """
 
     window: Int64
     """Index of the window: its start in ns divided by its length."""
     symbol: Int64
     sums: Int64
-    """(rows, `accumulators.SUMS`)"""
+    """(rows, `SUMS`)"""
     first_offset: Int64
-    """(rows, `accumulators.KINDS`): lowest offset; 2**62 where there was none."""
+    """(rows, `KINDS`): lowest offset; 2**62 where there was none."""
     last_offset: Int64
-    """(rows, `accumulators.KINDS`): highest offset; -1 where there was none."""
+    """(rows, `KINDS`): highest offset; -1 where there was none."""
     book: Int64
-    """(rows, `accumulators.BOOK`): the last book; ts is `NEVER` where there was none."""
+    """(rows, `BOOK_COLUMNS`): the last book; ts is `NEVER` where there was none."""
     mark: Int64
-    """(rows, 3 · `accumulators.MARK`): ts, offset and value of the last of each."""
+    """(rows, `MARK_WIDTH` · `MARK_COLUMNS`): ts, offset and value of the last of each."""
     minima: Int64
-    """(rows, `accumulators.MINIMA`)"""
+    """(rows, `MINIMA`)"""
     near_touch: Int64
-    """(rows, `pending.NEAR`): what `FeatureCalculator` finds of `cancels`, beside the book before the window."""
+    """(rows, `NEAR_TOUCH_COLUMNS`): zeros until `FeatureCalculator` compares `cancels` with the
+    book before the window."""
     cancels: Int64
-    """(cancels, `pending.CANCEL_COLUMNS`), by row, rising; within one in no order that means anything."""
+    """(cancels, `CANCEL_COLUMNS`), by row, rising; those of a row in the order of arrival."""
     account_row: Int64
-    """The row to which each entry of `account` belongs, rising; entries of a row are in no order
-    that means anything."""
+    """(entries): the row to which each entry of `account` belongs, rising; the entries of a row in
+    the order of arrival."""
     account: Int64
     counts: Int64
     """(entries, `ACCOUNT_COUNTS`)"""
     concentration: Int64
-    """(rows, `ACCOUNT_COUNTS`, 4): accounts, total, the highest, sum of squares."""
-    accounts_hash: NDArray[np.uint64]
+    """(rows, `ACCOUNT_COUNTS`, `CONCENTRATION_COLUMNS`)"""
+    accounts_hash: UInt64
     """(rows): all accounts with their counts as one hash."""
 
+    def slice(self, low: int, high: int) -> ClosedWindows:
+        """The windows from `low` up to `high`. Arrays are views, except for `cancels` and
+        `account_row`, whose rows count from the first of the slice.
+        """
+        begin, end = np.searchsorted(self.window, (low, high)).tolist()
+        entries = slice(*np.searchsorted(self.account_row, (begin, end)).tolist())
+        cancels = self.cancels[slice(*np.searchsorted(self.cancels[:, 0], (begin, end)).tolist())]
+        return ClosedWindows(
+            **{name: getattr(self, name)[begin:end] for name in _BY_ROW},
+            cancels=cancels - (np.arange(cancels.shape[1]) == 0) * begin,
+            account_row=self.account_row[entries] - begin,
+            account=self.account[entries],
+            counts=self.counts[entries],
+        )
 
-def mark_lowest(group: Int64, rank: NDArray[np.uint64], most: int) -> NDArray[np.bool_]:
+
+def mark_lowest(group: Int64, rank: UInt64, most: int) -> Bool:
     """Which entries are among the `most` lowest-ranked of their group."""
     keep = np.ones(len(group), np.bool_)
     if len(group) <= most:
@@ -66,8 +83,8 @@ def mark_lowest(group: Int64, rank: NDArray[np.uint64], most: int) -> NDArray[np
 
 def name_rank(symbols: Interner, ids: Int64) -> Int64:
     """The place of each symbol in the order of names."""
-    known, inverse = np.unique(ids, return_inverse=True)
-    rank = np.empty(len(known), np.int64)
-    names = symbols.names(known)
+    distinct, inverse = np.unique(ids, return_inverse=True)
+    rank = np.empty(len(distinct), np.int64)
+    names = symbols.names(distinct)
     rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
     return rank[inverse]

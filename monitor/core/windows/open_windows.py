@@ -1,38 +1,78 @@
-"""Open windows: integer accumulators by (window, symbol), and by (window, symbol, account)."""
+"""Open windows: integer accumulators by (window, symbol), and by (window, symbol, account).
+
+A slot is the row of one window and symbol in every accumulator.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from monitor.core.decode.batch import ABSENT, Batch, Int64
+from detectors.arrays.hash_table import empty_table
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import Bool, Int64, UInt64
+from monitor.core.contract.fixed_point import MONEY_SCALE
+from monitor.core.contract.units import SECOND_NS
+from monitor.core.decode.batch import ABSENT, Batch
 from monitor.core.event_time.watermark import NEVER
 from monitor.core.settings import Limits
-from monitor.core.tables import hash_table
-from monitor.core.tables.hash_table import GrowableRows, KeyTable
+from monitor.core.tables.hash_table import GrowableRows, KeyTable, mix_each
 from monitor.core.tables.interner import Interner, hash_text
+from monitor.core.windows import account_counts, columns, pending, sequence_gaps
 from monitor.core.windows import accumulators as acc
-from monitor.core.windows import pending, sequence_gaps
+from monitor.core.windows.accumulators import SUM
 from monitor.core.windows.book_depth import add_books
-from monitor.core.windows.closed_windows import (
-    ACCOUNT_COUNTS,
-    ClosedWindows,
-    mark_lowest,
-    name_rank,
-)
+from monitor.core.windows.closed_windows import ClosedWindows, mark_lowest, name_rank
+from monitor.core.windows.columns import KINDS
 from monitor.core.windows.margin_modes import MarginModes
 from monitor.core.windows.pending import PendingRows
 
 _SYMBOL_BITS = 24
 _ACCOUNT_BITS = 32
 _NO_OFFSET = 2**62
-_SECOND_NS = 1_000_000_000
+_COUNTED_BY_ACCOUNT = KINDS[: len(columns.ACCOUNT_COUNTS)]
 
 
-class OpenWindows:
-    """What is known of the windows that are not closed yet."""
+class _Accumulators(NamedTuple):
+    """What is kept of each slot."""
+
+    sums: GrowableRows
+    first: GrowableRows
+    last: GrowableRows
+    book: GrowableRows
+    mark: GrowableRows
+    minima: GrowableRows
+
+
+class _Pending(NamedTuple):
+    """What waits for each slot to close."""
+
+    cancels: PendingRows
+    leverage_changes: PendingRows
+    takers: PendingRows
+    unaged_cancels: PendingRows
+
+
+class _Added(NamedTuple):
+    """A batch to add, with the slot, the symbol and the hashed account of each record."""
+
+    batch: Batch
+    row: Int64
+    symbol: Int64
+    account_hash: UInt64
+
+
+class OpenWindows(Stateful):
+    """What is known of the windows that are not closed yet.
+
+    `cost_notional`: the notional for which a book's cost to trade is measured, quote currency.
+    """
+
+    STATE = (
+        "_slots", "_by_slot", "_pairs", "_counts", "_pending", "_placements", "_margin_modes",
+        "evicted_symbols", "evicted_accounts",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -46,160 +86,159 @@ class OpenWindows:
         self._symbols = symbols
         self._accounts = accounts
         self._limits = limits
-        self._cost_notional = int(cost_notional * 1_000_000)
+        self._cost_notional = int(cost_notional * MONEY_SCALE)
         self.evicted_symbols = 0
         self.evicted_accounts = 0
         self._slots = KeyTable()
-        self._sums = GrowableRows(len(acc.SUMS), 0)
-        self._first = GrowableRows(len(acc.KINDS), _NO_OFFSET)
-        self._last = GrowableRows(len(acc.KINDS), -1)
-        self._book = GrowableRows(len(acc.BOOK_COLUMNS), NEVER)
-        self._mark = GrowableRows(3 * len(acc.MARK_COLUMNS), NEVER)
-        self._lows = GrowableRows(len(acc.MINIMA), acc.NO_MINIMUM)
-        self._pending_cancels = PendingRows(len(pending.CANCEL_COLUMNS))
-        self._pending_leverage_changes = PendingRows(len(pending.LEVERAGE_CHANGE_COLUMNS))
-        self._pending_takers = PendingRows(len(pending.TAKER_COLUMNS))
+        self._by_slot = _Accumulators(
+            sums=GrowableRows(len(columns.SUMS), 0),
+            first=GrowableRows(len(KINDS), _NO_OFFSET),
+            last=GrowableRows(len(KINDS), -1),
+            book=GrowableRows(len(columns.BOOK_COLUMNS), NEVER),
+            mark=GrowableRows(columns.MARK_WIDTH * len(columns.MARK_COLUMNS), NEVER),
+            minima=GrowableRows(len(columns.MINIMA), columns.NO_MINIMUM),
+        )
+        self._pending = _Pending(
+            cancels=PendingRows(columns.CANCEL_COLUMNS),
+            leverage_changes=PendingRows(columns.LEVERAGE_CHANGE_COLUMNS),
+            takers=PendingRows(columns.TAKER_COLUMNS),
+            unaged_cancels=PendingRows(columns.UNAGED_CANCEL_COLUMNS),
+        )
+        self._placements = PendingRows(columns.PLACEMENT_COLUMNS)
         self._margin_modes = MarginModes(limits.names)
         self._pairs = KeyTable()
-        self._counts = GrowableRows(len(ACCOUNT_COUNTS), 0)
-        # Placements and cancels that wait for each other: (key, ts) and (key, ts, slot).
-        self._order_placements: list[tuple[NDArray[np.uint64], Int64]] = []
-        self._cancels_without_age: list[tuple[NDArray[np.uint64], Int64, Int64]] = []
-
-    def _accumulators(self) -> tuple[GrowableRows, ...]:
-        return self._sums, self._first, self._last, self._book, self._mark, self._lows
-
-    def _pending_rows(self) -> tuple[PendingRows, ...]:
-        return self._pending_cancels, self._pending_leverage_changes, self._pending_takers
+        self._counts = GrowableRows(len(columns.ACCOUNT_COUNTS), 0)
+        self._add_kind = {
+            "order": self._add_orders,
+            "cancel": self._add_cancels,
+            "fill": self._add_fills,
+            "leverage": self._add_leverage,
+            "book": self._add_books,
+            "mark": self._add_marks,
+        }
 
     def first_window(self) -> int | None:
-        """The earliest window in which anything is held."""
+        """The earliest window in which anything happened."""
         return int(self._slots.keys.min() >> _SYMBOL_BITS) if self._slots.n else None
 
     def _slot_rows(self, ts: Int64, symbol: Int64) -> Int64:
         """The slots of these times and symbols."""
         row = self._slots.find_or_add((ts // self._window_ns << _SYMBOL_BITS) | symbol)
-        for grid in self._accumulators():
+        for grid in self._by_slot:
             grid.grow(self._slots.n)
         return row
 
-    def add_late(self, batch: Batch, symbol: Int64, came: Int64) -> None:
-        """Count records that are too late, in the windows of the times `came` (ns) that their topic
-        partition had come to.
+    def _add_record_numbers(self, batch: Batch, row: Int64) -> None:
+        """Note offsets and the venue's own numbers; of late records too, which are not missing."""
+        kind = KINDS.index(batch.kind)
+        sums, first, last, _, _, minima = (grid.data for grid in self._by_slot)
+        acc.add_offsets(first, last, kind, row, batch.offset)
+        sequence_gaps.add_sequence_numbers(kind, sums, minima, row, batch.numbers["seq"])
+
+    def add_late(self, batch: Batch, symbol: Int64, watermark_ns: Int64) -> None:
+        """Count late records in the window that was current when they arrived: that of the
+        watermark which each met in its topic partition, ns.
         """
-        row = self._slot_rows(came, symbol)
-        kind = acc.KINDS.index(batch.kind)
-        acc.add_offsets(self._first.data, self._last.data, kind, row, batch.offset)
-        hash_table.add_one(self._sums.data, row, acc.SUMS.index("late"))
-        self._add_sequence_numbers(batch, kind, row)
+        row = self._slot_rows(watermark_ns, symbol)
+        self._add_record_numbers(batch, row)
+        account_counts.add_one(self._by_slot.sums.data, row, SUM.late)
 
     def add(self, batch: Batch, symbol: Int64, account: Int64 | None, behind: Int64) -> None:
-        """Add admitted records (with their interned symbols and accounts, and how far each ran
-        behind in its topic partition, ns).
+        """Add admitted records, with their interned symbols and accounts (−1: none), and how far
+        each ran behind in its topic partition, ns.
         """
         if not len(batch):
             return
         row = self._slot_rows(batch.numbers["ts"], symbol)
-        kind = acc.KINDS.index(batch.kind)
-        acc.add_offsets(self._first.data, self._last.data, kind, row, batch.offset)
-        acc.add_behind(self._lows.data, row, behind)
-        self._add_sequence_numbers(batch, kind, row)
-        who = None if account is None else self._account_hashes(account)
-        getattr(self, f"_add_{batch.kind}")(batch, row, symbol, who)
-        if account is not None and batch.kind in ("order", "cancel", "fill", "leverage"):
-            known = account >= 0
+        self._add_record_numbers(batch, row)
+        acc.add_behind(self._by_slot.minima.data, row, behind)
+        hashes = self._account_hashes(np.full(len(batch), -1) if account is None else account)
+        self._add_kind[batch.kind](_Added(batch, row, symbol, hashes))
+        if account is not None and batch.kind in _COUNTED_BY_ACCOUNT:
+            counts = account >= 0
             if batch.kind == "cancel":
-                known &= batch.numbers["quantity"] != 0
-            if not known.all():
-                row, account = row[known], account[known]
+                counts &= batch.numbers["quantity"] != 0
+            if not counts.all():
+                row, account = row[counts], account[counts]
             pair = self._pairs.find_or_add((row << _ACCOUNT_BITS) | account)
             self._counts.grow(self._pairs.n)
-            hash_table.add_one(self._counts.data, pair, kind)
+            account_counts.add_one(self._counts.data, pair, KINDS.index(batch.kind))
         if self._slots.n > 2 * self._limits.symbols or self._pairs.n > 2 * self._limits.accounts:
             self._prune()
 
-    def _add_sequence_numbers(self, batch: Batch, kind: int, row: Int64) -> None:
-        """A record that is late is not missing."""
-        sequence_gaps.add_sequence_numbers(
-            kind, self._sums.data, self._lows.data, row, batch.numbers["seq"]
-        )
-
-    def _account_hashes(self, account: Int64) -> NDArray[np.uint64]:
+    def _account_hashes(self, account: Int64) -> UInt64:
         """Hashes of accounts' names, never 0; 0 where there is none."""
         out = np.zeros(len(account), np.uint64)
-        known = account >= 0
-        out[known] = np.maximum(self._accounts.hashes[account[known]], 1)
+        named = account >= 0
+        out[named] = np.maximum(self._accounts.hashes[account[named]], 1)
         return out
 
-    def _add_order(self, batch: Batch, row: Int64, *_: Any) -> None:
-        n = batch.numbers
-        acc.add_orders(self._sums.data, row, n["side"], n["price"], n["quantity"], n["action"])
-        if "order_id" in batch.texts:
-            key = hash_text(batch.texts["order_id"])
+    def _add_orders(self, added: _Added) -> None:
+        n, texts = added.batch.numbers, added.batch.texts
+        values = n["side"], n["price"], n["quantity"], n["action"]
+        acc.add_orders(self._by_slot.sums.data, added.row, *values)
+        if "order_id" in texts:
+            order = hash_text(texts["order_id"])
             # An order that changes in place keeps its age.
-            fresh = (n["action"] == 0) | (key != hash_text(batch.texts["replaces"]))
-            fresh &= key != 0
-            if fresh.any():
-                self._order_placements.append((key[fresh], n["ts"][fresh]))
+            fresh = (n["action"] == 0) | (order != hash_text(texts["replaces"]))
+            fresh &= order != 0
+            self._placements.add(_stack(fresh, n["ts"], order))
 
-    def _add_cancel(
-        self, batch: Batch, row: Int64, _: Int64, who: NDArray[np.uint64] | None
-    ) -> None:
-        n = batch.numbers
-        columns = n["ts"], n["side"], n["price"], n["quantity"], n["placed_ts"]
-        acc.add_cancels(self._sums.data, row, *columns)
-        if who is None:
-            who = np.zeros(len(batch), np.uint64)
-        out = np.empty((len(batch), len(pending.CANCEL_COLUMNS)), np.int64)
-        self._pending_cancels.add(
-            out[: pending.write_cancels(row, n["side"], n["price"], n["quantity"], who, out)]
-        )
-        if "order_id" in batch.texts:
-            key = hash_text(batch.texts["order_id"])
-            open_age = (n["placed_ts"] == ABSENT) & (key != 0) & (n["quantity"] != 0)
-            if open_age.any():
-                self._cancels_without_age.append((key[open_age], n["ts"][open_age], row[open_age]))
+    def _add_cancels(self, added: _Added) -> None:
+        n, row = added.batch.numbers, added.row
+        values = n["side"], n["price"], n["quantity"]
+        acc.add_cancels(self._by_slot.sums.data, row, n["ts"], *values, n["placed_ts"])
+        out = np.empty((len(row), len(columns.CANCEL_COLUMNS)), np.int64)
+        count = pending.write_cancels(row, *values, added.account_hash, out)
+        self._pending.cancels.add(out[:count])
+        if "order_id" in added.batch.texts:
+            order = hash_text(added.batch.texts["order_id"])
+            unaged = (n["placed_ts"] == ABSENT) & (order != 0) & (n["quantity"] != 0)
+            self._pending.unaged_cancels.add(_stack(unaged, row, n["ts"], order))
 
-    def _add_fill(self, batch: Batch, row: Int64, *_: Any) -> None:
-        n = batch.numbers
-        columns = n["side"], n["price"], n["quantity"], n["liquidity"], n["cause"], n["fee"]
-        acc.add_fills(self._sums.data, self._lows.data, row, *columns)
-        if "order_id" in batch.texts:
-            key = hash_text(batch.texts["order_id"])
-            takes = (key != 0) & (n["liquidity"] != 0)
-            if takes.any():
-                hash_table.add_one(self._sums.data, row[takes], acc.SUMS.index("taker_fills"))
-                self._pending_takers.add(np.stack((row[takes], key[takes].view(np.int64)), axis=1))
+    def _add_fills(self, added: _Added) -> None:
+        n, row = added.batch.numbers, added.row
+        values = n["side"], n["price"], n["quantity"], n["liquidity"], n["cause"], n["fee"]
+        acc.add_fills(self._by_slot.sums.data, self._by_slot.minima.data, row, *values)
+        if "order_id" in added.batch.texts:
+            order = hash_text(added.batch.texts["order_id"])
+            takes = (order != 0) & (n["liquidity"] != 0)
+            account_counts.add_one(self._by_slot.sums.data, row[takes], SUM.taker_fills)
+            self._pending.takers.add(_stack(takes, row, order))
 
-    def _add_leverage(
-        self, batch: Batch, row: Int64, symbol: Int64, who: NDArray[np.uint64] | None
-    ) -> None:
-        n = batch.numbers
-        acc.add_leverage(self._sums.data, row, n["leverage"], n["previous"])
-        assert who is not None  # the contract asks for the account
-        key = hash_table.mix_each(self._symbols.hashes[symbol], who) >> np.uint64(1)
-        columns = row, n["ts"], batch.offset, key.view(np.int64), n["margin_mode"]
-        self._pending_leverage_changes.add(np.stack(columns, axis=1))
+    def _add_leverage(self, added: _Added) -> None:
+        n, row = added.batch.numbers, added.row
+        acc.add_leverage(self._by_slot.sums.data, row, n["leverage"], n["previous"])
+        key = mix_each(self._symbols.hashes[added.symbol], added.account_hash) >> np.uint64(1)
+        values = row, n["ts"], added.batch.offset, key, n["margin_mode"]
+        self._pending.leverage_changes.add(_stack(np.ones(len(row), np.bool_), *values))
 
-    def _add_mark(self, batch: Batch, row: Int64, *_: Any) -> None:
-        values = np.stack([batch.numbers[name] for name in acc.MARK_COLUMNS])
-        ts = batch.numbers["ts"]
-        acc.add_marks(self._sums.data, row, ts, batch.offset, values, self._mark.data)
+    def _add_marks(self, added: _Added) -> None:
+        values = np.stack([added.batch.numbers[name] for name in columns.MARK_COLUMNS])
+        when = added.batch.numbers["ts"], added.batch.offset
+        acc.add_marks(self._by_slot.sums.data, added.row, *when, values, self._by_slot.mark.data)
 
-    def _add_book(self, batch: Batch, row: Int64, *_: Any) -> None:
-        bids, asks = batch.ladders["bids"], batch.ladders["asks"]
-        ts = batch.numbers["ts"]
-        sides = bids.offset, bids.price, bids.quantity, asks.offset, asks.price, asks.quantity
-        data = self._sums.data, row, ts, batch.offset
-        add_books(*data, *sides, self._cost_notional, self._book.data)
+    def _add_books(self, added: _Added) -> None:
+        when = added.batch.numbers["ts"], added.batch.offset
+        bids, asks = (added.batch.ladders[name].read_only() for name in ("bids", "asks"))
+        sums, book = self._by_slot.sums.data, self._by_slot.book.data
+        add_books(sums, added.row, *when, bids, asks, self._cost_notional, book)
 
     def _window_and_symbol(self) -> tuple[Int64, Int64]:
+        """Of each slot."""
         keys = self._slots.keys
         return keys >> _SYMBOL_BITS, keys & ((1 << _SYMBOL_BITS) - 1)
 
+    def _slot_and_account(self) -> tuple[Int64, Int64]:
+        """Of each pair."""
+        keys = self._pairs.keys
+        return keys >> _ACCOUNT_BITS, keys & ((1 << _ACCOUNT_BITS) - 1)
+
     def _prune(self) -> None:
-        """Hold every window to its caps. What stays is decided by names alone: whatever would be
-        dropped from a part of the records would be dropped from all of them.
+        """Limit the symbols and the accounts of every window.
+
+        Names alone decide what stays: whatever would be dropped from a part of the records would be
+        dropped from all of them.
         """
         window, symbol = self._window_and_symbol()
         if self._slots.n > self._limits.symbols:
@@ -209,64 +248,39 @@ class OpenWindows:
             window, symbol = self._window_and_symbol()
         if self._pairs.n <= self._limits.accounts:
             return
-        slot = self._pairs.keys >> _ACCOUNT_BITS
-        account = self._pairs.keys & ((1 << _ACCOUNT_BITS) - 1)
-        rank = hash_table.mix_each(
-            self._symbols.hashes[symbol[slot]], self._accounts.hashes[account]
-        )
+        slot, account = self._slot_and_account()
+        rank = mix_each(self._symbols.hashes[symbol[slot]], self._accounts.hashes[account])
         keep = mark_lowest(window[slot], rank, self._limits.accounts)
         if not keep.all():
             self.evicted_accounts += int((~keep).sum())
             self._counts.keep(np.flatnonzero(keep), self._pairs.n)
             self._pairs.reset(self._pairs.keys[keep])
 
-    def _keep_slots(self, keep: NDArray[np.bool_]) -> None:
+    def _keep_slots(self, keep: Bool) -> None:
         """Forget all slots but these."""
         remap = np.cumsum(keep) - 1
         rows = np.flatnonzero(keep)
-        for grid in self._accumulators():
+        for grid in self._by_slot:
             grid.keep(rows, self._slots.n)
-        slot = self._pairs.keys >> _ACCOUNT_BITS
+        slot, account = self._slot_and_account()
         stays = keep[slot]
-        account = self._pairs.keys & ((1 << _ACCOUNT_BITS) - 1)
         self._counts.keep(np.flatnonzero(stays), self._pairs.n)
         self._pairs.reset((remap[slot[stays]] << _ACCOUNT_BITS) | account[stays])
         self._slots.reset(self._slots.keys[keep])
-        for waiting in self._pending_rows():
-            waiting.keep(keep, remap)
-        self._cancels_without_age = [
-            (key[keep[row]], ts[keep[row]], remap[row[keep[row]]])
-            for key, ts, row in self._cancels_without_age
-        ]
+        for waiting in self._pending:
+            waiting.keep_slots(keep, remap)
 
-    def _age_cancels(self, until_ns: int) -> None:
-        """Give the cancels of the windows that close the age of their orders."""
-        if self._cancels_without_age:
-            key, ts, row = (
-                np.concatenate(part) for part in zip(*self._cancels_without_age, strict=True)
-            )
-            now = ts < until_ns
-            placed_key, placed_ts = self._placements()
-            table = np.full(1 << int(2 * len(placed_key) + 2).bit_length(), -1, np.int64)
-            cancels = key[now], ts[now], row[now]
-            acc.join_ages(placed_key, placed_ts, *cancels, table, self._sums.data)
-            self._cancels_without_age = [(key[~now], ts[~now], row[~now])] if not now.all() else []
-        if self._order_placements:
-            placed_key, placed_ts = self._placements()
-            recent = placed_ts >= until_ns - _SECOND_NS
-            self._order_placements = (
-                [(placed_key[recent], placed_ts[recent])] if recent.any() else []
-            )
-
-    def _placements(self) -> tuple[NDArray[np.uint64], Int64]:
-        if not self._order_placements:
-            return np.empty(0, np.uint64), np.empty(0, np.int64)
-        key, ts = (np.concatenate(part) for part in zip(*self._order_placements, strict=True))
-        return key, ts
+    def _add_ages(self, cancels: Int64, sums: Int64, until_ns: int) -> None:
+        """Give the cancels of the windows that close the age of their orders, and forget the
+        placements that are too old for those to come.
+        """
+        placements = self._placements.rows
+        if len(cancels):
+            pending.add_ages(placements, cancels, empty_table(len(placements)), sums)
+        self._placements.keep(placements[:, 0] >= until_ns - SECOND_NS)
 
     def close(self, until: int) -> ClosedWindows:
         """Take out every window whose index lies below `until`."""
-        self._age_cancels(until * self._window_ns)
         self._prune()
         window, symbol = self._window_and_symbol()
         closed = window < until
@@ -275,71 +289,50 @@ class OpenWindows:
         rows = rows[order]
         place = np.full(self._slots.n, -1, np.int64)
         place[rows] = np.arange(len(rows))
-        slot = self._pairs.keys >> _ACCOUNT_BITS
-        account = self._pairs.keys & ((1 << _ACCOUNT_BITS) - 1)
-        entries = hash_table.group_by_row(place[slot], len(rows))
-        sums, first, last, book, mark, lows = (grid.data[rows] for grid in self._accumulators())
-        takers = self._pending_takers.take_closed(place)
-        pending.count_distinct_orders(
-            takers, pending.empty_hash_table(len(takers)), sums, acc.SUMS.index("takers")
-        )
-        changes = self._pending_leverage_changes.take_closed(place)
-        self._margin_modes.count_switches(changes, sums, acc.SUMS.index("mode_switches"))
-        pulled = self._pending_cancels.take_closed(place)
-        pulled = pulled[hash_table.group_by_row(np.ascontiguousarray(pulled[:, 0]), len(rows))]
+        slot, account = self._slot_and_account()
+        entries = account_counts.group_by_row(place[slot], len(rows))
+        sums, first, last, book, mark, minima = (grid.data[rows] for grid in self._by_slot)
+        cancels, changes, takers, unaged = (waiting.take_closed(place) for waiting in self._pending)
+        self._add_ages(unaged, sums, until * self._window_ns)
+        pending.count_distinct_orders(takers, empty_table(len(takers)), sums, SUM.takers)
+        self._margin_modes.count_switches(changes, sums, SUM.mode_switches)
+        by_row = account_counts.group_by_row(np.ascontiguousarray(cancels[:, 0]), len(rows))
         account_row, counts = place[slot[entries]], self._counts.data[entries]
-        spread = np.zeros((len(rows), len(ACCOUNT_COUNTS), 4), np.int64)
-        fold = np.zeros(len(rows), np.uint64)
+        shape = len(rows), len(columns.ACCOUNT_COUNTS), len(columns.CONCENTRATION_COLUMNS)
+        concentration = np.zeros(shape, np.int64)
+        accounts_hash = np.zeros(len(rows), np.uint64)
         hashes = self._accounts.hashes[account[entries]]
-        hash_table.concentration(account_row, hashes, counts, spread, fold)
-        facts = ClosedWindows(
-            window[rows],
-            symbol[rows],
-            *(sums, first, last, book, mark, lows),
-            np.zeros((len(rows), len(pending.NEAR_TOUCH_COLUMNS)), np.int64),
-            pulled,
-            account_row,
-            account[entries],
-            counts,
-            spread,
-            fold,
+        account_counts.add_concentration(account_row, hashes, counts, concentration, accounts_hash)
+        out = ClosedWindows(
+            window=window[rows],
+            symbol=symbol[rows],
+            sums=sums,
+            first_offset=first,
+            last_offset=last,
+            book=book,
+            mark=mark,
+            minima=minima,
+            near_touch=np.zeros((len(rows), len(columns.NEAR_TOUCH_COLUMNS)), np.int64),
+            cancels=cancels[by_row],
+            account_row=account_row,
+            account=account[entries],
+            counts=counts,
+            concentration=concentration,
+            accounts_hash=accounts_hash,
         )
         self._keep_slots(~closed)
-        return facts
+        return out
 
     def accounts_in_use(self) -> Int64:
         """The accounts that any open window names."""
-        return self._pairs.keys & ((1 << _ACCOUNT_BITS) - 1)
+        return self._slot_and_account()[1]
 
     def rename_accounts(self, remap: Int64) -> None:
         """Follow a new numbering of accounts."""
-        account = remap[self.accounts_in_use()]
-        slot = self._pairs.keys >> _ACCOUNT_BITS
-        self._pairs.reset((slot << _ACCOUNT_BITS) | account)
+        slot, account = self._slot_and_account()
+        self._pairs.reset((slot << _ACCOUNT_BITS) | remap[account])
 
-    def snapshot(self) -> dict[str, Any]:
-        unaged = [np.concatenate(part) for part in zip(*self._cancels_without_age, strict=True)]
-        return {
-            "slots": self._slots.keys.copy(),
-            "grids": [grid.data[: self._slots.n] for grid in self._accumulators()],
-            "pairs": self._pairs.keys.copy(),
-            "counts": self._counts.data[: self._pairs.n],
-            "held": [waiting.snapshot() for waiting in self._pending_rows()],
-            "modes": self._margin_modes.snapshot(),
-            "placed": list(self._placements()) if self._order_placements else [],
-            "unaged": unaged,
-            "evicted": [self.evicted_symbols, self.evicted_accounts],
-        }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self._slots.reset(state["slots"])
-        for grid, data in zip(self._accumulators(), state["grids"], strict=True):
-            grid.data = data
-        self._pairs.reset(state["pairs"])
-        self._counts.data = state["counts"]
-        for waiting, rows in zip(self._pending_rows(), state["held"], strict=True):
-            waiting.restore(rows)
-        self._margin_modes.restore(state["modes"])
-        self._order_placements = [tuple(state["placed"])] if state["placed"] else []
-        self._cancels_without_age = [tuple(state["unaged"])] if state["unaged"] else []
-        self.evicted_symbols, self.evicted_accounts = state["evicted"]
+def _stack(mask: Bool, *values: Any) -> Int64:
+    """The values as columns, in the rows of the mask; hashes by the same bits."""
+    return np.stack([value[mask].view(np.int64) for value in values], axis=1)

@@ -1,5 +1,6 @@
 """What waits for its window to close: cancels until the book before them is known, changes of
-margin mode until all before them are, takers' orders until each can be counted once.
+margin mode until all before them are, takers' orders until each can be counted once, cancels until
+the placement of their order is known.
 
 Rows of integers, the first of which is the slot of the window and symbol. Bounded by the records of
 the windows that are open.
@@ -7,36 +8,38 @@ the windows that are open.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit, types, uint64
-from numpy.typing import NDArray
+from numba import njit, uint64
 
+from detectors.arrays.columns import column_numbers
+from detectors.arrays.hash_table import EMPTY, empty_slot, first_slot, next_slot, pair_slot
+from detectors.arrays.types import I1, I2, INT, RI1, RU1, Bool, Int64
 from monitor.core.contract.feature_catalogue import NEAR_BPS
-from monitor.core.decode.batch import ABSENT, Int64
+from monitor.core.contract.units import SECOND_NS
+from monitor.core.decode.batch import ABSENT
 from monitor.core.event_time.watermark import NEVER
-from monitor.core.tables.hash_table import mix
-from monitor.core.tables.interner import I64, R64
-from monitor.core.windows.accumulators import I64_2, U64R, notional
+from monitor.core.windows.accumulators import add_age, notional
+from monitor.core.windows.book_depth import BOOK
+from monitor.core.windows.columns import (
+    CANCEL_COLUMNS,
+    NEAR_TOUCH_COLUMNS,
+    PLACEMENT_COLUMNS,
+    TAKER_COLUMNS,
+    UNAGED_CANCEL_COLUMNS,
+)
 
-CANCEL_COLUMNS = ("row", "side", "price", "notional", "account")
-"""A cancel with a price and a side; `account`: the hash of its name, 0 where there is none."""
-LEVERAGE_CHANGE_COLUMNS = ("row", "ts", "offset", "key", "mode")
-"""A change of leverage; `key`: a hash of symbol and account."""
-TAKER_COLUMNS = ("row", "order")
-"""A taker's fill that names its order, by the hash of its id."""
-
-NEAR_TOUCH_COLUMNS = ("priced", "near", "near_notional", "near_named", "near_top")
-"""Of a window's cancels: those with a price and a book before them; of those the ones near the
-touch; the notional of these (1e-6), what of it has accounts, and what the top account has."""
+_CANCEL = column_numbers(CANCEL_COLUMNS)
+_NEAR = column_numbers(NEAR_TOUCH_COLUMNS)
+_TAKER = column_numbers(TAKER_COLUMNS)
+_UNAGED = column_numbers(UNAGED_CANCEL_COLUMNS)
+_PLACEMENT = column_numbers(PLACEMENT_COLUMNS)
 
 
 class PendingRows:
-    """Rows that wait."""
+    """Rows that wait, (rows, columns)."""
 
-    def __init__(self, width: int) -> None:
-        self._width = width
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        self._width = len(columns)
         self._parts: list[Int64] = []
 
     def add(self, rows: Int64) -> None:
@@ -51,105 +54,115 @@ class PendingRows:
         return self._parts[0]
 
     def take_closed(self, place: Int64) -> Int64:
-        """Take out the rows whose slot has a place (not below 0), with the place for the slot."""
+        """Take out the rows of the slots that close, with the slot's place (−1: it stays open) in
+        place of the slot.
+        """
         rows = self.rows
         at = place[rows[:, 0]]
-        now = at >= 0
-        out = rows[now]
-        out[:, 0] = at[now]
-        self._parts = [rows[~now]] if not now.all() else []
+        closes = at >= 0
+        out = rows[closes]
+        out[:, 0] = at[closes]
+        self.keep(~closes)
         return out
 
-    def keep(self, keep: NDArray[np.bool_], remap: Int64) -> None:
-        """Follow the slots that stay to their new numbers."""
-        rows = self.rows
-        rows = rows[keep[rows[:, 0]]]
+    def keep(self, mask: Bool) -> None:
+        """Keep the rows of the mask alone."""
+        if not mask.all():
+            self._parts = [self.rows[mask]]
+
+    def keep_slots(self, keep: Bool, remap: Int64) -> None:
+        """Keep the rows of the slots that stay, with the new numbers of these."""
+        rows = self.rows[keep[self.rows[:, 0]]]
         rows[:, 0] = remap[rows[:, 0]]
-        self._parts = [rows] if len(rows) else []
+        self._parts = [rows]
 
-    def snapshot(self) -> Any:
-        return self.rows
+    def snapshot(self) -> Int64:
+        return self.rows.copy()
 
-    def restore(self, rows: Int64) -> None:
-        self._parts = [rows] if len(rows) else []
+    def restore(self, state: Int64) -> None:
+        self._parts = [state.copy()]
 
 
-@njit(types.int64(R64, R64, R64, R64, U64R, I64_2), cache=True, nogil=True)
+@njit(INT(RI1, RI1, RI1, RI1, RU1, I2), cache=True, nogil=True)
 def write_cancels(row, side, price, quantity, account, out):  # type: ignore[no-untyped-def]
-    """Write the cancels that tell price, side and quantity to `out` as `CANCEL_COLUMNS`; gives how many."""
+    """Write the cancels that tell price, side and quantity to `out`, by `CANCEL_COLUMNS`; returns
+    how many.
+    """
     n = 0
     for i in range(row.size):
         if quantity[i] == 0 or quantity[i] == ABSENT or price[i] == ABSENT or side[i] == ABSENT:
             continue
-        out[n, 0] = row[i]
-        out[n, 1] = side[i]
-        out[n, 2] = price[i]
-        out[n, 3] = notional(price[i], quantity[i])
-        out[n, 4] = np.int64(account[i])
+        out[n, _CANCEL.row] = row[i]
+        out[n, _CANCEL.side] = side[i]
+        out[n, _CANCEL.price] = price[i]
+        out[n, _CANCEL.notional] = notional(price[i], quantity[i])
+        out[n, _CANCEL.account] = np.int64(account[i])
         n += 1
     return n
 
 
-@njit(types.void(I64_2, R64, I64_2, I64, I64, I64_2), cache=True, nogil=True)
-def add_near_touch(pulled, cell, book, table, total, out):  # type: ignore[no-untyped-def]
-    """Add up the cancels within `NEAR_BPS` of the best price of their side, in `NEAR_TOUCH_COLUMNS`.
+@njit((I2, RI1, I2, I1, I2), cache=True, nogil=True)
+def add_near_touch(cancels, cell, book, table, out):  # type: ignore[no-untyped-def]
+    """Add up the cancels within `NEAR_BPS` of the best price of their side (`NEAR_TOUCH_COLUMNS`).
 
-    `cell`: of each row of `out`, the row of `book` (ts, bid, ask) that was the last before its
-    window. `table` (all -1) and `total` (all 0) have room for twice, and once, the cancels.
+    `cell`: of each row of `out`, the row of `book` (`BOOK_COLUMNS`) that was the last before its
+    window. `table`: an empty table for as many entries as there are cancels.
     """
-    mask = table.size - 1
-    for i in range(pulled.shape[0]):
-        row = pulled[i, 0]
-        b = book[cell[row]]
-        best = b[1] if pulled[i, 1] > 0 else b[2]
-        if b[0] == NEVER or best == ABSENT:
+    total = np.zeros(cancels.shape[0], np.int64)
+    for i in range(cancels.shape[0]):
+        cancel = cancels[i]
+        b = book[cell[cancel[_CANCEL.row]]]
+        best = b[BOOK.bid] if cancel[_CANCEL.side] > 0 else b[BOOK.ask]
+        if b[BOOK.ts] == NEVER or best == ABSENT:
             continue
-        n = out[row]
-        n[0] += 1
-        away = (best - pulled[i, 2]) * pulled[i, 1]
+        n = out[cancel[_CANCEL.row]]
+        n[_NEAR.priced] += 1
+        away = (best - cancel[_CANCEL.price]) * cancel[_CANCEL.side]
         if away > best // 10_000 * NEAR_BPS:
             continue
-        n[1] += 1
-        n[2] += pulled[i, 3]
-        account = pulled[i, 4]
-        if account == 0:
+        n[_NEAR.near] += 1
+        n[_NEAR.near_notional] += cancel[_CANCEL.notional]
+        if cancel[_CANCEL.account] == 0:
             continue
-        n[3] += pulled[i, 3]
-        slot = np.int64(mix(uint64(account) + uint64(row)) & uint64(mask))
-        while True:
-            j = table[slot]
-            if j < 0:
-                table[slot] = i
-                j = i
-                break
-            if pulled[j, 4] == account and pulled[j, 0] == row:
-                break
-            slot = (slot + 1) & mask
-        total[j] += pulled[i, 3]
-        n[4] = max(n[4], total[j])
+        n[_NEAR.near_named] += cancel[_CANCEL.notional]
+        slot = pair_slot(table, cancels, i, _CANCEL.account)
+        if table[slot] == EMPTY:
+            table[slot] = i
+        j = table[slot]
+        total[j] += cancel[_CANCEL.notional]
+        n[_NEAR.near_top] = max(n[_NEAR.near_top], total[j])
 
 
-@njit(types.void(I64_2, I64, I64_2, types.int64), cache=True, nogil=True)
+@njit((I2, I1, I2, INT), cache=True, nogil=True)
 def count_distinct_orders(takers, table, sums, column):  # type: ignore[no-untyped-def]
-    """Count the different orders of each row into one column; `table` is all -1 and has room for
-    twice the rows of `takers`.
+    """Count the different orders of each row into one column; `table`: an empty one for as many
+    entries as there are takers.
     """
-    mask = table.size - 1
     for i in range(takers.shape[0]):
-        row = takers[i, 0]
-        order = takers[i, 1]
-        slot = np.int64(mix(uint64(order) + uint64(row)) & uint64(mask))
-        while True:
-            j = table[slot]
-            if j < 0:
-                table[slot] = i
-                sums[row, column] += 1
-                break
-            if takers[j, 1] == order and takers[j, 0] == row:
-                break
-            slot = (slot + 1) & mask
+        slot = pair_slot(table, takers, i, _TAKER.order)
+        if table[slot] == EMPTY:
+            table[slot] = i
+            sums[takers[i, _TAKER.row], column] += 1
 
 
-def empty_hash_table(rows: int) -> Int64:
-    """An empty table for twice so many rows."""
-    return np.full(1 << int(2 * rows + 2).bit_length(), -1, np.int64)
+@njit((I2, I2, I1, I2), cache=True, nogil=True)
+def add_ages(placements, cancels, table, sums):  # type: ignore[no-untyped-def]
+    """Give each cancel the age since the last placement of its order that is not after it.
+
+    An order placed more than a second before the window is not among the placements: the age of
+    such a cancel counts as over one second, which is all that is asked. `table`: an empty one for
+    as many entries as there are placements.
+    """
+    for i in range(placements.shape[0]):
+        table[empty_slot(table, uint64(placements[i, _PLACEMENT.order]))] = i
+    for i in range(cancels.shape[0]):
+        order, ts = cancels[i, _UNAGED.order], cancels[i, _UNAGED.ts]
+        placed = np.int64(-1)
+        slot = first_slot(table, uint64(order))
+        while table[slot] != EMPTY:
+            p = placements[table[slot]]
+            if p[_PLACEMENT.order] == order and p[_PLACEMENT.ts] <= ts:
+                placed = max(placed, p[_PLACEMENT.ts])
+            slot = next_slot(table, slot)
+        age = ts - placed if placed >= 0 else np.int64(2 * SECOND_NS)
+        add_age(sums[cancels[i, _UNAGED.row]], age)

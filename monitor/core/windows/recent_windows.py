@@ -6,27 +6,27 @@ Every alert names the accounts that carry it and the offsets of its records; bot
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from monitor.core.decode.batch import Int64
-from monitor.core.tables import hash_table
+from detectors.arrays.types import Bool, Int64
+from monitor.core.finding import OffsetRange
 from monitor.core.tables.interner import Interner
-from monitor.core.windows import accumulators as acc
-from monitor.core.windows.closed_windows import ACCOUNT_COUNTS, ClosedWindows
+from monitor.core.windows.account_counts import mark_most_active
+from monitor.core.windows.closed_windows import ClosedWindows
+from monitor.core.windows.columns import ACCOUNT_COUNTS, KINDS
 
 WINDOWS_KEPT = 300
-"""How far back the evidence of an alert is told in full, in windows."""
+"""How far back an alert's evidence reaches, in windows."""
 ACCOUNTS_KEPT = 64
 """Accounts kept for each window and symbol, or for each count where there are more: those with the
 highest counts, which are exact. Of equals that are too many, none is kept."""
 
 
-@dataclass(slots=True)
-class _ClosedChunk:
+class _ClosedChunk(NamedTuple):
+    """Of windows that closed together, what evidence needs; as in `ClosedWindows`."""
+
     window: Int64
     symbol: Int64
     first: Int64
@@ -34,17 +34,6 @@ class _ClosedChunk:
     account_row: Int64
     account: Int64
     counts: Int64
-
-
-@dataclass(frozen=True, slots=True)
-class OffsetRange:
-    """Records of one kind: the lowest and highest offset."""
-
-    kind: str
-    first: int
-    last: int
-    partition: int | None = None
-    """None: that of the finding which holds it."""
 
 
 class RecentWindows:
@@ -55,18 +44,15 @@ class RecentWindows:
         self._accounts = accounts
         self._chunks: deque[_ClosedChunk] = deque()
 
-    def add(self, facts: ClosedWindows, first: int) -> None:
-        """Remember windows closed together, forget what no alert on the `first` of them reaches."""
-        if len(facts.window):
-            entries = facts.account_row, facts.account, facts.counts
-            keep = _entries_to_keep(facts)
-            if not keep.all():
-                entries = entries[0][keep], entries[1][keep], entries[2][keep]
-            self._chunks.append(
-                _ClosedChunk(
-                    facts.window, facts.symbol, facts.first_offset, facts.last_offset, *entries
-                )
-            )
+    def add(self, closed: ClosedWindows, first: int) -> None:
+        """Remember windows that closed together, the earliest of index `first`; forget those that
+        lie too far before it for any alert.
+        """
+        if len(closed.window):
+            keep = _entries_to_keep(closed)
+            entries = (a[keep] for a in (closed.account_row, closed.account, closed.counts))
+            offsets = closed.first_offset, closed.last_offset
+            self._chunks.append(_ClosedChunk(closed.window, closed.symbol, *offsets, *entries))
         while self._chunks and self._chunks[0].window[-1] <= first - WINDOWS_KEPT:
             self._chunks.popleft()
 
@@ -103,7 +89,7 @@ class RecentWindows:
         low = max(low, high - WINDOWS_KEPT + 1)
         ranges = []
         for kind in kinds:
-            column = acc.KINDS.index(kind)
+            column = KINDS.index(kind)
             rows = [(c, self._rows_of_symbol(c, symbol, low, high)) for c in self._chunks]
             first = min((int(c.first[r, column].min()) for c, r in rows if len(r)), default=-1)
             last = max((int(c.last[r, column].max()) for c, r in rows if len(r)), default=-1)
@@ -124,20 +110,19 @@ class RecentWindows:
 
     def rename_accounts(self, remap: Int64) -> None:
         """Follow a new numbering of accounts."""
-        for chunk in self._chunks:
-            chunk.account = remap[chunk.account]
+        renamed = (chunk._replace(account=remap[chunk.account]) for chunk in self._chunks)
+        self._chunks = deque(renamed)
 
     def snapshot(self) -> list[Any]:
-        names = _ClosedChunk.__slots__
-        return [[getattr(chunk, name) for name in names] for chunk in self._chunks]
+        return [list(chunk) for chunk in self._chunks]
 
     def restore(self, state: list[Any]) -> None:
         self._chunks = deque(_ClosedChunk(*parts) for parts in state)
 
 
-def _entries_to_keep(facts: ClosedWindows) -> NDArray[np.bool_]:
+def _entries_to_keep(closed: ClosedWindows) -> Bool:
     """The entries to keep: all of a row with few, else the highest of each count."""
-    keep = np.zeros(len(facts.account), np.bool_)
-    begin = np.searchsorted(facts.account_row, np.arange(len(facts.window) + 1))
-    hash_table.mark_most_active(begin, facts.counts, ACCOUNTS_KEPT, keep)
+    keep = np.zeros(len(closed.account), np.bool_)
+    begin = np.searchsorted(closed.account_row, np.arange(len(closed.window) + 1))
+    mark_most_active(begin, closed.counts, ACCOUNTS_KEPT, keep)
     return keep

@@ -1,58 +1,60 @@
 """Records that never came, by the venue's own sequence numbers.
 
-A feed is one kind of record of one market. Of each window there is how many records of it had a
-number, and the lowest and highest; all of that commutes, so arrival shows nowhere. What lies
-between the highest number before the window and the highest in it, and did not come, is missing.
-A venue that counts several feeds with one number has gaps in each as a matter of habit, which is
-what detectors are for.
+A feed is one kind of record of one market. Each window keeps how many records of the feed had a
+number, the lowest number and the highest; all of these commute, so the order of arrival cannot
+show. Numbers between the highest before the window and the highest in it whose records did not come
+are missing. A venue that numbers several feeds with one counter has gaps in each all the time; the
+detectors learn that as the usual.
 """
 
 from __future__ import annotations
 
-from numba import njit, types
+from numba import njit
 
+from detectors.arrays.types import F1, I2, INT, RI1
 from monitor.core.decode.batch import ABSENT
-from monitor.core.tables.hash_table import I64_2
-from monitor.core.tables.interner import R64
-from monitor.core.windows.accumulators import KINDS, MINIMA, NO_MINIMUM, SUMS
+from monitor.core.windows.columns import KINDS, MINIMA, NO_MINIMUM, SUMS
 
 _FEEDS = len(KINDS)
 _NUMBERED = SUMS.index(f"{KINDS[0]}_numbered")
 _LOW = MINIMA.index(f"{KINDS[0]}_seq_low")
-_F1 = types.float64[::1]
+_HIGH = MINIMA.index(f"{KINDS[0]}_seq_high")
+_STEP = 2
+"""From one kind's lowest and highest number to the next kind's."""
 
 
-@njit(types.void(types.int64, I64_2, I64_2, R64, R64), cache=True, nogil=True)
-def add_sequence_numbers(kind, sums, lows, row, seq):  # type: ignore[no-untyped-def]
+@njit((INT, I2, I2, RI1, RI1), cache=True, nogil=True)
+def add_sequence_numbers(kind, sums, minima, row, seq):  # type: ignore[no-untyped-def]
     """Note the numbers of records of the kind at `KINDS[kind]`."""
     for i in range(row.size):
         if seq[i] != ABSENT:
             sums[row[i], _NUMBERED + kind] += 1
-            low = lows[row[i]]
-            at = _LOW + 2 * kind
-            low[at] = min(low[at], seq[i])
-            low[at + 1] = min(low[at + 1], -seq[i])
+            m = minima[row[i]]
+            low, high = _LOW + _STEP * kind, _HIGH + _STEP * kind
+            m[low] = min(m[low], seq[i])
+            m[high] = min(m[high], -seq[i])
 
 
-@njit(types.void(I64_2, I64_2, R64, I64_2, _F1), cache=True, nogil=True)
-def count_missing(sums, lows, symbol, seen, out):  # type: ignore[no-untyped-def]
+@njit((I2, I2, RI1, I2, F1), cache=True, nogil=True)
+def count_missing(sums, minima, symbol, highest, out):  # type: ignore[no-untyped-def]
     """How many records are missing in each row (windows in order), over all feeds of its symbol.
 
-    `seen`: (symbols, `KINDS`), the highest number so far, -1: none; brought up to date. NaN where
-    no feed of the symbol was ever numbered. Of a symbol's first window only what is missing within
-    it can be told. A number below half of the highest so far is a count begun anew.
+    `highest`: (symbols, `KINDS`), the highest number so far, −1: none; brought up to date. NaN
+    where no feed of the symbol was ever numbered. In a symbol's first window only what is missing
+    between its own numbers counts. A number below half of the highest so far is a counter that
+    began again.
     """
     for i in range(symbol.size):
-        known, gap = False, 0
+        numbered, gap = False, 0
         for feed in range(_FEEDS):
-            last = seen[symbol[i], feed]
-            low = lows[i, _LOW + 2 * feed]
+            last = highest[symbol[i], feed]
+            low = minima[i, _LOW + _STEP * feed]
             if low != NO_MINIMUM:
-                high = -lows[i, _LOW + 2 * feed + 1]
+                high = -minima[i, _HIGH + _STEP * feed]
                 if last < 0 or high < last // 2:
                     last = low - 1
                 gap += max(0, high - last - sums[i, _NUMBERED + feed])
                 last = max(last, high)
-                seen[symbol[i], feed] = last
-            known = known or last >= 0
-        out[i] = float(gap) if known else float("nan")
+                highest[symbol[i], feed] = last
+            numbered = numbered or last >= 0
+        out[i] = float(gap) if numbered else float("nan")

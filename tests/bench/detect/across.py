@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.calibration.calibrator import AlertBudget, Calibrator
+from detectors.calibration.calibrator import Calibrator, FalseAlarmRate
 from detectors.calibration.calibrator_bank import CalibratorBank
 from detectors.joint.cross_market import NAMED_LEAST, STATISTICS, CrossMarketStatistics
 from detectors.joint.cusums import BLOCK_WINDOWS, JointCusums
@@ -145,7 +145,7 @@ class Judges:
 
     def __init__(self) -> None:
         self.own = [Calibrator(True, DAY, BLOCK_WINDOWS) for _ in range(MARKETS)]
-        self.limit = AlertBudget(BUDGET, WINDOW_S, len(STATISTICS)).p_limit
+        self.limit = FalseAlarmRate(BUDGET, WINDOW_S, len(STATISTICS)).p_limit
         self.calibrators = CalibratorBank(DAY, self.limit, BLOCK_WINDOWS)
         self.rows = np.array([self.calibrators.add(log_likelihood=True) for _ in STATISTICS])
         self.scores: tuple[Floats, Floats] = np.zeros(0), np.zeros(0)
@@ -156,7 +156,7 @@ class Judges:
         self.calibrators.learn(self.rows, self.scores[1])
 
 
-OWN_LIMIT = -float(np.log(AlertBudget(BUDGET, WINDOW_S, MARKETS).p_limit))
+OWN_LIMIT = -float(np.log(FalseAlarmRate(BUDGET, WINDOW_S, MARKETS).p_limit))
 
 
 class Tried(NamedTuple):

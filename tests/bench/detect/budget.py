@@ -17,7 +17,7 @@ import numpy as np
 
 from detectors.base import Detector
 from detectors.burst.detector import BurstDetector
-from detectors.calibration.calibrator import AlertBudget
+from detectors.calibration.calibrator import FalseAlarmRate
 from detectors.calibration.calibrator_bank import CalibratorBank
 from tests.bench.backgrounds import DAY, Counts, hawkes, poisson
 from tests.bench.detect.counts import SETTLE_S, bitstamp, dydx, lobster
@@ -43,11 +43,11 @@ AFTER = Span("day after a change ×3", 2 * DAY + SETTLE_S, 3 * DAY)
 def alarms(counts: Counts, detector: Detector, per_day: float = 1.0) -> list[list[int]]:
     """The windows in which each stream of (windows, streams) was reported."""
     windows, streams = counts.shape
-    bank, calibrators = detector.bank(), CalibratorBank(DAY, AlertBudget(per_day, 1.0).p_limit)
+    bank, calibrators = detector.bank(), CalibratorBank(DAY, FalseAlarmRate(per_day, 1.0).p_limit)
     bank.grow(streams)
     for _ in range(streams):
         calibrators.add(log_likelihood=True)
-    rows, limit = np.arange(streams), AlertBudget(per_day, 1.0).p_limit
+    rows, limit = np.arange(streams), FalseAlarmRate(per_day, 1.0).p_limit
     told: list[list[int]] = [[] for _ in range(streams)]
     for window in range(windows):
         values = counts[window][:, None]

@@ -17,7 +17,7 @@ import numpy as np
 from detectors.bank import Bank, SequentialBank
 from detectors.base import Detector
 from detectors.burst.detector import BurstDetector
-from detectors.calibration.calibrator import AlertBudget
+from detectors.calibration.calibrator import FalseAlarmRate
 from detectors.calibration.calibrator_bank import CalibratorBank
 from detectors.contrib.comove import CoMoveDetector
 from detectors.contrib.drift import DriftDetector
@@ -47,7 +47,7 @@ def seconds_a_window(bank: Bank, inputs: int, windows: int) -> tuple[float, floa
     rng = np.random.default_rng(1)
     rows = np.arange(SYMBOLS)
     bank.grow(SYMBOLS)
-    calibrators = CalibratorBank(DAY, AlertBudget(10.0, 1.0).p_limit)
+    calibrators = CalibratorBank(DAY, FalseAlarmRate(10.0, 1.0).p_limit)
     for _ in range(SYMBOLS):
         calibrators.add(bank.log_likelihood)
     values = rng.poisson(4, (700 + windows, SYMBOLS, inputs)).astype(np.float64)

@@ -27,12 +27,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monitor.config import load
+from monitor.core.contract.alert import Alert
+from monitor.core.contract.units import SECOND_NS
 from monitor.plugins import detector_factories
 from replay import ground_truth
-from replay.day.reader import Day
+from replay.day import Day
 from replay.run import replay
-from replay.simulation.incidents import DEFAULT_MIX, SECOND_NS, PlantedIncident, encode_plan
+from replay.simulation.incidents import DEFAULT_MIX, PlantedIncident, encode_plan
 from replay.simulation.market import make_markets
+from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import START_TS, simulate
 
 SEED = 300
@@ -68,7 +71,7 @@ class DayResult(NamedTuple):
     """A day's ground truth and alerts."""
 
     planted: list[dict[str, Any]]
-    alerts: list[dict[str, Any]]
+    alerts: list[Alert]
 
 
 def plan(kind: Kind, seed: int, hours: float) -> list[PlantedIncident]:
@@ -104,20 +107,13 @@ def run(kind: Kind, seed: int) -> DayResult:
                 encode_plan(plan(kind, seed, kind.minutes / 60 - kind.quiet_s / HOUR_S))
             )
             incidents = str(file)
-        simulate(
-            out,
-            seed=seed,
-            minutes=kind.minutes,
-            symbols=kind.symbols,
-            accounts=kind.accounts,
-            rate=kind.rate,
-            incidents=incidents,
-        )
+        size = kind.minutes, kind.symbols, kind.accounts, kind.rate
+        simulate(out, SimulationSettings(seed, *size, incidents))
         config = load()
-        alerts: list[dict[str, Any]] = []
+        alerts: list[Alert] = []
         streams = detector_factories(config.streams)
         replay(Day(out), config.engine(), streams, on_alert=alerts.append)
-        return DayResult(ground_truth.read_planted(out), json.loads(json.dumps(alerts)))
+        return DayResult(ground_truth.read_planted(out), alerts)
 
 
 def moved(incident: dict[str, Any]) -> tuple[str, ...]:
@@ -139,7 +135,7 @@ def streams_right(days: list[DayResult]) -> tuple[int, int]:
             of = [i for i in day.planted if any(ground_truth.is_about(a, i) for a in life)]
             if len(of) != 1:
                 continue
-            told = {e["stream"] for e in life[-1]["evidence"]}
+            told = {e.stream for e in life[-1].evidence}
             right += sum(name.startswith(moved(of[0])) for name in told)
             every += len(told)
     return right, every
@@ -153,9 +149,9 @@ def accounts_right(days: list[DayResult], kind: str) -> tuple[int, int]:
             hits = ground_truth.alerts_about(day.alerts, incident)
             if not hits or not incident["accounts"] or (kind and incident["kind"] != kind):
                 continue
-            named = hits[-1]["accounts"]
+            named = hits[-1].accounts
             every += 1
-            right += bool(named) and named[0]["account"] in incident["accounts"]
+            right += bool(named) and named[0].account in incident["accounts"]
     return right, every
 
 
@@ -169,7 +165,7 @@ def count_and_delays(days: list[DayResult], kind: str) -> tuple[int, list[float]
             number += 1
             hits = ground_truth.alerts_about(day.alerts, incident)
             if hits:
-                delays.append((hits[0]["ts"] - incident["start_ts"]) / SECOND_NS)
+                delays.append((hits[0].ts - incident["start_ts"]) / SECOND_NS)
     return number, delays
 
 
@@ -177,7 +173,7 @@ def row(kind: Kind, days: list[DayResult], what: str) -> dict[str, Any]:
     """A line of the table."""
     number, delays = count_and_delays(days, what)
     begin = START_TS + kind.quiet_s * SECOND_NS
-    tested = [DayResult(d.planted, [a for a in d.alerts if a["ts"] > begin]) for d in days]
+    tested = [DayResult(d.planted, [a for a in d.alerts if a.ts > begin]) for d in days]
     length = len(days) * (kind.minutes * 60 - kind.quiet_s) / (24 * HOUR_S)
     lives = sum(len(ground_truth.lifecycles(d.alerts)) for d in tested)
     false = sum(len(ground_truth.unrelated_incidents(d.alerts, d.planted)) for d in tested)
@@ -199,7 +195,7 @@ def row(kind: Kind, days: list[DayResult], what: str) -> dict[str, Any]:
         row["note"] = f"{false} false of {lives} alerts in {length * 24:.0f} h"
         right, every = streams_right(tested)
         row["streams right"] = right / max(1, every)
-        early = [DayResult(d.planted, [a for a in d.alerts if a["ts"] <= begin]) for d in days]
+        early = [DayResult(d.planted, [a for a in d.alerts if a.ts <= begin]) for d in days]
         if kind.quiet_s:
             before = sum(len(ground_truth.unrelated_incidents(d.alerts, d.planted)) for d in early)
             row["false on the day before"] = before / len(days)

@@ -34,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.calibration.calibrator import AlertBudget, Calibrator
+from detectors.calibration.calibrator import Calibrator, FalseAlarmRate
 from detectors.calibration.conformal import ConformalPValues
 from detectors.joint.cusums import BLOCK_WINDOWS, JointCusums
 
@@ -231,7 +231,7 @@ class Machines:
         return score, alarm, named
 
 
-LIMIT = -np.log(AlertBudget(1.0, WINDOW_S).p_limit)
+LIMIT = -np.log(FalseAlarmRate(1.0, WINDOW_S).p_limit)
 
 
 def run(data: Floats, spots: list[int], seed: int) -> tuple[Seen, list[Seen], list[list[set[int]]]]:
@@ -302,7 +302,7 @@ def table(kind: Background, symbols: int, days: int, places: int, seed: int) -> 
     false: dict[tuple[str, float], float] = {}
     for name, scores in clean.scores().items():
         for budget in (1.0, 0.1):
-            ours = -np.log(AlertBudget(budget, WINDOW_S).p_limit)
+            ours = -np.log(FalseAlarmRate(budget, WINDOW_S).p_limit)
             calm = scores[720:start]
             over[name, budget] = ours if name == "ours" else threshold(calm, budget)
             test = scores[begin + (SETTLE if kind.change else 0) :]

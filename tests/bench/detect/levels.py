@@ -25,8 +25,8 @@ from detectors.level_shift.detector import LevelShiftDetector
 from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.settings import DEFAULT_STREAMS, EngineSettings
 from monitor.core.shard import SHARD_KINDS, Shard
+from replay.day import Day
 from replay.day.importer import ingest
-from replay.day.reader import Day
 from tests.bench.backgrounds import DAY, Counts
 from tests.bench.detect.budget import Span, alarms, number
 from tests.bench.detect.budget import row as counted

@@ -33,7 +33,7 @@ from detectors.account_burst.activity import WindowActivity
 from detectors.account_burst.detector import AccountBurstDetector
 from detectors.account_burst.scorer import Verdict
 from detectors.burst.detector import BurstDetector
-from detectors.calibration.calibrator import AlertBudget, Calibrator
+from detectors.calibration.calibrator import Calibrator, FalseAlarmRate
 from tests.bench.backgrounds import DAY
 from tests.bench.detect.accountbound import AccountBound
 from tests.bench.detect.accountflow import (
@@ -48,7 +48,7 @@ from tests.bench.detect.counts import SEVEN
 from tests.bench.detect.methods import REFRACTORY_S, Ours
 
 FEED = Path(__file__).parents[3] / "../shared/data/dydx-full-node-2024-06-29/feed.jsonl.gz"
-LIMIT = AlertBudget(1.0, 1.0).p_limit
+LIMIT = FalseAlarmRate(1.0, 1.0).p_limit
 Keys = NDArray[np.uint64]
 
 

@@ -11,7 +11,7 @@ from river import anomaly, compose, preprocessing
 
 from detectors.base import Detector
 from detectors.burst.detector import BurstDetector
-from detectors.calibration.calibrator import AlertBudget, Calibrator
+from detectors.calibration.calibrator import Calibrator, FalseAlarmRate
 from detectors.contrib.edetector import EDetector
 from detectors.contrib.focus import FocusDetector
 from tests.bench.backgrounds import DAY, Counts
@@ -34,7 +34,7 @@ class Ours:
     def __init__(self, *makers: Callable[[], Detector]) -> None:
         makers = makers or (BurstDetector,)
         self.pairs = [(make(), Calibrator(make().log_likelihood, DAY)) for make in makers]
-        self.limit = AlertBudget(1.0, 1.0, len(makers)).p_limit
+        self.limit = FalseAlarmRate(1.0, 1.0, len(makers)).p_limit
 
     def alarm(self, count: float, tenth: bool = False) -> bool:
         limit = self.limit / 10 if tenth else self.limit

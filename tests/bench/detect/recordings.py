@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from monitor.config import load
+from monitor.core.contract.alert import Alert
 from monitor.plugins import detector_factories
+from replay.day import Day
 from replay.day.importer import ingest
-from replay.day.reader import Day
 from replay.run import replay
 from tests.bench.detect.counts import DATA
 from tests.bench.detect.levels import FEEDS
@@ -34,9 +35,9 @@ def rows(quick: bool = False) -> Iterator[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder:
             ingest(venue, files, Path(folder) / "day")
 
-            def see(alert: dict[str, Any], fired: Counter[str] = fired) -> None:
-                if alert["status"] == "firing":
-                    fired[alert["kind"]] += 1
+            def see(alert: Alert, fired: Counter[str] = fired) -> None:
+                if alert.status == "firing":
+                    fired[alert.kind] += 1
 
             day = Day(Path(folder) / "day")
             replay(day, config.engine(), detector_factories(config.streams), on_alert=see)

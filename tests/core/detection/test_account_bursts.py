@@ -1,4 +1,4 @@
-"""Bursts by account in the engine: who is named, where its records lie, in which words."""
+"""Bursts by account in the engine: the accounts named, the records, the sentence."""
 
 from __future__ import annotations
 
@@ -8,66 +8,71 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.core.alerts.wording import alert_json
 from monitor.core.contract.events import TOPICS, Control
 from monitor.core.decode.codec import decode
 from monitor.core.engine import Engine
 from monitor.core.settings import EngineSettings
+from tests.core.alerts.findings import plain
 
 SECOND = 1_000_000_000
 START = 1_764_000_000
 WARM, BURST, END = 900, 5, 960
-MANY = {"per_day": 1000.0}
+LARGE_BUDGET = {"per_day": 1000.0}
 OFF = {"warm_up": 10_000}
-SOON = {"warm_up": 300}
+SHORT_WARM_UP = {"warm_up": 300}
 
 
 def cancels(spoofers: tuple[str, ...]) -> list[dict[str, Any]]:
-    """A quarter of an hour of 40 accounts in two markets, then a burst of the spoofers in one."""
+    """Cancels of 40 accounts in two markets for 15 minutes, then a burst of the spoofers in one."""
     rng = np.random.default_rng(3)
-    made = []
+    rows = []
     for second in range(END):
         for _ in range(rng.poisson(4)):
             account, symbol = f"trader-{rng.integers(40)}", "XY"[rng.integers(2)]
-            made.append((second + rng.random(), symbol, account))
+            rows.append((second + rng.random(), symbol, account))
         if second == 0:
-            made += [(0.5, "X", name) for name in spoofers]
+            rows += [(0.5, "X", name) for name in spoofers]
         if WARM <= second < WARM + BURST:
             for name in spoofers:
-                made += [(second + rng.random(), "X", name) for _ in range(24 // len(spoofers))]
+                rows += [(second + rng.random(), "X", name) for _ in range(24 // len(spoofers))]
     return [
         {"kind": "cancel", "ts": round((START + t) * 1e3) * 1_000_000, "symbol": s, "account": a}
-        for t, s, a in sorted(made)
+        for t, s, a in sorted(rows)
     ]
 
 
 def alerts(
     spoofers: tuple[str, ...], settings: EngineSettings, cut: int | None = None
 ) -> list[dict[str, Any]]:
-    """What the engine says of it; from a snapshot at record `cut` on, another engine."""
+    """The engine's alerts; at record `cut`, a new engine goes on from a snapshot."""
     engine = Engine(settings, [])
     ends = [
         Control(topic=t, partition=0, offset=0, ts=(START + END + 1) * SECOND)
         for t in TOPICS.values()
         if t != TOPICS["cancel"]
     ]
-    said = list(engine.control(ends).alerts)
+    output = list(engine.control(ends).alerts)
     raws = [json.dumps(record).encode() for record in cancels(spoofers)]
     for low in range(0, len(raws), 500):
         part = raws[low : low + 500]
         offset = np.arange(low, low + len(part))
-        said += engine.step(decode("cancel", TOPICS["cancel"], 0, offset, part)).alerts
+        output += engine.step(decode("cancel", TOPICS["cancel"], 0, offset, part)).alerts
         if cut == low:
             again = Engine(settings, [])
             again.restore(engine.snapshot())
             engine = again
-    return [*said, *engine.finish().alerts]
+    return [plain(alert) for alert in (*output, *engine.finish().alerts)]
 
 
 @pytest.mark.parametrize("spoofers", [("sly",), ("ann", "ben", "cyd")])
-def test_who_bursts_is_named_with_share_and_records(spoofers: tuple[str, ...]) -> None:
-    said = alerts(spoofers, EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON))
-    first = next(a for a in said if a["kind"] == "account_burst")
+def test_a_burst_names_its_accounts_with_their_shares_and_records(
+    spoofers: tuple[str, ...],
+) -> None:
+    output = alerts(
+        spoofers,
+        EngineSettings(streams=(), joint=OFF, alerts=LARGE_BUDGET, account_bursts=SHORT_WARM_UP),
+    )
+    first = next(a for a in output if a["kind"] == "account_burst")
     records = cancels(spoofers)
     mine = [i for i, r in enumerate(records) if r["account"] in spoofers and i > 100]
     assert first["symbols"] == ["X"]
@@ -80,38 +85,40 @@ def test_who_bursts_is_named_with_share_and_records(spoofers: tuple[str, ...]) -
     assert first["ts"] <= (START + WARM + BURST) * SECOND
 
 
-def test_the_sentence_names_the_accounts_beside_their_habits() -> None:
-    said = alerts(("sly",), EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON))
-    first = next(a for a in said if a["kind"] == "account_burst")
-    head, told = first["summary"].split(" (")
-    assert head == "Cancels of one account for 1 s on X" or head.startswith("Cancels of one acc")
-    assert "a second against" in told
-    assert " by its own habits, " in told
-    assert told.endswith(" UTC: sly 100 %")
-
-
-def test_a_snapshot_anywhere_and_names_forgotten_leave_no_trace() -> None:
-    plain = [
-        alert_json(a)
-        for a in alerts(
-            ("sly",), EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON)
-        )
-    ]
-    for cut in (500, 2500, 3500):
-        settings = EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=SOON)
-        assert [alert_json(a) for a in alerts(("sly",), settings, cut)] == plain
-
-
-def test_an_account_that_rests_is_named_though_its_burst_was_not_judged() -> None:
-    bursts = {"warm_up": WARM + BURST}
-    said = alerts(
-        ("sly",), EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts=bursts)
+def test_the_sentence_compares_the_accounts_with_their_own_habits() -> None:
+    output = alerts(
+        ("sly",),
+        EngineSettings(streams=(), joint=OFF, alerts=LARGE_BUDGET, account_bursts=SHORT_WARM_UP),
     )
-    first = next(a for a in said if a["kind"] == "account_burst")
+    first = next(a for a in output if a["kind"] == "account_burst")
+    head, body = first["summary"].split(" (")
+    assert head == "Cancels of one account for 1 s on X" or head.startswith("Cancels of one acc")
+    assert "a second against" in body
+    assert " by its own habits, " in body
+    assert body.endswith(" UTC: sly 100 %")
+
+
+def test_a_snapshot_anywhere_does_not_change_the_alerts() -> None:
+    settings = EngineSettings(
+        streams=(), joint=OFF, alerts=LARGE_BUDGET, account_bursts=SHORT_WARM_UP
+    )
+    whole = alerts(("sly",), settings)
+    for cut in (500, 2500, 3500):
+        assert alerts(("sly",), settings, cut) == whole
+
+
+def test_an_account_whose_burst_fell_into_the_warm_up_is_named_afterwards() -> None:
+    bursts = {"warm_up": WARM + BURST}
+    output = alerts(
+        ("sly",), EngineSettings(streams=(), joint=OFF, alerts=LARGE_BUDGET, account_bursts=bursts)
+    )
+    first = next(a for a in output if a["kind"] == "account_burst")
     assert [a["account"] for a in first["accounts"]] == ["sly"]
     assert first["ts"] > (START + WARM + BURST) * SECOND
 
 
-def test_a_feed_without_accounts_says_nothing_of_them() -> None:
-    settings = EngineSettings(streams=(), joint=OFF, alerts=MANY, account_bursts={"streams": ()})
+def test_without_streams_there_are_no_account_bursts() -> None:
+    settings = EngineSettings(
+        streams=(), joint=OFF, alerts=LARGE_BUDGET, account_bursts={"streams": ()}
+    )
     assert alerts(("sly",), settings) == []

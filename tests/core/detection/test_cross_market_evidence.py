@@ -1,20 +1,20 @@
-"""Markets found together: one incident, its sentence, and what the venue stage needs for it."""
+"""Evidence across markets: the finding, its incident, its sentence."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import pytest
 
 from monitor.core import snapshot
 from monitor.core.alerts.incidents import Incidents
-from monitor.core.alerts.triage import IncidentAlertWriter
-from monitor.core.contract.outputs import Alert
-from monitor.core.detection.cross_market_evidence import BlockPValues, CrossMarketEvidence
+from monitor.core.contract.alert import alert_json, parse_alert
+from monitor.core.detection.block_p_values import BlockPValues
+from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
+from monitor.core.detection.judge import PassedTime
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
-from tests.core.alerts.test_wording import START, finding
+from tests.core.alerts.findings import START, alerts_of, finding
 
 NAMES = [f"M{i:02}" for i in range(12)]
 SETTINGS = EngineSettings(joint={"streams": ("cancels", "leverage_raises", "spread_bps")})
@@ -22,8 +22,8 @@ MOVED = ("M03", "M05", "M07", "M08")
 
 
 def block(rng: np.random.Generator, at: int, moved: tuple[str, ...] = ()) -> list[BlockPValues]:
-    """What two shards say of a block: cancels and leverage rise where markets `moved`."""
-    told = []
+    """Reports of two shards on a block: cancels and leverage rise in the markets `moved`."""
+    blocks = []
     for partition in range(2):
         here = NAMES[partition::2]
         p = rng.random(len(here))
@@ -35,22 +35,22 @@ def block(rng: np.random.Generator, at: int, moved: tuple[str, ...] = ()) -> lis
                 p[i] = 1e-3
                 streams[i, :2, 0] = 4.0
                 streams[i, :2, 1] = 16.0, 14.0
-        told.append(BlockPValues(5 * at + 4, partition, here, p, streams))
-    return told
+        blocks.append(BlockPValues(5 * at + 4, partition, here, p, streams))
+    return blocks
 
 
-def found(watch: CrossMarketEvidence, order: int = 1) -> list[Finding]:
+def judge_blocks(evidence: CrossMarketEvidence, order: int = 1) -> list[Finding]:
     rng = np.random.default_rng(3)
     findings: list[Finding] = []
     for at in range(2000):
         moved = MOVED if at in (1990, 1991) else ()
-        watch.add(block(rng, at, moved)[::order])
-        findings += watch.judge(5 * at + 5)
+        evidence.add(block(rng, at, moved)[::order])
+        findings += evidence.judge(PassedTime(5 * at + 5))
     return findings
 
 
-def test_markets_that_move_together_are_one_finding_that_names_them_and_their_streams() -> None:
-    findings = [f for f in found(CrossMarketEvidence(SETTINGS)) if f.window >= 5 * 1990]
+def test_markets_that_move_together_are_one_finding_with_their_names_and_streams() -> None:
+    findings = [f for f in judge_blocks(CrossMarketEvidence(SETTINGS)) if f.window >= 5 * 1990]
     assert findings
     first = findings[0]
     parts = first.parts
@@ -63,35 +63,30 @@ def test_markets_that_move_together_are_one_finding_that_names_them_and_their_st
     assert first.partition == NAMES.index(first.symbol) % 2
 
 
-def test_neither_the_order_of_shards_nor_a_snapshot_changes_what_is_found() -> None:
-    plain = found(CrossMarketEvidence(SETTINGS))
-    assert plain == found(CrossMarketEvidence(SETTINGS), order=-1)
-    rng, watch = np.random.default_rng(3), CrossMarketEvidence(SETTINGS)
+def test_neither_the_order_of_shards_nor_a_snapshot_changes_the_findings() -> None:
+    plain = judge_blocks(CrossMarketEvidence(SETTINGS))
+    assert plain == judge_blocks(CrossMarketEvidence(SETTINGS), order=-1)
+    rng, evidence = np.random.default_rng(3), CrossMarketEvidence(SETTINGS)
     findings: list[Finding] = []
     for at in range(2000):
         moved = MOVED if at in (1990, 1991) else ()
-        watch.add(block(rng, at, moved))
+        evidence.add(block(rng, at, moved))
         if at in (1000, 1991):
-            held = snapshot.pack(watch.snapshot(), "x")
-            watch = CrossMarketEvidence(SETTINGS)
-            watch.restore(snapshot.unpack(held, "x"))
-            assert snapshot.pack(watch.snapshot(), "x") == held
-        findings += watch.judge(5 * at + 5)
+            raw = snapshot.pack(evidence.snapshot(), "x")
+            evidence = CrossMarketEvidence(SETTINGS)
+            evidence.restore(snapshot.unpack(raw, "x"))
+            assert snapshot.pack(evidence.snapshot(), "x") == raw
+        findings += evidence.judge(PassedTime(5 * at + 5))
     assert findings == plain
 
 
-def test_without_a_share_of_the_budget_nothing_is_held() -> None:
+def test_without_a_share_of_the_budget_nothing_is_kept() -> None:
     settings = EngineSettings(joint={"across_share": 0.0})
-    watch = CrossMarketEvidence(settings)
-    watch.add(block(np.random.default_rng(1), 0))
-    assert watch.judge(100) == []
-    assert watch.snapshot()["waiting"] == []
-    assert settings.single_per_day > EngineSettings().single_per_day
-
-
-def test_shares_leave_something_for_single_streams() -> None:
-    with pytest.raises(ValueError, match=r"joint\.across_share"):
-        EngineSettings(joint={"across_share": 0.65})
+    evidence = CrossMarketEvidence(settings)
+    evidence.add(block(np.random.default_rng(1), 0))
+    assert evidence.judge(PassedTime(100)) == []
+    assert evidence.snapshot()["waiting"] == []
+    assert settings.budget.single_streams.per_day > EngineSettings().budget.single_streams.per_day
 
 
 def together(symbols: list[str], **changes: Any) -> Finding:
@@ -105,39 +100,34 @@ def together(symbols: list[str], **changes: Any) -> Finding:
     return finding(**{**base, **rest, **changes})
 
 
-def told(*findings: Finding, until: int = START + 12) -> list[dict[str, Any]]:
-    explain = IncidentAlertWriter(EngineSettings())
-    return [explain.alert(i) for i in Incidents(30).advance(list(findings), until)]
-
-
-def test_the_sentence_tells_streams_over_all_markets() -> None:
-    firing, over = told(together([f"M{i}" for i in range(8)]), until=START + 60)
-    assert firing["summary"] == (
+def test_the_sentence_names_the_streams_over_all_markets() -> None:
+    firing, over = alerts_of(together([f"M{i}" for i in range(8)]), until=START + 60)
+    assert firing.summary == (
         "Weak signs together in 8 markets since 16:03:09 UTC (once in 40 days): cancels ×1.4 and "
         "leverage raises ×1.6, on M0, M1, M2, and 5 more"
     )
-    assert over["summary"] == (
+    assert over.summary == (
         "Weak signs together in 8 markets (M0, M1, M2, and 5 more): cancels ×1.4 and leverage "
         "raises ×1.6, are over: quiet for 30 s"
     )
-    assert over["fingerprint"] == firing["fingerprint"]
+    assert over.fingerprint == firing.fingerprint
 
 
-def test_the_alert_is_of_the_contract_and_walks_through_the_layers() -> None:
-    (alert,) = told(together(["A", "B", "C"]))
-    model = Alert.model_validate(alert)
-    assert (model.kind, model.symbols) == ("incident", ["A", "B", "C"])
-    assert {(e.symbol, e.stream) for e in model.evidence} == {
+def test_the_alert_fits_its_schema_and_walks_through_the_layers() -> None:
+    (alert,) = alerts_of(together(["A", "B", "C"]))
+    assert parse_alert(alert_json(alert)) == alert
+    assert (alert.kind, alert.symbols) == ("incident", ("A", "B", "C"))
+    assert {(e.symbol, e.stream) for e in alert.evidence} == {
         (symbol, stream) for symbol in "ABC" for stream in ("leverage_raises", "cancels")
     }
-    assert {e.detector for e in model.evidence} == {"joint"}
-    assert model.accounts == model.records == []
-    assert all(f"--symbol {symbol} " in model.reproduce for symbol in "ABC")
-    margin = next(step for step in model.triage or [] if step.layer == "margin")
+    assert {e.detector for e in alert.evidence} == {"joint"}
+    assert alert.accounts == alert.records == ()
+    assert all(f"--symbol {symbol} " in alert.reproduce for symbol in "ABC")
+    margin = next(step for step in alert.triage or () if step.layer == "margin")
     assert margin.says.startswith("leverage raises ×1.6 in A")
 
 
-def test_it_joins_the_open_incident_of_any_of_its_markets_and_is_not_counted_twice() -> None:
+def test_it_joins_the_open_incident_of_any_of_its_markets_and_counts_once() -> None:
     incidents = Incidents(30)
     own = together(["B"], window=START + 4, since=START)
     (firing,) = incidents.advance([own], START + 5)

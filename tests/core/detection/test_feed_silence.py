@@ -1,4 +1,6 @@
-"""A feed that stops is told once, at an event time that the log alone decides; so is its end."""
+"""A feed that stops makes one finding, at an event time that the log alone decides; so does its
+end.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,7 @@ from monitor.core.event_time.watermark import (
     PartitionClock,
 )
 from monitor.core.settings import EngineSettings
+from tests.core.alerts.findings import plain
 from tests.core.test_shard import at, cancel
 
 SECOND = 1_000_000_000
@@ -31,7 +34,7 @@ def book(second: float) -> dict[str, Any]:
 
 
 def alerts_of(controls: list[Control], books: list[float], until: int) -> list[dict[str, Any]]:
-    """Books at these seconds, a cancel each second up to `until`; other topics were never heard."""
+    """Books at these seconds, a cancel each second up to `until`; other topics are empty."""
     engine = Engine(EngineSettings(streams=()), [])
     ends = [Control(topic=t, partition=0, offset=0, ts=at(until)) for t in TOPICS.values()]
     ends = [c for c in ends if c.topic not in ("books", "cancels")]
@@ -43,10 +46,10 @@ def alerts_of(controls: list[Control], books: list[float], until: int) -> list[d
         raws = [json.dumps(r).encode() for r in records]
         batch = decode(kind, TOPICS[kind], 0, np.arange(len(raws), dtype=np.int64), raws)
         out += engine.step(batch).alerts
-    return out + engine.finish().alerts
+    return [plain(alert) for alert in out + engine.finish().alerts]
 
 
-def test_a_feed_that_stops_is_told_from_control_records_and_resolved_when_it_speaks() -> None:
+def test_a_feed_that_stops_fires_by_control_records_and_resolves_with_its_next_record() -> None:
     beats = [i + 0.5 for i in range(100)]
     silent = [Control(topic="books", partition=0, offset=100, ts=at(s)) for s in range(102, 140, 2)]
     fired, over = alerts_of(silent, [*beats, 147.5, 148.5], 150)
@@ -63,14 +66,14 @@ def test_a_feed_that_stops_is_told_from_control_records_and_resolved_when_it_spe
     assert "--symbol" not in fired["reproduce"]
 
 
-def test_a_feed_that_never_comes_back_stays_told() -> None:
+def test_a_feed_that_never_comes_back_stays_firing() -> None:
     end = Control(topic="books", partition=0, offset=100, ts=at(150))
     (fired,) = alerts_of([end], [i + 0.5 for i in range(100)], 150)
     assert fired["status"] == "firing"
 
 
 @pytest.mark.parametrize("gap", [4.0, 9.0])
-def test_a_topic_that_is_silent_by_nature_is_not_told(gap: float) -> None:
+def test_a_topic_with_long_silences_by_nature_does_not_fire(gap: float) -> None:
     beats = [gap * i + 0.25 for i in range(round(200 / gap))]
     last = beats[-1] + SILENT_TIMES * gap - 1
     end = Control(topic="books", partition=0, offset=len(beats), ts=at(last))
@@ -78,33 +81,33 @@ def test_a_topic_that_is_silent_by_nature_is_not_told(gap: float) -> None:
     assert alerts_of([end], beats, round(last) + 1) == []
 
 
-def slow(ts: list[int], controls: list[tuple[int, int]]) -> list[tuple[int, ...]]:
-    """The rule, record by record, as it is written down."""
-    told, high, first, longest, count, stopped = [], 0, 0, 0, 0, False
+def stops_by_the_rule(ts: list[int], controls: list[tuple[int, int]]) -> list[tuple[int, ...]]:
+    """The rule of silence, record by record."""
+    stops, high, first, longest, count, stopped = [], 0, 0, 0, 0, False
     for offset in range(len(ts) + 1):
         floor = max((t for o, t in controls if o <= offset), default=0)
         here = ts[offset] if offset < len(ts) else 0
         admitted = offset < len(ts) and here >= floor
-        known = count >= SILENCE_MIN_RECORDS and high - first >= SILENCE_MIN_NS and not stopped
+        may_stop = count >= SILENCE_MIN_RECORDS and high - first >= SILENCE_MIN_NS and not stopped
         limit = max(SILENT_NS, SILENT_TIMES * longest)
         silent_until = max(floor, here if admitted else 0)
-        if known and silent_until - high >= limit:
-            told.append((high + limit, high, longest, count, 0))
+        if may_stop and silent_until - high >= limit:
+            stops.append((high + limit, high, longest, count, 0))
             stopped = True
         if not admitted:
             continue
         first = first or here
         if stopped:
-            told.append((here, high, longest, count, 1))
+            stops.append((here, high, longest, count, 1))
             stopped = False
         elif high:
             longest = max(longest, here - high)
         count, high = count + 1, here
-    return told
+    return stops
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_stops_are_the_same_in_any_slices_with_silence_told_before_or_when_it_begins(
+def test_stops_are_the_same_in_any_slices_with_control_records_early_or_in_time(
     seed: int,
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -115,7 +118,7 @@ def test_stops_are_the_same_in_any_slices_with_silence_told_before_or_when_it_be
         before = ts[offset - 1] if offset else START
         # Some fall behind the next record, which is late then.
         controls.append((offset, before + int(rng.exponential(12) * SECOND)))
-    expected = slow(ts, controls)
+    expected = stops_by_the_rule(ts, controls)
     for early in (True, False):
         part = PartitionClock(10**15, listens=True)
         if early:
@@ -124,7 +127,7 @@ def test_stops_are_the_same_in_any_slices_with_silence_told_before_or_when_it_be
         while low < len(ts):
             high = min(len(ts), low + int(rng.integers(1, 40)))
             if not early:
-                # Each is told before the first record behind it is read.
+                # Each comes before the first record behind it is read.
                 high = min([high, *(o for o, _ in controls if o > low)])
                 for offset, when in controls:
                     if offset == low:
@@ -132,9 +135,9 @@ def test_stops_are_the_same_in_any_slices_with_silence_told_before_or_when_it_be
             rows = np.arange(low, high)
             part.admit(rows, np.array(ts[low:high]))
             if rng.random() < 0.2:
-                held = part.snapshot()
+                state = part.snapshot()
                 part = PartitionClock(10**15, listens=True)
-                part.restore(held)
+                part.restore(state)
             low = high
         if not early:
             for offset, when in controls:

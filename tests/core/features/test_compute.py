@@ -18,7 +18,8 @@ from monitor.core.engine import Engine
 from monitor.core.features import crowding
 from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.settings import EngineSettings
-from monitor.core.windows.accumulators import DOUBLING_UNITS, doublings
+from monitor.core.windows.accumulators import doublings
+from monitor.core.windows.columns import DOUBLING_UNITS
 from monitor.core.windows.margin_modes import MarginModes
 from tests.core.test_shard import at, cancel, closed, values
 from tests.support import recording
@@ -211,6 +212,12 @@ def test_layering_needs_unfilled_cancels_on_a_side_and_a_price_that_goes_through
     assert values(closed([*quiet, *falls], 73), 71)["layering"] == 0
 
 
+def crowding_series(seconds: float, rows: np.ndarray) -> np.ndarray:
+    """Crowding after each row: funding a year, premium, volatility; `seconds` lie between rows."""
+    state = np.zeros(crowding.WIDTH)
+    return np.array([crowding.step(state, seconds, *row) for row in rows.tolist()])
+
+
 def test_crowding_needs_one_sign_a_past_and_no_storm() -> None:
     rng = np.random.default_rng(2)
     past = np.stack(
@@ -219,14 +226,14 @@ def test_crowding_needs_one_sign_a_past_and_no_storm() -> None:
     )  # fmt: skip
 
     def last(*now: float) -> float:
-        return float(crowding.crowding_series(3600.0, np.vstack((past, [now])))[-1])
+        return float(crowding_series(3600.0, np.vstack((past, [now])))[-1])
 
     assert last(0.5, 5e-4, 0.6) > 3
     assert last(-0.5, -5e-4, 0.6) < -3
     assert last(0.5, -5e-4, 0.6) == 0
     assert last(0.5, 5e-4, 6.0) == 0
-    assert np.isnan(crowding.crowding_series(3600.0, past)[:23]).all()
-    assert not np.isnan(crowding.crowding_series(3600.0, past)[23:]).any()
+    assert np.isnan(crowding_series(3600.0, past)[:23]).all()
+    assert not np.isnan(crowding_series(3600.0, past)[23:]).any()
 
 
 def hourly(folder: Path, coin: str) -> np.ndarray:
@@ -255,7 +262,7 @@ def hourly(folder: Path, coin: str) -> np.ndarray:
 def test_crowding_on_recorded_funding_is_rare_and_comes_in_stretches(coin: str) -> None:
     rows = hourly(recording("perp-funding-oi-2025"), coin)
     assert len(rows) > 500
-    said = crowding.crowding_series(3600.0, rows)[24 * 7 :]
+    said = crowding_series(3600.0, rows)[24 * 7 :]
     assert np.isfinite(said).all()
     crowded = np.abs(said) > 1
     assert 0.005 < crowded.mean() < 0.1

@@ -10,6 +10,7 @@ import pytest
 
 from monitor.core.bands.layout import BIN_WIDTH
 from monitor.core.bands.market_bands import VenueBands
+from monitor.core.contract.alert import Alert
 from monitor.core.contract.events import TOPICS, Control
 from monitor.core.decode.codec import decode
 from monitor.core.engine import Engine, EngineOutput
@@ -45,7 +46,7 @@ def leverage(account: str, times: int, mode: str) -> dict[str, Any]:
 
 
 def run(
-    records: list[dict[str, Any]], end_s: int = 10, alerts: list[dict[str, Any]] | None = None
+    records: list[dict[str, Any]], end_s: int = 10, alerts: list[Alert] | None = None
 ) -> tuple[Engine, list[VenueBands]]:
     """Records at START, or at their own `at` (s); all topics end `end_s` later."""
     settings = EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=1))

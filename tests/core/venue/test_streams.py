@@ -1,4 +1,4 @@
-"""Streams that need the accounts: what a record counts, and what becomes of several at once."""
+"""The venue's streams: what a record counts for, and the alert of several at once."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from monitor.core.venue.stream_inputs import (
     thinner_depth,
 )
 from monitor.plugins import detector_factories
+from tests.core.alerts.findings import plain
 from tests.core.venue.test_state import BASE, SECOND, START, deposit, fill, leverage, run, table
 
 THIN = {"bids": [["99.9", "4"], ["99", "1"]], "asks": [["100.1", "8"], ["101", "1"]]}
-HELD = [*BASE, deposit("a", 500), fill("a", "buy", 10)]
+OPEN = [*BASE, deposit("a", 500), fill("a", "buy", 10)]
 """Account a holds 10 SOL at a mark of 100."""
 
 
 def amounts(records: list[dict[str, Any]]) -> dict[str, float]:
-    """What the last cell's records count, by stream."""
-    engine, made = run(records)
+    """What the last interval's records count, by stream."""
+    engine, bands = run(records)
     symbols = engine.venue.ledger.symbols
     number = next(i for i in range(len(symbols)) if symbols.names(np.array([i])) == ["SOL"])
-    market = next(m for m in made[-1].markets if m.symbol == "SOL")
+    market = next(m for m in bands[-1].markets if m.symbol == "SOL")
     rows = stream_rows(engine.venue, {number: thinner_depth(market)})
     total = dict.fromkeys(VENUE_COLUMN, 0.0)
     for stream, amount in zip(rows.stream.tolist(), rows.amount.tolist(), strict=True):
@@ -44,39 +45,39 @@ def later(record: dict[str, Any], at: float = 5) -> dict[str, Any]:
     return {**record, "at": at}
 
 
-def test_a_raise_counts_the_notional_that_is_held_and_a_cut_nothing() -> None:
+def test_a_raise_counts_the_open_notional_and_a_cut_nothing() -> None:
     before = later(leverage("a", 5, "cross"), 1)
-    assert amounts([*HELD, before, later(leverage("a", 10, "cross"))]) == {"raised_notional": 1000}
-    assert amounts([*HELD, before, later(leverage("a", 4, "cross"))]) == {}
+    assert amounts([*OPEN, before, later(leverage("a", 10, "cross"))]) == {"raised_notional": 1000}
+    assert amounts([*OPEN, before, later(leverage("a", 4, "cross"))]) == {}
     nobody = later({**leverage("b", 10, "cross"), "previous": 5})
-    assert amounts([*HELD, before, nobody]) == {}
+    assert amounts([*OPEN, before, nobody]) == {}
 
 
-def test_what_the_venue_tells_of_before_counts_where_it_was_never_seen() -> None:
-    told = later({**leverage("a", 10, "cross"), "previous": 5})
-    assert amounts([*HELD, told]) == {"raised_notional": 1000}
-    assert amounts([*HELD, later(leverage("a", 10, "cross"))]) == {}
+def test_the_leverage_before_may_come_from_the_record_alone() -> None:
+    raised = later({**leverage("a", 10, "cross"), "previous": 5})
+    assert amounts([*OPEN, raised]) == {"raised_notional": 1000}
+    assert amounts([*OPEN, later(leverage("a", 10, "cross"))]) == {}
 
 
 @pytest.mark.parametrize(("bound", "near"), [(1050, True), (1000, False), (1200, False)])
-def test_near_a_tier_is_just_below_its_bound(bound: int, near: bool) -> None:
+def test_near_a_tier_means_just_below_its_bound(bound: int, near: bool) -> None:
     rows = [
         {"lower_bound": 0, "maintenance_rate": "0.05"},
         {"lower_bound": bound, "maintenance_rate": "0.1"},
     ]
-    told = later({**leverage("a", 10, "cross"), "previous": 5})
-    found = amounts([*HELD, {**table(), "tiers": rows, "at": 0.5}, told])
-    assert found == {"raised_notional": 1000, **({"raised_near_tier": 1000} if near else {})}
+    raised = later({**leverage("a", 10, "cross"), "previous": 5})
+    counted = amounts([*OPEN, {**table(), "tiers": rows, "at": 0.5}, raised])
+    assert counted == {"raised_notional": 1000, **({"raised_near_tier": 1000} if near else {})}
 
 
-def test_opening_with_high_leverage_is_told_in_percent_of_the_near_depth() -> None:
+def test_opening_with_high_leverage_counts_in_percent_of_the_near_depth() -> None:
     book = {"kind": "book", "symbol": "SOL", **THIN}
     high = later(leverage("a", 20, "cross"), 1)
-    opened = amounts([*HELD, {**book, "at": 2}, high, later(fill("a", "buy", 2))])
+    opened = amounts([*OPEN, {**book, "at": 2}, high, later(fill("a", "buy", 2))])
     assert opened == {"opened_high_to_depth": pytest.approx(100 * 200 / 400)}
-    assert amounts([*HELD, {**book, "at": 2}, high, later(fill("a", "sell", 2))]) == {}
+    assert amounts([*OPEN, {**book, "at": 2}, high, later(fill("a", "sell", 2))]) == {}
     # Through zero: only what lies beyond it is opened.
-    turned = amounts([*HELD, {**book, "at": 2}, high, later(fill("a", "sell", 12))])
+    turned = amounts([*OPEN, {**book, "at": 2}, high, later(fill("a", "sell", 12))])
     assert turned == {"opened_high_to_depth": pytest.approx(100 * 200 / 400)}
 
 
@@ -90,32 +91,32 @@ def test_opening_with_high_leverage_is_told_in_percent_of_the_near_depth() -> No
         (100, "0.1", False),
     ],
 )
-def test_churn_is_what_closes_at_no_gain_and_is_paid_for_by_rebates(
+def test_churn_closes_at_no_gain_and_earns_by_rebates(
     price: object, fee: str, counts: bool
 ) -> None:
     closing = later({**fill("a", "sell", 4, price), "fee": fee})
-    assert amounts([*HELD, closing]) == ({"churned_notional": 400} if counts else {})
+    assert amounts([*OPEN, closing]) == ({"churned_notional": 400} if counts else {})
 
 
-def test_an_adjustment_is_money_that_nothing_explains() -> None:
-    assert amounts([*HELD, later(deposit("a", "-50", "adjustment"))]) == {"unexplained": 50}
-    assert amounts([*HELD, later(deposit("a", 50))]) == {}
+def test_an_adjustment_is_unexplained_money() -> None:
+    assert amounts([*OPEN, later(deposit("a", "-50", "adjustment"))]) == {"unexplained": 50}
+    assert amounts([*OPEN, later(deposit("a", 50))]) == {}
 
 
-def test_what_is_forced_is_held_against_what_the_book_takes_as_far() -> None:
-    def market(made: list[VenueBands]) -> float:
-        return forced_to_depth(next(m for m in made[-1].markets if m.symbol == "SOL"))
+def test_forced_notional_is_divided_by_the_depth_within_the_same_distance() -> None:
+    def ratio(bands: list[VenueBands]) -> float:
+        return forced_to_depth(next(m for m in bands[-1].markets if m.symbol == "SOL"))
 
     # 10 at 100 with 60 of equity and 5 % of maintenance: forced 1.05 % away. Within 2 % the book
     # takes 5, which at the mark is 500.
     deep = {**BASE[2], "bids": [["99.9", "5"], ["97", "5"]], "asks": [["100.1", "5"], ["103", "5"]]}
-    held = [*BASE[:2], deposit("a", 60), fill("a", "buy", 10)]
-    assert market(run([*held, deep])[1]) == pytest.approx(2.0)
-    assert market(run([*held, deep, deposit("a", 500)])[1]) == 0.0
-    assert np.isnan(market(run(held)[1]))
+    position = [*BASE[:2], deposit("a", 60), fill("a", "buy", 10)]
+    assert ratio(run([*position, deep])[1]) == pytest.approx(2.0)
+    assert ratio(run([*position, deep, deposit("a", 500)])[1]) == 0.0
+    assert np.isnan(ratio(run(position)[1]))
 
 
-def test_many_raises_at_once_are_one_alert_with_its_accounts_and_records() -> None:
+def test_many_raises_at_once_are_one_alert_with_their_accounts_and_records() -> None:
     streams = (StreamSettings(feature="raised_notional", parameters={"warm_up": 20}),)
     settings = EngineSettings(
         streams=streams,
@@ -134,7 +135,7 @@ def test_many_raises_at_once_are_one_alert_with_its_accounts_and_records() -> No
             level[name] += 1
             records.append({**leverage(name, level[name], "cross"), "at": second})
         records.append({**BASE[1], "at": second})
-    alerts: list[dict[str, Any]] = []
+    alerts: list[Any] = []
     for kind, topic in TOPICS.items():
         mine = sorted((r for r in records if r["kind"] == kind), key=lambda r: r.get("at", 0))
         raws = [json.dumps({**r, "ts": START + r.get("at", 0) * SECOND}).encode() for r in mine]
@@ -142,7 +143,7 @@ def test_many_raises_at_once_are_one_alert_with_its_accounts_and_records() -> No
             engine.step(decode(kind, topic, 0, np.arange(len(raws)), raws))
         control = Control(topic=topic, partition=0, offset=len(raws), ts=START + 700 * SECOND)
         alerts += engine.control([control]).alerts
-    alerts += engine.finish().alerts
+    alerts = [plain(alert) for alert in alerts + engine.finish().alerts]
     (first,) = (a for a in alerts if a["kind"] == "leverage_surge" and a["status"] == "firing")
     assert START + 500 * SECOND < first["ts"] <= START + 505 * SECOND
     assert first["kind"] == "leverage_surge"
@@ -150,6 +151,6 @@ def test_many_raises_at_once_are_one_alert_with_its_accounts_and_records() -> No
     assert first["summary"].startswith("Notional on which leverage was raised ×")
     assert first["evidence"][0]["observed"] >= 2000
     assert len(first["accounts"]) == 5
-    (told,) = first["records"]
-    assert told["topic"] == TOPICS["leverage"]
-    assert told["last_offset"] - told["first_offset"] >= 29
+    (span,) = first["records"]
+    assert span["topic"] == TOPICS["leverage"]
+    assert span["last_offset"] - span["first_offset"] >= 29

@@ -12,12 +12,12 @@ from river import checks
 
 from detectors.burst import kernel
 from detectors.burst.detector import BurstDetector
-from detectors.calibration.calibrator import AlertBudget, Calibrator
+from detectors.calibration.calibrator import Calibrator, FalseAlarmRate
 from detectors.conformance import check_detector
 from detectors.stats.nnls import nnls
 from tests.bench.backgrounds import DAY, Counts, hawkes, poisson
 
-LIMIT = AlertBudget(1.0, 1.0).p_limit
+LIMIT = FalseAlarmRate(1.0, 1.0).p_limit
 
 
 def alarms(counts: Counts, detector: BurstDetector | None = None) -> list[int]:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from detectors.calibration.calibrator import (
     BLOCK_WINDOWS,
     READY_BLOCKS,
-    AlertBudget,
     Calibrator,
+    FalseAlarmRate,
     once_per_days,
 )
 
@@ -29,14 +29,14 @@ def taught(log_likelihood: bool, scores: list[float]) -> Calibrator:
 
 
 def test_the_budget_is_shared_alike_by_streams_and_windows() -> None:
-    assert AlertBudget(24.0, 3600.0).p_limit == 1.0
-    assert math.isclose(AlertBudget(1.0, 1.0, streams=4).p_limit, 1 / 86400 / 4)
+    assert FalseAlarmRate(24.0, 3600.0).p_limit == 1.0
+    assert math.isclose(FalseAlarmRate(1.0, 1.0, streams=4).p_limit, 1 / 86400 / 4)
 
 
 @pytest.mark.parametrize("wrong", [(0.0, 1.0, 1), (1.0, 0.0, 1), (1.0, 1.0, 0)])
 def test_an_impossible_budget_is_refused(wrong: tuple[float, float, int]) -> None:
-    with pytest.raises(ValueError, match="a budget is"):
-        AlertBudget(*wrong)
+    with pytest.raises(ValueError, match="a false alarm rate is"):
+        FalseAlarmRate(*wrong)
 
 
 def test_a_log_likelihood_begins_with_its_theory() -> None:
@@ -59,7 +59,7 @@ def test_other_scores_have_no_p_value_before_six_hours_and_say_so() -> None:
 def realised(sample: np.ndarray, log_likelihood: bool) -> float:
     """Reports a day at a budget of one, after two days of learning."""
     calibrator = Calibrator(log_likelihood, DAY)
-    limit = AlertBudget(1.0, 1.0).p_limit
+    limit = FalseAlarmRate(1.0, 1.0).p_limit
     reports = 0
     for i, score in enumerate(sample.tolist()):
         reports += i >= 2 * DAY and calibrator.p_value(score) <= limit

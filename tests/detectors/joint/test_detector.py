@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.calibration.calibrator import AlertBudget, Calibrator
+from detectors.calibration.calibrator import Calibrator, FalseAlarmRate
 from detectors.calibration.conformal import P_MIN, READY_WINDOWS, ConformalPValues
 from detectors.conformance import check_detector
 from detectors.contrib.lord import LordPlusPlus, spending_share
@@ -242,7 +242,7 @@ def test_the_budget_is_kept_on_streams_that_share_a_factor() -> None:
     data = correlated(28_000, seed=8, symbols=24)
     joint = JointCusums([1, 1, 1], DAY, 24)
     calibrators = [Calibrator(True, DAY, BLOCK_WINDOWS) for _ in range(24)]
-    limit = AlertBudget(1.0, 5.0).p_limit
+    limit = FalseAlarmRate(1.0, 5.0).p_limit
     reports, last = 0, np.full(24, -99)
     for t, x in enumerate(data):
         score = joint.judge(x, np.ones(24)).tolist()

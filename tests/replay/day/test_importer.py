@@ -1,4 +1,4 @@
-"""Importing: every source event counted, nothing lost, and what is odd is said."""
+"""Import: every source event is counted, nothing is lost, anomalies are reported."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from replay.day import Day, DayError
 from replay.day.importer import IngestError, ingest
-from replay.day.reader import Day, DayError
+from tests.replay.conftest import Imported
 from tests.replay.day.batches import refused_of, rows_of
-from tests.support import recording
 
 T = 1_700_000_000_000_000_000
 LINES = [f'{{"kind":"cancel","ts":{T + i},"symbol":"X"}}'.encode() for i in range(40_000)]
 TEXT = b"\n".join(LINES) + b"\n"
 
 
-def imported(path: Path) -> tuple[list[int], list[str]]:
+def read_day(path: Path) -> tuple[list[int], list[str]]:
     """Offsets accepted, and the reasons of what was refused, of canonical lines."""
     batches = list(Day(path).batches())
     return [row[3] for row in rows_of(batches)], [r.reason for r in refused_of(batches)]
@@ -40,24 +40,24 @@ def test_every_form_of_file_gives_the_same_lines(tmp_path: Path, form: str) -> N
     report = ingest("canonical", [tmp_path / "feed"], tmp_path / "day")
     assert report.source == {"cancel": len(LINES)}
     assert report.odd["broken_off"] == []
-    assert imported(tmp_path / "day") == (list(range(len(LINES))), [])
+    assert read_day(tmp_path / "day") == (list(range(len(LINES))), [])
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
-def test_a_stream_that_breaks_off_gives_what_is_there_and_says_so(
+def test_a_truncated_stream_yields_all_that_is_readable_and_is_reported(
     tmp_path: Path, pack: object
 ) -> None:
     whole = pack(TEXT)  # type: ignore[operator]
     (tmp_path / "feed").write_bytes(whole[: len(whole) // 2])
     report = ingest("canonical", [tmp_path / "feed"], tmp_path / "day")
-    offsets, reasons = imported(tmp_path / "day")
+    offsets, reasons = read_day(tmp_path / "day")
     assert report.odd["broken_off"] == ["feed"]
     assert 1000 < len(offsets) < len(LINES)
     assert offsets == list(range(len(offsets)))
     assert len(reasons) <= 1
 
 
-def test_a_damaged_stream_gives_what_comes_before_the_damage(tmp_path: Path) -> None:
+def test_a_damaged_stream_yields_what_comes_before_the_damage(tmp_path: Path) -> None:
     whole = bytearray(gzip.compress(TEXT))
     whole[len(whole) * 3 // 4] ^= 255
     (tmp_path / "feed").write_bytes(whole)
@@ -82,7 +82,7 @@ def test_bad_lines_are_refused_with_their_bytes_and_the_rest_is_kept(tmp_path: P
     assert report.refused == day.meta.refused
 
 
-def test_files_of_a_folder_are_one_feed_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_the_files_of_a_folder_are_one_feed_by_name(tmp_path: Path) -> None:
     folder = tmp_path / "feeds"
     folder.mkdir()
     (folder / "b.gz").write_bytes(gzip.compress(LINES[1]))
@@ -94,7 +94,7 @@ def test_files_of_a_folder_are_one_feed_in_the_order_of_their_names(tmp_path: Pa
     assert report.day.notes["files"] == ["a", "b.gz"]
 
 
-def test_what_cannot_be_imported_is_refused_with_words_and_leaves_no_day(tmp_path: Path) -> None:
+def test_an_import_that_fails_says_why_and_leaves_no_day(tmp_path: Path) -> None:
     (tmp_path / "feed").write_bytes(TEXT)
     feed, out = [tmp_path / "feed"], tmp_path / "day"
     with pytest.raises(IngestError, match=r"no venue 'nowhere'; there are: .*bitstamp"):
@@ -111,21 +111,19 @@ def test_what_cannot_be_imported_is_refused_with_words_and_leaves_no_day(tmp_pat
         ingest("canonical", feed, out)
 
 
-def test_progress_is_told(tmp_path: Path) -> None:
+def test_progress_takes_the_number_of_source_events(tmp_path: Path) -> None:
     (tmp_path / "feed").write_bytes(TEXT)
     seen: list[int] = []
     ingest("canonical", [tmp_path / "feed"], tmp_path / "day", lambda path, n: seen.append(n))
     assert seen == [16_384, 32_768, 40_000]
 
 
-RECORDINGS = {
+COUNTS = {
     "dydx": (
-        "dydx-full-node-2024-06-29/feed.jsonl.gz",
         {"place": 10_040, "remove": 8_003, "match": 57, "fill_amount": 18_382},
         {"order": 10_039, "cancel": 8_003},
     ),
     "bitstamp": (
-        "bitstamp-l3-2015-05-01/feed.log.xz",
         {
             "order_created": 24_894,
             "order_changed": 602,
@@ -136,31 +134,29 @@ RECORDINGS = {
         {"order": 25_496, "cancel": 24_918, "fill": 575, "book": 5_011},
     ),
     "lobster": (
-        "lobster-aapl-2012-06-21/message.csv.gz",
         {"1": 44_256, "2": 469, "3": 41_004, "4": 4_067, "5": 2_201},
         {"order": 44_256, "cancel": 41_473, "fill": 6_268},
     ),
     "binance": (
-        "binance-usdm-btcusdt-2023-04-05",
         {"snapshot": 1, "trade": 12_935, "markPriceUpdate": 514, "depthUpdate": 16_110},
         {"fill": 12_935, "mark": 514},
     ),
     "standx": (
-        "standx-btc-perp-2026-01",
         {"books": 522_940, "trades": 165_660},
         {"book": 261_470, "fill": 165_660},
     ),
 }
 
 
-@pytest.mark.parametrize("venue", sorted(RECORDINGS))
-def test_every_event_of_a_real_recording_is_counted(tmp_path: Path, venue: str) -> None:
-    name, source, records = RECORDINGS[venue]
-    report = ingest(venue, [recording(name)], tmp_path / "day")
+@pytest.mark.xdist_group("recordings")
+@pytest.mark.parametrize("venue", sorted(COUNTS))
+def test_every_event_of_a_real_recording_is_counted(imported: Imported, venue: str) -> None:
+    source, records = COUNTS[venue]
+    path, report = imported(venue)
     assert report.source.items() >= source.items()
     assert report.records.items() >= records.items()
     assert report.odd["broken_off"] == []
     # One dYdX order asks for 999,999,999,900 units: beyond 64 bits on the grid.
     assert report.refused == ({"out_of_range": 1} if venue == "dydx" else {})
-    day = Day(tmp_path / "day")
+    day = Day(path)
     assert sum(len(b) for b in day.batches()) == sum(report.records.values())

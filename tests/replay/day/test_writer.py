@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.core.contract import events
 from monitor.core.decode.batch import Batch, RefusedRecord
-from replay.day import interleave
-from replay.day.reader import Day, DayError, DayWriter
+from replay.day import Day, DayError, DayWriter, interleave
 from tests.replay.day.batches import batches, orders, refused_of, rows_of
 
 T0 = 1_700_000_000_000_000_000
@@ -44,7 +43,7 @@ def feeds(draw: st.DrawFn) -> list[Batch]:
 
 @settings(max_examples=60, deadline=None)
 @given(feeds(), st.integers(1, 5))
-def test_a_day_gives_back_every_record_and_every_refused_one(feed: list[Batch], rows: int) -> None:
+def test_a_day_returns_every_record_and_every_refused_record(feed: list[Batch], rows: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         day = write(Path(folder) / "day", *feed)
         read = list(day.batches(rows=rows))
@@ -115,7 +114,7 @@ def test_an_empty_day_has_no_span_and_no_end(tmp_path: Path) -> None:
     assert list(day.batches()) == []
 
 
-def test_no_partition_runs_far_ahead_of_another(tmp_path: Path) -> None:
+def test_no_topic_partition_is_read_far_ahead_of_another(tmp_path: Path) -> None:
     ahead = interleave.AHEAD_NS
     step = ahead // 10
     dense = orders([T0 + i * step for i in range(400)])
@@ -130,7 +129,7 @@ def test_no_partition_runs_far_ahead_of_another(tmp_path: Path) -> None:
     assert reached == {0: T0 + 399 * step, 1: T0 + 40 * ahead, 2: T0 + 3 * ahead}
 
 
-def test_time_and_symbol_choose_records_and_refused_ones_whatever_the_batch_size(
+def test_time_and_symbol_select_the_same_records_for_any_batch_size(
     tmp_path: Path,
 ) -> None:
     feed = orders([T0, T0 + 1, T0 + 2, T0 + 3])
@@ -152,7 +151,7 @@ def test_without_ids_order_ids_are_absent(tmp_path: Path) -> None:
     assert batch.texts["symbol"].to_strings() == ["A"]
 
 
-def test_records_whose_kind_could_not_be_told_come_in_a_batch_of_their_own(tmp_path: Path) -> None:
+def test_records_of_unreadable_kind_come_in_a_batch_of_their_own(tmp_path: Path) -> None:
     refused = RefusedRecord("unknown", 0, 0, "not_json", "", b"\xff{")
     strange = Batch("unknown", "unknown", 0, np.zeros(0, np.int64), refused=[refused])
     day = write(tmp_path / "day", strange, orders([T0]))
@@ -162,7 +161,7 @@ def test_records_whose_kind_could_not_be_told_come_in_a_batch_of_their_own(tmp_p
     assert all(c.topic != "unknown" for c in day.controls())
 
 
-def test_several_row_groups_are_read_back_whole(tmp_path: Path) -> None:
+def test_a_day_of_several_row_groups_is_read_completely(tmp_path: Path) -> None:
     count = 300_000
     day = write(tmp_path / "day", orders([T0 + i for i in range(count)]))
     read = list(day.batches())
@@ -170,7 +169,7 @@ def test_several_row_groups_are_read_back_whole(tmp_path: Path) -> None:
     assert max(len(b) for b in read) <= 65_536
 
 
-def test_offsets_that_go_back_are_a_fault_of_the_writer(tmp_path: Path) -> None:
+def test_offsets_that_do_not_rise_raise(tmp_path: Path) -> None:
     with pytest.raises(DayError, match="offsets of orders/0 do not rise"):
         write(tmp_path / "day", orders([T0]), orders([T0]))
     assert list(tmp_path.iterdir()) == []
@@ -187,7 +186,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_stands_in_the_days_place_until_it_is_whole(tmp_path: Path) -> None:
+def test_the_folder_appears_only_when_the_day_is_complete(tmp_path: Path) -> None:
     writer = DayWriter(tmp_path / "day", venue="test")
     writer.write(orders([T0]))
     assert not (tmp_path / "day").exists()
@@ -227,7 +226,7 @@ def test_a_folder_without_day_json_is_refused(tmp_path: Path) -> None:
         ({"records": 3}, r"is no recorded day: day\.json: Expected `object`"),
     ],
 )
-def test_another_version_or_a_changed_day_json_is_refused_with_words(
+def test_another_version_or_a_changed_day_json_is_refused_with_a_sentence(
     tmp_path: Path, change: dict[str, object], words: str
 ) -> None:
     write(tmp_path / "day", orders([T0]))
@@ -237,7 +236,7 @@ def test_another_version_or_a_changed_day_json_is_refused_with_words(
         Day(tmp_path / "day")
 
 
-def test_damage_is_found(tmp_path: Path) -> None:
+def test_verify_finds_a_changed_byte(tmp_path: Path) -> None:
     path = tmp_path / "day"
     write(path, orders([T0]))
     file = path / "order/part-00000.parquet"

@@ -1,9 +1,10 @@
-"""A simulated day is a day like any other, and holds what its ground truth says."""
+"""A simulated day is a valid recorded day, and contains the incidents of its ground truth."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,18 @@ import numpy as np
 import pytest
 
 from monitor.core.contract.events import KINDS, TOPICS
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode import codec, validate
 from monitor.core.decode.batch import Batch
-from replay.day.reader import Day
+from replay.day import Day
+from replay.ground_truth import INCIDENTS_FILE
 from replay.simulation.accounts import FUNDING
 from replay.simulation.incidents import PlantedIncident
-from replay.simulation.simulate import INCIDENTS_FILE, START_TS, simulate
+from replay.simulation.settings import SimulationSettings
+from replay.simulation.simulate import START_TS, simulate
 
-SECOND = 1_000_000_000
-SAMPLE = 400
+SAMPLE = 150
+"""Records of a batch that are validated: some 40,000 in all."""
 Table = dict[str, np.ndarray[Any, Any]]
 
 
@@ -42,43 +46,37 @@ def table(day: Day, kind: str) -> Table:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("simulated") / "day"
-    simulate(out, partitions=2)
+    simulate(out, SimulationSettings(partitions=2))
     return out
 
 
 @pytest.fixture(scope="module")
 def tables(folder: Path) -> Callable[[str], Table]:
-    day, known = Day(folder), {}
-
-    def get(kind: str) -> Table:
-        if kind not in known:
-            known[kind] = table(day, kind)
-        return known[kind]
-
-    return get
+    return cache(lambda kind: table(Day(folder), kind))
 
 
-def small(out: Path, **given: Any) -> Path:
-    simulate(out, **{"minutes": 4, "symbols": 3, "accounts": 100, "rate": 60.0, **given})
+def small_day(out: Path, **given: Any) -> Path:
+    size = {"minutes": 4, "symbols": 3, "accounts": 100, "rate": 60.0}
+    simulate(out, SimulationSettings(**{**size, **given}))
     return out
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: Path) -> None:
-    one, two = small(tmp_path / "one"), small(tmp_path / "two")
-    other = small(tmp_path / "other", seed=8)
+    one, two = small_day(tmp_path / "one"), small_day(tmp_path / "two")
+    other = small_day(tmp_path / "other", seed=8)
     assert Day(one).meta.files == Day(two).meta.files
     assert (one / INCIDENTS_FILE).read_bytes() == (two / INCIDENTS_FILE).read_bytes()
     assert Day(one).meta.files != Day(other).meta.files
 
 
-def test_a_day_holds_all_eight_kinds_and_is_whole(folder: Path) -> None:
+def test_a_day_has_all_eight_kinds_and_no_damage(folder: Path) -> None:
     day = Day(folder)
     day.verify()
     assert set(day.meta.records) == set(KINDS)
     assert min(day.meta.records.values()) > 0
     assert not day.meta.refused
     assert day.meta.span is not None
-    assert day.meta.span[2] == START_TS + 20 * 60 * SECOND
+    assert day.meta.span.end_ts == START_TS + 20 * 60 * SECOND_NS
     flow = sum(day.meta.records[kind] for kind in ("order", "cancel", "fill"))
     assert flow == pytest.approx(400 * 1200, rel=0.4)  # the drift of activity is slow
 
@@ -101,7 +99,9 @@ def test_every_record_is_one_that_the_contract_accepts(folder: Path) -> None:
         check(batch)
 
 
-def test_a_topic_partition_is_in_time_order_up_to_ten_milliseconds(folder: Path) -> None:
+def test_records_of_a_partition_are_at_most_ten_milliseconds_out_of_order(
+    folder: Path,
+) -> None:
     high: dict[tuple[str, int], int] = {}
     back = 0
     for batch in Day(folder).batches():
@@ -113,7 +113,7 @@ def test_a_topic_partition_is_in_time_order_up_to_ten_milliseconds(folder: Path)
     assert back > 0
 
 
-def test_no_record_comes_before_what_its_control_records_say(folder: Path) -> None:
+def test_no_record_is_older_than_the_control_records_before_it(folder: Path) -> None:
     day = Day(folder)
     logs = {(k, p): [np.zeros(0, np.int64)] for k in TOPICS.values() for p in range(2)}
     for batch in day.batches():
@@ -144,9 +144,9 @@ def test_orders_are_placed_once_then_cancelled_replaced_or_filled(
     ):
         assert placed[order] <= ts
         assert owner[order] == account
-    told = cancels["placed_ts"] > 0
-    assert 0.2 < told.mean() < 0.4
-    ids, when = cancels["order_id"][told].tolist(), cancels["placed_ts"][told].tolist()
+    timed = cancels["placed_ts"] > 0
+    assert 0.2 < timed.mean() < 0.4
+    ids, when = cancels["order_id"][timed].tolist(), cancels["placed_ts"][timed].tolist()
     assert all(placed[order] == ts for order, ts in zip(ids, when, strict=True))
     left = dict(zip(cancels["order_id"].tolist(), cancels["quantity"].tolist(), strict=True))
     for order, ts, quantity in zip(
@@ -166,12 +166,12 @@ def test_a_trade_has_two_sides_that_agree(tables: Callable[[str], Table]) -> Non
     assert (fills["account"][maker] != fills["account"][taker]).all()
 
 
-def test_cancels_excite_themselves(tmp_path: Path) -> None:
-    simulate(tmp_path / "day", minutes=8, incidents="none")
+def test_cancels_cluster_more_than_a_poisson_process(tmp_path: Path) -> None:
+    simulate(tmp_path / "day", SimulationSettings(minutes=8, incidents="none"))
     cancels = table(Day(tmp_path / "day"), "cancel")
     for symbol in ("BTC-PERP", "SUI-PERP"):
         ts = cancels["ts"][cancels["symbol"] == symbol]
-        counts = np.bincount((ts - START_TS) // SECOND, minlength=480)[60:480]
+        counts = np.bincount((ts - START_TS) // SECOND_NS, minlength=480)[60:480]
         assert counts.var() / counts.mean() > 2
 
 
@@ -187,13 +187,15 @@ def around(
     """Rows of the incident's market within it, and in the minute on both sides of it."""
     ts, mine = rows["ts"], rows["symbol"] == incident.symbol
     within = mine & (ts >= incident.start_ts) & (ts < incident.end_ts)
-    near = mine & (ts >= incident.start_ts - 60 * SECOND) & (ts < incident.end_ts + 60 * SECOND)
+    near = (
+        mine & (ts >= incident.start_ts - 60 * SECOND_NS) & (ts < incident.end_ts + 60 * SECOND_NS)
+    )
     return within, near & ~within
 
 
 def rate_ratio(rows: Table, incident: PlantedIncident) -> float:
     within, near = around(rows, incident)
-    seconds = (incident.end_ts - incident.start_ts) / SECOND
+    seconds = (incident.end_ts - incident.start_ts) / SECOND_NS
     return float(within.sum() / seconds / (near.sum() / 120))
 
 
@@ -207,8 +209,8 @@ def test_planted_incidents_are_visible_in_the_data(
         if incident.raises_cancels:
             assert rate_ratio(tables("cancel"), incident) > 3, incident
             within, _ = around(tables("cancel"), incident)
-            made = np.isin(tables("cancel")["account"][within], incident.accounts)
-            assert made.mean() > 0.5, incident
+            planted = np.isin(tables("cancel")["account"][within], incident.accounts)
+            assert planted.mean() > 0.5, incident
         if incident.raises_leverage:
             assert rate_ratio(tables("leverage"), incident) > 2, incident
         if incident.thins_book:
@@ -217,25 +219,25 @@ def test_planted_incidents_are_visible_in_the_data(
             assert depth[within].mean() < 0.6 * depth[near].mean(), incident
 
 
-def test_a_file_of_incidents_is_planted_as_it_stands(tmp_path: Path) -> None:
+def test_the_incidents_of_a_file_are_planted_unchanged(tmp_path: Path) -> None:
     row = {
         "id": "mine",
         "kind": "cancel_burst",
         "symbol": "ETH-PERP",
-        "start_ts": START_TS + 100 * SECOND,
-        "end_ts": START_TS + 110 * SECOND,
+        "start_ts": START_TS + 100 * SECOND_NS,
+        "end_ts": START_TS + 110 * SECOND_NS,
         "size": 12.0,
         "accounts": ["a-5"],
     }
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps([row]))
-    out = small(tmp_path / "day", incidents=str(plan))
+    out = small_day(tmp_path / "day", incidents=str(plan))
     assert json.loads((out / INCIDENTS_FILE).read_text()) == [row]
     assert rate_ratio(table(Day(out), "cancel"), PlantedIncident(**row)) > 4
 
 
-def test_what_is_planted_leaves_the_rest_of_the_market_as_it_was(tmp_path: Path) -> None:
-    with_them, without = small(tmp_path / "a"), small(tmp_path / "b", incidents="none")
+def test_planted_incidents_leave_the_rest_of_the_market_unchanged(tmp_path: Path) -> None:
+    with_them, without = small_day(tmp_path / "a"), small_day(tmp_path / "b", incidents="none")
     assert json.loads((without / INCIDENTS_FILE).read_text()) == []
     one, two = (table(Day(out), "fill") for out in (with_them, without))
     for name in ("symbol", "account", "price", "quantity"):
@@ -247,40 +249,40 @@ def test_what_is_planted_leaves_the_rest_of_the_market_as_it_was(tmp_path: Path)
     [
         ({"symbol": "NO-PERP"}, "no market 'NO-PERP'"),
         ({"accounts": ["a-100"]}, "no account 'a-100'"),
-        ({"end_ts": START_TS + 10_000 * SECOND}, "outside the day"),
+        ({"end_ts": START_TS + 10_000 * SECOND_NS}, "outside the day"),
         ({"size": 0.5}, "0.size"),
         ({"end_ts": START_TS}, "end_ts must be later"),
     ],
 )
-def test_an_incident_that_the_day_cannot_hold_is_refused_with_words(
+def test_an_incident_that_the_day_cannot_hold_is_refused_with_a_sentence(
     tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
     row = {
         "id": "x",
         "kind": "thin_book",
         "symbol": "BTC-PERP",
-        "start_ts": START_TS + SECOND,
-        "end_ts": START_TS + 2 * SECOND,
+        "start_ts": START_TS + SECOND_NS,
+        "end_ts": START_TS + 2 * SECOND_NS,
         "size": 3,
     }
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps([{**row, **change}]))
     with pytest.raises(ValueError, match=words):
-        small(tmp_path / "day", incidents=str(plan))
+        small_day(tmp_path / "day", incidents=str(plan))
     assert not (tmp_path / "day").exists()
 
 
-def test_funding_is_paid_at_the_hour_by_those_who_hold_positions(
+def test_open_positions_pay_funding_at_the_hour(
     tables: Callable[[str], Table],
 ) -> None:
     moves = tables("collateral")
     paid = moves["cause"] == FUNDING
     assert paid.sum() > 100
-    assert (moves["ts"][paid] < START_TS + SECOND).all()
+    assert (moves["ts"][paid] < START_TS + SECOND_NS).all()
     assert all(symbol is not None for symbol in moves["symbol"][paid].tolist())
 
 
-def test_an_account_keeps_one_partition_and_so_does_a_market(folder: Path) -> None:
+def test_an_account_and_a_market_stay_in_one_partition(folder: Path) -> None:
     seen: dict[tuple[str, str], set[int]] = {}
     for batch in Day(folder).batches():
         key = "account" if batch.kind == "collateral" else "symbol"

@@ -7,17 +7,20 @@ from typing import Protocol
 
 from aiokafka import TopicPartition
 
+from monitor.commands.run_async import run_async
 from monitor.config import Config
+from monitor.console import Console
 from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.codec import UNKNOWN
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
+from monitor.kafka.partitions import PartitionOffsets, kinds_by_topic
 from monitor.kafka.reader import Reader
 
 
 class DaySink(Protocol):
-    """What is written to (`replay.day.reader.DayWriter`)."""
+    """Takes a recorded day (`replay.day.reader.DayWriter`)."""
 
     def declare(self, kind: str, topic: str, partition: int, next_offset: int = 0) -> None: ...
     def write(self, batch: Batch) -> None: ...
@@ -25,16 +28,23 @@ class DaySink(Protocol):
     def set_end(self, ts: int) -> None: ...
 
 
-async def record(config: Config, day: DaySink, progress: Callable[[int], None]) -> dict[str, int]:
-    """Write everything that was committed when the command began."""
+def record_day(config: Config, console: Console, day: DaySink) -> dict[str, int]:
+    """Write everything that was committed when the command began; returns how much that was."""
+    with console.progress("recording, records", None) as progress:
+        result = run_async(_record(config, day, progress))
+    console.say(f"{result['records']:,} records and {result['controls']:,} control records")
+    return result
+
+
+async def _record(config: Config, day: DaySink, progress: Callable[[int], None]) -> dict[str, int]:
     clients = Clients(config.kafka)
     partitions, names = await topics.venue_partitions(clients, config)
     await topics.create(clients, topics.sidecar_topics(config, partitions))
     counts = {name: 1 if name == UNKNOWN else partitions for name in names}
     inputs = [TopicPartition(name, p) for name, number in counts.items() for p in range(number)]
     reader = await Reader.start(config, clients, inputs, range(partitions))
-    kinds = {topic: kind for kind, topic in config.topics.items()} | {UNKNOWN: UNKNOWN}
-    after = {(tp.topic, tp.partition): 0 for tp in reader.inputs}
+    kinds = kinds_by_topic(config)
+    after: PartitionOffsets = {(tp.topic, tp.partition): 0 for tp in reader.inputs}
     for topic, partition in after:
         day.declare(kinds[topic], topic, partition)
     controls: list[Control] = []
@@ -67,13 +77,15 @@ async def record(config: Config, day: DaySink, progress: Callable[[int], None]) 
     return {"records": count, "controls": len(controls)}
 
 
-def _feed_end(controls: list[Control], after: dict[tuple[str, int], int]) -> int | None:
-    """When the feed ended, where it said so: every topic partition has a control record behind its
-    last record. Otherwise it goes on, and where the recorded day ends is for the writer to say.
+def _feed_end(controls: list[Control], after: PartitionOffsets) -> int | None:
+    """When the feed ended, ns, if it said so: each topic partition has a control record behind its
+    last record. None: the feed goes on, and the writer decides where the recorded day ends.
+
+    after: of each topic partition the offset behind its last record.
     """
-    told: dict[tuple[str, int], int] = {}
+    ends: PartitionOffsets = {}
     for control in controls:
         at = control.topic, control.partition
         if at in after and control.offset == after[at]:
-            told[at] = max(told.get(at, 0), control.ts)
-    return min(told.values()) if told and told.keys() == after.keys() else None
+            ends[at] = max(ends.get(at, 0), control.ts)
+    return min(ends.values()) if ends and ends.keys() == after.keys() else None

@@ -1,0 +1,321 @@
+"""The Python interface: recorded days, replays and margin as typed objects and tables.
+
+>>> from tempfile import mkdtemp
+>>> folder = Path(mkdtemp()) / "day"
+>>> day = simulate(folder, SimulationSettings(minutes=1, symbols=2, accounts=20, rate=20.0))
+>>> fills = open_day(folder).to_arrow("fill")
+>>> fills.schema.field("ts").type, fills.schema.field("price").type
+(TimestampType(timestamp[ns, tz=UTC]), DataType(double))
+>>> run = replay(folder, bands=True)
+>>> [alert.summary for alert in run if isinstance(alert, Alert)]
+[]
+>>> run.summary.records == day.records
+True
+>>> run.bands.to_arrow().num_rows > 0
+True
+>>> answer = margin({"regime": "hyperliquid", "tiers": [{"lower_bound": 0,
+...     "maintenance_rate": "0.0125"}], "pool": {"equity": 130},
+...     "positions": [{"symbol": "BTC", "quantity": 10, "mark": 100}]})
+>>> round(answer[0].liquidation, 4)
+Decimal('88.1013')
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Generic, TypeVar, overload
+
+import pyarrow as pa
+
+from monitor.config import Config, load
+from monitor.core.bands.market_bands import VenueBands
+from monitor.core.bands.records import market_record, venue_record
+from monitor.core.contract.alert import Alert
+from monitor.core.contract.outputs import MarketBandsRecord, VenueBandsRecord
+from monitor.core.margin.calculator import solve
+from monitor.core.margin.calculator_input import MarginInputError
+from monitor.errors import ConfigError
+from monitor.plugins import detector_factories
+from replay import commands
+from replay.day import Day
+from replay.day.frames import TIMESTAMP, to_pandas
+from replay.run import AlertFilter, ReplayOptions, ReplaySummary, replay_outputs
+from replay.simulation.settings import SimulationSettings
+from replay.simulation.simulate import SimulatedDay, simulate
+
+__all__ = [
+    "Alert",
+    "AlertFilter",
+    "Alerts",
+    "Bands",
+    "Config",
+    "ConfigError",
+    "Day",
+    "MarginAnswer",
+    "MarginInputError",
+    "MarketBandsRecord",
+    "PositionPrices",
+    "Replay",
+    "ReplayOptions",
+    "ReplaySummary",
+    "SimulatedDay",
+    "SimulationSettings",
+    "VenueBandsRecord",
+    "margin",
+    "open_day",
+    "replay",
+    "simulate",
+]
+
+BandsRecord = MarketBandsRecord | VenueBandsRecord
+Item = TypeVar("Item")
+
+
+def open_day(path: Path | str) -> Day:
+    """The recorded day in the folder `path`; raises `ConfigError` where it is none."""
+    return commands.open_day(Path(path))
+
+
+def replay(
+    day: Day | Path | str,
+    config: Config | Path | str | None = None,
+    options: ReplayOptions | None = None,
+    *,
+    bands: bool = False,
+) -> Replay:
+    """A replay of a recorded day; it runs while it is iterated over.
+
+    `config`: settings, or a configuration file; None: the defaults and the environment. `bands`:
+    keep and yield the bands too, one record for each market at each interval. Raises `ConfigError`
+    for a folder that is no recorded day and for a wrong configuration.
+    """
+    recorded = day if isinstance(day, Day) else open_day(day)
+    if not isinstance(config, Config):
+        config = load(None if config is None else Path(config))
+    return Replay(recorded, config, options or ReplayOptions(), bands)
+
+
+def margin(document: Mapping[str, Any] | Sequence[Any]) -> MarginAnswer:
+    """Liquidation prices of positions, as `brinkwatch margin` gives them.
+
+    `document`: as in `monitor/core/margin/calculator.py`, numbers as int, float, Decimal or text.
+    Raises `MarginInputError` that says how to mend the document.
+    """
+    result: Any = solve(document)
+    return MarginAnswer(
+        [
+            PositionPrices(
+                pool=number,
+                symbol=position["symbol"],
+                mode=position["trace"]["mode"],
+                quantity=Decimal(position["trace"]["quantity"]),
+                price=Decimal(position["trace"]["price"]),
+                warn=_decimal(position["warn"]),
+                liquidation=_decimal(position["liquidation"]),
+                backstop=_decimal(position["backstop"]),
+                bankruptcy=_decimal(position["bankruptcy"]),
+                tier=position["tier"],
+                trace=position["trace"],
+            )
+            for number, pool in enumerate(result["pools"])
+            for position in pool["positions"]
+        ]
+    )
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionPrices:
+    """The prices of one position, quote currency; None where no price triggers it."""
+
+    pool: int
+    """Index of its pool in the document."""
+    symbol: str
+    mode: str
+    quantity: Decimal
+    """Above 0: long."""
+    price: Decimal
+    """The mark (or entry price) that the document gives."""
+    warn: Decimal | None
+    liquidation: Decimal | None
+    backstop: Decimal | None
+    bankruptcy: Decimal | None
+    tier: int | None
+    """Index of the maintenance tier at the liquidation price."""
+    trace: Mapping[str, Any]
+    """How the prices were computed, with every input."""
+
+
+class _Rows(Sequence[Item], Generic[Item]):
+    """Typed objects that are also a table."""
+
+    def __init__(self, items: list[Item]) -> None:
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
+        return self._items[index]
+
+    def _table(self) -> pa.Table:
+        raise NotImplementedError
+
+    def to_arrow(self) -> pa.Table:
+        """An Arrow table: real numbers as doubles, times as timestamps in UTC."""
+        return self._table()
+
+    def to_pandas(self) -> Any:
+        """`to_arrow` as a `pandas.DataFrame`; raises `ImportError` where pandas is missing."""
+        return to_pandas(self._table())
+
+
+class MarginAnswer(_Rows[PositionPrices]):
+    """The positions of a margin document in their order; its table has a row for each."""
+
+    def _table(self) -> pa.Table:
+        prices = ("quantity", "price", "warn", "liquidation", "backstop", "bankruptcy")
+        types = {"pool": pa.int64(), "symbol": pa.string(), "mode": pa.string()}
+        types |= dict.fromkeys(prices, pa.float64()) | {"tier": pa.int64()}
+        columns = {}
+        for name, type_ in types.items():
+            values = [getattr(row, name) for row in self]
+            if name in prices:
+                values = [None if value is None else float(value) for value in values]
+            columns[name] = pa.array(values, type_)
+        return pa.table(columns)
+
+
+class Alerts(_Rows[Alert]):
+    """Alerts in the order of their decision; the table has a row for each."""
+
+    def _table(self) -> pa.Table:
+        account = pa.struct([("account", pa.string()), ("share", pa.float64())])
+        texts = ("id", "fingerprint", "status", "severity", "layer", "kind", "summary", "reproduce")
+        columns = {
+            "ts": pa.array([alert.ts for alert in self], TIMESTAMP),
+            "since": pa.array([alert.since for alert in self], TIMESTAMP),
+            "symbols": pa.array([list(alert.symbols) for alert in self], pa.list_(pa.string())),
+            "streams": pa.array(
+                [[part.stream for part in alert.evidence] for alert in self], pa.list_(pa.string())
+            ),
+            "accounts": pa.array(
+                [[dataclasses.asdict(carrier) for carrier in alert.accounts] for alert in self],
+                pa.list_(account),
+            ),
+            "forced_notional": pa.array(
+                [alert.at_stake and alert.at_stake.forced_notional for alert in self], pa.float64()
+            ),
+        }
+        for name in texts:
+            columns[name] = pa.array([getattr(alert, name) for alert in self], pa.string())
+        return pa.table(columns)
+
+
+class Bands(_Rows[BandsRecord]):
+    """Bands by time, the venue's record before those of the markets.
+
+    The table has a row for each market, side ("long", "short") and distance from the mark.
+    """
+
+    def _table(self) -> pa.Table:
+        fields = {"ts": TIMESTAMP, "symbol": pa.string(), "side": pa.string()}
+        numbers = ("mark", "sigma", "nearest", "distance_pct", "pct", "forced", "depth", "absorbed")
+        fields |= dict.fromkeys(numbers, pa.float64())
+        rows = [
+            {
+                "ts": record.ts,
+                "symbol": record.symbol,
+                "side": side,
+                "mark": record.mark,
+                "sigma": record.sigma,
+                "nearest": bands.nearest,
+                "distance_pct": bands.distance_pct,
+                "pct": within.pct,
+                "forced": within.forced,
+                "depth": within.depth,
+                "absorbed": within.absorbed,
+            }
+            for record in self
+            if isinstance(record, MarketBandsRecord)
+            for side, bands in (("long", record.long), ("short", record.short))
+            for within in bands.within
+        ]
+        return pa.Table.from_pylist(rows, schema=pa.schema(list(fields.items())))
+
+
+class Replay:
+    """One replay. Iterating runs it and yields alerts (and bands) as they are decided.
+
+    What was yielded is kept: a second iteration starts at the beginning without another run, and
+    `alerts`, `bands` and `summary` run the replay to its end first.
+    """
+
+    def __init__(self, day: Day, config: Config, options: ReplayOptions, bands: bool) -> None:
+        self._shown, self._with_bands = options.shown, bands
+        self._summary = ReplaySummary()
+        factories = detector_factories(config.streams)
+        self._outputs = replay_outputs(day, config.engine(), factories, options, self._summary)
+        self._items: list[Alert | BandsRecord] = []
+
+    def __iter__(self) -> Iterator[Alert | BandsRecord]:
+        position = 0
+        while position < len(self._items) or self._advance():
+            while position < len(self._items):
+                yield self._items[position]
+                position += 1
+
+    def _advance(self) -> bool:
+        """Run one step of the engine; False at the end."""
+        output = next(self._outputs, None)
+        if output is None:
+            return False
+        shown = [alert for alert in output.alerts if self._shown.matches(alert)]
+        self._summary.alerts += len(shown)
+        self._items += shown
+        if self._with_bands:
+            self._items += [record for bands in output.bands for record in _typed_bands(bands)]
+        return True
+
+    def _finish(self) -> None:
+        while self._advance():
+            pass
+
+    @property
+    def alerts(self) -> Alerts:
+        """All alerts that are shown."""
+        self._finish()
+        return Alerts([item for item in self._items if isinstance(item, Alert)])
+
+    @property
+    def bands(self) -> Bands:
+        """All bands; raises `ValueError` where the replay does not keep them."""
+        if not self._with_bands:
+            raise ValueError("the replay keeps no bands: ask for them with replay(…, bands=True)")
+        self._finish()
+        return Bands([item for item in self._items if not isinstance(item, Alert)])
+
+    @property
+    def summary(self) -> ReplaySummary:
+        """The numbers of the whole replay, its digest among them."""
+        self._finish()
+        return self._summary
+
+
+def _typed_bands(bands: VenueBands) -> list[BandsRecord]:
+    markets = [market_record(bands.ts, market) for market in bands.markets]
+    return [
+        VenueBandsRecord.model_validate(venue_record(bands)),
+        *(MarketBandsRecord.model_validate(record) for record in markets),
+    ]

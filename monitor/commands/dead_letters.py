@@ -1,0 +1,27 @@
+"""`brinkwatch dlq list` and `brinkwatch dlq replay`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor.commands.run_async import run_async
+from monitor.config import Config
+from monitor.console import Console
+from monitor.kafka import dead_letters
+
+COLUMNS = ["topic", "partition", "offset", "reason", "detail", "bytes", "begins"]
+
+
+def list_dead_letters(config: Config, console: Console) -> dict[str, Any]:
+    """Show every dead letter."""
+    letters = run_async(dead_letters.list_letters(config))
+    rows = [[str(letter.get(name, "")) for name in COLUMNS] for letter in letters]
+    console.table(f"{len(letters):,} dead letters", COLUMNS, rows)
+    return {"letters": letters}
+
+
+def resend_dead_letters(config: Config, console: Console) -> dict[str, Any]:
+    """Send every dead letter again to where it came from, each once."""
+    count = run_async(dead_letters.resend(config))
+    console.say(f"{count:,} dead letters sent again to where they came from")
+    return {"sent": count}

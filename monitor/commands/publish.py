@@ -1,0 +1,202 @@
+"""`brinkwatch publish`: a recorded day to Kafka, record by record at the offsets it had.
+
+The topics have to be empty, so that a record's offset is the one it had in the day: alerts name
+offsets, and lateness goes by them. Control records go first: they must be read before the records
+that they speak of. The records' Kafka timestamps are the time of sending: with the event time as
+their timestamp the broker's retention would delete an old day at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from monitor.commands.run_async import run_async
+from monitor.config import Config
+from monitor.console import Console
+from monitor.core.contract.events import Control
+from monitor.core.contract.units import SECOND_NS
+from monitor.errors import ConfigError
+from monitor.kafka import topics
+from monitor.kafka.clients import Clients
+from monitor.kafka.messages import control_message
+from monitor.kafka.partitions import PartitionKey
+
+BATCH_BYTES = 256 << 10
+FLUSH_ROWS = 4_096
+"""Records gathered over all topics before they are sent."""
+IN_FLIGHT = 16
+"""Batches sent and not yet acknowledged, at most."""
+
+
+class MessageRun(Protocol):
+    """Messages of one topic partition, in the order of their offsets."""
+
+    topic: str
+    partition: int
+    offsets: list[int]
+    keys: list[bytes | None]
+    values: list[bytes]
+    ts: int
+    """The highest event time of the topic partition up to here, ns."""
+
+
+@dataclass(slots=True)
+class Feed:
+    """A recorded day, ready to be published."""
+
+    parts: Sequence[PartitionKey]
+    """Its topic partitions."""
+    controls: Sequence[Control]
+    runs: Iterable[MessageRun]
+    total: int
+    """Records, for the progress bar."""
+    speed: float | None
+    """Event seconds a second; None: as fast as it goes."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions each topic needs."""
+        return 1 + max((partition for _, partition in self.parts), default=0)
+
+
+def publish_day(config: Config, console: Console, feed: Feed) -> dict[str, int]:
+    """Publish a day; returns how many records were sent and how many have another offset now."""
+    with console.progress("publishing, records", feed.total) as progress:
+        result = run_async(publish(config, feed, progress))
+    console.say(f"{result['records']:,} records published")
+    if result["moved"]:
+        console.say(
+            f"{result['moved']:,} of them have another offset than in the day, which has gaps: "
+            "alerts will name other offsets, and control records may take effect elsewhere"
+        )
+    return result
+
+
+async def publish(config: Config, feed: Feed, progress: Callable[[int], None]) -> dict[str, int]:
+    """Create the topics of a day where they are missing, and send it.
+
+    progress: takes the number of records sent so far. Raises `ConfigError` where a topic is not
+    empty.
+    """
+    clients = Clients(config.kafka)
+    names = list(dict.fromkeys([*config.topics.values(), *(topic for topic, _ in feed.parts)]))
+    wanted = topics.venue_topics(config, names, feed.partitions)
+    await topics.create(clients, wanted | topics.sidecar_topics(config, feed.partitions))
+    await _require_empty(clients, feed.parts)
+    producer = await clients.producer(max_batch_size=BATCH_BYTES, linger_ms=5)
+    try:
+        for control in feed.controls:
+            message = control_message(control)
+            await message.send(producer, config.kafka.control_topic, control.partition)
+        await producer.flush()
+        return await _Sender(producer, feed.speed, progress).run(feed.runs)
+    finally:
+        await producer.stop()
+
+
+async def _require_empty(clients: Clients, parts: Sequence[PartitionKey]) -> None:
+    consumer = await clients.consumer()
+    try:
+        ends = await consumer.end_offsets([TopicPartition(*part) for part in parts])
+    finally:
+        await consumer.stop()
+    filled = [f"{tp.topic}/{tp.partition} ({end:,})" for tp, end in ends.items() if end]
+    if filled:
+        raise ConfigError(
+            f"there were records in {', '.join(filled[:3])}"
+            f"{' and more' if len(filled) > 3 else ''}: a day is published to empty topics, so "
+            "that its records keep their offsets; use a fresh Kafka, or other topics for the day"
+        )
+
+
+class _Sender:
+    """Gathers messages by topic partition and sends them in batches, in their order."""
+
+    def __init__(
+        self, producer: AIOKafkaProducer, speed: float | None, progress: Callable[[int], None]
+    ) -> None:
+        self._producer = producer
+        self._speed = speed
+        self._progress = progress
+        self._start: tuple[float, int] | None = None
+        """Monotonic time (s) and event time (ns) of the first message."""
+        self._in_flight: list[asyncio.Future[Any]] = []
+        self._waiting: dict[PartitionKey, list[MessageRun]] = {}
+        self._rows = 0
+        self._last_flushed: set[PartitionKey] = set()
+        """The topic partitions of the last flush."""
+        self._next: dict[PartitionKey, int] = {}
+        self._sent = 0
+        self._moved = 0
+        """Records that have another offset than in the day."""
+
+    async def run(self, runs: Iterable[MessageRun]) -> dict[str, int]:
+        for messages in runs:
+            await self._wait_until_due(messages.ts)
+            self._waiting.setdefault((messages.topic, messages.partition), []).append(messages)
+            self._rows += len(messages.values)
+            if self._rows >= FLUSH_ROWS:
+                await self._flush()
+        await self._flush()
+        await self._await_batches(0)
+        return {"records": self._sent, "moved": self._moved}
+
+    async def _wait_until_due(self, ts: int) -> None:
+        """Wait until as much wall time has passed as event time has, divided by the speed."""
+        if self._speed is None:
+            return
+        if self._start is None:
+            self._start = time.monotonic(), ts
+        wait = self._start[0] + (ts - self._start[1]) / SECOND_NS / self._speed - time.monotonic()
+        if wait > 0:
+            await self._flush()
+            await asyncio.sleep(wait)
+
+    async def _flush(self) -> None:
+        """Send what waits, topic partitions that were not in the last flush first and alone.
+
+        The sidecar may have taken such a one for silent: it must not read the others' records,
+        and close their windows, before these.
+        """
+        waiting, self._waiting, self._rows = self._waiting, {}, 0
+        resumed = [at for at in waiting if at not in self._last_flushed]
+        for at in resumed:
+            await self._send(at, waiting[at])
+        await self._await_batches(0 if resumed else IN_FLIGHT)
+        for at in waiting:
+            if at in self._last_flushed:
+                await self._send(at, waiting[at])
+        self._last_flushed = set(waiting)
+        self._progress(self._sent)
+
+    async def _send(self, at: PartitionKey, runs: list[MessageRun]) -> None:
+        following = self._next.get(at, 0)
+        batch = self._producer.create_batch()
+        for messages in runs:
+            rows = zip(messages.offsets, messages.keys, messages.values, strict=True)
+            for offset, key, value in rows:
+                self._moved += offset != following
+                following += 1
+                if batch.append(timestamp=None, key=key, value=value) is None:
+                    await self._send_batch(batch, *at)
+                    batch = self._producer.create_batch()
+                    batch.append(timestamp=None, key=key, value=value)  # the first one always fits
+            self._sent += len(messages.values)
+        await self._send_batch(batch, *at)
+        self._next[at] = following
+
+    async def _send_batch(self, batch: object, topic: str, partition: int) -> None:
+        # The client queues one batch a topic partition, so the order is kept.
+        self._in_flight.append(await self._producer.send_batch(batch, topic, partition=partition))
+        await self._await_batches(IN_FLIGHT)
+
+    async def _await_batches(self, left: int) -> None:
+        """Wait until at most `left` batches are not acknowledged; raises what went wrong."""
+        while len(self._in_flight) > left:
+            await self._in_flight.pop(0)

@@ -1,0 +1,49 @@
+"""`brinkwatch run`: the sidecar as a process, with its HTTP port, log and signals."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+import structlog
+
+from monitor import http
+from monitor.app import Sidecar
+from monitor.commands.run_async import run_async
+from monitor.config import Config
+from monitor.plugins import detector_factories
+
+
+def run_sidecar(config: Config) -> int:
+    """Run until a signal; the exit status: 0 after SIGTERM, 130 after an interrupt."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+    return run_async(_run(config))
+
+
+async def _run(config: Config) -> int:
+    sidecar = Sidecar(config, detector_factories(config.streams))
+    server, port = await http.serve(sidecar, config.http)
+    scheme = "https" if config.http.cert_file else "http"
+    structlog.get_logger().info("listening", at=f"{scheme}://{config.http.host}:{port}")
+    status = 0
+
+    def on_signal(number: int) -> None:
+        nonlocal status
+        status = 130 if number == signal.SIGINT else 0
+        sidecar.stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    async with server:
+        await sidecar.run()
+    return status

@@ -1,0 +1,146 @@
+"""The one writer of alerts: from an incident, and from what is at stake in its market."""
+
+from __future__ import annotations
+
+import shlex
+from typing import get_args
+
+import monitor
+from monitor.core.alerts.formatting import format_iso
+from monitor.core.alerts.incidents import Incident
+from monitor.core.alerts.triage import streams_by_layer, walk_layers
+from monitor.core.alerts.wording import Wording
+from monitor.core.contract.alert import (
+    Abstention,
+    Alert,
+    AlertEvidence,
+    Carrier,
+    MarketStake,
+    Records,
+    Severity,
+    Versions,
+)
+from monitor.core.contract.feature_catalogue import FEATURES
+from monitor.core.finding import Finding, FindingPart
+from monitor.core.settings import EngineSettings
+
+CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
+"""A desk acts on five times the usual, and looks at twice the usual."""
+DOUBT_SEVERITY: dict[str, Severity] = {
+    "outlying_mark": "critical",
+    "outlying_index": "critical",
+    "outlying_source": "warning",
+    "stale_source": "warning",
+}
+"""The severity of a price in doubt: while the mark or the index is not believed, all margins and
+bands are as of the last good one."""
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+
+
+class AlertBuilder:
+    """Makes the alerts of one configuration."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._wording = Wording(settings)
+        streams = [stream.feature for stream in settings.streams]
+        self._watched = streams_by_layer((*streams, *settings.joint.streams))
+        detectors = {stream.feature: stream.detector for stream in settings.streams}
+        self._versions = Versions(monitor.__version__, settings.fingerprint(), detectors)
+
+    def decision_ns(self, incident: Incident) -> int:
+        """Event time of an incident's publication: the end of its window."""
+        return (incident.window + 1) * self._settings.time.window_ns
+
+    def build(self, incident: Incident, stake: MarketStake | None = None) -> Alert:
+        """The alert of one publication; `stake` is that of the incident's first market."""
+        f = incident.finding
+        several = len(f.parts) > 1
+        parts = f.parts if several else [f.own_part]
+        first = FEATURES[parts[0].stream]
+        symbols = tuple(f.symbols) if several else (f.symbol,) if f.symbol else ()
+        ts, since = self.decision_ns(incident), f.since * self._settings.time.window_ns
+        return Alert(
+            id=f"{incident.fingerprint}-{incident.sequence}",
+            fingerprint=incident.fingerprint,
+            status=incident.status,
+            severity=self._severity(f, parts, stake),
+            layer=first.layer,
+            kind="incident" if several else first.kind or f.detector,
+            symbols=symbols,
+            ts=ts,
+            since=since,
+            summary=self._wording.sentence(incident),
+            evidence=tuple(self._evidence(f, part, len(symbols) > 1) for part in parts),
+            accounts=tuple(Carrier(name, round_digits(share)) for name, share in f.accounts),
+            zones=stake.zones if stake else (),
+            at_stake=stake.at_stake if stake else None,
+            triage=walk_layers(f, self._watched) if several else None,
+            records=self._records(f),
+            abstained=tuple(Abstention(name, why) for name, why in f.abstained),
+            reproduce=self._reproduce(symbols, since, ts),
+            versions=self._versions,
+        )
+
+    def _severity(
+        self, f: Finding, parts: list[FindingPart], stake: MarketStake | None
+    ) -> Severity:
+        """The gravest of the parts; one step higher where much is at stake."""
+        if f.facts:
+            level = DOUBT_SEVERITY[f.detector]
+        else:
+            level = max((severity(part.ratio) for part in parts), key=SEVERITIES.index)
+        much = self._settings.alerts.stake_notional
+        return escalate(level) if stake and stake.at_stake.forced_notional >= much else level
+
+    def _evidence(self, f: Finding, part: FindingPart, several: bool) -> AlertEvidence:
+        """One row of evidence; it names its symbol where the alert has several."""
+        days = self._wording.days_between(part.p)
+        return AlertEvidence(
+            stream=part.stream,
+            detector=part.detector,
+            observed=round_digits(part.observed),
+            expected=round_digits(part.expected),
+            ratio=None if part.ratio is None else round_digits(part.ratio),
+            unit=FEATURES[part.stream].unit,
+            p=None if f.facts else round_digits(part.p),
+            once_per_days=None if f.facts else round_digits(days),
+            share=round_digits(part.share),
+            symbol=part.symbol if several else None,
+        )
+
+    def _records(self, f: Finding) -> tuple[Records, ...]:
+        return tuple(
+            Records(
+                topic=self._settings.topics[r.kind],
+                partition=f.partition if r.partition is None else r.partition,
+                first_offset=r.first,
+                last_offset=r.last,
+            )
+            for r in f.records
+        )
+
+    def _reproduce(self, symbols: tuple[str, ...], since: int, ts: int) -> str:
+        """The command that shows the alert again: from its beginning to one window behind it."""
+        chosen = "".join(f"--symbol {shlex.quote(symbol)} " for symbol in symbols)
+        until = format_iso(ts + self._settings.time.window_ns)
+        return f"brinkwatch replay DAY {chosen}--from {format_iso(since)} --to {until}"
+
+
+def severity(ratio: float | None) -> Severity:
+    """How grave a change is, by observed over expected; a fall to a fifth is as a rise to five."""
+    if ratio is not None and 0 <= ratio < 1:
+        ratio = 1.0 / ratio if ratio > 0 else None
+    if ratio is None or ratio >= CRITICAL_RATIO:
+        return "critical"
+    return "warning" if ratio >= WARNING_RATIO else "info"
+
+
+def escalate(level: Severity) -> Severity:
+    """The severity one step higher."""
+    return SEVERITIES[min(SEVERITIES.index(level) + 1, len(SEVERITIES) - 1)]
+
+
+def round_digits(value: float) -> float:
+    """Six significant digits: an alert does not depend on the last bit of a logarithm."""
+    return float(f"{value:.6g}")

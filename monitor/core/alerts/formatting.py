@@ -1,0 +1,101 @@
+"""Numbers, times and lists as people write them: for sentences, tables and command lines."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from monitor.core.contract.units import SECOND_NS
+
+LIST_MAX = 4
+"""Members of a list in a sentence; a longer list says how many are left out."""
+
+
+def format_number(value: float) -> str:
+    """A number with three digits, or thousands in groups.
+
+    >>> format_number(4.1234), format_number(82), format_number(1_345_000)
+    ('4.12', '82', '1,345,000')
+    """
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{min(digits, 6)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def format_percent(share: float) -> str:
+    """A share of one in whole percent.
+
+    >>> format_percent(0.614)
+    '61 %'
+    """
+    return f"{100 * share:.0f} %"
+
+
+def format_duration(seconds: float) -> str:
+    """A length of time.
+
+    >>> format_duration(12), format_duration(185), format_duration(7500)
+    ('12 s', '3 min 5 s', '2 h 5 min')
+    """
+    if seconds < 120:
+        return f"{format_number(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 120:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def rarity(days: float) -> str:
+    """How often chance alone does this, once in `days` days on average.
+
+    >>> rarity(40.2), rarity(0.1)
+    ('once in 40 days', '10 times a day')
+    """
+    if days >= 1e6:
+        return "less than once in a million days"
+    if days >= 1.5:
+        return f"once in {format_number(round(days) if days < 100 else float(f'{days:.2g}'))} days"
+    if days >= 0.67:
+        return "once a day"
+    return f"{format_number(1 / days)} times a day"
+
+
+def clock(ns: int) -> str:
+    """The time of day in UTC: `16:03:07`."""
+    return datetime.fromtimestamp(ns // SECOND_NS, UTC).strftime("%H:%M:%S")
+
+
+def format_iso(ns: int) -> str:
+    """A moment as the command line takes it: `2025-11-24T16:03:07Z`."""
+    return datetime.fromtimestamp(ns // SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def join_list(phrases: list[str]) -> str:
+    """A list in a sentence.
+
+    >>> join_list(["a", "b"]), join_list(["a", "b", "c"])
+    ('a and b', 'a, b, and c')
+    """
+    if len(phrases) < 3:
+        return " and ".join(phrases)
+    return ", ".join(phrases[:-1]) + f", and {phrases[-1]}"
+
+
+def shorten_list(phrases: list[str]) -> list[str]:
+    """At most `LIST_MAX` members, of which the last says how many are left out.
+
+    >>> shorten_list(["a", "b", "c", "d", "e"])
+    ['a', 'b', 'c', '2 more']
+    """
+    if len(phrases) <= LIST_MAX:
+        return phrases
+    return [*phrases[: LIST_MAX - 1], f"{len(phrases) - LIST_MAX + 1} more"]
+
+
+def capitalize(text: str) -> str:
+    """The text with a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,68 @@
+"""Who may make how many of the false alerts a day that the desk will bear.
+
+The operator turns one knob, `alerts.per_day`, for the whole venue. Joint evidence, evidence across
+markets, bursts by account and the venue's streams get a share of it; single streams get the rest.
+Within a share, all streams (of all symbols) that can judge get the same part, which becomes a limit
+on p-values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from detectors.calibration.calibrator import FalseAlarmRate
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetShare:
+    """What one kind of evidence may spend."""
+
+    per_day: float
+    """False alerts a day; 0 where this kind of evidence is off."""
+
+    def p_limit(self, window_s: float, streams: int, partitions: int = 1) -> float:
+        """A window (of `window_s`, s) of a stream is reported when its p-value is not above this.
+
+        `streams`: those that could judge in the window before; other partitions are taken to have
+        as many. 0 where nothing may be spent.
+
+        >>> BudgetShare(8.64).p_limit(1.0, streams=5, partitions=2)
+        1e-05
+        """
+        if self.per_day <= 0:
+            return 0.0
+        return FalseAlarmRate(self.per_day, window_s, max(1, streams) * partitions).p_limit
+
+
+@dataclass(frozen=True, slots=True)
+class AlertBudget:
+    """The shares of all kinds of evidence."""
+
+    single_streams: BudgetShare
+    joint: BudgetShare
+    cross_market: BudgetShare
+    account_bursts: BudgetShare
+    venue_streams: BudgetShare
+
+    @classmethod
+    def split(
+        cls,
+        per_day: float,
+        joint: float,
+        cross_market: float,
+        account_bursts: float,
+        venue_streams: float,
+    ) -> AlertBudget:
+        """From false alerts a day and the parts of them, each within [0, 1), that others than
+        single streams get. Raises `ValueError` where nothing is left for single streams.
+        """
+        parts = [per_day * part for part in (joint, cross_market, account_bursts, venue_streams)]
+        # Not `sum`: from Python 3.12 on it rounds otherwise.
+        single = per_day - (parts[0] + parts[1] + parts[2] + parts[3])
+        if single <= 0:
+            raise ValueError(
+                "joint.budget_share, joint.across_share, account_bursts.budget_share and "
+                "alerts.venue_share leave nothing for single streams: make them less than 1 "
+                "together"
+            )
+        return cls(BudgetShare(single), *(BudgetShare(part) for part in parts))

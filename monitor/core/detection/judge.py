@@ -1,0 +1,55 @@
+"""What every judge of closed windows has in common, and what it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from monitor.core.features.compute import Features
+from monitor.core.finding import Finding
+from monitor.core.windows.closed_windows import ClosedWindows
+
+
+@dataclass(slots=True)
+class PassedTime:
+    """Event time that has passed."""
+
+    until: int
+    """Every window with an index below this one is closed."""
+
+
+@dataclass(slots=True)
+class ClosedSpan(PassedTime):
+    """Windows `low` up to `until` (indices) of a shard, closed and measured together."""
+
+    low: int
+    names: dict[int, str]
+    """The name of every symbol number in `windows` and `features`."""
+    windows: ClosedWindows
+    features: Features
+    findings: list[Finding] = field(default_factory=list)
+    """Of the judges so far."""
+
+
+Passed = TypeVar("Passed", bound=PassedTime, contravariant=True)
+
+
+class Judge(Protocol[Passed]):
+    """Judges what has closed, in the order of time, and learns each window after it was judged.
+
+    A judge in a shard takes a `ClosedSpan`, one in the venue stage a `VenueMoment`; one that needs
+    only the time takes `PassedTime` and may stand in either. Its findings must not depend on how
+    many windows it is given at once.
+    """
+
+    def judge(self, closed: Passed) -> list[Finding]:
+        """What is too rare in these windows, given the budget of this kind of evidence."""
+        ...
+
+    def snapshot(self) -> Any:
+        """All state, as plain values and arrays."""
+        ...
+
+    def restore(self, state: Any) -> None:
+        """Go on from a snapshot."""
+        ...

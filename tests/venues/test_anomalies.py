@@ -1,0 +1,31 @@
+"""Anomalies of a feed: repeats, jumps back and breaks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
+from monitor.venues.anomalies import FeedAnomalies
+from monitor.venues.bitstamp import Bitstamp
+from tests.venues.feeds import NS, T, created, records_from
+
+
+def test_repeats_jumps_back_and_breaks_are_counted_and_their_records_kept() -> None:
+    venue = Bitstamp()
+    lines = [created(T), created(T), created(T - 7), created(T + 60_001)]
+    assert len(records_from(venue, *lines)) == 4
+    facts = venue.anomalies.facts()
+    assert facts["repeated_lines"] == 1
+    assert (facts["jumps_back"], facts["jump_back_ns_max"]) == (1, 7 * MILLISECOND_NS)
+    assert facts["longest_breaks_listed"] == [{"from": NS, "to": NS + 60_001 * MILLISECOND_NS}]
+
+
+def test_anomalies_do_not_depend_on_chunk_size() -> None:
+    ts = np.array([5, 3, 9, 8, 200, 1], np.int64) * SECOND_NS
+    whole, parts = FeedAnomalies(), FeedAnomalies()
+    whole.observe_times(ts)
+    for i in range(len(ts)):
+        parts.observe_times(ts[i : i + 1])
+    assert whole == parts
+    assert (whole.back_count, whole.back_ns_max) == (3, 199 * SECOND_NS)
+    assert whole.break_count == 1
