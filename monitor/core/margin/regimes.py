@@ -10,7 +10,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 from monitor.core.margin.formulas import (
-    HYPERLIQUID_BACKSTOP_K,
     LiquidationPath,
     Regime,
     maintenance_at_entry,
@@ -39,7 +38,7 @@ REGIMES: dict[str, Regime] = {
                 30.0,
                 "(mark/entry)·(notional/account value)",
             ),
-            backstop_k=HYPERLIQUID_BACKSTOP_K,
+            backstop_k=Fraction(2, 3),
         ),
         Regime(
             "dydx",

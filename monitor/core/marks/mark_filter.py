@@ -30,6 +30,8 @@ from monitor.core.tables.interner import Interner
 
 STREAM = "marks"
 """The stream that its findings name; it is no feature of a window."""
+FACTS = ("offered", "kept", "limit", "source", "agree", "against")
+"""What a finding says of its last doubt: fields of `PriceDoubt`."""
 
 
 class MarkFilter:
@@ -140,12 +142,5 @@ def _make_finding(symbol: str, doubts: list[PriceDoubt], end_ns: int, window_ns:
         expected=0.0,
         p=0.0,
         records=[OffsetRange("mark", min(offsets), max(offsets))],
-        facts={
-            "offered": last.offered,
-            "kept": last.kept,
-            "limit": last.limit,
-            "source": last.source,
-            "agree": last.agree,
-            "against": last.against,
-        },
+        facts={name: getattr(last, name) for name in FACTS},
     )
