@@ -14,7 +14,7 @@ compare it with this file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -58,9 +58,6 @@ class RequirementLine:
 
     slope: Fraction
     deduction: Fraction
-
-
-Requirement = Callable[[Position], tuple[RequirementLine, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,36 +107,27 @@ class Regime:
     """
 
     name: str
-    requirement: Requirement
     mark_rule: str
     path: LiquidationPath
     at_entry: bool = False
     counts_fee: bool = False
     backstop_k: Fraction | None = None
 
+    def requirement(self, position: Position) -> tuple[RequirementLine, ...]:
+        """Maintenance margin as lines, one for each tier; the largest at a price counts.
 
-def maintenance_at_mark(position: Position) -> tuple[RequirementLine, ...]:
-    """Maintenance on the notional at the mark: a line for each tier."""
-    z = position.size
-    extra = position.size_rate * z
-    return tuple(
-        RequirementLine(z * (row.rate + extra), row.deduction) for row in position.tiers.rows
-    )
-
-
-def maintenance_at_entry(position: Position) -> tuple[RequirementLine, ...]:
-    """Maintenance on the entry value (Bybit): the same at every mark.
-
-    Every row gives a constant; the largest is the one that holds the entry value.
-    """
-    if position.entry is None:
-        raise ValueError(f"{position.symbol}: maintenance at entry value needs the entry price")
-    value = position.size * position.entry
-    extra = position.size_rate * position.size
-    return tuple(
-        RequirementLine(Fraction(0), row.deduction - (row.rate + extra) * value)
-        for row in position.tiers.rows
-    )
+        Raises ValueError for a position without an entry price where maintenance is at entry value.
+        """
+        z, extra = position.size, position.size_rate * position.size
+        rows = position.tiers.rows
+        if not self.at_entry:
+            return tuple(RequirementLine(z * (row.rate + extra), row.deduction) for row in rows)
+        if position.entry is None:
+            raise ValueError(f"{position.symbol}: maintenance at entry value needs the entry price")
+        value = z * position.entry
+        return tuple(
+            RequirementLine(Fraction(0), row.deduction - (row.rate + extra) * value) for row in rows
+        )
 
 
 def requirement(regime: Regime, position: Position, price: Fraction | None = None) -> Fraction:
