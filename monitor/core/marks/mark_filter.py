@@ -30,8 +30,6 @@ from monitor.core.tables.interner import Interner
 
 STREAM = "marks"
 """The stream that its findings name; it is no feature of a window."""
-FACTS = ("offered", "kept", "limit", "source", "agree", "against")
-"""What a finding says of its last doubt: fields of `PriceDoubt`."""
 
 
 class MarkFilter:
@@ -126,6 +124,10 @@ class MarkFilter:
 def _parse_sources(text: str) -> tuple[PriceSource, ...]:
     """The sources in a text that was valid when its record was decoded."""
     return tuple(PriceSource(s["name"], float(s["price"]), int(s["ts"])) for s in json.loads(text))
+
+
+FACTS = ("offered", "kept", "limit", "source", "agree", "against")
+"""What a finding says of its last doubt: fields of `PriceDoubt`."""
 
 
 def _make_finding(symbol: str, doubts: list[PriceDoubt], end_ns: int, window_ns: int) -> Finding:
