@@ -1,7 +1,7 @@
 """Plain bookkeeping of the liquidated accounts: their state before, and what contradicts it.
 
-It shares no code with the rebuilt accounts (`monitor/core/accounts/ledger.py`), whose equity it
-judges.
+It shares no code with the rebuilt accounts (`monitor/core/accounts/ledger.py`), with whose equity
+it is compared.
 """
 
 from __future__ import annotations

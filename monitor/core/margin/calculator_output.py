@@ -8,16 +8,8 @@ from fractions import Fraction
 from monitor.core.contract.units import WARN_RATIO
 from monitor.core.margin.calculator_input import ZERO
 from monitor.core.margin.calculator_position import PositionInput
-from monitor.core.margin.formulas import (
-    Crossing,
-    Position,
-    Prices,
-    Regime,
-    close_to_cover,
-    deleveraging_price,
-    fillable_price,
-    prices,
-)
+from monitor.core.margin.formulas import Crossing, Position, Prices, Regime, prices
+from monitor.core.margin.venue_prices import close_to_cover, deleveraging_price, fillable_price
 
 _DIGITS = Context(prec=18)
 
@@ -66,7 +58,7 @@ def _venue_prices(
             "deleveraging": decimal_text(deleveraging_price(position, equity, own, total)),
         }
     if regime.name == "drift":
-        rate = position.tiers.rows[position.tiers.index_at(position.size * position.price)].rate
+        rate = position.tiers.rows[position.tiers.index_at(position.notional)].rate
         liquidator = fields.fraction("liquidator_fee", inherit=True) or ZERO
         fund = fields.fraction("fund_fee", inherit=True) or ZERO
         quote = fields.positive("quote_price", inherit=True) or Fraction(1)
@@ -79,9 +71,9 @@ def _venue_prices(
 def _trace(regime: Regime, one: PositionInput, equity: Fraction, at: Prices) -> dict[str, object]:
     position = one.position
     total = at.maintenance + at.other_maintenance
-    initial = position.tiers.initial(position.size * position.price)
+    initial = position.tiers.initial(position.notional)
     if initial is not None:
-        initial += position.size_rate * position.size * position.size * position.price
+        initial += position.size_rate * position.size * position.notional
     return {
         "formula": "x = (k·(M_other − d) − A0 + q·p0) / (q − z·(k·r + fee))",
         "mode": "isolated" if one.isolated else "cross",

@@ -1,4 +1,4 @@
-"""The margin formulas: one solver for every venue, and what each venue does its own way.
+"""The margin formulas: one solver for every venue.
 
 A *pool* is one isolated position or one cross account. With q the signed quantity, z = |q|, p0 the
 price at which the pool's equity A0 stands, and M_other the maintenance margin of its other
@@ -14,7 +14,7 @@ compare it with this file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -23,7 +23,6 @@ from monitor.core.margin.tiers import Tiers
 
 LIQUIDATION_K = Fraction(1)
 BANKRUPTCY_K = Fraction(0)
-HYPERLIQUID_BACKSTOP_K = Fraction(2, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,10 @@ class Position:
     def size(self) -> Fraction:
         return abs(self.quantity)
 
+    @property
+    def notional(self) -> Fraction:
+        return self.size * self.price
+
 
 @dataclass(frozen=True, slots=True)
 class RequirementLine:
@@ -55,9 +58,6 @@ class RequirementLine:
 
     slope: Fraction
     deduction: Fraction
-
-
-Requirement = Callable[[Position], tuple[RequirementLine, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,42 +101,33 @@ class LiquidationPath:
 class Regime:
     """A venue's rules: its requirement, its mark, its path.
 
-    `mark_rule`: how the venue makes its mark, in words.
-    `maintenance_at_entry`: maintenance is counted at entry value and does not move with the mark.
-    `counts_fee`: the venue counts a closing fee against equity.
+    `mark_rule`: how the venue makes its mark, in words. `at_entry`: maintenance is counted at entry
+    value and does not move with the mark. `counts_fee`: the venue counts a closing fee against
+    equity. `backstop_k`: the multiple of maintenance below which its backstop takes over.
     """
 
     name: str
-    requirement: Requirement
     mark_rule: str
     path: LiquidationPath
     at_entry: bool = False
     counts_fee: bool = False
     backstop_k: Fraction | None = None
 
+    def requirement(self, position: Position) -> tuple[RequirementLine, ...]:
+        """Maintenance margin as lines, one for each tier; the largest at a price counts.
 
-def maintenance_at_mark(position: Position) -> tuple[RequirementLine, ...]:
-    """Maintenance on the notional at the mark: a line for each tier."""
-    z = position.size
-    extra = position.size_rate * z
-    return tuple(
-        RequirementLine(z * (row.rate + extra), row.deduction) for row in position.tiers.rows
-    )
-
-
-def maintenance_at_entry(position: Position) -> tuple[RequirementLine, ...]:
-    """Maintenance on the entry value (Bybit): the same at every mark.
-
-    Every row gives a constant; the largest is the one that holds the entry value.
-    """
-    if position.entry is None:
-        raise ValueError(f"{position.symbol}: maintenance at entry value needs the entry price")
-    value = position.size * position.entry
-    extra = position.size_rate * position.size
-    return tuple(
-        RequirementLine(Fraction(0), row.deduction - (row.rate + extra) * value)
-        for row in position.tiers.rows
-    )
+        Raises ValueError for a position without an entry price where maintenance is at entry value.
+        """
+        z, extra = position.size, position.size_rate * position.size
+        rows = position.tiers.rows
+        if not self.at_entry:
+            return tuple(RequirementLine(z * (row.rate + extra), row.deduction) for row in rows)
+        if position.entry is None:
+            raise ValueError(f"{position.symbol}: maintenance at entry value needs the entry price")
+        value = z * position.entry
+        return tuple(
+            RequirementLine(Fraction(0), row.deduction - (row.rate + extra) * value) for row in rows
+        )
 
 
 def requirement(regime: Regime, position: Position, price: Fraction | None = None) -> Fraction:
@@ -187,54 +178,3 @@ def prices(
         maintenance=requirement(regime, position),
         other_maintenance=other_maintenance,
     )
-
-
-def fillable_price(
-    position: Position,
-    equity: Fraction,
-    maintenance: Fraction,
-    pool_maintenance: Fraction,
-    bankruptcy_adjustment: Fraction = Fraction(1),
-    spread_to_maintenance: Fraction = Fraction(3, 2),
-) -> Fraction:
-    """dYdX v4: the price at which the venue's own liquidation order is sent.
-
-    The lower the equity, the further it lies from the oracle price: by `spread_to_maintenance` ·
-    maintenance / size · clamp(`bankruptcy_adjustment` · (1 − equity / pool maintenance), 0, 1).
-    Defaults: mainnet genesis.
-    Source: dydxprotocol/v4-chain, x/clob/keeper/liquidations.go, GetFillablePrice.
-    """
-    rating = Fraction(1)
-    if pool_maintenance > 0:
-        rating = bankruptcy_adjustment * (1 - equity / pool_maintenance)
-    rating = min(max(rating, Fraction(0)), Fraction(1))
-    return position.price - rating * spread_to_maintenance * maintenance / position.quantity
-
-
-def deleveraging_price(
-    position: Position, equity: Fraction, maintenance: Fraction, pool_maintenance: Fraction
-) -> Fraction:
-    """dYdX v4: the price at which the position is deleveraged against a counterparty.
-
-    The position takes its share (by maintenance) of the pool's equity along, so in a cross pool
-    this is not the price at k = 0. Source: GetBankruptcyPriceInQuoteQuantums, same file.
-    """
-    share = maintenance / pool_maintenance if pool_maintenance else Fraction(1)
-    return position.price - equity * share / position.quantity
-
-
-def close_to_cover(
-    shortage: Fraction,
-    price: Fraction,
-    margin_rate: Fraction,
-    liquidator_fee: Fraction = Fraction(0),
-    fund_fee: Fraction = Fraction(0),
-    quote_price: Fraction = Fraction(1),
-) -> Fraction | None:
-    """Drift: base units that must be closed to make up a margin `shortage` (quote currency).
-
-    Each unit of notional closed frees the margin rate less the two fees. None: that is nothing, and
-    the whole position is closed. Source: drift protocol-v2, math/liquidation.rs.
-    """
-    freed = price * quote_price * (margin_rate - liquidator_fee - fund_fee)
-    return shortage / freed if freed > 0 else None

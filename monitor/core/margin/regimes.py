@@ -9,13 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from monitor.core.margin.formulas import (
-    HYPERLIQUID_BACKSTOP_K,
-    LiquidationPath,
-    Regime,
-    maintenance_at_entry,
-    maintenance_at_mark,
-)
+from monitor.core.margin.formulas import LiquidationPath, Regime
 from monitor.core.margin.mark_rules import MARK_RULES
 
 _FUND = "insurance fund"
@@ -26,7 +20,6 @@ REGIMES: dict[str, Regime] = {
     for regime in (
         Regime(
             "hyperliquid",
-            maintenance_at_mark,
             MARK_RULES["hyperliquid"],
             LiquidationPath(
                 (
@@ -39,11 +32,10 @@ REGIMES: dict[str, Regime] = {
                 30.0,
                 "(mark/entry)·(notional/account value)",
             ),
-            backstop_k=HYPERLIQUID_BACKSTOP_K,
+            backstop_k=Fraction(2, 3),
         ),
         Regime(
             "dydx",
-            maintenance_at_mark,
             MARK_RULES["oracle"],
             LiquidationPath(
                 (
@@ -56,7 +48,6 @@ REGIMES: dict[str, Regime] = {
         ),
         Regime(
             "binance",
-            maintenance_at_mark,
             MARK_RULES["binance"],
             LiquidationPath(
                 ("orders cancelled", "one large immediate-or-cancel", _TAKEOVER, _FUND),
@@ -65,7 +56,6 @@ REGIMES: dict[str, Regime] = {
         ),
         Regime(
             "bybit",
-            maintenance_at_entry,
             MARK_RULES["bybit"],
             LiquidationPath(
                 ("orders cancelled", "one risk tier down at a time", "fill-or-kill", _TAKEOVER),
@@ -76,7 +66,6 @@ REGIMES: dict[str, Regime] = {
         *(
             Regime(
                 name,
-                maintenance_at_mark,
                 MARK_RULES["okx"],
                 LiquidationPath(("two tiers down at a time", _TAKEOVER)),
                 counts_fee=True,
@@ -85,13 +74,11 @@ REGIMES: dict[str, Regime] = {
         ),
         Regime(
             "drift",
-            maintenance_at_mark,
             MARK_RULES["oracle"],
             LiquidationPath(("a share that grows with time under water", "losses socialised")),
         ),
         Regime(
             "bitmex",
-            maintenance_at_mark,
             MARK_RULES["fair"],
             LiquidationPath(
                 ("orders cancelled", "one risk limit down at a time", "fill-or-kill", _TAKEOVER),
@@ -100,13 +87,10 @@ REGIMES: dict[str, Regime] = {
         ),
         Regime(
             "deribit",
-            maintenance_at_mark,
             MARK_RULES["deribit"],
             LiquidationPath(("incremental, a round a second", _FUND), cooldown_s=1.0, adl="profit"),
         ),
-        Regime(
-            "generic", maintenance_at_mark, MARK_RULES["oracle"], LiquidationPath(("market order",))
-        ),
+        Regime("generic", MARK_RULES["oracle"], LiquidationPath(("market order",))),
     )
 }
 """Every margin regime by name. A `reference` record's `regime` names one."""

@@ -41,8 +41,8 @@ class Tiers:
 
     >>> table = Tiers.from_rows([(Fraction(0), Fraction("0.05"), None),
     ...                   (Fraction(1000), Fraction("0.1"), None)])
-    >>> table.rows[1].deduction, table.maintenance(Fraction(2000)), table.index_at(Fraction(1000))
-    (Fraction(50, 1), Fraction(150, 1), 1)
+    >>> table.rows[1].deduction, table.index_at(Fraction(1000))
+    (Fraction(50, 1), 1)
     """
 
     rows: tuple[TierRow, ...]
@@ -107,11 +107,6 @@ class Tiers:
         """Index of the row that holds `notional`; a bound itself belongs to the higher row."""
         above = bisect_right(self.rows, notional, key=lambda row: row.lower_bound)
         return max(above - 1, 0)
-
-    def maintenance(self, notional: Fraction) -> Fraction:
-        """Maintenance margin (quote currency) of `notional` ≥ 0."""
-        row = self.rows[self.index_at(notional)]
-        return row.rate * notional - row.deduction
 
     def initial(self, notional: Fraction) -> Fraction | None:
         """Initial margin (quote currency) at the highest leverage allowed, if the table says."""

@@ -124,6 +124,10 @@ def _parse_sources(text: str) -> tuple[PriceSource, ...]:
     return tuple(PriceSource(s["name"], float(s["price"]), int(s["ts"])) for s in json.loads(text))
 
 
+FACTS = ("offered", "kept", "limit", "source", "agree", "against")
+"""What a finding says of its last doubt: fields of `PriceDoubt`."""
+
+
 def _make_finding(symbol: str, doubts: list[PriceDoubt], end_ns: int, window_ns: int) -> Finding:
     """The doubts of one market and kind; the facts are those of the last."""
     last, offsets = doubts[-1], [doubt.offset for doubt in doubts]
@@ -138,12 +142,5 @@ def _make_finding(symbol: str, doubts: list[PriceDoubt], end_ns: int, window_ns:
         expected=0.0,
         p=0.0,
         records=[OffsetRange("mark", min(offsets), max(offsets))],
-        facts={
-            "offered": last.offered,
-            "kept": last.kept,
-            "limit": last.limit,
-            "source": last.source,
-            "agree": last.agree,
-            "against": last.against,
-        },
+        facts={name: getattr(last, name) for name in FACTS},
     )

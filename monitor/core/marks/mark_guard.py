@@ -173,13 +173,10 @@ class MarkGuard:
         if update.index is not None:
             broken = len(fresh) >= 2 and not _is_near(update.index, median, SOURCE_OUTLYING)
             stale = bool(update.sources) and not fresh
-            trusts_index = _accept_if_trusted(
-                self.index, update.ts, update.index, inputs, broken or stale
-            )
-            if not trusts_index:
-                doubts.append(
-                    _make_doubt("outlying_index", update, update.index, self.index, inputs)
-                )
+            at = update, "outlying_index", update.index
+            doubt = _judge_price(self.index, *at, inputs, broken or stale)
+            trusts_index = doubt is None
+            doubts += [doubt] if doubt else []
         if update.mark is not None:
             if not prices and trusts_index:
                 # The sources speak for themselves; without them the index is one more input.
@@ -187,38 +184,33 @@ class MarkGuard:
             follows = (
                 broken and _is_near(update.mark, update.index) and not _is_near(update.mark, median)
             )
-            trusts_mark = _accept_if_trusted(self.mark, update.ts, update.mark, inputs, follows)
-            if not trusts_mark:
-                doubts.append(_make_doubt("outlying_mark", update, update.mark, self.mark, inputs))
+            at = update, "outlying_mark", update.mark
+            doubt = _judge_price(self.mark, *at, inputs, follows)
+            trusts_mark = doubt is None
+            doubts += [doubt] if doubt else []
         return trusts_mark, trusts_index, doubts
 
 
-def _accept_if_trusted(
-    series: TrustedPrice, ts: int, price: float, inputs: list[float | None], broken: bool
-) -> bool:
-    agree, against = _count_votes(price, inputs)
-    limit = series.jump_limit(ts, agree + against)
+def _judge_price(
+    series: TrustedPrice,
+    update: MarkUpdate,
+    kind: str,
+    price: float,
+    inputs: list[float | None],
+    broken: bool,
+) -> PriceDoubt | None:
+    """Trust a price of a record (None), or doubt it; `broken`: only other inputs can confirm it."""
+    votes = [_is_near(other, price) for other in inputs if other is not None]
+    agree, against = sum(votes), len(votes) - sum(votes)
+    limit = series.jump_limit(update.ts, len(votes))
     trusted = (series.is_new or abs(price / series.good - 1.0) <= limit) and not broken
     if not trusted:
-        lasts = series.has_lasted(ts, price) and not broken
+        lasts = series.has_lasted(update.ts, price) and not broken
         trusted = lasts or (agree >= CONFIRMATIONS and agree > against)
     if trusted:
-        series.accept(ts, price)
-    return trusted
-
-
-def _count_votes(price: float, inputs: list[float | None]) -> tuple[int, int]:
-    """How many inputs agree with a price, and how many disagree."""
-    votes = [_is_near(other, price) for other in inputs if other is not None]
-    return sum(votes), len(votes) - sum(votes)
-
-
-def _make_doubt(
-    kind: str, update: MarkUpdate, price: float, series: TrustedPrice, inputs: list[float | None]
-) -> PriceDoubt:
+        series.accept(update.ts, price)
+        return None
     kept = None if series.is_new else series.good
-    agree, against = _count_votes(price, inputs)
-    limit = series.jump_limit(update.ts, agree + against)
     at = update.ts, update.partition, update.offset
     return PriceDoubt(*at, kind, price, kept, limit, "", agree, against)
 

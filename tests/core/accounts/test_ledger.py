@@ -11,13 +11,21 @@ from hypothesis import strategies as st
 
 from monitor.core.accounts.ledger import CAUSES, AccountLedger
 from monitor.core.accounts.ledger_kernels import (
+    ADJUSTMENT,
+    DEPOSIT,
     ENTRY_COLUMNS,
     FILL,
+    FUNDING,
+    ISOLATED,
     LEVERAGE,
+    MARGIN_IN,
+    MARGIN_OUT,
     MOVE,
     POSITION,
+    REBATE,
+    WITHDRAWAL,
 )
-from monitor.core.decode.batch import ABSENT, TextColumn
+from monitor.core.decode.batch import ABSENT, COLUMNS, TextColumn
 from tests.core.accounts.equity_split import split_equity
 
 E8, E6 = 10**8, 10**6
@@ -26,6 +34,11 @@ SYMBOLS = ["BTC", "ETH", "SOL"]
 MARKS = {"BTC": 60_000 * E8 + 7, "ETH": 3_000 * E8 + 1, "SOL": 151 * E8 + 33}
 LONG_AGO = 10**18
 HOUR = 3_600 * 10**9
+
+CAUSES_OF_MOVES = {
+    "deposit": DEPOSIT, "withdrawal": WITHDRAWAL, "isolated_in": MARGIN_IN,
+    "isolated_out": MARGIN_OUT, "funding": FUNDING, "rebate": REBATE, "adjustment": ADJUSTMENT,
+}  # fmt: skip
 
 QUANTITY = st.integers(-(10**12), 10**12).filter(bool)
 PRICE = st.integers(1, 10**13)
@@ -162,6 +175,16 @@ def test_the_money_and_margin_of_a_flat_position_go_to_the_account() -> None:
     assert {position[n] for n in ("quantity", "entry", "trade", "fees", "isolated")} == {0}
     assert (position["leverage"], position["mode"]) == (10 * E8, 1)
     assert split_equity(ledger, "a-0", {}).equity == 1008 * E6
+
+
+def test_causes_and_modes_have_the_numbers_of_the_contract() -> None:
+    columns = (*COLUMNS["collateral"], *COLUMNS["leverage"])
+    values = {column.name: column.values for column in columns}
+    assert [values["cause"].index(cause) for cause in CAUSES_OF_MOVES] == list(
+        CAUSES_OF_MOVES.values()
+    )
+    assert len(values["cause"]) == len(CAUSES_OF_MOVES)
+    assert values["margin_mode"].index("isolated") == ISOLATED
 
 
 @pytest.mark.parametrize("signs", [(1, -1), (1, 1), (-1, -1)])
