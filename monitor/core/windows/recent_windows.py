@@ -20,8 +20,8 @@ from monitor.core.windows.columns import ACCOUNT_COUNTS, KINDS
 WINDOWS_KEPT = 300
 """How far back an alert's evidence reaches, in windows."""
 ACCOUNTS_KEPT = 64
-"""Accounts kept for each window and symbol: all where there are at most so many, else for each count
-the highest. Where equal counts would exceed the limit, none of the equals is kept."""
+"""Accounts kept for each window and symbol: all where there are at most so many, else the highest
+of each count. Where equal counts would exceed the limit, none of the equals is kept."""
 
 
 class _ClosedChunk(NamedTuple):
