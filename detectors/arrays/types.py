@@ -1,8 +1,8 @@
 """One name for each type of array: numpy's for Python's signatures, numba's for compiled ones.
 
 Compiled names say the kind of number and the dimensions: `F2` is a two-dimensional array of
-float64 in C order. `R` before it means that it may be read-only, which accepts both. A signature of
-scalars uses `FLOAT`, `INT`, `UINT` and `BOOL`.
+float64 in C order. An R before it means that it may be read-only, which accepts both. A signature
+of scalars uses `FLOAT`, `INT`, `UINT` and `BOOL`.
 """
 
 from __future__ import annotations

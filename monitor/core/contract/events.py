@@ -1,11 +1,12 @@
 """The contract: what comes in.
 
 These pydantic models are the one source of every field's name, meaning, unit and bound. The JSON
-Schema, the AsyncAPI document, the fast decoder's table (`monitor/core/decode/scanner.py`) and the recorded day's columns
-(`monitor/core/decode/batch.py`) are derived from them; the models themselves judge whatever the fast path leaves open.
+Schema, the AsyncAPI document, the scanner's table (`monitor/core/decode/scanner.py`) and the
+recorded day's columns (`monitor/core/decode/batch.py`) are derived from them. The models judge
+every record that the scanner cannot decide.
 
-Every number is held as an integer on a grid: prices, quantities, rates and leverage in 1e-8, money
-in 1e-6, time in nanoseconds. Digits beyond the grid are rounded half to even, from the text.
+Every number is an integer on a grid: prices, quantities, rates and leverage in 1e-8, money in 1e-6,
+time in nanoseconds. Digits beyond the grid are rounded half to even, from the text.
 """
 
 from __future__ import annotations
@@ -38,16 +39,16 @@ from monitor.core.contract.fixed_point import (
 )
 
 VERSION = 1
-"""Version of the contract. It rises when a recorded day of before can no longer be read."""
+"""Version of the contract. It rises when older recorded days can no longer be read."""
 
 TS_MIN = 946_684_800_000_000_000
-"""2000-01-01 UTC in ns: an earlier time is a unit mistaken (ms or µs), not an event."""
+"""2000-01-01 UTC in ns: an earlier time is in a wrong unit (ms or µs)."""
 TS_MAX = 4_102_444_800_000_000_000
 """2100-01-01 UTC in ns."""
 RECORD_BYTES_MAX = 1 << 20
-"""A record longer than this is refused unread (Kafka's own default limit)."""
+"""A longer record is refused unread; Kafka's own default limit."""
 NOTIONAL_MAX = 10**12
-"""A record of more (price × quantity, in quote currency) is refused: sums stay within 64 bits."""
+"""A record of more notional (price × quantity, quote currency) is refused: sums stay in 64 bits."""
 LEVELS_MAX = 50
 TEXT_MAX = 128
 
@@ -255,7 +256,7 @@ class Source(BaseModel):
 
 
 class Mark(MarketEvent):
-    """Mark, index, funding and open interest, as far as the venue tells them."""
+    """Mark, index, funding and open interest, as far as the venue publishes them."""
 
     kind: Literal["mark"] = "mark"
     mark: Price | None = None
@@ -331,7 +332,9 @@ Reference = Annotated[
 
 
 class Control(BaseModel):
-    """Silence made a record: from `offset` on, nothing before `ts` counts in that partition."""
+    """A record that time has passed: from `offset` on, nothing before `ts` counts in that topic
+    partition. It lets the watermark advance where no records come.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

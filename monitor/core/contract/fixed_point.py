@@ -1,4 +1,4 @@
-"""The grid: decimal text to 64-bit integers and back, exactly.
+"""Fixed point: decimal text to 64-bit integers and back, exactly.
 
 Prices, quantities, rates and leverage are counted in 1e-8, money in 1e-6.
 """

@@ -1,8 +1,9 @@
 """A batch of decoded records of one topic partition, as columns.
 
-The columns of each kind are derived from the models of `monitor/core/contract/events.py`. Numbers are int64 on the
-contract's grid with `ABSENT` where a record has none; enumerations are the index in their
-`Literal` (sides: buy 1, sell -1); text stays as spans of bytes until a shard interns it.
+The columns of each kind are derived from the models of `monitor/core/contract/events.py`. Numbers
+are int64 on the contract's grid, `ABSENT` where a record has none. A value of an enumeration is its
+index in the `Literal` (sides: buy 1, sell -1). Text stays as spans of bytes until a shard interns
+it.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from monitor.core.contract import events, fixed_point
 Int64 = NDArray[np.int64]
 
 ABSENT = -(2**63)
-"""An optional number that a record does not have: outside every grid (`quantise`)."""
+"""An optional number that a record does not have; `quantise` never gives it."""
 
 ColumnType = Literal["time", "count", "e8", "e6", "text", "enum", "flag", "ladder", "json"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One field of a kind, as the engine and the recorded day hold it."""
+    """One field of a kind, as it stands in a batch and in a recorded day."""
 
     name: str
     type: ColumnType
@@ -34,11 +35,12 @@ class Column:
     low: int = ABSENT + 1
     high: int = fixed_point.INT64_MAX
     values: tuple[str, ...] = ()
-    """The words of an enumeration, in the order of their codes."""
+    """The values of an enumeration, in the order of their codes."""
 
-    def code(self, word: str) -> int:
+    def code(self, value: str) -> int:
         """The integer that stands for `value`: 1 and -1 for sides, else its index."""
-        return (1, -1)[self.values.index(word)] if self.name == "side" else self.values.index(word)
+        index = self.values.index(value)
+        return 1 - 2 * index if self.name == "side" else index
 
     def value(self, code: int) -> str:
         """The inverse of `code`."""
@@ -46,7 +48,7 @@ class Column:
 
 
 def _unwrap(annotation: Any) -> tuple[Any, list[Any]]:
-    """Strip `Annotated` and `| None`; return the bare type and all metadata met on the way."""
+    """Strip `Annotated` and `| None`; return the bare type and all metadata stripped."""
     metadata: list[Any] = []
     while True:
         if hasattr(annotation, "__metadata__"):
@@ -86,7 +88,7 @@ def _column(name: str, model: type[BaseModel]) -> Column:
 
 def _columns(kind: str) -> tuple[Column, ...]:
     if kind == "reference":
-        # Rules come seldom and in many shapes: the engine parses them from their JSON.
+        # Rules are rare and of many shapes: the engine parses them from their JSON.
         return (
             _column("ts", events.MarketReference),
             _column("seq", events.MarketReference),
@@ -113,13 +115,13 @@ class TextColumn:
     codes: Int64 | None = None
 
     @classmethod
-    def from_strings(cls, words: list[str | None]) -> TextColumn:
+    def from_strings(cls, texts: list[str | None]) -> TextColumn:
         """Make a column from Python strings (`None`: absent)."""
-        raw = [w.encode() if w is not None else b"" for w in words]
+        raw = [text.encode() if text is not None else b"" for text in texts]
         length = np.array([len(r) for r in raw], np.int64)
         start = np.zeros(len(raw), np.int64)
         np.cumsum(length[:-1], out=start[1:])
-        length[[i for i, w in enumerate(words) if w is None]] = -1
+        length[[i for i, text in enumerate(texts) if text is None]] = -1
         return cls(np.frombuffer(b"".join(raw), np.uint8), start, length)
 
     @classmethod
@@ -129,7 +131,7 @@ class TextColumn:
         return cls(np.zeros(0, np.uint8), empty, empty, np.full(rows, -1, np.int64))
 
     def to_strings(self) -> list[str | None]:
-        """The column as Python strings; for slow paths and tests."""
+        """The column as Python strings: slow, for few rows."""
         data = self.buffer.tobytes()
         spans = zip(self.start.tolist(), self.length.tolist(), strict=True)
         every = [data[s : s + n].decode() if n >= 0 else None for s, n in spans]
@@ -169,13 +171,13 @@ class Ladder(NamedTuple):
 
 @dataclass(slots=True)
 class RefusedRecord:
-    """A record that the contract does not accept, with everything needed to find or resend it."""
+    """A record that the contract does not accept, with all that resending it needs."""
 
     topic: str
     partition: int
     offset: int
     reason: str
-    """A stable code: see `codec.REASONS`."""
+    """One of `codec.REASONS`."""
     detail: str
     raw: bytes
 
@@ -184,7 +186,7 @@ class RefusedRecord:
 class Batch:
     """Decoded records of one kind from one topic partition, in offset order.
 
-    `refused` lists the records between them that were not accepted; they take up an offset too.
+    `refused` lists the records between them that the contract does not accept.
     """
 
     kind: str
@@ -200,7 +202,7 @@ class Batch:
         return len(self.offset)
 
     def select_rows(self, rows: NDArray[Any] | slice) -> Batch:
-        """The given rows (index, mask or slice); refused records are not carried along."""
+        """The given rows (index, mask or slice), without the refused records."""
         index = np.arange(len(self))[rows]
         return Batch(
             self.kind,

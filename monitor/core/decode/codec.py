@@ -1,6 +1,6 @@
-"""Bytes ↔ batches: the fast scanner, and the judge for what it leaves open.
+"""Bytes ↔ batches: the scanner reads plain records, pydantic's models judge the rest.
 
-One home for how a canonical event becomes a row of columns, and how a row becomes canonical JSON.
+How a record becomes a row of columns, and how a row becomes canonical JSON.
 """
 
 from __future__ import annotations
@@ -54,27 +54,27 @@ def _json_text(event: BaseModel, name: str) -> str | None:
 
 
 class _DraftFiller:
-    """Writes judged events into the open rows of a draft."""
+    """Writes validated events into the rows of a draft that the scanner left undecided."""
 
-    def __init__(self, into: Draft) -> None:
-        self.draft = into
-        self.numbers = batch.number_columns(into.kind)
-        self.codes = [{w: c.code(w) for w in c.values} for c in self.numbers]
-        self.texts = batch.text_columns(into.kind)
-        self.ladders = batch.ladder_columns(into.kind)
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.numbers = batch.number_columns(draft.kind)
+        self.codes = [{value: c.code(value) for value in c.values} for c in self.numbers]
+        self.texts = batch.text_columns(draft.kind)
+        self.ladders = batch.ladder_columns(draft.kind)
         self.extra_text: list[bytes] = []
-        self.extra_text_end = len(into.buffer)
+        self.extra_text_end = len(draft.buffer)
         self.levels: list[list[tuple[int, int]]] = [[] for _ in self.ladders]
 
     def fill(self, row: int, event: Any) -> None:
         """Write every column of `row`."""
-        into = self.draft
+        draft = self.draft
         for i, column in enumerate(self.numbers):
             value = getattr(event, column.name)
             if value is None:
-                into.numbers[i, row] = ABSENT
+                draft.numbers[i, row] = ABSENT
             else:
-                into.numbers[i, row] = self.codes[i][value] if column.values else value
+                draft.numbers[i, row] = self.codes[i][value] if column.values else value
         for i, column in enumerate(self.texts):
             text = (
                 _json_text(event, column.name)
@@ -82,21 +82,21 @@ class _DraftFiller:
                 else getattr(event, column.name, None)
             )
             raw = b"" if text is None else text.encode()
-            into.start[i, row] = self.extra_text_end
-            into.length[i, row] = -1 if text is None else len(raw)
+            draft.start[i, row] = self.extra_text_end
+            draft.length[i, row] = -1 if text is None else len(raw)
             self.extra_text.append(raw)
             self.extra_text_end += len(raw)
         for i, column in enumerate(self.ladders):
             levels = getattr(event, column.name)
-            into.first[i, row] = into.used[i] + len(self.levels[i])
-            into.levels[i, row] = len(levels)
+            draft.first[i, row] = draft.used[i] + len(self.levels[i])
+            draft.levels[i, row] = len(levels)
             self.levels[i] += levels
 
     def ladder(self, i: int, rows: Int64 | None) -> Ladder:
-        """Ladder column `i`; `rows`: gather these; `None`: all of them, in place already."""
-        into = self.draft
-        count, first = into.levels[i], into.first[i]
-        price, quantity = into.price[i, : into.used[i]], into.quantity[i, : into.used[i]]
+        """Ladder column `i` of these rows; `None`: of all, as the scanner wrote them."""
+        draft = self.draft
+        count, first = draft.levels[i], draft.first[i]
+        price, quantity = draft.price[i, : draft.used[i]], draft.quantity[i, : draft.used[i]]
         if rows is not None:
             count, first = count[rows], first[rows]
             more = np.array(self.levels[i], np.int64).reshape(-1, 2)
@@ -117,19 +117,22 @@ def _build_batch(
     refused: list[RefusedRecord],
     keep: Any,
 ) -> Batch:
-    """Turn the draft into a batch; `keep`: the rows accepted, or `None`: all, by the scanner."""
-    into = filler.draft
-    numbers, start, length = into.numbers, into.start, into.length
+    """Turn the draft into a batch.
+
+    `keep`: the accepted rows; `None`: all of them, and the scanner decided each.
+    """
+    draft = filler.draft
+    numbers, start, length = draft.numbers, draft.start, draft.length
     if refused:
-        # Chosen columns of a matrix lie scattered in memory; the kernels want each in one piece.
+        # The kernels need each column contiguous in memory.
         numbers, start, length = (
             np.ascontiguousarray(m[:, keep]) for m in (numbers, start, length)
         )
         offset = offset[keep]
-    whole = b"".join([into.buffer, *filler.extra_text]) if filler.extra_text else into.buffer
-    buffer = np.frombuffer(whole, np.uint8)
+    text = b"".join([draft.buffer, *filler.extra_text]) if filler.extra_text else draft.buffer
+    buffer = np.frombuffer(text, np.uint8)
     return Batch(
-        into.kind,
+        draft.kind,
         topic,
         partition,
         offset,
@@ -144,7 +147,8 @@ def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[
     """Decode the records of one kind from one topic partition.
 
     `offset`: of each record, rising. `kind`: one of `events.KINDS`, or `UNKNOWN` for records of
-    which `kind_of` says nothing. What is not accepted is in `refused`, with its bytes.
+    which `kind_of` gives `None`. Records that the contract does not accept are in `refused`, with
+    their bytes.
 
     >>> raw = [b'{"kind":"cancel","ts":1764000000000000000,"symbol":"X","price":"0.5"}', b"?"]
     >>> b = decode("cancel", "cancels", 0, np.array([7, 8]), raw)
@@ -156,12 +160,12 @@ def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[
     if kind == UNKNOWN:
         return _refuse_all(topic, partition, offset, raws)
     filler = _DraftFiller(scan(kind, raws))
-    left_open = np.flatnonzero(filler.draft.left_open)
-    if not len(left_open):
+    undecided = np.flatnonzero(filler.draft.undecided)
+    if not len(undecided):
         return _build_batch(filler, topic, partition, offset, [], None)
     keep = np.ones(len(raws), np.bool_)
     refused: list[RefusedRecord] = []
-    for row in left_open.tolist():
+    for row in undecided.tolist():
         verdict = validate_record(raws[row], kind)
         if isinstance(verdict, BaseModel):
             filler.fill(row, verdict)
@@ -184,7 +188,7 @@ def _refuse_all(topic: str, partition: int, offset: Int64, raws: Sequence[bytes]
 def batch_from_events(
     kind: str, topic: str, partition: int, offset: Int64, events: Sequence[BaseModel]
 ) -> Batch:
-    """A batch of events that are valid already, as a venue's adapter makes them."""
+    """A batch of valid events, as a venue's adapter creates them."""
     if len(offset) != len(events):
         raise ValueError(f"{len(events)} events need as many offsets, not {len(offset)}")
     filler = _DraftFiller(empty_draft(kind, len(events)))
@@ -197,11 +201,10 @@ def _number_formatter(column: Column) -> Callable[[int], str]:
     """How a number of this column is written as JSON."""
     name = _compact(column.name)
     if column.type == "flag":
-        words = [f"{name}:false", f"{name}:true"]
-        return lambda value: words[value]
+        return lambda value: f"{name}:true" if value else f"{name}:false"
     if column.type == "enum":
-        spelt = {column.code(w): f"{name}:{_compact(w)}" for w in column.values}
-        return lambda value: spelt[value]
+        texts = {column.code(value): f"{name}:{_compact(value)}" for value in column.values}
+        return lambda code: texts[code]
     if column.type in ("time", "count"):
         return lambda value: f"{name}:{value}"
     scale = fixed_point.SCALE if column.type == "e8" else fixed_point.MONEY_SCALE
@@ -215,23 +218,23 @@ def _column_as_json(b: Batch, column: Column) -> list[str]:
         return [write(v) if v != ABSENT else "" for v in b.numbers[column.name].tolist()]
     name = _compact(column.name)
     if column.name in b.texts:
-        words = b.texts[column.name].to_strings()
-        if column.type == "json":
-            return [f"{name}:{w}" if w is not None else "" for w in words]
-        return [f"{name}:{_compact(w)}" if w is not None else "" for w in words]
+        write = str if column.type == "json" else _compact
+        texts = b.texts[column.name].to_strings()
+        return [f"{name}:{write(text)}" if text is not None else "" for text in texts]
     ladder = b.ladders[column.name]
-    levels = [
-        f'["{fixed_point.format_decimal(p, fixed_point.SCALE)}","{fixed_point.format_decimal(q, fixed_point.SCALE)}"]'
-        for p, q in zip(ladder.price.tolist(), ladder.quantity.tolist(), strict=True)
-    ]
+    price, quantity = (
+        [f'"{fixed_point.format_decimal(units, fixed_point.SCALE)}"' for units in values.tolist()]
+        for values in (ladder.price, ladder.quantity)
+    )
+    levels = [f"[{p},{q}]" for p, q in zip(price, quantity, strict=True)]
     ends = ladder.offset.tolist()
     return [f"{name}:[{','.join(levels[a:z])}]" for a, z in pairwise(ends)]
 
 
 def encode(b: Batch) -> list[bytes]:
     """Canonical JSON of every row, in the order of the model's fields: the inverse of `decode`."""
-    if b.kind == "reference":  # its JSON is what it holds
-        return [(w or "").encode() for w in b.texts["payload"].to_strings()]
+    if b.kind == "reference":  # the payload is the whole record
+        return [(text or "").encode() for text in b.texts["payload"].to_strings()]
     columns = [_column_as_json(b, c) for c in batch.COLUMNS[b.kind]]
     head = f'{{"kind":"{b.kind}",'
     return [

@@ -1,9 +1,9 @@
 """The fast path of decoding: a table-driven scanner of flat JSON records, straight to columns.
 
-It takes only what it is certain about, and *leaves open* everything else (escapes, text beyond
-ASCII, exponents, nested values, duplicates, anything wrong) for the judge in `codec.py`: it never
-refuses a record itself. Its table is derived from `batch.COLUMNS`, and so from the models; that
-both accept the same bytes with the same values is a property test.
+It reads only records about which it is certain, and leaves all others *undecided* (escapes, text
+beyond ASCII, exponents, nested values, duplicates, anything wrong) for `validate.py`: it never
+refuses a record itself. Its table is derived from `batch.COLUMNS`, and so from the models; a
+property test checks that both accept the same bytes with the same values.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _DIGITS_OF = {"e8": 8, "e6": 6, "ladder": 8}
 
 @dataclass(slots=True)
 class FieldTable:
-    """What the scanner knows of a kind: its fields, their bounds and words, as arrays."""
+    """A kind as the scanner needs it: its fields, their bounds and their values, as arrays."""
 
     fields: Int64
     """(field, 9): see `NAME` … `DIGITS`."""
     enum_values: Int64
-    """(word, 3): start and length in `names`, code."""
+    """(value, 3): start and length in `names`, code."""
     names: NDArray[np.uint8]
     required: int
     """Bit set of the fields that must be there."""
@@ -54,7 +54,7 @@ class FieldTable:
 def field_table(kind: str) -> FieldTable:
     """Derive the scanner's table of `kind` from the columns of its model."""
     names = bytearray()
-    words: list[list[int]] = []
+    values: list[list[int]] = []
     fields: list[list[int]] = []
     slots = {
         c.name: i
@@ -69,20 +69,21 @@ def field_table(kind: str) -> FieldTable:
     kind_column = batch.Column("kind", "enum", True, values=(kind,))
     columns = (kind_column, *batch.COLUMNS[kind])
     for column in columns:
-        # Words carry their quotation marks, so that `true` is a word like any other.
-        spelt = [(f'"{w}"', column.code(w)) for w in column.values]
+        # Values carry their quotation marks, so that `true` is a value like any other.
+        texts = [(f'"{value}"', column.code(value)) for value in column.values]
         if column.type == "flag":
-            spelt = [("false", 0), ("true", 1)]
+            texts = [("false", 0), ("true", 1)]
         low, high = (
             (1, fixed_point.INT64_MAX) if column.type == "ladder" else (column.low, column.high)
         )
         row = [*place(column.name), _TYPES[column.type], slots.get(column.name, -1), low, high]
-        fields.append([*row, len(words), len(words) + len(spelt), _DIGITS_OF.get(column.type, 0)])
-        words += [[*place(word), code] for word, code in spelt]
+        end = len(values) + len(texts)
+        fields.append([*row, len(values), end, _DIGITS_OF.get(column.type, 0)])
+        values += [[*place(text), code] for text, code in texts]
     sized = issubclass(events.KINDS[kind], events.SizedEvent)
     return FieldTable(
         np.array(fields, np.int64),
-        np.array(words, np.int64),
+        np.array(values, np.int64),
         np.frombuffer(bytes(names), np.uint8),
         sum(1 << i for i, column in enumerate(columns) if column.required),
         slots["price"] if sized else -1,
@@ -92,7 +93,7 @@ def field_table(kind: str) -> FieldTable:
 
 @dataclass(slots=True)
 class Draft:
-    """Columns under way: the rows of a batch, some of them still open."""
+    """The rows of a batch before all of them are decided."""
 
     kind: str
     buffer: bytes
@@ -109,11 +110,11 @@ class Draft:
     """(ladder, level)."""
     used: Int64
     """Levels used of each ladder."""
-    left_open: NDArray[np.bool_]
+    undecided: NDArray[np.bool_]
 
 
 def empty_draft(kind: str, rows: int, buffer: bytes = b"", levels: int = 0) -> Draft:
-    """An empty draft, all of it open, with room for `levels` levels a side."""
+    """An empty draft, all of it undecided, with room for `levels` levels a side."""
     texts = len(batch.text_columns(kind))
     ladders = 2 if batch.ladder_columns(kind) else 0
     return Draft(
@@ -132,10 +133,10 @@ def empty_draft(kind: str, rows: int, buffer: bytes = b"", levels: int = 0) -> D
 
 
 def scan(kind: str, raws: Sequence[bytes]) -> Draft:
-    """Read the records of one kind, as far as they are plain."""
+    """Read the records of one kind; leave those that are not plain undecided."""
     rows = len(raws)
     buffer = END.join([*raws, bytes(64)])  # room for a look past the last record's end
-    if kind == "reference":  # seldom, and of many shapes: all for the judge
+    if kind == "reference":  # rare, and of many shapes: all undecided
         return empty_draft(kind, rows, buffer)
     size = np.fromiter(map(len, raws), np.int64, rows)
     begin = np.zeros(rows, np.int64)
@@ -143,11 +144,11 @@ def scan(kind: str, raws: Sequence[bytes]) -> Draft:
     # A level takes six bytes at least: `[1,1],`. Pages that are not written cost nothing.
     room = min(rows * events.LEVELS_MAX, len(buffer) // 5) if kind == "book" else 0
     out = empty_draft(kind, rows, buffer, room)
-    out.left_open[:] = False
+    out.undecided[:] = False
     table = field_table(kind)
     scan_records(
         np.frombuffer(buffer, np.uint8), begin, size, table.fields, table.enum_values, table.names,
         table.required, table.price, table.quantity, out.numbers, out.start, out.length,
-        out.first, out.levels, out.price, out.quantity, out.used, out.left_open,
+        out.first, out.levels, out.price, out.quantity, out.used, out.undecided,
     )  # fmt: skip
     return out

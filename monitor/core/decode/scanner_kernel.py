@@ -1,8 +1,8 @@
 """The scanner's kernel: one flat JSON record after another, straight into columns.
 
 Every loop over bytes ends on `END`, which stands after each record and is part of no JSON token,
-so that no look at the bytes needs to compare with the record's end. A function that reads a value
-returns the index of the byte after it, or -1 where it is not certain: the record is left open.
+so that no loop needs to compare with the record's end. A function that reads a value returns the
+index of the byte after it, or -1 where it is not certain: the record stays undecided.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import njit
 
+from detectors.arrays.types import B1, I1, I2, INT, RBYTES
 from monitor.core.contract import events, fixed_point
 from monitor.core.decode.batch import ABSENT
 
 # The columns of a field's row in the table: where its name stands, what type it is, which row of
-# the numbers, texts or ladders it fills, its bounds, its range of words, its decimal places.
+# the numbers, texts or ladders it fills, its bounds, its range of values, its decimal places.
 NAME, LENGTH, TYPE, SLOT, LOW, HIGH, VALUES_BEGIN, VALUES_END, DIGITS = range(9)
+VALUE_START, VALUE_LENGTH, VALUE_CODE = range(3)
 INTEGER, DECIMAL, TEXT, ENUM, LADDER, JSON = range(6)
 
 _DIGITS_MAX = 18
-"""Digits before the point that surely fit 64 bits; more are left open."""
+"""Digits before the point that surely fit 64 bits; a number with more stays undecided."""
 _SURE_NOTIONAL = events.NOTIONAL_MAX * float(fixed_point.SCALE) ** 2 * 0.999
 """Below this the product in floating point is certain to be within the bound."""
 _UNKNOWN_MAX = 16
@@ -61,7 +63,7 @@ def _equal_bytes(buf: Any, i: int, names: Any, start: int, length: int) -> bool:
 
 @njit(forceinline=True)
 def _read_integer(buf: Any, i: int) -> tuple[int, int]:
-    """Read a JSON integer: the byte after it (-1: left open) and its value."""
+    """Read a JSON integer: the byte after it (-1: undecided) and its value."""
     negative = buf[i] == 0x2D
     i += negative
     first = i
@@ -186,7 +188,7 @@ def _skip_unknown_value(buf: Any, i: int) -> int:
 
 @njit(forceinline=True)
 def _find_field(buf: Any, i: int, fields: Any, names: Any, expected: int) -> int:
-    """Which field's name stands at `i` (its first letter); -1: none that is known."""
+    """Which field's name begins at `i`; -1: none of the contract's."""
     count = len(fields)
     for k in range(count):
         f = expected + k
@@ -199,11 +201,11 @@ def _find_field(buf: Any, i: int, fields: Any, names: Any, expected: int) -> int
 
 @njit(forceinline=True)
 def _read_record(
-    buf: Any, i: int, end: int, row: int, fields: Any, words: Any, names: Any, required: int,
+    buf: Any, i: int, end: int, row: int, fields: Any, values: Any, names: Any, required: int,
     numbers: Any, start: Any, length: Any, first: Any, levels: Any, price: Any, quantity: Any,
     used: Any, following: Any, unknown: Any,
 ) -> bool:  # fmt: skip
-    """Read one record into row `row` of the columns; False: left open."""
+    """Read one record into row `row` of the columns; False: undecided."""
     i = _skip_space(buf, i)
     if buf[i] != 0x7B:
         return False
@@ -264,15 +266,16 @@ def _read_record(
                 length[slot, row] = i - begin
                 i += 1
             elif form == ENUM:
-                found = False
-                for w in range(fields[f, VALUES_BEGIN], fields[f, VALUES_END]):
-                    if _equal_bytes(buf, i, names, words[w, 0], words[w, 1]):
-                        i += words[w, 1]
+                is_value = False
+                for v in range(fields[f, VALUES_BEGIN], fields[f, VALUES_END]):
+                    size = values[v, VALUE_LENGTH]
+                    if _equal_bytes(buf, i, names, values[v, VALUE_START], size):
+                        i += size
                         if slot >= 0:
-                            numbers[slot, row] = words[w, 2]
-                        found = True
+                            numbers[slot, row] = values[v, VALUE_CODE]
+                        is_value = True
                         break
-                if not found:
+                if not is_value:
                     return False
             elif form == LADDER:
                 first[slot, row] = used[slot]
@@ -299,37 +302,31 @@ def _read_record(
         i = _skip_space(buf, i + 1)
 
 
-_bytes = types.Array(types.uint8, 1, "C", readonly=True)
-_table = types.Array(types.int64, 2, "C")
-_column = types.Array(types.int64, 1, "C")
-
-
 @njit(
-    types.void(
-        _bytes, _column, _column, _table, _table, _bytes, types.int64, types.int64, types.int64,
-        _table, _table, _table, _table, _table, _table, _table, _column,
-        types.Array(types.bool_, 1, "C"),
-    ),
+    (RBYTES, I1, I1, I2, I2, RBYTES, INT, INT, INT, I2, I2, I2, I2, I2, I2, I2, I1, B1),
     cache=True,
     nogil=True,
-)  # fmt: skip
+)
 def scan_records(
-    buf: Any, begin: Any, size: Any, fields: Any, words: Any, names: Any, required: int, p: int,
+    buf: Any, begin: Any, size: Any, fields: Any, values: Any, names: Any, required: int, p: int,
     q: int, numbers: Any, start: Any, length: Any, first: Any, levels: Any, price: Any,
-    quantity: Any, used: Any, left_open: Any,
+    quantity: Any, used: Any, undecided: Any,
 ) -> None:  # fmt: skip
-    """Read every record it is certain about; mark the others in `left_open`."""
+    """Read every record it is certain about; mark the others in `undecided`.
+
+    `p`, `q`: the rows of price and quantity in `numbers`, or -1 where their product has no bound.
+    """
     count = len(fields)
     following = (np.arange(count) + 1) % count
     unknown = np.empty((_UNKNOWN_MAX, 2), np.int64)
     for row in range(len(begin)):
         bids, asks = used[0], used[1]
         sure = size[row] <= events.RECORD_BYTES_MAX and _read_record(
-            buf, begin[row], begin[row] + size[row], row, fields, words, names, required,
+            buf, begin[row], begin[row] + size[row], row, fields, values, names, required,
             numbers, start, length, first, levels, price, quantity, used, following, unknown,
         )  # fmt: skip
         if sure and p >= 0 and numbers[p, row] != ABSENT and numbers[q, row] != ABSENT:
             sure = float(numbers[p, row]) * float(numbers[q, row]) < _SURE_NOTIONAL
         if not sure:
-            left_open[row] = True
+            undecided[row] = True
             used[0], used[1] = bids, asks

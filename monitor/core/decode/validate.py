@@ -1,8 +1,8 @@
-"""The slow judge: what the contract's models say of one record's bytes.
+"""The slow path of decoding: the contract's models judge one record's bytes.
 
-It reads JSON strictly (UTF-8, no duplicate keys at any level, no NaN, bounded size and depth),
-keeps every number as its text, and lets pydantic decide. The first thing wrong, in the order of the
-model's fields, gives the reason: a stable code of `REASONS`, and a detail in words.
+JSON is read strictly (UTF-8, no duplicate keys at any level, no NaN, bounded size and depth), every
+number is kept as its text, and pydantic decides. The first error, in the order of the model's
+fields, gives the reason: a stable code of `REASONS`, and a detail as text.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ REASONS: dict[str, str] = {
     "too_many": "a list is longer than the contract allows",
     "book_order": "a book's levels are not best first",
 }
-"""Why a record is refused: code → words. Codes are stable; they label metrics and dead letters."""
+"""Why a record is refused, by code. Codes are stable; they label metrics and dead letters."""
 
 DEPTH_MAX = 32
-"""Nesting beyond this is refused: the contract needs 3, and a parser's own limit would depend on
-how deep its caller stands."""
+"""Deeper nesting is refused: the contract needs 3. The parser's own limit would depend on the depth
+of its caller's stack."""
 _PREVIEW_CHARS_MAX = 60
 
 # Types of pydantic's errors; the contract's own errors are named by their reason already.
@@ -84,8 +84,8 @@ def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _reject_constant(word: str) -> Never:
-    raise _RefusedError("not_json", f"{word} is no JSON number")
+def _reject_constant(text: str) -> Never:
+    raise _RefusedError("not_json", f"{text} is no JSON number")
 
 
 _DECODER = json.JSONDecoder(
@@ -130,19 +130,19 @@ def _parse(raw: bytes) -> dict[str, Any]:
 def _check_kind(fields: dict[str, Any], kind: str | None) -> str:
     if "kind" not in fields:
         raise _RefusedError("missing_field", "kind: Field required")
-    told = fields["kind"]
-    if not isinstance(told, str) or isinstance(told, fixed_point.NumberText):
-        raise _RefusedError("wrong_type", f"kind: not text, saw {preview(told)}")
-    if told not in events.KINDS:
-        raise _RefusedError("unknown_kind", f"kind: saw {preview(told)}")
-    if kind is not None and told != kind:
-        raise _RefusedError("wrong_kind", f"kind: saw {preview(told)} where {kind} belongs")
-    return told
+    name = fields["kind"]
+    if not isinstance(name, str) or isinstance(name, fixed_point.NumberText):
+        raise _RefusedError("wrong_type", f"kind: not text, saw {preview(name)}")
+    if name not in events.KINDS:
+        raise _RefusedError("unknown_kind", f"kind: saw {preview(name)}")
+    if kind is not None and name != kind:
+        raise _RefusedError("wrong_kind", f"kind: saw {preview(name)} where {kind} belongs")
+    return name
 
 
 def _refusal_reason(error: ValidationError) -> tuple[str, str]:
     first = error.errors(include_url=False, include_context=False)[0]
-    seen, words = first["input"], first["msg"]
+    seen, message = first["input"], first["msg"]
     if first["type"] == "literal_error":
         text = isinstance(seen, str) and not isinstance(seen, fixed_point.NumberText)
         reason = "bad_value" if text else "wrong_type"
@@ -156,17 +156,17 @@ def _refusal_reason(error: ValidationError) -> tuple[str, str]:
     if place and place[0] in _ABOUT:  # pydantic names the union's member first
         place = place[1:]
     if first["type"].startswith("union_tag"):
-        place, words = ["about"], "Input should be 'market', 'position' or 'insurance_fund'"
+        place, message = ["about"], "Input should be 'market', 'position' or 'insurance_fund'"
         seen = seen.get("about")
-    detail = f"{'.'.join(place)}: {words}" if place else words
-    whole = reason == "missing_field" or not place
-    return reason, detail if whole else f"{detail}, saw {preview(seen)}"
+    detail = f"{'.'.join(place)}: {message}" if place else message
+    complete = reason == "missing_field" or not place
+    return reason, detail if complete else f"{detail}, saw {preview(seen)}"
 
 
 def validate_record(raw: bytes, kind: str | None) -> BaseModel | tuple[str, str]:
-    """Judge one record: an event of the contract, or the reason why it is none and a detail.
+    """An event of the contract, or the reason why the record is none, and a detail.
 
-    `kind`: the kind that the record's topic holds; `None`: take it from the record.
+    `kind`: the kind of the record's topic; `None`: take it from the record.
 
     >>> validate_record(b'{"kind": "order"}', "cancel")
     ('wrong_kind', "kind: saw 'order' where cancel belongs")
@@ -185,17 +185,16 @@ _KIND_PATTERN = re.compile(rb'"kind"[ \t\r\n]*:[ \t\r\n]*"([a-z]{1,16})"')
 
 
 def kind_of(raw: bytes) -> str | None:
-    """The kind that the record names, by a cheap look; `None`: none that the contract knows.
+    """The kind that the record names; `None`: none of the contract's.
 
-    A record that is not accepted may have a kind all the same: of a line that breaks off it is
-    worth knowing that it was an order.
+    A refused record may have a kind all the same: even a line that breaks off counts as an order.
     """
-    found = _KIND_PATTERN.findall(raw)
-    if len(found) != 1 or b"\\" in raw:
+    matches = _KIND_PATTERN.findall(raw)
+    if len(matches) == 1 and b"\\" not in raw:
+        kind = matches[0].decode()
+    else:  # the pattern cannot tell
         try:
-            told = _parse(raw).get("kind")
+            kind = _parse(raw).get("kind")
         except _RefusedError:
             return None
-        return told if isinstance(told, str) and told in events.KINDS else None
-    word = found[0].decode()
-    return word if word in events.KINDS else None
+    return kind if isinstance(kind, str) and kind in events.KINDS else None

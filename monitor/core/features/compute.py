@@ -166,16 +166,14 @@ def _put_flow(out: Float64, sums: Int64, minima: Int64) -> None:
     _put_ratio(out, "trade_imbalance", bought - sold, bought + sold)
     _put_ratio(out, "fills_per_taker", total("taker_fills"), total("takers"))
     put("sweep_bps", _sweep_bps(minima).max(axis=1))
-    put("fees", total("fees") / 1e6)
-    put("rebates", total("rebates") / 1e6)
+    for name in ("fees", "rebates", "liquidation_notional"):
+        put(name, total(name) / 1e6)
     _put_ratio(out, "rebates_to_fees", total("rebates"), total("fees"))
-    for name in ("liquidations", "leverage_changes", "leverage_raises", "leverage_first_high"):
+    for name in ("liquidations", "leverage_changes", "leverage_raises", "leverage_first_high",
+                 "mode_switches", "late"):  # fmt: skip
         put(name, total(name))
-    put("liquidation_notional", total("liquidation_notional") / 1e6)
     _put_ratio(out, "leverage_raises_share", total("leverage_raises"), total("leverage_compared"))
     put("leverage_doublings", total("leverage_doublings") / columns.DOUBLING_UNITS)
-    put("mode_switches", total("mode_switches"))
-    put("late", total("late"))
     behind = minima[:, MINIMUM.behind]
     _put(out, "lag_ms", -behind / 1e6, behind != NO_MINIMUM)
 

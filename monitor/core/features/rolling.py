@@ -32,8 +32,7 @@ SWEEP_BPS, SWEEP_LEFT_SHARE, SWEEP_REFILLED_SHARE = 2.0, 0.5, 0.8
 other side was left. The side is refilled at this share of the depth before."""
 VOLATILITY_S, VOLATILITY_READY_WINDOWS = 600.0, 60
 YEAR_S = 365.25 * DAY_S
-"""The year of `volatility` and `funding_apr`; a quarter of a day longer than that of `units.py`,
-and part of what a recorded day gives."""
+"""The year of the features: a quarter of a day longer than that of `units.YEAR_S`."""
 
 INPUT_COLUMNS = (
     "depth_bid", "depth_ask", "mid", "cancelled_buy", "cancelled_sell", "filled_buy",

@@ -34,7 +34,7 @@ SUMS = (
   upwards; `leverage_doublings`: log2 of new over old of the raises, in 1 / `DOUBLING_UNITS`.
 - `late`: records that came too late for their own window. They count in the window that was
   current when they arrived.
-- `order_numbered` and so on: records that carry the venue's own sequence number."""
+- numbered: records of each kind that carry the venue's own sequence number."""
 
 DOUBLING_UNITS = 1 << 20
 """One doubling of leverage in `leverage_doublings`."""
@@ -46,7 +46,7 @@ MINIMA = (
 """The lowest value of each; of every `high` and of `behind` the highest, with its sign turned.
 
 Prices of takers' fills by side, 1e-8; `behind`: how far a record ran behind the highest event time
-of its topic partition, ns; `order_seq_low` and so on: the venue's own sequence numbers."""
+of its topic partition, ns; seq: the venue's own sequence numbers by kind."""
 NO_MINIMUM = 2**62
 """Where there was none."""
 

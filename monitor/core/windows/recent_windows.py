@@ -1,6 +1,6 @@
 """The last minutes of closed windows: who acted, and where the records lie.
 
-Every alert names the accounts that carry it and the offsets of its records; both come from here.
+Every alert names the accounts behind it and the offsets of its records; both come from here.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from monitor.core.windows.columns import ACCOUNT_COUNTS, KINDS
 WINDOWS_KEPT = 300
 """How far back an alert's evidence reaches, in windows."""
 ACCOUNTS_KEPT = 64
-"""Accounts kept for each window and symbol, or for each count where there are more: those with the
-highest counts, which are exact. Of equals that are too many, none is kept."""
+"""Accounts kept for each window and symbol: all where there are at most so many, else the highest
+of each count. Where equal counts would exceed the limit, none of the equals is kept."""
 
 
 class _ClosedChunk(NamedTuple):
@@ -37,7 +37,7 @@ class _ClosedChunk(NamedTuple):
 
 
 class RecentWindows:
-    """A bounded memory of `ClosedWindows`."""
+    """A bounded memory of `ClosedWindows`: `WINDOWS_KEPT` windows."""
 
     def __init__(self, symbols: Interner, accounts: Interner) -> None:
         self._symbols = symbols
@@ -59,8 +59,8 @@ class RecentWindows:
     def account_shares(
         self, symbol: int, low: int, high: int, count: str, total: float | None, most: int = 5
     ) -> list[tuple[str, float]]:
-        """The accounts with most of `count` in windows `low` to `high` inclusive, with their share
-        of `total` (None: of what all those remembered have), by share and name.
+        """The `most` accounts that have most of `count` in windows `low` to `high` inclusive, with
+        their share of `total` (None: of the sum over all accounts kept), by share and name.
         """
         column = ACCOUNT_COUNTS.index(count)
         low = max(low, high - WINDOWS_KEPT + 1)
@@ -85,7 +85,7 @@ class RecentWindows:
     def record_ranges(
         self, symbol: int, low: int, high: int, kinds: tuple[str, ...]
     ) -> list[OffsetRange]:
-        """Where the records of `kinds` in windows `low` to `high` inclusive lie."""
+        """The offsets of the records of `kinds` in windows `low` to `high` inclusive."""
         low = max(low, high - WINDOWS_KEPT + 1)
         ranges = []
         for kind in kinds:
@@ -104,7 +104,7 @@ class RecentWindows:
         return a + np.flatnonzero(chunk.symbol[a:b] == symbol)
 
     def accounts_in_use(self) -> Int64:
-        """The accounts that are remembered."""
+        """The accounts that the windows kept name."""
         parts = [chunk.account for chunk in self._chunks]
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
 

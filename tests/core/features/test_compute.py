@@ -1,28 +1,21 @@
-"""Numbers that lean on the book, on the past of a market or of an account, one by one."""
+"""Features that rest on the book, or on the past of a market or an account, one by one."""
 
 from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from monitor.core.contract.events import TOPICS, Control
 from monitor.core.contract.feature_catalogue import FEATURE_NAMES, FEATURES
 from monitor.core.decode.codec import decode
 from monitor.core.engine import Engine
-from monitor.core.features import crowding
 from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.settings import EngineSettings
-from monitor.core.windows.accumulators import doublings
-from monitor.core.windows.columns import DOUBLING_UNITS
-from monitor.core.windows.margin_modes import MarginModes
 from tests.core.test_shard import at, cancel, closed, values
-from tests.support import recording
 
 
 def book(second: float, bid: float = 99.99, ask: float = 100.01, size: float = 10) -> Any:
@@ -40,7 +33,7 @@ def leverage(second: float, account: str, to: float, **more: Any) -> dict[str, A
     return {**base, "leverage": str(to), "margin_mode": "cross", **more}
 
 
-def test_every_number_has_a_unit_a_noun_a_layer_and_its_records() -> None:
+def test_every_feature_has_a_unit_a_noun_and_records() -> None:
     assert tuple(FEATURE_COLUMN) == FEATURE_NAMES
     for name, stream in FEATURES.items():
         assert stream.unit, name
@@ -49,7 +42,7 @@ def test_every_number_has_a_unit_a_noun_a_layer_and_its_records() -> None:
         assert set(stream.records) <= TOPICS.keys(), name
 
 
-def test_missing_records_are_told_by_the_numbers_of_each_feed() -> None:
+def test_gaps_in_the_sequence_numbers_of_each_feed_are_missing_records() -> None:
     def one(second: float, seq: int | None) -> dict[str, Any]:
         return cancel(second, quantity="1", **({} if seq is None else {"seq": seq}))
 
@@ -65,11 +58,11 @@ def test_missing_records_are_told_by_the_numbers_of_each_feed() -> None:
     assert [values(parts, second)["missing"] for second in range(5)] == [1, 0, 5, 0, 1]
 
 
-def test_what_is_never_numbered_is_not_missed() -> None:
+def test_a_feed_without_sequence_numbers_has_no_missing_records() -> None:
     assert "missing" not in values(closed([cancel(0.1)], 1), 0)
 
 
-def test_a_cancel_is_near_by_the_book_before_its_window_not_by_a_later_one() -> None:
+def test_a_cancel_is_near_the_touch_of_the_book_before_its_window() -> None:
     records = [
         book(0.5),
         # The best bid is 99.99: 5 bps below is 99.94.
@@ -93,7 +86,7 @@ def test_a_cancel_is_near_by_the_book_before_its_window_not_by_a_later_one() -> 
     assert "cancels_near" not in values(parts, 0)
 
 
-def test_raises_are_weighed_by_how_far_up_and_first_high_ones_are_counted() -> None:
+def test_leverage_raises_count_with_their_doublings_and_first_high_leverage_apart() -> None:
     records = [
         leverage(0.1, "a", 20, previous="5"),
         leverage(0.2, "b", 3, previous="2"),
@@ -108,14 +101,7 @@ def test_raises_are_weighed_by_how_far_up_and_first_high_ones_are_counted() -> N
     assert got["leverage_first_high"] == 1
 
 
-def test_doublings_are_exact_to_two_parts_of_a_million() -> None:
-    rng = np.random.default_rng(1)
-    for new, old in rng.integers(1, 2 ** rng.integers(1, 62, (500, 2))).tolist():
-        assert doublings(new, old) / DOUBLING_UNITS == pytest.approx(math.log2(new / old), abs=4e-6)
-        assert doublings(new, old) == -doublings(old, new)
-
-
-def test_a_switch_of_mode_is_known_from_what_the_account_chose_before() -> None:
+def test_a_switch_of_margin_mode_is_against_the_account_s_last_mode_in_the_market() -> None:
     records = [
         leverage(0.1, "a", 5),
         leverage(0.2, "b", 5, margin_mode="isolated"),
@@ -130,28 +116,7 @@ def test_a_switch_of_mode_is_known_from_what_the_account_chose_before() -> None:
     assert values(parts, 1, "Y")["mode_switches"] == 0
 
 
-@pytest.mark.parametrize("together", [1, 3, 12])
-def test_modes_are_forgotten_alike_however_many_windows_close_together(together: int) -> None:
-    rng = np.random.default_rng(5)
-    changes = np.stack(
-        [
-            np.repeat(np.arange(12), 10), np.arange(120), np.arange(120),
-            rng.integers(0, 40, 120) * 7919, rng.integers(0, 2, 120),
-        ],
-        axis=1,
-    )  # fmt: skip
-    modes, sums = MarginModes(8), np.zeros((12, 1), np.int64)
-    for part in np.split(changes, range(10 * together, 120, 10 * together)):
-        modes.count_switches(part, sums, 0)
-    assert sums.sum() > 0
-    reference, alone = MarginModes(8), np.zeros((12, 1), np.int64)
-    for part in np.split(changes, 12):
-        reference.count_switches(part, alone, 0)
-    assert sums.tolist() == alone.tolist()
-    assert modes.evicted == reference.evicted > 0
-
-
-def test_a_sweep_is_the_span_of_one_sides_prices_and_makers_do_not_count() -> None:
+def test_a_sweep_is_the_span_of_one_side_s_taker_prices() -> None:
     records = [
         fill(0.1, "buy", 100.0, order_id="t"),
         fill(0.1, "buy", 100.2, order_id="t"),
@@ -166,13 +131,13 @@ def test_a_sweep_is_the_span_of_one_sides_prices_and_makers_do_not_count() -> No
     assert values(closed(records, 2), 1)["sweep_bps"] == 0
 
 
-def test_rebates_are_told_beside_fees() -> None:
+def test_rebates_count_apart_from_fees() -> None:
     records = [fill(0.1, "buy", 10, fee="0.5"), fill(0.2, "sell", 10, fee="-0.2")]
     got = values(closed(records, 1), 0)
     assert (got["fees"], got["rebates"], got["rebates_to_fees"]) == (0.5, 0.2, 0.4)
 
 
-def test_late_records_count_where_the_log_had_come_to() -> None:
+def test_late_records_count_in_the_window_that_was_current_when_they_arrived() -> None:
     records = [cancel(2.5), cancel(0.3), cancel(2.48), cancel(1.0), cancel(3.2)]
     parts = closed(records, 4)
     assert values(parts, 2)["late"] == 2
@@ -181,7 +146,7 @@ def test_late_records_count_where_the_log_had_come_to() -> None:
     assert values(parts, 3)["late"] == 0
 
 
-def test_depth_withdrawn_is_against_its_own_past_and_refill_is_timed() -> None:
+def test_withdrawn_depth_is_against_the_market_s_past_and_refill_is_timed() -> None:
     records = [book(0.5 + s, size=10) for s in range(70)]
     records += [fill(70.2, "sell", 99.99), fill(70.3, "sell", 99.9)]
     records += [book(70.5 + s, size=2) for s in range(5)]
@@ -196,7 +161,7 @@ def test_depth_withdrawn_is_against_its_own_past_and_refill_is_timed() -> None:
     assert values(parts, 75)["refill_s"] == 0
 
 
-def test_layering_needs_unfilled_cancels_on_a_side_and_a_price_that_goes_through_it() -> None:
+def test_layering_needs_unfilled_cancels_on_a_side_and_a_price_that_moves_through_it() -> None:
     quiet = [book(0.5 + s) for s in range(70)]
     pulled = [
         cancel(70.1, side="buy", price="99.98", quantity="50", account="a"),
@@ -212,65 +177,7 @@ def test_layering_needs_unfilled_cancels_on_a_side_and_a_price_that_goes_through
     assert values(closed([*quiet, *falls], 73), 71)["layering"] == 0
 
 
-def crowding_series(seconds: float, rows: np.ndarray) -> np.ndarray:
-    """Crowding after each row: funding a year, premium, volatility; `seconds` lie between rows."""
-    state = np.zeros(crowding.WIDTH)
-    return np.array([crowding.step(state, seconds, *row) for row in rows.tolist()])
-
-
-def test_crowding_needs_one_sign_a_past_and_no_storm() -> None:
-    rng = np.random.default_rng(2)
-    past = np.stack(
-        [0.1 + 0.02 * rng.standard_normal(240), 1e-4 * rng.standard_normal(240),
-         0.6 * np.exp(0.2 * rng.standard_normal(240))], axis=1,
-    )  # fmt: skip
-
-    def last(*now: float) -> float:
-        return float(crowding_series(3600.0, np.vstack((past, [now])))[-1])
-
-    assert last(0.5, 5e-4, 0.6) > 3
-    assert last(-0.5, -5e-4, 0.6) < -3
-    assert last(0.5, -5e-4, 0.6) == 0
-    assert last(0.5, 5e-4, 6.0) == 0
-    assert np.isnan(crowding_series(3600.0, past)[:23]).all()
-    assert not np.isnan(crowding_series(3600.0, past)[23:]).any()
-
-
-def hourly(folder: Path, coin: str) -> np.ndarray:
-    """Funding a year on Hyperliquid, its perp's price over Binance's (for want of an index), and
-    realised volatility with a memory of a day, by the hour.
-    """
-    where = [("coin", "=", coin), ("venue", "in", ["hyperliquid", "binance"])]
-    candles = pq.read_table(folder / "candles.parquet", filters=where).to_pylist()
-    rates = pq.read_table(folder / "funding_rates.parquet", filters=where).to_pylist()
-    close = {(r["venue"], r["timestamp"]): r["c"] for r in candles}
-    funding = {r["timestamp"]: r["funding_rate"] for r in rates if r["venue"] == "hyperliquid"}
-    rows, before, variance = [], 0.0, 0.0
-    for hour in sorted(funding):
-        here, there = close.get(("hyperliquid", hour)), close.get(("binance", hour))
-        if here is None or there is None:
-            continue
-        if before:
-            variance += (math.log(here / before) ** 2 - variance) / 24
-            volatility = math.sqrt(variance * 24 * 365)
-            rows.append((funding[hour] * 24 * 365, here / there - 1, volatility))
-        before = here
-    return np.array(rows)
-
-
-@pytest.mark.parametrize("coin", ["BTC", "ETH", "SOL", "DOGE"])
-def test_crowding_on_recorded_funding_is_rare_and_comes_in_stretches(coin: str) -> None:
-    rows = hourly(recording("perp-funding-oi-2025"), coin)
-    assert len(rows) > 500
-    said = crowding_series(3600.0, rows)[24 * 7 :]
-    assert np.isfinite(said).all()
-    crowded = np.abs(said) > 1
-    assert 0.005 < crowded.mean() < 0.1
-    # It says more than chance: the hour after a crowded one is far oftener crowded than any other.
-    assert crowded[1:][crowded[:-1]].mean() > 3 * crowded.mean()
-
-
-def test_names_of_features_hold_for_a_venue_without_books_or_accounts() -> None:
+def test_a_venue_without_books_or_accounts_has_the_features_of_its_records() -> None:
     engine = Engine(EngineSettings(streams=()), [])
     ends = [Control(topic=t, partition=0, offset=1, ts=at(1)) for t in TOPICS.values()]
     engine.control(ends)
