@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Float64, Int64
+from detectors.arrays.types import Float64, Int64
 from detectors.base import Detector, Evidence
 from detectors.calibration.calibrator import AlertBudget
 from detectors.calibration.calibrator_bank import CalibratorBank
