@@ -58,7 +58,7 @@ def check_detector(factory: Factory, pause_windows: int = 86400) -> None:
     check_refuses_what_it_cannot_read(factory)
     for name, hurt in harmful_inputs(pause_windows).items():
         check_not_blinded(factory, name, hurt)
-    check_reported_is_not_learnt(factory)
+    check_reports_teach_nothing(factory)
     check_memory_is_bounded(factory)
 
 
@@ -289,7 +289,7 @@ def check_not_blinded(factory: Factory, name: str, hurt: Callable[[Detector], It
         )
 
 
-def check_reported_is_not_learnt(factory: Factory) -> None:
+def check_reports_teach_nothing(factory: Factory) -> None:
     """Require that a reported burst leaves the detector as sensitive as it was."""
     detector = _warmed_up_detector(factory)
     usual = _scores(detector, ordinary_windows(detector, PROBE_WINDOWS, seed=8))

@@ -137,13 +137,13 @@ class AccountBurstDetector(Stateful):
         self._episodes.begin(window, reported)
         in_episode, state = self._episodes.contain(key), self._table.state
         learn_acts(window, self.patience, row, events, scores, in_episode, state)
-        if window - self._first_seen() < min(SETTLE_WINDOWS, self.warm_up):
+        if window - self._start_window() < min(SETTLE_WINDOWS, self.warm_up):
             for r in row.tolist():
                 reset_evidence(window + 1, r, state)
         self._learn_rate(window, float(np.minimum(acts.events, COUNT_MAX).sum()))
         self._markets.learn(window, market, events)
 
-    def _first_seen(self) -> int:
+    def _start_window(self) -> int:
         assert self._first_window is not None
         return self._first_window
 
@@ -155,7 +155,7 @@ class AccountBurstDetector(Stateful):
         keep = np.exp((self._events_at - window) / SLOW_WINDOWS)
         self._events = float(self._events * keep + events)
         self._events_at = window
-        seen = SLOW_WINDOWS * -np.expm1((self._first_seen() - window - 1) / SLOW_WINDOWS)
+        seen = SLOW_WINDOWS * -np.expm1((self._start_window() - window - 1) / SLOW_WINDOWS)
         population[P_RATE] = self._events / seen / accounts
 
     @property

@@ -51,7 +51,7 @@ def log_density(freedom, z):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _weighed_square(freedom, off, scale):  # type: ignore[no-untyped-def]
+def _weighted_square(freedom, off, scale):  # type: ignore[no-untyped-def]
     """The square of an innovation with its weight by Student's t: a far one says little of the
     scale."""
     z = off / scale
@@ -158,7 +158,7 @@ def learn_stay(row, signed, off, innovation):  # type: ignore[no-untyped-def]
     move = off - row[col.MEANS]
     steady = max(sqrt(row[col.STEADY]), least_scale(row, signed))
     alpha = max(col.ALPHA, 1.0 / (row[col.AWAY] + row[col.AWAY_NOW]))
-    row[col.STEADY] += alpha * (_weighed_square(row[col.FREEDOM], move, steady) - row[col.STEADY])
+    row[col.STEADY] += alpha * (_weighted_square(row[col.FREEDOM], move, steady) - row[col.STEADY])
 
 
 @njit(inline="always", error_model="numpy")
@@ -180,13 +180,13 @@ def learn_scale_and_tail(row, signed, side, off, innovation):  # type: ignore[no
     if abs(z) >= col.BODY:
         count_long(row, abs(z))
     row[col.INNER] += alpha * (
-        _weighed_square(row[col.FREEDOM], innovation, scale) - row[col.INNER]
+        _weighted_square(row[col.FREEDOM], innovation, scale) - row[col.INNER]
     )
-    weighed = min(row[col.SIDE], 1.0 / col.ALPHA)
+    weight = min(row[col.SIDE], 1.0 / col.ALPHA)
     best = -np.inf
     for i in range(col.FREEDOMS.shape[0]):
         density = _log_t(i, z)
         row[col.LIKELY + i] += alpha * (density - row[col.LIKELY + i])
-        proven = weighed * row[col.LIKELY + i] - i * LIGHTER_TAIL_GAIN
+        proven = weight * row[col.LIKELY + i] - i * LIGHTER_TAIL_GAIN
         if proven > best:
             best, row[col.FREEDOM] = proven, col.FREEDOMS[i]

@@ -1,4 +1,4 @@
-"""The suite finds what breaks the protocol, and says how to mend it."""
+"""The conformance suite detects each breach of the protocol, and says how to mend it."""
 
 from __future__ import annotations
 
@@ -88,11 +88,13 @@ class Hoarder(AboveMean):
         (Hoarder, "bound what it keeps"),
     ],
 )
-def test_each_breach_is_named_with_its_mending(broken: type[AboveMean], says: str) -> None:
+def test_each_breach_is_named_and_the_error_says_how_to_mend_it(
+    broken: type[AboveMean], says: str
+) -> None:
     with pytest.raises(ConformanceError, match=says) as caught:
         check_detector(broken, pause_windows=1000)
     assert "To mend it: " in str(caught.value)
 
 
-def test_a_detector_that_holds_the_protocol_passes() -> None:
+def test_a_detector_that_keeps_the_protocol_passes() -> None:
     check_detector(AboveMean, pause_windows=1000)

@@ -1,4 +1,4 @@
-"""Bursts by account: what is found, what is a habit, what is new, and who has to leave."""
+"""Bursts by account: what is detected, what is a habit, what is new, and who has to leave."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_it_conforms() -> None:
     check_detector(AccountBurstEstimator)
 
 
-def test_one_quiet_account_that_bursts_is_found_and_named() -> None:
+def test_a_quiet_account_that_bursts_is_detected_and_named() -> None:
     detector = trained()
     for i in range(3):
         verdict = detector.judge(WINDOWS + i, with_burst(WINDOWS + i, {700: 6.0}))
@@ -69,9 +69,9 @@ def test_one_quiet_account_that_bursts_is_found_and_named() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_silence_speaks_for_no_burst(size: float) -> None:
-    """Not even that of an account which acts 20 times a window, each window: were it evidence, an
-    account that was reported would be so again for nothing that it did."""
+def test_silence_is_no_evidence_of_a_burst(size: float) -> None:
+    """Not even the silence of an account that acts 20 times in each window. If it were, an account
+    that was reported would be reported again for doing nothing."""
     assert silent_window_increment(20.0, DISPERSION_MIN, size) <= 0
     key, market = np.array([7], np.uint64), np.zeros(1, np.int64)
     detector = AccountBurstDetector()
@@ -116,7 +116,7 @@ def test_what_an_account_does_by_habit_is_no_evidence() -> None:
     assert never_before > 10
 
 
-def test_who_acts_in_batches_all_the_time_has_them_for_flow() -> None:
+def test_an_account_that_always_acts_in_batches_has_them_for_flow() -> None:
     """Else each would count as one event, and its mean would seem 30 times its rate."""
     detector, rng = AccountBurstDetector(), np.random.default_rng(3)
     key, market = np.array([7], np.uint64), np.zeros(1, np.int64)
@@ -150,7 +150,7 @@ def test_an_account_never_seen_is_judged_by_the_habits_of_all() -> None:
     assert [actor.key for actor in verdict.actors] == [stranger]
 
 
-def test_evidence_wanes_while_its_account_rests() -> None:
+def test_evidence_falls_while_its_account_does_not_act() -> None:
     detector = trained()
     for i in range(3):
         detector.learn(WINDOWS + i, with_burst(WINDOWS + i, {700: 6.0}))
@@ -160,7 +160,7 @@ def test_evidence_wanes_while_its_account_rests() -> None:
     assert values[-1] == 0.0
 
 
-def test_a_day_of_silence_and_then_a_burst() -> None:
+def test_a_burst_after_a_day_of_silence_is_detected() -> None:
     detector = trained()
     later = WINDOWS + 86_400
     for i in range(3):
@@ -171,7 +171,7 @@ def test_a_day_of_silence_and_then_a_burst() -> None:
     assert verdict.value > 10
 
 
-def test_judging_any_number_of_times_changes_nothing_and_states_go_on_alike() -> None:
+def test_judging_changes_nothing_and_a_restored_detector_continues_identically() -> None:
     left, asked = trained(), trained()
     for _ in range(3):
         asked.judge(WINDOWS, with_burst(WINDOWS, {700: 9.0}))
@@ -188,7 +188,7 @@ def test_judging_any_number_of_times_changes_nothing_and_states_go_on_alike() ->
     assert is_same_state(left.snapshot(), restored.snapshot())
 
 
-def test_a_new_level_is_taken_for_a_habit_after_a_bounded_time() -> None:
+def test_a_new_level_becomes_a_habit_after_a_bounded_time() -> None:
     detector = trained()
     reported = 0
     verdict: Verdict
@@ -202,7 +202,7 @@ def test_a_new_level_is_taken_for_a_habit_after_a_bounded_time() -> None:
     assert 0 < reported <= 2 * detector.patience + 10
 
 
-def test_one_absurd_count_leaves_an_account_as_it_was() -> None:
+def test_one_absurd_count_does_not_blind_the_detector_to_an_account() -> None:
     detector, twin = trained(), trained()
     detector.learn(WINDOWS, with_burst(WINDOWS, {5: 1e15}))
     twin.learn(WINDOWS, with_burst(WINDOWS, {}))
@@ -219,7 +219,7 @@ def test_one_absurd_count_leaves_an_account_as_it_was() -> None:
     assert scores[0] > 0.5 * scores[1] > 5
 
 
-def test_who_leaves_a_full_table_follows_from_times_and_keys() -> None:
+def test_times_and_keys_decide_who_leaves_a_full_table() -> None:
     table = AccountTable(capacity=8)
     for window, names in enumerate(([5, 6, 7, 8], [1, 2, 3, 4], [20])):
         key = np.array(names, np.uint64)
@@ -231,7 +231,7 @@ def test_who_leaves_a_full_table_follows_from_times_and_keys() -> None:
     assert (table.rows(np.array([1, 7], np.uint64)) >= 0).tolist() == [True, False]
 
 
-def test_memory_has_a_bound_that_a_flood_of_names_does_not_pass() -> None:
+def test_memory_is_bounded_under_a_flood_of_names() -> None:
     detector = AccountBurstDetector(most=2000)
     for window in range(100):
         key = np.arange(window * 500 + 1, window * 500 + 501, dtype=np.uint64)
@@ -241,7 +241,7 @@ def test_memory_has_a_bound_that_a_flood_of_names_does_not_pass() -> None:
     assert detector.bytes_per_account < 160
 
 
-def test_markets_are_judged_apart() -> None:
+def test_markets_are_judged_separately() -> None:
     """One account that bursts in two markets is in the one where it stands out most."""
     detector = AccountBurstDetector()
     rng = np.random.default_rng(5)
@@ -259,7 +259,7 @@ def test_markets_are_judged_apart() -> None:
     assert {actor.key for actor in verdict.actors} == {26, 27}
 
 
-def test_names_become_keys_whatever_their_order() -> None:
+def test_the_order_of_names_does_not_change_the_keys() -> None:
     one, two = (
         activity_from_counts({"a": 1, "b": 2, "c": 0}),
         activity_from_counts({"b": 2, "a": 1}),
