@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -165,7 +165,7 @@ class Detector(AnomalyDetector):
         """Continue, bit for bit, where the detector that gave `snapshot` stood."""
 
     def score_one(self, x: Mapping[Any, Any]) -> float:
-        """River's reading of `judge_one`: 0 where it abstains, for river knows nothing else."""
+        """The score as river wants it: 0 where the detector abstains."""
         value = self.judge_one(x).value
         return 0.0 if value is None else value
 
@@ -240,3 +240,14 @@ def read_number(x: Mapping[Any, Any], feature: str) -> float | str:
     if abs(number) > NUMBER_MAX:
         return f"{feature} is beyond 64 bits"
     return number
+
+
+def read_numbers(x: Mapping[Any, Any], features: Iterable[str]) -> list[float] | str:
+    """Finite numbers of the window, or why one of them is not there."""
+    numbers = []
+    for feature in features:
+        number = read_number(x, feature)
+        if isinstance(number, str):
+            return number
+        numbers.append(number)
+    return numbers

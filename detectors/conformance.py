@@ -93,7 +93,7 @@ def _check_score(detector: Detector, score: Score, x: X) -> None:
             _fail(detector, f"abstains without a reason on {x}", "give Score(None, why)")
         return
     if not isinstance(score.value, float) or not math.isfinite(score.value):
-        _fail(detector, f"scores {score.value!r} on {x}", "abstain where no finite float is known")
+        _fail(detector, f"scores {score.value!r} on {x}", "abstain where there is no finite float")
     if score.evidence is not None and score.evidence.windows < 1:
         _fail(detector, "has evidence of no window", "count the judged window in")
 
@@ -132,16 +132,8 @@ def check_hooks(factory: Factory) -> None:
     """Refuse a detector that still defines a hook under its former name."""
     detector = factory()
     for former, now in RENAMED.items():
-        if any(former in vars(kind) for kind in _own_classes(detector)):
+        if hasattr(type(detector), former):
             _fail(detector, f"defines `{former}`, which nothing calls", f"call it `{now}`")
-
-
-def _own_classes(detector: Detector) -> Iterator[type]:
-    """The detector's class and its bases up to ours and river's."""
-    for kind in type(detector).__mro__:
-        if kind is Detector:
-            return
-        yield kind
 
 
 def check_parameters(factory: Factory) -> None:
@@ -206,19 +198,19 @@ def check_continues_identically(factory: Factory) -> None:
     restored = factory()
     restored.restore(pickle.loads(pickle.dumps(detector.snapshot())))
     twins = {
-        "created and trained alike": _warmed_up_detector(factory),
+        "created and trained in the same way": _warmed_up_detector(factory),
         "pickled": pickle.loads(pickle.dumps(detector)),
         "copied": copy.deepcopy(detector),
         "restored from its state": restored,
     }
     for x in ordinary_windows(detector, 5, seed=5, factor=BURST_FACTOR):
-        twins["created and trained alike"].report_one(x)
+        twins["created and trained in the same way"].report_one(x)
     true = _scores(detector, ordinary_windows(detector, PROBE_WINDOWS, seed=6))
     for how, twin in twins.items():
         if _scores(twin, ordinary_windows(twin, PROBE_WINDOWS, seed=6)) != true:
             _fail(
                 detector,
-                f"goes on differently when {how}",
+                f"continues differently when {how}",
                 "put everything learnt into the snapshot; use no clock, no chance, no set of texts",
             )
     fresh, clone = factory(), detector.clone()

@@ -8,7 +8,7 @@ and says nothing in the first six hours.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
@@ -86,7 +86,8 @@ class RecordHighDetector(RowDetector):
     2.0
     """
 
-    _row: RecordHighBank
+    BANK: ClassVar = RecordHighBank
+    PARAMETERS: ClassVar = ("least",)
 
     def __init__(self, feature: str = "level", least: float = 1.0) -> None:
         if not least > 0.0:
@@ -94,14 +95,3 @@ class RecordHighDetector(RowDetector):
         self.feature = feature
         self.least = least
         self._init_row()
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        return (self.feature,)
-
-    @property
-    def bank_key(self) -> Any:
-        return self.least
-
-    def bank(self) -> RecordHighBank:
-        return RecordHighBank(self.least)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from detectors.abstentions import learning_reason
 from detectors.arrays.state import Stateful
-from detectors.base import Detector, Score, read_number
+from detectors.base import Detector, Score, read_numbers
 
 SCALE_ALPHA = 0.003
 """Of the EW centre and spread by which inputs are scaled: a memory of 333 windows."""
@@ -103,15 +103,6 @@ class RiverDetector(Stateful, Detector):
     def features(self) -> tuple[str, ...]:
         return self.inputs
 
-    def _read(self, x: Mapping[Any, Any]) -> list[float] | str:
-        values = []
-        for key in self.inputs:
-            value = read_number(x, key)
-            if isinstance(value, str):
-                return value
-            values.append(value)
-        return values
-
     def _squash(self, values: list[float]) -> dict[str, float]:
         squashed = {}
         for key, value, centre, spread in zip(
@@ -122,7 +113,7 @@ class RiverDetector(Stateful, Detector):
         return squashed
 
     def judge_one(self, x: Mapping[Any, Any]) -> Score:
-        values = self._read(x)
+        values = read_numbers(x, self.inputs)
         if isinstance(values, str):
             return Score(None, values)
         if self._seen < self.warm_up:
@@ -147,7 +138,7 @@ class RiverDetector(Stateful, Detector):
         return max(self._centre[i] - reach, min(self._centre[i] + reach, value))
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
-        values = self._read(x)
+        values = read_numbers(x, self.inputs)
         if isinstance(values, str) or self._broken:
             return
         self._seen += 1

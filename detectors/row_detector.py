@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import abc
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from detectors.abstentions import learning_reason
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.types import Float64
-from detectors.base import Bank, Detector, Score, read_number
+from detectors.base import Bank, Detector, Score, read_numbers
 
 FIRST_ROW = np.zeros(1, np.int64)
 SEEN = 0
@@ -62,28 +61,47 @@ class RowBank(Bank):
 
 
 class RowDetector(Detector):
-    """A detector that is the only row of its bank; its `__init__` ends with `_init_row`."""
+    """A detector that is the only row of its bank; its `__init__` ends with `_init_row`.
+
+    By default it reads one number, called `feature`.
+    """
+
+    BANK: ClassVar[type[RowBank]]
+    PARAMETERS: ClassVar[tuple[str, ...]]
+    """All parameters but the names of features; the bank takes them in this order."""
+    WARM_UP_MIN: ClassVar[int] = 1
 
     _row: RowBank
+    feature: str
     non_negative: bool = True
     """Whether it refuses numbers below zero."""
 
-    @abc.abstractmethod
-    def bank(self) -> RowBank: ...
+    @property
+    def features(self) -> tuple[str, ...]:
+        return (self.feature,)
+
+    @property
+    def bank_key(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.PARAMETERS)
+
+    def bank(self) -> RowBank:
+        return self.BANK(*self.bank_key)
 
     def _init_row(self) -> None:
+        least = {"warm_up": self.WARM_UP_MIN, "patience": 1}
+        for name, windows in least.items():
+            if getattr(self, name, windows) < windows:
+                raise ValueError(f"{name} is a number of windows: give at least {windows}")
         self._row = self.bank()
         self._row.grow(1)
 
     def _read(self, x: Mapping[Any, Any]) -> Float64 | str:
-        numbers = []
-        for feature in self.features:
-            number = read_number(x, feature)
-            if isinstance(number, str):
-                return number
-            if self.non_negative and number < 0:
-                return f"{feature} is below zero, and a count is not"
-            numbers.append(number)
+        numbers = read_numbers(x, self.features)
+        if isinstance(numbers, str):
+            return numbers
+        if self.non_negative and min(numbers) < 0:
+            negative = next(f for f, n in zip(self.features, numbers, strict=True) if n < 0)
+            return f"{negative} is below zero, and a count is not"
         return np.array([numbers])
 
     def judge_one(self, x: Mapping[Any, Any]) -> Score:

@@ -173,11 +173,6 @@ class AccountBurstDetector(Stateful):
         """How many accounts had to leave so far, for want of room."""
         return self._table.evicted
 
-    @property
-    def bytes_per_account(self) -> float:
-        """Of the arrays, for each account there is room for."""
-        return self._table.bytes_per_account
-
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_memo": None}
 

@@ -130,12 +130,6 @@ class AccountTable:
         self.n = stay
         self._resize(len(self.keys))
 
-    @property
-    def bytes_per_account(self) -> float:
-        """Of all arrays, for each row there is room for."""
-        arrays = self.keys, self.profiles, self.times, self._table
-        return sum(a.nbytes for a in arrays) / len(self.keys)
-
     def snapshot(self) -> dict[str, Any]:
         """The accounts in the order of their keys, so that equal states are equal bytes."""
         order = np.argsort(self.keys[: self.n])

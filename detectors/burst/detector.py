@@ -140,6 +140,8 @@ class BurstDetector(RowDetector):
     """
 
     log_likelihood: ClassVar[bool] = True
+    BANK: ClassVar = BurstBank
+    PARAMETERS: ClassVar = ("sizes", "warm_up", "patience")
     _row: BurstBank
 
     def __init__(
@@ -151,24 +153,11 @@ class BurstDetector(RowDetector):
     ) -> None:
         if not sizes or min(sizes) <= 1:
             raise ValueError(f"sizes must be burst sizes above 1, not {sizes}")
-        if warm_up < 1 or patience < 1:
-            raise ValueError("warm_up and patience are numbers of windows: give at least 1")
         self.feature = feature
         self.sizes = sizes
         self.warm_up = warm_up
         self.patience = patience
         self._init_row()
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        return (self.feature,)
-
-    @property
-    def bank_key(self) -> tuple[Any, ...]:
-        return (self.sizes, self.warm_up, self.patience)
-
-    def bank(self) -> BurstBank:
-        return BurstBank(self.sizes, self.warm_up, self.patience)
 
     def forecast_one(self, x: Mapping[Any, Any]) -> tuple[float, float] | str:
         """The count and the forecast of this window, or why there is no judgement."""

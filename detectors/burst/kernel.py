@@ -33,9 +33,9 @@ ALPHAS = np.array([0.5, 0.1, 0.02, 0.003])
 """Of the EW means: memories of 2, 10, 50 and 333 windows."""
 MEANS = UNKNOWNS
 YOUNG_WINDOWS = 334
-"""Until then a mean weighs its windows alike, as far as it reaches."""
+"""Until then each mean is the plain mean of the windows that it reaches back to."""
 FORECAST_MIN = 0.02
-"""Events a window: the least forecast, for a silent stream may begin to speak."""
+"""Events a window: the least forecast, for a silent stream may begin to act."""
 DISPERSION_MIN, DISPERSION_PRIOR, PRIOR_EVENTS = 1.02, 1.5, 30.0
 """φ stays above Poisson's 1, where the formula divides by φ-1. It starts at the prior, which counts
 as this many events."""

@@ -107,6 +107,8 @@ class CoMoveDetector(RowDetector):
 
     log_likelihood: ClassVar[bool] = True
     """Clean data lift -ln p above h in about exp(-h) of the windows, like such a CUSUM."""
+    BANK: ClassVar = CoMoveBank
+    WARM_UP_MIN: ClassVar = 2
     non_negative = False
 
     def __init__(
@@ -120,8 +122,6 @@ class CoMoveDetector(RowDetector):
             raise ValueError("give at least one input: the features it reads")
         if side not in SIDES:
             raise ValueError(f"side is one of {', '.join(SIDES)}, not {side!r}")
-        if warm_up < 2 or patience < 1:
-            raise ValueError("warm_up is at least 2 windows and patience at least 1")
         self.inputs = inputs
         self.side = side
         self.warm_up = warm_up
@@ -134,7 +134,4 @@ class CoMoveDetector(RowDetector):
 
     @property
     def bank_key(self) -> tuple[Any, ...]:
-        return (len(self.inputs), self.side, self.warm_up, self.patience)
-
-    def bank(self) -> CoMoveBank:
-        return CoMoveBank(len(self.inputs), SIDES[self.side], self.warm_up, self.patience)
+        return (len(self.inputs), SIDES[self.side], self.warm_up, self.patience)

@@ -11,7 +11,7 @@ more.
 from __future__ import annotations
 
 from math import log
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numba import njit, types
@@ -31,7 +31,7 @@ from detectors.stats.limits import (
 ALPHA = 0.001
 """Of the baseline: a memory of 1,000 windows."""
 BASE_MIN = 0.02
-"""Events a window: the least baseline, for a silent stream may begin to speak."""
+"""Events a window: the least baseline, for a silent stream may begin to act."""
 DISPERSION_MIN, DISPERSION_PRIOR, PRIOR_EVENTS = 1.0, 1.2, 30.0
 """Of the quasi-Poisson law; the prior counts as this many events."""
 STRETCHES = 24
@@ -214,22 +214,11 @@ class FocusDetector(RowDetector):
     """
 
     log_likelihood: ClassVar[bool] = True
+    BANK: ClassVar = FocusBank
+    PARAMETERS: ClassVar = ("warm_up", "patience")
 
     def __init__(self, feature: str = "count", warm_up: int = 300, patience: int = 300) -> None:
-        if warm_up < 1 or patience < 1:
-            raise ValueError("warm_up and patience are numbers of windows: give at least 1")
         self.feature = feature
         self.warm_up = warm_up
         self.patience = patience
         self._init_row()
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        return (self.feature,)
-
-    @property
-    def bank_key(self) -> tuple[Any, ...]:
-        return (self.warm_up, self.patience)
-
-    def bank(self) -> FocusBank:
-        return FocusBank(self.warm_up, self.patience)

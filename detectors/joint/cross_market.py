@@ -30,7 +30,7 @@ from detectors.arrays.state import Stateful
 from detectors.arrays.types import F1, F2, FLOAT, INT, Float64
 from detectors.calibration.conformal import AGE, P_MIN, READY_WINDOWS, ConformalPValues
 from detectors.joint.cusums import NAMED_CHANCE as NAMED_CHANCE
-from detectors.joint.cusums import PATIENCE_WINDOWS
+from detectors.joint.cusums import extend_episodes
 from detectors.stats.limits import SUM_MAX
 from detectors.stats.normal_scores import normal_score, normal_tail
 
@@ -93,7 +93,7 @@ class CrossMarketStatistics(Stateful):
         Windows before a statistic has p-values.
 
     Each window: `judge`, then `learn`. What is reported, and what follows until the CUSUMs are back
-    at zero, is not learnt, for `PATIENCE_WINDOWS` at most.
+    at zero, is not learnt, see `extend_episodes`.
 
     References
     ----------
@@ -119,7 +119,7 @@ class CrossMarketStatistics(Stateful):
         self._windows: Float64 = np.zeros(branches)
         """Since its last zero."""
         self._since: Float64 = np.zeros((0, branches, SINCE_COLUMNS))
-        self._episode_windows = 0
+        self._episode_windows: Float64 = np.zeros(1)
         """Of the present episode; 0 outside one."""
         # Of the window judged last, for learning:
         self._now: Float64 = np.full((0, NOW_COLUMNS), np.nan)
@@ -169,7 +169,7 @@ class CrossMarketStatistics(Stateful):
 
     def learn(self, reported: bool) -> None:
         """Learn the window judged last, unless it is part of an episode."""
-        taught = not reported and self._episode_windows == 0
+        taught = not reported and not self._episode_windows.any()
         if taught:
             _learn_regressions(self._now, self._regressions)
         self._ranks.learn(self._raw, np.full(len(STATISTICS), taught))
@@ -181,9 +181,8 @@ class CrossMarketStatistics(Stateful):
         self._since += np.stack((rest, judged), axis=-1)[:, None]
         self._since[:, zero] = 0.0
         self._before = np.where(judged[:, None] & (not reported), self._now[:, : REST + 1], 0.0)
-        windows = self._episode_windows + 1 if reported or self._episode_windows else 0
-        is_over = windows > PATIENCE_WINDOWS or (not reported and not self._total.any())
-        self._episode_windows = 0 if is_over else windows
+        episode = self._episode_windows, np.array([reported]), self._total[None]
+        self._episode_windows = extend_episodes(*episode)
 
     @property
     def lookback_windows(self) -> int:

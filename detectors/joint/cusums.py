@@ -245,10 +245,7 @@ class JointCusums(Stateful):
         self._before, self._score_before = now, self._score
         self._before[reported] = 0.0
         self._score_before[reported] = 0.0
-        in_episode = reported | (self._episode_windows > 0)
-        windows = np.where(in_episode, self._episode_windows + 1, 0.0)
-        is_over = (windows > PATIENCE_WINDOWS) | (~reported & ~self._total.any(axis=1))
-        self._episode_windows = np.where(is_over, 0.0, windows)
+        self._episode_windows = extend_episodes(self._episode_windows, reported, self._total)
 
     def _learn_rates(self, taught: Bool) -> None:
         """Learn the pace of the markets that have values; its level only where `taught`."""
@@ -262,6 +259,17 @@ class JointCusums(Stateful):
             off = self._activity - self._rates[:, column]
             self._rates[:, column] += np.where(learns, np.maximum(alpha, young) * off, 0.0)
         self._rates[:, RATE_WINDOWS] = seen
+
+
+def extend_episodes(windows: Float64, reported: Bool, total: Float64) -> Float64:
+    """The windows of each episode after one more window, (n,); 0 where none is open.
+
+    An episode begins with a report, and is over when a window is not reported and all CUSUMs,
+    `total` (n, branches), are at zero, or after `PATIENCE_WINDOWS`.
+    """
+    longer = np.where(reported | (windows > 0), windows + 1, 0.0)
+    is_over = (longer > PATIENCE_WINDOWS) | (~reported & ~total.any(axis=1))
+    return np.where(is_over, 0.0, longer)
 
 
 def stream_evidence(p: Float64, observed: Float64, expected: Float64) -> Float64:

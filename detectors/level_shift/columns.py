@@ -12,7 +12,7 @@ from detectors.stats.limits import NUMBER_MAX
 from detectors.stats.nnls import TRIANGLE, UNKNOWNS
 
 ALPHA = 0.003
-"""Of the slow mean and all scales: 333 windows; a younger detector weighs its windows alike."""
+"""Of the slow mean and all scales: 333 windows; of fewer windows it is the plain mean."""
 ALPHAS = np.array([1.0, 0.3, 0.1, 0.02])
 """Of the means that forecast: the last value, 3, 10 and 50 windows."""
 FLOOR_SHARE = 0.03
@@ -113,14 +113,9 @@ def is_readable(level, signed):  # type: ignore[no-untyped-def]
     return abs(level) <= NUMBER_MAX and (signed or level >= 0.0)
 
 
-@njit(BOOL(F1, INT), cache=True, nogil=True)
-def is_ready(row, warm_up):  # type: ignore[no-untyped-def]
-    """Whether enough was seen: windows, and moves unless the level hardly makes any."""
-    return row[SEEN] >= warm_up and (row[SIDE] >= MOVES_MIN or row[SEEN] >= STILL)
-
-
 @njit(BOOL(F1, FLOAT, BOOL, INT), cache=True, nogil=True)
 def can_judge(row, level, signed, warm_up):  # type: ignore[no-untyped-def]
-    """Whether the row can judge this level."""
-    has_scale = signed or row[FLOOR] > 0.0
-    return is_readable(level, signed) and is_ready(row, warm_up) and has_scale
+    """Whether the row has seen enough windows and enough moves (unless the level hardly makes any),
+    and can judge this level."""
+    is_ready = row[SEEN] >= warm_up and (row[SIDE] >= MOVES_MIN or row[SEEN] >= STILL)
+    return is_ready and is_readable(level, signed) and (signed or row[FLOOR] > 0.0)

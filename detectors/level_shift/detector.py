@@ -20,7 +20,7 @@ the level jumped nor that it stayed.
 from __future__ import annotations
 
 from math import exp, log
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -151,6 +151,9 @@ class LevelShiftDetector(RowDetector):
     """
 
     log_likelihood: ClassVar[bool] = True
+    BANK: ClassVar = LevelShiftBank
+    PARAMETERS: ClassVar = ("direction", "signed", "sizes", "least", "warm_up", "patience")
+    WARM_UP_MIN: ClassVar = 10
     _row: LevelShiftBank
 
     def __init__(
@@ -169,8 +172,6 @@ class LevelShiftDetector(RowDetector):
             raise ValueError(f"sizes must be steps above 0, not {sizes}")
         if least < 1:
             raise ValueError(f"least is a ratio of at least 1, not {least}")
-        if warm_up < 10 or patience < 1:
-            raise ValueError("give a warm_up of at least 10 windows and a patience of at least 1")
         self.feature = feature
         self.direction = direction
         self.signed = signed
@@ -182,21 +183,6 @@ class LevelShiftDetector(RowDetector):
         self._init_row()
 
     @property
-    def features(self) -> tuple[str, ...]:
-        return (self.feature,)
-
-    @property
-    def bank_key(self) -> tuple[Any, ...]:
-        return tuple(self.__dict__[name] for name in _PARAMETERS)
-
-    def bank(self) -> LevelShiftBank:
-        return LevelShiftBank(**{name: self.__dict__[name] for name in _PARAMETERS})
-
-    @property
     def usual_level(self) -> float:
         """The usual level, in the feature's unit."""
         return self._row.usual_level(0)
-
-
-_PARAMETERS = ("direction", "signed", "sizes", "least", "warm_up", "patience")
-"""All parameters but the name of the feature."""

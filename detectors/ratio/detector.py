@@ -10,7 +10,7 @@ windows is detected where the z-score of the single window is blind.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -110,6 +110,8 @@ class RatioDetector(RowDetector):
     """
 
     log_likelihood: ClassVar[bool] = True
+    BANK: ClassVar = RatioBank
+    PARAMETERS: ClassVar = ("factors", "warm_up", "patience")
 
     def __init__(
         self,
@@ -121,8 +123,6 @@ class RatioDetector(RowDetector):
     ) -> None:
         if not factors or min(factors) <= 1:
             raise ValueError(f"factors of the odds must be above 1, not {factors}")
-        if warm_up < 1 or patience < 1:
-            raise ValueError("warm_up and patience are numbers of windows: give at least 1")
         self.part = part
         self.other = other
         self.factors = factors
@@ -137,10 +137,3 @@ class RatioDetector(RowDetector):
     @property
     def rising_features(self) -> tuple[str, ...]:
         return (self.part,)
-
-    @property
-    def bank_key(self) -> tuple[Any, ...]:
-        return (self.factors, self.warm_up, self.patience)
-
-    def bank(self) -> RatioBank:
-        return RatioBank(self.factors, self.warm_up, self.patience)

@@ -12,16 +12,22 @@ from detectors.account_burst.activity import NO_ACTIVITY, WindowActivity
 from detectors.account_burst.columns import LAST
 from detectors.account_burst.constants import DISPERSION_MIN, SIZES
 from detectors.account_burst.detector import AccountBurstDetector
-from detectors.account_burst.estimator import (
-    AccountBurstEstimator,
-    account_key,
-    activity_from_counts,
-)
 from detectors.account_burst.likelihood import silent_window_increment, slow_rate
 from detectors.account_burst.scorer import Verdict
 from detectors.account_burst.table import AccountTable
 from detectors.conformance import check_detector
-from tests.bench.detect.accountflow import Flow, acts, hawkes_accounts, keys
+from tests.bench.detect.accountflow import (
+    Flow,
+    acts,
+    bytes_per_account,
+    hawkes_accounts,
+    keys,
+)
+from tests.detectors.account_burst.river_face import (
+    AccountBurstEstimator,
+    account_key,
+    activity_from_counts,
+)
 from tests.detectors.states import is_same_state
 
 WINDOWS = 6000
@@ -238,7 +244,7 @@ def test_memory_is_bounded_under_a_flood_of_names() -> None:
         detector.learn(window, WindowActivity(key, np.zeros(500, np.int64), np.ones(500)))
     assert detector._table.n <= 2000
     assert detector.evicted == 50_000 - detector._table.n
-    assert detector.bytes_per_account < 160
+    assert bytes_per_account(detector) < 160
 
 
 def test_markets_are_judged_separately() -> None:

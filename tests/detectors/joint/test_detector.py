@@ -14,8 +14,8 @@ from detectors.calibration.calibrator import AlertBudget, Calibrator
 from detectors.calibration.conformal import P_MIN, READY_WINDOWS, ConformalPValues
 from detectors.conformance import check_detector
 from detectors.joint.cusums import BLOCK_WINDOWS, KAPPA, JointCusums
-from detectors.joint.detector import JointDetector
 from detectors.joint.whitening import YOUNG_WINDOWS, Whitener
+from tests.detectors.joint.river_face import JointDetector
 
 DAY = 17_280.0
 DRIFT = np.log(1 / KAPPA) / (1 - KAPPA)

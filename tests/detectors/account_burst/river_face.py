@@ -1,4 +1,4 @@
-"""Bursts by account as a river estimator: the counts of one market's accounts, window by window."""
+"""Bursts by account as a river estimator, for the conformance suite: the counts of one market."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class AccountBurstEstimator(Stateful, Detector):
 
     Examples
     --------
-    >>> from detectors.account_burst.estimator import AccountBurstEstimator
+    >>> from tests.detectors.account_burst.river_face import AccountBurstEstimator
     >>> detector = AccountBurstEstimator()
     >>> for i in range(2700):
     ...     detector.learn_one({"maker": 20 if i % 9 == 0 else 0, "taker": i % 2})

@@ -1,4 +1,5 @@
-"""Many weak signs at once, of one symbol: `JointCusums` as a river estimator."""
+"""Many weak signs at once, of one symbol: `JointCusums` as a river estimator, for the conformance
+suite."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Float64
-from detectors.base import Detector, Evidence, Score, read_number
+from detectors.base import Detector, Evidence, Score, read_numbers
 from detectors.joint.cusums import JointCusums
 
 
@@ -26,7 +27,7 @@ class JointDetector(Stateful, Detector):
 
     Examples
     --------
-    >>> from detectors.joint.detector import JointDetector
+    >>> from tests.detectors.joint.river_face import JointDetector
     >>> detector = JointDetector(("cancels", "leverage"))
     >>> detector.judge_one({"cancels": 4.0, "leverage": 1.0}).why
     'learning: fewer than 2 of 2 streams have p-values yet'
@@ -55,9 +56,8 @@ class JointDetector(Stateful, Detector):
         return self.streams
 
     def _values(self, x: Mapping[Any, Any]) -> Float64 | str:
-        values = [read_number(x, name) for name in self.streams]
-        wrong = next((v for v in values if isinstance(v, str)), None)
-        return np.array([values], np.float64) if wrong is None else wrong
+        values = read_numbers(x, self.streams)
+        return values if isinstance(values, str) else np.array([values])
 
     def judge_one(self, x: Mapping[Any, Any]) -> Score:
         values = self._values(x)
