@@ -1,4 +1,4 @@
-"""A bank says of each row what one detector by itself would say, bit for bit."""
+"""A bank says of each row what one detector by itself says, bit for bit."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.bank import Bank, SequentialBank
-from detectors.base import Detector
+from detectors.base import Bank, Detector, SequentialBank
 from detectors.burst.detector import BurstDetector
 from detectors.calibration.calibrator import BLOCK_WINDOWS, READY_BLOCKS, Calibrator, FalseAlarmRate
 from detectors.calibration.calibrator_bank import CalibratorBank
@@ -61,12 +60,12 @@ def test_banks_and_single_detectors_agree_bit_for_bit(name: str, seed: int) -> N
         for i, row in enumerate(rows.tolist()):
             x = dict(zip(keys, values[i].tolist(), strict=True))
             single = singles[row].judge_one(x)
-            for bank, found in zip(asked, scores, strict=True):
+            for bank, score in zip(asked, scores, strict=True):
                 if single.value is None:
-                    assert math.isnan(found[i])
+                    assert math.isnan(score[i])
                     assert bank.why(row, values[i])
                 else:
-                    assert found[i] == single.value
+                    assert score[i] == single.value
                     assert bank.evidence(row, values[i]) == single.evidence
             if rng.random() < 0.1:
                 singles[row].report_one(x)
@@ -111,14 +110,14 @@ def test_a_state_of_other_sizes_is_refused() -> None:
 
 
 @pytest.mark.parametrize("log_likelihood", [True, False])
-def test_calibrators_find_what_each_calibrator_finds(log_likelihood: bool) -> None:
+def test_a_bank_of_calibrators_agrees_with_each_calibrator(log_likelihood: bool) -> None:
     rng = np.random.default_rng(5)
     most = FalseAlarmRate(400.0, 1.0).p_limit
     singles = [Calibrator(log_likelihood) for _ in range(3)]
     many = CalibratorBank(86400, most)
     for _ in singles:
         many.add(log_likelihood)
-    found = 0
+    rare = 0
     for window in range(BLOCK_WINDOWS * (READY_BLOCKS + 30)):
         rows = np.array([2, 0, 1])[rng.random(3) < 0.9]
         scores = np.round(rng.exponential(1.3, len(rows)), 3)
@@ -132,7 +131,7 @@ def test_calibrators_find_what_each_calibrator_finds(log_likelihood: bool) -> No
                     expected.append((i, singles[row].p_value(score)))
                 singles[row].learn(score)
         assert many.rare_scores(rows, scores, limit) == expected
-        found += len(expected)
+        rare += len(expected)
         many.learn(rows, scores)
         if window % 7777 == 7776:
             state = many.snapshot()
@@ -140,4 +139,4 @@ def test_calibrators_find_what_each_calibrator_finds(log_likelihood: bool) -> No
             many = CalibratorBank(86400, most)
             many.restore(state, log_likelihood)
             assert [many.why(row) for row in range(3)] == [single.why for single in singles]
-    assert found > 10
+    assert rare > 10

@@ -1,4 +1,4 @@
-"""The suite finds what breaks the protocol, and says how to mend it."""
+"""The conformance suite detects each breach of the protocol, and says how to mend it."""
 
 from __future__ import annotations
 
@@ -58,6 +58,12 @@ class Learner(AboveMean):
             self.learn_one(x)
 
 
+class Outdated(AboveMean):
+    @property
+    def raised(self) -> tuple[str, ...]:
+        return ()
+
+
 class Hoarder(AboveMean):
     def __init__(self) -> None:
         super().__init__()
@@ -72,20 +78,23 @@ class Hoarder(AboveMean):
     ("broken", "says"),
     [
         (Eager, "judges before it has learnt anything"),
-        (Mute, "abstains without words"),
+        (Mute, "abstains without a reason"),
         (Restless, "in two ways"),
         (Forgetful, "restored from its state"),
         (Gullible, "ignore it in learning"),
         (Poisoned, "after one count of 1e15"),
         (Learner, "do not learn in report_one"),
+        (Outdated, "defines `raised`, which nothing calls. To mend it: call it `rising_features`"),
         (Hoarder, "bound what it keeps"),
     ],
 )
-def test_each_breach_is_named_with_its_mending(broken: type[AboveMean], says: str) -> None:
+def test_each_breach_is_named_and_the_error_says_how_to_mend_it(
+    broken: type[AboveMean], says: str
+) -> None:
     with pytest.raises(ConformanceError, match=says) as caught:
         check_detector(broken, pause_windows=1000)
     assert "To mend it: " in str(caught.value)
 
 
-def test_a_detector_that_holds_the_protocol_passes() -> None:
+def test_a_detector_that_keeps_the_protocol_passes() -> None:
     check_detector(AboveMean, pause_windows=1000)

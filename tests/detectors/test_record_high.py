@@ -1,4 +1,4 @@
-"""As high as it seldom was: nothing is said at first, then what was never seen is rare."""
+"""Record highs: no p-value at first, then what was never seen is rare."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from detectors.record_high import RecordHighDetector
 DAY = 86_400
 
 
-def test_it_holds_what_every_detector_must() -> None:
+def test_it_conforms() -> None:
     check_detector(RecordHighDetector, pause_windows=20_000)
 
 
@@ -38,9 +38,9 @@ def test_calm_levels_are_no_evidence() -> None:
     detector = RecordHighDetector("share", least=1.0)
     detector.learn_one({"share": 0.01})
     assert detector.judge_one({"share": 0.9}).evidence is None
-    found = detector.judge_one({"share": 1.1}).evidence
-    assert found is not None
-    assert (found.observed, found.expected) == (1.1, 0.01)
+    evidence = detector.judge_one({"share": 1.1}).evidence
+    assert evidence is not None
+    assert (evidence.observed, evidence.expected) == (1.1, 0.01)
 
 
 def test_a_level_below_zero_is_refused() -> None:

@@ -99,7 +99,9 @@ class VenueState:
                 sources = batch.texts["sources"].to_strings()
                 self.mark_filter.add_sources(batch.partition, batch.offset.tolist(), sources)
         elif batch.kind == "book":
-            self._pending_books.append(market_rows.book_rows(batch, symbols, self.bands_interval_ns))
+            self._pending_books.append(
+                market_rows.book_rows(batch, symbols, self.bands_interval_ns)
+            )
         elif batch.kind == "reference":
             self._add_references(batch)
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.account_burst.activity import NO_ACTIVITY, WindowActivity
+from detectors.account_burst.detector import AccountBurstDetector
 from tests.bench.backgrounds import DAY, Counts, base_rate
 
 ACCOUNTS = 1000
@@ -172,3 +173,10 @@ def long_recording(real: NDArray[np.int64], days: float, seed: int, block: int =
     order = np.lexsort((account, window))
     begin = np.searchsorted(window[order], np.arange(blocks * block + 1))
     return Flow(begin, account[order], count[order].astype(np.float64), accounts)
+
+
+def bytes_per_account(detector: AccountBurstDetector) -> float:
+    """Of the detector's arrays, for each account that there is room for."""
+    table = detector._table
+    arrays = table.keys, table.profiles, table.times, table._table
+    return sum(array.nbytes for array in arrays) / len(table.keys)

@@ -39,6 +39,7 @@ from tests.bench.detect.accountbound import AccountBound
 from tests.bench.detect.accountflow import (
     Flow,
     acts,
+    bytes_per_account,
     dydx_cancels,
     hawkes_accounts,
     keys,
@@ -221,7 +222,7 @@ def rows(quick: bool = False, seed: int = 60) -> Iterator[dict[str, Any]]:
         acting = len(flow.account) / flow.windows
         note = (
             f"{run.us:.0f} µs a window of {acting:.1f} acting accounts,"
-            f" {method.detector.bytes_per_account:.0f} bytes an account;"
+            f" {bytes_per_account(method.detector):.0f} bytes an account;"
             f" {run.alarms} and {run.alarms_tenth} alarms in {days:g} days at 1 and .1 a day"
         )
         for who, bursts in planned.items():

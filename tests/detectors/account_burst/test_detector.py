@@ -1,4 +1,4 @@
-"""Bursts by account: what is found, what is a habit, what is new, and who has to leave."""
+"""Bursts by account: what is detected, what is a habit, what is new, and who has to leave."""
 
 from __future__ import annotations
 
@@ -8,19 +8,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors.account_burst import likelihood as law
-from detectors.account_burst.activity import (
-    NO_ACTIVITY,
-    WindowActivity,
-    account_key,
-    activity_from_counts,
-)
+from detectors.account_burst.activity import NO_ACTIVITY, WindowActivity
+from detectors.account_burst.columns import LAST
+from detectors.account_burst.constants import DISPERSION_MIN, SIZES
 from detectors.account_burst.detector import AccountBurstDetector
-from detectors.account_burst.likelihood import LAST
+from detectors.account_burst.likelihood import silent_window_increment, slow_rate
 from detectors.account_burst.scorer import Verdict
 from detectors.account_burst.table import AccountTable
 from detectors.conformance import check_detector
-from tests.bench.detect.accountflow import Flow, acts, hawkes_accounts, keys
+from tests.bench.detect.accountflow import (
+    Flow,
+    acts,
+    bytes_per_account,
+    hawkes_accounts,
+    keys,
+)
+from tests.detectors.account_burst.river_face import (
+    AccountBurstEstimator,
+    account_key,
+    activity_from_counts,
+)
+from tests.detectors.states import is_same_state
 
 WINDOWS = 6000
 
@@ -33,14 +41,14 @@ FLOW = ordinary_flow()
 KEY = keys(FLOW.accounts, 1)
 
 
-def learnt(windows: int = WINDOWS, **parameters: Any) -> AccountBurstDetector:
+def trained(windows: int = WINDOWS, **parameters: Any) -> AccountBurstDetector:
     detector = AccountBurstDetector(**parameters)
     for window in range(windows):
         detector.learn(window, FLOW.acts(window, KEY))
     return detector
 
 
-def planted(window: int, added: dict[int, float]) -> WindowActivity:
+def with_burst(window: int, added: dict[int, float]) -> WindowActivity:
     count = FLOW.row(window)
     for account, more in added.items():
         count[account] += more
@@ -49,14 +57,14 @@ def planted(window: int, added: dict[int, float]) -> WindowActivity:
 
 
 def test_it_conforms() -> None:
-    check_detector(AccountBurstDetector)
+    check_detector(AccountBurstEstimator)
 
 
-def test_one_quiet_account_that_bursts_is_found_and_named() -> None:
-    detector = learnt()
+def test_a_quiet_account_that_bursts_is_detected_and_named() -> None:
+    detector = trained()
     for i in range(3):
-        verdict = detector.judge(WINDOWS + i, planted(WINDOWS + i, {700: 6.0}))
-        detector.learn(WINDOWS + i, planted(WINDOWS + i, {700: 6.0}))
+        verdict = detector.judge(WINDOWS + i, with_burst(WINDOWS + i, {700: 6.0}))
+        detector.learn(WINDOWS + i, with_burst(WINDOWS + i, {700: 6.0}))
     assert verdict.value is not None
     assert verdict.value > 10
     (actor,) = verdict.actors
@@ -66,11 +74,11 @@ def test_one_quiet_account_that_bursts_is_found_and_named() -> None:
     assert actor.expected < 1
 
 
-@pytest.mark.parametrize("size", law.SIZES)
-def test_silence_speaks_for_no_burst(size: float) -> None:
-    """Not even that of an account which acts 20 times a window, each window: were it evidence, an
-    account that was reported would be so again for nothing that it did."""
-    assert law.silent_window_increment(20.0, law.DISPERSION_MIN, size) <= 0
+@pytest.mark.parametrize("size", SIZES)
+def test_silence_is_no_evidence_of_a_burst(size: float) -> None:
+    """Not even the silence of an account that acts 20 times in each window. If it were, an account
+    that was reported would be reported again for doing nothing."""
+    assert silent_window_increment(20.0, DISPERSION_MIN, size) <= 0
     key, market = np.array([7], np.uint64), np.zeros(1, np.int64)
     detector = AccountBurstDetector()
     for window in range(2000):
@@ -85,9 +93,9 @@ def test_silence_speaks_for_no_burst(size: float) -> None:
 def test_three_accounts_come_to_more_than_any_of_them_alone() -> None:
     scores = []
     for who in ((300,), (400,), (500,), (300, 400, 500)):
-        detector = learnt()
+        detector = trained()
         for i in range(3):
-            now = planted(WINDOWS + i, dict.fromkeys(who, 4.0))
+            now = with_burst(WINDOWS + i, dict.fromkeys(who, 4.0))
             verdict = detector.judge(WINDOWS + i, now)
             detector.learn(WINDOWS + i, now)
         assert verdict.value is not None
@@ -98,15 +106,15 @@ def test_three_accounts_come_to_more_than_any_of_them_alone() -> None:
 
 def test_what_an_account_does_by_habit_is_no_evidence() -> None:
     """A maker who replaces 30 quotes each minute, beside one who does it for the first time."""
-    detector = learnt()
+    detector = trained()
     for window in range(WINDOWS, WINDOWS + 1800):
-        detector.learn(window, planted(window, {600: 30.0} if window % 60 == 0 else {}))
+        detector.learn(window, with_burst(window, {600: 30.0} if window % 60 == 0 else {}))
     last = WINDOWS + 1800
-    by_habit = detector.judge(last, planted(last, {600: 30.0}))
+    by_habit = detector.judge(last, with_burst(last, {600: 30.0}))
     for i in range(4):
-        assert detector.judge(last + i, planted(last + i, {601: 30.0})) is not None
-        never_before = detector.judge(last + i, planted(last + i, {601: 30.0})).value
-        detector.learn(last + i, planted(last + i, {601: 30.0}))
+        assert detector.judge(last + i, with_burst(last + i, {601: 30.0})) is not None
+        never_before = detector.judge(last + i, with_burst(last + i, {601: 30.0})).value
+        detector.learn(last + i, with_burst(last + i, {601: 30.0}))
     assert all(actor.level <= 6.0 for actor in by_habit.actors)
     assert by_habit.value is not None
     assert never_before is not None
@@ -114,7 +122,7 @@ def test_what_an_account_does_by_habit_is_no_evidence() -> None:
     assert never_before > 10
 
 
-def test_who_acts_in_batches_all_the_time_has_them_for_flow() -> None:
+def test_an_account_that_always_acts_in_batches_has_them_for_flow() -> None:
     """Else each would count as one event, and its mean would seem 30 times its rate."""
     detector, rng = AccountBurstDetector(), np.random.default_rng(3)
     key, market = np.array([7], np.uint64), np.zeros(1, np.int64)
@@ -123,15 +131,15 @@ def test_who_acts_in_batches_all_the_time_has_them_for_flow() -> None:
         detector.learn(window, WindowActivity(key, market, count))
     table = detector._table
     row = int(table.rows(key)[0])
-    slow = law.slow_rate(table.habits[row], 1, 4000, detector._population)
+    slow = slow_rate(table.profiles[row], 1, 4000, table.population)
     assert 20 < slow < 35
 
 
 def test_an_account_never_seen_is_judged_by_the_habits_of_all() -> None:
-    detector = learnt()
+    detector = trained()
     stranger = 2**63
     for i in range(4):
-        now = planted(WINDOWS + i, {})
+        now = with_burst(WINDOWS + i, {})
         place = int(np.searchsorted(now.key, np.uint64(stranger)))
         now = WindowActivity(
             np.insert(now.key, place, np.uint64(stranger)),
@@ -148,18 +156,18 @@ def test_an_account_never_seen_is_judged_by_the_habits_of_all() -> None:
     assert [actor.key for actor in verdict.actors] == [stranger]
 
 
-def test_evidence_wanes_while_its_account_rests() -> None:
-    detector = learnt()
+def test_evidence_falls_while_its_account_does_not_act() -> None:
+    detector = trained()
     for i in range(3):
-        detector.learn(WINDOWS + i, planted(WINDOWS + i, {700: 6.0}))
+        detector.learn(WINDOWS + i, with_burst(WINDOWS + i, {700: 6.0}))
     values = [detector.judge(WINDOWS + 3 + i, NO_ACTIVITY).value or 0.0 for i in range(60)]
     assert values[0] > 10
     assert values == sorted(values, reverse=True)
     assert values[-1] == 0.0
 
 
-def test_a_day_of_silence_and_then_a_burst() -> None:
-    detector = learnt()
+def test_a_burst_after_a_day_of_silence_is_detected() -> None:
+    detector = trained()
     later = WINDOWS + 86_400
     for i in range(3):
         now = acts(np.array([700]), np.array([6.0]), KEY)
@@ -169,29 +177,29 @@ def test_a_day_of_silence_and_then_a_burst() -> None:
     assert verdict.value > 10
 
 
-def test_judging_any_number_of_times_changes_nothing_and_states_go_on_alike() -> None:
-    left, asked = learnt(), learnt()
+def test_judging_changes_nothing_and_a_restored_detector_continues_identically() -> None:
+    left, asked = trained(), trained()
     for _ in range(3):
-        asked.judge(WINDOWS, planted(WINDOWS, {700: 9.0}))
-    asked.report(WINDOWS, planted(WINDOWS, {700: 9.0}))
-    left.report(WINDOWS, planted(WINDOWS, {700: 9.0}))
+        asked.judge(WINDOWS, with_burst(WINDOWS, {700: 9.0}))
+    asked.report(WINDOWS, with_burst(WINDOWS, {700: 9.0}))
+    left.report(WINDOWS, with_burst(WINDOWS, {700: 9.0}))
     restored = AccountBurstDetector()
     restored.restore(pickle.loads(pickle.dumps(asked.snapshot())))
     for i in range(1, 400):
-        now = planted(WINDOWS + i, {700: 5.0} if i < 8 else {})
+        now = with_burst(WINDOWS + i, {700: 5.0} if i < 8 else {})
         verdicts = [d.judge(WINDOWS + i, now) for d in (left, asked, restored)]
         assert verdicts[0] == verdicts[1] == verdicts[2]
         for d in (left, asked, restored):
             (d.report if i == 5 else d.learn)(WINDOWS + i, now)
-    assert left.snapshot() == restored.snapshot()
+    assert is_same_state(left.snapshot(), restored.snapshot())
 
 
-def test_a_new_level_is_taken_for_a_habit_after_a_bounded_time() -> None:
-    detector = learnt()
+def test_a_new_level_becomes_a_habit_after_a_bounded_time() -> None:
+    detector = trained()
     reported = 0
     verdict: Verdict
     for i in range(2000):
-        now = planted(WINDOWS + i % 1500, {700: 5.0})
+        now = with_burst(WINDOWS + i % 1500, {700: 5.0})
         verdict = detector.judge(WINDOWS + i, now)
         mine = [a for a in verdict.actors if a.key == int(KEY[700])]
         report = bool(mine) and (verdict.value or 0.0) > 8
@@ -200,24 +208,24 @@ def test_a_new_level_is_taken_for_a_habit_after_a_bounded_time() -> None:
     assert 0 < reported <= 2 * detector.patience + 10
 
 
-def test_one_absurd_count_leaves_an_account_as_it_was() -> None:
-    detector, twin = learnt(), learnt()
-    detector.learn(WINDOWS, planted(WINDOWS, {5: 1e15}))
-    twin.learn(WINDOWS, planted(WINDOWS, {}))
+def test_one_absurd_count_does_not_blind_the_detector_to_an_account() -> None:
+    detector, twin = trained(), trained()
+    detector.learn(WINDOWS, with_burst(WINDOWS, {5: 1e15}))
+    twin.learn(WINDOWS, with_burst(WINDOWS, {}))
     for window in range(WINDOWS + 1, WINDOWS + 1200):
         for d in (detector, twin):
             d.learn(window, FLOW.acts(window, KEY))
     scores = []
     for d in (detector, twin):
         for i in range(3):
-            now = planted(WINDOWS + 1200 + i, {5: 12.0})
+            now = with_burst(WINDOWS + 1200 + i, {5: 12.0})
             verdict = d.judge(WINDOWS + 1200 + i, now)
             d.learn(WINDOWS + 1200 + i, now)
         scores.append(verdict.value or 0.0)
     assert scores[0] > 0.5 * scores[1] > 5
 
 
-def test_who_leaves_a_full_table_follows_from_times_and_keys() -> None:
+def test_times_and_keys_decide_who_leaves_a_full_table() -> None:
     table = AccountTable(capacity=8)
     for window, names in enumerate(([5, 6, 7, 8], [1, 2, 3, 4], [20])):
         key = np.array(names, np.uint64)
@@ -229,17 +237,17 @@ def test_who_leaves_a_full_table_follows_from_times_and_keys() -> None:
     assert (table.rows(np.array([1, 7], np.uint64)) >= 0).tolist() == [True, False]
 
 
-def test_memory_has_a_bound_that_a_flood_of_names_does_not_pass() -> None:
+def test_memory_is_bounded_under_a_flood_of_names() -> None:
     detector = AccountBurstDetector(most=2000)
     for window in range(100):
         key = np.arange(window * 500 + 1, window * 500 + 501, dtype=np.uint64)
         detector.learn(window, WindowActivity(key, np.zeros(500, np.int64), np.ones(500)))
-    assert detector.accounts <= 2000
-    assert detector.evicted == 50_000 - detector.accounts
-    assert detector.bytes_per_account < 160
+    assert detector._table.n <= 2000
+    assert detector.evicted == 50_000 - detector._table.n
+    assert bytes_per_account(detector) < 160
 
 
-def test_markets_are_judged_apart() -> None:
+def test_markets_are_judged_separately() -> None:
     """One account that bursts in two markets is in the one where it stands out most."""
     detector = AccountBurstDetector()
     rng = np.random.default_rng(5)
@@ -257,7 +265,7 @@ def test_markets_are_judged_apart() -> None:
     assert {actor.key for actor in verdict.actors} == {26, 27}
 
 
-def test_names_become_keys_whatever_their_order() -> None:
+def test_the_order_of_names_does_not_change_the_keys() -> None:
     one, two = (
         activity_from_counts({"a": 1, "b": 2, "c": 0}),
         activity_from_counts({"b": 2, "a": 1}),

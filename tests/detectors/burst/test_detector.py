@@ -1,4 +1,4 @@
-"""The burst detector: what it finds, what it leaves alone, and what becomes of a new level."""
+"""The burst detector: what it detects, what it ignores, and what a new level becomes."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_clean_day_has_at_most_three_alarms(
 
 
 @pytest.mark.parametrize("background", [poisson, hawkes])
-def test_a_strong_burst_is_found_within_its_first_seconds(
+def test_a_strong_burst_is_detected_within_its_first_seconds(
     background: Callable[[float, float, int], Counts],
 ) -> None:
     counts = background(0.1, 4.0, 103)
@@ -121,7 +121,7 @@ def test_after_a_report_the_evidence_starts_anew() -> None:
 
 
 def test_a_new_level_is_reported_for_a_bounded_time_only() -> None:
-    """What is reported later is by chance: in five times .2 of a day, as in a day of one level."""
+    """Later reports are chance: in five times .2 of a day, as many as in a day of one level."""
     shift, later = int(0.1 * DAY), 0
     end = shift + 2 * BurstDetector().patience + 10
     for seed in range(5):
@@ -132,14 +132,14 @@ def test_a_new_level_is_reported_for_a_bounded_time_only() -> None:
     assert later <= 3
 
 
-def test_a_burst_on_the_new_level_is_found() -> None:
+def test_a_burst_on_a_new_level_is_detected() -> None:
     counts = np.concatenate([poisson(0.1, 4, 104), poisson(0.1, 40, 105)])
     place = int(0.1 * DAY) + 5000
     counts[place : place + 10] += 100
     assert any(place <= i < place + 3 for i in alarms(counts))
 
 
-def test_a_burst_that_nobody_reports_is_over_when_it_is_over() -> None:
+def test_the_evidence_of_an_unreported_burst_ends_with_the_burst() -> None:
     detector = BurstDetector()
     for count in poisson(0.05, 4, 106).tolist():
         detector.learn_one({"count": count})
@@ -175,8 +175,8 @@ def test_nnls_meets_the_conditions_of_the_optimum(seed: int) -> None:
 
 
 def test_bursts_that_were_reported_do_not_teach_that_events_follow_each_other() -> None:
-    """What was learnt of a burst before it was reported is taken back: after five of six times the
-    rate, a weak one is as plain as to a detector that never saw any."""
+    """What was learnt of a burst before its report is taken back: after five bursts of six times
+    the rate, a weak one scores nearly as high as in a detector that never saw any."""
     rng = np.random.default_rng(4)
     quiet = rng.poisson(0.5, 3600).astype(float)
     loud = quiet.copy()
@@ -201,11 +201,9 @@ def test_bursts_that_were_reported_do_not_teach_that_events_follow_each_other() 
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("rate", [0.6, 12.0])
-def test_a_burst_that_began_in_a_lull_is_not_told_of_what_follows_it(
-    rate: float, seed: int
-) -> None:
-    """The forecast does not stand still from the report on: it is one of the next window, and
-    minutes later the market is in another mood."""
+def test_a_burst_that_began_in_a_lull_is_not_reported_after_its_end(rate: float, seed: int) -> None:
+    """From the report on the forecast must follow the stream again, for minutes later the market is
+    in another mood."""
     rng = np.random.default_rng(seed)
     # Slow moods, so that the forecast has learnt to follow them.
     mood = np.repeat(np.tile([1.3, 0.7], 30), 60)
@@ -214,24 +212,24 @@ def test_a_burst_that_began_in_a_lull_is_not_told_of_what_follows_it(
     burst = rng.poisson(6 * rate + 2, 20).astype(float)
     after = rng.poisson(1.3 * rate, 240).astype(float)
     detector = BurstDetector()
-    told = []
+    reported = []
     for i, count in enumerate(np.concatenate((usual, lull, burst, after)).tolist()):
         x = {"count": count}
         score = detector.judge_one(x).value or 0.0
         if score > 20.0:
-            told.append(i - len(usual) - len(lull))
+            reported.append(i - len(usual) - len(lull))
             detector.report_one(x)
         else:
             detector.learn_one(x)
-    assert told
-    assert min(told) >= 0
-    assert max(told) < len(burst) + 5
+    assert reported
+    assert min(reported) >= 0
+    assert max(reported) < len(burst) + 5
 
 
 @pytest.mark.parametrize("rate", [0.6, 12.0])
 def test_a_burst_in_pieces_is_one_burst_and_teaches_nothing(rate: float) -> None:
-    """An episode outlives the windows of the burst that are not reported, quiet ones included: the
-    weights of the forecast are as if there had been none."""
+    """An episode goes on through windows of the burst that are not reported, even quiet ones: the
+    weights of the forecast are as if there had been no burst."""
     rng = np.random.default_rng(3)
     usual = rng.poisson(rate, 3000).astype(float)
     loud = usual.copy()
@@ -251,22 +249,22 @@ def test_a_burst_in_pieces_is_one_burst_and_teaches_nothing(rate: float) -> None
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_forecast_that_is_too_low_does_not_keep_itself_so(seed: int) -> None:
-    """Two events while it warms up, then one in eight windows for ever: what stands as evidence
-    for longer than any burst is learnt."""
+    """Two events in the warm-up, then one in eight windows for ever: evidence that lasts longer
+    than any burst is learnt."""
     rng = np.random.default_rng(seed)
     begin = np.zeros(320)
     begin[[0, 150]] = 1.0
     counts = np.concatenate((begin, rng.poisson(0.12, 3600)))
     detector = BurstDetector()
-    told = []
+    reported = []
     for i, count in enumerate(counts.tolist()):
         x = {"count": count}
         if (detector.judge_one(x).value or 0.0) > 20.0:
-            told.append(i)
+            reported.append(i)
             detector.report_one(x)
         else:
             detector.learn_one(x)
-    assert not [i for i in told if i > 1800]
+    assert not [i for i in reported if i > 1800]
     forecast = detector.forecast_one({"count": 0.0})
     assert not isinstance(forecast, str)
     assert 0.06 < forecast[1] < 0.24

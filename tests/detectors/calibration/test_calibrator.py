@@ -1,4 +1,4 @@
-"""Scores to p-values to the budget."""
+"""Scores become p-values, and p-values keep the budget."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from detectors.calibration.calibrator import (
     READY_BLOCKS,
     Calibrator,
     FalseAlarmRate,
-    once_per_days,
 )
 
 DAY = 86400
 
 
-def taught(log_likelihood: bool, scores: list[float]) -> Calibrator:
+def trained(log_likelihood: bool, scores: list[float]) -> Calibrator:
     calibrator = Calibrator(log_likelihood, DAY)
     for score in scores:
         calibrator.learn(score)
@@ -39,7 +38,7 @@ def test_an_impossible_budget_is_refused(wrong: tuple[float, float, int]) -> Non
         FalseAlarmRate(*wrong)
 
 
-def test_a_log_likelihood_begins_with_its_theory() -> None:
+def test_a_log_likelihood_has_p_values_by_theory_from_the_start() -> None:
     calibrator = Calibrator(log_likelihood=True)
     assert calibrator.why is None
     assert calibrator.p_value(0.0) == 1.0
@@ -48,7 +47,7 @@ def test_a_log_likelihood_begins_with_its_theory() -> None:
 
 def test_other_scores_have_no_p_value_before_six_hours_and_say_so() -> None:
     scores = np.random.default_rng(1).normal(size=READY_BLOCKS * BLOCK_WINDOWS).tolist()
-    calibrator = taught(False, scores[:-1])
+    calibrator = trained(False, scores[:-1])
     assert calibrator.p_value(100.0) == 1.0
     assert calibrator.why == "calibrating: the scores of the first 6 h tell what is rare"
     calibrator.learn(scores[-1])
@@ -56,7 +55,7 @@ def test_other_scores_have_no_p_value_before_six_hours_and_say_so() -> None:
     assert calibrator.p_value(100.0) < 1e-4
 
 
-def realised(sample: np.ndarray, log_likelihood: bool) -> float:
+def reports_per_day(sample: np.ndarray, log_likelihood: bool) -> float:
     """Reports a day at a budget of one, after two days of learning."""
     calibrator = Calibrator(log_likelihood, DAY)
     limit = FalseAlarmRate(1.0, 1.0).p_limit
@@ -70,14 +69,14 @@ def realised(sample: np.ndarray, log_likelihood: bool) -> float:
 @pytest.mark.parametrize("scale", [0.7, 1.0, 1.5])
 def test_the_budget_is_kept_whatever_the_slope_of_the_tail(scale: float) -> None:
     rng = np.random.default_rng(2)
-    assert 0.3 <= realised(rng.exponential(scale, 12 * DAY), True) <= 2.0
+    assert 0.3 <= reports_per_day(rng.exponential(scale, 12 * DAY), True) <= 2.0
 
 
 @pytest.mark.parametrize("law", ["normal", "pareto"])
 def test_the_budget_is_not_overspent_on_light_or_heavy_tails(law: str) -> None:
     rng = np.random.default_rng(3)
     sample = rng.normal(size=12 * DAY) if law == "normal" else rng.pareto(3.0, 12 * DAY)
-    assert realised(sample, False) <= 2.0
+    assert reports_per_day(sample, False) <= 2.0
 
 
 scores = st.floats(-1e3, 1e3) | st.floats(0, 30)
@@ -90,15 +89,15 @@ def test_a_higher_score_is_never_less_rare(
 ) -> None:
     rng = np.random.default_rng(seed)
     learnt = np.round(rng.exponential(2.0, BLOCK_WINDOWS * 80), 2)[:: rng.integers(1, 30)]
-    calibrator = taught(log_likelihood, learnt.tolist())
+    calibrator = trained(log_likelihood, learnt.tolist())
     p = [calibrator.p_value(score) for score in sorted(asked)]
     assert all(0.0 <= b <= a * (1 + 1e-9) <= 1.0 + 1e-9 for a, b in pairwise(p))
 
 
-def test_an_attack_does_not_deafen_the_stream() -> None:
+def test_an_attack_does_not_raise_later_p_values() -> None:
     calm = np.random.default_rng(4).exponential(1.0, 2 * DAY).tolist()
-    before = taught(True, calm).p_value(16.0)
-    attacked = taught(True, [*calm, *[1e15] * 10])
+    before = trained(True, calm).p_value(16.0)
+    attacked = trained(True, [*calm, *[1e15] * 10])
     assert attacked.p_value(16.0) < 5 * before
 
 
@@ -110,7 +109,7 @@ def blocks(tops: list[float], steepest: float = math.inf) -> Calibrator:
 
 
 @pytest.mark.parametrize("attacks", [2, 4, 12])
-def test_attacks_in_a_row_do_not_deafen_a_young_stream(attacks: int) -> None:
+def test_attacks_in_a_row_do_not_raise_the_p_values_of_a_young_stream(attacks: int) -> None:
     calm = [4.0, 5.0, 6.0, 7.0] * 9
     attacked = blocks([*calm, *[1e3] * attacks])
     assert blocks(calm).p_value(14.0) < 0.01 / DAY
@@ -122,8 +121,8 @@ def test_attacks_do_not_move_the_theory_of_a_young_stream() -> None:
     assert attacked.p_value(30.0) == blocks([4.0] * 5).p_value(30.0)
 
 
-def test_a_day_of_attacks_does_not_deafen_the_stream() -> None:
-    """Where a score is reported it is over the threshold by little: its evidence starts anew."""
+def test_a_day_of_attacks_does_not_raise_later_p_values() -> None:
+    """Reported scores exceed the threshold by little, for evidence starts anew after a report."""
     rng = np.random.default_rng(6)
     calm = rng.gumbel(6.0, 1.0, 288).tolist()
     attacked = blocks([*calm, *[20.0, 5.0] * 35])
@@ -153,13 +152,13 @@ def test_high_scores_of_a_young_stream_move_its_theory() -> None:
 
 
 def test_equal_scores_are_never_rare() -> None:
-    calibrator = taught(False, [0.5] * BLOCK_WINDOWS * READY_BLOCKS)
+    calibrator = trained(False, [0.5] * BLOCK_WINDOWS * READY_BLOCKS)
     assert calibrator.p_value(0.5) == 1.0
 
 
-def test_it_goes_on_from_its_state_bit_for_bit() -> None:
+def test_a_restored_calibrator_continues_bit_for_bit() -> None:
     stream = np.random.default_rng(5).exponential(1.0, DAY).tolist()
-    whole = taught(True, stream[:40000])
+    whole = trained(True, stream[:40000])
     restored = Calibrator(True, DAY)
     restored.restore(whole.snapshot())
     for score in stream[40000:]:
@@ -170,13 +169,8 @@ def test_it_goes_on_from_its_state_bit_for_bit() -> None:
 
 
 def test_what_is_not_finite_is_not_learnt() -> None:
-    calibrator = taught(True, [1.0])
+    calibrator = trained(True, [1.0])
     before = calibrator.snapshot()
     for bad in (math.nan, math.inf, -math.inf):
         calibrator.learn(bad)
     assert calibrator.snapshot() == before
-
-
-def test_once_per_days_is_the_inverse_of_the_rate() -> None:
-    assert once_per_days(1 / 86400, window_s=1.0) == 1.0
-    assert once_per_days(0.0, window_s=1.0) == math.inf

@@ -1,4 +1,4 @@
-"""Evidence across markets: what it finds and names, and what it leaves alone."""
+"""Evidence across markets: what it detects and names, and what it ignores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def chances(z: np.ndarray) -> np.ndarray:
     return np.array([0.5 * erfc(x * sqrt(0.5)) for x in z.ravel()]).reshape(z.shape)
 
 
-def shaken(windows: int, seed: int, share: float) -> np.ndarray:
+def p_values_with_mood(windows: int, seed: int, share: float) -> np.ndarray:
     """p-values of markets that have `share` of their variance in common, (windows, markets)."""
     rng = np.random.default_rng(seed)
     mood = rng.standard_normal((windows, 1))
@@ -34,11 +34,11 @@ def shaken(windows: int, seed: int, share: float) -> np.ndarray:
     return chances(sqrt(share) * mood + sqrt(1 - share) * own)
 
 
-def taught(
+def trained(
     share: float, windows: int = COMMON_READY_WINDOWS, markets: int = MARKETS
 ) -> CrossMarketStatistics:
     across = CrossMarketStatistics(DAY, markets)
-    for p in shaken(windows, 1, share)[:, :markets]:
+    for p in p_values_with_mood(windows, 1, share)[:, :markets]:
         across.judge(p)
         across.learn(False)
     return across
@@ -46,42 +46,42 @@ def taught(
 
 @pytest.fixture(scope="module")
 def habit() -> dict[str, object]:
-    return taught(0.4).snapshot()
+    return trained(0.4).snapshot()
 
 
-def again(habit: dict[str, object]) -> CrossMarketStatistics:
+def restored(habit: dict[str, object]) -> CrossMarketStatistics:
     across = CrossMarketStatistics(DAY)
     across.restore({k: v.copy() if isinstance(v, np.ndarray) else v for k, v in habit.items()})
     return across
 
 
-def said(
+def scores_after(
     across: CrossMarketStatistics, shift: np.ndarray, mood: float = 0.0, seed: int = 9
 ) -> np.ndarray:
-    """The voices after two ordinary windows of this mood in which markets are `shift` higher."""
+    """The statistics after two windows of this mood in which markets are `shift` higher."""
     rng = np.random.default_rng(seed)
     for _ in range(2):
         own = sqrt(0.6) * rng.standard_normal(MARKETS)
         scores = across.judge(chances(sqrt(0.4) * mood + own + shift))
-        known = across.contributing_markets(STEP)
+        evidence = across.contributing_markets(STEP)
         across.learn(False)
-    across.last = known  # type: ignore[attr-defined]
+    across.last = evidence  # type: ignore[attr-defined]
     return scores
 
 
-def test_a_mood_of_all_is_common_and_no_market_stands_out(habit: dict[str, object]) -> None:
-    scores = said(again(habit), np.zeros(MARKETS), mood=3.5)
+def test_a_mood_of_all_markets_is_common_and_names_none(habit: dict[str, object]) -> None:
+    scores = scores_after(restored(habit), np.zeros(MARKETS), mood=3.5)
     assert scores[COMMON] > 6
     assert scores[STEP] < 5
     assert scores[LASTING] < 5
 
 
-def test_some_that_move_together_are_found_in_the_middle_of_the_mood_and_named(
+def test_some_markets_that_move_together_are_detected_and_named_despite_the_mood(
     habit: dict[str, object],
 ) -> None:
     shift = np.where(np.arange(MARKETS) < 4, 2.2, 0.0)
-    across = again(habit)
-    scores = said(across, shift)
+    across = restored(habit)
+    scores = scores_after(across, shift)
     assert scores[STEP] > 8
     assert scores[COMMON] < scores[STEP]
     windows, named = across.last  # type: ignore[attr-defined]
@@ -90,20 +90,20 @@ def test_some_that_move_together_are_found_in_the_middle_of_the_mood_and_named(
     assert len(named) >= 2
 
 
-def test_one_market_however_loud_is_no_group(habit: dict[str, object]) -> None:
+def test_one_market_is_no_group_however_high_its_score(habit: dict[str, object]) -> None:
     shift = np.where(np.arange(MARKETS) == 5, 40.0, 0.0)
-    told = [said(again(habit), shift, seed=seed)[STEP] > 10 for seed in range(200)]
-    assert sum(told) <= 4
+    loud = [scores_after(restored(habit), shift, seed=seed)[STEP] > 10 for seed in range(200)]
+    assert sum(loud) <= 4
     three = np.where(np.isin(np.arange(MARKETS), (5, 6, 7)), 4.0, 0.0)
-    told = [said(again(habit), three, seed=seed)[STEP] > 10 for seed in range(50)]
-    assert sum(told) > 25
+    loud = [scores_after(restored(habit), three, seed=seed)[STEP] > 10 for seed in range(50)]
+    assert sum(loud) > 25
 
 
-def test_what_moves_together_by_habit_is_rare_no_more_often_than_once_in_so_many_windows() -> None:
-    across = taught(0.4)
+def test_the_false_alarm_rate_is_kept_where_markets_always_move_together() -> None:
+    across = trained(0.4)
     high = np.zeros(len(STATISTICS))
     windows = 6000
-    for p in shaken(windows, 2, 0.4):
+    for p in p_values_with_mood(windows, 2, 0.4):
         high += across.judge(p) > np.log(200)
         across.learn(False)
     assert (high < 2.5 * windows / 200).all()
@@ -111,19 +111,19 @@ def test_what_moves_together_by_habit_is_rare_no_more_often_than_once_in_so_many
 
 
 def test_fewer_than_four_markets_abstain() -> None:
-    across = taught(0.0, 400, markets=MARKETS_LEAST - 1)
+    across = trained(0.0, 400, markets=MARKETS_LEAST - 1)
     assert np.isnan(across.judge(np.full(MARKETS_LEAST - 1, 0.5))).all()
-    enough = taught(0.0, 400, markets=MARKETS_LEAST)
+    enough = trained(0.0, 400, markets=MARKETS_LEAST)
     scores = enough.judge(np.full(MARKETS_LEAST, 0.5))
     assert not np.isnan(scores[[STEP, LASTING]]).any()
     assert np.isnan(scores[COMMON])
 
 
-def test_a_market_that_is_silent_or_new_changes_nothing_for_the_others() -> None:
-    across = taught(0.3)
+def test_a_silent_or_new_market_changes_nothing_for_the_others() -> None:
+    across = trained(0.3)
     across.grow(MARKETS + 3)
-    twin = taught(0.3)
-    for p in shaken(50, 3, 0.3):
+    twin = trained(0.3)
+    for p in p_values_with_mood(50, 3, 0.3):
         more = np.concatenate((p, np.full(3, np.nan)))
         assert (across.judge(more) == twin.judge(p)).all()
         across.learn(False)
@@ -131,19 +131,19 @@ def test_a_market_that_is_silent_or_new_changes_nothing_for_the_others() -> None
 
 
 def test_what_is_reported_is_not_learnt(habit: dict[str, object]) -> None:
-    across = again(habit)
-    before = across.snapshot()["learnt"].copy()
+    across = restored(habit)
+    before = across.snapshot()["regressions"].copy()
     across.judge(chances(np.full(MARKETS, 3.0)))
     across.learn(True)
-    assert (across.snapshot()["learnt"] == before).all()
-    across.judge(shaken(1, 4, 0.4)[0])
+    assert (across.snapshot()["regressions"] == before).all()
+    across.judge(p_values_with_mood(1, 4, 0.4)[0])
     across.learn(False)  # the CUSUMs are at zero: over
-    across.judge(shaken(1, 5, 0.4)[0])
+    across.judge(p_values_with_mood(1, 5, 0.4)[0])
     across.learn(False)
-    assert (across.snapshot()["learnt"] != before).any()
+    assert (across.snapshot()["regressions"] != before).any()
 
 
-def test_fishers_sum_by_its_own_ranks_is_uniform_though_streams_are_not_independent() -> None:
+def test_fishers_p_values_by_rank_are_uniform_though_streams_are_not_independent() -> None:
     rng = np.random.default_rng(6)
     fisher = FisherCombination(DAY, 2)
     seen = []
@@ -157,7 +157,7 @@ def test_fishers_sum_by_its_own_ranks_is_uniform_though_streams_are_not_independ
     assert 0.005 < rare < 0.015
 
 
-def test_a_market_with_fewer_than_two_streams_has_no_chance_of_its_own() -> None:
+def test_a_market_with_fewer_than_two_streams_has_no_p_value() -> None:
     fisher = FisherCombination(DAY, 2)
     for _ in range(200):
         fisher.judge(np.array([[0.3, np.nan], [0.4, 0.6]]))

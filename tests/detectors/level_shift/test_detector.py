@@ -1,4 +1,4 @@
-"""The level detector: the protocol, and what it is for."""
+"""The level-shift detector: the protocol, and what it is for."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_it_keeps_the_protocol() -> None:
 
 @pytest.mark.parametrize("memory", [0.0, 0.6, 0.95])
 @pytest.mark.parametrize("direction", ["up", "down"])
-def test_clean_levels_seldom_lift_the_score_as_the_law_of_cusums_says(
+def test_clean_levels_lift_the_score_as_seldom_as_theory_says(
     memory: float, direction: str
 ) -> None:
     windows = 40_000
@@ -48,17 +48,19 @@ def test_clean_levels_seldom_lift_the_score_as_the_law_of_cusums_says(
 
 
 @pytest.mark.parametrize(("memory", "median_s"), [(0.3, 8), (0.9, 13)])
-def test_a_book_at_a_fifth_of_usual_is_found_within_seconds(memory: float, median_s: int) -> None:
-    found = []
+def test_a_book_at_a_fifth_of_its_usual_depth_is_detected_within_seconds(
+    memory: float, median_s: int
+) -> None:
+    delays = []
     for seed in range(20):
         level = 1e6 * np.exp(0.25 * wandering(1500, seed, memory))
         level[1400:1420] /= 5
         detector = LevelShiftDetector("depth", direction="down")
         said = scores(detector, level)
         hits = np.flatnonzero(said[1400:1420] > 14)
-        found.append(int(hits[0]) if len(hits) else 99)
-    assert np.mean(np.array(found) < 20) >= 0.9
-    assert np.median(found) <= median_s
+        delays.append(int(hits[0]) if len(hits) else 99)
+    assert np.mean(np.array(delays) < 20) >= 0.9
+    assert np.median(delays) <= median_s
 
 
 def dipping(windows: int, seed: int, every: int) -> np.ndarray:
@@ -72,27 +74,27 @@ def dipping(windows: int, seed: int, every: int) -> np.ndarray:
     return level
 
 
-def reported(detector: LevelShiftDetector, levels: np.ndarray, least: float) -> list[int]:
-    """The windows whose score is above `least`; the detector is told of them."""
-    told = []
+def windows_reported(detector: LevelShiftDetector, levels: np.ndarray, least: float) -> list[int]:
+    """The windows whose score is above `least`; those are reported, and the others learnt."""
+    reports = []
     for t, level in enumerate(levels.tolist()):
         x = {detector.feature: level}
         value = detector.judge_one(x).value
         if value is not None and value > least:
-            told.append(t)
+            reports.append(t)
             detector.report_one(x)
         else:
             detector.learn_one(x)
-    return told
+    return reports
 
 
-def test_a_book_that_often_thins_for_a_while_is_soon_no_news() -> None:
+def test_a_book_that_often_thins_for_a_while_is_soon_ordinary() -> None:
     early = late = dips = 0
     for seed in range(8):
         level = 1e6 * np.exp(dipping(7200, seed, 120))
-        told = np.array(reported(LevelShiftDetector(direction="down"), level, 14.0))
-        early += int((told < 1800).sum())
-        late += int((told >= 1800).sum())
+        reports = np.array(windows_reported(LevelShiftDetector(direction="down"), level, 14.0))
+        early += int((reports < 1800).sum())
+        late += int((reports >= 1800).sum())
         dips += int((np.diff(level[1800:]) < -3e5).sum())
     assert dips > 300
     assert late <= 0.02 * dips
@@ -122,13 +124,15 @@ def test_evidence_ends_where_the_level_is_back_at_its_usual() -> None:
     assert detector.judge_one({"level": 1.3e6}).value == 0.0
 
 
-def test_what_was_reported_does_not_teach_that_it_is_ordinary() -> None:
+def test_reported_steps_do_not_become_ordinary() -> None:
     level = 1e6 * np.exp(0.1 * wandering(4000, 4, 0.5))
     for at in range(1000, 4000, 300):
         level[at : at + 20] /= 6
     detector = LevelShiftDetector(direction="down")
-    told = np.array(reported(detector, level, 14.0))
-    assert [any((told >= at) & (told < at + 20)) for at in range(1000, 4000, 300)] == [True] * 10
+    reports = np.array(windows_reported(detector, level, 14.0))
+    assert [any((reports >= at) & (reports < at + 20)) for at in range(1000, 4000, 300)] == [
+        True
+    ] * 10
     assert detector.usual_level == pytest.approx(1e6, rel=0.15)
 
 
@@ -182,7 +186,7 @@ def test_a_lasting_step_is_the_new_level_after_patience() -> None:
 
 
 @pytest.mark.parametrize("outlier", [1e15, -1e15, 2.0**63])
-def test_an_absurd_level_is_told_in_finite_numbers_and_is_soon_forgotten(outlier: float) -> None:
+def test_an_absurd_level_has_a_finite_score_and_is_soon_forgotten(outlier: float) -> None:
     levels = np.random.default_rng(3).normal(0.0, 1e-3, 4000)
     detector = LevelShiftDetector(direction="both", signed=True)
     scores(detector, levels)
@@ -196,7 +200,7 @@ def test_an_absurd_level_is_told_in_finite_numbers_and_is_soon_forgotten(outlier
     assert said[1000:].max() < 14.0
 
 
-def test_nothing_but_zeros_is_no_scale() -> None:
+def test_a_level_of_nothing_but_zeros_has_no_scale() -> None:
     detector = LevelShiftDetector("depth", direction="down", warm_up=10)
     for _ in range(40):
         detector.learn_one({"depth": 0.0})
@@ -206,7 +210,7 @@ def test_nothing_but_zeros_is_no_scale() -> None:
     assert score.why.startswith("nothing but zeros")
 
 
-def test_wrong_parameters_are_refused_with_words() -> None:
+def test_wrong_parameters_are_refused_with_a_reason() -> None:
     for wrong in ({"direction": "left"}, {"sizes": (0.0,)}, {"warm_up": 2}, {"least": 0.5}):
         with pytest.raises(ValueError, match=r"direction|sizes|warm_up|least"):
             LevelShiftDetector(**wrong)  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""Many weak signs at once, of one symbol: `jointevidence` as a river estimator."""
+"""Many weak signs at once, of one symbol: `JointCusums` as a river estimator, for the conformance
+suite."""
 
 from __future__ import annotations
 
@@ -7,25 +8,26 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from detectors.base import Detector, Evidence, Score, read_number
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import Float64
+from detectors.base import Detector, Evidence, Score, read_numbers
 from detectors.joint.cusums import JointCusums
-from detectors.joint.whitening import Floats
 
 
-class JointDetector(Detector):
+class JointDetector(Stateful, Detector):
     """The joint evidence of a few features of one symbol, as a river estimator.
 
     Parameters
     ----------
     streams
-        The keys of the features, each a number of the window. The first is a count, whose
-        forecast sets the pace.
+        The keys of the features, each a number of the window. The first is a count; its
+        forecast is the market's pace.
     windows_per_day
         The memory of the p-values: 17,280 for 5 s windows.
 
     Examples
     --------
-    >>> from detectors.joint.detector import JointDetector
+    >>> from tests.detectors.joint.river_face import JointDetector
     >>> detector = JointDetector(("cancels", "leverage"))
     >>> detector.judge_one({"cancels": 4.0, "leverage": 1.0}).why
     'learning: fewer than 2 of 2 streams have p-values yet'
@@ -36,6 +38,7 @@ class JointDetector(Detector):
     """
 
     log_likelihood: ClassVar[bool] = True
+    STATE: ClassVar = ("_joint",)
 
     def __init__(
         self,
@@ -52,10 +55,9 @@ class JointDetector(Detector):
     def features(self) -> tuple[str, ...]:
         return self.streams
 
-    def _values(self, x: Mapping[Any, Any]) -> Floats | str:
-        values = [read_number(x, name) for name in self.streams]
-        wrong = next((v for v in values if isinstance(v, str)), None)
-        return np.array([values], np.float64) if wrong is None else wrong
+    def _values(self, x: Mapping[Any, Any]) -> Float64 | str:
+        values = read_numbers(x, self.streams)
+        return values if isinstance(values, str) else np.array([values])
 
     def judge_one(self, x: Mapping[Any, Any]) -> Score:
         values = self._values(x)
@@ -83,14 +85,3 @@ class JointDetector(Detector):
             return
         self._joint.judge(values, values[:, 0])
         self._joint.learn(np.array([reported]), values, self._joint.expected)
-
-    def snapshot(self) -> dict[str, Any]:
-        """Arrays as lists, so that it is plain."""
-        return _to_plain(self._joint.snapshot())
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._joint.restore(state)
-
-
-def _to_plain(state: dict[str, Any]) -> dict[str, Any]:
-    return {k: _to_plain(v) if isinstance(v, dict) else v.tolist() for k, v in state.items()}
