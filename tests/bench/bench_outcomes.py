@@ -217,8 +217,9 @@ def main() -> None:
         if abs(case.to_mark) > TARGET_BPS:
             names = "+".join(sorted(outcome.symbol for outcome in case.outcomes))
             print(
-                f"  {format_iso(case.reported_liquidation.ts)} {names}: to the mark {case.to_mark:+.1f}, to the threshold "
-                f"{case.to_threshold:+.1f}, gap {case.gap:+.1f}; {reason(case)}"
+                f"  {format_iso(case.reported_liquidation.ts)} {names}: to the mark "
+                f"{case.to_mark:+.1f}, to the threshold {case.to_threshold:+.1f}, "
+                f"gap {case.gap:+.1f}; {reason(case)}"
             )
 
 

@@ -1,6 +1,7 @@
 """Plain book-keeping of the accounts that were liquidated: what stood before, what contradicts it.
 
-It shares no code with the rebuilt accounts (`monitor/core/accounts/ledger.py`), whose equity it judges.
+It shares no code with the rebuilt accounts (`monitor/core/accounts/ledger.py`), with whose equity
+it is compared.
 """
 
 from __future__ import annotations
