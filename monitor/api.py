@@ -177,7 +177,7 @@ class _Rows(Sequence[Item], Generic[Item]):
         return self._table()
 
     def to_pandas(self) -> Any:
-        """`to_arrow` as a `pandas.DataFrame`; raises `ImportError` where pandas is missing."""
+        """`to_arrow` as a pandas DataFrame; raises `ImportError` where pandas is missing."""
         return to_pandas(self._table())
 
 

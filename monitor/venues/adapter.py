@@ -192,5 +192,5 @@ def _accepted_times(order: list[tuple[str, int]], batches: Mapping[str, Batch]) 
         if len(batch):
             times[batch.offset - min(offsets)] = batch.numbers["ts"]
         ts[kind] = times.tolist()
-    found = np.array([ts[kind][index] for kind, index in order], np.int64)
-    return found[found >= 0]
+    times_in_order = np.array([ts[kind][index] for kind, index in order], np.int64)
+    return times_in_order[times_in_order >= 0]

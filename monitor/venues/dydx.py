@@ -180,11 +180,11 @@ class Dydx(LineAdapter):
         records = []
         for fill in d["fills"]:
             maker = fill["maker"]
-            order, known = orders.get(_order_id(maker)), self._open_orders.get(_order_id(maker))
+            order, resting = orders.get(_order_id(maker)), self._open_orders.get(_order_id(maker))
             if order:
                 side, price = _side(order), order["price"]
-            elif known:
-                side, price = known.side, known.price
+            elif resting:
+                side, price = resting.side, resting.price
             else:
                 raise UnreadableError("missing_field", "orders: the maker's price is not told")
             trade = {

@@ -32,7 +32,7 @@ def to_real_units(table: pa.Table, kind: str, exact: bool = False) -> pa.Table:
 
 
 def to_pandas(table: pa.Table) -> Any:
-    """`table` as a `pandas.DataFrame`; raises `ImportError` where pandas is not installed."""
+    """`table` as a pandas DataFrame; raises `ImportError` where pandas is not installed."""
     if find_spec("pandas") is None:
         raise ImportError("to_pandas() needs pandas: run `pip install pandas`, or use to_arrow()")
     return table.to_pandas()

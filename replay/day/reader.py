@@ -69,7 +69,7 @@ class Day:
         return to_real_units(table, kind, exact).sort_by("ts")
 
     def to_pandas(self, kind: str) -> Any:
-        """`to_arrow` as a `pandas.DataFrame`; raises `ImportError` where pandas is missing."""
+        """`to_arrow` as a pandas DataFrame; raises `ImportError` where pandas is missing."""
         return to_pandas(self.to_arrow(kind))
 
     def batches(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal
@@ -72,9 +74,11 @@ class RecordWriter:
         market = self._rng.random(len(met)) >= IOC_SHARE
         taking["price"] = np.where(market, ABSENT, met["price"])
         rows = np.concatenate([placed, taking])
-        self._log.write_rows(
-            "order", rows, self._symbol_partition[rows["symbol"]], self._order_fields
-        )
+        self._write("order", rows, self._order_fields)
+
+    def _write(self, kind: str, rows: Rows, build: Callable[[Rows], Fields]) -> None:
+        """Write rows to the partitions of their markets."""
+        self._log.write_rows(kind, rows, self._symbol_partition[rows["symbol"]], build)
 
     def _order_fields(self, rows: Rows) -> Fields:
         replaces = rows["replaces"]
@@ -107,9 +111,7 @@ class RecordWriter:
             rows[name] = ended[name]
         rows["placed_ts"], rows["ts"] = ended["ts"], ended["end"]
         rows["quantity"] = ended["quantity"] - ended["filled"]
-        self._log.write_rows(
-            "cancel", rows, self._symbol_partition[rows["symbol"]], self._cancel_fields
-        )
+        self._write("cancel", rows, self._cancel_fields)
 
     def _cancel_fields(self, rows: Rows) -> Fields:
         detail = self._rng.random(len(rows)) < DETAIL_SHARE
@@ -144,13 +146,11 @@ class RecordWriter:
         maker["fee"] = np.rint(fee * MONEY_SCALE)
         taker["fee"] = np.rint(TAKER_FEE * notional * MONEY_SCALE)
         rows = np.stack([taker, maker], axis=1).ravel()
-        self._log.write_rows(
-            "fill", rows, self._symbol_partition[rows["symbol"]], self._fill_fields
-        )
+        self._write("fill", rows, self._fill_fields)
         positions.add(rows["account"], rows["symbol"], rows["quantity"] * rows["side"])
 
     def _fill_fields(self, rows: Rows) -> Fields:
-        sides = (enum_code("fill", "liquidity", word) for word in ("maker", "taker"))
+        sides = (enum_code("fill", "liquidity", side) for side in ("maker", "taker"))
         return {
             **self._party_fields(rows),
             "trade_id": identifiers("t", rows["trade"]),
@@ -164,9 +164,7 @@ class RecordWriter:
 
     def write_leverage(self, rows: Rows) -> None:
         """Write leverage changes."""
-        self._log.write_rows(
-            "leverage", rows, self._symbol_partition[rows["symbol"]], self._leverage_fields
-        )
+        self._write("leverage", rows, self._leverage_fields)
 
     def _leverage_fields(self, rows: Rows) -> Fields:
         return {
@@ -227,7 +225,7 @@ class RecordWriter:
                 fields[name] = Ladder(offset, price.ravel(), quantity.ravel())
             return fields
 
-        self._log.write_rows("book", rows, self._symbol_partition[rows["symbol"]], build)
+        self._write("book", rows, build)
 
     def write_marks(self, stretch: Stretch, interest: Int64) -> None:
         """Write a mark for each second and market, with the sources of its index.
@@ -265,7 +263,7 @@ class RecordWriter:
                 ),
             }
 
-        self._log.write_rows("mark", rows, self._symbol_partition[rows["symbol"]], build)
+        self._write("mark", rows, build)
 
 
 def _sources_json(prices: list[list[int]], times: list[list[int]]) -> TextColumn:

@@ -170,7 +170,8 @@ def main() -> None:
     rng = np.random.default_rng(1)
     began = time.perf_counter()
     venue, mark = build_venue(accounts, rng)
-    print(f"{accounts:,} accounts, {len(venue.ledger.position_rows):,} positions, {MARKETS} markets, "
+    positions = len(venue.ledger.position_rows)
+    print(f"{accounts:,} accounts, {positions:,} positions, {MARKETS} markets, "
           f"{len(TABLE)} tiers (made in {time.perf_counter() - began:.1f} s)")  # fmt: skip
     settings = EngineSettings()
     watch = VenueStreams(settings, detector_factories(settings.streams))

@@ -52,7 +52,7 @@ def rows(kind: str, symbol: str, count: int, rng: random.Random) -> list[Row]:
     return made
 
 
-class Feed:
+class LoadFeed:
     """Templates of each topic partition and of each symbol's cancels."""
 
     def __init__(self, config: Config) -> None:
@@ -114,7 +114,7 @@ def _records(
 
 async def all_at_once(producer: AIOKafkaProducer, config: Config, events: int, rate: float) -> int:
     """`events` records whose times are `rate` a second; returns how many were sent."""
-    feed, sender = Feed(config), Sender(producer)
+    feed, sender = LoadFeed(config), Sender(producer)
     each = events // len(feed.places)
     step_ns = round(1e9 * len(feed.places) / rate)
     start = time.time_ns() - each * step_ns
@@ -138,7 +138,7 @@ async def at_a_pace(
     many cancels. Returns the ends of those windows, ns, how many records were sent, and how far
     the sender came behind its own pace, s.
     """
-    feed, sender = Feed(config), Sender(producer)
+    feed, sender = LoadFeed(config), Sender(producer)
     window_ns = config.time.window_ns
     began = time.monotonic()
     first, ends, late_s, planted = 0, set(), 0.0, 0

@@ -132,7 +132,7 @@ def test_a_restart_from_a_snapshot_anywhere_gives_the_same_output(seed: int, whe
 @CASES
 @given(SEEDS)
 def test_output_does_not_depend_on_when_a_control_record_is_read(seed: int) -> None:
-    """A live owner reads a control record when its position reaches the offset, a replay at first."""
+    """Live, a control record is read at its offset; in a replay, before all records."""
     day = feed(seed, per_part=30)
     machine = engine(day.partitions)
     due = {(c.topic, c.partition, c.offset): c for c in day.controls}

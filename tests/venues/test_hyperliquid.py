@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import doctest
 import gzip
 import itertools
 import json
 import random
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from monitor.core.decode.codec import encode
 from monitor.venues.adapter import OptionError
-from monitor.venues.hyperliquid import Hyperliquid
+from monitor.venues.hyperliquid import Hyperliquid, forced_fills
+from monitor.venues.hyperliquid import tables as tables_module
 from monitor.venues.hyperliquid.tables import iso_ns
 from monitor.venues.parse import UnreadableError
 from replay.day import Day
@@ -294,3 +297,9 @@ def test_every_fill_of_a_node_starts_where_the_fills_before_ended(
     assert sum(len(batch) for batch in Day(tmp_path / "day").batches()) == sum(
         report.records.values()
     )
+
+
+@pytest.mark.parametrize("module", [forced_fills, tables_module])
+def test_the_examples_of_the_docstrings_hold(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert (result.failed, result.attempted > 0) == (0, True)
