@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit, types, uint64
 from numpy.typing import NDArray
@@ -198,3 +200,9 @@ class GrowableRows:
         if len(rows) < used:
             self.data[: len(rows)] = self.data[rows]
             self.data[len(rows) : used] = self._fill_value
+
+    def snapshot(self) -> Any:
+        return self.data.copy()
+
+    def restore(self, state: Any) -> None:
+        self.data = state.copy()

@@ -16,7 +16,8 @@ from typing import Any
 from monitor.core.alerts.incidents import Incidents
 from monitor.core.alerts.triage import IncidentAlertWriter, escalate
 from monitor.core.alerts.wording import alert_json
-from monitor.core.bands.market_bands import VenueBands, compute_bands
+from monitor.core.bands.maker import BandMaker
+from monitor.core.bands.market_bands import VenueBands
 from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch, Int64
 from monitor.core.decode.codec import UNKNOWN
@@ -126,6 +127,7 @@ class VenueStage:
         self._cross_market = CrossMarketEvidence(settings)
         self._alert_writer = IncidentAlertWriter(settings)
         self.venue_state = VenueState(settings)
+        self.band_maker = BandMaker(self.venue_state.ledger)
         self._venue_streams = VenueStreams(settings, factories)
         self._stakes: list[tuple[int, dict[str, dict[str, Any]]]] = [(NEVER, {})]
         """What is at stake by market, as of each cell's end; between steps, the last."""
@@ -203,11 +205,11 @@ class VenueStage:
         made = []
         for end in self.venue_state.advance(passed_ns):
             self._waiting += self.venue_state.mark_filter.findings(end, self._window_ns)
-            known = compute_bands(self.venue_state, end)
+            known = self.band_maker.compute(end, self.venue_state.market_inputs())
             if known is not None:
                 made.append(known)
                 self._waiting += self._venue_streams.judge(self.venue_state, known)
-                digest = known.digest(self.venue_state.parallel_map)
+                digest = known.digest(self.band_maker.parallel_map)
                 self._bands_chain = hashlib.sha256(self._bands_chain + digest).digest()
             stakes = {m.symbol: m.at_stake() for m in known.markets} if known else {}
             self._stakes.append((end, stakes))

@@ -20,10 +20,9 @@ from monitor.core.accounts.ledger_kernels import (
     LEVERAGE,
     MOVE,
 )
-from monitor.core.bands.inputs import Floats
-from monitor.core.bands.kernel_zones import EDGE_ZONES
-from monitor.core.bands.layout import BIN_WIDTH
-from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, mark_prices
+from monitor.core.bands.inputs import Floats, mark_prices
+from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES
+from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands
 from monitor.core.contract.feature_catalogue import HIGH_LEVERAGE, VENUE_FEATURES
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.decode.batch import Int64
@@ -83,7 +82,7 @@ def _rows(
     """Entries that count, the stream of each and its amount; one may count to two streams."""
     e = {name: entries[:, i] for i, name in enumerate(ENTRY_COLUMNS)}
     m = {name: moved[:, i] for i, name in enumerate(EFFECT_COLUMNS)}
-    mark = np.where(e["symbol"] >= 0, mark_prices(venue, e["symbol"]), np.nan)
+    mark = np.where(e["symbol"] >= 0, mark_prices(venue.trusted_marks.data[e["symbol"]]), np.nan)
     raised = (e["op"] == LEVERAGE) & (m["before"] > 0) & (m["leverage"] > m["before"])
     held = m["held"] / SCALE * mark
     high = (e["op"] == FILL) & (m["leverage"] >= HIGH_LEVERAGE * SCALE)
