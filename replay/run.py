@@ -99,7 +99,7 @@ def replay(
         _atomic_file(bands_to) as bands_file,
         ThreadPoolExecutor(REFRESH_THREADS) as threads,
     ):
-        engine.venue.parallel_map = threads.map
+        engine.stage.band_maker.parallel_map = threads.map
 
         def show(output: EngineOutput) -> None:
             for alert in filter(choice.matches, output.alerts):

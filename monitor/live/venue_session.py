@@ -46,7 +46,7 @@ class VenueSession(OwnerSession):
         self._polling: asyncio.Task[PollResult] | None = None
         # Both cores for the bands: their loops hold no lock.
         self._threads = ThreadPoolExecutor(BAND_THREADS)
-        self.venue.venue_state.parallel_map = self._threads.map
+        self.venue.band_maker.parallel_map = self._threads.map
         self.foreign_reports = 0
         """Words of another version or other settings, left unread."""
 

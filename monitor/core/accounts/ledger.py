@@ -1,70 +1,55 @@
 """Every account's positions and money, rebuilt from the records.
 
-Quantities and money are integer sums: the same for the same records in any order. Leverage and mode
-are the last write, and the entry value follows the order of event time, kind, partition and offset,
-which is the order in which entries must be given: all before one moment, then all before a later
-one. Equity splits exactly: price + funding − fees + transfers.
+Quantities and money are integer sums, so the same records give the same sums in any order. Leverage
+and margin mode are those of the last write. The entry value depends on the order of entries, which
+is that of event time, operation, partition and offset: the caller gives all entries before one
+moment, sorted so, and then those before a later moment. Equity is exactly profit by price +
+funding − fees + transfers.
 
-What stays of a position once it is flat belongs to the account, and so does the margin that was put
-aside for it.
+When a position becomes flat, what it earned and its isolated margin go to its account.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import Bool, Int64
 from monitor.core.accounts import ledger_kernels as kernels
 from monitor.core.accounts.ledger_kernels import (
     ACCOUNT_COLUMNS,
+    ACCOUNT_OPEN,
+    ACCOUNT_TS,
     EFFECT_COLUMNS,
-    ENTRY_COLUMNS,
     POSITION_COLUMNS,
+    ROW_ISOLATED,
+    ROW_QUANTITY,
 )
-from monitor.core.bands.kernel_pools import SYMBOL_BITS
-from monitor.core.decode.batch import COLUMNS, Int64
+from monitor.core.accounts.row_keys import account_of, pack_key, symbol_of
+from monitor.core.decode.batch import COLUMNS
 from monitor.core.tables.hash_table import GrowableRows, KeyTable, mix_each
 from monitor.core.tables.interner import Interner
 
 TOUCHED_MAX = 1 << 20
-"""Entries whose rows are remembered until somebody asks; beyond, everything counts as touched."""
+"""Entries whose rows are remembered for `take_touched`; beyond, all rows count as touched."""
 CAUSES = next(column.values for column in COLUMNS["fill"] if column.name == "cause")
-_E10 = 10**10
-"""price × quantity (1e-16) to money (1e-6)."""
-_AT_ACCOUNT, _AT_SYMBOL = ENTRY_COLUMNS.index("account"), ENTRY_COLUMNS.index("symbol")
-_QUANTITY = POSITION_COLUMNS.index("quantity")
-_OPEN, _LAST_TS = ACCOUNT_COLUMNS.index("open"), ACCOUNT_COLUMNS.index("ts")
 
 
-@dataclass(frozen=True, slots=True)
-class EquitySplit:
-    """Where an account's equity came from, 1e-6 of the quote currency."""
-
-    price: int
-    """Made by price moves, open positions at the marks given."""
-    funding: int
-    fees: int
-    """Paid; negative where rebates were more."""
-    transfers: int
-
-    @property
-    def equity(self) -> int:
-        return self.price + self.funding - self.fees + self.transfers
-
-
-class AccountLedger:
+class AccountLedger(Stateful):
     """All accounts of a venue.
 
     Parameters
     ----------
     accounts_max, positions_max
-        Most accounts, and most rows (an account in a market, flat ones with a leverage too).
+        Limits of accounts, and of rows: one for each account and market, and a flat position keeps
+        its row as long as its account stays.
     idle_ns
-        A flat account leaves when nothing was heard of it for so long, ns.
+        A flat account is dropped when it has no record for so long, ns.
     """
+
+    STATE = ("names", "symbols", "fills_by_cause", "dropped")
 
     def __init__(self, accounts_max: int, positions_max: int, idle_ns: int) -> None:
         self._limits = accounts_max, positions_max
@@ -76,13 +61,13 @@ class AccountLedger:
         self._touched: list[tuple[Int64, Int64]] | None = None
         self._touches = 0
         self.fills_by_cause: Int64 = np.zeros((len(CAUSES) + 1, 2), np.int64)
-        """Fills and their notional by cause; the last row: none told."""
+        """Count and notional of fills by cause; the last row: fills without one."""
         self.dropped = {"idle": 0, "accounts": 0, "positions": 0}
-        """How many accounts left as idle, and what the limits have dropped."""
+        """Accounts dropped because idle, and accounts and positions dropped over the limits."""
 
     @property
     def position_rows(self) -> Int64:
-        """(positions, `ROW`)"""
+        """(positions, `POSITION_COLUMNS`)"""
         return self._rows.data[: self._table.n]
 
     @property
@@ -92,149 +77,127 @@ class AccountLedger:
         return self._accounts.data[: len(self.names)]
 
     def row_owners(self) -> tuple[Int64, Int64]:
-        """The account and the symbol of every row."""
-        keys = self._table.keys
-        return keys >> SYMBOL_BITS, keys & ((1 << SYMBOL_BITS) - 1)
+        """The numbers of the account and of the market of every position row."""
+        return account_of(self.keys), symbol_of(self.keys)
 
     @property
     def keys(self) -> Int64:
-        """What stands for the account and the symbol of every row."""
+        """The key (`row_keys.pack_key`) of every position row."""
         return self._table.keys
 
     def take_touched(self) -> tuple[Int64, Int64] | None:
-        """The rows and the accounts that changed since this was last asked, some perhaps twice.
+        """The rows and the accounts changed since the last call, with repetitions.
 
-        None: all of them may have changed, or were numbered anew.
+        None: all of them may have changed, or have new numbers.
         """
-        held, self._touched, self._touches = self._touched, [], 0
-        if held is None:
+        touched, self._touched, self._touches = self._touched, [], 0
+        if touched is None:
             return None
         none = np.empty(0, np.int64)
         return (
-            np.concatenate([none, *(rows for rows, _ in held)]),
-            np.concatenate([none, *(accounts for _, accounts in held)]),
+            np.concatenate([none, *(rows for rows, _ in touched)]),
+            np.concatenate([none, *(accounts for _, accounts in touched)]),
         )
 
     def rows_by_market(self, entries: Int64, numbers: Int64) -> dict[int, dict[int, int]]:
-        """Where the rows of some accounts are, by account and market: one walk over all rows.
+        """The rows of the accounts `numbers`: row by account and market.
 
-        Good until anything is forgotten; rows that `entries` will need are made.
+        Rows that `entries` will need are added. Row numbers hold until the next `forget`.
         """
         self._rows_for_entries(entries)
         owner, symbol = self.row_owners()
-        made: dict[int, dict[int, int]] = {number: {} for number in numbers.tolist()}
+        rows: dict[int, dict[int, int]] = {number: {} for number in numbers.tolist()}
         for row in np.flatnonzero(np.isin(owner, numbers)).tolist():
-            made[int(owner[row])][int(symbol[row])] = row
-        return made
+            rows[int(owner[row])][int(symbol[row])] = row
+        return rows
 
     def _rows_for_entries(self, entries: Int64) -> Int64:
-        account, symbol = entries[:, _AT_ACCOUNT], entries[:, _AT_SYMBOL]
+        account, symbol = entries[:, kernels.ACCOUNT], entries[:, kernels.SYMBOL]
         rows = np.full(len(entries), -1, np.int64)
-        known = symbol >= 0
-        rows[known] = self._table.find_or_add((account[known] << SYMBOL_BITS) | symbol[known])
+        has_market = symbol >= 0
+        keys = pack_key(account[has_market], symbol[has_market])
+        rows[has_market] = self._table.find_or_add(keys)
         self._rows.grow(self._table.n)
         self._accounts.grow(len(self.names))
         return rows
 
     def apply_entries(self, entries: Int64) -> Int64:
-        """Take in (n, `ENTRY_COLUMNS`), sorted by the first four columns; returns (n, `MOVED`)."""
+        """Apply (n, `ENTRY_COLUMNS`), sorted by the first four columns.
+
+        Returns what each did to its position: (n, `EFFECT_COLUMNS`).
+        """
         rows = self._rows_for_entries(entries)
-        moved = np.zeros((len(entries), len(EFFECT_COLUMNS)), np.int64)
+        effects = np.zeros((len(entries), len(EFFECT_COLUMNS)), np.int64)
         state = self._rows.data, self._accounts.data, self.fills_by_cause
-        kernels.apply_entries(np.ascontiguousarray(entries), rows, *state, moved)
+        kernels.apply_entries(np.ascontiguousarray(entries), rows, *state, effects)
         if self._touched is not None:
-            self._touched.append((rows[rows >= 0], entries[:, _AT_ACCOUNT].copy()))
+            self._touched.append((rows[rows >= 0], entries[:, kernels.ACCOUNT].copy()))
             self._touches += len(entries)
             if self._touches > TOUCHED_MAX:
                 self._touched = None
-        return moved
-
-    def split_equity(self, name: str, marks: dict[str, int]) -> EquitySplit:
-        """The parts of an account's equity at `marks` (1e-8, by symbol); money rounded down.
-
-        Raises KeyError when a market in which it holds something has no mark.
-        """
-        every = self.names.names(np.arange(len(self.names)))
-        number = every.index(name)
-        account, symbol = self.row_owners()
-        mine = np.flatnonzero(account == number)
-        trade, fees, funding, transfers = (int(v) for v in self.account_rows[number, :4])
-        markets = self.symbols.names(symbol[mine])
-        for market, row in zip(markets, self.position_rows[mine].tolist(), strict=True):
-            held = dict(zip(POSITION_COLUMNS, row, strict=True))
-            trade += held["trade"]
-            fees += held["fees"]
-            funding += held["funding"]
-            if held["quantity"]:
-                trade += held["quantity"] * marks[market] // _E10
-        return EquitySplit(trade, funding, fees, transfers)
+        return effects
 
     @property
     def is_over_limits(self) -> bool:
-        """Whether there are more than the limits allow."""
+        """Whether `forget` has something to drop beside idle accounts."""
         accounts_max, positions_max = self._limits
-        # Whose name stands only in entries to come is no account yet: arrival must not show.
-        if len(self.names) > accounts_max:
-            return bool(self._has_records.sum() > accounts_max) or self._table.n > positions_max
-        return self._table.n > positions_max
+        if self._table.n > positions_max:
+            return True
+        # Names that only later entries have do not count, or the order of arrival would show.
+        return len(self.names) > accounts_max and int(self._has_records.sum()) > accounts_max
 
     @property
-    def _has_records(self) -> NDArray[np.bool_]:
-        told: NDArray[np.bool_] = self.account_rows[:, _LAST_TS] != 0
-        return told
+    def _has_records(self) -> Bool:
+        has_records: Bool = self.account_rows[:, ACCOUNT_TS] != 0
+        return has_records
 
     def forget(self, now_ns: int) -> None:
-        """Let idle flat accounts go, and what is beyond the limits: flat rows first, then those of
-        the accounts with the highest hash. Numbers of accounts are given anew.
+        """Drop idle flat accounts, then accounts over the limit, those with the highest hash first,
+        then positions over the limit, flat ones first. Accounts get new numbers.
         """
         accounts_max, positions_max = self._limits
-        heard, held, told = (
-            self.account_rows[:, _LAST_TS],
-            self.account_rows[:, _OPEN],
-            self._has_records,
-        )
-        idle = told & (held == 0) & (heard < now_ns - self._idle_ns)
+        accounts, has_records = self.account_rows, self._has_records
+        is_old = accounts[:, ACCOUNT_TS] < now_ns - self._idle_ns
+        idle = has_records & (accounts[:, ACCOUNT_OPEN] == 0) & is_old
         self.dropped["idle"] += int(idle.sum())
-        stay = ~idle
-        beyond = self._over_limit(stay & told, accounts_max)
+        beyond = self._over_limit(~idle & has_records, accounts_max)
         self.dropped["accounts"] += int(beyond.sum())
-        stay &= ~beyond
+        stay = ~idle & ~beyond
         owner, symbol = self.row_owners()
         rows = stay[owner]
         if int(rows.sum()) > positions_max:
-            rows &= (self.position_rows[:, _QUANTITY] != 0) | (
-                self.position_rows[:, POSITION_COLUMNS.index("isolated")] != 0
-            )
+            rows &= (self.position_rows[:, [ROW_QUANTITY, ROW_ISOLATED]] != 0).any(axis=1)
             rank = mix_each(self.names.hashes[owner], self.symbols.hashes[symbol])
             order = np.flatnonzero(rows)[np.argsort(rank[rows], kind="stable")]
             rows[order[positions_max:]] = False
             self.dropped["positions"] += int((stay[owner] & ~rows).sum())
         self._keep(stay, np.flatnonzero(rows))
 
-    def _over_limit(self, stay: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
+    def _over_limit(self, stay: Bool, most: int) -> Bool:
+        """The accounts of `stay` beyond the `most` of lowest hash."""
         beyond = np.zeros(len(stay), np.bool_)
-        left = np.flatnonzero(stay)
-        beyond[left[np.argsort(self.names.hashes[left], kind="stable")[most:]]] = True
+        numbers = np.flatnonzero(stay)
+        order = np.argsort(self.names.hashes[numbers], kind="stable")
+        beyond[numbers[order[most:]]] = True
         return beyond
 
-    def _keep(self, stay: NDArray[np.bool_], rows: Int64) -> None:
+    def _keep(self, stay: Bool, rows: Int64) -> None:
         owner, symbol = self.row_owners()
         data, accounts = self.position_rows[rows], self.account_rows[stay]
-        closed = np.setdiff1d(np.arange(self._table.n), rows)
-        closed = closed[stay[owner[closed]] & (self.position_rows[closed, _QUANTITY] != 0)]
+        dropped = np.setdiff1d(np.arange(self._table.n), rows)
+        is_open = self.position_rows[dropped, ROW_QUANTITY] != 0
+        open_owners = owner[dropped[stay[owner[dropped]] & is_open]]
         remap = self.names.keep(stay)
+        np.add.at(accounts[:, ACCOUNT_OPEN], remap[open_owners], -1)
+        self._set_rows(pack_key(remap[owner[rows]], symbol[rows]), data, accounts)
+
+    def _set_rows(self, keys: Int64, rows: Int64, accounts: Int64) -> None:
+        self._table.reset(keys)
+        self._rows.data, self._accounts.data = rows, accounts
         self._touched = None
-        self._accounts = GrowableRows(len(ACCOUNT_COLUMNS), 0)
-        self._accounts.grow(len(accounts))
-        self._accounts.data[: len(accounts)] = accounts
-        np.add.at(self._accounts.data[:, _OPEN], remap[owner[closed]], -1)
-        self._table.reset((remap[owner[rows]] << SYMBOL_BITS) | symbol[rows])
-        self._rows = GrowableRows(len(POSITION_COLUMNS), 0)
-        self._rows.grow(len(rows))
-        self._rows.data[: len(rows)] = data
 
     def digest(self) -> bytes:
-        """Of all that is held: equal for equal sets of records."""
+        """A digest of the state; equal sets of records give equal digests."""
         owner, symbol = self.row_owners()
         pairs = mix_each(self.names.hashes[owner], self.symbols.hashes[symbol])
         sums = []
@@ -242,32 +205,23 @@ class AccountLedger:
             (pairs, self.position_rows),
             (self.names.hashes.copy(), self.account_rows),
         ):
-            # A name that was only ever in a record not yet applied is no state.
-            told = data.any(axis=1)
-            out = np.empty(int(told.sum()), np.uint64)
-            kernels.hash_rows(names[told], np.ascontiguousarray(data[told]), out)
+            # A name that only records not yet applied have is no state.
+            applied = data.any(axis=1)
+            out = np.empty(int(applied.sum()), np.uint64)
+            kernels.hash_rows(names[applied], np.ascontiguousarray(data[applied]), out)
             sums.append(out.sum(dtype=np.uint64).tobytes())
         return b"".join(sums) + self.fills_by_cause.tobytes() + repr(self.dropped).encode()
 
     def snapshot(self) -> dict[str, Any]:
-        """All state, as plain arrays."""
+        """All state, as plain values and arrays."""
         return {
-            "names": self.names.snapshot(),
-            "symbols": self.symbols.snapshot(),
-            "keys": self._table.keys.copy(),
+            **super().snapshot(),
+            "keys": self.keys.copy(),
             "rows": self.position_rows.copy(),
             "accounts": self.account_rows.copy(),
-            "forced": self.fills_by_cause,
-            "left": self.dropped,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a snapshot."""
-        self.names.restore(state["names"])
-        self._touched = None
-        self.symbols.restore(state["symbols"])
-        self._table.reset(state["keys"])
-        for grid, name in ((self._rows, "rows"), (self._accounts, "accounts")):
-            grid.data = state[name]
-        self.fills_by_cause = state["forced"]
-        self.dropped = dict(state["left"])
+        """Continue from a snapshot."""
+        super().restore(state)
+        self._set_rows(state["keys"], state["rows"], state["accounts"])

@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitor.core.bands.layout import BINS
+from monitor.core.contract.units import ZONE_BINS
 
 Ns = Annotated[int, Field(description="ns since 1970-01-01 UTC", ge=0)]
 Fraction = Annotated[float, Field(description="a fraction between 0 and 1", ge=0, le=1)]
 Quote = Annotated[float, Field(description="quote currency", ge=0)]
 Percent = Annotated[float, Field(description="percent of the mark", ge=0)]
-Zone = Annotated[int, Field(ge=0, lt=BINS)]
+Zone = Annotated[int, Field(ge=0, lt=ZONE_BINS)]
 ModeName = Literal["cross", "isolated"]
 Status = Literal["firing", "updated", "resolved"]
 Severity = Literal["info", "warning", "critical"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.accounts.ledger_entries import LEVELS
+from monitor.core.marks.market_rows import LEVELS
 from monitor.core.contract.fixed_point import SCALE
 from monitor.core.decode.batch import ABSENT, Int64
 from monitor.core.finding import Finding, OffsetRange

@@ -19,6 +19,7 @@ from monitor.core.accounts.ledger_kernels import (
     POSITION_COLUMNS,
 )
 from monitor.core.decode.batch import ABSENT, TextColumn
+from tests.core.accounts.equity_split import split_equity
 
 E8, E6 = 10**8, 10**6
 ACCOUNTS = [f"a-{i}" for i in range(4)]
@@ -90,7 +91,7 @@ def test_equity_is_price_and_funding_less_fees_and_transfers_to_the_last_unit(
     made = machine()
     made.apply_entries(entries(made, events))
     for name in {ACCOUNTS[who[0]] for _, who, *_ in events}:
-        split = made.split_equity(name, MARKS)
+        split = split_equity(made, name, MARKS)
         want = expected(events, ACCOUNTS.index(name))
         assert (split.price, split.funding, split.fees, split.transfers) == want
         assert split.equity == want[0] + want[1] - want[2] + want[3]
@@ -105,7 +106,7 @@ def test_sums_hang_on_no_order(events: list[Any], random: Any) -> None:
     random.shuffle(mixed)
     other.apply_entries(entries(other, mixed))
     for name in {ACCOUNTS[who[0]] for _, who, *_ in events}:
-        assert one.split_equity(name, MARKS) == other.split_equity(name, MARKS)
+        assert split_equity(one, name, MARKS) == split_equity(other, name, MARKS)
     assert (one.fills_by_cause == other.fills_by_cause).all()
 
 
@@ -161,7 +162,7 @@ def test_a_flat_position_leaves_its_money_and_its_margin_to_the_account() -> Non
     held = row(made)
     assert {held[n] for n in ("quantity", "entry", "trade", "fees", "isolated")} == {0}
     assert (held["leverage"], held["mode"]) == (10 * E8, 1)
-    assert made.split_equity("a-0", {}).equity == 1008 * E6
+    assert split_equity(made, "a-0", {}).equity == 1008 * E6
 
 
 @pytest.mark.parametrize("signs", [(1, -1), (1, 1), (-1, -1)])
@@ -170,7 +171,7 @@ def test_the_cause_of_an_isolated_move_says_which_way_it_goes(signs: tuple[int, 
     moves = [(MOVE, (0, 0), signs[0] * 70, 2, 0, 0), (MOVE, (0, 0), signs[1] * 30, 3, 0, 0)]
     made.apply_entries(entries(made, moves))
     assert row(made)["isolated"] == 40
-    assert made.split_equity("a-0", {}).equity == 0
+    assert split_equity(made, "a-0", {}).equity == 0
 
 
 def test_forced_fills_are_counted_by_cause() -> None:
@@ -195,7 +196,7 @@ def test_idle_flat_accounts_leave_and_those_with_something_open_stay() -> None:
     assert made.names.names(np.arange(len(made.names))) == ACCOUNTS[:3]
     assert not made.is_over_limits
     assert made.dropped == {"idle": 1, "accounts": 0, "positions": 0}
-    assert made.split_equity("a-1", MARKS).price == MARKS["BTC"] * E8 // 10**10 - 10 * E6
+    assert split_equity(made, "a-1", MARKS).price == MARKS["BTC"] * E8 // 10**10 - 10 * E6
 
 
 def test_who_leaves_hangs_on_names_not_on_arrival() -> None:

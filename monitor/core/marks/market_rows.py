@@ -1,0 +1,55 @@
+"""Marks and books as rows of integers, until their time comes and as the last ones by market.
+
+Prices, quantities and open interest are in 1e-8, times in ns; `ABSENT` where a mark has no value.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.arrays.types import Int64
+from monitor.core.decode.batch import Batch
+from monitor.core.tables.interner import Interner
+
+TS, PARTITION, OFFSET, SYMBOL = range(4)
+"""The first columns of every row; `SYMBOL`: the number of the interned name."""
+VALUES = 4
+"""The first column of values."""
+
+MARK_VALUES = ("mark", "index", "last", "open_interest")
+MARK_COLUMNS = ("ts", "partition", "offset", "symbol", *MARK_VALUES)
+MARK, INDEX, LAST, OPEN_INTEREST = range(VALUES, len(MARK_COLUMNS))
+
+LEVELS = 50
+"""Levels of a book that are kept on each side."""
+BOOK_WIDTH = VALUES + 4 * LEVELS
+"""Bid prices, bid quantities, ask prices, ask quantities, from the best level on; 0: no level."""
+BEST_BID, BEST_ASK = VALUES, VALUES + 2 * LEVELS
+
+
+def mark_rows(batch: Batch, symbols: Interner) -> Int64:
+    """(n, `MARK_COLUMNS`) of mark records."""
+    n = batch.numbers
+    symbol = symbols.intern(batch.texts["symbol"])
+    partition = np.full(len(batch), batch.partition)
+    columns = (n["ts"], partition, batch.offset, symbol, *(n[name] for name in MARK_VALUES))
+    return np.stack(columns, axis=1).astype(np.int64)
+
+
+def book_rows(batch: Batch, symbols: Interner, cell_ns: int) -> Int64:
+    """(n, `BOOK_WIDTH`): the last book of each symbol in each `cell_ns` of event time."""
+    symbol, ts = symbols.intern(batch.texts["symbol"]), batch.numbers["ts"]
+    order = np.lexsort((batch.offset, ts, ts // cell_ns, symbol))
+    group = np.stack((symbol[order], ts[order] // cell_ns))
+    last = order[np.append((group[:, 1:] != group[:, :-1]).any(axis=0), True)]
+    rows = np.zeros((len(last), BOOK_WIDTH), np.int64)
+    rows[:, TS], rows[:, PARTITION] = ts[last], batch.partition
+    rows[:, OFFSET], rows[:, SYMBOL] = batch.offset[last], symbol[last]
+    for best, name in ((BEST_BID, "bids"), (BEST_ASK, "asks")):
+        ladder = batch.ladders[name].select_rows(last)
+        size = np.diff(ladder.offset)
+        row = np.repeat(np.arange(len(last)), size)
+        column = best + np.arange(len(row)) - np.repeat(ladder.offset[:-1], size)
+        rows[row, column] = ladder.price
+        rows[row, column + LEVELS] = ladder.quantity
+    return rows
