@@ -1,23 +1,22 @@
 """What a detector is: numbers in, a score with its evidence out.
 
 A detector is a river estimator, so it clones, pickles and composes in anybody's river pipeline.
-River has no word for "I do not know yet": there, what is not ready scores 0 like what is normal.
-`judge_one` has one, and the engine listens only to `judge_one`.
+River cannot say "I do not know yet": a detector that is not ready scores 0 there, like a normal
+window. `judge_one` can, and the engine uses `judge_one` only.
 """
 
 from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 from river.base import AnomalyDetector
 
-from detectors.bank import Bank, SequentialBank
-
-NUMBER_MAX = 2.0**63
-"""Larger inputs cannot come from a 64-bit count; they are refused like NaN."""
+from detectors.arrays.types import Float64, Int64
+from detectors.stats.limits import NUMBER_MAX
 
 
 class Evidence(NamedTuple):
@@ -35,11 +34,11 @@ class Evidence(NamedTuple):
     windows
         Length of the stretch in windows, ≥ 1. The change began with the first of them.
     trials
-        Of a share: out of how many events `observed` (and `expected`) are, summed alike.
+        Of a share: the events of which `observed` (and `expected`) are a part, summed likewise.
     scale
         Of a value: one ordinary standard deviation of such a mean, in the feature's unit.
     feature
-        Which of the detector's features speaks loudest, by its place in `features`.
+        The feature with the most evidence, as its place in the detector's `features`.
     """
 
     observed: float
@@ -52,14 +51,14 @@ class Evidence(NamedTuple):
 
 
 class Score(NamedTuple):
-    """A detector's word on one window.
+    """A detector's judgement of one window.
 
     Parameters
     ----------
     value
         The higher, the less like what was learnt; finite. None: the detector abstains.
     why
-        Why it abstains, in words a person can act on; None when it does not.
+        Why it abstains, in terms a person can act on; None when it does not.
     evidence
         None when it abstains or nothing has changed.
     """
@@ -67,6 +66,53 @@ class Score(NamedTuple):
     value: float | None
     why: str | None = None
     evidence: Evidence | None = None
+
+
+class Bank(abc.ABC):
+    """Detectors of one kind and with the same parameters, one a row, rows numbered from 0.
+
+    The engine watches thousands of streams, and a call for each would cost more than what is
+    computed in it; so all streams of a window are judged and learnt in one call. What a bank says
+    of a row is what one detector by itself would say, bit for bit.
+
+    `values` are float64 of shape (rows asked, features), finite, in the order of the detector's
+    `features`. No row is asked twice in one call.
+    """
+
+    log_likelihood: bool = False
+    """See `Detector.log_likelihood`."""
+
+    @abc.abstractmethod
+    def grow(self, rows: int) -> None:
+        """Have at least so many rows; a new row is a detector that has seen nothing."""
+
+    @abc.abstractmethod
+    def judge(self, rows: Int64, values: Float64) -> Float64:
+        """Scores as of `judge_one`, (rows,); NaN: the detector abstains. Changes no state."""
+
+    @abc.abstractmethod
+    def why(self, row: int, value: Float64) -> str:
+        """Why the row abstains on these features."""
+
+    @abc.abstractmethod
+    def evidence(self, row: int, value: Float64) -> Evidence | None:
+        """The evidence of `judge_one`; asked where it is wanted, before the window is learnt."""
+
+    @abc.abstractmethod
+    def learn(self, rows: Int64, values: Float64) -> None:
+        """`learn_one` of each row."""
+
+    @abc.abstractmethod
+    def report(self, row: int, value: Float64) -> None:
+        """`report_one` of a row."""
+
+    @abc.abstractmethod
+    def snapshot(self, rows: int) -> Any:
+        """Everything learnt by the first `rows` rows, as plain values and arrays."""
+
+    @abc.abstractmethod
+    def restore(self, state: Any) -> None:
+        """Continue, bit for bit, where the bank that gave `snapshot` stood."""
 
 
 class Detector(AnomalyDetector):
@@ -78,8 +124,8 @@ class Detector(AnomalyDetector):
     """
 
     log_likelihood: ClassVar[bool] = False
-    """True when the score is a CUSUM of log-likelihood ratios, which clean data lift above h
-    about exp(-h) times a window: such a score has a threshold before anything is learnt."""
+    """Whether the score is a CUSUM of log-likelihood ratios: clean data lift it above h in about
+    exp(-h) of the windows, so it has a threshold before anything is learnt."""
 
     @property
     @abc.abstractmethod
@@ -88,18 +134,18 @@ class Detector(AnomalyDetector):
 
     @property
     def rising_features(self) -> tuple[str, ...]:
-        """The features that rise in what it looks for. A share has others, which stay."""
+        """Those of the features that rise in an attack; of a share, only the part watched."""
         return self.features
 
     @property
     def bank_key(self) -> Any:
-        """Streams whose detectors are of one class and equal in this may share a bank; None: each
-        stream has its own. Anything hashable but the name of the feature belongs in it."""
+        """All parameters but the names of features, hashable. Streams whose detectors are of one
+        class and equal in this share a bank; None: each stream has a bank of its own."""
         return None
 
     def bank(self) -> Bank:
-        """Rows of detectors like this one, as it was made. As it stands here they are asked one
-        after the other; a detector that has arrays for its rows says so here."""
+        """A bank without rows, for detectors with these parameters. By default its detectors are
+        asked one after the other; a detector with arrays for many rows overrides this."""
         return SequentialBank(self.clone)
 
     @abc.abstractmethod
@@ -112,7 +158,7 @@ class Detector(AnomalyDetector):
 
     @abc.abstractmethod
     def snapshot(self) -> dict[str, Any]:
-        """Everything learnt, as plain numbers, texts, bytes, lists and dicts of them."""
+        """Everything learnt: numbers, texts, bytes, arrays, and lists and dicts of them."""
 
     @abc.abstractmethod
     def restore(self, state: dict[str, Any]) -> None:
@@ -124,12 +170,58 @@ class Detector(AnomalyDetector):
         return 0.0 if value is None else value
 
     def report_one(self, x: Mapping[Any, Any]) -> None:
-        """Take note that this window was reported: it is not learnt as normal, and evidence
-        starts anew after it. As it stands here, the window is simply not learnt."""
+        """Note that this window was reported: it is not learnt as normal, and evidence starts anew
+        after it. By default the window is not learnt at all."""
+
+
+class SequentialBank(Bank):
+    """Detectors without arrays of their own, asked one after the other."""
+
+    def __init__(self, factory: Callable[[], Detector]) -> None:
+        self._factory = factory
+        self._detectors: list[Detector] = []
+        detector = factory()
+        self._keys = detector.features
+        self.log_likelihood = detector.log_likelihood
+
+    def grow(self, rows: int) -> None:
+        self._detectors += [self._factory() for _ in range(len(self._detectors), rows)]
+
+    def _features(self, value: Float64) -> dict[str, float]:
+        return dict(zip(self._keys, value.tolist(), strict=True))
+
+    def judge(self, rows: Int64, values: Float64) -> Float64:
+        scores = [
+            self._detectors[row].judge_one(self._features(value)).value
+            for row, value in zip(rows.tolist(), values, strict=True)
+        ]
+        return np.array([np.nan if score is None else score for score in scores])
+
+    def why(self, row: int, value: Float64) -> str:
+        return self._detectors[row].judge_one(self._features(value)).why or "no reason given"
+
+    def evidence(self, row: int, value: Float64) -> Evidence | None:
+        return self._detectors[row].judge_one(self._features(value)).evidence
+
+    def learn(self, rows: Int64, values: Float64) -> None:
+        for row, value in zip(rows.tolist(), values, strict=True):
+            self._detectors[row].learn_one(self._features(value))
+
+    def report(self, row: int, value: Float64) -> None:
+        self._detectors[row].report_one(self._features(value))
+
+    def snapshot(self, rows: int) -> list[dict[str, Any]]:
+        return [detector.snapshot() for detector in self._detectors[:rows]]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        self._detectors = []
+        self.grow(len(state))
+        for detector, one in zip(self._detectors, state, strict=True):
+            detector.restore(one)
 
 
 def read_number(x: Mapping[Any, Any], feature: str) -> float | str:
-    """Read a finite number, or say in words why there is none.
+    """A finite number of the window, or why there is none.
 
     >>> read_number({"count": 3}, "count")
     3.0

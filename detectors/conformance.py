@@ -1,12 +1,12 @@
-"""The conformance suite: what every detector must hold, ours or anybody's.
+"""The conformance suite: what every detector must do, ours or anybody's.
 
-    from detectors.check import check_detector
+    from detectors.conformance import check_detector
     check_detector(MyDetector)
 
-It raises `ConformanceError`, which says what does not hold and how to mend it. Inputs are made
-here from a fixed seed: every feature the detector reads is a count of about 4 a window, and a
-planted burst is ten times that in those that the detector says are raised. A detector that names
-no features reads any key (counts by account, say); it is given `OPEN_KEYS`.
+It raises `ConformanceError`, which says what is wrong and how to mend it. The inputs come from a
+fixed seed: every feature that the detector reads is a count of about 4 a window, and a planted
+burst is ten times that in its `rising_features`. A detector that names no features reads any key
+(counts by account, say); it is given `OPEN_KEYS`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from detectors.base import Detector, Score
 
 READY_WINDOWS_MAX = 5000
@@ -27,6 +29,8 @@ BURST_FACTOR = 10
 PROBE_WINDOWS = 200
 OPEN_KEYS = ("ann", "ben", "cyd")
 """For a detector without features of its own."""
+RENAMED = {"raised": "rising_features", "alike": "bank_key", "state": "snapshot"}
+"""Hooks of earlier versions, which nothing calls any more, and what they are called now."""
 
 Factory = Callable[[], Detector]
 X = dict[str, Any]
@@ -46,6 +50,7 @@ def check_detector(factory: Factory, pause_windows: int = 86400) -> None:
     pause_windows
         Length of the stop that must not blind it, in windows: a day of 1 s windows.
     """
+    check_hooks(factory)
     check_parameters(factory)
     check_abstains_until_ready(factory)
     check_scoring_changes_nothing(factory)
@@ -58,17 +63,17 @@ def check_detector(factory: Factory, pause_windows: int = 86400) -> None:
 
 
 def input_keys(detector: Detector) -> tuple[str, ...]:
-    """What a detector is given."""
+    """The keys of the windows that a detector is given."""
     return detector.features or OPEN_KEYS
 
 
 def ordinary_windows(
     detector: Detector, windows: int, seed: int = 1, factor: int = 1
 ) -> Iterator[X]:
-    """Counts of about 4 a window in every feature, `factor` times that where it is raised."""
+    """Counts of about 4 a window in every feature, `factor` times that in those that rise."""
     rng = random.Random(seed)
-    raised = detector.rising_features or OPEN_KEYS
-    draws = {f: 40 * factor if f in raised else 40 for f in input_keys(detector)}
+    rising = detector.rising_features or OPEN_KEYS
+    draws = {f: 40 * factor if f in rising else 40 for f in input_keys(detector)}
     for _ in range(windows):
         yield {f: float(sum(rng.random() < 0.1 for _ in range(n))) for f, n in draws.items()}
 
@@ -82,10 +87,10 @@ def _fail(detector: Detector, what: str, mend: str) -> None:
 
 
 def _check_score(detector: Detector, score: Score, x: X) -> None:
-    """A finite number, or None with words."""
+    """Require a finite number, or None and a reason."""
     if score.value is None:
         if not score.why:
-            _fail(detector, f"abstains without words on {x}", "give Score(None, why)")
+            _fail(detector, f"abstains without a reason on {x}", "give Score(None, why)")
         return
     if not isinstance(score.value, float) or not math.isfinite(score.value):
         _fail(detector, f"scores {score.value!r} on {x}", "abstain where no finite float is known")
@@ -123,6 +128,22 @@ def _warmed_up_detector(factory: Factory) -> Detector:
     return detector
 
 
+def check_hooks(factory: Factory) -> None:
+    """Refuse a detector that still defines a hook under its former name."""
+    detector = factory()
+    for former, now in RENAMED.items():
+        if any(former in vars(kind) for kind in _own_classes(detector)):
+            _fail(detector, f"defines `{former}`, which nothing calls", f"call it `{now}`")
+
+
+def _own_classes(detector: Detector) -> Iterator[type]:
+    """The detector's class and its bases up to ours and river's."""
+    for kind in type(detector).__mro__:
+        if kind is Detector:
+            return
+        yield kind
+
+
 def check_parameters(factory: Factory) -> None:
     detector = factory()
     features = detector.features
@@ -136,14 +157,16 @@ def check_parameters(factory: Factory) -> None:
     if type(twin) is not type(detector) or twin.features != features:
         _fail(detector, "clones to something else", "take every parameter in __init__")
     if not _is_plain(detector.snapshot()):
-        _fail(detector, "has a state that is not plain", "use numbers, texts, bytes, lists, dicts")
+        _fail(detector, "has a state that is not plain", "use numbers, texts, bytes, arrays, lists")
 
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, dict):
-        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
+        return all(isinstance(k, str | int) and _is_plain(v) for k, v in value.items())
     if isinstance(value, list):
         return all(_is_plain(v) for v in value)
+    if isinstance(value, np.ndarray):
+        return not value.dtype.hasobject
     return value is None or type(value) in (bool, int, float, str, bytes)
 
 
@@ -183,20 +206,20 @@ def check_continues_identically(factory: Factory) -> None:
     restored = factory()
     restored.restore(pickle.loads(pickle.dumps(detector.snapshot())))
     twins = {
-        "made and taught alike": _warmed_up_detector(factory),
+        "created and trained alike": _warmed_up_detector(factory),
         "pickled": pickle.loads(pickle.dumps(detector)),
         "copied": copy.deepcopy(detector),
         "restored from its state": restored,
     }
     for x in ordinary_windows(detector, 5, seed=5, factor=BURST_FACTOR):
-        twins["made and taught alike"].report_one(x)
+        twins["created and trained alike"].report_one(x)
     true = _scores(detector, ordinary_windows(detector, PROBE_WINDOWS, seed=6))
     for how, twin in twins.items():
         if _scores(twin, ordinary_windows(twin, PROBE_WINDOWS, seed=6)) != true:
             _fail(
                 detector,
                 f"goes on differently when {how}",
-                "put everything learnt into the state; use no clock, no chance, no set of texts",
+                "put everything learnt into the snapshot; use no clock, no chance, no set of texts",
             )
     fresh, clone = factory(), detector.clone()
     if _judge(fresh, {}) != _judge(clone, {}) or _scores(
@@ -229,7 +252,7 @@ def check_refuses_what_it_cannot_read(factory: Factory) -> None:
 
 
 def harmful_inputs(pause_windows: int) -> dict[str, Callable[[Detector], Iterator[X]]]:
-    """Readable inputs that hurt, by name."""
+    """Readable inputs that may harm a detector, by name."""
     return {
         "nothing bad": lambda d: iter(()),
         "one count of 1e15": lambda d: iter([constant_window(d, 1e15)]),
@@ -241,8 +264,8 @@ def harmful_inputs(pause_windows: int) -> dict[str, Callable[[Detector], Iterato
 
 
 def check_not_blinded(factory: Factory, name: str, hurt: Callable[[Detector], Iterator[X]]) -> None:
-    """After bad times and an hour of ordinary ones, a burst still stands out: its mean score is
-    above 19 of 20 ordinary ones."""
+    """Require that after harmful inputs and an hour of ordinary ones a burst still stands out: its
+    mean score is above 19 of 20 ordinary scores."""
     detector = _warmed_up_detector(factory)
     for i, x in enumerate(hurt(detector)):
         if i < 100:
@@ -255,10 +278,10 @@ def check_not_blinded(factory: Factory, name: str, hurt: Callable[[Detector], It
         detector, ordinary_windows(detector, BURST_WINDOWS, seed=9, factor=BURST_FACTOR)
     )
     judged = [s for s in usual if s is not None]
-    found = [s for s in burst if s is not None]
-    if not judged or not found:
+    in_burst = [s for s in burst if s is not None]
+    if not judged or not in_burst:
         _fail(detector, f"abstains for good after {name}", "become ready again in bounded time")
-    if sum(found) / len(found) <= sorted(judged)[int(0.95 * len(judged))]:
+    if sum(in_burst) / len(in_burst) <= sorted(judged)[int(0.95 * len(judged))]:
         _fail(
             detector,
             f"does not see a burst of {BURST_FACTOR} times the usual after {name}",
@@ -267,7 +290,7 @@ def check_not_blinded(factory: Factory, name: str, hurt: Callable[[Detector], It
 
 
 def check_reported_is_not_learnt(factory: Factory) -> None:
-    """A burst that was reported leaves the detector as keen as it was."""
+    """Require that a reported burst leaves the detector as sensitive as it was."""
     detector = _warmed_up_detector(factory)
     usual = _scores(detector, ordinary_windows(detector, PROBE_WINDOWS, seed=8))
     for x in ordinary_windows(detector, 2 * BURST_WINDOWS, seed=9, factor=BURST_FACTOR):
@@ -276,8 +299,8 @@ def check_reported_is_not_learnt(factory: Factory) -> None:
         detector, ordinary_windows(detector, BURST_WINDOWS, seed=10, factor=BURST_FACTOR)
     )
     judged = sorted(s for s in usual if s is not None)
-    found = [s for s in burst if s is not None]
-    if not judged or sum(found) <= len(found) * judged[int(0.95 * len(judged))]:
+    in_burst = [s for s in burst if s is not None]
+    if not judged or sum(in_burst) <= len(in_burst) * judged[int(0.95 * len(judged))]:
         _fail(detector, "takes reported bursts for normal", "do not learn in report_one")
 
 

@@ -1,9 +1,9 @@
 """Any detector of `river.anomaly`, by name, behind the guards that river leaves to its user.
 
-Reproduced with river 0.26.1: NaN poisons some of them for good and makes Rust parts panic in a
-way that `except Exception` does not catch; half-space trees without scaling are blind, and
-behind a min-max scaler one outlier blinds them; new features are ignored and missing ones read
-as 0; the sign of `OneClassSVM` is inverted; before they are ready they score 0 like normal.
+Seen in river 0.26.1: NaN spoils some detectors for good, and makes their Rust parts panic in a way
+that `except Exception` does not catch; half-space trees are blind without scaling, and after one
+outlier behind a min-max scaler; new features are ignored and missing ones read as 0; the sign of
+`OneClassSVM` is inverted; a detector that is not ready scores 0, like a normal window.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import io
 import math
 import pickle
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+from detectors.abstentions import learning_reason
+from detectors.arrays.state import Stateful
 from detectors.base import Detector, Score, read_number
 
 SCALE_ALPHA = 0.003
-"""Of the EW centre and spread that inputs are squashed by: a memory of 333 windows."""
+"""Of the EW centre and spread by which inputs are scaled: a memory of 333 windows."""
 OUTLIER = 6.0
 """Spreads beyond which an input moves centre and spread no further."""
 INVERTED = frozenset({"OneClassSVM"})
@@ -42,17 +44,17 @@ ALLOWED_GLOBALS = {
     ("numpy._core.multiarray", "scalar"),
     ("numpy._core.numeric", "_frombuffer"),
 }
-"""What river's detectors are made of, besides their own classes."""
+"""What river's detectors consist of, besides river's own classes."""
 ALLOWED_BUILTINS = frozenset(
     {"set", "frozenset", "dict", "list", "tuple", "bytearray", "range", "complex"}
 )
 
 
-class RiverDetector(Detector):
+class RiverDetector(Stateful, Detector):
     """A river anomaly detector on named features, each squashed to [0, 1].
 
     An input is read as its distance from an EW centre, in EW mean absolute deviations, through a
-    logistic curve. Supervised detectors (`GaussianScorer`) judge the first feature unsquashed.
+    logistic curve. Supervised detectors (GaussianScorer) judge the first feature unsquashed.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ class RiverDetector(Detector):
         The keys it reads; a window that lacks one is not judged.
     warm_up
         Windows to learn before the first judgement, ≥ 1. Half-space trees score nothing in
-        their first `window_size` (250).
+        their first window_size (250).
     options
         Arguments of the river class. Where it takes a seed and none is given, the seed is 0:
         chance must not differ between a run and its replay.
@@ -74,6 +76,8 @@ class RiverDetector(Detector):
     >>> detector.judge_one({"count": 4}).why
     'learning: 0 of 600 windows seen'
     """
+
+    STATE: ClassVar = ("_seen", "_centre", "_spread", "_broken")
 
     def __init__(
         self,
@@ -122,7 +126,7 @@ class RiverDetector(Detector):
         if isinstance(values, str):
             return Score(None, values)
         if self._seen < self.warm_up:
-            return Score(None, f"learning: {self._seen} of {self.warm_up} windows seen")
+            return Score(None, learning_reason(self._seen, self.warm_up))
         if self._broken:
             return Score(None, self._broken)
         try:
@@ -138,7 +142,7 @@ class RiverDetector(Detector):
         return Score(-score if self.name in INVERTED else score)
 
     def _clip_outlier(self, i: int, value: float) -> float:
-        """An outlier counts as far off, not as farther than that."""
+        """The value, at most `OUTLIER` spreads off the centre."""
         reach = OUTLIER * (self._spread[i] + 1e-9 * abs(self._centre[i]) + 1e-12)
         return max(self._centre[i] - reach, min(self._centre[i] + reach, value))
 
@@ -167,24 +171,15 @@ class RiverDetector(Detector):
             self._broken = f"{self.name} failed while learning: {type(error).__name__}"
 
     def snapshot(self) -> dict[str, Any]:
-        return {
-            "seen": self._seen,
-            "centre": list(self._centre),
-            "spread": list(self._spread),
-            "broken": self._broken,
-            "model": pickle.dumps(self._model, protocol=5),
-        }
+        return super().snapshot() | {"model": pickle.dumps(self._model, protocol=5)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Raises `ValueError` when the state holds anything but river's own objects."""
         model = RiverUnpickler(io.BytesIO(state["model"])).load()
         if type(model) is not type(self._model):
-            raise ValueError(f"this state is not of {self.name}: start it afresh")
+            raise ValueError(f"this state is not of {self.name}: start the detector afresh")
         self._model = model
-        self._seen = state["seen"]
-        self._centre = list(state["centre"])
-        self._spread = list(state["spread"])
-        self._broken = state["broken"]
+        super().restore(state)
 
 
 def _make_model(name: str, options: dict[str, Any]) -> Any:
@@ -194,9 +189,9 @@ def _make_model(name: str, options: dict[str, Any]) -> Any:
 
     from river import anomaly, base  # takes more than a second: only when one is asked for
 
-    known = sorted(n for n in anomaly.__all__ if n not in REFUSED)
-    if name not in known:
-        raise ValueError(f"river has no detector {name!r}; there are {', '.join(known)}")
+    usable = sorted(n for n in anomaly.__all__ if n not in REFUSED)
+    if name not in usable:
+        raise ValueError(f"river has no detector {name!r}; there are {', '.join(usable)}")
     kind = getattr(anomaly, name)
     parameters = inspect.signature(kind).parameters
     if "seed" in parameters:
@@ -211,20 +206,20 @@ def _make_model(name: str, options: dict[str, Any]) -> Any:
 
 
 def reraise_interrupts(error: BaseException) -> None:
-    """Rust's panics derive from BaseException, as do these two, which are not ours to stop."""
+    """Let the user's interrupt and exit pass where `BaseException` is caught for Rust's panics."""
     if isinstance(error, KeyboardInterrupt | SystemExit):
         raise error
 
 
 class RiverUnpickler(pickle.Unpickler):
-    """Makes objects of river's classes and plain containers, and nothing else."""
+    """Reads objects of river's classes and plain containers, and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in ALLOWED_GLOBALS or (module == "builtins" and name in ALLOWED_BUILTINS):
             return super().find_class(module, name)
         if module.split(".")[0] == "river":
-            found = super().find_class(module, name)
-            # Classes, and the Rust parts' makers of themselves; no other function.
-            if isinstance(found, type) or module.startswith("river.stats."):
-                return found
+            member = super().find_class(module, name)
+            # Classes, and the functions that make Rust parts; no other function.
+            if isinstance(member, type) or module.startswith("river.stats."):
+                return member
         raise ValueError(f"a detector's state may not hold {module}.{name}")

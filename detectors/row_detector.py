@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from detectors.bank import Bank, Float64
-from detectors.base import Detector, Score, read_number
+from detectors.abstentions import learning_reason
+from detectors.arrays.growable import grow_rows
+from detectors.arrays.types import Float64
+from detectors.base import Bank, Detector, Score, read_number
 
-_FIRST_ROW = np.zeros(1, np.int64)
+FIRST_ROW = np.zeros(1, np.int64)
+SEEN = 0
+"""Column of the windows learnt so far, in the row of a detector that has a warm-up."""
 
 
 class RowBank(Bank):
@@ -21,40 +25,48 @@ class RowBank(Bank):
     ----------
     width
         Numbers in a row.
-    what
-        Words for what the rows belong to, for the error on a foreign state.
+    alike
+        What must be the same for a state to fit, for the error on one that does not.
+    warm_up, patience
+        As of the detector.
     """
 
-    def __init__(self, width: int, what: str) -> None:
+    def __init__(self, width: int, alike: str = "", warm_up: int = 0, patience: int = 0) -> None:
         self._rows = np.empty((0, width))
-        self._what = what
+        self._alike = alike
+        self._warm_up, self._patience = warm_up, patience
 
-    @abc.abstractmethod
-    def begin(self, rows: Float64) -> None:
-        """Fill in rows as they are before anything was seen."""
+    def init_rows(self, rows: Float64) -> None:
+        """Fill in what a row that has seen nothing holds; it comes as zeros."""
 
     def grow(self, rows: int) -> None:
         have = len(self._rows)
-        if rows > have:
-            more = np.empty((max(rows, 2 * have) - have, self._rows.shape[1]))
-            self.begin(more)
-            self._rows = np.concatenate((self._rows, more))
+        self._rows = grow_rows(self._rows, rows)
+        self.init_rows(self._rows[have:])
+
+    def refusal(self, value: Float64) -> str | None:
+        """Why these numbers cannot be judged by any row; None where they can."""
+        return None
+
+    def why(self, row: int, value: Float64) -> str:
+        return self.refusal(value) or learning_reason(self._rows[row, SEEN], self._warm_up)
 
     def snapshot(self, rows: int) -> Float64:
         return self._rows[:rows].copy()
 
     def restore(self, state: Float64) -> None:
         if state.shape[1] != self._rows.shape[1]:
-            raise ValueError(f"this state is not of {self._what}: start it afresh")
+            kind = f"{type(self).__name__} {self._alike}".strip()
+            raise ValueError(f"this state is not of a {kind}: start the detector afresh")
         self._rows = state.copy()
 
 
 class RowDetector(Detector):
-    """A detector that is the only row of its bank. It sets `self._row = self.bank()` with a row."""
+    """A detector that is the only row of its bank; its `__init__` ends with `_init_row`."""
 
     _row: RowBank
     non_negative: bool = True
-    """Whether its numbers may not be below zero."""
+    """Whether it refuses numbers below zero."""
 
     @abc.abstractmethod
     def bank(self) -> RowBank: ...
@@ -78,7 +90,7 @@ class RowDetector(Detector):
         values = self._read(x)
         if isinstance(values, str):
             return Score(None, values)
-        score = float(self._row.judge(_FIRST_ROW, values)[0])
+        score = float(self._row.judge(FIRST_ROW, values)[0])
         if score != score:
             return Score(None, self._row.why(0, values[0]))
         return Score(score, None, self._row.evidence(0, values[0]))
@@ -86,7 +98,7 @@ class RowDetector(Detector):
     def learn_one(self, x: Mapping[Any, Any]) -> None:
         values = self._read(x)
         if not isinstance(values, str):
-            self._row.learn(_FIRST_ROW, values)
+            self._row.learn(FIRST_ROW, values)
 
     def report_one(self, x: Mapping[Any, Any]) -> None:
         values = self._read(x)

@@ -3,117 +3,109 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numba import njit, types
-from numpy.typing import NDArray
 
-from detectors.account_burst.likelihood import RECENT_KEEP, SLOW_WINDOWS
-
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
+from detectors.account_burst.columns import READING, MarketReading
+from detectors.account_burst.constants import RECENT_KEEP, SLOW_WINDOWS
+from detectors.arrays.growable import grow_rows
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import F1, F2, FLOAT, INT, RF1, RI1, Float64, Int64
 
 BUSY_MAX = 5.0
-"""A market busier than this excuses no more, for a burst makes its market busy, too. A window is
-learnt as at most this many times what was expected of it."""
+"""The most that a busy market excuses, for a burst makes its market busy, too. And a window is
+learnt as at most this many times what was expected of it,"""
 FREE_EVENTS = 100.0
-"""Plus this many."""
+"""plus this many events."""
 RATE_READY_WINDOWS = 300.0
-"""Before that a market's usual rate is not known, and it counts as usual."""
+"""Before that many windows a market's usual rate is not known, and it counts as usual."""
 ACTING_WINDOWS = 600.0
 """Memory of how many accounts act, windows: it follows the hours of the day, and not one flurry."""
-RATE_MIN = 1.0
-"""Events a window: a market with less counts as one with so many, for a burst is no less there."""
+USUAL_RATE_MIN = 1.0
+"""Events a window: a quieter market counts as one with so many, for a burst is no smaller there."""
 ACTING_MIN = 0.1
 """Fewer accounts a window count as this many: one every ten seconds."""
-_NOW, _SUM, _FIRST, _LAST, _TOTAL, _ACTING, _ACTS = range(7)
-_COLUMNS = 7
-
-_M = types.float64[:, ::1]
-_I = types.Array(types.int64, 1, "C", readonly=True)
-_F = types.Array(types.float64, 1, "C", readonly=True)
+_RECENT, _EVENTS, _FIRST, _LAST, _ACTING, _WINDOW_EVENTS, _WINDOW_ACTS, _COLUMNS = range(8)
+"""Of a market: the mean of the last seconds; the decayed sum of the last hour's events; its first
+window (-1: none yet) and its last; the decayed sum of accounts that acted; and the sums of the
+window that is being learnt."""
 
 
-@njit(types.float64(types.int64, types.float64[::1]), cache=True, nogil=True)
+@njit(FLOAT(INT, F1), cache=True, nogil=True)
 def usual_rate(window, m):  # type: ignore[no-untyped-def]
-    """Events a window, over about the last hour."""
+    """Events a window of a market, over about the last hour; 0: none yet."""
     age = window - m[_FIRST]
     if m[_FIRST] < 0.0 or age <= 0.0:
         return 0.0
-    kept = m[_SUM] * math.exp(-(window - m[_LAST] - 1.0) / SLOW_WINDOWS)
-    return kept / (SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS)))
+    events = m[_EVENTS] * math.exp(-(window - m[_LAST] - 1.0) / SLOW_WINDOWS)
+    return events / (SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS)))
 
 
-@njit(types.void(types.int64, _I, _M, _M), cache=True, nogil=True)
-def read_markets(window, market, held, out):  # type: ignore[no-untyped-def]
-    """For the market of each act: see `MarketRates.read`."""
+@njit(types.void(INT, RI1, F2, READING), cache=True, nogil=True)
+def read_markets(window, market, rows, reading):  # type: ignore[no-untyped-def]
+    """Fill in the reading of each act's market."""
     for i in range(market.size):
-        m = held[market[i]]
+        m = rows[market[i]]
         age = window - m[_FIRST]
         mean = usual_rate(window, m)
-        out[0, i] = 1.0
+        reading.busy[i] = 1.0
         if mean > 0.0 and age >= RATE_READY_WINDOWS:
-            now = m[_NOW] * RECENT_KEEP ** (window - m[_LAST] - 1.0)
-            out[0, i] = min(BUSY_MAX, now / mean)
-        out[1, i] = max(RATE_MIN, mean)
-        out[2, i] = 1.0
+            now = m[_RECENT] * RECENT_KEEP ** (window - m[_LAST] - 1.0)
+            reading.busy[i] = min(BUSY_MAX, now / mean)
+        reading.usual_rate[i] = max(USUAL_RATE_MIN, mean)
+        reading.acting[i] = 1.0
         if m[_FIRST] >= 0.0 and age > 0.0:
-            kept = m[_ACTING] * math.exp(-(window - m[_LAST] - 1.0) / ACTING_WINDOWS)
+            acted = m[_ACTING] * math.exp(-(window - m[_LAST] - 1.0) / ACTING_WINDOWS)
             seen = ACTING_WINDOWS * (1.0 - math.exp(-age / ACTING_WINDOWS))
-            out[2, i] = max(ACTING_MIN, (kept + 1.0) / (seen + 1.0))
+            reading.acting[i] = max(ACTING_MIN, (acted + 1.0) / (seen + 1.0))
 
 
-@njit(types.void(types.int64, _I, _F, _M), cache=True, nogil=True)
-def learn_market_counts(window, market, count, held):  # type: ignore[no-untyped-def]
+@njit(types.void(INT, RI1, RF1, F2), cache=True, nogil=True)
+def learn_market_counts(window, market, count, rows):  # type: ignore[no-untyped-def]
     """Learn the counts of a window by market."""
     for i in range(market.size):
-        held[market[i], _TOTAL] += count[i]
-        held[market[i], _ACTS] += 1.0
+        rows[market[i], _WINDOW_EVENTS] += count[i]
+        rows[market[i], _WINDOW_ACTS] += 1.0
     for i in range(market.size):
-        m = held[market[i]]
-        if m[_TOTAL] == 0.0:
-            continue  # this market had its turn
-        total, m[_TOTAL] = m[_TOTAL], 0.0
+        m = rows[market[i]]
+        if m[_WINDOW_EVENTS] == 0.0:
+            continue  # an earlier act of this market has done it
+        total, m[_WINDOW_EVENTS] = m[_WINDOW_EVENTS], 0.0
         if m[_FIRST] < 0.0:
             m[_FIRST], m[_LAST] = window, window - 1.0
         gap = window - m[_LAST] - 1.0
-        now = m[_NOW] * RECENT_KEEP**gap
+        now = m[_RECENT] * RECENT_KEEP**gap
         total = min(total, BUSY_MAX * (now + usual_rate(window, m)) + FREE_EVENTS)
-        m[_NOW] = now * RECENT_KEEP + (1.0 - RECENT_KEEP) * total
-        m[_SUM] = m[_SUM] * math.exp(-(gap + 1.0) / SLOW_WINDOWS) + total
-        m[_ACTING] = m[_ACTING] * math.exp(-(gap + 1.0) / ACTING_WINDOWS) + m[_ACTS]
-        m[_ACTS] = 0.0
+        m[_RECENT] = now * RECENT_KEEP + (1.0 - RECENT_KEEP) * total
+        m[_EVENTS] = m[_EVENTS] * math.exp(-(gap + 1.0) / SLOW_WINDOWS) + total
+        m[_ACTING] = m[_ACTING] * math.exp(-(gap + 1.0) / ACTING_WINDOWS) + m[_WINDOW_ACTS]
+        m[_WINDOW_ACTS] = 0.0
         m[_LAST] = window
 
 
-class MarketRates:
+class MarketRates(Stateful):
     """The rates of markets, numbered from 0."""
+
+    STATE: ClassVar = ("_rows",)
 
     def __init__(self) -> None:
         self._rows: Float64 = np.zeros((0, _COLUMNS))
 
-    def read(self, window: int, market: Int64) -> Float64:
-        """For each market (3, markets): how busy it is (1 is as usual); its usual rate, events a
-        window, at least `RATE_MIN`; how many of its accounts act a window, of late."""
+    def read(self, window: int, market: Int64) -> MarketReading:
+        """How it stands in each of `market` before `window`."""
         self._grow(market)
-        out = np.empty((3, len(market)))
-        read_markets(window, market, self._rows, out)
-        return out
+        reading = MarketReading(*np.empty((3, len(market))))
+        read_markets(window, market, self._rows, reading)
+        return reading
 
     def learn(self, window: int, market: Int64, count: Float64) -> None:
+        """Learn the acts of `window`: the market and the events of each."""
         self._grow(market)
         learn_market_counts(window, market, count, self._rows)
 
     def _grow(self, market: Int64) -> None:
-        wanted = int(market.max(initial=-1)) + 1
-        if wanted > len(self._rows):
-            more = np.zeros((max(wanted, 2 * len(self._rows)) - len(self._rows), _COLUMNS))
-            more[:, _FIRST] = -1.0
-            self._rows = np.concatenate((self._rows, more))
-
-    def snapshot(self) -> dict[str, Any]:
-        return {"markets": self._rows.tobytes()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._rows = np.frombuffer(state["markets"]).reshape(-1, _COLUMNS).copy()
+        have = len(self._rows)
+        self._rows = grow_rows(self._rows, int(market.max(initial=-1)) + 1)
+        self._rows[have:, _FIRST] = -1.0

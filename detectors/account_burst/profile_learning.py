@@ -1,8 +1,8 @@
 """What a window teaches of the accounts that acted in it: kernels over arrays.
 
-The columns, and the law that reads them, are in `likelihood.py`. A window is learnt with what was
-found of it before (`likelihood.weigh`): batches and flow apart, an outlier as what it may be at
-most, and the peaks of evidence that came to nothing.
+A window is learnt with the scores of its acts (`score_accounts`). Batches are counted apart from
+flow, an outlier as no more than `CEILING_FACTOR` allows, and each peak of evidence that came to
+nothing teaches how high evidence gets by habit.
 """
 
 from __future__ import annotations
@@ -11,183 +11,164 @@ import math
 
 from numba import njit, types
 
-from detectors.account_burst.likelihood import (
-    ACT_COUNT,
-    BATCH_EVENTS,
-    BATCH_MEAN,
+from detectors.account_burst import columns as col
+from detectors.account_burst.columns import STATE
+from detectors.account_burst.constants import (
     BATCH_SHARE,
-    BATCH_WEIGHT,
-    BATCHES,
-    BEGIN,
     COUNT_MAX,
-    CUSUM,
-    CUSUM_AFTER,
-    EVENTS,
-    EXCESS,
-    F32,
-    FIRST,
-    FLOW_SHARE,
-    FORECAST,
-    FORECASTS,
-    I64,
-    IDLE,
-    IN_EXCURSION,
-    LAST,
-    MINUTES,
     MINUTES_WINDOWS,
     NEW_EVENTS,
-    OUT,
-    OWN,
-    P_EVENTS,
-    P_EXCESS,
-    P_FORECASTS,
-    P_OWN,
-    P_PEAKS,
-    P_RATE,
-    P_SHARED,
-    P_SQUARES,
-    PEAK,
-    PEAKS,
     PROFILE_PEAKS,
-    RATE,
     RATE_MIN,
-    RECENT,
     RECENT_KEEP,
-    RECENT_NOW,
-    SEEN,
-    SHARED,
     SIZES,
-    SLOW,
     SLOW_WINDOWS,
-    SQUARES,
-    W_OWN,
-    W_SHARED,
     WEIGHT_EVENTS,
-    F,
-    I,
-    f8,
-    population_tail_slope,
 )
+from detectors.account_burst.likelihood import (
+    batch_mean,
+    population_tail_slope,
+    silent_forecasts,
+)
+from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, INT
+from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR, SUM_MAX
 
 PROFILE_KEEP = 0.9995
-"""What the sums behind the account's parameters keep each time it acts: the last 2,000 times."""
+"""What the sums behind the account's parameters keep at each of its acts: a memory of 2,000."""
 POPULATION_KEEP = 0.9999
-"""The same for all accounts together, an act."""
+"""What the sums of all accounts keep at each act of any account."""
 BATCH_SHARE_MAX = 0.5
-"""Who acts in batches more often than at every other act has them for flow: as batches they would
-be one event each, and what they are by habit would be told from a burst by their shape alone."""
-CEILING_FACTOR, CEILING_EVENTS = 5.0, 30.0
-"""A window is learnt as at most 5 times the forecast or batch, plus 30: no outlier poisons."""
-SUM_MAX = 50.0
-"""A CUSUM remembers no more, so that a burst nobody reports is over when it is over."""
+"""Batches are counted apart from flow in at most this share of an account's acts. An account that
+nearly always acts in batches has them for flow: counted apart, each would be one event, and only
+their shape would tell its habit from a burst."""
 LEVEL_MIN = 9.0
 """Peaks from here on tell how steeply an account's evidence thins out. Of a thousand accounts the
 highest has ln 1000 = 6.9 by chance; 2 more, for accounts excite each other."""
 EXCESS_MAX = 8.0
 """A peak is learnt as at most this far above `LEVEL_MIN`."""
 PEAK_KEEP, POPULATION_PEAK_KEEP = 0.99, 0.999
-"""What the sums behind that keep a peak."""
+"""What the sums of peaks keep at each peak: those of the account, those of all accounts."""
 PEAK_OVER = 0.2
-"""An excursion is over when it has fallen below this share of its peak."""
+"""An excursion is over when its evidence has fallen below this share of its peak."""
 
 
-@njit(types.void(types.float32[::1], F, f8), cache=True, nogil=True)
-def learn_peak(habit, common, steep):  # type: ignore[no-untyped-def]
-    """An excursion of an account's CUSUM is over: its peak tells how steeply they thin out."""
-    if habit[PEAK] <= LEVEL_MIN:
+@njit(types.void(FLOAT32_1, F1, FLOAT), cache=True, nogil=True)
+def learn_peak(profile, population, slope):  # type: ignore[no-untyped-def]
+    """Learn the peak of an excursion that is over. `slope`: see `population_tail_slope`."""
+    if profile[col.PEAK] <= LEVEL_MIN:
         return
-    excess = min(habit[PEAK] - LEVEL_MIN, EXCESS_MAX / min(1.0, steep))
-    weight = PROFILE_PEAKS / (PROFILE_PEAKS + habit[PEAKS])  # no account speaks for all of them
-    common[P_EXCESS] = common[P_EXCESS] * POPULATION_PEAK_KEEP + weight * min(excess, EXCESS_MAX)
-    common[P_PEAKS] = common[P_PEAKS] * POPULATION_PEAK_KEEP + weight
-    habit[EXCESS] = habit[EXCESS] * PEAK_KEEP + excess
-    habit[PEAKS] = habit[PEAKS] * PEAK_KEEP + 1.0
+    excess = min(profile[col.PEAK] - LEVEL_MIN, EXCESS_MAX / min(1.0, slope))
+    # The more of an account's peaks are counted, the less one more counts for all accounts.
+    weight = PROFILE_PEAKS / (PROFILE_PEAKS + profile[col.PEAKS])
+    of_all = population[col.P_EXCESS] * POPULATION_PEAK_KEEP
+    population[col.P_EXCESS] = of_all + weight * min(excess, EXCESS_MAX)
+    population[col.P_PEAKS] = population[col.P_PEAKS] * POPULATION_PEAK_KEEP + weight
+    profile[col.EXCESS] = profile[col.EXCESS] * PEAK_KEEP + excess
+    profile[col.PEAKS] = profile[col.PEAKS] * PEAK_KEEP + 1.0
 
 
-@njit(types.void(types.int64, f8, F, types.float32[::1], F), cache=True, nogil=True)
-def learn_profile(gap, count, o, habit, common):  # type: ignore[no-untyped-def]
-    """One act's lesson on rates, weights, dispersion and batches."""
-    forecast, own, slow, flow = o[FORECAST], o[W_OWN], o[SLOW], o[FLOW_SHARE]
-    weight = WEIGHT_EVENTS / (WEIGHT_EVENTS + habit[EVENTS])  # no account speaks for all of them
-    # Windows without an act: what was forecast in vain.
-    base, start = (1.0 - own) * slow, own * habit[RECENT]
-    decays = (1.0 - RECENT_KEEP**gap) / (1.0 - RECENT_KEEP)
+@njit(types.void(FLOAT32_1, INT, FLOAT), cache=True, nogil=True)
+def _decay_and_add(profile, column, value):  # type: ignore[no-untyped-def]
+    profile[column] = profile[column] * PROFILE_KEEP + value
+
+
+@njit(types.void(F1, INT, FLOAT), cache=True, nogil=True)
+def _decay_and_add_to_all(population, column, value):  # type: ignore[no-untyped-def]
+    population[column] = population[column] * POPULATION_KEEP + value
+
+
+@njit(types.void(INT, FLOAT, F1, FLOAT32_1, F1), cache=True, nogil=True)
+def learn_profile(gap, count, o, profile, population):  # type: ignore[no-untyped-def]
+    """Learn rates, weights, dispersion and batches from one act and its score `o`; `gap`: the
+    windows without an act before it."""
+    forecast, own, slow, flow = o[col.FORECAST], o[col.W_OWN], o[col.SLOW], o[col.FLOW_SHARE]
+    # The more of an account's events are counted, the less one more counts for all accounts.
+    weight = WEIGHT_EVENTS / (WEIGHT_EVENTS + profile[col.EVENTS])
+    base, start, decays = silent_forecasts(profile, gap, own, slow)
     squares = gap * base * base + 2.0 * base * start * decays
     squares += start * start * (1.0 - RECENT_KEEP ** (2 * gap)) / (1.0 - RECENT_KEEP**2)
-    size = (BATCH_MEAN * BATCH_WEIGHT + habit[BATCH_EVENTS]) / (BATCH_WEIGHT + habit[BATCHES])
-    count = min(count, CEILING_FACTOR * (forecast + size) + CEILING_EVENTS)
-    habit[BATCHES] = habit[BATCHES] * PROFILE_KEEP + (1.0 - flow)
-    habit[BATCH_EVENTS] = habit[BATCH_EVENTS] * PROFILE_KEEP + (1.0 - flow) * count
-    habit[ACT_COUNT] = habit[ACT_COUNT] * PROFILE_KEEP + 1.0
-    share = habit[BATCHES] / habit[ACT_COUNT]
+    count = min(count, CEILING_FACTOR * (forecast + batch_mean(profile)) + CEILING_EVENTS)
+    _decay_and_add(profile, col.BATCHES, 1.0 - flow)
+    _decay_and_add(profile, col.BATCH_EVENTS, (1.0 - flow) * count)
+    _decay_and_add(profile, col.ACT_COUNT, 1.0)
+    share = profile[col.BATCHES] / profile[col.ACT_COUNT]
     flow = 1.0 - (1.0 - flow) * min(1.0, BATCH_SHARE_MAX / max(share, BATCH_SHARE))
     count = flow * count + (1.0 - flow)  # a batch is one event of the flow
     squares += (count - forecast) ** 2
-    from_own = count * own * o[RECENT_NOW] / forecast
-    from_market = count * (1.0 - (from_own / count) - (1.0 - own - o[W_SHARED]) * slow / forecast)
-    habit[OWN] = habit[OWN] * PROFILE_KEEP + from_own
-    habit[SHARED] = habit[SHARED] * PROFILE_KEEP + from_market
-    habit[EVENTS] = habit[EVENTS] * PROFILE_KEEP + count
-    habit[SQUARES] = (habit[SQUARES] + squares) * PROFILE_KEEP
-    habit[FORECASTS] = (habit[FORECASTS] + forecast + o[IDLE]) * PROFILE_KEEP
-    common[P_OWN] = common[P_OWN] * POPULATION_KEEP + weight * from_own
-    common[P_SHARED] = common[P_SHARED] * POPULATION_KEEP + weight * from_market
-    common[P_EVENTS] = common[P_EVENTS] * POPULATION_KEEP + weight * count
-    common[P_SQUARES] = common[P_SQUARES] * POPULATION_KEEP + weight * squares
-    common[P_FORECASTS] = common[P_FORECASTS] * POPULATION_KEEP + weight * (forecast + o[IDLE])
-    habit[RATE] = habit[RATE] * math.exp(-(gap + 1) / SLOW_WINDOWS) + count
-    habit[MINUTES] = habit[MINUTES] * math.exp(-(gap + 1) / MINUTES_WINDOWS) + count
-    habit[RECENT] = o[RECENT_NOW] * RECENT_KEEP + (1.0 - RECENT_KEEP) * count
+    from_own = count * own * o[col.RECENT_NOW] / forecast
+    slow_share = (1.0 - own - o[col.W_SHARED]) * slow / forecast
+    from_market = count * (1.0 - (from_own / count) - slow_share)
+    _decay_and_add(profile, col.OWN, from_own)
+    _decay_and_add(profile, col.SHARED, from_market)
+    _decay_and_add(profile, col.EVENTS, count)
+    profile[col.SQUARES] = (profile[col.SQUARES] + squares) * PROFILE_KEEP
+    forecasts = profile[col.FORECASTS] + forecast + o[col.IDLE]
+    profile[col.FORECASTS] = forecasts * PROFILE_KEEP
+    _decay_and_add_to_all(population, col.P_OWN, weight * from_own)
+    _decay_and_add_to_all(population, col.P_SHARED, weight * from_market)
+    _decay_and_add_to_all(population, col.P_EVENTS, weight * count)
+    _decay_and_add_to_all(population, col.P_SQUARES, weight * squares)
+    _decay_and_add_to_all(population, col.P_FORECASTS, weight * (forecast + o[col.IDLE]))
+    hour = math.exp(-(gap + 1) / SLOW_WINDOWS)
+    profile[col.RATE] = profile[col.RATE] * hour + count
+    minutes = math.exp(-(gap + 1) / MINUTES_WINDOWS)
+    profile[col.MINUTES] = profile[col.MINUTES] * minutes + count
+    profile[col.RECENT] = o[col.RECENT_NOW] * RECENT_KEEP + (1.0 - RECENT_KEEP) * count
 
 
-@njit(types.void(types.int64, types.float32[::1], types.int64[::1]), cache=True, nogil=True)
-def reset_evidence(window, habit, time):  # type: ignore[no-untyped-def]
-    """No evidence before `window`."""
+@njit(types.void(INT, INT, STATE), cache=True, nogil=True)
+def reset_evidence(window, row, state):  # type: ignore[no-untyped-def]
+    """Let the account's evidence begin anew at `window`."""
+    profile = state.profiles[row]
     for k in range(len(SIZES)):
-        habit[CUSUM + k] = 0.0
-    habit[SEEN] = habit[PEAK] = 0.0
-    time[BEGIN] = window
+        profile[col.CUSUM + k] = 0.0
+    profile[col.SEEN] = profile[col.PEAK] = 0.0
+    state.times[row, col.BEGIN] = window
 
 
-@njit(types.void(types.int64, f8, types.float32[::1], types.int64[::1], F), cache=True, nogil=True)
-def adopt_rate(window, rate, habit, time, common):  # type: ignore[no-untyped-def]
-    """Take a level for the account's habit, and begin its evidence anew."""
-    seen = SLOW_WINDOWS * (1.0 - math.exp(-(window + 1 - time[FIRST]) / SLOW_WINDOWS))
-    alike = NEW_EVENTS / max(common[P_RATE], RATE_MIN)
-    habit[RATE] = max(0.0, rate * (seen + alike) - NEW_EVENTS)
-    habit[MINUTES] = rate * MINUTES_WINDOWS
-    habit[RECENT] = rate
-    reset_evidence(window + 1, habit, time)
+@njit(types.void(INT, INT, FLOAT, STATE), cache=True, nogil=True)
+def adopt_rate(window, row, rate, state):  # type: ignore[no-untyped-def]
+    """Take `rate`, events a window, for the account's habit; its evidence begins anew after
+    `window`."""
+    profile = state.profiles[row]
+    age = window + 1 - state.times[row, col.FIRST]
+    seen = SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS))
+    prior = NEW_EVENTS / max(state.population[col.P_RATE], RATE_MIN)
+    profile[col.RATE] = max(0.0, rate * (seen + prior) - NEW_EVENTS)
+    profile[col.MINUTES] = rate * MINUTES_WINDOWS
+    profile[col.RECENT] = rate
+    reset_evidence(window + 1, row, state)
 
 
-@njit(
-    types.void(types.int64, types.int64, I, F, OUT, types.boolean[::1], F32, I64, F),
-    cache=True,
-    nogil=True,
-)
-def learn(window, patience, row, count, found, held, habits, times, common):  # type: ignore[no-untyped-def]
-    """Take acts in, with what `weigh` found; `held` accounts learn nothing of their habits. Of the
-    others, evidence that goes on for more than `patience` windows is a habit.
+@njit(types.void(INT, INT, I1, F1, F2, B1, STATE), cache=True, nogil=True)
+def learn_acts(window, patience, row, count, scores, in_episode, state):  # type: ignore[no-untyped-def]
+    """Learn the acts of a window, given their `scores`.
+
+    Accounts that are `in_episode` learn nothing of their habits. Of the others, evidence that goes
+    on for more than `patience` windows is a habit.
     """
-    steep = population_tail_slope(common)
+    profiles, times, population = state
+    slope = population_tail_slope(population)
     for i in range(row.size):
-        habit, time, o = habits[row[i]], times[row[i]], found[i]
+        profile, time, o = profiles[row[i]], times[row[i]], scores[i]
         highest = 0.0
         for k in range(len(SIZES)):
-            highest = max(highest, o[CUSUM_AFTER + k])
-        over = o[IN_EXCURSION] == 0.0 or highest < PEAK_OVER * habit[PEAK]
-        if not held[i]:
-            gap = window - time[LAST] - 1
-            learn_profile(gap, min(count[i], COUNT_MAX), o, habit, common)
-            if over:
-                learn_peak(habit, common, steep)
-        if over:
-            reset_evidence(window, habit, time)
+            highest = max(highest, o[col.CUSUM_AFTER + k])
+        is_over = o[col.IN_EXCURSION] == 0.0 or highest < PEAK_OVER * profile[col.PEAK]
+        if not in_episode[i]:
+            gap = window - time[col.LAST] - 1
+            learn_profile(gap, min(count[i], COUNT_MAX), o, profile, population)
+            if is_over:
+                learn_peak(profile, population, slope)
+        if is_over:
+            reset_evidence(window, row[i], state)
         for k in range(len(SIZES)):
-            habit[CUSUM + k] = min(SUM_MAX, o[CUSUM_AFTER + k])
-        habit[PEAK] = max(habit[PEAK], min(SUM_MAX, highest))  # else one excursion is told as two
-        habit[SEEN] += count[i]
-        time[LAST] = window
-        if not held[i] and window - time[BEGIN] >= patience:
-            learn_peak(habit, common, steep)
-            adopt_rate(window, habit[SEEN] / (window - time[BEGIN] + 1.0), habit, time, common)
+            profile[col.CUSUM + k] = min(SUM_MAX, o[col.CUSUM_AFTER + k])
+        # The peak never falls within an excursion, so that one is not counted as two.
+        profile[col.PEAK] = max(profile[col.PEAK], min(SUM_MAX, highest))
+        profile[col.SEEN] += count[i]
+        time[col.LAST] = window
+        length = window - time[col.BEGIN]
+        if not in_episode[i] and length >= patience:
+            learn_peak(profile, population, slope)
+            adopt_rate(window, row[i], profile[col.SEEN] / (length + 1.0), state)

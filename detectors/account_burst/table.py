@@ -1,4 +1,4 @@
-"""Arrays by account key, bounded: who has to leave follows from times and keys alone."""
+"""What is learnt of accounts, by key and bounded: times and keys alone decide who has to leave."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detectors.account_burst.likelihood import LAST, PROFILE_COLUMNS
+from detectors.account_burst.columns import (
+    LAST,
+    P_RATE,
+    POPULATION_COLUMNS,
+    PROFILE_COLUMNS,
+    TIME_COLUMNS,
+    AccountState,
+)
 from detectors.arrays.hash_table import empty_slot, empty_table, key_slot
 from detectors.arrays.types import I1, INT, INT32_1, RU1, U1
 
@@ -37,32 +44,42 @@ def insert_rows(keys, first, table):  # type: ignore[no-untyped-def]
 
 
 class AccountTable:
-    """Habits and times of at most `capacity` accounts.
+    """Profiles and times of at most `capacity` accounts, and of their population.
 
     Parameters
     ----------
-    most
-        Accounts held, ≥ 1. When it is full, the three quarters that acted last stay; of equals,
-        those with the lowest keys.
+    capacity
+        Accounts that have room, ≥ 1. When it is full, the three quarters that acted last stay; of
+        equals, those with the lowest keys.
 
     Attributes
     ----------
-    habits, times
-        (rows, columns): see `accountlaw`; rows from `n` on mean nothing.
+    n
+        Accounts in the table; rows of the arrays from `n` on mean nothing.
+    profiles, times, population
+        See `AccountState`.
     evicted
-        How many had to leave so far, those that never found room included.
+        How many had to leave so far, those that never had room included.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.n = self.evicted = 0
         self.keys: Keys = np.empty(0, np.uint64)
-        self.habits = np.empty((0, PROFILE_COLUMNS), np.float32)
-        self.times = np.empty((0, 3), np.int64)
+        self.profiles = np.empty((0, PROFILE_COLUMNS), np.float32)
+        self.times = np.empty((0, TIME_COLUMNS), np.int64)
+        self.population = np.zeros(POPULATION_COLUMNS)
+        self.population[P_RATE] = 1.0
         self._resize(min(capacity, _INITIAL_ROWS))
 
+    @property
+    def state(self) -> AccountState:
+        """The arrays, for kernels to read and change."""
+        return AccountState(self.profiles, self.times, self.population)
+
     def _resize(self, room: int) -> None:
-        for name in ("keys", "habits", "times"):
+        """Give all arrays `room` rows, and enter the keys of the first `n` anew."""
+        for name in ("keys", "profiles", "times"):
             old = getattr(self, name)
             new = np.zeros((room, *old.shape[1:]), old.dtype)
             new[: self.n] = old[: self.n]
@@ -77,8 +94,8 @@ class AccountTable:
         return row
 
     def grow(self, keys: Keys, row: Rows, window: int) -> Rows:
-        """Make rows for the keys (distinct, rising) that have none; the rows of all, -1 for those
-        that do not fit."""
+        """Make rows for the keys (distinct, rising) whose `row` is -1; returns the rows of all, -1
+        for those that have no room. New accounts act in `window` for the first time."""
         unknown = keys[row < 0]
         if not len(unknown):
             return row
@@ -90,7 +107,7 @@ class AccountTable:
             self._resize(min(self.capacity, max(2 * len(self.keys), self.n + len(new))))
         insert_rows(new, self.n, self._table)
         part = slice(self.n, self.n + len(new))
-        self.keys[part], self.habits[part] = new, 0.0
+        self.keys[part], self.profiles[part] = new, 0.0
         self.times[part] = window
         self.times[part, LAST] = window - 1
         self.n += len(new)
@@ -101,34 +118,32 @@ class AccountTable:
         last = self.times[: self.n, LAST]
         order = np.lexsort((self.keys[: self.n], -last))[:stay]
         self.evicted += self.n - stay
-        for name in ("keys", "habits", "times"):
-            getattr(self, name)[:stay] = getattr(self, name)[order]
+        for array in (self.keys, self.profiles, self.times):
+            array[:stay] = array[order]
         self.n = stay
         self._resize(len(self.keys))
 
     @property
     def bytes_per_account(self) -> float:
         """Of all arrays, for each row there is room for."""
-        arrays = self.keys, self.habits, self.times, self._table
+        arrays = self.keys, self.profiles, self.times, self._table
         return sum(a.nbytes for a in arrays) / len(self.keys)
 
     def snapshot(self) -> dict[str, Any]:
+        """The accounts in the order of their keys, so that equal states are equal bytes."""
         order = np.argsort(self.keys[: self.n])
         return {
             "evicted": self.evicted,
-            "keys": self.keys[order].tobytes(),
-            "habits": self.habits[order].tobytes(),
-            "times": self.times[order].tobytes(),
+            "population": self.population.copy(),
+            "keys": self.keys[order],
+            "profiles": self.profiles[order],
+            "times": self.times[order],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        keys = np.frombuffer(state["keys"], np.uint64)
-        self.n, self.evicted = 0, state["evicted"]
-        self._resize(min(self.capacity, max(_INITIAL_ROWS, len(keys))))
-        self.n = len(keys)
-        self.keys[: self.n] = keys
-        self.habits[: self.n] = np.frombuffer(state["habits"], np.float32).reshape(
-            -1, PROFILE_COLUMNS
-        )
-        self.times[: self.n] = np.frombuffer(state["times"], np.int64).reshape(-1, 3)
-        insert_rows(self.keys[: self.n], 0, self._table)
+        """Continue, bit for bit, where the table that gave `snapshot` stood."""
+        self.n, self.evicted = len(state["keys"]), state["evicted"]
+        self.population = np.array(state["population"])
+        for name in ("keys", "profiles", "times"):
+            setattr(self, name, np.array(state[name]))
+        self._resize(min(self.capacity, max(_INITIAL_ROWS, self.n)))

@@ -19,7 +19,7 @@ Bool = NDArray[np.bool_]
 FLOAT, INT, UINT, BOOL = types.float64, types.int64, types.uint64, types.boolean
 
 F1, F2, F3 = types.float64[::1], types.float64[:, ::1], types.float64[:, :, ::1]
-FLOAT32_2 = types.float32[:, ::1]
+FLOAT32_1, FLOAT32_2 = types.float32[::1], types.float32[:, ::1]
 I1, I2, I3 = types.int64[::1], types.int64[:, ::1], types.int64[:, :, ::1]
 INT32_1 = types.int32[::1]
 U1, UINT16_1 = types.uint64[::1], types.uint16[::1]

@@ -1,17 +1,17 @@
 """Bursts in counts: cancels, orders, leverage changes or liquidations per window.
 
-Such counts excite themselves: a cancel brings cancels. So the forecast of the next window is a
-non-negative combination of exponentially weighted means of what was seen, short and long, with
-weights refitted by least squares over about the last day. Around the forecast m the count
-varies with variance φm; φ is learnt as well. On that negative-binomial law stand likelihood
-ratios "somebody adds events at a constant rate" against "nobody does", one for each size of
-burst. Summed over all windows in which the burst could have begun (Shiryaev and Roberts) and
-averaged over the sizes they are R, and the score is ln R: on clean data R passes A about once
-in A windows. The CUSUM of the same ratios tells when the change began.
+Such counts excite themselves: a cancel brings cancels. So the forecast m of the next window is a
+non-negative combination of exponentially weighted means of the past counts, short and long, with
+weights refitted by least squares over about the last day. Around the forecast the count is negative
+binomial with variance φm; φ is learnt as well. On that law rest likelihood ratios "somebody adds
+events at a constant rate" against "nobody does", one for each size of burst. Summed over all
+windows in which the burst may have begun (Shiryaev and Roberts) and averaged over the sizes they
+are R, and the score is ln R: on clean data R exceeds A about once in A windows. The CUSUM of the
+same ratios tells when the burst began.
 
-The burst is *added* to the forecast (m against m + (k-1)·base), not multiplied into it: an
-attacker's rate does not follow the market's excitement. At the same false alarms that found
-more of the bursts than k·m, and the sum over beginnings more than the likeliest of them.
+The burst is *added* to the forecast (m against m + (k-1)·base) and does not multiply it, for an
+attacker's rate does not follow the market's excitement. At equal false alarms this detected more
+bursts than k·m did, and the sum over beginnings more than the likeliest beginning.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from detectors.bank import Float64, Int64
-from detectors.base import NUMBER_MAX, Evidence
+from detectors.abstentions import count_refusal
+from detectors.arrays.types import Float64, Int64
+from detectors.base import Evidence
 from detectors.burst import kernel
-from detectors.row_detector import RowBank, RowDetector
+from detectors.row_detector import FIRST_ROW, RowBank, RowDetector
+from detectors.stats.change_sums import EXPECTED, OBSERVED, WINDOWS
+from detectors.stats.limits import NUMBER_MAX
 
 
 class BurstBank(RowBank):
@@ -34,13 +37,12 @@ class BurstBank(RowBank):
 
     def __init__(self, sizes: tuple[float, ...], warm_up: int, patience: int) -> None:
         width = kernel.SIZES + kernel.PER_SIZE * len(sizes)
-        super().__init__(width, "a BurstDetector with the same sizes")
+        super().__init__(width, "with the same sizes", warm_up, patience)
         self._sizes = np.array(sizes)
-        self._warm_up, self._patience = warm_up, patience
         self._clear_memo()
 
-    def begin(self, rows: Float64) -> None:
-        kernel.begin(rows, len(self._sizes), self._warm_up)
+    def init_rows(self, rows: Float64) -> None:
+        kernel.init_rows(rows, self._warm_up)
 
     def grow(self, rows: int) -> None:
         if rows > len(self._rows):
@@ -48,35 +50,35 @@ class BurstBank(RowBank):
             self._clear_memo()
 
     def _clear_memo(self) -> None:
-        """What the last judged counts came to; learning need not weigh them again."""
-        self._memo = np.full((len(self._rows), kernel.MEMO + 2 * len(self._sizes)), np.nan)
+        """Forget what the last judged counts came to, which saves learning the same work."""
+        width = kernel.M_EVIDENCE + 2 * len(self._sizes)
+        self._memo = np.full((len(self._rows), width), np.nan)
 
     def judge(self, rows: Int64, values: Float64) -> Float64:
         counts, scores = values[:, 0].copy(), np.empty(len(rows))
         kernel.judge(self._rows, self._memo, self._sizes, self._warm_up, rows, counts, scores)
         return scores
 
-    def why(self, row: int, value: Float64) -> str:
-        if not 0.0 <= value[0] <= NUMBER_MAX:
-            return "the number is below zero or beyond 64 bits, and a count is not"
-        return f"learning: {int(self._rows[row, kernel.SEEN])} of {self._warm_up} windows seen"
+    def refusal(self, value: Float64) -> str | None:
+        return count_refusal(value[0])
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
         score = self.judge(np.array([row]), value.reshape(1, -1))[0]
         if not score > 0.0:
             return None
         memo = self._memo[row]
-        likeliest = int(memo[kernel.MEMO :: 2].argmax())
+        evidence, cusum = memo[kernel.M_EVIDENCE :].reshape(2, -1)
+        likeliest = int(evidence.argmax())
         count, forecast = float(value[0]), float(memo[kernel.M_FORECAST])
-        if memo[kernel.MEMO + 2 * likeliest + 1] <= 0.0:
+        if cusum[likeliest] <= 0.0:
             return Evidence(count, forecast, "events", 1)
         since = self._rows[row, kernel.SIZES + kernel.PER_SIZE * likeliest :]
-        seen, expected, windows = since[kernel.OBSERVED : kernel.WINDOWS + 1].tolist()
+        seen, expected, windows = since[[OBSERVED, EXPECTED, WINDOWS]].tolist()
         return Evidence(seen + count, expected + forecast, "events", int(windows) + 1)
 
     def forecast(self, value: Float64) -> float | None:
-        """Of the first row, for the window whose count is `value`; None: it is learning."""
-        score = self.judge(np.zeros(1, np.int64), value)[0]
+        """Of the first row, for a window with the count `value`; None: it is learning."""
+        score = self.judge(FIRST_ROW, value)[0]
         return float(self._memo[0, kernel.M_FORECAST]) if score == score else None
 
     def learn(self, rows: Int64, values: Float64) -> None:
@@ -98,12 +100,11 @@ class BurstDetector(RowDetector):
     """Mixture of Shiryaev–Roberts sums for added events, on a self-exciting forecast.
 
     After `report_one` the detector is *in an episode*: its evidence starts anew, its fit learns
-    nothing, and its forecast stands as it was before while the burst of the reported size goes
-    on. From when that is likelier over than not the means follow the stream again, and when it is
-    `patience` times likelier the episode ends (Page's test, backwards). An episode longer than
-    `patience` is no burst but a new level, which is then taken over at once. So a lasting shift
-    is reported for at most `patience` windows (a shift beyond the learning ceiling: once more for
-    each factor of five).
+    nothing, and its forecast stays as it was before the burst. Once it is likelier that the burst
+    is over, the means follow the stream again, and when that is `patience` times likelier the
+    episode ends (Page's test, backwards). An episode longer than `patience` is no burst but a new
+    level, which is then learnt at once. So a lasting shift is reported for at most `patience`
+    windows (a shift beyond the learning ceiling: once more for each factor of five).
 
     Parameters
     ----------
@@ -170,7 +171,7 @@ class BurstDetector(RowDetector):
         return BurstBank(self.sizes, self.warm_up, self.patience)
 
     def forecast_one(self, x: Mapping[Any, Any]) -> tuple[float, float] | str:
-        """The count and what was forecast for this window, or why there is no judgement."""
+        """The count and the forecast of this window, or why there is no judgement."""
         count = self._read(x)
         if isinstance(count, str):
             return count

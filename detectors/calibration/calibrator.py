@@ -1,9 +1,9 @@
 """Scores → p-values → the alert budget.
 
 The operator turns one knob: at most N false alerts a day, for the whole venue. Whatever a
-detector's scores mean, what counts is how often ordinary data lift them so high. That is
-learnt from the highest score of each block of windows (a burst of high scores is one event,
-not many), and the tail beyond them is extrapolated.
+detector's scores mean, what counts is how often ordinary data lift them so high. That is learnt
+from the highest score of each block of windows (for high scores come in bursts, each of them one
+event), and the tail beyond them is extrapolated.
 """
 
 from __future__ import annotations
@@ -13,33 +13,36 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import compress
 from math import exp, expm1, inf, isfinite, log, log1p
-from typing import Any
+from typing import Any, ClassVar
+
+from detectors.arrays.state import Stateful
+from detectors.stats.limits import DAY_WINDOWS
 
 DAY_S = 86400.0
 BLOCK_WINDOWS = 300
 """Windows whose highest score is one observation: longer than an excursion of a CUSUM."""
 MEMORY_DAYS = 2.0
-"""How far back scores count. Two daily cycles: half of the blocks see the busy hours."""
+"""How far back scores count: two daily cycles, each with its busy hours."""
 TAIL_SHARE = 8
 """The highest eighth of the blocks is the tail that is extrapolated."""
 PRIOR_BLOCKS = 24.0
-"""Of a log-likelihood CUSUM: what its theory says weighs as much as this many blocks, and in
-the slope of the tail as much as a third as many of its excesses."""
+"""Of a log-likelihood CUSUM: its theory counts as so many blocks, and in the slope of the tail as a
+third as many excesses."""
 SLOPE_PRIOR, SLOPE_PRIOR_PER_BLOCK = 16.0, 4.0
-"""How sure it is that scores thin out as theory says, in excesses, at first and more with each
-block. A detector that has learnt for five minutes is wrong about the slow moods of its stream: on
-simulated hours (seeds 101 to 106) a score of 12 came 20 times as often as theory has it in the
-first quarter of an hour, which 16 excesses allow for, and 4 times in the rest, which 50 do."""
+"""How certain it is that scores thin out as theory says, in excesses: at first, and more with each
+block. A detector that has learnt for five minutes does not know the slow moods of its stream. In
+simulated hours a score of 12 was 20 times as frequent as by theory in the first quarter of an hour,
+for which 16 excesses allow, and 4 times in the rest, for which 50 do."""
 SHIFT_BLOCKS = 4.0
-"""What theory says of where the middle block lies weighs as much as so many blocks."""
+"""The theory of where the middle block lies counts as so many blocks."""
 CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
 READY_BLOCKS = 72
 """Before that, scores without a theory have no p-value: six hours of 1 s windows."""
 ATTACK_SHARE, CHANCE_BLOCKS = 4, 192
-"""Attacks crowd, and a habit is there all the time. A quarter of what is remembered may hold one
-block beyond "once a day", and another for every 192, more than the other quarters do: so much is
-chance. Where it holds more, its blocks beyond "once a day" say nothing of the tail."""
+"""Attacks come together, and a habit is there all the time. A quarter of the blocks may hold one
+block beyond "once a day", and another for every 192, more than the other quarters: that may be
+chance. Where it holds more, its blocks beyond "once a day" are left out of the tail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,32 +80,23 @@ class FalseAlarmRate:
         return min(1.0, self.alerts_per_day * self.window_s / DAY_S / self.streams)
 
 
-def once_per_days(p: float, window_s: float) -> float:
-    """How many days of ordinary data hold one such window, on the average.
-
-    >>> once_per_days(1 / 864000, window_s=1.0)
-    10.0
-    """
-    return round(window_s / DAY_S / p, 9) if p > 0 else inf
-
-
-class Calibrator:
+class Calibrator(Stateful):
     """Turns the scores of one detector on one stream into p-values.
 
     `p_value(s)` is the chance that a window of ordinary data begins an event as high as s, so
-    that reporting at `p_value(s) <= budget.p_limit` spends the budget. Within the tail it is
+    reporting where it is not above the budget's `p_limit` spends the budget. Within the tail it is
     the share of blocks as high; beyond, an exponential law is fitted to the highest eighth.
-    The theory of log-likelihood CUSUMs (an excursion above h has a probability of about
-    exp(-h) a window) is where those begin, and loses its weight as blocks come in. How fast the
-    tail falls is not known but estimated: over what the rate may be, gamma distributed, the law
-    is (1 + h/k)^-k, k excesses being what is known of it. Other scores
-    have no p-value at first; then the heavier of an exponential and a Pareto tail.
 
-    Learn every judged score, the reported ones too: all but what is attacks are the false
-    alerts that the budget means. A score beyond "once a day" counts as the tail's own mean
-    beyond it, so neither an attack nor an outlier deafens the stream. Nor do many attacks in a few
-    hours, when it must hear: what lies beyond "once a day" there, and is not as frequent at other
-    times, is left out.
+    For log-likelihood CUSUMs theory (an excursion above h has a probability of about exp(-h) a
+    window) is the prior, and counts less as blocks come in. How fast the tail falls is uncertain,
+    too: over a gamma distributed rate the law becomes (1 + h/k)^-k, where k is the number of
+    excesses that the rate is estimated from. Other scores have no p-value at first; later, the
+    heavier of an exponential and a Pareto tail.
+
+    Learn every judged score, also of reported windows: nearly all of them are the false alerts that
+    the budget means. A score beyond "once a day" counts as the tail's own mean beyond it, so
+    neither an attack nor an outlier deafens the stream. Nor do many attacks in a few hours: blocks
+    beyond "once a day" that are more frequent there than at other times are left out.
 
     Parameters
     ----------
@@ -112,8 +106,8 @@ class Calibrator:
         86,400 for 1 s windows.
     block_windows
         Windows whose highest score is one observation: longer than an excursion of the score.
-    steepest
-        The steepest slope of the tail that is believed, > 0; that of theory is 1.
+    tail_slope_max
+        The steepest slope of the tail that is believed, > 0; in theory it is 1.
 
     References
     ----------
@@ -124,10 +118,12 @@ class Calibrator:
     CUSUM.
     """
 
+    STATE: ClassVar = ("_blocks", "_capped", "_rare", "_windows", "_highest")
+
     def __init__(
         self,
         log_likelihood: bool,
-        windows_per_day: float = DAY_S,
+        windows_per_day: float = DAY_WINDOWS,
         block_windows: int = BLOCK_WINDOWS,
         tail_slope_max: float = inf,
     ) -> None:
@@ -137,27 +133,33 @@ class Calibrator:
         self.windows_per_day = windows_per_day
         blocks = round(MEMORY_DAYS * windows_per_day / self.block_windows)
         self._blocks: deque[float] = deque(maxlen=max(READY_BLOCKS, blocks))
+        """The highest score of each block."""
         self._capped: deque[bool] = deque(maxlen=self._blocks.maxlen)
-        self._rare: deque[bool] = deque(maxlen=self._blocks.maxlen)  # once a day, when it came
-        self._windows = 0  # of the open block
-        self._highest = -inf  # in it
-        self._sorted: list[float] = []  # all blocks
+        """Whether that was beyond `cap`, as of then."""
+        self._rare: deque[bool] = deque(maxlen=self._blocks.maxlen)
+        """Whether it was beyond "once a day", as of then."""
+        self._windows = 0
+        """Of the open block."""
+        self._highest = -inf
+        """In the open block."""
+        self._sorted: list[float] = []
+        """All blocks, by score."""
         self._fit()
 
     def _survival(self, x: float) -> float:
-        """The share that is left `x` further out, in units of the mean excess."""
+        """The share of scores beyond `x`, in mean excesses from the tail's start."""
         if not self.log_likelihood:
             return exp(-x)
         return exp(-self._slope_certainty * log1p(x / self._slope_certainty))
 
     def _survival_inverse(self, beyond: float) -> float:
-        """How far out a share of exp(-`beyond`) is left: the inverse of `_survival`."""
+        """Where the share beyond is exp(-`beyond`): the inverse of `_survival`."""
         if not self.log_likelihood:
             return beyond
         return self._slope_certainty * expm1(beyond / self._slope_certainty)
 
     def _attack_blocks(self) -> set[int]:
-        """The places of the blocks that are left out."""
+        """The places of the blocks that are left out as attacks."""
         if not self.log_likelihood:
             return set()
         n = len(self._rare)
@@ -174,7 +176,7 @@ class Calibrator:
         return set(most) if len(most) > usual + chance else set()
 
     def _fit(self) -> None:
-        """Read the tail off the blocks."""
+        """Fit the tail to the blocks."""
         left_out = self._attack_blocks()
         if left_out:
             self._fit_blocks = sorted(s for i, s in enumerate(self._blocks) if i not in left_out)
@@ -196,8 +198,8 @@ class Calibrator:
         self._start = self._fit_blocks[n - count] if count else inf
         tail = self._fit_blocks[n - count :] if count else []
         excess = sum(s - self._start for s in tail)
-        # A capped score is known to lie beyond, not where: it adds to the excess and is none
-        # that ends there. So a stream that alarms day and night comes to be thought to do so.
+        # Of a capped score only a lower bound is left: it adds to the excesses but not to their
+        # number (as in survival analysis). So a stream that alarms all the time gets a heavy tail.
         beyond = sum(score >= self._start for score in capped)
         ended = max(0, count - beyond) + prior / 3
         slope = ended / (excess + prior / 3) if excess or prior else inf
@@ -217,7 +219,7 @@ class Calibrator:
         return -_expm1_log1p(self.block_windows, self._survival(score - self._shift))
 
     def _score_at_p(self, p: float, means: float) -> float:
-        """The score of `p`, and so many mean excesses of the tail beyond it."""
+        """The score with p-value `p`, plus `means` mean excesses of the tail."""
         beyond = log(self._share / (p * self.block_windows))
         if self._start == inf:
             return (
@@ -231,13 +233,13 @@ class Calibrator:
     def p_value(self, score: float) -> float:
         """The chance of such a score in a window of ordinary data, within [0, 1].
 
-        1 (nothing can be said) while there is neither theory nor enough history: see `why`.
+        1 while there is neither theory nor enough history: see `why`.
         """
         if self.log_likelihood and score <= 0.0:
             return 1.0
         if not self.log_likelihood and len(self._fit_blocks) < READY_BLOCKS:
             return 1.0
-        if score <= self._start or self._slope == inf:  # equal scores tell no slope
+        if score <= self._start or self._slope == inf:  # equal scores give no slope
             share = self._share_within(score)
         else:
             share = self._share * self._survival(self._slope * (score - self._start))
@@ -247,6 +249,7 @@ class Calibrator:
         return 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / self.block_windows, share)
 
     def _share_within(self, score: float) -> float:
+        """The share of blocks as high, of a score that is not in the tail."""
         n = len(self._fit_blocks)
         higher = n - bisect_left(self._fit_blocks, score)
         if self.log_likelihood:
@@ -256,7 +259,7 @@ class Calibrator:
 
     @property
     def why(self) -> str | None:
-        """Why there are no p-values yet, in words; None when there are."""
+        """Why there are no p-values yet; None when there are."""
         if self.log_likelihood or len(self._sorted) >= READY_BLOCKS:
             return None
         hours = READY_BLOCKS * self.block_windows * 24 / self.windows_per_day
@@ -283,28 +286,20 @@ class Calibrator:
         insort(self._sorted, highest)
         self._fit()
 
-    def snapshot(self) -> dict[str, Any]:
-        highest = self._highest if self._windows else None
-        return {
-            "blocks": list(self._blocks),
-            "capped": list(self._capped),
-            "rare": list(self._rare),
-            "windows": self._windows,
-            "highest": highest,
-        }
-
     def restore(self, state: dict[str, Any]) -> None:
         """Continue where the calibrator that gave `snapshot` stood."""
-        self._blocks.clear()
-        self._blocks.extend(state["blocks"])
-        self._capped.clear()
-        self._capped.extend(state["capped"])
-        self._rare.clear()
-        self._rare.extend(state["rare"])
-        self._windows = state["windows"]
-        self._highest = -inf if state["highest"] is None else state["highest"]
+        super().restore(state)
         self._sorted = sorted(self._blocks)
         self._fit()
+
+    @property
+    def open_block(self) -> tuple[int, float]:
+        """Windows of the block that is not over yet, and the highest score in it."""
+        return self._windows, self._highest
+
+    @open_block.setter
+    def open_block(self, block: tuple[int, float]) -> None:
+        self._windows, self._highest = block
 
 
 def _expm1_log1p(power: float, p: float) -> float:

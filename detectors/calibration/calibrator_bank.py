@@ -1,8 +1,8 @@
 """Calibrators of many streams, asked together.
 
-Nearly every score is ordinary, and ordinary scores need no p-value: one comparison with what is
-the least a rare score must be. A stream's own `Calibrator` is asked beyond that, and when a block
-of windows is full.
+Nearly every score is ordinary, and an ordinary score needs no p-value but one comparison with the
+least score that may be rare. Only beyond that, and when a block of windows is full, a stream's own
+`Calibrator` is asked.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 from numba import njit, types
-from numpy.typing import NDArray
 
-from detectors.bank import Float64, Int64
+from detectors.arrays.growable import grow_rows
+from detectors.arrays.types import F1, I1, INT, Bool, Float64, Int64
 from detectors.calibration.calibrator import BLOCK_WINDOWS, Calibrator
 
 HALVINGS = 40
-"""Of the interval in which the least rare score lies."""
+"""Bisections of the interval in which the least rare score lies."""
 SCORE_MAX = 1e3
-"""No theory makes a score beyond it less than rare."""
+"""By any theory a score beyond it is rare."""
 
 
 class CalibratorBank:
@@ -42,12 +42,14 @@ class CalibratorBank:
         self._block_windows = block_windows
         self._p_most = p_most
         self._calibrators: list[Calibrator] = []
-        self._least = np.empty(0)
+        self._score_min: Float64 = np.empty(0)
         """Scores below it have a p-value above `p_most`."""
-        self._cap = np.empty(0)
-        self._highest = np.empty(0)
-        self._windows = np.empty(0, np.int64)
-        self.ready: NDArray[np.bool_] = np.empty(0, np.bool_)
+        self._cap: Float64 = np.empty(0)
+        self._highest: Float64 = np.empty(0)
+        """The highest score of the open block."""
+        self._windows: Int64 = np.empty(0, np.int64)
+        """The windows of the open block."""
+        self.ready: Bool = np.empty(0, np.bool_)
         """Whether the row has p-values."""
 
     def __len__(self) -> int:
@@ -56,8 +58,8 @@ class CalibratorBank:
     def add(self, log_likelihood: bool) -> int:
         """A new row; returns its number."""
         row = len(self._calibrators)
-        if row == len(self._least):
-            self._grow(max(16, 2 * row))
+        for name in ("_score_min", "_cap", "_highest", "_windows", "ready"):
+            setattr(self, name, grow_rows(getattr(self, name), row + 1))
         self._calibrators.append(
             Calibrator(log_likelihood, self._windows_per_day, self._block_windows)
         )
@@ -65,21 +67,14 @@ class CalibratorBank:
         self._refresh_thresholds(row)
         return row
 
-    def _grow(self, rows: int) -> None:
-        for name in ("_least", "_cap", "_highest", "_windows", "ready"):
-            old = getattr(self, name)
-            new = np.zeros(rows, old.dtype)
-            new[: len(old)] = old
-            setattr(self, name, new)
-
     def _refresh_thresholds(self, row: int) -> None:
-        """Note what the row's calibrator makes of scores until its next block."""
+        """Read off the row's calibrator what holds until its next block."""
         calibrator = self._calibrators[row]
         self._cap[row] = calibrator.cap
         self.ready[row] = calibrator.why is None
         low, high = -SCORE_MAX, SCORE_MAX
         if not self.ready[row] or calibrator.p_value(high) > self._p_most:
-            self._least[row] = SCORE_MAX if self.ready[row] else np.inf
+            self._score_min[row] = SCORE_MAX if self.ready[row] else np.inf
             return
         for _ in range(HALVINGS):
             middle = (low + high) / 2
@@ -87,20 +82,21 @@ class CalibratorBank:
                 low = middle
             else:
                 high = middle
-        self._least[row] = low - 1e-6  # p-values fall with the score but for their last bits
+        self._score_min[row] = low - 1e-6  # p-values fall with the score, except in their last bits
 
     def why(self, row: int) -> str | None:
         """Why the row has no p-values yet; None when it has."""
         return self._calibrators[row].why
 
     def rare_scores(self, rows: Int64, scores: Float64, limit: float) -> list[tuple[int, float]]:
-        """Places in `rows` whose p-value is not above `limit`, with it. NaN is never rare."""
-        found = []
-        for i in np.flatnonzero(scores >= self._least[rows]).tolist():
+        """Indices in `rows` of the scores with a p-value of at most `limit`, and the p-values; NaN
+        is never rare."""
+        rare = []
+        for i in np.flatnonzero(scores >= self._score_min[rows]).tolist():
             p = self._calibrators[int(rows[i])].p_value(float(scores[i]))
             if p <= limit:
-                found.append((i, p))
-        return found
+                rare.append((i, p))
+        return rare
 
     def learn(self, rows: Int64, scores: Float64) -> None:
         """Count judged windows, reported or not; NaN is left out."""
@@ -112,28 +108,22 @@ class CalibratorBank:
                 self._refresh_thresholds(row)
 
     def snapshot(self) -> list[dict[str, Any]]:
-        return [
-            calibrator.snapshot() | {"windows": windows, "highest": highest if windows else None}
-            for calibrator, windows, highest in zip(
-                self._calibrators, self._windows.tolist(), self._highest.tolist(), strict=False
-            )
-        ]
+        blocks = zip(self._windows.tolist(), self._highest.tolist(), strict=True)
+        for calibrator, block in zip(self._calibrators, blocks, strict=False):
+            calibrator.open_block = block
+        return [calibrator.snapshot() for calibrator in self._calibrators]
 
     def restore(self, state: list[dict[str, Any]], log_likelihood: bool) -> None:
         """Continue where the calibrators that gave `snapshot` stood."""
         self._calibrators = []
-        for held in state:
+        for one in state:
             row = self.add(log_likelihood)
-            self._calibrators[row].restore(held)
-            self._windows[row] = held["windows"]
-            self._highest[row] = -np.inf if held["highest"] is None else held["highest"]
+            self._calibrators[row].restore(one)
+            self._windows[row], self._highest[row] = self._calibrators[row].open_block
             self._refresh_thresholds(row)
 
 
-_F1, _I1 = types.float64[::1], types.int64[::1]
-
-
-@njit(types.boolean(_F1, _F1, _I1, _I1, _F1, types.int64), cache=True, nogil=True)
+@njit(types.boolean(F1, F1, I1, I1, F1, INT), cache=True, nogil=True)
 def _absorb(highest, cap, windows, rows, scores, block):  # type: ignore[no-untyped-def]
     """Raise the open blocks' maxima and count their windows. Returns whether one is full."""
     full = False

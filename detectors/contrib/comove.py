@@ -1,10 +1,10 @@
 """Levels, alone or several together: spreads, depth, costs, lags, volatility, imbalances.
 
-Each feature is compared with its own usual value on three time scales: the window itself, the
-mean over about 5 windows, and over about 33, each in its own robust standard deviations. How
-rare such a distance is, its own past tells; what was never seen, a heavy-tailed law. The p-values
-of all features and scales are joined by their Cauchy combination, which holds however they depend
-on each other. The score is -ln of the joint p.
+Each feature is compared with its own usual value on three time scales: the window itself, the mean
+over about 5 windows, and over about 33, each in its own robust standard deviations. How rare such a
+distance is follows from its own past and, where it was never seen, from a heavy-tailed law. The
+p-values of all features and scales are put together by their Cauchy combination, which holds
+however they depend on each other. The score is -ln of the combined p.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from detectors.bank import Float64, Int64
-from detectors.base import NUMBER_MAX, Evidence
+from detectors.arrays.types import Float64, Int64
+from detectors.base import Evidence
 from detectors.contrib import comove_kernel as kernel
 from detectors.row_detector import RowBank, RowDetector
+from detectors.stats.limits import NUMBER_MAX, SD_OF_MAD
 
 Side = Literal["both", "up", "down"]
 SIDES: dict[str, int] = {"both": kernel.BOTH, "up": kernel.UP, "down": kernel.DOWN}
@@ -29,11 +30,8 @@ class CoMoveBank(RowBank):
 
     def __init__(self, features: int, side: int, warm_up: int, patience: int) -> None:
         width = kernel.HEAD + kernel.FEATURE * features
-        super().__init__(width, "a CoMoveDetector of as many features")
-        self._side, self._warm_up, self._patience = side, warm_up, patience
-
-    def begin(self, rows: Float64) -> None:
-        rows[:] = 0.0
+        super().__init__(width, "of as many features", warm_up, patience)
+        self._side = side
 
     def judge(self, rows: Int64, values: Float64) -> Float64:
         scores = np.empty(len(rows))
@@ -41,25 +39,24 @@ class CoMoveBank(RowBank):
         kernel.judge(self._rows, given, self._side, self._warm_up, rows, scores)
         return scores
 
-    def why(self, row: int, value: Float64) -> str:
-        if not np.abs(value).max() <= NUMBER_MAX:
-            return "a number is beyond 64 bits"
-        return f"learning: {int(self._rows[row, kernel.SEEN])} of {self._warm_up} windows seen"
+    def refusal(self, value: Float64) -> str | None:
+        return None if np.abs(value).max() <= NUMBER_MAX else "a number is beyond 64 bits"
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
-        mine, loudest = self._rows[row], np.zeros(2)
-        if not kernel.score_row(mine, np.ascontiguousarray(value), self._side, loudest) > 0.0:
+        mine = self._rows[row]
+        score, feature, scale = kernel.score_row(mine, np.ascontiguousarray(value), self._side)
+        if not score > 0.0:
             return None
-        feature, scale = int(loudest[0]), int(loudest[1])
         at = kernel.HEAD + feature * kernel.FEATURE
-        mean, spread = mine[at + kernel.PER_FEATURE + scale * kernel.PER_SCALE :][:2].tolist()
+        on_scale = mine[at + kernel.PER_FEATURE + scale * kernel.PER_SCALE :]
+        mean, spread = on_scale[[kernel.MEAN, kernel.SPREAD]].tolist()
         alpha = float(kernel.ALPHAS[scale])
         return Evidence(
             mean + alpha * (float(value[feature]) - mean),
             float(mine[at + kernel.CENTRE]),
             "value",
             round(1.0 / alpha),
-            scale=kernel.SD_OF_MAD * spread,
+            scale=SD_OF_MAD * spread,
             feature=feature,
         )
 
@@ -109,7 +106,7 @@ class CoMoveDetector(RowDetector):
     """
 
     log_likelihood: ClassVar[bool] = True
-    """-ln p is lifted above h in about exp(-h) of the windows, as evidence of that kind is."""
+    """Clean data lift -ln p above h in about exp(-h) of the windows, like such a CUSUM."""
     non_negative = False
 
     def __init__(

@@ -1,5 +1,7 @@
-"""The compiled loops of `comove.py`: one row of numbers a stream, a stretch of it for each feature
-and, in that, for each time scale."""
+"""The compiled loops of `CoMoveBank`: one row of numbers a stream.
+
+A row has a stretch for each feature, and in it one for each time scale.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +10,18 @@ from math import atan, log, pi, tan
 import numpy as np
 from numba import njit, types
 
-from detectors.base import NUMBER_MAX
+from detectors.arrays.types import F1, F2, FLOAT, I1, INT
+from detectors.stats.limits import DAY_WINDOWS, NUMBER_MAX, SD_OF_MAD
 
 ALPHAS = np.array([1.0, 0.2, 0.03])
 """Of the means that are compared with the usual: the window itself, 5 windows, 33 windows."""
 SCALES = 3
 CENTRE_ALPHA = 0.003
 """Of the usual value and of the spreads: a memory of 333 windows."""
-SD_OF_MAD = 1.2533141373155001
-"""√(π/2): the standard deviation of normal numbers over their mean absolute deviation."""
 OUTLIER = 6.0
 """Spreads beyond which a number moves centre and spread no further."""
 REPORTED_SPREADS = 50.0
-"""And so many, plus the centre itself, move the short means where the window is reported."""
+"""A reported window moves the short means by at most so many, plus the centre itself."""
 SPREAD_FLOOR = 1e-9
 """Of the spread, relative to the centre: equal numbers differ by nothing but rounding."""
 BINS = 40
@@ -28,12 +29,13 @@ BIN_RATIO = 1.15
 """Distances are counted in bins that grow by this: the first ends at Z_FIRST, the last begins
 at about 58 standard deviations."""
 Z_FIRST = 0.25
-FORGET = 1.0 / 86400.0
-"""Of the counts, a window."""
+FORGET = 1.0 / DAY_WINDOWS
+"""Share of the counts that is forgotten each window."""
 PRIOR_WINDOWS = 100.0
-"""A t law with four degrees of freedom weighs as much as so many counted windows: it tells how
-rare a distance is that was never seen."""
+"""Student's t with four degrees of freedom counts as so many windows: it says how rare a distance
+is that was never seen."""
 P_MIN = 1e-280
+"""Far above the least positive number, so that 1 / p is finite."""
 BOTH, UP, DOWN = 0, 1, -1
 
 SEEN, EPISODE_WINDOWS = 0, 1
@@ -43,8 +45,7 @@ MEAN, SPREAD, COUNT_TOTAL, COUNTS = range(4)
 PER_SCALE = 3 + BINS
 FEATURE = PER_FEATURE + SCALES * PER_SCALE
 
-F1, F2, I1 = types.float64[::1], types.float64[:, ::1], types.int64[::1]
-INT, F = types.int64, types.float64
+SCORED = types.Tuple((FLOAT, INT, INT))  # type: ignore[no-untyped-call]
 
 
 @njit(inline="always")
@@ -63,7 +64,7 @@ def _spread(row, at, scale):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", error_model="numpy")
 def _distance(row, at, scale, value):  # type: ignore[no-untyped-def]
-    """Of the scale's mean after `value`, from the usual, in standard deviations."""
+    """The scale's mean after `value` less the usual value, in standard deviations."""
     mine = at + PER_FEATURE + scale * PER_SCALE
     mean = row[mine + MEAN] + ALPHAS[scale] * (value - row[mine + MEAN])
     return (mean - row[at + CENTRE]) / (SD_OF_MAD * _spread(row, at, scale))
@@ -83,7 +84,7 @@ def _bin(z):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", error_model="numpy")
 def _p_value(row, mine, z):  # type: ignore[no-untyped-def]
-    """The share of windows that went as far, what was never seen by the t law."""
+    """The share of windows at least as far off; of what was never seen, by Student's t."""
     tail = 0.0
     for b in range(_bin(z), BINS):
         tail += row[mine + COUNTS + b]
@@ -97,10 +98,10 @@ def _cauchy(p):  # type: ignore[no-untyped-def]
     return 1.0 / (pi * p) if p < 1e-8 else 1.0 / tan(pi * min(p, 1.0 - 1e-8))
 
 
-@njit(F(F1, F1, INT, F1), cache=True, nogil=True, error_model="numpy")
-def score_row(row, values, side, loudest):  # type: ignore[no-untyped-def]
-    """-ln of the combined p; into `loudest` the feature and scale with the least p of their own."""
-    total, least = 0.0, 2.0
+@njit(SCORED(F1, F1, INT), cache=True, nogil=True, error_model="numpy")
+def score_row(row, values, side):  # type: ignore[no-untyped-def]
+    """-ln of the combined p, and the feature and the scale that have the least p by themselves."""
+    total, least, feature, rarest = 0.0, 2.0, 0, 0
     for f in range(values.shape[0]):
         at = HEAD + f * FEATURE
         for scale in range(SCALES):
@@ -108,23 +109,21 @@ def score_row(row, values, side, loudest):  # type: ignore[no-untyped-def]
             p = _p_value(row, mine, _distance_on_side(_distance(row, at, scale, values[f]), side))
             total += _cauchy(p)
             if p < least:
-                least = p
-                loudest[0], loudest[1] = f, scale
+                least, feature, rarest = p, f, scale
     mean = total / (SCALES * values.shape[0])
     if mean > 1e6:
-        return log(pi * mean)
-    return max(0.0, -log(0.5 - atan(mean) / pi))
+        return log(pi * mean), feature, rarest
+    return max(0.0, -log(0.5 - atan(mean) / pi)), feature, rarest
 
 
 @njit(types.void(F2, F2, INT, INT, I1, F1), cache=True, nogil=True, error_model="numpy")
 def judge(state, values, side, warm_up, rows, scores):  # type: ignore[no-untyped-def]
     """Score rows of features; NaN where a row is learning."""
-    loudest = np.empty(2)
     for i in range(rows.shape[0]):
         row = state[rows[i]]
         scores[i] = np.nan
         if row[SEEN] >= warm_up and _is_readable(values[i]):
-            scores[i] = score_row(row, values[i], side, loudest)
+            scores[i] = score_row(row, values[i], side)[0]
 
 
 @njit(inline="always", error_model="numpy")
@@ -148,8 +147,8 @@ def _learn(row, at, value, side, counting):  # type: ignore[no-untyped-def]
                 row[mine + COUNTS + b] -= FORGET * row[mine + COUNTS + b]
             row[mine + COUNTS + _bin(z)] += 1.0
             row[mine + COUNT_TOTAL] += 1.0 - FORGET * row[mine + COUNT_TOTAL]
-        held = max(ALPHAS[scale], 1.0 / (row[SEEN] + 1.0))
-        row[mine + MEAN] += held * (centre + off - row[mine + MEAN])
+        weight = max(ALPHAS[scale], 1.0 / (row[SEEN] + 1.0))
+        row[mine + MEAN] += weight * (centre + off - row[mine + MEAN])
         row[mine + SPREAD] += alpha * (abs(row[mine + MEAN] - centre) - row[mine + SPREAD])
     row[at + CENTRE] += alpha * off
 

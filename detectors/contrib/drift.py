@@ -1,12 +1,11 @@
-"""Drift, "a signal, not noise": a feature's level has moved for good, if only by half a deviation.
+"""Drift: a feature's level has moved for good, if only by half a deviation.
 
 River's ADWIN keeps as long a window as shows no change of mean, and drops what lies before a
 change. It is given standardised numbers: distances from the median of the warm-up, in robust
-standard deviations, no farther than an outlier. Where the level leaves that range the warm-up
-begins again. Page and Hinkley's test, the alternative, sums up
-what goes beyond a quarter of a deviation.
+standard deviations, none beyond an outlier's. Where the level leaves that range the warm-up begins
+again. The alternative, Page and Hinkley's test, sums up what exceeds a quarter of a deviation.
 
-A drift is met when a window is learnt, and told with the judgement of the next.
+A drift is detected when a window is learnt, and reported by the judgement of the next.
 """
 
 from __future__ import annotations
@@ -18,18 +17,19 @@ from math import log
 from statistics import median
 from typing import Any, ClassVar, Literal
 
+from detectors.abstentions import learning_reason
+from detectors.arrays.state import Stateful
 from detectors.base import Detector, Evidence, Score, read_number
 from detectors.river_adapter import RiverUnpickler, reraise_interrupts
+from detectors.stats.limits import SD_OF_MAD
 
 OUTLIER = 6.0
-"""Standard deviations beyond which a number counts as no farther: 1e15 moves no mean."""
+"""A number counts as at most so many standard deviations off: 1e15 moves no mean."""
 MEAN_OF_MEDIAN = 1.1829
 """The mean absolute deviation of normal numbers over their median absolute deviation."""
-SD_OF_MAD = 1.2533141373155001
-"""√(π/2): the standard deviation of normal numbers over their mean absolute deviation."""
 LEVEL_ALPHA, SPREAD_ALPHA = 0.003, 0.0003
 """Of the level that the spread is measured around (333 windows), and of the spread (3,333): a
-drift does not widen the spread before it is seen."""
+drift does not widen the spread before it is detected."""
 ADWIN_WINDOWS = 3.5
 """Over δ: windows between two false alarms of ADWIN: .75 a day at δ = 3e-5, on standardised
 features. On independent normal numbers there are fewer."""
@@ -38,11 +38,11 @@ PAGE_HINKLEY_WINDOWS = 864_000.0
 _SUMS = ("_drift_detected", "_sum_increase", "_sum_decrease", "_min_increase", "_max_decrease")
 
 
-class DriftDetector(Detector):
+class DriftDetector(Stateful, Detector):
     """River's ADWIN or Page-Hinkley on a standardised feature.
 
-    The score is 0, or where a drift was just met the logarithm of the windows between two false
-    ones. A window that was reported is not learnt.
+    The score is 0, or where a drift was just detected the logarithm of the windows between two
+    false ones. A window that was reported is not learnt.
 
     Parameters
     ----------
@@ -59,13 +59,13 @@ class DriftDetector(Detector):
     --------
     >>> import random
     >>> from detectors.contrib.drift import DriftDetector
-    >>> detector, rng, found = DriftDetector(), random.Random(1), []
+    >>> detector, rng, alarms = DriftDetector(), random.Random(1), []
     >>> for i in range(2000):
     ...     x = {"value": rng.gauss(5.0 if i < 1500 else 7.0, 1.0)}
     ...     if (detector.judge_one(x).value or 0.0) > 0.0:
-    ...         found.append(i)
+    ...         alarms.append(i)
     ...     detector.learn_one(x)
-    >>> 1500 < found[0] < 1550
+    >>> 1500 < alarms[0] < 1550
     True
 
     References
@@ -75,6 +75,9 @@ class DriftDetector(Detector):
     """
 
     log_likelihood: ClassVar[bool] = True
+    STATE: ClassVar = (
+        "_warm_up_values", "_is_warm", "_centre", "_level", "_spread", "_last_drift",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -91,13 +94,14 @@ class DriftDetector(Detector):
         self.method = method
         self.delta = delta
         self.warm_up = warm_up
-        self._warm_up_values: list[float] = []  # windows of the warm-up
+        self._warm_up_values: list[float] = []
         self._is_warm = False
-        self._centre = 0.0  # their median
+        self._centre = 0.0
+        """Median of the warm-up."""
         self._level = 0.0
         self._spread = 0.0
         self._last_drift: tuple[float, float, int] | None = None
-        """Of a drift just met: the level now, before, and for how many windows."""
+        """Of a drift just detected: the level now, before, and the windows of the new level."""
         self._model = self._new_model()
 
     def _new_model(self) -> Any:
@@ -124,9 +128,7 @@ class DriftDetector(Detector):
         if self._last_drift is None:
             if self._is_warm:
                 return Score(0.0)
-            return Score(
-                None, f"learning: {len(self._warm_up_values)} of {self.warm_up} windows seen"
-            )
+            return Score(None, learning_reason(len(self._warm_up_values), self.warm_up))
         now, before, windows = self._last_drift
         scale = SD_OF_MAD * self._spread
         return Score(
@@ -186,30 +188,21 @@ class DriftDetector(Detector):
     def snapshot(self) -> dict[str, Any]:
         model = self._model
         if self.method == "adwin":
-            held: Any = pickle.dumps(model, protocol=5)
+            numbers: Any = pickle.dumps(model, protocol=5)
         else:
-            held = [model._x_mean.n, model._x_mean.get(), *(getattr(model, n) for n in _SUMS)]
-        return {
-            "first": list(self._warm_up_values),
-            "warm": self._is_warm,
-            "numbers": [self._centre, self._level, self._spread],
-            "found": None if self._last_drift is None else list(self._last_drift),
-            "model": held,
-        }
+            numbers = [model._x_mean.n, model._x_mean.get(), *(getattr(model, n) for n in _SUMS)]
+        return super().snapshot() | {"model": numbers}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Raises `ValueError` when the state holds anything but river's own objects."""
-        held = state["model"]
-        if isinstance(held, bytes) != (self.method == "adwin"):
-            raise ValueError(f"this state is not of {self.method}: start it afresh")
-        if isinstance(held, bytes):
-            self._model = RiverUnpickler(io.BytesIO(held)).load()
+        numbers = state["model"]
+        if isinstance(numbers, bytes) != (self.method == "adwin"):
+            raise ValueError(f"this state is not of {self.method}: start the detector afresh")
+        if isinstance(numbers, bytes):
+            self._model = RiverUnpickler(io.BytesIO(numbers)).load()
         else:
             self._model = self._new_model()
-            self._model._x_mean.n, self._model._x_mean._mean = held[:2]
-            for name, value in zip(_SUMS, held[2:], strict=True):
+            self._model._x_mean.n, self._model._x_mean._mean = numbers[:2]
+            for name, value in zip(_SUMS, numbers[2:], strict=True):
                 setattr(self._model, name, value)
-        self._warm_up_values = list(state["first"])
-        self._is_warm = state["warm"]
-        self._centre, self._level, self._spread = state["numbers"]
-        self._last_drift = None if state["found"] is None else tuple(state["found"])
+        super().restore(state)

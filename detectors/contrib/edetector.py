@@ -1,10 +1,10 @@
 """Bursts in counts with a guarantee that needs no law of the counts: an e-detector.
 
-Bet on the next window: one unit becomes 1 + λ(x/m - 1), where x is its count and m the forecast
-of `detectors/burst/detector.py`. Whatever the law of x, the bet is fair or worse as long as the mean is not above m.
-Each window opens a bet of one unit, and what they all hold is a Shiryaev-Roberts sum: while the
-forecast is right, it passes A only once in A windows or more. The price is power: the bets know
-nothing of the dispersion.
+Bet on the next window: one unit becomes 1 + λ(x/m - 1), where x is its count and m the forecast of
+`BurstDetector`. Whatever the law of x, the bet is fair or worse as long as the mean is not above m.
+Each window opens a bet of one unit, and all bets together are worth a Shiryaev-Roberts sum: while
+the forecast is right, it exceeds A only once in A windows or more. The price is power: the bets
+ignore the dispersion.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections.abc import Mapping
 from math import exp, log, log1p
 from typing import Any, ClassVar
 
+from detectors.arrays.state import Stateful
 from detectors.base import Detector, Evidence, Score
 from detectors.burst.detector import BurstDetector
+from detectors.stats.limits import SUM_MAX
 
 STAKES = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""λ, the share of a unit that is put on each window: little for long small bursts."""
-SUM_MAX = 50.0
-"""Evidence beyond it is not kept, so that a change which nobody reports is over when it is over."""
+"""λ, the share of a unit that is bet on each window: small shares detect long small bursts."""
 
 
-class EDetector(Detector):
+class EDetector(Stateful, Detector):
     """Mixture of Shiryaev–Roberts e-detectors on the burst detector's forecast.
 
     Parameters
@@ -52,6 +52,7 @@ class EDetector(Detector):
     """
 
     log_likelihood: ClassVar[bool] = True
+    STATE: ClassVar = ("_forecaster", "_sums", "_cusum", "_observed", "_expected", "_windows")
 
     def __init__(self, feature: str = "count", warm_up: int = 300, patience: int = 300) -> None:
         self.feature = feature
@@ -61,9 +62,14 @@ class EDetector(Detector):
         self._reset_evidence()
 
     def _reset_evidence(self) -> None:
-        self._sums = [-SUM_MAX] * len(STAKES)  # ln of what the bets hold
-        # Of the CUSUM of the middle stake since its last zero: itself, counts, forecasts, windows.
-        self._since = [0.0, 0.0, 0.0, 0]
+        self._sums = [-SUM_MAX] * len(STAKES)
+        """The logarithm of what the bets of each stake are worth."""
+        self._forget_cusum()
+
+    def _forget_cusum(self) -> None:
+        """The CUSUM of the middle stake is zero, and so are the sums since its last zero."""
+        self._cusum = self._observed = self._expected = 0.0
+        self._windows = 0
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -86,45 +92,34 @@ class EDetector(Detector):
         )
 
     def judge_one(self, x: Mapping[Any, Any]) -> Score:
-        weighed = self._update_bets(x)
-        if isinstance(weighed, str):
-            return Score(None, weighed)
-        count, forecast, sums = weighed
+        updated = self._update_bets(x)
+        if isinstance(updated, str):
+            return Score(None, updated)
+        count, forecast, sums = updated
         highest = max(sums)
         value = highest + log(sum(exp(total - highest) for total in sums) / len(sums))
         if value <= 0.0:
             return Score(0.0)
-        _, seen, expected, windows = self._since
-        evidence = Evidence(seen + count, expected + forecast, "events", int(windows) + 1)
-        return Score(value, None, evidence)
+        since = self._observed + count, self._expected + forecast
+        return Score(value, None, Evidence(*since, "events", self._windows + 1))
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
-        weighed = self._update_bets(x)
-        if not isinstance(weighed, str):
-            count, forecast, sums = weighed
+        updated = self._update_bets(x)
+        if not isinstance(updated, str):
+            count, forecast, sums = updated
             self._sums = [min(SUM_MAX, max(-SUM_MAX, total)) for total in sums]
             middle = STAKES[len(STAKES) // 2]
-            cusum = min(SUM_MAX, self._since[0] + log1p(middle * (count / forecast - 1.0)))
+            cusum = min(SUM_MAX, self._cusum + log1p(middle * (count / forecast - 1.0)))
             if cusum > 0.0:
-                _, seen, expected, windows = self._since
-                self._since = [cusum, seen + count, expected + forecast, windows + 1]
+                self._cusum = cusum
+                self._observed += count
+                self._expected += forecast
+                self._windows += 1
             else:
-                self._since = [0.0, 0.0, 0.0, 0]
+                self._forget_cusum()
         self._forecaster.learn_one(x)
 
     def report_one(self, x: Mapping[Any, Any]) -> None:
         if not isinstance(self._forecaster.forecast_one(x), str):
             self._reset_evidence()
         self._forecaster.report_one(x)
-
-    def snapshot(self) -> dict[str, Any]:
-        return {
-            "forecaster": self._forecaster.snapshot(),
-            "sums": list(self._sums),
-            "since": list(self._since),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._forecaster.restore(state["forecaster"])
-        self._sums = list(state["sums"])
-        self._since = list(state["since"])

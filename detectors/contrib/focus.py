@@ -1,11 +1,11 @@
 """Bursts of unknown size and length in quiet streams: quasi-Poisson FOCuS on a slow baseline.
 
-Of all windows in which a rise could have begun, and all factors by which the rate could have
-risen, the likeliest, exactly, at a logarithmic cost: a beginning that a later one beats for every
-factor will never be the likeliest again. What is left is a chain of stretches with rising means,
-all above the baseline. Counts that vary more than Poisson's are reckoned with by their
-dispersion. The baseline knows nothing of self-excitation: on a stream whose events bring events,
-`detectors/burst/detector.py` finds more.
+Of all windows in which a rise may have begun, and all factors by which the rate may have risen, it
+computes the likeliest, exactly and at a logarithmic cost: a beginning that a later one exceeds for
+every factor will never be the likeliest again. What is left is a chain of stretches with rising
+means, all above the baseline. Counts that vary more than Poisson's are allowed for by their
+dispersion. The baseline ignores self-excitation: where events bring events, `BurstDetector` detects
+more.
 """
 
 from __future__ import annotations
@@ -16,31 +16,38 @@ from typing import Any, ClassVar
 import numpy as np
 from numba import njit, types
 
-from detectors.bank import Float64, Int64
-from detectors.base import NUMBER_MAX, Evidence
+from detectors.abstentions import count_refusal
+from detectors.arrays.types import F1, F2, FLOAT, I1, INT, Float64, Int64
+from detectors.base import Evidence
 from detectors.row_detector import RowBank, RowDetector
+from detectors.stats.limits import (
+    CEILING_EVENTS,
+    CEILING_FACTOR,
+    DAY_WINDOWS,
+    NUMBER_MAX,
+    RESIDUAL_MAX,
+)
 
 ALPHA = 0.001
 """Of the baseline: a memory of 1,000 windows."""
 BASE_MIN = 0.02
-"""Events a window. A stream that never spoke is not thought impossible to speak."""
+"""Events a window: the least baseline, for a silent stream may begin to speak."""
 DISPERSION_MIN, DISPERSION_PRIOR, PRIOR_EVENTS = 1.0, 1.2, 30.0
-"""Of the quasi-Poisson law, with the prior that weighs as much as this many events."""
-CEILING_FACTOR, CEILING_EVENTS = 5.0, 30.0
-"""A window is learnt as at most 5 times the baseline plus 30: one outlier poisons nothing."""
-RESIDUAL_MAX = 25.0
+"""Of the quasi-Poisson law; the prior counts as this many events."""
 STRETCHES = 24
-"""Of the chain. Its length grows with the logarithm of the windows; beyond, the oldest two join."""
+"""Of the chain. It grows with the logarithm of the windows; when it is full the oldest two join."""
 LOOK_BACK = 300.0
 """Windows. A rise that began earlier is a new level, which the baseline has taken in."""
 COUNT_MAX = 2.0**53
 """A judged window counts as at most so much, so that sums stay exact."""
 
 SEEN, BASE, SQUARES, FORECASTS, EPISODE_WINDOWS, EPISODE_TOTAL, LENGTH, CHAIN = range(8)
-# The chain: for each stretch counts, baseline, windows.
+"""A row: windows learnt, the baseline, squared residuals and forecasts of the same windows, the
+windows of the present episode (0 outside one) and the events in them, the length of the chain, and
+the chain itself, (`STRETCHES`, `STRETCH_COLUMNS`)."""
+COUNT, EXPECTED, WINDOWS, STRETCH_COLUMNS = range(4)
 
-F1, F2, I1 = types.float64[::1], types.float64[:, ::1], types.int64[::1]
-INT = types.int64
+SCORED = types.UniTuple(FLOAT, 4)  # type: ignore[no-untyped-call]
 
 
 @njit(inline="always")
@@ -56,52 +63,48 @@ def _push(chain, length, count, base):  # type: ignore[no-untyped-def]
         chain[0] += chain[1]
         chain[1 : length - 1] = chain[2:length].copy()
         length -= 1
-    chain[length, 0], chain[length, 1], chain[length, 2] = count, base, 1.0
+    chain[length, COUNT], chain[length, EXPECTED], chain[length, WINDOWS] = count, base, 1.0
     length += 1
-    while length > 1 and chain[length - 1, 0] * chain[length - 2, 1] <= (
-        chain[length - 2, 0] * chain[length - 1, 1]
+    while length > 1 and chain[length - 1, COUNT] * chain[length - 2, EXPECTED] <= (
+        chain[length - 2, COUNT] * chain[length - 1, EXPECTED]
     ):
         chain[length - 2] += chain[length - 1]
         length -= 1
     drop = 0
-    while drop < length and chain[drop, 0] <= chain[drop, 1]:
+    while drop < length and chain[drop, COUNT] <= chain[drop, EXPECTED]:
         drop += 1
-    if drop < length and chain[drop:length, 2].sum() > LOOK_BACK:
+    if drop < length and chain[drop:length, WINDOWS].sum() > LOOK_BACK:
         drop += 1
     chain[: length - drop] = chain[drop:length].copy()
     return length - drop
 
 
-@njit(inline="always", error_model="numpy")
-def _best_ratio(chain, length, stretch):  # type: ignore[no-untyped-def]
-    """The highest log-likelihood ratio; into `stretch` its counts, baseline, windows."""
-    best, count, base, windows = 0.0, 0.0, 0.0, 0.0
+@njit(SCORED(F1, FLOAT), cache=True, nogil=True, error_model="numpy")
+def score_row(row, new_count):  # type: ignore[no-untyped-def]
+    """The score after a window of `new_count`, on a copy of the chain, and what it rests on: count,
+    expected count and windows since the likeliest beginning."""
+    chain = row[CHAIN:].copy().reshape(STRETCHES, STRETCH_COLUMNS)
+    length = _push(chain, int(row[LENGTH]), min(new_count, COUNT_MAX), max(row[BASE], BASE_MIN))
+    best, since, expected_since, windows_since = 0.0, 0.0, 0.0, 0.0
+    count = expected = windows = 0.0
     for i in range(length - 1, -1, -1):
-        count, base = count + chain[i, 0], base + chain[i, 1]
-        windows += chain[i, 2]
-        ratio = count * log(count / base) - (count - base)
+        count += chain[i, COUNT]
+        expected += chain[i, EXPECTED]
+        windows += chain[i, WINDOWS]
+        ratio = count * log(count / expected) - (count - expected)
         if ratio > best:
-            best = ratio
-            stretch[0], stretch[1], stretch[2] = count, base, windows
-    return best
-
-
-@njit(types.float64(F1, types.float64, F1), cache=True, nogil=True, error_model="numpy")
-def score_row(row, count, stretch):  # type: ignore[no-untyped-def]
-    """The score after a window of `count`, on a copy of the chain."""
-    chain = row[CHAIN:].copy().reshape(STRETCHES, 3)
-    length = _push(chain, int(row[LENGTH]), min(count, COUNT_MAX), max(row[BASE], BASE_MIN))
-    return _best_ratio(chain, length, stretch) / _dispersion(row)
+            best, since, expected_since, windows_since = ratio, count, expected, windows
+    return best / _dispersion(row), since, expected_since, windows_since
 
 
 @njit(types.void(F2, INT, I1, F1, F1), cache=True, nogil=True, error_model="numpy")
 def judge(state, warm_up, rows, counts, scores):  # type: ignore[no-untyped-def]
-    found = np.empty(3)
+    """Score `counts` of `rows`; NaN where a row is learning, or the number is no count."""
     for i in range(rows.shape[0]):
         row, count = state[rows[i]], counts[i]
         scores[i] = np.nan
         if row[SEEN] >= warm_up and 0.0 <= count <= NUMBER_MAX:
-            scores[i] = score_row(row, count, found)
+            scores[i] = score_row(row, count)[0]
 
 
 @njit(inline="always", error_model="numpy")
@@ -116,6 +119,7 @@ def _extend_episode(row, patience, bounded):  # type: ignore[no-untyped-def]
 
 @njit(types.void(F2, INT, INT, I1, F1), cache=True, nogil=True, error_model="numpy")
 def learn(state, warm_up, patience, rows, counts):  # type: ignore[no-untyped-def]
+    """Learn `counts` of `rows`, which were judged and not reported."""
     for i in range(rows.shape[0]):
         row, count = state[rows[i]], counts[i]
         if not 0.0 <= count <= NUMBER_MAX:
@@ -123,7 +127,7 @@ def learn(state, warm_up, patience, rows, counts):  # type: ignore[no-untyped-de
         base = max(row[BASE], BASE_MIN)
         bounded = min(count, CEILING_FACTOR * base + CEILING_EVENTS)
         if row[SEEN] >= warm_up:
-            chain = row[CHAIN:].reshape(STRETCHES, 3)
+            chain = row[CHAIN:].reshape(STRETCHES, STRETCH_COLUMNS)
             row[LENGTH] = _push(chain, int(row[LENGTH]), bounded, base)
         if row[EPISODE_WINDOWS] > 0.0:
             _extend_episode(row, patience, bounded)
@@ -133,14 +137,15 @@ def learn(state, warm_up, patience, rows, counts):  # type: ignore[no-untyped-de
         row[SEEN] += 1.0
         if row[SEEN] > warm_up // 4:
             limit = RESIDUAL_MAX * (_dispersion(row) * base + 1.0)
-            keep = 1.0 - 1.0 / 86400.0
+            keep = 1.0 - 1.0 / DAY_WINDOWS
             row[SQUARES] = keep * row[SQUARES] + min((bounded - base) ** 2, limit)
             row[FORECASTS] = keep * row[FORECASTS] + base
         row[BASE] += max(ALPHA, 1.0 / row[SEEN]) * (bounded - row[BASE])
 
 
-@njit(types.void(F2, INT, INT, types.float64), cache=True, nogil=True, error_model="numpy")
+@njit(types.void(F2, INT, INT, FLOAT), cache=True, nogil=True, error_model="numpy")
 def report(state, patience, at, count):  # type: ignore[no-untyped-def]
+    """Row `at` was reported in this window: its evidence starts anew, and it learns nothing."""
     if 0.0 <= count <= NUMBER_MAX:
         row = state[at]
         row[LENGTH] = 0.0
@@ -154,28 +159,19 @@ class FocusBank(RowBank):
     log_likelihood = True
 
     def __init__(self, warm_up: int, patience: int) -> None:
-        super().__init__(CHAIN + 3 * STRETCHES, "a FocusDetector")
-        self._warm_up, self._patience = warm_up, patience
-
-    def begin(self, rows: Float64) -> None:
-        rows[:] = 0.0
+        super().__init__(CHAIN + STRETCHES * STRETCH_COLUMNS, "", warm_up, patience)
 
     def judge(self, rows: Int64, values: Float64) -> Float64:
         scores = np.empty(len(rows))
         judge(self._rows, self._warm_up, rows, values[:, 0].copy(), scores)
         return scores
 
-    def why(self, row: int, value: Float64) -> str:
-        if not 0.0 <= value[0] <= NUMBER_MAX:
-            return "the number is below zero or beyond 64 bits, and a count is not"
-        return f"learning: {int(self._rows[row, SEEN])} of {self._warm_up} windows seen"
+    def refusal(self, value: Float64) -> str | None:
+        return count_refusal(value[0])
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
-        found = np.zeros(3)
-        if not score_row(self._rows[row], float(value[0]), found) > 0.0:
-            return None
-        observed, expected, windows = found.tolist()
-        return Evidence(observed, expected, "events", int(windows))
+        score, observed, expected, windows = score_row(self._rows[row], float(value[0]))
+        return Evidence(observed, expected, "events", int(windows)) if score > 0.0 else None
 
     def learn(self, rows: Int64, values: Float64) -> None:
         learn(self._rows, self._warm_up, self._patience, rows, values[:, 0].copy())

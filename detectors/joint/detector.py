@@ -1,4 +1,4 @@
-"""Many weak signs at once, of one symbol: `jointevidence` as a river estimator."""
+"""Many weak signs at once, of one symbol: `JointCusums` as a river estimator."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import Float64
 from detectors.base import Detector, Evidence, Score, read_number
 from detectors.joint.cusums import JointCusums
-from detectors.joint.whitening import Floats
 
 
-class JointDetector(Detector):
+class JointDetector(Stateful, Detector):
     """The joint evidence of a few features of one symbol, as a river estimator.
 
     Parameters
     ----------
     streams
-        The keys of the features, each a number of the window. The first is a count, whose
-        forecast sets the pace.
+        The keys of the features, each a number of the window. The first is a count; its
+        forecast is the market's pace.
     windows_per_day
         The memory of the p-values: 17,280 for 5 s windows.
 
@@ -36,6 +37,7 @@ class JointDetector(Detector):
     """
 
     log_likelihood: ClassVar[bool] = True
+    STATE: ClassVar = ("_joint",)
 
     def __init__(
         self,
@@ -52,7 +54,7 @@ class JointDetector(Detector):
     def features(self) -> tuple[str, ...]:
         return self.streams
 
-    def _values(self, x: Mapping[Any, Any]) -> Floats | str:
+    def _values(self, x: Mapping[Any, Any]) -> Float64 | str:
         values = [read_number(x, name) for name in self.streams]
         wrong = next((v for v in values if isinstance(v, str)), None)
         return np.array([values], np.float64) if wrong is None else wrong
@@ -83,14 +85,3 @@ class JointDetector(Detector):
             return
         self._joint.judge(values, values[:, 0])
         self._joint.learn(np.array([reported]), values, self._joint.expected)
-
-    def snapshot(self) -> dict[str, Any]:
-        """Arrays as lists, so that it is plain."""
-        return _to_plain(self._joint.snapshot())
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._joint.restore(state)
-
-
-def _to_plain(state: dict[str, Any]) -> dict[str, Any]:
-    return {k: _to_plain(v) if isinstance(v, dict) else v.tolist() for k, v in state.items()}

@@ -1,57 +1,58 @@
-"""How rare a symbol's window is alone: Fisher's sum of its streams' -ln p, by its own ranks.
+"""How rare a symbol's window is: Fisher's sum of its streams' -ln p, by its own ranks.
 
-Fisher's chance supposes that streams are independent. They are not quite, however well they were
-whitened; so the chance is a score only, and the p-value is its rank among those of the symbol's
-own last day.
+Fisher's p-value supposes that streams are independent. Even whitened ones are not quite, so here it
+is a score only, and the p-value is the score's rank among those of the symbol's own last day.
 """
 
 from __future__ import annotations
 
 from math import log
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numba import njit, types
 
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import F1, F2, Bool, Float64
 from detectors.calibration.conformal import P_MIN, READY_WINDOWS, ConformalPValues
-from detectors.joint.whitening import Flags, Floats
 from detectors.stats.normal_scores import fisher_p_value
 
 STREAMS_LEAST = 2
 """A single stream has its own detector."""
 
-_F1, _F2 = types.float64[::1], types.float64[:, ::1]
 
-
-class FisherCombination:
+class FisherCombination(Stateful):
     """The p-value of each symbol's window, all its streams taken together.
 
     Parameters
     ----------
     memory_windows
-        What is this old weighs 1/e in the ranks: a day of windows.
+        A window counts 1/e in the ranks after so many windows: those of a day.
     symbols
         How many; `grow` adds more.
     warm_up
-        Windows of a symbol without which its ranks say nothing.
+        Windows of a symbol before it has p-values.
 
     References
     ----------
     Fisher, "Statistical Methods for Research Workers", 4th edition (1932), section 21.1.
     """
 
+    STATE: ClassVar = ("_ranks",)
+
     def __init__(
         self, memory_windows: float, symbols: int = 0, warm_up: int = READY_WINDOWS
     ) -> None:
         self._ranks = ConformalPValues(symbols, memory_windows, warm_up)
-        self._rarity: Floats = np.zeros(0)
+        self._rarity: Float64 = np.full(symbols, np.nan)
+        """Of the window judged last, for learning."""
 
     def grow(self, symbols: int) -> None:
         """Have at least so many symbols; new ones have seen nothing."""
         self._ranks.grow(symbols)
 
-    def judge(self, p: Floats) -> Floats:
-        """(symbols,) within (0, 1]; NaN where fewer than two streams judge, or too little is known.
+    def judge(self, p: Float64) -> Float64:
+        """(symbols,) within (0, 1]; NaN where fewer than two streams judge or too little is learnt.
 
         `p`: (symbols, streams), of whitened streams; NaN where a stream abstains.
         """
@@ -59,21 +60,14 @@ class FisherCombination:
         _negative_log_p(np.ascontiguousarray(p), self._rarity)
         return self._ranks.p_values(self._rarity)
 
-    def learn(self, taught: Flags) -> None:
+    def learn(self, taught: Bool) -> None:
         """Learn the window judged last, where `taught`."""
         self._ranks.learn(self._rarity, taught)
 
-    def snapshot(self) -> dict[str, Any]:
-        return self._ranks.snapshot()
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on, bit for bit, where the one that gave `snapshot` stood."""
-        self._ranks.restore(state)
-
-
-@njit(types.void(_F2, _F1), cache=True, nogil=True)
+@njit(types.void(F2, F1), cache=True, nogil=True)
 def _negative_log_p(p, rarity):  # type: ignore[no-untyped-def]
-    """-ln of Fisher's chance: it has the tail of an exponential, which `ConformalPValues` fits."""
+    """-ln of Fisher's p-value: its tail is exponential, which `ConformalPValues` fits."""
     for s in range(p.shape[0]):
         total, streams = 0.0, 0
         for k in range(p.shape[1]):

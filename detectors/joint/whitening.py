@@ -1,26 +1,27 @@
-"""Whitening: what of a stream its own past and the market's pace do not explain.
+"""Whitening: the part of a stream that neither its own past nor the market's pace explains.
 
-Streams that share a volatility factor rise together by nature. Before their evidence may be
-added, each is replaced by the residual of an online regression on its own last value, its own
-short mean, a constant, and the log of the forecast rate of the market's events, over a robust
-scale. Many rows (a stream of a symbol each) are kept in arrays and go through one kernel.
+Streams that share a volatility factor rise together by nature. Before their evidence may be added,
+each is replaced by the residual of an online regression on its own last value, its own short mean,
+a constant, and the log of the forecast rate of the market's events, over a robust scale. The rows,
+one for each stream of each symbol, are arrays and go through one kernel.
 
-Everything is measured from the stream's slow mean and in its own scale, so that a depth of 1e7
-and a share of 0.1 are conditioned alike. What one window can teach is bounded: a residual counts
-for at most `CLIP` scales, in the weights, in the scale and in the means. A window that repeats
-the last value teaches the scale nothing: a stream that stops for a day is no quieter after it.
+Everything is measured from the stream's slow mean and in its own scale, so a depth of 1e7 and a
+share of 0.1 are equally well conditioned. What one window teaches is bounded: a residual counts as
+at most `CLIP` scales, in the weights, in the scale and in the means. A window that repeats the last
+value teaches the scale nothing, so a stream that stops for a day has the same scale after it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numba import njit, types
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from detectors.arrays.growable import grow_rows
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import B1, F1, F2, F3, FLOAT, Bool, Float64
+from detectors.stats.limits import NUMBER_MAX
 
 FORGETTING = 0.9999
 """Of the recursive least squares: a memory of 10,000 windows."""
@@ -29,27 +30,23 @@ SHORT_ALPHA, LONG_ALPHA = 0.2, 0.01
 SCALE_ALPHA = 0.002
 """Of the scale: 500 windows, so that a new regime has its own within an hour of 5 s windows."""
 CLIP = 5.0
-"""Scales that a residual counts for at most."""
+"""A residual counts as at most so many scales."""
 YOUNG_WINDOWS = 20
-"""Until then the scale is not told from the level that is still being found."""
+"""Until then the scale cannot be separated from the level, which is still being learnt."""
 PRIOR_VARIANCE = 1.0
 """Of each weight before anything is learnt, in scales squared."""
 VARIANCE_MAX = 100.0
-"""Mean variance of the weights, at most: a constant stream would let it grow for ever."""
+"""Highest mean variance of the weights; that of a constant stream would else grow for ever."""
 FLOOR = 1e-9
-"""The scale is at least this share of the level (and this much): a constant stream has none."""
-VALUE_MAX = 2.0**63
-"""Larger values are refused like NaN: no 64-bit count, price or notional is one."""
+"""The scale is at least this, plus this share of the level: that of a constant stream is 0."""
 
-TERMS = 4
-# Columns of `level`.
-LAST, NEAR, FAR, SCALE, SEEN = range(5)
-
-_F1, _F2, _F3 = types.float64[::1], types.float64[:, ::1], types.float64[:, :, ::1]
-_B1 = types.boolean[::1]
+LAST, NEAR, FAR, SCALE, SEEN, LEVEL_COLUMNS = range(6)
+"""Columns of `level`: the last value, the short and the long mean, the scale, windows learnt."""
+CONSTANT, LAST_VALUE, SHORT_MEAN, PACE, TERMS = range(5)
+"""Terms of the regression."""
 
 
-class Whitener:
+class Whitener(Stateful):
     """Online regressions of many streams, each on its own past and one number from outside.
 
     Parameters
@@ -74,13 +71,16 @@ class Whitener:
     Statistics" (1981), for the bounded influence.
     """
 
+    STATE: ClassVar = ("level", "weight", "variance")
+
     def __init__(self, rows: int = 0) -> None:
-        self.level: Floats = np.zeros((0, 5))
-        self.weight: Floats = np.zeros((0, TERMS))
-        self.variance: Floats = np.zeros((0, TERMS, TERMS))
-        self._terms: Floats = np.zeros((0, TERMS))
-        self._value: Floats = np.zeros(0)
-        self._residual: Floats = np.zeros(0)
+        self.level: Float64 = np.zeros((0, LEVEL_COLUMNS))
+        self.weight: Float64 = np.zeros((0, TERMS))
+        self.variance: Float64 = np.zeros((0, TERMS, TERMS))
+        # Of the window judged last, for learning:
+        self._terms: Float64 = np.zeros((0, TERMS))
+        self._value: Float64 = np.zeros(0)
+        self._residual: Float64 = np.zeros(0)
         self.grow(rows)
 
     def __len__(self) -> int:
@@ -88,23 +88,21 @@ class Whitener:
 
     def grow(self, rows: int) -> None:
         """Have at least so many rows; new ones have seen nothing."""
-        more = rows - len(self)
-        if more <= 0:
-            return
-        self.level = np.concatenate((self.level, np.zeros((more, 5))))
-        self.weight = np.concatenate((self.weight, np.zeros((more, TERMS))))
-        fresh = np.tile(PRIOR_VARIANCE * np.eye(TERMS), (more, 1, 1))
-        self.variance = np.concatenate((self.variance, fresh))
+        have = len(self)
+        self.level = grow_rows(self.level, rows, growth=1.0)
+        self.weight = grow_rows(self.weight, rows, growth=1.0)
+        self.variance = grow_rows(self.variance, rows, growth=1.0)
+        self.variance[have:] = PRIOR_VARIANCE * np.eye(TERMS)
 
-    def judge(self, value: Floats, pace: Floats) -> tuple[Floats, Floats]:
+    def judge(self, value: Float64, pace: Float64) -> tuple[Float64, Float64]:
         """The residual of each row in its scales, and the value that was expected.
 
         Parameters
         ----------
         value
-            (rows,); NaN where there is none. What is infinite or beyond 64 bits is none either.
+            (rows,); NaN where there is none. An infinite value, or one beyond 64 bits, is ignored.
         pace
-            (rows,): log of the forecast rate of the market's events, known before this window.
+            (rows,): log of the forecast rate of the market's events, from before this window.
 
         Returns
         -------
@@ -112,7 +110,7 @@ class Whitener:
         """
         rows = len(self)
         self._terms = np.zeros((rows, TERMS))
-        self._value = np.where(np.abs(value) <= VALUE_MAX, value, np.nan)
+        self._value = np.where(np.abs(value) <= NUMBER_MAX, value, np.nan)
         self._residual = np.full(rows, np.nan)
         expected = np.full(rows, np.nan)
         out = self._terms, self._residual, expected
@@ -120,28 +118,20 @@ class Whitener:
         young = self.level[:, SEEN] < YOUNG_WINDOWS
         return np.where(young, np.nan, self._residual), expected
 
-    def learn(self, taught: Flags) -> None:
-        """Learn the window that was judged last, where `taught`; elsewhere it only passes."""
+    def learn(self, taught: Bool) -> None:
+        """Learn the window judged last, where `taught`; in other rows only the means follow."""
         _learn(
             self._value, self._terms, self._residual, taught, self.level, self.weight, self.variance
         )
 
-    def echo(self) -> Floats:
-        """What a lasting step by one scale leaves in the second window's residual, (rows,), 0 to 1:
-        the rest is explained by the first."""
-        explained = self.weight[:, 1] + SHORT_ALPHA * self.weight[:, 2]
+    def echo(self) -> Float64:
+        """What a lasting step by one scale leaves in the second window's residual, (rows,), 0 to 1;
+        the first window explains the rest."""
+        explained = self.weight[:, LAST_VALUE] + SHORT_ALPHA * self.weight[:, SHORT_MEAN]
         return np.clip(1.0 - explained, 0.0, 1.0)
 
-    def snapshot(self) -> dict[str, Any]:
-        return {"level": self.level, "weight": self.weight, "variance": self.variance}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self.level = np.array(state["level"])
-        self.weight = np.array(state["weight"])
-        self.variance = np.array(state["variance"])
-
-
-@njit(types.void(_F1, _F1, _F2, _F2, _F2, _F1, _F1), cache=True, nogil=True)
+@njit(types.void(F1, F1, F2, F2, F2, F1, F1), cache=True, nogil=True)
 def _judge(value, pace, level, weight, terms, residual, expected):  # type: ignore[no-untyped-def]
     for row in range(value.size):
         y = value[row]
@@ -152,10 +142,10 @@ def _judge(value, pace, level, weight, terms, residual, expected):  # type: igno
             last = near = far = y
         unit = max(scale, FLOOR * (1.0 + abs(far)))
         x = terms[row]
-        x[0] = 1.0
-        x[1] = (last - far) / unit
-        x[2] = (near - far) / unit
-        x[3] = pace[row]
+        x[CONSTANT] = 1.0
+        x[LAST_VALUE] = (last - far) / unit
+        x[SHORT_MEAN] = (near - far) / unit
+        x[PACE] = pace[row]
         forecast = 0.0
         for i in range(TERMS):
             forecast += weight[row, i] * x[i]
@@ -163,7 +153,7 @@ def _judge(value, pace, level, weight, terms, residual, expected):  # type: igno
         residual[row] = (y - expected[row]) / unit
 
 
-@njit(types.void(_F1, types.float64, _F1, _F2, _F1), cache=True, nogil=True)
+@njit(types.void(F1, FLOAT, F1, F2, F1), cache=True, nogil=True)
 def _regress(x, off, weight, variance, gain):  # type: ignore[no-untyped-def]
     """One step of recursive least squares with forgetting."""
     below = FORGETTING
@@ -184,7 +174,7 @@ def _regress(x, off, weight, variance, gain):  # type: ignore[no-untyped-def]
                 variance[i, j] *= TERMS * VARIANCE_MAX / trace
 
 
-@njit(types.void(_F1, _F2, _F1, _B1, _F2, _F2, _F3), cache=True, nogil=True)
+@njit(types.void(F1, F2, F1, B1, F2, F2, F3), cache=True, nogil=True)
 def _learn(value, terms, residual, taught, level, weight, variance):  # type: ignore[no-untyped-def]
     gain = np.empty(TERMS)
     for row in range(value.size):
@@ -208,7 +198,7 @@ def _learn(value, terms, residual, taught, level, weight, variance):  # type: ig
                     scale += alpha * (abs(off) * unit - scale)
             if seen > YOUNG_WINDOWS:
                 _regress(terms[row], off, weight[row], variance[row], gain)
-        # A bounded step from what was expected: an outlier or an attack moves no mean far.
+        # The means follow the value, clipped: neither an outlier nor an attack moves them far.
         shown = y - (residual[row] - off) * unit
         alpha = max(LONG_ALPHA, 1.0 / max(seen, 1.0))
         level[row, LAST] = shown

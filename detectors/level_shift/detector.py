@@ -1,20 +1,20 @@
 """Levels that step away from their usual: depth, spread, cost to trade, mark against index.
 
-A level remembers: where it was a moment ago it is about now. So what is judged is the innovation,
+A level remembers: it is now about where it was a moment ago. So what is judged is the innovation,
 the distance from a forecast: a non-negative combination of the last value and of EW means of the
 recent past, with weights refitted by least squares. Its scale is that of innovations on the side
-that hurts (spreads jump up and not down). The logarithm is taken where a level has no sign, so that
+that hurts (spreads jump up and not down). Of a level without sign the logarithm is taken, so that
 "a fifth of usual" means as much at a depth of 1e4 as at 1e8.
 
-Real books are not what theory has: they stand still, jump, and stay away for a while. So
-innovations follow Student's t in the middle and what was counted in the tails; a level that has not
-moved says nothing new; and one that is off its usual may stay there, as often as it was seen to.
+Real books differ from theory: they stand still, jump, and stay away for a while. So innovations
+follow Student's t in the middle and what was counted in the tails; a level that has not moved adds
+no evidence; and one that is off its usual may stay there, as often as it has done before.
 
 A step of the level by D shows as D in the first innovation, and in each that follows as what the
-forecast has not taken over yet: its *footprint*. CUSUMs of the log-likelihood ratio of just that,
-one for each size of step, may start anew at every window and end where the level is back at its
-usual; the score is the highest. What is then reported is not learnt, neither how far the level
-jumped nor that it stayed.
+forecast has not taken over yet: its *footprint*. For each size of step there is a CUSUM of the
+log-likelihood ratio of just that. It may start anew at every window, and ends where the level is
+back at its usual; the score is the highest. Of a reported step nothing is learnt, neither how far
+the level jumped nor that it stayed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from detectors.bank import Float64, Int64
+from detectors.abstentions import learning_reason
+from detectors.arrays.types import Float64, Int64
 from detectors.base import Evidence
-from detectors.level_shift import columns as layout
+from detectors.level_shift import columns as col
 from detectors.level_shift import kernel
 from detectors.row_detector import RowBank, RowDetector
+from detectors.stats.limits import NUMBER_MAX
 
 DIRECTION_SIGNS = {"up": (1.0,), "down": (-1.0,), "both": (1.0, -1.0)}
 
@@ -52,58 +54,56 @@ class LevelShiftBank(RowBank):
         )
         self._side = sum(DIRECTION_SIGNS[direction])
         self._signed, self._least = signed, log(least)
-        self._warm_up, self._patience = warm_up, patience
-        width = layout.STEPS + layout.PER_STEP * len(self._steps)
-        super().__init__(width, "a LevelDetector with the same steps")
+        width = col.STEPS + col.PER_STEP * len(self._steps)
+        super().__init__(width, "with the same steps", warm_up, patience)
 
-    def begin(self, rows: Float64) -> None:
-        kernel.begin(rows, self._warm_up)
+    def init_rows(self, rows: Float64) -> None:
+        kernel.init_rows(rows, self._warm_up)
 
     def judge(self, rows: Int64, values: Float64) -> Float64:
         levels, scores = values[:, 0].copy(), np.empty(len(rows))
-        law = self._steps, self._least, self._signed, self._warm_up
-        kernel.judge(self._rows, *law, rows, levels, scores)
+        chosen = self._steps, self._least, self._signed, self._warm_up
+        kernel.judge(self._rows, *chosen, rows, levels, scores)
         return scores
 
     def why(self, row: int, value: Float64) -> str:
-        level, seen = float(value[0]), int(self._rows[row, layout.SEEN])
+        level, seen = float(value[0]), int(self._rows[row, col.SEEN])
         if level < 0.0 and not self._signed:
             return "the number is below zero, and such a level is not"
-        if not abs(level) <= layout.LEVEL_MAX:
+        if not abs(level) <= NUMBER_MAX:
             return "the number is beyond 64 bits"
         if seen < self._warm_up:
-            return f"learning: {seen} of {self._warm_up} windows seen"
-        if not self._signed and self._rows[row, layout.FLOOR] == 0.0:
+            return learning_reason(seen, self._warm_up)
+        if not self._signed and self._rows[row, col.FLOOR] == 0.0:
             return "nothing but zeros in the warm-up: there is no scale to measure by"
-        moves = int(self._rows[row, layout.SIDE])
-        return f"learning: {moves} of {layout.MOVES_MIN:.0f} moves seen"
+        moves = int(self._rows[row, col.SIDE])
+        return f"learning: {moves} of {col.MOVES_MIN:.0f} moves seen"
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
         mine, level = self._rows[row], float(value[0])
-        if not layout.can_judge(mine, level, self._signed, self._warm_up):
+        if not col.can_judge(mine, level, self._signed, self._warm_up):
             return None
-        sums = np.empty((len(self._steps), 2))
+        sums = np.empty((col.SUMS, len(self._steps)))
         if not kernel.score_row(mine, self._steps, self._least, self._signed, level, sums) > 0.0:
             return None
-        likeliest = int(sums[:, 0].argmax())
-        at = layout.STEPS + layout.PER_STEP * likeliest
+        likeliest = int(sums[col.CUSUM].argmax())
+        at = col.STEPS + col.PER_STEP * likeliest
         total, windows = 0.0, 0
-        if not sums[likeliest, 1]:
-            total, windows = float(mine[at + layout.LEVELS]), int(mine[at + layout.WINDOWS])
-        return Evidence(
-            (total + level) / (windows + 1), self.usual_level(row), "value", windows + 1
-        )
+        if not sums[col.IS_NEW, likeliest]:
+            total, windows = float(mine[at + col.LEVELS]), int(mine[at + col.WINDOWS])
+        mean = (total + level) / (windows + 1)
+        return Evidence(mean, self.usual_level(row), "value", windows + 1)
 
     def usual_level(self, row: int) -> float:
-        """The level that is thought usual, in the feature's unit."""
+        """The usual level, in the feature's unit."""
         mine = self._rows[row]
-        center = float(mine[layout.CENTER])
-        return center if self._signed else max(0.0, exp(center) - float(mine[layout.FLOOR]))
+        center = float(mine[col.CENTER])
+        return center if self._signed else max(0.0, exp(center) - float(mine[col.FLOOR]))
 
     def learn(self, rows: Int64, values: Float64) -> None:
         levels = values[:, 0].copy()
-        law = self._steps, self._least, self._signed, self._side, self._warm_up, self._patience
-        kernel.learn(self._rows, *law, rows, levels)
+        chosen = self._steps, self._least, self._signed, self._side, self._warm_up, self._patience
+        kernel.learn(self._rows, *chosen, rows, levels)
 
     def report(self, row: int, value: Float64) -> None:
         kernel.report(self._rows, self._signed, self._patience, row, value[0])
@@ -126,8 +126,8 @@ class LevelShiftDetector(RowDetector):
     sizes
         Steps looked for, each > 0, in standard deviations of the level itself.
     least
-        The smallest step that matters, ≥ 1: the level over its usual, or the usual over it. A level
-        that has no sign is told from steps of at least that; a signed one has no such ratio.
+        The smallest step that matters, ≥ 1: the level over its usual, or the usual over it. Only
+        for a level without sign; a signed one has no such ratio.
     warm_up
         Windows to learn before the first judgement, ≥ 10.
     patience
@@ -135,7 +135,7 @@ class LevelShiftDetector(RowDetector):
 
     Examples
     --------
-    >>> from detectors.level_shift.detector import LevelDetector
+    >>> from detectors.level_shift.detector import LevelShiftDetector
     >>> detector = LevelShiftDetector("depth", direction="down")
     >>> for i in range(600):
     ...     detector.learn_one({"depth": 1e6 * (1 + 0.1 * ((i * 7919) % 13 - 6) / 6)})
@@ -194,9 +194,9 @@ class LevelShiftDetector(RowDetector):
 
     @property
     def usual_level(self) -> float:
-        """The level that is thought usual, in the feature's unit."""
+        """The usual level, in the feature's unit."""
         return self._row.usual_level(0)
 
 
 _PARAMETERS = ("direction", "signed", "sizes", "least", "warm_up", "patience")
-"""The parameters that decide what is said of a number."""
+"""All parameters but the name of the feature."""

@@ -1,4 +1,4 @@
-"""The compiled loops of `detector.py`: one row of numbers a stream, many streams in one call."""
+"""The compiled loops of `LevelShiftBank`: one row of numbers a stream, many streams in one call."""
 
 from __future__ import annotations
 
@@ -7,54 +7,15 @@ from math import copysign, exp, log, sqrt
 import numpy as np
 from numba import njit, types
 
+from detectors.arrays.types import BOOL, F1, F2, FLOAT, I1, INT
+from detectors.level_shift import columns as col
 from detectors.level_shift.columns import (
-    ALPHA,
-    ALPHAS,
-    AWAY,
-    AWAY_NOW,
-    BODY,
-    CENTER,
-    EDGE,
-    EPISODE_TOTAL,
-    EPISODE_WINDOWS,
-    F1,
-    F2,
-    FLOOR,
-    FLOOR_SHARE,
-    FREEDOM,
-    FREEDOMS,
-    GRAM,
-    I1,
-    INDEX,
-    INNER,
-    INT,
-    LEVEL_MAX,
-    LEVELS,
-    LONG,
-    LONG_NOW,
-    MEANS,
-    MOMENT,
-    MOVES,
-    PER_STEP,
-    PLAIN,
-    PREVIOUS,
-    REFIT_AT,
-    REFITTED_AT,
-    SEEN,
-    SIDE,
-    SQUARE,
-    STAYED,
-    STAYED_NOW,
-    STEPS,
-    SUM,
-    TAIL,
-    WEIGHTS,
-    WINDOWS,
-    B,
-    F,
+    CUSUM,
+    IS_NEW,
     can_judge,
     footprint,
     innovation_of,
+    is_readable,
     is_still,
     least_scale,
     spread_of,
@@ -71,30 +32,30 @@ from detectors.level_shift.move_density import (
     log_density_staying,
     log_density_stepped,
 )
-from detectors.stats.nnls import UNKNOWNS, nnls
+from detectors.stats.limits import DAY_WINDOWS, SUM_MAX
+from detectors.stats.nnls import TRIANGLE, UNKNOWNS, nnls
 
 WEIGHTS_MAX = 0.99
-"""The weights' sum stays below 1: else a step could not be told from a random walk."""
-REFIT_WINDOWS, FORGET_WINDOWS = 3600.0, 86400.0
-"""Between two fits, once so old (before, at each doubling); what is this old weighs 1/e in them."""
-TEACHES, FAR = 3.0, 8.0
-"""Standard deviations of the level: beyond the first a value teaches mean and weights no more,
-beyond the second the forecast goes on from there: what follows an outlier is no step back."""
+"""The weights' sum stays below 1: with 1 every level is a random walk, and a step is ordinary."""
+REFIT_WINDOWS = 3600.0
+"""Between two fits, once the row is that old; before, each time its age has doubled."""
+TAUGHT_SPREADS, FORECAST_SPREADS = 3.0, 8.0
+"""Standard deviations of the values: mean and weights are taught by a value as if it were at most
+the first off the center, and the forecast goes on as if it were at most the second: the return from
+an outlier is no step."""
 EVIDENCE_MEMORY_SHARE = 0.1
-"""Evidence is kept for a tenth of what the row has seen: of moods that last longer it knows
-nothing."""
-SUM_MAX = 50.0
-"""A CUSUM remembers no more."""
+"""Evidence is forgotten over a tenth of the windows that the row has seen: moods that last longer
+are not learnt yet."""
 
 
 @njit(types.void(F2, INT), cache=True, nogil=True)
-def begin(state, warm_up):  # type: ignore[no-untyped-def]
-    """Rows as they stand before anything was seen."""
+def init_rows(state, warm_up):  # type: ignore[no-untyped-def]
+    """Fill in rows that have seen nothing."""
     state[:] = 0.0
-    state[:, REFIT_AT] = warm_up // 2
-    state[:, WEIGHTS] = 0.5
-    state[:, FREEDOM] = FREEDOMS[0]
-    state[:, INDEX], state[:, EDGE] = 1.0, BODY
+    state[:, col.REFIT_AT] = warm_up // 2
+    state[:, col.WEIGHTS] = 0.5
+    state[:, col.FREEDOM] = col.FREEDOMS[0]
+    state[:, col.INDEX], state[:, col.EDGE] = 1.0, col.BODY
 
 
 @njit(inline="always")
@@ -103,20 +64,22 @@ def _side(steps):  # type: ignore[no-untyped-def]
     return 0.0 if steps.min() < 0.0 < steps.max() else copysign(1.0, steps[0])
 
 
-@njit(F(F1, F1, F, B, F, F2), cache=True, nogil=True, error_model="numpy")
+@njit(FLOAT(F1, F1, FLOAT, BOOL, FLOAT, F2), cache=True, nogil=True, error_model="numpy")
 def score_row(row, steps, least, signed, level, sums):  # type: ignore[no-untyped-def]
-    """The score of a window at `level`; into `sums` each CUSUM after it, and 1 where that begins
-    with this window. `least`: of a level without sign, the logarithm of the least ratio."""
+    """The score of a window at `level`; `sums` (`SUMS`, steps) is filled in.
+
+    `least`: of a level without sign, the logarithm of the least step that matters, as a ratio.
+    """
     highest = 0.0
     if is_still(row, level):
         for k in range(steps.shape[0]):
-            sums[k, 0], sums[k, 1] = row[STEPS + PER_STEP * k + SUM], 0.0
-            highest = max(highest, sums[k, 0])
+            sums[CUSUM, k], sums[IS_NEW, k] = row[col.STEPS + col.PER_STEP * k + col.SUM], 0.0
+            highest = max(highest, sums[CUSUM, k])
         return highest
-    scale = max(sqrt(row[INNER]), least_scale(row, signed))
-    off = value_of(row, signed, level) - row[CENTER]
+    scale = max(sqrt(row[col.INNER]), least_scale(row, signed))
+    off = value_of(row, signed, level) - row[col.CENTER]
     z = innovation_of(row, off) / scale
-    freedom = row[FREEDOM]
+    freedom = row[col.FREEDOM]
     ordinary = log_density_ordinary(row, z)
     side = _side(steps)
     if is_away(row, side, spread_of(row, signed)):
@@ -124,13 +87,14 @@ def score_row(row, steps, least, signed, level, sums):  # type: ignore[no-untype
         staying = log_density_staying(row, signed, scale, off)
         ordinary = log(stays * exp(staying) + (1.0 - stays) * exp(ordinary))
     spread = spread_of(row, signed) / scale
-    keep = 1.0 - 1.0 / max(1.0, EVIDENCE_MEMORY_SHARE * row[SEEN])
+    keep = 1.0 - 1.0 / max(1.0, EVIDENCE_MEMORY_SHARE * row[col.SEEN])
     matters, most = 0.0 if signed else least / scale, np.abs(steps).max()
     for k in range(steps.shape[0]):
-        at = STEPS + PER_STEP * k
-        total = keep * row[at + SUM]
-        sums[k, 0] = sums[k, 1] = 0.0
-        # Far innovations weigh alike under both laws: that a step is over is told by the level.
+        at = col.STEPS + col.PER_STEP * k
+        total = keep * row[at + col.SUM]
+        sums[CUSUM, k] = sums[IS_NEW, k] = 0.0
+        # A step is over when the level is back at its usual: a far innovation back says little, for
+        # both laws have heavy tails.
         if off * steps[k] <= 0.0 or (total <= 0.0 and z * steps[k] <= 0.0):
             continue
         step = copysign(max(abs(steps[k]) * spread, matters), steps[k])
@@ -140,18 +104,18 @@ def score_row(row, steps, least, signed, level, sums):  # type: ignore[no-untype
         first -= ordinary
         later = 0.0
         if total > 0.0:
-            shows = step * footprint(row, row[at + MOVES])
+            shows = step * footprint(row, row[at + col.MOVES])
             later = total + log_density_stepped(freedom, z, shows) - ordinary
-        sums[k, 0] = max(0.0, first, later)
-        sums[k, 1] = 1.0 if first > later else 0.0
-        highest = max(highest, sums[k, 0])
+        sums[CUSUM, k] = max(0.0, first, later)
+        sums[IS_NEW, k] = 1.0 if first > later else 0.0
+        highest = max(highest, sums[CUSUM, k])
     return highest
 
 
-@njit(types.void(F2, F1, F, B, INT, I1, F1, F1), cache=True, nogil=True)
+@njit(types.void(F2, F1, FLOAT, BOOL, INT, I1, F1, F1), cache=True, nogil=True)
 def judge(state, steps, least, signed, warm_up, rows, levels, scores):  # type: ignore[no-untyped-def]
     """Score `levels` of `rows`; NaN where a row is learning, or the number is no such level."""
-    sums = np.empty((steps.shape[0], 2))
+    sums = np.empty((col.SUMS, steps.shape[0]))
     for i in range(rows.shape[0]):
         row = state[rows[i]]
         scores[i] = np.nan
@@ -166,9 +130,9 @@ def _clip(value, reach):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _forget_evidence(row):  # type: ignore[no-untyped-def]
-    row[STEPS:] = 0.0
-    row[LONG_NOW:TAIL] = 0.0
-    row[AWAY_NOW] = row[STAYED_NOW] = 0.0
+    row[col.STEPS :] = 0.0
+    row[col.LONG_NOW : col.STEPS] = 0.0
+    row[col.AWAY_NOW] = row[col.STAYED_NOW] = 0.0
 
 
 @njit(inline="always", error_model="numpy")
@@ -176,14 +140,14 @@ def _accumulate(row, steps, level, sums):  # type: ignore[no-untyped-def]
     """Keep the evidence of the judged window. Returns whether any CUSUM is above zero."""
     above, moved = False, 0.0 if is_still(row, level) else 1.0
     for k in range(steps):
-        at = STEPS + PER_STEP * k
-        row[at + SUM] = min(sums[k, 0], SUM_MAX)
-        if sums[k, 0] <= 0.0 or sums[k, 1] > 0.0:
-            row[at + LEVELS] = row[at + WINDOWS] = row[at + MOVES] = 0.0
-        if sums[k, 0] > 0.0:
-            row[at + LEVELS] += level
-            row[at + WINDOWS] += 1.0
-            row[at + MOVES] += moved
+        at = col.STEPS + col.PER_STEP * k
+        row[at + col.SUM] = min(sums[CUSUM, k], SUM_MAX)
+        if sums[CUSUM, k] <= 0.0 or sums[IS_NEW, k] > 0.0:
+            row[at + col.LEVELS] = row[at + col.WINDOWS] = row[at + col.MOVES] = 0.0
+        if sums[CUSUM, k] > 0.0:
+            row[at + col.LEVELS] += level
+            row[at + col.WINDOWS] += 1.0
+            row[at + col.MOVES] += moved
             above = True
     return above
 
@@ -191,116 +155,116 @@ def _accumulate(row, steps, level, sums):  # type: ignore[no-untyped-def]
 @njit(inline="always")
 def _move_means(row, off):  # type: ignore[no-untyped-def]
     for i in range(UNKNOWNS):
-        row[MEANS + i] += ALPHAS[i] * (off - row[MEANS + i])
+        row[col.MEANS + i] += col.ALPHAS[i] * (off - row[col.MEANS + i])
 
 
 @njit(inline="always", error_model="numpy")
 def _extend_episode(row, signed, patience, level):  # type: ignore[no-untyped-def]
     """One more window of an episode; after `patience` of them it is the new level."""
-    off = value_of(row, signed, level) - row[CENTER]
-    row[EPISODE_WINDOWS] += 1.0
-    row[EPISODE_TOTAL] += off
+    off = value_of(row, signed, level) - row[col.CENTER]
+    row[col.EPISODE_WINDOWS] += 1.0
+    row[col.EPISODE_TOTAL] += off
     if not is_still(row, level):
-        _move_means(row, _clip(off, FAR * spread_of(row, signed)))
-    row[PREVIOUS] = level
-    if row[EPISODE_WINDOWS] > patience:
-        shift = row[EPISODE_TOTAL] / row[EPISODE_WINDOWS]
-        row[CENTER] += shift
-        row[MEANS : MEANS + UNKNOWNS] -= shift
-        row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
+        _move_means(row, _clip(off, FORECAST_SPREADS * spread_of(row, signed)))
+    row[col.PREVIOUS] = level
+    if row[col.EPISODE_WINDOWS] > patience:
+        shift = row[col.EPISODE_TOTAL] / row[col.EPISODE_WINDOWS]
+        row[col.CENTER] += shift
+        row[col.MEANS : col.MEANS + UNKNOWNS] -= shift
+        row[col.EPISODE_WINDOWS] = row[col.EPISODE_TOTAL] = 0.0
         _forget_evidence(row)
 
 
 @njit(inline="always", error_model="numpy")
 def _regress(row, signed, off):  # type: ignore[no-untyped-def]
-    # Each window weighs alike whatever the level's spread was at the time.
+    """Add a window to the sums of the fit, with the same weight whatever the spread is now."""
     spread = spread_of(row, signed)
     weight = 1.0 / (spread * spread)
-    at = GRAM
+    at = col.GRAM
     for i in range(UNKNOWNS):
-        row[MOMENT + i] += weight * row[MEANS + i] * off
+        row[col.MOMENT + i] += weight * row[col.MEANS + i] * off
         for j in range(i, UNKNOWNS):
-            row[at] += weight * row[MEANS + i] * row[MEANS + j]
+            row[at] += weight * row[col.MEANS + i] * row[col.MEANS + j]
             at += 1
 
 
 @njit(inline="always", error_model="numpy")
 def _refit(row):  # type: ignore[no-untyped-def]
     fitted = np.empty(UNKNOWNS)
-    gram, moment = row[GRAM : GRAM + 10], row[MOMENT : MOMENT + UNKNOWNS]
+    gram, moment = row[col.GRAM : col.GRAM + TRIANGLE], row[col.MOMENT : col.MOMENT + UNKNOWNS]
     if nnls(gram, moment, fitted):
         over = max(1.0, fitted.sum() / WEIGHTS_MAX)
-        row[WEIGHTS : WEIGHTS + UNKNOWNS] = fitted / over
-    keep = exp((row[REFITTED_AT] - row[SEEN]) / FORGET_WINDOWS)
+        row[col.WEIGHTS : col.WEIGHTS + UNKNOWNS] = fitted / over
+    keep = exp((row[col.REFITTED_AT] - row[col.SEEN]) / DAY_WINDOWS)
     gram *= keep
     moment *= keep
-    row[SIDE] *= keep
-    row[AWAY] *= keep
-    row[STAYED] *= keep
-    row[LONG:LONG_NOW] *= keep
+    row[col.SIDE] *= keep
+    row[col.AWAY] *= keep
+    row[col.STAYED] *= keep
+    row[col.LONG : col.LONG_NOW] *= keep
     fit_tail(row)
-    row[REFITTED_AT] = row[SEEN]
-    row[REFIT_AT] = row[SEEN] + min(row[SEEN], REFIT_WINDOWS)
+    row[col.REFITTED_AT] = row[col.SEEN]
+    row[col.REFIT_AT] = row[col.SEEN] + min(row[col.SEEN], REFIT_WINDOWS)
 
 
 @njit(inline="always", error_model="numpy")
 def _learn(row, signed, side, warm_up, level):  # type: ignore[no-untyped-def]
     moved = not is_still(row, level)
-    row[SEEN] += 1.0
-    row[PREVIOUS] = level
-    young = 1.0 / row[SEEN]
-    if row[SEEN] <= warm_up:
-        row[PLAIN] += young * (abs(level) - row[PLAIN])
-        row[FLOOR] = FLOOR_SHARE * row[PLAIN]
-    if not signed and row[FLOOR] == 0.0:
+    row[col.SEEN] += 1.0
+    row[col.PREVIOUS] = level
+    young = 1.0 / row[col.SEEN]
+    if row[col.SEEN] <= warm_up:
+        row[col.PLAIN] += young * (abs(level) - row[col.PLAIN])
+        row[col.FLOOR] = col.FLOOR_SHARE * row[col.PLAIN]
+    if not signed and row[col.FLOOR] == 0.0:
         return  # nothing but zeros so far: there is no scale to take a logarithm in
     value = value_of(row, signed, level)
-    if row[SEEN] <= 2.0:
-        row[CENTER] = value
+    if row[col.SEEN] <= 2.0:
+        row[col.CENTER] = value
         return
-    off = value - row[CENTER]
+    off = value - row[col.CENTER]
     innovation = innovation_of(row, off)
-    settled = row[SEEN] > warm_up // 4
+    settled = row[col.SEEN] > warm_up // 4
     spread = spread_of(row, signed)
-    taught = _clip(off, TEACHES * spread) if settled else off
+    taught = _clip(off, TAUGHT_SPREADS * spread) if settled else off
     if settled and moved:
         _regress(row, signed, taught)
         learn_scale_and_tail(row, signed, side, off, innovation)
-    alpha = max(ALPHA, young)
-    row[CENTER] += alpha * taught
-    row[SQUARE] += alpha * (taught * taught - row[SQUARE])
+    alpha = max(col.ALPHA, young)
+    row[col.CENTER] += alpha * taught
+    row[col.SQUARE] += alpha * (taught * taught - row[col.SQUARE])
     if moved:
-        _move_means(row, _clip(off, FAR * spread) if settled else off)
-    if row[SEEN] >= row[REFIT_AT]:
+        _move_means(row, _clip(off, FORECAST_SPREADS * spread) if settled else off)
+    if row[col.SEEN] >= row[col.REFIT_AT]:
         _refit(row)
 
 
-@njit(types.void(F2, F1, F, B, F, INT, INT, I1, F1), cache=True, nogil=True)
+@njit(types.void(F2, F1, FLOAT, BOOL, FLOAT, INT, INT, I1, F1), cache=True, nogil=True)
 def learn(state, steps, least, signed, side, warm_up, patience, rows, levels):  # type: ignore[no-untyped-def]
     """Learn `levels` of `rows`, which were judged and not reported."""
-    sums = np.empty((steps.shape[0], 2))
+    sums = np.empty((col.SUMS, steps.shape[0]))
     for i in range(rows.shape[0]):
         row, level = state[rows[i]], levels[i]
-        if not (abs(level) <= LEVEL_MAX and (signed or level >= 0.0)):
+        if not (is_readable(level, signed)):
             continue
         above = False
         if can_judge(row, level, signed, warm_up):
             score_row(row, steps, least, signed, level, sums)
             above = _accumulate(row, steps.shape[0], level, sums)
-        if row[EPISODE_WINDOWS] > 0.0:
+        if row[col.EPISODE_WINDOWS] > 0.0:
             _extend_episode(row, signed, patience, level)
             if not above and not is_away(row, side, spread_of(row, signed)):
-                row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
+                row[col.EPISODE_WINDOWS] = row[col.EPISODE_TOTAL] = 0.0
         else:
             _learn(row, signed, side, warm_up, level)
             if not above:
                 commit_pending(row)
 
 
-@njit(types.void(F2, B, INT, INT, F), cache=True, nogil=True)
+@njit(types.void(F2, BOOL, INT, INT, FLOAT), cache=True, nogil=True)
 def report(state, signed, patience, at, level):  # type: ignore[no-untyped-def]
     """Row `at` was reported in this window: its evidence starts anew, and it learns nothing."""
     row = state[at]
-    if abs(level) <= LEVEL_MAX and (signed or (level >= 0.0 and row[FLOOR] > 0.0)):
+    if is_readable(level, signed) and (signed or row[col.FLOOR] > 0.0):
         _forget_evidence(row)
         _extend_episode(row, signed, patience, level)

@@ -1,11 +1,11 @@
-"""Shares of events: cancels to orders, cancels within 100 ms, what one account makes of a whole.
+"""Shares of events: cancels to orders, cancels within 100 ms, one account's part of a whole.
 
 Of the n events of a window, k are of the kind that is watched. Around the usual share p (over the
-last minutes) the part k varies more than coin tosses would, for events come in bunches: k is
-beta-binomial, with variance np(1-p)(1 + (n-1)ρ), and ρ is learnt. A window of few events proves
-little by itself, so likelihood ratios "the odds are f times the usual" against "they are usual"
-are summed over all windows in which the change could have begun, as in `detectors/burst/detector.py`. That finds a
-share which stays up for some windows where the z-score of the single window is blind.
+last minutes) k varies more than coin tosses would, for events come in bunches: k is beta-binomial,
+with variance np(1-p)(1 + (n-1)ρ), and ρ is learnt. A window of few events proves little by itself,
+so likelihood ratios "the odds are f times the usual" against "they are usual" are summed over all
+windows in which the change may have begun, as in `BurstDetector`. So a share that stays up for some
+windows is detected where the z-score of the single window is blind.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from detectors.bank import Float64, Int64
-from detectors.base import NUMBER_MAX, Evidence
+from detectors.abstentions import count_refusal
+from detectors.arrays.types import Float64, Int64
+from detectors.base import Evidence
 from detectors.ratio import kernel
 from detectors.row_detector import RowBank, RowDetector
+from detectors.stats.change_sums import CUSUM, EVIDENCE, EXPECTED, OBSERVED, WINDOWS
 
 
 class RatioBank(RowBank):
@@ -27,56 +29,45 @@ class RatioBank(RowBank):
 
     def __init__(self, factors: tuple[float, ...], warm_up: int, patience: int) -> None:
         width = kernel.SIZES + kernel.PER_SIZE * len(factors)
-        super().__init__(width, "a RatioDetector with the same factors")
+        super().__init__(width, "with the same factors", warm_up, patience)
         self._factors = np.array(factors)
-        self._warm_up, self._patience = warm_up, patience
 
-    def begin(self, rows: Float64) -> None:
-        kernel.begin(rows, len(self._factors))
+    def init_rows(self, rows: Float64) -> None:
+        kernel.init_rows(rows)
 
     def judge(self, rows: Int64, values: Float64) -> Float64:
-        scores = np.empty(len(rows))
-        kernel.judge(
-            self._rows, self._factors, self._warm_up, rows, np.ascontiguousarray(values), scores
-        )
+        scores, given = np.empty(len(rows)), np.ascontiguousarray(values)
+        kernel.judge(self._rows, self._factors, self._warm_up, rows, given, scores)
         return scores
 
-    def why(self, row: int, value: Float64) -> str:
-        if not (value.min() >= 0.0 and value.max() <= NUMBER_MAX):
-            return "a number is below zero or beyond 64 bits, and a count is not"
-        return f"learning: {int(self._rows[row, kernel.SEEN])} of {self._warm_up} windows seen"
+    def refusal(self, value: Float64) -> str | None:
+        return count_refusal(*value.tolist())
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
-        mine, sums = self._rows[row], np.empty((len(self._factors), 2))
+        mine, sums = self._rows[row], np.empty((kernel.SUMS, len(self._factors)))
         part, other = value.tolist()
         if mine[kernel.SEEN] < self._warm_up:
             return None
         if not kernel.score_row(mine, self._factors, part, other, sums) > 0.0:
             return None
-        likeliest = int(sums[:, 0].argmax())
+        likeliest = int(sums[EVIDENCE].argmax())
         usual = float((mine[kernel.PART] + kernel.PRIOR) / (mine[kernel.TOTAL] + 1.0))
-        since = [0.0, 0.0, 0.0, 0.0]
-        if sums[likeliest, 1] > 0.0:
-            at = kernel.SIZES + kernel.PER_SIZE * likeliest
-            since = mine[at + kernel.OBSERVED : at + kernel.PER_SIZE].tolist()
-        seen, expected, trials, windows = since
+        seen, expected, trials, windows = 0.0, 0.0, 0.0, 0.0
+        if sums[CUSUM, likeliest] > 0.0:
+            since = mine[kernel.SIZES + kernel.PER_SIZE * likeliest :]
+            columns = [OBSERVED, EXPECTED, kernel.TRIALS, WINDOWS]
+            seen, expected, trials, windows = since[columns].tolist()
         total = part + other
         return Evidence(
             seen + part, expected + usual * total, "events", int(windows) + 1, trials + total
         )
 
     def learn(self, rows: Int64, values: Float64) -> None:
-        kernel.learn(
-            self._rows,
-            self._factors,
-            self._warm_up,
-            self._patience,
-            rows,
-            np.ascontiguousarray(values),
-        )
+        given, patience = np.ascontiguousarray(values), self._patience
+        kernel.learn(self._rows, self._factors, self._warm_up, patience, rows, given)
 
     def report(self, row: int, value: Float64) -> None:
-        kernel.report(self._rows, len(self._factors), self._patience, row, value[0], value[1])
+        kernel.report(self._rows, self._patience, row, value[0], value[1])
 
 
 class RatioDetector(RowDetector):

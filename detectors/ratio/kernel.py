@@ -1,39 +1,52 @@
-"""The compiled loops of `detector.py`: one row of numbers a stream."""
+"""The compiled loops of `RatioBank`: one row of numbers a stream."""
 
 from __future__ import annotations
 
-from math import exp, lgamma, log, log1p
+from math import exp, lgamma, log1p
 
 import numpy as np
 from numba import njit, types
 
-COUNT_MAX = 2.0**63
+from detectors.arrays.types import F1, F2, FLOAT, I1, INT
+from detectors.stats.change_sums import (
+    CHANGE_COLUMNS,
+    CUSUM,
+    EVIDENCE,
+    forget_evidence,
+    keep_evidence,
+    log_mean_exp,
+)
+from detectors.stats.limits import (
+    CEILING_EVENTS,
+    CEILING_FACTOR,
+    DAY_WINDOWS,
+    NUMBER_MAX,
+    RESIDUAL_MAX,
+)
+
 ALPHA = 0.003
 """Of the EW sums that make the usual share: a memory of 333 windows."""
 PRIOR = 0.5
-"""Events of each kind that were never seen: no share is thought impossible (Jeffreys)."""
+"""Events of each kind before any was seen: no share is impossible (Jeffreys)."""
 SPREAD_PRIOR, PRIOR_PAIRS = 0.02, 200.0
-"""ρ, the correlation of two events of one window, starts here, and that weighs as much as so
-many pairs of events."""
+"""ρ, the correlation of two events of one window, starts here; this counts as so many pairs of
+events."""
 SPREAD_MIN, SPREAD_MAX = 1e-4, 0.9
-FORGET = 1.0 / 86400.0
-"""Of the sums behind ρ, a window."""
+FORGET = 1.0 / DAY_WINDOWS
+"""Share of the sums behind ρ that is forgotten each window."""
 TRIALS_MAX = 1e5
 """A window counts as at most so many events: no gamma function loses its digits."""
-CEILING_FACTOR, CEILING_EVENTS = 5.0, 30.0
-"""And it is learnt as at most 5 times the usual number plus 30: one outlier poisons nothing."""
-RESIDUAL_MAX = 25.0
-"""Squared residuals count for ρ up to this many variances, for the same reason."""
-SUM_MAX = 50.0
-"""Evidence beyond it is not kept, so that a change which nobody reports is over when it is over."""
 
-SEEN, PART, TOTAL, SQUARES, PLAIN, PAIRS, EPISODE_WINDOWS, EPISODE_PART, EPISODE_TOTAL = range(9)
-SIZES = 9
-# Then for each factor of the odds, as in the burst kernel.
-EVIDENCE, CUSUM, OBSERVED, EXPECTED, TRIALS, WINDOWS, PER_SIZE = range(7)
-
-F1, F2, I1 = types.float64[::1], types.float64[:, ::1], types.int64[::1]
-INT, F = types.int64, types.float64
+(
+    SEEN, PART, TOTAL, SQUARES, PLAIN, PAIRS, EPISODE_WINDOWS, EPISODE_PART, EPISODE_TOTAL, SIZES,
+) = range(10)  # fmt: skip
+"""A row: windows learnt; EW sums of the watched events and of all; for ρ, squared residuals, their
+variances by the binomial law, and pairs of events; of the present episode the windows (0 outside
+one), the watched events and all. From `SIZES` on, for each factor of the odds, what
+`change_sums` says, and the events of the same windows (`TRIALS`)."""
+TRIALS, PER_SIZE = CHANGE_COLUMNS, CHANGE_COLUMNS + 1
+SUMS = 2
+"""Rows of `sums`: `EVIDENCE` of each factor after a window, and `CUSUM` of each."""
 
 
 @njit(inline="always", error_model="numpy")
@@ -53,52 +66,40 @@ def _log_beta_binomial(part, other, a, b):  # type: ignore[no-untyped-def]
     return lgamma(part + a) - lgamma(a) + lgamma(other + b) - lgamma(b)
 
 
-@njit(F(F1, F1, F, F, F2), nogil=True, cache=True, error_model="numpy")
+@njit(FLOAT(F1, F1, FLOAT, FLOAT, F2), nogil=True, cache=True, error_model="numpy")
 def score_row(row, factors, part, other, sums):  # type: ignore[no-untyped-def]
-    """The score after a window, and in `sums` each factor's evidence and CUSUM."""
+    """The score after a window; into `sums` (`SUMS`, factors) each factor's evidence and CUSUM."""
     shrink = min(1.0, TRIALS_MAX / max(1.0, part + other))
     part, other = part * shrink, other * shrink
     share, precision = _share(row), 1.0 / _spread(row) - 1.0
     usual = _log_beta_binomial(part, other, share * precision, (1.0 - share) * precision)
-    highest = -np.inf
     for k in range(factors.shape[0]):
         raised = factors[k] * share / (1.0 - share + factors[k] * share)
-        ratio = (
-            _log_beta_binomial(part, other, raised * precision, (1.0 - raised) * precision) - usual
-        )
+        a, b = raised * precision, (1.0 - raised) * precision
+        ratio = _log_beta_binomial(part, other, a, b) - usual
         at = SIZES + PER_SIZE * k
-        sums[k, 0] = log1p(exp(row[at + EVIDENCE])) + ratio
-        sums[k, 1] = max(0.0, row[at + CUSUM] + ratio)
-        highest = max(highest, sums[k, 0])
-    mixture = 0.0
-    for k in range(factors.shape[0]):
-        mixture += exp(sums[k, 0] - highest)
-    return max(0.0, highest + log(mixture / factors.shape[0]))
+        sums[EVIDENCE, k] = log1p(exp(row[at + EVIDENCE])) + ratio
+        sums[CUSUM, k] = max(0.0, row[at + CUSUM] + ratio)
+    return max(0.0, log_mean_exp(sums[EVIDENCE]))
 
 
-@njit(inline="always")
-def forget_evidence(row, sizes):  # type: ignore[no-untyped-def]
-    row[SIZES:] = 0.0
-    for k in range(sizes):
-        row[SIZES + PER_SIZE * k + EVIDENCE] = -SUM_MAX
-
-
-@njit(types.void(F2, INT), cache=True, nogil=True)
-def begin(state, sizes):  # type: ignore[no-untyped-def]
+@njit(types.void(F2), cache=True, nogil=True)
+def init_rows(state):  # type: ignore[no-untyped-def]
+    """Fill in rows that have seen nothing."""
     for i in range(state.shape[0]):
         state[i] = 0.0
-        forget_evidence(state[i], sizes)
+        forget_evidence(state[i], SIZES, PER_SIZE)
 
 
 @njit(inline="always")
 def _is_readable(part, other):  # type: ignore[no-untyped-def]
-    return 0.0 <= part <= COUNT_MAX and 0.0 <= other <= COUNT_MAX
+    return 0.0 <= part <= NUMBER_MAX and 0.0 <= other <= NUMBER_MAX
 
 
 @njit(types.void(F2, F1, INT, I1, F2, F1), cache=True, nogil=True, error_model="numpy")
 def judge(state, factors, warm_up, rows, values, scores):  # type: ignore[no-untyped-def]
     """Score parts and others; NaN where a row is learning, or a number is no count."""
-    sums = np.empty((factors.shape[0], 2))
+    sums = np.empty((SUMS, factors.shape[0]))
     for i in range(rows.shape[0]):
         row, part, other = state[rows[i]], values[i, 0], values[i, 1]
         scores[i] = np.nan
@@ -108,21 +109,18 @@ def judge(state, factors, warm_up, rows, values, scores):  # type: ignore[no-unt
 
 @njit(inline="always")
 def _accumulate(row, sums, part, other):  # type: ignore[no-untyped-def]
-    above = False
-    expected = _share(row) * (part + other)
-    for k in range(sums.shape[0]):
+    """Keep the evidence of the judged window. Returns whether any CUSUM is above zero."""
+    is_above = False
+    total = part + other
+    expected = _share(row) * total
+    for k in range(sums.shape[1]):
         at = SIZES + PER_SIZE * k
-        row[at + EVIDENCE] = min(SUM_MAX, max(-SUM_MAX, sums[k, 0]))
-        cusum = row[at + CUSUM] = min(SUM_MAX, sums[k, 1])
-        if cusum > 0.0:
-            above = True
-            row[at + OBSERVED] += part
-            row[at + EXPECTED] += expected
-            row[at + TRIALS] += part + other
-            row[at + WINDOWS] += 1.0
+        if keep_evidence(row, at, sums[EVIDENCE, k], sums[CUSUM, k], part, expected):
+            is_above = True
+            row[at + TRIALS] += total
         else:
-            row[at + OBSERVED : at + PER_SIZE] = 0.0
-    return above
+            row[at + TRIALS] = 0.0
+    return is_above
 
 
 @njit(inline="always", error_model="numpy")
@@ -133,7 +131,7 @@ def _shrink_factor(row, part, other):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _extend_episode(row, sizes, patience, part, other):  # type: ignore[no-untyped-def]
+def _extend_episode(row, patience, part, other):  # type: ignore[no-untyped-def]
     """One more window of an episode; after `patience` of them its share is the new normal."""
     row[EPISODE_WINDOWS] += 1.0
     row[EPISODE_PART] += part
@@ -141,7 +139,7 @@ def _extend_episode(row, sizes, patience, part, other):  # type: ignore[no-untyp
     if row[EPISODE_WINDOWS] > patience:
         row[PART], row[TOTAL] = row[EPISODE_PART], row[EPISODE_TOTAL]
         row[EPISODE_WINDOWS] = row[EPISODE_PART] = row[EPISODE_TOTAL] = 0.0
-        forget_evidence(row, sizes)
+        forget_evidence(row, SIZES, PER_SIZE)
 
 
 @njit(inline="always", error_model="numpy")
@@ -161,8 +159,7 @@ def _learn(row, warm_up, part, other):  # type: ignore[no-untyped-def]
 @njit(types.void(F2, F1, INT, INT, I1, F2), cache=True, nogil=True, error_model="numpy")
 def learn(state, factors, warm_up, patience, rows, values):  # type: ignore[no-untyped-def]
     """Learn windows that were judged and not reported."""
-    sizes = factors.shape[0]
-    sums = np.empty((sizes, 2))
+    sums = np.empty((SUMS, factors.shape[0]))
     for i in range(rows.shape[0]):
         row, part, other = state[rows[i]], values[i, 0], values[i, 1]
         if not _is_readable(part, other):
@@ -173,18 +170,18 @@ def learn(state, factors, warm_up, patience, rows, values):  # type: ignore[no-u
             above = _accumulate(row, sums, part, other)
         shrink = _shrink_factor(row, part, other)
         if row[EPISODE_WINDOWS] > 0.0:
-            _extend_episode(row, sizes, patience, part * shrink, other * shrink)
+            _extend_episode(row, patience, part * shrink, other * shrink)
             if not above:
                 row[EPISODE_WINDOWS] = row[EPISODE_PART] = row[EPISODE_TOTAL] = 0.0
         else:
             _learn(row, warm_up, part * shrink, other * shrink)
 
 
-@njit(types.void(F2, INT, INT, INT, F, F), cache=True, nogil=True, error_model="numpy")
-def report(state, sizes, patience, at, part, other):  # type: ignore[no-untyped-def]
+@njit(types.void(F2, INT, INT, FLOAT, FLOAT), cache=True, nogil=True, error_model="numpy")
+def report(state, patience, at, part, other):  # type: ignore[no-untyped-def]
     """Row `at` was reported: its evidence starts anew, and it learns nothing."""
     if _is_readable(part, other):
         row = state[at]
         shrink = _shrink_factor(row, part, other)
-        forget_evidence(row, sizes)
-        _extend_episode(row, sizes, patience, part * shrink, other * shrink)
+        forget_evidence(row, SIZES, PER_SIZE)
+        _extend_episode(row, patience, part * shrink, other * shrink)

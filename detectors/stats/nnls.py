@@ -1,7 +1,7 @@
 """Least squares with weights that may not be negative, for four unknowns.
 
-With so few unknowns the exact answer is the best of the 15 sets of weights that are free to be
-positive. Plain floats in a fixed order: the same on every machine, which BLAS is not.
+With so few unknowns the exact answer is the best over the 15 sets of weights that may be positive.
+Plain floats in a fixed order give the same result on every machine, which BLAS does not.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ import numpy as np
 from numba import njit, types
 
 UNKNOWNS = 4
+TRIANGLE = 10
+"""Numbers in the upper triangle of a matrix of unknowns × unknowns, row by row."""
 RIDGE = 1e-9
 """Added to the diagonal, relative to its mean, so that equal columns do not divide by zero."""
-_GRAM_INDEX = np.array([[0, 1, 2, 3], [1, 4, 5, 6], [2, 5, 7, 8], [3, 6, 8, 9]])
-_F1 = types.float64[:]
+_PLACE = np.array([[0, 1, 2, 3], [1, 4, 5, 6], [2, 5, 7, 8], [3, 6, 8, 9]])
+"""Where each element of the matrix stands in the triangle."""
+_STRIDED = types.float64[:]
 
 
 @njit(error_model="numpy")
 def _solve(rows, right, size):  # type: ignore[no-untyped-def]
-    """Gauss's elimination of a positive definite system; False where it is singular."""
+    """Solve a positive definite system by elimination, into `right`; False where it is singular."""
     for i in range(size):
         if rows[i, i] <= 0.0:
             return False
@@ -34,7 +37,7 @@ def _solve(rows, right, size):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(types.boolean(_F1, _F1, _F1), cache=True, nogil=True, error_model="numpy")
+@njit(types.boolean(_STRIDED, _STRIDED, _STRIDED), cache=True, nogil=True, error_model="numpy")
 def nnls(gram, moment, weights):  # type: ignore[no-untyped-def]
     """Minimise wᵀGw - 2hᵀw over w ≥ 0.
 
@@ -45,7 +48,7 @@ def nnls(gram, moment, weights):  # type: ignore[no-untyped-def]
     moment
         h, 4 numbers.
     weights
-        Takes the four weights; it stays as it is where they would all be zero.
+        The four weights, filled in; left as they are where all would be zero.
 
     Returns
     -------
@@ -62,7 +65,10 @@ def nnls(gram, moment, weights):  # type: ignore[no-untyped-def]
     ----------
     Lawson, Hanson, "Solving Least Squares Problems" (1974), chapter 23, for the problem.
     """
-    ridge = RIDGE * (gram[0] + gram[4] + gram[7] + gram[9]) / UNKNOWNS
+    trace = gram[_PLACE[0, 0]]
+    for i in range(1, UNKNOWNS):
+        trace += gram[_PLACE[i, i]]
+    ridge = RIDGE * trace / UNKNOWNS
     if not ridge > 1e-300:
         return False
     rows, right = np.empty((UNKNOWNS, UNKNOWNS)), np.empty(UNKNOWNS)
@@ -77,7 +83,7 @@ def nnls(gram, moment, weights):  # type: ignore[no-untyped-def]
         for i in range(size):
             right[i] = moment[free[i]]
             for j in range(size):
-                rows[i, j] = gram[_GRAM_INDEX[free[i], free[j]]]
+                rows[i, j] = gram[_PLACE[free[i], free[j]]]
             rows[i, i] += ridge
         if not _solve(rows, right, size) or right[:size].min() < 0.0:
             continue

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from math import erfc, exp, log, pi, sqrt
 
-from numba import njit, types
+from numba import njit
+
+from detectors.arrays.types import FLOAT, INT
 
 CALM_P = 0.01
-"""A count that is mostly 0 has p = 1 mostly: that is no sign of an unusual calm."""
+"""A count that is mostly 0 mostly has p = 1, which is no unusual calm."""
 NEWTON_STEPS = 6
-"""They are quadratic: p between 1e-12 and .5 is met to the last digits."""
+"""Their convergence is quadratic: for p between 1e-12 and .5 the last digits are right."""
 
 
-@njit(types.float64(types.float64), cache=True, nogil=True)
+@njit(FLOAT(FLOAT), cache=True, nogil=True)
 def normal_tail(z):  # type: ignore[no-untyped-def]
     """The chance of a normal score above `z`."""
     return 0.5 * erfc(z * sqrt(0.5))
 
 
-@njit(types.float64(types.float64), cache=True, nogil=True)
+@njit(FLOAT(FLOAT), cache=True, nogil=True)
 def _upper_normal_score(p):  # type: ignore[no-untyped-def]
     """The normal score that is exceeded with probability `p` < .5, by Newton on ln of the tail."""
     z = sqrt(max(-2.0 * log(2.0 * p), 0.0))
@@ -29,13 +31,13 @@ def _upper_normal_score(p):  # type: ignore[no-untyped-def]
     return z
 
 
-@njit(types.float64(types.float64), cache=True, nogil=True)
+@njit(FLOAT(FLOAT), cache=True, nogil=True)
 def normal_score(p):  # type: ignore[no-untyped-def]
     """The normal score that is exceeded with probability `p`, not below that of 1 - `CALM_P`."""
     return _upper_normal_score(p) if p < 0.5 else -_upper_normal_score(max(1.0 - p, CALM_P))
 
 
-@njit(types.float64(types.float64, types.int64), cache=True, nogil=True)
+@njit(FLOAT(FLOAT, INT), cache=True, nogil=True)
 def fisher_p_value(total, windows):  # type: ignore[no-untyped-def]
     """The chance of a sum of -ln p of `windows` uniform p-values so high (Fisher's method)."""
     term = p = exp(-total)

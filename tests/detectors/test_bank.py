@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.bank import Bank, SequentialBank
-from detectors.base import Detector
+from detectors.base import Bank, Detector, SequentialBank
 from detectors.burst.detector import BurstDetector
 from detectors.calibration.calibrator import BLOCK_WINDOWS, READY_BLOCKS, Calibrator, FalseAlarmRate
 from detectors.calibration.calibrator_bank import CalibratorBank

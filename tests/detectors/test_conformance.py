@@ -58,6 +58,12 @@ class Learner(AboveMean):
             self.learn_one(x)
 
 
+class Outdated(AboveMean):
+    @property
+    def raised(self) -> tuple[str, ...]:
+        return ()
+
+
 class Hoarder(AboveMean):
     def __init__(self) -> None:
         super().__init__()
@@ -72,12 +78,13 @@ class Hoarder(AboveMean):
     ("broken", "says"),
     [
         (Eager, "judges before it has learnt anything"),
-        (Mute, "abstains without words"),
+        (Mute, "abstains without a reason"),
         (Restless, "in two ways"),
         (Forgetful, "restored from its state"),
         (Gullible, "ignore it in learning"),
         (Poisoned, "after one count of 1e15"),
         (Learner, "do not learn in report_one"),
+        (Outdated, "defines `raised`, which nothing calls. To mend it: call it `rising_features`"),
         (Hoarder, "bound what it keeps"),
     ],
 )

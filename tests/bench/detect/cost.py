@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.bank import Bank, SequentialBank
-from detectors.base import Detector
+from detectors.base import Bank, Detector, SequentialBank
 from detectors.burst.detector import BurstDetector
 from detectors.calibration.calibrator import FalseAlarmRate
 from detectors.calibration.calibrator_bank import CalibratorBank

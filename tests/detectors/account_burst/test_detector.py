@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors.account_burst import likelihood as law
-from detectors.account_burst.activity import (
-    NO_ACTIVITY,
-    WindowActivity,
+from detectors.account_burst.activity import NO_ACTIVITY, WindowActivity
+from detectors.account_burst.columns import LAST
+from detectors.account_burst.constants import DISPERSION_MIN, SIZES
+from detectors.account_burst.detector import AccountBurstDetector
+from detectors.account_burst.estimator import (
+    AccountBurstEstimator,
     account_key,
     activity_from_counts,
 )
-from detectors.account_burst.detector import AccountBurstDetector
-from detectors.account_burst.likelihood import LAST
+from detectors.account_burst.likelihood import silent_window_increment, slow_rate
 from detectors.account_burst.scorer import Verdict
 from detectors.account_burst.table import AccountTable
 from detectors.conformance import check_detector
 from tests.bench.detect.accountflow import Flow, acts, hawkes_accounts, keys
+from tests.detectors.states import is_same_state
 
 WINDOWS = 6000
 
@@ -33,14 +35,14 @@ FLOW = ordinary_flow()
 KEY = keys(FLOW.accounts, 1)
 
 
-def learnt(windows: int = WINDOWS, **parameters: Any) -> AccountBurstDetector:
+def trained(windows: int = WINDOWS, **parameters: Any) -> AccountBurstDetector:
     detector = AccountBurstDetector(**parameters)
     for window in range(windows):
         detector.learn(window, FLOW.acts(window, KEY))
     return detector
 
 
-def planted(window: int, added: dict[int, float]) -> WindowActivity:
+def with_burst(window: int, added: dict[int, float]) -> WindowActivity:
     count = FLOW.row(window)
     for account, more in added.items():
         count[account] += more
@@ -49,14 +51,14 @@ def planted(window: int, added: dict[int, float]) -> WindowActivity:
 
 
 def test_it_conforms() -> None:
-    check_detector(AccountBurstDetector)
+    check_detector(AccountBurstEstimator)
 
 
 def test_one_quiet_account_that_bursts_is_found_and_named() -> None:
-    detector = learnt()
+    detector = trained()
     for i in range(3):
-        verdict = detector.judge(WINDOWS + i, planted(WINDOWS + i, {700: 6.0}))
-        detector.learn(WINDOWS + i, planted(WINDOWS + i, {700: 6.0}))
+        verdict = detector.judge(WINDOWS + i, with_burst(WINDOWS + i, {700: 6.0}))
+        detector.learn(WINDOWS + i, with_burst(WINDOWS + i, {700: 6.0}))
     assert verdict.value is not None
     assert verdict.value > 10
     (actor,) = verdict.actors
@@ -66,11 +68,11 @@ def test_one_quiet_account_that_bursts_is_found_and_named() -> None:
     assert actor.expected < 1
 
 
-@pytest.mark.parametrize("size", law.SIZES)
+@pytest.mark.parametrize("size", SIZES)
 def test_silence_speaks_for_no_burst(size: float) -> None:
     """Not even that of an account which acts 20 times a window, each window: were it evidence, an
     account that was reported would be so again for nothing that it did."""
-    assert law.silent_window_increment(20.0, law.DISPERSION_MIN, size) <= 0
+    assert silent_window_increment(20.0, DISPERSION_MIN, size) <= 0
     key, market = np.array([7], np.uint64), np.zeros(1, np.int64)
     detector = AccountBurstDetector()
     for window in range(2000):
@@ -85,9 +87,9 @@ def test_silence_speaks_for_no_burst(size: float) -> None:
 def test_three_accounts_come_to_more_than_any_of_them_alone() -> None:
     scores = []
     for who in ((300,), (400,), (500,), (300, 400, 500)):
-        detector = learnt()
+        detector = trained()
         for i in range(3):
-            now = planted(WINDOWS + i, dict.fromkeys(who, 4.0))
+            now = with_burst(WINDOWS + i, dict.fromkeys(who, 4.0))
             verdict = detector.judge(WINDOWS + i, now)
             detector.learn(WINDOWS + i, now)
         assert verdict.value is not None
@@ -98,15 +100,15 @@ def test_three_accounts_come_to_more_than_any_of_them_alone() -> None:
 
 def test_what_an_account_does_by_habit_is_no_evidence() -> None:
     """A maker who replaces 30 quotes each minute, beside one who does it for the first time."""
-    detector = learnt()
+    detector = trained()
     for window in range(WINDOWS, WINDOWS + 1800):
-        detector.learn(window, planted(window, {600: 30.0} if window % 60 == 0 else {}))
+        detector.learn(window, with_burst(window, {600: 30.0} if window % 60 == 0 else {}))
     last = WINDOWS + 1800
-    by_habit = detector.judge(last, planted(last, {600: 30.0}))
+    by_habit = detector.judge(last, with_burst(last, {600: 30.0}))
     for i in range(4):
-        assert detector.judge(last + i, planted(last + i, {601: 30.0})) is not None
-        never_before = detector.judge(last + i, planted(last + i, {601: 30.0})).value
-        detector.learn(last + i, planted(last + i, {601: 30.0}))
+        assert detector.judge(last + i, with_burst(last + i, {601: 30.0})) is not None
+        never_before = detector.judge(last + i, with_burst(last + i, {601: 30.0})).value
+        detector.learn(last + i, with_burst(last + i, {601: 30.0}))
     assert all(actor.level <= 6.0 for actor in by_habit.actors)
     assert by_habit.value is not None
     assert never_before is not None
@@ -123,15 +125,15 @@ def test_who_acts_in_batches_all_the_time_has_them_for_flow() -> None:
         detector.learn(window, WindowActivity(key, market, count))
     table = detector._table
     row = int(table.rows(key)[0])
-    slow = law.slow_rate(table.habits[row], 1, 4000, detector._population)
+    slow = slow_rate(table.profiles[row], 1, 4000, table.population)
     assert 20 < slow < 35
 
 
 def test_an_account_never_seen_is_judged_by_the_habits_of_all() -> None:
-    detector = learnt()
+    detector = trained()
     stranger = 2**63
     for i in range(4):
-        now = planted(WINDOWS + i, {})
+        now = with_burst(WINDOWS + i, {})
         place = int(np.searchsorted(now.key, np.uint64(stranger)))
         now = WindowActivity(
             np.insert(now.key, place, np.uint64(stranger)),
@@ -149,9 +151,9 @@ def test_an_account_never_seen_is_judged_by_the_habits_of_all() -> None:
 
 
 def test_evidence_wanes_while_its_account_rests() -> None:
-    detector = learnt()
+    detector = trained()
     for i in range(3):
-        detector.learn(WINDOWS + i, planted(WINDOWS + i, {700: 6.0}))
+        detector.learn(WINDOWS + i, with_burst(WINDOWS + i, {700: 6.0}))
     values = [detector.judge(WINDOWS + 3 + i, NO_ACTIVITY).value or 0.0 for i in range(60)]
     assert values[0] > 10
     assert values == sorted(values, reverse=True)
@@ -159,7 +161,7 @@ def test_evidence_wanes_while_its_account_rests() -> None:
 
 
 def test_a_day_of_silence_and_then_a_burst() -> None:
-    detector = learnt()
+    detector = trained()
     later = WINDOWS + 86_400
     for i in range(3):
         now = acts(np.array([700]), np.array([6.0]), KEY)
@@ -170,28 +172,28 @@ def test_a_day_of_silence_and_then_a_burst() -> None:
 
 
 def test_judging_any_number_of_times_changes_nothing_and_states_go_on_alike() -> None:
-    left, asked = learnt(), learnt()
+    left, asked = trained(), trained()
     for _ in range(3):
-        asked.judge(WINDOWS, planted(WINDOWS, {700: 9.0}))
-    asked.report(WINDOWS, planted(WINDOWS, {700: 9.0}))
-    left.report(WINDOWS, planted(WINDOWS, {700: 9.0}))
+        asked.judge(WINDOWS, with_burst(WINDOWS, {700: 9.0}))
+    asked.report(WINDOWS, with_burst(WINDOWS, {700: 9.0}))
+    left.report(WINDOWS, with_burst(WINDOWS, {700: 9.0}))
     restored = AccountBurstDetector()
     restored.restore(pickle.loads(pickle.dumps(asked.snapshot())))
     for i in range(1, 400):
-        now = planted(WINDOWS + i, {700: 5.0} if i < 8 else {})
+        now = with_burst(WINDOWS + i, {700: 5.0} if i < 8 else {})
         verdicts = [d.judge(WINDOWS + i, now) for d in (left, asked, restored)]
         assert verdicts[0] == verdicts[1] == verdicts[2]
         for d in (left, asked, restored):
             (d.report if i == 5 else d.learn)(WINDOWS + i, now)
-    assert left.snapshot() == restored.snapshot()
+    assert is_same_state(left.snapshot(), restored.snapshot())
 
 
 def test_a_new_level_is_taken_for_a_habit_after_a_bounded_time() -> None:
-    detector = learnt()
+    detector = trained()
     reported = 0
     verdict: Verdict
     for i in range(2000):
-        now = planted(WINDOWS + i % 1500, {700: 5.0})
+        now = with_burst(WINDOWS + i % 1500, {700: 5.0})
         verdict = detector.judge(WINDOWS + i, now)
         mine = [a for a in verdict.actors if a.key == int(KEY[700])]
         report = bool(mine) and (verdict.value or 0.0) > 8
@@ -201,16 +203,16 @@ def test_a_new_level_is_taken_for_a_habit_after_a_bounded_time() -> None:
 
 
 def test_one_absurd_count_leaves_an_account_as_it_was() -> None:
-    detector, twin = learnt(), learnt()
-    detector.learn(WINDOWS, planted(WINDOWS, {5: 1e15}))
-    twin.learn(WINDOWS, planted(WINDOWS, {}))
+    detector, twin = trained(), trained()
+    detector.learn(WINDOWS, with_burst(WINDOWS, {5: 1e15}))
+    twin.learn(WINDOWS, with_burst(WINDOWS, {}))
     for window in range(WINDOWS + 1, WINDOWS + 1200):
         for d in (detector, twin):
             d.learn(window, FLOW.acts(window, KEY))
     scores = []
     for d in (detector, twin):
         for i in range(3):
-            now = planted(WINDOWS + 1200 + i, {5: 12.0})
+            now = with_burst(WINDOWS + 1200 + i, {5: 12.0})
             verdict = d.judge(WINDOWS + 1200 + i, now)
             d.learn(WINDOWS + 1200 + i, now)
         scores.append(verdict.value or 0.0)
@@ -234,8 +236,8 @@ def test_memory_has_a_bound_that_a_flood_of_names_does_not_pass() -> None:
     for window in range(100):
         key = np.arange(window * 500 + 1, window * 500 + 501, dtype=np.uint64)
         detector.learn(window, WindowActivity(key, np.zeros(500, np.int64), np.ones(500)))
-    assert detector.accounts <= 2000
-    assert detector.evicted == 50_000 - detector.accounts
+    assert detector._table.n <= 2000
+    assert detector.evicted == 50_000 - detector._table.n
     assert detector.bytes_per_account < 160
 
 

@@ -15,7 +15,6 @@ from detectors.calibration.calibrator import (
     READY_BLOCKS,
     Calibrator,
     FalseAlarmRate,
-    once_per_days,
 )
 
 DAY = 86400
@@ -175,8 +174,3 @@ def test_what_is_not_finite_is_not_learnt() -> None:
     for bad in (math.nan, math.inf, -math.inf):
         calibrator.learn(bad)
     assert calibrator.snapshot() == before
-
-
-def test_once_per_days_is_the_inverse_of_the_rate() -> None:
-    assert once_per_days(1 / 86400, window_s=1.0) == 1.0
-    assert once_per_days(0.0, window_s=1.0) == math.inf

@@ -132,15 +132,15 @@ def test_a_market_that_is_silent_or_new_changes_nothing_for_the_others() -> None
 
 def test_what_is_reported_is_not_learnt(habit: dict[str, object]) -> None:
     across = again(habit)
-    before = across.snapshot()["learnt"].copy()
+    before = across.snapshot()["regressions"].copy()
     across.judge(chances(np.full(MARKETS, 3.0)))
     across.learn(True)
-    assert (across.snapshot()["learnt"] == before).all()
+    assert (across.snapshot()["regressions"] == before).all()
     across.judge(shaken(1, 4, 0.4)[0])
     across.learn(False)  # the CUSUMs are at zero: over
     across.judge(shaken(1, 5, 0.4)[0])
     across.learn(False)
-    assert (across.snapshot()["learnt"] != before).any()
+    assert (across.snapshot()["regressions"] != before).any()
 
 
 def test_fishers_sum_by_its_own_ranks_is_uniform_though_streams_are_not_independent() -> None:
