@@ -21,20 +21,21 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from monitor.core.marks.volatility import (
+from monitor.core.contract.units import SECOND_NS, YEAR_S
+from monitor.core.marks.touch_probability import (
+    BARRIER_SHIFT,
     FAT_TAILS,
     NORMAL_TAILS,
-    TAIL_FREEDOM,
-    YEAR_S,
-    Volatility,
-    brier,
-    reliability,
     touch_chances,
 )
+from monitor.core.marks.volatility import Volatility
+from tests.bench.forecast_scores import brier, reliability
 from tests.support import SHARED
 
 FOLDER = SHARED / "data/standx-btc-perp-2026-01"
 HORIZONS = (60, 600, 3_600)
+FREEDOM = 4
+"""Degrees of freedom that `FAT_TAILS` stands for."""
 SPREADS = np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
 PATHS, STEPS, SIGMA = 40_000, 360, 0.6
 """Of what is simulated: an hour in steps of ten seconds, at 60 % a year."""
@@ -60,13 +61,13 @@ def forecasts(
     """Plain normal forecasts, those of the engine, and what happened."""
     measure = Volatility(half_life, step)
     plain, fat, came = [], [], []
-    ask = time[0] + 1_800 * 10**9
+    ask = time[0] + 1_800 * SECOND_NS
     for i, (now, price) in enumerate(zip(time.tolist(), mid.tolist(), strict=True)):
         measure.update(now, price)
         if now < ask:
             continue
-        ask = now + 60 * 10**9
-        end = np.searchsorted(time, now + horizon * 10**9)
+        ask = now + 60 * SECOND_NS
+        end = np.searchsorted(time, now + horizon * SECOND_NS)
         if measure.sigma is None or end >= len(time):
             continue
         distance = SPREADS * measure.sigma * math.sqrt(horizon / YEAR_S)
@@ -98,7 +99,7 @@ def main() -> None:
         half = len(made[0]) // 2
         for name, part in (("first half", slice(half)), ("second half", slice(half, None))):
             table(f"StandX, {horizon} s, {name}", *(column[part] for column in made))
-    for law, freedom in (("geometric Brownian", None), ("Student's t", TAIL_FREEDOM)):
+    for law, freedom in (("geometric Brownian", None), ("Student's t", FREEDOM)):
         table(f"simulated {law}, 3600 s", *simulated(freedom, seed=7))
 
 
@@ -119,7 +120,7 @@ def simulated(freedom: int | None, seed: int) -> tuple[np.ndarray, np.ndarray, n
         np.maximum(high, at, out=high)
     distance = SPREADS * SIGMA * math.sqrt(3_600 / YEAR_S)
     # Broadie, Glasserman and Kou 1997: a barrier seen at steps only acts 0.5826 of one further off.
-    reach = 0.5826 * each[:, None]
+    reach = BARRIER_SHIFT * each[:, None]
     came = np.where(
         distance < 0, low[:, None] - reach <= distance, high[:, None] + reach >= distance
     )
