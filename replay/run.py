@@ -144,7 +144,7 @@ def replay_outputs(
     engine = Engine(settings, factories, partitions, options.windows_per_close)
     pace = _Pacer(options.speed)
     with ThreadPoolExecutor(REFRESH_THREADS) as threads:
-        engine.venue.parallel_map = threads.map
+        engine.stage.band_maker.parallel_map = threads.map
         yield engine.control(day.controls(settings.accounts.bands_interval_ns))
         for batch in prefetch(day.batches(options.batch_rows)):
             if len(batch):

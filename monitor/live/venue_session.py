@@ -48,7 +48,7 @@ class VenueSession(OwnerSession):
         self._polling: asyncio.Task[PollResult] | None = None
         # The loops of the bands do not hold the interpreter's lock.
         self._threads = ThreadPoolExecutor(BAND_THREADS)
-        self.venue.venue_state.parallel_map = self._threads.map
+        self.venue.band_maker.parallel_map = self._threads.map
         self.foreign_reports = 0
         """Reports of another version or of other settings, ignored."""
 

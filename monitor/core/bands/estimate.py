@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.bands.inputs import Floats, Ints
-from monitor.core.bands.layout import BIN_WIDTH, BINS, LEVERAGE_EDGES, LEVERAGE_TIERS
+from monitor.core.bands.layout import BIN_WIDTH, GROUPS, LEVERAGE_EDGES, LEVERAGE_TIERS
+from monitor.core.bands.refresh import ZoneCells
 from monitor.core.contract.fixed_point import MONEY_SCALE
+from monitor.core.contract.units import ZONE_BINS
 from monitor.core.margin.tiers import Tiers
 
 LEVERAGE_LOW = 2.0
@@ -29,7 +30,7 @@ ASSUMED = {
 
 
 def highest_leverage(tiers: Tiers) -> float:
-    """The highest leverage of the lowest tier; where the table does not tell the initial rate,
+    """The highest leverage of the lowest tier, from its initial rate; where the table has none, from
     twice the maintenance rate (the rule of most venues).
     """
     first = tiers.rows[0]
@@ -37,26 +38,27 @@ def highest_leverage(tiers: Tiers) -> float:
     return max(1.0 / rate, LEVERAGE_LOW) if rate > 0 else LEVERAGE_LOW
 
 
-def estimate_cells(tiers: Tiers, mark: float, open_interest: float) -> list[tuple[Ints, Ints]]:
-    """(place, units) of each side as in `market_bands.ZoneCells`.
+def estimate_cells(tiers: Tiers, mark: float, open_interest: float) -> tuple[ZoneCells, ZoneCells]:
+    """The zones of longs and shorts; `open_interest` in contracts.
 
     An isolated position of notional 1 entered at the mark with leverage L is due after a fall of
     (1/L − r)/(1 − r), or a rise of (1/L − r)/(1 + r), r being the lowest tier's rate.
     """
     high = highest_leverage(tiers)
     ratio = (high / LEVERAGE_LOW) ** ((np.arange(STEPS) + 0.5) / STEPS)
-    leverage: Floats = LEVERAGE_LOW * ratio
+    leverage = LEVERAGE_LOW * ratio
     r = float(tiers.rows[0].rate)
     part = round(open_interest * mark * MONEY_SCALE / STEPS)
     group = LEVERAGE_TIERS + np.searchsorted(np.array(LEVERAGE_EDGES), leverage, side="right")
-    made = []
-    for gain in (1.0 - r, 1.0 + r):
+
+    def cells(gain: float) -> ZoneCells:
         away = np.maximum(1.0 / leverage - r, 0.0) / gain
-        inside = away < BINS * BIN_WIDTH
+        inside = away < ZONE_BINS * BIN_WIDTH
         zone = (away[inside] * (1.0 / BIN_WIDTH)).astype(np.int64)
-        place, number = np.unique(zone * (2 * LEVERAGE_TIERS) + group[inside], return_counts=True)
-        made.append((place, number * part))
-    return made
+        place, number = np.unique(zone * GROUPS + group[inside], return_counts=True)
+        return ZoneCells(place.astype(np.uint16), number * part)
+
+    return cells(1.0 - r), cells(1.0 + r)
 
 
 def assumptions(tiers: Tiers, open_interest: float) -> dict[str, Any]:

@@ -1,169 +1,153 @@
-"""What bands are made of, as plain arrays: the markets' rules, all positions by pool, the books."""
+"""What bands are made of, as plain arrays: the markets' rules and the books."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from monitor.core.bands import kernel_zones
-from monitor.core.bands import layout as rows
-from monitor.core.bands.layout import BINS, EXPONENTS, FACTOR_REACH
+from detectors.arrays.types import Bool, Float64, Int64
+from monitor.core.bands.kernels import arrays
+from monitor.core.bands.kernels.arrays import EXPONENTS, FACTOR_REACH, Float32, Int32, MarketTable
+from monitor.core.bands.kernels.books import read_books
+from monitor.core.bands.layout import EDGE_ZONES
+from monitor.core.contract.fixed_point import SCALE
+from monitor.core.contract.units import ZONE_BINS
+from monitor.core.decode.batch import ABSENT
 from monitor.core.margin.formulas import Regime
 from monitor.core.margin.tiers import Tiers
+from monitor.core.marks.market_rows import INDEX, LEVELS, MARK, VALUES
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Floats = Float64
+
+
+class MarketInputs(NamedTuple):
+    """What is known of the markets beside the accounts; rows stand by the number of the symbol."""
+
+    rules: Mapping[str, tuple[Regime, Tiers]]
+    """By market: its regime and tier table."""
+    rules_version: int
+    """Rises whenever `rules` change."""
+    marks: Int64
+    """(symbols, `MARK_VALUES`): the last trusted ones, 1e-8; `ABSENT`: none."""
+    books: Int64
+    """(symbols, `BOOK_WIDTH`): the last book, 1e-8."""
+    volatility_of: Callable[[int], tuple[float | None, float]]
+    """Of a symbol: realised volatility a year (None: not measured yet), and how far apart the steps
+    are that it was measured on, s."""
+
+
+def mark_prices(marks: Int64) -> Float64:
+    """The mark of each row of `MarketInputs.marks`: the index where there is none, else NaN."""
+    mark, index = marks[:, MARK - VALUES], marks[:, INDEX - VALUES]
+    price = np.where(mark != ABSENT, mark, index)
+    return np.where(price != ABSENT, price / SCALE, np.nan)
 
 
 @dataclass(frozen=True, slots=True)
 class RuleArrays:
-    """What the reference data say of each market, as arrays; markets are numbered from 0.
+    """What the reference data say of each market, as arrays; markets are numbered from 0."""
 
-    `tier_start[m] : tier_start[m + 1]` are market m's rows of `bound`, `rate`, `deduction`.
-    `fee`: closing fee that the venue counts; `close_fee`: further fee a forced close would pay.
-    `beta`: move of the market for a move of the common factor by 1. `first_share`: what of a forced
-    position is sent at once where its notional is `partial_above` or more (the regime's path).
-    """
-
-    tier_start: NDArray[np.int32]
-    bound: Floats
-    rate: Floats
-    deduction: Floats
-    at_entry: NDArray[np.bool_]
-    backstop: Floats
-    size_rate: Floats
-    fee: Floats
-    close_fee: Floats
-    beta: Floats
-    first_share: Floats
-    partial_above: Floats
+    tier_start: Int32
+    """`tier_start[m] : tier_start[m + 1]` are market m's rows of `bound`, `rate`, `deduction`."""
+    bound: Float64
+    rate: Float64
+    deduction: Float64
+    at_entry: Bool
+    """Whether the requirement is that of the entry value."""
+    backstop: Float64
+    """Multiple of the requirement at which the backstop takes over; NaN: there is none."""
+    size_rate: Float64
+    """Rise of the maintenance rate with each unit of quantity."""
+    fee: Float64
+    """Closing fee that the venue counts, a fraction of notional."""
+    close_fee: Float64
+    """Further fee that a forced close would pay."""
+    beta: Float64
+    """Move of the market for a move of the common factor by 1."""
+    first_share: Float64
+    """Share of a forced position that is closed at once, where its notional is `partial_above` (of
+    the quote currency) or more."""
+    partial_above: Float64
 
     @classmethod
-    def from_markets(
-        cls,
-        markets: Sequence[tuple[Regime, Tiers]],
-        fee: Floats | None = None,
-        close_fee: Floats | None = None,
-        size_rate: Floats | None = None,
-        beta: Floats | None = None,
-    ) -> RuleArrays:
-        """From each market's regime and tier table; rates left out are 0, betas 1."""
+    def from_markets(cls, markets: Sequence[tuple[Regime, Tiers]]) -> RuleArrays:
+        """From each market's regime and tier table, without fees and with a beta of 1."""
         every = [row for _, tiers in markets for row in tiers.rows]
-        count = len(markets)
+        regimes = [regime for regime, _ in markets]
+        none = np.zeros(len(markets))
+        ks = [np.nan if r.backstop_k is None else float(r.backstop_k) for r in regimes]
         starts = np.cumsum([0] + [len(tiers.rows) for _, tiers in markets])
-        ks = [np.nan if r.backstop_k is None else float(r.backstop_k) for r, _ in markets]
         return cls(
             tier_start=starts.astype(np.int32),
             bound=np.array([float(row.lower_bound) for row in every]),
             rate=np.array([float(row.rate) for row in every]),
             deduction=np.array([float(row.deduction) for row in every]),
-            at_entry=np.array([regime.at_entry for regime, _ in markets], dtype=np.bool_),
+            at_entry=np.array([r.at_entry for r in regimes], dtype=np.bool_),
             backstop=np.array(ks, dtype=np.float64),
-            size_rate=np.zeros(count) if size_rate is None else size_rate,
-            fee=np.zeros(count) if fee is None else fee,
-            close_fee=np.zeros(count) if close_fee is None else close_fee,
-            beta=np.ones(count) if beta is None else beta,
-            first_share=np.array([float(regime.path.first_share) for regime, _ in markets]),
-            partial_above=np.array([float(r.path.partial_above or 0) for r, _ in markets]),
+            size_rate=none,
+            fee=none,
+            close_fee=none,
+            beta=np.ones(len(markets)),
+            first_share=np.array([float(r.path.first_share) for r in regimes]),
+            partial_above=np.array([float(r.path.partial_above or 0) for r in regimes]),
         )
 
-    def table(self, mark: Floats) -> Floats:
-        """All that a position's price takes from its market, (`layout.ROWS`, markets)."""
-        out = np.zeros((rows.TABLE_ROWS, len(mark)))
+    def at_marks(self, mark: Float64) -> MarketTable:
+        """All that a position's prices take from its market, at these marks (NaN: not known)."""
+        out = np.zeros((arrays.TABLE_ROWS, len(mark)))
         first, last = self.tier_start[:-1], self.tier_start[1:]
         more = first + 1 < last
-        out[rows.MARK], out[rows.INVERSE_MARK] = mark, 1.0 / mark
-        out[rows.RATE], out[rows.DEDUCTION] = self.rate[first], self.deduction[first]
-        out[rows.LOWEST_TIER_TOP] = np.inf
-        out[rows.LOWEST_TIER_TOP, more] = self.bound[first[more] + 1]
-        out[rows.NEXT_BOUND] = out[rows.LOWEST_TIER_TOP]
-        out[rows.NEXT_BOUND, self.at_entry] = -1.0
-        out[rows.LOWEST_TIER_TOP, self.at_entry] = np.inf
+        out[arrays.MARK], out[arrays.INVERSE_MARK] = mark, 1.0 / mark
+        out[arrays.RATE], out[arrays.DEDUCTION] = self.rate[first], self.deduction[first]
+        out[arrays.LOWEST_TIER_TOP] = np.inf
+        out[arrays.LOWEST_TIER_TOP, more] = self.bound[first[more] + 1]
+        out[arrays.NEXT_BOUND] = out[arrays.LOWEST_TIER_TOP]
+        out[arrays.NEXT_BOUND, self.at_entry] = -1.0
+        out[arrays.LOWEST_TIER_TOP, self.at_entry] = np.inf
         reach = FACTOR_REACH * self.beta
-        out[rows.FACTOR_GROWTH] = np.where((reach >= 0.0) & (reach < 1.0), 1.0 + reach, np.inf)
-        out[rows.FEE], out[rows.CLOSE_FEE] = self.fee, self.close_fee
-        out[rows.BACKSTOP], out[rows.SIZE_RATE] = self.backstop, self.size_rate
-        out[rows.AT_ENTRY], out[rows.BETA] = self.at_entry, self.beta
-        out[rows.FIRST_TIER], out[rows.LAST_TIER] = first, last
-        return out
-
-
-@dataclass(frozen=True, slots=True)
-class PositionArrays:
-    """Every position: those of pool p are `start[p]` … `start[p] + count[p] − 1`, by market."""
-
-    start: Ints
-    count: NDArray[np.int32]
-    key: NDArray[np.uint64]
-    """By pool: which of two equal holders comes first."""
-    cash: Floats
-    isolated: NDArray[np.bool_]
-    row: NDArray[np.int32]
-    """The place of each position in what they were made from."""
-    market: NDArray[np.int32]
-    quantity: Floats
-    entry: Floats
-
-    @property
-    def pool_of_position(self) -> Ints:
-        """The pool of every position, −1 for a place that nobody uses."""
-        out = np.full(len(self.quantity), -1, np.int64)
-        pools = np.repeat(np.arange(len(self.count)), self.count)
-        first = np.cumsum(self.count) - self.count
-        out[self.start[pools] + np.arange(len(pools)) - first[pools]] = pools
-        return out
-
-
-def sort_positions(
-    pool: Ints, market: Ints, quantity: Floats, entry: Floats, cash: Floats, isolated: Ints
-) -> PositionArrays:
-    """Sort positions given in any order; `cash` and `isolated` are by pool.
-
-    The one order makes every sum the same however the positions came. Raises ValueError when a pool
-    holds a market twice: net the two first.
-    """
-    key = pool.astype(np.int64) * (int(market.max(initial=0)) + 1) + market
-    order = np.argsort(key, kind="stable")
-    if (np.diff(key[order]) == 0).any():
-        raise ValueError("a pool holds one market twice: give the net position")
-    count = np.bincount(pool, minlength=len(cash))
-    return PositionArrays(
-        start=(np.cumsum(count) - count).astype(np.int64),
-        count=count.astype(np.int32),
-        key=np.arange(len(cash), dtype=np.uint64),
-        cash=cash.astype(np.float64),
-        isolated=isolated.astype(np.bool_),
-        row=order.astype(np.int32),
-        market=market[order].astype(np.int32),
-        quantity=quantity[order].astype(np.float64),
-        entry=entry[order].astype(np.float64),
-    )
+        out[arrays.FACTOR_GROWTH] = np.where((reach >= 0.0) & (reach < 1.0), 1.0 + reach, np.inf)
+        out[arrays.FEE], out[arrays.CLOSE_FEE] = self.fee, self.close_fee
+        out[arrays.BACKSTOP], out[arrays.SIZE_RATE] = self.backstop, self.size_rate
+        out[arrays.AT_ENTRY], out[arrays.BETA] = self.at_entry, self.beta
+        out[arrays.FIRST_TIER], out[arrays.LAST_TIER] = first, last
+        return MarketTable(out, self.bound, self.rate, self.deduction)
 
 
 @dataclass(frozen=True, slots=True)
 class BookImpact:
-    """What today's books would do to a forced close.
-
-    `slip`: average slippage (fraction of the mark) for a notional of 2^(10 + e), (2, markets, e).
-    `depth`: resting notional (quote currency) within each zone's far bound, (2, markets, zones).
-    Row 0 serves longs (they close into bids), row 1 shorts. NaN where there is no book.
+    """What today's books would do to a forced close. Row 0 serves longs, which close into bids,
+    row 1 shorts; NaN where there is no book.
     """
 
-    slip: NDArray[np.float32]
-    depth: Floats
+    slip: Float32
+    """(2, markets, e): average slippage, a fraction of the mark, for a notional of 2^(10 + e)."""
+    depth: Float64
+    """(2, markets, zones): resting notional within each zone's far bound, quote currency."""
 
     @classmethod
-    def from_ladders(cls, mark: Floats, price: Floats, size: Floats) -> BookImpact:
+    def from_ladders(cls, mark: Float64, price: Float64, size: Float64) -> BookImpact:
         """From ladders, best first: `price`, `size` of shape (2, markets, levels); size 0: none."""
         slip = np.empty((2, len(mark), EXPONENTS), np.float32)
-        depth = np.empty((2, len(mark), BINS))
-        kernel_zones.read_books(mark, price, size, slip, depth)
+        depth = np.empty((2, len(mark), ZONE_BINS))
+        read_books(mark, price, size, slip, depth)
         return cls(slip, depth)
+
+    @classmethod
+    def from_rows(cls, mark: Float64, books: Int64) -> BookImpact:
+        """From book rows (`BOOK_WIDTH`), one a market."""
+        ladders = books[:, VALUES:].reshape(len(mark), 2, 2, LEVELS) / SCALE
+        price, size = (np.ascontiguousarray(ladders[:, :, i].transpose(1, 0, 2)) for i in (0, 1))
+        return cls.from_ladders(mark, price, size)
 
     @classmethod
     def without_books(cls, markets: int) -> BookImpact:
         slip = np.full((2, markets, EXPONENTS), np.nan, np.float32)
-        return cls(slip, np.full((2, markets, BINS), np.nan))
+        return cls(slip, np.full((2, markets, ZONE_BINS), np.nan))
+
+    def depth_at_edges(self, markets: Int64) -> Float64:
+        """Of these markets, within each of `EDGE_ZONES`: (markets, side, edge)."""
+        depth = self.depth[:, markets][:, :, EDGE_ZONES - 1]
+        return np.ascontiguousarray(depth.transpose(1, 0, 2))

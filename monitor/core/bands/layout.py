@@ -1,50 +1,28 @@
-"""What the compiled loops of bands share: the table of markets, and the shape of zones."""
+"""The shape of zones: how wide they are and into which parts their notional is split."""
 
 from __future__ import annotations
 
-from numba import types
+import numpy as np
 
-(
-    MARK, INVERSE_MARK, RATE, DEDUCTION, NEXT_BOUND, FEE, CLOSE_FEE, BACKSTOP, SIZE_RATE, AT_ENTRY,
-    FIRST_TIER, LAST_TIER, BETA, LOWEST_TIER_TOP, FACTOR_GROWTH,
-) = range(15)  # fmt: skip
-"""Rows of the table of markets, (`TABLE_ROWS`, markets). `RATE`, `DEDUCTION` and `NEXT_BOUND` are the
-lowest tier's: nearly every position stands in it. `LOWEST_TIER_TOP`: the notional up to which that holds
-whatever the price: ∞ where the requirement is that of the entry value, and there `NEXT_BOUND` is
-−1, so that none is below it. `FACTOR_GROWTH`: how much larger a notional may become along the common
-factor; ∞ where a straight line does not tell."""
-TABLE_ROWS = 15
-WARN_K = 1.25
+from monitor.core.contract.units import ZONE_BINS
 
-F1 = types.float64[::1]
-F2 = types.float64[:, ::1]
-I4 = types.int32[::1]
-I8 = types.int64[::1]
-B1 = types.boolean[::1]
-INT = types.int64
-F = types.float64
-
-BINS = 1000
-"""Zones a side: 5 bp each, out to 50 % from the mark."""
 BIN_WIDTH = 0.0005
+"""A zone is 5 bp of the mark wide; `ZONE_BINS` of them reach 50 % from it on each side."""
+OUT_OF_REACH = ZONE_BINS
+"""The zone of what is not forced within reach."""
 LEVERAGE_EDGES = (5.0, 10.0, 25.0, 50.0)
 """Bounds of the leverage tiers: a pool's gross notional over its equity."""
 LEVERAGE_TIERS = len(LEVERAGE_EDGES) + 1
 GROUPS = 2 * LEVERAGE_TIERS
-"""(cross, isolated) × leverage tier."""
-EXPONENT_LOW, EXPONENTS = 10, 28
-"""The slippage table has a column for each notional 2^10 … 2^37; less costs what 2^10 does."""
-NOTIONAL_MIN, NOTIONAL_MAX = 2.0**EXPONENT_LOW, 2.0 ** (EXPONENT_LOW + EXPONENTS - 1) * (1 - 1e-15)
-FACTOR_REACH = 0.5
-UNITS_MAX = 1e15
-"""A position counts in zones with at most 1e9 quote units (as 1e-6): sums stay in 64 bits."""
-BLOCK_POSITIONS = 512
-"""Positions worked on together at least (a pool is never split): their scratch of 200 bytes each
-stays in a core's cache."""
-OUT_OF_REACH = BINS
-"""The zone of what is not forced within reach."""
-CODE_BITS = 10
-"""A record's code: its zone at bankruptcy, at the backstop, under stress and at liquidation, in so
-many bits each, then its group in four."""
-DUE_FLAG = 16
-"""Added to the group of what is due already."""
+"""Parts of a zone by margin mode (cross, isolated) and leverage tier."""
+STAGES = 4
+STRESSED, AWAITING_PAUSE, BACKSTOP_STAGE, BANKRUPT = range(STAGES)
+"""Parts of a zone by stage: notional by the liquidation price under stress; what of the forced
+waits for a pause of the liquidation path; by the price of the backstop; by the bankruptcy price,
+from where the insurance fund pays or others are deleveraged."""
+EDGE_ZONES = np.array([2, 5, 10, 20, 40, 100, 200, 400, ZONE_BINS])
+"""Sums are published within 0.1, 0.25, 0.5, 1, 2, 5, 10, 20 and 50 % of the mark."""
+TOP_HOLDERS = 5
+"""Largest holders kept for each market and side."""
+PEAK_ZONES = 3
+"""Heaviest zones near the mark, shown in an alert."""

@@ -1,39 +1,43 @@
 """The pools of a venue, kept beside its accounts: cross accounts and isolated positions.
 
-Arranging 3.8 million positions takes seconds, so it is done once; then only what the records
-touched is put in its new place. What is kept hangs on the accounts alone: it is no state of its
-own, and a restored engine makes it anew. How pools and markets are numbered follows arrival and
-shows nowhere: sums of floats run in the order of the markets' names, and of equals the one whose
-account's hash is lower comes first.
+To arrange 3.8 million positions takes seconds, so it is done once; afterwards only the rows that
+changed are put into their new places. Pools follow from the accounts alone: they are no state of
+their own, and a restored engine builds them again. How pools and markets are numbered depends on
+arrival and shows nowhere: sums of floats run in the order of the markets' names, and of two equal
+holders the one whose account's hash is lower comes first.
 
-An isolated position for which no margin is on record has what its leverage says (entry value /
+An isolated position without a margin on record gets what its leverage implies (entry value /
 leverage, taken from the account's cross pool); those are counted as `assumed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from detectors.arrays.growable import QUARTER_MORE, grow_rows
+from detectors.arrays.types import Int64
 from monitor.core.accounts.ledger import AccountLedger
-from monitor.core.accounts.ledger_kernels import POSITION_COLUMNS
-from monitor.core.bands import kernel_pools as kernels
-from monitor.core.bands.inputs import PositionArrays
-from monitor.core.bands.kernel_pools import ASSUMED, FREE, POOLS, SLOTS, SPAN_SIZES, SYMBOL_BITS
-from monitor.core.decode.batch import Int64
+from monitor.core.accounts.ledger_kernels import ROW_QUANTITY
+from monitor.core.accounts.row_keys import symbol_of
+from monitor.core.bands.kernels import pools as kernels
+from monitor.core.bands.kernels.arrays import PositionArrays
+from monitor.core.bands.kernels.pools import (
+    ASSUMED,
+    FREE_POOL,
+    NEW_ACCOUNT,
+    NEW_POOL,
+    NEW_ROW,
+    NEW_SLOT,
+    POOLS,
+    SLOTS,
+    SPAN_SIZES,
+    LedgerRows,
+    MarketColumns,
+)
 
-_QUANTITY = POSITION_COLUMNS.index("quantity")
-_BY_POOL = {
-    "start": np.int64, "size": np.int32, "count": np.int32, "account": np.int64,
-    "key": np.uint64, "isolated": np.bool_, "cash": np.float64,
-}  # fmt: skip
-_BY_SLOT = {"row": np.int32, "market": np.int32, "quantity": np.float64, "entry": np.float64}
-_BY_ROW = {"share": np.int64, "pool_of": np.int32, "assumed": np.uint8}
-_BY_ACCOUNT = {"rest": np.int64, "cross": np.int32}
-_FILLED_WITH_NONE = ("size", "pool_of", "cross")
-"""Arrays that begin at −1, not at 0."""
+_Columns = TypeVar("_Columns", bound=tuple[Any, ...])
 
 
 class Pools:
@@ -44,13 +48,12 @@ class Pools:
         self._start_empty()
 
     def _start_empty(self) -> None:
-        every = {**_BY_POOL, **_BY_SLOT, **_BY_ROW, **_BY_ACCOUNT}
-        self._columns: dict[str, Any] = {name: np.empty(0, kind) for name, kind in every.items()}
+        self._pools, self._slots = _empty(NEW_POOL), _empty(NEW_SLOT)
+        self._rows, self._accounts = _empty(NEW_ROW), _empty(NEW_ACCOUNT)
         self._free_spans = np.full(len(SPAN_SIZES), -1, np.int64)
         self._counts = np.zeros(4, np.int64)
-        self._counts[FREE] = -1
-        self._market_of = np.empty(0, np.int64)
-        self._name_rank = self.open_positions = np.empty(0, np.int64)
+        self._counts[FREE_POOL] = -1
+        self._markets = MarketColumns(*(np.empty(0, np.int64) for _ in range(3)))
         self.market_symbols: Int64 = np.empty(0, np.int64)
         """By market: its symbol's number among the accounts' symbols."""
         self.market_names: list[str] = []
@@ -58,9 +61,9 @@ class Pools:
 
     @property
     def markets_by_name(self) -> Int64:
-        """The markets in which somebody holds something, in the order of their names."""
-        order = np.argsort(self._name_rank)
-        return order[self.open_positions[order] > 0]
+        """The markets with open positions, in the order of their names."""
+        order = np.argsort(self._markets.name_rank)
+        return order[self._markets.open_positions[order] > 0]
 
     @property
     def assumed(self) -> int:
@@ -69,10 +72,10 @@ class Pools:
 
     def owners(self, pools: Int64) -> list[str]:
         """The accounts' names of the given pools."""
-        return self._ledger.names.names(self._columns["account"][pools])
+        return self._ledger.names.names(self._pools.account[pools])
 
     def update(self) -> PositionArrays:
-        """Bring all that was touched up to date."""
+        """Bring everything that changed up to date."""
         touched = self._ledger.take_touched()
         if touched is None:
             self._start_empty()
@@ -81,61 +84,56 @@ class Pools:
         else:
             rows, accounts = touched
         self._number_new_markets(rows)
-        self._grow(_BY_ACCOUNT, len(self._ledger.names))
-        self._grow(_BY_ROW, len(self._ledger.position_rows))
+        self._accounts = _grow(self._accounts, NEW_ACCOUNT, len(self._ledger.names))
+        self._rows = _grow(self._rows, NEW_ROW, len(self._ledger.position_rows))
         self._update_rows(rows)
-        h = self._columns
-        kernels.update_cross_cash(
-            accounts, self._ledger.account_rows, h["rest"], h["cross"], h["count"], h["cash"]
-        )
-        pools, slots = int(self._counts[POOLS]), int(self._counts[SLOTS])
+        kernels.update_cross_cash(accounts, self._ledger.account_rows, self._accounts, self._pools)
+        p = type(self._pools)(*(column[: self._counts[POOLS]] for column in self._pools))
+        s = type(self._slots)(*(column[: self._counts[SLOTS]] for column in self._slots))
         return PositionArrays(
-            **{name: h[name][:pools] for name in ("start", "count", "key", "cash", "isolated")},
-            **{name: h[name][:slots] for name in _BY_SLOT},
+            p.start, p.length, p.key, p.cash, p.isolated, s.row, s.market, s.quantity, s.entry
         )
 
     def _update_rows(self, rows: Int64) -> None:
-        a, h = self._ledger, self._columns
+        ledger = self._ledger
+        table = LedgerRows(ledger.position_rows, ledger.keys, ledger.names.hashes)
         while True:
-            every = [h[name] for name in (*_BY_POOL, *_BY_SLOT)]
-            done = kernels.update_pools(  # type: ignore[call-arg]
-                rows, a.position_rows, a.keys, a.names.hashes, self._market_of, self._name_rank, self.open_positions,
-                h["rest"], h["share"], h["pool_of"], h["cross"], h["assumed"],
-                *every, self._free_spans, self._counts,
+            done = kernels.update_pools(
+                rows, table, self._markets, self._accounts, self._rows, self._pools, self._slots,
+                self._free_spans, self._counts,
             )  # fmt: skip
             rows = rows[done:]
             if not len(rows):
                 return
-            self._grow(_BY_POOL, int(self._counts[POOLS]) + len(rows) // 8 + 64)
-            self._grow(_BY_SLOT, len(h["row"]) + len(rows) // 8 + 1024)
-
-    def _grow(self, names: Mapping[str, Any], need: int) -> None:
-        """Room for `need`; a quarter more than there was, so that it is seldom asked."""
-        have = len(self._columns[next(iter(names))])
-        if need <= have:
-            return
-        for name in names:
-            old = self._columns[name]
-            start = -1 if name in _FILLED_WITH_NONE else 0
-            new = np.full(max(need, have + have // 4), start, old.dtype)
-            new[:have] = old
-            self._columns[name] = new
+            more = len(rows) // 8
+            self._pools = _grow(self._pools, NEW_POOL, int(self._counts[POOLS]) + more + 64)
+            self._slots = _grow(self._slots, NEW_SLOT, len(self._slots.row) + more + 1024)
 
     def _number_new_markets(self, rows: Int64) -> None:
         """Number markets in which a position has opened for the first time."""
         count = len(self._ledger.symbols)
-        more = np.full(count - len(self._market_of), -1, np.int64)
-        self._market_of = np.concatenate((self._market_of, more))
-        opened = rows[self._ledger.position_rows[rows, _QUANTITY] != 0]
-        symbols = self._ledger.keys[opened] & ((1 << SYMBOL_BITS) - 1)
-        met = np.bincount(symbols, minlength=count) > 0
-        new = np.flatnonzero(met & (self._market_of < 0))
+        market_of = grow_rows(self._markets.market_of, count, -1, 1.0)
+        opened = rows[self._ledger.position_rows[rows, ROW_QUANTITY] != 0]
+        opened_in = np.bincount(symbol_of(self._ledger.keys[opened]), minlength=count) > 0
+        new = np.flatnonzero(opened_in & (market_of < 0))
+        self._markets = self._markets._replace(market_of=market_of)
         if not len(new):
             return
-        self._market_of[new] = len(self.market_names) + np.arange(len(new))
+        market_of[new] = len(self.market_names) + np.arange(len(new))
         self.market_symbols = np.concatenate((self.market_symbols, new))
         self.market_names = self.market_names + self._ledger.symbols.names(new)
         order = sorted(range(len(self.market_names)), key=self.market_names.__getitem__)
-        self._name_rank = np.empty(len(order), np.int64)
-        self._name_rank[order] = np.arange(len(order))
-        self.open_positions = np.concatenate((self.open_positions, np.zeros(len(new), np.int64)))
+        rank = np.argsort(order)
+        open_positions = grow_rows(self._markets.open_positions, len(order), 0, 1.0)
+        self._markets = MarketColumns(market_of, rank, open_positions)
+
+
+def _empty(new: _Columns) -> _Columns:
+    return type(new)(*(np.empty(0, value.dtype) for value in new))
+
+
+def _grow(columns: _Columns, new: _Columns, rows: int) -> _Columns:
+    """Columns with room for `rows`; a quarter more than there was, so that it is seldom needed."""
+    return type(columns)(
+        *(grow_rows(a, rows, n, QUARTER_MORE) for a, n in zip(columns, new, strict=True))
+    )

@@ -1,8 +1,8 @@
 """Bands as records of the topic `brinkwatch.bands`: one JSON object a market, and one of the venue.
 
-Keys sorted, no wall-clock time: two runs can be compared byte for byte. A zone z lies from 5z up to
-5(z + 1) bps from the mark, below it for longs and above it for shorts. Notional is in the quote
-currency, to the cent. What is computed here costs only those who ask for records.
+Keys are sorted and there is no wall-clock time: two runs can be compared byte for byte. Zone z is
+from 5z up to 5(z + 1) bps from the mark, below it for longs and above it for shorts. Notional is in
+the quote currency, to the cent. Nothing here is computed unless somebody asks for records.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.bands.inputs import Floats, Ints
-from monitor.core.bands.kernel_zones import EDGE_ZONES, STAGES
-from monitor.core.bands.layout import BIN_WIDTH, GROUPS, LEVERAGE_EDGES, LEVERAGE_TIERS
+from detectors.arrays.types import Float64, Int64
+from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, LEVERAGE_EDGES, LEVERAGE_TIERS
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
 from monitor.core.bands.refresh import ZoneCells
 from monitor.core.contract.fixed_point import MONEY_SCALE
@@ -34,12 +33,12 @@ EDGES_PCT = tuple(round(float(edge) * BIN_WIDTH * 100, 6) for edge in EDGE_ZONES
 
 def band_records(bands: VenueBands) -> list[tuple[str, bytes]]:
     """Key (the symbol; "" for the venue) and value of every record, in the order of the symbols."""
-    made = [(market.symbol, market_record(bands.ts, market)) for market in bands.markets]
-    return [(key, _encode(record)) for key, record in [("", venue_record(bands)), *made]]
+    markets = [(market.symbol, market_record(bands.ts, market)) for market in bands.markets]
+    return [(key, _encode(record)) for key, record in [("", venue_record(bands)), *markets]]
 
 
 def venue_record(bands: VenueBands) -> dict[str, Any]:
-    """What belongs to no market: pools, and the cross accounts along a common factor."""
+    """What belongs to no single market: pools, and the cross accounts along a common factor."""
     moves = {}
     for name, by_zone in zip(("fall", "rise"), bands.by_factor, strict=True):
         zone = np.flatnonzero(by_zone)
@@ -116,8 +115,8 @@ def _side(market: MarketBands, side: int) -> dict[str, Any]:
     }
 
 
-def _chances(market: MarketBands, side: int, distances: Floats) -> list[list[float]] | None:
-    """The chance that the mark comes so far within each horizon, by distance; None: not known."""
+def _chances(market: MarketBands, side: int, distances: Float64) -> list[list[float]] | None:
+    """By distance: the chance that the mark moves so far within each horizon; None: not known."""
     if market.sigma is None:
         return None
     sign = -1.0 if side == 0 else 1.0
@@ -129,9 +128,9 @@ def _chances(market: MarketBands, side: int, distances: Floats) -> list[list[flo
 
 
 def _zones(cells: ZoneCells) -> dict[str, list[Any]]:
-    group = cells.place % GROUPS
+    group = cells.part
     return {
-        "zone": (cells.place // GROUPS).tolist(),
+        "zone": cells.zone.tolist(),
         "mode": [MODES[g] for g in (group // LEVERAGE_TIERS).tolist()],
         "leverage": [LEVERAGE_NAMES[g] for g in (group % LEVERAGE_TIERS).tolist()],
         "notional": _quote_amounts(cells.units),
@@ -140,15 +139,15 @@ def _zones(cells: ZoneCells) -> dict[str, list[Any]]:
 
 def _stages(cells: ZoneCells) -> dict[str, list[Any]]:
     return {
-        "zone": (cells.place // STAGES).tolist(),
-        "stage": [STAGE_NAMES[s] for s in (cells.place % STAGES).tolist()],
+        "zone": cells.zone.tolist(),
+        "stage": [STAGE_NAMES[s] for s in cells.part.tolist()],
         "notional": _quote_amounts(cells.units),
     }
 
 
-def _quote_amounts(units: Ints) -> list[float]:
-    made: list[float] = np.round(units / MONEY_SCALE, 2).tolist()
-    return made
+def _quote_amounts(units: Int64) -> list[float]:
+    amounts: list[float] = np.round(units / MONEY_SCALE, 2).tolist()
+    return amounts
 
 
 def _number_or_none(value: float | None) -> float | None:
@@ -156,7 +155,7 @@ def _number_or_none(value: float | None) -> float | None:
 
 
 def _round_six_digits(value: float) -> float:
-    """Six digits: what is published does not hang on the last bit of a logarithm."""
+    """Six digits: what is published must not depend on the last bit of a logarithm."""
     return float(f"{value:.6g}")
 
 

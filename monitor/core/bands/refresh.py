@@ -1,9 +1,9 @@
-"""Liquidation bands of a whole venue: four prices for every position, and the zones they make.
+"""The zones of a whole venue: what is forced how far from the mark.
 
-A refresh takes plain arrays and gives plain arrays; nothing but room is kept between two of them.
-A pool is one isolated position or one cross account; its equity is `cash` (collateral less the
-entry value of its positions) plus quantity × mark. Where a mark is not known (NaN), its pools'
-prices are NaN and they are counted in `unknown`, never guessed.
+A refresh takes plain arrays and gives plain arrays; nothing but the workspace is kept between two
+of them. A pool is one isolated position or one cross account; its equity is `cash` (collateral less
+the entry value of its positions) plus quantity × mark. A pool with a market whose mark is not known
+(NaN) has no prices and is counted in `unknown`.
 
 Zones: notional at today's mark whose liquidation price lies in each 5 bp step from the mark, out to
 50 %; what is due already stands in the first. One-market prices mislead a hedged account, so cross
@@ -19,18 +19,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.bands import kernel_zones
-from monitor.core.bands.inputs import BookImpact, Floats, Ints, PositionArrays, RuleArrays
-from monitor.core.bands.kernel_prices import price_pools
-from monitor.core.bands.kernel_zones import EDGE_ZONES, PEAK_ZONES, STAGES, TOP_HOLDERS
-from monitor.core.bands.layout import BIN_WIDTH, BINS, GROUPS, LEVERAGE_TIERS, UNITS_MAX
+from detectors.arrays.types import Float64, Int64
+from monitor.core.bands.inputs import BookImpact, RuleArrays
+from monitor.core.bands.kernels.arrays import (
+    UNITS_MAX,
+    CellArrays,
+    MarketSums,
+    PartialClose,
+    PositionArrays,
+    Records,
+    SortedRecords,
+)
+from monitor.core.bands.kernels.prices import RECORD_COUNT, UNKNOWN_POOLS, price_pools
+from monitor.core.bands.kernels.zones import sort_records, sum_zones
+from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, GROUPS, PEAK_ZONES, STAGES, TOP_HOLDERS
+from monitor.core.contract.fixed_point import MONEY_SCALE
+from monitor.core.contract.units import ZONE_BINS
 
 ParallelMap = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
 """`map`, or an executor's: how the parts of a refresh are run. The result does not depend on it."""
 
-WARN, LIQUIDATION, BACKSTOP, BANKRUPTCY = range(4)
-STRESS = 4
-"""Rows of `BandArrays.prices`: the four, and the four again with `STRESS` added."""
 LONG, SHORT = 0, 1
 ZONE_CELLS, STAGE_CELLS = 0, 1
 """Kinds of cells: notional by zone and group, and by zone and stage."""
@@ -43,196 +51,180 @@ class ZoneCells:
     """Notional, 1e-6 of the quote currency, where there is any: `place` is zone · parts + part."""
 
     place: NDArray[np.uint16]
-    units: Ints
+    units: Int64
+    parts: int = GROUPS
+    """`GROUPS` (margin mode × leverage tier) or `STAGES`."""
+
+    @property
+    def zone(self) -> NDArray[np.uint16]:
+        return self.place // self.parts
+
+    @property
+    def part(self) -> NDArray[np.uint16]:
+        return self.place % self.parts
 
 
 class Workspace:
-    """Where a refresh is made; reuse it, since touching fresh memory costs more than the sums.
-
-    `keep`: whether what belongs to single positions and pools stays, 64 and 40 bytes each, once
-    their zones are known.
+    """Arrays that a refresh works in; reuse them, since touching fresh memory costs more than the
+    sums.
     """
 
-    def __init__(self, positions: int, pools: int, markets: int, keep: bool = True) -> None:
+    def __init__(self, positions: int, pools: int, markets: int) -> None:
         self.shape = positions, pools, markets
-        kept = pools if keep else 0
-        self.prices = np.empty((8, positions if keep else 0))
-        self.equity, self.maintenance, self.gross = (np.empty(kept) for _ in range(3))
-        self.factor = np.empty((2, kept))
-        self.codes = np.empty((2, positions), np.int64)
-        self.units = np.empty((2, positions), np.int64)
-        self.owners = np.empty((2, positions), np.int32)
-        self.buckets = np.empty(positions, np.int32)
-        most = min(positions, 2 * markets * BINS * GROUPS)
-        most_stages = min(4 * positions, 2 * markets * BINS * STAGES)
-        self.cells = tuple(
-            (np.empty(n, np.uint16), np.empty(n, np.int64)) for n in (most, most_stages)
+        self.records = Records(
+            np.empty(positions, np.int64),
+            np.empty(positions, np.int64),
+            np.empty(positions, np.int32),
+            np.empty(positions, np.int32),
         )
+        self.sorted_columns = (
+            np.empty(positions, np.int64),
+            np.empty(positions, np.int64),
+            np.empty(positions, np.int32),
+        )
+        zone_cells = min(positions, 2 * markets * ZONE_BINS * GROUPS)
+        stage_cells = min(4 * positions, 2 * markets * ZONE_BINS * STAGES)
+        self.cells = [
+            (np.empty(n, np.uint16), np.empty(n, np.int64)) for n in (zone_cells, stage_cells)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class BandArrays:
-    """The result of a refresh.
+    """The result of a refresh, by market as in `order`."""
 
-    By position as in `Positions`, or by pool (empty where they are not kept; overwritten when the
-    room is used again): `prices`, (8, positions); `equity`, `maintenance`, `gross` (notional);
-    `factor`, (2, pools), the factor's fall and rise.
-
-    `table`: (`layout.ROWS`, markets), marks among them. By market as in `order`: the cells that
-    hold something (`cells`); `within`: (side, k, edge), notional forced within each of
-    `kernel_zones.EDGE_ZONES`, 1e-6; `peaks`: (side, k, 2 · `PEAKS`), the heaviest zones within the reach
-    asked for and their notional, −1: none; `top`, `top_pool`: (side, k, `TOP`), the largest holders
-    there, −1: none. `by_factor`: (fall and rise, zone), gross notional of the cross pools that a
-    common factor's move would make due. `unknown`: pools without a mark for every position.
-    """
-
-    prices: Floats
-    equity: Floats
-    maintenance: Floats
-    gross: Floats
-    factor: Floats
-    table: Floats
-    order: Ints
+    order: Int64
     place: tuple[NDArray[np.uint16], ...]
-    units: tuple[Ints, ...]
-    begin: Ints
-    within: Ints
-    peaks: Ints
-    top: Ints
-    top_pool: Ints
-    by_factor: Ints
+    """Of the cells that hold something, by kind; `cells` finds those of a market."""
+    units: tuple[Int64, ...]
+    begin: Int64
+    """(kind, side · markets + k): the first of a market's cells."""
+    sums: MarketSums
+    by_factor: Int64
+    """(fall and rise, zone): gross notional of the cross pools that a move of the common factor
+    makes due, 1e-6."""
     unknown: int
+    """Pools without a mark for every position."""
 
     def cells(self, kind: int, side: int, k: int) -> ZoneCells:
-        """One side of the market order[k]: by `GROUPS` (mode, 0: cross, × leverage tier), or by
-        stage as in `zonekernels`.
-        """
+        """One side of the market order[k]; `kind`: `ZONE_CELLS` or `STAGE_CELLS`."""
         at = side * len(self.order) + k
         span = slice(int(self.begin[kind, at]), int(self.begin[kind, at + 1]))
-        return ZoneCells(self.place[kind][span], self.units[kind][span])
-
-    def notional_by_mode(self, side: int, k: int) -> Ints:
-        """(zone, mode, leverage tier) of one side, 1e-6."""
-        return self._dense(ZONE_CELLS, side, k, GROUPS).reshape(BINS, 2, LEVERAGE_TIERS)
-
-    def notional_by_stage(self, side: int, k: int) -> Ints:
-        """(zone, stage) of one side, 1e-6."""
-        return self._dense(STAGE_CELLS, side, k, STAGES)
-
-    def notional_by_zone(self, side: int, k: int) -> Ints:
-        """Notional (1e-6) of one side by zone, all modes and leverage tiers together."""
-        total: Ints = self._dense(ZONE_CELLS, side, k, GROUPS).sum(axis=1)
-        return total
-
-    def _dense(self, kind: int, side: int, k: int, parts: int) -> Ints:
-        cells = self.cells(kind, side, k)
-        out = np.zeros(BINS * parts, np.int64)
-        out[cells.place] = cells.units
-        return out.reshape(BINS, parts)
+        parts = GROUPS if kind == ZONE_CELLS else STAGES
+        return ZoneCells(self.place[kind][span], self.units[kind][span], parts)
 
 
 def refresh_bands(
     positions: PositionArrays,
     rules: RuleArrays,
-    mark: Floats,
+    mark: Float64,
     books: BookImpact | None = None,
     reach: float = 0.05,
     run: ParallelMap = map,
-    room: Workspace | None = None,
-    order: Ints | None = None,
+    workspace: Workspace | None = None,
+    order: Int64 | None = None,
 ) -> BandArrays:
-    """All prices and zones at today's marks (NaN: not known).
+    """The zones at today's marks (NaN: not known).
 
-    `reach`: distance within which the largest holders are kept. `run`: an executor's `map` spreads
-    the work (the loops hold no lock). `room`: overwritten. `order`: the markets whose zones are
-    told, in that order; all by default.
+    `reach`: distance within which the largest holders and the heaviest zones are kept, a fraction
+    of the mark. `run`: an executor's `map` spreads the work (the loops release the lock).
+    `workspace`: overwritten. `order`: the markets whose zones are summed, in that order; all by
+    default.
     """
     pools, markets = len(positions.cash), len(mark)
-    room = room or Workspace(len(positions.quantity), pools, markets)
+    workspace = workspace or Workspace(len(positions.quantity), pools, markets)
     slip = np.ravel((books or BookImpact.without_books(markets)).slip)
-    edges = np.linspace(0, pools, PARALLEL_PARTS + 1).astype(np.int64)
-    held = np.concatenate(([0], np.cumsum(positions.count, dtype=np.int64)))[edges]
-    told = np.zeros((PARALLEL_PARTS, 2 * markets), np.int64)
-    by_factor = np.zeros((PARALLEL_PARTS, 2, BINS + 1), np.int64)
-    made = np.zeros((PARALLEL_PARTS, 2), np.int64)
-    p, r, table = positions, rules, rules.table(mark)
+    pool_edges = np.linspace(0, pools, PARALLEL_PARTS + 1).astype(np.int64)
+    edges = np.concatenate(([0], np.cumsum(positions.length, dtype=np.int64)))[pool_edges]
+    parts = map(slice, edges[:-1], edges[1:])
+    code, units, pool, bucket = workspace.records
+    records = [Records(code[p], units[p], pool[p], bucket[p]) for p in parts]
+    per_bucket = np.zeros((PARALLEL_PARTS, 2 * markets), np.int64)
+    by_factor = np.zeros((PARALLEL_PARTS, 2, ZONE_BINS + 1), np.int64)
+    counts = np.zeros((PARALLEL_PARTS, 2), np.int64)
+    table = rules.at_marks(mark)
 
-    def price(chunk: int) -> None:
-        mine = slice(held[chunk], held[chunk + 1])
+    def price(part: int) -> None:
         price_pools(
-            edges[chunk], edges[chunk + 1], p.start, p.count, p.market, p.quantity, p.entry,
-            p.cash, p.isolated, table, r.bound, r.rate, r.deduction, slip,
-            room.prices, room.equity, room.maintenance, room.gross, room.factor,
-            by_factor[chunk], room.codes[0, mine], room.units[0, mine], room.owners[0, mine],
-            room.buckets[mine], told[chunk], made[chunk],
+            pool_edges[part], pool_edges[part + 1], positions, table, slip, by_factor[part],
+            records[part], per_bucket[part], counts[part],
         )  # fmt: skip
 
     for _ in run(price, range(PARALLEL_PARTS)):
         pass
-    order = np.arange(markets) if order is None else order
-    return BandArrays(
-        room.prices, room.equity, room.maintenance, room.gross, room.factor, table, order,
-        **_sum_zones(room, p, r, order, held, told, made[:, 0], round(reach / BIN_WIDTH), run),
-        by_factor=by_factor.sum(axis=0)[:, :BINS],
-        unknown=int(made[:, 1].sum()),
-    )  # fmt: skip
+    first = np.concatenate(([0], np.cumsum(per_bucket.T, axis=None)))
+    cursor = np.ascontiguousarray(first[:-1].reshape(per_bucket.T.shape).T)
+    by_bucket = SortedRecords(
+        np.ascontiguousarray(first[::PARALLEL_PARTS]), *workspace.sorted_columns
+    )
 
-
-def _sum_zones(
-    room: Workspace, p: PositionArrays, rules: RuleArrays, order: Ints, held: Ints, told: Ints, made: Ints,
-    reach: int, run: ParallelMap,
-) -> dict[str, Any]:  # fmt: skip
-    """The records of all parts by market and side, and summed."""
-    markets = told.shape[1] // 2
-    first = np.concatenate(([0], np.cumsum(told.T, axis=None)))
-    cursor = np.ascontiguousarray(first[:-1].reshape(told.T.shape).T)
-    first = np.ascontiguousarray(first[::PARALLEL_PARTS])
-
-    def sort(chunk: int) -> None:
-        mine = slice(held[chunk], held[chunk + 1])
-        kernel_zones.sort_records(
-            made[chunk], room.codes[0, mine], room.units[0, mine], room.owners[0, mine],
-            room.buckets[mine], cursor[chunk], room.codes[1], room.units[1], room.owners[1],
-        )  # fmt: skip
+    def sort(part: int) -> None:
+        sort_records(counts[part, RECORD_COUNT], records[part], cursor[part], by_bucket)
 
     for _ in run(sort, range(PARALLEL_PARTS)):
         pass
+    order = np.arange(markets) if order is None else order
+    place, units_of_cells, begin, sums = _sum_zones(
+        workspace, by_bucket, rules, positions.key, order, reach, run
+    )
+    factor_zones = by_factor.sum(axis=0)[:, :ZONE_BINS]
+    unknown = int(counts[:, UNKNOWN_POOLS].sum())
+    return BandArrays(order, place, units_of_cells, begin, sums, factor_zones, unknown)
+
+
+def _sum_zones(
+    workspace: Workspace,
+    records: SortedRecords,
+    rules: RuleArrays,
+    key: NDArray[np.uint64],
+    order: Int64,
+    reach: float,
+    run: ParallelMap,
+) -> tuple[Any, ...]:
+    """`place`, `units`, `begin` and `sums` of `BandArrays`."""
     count = len(order)
-    records = np.diff(first).reshape(2, markets)[:, order]
-    most = np.stack([np.minimum(records, BINS * GROUPS), np.minimum(4 * records, BINS * STAGES)])
+    sizes = np.diff(records.first).reshape(2, -1)[:, order]
+    most = np.stack(
+        [np.minimum(sizes, ZONE_BINS * GROUPS), np.minimum(4 * sizes, ZONE_BINS * STAGES)]
+    )
     begin = np.cumsum(most.reshape(2, -1), axis=1).reshape(most.shape) - most
     stop = np.empty_like(begin)
-    within = np.zeros((2, count, len(EDGE_ZONES)), np.int64)
-    peaks = np.empty((2, count, 2 * PEAK_ZONES), np.int64)
-    top, top_pool = (
-        np.empty((2, count, TOP_HOLDERS), np.int64),
-        np.empty((2, count, TOP_HOLDERS), np.int64),
+    cells = CellArrays(*workspace.cells[ZONE_CELLS], *workspace.cells[STAGE_CELLS], begin, stop)
+    sums = MarketSums(
+        within=np.zeros((2, count, len(EDGE_ZONES)), np.int64),
+        peaks=np.empty((2, count, 2 * PEAK_ZONES), np.int64),
+        top=np.empty((2, count, TOP_HOLDERS), np.int64),
+        top_pool=np.empty((2, count, TOP_HOLDERS), np.int64),
     )
-    partial = np.rint(np.minimum(rules.partial_above * 1e6, UNITS_MAX)).astype(np.int64)
-    cuts = np.linspace(0, count, PARALLEL_PARTS // 2 + 1).astype(np.int64)
-    spans = [(side, *cuts[i : i + 2]) for side in (LONG, SHORT) for i in range(PARALLEL_PARTS // 2)]
-    spans = [span for span in spans if span[1] < span[2]]
-    (place, amount), (place_stages, amount_stages) = room.cells
+    partial_from = np.rint(np.minimum(rules.partial_above * MONEY_SCALE, UNITS_MAX))
+    partial = PartialClose(rules.first_share, partial_from.astype(np.int64))
+    reach_zones = round(reach / BIN_WIDTH)
+    cuts = np.linspace(0, count, PARALLEL_PARTS // 2 + 1).astype(np.int64).tolist()
+    spans = [
+        (side, low, high)
+        for side in (LONG, SHORT)
+        for low, high in zip(cuts[:-1], cuts[1:], strict=True)
+        if low < high
+    ]
 
     def total(span: int) -> None:
-        side, low, high = spans[span]
-        kernel_zones.sum_zones(
-            side, low, high, order, markets, first, room.codes[1], room.units[1], room.owners[1],
-            rules.first_share, partial, p.key, reach, place, amount, place_stages, amount_stages,
-            begin, stop, within, peaks, top, top_pool,
-        )  # fmt: skip
+        sum_zones(*spans[span], order, records, partial, key, reach_zones, cells, sums)
 
     for _ in run(total, range(len(spans))):
         pass
-    sizes = (stop - begin).reshape(2, -1)
-    ends = np.concatenate((np.zeros((2, 1), np.int64), np.cumsum(sizes, axis=1)), axis=1)
-    parts: list[list[NDArray[Any]]] = [[], []]
-    for column in range(2):
-        for kind in range(2):
-            at = [slice(begin[kind, s, a], stop[kind, s, b - 1]) for s, a, b in spans]
-            held_there = room.cells[kind][column]
-            parts[column].append(np.concatenate([held_there[:0], *(held_there[i] for i in at)]))
-    return {
-        "place": tuple(parts[0]), "units": tuple(parts[1]), "begin": ends, "within": within,
-        "peaks": peaks, "top": top, "top_pool": top_pool,
-    }  # fmt: skip
+    place, units = (
+        tuple(
+            _pack(workspace.cells[kind][column], begin[kind], stop[kind], spans) for kind in (0, 1)
+        )
+        for column in (0, 1)
+    )
+    ends = np.cumsum((stop - begin).reshape(2, -1), axis=1)
+    return place, units, np.concatenate((np.zeros((2, 1), np.int64), ends), axis=1), sums
+
+
+def _pack(
+    cells: NDArray[Any], begin: Int64, stop: Int64, spans: list[tuple[int, int, int]]
+) -> NDArray[Any]:
+    """The cells that were written, without the room between the spans."""
+    parts = (cells[begin[side, low] : stop[side, high - 1]] for side, low, high in spans)
+    return np.concatenate([cells[:0], *parts])

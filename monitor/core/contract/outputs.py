@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitor.core.bands.layout import BINS
 from monitor.core.contract.alert import Alert, Fraction, Ns, Percent, Quote
+from monitor.core.contract.units import ZONE_BINS
 
-Zone = Annotated[int, Field(ge=0, lt=BINS)]
+Zone = Annotated[int, Field(ge=0, lt=ZONE_BINS)]
 ModeName = Literal["cross", "isolated"]
 
 

@@ -14,3 +14,6 @@ YEAR_S = 365 * DAY_S
 
 WARN_RATIO = Fraction(5, 4)
 """Equity below this multiple of the maintenance margin is maintenance pressure."""
+
+ZONE_BINS = 1000
+"""Zones of liquidation bands on each side of the mark."""

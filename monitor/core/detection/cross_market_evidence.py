@@ -21,18 +21,18 @@ from detectors.joint.cross_market import (
     STATISTICS,
     CrossMarketStatistics,
 )
-from detectors.joint.cusums import BLOCK_WINDOWS
-from detectors.stats.normal_scores import fisher_p_value
-from monitor.core.contract.feature_catalogue import FEATURES
-from monitor.core.contract.units import DAY_S
-from monitor.core.detection.block_p_values import (
+from detectors.joint.cusums import (
+    BLOCK_WINDOWS,
     EVIDENCE_COLUMNS,
     EXPECTED,
     JUDGED,
     NEG_LOG_P,
     OBSERVED,
-    BlockPValues,
 )
+from detectors.stats.normal_scores import fisher_p_value
+from monitor.core.contract.feature_catalogue import FEATURES
+from monitor.core.contract.units import DAY_S
+from monitor.core.detection.block_p_values import BlockPValues
 from monitor.core.detection.judge import PassedTime
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings

@@ -16,7 +16,8 @@ from detectors.arrays.state import Stateful
 from monitor.core.alerts.build import AlertBuilder
 from monitor.core.alerts.incidents import Incident, Incidents
 from monitor.core.alerts.stakes import StakeHistory
-from monitor.core.bands.market_bands import VenueBands, compute_bands
+from monitor.core.bands.maker import BandMaker
+from monitor.core.bands.market_bands import VenueBands
 from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch, Int64
@@ -128,6 +129,7 @@ class VenueStage(Stateful):
         self._cross_market = CrossMarketEvidence(settings)
         self._alert_builder = AlertBuilder(settings)
         self.venue_state = VenueState(settings)
+        self.band_maker = BandMaker(self.venue_state.ledger)
         self._judges: tuple[Judge[VenueMoment], ...] = (
             self._cross_market,
             VenueStreams(settings, factories),
@@ -209,11 +211,11 @@ class VenueStage(Stateful):
         every = []
         for end in self.venue_state.advance(passed_ns):
             self._waiting += self.venue_state.mark_filter.findings(end, self._window_ns)
-            bands = compute_bands(self.venue_state, end)
+            bands = self.band_maker.compute(end, self.venue_state.market_inputs())
             self._judge(VenueMoment(end // self._window_ns, self.venue_state, bands))
             if bands is not None:
                 every.append(bands)
-                digest = bands.digest(self.venue_state.parallel_map)
+                digest = bands.digest(self.band_maker.parallel_map)
                 self._bands_chain = hashlib.sha256(self._bands_chain + digest).digest()
             stakes = {m.symbol: m.at_stake() for m in bands.markets} if bands else {}
             self._stakes.add(end, stakes)

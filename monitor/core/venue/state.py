@@ -1,8 +1,8 @@
-"""The venue scope: accounts across symbols, marks, books and rules, as of any moment passed.
+"""The state of a venue: accounts across symbols, marks, books and rules.
 
-Records are held until the watermark of everything has passed their cell of time (`bands_every_s`).
-Then they are applied, cell by cell, in the order of event time, kind, partition and offset: what is
-known at the end of a cell is a function of the set of records. Cells without records are skipped.
+Records wait until the watermark of all topics has passed their cell of time (`bands_every_s`). Then
+they are applied, cell by cell, in the order of event time, kind, partition and offset: the state at
+the end of a cell is a function of the set of records. Cells without records are skipped.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.accounts import ledger_entries as made
+from detectors.arrays.state import Stateful
+from detectors.arrays.types import Int64
+from monitor.core.accounts import ledger_entries
 from monitor.core.accounts.ledger import AccountLedger
-from monitor.core.accounts.ledger_kernels import ENTRY_COLUMNS
+from monitor.core.accounts.ledger_kernels import ACCOUNT, ENTRY_COLUMNS, TS
 from monitor.core.accounts.liquidation_outcomes import Outcomes
-from monitor.core.bands.inputs import RuleArrays
-from monitor.core.bands.pools import Pools
-from monitor.core.bands.refresh import ParallelMap, Workspace
+from monitor.core.bands.inputs import MarketInputs
 from monitor.core.contract.events import InsuranceFundReference, MarketReference, PositionReference
-from monitor.core.decode.batch import ABSENT, Batch, Int64, TextColumn
+from monitor.core.contract.units import SECOND_NS
+from monitor.core.decode.batch import ABSENT, Batch, TextColumn
 from monitor.core.decode.codec import validate_record
 from monitor.core.event_time.watermark import NEVER
 from monitor.core.margin.formulas import Regime
@@ -29,47 +30,46 @@ from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import TierError, Tiers
 from monitor.core.marks import market_rows
 from monitor.core.marks.mark_filter import MarkFilter
+from monitor.core.marks.market_rows import BOOK_WIDTH, MARK_COLUMNS, MARK_VALUES, SYMBOL, VALUES
 from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import GrowableRows
+from monitor.core.venue.row_queue import RowQueue
 
 KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
-"""What the venue scope reads."""
-_BOOK_SYMBOL = 3
-_ACCOUNT = ENTRY_COLUMNS.index("account")
-_PRICE_WIDTH = len(market_rows.MARK_COLUMNS)
+"""Kinds of records that are read here."""
 PendingRule = tuple[int, int, int, bytes]
 """ts, partition, offset and record of a market's rules or of an insurance fund."""
 
 
-class VenueState:
-    """All accounts of a venue and what their margin hangs on."""
+class VenueState(Stateful):
+    """All accounts of a venue and what their margin depends on."""
+
+    STATE = (
+        "ledger", "_entries", "_marks", "_books", "_pending_rules", "raw_marks", "trusted_marks",
+        "last_books", "rule_records", "funds", "unread", "mark_filter", "outcomes", "_passed_cell",
+    )  # fmt: skip
 
     def __init__(self, settings: EngineSettings) -> None:
         limits = settings.accounts
         self.bands_interval_ns = limits.bands_interval_ns
-        self.ledger = AccountLedger(limits.most, limits.positions, round(limits.idle_s * 1e9))
-        self.pools = Pools(self.ledger)
-        self.workspace: Workspace | None = None
-        """Where the last bands were made."""
-        self.rule_arrays: tuple[list[str], RuleArrays] | None = None
-        """The tables as arrays, and the list of the markets' names that they are for; None: to be
-        made anew."""
-        self.parallel_map: ParallelMap = map
-        """How the parts of a refresh are run; no result hangs on it."""
-        self._pending_entries: list[Int64] = []
-        self._pending_marks: list[Int64] = []
-        self._pending_books: list[Int64] = []
+        idle_ns = round(limits.idle_s * SECOND_NS)
+        self.ledger = AccountLedger(limits.most, limits.positions, idle_ns)
+        self._entries = RowQueue(len(ENTRY_COLUMNS), 4)
+        self._marks = RowQueue(len(MARK_COLUMNS), 3)
+        self._books = RowQueue(BOOK_WIDTH, 3)
         self._pending_rules: list[PendingRule] = []
         self.raw_marks = GrowableRows(2, ABSENT)
-        """By symbol: the last mark and index as told, believed or not: what the venue acted on."""
-        self.trusted_marks = GrowableRows(len(market_rows.MARK_VALUES), ABSENT)
-        """By symbol: the last of `market_rows.MARK_VALUES`, 1e-8."""
-        self.last_books = GrowableRows(market_rows.BOOK_WIDTH, 0)
+        """By symbol: the last mark and index, 1e-8, trusted or not: what the venue acted on."""
+        self.trusted_marks = GrowableRows(len(MARK_VALUES), ABSENT)
+        """By symbol: the last trusted `MARK_VALUES`, 1e-8."""
+        self.last_books = GrowableRows(BOOK_WIDTH, 0)
         """By symbol: the last book."""
         self.rule_records: dict[str, bytes] = {}
         """By market: the last rules with a table that can be used."""
         self.market_rules: dict[str, tuple[Regime, Tiers]] = {}
         """What `rule_records` say."""
+        self.rules_version = 0
+        """Rises whenever `market_rules` change."""
         self.funds: dict[str, int] = {}
         """Insurance fund by market ("": the venue's), 1e-6."""
         self.unread = {"reference": 0, "tiers": 0}
@@ -78,36 +78,39 @@ class VenueState:
         self.outcomes = Outcomes()
         """Forced fills beside what was predicted."""
         self.changes: list[tuple[Int64, Int64]] = []
-        """Entries of the cell that was applied last and what they did (`ENTRY_COLUMNS`, `MOVED`): no state,
-        gone with the next."""
+        """Entries of the cell that was applied last (`ENTRY_COLUMNS`) and their effects
+        (`EFFECT_COLUMNS`); no part of a snapshot."""
         self._passed_cell = NEVER
+
+    def market_inputs(self) -> MarketInputs:
+        """What bands need to know of the markets, as of now."""
+        self._grow()
+        return MarketInputs(
+            self.market_rules, self.rules_version, self.trusted_marks.data, self.last_books.data,
+            self.mark_filter.volatility_of,
+        )  # fmt: skip
 
     def add_batch(self, batch: Batch) -> None:
         """Keep admitted records until their time has come."""
         if not len(batch):
             return
         names, symbols = self.ledger.names, self.ledger.symbols
-        if batch.kind == "fill":
-            self._add_entries(made.fill_entries(batch, names, symbols))
-        elif batch.kind == "leverage":
-            self._add_entries(made.leverage_entries(batch, names, symbols))
-        elif batch.kind == "collateral":
-            self._add_entries(made.collateral_entries(batch, names, symbols))
-        elif batch.kind == "mark":
-            self._pending_marks.append(market_rows.mark_rows(batch, symbols))
-            if made.has_text(batch.texts["sources"]):
-                sources = batch.texts["sources"].to_strings()
-                self.mark_filter.add_sources(batch.partition, batch.offset.tolist(), sources)
-        elif batch.kind == "book":
-            self._pending_books.append(
-                market_rows.book_rows(batch, symbols, self.bands_interval_ns)
-            )
-        elif batch.kind == "reference":
-            self._add_references(batch)
-
-    def _add_entries(self, rows: Int64) -> None:
-        if len(rows):
-            self._pending_entries.append(rows)
+        match batch.kind:
+            case "fill":
+                self._entries.add(ledger_entries.fill_entries(batch, names, symbols))
+            case "leverage":
+                self._entries.add(ledger_entries.leverage_entries(batch, names, symbols))
+            case "collateral":
+                self._entries.add(ledger_entries.collateral_entries(batch, names, symbols))
+            case "mark":
+                self._marks.add(market_rows.mark_rows(batch, symbols))
+                if ledger_entries.has_text(batch.texts["sources"]):
+                    sources = batch.texts["sources"].to_strings()
+                    self.mark_filter.add_sources(batch.partition, batch.offset.tolist(), sources)
+            case "book":
+                self._books.add(market_rows.book_rows(batch, symbols, self.bands_interval_ns))
+            case "reference":
+                self._add_references(batch)
 
     def _add_references(self, batch: Batch) -> None:
         positions = []
@@ -119,60 +122,64 @@ class VenueState:
             if isinstance(event, PositionReference):
                 at = batch.partition, offset
                 names, symbols = self.ledger.names, self.ledger.symbols
-                positions.append(made.position_entry(event, at, names, symbols))
+                positions.append(ledger_entries.position_entry(event, at, names, symbols))
             else:
                 self._pending_rules.append((ts, batch.partition, offset, raw))
         if positions:
-            self._add_entries(np.array(positions, np.int64))
+            self._entries.add(np.array(positions, np.int64))
 
     def advance(self, passed_ns: int) -> Iterator[int]:
-        """Apply all before the last cell's end that has passed, cell by cell: gives the end (ns) of
-        each that had records in it, when all before that end and nothing later is applied.
+        """Apply everything before the last cell's end that has passed, cell by cell.
+
+        Gives the end (ns) of each cell that has records, when everything before that end and
+        nothing later is applied.
         """
         until = passed_ns // self.bands_interval_ns
         if passed_ns == NEVER or until <= self._passed_cell:
             return
         self._passed_cell = until
         end = until * self.bands_interval_ns
-        entries = _take_before(self._pending_entries, end, len(ENTRY_COLUMNS), (3, 2, 1, 0))
-        marks = _take_before(self._pending_marks, end, _PRICE_WIDTH, (2, 1, 0))
-        books = _take_before(self._pending_books, end, market_rows.BOOK_WIDTH, (2, 1, 0))
+        entries, marks, books = (
+            q.take_before(end) for q in (self._entries, self._marks, self._books)
+        )
         rules = sorted(rule for rule in self._pending_rules if rule[0] < end)
         self._pending_rules = [rule for rule in self._pending_rules if rule[0] >= end]
-        parts = (entries[:, 0], marks[:, 0], books[:, 0], np.array([r[0] for r in rules], np.int64))
-        cells = np.unique(np.concatenate(parts) // self.bands_interval_ns)
+        rule_times = np.array([ts for ts, *_ in rules], np.int64)
+        times = (entries[:, TS], marks[:, market_rows.TS], books[:, market_rows.TS], rule_times)
+        cells = np.unique(np.concatenate(times) // self.bands_interval_ns)
         self._grow()
         begin = [0, 0, 0, 0]
         for cell in cells.tolist():
             end = (cell + 1) * self.bands_interval_ns
-            stop = [int(np.searchsorted(part, end)) for part in parts]
-            self._set_rules(rules[begin[3] : stop[3]])
-            self._set_books(books[begin[2] : stop[2]])
+            stop = [int(np.searchsorted(part, end)) for part in times]
+            now_entries, now_marks, now_books, now_rules = map(slice, begin, stop)
+            self._set_rules(rules[now_rules])
+            self.last_books.data[books[now_books, SYMBOL]] = books[now_books]
             self.outcomes.begin_cell(cell * self.bands_interval_ns)
-            self._apply_cell(entries[begin[0] : stop[0]], marks[begin[1] : stop[1]])
+            self._apply_cell(entries[now_entries], marks[now_marks])
             if self.ledger.is_over_limits:
                 self._forget_accounts(end, entries[stop[0] :])
             begin = stop
             yield end
 
     def _apply_cell(self, entries: Int64, marks: Int64) -> None:
-        """Entries and marks of one cell; each forced fill finds all that came before it."""
-        done = told = 0
+        """Entries and marks of one cell; each forced fill meets everything that came before it."""
+        next_entry = next_mark = 0
         self.changes = []
         stops = list(self.outcomes.forced_fills(entries))
         if stops:
-            accounts = np.unique([fills[0, _ACCOUNT] for _, fills in stops])
+            accounts = np.unique([fills[0, ACCOUNT] for _, fills in stops])
             places = self.ledger.rows_by_market(entries, accounts)
         for stop, fills in stops:
-            by_now = int(np.searchsorted(marks[:, 0], fills[0, 0], side="right"))
-            self._set_marks(marks[told:by_now])
-            self._apply_entries(entries[done:stop])
-            done, told = stop, by_now
+            by_now = int(np.searchsorted(marks[:, market_rows.TS], fills[0, TS], side="right"))
+            self._set_marks(marks[next_mark:by_now])
+            self._apply_entries(entries[next_entry:stop])
+            next_entry, next_mark = stop, by_now
             self.outcomes.record_fills(
-                fills, self.ledger, places[int(fills[0, _ACCOUNT])], self._mark_and_rules
+                fills, self.ledger, places[int(fills[0, ACCOUNT])], self._mark_and_rules
             )
-        self._set_marks(marks[told:])
-        self._apply_entries(entries[done:])
+        self._set_marks(marks[next_mark:])
+        self._apply_entries(entries[next_entry:])
 
     def _apply_entries(self, entries: Int64) -> None:
         if len(entries):
@@ -180,37 +187,28 @@ class VenueState:
 
     def _mark_and_rules(self, symbol: int) -> tuple[int | None, tuple[Regime, Tiers] | None]:
         """A market's mark (the index where there is none), 1e-8, and its rules."""
-        told = self.raw_marks.data[symbol]
-        price = int(told[0] if told[0] != ABSENT else told[1])
+        mark, index = self.raw_marks.data[symbol].tolist()
+        price = index if mark == ABSENT else mark
         name = self.ledger.symbols.names(np.array([symbol]))[0]
         return None if price == ABSENT else price, self.market_rules.get(name)
 
     def _forget_accounts(self, now_ns: int, rest: Int64) -> None:
-        """Let accounts go; entries to come are given their accounts' new numbers."""
-        waiting = [rest, *self._pending_entries, *(entries for entries, _ in self.changes)]
-        spoken = np.unique(np.concatenate([rows[:, _ACCOUNT] for rows in waiting]))
-        words: list[str | None] = list(self.ledger.names.names(spoken))
+        """Drop accounts over the limits; entries that wait get their accounts' new numbers."""
+        waiting = [rest, *self._entries.parts, *(entries for entries, _ in self.changes)]
+        numbers = np.unique(np.concatenate([rows[:, ACCOUNT] for rows in waiting]))
+        names: list[str | None] = list(self.ledger.names.names(numbers))
         self.ledger.forget(now_ns)
-        new = self.ledger.names.intern(TextColumn.from_strings(words))
+        new = self.ledger.names.intern(TextColumn.from_strings(names))
         for rows in waiting:
-            rows[:, _ACCOUNT] = new[np.searchsorted(spoken, rows[:, _ACCOUNT])]
+            rows[:, ACCOUNT] = new[np.searchsorted(numbers, rows[:, ACCOUNT])]
 
     def _grow(self) -> None:
-        self.raw_marks.grow(len(self.ledger.symbols))
-        self.trusted_marks.grow(len(self.ledger.symbols))
-        self.last_books.grow(len(self.ledger.symbols))
+        for last in (self.raw_marks, self.trusted_marks, self.last_books):
+            last.grow(len(self.ledger.symbols))
 
     def _set_marks(self, rows: Int64) -> None:
-        for column in range(2):
-            told = rows[rows[:, 4 + column] != ABSENT]
-            self.raw_marks.data[told[:, 3], column] = told[:, 4 + column]
-        rows = self.mark_filter.filter_rows(rows, self.last_books.data)
-        for column in range(self.trusted_marks.data.shape[1]):
-            told = rows[rows[:, 4 + column] != ABSENT]
-            self.trusted_marks.data[told[:, 3], column] = told[:, 4 + column]
-
-    def _set_books(self, rows: Int64) -> None:
-        self.last_books.data[rows[:, 3]] = rows
+        _set_last(self.raw_marks.data, rows)
+        _set_last(self.trusted_marks.data, self.mark_filter.filter_rows(rows, self.last_books.data))
 
     def _set_rules(self, rules: list[PendingRule]) -> None:
         for *_, raw in rules:
@@ -222,18 +220,16 @@ class VenueState:
                     self.unread["tiers"] += 1
                     continue
                 regime = REGIMES.get(event.regime or "", REGIMES["generic"])
-                self.rule_records[event.symbol], self.market_rules[event.symbol] = (
-                    raw,
-                    (regime, tiers),
-                )
-                self.rule_arrays = None
+                self.rule_records[event.symbol] = raw
+                self.market_rules[event.symbol] = regime, tiers
+                self.rules_version += 1
             elif isinstance(event, InsuranceFundReference):
                 self.funds[event.symbol or ""] = event.amount
             elif not isinstance(event, MarketReference):
                 self.unread["reference"] += 1
 
     def digest(self) -> bytes:
-        """Of everything applied: equal for equal sets of records."""
+        """Hash of everything applied: equal for equal sets of records."""
         symbols = self.ledger.symbols
         parts = [self.ledger.digest(), self.outcomes.digest()]
         parts.append(repr(self.mark_filter.doubted).encode())
@@ -243,55 +239,21 @@ class VenueState:
         names = symbols.names(np.arange(len(symbols)))
         for i in sorted(range(len(names)), key=names.__getitem__):
             mark = np.concatenate((self.trusted_marks.data[i], self.raw_marks.data[i]))
-            book = np.delete(self.last_books.data[i], _BOOK_SYMBOL)
+            book = np.delete(self.last_books.data[i], SYMBOL)
             if (mark != ABSENT).any() or book.any():
                 parts += [names[i].encode(), mark.tobytes(), book.tobytes()]
         return hashlib.sha256(b"\n".join(parts)).digest()
 
-    def snapshot(self) -> dict[str, Any]:
-        """All state, as plain arrays; what is held too."""
-        return {
-            "accounts": self.ledger.snapshot(),
-            "entries": _join(self._pending_entries, len(ENTRY_COLUMNS)),
-            "marks": _join(self._pending_marks, _PRICE_WIDTH),
-            "books": _join(self._pending_books, market_rows.BOOK_WIDTH),
-            "held_rules": [list(rule) for rule in self._pending_rules],
-            "told": self.raw_marks.data.copy(),
-            "mark": self.trusted_marks.data.copy(),
-            "book": self.last_books.data.copy(),
-            "rules": self.rule_records,
-            "funds": self.funds,
-            "unread": self.unread,
-            "pricing": self.mark_filter.snapshot(),
-            "outcomes": self.outcomes.snapshot(),
-            "passed": self._passed_cell,
-        }
-
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
-        self.ledger.restore(state["accounts"])
-        self._pending_entries, self._pending_marks = [state["entries"]], [state["marks"]]
-        self._pending_books = [state["books"]]
-        self._pending_rules = [(r[0], r[1], r[2], bytes(r[3])) for r in state["held_rules"]]
-        self.trusted_marks.data, self.last_books.data = state["mark"], state["book"]
-        self.raw_marks.data = state["told"]
-        self.funds, self.rule_records, self.market_rules = dict(state["funds"]), {}, {}
-        self.rule_arrays = None
-        self._set_rules([(0, 0, 0, bytes(raw)) for raw in state["rules"].values()])
-        self.unread = dict(state["unread"])
-        self.mark_filter.restore(state["pricing"])
-        self.outcomes.restore(state["outcomes"])
-        self._passed_cell = state["passed"]
+        super().restore(state)
+        self._pending_rules = [(ts, p, offset, raw) for ts, p, offset, raw in self._pending_rules]
+        records, self.rule_records, self.market_rules = self.rule_records, {}, {}
+        self._set_rules([(0, 0, 0, raw) for raw in records.values()])
 
 
-def _join(parts: list[Int64], width: int) -> Int64:
-    return np.concatenate((np.empty((0, width), np.int64), *parts))
-
-
-def _take_before(parts: list[Int64], end: int, width: int, order: tuple[int, ...]) -> Int64:
-    """Remove from `parts` the rows before `end`; sorted by the columns, the last one first."""
-    rows = _join(parts, width)
-    early = rows[:, 0] < end
-    parts[:] = [rows[~early]] if not early.all() else []
-    taken = rows[early]
-    return taken[np.lexsort(tuple(taken[:, column] for column in order))]
+def _set_last(last: Int64, rows: Int64) -> None:
+    """Put the values of mark rows, where present, in their columns of `last`, by symbol."""
+    for column in range(last.shape[1]):
+        present = rows[rows[:, VALUES + column] != ABSENT]
+        last[present[:, SYMBOL], column] = present[:, VALUES + column]

@@ -14,9 +14,9 @@ import numpy as np
 from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.accounts import ledger_kernels as ledger
 from monitor.core.accounts.ledger_kernels import ADJUSTMENT, FILL, LEVERAGE, MOVE
-from monitor.core.bands.kernel_zones import EDGE_ZONES
-from monitor.core.bands.layout import BIN_WIDTH
-from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, mark_prices
+from monitor.core.bands.inputs import mark_prices
+from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES
+from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands
 from monitor.core.contract.feature_catalogue import HIGH_LEVERAGE, VENUE_FEATURES
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.finding import OffsetRange
@@ -87,7 +87,7 @@ def _counted_entries(
     operation, symbol = entries[:, ledger.OP], entries[:, ledger.SYMBOL]
     changes_leverage, is_fill, is_move = (operation == op for op in (LEVERAGE, FILL, MOVE))
     before, after = effects[:, ledger.BEFORE], effects[:, ledger.AFTER]
-    mark = np.where(symbol >= 0, mark_prices(venue, symbol), np.nan)
+    mark = np.where(symbol >= 0, mark_prices(venue.trusted_marks.data[symbol]), np.nan)
     raised = changes_leverage & (before > 0) & (after > before)
     notional = effects[:, ledger.OPEN_SIZE] / SCALE * mark
     high = is_fill & (after >= HIGH_LEVERAGE * SCALE)

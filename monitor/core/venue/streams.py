@@ -22,6 +22,7 @@ from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.detection.detector_group import DetectorFactory, DetectorGroups, RareScore
 from monitor.core.detection.judge import PassedTime
 from monitor.core.finding import Finding, OffsetRange
+from monitor.core.marks import market_rows
 from monitor.core.settings import EngineSettings
 from monitor.core.venue.attribution import Attribution
 from monitor.core.venue.state import VenueState
@@ -39,8 +40,6 @@ record proves little. The streams look for several records at once."""
 UNIT_ALPHA = 0.01
 """The usual size of a record is a mean over about the last hundred."""
 _FORCED_TO_DEPTH = VENUE_COLUMN["forced_to_depth"]
-_BOOK_PARTITION, _BOOK_OFFSET = 1, 2
-"""Columns of `VenueState.last_books`."""
 
 
 @dataclass(slots=True)
@@ -159,9 +158,9 @@ class VenueStreams(Stateful):
         is_amount = FEATURES[setting.feature].form == "amount"
         scale = float(self._unit[self._row[symbol], stream]) if is_amount else 1.0
         accounts, records = self._attribution.shares_since(begin, symbol, stream)
-        partition = 0 if book is None else int(book[_BOOK_PARTITION])
+        partition = 0 if book is None else int(book[market_rows.PARTITION])
         if book is not None and not is_amount:
-            offset = int(book[_BOOK_OFFSET])
+            offset = int(book[market_rows.OFFSET])
             records = [OffsetRange("book", offset, offset, partition)]
         return Finding(
             window=end // window_ns,

@@ -3,26 +3,50 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from monitor.core.bands import refresh
-from monitor.core.bands.inputs import BookImpact, PositionArrays, RuleArrays, sort_positions
-from monitor.core.bands.kernel_zones import (
+from monitor.core.bands.inputs import BookImpact, RuleArrays
+from monitor.core.bands.kernels.arrays import (
+    EXPONENT_LOW,
+    PRICE_BACKSTOP,
+    PRICE_BANKRUPTCY,
+    PRICE_LIQUIDATION,
+    STRESS,
+    PositionArrays,
+)
+from monitor.core.bands.layout import (
     AWAITING_PAUSE,
     BACKSTOP_STAGE,
     BANKRUPT,
+    BIN_WIDTH,
     STRESSED,
     TOP_HOLDERS,
 )
-from monitor.core.bands.layout import BIN_WIDTH, BINS, EXPONENT_LOW
-from monitor.core.bands.refresh import STAGE_CELLS, ZONE_CELLS, BandArrays, Workspace, refresh_bands
+from monitor.core.bands.refresh import (
+    LONG,
+    SHORT,
+    STAGE_CELLS,
+    ZONE_CELLS,
+    BandArrays,
+    Workspace,
+    refresh_bands,
+)
+from monitor.core.contract.units import ZONE_BINS
 from monitor.core.margin.formulas import Position, prices, requirement
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
+from tests.core.bands.position_arrays import (
+    by_group,
+    by_stage,
+    by_zone,
+    pools_of,
+    price_positions,
+    sort_positions,
+)
 
 F = Fraction
 ROWS = [(0, "0.004"), (5_000, "0.005"), (60_000, "0.01"), (300_000, "0.02"), (10**6, "0.1")]
@@ -34,7 +58,13 @@ FEE = np.array([0.0, 0.0, 0.0006, 0.0, 0.0, 0.0])
 CLOSE = np.full(6, 0.0005)
 RISE = np.array([0.0, 0.0, 0.0, 1e-9, 0.0, 0.0])
 BETA = np.array([1.0, 1.2, 1.5, 0.8, 1.0, 0.5])
-RULES = RuleArrays.from_markets([(r, FIVE) for r in REGIME], FEE, CLOSE, RISE, BETA)
+RULES = replace(
+    RuleArrays.from_markets([(r, FIVE) for r in REGIME]),
+    fee=FEE,
+    close_fee=CLOSE,
+    size_rate=RISE,
+    beta=BETA,
+)
 
 
 def raw(pools: int, seed: int) -> dict[str, np.ndarray]:
@@ -68,25 +98,25 @@ def books() -> BookImpact:
 
 def exact(p: PositionArrays, pool: int, i: int, extra: float = 0.0) -> list[float]:
     """The four prices of position i from the exact solver; `extra` is a further fee."""
-    span = range(p.start[pool], p.start[pool] + p.count[pool])
+    span = range(p.start[pool], p.start[pool] + p.length[pool])
 
-    def one(j: int) -> Position:
+    def position(j: int) -> Position:
         m = p.market[j]
         return Position("X", F(p.quantity[j]), F(MARK[m]), FIVE, F(p.entry[j]),
                         F(FEE[m]) + F(extra), F(RISE[m]))  # fmt: skip
 
     equity = F(p.cash[pool]) + sum(F(p.quantity[j]) * F(MARK[p.market[j]]) for j in span)
-    other = sum((requirement(REGIME[p.market[j]], one(j)) for j in span if j != i), F(0))
-    found = prices(REGIME[p.market[i]], one(i), equity, other)
-    four = (found.warn, found.liquidation, found.backstop, found.bankruptcy)
+    other = sum((requirement(REGIME[p.market[j]], position(j)) for j in span if j != i), F(0))
+    roots = prices(REGIME[p.market[i]], position(i), equity, other)
+    four = (roots.warn, roots.liquidation, roots.backstop, roots.bankruptcy)
     return [np.nan if c is None or c.price is None else float(c.price) for c in four]
 
 
 def test_every_price_is_that_of_the_exact_solver() -> None:
     p = sort_positions(**raw(400, 1))
     today = books()
-    found = refresh_bands(p, RULES, MARK, today)
-    for i, pool in enumerate(p.pool_of_position):
+    priced = price_positions(p, RULES, MARK, today)
+    for i, pool in enumerate(pools_of(p)):
         side, m = (0 if p.quantity[i] > 0 else 1), p.market[i]
         notional = abs(p.quantity[i]) * MARK[m]
         low = int(np.floor(np.log2(notional)))
@@ -95,9 +125,9 @@ def test_every_price_is_that_of_the_exact_solver() -> None:
         column = low - EXPONENT_LOW
         slip = row[0] if column < 0 else row[column] + (row[column + 1] - row[column]) * share
         size = MARK[m] * float(np.abs(p.cash[pool]) / notional + 1)
-        for first, extra in ((0, 0.0), (refresh.STRESS, CLOSE[m] + slip)):
+        for first, extra in ((0, 0.0), (STRESS, CLOSE[m] + slip)):
             np.testing.assert_allclose(
-                found.prices[first : first + 4, i], exact(p, pool, i, extra),
+                priced.prices[first : first + 4, i], exact(p, pool, i, extra),
                 rtol=1e-12, atol=1e-13 * size,
             )  # fmt: skip
 
@@ -112,12 +142,16 @@ def same(one: BandArrays, two: BandArrays) -> None:
 
 def test_the_order_of_positions_changes_no_bit() -> None:
     given = raw(500, 2)
-    first = refresh_bands(sort_positions(**given), RULES, MARK, books())
+    sorted_once = sort_positions(**given)
+    first = refresh_bands(sorted_once, RULES, MARK, books())
     shuffle = np.random.default_rng(0).permutation(len(given["pool"]))
     for name in ("pool", "market", "quantity", "entry"):
         given[name] = given[name][shuffle]
     again = sort_positions(**given)
     same(first, refresh_bands(again, RULES, MARK, books()))
+    priced = price_positions(sorted_once, RULES, MARK, books())
+    for one, two in zip(priced, price_positions(again, RULES, MARK, books()), strict=True):
+        assert one.tobytes() == two.tobytes()
     assert (given["quantity"][again.row] == again.quantity).all()
 
 
@@ -128,34 +162,21 @@ def test_the_number_of_threads_changes_no_bit() -> None:
         same(alone, refresh_bands(p, RULES, MARK, books(), run=executor.map))
 
 
-def test_used_room_gives_what_fresh_room_gives() -> None:
+def test_a_used_workspace_gives_what_a_fresh_one_gives() -> None:
     p, q = sort_positions(**raw(300, 4)), sort_positions(**raw(300, 4))
-    room = Workspace(len(p.quantity), 300, 6)
-    refresh_bands(p, RULES, MARK * 1.1, books(), room=room)
-    same(refresh_bands(q, RULES, MARK, books()), refresh_bands(p, RULES, MARK, books(), room=room))
+    workspace = Workspace(len(p.quantity), 300, 6)
+    refresh_bands(p, RULES, MARK * 1.1, books(), workspace=workspace)
+    again = refresh_bands(p, RULES, MARK, books(), workspace=workspace)
+    same(refresh_bands(q, RULES, MARK, books()), again)
 
 
-def test_what_is_not_kept_changes_nothing_that_is_told() -> None:
-    p = sort_positions(**raw(300, 4))
-    kept, told = (
-        refresh_bands(p, RULES, MARK, books(), room=Workspace(len(p.quantity), 300, 6, keep))
-        for keep in (True, False)
-    )
-    assert told.prices.size == told.equity.size == told.factor.size == 0
-    for name in ("place", "units"):
-        for one, two in zip(getattr(kept, name), getattr(told, name), strict=True):
-            assert one.tobytes() == two.tobytes()
-    for name in ("begin", "within", "peaks", "top", "top_pool", "by_factor", "unknown"):
-        assert np.array_equal(getattr(kept, name), getattr(told, name))
-
-
-def test_markets_are_told_in_the_order_asked_for() -> None:
+def test_markets_come_in_the_order_asked_for() -> None:
     p = sort_positions(**raw(300, 4))
     every = refresh_bands(p, RULES, MARK, books())
     some = refresh_bands(p, RULES, MARK, books(), order=np.array([4, 1]))
     for k, market in enumerate((4, 1)):
-        assert (some.within[:, k] == every.within[:, market]).all()
-        assert (some.top_pool[:, k] == every.top_pool[:, market]).all()
+        assert (some.sums.within[:, k] == every.sums.within[:, market]).all()
+        assert (some.sums.top_pool[:, k] == every.sums.top_pool[:, market]).all()
         for side in (0, 1):
             for kind in (ZONE_CELLS, STAGE_CELLS):
                 one, two = some.cells(kind, side, k), every.cells(kind, side, market)
@@ -164,38 +185,39 @@ def test_markets_are_told_in_the_order_asked_for() -> None:
 
 
 def zone_of(x: np.ndarray, mark: float, side: int, due: np.ndarray) -> np.ndarray:
-    """The zone in which each price lies; `BINS` for none."""
+    """The zone in which each price lies; `ZONE_BINS` for none."""
     x = x * (1 / mark)
-    y = (1 - x if side == refresh.LONG else x - 1) * (1 / BIN_WIDTH)
-    y = np.where(due, 0.0, np.where(np.isnan(y), BINS, np.maximum(y, 0.0)))
-    return np.minimum(y, BINS).astype(int)
+    y = (1 - x if side == LONG else x - 1) * (1 / BIN_WIDTH)
+    y = np.where(due, 0.0, np.where(np.isnan(y), ZONE_BINS, np.maximum(y, 0.0)))
+    return np.minimum(y, ZONE_BINS).astype(int)
 
 
 def summed(zone: np.ndarray, units: np.ndarray) -> np.ndarray:
-    return np.bincount(zone, units, BINS + 1)[:BINS].astype(np.int64)
+    return np.bincount(zone, units, ZONE_BINS + 1)[:ZONE_BINS].astype(np.int64)
 
 
 def test_each_zone_holds_the_notional_whose_liquidation_price_lies_in_it() -> None:
     p = sort_positions(**raw(600, 5))
-    found = refresh_bands(p, RULES, MARK, books())
+    bands = refresh_bands(p, RULES, MARK, books())
+    priced = price_positions(p, RULES, MARK, books())
     units = np.rint(np.abs(p.quantity) * MARK[p.market] * 1e6).astype(np.int64)
-    for side in (refresh.LONG, refresh.SHORT):
+    for side in (LONG, SHORT):
         for market in range(6):
-            mine = (p.market == market) & ((p.quantity > 0) == (side == refresh.LONG))
-            due = (found.equity < found.maintenance)[p.pool_of_position]
+            mine = (p.market == market) & ((p.quantity > 0) == (side == LONG))
+            due = priced.due[pools_of(p)]
 
             parts = []
-            for row in (refresh.LIQUIDATION, refresh.LIQUIDATION + refresh.STRESS, refresh.BACKSTOP,
-                        refresh.BANKRUPTCY):  # fmt: skip
-                at_once = due if row % 4 == refresh.LIQUIDATION else np.zeros_like(due)
-                zone = zone_of(found.prices[row], float(MARK[market]), side, at_once)
-                parts.append(np.where(mine, zone, BINS))
+            for row in (PRICE_LIQUIDATION, PRICE_LIQUIDATION + STRESS, PRICE_BACKSTOP,
+                        PRICE_BANKRUPTCY):  # fmt: skip
+                at_once = due if row % 4 == PRICE_LIQUIDATION else np.zeros_like(due)
+                zone = zone_of(priced.prices[row], float(MARK[market]), side, at_once)
+                parts.append(np.where(mine, zone, ZONE_BINS))
             near, far, back, broke = parts
-            assert (found.notional_by_zone(side, market) == summed(near, units)).all()
-            modes = found.notional_by_mode(side, market).sum(axis=(0, 2))
-            cross = (near < BINS) & ~p.isolated[p.pool_of_position]
+            assert (by_zone(bands, side, market) == summed(near, units)).all()
+            modes = by_group(bands, side, market).sum(axis=(0, 2))
+            cross = (near < ZONE_BINS) & ~p.isolated[pools_of(p)]
             assert modes[0] == units[cross].sum()
-            stages = found.notional_by_stage(side, market)
+            stages = by_stage(bands, side, market)
             assert (stages[:, STRESSED] == summed(far, units)).all()
             assert (stages[:, BACKSTOP_STAGE] == summed(back, units)).all()
             assert (stages[:, BANKRUPT] == summed(broke, units)).all()
@@ -203,16 +225,16 @@ def test_each_zone_holds_the_notional_whose_liquidation_price_lies_in_it() -> No
             partial = (market == 0) & (units >= 100_000 * 10**6)
             later = np.where(partial, units - np.rint(units * 0.2), 0).astype(np.int64)
             assert (stages[:, AWAITING_PAUSE] == summed(near, later)).all()
-            assert found.within[side, market, -1] == found.notional_by_zone(side, market).sum()
+            assert bands.sums.within[side, market, -1] == by_zone(bands, side, market).sum()
             for kind in (ZONE_CELLS, STAGE_CELLS):
-                assert (np.diff(found.cells(kind, side, market).place.astype(int)) > 0).all()
+                assert (np.diff(bands.cells(kind, side, market).place.astype(int)) > 0).all()
 
 
 def test_stress_never_moves_a_liquidation_away() -> None:
     p = sort_positions(**raw(400, 6))
-    found = refresh_bands(p, RULES, MARK, books())
+    priced = price_positions(p, RULES, MARK, books())
     for row in range(4):
-        calm, stress = found.prices[row], found.prices[row + refresh.STRESS]
+        calm, stress = priced.prices[row], priced.prices[row + STRESS]
         long = p.quantity > 0
         both = ~np.isnan(calm) & ~np.isnan(stress)
         assert (stress[both & long] >= calm[both & long]).all()
@@ -221,70 +243,69 @@ def test_stress_never_moves_a_liquidation_away() -> None:
 
 def test_the_largest_holders_are_those_who_hold_most_near_the_mark() -> None:
     p = sort_positions(**raw(600, 7))
-    found = refresh_bands(p, RULES, MARK, reach=0.05)
+    bands = refresh_bands(p, RULES, MARK, reach=0.05)
+    priced = price_positions(p, RULES, MARK)
     units = np.rint(np.abs(p.quantity) * MARK[p.market] * 1e6).astype(np.int64)
-    due = (found.equity < found.maintenance)[p.pool_of_position]
+    due = priced.due[pools_of(p)]
     for side in (0, 1):
         for market in range(6):
-            mine = (p.market == market) & ((p.quantity > 0) == (side == refresh.LONG))
-            zone = zone_of(found.prices[refresh.LIQUIDATION], float(MARK[market]), side, due)
+            mine = (p.market == market) & ((p.quantity > 0) == (side == LONG))
+            zone = zone_of(priced.prices[PRICE_LIQUIDATION], float(MARK[market]), side, due)
             near = np.flatnonzero(mine & (zone < 100))
-            best = near[np.lexsort((p.key[p.pool_of_position[near]], -units[near]))][:TOP_HOLDERS]
+            best = near[np.lexsort((p.key[pools_of(p)[near]], -units[near]))][:TOP_HOLDERS]
             assert len(best) == TOP_HOLDERS
-            assert found.top_pool[side, market].tolist() == p.pool_of_position[best].tolist()
-            assert found.top[side, market].tolist() == units[best].tolist()
+            assert bands.sums.top_pool[side, market].tolist() == pools_of(p)[best].tolist()
+            assert bands.sums.top[side, market].tolist() == units[best].tolist()
 
 
 def test_where_a_mark_is_not_known_its_pools_have_no_price_and_are_counted() -> None:
     p = sort_positions(**raw(300, 8))
     mark = MARK.copy()
     mark[2] = np.nan
-    found = refresh_bands(p, RULES, mark)
-    touched = np.unique(p.pool_of_position[p.market == 2])
-    assert found.unknown == len(touched)
-    inside = np.isin(p.pool_of_position, touched)
-    assert np.isnan(found.prices[:, inside]).all()
-    known = refresh_bands(sort_positions(**without(raw(300, 8), touched)), RULES, MARK)
+    bands, priced = refresh_bands(p, RULES, mark), price_positions(p, RULES, mark)
+    touched = np.unique(pools_of(p)[p.market == 2])
+    assert bands.unknown == len(touched)
+    inside = np.isin(pools_of(p), touched)
+    assert np.isnan(priced.prices[:, inside]).all()
+    rest = refresh_bands(sort_positions(**without(raw(300, 8), touched)), RULES, MARK)
     for side in (0, 1):
         for market in range(6):
-            assert (
-                found.notional_by_zone(side, market) == known.notional_by_zone(side, market)
-            ).all()
-    assert not np.isnan(found.prices[0, ~inside]).all()
-    assert np.isnan(found.prices[4:]).all()  # no book: what stress would do is not known
+            assert (by_zone(bands, side, market) == by_zone(rest, side, market)).all()
+    assert not np.isnan(priced.prices[0, ~inside]).all()
+    assert np.isnan(priced.prices[4:]).all()  # no book: what stress would do is not known
 
 
 def test_at_a_factor_root_a_cross_pool_has_just_its_maintenance() -> None:
     p = sort_positions(**raw(400, 9))
-    found = refresh_bands(p, RULES, MARK)
+    priced = price_positions(p, RULES, MARK)
     met = 0
     for pool in range(400):
-        for f in found.factor[:, pool]:
+        for f in priced.factor[:, pool]:
             if np.isnan(f) or f == 0.0:
                 continue
-            span = range(p.start[pool], p.start[pool] + p.count[pool])
-            equity, need = found.equity[pool], F(0)
+            span = range(p.start[pool], p.start[pool] + p.length[pool])
+            equity, need = priced.equity[pool], F(0)
             for i in span:
                 m = p.market[i]
                 moved = MARK[m] * (1 + BETA[m] * f)
                 equity += p.quantity[i] * (moved - MARK[m])
-                one = Position("X", F(p.quantity[i]), F(MARK[m]), FIVE, F(p.entry[i]),
+                moved_position = Position("X", F(p.quantity[i]), F(MARK[m]), FIVE, F(p.entry[i]),
                                size_rate=F(RISE[m]))  # fmt: skip
-                need += requirement(REGIME[m], one, F(moved))
+                need += requirement(REGIME[m], moved_position, F(moved))
             gross = sum(abs(p.quantity[i]) * MARK[p.market[i]] for i in span)
             assert equity == pytest.approx(float(need), abs=1e-9 * gross)
             met += 1
     assert met > 50
-    assert np.isnan(found.factor[:, p.isolated]).all()
+    assert np.isnan(priced.factor[:, p.isolated]).all()
 
 
 def test_a_hedged_account_is_further_from_a_common_move_than_from_one_of_its_markets() -> None:
     two = sort_positions(np.array([0, 0]), np.array([0, 1]), np.array([1.0, -50_000 / 3_000]),
                   MARK[:2].copy(), np.array([5_000.0]), np.array([0]))  # fmt: skip
     rules = RuleArrays.from_markets([(REGIMES["binance"], FIVE)] * 2)
-    found = refresh_bands(two, rules, MARK[:2].copy())
-    assert 0 < 1 - found.prices[refresh.LIQUIDATION, 0] / MARK[0] < 0.1
-    assert np.isnan(found.factor[0, 0]) or found.factor[0, 0] < -0.3
+    priced = price_positions(two, rules, MARK[:2].copy())
+    assert 0 < 1 - priced.prices[PRICE_LIQUIDATION, 0] / MARK[0] < 0.1
+    assert np.isnan(priced.factor[0, 0]) or priced.factor[0, 0] < -0.3
 
 
 def test_slippage_is_the_walk_down_the_ladder_and_depth_what_it_passes() -> None:
@@ -301,5 +322,5 @@ def test_slippage_is_the_walk_down_the_ladder_and_depth_what_it_passes() -> None
 
 def test_a_market_twice_in_a_pool_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="give the net position"):
-        sort_positions(np.array([0, 0]), np.array([1, 1]), np.array([1.0, 2.0]), np.array([1.0, 1.0]),
-                np.array([5.0]), np.array([0]))  # fmt: skip
+        sort_positions(np.array([0, 0]), np.array([1, 1]), np.array([1.0, 2.0]),
+                       np.array([1.0, 1.0]), np.array([5.0]), np.array([0]))  # fmt: skip

@@ -15,6 +15,7 @@ from monitor.core.contract.events import TOPICS, Control
 from monitor.core.decode.codec import decode
 from monitor.core.engine import Engine, EngineOutput
 from monitor.core.settings import AccountSettings, EngineSettings
+from tests.core.bands.position_arrays import forced_zones
 
 SECOND = 10**9
 START = 1_764_000_000 * SECOND
@@ -83,7 +84,7 @@ def test_a_cross_long_is_forced_where_its_equity_meets_its_maintenance() -> None
     # 110 + 10 (x − 100) = 0.05 · 10 x  →  x = 890 / 9.5
     price = 890 / 9.5
     zone = int((1 - price / 100) / BIN_WIDTH)
-    assert market.notional_by_zone == ({zone: 1000 * 10**6}, {})
+    assert forced_zones(market) == ({zone: 1000 * 10**6}, {})
     assert market.nearest_forced_price[0] == pytest.approx(100 * (1 - zone * BIN_WIDTH))
     assert market.nearest_forced_price[1] is None
     assert (made[-1].pools, made[-1].unknown, made[-1].assumed) == (1, 0, 0)
@@ -109,7 +110,7 @@ def test_an_isolated_position_stands_on_its_own_margin() -> None:
     _, made = run(records)
     price = 900 / 9.5
     zone = int((1 - price / 100) / BIN_WIDTH)
-    assert made[-1].markets[0].notional_by_zone[0] == {zone: 1000 * 10**6}
+    assert forced_zones(made[-1].markets[0])[0] == {zone: 1000 * 10**6}
     assert made[-1].assumed == 0
     # The same margin by the leverage alone, when no record tells of it.
     _, other = run([r for r in records if r.get("cause") != "isolated_in"])

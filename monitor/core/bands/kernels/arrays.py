@@ -1,0 +1,245 @@
+"""What the compiled loops of bands read and write: a tuple of arrays for each noun.
+
+The numba type of a tuple stands below it, under its name in capitals.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, types
+from numpy.typing import NDArray
+
+from detectors.arrays.types import (
+    B1,
+    F1,
+    F2,
+    FLOAT,
+    I1,
+    I3,
+    INT,
+    INT32_1,
+    U1,
+    UINT16_1,
+    Bool,
+    Float64,
+    Int64,
+    UInt64,
+)
+from monitor.core.contract.units import WARN_RATIO
+
+Int32 = NDArray[np.int32]
+Float32 = NDArray[np.float32]
+INT32_2 = types.int32[:, ::1]
+FLOAT32_1 = types.float32[::1]
+FLOAT_PAIR, INT_PAIR = (
+    types.Tuple((kind, kind))  # type: ignore[no-untyped-call]
+    for kind in (FLOAT, INT)
+)
+
+
+def inner_njit(signature: Any, **options: Any) -> Any:
+    """`njit` for a loop that only other compiled loops call.
+
+    It has no entry for Python, which would take tuples of arrays apart: that saves a third of the
+    time to compile.
+    """
+    return njit(  # type: ignore[call-overload]
+        signature, cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options
+    )
+
+
+def tuple_type(name: type, *columns: Any) -> Any:
+    """The numba type of a `NamedTuple` whose fields have the given types."""
+    return types.BaseTuple.from_types(columns, name)  # type: ignore[no-untyped-call]
+
+
+(
+    MARK, INVERSE_MARK, RATE, DEDUCTION, NEXT_BOUND, FEE, CLOSE_FEE, BACKSTOP, SIZE_RATE, AT_ENTRY,
+    FIRST_TIER, LAST_TIER, BETA, LOWEST_TIER_TOP, FACTOR_GROWTH,
+) = range(15)  # fmt: skip
+"""Rows of `MarketTable.rows`. `RATE` and `DEDUCTION` are those of the lowest tier, where nearly
+every position is. `LOWEST_TIER_TOP`: a notional below it stays in the lowest tier at any price; ∞
+where the requirement is that of the entry value. `NEXT_BOUND`: the same for the notional at the
+mark, but −1 there, so that no notional is below it. `FACTOR_GROWTH`: the largest factor by which a
+move of the common factor within reach multiplies a notional; ∞ where the gap between equity and
+requirement is no straight line."""
+TABLE_ROWS = 15
+
+PRICE_WARN, PRICE_LIQUIDATION, PRICE_BACKSTOP, PRICE_BANKRUPTCY = range(4)
+STRESS = 4
+"""Rows of `Block.prices`: the four, and from row `STRESS` on the same four when the close also pays
+its slippage in today's book."""
+PRICES = 8
+WARN_K = float(WARN_RATIO)
+"""`PRICE_WARN` is where equity is this multiple of the requirement."""
+FACTOR_REACH = 0.5
+"""Furthest move of the common factor that is looked at."""
+
+ZONE_LIQUIDATION, ZONE_STRESSED, ZONE_BACKSTOP, ZONE_BANKRUPTCY = range(4)
+"""Rows of `Block.zones`, and the parts of a record's code from the lowest bits on."""
+CODE_BITS = 10
+"""Bits of a zone in a record's code; its group has `GROUP_BITS` below them."""
+GROUP_BITS = 4
+DUE_FLAG = 1 << GROUP_BITS
+"""Added to the group of a position whose pool is due at the mark already."""
+
+EXPONENT_LOW, EXPONENTS = 10, 28
+"""The slippage table has a column for each notional from 2^10 to 2^37; less costs what 2^10 does."""
+NOTIONAL_MIN, NOTIONAL_MAX = 2.0**EXPONENT_LOW, 2.0 ** (EXPONENT_LOW + EXPONENTS - 1) * (1 - 1e-15)
+UNITS_MAX = 1e15
+"""A position counts in zones with at most 1e9 quote units (1e15 in 1e-6): sums stay in 64 bits."""
+BLOCK_POSITIONS = 512
+"""Positions of a block at least (a pool is never split): its 200 bytes each stay in a core's
+cache."""
+
+
+class PositionArrays(NamedTuple):
+    """Every position. Those of pool p are `start[p]` to `start[p] + length[p] − 1`, by market."""
+
+    start: Int64
+    length: Int32
+    key: UInt64
+    """By pool: of two equal holders the one with the lower key comes first."""
+    cash: Float64
+    """By pool: collateral less the entry value of its positions, quote currency."""
+    isolated: Bool
+    """By pool."""
+    row: Int32
+    """By position: its row in the ledger."""
+    market: Int32
+    quantity: Float64
+    """By position: signed; 0 in a slot that no pool uses."""
+    entry: Float64
+    """By position: entry price."""
+
+
+POSITIONS = tuple_type(PositionArrays, I1, INT32_1, U1, F1, B1, INT32_1, INT32_1, F1, F1)
+
+
+class MarketTable(NamedTuple):
+    """The markets' rules at given marks: one column a market, one row a tier."""
+
+    rows: Float64
+    """(`TABLE_ROWS`, markets)"""
+    bound: Float64
+    """By tier: its lowest notional."""
+    rate: Float64
+    deduction: Float64
+
+
+MARKET_TABLE = tuple_type(MarketTable, F2, F1, F1, F1)
+
+
+class Block(NamedTuple):
+    """Scratch for the positions of some pools, one after the other: one entry a position."""
+
+    quantity: Float64
+    market: Int32
+    slot: Int32
+    """Its place in `PositionArrays`."""
+    pool: Int32
+    notional: Float64
+    value: Float64
+    """Signed notional; once its pool is summed, less the pool's equity."""
+    rate: Float64
+    """Of maintenance in the lowest tier, at this size."""
+    requirement: Float64
+    """Maintenance at the mark."""
+    others: Float64
+    """Rate × notional; once its pool is summed, the pool's requirement less that."""
+    inverse_mark: Float64
+    drift: Float64
+    """What a move of the common factor by 1 adds to value less requirement."""
+    bent: Float64
+    """1.0 where `drift` may not hold over the whole reach, else 0.0."""
+    fee: Float64
+    """What a close pays as the venue counts it, a fraction of notional."""
+    stress_cost: Float64
+    """The same with the further fee and the slippage of today's book; NaN: no book."""
+    backstop: Float64
+    """Multiple of the requirement at which the backstop takes over; NaN: there is none."""
+    group: Int32
+    """Mode and leverage tier (+ `DUE_FLAG`) of its pool; −1: not known, or not forced in reach."""
+    chosen: Int32
+    """First entries: the positions that are forced within reach."""
+    zones: Int32
+    """(4, positions): rows `ZONE_LIQUIDATION` to `ZONE_BANKRUPTCY`."""
+    prices: Float64
+    """(`PRICES`, positions); not positive, NaN or ∞: there is none."""
+
+
+BLOCK = tuple_type(Block, F1, *[INT32_1] * 3, *[F1] * 11, INT32_1, INT32_1, INT32_2, F2)
+
+
+class Records(NamedTuple):
+    """What zones are summed from: one entry for each position that is forced within reach."""
+
+    code: Int64
+    """Its four zones in `CODE_BITS` each, above its group."""
+    units: Int64
+    """Notional, 1e-6 of the quote currency."""
+    pool: Int32
+    bucket: Int32
+    """side · markets + market."""
+
+
+RECORDS = tuple_type(Records, I1, I1, INT32_1, INT32_1)
+
+
+class SortedRecords(NamedTuple):
+    """The same by bucket: those of bucket b are `first[b]` to `first[b + 1] − 1`."""
+
+    first: Int64
+    code: Int64
+    units: Int64
+    pool: Int32
+
+
+SORTED_RECORDS = tuple_type(SortedRecords, I1, I1, I1, INT32_1)
+
+
+class PartialClose(NamedTuple):
+    """By market: of a position of `from_units` (1e-6) or more, `first_share` is closed at once."""
+
+    first_share: Float64
+    from_units: Int64
+
+
+PARTIAL_CLOSE = tuple_type(PartialClose, F1, I1)
+
+
+class CellArrays(NamedTuple):
+    """Cells that hold something, by zone and group and by zone and stage.
+
+    A cell's number is zone · parts + part. Those of the market order[k] begin at
+    `begin[kind, side, k]` and end before `stop[kind, side, k]`.
+    """
+
+    zone_cell: NDArray[np.uint16]
+    zone_units: Int64
+    stage_cell: NDArray[np.uint16]
+    stage_units: Int64
+    begin: Int64
+    stop: Int64
+
+
+CELLS = tuple_type(CellArrays, UINT16_1, I1, UINT16_1, I1, I3, I3)
+
+
+class MarketSums(NamedTuple):
+    """What zones come to, by side and market; notional in 1e-6."""
+
+    within: Int64
+    """(side, k, edge): forced within each of `EDGE_ZONES`."""
+    peaks: Int64
+    """(side, k, 2 · `PEAK_ZONES`): the heaviest zones within reach, heaviest first, then their
+    notional; −1: none."""
+    top: Int64
+    """(side, k, `TOP_HOLDERS`): notional of the largest holders within reach."""
+    top_pool: Int64
+    """The same: their pools; −1: none."""
+
+
+MARKET_SUMS = tuple_type(MarketSums, I3, I3, I3, I3)

@@ -1,0 +1,280 @@
+"""The compiled loops of the pools: rows of the ledger that changed, brought into their pools.
+
+The positions of a pool lie in one span of slots, in the order of their markets' names. Spans come
+in fixed sizes; a pool that has filled its own moves to the next size, and the span that it leaves
+is used again. So a change costs the pool's own positions, never the venue's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import from_dtype, njit, types
+
+from detectors.arrays.types import I1, I2, INT, RI1, U1, Int64, UInt64
+from monitor.core.accounts.ledger_kernels import (
+    ACCOUNT_FEES,
+    ACCOUNT_FUNDING,
+    ACCOUNT_TRADE,
+    ACCOUNT_TRANSFERS,
+    ISOLATED,
+    ROW_ENTRY,
+    ROW_FEES,
+    ROW_FUNDING,
+    ROW_ISOLATED,
+    ROW_LEVERAGE,
+    ROW_MODE,
+    ROW_QUANTITY,
+    ROW_TRADE,
+)
+from monitor.core.accounts.row_keys import account_of, symbol_of
+from monitor.core.bands.kernels.arrays import inner_njit, tuple_type
+from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
+
+SPAN_SIZES = np.array([1, 2] + [n << c for c in range(24) for n in (3, 4)], np.int64)
+"""Slots of a span, by class: an account has a market once, and there are at most 2^24."""
+POOLS, SLOTS, ASSUMED, FREE_POOL = range(4)
+"""Counts: pools and slots ever used, positions of an assumed margin; the first unused pool."""
+
+
+class PoolColumns(NamedTuple):
+    """By pool."""
+
+    start: Any
+    """Its first slot."""
+    size: Any
+    """Class of its span; −1: none."""
+    length: Any
+    """Its open positions."""
+    account: Any
+    """Whose it is; of an unused pool: the next unused one."""
+    key: Any
+    """Hash of the account's name."""
+    isolated: Any
+    cash: Any
+    """Collateral less the entry value of its positions, quote currency."""
+
+
+class SlotColumns(NamedTuple):
+    """By slot."""
+
+    row: Any
+    """Row of the ledger; in the first slot of an unused span: the next such span."""
+    market: Any
+    quantity: Any
+    """Signed; 0: unused."""
+    entry: Any
+    """Entry price."""
+
+
+class RowColumns(NamedTuple):
+    """By row of the ledger."""
+
+    share: Any
+    """What it adds to the cash of its account's cross pool, 1e-6."""
+    pool: Any
+    """−1: none."""
+    assumed: Any
+    """Whether its margin is taken from its leverage."""
+
+
+class AccountColumns(NamedTuple):
+    """By account."""
+
+    rest: Any
+    """Sum of the shares of its rows, 1e-6."""
+    cross: Any
+    """Its cross pool; −1: none yet."""
+
+
+NEW_POOL = PoolColumns(
+    np.int64(0), np.int32(-1), np.int32(0), np.int64(0), np.uint64(0), np.bool_(0), np.float64(0)
+)
+NEW_SLOT = SlotColumns(np.int32(0), np.int32(0), np.float64(0), np.float64(0))
+NEW_ROW = RowColumns(np.int64(0), np.int32(-1), np.uint8(0))
+NEW_ACCOUNT = AccountColumns(np.int64(0), np.int32(-1))
+"""What a new entry holds, of the type of its column."""
+
+
+class LedgerRows(NamedTuple):
+    """What the ledger holds."""
+
+    data: Int64
+    """(rows, `POSITION_COLUMNS`)"""
+    keys: Int64
+    """By row: `row_keys.pack_key` of account and symbol."""
+    hashes: UInt64
+    """By account: of its name."""
+
+
+class MarketColumns(NamedTuple):
+    """Numbers of markets, and what is known by market."""
+
+    market_of: Int64
+    """By symbol; −1: none."""
+    name_rank: Int64
+    """A market's place in the order of names."""
+    open_positions: Int64
+
+
+def _columns(new: Any) -> Any:
+    return tuple_type(type(new), *(from_dtype(value.dtype)[::1] for value in new))
+
+
+_POOLS, _SLOTS, _ROWS, _ACCOUNTS = (
+    _columns(new) for new in (NEW_POOL, NEW_SLOT, NEW_ROW, NEW_ACCOUNT)
+)
+_LEDGER = tuple_type(LedgerRows, I2, I1, U1)
+_MARKETS = tuple_type(MarketColumns, I1, I1, I1)
+
+
+@njit(inline="always")
+def _move_slot(slots, old, new):  # type: ignore[no-untyped-def]
+    slots.row[new], slots.market[new] = slots.row[old], slots.market[old]
+    slots.quantity[new], slots.entry[new] = slots.quantity[old], slots.entry[old]
+
+
+@inner_njit(types.void(INT, _POOLS, _SLOTS, I1))
+def free_span(pool, pools, slots, free):  # type: ignore[no-untyped-def]
+    """Let others use a pool's span. `free[c]`: the first unused span of class c; −1: none."""
+    c, first = pools.size[pool], pools.start[pool]
+    if c >= 0:
+        for i in range(first, first + SPAN_SIZES[c]):
+            slots.quantity[i] = 0.0
+        slots.row[first] = free[c]
+        free[c] = first
+    pools.size[pool], pools.length[pool] = -1, 0
+
+
+@inner_njit(types.void(INT, _POOLS, _SLOTS, I1, I1))
+def widen_span(pool, pools, slots, free, counts):  # type: ignore[no-untyped-def]
+    """Move a pool to a span of the next size."""
+    c, count = pools.size[pool] + 1, pools.length[pool]
+    new = free[c]
+    if new >= 0:
+        free[c] = slots.row[new]
+    else:
+        new = counts[SLOTS]
+        counts[SLOTS] += SPAN_SIZES[c]
+    for j in range(count):
+        _move_slot(slots, pools.start[pool] + j, new + j)
+    free_span(pool, pools, slots, free)
+    pools.start[pool], pools.size[pool], pools.length[pool] = new, c, count
+    for i in range(new + count, new + SPAN_SIZES[c]):
+        slots.quantity[i] = 0.0
+
+
+@njit(inline="always")
+def _remove_slot(r, pool, pools, slots):  # type: ignore[no-untyped-def]
+    i, last = pools.start[pool], pools.start[pool] + pools.length[pool] - 1
+    while slots.row[i] != r:
+        i += 1
+    while i < last:
+        _move_slot(slots, i + 1, i)
+        i += 1
+    slots.quantity[last] = 0.0
+    pools.length[pool] -= 1
+
+
+@njit(inline="always")
+def _new_pool(a, isolated, pools, counts, hashes):  # type: ignore[no-untyped-def]
+    pool = counts[FREE_POOL]
+    if pool >= 0:
+        counts[FREE_POOL] = pools.account[pool]
+    else:
+        pool = counts[POOLS]
+        counts[POOLS] += 1
+    pools.account[pool], pools.isolated[pool] = a, isolated
+    pools.cash[pool], pools.key[pool] = 0.0, hashes[a]
+    return pool
+
+
+@njit(
+    INT(RI1, _LEDGER, _MARKETS, _ACCOUNTS, _ROWS, _POOLS, _SLOTS, I1, I1),
+    cache=True,
+    nogil=True,
+)
+def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, counts):  # type: ignore[no-untyped-def]
+    """Bring the place, quantity, entry price and money of every touched row up to date.
+
+    Returns how many rows are done: it stops, between two rows, where there is no room for the next.
+    """
+    data = ledger.data
+    for n in range(touched.size):
+        r = touched[n]
+        a, symbol = account_of(ledger.keys[r]), symbol_of(ledger.keys[r])
+        q, isolated = data[r, ROW_QUANTITY], data[r, ROW_MODE] == ISOLATED
+        pool = rows.pool[r]
+        if q != 0:
+            # Room for one more pool and for the widest span that this row may ask for.
+            cross = accounts.cross[a]
+            need = 1 if isolated or cross < 0 else SPAN_SIZES[pools.size[cross] + 1]
+            if counts[POOLS] == pools.start.size or counts[SLOTS] + need > slots.row.size:
+                return n
+        own = data[r, ROW_TRADE] + data[r, ROW_FUNDING] - data[r, ROW_FEES]
+        margin = data[r, ROW_ISOLATED]
+        assumed = q != 0 and isolated and margin <= 0 and data[r, ROW_LEVERAGE] > 0
+        if assumed:
+            factor = float(data[r, ROW_ENTRY]) / float(data[r, ROW_LEVERAGE]) * SCALE
+            margin = np.int64(np.rint(factor))
+        counts[ASSUMED] += np.int64(assumed) - np.int64(rows.assumed[r])
+        rows.assumed[r] = np.uint8(assumed)
+        share = -margin if isolated else own
+        accounts.rest[a] += share - rows.share[r]
+        rows.share[r] = share
+        if pool >= 0 and (q == 0 or pools.isolated[pool] != isolated):
+            markets.open_positions[markets.market_of[symbol]] -= 1
+            if pools.isolated[pool]:
+                free_span(pool, pools, slots, free)
+                pools.isolated[pool], pools.cash[pool] = False, 0.0
+                pools.account[pool] = counts[FREE_POOL]
+                counts[FREE_POOL] = pool
+            else:
+                _remove_slot(r, pool, pools, slots)
+            pool = np.int32(-1)
+        if q == 0:
+            rows.pool[r] = -1
+            continue
+        if pool < 0:
+            pool = np.int32(-1) if isolated else accounts.cross[a]
+            if pool < 0:
+                pool = np.int32(_new_pool(a, isolated, pools, counts, ledger.hashes))
+                if not isolated:
+                    accounts.cross[a] = pool
+            if pools.size[pool] < 0 or pools.length[pool] == SPAN_SIZES[pools.size[pool]]:
+                widen_span(pool, pools, slots, free, counts)
+            m = markets.market_of[symbol]
+            i = pools.start[pool] + pools.length[pool]
+            rank = markets.name_rank
+            while i > pools.start[pool] and rank[slots.market[i - 1]] > rank[m]:
+                _move_slot(slots, i - 1, i)
+                i -= 1
+            slots.row[i], slots.market[i] = r, m
+            pools.length[pool] += 1
+            markets.open_positions[m] += 1
+            rows.pool[r] = pool
+        else:
+            i = pools.start[pool]
+            while slots.row[i] != r:
+                i += 1
+        slots.quantity[i] = q / SCALE
+        slots.entry[i] = data[r, ROW_ENTRY] / MONEY_SCALE / abs(slots.quantity[i])
+        if isolated:
+            pools.cash[pool] = (own + margin) / MONEY_SCALE if margin > 0 else np.nan
+    return touched.size
+
+
+@njit(types.void(RI1, I2, _ACCOUNTS, _POOLS), cache=True, nogil=True)
+def update_cross_cash(touched, data, accounts, pools):  # type: ignore[no-untyped-def]
+    """The cash of the touched accounts' cross pools: integers until the last division.
+
+    `data`: (accounts, `ACCOUNT_COLUMNS`).
+    """
+    for n in range(touched.size):
+        a = touched[n]
+        pool = accounts.cross[a]
+        if pool >= 0:
+            money = data[a, ACCOUNT_TRADE] - data[a, ACCOUNT_FEES] + data[a, ACCOUNT_FUNDING]
+            money += data[a, ACCOUNT_TRANSFERS] + accounts.rest[a]
+            pools.cash[pool] = money / MONEY_SCALE if pools.length[pool] > 0 else 0.0

@@ -1,0 +1,159 @@
+"""The compiled loop that prices positions: eight prices, roots along the common factor, records.
+
+The formulas are those of `monitor/core/margin/formulas.py` in floats. The loop runs over a range of
+pools, writes only its own rows and sums in a fixed order: any split over threads gives the same
+bits. It works on blocks of positions that fit a core's cache, one step (`blocks.py`) after the
+other; positions that leave the lowest tier are solved one by one afterwards (`roots.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, types
+
+from detectors.arrays.types import I1, I2, INT
+from monitor.core.bands.kernels.arrays import (
+    BLOCK,
+    BLOCK_POSITIONS,
+    DUE_FLAG,
+    FACTOR_REACH,
+    FLOAT32_1,
+    INT_PAIR,
+    MARKET_TABLE,
+    POSITIONS,
+    PRICE_BACKSTOP,
+    PRICE_BANKRUPTCY,
+    PRICE_LIQUIDATION,
+    RECORDS,
+    STRESS,
+    inner_njit,
+)
+from monitor.core.bands.kernels.blocks import (
+    apply_higher_tiers,
+    closing_costs,
+    gather_positions,
+    new_block,
+    pick_forced,
+    solve_beyond_lowest_tier,
+    solve_lowest_tier,
+    units_of,
+    value_positions,
+    write_records,
+    zones_of,
+)
+from monitor.core.bands.kernels.roots import factor_moves
+from monitor.core.bands.layout import BIN_WIDTH, LEVERAGE_EDGES, LEVERAGE_TIERS, OUT_OF_REACH
+
+RECORD_COUNT, UNKNOWN_POOLS = range(2)
+"""Columns of what `price_pools` counts."""
+
+
+@njit(inline="always", error_model="numpy")
+def _leverage_group(isolated, gross, equity):  # type: ignore[no-untyped-def]
+    leverage = gross / equity if equity > 0.0 else 1e9
+    tier = 0
+    for edge in LEVERAGE_EDGES:
+        tier += leverage >= edge
+    return (LEVERAGE_TIERS if isolated else 0) + tier
+
+
+@inner_njit(INT(INT, INT, POSITIONS, BLOCK, MARKET_TABLE, I2), error_model="numpy")  # fmt: skip
+def _sum_pools(low, high, positions, block, markets, by_factor):  # type: ignore[no-untyped-def]
+    """Sum the pools of a block, and give each position what its pool leaves to it. Returns how many
+    pools are unknown.
+
+    `by_factor`: (2, zones + 1), gross notional (1e-6) by the pool's move, fall and rise.
+    """
+    value, requirement, notional = block.value, block.requirement, block.notional
+    drift_of, bent_of, others, group_of = block.drift, block.bent, block.others, block.group
+    unknown, end = np.int64(0), 0
+    for pool in range(low, high):
+        begin, end = end, end + positions.length[pool]
+        isolated = positions.isolated[pool]
+        equity, total, gross, drift, bent = positions.cash[pool], 0.0, 0.0, 0.0, 0.0
+        for t in range(begin, end):
+            equity += value[t]
+            total += requirement[t]
+            gross += notional[t]
+            drift += drift_of[t]
+            bent += bent_of[t]
+        group = -1
+        if equity == equity:
+            due = equity < total
+            group = _leverage_group(isolated, gross, equity) | (DUE_FLAG if due else 0)
+        for t in range(begin, end):
+            others[t] = total - others[t]
+            value[t] -= equity
+            group_of[t] = group
+        unknown += np.int64(group < 0)
+        fall = rise = np.nan
+        if not isolated and begin < end:
+            fall, rise = factor_moves(begin, end, equity, total, drift, bent, block, markets)
+        units = units_of(gross)
+        # What is out of reach goes to a zone of its own, so that there is nothing to branch on.
+        a = np.int64(-fall * (1.0 / BIN_WIDTH)) if fall > -FACTOR_REACH else OUT_OF_REACH
+        b = np.int64(rise * (1.0 / BIN_WIDTH)) if rise < FACTOR_REACH else OUT_OF_REACH
+        by_factor[0, a] += units
+        by_factor[1, b] += units
+    return unknown
+
+
+@inner_njit(
+    INT_PAIR(INT, INT, POSITIONS, MARKET_TABLE, FLOAT32_1, BLOCK, I2),
+    error_model="numpy",
+)
+def price_block(low, high, positions, markets, slip, block, by_factor):  # type: ignore[no-untyped-def]
+    """The prices of the positions of pools low to high − 1; the block must have room for them.
+
+    Returns how many positions they are, and how many of the pools are unknown.
+    """
+    table = markets.rows
+    n = gather_positions(low, high, positions, block)
+    value_positions(n, block, table)
+    apply_higher_tiers(n, positions.entry, block, markets)
+    closing_costs(n, block, table, slip)
+    unknown = _sum_pools(low, high, positions, block, markets, by_factor)
+    solve_lowest_tier(n, block)
+    solve_beyond_lowest_tier(n, block, markets)
+    return n, unknown
+
+
+@njit(
+    types.void(INT, INT, POSITIONS, MARKET_TABLE, FLOAT32_1, I2, RECORDS, I1, I1),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def price_pools(low, high, positions, markets, slip, by_factor, records, per_bucket, counts):  # type: ignore[no-untyped-def]
+    """Write records of pools low to high − 1; add to `by_factor`, `per_bucket` and `counts`.
+
+    `slip`: slippage of longs and shorts by market and power of two, flat. `counts`:
+    `RECORD_COUNT`, `UNKNOWN_POOLS`.
+    """
+    length = positions.length
+    room = BLOCK_POSITIONS
+    for p in range(low, high):
+        room = max(room, length[p])
+    block = new_block(room)
+    pool = low
+    while pool < high:
+        end, size = pool, 0
+        while end < high and size + length[end] <= room:
+            size += length[end]
+            end += 1
+        n, unknown = price_block(pool, end, positions, markets, slip, block, by_factor)
+        rows = (
+            PRICE_LIQUIDATION,
+            STRESS + PRICE_LIQUIDATION,
+            PRICE_BACKSTOP,
+            PRICE_BANKRUPTCY,
+        )
+        for zone, row in enumerate(rows):
+            zones_of(n, block.quantity, block.prices[row], block.inverse_mark, block.zones[zone])
+        chosen = pick_forced(n, block)
+        write_records(
+            chosen, block, markets.rows.shape[1], counts[RECORD_COUNT], records, per_bucket
+        )
+        counts[RECORD_COUNT] += chosen
+        counts[UNKNOWN_POOLS] += unknown
+        pool = end

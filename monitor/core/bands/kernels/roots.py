@@ -1,0 +1,199 @@
+"""The compiled roots that few positions need: along its own market where a position leaves the
+lowest tier, and along a common factor where a pool's gap is no straight line.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, types
+
+from detectors.arrays.types import FLOAT, INT
+from monitor.core.bands.kernels.arrays import (
+    AT_ENTRY,
+    BETA,
+    BLOCK,
+    DEDUCTION,
+    FACTOR_REACH,
+    FIRST_TIER,
+    FLOAT_PAIR,
+    LAST_TIER,
+    LOWEST_TIER_TOP,
+    MARK,
+    MARKET_TABLE,
+    PRICE_BACKSTOP,
+    PRICE_LIQUIDATION,
+    PRICE_WARN,
+    PRICES,
+    RATE,
+    SIZE_RATE,
+    STRESS,
+    WARN_K,
+    inner_njit,
+)
+
+
+@njit(inline="always", error_model="numpy")
+def tier_of(bound, first, last, notional):  # type: ignore[no-untyped-def]
+    tier = first
+    while tier + 1 < last and bound[tier + 1] <= notional:
+        tier += 1
+    return tier
+
+
+@njit(inline="always", error_model="numpy")
+def price_root(q, value, others, k, costs, tier, tiers, markets):  # type: ignore[no-untyped-def]
+    """The price at which equity meets k times the requirement (NaN where there is none), and its
+    tier.
+
+    `value`: what the position would be worth at its root if nothing were required. `others`: what
+    the rest of its pool requires. `costs`: fee and rise of the rate by size, as (fee + k · rise) of
+    notional. `tiers`: first and last row of the market's tiers. The gap between equity and
+    requirement is concave in price: a walk from tier `tier` to the tier of each new root closes in
+    from one side after the first step, and ends after at most one step a tier.
+    """
+    first, last = tiers
+    z = abs(q)
+    value += k * others
+    if q > 0.0 and q - z * (k * markets.rate[tier] + costs) <= 0.0:
+        tier = first
+    x = np.nan
+    for _ in range(last - first + 2):
+        slope = q - z * (k * markets.rate[tier] + costs)
+        if q > 0.0 and slope <= 0.0:
+            x = np.nan
+            break
+        x = (value - k * markets.deduction[tier]) / slope
+        at_root = tier_of(markets.bound, first, last, z * x)
+        if at_root == tier:
+            break
+        tier = at_root
+    return x if x > 0.0 else np.nan, tier
+
+
+@inner_njit(FLOAT(INT, FLOAT, FLOAT, MARKET_TABLE), error_model="numpy")
+def maintenance_of(m, q, entry, markets):  # type: ignore[no-untyped-def]
+    """Maintenance of a position at the mark, whatever its tier."""
+    table = markets.rows
+    z = abs(q)
+    value = z * (entry if table[AT_ENTRY, m] != 0.0 else table[MARK, m])
+    if value < table[LOWEST_TIER_TOP, m] and table[AT_ENTRY, m] == 0.0:
+        return (table[RATE, m] + table[SIZE_RATE, m] * z) * value - table[DEDUCTION, m]
+    first, last = np.int64(table[FIRST_TIER, m]), np.int64(table[LAST_TIER, m])
+    tier = tier_of(markets.bound, first, last, value)
+    return (markets.rate[tier] + table[SIZE_RATE, m] * z) * value - markets.deduction[tier]
+
+
+@inner_njit(FLOAT_PAIR(INT, INT, FLOAT, BLOCK, MARKET_TABLE), error_model="numpy")
+def factor_line(low, high, equity, block, markets):  # type: ignore[no-untyped-def]
+    """Gap between a pool's equity and requirement at the marks, and its slope along the factor.
+
+    Bent positions count in neither, but for the requirement of those counted at entry value.
+    """
+    gap, slope = equity, 0.0
+    for t in range(low, high):
+        if block.bent[t] == 0.0:
+            gap -= block.requirement[t]
+            slope += block.drift[t]
+        elif markets.rows[AT_ENTRY, block.market[t]] != 0.0:
+            gap -= block.requirement[t]
+    return gap, slope
+
+
+@njit(inline="always", error_model="numpy")
+def _factor_gap(f, low, high, line, block, markets):  # type: ignore[no-untyped-def]
+    """Equity less requirement of a pool after a move f of the factor, and its slope in f."""
+    table = markets.rows
+    base, slope = line
+    gap = base + slope * f
+    for t in range(low, high):
+        if block.bent[t] == 0.0:
+            continue
+        q, m = block.quantity[t], block.market[t]
+        p, beta = table[MARK, m], table[BETA, m]
+        moved = max(1.0 + beta * f, 0.0)
+        step = p * beta if moved > 0.0 else 0.0
+        gap += q * p * (moved - 1.0)
+        slope += q * step
+        if table[AT_ENTRY, m] == 0.0:
+            z = abs(q)
+            first, last = np.int64(table[FIRST_TIER, m]), np.int64(table[LAST_TIER, m])
+            tier = tier_of(markets.bound, first, last, z * p * moved)
+            r = markets.rate[tier] + table[SIZE_RATE, m] * z
+            gap -= r * z * p * moved - markets.deduction[tier]
+            slope -= r * z * step
+    return gap, slope
+
+
+@inner_njit(FLOAT(FLOAT, INT, INT, FLOAT_PAIR, BLOCK, MARKET_TABLE), error_model="numpy")
+def factor_root(f, low, high, line, block, markets):  # type: ignore[no-untyped-def]
+    """The move of the factor, on the side of `f` (its far end), at which a pool is due; NaN: none.
+
+    `line`: of `factor_line`. Newton's steps from the far end: the gap is concave, so they close in
+    from outside.
+    """
+    gap, slope = _factor_gap(f, low, high, line, block, markets)
+    if not gap < 0.0:
+        return np.nan
+    for _ in range(64):
+        step = gap / slope if slope != 0.0 else 0.0
+        if abs(step) <= 1e-15:
+            break
+        f -= step
+        gap, slope = _factor_gap(f, low, high, line, block, markets)
+        if gap >= 0.0:
+            break
+    return f
+
+
+@njit(inline="always", error_model="numpy")
+def factor_moves(low, high, equity, requirement, drift, bent, block, markets):  # type: ignore[no-untyped-def]
+    """The fall and the rise of the common factor at which a cross pool is due; NaN: none.
+
+    `requirement`, `drift` and `bent` are the sums over its positions, `low` to `high − 1` of the
+    block.
+    """
+    fall = rise = np.nan
+    if equity < requirement:
+        fall = rise = 0.0
+    elif bent == 0.0:
+        # All in the lowest tier as far as looked: the gap is a straight line.
+        f = (requirement - equity) / drift
+        fall = f if (f < 0.0) & (f > -FACTOR_REACH) else np.nan
+        rise = f if (f >= 0.0) & (f < FACTOR_REACH) else np.nan
+    elif equity == equity:
+        line = factor_line(low, high, equity, block, markets)
+        fall = factor_root(-FACTOR_REACH, low, high, line, block, markets)
+        rise = factor_root(FACTOR_REACH, low, high, line, block, markets)
+    return fall, rise
+
+
+@inner_njit(types.void(INT, BLOCK, MARKET_TABLE), error_model="numpy")
+def solve_tier_by_tier(t, block, markets):  # type: ignore[no-untyped-def]
+    """The eight prices of position t, which leaves the lowest tier on its way."""
+    table, x = markets.rows, block.prices
+    q, m = block.quantity[t], block.market[t]
+    fee, stress_cost = block.fee[t], block.stress_cost[t]
+    if table[AT_ENTRY, m] != 0.0:
+        # Here by its costs alone: a fall cannot pay them.
+        for row in range(PRICES):
+            if (fee if row < STRESS else stress_cost) >= 1.0:
+                x[row, t] = np.nan
+        return
+    others = block.others[t] + table[DEDUCTION, m]
+    first, last = np.int64(table[FIRST_TIER, m]), np.int64(table[LAST_TIER, m])
+    rise = table[SIZE_RATE, m] * abs(q)
+    # Most roots lie in the tier of today's notional, or in that of the root before.
+    tier = tier_of(markets.bound, first, last, abs(q) * table[MARK, m])
+    for row in range(PRICES):
+        kind = row % STRESS
+        k = 0.0
+        if kind == PRICE_WARN:
+            k = WARN_K
+        elif kind == PRICE_LIQUIDATION:
+            k = 1.0
+        elif kind == PRICE_BACKSTOP:
+            k = block.backstop[t]
+        costs = (fee if row < STRESS else stress_cost) + k * rise
+        x[row, t], tier = price_root(
+            q, block.value[t], others, k, costs, tier, (first, last), markets
+        )

@@ -1,0 +1,183 @@
+"""From the accounts, marks, books and rules of a venue to its bands.
+
+Markets come in the order of their names, so that nothing depends on arrival. Nothing is guessed: a
+market without a mark or a tier table makes its holders' pools unknown.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.arrays.types import Float64, Int64
+from monitor.core.accounts.ledger import AccountLedger
+from monitor.core.bands import estimate
+from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
+from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
+from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
+from monitor.core.bands.pools import Pools
+from monitor.core.bands.refresh import (
+    STAGE_CELLS,
+    ZONE_CELLS,
+    BandArrays,
+    ParallelMap,
+    Workspace,
+    ZoneCells,
+    refresh_bands,
+)
+from monitor.core.contract.fixed_point import SCALE
+from monitor.core.decode.batch import ABSENT
+from monitor.core.margin.regimes import REGIMES
+from monitor.core.margin.tiers import Tiers
+from monitor.core.marks.market_rows import OPEN_INTEREST, VALUES
+
+SERIAL_POSITIONS = 20_000
+"""Positions below which a refresh takes about as long as handing its parts to threads."""
+_NO_RULES = REGIMES["generic"], Tiers.flat(Fraction(1))
+"""Stands for the rules of a market that has none; its mark counts as not known."""
+_NO_STAGES = ZoneCells(np.empty(0, np.uint16), np.empty(0, np.int64), STAGES)
+
+
+class BandMaker:
+    """Makes the bands of a venue from its accounts and what is known of its markets.
+
+    It keeps pools, rules as arrays and a workspace from one time to the next. All of them follow
+    from the inputs: they are no state, and a snapshot has no need of them.
+    """
+
+    def __init__(self, ledger: AccountLedger) -> None:
+        self._ledger = ledger
+        self.pools = Pools(ledger)
+        self.parallel_map: ParallelMap = map
+        """How the parts of a refresh are run; no result depends on it."""
+        self._workspace: Workspace | None = None
+        self._rules: tuple[list[str], int, RuleArrays] | None = None
+        """Names and version that the arrays are for, and the arrays."""
+
+    def compute(self, ts: int, inputs: MarketInputs) -> VenueBands | None:
+        """The bands as of now (`ts`, ns); None where nobody has a position and nothing can be
+        estimated.
+        """
+        positions = self.pools.update()
+        order = self.pools.markets_by_name
+        estimates = self._estimates(inputs)
+        if not len(order) and not estimates:
+            return None
+        symbols = self.pools.market_symbols
+        has_rules = np.array([name in inputs.rules for name in self.pools.market_names], np.bool_)
+        mark = np.where(has_rules, mark_prices(inputs.marks[symbols]), np.nan)
+        books = BookImpact.from_rows(mark, inputs.books[symbols])
+        sizes = len(positions.quantity), len(positions.cash), len(mark)
+        if self._workspace is None or self._workspace.shape != sizes:
+            self._workspace = None  # Before the new one is created: there is not room for both.
+            self._workspace = Workspace(*sizes)
+        order = order[~np.isnan(mark[order])]
+        run = self.parallel_map if len(positions.quantity) > SERIAL_POSITIONS else map
+        rules = self._rule_arrays(inputs)
+        result = refresh_bands(
+            positions, rules, mark, books, NEAR_FRACTION, run, self._workspace, order
+        )
+        markets, arrays = self._markets(inputs, mark, books, result)
+        return VenueBands(
+            ts,
+            sorted([*markets, *estimates], key=lambda market: market.symbol),
+            result.by_factor,
+            int(np.count_nonzero(positions.length)),
+            result.unknown,
+            self.pools.assumed,
+            arrays,
+        )
+
+    def _rule_arrays(self, inputs: MarketInputs) -> RuleArrays:
+        names, version = self.pools.market_names, inputs.rules_version
+        if self._rules is None or self._rules[0] is not names or self._rules[1] != version:
+            rules = [inputs.rules.get(name, _NO_RULES) for name in names]
+            self._rules = names, version, RuleArrays.from_markets(rules)
+        return self._rules[2]
+
+    def _markets(
+        self, inputs: MarketInputs, mark: Float64, books: BookImpact, result: BandArrays
+    ) -> tuple[list[MarketBands], tuple[NDArray[Any], ...]]:
+        """What a refresh says of its markets, and the arrays of which they show parts."""
+        depth = books.depth_at_edges(result.order)
+        within = np.ascontiguousarray(result.sums.within.transpose(1, 0, 2))
+        peaks = result.sums.peaks.transpose(1, 0, 2)
+        longs, shorts = self._largest_holders(result)
+        markets = []
+        for k, m in enumerate(result.order.tolist()):
+            name = self.pools.market_names[m]
+            sigma, grain_s = inputs.volatility_of(int(self.pools.market_symbols[m]))
+            markets.append(
+                MarketBands(
+                    symbol=name,
+                    mark=float(mark[m]),
+                    regime=inputs.rules[name][0].name,
+                    sigma=sigma,
+                    grain_s=grain_s,
+                    zones=(result.cells(ZONE_CELLS, 0, k), result.cells(ZONE_CELLS, 1, k)),
+                    stages=(result.cells(STAGE_CELLS, 0, k), result.cells(STAGE_CELLS, 1, k)),
+                    within=within[k],
+                    depth=depth[k],
+                    top=(longs[k], shorts[k]),
+                    peaks=peaks[k],
+                )
+            )
+        return markets, (*result.place, *result.units, within, depth)
+
+    def _largest_holders(self, result: BandArrays) -> list[list[list[tuple[str, int]]]]:
+        """By side and market: account and notional, 1e-6."""
+        pools, units = result.sums.top_pool, result.sums.top.tolist()
+        names = iter(self.pools.owners(pools[pools >= 0]))
+        return [
+            [
+                [(next(names), n) for pool, n in zip(row, amounts, strict=True) if pool >= 0]
+                for row, amounts in zip(*of_side, strict=True)
+            ]
+            for of_side in zip(pools.tolist(), units, strict=True)
+        ]
+
+    def _estimates(self, inputs: MarketInputs) -> list[MarketBands]:
+        """Markets with open interest in which no account is known to have a position."""
+        open_interest = inputs.marks[:, OPEN_INTEREST - VALUES]
+        symbols = np.flatnonzero((open_interest != ABSENT) & (open_interest > 0))
+        with_positions = self.pools.market_symbols[self.pools.markets_by_name]
+        symbols = symbols[~np.isin(symbols, with_positions)]
+        symbols = symbols[~np.isnan(mark_prices(inputs.marks[symbols]))]
+        names = self._ledger.symbols.names(symbols)
+        has_rules = np.array([name in inputs.rules for name in names], np.bool_)
+        symbols = symbols[has_rules]
+        return self._estimate_markets(inputs, symbols, open_interest[symbols].tolist())
+
+    def _estimate_markets(
+        self, inputs: MarketInputs, symbols: Int64, open_interest: list[int]
+    ) -> list[MarketBands]:
+        mark = mark_prices(inputs.marks[symbols])
+        books = BookImpact.from_rows(mark, inputs.books[symbols])
+        depth = books.depth_at_edges(np.arange(len(symbols)))
+        markets = []
+        for k, name in enumerate(self._ledger.symbols.names(symbols)):
+            regime, tiers = inputs.rules[name]
+            price, contracts = float(mark[k]), open_interest[k] / SCALE
+            zones = estimate.estimate_cells(tiers, price, contracts)
+            sigma, grain_s = inputs.volatility_of(int(symbols[k]))
+            within = [[side.units[side.zone < e].sum() for e in EDGE_ZONES] for side in zones]
+            markets.append(
+                MarketBands(
+                    symbol=name,
+                    mark=price,
+                    regime=regime.name,
+                    sigma=sigma,
+                    grain_s=grain_s,
+                    zones=zones,
+                    stages=(_NO_STAGES, _NO_STAGES),
+                    within=np.array(within, np.int64),
+                    depth=depth[k],
+                    top=([], []),
+                    peaks=np.full((2, 2 * PEAK_ZONES), -1, np.int64),
+                    estimate=estimate.assumptions(tiers, contracts),
+                )
+            )
+        return markets

@@ -1,0 +1,41 @@
+"""Rows of integers that wait until their time has passed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from detectors.arrays.types import Int64
+
+
+class RowQueue:
+    """Rows of `width` columns; the first `keys` of them, event time first, say in which order they
+    are taken.
+    """
+
+    def __init__(self, width: int, keys: int) -> None:
+        self.parts: list[Int64] = []
+        """The rows, in the parts in which they came."""
+        self._width, self._keys = width, keys
+
+    def add(self, rows: Int64) -> None:
+        if len(rows):
+            self.parts.append(rows)
+
+    def take_before(self, end_ns: int) -> Int64:
+        """Remove the rows before `end_ns`, and return them in their order."""
+        rows = self._join()
+        early = rows[:, 0] < end_ns
+        self.parts = [] if early.all() else [rows[~early]]
+        taken = rows[early]
+        return taken[np.lexsort(taken[:, : self._keys].T[::-1])]
+
+    def _join(self) -> Int64:
+        return np.concatenate((np.empty((0, self._width), np.int64), *self.parts))
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"rows": self._join()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.parts = [state["rows"]]
