@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -14,17 +14,34 @@ _MAGIC = "brinkwatch-snapshot"
 _ARRAY = 1
 
 
+T = TypeVar("T")
+
+
 class SnapshotError(ValueError):
-    """A snapshot that this engine cannot go on from; the words say why and what to do."""
+    """A snapshot that this engine cannot go on from; the message says why and what to do."""
+
+
+def to_state(value: Any) -> Any:
+    """Dataclasses, alone or in lists and dicts, as plain values and arrays."""
+    return msgspec.to_builtins(value, builtin_types=(bytes, np.ndarray), enc_hook=_encode_number)
+
+
+def from_state(cls: type[T], state: Any) -> T:
+    """The inverse: `from_state(list[Finding], state)`."""
+    return msgspec.convert(state, cls, builtin_types=(bytes,))
+
+
+def _encode_number(value: Any) -> Any:
+    if isinstance(value, np.integer | np.floating):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} cannot be part of a snapshot")
 
 
 def _encode_array(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         head = msgspec.msgpack.encode((value.dtype.str, value.shape))
         return msgspec.msgpack.Ext(_ARRAY, bytes([len(head)]) + head + value.tobytes())
-    if isinstance(value, np.integer | np.floating):
-        return value.item()
-    raise TypeError(f"a {type(value).__name__} cannot be part of a snapshot")
+    return _encode_number(value)
 
 
 def _decode_array(code: int, data: memoryview) -> Any:
@@ -36,7 +53,7 @@ def _decode_array(code: int, data: memoryview) -> Any:
 
 
 def pack(state: dict[str, Any], fingerprint: str) -> bytes:
-    """Make bytes of `state`; `fingerprint` names the settings it was made under."""
+    """`state` as bytes; `fingerprint` names the settings under which it came to be."""
     return msgspec.msgpack.encode(
         {"magic": _MAGIC, "version": VERSION, "settings": fingerprint, "state": state},
         enc_hook=_encode_array,
@@ -44,23 +61,28 @@ def pack(state: dict[str, Any], fingerprint: str) -> bytes:
 
 
 def unpack(raw: bytes, fingerprint: str) -> dict[str, Any]:
-    """The state that `pack` was given. Raises `SnapshotError` where it cannot be gone on from."""
+    """The state that `pack` was given.
+
+    Raises `SnapshotError` for bytes that are no snapshot, or one of another version or of other
+    settings.
+    """
     try:
-        held = msgspec.msgpack.decode(raw, ext_hook=_decode_array)
+        content = msgspec.msgpack.decode(raw, ext_hook=_decode_array)
     except (msgspec.DecodeError, ValueError, TypeError, IndexError) as error:
         raise SnapshotError(f"the snapshot cannot be read ({error}); remove it") from error
-    if not isinstance(held, dict) or held.get("magic") != _MAGIC:
+    if not isinstance(content, dict) or content.get("magic") != _MAGIC:
         raise SnapshotError("this is no snapshot of brinkwatch; look at the path or topic")
-    if held["version"] != VERSION:
+    if content["version"] != VERSION:
         raise SnapshotError(
-            f"the snapshot has version {held['version']}, this engine needs {VERSION}: start the "
-            "engine that wrote it, or remove the snapshot to read the topics again from their start"
+            f"the snapshot has version {content['version']}, this engine needs {VERSION}: start "
+            "the engine that wrote it, or remove the snapshot to read the topics again from their "
+            "start"
         )
-    if held["settings"] != fingerprint:
+    if content["settings"] != fingerprint:
         raise SnapshotError(
-            f"the snapshot was made under settings {held['settings']}, these are {fingerprint}: "
+            f"the snapshot was made under settings {content['settings']}, these are {fingerprint}: "
             "restore the old configuration, or remove the snapshot to begin anew"
         )
-    state = held["state"]
+    state = content["state"]
     assert isinstance(state, dict)
     return state

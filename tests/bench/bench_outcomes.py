@@ -2,28 +2,28 @@
 
 python -m tests.bench.bench_outcomes [FOLDER with the tables of 2023] [--leave]
 
-The tables are imported, their records go through the venue scope as in the engine, and each forced
-fill gives one `Outcome`: the price at which the account, as rebuilt from everything before that
-fill, met its maintenance margin, beside the mark at which the venue closed it. A liquidation of
-several markets is judged by one number, the move of all of them against the account: a root in one
-market alone would multiply the error by how small its part is. With one market it is the same.
+The tables are imported and their records go through the venue scope as in the engine. Each forced
+fill gives one `Outcome`: the price at which the account, rebuilt from everything before that fill,
+met its maintenance margin, beside the mark at which the venue closed it. A liquidation of several
+markets is judged by one number, a move of all of them against the account: a price in one market
+alone would multiply the error by how small its part is. With one market the two are the same.
 
-*Resolvable* is decided by what is known without the error, and each of these is counted:
+*Resolvable* is decided without the error, and each of these conditions is counted:
 
-- the venue says cross: the margin of an isolated position is in none of the tables;
-- the forced fills are found in the tables (those of the second that make up the notional told);
-- the positions rebuilt before that second are just those that were closed;
+- the venue says cross: no table has the margin of an isolated position;
+- the forced fills are in the tables (those of the second that add up to the reported notional);
+- the positions rebuilt before that second are exactly those that were closed;
 - the account is not older than the fills: no ledger update before the first fill of the tables,
-  unless an account value was told since;
-- nothing before (and since an account value was last told) contradicts the rebuilt equity: no
-  withdrawal of more than there was, no position opened below its maintenance margin, each by more
-  than the fees that the tables lack could explain (`FEE` × turnover).
+  unless the venue has reported an account value since;
+- no record before (and since the last reported account value) contradicts the rebuilt equity: no
+  withdrawal of more than the account had, no position opened below its maintenance margin, each by
+  more than the fees that the tables lack could explain (`FEE` × turnover).
 
 Two errors are given. *To the mark*: how far the mark at the close was from the predicted price.
 *To the threshold*: how far the predicted price was from the one at which the account value that the
-venue told (at that mark) meets maintenance. The rest is the *gap*: the mark had already jumped past
-the venue's own threshold, which no rebuilt account can foresee. `--leave`: account values told with
-earlier liquidations are not used.
+venue reported (at that mark) meets maintenance. The rest is the *gap*: the mark had already jumped
+past the venue's own threshold, which no rebuilt account can predict. `--leave`: account values
+reported with earlier liquidations are not used.
 """
 
 from __future__ import annotations
@@ -63,16 +63,16 @@ class Case:
     """Why it is not resolvable; empty: it is."""
     to_mark: float = float("nan")
     gap: float = float("nan")
-    """bps of the mark; positive: predicted, or passed by the mark, before what happened."""
+    """bps of the mark; positive: the predicted price, or the venue's threshold, came first."""
     excess: float = float("nan")
-    """Rebuilt equity less the account value told, bps of the notional."""
+    """Rebuilt equity less the reported account value, bps of the notional."""
     fees: float = float("nan")
     funding: float = float("nan")
     """What fees and funding could have moved, bps of the notional."""
     beside: int = 0
-    """The account's other records in the same second: their order is not told."""
+    """The account's other records in the same second; the tables do not give their order."""
     traded_on: bool = False
-    """It traded next, without money coming in: it had kept some."""
+    """It traded next, without a deposit: it had kept some money."""
 
     @property
     def to_threshold(self) -> float:
@@ -81,79 +81,91 @@ class Case:
 
 
 def liquidations(folder: Path) -> list[TableLiquidation]:
-    """What the venue told of them, read again: nothing of it reaches the rebuilt accounts."""
+    """The venue's own reports, read apart: nothing of them reaches the rebuilt accounts."""
     venue = Hyperliquid()
     for path in feed_files.list_files([folder]):
         venue.begin_file(str(path))
         for chunk in feed_files.LineReader(path):
             venue.read(chunk)
-    return sorted(venue.tables.liquidations, key=lambda told: told.ts)
+    return sorted(venue.tables.liquidations, key=lambda liquidation: liquidation.ts)
 
 
 def outcomes(day: Day) -> dict[tuple[int, str], list[Outcome]]:
     """Through the venue scope, as the engine does: outcomes by time and account."""
-    venue, found = VenueState(EngineSettings(streams=())), defaultdict(list)
+    venue = VenueState(EngineSettings(streams=()))
+    result: dict[tuple[int, str], list[Outcome]] = defaultdict(list)
     for batch in day.batches():
         venue.add_batch(batch)
     assert day.meta.span is not None
     for _ in venue.advance(day.meta.span[1] + HOUR_NS):
         for outcome in venue.outcomes.last:
-            found[outcome.ts, outcome.account].append(outcome)
-    return found
+            result[outcome.ts, outcome.account].append(outcome)
+    return result
 
 
 def cases(folder: Path, leave: bool = False) -> list[Case]:
     """All liquidations of the tables in `folder`."""
-    with tempfile.TemporaryDirectory() as room:
+    with tempfile.TemporaryDirectory() as scratch:
         options = {"account_values": "leave"} if leave else {}
-        ingest("hyperliquid", [folder], Path(room) / "day", options=options)
-        day = Day(Path(room) / "day")
-        found, told = outcomes(day), liquidations(folder)
-        history = History(told)
+        ingest("hyperliquid", [folder], Path(scratch) / "day", options=options)
+        day = Day(Path(scratch) / "day")
+        predicted, reported = outcomes(day), liquidations(folder)
+        history = History(reported)
         history.read(day)
-    made = []
-    for one in told:
+    result = []
+    for one in reported:
         key = one.ts, one.user
-        held, closed = history.before.get(key, AccountBook()), history.closed[key]
-        case = _case(one, held, closed, found.get(key, []))
+        book, closed = history.before.get(key, AccountBook()), history.closed[key]
+        case = _case(one, book, closed, predicted.get(key, []))
         case.beside, case.traded_on = history.beside[key], history.after.get(key) == "traded"
-        made.append(case)
-    return made
+        result.append(case)
+    return result
 
 
 def _case(
-    told: TableLiquidation, held: AccountBook, closed: dict[str, Fraction], found: list[Outcome]
+    reported: TableLiquidation,
+    book: AccountBook,
+    closed: dict[str, Fraction],
+    predicted: list[Outcome],
 ) -> Case:
-    case = Case(told, found, _unresolvable(told, held, closed))
-    silent = [o.verdict for o in found if o.error_bps is None] or ([] if found else ["no outcome"])
+    case = Case(reported, predicted, _unresolvable(reported, book, closed))
+    silent = [o.verdict for o in predicted if o.error_bps is None]
+    if not predicted:
+        silent = ["no outcome"]
     if silent:
         case.why = case.why or f"no prediction: {silent[0]}"
         return case
-    marks = {o.symbol: Fraction(o.actual or 0, SCALE) for o in found}
-    notional, value = Fraction(told.notional, MONEY_SCALE), Fraction(told.value, MONEY_SCALE)
-    rebuilt = held.cash + sum((-q * marks[c] for c, q in closed.items()), Fraction(0))
+    marks = {o.symbol: Fraction(o.actual or 0, SCALE) for o in predicted}
+    notional, value = (
+        Fraction(reported.notional, MONEY_SCALE),
+        Fraction(reported.value, MONEY_SCALE),
+    )
+    rebuilt = book.cash + sum((-q * marks[c] for c, q in closed.items()), Fraction(0))
     shorts = sum((q * marks[c] for c, q in closed.items() if q > 0), Fraction(0))
     # Equity A falls by e · N while the requirement moves with the notional of each side.
     steep = notional + RATE * (2 * shorts - notional)
     case.to_mark = float((rebuilt - RATE * notional) / steep * -10_000)
     case.gap = float((RATE * notional - value) / steep * 10_000)
     case.excess = float((rebuilt - value) / notional * 10_000)
-    case.fees = float(held.turnover * FEE / notional * 10_000)
-    case.funding = float(held.hours * FUNDING_PER_HOUR / notional * 10_000)
+    case.fees = float(book.turnover * FEE / notional * 10_000)
+    case.funding = float(book.hours * FUNDING_PER_HOUR / notional * 10_000)
     return case
 
 
-def _unresolvable(told: TableLiquidation, held: AccountBook, closed: dict[str, Fraction]) -> str:
-    if not told.cross:
+def _unresolvable(
+    reported: TableLiquidation, book: AccountBook, closed: dict[str, Fraction]
+) -> str:
+    """Why a liquidation is not resolvable; empty: it is."""
+    if not reported.cross:
         return "isolated: its margin is in none of the tables"
     if not closed:
         return "its fills are not in the tables"
-    if {c: -q for c, q in closed.items()} != held.holdings:
+    if {c: -q for c, q in closed.items()} != book.holdings:
         return "the rebuilt positions are not those that were closed"
-    if held.old:
+    if book.old:
         return "the account is older than the fills"
-    if held.contradiction:
-        return f"contradicted before: {held.contradiction.split(',')[0]}"
+    if book.contradiction:
+        return f"contradicted before: {book.contradiction.split(',')[0]}"
     return ""
 
 
@@ -161,7 +173,7 @@ def reason(case: Case) -> str:
     """Why a resolvable liquidation was missed, by the files alone."""
     if abs(case.to_threshold) <= TARGET_BPS:
         share = case.reported_liquidation.value / case.reported_liquidation.notional
-        return f"gap: the mark had jumped past, account value told {share:.2%} of notional"
+        return f"gap: the mark had jumped past, reported account value {share:.2%} of notional"
     excess = f"rebuilt equity {case.excess:+.0f} bps of notional"
     if 0 < case.excess <= case.fees + case.funding:
         return f"{excess}: fees ({case.fees:.0f}) and funding ({case.funding:.0f}) could be it"
@@ -173,7 +185,7 @@ def reason(case: Case) -> str:
     if case.traded_on:
         return (
             f"{excess}, {could}: the account traded on without a deposit, so it had kept money "
-            "outside of the account value told"
+            "outside of the reported account value"
         )
     return f"{excess}, {could}: money went out, or fills made losses, that the tables lack"
 
@@ -188,38 +200,43 @@ def within(errors: list[float]) -> str:
 
 
 def main() -> None:
-    words = [word for word in sys.argv[1:] if word != "--leave"]
-    folder = Path(words[0]) if words else Path(__file__).parents[3] / "shared/data/hyperliquid-2023"
+    arguments = [argument for argument in sys.argv[1:] if argument != "--leave"]
+    folder = (
+        Path(arguments[0])
+        if arguments
+        else Path(__file__).parents[3] / "shared/data/hyperliquid-2023"
+    )
     if not folder.is_dir():
         print(f"{folder} is not here: name the folder of the tables of 2023")
         return
-    made = cases(folder, "--leave" in sys.argv)
-    good = [case for case in made if not case.why]
+    every = cases(folder, "--leave" in sys.argv)
+    good = [case for case in every if not case.why]
     for mode, cross in (("cross", True), ("isolated", False)):
-        mine = [case for case in made if case.reported_liquidation.cross == cross]
+        mine = [case for case in every if case.reported_liquidation.cross == cross]
         fine = [case for case in mine if not case.why]
         print(f"{mode}: {len(mine)} liquidations, {len(fine)} resolvable")
         for why, count in Counter(case.why for case in mine if case.why).most_common():
             print(f"  not resolvable, {count}: {why}")
-        print(f"  error to the mark at the close: {within([c.to_mark for c in fine])}")
-        print(f"  error to the told threshold:    {within([c.to_threshold for c in fine])}")
-        print(f"  gap from threshold to mark:     {within([c.gap for c in fine])}")
+        print(f"  error to the mark at the close:  {within([c.to_mark for c in fine])}")
+        print(f"  error to the reported threshold: {within([c.to_threshold for c in fine])}")
+        print(f"  gap from threshold to mark:      {within([c.gap for c in fine])}")
         rest = [c.to_mark for c in mine if c.why and c.to_mark == c.to_mark]
         print(f"  to the mark where not resolvable: {within(rest)}")
-    crossed = [case for case in made if case.reported_liquidation.cross]
+    crossed = [case for case in every if case.reported_liquidation.cross]
     beside = sum(case.beside > 0 for case in crossed)
     unmatched = sum("positions" in case.why for case in crossed)
     print(
         f"of {len(crossed)} cross liquidations {beside} have other records of the account in the "
-        f"same second, whose order is not told; in {unmatched} positions, so fills, are missing"
+        f"same second, whose order is unknown; in {unmatched} positions, so fills, are missing"
     )
     print("missed (resolvable, over 25 bps to the mark):")
     for case in good:
         if abs(case.to_mark) > TARGET_BPS:
             names = "+".join(sorted(outcome.symbol for outcome in case.outcomes))
             print(
-                f"  {format_iso(case.reported_liquidation.ts)} {names}: to the mark {case.to_mark:+.1f}, to the threshold "
-                f"{case.to_threshold:+.1f}, gap {case.gap:+.1f}; {reason(case)}"
+                f"  {format_iso(case.reported_liquidation.ts)} {names}: "
+                f"to the mark {case.to_mark:+.1f}, to the threshold {case.to_threshold:+.1f}, "
+                f"gap {case.gap:+.1f}; {reason(case)}"
             )
 
 

@@ -1,15 +1,15 @@
-"""Forecasts of touching a price, fat tails beside the normal: scored on a recorded day of prices
-and on simulated paths whose law is known.
+"""Forecasts of touching a price, with fat and with normal tails: scored on a recorded day of prices
+and on simulated paths whose distribution is known.
 
     python -m tests.bench.bench_timing [folder of order-book Parquet files]
 
-Each minute, at 0.5, 1, 2 and 3 standard deviations either side, for each horizon the day is long
-enough for (24 h is not). Volatility and grain are measured online, from what came before. No number
-of the law was fitted to the day, but that marks may be coarse was seen on it: both halves are
-shown, and another day says more. Simulated: a geometric Brownian motion, where the normal formula
-is the answer, and one whose variance is drawn anew for each path so that its returns are Student's
-t, where the fat-tailed one is; both are told the true volatility, so that what is scored is the law
-alone.
+Forecasts are made each minute, for prices 0.5, 1, 2 and 3 standard deviations to either side, and
+for each horizon for which the day is long enough (24 h is too long). Volatility and grain are
+measured online from the marks before. No number of the formula was fitted to this day, but the
+grain was added after seeing it, so both halves are shown. Two kinds of paths are simulated: a
+geometric Brownian motion, for which the normal formula is exact, and one with a new variance for
+each path so that its returns are Student's t, for which the fat-tailed formula is. Both use the
+true volatility, so that the score is of the tails alone.
 """
 
 from __future__ import annotations
@@ -21,27 +21,28 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from monitor.core.marks.volatility import (
+from monitor.core.contract.units import SECOND_NS, YEAR_S
+from monitor.core.marks.touch_probability import (
+    BARRIER_SHIFT,
     FAT_TAILS,
     NORMAL_TAILS,
-    TAIL_FREEDOM,
-    YEAR_S,
-    Volatility,
-    brier,
-    reliability,
     touch_chances,
 )
+from monitor.core.marks.volatility import Volatility
+from tests.bench.forecast_scores import brier, reliability
 from tests.support import SHARED
 
 FOLDER = SHARED / "data/standx-btc-perp-2026-01"
 HORIZONS = (60, 600, 3_600)
+FREEDOM = 4
+"""Degrees of freedom that `FAT_TAILS` stands for."""
 SPREADS = np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
 PATHS, STEPS, SIGMA = 40_000, 360, 0.6
-"""Of what is simulated: an hour in steps of ten seconds, at 60 % a year."""
+"""Simulated paths: an hour in steps of ten seconds, at 60 % a year."""
 
 
 def prices(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Times (ns) and mids, repeats dropped."""
+    """Times (ns) and mids, without repetitions."""
     times, mids = [], []
     for path in sorted(folder.glob("orderbook_*.parquet")):
         table = pq.read_table(path, columns=["timestamp", "mid_price"])
@@ -57,22 +58,24 @@ def prices(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 def forecasts(
     time: np.ndarray, mid: np.ndarray, horizon: int, half_life: float, step: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Plain normal forecasts, those of the engine, and what happened."""
-    measure = Volatility(half_life, step)
+    """Normal forecasts, those of the engine, and whether the price was touched."""
+    volatility = Volatility(half_life, step)
     plain, fat, came = [], [], []
-    ask = time[0] + 1_800 * 10**9
+    ask = time[0] + 1_800 * SECOND_NS
     for i, (now, price) in enumerate(zip(time.tolist(), mid.tolist(), strict=True)):
-        measure.update(now, price)
+        volatility.update(now, price)
         if now < ask:
             continue
-        ask = now + 60 * 10**9
-        end = np.searchsorted(time, now + horizon * 10**9)
-        if measure.sigma is None or end >= len(time):
+        ask = now + 60 * SECOND_NS
+        end = np.searchsorted(time, now + horizon * SECOND_NS)
+        if volatility.sigma is None or end >= len(time):
             continue
-        distance = SPREADS * measure.sigma * math.sqrt(horizon / YEAR_S)
+        distance = SPREADS * volatility.sigma * math.sqrt(horizon / YEAR_S)
         ahead = np.log(mid[i + 1 : end + 1] / price)
-        plain.append(touch_chances(distance, measure.sigma, horizon, NORMAL_TAILS))
-        fat.append(touch_chances(distance, measure.sigma, horizon, FAT_TAILS, measure.grain_s))
+        plain.append(touch_chances(distance, volatility.sigma, horizon, NORMAL_TAILS))
+        fat.append(
+            touch_chances(distance, volatility.sigma, horizon, FAT_TAILS, volatility.grain_s)
+        )
         came.append(np.where(distance < 0, ahead.min() <= distance, ahead.max() >= distance))
     return np.concatenate(plain), np.concatenate(fat), np.concatenate(came)
 
@@ -94,16 +97,16 @@ def main() -> None:
                     f"{brier(plain, came):12.4f} {brier(fat, came):11.4f}   {threes}"
                 )
     for horizon in HORIZONS:
-        made = forecasts(time, mid, horizon, 1_800.0, 60.0)
-        half = len(made[0]) // 2
+        columns = forecasts(time, mid, horizon, 1_800.0, 60.0)
+        half = len(columns[0]) // 2
         for name, part in (("first half", slice(half)), ("second half", slice(half, None))):
-            table(f"StandX, {horizon} s, {name}", *(column[part] for column in made))
-    for law, freedom in (("geometric Brownian", None), ("Student's t", TAIL_FREEDOM)):
-        table(f"simulated {law}, 3600 s", *simulated(freedom, seed=7))
+            table(f"StandX, {horizon} s, {name}", *(column[part] for column in columns))
+    for name, freedom in (("geometric Brownian", None), ("Student's t", FREEDOM)):
+        table(f"simulated {name}, 3600 s", *simulated(freedom, seed=7))
 
 
 def simulated(freedom: int | None, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Normal and fat-tailed forecasts for simulated paths, and what happened.
+    """Normal and fat-tailed forecasts for simulated paths, and whether they touched.
 
     `freedom`: degrees of freedom of the returns of whole paths; None: normal.
     """
@@ -119,22 +122,22 @@ def simulated(freedom: int | None, seed: int) -> tuple[np.ndarray, np.ndarray, n
         np.maximum(high, at, out=high)
     distance = SPREADS * SIGMA * math.sqrt(3_600 / YEAR_S)
     # Broadie, Glasserman and Kou 1997: a barrier seen at steps only acts 0.5826 of one further off.
-    reach = 0.5826 * each[:, None]
+    reach = BARRIER_SHIFT * each[:, None]
     came = np.where(
         distance < 0, low[:, None] - reach <= distance, high[:, None] + reach >= distance
     )
-    said = [
-        np.tile(touch_chances(distance, SIGMA, 3_600.0, law), PATHS)
-        for law in (NORMAL_TAILS, FAT_TAILS)
+    chances = [
+        np.tile(touch_chances(distance, SIGMA, 3_600.0, tails), PATHS)
+        for tails in (NORMAL_TAILS, FAT_TAILS)
     ]
-    return said[0], said[1], came.ravel()
+    return chances[0], chances[1], came.ravel()
 
 
 def table(title: str, plain: np.ndarray, fat: np.ndarray, came: np.ndarray) -> None:
-    """Brier scores and the reliability of both laws."""
+    """Print the Brier scores and reliability tables of both."""
     print(f"{title}: Brier normal {brier(plain, came):.5f}, fat {brier(fat, came):.5f}")
-    for name, said in (("normal", plain), ("fat", fat)):
-        for row in reliability(said, came):
+    for name, chances in (("normal", plain), ("fat", fat)):
+        for row in reliability(chances, came):
             print(f"  {name:6s} {row.low:.1f}–{row.high:.1f}  {row.count:7d}  "
                   f"said {row.forecast:.4f}  came true {row.true_share:.4f}")  # fmt: skip
 

@@ -1,6 +1,7 @@
-"""Plain book-keeping of the accounts that were liquidated: what stood before, what contradicts it.
+"""Plain bookkeeping of the liquidated accounts: their state before, and what contradicts it.
 
-It shares no code with the rebuilt accounts (`monitor/core/accounts/ledger.py`), whose equity it judges.
+It shares no code with the rebuilt accounts (`monitor/core/accounts/ledger.py`), whose equity it
+judges.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ RATE = Fraction(MAINTENANCE)
 
 @dataclass
 class AccountBook:
-    """Plain book-keeping of one account: what could contradict the rebuilt equity. Quote currency,
+    """Plain bookkeeping of one account, and what contradicts its rebuilt equity. Quote currency,
     exact; `holdings` in base units."""
 
     cash: Fraction = Fraction(0)
     holdings: dict[str, Fraction] = field(default_factory=dict)
     turnover: Fraction = Fraction(0)
     hours: Fraction = Fraction(0)
-    """Notional × hours that positions stood."""
+    """Notional × hours for which positions were open."""
     ts: int | None = None
     """Time of the last record."""
     old: bool = False
@@ -55,13 +56,13 @@ class AccountBook:
         self.ts = ts
 
     def copy(self, ts: int, last: dict[str, Fraction]) -> AccountBook:
-        """All of it as of `ts`."""
+        """A copy as of `ts`."""
         copy = dataclasses.replace(self, holdings=dict(self.holdings))
         copy.advance_time(ts, last)
         return copy
 
     def check(self, last: dict[str, Fraction], what: str) -> None:
-        """Whether what the account has just been let do is at odds with its rebuilt equity."""
+        """Note a contradiction: the venue allowed `what`, yet the rebuilt equity is too low."""
         equity, notional = self.value(last)
         if not self.contradiction and equity + FEE * self.turnover < RATE * notional:
             self.contradiction = f"{what}, equity {float(equity):.2f}"
@@ -79,12 +80,13 @@ def records(day: Day) -> Iterator[tuple[int, int, Batch, int]]:
 
 
 class History:
-    """The records of the liquidated accounts in the order of time, and what stood before each."""
+    """The records of the liquidated accounts in the order of time, and their books before each
+    liquidation."""
 
-    def __init__(self, told: list[TableLiquidation]) -> None:
-        self.known: dict[str, AccountBook] = {one.user: AccountBook() for one in told}
+    def __init__(self, reported: list[TableLiquidation]) -> None:
+        self.books: dict[str, AccountBook] = {one.user: AccountBook() for one in reported}
         self.before: dict[tuple[int, str], AccountBook] = {}
-        """As of the beginning of a liquidation's second."""
+        """The book at the beginning of a liquidation's second."""
         self.closed: dict[tuple[int, str], dict[str, Fraction]] = defaultdict(dict)
         """What was forced, by market: signed base units."""
         self.beside: Counter[tuple[int, str]] = Counter()
@@ -93,20 +95,20 @@ class History:
         """What the account did next: "moved" money, or "traded"."""
         self._last: dict[str, Fraction] = {}
         self._forced: dict[str, int] = {}
-        self._times = {(one.ts, one.user) for one in told}
+        self._times = {(one.ts, one.user) for one in reported}
 
     def read(self, day: Day) -> None:
         """All moves and fills of the day."""
-        words: dict[int, tuple[list[Any], list[Any]]] = {}
+        names: dict[int, tuple[list[Any], list[Any]]] = {}
         for ts, is_fill, batch, row in records(day):
-            if id(batch) not in words:
-                words[id(batch)] = (
+            if id(batch) not in names:
+                names[id(batch)] = (
                     batch.texts["account"].to_strings(),
                     batch.texts["symbol"].to_strings(),
                 )
-            accounts, symbols = words[id(batch)]
+            accounts, symbols = names[id(batch)]
             account, n = accounts[row], batch.numbers
-            mine = self.known.get(account)
+            mine = self.books.get(account)
             if mine is not None:
                 if (ts, account) in self._times and (ts, account) not in self.before:
                     self.before[ts, account] = mine.copy(ts, self._last)
@@ -129,9 +131,9 @@ class History:
                 self._move(ts, account, amount, cause)
 
     def _move(self, ts: int, account: str, amount: Fraction, cause: int) -> None:
-        mine = self.known[account]
+        mine = self.books[account]
         if cause == _ADJUSTED:
-            self.known[account] = AccountBook(
+            self.books[account] = AccountBook(
                 cash=mine.cash + amount, holdings=mine.holdings, ts=ts
             )
             return
@@ -143,7 +145,7 @@ class History:
     def _fill(
         self, ts: int, account: str, symbol: str, signed: Fraction, price: Fraction, free: bool
     ) -> None:
-        mine = self.known[account]
+        mine = self.books[account]
         was = mine.holdings.pop(symbol, Fraction(0))
         if was + signed:
             mine.holdings[symbol] = was + signed

@@ -80,6 +80,14 @@ class AccountLedger(Stateful):
         """The numbers of the account and of the market of every position row."""
         return account_of(self.keys), symbol_of(self.keys)
 
+    def account_values(self, number: int) -> dict[str, int]:
+        """The row of an account by the names of its columns."""
+        return dict(zip(ACCOUNT_COLUMNS, self.account_rows[number].tolist(), strict=True))
+
+    def position_values(self, row: int) -> dict[str, int]:
+        """A position row by the names of its columns."""
+        return dict(zip(POSITION_COLUMNS, self.position_rows[row].tolist(), strict=True))
+
     @property
     def keys(self) -> Int64:
         """The key (`row_keys.pack_key`) of every position row."""

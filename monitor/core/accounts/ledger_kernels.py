@@ -25,9 +25,8 @@ POSITION, LEVERAGE, MOVE, FILL = range(4)
 of collateral, a fill."""
 FILL_QUANTITY, FILL_PRICE, FILL_FEE, FILL_CAUSE = range(6, 10)
 """The quantity is signed; cause −1: not given."""
-POSITION_QUANTITY, POSITION_PRICE = FILL_QUANTITY, FILL_PRICE
 POSITION_MARGIN, POSITION_LEVERAGE, POSITION_MODE = range(8, 11)
-"""`POSITION_PRICE` is the entry price; leverage `ABSENT`: not known."""
+"""Its quantity and entry price stand in a fill's columns; leverage `ABSENT`: not known."""
 LEVERAGE_NEW, LEVERAGE_MODE, LEVERAGE_BEFORE = range(6, 9)
 """The leverage before is `ABSENT` where the record does not say it."""
 MOVE_AMOUNT, MOVE_CAUSE = range(6, 8)
@@ -135,29 +134,6 @@ def _set_leverage(entry, row, effect):  # type: ignore[no-untyped-def]
     effect[AFTER] = row[ROW_LEVERAGE]
 
 
-@njit(inline="always")
-def _fill(entry, row, account, fills_by_cause, effect):  # type: ignore[no-untyped-def]
-    signed, price = entry[FILL_QUANTITY], entry[FILL_PRICE]
-    if signed != 0:
-        _note_fill(row, signed, price, effect)
-        value = _change_position(row, account, signed, price)
-        cause = entry[FILL_CAUSE] if entry[FILL_CAUSE] >= 0 else fills_by_cause.shape[0] - 1
-        fills_by_cause[cause, 0] += 1
-        fills_by_cause[cause, 1] += value
-    row[ROW_FEES] += entry[FILL_FEE]
-
-
-@njit(inline="always")
-def _add_position(entry, row, account):  # type: ignore[no-untyped-def]
-    if entry[POSITION_QUANTITY] != 0:
-        _change_position(row, account, entry[POSITION_QUANTITY], entry[POSITION_PRICE])
-    row[ROW_ISOLATED] += entry[POSITION_MARGIN]
-    account[ACCOUNT_TRANSFERS] += entry[POSITION_MARGIN]
-    row[ROW_MODE] = entry[POSITION_MODE]
-    if entry[POSITION_LEVERAGE] != ABSENT:
-        row[ROW_LEVERAGE] = entry[POSITION_LEVERAGE]
-
-
 @njit(types.void(I2, RI1, I2, I2, I2, I2), cache=True, nogil=True)
 def apply_entries(entries, rows, data, accounts, fills_by_cause, effects):  # type: ignore[no-untyped-def]
     """Apply entries in their order; `rows[i]` is the row of entry i's position, −1 for none.
@@ -177,10 +153,24 @@ def apply_entries(entries, rows, data, accounts, fills_by_cause, effects):  # ty
         if entry[OP] == LEVERAGE:
             _set_leverage(entry, row, effects[i])
             continue
-        if entry[OP] == FILL:
-            _fill(entry, row, account, fills_by_cause, effects[i])
+        signed, price = entry[FILL_QUANTITY], entry[FILL_PRICE]
+        is_fill = entry[OP] == FILL
+        if signed != 0:
+            if is_fill:
+                _note_fill(row, signed, price, effects[i])
+            value = _change_position(row, account, signed, price)
+            if is_fill:
+                cause = entry[FILL_CAUSE] if entry[FILL_CAUSE] >= 0 else fills_by_cause.shape[0] - 1
+                fills_by_cause[cause, 0] += 1
+                fills_by_cause[cause, 1] += value
+        if is_fill:
+            row[ROW_FEES] += entry[FILL_FEE]
         else:
-            _add_position(entry, row, account)
+            row[ROW_ISOLATED] += entry[POSITION_MARGIN]
+            account[ACCOUNT_TRANSFERS] += entry[POSITION_MARGIN]
+            row[ROW_MODE] = entry[POSITION_MODE]
+            if entry[POSITION_LEVERAGE] != ABSENT:
+                row[ROW_LEVERAGE] = entry[POSITION_LEVERAGE]
         if row[ROW_QUANTITY] == 0:
             _settle_flat_position(row, account)
 

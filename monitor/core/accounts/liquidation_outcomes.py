@@ -24,17 +24,9 @@ from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64
 from monitor.core.accounts.account_pool import MODES, MarginPool, pool_of, price_pool
 from monitor.core.accounts.ledger import CAUSES, AccountLedger
-from monitor.core.accounts.ledger_kernels import (
-    ACCOUNT,
-    ACCOUNT_COLUMNS,
-    FILL,
-    FILL_CAUSE,
-    FILL_QUANTITY,
-    OP,
-    POSITION_COLUMNS,
-    SYMBOL,
-    TS,
-)
+from monitor.core.accounts.ledger_kernels import ACCOUNT, FILL, OP, SYMBOL, TS
+from monitor.core.accounts.ledger_kernels import FILL_CAUSE as CAUSE
+from monitor.core.accounts.ledger_kernels import FILL_QUANTITY as QUANTITY
 from monitor.core.contract.fixed_point import SCALE
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.margin.formulas import BANKRUPTCY_K, LIQUIDATION_K, Regime
@@ -145,9 +137,9 @@ class Outcomes(Stateful):
     def forced_fills(self, entries: Int64) -> Iterator[tuple[int, Int64]]:
         """Where to stop among sorted entries, to judge with the state before them: the index of the
         first forced fill of each account and time, and all of its forced fills at that time."""
-        forced = np.isin(entries[:, FILL_CAUSE], _FORCED_CODES) & (entries[:, OP] == FILL)
+        forced = np.isin(entries[:, CAUSE], _FORCED_CODES) & (entries[:, OP] == FILL)
         groups: dict[tuple[int, int], list[int]] = {}
-        for i in np.flatnonzero(forced & (entries[:, FILL_QUANTITY] != 0)).tolist():
+        for i in np.flatnonzero(forced & (entries[:, QUANTITY] != 0)).tolist():
             groups.setdefault((int(entries[i, TS]), int(entries[i, ACCOUNT])), []).append(i)
         for group in groups.values():
             yield group[0], entries[group]
@@ -164,21 +156,18 @@ class Outcomes(Stateful):
         last_ns = self._last_forced_ns.get(name_hash)
         goes_on = last_ns is not None and ts - last_ns <= EPISODE_NS
         self._last_forced_ns[name_hash] = ts
-        account = dict(zip(ACCOUNT_COLUMNS, ledger.account_rows[number].tolist(), strict=True))
-        rows = {
-            market: dict(zip(POSITION_COLUMNS, ledger.position_rows[row].tolist(), strict=True))
-            for market, row in places.items()
-        }
+        account = ledger.account_values(number)
+        rows = {market: ledger.position_values(row) for market, row in places.items()}
         (name,) = ledger.names.names(np.array([number]))
         judged: set[int] = set()
         for fill in fills:
-            symbol, cause = int(fill[SYMBOL]), CAUSES[int(fill[FILL_CAUSE])]
+            symbol, cause = int(fill[SYMBOL]), CAUSES[int(fill[CAUSE])]
             pool = pool_of(account, rows, symbol)
             if goes_on or symbol in judged:
                 self._count(cause, pool.mode, "continued")
                 continue
             judged.add(symbol)
-            verdict = judge_forced_fill(pool, symbol, int(fill[FILL_QUANTITY]), cause, lookup)
+            verdict = judge_forced_fill(pool, symbol, int(fill[QUANTITY]), cause, lookup)
             self._count(cause, pool.mode, verdict.name)
             (market,) = ledger.symbols.names(np.array([symbol]))
             self.last.append(Outcome(ts, name, market, cause, pool.mode, *verdict))

@@ -10,12 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from typing import NamedTuple
 
 from monitor.core.margin.tiers import TierError, Tiers
 
+ZERO = Fraction(0)
 EXPONENT_MAX = 40
-"""Powers of ten beyond which a number is a slip, not a price."""
+"""Powers of ten beyond which a number is a typing error, not a price."""
 TEXT_MAX = 80
+"""Longest number that is read, in characters."""
 CUM_TOLERANCE = Fraction(1, 50)
 """Quote currency: venues round a tier's cumulative amount to cents."""
 FIELD_ALIASES = {
@@ -26,7 +29,7 @@ FIELD_ALIASES = {
     "mode": ("margin_mode",),
     "cum": ("deduction",),
 }
-"""The contract's and the venues' other words for the same field."""
+"""Other names of the same field, in the contract and at venues."""
 
 
 class MarginInputError(ValueError):
@@ -49,9 +52,9 @@ def number(value: object, where: str) -> Fraction:
 
 @dataclass
 class Fields:
-    """One JSON object, with those it takes its defaults from, nearest first.
+    """One JSON object, and the objects around it that give defaults, nearest first.
 
-    Names that were asked for are remembered, so that what nobody read can be reported.
+    `names_read` collects the names that were looked up, so that the rest can be reported.
     """
 
     where: str
@@ -60,7 +63,7 @@ class Fields:
     names_read: set[str] = field(default_factory=set)
 
     def find(self, name: str, inherit: bool = False) -> object | None:
-        """The value under `name` or one of its other words; None when absent or null."""
+        """The value under `name` or one of its aliases; None when absent or null."""
         names = (name, *FIELD_ALIASES.get(name, ()))
         self.names_read.update(names)
         for source in (self.own, *(self.outer if inherit else ())):
@@ -103,22 +106,22 @@ def sequence(value: object, where: str) -> Sequence[object]:
 
 
 def read_tiers(value: object, where: str, by_leverage: bool) -> Tiers:
-    """A tier table in any of its forms.
+    """A tier table in any of its forms: a rate, `[rate]`, one row, or a list of rows.
 
-    A bare rate; `[rate]`; one row; a list of rows, each an object (`lower_bound`,
-    `maintenance_rate`, `initial_rate`?, `cum`?), or `[lower bound, rate]` (and initial rate), or
-    the same run together as bare numbers. `by_leverage`: rows may give `max_leverage` in place of
-    the rate (Hyperliquid: half of 1/max leverage).
+    A row is an object (`lower_bound`, `maintenance_rate`, and if given `initial_rate` and `cum`),
+    or `[lower bound, rate]`, or that with an initial rate; `[lower bound, rate, lower bound, rate]`
+    is two rows. `by_leverage`: rows may give `max_leverage` in place of the rate (Hyperliquid: half
+    of 1/max leverage).
     """
     rows = [_row(row, f"{where}[{i}]", by_leverage) for i, row in enumerate(_rows(value, where))]
     try:
-        table = Tiers.from_rows([row[:3] for row in rows], rows[0][3] or Fraction(0))
+        table = Tiers.from_rows([row[:3] for row in rows], rows[0].cum or ZERO)
     except TierError as error:
         raise MarginInputError(f"{where}: {error}") from None
     for i, (row, given) in enumerate(zip(table.rows, rows, strict=True)):
-        if given[3] is not None and abs(given[3] - row.deduction) > CUM_TOLERANCE:
+        if given.cum is not None and abs(given.cum - row.deduction) > CUM_TOLERANCE:
             raise MarginInputError(
-                f"{where}[{i}].cum is {float(given[3]):g}, but the bounds and rates give "
+                f"{where}[{i}].cum is {float(given.cum):g}, but the bounds and rates give "
                 f"{float(row.deduction):g}: mend the row or leave cum out"
             )
     return table
@@ -137,18 +140,23 @@ def _rows(value: object, where: str) -> Sequence[object]:
     return [list(rows[i : i + 2]) for i in range(0, len(rows), 2)]
 
 
-RowInput = tuple[Fraction, Fraction, Fraction | None, Fraction | None]
+class TierInput(NamedTuple):
+    """A row of a tier table as given; `cum`: its cumulative amount."""
+
+    lower_bound: Fraction
+    rate: Fraction
+    initial: Fraction | None = None
+    cum: Fraction | None = None
 
 
-def _row(value: object, where: str, by_leverage: bool) -> RowInput:
-    """(lower bound, maintenance rate, initial rate, cumulative amount) of one row."""
+def _row(value: object, where: str, by_leverage: bool) -> TierInput:
     if isinstance(value, list):
         if not 2 <= len(value) <= 3:
             raise MarginInputError(f"{where}: a row is [lower bound, rate] or with initial rate")
         read = [number(item, f"{where}[{i}]") for i, item in enumerate(value)]
-        return read[0], read[1], read[2] if len(read) == 3 else None, None
+        return TierInput(*read)
     if not isinstance(value, dict):
-        return Fraction(0), number(value, where), None, None
+        return TierInput(ZERO, number(value, where))
     row = Fields(where, value)
     rate = row.number("maintenance_rate")
     initial = row.number("initial_rate")
@@ -158,11 +166,12 @@ def _row(value: object, where: str, by_leverage: bool) -> RowInput:
             rate, initial = 1 / (2 * leverage), initial or 1 / leverage
     if rate is None:
         raise MarginInputError(f"{where}: no maintenance_rate: give it as a fraction of notional")
-    return row.number("lower_bound") or Fraction(0), rate, initial, row.number("cum")
+    lower_bound = row.number("lower_bound") or ZERO
+    return TierInput(lower_bound, rate, initial, row.number("cum"))
 
 
 def _shorten(value: object) -> str:
-    """What stood there, cut short; a number of thousands of digits is not even written out."""
+    """The value as text, cut short; a number of thousands of digits is not written out at all."""
     if isinstance(value, int) and abs(value) >= 10**TEXT_MAX:
         return "a number that long"
     shown = repr(value)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
 
-from monitor.core.margin.calculator_input import Fields
+from monitor.core.contract.units import WARN_RATIO
+from monitor.core.margin.calculator_input import ZERO
+from monitor.core.margin.calculator_position import PositionInput
 from monitor.core.margin.formulas import (
     Crossing,
     Position,
@@ -18,25 +19,7 @@ from monitor.core.margin.formulas import (
     prices,
 )
 
-ZERO = Fraction(0)
 _DIGITS = Context(prec=18)
-
-
-@dataclass(frozen=True)
-class PositionInput:
-    """A position as read.
-
-    `equity`: its own, at `position.price`; `by_leverage`: what its leverage says it would be. The
-    first stands before the pool's equity, the second behind it. None: not given.
-    """
-
-    position: Position
-    equity: Fraction | None
-    by_leverage: Fraction | None
-    profit: Fraction
-    basis: str
-    isolated: bool
-    fields: Fields
 
 
 def decimal_text(value: Fraction | None) -> str | None:
@@ -50,27 +33,29 @@ def decimal_text(value: Fraction | None) -> str | None:
 def position_answer(
     regime: Regime, one: PositionInput, equity: Fraction, other: Fraction
 ) -> dict[str, object]:
+    """The answer for a position in a pool with `equity`, beside positions whose maintenance margin
+    is `other` (quote currency).
+    """
     position = one.position
-    found = prices(regime, position, equity, other)
-    shown: dict[str, object] = {
+    at = prices(regime, position, equity, other)
+    return {
         "symbol": position.symbol,
-        "warn": decimal_text(found.warn.price),
-        "liquidation": decimal_text(found.liquidation.price),
-        "backstop": decimal_text(found.backstop.price) if found.backstop else None,
-        "bankruptcy": decimal_text(found.bankruptcy.price),
-        "tier": found.liquidation.tier,
-        **_venue_prices(regime, one, equity, found),
+        "warn": decimal_text(at.warn.price),
+        "liquidation": decimal_text(at.liquidation.price),
+        "backstop": decimal_text(at.backstop.price) if at.backstop else None,
+        "bankruptcy": decimal_text(at.bankruptcy.price),
+        "tier": at.liquidation.tier,
+        **_venue_prices(regime, one, equity, at),
+        "trace": _trace(regime, one, equity, at),
     }
-    shown["trace"] = _trace(regime, one, equity, found)
-    return shown
 
 
 def _venue_prices(
-    regime: Regime, one: PositionInput, equity: Fraction, found: Prices
+    regime: Regime, one: PositionInput, equity: Fraction, at: Prices
 ) -> dict[str, object]:
-    """What only one venue has: dYdX's fillable and deleveraging price, Drift's share to close."""
-    position, own, fields = one.position, found.maintenance, one.fields
-    total = own + found.other_maintenance
+    """What only one venue has: dYdX's fillable and deleveraging price, Drift's amount to close."""
+    position, own, fields = one.position, at.maintenance, one.fields
+    total = own + at.other_maintenance
     if regime.name == "dydx":
         adjustment = fields.positive("bankruptcy_adjustment", inherit=True) or Fraction(1)
         spread = fields.positive("spread_to_maintenance", inherit=True) or Fraction(3, 2)
@@ -91,11 +76,9 @@ def _venue_prices(
     return {}
 
 
-def _trace(
-    regime: Regime, one: PositionInput, equity: Fraction, found: Prices
-) -> dict[str, object]:
+def _trace(regime: Regime, one: PositionInput, equity: Fraction, at: Prices) -> dict[str, object]:
     position = one.position
-    total = found.maintenance + found.other_maintenance
+    total = at.maintenance + at.other_maintenance
     initial = position.tiers.initial(position.size * position.price)
     if initial is not None:
         initial += position.size_rate * position.size * position.size * position.price
@@ -108,21 +91,21 @@ def _trace(
         "maintenance_at": "entry value" if regime.at_entry else "mark",
         "equity": decimal_text(equity),
         "fee": decimal_text(position.fee),
-        "maintenance": decimal_text(found.maintenance),
-        "other_maintenance": decimal_text(found.other_maintenance),
+        "maintenance": decimal_text(at.maintenance),
+        "other_maintenance": decimal_text(at.other_maintenance),
         "initial": decimal_text(initial),
         "margin_ratio": decimal_text(total / equity) if equity > 0 else None,
         "state": _state(regime, equity, total),
         "binds": {
             name: _binding_tier(position, crossing)
             for name, crossing in (
-                ("warn", found.warn),
-                ("liquidation", found.liquidation),
-                ("backstop", found.backstop),
+                ("warn", at.warn),
+                ("liquidation", at.liquidation),
+                ("backstop", at.backstop),
             )
             if crossing is not None and crossing.tier is not None
         },
-        "mark_rule": regime.mark.formula,
+        "mark_rule": regime.mark_rule,
         "unknown": _unknown_inputs(regime, one, initial),
         "ignored": one.fields.unread_names(),
     }
@@ -146,7 +129,7 @@ def _state(regime: Regime, equity: Fraction, total: Fraction) -> str:
         return "backstop"
     if equity < total:
         return "liquidation"
-    return "warn" if total > 0 and equity * 4 <= total * 5 else "healthy"
+    return "warn" if total > 0 and equity <= WARN_RATIO * total else "healthy"
 
 
 def _unknown_inputs(regime: Regime, one: PositionInput, initial: Fraction | None) -> list[str]:

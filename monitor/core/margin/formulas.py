@@ -8,7 +8,8 @@ positions, the pool meets `k` times its requirement at the price
 
 k = 5/4: warn (maintenance is 80 % of equity); 1: liquidation; 2/3: Hyperliquid's backstop; 0:
 bankruptcy. x ≤ 0 means that there is no such price. Everything is an exact rational here;
-`monitor/core/bands/refresh.py` runs the same formula in floats over a whole venue and is tested against this file.
+`monitor/core/bands/refresh.py` runs the same formula in floats over a whole venue, and its tests
+compare it with this file.
 """
 
 from __future__ import annotations
@@ -17,11 +18,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from monitor.core.margin.mark_rules import MarkRule
+from monitor.core.contract.units import WARN_RATIO
 from monitor.core.margin.tiers import Tiers
 
-WARN_K = Fraction(5, 4)
-"""Margin ratio (maintenance over equity) of 80 %: equity is 1.25 times maintenance."""
 LIQUIDATION_K = Fraction(1)
 BANKRUPTCY_K = Fraction(0)
 HYPERLIQUID_BACKSTOP_K = Fraction(2, 3)
@@ -63,7 +62,8 @@ Requirement = Callable[[Position], tuple[RequirementLine, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Where a pool meets k times its requirement; `tier` is the row that binds there."""
+    """Where a pool meets k times its requirement, and the row of the tier table that binds there.
+    None: at no price."""
 
     price: Fraction | None
     tier: int | None
@@ -71,7 +71,7 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """The four prices of one position, and what they were made from."""
+    """The four prices of one position, and its own and the other positions' maintenance margin."""
 
     warn: Crossing
     liquidation: Crossing
@@ -85,8 +85,9 @@ class Prices:
 class LiquidationPath:
     """What happens to a position under water, as data.
 
-    `first_share` of it is sold at once when its notional is at least `partial_above` (quote
-    currency; None: always), then `cooldown_s` passes before the rest. `steps` in the venue's order.
+    `steps`: in the venue's order. `first_share` of the position is sold at once when its notional
+    is at least `partial_above` (quote currency; None: always), the rest after `cooldown_s`. `adl`:
+    how counterparties are ranked for auto-deleveraging.
     """
 
     steps: tuple[str, ...]
@@ -100,13 +101,14 @@ class LiquidationPath:
 class Regime:
     """A venue's rules: its requirement, its mark, its path.
 
+    `mark_rule`: how the venue makes its mark, in words.
     `maintenance_at_entry`: maintenance is counted at entry value and does not move with the mark.
     `counts_fee`: the venue counts a closing fee against equity.
     """
 
     name: str
     requirement: Requirement
-    mark: MarkRule
+    mark_rule: str
     path: LiquidationPath
     at_entry: bool = False
     counts_fee: bool = False
@@ -152,12 +154,12 @@ def crossing(
 ) -> Crossing:
     """The price at which equity falls to `k` times the requirement, and the tier that binds.
 
-    A tier whose requirement grows as fast as the position's own value (k·r + fee ≥ 1) cannot be
-    met by any fall in price and is passed over. Of equal roots the higher tier binds, since a
-    notional on a bound belongs to it.
+    A tier whose requirement rises with the price as fast as the position's value (k·r + fee ≥ 1)
+    has no such price for a long position and is skipped. Of equal roots the higher tier binds,
+    since a notional on a bound belongs to it.
     """
     q, z = position.quantity, position.size
-    best: Crossing = Crossing(None, None)
+    best = Crossing(None, None)
     for tier, line in enumerate(lines):
         slope = q - k * line.slope - z * position.fee
         if q > 0 and slope <= 0:
@@ -178,18 +180,13 @@ def prices(
         return crossing(position, lines, equity, other_maintenance, k)
 
     return Prices(
-        warn=at(WARN_K),
+        warn=at(WARN_RATIO),
         liquidation=at(LIQUIDATION_K),
         backstop=None if regime.backstop_k is None else at(regime.backstop_k),
         bankruptcy=at(BANKRUPTCY_K),
-        maintenance=max(line.slope * position.price - line.deduction for line in lines),
+        maintenance=requirement(regime, position),
         other_maintenance=other_maintenance,
     )
-
-
-def equity_at(position: Position, equity: Fraction, price: Fraction) -> Fraction:
-    """The pool's equity (before fees) once this position's market stands at `price`."""
-    return equity + position.quantity * (price - position.price)
 
 
 def fillable_price(
@@ -202,8 +199,9 @@ def fillable_price(
 ) -> Fraction:
     """dYdX v4: the price at which the venue's own liquidation order is sent.
 
-    The deeper under water, the further from the oracle: spread = SMMR · maintenance ·
-    clamp(BA·(1 − equity/pool maintenance), 0, 1), over the size. Defaults: mainnet genesis.
+    The lower the equity, the further it lies from the oracle price: by `spread_to_maintenance` ·
+    maintenance / size · clamp(`bankruptcy_adjustment` · (1 − equity / pool maintenance), 0, 1).
+    Defaults: mainnet genesis.
     Source: dydxprotocol/v4-chain, x/clob/keeper/liquidations.go, GetFillablePrice.
     """
     rating = Fraction(1)
@@ -218,8 +216,8 @@ def deleveraging_price(
 ) -> Fraction:
     """dYdX v4: the price at which the position is deleveraged against a counterparty.
 
-    It takes the position's share (by maintenance) of the pool's equity with it, so it differs from
-    the k = 0 root in a cross pool. Source: GetBankruptcyPriceInQuoteQuantums, same file.
+    The position takes its share (by maintenance) of the pool's equity along, so in a cross pool
+    this is not the price at k = 0. Source: GetBankruptcyPriceInQuoteQuantums, same file.
     """
     share = maintenance / pool_maintenance if pool_maintenance else Fraction(1)
     return position.price - equity * share / position.quantity
@@ -235,20 +233,8 @@ def close_to_cover(
 ) -> Fraction | None:
     """Drift: base units that must be closed to make up a margin `shortage` (quote currency).
 
-    Closing frees the margin rate less the two fees; None when the fees eat all of it, and the whole
-    position goes. Source: drift protocol-v2, math/liquidation.rs.
+    Each unit of notional closed frees the margin rate less the two fees. None: that is nothing, and
+    the whole position is closed. Source: drift protocol-v2, math/liquidation.rs.
     """
     freed = price * quote_price * (margin_rate - liquidator_fee - fund_fee)
     return shortage / freed if freed > 0 else None
-
-
-def adl_rank(entry: Fraction, position: Position, equity: Fraction) -> Fraction | None:
-    """Hyperliquid's auto-deleveraging rank, highest first: (mark/entry)·(notional/account value).
-
-    For a short the first factor is entry/mark: profit ranks high on either side. None without
-    positive equity, since such an account is not a counterparty.
-    """
-    if equity <= 0:
-        return None
-    gain = position.price / entry if position.quantity > 0 else entry / position.price
-    return gain * position.size * position.price / equity

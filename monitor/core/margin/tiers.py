@@ -3,9 +3,9 @@
     MM(N) = max_t (r_t · N − d_t),   d_0 = 0,   d_t = d_(t−1) + lower_bound_t · (r_t − r_(t−1))
 
 The deductions (the "cumulative amount" of Binance) make the requirement continuous at each bound.
-Because rates never fall from tier to tier, the maximum over all rows *is* the row that holds the
-notional, which is why no solver here searches for its tier. All numbers are exact rationals, so a
-notional on a bound is on it, not beside it.
+Because rates never fall from tier to tier, the maximum over all rows is that of the row which holds
+the notional, so no solver here needs to search for its tier. All numbers are exact rationals, so
+that a notional on a bound is compared exactly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitor.core.contract import events, fixed_point
 
 
 class TierError(ValueError):
-    """A table that no solver may use; the sentence names the row and says how to mend it."""
+    """A table that cannot be used; the message names the row and says how to mend it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ class Tiers:
 
     def index_at(self, notional: Fraction) -> int:
         """Index of the row that holds `notional`; a bound itself belongs to the higher row."""
-        found = bisect_right(self.rows, notional, key=lambda row: row.lower_bound)
-        return max(found - 1, 0)
+        above = bisect_right(self.rows, notional, key=lambda row: row.lower_bound)
+        return max(above - 1, 0)
 
     def maintenance(self, notional: Fraction) -> Fraction:
         """Maintenance margin (quote currency) of `notional` ≥ 0."""

@@ -1,29 +1,35 @@
-"""A venue's marks on their way into margin state: judged one by one, doubts told as findings.
+"""A venue's marks on their way into margin state: each is judged, and doubts become findings.
 
-Layer `pricing`. What is doubted within one cell of time becomes one finding for each market and
-kind, decided when the cell has passed, so that slicing shows nowhere.
+Findings belong to the layer `pricing`. The doubts of one cell of time become one finding for each
+market and kind when the cell has passed, so that batching does not show in the output.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
 
-from monitor.core.marks.market_rows import LEVELS
+from detectors.arrays.types import Int64
 from monitor.core.contract.fixed_point import SCALE
-from monitor.core.decode.batch import ABSENT, Int64
+from monitor.core.decode.batch import ABSENT
 from monitor.core.finding import Finding, OffsetRange
-from monitor.core.marks.mark_guard import DOUBT_KINDS, MarkGuard, MarkUpdate, PriceDoubt
+from monitor.core.marks import market_rows as columns
+from monitor.core.marks.mark_guard import (
+    DOUBT_KINDS,
+    MarkGuard,
+    MarkUpdate,
+    PriceDoubt,
+    PriceSource,
+)
 from monitor.core.marks.volatility import Volatility
+from monitor.core.snapshot import from_state, to_state
 from monitor.core.tables.interner import Interner
 
 STREAM = "marks"
 """The stream that its findings name; it is no feature of a window."""
-_MARK, _INDEX, _LAST = 4, 5, 6
-_BID, _ASK = 4, 4 + 2 * LEVELS
-"""Columns of the best prices in a row of the venue's books."""
 
 
 class MarkFilter:
@@ -31,99 +37,97 @@ class MarkFilter:
 
     def __init__(self, symbols: Interner) -> None:
         self._symbols = symbols
-        self._guards: dict[int, MarkGuard] = {}
-        self._volatility: dict[int, Volatility] = {}
+        self._guards: dict[int, MarkGuard] = defaultdict(MarkGuard)
+        self._volatility: dict[int, Volatility] = defaultdict(Volatility)
         self._sources: dict[tuple[int, int], str] = {}
-        """Sources of the records that wait, by partition and offset."""
+        """Index sources of the mark records to come, by partition and offset."""
         self._doubts: list[tuple[str, PriceDoubt]] = []
         self.doubted = dict.fromkeys(DOUBT_KINDS, 0)
-        """Records that were not believed, and sources that were passed over."""
+        """Prices that were not trusted and sources that were ignored, by kind."""
 
     def add_sources(self, partition: int, offsets: list[int], sources: list[str | None]) -> None:
-        """Keep the sources that mark records tell, until those are judged."""
+        """Keep the index sources of mark records (JSON) until the records are judged."""
         for offset, text in zip(offsets, sources, strict=True):
             if text is not None:
                 self._sources[partition, offset] = text
 
     def volatility_of(self, symbol: int) -> tuple[float | None, float]:
-        """Realised volatility of a symbol's mark, a year (None: not known yet); its grain, s."""
-        held = self._volatility.get(symbol)
-        return (None, 0.0) if held is None else (held.sigma, held.grain_s)
+        """Realised volatility of a symbol's mark, a year (None: too few returns); its grain, s."""
+        volatility = self._volatility.get(symbol)
+        return (None, 0.0) if volatility is None else (volatility.sigma, volatility.grain_s)
 
     def filter_rows(self, rows: Int64, books: Int64) -> Int64:
-        """Mark records (`ledger_entries.PRICE`) in event-time order: the same, with `ABSENT` for what is
-        not believed. `books`: the last book by symbol.
+        """Mark rows in event-time order (n, `MARK_COLUMNS`): a copy with `ABSENT` for each mark and
+        index that is not trusted. `books`: the last book by symbol.
         """
         out = rows.copy()
         for i, row in enumerate(rows.tolist()):
-            symbol = row[3]
-            bid, ask = books[symbol, _BID], books[symbol, _ASK]
-            text = self._sources.pop((row[1], row[2]), None)
-            mark_told, index_told, last = (
-                None if row[at] == ABSENT else row[at] / SCALE for at in (_MARK, _INDEX, _LAST)
-            )
-            middle = 0.5 * float(bid + ask) / SCALE if bid > 0 and ask > 0 else None
-            sources = () if text is None else _parse_sources(text)
-            told = MarkUpdate(row[0], row[1], row[2], mark_told, index_told, last, middle, sources)
-            guard = self._guards.get(symbol)
-            if guard is None:
-                guard = self._guards[symbol] = MarkGuard()
-            mark, index, doubts = guard.judge(told)
+            symbol = row[columns.SYMBOL]
+            update = self._read_update(row, books[symbol])
+            trusts_mark, trusts_index, doubts = self._guards[symbol].judge(update)
             if doubts:
                 (name,) = self._symbols.names(np.array([symbol]))
                 self._doubts += [(name, doubt) for doubt in doubts]
-            if not mark:
-                out[i, _MARK] = ABSENT
-            if not index:
-                out[i, _INDEX] = ABSENT
-            price = told.mark if mark else told.index if told.mark is None and index else None
+            if not trusts_mark:
+                out[i, columns.MARK] = ABSENT
+            if not trusts_index:
+                out[i, columns.INDEX] = ABSENT
+            price = update.mark if trusts_mark else None
+            if update.mark is None and trusts_index:
+                price = update.index
             if price is not None:
-                measured = self._volatility.get(symbol)
-                if measured is None:
-                    measured = self._volatility[symbol] = Volatility()
-                measured.update(told.ts, price)
+                self._volatility[symbol].update(update.ts, price)
         return out
 
-    def findings(self, end_ns: int, window_ns: int) -> list[Finding]:
-        """What was doubted in the cell of time that ended at `end_ns`.
+    def _read_update(self, row: list[int], book: Int64) -> MarkUpdate:
+        mark, index, last = (
+            None if row[at] == ABSENT else row[at] / SCALE
+            for at in (columns.MARK, columns.INDEX, columns.LAST)
+        )
+        bid, ask = book[columns.BEST_BID], book[columns.BEST_ASK]
+        middle = 0.5 * float(bid + ask) / SCALE if bid > 0 and ask > 0 else None
+        ts, partition, offset = row[columns.TS], row[columns.PARTITION], row[columns.OFFSET]
+        text = self._sources.pop((partition, offset), None)
+        sources = () if text is None else _parse_sources(text)
+        return MarkUpdate(ts, partition, offset, mark, index, last, middle, sources)
 
-        It belongs to the window in which that end lies: whatever was decided before, that window
-        was not.
+    def findings(self, end_ns: int, window_ns: int) -> list[Finding]:
+        """One finding for each market, kind and partition with doubts in the cell of time that ends
+        at `end_ns`. Its window is the one in which `end_ns` lies: that is still open.
         """
         groups: dict[tuple[str, str, int], list[PriceDoubt]] = {}
         for name, doubt in self._doubts:
             self.doubted[doubt.kind] += 1
             groups.setdefault((name, doubt.kind, doubt.partition), []).append(doubt)
         self._doubts = []
-        return [_finding(key[0], groups[key], end_ns, window_ns) for key in sorted(groups)]
+        return [_make_finding(key[0], groups[key], end_ns, window_ns) for key in sorted(groups)]
 
     def snapshot(self) -> dict[str, Any]:
-        """All state; nothing is in doubt between two cells."""
+        """All state; between two cells there are no doubts."""
         return {
-            "guards": [[s, *self._guards[s].snapshot()] for s in sorted(self._guards)],
-            "volatility": [[s, *self._volatility[s].snapshot()] for s in sorted(self._volatility)],
+            "guards": to_state(self._guards),
+            "volatility": {symbol: v.snapshot() for symbol, v in self._volatility.items()},
             "sources": [[*at, self._sources[at]] for at in sorted(self._sources)],
             "doubted": self.doubted,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a snapshot."""
-        self._guards = {symbol: MarkGuard.from_state(held) for symbol, *held in state["guards"]}
-        self._volatility = {}
-        for symbol, *measured in state["volatility"]:
-            self._volatility[symbol] = Volatility()
-            self._volatility[symbol].restore(measured)
+        """Continue from a snapshot."""
+        guards = from_state(dict[int, MarkGuard], state["guards"])
+        self._guards, self._volatility = defaultdict(MarkGuard, guards), defaultdict(Volatility)
+        for symbol, volatility in state["volatility"].items():
+            self._volatility[symbol].restore(volatility)
         self._sources = {(partition, offset): text for partition, offset, text in state["sources"]}
         self.doubted = dict(state["doubted"])
 
 
-def _parse_sources(text: str) -> tuple[tuple[str, float, int], ...]:
-    """Sources as the judge has read them: the text was found good when its record was decoded."""
-    return tuple((s["name"], float(s["price"]), int(s["ts"])) for s in json.loads(text))
+def _parse_sources(text: str) -> tuple[PriceSource, ...]:
+    """The sources in a text that was valid when its record was decoded."""
+    return tuple(PriceSource(s["name"], float(s["price"]), int(s["ts"])) for s in json.loads(text))
 
 
-def _finding(symbol: str, doubts: list[PriceDoubt], end_ns: int, window_ns: int) -> Finding:
-    """The doubts of one market and kind; the words come from the last of them."""
+def _make_finding(symbol: str, doubts: list[PriceDoubt], end_ns: int, window_ns: int) -> Finding:
+    """The doubts of one market and kind; the facts are those of the last."""
     last, offsets = doubts[-1], [doubt.offset for doubt in doubts]
     return Finding(
         window=end_ns // window_ns,

@@ -1,54 +1,67 @@
-"""One broken source never moves margin state: which marks and indices are believed.
+"""One broken source never moves margin state: which marks and indices are trusted.
 
-A price is believed when it lies within its market's own reach of the last good one. A jump beyond
-that needs at least `CONFIRMATIONS` independent inputs beside it (sources of the index, the last
-trade, the book's middle), more than speak against it; or it must last, `LASTING_UPDATES` updates
-and `LASTING_S` seconds. Until then the last good value stays, and what was offered is told. The
-reach is `JUMP_SIGMAS` standard deviations of the market's own moves, clipped so that an outlier
-does not widen it. Where nothing is told beside a price, only jumps of `JUMP_MOST` are doubted, and
-none after a silence of `GOOD_PRICE_MAX_AGE_S`: nothing is known then that could speak against it.
+A price is trusted when it lies near the last trusted price of its market. A jump beyond that needs
+at least `CONFIRMATIONS` independent inputs in the same record that agree (sources of the index, the
+last trade, the middle of the book), and more than disagree; or it must last for `LASTING_UPDATES`
+updates and `LASTING_S` seconds. Until then the last trusted price stays, and the price offered is
+reported as a doubt. How far a price may jump is `JUMP_SIGMAS` standard deviations of the market's
+own moves, clipped so that an outlier does not widen it. Without other inputs only jumps beyond
+`JUMP_MOST` are doubted. After a silence of `GOOD_PRICE_MAX_AGE_S` no jump is doubted: the last
+price then says nothing about the next.
 
-Sources of an index are judged in their own record: stale ones by age, outlying ones against the
-median of the fresh. An index that leaves that median behind is not believed, nor is a mark that
-follows it. Everything follows event time, so slicing shows nowhere.
+Sources of an index are judged within their record: stale ones by age, outlying ones against the
+median of the fresh ones. An index far from that median is not trusted, nor is a mark that follows
+it. Everything depends on event time only, so batching does not show in the output.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from monitor.core.contract.units import SECOND_NS
 
 AGREE_WITHIN = 0.005
-"""Inputs nearer than this to a price speak for it: twice the basis that liquid perpetuals show."""
+"""Inputs within this fraction of a price agree: twice the basis that liquid perpetuals show."""
 SOURCE_OUTLYING = 0.01
-"""A source this far from the median of the fresh ones is broken: arbitrage holds spot markets
-within a few bps of each other."""
+"""A source further than this fraction from the median of the fresh ones is broken: arbitrage keeps
+spot markets within a few bps of each other."""
 SOURCE_STALE_S = 30.0
 """A source of an index that is older is stale; venues' own limits lie between 10 and 60 s."""
 JUMP_LEAST = 0.02
-"""A move below this is not refused for its size."""
+"""A move below this fraction is never a jump."""
 JUMP_MOST = 0.10
-"""A move above this, within `GOOD_PRICE_MAX_AGE_S`, is always asked for confirmation."""
+"""A move above this fraction, within `GOOD_PRICE_MAX_AGE_S`, always needs confirmation."""
 JUMP_SIGMAS = 10.0
 """Fat tails: at four degrees of freedom such a move comes once in some ten thousand updates."""
 CONFIRMATIONS = 2
 LASTING_UPDATES, LASTING_S = 5, 10.0
-"""A jump that nobody confirms is believed when so many updates in a row, over so many seconds, lie
+"""A jump without confirmation is trusted when so many updates in a row, over so many seconds, lie
 near each other."""
 SCALE_WEIGHT = 0.02
-"""Weight of a new move in the scale of moves: half of it is forgotten after 34 updates."""
+"""Weight of a new move in the average move: half of it is forgotten after 34 updates."""
 READY_MOVES = 30
-"""Moves before the scale is one: its error is then about a seventh."""
+"""Moves before the average counts: its error is then about a seventh."""
 GOOD_PRICE_MAX_AGE_S = 60.0
-"""A last good value that is older tells nothing of the next."""
+"""A last trusted price that is older says nothing about the next."""
 DOUBT_KINDS = ("outlying_mark", "outlying_index", "outlying_source", "stale_source")
+
+
+class PriceSource(NamedTuple):
+    """One source of an index, as a mark record names it."""
+
+    name: str
+    price: float
+    ts: int
+    """ns"""
 
 
 @dataclass(frozen=True, slots=True)
 class MarkUpdate:
-    """One mark record, prices in quote currency; None: not told."""
+    """One mark record, prices in quote currency; None: the record has no such price."""
 
     ts: int
     partition: int
@@ -57,14 +70,13 @@ class MarkUpdate:
     index: float | None
     last: float | None
     middle: float | None
-    """Of the last book before this moment's cell of time."""
-    sources: tuple[tuple[str, float, int], ...] = ()
-    """Name, price and time (ns) of each source of the index."""
+    """Of the last book before this record's cell of time."""
+    sources: tuple[PriceSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PriceDoubt:
-    """What was not believed, and why."""
+    """A price or a source that is not trusted, and why."""
 
     ts: int
     partition: int
@@ -72,71 +84,72 @@ class PriceDoubt:
     kind: str
     offered: float
     kept: float | None
-    """The last good value; of a source, the median of the fresh ones; None: there is none."""
+    """The last trusted price; for a source, the median of the fresh ones; None: there is none."""
     limit: float
-    """The fraction (or the age, s) that was overstepped."""
+    """The fraction (for a stale source the age, s) that it exceeds."""
     source: str = ""
     agree: int = 0
     against: int = 0
+    """Other inputs that agree and that disagree."""
 
 
 @dataclass(slots=True)
 class TrustedPrice:
-    """One price of one market: its last good value, the size of its moves, what waits."""
+    """One price of one market: its last trusted value, its average move, and the candidate."""
 
     good: float = math.nan
+    """The last trusted price; NaN: none yet."""
     ts: int = 0
     scale: float = 0.0
     """Average size of a move, a root second."""
     candidate: float = math.nan
+    """The last price that was not trusted; NaN: none since the last trusted one."""
     candidate_since: int = 0
     candidate_updates: int = 0
     moves: int = 0
 
-    def jump_limit(self, ts: int, others: int) -> float:
-        """How far the next value may lie away, as a fraction; `others`: inputs told beside it.
+    @property
+    def is_new(self) -> bool:
+        return math.isnan(self.good)
 
-        Where nothing else is told, or too little was seen, only what no market does is doubted.
+    def jump_limit(self, ts: int, others: int) -> float:
+        """How far the next price may lie from the last, as a fraction.
+
+        `others`: number of other inputs in the record.
         """
-        wait_s = max((ts - self.ts) / 1e9, 1.0)
+        wait_s = self._wait_s(ts)
         if wait_s > GOOD_PRICE_MAX_AGE_S:
             return math.inf
         if not others or self.moves < READY_MOVES:
             return JUMP_MOST
         return min(max(JUMP_LEAST, JUMP_SIGMAS * self.scale * math.sqrt(wait_s)), JUMP_MOST)
 
+    def _wait_s(self, ts: int) -> float:
+        return max((ts - self.ts) / SECOND_NS, 1.0)
+
     def accept(self, ts: int, price: float) -> None:
-        """Believe a value."""
-        if self.good == self.good:
-            wait_s = max((ts - self.ts) / 1e9, 1.0)
-            move = abs(math.log(price / self.good)) / math.sqrt(wait_s)
+        """Trust a price."""
+        if not self.is_new:
+            move = abs(math.log(price / self.good)) / math.sqrt(self._wait_s(ts))
             move = min(move, 4.0 * self.scale + JUMP_LEAST / JUMP_SIGMAS)
             self.scale += SCALE_WEIGHT * (move - self.scale)
             self.moves += 1
         self.good, self.ts, self.candidate, self.candidate_updates = price, ts, math.nan, 0
 
     def has_lasted(self, ts: int, price: float) -> bool:
-        """Whether a value that is not believed has stood long enough to be."""
+        """Take a price that is not trusted; whether such prices have lasted long enough to be."""
         if not _is_near(price, self.candidate):
             self.candidate_since, self.candidate_updates = ts, 0
         self.candidate = price
         self.candidate_updates += 1
         return (
             self.candidate_updates >= LASTING_UPDATES
-            and ts - self.candidate_since >= LASTING_S * 1e9
+            and ts - self.candidate_since >= LASTING_S * SECOND_NS
         )
 
 
 def _is_near(a: float | None, b: float | None, reach: float = AGREE_WITHIN) -> bool:
     return a is not None and b is not None and abs(a - b) <= reach * b
-
-
-def _median(prices: list[float]) -> float | None:
-    ordered = sorted(prices)
-    half = len(ordered) // 2
-    if not ordered:
-        return None
-    return ordered[half] if len(ordered) % 2 else 0.5 * (ordered[half - 1] + ordered[half])
 
 
 @dataclass(slots=True)
@@ -146,98 +159,86 @@ class MarkGuard:
     mark: TrustedPrice = field(default_factory=TrustedPrice)
     index: TrustedPrice = field(default_factory=TrustedPrice)
 
-    def judge(self, told: MarkUpdate) -> tuple[bool, bool, list[PriceDoubt]]:
-        """Whether the mark and the index of a record are believed, and what is in doubt."""
-        oldest = told.ts - SOURCE_STALE_S * 1e9
-        fresh = [source for source in told.sources if source[2] >= oldest]
-        median = _median([price for _, price, _ in fresh])
-        doubts = list(_source_doubts(told, fresh, median))
-        prices = [price for _, price, _ in fresh]
-        index, broken = told.index is not None, False
-        if told.index is not None:
-            inputs: list[float | None] = [*prices, told.last, told.middle]
-            broken = len(fresh) >= 2 and not _is_near(told.index, median, SOURCE_OUTLYING)
-            stale = bool(told.sources) and not fresh
-            index = self._accept_if_trusted(self.index, told, told.index, inputs, broken or stale)
-            if not index:
-                doubts.append(_make_doubt("outlying_index", told, told.index, self.index, inputs))
-        mark = told.mark is not None
-        if told.mark is not None:
-            # The sources speak for themselves; without them the index is one more input.
-            inputs = [*prices, told.last, told.middle]
-            if not prices and index:
-                inputs.append(told.index)
-            follows = broken and _is_near(told.mark, told.index) and not _is_near(told.mark, median)
-            mark = self._accept_if_trusted(self.mark, told, told.mark, inputs, follows)
-            if not mark:
-                doubts.append(_make_doubt("outlying_mark", told, told.mark, self.mark, inputs))
-        return mark, index, doubts
+    def judge(self, update: MarkUpdate) -> tuple[bool, bool, list[PriceDoubt]]:
+        """Whether the mark and the index of a record are trusted (no: also where there is none),
+        and the doubts.
+        """
+        oldest = update.ts - SOURCE_STALE_S * SECOND_NS
+        fresh = [source for source in update.sources if source.ts >= oldest]
+        prices = [source.price for source in fresh]
+        median = statistics.median(prices) if prices else None
+        doubts = list(_source_doubts(update, fresh, median))
+        inputs: list[float | None] = [*prices, update.last, update.middle]
+        trusts_index = broken = trusts_mark = False
+        if update.index is not None:
+            broken = len(fresh) >= 2 and not _is_near(update.index, median, SOURCE_OUTLYING)
+            stale = bool(update.sources) and not fresh
+            trusts_index = _accept_if_trusted(
+                self.index, update.ts, update.index, inputs, broken or stale
+            )
+            if not trusts_index:
+                doubts.append(
+                    _make_doubt("outlying_index", update, update.index, self.index, inputs)
+                )
+        if update.mark is not None:
+            if not prices and trusts_index:
+                # The sources speak for themselves; without them the index is one more input.
+                inputs = [*inputs, update.index]
+            follows = (
+                broken and _is_near(update.mark, update.index) and not _is_near(update.mark, median)
+            )
+            trusts_mark = _accept_if_trusted(self.mark, update.ts, update.mark, inputs, follows)
+            if not trusts_mark:
+                doubts.append(_make_doubt("outlying_mark", update, update.mark, self.mark, inputs))
+        return trusts_mark, trusts_index, doubts
 
-    def _accept_if_trusted(
-        self,
-        series: TrustedPrice,
-        told: MarkUpdate,
-        price: float,
-        inputs: list[float | None],
-        broken: bool,
-    ) -> bool:
-        first = series.good != series.good
-        agree, against = _count_votes(price, inputs)
-        reach = series.jump_limit(told.ts, agree + against)
-        believed = (first or abs(price / series.good - 1.0) <= reach) and not broken
-        if not believed:
-            lasts = series.has_lasted(told.ts, price) and not broken
-            believed = lasts or (agree >= CONFIRMATIONS and agree > against)
-        if believed:
-            series.accept(told.ts, price)
-        return believed
 
-    def snapshot(self) -> list[Any]:
-        return [list(astuple(self.mark)), list(astuple(self.index))]
-
-    @classmethod
-    def from_state(cls, state: list[Any]) -> MarkGuard:
-        """From a snapshot."""
-        return cls(TrustedPrice(*state[0]), TrustedPrice(*state[1]))
+def _accept_if_trusted(
+    series: TrustedPrice, ts: int, price: float, inputs: list[float | None], broken: bool
+) -> bool:
+    agree, against = _count_votes(price, inputs)
+    limit = series.jump_limit(ts, agree + against)
+    trusted = (series.is_new or abs(price / series.good - 1.0) <= limit) and not broken
+    if not trusted:
+        lasts = series.has_lasted(ts, price) and not broken
+        trusted = lasts or (agree >= CONFIRMATIONS and agree > against)
+    if trusted:
+        series.accept(ts, price)
+    return trusted
 
 
 def _count_votes(price: float, inputs: list[float | None]) -> tuple[int, int]:
-    agree = against = 0
-    for other in inputs:
-        if other is not None:
-            if _is_near(other, price):
-                agree += 1
-            else:
-                against += 1
-    return agree, against
+    """How many inputs agree with a price, and how many disagree."""
+    votes = [_is_near(other, price) for other in inputs if other is not None]
+    return sum(votes), len(votes) - sum(votes)
 
 
 def _make_doubt(
-    kind: str, told: MarkUpdate, price: float, series: TrustedPrice, inputs: list[float | None]
+    kind: str, update: MarkUpdate, price: float, series: TrustedPrice, inputs: list[float | None]
 ) -> PriceDoubt:
-    kept = None if series.good != series.good else series.good
+    kept = None if series.is_new else series.good
     agree, against = _count_votes(price, inputs)
-    limit = series.jump_limit(told.ts, agree + against)
-    return PriceDoubt(told.ts, told.partition, told.offset, kind, price, kept, limit, "",
-                 agree, against)  # fmt: skip
+    limit = series.jump_limit(update.ts, agree + against)
+    at = update.ts, update.partition, update.offset
+    return PriceDoubt(*at, kind, price, kept, limit, "", agree, against)
 
 
 def _source_doubts(
-    told: MarkUpdate, fresh: list[tuple[str, float, int]], median: float | None
+    update: MarkUpdate, fresh: list[PriceSource], median: float | None
 ) -> Iterator[PriceDoubt]:
     """The worst stale and the worst outlying source of a record."""
-    at = told.ts, told.partition, told.offset
-    stale = [s for s in told.sources if told.ts - s[2] > SOURCE_STALE_S * 1e9]
+    at = update.ts, update.partition, update.offset
+    stale = [s for s in update.sources if update.ts - s.ts > SOURCE_STALE_S * SECOND_NS]
     if stale:
-        name, _, ts = min(stale, key=lambda s: (s[2], s[0]))
-        age_s = (told.ts - ts) / 1e9
+        oldest = min(stale, key=lambda s: (s.ts, s.name))
+        age_s = (update.ts - oldest.ts) / SECOND_NS
         yield PriceDoubt(
-            *at, "stale_source", age_s, None, SOURCE_STALE_S, name, len(fresh), len(stale)
+            *at, "stale_source", age_s, None, SOURCE_STALE_S, oldest.name, len(fresh), len(stale)
         )
     if median is None or len(fresh) < 3:
         return
-    name, price, _ = max(fresh, key=lambda s: (abs(s[1] / median - 1.0), s[0]))
-    if not _is_near(price, median, SOURCE_OUTLYING):
-        others = sum(not _is_near(p, median, SOURCE_OUTLYING) for _, p, _ in fresh)
-        yield PriceDoubt(*at, "outlying_source", price, median, SOURCE_OUTLYING, name,
-                    len(fresh) - others, others)  # fmt: skip
+    worst = max(fresh, key=lambda s: (abs(s.price / median - 1.0), s.name))
+    if not _is_near(worst.price, median, SOURCE_OUTLYING):
+        outlying = sum(not _is_near(s.price, median, SOURCE_OUTLYING) for s in fresh)
+        yield PriceDoubt(*at, "outlying_source", worst.price, median, SOURCE_OUTLYING, worst.name,
+                         len(fresh) - outlying, outlying)  # fmt: skip

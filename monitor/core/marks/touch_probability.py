@@ -31,7 +31,6 @@ from monitor.core.contract.units import DAY_S, YEAR_S
 BARRIER_SHIFT = 0.5826
 """−ζ(1/2)/√(2π)."""
 HORIZONS_S = (60.0, 600.0, 3_600.0, float(DAY_S))
-TAIL_FREEDOM = 4
 NODES = 16
 """Variances that stand for the mixture."""
 

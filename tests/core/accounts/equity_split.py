@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.core.accounts.ledger import AccountLedger
-from monitor.core.accounts.ledger_kernels import ACCOUNT_TRANSFERS, POSITION_COLUMNS
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 
 
@@ -35,11 +34,10 @@ def split_equity(ledger: AccountLedger, name: str, marks: dict[str, int]) -> Equ
     number = ledger.names.names(np.arange(len(ledger.names))).index(name)
     account, symbol = ledger.row_owners()
     mine = np.flatnonzero(account == number)
-    parts = ledger.account_rows[number].tolist()[: ACCOUNT_TRANSFERS + 1]
-    trade, fees, funding, transfers = parts
-    markets = ledger.symbols.names(symbol[mine])
-    for market, row in zip(markets, ledger.position_rows[mine].tolist(), strict=True):
-        position = dict(zip(POSITION_COLUMNS, row, strict=True))
+    own = ledger.account_values(number)
+    trade, fees, funding, transfers = (own[n] for n in ("trade", "fees", "funding", "transfers"))
+    for market, row in zip(ledger.symbols.names(symbol[mine]), mine.tolist(), strict=True):
+        position = ledger.position_values(row)
         trade += position["trade"]
         fees += position["fees"]
         funding += position["funding"]

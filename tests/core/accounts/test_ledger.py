@@ -1,4 +1,4 @@
-"""Accounts: what the records say, whatever their order."""
+"""The ledger of accounts: exact sums that depend on the records alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from monitor.core.accounts.ledger_kernels import (
     LEVERAGE,
     MOVE,
     POSITION,
-    POSITION_COLUMNS,
 )
 from monitor.core.decode.batch import ABSENT, TextColumn
 from tests.core.accounts.equity_split import split_equity
@@ -42,7 +41,7 @@ EVENTS = st.one_of(
 
 
 def entries(machine: AccountLedger, events: list[Any], begin: int = 0) -> np.ndarray:
-    """Entries one ns apart; names are met in the order of the events."""
+    """Entries one ns apart; names are interned in the order of the events."""
     names = machine.names.intern(
         TextColumn.from_strings([ACCOUNTS[who[0]] for _, who, *_ in events])
     )
@@ -64,22 +63,22 @@ def value(price: int, quantity: int) -> int:
 
 
 def expected(events: list[Any], account: int) -> tuple[int, int, int, int]:
-    """Price, funding, fees and transfers, by plain book-keeping that knows no positions' life."""
+    """Price, funding, fees and transfers, by plain bookkeeping without positions."""
     cash, funding, fees, transfers = 0, 0, 0, 0
-    held = dict.fromkeys(SYMBOLS, 0)
+    quantity = dict.fromkeys(SYMBOLS, 0)
     for op, who, a, b, c, _ in events:
         if who[0] != account:
             continue
         if op in (FILL, POSITION):
             cash += value(b, a) if a < 0 else -value(b, a)
-            held[SYMBOLS[who[1]]] += a
+            quantity[SYMBOLS[who[1]]] += a
             fees += c if op == FILL else 0
             transfers += c if op == POSITION else 0
         elif op == MOVE:
             funding += a if b == 4 else 0
             fees -= a if b == 5 else 0
             transfers += a if b in (0, 1, 6) else 0
-    worth = sum(q * MARKS[s] // 10**10 for s, q in held.items())
+    worth = sum(q * MARKS[s] // 10**10 for s, q in quantity.items())
     return cash + worth, funding, fees, transfers
 
 
@@ -88,10 +87,10 @@ def expected(events: list[Any], account: int) -> tuple[int, int, int, int]:
 def test_equity_is_price_and_funding_less_fees_and_transfers_to_the_last_unit(
     events: list[Any],
 ) -> None:
-    made = machine()
-    made.apply_entries(entries(made, events))
+    ledger = machine()
+    ledger.apply_entries(entries(ledger, events))
     for name in {ACCOUNTS[who[0]] for _, who, *_ in events}:
-        split = split_equity(made, name, MARKS)
+        split = split_equity(ledger, name, MARKS)
         want = expected(events, ACCOUNTS.index(name))
         assert (split.price, split.funding, split.fees, split.transfers) == want
         assert split.equity == want[0] + want[1] - want[2] + want[3]
@@ -99,7 +98,7 @@ def test_equity_is_price_and_funding_less_fees_and_transfers_to_the_last_unit(
 
 @given(st.lists(EVENTS, min_size=1, max_size=40), st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None, derandomize=True)
-def test_sums_hang_on_no_order(events: list[Any], random: Any) -> None:
+def test_ledger_sums_do_not_depend_on_the_order_of_entries(events: list[Any], random: Any) -> None:
     one, other = machine(), machine()
     one.apply_entries(entries(one, events))
     mixed = list(events)
@@ -112,11 +111,11 @@ def test_sums_hang_on_no_order(events: list[Any], random: Any) -> None:
 
 @given(st.lists(EVENTS, min_size=2, max_size=40), st.integers(0, 40))
 @settings(max_examples=100, deadline=None, derandomize=True)
-def test_slices_and_a_snapshot_between_them_change_nothing(events: list[Any], at: int) -> None:
+def test_batching_and_a_snapshot_in_between_change_nothing(events: list[Any], at: int) -> None:
     whole = machine()
     whole.apply_entries(entries(whole, events))
     part = machine()
-    # Names are met in another order here: their numbers must not show.
+    # Names are interned in another order here, which must not show.
     part.names.intern(TextColumn.from_strings(ACCOUNTS[::-1]))
     part.symbols.intern(TextColumn.from_strings(SYMBOLS[::-1]))
     part.apply_entries(entries(part, events[:at]))
@@ -128,27 +127,27 @@ def test_slices_and_a_snapshot_between_them_change_nothing(events: list[Any], at
     assert whole.digest() != machine().digest()
 
 
-def row(made: AccountLedger) -> dict[str, int]:
-    assert len(made.position_rows) == 1
-    return dict(zip(POSITION_COLUMNS, made.position_rows[0].tolist(), strict=True))
+def row(ledger: AccountLedger) -> dict[str, int]:
+    assert len(ledger.position_rows) == 1
+    return ledger.position_values(0)
 
 
-def test_entry_value_is_that_of_what_is_open() -> None:
-    made = machine()
+def test_the_entry_value_is_that_of_the_open_quantity() -> None:
+    ledger = machine()
     at = (0, 0)
     fills = [
         (FILL, at, 2 * E8, 100 * E8, 0, -1),
         (FILL, at, 2 * E8, 200 * E8, 0, -1),
         (FILL, at, -1 * E8, 500 * E8, 0, -1),
     ]
-    made.apply_entries(entries(made, fills))
-    assert (row(made)["quantity"], row(made)["entry"]) == (3 * E8, 450 * E6)
-    made.apply_entries(entries(made, [(FILL, at, -5 * E8, 300 * E8, 0, -1)], 9))
-    assert (row(made)["quantity"], row(made)["entry"]) == (-2 * E8, 600 * E6)
+    ledger.apply_entries(entries(ledger, fills))
+    assert (row(ledger)["quantity"], row(ledger)["entry"]) == (3 * E8, 450 * E6)
+    ledger.apply_entries(entries(ledger, [(FILL, at, -5 * E8, 300 * E8, 0, -1)], 9))
+    assert (row(ledger)["quantity"], row(ledger)["entry"]) == (-2 * E8, 600 * E6)
 
 
-def test_a_flat_position_leaves_its_money_and_its_margin_to_the_account() -> None:
-    made = machine()
+def test_the_money_and_margin_of_a_flat_position_go_to_the_account() -> None:
+    ledger = machine()
     at = (0, 0)
     events = [
         (MOVE, at, 1000 * E6, 0, 0, 0),
@@ -156,57 +155,57 @@ def test_a_flat_position_leaves_its_money_and_its_margin_to_the_account() -> Non
         (MOVE, at, 100 * E6, 2, 0, 0),
         (FILL, at, E8, 100 * E8, E6, -1),
     ]
-    made.apply_entries(entries(made, events))
-    assert row(made)["isolated"] == 100 * E6
-    made.apply_entries(entries(made, [(FILL, at, -E8, 110 * E8, E6, -1)], 9))
-    held = row(made)
-    assert {held[n] for n in ("quantity", "entry", "trade", "fees", "isolated")} == {0}
-    assert (held["leverage"], held["mode"]) == (10 * E8, 1)
-    assert split_equity(made, "a-0", {}).equity == 1008 * E6
+    ledger.apply_entries(entries(ledger, events))
+    assert row(ledger)["isolated"] == 100 * E6
+    ledger.apply_entries(entries(ledger, [(FILL, at, -E8, 110 * E8, E6, -1)], 9))
+    position = row(ledger)
+    assert {position[n] for n in ("quantity", "entry", "trade", "fees", "isolated")} == {0}
+    assert (position["leverage"], position["mode"]) == (10 * E8, 1)
+    assert split_equity(ledger, "a-0", {}).equity == 1008 * E6
 
 
 @pytest.mark.parametrize("signs", [(1, -1), (1, 1), (-1, -1)])
-def test_the_cause_of_an_isolated_move_says_which_way_it_goes(signs: tuple[int, int]) -> None:
-    made = machine()
+def test_the_cause_of_an_isolated_move_gives_its_direction(signs: tuple[int, int]) -> None:
+    ledger = machine()
     moves = [(MOVE, (0, 0), signs[0] * 70, 2, 0, 0), (MOVE, (0, 0), signs[1] * 30, 3, 0, 0)]
-    made.apply_entries(entries(made, moves))
-    assert row(made)["isolated"] == 40
-    assert split_equity(made, "a-0", {}).equity == 0
+    ledger.apply_entries(entries(ledger, moves))
+    assert row(ledger)["isolated"] == 40
+    assert split_equity(ledger, "a-0", {}).equity == 0
 
 
 def test_forced_fills_are_counted_by_cause() -> None:
-    made = machine()
+    ledger = machine()
     causes = [-1, 0, 1, 1, 2, 3]
-    made.apply_entries(entries(made, [(FILL, (0, 0), E8, 10 * E8, 0, c) for c in causes]))
-    count = dict(zip((*CAUSES, None), made.fills_by_cause[:, 0].tolist(), strict=True))
+    ledger.apply_entries(entries(ledger, [(FILL, (0, 0), E8, 10 * E8, 0, c) for c in causes]))
+    count = dict(zip((*CAUSES, None), ledger.fills_by_cause[:, 0].tolist(), strict=True))
     assert count == {"trade": 1, "liquidation": 2, "backstop": 1, "adl": 1, None: 1}
-    assert made.fills_by_cause[CAUSES.index("liquidation"), 1] == 20 * E6
+    assert ledger.fills_by_cause[CAUSES.index("liquidation"), 1] == 20 * E6
 
 
-def test_idle_flat_accounts_leave_and_those_with_something_open_stay() -> None:
-    made = machine(accounts=2)
+def test_idle_flat_accounts_are_dropped_and_accounts_with_open_positions_stay() -> None:
+    ledger = machine(accounts=2)
     fills = [(FILL, (i, 0), E8, 10 * E8, 0, -1) for i in range(4)]
-    made.apply_entries(entries(made, [*fills, (FILL, (3, 0), -E8, 10 * E8, 0, -1)]))
-    assert made.is_over_limits
-    made.forget(LONG_AGO + HOUR)  # no idle ones: those of highest hash go
-    assert made.dropped == {"idle": 0, "accounts": 2, "positions": 0}
-    made = machine(accounts=3)
-    made.apply_entries(entries(made, [*fills, (FILL, (3, 0), -E8, 10 * E8, 0, -1)]))
-    made.forget(LONG_AGO + 2 * HOUR)
-    assert made.names.names(np.arange(len(made.names))) == ACCOUNTS[:3]
-    assert not made.is_over_limits
-    assert made.dropped == {"idle": 1, "accounts": 0, "positions": 0}
-    assert split_equity(made, "a-1", MARKS).price == MARKS["BTC"] * E8 // 10**10 - 10 * E6
+    ledger.apply_entries(entries(ledger, [*fills, (FILL, (3, 0), -E8, 10 * E8, 0, -1)]))
+    assert ledger.is_over_limits
+    ledger.forget(LONG_AGO + HOUR)  # none is idle: those with the highest hash are dropped
+    assert ledger.dropped == {"idle": 0, "accounts": 2, "positions": 0}
+    ledger = machine(accounts=3)
+    ledger.apply_entries(entries(ledger, [*fills, (FILL, (3, 0), -E8, 10 * E8, 0, -1)]))
+    ledger.forget(LONG_AGO + 2 * HOUR)
+    assert ledger.names.names(np.arange(len(ledger.names))) == ACCOUNTS[:3]
+    assert not ledger.is_over_limits
+    assert ledger.dropped == {"idle": 1, "accounts": 0, "positions": 0}
+    assert split_equity(ledger, "a-1", MARKS).price == MARKS["BTC"] * E8 // 10**10 - 10 * E6
 
 
-def test_who_leaves_hangs_on_names_not_on_arrival() -> None:
+def test_eviction_depends_on_account_names_not_on_arrival_order() -> None:
     fills = [(FILL, (i, j), E8, 10 * E8, 0, ABSENT) for i in range(4) for j in range(3)]
     one, other = machine(positions=5), machine(positions=5)
     one.apply_entries(entries(one, fills))
     other.names.intern(TextColumn.from_strings(["somebody", *ACCOUNTS[::-1]]))
     backwards = entries(other, fills)
     other.apply_entries(backwards)
-    for made in (one, other):
-        made.forget(LONG_AGO)
-        assert (len(made.position_rows), made.dropped["positions"]) == (5, 7)
+    for ledger in (one, other):
+        ledger.forget(LONG_AGO)
+        assert (len(ledger.position_rows), ledger.dropped["positions"]) == (5, 7)
     assert one.digest() == other.digest()

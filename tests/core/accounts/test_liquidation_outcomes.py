@@ -1,4 +1,4 @@
-"""Forced fills beside what was predicted: exact errors, a reason for each that cannot be said."""
+"""Forced fills beside their predictions: exact errors, or a reason why there is none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.accounts.account_pool import pool_of
-from monitor.core.accounts.ledger_kernels import ACCOUNT_COLUMNS, POSITION_COLUMNS
 from monitor.core.accounts.liquidation_outcomes import EDGES_BPS, VERDICTS, Outcome
 from monitor.core.bands.pools import Pools
 from monitor.core.contract.events import TOPICS
@@ -54,15 +53,15 @@ def batches(records: list[Record]) -> list[Any]:
     """Each record at START, or `at` seconds later, as a batch of its own, at its offset."""
     by_kind: dict[str, list[bytes]] = defaultdict(list)
     for record in sorted(records, key=lambda r: r.get("at", 0)):
-        told = {**record, "ts": START + round(float(record.get("at", 0)) * SECOND)}
-        by_kind[record["kind"]].append(json.dumps(told).encode())
-    made = []
+        full = {**record, "ts": START + round(float(record.get("at", 0)) * SECOND)}
+        by_kind[record["kind"]].append(json.dumps(full).encode())
+    result = []
     for kind, raws in by_kind.items():
         for offset, raw in enumerate(raws):
             batch = decode(kind, TOPICS[kind], 0, np.array([offset]), [raw])
             assert not batch.refused, batch.refused
-            made.append(batch)
-    return made
+            result.append(batch)
+    return result
 
 
 def venue(cell_s: float = 60) -> VenueState:
@@ -84,27 +83,31 @@ def run(*records: Record) -> list[Outcome]:
 BASE = (rules(), mark(100), deposit("a", 110), fill("a", 10))
 
 
-def test_a_cross_long_is_compared_at_the_mark_of_its_moment() -> None:
-    (found,) = run(*BASE, mark("93.5", 4), forced("a", -10), mark(80, 6))
+def test_a_cross_long_is_compared_at_the_mark_of_its_time() -> None:
+    (outcome,) = run(*BASE, mark("93.5", 4), forced("a", -10), mark(80, 6))
     # 110 + 10 (x − 100) = 0.05 · 10 x  →  x = 890 / 9.5
     price = 890 / 9.5
-    assert found.predicted is not None
-    assert float(found.predicted) == pytest.approx(price * 1e8, rel=1e-15)
-    assert found.actual == 9_350_000_000
-    assert found.error_bps == pytest.approx((price / 93.5 - 1) * 1e4)
-    assert (found.cause, found.mode, found.verdict) == ("liquidation", "cross", "within_25_bps")
+    assert outcome.predicted is not None
+    assert float(outcome.predicted) == pytest.approx(price * 1e8, rel=1e-15)
+    assert outcome.actual == 9_350_000_000
+    assert outcome.error_bps == pytest.approx((price / 93.5 - 1) * 1e4)
+    assert (outcome.cause, outcome.mode, outcome.verdict) == (
+        "liquidation",
+        "cross",
+        "within_25_bps",
+    )
 
 
 def test_a_short_forced_later_than_predicted_was_predicted_too_early() -> None:
     short = (rules(), mark(100), deposit("a", 110), fill("a", -10))
     # 110 + 10 (100 − x) = 0.05 · 10 x  →  x = 1110 / 10.5
     for price, early in ((106, True), (105, False)):
-        (found,) = run(*short, mark(price, 4), forced("a", 10))
-        assert found.error_bps == pytest.approx((1 - 1110 / 10.5 / price) * 1e4)
-        assert (found.error_bps > 0) == early
+        (outcome,) = run(*short, mark(price, 4), forced("a", 10))
+        assert outcome.error_bps == pytest.approx((1 - 1110 / 10.5 / price) * 1e4)
+        assert (outcome.error_bps > 0) == early
 
 
-def test_what_came_before_in_the_same_minute_counts_and_what_came_after_does_not() -> None:
+def test_records_before_a_fill_in_the_same_minute_count_and_those_after_it_do_not() -> None:
     records = [*BASE, mark("93.5", 4), forced("a", -10)]
     (plain,) = run(*records)
     (more,) = run(*records, deposit("a", 50, at=4.5))
@@ -115,7 +118,7 @@ def test_what_came_before_in_the_same_minute_counts_and_what_came_after_does_not
     assert more.predicted < plain.predicted
 
 
-def test_an_isolated_position_stands_on_its_margin_or_its_leverage() -> None:
+def test_an_isolated_position_is_priced_by_its_margin_or_its_leverage() -> None:
     isolated = {"kind": "leverage", "symbol": "SOL", "account": "a", "leverage": 10,
                 "margin_mode": "isolated"}  # fmt: skip
     records = [*BASE, isolated, mark("94.5", 4), forced("a", -10)]
@@ -152,19 +155,19 @@ REASONS = {
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_what_cannot_be_said_has_its_reason(reason: str) -> None:
-    (found,) = run(*REASONS[reason])
-    assert found.verdict == reason
-    assert (found.predicted, found.actual, found.error_bps) == (None, None, None)
+def test_an_outcome_without_a_prediction_has_a_reason(reason: str) -> None:
+    (outcome,) = run(*REASONS[reason])
+    assert outcome.verdict == reason
+    assert (outcome.predicted, outcome.actual, outcome.error_bps) == (None, None, None)
 
 
-def test_another_market_of_the_pool_without_a_mark_makes_it_unknown() -> None:
+def test_there_is_no_prediction_where_another_market_of_the_pool_has_no_mark() -> None:
     other = fill("a", 1, symbol="BTC")
-    (found,) = run(*BASE, other, rules("BTC"), forced("a", -10))
-    assert found.verdict == "no_mark"
-    (found,) = run(*BASE, other, rules("BTC"), mark(100, symbol="BTC"), forced("a", -10))
+    (outcome,) = run(*BASE, other, rules("BTC"), forced("a", -10))
+    assert outcome.verdict == "no_mark"
+    (outcome,) = run(*BASE, other, rules("BTC"), mark(100, symbol="BTC"), forced("a", -10))
     # 110 + 10 (x − 100) = 0.05 · (10 x + 100)
-    assert found.error_bps == pytest.approx((895 / 9.5 / 100 - 1) * 1e4)
+    assert outcome.error_bps == pytest.approx((895 / 9.5 / 100 - 1) * 1e4)
 
 
 def test_one_liquidation_is_one_outcome_until_a_quiet_minute() -> None:
@@ -189,18 +192,18 @@ def day(seed: int) -> list[Record]:
         symbol, draw = ("SOL", "BTC")[rng.integers(2)], rng.random()
         signed = int(rng.integers(1, 9)) * (1 if rng.random() < 0.5 else -1)
         if draw < 0.1:
-            made = deposit(who, int(rng.integers(-50, 200)))
+            record = deposit(who, int(rng.integers(-50, 200)))
         elif draw < 0.3:
-            made = mark(int(rng.integers(90, 110)))
+            record = mark(int(rng.integers(90, 110)))
         elif draw < 0.35:
             mode = "isolated" if rng.random() < 0.5 else "cross"
-            made = {"kind": "leverage", "account": who, "leverage": 10, "margin_mode": mode}
+            record = {"kind": "leverage", "account": who, "leverage": 10, "margin_mode": mode}
         elif draw < 0.75:
-            made = fill(who, signed, int(rng.integers(90, 110)))
+            record = fill(who, signed, int(rng.integers(90, 110)))
         else:
             cause = ("liquidation", "backstop", "adl")[rng.integers(3)]
-            made = fill(who, signed, 100, cause=cause)
-        records.append({**made, "symbol": symbol, "at": at})
+            record = fill(who, signed, 100, cause=cause)
+        records.append({**record, "symbol": symbol, "at": at})
     return records
 
 
@@ -209,29 +212,29 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(SEEDS, st.integers(1, 700))
-def test_arrival_steps_and_a_snapshot_change_nothing(seed: int, step_s: int) -> None:
+def test_arrival_order_steps_and_snapshots_change_nothing(seed: int, step_s: int) -> None:
     records, rng = day(seed), np.random.default_rng(seed + 1)
     plain = venue(30)
     for batch in batches(records):
         plain.add_batch(batch)
     whole = advanced(plain, 600)
-    made, found = batches(records), []
-    machine, waiting = venue(30), [made[i] for i in rng.permutation(len(made))]
+    in_order, outcomes = batches(records), []
+    machine, waiting = venue(30), [in_order[i] for i in rng.permutation(len(in_order))]
     for until in range(step_s, 600 + step_s, step_s):
         due = [b for b in waiting if b.numbers["ts"][0] < START + until * SECOND]
         waiting = [b for b in waiting if b.numbers["ts"][0] >= START + until * SECOND]
         for batch in due:
             machine.add_batch(batch)
-        found += advanced(machine, min(until, 600))
+        outcomes += advanced(machine, min(until, 600))
         state = machine.snapshot()
         machine = venue(30)
         machine.restore(state)
-    assert found == whole
+    assert outcomes == whole
     assert (machine.outcomes.counts == plain.outcomes.counts).all()
     assert machine.digest() == plain.digest()
 
 
-def test_the_days_of_the_theorem_hold_most_verdicts() -> None:
+def test_the_random_days_have_most_verdicts() -> None:
     seen = set()
     for seed in range(100):
         machine = venue(30)
@@ -244,7 +247,7 @@ def test_the_days_of_the_theorem_hold_most_verdicts() -> None:
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(SEEDS)
-def test_pools_are_those_of_the_bands(seed: int) -> None:
+def test_exact_pools_equal_the_pools_of_the_bands(seed: int) -> None:
     machine = venue(30)
     for batch in batches(day(seed)):
         machine.add_batch(batch)
@@ -254,12 +257,9 @@ def test_pools_are_those_of_the_bands(seed: int) -> None:
     owner, symbol = accounts.row_owners()
     mine: dict[tuple[float, str], list[float]] = defaultdict(list)
     for number in range(len(accounts.names)):
-        account = dict(zip(ACCOUNT_COLUMNS, accounts.account_rows[number].tolist(), strict=True))
+        account = accounts.account_values(number)
         rows = {
-            int(symbol[r]): dict(
-                zip(POSITION_COLUMNS, accounts.position_rows[r].tolist(), strict=True)
-            )
-            for r in np.flatnonzero(owner == number)
+            int(symbol[r]): accounts.position_values(r) for r in np.flatnonzero(owner == number)
         }
         for market, row in rows.items():
             if row["quantity"]:

@@ -32,13 +32,13 @@ def first(answer: dict[str, Any]) -> dict[str, Any]:
      [{"max_leverage": 10}], [[0, 0.05, 0.1]], [0, 0.05, 10**9, 0.1]],
 )  # fmt: skip
 def test_every_form_of_a_table_gives_the_same_prices(tiers: object) -> None:
-    found = first(solve(document(tiers=tiers)))
-    assert found["liquidation"] == "84.2105263157894737"
-    assert found["backstop"] == "82.7586206896551724"
-    assert (found["bankruptcy"], found["tier"]) == ("80", 0)
+    result = first(solve(document(tiers=tiers)))
+    assert result["liquidation"] == "84.2105263157894737"
+    assert result["backstop"] == "82.7586206896551724"
+    assert (result["bankruptcy"], result["tier"]) == ("80", 0)
 
 
-def test_the_other_positions_of_a_cross_pool_count_and_those_isolated_do_not() -> None:
+def test_other_cross_positions_count_and_isolated_positions_do_not() -> None:
     other = {"symbol": "B", "quantity": -100, "mark": 80, "tiers": 0.0125}
     cross = document(pool={"mode": "cross", "equity": 300})
     alone = first(solve(cross))["liquidation"]
@@ -50,7 +50,7 @@ def test_the_other_positions_of_a_cross_pool_count_and_those_isolated_do_not() -
     assert first(solve(cross))["liquidation"] == alone
 
 
-def test_equity_at_the_mark_and_margin_at_entry_say_the_same() -> None:
+def test_equity_at_the_mark_and_margin_at_entry_give_the_same_price() -> None:
     by_margin = document(pool={"mode": "isolated"})
     by_margin["positions"][0] |= {"entry": 110, "margin": 300}
     by_leverage = document(pool={"mode": "isolated"})
@@ -59,7 +59,7 @@ def test_equity_at_the_mark_and_margin_at_entry_say_the_same() -> None:
     assert float(first(solve(by_leverage))["bankruptcy"]) == pytest.approx(90.0)
 
 
-def test_the_trace_names_what_binds_what_was_unknown_and_what_was_not_read() -> None:
+def test_the_trace_names_the_binding_tier_the_unknown_inputs_and_the_ignored_fields() -> None:
     given = document()
     given["positions"][0]["colour"] = "red"
     trace = first(solve(given))["trace"]
@@ -69,7 +69,7 @@ def test_the_trace_names_what_binds_what_was_unknown_and_what_was_not_read() -> 
     assert (trace["margin_ratio"], trace["state"]) == ("0.25", "healthy")
 
 
-def test_a_list_of_documents_gives_a_pool_each() -> None:
+def test_a_list_of_documents_gives_one_pool_each() -> None:
     assert len(solve([document(), document(regime="generic")])["pools"]) == 2  # type: ignore[arg-type]
 
 
@@ -123,7 +123,7 @@ def test_no_document_breaks_the_solver(value: object, place: str) -> None:
         try:
             solve(attempt)
         except MarginInputError as refusal:
-            said = str(refusal)
+            answer = str(refusal)
         else:
-            said = "solved"
-        assert said
+            answer = "solved"
+        assert answer

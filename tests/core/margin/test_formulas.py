@@ -1,10 +1,9 @@
-"""Theorems about tier tables, the solver and the venues' rules."""
+"""Theorems about tier tables and the solver."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import math
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -15,16 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.contract import events
+from monitor.core.contract.units import WARN_RATIO
 from monitor.core.margin.formulas import (
     BANKRUPTCY_K,
     LIQUIDATION_K,
-    WARN_K,
     Position,
-    adl_rank,
     crossing,
 )
 from monitor.core.margin.formulas import prices as four_prices
-from monitor.core.margin.mark_rules import MARK_RULES, MarkInputs, ema
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import TierError, Tiers
 from tests.support import recording
@@ -40,7 +37,7 @@ def table(*rows: tuple[str, str]) -> Tiers:
 # Tier tables
 
 
-def test_every_binance_table_loads_and_every_cumulative_amount_follows() -> None:
+def test_every_binance_table_loads_and_gives_its_cumulative_amounts() -> None:
     brackets = json.loads(
         gzip.decompress(recording("margin-tiers/binance-usdm-2024-10.json.gz").read_bytes())
     )
@@ -68,7 +65,7 @@ def test_every_binance_table_loads_and_every_cumulative_amount_follows() -> None
         ([("0", "1.25")], "write 1 % as 0.01"),
     ],
 )
-def test_a_table_that_would_mislead_the_solver_is_refused_by_row(
+def test_a_table_that_breaks_the_rules_is_refused_with_the_row(
     rows: list[tuple[str, str]], sentence: str
 ) -> None:
     with pytest.raises(TierError, match=sentence):
@@ -139,13 +136,13 @@ def test_twenty_thousand_random_pools_agree_with_bisection() -> None:
     for i in range(n):
         position = Position("X", F(q[i]), F(p[i]), SIX, fee=F(fee[i]))
         lines = GENERIC.requirement(position)
-        found = crossing(position, lines, F(a[i]), F(other[i]), F(k[i])).price
-        if found is None:
+        result = crossing(position, lines, F(a[i]), F(other[i]), F(k[i])).price
+        if result is None:
             assert high[i] < 1e-9 * p[i]
             continue
         # Where collateral nearly pays for the whole position, the root is a small difference of
         # large floats and bisection itself knows it less well: measure on the scale of the mark.
-        worst = max(worst, abs(float(found) - high[i]) / max(float(found), p[i]))
+        worst = max(worst, abs(float(result) - high[i]) / max(float(result), p[i]))
         met += 1
     assert met > 15_000
     assert worst < 1e-12
@@ -169,8 +166,8 @@ def root(
     position: Position, equity: Fraction, other: Fraction, k: Fraction = LIQUIDATION_K
 ) -> Fraction:
     """The liquidation price; where there is none, the price a fall never passes (0)."""
-    found = crossing(position, GENERIC.requirement(position), equity, other, k).price
-    return F(0) if found is None else found
+    result = crossing(position, GENERIC.requirement(position), equity, other, k).price
+    return F(0) if result is None else result
 
 
 def nearer(position: Position, one: Fraction, two: Fraction) -> bool:
@@ -224,7 +221,7 @@ def test_a_larger_fee_never_moves_liquidation_away(
 def test_warn_comes_before_liquidation_before_backstop_before_bankruptcy(
     pool: tuple[Position, Fraction, Fraction],
 ) -> None:
-    marks = [root(*pool, k) for k in (WARN_K, LIQUIDATION_K, F(2, 3), BANKRUPTCY_K)]
+    marks = [root(*pool, k) for k in (WARN_RATIO, LIQUIDATION_K, F(2, 3), BANKRUPTCY_K)]
     for first, second in pairwise(marks):
         assert not nearer(pool[0], second, first)
 
@@ -240,7 +237,7 @@ def test_a_market_quoted_in_smaller_units_has_the_same_price_in_them(
 
 
 @given(pools())
-def test_at_its_liquidation_price_a_pool_has_just_its_maintenance(
+def test_at_its_liquidation_price_a_pool_has_exactly_its_maintenance(
     pool: tuple[Position, Fraction, Fraction],
 ) -> None:
     position, equity, other = pool
@@ -261,45 +258,6 @@ def test_without_maintenance_a_short_mirrors_a_long(share: Fraction, value: int)
 
 def test_a_pool_that_cannot_be_liquidated_by_a_fall_has_no_price() -> None:
     position = Position("X", F(1), F(100), table(("0", "0.05")))
-    found = four_prices(GENERIC, position, F(150), F(0))
-    assert found.liquidation.price is None
-    assert found.liquidation.tier is None
-
-
-# The venues' rules
-
-
-def test_hyperliquid_ranks_profit_and_leverage_first() -> None:
-    position = Position("X", F(10), F(120), table(("0", "0.05")))
-    assert adl_rank(F(100), position, F(600)) == F(12, 10) * 2
-    short = Position("X", F(-10), F(80), table(("0", "0.05")))
-    assert adl_rank(F(100), short, F(400)) == F(100, 80) * 2
-    assert adl_rank(F(100), short, F(0)) is None
-
-
-def test_a_mark_rule_without_its_inputs_gives_no_price() -> None:
-    full = MarkInputs(100.0, 99.0, 101.0, 103.0, 0.5, 0.0001, 0.5, (99.5, 100.2, 104.0))
-    assert MARK_RULES["hyperliquid"].price(full) == 100.5
-    assert MARK_RULES["binance"].price(full) == 100.5
-    assert MARK_RULES["oracle"].price(full) == 100.0
-    assert MARK_RULES["fair"].price(full) == pytest.approx(100.005)
-    for rule in MARK_RULES.values():
-        assert rule.price(MarkInputs(bid=99.0, ask=101.0, last=100.0)) is None
-
-
-@pytest.mark.parametrize(
-    ("rule", "shares"),
-    [("hyperliquid", (0.02, 0.06, 0.18, 0.33)), ("binance", (0.10, 0.33, 1.0, 1.0)),
-     ("bybit", (0.01, 0.03, 0.10, 0.20)), ("oracle", (0.0, 0.0, 0.0, 0.0))],
-)  # fmt: skip
-def test_a_book_moves_its_own_mark_by_the_published_share(
-    rule: str, shares: tuple[float, ...]
-) -> None:
-    found = [MARK_RULES[rule].kappa(t) for t in (3.0, 10.0, 30.0, 60.0)]
-    assert found == pytest.approx(shares, abs=0.006)
-
-
-def test_an_average_over_irregular_samples_does_not_depend_on_how_a_constant_is_cut() -> None:
-    once = ema(2.0, 5.0, 30.0, 150.0)
-    twice = ema(ema(2.0, 5.0, 10.0, 150.0), 5.0, 20.0, 150.0)
-    assert math.isclose(once, twice, rel_tol=1e-14)
+    result = four_prices(GENERIC, position, F(150), F(0))
+    assert result.liquidation.price is None
+    assert result.liquidation.tier is None

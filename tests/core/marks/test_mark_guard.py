@@ -14,77 +14,79 @@ from monitor.core.marks.mark_guard import (
     LASTING_UPDATES,
     MarkGuard,
     MarkUpdate,
+    PriceSource,
 )
+from monitor.core.snapshot import from_state, to_state
 from tests.core.venue.test_state import BASE, SECOND, START, deposit, fill, mark, run
 
 QUIET = [100.0, 100.01, 99.99, 100.02, 100.0] * 8
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
 
 
-def told(second: float, **known: Any) -> MarkUpdate:
-    given: dict[str, Any] = {"mark": None, "index": None, "last": None, "middle": None, **known}
+def update(second: float, **prices: Any) -> MarkUpdate:
+    given: dict[str, Any] = {"mark": None, "index": None, "last": None, "middle": None, **prices}
     return MarkUpdate(START + int(second * SECOND), 0, int(second * 10), **given)
 
 
 def sources(second: float, *prices: float, age_s: float = 1.0) -> tuple[Any, ...]:
     ts = START + int((second - age_s) * SECOND)
-    return tuple((name, price, ts) for name, price in zip(NAMES, prices, strict=False))
+    return tuple(PriceSource(name, price, ts) for name, price in zip(NAMES, prices, strict=False))
 
 
 def quiet(guard: MarkGuard, **others: Any) -> float:
     """Forty seconds of quiet marks; the time after them."""
     for second, price in enumerate(QUIET):
-        known = {name: value(second) for name, value in others.items()}
-        believed, _, doubts = guard.judge(told(second, mark=price, **known))
-        assert believed
+        values = {name: value(second) for name, value in others.items()}
+        trusted, _, doubts = guard.judge(update(second, mark=price, **values))
+        assert trusted
         assert doubts == []
     return float(len(QUIET))
 
 
-def test_a_lone_outlier_is_not_believed_whatever_its_size() -> None:
+def test_a_lone_outlier_is_not_trusted_whatever_its_size() -> None:
     for factor in (0.2, 0.89, 1.11, 1.5, 1000.0):
         guard = MarkGuard()
         now = quiet(guard)
-        believed, _, (doubt,) = guard.judge(told(now, mark=100 * factor))
-        assert not believed
+        trusted, _, (doubt,) = guard.judge(update(now, mark=100 * factor))
+        assert not trusted
         assert (doubt.kind, doubt.kept, doubt.offered) == ("outlying_mark", 100.0, 100 * factor)
-        assert guard.judge(told(now + 1, mark=100.0))[0]
+        assert guard.judge(update(now + 1, mark=100.0))[0]
 
 
-def test_against_other_inputs_a_smaller_jump_is_not_believed_either() -> None:
+def test_a_smaller_jump_is_not_trusted_where_other_inputs_disagree() -> None:
     for factor in (0.97, 1.03):
         guard = MarkGuard()
         now = quiet(guard)
-        assert not guard.judge(told(now, mark=100 * factor, index=100.0, middle=100.0))[0]
+        assert not guard.judge(update(now, mark=100 * factor, index=100.0, middle=100.0))[0]
 
 
-def test_after_a_silence_nothing_speaks_against_a_lone_mark() -> None:
+def test_any_mark_is_trusted_after_a_silence() -> None:
     guard = MarkGuard()
     now = quiet(guard)
-    assert guard.judge(told(now + 61, mark=70.0))[0]
+    assert guard.judge(update(now + 61, mark=70.0))[0]
 
 
-def test_a_real_move_is_believed_at_once_where_two_inputs_confirm_it() -> None:
+def test_a_real_move_is_trusted_at_once_where_two_inputs_confirm_it() -> None:
     for confirming in ({"index": 90.0, "last": 90.1}, {"last": 90.0, "middle": 90.2}):
         guard = MarkGuard()
         now = quiet(guard)
-        assert guard.judge(told(now, mark=90.05, **confirming))[0]
+        assert guard.judge(update(now, mark=90.05, **confirming))[0]
     # One that confirms and one that does not are not enough.
     guard = MarkGuard()
     now = quiet(guard)
-    assert not guard.judge(told(now, mark=90.05, last=90.0, middle=100.0))[0]
+    assert not guard.judge(update(now, mark=90.05, last=90.0, middle=100.0))[0]
 
 
-def test_a_lasting_move_is_believed_after_the_stated_number_of_updates_and_seconds() -> None:
+def test_a_lasting_move_is_trusted_after_the_stated_number_of_updates_and_seconds() -> None:
     guard = MarkGuard()
     now = quiet(guard)
     wait = LASTING_S / (LASTING_UPDATES - 1)
-    seen = [guard.judge(told(now + wait * i, mark=80.0))[0] for i in range(LASTING_UPDATES)]
+    seen = [guard.judge(update(now + wait * i, mark=80.0))[0] for i in range(LASTING_UPDATES)]
     assert seen == [False] * (LASTING_UPDATES - 1) + [True]
     # Many updates within a moment are no proof.
     guard = MarkGuard()
     now = quiet(guard)
-    assert not any(guard.judge(told(now + 0.01 * i, mark=80.0))[0] for i in range(50))
+    assert not any(guard.judge(update(now + 0.01 * i, mark=80.0))[0] for i in range(50))
 
 
 @given(st.floats(0.01, 100.0), st.integers(0, 4), st.integers(3, 5))
@@ -92,7 +94,7 @@ def test_a_lasting_move_is_believed_after_the_stated_number_of_updates_and_secon
 def test_one_source_of_three_or_more_cannot_move_mark_or_index(
     factor: float, broken: int, count: int
 ) -> None:
-    """However far it is off: the index it spoils and the mark made from that index stay."""
+    """However far it is off: the index it spoils and the mark that follows it stay."""
     guard = MarkGuard()
     level = [100.0] * count
     now = quiet(guard, index=lambda _: 100.0, sources=lambda second: sources(second, *level))
@@ -100,63 +102,62 @@ def test_one_source_of_three_or_more_cannot_move_mark_or_index(
     prices[broken % count] *= factor
     index = sum(prices) / count  # a venue that takes the mean
     before = guard.mark.good, guard.index.good
-    believed, index_believed, _ = guard.judge(
-        told(now, mark=index, index=index, last=100.0, sources=sources(now, *prices))
+    trusted, trusts_index, _ = guard.judge(
+        update(now, mark=index, index=index, last=100.0, sources=sources(now, *prices))
     )
     for taken, kept in zip((guard.mark.good, guard.index.good), before, strict=True):
         assert abs(taken / kept - 1) <= 0.0105  # what no market calls an outlier
     if abs(index / 100 - 1) > 0.0105:
-        assert not believed
-        assert not index_believed
+        assert not trusted
+        assert not trusts_index
 
 
 def test_a_stale_and_an_outlying_source_are_named() -> None:
     guard = MarkGuard()
     now = quiet(guard)
-    old = (("alpha", 100.0, START), *sources(now, 100.0, 100.0, 100.0)[1:])
-    believed, index, doubts = guard.judge(told(now, mark=100.0, index=100.0, sources=old))
-    assert believed
+    old = (PriceSource("alpha", 100.0, START), *sources(now, 100.0, 100.0, 100.0)[1:])
+    trusted, index, doubts = guard.judge(update(now, mark=100.0, index=100.0, sources=old))
+    assert trusted
     assert index
     assert [(d.kind, d.source) for d in doubts] == [("stale_source", "alpha")]
     four = sources(now, 100.0, 100.0, 104.0, 100.0)
-    _, _, doubts = guard.judge(told(now, mark=100.0, index=100.0, sources=four))
+    _, _, doubts = guard.judge(update(now, mark=100.0, index=100.0, sources=four))
     assert [(d.kind, d.source, d.kept) for d in doubts] == [("outlying_source", "gamma", 100.0)]
 
 
 @given(st.lists(st.floats(-0.004, 0.004), min_size=1, max_size=80))
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_small_moves_are_never_refused(moves: list[float]) -> None:
+def test_small_moves_are_always_trusted(moves: list[float]) -> None:
     guard, price = MarkGuard(), 100.0
     for second, move in enumerate(moves):
         price *= 1 + move
-        assert guard.judge(told(second, mark=price)) == (True, False, [])
+        assert guard.judge(update(second, mark=price)) == (True, False, [])
         assert guard.mark.good == price
         assert guard.mark.jump_limit(START + (second + 1) * SECOND, 1) <= JUMP_MOST
 
 
-def test_a_snapshot_of_a_guard_is_the_guard() -> None:
+def test_a_guard_continues_from_a_snapshot() -> None:
     guard = MarkGuard()
     now = quiet(guard)
-    guard.judge(told(now, mark=80.0))
-    again = MarkGuard.from_state(guard.snapshot())
-    assert again == guard
+    guard.judge(update(now, mark=80.0))
+    assert from_state(MarkGuard, to_state(guard)) == guard
 
 
-HELD = [deposit("a", 60), fill("a", "buy", 10)]
+POSITION = [deposit("a", 60), fill("a", "buy", 10)]
 """60 + 10 (x − 100) = 0.5 x: due at 98.947."""
 STILL = [{**mark(100), "at": i} for i in range(20)]
 
 
-def test_bands_stand_at_the_last_good_mark_and_an_alert_says_why() -> None:
-    rest = [r for r in BASE if r["kind"] != "mark"] + HELD
-    engine, made = run([*rest, *STILL, {**mark(60), "at": 20.5}], 60)
-    assert [b.markets[0].mark for b in made] == [100.0] * len(made)
+def test_bands_use_the_last_trusted_mark_and_an_alert_says_why() -> None:
+    rest = [r for r in BASE if r["kind"] != "mark"] + POSITION
+    engine, bands = run([*rest, *STILL, {**mark(60), "at": 20.5}], 60)
+    assert [b.markets[0].mark for b in bands] == [100.0] * len(bands)
     assert engine.venue.mark_filter.doubted["outlying_mark"] == 1
     assert engine.alert_count == 2  # firing and, after a quiet time, resolved
 
 
-def test_the_sentence_names_what_was_offered_and_what_stays() -> None:
-    rest = [r for r in BASE if r["kind"] != "mark"] + HELD
+def test_the_sentence_names_the_price_offered_and_the_price_kept() -> None:
+    rest = [r for r in BASE if r["kind"] != "mark"] + POSITION
     alerts: list[dict[str, Any]] = []
     run([*rest, *STILL, {**mark(60), "at": 20.5}], 24, alerts)
     (alert,) = alerts
@@ -177,17 +178,17 @@ def test_the_sentence_names_what_was_offered_and_what_stays() -> None:
     assert b"\n" not in alert_json(alert)
 
 
-def test_a_broken_source_in_a_record_reaches_the_guard() -> None:
+def test_the_guard_reads_the_sources_of_a_record() -> None:
     def with_sources(second: float, *prices: float) -> dict[str, Any]:
         mean = sum(prices) / len(prices)
-        told = [{"name": n, "price": str(p), "ts": START + int(second * SECOND)}
+        sources = [{"name": n, "price": str(p), "ts": START + int(second * SECOND)}
                 for n, p in zip(NAMES, prices, strict=False)]  # fmt: skip
-        return {**mark(mean), "index": mean, "sources": told, "at": second}
+        return {**mark(mean), "index": mean, "sources": sources, "at": second}
 
-    rest = [r for r in BASE if r["kind"] != "mark"] + HELD
+    rest = [r for r in BASE if r["kind"] != "mark"] + POSITION
     marks = [with_sources(i, 100.0, 100.0, 100.0) for i in range(10)]
-    engine, made = run([*rest, *marks, with_sources(10.5, 100.0, 100.0, 130.0)], 40)
-    assert made[-1].markets[0].mark == 100.0
+    engine, bands = run([*rest, *marks, with_sources(10.5, 100.0, 100.0, 130.0)], 40)
+    assert bands[-1].markets[0].mark == 100.0
     doubted = engine.venue.mark_filter.doubted
     assert doubted == {"outlying_mark": 1, "outlying_index": 1, "outlying_source": 1,
                        "stale_source": 0}  # fmt: skip
