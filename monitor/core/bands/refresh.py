@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -201,10 +202,7 @@ def _sum_zones(
     reach_zones = round(reach / BIN_WIDTH)
     cuts = np.linspace(0, count, PARALLEL_PARTS // 2 + 1).astype(np.int64).tolist()
     spans = [
-        (side, low, high)
-        for side in (LONG, SHORT)
-        for low, high in zip(cuts[:-1], cuts[1:], strict=True)
-        if low < high
+        (side, low, high) for side in (LONG, SHORT) for low, high in pairwise(cuts) if low < high
     ]
 
     def total(span: int) -> None:

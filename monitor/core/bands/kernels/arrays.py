@@ -66,6 +66,9 @@ mark, but −1 there, so that no notional is below it. `FACTOR_GROWTH`: the larg
 move of the common factor within reach multiplies a notional; ∞ where the gap between equity and
 requirement is no straight line."""
 TABLE_ROWS = 15
+TIER_BOUND, TIER_RATE, TIER_DEDUCTION = range(3)
+"""Rows of `MarketTable.tiers`: a tier's lowest notional, its rate and its deduction."""
+TIER_ROWS = 3
 
 PRICE_WARN, PRICE_LIQUIDATION, PRICE_BACKSTOP, PRICE_BANKRUPTCY = range(4)
 STRESS = 4
@@ -86,7 +89,7 @@ DUE_FLAG = 1 << GROUP_BITS
 """Added to the group of a position whose pool is due at the mark already."""
 
 EXPONENT_LOW, EXPONENTS = 10, 28
-"""The slippage table has a column for each notional from 2^10 to 2^37; less costs what 2^10 does."""
+"""The slippage table has a column for each notional 2^10 … 2^37; less costs what 2^10 does."""
 NOTIONAL_MIN, NOTIONAL_MAX = 2.0**EXPONENT_LOW, 2.0 ** (EXPONENT_LOW + EXPONENTS - 1) * (1 - 1e-15)
 UNITS_MAX = 1e15
 """A position counts in zones with at most 1e9 quote units (1e15 in 1e-6): sums stay in 64 bits."""
@@ -123,13 +126,11 @@ class MarketTable(NamedTuple):
 
     rows: Float64
     """(`TABLE_ROWS`, markets)"""
-    bound: Float64
-    """By tier: its lowest notional."""
-    rate: Float64
-    deduction: Float64
+    tiers: Float64
+    """(`TIER_ROWS`, tiers of all markets)"""
 
 
-MARKET_TABLE = tuple_type(MarketTable, F2, F1, F1, F1)
+MARKET_TABLE = tuple_type(MarketTable, F2, F2)
 
 
 class Block(NamedTuple):
