@@ -1,4 +1,4 @@
-"""What bands are made of, as plain arrays: the markets' rules and the books."""
+"""The inputs of bands as plain arrays: the rules of the markets and their books."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class PositionPrices(NamedTuple):
     """What a refresh knows of single positions and pools before it makes zones of them."""
 
     prices: Float64
-    """(8, positions): rows of `Block.prices`; NaN: none."""
+    """(8, positions): rows of `PositionBlock.prices`; NaN: none."""
     equity: Float64
     """By pool, as are those below."""
     maintenance: Float64

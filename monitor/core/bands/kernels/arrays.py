@@ -72,8 +72,8 @@ TIER_ROWS = 3
 
 PRICE_WARN, PRICE_LIQUIDATION, PRICE_BACKSTOP, PRICE_BANKRUPTCY = range(4)
 STRESS = 4
-"""Rows of `Block.prices`: the four, and from row `STRESS` on the same four when the close also pays
-its slippage in today's book."""
+"""Rows of `PositionBlock.prices`: the four, and from row `STRESS` on the same four when the close
+also pays its slippage in today's book."""
 PRICES = 8
 WARN_K = float(WARN_RATIO)
 """`PRICE_WARN` is where equity is this multiple of the requirement."""
@@ -81,7 +81,7 @@ FACTOR_REACH = 0.5
 """Furthest move of the common factor that is looked at."""
 
 ZONE_LIQUIDATION, ZONE_STRESSED, ZONE_BACKSTOP, ZONE_BANKRUPTCY = range(4)
-"""Rows of `Block.zones`, and the parts of a record's code from the lowest bits on."""
+"""Rows of `PositionBlock.zones`, and the parts of a record's code from the lowest bits on."""
 CODE_BITS = 10
 """Bits of a zone in a record's code; its group has `GROUP_BITS` below them."""
 GROUP_BITS = 4
@@ -133,7 +133,7 @@ class MarketTable(NamedTuple):
 MARKET_TABLE = tuple_type(MarketTable, F2, F2)
 
 
-class Block(NamedTuple):
+class PositionBlock(NamedTuple):
     """Scratch for the positions of some pools, one after the other: one entry a position."""
 
     quantity: Float64
@@ -171,10 +171,10 @@ class Block(NamedTuple):
     """(`PRICES`, positions); not positive, NaN or ∞: there is none."""
 
 
-BLOCK = tuple_type(Block, F1, *[INT32_1] * 3, *[F1] * 11, INT32_1, INT32_1, INT32_2, F2)
+BLOCK = tuple_type(PositionBlock, F1, *[INT32_1] * 3, *[F1] * 11, INT32_1, INT32_1, INT32_2, F2)
 
 
-class Records(NamedTuple):
+class ForcedRecords(NamedTuple):
     """What zones are summed from: one entry for each position that is forced within reach."""
 
     code: Int64
@@ -186,7 +186,7 @@ class Records(NamedTuple):
     """side · markets + market."""
 
 
-RECORDS = tuple_type(Records, I1, I1, INT32_1, INT32_1)
+RECORDS = tuple_type(ForcedRecords, I1, I1, INT32_1, INT32_1)
 
 
 class SortedRecords(NamedTuple):

@@ -47,7 +47,7 @@ from monitor.core.bands.kernels.arrays import (
     ZONE_BANKRUPTCY,
     ZONE_LIQUIDATION,
     ZONE_STRESSED,
-    Block,
+    PositionBlock,
     inner_njit,
 )
 from monitor.core.bands.kernels.roots import maintenance_of, solve_tier_by_tier
@@ -65,7 +65,7 @@ def new_block(room):  # type: ignore[no-untyped-def]
     """Scratch for `room` positions; what it holds is undefined."""
     # One more integer each: `pick_forced` writes before it counts.
     floats, integers = np.empty((12, room)), np.empty((9, room + 1), np.int32)
-    return Block(
+    return PositionBlock(
         floats[0], integers[0], integers[1], integers[2], floats[1], floats[2], floats[3],
         floats[4], floats[5], floats[6], floats[7], floats[8], floats[9], floats[10],
         floats[11], integers[3], integers[4], integers[5:], np.empty((PRICES, room)),

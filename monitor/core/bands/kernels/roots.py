@@ -177,8 +177,8 @@ def factor_moves(span, sums, requirement, drift, bent, market, quantity, table, 
 def solve_tier_by_tier(t, q, m, value, others, costs, backstop, markets, x):  # type: ignore[no-untyped-def]
     """Set `x[:, t]`, the eight prices of a position that leaves the lowest tier on its way.
 
-    `costs`: `fee` and `stress_cost` of a `Block`. The other arguments are its entries; it is not
-    given whole because a call copies what it is given, and there is one a position.
+    `costs`: its `fee` and `stress_cost` in the block; the other arguments are its entries too. The
+    block is not given whole: a call copies what it is given, and there is one a position.
     """
     table, tiers = markets
     fee, stress_cost = costs
