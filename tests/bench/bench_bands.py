@@ -130,7 +130,7 @@ def numpy_liquidation(p: PositionArrays, rules: RuleArrays, mark: Float64) -> Fl
     used = pool >= 0
     pool, at, quantity = pool[used], mark[p.market[used]], p.quantity[used]
     size = np.abs(quantity)
-    rate, deduction, bound = (a[: len(TABLE)] for a in (rules.rate, rules.deduction, rules.bound))
+    bound, rate, deduction = rules.tiers[:, : len(TABLE)]
     began = time.perf_counter()
     tier = np.searchsorted(bound, size * at, side="right") - 1
     need = rate[tier] * size * at - deduction[tier]

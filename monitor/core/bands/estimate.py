@@ -30,8 +30,8 @@ ASSUMED = {
 
 
 def highest_leverage(tiers: Tiers) -> float:
-    """The highest leverage of the lowest tier, from its initial rate; where the table has none, from
-    twice the maintenance rate (the rule of most venues).
+    """The highest leverage of the lowest tier, from its initial rate; where the table has none,
+    from twice the maintenance rate (the rule of most venues).
     """
     first = tiers.rows[0]
     rate = float(first.initial_rate or 2 * first.rate)

@@ -1,4 +1,4 @@
-"""What bands are made of, as plain arrays: the markets' rules and the books."""
+"""The inputs of bands as plain arrays: the rules of the markets and their books."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ import numpy as np
 
 from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.bands.kernels import arrays
-from monitor.core.bands.kernels.arrays import EXPONENTS, FACTOR_REACH, Float32, Int32, MarketTable
+from monitor.core.bands.kernels.arrays import (
+    EXPONENTS,
+    FACTOR_REACH,
+    TIER_BOUND,
+    TIER_DEDUCTION,
+    TIER_RATE,
+    TIER_ROWS,
+    Float32,
+    Int32,
+    MarketTable,
+)
 from monitor.core.bands.kernels.books import read_books
 from monitor.core.bands.layout import EDGE_ZONES
 from monitor.core.contract.fixed_point import SCALE
@@ -51,10 +61,9 @@ class RuleArrays:
     """What the reference data say of each market, as arrays; markets are numbered from 0."""
 
     tier_start: Int32
-    """`tier_start[m] : tier_start[m + 1]` are market m's rows of `bound`, `rate`, `deduction`."""
-    bound: Float64
-    rate: Float64
-    deduction: Float64
+    """`tier_start[m] : tier_start[m + 1]` are market m's columns of `tiers`."""
+    tiers: Float64
+    """(`TIER_ROWS`, tiers of all markets)"""
     at_entry: Bool
     """Whether the requirement is that of the entry value."""
     backstop: Float64
@@ -75,16 +84,18 @@ class RuleArrays:
     @classmethod
     def from_markets(cls, markets: Sequence[tuple[Regime, Tiers]]) -> RuleArrays:
         """From each market's regime and tier table, without fees and with a beta of 1."""
-        every = [row for _, tiers in markets for row in tiers.rows]
+        table = [
+            (float(tier.lower_bound), float(tier.rate), float(tier.deduction))
+            for _, tiers in markets
+            for tier in tiers.rows
+        ]
         regimes = [regime for regime, _ in markets]
         none = np.zeros(len(markets))
         ks = [np.nan if r.backstop_k is None else float(r.backstop_k) for r in regimes]
         starts = np.cumsum([0] + [len(tiers.rows) for _, tiers in markets])
         return cls(
             tier_start=starts.astype(np.int32),
-            bound=np.array([float(row.lower_bound) for row in every]),
-            rate=np.array([float(row.rate) for row in every]),
-            deduction=np.array([float(row.deduction) for row in every]),
+            tiers=np.array(table, np.float64).reshape(-1, TIER_ROWS).T.copy(),
             at_entry=np.array([r.at_entry for r in regimes], dtype=np.bool_),
             backstop=np.array(ks, dtype=np.float64),
             size_rate=none,
@@ -101,9 +112,10 @@ class RuleArrays:
         first, last = self.tier_start[:-1], self.tier_start[1:]
         more = first + 1 < last
         out[arrays.MARK], out[arrays.INVERSE_MARK] = mark, 1.0 / mark
-        out[arrays.RATE], out[arrays.DEDUCTION] = self.rate[first], self.deduction[first]
+        out[arrays.RATE] = self.tiers[TIER_RATE, first]
+        out[arrays.DEDUCTION] = self.tiers[TIER_DEDUCTION, first]
         out[arrays.LOWEST_TIER_TOP] = np.inf
-        out[arrays.LOWEST_TIER_TOP, more] = self.bound[first[more] + 1]
+        out[arrays.LOWEST_TIER_TOP, more] = self.tiers[TIER_BOUND, first[more] + 1]
         out[arrays.NEXT_BOUND] = out[arrays.LOWEST_TIER_TOP]
         out[arrays.NEXT_BOUND, self.at_entry] = -1.0
         out[arrays.LOWEST_TIER_TOP, self.at_entry] = np.inf
@@ -113,7 +125,7 @@ class RuleArrays:
         out[arrays.BACKSTOP], out[arrays.SIZE_RATE] = self.backstop, self.size_rate
         out[arrays.AT_ENTRY], out[arrays.BETA] = self.at_entry, self.beta
         out[arrays.FIRST_TIER], out[arrays.LAST_TIER] = first, last
-        return MarketTable(out, self.bound, self.rate, self.deduction)
+        return MarketTable(out, self.tiers)
 
 
 @dataclass(frozen=True, slots=True)

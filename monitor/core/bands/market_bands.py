@@ -124,7 +124,7 @@ class VenueBands:
 
     ts: int
     markets: list[MarketBands]
-    """By name; those in which somebody holds something and the mark and the table are known."""
+    """By name; those with open positions, a mark and a tier table."""
     by_factor: Int64
     """(fall and rise, zone): gross notional of cross accounts that a move of all markets together
     would make due, 1e-6."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,10 @@ from monitor.core.bands.inputs import BookImpact, RuleArrays
 from monitor.core.bands.kernels.arrays import (
     UNITS_MAX,
     CellArrays,
+    ForcedRecords,
     MarketSums,
     PartialClose,
     PositionArrays,
-    Records,
     SortedRecords,
 )
 from monitor.core.bands.kernels.prices import RECORD_COUNT, UNKNOWN_POOLS, price_pools
@@ -71,7 +72,7 @@ class Workspace:
 
     def __init__(self, positions: int, pools: int, markets: int) -> None:
         self.shape = positions, pools, markets
-        self.records = Records(
+        self.records = ForcedRecords(
             np.empty(positions, np.int64),
             np.empty(positions, np.int64),
             np.empty(positions, np.int32),
@@ -138,7 +139,7 @@ def refresh_bands(
     edges = np.concatenate(([0], np.cumsum(positions.length, dtype=np.int64)))[pool_edges]
     parts = map(slice, edges[:-1], edges[1:])
     code, units, pool, bucket = workspace.records
-    records = [Records(code[p], units[p], pool[p], bucket[p]) for p in parts]
+    records = [ForcedRecords(code[p], units[p], pool[p], bucket[p]) for p in parts]
     per_bucket = np.zeros((PARALLEL_PARTS, 2 * markets), np.int64)
     by_factor = np.zeros((PARALLEL_PARTS, 2, ZONE_BINS + 1), np.int64)
     counts = np.zeros((PARALLEL_PARTS, 2), np.int64)
@@ -201,10 +202,7 @@ def _sum_zones(
     reach_zones = round(reach / BIN_WIDTH)
     cuts = np.linspace(0, count, PARALLEL_PARTS // 2 + 1).astype(np.int64).tolist()
     spans = [
-        (side, low, high)
-        for side in (LONG, SHORT)
-        for low, high in zip(cuts[:-1], cuts[1:], strict=True)
-        if low < high
+        (side, low, high) for side in (LONG, SHORT) for low, high in pairwise(cuts) if low < high
     ]
 
     def total(span: int) -> None:

@@ -57,7 +57,7 @@ class PositionPrices(NamedTuple):
     """What a refresh knows of single positions and pools before it makes zones of them."""
 
     prices: Float64
-    """(8, positions): rows of `Block.prices`; NaN: none."""
+    """(8, positions): rows of `PositionBlock.prices`; NaN: none."""
     equity: Float64
     """By pool, as are those below."""
     maintenance: Float64
@@ -89,7 +89,11 @@ def _price(positions, markets, slip, by_factor, prices, sums, factor):  # type: 
             bent += block.bent[t]
         sums[0, pool], sums[1, pool] = equity, total
         if not positions.isolated[pool] and begin < end:
-            moves = factor_moves(begin, end, equity, total, drift, bent, block, markets)
+            sums_of_pool = equity, total, drift, bent
+            moves = factor_moves(
+                (begin, end), sums_of_pool, block.requirement, block.drift, block.bent,
+                block.market, block.quantity, markets.rows, markets.tiers,
+            )  # fmt: skip
             factor[0, pool], factor[1, pool] = moves
 
 

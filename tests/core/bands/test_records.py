@@ -1,4 +1,4 @@
-"""Bands as records: what a market's zones hold, in words that a desk's tools can read."""
+"""Bands as records: what the zones of a market say to a desk's tools."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def records(bands: VenueBands) -> dict[str, Any]:
 
 
 def test_a_market_says_what_is_forced_where_by_whom_and_what_the_book_takes() -> None:
-    _, made = run([*BASE, deposit("a", 110), fill("a", "buy", 10), deposit("b", 60),
+    _, bands = run([*BASE, deposit("a", 110), fill("a", "buy", 10), deposit("b", 60),
                    fill("b", "buy", 10), deposit("c", 150), leverage("c", 10, "isolated"),
                    fill("c", "sell", 10)])  # fmt: skip
-    record = records(made[-1])["SOL"]
+    record = records(bands[-1])["SOL"]
     assert (record["kind"], record["mark"], record["estimate"]) == ("bands", 100.0, False)
     long, short = record["long"], record["short"]
     # b: 60 + 10 (x − 100) = 0.5 x → x = 98.947; a: x = 93.684. c: 100 + 10 (100 − x) = 0.5 x.
@@ -45,16 +45,16 @@ def test_a_market_says_what_is_forced_where_by_whom_and_what_the_book_takes() ->
 
 
 def test_records_are_one_line_with_sorted_keys_the_venue_first() -> None:
-    _, made = run([*BASE, deposit("a", 110), fill("a", "buy", 10)])
-    (venue_key, venue), (key, value) = band_records(made[-1])
+    _, bands = run([*BASE, deposit("a", 110), fill("a", "buy", 10)])
+    (venue_key, venue), (key, value) = band_records(bands[-1])
     assert (venue_key, key) == ("", "SOL")
     assert b"\n" not in value
     assert json.dumps(json.loads(value), sort_keys=True, separators=(",", ":")).encode() == value
-    told = json.loads(venue)
-    assert (told["pools"], told["unknown_pools"], told["assumed_margins"]) == (1, 0, 0)
+    common = json.loads(venue)
+    assert (common["pools"], common["unknown_pools"], common["assumed_margins"]) == (1, 0, 0)
     # All markets fall by f: 110 + 1000 f = 0.05 · 1000 (1 + f).
-    assert told["common_factor"]["fall"] == {"zone": [126], "notional": [1000.0]}
-    assert told["common_factor"]["rise"] == {"zone": [], "notional": []}
+    assert common["common_factor"]["fall"] == {"zone": [126], "notional": [1000.0]}
+    assert common["common_factor"]["rise"] == {"zone": [], "notional": []}
 
 
 def test_the_chance_of_the_nearest_zone_comes_from_the_marks_themselves() -> None:
@@ -62,8 +62,8 @@ def test_the_chance_of_the_nearest_zone_comes_from_the_marks_themselves() -> Non
     prices = 100 * np.exp(np.cumsum(steps))
     marks = [{**mark(round(float(p), 6)), "at": 60 * i} for i, p in enumerate(prices)]
     rest = [r for r in BASE if r["kind"] != "mark"]
-    _, made = run([*rest, *marks, deposit("a", 110), fill("a", "buy", 10)], 4_000)
-    record = records(made[-1])["SOL"]
+    _, bands = run([*rest, *marks, deposit("a", 110), fill("a", "buy", 10)], 4_000)
+    record = records(bands[-1])["SOL"]
     per_year = 0.001 * np.sqrt(365 * 24 * 60)
     assert record["sigma"] == pytest.approx(per_year, rel=0.35)
     chance = record["long"]["chance"]
@@ -74,10 +74,10 @@ def test_the_chance_of_the_nearest_zone_comes_from_the_marks_themselves() -> Non
 
 
 def test_without_accounts_an_estimate_says_what_it_assumes() -> None:
-    told = {**mark(100), "open_interest": 50}
+    with_interest = {**mark(100), "open_interest": 50}
     rest = [r for r in BASE if r["kind"] != "mark"]
-    _, made = run([*rest, told])
-    record = records(made[-1])["SOL"]
+    _, bands = run([*rest, with_interest])
+    record = records(bands[-1])["SOL"]
     assert record["estimate"] is True
     assert record["assumptions"]["open_interest"] == 50.0
     assert record["assumptions"]["leverage_high"] == 10.0  # twice the maintenance rate of 5 %
@@ -87,8 +87,8 @@ def test_without_accounts_an_estimate_says_what_it_assumes() -> None:
         assert side["zones"]["zone"][0] * 5 >= 470
         assert side["holders"] == []
     # Once an account is known to hold something there, nothing is guessed any more.
-    _, made = run([*rest, told, deposit("a", 110), fill("a", "buy", 10)])
-    assert records(made[-1])["SOL"]["estimate"] is False
+    _, bands = run([*rest, with_interest, deposit("a", 110), fill("a", "buy", 10)])
+    assert records(bands[-1])["SOL"]["estimate"] is False
     # Nor where the table is missing.
-    assert run([told])[1] == []
+    assert run([with_interest])[1] == []
     assert table()["regime"] == "generic"

@@ -70,9 +70,9 @@ RULES = replace(
 def raw(pools: int, seed: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     isolated = rng.random(pools) < 0.3
-    held = [rng.permutation(6)[: 1 if iso else rng.integers(1, 7)] for iso in isolated]
-    pool = np.repeat(np.arange(pools), [len(h) for h in held])
-    market = np.concatenate(held)
+    markets = [rng.permutation(6)[: 1 if iso else rng.integers(1, 7)] for iso in isolated]
+    pool = np.repeat(np.arange(pools), [len(m) for m in markets])
+    market = np.concatenate(markets)
     notional = np.exp(rng.uniform(3, 15, len(pool)))
     quantity = notional / MARK[market] * rng.choice([-1, 1], len(pool))
     equity = np.bincount(pool, notional, pools) * np.exp(rng.uniform(-5, 0.3, pools))

@@ -52,10 +52,10 @@ def run(
     """Records at START, or at their own `at` (s); all topics end `end_s` later."""
     settings = EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=1))
     engine = Engine(settings, [])
-    made: list[VenueBands] = []
+    bands: list[VenueBands] = []
 
     def keep(output: EngineOutput) -> None:
-        made.extend(output.bands)
+        bands.extend(output.bands)
         if alerts is not None:
             alerts.extend(output.alerts)
 
@@ -72,34 +72,34 @@ def run(
         end = START + end_s * SECOND
         keep(engine.control([Control(topic=topic, partition=0, offset=len(raws), ts=end)]))
     keep(engine.finish())
-    return engine, made
+    return engine, bands
 
 
 BASE = [table(), mark(100), {"kind": "book", "symbol": "SOL", **BOOK}]
 
 
 def test_a_cross_long_is_forced_where_its_equity_meets_its_maintenance() -> None:
-    _, made = run([*BASE, deposit("a", 110), fill("a", "buy", 10)])
-    (market,) = made[-1].markets
+    _, bands = run([*BASE, deposit("a", 110), fill("a", "buy", 10)])
+    (market,) = bands[-1].markets
     # 110 + 10 (x − 100) = 0.05 · 10 x  →  x = 890 / 9.5
     price = 890 / 9.5
     zone = int((1 - price / 100) / BIN_WIDTH)
     assert forced_zones(market) == ({zone: 1000 * 10**6}, {})
     assert market.nearest_forced_price[0] == pytest.approx(100 * (1 - zone * BIN_WIDTH))
     assert market.nearest_forced_price[1] is None
-    assert (made[-1].pools, made[-1].unknown, made[-1].assumed) == (1, 0, 0)
+    assert (bands[-1].pools, bands[-1].unknown, bands[-1].assumed) == (1, 0, 0)
 
 
 def test_what_is_forced_near_is_compared_with_the_book() -> None:
-    _, made = run([*BASE, deposit("a", 60), fill("a", "buy", 10), deposit("b", 9_000),
+    _, bands = run([*BASE, deposit("a", 60), fill("a", "buy", 10), deposit("b", 9_000),
                    fill("b", "sell", 10)])  # fmt: skip
-    (market,) = made[-1].markets
+    (market,) = bands[-1].markets
     assert market.forced_near == (1000.0, 0.0)
     assert market.absorbed_near[0] == 1.0
     assert market.absorbed_near[1] is None
     thin = {"kind": "book", "symbol": "SOL", "bids": [["99.9", "0.01"]], "asks": [], "at": 1}
-    _, made = run([*BASE, deposit("a", 60), fill("a", "buy", 10), thin])
-    (market,) = made[-1].markets
+    _, bands = run([*BASE, deposit("a", 60), fill("a", "buy", 10), thin])
+    (market,) = bands[-1].markets
     assert market.absorbed_near[0] is not None
     assert 0 < market.absorbed_near[0] < 0.1
 
@@ -107,37 +107,39 @@ def test_what_is_forced_near_is_compared_with_the_book() -> None:
 def test_an_isolated_position_stands_on_its_own_margin() -> None:
     records = [*BASE, deposit("a", 1000), leverage("a", 10, "isolated"),
                deposit("a", 100, "isolated_in", symbol="SOL"), fill("a", "buy", 10)]  # fmt: skip
-    _, made = run(records)
+    _, bands = run(records)
     price = 900 / 9.5
     zone = int((1 - price / 100) / BIN_WIDTH)
-    assert forced_zones(made[-1].markets[0])[0] == {zone: 1000 * 10**6}
-    assert made[-1].assumed == 0
+    assert forced_zones(bands[-1].markets[0])[0] == {zone: 1000 * 10**6}
+    assert bands[-1].assumed == 0
     # The same margin by the leverage alone, when no record tells of it.
     _, other = run([r for r in records if r.get("cause") != "isolated_in"])
-    assert list(other[-1].markets[0].digest_parts()) == list(made[-1].markets[0].digest_parts())
+    assert list(other[-1].markets[0].digest_parts()) == list(bands[-1].markets[0].digest_parts())
     assert other[-1].assumed == 1
 
 
 def test_without_a_mark_or_a_table_nothing_is_guessed() -> None:
-    held = [deposit("a", 60), fill("a", "buy", 10)]
+    account = [deposit("a", 60), fill("a", "buy", 10)]
     for missing in ("mark", "reference"):
-        _, made = run([r for r in BASE if r["kind"] != missing] + held)
-        assert made[-1].markets == []
-        assert made[-1].unknown == 1
+        _, bands = run([r for r in BASE if r["kind"] != missing] + account)
+        assert bands[-1].markets == []
+        assert bands[-1].unknown == 1
 
 
 def test_a_table_whose_rates_fall_is_refused_and_the_last_good_one_stays() -> None:
     bad = {**table(), "at": 2}
     bad["tiers"] = [{"lower_bound": 0, "maintenance_rate": "0.2"},
                     {"lower_bound": 10, "maintenance_rate": "0.1"}]  # fmt: skip
-    held = [deposit("a", 110), fill("a", "buy", 10)]
-    engine, made = run([*BASE, *held, bad])
+    account = [deposit("a", 110), fill("a", "buy", 10)]
+    engine, bands = run([*BASE, *account, bad])
     assert engine.venue.unread["tiers"] == 1
-    assert list(made[-1].markets[0].digest_parts()) == list(made[0].markets[0].digest_parts())
+    assert list(bands[-1].markets[0].digest_parts()) == list(bands[0].markets[0].digest_parts())
 
 
 def test_bands_are_as_of_the_end_of_their_second() -> None:
     later = {**fill("a", "sell", 10), "at": 3.5}
-    _, made = run([*BASE, deposit("a", 110), fill("a", "buy", 10), {**mark(101), "at": 1.2}, later])
-    assert [(b.ts - START) / SECOND for b in made] == [1, 2]
-    assert [b.markets[0].mark for b in made] == [100.0, 101.0]
+    _, bands = run(
+        [*BASE, deposit("a", 110), fill("a", "buy", 10), {**mark(101), "at": 1.2}, later]
+    )
+    assert [(b.ts - START) / SECOND for b in bands] == [1, 2]
+    assert [b.markets[0].mark for b in bands] == [100.0, 101.0]

@@ -66,11 +66,14 @@ mark, but −1 there, so that no notional is below it. `FACTOR_GROWTH`: the larg
 move of the common factor within reach multiplies a notional; ∞ where the gap between equity and
 requirement is no straight line."""
 TABLE_ROWS = 15
+TIER_BOUND, TIER_RATE, TIER_DEDUCTION = range(3)
+"""Rows of `MarketTable.tiers`: a tier's lowest notional, its rate and its deduction."""
+TIER_ROWS = 3
 
 PRICE_WARN, PRICE_LIQUIDATION, PRICE_BACKSTOP, PRICE_BANKRUPTCY = range(4)
 STRESS = 4
-"""Rows of `Block.prices`: the four, and from row `STRESS` on the same four when the close also pays
-its slippage in today's book."""
+"""Rows of `PositionBlock.prices`: the four, and from row `STRESS` on the same four when the close
+also pays its slippage in today's book."""
 PRICES = 8
 WARN_K = float(WARN_RATIO)
 """`PRICE_WARN` is where equity is this multiple of the requirement."""
@@ -78,7 +81,7 @@ FACTOR_REACH = 0.5
 """Furthest move of the common factor that is looked at."""
 
 ZONE_LIQUIDATION, ZONE_STRESSED, ZONE_BACKSTOP, ZONE_BANKRUPTCY = range(4)
-"""Rows of `Block.zones`, and the parts of a record's code from the lowest bits on."""
+"""Rows of `PositionBlock.zones`, and the parts of a record's code from the lowest bits on."""
 CODE_BITS = 10
 """Bits of a zone in a record's code; its group has `GROUP_BITS` below them."""
 GROUP_BITS = 4
@@ -86,7 +89,7 @@ DUE_FLAG = 1 << GROUP_BITS
 """Added to the group of a position whose pool is due at the mark already."""
 
 EXPONENT_LOW, EXPONENTS = 10, 28
-"""The slippage table has a column for each notional from 2^10 to 2^37; less costs what 2^10 does."""
+"""The slippage table has a column for each notional 2^10 … 2^37; less costs what 2^10 does."""
 NOTIONAL_MIN, NOTIONAL_MAX = 2.0**EXPONENT_LOW, 2.0 ** (EXPONENT_LOW + EXPONENTS - 1) * (1 - 1e-15)
 UNITS_MAX = 1e15
 """A position counts in zones with at most 1e9 quote units (1e15 in 1e-6): sums stay in 64 bits."""
@@ -123,16 +126,14 @@ class MarketTable(NamedTuple):
 
     rows: Float64
     """(`TABLE_ROWS`, markets)"""
-    bound: Float64
-    """By tier: its lowest notional."""
-    rate: Float64
-    deduction: Float64
+    tiers: Float64
+    """(`TIER_ROWS`, tiers of all markets)"""
 
 
-MARKET_TABLE = tuple_type(MarketTable, F2, F1, F1, F1)
+MARKET_TABLE = tuple_type(MarketTable, F2, F2)
 
 
-class Block(NamedTuple):
+class PositionBlock(NamedTuple):
     """Scratch for the positions of some pools, one after the other: one entry a position."""
 
     quantity: Float64
@@ -170,10 +171,10 @@ class Block(NamedTuple):
     """(`PRICES`, positions); not positive, NaN or ∞: there is none."""
 
 
-BLOCK = tuple_type(Block, F1, *[INT32_1] * 3, *[F1] * 11, INT32_1, INT32_1, INT32_2, F2)
+BLOCK = tuple_type(PositionBlock, F1, *[INT32_1] * 3, *[F1] * 11, INT32_1, INT32_1, INT32_2, F2)
 
 
-class Records(NamedTuple):
+class ForcedRecords(NamedTuple):
     """What zones are summed from: one entry for each position that is forced within reach."""
 
     code: Int64
@@ -185,7 +186,7 @@ class Records(NamedTuple):
     """side · markets + market."""
 
 
-RECORDS = tuple_type(Records, I1, I1, INT32_1, INT32_1)
+RECORDS = tuple_type(ForcedRecords, I1, I1, INT32_1, INT32_1)
 
 
 class SortedRecords(NamedTuple):

@@ -47,7 +47,7 @@ from monitor.core.bands.kernels.arrays import (
     ZONE_BANKRUPTCY,
     ZONE_LIQUIDATION,
     ZONE_STRESSED,
-    Block,
+    PositionBlock,
     inner_njit,
 )
 from monitor.core.bands.kernels.roots import maintenance_of, solve_tier_by_tier
@@ -65,7 +65,7 @@ def new_block(room):  # type: ignore[no-untyped-def]
     """Scratch for `room` positions; what it holds is undefined."""
     # One more integer each: `pick_forced` writes before it counts.
     floats, integers = np.empty((12, room)), np.empty((9, room + 1), np.int32)
-    return Block(
+    return PositionBlock(
         floats[0], integers[0], integers[1], integers[2], floats[1], floats[2], floats[3],
         floats[4], floats[5], floats[6], floats[7], floats[8], floats[9], floats[10],
         floats[11], integers[3], integers[4], integers[5:], np.empty((PRICES, room)),
@@ -116,13 +116,13 @@ def apply_higher_tiers(n, entry, block, markets):  # type: ignore[no-untyped-def
     """The requirement of what stands in a higher tier, or is counted at its entry price (`entry`:
     by slot).
     """
-    table = markets.rows
+    table, tiers = markets
     q, market, slot, notional = block.quantity, block.market, block.slot, block.notional
     bent, requirement, others, rate = block.bent, block.requirement, block.others, block.rate
     for t in range(n):
         if bent[t] != 0.0 and notional[t] >= table[NEXT_BOUND, market[t]]:
             m = market[t]
-            requirement[t] = maintenance_of(m, q[t], entry[slot[t]], markets)
+            requirement[t] = maintenance_of(m, q[t], entry[slot[t]], table, tiers)
             others[t] = requirement[t] + table[DEDUCTION, m]
             if table[AT_ENTRY, m] != 0.0:
                 # The maintenance is the same at every price, whatever the tier.
@@ -179,12 +179,12 @@ def solve_lowest_tier(n, block):  # type: ignore[no-untyped-def]
 @inner_njit(types.void(INT, BLOCK, MARKET_TABLE), error_model="numpy")
 def solve_beyond_lowest_tier(n, block, markets):  # type: ignore[no-untyped-def]
     """The prices of those that leave the lowest tier on their way."""
-    q, market, rate, stress_cost = block.quantity, block.market, block.rate, block.stress_cost
-    upper = markets.rows[LOWEST_TIER_TOP]
+    q, market, value, others = block.quantity, block.market, block.value, block.others
+    rate, fee, stress_cost, backstop = block.rate, block.fee, block.stress_cost, block.backstop
+    upper, x = markets.rows[LOWEST_TIER_TOP], block.prices
     most, beyond = np.zeros(n), np.empty(n, np.bool_)
     for half in range(0, PRICES, STRESS):
-        x0, x1 = block.prices[half], block.prices[half + 1]
-        x2, x3 = block.prices[half + 2], block.prices[half + 3]
+        x0, x1, x2, x3 = x[half], x[half + 1], x[half + 2], x[half + 3]
         for t in range(n):
             a = most[t]
             a = x0[t] if x0[t] > a else a
@@ -196,7 +196,10 @@ def solve_beyond_lowest_tier(n, block, markets):  # type: ignore[no-untyped-def]
         beyond[t] = over | ((q[t] > 0.0) & (WARN_K * rate[t] + stress_cost[t] >= 1.0))
     for t in range(n):
         if beyond[t]:
-            solve_tier_by_tier(t, block, markets)
+            costs = fee[t], stress_cost[t]
+            solve_tier_by_tier(
+                t, q[t], market[t], value[t], others[t], costs, backstop[t], markets, x
+            )
 
 
 @inner_njit(types.void(INT, F1, F1, F1, INT32_1), error_model="numpy")

@@ -200,17 +200,24 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
 
     Returns how many rows are done: it stops, between two rows, where there is no room for the next.
     """
-    data = ledger.data
+    # Arrays are taken out of their tuples once: each time costs two counts of references.
+    data, keys, hashes = ledger
+    market_of, rank, open_positions = markets
+    rest, cross_of = accounts
+    share_of, pool_of, assumed_of = rows
+    start, length, size = pools.start, pools.length, pools.size
+    isolated_of, cash = pools.isolated, pools.cash
+    slot_row, slot_market, quantity, entry = slots
     for n in range(touched.size):
         r = touched[n]
-        a, symbol = account_of(ledger.keys[r]), symbol_of(ledger.keys[r])
+        a, symbol = account_of(keys[r]), symbol_of(keys[r])
         q, isolated = data[r, ROW_QUANTITY], data[r, ROW_MODE] == ISOLATED
-        pool = rows.pool[r]
+        pool = pool_of[r]
         if q != 0:
             # Room for one more pool and for the widest span that this row may ask for.
-            cross = accounts.cross[a]
-            need = 1 if isolated or cross < 0 else SPAN_SIZES[pools.size[cross] + 1]
-            if counts[POOLS] == pools.start.size or counts[SLOTS] + need > slots.row.size:
+            cross = cross_of[a]
+            need = 1 if isolated or cross < 0 else SPAN_SIZES[size[cross] + 1]
+            if counts[POOLS] == start.size or counts[SLOTS] + need > slot_row.size:
                 return n
         own = data[r, ROW_TRADE] + data[r, ROW_FUNDING] - data[r, ROW_FEES]
         margin = data[r, ROW_ISOLATED]
@@ -218,50 +225,49 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
         if assumed:
             factor = float(data[r, ROW_ENTRY]) / float(data[r, ROW_LEVERAGE]) * SCALE
             margin = np.int64(np.rint(factor))
-        counts[ASSUMED] += np.int64(assumed) - np.int64(rows.assumed[r])
-        rows.assumed[r] = np.uint8(assumed)
+        counts[ASSUMED] += np.int64(assumed) - np.int64(assumed_of[r])
+        assumed_of[r] = np.uint8(assumed)
         share = -margin if isolated else own
-        accounts.rest[a] += share - rows.share[r]
-        rows.share[r] = share
-        if pool >= 0 and (q == 0 or pools.isolated[pool] != isolated):
-            markets.open_positions[markets.market_of[symbol]] -= 1
-            if pools.isolated[pool]:
+        rest[a] += share - share_of[r]
+        share_of[r] = share
+        if pool >= 0 and (q == 0 or isolated_of[pool] != isolated):
+            open_positions[market_of[symbol]] -= 1
+            if isolated_of[pool]:
                 free_span(pool, pools, slots, free)
-                pools.isolated[pool], pools.cash[pool] = False, 0.0
+                isolated_of[pool], cash[pool] = False, 0.0
                 pools.account[pool] = counts[FREE_POOL]
                 counts[FREE_POOL] = pool
             else:
                 _remove_slot(r, pool, pools, slots)
             pool = np.int32(-1)
         if q == 0:
-            rows.pool[r] = -1
+            pool_of[r] = -1
             continue
         if pool < 0:
-            pool = np.int32(-1) if isolated else accounts.cross[a]
+            pool = np.int32(-1) if isolated else cross_of[a]
             if pool < 0:
-                pool = np.int32(_new_pool(a, isolated, pools, counts, ledger.hashes))
+                pool = np.int32(_new_pool(a, isolated, pools, counts, hashes))
                 if not isolated:
-                    accounts.cross[a] = pool
-            if pools.size[pool] < 0 or pools.length[pool] == SPAN_SIZES[pools.size[pool]]:
+                    cross_of[a] = pool
+            if size[pool] < 0 or length[pool] == SPAN_SIZES[size[pool]]:
                 widen_span(pool, pools, slots, free, counts)
-            m = markets.market_of[symbol]
-            i = pools.start[pool] + pools.length[pool]
-            rank = markets.name_rank
-            while i > pools.start[pool] and rank[slots.market[i - 1]] > rank[m]:
+            m = market_of[symbol]
+            i = start[pool] + length[pool]
+            while i > start[pool] and rank[slot_market[i - 1]] > rank[m]:
                 _move_slot(slots, i - 1, i)
                 i -= 1
-            slots.row[i], slots.market[i] = r, m
-            pools.length[pool] += 1
-            markets.open_positions[m] += 1
-            rows.pool[r] = pool
+            slot_row[i], slot_market[i] = r, m
+            length[pool] += 1
+            open_positions[m] += 1
+            pool_of[r] = pool
         else:
-            i = pools.start[pool]
-            while slots.row[i] != r:
+            i = start[pool]
+            while slot_row[i] != r:
                 i += 1
-        slots.quantity[i] = q / SCALE
-        slots.entry[i] = data[r, ROW_ENTRY] / MONEY_SCALE / abs(slots.quantity[i])
+        quantity[i] = q / SCALE
+        entry[i] = data[r, ROW_ENTRY] / MONEY_SCALE / abs(quantity[i])
         if isolated:
-            pools.cash[pool] = (own + margin) / MONEY_SCALE if margin > 0 else np.nan
+            cash[pool] = (own + margin) / MONEY_SCALE if margin > 0 else np.nan
     return touched.size
 
 

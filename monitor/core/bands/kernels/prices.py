@@ -66,11 +66,13 @@ def _sum_pools(low, high, positions, block, markets, by_factor):  # type: ignore
     """
     value, requirement, notional = block.value, block.requirement, block.notional
     drift_of, bent_of, others, group_of = block.drift, block.bent, block.others, block.group
+    length, cash, is_isolated = positions.length, positions.cash, positions.isolated
+    q, market, table, tiers = block.quantity, block.market, markets.rows, markets.tiers
     unknown, end = np.int64(0), 0
     for pool in range(low, high):
-        begin, end = end, end + positions.length[pool]
-        isolated = positions.isolated[pool]
-        equity, total, gross, drift, bent = positions.cash[pool], 0.0, 0.0, 0.0, 0.0
+        begin, end = end, end + length[pool]
+        isolated = is_isolated[pool]
+        equity, total, gross, drift, bent = cash[pool], 0.0, 0.0, 0.0, 0.0
         for t in range(begin, end):
             equity += value[t]
             total += requirement[t]
@@ -88,7 +90,10 @@ def _sum_pools(low, high, positions, block, markets, by_factor):  # type: ignore
         unknown += np.int64(group < 0)
         fall = rise = np.nan
         if not isolated and begin < end:
-            fall, rise = factor_moves(begin, end, equity, total, drift, bent, block, markets)
+            fall, rise = factor_moves(
+                (begin, end), (equity, total, drift, bent), requirement, drift_of, bent_of, market,
+                q, table, tiers,
+            )  # fmt: skip
         units = units_of(gross)
         # What is out of reach goes to a zone of its own, so that there is nothing to branch on.
         a = np.int64(-fall * (1.0 / BIN_WIDTH)) if fall > -FACTOR_REACH else OUT_OF_REACH

@@ -7,15 +7,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from detectors.arrays.types import FLOAT, INT
+from detectors.arrays.types import F1, F2, FLOAT, INT, INT32_1
 from monitor.core.bands.kernels.arrays import (
     AT_ENTRY,
     BETA,
-    BLOCK,
     DEDUCTION,
     FACTOR_REACH,
     FIRST_TIER,
     FLOAT_PAIR,
+    INT_PAIR,
     LAST_TIER,
     LOWEST_TIER_TOP,
     MARK,
@@ -27,88 +27,90 @@ from monitor.core.bands.kernels.arrays import (
     RATE,
     SIZE_RATE,
     STRESS,
+    TIER_BOUND,
+    TIER_DEDUCTION,
+    TIER_RATE,
     WARN_K,
     inner_njit,
 )
 
 
 @njit(inline="always", error_model="numpy")
-def tier_of(bound, first, last, notional):  # type: ignore[no-untyped-def]
+def tier_of(tiers, first, last, notional):  # type: ignore[no-untyped-def]
     tier = first
-    while tier + 1 < last and bound[tier + 1] <= notional:
+    while tier + 1 < last and tiers[TIER_BOUND, tier + 1] <= notional:
         tier += 1
     return tier
 
 
 @njit(inline="always", error_model="numpy")
-def price_root(q, value, others, k, costs, tier, tiers, markets):  # type: ignore[no-untyped-def]
+def price_root(q, value, others, k, costs, tier, span, tiers):  # type: ignore[no-untyped-def]
     """The price at which equity meets k times the requirement (NaN where there is none), and its
     tier.
 
     `value`: what the position would be worth at its root if nothing were required. `others`: what
     the rest of its pool requires. `costs`: fee and rise of the rate by size, as (fee + k · rise) of
-    notional. `tiers`: first and last row of the market's tiers. The gap between equity and
+    notional. `span`: the market's columns of `tiers`. The gap between equity and
     requirement is concave in price: a walk from tier `tier` to the tier of each new root closes in
     from one side after the first step, and ends after at most one step a tier.
     """
-    first, last = tiers
+    first, last = span
     z = abs(q)
     value += k * others
-    if q > 0.0 and q - z * (k * markets.rate[tier] + costs) <= 0.0:
+    if q > 0.0 and q - z * (k * tiers[TIER_RATE, tier] + costs) <= 0.0:
         tier = first
     x = np.nan
     for _ in range(last - first + 2):
-        slope = q - z * (k * markets.rate[tier] + costs)
+        slope = q - z * (k * tiers[TIER_RATE, tier] + costs)
         if q > 0.0 and slope <= 0.0:
             x = np.nan
             break
-        x = (value - k * markets.deduction[tier]) / slope
-        at_root = tier_of(markets.bound, first, last, z * x)
+        x = (value - k * tiers[TIER_DEDUCTION, tier]) / slope
+        at_root = tier_of(tiers, first, last, z * x)
         if at_root == tier:
             break
         tier = at_root
     return x if x > 0.0 else np.nan, tier
 
 
-@inner_njit(FLOAT(INT, FLOAT, FLOAT, MARKET_TABLE), error_model="numpy")
-def maintenance_of(m, q, entry, markets):  # type: ignore[no-untyped-def]
+@inner_njit(FLOAT(INT, FLOAT, FLOAT, F2, F2), error_model="numpy")
+def maintenance_of(m, q, entry, table, tiers):  # type: ignore[no-untyped-def]
     """Maintenance of a position at the mark, whatever its tier."""
-    table = markets.rows
     z = abs(q)
     value = z * (entry if table[AT_ENTRY, m] != 0.0 else table[MARK, m])
     if value < table[LOWEST_TIER_TOP, m] and table[AT_ENTRY, m] == 0.0:
         return (table[RATE, m] + table[SIZE_RATE, m] * z) * value - table[DEDUCTION, m]
     first, last = np.int64(table[FIRST_TIER, m]), np.int64(table[LAST_TIER, m])
-    tier = tier_of(markets.bound, first, last, value)
-    return (markets.rate[tier] + table[SIZE_RATE, m] * z) * value - markets.deduction[tier]
+    tier = tier_of(tiers, first, last, value)
+    rate = tiers[TIER_RATE, tier] + table[SIZE_RATE, m] * z
+    return rate * value - tiers[TIER_DEDUCTION, tier]
 
 
-@inner_njit(FLOAT_PAIR(INT, INT, FLOAT, BLOCK, MARKET_TABLE), error_model="numpy")
-def factor_line(low, high, equity, block, markets):  # type: ignore[no-untyped-def]
+@inner_njit(FLOAT_PAIR(INT_PAIR, FLOAT, F1, F1, F1, INT32_1, F2), error_model="numpy")
+def factor_line(span, equity, requirement, drift, bent, market, table):  # type: ignore[no-untyped-def]
     """Gap between a pool's equity and requirement at the marks, and its slope along the factor.
 
     Bent positions count in neither, but for the requirement of those counted at entry value.
     """
     gap, slope = equity, 0.0
-    for t in range(low, high):
-        if block.bent[t] == 0.0:
-            gap -= block.requirement[t]
-            slope += block.drift[t]
-        elif markets.rows[AT_ENTRY, block.market[t]] != 0.0:
-            gap -= block.requirement[t]
+    for t in range(span[0], span[1]):
+        if bent[t] == 0.0:
+            gap -= requirement[t]
+            slope += drift[t]
+        elif table[AT_ENTRY, market[t]] != 0.0:
+            gap -= requirement[t]
     return gap, slope
 
 
 @njit(inline="always", error_model="numpy")
-def _factor_gap(f, low, high, line, block, markets):  # type: ignore[no-untyped-def]
+def _factor_gap(f, span, line, bent, market, quantity, table, tiers):  # type: ignore[no-untyped-def]
     """Equity less requirement of a pool after a move f of the factor, and its slope in f."""
-    table = markets.rows
     base, slope = line
     gap = base + slope * f
-    for t in range(low, high):
-        if block.bent[t] == 0.0:
+    for t in range(span[0], span[1]):
+        if bent[t] == 0.0:
             continue
-        q, m = block.quantity[t], block.market[t]
+        q, m = quantity[t], market[t]
         p, beta = table[MARK, m], table[BETA, m]
         moved = max(1.0 + beta * f, 0.0)
         step = p * beta if moved > 0.0 else 0.0
@@ -117,21 +119,21 @@ def _factor_gap(f, low, high, line, block, markets):  # type: ignore[no-untyped-
         if table[AT_ENTRY, m] == 0.0:
             z = abs(q)
             first, last = np.int64(table[FIRST_TIER, m]), np.int64(table[LAST_TIER, m])
-            tier = tier_of(markets.bound, first, last, z * p * moved)
-            r = markets.rate[tier] + table[SIZE_RATE, m] * z
-            gap -= r * z * p * moved - markets.deduction[tier]
+            tier = tier_of(tiers, first, last, z * p * moved)
+            r = tiers[TIER_RATE, tier] + table[SIZE_RATE, m] * z
+            gap -= r * z * p * moved - tiers[TIER_DEDUCTION, tier]
             slope -= r * z * step
     return gap, slope
 
 
-@inner_njit(FLOAT(FLOAT, INT, INT, FLOAT_PAIR, BLOCK, MARKET_TABLE), error_model="numpy")
-def factor_root(f, low, high, line, block, markets):  # type: ignore[no-untyped-def]
+@inner_njit(FLOAT(FLOAT, INT_PAIR, FLOAT_PAIR, F1, INT32_1, F1, F2, F2), error_model="numpy")
+def factor_root(f, span, line, bent, market, quantity, table, tiers):  # type: ignore[no-untyped-def]
     """The move of the factor, on the side of `f` (its far end), at which a pool is due; NaN: none.
 
-    `line`: of `factor_line`. Newton's steps from the far end: the gap is concave, so they close in
-    from outside.
+    `span`: the pool's positions in the block; `line`: of `factor_line`. Newton's steps from the far
+    end: the gap is concave, so they close in from outside.
     """
-    gap, slope = _factor_gap(f, low, high, line, block, markets)
+    gap, slope = _factor_gap(f, span, line, bent, market, quantity, table, tiers)
     if not gap < 0.0:
         return np.nan
     for _ in range(64):
@@ -139,51 +141,58 @@ def factor_root(f, low, high, line, block, markets):  # type: ignore[no-untyped-
         if abs(step) <= 1e-15:
             break
         f -= step
-        gap, slope = _factor_gap(f, low, high, line, block, markets)
+        gap, slope = _factor_gap(f, span, line, bent, market, quantity, table, tiers)
         if gap >= 0.0:
             break
     return f
 
 
 @njit(inline="always", error_model="numpy")
-def factor_moves(low, high, equity, requirement, drift, bent, block, markets):  # type: ignore[no-untyped-def]
+def factor_moves(span, sums, requirement, drift, bent, market, quantity, table, tiers):  # type: ignore[no-untyped-def]
     """The fall and the rise of the common factor at which a cross pool is due; NaN: none.
 
-    `requirement`, `drift` and `bent` are the sums over its positions, `low` to `high − 1` of the
-    block.
+    `span`: the pool's positions in the block; `sums`: the pool's equity, and the sums of their
+    requirement, drift and bent.
     """
+    equity, total, slope, all_bent = sums
     fall = rise = np.nan
-    if equity < requirement:
+    if equity < total:
         fall = rise = 0.0
-    elif bent == 0.0:
+    elif all_bent == 0.0:
         # All in the lowest tier as far as looked: the gap is a straight line.
-        f = (requirement - equity) / drift
+        f = (total - equity) / slope
         fall = f if (f < 0.0) & (f > -FACTOR_REACH) else np.nan
         rise = f if (f >= 0.0) & (f < FACTOR_REACH) else np.nan
     elif equity == equity:
-        line = factor_line(low, high, equity, block, markets)
-        fall = factor_root(-FACTOR_REACH, low, high, line, block, markets)
-        rise = factor_root(FACTOR_REACH, low, high, line, block, markets)
+        line = factor_line(span, equity, requirement, drift, bent, market, table)
+        fall = factor_root(-FACTOR_REACH, span, line, bent, market, quantity, table, tiers)
+        rise = factor_root(FACTOR_REACH, span, line, bent, market, quantity, table, tiers)
     return fall, rise
 
 
-@inner_njit(types.void(INT, BLOCK, MARKET_TABLE), error_model="numpy")
-def solve_tier_by_tier(t, block, markets):  # type: ignore[no-untyped-def]
-    """The eight prices of position t, which leaves the lowest tier on its way."""
-    table, x = markets.rows, block.prices
-    q, m = block.quantity[t], block.market[t]
-    fee, stress_cost = block.fee[t], block.stress_cost[t]
+@inner_njit(
+    types.void(INT, FLOAT, INT, FLOAT, FLOAT, FLOAT_PAIR, FLOAT, MARKET_TABLE, F2),
+    error_model="numpy",
+)
+def solve_tier_by_tier(t, q, m, value, others, costs, backstop, markets, x):  # type: ignore[no-untyped-def]
+    """Set `x[:, t]`, the eight prices of a position that leaves the lowest tier on its way.
+
+    `costs`: its `fee` and `stress_cost` in the block; the other arguments are its entries too. The
+    block is not given whole: a call copies what it is given, and there is one a position.
+    """
+    table, tiers = markets
+    fee, stress_cost = costs
     if table[AT_ENTRY, m] != 0.0:
         # Here by its costs alone: a fall cannot pay them.
         for row in range(PRICES):
             if (fee if row < STRESS else stress_cost) >= 1.0:
                 x[row, t] = np.nan
         return
-    others = block.others[t] + table[DEDUCTION, m]
+    others += table[DEDUCTION, m]
     first, last = np.int64(table[FIRST_TIER, m]), np.int64(table[LAST_TIER, m])
     rise = table[SIZE_RATE, m] * abs(q)
     # Most roots lie in the tier of today's notional, or in that of the root before.
-    tier = tier_of(markets.bound, first, last, abs(q) * table[MARK, m])
+    tier = tier_of(tiers, first, last, abs(q) * table[MARK, m])
     for row in range(PRICES):
         kind = row % STRESS
         k = 0.0
@@ -192,8 +201,6 @@ def solve_tier_by_tier(t, block, markets):  # type: ignore[no-untyped-def]
         elif kind == PRICE_LIQUIDATION:
             k = 1.0
         elif kind == PRICE_BACKSTOP:
-            k = block.backstop[t]
-        costs = (fee if row < STRESS else stress_cost) + k * rise
-        x[row, t], tier = price_root(
-            q, block.value[t], others, k, costs, tier, (first, last), markets
-        )
+            k = backstop
+        cost = (fee if row < STRESS else stress_cost) + k * rise
+        x[row, t], tier = price_root(q, value, others, k, cost, tier, (first, last), tiers)
