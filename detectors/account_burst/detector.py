@@ -28,7 +28,7 @@ from detectors.account_burst.constants import COUNT_MAX, SLOW_WINDOWS
 from detectors.account_burst.episodes import AccountEpisodes
 from detectors.account_burst.market_rates import MarketRates
 from detectors.account_burst.profile_learning import learn_acts, reset_evidence
-from detectors.account_burst.scorer import AccountScorer, ScoredWindow, Verdict
+from detectors.account_burst.scorer import AccountScorer, AccountVerdict, ScoredWindow
 from detectors.account_burst.table import AccountTable
 from detectors.arrays.state import Stateful
 from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR
@@ -91,11 +91,11 @@ class AccountBurstDetector(Stateful):
         self._memo: ScoredWindow | None = None
         """The window scored last, which learning needs once more."""
 
-    def judge(self, window: int, acts: WindowActivity) -> Verdict:
+    def judge(self, window: int, acts: WindowActivity) -> AccountVerdict:
         """Judge a window, in whichever market it stands out. Never changes what was learnt."""
         seen = 0 if self._first_window is None else window - self._first_window
         if seen < self.warm_up:
-            return Verdict(None, learning_reason(seen, self.warm_up))
+            return AccountVerdict(None, learning_reason(seen, self.warm_up))
         return self._scorer.verdict(self._score_window(window, acts))
 
     def learn(self, window: int, acts: WindowActivity) -> None:

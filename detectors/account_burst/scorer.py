@@ -21,7 +21,7 @@ HOT_MIN = 3.0
 """Less evidence adds to nothing, and names nobody: see `combine_actors`."""
 
 
-class Verdict(NamedTuple):
+class AccountVerdict(NamedTuple):
     """What a window comes to.
 
     Parameters
@@ -126,13 +126,13 @@ class AccountScorer:
             still_hot.append(HotAccount(market, actor))
         return still_hot
 
-    def verdict(self, scored: ScoredWindow) -> Verdict:
+    def verdict(self, scored: ScoredWindow) -> AccountVerdict:
         """The market in which the highest accounts come to most."""
         by_market: dict[int, list[Actor]] = {}
         for market, actor in scored.hot:
             by_market.setdefault(market, []).append(actor)
         if not by_market:
-            return Verdict(max(0.0, scored.highest))
+            return AccountVerdict(max(0.0, scored.highest))
         markets = sorted(by_market, key=lambda m: by_market[m][0].key)
         acting = self._markets.read(scored.window, np.array(markets, np.int64)).acting
         best, score = -1, -1.0
@@ -141,4 +141,4 @@ class AccountScorer:
             value, named = combine_actors(by_market[market])
             if value - cost > score:
                 best, score, actors = market, value - cost, named
-        return Verdict(max(0.0, score, scored.highest), None, best, actors)
+        return AccountVerdict(max(0.0, score, scored.highest), None, best, actors)

@@ -56,7 +56,7 @@ _KIND_OF_EVENT = {b"place": "order", b"taker": "order", b"remove": "cancel", b"m
 
 
 @dataclass(slots=True)
-class _OpenOrder:
+class _DydxOrder:
     """An order in the book. Numbers stay as written: they may be beyond the contract's range."""
 
     side: str
@@ -80,7 +80,7 @@ def _side(d: dict[str, Any]) -> str:
     return side
 
 
-def _unfilled_quantity(order: _OpenOrder) -> str | None:
+def _unfilled_quantity(order: _DydxOrder) -> str | None:
     """The quantity left; None where it is beyond the contract's range, as the order was."""
     try:
         left = quantise(str(order.size), SCALE) - quantise(str(order.filled), SCALE)
@@ -96,7 +96,7 @@ class Dydx(LineAdapter):
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
-        self._open_orders: dict[str, _OpenOrder] = {}
+        self._open_orders: dict[str, _DydxOrder] = {}
 
     def guess_kind(self, raw: bytes) -> str | None:
         match = _KIND.search(raw)
@@ -139,7 +139,7 @@ class Dydx(LineAdapter):
         }
         placed = ts if not snapshot else before.placed_ts if before else None
         filled = before.filled if before else "0"
-        self._open_orders[key] = _OpenOrder(record["side"], d["price"], d["size"], placed, filled)
+        self._open_orders[key] = _DydxOrder(record["side"], d["price"], d["size"], placed, filled)
         return record
 
     def _cancel(self, d: dict[str, Any]) -> Record:

@@ -98,7 +98,7 @@ class DayMeta(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, DayFile]
 
 
-class _Versions(msgspec.Struct):
+class _FormatVersions(msgspec.Struct):
     format: int
     contract: int
 
@@ -112,7 +112,7 @@ def read_meta(path: Path) -> DayMeta:
             f"{path} is no recorded day: it has no {META} (make one: brinkwatch import)"
         ) from None
     try:
-        versions = msgspec.json.decode(document, type=_Versions)
+        versions = msgspec.json.decode(document, type=_FormatVersions)
         if (versions.format, versions.contract) != (FORMAT, events.VERSION):
             raise DayError(
                 f"{path} is of format {versions.format}, contract {versions.contract}; "

@@ -53,7 +53,7 @@ MarketLookup = Callable[[int], tuple[int | None, tuple[Regime, Tiers] | None]]
 """A market's raw mark (1e-8) and rules by its number; None where there is none."""
 
 
-class Verdict(NamedTuple):
+class PredictionVerdict(NamedTuple):
     """A forced fill beside its prediction; the other values are None where `name` is a reason."""
 
     name: str
@@ -83,34 +83,34 @@ class Outcome:
 
 def judge_forced_fill(
     pool: MarginPool, symbol: int, signed: int, cause: str, lookup: MarketLookup
-) -> Verdict:
+) -> PredictionVerdict:
     """Compare a forced fill of quantity `signed` (1e-8) with the pool just before it."""
     row = pool.rows.get(symbol)
     if row is None or not row["quantity"] or (row["quantity"] > 0) == (signed > 0):
-        return Verdict("no_position")
+        return PredictionVerdict("no_position")
     if pool.reason:
-        return Verdict(pool.reason)
+        return PredictionVerdict(pool.reason)
     markets = {}
     has_marks = True
     for market in pool.rows:
         mark, rules = lookup(market)
         if rules is None:
-            return Verdict("no_rules")
+            return PredictionVerdict("no_rules")
         has_marks &= mark is not None
         markets[market] = (mark or 0, *rules)
     if not has_marks:
-        return Verdict("no_mark")
+        return PredictionVerdict("no_mark")
     priced = price_pool(pool, symbol, markets)
     if cause == "adl" and priced.meets_maintenance:
-        return Verdict("counterparty")
+        return PredictionVerdict("counterparty")
     k = {"liquidation": LIQUIDATION_K, "adl": BANKRUPTCY_K}.get(cause, priced.regime.backstop_k)
     price = priced.price_at(LIQUIDATION_K if k is None else k)
     if price is None:
-        return Verdict("no_price")
+        return PredictionVerdict("no_price")
     position = priced.position
     early = (price / position.price - 1) * 10_000 * (1 if position.quantity > 0 else -1)
     band = sum(abs(early) > edge for edge in EDGES_BPS)
-    return Verdict(VERDICTS[band], price * SCALE, markets[symbol][0], float(early))
+    return PredictionVerdict(VERDICTS[band], price * SCALE, markets[symbol][0], float(early))
 
 
 class Outcomes(Stateful):

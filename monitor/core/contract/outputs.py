@@ -21,7 +21,7 @@ class _OutputModel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class LiquidationPath(_OutputModel):
+class BandPathRecord(_OutputModel):
     """How the venue closes what is due."""
 
     steps: list[str]
@@ -97,7 +97,7 @@ class MarketBandsRecord(_OutputModel):
     grain_s: Annotated[float, Field(description="how far apart the mark's steps are, s", ge=0)]
     horizons_s: list[float]
     zone_bps: float
-    path: LiquidationPath
+    path: BandPathRecord
     long: SideBands
     short: SideBands
 

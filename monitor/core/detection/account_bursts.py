@@ -13,7 +13,7 @@ import numpy as np
 from detectors.account_burst.activity import WindowActivity
 from detectors.account_burst.combine import Actor
 from detectors.account_burst.detector import AccountBurstDetector
-from detectors.account_burst.scorer import Verdict
+from detectors.account_burst.scorer import AccountVerdict
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64, UInt64
 from detectors.calibration.calibrator import Calibrator
@@ -136,7 +136,12 @@ class AccountBursts(Stateful):
         stream.account.update(zip(key[wanted].tolist(), account[wanted].tolist(), strict=True))
 
     def _finding(
-        self, stream: _AccountStream, window: int, verdict: Verdict, p: float, names: dict[int, str]
+        self,
+        stream: _AccountStream,
+        window: int,
+        verdict: AccountVerdict,
+        p: float,
+        names: dict[int, str],
     ) -> Finding:
         actors = verdict.actors
         since = min(actor.since for actor in actors)

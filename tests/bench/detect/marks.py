@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from detectors.account_burst.activity import WindowActivity
 from detectors.account_burst.detector import AccountBurstDetector
-from detectors.account_burst.scorer import Verdict
+from detectors.account_burst.scorer import AccountVerdict
 from detectors.burst.detector import BurstDetector
 from detectors.calibration.calibrator import Calibrator, FalseAlarmRate
 from tests.bench.backgrounds import DAY
@@ -61,7 +61,7 @@ class ByAccount:
         ours = AccountBurstDetector
         self.calibrator = Calibrator(ours.log_likelihood, DAY, tail_slope_max=ours.tail_slope_max)
 
-    def p_value(self, window: int, acts: WindowActivity) -> tuple[float, Verdict]:
+    def p_value(self, window: int, acts: WindowActivity) -> tuple[float, AccountVerdict]:
         """Judge and learn one window."""
         verdict = self.detector.judge(window, acts)
         if verdict.value is None:

@@ -1,7 +1,8 @@
 """The program `brinkwatch`: checks that the packages it imports are its own, then runs a command.
 
 The packages have common names (`monitor`, `detectors`, `replay`): a folder of the same name in the
-working directory, or another distribution, can stand before them on Python's path.
+working directory, or another distribution, can stand before them on Python's path. So this file is
+installed as a module of its own beside them, and is all that runs before the check.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import NoReturn
 
 PACKAGES = ("monitor", "detectors", "replay")
-HERE = Path(__file__).resolve().parent
-"""The folder that holds this file holds the packages too, in a checkout and where installed."""
+HERE = next(up for up in Path(__file__).resolve().parents if (up / "monitor" / "cli.py").exists())
+"""The folder of the packages: a checkout's root, or where the wheel was installed."""
 
 
 def main() -> NoReturn:
