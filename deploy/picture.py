@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from pathlib import Path
 
 from rich.console import Console as Rich
 
 from monitor.console import Console
+from monitor.core.contract.alert import parse_alert
 
 ALERTS = Path("demo-out/alerts.jsonl")
 PICTURE = Path(__file__).parents[1] / "docs" / "alerts.svg"
@@ -24,7 +24,7 @@ def draw(lines: list[str]) -> str:
     """The table of alerts (JSON lines) as SVG that loads nothing from elsewhere."""
     console = Console(json_asked=False)
     console.rich = Rich(file=io.StringIO(), record=True, width=COLUMNS, force_terminal=True)
-    console.alerts([json.loads(line) for line in lines])
+    console.alerts([parse_alert(line.encode()) for line in lines])
     svg = console.rich.export_svg(title="make demo", unique_id="alerts")
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)

@@ -268,7 +268,7 @@ def test_exact_pools_equal_the_pools_of_the_bands(seed: int) -> None:
                     float("nan") if pool.reason == "no_margin" else pool.cash / 1e6
                 )
     theirs: dict[tuple[float, str], list[float]] = defaultdict(list)
-    for number, (first, count) in enumerate(zip(positions.start, positions.count, strict=True)):
+    for number, (first, count) in enumerate(zip(positions.start, positions.length, strict=True)):
         mode = "isolated" if positions.isolated[number] else "cross"
         for quantity in positions.quantity[first : first + count].tolist():
             theirs[quantity, mode].append(float(positions.cash[number]))
