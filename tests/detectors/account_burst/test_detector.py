@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors.account_burst.activity import NO_ACTIVITY, WindowActivity
 from detectors.account_burst.columns import LAST
 from detectors.account_burst.constants import DISPERSION_MIN, SIZES
 from detectors.account_burst.detector import AccountBurstDetector
 from detectors.account_burst.likelihood import silent_window_increment, slow_rate
-from detectors.account_burst.scorer import Verdict
+from detectors.account_burst.scorer import AccountVerdict, WindowActivity
 from detectors.account_burst.table import AccountTable
 from detectors.conformance import check_detector
 from tests.bench.detect.accountflow import (
+    NO_ACTIVITY,
     Flow,
     acts,
     bytes_per_account,
@@ -197,7 +197,7 @@ def test_judging_changes_nothing_and_a_restored_detector_continues_identically()
 def test_a_new_level_becomes_a_habit_after_a_bounded_time() -> None:
     detector = trained()
     reported = 0
-    verdict: Verdict
+    verdict: AccountVerdict
     for i in range(2000):
         now = with_burst(WINDOWS + i % 1500, {700: 5.0})
         verdict = detector.judge(WINDOWS + i, now)
