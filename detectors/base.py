@@ -220,6 +220,15 @@ class SequentialBank(Bank):
             detector.restore(one)
 
 
+def learning_reason(seen: float, warm_up: int) -> str:
+    """Why a detector abstains that has learnt `seen` of the `warm_up` windows that it needs.
+
+    >>> learning_reason(3, 300)
+    'learning: 3 of 300 windows seen'
+    """
+    return f"learning: {int(seen)} of {warm_up} windows seen"
+
+
 def read_number(x: Mapping[Any, Any], feature: str) -> float | str:
     """A finite number of the window, or why there is none.
 

@@ -21,7 +21,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from detectors.abstentions import learning_reason
 from detectors.account_burst.columns import P_RATE
 from detectors.account_burst.constants import COUNT_MAX, SLOW_WINDOWS
 from detectors.account_burst.episodes import AccountEpisodes
@@ -35,6 +34,7 @@ from detectors.account_burst.scorer import (
 )
 from detectors.account_burst.table import AccountTable
 from detectors.arrays.state import Stateful
+from detectors.base import learning_reason
 from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR
 
 SETTLE_WINDOWS = 300

@@ -21,11 +21,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from detectors.abstentions import count_refusal
 from detectors.arrays.types import Float64, Int64
 from detectors.base import Evidence
 from detectors.burst import kernel
-from detectors.row_detector import FIRST_ROW, RowBank, RowDetector
+from detectors.row_detector import FIRST_ROW, RowBank, RowDetector, count_refusal
 from detectors.stats.change_sums import EXPECTED, OBSERVED, WINDOWS
 from detectors.stats.limits import NUMBER_MAX
 

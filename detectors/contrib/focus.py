@@ -16,10 +16,9 @@ from typing import ClassVar
 import numpy as np
 from numba import njit, types
 
-from detectors.abstentions import count_refusal
 from detectors.arrays.types import F1, F2, FLOAT, I1, INT, Float64, Int64
 from detectors.base import Evidence
-from detectors.row_detector import RowBank, RowDetector
+from detectors.row_detector import RowBank, RowDetector, count_refusal
 from detectors.stats import limits
 
 ALPHA = 0.001

@@ -24,9 +24,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.abstentions import learning_reason
 from detectors.arrays.types import Float64, Int64
-from detectors.base import Evidence
+from detectors.base import Evidence, learning_reason
 from detectors.level_shift import columns as col
 from detectors.level_shift import kernel
 from detectors.row_detector import RowBank, RowDetector

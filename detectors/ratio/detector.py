@@ -14,11 +14,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.abstentions import count_refusal
 from detectors.arrays.types import Float64, Int64
 from detectors.base import Evidence
 from detectors.ratio import kernel
-from detectors.row_detector import RowBank, RowDetector
+from detectors.row_detector import RowBank, RowDetector, count_refusal
 from detectors.stats.change_sums import CUSUM, EVIDENCE, EXPECTED, OBSERVED, WINDOWS
 
 
