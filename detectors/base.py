@@ -24,10 +24,8 @@ class Evidence(NamedTuple):
 
     Parameters
     ----------
-    observed
-        What was seen in the stretch, summed over its windows, the judged one included.
-    expected
-        What the detector expected in the same windows, summed likewise.
+    observed, expected
+        What was seen in the stretch, the judged window included, and what the detector expected.
     unit
         What the two are: "events", counted and summed over the stretch; or "value", a mean over
         it in the feature's own unit.
@@ -53,14 +51,9 @@ class Evidence(NamedTuple):
 class Score(NamedTuple):
     """A detector's judgement of one window.
 
-    Parameters
-    ----------
-    value
-        The higher, the less like what was learnt; finite. None: the detector abstains.
-    why
-        Why it abstains, in terms a person can act on; None when it does not.
-    evidence
-        None when it abstains or nothing has changed.
+    `value`: the higher, the less like what was learnt; finite. None: the detector abstains. `why`:
+    the reason, in terms a person can act on; None when it does not abstain. `evidence`: None when
+    it abstains or nothing has changed.
     """
 
     value: float | None

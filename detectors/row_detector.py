@@ -18,16 +18,10 @@ SEEN = 0
 
 
 class RowBank(Bank):
-    """A bank whose rows are those of one array.
+    """A bank whose rows are those of one array, `width` numbers each.
 
-    Parameters
-    ----------
-    width
-        Numbers in a row.
-    alike
-        What must be the same for a state to fit, for the error on one that does not.
-    warm_up, patience
-        As of the detector.
+    `alike` says what must be the same for a state to fit, for the error on one that does not.
+    `warm_up` and `patience` are those of the detector.
     """
 
     def __init__(self, width: int, alike: str = "", warm_up: int = 0, patience: int = 0) -> None:
@@ -40,8 +34,9 @@ class RowBank(Bank):
 
     def grow(self, rows: int) -> None:
         have = len(self._rows)
-        self._rows = grow_rows(self._rows, rows)
-        self.init_rows(self._rows[have:])
+        if rows > have:
+            self._rows = grow_rows(self._rows, rows)
+            self.init_rows(self._rows[have:])
 
     def refusal(self, value: Float64) -> str | None:
         """Why these numbers cannot be judged by any row; None where they can."""

@@ -101,8 +101,7 @@ def learn_profile(gap, count, o, profile, population):  # type: ignore[no-untype
 def reset_evidence(window, row, state):  # type: ignore[no-untyped-def]
     """Let the account's evidence begin anew at `window`."""
     profile = state.profiles[row]
-    for k in range(len(const.SIZES)):
-        profile[col.CUSUM + k] = 0.0
+    profile[col.CUSUM :] = 0.0
     profile[col.SEEN] = profile[col.PEAK] = 0.0
     state.times[row, col.BEGIN] = window
 

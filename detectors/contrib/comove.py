@@ -222,15 +222,9 @@ class CoMoveBank(RowBank):
         at = HEAD + feature * FEATURE
         on_scale = mine[at + PER_FEATURE + scale * PER_SCALE :]
         mean, spread = on_scale[[MEAN, SPREAD]].tolist()
-        alpha = float(ALPHAS[scale])
-        return Evidence(
-            mean + alpha * (float(value[feature]) - mean),
-            float(mine[at + CENTRE]),
-            "value",
-            round(1.0 / alpha),
-            scale=SD_OF_MAD * spread,
-            feature=feature,
-        )
+        alpha, usual = float(ALPHAS[scale]), float(mine[at + CENTRE])
+        now, windows = mean + alpha * (float(value[feature]) - mean), round(1.0 / alpha)
+        return Evidence(now, usual, "value", windows, None, SD_OF_MAD * spread, feature)
 
     def learn(self, rows: Int64, values: Float64) -> None:
         given = np.ascontiguousarray(values)

@@ -57,9 +57,8 @@ class RatioBank(RowBank):
             columns = [OBSERVED, EXPECTED, kernel.TRIALS, WINDOWS]
             seen, expected, trials, windows = since[columns].tolist()
         total = part + other
-        return Evidence(
-            seen + part, expected + usual * total, "events", int(windows) + 1, trials + total
-        )
+        observed, expected = seen + part, expected + usual * total
+        return Evidence(observed, expected, "events", int(windows) + 1, trials + total)
 
     def learn(self, rows: Int64, values: Float64) -> None:
         given, patience = np.ascontiguousarray(values), self._patience
