@@ -43,9 +43,6 @@ class CalibratorBank:
         self.ready: Bool = np.empty(0, np.bool_)
         """Whether the row has p-values."""
 
-    def __len__(self) -> int:
-        return len(self._calibrators)
-
     def add(self, log_likelihood: bool) -> int:
         """A new row; returns its number."""
         row = len(self._calibrators)
