@@ -24,10 +24,8 @@ class Evidence(NamedTuple):
 
     Parameters
     ----------
-    observed
-        What was seen in the stretch, summed over its windows, the judged one included.
-    expected
-        What the detector expected in the same windows, summed likewise.
+    observed, expected
+        What was seen in the stretch, the judged window included, and what the detector expected.
     unit
         What the two are: "events", counted and summed over the stretch; or "value", a mean over
         it in the feature's own unit.
@@ -53,14 +51,9 @@ class Evidence(NamedTuple):
 class Score(NamedTuple):
     """A detector's judgement of one window.
 
-    Parameters
-    ----------
-    value
-        The higher, the less like what was learnt; finite. None: the detector abstains.
-    why
-        Why it abstains, in terms a person can act on; None when it does not.
-    evidence
-        None when it abstains or nothing has changed.
+    `value`: the higher, the less like what was learnt; finite. None: the detector abstains. `why`:
+    the reason, in terms a person can act on; None when it does not abstain. `evidence`: None when
+    it abstains or nothing has changed.
     """
 
     value: float | None
@@ -218,6 +211,15 @@ class SequentialBank(Bank):
         self.grow(len(state))
         for detector, one in zip(self._detectors, state, strict=True):
             detector.restore(one)
+
+
+def learning_reason(seen: float, warm_up: int) -> str:
+    """Why a detector abstains that has learnt `seen` of the `warm_up` windows that it needs.
+
+    >>> learning_reason(3, 300)
+    'learning: 3 of 300 windows seen'
+    """
+    return f"learning: {int(seen)} of {warm_up} windows seen"
 
 
 def read_number(x: Mapping[Any, Any], feature: str) -> float | str:

@@ -16,7 +16,7 @@ import math
 import pickle
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -78,33 +78,27 @@ def ordinary_windows(
         yield {f: float(sum(rng.random() < 0.1 for _ in range(n))) for f, n in draws.items()}
 
 
-def constant_window(detector: Detector, value: float) -> X:
+def constant_window(detector: Detector, value: Any) -> X:
     return dict.fromkeys(input_keys(detector), value)
 
 
-def _fail(detector: Detector, what: str, mend: str) -> None:
+def _fail(detector: Detector, what: str, mend: str) -> NoReturn:
     raise ConformanceError(f"{type(detector).__name__} {what}. To mend it: {mend}.")
 
 
-def _check_score(detector: Detector, score: Score, x: X) -> None:
-    """Require a finite number, or None and a reason."""
-    if score.value is None:
-        if not score.why:
-            _fail(detector, f"abstains without a reason on {x}", "give Score(None, why)")
-        return
-    if not isinstance(score.value, float) or not math.isfinite(score.value):
-        _fail(detector, f"scores {score.value!r} on {x}", "abstain where there is no finite float")
-    if score.evidence is not None and score.evidence.windows < 1:
-        _fail(detector, "has evidence of no window", "count the judged window in")
-
-
 def _judge(detector: Detector, x: X) -> Score:
+    """The score, which is to be a finite number, or None and a reason."""
     try:
         score = detector.judge_one(x)
     except BaseException as error:
         _fail(detector, f"raises {error!r} on {x}", "refuse it: Score(None, why)")
-        raise
-    _check_score(detector, score, x)
+    if score.value is None:
+        if not score.why:
+            _fail(detector, f"abstains without a reason on {x}", "give Score(None, why)")
+    elif not isinstance(score.value, float) or not math.isfinite(score.value):
+        _fail(detector, f"scores {score.value!r} on {x}", "abstain where there is no finite float")
+    elif score.evidence is not None and score.evidence.windows < 1:
+        _fail(detector, "has evidence of no window", "count the judged window in")
     return score
 
 
@@ -114,6 +108,20 @@ def _scores(detector: Detector, xs: Iterator[X]) -> list[float | None]:
         out.append(_judge(detector, x).value)
         detector.learn_one(x)
     return out
+
+
+def _probe(detector: Detector, seed: int = 1) -> list[float | None]:
+    return _scores(detector, ordinary_windows(detector, PROBE_WINDOWS, seed))
+
+
+def _rises_in_burst(detector: Detector, usual: list[float | None], seed: int) -> bool | None:
+    """Whether its mean score in a burst is above 19 of 20 of the `usual` ones; None: no scores."""
+    burst = _scores(detector, ordinary_windows(detector, BURST_WINDOWS, seed, BURST_FACTOR))
+    in_burst = [s for s in burst if s is not None]
+    judged = sorted(s for s in usual if s is not None)
+    if not judged or not in_burst:
+        return None
+    return sum(in_burst) / len(in_burst) > judged[int(0.95 * len(judged))]
 
 
 def _warmed_up_detector(factory: Factory) -> Detector:
@@ -145,7 +153,6 @@ def check_parameters(factory: Factory) -> None:
         twin = detector.clone()
     except Exception as error:
         _fail(detector, f"cannot be cloned ({error!r})", "keep each parameter under its own name")
-        raise
     if type(twin) is not type(detector) or twin.features != features:
         _fail(detector, "clones to something else", "take every parameter in __init__")
     if not _is_plain(detector.snapshot()):
@@ -168,26 +175,18 @@ def check_abstains_until_ready(factory: Factory) -> None:
     if _judge(detector, x).value is not None:
         _fail(detector, "judges before it has learnt anything", "return Score(None, why)")
     if _judge(_warmed_up_detector(factory), x).value is None:
-        _fail(
-            detector,
-            f"still abstains after {READY_WINDOWS_MAX} ordinary windows",
-            "judge once enough is learnt, or ask for less",
-        )
+        what = f"still abstains after {READY_WINDOWS_MAX} ordinary windows"
+        _fail(detector, what, "judge once enough is learnt, or ask for less")
 
 
 def check_scoring_changes_nothing(factory: Factory) -> None:
     asked, left = _warmed_up_detector(factory), _warmed_up_detector(factory)
-    for x in [
-        *ordinary_windows(asked, 20, seed=3),
-        *ordinary_windows(asked, 20, seed=4, factor=10),
-        {},
-    ]:
+    ordinary = ordinary_windows(asked, 20, seed=3)
+    for x in [*ordinary, *ordinary_windows(asked, 20, seed=4, factor=10), {}]:
         if _judge(asked, x) != _judge(asked, x):
             _fail(asked, "scores one window in two ways", "score from what was learnt alone")
         asked.score_one(x)
-    if _scores(asked, ordinary_windows(asked, PROBE_WINDOWS)) != _scores(
-        left, ordinary_windows(left, PROBE_WINDOWS)
-    ):
+    if _probe(asked) != _probe(left):
         _fail(asked, "is changed by being asked for a score", "change state only when learning")
 
 
@@ -205,30 +204,23 @@ def check_continues_identically(factory: Factory) -> None:
     }
     for x in ordinary_windows(detector, 5, seed=5, factor=BURST_FACTOR):
         twins["created and trained in the same way"].report_one(x)
-    true = _scores(detector, ordinary_windows(detector, PROBE_WINDOWS, seed=6))
+    true = _probe(detector, seed=6)
+    mend = "put everything learnt into the snapshot; use no clock, no chance, no set of texts"
     for how, twin in twins.items():
-        if _scores(twin, ordinary_windows(twin, PROBE_WINDOWS, seed=6)) != true:
-            _fail(
-                detector,
-                f"continues differently when {how}",
-                "put everything learnt into the snapshot; use no clock, no chance, no set of texts",
-            )
+        if _probe(twin, seed=6) != true:
+            _fail(detector, f"continues differently when {how}", mend)
     fresh, clone = factory(), detector.clone()
-    if _judge(fresh, {}) != _judge(clone, {}) or _scores(
-        fresh, ordinary_windows(fresh, 50)
-    ) != _scores(clone, ordinary_windows(clone, 50)):
+    unlike = _judge(fresh, {}) != _judge(clone, {})
+    windows = ordinary_windows(fresh, 50), ordinary_windows(clone, 50)
+    if unlike or _scores(fresh, windows[0]) != _scores(clone, windows[1]):
         _fail(detector, "clones with what it has learnt", "start afresh in __init__")
-
-
-def unreadable_inputs(detector: Detector) -> list[X]:
-    values: list[Any] = [math.nan, math.inf, -math.inf, None, "many", [], 10**400]
-    without: list[X] = [{}, {"another feature": 1.0}] if detector.features else []
-    return [*without, *(dict.fromkeys(input_keys(detector), v) for v in values)]
 
 
 def check_refuses_what_it_cannot_read(factory: Factory) -> None:
     detector, twin = _warmed_up_detector(factory), _warmed_up_detector(factory)
-    for x in unreadable_inputs(detector):
+    unreadable: list[Any] = [math.nan, math.inf, -math.inf, None, "many", [], 10**400]
+    without: list[X] = [{}, {"another feature": 1.0}] if detector.features else []
+    for x in [*without, *(constant_window(detector, value) for value in unreadable)]:
         if _judge(detector, x).value is not None:
             _fail(detector, f"has a score for {x}", "abstain on what cannot be read")
         for teach in (detector.learn_one, detector.report_one):
@@ -236,10 +228,7 @@ def check_refuses_what_it_cannot_read(factory: Factory) -> None:
                 teach(x)
             except BaseException as error:
                 _fail(detector, f"raises {error!r} on learning {x}", "ignore it in learning")
-                raise
-    if _scores(detector, ordinary_windows(detector, PROBE_WINDOWS)) != _scores(
-        twin, ordinary_windows(twin, PROBE_WINDOWS)
-    ):
+    if _probe(detector) != _probe(twin):
         _fail(detector, "learns from what cannot be read", "return before any change of state")
 
 
@@ -256,8 +245,7 @@ def harmful_inputs(pause_windows: int) -> dict[str, Callable[[Detector], Iterato
 
 
 def check_not_blinded(factory: Factory, name: str, hurt: Callable[[Detector], Iterator[X]]) -> None:
-    """Require that after harmful inputs and an hour of ordinary ones a burst still stands out: its
-    mean score is above 19 of 20 ordinary scores."""
+    """Require that after harmful inputs and an hour of ordinary ones a burst still stands out."""
     detector = _warmed_up_detector(factory)
     for i, x in enumerate(hurt(detector)):
         if i < 100:
@@ -266,33 +254,21 @@ def check_not_blinded(factory: Factory, name: str, hurt: Callable[[Detector], It
     for x in ordinary_windows(detector, 3000, seed=7):
         detector.learn_one(x)
     usual = _scores(detector, ordinary_windows(detector, 600, seed=8))
-    burst = _scores(
-        detector, ordinary_windows(detector, BURST_WINDOWS, seed=9, factor=BURST_FACTOR)
-    )
-    judged = [s for s in usual if s is not None]
-    in_burst = [s for s in burst if s is not None]
-    if not judged or not in_burst:
+    rises = _rises_in_burst(detector, usual, seed=9)
+    if rises is None:
         _fail(detector, f"abstains for good after {name}", "become ready again in bounded time")
-    if sum(in_burst) / len(in_burst) <= sorted(judged)[int(0.95 * len(judged))]:
-        _fail(
-            detector,
-            f"does not see a burst of {BURST_FACTOR} times the usual after {name}",
-            "bound what a single window can teach, and forget",
-        )
+    if not rises:
+        what = f"does not see a burst of {BURST_FACTOR} times the usual after {name}"
+        _fail(detector, what, "bound what a single window can teach, and forget")
 
 
 def check_reports_teach_nothing(factory: Factory) -> None:
     """Require that a reported burst leaves the detector as sensitive as it was."""
     detector = _warmed_up_detector(factory)
-    usual = _scores(detector, ordinary_windows(detector, PROBE_WINDOWS, seed=8))
+    usual = _probe(detector, seed=8)
     for x in ordinary_windows(detector, 2 * BURST_WINDOWS, seed=9, factor=BURST_FACTOR):
         detector.report_one(x)
-    burst = _scores(
-        detector, ordinary_windows(detector, BURST_WINDOWS, seed=10, factor=BURST_FACTOR)
-    )
-    judged = sorted(s for s in usual if s is not None)
-    in_burst = [s for s in burst if s is not None]
-    if not judged or sum(in_burst) <= len(in_burst) * judged[int(0.95 * len(judged))]:
+    if not _rises_in_burst(detector, usual, seed=10):
         _fail(detector, "takes reported bursts for normal", "do not learn in report_one")
 
 

@@ -14,9 +14,8 @@ import pickle
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from detectors.abstentions import learning_reason
 from detectors.arrays.state import Stateful
-from detectors.base import Detector, Score, read_numbers
+from detectors.base import Detector, Score, learning_reason, read_numbers
 
 SCALE_ALPHA = 0.003
 """Of the EW centre and spread by which inputs are scaled: a memory of 333 windows."""
@@ -30,24 +29,18 @@ REFUSED = {
 }
 """Names that would break the protocol, with the reason."""
 ALLOWED_GLOBALS = {
-    ("random", "Random"),
-    ("copyreg", "_reconstructor"),
-    ("builtins", "object"),
-    ("functools", "partial"),
-    ("collections", "deque"),
-    ("collections", "defaultdict"),
-    ("collections", "Counter"),
-    ("collections", "OrderedDict"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy._core.numeric", "_frombuffer"),
-}
+    "builtins": {
+        "object", "set", "frozenset", "dict", "list", "tuple", "bytearray", "range", "complex",
+    },
+    "collections": {"deque", "defaultdict", "Counter", "OrderedDict"},
+    "copyreg": {"_reconstructor"},
+    "functools": {"partial"},
+    "numpy": {"ndarray", "dtype"},
+    "numpy._core.multiarray": {"_reconstruct", "scalar"},
+    "numpy._core.numeric": {"_frombuffer"},
+    "random": {"Random"},
+}  # fmt: skip
 """What river's detectors consist of, besides river's own classes."""
-ALLOWED_BUILTINS = frozenset(
-    {"set", "frozenset", "dict", "list", "tuple", "bytearray", "range", "complex"}
-)
 
 
 class RiverDetector(Stateful, Detector):
@@ -105,9 +98,8 @@ class RiverDetector(Stateful, Detector):
 
     def _squash(self, values: list[float]) -> dict[str, float]:
         squashed = {}
-        for key, value, centre, spread in zip(
-            self.inputs, values, self._centre, self._spread, strict=True
-        ):
+        columns = zip(self.inputs, values, self._centre, self._spread, strict=True)
+        for key, value, centre, spread in columns:
             distance = (value - centre) / (spread + 1e-9 * abs(centre) + 1e-12)
             squashed[key] = 1.0 / (1.0 + math.exp(-max(-40.0, min(40.0, distance / 2.0))))
         return squashed
@@ -166,7 +158,7 @@ class RiverDetector(Stateful, Detector):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Raises `ValueError` when the state holds anything but river's own objects."""
-        model = RiverUnpickler(io.BytesIO(state["model"])).load()
+        model = load_model(state["model"])
         if type(model) is not type(self._model):
             raise ValueError(f"this state is not of {self.name}: start the detector afresh")
         self._model = model
@@ -202,11 +194,16 @@ def reraise_interrupts(error: BaseException) -> None:
         raise error
 
 
-class RiverUnpickler(pickle.Unpickler):
+def load_model(data: bytes) -> Any:
+    """The pickled object; `ValueError` where it holds anything but river's own objects."""
+    return _RiverUnpickler(io.BytesIO(data)).load()
+
+
+class _RiverUnpickler(pickle.Unpickler):
     """Reads objects of river's classes and plain containers, and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in ALLOWED_GLOBALS or (module == "builtins" and name in ALLOWED_BUILTINS):
+        if name in ALLOWED_GLOBALS.get(module, ()):
             return super().find_class(module, name)
         if module.split(".")[0] == "river":
             member = super().find_class(module, name)

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from detectors.abstentions import learning_reason
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.types import Float64
-from detectors.base import Bank, Detector, Score, read_numbers
+from detectors.base import Bank, Detector, Score, learning_reason, read_numbers
+from detectors.stats.limits import NUMBER_MAX
 
 FIRST_ROW = np.zeros(1, np.int64)
 SEEN = 0
@@ -18,16 +18,10 @@ SEEN = 0
 
 
 class RowBank(Bank):
-    """A bank whose rows are those of one array.
+    """A bank whose rows are those of one array, `width` numbers each.
 
-    Parameters
-    ----------
-    width
-        Numbers in a row.
-    alike
-        What must be the same for a state to fit, for the error on one that does not.
-    warm_up, patience
-        As of the detector.
+    `alike` says what must be the same for a state to fit, for the error on one that does not.
+    `warm_up` and `patience` are those of the detector.
     """
 
     def __init__(self, width: int, alike: str = "", warm_up: int = 0, patience: int = 0) -> None:
@@ -40,8 +34,9 @@ class RowBank(Bank):
 
     def grow(self, rows: int) -> None:
         have = len(self._rows)
-        self._rows = grow_rows(self._rows, rows)
-        self.init_rows(self._rows[have:])
+        if rows > have:
+            self._rows = grow_rows(self._rows, rows)
+            self.init_rows(self._rows[have:])
 
     def refusal(self, value: Float64) -> str | None:
         """Why these numbers cannot be judged by any row; None where they can."""
@@ -58,6 +53,18 @@ class RowBank(Bank):
             kind = f"{type(self).__name__} {self._alike}".strip()
             raise ValueError(f"this state is not of a {kind}: start the detector afresh")
         self._rows = state.copy()
+
+
+def count_refusal(*counts: float) -> str | None:
+    """Why these cannot be counts of one window; None where they can.
+
+    >>> count_refusal(-1.0)
+    'the number is below zero or beyond 64 bits, and a count is not'
+    """
+    if all(0.0 <= count <= NUMBER_MAX for count in counts):
+        return None
+    number = "the number" if len(counts) == 1 else "a number"
+    return f"{number} is below zero or beyond 64 bits, and a count is not"
 
 
 class RowDetector(Detector):

@@ -21,7 +21,6 @@ ALLOWED = {
     ("detectors/conformance.py", "random"),
     # Bytes in memory, for pickle's own interface.
     ("detectors/river_adapter.py", "io"),
-    ("detectors/contrib/drift.py", "io"),
 }
 CALLS = {"open", "input", "print", "exec", "eval", "now", "today", "utcnow", "urandom"}
 SHELL = ("monitor.kafka", "monitor.live", "monitor.http", "monitor.app")

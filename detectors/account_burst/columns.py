@@ -50,17 +50,8 @@ SCORE_COLUMNS = CUSUM_AFTER + BURST_SIZES
 
 
 class AccountState(NamedTuple):
-    """What is learnt of accounts.
-
-    Parameters
-    ----------
-    profiles
-        (rows, `PROFILE_COLUMNS`), float32.
-    times
-        (rows, `TIME_COLUMNS`), windows.
-    population
-        (`POPULATION_COLUMNS`,).
-    """
+    """What is learnt of accounts: `profiles` (rows, `PROFILE_COLUMNS`), `times` (rows,
+    `TIME_COLUMNS`) in windows, and `population` (`POPULATION_COLUMNS`,)."""
 
     profiles: NDArray[np.float32]
     times: Int64
@@ -70,14 +61,8 @@ class AccountState(NamedTuple):
 class MarketReading(NamedTuple):
     """How it stands in the market of each act, (acts,) each.
 
-    Parameters
-    ----------
-    busy
-        The rate of the last seconds over the usual rate; 1 is as usual.
-    usual_rate
-        Events a window, > 0.
-    acting
-        Accounts that act in a window, of late, > 0.
+    `busy`: the rate of the last seconds over the usual rate; 1 is as usual. `usual_rate`: events a
+    window, > 0. `acting`: accounts that act in a window, of late, > 0.
     """
 
     busy: Float64

@@ -21,16 +21,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from detectors.abstentions import learning_reason
-from detectors.account_burst.activity import WindowActivity
 from detectors.account_burst.columns import P_RATE
 from detectors.account_burst.constants import COUNT_MAX, SLOW_WINDOWS
 from detectors.account_burst.episodes import AccountEpisodes
 from detectors.account_burst.market_rates import MarketRates
 from detectors.account_burst.profile_learning import learn_acts, reset_evidence
-from detectors.account_burst.scorer import AccountScorer, AccountVerdict, ScoredWindow
+from detectors.account_burst.scorer import (
+    AccountScorer,
+    AccountVerdict,
+    ScoredWindow,
+    WindowActivity,
+)
 from detectors.account_burst.table import AccountTable
 from detectors.arrays.state import Stateful
+from detectors.base import learning_reason
 from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR
 
 SETTLE_WINDOWS = 300
@@ -84,12 +88,9 @@ class AccountBurstDetector(Stateful):
         self._scorer = AccountScorer(self._table, self._markets)
         self._episodes = AccountEpisodes(patience)
         self._first_window: int | None = None
-        self._events, self._events_at = 0.0, 0
-        """Decayed sum of all events, and its last window."""
-        self._hot_accounts: list[tuple[int, int]] = []
-        """Key and market."""
-        self._memo: ScoredWindow | None = None
-        """The window scored last, which learning needs once more."""
+        self._events, self._events_at = 0.0, 0  # the decayed sum of all, and its last window
+        self._hot_accounts: list[tuple[int, int]] = []  # key and market
+        self._memo: ScoredWindow | None = None  # the last one: learning needs it once more
 
     def judge(self, window: int, acts: WindowActivity) -> AccountVerdict:
         """Judge a window, in whichever market it stands out. Never changes what was learnt."""
@@ -118,15 +119,14 @@ class AccountBurstDetector(Stateful):
         self._memo = None
         if self._first_window is None:
             self._first_window = window
+        self._episodes.begin(window, reported)
         if len(acts.key):
-            self._learn_acts(window, acts, scored, reported)
-        else:
-            self._episodes.begin(window, reported)
+            self._learn_acts(window, self._first_window, acts, scored)
         self._episodes.advance(window, acts, reported, self._table)
-        self._hot_accounts = [(hot.actor.key, hot.market) for hot in scored.hot]
+        self._hot_accounts = [(actor.key, actor.market) for actor in scored.hot]
 
     def _learn_acts(
-        self, window: int, acts: WindowActivity, scored: ScoredWindow, reported: Collection[int]
+        self, window: int, first: int, acts: WindowActivity, scored: ScoredWindow
     ) -> None:
         key, market, events = acts
         row, scores = self._table.grow(key, scored.row, window), scored.scores
@@ -134,20 +134,15 @@ class AccountBurstDetector(Stateful):
         if not fits.all():  # more accounts act than there is room for
             key, market, events = key[fits], market[fits], events[fits]
             row, scores = row[fits], scores[fits]
-        self._episodes.begin(window, reported)
         in_episode, state = self._episodes.contain(key), self._table.state
         learn_acts(window, self.patience, row, events, scores, in_episode, state)
-        if window - self._start_window() < min(SETTLE_WINDOWS, self.warm_up):
+        if window - first < min(SETTLE_WINDOWS, self.warm_up):
             for r in row.tolist():
                 reset_evidence(window + 1, r, state)
-        self._learn_rate(window, float(np.minimum(acts.events, COUNT_MAX).sum()))
+        self._learn_rate(window, first, float(np.minimum(acts.events, COUNT_MAX).sum()))
         self._markets.learn(window, market, events)
 
-    def _start_window(self) -> int:
-        assert self._first_window is not None
-        return self._first_window
-
-    def _learn_rate(self, window: int, events: float) -> None:
+    def _learn_rate(self, window: int, first: int, events: float) -> None:
         """Learn the events a window and account, which is expected of an account never seen."""
         population, accounts = self._table.population, max(1, self._table.n)
         usual = population[P_RATE] * accounts
@@ -155,7 +150,7 @@ class AccountBurstDetector(Stateful):
         keep = np.exp((self._events_at - window) / SLOW_WINDOWS)
         self._events = float(self._events * keep + events)
         self._events_at = window
-        seen = SLOW_WINDOWS * -np.expm1((self._start_window() - window - 1) / SLOW_WINDOWS)
+        seen = SLOW_WINDOWS * -np.expm1((first - window - 1) / SLOW_WINDOWS)
         population[P_RATE] = self._events / seen / accounts
 
     @property
@@ -172,9 +167,6 @@ class AccountBurstDetector(Stateful):
     def evicted(self) -> int:
         """How many accounts had to leave so far, for want of room."""
         return self._table.evicted
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_memo": None}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._memo = None

@@ -8,29 +8,23 @@ from typing import ClassVar
 import numpy as np
 
 from detectors.account_burst import columns as col
-from detectors.account_burst.activity import WindowActivity
 from detectors.account_burst.constants import COUNT_MAX
 from detectors.account_burst.profile_learning import adopt_rate, reset_evidence
+from detectors.account_burst.scorer import WindowActivity
 from detectors.account_burst.table import AccountTable, Keys
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool
 
 
 class AccountEpisodes(Stateful):
-    """The accounts that were reported and still have evidence.
-
-    Parameters
-    ----------
-    patience
-        Windows after which the rate of an episode is the account's new habit, ≥ 1.
-    """
+    """The accounts that were reported and still have evidence. After `patience` windows, ≥ 1, the
+    rate of an episode is the account's new habit."""
 
     STATE: ClassVar = ("_open",)
 
     def __init__(self, patience: int) -> None:
         self._patience = patience
-        self._open: dict[int, tuple[int, float]] = {}
-        """By key: the first window, and the events since."""
+        self._open: dict[int, tuple[int, float]] = {}  # by key: first window, events since
 
     def begin(self, window: int, keys: Collection[int]) -> None:
         """Open an episode for each key that has none."""

@@ -117,18 +117,10 @@ def silent_forecasts(profile, gap, own, slow):  # type: ignore[no-untyped-def]
 
 @njit(types.void(INT, I1, F1, READING, STATE, F2), cache=True, nogil=True)
 def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-untyped-def]
-    """Score each act beside what was learnt before `window`.
+    """Score each act beside what was learnt before `window`, into `out` (acts, `SCORE_COLUMNS`).
 
-    Parameters
-    ----------
-    row
-        (acts,): the account's row in `state`; -1: it was never seen.
-    count
-        (acts,): its events, > 0.
-    reading
-        The market of each act.
-    out
-        (acts, `SCORE_COLUMNS`), filled in.
+    `row`, (acts,): the account's row in `state`; -1: it was never seen. `count`, (acts,): its
+    events, > 0. `reading`: the market of each act.
     """
     profiles, times, population = state
     empty_profile = np.zeros(col.PROFILE_COLUMNS, np.float32)

@@ -14,11 +14,7 @@ from numba import njit, types
 from detectors.account_burst import columns as col
 from detectors.account_burst import constants as const
 from detectors.account_burst.columns import STATE
-from detectors.account_burst.likelihood import (
-    batch_mean,
-    population_tail_slope,
-    silent_forecasts,
-)
+from detectors.account_burst.likelihood import batch_mean, population_tail_slope, silent_forecasts
 from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, INT
 from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR, SUM_MAX
 
@@ -105,8 +101,7 @@ def learn_profile(gap, count, o, profile, population):  # type: ignore[no-untype
 def reset_evidence(window, row, state):  # type: ignore[no-untyped-def]
     """Let the account's evidence begin anew at `window`."""
     profile = state.profiles[row]
-    for k in range(len(const.SIZES)):
-        profile[col.CUSUM + k] = 0.0
+    profile[col.CUSUM :] = 0.0
     profile[col.SEEN] = profile[col.PEAK] = 0.0
     state.times[row, col.BEGIN] = window
 

@@ -8,22 +8,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detectors.account_burst.columns import (
-    LAST,
-    P_RATE,
-    POPULATION_COLUMNS,
-    PROFILE_COLUMNS,
-    TIME_COLUMNS,
-    AccountState,
-)
+from detectors.account_burst import columns as col
 from detectors.arrays.hash_table import empty_slot, empty_table, key_slot
 from detectors.arrays.types import I1, INT, INT32_1, RU1, U1
 
 Keys = NDArray[np.uint64]
 Rows = NDArray[np.int64]
 
-_INITIAL_ROWS = 1024
-"""Rows to begin with."""
+INITIAL_ROWS = 1024
 KEEP_SHARE = 0.75
 """The share of the accounts that stay when the table is full: making room is then rare."""
 
@@ -44,38 +36,28 @@ def insert_rows(keys, first, table):  # type: ignore[no-untyped-def]
 
 
 class AccountTable:
-    """Profiles and times of at most `capacity` accounts, and of their population.
+    """Profiles and times of at most `capacity` accounts, ≥ 1, and of their population: see
+    `AccountState`. When it is full, the three quarters that acted last stay; of equals, those with
+    the lowest keys.
 
-    Parameters
-    ----------
-    capacity
-        Accounts that have room, ≥ 1. When it is full, the three quarters that acted last stay; of
-        equals, those with the lowest keys.
-
-    Attributes
-    ----------
-    n
-        Accounts in the table; rows of the arrays from `n` on mean nothing.
-    profiles, times, population
-        See `AccountState`.
-    evicted
-        How many had to leave so far, those that never had room included.
+    `n`: accounts in the table; rows of the arrays from `n` on mean nothing. `evicted`: how many had
+    to leave so far, those that never had room included.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.n = self.evicted = 0
         self.keys: Keys = np.empty(0, np.uint64)
-        self.profiles = np.empty((0, PROFILE_COLUMNS), np.float32)
-        self.times = np.empty((0, TIME_COLUMNS), np.int64)
-        self.population = np.zeros(POPULATION_COLUMNS)
-        self.population[P_RATE] = 1.0
-        self._resize(min(capacity, _INITIAL_ROWS))
+        self.profiles = np.empty((0, col.PROFILE_COLUMNS), np.float32)
+        self.times = np.empty((0, col.TIME_COLUMNS), np.int64)
+        self.population = np.zeros(col.POPULATION_COLUMNS)
+        self.population[col.P_RATE] = 1.0
+        self._resize(min(capacity, INITIAL_ROWS))
 
     @property
-    def state(self) -> AccountState:
+    def state(self) -> col.AccountState:
         """The arrays, for kernels to read and change."""
-        return AccountState(self.profiles, self.times, self.population)
+        return col.AccountState(self.profiles, self.times, self.population)
 
     def _resize(self, room: int) -> None:
         """Give all arrays `room` rows, and enter the keys of the first `n` anew."""
@@ -109,14 +91,13 @@ class AccountTable:
         part = slice(self.n, self.n + len(new))
         self.keys[part], self.profiles[part] = new, 0.0
         self.times[part] = window
-        self.times[part, LAST] = window - 1
+        self.times[part, col.LAST] = window - 1
         self.n += len(new)
         return self.rows(keys)
 
     def _make_room(self, wanted: int) -> None:
         stay = max(0, min(int(KEEP_SHARE * self.capacity), self.capacity - wanted))
-        last = self.times[: self.n, LAST]
-        order = np.lexsort((self.keys[: self.n], -last))[:stay]
+        order = np.lexsort((self.keys[: self.n], -self.times[: self.n, col.LAST]))[:stay]
         self.evicted += self.n - stay
         for array in (self.keys, self.profiles, self.times):
             array[:stay] = array[order]
@@ -140,4 +121,4 @@ class AccountTable:
         self.population = np.array(state["population"])
         for name in ("keys", "profiles", "times"):
             setattr(self, name, np.array(state[name]))
-        self._resize(min(self.capacity, max(_INITIAL_ROWS, self.n)))
+        self._resize(min(self.capacity, max(INITIAL_ROWS, self.n)))

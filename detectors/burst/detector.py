@@ -21,11 +21,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from detectors.abstentions import count_refusal
 from detectors.arrays.types import Float64, Int64
 from detectors.base import Evidence
 from detectors.burst import kernel
-from detectors.row_detector import FIRST_ROW, RowBank, RowDetector
+from detectors.row_detector import FIRST_ROW, RowBank, RowDetector, count_refusal
 from detectors.stats.change_sums import EXPECTED, OBSERVED, WINDOWS
 from detectors.stats.limits import NUMBER_MAX
 
@@ -43,11 +42,7 @@ class BurstBank(RowBank):
 
     def init_rows(self, rows: Float64) -> None:
         kernel.init_rows(rows, self._warm_up)
-
-    def grow(self, rows: int) -> None:
-        if rows > len(self._rows):
-            super().grow(rows)
-            self._clear_memo()
+        self._clear_memo()
 
     def _clear_memo(self) -> None:
         """Forget what the last judged counts came to, which saves learning the same work."""
@@ -82,10 +77,8 @@ class BurstBank(RowBank):
         return float(self._memo[0, kernel.M_FORECAST]) if score == score else None
 
     def learn(self, rows: Int64, values: Float64) -> None:
-        counts = values[:, 0].copy()
-        kernel.learn(
-            self._rows, self._memo, self._sizes, self._warm_up, self._patience, rows, counts
-        )
+        chosen = self._sizes, self._warm_up, self._patience
+        kernel.learn(self._rows, self._memo, *chosen, rows, values[:, 0].copy())
 
     def report(self, row: int, value: Float64) -> None:
         if 0.0 <= value[0] <= NUMBER_MAX:

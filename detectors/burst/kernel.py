@@ -12,21 +12,8 @@ import numpy as np
 from numba import njit, types
 
 from detectors.arrays.types import F1, F2, FLOAT, I1, INT
-from detectors.stats.change_sums import (
-    CHANGE_COLUMNS,
-    CUSUM,
-    EVIDENCE,
-    forget_evidence,
-    keep_evidence,
-    log_mean_exp,
-)
-from detectors.stats.limits import (
-    CEILING_EVENTS,
-    CEILING_FACTOR,
-    DAY_WINDOWS,
-    NUMBER_MAX,
-    RESIDUAL_MAX,
-)
+from detectors.stats import change_sums, limits
+from detectors.stats.change_sums import CUSUM, EVIDENCE
 from detectors.stats.nnls import TRIANGLE, UNKNOWNS, nnls
 
 ALPHAS = np.array([0.5, 0.1, 0.02, 0.003])
@@ -63,7 +50,7 @@ upper triangle of means × means."""
 PENDING = GRAM + TRIANGLE
 """The same sums of windows that may yet be reported."""
 FIT_SUMS = PENDING - FIT
-SIZES, PER_SIZE = PENDING + FIT_SUMS, CHANGE_COLUMNS
+SIZES, PER_SIZE = PENDING + FIT_SUMS, change_sums.CHANGE_COLUMNS
 """Then the evidence for each size of burst: see `change_sums`."""
 
 M_COUNT, M_FORECAST, M_SCORE, M_EVIDENCE = range(4)
@@ -106,7 +93,7 @@ def _score_row(row, memo, sizes, count):  # type: ignore[no-untyped-def]
         memo[m_cusum + k] = max(0.0, row[at + CUSUM] * keep + ratio)
     memo[M_COUNT] = count
     memo[M_FORECAST] = forecast
-    memo[M_SCORE] = max(0.0, log_mean_exp(memo[M_EVIDENCE:m_cusum]))
+    memo[M_SCORE] = max(0.0, change_sums.log_mean_exp(memo[M_EVIDENCE:m_cusum]))
 
 
 @njit(types.void(F2, INT), cache=True, nogil=True)
@@ -118,7 +105,7 @@ def init_rows(state, warm_up):  # type: ignore[no-untyped-def]
         row[REFIT_AT] = warm_up
         row[DISPERSION] = DISPERSION_PRIOR
         row[WEIGHT : WEIGHT + MEANS] = 1.0 / MEANS
-        forget_evidence(row, SIZES, PER_SIZE)
+        change_sums.forget_evidence(row, SIZES, PER_SIZE)
 
 
 @njit(types.void(F2, F2, F1, INT, I1, F1, F1), cache=True, nogil=True, error_model="numpy")
@@ -126,7 +113,7 @@ def judge(state, memo, sizes, warm_up, rows, counts, scores):  # type: ignore[no
     """Score `counts` of `rows`; NaN where a row is learning, or the number is no count."""
     for i in range(rows.shape[0]):
         at = rows[i]
-        if state[at, SEEN] < warm_up or not 0.0 <= counts[i] <= NUMBER_MAX:
+        if state[at, SEEN] < warm_up or not 0.0 <= counts[i] <= limits.NUMBER_MAX:
             scores[i] = np.nan
         else:
             _score_row(state[at], memo[at], sizes, counts[i])
@@ -140,7 +127,8 @@ def _accumulate(row, memo, sizes):  # type: ignore[no-untyped-def]
     for k in range(sizes):
         at = SIZES + PER_SIZE * k
         evidence, cusum = memo[M_EVIDENCE + k], memo[M_EVIDENCE + sizes + k]
-        is_above |= keep_evidence(row, at, evidence, cusum, memo[M_COUNT], memo[M_FORECAST])
+        seen, expected = memo[M_COUNT], memo[M_FORECAST]
+        is_above |= change_sums.keep_evidence(row, at, evidence, cusum, seen, expected)
     return is_above
 
 
@@ -172,7 +160,7 @@ def _track_episode(row, patience, count):  # type: ignore[no-untyped-def]
         _move_means(row, count)
     if row[END_EVIDENCE] > log(patience):
         row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
-        forget_evidence(row, SIZES, PER_SIZE)
+        change_sums.forget_evidence(row, SIZES, PER_SIZE)
 
 
 @njit(inline="always")
@@ -183,7 +171,7 @@ def _extend_episode(row, patience, bounded):  # type: ignore[no-untyped-def]
     if row[EPISODE_WINDOWS] > patience:
         row[MEAN : MEAN + MEANS] = row[EPISODE_TOTAL] / row[EPISODE_WINDOWS]
         row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
-        forget_evidence(row, SIZES, PER_SIZE)
+        change_sums.forget_evidence(row, SIZES, PER_SIZE)
 
 
 @njit(inline="always", error_model="numpy")
@@ -192,7 +180,7 @@ def _refit(row):  # type: ignore[no-untyped-def]
     nnls(row[GRAM : GRAM + TRIANGLE], row[MOMENT : MOMENT + MEANS], row[WEIGHT : WEIGHT + MEANS])
     squares = row[SQUARES] + PRIOR_EVENTS * DISPERSION_PRIOR
     row[DISPERSION] = max(DISPERSION_MIN, squares / (row[FORECASTS] + PRIOR_EVENTS))
-    keep = exp((row[REFITTED_AT] - row[SEEN]) / DAY_WINDOWS)
+    keep = exp((row[REFITTED_AT] - row[SEEN]) / limits.DAY_WINDOWS)
     row[GRAM : GRAM + TRIANGLE] *= keep
     row[MOMENT : MOMENT + MEANS] *= keep
     row[SQUARES] *= keep
@@ -219,7 +207,7 @@ def _learn(row, warm_up, patience, count, forecast, suspect):  # type: ignore[no
             n += 1
     row[SEEN] += 1.0
     if row[SEEN] > warm_up // 4:
-        limit = RESIDUAL_MAX * (row[DISPERSION] * forecast + 1.0)
+        limit = limits.RESIDUAL_MAX * (row[DISPERSION] * forecast + 1.0)
         row[SQUARES + FIT_SUMS] += min((count - forecast) ** 2, limit)
         row[FORECASTS + FIT_SUMS] += forecast
     row[PENDING_WINDOWS] += 1.0
@@ -239,7 +227,7 @@ def learn(state, memo, sizes, warm_up, patience, rows, counts):  # type: ignore[
     for i in range(rows.shape[0]):
         row, noted = state[rows[i]], memo[rows[i]]
         count = counts[i]
-        if not 0.0 <= count <= NUMBER_MAX:
+        if not 0.0 <= count <= limits.NUMBER_MAX:
             continue
         if row[SEEN] >= warm_up:
             _score_row(row, noted, sizes, count)
@@ -249,7 +237,7 @@ def learn(state, memo, sizes, warm_up, patience, rows, counts):  # type: ignore[
             above = False
             forecast = _forecast(row)
         noted[M_COUNT] = np.nan
-        bounded = min(count, CEILING_FACTOR * forecast + CEILING_EVENTS)
+        bounded = min(count, limits.CEILING_FACTOR * forecast + limits.CEILING_EVENTS)
         if row[EPISODE_WINDOWS] > 0.0:
             _track_episode(row, patience, bounded)
             if row[EPISODE_WINDOWS] > 0.0:
@@ -266,8 +254,8 @@ def report(state, memo, sizes, patience, at, count):  # type: ignore[no-untyped-
     likeliest = noted[M_EVIDENCE : M_EVIDENCE + sizes.shape[0]].argmax()
     row[ADDED_RATES] = sizes[likeliest] - 1.0
     noted[M_COUNT] = np.nan
-    bounded = min(count, CEILING_FACTOR * _forecast(row) + CEILING_EVENTS)
-    forget_evidence(row, SIZES, PER_SIZE)
+    bounded = min(count, limits.CEILING_FACTOR * _forecast(row) + limits.CEILING_EVENTS)
+    change_sums.forget_evidence(row, SIZES, PER_SIZE)
     row[PENDING:SIZES] = 0.0
     row[PENDING_WINDOWS] = 0.0
     row[END_EVIDENCE] = 0.0

@@ -47,16 +47,9 @@ chance. Where it holds more, its blocks beyond "once a day" are left out of the 
 
 @dataclass(frozen=True, slots=True)
 class FalseAlarmRate:
-    """So many false alerts a day, shared alike by the streams that can judge.
+    """So many false alerts a day (> 0), shared alike by all `streams` (≥ 1) that can judge.
 
-    Parameters
-    ----------
-    alerts_per_day
-        False alerts a day, for all streams together, > 0.
-    window_s
-        Length of a window, s, > 0.
-    streams
-        How many share it, ≥ 1.
+    `window_s`: length of a window, s, > 0. Other numbers raise `ValueError`.
     """
 
     alerts_per_day: float
@@ -118,7 +111,7 @@ class Calibrator(Stateful):
     CUSUM.
     """
 
-    STATE: ClassVar = ("_blocks", "_capped", "_rare", "_windows", "_highest")
+    STATE: ClassVar = ("_blocks", "_capped", "_rare", "windows", "highest")
 
     def __init__(
         self,
@@ -131,32 +124,24 @@ class Calibrator(Stateful):
         self.tail_slope_max = tail_slope_max
         self.block_windows = block_windows
         self.windows_per_day = windows_per_day
-        blocks = round(MEMORY_DAYS * windows_per_day / self.block_windows)
-        self._blocks: deque[float] = deque(maxlen=max(READY_BLOCKS, blocks))
-        """The highest score of each block."""
-        self._capped: deque[bool] = deque(maxlen=self._blocks.maxlen)
-        """Whether that was beyond `cap`, as of then."""
-        self._rare: deque[bool] = deque(maxlen=self._blocks.maxlen)
-        """Whether it was beyond "once a day", as of then."""
-        self._windows = 0
-        """Of the open block."""
-        self._highest = -inf
-        """In the open block."""
-        self._sorted: list[float] = []
-        """All blocks, by score."""
+        most = max(READY_BLOCKS, round(MEMORY_DAYS * windows_per_day / block_windows))
+        self._blocks: deque[float] = deque(maxlen=most)  # the highest score of each block
+        self._capped: deque[bool] = deque(maxlen=most)  # whether that was beyond `cap` then
+        self._rare: deque[bool] = deque(maxlen=most)  # whether it was beyond "once a day" then
+        self.windows, self.highest = 0, -inf
+        """Of the open block: its windows, and the highest score in it."""
+        self._sorted: list[float] = []  # all blocks, by score
         self._fit()
 
     def _survival(self, x: float) -> float:
         """The share of scores beyond `x`, in mean excesses from the tail's start."""
-        if not self.log_likelihood:
-            return exp(-x)
-        return exp(-self._slope_certainty * log1p(x / self._slope_certainty))
+        certainty = self._slope_certainty
+        return exp(-certainty * log1p(x / certainty)) if self.log_likelihood else exp(-x)
 
     def _survival_inverse(self, beyond: float) -> float:
         """Where the share beyond is exp(-`beyond`): the inverse of `_survival`."""
-        if not self.log_likelihood:
-            return beyond
-        return self._slope_certainty * expm1(beyond / self._slope_certainty)
+        certainty = self._slope_certainty
+        return certainty * expm1(beyond / certainty) if self.log_likelihood else beyond
 
     def _attack_blocks(self) -> set[int]:
         """The places of the blocks that are left out as attacks."""
@@ -168,24 +153,19 @@ class Calibrator(Stateful):
         if len(places) <= chance:
             return set()
         length = n // ATTACK_SHARE
-        stretches = (
-            places[first : bisect_left(places, at + length)] for first, at in enumerate(places)
-        )
-        most = max(stretches, key=len)
+        ends = (bisect_left(places, at + length) for at in places)
+        most = max((places[first:end] for first, end in enumerate(ends)), key=len)
         usual = (len(places) - len(most)) * length / (n - length)
         return set(most) if len(most) > usual + chance else set()
 
     def _fit(self) -> None:
         """Fit the tail to the blocks."""
         left_out = self._attack_blocks()
-        if left_out:
-            self._fit_blocks = sorted(s for i, s in enumerate(self._blocks) if i not in left_out)
-        else:
-            self._fit_blocks = self._sorted
+        kept = (s for i, s in enumerate(self._blocks) if i not in left_out)
+        self._fit_blocks = sorted(kept) if left_out else self._sorted
         n = len(self._fit_blocks)
-        capped = [
-            s for i, s in compress(enumerate(self._blocks), self._capped) if i not in left_out
-        ]
+        all_capped = compress(enumerate(self._blocks), self._capped)
+        capped = [s for i, s in all_capped if i not in left_out]
         self._slope_certainty = SLOPE_PRIOR + SLOPE_PRIOR_PER_BLOCK * n
         self._shift = 0.0
         below = n - len(capped)
@@ -221,11 +201,9 @@ class Calibrator(Stateful):
     def _score_at_p(self, p: float, means: float) -> float:
         """The score with p-value `p`, plus `means` mean excesses of the tail."""
         beyond = log(self._share / (p * self.block_windows))
-        if self._start == inf:
-            return (
-                self._shift + self._survival_inverse(means - log(p)) if self.log_likelihood else inf
-            )
-        if self._slope == inf:
+        if self._start == inf and self.log_likelihood:
+            return self._shift + self._survival_inverse(means - log(p))
+        if self._start == inf or self._slope == inf:
             return inf
         light = self._start + self._survival_inverse(max(0.0, beyond) + means) / self._slope
         return max(light, self._start * exp(self._hill * (max(0.0, beyond) + means)))
@@ -269,15 +247,15 @@ class Calibrator(Stateful):
         """Count one judged window, reported or not. What is not finite is left out."""
         if not isfinite(score):
             return
-        if score > self._highest:
-            self._highest = min(score, self.cap)
-        self._windows += 1
-        if self._windows == self.block_windows:
-            self.close_block(self._highest)
+        if score > self.highest:
+            self.highest = min(score, self.cap)
+        self.windows += 1
+        if self.windows == self.block_windows:
+            self.close_block(self.highest)
 
     def close_block(self, highest: float) -> None:
         """Count a block of windows by its highest score, which is at most `cap`."""
-        self._windows, self._highest = 0, -inf
+        self.windows, self.highest = 0, -inf
         if len(self._blocks) == self._blocks.maxlen:
             del self._sorted[bisect_left(self._sorted, self._blocks[0])]
         self._blocks.append(highest)
@@ -291,15 +269,6 @@ class Calibrator(Stateful):
         super().restore(state)
         self._sorted = sorted(self._blocks)
         self._fit()
-
-    @property
-    def open_block(self) -> tuple[int, float]:
-        """Windows of the block that is not over yet, and the highest score in it."""
-        return self._windows, self._highest
-
-    @open_block.setter
-    def open_block(self, block: tuple[int, float]) -> None:
-        self._windows, self._highest = block
 
 
 def _expm1_log1p(power: float, p: float) -> float:

@@ -25,14 +25,8 @@ SCORE_MAX = 1e3
 class CalibratorBank:
     """One `Calibrator` a row, with the same answers.
 
-    Parameters
-    ----------
-    windows_per_day
-        86,400 for 1 s windows.
-    p_most
-        The highest limit that `rare_scores` will ever be asked for.
-    block_windows
-        As of `Calibrator`.
+    `p_most`: the highest limit that `rare_scores` will ever be asked for; the rest as of
+    `Calibrator`.
     """
 
     def __init__(
@@ -42,27 +36,20 @@ class CalibratorBank:
         self._block_windows = block_windows
         self._p_most = p_most
         self._calibrators: list[Calibrator] = []
-        self._score_min: Float64 = np.empty(0)
-        """Scores below it have a p-value above `p_most`."""
+        self._score_min: Float64 = np.empty(0)  # scores below it have a p-value above `p_most`
         self._cap: Float64 = np.empty(0)
-        self._highest: Float64 = np.empty(0)
-        """The highest score of the open block."""
-        self._windows: Int64 = np.empty(0, np.int64)
-        """The windows of the open block."""
+        self._highest: Float64 = np.empty(0)  # of the open block
+        self._windows: Int64 = np.empty(0, np.int64)  # of the open block
         self.ready: Bool = np.empty(0, np.bool_)
         """Whether the row has p-values."""
-
-    def __len__(self) -> int:
-        return len(self._calibrators)
 
     def add(self, log_likelihood: bool) -> int:
         """A new row; returns its number."""
         row = len(self._calibrators)
         for name in ("_score_min", "_cap", "_highest", "_windows", "ready"):
             setattr(self, name, grow_rows(getattr(self, name), row + 1))
-        self._calibrators.append(
-            Calibrator(log_likelihood, self._windows_per_day, self._block_windows)
-        )
+        calibrator = Calibrator(log_likelihood, self._windows_per_day, self._block_windows)
+        self._calibrators.append(calibrator)
         self._highest[row], self._windows[row] = -np.inf, 0
         self._refresh_thresholds(row)
         return row
@@ -110,7 +97,7 @@ class CalibratorBank:
     def snapshot(self) -> list[dict[str, Any]]:
         blocks = zip(self._windows.tolist(), self._highest.tolist(), strict=True)
         for calibrator, block in zip(self._calibrators, blocks, strict=False):
-            calibrator.open_block = block
+            calibrator.windows, calibrator.highest = block
         return [calibrator.snapshot() for calibrator in self._calibrators]
 
     def restore(self, state: list[dict[str, Any]], log_likelihood: bool) -> None:
@@ -118,8 +105,9 @@ class CalibratorBank:
         self._calibrators = []
         for one in state:
             row = self.add(log_likelihood)
-            self._calibrators[row].restore(one)
-            self._windows[row], self._highest[row] = self._calibrators[row].open_block
+            calibrator = self._calibrators[row]
+            calibrator.restore(one)
+            self._windows[row], self._highest[row] = calibrator.windows, calibrator.highest
             self._refresh_thresholds(row)
 
 

@@ -52,7 +52,7 @@ class ConformalPValues(Stateful):
         How many; `grow` adds more.
     memory_windows
         A score counts 1/e after so many windows: those of a day.
-    ready_windows
+    ready
         Fewer scores give no p-value.
 
     Examples
@@ -73,10 +73,8 @@ class ConformalPValues(Stateful):
 
     STATE: ClassVar = ("weight", "tail")
 
-    def __init__(
-        self, rows: int, memory_windows: float, ready_windows: int = READY_WINDOWS
-    ) -> None:
-        self._ready = ready_windows
+    def __init__(self, rows: int, memory_windows: float, ready: int = READY_WINDOWS) -> None:
+        self._ready = ready
         self._keep = float(np.exp(-1.0 / memory_windows))
         self.weight: Float64 = np.zeros((0, BINS))
         self.tail: Float64 = np.zeros((0, TAIL_COLUMNS))
@@ -89,7 +87,7 @@ class ConformalPValues(Stateful):
 
     def p_values(self, score: Float64) -> Float64:
         """The chance of so high a score, (rows,) within (0, 1]; NaN where there is no score, or
-        fewer than `ready_windows` were learnt."""
+        fewer than `ready` were learnt."""
         out = np.full(len(score), np.nan)
         _p_values(score, self._ready, self.weight, self.tail, out)
         return out

@@ -10,17 +10,15 @@ A drift is detected when a window is learnt, and reported by the judgement of th
 
 from __future__ import annotations
 
-import io
 import pickle
 from collections.abc import Mapping
 from math import log
 from statistics import median
 from typing import Any, ClassVar, Literal
 
-from detectors.abstentions import learning_reason
 from detectors.arrays.state import Stateful
-from detectors.base import Detector, Evidence, Score, read_number
-from detectors.river_adapter import RiverUnpickler, reraise_interrupts
+from detectors.base import Detector, Evidence, Score, learning_reason, read_number
+from detectors.river_adapter import load_model, reraise_interrupts
 from detectors.stats.limits import SD_OF_MAD
 
 OUTLIER = 6.0
@@ -75,9 +73,7 @@ class DriftDetector(Stateful, Detector):
     """
 
     log_likelihood: ClassVar[bool] = True
-    STATE: ClassVar = (
-        "_warm_up_values", "_is_warm", "_centre", "_level", "_spread", "_last_drift",
-    )  # fmt: skip
+    STATE: ClassVar = "_warm_up_values", "_is_warm", "_centre", "_level", "_spread", "_last_drift"
 
     def __init__(
         self,
@@ -96,10 +92,8 @@ class DriftDetector(Stateful, Detector):
         self.warm_up = warm_up
         self._warm_up_values: list[float] = []
         self._is_warm = False
-        self._centre = 0.0
-        """Median of the warm-up."""
-        self._level = 0.0
-        self._spread = 0.0
+        self._centre = self._level = self._spread = 0.0
+        """The first is the median of the warm-up."""
         self._last_drift: tuple[float, float, int] | None = None
         """Of a drift just detected: the level now, before, and the windows of the new level."""
         self._model = self._new_model()
@@ -116,11 +110,6 @@ class DriftDetector(Stateful, Detector):
     def features(self) -> tuple[str, ...]:
         return (self.feature,)
 
-    @property
-    def _drift_score(self) -> float:
-        windows = ADWIN_WINDOWS / self.delta if self.method == "adwin" else PAGE_HINKLEY_WINDOWS
-        return log(windows)
-
     def judge_one(self, x: Mapping[Any, Any]) -> Score:
         value = read_number(x, self.feature)
         if isinstance(value, str):
@@ -131,9 +120,9 @@ class DriftDetector(Stateful, Detector):
             return Score(None, learning_reason(len(self._warm_up_values), self.warm_up))
         now, before, windows = self._last_drift
         scale = SD_OF_MAD * self._spread
-        return Score(
-            self._drift_score, None, Evidence(now, before, "value", max(1, windows), scale=scale)
-        )
+        evidence = Evidence(now, before, "value", max(1, windows), scale=scale)
+        apart = ADWIN_WINDOWS / self.delta if self.method == "adwin" else PAGE_HINKLEY_WINDOWS
+        return Score(log(apart), None, evidence)
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
         value = read_number(x, self.feature)
@@ -199,7 +188,7 @@ class DriftDetector(Stateful, Detector):
         if isinstance(numbers, bytes) != (self.method == "adwin"):
             raise ValueError(f"this state is not of {self.method}: start the detector afresh")
         if isinstance(numbers, bytes):
-            self._model = RiverUnpickler(io.BytesIO(numbers)).load()
+            self._model = load_model(numbers)
         else:
             self._model = self._new_model()
             self._model._x_mean.n, self._model._x_mean._mean = numbers[:2]

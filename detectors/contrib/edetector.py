@@ -82,14 +82,8 @@ class EDetector(Stateful, Detector):
             return read
         count, forecast = read
         off = count / forecast - 1.0
-        return (
-            count,
-            forecast,
-            [
-                log1p(exp(total)) + log1p(stake * off)
-                for stake, total in zip(STAKES, self._sums, strict=True)
-            ],
-        )
+        pairs = zip(STAKES, self._sums, strict=True)
+        return count, forecast, [log1p(exp(total)) + log1p(stake * off) for stake, total in pairs]
 
     def judge_one(self, x: Mapping[Any, Any]) -> Score:
         updated = self._update_bets(x)

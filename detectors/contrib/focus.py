@@ -16,17 +16,10 @@ from typing import ClassVar
 import numpy as np
 from numba import njit, types
 
-from detectors.abstentions import count_refusal
 from detectors.arrays.types import F1, F2, FLOAT, I1, INT, Float64, Int64
 from detectors.base import Evidence
-from detectors.row_detector import RowBank, RowDetector
-from detectors.stats.limits import (
-    CEILING_EVENTS,
-    CEILING_FACTOR,
-    DAY_WINDOWS,
-    NUMBER_MAX,
-    RESIDUAL_MAX,
-)
+from detectors.row_detector import RowBank, RowDetector, count_refusal
+from detectors.stats import limits
 
 ALPHA = 0.001
 """Of the baseline: a memory of 1,000 windows."""
@@ -103,7 +96,7 @@ def judge(state, warm_up, rows, counts, scores):  # type: ignore[no-untyped-def]
     for i in range(rows.shape[0]):
         row, count = state[rows[i]], counts[i]
         scores[i] = np.nan
-        if row[SEEN] >= warm_up and 0.0 <= count <= NUMBER_MAX:
+        if row[SEEN] >= warm_up and 0.0 <= count <= limits.NUMBER_MAX:
             scores[i] = score_row(row, count)[0]
 
 
@@ -122,10 +115,10 @@ def learn(state, warm_up, patience, rows, counts):  # type: ignore[no-untyped-de
     """Learn `counts` of `rows`, which were judged and not reported."""
     for i in range(rows.shape[0]):
         row, count = state[rows[i]], counts[i]
-        if not 0.0 <= count <= NUMBER_MAX:
+        if not 0.0 <= count <= limits.NUMBER_MAX:
             continue
         base = max(row[BASE], BASE_MIN)
-        bounded = min(count, CEILING_FACTOR * base + CEILING_EVENTS)
+        bounded = min(count, limits.CEILING_FACTOR * base + limits.CEILING_EVENTS)
         if row[SEEN] >= warm_up:
             chain = row[CHAIN:].reshape(STRETCHES, STRETCH_COLUMNS)
             row[LENGTH] = _push(chain, int(row[LENGTH]), bounded, base)
@@ -136,8 +129,8 @@ def learn(state, warm_up, patience, rows, counts):  # type: ignore[no-untyped-de
             continue
         row[SEEN] += 1.0
         if row[SEEN] > warm_up // 4:
-            limit = RESIDUAL_MAX * (_dispersion(row) * base + 1.0)
-            keep = 1.0 - 1.0 / DAY_WINDOWS
+            limit = limits.RESIDUAL_MAX * (_dispersion(row) * base + 1.0)
+            keep = 1.0 - 1.0 / limits.DAY_WINDOWS
             row[SQUARES] = keep * row[SQUARES] + min((bounded - base) ** 2, limit)
             row[FORECASTS] = keep * row[FORECASTS] + base
         row[BASE] += max(ALPHA, 1.0 / row[SEEN]) * (bounded - row[BASE])
@@ -146,11 +139,11 @@ def learn(state, warm_up, patience, rows, counts):  # type: ignore[no-untyped-de
 @njit(types.void(F2, INT, INT, FLOAT), cache=True, nogil=True, error_model="numpy")
 def report(state, patience, at, count):  # type: ignore[no-untyped-def]
     """Row `at` was reported in this window: its evidence starts anew, and it learns nothing."""
-    if 0.0 <= count <= NUMBER_MAX:
+    if 0.0 <= count <= limits.NUMBER_MAX:
         row = state[at]
         row[LENGTH] = 0.0
-        base = max(row[BASE], BASE_MIN)
-        _extend_episode(row, patience, min(count, CEILING_FACTOR * base + CEILING_EVENTS))
+        ceiling = limits.CEILING_FACTOR * max(row[BASE], BASE_MIN) + limits.CEILING_EVENTS
+        _extend_episode(row, patience, min(count, ceiling))
 
 
 class FocusBank(RowBank):

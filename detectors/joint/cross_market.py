@@ -73,24 +73,17 @@ SINCE_REST, SINCE_WINDOWS, SINCE_COLUMNS = range(3)
 
 
 class MarketEvidence(NamedTuple):
-    """A market that carries the evidence."""
+    """A market that carries the evidence, and the chance `p` of such a score in as many windows."""
 
     market: int
     p: float
-    """The chance of such a score in as many windows."""
 
 
 class CrossMarketStatistics(Stateful):
     """Evidence in many markets together.
 
-    Parameters
-    ----------
-    windows_per_day
-        The memory of the ranks, in windows.
-    markets
-        How many; `grow` adds more.
-    warm_up
-        Windows before a statistic has p-values.
+    The memory of the ranks is a day, of `per_day` windows. A statistic has p-values after `warm_up`
+    windows.
 
     Each window: `judge`, then `learn`. What is reported, and what follows until the CUSUMs are back
     at zero, is not learnt, see `extend_episodes`.
@@ -107,20 +100,16 @@ class CrossMarketStatistics(Stateful):
         "_ranks", "_regressions", "_before", "_total", "_windows", "_since", "_episode_windows",
     )  # fmt: skip
 
-    def __init__(
-        self, windows_per_day: float, markets: int = 0, warm_up: int = READY_WINDOWS
-    ) -> None:
+    def __init__(self, per_day: float, markets: int = 0, warm_up: int = READY_WINDOWS) -> None:
         branches = len(MOVED_SHARES)
-        self._ranks = ConformalPValues(len(STATISTICS), windows_per_day, warm_up)
+        self._ranks = ConformalPValues(len(STATISTICS), per_day, warm_up)
         self._regressions: Float64 = np.zeros((0, REGRESSION_COLUMNS))
         self._before: Float64 = np.zeros((0, REST + 1))
         self._total: Float64 = np.zeros(branches)
         """The CUSUM of each branch, one for each of `MOVED_SHARES`."""
-        self._windows: Float64 = np.zeros(branches)
-        """Since its last zero."""
+        self._windows: Float64 = np.zeros(branches)  # since its last zero
         self._since: Float64 = np.zeros((0, branches, SINCE_COLUMNS))
-        self._episode_windows: Float64 = np.zeros(1)
-        """Of the present episode; 0 outside one."""
+        self._episode_windows: Float64 = np.zeros(1)  # of the present episode; 0 outside one
         # Of the window judged last, for learning:
         self._now: Float64 = np.full((0, NOW_COLUMNS), np.nan)
         self._after = self._total
@@ -181,8 +170,8 @@ class CrossMarketStatistics(Stateful):
         self._since += np.stack((rest, judged), axis=-1)[:, None]
         self._since[:, zero] = 0.0
         self._before = np.where(judged[:, None] & (not reported), self._now[:, : REST + 1], 0.0)
-        episode = self._episode_windows, np.array([reported]), self._total[None]
-        self._episode_windows = extend_episodes(*episode)
+        report = np.array([reported])
+        self._episode_windows = extend_episodes(self._episode_windows, report, self._total[None])
 
     @property
     def lookback_windows(self) -> int:

@@ -60,16 +60,17 @@ the number of windows in which it had a p-value."""
 
 
 class StreamEvidence(NamedTuple):
-    """One stream's part in joint evidence."""
+    """One stream's part in joint evidence, over the windows since the last zero.
+
+    `share`: its -ln p over that of all streams. `observed`, `expected`: means, in the stream's own
+    unit. `p`: the chance of as much -ln p in as many windows.
+    """
 
     stream: int
     share: float
-    """Its -ln p over that of all streams, since the last zero."""
     observed: float
     expected: float
-    """Means over the windows since, in the stream's own unit."""
     p: float
-    """The chance of as much -ln p in as many windows."""
 
     @property
     def is_named(self) -> bool:
@@ -84,8 +85,8 @@ class JointCusums(Stateful):
     ----------
     sides
         (streams,): 1 where high values are signs of an attack, -1 where low ones are, 0 for both.
-    windows_per_day
-        The memory of the p-values, in windows.
+    per_day
+        Windows a day: the memory of the p-values.
     symbols
         How many; `grow` adds more.
     warm_up
@@ -108,35 +109,27 @@ class JointCusums(Stateful):
     )  # fmt: skip
 
     def __init__(
-        self,
-        sides: Sequence[int],
-        windows_per_day: float,
-        symbols: int = 0,
-        warm_up: int = READY_WINDOWS,
+        self, sides: Sequence[int], per_day: float, symbols: int = 0, warm_up: int = READY_WINDOWS
     ) -> None:
-        self.sides = np.array(sides, np.int64)
+        self._sides = np.array(sides, np.int64)
         self.streams = len(sides)
         self._whitener = Whitener()
-        self._conformal = ConformalPValues(0, windows_per_day, warm_up)
+        self._conformal = ConformalPValues(0, per_day, warm_up)
         branches, streams = len(MOVED_SHARES), self.streams
         self._rates: Float64 = np.zeros((0, RATE_COLUMNS))
+        # The CUSUM of each branch, one for each of `MOVED_SHARES`; windows and evidence since its
+        # last zero.
         self._total: Float64 = np.zeros((0, branches))
-        """The CUSUM of each branch, one for each of `MOVED_SHARES`."""
         self._windows: Float64 = np.zeros((0, branches))
-        """Since the CUSUM's last zero."""
         self._since: Float64 = np.zeros((0, branches, streams, EVIDENCE_COLUMNS))
-        """Evidence since then."""
+        # Evidence and normal scores of the last window; zeros where it was reported.
         self._before: Float64 = np.zeros((0, streams, EVIDENCE_COLUMNS))
-        """Evidence of the last window; zeros where it was reported."""
         self._score_before: Float64 = np.zeros((0, streams))
-        """Normal scores of the last window; zeros where it was reported."""
-        self._episode_windows: Float64 = np.zeros(0)
-        """Of the present episode; 0 outside one."""
+        self._episode_windows: Float64 = np.zeros(0)  # of the present episode; 0 outside one
         # Of the window judged last, for `evidence` and `learn`:
         self.p: Float64 = np.zeros((0, streams))
-        """(symbols, streams), NaN where a stream abstains."""
         self.expected: Float64 = np.zeros((0, streams))
-        """(symbols, streams), NaN where a stream abstains."""
+        """Both (symbols, streams), NaN where a stream abstains."""
         self.learnt_mask: Bool = np.zeros(0, np.bool_)
         """(symbols,): where the window learnt last was learnt."""
         self._activity: Float64 = np.zeros(0)
@@ -154,10 +147,7 @@ class JointCusums(Stateful):
         """Have at least so many symbols; new ones have seen nothing."""
         self._whitener.grow(symbols * self.streams)
         self._conformal.grow(symbols * self.streams)
-        for name in (
-            "_rates", "_total", "_windows", "_since", "_before", "_score_before",
-            "_episode_windows",
-        ):  # fmt: skip
+        for name in self.STATE[2:]:  # the arrays by symbol
             setattr(self, name, grow_rows(getattr(self, name), symbols, growth=1.0))
 
     def judge(self, value: Float64, activity: Float64) -> Float64:
@@ -176,7 +166,7 @@ class JointCusums(Stateful):
         pace = pace - np.log(np.maximum(self._rates[:, RATE_LEVEL], RATE_MIN))
         pace = np.repeat(np.clip(pace, -LOG_RATE_MAX, LOG_RATE_MAX), self.streams)
         off, expected = self._whitener.judge(np.ascontiguousarray(value).ravel(), pace)
-        side = np.tile(self.sides, self.symbols)
+        side = np.tile(self._sides, self.symbols)
         self._deviation = np.where(side == 0, np.abs(off), side * off)
         self.expected = expected.reshape(value.shape)
         self.p = self._conformal.p_values(self._deviation).reshape(value.shape)
@@ -215,17 +205,11 @@ class JointCusums(Stateful):
             sums = since[:, [NEG_LOG_P, JUDGED]].tolist()
             chances = [fisher_p_value(total, round(judged)) for total, judged in sums]
         total = float(since[:, NEG_LOG_P].sum())
-        parts = [
-            StreamEvidence(
-                i,
-                float(stream[NEG_LOG_P]) / total if total > 0 else 0.0,
-                float(stream[OBSERVED] / stream[JUDGED]),
-                float(stream[EXPECTED] / stream[JUDGED]),
-                chances[i],
-            )
-            for i, stream in enumerate(since)
-            if stream[JUDGED] > 0
-        ]
+        parts = []
+        for i, (evidence, seen, usual, judged) in enumerate(since.tolist()):
+            if judged > 0:
+                share = evidence / total if total > 0 else 0.0
+                parts.append(StreamEvidence(i, share, seen / judged, usual / judged, chances[i]))
         return windows, sorted(parts, key=lambda part: (-part.share, part.stream))
 
     def learn(self, reported: Bool, observed: Float64, expected: Float64) -> None:
@@ -235,16 +219,14 @@ class JointCusums(Stateful):
         self._whitener.learn(rows)
         self._conformal.learn(self._deviation, rows)
         self._learn_rates(taught)
-        zero = self._after <= 0.0
-        zero[reported] = True
+        zero = (self._after <= 0.0) | reported[:, None]
         self._total = np.where(zero, 0.0, np.minimum(self._after, SUM_MAX))
         self._windows = np.where(zero, 0.0, self._windows + 1)
         now = stream_evidence(self.p, observed, expected)
         self._since += now[:, None]
         self._since[zero] = 0.0
         self._before, self._score_before = now, self._score
-        self._before[reported] = 0.0
-        self._score_before[reported] = 0.0
+        self._before[reported] = self._score_before[reported] = 0.0
         self._episode_windows = extend_episodes(self._episode_windows, reported, self._total)
 
     def _learn_rates(self, taught: Bool) -> None:

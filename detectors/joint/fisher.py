@@ -24,14 +24,8 @@ STREAMS_LEAST = 2
 class FisherCombination(Stateful):
     """The p-value of each symbol's window, all its streams taken together.
 
-    Parameters
-    ----------
-    memory_windows
-        A window counts 1/e in the ranks after so many windows: those of a day.
-    symbols
-        How many; `grow` adds more.
-    warm_up
-        Windows of a symbol before it has p-values.
+    A window counts 1/e in the ranks after a day, of `per_day` windows. A symbol has p-values after
+    `warm_up` windows.
 
     References
     ----------
@@ -40,12 +34,9 @@ class FisherCombination(Stateful):
 
     STATE: ClassVar = ("_ranks",)
 
-    def __init__(
-        self, memory_windows: float, symbols: int = 0, warm_up: int = READY_WINDOWS
-    ) -> None:
-        self._ranks = ConformalPValues(symbols, memory_windows, warm_up)
-        self._rarity: Float64 = np.full(symbols, np.nan)
-        """Of the window judged last, for learning."""
+    def __init__(self, per_day: float, symbols: int = 0, warm_up: int = READY_WINDOWS) -> None:
+        self._ranks = ConformalPValues(symbols, per_day, warm_up)
+        self._rarity: Float64 = np.full(symbols, np.nan)  # of the window judged last
 
     def grow(self, symbols: int) -> None:
         """Have at least so many symbols; new ones have seen nothing."""

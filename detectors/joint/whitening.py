@@ -49,11 +49,6 @@ CONSTANT, LAST_VALUE, SHORT_MEAN, PACE, TERMS = range(5)
 class Whitener(Stateful):
     """Online regressions of many streams, each on its own past and one number from outside.
 
-    Parameters
-    ----------
-    rows
-        How many streams; `grow` adds more.
-
     Examples
     --------
     >>> import numpy as np
@@ -89,24 +84,18 @@ class Whitener(Stateful):
     def grow(self, rows: int) -> None:
         """Have at least so many rows; new ones have seen nothing."""
         have = len(self)
-        self.level = grow_rows(self.level, rows, growth=1.0)
-        self.weight = grow_rows(self.weight, rows, growth=1.0)
-        self.variance = grow_rows(self.variance, rows, growth=1.0)
+        for name in self.STATE:
+            setattr(self, name, grow_rows(getattr(self, name), rows, growth=1.0))
         self.variance[have:] = PRIOR_VARIANCE * np.eye(TERMS)
 
     def judge(self, value: Float64, pace: Float64) -> tuple[Float64, Float64]:
-        """The residual of each row in its scales, and the value that was expected.
+        """The residual of each row in its scales, and the value that was expected, both (rows,).
 
-        Parameters
-        ----------
-        value
-            (rows,); NaN where there is none. An infinite value, or one beyond 64 bits, is ignored.
-        pace
-            (rows,): log of the forecast rate of the market's events, from before this window.
+        NaN where the row abstains: no value, or fewer than `YOUNG_WINDOWS` seen.
 
-        Returns
-        -------
-        Both (rows,); NaN where the row abstains: no value, or fewer than `YOUNG_WINDOWS` seen.
+        `value`: (rows,); NaN where there is none. An infinite value, or one beyond 64 bits, is
+        ignored. `pace`: (rows,), log of the forecast rate of the market's events, from before this
+        window.
         """
         rows = len(self)
         self._terms = np.zeros((rows, TERMS))
@@ -120,9 +109,8 @@ class Whitener(Stateful):
 
     def learn(self, taught: Bool) -> None:
         """Learn the window judged last, where `taught`; in other rows only the means follow."""
-        _learn(
-            self._value, self._terms, self._residual, taught, self.level, self.weight, self.variance
-        )
+        now = self._value, self._terms, self._residual
+        _learn(*now, taught, self.level, self.weight, self.variance)
 
     def echo(self) -> Float64:
         """What a lasting step by one scale leaves in the second window's residual, (rows,), 0 to 1;

@@ -24,9 +24,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.abstentions import learning_reason
 from detectors.arrays.types import Float64, Int64
-from detectors.base import Evidence
+from detectors.base import Evidence, learning_reason
 from detectors.level_shift import columns as col
 from detectors.level_shift import kernel
 from detectors.row_detector import RowBank, RowDetector
@@ -49,11 +48,9 @@ class LevelShiftBank(RowBank):
         warm_up: int,
         patience: int,
     ) -> None:
-        self._steps = np.array(
-            [sign * size for sign in DIRECTION_SIGNS[direction] for size in sizes]
-        )
-        self._side = sum(DIRECTION_SIGNS[direction])
-        self._signed, self._least = signed, log(least)
+        signs = DIRECTION_SIGNS[direction]
+        self._steps = np.array([sign * size for sign in signs for size in sizes])
+        self._side, self._signed, self._least = sum(signs), signed, log(least)
         width = col.STEPS + col.PER_STEP * len(self._steps)
         super().__init__(width, "with the same steps", warm_up, patience)
 
@@ -87,10 +84,10 @@ class LevelShiftBank(RowBank):
         if not kernel.score_row(mine, self._steps, self._least, self._signed, level, sums) > 0.0:
             return None
         likeliest = int(sums[col.CUSUM].argmax())
-        at = col.STEPS + col.PER_STEP * likeliest
         total, windows = 0.0, 0
         if not sums[col.IS_NEW, likeliest]:
-            total, windows = float(mine[at + col.LEVELS]), int(mine[at + col.WINDOWS])
+            step = mine[col.STEPS + col.PER_STEP * likeliest :]
+            total, windows = float(step[col.LEVELS]), int(step[col.WINDOWS])
         mean = (total + level) / (windows + 1)
         return Evidence(mean, self.usual_level(row), "value", windows + 1)
 
@@ -154,7 +151,6 @@ class LevelShiftDetector(RowDetector):
     BANK: ClassVar = LevelShiftBank
     PARAMETERS: ClassVar = ("direction", "signed", "sizes", "least", "warm_up", "patience")
     WARM_UP_MIN: ClassVar = 10
-    _row: LevelShiftBank
 
     def __init__(
         self,
@@ -181,8 +177,3 @@ class LevelShiftDetector(RowDetector):
         self.patience = patience
         self.non_negative = not signed
         self._init_row()
-
-    @property
-    def usual_level(self) -> float:
-        """The usual level, in the feature's unit."""
-        return self._row.usual_level(0)

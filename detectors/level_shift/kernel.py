@@ -9,29 +9,7 @@ from numba import njit, types
 
 from detectors.arrays.types import BOOL, F1, F2, FLOAT, I1, INT
 from detectors.level_shift import columns as col
-from detectors.level_shift.columns import (
-    CUSUM,
-    IS_NEW,
-    can_judge,
-    footprint,
-    innovation_of,
-    is_readable,
-    is_still,
-    least_scale,
-    spread_of,
-    value_of,
-)
-from detectors.level_shift.move_density import (
-    chance_to_stay,
-    commit_pending,
-    fit_tail,
-    is_away,
-    learn_scale_and_tail,
-    log_density_larger,
-    log_density_ordinary,
-    log_density_staying,
-    log_density_stepped,
-)
+from detectors.level_shift import move_density as density
 from detectors.stats.limits import DAY_WINDOWS, SUM_MAX
 from detectors.stats.nnls import TRIANGLE, UNKNOWNS, nnls
 
@@ -71,44 +49,45 @@ def score_row(row, steps, least, signed, level, sums):  # type: ignore[no-untype
     `least`: of a level without sign, the logarithm of the least step that matters, as a ratio.
     """
     highest = 0.0
-    if is_still(row, level):
+    if col.is_still(row, level):
         for k in range(steps.shape[0]):
-            sums[CUSUM, k], sums[IS_NEW, k] = row[col.STEPS + col.PER_STEP * k + col.SUM], 0.0
-            highest = max(highest, sums[CUSUM, k])
+            sums[col.CUSUM, k] = row[col.STEPS + col.PER_STEP * k + col.SUM]
+            sums[col.IS_NEW, k] = 0.0
+            highest = max(highest, sums[col.CUSUM, k])
         return highest
-    scale = max(sqrt(row[col.INNER]), least_scale(row, signed))
-    off = value_of(row, signed, level) - row[col.CENTER]
-    z = innovation_of(row, off) / scale
+    scale = max(sqrt(row[col.INNER]), col.least_scale(row, signed))
+    off = col.value_of(row, signed, level) - row[col.CENTER]
+    z = col.innovation_of(row, off) / scale
     freedom = row[col.FREEDOM]
-    ordinary = log_density_ordinary(row, z)
+    ordinary = density.log_density_ordinary(row, z)
     side = _side(steps)
-    if is_away(row, side, spread_of(row, signed)):
-        stays = chance_to_stay(row)
-        staying = log_density_staying(row, signed, scale, off)
+    if density.is_away(row, side, col.spread_of(row, signed)):
+        stays = density.chance_to_stay(row)
+        staying = density.log_density_staying(row, signed, scale, off)
         ordinary = log(stays * exp(staying) + (1.0 - stays) * exp(ordinary))
-    spread = spread_of(row, signed) / scale
+    spread = col.spread_of(row, signed) / scale
     keep = 1.0 - 1.0 / max(1.0, EVIDENCE_MEMORY_SHARE * row[col.SEEN])
     matters, most = 0.0 if signed else least / scale, np.abs(steps).max()
     for k in range(steps.shape[0]):
         at = col.STEPS + col.PER_STEP * k
         total = keep * row[at + col.SUM]
-        sums[CUSUM, k] = sums[IS_NEW, k] = 0.0
+        sums[col.CUSUM, k] = sums[col.IS_NEW, k] = 0.0
         # A step is over when the level is back at its usual: a far innovation back says little, for
         # both laws have heavy tails.
         if off * steps[k] <= 0.0 or (total <= 0.0 and z * steps[k] <= 0.0):
             continue
         step = copysign(max(abs(steps[k]) * spread, matters), steps[k])
-        first = log_density_stepped(freedom, z, step)
+        first = density.log_density_stepped(freedom, z, step)
         if abs(steps[k]) == most:
-            first = max(first, log_density_larger(z, step))
+            first = max(first, density.log_density_larger(z, step))
         first -= ordinary
         later = 0.0
         if total > 0.0:
-            shows = step * footprint(row, row[at + col.MOVES])
-            later = total + log_density_stepped(freedom, z, shows) - ordinary
-        sums[CUSUM, k] = max(0.0, first, later)
-        sums[IS_NEW, k] = 1.0 if first > later else 0.0
-        highest = max(highest, sums[CUSUM, k])
+            shows = step * col.footprint(row, row[at + col.MOVES])
+            later = total + density.log_density_stepped(freedom, z, shows) - ordinary
+        sums[col.CUSUM, k] = max(0.0, first, later)
+        sums[col.IS_NEW, k] = 1.0 if first > later else 0.0
+        highest = max(highest, sums[col.CUSUM, k])
     return highest
 
 
@@ -119,7 +98,7 @@ def judge(state, steps, least, signed, warm_up, rows, levels, scores):  # type: 
     for i in range(rows.shape[0]):
         row = state[rows[i]]
         scores[i] = np.nan
-        if can_judge(row, levels[i], signed, warm_up):
+        if col.can_judge(row, levels[i], signed, warm_up):
             scores[i] = score_row(row, steps, least, signed, levels[i], sums)
 
 
@@ -138,13 +117,13 @@ def _forget_evidence(row):  # type: ignore[no-untyped-def]
 @njit(inline="always", error_model="numpy")
 def _accumulate(row, steps, level, sums):  # type: ignore[no-untyped-def]
     """Keep the evidence of the judged window. Returns whether any CUSUM is above zero."""
-    above, moved = False, 0.0 if is_still(row, level) else 1.0
+    above, moved = False, 0.0 if col.is_still(row, level) else 1.0
     for k in range(steps):
         at = col.STEPS + col.PER_STEP * k
-        row[at + col.SUM] = min(sums[CUSUM, k], SUM_MAX)
-        if sums[CUSUM, k] <= 0.0 or sums[IS_NEW, k] > 0.0:
+        row[at + col.SUM] = min(sums[col.CUSUM, k], SUM_MAX)
+        if sums[col.CUSUM, k] <= 0.0 or sums[col.IS_NEW, k] > 0.0:
             row[at + col.LEVELS] = row[at + col.WINDOWS] = row[at + col.MOVES] = 0.0
-        if sums[CUSUM, k] > 0.0:
+        if sums[col.CUSUM, k] > 0.0:
             row[at + col.LEVELS] += level
             row[at + col.WINDOWS] += 1.0
             row[at + col.MOVES] += moved
@@ -161,11 +140,11 @@ def _move_means(row, off):  # type: ignore[no-untyped-def]
 @njit(inline="always", error_model="numpy")
 def _extend_episode(row, signed, patience, level):  # type: ignore[no-untyped-def]
     """One more window of an episode; after `patience` of them it is the new level."""
-    off = value_of(row, signed, level) - row[col.CENTER]
+    off = col.value_of(row, signed, level) - row[col.CENTER]
     row[col.EPISODE_WINDOWS] += 1.0
     row[col.EPISODE_TOTAL] += off
-    if not is_still(row, level):
-        _move_means(row, _clip(off, FORECAST_SPREADS * spread_of(row, signed)))
+    if not col.is_still(row, level):
+        _move_means(row, _clip(off, FORECAST_SPREADS * col.spread_of(row, signed)))
     row[col.PREVIOUS] = level
     if row[col.EPISODE_WINDOWS] > patience:
         shift = row[col.EPISODE_TOTAL] / row[col.EPISODE_WINDOWS]
@@ -178,7 +157,7 @@ def _extend_episode(row, signed, patience, level):  # type: ignore[no-untyped-de
 @njit(inline="always", error_model="numpy")
 def _regress(row, signed, off):  # type: ignore[no-untyped-def]
     """Add a window to the sums of the fit, with the same weight whatever the spread is now."""
-    spread = spread_of(row, signed)
+    spread = col.spread_of(row, signed)
     weight = 1.0 / (spread * spread)
     at = col.GRAM
     for i in range(UNKNOWNS):
@@ -202,14 +181,14 @@ def _refit(row):  # type: ignore[no-untyped-def]
     row[col.AWAY] *= keep
     row[col.STAYED] *= keep
     row[col.LONG : col.LONG_NOW] *= keep
-    fit_tail(row)
+    density.fit_tail(row)
     row[col.REFITTED_AT] = row[col.SEEN]
     row[col.REFIT_AT] = row[col.SEEN] + min(row[col.SEEN], REFIT_WINDOWS)
 
 
 @njit(inline="always", error_model="numpy")
 def _learn(row, signed, side, warm_up, level):  # type: ignore[no-untyped-def]
-    moved = not is_still(row, level)
+    moved = not col.is_still(row, level)
     row[col.SEEN] += 1.0
     row[col.PREVIOUS] = level
     young = 1.0 / row[col.SEEN]
@@ -218,18 +197,18 @@ def _learn(row, signed, side, warm_up, level):  # type: ignore[no-untyped-def]
         row[col.FLOOR] = col.FLOOR_SHARE * row[col.PLAIN]
     if not signed and row[col.FLOOR] == 0.0:
         return  # nothing but zeros so far: there is no scale to take a logarithm in
-    value = value_of(row, signed, level)
+    value = col.value_of(row, signed, level)
     if row[col.SEEN] <= 2.0:
         row[col.CENTER] = value
         return
     off = value - row[col.CENTER]
-    innovation = innovation_of(row, off)
+    innovation = col.innovation_of(row, off)
     settled = row[col.SEEN] > warm_up // 4
-    spread = spread_of(row, signed)
+    spread = col.spread_of(row, signed)
     taught = _clip(off, TAUGHT_SPREADS * spread) if settled else off
     if settled and moved:
         _regress(row, signed, taught)
-        learn_scale_and_tail(row, signed, side, off, innovation)
+        density.learn_scale_and_tail(row, signed, side, off, innovation)
     alpha = max(col.ALPHA, young)
     row[col.CENTER] += alpha * taught
     row[col.SQUARE] += alpha * (taught * taught - row[col.SQUARE])
@@ -245,26 +224,26 @@ def learn(state, steps, least, signed, side, warm_up, patience, rows, levels):  
     sums = np.empty((col.SUMS, steps.shape[0]))
     for i in range(rows.shape[0]):
         row, level = state[rows[i]], levels[i]
-        if not (is_readable(level, signed)):
+        if not col.is_readable(level, signed):
             continue
         above = False
-        if can_judge(row, level, signed, warm_up):
+        if col.can_judge(row, level, signed, warm_up):
             score_row(row, steps, least, signed, level, sums)
             above = _accumulate(row, steps.shape[0], level, sums)
         if row[col.EPISODE_WINDOWS] > 0.0:
             _extend_episode(row, signed, patience, level)
-            if not above and not is_away(row, side, spread_of(row, signed)):
+            if not above and not density.is_away(row, side, col.spread_of(row, signed)):
                 row[col.EPISODE_WINDOWS] = row[col.EPISODE_TOTAL] = 0.0
         else:
             _learn(row, signed, side, warm_up, level)
             if not above:
-                commit_pending(row)
+                density.commit_pending(row)
 
 
 @njit(types.void(F2, BOOL, INT, INT, FLOAT), cache=True, nogil=True)
 def report(state, signed, patience, at, level):  # type: ignore[no-untyped-def]
     """Row `at` was reported in this window: its evidence starts anew, and it learns nothing."""
     row = state[at]
-    if is_readable(level, signed) and (signed or row[col.FLOOR] > 0.0):
+    if col.is_readable(level, signed) and (signed or row[col.FLOOR] > 0.0):
         _forget_evidence(row)
         _extend_episode(row, signed, patience, level)

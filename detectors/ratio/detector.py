@@ -14,11 +14,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.abstentions import count_refusal
 from detectors.arrays.types import Float64, Int64
 from detectors.base import Evidence
 from detectors.ratio import kernel
-from detectors.row_detector import RowBank, RowDetector
+from detectors.row_detector import RowBank, RowDetector, count_refusal
 from detectors.stats.change_sums import CUSUM, EVIDENCE, EXPECTED, OBSERVED, WINDOWS
 
 
@@ -58,9 +57,8 @@ class RatioBank(RowBank):
             columns = [OBSERVED, EXPECTED, kernel.TRIALS, WINDOWS]
             seen, expected, trials, windows = since[columns].tolist()
         total = part + other
-        return Evidence(
-            seen + part, expected + usual * total, "events", int(windows) + 1, trials + total
-        )
+        observed, expected = seen + part, expected + usual * total
+        return Evidence(observed, expected, "events", int(windows) + 1, trials + total)
 
     def learn(self, rows: Int64, values: Float64) -> None:
         given, patience = np.ascontiguousarray(values), self._patience

@@ -8,21 +8,8 @@ import numpy as np
 from numba import njit, types
 
 from detectors.arrays.types import F1, F2, FLOAT, I1, INT
-from detectors.stats.change_sums import (
-    CHANGE_COLUMNS,
-    CUSUM,
-    EVIDENCE,
-    forget_evidence,
-    keep_evidence,
-    log_mean_exp,
-)
-from detectors.stats.limits import (
-    CEILING_EVENTS,
-    CEILING_FACTOR,
-    DAY_WINDOWS,
-    NUMBER_MAX,
-    RESIDUAL_MAX,
-)
+from detectors.stats import change_sums, limits
+from detectors.stats.change_sums import CUSUM, EVIDENCE
 
 ALPHA = 0.003
 """Of the EW sums that make the usual share: a memory of 333 windows."""
@@ -32,7 +19,7 @@ SPREAD_PRIOR, PRIOR_PAIRS = 0.02, 200.0
 """ρ, the correlation of two events of one window, starts here; this counts as so many pairs of
 events."""
 SPREAD_MIN, SPREAD_MAX = 1e-4, 0.9
-FORGET = 1.0 / DAY_WINDOWS
+FORGET = 1.0 / limits.DAY_WINDOWS
 """Share of the sums behind ρ that is forgotten each window."""
 TRIALS_MAX = 1e5
 """A window counts as at most so many events: no gamma function loses its digits."""
@@ -44,7 +31,7 @@ TRIALS_MAX = 1e5
 variances by the binomial law, and pairs of events; of the present episode the windows (0 outside
 one), the watched events and all. From `SIZES` on, for each factor of the odds, what
 `change_sums` says, and the events of the same windows (`TRIALS`)."""
-TRIALS, PER_SIZE = CHANGE_COLUMNS, CHANGE_COLUMNS + 1
+TRIALS, PER_SIZE = change_sums.CHANGE_COLUMNS, change_sums.CHANGE_COLUMNS + 1
 SUMS = 2
 """Rows of `sums`: `EVIDENCE` of each factor after a window, and `CUSUM` of each."""
 
@@ -80,7 +67,7 @@ def score_row(row, factors, part, other, sums):  # type: ignore[no-untyped-def]
         at = SIZES + PER_SIZE * k
         sums[EVIDENCE, k] = log1p(exp(row[at + EVIDENCE])) + ratio
         sums[CUSUM, k] = max(0.0, row[at + CUSUM] + ratio)
-    return max(0.0, log_mean_exp(sums[EVIDENCE]))
+    return max(0.0, change_sums.log_mean_exp(sums[EVIDENCE]))
 
 
 @njit(types.void(F2), cache=True, nogil=True)
@@ -88,12 +75,12 @@ def init_rows(state):  # type: ignore[no-untyped-def]
     """Fill in rows that have seen nothing."""
     for i in range(state.shape[0]):
         state[i] = 0.0
-        forget_evidence(state[i], SIZES, PER_SIZE)
+        change_sums.forget_evidence(state[i], SIZES, PER_SIZE)
 
 
 @njit(inline="always")
 def _is_readable(part, other):  # type: ignore[no-untyped-def]
-    return 0.0 <= part <= NUMBER_MAX and 0.0 <= other <= NUMBER_MAX
+    return 0.0 <= part <= limits.NUMBER_MAX and 0.0 <= other <= limits.NUMBER_MAX
 
 
 @njit(types.void(F2, F1, INT, I1, F2, F1), cache=True, nogil=True, error_model="numpy")
@@ -115,7 +102,7 @@ def _accumulate(row, sums, part, other):  # type: ignore[no-untyped-def]
     expected = _share(row) * total
     for k in range(sums.shape[1]):
         at = SIZES + PER_SIZE * k
-        if keep_evidence(row, at, sums[EVIDENCE, k], sums[CUSUM, k], part, expected):
+        if change_sums.keep_evidence(row, at, sums[EVIDENCE, k], sums[CUSUM, k], part, expected):
             is_above = True
             row[at + TRIALS] += total
         else:
@@ -127,7 +114,8 @@ def _accumulate(row, sums, part, other):  # type: ignore[no-untyped-def]
 def _shrink_factor(row, part, other):  # type: ignore[no-untyped-def]
     """By what to shrink a window so that it teaches no more than an unusually busy one."""
     usual = row[TOTAL] / max(1.0, min(row[SEEN], 1.0 / ALPHA))
-    return min(1.0, (CEILING_FACTOR * usual + CEILING_EVENTS) / max(1.0, part + other))
+    ceiling = limits.CEILING_FACTOR * usual + limits.CEILING_EVENTS
+    return min(1.0, ceiling / max(1.0, part + other))
 
 
 @njit(inline="always", error_model="numpy")
@@ -139,7 +127,7 @@ def _extend_episode(row, patience, part, other):  # type: ignore[no-untyped-def]
     if row[EPISODE_WINDOWS] > patience:
         row[PART], row[TOTAL] = row[EPISODE_PART], row[EPISODE_TOTAL]
         row[EPISODE_WINDOWS] = row[EPISODE_PART] = row[EPISODE_TOTAL] = 0.0
-        forget_evidence(row, SIZES, PER_SIZE)
+        change_sums.forget_evidence(row, SIZES, PER_SIZE)
 
 
 @njit(inline="always", error_model="numpy")
@@ -148,7 +136,7 @@ def _learn(row, warm_up, part, other):  # type: ignore[no-untyped-def]
     row[SEEN] += 1.0
     if total > 1.0 and row[SEEN] > warm_up // 4:
         plain = total * share * (1.0 - share)
-        limit = RESIDUAL_MAX * plain * (1.0 + (total - 1.0) * _spread(row))
+        limit = limits.RESIDUAL_MAX * plain * (1.0 + (total - 1.0) * _spread(row))
         row[SQUARES] += min((part - total * share) ** 2, limit) - FORGET * row[SQUARES]
         row[PLAIN] += plain - FORGET * row[PLAIN]
         row[PAIRS] += plain * (total - 1.0) - FORGET * row[PAIRS]
@@ -183,5 +171,5 @@ def report(state, patience, at, part, other):  # type: ignore[no-untyped-def]
     if _is_readable(part, other):
         row = state[at]
         shrink = _shrink_factor(row, part, other)
-        forget_evidence(row, SIZES, PER_SIZE)
+        change_sums.forget_evidence(row, SIZES, PER_SIZE)
         _extend_episode(row, patience, part * shrink, other * shrink)

@@ -39,20 +39,10 @@ def _solve(rows, right, size):  # type: ignore[no-untyped-def]
 
 @njit(types.boolean(_STRIDED, _STRIDED, _STRIDED), cache=True, nogil=True, error_model="numpy")
 def nnls(gram, moment, weights):  # type: ignore[no-untyped-def]
-    """Minimise wᵀGw - 2hᵀw over w ≥ 0.
+    """Minimise wᵀGw - 2hᵀw over w ≥ 0. Returns whether some weight is above zero.
 
-    Parameters
-    ----------
-    gram
-        The upper triangle of G by rows, 10 numbers.
-    moment
-        h, 4 numbers.
-    weights
-        The four weights, filled in; left as they are where all would be zero.
-
-    Returns
-    -------
-    Whether some weight is above zero.
+    `gram`: the upper triangle of G by rows, 10 numbers. `moment`: h, 4 numbers. `weights`: the four
+    weights, filled in; left as they are where all would be zero.
 
     >>> weights = np.empty(4)
     >>> gram = np.array([1, 0, 0, 0, 1, 0, 0, 1, 0, 1.0])

@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detectors.account_burst.activity import WindowActivity
-from detectors.account_burst.combine import Actor
 from detectors.account_burst.detector import AccountBurstDetector
-from detectors.account_burst.scorer import AccountVerdict
+from detectors.account_burst.scorer import AccountVerdict, Actor, WindowActivity
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64, UInt64
 from detectors.calibration.calibrator import Calibrator

@@ -14,11 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.account_burst.activity import NO_ACTIVITY, WindowActivity
 from detectors.account_burst.detector import AccountBurstDetector
+from detectors.account_burst.scorer import WindowActivity
 from tests.bench.backgrounds import DAY, Counts, base_rate
 
 ACCOUNTS = 1000
+NO_ACTIVITY = WindowActivity(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0))
 MAKERS = 10
 """Market makers among them: every second of the twenty most active."""
 BRANCHING = 0.6

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors.account_burst.activity import NO_ACTIVITY, WindowActivity
 from detectors.account_burst.columns import LAST
 from detectors.account_burst.constants import DISPERSION_MIN, SIZES
 from detectors.account_burst.detector import AccountBurstDetector
 from detectors.account_burst.likelihood import silent_window_increment, slow_rate
-from detectors.account_burst.scorer import AccountVerdict
+from detectors.account_burst.scorer import AccountVerdict, WindowActivity
 from detectors.account_burst.table import AccountTable
 from detectors.conformance import check_detector
 from tests.bench.detect.accountflow import (
+    NO_ACTIVITY,
     Flow,
     acts,
     bytes_per_account,

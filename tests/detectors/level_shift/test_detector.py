@@ -133,7 +133,7 @@ def test_reported_steps_do_not_become_ordinary() -> None:
     assert [any((reports >= at) & (reports < at + 20)) for at in range(1000, 4000, 300)] == [
         True
     ] * 10
-    assert detector.usual_level == pytest.approx(1e6, rel=0.15)
+    assert detector._row.usual_level(0) == pytest.approx(1e6, rel=0.15)
 
 
 def test_too_few_moves_are_not_enough_to_judge_by() -> None:
@@ -182,7 +182,7 @@ def test_a_lasting_step_is_the_new_level_after_patience() -> None:
     assert reports
     assert reports[0] < 1010
     assert max(reports) < 1250
-    assert detector.usual_level == pytest.approx(1e6 / 6, rel=0.2)
+    assert detector._row.usual_level(0) == pytest.approx(1e6 / 6, rel=0.2)
 
 
 @pytest.mark.parametrize("outlier", [1e15, -1e15, 2.0**63])
