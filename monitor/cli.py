@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from monitor.config import Config
 
 app = typer.Typer(
-    name="brinkwatch",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    name="brinkwatch", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="configuration, TOML")]
@@ -360,9 +357,7 @@ def feedback(
 
 
 @app.command()
-def schema(
-    asyncapi: Annotated[bool, typer.Option(help="the AsyncAPI document")] = False,
-) -> None:
+def schema(asyncapi: Annotated[bool, typer.Option(help="the AsyncAPI document")] = False) -> None:
     """Print the contract's JSON Schema (or AsyncAPI document), made from the models."""
     import json as text
 

@@ -22,13 +22,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from monitor.broker.child_processes import parent_death_hook
 from monitor.broker.kafka_server import Broker
 from monitor.commands.publish import Feed, publish
-from monitor.commands.run_async import run_async
 from monitor.commands.topics import create_topics
 from monitor.config import Config, HttpSettings, KafkaSettings
 from monitor.console import Console
 from monitor.core.contract.alert import Alert, parse_alert
 from monitor.errors import BrinkwatchError
-from monitor.kafka.clients import Clients
+from monitor.kafka.clients import Clients, run_async
 
 START_S_MAX, END_S_MAX = 300.0, 300.0
 """The sidecar has so long to open its port, and to finish once all is published."""

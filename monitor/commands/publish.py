@@ -16,14 +16,13 @@ from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from monitor.commands.run_async import run_async
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.contract.events import Control
 from monitor.core.contract.units import SECOND_NS
 from monitor.errors import ConfigError
 from monitor.kafka import topics
-from monitor.kafka.clients import Clients
+from monitor.kafka.clients import Clients, run_async
 from monitor.kafka.messages import control_message
 from monitor.kafka.partitions import PartitionKey
 

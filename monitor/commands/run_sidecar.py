@@ -10,8 +10,8 @@ import structlog
 
 from monitor import http
 from monitor.app import Sidecar
-from monitor.commands.run_async import run_async
 from monitor.config import Config
+from monitor.kafka.clients import run_async
 from monitor.plugins import detector_factories
 
 

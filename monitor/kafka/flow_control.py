@@ -16,14 +16,9 @@ class FlowControl:
     while others went on. When all of them have paused, each gets `silence_s` anew: which one is
     read first after a pause is chance.
 
-    Parameters
-    ----------
-    window_ns
-        Control records speak of whole windows: one a window, not one for each record of the others.
-    ahead_ns
-        Whoever is further ahead of the slowest, in event time, is paused.
-    now_s
-        Monotonic time, as in all methods.
+    window_ns: control records speak of whole windows: one a window, not one for each record of the
+        others. ahead_ns: whoever is further ahead of the slowest, in event time, is paused.
+    now_s: monotonic time, as in all methods.
     """
 
     def __init__(self, silence_s: float, window_ns: int, ahead_ns: int, now_s: float) -> None:
