@@ -7,6 +7,7 @@ import signal
 import sys
 
 import structlog
+from structlog import processors
 
 from monitor import http
 from monitor.app import Sidecar
@@ -17,13 +18,9 @@ from monitor.plugins import detector_factories
 
 def run_sidecar(config: Config) -> int:
     """Run until a signal; the exit status: 0 after SIGTERM, 130 after an interrupt."""
+    stamp, render = processors.TimeStamper(fmt="iso", utc=True), processors.JSONRenderer()
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
+        [processors.add_log_level, stamp, processors.format_exc_info, render],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
     return run_async(_run(config))

@@ -54,14 +54,14 @@ class FlowControl:
         if elsewhere_ns > self._elsewhere_ns:
             self._elsewhere_ns = elsewhere_ns
             self._note_activity(now_s)
-        silent: list[tuple[PartitionKey, PartitionProgress]] = []
-        awake: list[tuple[PartitionKey, PartitionProgress]] = []
+        silent: dict[PartitionKey, PartitionProgress] = {}
         for at, clock in clocks.items():
             since_s = now_s - max(self._last_arrival_s.get(at, NEVER), self._resumed_s)
-            at_end = lag.get(at) == 0
-            (silent if at_end and since_s >= self._silence_s else awake).append((at, clock))
-        passed_ns = min((clock.watermark for _, clock in awake), default=elsewhere_ns)
-        nobody_spoke = not any(at in self._last_arrival_s for at, _ in awake)
+            if lag.get(at) == 0 and since_s >= self._silence_s:
+                silent[at] = clock
+        awake = {at: clock for at, clock in clocks.items() if at not in silent}
+        passed_ns = min((clock.watermark for clock in awake.values()), default=elsewhere_ns)
+        nobody_spoke = not any(at in self._last_arrival_s for at in awake)
         if passed_ns == NEVER or (awake and nobody_spoke):
             return []
         if awake:
@@ -70,7 +70,7 @@ class FlowControl:
         ts = passed_ns // self._window_ns * self._window_ns
         return [
             Control(topic=at[0], partition=at[1], offset=clock.position, ts=ts)
-            for at, clock in silent
+            for at, clock in silent.items()
             if clock.watermark < ts
         ]
 

@@ -74,15 +74,16 @@ class PartitionRecords:
 
 @dataclass(slots=True)
 class PollResult:
-    """What one poll brought; the control records apply before the rest."""
+    """What one poll brought; the control records apply before the rest.
+
+    parts: records of the venue, by topic partition. report_records: those of the windows topic, in
+    the order of each partition. bad_controls: how many of the control topic are no control records.
+    """
 
     controls: list[Control]
     parts: list[PartitionRecords]
-    """Records of the venue, by topic partition."""
     report_records: list[Any] = field(default_factory=list)
-    """Records of the windows topic, in the order of each partition."""
     bad_controls: int = 0
-    """Records of the control topic that are no control records."""
 
 
 class Reader:

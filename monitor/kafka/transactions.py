@@ -44,11 +44,10 @@ class CommitMetadata(msgspec.Struct):
 
 @dataclass(slots=True)
 class Outbox:
-    """What the next transaction will publish."""
+    """What the next transaction will publish; `bands` as `band_records` gives them."""
 
     alerts: list[Alert] = field(default_factory=list)
     bands: list[list[tuple[str, bytes]]] = field(default_factory=list)
-    """Of each moment, key and value of every record (`band_records`)."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
     reports: list[Message] = field(default_factory=list)

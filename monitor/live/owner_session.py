@@ -104,13 +104,11 @@ class OwnerSession(abc.ABC):
         self.last_turn_s = time.monotonic()
         self.outbox = Outbox()
         self._thread = thread
-        config = setup.config
-        self.flow_control = FlowControl(
-            config.kafka.silence_s,
-            config.time.window_ns,
-            round(config.kafka.ahead_s * SECOND_NS),
-            time.monotonic(),
-        )
+        kafka, window_ns = setup.config.kafka, setup.config.time.window_ns
+        self._key = f"{kafka.group}/{name}"
+        """Names the owner's snapshots."""
+        ahead_ns = round(kafka.ahead_s * SECOND_NS)
+        self.flow_control = FlowControl(kafka.silence_s, window_ns, ahead_ns, time.monotonic())
         self.committed_before: PartitionOffsets = {}
         """What transactions of earlier sessions have committed: refused records below these offsets
         are in the dead letters already."""
@@ -141,9 +139,6 @@ class OwnerSession(abc.ABC):
 
     def before_commit(self) -> None:  # noqa: B027  # a session may have nothing to add
         """In a worker thread: the last moment to put something into `outbox`."""
-
-    def after_commit(self) -> None:  # noqa: B027  # nor anybody to tell
-        """Called once the outbox is committed."""
 
     async def begin(self) -> None:
         """Fence the session before, restore the state it committed, and seek to its positions."""
@@ -182,10 +177,6 @@ class OwnerSession(abc.ABC):
         self.positions = await self.reader.seek(positions)
         self.transactions.metadata = metadata
         self.committed_before = {key: own.offset for key, own in committed.items()}
-
-    @property
-    def _key(self) -> str:
-        return f"{self.setup.config.kafka.group}/{self.name}"
 
     def _restore_stage(self, raw: bytes) -> None:
         state = snapshot_bytes.unpack(raw, self.setup.settings.fingerprint())
@@ -328,4 +319,3 @@ class OwnerSession(abc.ABC):
         await self.transactions.commit(outbox, self._metadata_partition)
         self._last_commit_s = time.monotonic()
         self.setup.metrics.count_commit(outbox, self._last_commit_s - began)
-        self.after_commit()

@@ -30,7 +30,7 @@ class ShardSession(OwnerSession):
         thread = setup.shards_thread
         super().__init__(setup, str(partition), at, self.shard, thread, inputs, (partition,))
         self._deliver = deliver
-        self._reports: list[ShardReport] = []
+        self._report: ShardReport
         self._reported_ns = NEVER
         """Up to where windows are in reports."""
 
@@ -54,12 +54,11 @@ class ShardSession(OwnerSession):
 
     def before_commit(self) -> None:
         self._reported_ns = self.shard.closed_ns
-        report = self.shard.drain_report()
-        self._reports = [report]
+        self._report = report = self.shard.drain_report()
         settings = self.setup.settings
         book_ns = settings.accounts.bands_interval_ns
         self.outbox.reports = shard_report_topic.messages(report, settings.fingerprint(), book_ns)
 
-    def after_commit(self) -> None:
-        for report in self._reports:
-            self._deliver(report)
+    async def commit(self, snapshot: bool) -> None:
+        await super().commit(snapshot)
+        self._deliver(self._report)
