@@ -48,30 +48,14 @@ from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import SimulatedDay, simulate
 
 __all__ = [
-    "Alert",
-    "AlertFilter",
-    "Alerts",
-    "Bands",
-    "Config",
-    "ConfigError",
-    "Day",
-    "MarginAnswer",
-    "MarginInputError",
-    "MarketBandsRecord",
-    "PositionPrices",
-    "Replay",
-    "ReplayOptions",
-    "ReplaySummary",
-    "SimulatedDay",
-    "SimulationSettings",
-    "VenueBandsRecord",
-    "margin",
-    "open_day",
-    "replay",
-    "simulate",
-]
+    "Alert", "AlertFilter", "Alerts", "Bands", "Config", "ConfigError", "Day", "MarginAnswer",
+    "MarginInputError", "MarketBandsRecord", "PositionPrices", "Replay", "ReplayOptions",
+    "ReplaySummary", "SimulatedDay", "SimulationSettings", "VenueBandsRecord", "margin",
+    "open_day", "replay", "simulate",
+]  # fmt: skip
 
 BandsRecord = MarketBandsRecord | VenueBandsRecord
+TRIGGERS = ("warn", "liquidation", "backstop", "bankruptcy")
 Item = TypeVar("Item")
 
 
@@ -106,51 +90,39 @@ def margin(document: Mapping[str, Any] | Sequence[Any]) -> MarginAnswer:
     Raises `MarginInputError` that says how to mend the document.
     """
     result: Any = solve(document)
-    return MarginAnswer(
-        [
-            PositionPrices(
-                pool=number,
-                symbol=position["symbol"],
-                mode=position["trace"]["mode"],
-                quantity=Decimal(position["trace"]["quantity"]),
-                price=Decimal(position["trace"]["price"]),
-                warn=_decimal(position["warn"]),
-                liquidation=_decimal(position["liquidation"]),
-                backstop=_decimal(position["backstop"]),
-                bankruptcy=_decimal(position["bankruptcy"]),
-                tier=position["tier"],
-                trace=position["trace"],
-            )
-            for number, pool in enumerate(result["pools"])
-            for position in pool["positions"]
-        ]
-    )
-
-
-def _decimal(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
+    rows = []
+    for pool, answer in enumerate(result["pools"]):
+        for position in answer["positions"]:
+            symbol, tier, trace = (position[name] for name in ("symbol", "tier", "trace"))
+            quantity, price = Decimal(trace["quantity"]), Decimal(trace["price"])
+            prices: dict[str, Any] = {
+                name: position[name] and Decimal(position[name]) for name in TRIGGERS
+            }
+            row = pool, symbol, trace["mode"], quantity, price
+            rows.append(PositionPrices(*row, **prices, tier=tier, trace=trace))
+    return MarginAnswer(rows)
 
 
 @dataclass(frozen=True, slots=True)
 class PositionPrices:
-    """The prices of one position, quote currency; None where no price triggers it."""
+    """The prices of one position, quote currency; None where no price triggers it.
+
+    pool: index of its pool in the document. quantity: above 0 where long. price: the mark (or entry
+    price) that the document gives. tier: index of the maintenance tier at the liquidation price.
+    trace: how the prices were computed, with every input.
+    """
 
     pool: int
-    """Index of its pool in the document."""
     symbol: str
     mode: str
     quantity: Decimal
-    """Above 0: long."""
     price: Decimal
-    """The mark (or entry price) that the document gives."""
     warn: Decimal | None
     liquidation: Decimal | None
     backstop: Decimal | None
     bankruptcy: Decimal | None
     tier: int | None
-    """Index of the maintenance tier at the liquidation price."""
     trace: Mapping[str, Any]
-    """How the prices were computed, with every input."""
 
 
 class _Rows(Sequence[Item], Generic[Item]):
@@ -169,58 +141,48 @@ class _Rows(Sequence[Item], Generic[Item]):
     def __getitem__(self, index: int | slice) -> Item | list[Item]:
         return self._items[index]
 
-    def _table(self) -> pa.Table:
-        raise NotImplementedError
-
     def to_arrow(self) -> pa.Table:
         """An Arrow table: real numbers as doubles, times as timestamps in UTC."""
-        return self._table()
+        raise NotImplementedError
 
     def to_pandas(self) -> Any:
         """`to_arrow` as a pandas DataFrame; raises `ImportError` where pandas is missing."""
-        return to_pandas(self._table())
+        return to_pandas(self.to_arrow())
 
 
 class MarginAnswer(_Rows[PositionPrices]):
     """The positions of a margin document in their order; its table has a row for each."""
 
-    def _table(self) -> pa.Table:
-        prices = ("quantity", "price", "warn", "liquidation", "backstop", "bankruptcy")
+    def to_arrow(self) -> pa.Table:
+        prices = ("quantity", "price", *TRIGGERS)
         types = {"pool": pa.int64(), "symbol": pa.string(), "mode": pa.string()}
         types |= dict.fromkeys(prices, pa.float64()) | {"tier": pa.int64()}
-        columns = {}
-        for name, type_ in types.items():
-            values = [getattr(row, name) for row in self]
-            if name in prices:
-                values = [None if value is None else float(value) for value in values]
-            columns[name] = pa.array(values, type_)
-        return pa.table(columns)
+        rows = [{name: getattr(row, name) for name in types} for row in self]
+        for row in rows:
+            row |= {name: None if row[name] is None else float(row[name]) for name in prices}
+        return pa.Table.from_pylist(rows, schema=pa.schema(list(types.items())))
 
 
 class Alerts(_Rows[Alert]):
     """Alerts in the order of their decision; the table has a row for each."""
 
-    def _table(self) -> pa.Table:
+    def to_arrow(self) -> pa.Table:
         account = pa.struct([("account", pa.string()), ("share", pa.float64())])
         texts = ("id", "fingerprint", "status", "severity", "layer", "kind", "summary", "reproduce")
-        columns = {
-            "ts": pa.array([alert.ts for alert in self], TIMESTAMP),
-            "since": pa.array([alert.since for alert in self], TIMESTAMP),
-            "symbols": pa.array([list(alert.symbols) for alert in self], pa.list_(pa.string())),
-            "streams": pa.array(
-                [[part.stream for part in alert.evidence] for alert in self], pa.list_(pa.string())
-            ),
-            "accounts": pa.array(
-                [[dataclasses.asdict(carrier) for carrier in alert.accounts] for alert in self],
-                pa.list_(account),
-            ),
-            "forced_notional": pa.array(
-                [alert.at_stake and alert.at_stake.forced_notional for alert in self], pa.float64()
-            ),
-        }
-        for name in texts:
-            columns[name] = pa.array([getattr(alert, name) for alert in self], pa.string())
-        return pa.table(columns)
+        types = {"ts": TIMESTAMP, "since": TIMESTAMP}
+        types |= dict.fromkeys(("symbols", "streams"), pa.list_(pa.string()))
+        types |= {"accounts": pa.list_(account), "forced_notional": pa.float64()}
+        types |= dict.fromkeys(texts, pa.string())
+        rows = [
+            {name: getattr(alert, name) for name in ("ts", "since", "symbols", *texts)}
+            | {
+                "streams": [part.stream for part in alert.evidence],
+                "accounts": [dataclasses.asdict(carrier) for carrier in alert.accounts],
+                "forced_notional": alert.at_stake and alert.at_stake.forced_notional,
+            }
+            for alert in self
+        ]
+        return pa.Table.from_pylist(rows, schema=pa.schema(list(types.items())))
 
 
 class Bands(_Rows[BandsRecord]):
@@ -229,24 +191,12 @@ class Bands(_Rows[BandsRecord]):
     The table has a row for each market, side ("long", "short") and distance from the mark.
     """
 
-    def _table(self) -> pa.Table:
+    def to_arrow(self) -> pa.Table:
         fields = {"ts": TIMESTAMP, "symbol": pa.string(), "side": pa.string()}
         numbers = ("mark", "sigma", "nearest", "distance_pct", "pct", "forced", "depth", "absorbed")
         fields |= dict.fromkeys(numbers, pa.float64())
         rows = [
-            {
-                "ts": record.ts,
-                "symbol": record.symbol,
-                "side": side,
-                "mark": record.mark,
-                "sigma": record.sigma,
-                "nearest": bands.nearest,
-                "distance_pct": bands.distance_pct,
-                "pct": within.pct,
-                "forced": within.forced,
-                "depth": within.depth,
-                "absorbed": within.absorbed,
-            }
+            dict(record) | {"side": side} | dict(bands) | dict(within)
             for record in self
             if isinstance(record, MarketBandsRecord)
             for side, bands in (("long", record.long), ("short", record.short))
@@ -314,8 +264,6 @@ class Replay:
 
 
 def _typed_bands(bands: VenueBands) -> list[BandsRecord]:
-    markets = [market_record(bands.ts, market) for market in bands.markets]
-    return [
-        VenueBandsRecord.model_validate(venue_record(bands)),
-        *(MarketBandsRecord.model_validate(record) for record in markets),
-    ]
+    markets = (market_record(bands.ts, market) for market in bands.markets)
+    venue = VenueBandsRecord.model_validate(venue_record(bands))
+    return [venue, *map(MarketBandsRecord.model_validate, markets)]

@@ -26,9 +26,8 @@ from monitor.kafka import topics
 from monitor.kafka.clients import Clients
 from monitor.kafka.partitions import PartitionKey
 from monitor.live.membership import GroupMembership
-from monitor.live.owner_session import OwnerSession
+from monitor.live.owner_session import OwnerSession, Setup
 from monitor.live.progress_board import ProgressBoard
-from monitor.live.setup import Setup
 from monitor.live.shard_session import ShardSession
 from monitor.live.supervisor import Supervisor
 from monitor.live.venue_session import OWNER, VenueSession
@@ -60,7 +59,7 @@ class Sidecar:
         self.metrics = Metrics()
         self.metrics.ready.set_function(lambda: float(self.ready()[0]))
         self.metrics.delay.set_function(self._delay_s)
-        self.metrics.engine_collector.engine = MemberCounts(self)
+        self.metrics.engine_collector.engine = self
         self._log = structlog.get_logger()
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
@@ -85,20 +84,14 @@ class Sidecar:
         clients = Clients(config.kafka)
         partitions, names = await topics.venue_partitions(clients, config)
         await topics.create(clients, topics.sidecar_topics(config, partitions))
+        board, engine, thread = ProgressBoard(), config.engine(), ThreadPoolExecutor(1)
         setup = Setup(
-            config,
-            config.engine(),
-            self._factories,
-            clients,
-            self.metrics,
-            ProgressBoard(),
-            partitions,
-            ThreadPoolExecutor(1),
+            config, engine, self._factories, clients, self.metrics, board, partitions, thread
         )
         members = GroupMembership(self._on_assignment)
         await members.join(config, clients)
         beside = [
-            asyncio.create_task(setup.progress_board.follow(config, clients, partitions)),
+            asyncio.create_task(board.follow(config, clients, partitions)),
             asyncio.create_task(self._watch_topics(clients, partitions)),
         ]
         try:
@@ -112,7 +105,7 @@ class Sidecar:
                 task.cancel()
             await asyncio.wait(beside)
             await members.leave()
-            setup.shards_thread.shutdown(wait=False)
+            thread.shutdown(wait=False)
 
     async def _watch_topics(self, clients: Clients, partitions: int) -> None:
         """Watch for topics that are deleted: to a reader they look silent."""
@@ -221,7 +214,7 @@ class Sidecar:
             return False, self._topics_fault
         limit = self._config.http.lag_limit_s
         for session in self.sessions():
-            name, delay_s = session.owner.name, session.delay_s
+            name, delay_s = session.name, session.delay_s
             since_s = time.monotonic() - session.last_turn_s
             if since_s > NOT_READY_S:
                 why = "Kafka does not answer, or this machine is too slow"
@@ -253,15 +246,16 @@ class Sidecar:
         try:
             await asyncio.wait_for(venue.stage_lock.acquire(), STATE_S)
         except TimeoutError:
-            busy = "the venue stage is in a long step: ask again for its counts"
-            return document | {"busy": busy}
+            return document | {
+                "busy": "the venue stage is in a long step: ask again for its counts"
+            }
         try:
             stage = venue.venue
             tally = stage.tally()
             return document | {
                 "digest": stage.digest(),
                 "alerts": stage.alert_count,
-                "published": venue.alerts_published,
+                "published": venue.transactions.metadata.alerts,
                 "windows": stage.windows,
                 **tally.reproducible_counts(),
                 "duplicates": tally.duplicates,
@@ -270,15 +264,10 @@ class Sidecar:
         finally:
             venue.stage_lock.release()
 
-
-class MemberCounts:
-    """What the shards and the venue stage of this process have counted together."""
-
-    def __init__(self, sidecar: Sidecar) -> None:
-        self._sidecar = sidecar
+    # What the shards and the venue stage of this process have counted together, for /metrics.
 
     def _shards(self) -> list[Shard]:
-        return [s.shard for s in self._sidecar.sessions() if isinstance(s, ShardSession)]
+        return [s.shard for s in self.sessions() if isinstance(s, ShardSession)]
 
     @property
     def windows(self) -> int:
@@ -287,24 +276,20 @@ class MemberCounts:
     def tally(self) -> RecordCounts:
         """Of the records that are read here."""
         total = RecordCounts()
-        for session in self._sidecar.sessions():
-            if isinstance(session, VenueSession):
-                total.add(session.venue.own_counts)
-            elif isinstance(session, ShardSession):
-                total.add(session.shard.tally)
+        for shard in self._shards():
+            total.add(shard.tally)
+        if (venue := self.venue_session()) is not None:
+            total.add(venue.venue.own_counts)
         return total
 
     @property
     def clocks(self) -> dict[PartitionKey, PartitionClock]:
-        clocks: dict[PartitionKey, PartitionClock] = {}
-        for session in self._sidecar.sessions():
-            clocks |= session.stage.clocks
-        return clocks
+        return {at: clock for s in self.sessions() for at, clock in s.stage.clocks.items()}
 
     @property
     def outcomes(self) -> Outcomes | None:
         """Forced fills beside what was predicted; None where another process has the stage."""
-        venue = self._sidecar.venue_session()
+        venue = self.venue_session()
         return venue.venue.venue_state.outcomes if venue is not None else None
 
     @property

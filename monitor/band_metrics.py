@@ -44,26 +44,16 @@ def _venue(bands: VenueBands, unlisted: int) -> Iterator[Metric]:
 
 
 def _markets(markets: list[MarketBands]) -> Iterator[Metric]:
-    forced = GaugeMetricFamily(
-        "brinkwatch_band_forced_notional",
-        "Notional forced when the mark moves so far against its side, quote currency",
-        labels=["symbol", "side", "within_pct"],
-    )
-    nearest = GaugeMetricFamily(
-        "brinkwatch_band_nearest_ratio",
-        "Distance of the nearest zone that forces anybody, as a fraction of the mark",
-        labels=["symbol", "side"],
-    )
-    absorbed = GaugeMetricFamily(
-        "brinkwatch_band_absorbed_ratio",
-        f"Share of what is forced within {NEAR_FRACTION:.0%} that the book can take there",
-        labels=["symbol", "side"],
-    )
-    estimated = GaugeMetricFamily(
-        "brinkwatch_band_estimated",
-        "1 where no account is known and the bands are an estimate",
-        labels=["symbol"],
-    )
+    def gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(f"brinkwatch_band_{name}", help_text, labels=["symbol", *labels])
+
+    text = "Notional forced when the mark moves so far against its side, quote currency"
+    forced = gauge("forced_notional", text, "side", "within_pct")
+    text = "Distance of the nearest zone that forces anybody, as a fraction of the mark"
+    nearest = gauge("nearest_ratio", text, "side")
+    text = f"Share of what is forced within {NEAR_FRACTION:.0%} that the book can take there"
+    absorbed = gauge("absorbed_ratio", text, "side")
+    estimated = gauge("estimated", "1 where no account is known and the bands are an estimate")
     for market in markets:
         estimated.add_metric([market.symbol], float(market.estimate is not None))
         for side, name in enumerate(SIDES):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from monitor.commands.arguments import parse_options, parse_speed, parse_time
 from monitor.console import Console
 from monitor.errors import BrinkwatchError, ConfigError
 
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
     from monitor.config import Config
 
 app = typer.Typer(
-    name="brinkwatch",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    name="brinkwatch", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="configuration, TOML")]
@@ -29,29 +27,17 @@ PerDay = Annotated[
 ]
 
 
-def main() -> NoReturn:
-    """The program without `brinkwatch` before it: `python -m monitor.cli`."""
-    from brinkwatch import require_own_packages
-
-    require_own_packages()
-    run_command()
-
-
 def run_command() -> NoReturn:
     """Run a command; the exit status is 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     import signal
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    sys.exit(_status())
-
-
-def _status() -> int:
     try:
         app(prog_name="brinkwatch")
     except BrinkwatchError as error:
         sys.stderr.write(f"brinkwatch: {error}\n")
-        return 2 if isinstance(error, ConfigError) else 1
-    return 0
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+    sys.exit(0)
 
 
 def _load(config: Path | None, per_day: float | None) -> Config:
@@ -105,7 +91,6 @@ def demo(
     With --live: a real Kafka on loopback, the sidecar beside it, and the day published to it; about
     two minutes. Nothing is left running.
     """
-    from monitor.commands.arguments import parse_speed
     from replay import demo
 
     console, config = Console(json), _load(None, None)
@@ -155,13 +140,11 @@ def import_(
     json: Json = False,
 ) -> None:
     """A venue's recorded feed becomes a recorded day."""
-    from monitor.commands.arguments import parse_options
+    from replay import commands
 
     if len(paths) < 2:
         raise ConfigError("import needs at least one FILE and then the folder to make, OUT")
     options = parse_options(option or [])
-    from replay import commands
-
     console = Console(json)
     console.result(commands.import_feed(venue, paths[:-1], paths[-1], options, console))
 
@@ -185,8 +168,6 @@ def replay(
     --from and --symbol choose what is shown; the engine reads the day from its start all the
     same, for what it has learnt by then is part of why it alerts.
     """
-    from monitor.commands.arguments import parse_speed, parse_time
-
     low, high, pace = parse_time(from_, "--from"), parse_time(to, "--to"), parse_speed(speed)
     from replay import commands
     from replay.run import AlertFilter, ReplayOptions
@@ -213,7 +194,6 @@ def publish(
     json: Json = False,
 ) -> None:
     """A recorded day to Kafka, each record at its offset: for load and for rehearsal."""
-    from monitor.commands.arguments import parse_speed
     from monitor.commands.publish import publish_day
 
     console, pace, settings = Console(json), parse_speed(speed), _load(config, None)
@@ -360,9 +340,7 @@ def feedback(
 
 
 @app.command()
-def schema(
-    asyncapi: Annotated[bool, typer.Option(help="the AsyncAPI document")] = False,
-) -> None:
+def schema(asyncapi: Annotated[bool, typer.Option(help="the AsyncAPI document")] = False) -> None:
     """Print the contract's JSON Schema (or AsyncAPI document), made from the models."""
     import json as text
 
@@ -388,4 +366,6 @@ def check_config(
 
 
 if __name__ == "__main__":
+    from brinkwatch import main
+
     main()

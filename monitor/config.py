@@ -7,12 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
+from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from monitor.core.contract.events import CONTROL_TOPIC
 from monitor.core.settings import EngineSettings, Seconds, StrictModel
@@ -101,20 +97,17 @@ class Config(EngineSettings, BaseSettings):
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        init_settings: Source,
+        env_settings: Source,
+        dotenv_settings: Source,
+        file_secret_settings: Source,
+    ) -> tuple[Source, ...]:
         """The command line's values, then the environment's, then the file's."""
         assert isinstance(init_settings, InitSettingsSource)
         given = dict(init_settings.init_kwargs)
         file = given.pop("_from_file", {})
-        return (
-            InitSettingsSource(settings_cls, given),
-            env_settings,
-            InitSettingsSource(settings_cls, file),
-        )
+        from_file = InitSettingsSource(settings_cls, file)
+        return InitSettingsSource(settings_cls, given), env_settings, from_file
 
     def engine(self) -> EngineSettings:
         """The settings that decide what the engine makes of a set of records."""
@@ -150,14 +143,9 @@ def _keys_beside(location: tuple[Any, ...]) -> list[str]:
     """The keys that there are where the last key of `location` was given."""
     model: Any = Config
     for part in location[:-1]:
-        if isinstance(part, str) and part in getattr(model, "model_fields", {}):
+        if part in model.model_fields:
             annotation = model.model_fields[part].annotation
-            model = next(
-                (
-                    a
-                    for a in (annotation, *getattr(annotation, "__args__", ()))
-                    if isinstance(a, type) and issubclass(a, BaseModel)
-                ),
-                model,
-            )
+            types = annotation, *getattr(annotation, "__args__", ())
+            models = [t for t in types if isinstance(t, type) and issubclass(t, BaseModel)]
+            model = next(iter(models), model)
     return sorted(model.model_fields)

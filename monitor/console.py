@@ -43,16 +43,12 @@ class Console:
     def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """A progress bar; yields a function that takes how much is done so far."""
         if self.rich.is_terminal:
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-            )
+            from rich import progress
 
-            columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-            with Progress(*columns, console=self.rich, transient=True) as bar:
+            columns = progress.TextColumn(what), progress.BarColumn()
+            numbers = progress.MofNCompleteColumn(), progress.TimeRemainingColumn()
+            shown = progress.Progress(*columns, *numbers, console=self.rich, transient=True)
+            with shown as bar:
                 task = bar.add_task(what, total=total)
                 yield lambda done: bar.update(task, completed=done)
             return

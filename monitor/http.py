@@ -7,14 +7,14 @@ import hmac
 import json
 import ssl
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import NamedTuple
 
 from prometheus_client import exposition
 from pydantic import SecretStr
 
+from monitor.app import Sidecar
 from monitor.config import HttpSettings
 from monitor.errors import ConfigError
-from monitor.metrics import Metrics
 
 REQUEST_BYTES_MAX = 16 << 10
 REQUEST_S_MAX = 10.0
@@ -22,21 +22,12 @@ NO_TOKEN_PATHS = ("/livez", "/readyz")
 """Asked by whoever starts and stops the sidecar, who has no token."""
 
 
-class Observed(Protocol):
-    """What the port shows: a sidecar."""
+class Response(NamedTuple):
+    """An answer; `kind`: the type of its body."""
 
-    metrics: Metrics
-
-    def alive(self) -> tuple[bool, str]: ...
-    def ready(self) -> tuple[bool, str]: ...
-    async def state(self) -> dict[str, Any]: ...
-
-
-class Response:
-    """Status, type and body."""
-
-    def __init__(self, status: HTTPStatus, body: bytes, kind: str = "text/plain") -> None:
-        self.status, self.body, self.kind = status, body, kind
+    status: HTTPStatus
+    body: bytes
+    kind: str = "text/plain"
 
     def encode(self) -> bytes:
         """As it goes over the wire."""
@@ -50,7 +41,7 @@ class Response:
         return head.encode() + b"\r\n" + self.body
 
 
-async def serve(sidecar: Observed, settings: HttpSettings) -> tuple[asyncio.Server, int]:
+async def serve(sidecar: Sidecar, settings: HttpSettings) -> tuple[asyncio.Server, int]:
     """Listen; returns the server and its port. Raises `ConfigError` where that cannot be."""
     token = _token(settings)
     context = _tls_context(settings)
@@ -84,9 +75,8 @@ def _token(settings: HttpSettings) -> str | None:
         try:
             secret = SecretStr(settings.token_file.read_text().strip())
         except OSError as error:
-            raise ConfigError(
-                f"http.token_file {settings.token_file} cannot be read: {error.strerror}"
-            ) from error
+            why = f"http.token_file {settings.token_file} cannot be read: {error.strerror}"
+            raise ConfigError(why) from error
         if not secret.get_secret_value():
             raise ConfigError(f"http.token_file {settings.token_file} is empty")
     return None if secret is None else secret.get_secret_value()
@@ -106,7 +96,7 @@ def _tls_context(settings: HttpSettings) -> ssl.SSLContext | None:
     return context
 
 
-async def _respond(reader: asyncio.StreamReader, sidecar: Observed, token: str | None) -> Response:
+async def _respond(reader: asyncio.StreamReader, sidecar: Sidecar, token: str | None) -> Response:
     try:
         raw = await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError:
@@ -115,10 +105,10 @@ async def _respond(reader: asyncio.StreamReader, sidecar: Observed, token: str |
     request_line = first.split(" ")
     if len(request_line) != 3:
         return Response(HTTPStatus.BAD_REQUEST, b"")
-    method, path = request_line[0], request_line[1].partition("?")[0]
+    path = request_line[1].partition("?")[0]
     pairs = (line.partition(":") for line in lines if line)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    if method != "GET":
+    if request_line[0] != "GET":
         return Response(HTTPStatus.METHOD_NOT_ALLOWED, b"")
     if token is not None and path not in NO_TOKEN_PATHS:
         given = headers.get("authorization", "").encode("latin-1")
@@ -127,7 +117,7 @@ async def _respond(reader: asyncio.StreamReader, sidecar: Observed, token: str |
     return await _route(path, headers.get("accept", ""), sidecar)
 
 
-async def _route(path: str, accept: str, sidecar: Observed) -> Response:
+async def _route(path: str, accept: str, sidecar: Sidecar) -> Response:
     if path in NO_TOKEN_PATHS:
         good, why = sidecar.alive() if path == "/livez" else sidecar.ready()
         status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE

@@ -67,11 +67,8 @@ class EngineCollector(Collector):
 
     def _event_times(self, engine: EngineCounts) -> Metric:
         """The highest event time of each topic; one far behind the others is late or dead."""
-        family = GaugeMetricFamily(
-            "brinkwatch_event_timestamp_seconds",
-            "Highest event time read in a topic",
-            labels=["topic"],
-        )
+        name, help_text = "brinkwatch_event_timestamp_seconds", "Highest event time read in a topic"
+        family = GaugeMetricFamily(name, help_text, labels=["topic"])
         high: dict[str, int] = {}
         for (topic, _), clock in list(engine.clocks.items()):
             if clock.high != NEVER:
@@ -82,11 +79,9 @@ class EngineCollector(Collector):
 
     def _forced_fills(self, outcomes: Outcomes) -> Metric:
         """Every cause with every verdict, zeros too: else `rate` would not see the first fill."""
-        family = CounterMetricFamily(
-            "brinkwatch_forced_fills",
-            "Fills that the venue forced: how far from the price predicted, or why not said",
-            labels=["cause", "verdict"],
-        )
+        help_text = "Fills that the venue forced: how far from the price predicted, or why not said"
+        labels = ["cause", "verdict"]
+        family = CounterMetricFamily("brinkwatch_forced_fills", help_text, labels=labels)
         for cause, counts in zip(FORCED_CAUSES, outcomes.counts.sum(axis=1).tolist(), strict=True):
             for verdict, number in zip(VERDICTS, counts, strict=True):
                 family.add_metric([cause, verdict], number)
@@ -104,12 +99,10 @@ class EngineCollector(Collector):
             for value, number in sorted(values.items()):
                 family.add_metric([value], number)
             yield family
-        yield CounterMetricFamily(
-            "brinkwatch_windows", "Windows of a symbol that were closed", engine.windows
-        )
-        yield CounterMetricFamily(
-            "brinkwatch_duplicates", "Records that had been read before", tally.duplicates
-        )
+        text = "Windows of a symbol that were closed"
+        yield CounterMetricFamily("brinkwatch_windows", text, engine.windows)
+        text = "Records that had been read before"
+        yield CounterMetricFamily("brinkwatch_duplicates", text, tally.duplicates)
 
 
 class Metrics:
@@ -123,8 +116,8 @@ class Metrics:
         """Its `last` are the newest bands."""
         registry.register(self.band_collector)
         ProcessCollector(registry=registry)
-        self._info = Info("brinkwatch", "What runs here", registry=registry)
-        self._info.info({"version": monitor.__version__})
+        info = Info("brinkwatch", "What runs here", registry=registry)
+        info.info({"version": monitor.__version__})
 
         def gauge(name: str, help_text: str, *labels: str) -> Gauge:
             return Gauge(f"brinkwatch_{name}", help_text, labels, registry=registry)
@@ -143,19 +136,16 @@ class Metrics:
         self._symbols: set[str] = set()
         self._lag = gauge("lag_records", "Records that wait", "topic", "partition")
         self.delay = gauge("lag_seconds", "Since the oldest record being read came to Kafka")
-        self._last_record_time = gauge(
-            "last_record_timestamp_seconds", "When a topic last brought something", "topic"
-        )
+        text = "When a topic last brought something"
+        self._last_record_time = gauge("last_record_timestamp_seconds", text, "topic")
         self._bad_controls = counter("bad_controls_total", "Records of the control topic that fail")
-        self._alerts = counter(
-            "alerts_total", "Alerts published", "kind", "symbol", "severity", "status"
-        )
+        labels = "kind", "symbol", "severity", "status"
+        self._alerts = counter("alerts_total", "Alerts published", *labels)
         self._dead_letters = counter("dead_letters_total", "Refused records published", "reason")
         for reason in REASONS:
             self._dead_letters.labels(reason)
-        self._controls = counter(
-            "controls_total", "Control records sent for silent topics", "topic"
-        )
+        text = "Control records sent for silent topics"
+        self._controls = counter("controls_total", text, "topic")
         self._transactions = counter("transactions_total", "Transactions committed")
         self._commit = seconds("transaction_seconds", "From the decision to the commit")
         self._snapshots = counter("snapshots_total", "Snapshots committed")

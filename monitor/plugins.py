@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any
 
 from monitor.core.contract.feature_catalogue import FEATURE_NAMES, VENUE_FEATURES
@@ -14,27 +14,14 @@ from monitor.errors import ConfigError, nearest_name
 DETECTORS = "brinkwatch.detectors"
 
 
-def _find(group: str, name: str) -> EntryPoint | None:
-    return next(iter(entry_points(group=group, name=name)), None)
-
-
-def installed_names(group: str) -> list[str]:
-    """The names under an entry point group, sorted."""
-    return sorted(entry_points(group=group).names)
-
-
-def unknown_name_error(what: str, name: str, names: Sequence[str]) -> ConfigError:
-    """The error for a name that is not among `names`, with the nearest one that is."""
-    return ConfigError(f"no {what} is called {name!r}: {nearest_name(name, names)}")
-
-
 def _detector_maker(stream: StreamSettings) -> Callable[[], Any]:
-    point = _find(DETECTORS, stream.detector)
-    if point is not None:
-        load = point.load()
+    installed = entry_points(group=DETECTORS)
+    if stream.detector in installed.names:
+        load = installed[stream.detector].load()
         return lambda: load(**stream.parameters)
     if "." not in stream.detector:
-        raise unknown_name_error("detector", stream.detector, installed_names(DETECTORS))
+        near = nearest_name(stream.detector, sorted(installed.names))
+        raise ConfigError(f"no detector is called {stream.detector!r}: {near}")
     name = stream.detector.removeprefix("anomaly.")
     # River's detectors take over a second to import: only where one is asked for.
     from detectors.river_adapter import RiverDetector
@@ -50,7 +37,7 @@ def detector_factory(stream: StreamSettings) -> DetectorFactory:
     names = [*FEATURE_NAMES, *VENUE_FEATURES]
     for name in (stream.feature, *stream.inputs):
         if name not in names:
-            raise unknown_name_error("feature", name, names)
+            raise ConfigError(f"no feature is called {name!r}: {nearest_name(name, names)}")
         if (name in VENUE_FEATURES) != (stream.feature in VENUE_FEATURES):
             raise ConfigError(
                 f"the stream {stream.feature!r} cannot read {name!r}: one is of a shard's windows, "

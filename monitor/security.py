@@ -87,9 +87,8 @@ class KafkaSecurity(BaseModel):
                 )
             return self
         if self.sasl_mechanism is None:
-            raise ValueError(
-                "SASL needs sasl_mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
-            )
+            names_all = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+            raise ValueError(f"SASL needs sasl_mechanism: {names_all}")
         if self.password is not None and self.password_file is not None:
             raise ValueError("give password or password_file, not both")
         login = bool(self.username) and (self.password or self.password_file) is not None
@@ -125,11 +124,15 @@ class KafkaSecurity(BaseModel):
             options["ssl_context"] = self._ssl_context()
         if self.security_protocol in SASL:
             options["sasl_mechanism"] = self.sasl_mechanism
-            if self.sasl_mechanism == "OAUTHBEARER":
-                options["sasl_oauth_token_provider"] = self._token_provider()
-            else:
+            if self.sasl_mechanism != "OAUTHBEARER":
                 options["sasl_plain_username"] = self.username
                 options["sasl_plain_password"] = self._password()
+            elif self.token_file is not None:
+                options["sasl_oauth_token_provider"] = FileToken(self.token_file)
+            else:
+                endpoint, client = self.token_endpoint or "", self.username or ""  # both are given
+                token = EndpointToken(endpoint, client, self._password(), self.token_scope)
+                options["sasl_oauth_token_provider"] = token
         return options
 
     def _password(self) -> str:
@@ -166,13 +169,6 @@ class KafkaSecurity(BaseModel):
                 why = "is no PEM key, or is under a password: give key_password_file"
             raise SecurityError(f"the key in {self.key_file or cert_file} {why}") from error
 
-    def _token_provider(self) -> AbstractTokenProvider:
-        if self.token_endpoint is None:
-            assert self.token_file is not None  # the validators saw to it
-            return FileToken(self.token_file)
-        assert self.username is not None
-        return EndpointToken(self.token_endpoint, self.username, self._password(), self.token_scope)
-
 
 class FileToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka carries no types
     """A bearer token that someone else keeps fresh in a file."""
@@ -192,12 +188,9 @@ class EndpointToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka ca
     """A bearer token from an identity server, kept for three quarters of its life."""
 
     def __init__(self, endpoint: str, client_id: str, secret: str, scope: str | None) -> None:
-        self._endpoint = endpoint
-        self._client_id = client_id
-        self._secret = secret
-        self._scope = scope
-        self._token = ""
-        self._fresh_until = 0.0
+        self._endpoint, self._scope = endpoint, scope
+        self._login = ":".join(urllib.parse.quote(each, safe="") for each in (client_id, secret))
+        self._token, self._fresh_until = "", 0.0
         self._asking = asyncio.Lock()
 
     async def token(self) -> str:
@@ -214,17 +207,10 @@ class EndpointToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka ca
         form = {"grant_type": "client_credentials"}
         if self._scope:
             form["scope"] = self._scope
-        quoted = ":".join(
-            urllib.parse.quote(each, safe="") for each in (self._client_id, self._secret)
-        )
-        request = urllib.request.Request(
-            self._endpoint,
-            data=urllib.parse.urlencode(form).encode(),
-            headers={
-                "Authorization": f"Basic {b64encode(quoted.encode()).decode()}",
-                "Accept": "application/json",
-            },
-        )
+        basic = f"Basic {b64encode(self._login.encode()).decode()}"
+        headers = {"Authorization": basic, "Accept": "application/json"}
+        data = urllib.parse.urlencode(form).encode()
+        request = urllib.request.Request(self._endpoint, data=data, headers=headers)
         # Redirects are not followed: the secret goes where the configuration says, nowhere else.
         opener = urllib.request.build_opener(_NoRedirect)
         try:

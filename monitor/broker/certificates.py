@@ -32,12 +32,8 @@ def make_certificates(directory: Path, server_name: str = "localhost") -> Certif
     Raises ModuleNotFoundError where the package cryptography is missing.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    files = Certificates(
-        directory / "ca.pem",
-        directory / "server.pem",
-        directory / "client.pem",
-        directory / "client-key.pem",
-    )
+    names = "ca.pem", "server.pem", "client.pem", "client-key.pem"
+    files = Certificates(*(directory / name for name in names))
     authority, authority_key = _certificate("brinkwatch try-out authority", None)
     server, server_key = _certificate(server_name, (authority, authority_key))
     client, client_key = _certificate("brinkwatch", (authority, authority_key))
@@ -99,7 +95,5 @@ def _key_pem(key: "EllipticCurvePrivateKey") -> bytes:
     from cryptography.hazmat.primitives import serialization
 
     return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

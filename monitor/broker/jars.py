@@ -69,8 +69,7 @@ def _trust_system_certificates() -> None:
 
 def _fetch_jars(artifacts: list[Any], say: Callable[[str], None]) -> list[str]:
     """The jars' paths; while they are downloaded, how many are here is said now and then."""
-    jars: list[str] = []
-    last_said_s = time.monotonic()
+    jars, last_said_s = [], time.monotonic()
     for artifact in artifacts:
         jars.append(str(artifact.resolve()))
         if time.monotonic() - last_said_s >= PROGRESS_EVERY_S:

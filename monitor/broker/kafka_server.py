@@ -7,8 +7,10 @@ record published with an old event time as its timestamp is soon deleted.
 """
 
 import atexit
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -16,14 +18,14 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
 from monitor.broker import server_config
 from monitor.broker.certificates import Certificates, make_certificates
-from monitor.broker.child_processes import parent_death_hook
+from monitor.broker.child_processes import end_child, start_child
 from monitor.broker.jars import java_and_class_path
-from monitor.broker.ports import accepts, free_ports, is_free
 from monitor.broker.server_config import Listener
 from monitor.errors import BrokerError
 
@@ -32,6 +34,9 @@ BRIEF = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """Java without its second compiler: Kafka starts in 4.6 s instead of 9.1 s on a busy machine."""
 START_SECONDS_MAX = 120.0  # 3 s on an idle machine; a loaded one gets its time
 STOP_SECONDS_MAX = 30.0
+# Below the range from which the system gives out ports for outgoing connections (32768 on
+# Linux), so that none takes one of ours between choosing and binding, or while Kafka is down.
+PORTS = range(20_000, 32_000)
 
 
 class Broker:
@@ -68,34 +73,29 @@ class Broker:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log = self.directory / "broker.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._certificates = make_certificates(self.directory / "tls") if secure else None
+        self._certificates = pem = make_certificates(self.directory / "tls") if secure else None
+        stores = (pem.server, pem.ca) if pem else None
 
         chosen = [server_config.PLAIN, *(server_config.SECURE if secure else ())]
         names = {listener.name for listener in chosen}
         chosen += [Listener(n, "PLAINTEXT") for n in advertise or {} if n not in names]
-        ports = free_ports(len(chosen) + 1)
+        controller, *ports = _free_ports(len(chosen) + 1)
         if port is not None:
             ports[0] = port
-        self._ports = dict(zip(chosen, ports, strict=False))
-        self._write_configuration(ports[-1], advertise or {}, settings or {})
+        self._ports = dict(zip(chosen, ports, strict=True))
+        data = self.directory / "data"
+        self._configuration = self.directory / "server.properties"
+        self._configuration.write_text(
+            server_config.server_properties(
+                self._ports, controller, data, advertise or {}, stores, settings or {}
+            )
+        )
         try:
             self.start()
         except BaseException:
             if not self.log.exists():  # with a log the folder stays: the error points to it
                 self._remove()
             raise
-
-    def _write_configuration(
-        self, controller_port: int, advertise: Mapping[str, str], settings: Mapping[str, str]
-    ) -> None:
-        certificates = self._certificates
-        stores = (certificates.server, certificates.ca) if certificates else None
-        self._configuration = self.directory / "server.properties"
-        self._configuration.write_text(
-            server_config.server_properties(
-                self._ports, controller_port, self.directory / "data", advertise, stores, settings
-            )
-        )
 
     @property
     def bootstrap(self) -> str:
@@ -122,7 +122,7 @@ class Broker:
     def start(self) -> None:
         """Format the storage if it is new, start, and wait until every listener answers."""
         for port in self._ports.values():
-            if not is_free(port):
+            if not _is_free(port):
                 raise BrokerError(
                     f"port {port} is taken: choose another, or stop what listens there"
                 )
@@ -130,19 +130,9 @@ class Broker:
         if not (self.directory / "data" / "meta.properties").exists():
             self._format(java, class_path)
         self._say(f"starting Kafka on {self.bootstrap}")
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    *(java, *self._java_options, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"),
-                    *("-cp", class_path, "kafka.Kafka", str(self._configuration)),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # Its own session: an interrupt from the terminal reaches only us, who stop it.
-                start_new_session=True,
-                preexec_fn=parent_death_hook(),
-            )
+        command = [java, *self._java_options, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+        command += ["-cp", class_path, "kafka.Kafka", str(self._configuration)]
+        self._process = start_child(command, self.log)
         atexit.register(self.stop)
         try:
             self._wait()
@@ -159,25 +149,18 @@ class Broker:
             for mechanism in server_config.SCRAM_MECHANISMS:
                 users += ["--add-scram", f"{mechanism}={user}"]
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [
-            java,
-            *BRIEF,
-            "-cp",
-            class_path,
-            "kafka.tools.StorageTool",
-            "format",
-            "--standalone",
-        ]
+        tool = [java, *BRIEF, "-cp", class_path, "kafka.tools.StorageTool", "format"]
         # Value and option in one argument: an id may begin with a dash.
-        tool += [f"--cluster-id={cluster}", "--config", str(self._configuration), *users]
-        run = subprocess.run(tool, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        tool += ["--standalone", f"--cluster-id={cluster}", "--config", str(self._configuration)]
+        command = [*tool, *users]
+        run = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if run.returncode:
             raise BrokerError(f"Kafka's storage cannot be formatted: {_tail(run.stderr)}")
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
         for port in self._ports.values():
-            while not accepts(port):
+            while not _accepts(port):
                 if self.has_exited:
                     raise BrokerError(f"Kafka ended as it started: {self.log_tail()}")
                 if time.monotonic() > deadline:
@@ -197,16 +180,11 @@ class Broker:
         return f"{_tail(self.log.read_text(errors='replace'))} (all of it: {self.log})"
 
     def stop(self) -> None:
-        """End the process in order, and by force if it does not end; again it does nothing."""
+        """End the process; again it does nothing."""
         process, self._process = self._process, None
         atexit.unregister(self.stop)
         if process is not None:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end_child(process, STOP_SECONDS_MAX)
 
     def restart(self) -> None:
         """Stop and start again on the same ports with the same records."""
@@ -244,6 +222,33 @@ def serve(
             if broker.has_exited:
                 raise BrokerError(f"Kafka ended by itself: {broker.log_tail()}")
     say("Kafka is stopped")
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, chosen at random so that two brokers do not race for one."""
+    ports = list(islice(filter(_is_free, random.sample(PORTS, len(PORTS))), count))
+    if len(ports) < count:
+        raise BrokerError(f"no {count} free ports between {PORTS.start} and {PORTS.stop}")
+    return ports
+
+
+def _is_free(port: int) -> bool:
+    """Whether nobody listens on it."""
+    with socket.socket() as probe:
+        # As Kafka binds: connections of a broker that was here before do not count, listeners do.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _accepts(port: int) -> bool:
+    """Whether a connection is accepted: Kafka opens a port only when it is ready to answer."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _tail(text: str) -> str:

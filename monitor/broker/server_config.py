@@ -19,8 +19,9 @@ _LOGIN = "org.apache.kafka.common.security"
 class Listener:
     """A port of the broker.
 
-    name: what callers ask for it by; protocol: Kafka's security protocol; host: under which it is
-    advertised; settings: its own server settings, without the `listener.name.X.` in front.
+    name: what callers ask for it by, and in upper case its name in Kafka's configuration; protocol:
+    Kafka's security protocol; host: under which it is advertised; settings: its own server
+    settings, without the `listener.name.X.` in front.
     """
 
     name: str
@@ -28,48 +29,29 @@ class Listener:
     host: str = "127.0.0.1"
     settings: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def label(self) -> str:
-        """The name inside Kafka's configuration."""
-        return self.name.upper()
-
 
 PLAIN = Listener("plain", "PLAINTEXT")
 
 
-def _sasl(name: str, mechanisms: tuple[str, ...], *settings: tuple[str, str]) -> Listener:
-    enabled = ("sasl.enabled.mechanisms", ",".join(mechanisms))
-    return Listener(name, "SASL_SSL", "localhost", (enabled, *settings))
+def _sasl(
+    name: str, mechanisms: tuple[str, ...], module: str, *settings: tuple[str, str]
+) -> Listener:
+    """A TLS listener that takes a login by `mechanisms`; module: which checks it, with options."""
+    enabled = "sasl.enabled.mechanisms", ",".join(mechanisms)
+    jaas = [(f"{m.lower()}.sasl.jaas.config", f"{_LOGIN}.{module};") for m in mechanisms]
+    return Listener(name, "SASL_SSL", "localhost", (enabled, *jaas, *settings))
 
 
 # The certificate names `localhost` and not 127.0.0.1, so that a mismatch of names can be had too.
 SECURE = (
     Listener("tls", "SSL", "localhost"),
     Listener("mtls", "SSL", "localhost", (("ssl.client.auth", "required"),)),
-    _sasl(
-        "scram",
-        SCRAM_MECHANISMS,
-        *(
-            (f"{m.lower()}.sasl.jaas.config", f"{_LOGIN}.scram.ScramLoginModule required;")
-            for m in SCRAM_MECHANISMS
-        ),
-    ),
-    _sasl(
-        "plain_sasl",
-        ("PLAIN",),
-        (
-            "plain.sasl.jaas.config",
-            f'{_LOGIN}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";',
-        ),
-    ),
+    _sasl("scram", SCRAM_MECHANISMS, "scram.ScramLoginModule required"),
+    _sasl("plain_sasl", ("PLAIN",), f'plain.PlainLoginModule required user_{USER}="{PASSWORD}"'),
     _sasl(
         "oauth",
         ("OAUTHBEARER",),
-        (
-            "oauthbearer.sasl.jaas.config",
-            f"{_LOGIN}.oauthbearer.OAuthBearerLoginModule required "
-            'unsecuredLoginStringClaim_sub="broker";',
-        ),
+        'oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker"',
         # Takes tokens without a signature: no identity server is here to ask for its keys.
         (
             "oauthbearer.sasl.server.callback.handler.class",
@@ -95,11 +77,12 @@ def server_properties(
     files, the server's key with its certificate, and the authority that clients' certificates must
     come from; settings: anything more, over everything else.
     """
-    bound = [f"{listener.label}://127.0.0.1:{port}" for listener, port in listeners.items()]
+    bound = [f"{each.name.upper()}://127.0.0.1:{port}" for each, port in listeners.items()]
     advertised = [
-        f"{listener.label}://{advertise.get(listener.name, f'{listener.host}:{port}')}"
-        for listener, port in listeners.items()
+        f"{each.name.upper()}://{advertise.get(each.name, f'{each.host}:{port}')}"
+        for each, port in listeners.items()
     ]
+    protocols = [f"{each.name.upper()}:{each.protocol}" for each in listeners]
     controller = f"CONTROLLER://127.0.0.1:{controller_port}"
     properties = {
         "process.roles": "broker,controller",
@@ -108,11 +91,9 @@ def server_properties(
         "controller.listener.names": "CONTROLLER",
         "listeners": ",".join([*bound, controller]),
         "advertised.listeners": ",".join([*advertised, controller]),
-        "listener.security.protocol.map": ",".join(
-            ["CONTROLLER:PLAINTEXT", *(f"{each.label}:{each.protocol}" for each in listeners)]
-        ),
+        "listener.security.protocol.map": ",".join(["CONTROLLER:PLAINTEXT", *protocols]),
         # The broker writes transaction markers to itself over this one: never through a proxy.
-        "inter.broker.listener.name": PLAIN.label,
+        "inter.broker.listener.name": PLAIN.name.upper(),
         "log.dirs": str(data),
         "group.initial.rebalance.delay.ms": "0",
         # One node holds every replica; 4 partitions (of 50) so that it is ready sooner.
@@ -125,17 +106,8 @@ def server_properties(
         "share.coordinator.state.topic.min.isr": "1",
     }
     for listener in listeners:
-        prefix = f"listener.name.{listener.name}."
-        properties.update({prefix + key: value for key, value in listener.settings})
-    if stores is not None:
-        key_store, trust_store = stores
-        properties.update(
-            {
-                "ssl.keystore.type": "PEM",
-                "ssl.keystore.location": str(key_store),
-                "ssl.truststore.type": "PEM",
-                "ssl.truststore.location": str(trust_store),
-            }
-        )
-    properties.update(settings)
+        properties |= {f"listener.name.{listener.name}.{k}": v for k, v in listener.settings}
+    for store, file in zip(("keystore", "truststore"), stores or (), strict=False):
+        properties |= {f"ssl.{store}.type": "PEM", f"ssl.{store}.location": str(file)}
+    properties |= settings
     return "".join(f"{key}={value}\n" for key, value in properties.items())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.commands.run_async import run_async
 from monitor.config import Config
 from monitor.console import Console
 from monitor.kafka import dead_letters
+from monitor.kafka.clients import run_async
 
 COLUMNS = ["topic", "partition", "offset", "reason", "detail", "bytes", "begins"]
 

@@ -63,22 +63,9 @@ def summary(folder: Path, console: Console) -> dict[str, Any]:
     for entry in verdicts.values():
         pair = counts.setdefault((entry["detector"], entry["stream"]), [0, 0])
         pair[0 if entry["true"] else 1] += 1
-    rows: list[dict[str, Any]] = [
-        {
-            "detector": detector,
-            "stream": stream,
-            "true": yes,
-            "false": no,
-            "precision": yes / (yes + no),
-        }
-        for (detector, stream), (yes, no) in sorted(counts.items())
-    ]
-    console.table(
-        f"{len(verdicts)} alerts judged",
-        ["detector", "stream", "true", "false", "precision"],
-        [
-            [r["detector"], r["stream"], str(r["true"]), str(r["false"]), f"{r['precision']:.2f}"]
-            for r in rows
-        ],
-    )
-    return {"judged": len(verdicts), "detectors": rows}
+    head = ["detector", "stream", "true", "false", "precision"]
+    rows = [(*key, yes, no, yes / (yes + no)) for key, (yes, no) in sorted(counts.items())]
+    cells = [[*map(str, row[:-1]), f"{row[-1]:.2f}"] for row in rows]
+    console.table(f"{len(verdicts)} alerts judged", head, cells)
+    detectors = [dict(zip(head, row, strict=True)) for row in rows]
+    return {"judged": len(verdicts), "detectors": detectors}

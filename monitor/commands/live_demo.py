@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
 import sys
 import time
 import urllib.error
@@ -19,16 +18,15 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from monitor.broker.child_processes import parent_death_hook
+from monitor.broker.child_processes import end_child, start_child
 from monitor.broker.kafka_server import Broker
 from monitor.commands.publish import Feed, publish
-from monitor.commands.run_async import run_async
 from monitor.commands.topics import create_topics
 from monitor.config import Config, HttpSettings, KafkaSettings
 from monitor.console import Console
 from monitor.core.contract.alert import Alert, parse_alert
 from monitor.errors import BrinkwatchError
-from monitor.kafka.clients import Clients
+from monitor.kafka.clients import Clients, run_async
 
 START_S_MAX, END_S_MAX = 300.0, 300.0
 """The sidecar has so long to open its port, and to finish once all is published."""
@@ -39,11 +37,8 @@ POLL_S = 0.2
 def run_live_demo(config: Config, console: Console, feed: Feed, out: Path) -> list[Alert]:
     """Run it all; returns the alerts in their order, and writes them to `out`/alerts.jsonl."""
     with Broker(brief=True, say=console.say) as broker:
-        own = {
-            "kafka": KafkaSettings(bootstrap_servers=broker.bootstrap),
-            "http": HttpSettings(port=0),
-        }
-        config = config.model_copy(update=own)
+        kafka = KafkaSettings(bootstrap_servers=broker.bootstrap)
+        config = config.model_copy(update={"kafka": kafka, "http": HttpSettings(port=0)})
         create_topics(config, feed.partitions, console)
         console.say("starting the sidecar (the first time its kernels are compiled)")
         with SidecarProcess(broker.bootstrap, out / "run.log") as sidecar:
@@ -61,11 +56,9 @@ class SidecarProcess:
     def __init__(self, bootstrap: str, log: Path) -> None:
         self.log = log
         self.address = ""
-        self._environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("BRINKWATCH_KAFKA__", "BRINKWATCH_HTTP__"))
-        } | {"BRINKWATCH_KAFKA__BOOTSTRAP_SERVERS": bootstrap, "BRINKWATCH_HTTP__PORT": "0"}
+        own = "BRINKWATCH_KAFKA__", "BRINKWATCH_HTTP__"
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(own)}
+        self._environment = kept | {own[0] + "BOOTSTRAP_SERVERS": bootstrap, own[1] + "PORT": "0"}
 
     @property
     def pid(self) -> int:
@@ -73,16 +66,9 @@ class SidecarProcess:
         return self._process.pid
 
     def __enter__(self) -> SidecarProcess:
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "monitor.cli", "run"],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # an interrupt from the terminal is ours to pass on
-                preexec_fn=parent_death_hook(),
-            )
+        self.log.write_bytes(b"")
+        command = [sys.executable, "-m", "monitor.cli", "run"]
+        self._process = start_child(command, self.log, self._environment)
         try:
             self.address = self._wait_for_address()
         except BaseException:
@@ -91,12 +77,7 @@ class SidecarProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S_MAX)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end_child(self._process, STOP_S_MAX)
 
     def _wait_for_address(self) -> str:
         """The address of its port, from its log."""

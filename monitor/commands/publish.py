@@ -16,14 +16,13 @@ from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from monitor.commands.run_async import run_async
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.contract.events import Control
 from monitor.core.contract.units import SECOND_NS
 from monitor.errors import ConfigError
 from monitor.kafka import topics
-from monitor.kafka.clients import Clients
+from monitor.kafka.clients import Clients, run_async
 from monitor.kafka.messages import control_message
 from monitor.kafka.partitions import PartitionKey
 
@@ -48,16 +47,16 @@ class MessageRun(Protocol):
 
 @dataclass(slots=True)
 class Feed:
-    """A recorded day, ready to be published."""
+    """A recorded day, ready to be published.
+
+    total: records, for the progress bar. speed: event seconds a second; None: as fast as it goes.
+    """
 
     parts: Sequence[PartitionKey]
-    """Its topic partitions."""
     controls: Sequence[Control]
     runs: Iterable[MessageRun]
     total: int
-    """Records, for the progress bar."""
     speed: float | None
-    """Event seconds a second; None: as fast as it goes."""
 
     @property
     def partitions(self) -> int:
@@ -121,9 +120,7 @@ class _Sender:
     def __init__(
         self, producer: AIOKafkaProducer, speed: float | None, progress: Callable[[int], None]
     ) -> None:
-        self._producer = producer
-        self._speed = speed
-        self._progress = progress
+        self._producer, self._speed, self._progress = producer, speed, progress
         self._start: tuple[float, int] | None = None
         """Monotonic time (s) and event time (ns) of the first message."""
         self._in_flight: list[asyncio.Future[Any]] = []
@@ -132,9 +129,8 @@ class _Sender:
         self._last_flushed: set[PartitionKey] = set()
         """The topic partitions of the last flush."""
         self._next: dict[PartitionKey, int] = {}
-        self._sent = 0
-        self._moved = 0
-        """Records that have another offset than in the day."""
+        self._sent = self._moved = 0
+        """Records sent, and those that have another offset than in the day."""
 
     async def run(self, runs: Iterable[MessageRun]) -> dict[str, int]:
         for messages in runs:

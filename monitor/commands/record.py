@@ -7,14 +7,13 @@ from typing import Protocol
 
 from aiokafka import TopicPartition
 
-from monitor.commands.run_async import run_async
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.codec import UNKNOWN
 from monitor.kafka import topics
-from monitor.kafka.clients import Clients
+from monitor.kafka.clients import Clients, run_async
 from monitor.kafka.partitions import PartitionOffsets, kinds_by_topic
 from monitor.kafka.reader import Reader
 
@@ -44,7 +43,7 @@ async def _record(config: Config, day: DaySink, progress: Callable[[int], None])
     inputs = [TopicPartition(name, p) for name, number in counts.items() for p in range(number)]
     reader = await Reader.start(config, clients, inputs, range(partitions))
     kinds = kinds_by_topic(config)
-    after: PartitionOffsets = {(tp.topic, tp.partition): 0 for tp in reader.inputs}
+    after: PartitionOffsets = dict.fromkeys(inputs, 0)
     for topic, partition in after:
         day.declare(kinds[topic], topic, partition)
     controls: list[Control] = []
@@ -59,7 +58,7 @@ async def _record(config: Config, day: DaySink, progress: Callable[[int], None])
                 at = part.topic, part.partition
                 wanted = sum(offset < ends[at] for offset in part.offsets)
                 if wanted:
-                    part.truncate(wanted)
+                    part.offsets, part.raws = part.offsets[:wanted], part.raws[:wanted]
                     day.write(part.decode())
                     after[at] = part.offsets[-1] + 1
                     count += wanted

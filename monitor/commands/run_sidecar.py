@@ -7,23 +7,20 @@ import signal
 import sys
 
 import structlog
+from structlog import processors
 
 from monitor import http
 from monitor.app import Sidecar
-from monitor.commands.run_async import run_async
 from monitor.config import Config
+from monitor.kafka.clients import run_async
 from monitor.plugins import detector_factories
 
 
 def run_sidecar(config: Config) -> int:
     """Run until a signal; the exit status: 0 after SIGTERM, 130 after an interrupt."""
+    stamp, render = processors.TimeStamper(fmt="iso", utc=True), processors.JSONRenderer()
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
+        [processors.add_log_level, stamp, processors.format_exc_info, render],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
     return run_async(_run(config))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.commands.run_async import run_async
 from monitor.config import Config
 from monitor.console import Console
 from monitor.kafka import topics
-from monitor.kafka.clients import Clients
+from monitor.kafka.clients import Clients, run_async
 
 
 def create_topics(config: Config, partitions: int, console: Console) -> dict[str, Any]:

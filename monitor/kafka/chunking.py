@@ -22,10 +22,9 @@ H = TypeVar("H")
 
 
 class ChunkHeader(msgspec.Struct, frozen=True):
-    """A header of every chunk."""
+    """A header of every chunk; `digest`: sha256 of the compressed value."""
 
     digest: str
-    """sha256 of the compressed value."""
     count: int
     index: int
 
@@ -39,12 +38,9 @@ def split(key: str, raw: bytes) -> list[Message]:
     value = bytes(cramjam.zstd.compress(raw, 1))
     digest = hashlib.sha256(value).hexdigest()
     chunks = [value[at : at + CHUNK_BYTES] for at in range(0, len(value), CHUNK_BYTES)]
+    encoded = [msgspec.json.encode(ChunkHeader(digest, len(chunks), i)) for i in range(len(chunks))]
     return [
-        Message(
-            f"{key}/{index}".encode(),
-            chunk,
-            [(_HEADER_NAME, msgspec.json.encode(ChunkHeader(digest, len(chunks), index)))],
-        )
+        Message(f"{key}/{index}".encode(), chunk, [(_HEADER_NAME, encoded[index])])
         for index, chunk in enumerate(chunks)
     ]
 
@@ -66,8 +62,8 @@ class Reassembler:
     """Puts the chunks of each key together, in the order of their offsets."""
 
     def __init__(self) -> None:
-        self._chunks: dict[str, list[bytes]] = {}
-        self._digests: dict[str, str] = {}
+        self._partial: dict[str, tuple[str, list[bytes]]] = {}
+        """Digest and chunks so far of each value."""
 
     def add_chunk(self, record: Any) -> bytes | None:
         """The decompressed value if this record is its last chunk. Raises `DamagedError`."""
@@ -76,16 +72,15 @@ class Reassembler:
             raise DamagedError(f"the record at offset {record.offset} is no chunk")
         key = value_key(record)
         if header.index == 0:
-            self._digests[key], self._chunks[key] = header.digest, []
-        chunks = self._chunks.get(key, [])
-        if header.digest != self._digests.get(key) or header.index != len(chunks):
-            # Reading began in the middle of this value.
-            self._chunks[key] = []
+            self._partial[key] = header.digest, []
+        digest, chunks = self._partial.get(key, ("", []))
+        if header.digest != digest or header.index != len(chunks):
+            self._partial.pop(key, None)  # reading began in the middle of this value
             return None
         chunks.append(record.value)
         if len(chunks) < header.count:
             return None
-        value = b"".join(self._chunks.pop(key))
-        if hashlib.sha256(value).hexdigest() != header.digest:
+        value = b"".join(self._partial.pop(key)[1])
+        if hashlib.sha256(value).hexdigest() != digest:
             raise DamagedError(f"the value that ends at offset {record.offset} is damaged")
         return bytes(cramjam.zstd.decompress(value))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from monitor.config import KafkaSettings
-from monitor.errors import ConfigError
+from monitor.errors import BrinkwatchError, ConfigError
 from monitor.kafka.diagnose import diagnose
 from monitor.security import SecurityError
 
@@ -23,6 +23,16 @@ FETCH_WAIT_MS = 20
 """A consumer has one fetch under way: while it waits for a quiet topic, all topics wait."""
 FETCH_BYTES = 4 << 20
 """The bound on what waits in memory for each topic partition."""
+
+T = TypeVar("T")
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; an error of Kafka becomes a `BrinkwatchError`."""
+    try:
+        return asyncio.run(work)
+    except KafkaError as error:
+        raise BrinkwatchError(f"Kafka: {type(error).__name__}: {error}") from error
 
 
 class Clients:

@@ -5,7 +5,6 @@ The sidecar writes them in its transactions; `brinkwatch dlq` lists them and sen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,17 +38,11 @@ class DeadLetter:
     def message(self) -> Message:
         """The record's bytes, with where it comes from and why it was refused as headers."""
         r = self.record
-        origin = {
-            "topic": r.topic,
-            "partition": str(r.partition),
-            "offset": str(r.offset),
-            "timestamp": str(self.timestamp_ms),
-            "reason": r.reason,
-            "detail": r.detail,
-        }
+        origin = {"topic": r.topic, "partition": r.partition, "offset": r.offset}
+        reason = {"timestamp": self.timestamp_ms, "reason": r.reason, "detail": r.detail}
         headers = [
-            (_PREFIX + name, text.encode(errors="replace")[:_DETAIL_BYTES_MAX])
-            for name, text in origin.items()
+            (_PREFIX + name, str(value).encode(errors="replace")[:_DETAIL_BYTES_MAX])
+            for name, value in (origin | reason).items()
         ]
         return Message(None, r.raw, headers)
 
@@ -100,9 +93,10 @@ async def resend(config: Config) -> int:
     tp = TopicPartition(config.kafka.dlq_topic, 0)
     producer = await clients.producer(transactional_id=f"brinkwatch-{group}")
     try:
-        committed = (await committed_offsets(clients, group)).get((tp.topic, tp.partition))
+        committed = (await committed_offsets(clients, group)).get(tp)
         letters = await _read_letters(config, clients, committed.offset if committed else 0)
-        for batch in _batches(letters):
+        for at in range(0, len(letters), BATCH):
+            batch = letters[at : at + BATCH]
             async with producer.transaction():
                 for letter in batch:
                     origin = _read_headers(letter)
@@ -113,7 +107,3 @@ async def resend(config: Config) -> int:
         return len(letters)
     finally:
         await producer.stop()
-
-
-def _batches(records: list[Any]) -> Iterator[list[Any]]:
-    return (records[at : at + BATCH] for at in range(0, len(records), BATCH))

@@ -13,11 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
-from aiokafka.errors import (
-    IllegalSaslStateError,
-    KafkaError,
-    SaslAuthenticationFailed,
-)
+from aiokafka.errors import IllegalSaslStateError, KafkaError, SaslAuthenticationFailed
 from aiokafka.protocol.admin import SaslAuthenticateRequest, SaslHandShakeRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
@@ -122,12 +118,9 @@ class _Probe:
         """Connect as far as Kafka's greeting (ApiVersions), or with SASL where options say so."""
         base = {"security_protocol": "SSL" if self.tls else "PLAINTEXT", "ssl_context": self.tls}
         try:
-            return await create_conn(
-                self.host,
-                self.port,
-                request_timeout_ms=int(self.timeout_s * 1000),
-                **(options or base),
-            )
+            timeout_ms = int(self.timeout_s * 1000)
+            options = (options or base) | {"request_timeout_ms": timeout_ms}
+            return await create_conn(self.host, self.port, **options)
         except (OSError, KafkaError, EOFError) as error:
             if isinstance(error, SaslAuthenticationFailed):
                 raise
@@ -139,23 +132,22 @@ class _Probe:
         if isinstance(ended, ssl.SSLCertVerificationError):
             return self._why_unverified(ended)
         if self.tls is None and await self._answers_tls():
-            return (
-                f"{self.address} speaks TLS, and security_protocol is "
-                f"{self.security.security_protocol}: set SSL, or SASL_SSL"
-            )
+            return self._protocol_fault("speaks TLS", "SSL, or SASL_SSL")
         # An alert means that TLS was spoken; whatever else ended it, a plain port would have too.
         alert = (ended.reason or "") if isinstance(ended, ssl.SSLError) else ""
         if "ALERT" in alert:
             return self._why_alert(alert)
         if self.tls is not None and await self._answers_plain():
-            return (
-                f"{self.address} speaks plain text without TLS, and security_protocol is "
-                f"{self.security.security_protocol}: set PLAINTEXT, or SASL_PLAINTEXT"
-            )
+            spoken = "speaks plain text without TLS"
+            return self._protocol_fault(spoken, "PLAINTEXT, or SASL_PLAINTEXT")
         return (
             f"{self.address} takes connections but does not answer as Kafka does: "
             "is it a Kafka broker's port?"
         )
+
+    def _protocol_fault(self, fact: str, mend: str) -> str:
+        protocol = self.security.security_protocol
+        return f"{self.address} {fact}, and security_protocol is {protocol}: set {mend}"
 
     def _why_unverified(self, error: ssl.SSLCertVerificationError) -> str:
         where = f"the certificate of {self.address}"
@@ -222,10 +214,7 @@ class _Probe:
             raise _Fault(f"{self.address} closed the connection when asked for {mechanism}")
         if reply.error_code == IllegalSaslStateError.errno:
             without = "SSL" if self.tls else "PLAINTEXT"
-            raise _Fault(
-                f"{self.address} takes no SASL login, and security_protocol is "
-                f"{self.security.security_protocol}: set {without}"
-            )
+            raise _Fault(self._protocol_fault("takes no SASL login", without))
         if reply.error_code or mechanism not in reply.enabled_mechanisms:
             raise _Fault(
                 f"{self.address} does not offer the SASL mechanism {mechanism}; "
@@ -273,11 +262,10 @@ class _Probe:
             again.close()
             if asked is not None and asked.enabled_mechanisms:
                 secure = "SASL_SSL" if self.tls else "SASL_PLAINTEXT"
-                raise _Fault(
-                    f"{self.address} wants a SASL login, and security_protocol is "
-                    f"{self.security.security_protocol}: set {secure} and sasl_mechanism to "
-                    f"{_list_mechanisms(asked.enabled_mechanisms)}"
+                mend = (
+                    f"{secure} and sasl_mechanism to {_list_mechanisms(asked.enabled_mechanisms)}"
                 )
+                raise _Fault(self._protocol_fault("wants a SASL login", mend))
         raise _Fault(f"{self.address} closed the connection when asked for its brokers")
 
 

@@ -16,14 +16,9 @@ class FlowControl:
     while others went on. When all of them have paused, each gets `silence_s` anew: which one is
     read first after a pause is chance.
 
-    Parameters
-    ----------
-    window_ns
-        Control records speak of whole windows: one a window, not one for each record of the others.
-    ahead_ns
-        Whoever is further ahead of the slowest, in event time, is paused.
-    now_s
-        Monotonic time, as in all methods.
+    window_ns: control records speak of whole windows: one a window, not one for each record of the
+        others. ahead_ns: whoever is further ahead of the slowest, in event time, is paused.
+    now_s: monotonic time, as in all methods.
     """
 
     def __init__(self, silence_s: float, window_ns: int, ahead_ns: int, now_s: float) -> None:
@@ -59,14 +54,14 @@ class FlowControl:
         if elsewhere_ns > self._elsewhere_ns:
             self._elsewhere_ns = elsewhere_ns
             self._note_activity(now_s)
-        silent: list[tuple[PartitionKey, PartitionProgress]] = []
-        awake: list[tuple[PartitionKey, PartitionProgress]] = []
+        silent: dict[PartitionKey, PartitionProgress] = {}
         for at, clock in clocks.items():
             since_s = now_s - max(self._last_arrival_s.get(at, NEVER), self._resumed_s)
-            at_end = lag.get(at) == 0
-            (silent if at_end and since_s >= self._silence_s else awake).append((at, clock))
-        passed_ns = min((clock.watermark for _, clock in awake), default=elsewhere_ns)
-        nobody_spoke = not any(at in self._last_arrival_s for at, _ in awake)
+            if lag.get(at) == 0 and since_s >= self._silence_s:
+                silent[at] = clock
+        awake = {at: clock for at, clock in clocks.items() if at not in silent}
+        passed_ns = min((clock.watermark for clock in awake.values()), default=elsewhere_ns)
+        nobody_spoke = not any(at in self._last_arrival_s for at in awake)
         if passed_ns == NEVER or (awake and nobody_spoke):
             return []
         if awake:
@@ -75,7 +70,7 @@ class FlowControl:
         ts = passed_ns // self._window_ns * self._window_ns
         return [
             Control(topic=at[0], partition=at[1], offset=clock.position, ts=ts)
-            for at, clock in silent
+            for at, clock in silent.items()
             if clock.watermark < ts
         ]
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
 
 from monitor.config import Config
 from monitor.core.decode.codec import UNKNOWN
 from monitor.kafka.clients import Clients
 
 PartitionKey = tuple[str, int]
-"""Topic and partition."""
+"""Topic and partition; aiokafka's `TopicPartition` is such a tuple, and equal to it."""
 PartitionOffsets = dict[PartitionKey, int]
 
 _POLL_MS = 200
@@ -29,26 +30,15 @@ class PartitionProgress(Protocol):
     def watermark(self) -> int: ...
 
 
-class CommittedOffset(NamedTuple):
-    """What a group has committed for one topic partition."""
-
-    offset: int
-    metadata: str
-
-
 def kinds_by_topic(config: Config) -> dict[str, str]:
     """The kind of the records in each of the venue's topics."""
     return {topic: kind for kind, topic in config.topics.items()} | {UNKNOWN: UNKNOWN}
 
 
-async def committed_offsets(clients: Clients, group: str) -> dict[PartitionKey, CommittedOffset]:
+async def committed_offsets(clients: Clients, group: str) -> dict[PartitionKey, OffsetAndMetadata]:
     """The offsets that the group's transactions have committed, with their metadata."""
     async with clients.admin() as admin:
-        offsets = await admin.list_consumer_group_offsets(group)
-    return {
-        (tp.topic, tp.partition): CommittedOffset(committed.offset, committed.metadata or "")
-        for tp, committed in offsets.items()
-    }
+        return dict(await admin.list_consumer_group_offsets(group))
 
 
 async def offset_range(consumer: AIOKafkaConsumer, tp: TopicPartition) -> tuple[int, int]:

@@ -43,11 +43,6 @@ class PartitionRecords:
     timestamps_ms: list[int]
     """Kafka's, not event time."""
 
-    def truncate(self, count: int) -> None:
-        """Keep the first `count` records."""
-        self.offsets, self.raws = self.offsets[:count], self.raws[:count]
-        self.timestamps_ms = self.timestamps_ms[:count]
-
     def decode(self) -> Batch:
         """The records as the engine takes them."""
         offset = np.array(self.offsets, np.int64)
@@ -79,15 +74,16 @@ class PartitionRecords:
 
 @dataclass(slots=True)
 class PollResult:
-    """What one poll brought; the control records apply before the rest."""
+    """What one poll brought; the control records apply before the rest.
+
+    parts: records of the venue, by topic partition. report_records: those of the windows topic, in
+    the order of each partition. bad_controls: how many of the control topic are no control records.
+    """
 
     controls: list[Control]
     parts: list[PartitionRecords]
-    """Records of the venue, by topic partition."""
     report_records: list[Any] = field(default_factory=list)
-    """Records of the windows topic, in the order of each partition."""
     bad_controls: int = 0
-    """Records of the control topic that are no control records."""
 
 
 class Reader:
@@ -96,8 +92,8 @@ class Reader:
     def __init__(
         self,
         config: Config,
-        inputs: Sequence[TopicPartition],
-        partitions: Sequence[int],
+        inputs: list[TopicPartition],
+        controls: Sequence[int],
         consumer: AIOKafkaConsumer,
         probe: AIOKafkaConsumer,
     ) -> None:
@@ -106,27 +102,21 @@ class Reader:
         # Of its own: a fetch that waits for records holds up all else on its connection.
         self._probe = probe
         self._kinds = kinds_by_topic(config)
-        self._control_partitions = [
-            TopicPartition(config.kafka.control_topic, p) for p in partitions
-        ]
-        self.inputs = list(inputs)
+        self._control_partitions = [TopicPartition(config.kafka.control_topic, p) for p in controls]
+        self.inputs = inputs
 
     @classmethod
     async def start(
-        cls,
-        config: Config,
-        clients: Clients,
-        inputs: Sequence[TopicPartition],
-        partitions: Sequence[int],
+        cls, config: Config, clients: Clients, inputs: list[TopicPartition], controls: Sequence[int]
     ) -> Reader:
-        """Connect; `seek` says where reading begins. `partitions`: of the control topic."""
+        """Connect; `seek` says where reading begins. `controls`: of the control topic."""
         consumer = await clients.consumer(client_id="brinkwatch")
         try:
             probe = await clients.consumer(client_id="brinkwatch-probe")
         except BaseException:
             await consumer.stop()
             raise
-        reader = cls(config, inputs, partitions, consumer, probe)
+        reader = cls(config, inputs, controls, consumer, probe)
         consumer.assign([*reader.inputs, *reader._control_partitions])
         return reader
 
@@ -144,7 +134,7 @@ class Reader:
         ends = await self._probe.end_offsets(self.inputs)
         chosen: PartitionOffsets = {}
         for tp in self.inputs:
-            at = positions.get((tp.topic, tp.partition), first[tp])
+            at = positions.get(tp, first[tp])
             if not first[tp] <= at <= ends[tp]:
                 raise BrinkwatchError(
                     f"the snapshot ends at offset {at:,} of {tp.topic}/{tp.partition}, which holds "
@@ -152,7 +142,7 @@ class Reader:
                     f"anew; to begin anew delete the topic {self._config.kafka.snapshots_topic}"
                 )
             self._consumer.seek(tp, at)
-            chosen[tp.topic, tp.partition] = at
+            chosen[tp] = at
         for tp in self._control_partitions:
             self._consumer.seek(tp, first[tp])
         return chosen
@@ -177,17 +167,17 @@ class Reader:
             if tp.topic == self._config.kafka.windows_topic:
                 polled.report_records += batch
             else:
-                polled.parts.append(self._partition_records(tp, batch))
+                offsets, times = [r.offset for r in batch], [r.timestamp for r in batch]
+                raws = [r.value or b"" for r in batch]
+                kind = self._kinds[tp.topic]
+                part = PartitionRecords(kind, tp.topic, tp.partition, offsets, raws, times)
+                polled.parts.append(part)
         return polled
 
     async def partitions_at_end(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
         """Those of `keys` whose records, up to now, were all handed out."""
         ends = await self._probe.end_offsets([TopicPartition(*key) for key in keys])
-        return {
-            (tp.topic, tp.partition)
-            for tp, end in ends.items()
-            if await self._consumer.position(tp) >= end
-        }
+        return {tp for tp, end in ends.items() if await self._consumer.position(tp) >= end}
 
     async def ping(self) -> None:
         """See that Kafka answers; raises `KafkaTimeoutError` where it does not."""
@@ -206,28 +196,17 @@ class Reader:
                 records += polled.get(tp, ())
         return records
 
-    def _partition_records(self, tp: TopicPartition, records: list[Any]) -> PartitionRecords:
-        return PartitionRecords(
-            self._kinds[tp.topic],
-            tp.topic,
-            tp.partition,
-            [r.offset for r in records],
-            [r.value or b"" for r in records],
-            [r.timestamp for r in records],
-        )
-
     async def remaining_controls(self) -> list[Control]:
         """The control records that are committed by now and were not handed out."""
         return parse_controls(await self._read_remaining_controls())
 
     async def end_offsets(self) -> PartitionOffsets:
         """Of each topic partition the offset behind its last committed record."""
-        ends = await self._probe.end_offsets(self.inputs)
-        return {(tp.topic, tp.partition): end for tp, end in ends.items()}
+        return dict(await self._probe.end_offsets(self.inputs))
 
     async def positions(self) -> PartitionOffsets:
         """Of each topic partition the offset of the next record to hand out."""
-        return {(tp.topic, tp.partition): await self._consumer.position(tp) for tp in self.inputs}
+        return {tp: await self._consumer.position(tp) for tp in self.inputs}
 
     async def lag(self) -> PartitionOffsets:
         """Records that wait in each topic partition; one that was never fetched is left out."""
@@ -235,16 +214,11 @@ class Reader:
         for tp in self.inputs:
             end = self._consumer.last_stable_offset(tp)
             if end is not None and end >= 0:
-                position = await self._consumer.position(tp)
-                waiting[tp.topic, tp.partition] = max(0, end - position)
+                waiting[tp] = max(0, end - await self._consumer.position(tp))
         return waiting
 
     def pause_only(self, keys: set[PartitionKey]) -> None:
         """Pause these topic partitions and read on from all others."""
         paused = self._consumer.paused()
-        for tp in self.inputs:
-            pause = (tp.topic, tp.partition) in keys
-            if pause and tp not in paused:
-                self._consumer.pause(tp)
-            elif not pause and tp in paused:
-                self._consumer.resume(tp)
+        self._consumer.pause(*(tp for tp in self.inputs if tp in keys and tp not in paused))
+        self._consumer.resume(*(paused - keys))

@@ -25,9 +25,8 @@ class ReportHeader(msgspec.Struct, frozen=True):
 
 def messages(report: ShardReport, fingerprint: str, book_ns: int) -> list[Message]:
     """A report as records."""
-    header = ReportHeader(
-        report.partition, report.closed_ns, report.latest_ns, report.until, report.high
-    )
+    closed_ns, latest_ns = report.closed_ns, report.latest_ns
+    header = ReportHeader(report.partition, closed_ns, latest_ns, report.until, report.high)
     encoded = msgspec.json.encode(header)
     chunks = chunking.split(f"word/{report.partition}", report.pack(fingerprint, book_ns))
     for chunk in chunks:

@@ -6,8 +6,6 @@ snapshot, so a restart reads that one and no other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 from aiokafka import TopicPartition
 
@@ -18,25 +16,20 @@ from monitor.kafka.messages import Message
 from monitor.kafka.partitions import PartitionOffsets, offset_range, read_between
 
 
-@dataclass(slots=True)
-class StoredSnapshot:
-    """A snapshot read back."""
-
-    state: bytes
-    positions: PartitionOffsets
-    """Of each topic partition the offset of the first record that is not in the state."""
-
-
 def messages(key: str, state: bytes, positions: PartitionOffsets) -> list[Message]:
-    """A snapshot as records. `key` names the owner: several share a partition of the topic."""
+    """A snapshot as records. `key` names the owner: several share a partition of the topic.
+
+    positions: of each topic partition the offset of the first record that is not in the state.
+    """
     offsets = [[topic, p, offset] for (topic, p), offset in sorted(positions.items())]
     return split(key, msgspec.msgpack.encode([state, offsets]))
 
 
 async def read(
     clients: Clients, tp: TopicPartition, key: str, offset: int
-) -> StoredSnapshot | None:
-    """The snapshot of `key` whose first record lies at `offset`; None where it is gone.
+) -> tuple[bytes, PartitionOffsets] | None:
+    """State and positions of the snapshot of `key` whose first record lies at `offset`; None where
+    it is gone.
 
     Raises `SnapshotError` where a record is damaged.
     """
@@ -50,7 +43,7 @@ async def read(
             raw = reassembler.add_chunk(record) if value_key(record) == key else None
             if raw is not None:
                 state, offsets = msgspec.msgpack.decode(raw)
-                return StoredSnapshot(state, {(topic, p): at for topic, p, at in offsets})
+                return state, {(topic, p): at for topic, p, at in offsets}
         return None
     except DamagedError as error:
         raise SnapshotError(

@@ -31,23 +31,23 @@ TIMEOUT_MS = 60_000
 
 
 class CommitMetadata(msgspec.Struct):
-    """What is committed together with an owner's offsets, as their metadata."""
+    """What is committed together with an owner's offsets, as their metadata.
+
+    Alerts, and moments whose bands, are published so far; the offset of the newest snapshot's first
+    record, −1 where there is none yet.
+    """
 
     alerts: int = 0
-    """Alerts published so far."""
     cells: int = 0
-    """Moments whose bands are published so far."""
     snapshot: int = -1
-    """Offset of the newest snapshot's first record; −1: there is none yet."""
 
 
 @dataclass(slots=True)
 class Outbox:
-    """What the next transaction will publish."""
+    """What the next transaction will publish; `bands` as `band_records` gives them."""
 
     alerts: list[Alert] = field(default_factory=list)
     bands: list[list[tuple[str, bytes]]] = field(default_factory=list)
-    """Of each moment, key and value of every record (`band_records`)."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
     reports: list[Message] = field(default_factory=list)
@@ -71,27 +71,14 @@ def alert_headers(alert: Alert) -> list[tuple[str, bytes]]:
 class Transactions:
     """The one writer of an owner: starting it fences the writer before it.
 
-    Parameters
-    ----------
-    owner
-        "0" and so on for the shard of a partition, "venue" for the venue stage.
-    partition
-        Of the topics of reports and snapshots: where this owner writes.
-    metadata
-        As last committed.
+    owner: "0" and so on for the shard of a partition, "venue" for the venue stage. partition: of
+    the topics of reports and snapshots, where this owner writes.
     """
 
-    def __init__(
-        self,
-        settings: KafkaSettings,
-        producer: AIOKafkaProducer,
-        partition: int,
-        metadata: CommitMetadata,
-    ) -> None:
-        self._settings = settings
-        self._producer = producer
-        self._partition = partition
-        self.metadata = metadata
+    def __init__(self, settings: KafkaSettings, producer: AIOKafkaProducer, partition: int) -> None:
+        self._settings, self._producer, self._partition = settings, producer, partition
+        self.metadata = CommitMetadata()
+        """As last committed."""
 
     @classmethod
     async def start(
@@ -102,7 +89,7 @@ class Transactions:
             transactional_id=f"brinkwatch-{settings.group}-{owner}",
             transaction_timeout_ms=TIMEOUT_MS,
         )
-        return cls(settings, producer, partition, CommitMetadata())
+        return cls(settings, producer, partition)
 
     async def stop(self) -> None:
         """Close the connection."""

@@ -12,30 +12,35 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 from aiokafka import TopicPartition
 
+from monitor.config import Config
 from monitor.core import snapshot as snapshot_bytes
 from monitor.core.contract.events import Control
 from monitor.core.contract.units import SECOND_NS
+from monitor.core.decode.batch import Int64, RefusedRecord
+from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.event_time.watermark import NEVER
+from monitor.core.settings import EngineSettings
+from monitor.core.shard import Shard
 from monitor.core.snapshot import SnapshotError
+from monitor.core.venue.stage import VenueStage
 from monitor.errors import ConfigError
-from monitor.kafka import snapshots
+from monitor.kafka import partitions, snapshots
+from monitor.kafka.clients import Clients
 from monitor.kafka.dead_letters import DeadLetter
 from monitor.kafka.flow_control import FlowControl
 from monitor.kafka.messages import Message
-from monitor.kafka.partitions import (
-    PartitionKey,
-    PartitionOffsets,
-    PartitionProgress,
-    committed_offsets,
-)
+from monitor.kafka.partitions import PartitionKey, PartitionOffsets, PartitionProgress
 from monitor.kafka.reader import PartitionRecords, PollResult, Reader
 from monitor.kafka.transactions import CommitMetadata, Outbox, Transactions
-from monitor.live.setup import Owner, Setup, Stage
+from monitor.live.progress_board import ProgressBoard
+from monitor.metrics import Metrics
 
 PING_AFTER_S = 1.0
 """With nothing read for so long, Kafka is asked whether it is there."""
@@ -47,18 +52,48 @@ BEHIND_S = 2.0
 T = TypeVar("T")
 
 
-class OwnerSession(abc.ABC):
-    """Call `begin`, `turn` again and again, `commit_final`, and `end` in any case.
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all sessions of a process share."""
 
-    thread: where the stage works.
+    config: Config
+    settings: EngineSettings
+    factories: list[DetectorFactory]
+    clients: Clients
+    metrics: Metrics
+    progress_board: ProgressBoard
+    partitions: int
+    """Of each topic of the venue."""
+    shards_thread: ThreadPoolExecutor
+    """One thread for all shards. Code that holds the interpreter's lock would wait anyway, and code
+    that does not runs beside the loop that talks to Kafka. Four threads took a third more CPU time
+    for the same work (`bench_live`, four partitions on two cores)."""
+
+
+class OwnerSession(abc.ABC):
+    """Call `begin`, `turn` again and again, `commit` with a snapshot, and `end` in any case.
+
+    name: of the owner: "0" and so on for the shard of a partition, "venue" for the venue stage.
+    metadata_partition: the topic partition whose committed offset carries the owner's metadata; its
+        records are never read under this group. The owner writes reports and snapshots to the
+        partition of the same number.
+    stage: the pure object at the heart of the session; it works in `thread`.
+    inputs: the topic partitions that are read; controls: the partitions of the control topic.
     """
 
     def __init__(
-        self, setup: Setup, owner: Owner, stage: Stage, thread: ThreadPoolExecutor
+        self,
+        setup: Setup,
+        name: str,
+        metadata_partition: PartitionKey,
+        stage: Shard | VenueStage,
+        thread: ThreadPoolExecutor,
+        inputs: list[TopicPartition],
+        controls: Sequence[int],
     ) -> None:
-        self.setup = setup
-        self.owner = owner
-        self.stage = stage
+        self.setup, self.name, self.stage = setup, name, stage
+        self._metadata_partition, self.partition = metadata_partition, metadata_partition[1]
+        self._inputs, self._controls = inputs, controls
         self.stage_lock = asyncio.Lock()
         """Locked while the stage works in its thread."""
         self.positions: PartitionOffsets = {}
@@ -69,35 +104,26 @@ class OwnerSession(abc.ABC):
         self.last_turn_s = time.monotonic()
         self.outbox = Outbox()
         self._thread = thread
-        config = setup.config
-        self.flow_control = FlowControl(
-            config.kafka.silence_s,
-            config.time.window_ns,
-            round(config.kafka.ahead_s * SECOND_NS),
-            time.monotonic(),
-        )
+        kafka, window_ns = setup.config.kafka, setup.config.time.window_ns
+        self._key = f"{kafka.group}/{name}"
+        """Names the owner's snapshots."""
+        ahead_ns = round(kafka.ahead_s * SECOND_NS)
+        self.flow_control = FlowControl(kafka.silence_s, window_ns, ahead_ns, time.monotonic())
         self.committed_before: PartitionOffsets = {}
         """What transactions of earlier sessions have committed: refused records below these offsets
         are in the dead letters already."""
         self._last_commit_s = self._last_snapshot_s = self._last_answer_s = time.monotonic()
+        self._connections = AsyncExitStack()
         self.transactions: Transactions
         self.reader: Reader
-
-    @abc.abstractmethod
-    def inputs(self) -> list[TopicPartition]:
-        """The topic partitions that are read, control records aside."""
-
-    @abc.abstractmethod
-    def controls(self) -> Sequence[int]:
-        """The partitions of the control topic that are read."""
 
     @abc.abstractmethod
     def process(self, polled: PollResult) -> None:
         """In a worker thread: give records to the stage, and put what is new into `outbox`."""
 
-    @abc.abstractmethod
     def partition_progress(self) -> dict[PartitionKey, PartitionProgress]:
         """How far each topic partition has come that this stage waits for."""
+        return dict(self.stage.clocks)
 
     def time_elsewhere_ns(self) -> int:
         """Event time that passed elsewhere, in case all that is read here is silent."""
@@ -114,24 +140,16 @@ class OwnerSession(abc.ABC):
     def before_commit(self) -> None:  # noqa: B027  # a session may have nothing to add
         """In a worker thread: the last moment to put something into `outbox`."""
 
-    def after_commit(self) -> None:  # noqa: B027  # nor anybody to tell
-        """Called once the outbox is committed."""
-
     async def begin(self) -> None:
         """Fence the session before, restore the state it committed, and seek to its positions."""
-        setup = self.setup
-        kafka = setup.config.kafka
-        self.transactions = await Transactions.start(
-            kafka, setup.clients, self.owner.name, self.owner.partition
-        )
+        config, clients = self.setup.config, self.setup.clients
         try:
-            self.reader = await Reader.start(
-                setup.config, setup.clients, self.inputs(), self.controls()
+            self.transactions = await Transactions.start(
+                config.kafka, clients, self.name, self.partition
             )
-        except BaseException:
-            await self.transactions.stop()
-            raise
-        try:
+            self._connections.push_async_callback(self.transactions.stop)
+            self.reader = await Reader.start(config, clients, self._inputs, self._controls)
+            self._connections.push_async_callback(self.reader.stop)
             await self._restore()
         except BaseException:
             await self.end()
@@ -139,29 +157,26 @@ class OwnerSession(abc.ABC):
 
     async def _restore(self) -> None:
         kafka, clients = self.setup.config.kafka, self.setup.clients
-        committed = await committed_offsets(clients, kafka.group)
+        committed = await partitions.committed_offsets(clients, kafka.group)
         stored = None
-        if own := committed.get(self.owner.metadata_partition):
-            metadata = msgspec.json.decode(own.metadata, type=CommitMetadata)
-            at = TopicPartition(kafka.snapshots_topic, self.owner.partition)
+        if own := committed.get(self._metadata_partition):
+            metadata = msgspec.json.decode(own.metadata or "", type=CommitMetadata)
+            at = TopicPartition(kafka.snapshots_topic, self.partition)
             stored = await snapshots.read(clients, at, self._key, metadata.snapshot)
         if stored is None:
             self.positions = await self.reader.seek({})
             # The first commit ever, before anything is read: from now on a missing snapshot means
             # that somebody has removed it, to begin anew.
-            await self._commit(snapshot=True)
+            await self.commit(snapshot=True)
             return
         try:
-            await self._run_in_thread(self._restore_stage, stored.state)
+            state, positions = stored
+            await self._run_in_thread(self._restore_stage, state)
         except SnapshotError as error:
             raise ConfigError(str(error)) from error
-        self.positions = await self.reader.seek(stored.positions)
+        self.positions = await self.reader.seek(positions)
         self.transactions.metadata = metadata
-        self.committed_before = {key: offset for key, (offset, _) in committed.items()}
-
-    @property
-    def _key(self) -> str:
-        return f"{self.setup.config.kafka.group}/{self.owner.name}"
+        self.committed_before = {key: own.offset for key, own in committed.items()}
 
     def _restore_stage(self, raw: bytes) -> None:
         state = snapshot_bytes.unpack(raw, self.setup.settings.fingerprint())
@@ -183,8 +198,7 @@ class OwnerSession(abc.ABC):
 
     async def end(self) -> None:
         """Close the connections; what was not committed is made again from its records."""
-        await self.reader.stop()
-        await self.transactions.stop()
+        await self._connections.aclose()
 
     async def turn(self) -> None:
         """Poll once, process what came, and commit if it is time."""
@@ -204,7 +218,7 @@ class OwnerSession(abc.ABC):
             await self._process(PollResult(silent, []))
         if silent or self._commit_is_due():
             every_s = self.setup.config.state.every_s
-            await self._commit(time.monotonic() - self._last_snapshot_s >= every_s)
+            await self.commit(time.monotonic() - self._last_snapshot_s >= every_s)
         self.last_turn_s = time.monotonic()
 
     async def poll(self) -> PollResult:
@@ -227,10 +241,8 @@ class OwnerSession(abc.ABC):
         self.setup.metrics.count_step(records, time.perf_counter() - began)
 
     def _commit_is_due(self) -> bool:
-        urgent = self.is_urgent()
-        if len(self.outbox.dead_letters) >= DEAD_LETTERS_MAX or (
-            urgent and self.delay_s < BEHIND_S
-        ):
+        urgent, letters = self.is_urgent(), len(self.outbox.dead_letters)
+        if letters >= DEAD_LETTERS_MAX or (urgent and self.delay_s < BEHIND_S):
             return True
         since_s = time.monotonic() - self._last_commit_s
         return since_s >= self.setup.config.kafka.commit_s and (urgent or bool(self.outbox.offsets))
@@ -276,16 +288,21 @@ class OwnerSession(abc.ABC):
         self.reader.pause_only(ahead)
         self.setup.metrics.count_turn(self.lag, polled)
 
-    def refuse(self, part: PartitionRecords, refused: list[Any]) -> None:
-        """Put refused records into the outbox, unless an earlier session has sent them."""
+    def refuse(self, part: PartitionRecords, refused: list[RefusedRecord], jumps: Int64) -> None:
+        """Put `refused`, and the records at the offsets `jumps`, which are refused for their time,
+        into the outbox, unless an earlier session has sent them.
+        """
+        refused = [*refused, *part.time_jump_refusals(jumps)]
+        if not refused:
+            return
         sent_to = self.committed_before.get((part.topic, part.partition), 0)
         when = dict(zip(part.offsets, part.timestamps_ms, strict=True))
         for record in refused:
             if record.offset >= sent_to:
                 self.outbox.dead_letters.append(DeadLetter(record, when[record.offset]))
 
-    async def _commit(self, snapshot: bool) -> None:
-        """Publish the outbox in one transaction."""
+    async def commit(self, snapshot: bool) -> None:
+        """Publish the outbox in one transaction; `snapshot`: and the state, to go on from."""
         began = time.monotonic()
         async with self.stage_lock:
             await self._run_in_thread(self.before_commit)
@@ -299,11 +316,6 @@ class OwnerSession(abc.ABC):
             key: max(offset, self.committed_before.get(key, 0))
             for key, offset in outbox.offsets.items()
         }
-        await self.transactions.commit(outbox, self.owner.metadata_partition)
+        await self.transactions.commit(outbox, self._metadata_partition)
         self._last_commit_s = time.monotonic()
         self.setup.metrics.count_commit(outbox, self._last_commit_s - began)
-        self.after_commit()
-
-    async def commit_final(self) -> None:
-        """The last transaction, with a snapshot for the next session."""
-        await self._commit(snapshot=True)

@@ -23,12 +23,10 @@ RETRY_S = 1.0
 
 
 class ShardTimes(NamedTuple):
-    """Event times of one shard, ns."""
+    """Of one shard: the event time by which all windows are closed, and the highest one read."""
 
     closed_ns: int = NEVER
-    """All windows that end by then are closed."""
     latest_ns: int = NEVER
-    """The highest event time read."""
 
 
 class ProgressBoard:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from aiokafka import TopicPartition
 
@@ -10,10 +10,8 @@ from monitor.core.event_time.watermark import NEVER
 from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.shard_report import ShardReport
 from monitor.kafka import shard_report_topic
-from monitor.kafka.partitions import PartitionKey, PartitionProgress
 from monitor.kafka.reader import PollResult
-from monitor.live.owner_session import OwnerSession
-from monitor.live.setup import Owner, Setup
+from monitor.live.owner_session import OwnerSession, Setup
 
 
 class ShardSession(OwnerSession):
@@ -27,20 +25,14 @@ class ShardSession(OwnerSession):
         self, setup: Setup, partition: int, deliver: Callable[[ShardReport], None]
     ) -> None:
         self.shard = Shard(partition, setup.partitions, setup.settings, setup.factories)
-        owner = Owner(str(partition), partition, (setup.config.kafka.snapshots_topic, partition))
-        super().__init__(setup, owner, self.shard, setup.shards_thread)
-        self.partition = partition
+        inputs = [TopicPartition(setup.settings.topics[kind], partition) for kind in SHARD_KINDS]
+        at = setup.config.kafka.snapshots_topic, partition
+        thread = setup.shards_thread
+        super().__init__(setup, str(partition), at, self.shard, thread, inputs, (partition,))
         self._deliver = deliver
-        self._reports: list[ShardReport] = []
+        self._report: ShardReport
         self._reported_ns = NEVER
         """Up to where windows are in reports."""
-
-    def inputs(self) -> list[TopicPartition]:
-        topics = self.setup.settings.topics
-        return [TopicPartition(topics[kind], self.partition) for kind in SHARD_KINDS]
-
-    def controls(self) -> Sequence[int]:
-        return (self.partition,)
 
     def process(self, polled: PollResult) -> None:
         if polled.controls:
@@ -48,13 +40,8 @@ class ShardSession(OwnerSession):
         for part in polled.parts:
             batch = part.decode()
             self.shard.step(batch)
-            refused = [*batch.refused, *part.time_jump_refusals(self.shard.admission.jump_offsets)]
-            if refused:
-                self.refuse(part, refused)
+            self.refuse(part, batch.refused, self.shard.admission.jump_offsets)
         self.setup.progress_board.write(self.partition, self.shard.closed_ns, self.shard.latest_ns)
-
-    def partition_progress(self) -> dict[PartitionKey, PartitionProgress]:
-        return dict(self.shard.clocks)
 
     def time_elsewhere_ns(self) -> int:
         return self.setup.progress_board.time_elsewhere_ns(self.partition)
@@ -67,12 +54,11 @@ class ShardSession(OwnerSession):
 
     def before_commit(self) -> None:
         self._reported_ns = self.shard.closed_ns
-        report = self.shard.drain_report()
-        self._reports = [report]
+        self._report = report = self.shard.drain_report()
         settings = self.setup.settings
         book_ns = settings.accounts.bands_interval_ns
         self.outbox.reports = shard_report_topic.messages(report, settings.fingerprint(), book_ns)
 
-    def after_commit(self) -> None:
-        for report in self._reports:
-            self._deliver(report)
+    async def commit(self, snapshot: bool) -> None:
+        await super().commit(snapshot)
+        self._deliver(self._report)

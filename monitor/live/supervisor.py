@@ -92,7 +92,7 @@ class Supervisor:
         try:
             while not self._stop.is_set():
                 await session.turn()
-            await session.commit_final()
+            await session.commit(snapshot=True)
             self._log.info("stopped")
         finally:
             await session.end()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -22,8 +21,7 @@ from monitor.kafka import shard_report_topic
 from monitor.kafka.chunking import Reassembler
 from monitor.kafka.partitions import PartitionKey, PartitionProgress
 from monitor.kafka.reader import PollResult
-from monitor.live.owner_session import OwnerSession
-from monitor.live.setup import Owner, Setup
+from monitor.live.owner_session import OwnerSession, Setup
 
 OWNER = "venue"
 BAND_THREADS = 2
@@ -37,10 +35,15 @@ class VenueSession(OwnerSession):
 
     def __init__(self, setup: Setup, unknown: bool) -> None:
         self.venue = VenueStage(setup.settings, setup.factories, setup.partitions)
-        owner = Owner(OWNER, 0, (setup.config.kafka.alerts_topic, 0))
+        names = [setup.settings.topics[kind] for kind in STAGE_KINDS]
+        names.append(setup.config.kafka.windows_topic)
+        parts = range(setup.partitions)
+        inputs = [TopicPartition(name, p) for name in names for p in parts]
+        if unknown:
+            inputs.append(TopicPartition(UNKNOWN, 0))
+        at = setup.config.kafka.alerts_topic, 0
         # A thread of its own: a refresh of all bands takes longer than a shard may wait.
-        super().__init__(setup, owner, self.venue, ThreadPoolExecutor(1))
-        self._unknown = unknown
+        super().__init__(setup, OWNER, at, self.venue, ThreadPoolExecutor(1), inputs, parts)
         self._reassembler = Reassembler()
         self._fingerprint = setup.settings.fingerprint()
         self._inbox: deque[ShardReport] = deque()
@@ -51,20 +54,6 @@ class VenueSession(OwnerSession):
         self.venue.band_maker.parallel_map = self._threads.map
         self.foreign_reports = 0
         """Reports of another version or of other settings, ignored."""
-
-    @property
-    def alerts_published(self) -> int:
-        """Alerts that are in the topic."""
-        return self.transactions.metadata.alerts
-
-    def inputs(self) -> list[TopicPartition]:
-        names = [self.setup.settings.topics[kind] for kind in STAGE_KINDS]
-        names.append(self.setup.config.kafka.windows_topic)
-        every = [TopicPartition(n, p) for n in names for p in range(self.setup.partitions)]
-        return [*every, TopicPartition(UNKNOWN, 0)] if self._unknown else every
-
-    def controls(self) -> Sequence[int]:
-        return range(self.setup.partitions)
 
     def receive_report(self, report: ShardReport) -> None:
         """Take a report that a shard of this process has committed."""
@@ -112,9 +101,7 @@ class VenueSession(OwnerSession):
         for part in polled.parts:
             batch = part.decode()
             self._add_output(output, self.venue.step(batch))
-            refused = [*batch.refused, *part.time_jump_refusals(self.venue.jumped_offsets)]
-            if refused:
-                self.refuse(part, refused)
+            self.refuse(part, batch.refused, self.venue.jumped_offsets)
         while self._inbox:
             # One that does not follow the last comes again through Kafka, after what is missing.
             report = self._inbox.popleft()
@@ -126,9 +113,10 @@ class VenueSession(OwnerSession):
         if output.bands:
             self.setup.metrics.band_collector.last = output.bands[-1]
         # After a restart the stage makes again what is published already: that is not sent.
-        published = self.alerts_published + len(self.outbox.alerts)
+        before = self.transactions.metadata
+        published = before.alerts + len(self.outbox.alerts)
         self.outbox.alerts += output.alerts[max(0, published - alerts_before) :]
-        published = self.transactions.metadata.cells + len(self.outbox.bands)
+        published = before.cells + len(self.outbox.bands)
         new_cells = output.bands[max(0, published - cells_before) :]
         self.outbox.bands += [band_records(cell) for cell in new_cells]
 
@@ -137,10 +125,8 @@ class VenueSession(OwnerSession):
         output.bands += more.bands
 
     def _receive_record(self, record: Any) -> None:
-        header = shard_report_topic.read_header(record)
-        if header is not None and self.venue.shard_progress[header.partition].covers(
-            header.until, header.high
-        ):
+        header, progress = shard_report_topic.read_header(record), self.venue.shard_progress
+        if header and progress[header.partition].covers(header.until, header.high):
             return
         raw = self._reassembler.add_chunk(record)
         if raw is None:
