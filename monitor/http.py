@@ -12,9 +12,9 @@ from typing import NamedTuple
 from prometheus_client import exposition
 from pydantic import SecretStr
 
-from monitor.app import Sidecar
 from monitor.config import HttpSettings
 from monitor.errors import ConfigError
+from monitor.sidecar import Sidecar
 
 REQUEST_BYTES_MAX = 16 << 10
 REQUEST_S_MAX = 10.0

@@ -23,7 +23,7 @@ ALLOWED = {
     ("detectors/river_adapter.py", "io"),
 }
 CALLS = {"open", "input", "print", "exec", "eval", "now", "today", "utcnow", "urandom"}
-SHELL = ("monitor.kafka", "monitor.live", "monitor.http", "monitor.app")
+SHELL = ("monitor.kafka", "monitor.live", "monitor.http", "monitor.health", "monitor.sidecar")
 
 
 def sources(folder: str) -> Iterator[tuple[str, ast.Module]]:

@@ -10,10 +10,10 @@ import structlog
 from structlog import processors
 
 from monitor import http
-from monitor.app import Sidecar
 from monitor.config import Config
 from monitor.kafka.clients import run_async
 from monitor.plugins import detector_factories
+from monitor.sidecar import Sidecar
 
 
 def run_sidecar(config: Config) -> int:

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from monitor.app import Sidecar
 from monitor.commands.publish import Feed, publish_day
 from monitor.commands.topics import create_topics
 from monitor.config import Config, KafkaSettings, load
 from monitor.console import Console
 from monitor.core.contract.events import TOPICS
 from monitor.core.decode.batch import RefusedRecord
+from monitor.sidecar import Sidecar
 from replay.day import Day, DayWriter
 from replay.day.messages import chunks
 from replay.run import replay

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from monitor.app import Sidecar
 from monitor.broker.kafka_server import Broker
 from monitor.config import Config
 from monitor.errors import BrokerError
+from monitor.sidecar import Sidecar
 from tests.live.conftest import unavailable
 from tests.live.helpers import (
     configuration,

@@ -11,13 +11,13 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from monitor.app import Sidecar
 from monitor.commands.dead_letters import list_dead_letters, resend_dead_letters
 from monitor.commands.record import record_day
 from monitor.commands.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.decode.codec import encode
+from monitor.sidecar import Sidecar
 from replay.day import Day, DayWriter
 from tests.live.helpers import (
     configuration,

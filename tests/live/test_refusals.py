@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from monitor.app import Sidecar
 from monitor.broker import certificates
 from monitor.broker.kafka_server import Broker
 from monitor.commands.topics import create_topics
@@ -24,6 +23,7 @@ from monitor.config import Config
 from monitor.console import Console
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
+from monitor.sidecar import Sidecar
 from tests.live.helpers import configuration, run_sidecar, wait_until
 from tests.live.sidecars import write_toml
 from tests.live.test_security import WRONG, security

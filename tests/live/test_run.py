@@ -7,10 +7,10 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from monitor.app import Sidecar
 from monitor.commands.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
+from monitor.sidecar import Sidecar
 from tests.live.helpers import (
     configuration,
     create_topics_of,

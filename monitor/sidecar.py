@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-import time
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import structlog
 from aiokafka.errors import KafkaError
 
+from monitor import health
 from monitor.config import Config
 from monitor.core.accounts.liquidation_outcomes import Outcomes
 from monitor.core.decode.codec import UNKNOWN
@@ -35,10 +35,6 @@ from monitor.metrics import Metrics
 
 STOP_S = 8.0
 """Sessions have this long to end in order before they are cancelled."""
-STUCK_S = 30.0
-"""Without a turn for so long: not alive."""
-NOT_READY_S = 5.0
-"""Without a turn for so long: not ready; a turn takes a second at most where Kafka answers."""
 STATE_S = 2.0
 """/state waits this long for the step under way, which takes longer only where numba compiles."""
 TOPICS_S = 5.0
@@ -196,32 +192,13 @@ class Sidecar:
         return max((session.delay_s for session in self.sessions()), default=0.0)
 
     def alive(self) -> tuple[bool, str]:
-        """Whether every owner makes turns, or attempts to start."""
-        turns = [supervisor.last_turn_s for supervisor in self._supervisors.values()]
-        since_s = time.monotonic() - min(turns, default=time.monotonic())
-        return since_s < STUCK_S, f"last turn {since_s:.1f} s ago"
+        """What /livez answers."""
+        return health.liveness(list(self._supervisors.values()))
 
     def ready(self) -> tuple[bool, str]:
-        """Whether the state is restored and records are read in time; with the reason where not."""
-        if self._assigned is None:
-            return False, "waiting for the group to share out the partitions"
-        for owner, supervisor in sorted(self._supervisors.items()):
-            if supervisor.session is None or supervisor.why:
-                return False, f"{owner}: {supervisor.why}"
-        if len(self._supervisors) < len(self._assigned):
-            return False, "starting"
-        if self._topics_fault:
-            return False, self._topics_fault
-        limit = self._config.http.lag_limit_s
-        for session in self.sessions():
-            name, delay_s = session.name, session.delay_s
-            since_s = time.monotonic() - session.last_turn_s
-            if since_s > NOT_READY_S:
-                why = "Kafka does not answer, or this machine is too slow"
-                return False, f"{name}: nothing read or published for {since_s:.0f} s: {why}"
-            if any(session.lag.values()) and delay_s > limit:
-                return False, f"{name}: behind by {delay_s:.0f} s (limit {limit:.0f} s)"
-        return True, "ready"
+        """What /readyz answers."""
+        limit_s = self._config.http.lag_limit_s
+        return health.readiness(self._assigned, self._supervisors, self._topics_fault, limit_s)
 
     async def state(self) -> dict[str, Any]:
         """The document at /state, between two steps of the venue stage.
