@@ -23,7 +23,7 @@ from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.judge import ClosedSpan
-from monitor.core.event_time.record_counts import RecordCounts
+from monitor.core.event_time.admission import RecordCounts
 from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.settings import EngineSettings
 from monitor.core.shard import SHARD_KINDS, Shard

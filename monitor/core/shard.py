@@ -23,8 +23,7 @@ from monitor.core.detection.feed_silence import FeedSilences
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge
 from monitor.core.detection.single_streams import SingleStreams
-from monitor.core.event_time.admission import AdmissionControl
-from monitor.core.event_time.record_counts import RecordCounts
+from monitor.core.event_time.admission import AdmissionControl, RecordCounts
 from monitor.core.event_time.watermark import NEVER, PartitionClock, apply_controls
 from monitor.core.features.compute import FeatureCalculator
 from monitor.core.finding import Finding
@@ -32,9 +31,8 @@ from monitor.core.settings import EngineSettings
 from monitor.core.shard_report import ShardReport
 from monitor.core.tables.interner import Interner
 from monitor.core.venue.state import KINDS as VENUE_KINDS
-from monitor.core.windows.closed_windows import ClosedWindows
+from monitor.core.windows.closed_windows import ClosedWindows, RecentWindows
 from monitor.core.windows.open_windows import OpenWindows
-from monitor.core.windows.recent_windows import RecentWindows
 
 SHARD_KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
 """Kinds of records that shards read."""

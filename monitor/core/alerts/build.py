@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from typing import get_args
 
 import monitor
-from monitor.core.alerts.formatting import format_iso
+from monitor.core.alerts.formatting import format_iso, join_list
 from monitor.core.alerts.incidents import Incident
-from monitor.core.alerts.triage import streams_by_layer, walk_layers
-from monitor.core.alerts.wording import Wording
+from monitor.core.alerts.wording import Wording, change_phrase
 from monitor.core.contract.alert import (
     Abstention,
     Alert,
@@ -18,9 +18,10 @@ from monitor.core.contract.alert import (
     MarketStake,
     Records,
     Severity,
+    Step,
     Versions,
 )
-from monitor.core.contract.feature_catalogue import FEATURES
+from monitor.core.contract.feature_catalogue import FEATURES, Layer
 from monitor.core.finding import Finding, FindingPart
 from monitor.core.settings import EngineSettings
 
@@ -34,6 +35,8 @@ DOUBT_SEVERITY: dict[str, Severity] = {
 }
 """The severity of a price in doubt: while the mark or the index is not believed, all margins and
 bands are as of the last good one."""
+LAYERS: tuple[Layer, ...] = get_args(Layer)
+"""The lowest first."""
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
@@ -144,3 +147,43 @@ def escalate(level: Severity) -> Severity:
 def round_digits(value: float) -> float:
     """Six significant digits: an alert does not depend on the last bit of a logarithm."""
     return float(f"{value:.6g}")
+
+
+def streams_by_layer(watched: Iterable[str]) -> dict[Layer, list[str]]:
+    """The `watched` streams of each layer, in the order of the catalogue."""
+    names = frozenset(watched)
+    return {
+        layer: [n for n, spec in FEATURES.items() if spec.layer == layer and n in names]
+        for layer in LAYERS
+    }
+
+
+def walk_layers(finding: Finding, watched: dict[Layer, list[str]]) -> tuple[Step, ...]:
+    """What each layer says; `watched` is from `streams_by_layer`."""
+    abstained = dict(finding.abstained)
+    return tuple(
+        Step(layer, _describe(_changes(finding, layer), watched[layer], abstained))
+        for layer in LAYERS
+    )
+
+
+def _changes(finding: Finding, layer: Layer) -> list[str]:
+    """What is out of the ordinary in a layer; with the market, where there are several."""
+    several = len(finding.symbols) > 1
+    return [
+        change_phrase(part) + (f" in {part.symbol}" if several else "")
+        for part in finding.parts
+        if FEATURES[part.stream].layer == layer
+    ]
+
+
+def _describe(changes: list[str], watched: list[str], abstained: dict[str, str]) -> str:
+    """A layer in a few words, and which of its streams could not judge."""
+    silent = [f"{name} ({abstained[name]})" for name in watched if name in abstained]
+    if changes:
+        said = join_list(changes)
+    elif not watched:
+        said = "not watched"
+    else:
+        said = "cannot tell" if len(silent) == len(watched) else "nothing out of the ordinary"
+    return f"{said}; abstained: {', '.join(silent)}" if silent else said

@@ -1,26 +1,10 @@
-"""One sentence for an incident of any kind; its parts come from `phrases.py`."""
+"""One sentence for an incident of any kind, and the phrases of which it is made."""
 
 from __future__ import annotations
 
-from monitor.core.alerts.formatting import (
-    capitalize,
-    clock,
-    format_duration,
-    format_number,
-    join_list,
-    rarity,
-    shorten_list,
-)
+from monitor.core.alerts import formatting
+from monitor.core.alerts.formatting import format_duration, format_number, format_percent
 from monitor.core.alerts.incidents import Incident
-from monitor.core.alerts.phrases import (
-    ACCOUNT_NOUNS,
-    accounts_list,
-    accounts_phrase,
-    change_phrase,
-    count_name,
-    merge_markets,
-    ratio_phrase,
-)
 from monitor.core.contract.feature_catalogue import DOUBTED_PRICES, FEATURES, SILENCE_FEATURES
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart
@@ -30,6 +14,20 @@ DRIFT_DETECTORS = ("drift",)
 """Detectors whose evidence is a slow change, not a sudden one."""
 MANY_MARKETS = 3
 """From so many markets on, a sentence about joint evidence sums each stream over the markets."""
+
+RATIO_MAX = 1000.0
+"""A larger ratio only says that next to nothing was expected, so no sentence gives it."""
+FRACTIONS = {
+    2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 6: "a sixth", 7: "a seventh",
+    8: "an eighth", 9: "a ninth", 10: "a tenth",
+}  # fmt: skip
+"""Fractions in words, by denominator."""
+COUNT_NAMES = ("no", "one", "two", "three", "four", "five")
+ACCOUNT_NOUNS = {
+    "orders": "orders", "cancels": "cancels", "fills": "fills", "leverage": "leverage changes",
+    "notional": "amount",
+}  # fmt: skip
+"""The noun for what an account is counted by (`FeatureSpec.account_count`)."""
 
 
 class Wording:
@@ -80,7 +78,7 @@ class Wording:
     def _change(self, f: Finding) -> tuple[str, str]:
         """What changed, by how much, for how long and where; and the two numbers behind it."""
         spec = FEATURES[f.stream]
-        noun = capitalize(spec.noun)
+        noun = formatting.capitalize(spec.noun)
         seconds = self._seconds(f.windows)
         place = f"for {format_duration(seconds)} on {f.symbol or 'the whole venue'}"
         unit = "in quote currency" if spec.unit == "quote currency" else spec.unit
@@ -102,7 +100,7 @@ class Wording:
     def _account_burst(self, f: Finding) -> tuple[str, str]:
         """As `_change`, for a few accounts beside their own habits."""
         seconds, several = self._seconds(f.windows), len(f.accounts) != 1
-        what = f"{capitalize(FEATURES[f.stream].noun)} of {count_name(len(f.accounts))} account"
+        what = f"{formatting.capitalize(FEATURES[f.stream].noun)} of {count_name(len(f.accounts))} account"
         head = f"{what}{'s' if several else ''}{ratio_phrase(f.ratio)}"
         numbers = f"{_rates(f, seconds)} by {'their' if several else 'its'} own habits"
         return f"{head} for {format_duration(seconds)} on {f.symbol}", numbers
@@ -116,7 +114,7 @@ class Wording:
         changes[0] += f" for {format_duration(seconds)} ({rates}{self._rarity(first.p)})"
         if len(symbols) > 1:
             changes = [f"{c} in {p.symbol}" for c, p in zip(changes, parts, strict=True)]
-        said = f"{capitalize(join_list(shorten_list(changes)))}, together on {join_list(symbols)}"
+        said = f"{formatting.capitalize(formatting.join_list(formatting.shorten_list(changes)))}, together on {formatting.join_list(symbols)}"
         if incident.status == "resolved":
             return f"{said}, are {self._over(incident)}"
         said = f"{said} {self._since(f)}"
@@ -135,7 +133,10 @@ class Wording:
             markets = sum(part.stream == total.stream for part in parts)
             place = f" in {markets}" if markets < len(symbols) else ""
             changes.append(change_phrase(total) + place)
-        did, names = join_list(shorten_list(changes)), join_list(shorten_list(symbols))
+        did, names = (
+            formatting.join_list(formatting.shorten_list(changes)),
+            formatting.join_list(formatting.shorten_list(symbols)),
+        )
         said = f"Weak signs together in {len(symbols)} markets"
         if incident.status == "resolved":
             return f"{said} ({names}): {did}, are {self._over(incident)}"
@@ -180,7 +181,7 @@ class Wording:
         return windows * self._window_ns / SECOND_NS
 
     def _clock(self, window: int) -> str:
-        return clock(window * self._window_ns)
+        return formatting.clock(window * self._window_ns)
 
     def _since(self, f: Finding) -> str:
         return f"since {self._clock(f.since)} UTC"
@@ -192,7 +193,7 @@ class Wording:
         return f"over: quiet for {self._quiet(incident)}"
 
     def _rarity(self, p: float) -> str:
-        return rarity(self.days_between(p))
+        return formatting.rarity(self.days_between(p))
 
 
 def _rates(evidence: Finding | FindingPart, seconds: float, unit: str = "") -> str:
@@ -200,3 +201,84 @@ def _rates(evidence: Finding | FindingPart, seconds: float, unit: str = "") -> s
     observed, expected = evidence.observed / seconds, evidence.expected / seconds
     per_second = f"a second {unit}" if unit else "a second"
     return f"{format_number(observed)} {per_second} against {format_number(expected)}"
+
+
+def ratio_phrase(ratio: float | None) -> str:
+    """A ratio in words, with a space before it; empty where there is none, or from `RATIO_MAX`.
+
+    >>> ratio_phrase(4.1), ratio_phrase(0.2), ratio_phrase(0.04), ratio_phrase(None)
+    (' ×4.1', ' at a fifth of usual', ' at 4 % of usual', '')
+    """
+    if ratio is None or ratio >= RATIO_MAX:
+        return ""
+    if ratio >= 1.0 or ratio < 0:
+        return f" ×{format_number(ratio)}"
+    nearest = round(1.0 / ratio) if ratio > 0 else 0
+    if nearest in FRACTIONS and abs(ratio * nearest - 1.0) < 0.1:
+        return f" at {FRACTIONS[nearest]} of usual"
+    return f" at {format_number(100 * ratio)} % of usual"
+
+
+def change_phrase(part: FindingPart) -> str:
+    """What a stream did, without its rates.
+
+    >>> change_phrase(FindingPart("X", "cancels", "burst", 0, 984.0, 240.0, 1e-6, 0.5))
+    'cancels ×4.1'
+    >>> change_phrase(FindingPart("X", "depth_25bps", "joint", 0, 2e4, 1e5, 1e-6, 0.5))
+    'depth within 25 bps at a fifth of usual'
+    >>> change_phrase(FindingPart("X", "open_interest", "joint", 0, 5.0, 0.0, 1e-6, 0.5))
+    'open interest at 5 where none is usual'
+    """
+    spec = FEATURES[part.stream]
+    if part.by_account:
+        return f"{spec.noun} of few accounts{ratio_phrase(part.ratio)} beside their own habits"
+    observed, expected = format_number(part.observed), format_number(part.expected)
+    if spec.form == "signed":
+        return f"{spec.noun} at {observed} where {expected} is usual"
+    if spec.form == "share":
+        observed, expected = format_number(100 * part.observed), format_number(100 * part.expected)
+        return f"{spec.noun} at {observed} % where {expected} % is usual"
+    return spec.noun + (ratio_phrase(part.ratio) or f" at {observed} where none is usual")
+
+
+def merge_markets(parts: list[FindingPart]) -> list[FindingPart]:
+    """One part for each stream over all its markets, the highest share first.
+
+    Counts and amounts are summed; of levels and shares it is the mean.
+    """
+    by_stream: dict[str, list[FindingPart]] = {}
+    for part in parts:
+        by_stream.setdefault(part.stream, []).append(part)
+    merged = []
+    for stream, here in by_stream.items():
+        divisor = 1 if FEATURES[stream].is_additive else len(here)
+        observed = sum(part.observed for part in here) / divisor
+        expected = sum(part.expected for part in here) / divisor
+        since, share = min(part.since for part in here), sum(part.share for part in here)
+        least = min(part.p for part in here)
+        merged.append(FindingPart("", stream, JOINT, since, observed, expected, least, share))
+    return sorted(merged, key=lambda part: (-part.share, part.stream))
+
+
+def count_name(count: int) -> str:
+    """A small count in words."""
+    return COUNT_NAMES[count] if count < len(COUNT_NAMES) else str(count)
+
+
+def accounts_list(accounts: list[tuple[str, float]]) -> str:
+    """Accounts with their shares: `a-5 75 %, a-8 25 %`."""
+    return ", ".join(f"{name} {format_percent(share)}" for name, share in accounts)
+
+
+def accounts_phrase(accounts: list[tuple[str, float]], what: str = "them") -> str:
+    """The fewest accounts that have half of `what`, or all those named, with their shares."""
+    if not accounts or accounts[0][1] < 0.05:
+        return "spread over many accounts"
+    count, total = 0, 0.0
+    while count < len(accounts) and total < 0.5:
+        total += accounts[count][1]
+        count += 1
+    part = f"{format_percent(total)} of {what}"
+    if count == 1:
+        return f"one account makes {part} ({accounts[0][0]})"
+    return f"{count_name(count)} accounts make {part} ({accounts_list(accounts[:count])})"

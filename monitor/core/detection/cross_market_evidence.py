@@ -32,8 +32,7 @@ from detectors.joint.cusums import (
 from detectors.stats.normal_scores import fisher_p_value
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.contract.units import DAY_S
-from monitor.core.detection.block_p_values import BlockPValues
-from monitor.core.detection.judge import PassedTime
+from monitor.core.detection.judge import BlockPValues, PassedTime
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
 from monitor.core.snapshot import from_state, to_state

@@ -20,12 +20,11 @@ from detectors.joint.cusums import BLOCK_WINDOWS, JointCusums, StreamEvidence, s
 from detectors.joint.fisher import FisherCombination
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.contract.units import DAY_S
-from monitor.core.detection.block_p_values import BlockPValues
-from monitor.core.detection.judge import ClosedSpan
+from monitor.core.detection.judge import BlockPValues, ClosedSpan
 from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
-from monitor.core.windows.recent_windows import RecentWindows
+from monitor.core.windows.closed_windows import RecentWindows
 
 
 class JointEvidence(Stateful):

@@ -20,8 +20,8 @@ from monitor.core.decode.batch import ABSENT
 from monitor.core.event_time.watermark import NEVER
 from monitor.core.features import rolling
 from monitor.core.features.rolling import IN, RollingMarketState
-from monitor.core.windows import columns, pending, sequence_gaps
-from monitor.core.windows.accumulators import MINIMUM, SUM
+from monitor.core.windows import columns, pending
+from monitor.core.windows.accumulators import MINIMUM, SUM, count_missing
 from monitor.core.windows.book_depth import BOOK
 from monitor.core.windows.closed_windows import ClosedWindows
 from monitor.core.windows.columns import MARK_TS, MARK_VALUE, MARK_WIDTH, NO_MINIMUM
@@ -84,7 +84,7 @@ class FeatureCalculator(Stateful):
         self.last_book[symbols] = book[-ns:]
         self._put_marks(out, closed, row, symbols, end_ns)
         gaps = np.empty(nw * ns)
-        sequence_gaps.count_missing(sums, minima, symbol, self._highest_seq, gaps)
+        count_missing(sums, minima, symbol, self._highest_seq, gaps)
         out[:, FEATURE_COLUMN["missing"]] = gaps
         past = self._rolling_state.step(_rolling_input(out, sums, minima, book), symbol)
         out[:, [FEATURE_COLUMN[name] for name in rolling.OUTPUT_COLUMNS]] = past

@@ -19,8 +19,8 @@ from monitor.core.event_time.watermark import NEVER
 from monitor.core.settings import Limits
 from monitor.core.tables.hash_table import GrowableRows, KeyTable, mix_each
 from monitor.core.tables.interner import Interner, hash_text
-from monitor.core.windows import account_counts, columns, pending, sequence_gaps
 from monitor.core.windows import accumulators as acc
+from monitor.core.windows import columns, pending
 from monitor.core.windows.accumulators import SUM
 from monitor.core.windows.book_depth import add_books
 from monitor.core.windows.closed_windows import ClosedWindows, mark_lowest, name_rank
@@ -133,7 +133,7 @@ class OpenWindows(Stateful):
         kind = KINDS.index(batch.kind)
         sums, first, last, _, _, minima = (grid.data for grid in self._by_slot)
         acc.add_offsets(first, last, kind, row, batch.offset)
-        sequence_gaps.add_sequence_numbers(kind, sums, minima, row, batch.numbers["seq"])
+        acc.add_sequence_numbers(kind, sums, minima, row, batch.numbers["seq"])
 
     def add_late(self, batch: Batch, symbol: Int64, watermark_ns: Int64) -> None:
         """Count late records in the window that was current when they arrived: that of the
@@ -141,7 +141,7 @@ class OpenWindows(Stateful):
         """
         row = self._slot_rows(watermark_ns, symbol)
         self._add_record_numbers(batch, row)
-        account_counts.add_one(self._by_slot.sums.data, row, SUM.late)
+        acc.add_one(self._by_slot.sums.data, row, SUM.late)
 
     def add(self, batch: Batch, symbol: Int64, account: Int64 | None, behind: Int64) -> None:
         """Add admitted records, with their interned symbols and accounts (−1: none), and how far
@@ -162,7 +162,7 @@ class OpenWindows(Stateful):
                 row, account = row[counts], account[counts]
             pair = self._pairs.find_or_add((row << _ACCOUNT_BITS) | account)
             self._counts.grow(self._pairs.n)
-            account_counts.add_one(self._counts.data, pair, KINDS.index(batch.kind))
+            acc.add_one(self._counts.data, pair, KINDS.index(batch.kind))
         if self._slots.n > 2 * self._limits.symbols or self._pairs.n > 2 * self._limits.accounts:
             self._prune()
 
@@ -203,7 +203,7 @@ class OpenWindows(Stateful):
         if "order_id" in added.batch.texts:
             order = hash_text(added.batch.texts["order_id"])
             takes = (order != 0) & (n["liquidity"] != 0)
-            account_counts.add_one(self._by_slot.sums.data, row[takes], SUM.taker_fills)
+            acc.add_one(self._by_slot.sums.data, row[takes], SUM.taker_fills)
             self._pending.takers.add(_stack(takes, row, order))
 
     def _add_leverage(self, added: _Added) -> None:
@@ -290,19 +290,19 @@ class OpenWindows(Stateful):
         place = np.full(self._slots.n, -1, np.int64)
         place[rows] = np.arange(len(rows))
         slot, account = self._slot_and_account()
-        entries = account_counts.group_by_row(place[slot], len(rows))
+        entries = acc.group_by_row(place[slot], len(rows))
         sums, first, last, book, mark, minima = (grid.data[rows] for grid in self._by_slot)
         cancels, changes, takers, unaged = (waiting.take_closed(place) for waiting in self._pending)
         self._add_ages(unaged, sums, until * self._window_ns)
         pending.count_distinct_orders(takers, empty_table(len(takers)), sums, SUM.takers)
         self._margin_modes.count_switches(changes, sums, SUM.mode_switches)
-        by_row = account_counts.group_by_row(np.ascontiguousarray(cancels[:, 0]), len(rows))
+        by_row = acc.group_by_row(np.ascontiguousarray(cancels[:, 0]), len(rows))
         account_row, counts = place[slot[entries]], self._counts.data[entries]
         shape = len(rows), len(columns.ACCOUNT_COUNTS), len(columns.CONCENTRATION_COLUMNS)
         concentration = np.zeros(shape, np.int64)
         accounts_hash = np.zeros(len(rows), np.uint64)
         hashes = self._accounts.hashes[account[entries]]
-        account_counts.add_concentration(account_row, hashes, counts, concentration, accounts_hash)
+        acc.add_concentration(account_row, hashes, counts, concentration, accounts_hash)
         out = ClosedWindows(
             window=window[rows],
             symbol=symbol[rows],
