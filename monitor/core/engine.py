@@ -42,17 +42,9 @@ class EngineOutput(StageOutput):
 class Engine:
     """Shards and the venue stage in one process.
 
-    Parameters
-    ----------
-    settings
-        All numbers.
-    factories
-        One for each of `settings.streams`.
-    partitions
-        How many partitions each topic has; all topics have as many.
-    backlog_windows
-        Windows that may wait to be closed together: 0 live; a replay is faster with some, and its
-        output is the same.
+    `factories`: one for each of `settings.streams`. `partitions`: how many each topic has; all
+    topics have as many. `backlog_windows`: windows that may wait to be closed together: 0 live; a
+    replay is faster with some, and its output is the same.
     """
 
     def __init__(
@@ -139,10 +131,8 @@ class Engine:
 
     def snapshot(self) -> bytes:
         """All state, the positions in all topics included."""
-        state = {
-            "shards": [shard.snapshot() for shard in self.shards],
-            "stage": self.stage.snapshot(),
-        }
+        shards = [shard.snapshot() for shard in self.shards]
+        state = {"shards": shards, "stage": self.stage.snapshot()}
         return snapshot.pack(state, self._settings.fingerprint())
 
     def restore(self, raw: bytes) -> None:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.core import snapshot
-from monitor.core.decode.batch import Batch, Int64, Ladder, TextColumn
+from monitor.core.decode.batch import Batch, Ladder, TextColumn, expand_spans
 from monitor.core.detection.judge import BlockPValues
 from monitor.core.finding import Finding
 from monitor.core.snapshot import from_state, to_state
@@ -26,28 +27,24 @@ UNUSED_TEXTS = ("trade_id", "order_id", "replaces")
 
 @dataclass(slots=True)
 class ShardReport:
-    """What is new in one shard since its last report."""
+    """What is new in one shard since its last report.
+
+    It covers, by kind, the records from offset `low` to below `high`, and the windows of index
+    `since` to below `until`. All windows that end by `closed_ns` are closed; `latest_ns` is the
+    highest event time read, beyond which control records may close windows. `windows` (closed
+    windows of a symbol), `chain` (the digest) and `tally` (`RecordCounts.snapshot`) are so far.
+    """
 
     partition: int
     low: dict[str, int]
-    """By kind: the offset of the first record that this report covers."""
     high: dict[str, int]
-    """By kind: the offset behind the last one."""
     since: int
-    """Index of the first window covered."""
     until: int
-    """Index of the window behind the last one that is closed."""
     closed_ns: int
-    """All windows that end by this event time are closed."""
     latest_ns: int
-    """Highest event time read; windows may be closed beyond it, where control records say that a
-    topic has nothing more."""
     windows: int
-    """Windows of a symbol closed so far."""
     chain: bytes
-    """The shard's digest so far."""
     tally: dict[str, Any]
-    """What came in so far (`RecordCounts.snapshot`)."""
     findings: list[Finding] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     """Admitted records of the kinds that the venue stage reads."""
@@ -87,48 +84,30 @@ def last_books(batch: Batch, interval_ns: int) -> Batch:
 
 
 def batch_to_state(batch: Batch) -> dict[str, Any]:
-    """Of the texts only the bytes in use, end to end."""
-    texts = {n: _compact_text(t) for n, t in batch.texts.items() if n not in UNUSED_TEXTS}
+    """Of the texts only those that the venue stage reads, and only the bytes in use, end to end."""
+    used = [name for name in batch.texts if name not in UNUSED_TEXTS]
     return {
         "source": [batch.kind, batch.topic, batch.partition],
         "offset": batch.offset,
         "numbers": batch.numbers,
-        "texts": {name: [text.buffer, text.length] for name, text in texts.items()},
-        "ladders": {n: [x.offset, x.price, x.quantity] for n, x in batch.ladders.items()},
+        "texts": {name: _compact_text(batch.texts[name]) for name in used},
+        "ladders": {name: list(ladder) for name, ladder in batch.ladders.items()},
     }
 
 
 def batch_from_state(state: dict[str, Any]) -> Batch:
     """The inverse."""
+    texts = {name: TextColumn.end_to_end(*text) for name, text in state["texts"].items()}
+    ladders = {name: Ladder(*columns) for name, columns in state["ladders"].items()}
     kind, topic, partition = state["source"]
-    return Batch(
-        kind,
-        topic,
-        partition,
-        state["offset"],
-        state["numbers"],
-        {
-            name: TextColumn(buffer, _starts(length), length)
-            for name, (buffer, length) in state["texts"].items()
-        },
-        {name: Ladder(*columns) for name, columns in state["ladders"].items()},
-    )
+    return Batch(kind, topic, partition, state["offset"], state["numbers"], texts, ladders)
 
 
-def _starts(length: Int64) -> Int64:
-    starts = np.zeros(len(length), np.int64)
-    np.cumsum(np.maximum(length[:-1], 0), out=starts[1:])
-    return starts
-
-
-def _compact_text(text: TextColumn) -> TextColumn:
-    """The same rows in a buffer that holds nothing else."""
+def _compact_text(text: TextColumn) -> list[NDArray[Any]]:
+    """The buffer and the lengths of the same rows, where the buffer holds nothing else."""
     start, length = text.start, text.length
     if text.codes is not None:
         present = text.codes >= 0
         start = np.where(present, start[text.codes], 0) if len(start) else np.zeros_like(text.codes)
         length = np.where(present, length[text.codes], -1) if len(length) else start - 1
-    size = np.maximum(length, 0)
-    starts = _starts(length)
-    source = np.repeat(start - starts, size) + np.arange(int(size.sum()))
-    return TextColumn(text.buffer[source], starts, length.astype(np.int64))
+    return [text.buffer[expand_spans(start, np.maximum(length, 0))], length.astype(np.int64)]

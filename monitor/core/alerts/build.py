@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
 from typing import get_args
 
 import monitor
 from monitor.core.alerts.formatting import format_iso, join_list
 from monitor.core.alerts.incidents import Incident
 from monitor.core.alerts.wording import Wording, change_phrase
-from monitor.core.contract.alert import (
-    Abstention,
-    Alert,
-    AlertEvidence,
-    Carrier,
-    MarketStake,
-    Records,
-    Severity,
-    Step,
-    Versions,
-)
+from monitor.core.contract import alert
+from monitor.core.contract.alert import Severity
 from monitor.core.contract.feature_catalogue import FEATURES, Layer
 from monitor.core.finding import Finding, FindingPart
 from monitor.core.settings import EngineSettings
@@ -28,15 +18,11 @@ from monitor.core.settings import EngineSettings
 CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
 """A desk acts on five times the usual, and looks at twice the usual."""
 DOUBT_SEVERITY: dict[str, Severity] = {
-    "outlying_mark": "critical",
-    "outlying_index": "critical",
-    "outlying_source": "warning",
+    "outlying_mark": "critical", "outlying_index": "critical", "outlying_source": "warning",
     "stale_source": "warning",
-}
+}  # fmt: skip
 """The severity of a price in doubt: while the mark or the index is not believed, all margins and
 bands are as of the last good one."""
-LAYERS: tuple[Layer, ...] = get_args(Layer)
-"""The lowest first."""
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
@@ -46,16 +32,19 @@ class AlertBuilder:
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._wording = Wording(settings)
-        streams = [stream.feature for stream in settings.streams]
-        self._watched = streams_by_layer((*streams, *settings.joint.streams))
         detectors = {stream.feature: stream.detector for stream in settings.streams}
-        self._versions = Versions(monitor.__version__, settings.fingerprint(), detectors)
+        watched = {*detectors, *settings.joint.streams}
+        self._watched: dict[Layer, list[str]] = {
+            layer: [n for n, spec in FEATURES.items() if spec.layer == layer and n in watched]
+            for layer in get_args(Layer)
+        }
+        self._versions = alert.Versions(monitor.__version__, settings.fingerprint(), detectors)
 
     def decision_ns(self, incident: Incident) -> int:
         """Event time of an incident's publication: the end of its window."""
         return (incident.window + 1) * self._settings.time.window_ns
 
-    def build(self, incident: Incident, stake: MarketStake | None = None) -> Alert:
+    def build(self, incident: Incident, stake: alert.MarketStake | None = None) -> alert.Alert:
         """The alert of one publication; `stake` is that of the incident's first market."""
         f = incident.finding
         several = len(f.parts) > 1
@@ -63,7 +52,7 @@ class AlertBuilder:
         first = FEATURES[parts[0].stream]
         symbols = tuple(f.symbols) if several else (f.symbol,) if f.symbol else ()
         ts, since = self.decision_ns(incident), f.since * self._settings.time.window_ns
-        return Alert(
+        return alert.Alert(
             id=f"{incident.fingerprint}-{incident.sequence}",
             fingerprint=incident.fingerprint,
             status=incident.status,
@@ -75,18 +64,18 @@ class AlertBuilder:
             since=since,
             summary=self._wording.sentence(incident),
             evidence=tuple(self._evidence(f, part, len(symbols) > 1) for part in parts),
-            accounts=tuple(Carrier(name, round_digits(share)) for name, share in f.accounts),
+            accounts=tuple(alert.Carrier(name, round_digits(share)) for name, share in f.accounts),
             zones=stake.zones if stake else (),
             at_stake=stake.at_stake if stake else None,
-            triage=walk_layers(f, self._watched) if several else None,
+            triage=_walk_layers(f, self._watched) if several else None,
             records=self._records(f),
-            abstained=tuple(Abstention(name, why) for name, why in f.abstained),
+            abstained=tuple(alert.Abstention(name, why) for name, why in f.abstained),
             reproduce=self._reproduce(symbols, since, ts),
             versions=self._versions,
         )
 
     def _severity(
-        self, f: Finding, parts: list[FindingPart], stake: MarketStake | None
+        self, f: Finding, parts: list[FindingPart], stake: alert.MarketStake | None
     ) -> Severity:
         """The gravest of the parts; one step higher where much is at stake."""
         if f.facts:
@@ -96,10 +85,10 @@ class AlertBuilder:
         much = self._settings.alerts.stake_notional
         return escalate(level) if stake and stake.at_stake.forced_notional >= much else level
 
-    def _evidence(self, f: Finding, part: FindingPart, several: bool) -> AlertEvidence:
+    def _evidence(self, f: Finding, part: FindingPart, several: bool) -> alert.AlertEvidence:
         """One row of evidence; it names its symbol where the alert has several."""
         days = self._wording.days_between(part.p)
-        return AlertEvidence(
+        return alert.AlertEvidence(
             stream=part.stream,
             detector=part.detector,
             observed=round_digits(part.observed),
@@ -112,9 +101,9 @@ class AlertBuilder:
             symbol=part.symbol if several else None,
         )
 
-    def _records(self, f: Finding) -> tuple[Records, ...]:
+    def _records(self, f: Finding) -> tuple[alert.Records, ...]:
         return tuple(
-            Records(
+            alert.Records(
                 topic=self._settings.topics[r.kind],
                 partition=f.partition if r.partition is None else r.partition,
                 first_offset=r.first,
@@ -149,41 +138,23 @@ def round_digits(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def streams_by_layer(watched: Iterable[str]) -> dict[Layer, list[str]]:
-    """The `watched` streams of each layer, in the order of the catalogue."""
-    names = frozenset(watched)
-    return {
-        layer: [n for n, spec in FEATURES.items() if spec.layer == layer and n in names]
-        for layer in LAYERS
-    }
-
-
-def walk_layers(finding: Finding, watched: dict[Layer, list[str]]) -> tuple[Step, ...]:
-    """What each layer says; `watched` is from `streams_by_layer`."""
-    abstained = dict(finding.abstained)
-    return tuple(
-        Step(layer, _describe(_changes(finding, layer), watched[layer], abstained))
-        for layer in LAYERS
-    )
-
-
-def _changes(finding: Finding, layer: Layer) -> list[str]:
-    """What is out of the ordinary in a layer; with the market, where there are several."""
-    several = len(finding.symbols) > 1
-    return [
-        change_phrase(part) + (f" in {part.symbol}" if several else "")
-        for part in finding.parts
-        if FEATURES[part.stream].layer == layer
-    ]
-
-
-def _describe(changes: list[str], watched: list[str], abstained: dict[str, str]) -> str:
-    """A layer in a few words, and which of its streams could not judge."""
-    silent = [f"{name} ({abstained[name]})" for name in watched if name in abstained]
-    if changes:
-        said = join_list(changes)
-    elif not watched:
-        said = "not watched"
-    else:
-        said = "cannot tell" if len(silent) == len(watched) else "nothing out of the ordinary"
-    return f"{said}; abstained: {', '.join(silent)}" if silent else said
+def _walk_layers(finding: Finding, watched: dict[Layer, list[str]]) -> tuple[alert.Step, ...]:
+    """What each layer says, and which of its `watched` streams could not judge."""
+    abstained, several = dict(finding.abstained), len(finding.symbols) > 1
+    steps = []
+    for layer, streams in watched.items():
+        changes = [
+            change_phrase(part) + (f" in {part.symbol}" if several else "")
+            for part in finding.parts
+            if FEATURES[part.stream].layer == layer
+        ]
+        silent = [f"{name} ({abstained[name]})" for name in streams if name in abstained]
+        if changes:
+            said = join_list(changes)
+        elif not streams:
+            said = "not watched"
+        else:
+            said = "cannot tell" if len(silent) == len(streams) else "nothing out of the ordinary"
+        said += f"; abstained: {', '.join(silent)}" if silent else ""
+        steps.append(alert.Step(layer, said))
+    return tuple(steps)

@@ -15,17 +15,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from monitor.core import finding as evidence
 from monitor.core.contract.alert import Status
 from monitor.core.contract.feature_catalogue import FEATURES
-from monitor.core.finding import (
-    ACCOUNT_BURST,
-    JOINT,
-    P_MIN,
-    Finding,
-    FindingPart,
-    OffsetRange,
-    PartKey,
-)
+from monitor.core.finding import ACCOUNT_BURST, JOINT, Finding, FindingPart, PartKey
 from monitor.core.snapshot import from_state, to_state
 
 GROWTH = 2.0
@@ -49,9 +42,8 @@ class Incident:
     published: dict[PartKey, float] = field(default_factory=dict)
     """The excess of each part at the last publication; empty before the first."""
     last_window: int = 0
-    """Index of the last window with new evidence."""
     first_window: int = 0
-    """Index of the window of its first finding."""
+    """Indices of the windows of its last and of its first finding."""
 
     @property
     def symbols(self) -> list[str]:
@@ -84,12 +76,8 @@ def _is_standalone(finding: Finding) -> bool:
 class Incidents:
     """Turns findings, in the order of event time, into publications of incidents.
 
-    Parameters
-    ----------
-    quiet_windows
-        An incident is resolved after so many windows without new evidence.
-    together_windows
-        Evidence in another symbol that begins within so many windows belongs to the incident.
+    An incident is resolved after `quiet_windows` without new evidence. Evidence in another symbol
+    that begins within `together_windows` belongs to the incident.
     """
 
     def __init__(self, quiet_windows: int, together_windows: int = 5) -> None:
@@ -105,8 +93,8 @@ class Incidents:
         findings a window adds to an incident, it is published once.
         """
         published: list[Incident] = []
-        by_window = groupby(sorted(findings, key=_sort_key), key=lambda finding: finding.window)
-        for window, group in by_window:
+        ordered = sorted(findings, key=_sort_key)
+        for window, group in groupby(ordered, key=lambda finding: finding.window):
             here = list(group)
             published += self._resolve_quiet(window)
             published += [over for finding in here for over in self._resolve_ended(finding)]
@@ -186,11 +174,11 @@ class Incidents:
 
 def _has_grown(incident: Incident) -> bool:
     """Whether there is something new to publish: another part, or far more excess in one."""
-    for part in incident.finding.all_parts:
-        before = incident.published.get(part.key)
-        if before is None or (part.excess >= GROWTH * before and part.excess > 0):
-            return True
-    return False
+    before = incident.published
+    return any(
+        part.key not in before or 0 < part.excess >= GROWTH * before[part.key]
+        for part in incident.finding.all_parts
+    )
 
 
 def merge_findings(old: Finding, new: Finding) -> Finding:
@@ -241,11 +229,10 @@ def _merge_parts(old: FindingPart, new: FindingPart, old_window: int) -> Finding
 
 def _with_shares(parts: list[FindingPart]) -> list[FindingPart]:
     """The parts, each with its -ln p over the sum, the highest share first."""
-    weight = [-math.log(max(part.p, P_MIN)) for part in parts]
+    weight = [-math.log(max(part.p, evidence.P_MIN)) for part in parts]
     total = sum(weight) or 1.0
-    shared = [
-        dataclasses.replace(part, share=w / total) for part, w in zip(parts, weight, strict=True)
-    ]
+    pairs = zip(parts, weight, strict=True)
+    shared = [dataclasses.replace(part, share=w / total) for part, w in pairs]
     return sorted(shared, key=lambda part: (-part.share, *part.key))
 
 
@@ -264,7 +251,10 @@ def _pick_accounts(old: Finding, new: Finding) -> Finding:
     of = [f.accounts_of or f.stream for f in (old, new)]
     if old.symbol != new.symbol or (of[0] != of[1] and not by[0]):
         return old
-    weight = [_accounts_total(f, by[0]) for f in (old, new)]
+    weight = []  # the number that the shares of a finding's accounts refer to
+    for f, stream in zip((old, new), of, strict=True):
+        key = f.symbol, stream, by[0]
+        weight.append(sum(part.observed for part in f.all_parts if part.key == key))
     total = sum(weight) or 1.0
     shares: dict[str, float] = {}
     for finding, w in zip((old, new), weight, strict=True):
@@ -274,19 +264,13 @@ def _pick_accounts(old: Finding, new: Finding) -> Finding:
     return dataclasses.replace(old, accounts=most)
 
 
-def _accounts_total(finding: Finding, by_account: bool) -> float:
-    """The number that the shares of a finding's accounts refer to."""
-    key = finding.symbol, finding.accounts_of or finding.stream, by_account
-    return sum(part.observed for part in finding.all_parts if part.key == key)
-
-
-def _merge_records(old: Finding, new: Finding) -> list[OffsetRange]:
+def _merge_records(old: Finding, new: Finding) -> list[evidence.OffsetRange]:
     """The span of offsets of each kind and partition, in that order."""
-    spans: dict[tuple[str, int], OffsetRange] = {}
+    spans: dict[tuple[str, int], evidence.OffsetRange] = {}
     for finding in (old, new):
         for r in finding.records:
             partition = finding.partition if r.partition is None else r.partition
             span = spans.get((r.kind, partition), r)
             low, high = min(span.first, r.first), max(span.last, r.last)
-            spans[r.kind, partition] = OffsetRange(r.kind, low, high, partition)
+            spans[r.kind, partition] = evidence.OffsetRange(r.kind, low, high, partition)
     return [spans[key] for key in sorted(spans)]

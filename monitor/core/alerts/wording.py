@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.core.alerts import formatting
-from monitor.core.alerts.formatting import format_duration, format_number, format_percent
+from monitor.core.alerts import formatting as fmt
 from monitor.core.alerts.incidents import Incident
 from monitor.core.contract.feature_catalogue import DOUBTED_PRICES, FEATURES, SILENCE_FEATURES
 from monitor.core.contract.units import SECOND_NS
@@ -49,13 +48,12 @@ class Wording:
             return self._price_doubt(incident)
         if f.stream in SILENCE_FEATURES:
             return self._silence(incident)
-        parts = f.all_parts
-        if len(parts) == 1:
+        if len(f.all_parts) == 1:
             return self._one_stream(incident)
-        joint = all(part.detector == JOINT for part in parts)
+        joint = all(part.detector == JOINT for part in f.parts)
         if joint and len(incident.symbols) >= MANY_MARKETS:
-            return self._many_markets(incident, parts)
-        return self._several_streams(incident, parts)
+            return self._many_markets(incident)
+        return self._several_streams(incident)
 
     def _one_stream(self, incident: Incident) -> str:
         f = incident.finding
@@ -78,11 +76,11 @@ class Wording:
     def _change(self, f: Finding) -> tuple[str, str]:
         """What changed, by how much, for how long and where; and the two numbers behind it."""
         spec = FEATURES[f.stream]
-        noun = formatting.capitalize(spec.noun)
+        noun = fmt.capitalize(spec.noun)
         seconds = self._seconds(f.windows)
-        place = f"for {format_duration(seconds)} on {f.symbol or 'the whole venue'}"
+        place = f"for {fmt.format_duration(seconds)} on {f.symbol or 'the whole venue'}"
         unit = "in quote currency" if spec.unit == "quote currency" else spec.unit
-        observed, expected = format_number(f.observed), format_number(f.expected)
+        observed, expected = fmt.format_number(f.observed), fmt.format_number(f.expected)
         if f.detector in DRIFT_DETECTORS:
             way = "up" if f.observed >= f.expected else "down"
             verb = "have" if spec.is_plural else "has"
@@ -91,7 +89,7 @@ class Wording:
             numbers = _rates(f, seconds, unit if spec.form == "amount" else "")
             return f"{noun}{ratio_phrase(f.ratio)} {place}", f"{numbers} expected"
         if spec.form == "share":
-            observed, expected = format_number(100 * f.observed), format_number(100 * f.expected)
+            observed, expected = (fmt.format_number(100 * n) for n in (f.observed, f.expected))
             return f"{noun} at {observed} % {place}", f"{expected} % expected"
         if spec.form == "signed":
             return f"{noun} at {observed} {place}", f"{expected} expected, {unit}"
@@ -100,21 +98,23 @@ class Wording:
     def _account_burst(self, f: Finding) -> tuple[str, str]:
         """As `_change`, for a few accounts beside their own habits."""
         seconds, several = self._seconds(f.windows), len(f.accounts) != 1
-        what = f"{formatting.capitalize(FEATURES[f.stream].noun)} of {count_name(len(f.accounts))} account"
+        what = f"{fmt.capitalize(FEATURES[f.stream].noun)} of {count_name(len(f.accounts))} account"
         head = f"{what}{'s' if several else ''}{ratio_phrase(f.ratio)}"
         numbers = f"{_rates(f, seconds)} by {'their' if several else 'its'} own habits"
-        return f"{head} for {format_duration(seconds)} on {f.symbol}", numbers
+        return f"{head} for {fmt.format_duration(seconds)} on {f.symbol}", numbers
 
-    def _several_streams(self, incident: Incident, parts: list[FindingPart]) -> str:
+    def _several_streams(self, incident: Incident) -> str:
         """The leading stream with its numbers, then what the others did, and where together."""
-        f, symbols, first = incident.finding, incident.symbols, parts[0]
+        f, symbols, parts = incident.finding, incident.symbols, incident.finding.parts
+        first = parts[0]
         changes = [change_phrase(part) for part in parts]
         seconds = self._seconds(incident.last_window + 1 - first.since)
         rates = f"{_rates(first, seconds)}, " if FEATURES[first.stream].is_additive else ""
-        changes[0] += f" for {format_duration(seconds)} ({rates}{self._rarity(first.p)})"
+        changes[0] += f" for {fmt.format_duration(seconds)} ({rates}{self._rarity(first.p)})"
         if len(symbols) > 1:
             changes = [f"{c} in {p.symbol}" for c, p in zip(changes, parts, strict=True)]
-        said = f"{formatting.capitalize(formatting.join_list(formatting.shorten_list(changes)))}, together on {formatting.join_list(symbols)}"
+        did = fmt.capitalize(fmt.join_list(fmt.shorten_list(changes)))
+        said = f"{did}, together on {fmt.join_list(symbols)}"
         if incident.status == "resolved":
             return f"{said}, are {self._over(incident)}"
         said = f"{said} {self._since(f)}"
@@ -125,17 +125,17 @@ class Wording:
             return f"{said}; beside their own habits stand out {accounts_list(f.accounts)}"
         return f"{said}; {accounts_phrase(f.accounts, f'the {ACCOUNT_NOUNS[count]}')}"
 
-    def _many_markets(self, incident: Incident, parts: list[FindingPart]) -> str:
+    def _many_markets(self, incident: Incident) -> str:
         """Weak evidence in many markets: what each stream did over all of them."""
         f, symbols = incident.finding, incident.symbols
         changes = []
-        for total in merge_markets(parts):
-            markets = sum(part.stream == total.stream for part in parts)
+        for total in merge_markets(f.parts):
+            markets = sum(part.stream == total.stream for part in f.parts)
             place = f" in {markets}" if markets < len(symbols) else ""
             changes.append(change_phrase(total) + place)
         did, names = (
-            formatting.join_list(formatting.shorten_list(changes)),
-            formatting.join_list(formatting.shorten_list(symbols)),
+            fmt.join_list(fmt.shorten_list(changes)),
+            fmt.join_list(fmt.shorten_list(symbols)),
         )
         said = f"Weak signs together in {len(symbols)} markets"
         if incident.status == "resolved":
@@ -146,12 +146,12 @@ class Wording:
         """A topic partition without records; `observed` and `expected` are seconds."""
         f = incident.finding
         where = f"{self._topics[SILENCE_FEATURES[f.stream]]}, partition {f.partition}"
-        lasted = format_duration(f.observed)
+        lasted = fmt.format_duration(f.observed)
         if incident.status == "resolved":
             return f"Records again in topic {where}, after {lasted} of silence"
         return (
             f"No record in topic {where} for {lasted}, where the longest silence was "
-            f"{format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
+            f"{fmt.format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
         )
 
     def _price_doubt(self, incident: Incident) -> str:
@@ -159,11 +159,11 @@ class Wording:
         f = incident.finding
         offered, kept, limit = (float(f.facts[name] or 0) for name in ("offered", "kept", "limit"))
         source, agree, against = (f.facts[name] for name in ("source", "agree", "against"))
-        away = f"{format_number(abs(offered / kept - 1) * 1e4)} bps" if kept else ""
-        price, usual = format_number(offered), format_number(kept)
+        away = f"{fmt.format_number(abs(offered / kept - 1) * 1e4)} bps" if kept else ""
+        price, usual = fmt.format_number(offered), fmt.format_number(kept)
         if f.detector == "stale_source":
             head = f"Index source {source} of {f.symbol} is stale"
-            old, most = format_duration(offered), format_duration(limit)
+            old, most = fmt.format_duration(offered), fmt.format_duration(limit)
             numbers = f"{old} old, limit {most}; {agree} other sources are fresh"
         elif f.detector == "outlying_source":
             head = f"Index source {source} of {f.symbol} is off by {away}"
@@ -181,26 +181,26 @@ class Wording:
         return windows * self._window_ns / SECOND_NS
 
     def _clock(self, window: int) -> str:
-        return formatting.clock(window * self._window_ns)
+        return fmt.clock(window * self._window_ns)
 
     def _since(self, f: Finding) -> str:
         return f"since {self._clock(f.since)} UTC"
 
     def _quiet(self, incident: Incident) -> str:
-        return format_duration(self._seconds(incident.window - incident.last_window))
+        return fmt.format_duration(self._seconds(incident.window - incident.last_window))
 
     def _over(self, incident: Incident) -> str:
         return f"over: quiet for {self._quiet(incident)}"
 
     def _rarity(self, p: float) -> str:
-        return formatting.rarity(self.days_between(p))
+        return fmt.rarity(self.days_between(p))
 
 
 def _rates(evidence: Finding | FindingPart, seconds: float, unit: str = "") -> str:
     """Observed against expected, a second."""
     observed, expected = evidence.observed / seconds, evidence.expected / seconds
     per_second = f"a second {unit}" if unit else "a second"
-    return f"{format_number(observed)} {per_second} against {format_number(expected)}"
+    return f"{fmt.format_number(observed)} {per_second} against {fmt.format_number(expected)}"
 
 
 def ratio_phrase(ratio: float | None) -> str:
@@ -212,11 +212,11 @@ def ratio_phrase(ratio: float | None) -> str:
     if ratio is None or ratio >= RATIO_MAX:
         return ""
     if ratio >= 1.0 or ratio < 0:
-        return f" ×{format_number(ratio)}"
+        return f" ×{fmt.format_number(ratio)}"
     nearest = round(1.0 / ratio) if ratio > 0 else 0
     if nearest in FRACTIONS and abs(ratio * nearest - 1.0) < 0.1:
         return f" at {FRACTIONS[nearest]} of usual"
-    return f" at {format_number(100 * ratio)} % of usual"
+    return f" at {fmt.format_number(100 * ratio)} % of usual"
 
 
 def change_phrase(part: FindingPart) -> str:
@@ -232,12 +232,11 @@ def change_phrase(part: FindingPart) -> str:
     spec = FEATURES[part.stream]
     if part.by_account:
         return f"{spec.noun} of few accounts{ratio_phrase(part.ratio)} beside their own habits"
-    observed, expected = format_number(part.observed), format_number(part.expected)
-    if spec.form == "signed":
+    scale, percent = (100, " %") if spec.form == "share" else (1, "")
+    numbers = scale * part.observed, scale * part.expected
+    observed, expected = (fmt.format_number(number) + percent for number in numbers)
+    if spec.form in ("signed", "share"):
         return f"{spec.noun} at {observed} where {expected} is usual"
-    if spec.form == "share":
-        observed, expected = format_number(100 * part.observed), format_number(100 * part.expected)
-        return f"{spec.noun} at {observed} % where {expected} % is usual"
     return spec.noun + (ratio_phrase(part.ratio) or f" at {observed} where none is usual")
 
 
@@ -267,7 +266,7 @@ def count_name(count: int) -> str:
 
 def accounts_list(accounts: list[tuple[str, float]]) -> str:
     """Accounts with their shares: `a-5 75 %, a-8 25 %`."""
-    return ", ".join(f"{name} {format_percent(share)}" for name, share in accounts)
+    return ", ".join(f"{name} {fmt.format_percent(share)}" for name, share in accounts)
 
 
 def accounts_phrase(accounts: list[tuple[str, float]], what: str = "them") -> str:
@@ -278,7 +277,7 @@ def accounts_phrase(accounts: list[tuple[str, float]], what: str = "them") -> st
     while count < len(accounts) and total < 0.5:
         total += accounts[count][1]
         count += 1
-    part = f"{format_percent(total)} of {what}"
+    part = f"{fmt.format_percent(total)} of {what}"
     if count == 1:
         return f"one account makes {part} ({accounts[0][0]})"
     return f"{count_name(count)} accounts make {part} ({accounts_list(accounts[:count])})"

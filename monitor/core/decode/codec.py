@@ -28,14 +28,8 @@ from monitor.core.decode.scanner import Draft, empty_draft, scan
 from monitor.core.decode.validate import REASONS, kind_of, validate_record
 
 __all__ = [
-    "REASONS",
-    "UNKNOWN",
-    "batch_from_events",
-    "decode",
-    "encode",
-    "kind_of",
-    "validate_record",
-]
+    "REASONS", "UNKNOWN", "batch_from_events", "decode", "encode", "kind_of", "validate_record",
+]  # fmt: skip
 
 UNKNOWN = "unknown"
 """Kind (and topic) of records that name no kind of the contract; all of them are refused."""
@@ -76,11 +70,9 @@ class _DraftFiller:
             else:
                 draft.numbers[i, row] = self.codes[i][value] if column.values else value
         for i, column in enumerate(self.texts):
-            text = (
-                _json_text(event, column.name)
-                if column.type == "json"
-                else getattr(event, column.name, None)
-            )
+            text: str | None = getattr(event, column.name, None)
+            if column.type == "json":
+                text = _json_text(event, column.name)
             raw = b"" if text is None else text.encode()
             draft.start[i, row] = self.extra_text_end
             draft.length[i, row] = -1 if text is None else len(raw)
@@ -92,55 +84,38 @@ class _DraftFiller:
             draft.levels[i, row] = len(levels)
             self.levels[i] += levels
 
-    def ladder(self, i: int, rows: Int64 | None) -> Ladder:
+    def _ladder(self, i: int, rows: Int64 | None) -> Ladder:
         """Ladder column `i` of these rows; `None`: of all, as the scanner wrote them."""
         draft = self.draft
         count, first = draft.levels[i], draft.first[i]
         price, quantity = draft.price[i, : draft.used[i]], draft.quantity[i, : draft.used[i]]
         if rows is not None:
             count, first = count[rows], first[rows]
-            more = np.array(self.levels[i], np.int64).reshape(-1, 2)
-            price = np.concatenate((price, more[:, 0]))
-            quantity = np.concatenate((quantity, more[:, 1]))
-        offset = np.concatenate((np.zeros(1, np.int64), np.cumsum(count)))
-        if rows is not None:
-            levels = np.repeat(first - offset[:-1], count) + np.arange(offset[-1])
-            price, quantity = price[levels], quantity[levels]
-        return Ladder(offset, price, quantity)
+            more = np.array(self.levels[i], np.int64).reshape(-1, 2).T
+            levels = batch.expand_spans(first, count)
+            price, quantity = (
+                np.concatenate(both)[levels] for both in zip((price, quantity), more, strict=True)
+            )
+        return Ladder(np.append(0, np.cumsum(count)), price, quantity)
 
+    def batch(
+        self, topic: str, partition: int, offset: Int64, refused: list[RefusedRecord], rows: Any
+    ) -> Batch:
+        """The draft as a batch of the accepted `rows`.
 
-def _build_batch(
-    filler: _DraftFiller,
-    topic: str,
-    partition: int,
-    offset: Int64,
-    refused: list[RefusedRecord],
-    keep: Any,
-) -> Batch:
-    """Turn the draft into a batch.
-
-    `keep`: the accepted rows; `None`: all of them, and the scanner decided each.
-    """
-    draft = filler.draft
-    numbers, start, length = draft.numbers, draft.start, draft.length
-    if refused:
-        # The kernels need each column contiguous in memory.
-        numbers, start, length = (
-            np.ascontiguousarray(m[:, keep]) for m in (numbers, start, length)
-        )
-        offset = offset[keep]
-    text = b"".join([draft.buffer, *filler.extra_text]) if filler.extra_text else draft.buffer
-    buffer = np.frombuffer(text, np.uint8)
-    return Batch(
-        draft.kind,
-        topic,
-        partition,
-        offset,
-        {c.name: numbers[i] for i, c in enumerate(filler.numbers)},
-        {c.name: TextColumn(buffer, start[i], length[i]) for i, c in enumerate(filler.texts)},
-        {c.name: filler.ladder(i, keep) for i, c in enumerate(filler.ladders)},
-        refused,
-    )
+        `None`: all of them, and the scanner decided each.
+        """
+        draft = self.draft
+        numbers, start, length = draft.numbers, draft.start, draft.length
+        if refused:  # the kernels need each column contiguous in memory
+            offset = offset[rows]
+            numbers, start, length = (m[:, rows].copy() for m in (numbers, start, length))
+        buffer = np.frombuffer(b"".join([draft.buffer, *self.extra_text]), np.uint8)
+        values = {c.name: numbers[i] for i, c in enumerate(self.numbers)}
+        spans = zip(self.texts, start, length, strict=True)
+        texts = {c.name: TextColumn(buffer, first, size) for c, first, size in spans}
+        ladders = {c.name: self._ladder(i, rows) for i, c in enumerate(self.ladders)}
+        return Batch(draft.kind, topic, partition, offset, values, texts, ladders, refused)
 
 
 def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[bytes]) -> Batch:
@@ -161,8 +136,6 @@ def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[
         return _refuse_all(topic, partition, offset, raws)
     filler = _DraftFiller(scan(kind, raws))
     undecided = np.flatnonzero(filler.draft.undecided)
-    if not len(undecided):
-        return _build_batch(filler, topic, partition, offset, [], None)
     keep = np.ones(len(raws), np.bool_)
     refused: list[RefusedRecord] = []
     for row in undecided.tolist():
@@ -172,7 +145,8 @@ def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[
         else:
             keep[row] = False
             refused.append(RefusedRecord(topic, partition, int(offset[row]), *verdict, raws[row]))
-    return _build_batch(filler, topic, partition, offset, refused, np.flatnonzero(keep))
+    rows = np.flatnonzero(keep) if len(undecided) else None
+    return filler.batch(topic, partition, offset, refused, rows)
 
 
 def _refuse_all(topic: str, partition: int, offset: Int64, raws: Sequence[bytes]) -> Batch:
@@ -194,7 +168,7 @@ def batch_from_events(
     filler = _DraftFiller(empty_draft(kind, len(events)))
     for row, event in enumerate(events):
         filler.fill(row, event)
-    return _build_batch(filler, topic, partition, offset, [], np.arange(len(events)))
+    return filler.batch(topic, partition, offset, [], np.arange(len(events)))
 
 
 def _number_formatter(column: Column) -> Callable[[int], str]:

@@ -11,43 +11,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.contract import events, fixed_point
+from monitor.core.contract import events
 from monitor.core.decode import batch
+from monitor.core.decode import scanner_kernel as kernel
 from monitor.core.decode.batch import ABSENT, Int64
-from monitor.core.decode.scanner_kernel import (
-    DECIMAL,
-    END,
-    ENUM,
-    INTEGER,
-    JSON,
-    LADDER,
-    TEXT,
-    scan_records,
-)
 
-_TYPES = {"time": INTEGER, "count": INTEGER, "e8": DECIMAL, "e6": DECIMAL, "text": TEXT}
-_TYPES |= {"enum": ENUM, "flag": ENUM, "ladder": LADDER, "json": JSON}
+_TYPES = {
+    "time": kernel.INTEGER, "count": kernel.INTEGER, "e8": kernel.DECIMAL, "e6": kernel.DECIMAL,
+    "text": kernel.TEXT, "enum": kernel.ENUM, "flag": kernel.ENUM, "ladder": kernel.LADDER,
+    "json": kernel.JSON,
+}  # fmt: skip
 _DIGITS_OF = {"e8": 8, "e6": 6, "ladder": 8}
 
 
-@dataclass(slots=True)
-class FieldTable:
-    """A kind as the scanner needs it: its fields, their bounds and their values, as arrays."""
+class FieldTable(NamedTuple):
+    """A kind as the scanner needs it.
+
+    `fields`: (field, 9), see `NAME` … `DIGITS`. `enum_values`: (value, 3), start and length in
+    `names`, code. `required`: bit set of the fields that must be there. `price`, `quantity`: rows
+    of the numbers whose product is bounded, or -1.
+    """
 
     fields: Int64
-    """(field, 9): see `NAME` … `DIGITS`."""
     enum_values: Int64
-    """(value, 3): start and length in `names`, code."""
     names: NDArray[np.uint8]
     required: int
-    """Bit set of the fields that must be there."""
     price: int
     quantity: int
-    """Rows of the numbers whose product is bounded, or -1."""
 
 
 @cache
@@ -73,10 +68,9 @@ def field_table(kind: str) -> FieldTable:
         texts = [(f'"{value}"', column.code(value)) for value in column.values]
         if column.type == "flag":
             texts = [("false", 0), ("true", 1)]
-        low, high = (
-            (1, fixed_point.INT64_MAX) if column.type == "ladder" else (column.low, column.high)
-        )
-        row = [*place(column.name), _TYPES[column.type], slots.get(column.name, -1), low, high]
+        low = 1 if column.type == "ladder" else column.low
+        slot = slots.get(column.name, -1)
+        row = [*place(column.name), _TYPES[column.type], slot, low, column.high]
         end = len(values) + len(texts)
         fields.append([*row, len(values), end, _DIGITS_OF.get(column.type, 0)])
         values += [[*place(text), code] for text, code in texts]
@@ -93,49 +87,40 @@ def field_table(kind: str) -> FieldTable:
 
 @dataclass(slots=True)
 class Draft:
-    """The rows of a batch before all of them are decided."""
+    """The rows of a batch before all of them are decided.
+
+    `numbers`: (number column, row), `ABSENT` where there is none. `start`, `length`: (text column,
+    row), spans of `buffer`; length -1 where there is none. `first`, `levels`: (ladder, row), the
+    first level in `price` and `quantity` (ladder, level), and how many; `used`: of each ladder.
+    """
 
     kind: str
     buffer: bytes
     numbers: Int64
-    """(number column, row); `ABSENT` where there is none."""
     start: Int64
     length: Int64
-    """(text column, row): spans of `buffer`; length -1 where there is none."""
     first: Int64
     levels: Int64
-    """(ladder, row): the first level in `price` and `quantity`, and how many."""
     price: Int64
     quantity: Int64
-    """(ladder, level)."""
     used: Int64
-    """Levels used of each ladder."""
     undecided: NDArray[np.bool_]
 
 
 def empty_draft(kind: str, rows: int, buffer: bytes = b"", levels: int = 0) -> Draft:
     """An empty draft, all of it undecided, with room for `levels` levels a side."""
-    texts = len(batch.text_columns(kind))
-    ladders = 2 if batch.ladder_columns(kind) else 0
-    return Draft(
-        kind,
-        buffer,
-        np.full((len(batch.number_columns(kind)), rows), ABSENT, np.int64),
-        np.zeros((texts, rows), np.int64),
-        np.full((texts, rows), -1, np.int64),
-        np.zeros((ladders, rows), np.int64),
-        np.zeros((ladders, rows), np.int64),
-        np.empty((ladders, levels), np.int64),
-        np.empty((ladders, levels), np.int64),
-        np.zeros(2, np.int64),
-        np.ones(rows, np.bool_),
-    )
+    numbers = np.full((len(batch.number_columns(kind)), rows), ABSENT, np.int64)
+    length = np.full((len(batch.text_columns(kind)), rows), -1, np.int64)
+    first = np.zeros((2 if batch.ladder_columns(kind) else 0, rows), np.int64)
+    price = np.empty((len(first), levels), np.int64)
+    spans = np.zeros_like(length), length, first, first.copy(), price, np.empty_like(price)
+    return Draft(kind, buffer, numbers, *spans, np.zeros(2, np.int64), np.ones(rows, np.bool_))
 
 
 def scan(kind: str, raws: Sequence[bytes]) -> Draft:
     """Read the records of one kind; leave those that are not plain undecided."""
     rows = len(raws)
-    buffer = END.join([*raws, bytes(64)])  # room for a look past the last record's end
+    buffer = kernel.END.join([*raws, bytes(64)])  # room for a look past the last record's end
     if kind == "reference":  # rare, and of many shapes: all undecided
         return empty_draft(kind, rows, buffer)
     size = np.fromiter(map(len, raws), np.int64, rows)
@@ -145,10 +130,8 @@ def scan(kind: str, raws: Sequence[bytes]) -> Draft:
     room = min(rows * events.LEVELS_MAX, len(buffer) // 5) if kind == "book" else 0
     out = empty_draft(kind, rows, buffer, room)
     out.undecided[:] = False
-    table = field_table(kind)
-    scan_records(
-        np.frombuffer(buffer, np.uint8), begin, size, table.fields, table.enum_values, table.names,
-        table.required, table.price, table.quantity, out.numbers, out.start, out.length,
-        out.first, out.levels, out.price, out.quantity, out.used, out.undecided,
+    kernel.scan_records(
+        np.frombuffer(buffer, np.uint8), begin, size, *field_table(kind), out.numbers, out.start,
+        out.length, out.first, out.levels, out.price, out.quantity, out.used, out.undecided,
     )  # fmt: skip
     return out

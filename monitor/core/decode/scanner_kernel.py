@@ -266,16 +266,14 @@ def _read_record(
                 length[slot, row] = i - begin
                 i += 1
             elif form == ENUM:
-                is_value = False
                 for v in range(fields[f, VALUES_BEGIN], fields[f, VALUES_END]):
                     size = values[v, VALUE_LENGTH]
                     if _equal_bytes(buf, i, names, values[v, VALUE_START], size):
                         i += size
                         if slot >= 0:
                             numbers[slot, row] = values[v, VALUE_CODE]
-                        is_value = True
                         break
-                if not is_value:
+                else:
                     return False
             elif form == LADDER:
                 first[slot, row] = used[slot]
