@@ -48,12 +48,9 @@ class Engine:
     """
 
     def __init__(
-        self,
-        settings: EngineSettings,
-        factories: Sequence[DetectorFactory],
-        partitions: int = 1,
-        backlog_windows: int = 0,
-    ) -> None:
+        self, settings: EngineSettings, factories: Sequence[DetectorFactory],
+        partitions: int = 1, backlog_windows: int = 0,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self.shards = [
             Shard(p, partitions, settings, factories, backlog_windows) for p in range(partitions)

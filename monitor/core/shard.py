@@ -51,13 +51,9 @@ class Shard(Stateful):
     )  # fmt: skip
 
     def __init__(
-        self,
-        partition: int,
-        partitions: int,
-        settings: EngineSettings,
-        factories: Sequence[DetectorFactory],
-        backlog_windows: int = 0,
-    ) -> None:
+        self, partition: int, partitions: int, settings: EngineSettings,
+        factories: Sequence[DetectorFactory], backlog_windows: int = 0,
+    ) -> None:  # fmt: skip
         self._backlog_windows = backlog_windows
         self._settings = settings
         self.partition = partition

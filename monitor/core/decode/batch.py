@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -115,7 +116,7 @@ class TextColumn:
         return cls(buffer, np.cumsum(size) - size, length)
 
     @classmethod
-    def from_strings(cls, texts: list[str | None]) -> TextColumn:
+    def from_strings(cls, texts: Sequence[str | None]) -> TextColumn:
         """Make a column from Python strings (`None`: absent)."""
         raw = [None if text is None else text.encode() for text in texts]
         length = np.array([-1 if text is None else len(text) for text in raw], np.int64)

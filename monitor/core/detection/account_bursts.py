@@ -47,14 +47,9 @@ class AccountBursts(Stateful):
     STATE = ("_streams",)
 
     def __init__(
-        self,
-        settings: EngineSettings,
-        partition: int,
-        partitions: int,
-        symbols: Interner,
-        accounts: Interner,
-        history: RecentWindows,
-    ) -> None:
+        self, settings: EngineSettings, partition: int, partitions: int, symbols: Interner,
+        accounts: Interner, history: RecentWindows,
+    ) -> None:  # fmt: skip
         self._partition = partition
         self._symbols = symbols
         self._accounts = accounts
@@ -63,12 +58,10 @@ class AccountBursts(Stateful):
         budget = settings.budget.account_bursts
         self._limit = budget.p_limit(time.window_s, len(chosen.streams), partitions)
         self._streams = []
+        per_day, slope = time.windows_per_day, AccountBurstDetector.tail_slope_max
         for name in chosen.streams:
             detector = AccountBurstDetector(most=chosen.most, warm_up=chosen.warm_up)
-            slope = detector.tail_slope_max
-            calibrator = Calibrator(
-                detector.log_likelihood, time.windows_per_day, tail_slope_max=slope
-            )
+            calibrator = Calibrator(detector.log_likelihood, per_day, tail_slope_max=slope)
             self._streams.append(_AccountStream(name, detector, calibrator))
 
     def judge(self, closed: ClosedSpan) -> list[Finding]:

@@ -61,14 +61,9 @@ class DetectorGroup:
     """
 
     def __init__(
-        self,
-        settings: Sequence[StreamSettings],
-        streams: list[int],
-        factory: DetectorFactory,
-        column: Mapping[str, int],
-        windows_per_day: float,
-        p_most: float,
-    ) -> None:
+        self, settings: Sequence[StreamSettings], streams: list[int], factory: DetectorFactory,
+        column: Mapping[str, int], windows_per_day: float, p_most: float,
+    ) -> None:  # fmt: skip
         self._streams = np.array(streams)
         inputs = (settings[i].input_features for i in streams)
         self._columns = np.array([[column[name] for name in names] for names in inputs])
@@ -190,14 +185,9 @@ class DetectorGroups(Stateful):
     STATE = "_ready", "_groups"
 
     def __init__(
-        self,
-        settings: Sequence[StreamSettings],
-        factories: Sequence[DetectorFactory],
-        column: Mapping[str, int],
-        share: BudgetShare,
-        window_ns: int,
-        partitions: int = 1,
-    ) -> None:
+        self, settings: Sequence[StreamSettings], factories: Sequence[DetectorFactory],
+        column: Mapping[str, int], share: BudgetShare, window_ns: int, partitions: int = 1,
+    ) -> None:  # fmt: skip
         self._p_limit = partial(share.p_limit, window_ns / SECOND_NS, partitions=partitions)
         members: dict[Any, list[int]] = {}
         for i, stream in enumerate(settings):

@@ -84,6 +84,8 @@ class JointEvidence(Stateful):
         return findings
 
     def _grow(self, symbols: int) -> None:
+        if symbols <= len(self._sum):
+            return
         for _ in range(len(self._sum), symbols):
             self._calibrators.add(log_likelihood=True)
         # To the symbol: all rows are judged.

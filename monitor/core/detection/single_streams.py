@@ -25,13 +25,9 @@ class SingleStreams(Stateful):
     STATE = ("_groups",)
 
     def __init__(
-        self,
-        settings: EngineSettings,
-        factories: Sequence[DetectorFactory],
-        partition: int,
-        partitions: int,
-        history: RecentWindows,
-    ) -> None:
+        self, settings: EngineSettings, factories: Sequence[DetectorFactory], partition: int,
+        partitions: int, history: RecentWindows,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._partition = partition
         self._history = history

@@ -73,8 +73,9 @@ class AdmissionControl:
         """Judge the records of one source, add them to `tally`, and return the admitted ones."""
         clock = self.clocks[batch.kind if source is None else source]
         before = clock.position
-        timing = clock.admit(batch.offset, batch.numbers["ts"]) if len(batch) else _NOTHING
-        verdict, times_ns = timing
+        verdict, times_ns = _NOTHING
+        if len(batch):
+            verdict, times_ns = clock.admit(batch.offset, batch.numbers["ts"])
         admitted = verdict == ADMITTED
         self.behind_ns = times_ns if admitted.all() else times_ns[admitted]
         self.late_rows = np.flatnonzero(verdict == LATE)

@@ -29,27 +29,23 @@ of each count. Where equal counts would exceed the limit, none of the equals is 
 @dataclass(slots=True)
 class ClosedWindows:
     """Closed windows: one row for each window and symbol in which anything happened, in the order
-    of time and name. The columns are those of `columns.py`.
+    of time and name. The second axis of each array has the columns of `columns.py`.
     """
 
     window: Int64
     """Index of the window: its start in ns divided by its length."""
     symbol: Int64
     sums: Int64
-    """(rows, `SUMS`)"""
     first_offset: Int64
-    """(rows, `KINDS`): lowest offset; 2**62 where there was none."""
     last_offset: Int64
-    """(rows, `KINDS`): highest offset; -1 where there was none."""
+    """(rows, `KINDS`): the lowest and highest offset; 2**62 and -1 where there was none."""
     book: Int64
-    """(rows, `BOOK_COLUMNS`): the last book; ts is `NEVER` where there was none."""
+    """The last book; ts is `NEVER` where there was none."""
     mark: Int64
     """(rows, `MARK_WIDTH` · `MARK_COLUMNS`): ts, offset and value of the last of each."""
     minima: Int64
-    """(rows, `MINIMA`)"""
     near_touch: Int64
-    """(rows, `NEAR_TOUCH_COLUMNS`): zeros until `FeatureCalculator` compares `cancels` with the
-    book before the window."""
+    """Zeros until `FeatureCalculator` compares `cancels` with the book before the window."""
     cancels: Int64
     """(cancels, `CANCEL_COLUMNS`), by row, rising; those of a row in the order of arrival."""
     account_row: Int64
@@ -126,7 +122,9 @@ class RecentWindows:
         lie too far before it for any alert.
         """
         if len(closed.window):
-            keep = _entries_to_keep(closed)
+            keep = np.zeros(len(closed.account), np.bool_)
+            begin = np.searchsorted(closed.account_row, np.arange(len(closed.window) + 1))
+            mark_most_active(begin, closed.counts, ACCOUNTS_KEPT, keep)
             entries = (a[keep] for a in (closed.account_row, closed.account, closed.counts))
             offsets = closed.first_offset, closed.last_offset
             self._chunks.append(_ClosedChunk(closed.window, closed.symbol, *offsets, *entries))
@@ -147,10 +145,8 @@ class RecentWindows:
             begin = np.searchsorted(chunk.account_row, row, "left").tolist()
             end = np.searchsorted(chunk.account_row, row, "right").tolist()
             for a, b in zip(begin, end, strict=True):
-                pairs = zip(
-                    chunk.account[a:b].tolist(), chunk.counts[a:b, column].tolist(), strict=True
-                )
-                for account, n in pairs:
+                counts = chunk.counts[a:b, column].tolist()
+                for account, n in zip(chunk.account[a:b].tolist(), counts, strict=True):
                     by_account[account] = by_account.get(account, 0) + n
         acted = [(account, n) for account, n in by_account.items() if n]
         total = sum(n for _, n in acted) if total is None else total
@@ -182,24 +178,15 @@ class RecentWindows:
 
     def accounts_in_use(self) -> Int64:
         """The accounts that the windows kept name."""
-        parts = [chunk.account for chunk in self._chunks]
-        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+        parts = (chunk.account for chunk in self._chunks)
+        return np.concatenate((np.empty(0, np.int64), *parts))
 
     def rename_accounts(self, remap: Int64) -> None:
         """Follow a new numbering of accounts."""
-        renamed = (chunk._replace(account=remap[chunk.account]) for chunk in self._chunks)
-        self._chunks = deque(renamed)
+        self._chunks = deque(c._replace(account=remap[c.account]) for c in self._chunks)
 
     def snapshot(self) -> list[Any]:
         return [list(chunk) for chunk in self._chunks]
 
     def restore(self, state: list[Any]) -> None:
         self._chunks = deque(_ClosedChunk(*parts) for parts in state)
-
-
-def _entries_to_keep(closed: ClosedWindows) -> Bool:
-    """The entries to keep: all of a row with few, else the highest of each count."""
-    keep = np.zeros(len(closed.account), np.bool_)
-    begin = np.searchsorted(closed.account_row, np.arange(len(closed.window) + 1))
-    mark_most_active(begin, closed.counts, ACCOUNTS_KEPT, keep)
-    return keep

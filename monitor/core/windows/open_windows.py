@@ -75,20 +75,13 @@ class OpenWindows(Stateful):
     )  # fmt: skip
 
     def __init__(
-        self,
-        window_ns: int,
-        limits: Limits,
-        cost_notional: float,
-        symbols: Interner,
+        self, window_ns: int, limits: Limits, cost_notional: float, symbols: Interner,
         accounts: Interner,
-    ) -> None:
-        self._window_ns = window_ns
-        self._symbols = symbols
-        self._accounts = accounts
-        self._limits = limits
+    ) -> None:  # fmt: skip
+        self._window_ns, self._limits = window_ns, limits
+        self._symbols, self._accounts = symbols, accounts
         self._cost_notional = int(cost_notional * MONEY_SCALE)
-        self.evicted_symbols = 0
-        self.evicted_accounts = 0
+        self.evicted_symbols = self.evicted_accounts = 0
         self._slots = KeyTable()
         self._by_slot = _Accumulators(
             sums=GrowableRows(len(columns.SUMS), 0),
@@ -109,13 +102,9 @@ class OpenWindows(Stateful):
         self._pairs = KeyTable()
         self._counts = GrowableRows(len(columns.ACCOUNT_COUNTS), 0)
         self._add_kind = {
-            "order": self._add_orders,
-            "cancel": self._add_cancels,
-            "fill": self._add_fills,
-            "leverage": self._add_leverage,
-            "book": self._add_books,
-            "mark": self._add_marks,
-        }
+            "order": self._add_orders, "cancel": self._add_cancels, "fill": self._add_fills,
+            "leverage": self._add_leverage, "book": self._add_books, "mark": self._add_marks,
+        }  # fmt: skip
 
     def first_window(self) -> int | None:
         """The earliest window in which anything happened."""
@@ -270,15 +259,6 @@ class OpenWindows(Stateful):
         for waiting in self._pending:
             waiting.keep_slots(keep, remap)
 
-    def _add_ages(self, cancels: Int64, sums: Int64, until_ns: int) -> None:
-        """Give the cancels of the windows that close the age of their orders, and forget the
-        placements that are too old for those to come.
-        """
-        placements = self._placements.rows
-        if len(cancels):
-            pending.add_ages(placements, cancels, empty_table(len(placements)), sums)
-        self._placements.keep(placements[:, 0] >= until_ns - SECOND_NS)
-
     def close(self, until: int) -> ClosedWindows:
         """Take out every window whose index lies below `until`."""
         self._prune()
@@ -293,7 +273,11 @@ class OpenWindows(Stateful):
         entries = acc.group_by_row(place[slot], len(rows))
         sums, first, last, book, mark, minima = (grid.data[rows] for grid in self._by_slot)
         cancels, changes, takers, unaged = (waiting.take_closed(place) for waiting in self._pending)
-        self._add_ages(unaged, sums, until * self._window_ns)
+        placements = self._placements.rows
+        if len(unaged):
+            pending.add_ages(placements, unaged, empty_table(len(placements)), sums)
+        # Those that are too old for the windows to come.
+        self._placements.keep(placements[:, 0] >= until * self._window_ns - SECOND_NS)
         pending.count_distinct_orders(takers, empty_table(len(takers)), sums, SUM.takers)
         self._margin_modes.count_switches(changes, sums, SUM.mode_switches)
         by_row = acc.group_by_row(np.ascontiguousarray(cancels[:, 0]), len(rows))
@@ -304,22 +288,11 @@ class OpenWindows(Stateful):
         hashes = self._accounts.hashes[account[entries]]
         acc.add_concentration(account_row, hashes, counts, concentration, accounts_hash)
         out = ClosedWindows(
-            window=window[rows],
-            symbol=symbol[rows],
-            sums=sums,
-            first_offset=first,
-            last_offset=last,
-            book=book,
-            mark=mark,
-            minima=minima,
+            window[rows], symbol[rows], sums, first, last, book, mark, minima,
             near_touch=np.zeros((len(rows), len(columns.NEAR_TOUCH_COLUMNS)), np.int64),
-            cancels=cancels[by_row],
-            account_row=account_row,
-            account=account[entries],
-            counts=counts,
-            concentration=concentration,
-            accounts_hash=accounts_hash,
-        )
+            cancels=cancels[by_row], account_row=account_row, account=account[entries],
+            counts=counts, concentration=concentration, accounts_hash=accounts_hash,
+        )  # fmt: skip
         self._keep_slots(~closed)
         return out
 
