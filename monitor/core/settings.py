@@ -105,11 +105,8 @@ def _stream(
 
 
 DEFAULT_STREAMS = (
-    *map(
-        _stream,
-        ("cancels", "orders", "cancels_near", "leverage_raises", "leverage_first_high",
-         "mode_switches", "liquidations", "late", "missing"),
-    ),
+    *map(_stream, ("cancels", "orders", "cancels_near", "leverage_raises", "leverage_first_high")),
+    *map(_stream, ("mode_switches", "liquidations", "late", "missing")),
     _stream("depth_25bps_least", "level", direction="down", least=2.5),
     _stream("spread_bps", "level", direction="up", least=2.5),
     _stream("mark_to_index_bps", "level", direction="both", signed=True),

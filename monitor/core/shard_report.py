@@ -107,7 +107,5 @@ def _compact_text(text: TextColumn) -> list[NDArray[Any]]:
     """The buffer and the lengths of the same rows, where the buffer holds nothing else."""
     start, length = text.start, text.length
     if text.codes is not None:
-        present = text.codes >= 0
-        start = np.where(present, start[text.codes], 0) if len(start) else np.zeros_like(text.codes)
-        length = np.where(present, length[text.codes], -1) if len(length) else start - 1
+        start, length = np.append(start, 0)[text.codes], np.append(length, -1)[text.codes]
     return [text.buffer[expand_spans(start, np.maximum(length, 0))], length.astype(np.int64)]

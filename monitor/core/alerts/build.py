@@ -102,15 +102,9 @@ class AlertBuilder:
         )
 
     def _records(self, f: Finding) -> tuple[alert.Records, ...]:
-        return tuple(
-            alert.Records(
-                topic=self._settings.topics[r.kind],
-                partition=f.partition if r.partition is None else r.partition,
-                first_offset=r.first,
-                last_offset=r.last,
-            )
-            for r in f.records
-        )
+        topics, own = self._settings.topics, f.partition
+        places = ((r, own if r.partition is None else r.partition) for r in f.records)
+        return tuple(alert.Records(topics[r.kind], p, r.first, r.last) for r, p in places)
 
     def _reproduce(self, symbols: tuple[str, ...], since: int, ts: int) -> str:
         """The command that shows the alert again: from its beginning to one window behind it."""
@@ -139,7 +133,9 @@ def round_digits(value: float) -> float:
 
 
 def _walk_layers(finding: Finding, watched: dict[Layer, list[str]]) -> tuple[alert.Step, ...]:
-    """What each layer says, and which of its `watched` streams could not judge."""
+    """What each layer says, the lowest first, and which of its `watched` streams could not judge:
+    what is broken in a lower layer explains what is odd above it.
+    """
     abstained, several = dict(finding.abstained), len(finding.symbols) > 1
     steps = []
     for layer, streams in watched.items():

@@ -133,10 +133,7 @@ class Wording:
             markets = sum(part.stream == total.stream for part in f.parts)
             place = f" in {markets}" if markets < len(symbols) else ""
             changes.append(change_phrase(total) + place)
-        did, names = (
-            fmt.join_list(fmt.shorten_list(changes)),
-            fmt.join_list(fmt.shorten_list(symbols)),
-        )
+        did, names = (fmt.join_list(fmt.shorten_list(names)) for names in (changes, symbols))
         said = f"Weak signs together in {len(symbols)} markets"
         if incident.status == "resolved":
             return f"{said} ({names}): {did}, are {self._over(incident)}"

@@ -16,17 +16,8 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StringConstraints,
-    WithJsonSchema,
-    model_validator,
-)
+import pydantic
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from monitor.core.contract import fixed_point
@@ -47,10 +38,10 @@ LEVELS_MAX = 50
 TEXT_MAX = 128
 
 
-def _number_schema(unit: str, digits: int) -> WithJsonSchema:
+def _number_schema(unit: str, digits: int) -> pydantic.WithJsonSchema:
     text = {"type": "string", "pattern": f"^{fixed_point.NUMBER_PATTERN.pattern}$"}
-    description = f"{unit}, read from its text to {digits} decimal places"
-    return WithJsonSchema({"anyOf": [{"type": "number"}, text], "description": description})
+    meaning = f"{unit}, read from its text to {digits} decimal places"
+    return pydantic.WithJsonSchema({"anyOf": [{"type": "number"}, text], "description": meaning})
 
 
 def _read_integer(value: Any) -> int:
@@ -70,7 +61,7 @@ def _reject_number(value: Any) -> Any:
     return value
 
 
-def _fixed_point(scale: int) -> tuple[BeforeValidator, PlainSerializer]:
+def _fixed_point(scale: int) -> tuple[BeforeValidator, pydantic.PlainSerializer]:
     """How a number on the grid is read, and how it is written."""
 
     def read(value: Any) -> int:
@@ -81,7 +72,7 @@ def _fixed_point(scale: int) -> tuple[BeforeValidator, PlainSerializer]:
     def write(units: int) -> str:
         return fixed_point.format_decimal(units, scale)
 
-    return BeforeValidator(read), PlainSerializer(write, when_used="json")
+    return BeforeValidator(read), pydantic.PlainSerializer(write, when_used="json")
 
 
 _E8, _E6 = _fixed_point(SCALE), _fixed_point(fixed_point.MONEY_SCALE)
@@ -115,8 +106,8 @@ def _check_printable(text: str) -> str:
 _Text = Annotated[
     str,
     BeforeValidator(_reject_number),
-    StringConstraints(strict=True, min_length=1, max_length=TEXT_MAX, pattern=_TEXT),
-    AfterValidator(_check_printable),
+    pydantic.StringConstraints(strict=True, min_length=1, max_length=TEXT_MAX, pattern=_TEXT),
+    pydantic.AfterValidator(_check_printable),
 ]
 Symbol = Annotated[_Text, Field(description="the market, in the venue's own name")]
 Account = Annotated[_Text, Field(description="the account (with its sub-account), never a label")]

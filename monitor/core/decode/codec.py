@@ -15,15 +15,7 @@ from pydantic import BaseModel
 
 from monitor.core.contract import fixed_point
 from monitor.core.decode import batch
-from monitor.core.decode.batch import (
-    ABSENT,
-    Batch,
-    Column,
-    Int64,
-    Ladder,
-    RefusedRecord,
-    TextColumn,
-)
+from monitor.core.decode.batch import ABSENT, Batch, Column, Int64, RefusedRecord, TextColumn
 from monitor.core.decode.scanner import Draft, empty_draft, scan
 from monitor.core.decode.validate import REASONS, kind_of, validate_record
 
@@ -84,7 +76,7 @@ class _DraftFiller:
             draft.levels[i, row] = len(levels)
             self.levels[i] += levels
 
-    def _ladder(self, i: int, rows: Int64 | None) -> Ladder:
+    def _ladder(self, i: int, rows: Int64 | None) -> batch.Ladder:
         """Ladder column `i` of these rows; `None`: of all, as the scanner wrote them."""
         draft = self.draft
         count, first = draft.levels[i], draft.first[i]
@@ -96,9 +88,9 @@ class _DraftFiller:
             price, quantity = (
                 np.concatenate(both)[levels] for both in zip((price, quantity), more, strict=True)
             )
-        return Ladder(np.append(0, np.cumsum(count)), price, quantity)
+        return batch.Ladder(np.append(0, np.cumsum(count)), price, quantity)
 
-    def batch(
+    def build(
         self, topic: str, partition: int, offset: Int64, refused: list[RefusedRecord], rows: Any
     ) -> Batch:
         """The draft as a batch of the accepted `rows`.
@@ -146,7 +138,7 @@ def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[
             keep[row] = False
             refused.append(RefusedRecord(topic, partition, int(offset[row]), *verdict, raws[row]))
     rows = np.flatnonzero(keep) if len(undecided) else None
-    return filler.batch(topic, partition, offset, refused, rows)
+    return filler.build(topic, partition, offset, refused, rows)
 
 
 def _refuse_all(topic: str, partition: int, offset: Int64, raws: Sequence[bytes]) -> Batch:
@@ -168,7 +160,7 @@ def batch_from_events(
     filler = _DraftFiller(empty_draft(kind, len(events)))
     for row, event in enumerate(events):
         filler.fill(row, event)
-    return filler.batch(topic, partition, offset, [], np.arange(len(events)))
+    return filler.build(topic, partition, offset, [], np.arange(len(events)))
 
 
 def _number_formatter(column: Column) -> Callable[[int], str]:

@@ -75,14 +75,10 @@ def field_table(kind: str) -> FieldTable:
         fields.append([*row, len(values), end, _DIGITS_OF.get(column.type, 0)])
         values += [[*place(text), code] for text, code in texts]
     sized = issubclass(events.KINDS[kind], events.SizedEvent)
-    return FieldTable(
-        np.array(fields, np.int64),
-        np.array(values, np.int64),
-        np.frombuffer(bytes(names), np.uint8),
-        sum(1 << i for i, column in enumerate(columns) if column.required),
-        slots["price"] if sized else -1,
-        slots["quantity"] if sized else -1,
-    )
+    required = sum(1 << i for i, column in enumerate(columns) if column.required)
+    bounded = (slots["price"], slots["quantity"]) if sized else (-1, -1)
+    arrays = np.array(fields, np.int64), np.array(values, np.int64)
+    return FieldTable(*arrays, np.frombuffer(bytes(names), np.uint8), required, *bounded)
 
 
 @dataclass(slots=True)

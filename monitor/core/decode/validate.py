@@ -53,11 +53,7 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {k: TypeAdapter(m) for k, m in events.K
 
 
 class _RefusedError(Exception):
-    """Stops the reading of a record; never leaves this module."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.verdict = (reason, detail)
+    """Stops the reading of a record: reason and detail. It never leaves this module."""
 
 
 def preview(value: Any) -> str:
@@ -166,7 +162,8 @@ def validate_record(raw: bytes, kind: str | None) -> BaseModel | tuple[str, str]
         fields = _parse(raw)
         event: BaseModel = _ADAPTERS[_check_kind(fields, kind)].validate_python(fields)
     except _RefusedError as refused:
-        return refused.verdict
+        reason, detail = refused.args
+        return reason, detail
     except ValidationError as error:
         return _refusal_reason(error)
     return event

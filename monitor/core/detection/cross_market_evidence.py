@@ -144,13 +144,12 @@ class CrossMarketEvidence(Stateful):
                 stream = streams[k]
                 if stream[cusums.JUDGED]:
                     mean = 1.0 if self._additive[k] else float(stream[cusums.JUDGED])
-                    numbers = (
-                        float(stream[cusums.OBSERVED]) / mean,
-                        float(stream[cusums.EXPECTED]) / mean,
-                    )
+                    observed, expected = (
+                        stream[[cusums.OBSERVED, cusums.EXPECTED]] / mean
+                    ).tolist()
                     share = float(stream[cusums.NEG_LOG_P]) / carried if carried > 0 else 0.0
                     place = symbol, self._streams[k], JOINT, since
-                    parts.append(FindingPart(*place, *numbers, _chance(stream), share))
+                    parts.append(FindingPart(*place, observed, expected, _chance(stream), share))
         return sorted(parts, key=lambda part: (-part.share, part.symbol, part.stream))
 
     def snapshot(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ so they are the same however windows arrive.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,20 +36,21 @@ class JointEvidence(Stateful):
     def __init__(
         self, settings: EngineSettings, partition: int, partitions: int, history: RecentWindows
     ) -> None:
-        self._partition, self._partitions = partition, partitions
+        self._partition = partition
         self._history = history
         self._warm_up = settings.joint.warm_up
-        self._budget = settings.budget.joint
+        budget = settings.budget.joint
         self._across = settings.budget.cross_market.per_day > 0
-        self._streams = settings.joint.streams if self._budget.per_day > 0 else ()
+        self._streams = settings.joint.streams if budget.per_day > 0 else ()
         self._columns = [FEATURE_COLUMN[name] for name in self._streams]
         specs = [FEATURES[name] for name in self._streams]
         self._additive = np.array([spec.is_additive for spec in specs], np.bool_)
         self._is_level = np.array([spec.form == "level" for spec in specs], np.bool_)
         self._block = settings.joint_block
         """Windows of a block."""
-        self._block_s = self._block * settings.time.window_s
-        per_day = DAY_S / self._block_s
+        block_s = self._block * settings.time.window_s
+        self._p_limit = partial(budget.p_limit, block_s, partitions=partitions)
+        per_day = DAY_S / block_s
         sides = [-1 if s.fall_is_bad else 0 if s.form == "signed" else 1 for s in specs]
         self._joint = JointCusums(sides, per_day, warm_up=self._warm_up)
         self._calibrators = CalibratorBank(per_day, self._p_limit(1), BLOCK_WINDOWS)
@@ -61,9 +63,6 @@ class JointEvidence(Stateful):
         self._count: Float64 = np.zeros((0, len(self._streams)))
         self._begun: Bool = np.zeros((0, len(self._streams)), np.bool_)
         self._ready = 0
-
-    def _p_limit(self, ready: int) -> float:
-        return self._budget.p_limit(self._block_s, ready, self._partitions)
 
     def judge(self, closed: ClosedSpan) -> list[Finding]:
         """Take windows in, in order; judge each block that ends among them, then learn it."""
@@ -164,19 +163,12 @@ class JointEvidence(Stateful):
                 accounts, accounts_of = self._history.account_shares(*who), part.stream
         kinds = sorted({kind for part in parts for kind in FEATURES[part.stream].records})
         where = window, since, self._partition, names[symbol]
+        numbers = lead.observed, lead.expected, p
         return Finding(
-            *where,
-            lead.stream,
-            JOINT,
-            lead.observed,
-            lead.expected,
-            p,
-            accounts,
-            accounts_of,
+            *where, lead.stream, JOINT, *numbers, accounts, accounts_of,
             records=self._history.record_ranges(symbol, since, window, tuple(kinds)),
-            abstained=self._abstentions(symbol),
-            parts=parts if len(parts) > 1 else [],
-        )
+            abstained=self._abstentions(symbol), parts=parts if len(parts) > 1 else [],
+        )  # fmt: skip
 
     def _part(self, symbol: str, since: int, blocks: int, evidence: StreamEvidence) -> FindingPart:
         """What a stream brings: sums over all blocks, or means where it does not add up."""
@@ -187,15 +179,13 @@ class JointEvidence(Stateful):
     def _abstentions(self, symbol: int) -> list[tuple[str, str]]:
         """The joint streams without a p-value in the last block, and why."""
         reasons = []
-        for i, name in enumerate(self._streams):
-            if not np.isnan(self._joint.p[symbol, i]):
-                continue
+        for i in np.flatnonzero(np.isnan(self._joint.p[symbol])):
             why = f"learning: its first {self._warm_up} windows of joint evidence"
             if not self._begun[symbol, i]:
                 why = "none seen so far"
             elif not self._count[symbol, i]:
                 why = "not in this window"
-            reasons.append((name, why))
+            reasons.append((self._streams[i], why))
         return reasons
 
     def snapshot(self) -> dict[str, Any]:

@@ -45,15 +45,12 @@ class Judge(Protocol[Passed]):
 
     def judge(self, closed: Passed) -> list[Finding]:
         """What is too rare in these windows, given the budget of this kind of evidence."""
-        ...
 
     def snapshot(self) -> Any:
         """All state, as plain values and arrays."""
-        ...
 
     def restore(self, state: Any) -> None:
         """Go on from a snapshot."""
-        ...
 
 
 @dataclass(slots=True)

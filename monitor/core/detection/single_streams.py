@@ -69,11 +69,7 @@ class SingleStreams(Stateful):
         numbers = evidence.observed * scale, evidence.expected * scale, rare.p
         abstentions = self._groups.abstentions(rare.symbol)
         return Finding(
-            *where,
-            stream.feature,
-            stream.detector,
-            *numbers,
-            accounts=accounts,
+            *where, stream.feature, stream.detector, *numbers, accounts,
             records=self._history.record_ranges(symbol, since, window, feature.records),
             abstained=[(streams[i].feature, why) for i, why in abstentions],
-        )
+        )  # fmt: skip

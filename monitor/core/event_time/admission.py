@@ -20,7 +20,9 @@ _NOTHING = np.empty(0, np.uint8), _EMPTY
 
 
 class RecordCounts(Stateful):
-    """Counters of records; a record read twice (same partition and offset) counts once here."""
+    """What came in, by kind and by fate; a record read twice (same partition and offset) counts
+    once. Counts of a set of records: their order cannot show.
+    """
 
     STATE = ("events", "late", "refused", "duplicates")
 

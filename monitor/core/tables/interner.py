@@ -139,14 +139,11 @@ class Interner:
         # The array stays with its numbers, so that no other array can take the same address.
         cached = self._dictionaries.get(id(text.start))
         if cached is None:
-            cached = text.start, self._intern_spans(text)
+            cached = text.start, np.append(self._intern_spans(text), -1)
             self._dictionaries[id(text.start)] = cached
             if len(self._dictionaries) > DICTIONARIES_CACHED_MAX:
                 self._dictionaries.popitem(last=False)
-        out = cached[1]
-        if len(out) == 0:
-            return np.full(len(text.codes), -1, np.int64)
-        return np.where(text.codes >= 0, out[text.codes], -1)
+        return cached[1][text.codes]  # absent is code -1, which takes the last
 
     def _intern_spans(self, text: TextColumn) -> Int64:
         out = np.empty(len(text.start), np.int64)
@@ -214,6 +211,4 @@ def hash_text(text: TextColumn) -> UInt64:
     hash_spans(*_contiguous_spans(text), out)
     if text.codes is None:
         return out
-    if len(out) == 0:
-        return np.zeros(len(text.codes), np.uint64)
-    return np.where(text.codes >= 0, out[text.codes], np.uint64(0))
+    return np.append(out, np.uint64(0))[text.codes]

@@ -277,10 +277,12 @@ def add_sequence_numbers(kind, sums, minima, row, seq):  # type: ignore[no-untyp
 def count_missing(sums, minima, symbol, highest, out):  # type: ignore[no-untyped-def]
     """How many records are missing in each row (windows in order), over all feeds of its symbol.
 
-    `highest`: (symbols, `KINDS`), the highest number so far, −1: none; brought up to date. NaN
-    where no feed of the symbol was ever numbered. In a symbol's first window only what is missing
-    between its own numbers counts. A number below half of the highest so far is a counter that
-    began again.
+    A feed is one kind of record of one market. What is missing are the numbers above the highest
+    before the window and up to the highest in it whose records did not come; in a symbol's first
+    window those between its own numbers. A number below half of the highest so far is a counter
+    that began again. A venue that numbers several feeds with one counter has gaps in each all the
+    time, which detectors learn as the usual. `highest`: (symbols, `KINDS`), the highest number so
+    far, −1: none; brought up to date. NaN where no feed of the symbol was ever numbered.
     """
     for i in range(symbol.size):
         numbered, gap = False, 0

@@ -1,4 +1,4 @@
-"""What is known of closed windows, all of it in integers; and what orders and bounds it."""
+"""Closed windows, all of it in integers; and the memory of the last minutes of them."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class _ClosedChunk(NamedTuple):
 
 
 class RecentWindows:
-    """A bounded memory of `ClosedWindows`: `WINDOWS_KEPT` windows."""
+    """The last `WINDOWS_KEPT` windows, for the accounts and the offsets that an alert names."""
 
     def __init__(self, symbols: Interner, accounts: Interner) -> None:
         self._symbols = symbols

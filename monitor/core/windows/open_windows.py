@@ -55,7 +55,7 @@ class _Pending(NamedTuple):
 
 
 class _Added(NamedTuple):
-    """A batch to add, with the slot, the symbol and the hashed account of each record."""
+    """A batch to add, with the slot, the symbol and the hashed account (0: none) of each record."""
 
     batch: Batch
     row: Int64
@@ -141,7 +141,10 @@ class OpenWindows(Stateful):
         row = self._slot_rows(batch.numbers["ts"], symbol)
         self._add_record_numbers(batch, row)
         acc.add_behind(self._by_slot.minima.data, row, behind)
-        hashes = self._account_hashes(np.full(len(batch), -1) if account is None else account)
+        hashes = np.zeros(len(batch), np.uint64)  # never 0 where there is an account
+        if account is not None:
+            named = account >= 0
+            hashes[named] = np.maximum(self._accounts.hashes[account[named]], 1)
         self._add_kind[batch.kind](_Added(batch, row, symbol, hashes))
         if account is not None and batch.kind in _COUNTED_BY_ACCOUNT:
             counts = account >= 0
@@ -154,13 +157,6 @@ class OpenWindows(Stateful):
             acc.add_one(self._counts.data, pair, KINDS.index(batch.kind))
         if self._slots.n > 2 * self._limits.symbols or self._pairs.n > 2 * self._limits.accounts:
             self._prune()
-
-    def _account_hashes(self, account: Int64) -> UInt64:
-        """Hashes of accounts' names, never 0; 0 where there is none."""
-        out = np.zeros(len(account), np.uint64)
-        named = account >= 0
-        out[named] = np.maximum(self._accounts.hashes[account[named]], 1)
-        return out
 
     def _add_orders(self, added: _Added) -> None:
         n, texts = added.batch.numbers, added.batch.texts
