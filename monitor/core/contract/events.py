@@ -1,7 +1,7 @@
 """The contract: what comes in.
 
 These pydantic models are the one source of every field's name, meaning, unit and bound. The JSON
-Schema, the AsyncAPI document, the scanner's table (`monitor/core/decode/scanner.py`) and the
+Schema, the AsyncAPI document, the scanner's table (`monitor/core/decode/codec.py`) and the
 recorded day's columns (`monitor/core/decode/batch.py`) are derived from them. The models judge
 every record that the scanner cannot decide.
 
