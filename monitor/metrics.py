@@ -20,7 +20,7 @@ from monitor.band_metrics import BandCollector
 from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, Outcomes
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.codec import REASONS
-from monitor.core.event_time.record_counts import RecordCounts
+from monitor.core.event_time.admission import RecordCounts
 from monitor.core.event_time.watermark import NEVER
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, PartitionProgress
 from monitor.kafka.reader import PollResult

@@ -14,7 +14,7 @@ PACKAGES = ("monitor", "detectors", "replay")
 MODULES_MAX = 12
 PARAMETERS_MAX = 10
 PARAMETERS_OF = {
-    "monitor/core/decode/scanner_kernel.py": "one state machine over one record's bytes",
+    "monitor/core/decode/scanner.py": "one state machine over one record's bytes",
     "monitor/cli.py": "a command's parameters are its options",
 }
 """Where more parameters are allowed, and why."""

@@ -7,7 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 
 from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, Outcomes
-from monitor.core.event_time.record_counts import RecordCounts
+from monitor.core.event_time.admission import RecordCounts
 from monitor.core.event_time.watermark import NEVER
 from monitor.metrics import EngineCollector
 from tests.core.accounts.test_liquidation_outcomes import (

@@ -23,7 +23,7 @@ from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.judge import ClosedSpan
-from monitor.core.event_time.record_counts import RecordCounts
+from monitor.core.event_time.admission import RecordCounts
 from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.settings import EngineSettings
 from monitor.core.shard import SHARD_KINDS, Shard
@@ -42,26 +42,15 @@ class EngineOutput(StageOutput):
 class Engine:
     """Shards and the venue stage in one process.
 
-    Parameters
-    ----------
-    settings
-        All numbers.
-    factories
-        One for each of `settings.streams`.
-    partitions
-        How many partitions each topic has; all topics have as many.
-    backlog_windows
-        Windows that may wait to be closed together: 0 live; a replay is faster with some, and its
-        output is the same.
+    `factories`: one for each of `settings.streams`. `partitions`: how many each topic has; all
+    topics have as many. `backlog_windows`: windows that may wait to be closed together: 0 live; a
+    replay is faster with some, and its output is the same.
     """
 
     def __init__(
-        self,
-        settings: EngineSettings,
-        factories: Sequence[DetectorFactory],
-        partitions: int = 1,
-        backlog_windows: int = 0,
-    ) -> None:
+        self, settings: EngineSettings, factories: Sequence[DetectorFactory],
+        partitions: int = 1, backlog_windows: int = 0,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self.shards = [
             Shard(p, partitions, settings, factories, backlog_windows) for p in range(partitions)
@@ -139,10 +128,8 @@ class Engine:
 
     def snapshot(self) -> bytes:
         """All state, the positions in all topics included."""
-        state = {
-            "shards": [shard.snapshot() for shard in self.shards],
-            "stage": self.stage.snapshot(),
-        }
+        shards = [shard.snapshot() for shard in self.shards]
+        state = {"shards": shards, "stage": self.stage.snapshot()}
         return snapshot.pack(state, self._settings.fingerprint())
 
     def restore(self, raw: bytes) -> None:

@@ -12,8 +12,6 @@ JOINT = "joint"
 """The detector that a finding of joint evidence names."""
 ACCOUNT_BURST = "account_burst"
 """The detector that compares accounts with their own history; it names a few accounts."""
-
-
 P_MIN = 1e-300
 """A smaller p-value counts as this one, so that its logarithm and its inverse stay finite."""
 PartKey = tuple[str, str, bool]
@@ -52,21 +50,22 @@ class OffsetRange:
 
 @dataclass(slots=True)
 class FindingPart(_Observation):
-    """What one stream of one symbol adds to evidence of several streams."""
+    """What one stream of one symbol adds to evidence of several streams.
+
+    `since`: index of the window in which the stream's change began. `observed`: as
+    `Finding.observed`; from joint evidence, a stream that does not add up over windows (a level, a
+    share) has its mean here. `p`: chance of as much evidence in this stream alone. `share`: the
+    stream's -ln p over the sum of all streams that judged, 0 to 1.
+    """
 
     symbol: str
     stream: str
     detector: str
     since: int
-    """Index of the window in which the stream's change began."""
     observed: float
-    """As `Finding.observed`. From joint evidence, a stream that does not add up over windows (a
-    level, a share) has its mean here."""
     expected: float
     p: float
-    """Chance of as much evidence in this stream alone."""
     share: float
-    """The stream's -ln p over the sum of all streams that judged, 0 to 1."""
 
     @property
     def by_account(self) -> bool:
@@ -81,23 +80,23 @@ class FindingPart(_Observation):
 
 @dataclass(slots=True)
 class Finding(_Observation):
-    """Evidence against one stream of one symbol, or (with `parts`) against several."""
+    """Evidence against one stream of one symbol, or (with `parts`) against several.
+
+    It was decided in the window of index `window`, and the change began in that of `since`.
+    `stream` is the feature that was watched. `observed`: the sum over these windows, in the
+    feature's unit. `p`: chance of as much evidence in one window of ordinary data.
+    """
 
     window: int
-    """Index of the window in which it was decided."""
     since: int
-    """Index of the window in which the change began."""
     partition: int
     symbol: str
     """Empty: of the whole venue."""
     stream: str
-    """The feature that was watched."""
     detector: str
     observed: float
-    """The sum over the windows from `since` to `window`, in the feature's unit."""
     expected: float
     p: float
-    """Chance of as much evidence in one window of ordinary data."""
     accounts: list[tuple[str, float]] = field(default_factory=list)
     """The accounts behind it, each with its share of `observed`."""
     accounts_of: str = ""

@@ -12,6 +12,7 @@ from monitor.core.contract.events import TOPICS
 from monitor.core.contract.feature_catalogue import VENUE_FEATURES
 from monitor.core.contract.units import DAY_MS, MILLISECOND_NS, SECOND_NS
 
+Parameter = float | int | str | bool
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -87,7 +88,7 @@ class StreamSettings(StrictModel):
     detector: str = "burst"
     """Name of a detector's entry point, or path of one of river's anomaly detectors, such as
     anomaly.LODA."""
-    parameters: dict[str, float | int | str | bool] = {}
+    parameters: dict[str, Parameter] = {}
     inputs: tuple[str, ...] = ()
     """The features that the detector reads, in its order, where `feature` alone is not enough: a
     ratio reads the count of events and the count of trials."""
@@ -98,22 +99,14 @@ class StreamSettings(StrictModel):
 
 
 def _stream(
-    feature: str,
-    detector: str,
-    inputs: tuple[str, ...] = (),
-    **parameters: float | int | str | bool,
+    feature: str, detector: str = "burst", inputs: tuple[str, ...] = (), **parameters: Parameter
 ) -> StreamSettings:
     return StreamSettings(feature=feature, detector=detector, inputs=inputs, parameters=parameters)
 
 
 DEFAULT_STREAMS = (
-    *(
-        StreamSettings(feature=name)
-        for name in (
-            "cancels", "orders", "cancels_near", "leverage_raises", "leverage_first_high",
-            "mode_switches", "liquidations", "late", "missing",
-        )
-    ),
+    *map(_stream, ("cancels", "orders", "cancels_near", "leverage_raises", "leverage_first_high")),
+    *map(_stream, ("mode_switches", "liquidations", "late", "missing")),
     _stream("depth_25bps_least", "level", direction="down", least=2.5),
     _stream("spread_bps", "level", direction="up", least=2.5),
     _stream("mark_to_index_bps", "level", direction="both", signed=True),
@@ -122,13 +115,8 @@ DEFAULT_STREAMS = (
     _stream("refill_s", "peak", least=30.0),
     _stream("layering", "peak", least=1.0),
     _stream("crowding", "peak", least=3.0),
-    *(
-        StreamSettings(feature=name)
-        for name in (
-            "raised_notional", "raised_near_tier", "opened_high_to_depth", "churned_notional",
-            "unexplained",
-        )
-    ),
+    *map(_stream, ("raised_notional", "raised_near_tier", "opened_high_to_depth")),
+    *map(_stream, ("churned_notional", "unexplained")),
     _stream("forced_to_depth", "peak", least=1.0),
 )  # fmt: skip
 """What is watched by default; a stream begins only where a venue's feeds have its number."""
@@ -169,15 +157,9 @@ class JointSettings(StrictModel):
     window_s: Seconds = 5.0
     """Windows are joined to blocks of this length, s."""
     streams: tuple[str, ...] = (
-        "cancels",
-        "cancels_top_share",
-        "trades",
-        "liquidations",
-        "leverage_raises",
-        "depth_25bps_least",
-        "spread_bps",
-        "mark_gap_bps",
-    )
+        "cancels", "cancels_top_share", "trades", "liquidations", "leverage_raises",
+        "depth_25bps_least", "spread_bps", "mark_gap_bps",
+    )  # fmt: skip
     """Features whose evidence is added; with fewer than two, joint evidence is off. Two that
     measure the same thing would count it twice. The first must be a count: the forecast of its rate
     is an input of all."""

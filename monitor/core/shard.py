@@ -23,18 +23,16 @@ from monitor.core.detection.feed_silence import FeedSilences
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge
 from monitor.core.detection.single_streams import SingleStreams
-from monitor.core.event_time.admission import AdmissionControl
-from monitor.core.event_time.record_counts import RecordCounts
-from monitor.core.event_time.watermark import NEVER, PartitionClock, apply_controls
+from monitor.core.event_time.admission import AdmissionControl, RecordCounts
+from monitor.core.event_time.watermark import NEVER, apply_controls
 from monitor.core.features.compute import FeatureCalculator
 from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.shard_report import ShardReport
 from monitor.core.tables.interner import Interner
 from monitor.core.venue.state import KINDS as VENUE_KINDS
-from monitor.core.windows.closed_windows import ClosedWindows
+from monitor.core.windows.closed_windows import ClosedWindows, RecentWindows, name_rank
 from monitor.core.windows.open_windows import OpenWindows
-from monitor.core.windows.recent_windows import RecentWindows
 
 SHARD_KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
 """Kinds of records that shards read."""
@@ -43,16 +41,8 @@ SHARD_KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
 class Shard(Stateful):
     """Everything that needs the records of one symbol only, for the symbols of one partition.
 
-    Parameters
-    ----------
-    partition, partitions
-        Which partition of the co-partitioned topics, and how many there are.
-    settings
-        All numbers.
-    factories
-        One for each of `settings.streams`.
-    backlog_windows
-        Windows that may wait to be closed together; see `Engine`.
+    `partition`: that of the co-partitioned topics, of which each has `partitions`. `factories`: one
+    for each of `settings.streams`. `backlog_windows`: see `Engine`.
     """
 
     STATE = (
@@ -61,13 +51,9 @@ class Shard(Stateful):
     )  # fmt: skip
 
     def __init__(
-        self,
-        partition: int,
-        partitions: int,
-        settings: EngineSettings,
-        factories: Sequence[DetectorFactory],
-        backlog_windows: int = 0,
-    ) -> None:
+        self, partition: int, partitions: int, settings: EngineSettings,
+        factories: Sequence[DetectorFactory], backlog_windows: int = 0,
+    ) -> None:  # fmt: skip
         self._backlog_windows = backlog_windows
         self._settings = settings
         self.partition = partition
@@ -82,9 +68,8 @@ class Shard(Stateful):
         self._measure = FeatureCalculator(self._window_ns)
         self._history = RecentWindows(self.symbols, self.accounts)
         self._joint_evidence = JointEvidence(settings, partition, partitions, self._history)
-        self._account_bursts = AccountBursts(
-            settings, partition, partitions, self.symbols, self.accounts, self._history
-        )
+        names = self.symbols, self.accounts
+        self._account_bursts = AccountBursts(settings, partition, partitions, *names, self._history)
         self._judges: tuple[Judge[ClosedSpan], ...] = (
             SingleStreams(settings, factories, partition, partitions, self._history),
             self._joint_evidence,
@@ -94,10 +79,8 @@ class Shard(Stateful):
         self._seen_symbols: Int64 = np.empty(0, np.int64)
         self._next: int | None = None
         self._chain = b""
-        self.clocks: dict[tuple[str, int], PartitionClock] = {
-            (settings.topics[kind], partition): clock
-            for kind, clock in self.admission.clocks.items()
-        }
+        clocks = self.admission.clocks.items()
+        self.clocks = {(settings.topics[kind], partition): clock for kind, clock in clocks}
         """Time in each topic partition, by topic and number."""
         self.windows = 0
         """Windows of a symbol that were closed."""
@@ -162,21 +145,10 @@ class Shard(Stateful):
         """What is new since the last report."""
         until = self.closed_ns // self._window_ns
         high = {kind: clock.position for kind, clock in self.admission.clocks.items()}
-        report = ShardReport(
-            partition=self.partition,
-            low=self._reported_offsets,
-            high=high,
-            since=self._reported_until,
-            until=until,
-            closed_ns=self.closed_ns,
-            latest_ns=self.latest_ns,
-            windows=self.windows,
-            chain=self._chain,
-            tally=self.tally.snapshot(),
-            findings=self._findings,
-            batches=self._batches,
-            block_p_values=self._joint_evidence.block_p_values,
-        )
+        times = self._reported_until, until, self.closed_ns, self.latest_ns
+        new = self._findings, self._batches, self._joint_evidence.block_p_values
+        progress = self.windows, self._chain, self.tally.snapshot()
+        report = ShardReport(self.partition, self._reported_offsets, high, *times, *progress, *new)
         self._reported_offsets, self._reported_until = dict(high), until
         self._findings, self._batches, self._joint_evidence.block_p_values = [], [], []
         return report
@@ -233,26 +205,15 @@ class Shard(Stateful):
         """Count these symbols among those seen, which stay in the order of their names."""
         seen = np.unique(np.concatenate((self._seen_symbols, symbols)))
         if len(seen) > len(self._seen_symbols):
-            names = self.symbols.names(seen)
-            self._seen_symbols = seen[sorted(range(len(names)), key=names.__getitem__)]
+            self._seen_symbols = seen[np.argsort(name_rank(self.symbols, seen))]
 
     def _extend_digest(self, windows: ClosedWindows) -> None:
         """Chain the bytes of each window: hashes of the names, then the integers themselves."""
         hashes = self.symbols.hashes[windows.symbol]
         columns = windows.window, hashes.view(np.int64), windows.accounts_hash.view(np.int64)
-        rows = np.concatenate(
-            (
-                np.stack(columns, axis=1),
-                windows.sums,
-                windows.first_offset,
-                windows.last_offset,
-                windows.book,
-                windows.mark,
-                windows.minima,
-                windows.near_touch,
-            ),
-            axis=1,
-        )
+        offsets = windows.first_offset, windows.last_offset
+        last = windows.book, windows.mark, windows.minima, windows.near_touch
+        rows = np.concatenate((np.stack(columns, axis=1), windows.sums, *offsets, *last), axis=1)
         for a, b in equal_runs(windows.window):
             self._chain = hashlib.sha256(self._chain + rows[a:b].tobytes()).digest()
 
@@ -270,10 +231,6 @@ class Shard(Stateful):
         self._account_bursts.rename_accounts(remap)
 
     def snapshot(self) -> dict[str, Any]:
-        """All state, as plain values and arrays. Call `drain_report` first: what is not reported
-        is no part of it.
-        """
-        assert not self._findings
-        assert not self._batches
-        assert not self._joint_evidence.block_p_values
+        """All state. Call `drain_report` first: what is not reported is no part of it."""
+        assert not [*self._findings, *self._batches, *self._joint_evidence.block_p_values]
         return super().snapshot()

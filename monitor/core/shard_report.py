@@ -12,38 +12,39 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monitor.core import snapshot
-from monitor.core.decode.batch import Batch
-from monitor.core.decode.batch_state import batch_from_state, batch_to_state, last_books
-from monitor.core.detection.block_p_values import BlockPValues
+from monitor.core.decode.batch import Batch, Ladder, TextColumn, expand_spans
+from monitor.core.detection.judge import BlockPValues
 from monitor.core.finding import Finding
 from monitor.core.snapshot import from_state, to_state
+
+UNUSED_TEXTS = ("trade_id", "order_id", "replaces")
+"""Text columns that the venue stage has no use for."""
 
 
 @dataclass(slots=True)
 class ShardReport:
-    """What is new in one shard since its last report."""
+    """What is new in one shard since its last report.
+
+    It covers, by kind, the records from offset `low` to below `high`, and the windows of index
+    `since` to below `until`. All windows that end by `closed_ns` are closed; `latest_ns` is the
+    highest event time read, beyond which control records may close windows. `windows` (closed
+    windows of a symbol), `chain` (the digest) and `tally` (`RecordCounts.snapshot`) are so far.
+    """
 
     partition: int
     low: dict[str, int]
-    """By kind: the offset of the first record that this report covers."""
     high: dict[str, int]
-    """By kind: the offset behind the last one."""
     since: int
-    """Index of the first window covered."""
     until: int
-    """Index of the window behind the last one that is closed."""
     closed_ns: int
-    """All windows that end by this event time are closed."""
     latest_ns: int
-    """Highest event time read; windows may be closed beyond it, where control records say that a
-    topic has nothing more."""
     windows: int
-    """Windows of a symbol closed so far."""
     chain: bytes
-    """The shard's digest so far."""
     tally: dict[str, Any]
-    """What came in so far (`RecordCounts.snapshot`)."""
     findings: list[Finding] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     """Admitted records of the kinds that the venue stage reads."""
@@ -67,3 +68,44 @@ class ShardReport:
         state = snapshot.unpack(raw, fingerprint)
         batches = [batch_from_state(batch) for batch in state.pop("batches")]
         return dataclasses.replace(from_state(cls, state), batches=batches)
+
+
+def last_books(batch: Batch, interval_ns: int) -> Batch:
+    """The last book of each symbol in each interval of event time."""
+    names = batch.texts["symbol"].to_strings()
+    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    symbol = np.array([number[name] for name in names], np.int64)
+    ts = batch.numbers["ts"]
+    interval = ts // interval_ns
+    order = np.lexsort((batch.offset, ts, interval, symbol))
+    group = np.stack((symbol[order], interval[order]))
+    last = np.append((group[:, 1:] != group[:, :-1]).any(axis=0), True)
+    return batch.select_rows(np.sort(order[last]))
+
+
+def batch_to_state(batch: Batch) -> dict[str, Any]:
+    """Of the texts only those that the venue stage reads, and only the bytes in use, end to end."""
+    used = [name for name in batch.texts if name not in UNUSED_TEXTS]
+    return {
+        "source": [batch.kind, batch.topic, batch.partition],
+        "offset": batch.offset,
+        "numbers": batch.numbers,
+        "texts": {name: _compact_text(batch.texts[name]) for name in used},
+        "ladders": {name: list(ladder) for name, ladder in batch.ladders.items()},
+    }
+
+
+def batch_from_state(state: dict[str, Any]) -> Batch:
+    """The inverse."""
+    texts = {name: TextColumn.end_to_end(*text) for name, text in state["texts"].items()}
+    ladders = {name: Ladder(*columns) for name, columns in state["ladders"].items()}
+    kind, topic, partition = state["source"]
+    return Batch(kind, topic, partition, state["offset"], state["numbers"], texts, ladders)
+
+
+def _compact_text(text: TextColumn) -> list[NDArray[Any]]:
+    """The buffer and the lengths of the same rows, where the buffer holds nothing else."""
+    start, length = text.start, text.length
+    if text.codes is not None:
+        start, length = np.append(start, 0)[text.codes], np.append(length, -1)[text.codes]
+    return [text.buffer[expand_spans(start, np.maximum(length, 0))], length.astype(np.int64)]

@@ -6,32 +6,21 @@ import shlex
 from typing import get_args
 
 import monitor
-from monitor.core.alerts.formatting import format_iso
+from monitor.core.alerts.formatting import format_iso, join_list
 from monitor.core.alerts.incidents import Incident
-from monitor.core.alerts.triage import streams_by_layer, walk_layers
-from monitor.core.alerts.wording import Wording
-from monitor.core.contract.alert import (
-    Abstention,
-    Alert,
-    AlertEvidence,
-    Carrier,
-    MarketStake,
-    Records,
-    Severity,
-    Versions,
-)
-from monitor.core.contract.feature_catalogue import FEATURES
+from monitor.core.alerts.wording import Wording, change_phrase
+from monitor.core.contract import alert
+from monitor.core.contract.alert import Severity
+from monitor.core.contract.feature_catalogue import FEATURES, Layer
 from monitor.core.finding import Finding, FindingPart
 from monitor.core.settings import EngineSettings
 
 CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
 """A desk acts on five times the usual, and looks at twice the usual."""
 DOUBT_SEVERITY: dict[str, Severity] = {
-    "outlying_mark": "critical",
-    "outlying_index": "critical",
-    "outlying_source": "warning",
+    "outlying_mark": "critical", "outlying_index": "critical", "outlying_source": "warning",
     "stale_source": "warning",
-}
+}  # fmt: skip
 """The severity of a price in doubt: while the mark or the index is not believed, all margins and
 bands are as of the last good one."""
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -43,16 +32,19 @@ class AlertBuilder:
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._wording = Wording(settings)
-        streams = [stream.feature for stream in settings.streams]
-        self._watched = streams_by_layer((*streams, *settings.joint.streams))
         detectors = {stream.feature: stream.detector for stream in settings.streams}
-        self._versions = Versions(monitor.__version__, settings.fingerprint(), detectors)
+        watched = {*detectors, *settings.joint.streams}
+        self._watched: dict[Layer, list[str]] = {
+            layer: [n for n, spec in FEATURES.items() if spec.layer == layer and n in watched]
+            for layer in get_args(Layer)
+        }
+        self._versions = alert.Versions(monitor.__version__, settings.fingerprint(), detectors)
 
     def decision_ns(self, incident: Incident) -> int:
         """Event time of an incident's publication: the end of its window."""
         return (incident.window + 1) * self._settings.time.window_ns
 
-    def build(self, incident: Incident, stake: MarketStake | None = None) -> Alert:
+    def build(self, incident: Incident, stake: alert.MarketStake | None = None) -> alert.Alert:
         """The alert of one publication; `stake` is that of the incident's first market."""
         f = incident.finding
         several = len(f.parts) > 1
@@ -60,7 +52,7 @@ class AlertBuilder:
         first = FEATURES[parts[0].stream]
         symbols = tuple(f.symbols) if several else (f.symbol,) if f.symbol else ()
         ts, since = self.decision_ns(incident), f.since * self._settings.time.window_ns
-        return Alert(
+        return alert.Alert(
             id=f"{incident.fingerprint}-{incident.sequence}",
             fingerprint=incident.fingerprint,
             status=incident.status,
@@ -72,18 +64,18 @@ class AlertBuilder:
             since=since,
             summary=self._wording.sentence(incident),
             evidence=tuple(self._evidence(f, part, len(symbols) > 1) for part in parts),
-            accounts=tuple(Carrier(name, round_digits(share)) for name, share in f.accounts),
+            accounts=tuple(alert.Carrier(name, round_digits(share)) for name, share in f.accounts),
             zones=stake.zones if stake else (),
             at_stake=stake.at_stake if stake else None,
-            triage=walk_layers(f, self._watched) if several else None,
+            triage=_walk_layers(f, self._watched) if several else None,
             records=self._records(f),
-            abstained=tuple(Abstention(name, why) for name, why in f.abstained),
+            abstained=tuple(alert.Abstention(name, why) for name, why in f.abstained),
             reproduce=self._reproduce(symbols, since, ts),
             versions=self._versions,
         )
 
     def _severity(
-        self, f: Finding, parts: list[FindingPart], stake: MarketStake | None
+        self, f: Finding, parts: list[FindingPart], stake: alert.MarketStake | None
     ) -> Severity:
         """The gravest of the parts; one step higher where much is at stake."""
         if f.facts:
@@ -93,10 +85,10 @@ class AlertBuilder:
         much = self._settings.alerts.stake_notional
         return escalate(level) if stake and stake.at_stake.forced_notional >= much else level
 
-    def _evidence(self, f: Finding, part: FindingPart, several: bool) -> AlertEvidence:
+    def _evidence(self, f: Finding, part: FindingPart, several: bool) -> alert.AlertEvidence:
         """One row of evidence; it names its symbol where the alert has several."""
         days = self._wording.days_between(part.p)
-        return AlertEvidence(
+        return alert.AlertEvidence(
             stream=part.stream,
             detector=part.detector,
             observed=round_digits(part.observed),
@@ -109,16 +101,10 @@ class AlertBuilder:
             symbol=part.symbol if several else None,
         )
 
-    def _records(self, f: Finding) -> tuple[Records, ...]:
-        return tuple(
-            Records(
-                topic=self._settings.topics[r.kind],
-                partition=f.partition if r.partition is None else r.partition,
-                first_offset=r.first,
-                last_offset=r.last,
-            )
-            for r in f.records
-        )
+    def _records(self, f: Finding) -> tuple[alert.Records, ...]:
+        topics, own = self._settings.topics, f.partition
+        places = ((r, own if r.partition is None else r.partition) for r in f.records)
+        return tuple(alert.Records(topics[r.kind], p, r.first, r.last) for r, p in places)
 
     def _reproduce(self, symbols: tuple[str, ...], since: int, ts: int) -> str:
         """The command that shows the alert again: from its beginning to one window behind it."""
@@ -144,3 +130,27 @@ def escalate(level: Severity) -> Severity:
 def round_digits(value: float) -> float:
     """Six significant digits: an alert does not depend on the last bit of a logarithm."""
     return float(f"{value:.6g}")
+
+
+def _walk_layers(finding: Finding, watched: dict[Layer, list[str]]) -> tuple[alert.Step, ...]:
+    """What each layer says, the lowest first, and which of its `watched` streams could not judge:
+    what is broken in a lower layer explains what is odd above it.
+    """
+    abstained, several = dict(finding.abstained), len(finding.symbols) > 1
+    steps = []
+    for layer, streams in watched.items():
+        changes = [
+            change_phrase(part) + (f" in {part.symbol}" if several else "")
+            for part in finding.parts
+            if FEATURES[part.stream].layer == layer
+        ]
+        silent = [f"{name} ({abstained[name]})" for name in streams if name in abstained]
+        if changes:
+            said = join_list(changes)
+        elif not streams:
+            said = "not watched"
+        else:
+            said = "cannot tell" if len(silent) == len(streams) else "nothing out of the ordinary"
+        said += f"; abstained: {', '.join(silent)}" if silent else ""
+        steps.append(alert.Step(layer, said))
+    return tuple(steps)

@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from monitor.core.alerts.merge import merge_findings
+from monitor.core import finding as evidence
 from monitor.core.contract.alert import Status
-from monitor.core.finding import JOINT, Finding, PartKey
+from monitor.core.contract.feature_catalogue import FEATURES
+from monitor.core.finding import ACCOUNT_BURST, JOINT, Finding, FindingPart, PartKey
 from monitor.core.snapshot import from_state, to_state
 
 GROWTH = 2.0
 """An open alert is published again when the excess in a stream has grown by this factor."""
+ACCOUNTS_MAX = 5
+"""Accounts that an alert names at most."""
 
 
 @dataclass(slots=True)
@@ -38,9 +42,8 @@ class Incident:
     published: dict[PartKey, float] = field(default_factory=dict)
     """The excess of each part at the last publication; empty before the first."""
     last_window: int = 0
-    """Index of the last window with new evidence."""
     first_window: int = 0
-    """Index of the window of its first finding."""
+    """Indices of the windows of its last and of its first finding."""
 
     @property
     def symbols(self) -> list[str]:
@@ -73,12 +76,8 @@ def _is_standalone(finding: Finding) -> bool:
 class Incidents:
     """Turns findings, in the order of event time, into publications of incidents.
 
-    Parameters
-    ----------
-    quiet_windows
-        An incident is resolved after so many windows without new evidence.
-    together_windows
-        Evidence in another symbol that begins within so many windows belongs to the incident.
+    An incident is resolved after `quiet_windows` without new evidence. Evidence in another symbol
+    that begins within `together_windows` belongs to the incident.
     """
 
     def __init__(self, quiet_windows: int, together_windows: int = 5) -> None:
@@ -94,8 +93,8 @@ class Incidents:
         findings a window adds to an incident, it is published once.
         """
         published: list[Incident] = []
-        by_window = groupby(sorted(findings, key=_sort_key), key=lambda finding: finding.window)
-        for window, group in by_window:
+        ordered = sorted(findings, key=_sort_key)
+        for window, group in groupby(ordered, key=lambda finding: finding.window):
             here = list(group)
             published += self._resolve_quiet(window)
             published += [over for finding in here for over in self._resolve_ended(finding)]
@@ -175,8 +174,103 @@ class Incidents:
 
 def _has_grown(incident: Incident) -> bool:
     """Whether there is something new to publish: another part, or far more excess in one."""
-    for part in incident.finding.all_parts:
-        before = incident.published.get(part.key)
-        if before is None or (part.excess >= GROWTH * before and part.excess > 0):
-            return True
-    return False
+    before = incident.published
+    return any(
+        part.key not in before or 0 < part.excess >= GROWTH * before[part.key]
+        for part in incident.finding.all_parts
+    )
+
+
+def merge_findings(old: Finding, new: Finding) -> Finding:
+    """The evidence of both, under the name of `old`."""
+    parts = {part.key: part for part in old.all_parts}
+    for part in new.all_parts:
+        before = parts.get(part.key)
+        parts[part.key] = part if before is None else _merge_parts(before, part, old.window)
+    first = parts[old.symbol, old.stream, old.detector == ACCOUNT_BURST]
+    named = _pick_accounts(old, new)
+    return dataclasses.replace(
+        old,
+        window=new.window,
+        since=min(old.since, new.since),
+        observed=first.observed,
+        expected=first.expected,
+        p=min(old.p, new.p),
+        accounts=named.accounts,
+        accounts_of=named.accounts_of or named.stream,
+        accounts_by=named.accounts_by or named.detector,
+        records=_merge_records(old, new),
+        abstained=new.abstained if new.symbol == old.symbol else old.abstained,
+        facts=new.facts or old.facts,
+        parts=_with_shares(list(parts.values())) if len(parts) > 1 else [],
+    )
+
+
+def _merge_parts(old: FindingPart, new: FindingPart, old_window: int) -> FindingPart:
+    """Two parts with one key.
+
+    Where two detectors judged the stream, the stream's own detector counts and joint evidence does
+    not. One detector's findings add up, unless they cover the same time: joint evidence of one
+    market and of many may both include the windows up to `old_window`.
+    """
+    since, p = min(old.since, new.since), min(old.p, new.p)
+    if old.detector != new.detector:
+        return dataclasses.replace(old if new.detector == JOINT else new, since=since, p=p)
+    spec = FEATURES.get(old.stream)
+    overlap = new.detector == JOINT and new.since <= old_window
+    if not overlap and (spec is None or spec.is_additive):
+        observed, expected = old.observed + new.observed, old.expected + new.expected
+    else:
+        # Neither levels nor numbers of the same time add up: keep those farther from the expected.
+        far = max(old, new, key=lambda part: part.excess)
+        observed, expected = far.observed, far.expected
+    return dataclasses.replace(new, since=old.since, observed=observed, expected=expected, p=p)
+
+
+def _with_shares(parts: list[FindingPart]) -> list[FindingPart]:
+    """The parts, each with its -ln p over the sum, the highest share first."""
+    weight = [-math.log(max(part.p, evidence.P_MIN)) for part in parts]
+    total = sum(weight) or 1.0
+    pairs = zip(parts, weight, strict=True)
+    shared = [dataclasses.replace(part, share=w / total) for part, w in pairs]
+    return sorted(shared, key=lambda part: (-part.share, *part.key))
+
+
+def _pick_accounts(old: Finding, new: Finding) -> Finding:
+    """The finding whose accounts the incident names.
+
+    Accounts that stand out beside their own habits come before those with the largest share of a
+    market's numbers; otherwise the older finding's are kept. Where both findings name shares of the
+    same numbers, they are combined, each weighted by the total that its shares refer to.
+    """
+    if not old.accounts or not new.accounts:
+        return old if old.accounts else new
+    by = [(f.accounts_by or f.detector) == ACCOUNT_BURST for f in (old, new)]
+    if by[0] != by[1]:
+        return old if by[0] else new
+    of = [f.accounts_of or f.stream for f in (old, new)]
+    if old.symbol != new.symbol or (of[0] != of[1] and not by[0]):
+        return old
+    weight = []  # the number that the shares of a finding's accounts refer to
+    for f, stream in zip((old, new), of, strict=True):
+        key = f.symbol, stream, by[0]
+        weight.append(sum(part.observed for part in f.all_parts if part.key == key))
+    total = sum(weight) or 1.0
+    shares: dict[str, float] = {}
+    for finding, w in zip((old, new), weight, strict=True):
+        for name, share in finding.accounts:
+            shares[name] = shares.get(name, 0.0) + share * w / total
+    most = sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))[:ACCOUNTS_MAX]
+    return dataclasses.replace(old, accounts=most)
+
+
+def _merge_records(old: Finding, new: Finding) -> list[evidence.OffsetRange]:
+    """The span of offsets of each kind and partition, in that order."""
+    spans: dict[tuple[str, int], evidence.OffsetRange] = {}
+    for finding in (old, new):
+        for r in finding.records:
+            partition = finding.partition if r.partition is None else r.partition
+            span = spans.get((r.kind, partition), r)
+            low, high = min(span.first, r.first), max(span.last, r.last)
+            spans[r.kind, partition] = evidence.OffsetRange(r.kind, low, high, partition)
+    return [spans[key] for key in sorted(spans)]

@@ -1,26 +1,9 @@
-"""One sentence for an incident of any kind; its parts come from `phrases.py`."""
+"""One sentence for an incident of any kind, and the phrases of which it is made."""
 
 from __future__ import annotations
 
-from monitor.core.alerts.formatting import (
-    capitalize,
-    clock,
-    format_duration,
-    format_number,
-    join_list,
-    rarity,
-    shorten_list,
-)
+from monitor.core.alerts import formatting as fmt
 from monitor.core.alerts.incidents import Incident
-from monitor.core.alerts.phrases import (
-    ACCOUNT_NOUNS,
-    accounts_list,
-    accounts_phrase,
-    change_phrase,
-    count_name,
-    merge_markets,
-    ratio_phrase,
-)
 from monitor.core.contract.feature_catalogue import DOUBTED_PRICES, FEATURES, SILENCE_FEATURES
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart
@@ -30,6 +13,20 @@ DRIFT_DETECTORS = ("drift",)
 """Detectors whose evidence is a slow change, not a sudden one."""
 MANY_MARKETS = 3
 """From so many markets on, a sentence about joint evidence sums each stream over the markets."""
+
+RATIO_MAX = 1000.0
+"""A larger ratio only says that next to nothing was expected, so no sentence gives it."""
+FRACTIONS = {
+    2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 6: "a sixth", 7: "a seventh",
+    8: "an eighth", 9: "a ninth", 10: "a tenth",
+}  # fmt: skip
+"""Fractions in words, by denominator."""
+COUNT_NAMES = ("no", "one", "two", "three", "four", "five")
+ACCOUNT_NOUNS = {
+    "orders": "orders", "cancels": "cancels", "fills": "fills", "leverage": "leverage changes",
+    "notional": "amount",
+}  # fmt: skip
+"""The noun for what an account is counted by (`FeatureSpec.account_count`)."""
 
 
 class Wording:
@@ -51,13 +48,12 @@ class Wording:
             return self._price_doubt(incident)
         if f.stream in SILENCE_FEATURES:
             return self._silence(incident)
-        parts = f.all_parts
-        if len(parts) == 1:
+        if len(f.all_parts) == 1:
             return self._one_stream(incident)
-        joint = all(part.detector == JOINT for part in parts)
+        joint = all(part.detector == JOINT for part in f.parts)
         if joint and len(incident.symbols) >= MANY_MARKETS:
-            return self._many_markets(incident, parts)
-        return self._several_streams(incident, parts)
+            return self._many_markets(incident)
+        return self._several_streams(incident)
 
     def _one_stream(self, incident: Incident) -> str:
         f = incident.finding
@@ -80,11 +76,11 @@ class Wording:
     def _change(self, f: Finding) -> tuple[str, str]:
         """What changed, by how much, for how long and where; and the two numbers behind it."""
         spec = FEATURES[f.stream]
-        noun = capitalize(spec.noun)
+        noun = fmt.capitalize(spec.noun)
         seconds = self._seconds(f.windows)
-        place = f"for {format_duration(seconds)} on {f.symbol or 'the whole venue'}"
+        place = f"for {fmt.format_duration(seconds)} on {f.symbol or 'the whole venue'}"
         unit = "in quote currency" if spec.unit == "quote currency" else spec.unit
-        observed, expected = format_number(f.observed), format_number(f.expected)
+        observed, expected = fmt.format_number(f.observed), fmt.format_number(f.expected)
         if f.detector in DRIFT_DETECTORS:
             way = "up" if f.observed >= f.expected else "down"
             verb = "have" if spec.is_plural else "has"
@@ -93,7 +89,7 @@ class Wording:
             numbers = _rates(f, seconds, unit if spec.form == "amount" else "")
             return f"{noun}{ratio_phrase(f.ratio)} {place}", f"{numbers} expected"
         if spec.form == "share":
-            observed, expected = format_number(100 * f.observed), format_number(100 * f.expected)
+            observed, expected = (fmt.format_number(100 * n) for n in (f.observed, f.expected))
             return f"{noun} at {observed} % {place}", f"{expected} % expected"
         if spec.form == "signed":
             return f"{noun} at {observed} {place}", f"{expected} expected, {unit}"
@@ -102,21 +98,23 @@ class Wording:
     def _account_burst(self, f: Finding) -> tuple[str, str]:
         """As `_change`, for a few accounts beside their own habits."""
         seconds, several = self._seconds(f.windows), len(f.accounts) != 1
-        what = f"{capitalize(FEATURES[f.stream].noun)} of {count_name(len(f.accounts))} account"
+        what = f"{fmt.capitalize(FEATURES[f.stream].noun)} of {count_name(len(f.accounts))} account"
         head = f"{what}{'s' if several else ''}{ratio_phrase(f.ratio)}"
         numbers = f"{_rates(f, seconds)} by {'their' if several else 'its'} own habits"
-        return f"{head} for {format_duration(seconds)} on {f.symbol}", numbers
+        return f"{head} for {fmt.format_duration(seconds)} on {f.symbol}", numbers
 
-    def _several_streams(self, incident: Incident, parts: list[FindingPart]) -> str:
+    def _several_streams(self, incident: Incident) -> str:
         """The leading stream with its numbers, then what the others did, and where together."""
-        f, symbols, first = incident.finding, incident.symbols, parts[0]
+        f, symbols, parts = incident.finding, incident.symbols, incident.finding.parts
+        first = parts[0]
         changes = [change_phrase(part) for part in parts]
         seconds = self._seconds(incident.last_window + 1 - first.since)
         rates = f"{_rates(first, seconds)}, " if FEATURES[first.stream].is_additive else ""
-        changes[0] += f" for {format_duration(seconds)} ({rates}{self._rarity(first.p)})"
+        changes[0] += f" for {fmt.format_duration(seconds)} ({rates}{self._rarity(first.p)})"
         if len(symbols) > 1:
             changes = [f"{c} in {p.symbol}" for c, p in zip(changes, parts, strict=True)]
-        said = f"{capitalize(join_list(shorten_list(changes)))}, together on {join_list(symbols)}"
+        did = fmt.capitalize(fmt.join_list(fmt.shorten_list(changes)))
+        said = f"{did}, together on {fmt.join_list(symbols)}"
         if incident.status == "resolved":
             return f"{said}, are {self._over(incident)}"
         said = f"{said} {self._since(f)}"
@@ -127,15 +125,15 @@ class Wording:
             return f"{said}; beside their own habits stand out {accounts_list(f.accounts)}"
         return f"{said}; {accounts_phrase(f.accounts, f'the {ACCOUNT_NOUNS[count]}')}"
 
-    def _many_markets(self, incident: Incident, parts: list[FindingPart]) -> str:
+    def _many_markets(self, incident: Incident) -> str:
         """Weak evidence in many markets: what each stream did over all of them."""
         f, symbols = incident.finding, incident.symbols
         changes = []
-        for total in merge_markets(parts):
-            markets = sum(part.stream == total.stream for part in parts)
+        for total in merge_markets(f.parts):
+            markets = sum(part.stream == total.stream for part in f.parts)
             place = f" in {markets}" if markets < len(symbols) else ""
             changes.append(change_phrase(total) + place)
-        did, names = join_list(shorten_list(changes)), join_list(shorten_list(symbols))
+        did, names = (fmt.join_list(fmt.shorten_list(names)) for names in (changes, symbols))
         said = f"Weak signs together in {len(symbols)} markets"
         if incident.status == "resolved":
             return f"{said} ({names}): {did}, are {self._over(incident)}"
@@ -145,12 +143,12 @@ class Wording:
         """A topic partition without records; `observed` and `expected` are seconds."""
         f = incident.finding
         where = f"{self._topics[SILENCE_FEATURES[f.stream]]}, partition {f.partition}"
-        lasted = format_duration(f.observed)
+        lasted = fmt.format_duration(f.observed)
         if incident.status == "resolved":
             return f"Records again in topic {where}, after {lasted} of silence"
         return (
             f"No record in topic {where} for {lasted}, where the longest silence was "
-            f"{format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
+            f"{fmt.format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
         )
 
     def _price_doubt(self, incident: Incident) -> str:
@@ -158,11 +156,11 @@ class Wording:
         f = incident.finding
         offered, kept, limit = (float(f.facts[name] or 0) for name in ("offered", "kept", "limit"))
         source, agree, against = (f.facts[name] for name in ("source", "agree", "against"))
-        away = f"{format_number(abs(offered / kept - 1) * 1e4)} bps" if kept else ""
-        price, usual = format_number(offered), format_number(kept)
+        away = f"{fmt.format_number(abs(offered / kept - 1) * 1e4)} bps" if kept else ""
+        price, usual = fmt.format_number(offered), fmt.format_number(kept)
         if f.detector == "stale_source":
             head = f"Index source {source} of {f.symbol} is stale"
-            old, most = format_duration(offered), format_duration(limit)
+            old, most = fmt.format_duration(offered), fmt.format_duration(limit)
             numbers = f"{old} old, limit {most}; {agree} other sources are fresh"
         elif f.detector == "outlying_source":
             head = f"Index source {source} of {f.symbol} is off by {away}"
@@ -180,23 +178,103 @@ class Wording:
         return windows * self._window_ns / SECOND_NS
 
     def _clock(self, window: int) -> str:
-        return clock(window * self._window_ns)
+        return fmt.clock(window * self._window_ns)
 
     def _since(self, f: Finding) -> str:
         return f"since {self._clock(f.since)} UTC"
 
     def _quiet(self, incident: Incident) -> str:
-        return format_duration(self._seconds(incident.window - incident.last_window))
+        return fmt.format_duration(self._seconds(incident.window - incident.last_window))
 
     def _over(self, incident: Incident) -> str:
         return f"over: quiet for {self._quiet(incident)}"
 
     def _rarity(self, p: float) -> str:
-        return rarity(self.days_between(p))
+        return fmt.rarity(self.days_between(p))
 
 
 def _rates(evidence: Finding | FindingPart, seconds: float, unit: str = "") -> str:
     """Observed against expected, a second."""
     observed, expected = evidence.observed / seconds, evidence.expected / seconds
     per_second = f"a second {unit}" if unit else "a second"
-    return f"{format_number(observed)} {per_second} against {format_number(expected)}"
+    return f"{fmt.format_number(observed)} {per_second} against {fmt.format_number(expected)}"
+
+
+def ratio_phrase(ratio: float | None) -> str:
+    """A ratio in words, with a space before it; empty where there is none, or from `RATIO_MAX`.
+
+    >>> ratio_phrase(4.1), ratio_phrase(0.2), ratio_phrase(0.04), ratio_phrase(None)
+    (' ×4.1', ' at a fifth of usual', ' at 4 % of usual', '')
+    """
+    if ratio is None or ratio >= RATIO_MAX:
+        return ""
+    if ratio >= 1.0 or ratio < 0:
+        return f" ×{fmt.format_number(ratio)}"
+    nearest = round(1.0 / ratio) if ratio > 0 else 0
+    if nearest in FRACTIONS and abs(ratio * nearest - 1.0) < 0.1:
+        return f" at {FRACTIONS[nearest]} of usual"
+    return f" at {fmt.format_number(100 * ratio)} % of usual"
+
+
+def change_phrase(part: FindingPart) -> str:
+    """What a stream did, without its rates.
+
+    >>> change_phrase(FindingPart("X", "cancels", "burst", 0, 984.0, 240.0, 1e-6, 0.5))
+    'cancels ×4.1'
+    >>> change_phrase(FindingPart("X", "depth_25bps", "joint", 0, 2e4, 1e5, 1e-6, 0.5))
+    'depth within 25 bps at a fifth of usual'
+    >>> change_phrase(FindingPart("X", "open_interest", "joint", 0, 5.0, 0.0, 1e-6, 0.5))
+    'open interest at 5 where none is usual'
+    """
+    spec = FEATURES[part.stream]
+    if part.by_account:
+        return f"{spec.noun} of few accounts{ratio_phrase(part.ratio)} beside their own habits"
+    scale, percent = (100, " %") if spec.form == "share" else (1, "")
+    numbers = scale * part.observed, scale * part.expected
+    observed, expected = (fmt.format_number(number) + percent for number in numbers)
+    if spec.form in ("signed", "share"):
+        return f"{spec.noun} at {observed} where {expected} is usual"
+    return spec.noun + (ratio_phrase(part.ratio) or f" at {observed} where none is usual")
+
+
+def merge_markets(parts: list[FindingPart]) -> list[FindingPart]:
+    """One part for each stream over all its markets, the highest share first.
+
+    Counts and amounts are summed; of levels and shares it is the mean.
+    """
+    by_stream: dict[str, list[FindingPart]] = {}
+    for part in parts:
+        by_stream.setdefault(part.stream, []).append(part)
+    merged = []
+    for stream, here in by_stream.items():
+        divisor = 1 if FEATURES[stream].is_additive else len(here)
+        observed = sum(part.observed for part in here) / divisor
+        expected = sum(part.expected for part in here) / divisor
+        since, share = min(part.since for part in here), sum(part.share for part in here)
+        least = min(part.p for part in here)
+        merged.append(FindingPart("", stream, JOINT, since, observed, expected, least, share))
+    return sorted(merged, key=lambda part: (-part.share, part.stream))
+
+
+def count_name(count: int) -> str:
+    """A small count in words."""
+    return COUNT_NAMES[count] if count < len(COUNT_NAMES) else str(count)
+
+
+def accounts_list(accounts: list[tuple[str, float]]) -> str:
+    """Accounts with their shares: `a-5 75 %, a-8 25 %`."""
+    return ", ".join(f"{name} {fmt.format_percent(share)}" for name, share in accounts)
+
+
+def accounts_phrase(accounts: list[tuple[str, float]], what: str = "them") -> str:
+    """The fewest accounts that have half of `what`, or all those named, with their shares."""
+    if not accounts or accounts[0][1] < 0.05:
+        return "spread over many accounts"
+    count, total = 0, 0.0
+    while count < len(accounts) and total < 0.5:
+        total += accounts[count][1]
+        count += 1
+    part = f"{fmt.format_percent(total)} of {what}"
+    if count == 1:
+        return f"one account makes {part} ({accounts[0][0]})"
+    return f"{count_name(count)} accounts make {part} ({accounts_list(accounts[:count])})"

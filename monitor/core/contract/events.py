@@ -1,7 +1,7 @@
 """The contract: what comes in.
 
 These pydantic models are the one source of every field's name, meaning, unit and bound. The JSON
-Schema, the AsyncAPI document, the scanner's table (`monitor/core/decode/scanner.py`) and the
+Schema, the AsyncAPI document, the scanner's table (`monitor/core/decode/codec.py`) and the
 recorded day's columns (`monitor/core/decode/batch.py`) are derived from them. The models judge
 every record that the scanner cannot decide.
 
@@ -13,30 +13,15 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StringConstraints,
-    WithJsonSchema,
-    model_validator,
-)
+import pydantic
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from monitor.core.contract.fixed_point import (
-    INT64_MAX,
-    MONEY_SCALE,
-    NUMBER_PATTERN,
-    SCALE,
-    NumberText,
-    format_decimal,
-    quantise,
-)
+from monitor.core.contract import fixed_point
+from monitor.core.contract.fixed_point import SCALE, NumberText
 
 VERSION = 1
 """Version of the contract. It rises when older recorded days can no longer be read."""
@@ -53,25 +38,10 @@ LEVELS_MAX = 50
 TEXT_MAX = 128
 
 
-def _fixed_point_reader(scale: int) -> Any:
-    def read(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-            raise PydanticCustomError("wrong_type", "not a number or a decimal string")
-        return quantise(str(value), scale)
-
-    return read
-
-
-def _number_schema(unit: str, digits: int) -> WithJsonSchema:
-    return WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number"},
-                {"type": "string", "pattern": f"^{NUMBER_PATTERN.pattern}$"},
-            ],
-            "description": f"{unit}, read from its text to {digits} decimal places",
-        }
-    )
+def _number_schema(unit: str, digits: int) -> pydantic.WithJsonSchema:
+    text = {"type": "string", "pattern": f"^{fixed_point.NUMBER_PATTERN.pattern}$"}
+    meaning = f"{unit}, read from its text to {digits} decimal places"
+    return pydantic.WithJsonSchema({"anyOf": [{"type": "number"}, text], "description": meaning})
 
 
 def _read_integer(value: Any) -> int:
@@ -91,15 +61,21 @@ def _reject_number(value: Any) -> Any:
     return value
 
 
-def _decimal_serializer(scale: int) -> PlainSerializer:
+def _fixed_point(scale: int) -> tuple[BeforeValidator, pydantic.PlainSerializer]:
+    """How a number on the grid is read, and how it is written."""
+
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+            raise PydanticCustomError("wrong_type", "not a number or a decimal string")
+        return fixed_point.quantise(str(value), scale)
+
     def write(units: int) -> str:
-        return format_decimal(units, scale)
+        return fixed_point.format_decimal(units, scale)
 
-    return PlainSerializer(write, when_used="json")
+    return BeforeValidator(read), pydantic.PlainSerializer(write, when_used="json")
 
 
-_E8 = (BeforeValidator(_fixed_point_reader(SCALE)), _decimal_serializer(SCALE))
-_E6 = (BeforeValidator(_fixed_point_reader(MONEY_SCALE)), _decimal_serializer(MONEY_SCALE))
+_E8, _E6 = _fixed_point(SCALE), _fixed_point(fixed_point.MONEY_SCALE)
 
 Price = Annotated[int, *_E8, Field(gt=0), _number_schema("quote currency a unit, > 0", 8)]
 Quantity = Annotated[int, *_E8, Field(gt=0), _number_schema("base units, > 0", 8)]
@@ -110,12 +86,11 @@ Share = Annotated[int, *_E8, Field(ge=0, le=SCALE), _number_schema("a fraction b
 Multiple = Annotated[int, *_E8, Field(gt=0), _number_schema("times, > 0", 8)]
 Notional = Annotated[int, *_E6, Field(ge=0), _number_schema("quote currency, >= 0", 6)]
 Money = Annotated[int, *_E6, _number_schema("quote currency, signed", 6)]
+_Integer = Annotated[int, BeforeValidator(_read_integer)]
 Time = Annotated[
-    int,
-    BeforeValidator(_read_integer),
-    Field(ge=TS_MIN, lt=TS_MAX, description="event time, ns since 1970-01-01 UTC"),
+    _Integer, Field(ge=TS_MIN, lt=TS_MAX, description="event time, ns since 1970-01-01 UTC")
 ]
-Count = Annotated[int, BeforeValidator(_read_integer), Field(ge=0, le=INT64_MAX)]
+Count = Annotated[_Integer, Field(ge=0, le=fixed_point.INT64_MAX)]
 Flag = Annotated[bool, BeforeValidator(_reject_number), Field(strict=True)]
 
 # No white space, no control, format (bidi), private or unassigned character, no surrogate.
@@ -131,8 +106,8 @@ def _check_printable(text: str) -> str:
 _Text = Annotated[
     str,
     BeforeValidator(_reject_number),
-    StringConstraints(strict=True, min_length=1, max_length=TEXT_MAX, pattern=_TEXT),
-    AfterValidator(_check_printable),
+    pydantic.StringConstraints(strict=True, min_length=1, max_length=TEXT_MAX, pattern=_TEXT),
+    pydantic.AfterValidator(_check_printable),
 ]
 Symbol = Annotated[_Text, Field(description="the market, in the venue's own name")]
 Account = Annotated[_Text, Field(description="the account (with its sub-account), never a label")]
@@ -238,9 +213,8 @@ class Book(MarketEvent):
 
     @model_validator(mode="after")
     def _check_best_first(self) -> Book:
-        falls = all(a[0] > b[0] for a, b in zip(self.bids, self.bids[1:], strict=False))
-        rises = all(a[0] < b[0] for a, b in zip(self.asks, self.asks[1:], strict=False))
-        if not (falls and rises):
+        falls = all(better[0] > worse[0] for better, worse in pairwise(self.bids))
+        if not (falls and all(better[0] < worse[0] for better, worse in pairwise(self.asks))):
             raise PydanticCustomError("book_order", "levels are not best first")
         return self
 
@@ -346,27 +320,15 @@ class Control(BaseModel):
 
 
 KINDS: dict[str, Any] = {
-    "order": Order,
-    "cancel": Cancel,
-    "fill": Fill,
-    "leverage": Leverage,
-    "book": Book,
-    "mark": Mark,
-    "collateral": Collateral,
-    "reference": Reference,
-}
+    "order": Order, "cancel": Cancel, "fill": Fill, "leverage": Leverage, "book": Book,
+    "mark": Mark, "collateral": Collateral, "reference": Reference,
+}  # fmt: skip
 """The eight kinds, in the order in which output lists them."""
 
 TOPICS: dict[str, str] = {
-    "order": "orders",
-    "cancel": "cancels",
-    "fill": "fills",
-    "leverage": "leverage",
-    "book": "books",
-    "mark": "marks",
-    "collateral": "collateral",
-    "reference": "reference",
-}
+    "order": "orders", "cancel": "cancels", "fill": "fills", "leverage": "leverage",
+    "book": "books", "mark": "marks", "collateral": "collateral", "reference": "reference",
+}  # fmt: skip
 """The topic of each kind, by default."""
 
 CONTROL_TOPIC = "brinkwatch.control"

@@ -39,7 +39,7 @@ class FeatureSpec:
     kind: str | None = None
     """The kind of its alerts; None: the name of the detector."""
     account_count: str | None = None
-    """The count by account that shows who is behind it (`open_windows.ACCOUNT_COUNTS`)."""
+    """The count by account that shows who is behind it (`windows.columns.ACCOUNT_COUNTS`)."""
     fall_is_bad: bool = False
     """Whether a fall does harm, and not a rise."""
 

@@ -93,19 +93,19 @@ class _Channels:
         self.messages: dict[str, Any] = {}
         self.operations: dict[str, Any] = {}
 
-    def add(self, name: str, topic: str, description: str, messages: dict[str, Any]) -> None:
-        """A topic with the messages in it."""
+    def add(
+        self, name: str, topic: str, description: str, messages: dict[str, Any], *actions: str
+    ) -> None:
+        """A topic, the messages in it, and what brinkwatch does with it: send or receive."""
         self.channels[name] = {
             "address": topic,
             "description": description,
             "messages": {m: {"$ref": f"#/components/messages/{m}"} for m in messages},
         }
         self.messages |= messages
-
-    def operate(self, action: str, channel: str) -> None:
-        """What brinkwatch does with a channel: send or receive."""
-        reference = {"$ref": f"#/channels/{channel}"}
-        self.operations[f"{action}_{channel}"] = {"action": action, "channel": reference}
+        channel = {"$ref": f"#/channels/{name}"}
+        for action in actions:
+            self.operations[f"{action}_{name}"] = {"action": action, "channel": channel}
 
 
 def _json_messages(types: list[Any]) -> dict[str, Any]:
@@ -124,20 +124,17 @@ def asyncapi() -> dict[str, Any]:
     out = _Channels()
     for kind, topic in {**events.TOPICS, "control": events.CONTROL_TOPIC}.items():
         description = f"Records of kind {kind}, keyed by {_KEYS.get(kind, 'the symbol')}."
-        out.add(kind, topic, description, _json_messages(_models_by_kind()[kind]))
-        out.operate("receive", kind)
-    out.operate("send", "control")
+        actions = ("receive", "send") if kind == "control" else ("receive",)
+        out.add(kind, topic, description, _json_messages(_models_by_kind()[kind]), *actions)
     for kind, (topic, description) in _JSON_CHANNELS.items():
-        out.add(kind, topic, description, _json_messages([*OUTPUT_MODELS[kind]]))
-        out.operate("send", kind)
+        out.add(kind, topic, description, _json_messages([*OUTPUT_MODELS[kind]]), "send")
     for kind, (topic, description) in _BINARY_CHANNELS.items():
         message = {
             "name": f"{kind}_bytes",
             "contentType": "application/octet-stream",
             "payload": {"type": "string", "format": "binary", "description": description},
         }
-        out.add(kind, topic, description, {f"{kind}_bytes": message})
-        out.operate("send", kind)
+        out.add(kind, topic, description, {f"{kind}_bytes": message}, "send")
     outputs = [t for types in OUTPUT_MODELS.values() for t in types]
     return {
         "asyncapi": "3.0.0",

@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -67,10 +68,8 @@ def _column(name: str, model: type[BaseModel]) -> Column:
     required = info.is_required()
     if get_origin(bare) is Literal:
         return Column(name, "enum", required, values=get_args(bare))
-    if bare is bool:
-        return Column(name, "flag", required)
-    if bare is str:
-        return Column(name, "text", required)
+    if bare in (bool, str):
+        return Column(name, "flag" if bare is bool else "text", required)
     if bare is list or get_origin(bare) is list:
         return Column(name, "ladder" if name in ("bids", "asks") else "json", required)
     low, high = ABSENT + 1, fixed_point.INT64_MAX
@@ -89,12 +88,8 @@ def _column(name: str, model: type[BaseModel]) -> Column:
 def _columns(kind: str) -> tuple[Column, ...]:
     if kind == "reference":
         # Rules are rare and of many shapes: the engine parses them from their JSON.
-        return (
-            _column("ts", events.MarketReference),
-            _column("seq", events.MarketReference),
-            Column("symbol", "text", False),
-            Column("payload", "json", True),
-        )
+        times = (_column(name, events.MarketReference) for name in ("ts", "seq"))
+        return *times, Column("symbol", "text", False), Column("payload", "json", True)
     model = events.KINDS[kind]
     return tuple(_column(name, model) for name in model.model_fields if name != "kind")
 
@@ -115,14 +110,17 @@ class TextColumn:
     codes: Int64 | None = None
 
     @classmethod
-    def from_strings(cls, texts: list[str | None]) -> TextColumn:
+    def end_to_end(cls, buffer: NDArray[np.uint8], length: Int64) -> TextColumn:
+        """The texts of these lengths (-1: absent) that the buffer holds one after another."""
+        size = np.maximum(length, 0)
+        return cls(buffer, np.cumsum(size) - size, length)
+
+    @classmethod
+    def from_strings(cls, texts: Sequence[str | None]) -> TextColumn:
         """Make a column from Python strings (`None`: absent)."""
-        raw = [text.encode() if text is not None else b"" for text in texts]
-        length = np.array([len(r) for r in raw], np.int64)
-        start = np.zeros(len(raw), np.int64)
-        np.cumsum(length[:-1], out=start[1:])
-        length[[i for i, text in enumerate(texts) if text is None]] = -1
-        return cls(np.frombuffer(b"".join(raw), np.uint8), start, length)
+        raw = [None if text is None else text.encode() for text in texts]
+        length = np.array([-1 if text is None else len(text) for text in raw], np.int64)
+        return cls.end_to_end(np.frombuffer(b"".join(filter(None, raw)), np.uint8), length)
 
     @classmethod
     def absent(cls, rows: int) -> TextColumn:
@@ -146,6 +144,12 @@ class TextColumn:
         return TextColumn(self.buffer, self.start[rows], self.length[rows])
 
 
+def expand_spans(start: Int64, size: Int64) -> Int64:
+    """The index of every member of spans that begin at `start`, one span after another."""
+    end = np.cumsum(size)
+    return np.repeat(start - end + size, size) + np.arange(size.sum())
+
+
 class Ladder(NamedTuple):
     """One side of many books: row i holds levels `offset[i]` up to `offset[i + 1]`."""
 
@@ -162,11 +166,9 @@ class Ladder(NamedTuple):
 
     def select_rows(self, rows: NDArray[Any]) -> Ladder:
         """The given rows, in the given order."""
-        index = np.arange(len(self.offset) - 1)[rows]
-        size = self.offset[index + 1] - self.offset[index]
-        offset = np.concatenate(([0], np.cumsum(size)))
-        levels = np.repeat(self.offset[index] - offset[:-1], size) + np.arange(offset[-1])
-        return Ladder(offset, self.price[levels], self.quantity[levels])
+        size = np.diff(self.offset)[rows]
+        levels = expand_spans(self.offset[:-1][rows], size)
+        return Ladder(np.append(0, np.cumsum(size)), self.price[levels], self.quantity[levels])
 
 
 @dataclass(slots=True)
@@ -204,15 +206,11 @@ class Batch:
     def select_rows(self, rows: NDArray[Any] | slice) -> Batch:
         """The given rows (index, mask or slice), without the refused records."""
         index = np.arange(len(self))[rows]
-        return Batch(
-            self.kind,
-            self.topic,
-            self.partition,
-            self.offset[index],
-            {name: column[index] for name, column in self.numbers.items()},
-            {name: column.select_rows(index) for name, column in self.texts.items()},
-            {name: column.select_rows(index) for name, column in self.ladders.items()},
-        )
+        numbers = {name: column[index] for name, column in self.numbers.items()}
+        texts = {name: column.select_rows(index) for name, column in self.texts.items()}
+        ladders = {name: column.select_rows(index) for name, column in self.ladders.items()}
+        source = self.kind, self.topic, self.partition
+        return Batch(*source, self.offset[index], numbers, texts, ladders)
 
 
 def number_columns(kind: str) -> list[Column]:

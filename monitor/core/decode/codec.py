@@ -1,44 +1,41 @@
-"""Bytes ↔ batches: the scanner reads plain records, pydantic's models judge the rest.
+"""Bytes ↔ batches: how a record becomes a row of columns, and how a row becomes canonical JSON.
 
-How a record becomes a row of columns, and how a row becomes canonical JSON.
+The fast path is the scanner of flat JSON records (`scanner.py`), whose table is derived here from
+`batch.COLUMNS`, and so from the models. It reads only records about which it is certain, and leaves
+all others *undecided* (escapes, text beyond ASCII, exponents, nested values, duplicates, anything
+wrong) for `validate.py`: it never refuses a record itself. A property test checks that both accept
+the same bytes with the same values.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from monitor.core.contract import fixed_point
-from monitor.core.decode import batch
-from monitor.core.decode.batch import (
-    ABSENT,
-    Batch,
-    Column,
-    Int64,
-    Ladder,
-    RefusedRecord,
-    TextColumn,
-)
-from monitor.core.decode.scanner import Draft, empty_draft, scan
+from monitor.core.contract import events, fixed_point
+from monitor.core.decode import batch, scanner
+from monitor.core.decode.batch import ABSENT, Batch, Column, Int64, RefusedRecord, TextColumn
 from monitor.core.decode.validate import REASONS, kind_of, validate_record
 
 __all__ = [
-    "REASONS",
-    "UNKNOWN",
-    "batch_from_events",
-    "decode",
-    "encode",
-    "kind_of",
-    "validate_record",
-]
+    "REASONS", "UNKNOWN", "batch_from_events", "decode", "encode", "kind_of", "validate_record",
+]  # fmt: skip
 
 UNKNOWN = "unknown"
 """Kind (and topic) of records that name no kind of the contract; all of them are refused."""
+_TYPES = {
+    "time": scanner.INTEGER, "count": scanner.INTEGER, "e8": scanner.DECIMAL, "e6": scanner.DECIMAL,
+    "text": scanner.TEXT, "enum": scanner.ENUM, "flag": scanner.ENUM, "ladder": scanner.LADDER,
+    "json": scanner.JSON,
+}  # fmt: skip
+_DIGITS_OF = {"e8": 8, "e6": 6, "ladder": 8}
 
 
 def _compact(value: Any) -> str:
@@ -53,94 +50,156 @@ def _json_text(event: BaseModel, name: str) -> str | None:
     return _compact({"kind": fields.pop("kind"), **fields})
 
 
-class _DraftFiller:
-    """Writes validated events into the rows of a draft that the scanner left undecided."""
+class FieldTable(NamedTuple):
+    """A kind as the scanner needs it.
 
-    def __init__(self, draft: Draft) -> None:
-        self.draft = draft
-        self.numbers = batch.number_columns(draft.kind)
-        self.codes = [{value: c.code(value) for value in c.values} for c in self.numbers]
-        self.texts = batch.text_columns(draft.kind)
-        self.ladders = batch.ladder_columns(draft.kind)
-        self.extra_text: list[bytes] = []
-        self.extra_text_end = len(draft.buffer)
-        self.levels: list[list[tuple[int, int]]] = [[] for _ in self.ladders]
+    `fields`: (field, 9), see `scanner.NAME` … `DIGITS`. `enum_values`: (value, 3), start and length
+    in `names`, code. `required`: bit set of the fields that must be there. `price`, `quantity`:
+    rows of the numbers whose product is bounded, or -1.
+    """
+
+    fields: Int64
+    enum_values: Int64
+    names: NDArray[np.uint8]
+    required: int
+    price: int
+    quantity: int
+
+
+@cache
+def field_table(kind: str) -> FieldTable:
+    """Derive the scanner's table of `kind` from the columns of its model."""
+    names = bytearray()
+    values: list[list[int]] = []
+    fields: list[list[int]] = []
+    slots = {
+        c.name: i
+        for group in (batch.number_columns, batch.text_columns, batch.ladder_columns)
+        for i, c in enumerate(group(kind))
+    }
+
+    def place(text: str) -> list[int]:
+        names.extend(text.encode())
+        return [len(names) - len(text), len(text)]
+
+    kind_column = batch.Column("kind", "enum", True, values=(kind,))
+    columns = (kind_column, *batch.COLUMNS[kind])
+    for column in columns:
+        # Values carry their quotation marks, so that `true` is a value like any other.
+        texts = [(f'"{value}"', column.code(value)) for value in column.values]
+        if column.type == "flag":
+            texts = [("false", 0), ("true", 1)]
+        low = 1 if column.type == "ladder" else column.low
+        slot = slots.get(column.name, -1)
+        row = [*place(column.name), _TYPES[column.type], slot, low, column.high]
+        end = len(values) + len(texts)
+        fields.append([*row, len(values), end, _DIGITS_OF.get(column.type, 0)])
+        values += [[*place(text), code] for text, code in texts]
+    sized = issubclass(events.KINDS[kind], events.SizedEvent)
+    required = sum(1 << i for i, column in enumerate(columns) if column.required)
+    bounded = (slots["price"], slots["quantity"]) if sized else (-1, -1)
+    arrays = np.array(fields, np.int64), np.array(values, np.int64)
+    return FieldTable(*arrays, np.frombuffer(bytes(names), np.uint8), required, *bounded)
+
+
+class Draft:
+    """The rows of a batch before all of them are decided, with room for `room` levels a side.
+
+    `numbers`: (number column, row), `ABSENT` where there is none. `start`, `length`: (text column,
+    row), spans of `buffer`; length -1 where there is none. `first`, `levels`: (ladder, row), the
+    first level in `price` and `quantity` (ladder, level), and how many; `used`: of each ladder.
+    """
+
+    def __init__(self, kind: str, rows: int, buffer: bytes = b"", room: int = 0) -> None:
+        self.kind, self.buffer = kind, buffer
+        self._numbers = batch.number_columns(kind)
+        self._codes = [{value: c.code(value) for value in c.values} for c in self._numbers]
+        self._texts, self._ladders = batch.text_columns(kind), batch.ladder_columns(kind)
+        self.numbers = np.full((len(self._numbers), rows), ABSENT, np.int64)
+        self.length = np.full((len(self._texts), rows), -1, np.int64)
+        self.start = np.zeros_like(self.length)
+        self.first, self.levels = np.zeros((2, len(self._ladders), rows), np.int64)
+        self.price, self.quantity = np.empty((2, len(self._ladders), room), np.int64)
+        self.used = np.zeros(2, np.int64)
+        self.undecided = np.ones(rows, np.bool_)
+        # What the models decided: its text stands behind the buffer, its levels behind the others.
+        self._more_text: list[bytes] = []
+        self._text_end = len(buffer)
+        self._more_levels: list[list[tuple[int, int]]] = [[] for _ in self._ladders]
 
     def fill(self, row: int, event: Any) -> None:
-        """Write every column of `row`."""
-        draft = self.draft
-        for i, column in enumerate(self.numbers):
+        """Write every column of `row`, which the scanner left undecided."""
+        for i, column in enumerate(self._numbers):
             value = getattr(event, column.name)
             if value is None:
-                draft.numbers[i, row] = ABSENT
+                self.numbers[i, row] = ABSENT
             else:
-                draft.numbers[i, row] = self.codes[i][value] if column.values else value
-        for i, column in enumerate(self.texts):
-            text = (
-                _json_text(event, column.name)
-                if column.type == "json"
-                else getattr(event, column.name, None)
-            )
+                self.numbers[i, row] = self._codes[i][value] if column.values else value
+        for i, column in enumerate(self._texts):
+            text: str | None = getattr(event, column.name, None)
+            if column.type == "json":
+                text = _json_text(event, column.name)
             raw = b"" if text is None else text.encode()
-            draft.start[i, row] = self.extra_text_end
-            draft.length[i, row] = -1 if text is None else len(raw)
-            self.extra_text.append(raw)
-            self.extra_text_end += len(raw)
-        for i, column in enumerate(self.ladders):
+            self.start[i, row] = self._text_end
+            self.length[i, row] = -1 if text is None else len(raw)
+            self._more_text.append(raw)
+            self._text_end += len(raw)
+        for i, column in enumerate(self._ladders):
             levels = getattr(event, column.name)
-            draft.first[i, row] = draft.used[i] + len(self.levels[i])
-            draft.levels[i, row] = len(levels)
-            self.levels[i] += levels
+            self.first[i, row] = self.used[i] + len(self._more_levels[i])
+            self.levels[i, row] = len(levels)
+            self._more_levels[i] += levels
 
-    def ladder(self, i: int, rows: Int64 | None) -> Ladder:
+    def _ladder(self, i: int, rows: Int64 | None) -> batch.Ladder:
         """Ladder column `i` of these rows; `None`: of all, as the scanner wrote them."""
-        draft = self.draft
-        count, first = draft.levels[i], draft.first[i]
-        price, quantity = draft.price[i, : draft.used[i]], draft.quantity[i, : draft.used[i]]
+        count, first = self.levels[i], self.first[i]
+        price, quantity = self.price[i, : self.used[i]], self.quantity[i, : self.used[i]]
         if rows is not None:
             count, first = count[rows], first[rows]
-            more = np.array(self.levels[i], np.int64).reshape(-1, 2)
-            price = np.concatenate((price, more[:, 0]))
-            quantity = np.concatenate((quantity, more[:, 1]))
-        offset = np.concatenate((np.zeros(1, np.int64), np.cumsum(count)))
-        if rows is not None:
-            levels = np.repeat(first - offset[:-1], count) + np.arange(offset[-1])
-            price, quantity = price[levels], quantity[levels]
-        return Ladder(offset, price, quantity)
+            more = np.array(self._more_levels[i], np.int64).reshape(-1, 2).T
+            levels = batch.expand_spans(first, count)
+            price, quantity = (
+                np.concatenate(both)[levels] for both in zip((price, quantity), more, strict=True)
+            )
+        return batch.Ladder(np.append(0, np.cumsum(count)), price, quantity)
+
+    def build(
+        self, topic: str, partition: int, offset: Int64, refused: list[RefusedRecord], rows: Any
+    ) -> Batch:
+        """The draft as a batch of the accepted `rows`.
+
+        `None`: all of them, and the scanner decided each.
+        """
+        numbers, start, length = self.numbers, self.start, self.length
+        if refused:  # the kernels need each column contiguous in memory
+            offset = offset[rows]
+            numbers, start, length = (m[:, rows].copy() for m in (numbers, start, length))
+        buffer = np.frombuffer(b"".join([self.buffer, *self._more_text]), np.uint8)
+        values = {c.name: numbers[i] for i, c in enumerate(self._numbers)}
+        spans = zip(self._texts, start, length, strict=True)
+        texts = {c.name: TextColumn(buffer, first, size) for c, first, size in spans}
+        ladders = {c.name: self._ladder(i, rows) for i, c in enumerate(self._ladders)}
+        return Batch(self.kind, topic, partition, offset, values, texts, ladders, refused)
 
 
-def _build_batch(
-    filler: _DraftFiller,
-    topic: str,
-    partition: int,
-    offset: Int64,
-    refused: list[RefusedRecord],
-    keep: Any,
-) -> Batch:
-    """Turn the draft into a batch.
-
-    `keep`: the accepted rows; `None`: all of them, and the scanner decided each.
-    """
-    draft = filler.draft
-    numbers, start, length = draft.numbers, draft.start, draft.length
-    if refused:
-        # The kernels need each column contiguous in memory.
-        numbers, start, length = (
-            np.ascontiguousarray(m[:, keep]) for m in (numbers, start, length)
-        )
-        offset = offset[keep]
-    text = b"".join([draft.buffer, *filler.extra_text]) if filler.extra_text else draft.buffer
-    buffer = np.frombuffer(text, np.uint8)
-    return Batch(
-        draft.kind,
-        topic,
-        partition,
-        offset,
-        {c.name: numbers[i] for i, c in enumerate(filler.numbers)},
-        {c.name: TextColumn(buffer, start[i], length[i]) for i, c in enumerate(filler.texts)},
-        {c.name: filler.ladder(i, keep) for i, c in enumerate(filler.ladders)},
-        refused,
-    )
+def scan(kind: str, raws: Sequence[bytes]) -> Draft:
+    """Read the records of one kind; leave those that are not plain undecided."""
+    rows = len(raws)
+    buffer = scanner.END.join([*raws, bytes(64)])  # room for a look past the last record's end
+    if kind == "reference":  # rare, and of many shapes: all undecided
+        return Draft(kind, rows, buffer)
+    size = np.fromiter(map(len, raws), np.int64, rows)
+    begin = np.zeros(rows, np.int64)
+    np.cumsum(size[:-1] + 1, out=begin[1:])
+    # A level takes six bytes at least: `[1,1],`. Pages that are not written cost nothing.
+    room = min(rows * events.LEVELS_MAX, len(buffer) // 5) if kind == "book" else 0
+    out = Draft(kind, rows, buffer, room)
+    out.undecided[:] = False
+    scanner.scan_records(
+        np.frombuffer(buffer, np.uint8), begin, size, *field_table(kind), out.numbers, out.start,
+        out.length, out.first, out.levels, out.price, out.quantity, out.used, out.undecided,
+    )  # fmt: skip
+    return out
 
 
 def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[bytes]) -> Batch:
@@ -159,20 +218,19 @@ def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[
         raise ValueError(f"{len(raws)} records need as many offsets, not {len(offset)}")
     if kind == UNKNOWN:
         return _refuse_all(topic, partition, offset, raws)
-    filler = _DraftFiller(scan(kind, raws))
-    undecided = np.flatnonzero(filler.draft.undecided)
-    if not len(undecided):
-        return _build_batch(filler, topic, partition, offset, [], None)
+    draft = scan(kind, raws)
+    undecided = np.flatnonzero(draft.undecided)
     keep = np.ones(len(raws), np.bool_)
     refused: list[RefusedRecord] = []
     for row in undecided.tolist():
         verdict = validate_record(raws[row], kind)
         if isinstance(verdict, BaseModel):
-            filler.fill(row, verdict)
+            draft.fill(row, verdict)
         else:
             keep[row] = False
             refused.append(RefusedRecord(topic, partition, int(offset[row]), *verdict, raws[row]))
-    return _build_batch(filler, topic, partition, offset, refused, np.flatnonzero(keep))
+    rows = np.flatnonzero(keep) if len(undecided) else None
+    return draft.build(topic, partition, offset, refused, rows)
 
 
 def _refuse_all(topic: str, partition: int, offset: Int64, raws: Sequence[bytes]) -> Batch:
@@ -186,15 +244,15 @@ def _refuse_all(topic: str, partition: int, offset: Int64, raws: Sequence[bytes]
 
 
 def batch_from_events(
-    kind: str, topic: str, partition: int, offset: Int64, events: Sequence[BaseModel]
+    kind: str, topic: str, partition: int, offset: Int64, valid: Sequence[BaseModel]
 ) -> Batch:
     """A batch of valid events, as a venue's adapter creates them."""
-    if len(offset) != len(events):
-        raise ValueError(f"{len(events)} events need as many offsets, not {len(offset)}")
-    filler = _DraftFiller(empty_draft(kind, len(events)))
-    for row, event in enumerate(events):
-        filler.fill(row, event)
-    return _build_batch(filler, topic, partition, offset, [], np.arange(len(events)))
+    if len(offset) != len(valid):
+        raise ValueError(f"{len(valid)} events need as many offsets, not {len(offset)}")
+    draft = Draft(kind, len(valid))
+    for row, event in enumerate(valid):
+        draft.fill(row, event)
+    return draft.build(topic, partition, offset, [], np.arange(len(valid)))
 
 
 def _number_formatter(column: Column) -> Callable[[int], str]:

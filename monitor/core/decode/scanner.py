@@ -1,154 +1,330 @@
-"""The fast path of decoding: a table-driven scanner of flat JSON records, straight to columns.
+"""The scanner: one flat JSON record after another, straight into columns.
 
-It reads only records about which it is certain, and leaves all others *undecided* (escapes, text
-beyond ASCII, exponents, nested values, duplicates, anything wrong) for `validate.py`: it never
-refuses a record itself. Its table is derived from `batch.COLUMNS`, and so from the models; a
-property test checks that both accept the same bytes with the same values.
+Every loop over bytes ends on `END`, which stands after each record and is part of no JSON token,
+so that no loop needs to compare with the record's end. A function that reads a value returns the
+index of the byte after it, or -1 where it is not certain: the record stays undecided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numba import njit
 
+from detectors.arrays.types import B1, I1, I2, INT, RBYTES
 from monitor.core.contract import events, fixed_point
-from monitor.core.decode import batch
-from monitor.core.decode.batch import ABSENT, Int64
-from monitor.core.decode.scanner_kernel import (
-    DECIMAL,
-    END,
-    ENUM,
-    INTEGER,
-    JSON,
-    LADDER,
-    TEXT,
-    scan_records,
+from monitor.core.decode.batch import ABSENT
+
+# The columns of a field's row in the table: where its name stands, what type it is, which row of
+# the numbers, texts or ladders it fills, its bounds, its range of values, its decimal places.
+NAME, LENGTH, TYPE, SLOT, LOW, HIGH, VALUES_BEGIN, VALUES_END, DIGITS = range(9)
+VALUE_START, VALUE_LENGTH, VALUE_CODE = range(3)
+INTEGER, DECIMAL, TEXT, ENUM, LADDER, JSON = range(6)
+
+_DIGITS_MAX = 18
+"""Digits before the point that surely fit 64 bits; a number with more stays undecided."""
+_SURE_NOTIONAL = events.NOTIONAL_MAX * float(fixed_point.SCALE) ** 2 * 0.999
+"""Below this the product in floating point is certain to be within the bound."""
+_UNKNOWN_MAX = 16
+"""Unknown fields a record may have on the fast path."""
+
+END = b"\0"
+"""Stands after each record: no token of JSON holds it, so every loop ends on it."""
+
+_POW10 = 10 ** np.arange(19, dtype=np.int64)
+_LARGEST = np.iinfo(np.int64).max // _POW10 - 1
+_IS_TEXT_BYTE = np.zeros(256, np.bool_)
+_IS_TEXT_BYTE[0x21:0x7F] = True
+_IS_TEXT_BYTE[[0x22, 0x5C]] = False  # the quotation mark ends it, the backslash escapes
+_IS_TEXT_OR_SPACE = _IS_TEXT_BYTE.copy()
+_IS_TEXT_OR_SPACE[0x20] = True
+_DIGIT = np.zeros(256, np.bool_)
+_DIGIT[0x30:0x3A] = True
+_SPACE = np.zeros(256, np.bool_)
+_SPACE[[0x09, 0x0A, 0x0D, 0x20]] = True
+
+
+@njit(forceinline=True)
+def _skip_space(buf: Any, i: int) -> int:
+    """The next byte that is no white space; `END` at the latest."""
+    while buf[i] <= 0x20 and _SPACE[buf[i]]:
+        i += 1
+    return i
+
+
+@njit(forceinline=True)
+def _equal_bytes(buf: Any, i: int, names: Any, start: int, length: int) -> bool:
+    for k in range(length):  # noqa: SIM110 - plain loops are what compiles well
+        if buf[i + k] != names[start + k]:
+            return False
+    return True
+
+
+@njit(forceinline=True)
+def _read_integer(buf: Any, i: int) -> tuple[int, int]:
+    """Read a JSON integer: the byte after it (-1: undecided) and its value."""
+    negative = buf[i] == 0x2D
+    i += negative
+    first = i
+    value = 0
+    while _DIGIT[buf[i]]:
+        value = value * 10 + (buf[i] - 0x30)
+        i += 1
+    count = i - first
+    # 19 digits overflow to a negative value, never to a positive one: 10**19 < 2**64.
+    if count == 0 or count > 19 or value < 0 or (count > 1 and buf[first] == 0x30):
+        return -1, 0
+    return i, -value if negative else value
+
+
+@njit(forceinline=True)
+def _read_decimal(buf: Any, i: int, digits: int) -> tuple[int, int]:
+    """Read a decimal number to `digits` places, half to even: the byte after it, its units."""
+    begin = i
+    negative = buf[i] == 0x2D
+    i += negative
+    first = i
+    value = 0
+    while _DIGIT[buf[i]]:
+        value = value * 10 + (buf[i] - 0x30)
+        i += 1
+    count = i - first
+    if count == 0 or count > _DIGITS_MAX or (count > 1 and buf[first] == 0x30):
+        return -1, 0
+    if value > _LARGEST[digits]:
+        return -1, 0
+    if buf[i] != 0x2E:
+        value *= _POW10[digits]
+        return i, -value if negative else value
+    i += 1
+    first = i
+    while i - first < digits and _DIGIT[buf[i]]:
+        value = value * 10 + (buf[i] - 0x30)
+        i += 1
+    if i == first:
+        return -1, 0
+    value *= _POW10[digits - (i - first)]
+    if _DIGIT[buf[i]]:
+        half = buf[i] - 0x30
+        i += 1
+        rest = False
+        while _DIGIT[buf[i]]:
+            rest |= buf[i] != 0x30
+            i += 1
+        if half > 5 or (half == 5 and (rest or value & 1)):
+            value += 1
+        if i - begin > fixed_point.NUMBER_CHARS_MAX:
+            return -1, 0
+    return i, -value if negative else value
+
+
+@njit(forceinline=True)
+def _read_number(buf: Any, i: int, digits: int) -> tuple[int, int]:
+    """A decimal, bare or as a string of its own."""
+    if buf[i] != 0x22:
+        return _read_decimal(buf, i, digits)
+    i, value = _read_decimal(buf, i + 1, digits)
+    if i < 0 or buf[i] != 0x22:
+        return -1, 0
+    return i + 1, value
+
+
+@njit(forceinline=True)
+def _read_ladder(
+    buf: Any, i: int, rising: bool, price: Any, quantity: Any, at: int
+) -> tuple[int, int]:
+    """Read a ladder into `price` and `quantity` from `at`: the byte after it, the level after."""
+    if buf[i] != 0x5B:
+        return -1, at
+    i = _skip_space(buf, i + 1)
+    if buf[i] == 0x5D:
+        return i + 1, at
+    first = at
+    while True:
+        if buf[i] != 0x5B or at - first == events.LEVELS_MAX:
+            return -1, first
+        i, p = _read_number(buf, _skip_space(buf, i + 1), 8)
+        if i < 0:
+            return -1, first
+        i = _skip_space(buf, i)
+        if buf[i] != 0x2C:
+            return -1, first
+        i, q = _read_number(buf, _skip_space(buf, i + 1), 8)
+        if i < 0:
+            return -1, first
+        i = _skip_space(buf, i)
+        if buf[i] != 0x5D or p <= 0 or q <= 0:
+            return -1, first
+        if at > first and (p <= price[at - 1] if rising else p >= price[at - 1]):
+            return -1, first
+        price[at] = p
+        quantity[at] = q
+        at += 1
+        i = _skip_space(buf, i + 1)
+        if buf[i] == 0x5D:
+            return i + 1, at
+        if buf[i] != 0x2C:
+            return -1, first
+        i = _skip_space(buf, i + 1)
+
+
+@njit(forceinline=True)
+def _skip_unknown_value(buf: Any, i: int) -> int:
+    """Step over a plain scalar of a field that the contract does not know."""
+    if buf[i] == 0x22:
+        i += 1
+        while _IS_TEXT_OR_SPACE[buf[i]]:
+            i += 1
+        return i + 1 if buf[i] == 0x22 else -1
+    if buf[i] == 0x6E:
+        return i + 4 if buf[i + 1] == 0x75 and buf[i + 2] == 0x6C and buf[i + 3] == 0x6C else -1
+    if buf[i] == 0x74:
+        return i + 4 if buf[i + 1] == 0x72 and buf[i + 2] == 0x75 and buf[i + 3] == 0x65 else -1
+    if buf[i] == 0x66 and buf[i + 1] == 0x61:
+        return i + 5 if buf[i + 2] == 0x6C and buf[i + 3] == 0x73 and buf[i + 4] == 0x65 else -1
+    return _read_decimal(buf, i, 8)[0]
+
+
+@njit(forceinline=True)
+def _find_field(buf: Any, i: int, fields: Any, names: Any, expected: int) -> int:
+    """Which field's name begins at `i`; -1: none of the contract's."""
+    count = len(fields)
+    for k in range(count):
+        f = expected + k
+        f -= count if f >= count else 0
+        length = fields[f, LENGTH]
+        if _equal_bytes(buf, i, names, fields[f, NAME], length) and buf[i + length] == 0x22:
+            return f
+    return -1
+
+
+@njit(forceinline=True)
+def _read_record(
+    buf: Any, i: int, end: int, row: int, fields: Any, values: Any, names: Any, required: int,
+    numbers: Any, start: Any, length: Any, first: Any, levels: Any, price: Any, quantity: Any,
+    used: Any, following: Any, unknown: Any,
+) -> bool:  # fmt: skip
+    """Read one record into row `row` of the columns; False: undecided."""
+    i = _skip_space(buf, i)
+    if buf[i] != 0x7B:
+        return False
+    i = _skip_space(buf, i + 1)
+    seen = 0
+    strange = 0
+    last = 0
+    while True:
+        if buf[i] != 0x22:
+            return False
+        i += 1
+        f = _find_field(buf, i, fields, names, following[last])
+        if f >= 0:
+            if seen >> f & 1:
+                return False
+            seen |= 1 << f
+            following[last] = f
+            last = f
+            i += fields[f, LENGTH] + 1
+        else:
+            begin = i
+            while _IS_TEXT_OR_SPACE[buf[i]]:
+                i += 1
+            if buf[i] != 0x22 or strange == _UNKNOWN_MAX:
+                return False
+            for k in range(strange):
+                if unknown[k, 1] == i - begin and _equal_bytes(
+                    buf, begin, buf, unknown[k, 0], i - begin
+                ):
+                    return False
+            unknown[strange, 0] = begin
+            unknown[strange, 1] = i - begin
+            strange += 1
+            i += 1
+        i = _skip_space(buf, i)
+        if buf[i] != 0x3A:
+            return False
+        i = _skip_space(buf, i + 1)
+        if f < 0:
+            i = _skip_unknown_value(buf, i)
+        elif buf[i] == 0x6E:  # null: absent, if it may be
+            if required >> f & 1:
+                return False
+            i = _skip_unknown_value(buf, i)
+        else:
+            slot = fields[f, SLOT]
+            form = fields[f, TYPE]
+            if form == TEXT:
+                begin = i + 1
+                if buf[i] != 0x22:
+                    return False
+                i = begin
+                while _IS_TEXT_BYTE[buf[i]]:
+                    i += 1
+                if buf[i] != 0x22 or not 0 < i - begin <= events.TEXT_MAX:
+                    return False
+                start[slot, row] = begin
+                length[slot, row] = i - begin
+                i += 1
+            elif form == ENUM:
+                for v in range(fields[f, VALUES_BEGIN], fields[f, VALUES_END]):
+                    size = values[v, VALUE_LENGTH]
+                    if _equal_bytes(buf, i, names, values[v, VALUE_START], size):
+                        i += size
+                        if slot >= 0:
+                            numbers[slot, row] = values[v, VALUE_CODE]
+                        break
+                else:
+                    return False
+            elif form == LADDER:
+                first[slot, row] = used[slot]
+                i, at = _read_ladder(buf, i, slot == 1, price[slot], quantity[slot], used[slot])
+                levels[slot, row] = at - used[slot]
+                used[slot] = at
+            elif form == JSON:
+                return False
+            else:
+                if form == DECIMAL:
+                    i, value = _read_number(buf, i, fields[f, DIGITS])
+                else:
+                    i, value = _read_integer(buf, i)
+                if i < 0 or value < fields[f, LOW] or value > fields[f, HIGH]:
+                    return False
+                numbers[slot, row] = value
+        if i < 0:
+            return False
+        i = _skip_space(buf, i)
+        if buf[i] == 0x7D:
+            return _skip_space(buf, i + 1) == end and seen & required == required
+        if buf[i] != 0x2C:
+            return False
+        i = _skip_space(buf, i + 1)
+
+
+@njit(
+    (RBYTES, I1, I1, I2, I2, RBYTES, INT, INT, INT, I2, I2, I2, I2, I2, I2, I2, I1, B1),
+    cache=True,
+    nogil=True,
 )
+def scan_records(
+    buf: Any, begin: Any, size: Any, fields: Any, values: Any, names: Any, required: int, p: int,
+    q: int, numbers: Any, start: Any, length: Any, first: Any, levels: Any, price: Any,
+    quantity: Any, used: Any, undecided: Any,
+) -> None:  # fmt: skip
+    """Read every record it is certain about; mark the others in `undecided`.
 
-_TYPES = {"time": INTEGER, "count": INTEGER, "e8": DECIMAL, "e6": DECIMAL, "text": TEXT}
-_TYPES |= {"enum": ENUM, "flag": ENUM, "ladder": LADDER, "json": JSON}
-_DIGITS_OF = {"e8": 8, "e6": 6, "ladder": 8}
-
-
-@dataclass(slots=True)
-class FieldTable:
-    """A kind as the scanner needs it: its fields, their bounds and their values, as arrays."""
-
-    fields: Int64
-    """(field, 9): see `NAME` … `DIGITS`."""
-    enum_values: Int64
-    """(value, 3): start and length in `names`, code."""
-    names: NDArray[np.uint8]
-    required: int
-    """Bit set of the fields that must be there."""
-    price: int
-    quantity: int
-    """Rows of the numbers whose product is bounded, or -1."""
-
-
-@cache
-def field_table(kind: str) -> FieldTable:
-    """Derive the scanner's table of `kind` from the columns of its model."""
-    names = bytearray()
-    values: list[list[int]] = []
-    fields: list[list[int]] = []
-    slots = {
-        c.name: i
-        for group in (batch.number_columns, batch.text_columns, batch.ladder_columns)
-        for i, c in enumerate(group(kind))
-    }
-
-    def place(text: str) -> list[int]:
-        names.extend(text.encode())
-        return [len(names) - len(text), len(text)]
-
-    kind_column = batch.Column("kind", "enum", True, values=(kind,))
-    columns = (kind_column, *batch.COLUMNS[kind])
-    for column in columns:
-        # Values carry their quotation marks, so that `true` is a value like any other.
-        texts = [(f'"{value}"', column.code(value)) for value in column.values]
-        if column.type == "flag":
-            texts = [("false", 0), ("true", 1)]
-        low, high = (
-            (1, fixed_point.INT64_MAX) if column.type == "ladder" else (column.low, column.high)
-        )
-        row = [*place(column.name), _TYPES[column.type], slots.get(column.name, -1), low, high]
-        end = len(values) + len(texts)
-        fields.append([*row, len(values), end, _DIGITS_OF.get(column.type, 0)])
-        values += [[*place(text), code] for text, code in texts]
-    sized = issubclass(events.KINDS[kind], events.SizedEvent)
-    return FieldTable(
-        np.array(fields, np.int64),
-        np.array(values, np.int64),
-        np.frombuffer(bytes(names), np.uint8),
-        sum(1 << i for i, column in enumerate(columns) if column.required),
-        slots["price"] if sized else -1,
-        slots["quantity"] if sized else -1,
-    )
-
-
-@dataclass(slots=True)
-class Draft:
-    """The rows of a batch before all of them are decided."""
-
-    kind: str
-    buffer: bytes
-    numbers: Int64
-    """(number column, row); `ABSENT` where there is none."""
-    start: Int64
-    length: Int64
-    """(text column, row): spans of `buffer`; length -1 where there is none."""
-    first: Int64
-    levels: Int64
-    """(ladder, row): the first level in `price` and `quantity`, and how many."""
-    price: Int64
-    quantity: Int64
-    """(ladder, level)."""
-    used: Int64
-    """Levels used of each ladder."""
-    undecided: NDArray[np.bool_]
-
-
-def empty_draft(kind: str, rows: int, buffer: bytes = b"", levels: int = 0) -> Draft:
-    """An empty draft, all of it undecided, with room for `levels` levels a side."""
-    texts = len(batch.text_columns(kind))
-    ladders = 2 if batch.ladder_columns(kind) else 0
-    return Draft(
-        kind,
-        buffer,
-        np.full((len(batch.number_columns(kind)), rows), ABSENT, np.int64),
-        np.zeros((texts, rows), np.int64),
-        np.full((texts, rows), -1, np.int64),
-        np.zeros((ladders, rows), np.int64),
-        np.zeros((ladders, rows), np.int64),
-        np.empty((ladders, levels), np.int64),
-        np.empty((ladders, levels), np.int64),
-        np.zeros(2, np.int64),
-        np.ones(rows, np.bool_),
-    )
-
-
-def scan(kind: str, raws: Sequence[bytes]) -> Draft:
-    """Read the records of one kind; leave those that are not plain undecided."""
-    rows = len(raws)
-    buffer = END.join([*raws, bytes(64)])  # room for a look past the last record's end
-    if kind == "reference":  # rare, and of many shapes: all undecided
-        return empty_draft(kind, rows, buffer)
-    size = np.fromiter(map(len, raws), np.int64, rows)
-    begin = np.zeros(rows, np.int64)
-    np.cumsum(size[:-1] + 1, out=begin[1:])
-    # A level takes six bytes at least: `[1,1],`. Pages that are not written cost nothing.
-    room = min(rows * events.LEVELS_MAX, len(buffer) // 5) if kind == "book" else 0
-    out = empty_draft(kind, rows, buffer, room)
-    out.undecided[:] = False
-    table = field_table(kind)
-    scan_records(
-        np.frombuffer(buffer, np.uint8), begin, size, table.fields, table.enum_values, table.names,
-        table.required, table.price, table.quantity, out.numbers, out.start, out.length,
-        out.first, out.levels, out.price, out.quantity, out.used, out.undecided,
-    )  # fmt: skip
-    return out
+    `p`, `q`: the rows of price and quantity in `numbers`, or -1 where their product has no bound.
+    """
+    count = len(fields)
+    following = (np.arange(count) + 1) % count
+    unknown = np.empty((_UNKNOWN_MAX, 2), np.int64)
+    for row in range(len(begin)):
+        bids, asks = used[0], used[1]
+        sure = size[row] <= events.RECORD_BYTES_MAX and _read_record(
+            buf, begin[row], begin[row] + size[row], row, fields, values, names, required,
+            numbers, start, length, first, levels, price, quantity, used, following, unknown,
+        )  # fmt: skip
+        if sure and p >= 0 and numbers[p, row] != ABSENT and numbers[q, row] != ABSENT:
+            sure = float(numbers[p, row]) * float(numbers[q, row]) < _SURE_NOTIONAL
+        if not sure:
+            undecided[row] = True
+            used[0], used[1] = bids, asks

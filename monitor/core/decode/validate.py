@@ -37,50 +37,37 @@ REASONS: dict[str, str] = {
 DEPTH_MAX = 32
 """Deeper nesting is refused: the contract needs 3. The parser's own limit would depend on the depth
 of its caller's stack."""
-_PREVIEW_CHARS_MAX = 60
+_PREVIEW_MAX = 60
 
 # Types of pydantic's errors; the contract's own errors are named by their reason already.
 _REASON_OF = {
-    "missing": "missing_field",
-    "union_tag_not_found": "missing_field",
-    "union_tag_invalid": "bad_value",
-    "greater_than": "out_of_range",
-    "greater_than_equal": "out_of_range",
-    "less_than": "out_of_range",
-    "less_than_equal": "out_of_range",
-    "too_long": "too_many",
-    "string_pattern_mismatch": "bad_text",
-    "string_unicode": "bad_text",
-}
+    "missing": "missing_field", "union_tag_not_found": "missing_field",
+    "union_tag_invalid": "bad_value", "too_long": "too_many",
+    "greater_than": "out_of_range", "greater_than_equal": "out_of_range",
+    "less_than": "out_of_range", "less_than_equal": "out_of_range",
+    "string_pattern_mismatch": "bad_text", "string_unicode": "bad_text",
+}  # fmt: skip
 _ABOUT = ("market", "position", "insurance_fund")
 _NESTING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {k: TypeAdapter(m) for k, m in events.KINDS.items()}
 
 
 class _RefusedError(Exception):
-    """Stops the reading of a record; never leaves this module."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.verdict = (reason, detail)
+    """Stops the reading of a record: reason and detail. It never leaves this module."""
 
 
 def preview(value: Any) -> str:
     """`value` in printable ASCII, shortened, to stand in a detail."""
-    text = ascii(
-        value[: _PREVIEW_CHARS_MAX + 1] if isinstance(value, str | bytes | list) else value
-    )
-    return text if len(text) <= _PREVIEW_CHARS_MAX else text[: _PREVIEW_CHARS_MAX - 1] + "~"
+    text = ascii(value[: _PREVIEW_MAX + 1] if isinstance(value, str | bytes | list) else value)
+    return text if len(text) <= _PREVIEW_MAX else text[: _PREVIEW_MAX - 1] + "~"
 
 
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        met: set[str] = set()
-        for key, _ in pairs:
-            if key in met:
-                raise _RefusedError("duplicate_key", f"{preview(key)} twice in one object")
-            met.add(key)
+    fields: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in fields:
+            raise _RefusedError("duplicate_key", f"{preview(key)} twice in one object")
+        fields[key] = value
     return fields
 
 
@@ -175,7 +162,8 @@ def validate_record(raw: bytes, kind: str | None) -> BaseModel | tuple[str, str]
         fields = _parse(raw)
         event: BaseModel = _ADAPTERS[_check_kind(fields, kind)].validate_python(fields)
     except _RefusedError as refused:
-        return refused.verdict
+        reason, detail = refused.args
+        return reason, detail
     except ValidationError as error:
         return _refusal_reason(error)
     return event

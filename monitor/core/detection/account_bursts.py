@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from detectors.account_burst.detector import AccountBurstDetector
-from detectors.account_burst.scorer import AccountVerdict, Actor, WindowActivity
+from detectors.account_burst.scorer import AccountVerdict, WindowActivity
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64, UInt64
 from detectors.calibration.calibrator import Calibrator
@@ -21,9 +21,8 @@ from monitor.core.finding import ACCOUNT_BURST, Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import mix_each
 from monitor.core.tables.interner import Interner
-from monitor.core.windows.closed_windows import ClosedWindows
+from monitor.core.windows.closed_windows import ClosedWindows, RecentWindows
 from monitor.core.windows.columns import ACCOUNT_COUNTS
-from monitor.core.windows.recent_windows import RecentWindows
 
 
 @dataclass(slots=True)
@@ -47,34 +46,22 @@ class AccountBursts(Stateful):
     STATE = ("_streams",)
 
     def __init__(
-        self,
-        settings: EngineSettings,
-        partition: int,
-        partitions: int,
-        symbols: Interner,
-        accounts: Interner,
-        history: RecentWindows,
-    ) -> None:
+        self, settings: EngineSettings, partition: int, partitions: int, symbols: Interner,
+        accounts: Interner, history: RecentWindows,
+    ) -> None:  # fmt: skip
         self._partition = partition
         self._symbols = symbols
         self._accounts = accounts
         self._history = history
-        chosen = settings.account_bursts
-        self._limit = settings.budget.account_bursts.p_limit(
-            settings.time.window_s, len(chosen.streams), partitions
-        )
-        self._streams = [
-            _AccountStream(
-                name,
-                AccountBurstDetector(most=chosen.most, warm_up=chosen.warm_up),
-                Calibrator(
-                    AccountBurstDetector.log_likelihood,
-                    settings.time.windows_per_day,
-                    tail_slope_max=AccountBurstDetector.tail_slope_max,
-                ),
-            )
-            for name in chosen.streams
-        ]
+        chosen, time = settings.account_bursts, settings.time
+        budget = settings.budget.account_bursts
+        self._limit = budget.p_limit(time.window_s, len(chosen.streams), partitions)
+        self._streams = []
+        per_day, slope = time.windows_per_day, AccountBurstDetector.tail_slope_max
+        for name in chosen.streams:
+            detector = AccountBurstDetector(most=chosen.most, warm_up=chosen.warm_up)
+            calibrator = Calibrator(detector.log_likelihood, per_day, tail_slope_max=slope)
+            self._streams.append(_AccountStream(name, detector, calibrator))
 
     def judge(self, closed: ClosedSpan) -> list[Finding]:
         """Judge windows in order; learn each after it was judged."""
@@ -105,13 +92,9 @@ class AccountBursts(Stateful):
         return window[order], WindowActivity(key[order], market[order], events), account[order]
 
     def _judge_window(
-        self,
-        stream: _AccountStream,
-        window: int,
-        acts: WindowActivity,
-        account: Int64,
+        self, stream: _AccountStream, window: int, acts: WindowActivity, account: Int64,
         names: dict[int, str],
-    ) -> list[Finding]:
+    ) -> list[Finding]:  # fmt: skip
         detector = stream.detector
         verdict = detector.judge(window, acts)
         p = 1.0
@@ -134,39 +117,23 @@ class AccountBursts(Stateful):
         stream.account.update(zip(key[wanted].tolist(), account[wanted].tolist(), strict=True))
 
     def _finding(
-        self,
-        stream: _AccountStream,
-        window: int,
-        verdict: AccountVerdict,
-        p: float,
+        self, stream: _AccountStream, window: int, verdict: AccountVerdict, p: float,
         names: dict[int, str],
-    ) -> Finding:
-        actors = verdict.actors
+    ) -> Finding:  # fmt: skip
+        actors, market = verdict.actors, verdict.market
         since = min(actor.since for actor in actors)
         observed = sum(actor.observed for actor in actors)
+        expected = sum(actor.expected for actor in actors)
+        accounts = np.array([stream.account[actor.key] for actor in actors], np.int64)
+        named = zip(self._accounts.names(accounts), actors, strict=True)
+        shares = [(name, actor.observed / observed) for name, actor in named]
+        kinds = FEATURES[stream.name].records
+        where = window, since, self._partition, names[market]
         return Finding(
-            window=window,
-            since=since,
-            partition=self._partition,
-            symbol=names[verdict.market],
-            stream=stream.name,
-            detector=ACCOUNT_BURST,
-            observed=observed,
-            expected=sum(actor.expected for actor in actors),
-            p=p,
-            accounts=self._shares(stream, actors, observed),
-            records=self._history.record_ranges(
-                verdict.market, since, window, FEATURES[stream.name].records
-            ),
-        )
-
-    def _shares(
-        self, stream: _AccountStream, actors: tuple[Actor, ...], total: float
-    ) -> list[tuple[str, float]]:
-        numbers = np.array([stream.account[actor.key] for actor in actors], np.int64)
-        names = self._accounts.names(numbers)
-        shares = [(name, a.observed / total) for name, a in zip(names, actors, strict=True)]
-        return sorted(shares, key=lambda pair: (-pair[1], pair[0]))
+            *where, stream.name, ACCOUNT_BURST, observed, expected, p,
+            accounts=sorted(shares, key=lambda pair: (-pair[1], pair[0])),
+            records=self._history.record_ranges(market, since, window, kinds),
+        )  # fmt: skip
 
     @property
     def evicted(self) -> int:

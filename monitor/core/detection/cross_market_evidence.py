@@ -15,25 +15,12 @@ import numpy as np
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Float64
 from detectors.calibration.calibrator_bank import CalibratorBank
-from detectors.joint.cross_market import (
-    NAMED_CHANCE,
-    NAMED_LEAST,
-    STATISTICS,
-    CrossMarketStatistics,
-)
-from detectors.joint.cusums import (
-    BLOCK_WINDOWS,
-    EVIDENCE_COLUMNS,
-    EXPECTED,
-    JUDGED,
-    NEG_LOG_P,
-    OBSERVED,
-)
+from detectors.joint import cross_market, cusums
+from detectors.joint.cross_market import STATISTICS, CrossMarketStatistics
 from detectors.stats.normal_scores import fisher_p_value
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.contract.units import DAY_S
-from monitor.core.detection.block_p_values import BlockPValues
-from monitor.core.detection.judge import PassedTime
+from monitor.core.detection.judge import BlockPValues, PassedTime
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
 from monitor.core.snapshot import from_state, to_state
@@ -73,7 +60,7 @@ class CrossMarketEvidence(Stateful):
         # The statistics share the budget alike.
         self._limit = budget.p_limit(block_s, len(STATISTICS))
         self._detector = CrossMarketStatistics(DAY_S / block_s, warm_up=settings.joint.warm_up)
-        self._calibrators = CalibratorBank(DAY_S / block_s, self._limit, BLOCK_WINDOWS)
+        self._calibrators = CalibratorBank(DAY_S / block_s, self._limit, cusums.BLOCK_WINDOWS)
         for _ in STATISTICS:
             self._calibrators.add(log_likelihood=True)
         self._waiting: list[BlockPValues] = []
@@ -126,60 +113,43 @@ class CrossMarketEvidence(Stateful):
         count, named = self._detector.contributing_markets(statistic)
         keys = list(self._markets)
         symbols = list(dict.fromkeys(keys[market.market][0] for market in named))[:MARKETS_SHOWN]
-        if len(symbols) < NAMED_LEAST:
+        if len(symbols) < cross_market.NAMED_LEAST:
             return None
         blocks = self._recent_blocks[-count:]
-        sums = np.zeros((len(keys), len(self._streams), EVIDENCE_COLUMNS))
+        sums = np.zeros((len(keys), len(self._streams), cusums.EVIDENCE_COLUMNS))
         for block in blocks:
             sums[block.rows] += block.streams
         # A symbol whose records a venue spreads over partitions is named once.
-        rows = {
-            symbol: [m.market for m in named if keys[m.market][0] == symbol] for symbol in symbols
-        }
+        rows = {name: [m.market for m in named if keys[m.market][0] == name] for name in symbols}
         every = {symbol: sums[at].sum(axis=0) for symbol, at in rows.items()}
         parts = self._parts(every, blocks[0].window - self._block + 1)
         lead = parts[0]
-        return Finding(
-            window=blocks[-1].window,
-            since=lead.since,
-            partition=keys[rows[lead.symbol][0]][1],
-            symbol=lead.symbol,
-            stream=lead.stream,
-            detector=JOINT,
-            observed=lead.observed,
-            expected=lead.expected,
-            p=p,
-            parts=parts,
-        )
+        where = blocks[-1].window, lead.since, keys[rows[lead.symbol][0]][1], lead.symbol
+        numbers = lead.observed, lead.expected, p
+        return Finding(*where, lead.stream, JOINT, *numbers, parts=parts)
 
     def _parts(self, sums: dict[str, Float64], since: int) -> list[FindingPart]:
         """The streams that carry the evidence over all markets, in each market.
 
         Where no stream does for certain, the one that does most.
         """
-        total = sum(sums.values(), np.zeros((len(self._streams), EVIDENCE_COLUMNS)))
+        total = sum(sums.values(), np.zeros((len(self._streams), cusums.EVIDENCE_COLUMNS)))
         chances = [_chance(stream) for stream in total]
-        carry = [k for k, chance in enumerate(chances) if chance < NAMED_CHANCE]
+        carry = [k for k, chance in enumerate(chances) if chance < cross_market.NAMED_CHANCE]
         carry = carry or [min(range(len(chances)), key=lambda k: (chances[k], k))]
-        carried = float(total[carry, NEG_LOG_P].sum())
+        carried = float(total[carry, cusums.NEG_LOG_P].sum())
         parts = []
         for symbol, streams in sums.items():
             for k in carry:
                 stream = streams[k]
-                if stream[JUDGED]:
-                    mean = 1.0 if self._additive[k] else float(stream[JUDGED])
-                    parts.append(
-                        FindingPart(
-                            symbol,
-                            self._streams[k],
-                            JOINT,
-                            since,
-                            float(stream[OBSERVED]) / mean,
-                            float(stream[EXPECTED]) / mean,
-                            _chance(stream),
-                            float(stream[NEG_LOG_P]) / carried if carried > 0 else 0.0,
-                        )
-                    )
+                if stream[cusums.JUDGED]:
+                    mean = 1.0 if self._additive[k] else float(stream[cusums.JUDGED])
+                    observed, expected = (
+                        stream[[cusums.OBSERVED, cusums.EXPECTED]] / mean
+                    ).tolist()
+                    share = float(stream[cusums.NEG_LOG_P]) / carried if carried > 0 else 0.0
+                    place = symbol, self._streams[k], JOINT, since
+                    parts.append(FindingPart(*place, observed, expected, _chance(stream), share))
         return sorted(parts, key=lambda part: (-part.share, part.symbol, part.stream))
 
     def snapshot(self) -> dict[str, Any]:
@@ -201,5 +171,5 @@ class CrossMarketEvidence(Stateful):
 
 def _chance(stream: Float64) -> float:
     """Of as much evidence in as many ordinary blocks."""
-    judged = round(float(stream[JUDGED]))
-    return fisher_p_value(float(stream[NEG_LOG_P]), judged) if judged else 1.0
+    judged = round(float(stream[cusums.JUDGED]))
+    return fisher_p_value(float(stream[cusums.NEG_LOG_P]), judged) if judged else 1.0

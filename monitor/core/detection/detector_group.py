@@ -24,16 +24,17 @@ DetectorFactory = Callable[[], Detector]
 
 @dataclass(slots=True)
 class RareScore:
-    """A score that is rare enough to report, with the evidence for it."""
+    """A score that is rare enough to report, with the evidence for it.
+
+    `symbol`: index among the symbols that were judged. `stream`: index in the settings. `index`:
+    that among the scores.
+    """
 
     symbol: int
-    """Index among the symbols that were judged."""
     stream: int
-    """Index of the stream in the settings."""
     p: float
     evidence: Evidence
     index: int
-    """Index among the scores."""
 
 
 class WindowScores(NamedTuple):
@@ -60,18 +61,12 @@ class DetectorGroup:
     """
 
     def __init__(
-        self,
-        settings: Sequence[StreamSettings],
-        streams: list[int],
-        factory: DetectorFactory,
-        column: Mapping[str, int],
-        windows_per_day: float,
-        p_most: float,
-    ) -> None:
+        self, settings: Sequence[StreamSettings], streams: list[int], factory: DetectorFactory,
+        column: Mapping[str, int], windows_per_day: float, p_most: float,
+    ) -> None:  # fmt: skip
         self._streams = np.array(streams)
-        self._columns = np.array(
-            [[column[name] for name in settings[i].input_features] for i in streams]
-        )
+        inputs = (settings[i].input_features for i in streams)
+        self._columns = np.array([[column[name] for name in names] for names in inputs])
         self._bank = factory().bank()
         self._calibrators = CalibratorBank(windows_per_day, p_most)
         self._row = np.full((0, len(streams)), -1, np.int64)
@@ -102,10 +97,8 @@ class DetectorGroup:
         row = self._row[symbols]
         new = present & (row < 0)
         if new.any():
-            new &= (values != 0).any(axis=2)
-            if new.any():
-                self._begin(symbols, new)
-                row = self._row[symbols]
+            self._begin(symbols, new & (values != 0).any(axis=2))
+            row = self._row[symbols]
         asked = present & (row >= 0)
         rows, values = row[asked], values[asked]
         scores = self._bank.judge(rows, values)
@@ -129,8 +122,8 @@ class DetectorGroup:
 
     def count_ready(self) -> int:
         """How many streams have a score and a p-value: they could have been reported."""
-        has_score = ~np.isnan(self._window.scores)
-        return int(np.count_nonzero(has_score & self._calibrators.ready[self._window.rows]))
+        ready = self._calibrators.ready[self._window.rows]
+        return int(np.count_nonzero(ready & ~np.isnan(self._window.scores)))
 
     def abstentions(self, symbol: int) -> list[tuple[int, str]]:
         """The streams (indices in the settings) that could not judge a symbol, and why.
@@ -140,7 +133,6 @@ class DetectorGroup:
         judged, reasons = self._window, []
         index = {row: i for i, row in enumerate(judged.rows.tolist())}
         for k, row in enumerate(judged.rows_by_symbol[symbol].tolist()):
-            why: str | None = None
             if not judged.present[symbol, k]:
                 why = "not in this window" if row >= 0 else None
             elif row < 0:
@@ -177,8 +169,8 @@ class DetectorGroup:
         self._row_keys = [(symbol, stream) for symbol, stream in state["begun"]]
         self._row[:] = -1
         self.grow(max((symbol + 1 for symbol, _ in self._row_keys), default=0))
-        for row, (symbol, stream) in enumerate(self._row_keys):
-            self._row[symbol, stream] = row
+        for row, key in enumerate(self._row_keys):
+            self._row[key] = row
         self._bank.restore(state["bank"])
         self._calibrators.restore(state["calibrators"], self._bank.log_likelihood)
 
@@ -193,14 +185,9 @@ class DetectorGroups(Stateful):
     STATE = "_ready", "_groups"
 
     def __init__(
-        self,
-        settings: Sequence[StreamSettings],
-        factories: Sequence[DetectorFactory],
-        column: Mapping[str, int],
-        share: BudgetShare,
-        window_ns: int,
-        partitions: int = 1,
-    ) -> None:
+        self, settings: Sequence[StreamSettings], factories: Sequence[DetectorFactory],
+        column: Mapping[str, int], share: BudgetShare, window_ns: int, partitions: int = 1,
+    ) -> None:  # fmt: skip
         self._p_limit = partial(share.p_limit, window_ns / SECOND_NS, partitions=partitions)
         members: dict[Any, list[int]] = {}
         for i, stream in enumerate(settings):

@@ -37,16 +37,9 @@ class FeedSilences(Stateful):
         return sorted(findings, key=lambda f: (f.window, f.stream))
 
     def _finding(self, kind: str, silence: Silence) -> Finding:
-        return Finding(
-            window=silence.ts // self._window_ns,
-            since=silence.high // self._window_ns,
-            partition=self._partition,
-            symbol="",
-            stream=f"{kind}_silence",
-            detector=DETECTOR,
-            observed=(silence.ts - silence.high) / SECOND_NS,
-            expected=silence.longest / SECOND_NS,
-            # Of this silence and all before it, one after each record, this is the longest.
-            p=1.0 / (silence.records + 1),
-            is_end=bool(silence.over),
-        )
+        where = silence.ts // self._window_ns, silence.high // self._window_ns, self._partition
+        seconds = (silence.ts - silence.high) / SECOND_NS, silence.longest / SECOND_NS
+        # Of this silence and all before it, one after each record, this is the longest.
+        p = 1.0 / (silence.records + 1)
+        over = bool(silence.over)
+        return Finding(*where, "", f"{kind}_silence", DETECTOR, *seconds, p, is_end=over)

@@ -7,6 +7,7 @@ so they are the same however windows arrive.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,11 @@ from detectors.joint.cusums import BLOCK_WINDOWS, JointCusums, StreamEvidence, s
 from detectors.joint.fisher import FisherCombination
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.contract.units import DAY_S
-from monitor.core.detection.block_p_values import BlockPValues
-from monitor.core.detection.judge import ClosedSpan
+from monitor.core.detection.judge import BlockPValues, ClosedSpan
 from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
-from monitor.core.windows.recent_windows import RecentWindows
+from monitor.core.windows.closed_windows import RecentWindows
 
 
 class JointEvidence(Stateful):
@@ -36,24 +36,22 @@ class JointEvidence(Stateful):
     def __init__(
         self, settings: EngineSettings, partition: int, partitions: int, history: RecentWindows
     ) -> None:
-        self._partition, self._partitions = partition, partitions
+        self._partition = partition
         self._history = history
         self._warm_up = settings.joint.warm_up
-        self._budget = settings.budget.joint
+        budget = settings.budget.joint
         self._across = settings.budget.cross_market.per_day > 0
-        self._streams = settings.joint.streams if self._budget.per_day > 0 else ()
+        self._streams = settings.joint.streams if budget.per_day > 0 else ()
         self._columns = [FEATURE_COLUMN[name] for name in self._streams]
         specs = [FEATURES[name] for name in self._streams]
         self._additive = np.array([spec.is_additive for spec in specs], np.bool_)
         self._is_level = np.array([spec.form == "level" for spec in specs], np.bool_)
         self._block = settings.joint_block
         """Windows of a block."""
-        self._block_s = self._block * settings.time.window_s
-        per_day = DAY_S / self._block_s
-        sides = [
-            -1 if FEATURES[n].fall_is_bad else 0 if FEATURES[n].form == "signed" else 1
-            for n in self._streams
-        ]
+        block_s = self._block * settings.time.window_s
+        self._p_limit = partial(budget.p_limit, block_s, partitions=partitions)
+        per_day = DAY_S / block_s
+        sides = [-1 if s.fall_is_bad else 0 if s.form == "signed" else 1 for s in specs]
         self._joint = JointCusums(sides, per_day, warm_up=self._warm_up)
         self._calibrators = CalibratorBank(per_day, self._p_limit(1), BLOCK_WINDOWS)
         self._fisher = FisherCombination(per_day, warm_up=self._warm_up)
@@ -65,9 +63,6 @@ class JointEvidence(Stateful):
         self._count: Float64 = np.zeros((0, len(self._streams)))
         self._begun: Bool = np.zeros((0, len(self._streams)), np.bool_)
         self._ready = 0
-
-    def _p_limit(self, ready: int) -> float:
-        return self._budget.p_limit(self._block_s, ready, self._partitions)
 
     def judge(self, closed: ClosedSpan) -> list[Finding]:
         """Take windows in, in order; judge each block that ends among them, then learn it."""
@@ -88,17 +83,16 @@ class JointEvidence(Stateful):
         return findings
 
     def _grow(self, symbols: int) -> None:
-        more = symbols - len(self._sum)
-        if more <= 0:
+        if symbols <= len(self._sum):
             return
+        for _ in range(len(self._sum), symbols):
+            self._calibrators.add(log_likelihood=True)
         # To the symbol: all rows are judged.
         self._sum = grow_rows(self._sum, symbols, growth=1.0)
         self._count = grow_rows(self._count, symbols, growth=1.0)
         self._begun = grow_rows(self._begun, symbols, growth=1.0)
         self._joint.grow(symbols)
         self._fisher.grow(symbols)
-        for _ in range(more):
-            self._calibrators.add(log_likelihood=True)
 
     def _close_block(self, window: int, symbols: Int64, names: dict[int, str]) -> list[Finding]:
         """Judge and learn the block that ends with `window`."""
@@ -111,14 +105,10 @@ class JointEvidence(Stateful):
         judging = self._joint.judging_streams >= 2
         score = np.where(judging, score, np.nan)
         rows = np.arange(len(score))
-        reported = np.zeros(len(score), np.bool_)
-        findings = []
         rare = dict(self._calibrators.rare_scores(rows, score, self._p_limit(self._ready)))
-        for symbol in symbols.tolist():
-            if symbol in rare:
-                reported[symbol] = True
-                p = rare[symbol]
-                findings.append(self._finding(window, symbol, p, value, expected, names))
+        here = [symbol for symbol in symbols.tolist() if symbol in rare]
+        reported = np.isin(rows, here)
+        findings = [self._finding(window, n, rare[n], value, expected, names) for n in here]
         self._ready = int(judging.sum())
         if self._across:
             self._add_p_values(window, symbols, value, expected, names)
@@ -138,9 +128,8 @@ class JointEvidence(Stateful):
         if len(judged):
             streams = stream_evidence(self._joint.p[judged], value[judged], expected[judged])
             markets = [names[symbol] for symbol in judged.tolist()]
-            self.block_p_values.append(
-                BlockPValues(window, self._partition, markets, p[judged], streams)
-            )
+            block = BlockPValues(window, self._partition, markets, p[judged], streams)
+            self.block_p_values.append(block)
 
     def _transform(self, value: Float64) -> Float64:
         """As the regressions see it: on scales on which the variance depends little on the mean."""
@@ -153,9 +142,8 @@ class JointEvidence(Stateful):
         level = np.expm1(np.minimum(seen, 700.0))
         # All streams are squared, and only sums use it; the others must not overflow.
         square = np.clip(seen, 0.0, 1e150) ** 2
-        return np.where(
-            self._additive, square, np.where(self._is_level, np.maximum(level, 0.0), seen)
-        )
+        rest = np.where(self._is_level, np.maximum(level, 0.0), seen)
+        return np.where(self._additive, square, rest)
 
     def _finding(
         self, window: int, symbol: int, p: float, value: Float64, expected: Float64,
@@ -167,57 +155,37 @@ class JointEvidence(Stateful):
         parts = [self._part(names[symbol], since, blocks, stream) for stream in named]
         lead = parts[0]
         # Who carries it: the accounts of the first stream that counts their records.
-        counted = [q for q in parts if FEATURES[q.stream].account_count]
-        carrier = next((q for q in counted if FEATURES[q.stream].form == "count"), None)
-        accounts = []
-        if carrier:
-            count = FEATURES[carrier.stream].account_count
-            assert count
-            accounts = self._history.account_shares(symbol, since, window, count, carrier.observed)
+        accounts, accounts_of = [], ""
+        for part in parts:
+            spec = FEATURES[part.stream]
+            if spec.account_count and spec.form == "count" and not accounts_of:
+                who = symbol, since, window, spec.account_count, part.observed
+                accounts, accounts_of = self._history.account_shares(*who), part.stream
         kinds = sorted({kind for part in parts for kind in FEATURES[part.stream].records})
+        where = window, since, self._partition, names[symbol]
+        numbers = lead.observed, lead.expected, p
         return Finding(
-            window=window,
-            since=since,
-            partition=self._partition,
-            symbol=names[symbol],
-            stream=lead.stream,
-            detector=JOINT,
-            observed=lead.observed,
-            expected=lead.expected,
-            p=p,
-            accounts=accounts,
-            accounts_of=carrier.stream if carrier else "",
+            *where, lead.stream, JOINT, *numbers, accounts, accounts_of,
             records=self._history.record_ranges(symbol, since, window, tuple(kinds)),
-            abstained=self._abstentions(symbol),
-            parts=parts if len(parts) > 1 else [],
-        )
+            abstained=self._abstentions(symbol), parts=parts if len(parts) > 1 else [],
+        )  # fmt: skip
 
     def _part(self, symbol: str, since: int, blocks: int, evidence: StreamEvidence) -> FindingPart:
         """What a stream brings: sums over all blocks, or means where it does not add up."""
         times = blocks if self._additive[evidence.stream] else 1
-        return FindingPart(
-            symbol,
-            self._streams[evidence.stream],
-            JOINT,
-            since,
-            evidence.observed * times,
-            evidence.expected * times,
-            evidence.p,
-            evidence.share,
-        )
+        numbers = evidence.observed * times, evidence.expected * times, evidence.p, evidence.share
+        return FindingPart(symbol, self._streams[evidence.stream], JOINT, since, *numbers)
 
     def _abstentions(self, symbol: int) -> list[tuple[str, str]]:
         """The joint streams without a p-value in the last block, and why."""
         reasons = []
-        for i, name in enumerate(self._streams):
-            if not np.isnan(self._joint.p[symbol, i]):
-                continue
+        for i in np.flatnonzero(np.isnan(self._joint.p[symbol])):
             why = f"learning: its first {self._warm_up} windows of joint evidence"
             if not self._begun[symbol, i]:
                 why = "none seen so far"
             elif not self._count[symbol, i]:
                 why = "not in this window"
-            reasons.append((name, why))
+            reasons.append((self._streams[i], why))
         return reasons
 
     def snapshot(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from detectors.arrays.types import Float64
 from monitor.core.features.compute import Features
 from monitor.core.finding import Finding
 from monitor.core.windows.closed_windows import ClosedWindows
@@ -44,12 +45,23 @@ class Judge(Protocol[Passed]):
 
     def judge(self, closed: Passed) -> list[Finding]:
         """What is too rare in these windows, given the budget of this kind of evidence."""
-        ...
 
     def snapshot(self) -> Any:
         """All state, as plain values and arrays."""
-        ...
 
     def restore(self, state: Any) -> None:
         """Go on from a snapshot."""
-        ...
+
+
+@dataclass(slots=True)
+class BlockPValues:
+    """How rare one block is in each market of a shard."""
+
+    window: int
+    """Index of the block's last window."""
+    partition: int
+    symbols: list[str]
+    p: Float64
+    """(symbols,): how rare the block is in this market alone; uniform in ordinary blocks."""
+    streams: Float64
+    """(symbols, streams, `EVIDENCE_COLUMNS`), as from `stream_evidence`."""

@@ -12,7 +12,7 @@ from monitor.core.detection.judge import ClosedSpan
 from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
-from monitor.core.windows.recent_windows import RecentWindows
+from monitor.core.windows.closed_windows import RecentWindows
 
 
 class SingleStreams(Stateful):
@@ -25,24 +25,14 @@ class SingleStreams(Stateful):
     STATE = ("_groups",)
 
     def __init__(
-        self,
-        settings: EngineSettings,
-        factories: Sequence[DetectorFactory],
-        partition: int,
-        partitions: int,
-        history: RecentWindows,
-    ) -> None:
+        self, settings: EngineSettings, factories: Sequence[DetectorFactory], partition: int,
+        partitions: int, history: RecentWindows,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._partition = partition
         self._history = history
-        self._groups = DetectorGroups(
-            settings.streams,
-            factories,
-            FEATURE_COLUMN,
-            settings.budget.single_streams,
-            settings.time.window_ns,
-            partitions,
-        )
+        budget = settings.budget.single_streams, settings.time.window_ns, partitions
+        self._groups = DetectorGroups(settings.streams, factories, FEATURE_COLUMN, *budget)
 
     def judge(self, closed: ClosedSpan) -> list[Finding]:
         """Judge windows in order; learn each after it was judged."""
@@ -69,26 +59,17 @@ class SingleStreams(Stateful):
         if feature.account_count:
             # Shares are of the stream's own number where it is the count of the accounts' records.
             total = evidence.observed if feature.account_count == stream.feature else None
-            accounts = self._history.account_shares(
-                symbol, since, window, feature.account_count, total
-            )
+            count = feature.account_count
+            accounts = self._history.account_shares(symbol, since, window, count, total)
         if evidence.trials:  # a ratio: as a share of its trials
             scale = 1.0 / evidence.trials
         elif evidence.unit == "value" and feature.is_additive:
             scale = float(evidence.windows)  # the mean of a window: as a sum over all of them
+        where = window, since, self._partition, name
+        numbers = evidence.observed * scale, evidence.expected * scale, rare.p
+        abstentions = self._groups.abstentions(rare.symbol)
         return Finding(
-            window=window,
-            since=since,
-            partition=self._partition,
-            symbol=name,
-            stream=stream.feature,
-            detector=stream.detector,
-            observed=evidence.observed * scale,
-            expected=evidence.expected * scale,
-            p=rare.p,
-            accounts=accounts,
+            *where, stream.feature, stream.detector, *numbers, accounts,
             records=self._history.record_ranges(symbol, since, window, feature.records),
-            abstained=[
-                (streams[i].feature, why) for i, why in self._groups.abstentions(rare.symbol)
-            ],
-        )
+            abstained=[(streams[i].feature, why) for i, why in abstentions],
+        )  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
+from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64
 from monitor.core.decode.batch import Batch
-from monitor.core.event_time.record_counts import RecordCounts
 from monitor.core.event_time.watermark import ADMITTED, DUPLICATE, JUMP, LATE, PartitionClock
 
 TIME_JUMP = "time_jump"
@@ -16,6 +17,36 @@ TIME_JUMP = "time_jump"
 
 _EMPTY = np.empty(0, np.int64)
 _NOTHING = np.empty(0, np.uint8), _EMPTY
+
+
+class RecordCounts(Stateful):
+    """What came in, by kind and by fate; a record read twice (same partition and offset) counts
+    once. Counts of a set of records: their order cannot show.
+    """
+
+    STATE = ("events", "late", "refused", "duplicates")
+
+    def __init__(self) -> None:
+        self.events: Counter[str] = Counter()
+        """Records that the contract accepts, by kind; late ones included."""
+        self.late: Counter[str] = Counter()
+        """Records that came too late to count, by kind."""
+        self.refused: Counter[str] = Counter()
+        """Records that were not accepted, by reason."""
+        self.duplicates = 0
+        """Records that had been read before: they depend on this run, not on the day."""
+
+    def add(self, other: RecordCounts) -> None:
+        """Add the counts of another stage."""
+        self.events += other.events
+        self.late += other.late
+        self.refused += other.refused
+        self.duplicates += other.duplicates
+
+    def reproducible_counts(self) -> dict[str, Any]:
+        """The counts that are the same for the same set of records, however it is read."""
+        parts = {"events": self.events, "late": self.late, "refused": self.refused}
+        return {name: dict(sorted((+count).items())) for name, count in parts.items()}
 
 
 class AdmissionControl:
@@ -44,8 +75,9 @@ class AdmissionControl:
         """Judge the records of one source, add them to `tally`, and return the admitted ones."""
         clock = self.clocks[batch.kind if source is None else source]
         before = clock.position
-        timing = clock.admit(batch.offset, batch.numbers["ts"]) if len(batch) else _NOTHING
-        verdict, times_ns = timing
+        verdict, times_ns = _NOTHING
+        if len(batch):
+            verdict, times_ns = clock.admit(batch.offset, batch.numbers["ts"])
         admitted = verdict == ADMITTED
         self.behind_ns = times_ns if admitted.all() else times_ns[admitted]
         self.late_rows = np.flatnonzero(verdict == LATE)

@@ -45,18 +45,17 @@ _CLOCK = column_numbers(_CLOCK_COLUMNS)
 
 
 class Silence(NamedTuple):
-    """A topic partition stopped, or spoke again."""
+    """A topic partition stopped, or spoke again (`over` is 1).
+
+    `ts`: event time at which that was certain, ns. `high`: the last record's event time, ns.
+    `longest`: the longest silence before, ns. `records`: those admitted until then.
+    """
 
     ts: int
-    """When that was certain, ns of event time."""
     high: int
-    """The last record's event time, ns."""
     longest: int
-    """The longest silence before, ns."""
     records: int
-    """Records admitted until then."""
     over: int
-    """1: the silence is over."""
 
 
 _SILENCE = column_numbers(Silence._fields)
@@ -142,12 +141,8 @@ def _admit(offset, ts, clock, control_offset, control_ts, lateness, verdict, tim
 class PartitionClock(Stateful):
     """Time in one topic partition.
 
-    Parameters
-    ----------
-    lateness_ns
-        How far a record may lie behind the highest time before it.
-    listens
-        Whether to note silences.
+    A record may lie `lateness_ns` behind the highest time before it. `listens`: whether to note
+    silences.
     """
 
     STATE = ("_clock", "_control_offset", "_control_ts", "silences")
@@ -174,8 +169,7 @@ class PartitionClock(Stateful):
     @property
     def _floor(self) -> int:
         """The time before which, by the control records in force, nothing counts."""
-        active = self._control_ts[: self._controls_in_force_count]
-        return int(active.max()) if len(active) else NEVER
+        return int(self._control_ts[: self._controls_in_force_count].max(initial=NEVER))
 
     @property
     def _controls_in_force_count(self) -> int:
@@ -193,20 +187,12 @@ class PartitionClock(Stateful):
         Returns a verdict for each record, and a time for each, ns: of an admitted record how far it
         ran behind the highest time up to it, of a late one the watermark that it met.
         """
-        verdict = np.empty(len(offset), np.uint8)
-        times = np.zeros(len(offset), np.int64)
+        records = np.ascontiguousarray(offset), np.ascontiguousarray(ts)
+        controls = self._control_offset, self._control_ts
+        verdict, times = np.empty(len(offset), np.uint8), np.zeros(len(offset), np.int64)
         silences = np.empty((2 * len(offset), len(Silence._fields)), np.int64)
-        n = _admit(
-            np.ascontiguousarray(offset),
-            np.ascontiguousarray(ts),
-            self._clock,
-            self._control_offset,
-            self._control_ts,
-            self._lateness_ns,
-            verdict,
-            times,
-            silences,
-        )
+        out = verdict, times, silences
+        n = _admit(*records, self._clock, *controls, self._lateness_ns, *out)
         if self._tracks_silence:
             self.silences += map(Silence._make, silences[:n].tolist())
         self._drop_superseded_controls()

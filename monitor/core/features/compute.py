@@ -8,6 +8,7 @@ finite by construction.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -20,8 +21,8 @@ from monitor.core.decode.batch import ABSENT
 from monitor.core.event_time.watermark import NEVER
 from monitor.core.features import rolling
 from monitor.core.features.rolling import IN, RollingMarketState
-from monitor.core.windows import columns, pending, sequence_gaps
-from monitor.core.windows.accumulators import MINIMUM, SUM
+from monitor.core.windows import columns, pending
+from monitor.core.windows.accumulators import MINIMUM, SUM, count_missing
 from monitor.core.windows.book_depth import BOOK
 from monitor.core.windows.closed_windows import ClosedWindows
 from monitor.core.windows.columns import MARK_TS, MARK_VALUE, MARK_WIDTH, NO_MINIMUM
@@ -35,8 +36,6 @@ class Features:
 
     window: Int64
     symbol: Int64
-    closed_row: Int64
-    """The row in `ClosedWindows`, or -1 where nothing happened."""
     values: Float64
     """(rows, `FEATURE_NAMES`); NaN: absent."""
 
@@ -49,10 +48,9 @@ class FeatureCalculator(Stateful):
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
         self._rolling_state = RollingMarketState(window_ns)
-        self.last_book: Int64 = np.full((0, len(columns.BOOK_COLUMNS)), NEVER, np.int64)
-        mark_width = MARK_WIDTH * len(columns.MARK_COLUMNS)
-        self.last_mark: Int64 = np.full((0, mark_width), NEVER, np.int64)
-        self._highest_seq: Int64 = np.full((0, len(columns.KINDS)), -1, np.int64)
+        self.last_book: Int64 = np.empty((0, len(columns.BOOK_COLUMNS)), np.int64)
+        self.last_mark: Int64 = np.empty((0, MARK_WIDTH * len(columns.MARK_COLUMNS)), np.int64)
+        self._highest_seq: Int64 = np.empty((0, len(columns.KINDS)), np.int64)
         """By symbol and feed: the highest of the venue's numbers so far."""
 
     def compute(self, closed: ClosedWindows, low: int, high: int, symbols: Int64) -> Features:
@@ -60,7 +58,10 @@ class FeatureCalculator(Stateful):
         `closed` has no other windows or symbols.
         """
         ns, nw = len(symbols), high - low
-        self._grow(int(symbols.max(initial=-1)) + 1)
+        known = int(symbols.max(initial=-1)) + 1
+        self.last_book = grow_rows(self.last_book, known, NEVER)
+        self.last_mark = grow_rows(self.last_mark, known, NEVER)
+        self._highest_seq = grow_rows(self._highest_seq, known, -1)
         place = np.zeros(len(self.last_book), np.int64)
         place[symbols] = np.arange(ns)
         cell = (closed.window - low) * ns + place[closed.symbol]
@@ -84,11 +85,11 @@ class FeatureCalculator(Stateful):
         self.last_book[symbols] = book[-ns:]
         self._put_marks(out, closed, row, symbols, end_ns)
         gaps = np.empty(nw * ns)
-        sequence_gaps.count_missing(sums, minima, symbol, self._highest_seq, gaps)
+        count_missing(sums, minima, symbol, self._highest_seq, gaps)
         out[:, FEATURE_COLUMN["missing"]] = gaps
         past = self._rolling_state.step(_rolling_input(out, sums, minima, book), symbol)
         out[:, [FEATURE_COLUMN[name] for name in rolling.OUTPUT_COLUMNS]] = past
-        return Features(window, symbol, row, out)
+        return Features(window, symbol, out)
 
     def _put_marks(
         self, out: Float64, closed: ClosedWindows, row: Int64, symbols: Int64, end_ns: Int64
@@ -105,11 +106,6 @@ class FeatureCalculator(Stateful):
             mark_ts = np.maximum(mark_ts, last[:, MARK_TS])
         _put_mark(out, mark)
         _put(out, "mark_age_s", (end_ns - mark_ts) / 1e9, mark_ts != NEVER)
-
-    def _grow(self, symbols: int) -> None:
-        self.last_book = grow_rows(self.last_book, symbols, NEVER)
-        self.last_mark = grow_rows(self.last_mark, symbols, NEVER)
-        self._highest_seq = grow_rows(self._highest_seq, symbols, -1)
 
 
 def _forward_fill(rows: Int64, before: Int64, row: Int64, seen: Bool) -> Int64:
@@ -136,15 +132,12 @@ def _put_ratio(out: Float64, name: str, above: Float64 | Int64, below: Float64 |
 
 
 def _total(sums: Int64, *names: str) -> Int64:
-    column = sums[:, getattr(SUM, names[0])]
-    for name in names[1:]:
-        column = column + sums[:, getattr(SUM, name)]
-    return column
+    total: Int64 = sums[:, [getattr(SUM, name) for name in names]].sum(axis=1)
+    return total
 
 
 def _put_flow(out: Float64, sums: Int64, minima: Int64) -> None:
-    def total(*names: str) -> Int64:
-        return _total(sums, *names)
+    total = partial(_total, sums)
 
     def put(name: str, value: Float64 | Int64) -> None:
         out[:, FEATURE_COLUMN[name]] = value
@@ -231,9 +224,8 @@ def _put_accounts(out: Float64, closed: ClosedWindows, cell: Int64) -> None:
         at = cell[any_]
         out[at, FEATURE_COLUMN[f"{name}_accounts"]] = number[any_]
         out[at, FEATURE_COLUMN[f"{name}_top_share"]] = top[any_] / total[any_]
-        out[at, FEATURE_COLUMN[f"{name}_herfindahl"]] = (
-            squares[any_] / total[any_].astype(float) ** 2
-        )
+        herfindahl = squares[any_] / total[any_].astype(float) ** 2
+        out[at, FEATURE_COLUMN[f"{name}_herfindahl"]] = herfindahl
 
 
 def _put_book(out: Float64, book: Int64, end_ns: Int64) -> None:
@@ -243,10 +235,8 @@ def _put_book(out: Float64, book: Int64, end_ns: Int64) -> None:
     both = seen & (bid != ABSENT) & (ask != ABSENT)
     mid = (bid + ask.astype(np.float64)) / 2
     _put(out, "spread_bps", (ask - bid) / mid * 1e4, both)
-    for side in ("bid", "ask"):
-        for bps in BAND_BPS:
-            name = f"depth_{bps}bps_{side}"
-            _put(out, name, column[name] / 1e6, seen)
+    for name in (f"depth_{bps}bps_{side}" for side in ("bid", "ask") for bps in BAND_BPS):
+        _put(out, name, column[name] / 1e6, seen)
     near_bid, near_ask = column["depth_25bps_bid"] / 1e6, column["depth_25bps_ask"] / 1e6
     depth = np.where(seen, near_bid + near_ask, 0.0)
     _put(out, "depth_25bps", depth, seen)

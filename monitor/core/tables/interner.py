@@ -58,12 +58,11 @@ def hash_spans(buffer, start, length, out):  # type: ignore[no-untyped-def]
 
 
 class _Names(NamedTuple):
-    """Names by number: name n is `blob[ends[n - 1] : ends[n]]`."""
+    """Names by number: name n is `blob[ends[n - 1] : ends[n]]`, where `blob` holds bytes."""
 
     hashes: UInt64
     ends: Int64
     blob: Any
-    """Bytes of all names, one after another."""
 
 
 _NAMES = types.NamedTuple([U1, I1, types.uint8[::1]], _Names)  # type: ignore[no-untyped-call]
@@ -125,9 +124,8 @@ class Interner:
     def _clear(self) -> None:
         self._n = 0
         self._table = empty_table(32)
-        self._names = _Names(
-            np.zeros(32, np.uint64), np.zeros(32, np.int64), np.zeros(1024, np.uint8)
-        )
+        lengths = np.zeros(32, np.uint64), np.zeros(32, np.int64)
+        self._names = _Names(*lengths, np.zeros(1024, np.uint8))
         # A dictionary column comes in many slices: its texts are interned once.
         self._dictionaries: OrderedDict[int, tuple[Int64, Int64]] = OrderedDict()
 
@@ -141,14 +139,11 @@ class Interner:
         # The array stays with its numbers, so that no other array can take the same address.
         cached = self._dictionaries.get(id(text.start))
         if cached is None:
-            cached = text.start, self._intern_spans(text)
+            cached = text.start, np.append(self._intern_spans(text), -1)
             self._dictionaries[id(text.start)] = cached
             if len(self._dictionaries) > DICTIONARIES_CACHED_MAX:
                 self._dictionaries.popitem(last=False)
-        out = cached[1]
-        if len(out) == 0:
-            return np.full(len(text.codes), -1, np.int64)
-        return np.where(text.codes >= 0, out[text.codes], -1)
+        return cached[1][text.codes]  # absent is code -1, which takes the last
 
     def _intern_spans(self, text: TextColumn) -> Int64:
         out = np.empty(len(text.start), np.int64)
@@ -165,9 +160,8 @@ class Interner:
         n = self._n
         hashes, ends, blob = self._names
         used = int(ends[n - 1]) if n else 0
-        self._names = _Names(
-            grow_rows(hashes, n + 1), grow_rows(ends, n + 1), grow_rows(blob, used + length)
-        )
+        blob = grow_rows(blob, used + length)
+        self._names = _Names(grow_rows(hashes, n + 1), grow_rows(ends, n + 1), blob)
         if 2 * (n + 1) > len(self._table):
             self._table = empty_table(2 * (n + 1))
             _fill(self.hashes, self._table)
@@ -185,7 +179,7 @@ class Interner:
     def keep(self, wanted: Bool) -> Int64:
         """Forget all names but the wanted ones; return new integers by old (-1: forgotten)."""
         ids = np.flatnonzero(wanted)
-        names: list[str | None] = list(self.names(ids))
+        names = self.names(ids)
         self._clear()
         remap = np.full(len(wanted), -1, np.int64)
         remap[ids] = self.intern(TextColumn.from_strings(names))
@@ -196,9 +190,8 @@ class Interner:
         return {"ends": ends, "blob": self._names.blob[: ends.max(initial=0)].copy()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        length = np.diff(state["ends"], prepend=0)
         self._clear()
-        self.intern(TextColumn(state["blob"], state["ends"] - length, length))
+        self.intern(TextColumn.end_to_end(state["blob"], np.diff(state["ends"], prepend=0)))
 
 
 @njit((RU1, I1), cache=True, nogil=True)
@@ -208,11 +201,8 @@ def _fill(hashes, table):  # type: ignore[no-untyped-def]
 
 
 def _contiguous_spans(text: TextColumn) -> tuple[Any, Int64, Int64]:
-    return (
-        np.ascontiguousarray(text.buffer),
-        np.ascontiguousarray(text.start, np.int64),
-        np.ascontiguousarray(text.length, np.int64),
-    )
+    start, length = (np.ascontiguousarray(a, np.int64) for a in (text.start, text.length))
+    return np.ascontiguousarray(text.buffer), start, length
 
 
 def hash_text(text: TextColumn) -> UInt64:
@@ -221,6 +211,4 @@ def hash_text(text: TextColumn) -> UInt64:
     hash_spans(*_contiguous_spans(text), out)
     if text.codes is None:
         return out
-    if len(out) == 0:
-        return np.zeros(len(text.codes), np.uint64)
-    return np.where(text.codes >= 0, out[text.codes], np.uint64(0))
+    return np.append(out, np.uint64(0))[text.codes]

@@ -22,12 +22,10 @@ from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch, Int64
 from monitor.core.decode.codec import UNKNOWN
-from monitor.core.detection.block_p_values import BlockPValues
 from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
 from monitor.core.detection.detector_group import DetectorFactory
-from monitor.core.detection.judge import Judge
-from monitor.core.event_time.admission import AdmissionControl
-from monitor.core.event_time.record_counts import RecordCounts
+from monitor.core.detection.judge import BlockPValues, Judge
+from monitor.core.event_time.admission import AdmissionControl, RecordCounts
 from monitor.core.event_time.watermark import NEVER, PartitionClock, apply_controls
 from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings

@@ -7,26 +7,28 @@ the order in which records arrive cannot show in the result.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, uint64
 
 from detectors.arrays.columns import column_numbers
-from detectors.arrays.types import I1, I2, INT, RI1
+from detectors.arrays.hash_table import mix
+from detectors.arrays.types import B1, F1, I1, I2, I3, INT, RI1, RU1, U1
 from monitor.core.contract.feature_catalogue import HIGH_LEVERAGE
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.decode.batch import ABSENT
-from monitor.core.windows.columns import (
-    DOUBLING_UNITS,
-    MARK_OFFSET,
-    MARK_TS,
-    MARK_VALUE,
-    MARK_WIDTH,
-    MINIMA,
-    SUMS,
-)
+from monitor.core.windows import columns
+from monitor.core.windows.columns import KINDS
 
-SUM = column_numbers(SUMS)
-MINIMUM = column_numbers(MINIMA)
+SUM = column_numbers(columns.SUMS)
+MINIMUM = column_numbers(columns.MINIMA)
+_SPREAD = column_numbers(columns.CONCENTRATION_COLUMNS)
+_NUMBERED = columns.SUMS.index(f"{KINDS[0]}_numbered")
+_LOW = columns.MINIMA.index(f"{KINDS[0]}_seq_low")
+_HIGH = columns.MINIMA.index(f"{KINDS[0]}_seq_high")
+_STEP = 2
+"""From one kind's lowest and highest number to the next kind's."""
+_COUNT_CEILING = 256
+"""Counts from here on are alike when the most active accounts are chosen."""
 NOTIONAL_CAP = 10**18
 """A record counts with at most 1e12 quote units: a sum of millions of them stays in 64 bits."""
 
@@ -133,9 +135,9 @@ def doublings(new, old):  # type: ignore[no-untyped-def]
         power = np.int64(0)
         while value >> (power + 1):
             power += 1
-        total += sign * power * DOUBLING_UNITS
+        total += sign * power * columns.DOUBLING_UNITS
         x = value << (30 - power) if power <= 30 else value >> (power - 30)
-        bit = DOUBLING_UNITS
+        bit = columns.DOUBLING_UNITS
         while bit > 1:
             bit >>= 1
             x = x * x >> 30
@@ -179,8 +181,120 @@ def add_marks(sums, row, ts, offset, values, marks):  # type: ignore[no-untyped-
         for c in range(values.shape[0]):
             if values[c, i] == ABSENT:
                 continue
-            m = marks[row[i], MARK_WIDTH * c : MARK_WIDTH * (c + 1)]
-            if ts[i] > m[MARK_TS] or (ts[i] == m[MARK_TS] and offset[i] > m[MARK_OFFSET]):
-                m[MARK_TS] = ts[i]
-                m[MARK_OFFSET] = offset[i]
-                m[MARK_VALUE] = values[c, i]
+            m = marks[row[i], columns.MARK_WIDTH * c : columns.MARK_WIDTH * (c + 1)]
+            if ts[i] > m[columns.MARK_TS] or (
+                ts[i] == m[columns.MARK_TS] and offset[i] > m[columns.MARK_OFFSET]
+            ):
+                m[columns.MARK_TS] = ts[i]
+                m[columns.MARK_OFFSET] = offset[i]
+                m[columns.MARK_VALUE] = values[c, i]
+
+
+@njit(I1(RI1, INT), cache=True, nogil=True)
+def group_by_row(row, rows):  # type: ignore[no-untyped-def]
+    """The entries whose row is not negative, in the order of their rows (below `rows`)."""
+    begin = np.zeros(rows + 1, np.int64)
+    for i in range(row.size):
+        if row[i] >= 0:
+            begin[row[i] + 1] += 1
+    for r in range(rows):
+        begin[r + 1] += begin[r]
+    order = np.empty(begin[rows], np.int64)
+    for i in range(row.size):
+        if row[i] >= 0:
+            order[begin[row[i]]] = i
+            begin[row[i]] += 1
+    return order
+
+
+@njit((RI1, RU1, I2, I3, U1), cache=True, nogil=True)
+def add_concentration(account_row, account_hash, counts, spread, hash_sum):  # type: ignore[no-untyped-def]
+    """Add up how each count spreads over a row's accounts, and a hash of all of them.
+
+    `spread`: (rows, counts, `CONCENTRATION_COLUMNS`). `hash_sum`: (rows), a sum of hashes of
+    accounts with their counts, in which the order of entries cannot show.
+    """
+    for i in range(account_row.size):
+        r = account_row[i]
+        h = account_hash[i]
+        for c in range(counts.shape[1]):
+            n = counts[i, c]
+            h = mix(h ^ (uint64(n) + uint64(0x9E3779B97F4A7C15)))
+            if n > 0:
+                s = spread[r, c]
+                s[_SPREAD.accounts] += 1
+                s[_SPREAD.total] += n
+                s[_SPREAD.top] = max(s[_SPREAD.top], n)
+                s[_SPREAD.squares] += n * n
+        hash_sum[r] += h
+
+
+@njit((RI1, I2, INT, B1), cache=True, nogil=True)
+def mark_most_active(begin, counts, most, keep):  # type: ignore[no-untyped-def]
+    """Mark the entries of each row (from `begin[r]` to `begin[r + 1]`) that stay: all where there
+    are at most `most`; else, of each count, those so high that no more than `most` are as high.
+    """
+    number = np.empty(_COUNT_CEILING + 1, np.int64)
+    for r in range(begin.size - 1):
+        low, high = begin[r], begin[r + 1]
+        if high - low <= most:
+            keep[low:high] = True
+            continue
+        for c in range(counts.shape[1]):
+            number[:] = 0
+            for i in range(low, high):
+                number[min(counts[i, c], _COUNT_CEILING)] += 1
+            least = _COUNT_CEILING + 1
+            above = 0
+            while least > 1 and above + number[least - 1] <= most:
+                least -= 1
+                above += number[least]
+            for i in range(low, high):
+                if counts[i, c] >= least:
+                    keep[i] = True
+
+
+@njit((I2, RI1, INT), cache=True, nogil=True)
+def add_one(counts, row, column):  # type: ignore[no-untyped-def]
+    """Count rows in one column."""
+    for i in range(row.size):
+        counts[row[i], column] += 1
+
+
+@njit((INT, I2, I2, RI1, RI1), cache=True, nogil=True)
+def add_sequence_numbers(kind, sums, minima, row, seq):  # type: ignore[no-untyped-def]
+    """Note the numbers of records of the kind at `KINDS[kind]`."""
+    for i in range(row.size):
+        if seq[i] != ABSENT:
+            sums[row[i], _NUMBERED + kind] += 1
+            m = minima[row[i]]
+            low, high = _LOW + _STEP * kind, _HIGH + _STEP * kind
+            m[low] = min(m[low], seq[i])
+            m[high] = min(m[high], -seq[i])
+
+
+@njit((I2, I2, RI1, I2, F1), cache=True, nogil=True)
+def count_missing(sums, minima, symbol, highest, out):  # type: ignore[no-untyped-def]
+    """How many records are missing in each row (windows in order), over all feeds of its symbol.
+
+    A feed is one kind of record of one market. What is missing are the numbers above the highest
+    before the window and up to the highest in it whose records did not come; in a symbol's first
+    window those between its own numbers. A number below half of the highest so far is a counter
+    that began again. A venue that numbers several feeds with one counter has gaps in each all the
+    time, which detectors learn as the usual. `highest`: (symbols, `KINDS`), the highest number so
+    far, −1: none; brought up to date. NaN where no feed of the symbol was ever numbered.
+    """
+    for i in range(symbol.size):
+        numbered, gap = False, 0
+        for feed in range(len(KINDS)):
+            last = highest[symbol[i], feed]
+            low = minima[i, _LOW + _STEP * feed]
+            if low != columns.NO_MINIMUM:
+                high = -minima[i, _HIGH + _STEP * feed]
+                if last < 0 or high < last // 2:
+                    last = low - 1
+                gap += max(0, high - last - sums[i, _NUMBERED + feed])
+                last = max(last, high)
+                highest[symbol[i], feed] = last
+            numbered = numbered or last >= 0
+        out[i] = float(gap) if numbered else float("nan")

@@ -57,18 +57,15 @@ class MarginModes(Stateful):
         cuts = np.flatnonzero(np.diff(changes[:, _CHANGE.row])) + 1
         for part in np.split(changes, cuts):
             self._apply_changes(part, sums, column)
-            self._evict()
+            over = self._keys.n - self._capacity
+            if over > 0:
+                rows = np.sort(np.argsort(self._keys.keys, kind="stable")[: self._capacity])
+                keys = self._keys.keys[rows]
+                self._mode.keep(rows, self._keys.n)
+                self._keys.reset(keys)
+                self.evicted += over
 
     def _apply_changes(self, changes: Int64, sums: Int64, column: int) -> None:
         key = self._keys.find_or_add(np.ascontiguousarray(changes[:, _CHANGE.key]))
         self._mode.grow(self._keys.n)
         _count_in_order(np.ascontiguousarray(changes), key, self._mode.data, sums, column)
-
-    def _evict(self) -> None:
-        over = self._keys.n - self._capacity
-        if over > 0:
-            rows = np.sort(np.argsort(self._keys.keys, kind="stable")[: self._capacity])
-            keys = self._keys.keys[rows]
-            self._mode.keep(rows, self._keys.n)
-            self._keys.reset(keys)
-            self.evicted += over

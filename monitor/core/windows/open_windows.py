@@ -19,8 +19,8 @@ from monitor.core.event_time.watermark import NEVER
 from monitor.core.settings import Limits
 from monitor.core.tables.hash_table import GrowableRows, KeyTable, mix_each
 from monitor.core.tables.interner import Interner, hash_text
-from monitor.core.windows import account_counts, columns, pending, sequence_gaps
 from monitor.core.windows import accumulators as acc
+from monitor.core.windows import columns, pending
 from monitor.core.windows.accumulators import SUM
 from monitor.core.windows.book_depth import add_books
 from monitor.core.windows.closed_windows import ClosedWindows, mark_lowest, name_rank
@@ -55,7 +55,7 @@ class _Pending(NamedTuple):
 
 
 class _Added(NamedTuple):
-    """A batch to add, with the slot, the symbol and the hashed account of each record."""
+    """A batch to add, with the slot, the symbol and the hashed account (0: none) of each record."""
 
     batch: Batch
     row: Int64
@@ -75,20 +75,13 @@ class OpenWindows(Stateful):
     )  # fmt: skip
 
     def __init__(
-        self,
-        window_ns: int,
-        limits: Limits,
-        cost_notional: float,
-        symbols: Interner,
+        self, window_ns: int, limits: Limits, cost_notional: float, symbols: Interner,
         accounts: Interner,
-    ) -> None:
-        self._window_ns = window_ns
-        self._symbols = symbols
-        self._accounts = accounts
-        self._limits = limits
+    ) -> None:  # fmt: skip
+        self._window_ns, self._limits = window_ns, limits
+        self._symbols, self._accounts = symbols, accounts
         self._cost_notional = int(cost_notional * MONEY_SCALE)
-        self.evicted_symbols = 0
-        self.evicted_accounts = 0
+        self.evicted_symbols = self.evicted_accounts = 0
         self._slots = KeyTable()
         self._by_slot = _Accumulators(
             sums=GrowableRows(len(columns.SUMS), 0),
@@ -109,13 +102,9 @@ class OpenWindows(Stateful):
         self._pairs = KeyTable()
         self._counts = GrowableRows(len(columns.ACCOUNT_COUNTS), 0)
         self._add_kind = {
-            "order": self._add_orders,
-            "cancel": self._add_cancels,
-            "fill": self._add_fills,
-            "leverage": self._add_leverage,
-            "book": self._add_books,
-            "mark": self._add_marks,
-        }
+            "order": self._add_orders, "cancel": self._add_cancels, "fill": self._add_fills,
+            "leverage": self._add_leverage, "book": self._add_books, "mark": self._add_marks,
+        }  # fmt: skip
 
     def first_window(self) -> int | None:
         """The earliest window in which anything happened."""
@@ -133,7 +122,7 @@ class OpenWindows(Stateful):
         kind = KINDS.index(batch.kind)
         sums, first, last, _, _, minima = (grid.data for grid in self._by_slot)
         acc.add_offsets(first, last, kind, row, batch.offset)
-        sequence_gaps.add_sequence_numbers(kind, sums, minima, row, batch.numbers["seq"])
+        acc.add_sequence_numbers(kind, sums, minima, row, batch.numbers["seq"])
 
     def add_late(self, batch: Batch, symbol: Int64, watermark_ns: Int64) -> None:
         """Count late records in the window that was current when they arrived: that of the
@@ -141,7 +130,7 @@ class OpenWindows(Stateful):
         """
         row = self._slot_rows(watermark_ns, symbol)
         self._add_record_numbers(batch, row)
-        account_counts.add_one(self._by_slot.sums.data, row, SUM.late)
+        acc.add_one(self._by_slot.sums.data, row, SUM.late)
 
     def add(self, batch: Batch, symbol: Int64, account: Int64 | None, behind: Int64) -> None:
         """Add admitted records, with their interned symbols and accounts (−1: none), and how far
@@ -152,7 +141,10 @@ class OpenWindows(Stateful):
         row = self._slot_rows(batch.numbers["ts"], symbol)
         self._add_record_numbers(batch, row)
         acc.add_behind(self._by_slot.minima.data, row, behind)
-        hashes = self._account_hashes(np.full(len(batch), -1) if account is None else account)
+        hashes = np.zeros(len(batch), np.uint64)  # never 0 where there is an account
+        if account is not None:
+            named = account >= 0
+            hashes[named] = np.maximum(self._accounts.hashes[account[named]], 1)
         self._add_kind[batch.kind](_Added(batch, row, symbol, hashes))
         if account is not None and batch.kind in _COUNTED_BY_ACCOUNT:
             counts = account >= 0
@@ -162,16 +154,9 @@ class OpenWindows(Stateful):
                 row, account = row[counts], account[counts]
             pair = self._pairs.find_or_add((row << _ACCOUNT_BITS) | account)
             self._counts.grow(self._pairs.n)
-            account_counts.add_one(self._counts.data, pair, KINDS.index(batch.kind))
+            acc.add_one(self._counts.data, pair, KINDS.index(batch.kind))
         if self._slots.n > 2 * self._limits.symbols or self._pairs.n > 2 * self._limits.accounts:
             self._prune()
-
-    def _account_hashes(self, account: Int64) -> UInt64:
-        """Hashes of accounts' names, never 0; 0 where there is none."""
-        out = np.zeros(len(account), np.uint64)
-        named = account >= 0
-        out[named] = np.maximum(self._accounts.hashes[account[named]], 1)
-        return out
 
     def _add_orders(self, added: _Added) -> None:
         n, texts = added.batch.numbers, added.batch.texts
@@ -203,7 +188,7 @@ class OpenWindows(Stateful):
         if "order_id" in added.batch.texts:
             order = hash_text(added.batch.texts["order_id"])
             takes = (order != 0) & (n["liquidity"] != 0)
-            account_counts.add_one(self._by_slot.sums.data, row[takes], SUM.taker_fills)
+            acc.add_one(self._by_slot.sums.data, row[takes], SUM.taker_fills)
             self._pending.takers.add(_stack(takes, row, order))
 
     def _add_leverage(self, added: _Added) -> None:
@@ -270,15 +255,6 @@ class OpenWindows(Stateful):
         for waiting in self._pending:
             waiting.keep_slots(keep, remap)
 
-    def _add_ages(self, cancels: Int64, sums: Int64, until_ns: int) -> None:
-        """Give the cancels of the windows that close the age of their orders, and forget the
-        placements that are too old for those to come.
-        """
-        placements = self._placements.rows
-        if len(cancels):
-            pending.add_ages(placements, cancels, empty_table(len(placements)), sums)
-        self._placements.keep(placements[:, 0] >= until_ns - SECOND_NS)
-
     def close(self, until: int) -> ClosedWindows:
         """Take out every window whose index lies below `until`."""
         self._prune()
@@ -290,36 +266,29 @@ class OpenWindows(Stateful):
         place = np.full(self._slots.n, -1, np.int64)
         place[rows] = np.arange(len(rows))
         slot, account = self._slot_and_account()
-        entries = account_counts.group_by_row(place[slot], len(rows))
+        entries = acc.group_by_row(place[slot], len(rows))
         sums, first, last, book, mark, minima = (grid.data[rows] for grid in self._by_slot)
         cancels, changes, takers, unaged = (waiting.take_closed(place) for waiting in self._pending)
-        self._add_ages(unaged, sums, until * self._window_ns)
+        placements = self._placements.rows
+        if len(unaged):
+            pending.add_ages(placements, unaged, empty_table(len(placements)), sums)
+        # Those that are too old for the windows to come.
+        self._placements.keep(placements[:, 0] >= until * self._window_ns - SECOND_NS)
         pending.count_distinct_orders(takers, empty_table(len(takers)), sums, SUM.takers)
         self._margin_modes.count_switches(changes, sums, SUM.mode_switches)
-        by_row = account_counts.group_by_row(np.ascontiguousarray(cancels[:, 0]), len(rows))
+        by_row = acc.group_by_row(np.ascontiguousarray(cancels[:, 0]), len(rows))
         account_row, counts = place[slot[entries]], self._counts.data[entries]
         shape = len(rows), len(columns.ACCOUNT_COUNTS), len(columns.CONCENTRATION_COLUMNS)
         concentration = np.zeros(shape, np.int64)
         accounts_hash = np.zeros(len(rows), np.uint64)
         hashes = self._accounts.hashes[account[entries]]
-        account_counts.add_concentration(account_row, hashes, counts, concentration, accounts_hash)
+        acc.add_concentration(account_row, hashes, counts, concentration, accounts_hash)
         out = ClosedWindows(
-            window=window[rows],
-            symbol=symbol[rows],
-            sums=sums,
-            first_offset=first,
-            last_offset=last,
-            book=book,
-            mark=mark,
-            minima=minima,
+            window[rows], symbol[rows], sums, first, last, book, mark, minima,
             near_touch=np.zeros((len(rows), len(columns.NEAR_TOUCH_COLUMNS)), np.int64),
-            cancels=cancels[by_row],
-            account_row=account_row,
-            account=account[entries],
-            counts=counts,
-            concentration=concentration,
-            accounts_hash=accounts_hash,
-        )
+            cancels=cancels[by_row], account_row=account_row, account=account[entries],
+            counts=counts, concentration=concentration, accounts_hash=accounts_hash,
+        )  # fmt: skip
         self._keep_slots(~closed)
         return out
 

@@ -18,28 +18,22 @@ from monitor.core.contract.feature_catalogue import NEAR_BPS
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.event_time.watermark import NEVER
+from monitor.core.windows import columns
 from monitor.core.windows.accumulators import add_age, notional
 from monitor.core.windows.book_depth import BOOK
-from monitor.core.windows.columns import (
-    CANCEL_COLUMNS,
-    NEAR_TOUCH_COLUMNS,
-    PLACEMENT_COLUMNS,
-    TAKER_COLUMNS,
-    UNAGED_CANCEL_COLUMNS,
-)
 
-_CANCEL = column_numbers(CANCEL_COLUMNS)
-_NEAR = column_numbers(NEAR_TOUCH_COLUMNS)
-_TAKER = column_numbers(TAKER_COLUMNS)
-_UNAGED = column_numbers(UNAGED_CANCEL_COLUMNS)
-_PLACEMENT = column_numbers(PLACEMENT_COLUMNS)
+_CANCEL = column_numbers(columns.CANCEL_COLUMNS)
+_NEAR = column_numbers(columns.NEAR_TOUCH_COLUMNS)
+_TAKER = column_numbers(columns.TAKER_COLUMNS)
+_UNAGED = column_numbers(columns.UNAGED_CANCEL_COLUMNS)
+_PLACEMENT = column_numbers(columns.PLACEMENT_COLUMNS)
 
 
 class PendingRows:
     """Rows that wait, (rows, columns)."""
 
-    def __init__(self, columns: tuple[str, ...]) -> None:
-        self._width = len(columns)
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._width = len(names)
         self._parts: list[Int64] = []
 
     def add(self, rows: Int64) -> None:
@@ -85,9 +79,7 @@ class PendingRows:
 
 @njit(INT(RI1, RI1, RI1, RI1, RU1, I2), cache=True, nogil=True)
 def write_cancels(row, side, price, quantity, account, out):  # type: ignore[no-untyped-def]
-    """Write the cancels that tell price, side and quantity to `out`, by `CANCEL_COLUMNS`; returns
-    how many.
-    """
+    """Write the cancels that tell price, side and quantity to `out`; returns how many."""
     n = 0
     for i in range(row.size):
         if quantity[i] == 0 or quantity[i] == ABSENT or price[i] == ABSENT or side[i] == ABSENT:

@@ -6,14 +6,14 @@ import doctest
 
 import pytest
 
-from monitor.core.alerts import formatting, phrases
+from monitor.core.alerts import formatting, wording
 from monitor.core.alerts.formatting import format_number, join_list, rarity
-from monitor.core.alerts.phrases import accounts_phrase, change_phrase, ratio_phrase
+from monitor.core.alerts.wording import accounts_phrase, change_phrase, ratio_phrase
 from monitor.core.finding import JOINT, FindingPart
 
 
 def test_examples_in_the_docstrings_hold() -> None:
-    for module in (formatting, phrases):
+    for module in (formatting, wording):
         result = doctest.testmod(module)
         assert result.attempted > 0
         assert result.failed == 0

@@ -19,9 +19,9 @@ from monitor.core.decode.codec import (
     decode,
     encode,
     kind_of,
+    scan,
     validate_record,
 )
-from monitor.core.decode.scanner import scan
 from tests.core.strategies import KINDS, anything, canonical, compact, hostile, kinds, spelt
 
 thorough = settings(

@@ -9,9 +9,8 @@ import numpy as np
 from monitor.core import snapshot
 from monitor.core.alerts.incidents import Incidents
 from monitor.core.contract.alert import alert_json, parse_alert
-from monitor.core.detection.block_p_values import BlockPValues
 from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
-from monitor.core.detection.judge import PassedTime
+from monitor.core.detection.judge import BlockPValues, PassedTime
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
 from tests.core.alerts.findings import START, alerts_of, finding

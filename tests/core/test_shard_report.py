@@ -9,8 +9,8 @@ import numpy as np
 
 from monitor.core import snapshot
 from monitor.core.decode.batch import Batch
-from monitor.core.decode.batch_state import batch_from_state, batch_to_state, last_books
 from monitor.core.decode.codec import decode
+from monitor.core.shard_report import batch_from_state, batch_to_state, last_books
 
 SECOND = 1_000_000_000
 START = 1_764_000_000 * SECOND
