@@ -31,7 +31,8 @@ from monitor.core.settings import EngineSettings
 from monitor.core.shard_report import ShardReport
 from monitor.core.tables.interner import Interner
 from monitor.core.venue.state import KINDS as VENUE_KINDS
-from monitor.core.windows.closed_windows import ClosedWindows, RecentWindows, name_rank
+from monitor.core.windows.closed_windows import ClosedWindows, name_rank
+from monitor.core.windows.contributors import RecentWindows
 from monitor.core.windows.open_windows import OpenWindows
 
 SHARD_KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")

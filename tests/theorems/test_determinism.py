@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.core.decode.batch import Batch
 from monitor.core.engine import Engine
-from monitor.core.windows import closed_windows
+from monitor.core.windows import contributors
 from monitor.core.windows.columns import MINIMA, NEAR_TOUCH_COLUMNS, SUMS
 from tests.theorems.cases import CASES, SEEDS
 from tests.theorems.days import (
@@ -89,7 +89,7 @@ def test_closing_windows_together_gives_the_same_output(seed: int, hold: int) ->
 @settings(CASES, max_examples=30)
 @given(SEEDS, st.integers(0, 50))
 def test_closing_windows_together_keeps_the_oldest_evidence(seed: int, hold: int) -> None:
-    with mock.patch.object(closed_windows, "WINDOWS_KEPT", 3):
+    with mock.patch.object(contributors, "WINDOWS_KEPT", 3):
         day = feed(seed)
         machine = Engine(SETTINGS, FACTORIES, day.partitions, hold)
         pieces = slices(day, np.random.default_rng(seed + 1), 25)

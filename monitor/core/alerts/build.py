@@ -8,22 +8,12 @@ from typing import get_args
 import monitor
 from monitor.core.alerts.formatting import format_iso, join_list
 from monitor.core.alerts.incidents import Incident
+from monitor.core.alerts.severity import severity
 from monitor.core.alerts.wording import Wording, change_phrase
 from monitor.core.contract import alert
-from monitor.core.contract.alert import Severity
 from monitor.core.contract.feature_catalogue import FEATURES, Layer
 from monitor.core.finding import Finding, FindingPart
 from monitor.core.settings import EngineSettings
-
-CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
-"""A desk acts on five times the usual, and looks at twice the usual."""
-DOUBT_SEVERITY: dict[str, Severity] = {
-    "outlying_mark": "critical", "outlying_index": "critical", "outlying_source": "warning",
-    "stale_source": "warning",
-}  # fmt: skip
-"""The severity of a price in doubt: while the mark or the index is not believed, all margins and
-bands are as of the last good one."""
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
 class AlertBuilder:
@@ -52,11 +42,13 @@ class AlertBuilder:
         first = FEATURES[parts[0].stream]
         symbols = tuple(f.symbols) if several else (f.symbol,) if f.symbol else ()
         ts, since = self.decision_ns(incident), f.since * self._settings.time.window_ns
+        forced = stake.at_stake.forced_notional if stake else 0.0
+        much_at_stake = forced >= self._settings.alerts.stake_notional
         return alert.Alert(
             id=f"{incident.fingerprint}-{incident.sequence}",
             fingerprint=incident.fingerprint,
             status=incident.status,
-            severity=self._severity(f, parts, stake),
+            severity=severity(f, parts, much_at_stake),
             layer=first.layer,
             kind="incident" if several else first.kind or f.detector,
             symbols=symbols,
@@ -73,17 +65,6 @@ class AlertBuilder:
             reproduce=self._reproduce(symbols, since, ts),
             versions=self._versions,
         )
-
-    def _severity(
-        self, f: Finding, parts: list[FindingPart], stake: alert.MarketStake | None
-    ) -> Severity:
-        """The gravest of the parts; one step higher where much is at stake."""
-        if f.facts:
-            level = DOUBT_SEVERITY[f.detector]
-        else:
-            level = max((severity(part.ratio) for part in parts), key=SEVERITIES.index)
-        much = self._settings.alerts.stake_notional
-        return escalate(level) if stake and stake.at_stake.forced_notional >= much else level
 
     def _evidence(self, f: Finding, part: FindingPart, several: bool) -> alert.AlertEvidence:
         """One row of evidence; it names its symbol where the alert has several."""
@@ -111,20 +92,6 @@ class AlertBuilder:
         chosen = "".join(f"--symbol {shlex.quote(symbol)} " for symbol in symbols)
         until = format_iso(ts + self._settings.time.window_ns)
         return f"brinkwatch replay DAY {chosen}--from {format_iso(since)} --to {until}"
-
-
-def severity(ratio: float | None) -> Severity:
-    """How grave a change is, by observed over expected; a fall to a fifth is as a rise to five."""
-    if ratio is not None and 0 <= ratio < 1:
-        ratio = 1.0 / ratio if ratio > 0 else None
-    if ratio is None or ratio >= CRITICAL_RATIO:
-        return "critical"
-    return "warning" if ratio >= WARNING_RATIO else "info"
-
-
-def escalate(level: Severity) -> Severity:
-    """The severity one step higher."""
-    return SEVERITIES[min(SEVERITIES.index(level) + 1, len(SEVERITIES) - 1)]
 
 
 def round_digits(value: float) -> float:

@@ -21,8 +21,9 @@ from monitor.core.finding import ACCOUNT_BURST, Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import mix_each
 from monitor.core.tables.interner import Interner
-from monitor.core.windows.closed_windows import ClosedWindows, RecentWindows
+from monitor.core.windows.closed_windows import ClosedWindows
 from monitor.core.windows.columns import ACCOUNT_COUNTS
+from monitor.core.windows.contributors import RecentWindows
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from monitor.core.detection.judge import BlockPValues, ClosedSpan
 from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
-from monitor.core.windows.closed_windows import RecentWindows
+from monitor.core.windows.contributors import RecentWindows
 
 
 class JointEvidence(Stateful):

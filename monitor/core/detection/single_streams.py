@@ -12,7 +12,7 @@ from monitor.core.detection.judge import ClosedSpan
 from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
-from monitor.core.windows.closed_windows import RecentWindows
+from monitor.core.windows.contributors import RecentWindows
 
 
 class SingleStreams(Stateful):

@@ -23,6 +23,7 @@ from monitor.core.windows import accumulators as acc
 from monitor.core.windows import columns, pending
 from monitor.core.windows.accumulators import SUM
 from monitor.core.windows.book_depth import add_books
+from monitor.core.windows.cancel_ages import add_ages
 from monitor.core.windows.closed_windows import ClosedWindows, mark_lowest, name_rank
 from monitor.core.windows.columns import KINDS
 from monitor.core.windows.margin_modes import MarginModes
@@ -271,7 +272,7 @@ class OpenWindows(Stateful):
         cancels, changes, takers, unaged = (waiting.take_closed(place) for waiting in self._pending)
         placements = self._placements.rows
         if len(unaged):
-            pending.add_ages(placements, unaged, empty_table(len(placements)), sums)
+            add_ages(placements, unaged, empty_table(len(placements)), sums)
         # Those that are too old for the windows to come.
         self._placements.keep(placements[:, 0] >= until * self._window_ns - SECOND_NS)
         pending.count_distinct_orders(takers, empty_table(len(takers)), sums, SUM.takers)

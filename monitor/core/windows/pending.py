@@ -9,24 +9,21 @@ the windows that are open.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, uint64
+from numba import njit
 
 from detectors.arrays.columns import column_numbers
-from detectors.arrays.hash_table import EMPTY, empty_slot, first_slot, next_slot, pair_slot
+from detectors.arrays.hash_table import EMPTY, pair_slot
 from detectors.arrays.types import I1, I2, INT, RI1, RU1, Bool, Int64
 from monitor.core.contract.feature_catalogue import NEAR_BPS
-from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.event_time.watermark import NEVER
 from monitor.core.windows import columns
-from monitor.core.windows.accumulators import add_age, notional
+from monitor.core.windows.accumulators import notional
 from monitor.core.windows.book_depth import BOOK
 
 _CANCEL = column_numbers(columns.CANCEL_COLUMNS)
 _NEAR = column_numbers(columns.NEAR_TOUCH_COLUMNS)
 _TAKER = column_numbers(columns.TAKER_COLUMNS)
-_UNAGED = column_numbers(columns.UNAGED_CANCEL_COLUMNS)
-_PLACEMENT = column_numbers(columns.PLACEMENT_COLUMNS)
 
 
 class PendingRows:
@@ -135,26 +132,3 @@ def count_distinct_orders(takers, table, sums, column):  # type: ignore[no-untyp
         if table[slot] == EMPTY:
             table[slot] = i
             sums[takers[i, _TAKER.row], column] += 1
-
-
-@njit((I2, I2, I1, I2), cache=True, nogil=True)
-def add_ages(placements, cancels, table, sums):  # type: ignore[no-untyped-def]
-    """Give each cancel the age since the last placement of its order that is not after it.
-
-    An order placed more than a second before the window is not among the placements: the age of
-    such a cancel counts as over one second, which is all that is asked. `table`: an empty one for
-    as many entries as there are placements.
-    """
-    for i in range(placements.shape[0]):
-        table[empty_slot(table, uint64(placements[i, _PLACEMENT.order]))] = i
-    for i in range(cancels.shape[0]):
-        order, ts = cancels[i, _UNAGED.order], cancels[i, _UNAGED.ts]
-        placed = np.int64(-1)
-        slot = first_slot(table, uint64(order))
-        while table[slot] != EMPTY:
-            p = placements[table[slot]]
-            if p[_PLACEMENT.order] == order and p[_PLACEMENT.ts] <= ts:
-                placed = max(placed, p[_PLACEMENT.ts])
-            slot = next_slot(table, slot)
-        age = ts - placed if placed >= 0 else np.int64(2 * SECOND_NS)
-        add_age(sums[cancels[i, _UNAGED.row]], age)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.core.alerts.build import AlertBuilder, escalate, severity
+from monitor.core.alerts.build import AlertBuilder
 from monitor.core.alerts.incidents import Incidents
+from monitor.core.alerts.severity import escalate, severity_of_ratio
 from monitor.core.contract.alert import AlertZone, MarketStake, Severity, Stake, alert_json
 from monitor.core.settings import EngineSettings, StreamSettings
 from tests.core.alerts.findings import START, alert, alerts_of, incident, joint_finding, plain
@@ -84,7 +85,7 @@ def test_symbol_cannot_smuggle_a_command_into_the_reproduction() -> None:
 
 def test_severity_follows_the_ratio_in_both_directions() -> None:
     ratios = (1.5, 2.0, 5.0, None, 0.5, 0.2, 0.0)
-    assert [severity(r) for r in ratios] == [
+    assert [severity_of_ratio(r) for r in ratios] == [
         "info", "warning", "critical", "critical", "warning", "critical", "critical",
     ]  # fmt: skip
 

@@ -1,0 +1,41 @@
+"""How grave an alert is: info, warning or critical."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from monitor.core.contract.alert import Severity
+from monitor.core.finding import Finding, FindingPart
+
+CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
+"""A desk acts on five times the usual, and looks at twice the usual."""
+DOUBT_SEVERITY: dict[str, Severity] = {
+    "outlying_mark": "critical", "outlying_index": "critical", "outlying_source": "warning",
+    "stale_source": "warning",
+}  # fmt: skip
+"""The severity of a price in doubt: while the mark or the index is not believed, all margins and
+bands are as of the last good one."""
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+
+
+def severity(finding: Finding, parts: list[FindingPart], much_at_stake: bool) -> Severity:
+    """The gravest of the parts; one step higher where much is at stake in the market."""
+    if finding.facts:
+        level = DOUBT_SEVERITY[finding.detector]
+    else:
+        level = max((severity_of_ratio(part.ratio) for part in parts), key=SEVERITIES.index)
+    return escalate(level) if much_at_stake else level
+
+
+def severity_of_ratio(ratio: float | None) -> Severity:
+    """How grave a change is, by observed over expected; a fall to a fifth is as a rise to five."""
+    if ratio is not None and 0 <= ratio < 1:
+        ratio = 1.0 / ratio if ratio > 0 else None
+    if ratio is None or ratio >= CRITICAL_RATIO:
+        return "critical"
+    return "warning" if ratio >= WARNING_RATIO else "info"
+
+
+def escalate(level: Severity) -> Severity:
+    """The severity one step higher."""
+    return SEVERITIES[min(SEVERITIES.index(level) + 1, len(SEVERITIES) - 1)]
