@@ -18,15 +18,6 @@ import numpy as np
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Int64
 from monitor.core.accounts import ledger_kernels as kernels
-from monitor.core.accounts.ledger_kernels import (
-    ACCOUNT_COLUMNS,
-    ACCOUNT_OPEN,
-    ACCOUNT_TS,
-    EFFECT_COLUMNS,
-    POSITION_COLUMNS,
-    ROW_ISOLATED,
-    ROW_QUANTITY,
-)
 from monitor.core.accounts.row_keys import account_of, pack_key, symbol_of
 from monitor.core.decode.batch import COLUMNS
 from monitor.core.tables.hash_table import GrowableRows, KeyTable, mix_each
@@ -56,8 +47,8 @@ class AccountLedger(Stateful):
         self._idle_ns = idle_ns
         self.names, self.symbols = Interner(), Interner()
         self._table = KeyTable()
-        self._rows = GrowableRows(len(POSITION_COLUMNS), 0)
-        self._accounts = GrowableRows(len(ACCOUNT_COLUMNS), 0)
+        self._rows = GrowableRows(len(kernels.POSITION_COLUMNS), 0)
+        self._accounts = GrowableRows(len(kernels.ACCOUNT_COLUMNS), 0)
         self._touched: list[tuple[Int64, Int64]] | None = None
         self._touches = 0
         self.fills_by_cause: Int64 = np.zeros((len(CAUSES) + 1, 2), np.int64)
@@ -82,11 +73,11 @@ class AccountLedger(Stateful):
 
     def account_values(self, number: int) -> dict[str, int]:
         """The row of an account by the names of its columns."""
-        return dict(zip(ACCOUNT_COLUMNS, self.account_rows[number].tolist(), strict=True))
+        return dict(zip(kernels.ACCOUNT_COLUMNS, self.account_rows[number].tolist(), strict=True))
 
     def position_values(self, row: int) -> dict[str, int]:
         """A position row by the names of its columns."""
-        return dict(zip(POSITION_COLUMNS, self.position_rows[row].tolist(), strict=True))
+        return dict(zip(kernels.POSITION_COLUMNS, self.position_rows[row].tolist(), strict=True))
 
     @property
     def keys(self) -> Int64:
@@ -135,7 +126,7 @@ class AccountLedger(Stateful):
         Returns what each did to its position: (n, `EFFECT_COLUMNS`).
         """
         rows = self._rows_for_entries(entries)
-        effects = np.zeros((len(entries), len(EFFECT_COLUMNS)), np.int64)
+        effects = np.zeros((len(entries), len(kernels.EFFECT_COLUMNS)), np.int64)
         state = self._rows.data, self._accounts.data, self.fills_by_cause
         kernels.apply_entries(np.ascontiguousarray(entries), rows, *state, effects)
         if self._touched is not None:
@@ -156,7 +147,7 @@ class AccountLedger(Stateful):
 
     @property
     def _has_records(self) -> Bool:
-        has_records: Bool = self.account_rows[:, ACCOUNT_TS] != 0
+        has_records: Bool = self.account_rows[:, kernels.ACCOUNT_TS] != 0
         return has_records
 
     def forget(self, now_ns: int) -> None:
@@ -165,8 +156,8 @@ class AccountLedger(Stateful):
         """
         accounts_max, positions_max = self._limits
         accounts, has_records = self.account_rows, self._has_records
-        is_old = accounts[:, ACCOUNT_TS] < now_ns - self._idle_ns
-        idle = has_records & (accounts[:, ACCOUNT_OPEN] == 0) & is_old
+        is_old = accounts[:, kernels.ACCOUNT_TS] < now_ns - self._idle_ns
+        idle = has_records & (accounts[:, kernels.ACCOUNT_OPEN] == 0) & is_old
         self.dropped["idle"] += int(idle.sum())
         beyond = self._over_limit(~idle & has_records, accounts_max)
         self.dropped["accounts"] += int(beyond.sum())
@@ -174,7 +165,9 @@ class AccountLedger(Stateful):
         owner, symbol = self.row_owners()
         rows = stay[owner]
         if int(rows.sum()) > positions_max:
-            rows &= (self.position_rows[:, [ROW_QUANTITY, ROW_ISOLATED]] != 0).any(axis=1)
+            rows &= (self.position_rows[:, [kernels.ROW_QUANTITY, kernels.ROW_ISOLATED]] != 0).any(
+                axis=1
+            )
             rank = mix_each(self.names.hashes[owner], self.symbols.hashes[symbol])
             order = np.flatnonzero(rows)[np.argsort(rank[rows], kind="stable")]
             rows[order[positions_max:]] = False
@@ -193,10 +186,10 @@ class AccountLedger(Stateful):
         owner, symbol = self.row_owners()
         data, accounts = self.position_rows[rows], self.account_rows[stay]
         dropped = np.setdiff1d(np.arange(self._table.n), rows)
-        is_open = self.position_rows[dropped, ROW_QUANTITY] != 0
+        is_open = self.position_rows[dropped, kernels.ROW_QUANTITY] != 0
         open_owners = owner[dropped[stay[owner[dropped]] & is_open]]
         remap = self.names.keep(stay)
-        np.add.at(accounts[:, ACCOUNT_OPEN], remap[open_owners], -1)
+        np.add.at(accounts[:, kernels.ACCOUNT_OPEN], remap[open_owners], -1)
         self._set_rows(pack_key(remap[owner[rows]], symbol[rows]), data, accounts)
 
     def _set_rows(self, keys: Int64, rows: Int64, accounts: Int64) -> None:

@@ -10,17 +10,7 @@ import numpy as np
 
 from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.bands.kernels import arrays
-from monitor.core.bands.kernels.arrays import (
-    EXPONENTS,
-    FACTOR_REACH,
-    TIER_BOUND,
-    TIER_DEDUCTION,
-    TIER_RATE,
-    TIER_ROWS,
-    Float32,
-    Int32,
-    MarketTable,
-)
+from monitor.core.bands.kernels.arrays import Float32, Int32, MarketTable
 from monitor.core.bands.kernels.books import read_books
 from monitor.core.bands.layout import EDGE_ZONES
 from monitor.core.contract.fixed_point import SCALE
@@ -95,7 +85,7 @@ class RuleArrays:
         starts = np.cumsum([0] + [len(tiers.rows) for _, tiers in markets])
         return cls(
             tier_start=starts.astype(np.int32),
-            tiers=np.array(table, np.float64).reshape(-1, TIER_ROWS).T.copy(),
+            tiers=np.array(table, np.float64).reshape(-1, arrays.TIER_ROWS).T.copy(),
             at_entry=np.array([r.at_entry for r in regimes], dtype=np.bool_),
             backstop=np.array(ks, dtype=np.float64),
             size_rate=none,
@@ -112,14 +102,14 @@ class RuleArrays:
         first, last = self.tier_start[:-1], self.tier_start[1:]
         more = first + 1 < last
         out[arrays.MARK], out[arrays.INVERSE_MARK] = mark, 1.0 / mark
-        out[arrays.RATE] = self.tiers[TIER_RATE, first]
-        out[arrays.DEDUCTION] = self.tiers[TIER_DEDUCTION, first]
+        out[arrays.RATE] = self.tiers[arrays.TIER_RATE, first]
+        out[arrays.DEDUCTION] = self.tiers[arrays.TIER_DEDUCTION, first]
         out[arrays.LOWEST_TIER_TOP] = np.inf
-        out[arrays.LOWEST_TIER_TOP, more] = self.tiers[TIER_BOUND, first[more] + 1]
+        out[arrays.LOWEST_TIER_TOP, more] = self.tiers[arrays.TIER_BOUND, first[more] + 1]
         out[arrays.NEXT_BOUND] = out[arrays.LOWEST_TIER_TOP]
         out[arrays.NEXT_BOUND, self.at_entry] = -1.0
         out[arrays.LOWEST_TIER_TOP, self.at_entry] = np.inf
-        reach = FACTOR_REACH * self.beta
+        reach = arrays.FACTOR_REACH * self.beta
         out[arrays.FACTOR_GROWTH] = np.where((reach >= 0.0) & (reach < 1.0), 1.0 + reach, np.inf)
         out[arrays.FEE], out[arrays.CLOSE_FEE] = self.fee, self.close_fee
         out[arrays.BACKSTOP], out[arrays.SIZE_RATE] = self.backstop, self.size_rate
@@ -142,7 +132,7 @@ class BookImpact:
     @classmethod
     def from_ladders(cls, mark: Float64, price: Float64, size: Float64) -> BookImpact:
         """From ladders, best first: `price`, `size` of shape (2, markets, levels); size 0: none."""
-        slip = np.empty((2, len(mark), EXPONENTS), np.float32)
+        slip = np.empty((2, len(mark), arrays.EXPONENTS), np.float32)
         depth = np.empty((2, len(mark), ZONE_BINS))
         read_books(mark, price, size, slip, depth)
         return cls(slip, depth)
@@ -156,7 +146,7 @@ class BookImpact:
 
     @classmethod
     def without_books(cls, markets: int) -> BookImpact:
-        slip = np.full((2, markets, EXPONENTS), np.nan, np.float32)
+        slip = np.full((2, markets, arrays.EXPONENTS), np.nan, np.float32)
         return cls(slip, np.full((2, markets, ZONE_BINS), np.nan))
 
     def depth_at_edges(self, markets: Int64) -> Float64:

@@ -22,15 +22,8 @@ from numpy.typing import NDArray
 
 from detectors.arrays.types import Float64, Int64
 from monitor.core.bands.inputs import BookImpact, RuleArrays
-from monitor.core.bands.kernels.arrays import (
-    UNITS_MAX,
-    CellArrays,
-    ForcedRecords,
-    MarketSums,
-    PartialClose,
-    PositionArrays,
-    SortedRecords,
-)
+from monitor.core.bands.kernels import arrays
+from monitor.core.bands.kernels.arrays import CellArrays, ForcedRecords, MarketSums
 from monitor.core.bands.kernels.prices import RECORD_COUNT, UNKNOWN_POOLS, price_pools
 from monitor.core.bands.kernels.zones import sort_records, sum_zones
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, GROUPS, PEAK_ZONES, STAGES, TOP_HOLDERS
@@ -116,7 +109,7 @@ class BandArrays:
 
 
 def refresh_bands(
-    positions: PositionArrays,
+    positions: arrays.PositionArrays,
     rules: RuleArrays,
     mark: Float64,
     books: BookImpact | None = None,
@@ -155,7 +148,7 @@ def refresh_bands(
         pass
     first = np.concatenate(([0], np.cumsum(per_bucket.T, axis=None)))
     cursor = np.ascontiguousarray(first[:-1].reshape(per_bucket.T.shape).T)
-    by_bucket = SortedRecords(
+    by_bucket = arrays.SortedRecords(
         np.ascontiguousarray(first[::PARALLEL_PARTS]), *workspace.sorted_columns
     )
 
@@ -175,7 +168,7 @@ def refresh_bands(
 
 def _sum_zones(
     workspace: Workspace,
-    records: SortedRecords,
+    records: arrays.SortedRecords,
     rules: RuleArrays,
     key: NDArray[np.uint64],
     order: Int64,
@@ -197,8 +190,8 @@ def _sum_zones(
         top=np.empty((2, count, TOP_HOLDERS), np.int64),
         top_pool=np.empty((2, count, TOP_HOLDERS), np.int64),
     )
-    partial_from = np.rint(np.minimum(rules.partial_above * MONEY_SCALE, UNITS_MAX))
-    partial = PartialClose(rules.first_share, partial_from.astype(np.int64))
+    partial_from = np.rint(np.minimum(rules.partial_above * MONEY_SCALE, arrays.UNITS_MAX))
+    partial = arrays.PartialClose(rules.first_share, partial_from.astype(np.int64))
     reach_zones = round(reach / BIN_WIDTH)
     cuts = np.linspace(0, count, PARALLEL_PARTS // 2 + 1).astype(np.int64).tolist()
     spans = [

@@ -10,10 +10,7 @@ from monitor.core.margin.formulas import Position, Regime
 from monitor.core.margin.tiers import Tiers
 
 SIDE_SIGNS = {"long": 1, "buy": 1, "1": 1, "short": -1, "sell": -1, "-1": -1}
-DERIBIT_RATES = {
-    "BTC": ("0.01", "0.02", "0.00005"),
-    "SOL": ("0.02", "0.04", "0.000005"),
-}
+DERIBIT_RATES = {"BTC": ("0.01", "0.02", "0.00005"), "SOL": ("0.02", "0.04", "0.000005")}
 """Maintenance rate, initial rate and their rise for each base unit, by base currency.
 Source: Deribit support, "Linear Perpetual"."""
 

@@ -13,21 +13,7 @@ import numpy as np
 from numba import from_dtype, njit, types
 
 from detectors.arrays.types import I1, I2, INT, RI1, U1, Int64, UInt64
-from monitor.core.accounts.ledger_kernels import (
-    ACCOUNT_FEES,
-    ACCOUNT_FUNDING,
-    ACCOUNT_TRADE,
-    ACCOUNT_TRANSFERS,
-    ISOLATED,
-    ROW_ENTRY,
-    ROW_FEES,
-    ROW_FUNDING,
-    ROW_ISOLATED,
-    ROW_LEVERAGE,
-    ROW_MODE,
-    ROW_QUANTITY,
-    ROW_TRADE,
-)
+from monitor.core.accounts import ledger_kernels as columns
 from monitor.core.accounts.row_keys import account_of, symbol_of
 from monitor.core.bands.kernels.arrays import inner_njit, tuple_type
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
@@ -190,11 +176,7 @@ def _new_pool(a, isolated, pools, counts, hashes):  # type: ignore[no-untyped-de
     return pool
 
 
-@njit(
-    INT(RI1, _LEDGER, _MARKETS, _ACCOUNTS, _ROWS, _POOLS, _SLOTS, I1, I1),
-    cache=True,
-    nogil=True,
-)
+@njit(INT(RI1, _LEDGER, _MARKETS, _ACCOUNTS, _ROWS, _POOLS, _SLOTS, I1, I1), cache=True, nogil=True)
 def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, counts):  # type: ignore[no-untyped-def]
     """Bring the place, quantity, entry price and money of every touched row up to date.
 
@@ -211,7 +193,7 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
     for n in range(touched.size):
         r = touched[n]
         a, symbol = account_of(keys[r]), symbol_of(keys[r])
-        q, isolated = data[r, ROW_QUANTITY], data[r, ROW_MODE] == ISOLATED
+        q, isolated = data[r, columns.ROW_QUANTITY], data[r, columns.ROW_MODE] == columns.ISOLATED
         pool = pool_of[r]
         if q != 0:
             # Room for one more pool and for the widest span that this row may ask for.
@@ -219,11 +201,13 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
             need = 1 if isolated or cross < 0 else SPAN_SIZES[size[cross] + 1]
             if counts[POOLS] == start.size or counts[SLOTS] + need > slot_row.size:
                 return n
-        own = data[r, ROW_TRADE] + data[r, ROW_FUNDING] - data[r, ROW_FEES]
-        margin = data[r, ROW_ISOLATED]
-        assumed = q != 0 and isolated and margin <= 0 and data[r, ROW_LEVERAGE] > 0
+        own = data[r, columns.ROW_TRADE] + data[r, columns.ROW_FUNDING] - data[r, columns.ROW_FEES]
+        margin = data[r, columns.ROW_ISOLATED]
+        assumed = q != 0 and isolated and margin <= 0 and data[r, columns.ROW_LEVERAGE] > 0
         if assumed:
-            factor = float(data[r, ROW_ENTRY]) / float(data[r, ROW_LEVERAGE]) * SCALE
+            factor = (
+                float(data[r, columns.ROW_ENTRY]) / float(data[r, columns.ROW_LEVERAGE]) * SCALE
+            )
             margin = np.int64(np.rint(factor))
         counts[ASSUMED] += np.int64(assumed) - np.int64(assumed_of[r])
         assumed_of[r] = np.uint8(assumed)
@@ -265,7 +249,7 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
             while slot_row[i] != r:
                 i += 1
         quantity[i] = q / SCALE
-        entry[i] = data[r, ROW_ENTRY] / MONEY_SCALE / abs(quantity[i])
+        entry[i] = data[r, columns.ROW_ENTRY] / MONEY_SCALE / abs(quantity[i])
         if isolated:
             cash[pool] = (own + margin) / MONEY_SCALE if margin > 0 else np.nan
     return touched.size
@@ -281,6 +265,10 @@ def update_cross_cash(touched, data, accounts, pools):  # type: ignore[no-untype
         a = touched[n]
         pool = accounts.cross[a]
         if pool >= 0:
-            money = data[a, ACCOUNT_TRADE] - data[a, ACCOUNT_FEES] + data[a, ACCOUNT_FUNDING]
-            money += data[a, ACCOUNT_TRANSFERS] + accounts.rest[a]
+            money = (
+                data[a, columns.ACCOUNT_TRADE]
+                - data[a, columns.ACCOUNT_FEES]
+                + data[a, columns.ACCOUNT_FUNDING]
+            )
+            money += data[a, columns.ACCOUNT_TRANSFERS] + accounts.rest[a]
             pools.cash[pool] = money / MONEY_SCALE if pools.length[pool] > 0 else 0.0

@@ -12,34 +12,14 @@ import numpy as np
 from numba import njit, types
 
 from detectors.arrays.types import I1, I2, INT
+from monitor.core.bands.kernels import arrays, blocks
 from monitor.core.bands.kernels.arrays import (
     BLOCK,
-    BLOCK_POSITIONS,
-    DUE_FLAG,
-    FACTOR_REACH,
     FLOAT32_1,
-    INT_PAIR,
     MARKET_TABLE,
     POSITIONS,
-    PRICE_BACKSTOP,
-    PRICE_BANKRUPTCY,
-    PRICE_LIQUIDATION,
     RECORDS,
-    STRESS,
     inner_njit,
-)
-from monitor.core.bands.kernels.blocks import (
-    apply_higher_tiers,
-    closing_costs,
-    gather_positions,
-    new_block,
-    pick_forced,
-    solve_beyond_lowest_tier,
-    solve_lowest_tier,
-    units_of,
-    value_positions,
-    write_records,
-    zones_of,
 )
 from monitor.core.bands.kernels.roots import factor_moves
 from monitor.core.bands.layout import BIN_WIDTH, LEVERAGE_EDGES, LEVERAGE_TIERS, OUT_OF_REACH
@@ -82,7 +62,7 @@ def _sum_pools(low, high, positions, block, markets, by_factor):  # type: ignore
         group = -1
         if equity == equity:
             due = equity < total
-            group = _leverage_group(isolated, gross, equity) | (DUE_FLAG if due else 0)
+            group = _leverage_group(isolated, gross, equity) | (arrays.DUE_FLAG if due else 0)
         for t in range(begin, end):
             others[t] = total - others[t]
             value[t] -= equity
@@ -94,18 +74,17 @@ def _sum_pools(low, high, positions, block, markets, by_factor):  # type: ignore
                 (begin, end), (equity, total, drift, bent), requirement, drift_of, bent_of, market,
                 q, table, tiers,
             )  # fmt: skip
-        units = units_of(gross)
+        units = blocks.units_of(gross)
         # What is out of reach goes to a zone of its own, so that there is nothing to branch on.
-        a = np.int64(-fall * (1.0 / BIN_WIDTH)) if fall > -FACTOR_REACH else OUT_OF_REACH
-        b = np.int64(rise * (1.0 / BIN_WIDTH)) if rise < FACTOR_REACH else OUT_OF_REACH
+        a = np.int64(-fall * (1.0 / BIN_WIDTH)) if fall > -arrays.FACTOR_REACH else OUT_OF_REACH
+        b = np.int64(rise * (1.0 / BIN_WIDTH)) if rise < arrays.FACTOR_REACH else OUT_OF_REACH
         by_factor[0, a] += units
         by_factor[1, b] += units
     return unknown
 
 
 @inner_njit(
-    INT_PAIR(INT, INT, POSITIONS, MARKET_TABLE, FLOAT32_1, BLOCK, I2),
-    error_model="numpy",
+    arrays.INT_PAIR(INT, INT, POSITIONS, MARKET_TABLE, FLOAT32_1, BLOCK, I2), error_model="numpy"
 )
 def price_block(low, high, positions, markets, slip, block, by_factor):  # type: ignore[no-untyped-def]
     """The prices of the positions of pools low to high − 1; the block must have room for them.
@@ -113,13 +92,13 @@ def price_block(low, high, positions, markets, slip, block, by_factor):  # type:
     Returns how many positions they are, and how many of the pools are unknown.
     """
     table = markets.rows
-    n = gather_positions(low, high, positions, block)
-    value_positions(n, block, table)
-    apply_higher_tiers(n, positions.entry, block, markets)
-    closing_costs(n, block, table, slip)
+    n = blocks.gather_positions(low, high, positions, block)
+    blocks.value_positions(n, block, table)
+    blocks.apply_higher_tiers(n, positions.entry, block, markets)
+    blocks.closing_costs(n, block, table, slip)
     unknown = _sum_pools(low, high, positions, block, markets, by_factor)
-    solve_lowest_tier(n, block)
-    solve_beyond_lowest_tier(n, block, markets)
+    blocks.solve_lowest_tier(n, block)
+    blocks.solve_beyond_lowest_tier(n, block, markets)
     return n, unknown
 
 
@@ -136,10 +115,10 @@ def price_pools(low, high, positions, markets, slip, by_factor, records, per_buc
     `RECORD_COUNT`, `UNKNOWN_POOLS`.
     """
     length = positions.length
-    room = BLOCK_POSITIONS
+    room = arrays.BLOCK_POSITIONS
     for p in range(low, high):
         room = max(room, length[p])
-    block = new_block(room)
+    block = blocks.new_block(room)
     pool = low
     while pool < high:
         end, size = pool, 0
@@ -148,15 +127,17 @@ def price_pools(low, high, positions, markets, slip, by_factor, records, per_buc
             end += 1
         n, unknown = price_block(pool, end, positions, markets, slip, block, by_factor)
         rows = (
-            PRICE_LIQUIDATION,
-            STRESS + PRICE_LIQUIDATION,
-            PRICE_BACKSTOP,
-            PRICE_BANKRUPTCY,
+            arrays.PRICE_LIQUIDATION,
+            arrays.STRESS + arrays.PRICE_LIQUIDATION,
+            arrays.PRICE_BACKSTOP,
+            arrays.PRICE_BANKRUPTCY,
         )
         for zone, row in enumerate(rows):
-            zones_of(n, block.quantity, block.prices[row], block.inverse_mark, block.zones[zone])
-        chosen = pick_forced(n, block)
-        write_records(
+            blocks.zones_of(
+                n, block.quantity, block.prices[row], block.inverse_mark, block.zones[zone]
+            )
+        chosen = blocks.pick_forced(n, block)
+        blocks.write_records(
             chosen, block, markets.rows.shape[1], counts[RECORD_COUNT], records, per_bucket
         )
         counts[RECORD_COUNT] += chosen
