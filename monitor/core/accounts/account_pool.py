@@ -75,8 +75,7 @@ class PricedPool:
 
     def price_at(self, k: Fraction) -> Fraction | None:
         """The position's price at which equity is `k` times the requirement; None: no price is."""
-        lines = self.regime.requirement(self.position)
-        return crossing(self.position, lines, self.equity, self.other_maintenance, k).price
+        return crossing(self.regime, self.position, self.equity, self.other_maintenance, k).price
 
 
 def price_pool(

@@ -20,23 +20,21 @@ from monitor.core.margin.formulas import Regime
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import INDEX, LEVELS, MARK, VALUES
 
-Floats = Float64
-
 
 class MarketInputs(NamedTuple):
-    """What is known of the markets beside the accounts; rows stand by the number of the symbol."""
+    """What is known of the markets beside the accounts; rows stand by the number of the symbol.
+
+    `rules`: regime and tier table by market; `rules_version` rises whenever they change. `marks`
+    (symbols, `MARK_VALUES`): the last trusted ones, 1e-8; `ABSENT`: none. `books` (symbols,
+    `BOOK_WIDTH`): the last ones, 1e-8. `volatility_of` a symbol: realised volatility a year (None:
+    not measured yet), and how far apart the steps are that it was measured on, s.
+    """
 
     rules: Mapping[str, tuple[Regime, Tiers]]
-    """By market: its regime and tier table."""
     rules_version: int
-    """Rises whenever `rules` change."""
     marks: Int64
-    """(symbols, `MARK_VALUES`): the last trusted ones, 1e-8; `ABSENT`: none."""
     books: Int64
-    """(symbols, `BOOK_WIDTH`): the last book, 1e-8."""
     volatility_of: Callable[[int], tuple[float | None, float]]
-    """Of a symbol: realised volatility a year (None: not measured yet), and how far apart the steps
-    are that it was measured on, s."""
 
 
 def mark_prices(marks: Int64) -> Float64:
@@ -48,27 +46,26 @@ def mark_prices(marks: Int64) -> Float64:
 
 @dataclass(frozen=True, slots=True)
 class RuleArrays:
-    """What the reference data say of each market, as arrays; markets are numbered from 0."""
+    """What the reference data say of each market, as arrays; markets are numbered from 0.
+
+    `tier_start[m] : tier_start[m + 1]` are market m's columns of `tiers` (`TIER_ROWS`, tiers of all
+    markets). `at_entry`: whether the requirement is that of the entry value. `backstop`: multiple
+    of the requirement at which the backstop takes over; NaN: there is none. `size_rate`: rise of
+    the maintenance rate with each unit of quantity. `fee`: closing fee that the venue counts, a
+    fraction of notional; `close_fee`: what a forced close would pay beside it. `beta`: move of the
+    market for a move of the common factor by 1. `first_share`: share of a forced position that is
+    closed at once, where its notional is `partial_above` (quote currency) or more.
+    """
 
     tier_start: Int32
-    """`tier_start[m] : tier_start[m + 1]` are market m's columns of `tiers`."""
     tiers: Float64
-    """(`TIER_ROWS`, tiers of all markets)"""
     at_entry: Bool
-    """Whether the requirement is that of the entry value."""
     backstop: Float64
-    """Multiple of the requirement at which the backstop takes over; NaN: there is none."""
     size_rate: Float64
-    """Rise of the maintenance rate with each unit of quantity."""
     fee: Float64
-    """Closing fee that the venue counts, a fraction of notional."""
     close_fee: Float64
-    """Further fee that a forced close would pay."""
     beta: Float64
-    """Move of the market for a move of the common factor by 1."""
     first_share: Float64
-    """Share of a forced position that is closed at once, where its notional is `partial_above` (of
-    the quote currency) or more."""
     partial_above: Float64
 
     @classmethod
@@ -92,8 +89,8 @@ class RuleArrays:
             fee=none,
             close_fee=none,
             beta=np.ones(len(markets)),
-            first_share=np.array([float(r.path.first_share) for r in regimes]),
-            partial_above=np.array([float(r.path.partial_above or 0) for r in regimes]),
+            first_share=np.array([float(r.first_share) for r in regimes]),
+            partial_above=np.array([float(r.partial_above or 0) for r in regimes]),
         )
 
     def at_marks(self, mark: Float64) -> MarketTable:
@@ -120,14 +117,15 @@ class RuleArrays:
 
 @dataclass(frozen=True, slots=True)
 class BookImpact:
-    """What today's books would do to a forced close. Row 0 serves longs, which close into bids,
-    row 1 shorts; NaN where there is no book.
+    """What today's books would do to a forced close. Row 0 serves longs, which close into bids, row
+    1 shorts; NaN where there is no book.
+
+    `slip` (2, markets, e): average slippage, a fraction of the mark, for a notional of 2^(10 + e).
+    `depth` (2, markets, zones): resting notional within each zone's far bound, quote currency.
     """
 
     slip: Float32
-    """(2, markets, e): average slippage, a fraction of the mark, for a notional of 2^(10 + e)."""
     depth: Float64
-    """(2, markets, zones): resting notional within each zone's far bound, quote currency."""
 
     @classmethod
     def from_ladders(cls, mark: Float64, price: Float64, size: Float64) -> BookImpact:
