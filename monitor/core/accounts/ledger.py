@@ -18,7 +18,7 @@ import numpy as np
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Int64
 from monitor.core.accounts import ledger_kernels as kernels
-from monitor.core.accounts.row_keys import account_of, pack_key, symbol_of
+from monitor.core.accounts.ledger_kernels import account_of, pack_key, symbol_of
 from monitor.core.decode.batch import COLUMNS
 from monitor.core.tables.hash_table import GrowableRows, KeyTable, mix_each
 from monitor.core.tables.interner import Interner
@@ -81,7 +81,7 @@ class AccountLedger(Stateful):
 
     @property
     def keys(self) -> Int64:
-        """The key (`row_keys.pack_key`) of every position row."""
+        """The key (`pack_key`) of every position row."""
         return self._table.keys
 
     def take_touched(self) -> tuple[Int64, Int64] | None:

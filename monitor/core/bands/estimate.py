@@ -30,9 +30,7 @@ ASSUMED = {
 
 
 def highest_leverage(tiers: Tiers) -> float:
-    """The highest leverage of the lowest tier, from its initial rate; where the table has none,
-    from twice the maintenance rate (the rule of most venues).
-    """
+    """Of the lowest tier, by its initial rate, or by twice its maintenance rate (a usual rule)."""
     first = tiers.rows[0]
     rate = float(first.initial_rate or 2 * first.rate)
     return max(1.0 / rate, LEVERAGE_LOW) if rate > 0 else LEVERAGE_LOW
@@ -44,8 +42,7 @@ def estimate_cells(tiers: Tiers, mark: float, open_interest: float) -> tuple[Zon
     An isolated position of notional 1 entered at the mark with leverage L is due after a fall of
     (1/L − r)/(1 − r), or a rise of (1/L − r)/(1 + r), r being the lowest tier's rate.
     """
-    high = highest_leverage(tiers)
-    ratio = (high / LEVERAGE_LOW) ** ((np.arange(STEPS) + 0.5) / STEPS)
+    ratio = (highest_leverage(tiers) / LEVERAGE_LOW) ** ((np.arange(STEPS) + 0.5) / STEPS)
     leverage = LEVERAGE_LOW * ratio
     r = float(tiers.rows[0].rate)
     part = round(open_interest * mark * MONEY_SCALE / STEPS)

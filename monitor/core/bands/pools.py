@@ -19,8 +19,7 @@ import numpy as np
 from detectors.arrays.growable import QUARTER_MORE, grow_rows
 from detectors.arrays.types import Int64
 from monitor.core.accounts.ledger import AccountLedger
-from monitor.core.accounts.ledger_kernels import ROW_QUANTITY
-from monitor.core.accounts.row_keys import symbol_of
+from monitor.core.accounts.ledger_kernels import ROW_QUANTITY, symbol_of
 from monitor.core.bands.kernels import pools as kernels
 from monitor.core.bands.kernels.arrays import PositionArrays
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from detectors.arrays.types import F1, F2, I1, INT, INT32_1
+from detectors.arrays.types import F1, F2, FLOAT32_1, I1, INT, INT32_1
 from monitor.core.bands.kernels import arrays
 from monitor.core.bands.kernels.arrays import BLOCK, MARKET_TABLE, POSITIONS, RECORDS, inner_njit
 from monitor.core.bands.kernels.roots import maintenance_of, solve_tier_by_tier
@@ -53,13 +53,9 @@ def value_positions(n, block, table):  # type: ignore[no-untyped-def]
     """Value, notional, rate and requirement in the lowest tier, and how they move with the common
     factor. `table`: `MarketTable.rows`.
     """
-    mark, rate_of, grows, less = (
-        table[arrays.MARK],
-        table[arrays.RATE],
-        table[arrays.SIZE_RATE],
-        table[arrays.DEDUCTION],
-    )
-    inverse_of, beta = table[arrays.INVERSE_MARK], table[arrays.BETA]
+    mark, rate_of, grows = table[arrays.MARK], table[arrays.RATE], table[arrays.SIZE_RATE]
+    less, inverse_of = table[arrays.DEDUCTION], table[arrays.INVERSE_MARK]
+    beta = table[arrays.BETA]
     growth, next_bound = table[arrays.FACTOR_GROWTH], table[arrays.NEXT_BOUND]
     q, market, value, notional = block.quantity, block.market, block.value, block.notional
     rate, requirement, others = block.rate, block.requirement, block.others
@@ -80,9 +76,7 @@ def value_positions(n, block, table):  # type: ignore[no-untyped-def]
 
 @inner_njit(types.void(INT, F1, BLOCK, MARKET_TABLE), error_model="numpy")
 def apply_higher_tiers(n, entry, block, markets):  # type: ignore[no-untyped-def]
-    """The requirement of what stands in a higher tier, or is counted at its entry price (`entry`:
-    by slot).
-    """
+    """The requirement in a higher tier, or at the entry price (`entry`: by slot)."""
     table, tiers = markets
     q, market, slot, notional = block.quantity, block.market, block.slot, block.notional
     bent, requirement, others, rate = block.bent, block.requirement, block.others, block.rate
@@ -96,19 +90,15 @@ def apply_higher_tiers(n, entry, block, markets):  # type: ignore[no-untyped-def
                 rate[t] = others[t] = 0.0
 
 
-@inner_njit(types.void(INT, BLOCK, F2, arrays.FLOAT32_1), error_model="numpy")
+@inner_njit(types.void(INT, BLOCK, F2, FLOAT32_1), error_model="numpy")
 def closing_costs(n, block, table, slip):  # type: ignore[no-untyped-def]
     """What a close costs: as the venue counts it, and into today's book. Slippage is linear between
     powers of two, which are read from the bits of the notional.
     """
     q, market, notional_of = block.quantity, block.market, block.notional
     fee, stress_cost, backstop = block.fee, block.stress_cost, block.backstop
-    fee_of, close_fee_of, backstop_of = (
-        table[arrays.FEE],
-        table[arrays.CLOSE_FEE],
-        table[arrays.BACKSTOP],
-    )
-    shorts = np.uint64(table.shape[1] * arrays.EXPONENTS)
+    fee_of, close_fee_of = table[arrays.FEE], table[arrays.CLOSE_FEE]
+    backstop_of, shorts = table[arrays.BACKSTOP], np.uint64(table.shape[1] * arrays.EXPONENTS)
     for t in range(n):
         m = np.uint64(np.uint32(market[t]))
         # No branch: half of all positions lie on either side of the lowest column.
@@ -175,9 +165,7 @@ def solve_beyond_lowest_tier(n, block, markets):  # type: ignore[no-untyped-def]
 
 @inner_njit(types.void(INT, F1, F1, F1, INT32_1), error_model="numpy")
 def zones_of(n, q, x, inverse, out):  # type: ignore[no-untyped-def]
-    """The zone of each price x: how far the mark must move against the position. `OUT_OF_REACH`:
-    there is no price, or it is too far.
-    """
+    """The zone of each price x: how far the mark must move against the position; may be too far."""
     for t in range(n):
         y = x[t] * inverse[t]
         v = (1.0 - y if q[t] > 0.0 else y - 1.0) * (1.0 / BIN_WIDTH)
@@ -211,7 +199,7 @@ def pick_forced(n, block):  # type: ignore[no-untyped-def]
     return count
 
 
-@inner_njit(types.void(INT, BLOCK, INT, INT, RECORDS, I1), error_model="numpy")  # fmt: skip
+@inner_njit(types.void(INT, BLOCK, INT, INT, RECORDS, I1), error_model="numpy")
 def write_records(count, block, markets, first, records, per_bucket):  # type: ignore[no-untyped-def]
     """Records of the `count` chosen positions, from place `first` on; `per_bucket` counts them.
 
@@ -225,9 +213,8 @@ def write_records(count, block, markets, first, records, per_bucket):  # type: i
     for i in range(count):
         t = chosen[i]
         zones = np.int64(broke[t]) << arrays.CODE_BITS | np.int64(back[t])
-        zones = (zones << arrays.CODE_BITS | np.int64(far[t])) << arrays.CODE_BITS | np.int64(
-            near[t]
-        )
+        zones = zones << arrays.CODE_BITS | np.int64(far[t])
+        zones = zones << arrays.CODE_BITS | np.int64(near[t])
         code[i] = zones << arrays.GROUP_BITS | np.int64(group[t] & (arrays.DUE_FLAG - 1))
         units[i] = units_of(notional[t])
         pool[i] = holder[t]

@@ -11,16 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from detectors.arrays.types import I1, I2, INT
+from detectors.arrays.types import FLOAT32_1, I1, I2, INT
 from monitor.core.bands.kernels import arrays, blocks
-from monitor.core.bands.kernels.arrays import (
-    BLOCK,
-    FLOAT32_1,
-    MARKET_TABLE,
-    POSITIONS,
-    RECORDS,
-    inner_njit,
-)
+from monitor.core.bands.kernels.arrays import BLOCK, MARKET_TABLE, POSITIONS, RECORDS, inner_njit
 from monitor.core.bands.kernels.roots import factor_moves
 from monitor.core.bands.layout import BIN_WIDTH, LEVERAGE_EDGES, LEVERAGE_TIERS, OUT_OF_REACH
 
@@ -37,12 +30,12 @@ def _leverage_group(isolated, gross, equity):  # type: ignore[no-untyped-def]
     return (LEVERAGE_TIERS if isolated else 0) + tier
 
 
-@inner_njit(INT(INT, INT, POSITIONS, BLOCK, MARKET_TABLE, I2), error_model="numpy")  # fmt: skip
+@inner_njit(INT(INT, INT, POSITIONS, BLOCK, MARKET_TABLE, I2), error_model="numpy")
 def _sum_pools(low, high, positions, block, markets, by_factor):  # type: ignore[no-untyped-def]
-    """Sum the pools of a block, and give each position what its pool leaves to it. Returns how many
-    pools are unknown.
+    """Sum the pools of a block, and give each position what its pool leaves to it.
 
-    `by_factor`: (2, zones + 1), gross notional (1e-6) by the pool's move, fall and rise.
+    `by_factor`: (2, zones + 1), gross notional (1e-6) by the pool's move, fall and rise. Returns
+    how many pools are unknown.
     """
     value, requirement, notional = block.value, block.requirement, block.notional
     drift_of, bent_of, others, group_of = block.drift, block.bent, block.others, block.group
@@ -104,42 +97,30 @@ def price_block(low, high, positions, markets, slip, block, by_factor):  # type:
 
 @njit(
     types.void(INT, INT, POSITIONS, MARKET_TABLE, FLOAT32_1, I2, RECORDS, I1, I1),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-)
+    cache=True, nogil=True, error_model="numpy",
+)  # fmt: skip
 def price_pools(low, high, positions, markets, slip, by_factor, records, per_bucket, counts):  # type: ignore[no-untyped-def]
     """Write records of pools low to high − 1; add to `by_factor`, `per_bucket` and `counts`.
 
     `slip`: slippage of longs and shorts by market and power of two, flat. `counts`:
     `RECORD_COUNT`, `UNKNOWN_POOLS`.
     """
-    length = positions.length
-    room = arrays.BLOCK_POSITIONS
+    length, number_of_markets = positions.length, markets.rows.shape[1]
+    room, pool = arrays.BLOCK_POSITIONS, low
     for p in range(low, high):
         room = max(room, length[p])
     block = blocks.new_block(room)
-    pool = low
+    prices = block.prices
     while pool < high:
         end, size = pool, 0
         while end < high and size + length[end] <= room:
             size += length[end]
             end += 1
         n, unknown = price_block(pool, end, positions, markets, slip, block, by_factor)
-        rows = (
-            arrays.PRICE_LIQUIDATION,
-            arrays.STRESS + arrays.PRICE_LIQUIDATION,
-            arrays.PRICE_BACKSTOP,
-            arrays.PRICE_BANKRUPTCY,
-        )
-        for zone, row in enumerate(rows):
-            blocks.zones_of(
-                n, block.quantity, block.prices[row], block.inverse_mark, block.zones[zone]
-            )
-        chosen = blocks.pick_forced(n, block)
-        blocks.write_records(
-            chosen, block, markets.rows.shape[1], counts[RECORD_COUNT], records, per_bucket
-        )
+        for zone, row in enumerate(arrays.ZONE_PRICES):
+            blocks.zones_of(n, block.quantity, prices[row], block.inverse_mark, block.zones[zone])
+        chosen, first = blocks.pick_forced(n, block), counts[RECORD_COUNT]
+        blocks.write_records(chosen, block, number_of_markets, first, records, per_bucket)
         counts[RECORD_COUNT] += chosen
         counts[UNKNOWN_POOLS] += unknown
         pool = end

@@ -22,14 +22,13 @@ def tier_of(tiers, first, last, notional):  # type: ignore[no-untyped-def]
 
 @njit(inline="always", error_model="numpy")
 def price_root(q, value, others, k, costs, tier, span, tiers):  # type: ignore[no-untyped-def]
-    """The price at which equity meets k times the requirement (NaN where there is none), and its
-    tier.
+    """The price at which equity meets k times the requirement (NaN: there is none), and its tier.
 
     `value`: what the position would be worth at its root if nothing were required. `others`: what
     the rest of its pool requires. `costs`: fee and rise of the rate by size, as (fee + k · rise) of
-    notional. `span`: the market's columns of `tiers`. The gap between equity and
-    requirement is concave in price: a walk from tier `tier` to the tier of each new root closes in
-    from one side after the first step, and ends after at most one step a tier.
+    notional. `span`: the market's columns of `tiers`. The gap between equity and requirement is
+    concave in price: a walk from tier `tier` to the tier of each new root closes in from one side
+    after the first step, and ends after at most one step a tier.
     """
     first, last = span
     z = abs(q)
@@ -56,9 +55,8 @@ def maintenance_of(m, q, entry, table, tiers):  # type: ignore[no-untyped-def]
     z = abs(q)
     value = z * (entry if table[arrays.AT_ENTRY, m] != 0.0 else table[arrays.MARK, m])
     if value < table[arrays.LOWEST_TIER_TOP, m] and table[arrays.AT_ENTRY, m] == 0.0:
-        return (table[arrays.RATE, m] + table[arrays.SIZE_RATE, m] * z) * value - table[
-            arrays.DEDUCTION, m
-        ]
+        rate = table[arrays.RATE, m] + table[arrays.SIZE_RATE, m] * z
+        return rate * value - table[arrays.DEDUCTION, m]
     first, last = np.int64(table[arrays.FIRST_TIER, m]), np.int64(table[arrays.LAST_TIER, m])
     tier = tier_of(tiers, first, last, value)
     rate = tiers[arrays.TIER_RATE, tier] + table[arrays.SIZE_RATE, m] * z
@@ -97,11 +95,8 @@ def _factor_gap(f, span, line, bent, market, quantity, table, tiers):  # type: i
         slope += q * step
         if table[arrays.AT_ENTRY, m] == 0.0:
             z = abs(q)
-            first, last = (
-                np.int64(table[arrays.FIRST_TIER, m]),
-                np.int64(table[arrays.LAST_TIER, m]),
-            )
-            tier = tier_of(tiers, first, last, z * p * moved)
+            first = np.int64(table[arrays.FIRST_TIER, m])
+            tier = tier_of(tiers, first, np.int64(table[arrays.LAST_TIER, m]), z * p * moved)
             r = tiers[arrays.TIER_RATE, tier] + table[arrays.SIZE_RATE, m] * z
             gap -= r * z * p * moved - tiers[arrays.TIER_DEDUCTION, tier]
             slope -= r * z * step

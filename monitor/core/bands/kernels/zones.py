@@ -11,14 +11,7 @@ from numba import njit, types
 from detectors.arrays.types import I1, INT, U1
 from monitor.core.bands import layout
 from monitor.core.bands.kernels import arrays
-from monitor.core.bands.kernels.arrays import (
-    CELLS,
-    MARKET_SUMS,
-    PARTIAL_CLOSE,
-    RECORDS,
-    SORTED_RECORDS,
-    inner_njit,
-)
+from monitor.core.bands.kernels.arrays import CELLS, MARKET_SUMS, RECORDS, SORTED_RECORDS
 from monitor.core.contract.units import ZONE_BINS
 
 _ZONE_MASK = (1 << arrays.CODE_BITS) - 1
@@ -29,9 +22,7 @@ _BANKRUPTCY_SHIFT = arrays.GROUP_BITS + arrays.ZONE_BANKRUPTCY * arrays.CODE_BIT
 
 @njit(types.void(INT, RECORDS, I1, SORTED_RECORDS), cache=True, nogil=True)
 def sort_records(count, records, cursor, out):  # type: ignore[no-untyped-def]
-    """Put the first `count` records to those of their bucket. `cursor`: by bucket, where the next
-    one goes.
-    """
+    """Put `count` records to those of their bucket. `cursor`: by bucket, where the next goes."""
     bucket, code, units, pool = records.bucket, records.code, records.units, records.pool
     out_code, out_units, out_pool = out.code, out.units, out.pool
     for i in range(count):
@@ -40,7 +31,7 @@ def sort_records(count, records, cursor, out):  # type: ignore[no-untyped-def]
         out_code[at], out_units[at], out_pool[at] = code[i], units[i], pool[i]
 
 
-@inner_njit(types.void(INT, INT, U1, I1, I1))
+@arrays.inner_njit(types.void(INT, INT, U1, I1, I1))
 def _insert_holder(units, pool, key, top, top_pool):  # type: ignore[no-untyped-def]
     """Put a pool among the largest; of two equal ones that with the lower key comes first."""
     j = layout.TOP_HOLDERS
@@ -68,11 +59,10 @@ def _insert_peak(zone, units, peak):  # type: ignore[no-untyped-def]
 
 
 @njit(
-    types.void(INT, INT, INT, I1, SORTED_RECORDS, PARTIAL_CLOSE, U1, INT, CELLS, MARKET_SUMS),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-)
+    types.void(
+        INT, INT, INT, I1, SORTED_RECORDS, arrays.PARTIAL_CLOSE, U1, INT, CELLS, MARKET_SUMS
+    ), cache=True, nogil=True, error_model="numpy",
+)  # fmt: skip
 def sum_zones(side, low, high, order, records, partial, key, reach, cells, sums):  # type: ignore[no-untyped-def]
     """Sum one side's notional into zones and stages, of markets `order[low]` to `order[high − 1]`.
 
