@@ -114,8 +114,7 @@ class AccountLedger(Stateful):
         account, symbol = entries[:, kernels.ACCOUNT], entries[:, kernels.SYMBOL]
         rows = np.full(len(entries), -1, np.int64)
         has_market = symbol >= 0
-        keys = pack_key(account[has_market], symbol[has_market])
-        rows[has_market] = self._table.find_or_add(keys)
+        rows[has_market] = self._table.find_or_add(pack_key(account, symbol)[has_market])
         self._rows.grow(self._table.n)
         self._accounts.grow(len(self.names))
         return rows
@@ -159,38 +158,26 @@ class AccountLedger(Stateful):
         is_old = accounts[:, kernels.ACCOUNT_TS] < now_ns - self._idle_ns
         idle = has_records & (accounts[:, kernels.ACCOUNT_OPEN] == 0) & is_old
         self.dropped["idle"] += int(idle.sum())
-        beyond = self._over_limit(~idle & has_records, accounts_max)
-        self.dropped["accounts"] += int(beyond.sum())
-        stay = ~idle & ~beyond
+        stay = ~idle
+        numbers = np.flatnonzero(stay & has_records)
+        by_hash = numbers[np.argsort(self.names.hashes[numbers], kind="stable")]
+        stay[by_hash[accounts_max:]] = False
+        self.dropped["accounts"] += max(len(numbers) - accounts_max, 0)
         owner, symbol = self.row_owners()
-        rows = stay[owner]
-        if int(rows.sum()) > positions_max:
-            rows &= (self.position_rows[:, [kernels.ROW_QUANTITY, kernels.ROW_ISOLATED]] != 0).any(
-                axis=1
-            )
+        kept = stay[owner]
+        if int(kept.sum()) > positions_max:
+            values = self.position_rows[:, [kernels.ROW_QUANTITY, kernels.ROW_ISOLATED]]
+            kept &= (values != 0).any(axis=1)
             rank = mix_each(self.names.hashes[owner], self.symbols.hashes[symbol])
-            order = np.flatnonzero(rows)[np.argsort(rank[rows], kind="stable")]
-            rows[order[positions_max:]] = False
-            self.dropped["positions"] += int((stay[owner] & ~rows).sum())
-        self._keep(stay, np.flatnonzero(rows))
-
-    def _over_limit(self, stay: Bool, most: int) -> Bool:
-        """The accounts of `stay` beyond the `most` of lowest hash."""
-        beyond = np.zeros(len(stay), np.bool_)
-        numbers = np.flatnonzero(stay)
-        order = np.argsort(self.names.hashes[numbers], kind="stable")
-        beyond[numbers[order[most:]]] = True
-        return beyond
-
-    def _keep(self, stay: Bool, rows: Int64) -> None:
-        owner, symbol = self.row_owners()
-        data, accounts = self.position_rows[rows], self.account_rows[stay]
-        dropped = np.setdiff1d(np.arange(self._table.n), rows)
-        is_open = self.position_rows[dropped, kernels.ROW_QUANTITY] != 0
-        open_owners = owner[dropped[stay[owner[dropped]] & is_open]]
+            order = np.flatnonzero(kept)[np.argsort(rank[kept], kind="stable")]
+            kept[order[positions_max:]] = False
+            self.dropped["positions"] += int((stay[owner] & ~kept).sum())
+        is_open = self.position_rows[:, kernels.ROW_QUANTITY] != 0
+        open_owners = owner[stay[owner] & ~kept & is_open]
+        data, accounts = self.position_rows[kept], accounts[stay]
         remap = self.names.keep(stay)
         np.add.at(accounts[:, kernels.ACCOUNT_OPEN], remap[open_owners], -1)
-        self._set_rows(pack_key(remap[owner[rows]], symbol[rows]), data, accounts)
+        self._set_rows(pack_key(remap[owner[kept]], symbol[kept]), data, accounts)
 
     def _set_rows(self, keys: Int64, rows: Int64, accounts: Int64) -> None:
         self._table.reset(keys)
@@ -202,10 +189,7 @@ class AccountLedger(Stateful):
         owner, symbol = self.row_owners()
         pairs = mix_each(self.names.hashes[owner], self.symbols.hashes[symbol])
         sums = []
-        for names, data in (
-            (pairs, self.position_rows),
-            (self.names.hashes.copy(), self.account_rows),
-        ):
+        for names, data in ((pairs, self.position_rows), (self.names.hashes, self.account_rows)):
             # A name that only records not yet applied have is no state.
             applied = data.any(axis=1)
             out = np.empty(int(applied.sum()), np.uint64)
@@ -214,15 +198,9 @@ class AccountLedger(Stateful):
         return b"".join(sums) + self.fills_by_cause.tobytes() + repr(self.dropped).encode()
 
     def snapshot(self) -> dict[str, Any]:
-        """All state, as plain values and arrays."""
-        return {
-            **super().snapshot(),
-            "keys": self.keys.copy(),
-            "rows": self.position_rows.copy(),
-            "accounts": self.account_rows.copy(),
-        }
+        rows, accounts = self.position_rows.copy(), self.account_rows.copy()
+        return super().snapshot() | {"keys": self.keys.copy(), "rows": rows, "accounts": accounts}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a snapshot."""
         super().restore(state)
         self._set_rows(state["keys"], state["rows"], state["accounts"])

@@ -1,7 +1,7 @@
 """The venues' margin regimes: which requirement, which mark, and what happens under water.
 
 Data only: the formulas are in `formulas.py`. A new venue is an entry here, and its published prices
-are vectors in `tests/vectors`. Sources: the venues' own pages on liquidation and on mark price, as of
+are vectors in `tests/vectors`. Sources: the venues' own pages on liquidation and on mark price, of
 2024–2025.
 """
 

@@ -23,14 +23,15 @@ AccountAmount = tuple[str, float]
 
 @dataclass(frozen=True, slots=True)
 class AttributionEntry:
-    """What carried a stream of a market in one interval of the bands."""
+    """What carried a stream of a market in the interval of the bands that ends at `end` (ns).
+
+    `accounts`: by amount, the highest first.
+    """
 
     end: int
-    """End of the interval, ns."""
     symbol: str
     stream: int
     accounts: list[AccountAmount]
-    """By amount, the highest first."""
     records: list[OffsetRange]
 
 

@@ -42,12 +42,10 @@ STAGE_KINDS = ("collateral", "reference")
 
 @dataclass(slots=True)
 class StageOutput:
-    """What a step decides."""
+    """What a step decides: alerts by event time, symbol and kind, and bands by time."""
 
     alerts: list[Alert] = field(default_factory=list)
-    """In the order of event time, symbol and kind."""
     bands: list[VenueBands] = field(default_factory=list)
-    """In the order of time."""
 
 
 class ShardProgress(Stateful):
@@ -122,18 +120,14 @@ class VenueStage(Stateful):
             (settings.topics[kind], p): clock for (kind, p), clock in self._admission.clocks.items()
         }
         """Time in each topic partition that is read here, by topic and number."""
-        self._incidents = Incidents(
-            settings.window_count(settings.alerts.quiet_s),
-            settings.window_count(settings.alerts.together_s),
-        )
+        quiet, together = settings.alerts.quiet_s, settings.alerts.together_s
+        self._incidents = Incidents(settings.window_count(quiet), settings.window_count(together))
         self._cross_market = CrossMarketEvidence(settings)
         self._alert_builder = AlertBuilder(settings)
         self.venue_state = VenueState(settings)
         self.band_maker = BandMaker(self.venue_state.ledger)
-        self._judges: tuple[Judge[VenueMoment], ...] = (
-            self._cross_market,
-            VenueStreams(settings, factories),
-        )
+        streams = VenueStreams(settings, factories)
+        self._judges: tuple[Judge[VenueMoment], ...] = (self._cross_market, streams)
         self._stakes = StakeHistory()
         self._waiting: list[Finding] = []
         # Two chains: how alerts and bands alternate depends on how records were sliced.
@@ -148,9 +142,8 @@ class VenueStage(Stateful):
         if batch.kind == UNKNOWN:
             self._unknown.admit(batch, self.own_counts, UNKNOWN)
             return StageOutput()
-        self.venue_state.add_batch(
-            self._admission.admit(batch, self.own_counts, (batch.kind, batch.partition))
-        )
+        source = batch.kind, batch.partition
+        self.venue_state.add_batch(self._admission.admit(batch, self.own_counts, source))
         return self.advance()
 
     @property
@@ -248,10 +241,8 @@ class VenueStage(Stateful):
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def snapshot(self) -> dict[str, Any]:
-        """All state, as plain values and arrays."""
         return super().snapshot() | {"waiting": to_state(self._waiting)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a snapshot."""
         super().restore(state)
         self._waiting = from_state(list[Finding], state["waiting"])

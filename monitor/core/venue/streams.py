@@ -17,6 +17,7 @@ from detectors.arrays.growable import grow_rows
 from detectors.arrays.runs import equal_runs
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Float64, Int64
+from monitor.core.accounts.ledger_kernels import ACCOUNT
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.detection.detector_group import DetectorFactory, DetectorGroups, RareScore
@@ -59,12 +60,9 @@ class VenueStreams(Stateful):
     def __init__(self, settings: EngineSettings, factories: Sequence[DetectorFactory]) -> None:
         self._settings = settings
         self._interval_ns = settings.accounts.bands_interval_ns
+        budget = settings.budget.venue_streams
         self._groups = DetectorGroups(
-            settings.streams,
-            factories,
-            VENUE_COLUMN,
-            settings.budget.venue_streams,
-            self._interval_ns,
+            settings.streams, factories, VENUE_COLUMN, budget, self._interval_ns
         )
         self._row = {"": 0}
         """By market: one more than its number among the ledger's symbols; "": the whole venue."""
@@ -117,16 +115,14 @@ class VenueStreams(Stateful):
         values: Float64,
         end: int,
     ) -> None:
-        """Add up the interval's records by market and stream, in usual ones, and keep whose they
-        are.
-        """
+        """Add up the records by market and stream, in usual ones, and keep whose they are."""
         if not len(rows.stream):
             return
         index_of = np.full(len(self._unit), -1)
         index_of[row] = np.arange(len(row))
         market = index_of[rows.symbol + 1]
         order = np.lexsort((rows.stream, market))
-        accounts = venue.ledger.names.names(rows.account)
+        accounts = venue.ledger.names.names(rows.entries[:, ACCOUNT])
         for a, b in equal_runs(market[order] * len(VENUE_COLUMN) + rows.stream[order]):
             records = order[a:b]
             i, stream = int(market[records[0]]), int(rows.stream[records[0]])
@@ -136,20 +132,18 @@ class VenueStreams(Stateful):
             unit = self._unit[at, stream] or float(amount.mean())
             units = np.minimum(amount / unit, UNITS_MAX)
             values[i, stream] = units.sum()
-            self._learn_unit(at, stream, units * unit)
+            # Follow the mean of the last records; an outlier enters as it was counted.
+            self._record_count[at, stream] += len(amount)
+            weight = len(amount) * max(UNIT_ALPHA, 1.0 / self._record_count[at, stream])
+            change = float((units * unit).mean()) - self._unit[at, stream]
+            self._unit[at, stream] += min(1.0, weight) * change
             amounts = zip((accounts[r] for r in records), amount.tolist(), strict=True)
             self._attribution.add(end, names[i], stream, amounts, rows.ranges(records))
 
-    def _learn_unit(self, row: int, stream: int, amount: Float64) -> None:
-        """Follow the mean of the last records; an outlier enters as it was counted."""
-        before, count = self._unit[row, stream], self._record_count[row, stream] + len(amount)
-        self._record_count[row, stream] = count
-        weight = min(1.0, len(amount) * max(UNIT_ALPHA, 1.0 / count))
-        self._unit[row, stream] = before + weight * (float(amount.mean()) - before)
-
     def _finding(self, book: Int64 | None, end: int, symbol: str, rare: RareScore) -> Finding:
-        """Decided in the window that holds the interval's end: that window is still open, while
-        those before it may be decided. `book`: the market's last one.
+        """A finding of the window that holds the interval's end: those before it may be decided.
+
+        `book`: the market's last one.
         """
         setting, evidence = self._settings.streams[rare.stream], rare.evidence
         stream = VENUE_COLUMN[setting.feature]

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.accounts.account_pool import pool_of
-from monitor.core.accounts.liquidation_outcomes import EDGES_BPS, VERDICTS, Outcome
+from monitor.core.accounts.liquidation_outcomes import EDGES_BPS, VERDICTS, Outcome, pool_of
 from monitor.core.bands.pools import Pools
 from monitor.core.contract.events import TOPICS
 from monitor.core.decode.codec import decode
@@ -268,7 +267,7 @@ def test_exact_pools_equal_the_pools_of_the_bands(seed: int) -> None:
                     float("nan") if pool.reason == "no_margin" else pool.cash / 1e6
                 )
     theirs: dict[tuple[float, str], list[float]] = defaultdict(list)
-    for number, (first, count) in enumerate(zip(positions.start, positions.count, strict=True)):
+    for number, (first, count) in enumerate(zip(positions.start, positions.length, strict=True)):
         mode = "isolated" if positions.isolated[number] else "cross"
         for quantity in positions.quantity[first : first + count].tolist():
             theirs[quantity, mode].append(float(positions.cash[number]))
