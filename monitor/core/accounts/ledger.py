@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import Bool, Int64
+from detectors.arrays.types import Int64
 from monitor.core.accounts import ledger_kernels as kernels
 from monitor.core.accounts.ledger_kernels import account_of, pack_key, symbol_of
 from monitor.core.decode.batch import COLUMNS
@@ -31,13 +31,9 @@ CAUSES = next(column.values for column in COLUMNS["fill"] if column.name == "cau
 class AccountLedger(Stateful):
     """All accounts of a venue.
 
-    Parameters
-    ----------
-    accounts_max, positions_max
-        Limits of accounts, and of rows: one for each account and market, and a flat position keeps
-        its row as long as its account stays.
-    idle_ns
-        A flat account is dropped when it has no record for so long, ns.
+    `accounts_max`, `positions_max`: limits of accounts, and of rows: one for each account and
+    market, and a flat position keeps its row as long as its account stays. `idle_ns`: a flat
+    account is dropped when it has no record for so long, ns.
     """
 
     STATE = ("names", "symbols", "fills_by_cause", "dropped")
@@ -93,10 +89,8 @@ class AccountLedger(Stateful):
         if touched is None:
             return None
         none = np.empty(0, np.int64)
-        return (
-            np.concatenate([none, *(rows for rows, _ in touched)]),
-            np.concatenate([none, *(accounts for _, accounts in touched)]),
-        )
+        rows, accounts = zip((none, none), *touched, strict=True)
+        return np.concatenate(rows), np.concatenate(accounts)
 
     def rows_by_market(self, entries: Int64, numbers: Int64) -> dict[int, dict[int, int]]:
         """The rows of the accounts `numbers`: row by account and market.
@@ -142,20 +136,16 @@ class AccountLedger(Stateful):
         if self._table.n > positions_max:
             return True
         # Names that only later entries have do not count, or the order of arrival would show.
-        return len(self.names) > accounts_max and int(self._has_records.sum()) > accounts_max
-
-    @property
-    def _has_records(self) -> Bool:
-        has_records: Bool = self.account_rows[:, kernels.ACCOUNT_TS] != 0
-        return has_records
+        times = self.account_rows[:, kernels.ACCOUNT_TS]
+        return len(self.names) > accounts_max and bool(np.count_nonzero(times) > accounts_max)
 
     def forget(self, now_ns: int) -> None:
-        """Drop idle flat accounts, then accounts over the limit, those with the highest hash first,
-        then positions over the limit, flat ones first. Accounts get new numbers.
+        """Drop idle flat accounts; then, over the limits, accounts with the highest hash first and
+        positions, flat ones first. Accounts get new numbers.
         """
         accounts_max, positions_max = self._limits
-        accounts, has_records = self.account_rows, self._has_records
-        is_old = accounts[:, kernels.ACCOUNT_TS] < now_ns - self._idle_ns
+        accounts, times = self.account_rows, self.account_rows[:, kernels.ACCOUNT_TS]
+        has_records, is_old = times != 0, times < now_ns - self._idle_ns
         idle = has_records & (accounts[:, kernels.ACCOUNT_OPEN] == 0) & is_old
         self.dropped["idle"] += int(idle.sum())
         stay = ~idle

@@ -178,9 +178,7 @@ class Outcomes(Stateful):
         """A cell of time begins at `ts`."""
         self.last = []
         since = ts - EPISODE_NS
-        self._last_forced_ns = {
-            name: last for name, last in self._last_forced_ns.items() if last >= since
-        }
+        self._last_forced_ns = {n: t for n, t in self._last_forced_ns.items() if t >= since}
 
     def forced_fills(self, entries: Int64) -> Iterator[tuple[int, Int64]]:
         """Where to stop among sorted entries, to judge with the state before them: the index of the

@@ -1,8 +1,8 @@
 """Bands where no account is known: an estimate from open interest and the market's own tiers.
 
 Every open contract has a long and a short, so each side holds the whole open interest. What is
-assumed of their holders stands in `ASSUMED` and in every record that rests on it; an estimate says
-where bands would lie *if* that holds, never where they do.
+assumed of their holders stands in `assumptions` and in every record that rests on it; an estimate
+says where bands would lie *if* that holds, never where they do.
 """
 
 from __future__ import annotations
@@ -21,12 +21,6 @@ LEVERAGE_LOW = 2.0
 """Below it a position is hardly forced within the zones' reach of 50 %."""
 STEPS = 256
 """Parts into which the leverages are cut."""
-ASSUMED = {
-    "entry": "today's mark",
-    "leverage": "open interest spread evenly over the logarithm of leverage",
-    "mode": "isolated",
-    "sides": "long and short alike",
-}
 
 
 def highest_leverage(tiers: Tiers) -> float:
@@ -61,7 +55,10 @@ def estimate_cells(tiers: Tiers, mark: float, open_interest: float) -> tuple[Zon
 def assumptions(tiers: Tiers, open_interest: float) -> dict[str, Any]:
     """What the estimate rests on, for its record."""
     return {
-        **ASSUMED,
+        "entry": "today's mark",
+        "leverage": "open interest spread evenly over the logarithm of leverage",
+        "mode": "isolated",
+        "sides": "long and short alike",
         "leverage_low": LEVERAGE_LOW,
         "leverage_high": float(f"{highest_leverage(tiers):.6g}"),
         "maintenance_rate": float(tiers.rows[0].rate),

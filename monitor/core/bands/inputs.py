@@ -71,11 +71,8 @@ class RuleArrays:
     @classmethod
     def from_markets(cls, markets: Sequence[tuple[Regime, Tiers]]) -> RuleArrays:
         """From each market's regime and tier table, without fees and with a beta of 1."""
-        table = [
-            (float(tier.lower_bound), float(tier.rate), float(tier.deduction))
-            for _, tiers in markets
-            for tier in tiers.rows
-        ]
+        rows = [tier for _, tiers in markets for tier in tiers.rows]
+        table = [(float(t.lower_bound), float(t.rate), float(t.deduction)) for t in rows]
         regimes = [regime for regime, _ in markets]
         none = np.zeros(len(markets))
         ks = [np.nan if r.backstop_k is None else float(r.backstop_k) for r in regimes]
@@ -141,11 +138,6 @@ class BookImpact:
         ladders = books[:, VALUES:].reshape(len(mark), 2, 2, LEVELS) / SCALE
         price, size = (np.ascontiguousarray(ladders[:, :, i].transpose(1, 0, 2)) for i in (0, 1))
         return cls.from_ladders(mark, price, size)
-
-    @classmethod
-    def without_books(cls, markets: int) -> BookImpact:
-        slip = np.full((2, markets, arrays.EXPONENTS), np.nan, np.float32)
-        return cls(slip, np.full((2, markets, ZONE_BINS), np.nan))
 
     def depth_at_edges(self, markets: Int64) -> Float64:
         """Of these markets, within each of `EDGE_ZONES`: (markets, side, edge)."""

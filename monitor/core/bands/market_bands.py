@@ -145,8 +145,7 @@ class VenueBands:
         total = hashlib.sha256(repr((facts, [m._digest_fields() for m in self.markets])).encode())
         arrays = [np.ascontiguousarray(array) for array in (self.by_factor, *self.arrays)]
         run = run if sum(array.nbytes for array in arrays) > SERIAL_BYTES else map
-        digests = run(lambda i: hashlib.sha256(arrays[i].data).digest(), range(len(arrays)))
-        total.update(b"".join(digests))
+        total.update(b"".join(run(lambda array: hashlib.sha256(array.data).digest(), arrays)))
         for market in self.markets:
             if market.estimate is not None:
                 total.update(b"".join(market.digest_parts()))

@@ -44,17 +44,14 @@ class Pools:
         """By market: its symbol's number among the accounts' symbols."""
         self.market_names: list[str] = []
         """By market. Markets are numbered as their first position opens."""
+        self.assumed = 0
+        """Isolated positions whose margin is taken from their leverage."""
 
     @property
     def markets_by_name(self) -> Int64:
         """The markets with open positions, in the order of their names."""
         order = np.argsort(self._markets.name_rank)
         return order[self._markets.open_positions[order] > 0]
-
-    @property
-    def assumed(self) -> int:
-        """Isolated positions whose margin is taken from their leverage."""
-        return int(self._counts[kernels.ASSUMED])
 
     def owners(self, pools: Int64) -> list[str]:
         """The accounts' names of the given pools."""
@@ -73,6 +70,7 @@ class Pools:
         self._accounts = _grow(self._accounts, kernels.NEW_ACCOUNT, len(self._ledger.names))
         self._rows = _grow(self._rows, kernels.NEW_ROW, len(self._ledger.position_rows))
         self._update_rows(rows)
+        self.assumed = int(self._counts[kernels.ASSUMED])
         kernels.update_cross_cash(accounts, self._ledger.account_rows, self._accounts, self._pools)
         p = type(self._pools)(*(column[: self._counts[kernels.POOLS]] for column in self._pools))
         s = type(self._slots)(*(column[: self._counts[kernels.SLOTS]] for column in self._slots))
@@ -91,10 +89,8 @@ class Pools:
             rows = rows[done:]
             if not len(rows):
                 return
-            more = len(rows) // 8
-            self._pools = _grow(
-                self._pools, kernels.NEW_POOL, int(self._counts[kernels.POOLS]) + more + 64
-            )
+            pools, more = int(self._counts[kernels.POOLS]), len(rows) // 8
+            self._pools = _grow(self._pools, kernels.NEW_POOL, pools + more + 64)
             self._slots = _grow(self._slots, kernels.NEW_SLOT, len(self._slots.row) + more + 1024)
 
     def _number_new_markets(self, rows: Int64) -> None:

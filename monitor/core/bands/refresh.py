@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, GROUPS, PEAK_ZONES,
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.contract.units import ZONE_BINS
 
-ParallelMap = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]
+ParallelMap = Callable[..., Iterable[Any]]
 """`map`, or an executor's: how the parts of a refresh are run. The result does not depend on it."""
 
 LONG, SHORT = 0, 1
@@ -106,22 +106,19 @@ def refresh_bands(
     positions: arrays.PositionArrays,
     rules: RuleArrays,
     mark: Float64,
-    books: BookImpact | None = None,
-    reach: float = 0.05,
-    run: ParallelMap = map,
-    workspace: Workspace | None = None,
-    order: Int64 | None = None,
+    books: BookImpact,
+    reach: float,
+    run: ParallelMap,
+    workspace: Workspace,
+    order: Int64,
 ) -> BandArrays:
     """The zones at today's marks (NaN: not known).
 
     `reach`: distance within which the largest holders and the heaviest zones are kept, a fraction
     of the mark. `run`: an executor's `map` spreads the work (the loops release the lock).
-    `workspace`: overwritten. `order`: the markets whose zones are summed, in that order; all by
-    default.
+    `workspace`: overwritten. `order`: the markets whose zones are summed, in that order.
     """
     pools, markets = len(positions.cash), len(mark)
-    workspace = workspace or Workspace(len(positions.quantity), pools, markets)
-    slip = np.ravel((books or BookImpact.without_books(markets)).slip)
     pool_edges = np.linspace(0, pools, PARALLEL_PARTS + 1).astype(np.int64)
     edges = np.concatenate(([0], np.cumsum(positions.length, dtype=np.int64)))[pool_edges]
     parts = map(slice, edges[:-1], edges[1:])
@@ -130,26 +127,16 @@ def refresh_bands(
     per_bucket = np.zeros((PARALLEL_PARTS, 2 * markets), np.int64)
     by_factor = np.zeros((PARALLEL_PARTS, 2, ZONE_BINS + 1), np.int64)
     counts = np.zeros((PARALLEL_PARTS, 2), np.int64)
-    table = rules.at_marks(mark)
-
-    def price(part: int) -> None:
-        price_pools(
-            pool_edges[part], pool_edges[part + 1], positions, table, slip, by_factor[part],
-            records[part], per_bucket[part], counts[part],
-        )  # fmt: skip
-
-    list(run(price, range(PARALLEL_PARTS)))
+    table, slip = rules.at_marks(mark), np.ravel(books.slip)
+    list(run(
+        price_pools, pool_edges[:-1], pool_edges[1:], repeat(positions), repeat(table),
+        repeat(slip), by_factor, records, per_bucket, counts,
+    ))  # fmt: skip
     first = np.concatenate(([0], np.cumsum(per_bucket.T, axis=None)))
     cursor = np.ascontiguousarray(first[:-1].reshape(per_bucket.T.shape).T)
-    by_bucket = arrays.SortedRecords(
-        np.ascontiguousarray(first[::PARALLEL_PARTS]), *workspace.sorted_columns
-    )
-
-    def sort(part: int) -> None:
-        sort_records(counts[part, RECORD_COUNT], records[part], cursor[part], by_bucket)
-
-    list(run(sort, range(PARALLEL_PARTS)))
-    order = np.arange(markets) if order is None else order
+    starts = np.ascontiguousarray(first[::PARALLEL_PARTS])
+    by_bucket = arrays.SortedRecords(starts, *workspace.sorted_columns)
+    list(run(sort_records, counts[:, RECORD_COUNT], records, cursor, repeat(by_bucket)))
     place, units_of_cells, begin, sums = _sum_zones(
         workspace, by_bucket, rules, positions.key, order, reach, run
     )
@@ -187,11 +174,8 @@ def _sum_zones(
     cuts = np.linspace(0, count, PARALLEL_PARTS // 2 + 1).astype(np.int64).tolist()
     parts = [(low, high) for low, high in pairwise(cuts) if low < high]
     spans = [(side, *part) for side in (LONG, SHORT) for part in parts]
-
-    def total(span: int) -> None:
-        sum_zones(*spans[span], order, records, partial, key, reach_zones, cells, sums)
-
-    list(run(total, range(len(spans))))
+    given: tuple[Any, ...] = order, records, partial, key, reach_zones, cells, sums
+    list(run(lambda span: sum_zones(*span, *given), spans))
     # The cells that were written, without the room between the spans.
     place, units = (
         tuple(

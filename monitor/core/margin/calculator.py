@@ -17,7 +17,7 @@ from fractions import Fraction
 from monitor.core.contract.units import WARN_RATIO
 from monitor.core.margin import calculator_input
 from monitor.core.margin.calculator_input import ZERO, Fields, MarginInputError, PositionInput
-from monitor.core.margin.formulas import Position, Prices, Regime, prices, requirement
+from monitor.core.margin.formulas import Crossing, Prices, Regime, prices, requirement
 from monitor.core.margin.regimes import REGIMES
 
 _DIGITS = Context(prec=18)
@@ -165,7 +165,17 @@ def _trace(regime: Regime, one: PositionInput, equity: Fraction, at: Prices) -> 
     initial = position.tiers.initial(position.notional)
     if initial is not None:
         initial += position.size_rate * position.size * position.notional
-    crossings = {"warn": at.warn, "liquidation": at.liquidation, "backstop": at.backstop}
+    binds = {}
+    for name in ("warn", "liquidation", "backstop"):
+        crossing: Crossing | None = getattr(at, name)
+        if crossing is not None and crossing.tier is not None:
+            row = position.tiers.rows[crossing.tier]
+            binds[name] = {
+                "tier": crossing.tier,
+                "lower_bound": decimal_text(row.lower_bound),
+                "maintenance_rate": decimal_text(row.rate + position.size_rate * position.size),
+                "deduction": decimal_text(row.deduction),
+            }
     return {
         "formula": "x = (k·(M_other − d) − A0 + q·p0) / (q − z·(k·r + fee))",
         "mode": "isolated" if one.isolated else "cross",
@@ -180,24 +190,10 @@ def _trace(regime: Regime, one: PositionInput, equity: Fraction, at: Prices) -> 
         "initial": decimal_text(initial),
         "margin_ratio": decimal_text(total / equity) if equity > 0 else None,
         "state": _state(regime, equity, total),
-        "binds": {
-            name: _binding_tier(position, crossing.tier)
-            for name, crossing in crossings.items()
-            if crossing is not None and crossing.tier is not None
-        },
+        "binds": binds,
         "mark_rule": regime.mark_rule,
         "unknown": _unknown_inputs(regime, one, initial),
         "ignored": sorted(one.fields.own.keys() - one.fields.names_read),
-    }
-
-
-def _binding_tier(position: Position, tier: int) -> dict[str, object]:
-    row = position.tiers.rows[tier]
-    return {
-        "tier": tier,
-        "lower_bound": decimal_text(row.lower_bound),
-        "maintenance_rate": decimal_text(row.rate + position.size_rate * position.size),
-        "deduction": decimal_text(row.deduction),
     }
 
 

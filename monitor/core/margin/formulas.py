@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from monitor.core.contract.units import WARN_RATIO
 from monitor.core.margin.tiers import Tiers
@@ -51,17 +52,14 @@ class Position:
         return self.size * self.price
 
 
-@dataclass(frozen=True, slots=True)
-class Crossing:
-    """Where a pool meets k times its requirement, and the row of the tier table that binds there.
-    None: at no price."""
+class Crossing(NamedTuple):
+    """Where a pool meets k times its requirement, and the tier that binds; None: at no price."""
 
     price: Fraction | None
     tier: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(NamedTuple):
     """The four prices of one position, and its own and the other positions' maintenance margin."""
 
     warn: Crossing
@@ -138,19 +136,12 @@ def crossing(
     return best if best.price is not None and best.price > 0 else Crossing(None, None)
 
 
-def prices(
-    regime: Regime, position: Position, equity: Fraction, other_maintenance: Fraction
-) -> Prices:
-    """The four prices of `position` in a pool with `equity` at `position.price`."""
+def prices(regime: Regime, position: Position, equity: Fraction, other: Fraction) -> Prices:
+    """The four prices in a pool with `equity` beside positions that require `other`."""
 
     def at(k: Fraction) -> Crossing:
-        return crossing(regime, position, equity, other_maintenance, k)
+        return crossing(regime, position, equity, other, k)
 
-    return Prices(
-        warn=at(WARN_RATIO),
-        liquidation=at(LIQUIDATION_K),
-        backstop=None if regime.backstop_k is None else at(regime.backstop_k),
-        bankruptcy=at(BANKRUPTCY_K),
-        maintenance=requirement(regime, position),
-        other_maintenance=other_maintenance,
-    )
+    backstop = None if regime.backstop_k is None else at(regime.backstop_k)
+    own = requirement(regime, position)
+    return Prices(at(WARN_RATIO), at(LIQUIDATION_K), backstop, at(BANKRUPTCY_K), own, other)

@@ -43,9 +43,8 @@ class MarkFilter:
 
     def add_sources(self, partition: int, offsets: list[int], sources: list[str | None]) -> None:
         """Keep the index sources of mark records (JSON) until the records are judged."""
-        for offset, text in zip(offsets, sources, strict=True):
-            if text is not None:
-                self._sources[partition, offset] = text
+        texts = zip(offsets, sources, strict=True)
+        self._sources |= {(partition, offset): text for offset, text in texts if text is not None}
 
     def volatility_of(self, symbol: int) -> tuple[float | None, float]:
         """Realised volatility of a symbol's mark, a year (None: too few returns); its grain, s."""
@@ -99,7 +98,26 @@ class MarkFilter:
             self.doubted[doubt.kind] += 1
             groups.setdefault((name, doubt.kind, doubt.partition), []).append(doubt)
         self._doubts = []
-        return [_make_finding(key[0], groups[key], end_ns, window_ns) for key in sorted(groups)]
+        findings = []
+        for symbol, kind, partition in sorted(groups):
+            doubts = groups[symbol, kind, partition]
+            last, offsets = doubts[-1], [doubt.offset for doubt in doubts]
+            findings.append(
+                Finding(
+                    window=end_ns // window_ns,
+                    since=doubts[0].ts // window_ns,
+                    partition=partition,
+                    symbol=symbol,
+                    stream=DOUBTED_PRICES,
+                    detector=kind,
+                    observed=float(len(doubts)),
+                    expected=0.0,
+                    p=0.0,
+                    records=[OffsetRange("mark", min(offsets), max(offsets))],
+                    facts={name: getattr(last, name) for name in _FACTS},
+                )
+            )
+        return findings
 
     def snapshot(self) -> dict[str, Any]:
         """All state; between two cells there are no doubts."""
@@ -117,21 +135,3 @@ class MarkFilter:
             self._volatility[symbol].restore(volatility)
         self._sources = {(partition, offset): text for partition, offset, text in state["sources"]}
         self.doubted = dict(state["doubted"])
-
-
-def _make_finding(symbol: str, doubts: list[PriceDoubt], end_ns: int, window_ns: int) -> Finding:
-    """The doubts of one market and kind; the facts are those of the last."""
-    last, offsets = doubts[-1], [doubt.offset for doubt in doubts]
-    return Finding(
-        window=end_ns // window_ns,
-        since=doubts[0].ts // window_ns,
-        partition=last.partition,
-        symbol=symbol,
-        stream=DOUBTED_PRICES,
-        detector=last.kind,
-        observed=float(len(doubts)),
-        expected=0.0,
-        p=0.0,
-        records=[OffsetRange("mark", min(offsets), max(offsets))],
-        facts={name: getattr(last, name) for name in _FACTS},
-    )

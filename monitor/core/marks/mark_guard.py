@@ -110,10 +110,6 @@ class TrustedPrice:
     candidate_updates: int = 0
     moves: int = 0
 
-    @property
-    def is_new(self) -> bool:
-        return math.isnan(self.good)
-
     def jump_limit(self, ts: int, others: int) -> float:
         """How far the next price may lie from the last, as a fraction, beside `others` inputs."""
         wait_s = self._wait_s(ts)
@@ -128,7 +124,7 @@ class TrustedPrice:
 
     def accept(self, ts: int, price: float) -> None:
         """Trust a price."""
-        if not self.is_new:
+        if not math.isnan(self.good):
             move = abs(math.log(price / self.good)) / math.sqrt(self._wait_s(ts))
             move = min(move, 4.0 * self.scale + JUMP_LEAST / JUMP_SIGMAS)
             self.scale += SCALE_WEIGHT * (move - self.scale)
@@ -145,22 +141,24 @@ class TrustedPrice:
         return lasts and self.candidate_updates >= LASTING_UPDATES
 
     def judge(
-        self, update: MarkUpdate, kind: str, price: float, inputs: list[float | None], broken: bool
-    ) -> PriceDoubt | None:
-        """Trust a price of a record (None), or doubt it; `broken`: only inputs can confirm it."""
+        self, update: MarkUpdate, name: str, inputs: list[float | None], broken: bool
+    ) -> list[PriceDoubt]:
+        """Trust the price `name` of a record, or doubt it; `broken`: only inputs can confirm it."""
+        price: float = getattr(update, name)
         votes = [_is_near(other, price) for other in inputs if other is not None]
         agree, against = sum(votes), len(votes) - sum(votes)
         limit = self.jump_limit(update.ts, len(votes))
-        trusted = (self.is_new or abs(price / self.good - 1.0) <= limit) and not broken
+        is_new = math.isnan(self.good)
+        trusted = (is_new or abs(price / self.good - 1.0) <= limit) and not broken
         if not trusted:
             lasts = self.has_lasted(update.ts, price) and not broken
             trusted = lasts or (agree >= CONFIRMATIONS and agree > against)
         if trusted:
             self.accept(update.ts, price)
-            return None
-        kept = None if self.is_new else self.good
+            return []
+        kept = None if is_new else self.good
         at = update.ts, update.partition, update.offset
-        return PriceDoubt(*at, kind, price, kept, limit, "", agree, against)
+        return [PriceDoubt(*at, f"outlying_{name}", price, kept, limit, "", agree, against)]
 
 
 def _is_near(a: float | None, b: float | None, reach: float = AGREE_WITHIN) -> bool:
@@ -186,20 +184,18 @@ class MarkGuard:
         if update.index is not None:
             broken = len(fresh) >= 2 and not _is_near(update.index, median, SOURCE_OUTLYING)
             stale = bool(update.sources) and not fresh
-            doubt = self.index.judge(
-                update, "outlying_index", update.index, inputs, broken or stale
-            )
-            trusts_index = doubt is None
-            doubts += [doubt] if doubt else []
+            index_doubts = self.index.judge(update, "index", inputs, broken or stale)
+            trusts_index = not index_doubts
+            doubts += index_doubts
         if update.mark is not None:
             if not prices and trusts_index:
                 # The sources speak for themselves; without them the index is one more input.
                 inputs = [*inputs, update.index]
             follows = broken and _is_near(update.mark, update.index)
             follows = follows and not _is_near(update.mark, median)
-            doubt = self.mark.judge(update, "outlying_mark", update.mark, inputs, follows)
-            trusts_mark = doubt is None
-            doubts += [doubt] if doubt else []
+            mark_doubts = self.mark.judge(update, "mark", inputs, follows)
+            trusts_mark = not mark_doubts
+            doubts += mark_doubts
         return trusts_mark, trusts_index, doubts
 
 
@@ -212,9 +208,8 @@ def _source_doubts(
     if stale:
         oldest = min(stale, key=lambda s: (s.ts, s.name))
         age_s = (update.ts - oldest.ts) / SECOND_NS
-        yield PriceDoubt(
-            *at, "stale_source", age_s, None, SOURCE_STALE_S, oldest.name, len(fresh), len(stale)
-        )
+        votes = len(fresh), len(stale)
+        yield PriceDoubt(*at, "stale_source", age_s, None, SOURCE_STALE_S, oldest.name, *votes)
     if median is None or len(fresh) < 3:
         return
     worst = max(fresh, key=lambda s: (abs(s.price / median - 1.0), s.name))

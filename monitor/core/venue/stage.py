@@ -14,7 +14,7 @@ from typing import Any
 
 from detectors.arrays.state import Stateful
 from monitor.core.alerts.build import AlertBuilder
-from monitor.core.alerts.incidents import Incident, Incidents
+from monitor.core.alerts.incidents import Incidents
 from monitor.core.alerts.stakes import StakeHistory
 from monitor.core.bands.maker import BandMaker
 from monitor.core.bands.market_bands import VenueBands
@@ -187,9 +187,12 @@ class VenueStage(Stateful):
         self._judge(VenueMoment(until, self.venue_state))
         now = [finding for finding in self._waiting if finding.window < until]
         self._waiting = [finding for finding in self._waiting if finding.window >= until]
-        alerts = [self._build_alert(i) for i in self._incidents.advance(now, until)]
-        for alert in alerts:
-            self._chain = hashlib.sha256(self._chain + alert_json(alert)).digest()
+        alerts = []
+        for incident in self._incidents.advance(now, until):
+            decided_ns = self._alert_builder.decision_ns(incident)
+            stake = self._stakes.find(incident.symbols[0], decided_ns)
+            alerts.append(self._alert_builder.build(incident, stake))
+            self._chain = hashlib.sha256(self._chain + alert_json(alerts[-1])).digest()
         self.alert_count += len(alerts)
         self.cells += len(every_bands)
         self._stakes.forget()
@@ -213,10 +216,6 @@ class VenueStage(Stateful):
             stakes = {m.symbol: m.at_stake() for m in bands.markets} if bands else {}
             self._stakes.add(end, stakes)
         return every
-
-    def _build_alert(self, incident: Incident) -> Alert:
-        ts = self._alert_builder.decision_ns(incident)
-        return self._alert_builder.build(incident, self._stakes.find(incident.symbols[0], ts))
 
     @property
     def windows(self) -> int:

@@ -72,7 +72,16 @@ class RowQueue:
 
 
 class VenueState(Stateful):
-    """All accounts of a venue and what their margin depends on."""
+    """All accounts of a venue and what their margin depends on.
+
+    By symbol, 1e-8: `raw_marks`, the last mark and index, trusted or not (what the venue acted on);
+    `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`. By market: `rule_records`, the
+    last rules with a table that can be used, and `market_rules`, what they say; `rules_version`
+    rises with every change. `funds`: insurance fund by market ("": the venue's), 1e-6. `unread`:
+    reference records that could not be read, and tier tables refused. `changes`: entries of the
+    cell that was applied last (`ENTRY_COLUMNS`) and their effects (`EFFECT_COLUMNS`); no part of a
+    snapshot.
+    """
 
     STATE = (
         "ledger", "_entries", "_marks", "_books", "_pending_rules", "raw_marks", "trusted_marks",
@@ -89,27 +98,16 @@ class VenueState(Stateful):
         self._books = RowQueue(BOOK_WIDTH, 3)
         self._pending_rules: list[PendingRule] = []
         self.raw_marks = GrowableRows(2, ABSENT)
-        """By symbol: the last mark and index, 1e-8, trusted or not: what the venue acted on."""
         self.trusted_marks = GrowableRows(len(MARK_VALUES), ABSENT)
-        """By symbol: the last trusted `MARK_VALUES`, 1e-8."""
         self.last_books = GrowableRows(BOOK_WIDTH, 0)
-        """By symbol: the last book."""
         self.rule_records: dict[str, bytes] = {}
-        """By market: the last rules with a table that can be used."""
         self.market_rules: dict[str, tuple[Regime, Tiers]] = {}
-        """What `rule_records` say."""
         self.rules_version = 0
-        """Rises whenever `market_rules` change."""
         self.funds: dict[str, int] = {}
-        """Insurance fund by market ("": the venue's), 1e-6."""
         self.unread = {"reference": 0, "tiers": 0}
-        """Reference records that could not be read, and tier tables refused."""
         self.mark_filter = MarkFilter(self.ledger.symbols)
         self.outcomes = Outcomes()
-        """Forced fills beside what was predicted."""
         self.changes: list[tuple[Int64, Int64]] = []
-        """Entries of the cell that was applied last (`ENTRY_COLUMNS`) and their effects
-        (`EFFECT_COLUMNS`); no part of a snapshot."""
         self._passed_cell = NEVER
 
     def market_inputs(self) -> MarketInputs:
@@ -126,12 +124,8 @@ class VenueState(Stateful):
             return
         names, symbols = self.ledger.names, self.ledger.symbols
         match batch.kind:
-            case "fill":
-                self._entries.add(ledger_entries.fill_entries(batch, names, symbols))
-            case "leverage":
-                self._entries.add(ledger_entries.leverage_entries(batch, names, symbols))
-            case "collateral":
-                self._entries.add(ledger_entries.collateral_entries(batch, names, symbols))
+            case "fill" | "leverage" | "collateral":
+                self._entries.add(ledger_entries.account_entries(batch, names, symbols))
             case "mark":
                 self._marks.add(market_rows.mark_rows(batch, symbols))
                 if ledger_entries.has_text(batch.texts["sources"]):

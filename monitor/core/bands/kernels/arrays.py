@@ -36,13 +36,10 @@ FLOAT_PAIR = types.UniTuple(FLOAT, 2)  # type: ignore[no-untyped-call]
 INT_PAIR = types.UniTuple(INT, 2)  # type: ignore[no-untyped-call]
 
 
-def inner_njit(signature: Any, **options: Any) -> Any:
-    """`njit` for a loop that only other compiled loops call: without an entry for Python, which
-    would take tuples of arrays apart, it takes a third less time to compile.
-    """
-    return njit(  # type: ignore[call-overload]
-        signature, cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options
-    )
+def inner_njit(signature: Any) -> Any:
+    """`njit` for what only compiled loops call: without an entry for Python it compiles faster."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
+    return njit(signature, cache=True, nogil=True, **options)  # type: ignore[call-overload]
 
 
 def tuple_type(name: type, *columns: Any) -> Any:
@@ -118,9 +115,7 @@ POSITIONS = tuple_type(PositionArrays, I1, INT32_1, U1, F1, B1, INT32_1, INT32_1
 
 
 class MarketTable(NamedTuple):
-    """The markets' rules at given marks: `rows` (`TABLE_ROWS`, markets) and `tiers` (`TIER_ROWS`,
-    tiers of all markets).
-    """
+    """The markets' rules at given marks: (`TABLE_ROWS`, markets) and (`TIER_ROWS`, all tiers)."""
 
     rows: Float64
     tiers: Float64

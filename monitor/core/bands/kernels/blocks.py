@@ -48,11 +48,9 @@ def gather_positions(low, high, positions, block):  # type: ignore[no-untyped-de
     return n
 
 
-@inner_njit(types.void(INT, BLOCK, F2), error_model="numpy")
+@inner_njit(types.void(INT, BLOCK, F2))
 def value_positions(n, block, table):  # type: ignore[no-untyped-def]
-    """Value, notional, rate and requirement in the lowest tier, and how they move with the common
-    factor. `table`: `MarketTable.rows`.
-    """
+    """What a position is worth and requires in the lowest tier. `table`: `MarketTable.rows`."""
     mark, rate_of, grows = table[arrays.MARK], table[arrays.RATE], table[arrays.SIZE_RATE]
     less, inverse_of = table[arrays.DEDUCTION], table[arrays.INVERSE_MARK]
     beta = table[arrays.BETA]
@@ -74,7 +72,7 @@ def value_positions(n, block, table):  # type: ignore[no-untyped-def]
         bent[t] = 0.0 if notional[t] * growth[m] < next_bound[m] else 1.0
 
 
-@inner_njit(types.void(INT, F1, BLOCK, MARKET_TABLE), error_model="numpy")
+@inner_njit(types.void(INT, F1, BLOCK, MARKET_TABLE))
 def apply_higher_tiers(n, entry, block, markets):  # type: ignore[no-untyped-def]
     """The requirement in a higher tier, or at the entry price (`entry`: by slot)."""
     table, tiers = markets
@@ -90,7 +88,7 @@ def apply_higher_tiers(n, entry, block, markets):  # type: ignore[no-untyped-def
                 rate[t] = others[t] = 0.0
 
 
-@inner_njit(types.void(INT, BLOCK, F2, FLOAT32_1), error_model="numpy")
+@inner_njit(types.void(INT, BLOCK, F2, FLOAT32_1))
 def closing_costs(n, block, table, slip):  # type: ignore[no-untyped-def]
     """What a close costs: as the venue counts it, and into today's book. Slippage is linear between
     powers of two, which are read from the bits of the notional.
@@ -116,7 +114,7 @@ def closing_costs(n, block, table, slip):  # type: ignore[no-untyped-def]
         fee[t], backstop[t] = fee_of[np.uint32(market[t])], backstop_of[np.uint32(market[t])]
 
 
-@inner_njit(types.void(INT, BLOCK), error_model="numpy")
+@inner_njit(types.void(INT, BLOCK))
 def solve_lowest_tier(n, block):  # type: ignore[no-untyped-def]
     """The eight prices of n positions, as if all stayed in the lowest tier."""
     q, others, value, rate = block.quantity, block.others, block.value, block.rate
@@ -137,7 +135,7 @@ def solve_lowest_tier(n, block):  # type: ignore[no-untyped-def]
                 out[t] = (k * others[t] + value[t]) / (q[t] - abs(q[t]) * (k * rate[t] + cost[t]))
 
 
-@inner_njit(types.void(INT, BLOCK, MARKET_TABLE), error_model="numpy")
+@inner_njit(types.void(INT, BLOCK, MARKET_TABLE))
 def solve_beyond_lowest_tier(n, block, markets):  # type: ignore[no-untyped-def]
     """The prices of those that leave the lowest tier on their way."""
     q, market, value, others = block.quantity, block.market, block.value, block.others
@@ -163,7 +161,7 @@ def solve_beyond_lowest_tier(n, block, markets):  # type: ignore[no-untyped-def]
             )
 
 
-@inner_njit(types.void(INT, F1, F1, F1, INT32_1), error_model="numpy")
+@inner_njit(types.void(INT, F1, F1, F1, INT32_1))
 def zones_of(n, q, x, inverse, out):  # type: ignore[no-untyped-def]
     """The zone of each price x: how far the mark must move against the position; may be too far."""
     for t in range(n):
@@ -173,7 +171,7 @@ def zones_of(n, q, x, inverse, out):  # type: ignore[no-untyped-def]
         out[t] = np.int32(v if v < OUT_OF_REACH else float(OUT_OF_REACH))
 
 
-@inner_njit(INT(INT, BLOCK), error_model="numpy")
+@inner_njit(INT(INT, BLOCK))
 def pick_forced(n, block):  # type: ignore[no-untyped-def]
     """Choose the positions that are forced within reach at any stage; how many they are.
 
@@ -199,7 +197,7 @@ def pick_forced(n, block):  # type: ignore[no-untyped-def]
     return count
 
 
-@inner_njit(types.void(INT, BLOCK, INT, INT, RECORDS, I1), error_model="numpy")
+@inner_njit(types.void(INT, BLOCK, INT, INT, RECORDS, I1))
 def write_records(count, block, markets, first, records, per_bucket):  # type: ignore[no-untyped-def]
     """Records of the `count` chosen positions, from place `first` on; `per_bucket` counts them.
 

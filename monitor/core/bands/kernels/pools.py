@@ -40,8 +40,8 @@ class PoolColumns(NamedTuple):
 
 
 class SlotColumns(NamedTuple):
-    """By slot: its row of the ledger (in the first slot of an unused span: the next such span), its
-    market, its signed quantity (0: unused) and its entry price.
+    """By slot. `row`: of the ledger; in the first slot of an unused span: the next such span.
+    `quantity`: signed; 0: unused. `entry`: the entry price.
     """
 
     row: Any
@@ -87,9 +87,7 @@ class LedgerRows(NamedTuple):
 
 
 class MarketColumns(NamedTuple):
-    """A market's number by symbol (−1: none); by market its place in the order of names, and its
-    open positions.
-    """
+    """By symbol its market (−1: none); by market its place in the order of names."""
 
     market_of: Int64
     name_rank: Int64

@@ -30,7 +30,7 @@ def _leverage_group(isolated, gross, equity):  # type: ignore[no-untyped-def]
     return (LEVERAGE_TIERS if isolated else 0) + tier
 
 
-@inner_njit(INT(INT, INT, POSITIONS, BLOCK, MARKET_TABLE, I2), error_model="numpy")
+@inner_njit(INT(INT, INT, POSITIONS, BLOCK, MARKET_TABLE, I2))
 def _sum_pools(low, high, positions, block, markets, by_factor):  # type: ignore[no-untyped-def]
     """Sum the pools of a block, and give each position what its pool leaves to it.
 
@@ -76,9 +76,7 @@ def _sum_pools(low, high, positions, block, markets, by_factor):  # type: ignore
     return unknown
 
 
-@inner_njit(
-    arrays.INT_PAIR(INT, INT, POSITIONS, MARKET_TABLE, FLOAT32_1, BLOCK, I2), error_model="numpy"
-)
+@inner_njit(arrays.INT_PAIR(INT, INT, POSITIONS, MARKET_TABLE, FLOAT32_1, BLOCK, I2))
 def price_block(low, high, positions, markets, slip, block, by_factor):  # type: ignore[no-untyped-def]
     """The prices of the positions of pools low to high − 1; the block must have room for them.
 

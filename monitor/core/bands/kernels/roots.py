@@ -49,7 +49,7 @@ def price_root(q, value, others, k, costs, tier, span, tiers):  # type: ignore[n
     return x if x > 0.0 else np.nan, tier
 
 
-@inner_njit(FLOAT(INT, FLOAT, FLOAT, F2, F2), error_model="numpy")
+@inner_njit(FLOAT(INT, FLOAT, FLOAT, F2, F2))
 def maintenance_of(m, q, entry, table, tiers):  # type: ignore[no-untyped-def]
     """Maintenance of a position at the mark, whatever its tier."""
     z = abs(q)
@@ -63,7 +63,7 @@ def maintenance_of(m, q, entry, table, tiers):  # type: ignore[no-untyped-def]
     return rate * value - tiers[arrays.TIER_DEDUCTION, tier]
 
 
-@inner_njit(FLOAT_PAIR(INT_PAIR, FLOAT, F1, F1, F1, INT32_1, F2), error_model="numpy")
+@inner_njit(FLOAT_PAIR(INT_PAIR, FLOAT, F1, F1, F1, INT32_1, F2))
 def factor_line(span, equity, requirement, drift, bent, market, table):  # type: ignore[no-untyped-def]
     """Gap between a pool's equity and requirement at the marks, and its slope along the factor.
 
@@ -103,7 +103,7 @@ def _factor_gap(f, span, line, bent, market, quantity, table, tiers):  # type: i
     return gap, slope
 
 
-@inner_njit(FLOAT(FLOAT, INT_PAIR, FLOAT_PAIR, F1, INT32_1, F1, F2, F2), error_model="numpy")
+@inner_njit(FLOAT(FLOAT, INT_PAIR, FLOAT_PAIR, F1, INT32_1, F1, F2, F2))
 def factor_root(f, span, line, bent, market, quantity, table, tiers):  # type: ignore[no-untyped-def]
     """The move of the factor, on the side of `f` (its far end), at which a pool is due; NaN: none.
 
@@ -147,10 +147,7 @@ def factor_moves(span, sums, requirement, drift, bent, market, quantity, table, 
     return fall, rise
 
 
-@inner_njit(
-    types.void(INT, FLOAT, INT, FLOAT, FLOAT, FLOAT_PAIR, FLOAT, MARKET_TABLE, F2),
-    error_model="numpy",
-)
+@inner_njit(types.void(INT, FLOAT, INT, FLOAT, FLOAT, FLOAT_PAIR, FLOAT, MARKET_TABLE, F2))
 def solve_tier_by_tier(t, q, m, value, others, costs, backstop, markets, x):  # type: ignore[no-untyped-def]
     """Set `x[:, t]`, the eight prices of a position that leaves the lowest tier on its way.
 
