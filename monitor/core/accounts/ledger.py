@@ -16,18 +16,9 @@ from typing import Any
 import numpy as np
 
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import Bool, Int64
+from detectors.arrays.types import Int64
 from monitor.core.accounts import ledger_kernels as kernels
-from monitor.core.accounts.ledger_kernels import (
-    ACCOUNT_COLUMNS,
-    ACCOUNT_OPEN,
-    ACCOUNT_TS,
-    EFFECT_COLUMNS,
-    POSITION_COLUMNS,
-    ROW_ISOLATED,
-    ROW_QUANTITY,
-)
-from monitor.core.accounts.row_keys import account_of, pack_key, symbol_of
+from monitor.core.accounts.ledger_kernels import account_of, pack_key, symbol_of
 from monitor.core.decode.batch import COLUMNS
 from monitor.core.tables.hash_table import GrowableRows, KeyTable, mix_each
 from monitor.core.tables.interner import Interner
@@ -40,13 +31,9 @@ CAUSES = next(column.values for column in COLUMNS["fill"] if column.name == "cau
 class AccountLedger(Stateful):
     """All accounts of a venue.
 
-    Parameters
-    ----------
-    accounts_max, positions_max
-        Limits of accounts, and of rows: one for each account and market, and a flat position keeps
-        its row as long as its account stays.
-    idle_ns
-        A flat account is dropped when it has no record for so long, ns.
+    `accounts_max`, `positions_max`: limits of accounts, and of rows: one for each account and
+    market, and a flat position keeps its row as long as its account stays. `idle_ns`: a flat
+    account is dropped when it has no record for so long, ns.
     """
 
     STATE = ("names", "symbols", "fills_by_cause", "dropped")
@@ -56,8 +43,8 @@ class AccountLedger(Stateful):
         self._idle_ns = idle_ns
         self.names, self.symbols = Interner(), Interner()
         self._table = KeyTable()
-        self._rows = GrowableRows(len(POSITION_COLUMNS), 0)
-        self._accounts = GrowableRows(len(ACCOUNT_COLUMNS), 0)
+        self._rows = GrowableRows(len(kernels.POSITION_COLUMNS), 0)
+        self._accounts = GrowableRows(len(kernels.ACCOUNT_COLUMNS), 0)
         self._touched: list[tuple[Int64, Int64]] | None = None
         self._touches = 0
         self.fills_by_cause: Int64 = np.zeros((len(CAUSES) + 1, 2), np.int64)
@@ -82,15 +69,15 @@ class AccountLedger(Stateful):
 
     def account_values(self, number: int) -> dict[str, int]:
         """The row of an account by the names of its columns."""
-        return dict(zip(ACCOUNT_COLUMNS, self.account_rows[number].tolist(), strict=True))
+        return dict(zip(kernels.ACCOUNT_COLUMNS, self.account_rows[number].tolist(), strict=True))
 
     def position_values(self, row: int) -> dict[str, int]:
         """A position row by the names of its columns."""
-        return dict(zip(POSITION_COLUMNS, self.position_rows[row].tolist(), strict=True))
+        return dict(zip(kernels.POSITION_COLUMNS, self.position_rows[row].tolist(), strict=True))
 
     @property
     def keys(self) -> Int64:
-        """The key (`row_keys.pack_key`) of every position row."""
+        """The key (`pack_key`) of every position row."""
         return self._table.keys
 
     def take_touched(self) -> tuple[Int64, Int64] | None:
@@ -102,10 +89,8 @@ class AccountLedger(Stateful):
         if touched is None:
             return None
         none = np.empty(0, np.int64)
-        return (
-            np.concatenate([none, *(rows for rows, _ in touched)]),
-            np.concatenate([none, *(accounts for _, accounts in touched)]),
-        )
+        rows, accounts = zip((none, none), *touched, strict=True)
+        return np.concatenate(rows), np.concatenate(accounts)
 
     def rows_by_market(self, entries: Int64, numbers: Int64) -> dict[int, dict[int, int]]:
         """The rows of the accounts `numbers`: row by account and market.
@@ -123,8 +108,7 @@ class AccountLedger(Stateful):
         account, symbol = entries[:, kernels.ACCOUNT], entries[:, kernels.SYMBOL]
         rows = np.full(len(entries), -1, np.int64)
         has_market = symbol >= 0
-        keys = pack_key(account[has_market], symbol[has_market])
-        rows[has_market] = self._table.find_or_add(keys)
+        rows[has_market] = self._table.find_or_add(pack_key(account, symbol)[has_market])
         self._rows.grow(self._table.n)
         self._accounts.grow(len(self.names))
         return rows
@@ -135,7 +119,7 @@ class AccountLedger(Stateful):
         Returns what each did to its position: (n, `EFFECT_COLUMNS`).
         """
         rows = self._rows_for_entries(entries)
-        effects = np.zeros((len(entries), len(EFFECT_COLUMNS)), np.int64)
+        effects = np.zeros((len(entries), len(kernels.EFFECT_COLUMNS)), np.int64)
         state = self._rows.data, self._accounts.data, self.fills_by_cause
         kernels.apply_entries(np.ascontiguousarray(entries), rows, *state, effects)
         if self._touched is not None:
@@ -152,52 +136,38 @@ class AccountLedger(Stateful):
         if self._table.n > positions_max:
             return True
         # Names that only later entries have do not count, or the order of arrival would show.
-        return len(self.names) > accounts_max and int(self._has_records.sum()) > accounts_max
-
-    @property
-    def _has_records(self) -> Bool:
-        has_records: Bool = self.account_rows[:, ACCOUNT_TS] != 0
-        return has_records
+        times = self.account_rows[:, kernels.ACCOUNT_TS]
+        return len(self.names) > accounts_max and bool(np.count_nonzero(times) > accounts_max)
 
     def forget(self, now_ns: int) -> None:
-        """Drop idle flat accounts, then accounts over the limit, those with the highest hash first,
-        then positions over the limit, flat ones first. Accounts get new numbers.
+        """Drop idle flat accounts; then, over the limits, accounts with the highest hash first and
+        positions, flat ones first. Accounts get new numbers.
         """
         accounts_max, positions_max = self._limits
-        accounts, has_records = self.account_rows, self._has_records
-        is_old = accounts[:, ACCOUNT_TS] < now_ns - self._idle_ns
-        idle = has_records & (accounts[:, ACCOUNT_OPEN] == 0) & is_old
+        accounts, times = self.account_rows, self.account_rows[:, kernels.ACCOUNT_TS]
+        has_records, is_old = times != 0, times < now_ns - self._idle_ns
+        idle = has_records & (accounts[:, kernels.ACCOUNT_OPEN] == 0) & is_old
         self.dropped["idle"] += int(idle.sum())
-        beyond = self._over_limit(~idle & has_records, accounts_max)
-        self.dropped["accounts"] += int(beyond.sum())
-        stay = ~idle & ~beyond
+        stay = ~idle
+        numbers = np.flatnonzero(stay & has_records)
+        by_hash = numbers[np.argsort(self.names.hashes[numbers], kind="stable")]
+        stay[by_hash[accounts_max:]] = False
+        self.dropped["accounts"] += max(len(numbers) - accounts_max, 0)
         owner, symbol = self.row_owners()
-        rows = stay[owner]
-        if int(rows.sum()) > positions_max:
-            rows &= (self.position_rows[:, [ROW_QUANTITY, ROW_ISOLATED]] != 0).any(axis=1)
+        kept = stay[owner]
+        if int(kept.sum()) > positions_max:
+            values = self.position_rows[:, [kernels.ROW_QUANTITY, kernels.ROW_ISOLATED]]
+            kept &= (values != 0).any(axis=1)
             rank = mix_each(self.names.hashes[owner], self.symbols.hashes[symbol])
-            order = np.flatnonzero(rows)[np.argsort(rank[rows], kind="stable")]
-            rows[order[positions_max:]] = False
-            self.dropped["positions"] += int((stay[owner] & ~rows).sum())
-        self._keep(stay, np.flatnonzero(rows))
-
-    def _over_limit(self, stay: Bool, most: int) -> Bool:
-        """The accounts of `stay` beyond the `most` of lowest hash."""
-        beyond = np.zeros(len(stay), np.bool_)
-        numbers = np.flatnonzero(stay)
-        order = np.argsort(self.names.hashes[numbers], kind="stable")
-        beyond[numbers[order[most:]]] = True
-        return beyond
-
-    def _keep(self, stay: Bool, rows: Int64) -> None:
-        owner, symbol = self.row_owners()
-        data, accounts = self.position_rows[rows], self.account_rows[stay]
-        dropped = np.setdiff1d(np.arange(self._table.n), rows)
-        is_open = self.position_rows[dropped, ROW_QUANTITY] != 0
-        open_owners = owner[dropped[stay[owner[dropped]] & is_open]]
+            order = np.flatnonzero(kept)[np.argsort(rank[kept], kind="stable")]
+            kept[order[positions_max:]] = False
+            self.dropped["positions"] += int((stay[owner] & ~kept).sum())
+        is_open = self.position_rows[:, kernels.ROW_QUANTITY] != 0
+        open_owners = owner[stay[owner] & ~kept & is_open]
+        data, accounts = self.position_rows[kept], accounts[stay]
         remap = self.names.keep(stay)
-        np.add.at(accounts[:, ACCOUNT_OPEN], remap[open_owners], -1)
-        self._set_rows(pack_key(remap[owner[rows]], symbol[rows]), data, accounts)
+        np.add.at(accounts[:, kernels.ACCOUNT_OPEN], remap[open_owners], -1)
+        self._set_rows(pack_key(remap[owner[kept]], symbol[kept]), data, accounts)
 
     def _set_rows(self, keys: Int64, rows: Int64, accounts: Int64) -> None:
         self._table.reset(keys)
@@ -209,10 +179,7 @@ class AccountLedger(Stateful):
         owner, symbol = self.row_owners()
         pairs = mix_each(self.names.hashes[owner], self.symbols.hashes[symbol])
         sums = []
-        for names, data in (
-            (pairs, self.position_rows),
-            (self.names.hashes.copy(), self.account_rows),
-        ):
+        for names, data in ((pairs, self.position_rows), (self.names.hashes, self.account_rows)):
             # A name that only records not yet applied have is no state.
             applied = data.any(axis=1)
             out = np.empty(int(applied.sum()), np.uint64)
@@ -221,15 +188,9 @@ class AccountLedger(Stateful):
         return b"".join(sums) + self.fills_by_cause.tobytes() + repr(self.dropped).encode()
 
     def snapshot(self) -> dict[str, Any]:
-        """All state, as plain values and arrays."""
-        return {
-            **super().snapshot(),
-            "keys": self.keys.copy(),
-            "rows": self.position_rows.copy(),
-            "accounts": self.account_rows.copy(),
-        }
+        rows, accounts = self.position_rows.copy(), self.account_rows.copy()
+        return super().snapshot() | {"keys": self.keys.copy(), "rows": rows, "accounts": accounts}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a snapshot."""
         super().restore(state)
         self._set_rows(state["keys"], state["rows"], state["accounts"])

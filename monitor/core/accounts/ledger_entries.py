@@ -14,16 +14,7 @@ from monitor.core.decode.batch import ABSENT, COLUMNS, Batch, TextColumn
 from monitor.core.tables.interner import Interner
 
 MODE_COLUMN = next(column for column in COLUMNS["leverage"] if column.name == "margin_mode")
-
-
-def _entry_rows(op: int, batch: Batch, names: Interner, symbols: Interner) -> Int64:
-    entries = np.zeros((len(batch), len(columns.ENTRY_COLUMNS)), np.int64)
-    entries[:, columns.TS], entries[:, columns.OP] = batch.numbers["ts"], op
-    entries[:, columns.PARTITION] = batch.partition
-    entries[:, columns.OFFSET] = batch.offset
-    entries[:, columns.ACCOUNT] = names.intern(batch.texts["account"])
-    entries[:, columns.SYMBOL] = symbols.intern(batch.texts["symbol"])
-    return entries
+_OPERATIONS = {"fill": columns.FILL, "leverage": columns.LEVERAGE, "collateral": columns.MOVE}
 
 
 def has_text(text: TextColumn) -> bool:
@@ -31,34 +22,32 @@ def has_text(text: TextColumn) -> bool:
     return bool((text.length >= 0).any() if text.codes is None else (text.codes >= 0).any())
 
 
-def fill_entries(batch: Batch, names: Interner, symbols: Interner) -> Int64:
-    """Entries of the fills that name an account."""
-    if not has_text(batch.texts["account"]):
+def account_entries(batch: Batch, names: Interner, symbols: Interner) -> Int64:
+    """Entries of changes of leverage and margin mode, of moves of collateral (symbol −1 where a
+    record names none), or of the fills that name an account.
+    """
+    if batch.kind == "fill" and not has_text(batch.texts["account"]):
         return np.empty((0, len(columns.ENTRY_COLUMNS)), np.int64)
-    entries = _entry_rows(columns.FILL, batch, names, symbols)
+    entries = np.zeros((len(batch), len(columns.ENTRY_COLUMNS)), np.int64)
+    entries[:, columns.TS], entries[:, columns.OP] = batch.numbers["ts"], _OPERATIONS[batch.kind]
+    entries[:, columns.PARTITION], entries[:, columns.OFFSET] = batch.partition, batch.offset
+    entries[:, columns.ACCOUNT] = names.intern(batch.texts["account"])
+    entries[:, columns.SYMBOL] = symbols.intern(batch.texts["symbol"])
     n = batch.numbers
-    entries[:, columns.FILL_QUANTITY] = n["side"] * n["quantity"]
-    entries[:, columns.FILL_PRICE] = n["price"]
-    entries[:, columns.FILL_FEE] = np.where(n["fee"] == ABSENT, 0, n["fee"])
-    entries[:, columns.FILL_CAUSE] = np.where(n["cause"] == ABSENT, -1, n["cause"])
-    has_account = entries[:, columns.ACCOUNT] >= 0
-    return entries if has_account.all() else entries[has_account]
-
-
-def leverage_entries(batch: Batch, names: Interner, symbols: Interner) -> Int64:
-    """Entries of changes of leverage and margin mode."""
-    entries = _entry_rows(columns.LEVERAGE, batch, names, symbols)
-    entries[:, columns.LEVERAGE_NEW] = batch.numbers["leverage"]
-    entries[:, columns.LEVERAGE_MODE] = batch.numbers["margin_mode"]
-    entries[:, columns.LEVERAGE_BEFORE] = batch.numbers["previous"]
-    return entries
-
-
-def collateral_entries(batch: Batch, names: Interner, symbols: Interner) -> Int64:
-    """Entries of moves of collateral; symbol −1 where a record names none."""
-    entries = _entry_rows(columns.MOVE, batch, names, symbols)
-    entries[:, columns.MOVE_AMOUNT] = batch.numbers["amount"]
-    entries[:, columns.MOVE_CAUSE] = batch.numbers["cause"]
+    if batch.kind == "leverage":
+        entries[:, columns.LEVERAGE_NEW] = n["leverage"]
+        entries[:, columns.LEVERAGE_MODE] = n["margin_mode"]
+        entries[:, columns.LEVERAGE_BEFORE] = n["previous"]
+    elif batch.kind == "collateral":
+        entries[:, columns.MOVE_AMOUNT] = n["amount"]
+        entries[:, columns.MOVE_CAUSE] = n["cause"]
+    else:
+        entries[:, columns.FILL_QUANTITY] = n["side"] * n["quantity"]
+        entries[:, columns.FILL_PRICE] = n["price"]
+        entries[:, columns.FILL_FEE] = np.where(n["fee"] == ABSENT, 0, n["fee"])
+        entries[:, columns.FILL_CAUSE] = np.where(n["cause"] == ABSENT, -1, n["cause"])
+        has_account = entries[:, columns.ACCOUNT] >= 0
+        entries = entries if has_account.all() else entries[has_account]
     return entries
 
 

@@ -6,8 +6,11 @@ account. Quantities and prices are in 1e-8, money in 1e-6, times in ns.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit, types, uint64
+from numba.extending import register_jitable
 
 from detectors.arrays.types import I2, RI1, RI2, RU1, U1
 from monitor.core.decode.batch import ABSENT
@@ -55,6 +58,26 @@ DEPOSIT, WITHDRAWAL, MARGIN_IN, MARGIN_OUT, FUNDING, REBATE, ADJUSTMENT = range(
 """Causes of a collateral record, in the contract's order."""
 ISOLATED = 1
 """The margin mode; 0 is cross."""
+
+SYMBOL_BITS = 24
+"""The key of a position's row is one integer. Its low bits are the number of the market, which
+leaves 39 bits for that of the account. The functions take integers and arrays, compiled or not."""
+
+
+@register_jitable
+def pack_key(account: Any, symbol: Any) -> Any:
+    """The key of account number `account` in market number `symbol`."""
+    return (account << SYMBOL_BITS) | symbol
+
+
+@register_jitable
+def account_of(key: Any) -> Any:
+    return key >> SYMBOL_BITS
+
+
+@register_jitable
+def symbol_of(key: Any) -> Any:
+    return key & ((1 << SYMBOL_BITS) - 1)
 
 
 @njit(inline="always")

@@ -8,7 +8,9 @@ close. Where the records do not give a price, the reason is counted instead of a
 
 Forced fills of one account at most `EPISODE_NS` after its last one belong to the same liquidation
 (an order walks the book, a large position is sold in parts) and count as `continued`.
-All numbers are integers and exact rationals, in the order of entries.
+All numbers are integers and exact rationals, in the order of entries. Pools follow the rules of
+`monitor/core/bands/pools.py`, which prices all pools of a venue in floats; a test holds the two
+together.
 """
 
 from __future__ import annotations
@@ -16,23 +18,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64
-from monitor.core.accounts.account_pool import MODES, MarginPool, pool_of, price_pool
 from monitor.core.accounts.ledger import CAUSES, AccountLedger
-from monitor.core.accounts.ledger_kernels import ACCOUNT, FILL, OP, SYMBOL, TS
+from monitor.core.accounts.ledger_kernels import ACCOUNT, FILL, ISOLATED, OP, SYMBOL, TS
 from monitor.core.accounts.ledger_kernels import FILL_CAUSE as CAUSE
 from monitor.core.accounts.ledger_kernels import FILL_QUANTITY as QUANTITY
-from monitor.core.contract.fixed_point import SCALE
+from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.contract.units import SECOND_NS
-from monitor.core.margin.formulas import BANKRUPTCY_K, LIQUIDATION_K, Regime
+from monitor.core.margin import formulas
+from monitor.core.margin.formulas import Position, Regime
 from monitor.core.margin.tiers import Tiers
 
 FORCED_CAUSES = ("liquidation", "backstop", "adl")
+MODES = ("cross", "isolated")
 EDGES_BPS = (10, 25, 100)
 EPISODE_NS = 60 * SECOND_NS
 """Twice the longest pause that a venue makes within one liquidation (Hyperliquid: 30 s)."""
@@ -51,21 +54,51 @@ VERDICTS = (
 _FORCED_CODES = tuple(CAUSES.index(cause) for cause in FORCED_CAUSES)
 MarketLookup = Callable[[int], tuple[int | None, tuple[Regime, Tiers] | None]]
 """A market's raw mark (1e-8) and rules by its number; None where there is none."""
+RowValues = dict[str, int]
+"""A row of the ledger by the names of its columns."""
 
 
-class PredictionVerdict(NamedTuple):
-    """A forced fill beside its prediction; the other values are None where `name` is a reason."""
+@dataclass(frozen=True, slots=True)
+class MarginPool:
+    """The open rows of a pool by market, and its `cash` (1e-6): equity less quantity × mark.
 
-    name: str
-    predicted: Fraction | None = None
-    actual: int | None = None
-    error_bps: float | None = None
+    `reason`: a verdict that says why the cash is not known; empty where it is.
+    """
+
+    rows: Mapping[int, RowValues]
+    cash: int
+    mode: str
+    reason: str = ""
+
+
+def pool_of(account: RowValues, rows: Mapping[int, RowValues], symbol: int) -> MarginPool:
+    """The pool of an account's position in `symbol`; `rows`: all of its positions by market."""
+    position = rows[symbol]
+    if position["mode"] == ISOLATED:
+        margin = _isolated_margin(position)
+        reason = "" if margin > 0 else "no_margin"
+        return MarginPool({symbol: position}, _own_cash(position) + margin, MODES[1], reason)
+    cash = account["trade"] - account["fees"] + account["funding"] + account["transfers"]
+    for row in rows.values():
+        cash += -_isolated_margin(row) if row["mode"] == ISOLATED else _own_cash(row)
+    crossed = {s: r for s, r in rows.items() if r["quantity"] and r["mode"] != ISOLATED}
+    return MarginPool(crossed, cash, MODES[0], "" if account["transfers"] else "no_collateral")
+
+
+def _own_cash(row: RowValues) -> int:
+    return row["trade"] + row["funding"] - row["fees"]
+
+
+def _isolated_margin(row: RowValues) -> int:
+    """Margin of an isolated position; entry value / leverage where the records give no margin."""
+    if row["isolated"] > 0 or not row["quantity"] or row["leverage"] <= 0:
+        return row["isolated"]
+    return round(Fraction(row["entry"] * SCALE, row["leverage"]))
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One position that the venue forced. Prices in 1e-8; `predicted`, `actual` and `error_bps`
-    are None where `verdict` is a reason.
+    """One position that the venue forced. Prices in 1e-8; None where `verdict` is a reason.
 
     `error_bps`: how much too early the prediction was, bps of the mark; negative: too late.
     """
@@ -76,41 +109,56 @@ class Outcome:
     cause: str
     mode: str
     verdict: str
-    predicted: Fraction | None
-    actual: int | None
-    error_bps: float | None
+    predicted: Fraction | None = None
+    actual: int | None = None
+    error_bps: float | None = None
 
 
-def judge_forced_fill(
+def _judge(
     pool: MarginPool, symbol: int, signed: int, cause: str, lookup: MarketLookup
-) -> PredictionVerdict:
-    """Compare a forced fill of quantity `signed` (1e-8) with the pool just before it."""
+) -> tuple[Any, ...]:
+    """Compare a forced fill of quantity `signed` (1e-8) with the pool just before it.
+
+    Returns the last fields of an `Outcome`, from its verdict on.
+    """
     row = pool.rows.get(symbol)
     if row is None or not row["quantity"] or (row["quantity"] > 0) == (signed > 0):
-        return PredictionVerdict("no_position")
+        return ("no_position",)
     if pool.reason:
-        return PredictionVerdict(pool.reason)
-    markets = {}
-    has_marks = True
-    for market in pool.rows:
+        return (pool.reason,)
+    positions, marks, has_marks = {}, {}, True
+    for market, values in pool.rows.items():
         mark, rules = lookup(market)
         if rules is None:
-            return PredictionVerdict("no_rules")
+            return ("no_rules",)
         has_marks &= mark is not None
-        markets[market] = (mark or 0, *rules)
+        marks[market] = mark or 0
+        positions[market] = _position(market, values, marks[market], *rules)
     if not has_marks:
-        return PredictionVerdict("no_mark")
-    priced = price_pool(pool, symbol, markets)
-    if cause == "adl" and priced.meets_maintenance:
-        return PredictionVerdict("counterparty")
-    k = {"liquidation": LIQUIDATION_K, "adl": BANKRUPTCY_K}.get(cause, priced.regime.backstop_k)
-    price = priced.price_at(LIQUIDATION_K if k is None else k)
+        return ("no_mark",)
+    regime, position = positions.pop(symbol)
+    others = sum((formulas.requirement(*other) for other in positions.values()), Fraction(0))
+    value = sum(values["quantity"] * marks[market] for market, values in pool.rows.items())
+    equity = Fraction(pool.cash, MONEY_SCALE) + Fraction(value, SCALE**2)
+    if cause == "adl" and equity >= others + formulas.requirement(regime, position):
+        return ("counterparty",)
+    k = formulas.BANKRUPTCY_K if cause == "adl" else formulas.LIQUIDATION_K
+    if cause == "backstop" and regime.backstop_k is not None:
+        k = regime.backstop_k
+    price = formulas.crossing(regime, position, equity, others, k).price
     if price is None:
-        return PredictionVerdict("no_price")
-    position = priced.position
+        return ("no_price",)
     early = (price / position.price - 1) * 10_000 * (1 if position.quantity > 0 else -1)
     band = sum(abs(early) > edge for edge in EDGES_BPS)
-    return PredictionVerdict(VERDICTS[band], price * SCALE, markets[symbol][0], float(early))
+    return VERDICTS[band], price * SCALE, marks[symbol], float(early)
+
+
+def _position(
+    symbol: int, row: RowValues, mark: int, regime: Regime, tiers: Tiers
+) -> tuple[Regime, Position]:
+    quantity = Fraction(row["quantity"], SCALE)
+    entry = Fraction(row["entry"], MONEY_SCALE) / abs(quantity) if regime.at_entry else None
+    return regime, Position(str(symbol), quantity, Fraction(mark, SCALE), tiers, entry)
 
 
 class Outcomes(Stateful):
@@ -130,9 +178,7 @@ class Outcomes(Stateful):
         """A cell of time begins at `ts`."""
         self.last = []
         since = ts - EPISODE_NS
-        self._last_forced_ns = {
-            name: last for name, last in self._last_forced_ns.items() if last >= since
-        }
+        self._last_forced_ns = {n: t for n, t in self._last_forced_ns.items() if t >= since}
 
     def forced_fills(self, entries: Int64) -> Iterator[tuple[int, Int64]]:
         """Where to stop among sorted entries, to judge with the state before them: the index of the
@@ -167,10 +213,10 @@ class Outcomes(Stateful):
                 self._count(cause, pool.mode, "continued")
                 continue
             judged.add(symbol)
-            verdict = judge_forced_fill(pool, symbol, int(fill[QUANTITY]), cause, lookup)
-            self._count(cause, pool.mode, verdict.name)
+            judged_as = _judge(pool, symbol, int(fill[QUANTITY]), cause, lookup)
+            self._count(cause, pool.mode, judged_as[0])
             (market,) = ledger.symbols.names(np.array([symbol]))
-            self.last.append(Outcome(ts, name, market, cause, pool.mode, *verdict))
+            self.last.append(Outcome(ts, name, market, cause, pool.mode, *judged_as))
 
     def _count(self, cause: str, mode: str, verdict: str) -> None:
         at = FORCED_CAUSES.index(cause), MODES.index(mode), VERDICTS.index(verdict)

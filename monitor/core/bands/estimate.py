@@ -1,8 +1,8 @@
 """Bands where no account is known: an estimate from open interest and the market's own tiers.
 
 Every open contract has a long and a short, so each side holds the whole open interest. What is
-assumed of their holders stands in `ASSUMED` and in every record that rests on it; an estimate says
-where bands would lie *if* that holds, never where they do.
+assumed of their holders stands in `assumptions` and in every record that rests on it; an estimate
+says where bands would lie *if* that holds, never where they do.
 """
 
 from __future__ import annotations
@@ -21,18 +21,10 @@ LEVERAGE_LOW = 2.0
 """Below it a position is hardly forced within the zones' reach of 50 %."""
 STEPS = 256
 """Parts into which the leverages are cut."""
-ASSUMED = {
-    "entry": "today's mark",
-    "leverage": "open interest spread evenly over the logarithm of leverage",
-    "mode": "isolated",
-    "sides": "long and short alike",
-}
 
 
 def highest_leverage(tiers: Tiers) -> float:
-    """The highest leverage of the lowest tier, from its initial rate; where the table has none,
-    from twice the maintenance rate (the rule of most venues).
-    """
+    """Of the lowest tier, by its initial rate, or by twice its maintenance rate (a usual rule)."""
     first = tiers.rows[0]
     rate = float(first.initial_rate or 2 * first.rate)
     return max(1.0 / rate, LEVERAGE_LOW) if rate > 0 else LEVERAGE_LOW
@@ -44,8 +36,7 @@ def estimate_cells(tiers: Tiers, mark: float, open_interest: float) -> tuple[Zon
     An isolated position of notional 1 entered at the mark with leverage L is due after a fall of
     (1/L − r)/(1 − r), or a rise of (1/L − r)/(1 + r), r being the lowest tier's rate.
     """
-    high = highest_leverage(tiers)
-    ratio = (high / LEVERAGE_LOW) ** ((np.arange(STEPS) + 0.5) / STEPS)
+    ratio = (highest_leverage(tiers) / LEVERAGE_LOW) ** ((np.arange(STEPS) + 0.5) / STEPS)
     leverage = LEVERAGE_LOW * ratio
     r = float(tiers.rows[0].rate)
     part = round(open_interest * mark * MONEY_SCALE / STEPS)
@@ -64,7 +55,10 @@ def estimate_cells(tiers: Tiers, mark: float, open_interest: float) -> tuple[Zon
 def assumptions(tiers: Tiers, open_interest: float) -> dict[str, Any]:
     """What the estimate rests on, for its record."""
     return {
-        **ASSUMED,
+        "entry": "today's mark",
+        "leverage": "open interest spread evenly over the logarithm of leverage",
+        "mode": "isolated",
+        "sides": "long and short alike",
         "leverage_low": LEVERAGE_LOW,
         "leverage_high": float(f"{highest_leverage(tiers):.6g}"),
         "maintenance_rate": float(tiers.rows[0].rate),

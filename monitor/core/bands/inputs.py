@@ -10,17 +10,7 @@ import numpy as np
 
 from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.bands.kernels import arrays
-from monitor.core.bands.kernels.arrays import (
-    EXPONENTS,
-    FACTOR_REACH,
-    TIER_BOUND,
-    TIER_DEDUCTION,
-    TIER_RATE,
-    TIER_ROWS,
-    Float32,
-    Int32,
-    MarketTable,
-)
+from monitor.core.bands.kernels.arrays import Float32, Int32, MarketTable
 from monitor.core.bands.kernels.books import read_books
 from monitor.core.bands.layout import EDGE_ZONES
 from monitor.core.contract.fixed_point import SCALE
@@ -30,23 +20,21 @@ from monitor.core.margin.formulas import Regime
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import INDEX, LEVELS, MARK, VALUES
 
-Floats = Float64
-
 
 class MarketInputs(NamedTuple):
-    """What is known of the markets beside the accounts; rows stand by the number of the symbol."""
+    """What is known of the markets beside the accounts; rows stand by the number of the symbol.
+
+    `rules`: regime and tier table by market; `rules_version` rises whenever they change. `marks`
+    (symbols, `MARK_VALUES`): the last trusted ones, 1e-8; `ABSENT`: none. `books` (symbols,
+    `BOOK_WIDTH`): the last ones, 1e-8. `volatility_of` a symbol: realised volatility a year (None:
+    not measured yet), and how far apart the steps are that it was measured on, s.
+    """
 
     rules: Mapping[str, tuple[Regime, Tiers]]
-    """By market: its regime and tier table."""
     rules_version: int
-    """Rises whenever `rules` change."""
     marks: Int64
-    """(symbols, `MARK_VALUES`): the last trusted ones, 1e-8; `ABSENT`: none."""
     books: Int64
-    """(symbols, `BOOK_WIDTH`): the last book, 1e-8."""
     volatility_of: Callable[[int], tuple[float | None, float]]
-    """Of a symbol: realised volatility a year (None: not measured yet), and how far apart the steps
-    are that it was measured on, s."""
 
 
 def mark_prices(marks: Int64) -> Float64:
@@ -58,52 +46,48 @@ def mark_prices(marks: Int64) -> Float64:
 
 @dataclass(frozen=True, slots=True)
 class RuleArrays:
-    """What the reference data say of each market, as arrays; markets are numbered from 0."""
+    """What the reference data say of each market, as arrays; markets are numbered from 0.
+
+    `tier_start[m] : tier_start[m + 1]` are market m's columns of `tiers` (`TIER_ROWS`, tiers of all
+    markets). `at_entry`: whether the requirement is that of the entry value. `backstop`: multiple
+    of the requirement at which the backstop takes over; NaN: there is none. `size_rate`: rise of
+    the maintenance rate with each unit of quantity. `fee`: closing fee that the venue counts, a
+    fraction of notional; `close_fee`: what a forced close would pay beside it. `beta`: move of the
+    market for a move of the common factor by 1. `first_share`: share of a forced position that is
+    closed at once, where its notional is `partial_above` (quote currency) or more.
+    """
 
     tier_start: Int32
-    """`tier_start[m] : tier_start[m + 1]` are market m's columns of `tiers`."""
     tiers: Float64
-    """(`TIER_ROWS`, tiers of all markets)"""
     at_entry: Bool
-    """Whether the requirement is that of the entry value."""
     backstop: Float64
-    """Multiple of the requirement at which the backstop takes over; NaN: there is none."""
     size_rate: Float64
-    """Rise of the maintenance rate with each unit of quantity."""
     fee: Float64
-    """Closing fee that the venue counts, a fraction of notional."""
     close_fee: Float64
-    """Further fee that a forced close would pay."""
     beta: Float64
-    """Move of the market for a move of the common factor by 1."""
     first_share: Float64
-    """Share of a forced position that is closed at once, where its notional is `partial_above` (of
-    the quote currency) or more."""
     partial_above: Float64
 
     @classmethod
     def from_markets(cls, markets: Sequence[tuple[Regime, Tiers]]) -> RuleArrays:
         """From each market's regime and tier table, without fees and with a beta of 1."""
-        table = [
-            (float(tier.lower_bound), float(tier.rate), float(tier.deduction))
-            for _, tiers in markets
-            for tier in tiers.rows
-        ]
+        rows = [tier for _, tiers in markets for tier in tiers.rows]
+        table = [(float(t.lower_bound), float(t.rate), float(t.deduction)) for t in rows]
         regimes = [regime for regime, _ in markets]
         none = np.zeros(len(markets))
         ks = [np.nan if r.backstop_k is None else float(r.backstop_k) for r in regimes]
         starts = np.cumsum([0] + [len(tiers.rows) for _, tiers in markets])
         return cls(
             tier_start=starts.astype(np.int32),
-            tiers=np.array(table, np.float64).reshape(-1, TIER_ROWS).T.copy(),
+            tiers=np.array(table, np.float64).reshape(-1, arrays.TIER_ROWS).T.copy(),
             at_entry=np.array([r.at_entry for r in regimes], dtype=np.bool_),
             backstop=np.array(ks, dtype=np.float64),
             size_rate=none,
             fee=none,
             close_fee=none,
             beta=np.ones(len(markets)),
-            first_share=np.array([float(r.path.first_share) for r in regimes]),
-            partial_above=np.array([float(r.path.partial_above or 0) for r in regimes]),
+            first_share=np.array([float(r.first_share) for r in regimes]),
+            partial_above=np.array([float(r.partial_above or 0) for r in regimes]),
         )
 
     def at_marks(self, mark: Float64) -> MarketTable:
@@ -112,14 +96,14 @@ class RuleArrays:
         first, last = self.tier_start[:-1], self.tier_start[1:]
         more = first + 1 < last
         out[arrays.MARK], out[arrays.INVERSE_MARK] = mark, 1.0 / mark
-        out[arrays.RATE] = self.tiers[TIER_RATE, first]
-        out[arrays.DEDUCTION] = self.tiers[TIER_DEDUCTION, first]
+        out[arrays.RATE] = self.tiers[arrays.TIER_RATE, first]
+        out[arrays.DEDUCTION] = self.tiers[arrays.TIER_DEDUCTION, first]
         out[arrays.LOWEST_TIER_TOP] = np.inf
-        out[arrays.LOWEST_TIER_TOP, more] = self.tiers[TIER_BOUND, first[more] + 1]
+        out[arrays.LOWEST_TIER_TOP, more] = self.tiers[arrays.TIER_BOUND, first[more] + 1]
         out[arrays.NEXT_BOUND] = out[arrays.LOWEST_TIER_TOP]
         out[arrays.NEXT_BOUND, self.at_entry] = -1.0
         out[arrays.LOWEST_TIER_TOP, self.at_entry] = np.inf
-        reach = FACTOR_REACH * self.beta
+        reach = arrays.FACTOR_REACH * self.beta
         out[arrays.FACTOR_GROWTH] = np.where((reach >= 0.0) & (reach < 1.0), 1.0 + reach, np.inf)
         out[arrays.FEE], out[arrays.CLOSE_FEE] = self.fee, self.close_fee
         out[arrays.BACKSTOP], out[arrays.SIZE_RATE] = self.backstop, self.size_rate
@@ -130,19 +114,20 @@ class RuleArrays:
 
 @dataclass(frozen=True, slots=True)
 class BookImpact:
-    """What today's books would do to a forced close. Row 0 serves longs, which close into bids,
-    row 1 shorts; NaN where there is no book.
+    """What today's books would do to a forced close. Row 0 serves longs, which close into bids, row
+    1 shorts; NaN where there is no book.
+
+    `slip` (2, markets, e): average slippage, a fraction of the mark, for a notional of 2^(10 + e).
+    `depth` (2, markets, zones): resting notional within each zone's far bound, quote currency.
     """
 
     slip: Float32
-    """(2, markets, e): average slippage, a fraction of the mark, for a notional of 2^(10 + e)."""
     depth: Float64
-    """(2, markets, zones): resting notional within each zone's far bound, quote currency."""
 
     @classmethod
     def from_ladders(cls, mark: Float64, price: Float64, size: Float64) -> BookImpact:
         """From ladders, best first: `price`, `size` of shape (2, markets, levels); size 0: none."""
-        slip = np.empty((2, len(mark), EXPONENTS), np.float32)
+        slip = np.empty((2, len(mark), arrays.EXPONENTS), np.float32)
         depth = np.empty((2, len(mark), ZONE_BINS))
         read_books(mark, price, size, slip, depth)
         return cls(slip, depth)
@@ -153,11 +138,6 @@ class BookImpact:
         ladders = books[:, VALUES:].reshape(len(mark), 2, 2, LEVELS) / SCALE
         price, size = (np.ascontiguousarray(ladders[:, :, i].transpose(1, 0, 2)) for i in (0, 1))
         return cls.from_ladders(mark, price, size)
-
-    @classmethod
-    def without_books(cls, markets: int) -> BookImpact:
-        slip = np.full((2, markets, EXPONENTS), np.nan, np.float32)
-        return cls(slip, np.full((2, markets, ZONE_BINS), np.nan))
 
     def depth_at_edges(self, markets: Int64) -> Float64:
         """Of these markets, within each of `EDGE_ZONES`: (markets, side, edge)."""

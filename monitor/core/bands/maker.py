@@ -12,22 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.arrays.types import Float64, Int64
+from detectors.arrays.types import Float64
 from monitor.core.accounts.ledger import AccountLedger
-from monitor.core.bands import estimate
+from monitor.core.bands import estimate, refresh
 from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
 from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
 from monitor.core.bands.pools import Pools
-from monitor.core.bands.refresh import (
-    STAGE_CELLS,
-    ZONE_CELLS,
-    BandArrays,
-    ParallelMap,
-    Workspace,
-    ZoneCells,
-    refresh_bands,
-)
+from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
 from monitor.core.contract.fixed_point import SCALE
 from monitor.core.decode.batch import ABSENT
 from monitor.core.margin.regimes import REGIMES
@@ -58,9 +50,7 @@ class BandMaker:
         """Names and version that the arrays are for, and the arrays."""
 
     def compute(self, ts: int, inputs: MarketInputs) -> VenueBands | None:
-        """The bands as of now (`ts`, ns); None where nobody has a position and nothing can be
-        estimated.
-        """
+        """The bands as of now (`ts`, ns); None: nobody has a position, nothing can be estimated."""
         positions = self.pools.update()
         order = self.pools.markets_by_name
         estimates = self._estimates(inputs)
@@ -77,19 +67,13 @@ class BandMaker:
         order = order[~np.isnan(mark[order])]
         run = self.parallel_map if len(positions.quantity) > SERIAL_POSITIONS else map
         rules = self._rule_arrays(inputs)
-        result = refresh_bands(
+        result = refresh.refresh_bands(
             positions, rules, mark, books, NEAR_FRACTION, run, self._workspace, order
         )
         markets, arrays = self._markets(inputs, mark, books, result)
-        return VenueBands(
-            ts,
-            sorted([*markets, *estimates], key=lambda market: market.symbol),
-            result.by_factor,
-            int(np.count_nonzero(positions.length)),
-            result.unknown,
-            self.pools.assumed,
-            arrays,
-        )
+        every = sorted([*markets, *estimates], key=lambda market: market.symbol)
+        pools, assumed = int(np.count_nonzero(positions.length)), self.pools.assumed
+        return VenueBands(ts, every, result.by_factor, pools, result.unknown, assumed, arrays)
 
     def _rule_arrays(self, inputs: MarketInputs) -> RuleArrays:
         names, version = self.pools.market_names, inputs.rules_version
@@ -106,25 +90,16 @@ class BandMaker:
         within = np.ascontiguousarray(result.sums.within.transpose(1, 0, 2))
         peaks = result.sums.peaks.transpose(1, 0, 2)
         longs, shorts = self._largest_holders(result)
+        kinds = refresh.ZONE_CELLS, refresh.STAGE_CELLS
         markets = []
         for k, m in enumerate(result.order.tolist()):
             name = self.pools.market_names[m]
-            sigma, grain_s = inputs.volatility_of(int(self.pools.market_symbols[m]))
-            markets.append(
-                MarketBands(
-                    symbol=name,
-                    mark=float(mark[m]),
-                    regime=inputs.rules[name][0].name,
-                    sigma=sigma,
-                    grain_s=grain_s,
-                    zones=(result.cells(ZONE_CELLS, 0, k), result.cells(ZONE_CELLS, 1, k)),
-                    stages=(result.cells(STAGE_CELLS, 0, k), result.cells(STAGE_CELLS, 1, k)),
-                    within=within[k],
-                    depth=depth[k],
-                    top=(longs[k], shorts[k]),
-                    peaks=peaks[k],
-                )
-            )
+            zones, stages = ((result.cells(i, 0, k), result.cells(i, 1, k)) for i in kinds)
+            markets.append(MarketBands(
+                name, float(mark[m]), inputs.rules[name][0].name,
+                *inputs.volatility_of(int(self.pools.market_symbols[m])), zones, stages,
+                within[k], depth[k], (longs[k], shorts[k]), peaks[k],
+            ))  # fmt: skip
         return markets, (*result.place, *result.units, within, depth)
 
     def _largest_holders(self, result: BandArrays) -> list[list[list[tuple[str, int]]]]:
@@ -141,43 +116,23 @@ class BandMaker:
 
     def _estimates(self, inputs: MarketInputs) -> list[MarketBands]:
         """Markets with open interest in which no account is known to have a position."""
-        open_interest = inputs.marks[:, OPEN_INTEREST - VALUES]
-        symbols = np.flatnonzero((open_interest != ABSENT) & (open_interest > 0))
-        with_positions = self.pools.market_symbols[self.pools.markets_by_name]
-        symbols = symbols[~np.isin(symbols, with_positions)]
-        symbols = symbols[~np.isnan(mark_prices(inputs.marks[symbols]))]
+        open_interest, mark = inputs.marks[:, OPEN_INTEREST - VALUES], mark_prices(inputs.marks)
+        is_open = (open_interest != ABSENT) & (open_interest > 0) & ~np.isnan(mark)
+        is_open[self.pools.market_symbols[self.pools.markets_by_name]] = False
+        symbols = np.flatnonzero(is_open)
         names = self._ledger.symbols.names(symbols)
-        has_rules = np.array([name in inputs.rules for name in names], np.bool_)
-        symbols = symbols[has_rules]
-        return self._estimate_markets(inputs, symbols, open_interest[symbols].tolist())
-
-    def _estimate_markets(
-        self, inputs: MarketInputs, symbols: Int64, open_interest: list[int]
-    ) -> list[MarketBands]:
-        mark = mark_prices(inputs.marks[symbols])
-        books = BookImpact.from_rows(mark, inputs.books[symbols])
+        symbols = symbols[np.array([name in inputs.rules for name in names], np.bool_)]
+        books = BookImpact.from_rows(mark[symbols], inputs.books[symbols])
         depth = books.depth_at_edges(np.arange(len(symbols)))
         markets = []
         for k, name in enumerate(self._ledger.symbols.names(symbols)):
             regime, tiers = inputs.rules[name]
-            price, contracts = float(mark[k]), open_interest[k] / SCALE
+            price, contracts = float(mark[symbols[k]]), int(open_interest[symbols[k]]) / SCALE
             zones = estimate.estimate_cells(tiers, price, contracts)
-            sigma, grain_s = inputs.volatility_of(int(symbols[k]))
             within = [[side.units[side.zone < e].sum() for e in EDGE_ZONES] for side in zones]
-            markets.append(
-                MarketBands(
-                    symbol=name,
-                    mark=price,
-                    regime=regime.name,
-                    sigma=sigma,
-                    grain_s=grain_s,
-                    zones=zones,
-                    stages=(_NO_STAGES, _NO_STAGES),
-                    within=np.array(within, np.int64),
-                    depth=depth[k],
-                    top=([], []),
-                    peaks=np.full((2, 2 * PEAK_ZONES), -1, np.int64),
-                    estimate=estimate.assumptions(tiers, contracts),
-                )
-            )
+            markets.append(MarketBands(
+                name, price, regime.name, *inputs.volatility_of(int(symbols[k])), zones,
+                (_NO_STAGES, _NO_STAGES), np.array(within, np.int64), depth[k], ([], []),
+                np.full((2, 2 * PEAK_ZONES), -1, np.int64), estimate.assumptions(tiers, contracts),
+            ))  # fmt: skip
         return markets

@@ -25,39 +25,38 @@ _NEAR_EDGE = int(np.flatnonzero(round(NEAR_FRACTION / BIN_WIDTH) == EDGE_ZONES)[
 
 @dataclass(frozen=True, slots=True)
 class MarketBands:
-    """Bands of one market. Pairs are (long, short): longs are forced when the mark falls."""
+    """Bands of one market. Pairs are (long, short): longs are forced when the mark falls.
+
+    `sigma`: realised volatility of the mark a year (None: not measured yet), measured on steps that
+    are `grain_s` seconds apart. `zones`: what is forced; zone z is from 5z up to 5(z + 1) bps away,
+    and the parts are `layout.GROUPS`. `stages`: the parts are the stages of `layout.py`. `within`
+    (side, edge): notional forced within each of `EDGE_ZONES`, 1e-6. `depth` (side, edge): what the
+    last book would take there, quote currency; NaN: no book. `top`: the largest holders within
+    `NEAR_FRACTION`, account and notional, 1e-6. `peaks` (side, 2 · `PEAK_ZONES`): the heaviest
+    zones there, −1 for none, and their notional, 1e-6. `estimate`: what was assumed, where no
+    account is known and this is an estimate (`estimate.py`).
+    """
 
     symbol: str
     mark: float
     regime: str
     sigma: float | None
-    """Realised volatility of the mark, a year; None: not measured yet."""
     grain_s: float
-    """How far apart the steps of the mark are that `sigma` was measured on, s."""
     zones: tuple[ZoneCells, ZoneCells]
-    """What is forced: zone z is from 5z up to 5(z + 1) bps away; the parts are `layout.GROUPS`."""
     stages: tuple[ZoneCells, ZoneCells]
-    """The parts are the stages of `layout.py`."""
     within: Int64
-    """(side, edge): notional forced within each of `EDGE_ZONES`, 1e-6."""
     depth: Float64
-    """(side, edge): what the last book would take there, quote currency; NaN: no book."""
     top: tuple[list[tuple[str, int]], list[tuple[str, int]]]
-    """The largest holders within `NEAR_FRACTION`: account and notional, 1e-6."""
     peaks: Int64
-    """(side, 2 · `PEAK_ZONES`): the heaviest zones within `NEAR_FRACTION`, −1 for none, and their
-    notional, 1e-6."""
     estimate: dict[str, Any] | None = None
-    """What was assumed, where no account is known and this is an estimate (`estimate.py`)."""
 
     @property
-    def nearest_forced_price(self) -> tuple[float | None, float | None]:
+    def nearest_forced_price(self) -> tuple[float | None, ...]:
         """Price of the zone edge nearest to the mark that forces anybody."""
-        return self._nearest_edge(0, -1), self._nearest_edge(1, 1)
-
-    def _nearest_edge(self, side: int, sign: int) -> float | None:
-        zones = self.zones[side].zone
-        return self.mark * (1 + sign * int(zones[0]) * BIN_WIDTH) if len(zones) else None
+        return tuple(
+            self.mark * (1 + sign * int(cells.zone[0]) * BIN_WIDTH) if len(cells.zone) else None
+            for sign, cells in zip((-1, 1), self.zones, strict=True)
+        )
 
     @property
     def forced_near(self) -> tuple[float, float]:
@@ -67,13 +66,11 @@ class MarketBands:
 
     @property
     def absorbed_near(self) -> tuple[float | None, float | None]:
-        """Share of `forced_near` that the last book can take within the same distance; None: no
-        book, or nothing to take.
-        """
+        """Share of `forced_near` that the last book can take there, as in `absorbed_share`."""
         return self.absorbed_share(0, _NEAR_EDGE), self.absorbed_share(1, _NEAR_EDGE)
 
     def absorbed_share(self, side: int, edge: int) -> float | None:
-        """Share of what is forced within an edge that the book can take there."""
+        """Share of what is forced within an edge that the book can take; None: no book, or none."""
         forced, room = int(self.within[side, edge]) / MONEY_SCALE, float(self.depth[side, edge])
         return min(1.0, room / forced) if forced and room == room else None
 
@@ -87,8 +84,13 @@ class MarketBands:
 
     def _digest_fields(self) -> tuple[Any, ...]:
         return (
-            *(self.symbol, self.mark, self.regime, self.sigma, self.grain_s),
-            *(self.top, self.estimate),
+            self.symbol,
+            self.mark,
+            self.regime,
+            self.sigma,
+            self.grain_s,
+            self.top,
+            self.estimate,
         )
 
     def at_stake(self) -> MarketStake:
@@ -120,36 +122,30 @@ class MarketBands:
 
 @dataclass(frozen=True, slots=True)
 class VenueBands:
-    """Bands of a venue, as of `ts` (ns)."""
+    """Bands of a venue, as of `ts` (ns).
+
+    `markets`: by name; those with open positions, a mark and a tier table. `by_factor` (fall and
+    rise, zone): gross notional of cross accounts that a move of all markets together would make
+    due, 1e-6. `unknown`: pools without a mark, a table or a margin for every position. `assumed`:
+    isolated positions whose margin is taken from their leverage. `arrays`: those whose parts the
+    markets show.
+    """
 
     ts: int
     markets: list[MarketBands]
-    """By name; those with open positions, a mark and a tier table."""
     by_factor: Int64
-    """(fall and rise, zone): gross notional of cross accounts that a move of all markets together
-    would make due, 1e-6."""
     pools: int
     unknown: int
-    """Pools without a mark, a table or a margin for every position."""
     assumed: int
-    """Isolated positions whose margin is taken from their leverage."""
     arrays: tuple[NDArray[Any], ...]
-    """The arrays whose parts the markets show."""
 
     def digest(self, run: ParallelMap = map) -> bytes:
         """Hash of everything in here. `run`: how the parts are hashed."""
         facts = self.ts, self.pools, self.unknown, self.assumed
         total = hashlib.sha256(repr((facts, [m._digest_fields() for m in self.markets])).encode())
         arrays = [np.ascontiguousarray(array) for array in (self.by_factor, *self.arrays)]
-        parts: list[bytes] = [b""] * len(arrays)
         run = run if sum(array.nbytes for array in arrays) > SERIAL_BYTES else map
-
-        def add(part: int) -> None:
-            parts[part] = hashlib.sha256(arrays[part].data).digest()
-
-        for _ in run(add, range(len(arrays))):
-            pass
-        total.update(b"".join(parts))
+        total.update(b"".join(run(lambda array: hashlib.sha256(array.data).digest(), arrays)))
         for market in self.markets:
             if market.estimate is not None:
                 total.update(b"".join(market.digest_parts()))

@@ -19,23 +19,9 @@ import numpy as np
 from detectors.arrays.growable import QUARTER_MORE, grow_rows
 from detectors.arrays.types import Int64
 from monitor.core.accounts.ledger import AccountLedger
-from monitor.core.accounts.ledger_kernels import ROW_QUANTITY
-from monitor.core.accounts.row_keys import symbol_of
+from monitor.core.accounts.ledger_kernels import ROW_QUANTITY, symbol_of
 from monitor.core.bands.kernels import pools as kernels
 from monitor.core.bands.kernels.arrays import PositionArrays
-from monitor.core.bands.kernels.pools import (
-    ASSUMED,
-    FREE_POOL,
-    NEW_ACCOUNT,
-    NEW_POOL,
-    NEW_ROW,
-    NEW_SLOT,
-    POOLS,
-    SLOTS,
-    SPAN_SIZES,
-    LedgerRows,
-    MarketColumns,
-)
 
 _Columns = TypeVar("_Columns", bound=tuple[Any, ...])
 
@@ -48,27 +34,24 @@ class Pools:
         self._start_empty()
 
     def _start_empty(self) -> None:
-        self._pools, self._slots = _empty(NEW_POOL), _empty(NEW_SLOT)
-        self._rows, self._accounts = _empty(NEW_ROW), _empty(NEW_ACCOUNT)
-        self._free_spans = np.full(len(SPAN_SIZES), -1, np.int64)
+        self._pools, self._slots = _empty(kernels.NEW_POOL), _empty(kernels.NEW_SLOT)
+        self._rows, self._accounts = _empty(kernels.NEW_ROW), _empty(kernels.NEW_ACCOUNT)
+        self._free_spans = np.full(len(kernels.SPAN_SIZES), -1, np.int64)
         self._counts = np.zeros(4, np.int64)
-        self._counts[FREE_POOL] = -1
-        self._markets = MarketColumns(*(np.empty(0, np.int64) for _ in range(3)))
+        self._counts[kernels.FREE_POOL] = -1
+        self._markets = kernels.MarketColumns(*(np.empty(0, np.int64) for _ in range(3)))
         self.market_symbols: Int64 = np.empty(0, np.int64)
         """By market: its symbol's number among the accounts' symbols."""
         self.market_names: list[str] = []
         """By market. Markets are numbered as their first position opens."""
+        self.assumed = 0
+        """Isolated positions whose margin is taken from their leverage."""
 
     @property
     def markets_by_name(self) -> Int64:
         """The markets with open positions, in the order of their names."""
         order = np.argsort(self._markets.name_rank)
         return order[self._markets.open_positions[order] > 0]
-
-    @property
-    def assumed(self) -> int:
-        """Isolated positions whose margin is taken from their leverage."""
-        return int(self._counts[ASSUMED])
 
     def owners(self, pools: Int64) -> list[str]:
         """The accounts' names of the given pools."""
@@ -84,19 +67,20 @@ class Pools:
         else:
             rows, accounts = touched
         self._number_new_markets(rows)
-        self._accounts = _grow(self._accounts, NEW_ACCOUNT, len(self._ledger.names))
-        self._rows = _grow(self._rows, NEW_ROW, len(self._ledger.position_rows))
+        self._accounts = _grow(self._accounts, kernels.NEW_ACCOUNT, len(self._ledger.names))
+        self._rows = _grow(self._rows, kernels.NEW_ROW, len(self._ledger.position_rows))
         self._update_rows(rows)
+        self.assumed = int(self._counts[kernels.ASSUMED])
         kernels.update_cross_cash(accounts, self._ledger.account_rows, self._accounts, self._pools)
-        p = type(self._pools)(*(column[: self._counts[POOLS]] for column in self._pools))
-        s = type(self._slots)(*(column[: self._counts[SLOTS]] for column in self._slots))
+        p = type(self._pools)(*(column[: self._counts[kernels.POOLS]] for column in self._pools))
+        s = type(self._slots)(*(column[: self._counts[kernels.SLOTS]] for column in self._slots))
         return PositionArrays(
             p.start, p.length, p.key, p.cash, p.isolated, s.row, s.market, s.quantity, s.entry
         )
 
     def _update_rows(self, rows: Int64) -> None:
         ledger = self._ledger
-        table = LedgerRows(ledger.position_rows, ledger.keys, ledger.names.hashes)
+        table = kernels.LedgerRows(ledger.position_rows, ledger.keys, ledger.names.hashes)
         while True:
             done = kernels.update_pools(
                 rows, table, self._markets, self._accounts, self._rows, self._pools, self._slots,
@@ -105,9 +89,9 @@ class Pools:
             rows = rows[done:]
             if not len(rows):
                 return
-            more = len(rows) // 8
-            self._pools = _grow(self._pools, NEW_POOL, int(self._counts[POOLS]) + more + 64)
-            self._slots = _grow(self._slots, NEW_SLOT, len(self._slots.row) + more + 1024)
+            pools, more = int(self._counts[kernels.POOLS]), len(rows) // 8
+            self._pools = _grow(self._pools, kernels.NEW_POOL, pools + more + 64)
+            self._slots = _grow(self._slots, kernels.NEW_SLOT, len(self._slots.row) + more + 1024)
 
     def _number_new_markets(self, rows: Int64) -> None:
         """Number markets in which a position has opened for the first time."""
@@ -125,7 +109,7 @@ class Pools:
         order = sorted(range(len(self.market_names)), key=self.market_names.__getitem__)
         rank = np.argsort(order)
         open_positions = grow_rows(self._markets.open_positions, len(order), 0, 1.0)
-        self._markets = MarketColumns(market_of, rank, open_positions)
+        self._markets = kernels.MarketColumns(market_of, rank, open_positions)
 
 
 def _empty(new: _Columns) -> _Columns:

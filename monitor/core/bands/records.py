@@ -16,7 +16,6 @@ import numpy as np
 from detectors.arrays.types import Float64, Int64
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, LEVERAGE_EDGES, LEVERAGE_TIERS
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
-from monitor.core.bands.refresh import ZoneCells
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.marks.touch_probability import HORIZONS_S, touch_chances
@@ -34,7 +33,8 @@ EDGES_PCT = tuple(round(float(edge) * BIN_WIDTH * 100, 6) for edge in EDGE_ZONES
 def band_records(bands: VenueBands) -> list[tuple[str, bytes]]:
     """Key (the symbol; "" for the venue) and value of every record, in the order of the symbols."""
     markets = [(market.symbol, market_record(bands.ts, market)) for market in bands.markets]
-    return [(key, _encode(record)) for key, record in [("", venue_record(bands)), *markets]]
+    encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+    return [(key, encode(rec).encode()) for key, rec in [("", venue_record(bands)), *markets]]
 
 
 def venue_record(bands: VenueBands) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def venue_record(bands: VenueBands) -> dict[str, Any]:
 
 def market_record(ts: int, market: MarketBands) -> dict[str, Any]:
     """Everything about one market."""
-    path = REGIMES[market.regime].path
+    regime = REGIMES[market.regime]
     return {
         "kind": "bands",
         "ts": ts,
@@ -71,11 +71,11 @@ def market_record(ts: int, market: MarketBands) -> dict[str, Any]:
         "horizons_s": list(HORIZONS_S),
         "zone_bps": BIN_WIDTH * 1e4,
         "path": {
-            "steps": list(path.steps),
-            "first_share": float(path.first_share),
-            "partial_above": None if path.partial_above is None else float(path.partial_above),
-            "cooldown_s": path.cooldown_s,
-            "adl": path.adl,
+            "steps": list(regime.steps),
+            "first_share": float(regime.first_share),
+            "partial_above": None if regime.partial_above is None else float(regime.partial_above),
+            "cooldown_s": regime.cooldown_s,
+            "adl": regime.adl,
         },
         **{name: _side(market, side) for side, name in enumerate(SIDES)},
     }
@@ -84,9 +84,10 @@ def market_record(ts: int, market: MarketBands) -> dict[str, Any]:
 def _side(market: MarketBands, side: int) -> dict[str, Any]:
     nearest = market.nearest_forced_price[side]
     distance = None if nearest is None else abs(nearest / market.mark - 1.0)
-    sums = market.within[side]
+    forced_within = _quote_amounts(market.within[side])
     chances = _chances(market, side, np.concatenate(([distance or 0.0], EDGE_ZONES * BIN_WIDTH)))
     near = market.forced_near[side]
+    zones, stages = market.zones[side], market.stages[side]
     return {
         "nearest": nearest,
         "distance_pct": None if distance is None else _round_six_digits(distance * 100),
@@ -99,7 +100,7 @@ def _side(market: MarketBands, side: int) -> dict[str, Any]:
                 "absorbed": _number_or_none(market.absorbed_share(side, edge)),
                 "chance": None if chances is None else chances[edge + 1],
             }
-            for edge, (pct, forced) in enumerate(zip(EDGES_PCT, _quote_amounts(sums), strict=True))
+            for edge, (pct, forced) in enumerate(zip(EDGES_PCT, forced_within, strict=True))
         ],
         "holders": [
             {
@@ -110,8 +111,17 @@ def _side(market: MarketBands, side: int) -> dict[str, Any]:
             for name, units in market.top[side]
         ],
         "holders_within_pct": NEAR_FRACTION * 100,
-        "zones": _zones(market.zones[side]),
-        "stages": _stages(market.stages[side]),
+        "zones": {
+            "zone": zones.zone.tolist(),
+            "mode": [MODES[g] for g in (zones.part // LEVERAGE_TIERS).tolist()],
+            "leverage": [LEVERAGE_NAMES[g] for g in (zones.part % LEVERAGE_TIERS).tolist()],
+            "notional": _quote_amounts(zones.units),
+        },
+        "stages": {
+            "zone": stages.zone.tolist(),
+            "stage": [STAGE_NAMES[s] for s in stages.part.tolist()],
+            "notional": _quote_amounts(stages.units),
+        },
     }
 
 
@@ -127,24 +137,6 @@ def _chances(market: MarketBands, side: int, distances: Float64) -> list[list[fl
     return [[_round_six_digits(p[i]) for p in by_horizon] for i in range(len(distances))]
 
 
-def _zones(cells: ZoneCells) -> dict[str, list[Any]]:
-    group = cells.part
-    return {
-        "zone": cells.zone.tolist(),
-        "mode": [MODES[g] for g in (group // LEVERAGE_TIERS).tolist()],
-        "leverage": [LEVERAGE_NAMES[g] for g in (group % LEVERAGE_TIERS).tolist()],
-        "notional": _quote_amounts(cells.units),
-    }
-
-
-def _stages(cells: ZoneCells) -> dict[str, list[Any]]:
-    return {
-        "zone": cells.zone.tolist(),
-        "stage": [STAGE_NAMES[s] for s in cells.part.tolist()],
-        "notional": _quote_amounts(cells.units),
-    }
-
-
 def _quote_amounts(units: Int64) -> list[float]:
     amounts: list[float] = np.round(units / MONEY_SCALE, 2).tolist()
     return amounts
@@ -157,8 +149,3 @@ def _number_or_none(value: float | None) -> float | None:
 def _round_six_digits(value: float) -> float:
     """Six digits: what is published must not depend on the last bit of a logarithm."""
     return float(f"{value:.6g}")
-
-
-def _encode(record: dict[str, Any]) -> bytes:
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()

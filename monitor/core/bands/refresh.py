@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -22,22 +22,15 @@ from numpy.typing import NDArray
 
 from detectors.arrays.types import Float64, Int64
 from monitor.core.bands.inputs import BookImpact, RuleArrays
-from monitor.core.bands.kernels.arrays import (
-    UNITS_MAX,
-    CellArrays,
-    ForcedRecords,
-    MarketSums,
-    PartialClose,
-    PositionArrays,
-    SortedRecords,
-)
+from monitor.core.bands.kernels import arrays
+from monitor.core.bands.kernels.arrays import CellArrays, ForcedRecords, MarketSums
 from monitor.core.bands.kernels.prices import RECORD_COUNT, UNKNOWN_POOLS, price_pools
 from monitor.core.bands.kernels.zones import sort_records, sum_zones
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, GROUPS, PEAK_ZONES, STAGES, TOP_HOLDERS
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.contract.units import ZONE_BINS
 
-ParallelMap = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
+ParallelMap = Callable[..., Iterable[Any]]
 """`map`, or an executor's: how the parts of a refresh are run. The result does not depend on it."""
 
 LONG, SHORT = 0, 1
@@ -49,12 +42,14 @@ PARALLEL_PARTS = 16
 
 @dataclass(frozen=True, slots=True)
 class ZoneCells:
-    """Notional, 1e-6 of the quote currency, where there is any: `place` is zone · parts + part."""
+    """Notional, 1e-6 of the quote currency, where there is any: `place` is zone · parts + part.
+
+    `parts`: `GROUPS` (margin mode × leverage tier) or `STAGES`.
+    """
 
     place: NDArray[np.uint16]
     units: Int64
     parts: int = GROUPS
-    """`GROUPS` (margin mode × leverage tier) or `STAGES`."""
 
     @property
     def zone(self) -> NDArray[np.uint16]:
@@ -66,23 +61,14 @@ class ZoneCells:
 
 
 class Workspace:
-    """Arrays that a refresh works in; reuse them, since touching fresh memory costs more than the
-    sums.
-    """
+    """Arrays that a refresh works in, to be reused: touching fresh memory costs more than sums."""
 
     def __init__(self, positions: int, pools: int, markets: int) -> None:
         self.shape = positions, pools, markets
-        self.records = ForcedRecords(
-            np.empty(positions, np.int64),
-            np.empty(positions, np.int64),
-            np.empty(positions, np.int32),
-            np.empty(positions, np.int32),
-        )
-        self.sorted_columns = (
-            np.empty(positions, np.int64),
-            np.empty(positions, np.int64),
-            np.empty(positions, np.int32),
-        )
+        code, units, *sorted_columns = (np.empty(positions, np.int64) for _ in range(4))
+        pool, bucket, sorted_pool = (np.empty(positions, np.int32) for _ in range(3))
+        self.records = ForcedRecords(code, units, pool, bucket)
+        self.sorted_columns: list[Any] = [*sorted_columns, sorted_pool]
         zone_cells = min(positions, 2 * markets * ZONE_BINS * GROUPS)
         stage_cells = min(4 * positions, 2 * markets * ZONE_BINS * STAGES)
         self.cells = [
@@ -92,20 +78,21 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class BandArrays:
-    """The result of a refresh, by market as in `order`."""
+    """The result of a refresh, by market as in `order`.
+
+    `place` and `units`: of the cells that hold something, by kind; `cells` finds those of a market.
+    `begin` (kind, side · markets + k): the first of a market's cells. `by_factor` (fall and rise,
+    zone): gross notional of the cross pools that a move of the common factor makes due, 1e-6.
+    `unknown`: pools without a mark for every position.
+    """
 
     order: Int64
     place: tuple[NDArray[np.uint16], ...]
-    """Of the cells that hold something, by kind; `cells` finds those of a market."""
     units: tuple[Int64, ...]
     begin: Int64
-    """(kind, side · markets + k): the first of a market's cells."""
     sums: MarketSums
     by_factor: Int64
-    """(fall and rise, zone): gross notional of the cross pools that a move of the common factor
-    makes due, 1e-6."""
     unknown: int
-    """Pools without a mark for every position."""
 
     def cells(self, kind: int, side: int, k: int) -> ZoneCells:
         """One side of the market order[k]; `kind`: `ZONE_CELLS` or `STAGE_CELLS`."""
@@ -116,25 +103,22 @@ class BandArrays:
 
 
 def refresh_bands(
-    positions: PositionArrays,
+    positions: arrays.PositionArrays,
     rules: RuleArrays,
     mark: Float64,
-    books: BookImpact | None = None,
-    reach: float = 0.05,
-    run: ParallelMap = map,
-    workspace: Workspace | None = None,
-    order: Int64 | None = None,
+    books: BookImpact,
+    reach: float,
+    run: ParallelMap,
+    workspace: Workspace,
+    order: Int64,
 ) -> BandArrays:
     """The zones at today's marks (NaN: not known).
 
     `reach`: distance within which the largest holders and the heaviest zones are kept, a fraction
     of the mark. `run`: an executor's `map` spreads the work (the loops release the lock).
-    `workspace`: overwritten. `order`: the markets whose zones are summed, in that order; all by
-    default.
+    `workspace`: overwritten. `order`: the markets whose zones are summed, in that order.
     """
     pools, markets = len(positions.cash), len(mark)
-    workspace = workspace or Workspace(len(positions.quantity), pools, markets)
-    slip = np.ravel((books or BookImpact.without_books(markets)).slip)
     pool_edges = np.linspace(0, pools, PARALLEL_PARTS + 1).astype(np.int64)
     edges = np.concatenate(([0], np.cumsum(positions.length, dtype=np.int64)))[pool_edges]
     parts = map(slice, edges[:-1], edges[1:])
@@ -143,28 +127,16 @@ def refresh_bands(
     per_bucket = np.zeros((PARALLEL_PARTS, 2 * markets), np.int64)
     by_factor = np.zeros((PARALLEL_PARTS, 2, ZONE_BINS + 1), np.int64)
     counts = np.zeros((PARALLEL_PARTS, 2), np.int64)
-    table = rules.at_marks(mark)
-
-    def price(part: int) -> None:
-        price_pools(
-            pool_edges[part], pool_edges[part + 1], positions, table, slip, by_factor[part],
-            records[part], per_bucket[part], counts[part],
-        )  # fmt: skip
-
-    for _ in run(price, range(PARALLEL_PARTS)):
-        pass
+    table, slip = rules.at_marks(mark), np.ravel(books.slip)
+    list(run(
+        price_pools, pool_edges[:-1], pool_edges[1:], repeat(positions), repeat(table),
+        repeat(slip), by_factor, records, per_bucket, counts,
+    ))  # fmt: skip
     first = np.concatenate(([0], np.cumsum(per_bucket.T, axis=None)))
     cursor = np.ascontiguousarray(first[:-1].reshape(per_bucket.T.shape).T)
-    by_bucket = SortedRecords(
-        np.ascontiguousarray(first[::PARALLEL_PARTS]), *workspace.sorted_columns
-    )
-
-    def sort(part: int) -> None:
-        sort_records(counts[part, RECORD_COUNT], records[part], cursor[part], by_bucket)
-
-    for _ in run(sort, range(PARALLEL_PARTS)):
-        pass
-    order = np.arange(markets) if order is None else order
+    starts = np.ascontiguousarray(first[::PARALLEL_PARTS])
+    by_bucket = arrays.SortedRecords(starts, *workspace.sorted_columns)
+    list(run(sort_records, counts[:, RECORD_COUNT], records, cursor, repeat(by_bucket)))
     place, units_of_cells, begin, sums = _sum_zones(
         workspace, by_bucket, rules, positions.key, order, reach, run
     )
@@ -175,7 +147,7 @@ def refresh_bands(
 
 def _sum_zones(
     workspace: Workspace,
-    records: SortedRecords,
+    records: arrays.SortedRecords,
     rules: RuleArrays,
     key: NDArray[np.uint64],
     order: Int64,
@@ -185,9 +157,8 @@ def _sum_zones(
     """`place`, `units`, `begin` and `sums` of `BandArrays`."""
     count = len(order)
     sizes = np.diff(records.first).reshape(2, -1)[:, order]
-    most = np.stack(
-        [np.minimum(sizes, ZONE_BINS * GROUPS), np.minimum(4 * sizes, ZONE_BINS * STAGES)]
-    )
+    limits = np.array([ZONE_BINS * GROUPS, ZONE_BINS * STAGES])[:, None, None]
+    most = np.minimum([sizes, 4 * sizes], limits)
     begin = np.cumsum(most.reshape(2, -1), axis=1).reshape(most.shape) - most
     stop = np.empty_like(begin)
     cells = CellArrays(*workspace.cells[ZONE_CELLS], *workspace.cells[STAGE_CELLS], begin, stop)
@@ -197,32 +168,23 @@ def _sum_zones(
         top=np.empty((2, count, TOP_HOLDERS), np.int64),
         top_pool=np.empty((2, count, TOP_HOLDERS), np.int64),
     )
-    partial_from = np.rint(np.minimum(rules.partial_above * MONEY_SCALE, UNITS_MAX))
-    partial = PartialClose(rules.first_share, partial_from.astype(np.int64))
+    partial_from = np.rint(np.minimum(rules.partial_above * MONEY_SCALE, arrays.UNITS_MAX))
+    partial = arrays.PartialClose(rules.first_share, partial_from.astype(np.int64))
     reach_zones = round(reach / BIN_WIDTH)
     cuts = np.linspace(0, count, PARALLEL_PARTS // 2 + 1).astype(np.int64).tolist()
-    spans = [
-        (side, low, high) for side in (LONG, SHORT) for low, high in pairwise(cuts) if low < high
-    ]
-
-    def total(span: int) -> None:
-        sum_zones(*spans[span], order, records, partial, key, reach_zones, cells, sums)
-
-    for _ in run(total, range(len(spans))):
-        pass
+    parts = [(low, high) for low, high in pairwise(cuts) if low < high]
+    spans = [(side, *part) for side in (LONG, SHORT) for part in parts]
+    given: tuple[Any, ...] = order, records, partial, key, reach_zones, cells, sums
+    list(run(lambda span: sum_zones(*span, *given), spans))
+    # The cells that were written, without the room between the spans.
     place, units = (
         tuple(
-            _pack(workspace.cells[kind][column], begin[kind], stop[kind], spans) for kind in (0, 1)
+            np.concatenate(
+                [cells[:0], *(cells[a[s, low] : b[s, high - 1]] for s, low, high in spans)]
+            )
+            for cells, a, b in zip(columns, begin, stop, strict=True)
         )
-        for column in (0, 1)
+        for columns in zip(*workspace.cells, strict=True)
     )
     ends = np.cumsum((stop - begin).reshape(2, -1), axis=1)
     return place, units, np.concatenate((np.zeros((2, 1), np.int64), ends), axis=1), sums
-
-
-def _pack(
-    cells: NDArray[Any], begin: Int64, stop: Int64, spans: list[tuple[int, int, int]]
-) -> NDArray[Any]:
-    """The cells that were written, without the room between the spans."""
-    parts = (cells[begin[side, low] : stop[side, high - 1]] for side, low, high in spans)
-    return np.concatenate([cells[:0], *parts])

@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import NamedTuple
 
+from monitor.core.margin.formulas import Position, Regime
 from monitor.core.margin.tiers import TierError, Tiers
 
 ZERO = Fraction(0)
@@ -30,6 +31,10 @@ FIELD_ALIASES = {
     "cum": ("deduction",),
 }
 """Other names of the same field, in the contract and at venues."""
+SIDE_SIGNS = {"long": 1, "buy": 1, "1": 1, "short": -1, "sell": -1, "-1": -1}
+DERIBIT_RATES = {"BTC": ("0.01", "0.02", "0.00005"), "SOL": ("0.02", "0.04", "0.000005")}
+"""Maintenance rate, initial rate and their rise for each base unit, by base currency.
+Source: Deribit support, "Linear Perpetual"."""
 
 
 class MarginInputError(ValueError):
@@ -89,9 +94,6 @@ class Fields:
             raise MarginInputError(f"{self.where}.{name} must be a fraction: 5 bp is 0.0005")
         return value
 
-    def unread_names(self) -> list[str]:
-        return sorted(key for key in self.own if key not in self.names_read)
-
 
 def mapping(value: object, where: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
@@ -99,7 +101,7 @@ def mapping(value: object, where: str) -> Mapping[str, object]:
     return value
 
 
-def sequence(value: object, where: str) -> Sequence[object]:
+def non_empty_list(value: object, where: str) -> Sequence[object]:
     if not isinstance(value, list) or not value:
         raise MarginInputError(f"{where} must be a list with at least one entry")
     return value
@@ -128,9 +130,9 @@ def read_tiers(value: object, where: str, by_leverage: bool) -> Tiers:
 
 
 def _rows(value: object, where: str) -> Sequence[object]:
-    if isinstance(value, dict) or not isinstance(value, list):
+    if not isinstance(value, list):
         return [value]
-    rows = sequence(value, where)
+    rows = non_empty_list(value, where)
     if any(isinstance(row, dict | list) for row in rows) or len(rows) == 1:
         return rows
     if len(rows) % 2:
@@ -153,21 +155,18 @@ def _row(value: object, where: str, by_leverage: bool) -> TierInput:
     if isinstance(value, list):
         if not 2 <= len(value) <= 3:
             raise MarginInputError(f"{where}: a row is [lower bound, rate] or with initial rate")
-        read = [number(item, f"{where}[{i}]") for i, item in enumerate(value)]
-        return TierInput(*read)
+        return TierInput(*(number(item, f"{where}[{i}]") for i, item in enumerate(value)))
     if not isinstance(value, dict):
         return TierInput(ZERO, number(value, where))
     row = Fields(where, value)
-    rate = row.number("maintenance_rate")
-    initial = row.number("initial_rate")
+    rate, initial = row.number("maintenance_rate"), row.number("initial_rate")
     if rate is None and by_leverage:
         leverage = row.positive("max_leverage")
         if leverage is not None:
             rate, initial = 1 / (2 * leverage), initial or 1 / leverage
     if rate is None:
         raise MarginInputError(f"{where}: no maintenance_rate: give it as a fraction of notional")
-    lower_bound = row.number("lower_bound") or ZERO
-    return TierInput(lower_bound, rate, initial, row.number("cum"))
+    return TierInput(row.number("lower_bound") or ZERO, rate, initial, row.number("cum"))
 
 
 def _shorten(value: object) -> str:
@@ -176,3 +175,88 @@ def _shorten(value: object) -> str:
         return "a number that long"
     shown = repr(value)
     return shown if len(shown) <= 40 else shown[:37] + "…"
+
+
+@dataclass(frozen=True)
+class PositionInput:
+    """A position as read.
+
+    `equity`: its own, at `position.price`; None: not given. `by_leverage`: its own equity as its
+    leverage gives it, taken where neither it nor the pool has an equity. `profit`: unrealised
+    profit since entry. `basis`: which price was given, mark or entry.
+    """
+
+    position: Position
+    equity: Fraction | None
+    by_leverage: Fraction | None
+    profit: Fraction
+    basis: str
+    isolated: bool
+    fields: Fields
+
+
+def read_mode(fields: Fields) -> str | None:
+    """The margin mode, cross or isolated; None: not given."""
+    mode = fields.find("mode")
+    if mode not in (None, "cross", "isolated"):
+        raise MarginInputError(f"{fields.where}.mode must be cross or isolated, not {mode!r}")
+    return None if mode is None else str(mode)
+
+
+def read_position(regime: Regime, fields: Fields, mode: str) -> PositionInput:
+    """The position that a JSON object gives; `mode`: the pool's margin mode."""
+    symbol = fields.find("symbol")
+    quantity = _quantity(fields)
+    mark, entry = fields.positive("mark"), fields.positive("entry")
+    price = mark if mark is not None else entry
+    if price is None:
+        raise MarginInputError(f"{fields.where}: no price: give mark (or entry)")
+    if regime.at_entry and entry is None:
+        raise MarginInputError(
+            f"{fields.where}: {regime.name} counts maintenance at entry value: give entry"
+        )
+    tiers, size_rate = _tiers(regime, fields, str(symbol))
+    name = fields.where.rpartition(".")[2] if symbol is None else str(symbol)
+    fee = fields.fraction("fee", inherit=True) or ZERO
+    position = Position(name, quantity, price, tiers, entry, fee, size_rate)
+    profit = quantity * (price - entry) if entry is not None else ZERO
+    isolated = (read_mode(fields) or mode) == "isolated"
+    equity, margin = fields.number("equity"), fields.number("margin")
+    if equity is None and margin is not None:
+        equity = margin + profit
+    leverage = fields.positive("leverage", inherit=True)
+    value = position.size * (entry or price)
+    by_leverage = None if leverage is None else value / leverage + profit
+    basis = "mark" if mark is not None else "entry"
+    return PositionInput(position, equity, by_leverage, profit, basis, isolated, fields)
+
+
+def _quantity(fields: Fields) -> Fraction:
+    quantity = fields.number("quantity")
+    if not quantity:
+        raise MarginInputError(f"{fields.where}.quantity: give a number, long above 0, short below")
+    side = fields.find("side")
+    if side is None:
+        return quantity
+    sign = SIDE_SIGNS.get(str(side).lower())
+    if sign is None or (quantity < 0 and sign > 0):
+        raise MarginInputError(f"{fields.where}.side {side!r} does not fit the quantity's sign")
+    return sign * abs(quantity)
+
+
+def _tiers(regime: Regime, fields: Fields, symbol: str) -> tuple[Tiers, Fraction]:
+    given = fields.find("tiers", inherit=True)
+    size_rate = fields.fraction("size_rate", inherit=True) or ZERO
+    if given is not None:
+        return read_tiers(given, f"{fields.where}.tiers", regime.name == "hyperliquid"), size_rate
+    rate = fields.fraction("maintenance_rate", inherit=True)
+    if rate is not None:
+        return Tiers.flat(rate), size_rate
+    base = symbol.upper().replace("_", "-").partition("-")[0]
+    if regime.name == "deribit" and base in DERIBIT_RATES:
+        maintenance, initial, rise = (Fraction(number) for number in DERIBIT_RATES[base])
+        return Tiers.from_rows([(ZERO, maintenance, initial)]), rise
+    raise MarginInputError(
+        f"{fields.where}: no tiers: give them at the position, the pool or the document, "
+        'for a venue with one rate as {"lower_bound": 0, "maintenance_rate": r}'
+    )

@@ -14,9 +14,9 @@ compare it with this file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from monitor.core.contract.units import WARN_RATIO
 from monitor.core.margin.tiers import Tiers
@@ -52,25 +52,14 @@ class Position:
         return self.size * self.price
 
 
-@dataclass(frozen=True, slots=True)
-class RequirementLine:
-    """One tier's requirement as a function of price x: `slope`·x − `deduction`."""
-
-    slope: Fraction
-    deduction: Fraction
-
-
-@dataclass(frozen=True, slots=True)
-class Crossing:
-    """Where a pool meets k times its requirement, and the row of the tier table that binds there.
-    None: at no price."""
+class Crossing(NamedTuple):
+    """Where a pool meets k times its requirement, and the tier that binds; None: at no price."""
 
     price: Fraction | None
     tier: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(NamedTuple):
     """The four prices of one position, and its own and the other positions' maintenance margin."""
 
     warn: Crossing
@@ -82,66 +71,52 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class LiquidationPath:
-    """What happens to a position under water, as data.
+class Regime:
+    """A venue's rules: its requirement, its mark, and what happens under water.
 
-    `steps`: in the venue's order. `first_share` of the position is sold at once when its notional
-    is at least `partial_above` (quote currency; None: always), the rest after `cooldown_s`. `adl`:
-    how counterparties are ranked for auto-deleveraging.
+    `mark_rule`: how the venue makes its mark, in words. `steps`: of a liquidation, in order.
+    `first_share` of the position is sold at once when its notional is at least `partial_above`
+    (quote currency; None: always), the rest after `cooldown_s`. `adl`: how counterparties are
+    ranked for auto-deleveraging. `at_entry`: maintenance is counted at entry value and does not
+    move with the mark. `counts_fee`: the venue counts a closing fee against equity. `backstop_k`:
+    the multiple of maintenance below which its backstop takes over.
     """
 
+    name: str
+    mark_rule: str
     steps: tuple[str, ...]
     first_share: Fraction = Fraction(1)
     partial_above: Fraction | None = None
     cooldown_s: float = 0.0
     adl: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Regime:
-    """A venue's rules: its requirement, its mark, its path.
-
-    `mark_rule`: how the venue makes its mark, in words. `at_entry`: maintenance is counted at entry
-    value and does not move with the mark. `counts_fee`: the venue counts a closing fee against
-    equity. `backstop_k`: the multiple of maintenance below which its backstop takes over.
-    """
-
-    name: str
-    mark_rule: str
-    path: LiquidationPath
     at_entry: bool = False
     counts_fee: bool = False
     backstop_k: Fraction | None = None
 
-    def requirement(self, position: Position) -> tuple[RequirementLine, ...]:
-        """Maintenance margin as lines, one for each tier; the largest at a price counts.
+    def requirement(self, position: Position) -> list[tuple[Fraction, Fraction]]:
+        """Maintenance margin as lines, one for each tier, of which the largest at a price counts: a
+        pair (slope, deduction) requires slope·x − deduction at price x.
 
         Raises ValueError for a position without an entry price where maintenance is at entry value.
         """
         z, extra = position.size, position.size_rate * position.size
         rows = position.tiers.rows
         if not self.at_entry:
-            return tuple(RequirementLine(z * (row.rate + extra), row.deduction) for row in rows)
+            return [(z * (row.rate + extra), row.deduction) for row in rows]
         if position.entry is None:
             raise ValueError(f"{position.symbol}: maintenance at entry value needs the entry price")
         value = z * position.entry
-        return tuple(
-            RequirementLine(Fraction(0), row.deduction - (row.rate + extra) * value) for row in rows
-        )
+        return [(Fraction(0), row.deduction - (row.rate + extra) * value) for row in rows]
 
 
 def requirement(regime: Regime, position: Position, price: Fraction | None = None) -> Fraction:
     """Maintenance margin (quote currency) of `position` at `price` (its own when left out)."""
     x = position.price if price is None else price
-    return max(line.slope * x - line.deduction for line in regime.requirement(position))
+    return max(slope * x - deduction for slope, deduction in regime.requirement(position))
 
 
 def crossing(
-    position: Position,
-    lines: Sequence[RequirementLine],
-    equity: Fraction,
-    other: Fraction,
-    k: Fraction,
+    regime: Regime, position: Position, equity: Fraction, other: Fraction, k: Fraction
 ) -> Crossing:
     """The price at which equity falls to `k` times the requirement, and the tier that binds.
 
@@ -151,30 +126,22 @@ def crossing(
     """
     q, z = position.quantity, position.size
     best = Crossing(None, None)
-    for tier, line in enumerate(lines):
-        slope = q - k * line.slope - z * position.fee
+    for tier, (rise, deduction) in enumerate(regime.requirement(position)):
+        slope = q - k * rise - z * position.fee
         if q > 0 and slope <= 0:
             continue
-        x = (k * (other - line.deduction) - equity + q * position.price) / slope
+        x = (k * (other - deduction) - equity + q * position.price) / slope
         if best.price is None or (x >= best.price if q > 0 else x <= best.price):
             best = Crossing(x, tier)
     return best if best.price is not None and best.price > 0 else Crossing(None, None)
 
 
-def prices(
-    regime: Regime, position: Position, equity: Fraction, other_maintenance: Fraction
-) -> Prices:
-    """The four prices of `position` in a pool with `equity` at `position.price`."""
-    lines = regime.requirement(position)
+def prices(regime: Regime, position: Position, equity: Fraction, other: Fraction) -> Prices:
+    """The four prices in a pool with `equity` beside positions that require `other`."""
 
     def at(k: Fraction) -> Crossing:
-        return crossing(position, lines, equity, other_maintenance, k)
+        return crossing(regime, position, equity, other, k)
 
-    return Prices(
-        warn=at(WARN_RATIO),
-        liquidation=at(LIQUIDATION_K),
-        backstop=None if regime.backstop_k is None else at(regime.backstop_k),
-        bankruptcy=at(BANKRUPTCY_K),
-        maintenance=requirement(regime, position),
-        other_maintenance=other_maintenance,
-    )
+    backstop = None if regime.backstop_k is None else at(regime.backstop_k)
+    own = requirement(regime, position)
+    return Prices(at(WARN_RATIO), at(LIQUIDATION_K), backstop, at(BANKRUPTCY_K), own, other)

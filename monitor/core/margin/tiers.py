@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from monitor.core.contract import events, fixed_point
+from monitor.core.contract.events import Tier
+from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 
 
 class TierError(ValueError):
@@ -65,19 +66,19 @@ class Tiers:
             deduction = first_deduction
             if not 0 <= rate <= 1:
                 raise TierError(
-                    f"tier {number}: maintenance rate {_format_number(rate)} is no fraction "
+                    f"tier {number}: maintenance rate {float(rate):g} is no fraction "
                     "of 1: write 1 % as 0.01"
                 )
             if initial is not None and initial <= 0:
                 raise TierError(
-                    f"tier {number}: initial rate {_format_number(initial)} is not above 0: "
+                    f"tier {number}: initial rate {float(initial):g} is not above 0: "
                     "leave it out where it is not known"
                 )
             if table:
                 deduction = _next_deduction(table[-1], number, bound, rate)
             elif bound != 0 and first_deduction == 0:
                 raise TierError(
-                    f"tier 0 starts at {_format_number(bound)}: the first lower bound must be 0"
+                    f"tier 0 starts at {float(bound):g}: the first lower bound must be 0"
                 )
             table.append(TierRow(bound, rate, deduction, initial))
         if not table:
@@ -90,23 +91,18 @@ class Tiers:
         return cls.from_rows([(Fraction(0), rate, None)])
 
     @classmethod
-    def from_reference(cls, tiers: Sequence[events.Tier]) -> Tiers:
+    def from_reference(cls, tiers: Sequence[Tier]) -> Tiers:
         """From a `reference` record's rows (grid integers of the contract)."""
-        return cls.from_rows(
-            (
-                Fraction(tier.lower_bound, fixed_point.MONEY_SCALE),
-                Fraction(tier.maintenance_rate, fixed_point.SCALE),
-                None
-                if tier.initial_rate is None
-                else Fraction(tier.initial_rate, fixed_point.SCALE),
-            )
-            for tier in tiers
-        )
+        rows = []
+        for t in tiers:
+            bound, rate = Fraction(t.lower_bound, MONEY_SCALE), Fraction(t.maintenance_rate, SCALE)
+            initial = None if t.initial_rate is None else Fraction(t.initial_rate, SCALE)
+            rows.append((bound, rate, initial))
+        return cls.from_rows(rows)
 
     def index_at(self, notional: Fraction) -> int:
         """Index of the row that holds `notional`; a bound itself belongs to the higher row."""
-        above = bisect_right(self.rows, notional, key=lambda row: row.lower_bound)
-        return max(above - 1, 0)
+        return max(bisect_right(self.rows, notional, key=lambda row: row.lower_bound) - 1, 0)
 
     def initial(self, notional: Fraction) -> Fraction | None:
         """Initial margin (quote currency) at the highest leverage allowed, if the table says."""
@@ -117,17 +113,13 @@ class Tiers:
 def _next_deduction(last: TierRow, number: int, bound: Fraction, rate: Fraction) -> Fraction:
     if bound <= last.lower_bound:
         raise TierError(
-            f"tier {number} starts at {_format_number(bound)}, not above tier {number - 1}'s "
-            f"{_format_number(last.lower_bound)}: list the tiers by rising lower bound"
+            f"tier {number} starts at {float(bound):g}, not above tier {number - 1}'s "
+            f"{float(last.lower_bound):g}: list the tiers by rising lower bound"
         )
     if rate < last.rate:
         raise TierError(
-            f"tier {number}: maintenance rate {_format_number(rate)} falls below tier "
-            f"{number - 1}'s {_format_number(last.rate)}: a larger position never needs less; "
+            f"tier {number}: maintenance rate {float(rate):g} falls below tier "
+            f"{number - 1}'s {float(last.rate):g}: a larger position never needs less; "
             "check the row"
         )
     return last.deduction + bound * (rate - last.rate)
-
-
-def _format_number(value: Fraction) -> str:
-    return f"{float(value):g}"

@@ -17,17 +17,15 @@ from monitor.core.contract.feature_catalogue import DOUBTED_PRICES
 from monitor.core.contract.fixed_point import SCALE
 from monitor.core.decode.batch import ABSENT
 from monitor.core.finding import Finding, OffsetRange
+from monitor.core.marks import mark_guard
 from monitor.core.marks import market_rows as columns
-from monitor.core.marks.mark_guard import (
-    DOUBT_KINDS,
-    MarkGuard,
-    MarkUpdate,
-    PriceDoubt,
-    PriceSource,
-)
+from monitor.core.marks.mark_guard import MarkGuard, PriceDoubt
 from monitor.core.marks.volatility import Volatility
 from monitor.core.snapshot import from_state, to_state
 from monitor.core.tables.interner import Interner
+
+_FACTS = ("offered", "kept", "limit", "source", "agree", "against")
+"""What a finding says of its last doubt: fields of `PriceDoubt`."""
 
 
 class MarkFilter:
@@ -40,14 +38,13 @@ class MarkFilter:
         self._sources: dict[tuple[int, int], str] = {}
         """Index sources of the mark records to come, by partition and offset."""
         self._doubts: list[tuple[str, PriceDoubt]] = []
-        self.doubted = dict.fromkeys(DOUBT_KINDS, 0)
+        self.doubted = dict.fromkeys(mark_guard.DOUBT_KINDS, 0)
         """Prices that were not trusted and sources that were ignored, by kind."""
 
     def add_sources(self, partition: int, offsets: list[int], sources: list[str | None]) -> None:
         """Keep the index sources of mark records (JSON) until the records are judged."""
-        for offset, text in zip(offsets, sources, strict=True):
-            if text is not None:
-                self._sources[partition, offset] = text
+        texts = zip(offsets, sources, strict=True)
+        self._sources |= {(partition, offset): text for offset, text in texts if text is not None}
 
     def volatility_of(self, symbol: int) -> tuple[float | None, float]:
         """Realised volatility of a symbol's mark, a year (None: too few returns); its grain, s."""
@@ -55,8 +52,8 @@ class MarkFilter:
         return (None, 0.0) if volatility is None else (volatility.sigma, volatility.grain_s)
 
     def filter_rows(self, rows: Int64, books: Int64) -> Int64:
-        """Mark rows in event-time order (n, `MARK_COLUMNS`): a copy with `ABSENT` for each mark and
-        index that is not trusted. `books`: the last book by symbol.
+        """A copy of mark rows (n, `MARK_COLUMNS`), in event-time order, with `ABSENT` for each mark
+        and index that is not trusted. `books`: the last book by symbol.
         """
         out = rows.copy()
         for i, row in enumerate(rows.tolist()):
@@ -77,7 +74,7 @@ class MarkFilter:
                 self._volatility[symbol].update(update.ts, price)
         return out
 
-    def _read_update(self, row: list[int], book: Int64) -> MarkUpdate:
+    def _read_update(self, row: list[int], book: Int64) -> mark_guard.MarkUpdate:
         mark, index, last = (
             None if row[at] == ABSENT else row[at] / SCALE
             for at in (columns.MARK, columns.INDEX, columns.LAST)
@@ -85,9 +82,12 @@ class MarkFilter:
         bid, ask = book[columns.BEST_BID], book[columns.BEST_ASK]
         middle = 0.5 * float(bid + ask) / SCALE if bid > 0 and ask > 0 else None
         ts, partition, offset = row[columns.TS], row[columns.PARTITION], row[columns.OFFSET]
-        text = self._sources.pop((partition, offset), None)
-        sources = () if text is None else _parse_sources(text)
-        return MarkUpdate(ts, partition, offset, mark, index, last, middle, sources)
+        # The text was valid when its record was decoded.
+        sources = tuple(
+            mark_guard.PriceSource(source["name"], float(source["price"]), int(source["ts"]))
+            for source in json.loads(self._sources.pop((partition, offset), "[]"))
+        )
+        return mark_guard.MarkUpdate(ts, partition, offset, mark, index, last, middle, sources)
 
     def findings(self, end_ns: int, window_ns: int) -> list[Finding]:
         """One finding for each market, kind and partition with doubts in the cell of time that ends
@@ -98,7 +98,26 @@ class MarkFilter:
             self.doubted[doubt.kind] += 1
             groups.setdefault((name, doubt.kind, doubt.partition), []).append(doubt)
         self._doubts = []
-        return [_make_finding(key[0], groups[key], end_ns, window_ns) for key in sorted(groups)]
+        findings = []
+        for symbol, kind, partition in sorted(groups):
+            doubts = groups[symbol, kind, partition]
+            last, offsets = doubts[-1], [doubt.offset for doubt in doubts]
+            findings.append(
+                Finding(
+                    window=end_ns // window_ns,
+                    since=doubts[0].ts // window_ns,
+                    partition=partition,
+                    symbol=symbol,
+                    stream=DOUBTED_PRICES,
+                    detector=kind,
+                    observed=float(len(doubts)),
+                    expected=0.0,
+                    p=0.0,
+                    records=[OffsetRange("mark", min(offsets), max(offsets))],
+                    facts={name: getattr(last, name) for name in _FACTS},
+                )
+            )
+        return findings
 
     def snapshot(self) -> dict[str, Any]:
         """All state; between two cells there are no doubts."""
@@ -110,37 +129,9 @@ class MarkFilter:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a snapshot."""
         guards = from_state(dict[int, MarkGuard], state["guards"])
         self._guards, self._volatility = defaultdict(MarkGuard, guards), defaultdict(Volatility)
         for symbol, volatility in state["volatility"].items():
             self._volatility[symbol].restore(volatility)
         self._sources = {(partition, offset): text for partition, offset, text in state["sources"]}
         self.doubted = dict(state["doubted"])
-
-
-def _parse_sources(text: str) -> tuple[PriceSource, ...]:
-    """The sources in a text that was valid when its record was decoded."""
-    return tuple(PriceSource(s["name"], float(s["price"]), int(s["ts"])) for s in json.loads(text))
-
-
-FACTS = ("offered", "kept", "limit", "source", "agree", "against")
-"""What a finding says of its last doubt: fields of `PriceDoubt`."""
-
-
-def _make_finding(symbol: str, doubts: list[PriceDoubt], end_ns: int, window_ns: int) -> Finding:
-    """The doubts of one market and kind; the facts are those of the last."""
-    last, offsets = doubts[-1], [doubt.offset for doubt in doubts]
-    return Finding(
-        window=end_ns // window_ns,
-        since=doubts[0].ts // window_ns,
-        partition=last.partition,
-        symbol=symbol,
-        stream=DOUBTED_PRICES,
-        detector=last.kind,
-        observed=float(len(doubts)),
-        expected=0.0,
-        p=0.0,
-        records=[OffsetRange("mark", min(offsets), max(offsets))],
-        facts={name: getattr(last, name) for name in FACTS},
-    )

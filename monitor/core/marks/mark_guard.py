@@ -51,17 +51,19 @@ DOUBT_KINDS = ("outlying_mark", "outlying_index", "outlying_source", "stale_sour
 
 
 class PriceSource(NamedTuple):
-    """One source of an index, as a mark record names it."""
+    """One source of an index, as a mark record names it; `ts` in ns."""
 
     name: str
     price: float
     ts: int
-    """ns"""
 
 
 @dataclass(frozen=True, slots=True)
 class MarkUpdate:
-    """One mark record, prices in quote currency; None: the record has no such price."""
+    """One mark record, prices in quote currency; None: the record has no such price.
+
+    `middle`: of the last book before this record's cell of time.
+    """
 
     ts: int
     partition: int
@@ -70,13 +72,17 @@ class MarkUpdate:
     index: float | None
     last: float | None
     middle: float | None
-    """Of the last book before this record's cell of time."""
     sources: tuple[PriceSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PriceDoubt:
-    """A price or a source that is not trusted, and why."""
+    """A price or a source that is not trusted, and why.
+
+    `kept`: the last trusted price, or for a source the median of the fresh ones; None: there is
+    none. `limit`: the fraction (for a stale source the age, s) that it exceeds. `agree` and
+    `against`: other inputs that agree and that disagree.
+    """
 
     ts: int
     partition: int
@@ -84,39 +90,28 @@ class PriceDoubt:
     kind: str
     offered: float
     kept: float | None
-    """The last trusted price; for a source, the median of the fresh ones; None: there is none."""
     limit: float
-    """The fraction (for a stale source the age, s) that it exceeds."""
     source: str = ""
     agree: int = 0
     against: int = 0
-    """Other inputs that agree and that disagree."""
 
 
 @dataclass(slots=True)
 class TrustedPrice:
-    """One price of one market: its last trusted value, its average move, and the candidate."""
+    """One price of one market. `good`: the last trusted one; NaN: none yet. `scale`: average move,
+    a root second. `candidate`: the last price that was not trusted; NaN: none since `good`.
+    """
 
     good: float = math.nan
-    """The last trusted price; NaN: none yet."""
     ts: int = 0
     scale: float = 0.0
-    """Average size of a move, a root second."""
     candidate: float = math.nan
-    """The last price that was not trusted; NaN: none since the last trusted one."""
     candidate_since: int = 0
     candidate_updates: int = 0
     moves: int = 0
 
-    @property
-    def is_new(self) -> bool:
-        return math.isnan(self.good)
-
     def jump_limit(self, ts: int, others: int) -> float:
-        """How far the next price may lie from the last, as a fraction.
-
-        `others`: number of other inputs in the record.
-        """
+        """How far the next price may lie from the last, as a fraction, beside `others` inputs."""
         wait_s = self._wait_s(ts)
         if wait_s > GOOD_PRICE_MAX_AGE_S:
             return math.inf
@@ -129,7 +124,7 @@ class TrustedPrice:
 
     def accept(self, ts: int, price: float) -> None:
         """Trust a price."""
-        if not self.is_new:
+        if not math.isnan(self.good):
             move = abs(math.log(price / self.good)) / math.sqrt(self._wait_s(ts))
             move = min(move, 4.0 * self.scale + JUMP_LEAST / JUMP_SIGMAS)
             self.scale += SCALE_WEIGHT * (move - self.scale)
@@ -142,10 +137,28 @@ class TrustedPrice:
             self.candidate_since, self.candidate_updates = ts, 0
         self.candidate = price
         self.candidate_updates += 1
-        return (
-            self.candidate_updates >= LASTING_UPDATES
-            and ts - self.candidate_since >= LASTING_S * SECOND_NS
-        )
+        lasts = ts - self.candidate_since >= LASTING_S * SECOND_NS
+        return lasts and self.candidate_updates >= LASTING_UPDATES
+
+    def judge(
+        self, update: MarkUpdate, name: str, inputs: list[float | None], broken: bool
+    ) -> list[PriceDoubt]:
+        """Trust the price `name` of a record, or doubt it; `broken`: only inputs can confirm it."""
+        price: float = getattr(update, name)
+        votes = [_is_near(other, price) for other in inputs if other is not None]
+        agree, against = sum(votes), len(votes) - sum(votes)
+        limit = self.jump_limit(update.ts, len(votes))
+        is_new = math.isnan(self.good)
+        trusted = (is_new or abs(price / self.good - 1.0) <= limit) and not broken
+        if not trusted:
+            lasts = self.has_lasted(update.ts, price) and not broken
+            trusted = lasts or (agree >= CONFIRMATIONS and agree > against)
+        if trusted:
+            self.accept(update.ts, price)
+            return []
+        kept = None if is_new else self.good
+        at = update.ts, update.partition, update.offset
+        return [PriceDoubt(*at, f"outlying_{name}", price, kept, limit, "", agree, against)]
 
 
 def _is_near(a: float | None, b: float | None, reach: float = AGREE_WITHIN) -> bool:
@@ -160,9 +173,7 @@ class MarkGuard:
     index: TrustedPrice = field(default_factory=TrustedPrice)
 
     def judge(self, update: MarkUpdate) -> tuple[bool, bool, list[PriceDoubt]]:
-        """Whether the mark and the index of a record are trusted (no: also where there is none),
-        and the doubts.
-        """
+        """Whether a record's mark and index are trusted (no: also if there is none), and doubts."""
         oldest = update.ts - SOURCE_STALE_S * SECOND_NS
         fresh = [source for source in update.sources if source.ts >= oldest]
         prices = [source.price for source in fresh]
@@ -173,46 +184,19 @@ class MarkGuard:
         if update.index is not None:
             broken = len(fresh) >= 2 and not _is_near(update.index, median, SOURCE_OUTLYING)
             stale = bool(update.sources) and not fresh
-            at = update, "outlying_index", update.index
-            doubt = _judge_price(self.index, *at, inputs, broken or stale)
-            trusts_index = doubt is None
-            doubts += [doubt] if doubt else []
+            index_doubts = self.index.judge(update, "index", inputs, broken or stale)
+            trusts_index = not index_doubts
+            doubts += index_doubts
         if update.mark is not None:
             if not prices and trusts_index:
                 # The sources speak for themselves; without them the index is one more input.
                 inputs = [*inputs, update.index]
-            follows = (
-                broken and _is_near(update.mark, update.index) and not _is_near(update.mark, median)
-            )
-            at = update, "outlying_mark", update.mark
-            doubt = _judge_price(self.mark, *at, inputs, follows)
-            trusts_mark = doubt is None
-            doubts += [doubt] if doubt else []
+            follows = broken and _is_near(update.mark, update.index)
+            follows = follows and not _is_near(update.mark, median)
+            mark_doubts = self.mark.judge(update, "mark", inputs, follows)
+            trusts_mark = not mark_doubts
+            doubts += mark_doubts
         return trusts_mark, trusts_index, doubts
-
-
-def _judge_price(
-    series: TrustedPrice,
-    update: MarkUpdate,
-    kind: str,
-    price: float,
-    inputs: list[float | None],
-    broken: bool,
-) -> PriceDoubt | None:
-    """Trust a price of a record (None), or doubt it; `broken`: only other inputs can confirm it."""
-    votes = [_is_near(other, price) for other in inputs if other is not None]
-    agree, against = sum(votes), len(votes) - sum(votes)
-    limit = series.jump_limit(update.ts, len(votes))
-    trusted = (series.is_new or abs(price / series.good - 1.0) <= limit) and not broken
-    if not trusted:
-        lasts = series.has_lasted(update.ts, price) and not broken
-        trusted = lasts or (agree >= CONFIRMATIONS and agree > against)
-    if trusted:
-        series.accept(update.ts, price)
-        return None
-    kept = None if series.is_new else series.good
-    at = update.ts, update.partition, update.offset
-    return PriceDoubt(*at, kind, price, kept, limit, "", agree, against)
 
 
 def _source_doubts(
@@ -224,9 +208,8 @@ def _source_doubts(
     if stale:
         oldest = min(stale, key=lambda s: (s.ts, s.name))
         age_s = (update.ts - oldest.ts) / SECOND_NS
-        yield PriceDoubt(
-            *at, "stale_source", age_s, None, SOURCE_STALE_S, oldest.name, len(fresh), len(stale)
-        )
+        votes = len(fresh), len(stale)
+        yield PriceDoubt(*at, "stale_source", age_s, None, SOURCE_STALE_S, oldest.name, *votes)
     if median is None or len(fresh) < 3:
         return
     worst = max(fresh, key=lambda s: (abs(s.price / median - 1.0), s.name))

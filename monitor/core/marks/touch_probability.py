@@ -79,9 +79,7 @@ def touch_chances(
     return out
 
 
-@njit(
-    types.void(F1, FLOAT, FLOAT, F1, F1), cache=True, nogil=True, error_model="numpy"
-)  # fmt: skip
+@njit(types.void(F1, FLOAT, FLOAT, F1, F1), cache=True, nogil=True, error_model="numpy")
 def _touch_kernel(distance, variance, shift, tails, out):  # type: ignore[no-untyped-def]
     """`variance`: of the whole horizon; `shift`: how much further off the price acts, in standard
     deviations of the horizon."""

@@ -73,9 +73,7 @@ class Volatility(Stateful):
 
     @property
     def grain_s(self) -> float:
-        """Time between the steps of a walk that reaches as far as this mark did, s; 0 where it
-        wanders all the time, or did not move.
-        """
+        """Time between steps of a walk that reaches as far as the mark, s; 0: it never rests."""
         short = 1.0 - min(max(self.reach / self.sum, 1.0), 2.0) / 2.0 if self.sum > 0 else 0.0
         # 1/√n is the root of 0.3394/n − 0.9297/√n + short; `short`: what the reach lacks of 2.
         root = (_REACH_1 - math.sqrt(_REACH_1**2 - 4 * _REACH_2 * short)) / (2 * _REACH_2)

@@ -14,7 +14,7 @@ from typing import Any
 
 from detectors.arrays.state import Stateful
 from monitor.core.alerts.build import AlertBuilder
-from monitor.core.alerts.incidents import Incident, Incidents
+from monitor.core.alerts.incidents import Incidents
 from monitor.core.alerts.stakes import StakeHistory
 from monitor.core.bands.maker import BandMaker
 from monitor.core.bands.market_bands import VenueBands
@@ -40,12 +40,10 @@ STAGE_KINDS = ("collateral", "reference")
 
 @dataclass(slots=True)
 class StageOutput:
-    """What a step decides."""
+    """What a step decides: alerts by event time, symbol and kind, and bands by time."""
 
     alerts: list[Alert] = field(default_factory=list)
-    """In the order of event time, symbol and kind."""
     bands: list[VenueBands] = field(default_factory=list)
-    """In the order of time."""
 
 
 class ShardProgress(Stateful):
@@ -120,18 +118,14 @@ class VenueStage(Stateful):
             (settings.topics[kind], p): clock for (kind, p), clock in self._admission.clocks.items()
         }
         """Time in each topic partition that is read here, by topic and number."""
-        self._incidents = Incidents(
-            settings.window_count(settings.alerts.quiet_s),
-            settings.window_count(settings.alerts.together_s),
-        )
+        quiet, together = settings.alerts.quiet_s, settings.alerts.together_s
+        self._incidents = Incidents(settings.window_count(quiet), settings.window_count(together))
         self._cross_market = CrossMarketEvidence(settings)
         self._alert_builder = AlertBuilder(settings)
         self.venue_state = VenueState(settings)
         self.band_maker = BandMaker(self.venue_state.ledger)
-        self._judges: tuple[Judge[VenueMoment], ...] = (
-            self._cross_market,
-            VenueStreams(settings, factories),
-        )
+        streams = VenueStreams(settings, factories)
+        self._judges: tuple[Judge[VenueMoment], ...] = (self._cross_market, streams)
         self._stakes = StakeHistory()
         self._waiting: list[Finding] = []
         # Two chains: how alerts and bands alternate depends on how records were sliced.
@@ -146,9 +140,8 @@ class VenueStage(Stateful):
         if batch.kind == UNKNOWN:
             self._unknown.admit(batch, self.own_counts, UNKNOWN)
             return StageOutput()
-        self.venue_state.add_batch(
-            self._admission.admit(batch, self.own_counts, (batch.kind, batch.partition))
-        )
+        source = batch.kind, batch.partition
+        self.venue_state.add_batch(self._admission.admit(batch, self.own_counts, source))
         return self.advance()
 
     @property
@@ -192,9 +185,12 @@ class VenueStage(Stateful):
         self._judge(VenueMoment(until, self.venue_state))
         now = [finding for finding in self._waiting if finding.window < until]
         self._waiting = [finding for finding in self._waiting if finding.window >= until]
-        alerts = [self._build_alert(i) for i in self._incidents.advance(now, until)]
-        for alert in alerts:
-            self._chain = hashlib.sha256(self._chain + alert_json(alert)).digest()
+        alerts = []
+        for incident in self._incidents.advance(now, until):
+            decided_ns = self._alert_builder.decision_ns(incident)
+            stake = self._stakes.find(incident.symbols[0], decided_ns)
+            alerts.append(self._alert_builder.build(incident, stake))
+            self._chain = hashlib.sha256(self._chain + alert_json(alerts[-1])).digest()
         self.alert_count += len(alerts)
         self.cells += len(every_bands)
         self._stakes.forget()
@@ -219,10 +215,6 @@ class VenueStage(Stateful):
             self._stakes.add(end, stakes)
         return every
 
-    def _build_alert(self, incident: Incident) -> Alert:
-        ts = self._alert_builder.decision_ns(incident)
-        return self._alert_builder.build(incident, self._stakes.find(incident.symbols[0], ts))
-
     @property
     def windows(self) -> int:
         """Windows of a symbol that the shards have closed."""
@@ -246,10 +238,8 @@ class VenueStage(Stateful):
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def snapshot(self) -> dict[str, Any]:
-        """All state, as plain values and arrays."""
         return super().snapshot() | {"waiting": to_state(self._waiting)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a snapshot."""
         super().restore(state)
         self._waiting = from_state(list[Finding], state["waiting"])

@@ -33,7 +33,6 @@ from monitor.core.marks.mark_filter import MarkFilter
 from monitor.core.marks.market_rows import BOOK_WIDTH, MARK_COLUMNS, MARK_VALUES, SYMBOL, VALUES
 from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import GrowableRows
-from monitor.core.venue.row_queue import RowQueue
 
 KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
 """Kinds of records that are read here."""
@@ -41,8 +40,48 @@ PendingRule = tuple[int, int, int, bytes]
 """ts, partition, offset and record of a market's rules or of an insurance fund."""
 
 
+class RowQueue:
+    """Rows that wait until their time has passed. Of the `width` columns the first `keys`, event
+    time first, say in which order they are taken. `parts`: the rows, as they came.
+    """
+
+    def __init__(self, width: int, keys: int) -> None:
+        self.parts: list[Int64] = []
+        self._width, self._keys = width, keys
+
+    def add(self, rows: Int64) -> None:
+        if len(rows):
+            self.parts.append(rows)
+
+    def take_before(self, end_ns: int) -> Int64:
+        """Remove the rows before `end_ns`, and return them in their order."""
+        rows = self._join()
+        early = rows[:, 0] < end_ns
+        self.parts = [] if early.all() else [rows[~early]]
+        taken = rows[early]
+        return taken[np.lexsort(taken[:, : self._keys].T[::-1])]
+
+    def _join(self) -> Int64:
+        return np.concatenate((np.empty((0, self._width), np.int64), *self.parts))
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"rows": self._join()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.parts = [state["rows"]]
+
+
 class VenueState(Stateful):
-    """All accounts of a venue and what their margin depends on."""
+    """All accounts of a venue and what their margin depends on.
+
+    By symbol, 1e-8: `raw_marks`, the last mark and index, trusted or not (what the venue acted on);
+    `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`. By market: `rule_records`, the
+    last rules with a table that can be used, and `market_rules`, what they say; `rules_version`
+    rises with every change. `funds`: insurance fund by market ("": the venue's), 1e-6. `unread`:
+    reference records that could not be read, and tier tables refused. `changes`: entries of the
+    cell that was applied last (`ENTRY_COLUMNS`) and their effects (`EFFECT_COLUMNS`); no part of a
+    snapshot.
+    """
 
     STATE = (
         "ledger", "_entries", "_marks", "_books", "_pending_rules", "raw_marks", "trusted_marks",
@@ -59,27 +98,16 @@ class VenueState(Stateful):
         self._books = RowQueue(BOOK_WIDTH, 3)
         self._pending_rules: list[PendingRule] = []
         self.raw_marks = GrowableRows(2, ABSENT)
-        """By symbol: the last mark and index, 1e-8, trusted or not: what the venue acted on."""
         self.trusted_marks = GrowableRows(len(MARK_VALUES), ABSENT)
-        """By symbol: the last trusted `MARK_VALUES`, 1e-8."""
         self.last_books = GrowableRows(BOOK_WIDTH, 0)
-        """By symbol: the last book."""
         self.rule_records: dict[str, bytes] = {}
-        """By market: the last rules with a table that can be used."""
         self.market_rules: dict[str, tuple[Regime, Tiers]] = {}
-        """What `rule_records` say."""
         self.rules_version = 0
-        """Rises whenever `market_rules` change."""
         self.funds: dict[str, int] = {}
-        """Insurance fund by market ("": the venue's), 1e-6."""
         self.unread = {"reference": 0, "tiers": 0}
-        """Reference records that could not be read, and tier tables refused."""
         self.mark_filter = MarkFilter(self.ledger.symbols)
         self.outcomes = Outcomes()
-        """Forced fills beside what was predicted."""
         self.changes: list[tuple[Int64, Int64]] = []
-        """Entries of the cell that was applied last (`ENTRY_COLUMNS`) and their effects
-        (`EFFECT_COLUMNS`); no part of a snapshot."""
         self._passed_cell = NEVER
 
     def market_inputs(self) -> MarketInputs:
@@ -96,12 +124,8 @@ class VenueState(Stateful):
             return
         names, symbols = self.ledger.names, self.ledger.symbols
         match batch.kind:
-            case "fill":
-                self._entries.add(ledger_entries.fill_entries(batch, names, symbols))
-            case "leverage":
-                self._entries.add(ledger_entries.leverage_entries(batch, names, symbols))
-            case "collateral":
-                self._entries.add(ledger_entries.collateral_entries(batch, names, symbols))
+            case "fill" | "leverage" | "collateral":
+                self._entries.add(ledger_entries.account_entries(batch, names, symbols))
             case "mark":
                 self._marks.add(market_rows.mark_rows(batch, symbols))
                 if ledger_entries.has_text(batch.texts["sources"]):
@@ -139,9 +163,8 @@ class VenueState(Stateful):
             return
         self._passed_cell = until
         end = until * self.bands_interval_ns
-        entries, marks, books = (
-            q.take_before(end) for q in (self._entries, self._marks, self._books)
-        )
+        entries, marks = self._entries.take_before(end), self._marks.take_before(end)
+        books = self._books.take_before(end)
         rules = sorted(rule for rule in self._pending_rules if rule[0] < end)
         self._pending_rules = [rule for rule in self._pending_rules if rule[0] >= end]
         rule_times = np.array([ts for ts, *_ in rules], np.int64)
@@ -231,10 +254,9 @@ class VenueState(Stateful):
     def digest(self) -> bytes:
         """Hash of everything applied: equal for equal sets of records."""
         symbols = self.ledger.symbols
-        parts = [self.ledger.digest(), self.outcomes.digest()]
-        parts.append(repr(self.mark_filter.doubted).encode())
-        parts += [repr(sorted(self.rule_records.items())).encode()]
-        parts += [repr(sorted(self.funds.items())).encode(), repr(self.unread).encode()]
+        records, funds = sorted(self.rule_records.items()), sorted(self.funds.items())
+        plain = self.mark_filter.doubted, records, funds, self.unread
+        parts = [self.ledger.digest(), self.outcomes.digest(), *(repr(v).encode() for v in plain)]
         self._grow()
         names = symbols.names(np.arange(len(symbols)))
         for i in sorted(range(len(names)), key=names.__getitem__):
@@ -245,7 +267,6 @@ class VenueState(Stateful):
         return hashlib.sha256(b"\n".join(parts)).digest()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a snapshot."""
         super().restore(state)
         self._pending_rules = [(ts, p, offset, raw) for ts, p, offset, raw in self._pending_rules]
         records, self.rule_records, self.market_rules = self.rule_records, {}, {}

@@ -7,7 +7,7 @@ What is a stock and no flow (forced notional against the book) is read from the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,49 +35,33 @@ _NEAR_EDGES = np.less_equal(EDGE_ZONES, round(NEAR_FRACTION / BIN_WIDTH))
 _NEAR_DEPTH_EDGE = int(np.flatnonzero(round(NEAR_DEPTH_FRACTION / BIN_WIDTH) == EDGE_ZONES)[0])
 
 
-@dataclass(frozen=True, slots=True)
-class StreamRows:
-    """Records of an interval that count to the streams, a row each."""
+class StreamRows(NamedTuple):
+    """Records of an interval that count to the streams, a row each: its entry (`ENTRY_COLUMNS`),
+    its stream as in `VENUE_COLUMN`, and its amount in the stream's unit, > 0.
+    """
 
+    entries: Int64
     stream: Int64
-    """As in `VENUE_COLUMN`."""
-    symbol: Int64
-    """Number among the ledger's symbols; −1: none."""
-    account: Int64
-    """Number among the ledger's names."""
     amount: Float64
-    """In the stream's unit, > 0."""
-    kind: list[str]
-    partition: Int64
-    offset: Int64
+
+    @property
+    def symbol(self) -> Int64:
+        """Number among the ledger's symbols; −1: none."""
+        return np.where(self.entries[:, ledger.OP] == MOVE, -1, self.entries[:, ledger.SYMBOL])
 
     def ranges(self, rows: Int64) -> list[OffsetRange]:
         """Where the records of these rows lie."""
-        places = zip(self.offset[rows].tolist(), self.partition[rows].tolist(), strict=True)
+        places = self.entries[rows][:, [ledger.OP, ledger.OFFSET, ledger.PARTITION]].tolist()
         return [
-            OffsetRange(self.kind[row], offset, offset, partition)
-            for row, (offset, partition) in zip(rows.tolist(), places, strict=True)
+            OffsetRange(_KINDS[op], offset, offset, partition) for op, offset, partition in places
         ]
 
 
 def stream_rows(venue: VenueState, depth: dict[int, float]) -> StreamRows:
     """Of the interval that was applied last. `depth`: of each symbol number, `thinner_depth`."""
-    parts = [_counted_entries(venue, *change, depth) for change in venue.changes]
-    parts = [part for part in parts if len(part[0])]
-    if not parts:
-        none = np.empty(0, np.int64)
-        return StreamRows(none, none, none, np.empty(0), [], none, none)
-    entries, streams, amounts = (np.concatenate(column) for column in zip(*parts, strict=True))
-    operation = entries[:, ledger.OP]
-    return StreamRows(
-        streams,
-        np.where(operation == MOVE, -1, entries[:, ledger.SYMBOL]),
-        entries[:, ledger.ACCOUNT],
-        amounts,
-        [_KINDS[op] for op in operation.tolist()],
-        entries[:, ledger.PARTITION],
-        entries[:, ledger.OFFSET],
-    )
+    none = np.empty((0, len(ledger.ENTRY_COLUMNS)), np.int64), np.empty(0, np.int64), np.empty(0)
+    parts = [none, *(_counted_entries(venue, *change, depth) for change in venue.changes)]
+    return StreamRows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _counted_entries(

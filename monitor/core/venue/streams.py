@@ -8,8 +8,10 @@ a market of millions like one of hundreds; and no record counts for more than `U
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from detectors.arrays.growable import grow_rows
 from detectors.arrays.runs import equal_runs
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Float64, Int64
+from monitor.core.accounts.ledger_kernels import ACCOUNT
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.detection.detector_group import DetectorFactory, DetectorGroups, RareScore
@@ -24,21 +27,25 @@ from monitor.core.detection.judge import PassedTime
 from monitor.core.finding import Finding, OffsetRange
 from monitor.core.marks import market_rows
 from monitor.core.settings import EngineSettings
-from monitor.core.venue.attribution import Attribution
+from monitor.core.snapshot import from_state, to_state
+from monitor.core.venue import stream_inputs
 from monitor.core.venue.state import VenueState
-from monitor.core.venue.stream_inputs import (
-    VENUE_COLUMN,
-    StreamRows,
-    forced_to_depth,
-    stream_rows,
-    thinner_depth,
-)
+from monitor.core.venue.stream_inputs import VENUE_COLUMN, StreamRows
 
 UNITS_MAX = 2.0
 """One record counts as at most so many usual ones: sizes are heavy-tailed, so that a single large
 record proves little. The streams look for several records at once."""
 UNIT_ALPHA = 0.01
 """The usual size of a record is a mean over about the last hundred."""
+CELLS_KEPT = 120
+"""How far back a finding names accounts and records, in intervals of the bands."""
+ACCOUNTS_KEPT = 16
+"""Accounts kept of each interval, market and stream: those with the largest amounts."""
+ACCOUNTS_SHOWN = 5
+"""Accounts that a finding names."""
+
+AccountAmount = tuple[str, float]
+"""An account and its amount, in the stream's unit; or its share of the whole."""
 _FORCED_TO_DEPTH = VENUE_COLUMN["forced_to_depth"]
 
 
@@ -59,12 +66,9 @@ class VenueStreams(Stateful):
     def __init__(self, settings: EngineSettings, factories: Sequence[DetectorFactory]) -> None:
         self._settings = settings
         self._interval_ns = settings.accounts.bands_interval_ns
+        budget = settings.budget.venue_streams
         self._groups = DetectorGroups(
-            settings.streams,
-            factories,
-            VENUE_COLUMN,
-            settings.budget.venue_streams,
-            self._interval_ns,
+            settings.streams, factories, VENUE_COLUMN, budget, self._interval_ns
         )
         self._row = {"": 0}
         """By market: one more than its number among the ledger's symbols; "": the whole venue."""
@@ -84,9 +88,9 @@ class VenueStreams(Stateful):
         row = np.array([self._row[name] for name in names])
         values = np.zeros((len(names), len(VENUE_COLUMN)))
         values[0, _FORCED_TO_DEPTH] = np.nan
-        values[1:, _FORCED_TO_DEPTH] = [forced_to_depth(market) for market in bands.markets]
-        depth = {self._row[m.symbol] - 1: thinner_depth(m) for m in bands.markets}
-        self._count(venue, stream_rows(venue, depth), names, row, values, bands.ts)
+        values[1:, _FORCED_TO_DEPTH] = [stream_inputs.forced_to_depth(m) for m in bands.markets]
+        depth = {self._row[m.symbol] - 1: stream_inputs.thinner_depth(m) for m in bands.markets}
+        self._count(venue, stream_inputs.stream_rows(venue, depth), bands, row, values)
         findings = []
         for rare in self._groups.judge(row, self._groups.inputs(values), slice(None)):
             name = names[rare.symbol]
@@ -109,24 +113,16 @@ class VenueStreams(Stateful):
         self._groups.grow(want)
 
     def _count(
-        self,
-        venue: VenueState,
-        rows: StreamRows,
-        names: list[str],
-        row: Int64,
-        values: Float64,
-        end: int,
+        self, venue: VenueState, rows: StreamRows, bands: VenueBands, row: Int64, values: Float64
     ) -> None:
-        """Add up the interval's records by market and stream, in usual ones, and keep whose they
-        are.
-        """
+        """Add up the records by market and stream, in usual ones, and keep whose they are."""
         if not len(rows.stream):
             return
         index_of = np.full(len(self._unit), -1)
         index_of[row] = np.arange(len(row))
         market = index_of[rows.symbol + 1]
         order = np.lexsort((rows.stream, market))
-        accounts = venue.ledger.names.names(rows.account)
+        accounts = venue.ledger.names.names(rows.entries[:, ACCOUNT])
         for a, b in equal_runs(market[order] * len(VENUE_COLUMN) + rows.stream[order]):
             records = order[a:b]
             i, stream = int(market[records[0]]), int(rows.stream[records[0]])
@@ -136,20 +132,19 @@ class VenueStreams(Stateful):
             unit = self._unit[at, stream] or float(amount.mean())
             units = np.minimum(amount / unit, UNITS_MAX)
             values[i, stream] = units.sum()
-            self._learn_unit(at, stream, units * unit)
+            # Follow the mean of the last records; an outlier enters as it was counted.
+            self._record_count[at, stream] += len(amount)
+            weight = len(amount) * max(UNIT_ALPHA, 1.0 / self._record_count[at, stream])
+            change = float((units * unit).mean()) - self._unit[at, stream]
+            self._unit[at, stream] += min(1.0, weight) * change
             amounts = zip((accounts[r] for r in records), amount.tolist(), strict=True)
-            self._attribution.add(end, names[i], stream, amounts, rows.ranges(records))
-
-    def _learn_unit(self, row: int, stream: int, amount: Float64) -> None:
-        """Follow the mean of the last records; an outlier enters as it was counted."""
-        before, count = self._unit[row, stream], self._record_count[row, stream] + len(amount)
-        self._record_count[row, stream] = count
-        weight = min(1.0, len(amount) * max(UNIT_ALPHA, 1.0 / count))
-        self._unit[row, stream] = before + weight * (float(amount.mean()) - before)
+            name = bands.markets[i - 1].symbol if i else ""
+            self._attribution.add(bands.ts, name, stream, amounts, rows.ranges(records))
 
     def _finding(self, book: Int64 | None, end: int, symbol: str, rare: RareScore) -> Finding:
-        """Decided in the window that holds the interval's end: that window is still open, while
-        those before it may be decided. `book`: the market's last one.
+        """A finding of the window that holds the interval's end: those before it may be decided.
+
+        `book`: the market's last one.
         """
         setting, evidence = self._settings.streams[rare.stream], rare.evidence
         stream = VENUE_COLUMN[setting.feature]
@@ -175,3 +170,84 @@ class VenueStreams(Stateful):
             accounts=accounts,
             records=records,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AttributionEntry:
+    """What carried a stream of a market in the interval of the bands that ends at `end` (ns).
+
+    `accounts`: by amount, the highest first.
+    """
+
+    end: int
+    symbol: str
+    stream: int
+    accounts: list[AccountAmount]
+    records: list[OffsetRange]
+
+
+class Attribution:
+    """Which accounts carried the streams in the last `CELLS_KEPT` intervals of the bands, each
+    `interval_ns` long, and where their records lie.
+    """
+
+    def __init__(self, interval_ns: int) -> None:
+        self._kept_ns = CELLS_KEPT * interval_ns
+        self._entries: deque[AttributionEntry] = deque()
+
+    def add(
+        self,
+        end: int,
+        symbol: str,
+        stream: int,
+        amounts: Iterable[AccountAmount],
+        records: Iterable[OffsetRange],
+    ) -> None:
+        """What counted to a stream in the interval up to `end` (ns), which is the last so far."""
+        accounts = _rank(_add_up(amounts))[:ACCOUNTS_KEPT]
+        self._entries.append(AttributionEntry(end, symbol, stream, accounts, _join_ranges(records)))
+
+    def forget(self, now: int) -> None:
+        """Drop what is too old at event time `now`, ns."""
+        while self._entries and self._entries[0].end <= now - self._kept_ns:
+            self._entries.popleft()
+
+    def shares_since(
+        self, begin: int, symbol: str, stream: int
+    ) -> tuple[list[AccountAmount], list[OffsetRange]]:
+        """The accounts with most since `begin` (ns), each with its share, and the records."""
+        at = symbol, stream
+        entries = [e for e in self._entries if e.end > begin and (e.symbol, e.stream) == at]
+        amounts = _add_up(pair for entry in entries for pair in entry.accounts)
+        total = sum(amounts.values())
+        shares = [(name, amount / total) for name, amount in _rank(amounts)[:ACCOUNTS_SHOWN]]
+        return shares, _join_ranges(range_ for entry in entries for range_ in entry.records)
+
+    def snapshot(self) -> Any:
+        return to_state(list(self._entries))
+
+    def restore(self, state: Any) -> None:
+        self._entries = deque(from_state(list[AttributionEntry], state))
+
+
+def _add_up(pairs: Iterable[AccountAmount]) -> dict[str, float]:
+    amounts: dict[str, float] = {}
+    for name, amount in pairs:
+        amounts[name] = amounts.get(name, 0.0) + amount
+    return amounts
+
+
+def _rank(amounts: dict[str, float]) -> list[AccountAmount]:
+    """The highest amount first, then by name."""
+    return sorted(amounts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _join_ranges(ranges: Iterable[OffsetRange]) -> list[OffsetRange]:
+    """One range for each kind and partition, in their order."""
+    joined: dict[tuple[str, int], OffsetRange] = {}
+    for r in ranges:
+        assert r.partition is not None
+        other = joined.get((r.kind, r.partition), r)
+        first, last = min(r.first, other.first), max(r.last, other.last)
+        joined[r.kind, r.partition] = OffsetRange(r.kind, first, last, r.partition)
+    return [joined[key] for key in sorted(joined)]

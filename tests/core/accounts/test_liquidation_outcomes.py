@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.accounts.account_pool import pool_of
-from monitor.core.accounts.liquidation_outcomes import EDGES_BPS, VERDICTS, Outcome
+from monitor.core.accounts.liquidation_outcomes import EDGES_BPS, VERDICTS, Outcome, pool_of
 from monitor.core.bands.pools import Pools
 from monitor.core.contract.events import TOPICS
 from monitor.core.decode.codec import decode

@@ -9,13 +9,21 @@ from numba import njit
 
 from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.bands.inputs import BookImpact, RuleArrays
-from monitor.core.bands.kernels.arrays import PositionArrays
+from monitor.core.bands.kernels.arrays import EXPONENTS, PositionArrays
 from monitor.core.bands.kernels.blocks import new_block
 from monitor.core.bands.kernels.prices import price_block
 from monitor.core.bands.kernels.roots import factor_moves
 from monitor.core.bands.layout import GROUPS, LEVERAGE_TIERS, STAGES
 from monitor.core.bands.market_bands import MarketBands
-from monitor.core.bands.refresh import STAGE_CELLS, ZONE_CELLS, BandArrays, ZoneCells
+from monitor.core.bands.refresh import (
+    STAGE_CELLS,
+    ZONE_CELLS,
+    BandArrays,
+    ParallelMap,
+    Workspace,
+    ZoneCells,
+    refresh_bands,
+)
 from monitor.core.contract.units import ZONE_BINS
 
 
@@ -97,11 +105,35 @@ def _price(positions, markets, slip, by_factor, prices, sums, factor):  # type: 
             factor[0, pool], factor[1, pool] = moves
 
 
+def without_books(markets: int) -> BookImpact:
+    """The impact where no market has a book."""
+    slip = np.full((2, markets, EXPONENTS), np.nan, np.float32)
+    return BookImpact(slip, np.full((2, markets, ZONE_BINS), np.nan))
+
+
+def refresh(
+    p: PositionArrays,
+    rules: RuleArrays,
+    mark: Float64,
+    books: BookImpact | None = None,
+    *,
+    reach: float = 0.05,
+    run: ParallelMap = map,
+    workspace: Workspace | None = None,
+    order: Int64 | None = None,
+) -> BandArrays:
+    """`refresh_bands` of all markets in a fresh workspace, where nothing else is asked for."""
+    books = books or without_books(len(mark))
+    workspace = workspace or Workspace(len(p.quantity), len(p.cash), len(mark))
+    order = np.arange(len(mark)) if order is None else order
+    return refresh_bands(p, rules, mark, books, reach, run, workspace, order)
+
+
 def price_positions(
     p: PositionArrays, rules: RuleArrays, mark: Float64, books: BookImpact | None = None
 ) -> PositionPrices:
     """The prices of every position at these marks (NaN: not known)."""
-    slip = np.ravel((books or BookImpact.without_books(len(mark))).slip)
+    slip = np.ravel((books or without_books(len(mark))).slip)
     prices, factor = np.full((8, len(p.quantity)), np.nan), np.full((2, len(p.cash)), np.nan)
     sums, by_factor = np.empty((2, len(p.cash))), np.zeros((2, ZONE_BINS + 1), np.int64)
     _price(p, rules.at_marks(mark), slip, by_factor, prices, sums, factor)

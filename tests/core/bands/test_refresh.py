@@ -33,7 +33,6 @@ from monitor.core.bands.refresh import (
     ZONE_CELLS,
     BandArrays,
     Workspace,
-    refresh_bands,
 )
 from monitor.core.contract.units import ZONE_BINS
 from monitor.core.margin.formulas import Position, prices, requirement
@@ -45,6 +44,7 @@ from tests.core.bands.position_arrays import (
     by_zone,
     pools_of,
     price_positions,
+    refresh,
     sort_positions,
 )
 
@@ -143,12 +143,12 @@ def same(one: BandArrays, two: BandArrays) -> None:
 def test_the_order_of_positions_changes_no_bit() -> None:
     given = raw(500, 2)
     sorted_once = sort_positions(**given)
-    first = refresh_bands(sorted_once, RULES, MARK, books())
+    first = refresh(sorted_once, RULES, MARK, books())
     shuffle = np.random.default_rng(0).permutation(len(given["pool"]))
     for name in ("pool", "market", "quantity", "entry"):
         given[name] = given[name][shuffle]
     again = sort_positions(**given)
-    same(first, refresh_bands(again, RULES, MARK, books()))
+    same(first, refresh(again, RULES, MARK, books()))
     priced = price_positions(sorted_once, RULES, MARK, books())
     for one, two in zip(priced, price_positions(again, RULES, MARK, books()), strict=True):
         assert one.tobytes() == two.tobytes()
@@ -157,23 +157,23 @@ def test_the_order_of_positions_changes_no_bit() -> None:
 
 def test_the_number_of_threads_changes_no_bit() -> None:
     p = sort_positions(**raw(500, 3))
-    alone = refresh_bands(p, RULES, MARK, books())
+    alone = refresh(p, RULES, MARK, books())
     with ThreadPoolExecutor(2) as executor:
-        same(alone, refresh_bands(p, RULES, MARK, books(), run=executor.map))
+        same(alone, refresh(p, RULES, MARK, books(), run=executor.map))
 
 
 def test_a_used_workspace_gives_what_a_fresh_one_gives() -> None:
     p, q = sort_positions(**raw(300, 4)), sort_positions(**raw(300, 4))
     workspace = Workspace(len(p.quantity), 300, 6)
-    refresh_bands(p, RULES, MARK * 1.1, books(), workspace=workspace)
-    again = refresh_bands(p, RULES, MARK, books(), workspace=workspace)
-    same(refresh_bands(q, RULES, MARK, books()), again)
+    refresh(p, RULES, MARK * 1.1, books(), workspace=workspace)
+    again = refresh(p, RULES, MARK, books(), workspace=workspace)
+    same(refresh(q, RULES, MARK, books()), again)
 
 
 def test_markets_come_in_the_order_asked_for() -> None:
     p = sort_positions(**raw(300, 4))
-    every = refresh_bands(p, RULES, MARK, books())
-    some = refresh_bands(p, RULES, MARK, books(), order=np.array([4, 1]))
+    every = refresh(p, RULES, MARK, books())
+    some = refresh(p, RULES, MARK, books(), order=np.array([4, 1]))
     for k, market in enumerate((4, 1)):
         assert (some.sums.within[:, k] == every.sums.within[:, market]).all()
         assert (some.sums.top_pool[:, k] == every.sums.top_pool[:, market]).all()
@@ -198,7 +198,7 @@ def summed(zone: np.ndarray, units: np.ndarray) -> np.ndarray:
 
 def test_each_zone_holds_the_notional_whose_liquidation_price_lies_in_it() -> None:
     p = sort_positions(**raw(600, 5))
-    bands = refresh_bands(p, RULES, MARK, books())
+    bands = refresh(p, RULES, MARK, books())
     priced = price_positions(p, RULES, MARK, books())
     units = np.rint(np.abs(p.quantity) * MARK[p.market] * 1e6).astype(np.int64)
     for side in (LONG, SHORT):
@@ -243,7 +243,7 @@ def test_stress_never_moves_a_liquidation_away() -> None:
 
 def test_the_largest_holders_are_those_who_hold_most_near_the_mark() -> None:
     p = sort_positions(**raw(600, 7))
-    bands = refresh_bands(p, RULES, MARK, reach=0.05)
+    bands = refresh(p, RULES, MARK, reach=0.05)
     priced = price_positions(p, RULES, MARK)
     units = np.rint(np.abs(p.quantity) * MARK[p.market] * 1e6).astype(np.int64)
     due = priced.due[pools_of(p)]
@@ -262,12 +262,12 @@ def test_where_a_mark_is_not_known_its_pools_have_no_price_and_are_counted() -> 
     p = sort_positions(**raw(300, 8))
     mark = MARK.copy()
     mark[2] = np.nan
-    bands, priced = refresh_bands(p, RULES, mark), price_positions(p, RULES, mark)
+    bands, priced = refresh(p, RULES, mark), price_positions(p, RULES, mark)
     touched = np.unique(pools_of(p)[p.market == 2])
     assert bands.unknown == len(touched)
     inside = np.isin(pools_of(p), touched)
     assert np.isnan(priced.prices[:, inside]).all()
-    rest = refresh_bands(sort_positions(**without(raw(300, 8), touched)), RULES, MARK)
+    rest = refresh(sort_positions(**without(raw(300, 8), touched)), RULES, MARK)
     for side in (0, 1):
         for market in range(6):
             assert (by_zone(bands, side, market) == by_zone(rest, side, market)).all()

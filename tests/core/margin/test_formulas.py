@@ -141,8 +141,7 @@ def test_twenty_thousand_random_pools_agree_with_bisection() -> None:
     worst, met = 0.0, 0
     for i in range(n):
         position = Position("X", F(q[i]), F(p[i]), SIX, fee=F(fee[i]))
-        lines = GENERIC.requirement(position)
-        result = crossing(position, lines, F(a[i]), F(other[i]), F(k[i])).price
+        result = crossing(GENERIC, position, F(a[i]), F(other[i]), F(k[i])).price
         if result is None:
             assert high[i] < 1e-9 * p[i]
             continue
@@ -172,7 +171,7 @@ def root(
     position: Position, equity: Fraction, other: Fraction, k: Fraction = LIQUIDATION_K
 ) -> Fraction:
     """The liquidation price; where there is none, the price a fall never passes (0)."""
-    result = crossing(position, GENERIC.requirement(position), equity, other, k).price
+    result = crossing(GENERIC, position, equity, other, k).price
     return F(0) if result is None else result
 
 

@@ -1,6 +1,6 @@
 """The venues' formulas that the product only names, worked out so that figures can check them.
 
-`MARK_MODELS` is the price of each rule in `mark_rules.MARK_RULES`, and how fast the venue's own
+`MARK_MODELS` is the price of each rule in `regimes.MARK_RULES`, and how fast the venue's own
 book can move it; `adl_rank` is Hyperliquid's order of deleveraging (`regimes.py`).
 """
 

@@ -32,22 +32,14 @@ from monitor.core.contract.units import WARN_RATIO
 Int32 = NDArray[np.int32]
 Float32 = NDArray[np.float32]
 INT32_2 = types.int32[:, ::1]
-FLOAT32_1 = types.float32[::1]
-FLOAT_PAIR, INT_PAIR = (
-    types.Tuple((kind, kind))  # type: ignore[no-untyped-call]
-    for kind in (FLOAT, INT)
-)
+FLOAT_PAIR = types.UniTuple(FLOAT, 2)  # type: ignore[no-untyped-call]
+INT_PAIR = types.UniTuple(INT, 2)  # type: ignore[no-untyped-call]
 
 
-def inner_njit(signature: Any, **options: Any) -> Any:
-    """`njit` for a loop that only other compiled loops call.
-
-    It has no entry for Python, which would take tuples of arrays apart: that saves a third of the
-    time to compile.
-    """
-    return njit(  # type: ignore[call-overload]
-        signature, cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options
-    )
+def inner_njit(signature: Any) -> Any:
+    """`njit` for what only compiled loops call: without an entry for Python it compiles faster."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
+    return njit(signature, cache=True, nogil=True, **options)  # type: ignore[call-overload]
 
 
 def tuple_type(name: type, *columns: Any) -> Any:
@@ -82,6 +74,8 @@ FACTOR_REACH = 0.5
 
 ZONE_LIQUIDATION, ZONE_STRESSED, ZONE_BACKSTOP, ZONE_BANKRUPTCY = range(4)
 """Rows of `PositionBlock.zones`, and the parts of a record's code from the lowest bits on."""
+ZONE_PRICES = (PRICE_LIQUIDATION, STRESS + PRICE_LIQUIDATION, PRICE_BACKSTOP, PRICE_BANKRUPTCY)
+"""The row of prices that each row of zones is read from."""
 CODE_BITS = 10
 """Bits of a zone in a record's code; its group has `GROUP_BITS` below them."""
 GROUP_BITS = 4
@@ -99,91 +93,89 @@ cache."""
 
 
 class PositionArrays(NamedTuple):
-    """Every position. Those of pool p are `start[p]` to `start[p] + length[p] − 1`, by market."""
+    """Every position. Those of pool p are `start[p]` to `start[p] + length[p] − 1`, by market.
+
+    By pool: `key` (of two equal holders the one with the lower key comes first), `cash` (collateral
+    less the entry value of its positions, quote currency) and `isolated`. By position: its `row` in
+    the ledger, signed `quantity` (0 in a slot that no pool uses) and `entry` price.
+    """
 
     start: Int64
     length: Int32
     key: UInt64
-    """By pool: of two equal holders the one with the lower key comes first."""
     cash: Float64
-    """By pool: collateral less the entry value of its positions, quote currency."""
     isolated: Bool
-    """By pool."""
     row: Int32
-    """By position: its row in the ledger."""
     market: Int32
     quantity: Float64
-    """By position: signed; 0 in a slot that no pool uses."""
     entry: Float64
-    """By position: entry price."""
 
 
 POSITIONS = tuple_type(PositionArrays, I1, INT32_1, U1, F1, B1, INT32_1, INT32_1, F1, F1)
 
 
 class MarketTable(NamedTuple):
-    """The markets' rules at given marks: one column a market, one row a tier."""
+    """The markets' rules at given marks: (`TABLE_ROWS`, markets) and (`TIER_ROWS`, all tiers)."""
 
     rows: Float64
-    """(`TABLE_ROWS`, markets)"""
     tiers: Float64
-    """(`TIER_ROWS`, tiers of all markets)"""
 
 
 MARKET_TABLE = tuple_type(MarketTable, F2, F2)
 
 
 class PositionBlock(NamedTuple):
-    """Scratch for the positions of some pools, one after the other: one entry a position."""
+    """Scratch for the positions of some pools, one after the other: one entry a position.
+
+    `slot`: its place in `PositionArrays`. `value`: signed notional; once its pool is summed, less
+    the pool's equity. `rate`: of maintenance in the lowest tier, at this size. `requirement`:
+    maintenance at the mark. `others`: rate × notional; once its pool is summed, the pool's
+    requirement less that. `drift`: what a move of the common factor by 1 adds to value less
+    requirement. `bent`: 1.0 where `drift` may not hold over the whole reach, else 0.0. `fee`: what
+    a close pays as the venue counts it, a fraction of notional. `stress_cost`: the same with the
+    further fee and the slippage of today's book; NaN: no book. `backstop`: multiple of the
+    requirement at which the backstop takes over; NaN: there is none. `group`: mode and leverage
+    tier (+ `DUE_FLAG`) of its pool; −1: not known, or not forced in reach. `chosen`: its first
+    entries are the positions that are forced within reach. `zones` (4, positions): rows
+    `ZONE_LIQUIDATION` to `ZONE_BANKRUPTCY`. `prices` (`PRICES`, positions); not positive, NaN or ∞:
+    there is none.
+    """
 
     quantity: Float64
     market: Int32
     slot: Int32
-    """Its place in `PositionArrays`."""
     pool: Int32
     notional: Float64
     value: Float64
-    """Signed notional; once its pool is summed, less the pool's equity."""
     rate: Float64
-    """Of maintenance in the lowest tier, at this size."""
     requirement: Float64
-    """Maintenance at the mark."""
     others: Float64
-    """Rate × notional; once its pool is summed, the pool's requirement less that."""
     inverse_mark: Float64
     drift: Float64
-    """What a move of the common factor by 1 adds to value less requirement."""
     bent: Float64
-    """1.0 where `drift` may not hold over the whole reach, else 0.0."""
     fee: Float64
-    """What a close pays as the venue counts it, a fraction of notional."""
     stress_cost: Float64
-    """The same with the further fee and the slippage of today's book; NaN: no book."""
     backstop: Float64
-    """Multiple of the requirement at which the backstop takes over; NaN: there is none."""
     group: Int32
-    """Mode and leverage tier (+ `DUE_FLAG`) of its pool; −1: not known, or not forced in reach."""
     chosen: Int32
-    """First entries: the positions that are forced within reach."""
     zones: Int32
-    """(4, positions): rows `ZONE_LIQUIDATION` to `ZONE_BANKRUPTCY`."""
     prices: Float64
-    """(`PRICES`, positions); not positive, NaN or ∞: there is none."""
 
 
 BLOCK = tuple_type(PositionBlock, F1, *[INT32_1] * 3, *[F1] * 11, INT32_1, INT32_1, INT32_2, F2)
 
 
 class ForcedRecords(NamedTuple):
-    """What zones are summed from: one entry for each position that is forced within reach."""
+    """What zones are summed from: one entry for each position that is forced within reach.
+
+    `code`: its four zones in `CODE_BITS` each, above its group. `units`: notional, 1e-6 of the
+    quote currency. `bucket`: side · markets + market.
+    """
 
     code: Int64
-    """Its four zones in `CODE_BITS` each, above its group."""
     units: Int64
-    """Notional, 1e-6 of the quote currency."""
     pool: Int32
     bucket: Int32
-    """side · markets + market."""
 
 
 RECORDS = tuple_type(ForcedRecords, I1, I1, INT32_1, INT32_1)
@@ -230,17 +222,18 @@ CELLS = tuple_type(CellArrays, UINT16_1, I1, UINT16_1, I1, I3, I3)
 
 
 class MarketSums(NamedTuple):
-    """What zones come to, by side and market; notional in 1e-6."""
+    """What zones come to, by side and market; notional in 1e-6.
+
+    `within` (side, k, edge): forced within each of `EDGE_ZONES`. `peaks` (side, k,
+    2 · `PEAK_ZONES`): the heaviest zones within reach, heaviest first, then their notional; −1:
+    none. `top` (side, k, `TOP_HOLDERS`): notional of the largest holders within reach; `top_pool`:
+    their pools; −1: none.
+    """
 
     within: Int64
-    """(side, k, edge): forced within each of `EDGE_ZONES`."""
     peaks: Int64
-    """(side, k, 2 · `PEAK_ZONES`): the heaviest zones within reach, heaviest first, then their
-    notional; −1: none."""
     top: Int64
-    """(side, k, `TOP_HOLDERS`): notional of the largest holders within reach."""
     top_pool: Int64
-    """The same: their pools; −1: none."""
 
 
 MARKET_SUMS = tuple_type(MarketSums, I3, I3, I3, I3)

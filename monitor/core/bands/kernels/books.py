@@ -18,10 +18,8 @@ _DEPTH_GROWTH = (np.arange(1, ZONE_BINS + 1) * BIN_WIDTH) ** (1.0 / IMPACT_EXPON
 
 @njit(
     types.void(F1, F3, F3, types.float32[:, :, ::1], F3),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-)
+    cache=True, nogil=True, error_model="numpy",
+)  # fmt: skip
 def read_books(mark, price, size, slip, depth):  # type: ignore[no-untyped-def]
     """Average slippage by notional, and resting notional by distance, from each market's ladder.
 
@@ -29,13 +27,11 @@ def read_books(mark, price, size, slip, depth):  # type: ignore[no-untyped-def]
     level. `slip`: (2, markets, EXPONENTS); `depth`: (2, markets, ZONE_BINS), cumulative, quote
     currency. Both are filled in; NaN: no book.
     """
-    power = 1.0 + IMPACT_EXPONENT
+    power, levels = 1.0 + IMPACT_EXPONENT, price.shape[2]
     for side in range(2):
         sign = 1.0 if side == 0 else -1.0
         for m in range(mark.shape[0]):
-            levels = price.shape[2]
-            seen, cost, far = 0.0, 0.0, 1e-4
-            e, b = 0, 0
+            seen, cost, far, e, b = 0.0, 0.0, 1e-4, 0, 0
             for j in range(levels):
                 if not size[side, m, j] > 0.0 or not mark[m] > 0.0:
                     break

@@ -13,22 +13,8 @@ import numpy as np
 from numba import from_dtype, njit, types
 
 from detectors.arrays.types import I1, I2, INT, RI1, U1, Int64, UInt64
-from monitor.core.accounts.ledger_kernels import (
-    ACCOUNT_FEES,
-    ACCOUNT_FUNDING,
-    ACCOUNT_TRADE,
-    ACCOUNT_TRANSFERS,
-    ISOLATED,
-    ROW_ENTRY,
-    ROW_FEES,
-    ROW_FUNDING,
-    ROW_ISOLATED,
-    ROW_LEVERAGE,
-    ROW_MODE,
-    ROW_QUANTITY,
-    ROW_TRADE,
-)
-from monitor.core.accounts.row_keys import account_of, symbol_of
+from monitor.core.accounts import ledger_kernels as columns
+from monitor.core.accounts.ledger_kernels import account_of, symbol_of
 from monitor.core.bands.kernels.arrays import inner_njit, tuple_type
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 
@@ -39,53 +25,46 @@ POOLS, SLOTS, ASSUMED, FREE_POOL = range(4)
 
 
 class PoolColumns(NamedTuple):
-    """By pool."""
+    """By pool: its first slot, the class of its span (−1: none), how many open positions it has,
+    whose it is (of an unused pool: the next unused one), the hash of the account's name, and its
+    cash: collateral less the entry value of its positions, quote currency.
+    """
 
     start: Any
-    """Its first slot."""
     size: Any
-    """Class of its span; −1: none."""
     length: Any
-    """Its open positions."""
     account: Any
-    """Whose it is; of an unused pool: the next unused one."""
     key: Any
-    """Hash of the account's name."""
     isolated: Any
     cash: Any
-    """Collateral less the entry value of its positions, quote currency."""
 
 
 class SlotColumns(NamedTuple):
-    """By slot."""
+    """By slot. `row`: of the ledger; in the first slot of an unused span: the next such span.
+    `quantity`: signed; 0: unused. `entry`: the entry price.
+    """
 
     row: Any
-    """Row of the ledger; in the first slot of an unused span: the next such span."""
     market: Any
     quantity: Any
-    """Signed; 0: unused."""
     entry: Any
-    """Entry price."""
 
 
 class RowColumns(NamedTuple):
-    """By row of the ledger."""
+    """By row of the ledger: what it adds to the cash of its account's cross pool (1e-6), its pool
+    (−1: none), and whether its margin is taken from its leverage.
+    """
 
     share: Any
-    """What it adds to the cash of its account's cross pool, 1e-6."""
     pool: Any
-    """−1: none."""
     assumed: Any
-    """Whether its margin is taken from its leverage."""
 
 
 class AccountColumns(NamedTuple):
-    """By account."""
+    """By account: the sum of the shares of its rows, 1e-6, and its cross pool; −1: none yet."""
 
     rest: Any
-    """Sum of the shares of its rows, 1e-6."""
     cross: Any
-    """Its cross pool; −1: none yet."""
 
 
 NEW_POOL = PoolColumns(
@@ -98,23 +77,20 @@ NEW_ACCOUNT = AccountColumns(np.int64(0), np.int32(-1))
 
 
 class LedgerRows(NamedTuple):
-    """What the ledger holds."""
+    """What the ledger holds: rows (rows, `POSITION_COLUMNS`), by row the key of its account and
+    symbol (`pack_key`), and by account the hash of its name.
+    """
 
     data: Int64
-    """(rows, `POSITION_COLUMNS`)"""
     keys: Int64
-    """By row: `row_keys.pack_key` of account and symbol."""
     hashes: UInt64
-    """By account: of its name."""
 
 
 class MarketColumns(NamedTuple):
-    """Numbers of markets, and what is known by market."""
+    """By symbol its market (−1: none); by market its place in the order of names."""
 
     market_of: Int64
-    """By symbol; −1: none."""
     name_rank: Int64
-    """A market's place in the order of names."""
     open_positions: Int64
 
 
@@ -122,9 +98,7 @@ def _columns(new: Any) -> Any:
     return tuple_type(type(new), *(from_dtype(value.dtype)[::1] for value in new))
 
 
-_POOLS, _SLOTS, _ROWS, _ACCOUNTS = (
-    _columns(new) for new in (NEW_POOL, NEW_SLOT, NEW_ROW, NEW_ACCOUNT)
-)
+_POOLS, _SLOTS, _ROWS, _ACCOUNTS = map(_columns, (NEW_POOL, NEW_SLOT, NEW_ROW, NEW_ACCOUNT))
 _LEDGER = tuple_type(LedgerRows, I2, I1, U1)
 _MARKETS = tuple_type(MarketColumns, I1, I1, I1)
 
@@ -190,11 +164,7 @@ def _new_pool(a, isolated, pools, counts, hashes):  # type: ignore[no-untyped-de
     return pool
 
 
-@njit(
-    INT(RI1, _LEDGER, _MARKETS, _ACCOUNTS, _ROWS, _POOLS, _SLOTS, I1, I1),
-    cache=True,
-    nogil=True,
-)
+@njit(INT(RI1, _LEDGER, _MARKETS, _ACCOUNTS, _ROWS, _POOLS, _SLOTS, I1, I1), cache=True, nogil=True)
 def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, counts):  # type: ignore[no-untyped-def]
     """Bring the place, quantity, entry price and money of every touched row up to date.
 
@@ -211,7 +181,7 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
     for n in range(touched.size):
         r = touched[n]
         a, symbol = account_of(keys[r]), symbol_of(keys[r])
-        q, isolated = data[r, ROW_QUANTITY], data[r, ROW_MODE] == ISOLATED
+        q, isolated = data[r, columns.ROW_QUANTITY], data[r, columns.ROW_MODE] == columns.ISOLATED
         pool = pool_of[r]
         if q != 0:
             # Room for one more pool and for the widest span that this row may ask for.
@@ -219,12 +189,12 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
             need = 1 if isolated or cross < 0 else SPAN_SIZES[size[cross] + 1]
             if counts[POOLS] == start.size or counts[SLOTS] + need > slot_row.size:
                 return n
-        own = data[r, ROW_TRADE] + data[r, ROW_FUNDING] - data[r, ROW_FEES]
-        margin = data[r, ROW_ISOLATED]
-        assumed = q != 0 and isolated and margin <= 0 and data[r, ROW_LEVERAGE] > 0
+        own = data[r, columns.ROW_TRADE] + data[r, columns.ROW_FUNDING] - data[r, columns.ROW_FEES]
+        margin = data[r, columns.ROW_ISOLATED]
+        assumed = q != 0 and isolated and margin <= 0 and data[r, columns.ROW_LEVERAGE] > 0
         if assumed:
-            factor = float(data[r, ROW_ENTRY]) / float(data[r, ROW_LEVERAGE]) * SCALE
-            margin = np.int64(np.rint(factor))
+            value, leverage = data[r, columns.ROW_ENTRY], data[r, columns.ROW_LEVERAGE]
+            margin = np.int64(np.rint(float(value) / float(leverage) * SCALE))
         counts[ASSUMED] += np.int64(assumed) - np.int64(assumed_of[r])
         assumed_of[r] = np.uint8(assumed)
         share = -margin if isolated else own
@@ -265,7 +235,7 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
             while slot_row[i] != r:
                 i += 1
         quantity[i] = q / SCALE
-        entry[i] = data[r, ROW_ENTRY] / MONEY_SCALE / abs(quantity[i])
+        entry[i] = data[r, columns.ROW_ENTRY] / MONEY_SCALE / abs(quantity[i])
         if isolated:
             cash[pool] = (own + margin) / MONEY_SCALE if margin > 0 else np.nan
     return touched.size
@@ -281,6 +251,10 @@ def update_cross_cash(touched, data, accounts, pools):  # type: ignore[no-untype
         a = touched[n]
         pool = accounts.cross[a]
         if pool >= 0:
-            money = data[a, ACCOUNT_TRADE] - data[a, ACCOUNT_FEES] + data[a, ACCOUNT_FUNDING]
-            money += data[a, ACCOUNT_TRANSFERS] + accounts.rest[a]
+            money = (
+                data[a, columns.ACCOUNT_TRADE]
+                - data[a, columns.ACCOUNT_FEES]
+                + data[a, columns.ACCOUNT_FUNDING]
+            )
+            money += data[a, columns.ACCOUNT_TRANSFERS] + accounts.rest[a]
             pools.cash[pool] = money / MONEY_SCALE if pools.length[pool] > 0 else 0.0

@@ -11,36 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from detectors.arrays.types import I1, I2, INT
-from monitor.core.bands.kernels.arrays import (
-    BLOCK,
-    BLOCK_POSITIONS,
-    DUE_FLAG,
-    FACTOR_REACH,
-    FLOAT32_1,
-    INT_PAIR,
-    MARKET_TABLE,
-    POSITIONS,
-    PRICE_BACKSTOP,
-    PRICE_BANKRUPTCY,
-    PRICE_LIQUIDATION,
-    RECORDS,
-    STRESS,
-    inner_njit,
-)
-from monitor.core.bands.kernels.blocks import (
-    apply_higher_tiers,
-    closing_costs,
-    gather_positions,
-    new_block,
-    pick_forced,
-    solve_beyond_lowest_tier,
-    solve_lowest_tier,
-    units_of,
-    value_positions,
-    write_records,
-    zones_of,
-)
+from detectors.arrays.types import FLOAT32_1, I1, I2, INT
+from monitor.core.bands.kernels import arrays, blocks
+from monitor.core.bands.kernels.arrays import BLOCK, MARKET_TABLE, POSITIONS, RECORDS, inner_njit
 from monitor.core.bands.kernels.roots import factor_moves
 from monitor.core.bands.layout import BIN_WIDTH, LEVERAGE_EDGES, LEVERAGE_TIERS, OUT_OF_REACH
 
@@ -57,12 +30,12 @@ def _leverage_group(isolated, gross, equity):  # type: ignore[no-untyped-def]
     return (LEVERAGE_TIERS if isolated else 0) + tier
 
 
-@inner_njit(INT(INT, INT, POSITIONS, BLOCK, MARKET_TABLE, I2), error_model="numpy")  # fmt: skip
+@inner_njit(INT(INT, INT, POSITIONS, BLOCK, MARKET_TABLE, I2))
 def _sum_pools(low, high, positions, block, markets, by_factor):  # type: ignore[no-untyped-def]
-    """Sum the pools of a block, and give each position what its pool leaves to it. Returns how many
-    pools are unknown.
+    """Sum the pools of a block, and give each position what its pool leaves to it.
 
-    `by_factor`: (2, zones + 1), gross notional (1e-6) by the pool's move, fall and rise.
+    `by_factor`: (2, zones + 1), gross notional (1e-6) by the pool's move, fall and rise. Returns
+    how many pools are unknown.
     """
     value, requirement, notional = block.value, block.requirement, block.notional
     drift_of, bent_of, others, group_of = block.drift, block.bent, block.others, block.group
@@ -82,7 +55,7 @@ def _sum_pools(low, high, positions, block, markets, by_factor):  # type: ignore
         group = -1
         if equity == equity:
             due = equity < total
-            group = _leverage_group(isolated, gross, equity) | (DUE_FLAG if due else 0)
+            group = _leverage_group(isolated, gross, equity) | (arrays.DUE_FLAG if due else 0)
         for t in range(begin, end):
             others[t] = total - others[t]
             value[t] -= equity
@@ -94,71 +67,58 @@ def _sum_pools(low, high, positions, block, markets, by_factor):  # type: ignore
                 (begin, end), (equity, total, drift, bent), requirement, drift_of, bent_of, market,
                 q, table, tiers,
             )  # fmt: skip
-        units = units_of(gross)
+        units = blocks.units_of(gross)
         # What is out of reach goes to a zone of its own, so that there is nothing to branch on.
-        a = np.int64(-fall * (1.0 / BIN_WIDTH)) if fall > -FACTOR_REACH else OUT_OF_REACH
-        b = np.int64(rise * (1.0 / BIN_WIDTH)) if rise < FACTOR_REACH else OUT_OF_REACH
+        a = np.int64(-fall * (1.0 / BIN_WIDTH)) if fall > -arrays.FACTOR_REACH else OUT_OF_REACH
+        b = np.int64(rise * (1.0 / BIN_WIDTH)) if rise < arrays.FACTOR_REACH else OUT_OF_REACH
         by_factor[0, a] += units
         by_factor[1, b] += units
     return unknown
 
 
-@inner_njit(
-    INT_PAIR(INT, INT, POSITIONS, MARKET_TABLE, FLOAT32_1, BLOCK, I2),
-    error_model="numpy",
-)
+@inner_njit(arrays.INT_PAIR(INT, INT, POSITIONS, MARKET_TABLE, FLOAT32_1, BLOCK, I2))
 def price_block(low, high, positions, markets, slip, block, by_factor):  # type: ignore[no-untyped-def]
     """The prices of the positions of pools low to high − 1; the block must have room for them.
 
     Returns how many positions they are, and how many of the pools are unknown.
     """
     table = markets.rows
-    n = gather_positions(low, high, positions, block)
-    value_positions(n, block, table)
-    apply_higher_tiers(n, positions.entry, block, markets)
-    closing_costs(n, block, table, slip)
+    n = blocks.gather_positions(low, high, positions, block)
+    blocks.value_positions(n, block, table)
+    blocks.apply_higher_tiers(n, positions.entry, block, markets)
+    blocks.closing_costs(n, block, table, slip)
     unknown = _sum_pools(low, high, positions, block, markets, by_factor)
-    solve_lowest_tier(n, block)
-    solve_beyond_lowest_tier(n, block, markets)
+    blocks.solve_lowest_tier(n, block)
+    blocks.solve_beyond_lowest_tier(n, block, markets)
     return n, unknown
 
 
 @njit(
     types.void(INT, INT, POSITIONS, MARKET_TABLE, FLOAT32_1, I2, RECORDS, I1, I1),
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-)
+    cache=True, nogil=True, error_model="numpy",
+)  # fmt: skip
 def price_pools(low, high, positions, markets, slip, by_factor, records, per_bucket, counts):  # type: ignore[no-untyped-def]
     """Write records of pools low to high − 1; add to `by_factor`, `per_bucket` and `counts`.
 
     `slip`: slippage of longs and shorts by market and power of two, flat. `counts`:
     `RECORD_COUNT`, `UNKNOWN_POOLS`.
     """
-    length = positions.length
-    room = BLOCK_POSITIONS
+    length, number_of_markets = positions.length, markets.rows.shape[1]
+    room, pool = arrays.BLOCK_POSITIONS, low
     for p in range(low, high):
         room = max(room, length[p])
-    block = new_block(room)
-    pool = low
+    block = blocks.new_block(room)
+    prices = block.prices
     while pool < high:
         end, size = pool, 0
         while end < high and size + length[end] <= room:
             size += length[end]
             end += 1
         n, unknown = price_block(pool, end, positions, markets, slip, block, by_factor)
-        rows = (
-            PRICE_LIQUIDATION,
-            STRESS + PRICE_LIQUIDATION,
-            PRICE_BACKSTOP,
-            PRICE_BANKRUPTCY,
-        )
-        for zone, row in enumerate(rows):
-            zones_of(n, block.quantity, block.prices[row], block.inverse_mark, block.zones[zone])
-        chosen = pick_forced(n, block)
-        write_records(
-            chosen, block, markets.rows.shape[1], counts[RECORD_COUNT], records, per_bucket
-        )
+        for zone, row in enumerate(arrays.ZONE_PRICES):
+            blocks.zones_of(n, block.quantity, prices[row], block.inverse_mark, block.zones[zone])
+        chosen, first = blocks.pick_forced(n, block), counts[RECORD_COUNT]
+        blocks.write_records(chosen, block, number_of_markets, first, records, per_bucket)
         counts[RECORD_COUNT] += chosen
         counts[UNKNOWN_POOLS] += unknown
         pool = end
