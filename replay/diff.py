@@ -54,10 +54,7 @@ def _records(path: Path) -> Iterator[DiffEntry]:
 
 
 def _report_difference(
-    a: tuple[Path, DiffEntry | None],
-    b: tuple[Path, DiffEntry | None],
-    same: int,
-    console: Console,
+    a: tuple[Path, DiffEntry | None], b: tuple[Path, DiffEntry | None], same: int, console: Console
 ) -> dict[str, Any]:
     """Print what stands at the first difference (None: the file or day has ended)."""
     console.say(f"{same:,} are the same; then they part")

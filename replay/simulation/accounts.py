@@ -16,14 +16,7 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Int64
 from replay.simulation.incidents import PlantedIncident
 from replay.simulation.log import enum_code
-from replay.simulation.market import (
-    Float64,
-    Population,
-    Rng,
-    Rows,
-    SimulatedMarkets,
-    Stretch,
-)
+from replay.simulation.market import Float64, Population, Rng, Rows, SimulatedMarkets, Stretch
 
 LEVERAGE_SHARE = 0.012
 """Leverage changes for each order, cancel or fill."""

@@ -16,14 +16,7 @@ from monitor.core.contract.fixed_point import SCALE
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.decode.batch import Int64
 from replay.simulation.incidents import PlantedIncident
-from replay.simulation.market import (
-    Float64,
-    Population,
-    Rng,
-    Rows,
-    SimulatedMarkets,
-    Stretch,
-)
+from replay.simulation.market import Float64, Population, Rng, Rows, SimulatedMarkets, Stretch
 
 NEVER = 2**62
 """The time of what does not happen to an order."""

@@ -106,11 +106,7 @@ class LiquidationMatcher:
     """Matches liquidations with fills, in the order of time; fills `marks` and `adjustments`."""
 
     def __init__(
-        self,
-        trades: list[Trade],
-        updates: list[LedgerUpdate],
-        users: set[str],
-        notes: Counter[str],
+        self, trades: list[Trade], updates: list[LedgerUpdate], users: set[str], notes: Counter[str]
     ) -> None:
         self._trades: dict[str, list[Trade]] = defaultdict(list)
         self._updates: dict[str, list[LedgerUpdate]] = defaultdict(list)
