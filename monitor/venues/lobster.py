@@ -21,8 +21,7 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from monitor.core.contract.units import SECOND_NS
-from monitor.venues.adapter import LineAdapter, OptionError
-from monitor.venues.open_orders import OpenOrders
+from monitor.venues.adapter import LineAdapter, OpenOrder, OptionError
 from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError
 
 DATE = "2000-01-03"
@@ -47,7 +46,7 @@ class Lobster(LineAdapter):
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
-        self._open_orders = OpenOrders()
+        self._open_orders: dict[bytes, OpenOrder] = {}
         self._offset_ns = self._offset_hours() * _HOUR_NS
         self._symbol = self.options.get("symbol", SYMBOL)
         self._midnight = self._parse_midnight(self.options.get("date", DATE))
@@ -105,14 +104,14 @@ class Lobster(LineAdapter):
         }
         shares = int(size)
         if code == b"1":
-            self._open_orders.place(key, ts, shares)
+            self._open_orders[key] = OpenOrder(ts, shares)
             return [record | {"action": "new"}]
-        if code == b"3":
-            order = self._open_orders.remove(key)
+        if order := self._open_orders.get(key):
+            order.left -= shares
+            if code == b"3" or order.left <= 0:
+                del self._open_orders[key]
+        if code in (b"2", b"3"):
             return [record | {"placed_ts": order.placed_ts if order else None}]
-        placed = self._open_orders.reduce(key, shares)
-        if code == b"2":
-            return [record | {"placed_ts": placed}]
         # The id is that of the resting order; the file does not have the taker's.
         taker = {"order_id": None, "side": OPPOSITE_SIDE[resting], "liquidity": "taker"}
         return [record | taker | {"cause": "trade"}]

@@ -139,7 +139,18 @@ class LiquidationMatcher:
             self.marks.append((liquidation.raw, mark))
             key = liquidation.user, coin
             if not liquidation.cross or key in self._isolated:
-                self.marks.append((liquidation.raw, _mode_record(liquidation, trade)))
+                # A position record of quantity 0 sets the margin mode and nothing else.
+                mode = {
+                    "kind": "reference",
+                    "about": "position",
+                    "ts": liquidation.ts,
+                    "symbol": coin,
+                    "account": liquidation.user,
+                    "quantity": "0",
+                    "entry_price": trade.record["price"],
+                    "margin_mode": "cross" if liquidation.cross else "isolated",
+                }
+                self.marks.append((liquidation.raw, mode))
                 self._isolated.add(key)
         if liquidation.cross and adjust:
             self._adjust(liquidation)
@@ -153,7 +164,14 @@ class LiquidationMatcher:
         amount = -(cash + self._adjusted[user])
         if amount:
             self._adjusted[user] += amount
-            self.adjustments.append((liquidation.raw, _adjustment_record(liquidation, amount)))
+            adjustment = {
+                "kind": "collateral",
+                "ts": liquidation.ts + 1,
+                "account": user,
+                "amount": format_decimal(amount, MONEY_SCALE),
+                "cause": "adjustment",
+            }
+            self.adjustments.append((liquidation.raw, adjustment))
 
     def _remaining_cash(self, liquidation: TableLiquidation) -> int | None:
         """The account's cash (1e-6) after the liquidation by its rows; None: it has positions."""
@@ -165,27 +183,3 @@ class LiquidationMatcher:
             return None
         updates = (u for u in self._updates[liquidation.user] if u.ts <= liquidation.ts)
         return sum(trade.cash for trade in trades) + sum(update.amount for update in updates)
-
-
-def _mode_record(liquidation: TableLiquidation, trade: Trade) -> Record:
-    """A position record of quantity 0: it sets the margin mode and nothing else."""
-    return {
-        "kind": "reference",
-        "about": "position",
-        "ts": liquidation.ts,
-        "symbol": trade.record["symbol"],
-        "account": liquidation.user,
-        "quantity": "0",
-        "entry_price": trade.record["price"],
-        "margin_mode": "cross" if liquidation.cross else "isolated",
-    }
-
-
-def _adjustment_record(liquidation: TableLiquidation, amount: int) -> Record:
-    return {
-        "kind": "collateral",
-        "ts": liquidation.ts + 1,
-        "account": liquidation.user,
-        "amount": format_decimal(amount, MONEY_SCALE),
-        "cause": "adjustment",
-    }
