@@ -6,10 +6,11 @@ The same records give the same bytes: no wall-clock time and nothing of the mach
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import uuid
+from collections import Counter
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -18,8 +19,7 @@ import pyarrow.parquet as pq
 
 from monitor.core.contract import events, fixed_point
 from monitor.core.contract.units import SECOND_NS
-from monitor.core.decode.batch import Batch, Int64, RefusedRecord
-from replay.day.atomic import replace_folder
+from monitor.core.decode.batch import Batch, Int64
 from replay.day.columns import dictionary_columns, schema, to_table
 from replay.day.layout import (
     CONTROL,
@@ -74,8 +74,7 @@ class _PartitionState:
         self.next_offset = 0
 
     def advance_offsets(self, offset: Int64, name: str) -> None:
-        rising = offset[0] >= self.next_offset and bool((offset[1:] > offset[:-1]).all())
-        if not rising:
+        if offset[0] < self.next_offset or (offset[1:] <= offset[:-1]).any():
             raise DayError(f"offsets of {name} do not rise: write its batches in offset order")
         self.next_offset = int(offset[-1]) + 1
 
@@ -103,7 +102,7 @@ class DayWriter:
         self._partitions: dict[tuple[str, str, int], _PartitionState] = {}
         self._control = _ParquetWriter(self._folder / CONTROL, CONTROL_SCHEMA, ["topic"])
         self._refused = _ParquetWriter(self._folder / REFUSED, REFUSED_SCHEMA, ["kind", "topic"])
-        self._reasons: dict[str, int] = {}
+        self._reasons: Counter[str] = Counter()
         self._notes: dict[str, Any] = {}
         self._low, self._high = fixed_point.INT64_MAX, -1
 
@@ -127,28 +126,24 @@ class DayWriter:
         )
         if len(batch):
             stream.advance_offsets(batch.offset, f"{batch.topic}/{batch.partition}")
-            self._open_parquet(stream, batch.kind).write(to_table(batch))
+            if stream.parquet is None:
+                number = sum(key[0] == batch.kind for key, s in self._partitions.items() if s.file)
+                stream.file = f"{batch.kind}/part-{number:05d}.parquet"
+                stream.parquet = _ParquetWriter(
+                    self._folder / stream.file, schema(batch.kind), dictionary_columns(batch.kind)
+                )
+            stream.parquet.write(to_table(batch))
             stream.rows += len(batch)
             ts = batch.numbers["ts"]
             self._low, self._high = min(self._low, int(ts.min())), max(self._high, int(ts.max()))
         if batch.refused:
-            self._write_refused(batch.kind, batch.refused)
+            names = REFUSED_SCHEMA.names[1:]
+            rows = [
+                {"kind": batch.kind, **{n: getattr(r, n) for n in names}} for r in batch.refused
+            ]
+            self._refused.write(pa.Table.from_pylist(rows, schema=REFUSED_SCHEMA))
+            self._reasons.update(r.reason for r in batch.refused)
             stream.next_offset = max(stream.next_offset, batch.refused[-1].offset + 1)
-
-    def _open_parquet(self, stream: _PartitionState, kind: str) -> _ParquetWriter:
-        if stream.parquet is None:
-            number = sum(1 for key, s in self._partitions.items() if key[0] == kind and s.file)
-            stream.file = f"{kind}/part-{number:05d}.parquet"
-            path = self._folder / stream.file
-            stream.parquet = _ParquetWriter(path, schema(kind), dictionary_columns(kind))
-        return stream.parquet
-
-    def _write_refused(self, kind: str, refused: list[RefusedRecord]) -> None:
-        names = REFUSED_SCHEMA.names[1:]
-        rows = [{"kind": kind, **{n: getattr(r, n) for n in names}} for r in refused]
-        self._refused.write(pa.Table.from_pylist(rows, schema=REFUSED_SCHEMA))
-        for r in refused:
-            self._reasons[r.reason] = self._reasons.get(r.reason, 0) + 1
 
     def control(self, topic: str, partition: int, offset: int, ts: int) -> None:
         """Append a control record: no later record of the topic partition is older than `ts`."""
@@ -169,26 +164,17 @@ class DayWriter:
         try:
             return self._close()
         except BaseException:
-            self._abort()
+            shutil.rmtree(self._folder, ignore_errors=True)
             raise
-
-    def _abort(self) -> None:
-        """Remove what was written."""
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> DayWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None and not self._closed:
             self.close()
         elif kind is not None:
-            self._abort()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _close(self) -> DayMeta:
         kinds = {kind for kind, _, _ in self._partitions}
@@ -211,8 +197,7 @@ class DayWriter:
         if self._high < 0:
             return None
         end = self._end_ts
-        if end is None:
-            end = self._high // SECOND_NS * SECOND_NS + SECOND_NS
+        end = (self._high // SECOND_NS + 1) * SECOND_NS if end is None else end
         for (kind, topic, partition), stream in self._partitions.items():
             if kind in events.KINDS:
                 self.control(topic, partition, stream.next_offset, end)
@@ -241,3 +226,27 @@ class DayWriter:
             notes=self._notes,
             files=files,
         )
+
+
+def replace_folder(path: Path, new: Path) -> None:
+    """Sync the folder `new` to disk and give it the name `path`; what stood there is removed.
+
+    Both are in the same folder. A crash leaves the old folder or the new one, each whole.
+    """
+    for entry in sorted(new.rglob("*"), reverse=True):
+        _sync(entry)
+    _sync(new)
+    old = new.with_name(new.name + ".old")
+    if path.exists():
+        path.rename(old)
+    new.rename(path)
+    _sync(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
