@@ -107,8 +107,7 @@ class SimulatedLog:
             self._write_silences(kind, number, mine["ts"])
             offset = self._offset[kind, number] + np.arange(len(mine))
             self._offset[kind, number] += len(mine)
-            fields = {"ts": mine["ts"].astype(np.int64), **build(mine)}
-            self._day.write(batch_of_columns(kind, number, offset, fields))
+            self._day.write(batch_of_columns(kind, number, offset, build(mine)))
 
     def write_batch(self, batch: Batch) -> None:
         """Write a batch whose offsets continue those of its topic partition."""

@@ -108,7 +108,9 @@ def simulate(
         for at, seconds in _stretches(settings.rate, end_ts):
             if at % HOUR_NS == 0:
                 rate = writer.funding_rate
-                writer.write_moves(funding_payments(settling, positions, walk.price(), rate, at))
+                writer.write(
+                    "collateral", funding_payments(settling, positions, walk.price(), rate, at)
+                )
             stretch = thin_books(walk.step(at, seconds), plan, markets)
             writer.write_books(stretch)
             writer.write_marks(stretch, positions.open_interest())
@@ -117,8 +119,8 @@ def simulate(
             writer.write_cancels(ended)
             writer.write_fills(met, positions)
             leverage, moves = actions.step(stretch)
-            writer.write_leverage(leverage)
-            writer.write_moves(moves)
+            writer.write("leverage", leverage)
+            writer.write("collateral", moves)
             log.write_heartbeats(at + seconds * SECOND_NS)
             if progress:
                 progress((at - START_TS) // SECOND_NS + seconds, total_s)
@@ -165,7 +167,7 @@ def _write_opening(
         offset = np.arange(len(mine))
         topic = events.TOPICS["reference"]
         log.write_batch(codec.batch_from_events("reference", topic, partition, offset, mine))
-    writer.write_moves(opening.deposits)
+    writer.write("collateral", opening.deposits)
 
 
 def _market_rules(markets: SimulatedMarkets, row: int) -> events.MarketReference:
