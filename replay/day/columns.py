@@ -109,11 +109,9 @@ def _arrays(batch: Batch, column: Column) -> list[pa.Array]:
 
 def to_table(batch: Batch) -> pa.Table:
     """The rows of `batch` (not its refused records) as a table of `schema(batch.kind)`."""
-    rows = len(batch)
     arrays = [a for column in COLUMNS[batch.kind] for a in _arrays(batch, column)]
-    arrays.append(pa.repeat(pa.scalar(batch.topic), rows))
-    arrays.append(pa.repeat(pa.scalar(batch.partition, pa.int64()), rows))
-    arrays.append(pa.array(batch.offset))
+    origin = (pa.scalar(batch.topic), pa.scalar(batch.partition, pa.int64()))
+    arrays += [*(pa.repeat(value, len(batch)) for value in origin), pa.array(batch.offset)]
     return pa.Table.from_arrays(arrays, schema=schema(batch.kind))
 
 
@@ -127,8 +125,7 @@ def _single_chunk(table: pa.Table, name: str) -> pa.Array:
 
 def _codes(array: pa.Array) -> Int64:
     """The indices of a dictionary array, -1 for nulls."""
-    indices = array.indices.fill_null(-1) if array.null_count else array.indices
-    codes: Int64 = indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    codes: Int64 = array.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return codes
 
 
@@ -148,10 +145,9 @@ def _spans(array: pa.Array) -> TextColumn:
 
 def _text(table: pa.Table, name: str) -> TextColumn:
     array = _single_chunk(table, name)
-    if not isinstance(array, pa.DictionaryArray):
-        return _spans(array)
-    text = _spans(array.dictionary)
-    text.codes = _codes(array)
+    encoded = isinstance(array, pa.DictionaryArray)
+    text = _spans(array.dictionary if encoded else array)
+    text.codes = _codes(array) if encoded else None
     return text
 
 
@@ -162,8 +158,6 @@ def _numbers(table: pa.Table, column: Column) -> Int64:
         return np.array([*codes, ABSENT], np.int64)[_codes(array)]  # -1, a null, takes the last
     if column.type == "flag":
         array = array.cast(pa.int64())
-    if array.null_count == len(array):
-        return np.full(len(array), ABSENT, np.int64)
     if array.null_count:
         array = array.fill_null(ABSENT)
     values: Int64 = array.to_numpy(zero_copy_only=False)
@@ -182,41 +176,30 @@ def from_table(table: pa.Table, kind: str, topic: str, partition: int) -> Batch:
     The columns `dictionary_columns(kind)` are dictionary arrays; an id column that `table` lacks is
     absent in every row. Numbers and text share the table's memory.
     """
-    rows = table.num_rows
     names = set(table.column_names)
     ladders = {}
     for column in ladder_columns(kind):
         offset, price = _levels(_single_chunk(table, f"{column.name}_price"))
         _, quantity = _levels(_single_chunk(table, f"{column.name}_quantity"))
         ladders[column.name] = Ladder(offset, price, quantity)
-    return Batch(
-        kind,
-        topic,
-        partition,
-        _single_chunk(table, "offset").to_numpy(),
-        {c.name: _numbers(table, c) for c in number_columns(kind)},
-        {
-            c.name: _text(table, c.name) if c.name in names else TextColumn.absent(rows)
-            for c in text_columns(kind)
-        },
-        ladders,
-    )
+    texts = {
+        c.name: _text(table, c.name) if c.name in names else TextColumn.absent(table.num_rows)
+        for c in text_columns(kind)
+    }
+    offset = _single_chunk(table, "offset").to_numpy()
+    numbers = {c.name: _numbers(table, c) for c in number_columns(kind)}
+    return Batch(kind, topic, partition, offset, numbers, texts, ladders)
 
 
 def slice_batch(batch: Batch, first: int, last: int) -> Batch:
     """Rows `first` up to `last` of `batch` as views, without a copy; no refused records."""
     rows = slice(first, last)
-    texts = {
-        name: TextColumn(t.buffer, t.start, t.length, t.codes[rows])
-        if t.codes is not None
-        else TextColumn(t.buffer, t.start[rows], t.length[rows])
-        for name, t in batch.texts.items()
-    }
+    texts = {name: text.select_rows(rows) for name, text in batch.texts.items()}
     ladders = {}
     for name, ladder in batch.ladders.items():
         low, high = ladder.offset[first], ladder.offset[last]
         offset = ladder.offset[first : last + 1] - low
         ladders[name] = Ladder(offset, ladder.price[low:high], ladder.quantity[low:high])
     numbers = {name: values[rows] for name, values in batch.numbers.items()}
-    topic, partition = batch.topic, batch.partition
-    return Batch(batch.kind, topic, partition, batch.offset[rows], numbers, texts, ladders)
+    head = batch.kind, batch.topic, batch.partition
+    return Batch(*head, batch.offset[rows], numbers, texts, ladders)

@@ -30,19 +30,11 @@ UNKNOWN = "unknown"
 _PART = re.compile(r"[a-z]+/part-[0-9]{5}\.parquet")
 
 
-def _table(**fields: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, type_, False) for name, type_ in fields.items()])
-
-
-CONTROL_SCHEMA = _table(topic=pa.string(), partition=pa.int64(), offset=pa.int64(), ts=pa.int64())
-REFUSED_SCHEMA = _table(
-    kind=pa.string(),
-    topic=pa.string(),
-    partition=pa.int64(),
-    offset=pa.int64(),
-    reason=pa.string(),
-    detail=pa.string(),
-    raw=pa.binary(),
+_ORIGIN = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
+_REASON = (("reason", pa.string()), ("detail", pa.string()), ("raw", pa.binary()))
+CONTROL_SCHEMA, REFUSED_SCHEMA = (
+    pa.schema([pa.field(name, type_, False) for name, type_ in fields])
+    for fields in ((*_ORIGIN, ("ts", pa.int64())), (("kind", pa.string()), *_ORIGIN, *_REASON))
 )
 
 
@@ -70,14 +62,12 @@ class DayFile(msgspec.Struct, frozen=True):
 
 
 class DaySpan(NamedTuple):
-    """Event times of a day, ns UTC."""
+    """Event times of a day, ns UTC: the lowest and the highest of its records, and the day's end,
+    up to which every topic partition is complete."""
 
     first_ts: int
-    """The lowest event time of its records."""
     last_ts: int
-    """The highest event time of its records."""
     end_ts: int
-    """The day's end: every topic partition is complete up to here."""
 
 
 class DayMeta(msgspec.Struct, frozen=True, kw_only=True):
