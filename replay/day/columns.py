@@ -31,7 +31,7 @@ IDS = ("order_id", "trade_id", "replaces")
 """Text that differs from row to row: read on request, never dictionary-encoded."""
 
 _SCALES = {"e8": str(fixed_point.SCALE), "e6": str(fixed_point.MONEY_SCALE)}
-_ORIGIN_COLUMNS = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
+ORIGIN_COLUMNS = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
 
 
 def _fields(column: Column) -> list[pa.Field]:
@@ -51,7 +51,7 @@ def _fields(column: Column) -> list[pa.Field]:
 def schema(kind: str) -> pa.Schema:
     """The Arrow schema of `kind`'s records."""
     fields = [f for column in COLUMNS[kind] for f in _fields(column)]
-    return pa.schema(fields + [pa.field(name, type_, False) for name, type_ in _ORIGIN_COLUMNS])
+    return pa.schema(fields + [pa.field(name, type_, False) for name, type_ in ORIGIN_COLUMNS])
 
 
 def dictionary_columns(kind: str) -> list[str]:

@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from monitor.core.contract import events
+from replay.day.columns import ORIGIN_COLUMNS
 
 FORMAT = 1
 """Version of the folder's layout."""
@@ -30,11 +31,13 @@ UNKNOWN = "unknown"
 _PART = re.compile(r"[a-z]+/part-[0-9]{5}\.parquet")
 
 
-_ORIGIN = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
 _REASON = (("reason", pa.string()), ("detail", pa.string()), ("raw", pa.binary()))
 CONTROL_SCHEMA, REFUSED_SCHEMA = (
     pa.schema([pa.field(name, type_, False) for name, type_ in fields])
-    for fields in ((*_ORIGIN, ("ts", pa.int64())), (("kind", pa.string()), *_ORIGIN, *_REASON))
+    for fields in (
+        (*ORIGIN_COLUMNS, ("ts", pa.int64())),
+        (("kind", pa.string()), *ORIGIN_COLUMNS, *_REASON),
+    )
 )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -77,23 +76,15 @@ Choices = dict[tuple[int, int], tuple[int, int]]
 """Leverage (1e-8) and code of the margin mode, by account and market."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpeningState:
-    """The accounts at the start of the day."""
-
-    positions: list[Event]
-    deposits: Rows
-    choices: Choices
-
-
 def draw_opening(
     rng: Rng,
     markets: SimulatedMarkets,
     population: Population,
     start_ts: int,
     positions: SimulatedPositions,
-) -> OpeningState:
-    """Positions of some accounts, market makers on the other side, and the deposits of all.
+) -> tuple[list[Event], Rows, Choices]:
+    """Positions of some accounts, market makers on the other side, the deposits of all, and the
+    leverage and mode of each position.
 
     The equity of each account is its wealth: the profit of its positions so far is subtracted from
     its deposit. The positions are added to `positions`.
@@ -153,7 +144,7 @@ def draw_opening(
         for a, s, q, e, m, lev, money in rows
     ]
     choices = {(a, s): (lev * SCALE, m) for a, s, _, _, m, lev, _ in rows}
-    return OpeningState(references, deposits, choices)
+    return references, deposits, choices
 
 
 @cache
