@@ -47,18 +47,14 @@ class Lobster(LineAdapter):
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
         self._open_orders: dict[bytes, OpenOrder] = {}
-        self._offset_ns = self._offset_hours() * _HOUR_NS
+        hours = self.options.get("utc_offset_h", "0")
+        if "utc_offset_h" not in self.options:
+            self.notes["times are the file's clock (New York) written as if it were UTC"] = 1
+        if not re.fullmatch(r"[+-]?1?[0-9]", hours):
+            raise OptionError(f"utc_offset_h={hours}: whole hours, as -4")
+        self._offset_ns = int(hours) * _HOUR_NS
         self._symbol = self.options.get("symbol", SYMBOL)
         self._midnight = self._parse_midnight(self.options.get("date", DATE))
-
-    def _offset_hours(self) -> int:
-        text = self.options.get("utc_offset_h")
-        if text is None:
-            self.notes["times are the file's clock (New York) written as if it were UTC"] = 1
-            return 0
-        if not re.fullmatch(r"[+-]?1?[0-9]", text):
-            raise OptionError(f"utc_offset_h={text}: whole hours, as -4")
-        return int(text)
 
     def _parse_midnight(self, text: str) -> int:
         try:

@@ -31,21 +31,18 @@ IDS = ("order_id", "trade_id", "replaces")
 """Text that differs from row to row: read on request, never dictionary-encoded."""
 
 _SCALES = {"e8": str(fixed_point.SCALE), "e6": str(fixed_point.MONEY_SCALE)}
+_LEVELS = pa.list_(pa.field("element", pa.int64(), False))
 ORIGIN_COLUMNS = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
 
 
 def _fields(column: Column) -> list[pa.Field]:
-    null = not column.required
     if column.type == "ladder":
-        levels = pa.list_(pa.field("element", pa.int64(), False))
         names = (f"{column.name}_price", f"{column.name}_quantity")
-        return [pa.field(name, levels, False, {"scale": _SCALES["e8"]}) for name in names]
-    if column.type in ("text", "json", "enum"):
-        return [pa.field(column.name, pa.string(), null)]
-    if column.type == "flag":
-        return [pa.field(column.name, pa.bool_(), null)]
+        return [pa.field(name, _LEVELS, False, {"scale": _SCALES["e8"]}) for name in names]
+    strings = dict.fromkeys(("text", "json", "enum"), pa.string())
+    type_ = {**strings, "flag": pa.bool_()}.get(column.type, pa.int64())
     scale = {"scale": _SCALES[column.type]} if column.type in _SCALES else None
-    return [pa.field(column.name, pa.int64(), null, scale)]
+    return [pa.field(column.name, type_, not column.required, scale)]
 
 
 def schema(kind: str) -> pa.Schema:
@@ -93,9 +90,8 @@ def _arrays(batch: Batch, column: Column) -> list[pa.Array]:
         ladder = batch.ladders[column.name]
         offset = pa.array(ladder.offset - ladder.offset[0], pa.int32())
         first, last = ladder.offset[0], ladder.offset[-1]
-        field = pa.list_(pa.field("element", pa.int64(), False))
         levels = (ladder.price[first:last], ladder.quantity[first:last])
-        return [pa.ListArray.from_arrays(offset, pa.array(v), type=field) for v in levels]
+        return [pa.ListArray.from_arrays(offset, pa.array(v), type=_LEVELS) for v in levels]
     if column.type in ("text", "json"):
         return [_strings(batch.texts[column.name])]
     values = batch.numbers[column.name]

@@ -162,10 +162,19 @@ class DayWriter:
         """Write the day's end, sync everything and put the folder in its place."""
         self._closed = True
         try:
-            return self._close()
+            span = self._write_end()
+            parts = [s.parquet for s in self._partitions.values() if s.parquet]
+            for parquet in (self._control, self._refused, *parts):
+                parquet.close()
+            meta = self._meta(span)
+            document = msgspec.json.format(msgspec.json.encode(meta, order="sorted"), indent=1)
+            (self._folder / META).write_bytes(document + b"\n")
+            self._check_place()
+            replace_folder(self._path, self._folder)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
+        return meta
 
     def __enter__(self) -> DayWriter:
         return self
@@ -176,24 +185,12 @@ class DayWriter:
         elif kind is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _close(self) -> DayMeta:
+    def _write_end(self) -> DaySpan | None:
+        """Append a control record of the day's end to every topic partition, one a kind or more."""
         kinds = {kind for kind, _, _ in self._partitions}
         for kind, topic in events.TOPICS.items():
             if kind not in kinds:
                 self.declare(kind, topic, 0)
-        span = self._write_end()
-        parts = [s.parquet for s in self._partitions.values() if s.parquet]
-        for parquet in (self._control, self._refused, *parts):
-            parquet.close()
-        meta = self._meta(span)
-        document = msgspec.json.format(msgspec.json.encode(meta, order="sorted"), indent=1)
-        (self._folder / META).write_bytes(document + b"\n")
-        self._check_place()
-        replace_folder(self._path, self._folder)
-        return meta
-
-    def _write_end(self) -> DaySpan | None:
-        """Append a control record of the day's end to every topic partition."""
         if self._high < 0:
             return None
         end = self._end_ts

@@ -156,11 +156,17 @@ class LiquidationMatcher:
             self._adjust(liquidation)
 
     def _adjust(self, liquidation: TableLiquidation) -> None:
+        """Take from the account the cash that by its rows is left after the liquidation."""
         user = liquidation.user
-        cash = self._remaining_cash(liquidation)
-        if cash is None:
+        trades = [trade for trade in self._trades[user] if trade.ts <= liquidation.ts]
+        positions: Counter[str] = Counter()
+        for trade in trades:
+            positions[trade.record["symbol"]] += trade.signed_quantity
+        if any(positions.values()):
             self._notes["cross liquidations that leave positions: account value not used"] += 1
             return
+        updates = (update for update in self._updates[user] if update.ts <= liquidation.ts)
+        cash = sum(trade.cash for trade in trades) + sum(update.amount for update in updates)
         amount = -(cash + self._adjusted[user])
         if amount:
             self._adjusted[user] += amount
@@ -172,14 +178,3 @@ class LiquidationMatcher:
                 "cause": "adjustment",
             }
             self.adjustments.append((liquidation.raw, adjustment))
-
-    def _remaining_cash(self, liquidation: TableLiquidation) -> int | None:
-        """The account's cash (1e-6) after the liquidation by its rows; None: it has positions."""
-        positions: Counter[str] = Counter()
-        trades = [t for t in self._trades[liquidation.user] if t.ts <= liquidation.ts]
-        for trade in trades:
-            positions[trade.record["symbol"]] += trade.signed_quantity
-        if any(positions.values()):
-            return None
-        updates = (u for u in self._updates[liquidation.user] if u.ts <= liquidation.ts)
-        return sum(trade.cash for trade in trades) + sum(update.amount for update in updates)
