@@ -95,10 +95,8 @@ def _differing_fields(
     if left is None or right is None:
         return {}
     one, other = (_flatten(_parse_object(entry[1])) for entry in (left, right))
-    pairs = {
-        name: (one.get(name, "nothing"), other.get(name, "nothing"))
-        for name in sorted(one.keys() | other.keys())
-    }
+    names = sorted(one.keys() | other.keys())
+    pairs = {name: (one.get(name, "nothing"), other.get(name, "nothing")) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from monitor.core.contract import fixed_point
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode import codec
-from monitor.core.decode.batch import Batch, Int64, RefusedRecord
+from monitor.core.decode.batch import Batch, Int64, RefusedRecord, TextColumn
 from replay.day.columns import IDS, dictionary_columns, from_table, schema, slice_batch
 from replay.day.layout import REFUSED, DayError, DayMeta, DayPartition
 
@@ -41,31 +41,31 @@ class RecordFilter:
 def _symbol_mask(batch: Batch, symbols: frozenset[str]) -> NDArray[np.bool_]:
     """Whether each row has one of the symbols, or none at all (an account's collateral)."""
     text = batch.texts["symbol"]
-    data = text.buffer.tobytes()
-    spans = zip(text.start.tolist(), text.length.tolist(), strict=True)
-    every = [n < 0 or data[s : s + n].decode() in symbols for s, n in spans]
+    names = TextColumn(text.buffer, text.start, text.length).to_strings()
+    every = [name is None or name in symbols for name in names]
     wanted = np.array([*every, True], bool)  # code -1, a row without a symbol, takes the last
     return wanted[text.codes] if text.codes is not None else wanted[:-1]
 
 
 @dataclass(slots=True)
 class PartitionReader:
-    """One topic partition of a day, read a row group at a time."""
+    """One topic partition of a day, read a row group at a time.
+
+    `refused`: its refused records of later row groups, in offset order; `batch_refused`: those
+    among the rows of `batch`. `highest_ts`: the highest event time yielded so far, ns; `before_ts`:
+    that of the last row of the row group before (at first, the day's start).
+    """
 
     part: DayPartition
     choice: RecordFilter
     refused: list[RefusedRecord]
-    """Its refused records that were not yielded yet, in offset order."""
     file: pq.ParquetFile | None
     highest_ts: int
-    """The highest event time yielded so far, ns."""
     before_ts: int
-    """Event time of the last row of the row group before; for the first, the day's start. ns."""
     row_group: int = 0
     next_row: int = 0
     batch: Batch | None = None
     batch_refused: list[RefusedRecord] = field(default_factory=list)
-    """The refused records among the rows of `batch`."""
 
     def _select_rows(self, batch: Batch, last: bool) -> None:
         """Keep the rows and refused records that the filter selects.

@@ -74,20 +74,20 @@ class DaySpan(NamedTuple):
 
 
 class DayMeta(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `day.json`."""
+    """The content of `day.json`.
+
+    `span`: None where no record was accepted. `records`: accepted ones by each of the eight kinds;
+    `refused` by reason. `notes`: how the day came to be and what is odd in it.
+    """
 
     format: int
     contract: int
     venue: str
     span: DaySpan | None
-    """None where no record was accepted."""
     records: dict[str, int]
-    """Accepted records by kind, all eight kinds."""
     refused: dict[str, int]
-    """Refused records by reason."""
     partitions: list[DayPartition]
     notes: dict[str, Any]
-    """How the day came to be and what is odd in it, as the writer noted it."""
     files: dict[str, DayFile]
 
 

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +20,9 @@ import pyarrow.parquet as pq
 from monitor.core.contract import events, fixed_point
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch, Int64
+from replay.day import layout
 from replay.day.columns import dictionary_columns, schema, to_table
-from replay.day.layout import (
-    CONTROL,
-    CONTROL_SCHEMA,
-    FORMAT,
-    GROUP_ROWS,
-    META,
-    REFUSED,
-    REFUSED_SCHEMA,
-    DayError,
-    DayFile,
-    DayMeta,
-    DayPartition,
-    DaySpan,
-)
+from replay.day.layout import DayError, DayMeta, DaySpan
 
 
 class _ParquetWriter:
@@ -51,16 +39,16 @@ class _ParquetWriter:
     def write(self, table: pa.Table) -> None:
         self._waiting.append(table)
         self._rows += table.num_rows
-        if self._rows >= GROUP_ROWS:
+        if self._rows >= layout.GROUP_ROWS:
             whole = pa.concat_tables(self._waiting)
-            full = self._rows // GROUP_ROWS * GROUP_ROWS
-            self._writer.write_table(whole.slice(0, full), row_group_size=GROUP_ROWS)
+            full = self._rows // layout.GROUP_ROWS * layout.GROUP_ROWS
+            self._writer.write_table(whole.slice(0, full), row_group_size=layout.GROUP_ROWS)
             self._waiting, self._rows = [whole.slice(full)], self._rows - full
 
     def close(self) -> None:
         if self._rows:
             whole = pa.concat_tables(self._waiting)
-            self._writer.write_table(whole, row_group_size=GROUP_ROWS)
+            self._writer.write_table(whole, row_group_size=layout.GROUP_ROWS)
         self._writer.close()
 
 
@@ -99,9 +87,13 @@ class DayWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._folder = path.parent / f".{path.name}.{uuid.uuid4().hex[:12]}"
         self._folder.mkdir()
-        self._partitions: dict[tuple[str, str, int], _PartitionState] = {}
-        self._control = _ParquetWriter(self._folder / CONTROL, CONTROL_SCHEMA, ["topic"])
-        self._refused = _ParquetWriter(self._folder / REFUSED, REFUSED_SCHEMA, ["kind", "topic"])
+        self._partitions = defaultdict[tuple[str, str, int], _PartitionState](_PartitionState)
+        self._control = _ParquetWriter(
+            self._folder / layout.CONTROL, layout.CONTROL_SCHEMA, ["topic"]
+        )
+        self._refused = _ParquetWriter(
+            self._folder / layout.REFUSED, layout.REFUSED_SCHEMA, ["kind", "topic"]
+        )
         self._reasons: Counter[str] = Counter()
         self._notes: dict[str, Any] = {}
         self._low, self._high = fixed_point.INT64_MAX, -1
@@ -111,19 +103,17 @@ class DayWriter:
             return
         if not self._overwrite:
             raise DayError(f"{self._path} exists: name another folder, or ask to overwrite it")
-        if not (self._path / META).is_file():
+        if not (self._path / layout.META).is_file():
             raise DayError(f"{self._path} is no recorded day and is not overwritten: move it away")
 
     def declare(self, kind: str, topic: str, partition: int, next_offset: int = 0) -> None:
         """Name a topic partition that may stay empty, so that its end is recorded too."""
-        stream = self._partitions.setdefault((kind, topic, partition), _PartitionState())
+        stream = self._partitions[kind, topic, partition]
         stream.next_offset = max(stream.next_offset, next_offset)
 
     def write(self, batch: Batch) -> None:
         """Append a batch with its refused records. Raises `DayError` where offsets do not rise."""
-        stream = self._partitions.setdefault(
-            (batch.kind, batch.topic, batch.partition), _PartitionState()
-        )
+        stream = self._partitions[batch.kind, batch.topic, batch.partition]
         if len(batch):
             stream.advance_offsets(batch.offset, f"{batch.topic}/{batch.partition}")
             if stream.parquet is None:
@@ -137,18 +127,18 @@ class DayWriter:
             ts = batch.numbers["ts"]
             self._low, self._high = min(self._low, int(ts.min())), max(self._high, int(ts.max()))
         if batch.refused:
-            names = REFUSED_SCHEMA.names[1:]
+            names = layout.REFUSED_SCHEMA.names[1:]
             rows = [
                 {"kind": batch.kind, **{n: getattr(r, n) for n in names}} for r in batch.refused
             ]
-            self._refused.write(pa.Table.from_pylist(rows, schema=REFUSED_SCHEMA))
+            self._refused.write(pa.Table.from_pylist(rows, schema=layout.REFUSED_SCHEMA))
             self._reasons.update(r.reason for r in batch.refused)
             stream.next_offset = max(stream.next_offset, batch.refused[-1].offset + 1)
 
     def control(self, topic: str, partition: int, offset: int, ts: int) -> None:
         """Append a control record: no later record of the topic partition is older than `ts`."""
         row = {"topic": topic, "partition": partition, "offset": offset, "ts": ts}
-        self._control.write(pa.Table.from_pylist([row], schema=CONTROL_SCHEMA))
+        self._control.write(pa.Table.from_pylist([row], schema=layout.CONTROL_SCHEMA))
 
     def set_end(self, ts: int) -> None:
         """Set the day's end (ns UTC), where it becomes clear only when the records are read."""
@@ -168,7 +158,7 @@ class DayWriter:
                 parquet.close()
             meta = self._meta(span)
             document = msgspec.json.format(msgspec.json.encode(meta, order="sorted"), indent=1)
-            (self._folder / META).write_bytes(document + b"\n")
+            (self._folder / layout.META).write_bytes(document + b"\n")
             self._check_place()
             replace_folder(self._path, self._folder)
         except BaseException:
@@ -204,16 +194,18 @@ class DayWriter:
         records = dict.fromkeys(events.KINDS, 0)
         parts = []
         for (kind, topic, partition), s in sorted(self._partitions.items()):
-            parts.append(DayPartition(kind, topic, partition, s.rows, s.next_offset, s.file))
+            parts.append(layout.DayPartition(kind, topic, partition, s.rows, s.next_offset, s.file))
             if s.rows:
                 records[kind] += s.rows
         files = {}
         for path in sorted(self._folder.glob("*/*.parquet")):
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            files[path.relative_to(self._folder).as_posix()] = DayFile(path.stat().st_size, digest)
+            files[path.relative_to(self._folder).as_posix()] = layout.DayFile(
+                path.stat().st_size, digest
+            )
         return DayMeta(
-            format=FORMAT,
+            format=layout.FORMAT,
             contract=events.VERSION,
             venue=self._venue,
             span=span,

@@ -49,17 +49,14 @@ class PlantedIncident(BaseModel):
 
     @property
     def raises_cancels(self) -> bool:
-        """Whether it raises the rate of cancels."""
         return self.kind in ("cancel_burst", "joint")
 
     @property
     def raises_leverage(self) -> bool:
-        """Whether it raises the rate of leverage changes."""
         return self.kind in ("leverage_surge", "joint")
 
     @property
     def thins_book(self) -> bool:
-        """Whether it thins the book."""
         return self.kind in ("thin_book", "joint")
 
 

@@ -10,7 +10,7 @@ from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Int64, Ladder, TextColumn, number_columns
 from replay.simulation.accounts import SimulatedPositions
-from replay.simulation.log import Fields, SimulatedLog, enum_code, identifiers, text_of_codes
+from replay.simulation.log import Fields, SimulatedLog, enum_code, identifiers
 from replay.simulation.market import (
     LEVELS,
     Float64,
@@ -77,7 +77,9 @@ class RecordWriter:
 
         def fields(mine: Rows) -> Fields:
             out: Fields = {name: mine[name] for name in numbers}
-            out |= {name: text_of_codes(text, mine[name]) for name, text in texts.items()}
+            for name, text in texts.items():
+                codes = mine[name].astype(np.int64)  # -1: absent
+                out[name] = TextColumn(text.buffer, text.start, text.length, codes)
             return out | build(mine) if build else out
 
         if kind == "collateral":
