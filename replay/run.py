@@ -42,10 +42,9 @@ class AlertFilter:
 
     def matches(self, alert: Alert) -> bool:
         """Whether the alert is shown."""
-        if self.symbols and self.symbols.isdisjoint(alert.symbols):
-            return False
         started = self.from_ts is None or alert.ts >= self.from_ts
-        return started and (self.to_ts is None or alert.ts <= self.to_ts)
+        in_time = started and (self.to_ts is None or alert.ts <= self.to_ts)
+        return in_time and not (self.symbols and self.symbols.isdisjoint(alert.symbols))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +145,7 @@ def replay_outputs(
         engine.stage.band_maker.parallel_map = threads.map
         yield engine.control(day.controls(settings.accounts.bands_interval_ns))
         for batch in prefetch(day.batches(rows)):
+            # Wait until the wall clock has moved as far as event time, divided by the speed.
             if options.speed is not None and len(batch):
                 ts = int(batch.numbers["ts"][-1])
                 first = first or (time.monotonic(), ts)

@@ -88,7 +88,10 @@ class Lobster(LineAdapter):
             notes = {b"6": "auctions (type 6)", b"7": "trading halts and resumptions (type 7)"}
             self.notes[notes.get(code, f"type {code.decode()}: unknown; no record made")] += 1
             return []
-        ts, resting = self._ts(time.decode()), _side(direction)
+        ts = self._ts(time.decode())
+        if direction not in (b"1", b"-1"):
+            raise UnreadableError("bad_value", "direction is 1 or -1")
+        resting = "buy" if direction == b"1" else "sell"
         record = {
             "kind": _KINDS[code],
             "ts": ts,
@@ -117,12 +120,6 @@ class Lobster(LineAdapter):
             raise UnreadableError("wrong_type", "no time in seconds after midnight")
         seconds, _, rest = text.partition(".")
         return self._midnight + int(seconds) * SECOND_NS + int(rest[:9].ljust(9, "0"))
-
-
-def _side(direction: bytes) -> str:
-    if direction not in (b"1", b"-1"):
-        raise UnreadableError("bad_value", "direction is 1 or -1")
-    return "buy" if direction == b"1" else "sell"
 
 
 def _dollars(text: str) -> str:

@@ -115,11 +115,6 @@ def read_meta(path: Path) -> DayMeta:
         meta = msgspec.json.decode(document, type=DayMeta)
     except msgspec.DecodeError as error:
         raise DayError(f"{path} is no recorded day: {META}: {error}") from None
-    _check(path, meta)
-    return meta
-
-
-def _check(path: Path, meta: DayMeta) -> None:
     for name, file in meta.files.items():
         if not _PART.fullmatch(name):
             raise DayError(f"{path}: {META} names {name!r}, which no recorded day has")
@@ -136,3 +131,4 @@ def _check(path: Path, meta: DayMeta) -> None:
             raise DayError(f"{path}: {META} names {part.file!r} without its sha256")
     if not {CONTROL, REFUSED} <= meta.files.keys():
         raise DayError(f"{path}: {META} does not name {CONTROL} and {REFUSED}")
+    return meta

@@ -98,16 +98,12 @@ class Day:
         """
         if rows < 1:
             raise ValueError("rows: at least 1 a batch")
-        choice = interleave.RecordFilter(
-            rows,
-            frozenset(symbols) if symbols is not None else None,
-            from_ts if from_ts is not None else -fixed_point.INT64_MAX,
-            to_ts if to_ts is not None else fixed_point.INT64_MAX,
-            ids,
-        )
-        return interleave.merge_partitions(
-            interleave.open_partitions(self._path, self.meta, choice)
-        )
+        named = None if symbols is None else frozenset(symbols)
+        low = -fixed_point.INT64_MAX if from_ts is None else from_ts
+        high = fixed_point.INT64_MAX if to_ts is None else to_ts
+        choice = interleave.RecordFilter(rows, named, low, high, ids)
+        partitions = interleave.open_partitions(self._path, self.meta, choice)
+        return interleave.merge_partitions(partitions)
 
 
 def _to_real_units(table: pa.Table, kind: str, exact: bool) -> pa.Table:

@@ -96,14 +96,15 @@ def make_markets(rng: Rng, count: int) -> SimulatedMarkets:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """The accounts: a few are very active and rich, most are hardly ever active."""
+    """The accounts: a few are very active and rich, most are hardly ever active.
+
+    `wealth`: equity at the day's opening, quote currency. `makers`: indices of the market makers.
+    """
 
     names: list[str]
     text: TextColumn
     wealth: Float64
-    """Equity at the day's opening, quote currency."""
     makers: Int64
-    """Indices of the market makers."""
     _cumulative_activity: Float64
     """Running sum of the accounts' shares of activity, up to 1; market makers have none."""
 

@@ -86,20 +86,18 @@ def quantities(
 
 
 class OrderFlow:
-    """Draws the orders of one stretch after the other; keeps those that rest or are yet to come."""
+    """Draws the orders of one stretch after the other; keeps those that rest or are yet to come.
+
+    `orders`: the planted ones (`planted_orders`).
+    """
 
     def __init__(
-        self,
-        rng: Rng,
-        markets: SimulatedMarkets,
-        population: Population,
-        rate: float,
-        planted: Rows,
+        self, rng: Rng, markets: SimulatedMarkets, population: Population, rate: float, orders: Rows
     ) -> None:
         self._rng, self._markets, self._population = rng, markets, population
         cluster = (1 + MAKER_SHARE * MAKER_QUOTES) / (1 - BRANCHING)
         self._roots_per_s = rate / EVENTS_PER_ORDER / cluster * markets.share
-        self._upcoming = planted
+        self._upcoming = orders
         self._resting = np.empty(0, ORDER)
         self._next_id = 0
 
