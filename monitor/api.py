@@ -42,7 +42,7 @@ from monitor.errors import ConfigError
 from monitor.plugins import detector_factories
 from replay import commands
 from replay.day import Day
-from replay.day.frames import TIMESTAMP, to_pandas
+from replay.day.reader import TIMESTAMP, to_pandas
 from replay.run import AlertFilter, ReplayOptions, ReplaySummary, replay_outputs
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import SimulatedDay, simulate

@@ -15,7 +15,7 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
 from replay.day import Day, DayError
-from replay.run import ReplayOptions, ReplaySummary, replay
+from replay.run import ReplayOptions, replay
 from replay.simulation.settings import SimulationSettings
 
 
@@ -113,15 +113,6 @@ def replay_day(
             progress=show,
         )
     console.alerts(shown)
-    print_summary(console, summary, day)
-    for what, file in (("alerts", alerts_to), ("bands", bands_to)):
-        if file is not None:
-            console.say(f"{what} are in {file}")
-    return dataclasses.asdict(summary)
-
-
-def print_summary(console: Console, summary: ReplaySummary, day: Day) -> None:
-    """Print the numbers of a replay in a few lines."""
     records = f"{summary.records:,} records ({format_counts(summary.events)})"
     console.say(f"{records} in {summary.windows:,} windows")
     if (span := day.meta.span) is not None:
@@ -132,8 +123,11 @@ def print_summary(console: Console, summary: ReplaySummary, day: Day) -> None:
         console.say(f"too late to count {summary.late:,}: {format_counts(summary.late_by_kind)}")
     for cause, modes in summary.outcomes.items():
         for mode, verdicts in modes.items():
-            console.say(
-                f"forced by {cause}, {mode}, beside the prediction: {format_counts(verdicts)}"
-            )
+            beside = f"beside the prediction: {format_counts(verdicts)}"
+            console.say(f"forced by {cause}, {mode}, {beside}")
     console.say(f"digest {summary.digest}")
     console.say(f"{summary.seconds:.2f} s, {summary.events_per_second:,.0f} records a second")
+    for what, file in (("alerts", alerts_to), ("bands", bands_to)):
+        if file is not None:
+            console.say(f"{what} are in {file}")
+    return dataclasses.asdict(summary)

@@ -41,15 +41,14 @@ def compare_with_planted(day: Path, alerts: list[Alert], console: Console) -> di
     rows = []
     for incident in planted:
         hits = ground_truth.alerts_about(alerts, incident)
-        first = min((a.ts for a in hits), default=None)
+        kinds = ", ".join(sorted({a.kind for a in hits})) or "not found"
+        # The first alert may come before: a burst can be detected while its orders are placed.
+        delay = (min(a.ts for a in hits) - incident["start_ts"]) / SECOND_NS if hits else None
+        after = (
+            "" if delay is None else f"{delay:.0f} s" if delay >= 0 else f"{-delay:.0f} s before"
+        )
         rows.append(
-            [
-                clock(incident["start_ts"]),
-                incident["symbol"],
-                incident["kind"],
-                ", ".join(sorted({a.kind for a in hits})) or "not found",
-                "" if first is None else _delay_text(first - incident["start_ts"]),
-            ]
+            [clock(incident["start_ts"]), incident["symbol"], incident["kind"], kinds, after]
         )
     console.table(
         "What was planted, and what was found", ["UTC", "symbol", "planted", "found", "after"], rows
@@ -60,10 +59,3 @@ def compare_with_planted(day: Path, alerts: list[Alert], console: Console) -> di
         f"{detected} of {len(planted)} planted incidents were found; {away} alerts speak of none"
     )
     return {"planted": len(planted), "found": detected, "away_from_planted": away}
-
-
-def _delay_text(delay_ns: int) -> str:
-    """Time from an incident's start to its first alert, which may come before: a burst of cancels
-    can be detected while its orders are being placed."""
-    seconds = delay_ns / SECOND_NS
-    return f"{seconds:.0f} s" if seconds >= 0 else f"{-seconds:.0f} s before"

@@ -54,10 +54,7 @@ def _records(path: Path) -> Iterator[DiffEntry]:
 
 
 def _report_difference(
-    a: tuple[Path, DiffEntry | None],
-    b: tuple[Path, DiffEntry | None],
-    same: int,
-    console: Console,
+    a: tuple[Path, DiffEntry | None], b: tuple[Path, DiffEntry | None], same: int, console: Console
 ) -> dict[str, Any]:
     """Print what stands at the first difference (None: the file or day has ended)."""
     console.say(f"{same:,} are the same; then they part")
@@ -98,10 +95,8 @@ def _differing_fields(
     if left is None or right is None:
         return {}
     one, other = (_flatten(_parse_object(entry[1])) for entry in (left, right))
-    pairs = {
-        name: (one.get(name, "nothing"), other.get(name, "nothing"))
-        for name in sorted(one.keys() | other.keys())
-    }
+    names = sorted(one.keys() | other.keys())
+    pairs = {name: (one.get(name, "nothing"), other.get(name, "nothing")) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 

@@ -31,14 +31,12 @@ def lifecycles(alerts: list[Alert]) -> list[list[Alert]]:
     current: dict[str, list[Alert]] = {}
     every: list[list[Alert]] = []
     for alert in alerts:
-        fingerprint = alert.fingerprint
         if alert.status == "resolved":
-            current.pop(fingerprint, None)
+            current.pop(alert.fingerprint, None)
             continue
-        if fingerprint not in current:
-            current[fingerprint] = []
-            every.append(current[fingerprint])
-        current[fingerprint].append(alert)
+        if alert.fingerprint not in current:
+            every.append(current.setdefault(alert.fingerprint, []))
+        current[alert.fingerprint].append(alert)
     return every
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from monitor.core.bands.records import band_records
 from monitor.core.contract.alert import Alert, alert_json
@@ -17,7 +18,6 @@ from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.engine import Engine, EngineOutput
 from monitor.core.settings import EngineSettings
 from replay.day import Day
-from replay.day.atomic import atomic_file
 
 WINDOWS_PER_CLOSE_MAX = 60
 """Windows that are closed together at most, where nobody waits for the first of them."""
@@ -42,14 +42,9 @@ class AlertFilter:
 
     def matches(self, alert: Alert) -> bool:
         """Whether the alert is shown."""
-        if self.symbols and self.symbols.isdisjoint(alert.symbols):
-            return False
         started = self.from_ts is None or alert.ts >= self.from_ts
-        return started and (self.to_ts is None or alert.ts <= self.to_ts)
-
-    def is_past_end(self, passed_ns: int) -> bool:
-        """Whether every alert that could be shown has been decided at event time `passed_ns`."""
-        return self.to_ts is not None and passed_ns > self.to_ts
+        in_time = started and (self.to_ts is None or alert.ts <= self.to_ts)
+        return in_time and not (self.symbols and self.symbols.isdisjoint(alert.symbols))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +56,6 @@ class ReplayOptions:
     speed: float | None = None
     """Seconds of event time in a second; None: as fast as possible."""
     shown: AlertFilter = AlertFilter()
-
-    @property
-    def windows_per_close(self) -> int:
-        """Windows that the engine may keep open to close them together."""
-        return WINDOWS_PER_CLOSE_MAX if self.speed is None else 0
-
-    @property
-    def batch_rows(self) -> int:
-        """Records of a batch at most, at this speed."""
-        return self.rows if self.speed is None else min(self.rows, PACED_ROWS)
 
 
 @dataclass(slots=True)
@@ -131,6 +116,16 @@ def replay(
     return summary
 
 
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write; it takes the name `path` only when the block ends without an exception."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    with beside.open("wb") as file:
+        yield file
+    beside.replace(path)
+
+
 def replay_outputs(
     day: Day,
     settings: EngineSettings,
@@ -141,19 +136,26 @@ def replay_outputs(
     """What each step of the engine publishes; `summary` is complete when the iterator ends."""
     start = time.perf_counter()
     partitions = 1 + max((part.partition for part in day.meta.partitions), default=0)
-    engine = Engine(settings, factories, partitions, options.windows_per_close)
-    pace = _Pacer(options.speed)
+    paced = options.speed is not None
+    engine = Engine(settings, factories, partitions, 0 if paced else WINDOWS_PER_CLOSE_MAX)
+    rows = min(options.rows, PACED_ROWS) if paced else options.rows
+    last_ts = options.shown.to_ts
+    first: tuple[float, int] | None = None
     with ThreadPoolExecutor(REFRESH_THREADS) as threads:
         engine.stage.band_maker.parallel_map = threads.map
         yield engine.control(day.controls(settings.accounts.bands_interval_ns))
-        for batch in prefetch(day.batches(options.batch_rows)):
-            if len(batch):
-                pace.wait(int(batch.numbers["ts"][-1]))
+        for batch in prefetch(day.batches(rows)):
+            # Wait until the wall clock has moved as far as event time, divided by the speed.
+            if options.speed is not None and len(batch):
+                ts = int(batch.numbers["ts"][-1])
+                first = first or (time.monotonic(), ts)
+                due = first[0] + (ts - first[1]) / SECOND_NS / options.speed
+                time.sleep(max(0.0, due - time.monotonic()))
             output = engine.step(batch)
             summary.records += len(batch) + len(batch.refused)
             yield output
-            if options.shown.is_past_end(engine.passed_ns):
-                break
+            if last_ts is not None and engine.passed_ns > last_ts:
+                break  # every alert that could be shown has been decided
         else:
             yield engine.finish()
     counts = engine.tally()
@@ -174,19 +176,3 @@ def prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
         while (batch := coming.result()) is not None:
             coming = reader.submit(next, batches, None)
             yield batch
-
-
-class _Pacer:
-    """Waits until the wall clock has moved as far as event time, divided by the speed."""
-
-    def __init__(self, speed: float | None) -> None:
-        self._speed = speed
-        self._start: tuple[float, int] | None = None
-
-    def wait(self, ts: int) -> None:
-        if self._speed is None:
-            return
-        if self._start is None:
-            self._start = time.monotonic(), ts
-        due = self._start[0] + (ts - self._start[1]) / SECOND_NS / self._speed
-        time.sleep(max(0.0, due - time.monotonic()))

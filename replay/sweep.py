@@ -39,7 +39,20 @@ def run(path: Path, config: Config, budgets: list[float], console: Console) -> d
                 on_alert=alerts.append,
                 progress=lambda done, before=before: show(before + done),  # type: ignore[misc]
             )
-            rows.append(_row(budget, days, alerts, planted))
+            kinds = Counter(alert.kind for alert in alerts if alert.status == "firing")
+            missed = Counter(i["kind"] for i in planted if not ground_truth.alerts_about(alerts, i))
+            away = ground_truth.unrelated_incidents(alerts, planted)
+            rows.append(
+                {
+                    "budget": budget,
+                    "alerts": kinds.total(),
+                    "alerts_per_day": kinds.total() / days,
+                    "kinds": dict(kinds),
+                    "found": len(planted) - missed.total(),
+                    "missed": dict(missed),
+                    "away": len(away) if planted else None,
+                }
+            )
     header = ["budget a day", "alerts", "alerts a day"]
     shown = [
         [format_number(r["budget"]), str(r["alerts"]), format_number(r["alerts_per_day"])]
@@ -48,25 +61,10 @@ def run(path: Path, config: Config, budgets: list[float], console: Console) -> d
     if planted:
         header += ["found", "missed", "speak of none"]
         for cells, row in zip(shown, rows, strict=True):
-            missed = ", ".join(f"{n} {kind}" for kind, n in sorted(row["missed"].items())) or "none"
-            cells += [f"{row['found']} of {len(planted)}", missed, str(row["away"])]
+            by_kind = (f"{n} {kind}" for kind, n in sorted(row["missed"].items()))
+            found = f"{row['found']} of {len(planted)}"
+            cells += [found, ", ".join(by_kind) or "none", str(row["away"])]
     console.table(f"{format_number(days * 24)} h of {path}", header, shown)
     if not planted:
         console.say("the day has no ground truth: what would be missed cannot be said")
     return {"days": days, "planted": len(planted), "budgets": rows}
-
-
-def _row(
-    budget: float, days: float, alerts: list[Alert], planted: list[dict[str, Any]]
-) -> dict[str, Any]:
-    kinds = Counter(alert.kind for alert in alerts if alert.status == "firing")
-    missed = Counter(i["kind"] for i in planted if not ground_truth.alerts_about(alerts, i))
-    return {
-        "budget": budget,
-        "alerts": kinds.total(),
-        "alerts_per_day": kinds.total() / days,
-        "kinds": dict(kinds),
-        "found": len(planted) - missed.total(),
-        "missed": dict(missed),
-        "away": len(ground_truth.unrelated_incidents(alerts, planted)) if planted else None,
-    }

@@ -131,7 +131,7 @@ def test_margin_prices_are_those_of_the_command() -> None:
 def test_pandas_is_asked_for_in_one_sentence_where_it_is_missing(
     run: api.Replay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("replay.day.frames.find_spec", lambda name: None)
+    monkeypatch.setattr("replay.day.reader.find_spec", lambda name: None)
     with pytest.raises(ImportError, match="pip install pandas"):
         run.alerts.to_pandas()
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic_core import PydanticCustomError
 
 from monitor.core.contract import events
@@ -22,6 +23,18 @@ from monitor.core.decode import codec
 from monitor.core.decode.batch import Batch, Int64, RefusedRecord
 from monitor.venues.anomalies import FeedAnomalies
 from monitor.venues.parse import Record, UnreadableError, canonical_json
+
+BatchRow = tuple[str, bytes, bytes | UnreadableError]
+"""Kind, line, and the canonical record that the line makes or why it makes none."""
+
+
+@dataclass(slots=True)
+class OpenOrder:
+    """An order that the feed has shown being placed: when (ns UTC), and the quantity that is left,
+    in the feed's own integer unit. Orders from before the recording are not known to be open."""
+
+    placed_ts: int
+    left: int
 
 
 class OptionError(ValueError):
@@ -64,6 +77,38 @@ class VenueAdapter(ABC):
         """Batches of records that are complete only when all files have been read."""
         return []
 
+    def build_batches(self, rows: Sequence[BatchRow]) -> tuple[list[Batch], NDArray[np.bool_]]:
+        """Batches by kind of rows in file order, and whether the contract accepts each row.
+
+        Every row takes an offset; a refused one keeps its line's bytes.
+        """
+        by_kind: dict[str, list[int]] = {}
+        for i, (kind, _, _) in enumerate(rows):
+            by_kind.setdefault(kind, []).append(i)
+        times = np.full(len(rows), -1, np.int64)
+        batches = []
+        for kind, index in by_kind.items():
+            topic, offset = self.assign_offsets(kind, len(index))
+            of_offset = dict(zip(offset.tolist(), (rows[i] for i in index), strict=True))
+            records = {o: r for o, (_, _, r) in of_offset.items() if isinstance(r, bytes)}
+            batch = codec.decode(
+                kind, topic, 0, np.array([*records], np.int64), [*records.values()]
+            )
+            for refused in batch.refused:
+                refused.raw = of_offset[refused.offset][1]
+            batch.refused += [
+                RefusedRecord(topic, 0, o, error.reason, error.detail, line)
+                for o, (_, line, error) in of_offset.items()
+                if isinstance(error, UnreadableError)
+            ]
+            batch.refused.sort(key=lambda r: r.offset)
+            if len(batch):
+                times[np.array(index)[batch.offset - offset[0]]] = batch.numbers["ts"]
+            batches.append(batch)
+        accepted = times >= 0
+        self.anomalies.observe_times(times[accepted])
+        return batches, accepted
+
     def assign_offsets(self, kind: str, count: int) -> tuple[str, Int64]:
         """The topic of `kind` and its next `count` offsets."""
         first = self._offsets[kind]
@@ -103,94 +148,14 @@ class LineAdapter(VenueAdapter):
             raise UnreadableError("wrong_type", ascii(str(error))[1:-1]) from None
 
     def read(self, chunk: Sequence[bytes]) -> list[Batch]:
-        build = _BatchBuilder()
+        rows: list[BatchRow] = []
         for raw in chunk:
             try:
                 records = self._encode_records(raw)
             except UnreadableError as error:
-                build.add_unreadable(self.guess_kind(raw) or codec.UNKNOWN, raw, error)
+                rows.append((self.guess_kind(raw) or codec.UNKNOWN, raw, error))
                 continue
-            for kind, record in records:
-                build.add_record(kind, raw, record)
+            rows += [(kind, raw, record) for kind, record in records]
             if records:
                 self.anomalies.observe_line(raw)
-        return self._batches(build)
-
-    def build_batches(self, rows: Iterable[tuple[bytes, Record]]) -> list[Batch]:
-        """Batches of records that become complete later than their line is read.
-
-        `rows`: pairs of line and record, in the order of time.
-        """
-        build = _BatchBuilder()
-        for raw, record in rows:
-            build.add_record(record["kind"], raw, canonical_json(record))
-        return self._batches(build)
-
-    def _batches(self, build: _BatchBuilder) -> list[Batch]:
-        batches = {
-            kind: rows.decode(kind, *self.assign_offsets(kind, len(rows.lines)))
-            for kind, rows in build.by_kind.items()
-        }
-        self.anomalies.observe_times(_accepted_times(build.order, batches))
-        return list(batches.values())
-
-
-class _BatchBuilder:
-    """Collects the records of one chunk by kind."""
-
-    def __init__(self) -> None:
-        self.by_kind: dict[str, _KindRows] = {}
-        self.order: list[tuple[str, int]] = []
-        """Kind and index among the lines of its kind, of each record in file order."""
-
-    def add_record(self, kind: str, line: bytes, record: bytes) -> None:
-        """Add a canonical record and the line that it comes from."""
-        rows = self.by_kind.setdefault(kind, _KindRows())
-        self.order.append((kind, len(rows.lines)))
-        rows.rows.append(len(rows.lines))
-        rows.lines.append(line)
-        rows.records.append(record)
-
-    def add_unreadable(self, kind: str, line: bytes, error: UnreadableError) -> None:
-        """Add a line that makes no record."""
-        rows = self.by_kind.setdefault(kind, _KindRows())
-        rows.refused[len(rows.lines)] = error
-        rows.lines.append(line)
-
-
-@dataclass
-class _KindRows:
-    """The records of one kind, with the lines that they come from."""
-
-    lines: list[bytes] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
-    """The indices of the records among the lines."""
-    records: list[bytes] = field(default_factory=list)
-    refused: dict[int, UnreadableError] = field(default_factory=dict)
-    """Why a line makes no record, by its index."""
-
-    def decode(self, kind: str, topic: str, offset: Int64) -> Batch:
-        """A batch with an offset for each line; refused records have the line's bytes."""
-        batch = codec.decode(kind, topic, 0, offset[self.rows], self.records)
-        first = int(offset[0])
-        for refused in batch.refused:
-            refused.raw = self.lines[refused.offset - first]
-        batch.refused += [
-            RefusedRecord(topic, 0, first + i, error.reason, error.detail, self.lines[i])
-            for i, error in self.refused.items()
-        ]
-        batch.refused.sort(key=lambda r: r.offset)
-        return batch
-
-
-def _accepted_times(order: list[tuple[str, int]], batches: Mapping[str, Batch]) -> Int64:
-    """The event times of the accepted records, in file order."""
-    ts: dict[str, list[int]] = {}
-    for kind, batch in batches.items():
-        offsets = [*batch.offset.tolist(), *(r.offset for r in batch.refused)]
-        times = np.full(len(offsets), -1, np.int64)
-        if len(batch):
-            times[batch.offset - min(offsets)] = batch.numbers["ts"]
-        ts[kind] = times.tolist()
-    times_in_order = np.array([ts[kind][index] for kind, index in order], np.int64)
-    return times_in_order[times_in_order >= 0]
+        return self.build_batches(rows)[0]

@@ -23,7 +23,6 @@ REPEAT_LINES = 65_536
 class FeedAnomalies:
     """What is anomalous in a feed; it is reported and never corrected."""
 
-    break_ns: int = BREAK_NS
     breaks: list[dict[str, int]] = field(default_factory=list)
     break_count: int = 0
     back_count: int = 0
@@ -44,7 +43,7 @@ class FeedAnomalies:
         step = ts - highest
         self.back_count += int((step < 0).sum())
         self.back_ns_max = max(self.back_ns_max, -int(step.min()))
-        for i in np.flatnonzero(step > self.break_ns).tolist():
+        for i in np.flatnonzero(step > BREAK_NS).tolist():
             self.break_count += 1
             if len(self.breaks) < BREAKS_LISTED:
                 self.breaks.append({"from": int(highest[i]), "to": int(ts[i])})
@@ -64,7 +63,7 @@ class FeedAnomalies:
     def facts(self) -> dict[str, Any]:
         """All anomalies, as in the import's report and in the day's notes."""
         return {
-            "break_over_ns": self.break_ns,
+            "break_over_ns": BREAK_NS,
             "breaks": self.break_count,
             "longest_breaks_listed": self.breaks,
             "jumps_back": self.back_count,

@@ -22,8 +22,7 @@ from typing import Any, ClassVar
 from monitor.core.contract.events import LEVELS_MAX
 from monitor.core.contract.fixed_point import SCALE, quantise
 from monitor.core.contract.units import SECOND_NS
-from monitor.venues.adapter import LineAdapter
-from monitor.venues.open_orders import OpenOrders
+from monitor.venues.adapter import LineAdapter, OpenOrder
 from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError, epoch_ns, read_json
 
 CHANGED_MAX = 8
@@ -65,7 +64,7 @@ class Bitstamp(LineAdapter):
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
         self._symbol = self.options.get("symbol", "BTC-USD")
-        self._open_orders = OpenOrders()
+        self._open_orders: dict[int, OpenOrder] = {}
         self._changed_orders: deque[_ChangedOrder] = deque(maxlen=CHANGED_MAX)
         self._best_prices: tuple[int, int] | None = None
         """Best bid and ask of the last book, 1e-8."""
@@ -81,52 +80,35 @@ class Bitstamp(LineAdapter):
         ts, event = epoch_ns(parts[0].decode()), parts[1].decode()
         self.source_counts[event] += 1
         d = read_json(parts[2])
-        record = {"ts": ts, "symbol": self._symbol}
-        if event in ("order_created", "order_changed"):
-            return [record | self._order(d, ts, changed=event == "order_changed")]
-        if event == "order_deleted":
-            return [record | self._cancel(d, ts)]
-        if event == "trade":
+        kind = _KIND_OF_EVENT.get(parts[1])
+        if kind is None:
+            self.notes[f"{event}: not of this format as known; no record made"] += 1
+            return []
+        record = {"kind": kind, "ts": ts, "symbol": self._symbol}
+        if kind == "fill":
             return [record | self._fill(d, ts)]
-        if event == "order_book":
-            return [record | self._book(d)]
-        self.notes[f"{event}: not of this format as known; no record made"] += 1
-        return []
+        return [record | (self._book(d) if kind == "book" else self._order(d, ts, event))]
 
-    def _order(self, d: dict[str, Any], ts: int, changed: bool) -> Record:
+    def _order(self, d: dict[str, Any], ts: int, event: str) -> Record:
         key, side, quantity = d["id"], _SIDES[d["order_type"]], _text(d, "amount")
         units = quantise(str(quantity), SCALE)
-        shrank = self._open_orders.change(key, units)
-        if changed:
+        order = self._open_orders.get(key)
+        if event != "order_created":
+            shrank = order.left - units if order else None
             self._changed_orders.append(_ChangedOrder(ts, key, side, shrank))
-        elif shrank is None:
-            self._open_orders.place(key, ts, units)
-        return {
-            "kind": "order",
-            "order_id": str(key),
-            "side": side,
-            "price": _text(d, "price"),
-            "quantity": quantity,
-            "action": "replace" if changed else "new",
-            "replaces": str(key) if changed else None,
-        }
-
-    def _cancel(self, d: dict[str, Any], ts: int) -> Record:
-        key, side, quantity = d["id"], _SIDES[d["order_type"]], _text(d, "amount")
-        units = quantise(str(quantity), SCALE)
-        order = self._open_orders.remove(key)
-        if order is None:
-            self.notes["deletions of orders that were not seen placed"] += 1
-        shrank = order.left - units if order else None
-        self._changed_orders.append(_ChangedOrder(ts, key, side, shrank))
-        return {
-            "kind": "cancel",
-            "order_id": str(key),
-            "side": side,
-            "price": _text(d, "price"),
-            "quantity": quantity,
-            "placed_ts": order.placed_ts if order else None,
-        }
+        if event == "order_deleted":
+            if self._open_orders.pop(key, None) is None:
+                self.notes["deletions of orders that were not seen placed"] += 1
+            more: Record = {"placed_ts": order.placed_ts if order else None}
+        else:
+            changed = event == "order_changed"
+            if order:
+                order.left = units
+            elif not changed:
+                self._open_orders[key] = OpenOrder(ts, units)
+            more = {"action": "replace", "replaces": str(key)} if changed else {"action": "new"}
+        price = _text(d, "price")
+        return {"order_id": str(key), "side": side, "price": price, "quantity": quantity} | more
 
     def _fill(self, d: dict[str, Any], ts: int) -> Record:
         price, quantity = _text(d, "price"), _text(d, "amount")
@@ -136,7 +118,6 @@ class Bitstamp(LineAdapter):
             side = self._taker(ts, quantise(str(price), SCALE), quantise(str(quantity), SCALE))
         order = d.get(f"{side}_order_id")
         return {
-            "kind": "fill",
             "trade_id": str(d["id"]),
             "order_id": None if order is None else str(order),
             "side": side,
@@ -164,4 +145,4 @@ class Bitstamp(LineAdapter):
         bids, asks = d["bids"][:LEVELS_MAX], d["asks"][:LEVELS_MAX]
         if bids and asks:
             self._best_prices = (quantise(str(bids[0][0]), SCALE), quantise(str(asks[0][0]), SCALE))
-        return {"kind": "book", "bids": bids, "asks": asks}
+        return {"bids": bids, "asks": asks}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from itertools import compress
 
 from monitor.core.decode import codec
 from monitor.core.decode.batch import Batch
@@ -17,20 +16,9 @@ class Canonical(VenueAdapter):
     NAME = "canonical"
 
     def read(self, chunk: Sequence[bytes]) -> list[Batch]:
-        rows: dict[str, list[int]] = {}
-        for i, raw in enumerate(chunk):
-            rows.setdefault(codec.kind_of(raw) or codec.UNKNOWN, []).append(i)
-        times = np.full(len(chunk), -1, np.int64)
-        batches = []
-        for kind, lines in rows.items():
-            self.source_counts[kind] += len(lines)
-            topic, offset = self.assign_offsets(kind, len(lines))
-            batch = codec.decode(kind, topic, 0, offset, [chunk[i] for i in lines])
-            if len(batch):
-                times[np.array(lines)[batch.offset - offset[0]]] = batch.numbers["ts"]
-            batches.append(batch)
-        accepted = times >= 0
-        for i in np.flatnonzero(accepted).tolist():
-            self.anomalies.observe_line(chunk[i])
-        self.anomalies.observe_times(times[accepted])
+        rows = [(codec.kind_of(raw) or codec.UNKNOWN, raw, raw) for raw in chunk]
+        self.source_counts.update(kind for kind, _, _ in rows)
+        batches, accepted = self.build_batches(rows)
+        for raw in compress(chunk, accepted.tolist()):
+            self.anomalies.observe_line(raw)
         return batches

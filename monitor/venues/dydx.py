@@ -75,11 +75,6 @@ def _order_id(d: dict[str, Any]) -> str:
     return f"{d['owner']}/{d['sub']}/{d['client_id']}/{d['flags']}/{d['pair']}"
 
 
-def _side(d: dict[str, Any]) -> str:
-    side: str = d["side"].lower()
-    return side
-
-
 def _unfilled_quantity(order: _DydxOrder) -> str | None:
     """The quantity left; None where it is beyond the contract's range, as the order was."""
     try:
@@ -130,7 +125,7 @@ class Dydx(LineAdapter):
             "symbol": d["pair"],
             "order_id": key,
             "account": _account(d),
-            "side": _side(d),
+            "side": d["side"].lower(),
             "price": d["price"],
             "quantity": d["size"],
             "action": "replace" if before else "new",
@@ -182,32 +177,28 @@ class Dydx(LineAdapter):
             maker = fill["maker"]
             order, resting = orders.get(_order_id(maker)), self._open_orders.get(_order_id(maker))
             if order:
-                side, price = _side(order), order["price"]
+                side, price = order["side"].lower(), order["price"]
             elif resting:
                 side, price = resting.side, resting.price
             else:
                 raise UnreadableError("missing_field", "orders: the maker's price is not told")
-            trade = {
-                "kind": "fill",
-                "ts": ts,
-                "symbol": maker["pair"],
-                "price": price,
-                "quantity": fill["size"],
-            }
-            records.append(trade | _party_fields(maker, side, "maker", "trade"))
+            parties = [(maker, side, "maker", "trade")]
             if taker:
-                records.append(
-                    trade | _party_fields(taker, OPPOSITE_SIDE.get(side, side), "taker", cause)
-                )
+                parties.append((taker, OPPOSITE_SIDE.get(side, side), "taker", cause))
+            # A liquidated account has no order of its own.
+            records += [
+                {
+                    "kind": "fill",
+                    "ts": ts,
+                    "symbol": maker["pair"],
+                    "price": price,
+                    "quantity": fill["size"],
+                    "order_id": _order_id(who) if "client_id" in who else None,
+                    "account": _account(who),
+                    "side": its_side,
+                    "liquidity": liquidity,
+                    "cause": its_cause,
+                }
+                for who, its_side, liquidity, its_cause in parties
+            ]
         return records
-
-
-def _party_fields(who: dict[str, Any], side: str, liquidity: str, cause: str) -> Record:
-    """The fields of one party of a trade; a liquidated account has no order of its own."""
-    return {
-        "order_id": _order_id(who) if "client_id" in who else None,
-        "account": _account(who),
-        "side": side,
-        "liquidity": liquidity,
-        "cause": cause,
-    }

@@ -21,8 +21,7 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from monitor.core.contract.units import SECOND_NS
-from monitor.venues.adapter import LineAdapter, OptionError
-from monitor.venues.open_orders import OpenOrders
+from monitor.venues.adapter import LineAdapter, OpenOrder, OptionError
 from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError
 
 DATE = "2000-01-03"
@@ -47,19 +46,15 @@ class Lobster(LineAdapter):
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
-        self._open_orders = OpenOrders()
-        self._offset_ns = self._offset_hours() * _HOUR_NS
+        self._open_orders: dict[bytes, OpenOrder] = {}
+        hours = self.options.get("utc_offset_h", "0")
+        if "utc_offset_h" not in self.options:
+            self.notes["times are the file's clock (New York) written as if it were UTC"] = 1
+        if not re.fullmatch(r"[+-]?1?[0-9]", hours):
+            raise OptionError(f"utc_offset_h={hours}: whole hours, as -4")
+        self._offset_ns = int(hours) * _HOUR_NS
         self._symbol = self.options.get("symbol", SYMBOL)
         self._midnight = self._parse_midnight(self.options.get("date", DATE))
-
-    def _offset_hours(self) -> int:
-        text = self.options.get("utc_offset_h")
-        if text is None:
-            self.notes["times are the file's clock (New York) written as if it were UTC"] = 1
-            return 0
-        if not re.fullmatch(r"[+-]?1?[0-9]", text):
-            raise OptionError(f"utc_offset_h={text}: whole hours, as -4")
-        return int(text)
 
     def _parse_midnight(self, text: str) -> int:
         try:
@@ -93,7 +88,10 @@ class Lobster(LineAdapter):
             notes = {b"6": "auctions (type 6)", b"7": "trading halts and resumptions (type 7)"}
             self.notes[notes.get(code, f"type {code.decode()}: unknown; no record made")] += 1
             return []
-        ts, resting = self._ts(time.decode()), _side(direction)
+        ts = self._ts(time.decode())
+        if direction not in (b"1", b"-1"):
+            raise UnreadableError("bad_value", "direction is 1 or -1")
+        resting = "buy" if direction == b"1" else "sell"
         record = {
             "kind": _KINDS[code],
             "ts": ts,
@@ -105,14 +103,14 @@ class Lobster(LineAdapter):
         }
         shares = int(size)
         if code == b"1":
-            self._open_orders.place(key, ts, shares)
+            self._open_orders[key] = OpenOrder(ts, shares)
             return [record | {"action": "new"}]
-        if code == b"3":
-            order = self._open_orders.remove(key)
+        if order := self._open_orders.get(key):
+            order.left -= shares
+            if code == b"3" or order.left <= 0:
+                del self._open_orders[key]
+        if code in (b"2", b"3"):
             return [record | {"placed_ts": order.placed_ts if order else None}]
-        placed = self._open_orders.reduce(key, shares)
-        if code == b"2":
-            return [record | {"placed_ts": placed}]
         # The id is that of the resting order; the file does not have the taker's.
         taker = {"order_id": None, "side": OPPOSITE_SIDE[resting], "liquidity": "taker"}
         return [record | taker | {"cause": "trade"}]
@@ -122,12 +120,6 @@ class Lobster(LineAdapter):
             raise UnreadableError("wrong_type", "no time in seconds after midnight")
         seconds, _, rest = text.partition(".")
         return self._midnight + int(seconds) * SECOND_NS + int(rest[:9].ljust(9, "0"))
-
-
-def _side(direction: bytes) -> str:
-    if direction not in (b"1", b"-1"):
-        raise UnreadableError("bad_value", "direction is 1 or -1")
-    return "buy" if direction == b"1" else "sell"
 
 
 def _dollars(text: str) -> str:

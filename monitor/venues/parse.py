@@ -1,4 +1,4 @@
-"""Parsing helpers that several venues share: JSON lines, times, sides, canonical records."""
+"""What several venues share: JSON lines, times, sides, canonical records."""
 
 from __future__ import annotations
 

@@ -93,9 +93,8 @@ class Standx(VenueAdapter):
         self.notes["books that repeat the timestamp before them: dropped"] += int((~keep).sum())
         if "is_valid" in table.column_names:
             valid = table["is_valid"].fill_null(True).to_numpy().astype(bool)
-            self.notes["books marked invalid by the recorder: dropped"] += int(
-                (keep & ~valid).sum()
-            )
+            dropped = int((keep & ~valid).sum())
+            self.notes["books marked invalid by the recorder: dropped"] += dropped
             keep &= valid
         table, ts = table.filter(pa.array(keep)), ts[keep]
         topic, offset = self.assign_offsets("book", len(ts))

@@ -31,27 +31,24 @@ IDS = ("order_id", "trade_id", "replaces")
 """Text that differs from row to row: read on request, never dictionary-encoded."""
 
 _SCALES = {"e8": str(fixed_point.SCALE), "e6": str(fixed_point.MONEY_SCALE)}
-_ORIGIN_COLUMNS = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
+_LEVELS = pa.list_(pa.field("element", pa.int64(), False))
+ORIGIN_COLUMNS = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
 
 
 def _fields(column: Column) -> list[pa.Field]:
-    null = not column.required
     if column.type == "ladder":
-        levels = pa.list_(pa.field("element", pa.int64(), False))
         names = (f"{column.name}_price", f"{column.name}_quantity")
-        return [pa.field(name, levels, False, {"scale": _SCALES["e8"]}) for name in names]
-    if column.type in ("text", "json", "enum"):
-        return [pa.field(column.name, pa.string(), null)]
-    if column.type == "flag":
-        return [pa.field(column.name, pa.bool_(), null)]
+        return [pa.field(name, _LEVELS, False, {"scale": _SCALES["e8"]}) for name in names]
+    strings = dict.fromkeys(("text", "json", "enum"), pa.string())
+    type_ = {**strings, "flag": pa.bool_()}.get(column.type, pa.int64())
     scale = {"scale": _SCALES[column.type]} if column.type in _SCALES else None
-    return [pa.field(column.name, pa.int64(), null, scale)]
+    return [pa.field(column.name, type_, not column.required, scale)]
 
 
 def schema(kind: str) -> pa.Schema:
     """The Arrow schema of `kind`'s records."""
     fields = [f for column in COLUMNS[kind] for f in _fields(column)]
-    return pa.schema(fields + [pa.field(name, type_, False) for name, type_ in _ORIGIN_COLUMNS])
+    return pa.schema(fields + [pa.field(name, type_, False) for name, type_ in ORIGIN_COLUMNS])
 
 
 def dictionary_columns(kind: str) -> list[str]:
@@ -93,9 +90,8 @@ def _arrays(batch: Batch, column: Column) -> list[pa.Array]:
         ladder = batch.ladders[column.name]
         offset = pa.array(ladder.offset - ladder.offset[0], pa.int32())
         first, last = ladder.offset[0], ladder.offset[-1]
-        field = pa.list_(pa.field("element", pa.int64(), False))
         levels = (ladder.price[first:last], ladder.quantity[first:last])
-        return [pa.ListArray.from_arrays(offset, pa.array(v), type=field) for v in levels]
+        return [pa.ListArray.from_arrays(offset, pa.array(v), type=_LEVELS) for v in levels]
     if column.type in ("text", "json"):
         return [_strings(batch.texts[column.name])]
     values = batch.numbers[column.name]
@@ -109,11 +105,9 @@ def _arrays(batch: Batch, column: Column) -> list[pa.Array]:
 
 def to_table(batch: Batch) -> pa.Table:
     """The rows of `batch` (not its refused records) as a table of `schema(batch.kind)`."""
-    rows = len(batch)
     arrays = [a for column in COLUMNS[batch.kind] for a in _arrays(batch, column)]
-    arrays.append(pa.repeat(pa.scalar(batch.topic), rows))
-    arrays.append(pa.repeat(pa.scalar(batch.partition, pa.int64()), rows))
-    arrays.append(pa.array(batch.offset))
+    origin = (pa.scalar(batch.topic), pa.scalar(batch.partition, pa.int64()))
+    arrays += [*(pa.repeat(value, len(batch)) for value in origin), pa.array(batch.offset)]
     return pa.Table.from_arrays(arrays, schema=schema(batch.kind))
 
 
@@ -127,8 +121,7 @@ def _single_chunk(table: pa.Table, name: str) -> pa.Array:
 
 def _codes(array: pa.Array) -> Int64:
     """The indices of a dictionary array, -1 for nulls."""
-    indices = array.indices.fill_null(-1) if array.null_count else array.indices
-    codes: Int64 = indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    codes: Int64 = array.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return codes
 
 
@@ -148,10 +141,9 @@ def _spans(array: pa.Array) -> TextColumn:
 
 def _text(table: pa.Table, name: str) -> TextColumn:
     array = _single_chunk(table, name)
-    if not isinstance(array, pa.DictionaryArray):
-        return _spans(array)
-    text = _spans(array.dictionary)
-    text.codes = _codes(array)
+    encoded = isinstance(array, pa.DictionaryArray)
+    text = _spans(array.dictionary if encoded else array)
+    text.codes = _codes(array) if encoded else None
     return text
 
 
@@ -162,8 +154,6 @@ def _numbers(table: pa.Table, column: Column) -> Int64:
         return np.array([*codes, ABSENT], np.int64)[_codes(array)]  # -1, a null, takes the last
     if column.type == "flag":
         array = array.cast(pa.int64())
-    if array.null_count == len(array):
-        return np.full(len(array), ABSENT, np.int64)
     if array.null_count:
         array = array.fill_null(ABSENT)
     values: Int64 = array.to_numpy(zero_copy_only=False)
@@ -182,41 +172,30 @@ def from_table(table: pa.Table, kind: str, topic: str, partition: int) -> Batch:
     The columns `dictionary_columns(kind)` are dictionary arrays; an id column that `table` lacks is
     absent in every row. Numbers and text share the table's memory.
     """
-    rows = table.num_rows
     names = set(table.column_names)
     ladders = {}
     for column in ladder_columns(kind):
         offset, price = _levels(_single_chunk(table, f"{column.name}_price"))
         _, quantity = _levels(_single_chunk(table, f"{column.name}_quantity"))
         ladders[column.name] = Ladder(offset, price, quantity)
-    return Batch(
-        kind,
-        topic,
-        partition,
-        _single_chunk(table, "offset").to_numpy(),
-        {c.name: _numbers(table, c) for c in number_columns(kind)},
-        {
-            c.name: _text(table, c.name) if c.name in names else TextColumn.absent(rows)
-            for c in text_columns(kind)
-        },
-        ladders,
-    )
+    texts = {
+        c.name: _text(table, c.name) if c.name in names else TextColumn.absent(table.num_rows)
+        for c in text_columns(kind)
+    }
+    offset = _single_chunk(table, "offset").to_numpy()
+    numbers = {c.name: _numbers(table, c) for c in number_columns(kind)}
+    return Batch(kind, topic, partition, offset, numbers, texts, ladders)
 
 
 def slice_batch(batch: Batch, first: int, last: int) -> Batch:
     """Rows `first` up to `last` of `batch` as views, without a copy; no refused records."""
     rows = slice(first, last)
-    texts = {
-        name: TextColumn(t.buffer, t.start, t.length, t.codes[rows])
-        if t.codes is not None
-        else TextColumn(t.buffer, t.start[rows], t.length[rows])
-        for name, t in batch.texts.items()
-    }
+    texts = {name: text.select_rows(rows) for name, text in batch.texts.items()}
     ladders = {}
     for name, ladder in batch.ladders.items():
         low, high = ladder.offset[first], ladder.offset[last]
         offset = ladder.offset[first : last + 1] - low
         ladders[name] = Ladder(offset, ladder.price[low:high], ladder.quantity[low:high])
     numbers = {name: values[rows] for name, values in batch.numbers.items()}
-    topic, partition = batch.topic, batch.partition
-    return Batch(batch.kind, topic, partition, batch.offset[rows], numbers, texts, ladders)
+    head = batch.kind, batch.topic, batch.partition
+    return Batch(*head, batch.offset[rows], numbers, texts, ladders)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -62,13 +63,17 @@ class LineReader:
             head = stream.read(6)
             stream.seek(0)
             if head.startswith(_GZIP):
-                yield from self._decompress_members(
-                    stream, lambda: zlib.decompressobj(31), zlib.error
-                )
+                make = partial(zlib.decompressobj, 31)
+                yield from self._decompress_members(stream, make, zlib.error)
             elif head.startswith(_XZ):
                 yield from self._decompress_members(stream, lzma.LZMADecompressor, lzma.LZMAError)
             elif head.startswith(_ZSTD):
-                yield from self._decompress_zstd(stream)
+                source = pa.CompressedInputStream(stream, "zstd")
+                try:
+                    while piece := source.read(CHUNK_BYTES):
+                        yield piece
+                except OSError:
+                    self.truncated = True
             else:
                 while piece := stream.read(CHUNK_BYTES):
                     yield piece
@@ -86,21 +91,13 @@ class LineReader:
             try:
                 piece = member.decompress(data)
             except error:
-                self.truncated |= started or not _is_padding(data)
+                self.truncated |= started or bool(data.strip(b"\0"))  # zeros are padding
                 return
             started, rest = True, b""
             if piece:
                 yield piece
             if member.eof:
                 member, rest, started = make(), member.unused_data.lstrip(b"\0"), False
-
-    def _decompress_zstd(self, stream: BinaryIO) -> Iterator[bytes]:
-        source = pa.CompressedInputStream(stream, "zstd")
-        try:
-            while piece := source.read(CHUNK_BYTES):
-                yield piece
-        except OSError:
-            self.truncated = True
 
     def __iter__(self) -> Iterator[list[bytes]]:
         """The lines in lists of up to `CHUNK_LINES`."""
@@ -113,17 +110,8 @@ class LineReader:
                 lines.append(rest[:LINE_BYTES_MAX])
                 rest = rest[LINE_BYTES_MAX:]
             while len(lines) >= CHUNK_LINES:
-                yield [_strip_carriage_return(line) for line in lines[:CHUNK_LINES]]
+                yield [line.removesuffix(b"\r") for line in lines[:CHUNK_LINES]]
                 lines = lines[CHUNK_LINES:]
-        if rest:
-            lines.append(rest)
+        lines += [rest] if rest else []
         if lines:
-            yield [_strip_carriage_return(line) for line in lines]
-
-
-def _strip_carriage_return(line: bytes) -> bytes:
-    return line[:-1] if line.endswith(b"\r") else line
-
-
-def _is_padding(data: bytes) -> bool:
-    return not data.strip(b"\0")
+            yield [line.removesuffix(b"\r") for line in lines]

@@ -15,9 +15,6 @@ from replay.day import feed_files
 from replay.day.layout import DayMeta
 from replay.day.writer import DayWriter
 
-Progress = Callable[[Path, int], None]
-"""Called with the file being read and the number of source events so far."""
-
 
 class IngestError(ValueError):
     """Files that cannot be imported as this venue's feed; the message says how to mend it."""
@@ -25,19 +22,16 @@ class IngestError(ValueError):
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import read and wrote."""
+    """What an import read and wrote: source events by the venue's own kinds (refused ones
+    included), records by kind, refused records by reason, `odd`: the feed's anomalies, and what
+    else the adapter noticed: sentences, and how often."""
 
     venue: str
     source: dict[str, int]
-    """Source events by the venue's own kinds, refused ones included."""
     records: dict[str, int]
-    """Canonical records by kind."""
     refused: dict[str, int]
-    """Refused records by reason."""
     odd: dict[str, Any]
-    """Anomalies of the feed: breaks, repeats, jumps back in time, truncated files."""
     notes: dict[str, int]
-    """What else the adapter noticed: a sentence, and how often."""
     day: DayMeta
 
 
@@ -76,12 +70,13 @@ def ingest(
     venue: str,
     files: list[Path],
     out: Path,
-    progress: Progress | None = None,
+    progress: Callable[[Path, int], None] | None = None,
     options: Mapping[str, str] | None = None,
 ) -> ImportReport:
     """Read `files` (or folders) in order as one feed of `venue` and write the recorded day `out`.
 
-    Lines that cannot be read are refused and counted. Raises `IngestError` and `DayError`.
+    `progress` takes the file being read and the number of source events so far. Lines that cannot
+    be read are refused and counted. Raises `IngestError` and `DayError`.
     """
     adapter = load_adapter(venue, options)
     paths = feed_files.list_files(files)

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from monitor.core.contract import fixed_point
 from monitor.core.contract.units import SECOND_NS
-from monitor.core.decode.batch import Batch, Int64, RefusedRecord
+from monitor.core.decode import codec
+from monitor.core.decode.batch import Batch, Int64, RefusedRecord, TextColumn
 from replay.day.columns import IDS, dictionary_columns, from_table, schema, slice_batch
-from replay.day.layout import REFUSED, UNKNOWN, DayError, DayMeta, DayPartition
+from replay.day.layout import REFUSED, DayError, DayMeta, DayPartition
 
 AHEAD_NS = 60 * SECOND_NS
 """How far a topic partition may be ahead of the slowest one, whatever the size of the batches: the
@@ -41,49 +41,31 @@ class RecordFilter:
 def _symbol_mask(batch: Batch, symbols: frozenset[str]) -> NDArray[np.bool_]:
     """Whether each row has one of the symbols, or none at all (an account's collateral)."""
     text = batch.texts["symbol"]
-    data = text.buffer.tobytes()
-    spans = zip(text.start.tolist(), text.length.tolist(), strict=True)
-    every = [n < 0 or data[s : s + n].decode() in symbols for s, n in spans]
+    names = TextColumn(text.buffer, text.start, text.length).to_strings()
+    every = [name is None or name in symbols for name in names]
     wanted = np.array([*every, True], bool)  # code -1, a row without a symbol, takes the last
     return wanted[text.codes] if text.codes is not None else wanted[:-1]
 
 
 @dataclass(slots=True)
 class PartitionReader:
-    """One topic partition of a day, read a row group at a time."""
+    """One topic partition of a day, read a row group at a time.
+
+    `refused`: its refused records of later row groups, in offset order; `batch_refused`: those
+    among the rows of `batch`. `highest_ts`: the highest event time yielded so far, ns; `before_ts`:
+    that of the last row of the row group before (at first, the day's start).
+    """
 
     part: DayPartition
     choice: RecordFilter
     refused: list[RefusedRecord]
-    """Its refused records that were not yielded yet, in offset order."""
     file: pq.ParquetFile | None
     highest_ts: int
-    """The highest event time yielded so far, ns."""
     before_ts: int
-    """Event time of the last row of the row group before; for the first, the day's start. ns."""
     row_group: int = 0
     next_row: int = 0
     batch: Batch | None = None
     batch_refused: list[RefusedRecord] = field(default_factory=list)
-    """The refused records among the rows of `batch`."""
-
-    def _columns(self) -> list[str]:
-        names: list[str] = schema(self.part.kind).names
-        ids = () if self.choice.ids else IDS
-        return [n for n in names if n not in (*ids, "topic", "partition")]
-
-    def _load_row_group(self) -> bool:
-        """Load the next row group; False at the end."""
-        if self.file is None or self.row_group >= self.file.num_row_groups:
-            if not self.refused:
-                return False
-            self._select_rows(empty_batch(self.part), last=True)
-            return True
-        table = self.file.read_row_group(self.row_group, self._columns())
-        self.row_group += 1
-        batch = from_table(table, self.part.kind, self.part.topic, self.part.partition)
-        self._select_rows(batch, last=self.row_group == self.file.num_row_groups)
-        return True
 
     def _select_rows(self, batch: Batch, last: bool) -> None:
         """Keep the rows and refused records that the filter selects.
@@ -107,8 +89,20 @@ class PartitionReader:
 
     def ensure_batch(self) -> bool:
         """Load rows or refused records where none is left; False at the end."""
+        part, file = self.part, self.file
         while self.batch is None or (self.next_row >= len(self.batch) and not self.batch_refused):
-            if not self._load_row_group():
+            if file is not None and self.row_group < file.num_row_groups:
+                left_out = ("topic", "partition", *(() if self.choice.ids else IDS))
+                names = [n for n in schema(part.kind).names if n not in left_out]
+                table = file.read_row_group(self.row_group, names)
+                self.row_group += 1
+                batch = from_table(table, part.kind, part.topic, part.partition)
+                self._select_rows(batch, last=self.row_group == file.num_row_groups)
+            elif self.refused:
+                nothing = np.zeros(0, np.int64)
+                batch = codec.decode(part.kind, part.topic, part.partition, nothing, [])
+                self._select_rows(batch, last=True)
+            else:
                 return False
         return True
 
@@ -131,20 +125,6 @@ class PartitionReader:
         return batch
 
 
-def empty_batch(part: DayPartition) -> Batch:
-    """A batch of no records of the topic partition."""
-    if part.kind == UNKNOWN:
-        return Batch(part.kind, part.topic, part.partition, np.zeros(0, np.int64))
-    table = schema(part.kind).empty_table()
-    encoded = dictionary_columns(part.kind)
-    arrays = [
-        pc.dictionary_encode(table[name].combine_chunks()) if name in encoded else table[name]
-        for name in table.column_names
-    ]
-    table = pa.table(arrays, names=table.column_names)
-    return from_table(table, part.kind, part.topic, part.partition)
-
-
 def read_refused(path: Path) -> list[tuple[str, RefusedRecord]]:
     """The day's refused records with their kinds, in offset order of each topic partition."""
     rows = pq.read_table(path / REFUSED).to_pylist()
@@ -161,20 +141,18 @@ def open_partitions(path: Path, meta: DayMeta, choice: RecordFilter) -> list[Par
         refused.setdefault((kind, r.topic, r.partition), []).append(r)
     readers = []
     for p in meta.partitions:
-        file = None if p.file is None else _open_file(path / p.file, p)
+        file = None
+        if p.file is not None:
+            at, encoded = path / p.file, dictionary_columns(p.kind)
+            try:
+                file = pq.ParquetFile(at, read_dictionary=encoded, memory_map=True)
+            except pa.ArrowInvalid as error:
+                raise DayError(f"{at} is damaged ({error}): copy the day anew") from None
+            if file.schema_arrow.names != schema(p.kind).names:
+                raise DayError(f"{at} has other columns than the contract's: import the day anew")
         mine = refused.get((p.kind, p.topic, p.partition), [])
         readers.append(PartitionReader(p, choice, mine, file, start, first))
     return readers
-
-
-def _open_file(path: Path, p: DayPartition) -> pq.ParquetFile:
-    try:
-        file = pq.ParquetFile(path, read_dictionary=dictionary_columns(p.kind), memory_map=True)
-    except pa.ArrowInvalid as error:
-        raise DayError(f"{path} is damaged ({error}): copy the day anew") from None
-    if not file.schema_arrow.names == schema(p.kind).names:
-        raise DayError(f"{path} has other columns than the contract's: import the day anew")
-    return file
 
 
 def merge_partitions(waiting: list[PartitionReader]) -> Iterator[Batch]:

@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from monitor.core.contract import events
+from replay.day.columns import ORIGIN_COLUMNS
 
 FORMAT = 1
 """Version of the folder's layout."""
@@ -30,19 +31,13 @@ UNKNOWN = "unknown"
 _PART = re.compile(r"[a-z]+/part-[0-9]{5}\.parquet")
 
 
-def _table(**fields: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, type_, False) for name, type_ in fields.items()])
-
-
-CONTROL_SCHEMA = _table(topic=pa.string(), partition=pa.int64(), offset=pa.int64(), ts=pa.int64())
-REFUSED_SCHEMA = _table(
-    kind=pa.string(),
-    topic=pa.string(),
-    partition=pa.int64(),
-    offset=pa.int64(),
-    reason=pa.string(),
-    detail=pa.string(),
-    raw=pa.binary(),
+_REASON = (("reason", pa.string()), ("detail", pa.string()), ("raw", pa.binary()))
+CONTROL_SCHEMA, REFUSED_SCHEMA = (
+    pa.schema([pa.field(name, type_, False) for name, type_ in fields])
+    for fields in (
+        (*ORIGIN_COLUMNS, ("ts", pa.int64())),
+        (("kind", pa.string()), *ORIGIN_COLUMNS, *_REASON),
+    )
 )
 
 
@@ -70,31 +65,29 @@ class DayFile(msgspec.Struct, frozen=True):
 
 
 class DaySpan(NamedTuple):
-    """Event times of a day, ns UTC."""
+    """Event times of a day, ns UTC: the lowest and the highest of its records, and the day's end,
+    up to which every topic partition is complete."""
 
     first_ts: int
-    """The lowest event time of its records."""
     last_ts: int
-    """The highest event time of its records."""
     end_ts: int
-    """The day's end: every topic partition is complete up to here."""
 
 
 class DayMeta(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `day.json`."""
+    """The content of `day.json`.
+
+    `span`: None where no record was accepted. `records`: accepted ones by each of the eight kinds;
+    `refused` by reason. `notes`: how the day came to be and what is odd in it.
+    """
 
     format: int
     contract: int
     venue: str
     span: DaySpan | None
-    """None where no record was accepted."""
     records: dict[str, int]
-    """Accepted records by kind, all eight kinds."""
     refused: dict[str, int]
-    """Refused records by reason."""
     partitions: list[DayPartition]
     notes: dict[str, Any]
-    """How the day came to be and what is odd in it, as the writer noted it."""
     files: dict[str, DayFile]
 
 
@@ -122,11 +115,6 @@ def read_meta(path: Path) -> DayMeta:
         meta = msgspec.json.decode(document, type=DayMeta)
     except msgspec.DecodeError as error:
         raise DayError(f"{path} is no recorded day: {META}: {error}") from None
-    _check(path, meta)
-    return meta
-
-
-def _check(path: Path, meta: DayMeta) -> None:
     for name, file in meta.files.items():
         if not _PART.fullmatch(name):
             raise DayError(f"{path}: {META} names {name!r}, which no recorded day has")
@@ -143,3 +131,4 @@ def _check(path: Path, meta: DayMeta) -> None:
             raise DayError(f"{path}: {META} names {part.file!r} without its sha256")
     if not {CONTROL, REFUSED} <= meta.files.keys():
         raise DayError(f"{path}: {META} does not name {CONTROL} and {REFUSED}")
+    return meta

@@ -75,11 +75,5 @@ def _split_batch(batch: Batch, high: int, span_ns: int) -> Iterator[MessageChunk
         return
     for low, end in pairwise([0, *cuts.tolist(), len(order)]):
         rows = order[low:end].tolist()
-        yield MessageChunk(
-            batch.topic,
-            batch.partition,
-            offset[rows].tolist(),
-            [keys[i] for i in rows],
-            [values[i] for i in rows],
-            int(reached[end - 1]),
-        )
+        mine = offset[rows].tolist(), [keys[i] for i in rows], [values[i] for i in rows]
+        yield MessageChunk(batch.topic, batch.partition, *mine, int(reached[end - 1]))

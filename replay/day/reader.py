@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from monitor.core.contract import fixed_point
@@ -15,8 +17,9 @@ from monitor.core.contract.events import Control
 from monitor.core.decode.batch import COLUMNS, Batch, RefusedRecord
 from replay.day import interleave
 from replay.day.columns import schema
-from replay.day.frames import to_pandas, to_real_units
 from replay.day.layout import CONTROL, DayError, read_meta
+
+TIMESTAMP = pa.timestamp("ns", "UTC")
 
 
 class Day:
@@ -66,7 +69,7 @@ class Day:
         parts = [p.file for p in self.meta.partitions if p.kind == kind and p.file is not None]
         tables = [pq.read_table(self._path / part) for part in parts]
         table = pa.concat_tables(tables) if tables else schema(kind).empty_table()
-        return to_real_units(table, kind, exact).sort_by("ts")
+        return _to_real_units(table, kind, exact).sort_by("ts")
 
     def to_pandas(self, kind: str) -> Any:
         """`to_arrow` as a pandas DataFrame; raises `ImportError` where pandas is missing."""
@@ -95,13 +98,46 @@ class Day:
         """
         if rows < 1:
             raise ValueError("rows: at least 1 a batch")
-        choice = interleave.RecordFilter(
-            rows,
-            frozenset(symbols) if symbols is not None else None,
-            from_ts if from_ts is not None else -fixed_point.INT64_MAX,
-            to_ts if to_ts is not None else fixed_point.INT64_MAX,
-            ids,
-        )
-        return interleave.merge_partitions(
-            interleave.open_partitions(self._path, self.meta, choice)
-        )
+        named = None if symbols is None else frozenset(symbols)
+        low = -fixed_point.INT64_MAX if from_ts is None else from_ts
+        high = fixed_point.INT64_MAX if to_ts is None else to_ts
+        choice = interleave.RecordFilter(rows, named, low, high, ids)
+        partitions = interleave.open_partitions(self._path, self.meta, choice)
+        return interleave.merge_partitions(partitions)
+
+
+def _to_real_units(table: pa.Table, kind: str, exact: bool) -> pa.Table:
+    """A table of `columns.schema(kind)` with real numbers instead of multiples of 1e-8 or 1e-6.
+
+    `exact`: decimals of 8 or 6 places; otherwise doubles, which have about 16 digits.
+    """
+    times = {column.name for column in COLUMNS[kind] if column.type == "time"}
+    columns = {}
+    for field in table.schema:
+        values = table.column(field.name).combine_chunks()
+        scale = (field.metadata or {}).get(b"scale")
+        if field.name in times:
+            values = values.cast(TIMESTAMP)
+        elif scale is not None:
+            values = _divide(values, len(scale) - 1, exact)
+        columns[field.name] = values
+    return pa.table(columns)
+
+
+def to_pandas(table: pa.Table) -> Any:
+    """`table` as a pandas DataFrame; raises `ImportError` where pandas is not installed."""
+    if find_spec("pandas") is None:
+        raise ImportError("to_pandas() needs pandas: run `pip install pandas`, or use to_arrow()")
+    return table.to_pandas()
+
+
+def _divide(values: pa.Array, places: int, exact: bool) -> pa.Array:
+    """int64 values, or lists of them, divided by 10 to the power `places`."""
+    if isinstance(values, pa.ListArray):
+        return pa.ListArray.from_arrays(values.offsets, _divide(values.values, places, exact))
+    if not exact:
+        return pc.divide(values.cast(pa.float64(), safe=False), 10.0**places)
+    # Same digits, other scale: the decimal point moves without any arithmetic.
+    integers = values.cast(pa.decimal128(19, 0))
+    target = pa.decimal128(19, places)
+    return pa.Array.from_buffers(target, len(values), integers.buffers(), offset=integers.offset)

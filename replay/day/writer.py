@@ -6,10 +6,11 @@ The same records give the same bytes: no wall-clock time and nothing of the mach
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import uuid
+from collections import Counter, defaultdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -18,23 +19,10 @@ import pyarrow.parquet as pq
 
 from monitor.core.contract import events, fixed_point
 from monitor.core.contract.units import SECOND_NS
-from monitor.core.decode.batch import Batch, Int64, RefusedRecord
-from replay.day.atomic import replace_folder
+from monitor.core.decode.batch import Batch, Int64
+from replay.day import layout
 from replay.day.columns import dictionary_columns, schema, to_table
-from replay.day.layout import (
-    CONTROL,
-    CONTROL_SCHEMA,
-    FORMAT,
-    GROUP_ROWS,
-    META,
-    REFUSED,
-    REFUSED_SCHEMA,
-    DayError,
-    DayFile,
-    DayMeta,
-    DayPartition,
-    DaySpan,
-)
+from replay.day.layout import DayError, DayMeta, DaySpan
 
 
 class _ParquetWriter:
@@ -51,16 +39,16 @@ class _ParquetWriter:
     def write(self, table: pa.Table) -> None:
         self._waiting.append(table)
         self._rows += table.num_rows
-        if self._rows >= GROUP_ROWS:
+        if self._rows >= layout.GROUP_ROWS:
             whole = pa.concat_tables(self._waiting)
-            full = self._rows // GROUP_ROWS * GROUP_ROWS
-            self._writer.write_table(whole.slice(0, full), row_group_size=GROUP_ROWS)
+            full = self._rows // layout.GROUP_ROWS * layout.GROUP_ROWS
+            self._writer.write_table(whole.slice(0, full), row_group_size=layout.GROUP_ROWS)
             self._waiting, self._rows = [whole.slice(full)], self._rows - full
 
     def close(self) -> None:
         if self._rows:
             whole = pa.concat_tables(self._waiting)
-            self._writer.write_table(whole, row_group_size=GROUP_ROWS)
+            self._writer.write_table(whole, row_group_size=layout.GROUP_ROWS)
         self._writer.close()
 
 
@@ -74,8 +62,7 @@ class _PartitionState:
         self.next_offset = 0
 
     def advance_offsets(self, offset: Int64, name: str) -> None:
-        rising = offset[0] >= self.next_offset and bool((offset[1:] > offset[:-1]).all())
-        if not rising:
+        if offset[0] < self.next_offset or (offset[1:] <= offset[:-1]).any():
             raise DayError(f"offsets of {name} do not rise: write its batches in offset order")
         self.next_offset = int(offset[-1]) + 1
 
@@ -100,10 +87,14 @@ class DayWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._folder = path.parent / f".{path.name}.{uuid.uuid4().hex[:12]}"
         self._folder.mkdir()
-        self._partitions: dict[tuple[str, str, int], _PartitionState] = {}
-        self._control = _ParquetWriter(self._folder / CONTROL, CONTROL_SCHEMA, ["topic"])
-        self._refused = _ParquetWriter(self._folder / REFUSED, REFUSED_SCHEMA, ["kind", "topic"])
-        self._reasons: dict[str, int] = {}
+        self._partitions = defaultdict[tuple[str, str, int], _PartitionState](_PartitionState)
+        self._control = _ParquetWriter(
+            self._folder / layout.CONTROL, layout.CONTROL_SCHEMA, ["topic"]
+        )
+        self._refused = _ParquetWriter(
+            self._folder / layout.REFUSED, layout.REFUSED_SCHEMA, ["kind", "topic"]
+        )
+        self._reasons: Counter[str] = Counter()
         self._notes: dict[str, Any] = {}
         self._low, self._high = fixed_point.INT64_MAX, -1
 
@@ -112,48 +103,42 @@ class DayWriter:
             return
         if not self._overwrite:
             raise DayError(f"{self._path} exists: name another folder, or ask to overwrite it")
-        if not (self._path / META).is_file():
+        if not (self._path / layout.META).is_file():
             raise DayError(f"{self._path} is no recorded day and is not overwritten: move it away")
 
     def declare(self, kind: str, topic: str, partition: int, next_offset: int = 0) -> None:
         """Name a topic partition that may stay empty, so that its end is recorded too."""
-        stream = self._partitions.setdefault((kind, topic, partition), _PartitionState())
+        stream = self._partitions[kind, topic, partition]
         stream.next_offset = max(stream.next_offset, next_offset)
 
     def write(self, batch: Batch) -> None:
         """Append a batch with its refused records. Raises `DayError` where offsets do not rise."""
-        stream = self._partitions.setdefault(
-            (batch.kind, batch.topic, batch.partition), _PartitionState()
-        )
+        stream = self._partitions[batch.kind, batch.topic, batch.partition]
         if len(batch):
             stream.advance_offsets(batch.offset, f"{batch.topic}/{batch.partition}")
-            self._open_parquet(stream, batch.kind).write(to_table(batch))
+            if stream.parquet is None:
+                number = sum(key[0] == batch.kind for key, s in self._partitions.items() if s.file)
+                stream.file = f"{batch.kind}/part-{number:05d}.parquet"
+                stream.parquet = _ParquetWriter(
+                    self._folder / stream.file, schema(batch.kind), dictionary_columns(batch.kind)
+                )
+            stream.parquet.write(to_table(batch))
             stream.rows += len(batch)
             ts = batch.numbers["ts"]
             self._low, self._high = min(self._low, int(ts.min())), max(self._high, int(ts.max()))
         if batch.refused:
-            self._write_refused(batch.kind, batch.refused)
+            names = layout.REFUSED_SCHEMA.names[1:]
+            rows = [
+                {"kind": batch.kind, **{n: getattr(r, n) for n in names}} for r in batch.refused
+            ]
+            self._refused.write(pa.Table.from_pylist(rows, schema=layout.REFUSED_SCHEMA))
+            self._reasons.update(r.reason for r in batch.refused)
             stream.next_offset = max(stream.next_offset, batch.refused[-1].offset + 1)
-
-    def _open_parquet(self, stream: _PartitionState, kind: str) -> _ParquetWriter:
-        if stream.parquet is None:
-            number = sum(1 for key, s in self._partitions.items() if key[0] == kind and s.file)
-            stream.file = f"{kind}/part-{number:05d}.parquet"
-            path = self._folder / stream.file
-            stream.parquet = _ParquetWriter(path, schema(kind), dictionary_columns(kind))
-        return stream.parquet
-
-    def _write_refused(self, kind: str, refused: list[RefusedRecord]) -> None:
-        names = REFUSED_SCHEMA.names[1:]
-        rows = [{"kind": kind, **{n: getattr(r, n) for n in names}} for r in refused]
-        self._refused.write(pa.Table.from_pylist(rows, schema=REFUSED_SCHEMA))
-        for r in refused:
-            self._reasons[r.reason] = self._reasons.get(r.reason, 0) + 1
 
     def control(self, topic: str, partition: int, offset: int, ts: int) -> None:
         """Append a control record: no later record of the topic partition is older than `ts`."""
         row = {"topic": topic, "partition": partition, "offset": offset, "ts": ts}
-        self._control.write(pa.Table.from_pylist([row], schema=CONTROL_SCHEMA))
+        self._control.write(pa.Table.from_pylist([row], schema=layout.CONTROL_SCHEMA))
 
     def set_end(self, ts: int) -> None:
         """Set the day's end (ns UTC), where it becomes clear only when the records are read."""
@@ -167,52 +152,39 @@ class DayWriter:
         """Write the day's end, sync everything and put the folder in its place."""
         self._closed = True
         try:
-            return self._close()
+            span = self._write_end()
+            parts = [s.parquet for s in self._partitions.values() if s.parquet]
+            for parquet in (self._control, self._refused, *parts):
+                parquet.close()
+            meta = self._meta(span)
+            document = msgspec.json.format(msgspec.json.encode(meta, order="sorted"), indent=1)
+            (self._folder / layout.META).write_bytes(document + b"\n")
+            self._check_place()
+            replace_folder(self._path, self._folder)
         except BaseException:
-            self._abort()
+            shutil.rmtree(self._folder, ignore_errors=True)
             raise
-
-    def _abort(self) -> None:
-        """Remove what was written."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        return meta
 
     def __enter__(self) -> DayWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None and not self._closed:
             self.close()
         elif kind is not None:
-            self._abort()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _close(self) -> DayMeta:
+    def _write_end(self) -> DaySpan | None:
+        """Append a control record of the day's end to every topic partition, one a kind or more."""
         kinds = {kind for kind, _, _ in self._partitions}
         for kind, topic in events.TOPICS.items():
             if kind not in kinds:
                 self.declare(kind, topic, 0)
-        span = self._write_end()
-        parts = [s.parquet for s in self._partitions.values() if s.parquet]
-        for parquet in (self._control, self._refused, *parts):
-            parquet.close()
-        meta = self._meta(span)
-        document = msgspec.json.format(msgspec.json.encode(meta, order="sorted"), indent=1)
-        (self._folder / META).write_bytes(document + b"\n")
-        self._check_place()
-        replace_folder(self._path, self._folder)
-        return meta
-
-    def _write_end(self) -> DaySpan | None:
-        """Append a control record of the day's end to every topic partition."""
         if self._high < 0:
             return None
         end = self._end_ts
-        if end is None:
-            end = self._high // SECOND_NS * SECOND_NS + SECOND_NS
+        end = (self._high // SECOND_NS + 1) * SECOND_NS if end is None else end
         for (kind, topic, partition), stream in self._partitions.items():
             if kind in events.KINDS:
                 self.control(topic, partition, stream.next_offset, end)
@@ -222,16 +194,18 @@ class DayWriter:
         records = dict.fromkeys(events.KINDS, 0)
         parts = []
         for (kind, topic, partition), s in sorted(self._partitions.items()):
-            parts.append(DayPartition(kind, topic, partition, s.rows, s.next_offset, s.file))
+            parts.append(layout.DayPartition(kind, topic, partition, s.rows, s.next_offset, s.file))
             if s.rows:
                 records[kind] += s.rows
         files = {}
         for path in sorted(self._folder.glob("*/*.parquet")):
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            files[path.relative_to(self._folder).as_posix()] = DayFile(path.stat().st_size, digest)
+            files[path.relative_to(self._folder).as_posix()] = layout.DayFile(
+                path.stat().st_size, digest
+            )
         return DayMeta(
-            format=FORMAT,
+            format=layout.FORMAT,
             contract=events.VERSION,
             venue=self._venue,
             span=span,
@@ -241,3 +215,27 @@ class DayWriter:
             notes=self._notes,
             files=files,
         )
+
+
+def replace_folder(path: Path, new: Path) -> None:
+    """Sync the folder `new` to disk and give it the name `path`; what stood there is removed.
+
+    Both are in the same folder. A crash leaves the old folder or the new one, each whole.
+    """
+    for entry in sorted(new.rglob("*"), reverse=True):
+        _sync(entry)
+    _sync(new)
+    old = new.with_name(new.name + ".old")
+    if path.exists():
+        path.rename(old)
+    new.rename(path)
+    _sync(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

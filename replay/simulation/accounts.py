@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +14,7 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Int64
 from replay.simulation.incidents import PlantedIncident
 from replay.simulation.log import enum_code
-from replay.simulation.market import (
-    Float64,
-    Population,
-    Rng,
-    Rows,
-    SimulatedMarkets,
-    Stretch,
-)
+from replay.simulation.market import Float64, Population, Rng, Rows, SimulatedMarkets, Stretch
 
 LEVERAGE_SHARE = 0.012
 """Leverage changes for each order, cancel or fill."""
@@ -37,7 +28,7 @@ _LEVERAGE_MENU = (1, 2, 3, 5, 10, 15, 20, 25, 40)
 
 LEVERAGE = np.dtype(
     [("ts", "i8"), ("symbol", "i4"), ("account", "i4"), ("leverage", "i8"), ("previous", "i8"),
-     ("mode", "i1")]
+     ("margin_mode", "i1")]
 )  # fmt: skip
 MOVE = np.dtype(
     [("ts", "i8"), ("account", "i4"), ("symbol", "i4"), ("amount", "i8"), ("cause", "i1")]
@@ -85,23 +76,15 @@ Choices = dict[tuple[int, int], tuple[int, int]]
 """Leverage (1e-8) and code of the margin mode, by account and market."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpeningState:
-    """The accounts at the start of the day."""
-
-    positions: list[Event]
-    deposits: Rows
-    choices: Choices
-
-
 def draw_opening(
     rng: Rng,
     markets: SimulatedMarkets,
     population: Population,
     start_ts: int,
     positions: SimulatedPositions,
-) -> OpeningState:
-    """Positions of some accounts, market makers on the other side, and the deposits of all.
+) -> tuple[list[Event], Rows, Choices]:
+    """Positions of some accounts, market makers on the other side, the deposits of all, and the
+    leverage and mode of each position.
 
     The equity of each account is its wealth: the profit of its positions so far is subtracted from
     its deposit. The positions are added to `positions`.
@@ -161,7 +144,7 @@ def draw_opening(
         for a, s, q, e, m, lev, money in rows
     ]
     choices = {(a, s): (lev * SCALE, m) for a, s, _, _, m, lev, _ in rows}
-    return OpeningState(references, deposits, choices)
+    return references, deposits, choices
 
 
 @cache
@@ -176,16 +159,6 @@ def _choose_leverage(draw: float, limit: int) -> int:
     """The leverage for a uniform `draw` from 0 to 1, at most `limit`."""
     allowed, shares = _leverage_menu(limit)
     return allowed[min(bisect_right(shares, draw), len(allowed) - 1)]
-
-
-class _LeverageChanges(NamedTuple):
-    """Leverage changes, one entry each."""
-
-    ts: Int64
-    symbol: Int64
-    account: Int64
-    to_limit: NDArray[np.bool_]
-    """Whether it belongs to a surge: to the highest leverage of the market."""
 
 
 class AccountActions:
@@ -207,11 +180,10 @@ class AccountActions:
     def step(self, stretch: Stretch) -> tuple[Rows, Rows]:
         """Leverage changes and collateral moves of `stretch`, by time."""
         changes = self._leverage_changes(stretch)
-        leverage = np.zeros(len(changes.ts), LEVERAGE)
+        leverage = np.zeros(len(changes), LEVERAGE)
         moves = []
-        draws = self._rng.random((len(changes.ts), 2))
-        rows = zip(*(column.tolist() for column in changes), strict=True)
-        for row, (at, market, who, high) in enumerate(rows):
+        draws = self._rng.random((len(changes), 2))
+        for row, (at, market, who, high) in enumerate(changes):
             before, mode = self._choices.get((who, market), (ABSENT, CROSS_MODE))
             limit = int(self._markets.leverage_max[market])
             chosen = (limit if high else _choose_leverage(draws[row, 0], limit)) * SCALE
@@ -226,8 +198,11 @@ class AccountActions:
         paid = np.concatenate([self._transfers(stretch), np.array(moves, MOVE)])
         return leverage, paid[np.argsort(paid["ts"], kind="stable")]
 
-    def _leverage_changes(self, stretch: Stretch) -> _LeverageChanges:
-        """The usual changes of the stretch and those of its surges, by time."""
+    def _leverage_changes(self, stretch: Stretch) -> list[tuple[int, int, int, bool]]:
+        """The usual changes of the stretch and those of its surges, by time.
+
+        Time, market, account, and whether it is a surge's: to the highest leverage of the market.
+        """
         rng, until = self._rng, stretch.start_ts + stretch.seconds * SECOND_NS
         usual = self._rate * LEVERAGE_SHARE * self._markets.share
         counts = rng.poisson(usual * stretch.activity)
@@ -247,8 +222,8 @@ class AccountActions:
         raised = np.arange(sum(map(len, ts))) >= len(second)
         at = np.concatenate(ts)
         order = np.argsort(at, kind="stable")
-        symbol, account = np.concatenate(where), np.concatenate(who)
-        return _LeverageChanges(at[order], symbol[order], account[order], raised[order])
+        columns = (at, np.concatenate(where), np.concatenate(who), raised)
+        return list(zip(*(column[order].tolist() for column in columns), strict=True))
 
     def _surge_accounts(self, surge: PlantedIncident, count: int) -> Int64:
         """The accounts of a surge's leverage changes: those that it names, else anybody.

@@ -12,11 +12,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from monitor.core.contract.units import SECOND_NS
-from replay.simulation.market import SimulatedMarkets, Stretch
+from replay.simulation.market import Population, Rng, SimulatedMarkets, Stretch
 
 SYMBOL_SHARE = 0.5
 """Default incidents are planted in this share of the markets, the busiest: a multiple of hardly any
@@ -50,17 +49,14 @@ class PlantedIncident(BaseModel):
 
     @property
     def raises_cancels(self) -> bool:
-        """Whether it raises the rate of cancels."""
         return self.kind in ("cancel_burst", "joint")
 
     @property
     def raises_leverage(self) -> bool:
-        """Whether it raises the rate of leverage changes."""
         return self.kind in ("leverage_surge", "joint")
 
     @property
     def thins_book(self) -> bool:
-        """Whether it thins the book."""
         return self.kind in ("thin_book", "joint")
 
 
@@ -78,7 +74,7 @@ DEFAULT_MIX: tuple[tuple[IncidentKind, int, float, float, tuple[int, ...]], ...]
 
 
 def default_plan(
-    rng: np.random.Generator, symbols: list[str], accounts: list[str], start_ts: int, end_ts: int
+    rng: Rng, symbols: list[str], accounts: list[str], start_ts: int, end_ts: int
 ) -> list[PlantedIncident]:
     """Every kind in turn, evenly over the day after its quiet first part.
 
@@ -107,43 +103,59 @@ def default_plan(
     return plan
 
 
-def read_plan(path: Path) -> list[PlantedIncident]:
-    """The incidents of a JSON file with the format of a day's own `incidents.json`.
+def make_plan(
+    source: str,
+    rng: Rng,
+    markets: SimulatedMarkets,
+    population: Population,
+    start_ts: int,
+    end_ts: int,
+) -> list[PlantedIncident]:
+    """The incidents of the day (`SimulationSettings.incidents`), busiest markets first.
 
-    Raises `ValueError` that names the entry and the field to mend.
+    A burst of a file that names no accounts gets one drawn at random. Raises `ValueError` that
+    names the entry of the file and the field to mend.
     """
+    if source == "none":
+        return []
+    names, accounts = markets.names, population.names
+    if source == "default":
+        return default_plan(rng, names, accounts, start_ts, end_ts)
     try:
-        return _PLAN.validate_json(path.read_bytes())
+        plan = _PLAN.validate_json(Path(source).read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ValueError(f"{path}: {where}: {first['msg']}") from error
+        raise ValueError(f"{Path(source)}: {where}: {first['msg']}") from error
+    _check_plan(plan, names, accounts, start_ts, end_ts)
+    drawn = population.draw(rng, len(plan)).tolist()
+    return [
+        i.model_copy(update={"accounts": [accounts[a]]})
+        if i.raises_cancels and not i.accounts
+        else i
+        for i, a in zip(plan, drawn, strict=True)
+    ]
 
 
-def check_plan(
+def _check_plan(
     plan: list[PlantedIncident], symbols: list[str], accounts: list[str], start_ts: int, end_ts: int
 ) -> None:
     """Raise `ValueError` for an incident that the day cannot hold, with what it can."""
-    names = frozenset(accounts)
-    ids: set[str] = set()
+    names, ids = frozenset(accounts), set[str]()
     for incident in plan:
-        if incident.id in ids:
-            raise ValueError(f"incident {incident.id}: give every incident an id of its own")
-        ids.add(incident.id)
-        if incident.symbol not in symbols:
-            raise ValueError(
-                f"incident {incident.id}: no market {incident.symbol!r}; the day has {symbols}"
-            )
-        if not start_ts <= incident.start_ts < incident.end_ts <= end_ts:
-            raise ValueError(
-                f"incident {incident.id}: lies outside the day, {start_ts} to {end_ts} ns"
-            )
         alien = [a for a in incident.accounts if a not in names]
-        if alien:
-            raise ValueError(
-                f"incident {incident.id}: no account {alien[0]!r}; the day has "
-                f"{accounts[0]!r} to {accounts[-1]!r}"
-            )
+        if incident.id in ids:
+            problem = "give every incident an id of its own"
+        elif incident.symbol not in symbols:
+            problem = f"no market {incident.symbol!r}; the day has {symbols}"
+        elif not start_ts <= incident.start_ts < incident.end_ts <= end_ts:
+            problem = f"lies outside the day, {start_ts} to {end_ts} ns"
+        elif alien:
+            problem = f"no account {alien[0]!r}; the day has {accounts[0]!r} to {accounts[-1]!r}"
+        else:
+            ids.add(incident.id)
+            continue
+        raise ValueError(f"incident {incident.id}: {problem}")
 
 
 def encode_plan(plan: list[PlantedIncident]) -> bytes:

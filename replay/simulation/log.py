@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.core.contract import events
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
@@ -46,11 +44,6 @@ def identifiers(prefix: str, numbers: Int64) -> TextColumn:
         glyphs[:, place] = numbers // power % 10 + ord("0")
     start = np.arange(len(numbers)) * 12
     return TextColumn(glyphs.ravel(), start, np.where(numbers < 0, -1, 12))
-
-
-def text_of_codes(text: TextColumn, codes: NDArray[Any]) -> TextColumn:
-    """The entries of `text` with the given indices; -1: absent."""
-    return TextColumn(text.buffer, text.start, text.length, codes.astype(np.int64))
 
 
 def batch_of_columns(kind: str, partition: int, offset: Int64, fields: Fields) -> Batch:
@@ -107,8 +100,7 @@ class SimulatedLog:
             self._write_silences(kind, number, mine["ts"])
             offset = self._offset[kind, number] + np.arange(len(mine))
             self._offset[kind, number] += len(mine)
-            fields = {"ts": mine["ts"].astype(np.int64), **build(mine)}
-            self._day.write(batch_of_columns(kind, number, offset, fields))
+            self._day.write(batch_of_columns(kind, number, offset, build(mine)))
 
     def write_batch(self, batch: Batch) -> None:
         """Write a batch whose offsets continue those of its topic partition."""

@@ -56,20 +56,19 @@ _CALENDAR_YEAR_S = 365.25 * DAY_S
 
 @dataclass(frozen=True, slots=True)
 class SimulatedMarkets:
-    """The constants of the markets; arrays over markets, the busiest first."""
+    """The constants of the markets; arrays over markets, the busiest first.
+
+    Prices at the opening are in quote currency, tick and lot in 1e-8. `sigma`: volatility of one
+    second's log return. `share` of the venue's orders: sums to 1.
+    """
 
     names: list[str]
     text: TextColumn
     price: Float64
-    """Opening price, quote currency."""
     tick: Int64
-    """1e-8."""
     lot: Int64
-    """1e-8."""
     sigma: Float64
-    """Volatility of one second's log return."""
     share: Float64
-    """Share of the venue's orders; sums to 1."""
     leverage_max: Int64
 
 
@@ -97,22 +96,22 @@ def make_markets(rng: Rng, count: int) -> SimulatedMarkets:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """The accounts: a few are very active and rich, most are hardly ever active."""
+    """The accounts: a few are very active and rich, most are hardly ever active.
+
+    `wealth`: equity at the day's opening, quote currency. `makers`: indices of the market makers.
+    """
 
     names: list[str]
     text: TextColumn
     wealth: Float64
-    """Equity at the day's opening, quote currency."""
     makers: Int64
-    """Indices of the market makers."""
     _cumulative_activity: Float64
     """Running sum of the accounts' shares of activity, up to 1; market makers have none."""
 
     def draw(self, rng: Rng, count: int) -> Int64:
         """`count` accounts at random, in proportion to their activity; no market makers."""
-        return np.searchsorted(self._cumulative_activity, rng.random(count), side="right").astype(
-            np.int64
-        )
+        draws = rng.random(count)
+        return np.searchsorted(self._cumulative_activity, draws, side="right").astype(np.int64)
 
 
 def make_population(rng: Rng, count: int) -> Population:
@@ -133,19 +132,18 @@ def make_population(rng: Rng, count: int) -> Population:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Some seconds of the market; arrays of shape (seconds, markets)."""
+    """Some seconds of the market; arrays of shape (seconds, markets).
+
+    In ticks: `mid`, and `spread` from the mid to the best price. As multiples of the usual: `depth`
+    of the book and `activity`, the rate of events. `basis`: mark over index, less one.
+    """
 
     start_ts: int
     mid: Int64
-    """In ticks."""
     spread: Int64
-    """From the mid to the best price, in ticks."""
     depth: Float64
-    """Depth of the book, as a multiple of the usual one."""
     activity: Float64
-    """Rate of events, as a multiple of the usual one."""
     basis: Float64
-    """Mark over index, less one."""
 
     @property
     def seconds(self) -> int:

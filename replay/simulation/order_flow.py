@@ -8,22 +8,13 @@ both sides, and cancel them at once.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from monitor.core.contract.fixed_point import SCALE
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.decode.batch import Int64
 from replay.simulation.incidents import PlantedIncident
-from replay.simulation.market import (
-    Float64,
-    Population,
-    Rng,
-    Rows,
-    SimulatedMarkets,
-    Stretch,
-)
+from replay.simulation.market import Float64, Population, Rng, Rows, SimulatedMarkets, Stretch
 
 NEVER = 2**62
 """The time of what does not happen to an order."""
@@ -94,34 +85,19 @@ def quantities(
     return np.maximum(np.rint(units / lot).astype(np.int64), 1) * lot
 
 
-class _Clusters(NamedTuple):
-    """Orders of a stretch, one entry each, and the number of clusters."""
-
-    ts: Int64
-    symbol: Int64
-    account: Int64
-    side: Int64
-    """1 or -1."""
-    root: Int64
-    """The number of the cluster's first order."""
-    roots: int
-
-
 class OrderFlow:
-    """Draws the orders of one stretch after the other; keeps those that rest or are yet to come."""
+    """Draws the orders of one stretch after the other; keeps those that rest or are yet to come.
+
+    `orders`: the planted ones (`planted_orders`).
+    """
 
     def __init__(
-        self,
-        rng: Rng,
-        markets: SimulatedMarkets,
-        population: Population,
-        rate: float,
-        planted: Rows,
+        self, rng: Rng, markets: SimulatedMarkets, population: Population, rate: float, orders: Rows
     ) -> None:
         self._rng, self._markets, self._population = rng, markets, population
         cluster = (1 + MAKER_SHARE * MAKER_QUOTES) / (1 - BRANCHING)
         self._roots_per_s = rate / EVENTS_PER_ORDER / cluster * markets.share
-        self._upcoming = planted
+        self._upcoming = orders
         self._resting = np.empty(0, ORDER)
         self._next_id = 0
 
@@ -163,13 +139,13 @@ class OrderFlow:
 
     def _new_orders(self, stretch: Stretch) -> Rows:
         """Orders of the clusters that start in the stretch, with ids, lifetimes and fills."""
-        clusters = self._draw_clusters(stretch)
-        rng, count = self._rng, len(clusters.ts)
-        order = np.argsort(clusters.ts, kind="stable")
+        clusters, roots = self._draw_clusters(stretch)
+        rng, count = self._rng, len(clusters["root"])
+        order = np.argsort(clusters["ts"], kind="stable")
         rows = np.zeros(count, ORDER)
         for name in ("ts", "symbol", "account", "side"):
-            rows[name] = getattr(clusters, name)[order]
-        shared = _lifetimes(rng, clusters.roots)[clusters.root[order]]
+            rows[name] = clusters[name][order]
+        shared = _lifetimes(rng, roots)[clusters["root"][order]]
         alone = rng.random(count) >= SHARED_LIFE_SHARE
         life = np.where(alone, _lifetimes(rng, count), shared + _delays(rng, count, QUOTE_S))
         rows["end"] = rows["ts"] + life
@@ -182,8 +158,11 @@ class OrderFlow:
         rows["replaced"] = (rows["fill_ts"] == NEVER) & (rng.random(count) < REPLACED_SHARE)
         return np.concatenate([rows, self._replacements(rows[rows["replaced"]])])
 
-    def _draw_clusters(self, stretch: Stretch) -> _Clusters:
-        """The branching process: spontaneous orders, then generation after generation."""
+    def _draw_clusters(self, stretch: Stretch) -> tuple[dict[str, Int64], int]:
+        """The branching process: spontaneous orders, then generation after generation.
+
+        Columns of orders (`root`: the number of the cluster's first), and the number of clusters.
+        """
         rng, population = self._rng, self._population
         counts = rng.poisson(self._roots_per_s * stretch.activity)
         cell = np.repeat(np.arange(counts.size), counts.ravel())
@@ -209,7 +188,8 @@ class OrderFlow:
             root = root[parent]
             generation.append((ts, account, side, root))
         ts, account, side, root = (np.concatenate(c) for c in zip(*generation, strict=True))
-        return _Clusters(ts, symbol[root], account, side, root, roots)
+        columns = {"ts": ts, "symbol": symbol[root], "account": account, "side": side, "root": root}
+        return columns, roots
 
     def _meet_takers(self, rows: Rows) -> None:
         """Let takers meet some orders near the best price; the smaller quantity is filled."""
@@ -258,11 +238,8 @@ def planted_orders(
         symbol = markets.names.index(incident.symbol)
         usual = rate * CANCELS_PER_EVENT * markets.share[symbol]
         seconds = (incident.end_ts - incident.start_ts) / SECOND_NS
-        count = (
-            int(rng.poisson((incident.size - 1) * usual * seconds))
-            if incident.raises_cancels
-            else 0
-        )
+        mean = (incident.size - 1) * usual * seconds
+        count = int(rng.poisson(mean)) if incident.raises_cancels else 0
         rows = np.zeros(count, ORDER)
         rows["end"] = rng.integers(incident.start_ts, incident.end_ts, count)
         rows["ts"] = np.clip(rows["end"] - _delays(rng, count, 20.0), start_ts, rows["end"])

@@ -8,9 +8,9 @@ import numpy as np
 
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal
 from monitor.core.contract.units import SECOND_NS
-from monitor.core.decode.batch import ABSENT, Int64, Ladder, TextColumn
+from monitor.core.decode.batch import ABSENT, Int64, Ladder, TextColumn, number_columns
 from replay.simulation.accounts import SimulatedPositions
-from replay.simulation.log import Fields, SimulatedLog, enum_code, identifiers, text_of_codes
+from replay.simulation.log import Fields, SimulatedLog, enum_code, identifiers
 from replay.simulation.market import (
     LEVELS,
     Float64,
@@ -65,6 +65,29 @@ class RecordWriter:
         self._phase = rng.integers(SECOND_NS, size=(2, count))
         self.funding_rate: Float64 = FUNDING_RATE + 1e-5 * rng.standard_normal(count)
 
+    def write(self, kind: str, rows: Rows, build: Callable[[Rows], Fields] | None = None) -> None:
+        """Write rows, with `ts` and `symbol`, to the partitions of their keys.
+
+        What rows and contract call alike is written as it is; `build` gives the other columns.
+        """
+        markets, population = self._markets.text, self._population.text
+        names = rows.dtype.names or ()
+        numbers = [c.name for c in number_columns(kind) if c.name in names]
+        texts = {"symbol": markets} | ({"account": population} if "account" in names else {})
+
+        def fields(mine: Rows) -> Fields:
+            out: Fields = {name: mine[name] for name in numbers}
+            for name, text in texts.items():
+                codes = mine[name].astype(np.int64)  # -1: absent
+                out[name] = TextColumn(text.buffer, text.start, text.length, codes)
+            return out | build(mine) if build else out
+
+        if kind == "collateral":
+            partition = self._account_partition[rows["account"]]
+        else:
+            partition = self._symbol_partition[rows["symbol"]]
+        self._log.write_rows(kind, rows, partition, fields)
+
     def write_orders(self, placed: Rows, met: Rows) -> None:
         """Write the orders placed, and the orders of the takers who meet resting ones."""
         taking = np.zeros(len(met), ORDER)
@@ -73,34 +96,16 @@ class RecordWriter:
         taking["side"], taking["quantity"] = -met["side"], met["filled"]
         market = self._rng.random(len(met)) >= IOC_SHARE
         taking["price"] = np.where(market, ABSENT, met["price"])
-        rows = np.concatenate([placed, taking])
-        self._write("order", rows, self._order_fields)
-
-    def _write(self, kind: str, rows: Rows, build: Callable[[Rows], Fields]) -> None:
-        """Write rows to the partitions of their markets."""
-        self._log.write_rows(kind, rows, self._symbol_partition[rows["symbol"]], build)
+        self.write("order", np.concatenate([placed, taking]), self._order_fields)
 
     def _order_fields(self, rows: Rows) -> Fields:
-        replaces = rows["replaces"]
+        new, replace = (enum_code("order", "action", action) for action in ("new", "replace"))
         reduces = self._rng.random(len(rows)) < REDUCE_ONLY_SHARE
         return {
             "order_id": identifiers("o", rows["id"]),
-            "replaces": identifiers("o", replaces),
-            "action": np.where(
-                replaces < 0, *(enum_code("order", "action", a) for a in ("new", "replace"))
-            ),
+            "replaces": identifiers("o", rows["replaces"]),
+            "action": np.where(rows["replaces"] < 0, new, replace),
             "reduce_only": np.where(reduces, 1, ABSENT),
-            "price": rows["price"],
-            "quantity": rows["quantity"],
-            **self._party_fields(rows),
-        }
-
-    def _party_fields(self, rows: Rows) -> Fields:
-        """Market, account and side of an order or a fill."""
-        return {
-            "symbol": text_of_codes(self._markets.text, rows["symbol"]),
-            "account": text_of_codes(self._population.text, rows["account"]),
-            "side": rows["side"],
         }
 
     def write_cancels(self, over: Rows) -> None:
@@ -111,82 +116,45 @@ class RecordWriter:
             rows[name] = ended[name]
         rows["placed_ts"], rows["ts"] = ended["ts"], ended["end"]
         rows["quantity"] = ended["quantity"] - ended["filled"]
-        self._write("cancel", rows, self._cancel_fields)
+        self.write("cancel", rows, self._cancel_fields)
 
     def _cancel_fields(self, rows: Rows) -> Fields:
         detail = self._rng.random(len(rows)) < DETAIL_SHARE
         placed = self._rng.random(len(rows)) < PLACED_TS_SHARE
         codes = np.array([enum_code("cancel", "reason", reason) for reason in _REASONS])
         return {
-            **self._party_fields(rows),
             "order_id": identifiers("o", rows["id"]),
             "side": np.where(detail, rows["side"], ABSENT),
             "price": np.where(detail, rows["price"], ABSENT),
-            "quantity": rows["quantity"],
             "placed_ts": np.where(placed, rows["placed_ts"], ABSENT),
             "reason": self._rng.choice(codes, len(rows), p=_REASON_SHARES),
         }
 
     def write_fills(self, met: Rows, positions: SimulatedPositions) -> None:
-        """Write both sides of each trade, and add them to `positions`."""
-        maker, taker = (np.zeros(len(met), FILL) for _ in range(2))
-        for rows in (maker, taker):
-            rows["ts"], rows["trade"], rows["symbol"] = met["fill_ts"], met["id"], met["symbol"]
-            rows["price"], rows["quantity"] = met["price"], met["filled"]
-        maker["id"], maker["account"], maker["side"] = met["id"], met["account"], met["side"]
-        taker["id"], taker["account"], taker["side"] = (
-            met["id"] + TAKER_ID,
-            met["taker"],
-            -met["side"],
-        )
-        maker["maker"] = True
+        """Write both sides of each trade, the taker's first, and add them to `positions`."""
+        rows: Rows = np.zeros((len(met), 2), FILL)
+        same = {"ts": "fill_ts", "trade": "id", "symbol": "symbol", "price": "price"}
+        for name, source in (same | {"quantity": "filled"}).items():
+            rows[name] = met[source][:, None]
+        rows["id"] = np.stack([met["id"] + TAKER_ID, met["id"]], axis=1)
+        rows["account"] = np.stack([met["taker"], met["account"]], axis=1)
+        rows["side"] = np.stack([-met["side"], met["side"]], axis=1)
+        rows["maker"][:, 1] = True
         notional = met["price"] / SCALE * (met["filled"] / SCALE)
-        rebated = self._is_maker[met["account"]]
-        fee = np.where(rebated, MAKER_REBATE, MAKER_FEE) * notional
-        maker["fee"] = np.rint(fee * MONEY_SCALE)
-        taker["fee"] = np.rint(TAKER_FEE * notional * MONEY_SCALE)
-        rows = np.stack([taker, maker], axis=1).ravel()
-        self._write("fill", rows, self._fill_fields)
+        fee = np.where(self._is_maker[met["account"]], MAKER_REBATE, MAKER_FEE)
+        share = np.stack([np.full(len(met), TAKER_FEE), fee], axis=1)
+        rows["fee"] = np.rint(share * notional[:, None] * MONEY_SCALE)
+        rows = rows.ravel()
+        self.write("fill", rows, self._fill_fields)
         positions.add(rows["account"], rows["symbol"], rows["quantity"] * rows["side"])
 
     def _fill_fields(self, rows: Rows) -> Fields:
         sides = (enum_code("fill", "liquidity", side) for side in ("maker", "taker"))
         return {
-            **self._party_fields(rows),
             "trade_id": identifiers("t", rows["trade"]),
             "order_id": identifiers("o", rows["id"]),
-            "price": rows["price"],
-            "quantity": rows["quantity"],
-            "fee": rows["fee"],
             "liquidity": np.where(rows["maker"], *sides),
             "cause": np.full(len(rows), enum_code("fill", "cause", "trade")),
-        }
-
-    def write_leverage(self, rows: Rows) -> None:
-        """Write leverage changes."""
-        self._write("leverage", rows, self._leverage_fields)
-
-    def _leverage_fields(self, rows: Rows) -> Fields:
-        return {
-            "symbol": text_of_codes(self._markets.text, rows["symbol"]),
-            "account": text_of_codes(self._population.text, rows["account"]),
-            "leverage": rows["leverage"],
-            "previous": rows["previous"],
-            "margin_mode": rows["mode"],
-        }
-
-    def write_moves(self, rows: Rows) -> None:
-        """Write collateral moves."""
-        self._log.write_rows(
-            "collateral", rows, self._account_partition[rows["account"]], self._move_fields
-        )
-
-    def _move_fields(self, rows: Rows) -> Fields:
-        return {
-            "symbol": text_of_codes(self._markets.text, rows["symbol"]),
-            "account": text_of_codes(self._population.text, rows["account"]),
-            "amount": rows["amount"],
-            "cause": rows["cause"],
         }
 
     def _rows_per_second(self, stretch: Stretch, phase: Int64) -> Rows:
@@ -209,7 +177,7 @@ class RecordWriter:
             mid, spread = stretch.mid[where[0], symbol], stretch.spread[where[0], symbol]
             depth = stretch.depth[where[0], symbol] * LEVEL_NOTIONAL * markets.share[symbol]
             offset = np.arange(len(cells) + 1) * LEVELS
-            fields: Fields = {"symbol": text_of_codes(markets.text, symbol)}
+            fields: Fields = {}
             for name, sign in (("bids", -1), ("asks", 1)):
                 shape = (len(cells), LEVELS)
                 gap = 1 + self._rng.poisson(np.arange(LEVELS) * 0.4, shape)
@@ -225,18 +193,15 @@ class RecordWriter:
                 fields[name] = Ladder(offset, price.ravel(), quantity.ravel())
             return fields
 
-        self._write("book", rows, build)
+        self.write("book", rows, build)
 
     def write_marks(self, stretch: Stretch, interest: Int64) -> None:
         """Write a mark for each second and market, with the sources of its index.
 
         `interest`: open interest of each market, 1e-8.
         """
-        rows, markets, rng = (
-            self._rows_per_second(stretch, self._phase[1]),
-            self._markets,
-            self._rng,
-        )
+        rows, markets = self._rows_per_second(stretch, self._phase[1]), self._markets
+        rng = self._rng
         shape = stretch.mid.shape
         middle = stretch.mid * markets.tick
         fine = np.maximum(markets.tick // 10, 1)
@@ -251,7 +216,6 @@ class RecordWriter:
             at, symbol = (cells["second"], cells["symbol"]), cells["symbol"]
             funding = FUNDING_RATE + stretch.basis[at] / 24
             return {
-                "symbol": text_of_codes(markets.text, symbol),
                 "mark": mark[at],
                 "index": index[at],
                 "last": middle[at],
@@ -263,7 +227,7 @@ class RecordWriter:
                 ),
             }
 
-        self._write("mark", rows, build)
+        self.write("mark", rows, build)
 
 
 def _sources_json(prices: list[list[int]], times: list[list[int]]) -> TextColumn:

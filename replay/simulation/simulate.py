@@ -19,31 +19,9 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode import codec
 from replay.day import DayWriter
 from replay.ground_truth import INCIDENTS_FILE
-from replay.simulation.accounts import (
-    AccountActions,
-    OpeningState,
-    SimulatedPositions,
-    draw_opening,
-    funding_payments,
-)
-from replay.simulation.incidents import (
-    PlantedIncident,
-    check_plan,
-    default_plan,
-    encode_plan,
-    read_plan,
-    thin_books,
-)
+from replay.simulation import accounts, market
+from replay.simulation.incidents import PlantedIncident, encode_plan, make_plan, thin_books
 from replay.simulation.log import SimulatedLog
-from replay.simulation.market import (
-    MarketWalk,
-    Population,
-    Rng,
-    SimulatedMarkets,
-    daily_cycle,
-    make_markets,
-    make_population,
-)
 from replay.simulation.order_flow import OrderFlow, planted_orders
 from replay.simulation.record_writer import RecordWriter
 from replay.simulation.settings import SimulationSettings
@@ -90,25 +68,34 @@ def simulate(
     world, walking, flowing, planting, settling, logging, writing = (
         np.random.Generator(np.random.PCG64(seed)) for seed in seeds
     )
-    markets = make_markets(world, settings.symbols)
-    population = make_population(world, settings.accounts)
-    plan = _make_plan(settings.incidents, planting, markets, population, end_ts)
+    markets = market.make_markets(world, settings.symbols)
+    population = market.make_population(world, settings.accounts)
+    plan = make_plan(settings.incidents, planting, markets, population, START_TS, end_ts)
     # `rate` is the mean of the day as simulated, whichever part of the daily cycle it covers.
-    mean = settings.rate / float(daily_cycle(START_TS, total_s).mean())
-    positions = SimulatedPositions(settings.symbols)
-    opening = draw_opening(settling, markets, population, START_TS, positions)
+    mean = settings.rate / float(market.daily_cycle(START_TS, total_s).mean())
+    positions = accounts.SimulatedPositions(settings.symbols)
+    references, deposits, choices = accounts.draw_opening(
+        settling, markets, population, START_TS, positions
+    )
     planted = planted_orders(planting, plan, markets, population, settings.rate, START_TS)
     with DayWriter(out, venue="simulated", end_ts=end_ts) as day:
         log = SimulatedLog(day, logging, settings.partitions, START_TS)
         writer = RecordWriter(log, writing, markets, population)
-        _write_opening(log, writer, markets, opening)
-        walk = MarketWalk(walking, markets)
+        _write_references(log, markets, references)
+        writer.write("collateral", deposits)
+        walk = market.MarketWalk(walking, markets)
         flow = OrderFlow(flowing, markets, population, mean, planted)
-        actions = AccountActions(settling, markets, population, mean, opening.choices, plan)
-        for at, seconds in _stretches(settings.rate, end_ts):
+        actions = accounts.AccountActions(settling, markets, population, mean, choices, plan)
+        # The length of a stretch divides an hour.
+        lengths = (s for s in (60, 30, 20, 10, 5, 2) if s * settings.rate <= STRETCH_RECORDS)
+        seconds = next(lengths, 1)
+        for at in range(START_TS, end_ts, seconds * SECOND_NS):
             if at % HOUR_NS == 0:
                 rate = writer.funding_rate
-                writer.write_moves(funding_payments(settling, positions, walk.price(), rate, at))
+                writer.write(
+                    "collateral",
+                    accounts.funding_payments(settling, positions, walk.price(), rate, at),
+                )
             stretch = thin_books(walk.step(at, seconds), plan, markets)
             writer.write_books(stretch)
             writer.write_marks(stretch, positions.open_interest())
@@ -117,8 +104,8 @@ def simulate(
             writer.write_cancels(ended)
             writer.write_fills(met, positions)
             leverage, moves = actions.step(stretch)
-            writer.write_leverage(leverage)
-            writer.write_moves(moves)
+            writer.write("leverage", leverage)
+            writer.write("collateral", moves)
             log.write_heartbeats(at + seconds * SECOND_NS)
             if progress:
                 progress((at - START_TS) // SECOND_NS + seconds, total_s)
@@ -130,45 +117,24 @@ def simulate(
     return SimulatedDay(out, START_TS, end_ts, sum(counts.values()), counts, plan)
 
 
-def _make_plan(
-    incidents: str, rng: Rng, markets: SimulatedMarkets, population: Population, end_ts: int
-) -> list[PlantedIncident]:
-    """The incidents of the day; a burst without accounts gets one drawn at random."""
-    if incidents == "none":
-        return []
-    names, accounts = markets.names, population.names
-    if incidents == "default":
-        return default_plan(rng, names, accounts, START_TS, end_ts)
-    plan = read_plan(Path(incidents))
-    check_plan(plan, names, accounts, START_TS, end_ts)
-    drawn = population.draw(rng, len(plan)).tolist()
-    return [
-        i.model_copy(update={"accounts": [accounts[a]]})
-        if i.raises_cancels and not i.accounts
-        else i
-        for i, a in zip(plan, drawn, strict=True)
-    ]
-
-
-def _write_opening(
-    log: SimulatedLog, writer: RecordWriter, markets: SimulatedMarkets, opening: OpeningState
+def _write_references(
+    log: SimulatedLog, markets: market.SimulatedMarkets, positions: list[events.Event]
 ) -> None:
-    """Write the rules of the markets, the insurance fund, the positions and the deposits."""
+    """Write the rules of the markets, the insurance fund and the positions at the opening."""
     rules = [_market_rules(markets, row) for row in range(len(markets.names))]
     fund = events.InsuranceFundReference.model_validate(
         {"ts": START_TS, "about": "insurance_fund", "amount": str(INSURANCE_FUND)}
     )
-    rows: list[events.Event] = [*rules, fund, *opening.positions]
+    rows: list[events.Event] = [*rules, fund, *positions]
     partitions = log.partition_of([getattr(row, "symbol", None) or "" for row in rows])
     for partition in range(log.partitions):
         mine = [row for row, p in zip(rows, partitions.tolist(), strict=True) if p == partition]
         offset = np.arange(len(mine))
         topic = events.TOPICS["reference"]
         log.write_batch(codec.batch_from_events("reference", topic, partition, offset, mine))
-    writer.write_moves(opening.deposits)
 
 
-def _market_rules(markets: SimulatedMarkets, row: int) -> events.MarketReference:
+def _market_rules(markets: market.SimulatedMarkets, row: int) -> events.MarketReference:
     """A market with two tiers, as on Hyperliquid: half the leverage above a notional."""
     leverage = int(markets.leverage_max[row])
     bound = 150_000_000 * leverage // 40
@@ -186,9 +152,3 @@ def _market_rules(markets: SimulatedMarkets, row: int) -> events.MarketReference
             ],
         }
     )
-
-
-def _stretches(rate: float, end_ts: int) -> list[tuple[int, int]]:
-    """Start (ns) and length (s) of each stretch of the day; the length divides an hour."""
-    length = next(s for s in (60, 30, 20, 10, 5, 2, 1) if s * rate <= STRETCH_RECORDS or s == 1)
-    return [(at, length) for at in range(START_TS, end_ts, length * SECOND_NS)]

@@ -137,8 +137,8 @@ class TextColumn:
             return every
         return [every[c] if c >= 0 else None for c in self.codes.tolist()]
 
-    def select_rows(self, rows: NDArray[Any]) -> TextColumn:
-        """The given rows, in the given order."""
+    def select_rows(self, rows: NDArray[Any] | slice) -> TextColumn:
+        """The given rows, in the given order; of a slice views, without a copy."""
         if self.codes is not None:
             return TextColumn(self.buffer, self.start, self.length, self.codes[rows])
         return TextColumn(self.buffer, self.start[rows], self.length[rows])

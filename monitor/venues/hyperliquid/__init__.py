@@ -14,7 +14,7 @@ from monitor.core.decode.batch import Batch
 from monitor.venues.adapter import LineAdapter
 from monitor.venues.hyperliquid.node_blocks import NodeBlocks
 from monitor.venues.hyperliquid.tables import HyperliquidTables
-from monitor.venues.parse import Record
+from monitor.venues.parse import Record, canonical_json
 
 BATCH_ROWS = 65_536
 
@@ -49,9 +49,12 @@ class Hyperliquid(LineAdapter):
 
     def finish(self) -> list[Batch]:
         """The tables' records, in the order of time."""
-        rows = self.tables.records()
-        parts = (rows[low : low + BATCH_ROWS] for low in range(0, len(rows), BATCH_ROWS))
-        return [batch for part in parts for batch in self.build_batches(part)]
+        records, batches = self.tables.records(), []
+        for low in range(0, len(records), BATCH_ROWS):
+            part = records[low : low + BATCH_ROWS]
+            rows = [(record["kind"], raw, canonical_json(record)) for raw, record in part]
+            batches += self.build_batches(rows)[0]
+        return batches
 
 
 def _is_block(raw: bytes) -> bool:

@@ -106,11 +106,7 @@ class LiquidationMatcher:
     """Matches liquidations with fills, in the order of time; fills `marks` and `adjustments`."""
 
     def __init__(
-        self,
-        trades: list[Trade],
-        updates: list[LedgerUpdate],
-        users: set[str],
-        notes: Counter[str],
+        self, trades: list[Trade], updates: list[LedgerUpdate], users: set[str], notes: Counter[str]
     ) -> None:
         self._trades: dict[str, list[Trade]] = defaultdict(list)
         self._updates: dict[str, list[LedgerUpdate]] = defaultdict(list)
@@ -143,53 +139,42 @@ class LiquidationMatcher:
             self.marks.append((liquidation.raw, mark))
             key = liquidation.user, coin
             if not liquidation.cross or key in self._isolated:
-                self.marks.append((liquidation.raw, _mode_record(liquidation, trade)))
+                # A position record of quantity 0 sets the margin mode and nothing else.
+                mode = {
+                    "kind": "reference",
+                    "about": "position",
+                    "ts": liquidation.ts,
+                    "symbol": coin,
+                    "account": liquidation.user,
+                    "quantity": "0",
+                    "entry_price": trade.record["price"],
+                    "margin_mode": "cross" if liquidation.cross else "isolated",
+                }
+                self.marks.append((liquidation.raw, mode))
                 self._isolated.add(key)
         if liquidation.cross and adjust:
             self._adjust(liquidation)
 
     def _adjust(self, liquidation: TableLiquidation) -> None:
+        """Take from the account the cash that by its rows is left after the liquidation."""
         user = liquidation.user
-        cash = self._remaining_cash(liquidation)
-        if cash is None:
-            self._notes["cross liquidations that leave positions: account value not used"] += 1
-            return
-        amount = -(cash + self._adjusted[user])
-        if amount:
-            self._adjusted[user] += amount
-            self.adjustments.append((liquidation.raw, _adjustment_record(liquidation, amount)))
-
-    def _remaining_cash(self, liquidation: TableLiquidation) -> int | None:
-        """The account's cash (1e-6) after the liquidation by its rows; None: it has positions."""
+        trades = [trade for trade in self._trades[user] if trade.ts <= liquidation.ts]
         positions: Counter[str] = Counter()
-        trades = [t for t in self._trades[liquidation.user] if t.ts <= liquidation.ts]
         for trade in trades:
             positions[trade.record["symbol"]] += trade.signed_quantity
         if any(positions.values()):
-            return None
-        updates = (u for u in self._updates[liquidation.user] if u.ts <= liquidation.ts)
-        return sum(trade.cash for trade in trades) + sum(update.amount for update in updates)
-
-
-def _mode_record(liquidation: TableLiquidation, trade: Trade) -> Record:
-    """A position record of quantity 0: it sets the margin mode and nothing else."""
-    return {
-        "kind": "reference",
-        "about": "position",
-        "ts": liquidation.ts,
-        "symbol": trade.record["symbol"],
-        "account": liquidation.user,
-        "quantity": "0",
-        "entry_price": trade.record["price"],
-        "margin_mode": "cross" if liquidation.cross else "isolated",
-    }
-
-
-def _adjustment_record(liquidation: TableLiquidation, amount: int) -> Record:
-    return {
-        "kind": "collateral",
-        "ts": liquidation.ts + 1,
-        "account": liquidation.user,
-        "amount": format_decimal(amount, MONEY_SCALE),
-        "cause": "adjustment",
-    }
+            self._notes["cross liquidations that leave positions: account value not used"] += 1
+            return
+        updates = (update for update in self._updates[user] if update.ts <= liquidation.ts)
+        cash = sum(trade.cash for trade in trades) + sum(update.amount for update in updates)
+        amount = -(cash + self._adjusted[user])
+        if amount:
+            self._adjusted[user] += amount
+            adjustment = {
+                "kind": "collateral",
+                "ts": liquidation.ts + 1,
+                "account": user,
+                "amount": format_decimal(amount, MONEY_SCALE),
+                "cause": "adjustment",
+            }
+            self.adjustments.append((liquidation.raw, adjustment))

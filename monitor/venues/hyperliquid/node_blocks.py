@@ -47,7 +47,11 @@ class NodeBlocks:
         if not isinstance(number, int) or not isinstance(events, list):
             raise UnreadableError("wrong_type", "block_number is no integer or events no list")
         self._source["blocks"] += 1
-        self._check_number(number)
+        if self._block is not None and number > self._block + 1:
+            self._notes["blocks missing between those there"] += number - self._block - 1
+        elif self._block is not None and number <= self._block:
+            self._notes["blocks that do not come after the one before"] += 1
+        self._block = number
         records: list[Record] = []
         marks: dict[str, Record] = {}
         for account, d in events:
@@ -62,13 +66,6 @@ class NodeBlocks:
                 head = {"kind": "mark", "ts": fill["ts"], "symbol": fill["symbol"]}
                 marks[d["coin"]] = {**head, "mark": mark}
         return [*marks.values(), *records]
-
-    def _check_number(self, number: int) -> None:
-        if self._block is not None and number > self._block + 1:
-            self._notes["blocks missing between those there"] += number - self._block - 1
-        elif self._block is not None and number <= self._block:
-            self._notes["blocks that do not come after the one before"] += 1
-        self._block = number
 
     def _fill(self, user: str, d: dict[str, Any], number: int) -> Record:
         """One side of a trade. The contract refuses it where a field is missing or wrong."""

@@ -22,7 +22,7 @@ from replay.simulation.incidents import PlantedIncident
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import START_TS, simulate
 
-SAMPLE = 150
+SAMPLE = 400
 """Records of a batch that are validated: some 40,000 in all."""
 Table = dict[str, np.ndarray[Any, Any]]
 
