@@ -31,7 +31,7 @@ from monitor.core.accounts.ledger_kernels import FILL_QUANTITY as QUANTITY
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.margin import formulas
-from monitor.core.margin.formulas import Position, Regime
+from monitor.core.margin.liquidation_price import Position, Regime
 from monitor.core.margin.tiers import Tiers
 
 FORCED_CAUSES = ("liquidation", "backstop", "adl")

@@ -16,7 +16,7 @@ from monitor.core.bands.layout import EDGE_ZONES
 from monitor.core.contract.fixed_point import SCALE
 from monitor.core.contract.units import ZONE_BINS
 from monitor.core.decode.batch import ABSENT
-from monitor.core.margin.formulas import Regime
+from monitor.core.margin.liquidation_price import Regime
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import INDEX, LEVELS, MARK, VALUES
 

@@ -17,7 +17,7 @@ from fractions import Fraction
 from monitor.core.contract.units import WARN_RATIO
 from monitor.core.margin import calculator_input
 from monitor.core.margin.calculator_input import ZERO, Fields, MarginInputError, PositionInput
-from monitor.core.margin.formulas import Crossing, Prices, Regime, prices, requirement
+from monitor.core.margin.liquidation_price import Crossing, Prices, Regime, prices, requirement
 from monitor.core.margin.regimes import REGIMES
 
 _DIGITS = Context(prec=18)

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import NamedTuple
 
-from monitor.core.margin.formulas import Position, Regime
+from monitor.core.margin.liquidation_price import Position, Regime
 from monitor.core.margin.tiers import TierError, Tiers
 
 ZERO = Fraction(0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from monitor.core.margin.formulas import Regime
+from monitor.core.margin.liquidation_price import Regime
 
 _MEDIAN_OF_THREE = "median(index·(1 + funding rate·share of the interval left), index + {}, last)"
 MARK_RULES = {

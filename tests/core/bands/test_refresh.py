@@ -35,7 +35,7 @@ from monitor.core.bands.refresh import (
     Workspace,
 )
 from monitor.core.contract.units import ZONE_BINS
-from monitor.core.margin.formulas import Position, prices, requirement
+from monitor.core.margin.liquidation_price import Position, prices, requirement
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
 from tests.core.bands.position_arrays import (

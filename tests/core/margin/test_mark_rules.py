@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from monitor.core.margin.formulas import Position
+from monitor.core.margin.liquidation_price import Position
 from monitor.core.margin.regimes import MARK_RULES
 from monitor.core.margin.tiers import Tiers
 from tests.core.margin.venue_formulas import MARK_MODELS, MarkInputs, adl_rank, ema

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from statistics import median
 
-from monitor.core.margin.formulas import Position
+from monitor.core.margin.liquidation_price import Position
 
 
 @dataclass(frozen=True, slots=True)

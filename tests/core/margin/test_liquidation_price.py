@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from monitor.core.contract import events
 from monitor.core.contract.units import WARN_RATIO
-from monitor.core.margin.formulas import (
+from monitor.core.margin.liquidation_price import (
     BANKRUPTCY_K,
     LIQUIDATION_K,
     Position,
     crossing,
 )
-from monitor.core.margin.formulas import prices as four_prices
+from monitor.core.margin.liquidation_price import prices as four_prices
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import TierError, Tiers
 from tests.support import recording
