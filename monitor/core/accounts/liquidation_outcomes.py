@@ -30,7 +30,7 @@ from monitor.core.accounts.ledger_kernels import FILL_CAUSE as CAUSE
 from monitor.core.accounts.ledger_kernels import FILL_QUANTITY as QUANTITY
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.contract.units import SECOND_NS
-from monitor.core.margin import formulas
+from monitor.core.margin import liquidation_price
 from monitor.core.margin.liquidation_price import Position, Regime
 from monitor.core.margin.tiers import Tiers
 
@@ -137,15 +137,17 @@ def _judge(
     if not has_marks:
         return ("no_mark",)
     regime, position = positions.pop(symbol)
-    others = sum((formulas.requirement(*other) for other in positions.values()), Fraction(0))
+    others = sum(
+        (liquidation_price.requirement(*other) for other in positions.values()), Fraction(0)
+    )
     value = sum(values["quantity"] * marks[market] for market, values in pool.rows.items())
     equity = Fraction(pool.cash, MONEY_SCALE) + Fraction(value, SCALE**2)
-    if cause == "adl" and equity >= others + formulas.requirement(regime, position):
+    if cause == "adl" and equity >= others + liquidation_price.requirement(regime, position):
         return ("counterparty",)
-    k = formulas.BANKRUPTCY_K if cause == "adl" else formulas.LIQUIDATION_K
+    k = liquidation_price.BANKRUPTCY_K if cause == "adl" else liquidation_price.LIQUIDATION_K
     if cause == "backstop" and regime.backstop_k is not None:
         k = regime.backstop_k
-    price = formulas.crossing(regime, position, equity, others, k).price
+    price = liquidation_price.crossing(regime, position, equity, others, k).price
     if price is None:
         return ("no_price",)
     early = (price / position.price - 1) * 10_000 * (1 if position.quantity > 0 else -1)

@@ -1,8 +1,8 @@
 """The compiled loop that prices positions: eight prices, roots along the common factor, records.
 
-The formulas are those of `monitor/core/margin/liquidation_price.py` in floats. The loop runs over a range of
-pools, writes only its own rows and sums in a fixed order: any split over threads gives the same
-bits. It works on blocks of positions that fit a core's cache, one step (`blocks.py`) after the
+The formulas are those of `monitor/core/margin/liquidation_price.py` in floats. The loop runs over a
+range of pools, writes only its own rows and sums in a fixed order: any split over threads gives the
+same bits. It works on blocks of positions that fit a core's cache, one step (`blocks.py`) after the
 other; positions that leave the lowest tier are solved one by one afterwards (`roots.py`).
 """
 
