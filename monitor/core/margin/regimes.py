@@ -1,8 +1,8 @@
 """The venues' margin regimes: which requirement, which mark, and what happens under water.
 
-Data only: the formulas are in `liquidation_price.py`. A new venue is an entry here, and its published prices
-are vectors in `tests/vectors`. Sources: the venues' own pages on liquidation and on mark price, of
-2024–2025.
+Data only: the formulas are in `liquidation_price.py`. A new venue is an entry here, and its
+published prices are vectors in `tests/vectors`. Sources: the venues' own pages on liquidation and
+on mark price, of 2024–2025.
 """
 
 from __future__ import annotations
