@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 CHUNK_LINES = 16_384
 CHUNK_BYTES = 1 << 20
@@ -39,13 +38,6 @@ def is_parquet(path: Path) -> bool:
     """Whether the file's first bytes are Parquet's."""
     with path.open("rb") as stream:
         return stream.read(4) == _PARQUET
-
-
-def row_groups(path: Path) -> Iterator[Any]:
-    """The row groups of a Parquet file."""
-    file = pq.ParquetFile(path)
-    for i in range(file.num_row_groups):
-        yield file.read_row_group(i)
 
 
 class LineReader:

@@ -8,6 +8,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from monitor.core.decode.batch import Batch
 from monitor.venues.adapter import OptionError, VenueAdapter
 from monitor.venues.parse import UnreadableError
@@ -53,7 +55,9 @@ def _read_file(venue: VenueAdapter, path: Path) -> Iterator[list[Batch]]:
         raise IngestError(f"{path}: {venue.NAME} is read from {form}")
     venue.begin_file(str(path))
     if venue.READS_PARQUET:
-        for table in feed_files.row_groups(path):
+        file = pq.ParquetFile(path)
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group)
             try:
                 yield venue.read(table)
             except UnreadableError as error:

@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from monitor.core.contract import events
+from monitor.core.decode.codec import UNKNOWN
 from replay.day.columns import ORIGIN_COLUMNS
 
 FORMAT = 1
@@ -25,8 +26,6 @@ GROUP_ROWS = 131_072
 META = "day.json"
 CONTROL = "control/part-00000.parquet"
 REFUSED = "refused/part-00000.parquet"
-UNKNOWN = "unknown"
-"""Kind and topic of a refused record whose kind is not readable."""
 
 _PART = re.compile(r"[a-z]+/part-[0-9]{5}\.parquet")
 

@@ -24,7 +24,13 @@ from typing import Any
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, quantise
 from monitor.core.contract.units import SECOND_NS
 from monitor.venues.adapter import OptionError
-from monitor.venues.hyperliquid import forced_fills
+from monitor.venues.hyperliquid.forced_fills import (
+    LedgerUpdate,
+    LineRecord,
+    LiquidationMatcher,
+    TableLiquidation,
+    Trade,
+)
 from monitor.venues.hyperliquid.node_blocks import SIDES
 from monitor.venues.parse import UnreadableError
 
@@ -77,9 +83,9 @@ class HyperliquidTables:
         self._source, self._notes = source, notes
         self.table: str | None = None
         self._columns: list[str] = []
-        self._ledger_updates: list[forced_fills.LedgerUpdate] = []
-        self._trades: list[forced_fills.Trade] = []
-        self.liquidations: list[forced_fills.TableLiquidation] = []
+        self._ledger_updates: list[LedgerUpdate] = []
+        self._trades: list[Trade] = []
+        self.liquidations: list[TableLiquidation] = []
 
     def begin_file(self) -> None:
         """Another file follows; its first line says which table it is."""
@@ -133,9 +139,7 @@ class HyperliquidTables:
             "liquidity": "taker" if row["crossed"] == "true" else "maker",
             "cause": "trade",
         }
-        self._trades.append(
-            forced_fills.Trade(ts, raw, record, price, size if side == "buy" else -size)
-        )
+        self._trades.append(Trade(ts, raw, record, price, size if side == "buy" else -size))
 
     def _add_ledger_update(self, raw: bytes, row: dict[str, str]) -> None:
         ts, amount = iso_ns(row["time"]), quantise(row["delta_usd"], MONEY_SCALE)
@@ -146,7 +150,7 @@ class HyperliquidTables:
             "amount": row["delta_usd"],
             "cause": "deposit" if amount >= 0 else "withdrawal",
         }
-        self._ledger_updates.append(forced_fills.LedgerUpdate(ts, raw, record, amount))
+        self._ledger_updates.append(LedgerUpdate(ts, raw, record, amount))
 
     def _add_liquidation(self, raw: bytes, row: dict[str, str]) -> None:
         ts, mode = iso_ns(row["time"]), row["leverage_type"].lower()
@@ -156,12 +160,10 @@ class HyperliquidTables:
         value = quantise(row["liquidated_account_value"], MONEY_SCALE)
         if notional <= 0:
             raise UnreadableError("out_of_range", "liquidated_ntl_pos is above 0")
-        liquidation = forced_fills.TableLiquidation(
-            ts, raw, row["user"], notional, value, mode == "cross"
-        )
+        liquidation = TableLiquidation(ts, raw, row["user"], notional, value, mode == "cross")
         self.liquidations.append(liquidation)
 
-    def records(self) -> list[forced_fills.LineRecord]:
+    def records(self) -> list[LineRecord]:
         """All records with their lines, in the order of time."""
         tables: list[tuple[str, list[Any]]] = [
             ("fill", self._trades),
@@ -173,9 +175,7 @@ class HyperliquidTables:
             self._notes[f"{_NAMES[table]} before an earlier one: put in the order of time"] += back
             rows.sort(key=attrgetter("ts"))
         users = {liquidation.user for liquidation in self.liquidations}
-        matcher = forced_fills.LiquidationMatcher(
-            self._trades, self._ledger_updates, users, self._notes
-        )
+        matcher = LiquidationMatcher(self._trades, self._ledger_updates, users, self._notes)
         for liquidation in self.liquidations:
             matcher.match(liquidation, adjust=self._use_account_values)
         note = "accounts set to be worth nothing after their cross liquidation, by an adjustment"
@@ -185,14 +185,14 @@ class HyperliquidTables:
         records = [*self._market_rules(), *updates, *matcher.adjustments, *matcher.marks, *fills]
         return sorted(records, key=lambda pair: pair[1]["ts"])
 
-    def _market_rules(self) -> list[forced_fills.LineRecord]:
+    def _market_rules(self) -> list[LineRecord]:
         """The rules of each market, at the time of its first fill."""
         tier = {
             "lower_bound": "0",
             "maintenance_rate": self._maintenance_rate,
             "initial_rate": self._initial_rate,
         }
-        first: dict[str, forced_fills.Trade] = {}
+        first: dict[str, Trade] = {}
         for trade in self._trades:
             first.setdefault(trade.record["symbol"], trade)
         rule = f"maintenance {self._maintenance_rate} of notional"
