@@ -17,6 +17,7 @@ from detectors.arrays.hash_table import empty_table
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.contract.feature_catalogue import BAND_BPS, FEATURE_NAMES
+from monitor.core.contract.units import YEAR_S
 from monitor.core.decode.batch import ABSENT
 from monitor.core.event_time.watermark import NEVER
 from monitor.core.features import rolling
@@ -262,5 +263,5 @@ def _put_mark(out: Float64, mark: Int64) -> None:
     _put(out, "funding_rate", rate, has["funding_rate"])
     interval_s = value["funding_interval_s"]
     timed = has["funding_rate"] & has["funding_interval_s"] & (interval_s > 0)
-    _put(out, "funding_apr", rate * (rolling.YEAR_S / np.where(timed, interval_s, 1)), timed)
+    _put(out, "funding_apr", rate * (YEAR_S / np.where(timed, interval_s, 1)), timed)
     _put(out, "open_interest", value["open_interest"] / 1e8, has["open_interest"])

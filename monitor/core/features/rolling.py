@@ -13,7 +13,7 @@ from detectors.arrays.columns import column_numbers
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import F2, FLOAT, I1, Float64, Int64
-from monitor.core.contract.units import DAY_S, SECOND_NS
+from monitor.core.contract.units import SECOND_NS, YEAR_S
 from monitor.core.features import crowding
 
 DEPTH_S, DEPTH_READY_WINDOWS = 600.0, 60
@@ -31,8 +31,6 @@ SWEEP_BPS, SWEEP_LEFT_SHARE, SWEEP_REFILLED_SHARE = 2.0, 0.5, 0.8
 """A sweep: takers of one side paid prices so far apart, and at most this share of the depth on the
 other side was left. The side is refilled at this share of the depth before."""
 VOLATILITY_S, VOLATILITY_READY_WINDOWS = 600.0, 60
-YEAR_S = 365.25 * DAY_S
-"""The year of the features: a quarter of a day longer than that of `units.YEAR_S`."""
 
 INPUT_COLUMNS = (
     "depth_bid", "depth_ask", "mid", "cancelled_buy", "cancelled_sell", "filled_buy",
