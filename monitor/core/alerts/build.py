@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import get_args
 
-import monitor
+from monitor.core import ENGINE_VERSION
 from monitor.core.alerts.formatting import format_iso, join_list
 from monitor.core.alerts.incidents import Incident
 from monitor.core.alerts.severity import severity
@@ -28,7 +28,7 @@ class AlertBuilder:
             layer: [n for n, spec in FEATURES.items() if spec.layer == layer and n in watched]
             for layer in get_args(Layer)
         }
-        self._versions = alert.Versions(monitor.__version__, settings.fingerprint(), detectors)
+        self._versions = alert.Versions(ENGINE_VERSION, settings.fingerprint(), detectors)
 
     def decision_ns(self, incident: Incident) -> int:
         """Event time of an incident's publication: the end of its window."""
