@@ -13,7 +13,7 @@ from monitor.console import Console
 from monitor.errors import BrinkwatchError, ConfigError
 
 if TYPE_CHECKING:
-    from monitor.commands.publish import Feed
+    from monitor.commands.publish_day import Feed
     from monitor.config import Config
 
 app = typer.Typer(
@@ -48,7 +48,7 @@ def _load(config: Path | None, per_day: float | None) -> Config:
 
 def _open_feed(day: Path, config: Config, speed: float | None) -> Feed:
     """A recorded day, ready to be published."""
-    from monitor.commands.publish import Feed
+    from monitor.commands.publish_day import Feed
     from replay import commands
     from replay.day.messages import chunks
 
@@ -194,7 +194,7 @@ def publish(
     json: Json = False,
 ) -> None:
     """A recorded day to Kafka, each record at its offset: for load and for rehearsal."""
-    from monitor.commands.publish import publish_day
+    from monitor.commands.publish_day import publish_day
 
     console, pace, settings = Console(json), parse_speed(speed), _load(config, None)
     console.result(publish_day(settings, console, _open_feed(day, settings, pace)))
@@ -208,7 +208,7 @@ def record(
     json: Json = False,
 ) -> None:
     """Kafka's topics as they are now become a recorded day."""
-    from monitor.commands.record import record_day
+    from monitor.commands.record_day import record_day
     from replay.day import DayError, DayWriter
 
     console = Console(json)

@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.broker.child_processes import end_child, start_child
 from monitor.broker.kafka_server import Broker
-from monitor.commands.publish import Feed, publish
+from monitor.commands.publish_day import Feed, publish
 from monitor.commands.topics import create_topics
 from monitor.config import Config, HttpSettings, KafkaSettings
 from monitor.console import Console

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from monitor.commands.publish import Feed, publish_day
+from monitor.commands.publish_day import Feed, publish_day
 from monitor.commands.topics import create_topics
 from monitor.config import Config, KafkaSettings, load
 from monitor.console import Console

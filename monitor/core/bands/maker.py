@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detectors.arrays.types import Float64
 from monitor.core.accounts.ledger import AccountLedger
-from monitor.core.bands import estimate, refresh
+from monitor.core.bands import open_interest_estimate, refresh
 from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
 from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
@@ -128,11 +128,12 @@ class BandMaker:
         for k, name in enumerate(self._ledger.symbols.names(symbols)):
             regime, tiers = inputs.rules[name]
             price, contracts = float(mark[symbols[k]]), int(open_interest[symbols[k]]) / SCALE
-            zones = estimate.estimate_cells(tiers, price, contracts)
+            zones = open_interest_estimate.estimate_cells(tiers, price, contracts)
             within = [[side.units[side.zone < e].sum() for e in EDGE_ZONES] for side in zones]
             markets.append(MarketBands(
                 name, price, regime.name, *inputs.volatility_of(int(symbols[k])), zones,
                 (_NO_STAGES, _NO_STAGES), np.array(within, np.int64), depth[k], ([], []),
-                np.full((2, 2 * PEAK_ZONES), -1, np.int64), estimate.assumptions(tiers, contracts),
+                np.full((2, 2 * PEAK_ZONES), -1, np.int64),
+                open_interest_estimate.assumptions(tiers, contracts),
             ))  # fmt: skip
         return markets

@@ -34,7 +34,7 @@ class MarketBands:
     last book would take there, quote currency; NaN: no book. `top`: the largest holders within
     `NEAR_FRACTION`, account and notional, 1e-6. `peaks` (side, 2 · `PEAK_ZONES`): the heaviest
     zones there, −1 for none, and their notional, 1e-6. `estimate`: what was assumed, where no
-    account is known and this is an estimate (`estimate.py`).
+    account is known and this is an estimate (`open_interest_estimate.py`).
     """
 
     symbol: str

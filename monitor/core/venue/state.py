@@ -33,42 +33,12 @@ from monitor.core.marks.mark_filter import MarkFilter
 from monitor.core.marks.market_rows import BOOK_WIDTH, MARK_COLUMNS, MARK_VALUES, SYMBOL, VALUES
 from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import GrowableRows
+from monitor.core.venue.event_time_queue import RowQueue
 
 KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
 """Kinds of records that are read here."""
 PendingRule = tuple[int, int, int, bytes]
 """ts, partition, offset and record of a market's rules or of an insurance fund."""
-
-
-class RowQueue:
-    """Rows that wait until their time has passed. Of the `width` columns the first `keys`, event
-    time first, say in which order they are taken. `parts`: the rows, as they came.
-    """
-
-    def __init__(self, width: int, keys: int) -> None:
-        self.parts: list[Int64] = []
-        self._width, self._keys = width, keys
-
-    def add(self, rows: Int64) -> None:
-        if len(rows):
-            self.parts.append(rows)
-
-    def take_before(self, end_ns: int) -> Int64:
-        """Remove the rows before `end_ns`, and return them in their order."""
-        rows = self._join()
-        early = rows[:, 0] < end_ns
-        self.parts = [] if early.all() else [rows[~early]]
-        taken = rows[early]
-        return taken[np.lexsort(taken[:, : self._keys].T[::-1])]
-
-    def _join(self) -> Int64:
-        return np.concatenate((np.empty((0, self._width), np.int64), *self.parts))
-
-    def snapshot(self) -> dict[str, Any]:
-        return {"rows": self._join()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.parts = [state["rows"]]
 
 
 class VenueState(Stateful):
