@@ -23,10 +23,11 @@ from monitor.core.event_time.watermark import NEVER
 from monitor.core.features import rolling
 from monitor.core.features.rolling import IN, RollingMarketState
 from monitor.core.windows import columns, pending
-from monitor.core.windows.accumulators import MINIMUM, SUM, count_missing
+from monitor.core.windows.accumulators import MINIMUM, SUM
 from monitor.core.windows.book_depth import BOOK
 from monitor.core.windows.closed_windows import ClosedWindows
 from monitor.core.windows.columns import MARK_TS, MARK_VALUE, MARK_WIDTH, NO_MINIMUM
+from monitor.core.windows.sequence_gaps import count_missing
 
 FEATURE_COLUMN = {name: i for i, name in enumerate(FEATURE_NAMES)}
 

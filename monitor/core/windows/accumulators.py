@@ -11,22 +11,16 @@ from numba import njit, uint64
 
 from detectors.arrays.columns import column_numbers
 from detectors.arrays.hash_table import mix
-from detectors.arrays.types import B1, F1, I1, I2, I3, INT, RI1, RU1, U1
+from detectors.arrays.types import B1, I1, I2, I3, INT, RI1, RU1, U1
 from monitor.core.contract.feature_catalogue import HIGH_LEVERAGE
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.windows import columns
-from monitor.core.windows.columns import KINDS
 
 SUM = column_numbers(columns.SUMS)
 MINIMUM = column_numbers(columns.MINIMA)
 _SPREAD = column_numbers(columns.CONCENTRATION_COLUMNS)
-_NUMBERED = columns.SUMS.index(f"{KINDS[0]}_numbered")
-_LOW = columns.MINIMA.index(f"{KINDS[0]}_seq_low")
-_HIGH = columns.MINIMA.index(f"{KINDS[0]}_seq_high")
-_STEP = 2
-"""From one kind's lowest and highest number to the next kind's."""
 _COUNT_CEILING = 256
 """Counts from here on are alike when the most active accounts are chosen."""
 NOTIONAL_CAP = 10**18
@@ -259,42 +253,3 @@ def add_one(counts, row, column):  # type: ignore[no-untyped-def]
     """Count rows in one column."""
     for i in range(row.size):
         counts[row[i], column] += 1
-
-
-@njit((INT, I2, I2, RI1, RI1), cache=True, nogil=True)
-def add_sequence_numbers(kind, sums, minima, row, seq):  # type: ignore[no-untyped-def]
-    """Note the numbers of records of the kind at `KINDS[kind]`."""
-    for i in range(row.size):
-        if seq[i] != ABSENT:
-            sums[row[i], _NUMBERED + kind] += 1
-            m = minima[row[i]]
-            low, high = _LOW + _STEP * kind, _HIGH + _STEP * kind
-            m[low] = min(m[low], seq[i])
-            m[high] = min(m[high], -seq[i])
-
-
-@njit((I2, I2, RI1, I2, F1), cache=True, nogil=True)
-def count_missing(sums, minima, symbol, highest, out):  # type: ignore[no-untyped-def]
-    """How many records are missing in each row (windows in order), over all feeds of its symbol.
-
-    A feed is one kind of record of one market. What is missing are the numbers above the highest
-    before the window and up to the highest in it whose records did not come; in a symbol's first
-    window those between its own numbers. A number below half of the highest so far is a counter
-    that began again. A venue that numbers several feeds with one counter has gaps in each all the
-    time, which detectors learn as the usual. `highest`: (symbols, `KINDS`), the highest number so
-    far, −1: none; brought up to date. NaN where no feed of the symbol was ever numbered.
-    """
-    for i in range(symbol.size):
-        numbered, gap = False, 0
-        for feed in range(len(KINDS)):
-            last = highest[symbol[i], feed]
-            low = minima[i, _LOW + _STEP * feed]
-            if low != columns.NO_MINIMUM:
-                high = -minima[i, _HIGH + _STEP * feed]
-                if last < 0 or high < last // 2:
-                    last = low - 1
-                gap += max(0, high - last - sums[i, _NUMBERED + feed])
-                last = max(last, high)
-                highest[symbol[i], feed] = last
-            numbered = numbered or last >= 0
-        out[i] = float(gap) if numbered else float("nan")

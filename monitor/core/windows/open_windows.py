@@ -28,6 +28,7 @@ from monitor.core.windows.closed_windows import ClosedWindows, mark_lowest, name
 from monitor.core.windows.columns import KINDS
 from monitor.core.windows.margin_modes import MarginModes
 from monitor.core.windows.pending import PendingRows
+from monitor.core.windows.sequence_gaps import add_sequence_numbers
 
 _SYMBOL_BITS = 24
 _ACCOUNT_BITS = 32
@@ -123,7 +124,7 @@ class OpenWindows(Stateful):
         kind = KINDS.index(batch.kind)
         sums, first, last, _, _, minima = (grid.data for grid in self._by_slot)
         acc.add_offsets(first, last, kind, row, batch.offset)
-        acc.add_sequence_numbers(kind, sums, minima, row, batch.numbers["seq"])
+        add_sequence_numbers(kind, sums, minima, row, batch.numbers["seq"])
 
     def add_late(self, batch: Batch, symbol: Int64, watermark_ns: Int64) -> None:
         """Count late records in the window that was current when they arrived: that of the
