@@ -15,9 +15,75 @@ import math
 import numpy as np
 from numba import njit, types
 
-from detectors.account_burst import columns as col
-from detectors.account_burst import constants as const
-from detectors.account_burst.columns import READING, STATE
+from detectors.account_burst.columns import (
+    ACT_COUNT,
+    BATCH_EVENTS,
+    BATCHES,
+    CUSUM,
+    CUSUM_AFTER,
+    DISPERSION,
+    EVENTS,
+    EXCESS,
+    FIRST,
+    FLOW_SHARE,
+    FORECAST,
+    FORECASTS,
+    IDLE,
+    IN_EXCURSION,
+    LAST,
+    LEVEL,
+    MINUTES,
+    OWN,
+    P_EVENTS,
+    P_EXCESS,
+    P_FORECASTS,
+    P_OWN,
+    P_PEAKS,
+    P_RATE,
+    P_SHARED,
+    P_SQUARES,
+    PEAKS,
+    PROFILE_COLUMNS,
+    RATE,
+    READING,
+    RECENT,
+    RECENT_NOW,
+    SHARED,
+    SLOW,
+    SQUARES,
+    STATE,
+    W_OWN,
+    W_SHARED,
+)
+from detectors.account_burst.constants import (
+    BATCH_ACTS,
+    BATCH_MEAN,
+    BATCH_MIN,
+    BATCH_MIN_RELATIVE,
+    BATCH_SHARE,
+    BATCH_WEIGHT,
+    BURST_SHAPE,
+    CONTINUATION_COST,
+    COUNT_MAX,
+    DISPERSION_MIN,
+    FLOW_DISPERSION,
+    FLOW_EVENTS,
+    MINUTES_EVENTS,
+    MINUTES_WINDOWS,
+    NEW_EVENTS,
+    POPULATION_EVENTS,
+    POPULATION_PEAKS,
+    PROFILE_PEAKS,
+    RATE_MIN,
+    RECENT_KEEP,
+    SIZES,
+    SIZES_RELATIVE,
+    SLOW_WINDOWS,
+    WEIGHT_EVENTS,
+    WEIGHT_OWN,
+    WEIGHT_SHARED,
+    WEIGHTS_MAX,
+)
 from detectors.arrays.types import F1, F2, FLOAT, FLOAT32_1, I1, INT
 
 _THREE = types.UniTuple(FLOAT, 3)  # type: ignore[no-untyped-call]
@@ -46,7 +112,7 @@ def log_sum_exp(a, b):  # type: ignore[no-untyped-def]
 @njit(FLOAT(FLOAT, FLOAT, FLOAT), cache=True, nogil=True)
 def dispersion_with_burst(mean, dispersion, size):  # type: ignore[no-untyped-def]
     """The dispersion of a flow of `mean` with a burst of `size` added."""
-    varies = mean * dispersion + size * (1.0 + size / const.BURST_SHAPE)
+    varies = mean * dispersion + size * (1.0 + size / BURST_SHAPE)
     return varies / (mean + size)
 
 
@@ -58,61 +124,57 @@ def silent_window_increment(slow, dispersion, size):  # type: ignore[no-untyped-
     of one. But a burst only adds events, and silence adds none.
     """
     burst = log_prob_zero(slow + size, dispersion_with_burst(slow, dispersion, size))
-    return min(0.0, burst - log_prob_zero(slow, dispersion)) - const.CONTINUATION_COST
+    return min(0.0, burst - log_prob_zero(slow, dispersion)) - CONTINUATION_COST
 
 
 @njit(FLOAT(F1), cache=True, nogil=True)
 def population_tail_slope(population):  # type: ignore[no-untyped-def]
     """How steeply the peaks of all accounts thin out: 1 / mean excess; in theory 1."""
-    return (const.POPULATION_PEAKS + population[col.P_PEAKS]) / (
-        const.POPULATION_PEAKS + population[col.P_EXCESS]
-    )
+    return (POPULATION_PEAKS + population[P_PEAKS]) / (POPULATION_PEAKS + population[P_EXCESS])
 
 
 @njit(FLOAT(FLOAT32_1, F1), cache=True, nogil=True)
 def account_tail_slope(profile, population):  # type: ignore[no-untyped-def]
     """The same of one account's peaks, at most 1: its evidence is multiplied by it."""
-    peaks = const.PROFILE_PEAKS * population_tail_slope(population) + profile[col.PEAKS]
-    return min(1.0, peaks / (const.PROFILE_PEAKS + profile[col.EXCESS]))
+    peaks = PROFILE_PEAKS * population_tail_slope(population) + profile[PEAKS]
+    return min(1.0, peaks / (PROFILE_PEAKS + profile[EXCESS]))
 
 
 @njit(FLOAT(FLOAT32_1, FLOAT, FLOAT, F1), cache=True, nogil=True)
 def slow_rate(profile, gap, age, population):  # type: ignore[no-untyped-def]
     """The slow rate, events a window, of an account of `age` windows, `gap` windows after its last
     act: that of the last hour, and of the last ten minutes as far as there are events in them."""
-    seen = const.SLOW_WINDOWS * (1.0 - math.exp(-age / const.SLOW_WINDOWS))
-    hour = profile[col.RATE] * math.exp(-gap / const.SLOW_WINDOWS) + const.NEW_EVENTS
-    hour /= seen + const.NEW_EVENTS / max(population[col.P_RATE], const.RATE_MIN)
-    hour = max(const.RATE_MIN, hour)
-    seen = const.MINUTES_WINDOWS * (1.0 - math.exp(-age / const.MINUTES_WINDOWS))
-    lately = profile[col.MINUTES] * math.exp(-gap / const.MINUTES_WINDOWS) + const.MINUTES_EVENTS
-    return max(const.RATE_MIN, lately / (seen + const.MINUTES_EVENTS / hour))
+    seen = SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS))
+    hour = profile[RATE] * math.exp(-gap / SLOW_WINDOWS) + NEW_EVENTS
+    hour /= seen + NEW_EVENTS / max(population[P_RATE], RATE_MIN)
+    hour = max(RATE_MIN, hour)
+    seen = MINUTES_WINDOWS * (1.0 - math.exp(-age / MINUTES_WINDOWS))
+    lately = profile[MINUTES] * math.exp(-gap / MINUTES_WINDOWS) + MINUTES_EVENTS
+    return max(RATE_MIN, lately / (seen + MINUTES_EVENTS / hour))
 
 
 @njit(FLOAT(FLOAT32_1, F1), cache=True, nogil=True)
 def account_dispersion(profile, population):  # type: ignore[no-untyped-def]
     """Variance over mean of an account's flow about its forecast."""
-    all_events = const.FLOW_EVENTS + population[col.P_FORECASTS]
-    of_all = (const.FLOW_DISPERSION * const.FLOW_EVENTS + population[col.P_SQUARES]) / all_events
-    own = (of_all * const.FLOW_EVENTS + profile[col.SQUARES]) / (
-        const.FLOW_EVENTS + profile[col.FORECASTS]
-    )
-    return max(const.DISPERSION_MIN, own)
+    all_events = FLOW_EVENTS + population[P_FORECASTS]
+    of_all = (FLOW_DISPERSION * FLOW_EVENTS + population[P_SQUARES]) / all_events
+    own = (of_all * FLOW_EVENTS + profile[SQUARES]) / (FLOW_EVENTS + profile[FORECASTS])
+    return max(DISPERSION_MIN, own)
 
 
 @njit(FLOAT(FLOAT32_1), cache=True, nogil=True)
 def batch_mean(profile):  # type: ignore[no-untyped-def]
     """Mean number of events of an account's batch."""
-    events = const.BATCH_MEAN * const.BATCH_WEIGHT + profile[col.BATCH_EVENTS]
-    return events / (const.BATCH_WEIGHT + profile[col.BATCHES])
+    events = BATCH_MEAN * BATCH_WEIGHT + profile[BATCH_EVENTS]
+    return events / (BATCH_WEIGHT + profile[BATCHES])
 
 
 @njit(_THREE(FLOAT32_1, INT, FLOAT, FLOAT), cache=True, nogil=True)
 def silent_forecasts(profile, gap, own, slow):  # type: ignore[no-untyped-def]
     """The forecasts of `gap` windows without an act: in window k, base + start·RECENT_KEEP^k.
     Returns base, start, and the sum of the powers."""
-    decays = (1.0 - const.RECENT_KEEP**gap) / (1.0 - const.RECENT_KEEP)
-    return (1.0 - own) * slow, own * profile[col.RECENT], decays
+    decays = (1.0 - RECENT_KEEP**gap) / (1.0 - RECENT_KEEP)
+    return (1.0 - own) * slow, own * profile[RECENT], decays
 
 
 @njit(types.void(INT, I1, F1, READING, STATE, F2), cache=True, nogil=True)
@@ -123,58 +185,56 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
     events, > 0. `reading`: the market of each act.
     """
     profiles, times, population = state
-    empty_profile = np.zeros(col.PROFILE_COLUMNS, np.float32)
-    events = const.POPULATION_EVENTS + population[col.P_EVENTS]
-    own_of_all = (const.WEIGHT_OWN * const.POPULATION_EVENTS + population[col.P_OWN]) / events
-    shared_of_all = (
-        const.WEIGHT_SHARED * const.POPULATION_EVENTS + population[col.P_SHARED]
-    ) / events
+    empty_profile = np.zeros(PROFILE_COLUMNS, np.float32)
+    events = POPULATION_EVENTS + population[P_EVENTS]
+    own_of_all = (WEIGHT_OWN * POPULATION_EVENTS + population[P_OWN]) / events
+    shared_of_all = (WEIGHT_SHARED * POPULATION_EVENTS + population[P_SHARED]) / events
     for i in range(row.size):
         seen_before = row[i] >= 0
         profile = profiles[row[i]] if seen_before else empty_profile
-        gap = window - times[row[i], col.LAST] - 1 if seen_before else np.int64(0)
-        age = window - times[row[i], col.FIRST] if seen_before else np.int64(0)
-        x = min(count[i], const.COUNT_MAX)
+        gap = window - times[row[i], LAST] - 1 if seen_before else np.int64(0)
+        age = window - times[row[i], FIRST] if seen_before else np.int64(0)
+        x = min(count[i], COUNT_MAX)
         slow = slow_rate(profile, gap + 1, age, population)
         dispersion = account_dispersion(profile, population)
-        recent = profile[col.RECENT] * const.RECENT_KEEP**gap
-        counted = const.WEIGHT_EVENTS + profile[col.EVENTS]
-        own = (const.WEIGHT_EVENTS * own_of_all + profile[col.OWN]) / counted
-        shared = (const.WEIGHT_EVENTS * shared_of_all + profile[col.SHARED]) / counted
-        own = min(own, const.WEIGHTS_MAX)
-        shared = min(shared, const.WEIGHTS_MAX - own)
+        recent = profile[RECENT] * RECENT_KEEP**gap
+        counted = WEIGHT_EVENTS + profile[EVENTS]
+        own = (WEIGHT_EVENTS * own_of_all + profile[OWN]) / counted
+        shared = (WEIGHT_EVENTS * shared_of_all + profile[SHARED]) / counted
+        own = min(own, WEIGHTS_MAX)
+        shared = min(shared, WEIGHTS_MAX - own)
         forecast = (1.0 - own - shared) * slow + shared * slow * reading.busy[i] + own * recent
-        acts = const.BATCH_ACTS + profile[col.ACT_COUNT]
-        batch = (const.BATCH_SHARE * const.BATCH_ACTS + profile[col.BATCHES]) / acts
-        size = max(batch_mean(profile), const.BATCH_MIN + const.BATCH_MIN_RELATIVE * slow)
+        acts = BATCH_ACTS + profile[ACT_COUNT]
+        batch = (BATCH_SHARE * BATCH_ACTS + profile[BATCHES]) / acts
+        size = max(batch_mean(profile), BATCH_MIN + BATCH_MIN_RELATIVE * slow)
         as_batch = math.log(batch * min(1.0, forecast) / size) + (x - 1) * math.log1p(-1.0 / size)
         as_flow = log_prob_count(x, forecast, dispersion)
         usual = log_sum_exp(as_flow, as_batch)
         o = out[i]
-        o[col.FORECAST], o[col.SLOW], o[col.W_OWN], o[col.W_SHARED] = forecast, slow, own, shared
-        o[col.DISPERSION], o[col.FLOW_SHARE] = dispersion, math.exp(as_flow - usual)
-        o[col.RECENT_NOW] = recent
-        o[col.IN_EXCURSION] = 0.0
+        o[FORECAST], o[SLOW], o[W_OWN], o[W_SHARED] = forecast, slow, own, shared
+        o[DISPERSION], o[FLOW_SHARE] = dispersion, math.exp(as_flow - usual)
+        o[RECENT_NOW] = recent
+        o[IN_EXCURSION] = 0.0
         highest = 0.0
-        for k in range(len(const.SIZES)):
-            burst = max(const.SIZES[k] * reading.usual_rate[i], const.SIZES_RELATIVE[k] * slow)
+        for k in range(len(SIZES)):
+            burst = max(SIZES[k] * reading.usual_rate[i], SIZES_RELATIVE[k] * slow)
             silent = silent_window_increment(slow, dispersion, burst)
-            total = profile[col.CUSUM + k] + gap * silent
+            total = profile[CUSUM + k] + gap * silent
             if total > 0.0:
-                o[col.IN_EXCURSION] = 1.0
+                o[IN_EXCURSION] = 1.0
             with_burst = dispersion_with_burst(forecast, dispersion, burst)
             lifted = log_prob_count(x, forecast + burst, with_burst)
             ratio = log_sum_exp(lifted, as_batch) - usual
             if x <= forecast:
                 ratio = min(0.0, ratio)  # like silence, fewer events than usual are no evidence
             if total > 0.0:
-                ratio += total - const.CONTINUATION_COST
+                ratio += total - CONTINUATION_COST
             total = max(0.0, ratio)
-            o[col.CUSUM_AFTER + k] = total
+            o[CUSUM_AFTER + k] = total
             highest = max(highest, total)
-        o[col.LEVEL] = highest * account_tail_slope(profile, population)
+        o[LEVEL] = highest * account_tail_slope(profile, population)
         base, start, decays = silent_forecasts(profile, gap, own, slow)
-        o[col.IDLE] = gap * base + start * decays
+        o[IDLE] = gap * base + start * decays
 
 
 @njit(types.void(INT, I1, F1, STATE, F1, F1), cache=True, nogil=True)
@@ -186,12 +246,12 @@ def decay_evidence(window, row, usual_rate, state, level, slow):  # type: ignore
     profiles, times, population = state
     for i in range(row.size):
         profile, time = profiles[row[i]], times[row[i]]
-        slow[i] = slow_rate(profile, 0.0, time[col.LAST] - time[col.FIRST], population)
+        slow[i] = slow_rate(profile, 0.0, time[LAST] - time[FIRST], population)
         dispersion = account_dispersion(profile, population)
-        gap = window - time[col.LAST]
+        gap = window - time[LAST]
         highest = 0.0
-        for k in range(len(const.SIZES)):
-            burst = max(const.SIZES[k] * usual_rate[i], const.SIZES_RELATIVE[k] * slow[i])
+        for k in range(len(SIZES)):
+            burst = max(SIZES[k] * usual_rate[i], SIZES_RELATIVE[k] * slow[i])
             silent = silent_window_increment(slow[i], dispersion, burst)
-            highest = max(highest, profile[col.CUSUM + k] + gap * silent)
+            highest = max(highest, profile[CUSUM + k] + gap * silent)
         level[i] = highest * account_tail_slope(profile, population)

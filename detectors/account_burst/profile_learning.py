@@ -11,9 +11,57 @@ import math
 
 from numba import njit, types
 
-from detectors.account_burst import columns as col
-from detectors.account_burst import constants as const
-from detectors.account_burst.columns import STATE
+from detectors.account_burst.columns import (
+    ACT_COUNT,
+    BATCH_EVENTS,
+    BATCHES,
+    BEGIN,
+    CUSUM,
+    CUSUM_AFTER,
+    EVENTS,
+    EXCESS,
+    FIRST,
+    FLOW_SHARE,
+    FORECAST,
+    FORECASTS,
+    IDLE,
+    IN_EXCURSION,
+    LAST,
+    MINUTES,
+    OWN,
+    P_EVENTS,
+    P_EXCESS,
+    P_FORECASTS,
+    P_OWN,
+    P_PEAKS,
+    P_RATE,
+    P_SHARED,
+    P_SQUARES,
+    PEAK,
+    PEAKS,
+    RATE,
+    RECENT,
+    RECENT_NOW,
+    SEEN,
+    SHARED,
+    SLOW,
+    SQUARES,
+    STATE,
+    W_OWN,
+    W_SHARED,
+)
+from detectors.account_burst.constants import (
+    BATCH_SHARE,
+    COUNT_MAX,
+    MINUTES_WINDOWS,
+    NEW_EVENTS,
+    PROFILE_PEAKS,
+    RATE_MIN,
+    RECENT_KEEP,
+    SIZES,
+    SLOW_WINDOWS,
+    WEIGHT_EVENTS,
+)
 from detectors.account_burst.likelihood import batch_mean, population_tail_slope, silent_forecasts
 from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, INT
 from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR, SUM_MAX
@@ -45,65 +93,65 @@ def _decay_and_add(sums, column, keep, value):  # type: ignore[no-untyped-def]
 @njit(types.void(FLOAT32_1, F1, FLOAT), cache=True, nogil=True)
 def learn_peak(profile, population, slope):  # type: ignore[no-untyped-def]
     """Learn the peak of an excursion that is over. `slope`: see `population_tail_slope`."""
-    if profile[col.PEAK] <= LEVEL_MIN:
+    if profile[PEAK] <= LEVEL_MIN:
         return
-    excess = min(profile[col.PEAK] - LEVEL_MIN, EXCESS_MAX / min(1.0, slope))
+    excess = min(profile[PEAK] - LEVEL_MIN, EXCESS_MAX / min(1.0, slope))
     # The more of an account's peaks are counted, the less one more counts for all accounts.
-    weight = const.PROFILE_PEAKS / (const.PROFILE_PEAKS + profile[col.PEAKS])
+    weight = PROFILE_PEAKS / (PROFILE_PEAKS + profile[PEAKS])
     of_all = weight * min(excess, EXCESS_MAX)
-    _decay_and_add(population, col.P_EXCESS, POPULATION_PEAK_KEEP, of_all)
-    _decay_and_add(population, col.P_PEAKS, POPULATION_PEAK_KEEP, weight)
-    _decay_and_add(profile, col.EXCESS, PEAK_KEEP, excess)
-    _decay_and_add(profile, col.PEAKS, PEAK_KEEP, 1.0)
+    _decay_and_add(population, P_EXCESS, POPULATION_PEAK_KEEP, of_all)
+    _decay_and_add(population, P_PEAKS, POPULATION_PEAK_KEEP, weight)
+    _decay_and_add(profile, EXCESS, PEAK_KEEP, excess)
+    _decay_and_add(profile, PEAKS, PEAK_KEEP, 1.0)
 
 
 @njit(types.void(INT, FLOAT, F1, FLOAT32_1, F1), cache=True, nogil=True)
 def learn_profile(gap, count, o, profile, population):  # type: ignore[no-untyped-def]
     """Learn rates, weights, dispersion and batches from one act and its score `o`; `gap`: the
     windows without an act before it."""
-    forecast, own, slow, flow = o[col.FORECAST], o[col.W_OWN], o[col.SLOW], o[col.FLOW_SHARE]
+    forecast, own, slow, flow = o[FORECAST], o[W_OWN], o[SLOW], o[FLOW_SHARE]
     # The more of an account's events are counted, the less one more counts for all accounts.
-    weight = const.WEIGHT_EVENTS / (const.WEIGHT_EVENTS + profile[col.EVENTS])
+    weight = WEIGHT_EVENTS / (WEIGHT_EVENTS + profile[EVENTS])
     base, start, decays = silent_forecasts(profile, gap, own, slow)
     squares = gap * base * base + 2.0 * base * start * decays
-    squares += start * start * (1.0 - const.RECENT_KEEP ** (2 * gap)) / (1.0 - const.RECENT_KEEP**2)
+    squares += start * start * (1.0 - RECENT_KEEP ** (2 * gap)) / (1.0 - RECENT_KEEP**2)
     count = min(count, CEILING_FACTOR * (forecast + batch_mean(profile)) + CEILING_EVENTS)
-    _decay_and_add(profile, col.BATCHES, PROFILE_KEEP, 1.0 - flow)
-    _decay_and_add(profile, col.BATCH_EVENTS, PROFILE_KEEP, (1.0 - flow) * count)
-    _decay_and_add(profile, col.ACT_COUNT, PROFILE_KEEP, 1.0)
-    share = profile[col.BATCHES] / profile[col.ACT_COUNT]
-    flow = 1.0 - (1.0 - flow) * min(1.0, BATCH_SHARE_MAX / max(share, const.BATCH_SHARE))
+    _decay_and_add(profile, BATCHES, PROFILE_KEEP, 1.0 - flow)
+    _decay_and_add(profile, BATCH_EVENTS, PROFILE_KEEP, (1.0 - flow) * count)
+    _decay_and_add(profile, ACT_COUNT, PROFILE_KEEP, 1.0)
+    share = profile[BATCHES] / profile[ACT_COUNT]
+    flow = 1.0 - (1.0 - flow) * min(1.0, BATCH_SHARE_MAX / max(share, BATCH_SHARE))
     count = flow * count + (1.0 - flow)  # a batch is one event of the flow
     squares += (count - forecast) ** 2
-    from_own = count * own * o[col.RECENT_NOW] / forecast
-    slow_share = (1.0 - own - o[col.W_SHARED]) * slow / forecast
+    from_own = count * own * o[RECENT_NOW] / forecast
+    slow_share = (1.0 - own - o[W_SHARED]) * slow / forecast
     from_market = count * (1.0 - (from_own / count) - slow_share)
-    _decay_and_add(profile, col.OWN, PROFILE_KEEP, from_own)
-    _decay_and_add(profile, col.SHARED, PROFILE_KEEP, from_market)
-    _decay_and_add(profile, col.EVENTS, PROFILE_KEEP, count)
-    profile[col.SQUARES] = (profile[col.SQUARES] + squares) * PROFILE_KEEP
-    forecasts = profile[col.FORECASTS] + forecast + o[col.IDLE]
-    profile[col.FORECASTS] = forecasts * PROFILE_KEEP
-    _decay_and_add(population, col.P_OWN, POPULATION_KEEP, weight * from_own)
-    _decay_and_add(population, col.P_SHARED, POPULATION_KEEP, weight * from_market)
-    _decay_and_add(population, col.P_EVENTS, POPULATION_KEEP, weight * count)
-    _decay_and_add(population, col.P_SQUARES, POPULATION_KEEP, weight * squares)
-    forecasts = weight * (forecast + o[col.IDLE])
-    _decay_and_add(population, col.P_FORECASTS, POPULATION_KEEP, forecasts)
-    hour = math.exp(-(gap + 1) / const.SLOW_WINDOWS)
-    profile[col.RATE] = profile[col.RATE] * hour + count
-    minutes = math.exp(-(gap + 1) / const.MINUTES_WINDOWS)
-    profile[col.MINUTES] = profile[col.MINUTES] * minutes + count
-    profile[col.RECENT] = o[col.RECENT_NOW] * const.RECENT_KEEP + (1.0 - const.RECENT_KEEP) * count
+    _decay_and_add(profile, OWN, PROFILE_KEEP, from_own)
+    _decay_and_add(profile, SHARED, PROFILE_KEEP, from_market)
+    _decay_and_add(profile, EVENTS, PROFILE_KEEP, count)
+    profile[SQUARES] = (profile[SQUARES] + squares) * PROFILE_KEEP
+    forecasts = profile[FORECASTS] + forecast + o[IDLE]
+    profile[FORECASTS] = forecasts * PROFILE_KEEP
+    _decay_and_add(population, P_OWN, POPULATION_KEEP, weight * from_own)
+    _decay_and_add(population, P_SHARED, POPULATION_KEEP, weight * from_market)
+    _decay_and_add(population, P_EVENTS, POPULATION_KEEP, weight * count)
+    _decay_and_add(population, P_SQUARES, POPULATION_KEEP, weight * squares)
+    forecasts = weight * (forecast + o[IDLE])
+    _decay_and_add(population, P_FORECASTS, POPULATION_KEEP, forecasts)
+    hour = math.exp(-(gap + 1) / SLOW_WINDOWS)
+    profile[RATE] = profile[RATE] * hour + count
+    minutes = math.exp(-(gap + 1) / MINUTES_WINDOWS)
+    profile[MINUTES] = profile[MINUTES] * minutes + count
+    profile[RECENT] = o[RECENT_NOW] * RECENT_KEEP + (1.0 - RECENT_KEEP) * count
 
 
 @njit(types.void(INT, INT, STATE), cache=True, nogil=True)
 def reset_evidence(window, row, state):  # type: ignore[no-untyped-def]
     """Let the account's evidence begin anew at `window`."""
     profile = state.profiles[row]
-    profile[col.CUSUM :] = 0.0
-    profile[col.SEEN] = profile[col.PEAK] = 0.0
-    state.times[row, col.BEGIN] = window
+    profile[CUSUM:] = 0.0
+    profile[SEEN] = profile[PEAK] = 0.0
+    state.times[row, BEGIN] = window
 
 
 @njit(types.void(INT, INT, FLOAT, STATE), cache=True, nogil=True)
@@ -111,12 +159,12 @@ def adopt_rate(window, row, rate, state):  # type: ignore[no-untyped-def]
     """Take `rate`, events a window, for the account's habit; its evidence begins anew after
     `window`."""
     profile = state.profiles[row]
-    age = window + 1 - state.times[row, col.FIRST]
-    seen = const.SLOW_WINDOWS * (1.0 - math.exp(-age / const.SLOW_WINDOWS))
-    prior = const.NEW_EVENTS / max(state.population[col.P_RATE], const.RATE_MIN)
-    profile[col.RATE] = max(0.0, rate * (seen + prior) - const.NEW_EVENTS)
-    profile[col.MINUTES] = rate * const.MINUTES_WINDOWS
-    profile[col.RECENT] = rate
+    age = window + 1 - state.times[row, FIRST]
+    seen = SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS))
+    prior = NEW_EVENTS / max(state.population[P_RATE], RATE_MIN)
+    profile[RATE] = max(0.0, rate * (seen + prior) - NEW_EVENTS)
+    profile[MINUTES] = rate * MINUTES_WINDOWS
+    profile[RECENT] = rate
     reset_evidence(window + 1, row, state)
 
 
@@ -132,23 +180,23 @@ def learn_acts(window, patience, row, count, scores, in_episode, state):  # type
     for i in range(row.size):
         profile, time, o = profiles[row[i]], times[row[i]], scores[i]
         highest = 0.0
-        for k in range(len(const.SIZES)):
-            highest = max(highest, o[col.CUSUM_AFTER + k])
-        is_over = o[col.IN_EXCURSION] == 0.0 or highest < PEAK_OVER * profile[col.PEAK]
+        for k in range(len(SIZES)):
+            highest = max(highest, o[CUSUM_AFTER + k])
+        is_over = o[IN_EXCURSION] == 0.0 or highest < PEAK_OVER * profile[PEAK]
         if not in_episode[i]:
-            gap = window - time[col.LAST] - 1
-            learn_profile(gap, min(count[i], const.COUNT_MAX), o, profile, population)
+            gap = window - time[LAST] - 1
+            learn_profile(gap, min(count[i], COUNT_MAX), o, profile, population)
             if is_over:
                 learn_peak(profile, population, slope)
         if is_over:
             reset_evidence(window, row[i], state)
-        for k in range(len(const.SIZES)):
-            profile[col.CUSUM + k] = min(SUM_MAX, o[col.CUSUM_AFTER + k])
+        for k in range(len(SIZES)):
+            profile[CUSUM + k] = min(SUM_MAX, o[CUSUM_AFTER + k])
         # The peak never falls within an excursion, so that one is not counted as two.
-        profile[col.PEAK] = max(profile[col.PEAK], min(SUM_MAX, highest))
-        profile[col.SEEN] += count[i]
-        time[col.LAST] = window
-        length = window - time[col.BEGIN]
+        profile[PEAK] = max(profile[PEAK], min(SUM_MAX, highest))
+        profile[SEEN] += count[i]
+        time[LAST] = window
+        length = window - time[BEGIN]
         if not in_episode[i] and length >= patience:
             learn_peak(profile, population, slope)
-            adopt_rate(window, row[i], profile[col.SEEN] / (length + 1.0), state)
+            adopt_rate(window, row[i], profile[SEEN] / (length + 1.0), state)

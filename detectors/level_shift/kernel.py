@@ -8,8 +8,66 @@ import numpy as np
 from numba import njit, types
 
 from detectors.arrays.types import BOOL, F1, F2, FLOAT, I1, INT
-from detectors.level_shift import columns as col
-from detectors.level_shift import move_density as density
+from detectors.level_shift.columns import (
+    ALPHA,
+    ALPHAS,
+    AWAY,
+    AWAY_NOW,
+    BODY,
+    CENTER,
+    CUSUM,
+    EDGE,
+    EPISODE_TOTAL,
+    EPISODE_WINDOWS,
+    FLOOR,
+    FLOOR_SHARE,
+    FREEDOM,
+    FREEDOMS,
+    GRAM,
+    INDEX,
+    INNER,
+    IS_NEW,
+    LEVELS,
+    LONG,
+    LONG_NOW,
+    MEANS,
+    MOMENT,
+    MOVES,
+    PER_STEP,
+    PLAIN,
+    PREVIOUS,
+    REFIT_AT,
+    REFITTED_AT,
+    SEEN,
+    SIDE,
+    SQUARE,
+    STAYED,
+    STAYED_NOW,
+    STEPS,
+    SUM,
+    SUMS,
+    WEIGHTS,
+    WINDOWS,
+    can_judge,
+    footprint,
+    innovation_of,
+    is_readable,
+    is_still,
+    least_scale,
+    spread_of,
+    value_of,
+)
+from detectors.level_shift.move_density import (
+    chance_to_stay,
+    commit_pending,
+    fit_tail,
+    is_away,
+    learn_scale_and_tail,
+    log_density_larger,
+    log_density_ordinary,
+    log_density_staying,
+    log_density_stepped,
+)
 from detectors.stats.limits import DAY_WINDOWS, SUM_MAX
 from detectors.stats.nnls import TRIANGLE, UNKNOWNS, nnls
 
@@ -30,10 +88,10 @@ are not learnt yet."""
 def init_rows(state, warm_up):  # type: ignore[no-untyped-def]
     """Fill in rows that have seen nothing."""
     state[:] = 0.0
-    state[:, col.REFIT_AT] = warm_up // 2
-    state[:, col.WEIGHTS] = 0.5
-    state[:, col.FREEDOM] = col.FREEDOMS[0]
-    state[:, col.INDEX], state[:, col.EDGE] = 1.0, col.BODY
+    state[:, REFIT_AT] = warm_up // 2
+    state[:, WEIGHTS] = 0.5
+    state[:, FREEDOM] = FREEDOMS[0]
+    state[:, INDEX], state[:, EDGE] = 1.0, BODY
 
 
 @njit(inline="always")
@@ -49,56 +107,56 @@ def score_row(row, steps, least, signed, level, sums):  # type: ignore[no-untype
     `least`: of a level without sign, the logarithm of the least step that matters, as a ratio.
     """
     highest = 0.0
-    if col.is_still(row, level):
+    if is_still(row, level):
         for k in range(steps.shape[0]):
-            sums[col.CUSUM, k] = row[col.STEPS + col.PER_STEP * k + col.SUM]
-            sums[col.IS_NEW, k] = 0.0
-            highest = max(highest, sums[col.CUSUM, k])
+            sums[CUSUM, k] = row[STEPS + PER_STEP * k + SUM]
+            sums[IS_NEW, k] = 0.0
+            highest = max(highest, sums[CUSUM, k])
         return highest
-    scale = max(sqrt(row[col.INNER]), col.least_scale(row, signed))
-    off = col.value_of(row, signed, level) - row[col.CENTER]
-    z = col.innovation_of(row, off) / scale
-    freedom = row[col.FREEDOM]
-    ordinary = density.log_density_ordinary(row, z)
+    scale = max(sqrt(row[INNER]), least_scale(row, signed))
+    off = value_of(row, signed, level) - row[CENTER]
+    z = innovation_of(row, off) / scale
+    freedom = row[FREEDOM]
+    ordinary = log_density_ordinary(row, z)
     side = _side(steps)
-    if density.is_away(row, side, col.spread_of(row, signed)):
-        stays = density.chance_to_stay(row)
-        staying = density.log_density_staying(row, signed, scale, off)
+    if is_away(row, side, spread_of(row, signed)):
+        stays = chance_to_stay(row)
+        staying = log_density_staying(row, signed, scale, off)
         ordinary = log(stays * exp(staying) + (1.0 - stays) * exp(ordinary))
-    spread = col.spread_of(row, signed) / scale
-    keep = 1.0 - 1.0 / max(1.0, EVIDENCE_MEMORY_SHARE * row[col.SEEN])
+    spread = spread_of(row, signed) / scale
+    keep = 1.0 - 1.0 / max(1.0, EVIDENCE_MEMORY_SHARE * row[SEEN])
     matters, most = 0.0 if signed else least / scale, np.abs(steps).max()
     for k in range(steps.shape[0]):
-        at = col.STEPS + col.PER_STEP * k
-        total = keep * row[at + col.SUM]
-        sums[col.CUSUM, k] = sums[col.IS_NEW, k] = 0.0
+        at = STEPS + PER_STEP * k
+        total = keep * row[at + SUM]
+        sums[CUSUM, k] = sums[IS_NEW, k] = 0.0
         # A step is over when the level is back at its usual: a far innovation back says little, for
         # both laws have heavy tails.
         if off * steps[k] <= 0.0 or (total <= 0.0 and z * steps[k] <= 0.0):
             continue
         step = copysign(max(abs(steps[k]) * spread, matters), steps[k])
-        first = density.log_density_stepped(freedom, z, step)
+        first = log_density_stepped(freedom, z, step)
         if abs(steps[k]) == most:
-            first = max(first, density.log_density_larger(z, step))
+            first = max(first, log_density_larger(z, step))
         first -= ordinary
         later = 0.0
         if total > 0.0:
-            shows = step * col.footprint(row, row[at + col.MOVES])
-            later = total + density.log_density_stepped(freedom, z, shows) - ordinary
-        sums[col.CUSUM, k] = max(0.0, first, later)
-        sums[col.IS_NEW, k] = 1.0 if first > later else 0.0
-        highest = max(highest, sums[col.CUSUM, k])
+            shows = step * footprint(row, row[at + MOVES])
+            later = total + log_density_stepped(freedom, z, shows) - ordinary
+        sums[CUSUM, k] = max(0.0, first, later)
+        sums[IS_NEW, k] = 1.0 if first > later else 0.0
+        highest = max(highest, sums[CUSUM, k])
     return highest
 
 
 @njit(types.void(F2, F1, FLOAT, BOOL, INT, I1, F1, F1), cache=True, nogil=True)
 def judge(state, steps, least, signed, warm_up, rows, levels, scores):  # type: ignore[no-untyped-def]
     """Score `levels` of `rows`; NaN where a row is learning, or the number is no such level."""
-    sums = np.empty((col.SUMS, steps.shape[0]))
+    sums = np.empty((SUMS, steps.shape[0]))
     for i in range(rows.shape[0]):
         row = state[rows[i]]
         scores[i] = np.nan
-        if col.can_judge(row, levels[i], signed, warm_up):
+        if can_judge(row, levels[i], signed, warm_up):
             scores[i] = score_row(row, steps, least, signed, levels[i], sums)
 
 
@@ -109,24 +167,24 @@ def _clip(value, reach):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _forget_evidence(row):  # type: ignore[no-untyped-def]
-    row[col.STEPS :] = 0.0
-    row[col.LONG_NOW : col.STEPS] = 0.0
-    row[col.AWAY_NOW] = row[col.STAYED_NOW] = 0.0
+    row[STEPS:] = 0.0
+    row[LONG_NOW:STEPS] = 0.0
+    row[AWAY_NOW] = row[STAYED_NOW] = 0.0
 
 
 @njit(inline="always", error_model="numpy")
 def _accumulate(row, steps, level, sums):  # type: ignore[no-untyped-def]
     """Keep the evidence of the judged window. Returns whether any CUSUM is above zero."""
-    above, moved = False, 0.0 if col.is_still(row, level) else 1.0
+    above, moved = False, 0.0 if is_still(row, level) else 1.0
     for k in range(steps):
-        at = col.STEPS + col.PER_STEP * k
-        row[at + col.SUM] = min(sums[col.CUSUM, k], SUM_MAX)
-        if sums[col.CUSUM, k] <= 0.0 or sums[col.IS_NEW, k] > 0.0:
-            row[at + col.LEVELS] = row[at + col.WINDOWS] = row[at + col.MOVES] = 0.0
-        if sums[col.CUSUM, k] > 0.0:
-            row[at + col.LEVELS] += level
-            row[at + col.WINDOWS] += 1.0
-            row[at + col.MOVES] += moved
+        at = STEPS + PER_STEP * k
+        row[at + SUM] = min(sums[CUSUM, k], SUM_MAX)
+        if sums[CUSUM, k] <= 0.0 or sums[IS_NEW, k] > 0.0:
+            row[at + LEVELS] = row[at + WINDOWS] = row[at + MOVES] = 0.0
+        if sums[CUSUM, k] > 0.0:
+            row[at + LEVELS] += level
+            row[at + WINDOWS] += 1.0
+            row[at + MOVES] += moved
             above = True
     return above
 
@@ -134,116 +192,116 @@ def _accumulate(row, steps, level, sums):  # type: ignore[no-untyped-def]
 @njit(inline="always")
 def _move_means(row, off):  # type: ignore[no-untyped-def]
     for i in range(UNKNOWNS):
-        row[col.MEANS + i] += col.ALPHAS[i] * (off - row[col.MEANS + i])
+        row[MEANS + i] += ALPHAS[i] * (off - row[MEANS + i])
 
 
 @njit(inline="always", error_model="numpy")
 def _extend_episode(row, signed, patience, level):  # type: ignore[no-untyped-def]
     """One more window of an episode; after `patience` of them it is the new level."""
-    off = col.value_of(row, signed, level) - row[col.CENTER]
-    row[col.EPISODE_WINDOWS] += 1.0
-    row[col.EPISODE_TOTAL] += off
-    if not col.is_still(row, level):
-        _move_means(row, _clip(off, FORECAST_SPREADS * col.spread_of(row, signed)))
-    row[col.PREVIOUS] = level
-    if row[col.EPISODE_WINDOWS] > patience:
-        shift = row[col.EPISODE_TOTAL] / row[col.EPISODE_WINDOWS]
-        row[col.CENTER] += shift
-        row[col.MEANS : col.MEANS + UNKNOWNS] -= shift
-        row[col.EPISODE_WINDOWS] = row[col.EPISODE_TOTAL] = 0.0
+    off = value_of(row, signed, level) - row[CENTER]
+    row[EPISODE_WINDOWS] += 1.0
+    row[EPISODE_TOTAL] += off
+    if not is_still(row, level):
+        _move_means(row, _clip(off, FORECAST_SPREADS * spread_of(row, signed)))
+    row[PREVIOUS] = level
+    if row[EPISODE_WINDOWS] > patience:
+        shift = row[EPISODE_TOTAL] / row[EPISODE_WINDOWS]
+        row[CENTER] += shift
+        row[MEANS : MEANS + UNKNOWNS] -= shift
+        row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
         _forget_evidence(row)
 
 
 @njit(inline="always", error_model="numpy")
 def _regress(row, signed, off):  # type: ignore[no-untyped-def]
     """Add a window to the sums of the fit, with the same weight whatever the spread is now."""
-    spread = col.spread_of(row, signed)
+    spread = spread_of(row, signed)
     weight = 1.0 / (spread * spread)
-    at = col.GRAM
+    at = GRAM
     for i in range(UNKNOWNS):
-        row[col.MOMENT + i] += weight * row[col.MEANS + i] * off
+        row[MOMENT + i] += weight * row[MEANS + i] * off
         for j in range(i, UNKNOWNS):
-            row[at] += weight * row[col.MEANS + i] * row[col.MEANS + j]
+            row[at] += weight * row[MEANS + i] * row[MEANS + j]
             at += 1
 
 
 @njit(inline="always", error_model="numpy")
 def _refit(row):  # type: ignore[no-untyped-def]
     fitted = np.empty(UNKNOWNS)
-    gram, moment = row[col.GRAM : col.GRAM + TRIANGLE], row[col.MOMENT : col.MOMENT + UNKNOWNS]
+    gram, moment = row[GRAM : GRAM + TRIANGLE], row[MOMENT : MOMENT + UNKNOWNS]
     if nnls(gram, moment, fitted):
         over = max(1.0, fitted.sum() / WEIGHTS_MAX)
-        row[col.WEIGHTS : col.WEIGHTS + UNKNOWNS] = fitted / over
-    keep = exp((row[col.REFITTED_AT] - row[col.SEEN]) / DAY_WINDOWS)
+        row[WEIGHTS : WEIGHTS + UNKNOWNS] = fitted / over
+    keep = exp((row[REFITTED_AT] - row[SEEN]) / DAY_WINDOWS)
     gram *= keep
     moment *= keep
-    row[col.SIDE] *= keep
-    row[col.AWAY] *= keep
-    row[col.STAYED] *= keep
-    row[col.LONG : col.LONG_NOW] *= keep
-    density.fit_tail(row)
-    row[col.REFITTED_AT] = row[col.SEEN]
-    row[col.REFIT_AT] = row[col.SEEN] + min(row[col.SEEN], REFIT_WINDOWS)
+    row[SIDE] *= keep
+    row[AWAY] *= keep
+    row[STAYED] *= keep
+    row[LONG:LONG_NOW] *= keep
+    fit_tail(row)
+    row[REFITTED_AT] = row[SEEN]
+    row[REFIT_AT] = row[SEEN] + min(row[SEEN], REFIT_WINDOWS)
 
 
 @njit(inline="always", error_model="numpy")
 def _learn(row, signed, side, warm_up, level):  # type: ignore[no-untyped-def]
-    moved = not col.is_still(row, level)
-    row[col.SEEN] += 1.0
-    row[col.PREVIOUS] = level
-    young = 1.0 / row[col.SEEN]
-    if row[col.SEEN] <= warm_up:
-        row[col.PLAIN] += young * (abs(level) - row[col.PLAIN])
-        row[col.FLOOR] = col.FLOOR_SHARE * row[col.PLAIN]
-    if not signed and row[col.FLOOR] == 0.0:
+    moved = not is_still(row, level)
+    row[SEEN] += 1.0
+    row[PREVIOUS] = level
+    young = 1.0 / row[SEEN]
+    if row[SEEN] <= warm_up:
+        row[PLAIN] += young * (abs(level) - row[PLAIN])
+        row[FLOOR] = FLOOR_SHARE * row[PLAIN]
+    if not signed and row[FLOOR] == 0.0:
         return  # nothing but zeros so far: there is no scale to take a logarithm in
-    value = col.value_of(row, signed, level)
-    if row[col.SEEN] <= 2.0:
-        row[col.CENTER] = value
+    value = value_of(row, signed, level)
+    if row[SEEN] <= 2.0:
+        row[CENTER] = value
         return
-    off = value - row[col.CENTER]
-    innovation = col.innovation_of(row, off)
-    settled = row[col.SEEN] > warm_up // 4
-    spread = col.spread_of(row, signed)
+    off = value - row[CENTER]
+    innovation = innovation_of(row, off)
+    settled = row[SEEN] > warm_up // 4
+    spread = spread_of(row, signed)
     taught = _clip(off, TAUGHT_SPREADS * spread) if settled else off
     if settled and moved:
         _regress(row, signed, taught)
-        density.learn_scale_and_tail(row, signed, side, off, innovation)
-    alpha = max(col.ALPHA, young)
-    row[col.CENTER] += alpha * taught
-    row[col.SQUARE] += alpha * (taught * taught - row[col.SQUARE])
+        learn_scale_and_tail(row, signed, side, off, innovation)
+    alpha = max(ALPHA, young)
+    row[CENTER] += alpha * taught
+    row[SQUARE] += alpha * (taught * taught - row[SQUARE])
     if moved:
         _move_means(row, _clip(off, FORECAST_SPREADS * spread) if settled else off)
-    if row[col.SEEN] >= row[col.REFIT_AT]:
+    if row[SEEN] >= row[REFIT_AT]:
         _refit(row)
 
 
 @njit(types.void(F2, F1, FLOAT, BOOL, FLOAT, INT, INT, I1, F1), cache=True, nogil=True)
 def learn(state, steps, least, signed, side, warm_up, patience, rows, levels):  # type: ignore[no-untyped-def]
     """Learn `levels` of `rows`, which were judged and not reported."""
-    sums = np.empty((col.SUMS, steps.shape[0]))
+    sums = np.empty((SUMS, steps.shape[0]))
     for i in range(rows.shape[0]):
         row, level = state[rows[i]], levels[i]
-        if not col.is_readable(level, signed):
+        if not is_readable(level, signed):
             continue
         above = False
-        if col.can_judge(row, level, signed, warm_up):
+        if can_judge(row, level, signed, warm_up):
             score_row(row, steps, least, signed, level, sums)
             above = _accumulate(row, steps.shape[0], level, sums)
-        if row[col.EPISODE_WINDOWS] > 0.0:
+        if row[EPISODE_WINDOWS] > 0.0:
             _extend_episode(row, signed, patience, level)
-            if not above and not density.is_away(row, side, col.spread_of(row, signed)):
-                row[col.EPISODE_WINDOWS] = row[col.EPISODE_TOTAL] = 0.0
+            if not above and not is_away(row, side, spread_of(row, signed)):
+                row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
         else:
             _learn(row, signed, side, warm_up, level)
             if not above:
-                density.commit_pending(row)
+                commit_pending(row)
 
 
 @njit(types.void(F2, BOOL, INT, INT, FLOAT), cache=True, nogil=True)
 def report(state, signed, patience, at, level):  # type: ignore[no-untyped-def]
     """Row `at` was reported in this window: its evidence starts anew, and it learns nothing."""
     row = state[at]
-    if col.is_readable(level, signed) and (signed or row[col.FLOOR] > 0.0):
+    if is_readable(level, signed) and (signed or row[FLOOR] > 0.0):
         _forget_evidence(row)
         _extend_episode(row, signed, patience, level)

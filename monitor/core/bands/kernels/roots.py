@@ -8,14 +8,37 @@ import numpy as np
 from numba import njit, types
 
 from detectors.arrays.types import F1, F2, FLOAT, INT, INT32_1
-from monitor.core.bands.kernels import arrays
-from monitor.core.bands.kernels.arrays import FLOAT_PAIR, INT_PAIR, MARKET_TABLE, inner_njit
+from monitor.core.bands.kernels.arrays import (
+    AT_ENTRY,
+    BETA,
+    DEDUCTION,
+    FACTOR_REACH,
+    FIRST_TIER,
+    FLOAT_PAIR,
+    INT_PAIR,
+    LAST_TIER,
+    LOWEST_TIER_TOP,
+    MARK,
+    MARKET_TABLE,
+    PRICE_BACKSTOP,
+    PRICE_LIQUIDATION,
+    PRICE_WARN,
+    PRICES,
+    RATE,
+    SIZE_RATE,
+    STRESS,
+    TIER_BOUND,
+    TIER_DEDUCTION,
+    TIER_RATE,
+    WARN_K,
+    inner_njit,
+)
 
 
 @njit(inline="always", error_model="numpy")
 def tier_of(tiers, first, last, notional):  # type: ignore[no-untyped-def]
     tier = first
-    while tier + 1 < last and tiers[arrays.TIER_BOUND, tier + 1] <= notional:
+    while tier + 1 < last and tiers[TIER_BOUND, tier + 1] <= notional:
         tier += 1
     return tier
 
@@ -33,15 +56,15 @@ def price_root(q, value, others, k, costs, tier, span, tiers):  # type: ignore[n
     first, last = span
     z = abs(q)
     value += k * others
-    if q > 0.0 and q - z * (k * tiers[arrays.TIER_RATE, tier] + costs) <= 0.0:
+    if q > 0.0 and q - z * (k * tiers[TIER_RATE, tier] + costs) <= 0.0:
         tier = first
     x = np.nan
     for _ in range(last - first + 2):
-        slope = q - z * (k * tiers[arrays.TIER_RATE, tier] + costs)
+        slope = q - z * (k * tiers[TIER_RATE, tier] + costs)
         if q > 0.0 and slope <= 0.0:
             x = np.nan
             break
-        x = (value - k * tiers[arrays.TIER_DEDUCTION, tier]) / slope
+        x = (value - k * tiers[TIER_DEDUCTION, tier]) / slope
         at_root = tier_of(tiers, first, last, z * x)
         if at_root == tier:
             break
@@ -53,14 +76,14 @@ def price_root(q, value, others, k, costs, tier, span, tiers):  # type: ignore[n
 def maintenance_of(m, q, entry, table, tiers):  # type: ignore[no-untyped-def]
     """Maintenance of a position at the mark, whatever its tier."""
     z = abs(q)
-    value = z * (entry if table[arrays.AT_ENTRY, m] != 0.0 else table[arrays.MARK, m])
-    if value < table[arrays.LOWEST_TIER_TOP, m] and table[arrays.AT_ENTRY, m] == 0.0:
-        rate = table[arrays.RATE, m] + table[arrays.SIZE_RATE, m] * z
-        return rate * value - table[arrays.DEDUCTION, m]
-    first, last = np.int64(table[arrays.FIRST_TIER, m]), np.int64(table[arrays.LAST_TIER, m])
+    value = z * (entry if table[AT_ENTRY, m] != 0.0 else table[MARK, m])
+    if value < table[LOWEST_TIER_TOP, m] and table[AT_ENTRY, m] == 0.0:
+        rate = table[RATE, m] + table[SIZE_RATE, m] * z
+        return rate * value - table[DEDUCTION, m]
+    first, last = np.int64(table[FIRST_TIER, m]), np.int64(table[LAST_TIER, m])
     tier = tier_of(tiers, first, last, value)
-    rate = tiers[arrays.TIER_RATE, tier] + table[arrays.SIZE_RATE, m] * z
-    return rate * value - tiers[arrays.TIER_DEDUCTION, tier]
+    rate = tiers[TIER_RATE, tier] + table[SIZE_RATE, m] * z
+    return rate * value - tiers[TIER_DEDUCTION, tier]
 
 
 @inner_njit(FLOAT_PAIR(INT_PAIR, FLOAT, F1, F1, F1, INT32_1, F2))
@@ -74,7 +97,7 @@ def factor_line(span, equity, requirement, drift, bent, market, table):  # type:
         if bent[t] == 0.0:
             gap -= requirement[t]
             slope += drift[t]
-        elif table[arrays.AT_ENTRY, market[t]] != 0.0:
+        elif table[AT_ENTRY, market[t]] != 0.0:
             gap -= requirement[t]
     return gap, slope
 
@@ -88,17 +111,17 @@ def _factor_gap(f, span, line, bent, market, quantity, table, tiers):  # type: i
         if bent[t] == 0.0:
             continue
         q, m = quantity[t], market[t]
-        p, beta = table[arrays.MARK, m], table[arrays.BETA, m]
+        p, beta = table[MARK, m], table[BETA, m]
         moved = max(1.0 + beta * f, 0.0)
         step = p * beta if moved > 0.0 else 0.0
         gap += q * p * (moved - 1.0)
         slope += q * step
-        if table[arrays.AT_ENTRY, m] == 0.0:
+        if table[AT_ENTRY, m] == 0.0:
             z = abs(q)
-            first = np.int64(table[arrays.FIRST_TIER, m])
-            tier = tier_of(tiers, first, np.int64(table[arrays.LAST_TIER, m]), z * p * moved)
-            r = tiers[arrays.TIER_RATE, tier] + table[arrays.SIZE_RATE, m] * z
-            gap -= r * z * p * moved - tiers[arrays.TIER_DEDUCTION, tier]
+            first = np.int64(table[FIRST_TIER, m])
+            tier = tier_of(tiers, first, np.int64(table[LAST_TIER, m]), z * p * moved)
+            r = tiers[TIER_RATE, tier] + table[SIZE_RATE, m] * z
+            gap -= r * z * p * moved - tiers[TIER_DEDUCTION, tier]
             slope -= r * z * step
     return gap, slope
 
@@ -138,12 +161,12 @@ def factor_moves(span, sums, requirement, drift, bent, market, quantity, table, 
     elif all_bent == 0.0:
         # All in the lowest tier as far as looked: the gap is a straight line.
         f = (total - equity) / slope
-        fall = f if (f < 0.0) & (f > -arrays.FACTOR_REACH) else np.nan
-        rise = f if (f >= 0.0) & (f < arrays.FACTOR_REACH) else np.nan
+        fall = f if (f < 0.0) & (f > -FACTOR_REACH) else np.nan
+        rise = f if (f >= 0.0) & (f < FACTOR_REACH) else np.nan
     elif equity == equity:
         line = factor_line(span, equity, requirement, drift, bent, market, table)
-        fall = factor_root(-arrays.FACTOR_REACH, span, line, bent, market, quantity, table, tiers)
-        rise = factor_root(arrays.FACTOR_REACH, span, line, bent, market, quantity, table, tiers)
+        fall = factor_root(-FACTOR_REACH, span, line, bent, market, quantity, table, tiers)
+        rise = factor_root(FACTOR_REACH, span, line, bent, market, quantity, table, tiers)
     return fall, rise
 
 
@@ -156,25 +179,25 @@ def solve_tier_by_tier(t, q, m, value, others, costs, backstop, markets, x):  # 
     """
     table, tiers = markets
     fee, stress_cost = costs
-    if table[arrays.AT_ENTRY, m] != 0.0:
+    if table[AT_ENTRY, m] != 0.0:
         # Here by its costs alone: a fall cannot pay them.
-        for row in range(arrays.PRICES):
-            if (fee if row < arrays.STRESS else stress_cost) >= 1.0:
+        for row in range(PRICES):
+            if (fee if row < STRESS else stress_cost) >= 1.0:
                 x[row, t] = np.nan
         return
-    others += table[arrays.DEDUCTION, m]
-    first, last = np.int64(table[arrays.FIRST_TIER, m]), np.int64(table[arrays.LAST_TIER, m])
-    rise = table[arrays.SIZE_RATE, m] * abs(q)
+    others += table[DEDUCTION, m]
+    first, last = np.int64(table[FIRST_TIER, m]), np.int64(table[LAST_TIER, m])
+    rise = table[SIZE_RATE, m] * abs(q)
     # Most roots lie in the tier of today's notional, or in that of the root before.
-    tier = tier_of(tiers, first, last, abs(q) * table[arrays.MARK, m])
-    for row in range(arrays.PRICES):
-        kind = row % arrays.STRESS
+    tier = tier_of(tiers, first, last, abs(q) * table[MARK, m])
+    for row in range(PRICES):
+        kind = row % STRESS
         k = 0.0
-        if kind == arrays.PRICE_WARN:
-            k = arrays.WARN_K
-        elif kind == arrays.PRICE_LIQUIDATION:
+        if kind == PRICE_WARN:
+            k = WARN_K
+        elif kind == PRICE_LIQUIDATION:
             k = 1.0
-        elif kind == arrays.PRICE_BACKSTOP:
+        elif kind == PRICE_BACKSTOP:
             k = backstop
-        cost = (fee if row < arrays.STRESS else stress_cost) + k * rise
+        cost = (fee if row < STRESS else stress_cost) + k * rise
         x[row, t], tier = price_root(q, value, others, k, cost, tier, (first, last), tiers)

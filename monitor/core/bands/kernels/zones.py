@@ -9,15 +9,37 @@ import numpy as np
 from numba import njit, types
 
 from detectors.arrays.types import I1, INT, U1
-from monitor.core.bands import layout
-from monitor.core.bands.kernels import arrays
-from monitor.core.bands.kernels.arrays import CELLS, MARKET_SUMS, RECORDS, SORTED_RECORDS
+from monitor.core.bands.kernels.arrays import (
+    CELLS,
+    CODE_BITS,
+    DUE_FLAG,
+    GROUP_BITS,
+    MARKET_SUMS,
+    PARTIAL_CLOSE,
+    RECORDS,
+    SORTED_RECORDS,
+    ZONE_BACKSTOP,
+    ZONE_BANKRUPTCY,
+    ZONE_STRESSED,
+    inner_njit,
+)
+from monitor.core.bands.layout import (
+    AWAITING_PAUSE,
+    BACKSTOP_STAGE,
+    BANKRUPT,
+    EDGE_ZONES,
+    GROUPS,
+    PEAK_ZONES,
+    STAGES,
+    STRESSED,
+    TOP_HOLDERS,
+)
 from monitor.core.contract.units import ZONE_BINS
 
-_ZONE_MASK = (1 << arrays.CODE_BITS) - 1
-_STRESSED_SHIFT = arrays.GROUP_BITS + arrays.ZONE_STRESSED * arrays.CODE_BITS
-_BACKSTOP_SHIFT = arrays.GROUP_BITS + arrays.ZONE_BACKSTOP * arrays.CODE_BITS
-_BANKRUPTCY_SHIFT = arrays.GROUP_BITS + arrays.ZONE_BANKRUPTCY * arrays.CODE_BITS
+_ZONE_MASK = (1 << CODE_BITS) - 1
+_STRESSED_SHIFT = GROUP_BITS + ZONE_STRESSED * CODE_BITS
+_BACKSTOP_SHIFT = GROUP_BITS + ZONE_BACKSTOP * CODE_BITS
+_BANKRUPTCY_SHIFT = GROUP_BITS + ZONE_BANKRUPTCY * CODE_BITS
 
 
 @njit(types.void(INT, RECORDS, I1, SORTED_RECORDS), cache=True, nogil=True)
@@ -31,36 +53,36 @@ def sort_records(count, records, cursor, out):  # type: ignore[no-untyped-def]
         out_code[at], out_units[at], out_pool[at] = code[i], units[i], pool[i]
 
 
-@arrays.inner_njit(types.void(INT, INT, U1, I1, I1))
+@inner_njit(types.void(INT, INT, U1, I1, I1))
 def _insert_holder(units, pool, key, top, top_pool):  # type: ignore[no-untyped-def]
     """Put a pool among the largest; of two equal ones that with the lower key comes first."""
-    j = layout.TOP_HOLDERS
+    j = TOP_HOLDERS
     while j > 0 and (
         units > top[j - 1]
         or (units == top[j - 1] and (top_pool[j - 1] < 0 or key[pool] < key[top_pool[j - 1]]))
     ):
         j -= 1
-        if j + 1 < layout.TOP_HOLDERS:
+        if j + 1 < TOP_HOLDERS:
             top[j + 1], top_pool[j + 1] = top[j], top_pool[j]
-    if j < layout.TOP_HOLDERS:
+    if j < TOP_HOLDERS:
         top[j], top_pool[j] = units, pool
 
 
 @njit(inline="always")
 def _insert_peak(zone, units, peak):  # type: ignore[no-untyped-def]
     """Put a zone among the heaviest; of equals the nearer one stays first."""
-    j = layout.PEAK_ZONES
-    while j > 0 and units > peak[layout.PEAK_ZONES + j - 1]:
+    j = PEAK_ZONES
+    while j > 0 and units > peak[PEAK_ZONES + j - 1]:
         j -= 1
-        if j + 1 < layout.PEAK_ZONES:
-            peak[j + 1], peak[layout.PEAK_ZONES + j + 1] = peak[j], peak[layout.PEAK_ZONES + j]
-    if j < layout.PEAK_ZONES:
-        peak[j], peak[layout.PEAK_ZONES + j] = zone, units
+        if j + 1 < PEAK_ZONES:
+            peak[j + 1], peak[PEAK_ZONES + j + 1] = peak[j], peak[PEAK_ZONES + j]
+    if j < PEAK_ZONES:
+        peak[j], peak[PEAK_ZONES + j] = zone, units
 
 
 @njit(
     types.void(
-        INT, INT, INT, I1, SORTED_RECORDS, arrays.PARTIAL_CLOSE, U1, INT, CELLS, MARKET_SUMS
+        INT, INT, INT, I1, SORTED_RECORDS, PARTIAL_CLOSE, U1, INT, CELLS, MARKET_SUMS
     ), cache=True, nogil=True, error_model="numpy",
 )  # fmt: skip
 def sum_zones(side, low, high, order, records, partial, key, reach, cells, sums):  # type: ignore[no-untyped-def]
@@ -69,8 +91,8 @@ def sum_zones(side, low, high, order, records, partial, key, reach, cells, sums)
     Cells are written one behind the other, from `cells.begin[kind, side, low]` on. `key`: of
     `PositionArrays`. Holders and peaks are those in zones below `reach`.
     """
-    zones = np.zeros((ZONE_BINS + 1, layout.GROUPS), np.int64)
-    stages = np.zeros((ZONE_BINS + 1, layout.STAGES), np.int64)
+    zones = np.zeros((ZONE_BINS + 1, GROUPS), np.int64)
+    stages = np.zeros((ZONE_BINS + 1, STAGES), np.int64)
     first, code, units, pool = records.first, records.code, records.units, records.pool
     zone_cell, zone_units = cells.zone_cell, cells.zone_units
     stage_cell, stage_units = cells.stage_cell, cells.stage_units
@@ -85,36 +107,36 @@ def sum_zones(side, low, high, order, records, partial, key, reach, cells, sums)
         top[:], top_pool[:] = 0, -1
         share, partial_from = partial.first_share[m], partial.from_units[m]
         for i in range(first[bucket], first[bucket + 1]):
-            near, forced = code[i] >> arrays.GROUP_BITS & _ZONE_MASK, units[i]
-            zones[near, code[i] & (arrays.DUE_FLAG - 1)] += forced
-            stages[code[i] >> _STRESSED_SHIFT & _ZONE_MASK, layout.STRESSED] += forced
-            stages[code[i] >> _BACKSTOP_SHIFT & _ZONE_MASK, layout.BACKSTOP_STAGE] += forced
-            stages[code[i] >> _BANKRUPTCY_SHIFT & _ZONE_MASK, layout.BANKRUPT] += forced
+            near, forced = code[i] >> GROUP_BITS & _ZONE_MASK, units[i]
+            zones[near, code[i] & (DUE_FLAG - 1)] += forced
+            stages[code[i] >> _STRESSED_SHIFT & _ZONE_MASK, STRESSED] += forced
+            stages[code[i] >> _BACKSTOP_SHIFT & _ZONE_MASK, BACKSTOP_STAGE] += forced
+            stages[code[i] >> _BANKRUPTCY_SHIFT & _ZONE_MASK, BANKRUPT] += forced
             if forced >= partial_from:
-                stages[near, layout.AWAITING_PAUSE] += forced - np.int64(np.rint(forced * share))
-            if near < reach and forced > 0 and forced >= top[layout.TOP_HOLDERS - 1]:
+                stages[near, AWAITING_PAUSE] += forced - np.int64(np.rint(forced * share))
+            if near < reach and forced > 0 and forced >= top[TOP_HOLDERS - 1]:
                 _insert_holder(forced, pool[i], key, top, top_pool)
         total, edge = np.int64(0), 0
         peak = sums.peaks[side, k]
-        peak[: layout.PEAK_ZONES], peak[layout.PEAK_ZONES :] = -1, 0
+        peak[:PEAK_ZONES], peak[PEAK_ZONES:] = -1, 0
         for zone in range(ZONE_BINS):
             before = total
-            for group in range(layout.GROUPS):
+            for group in range(GROUPS):
                 forced = zones[zone, group]
                 if forced != 0:
-                    zone_cell[n], zone_units[n] = zone * layout.GROUPS + group, forced
+                    zone_cell[n], zone_units[n] = zone * GROUPS + group, forced
                     total += forced
                     n += 1
                     zones[zone, group] = 0
-            for stage in range(layout.STAGES):
+            for stage in range(STAGES):
                 forced = stages[zone, stage]
                 if forced != 0:
-                    stage_cell[s], stage_units[s] = zone * layout.STAGES + stage, forced
+                    stage_cell[s], stage_units[s] = zone * STAGES + stage, forced
                     s += 1
                     stages[zone, stage] = 0
             if zone < reach and total > before:
                 _insert_peak(zone, total - before, peak)
-            if zone + 1 == layout.EDGE_ZONES[edge]:
+            if zone + 1 == EDGE_ZONES[edge]:
                 sums.within[side, k, edge] = total
                 edge += 1
         zones[ZONE_BINS], stages[ZONE_BINS] = 0, 0
