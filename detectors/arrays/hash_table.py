@@ -30,19 +30,19 @@ def mix(h):  # type: ignore[no-untyped-def]
     return h ^ (h >> uint64(31))
 
 
-@njit(nogil=True)
+@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def first_slot(table, hashed):  # type: ignore[no-untyped-def]
     """The slot at which to begin."""
     return np.int64(hashed & uint64(table.size - 1))
 
 
-@njit(nogil=True)
+@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def next_slot(table, slot):  # type: ignore[no-untyped-def]
     """The slot after this one, round the end."""
     return (slot + 1) & (table.size - 1)
 
 
-@njit(nogil=True)
+@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def empty_slot(table, hashed):  # type: ignore[no-untyped-def]
     """The first empty slot for an entry of this hash."""
     slot = first_slot(table, hashed)
@@ -51,7 +51,7 @@ def empty_slot(table, hashed):  # type: ignore[no-untyped-def]
     return slot
 
 
-@njit(nogil=True)
+@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def key_slot(table, hashed, keys, key):  # type: ignore[no-untyped-def]
     """The slot of the entry whose key is this one, or the empty slot where it belongs."""
     slot = first_slot(table, hashed)
@@ -60,7 +60,7 @@ def key_slot(table, hashed, keys, key):  # type: ignore[no-untyped-def]
     return slot
 
 
-@njit(nogil=True)
+@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def pair_slot(table, rows, i, column):  # type: ignore[no-untyped-def]
     """The slot of the entry that agrees with row `i` of `rows` in column 0 and in `column`, or the
     empty slot where it belongs. An entry is the number of a row.
