@@ -173,6 +173,17 @@ def _trees() -> Iterator[tuple[str, ast.Module]]:
         yield from sources(package)
 
 
+def test_paths_in_the_documents_are_there() -> None:
+    missing = []
+    for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for path in re.findall(
+            r"`([\w./-]+/[\w./-]+\.(?:py|md|ipynb))`", document.read_text("utf-8")
+        ):
+            if "NAME" not in path and not (ROOT / path).exists():
+                missing.append((document.name, path))
+    assert not missing, "\n".join(map(str, missing))
+
+
 def test_a_constant_of_time_stands_once() -> None:
     """A second, a day and a year in ns or s are written in `units.py` alone."""
     numbers = {1_000_000_000, 86_400_000_000_000, 31_536_000, 31_557_600}
