@@ -1,0 +1,67 @@
+"""Cases go in as a user's file and come out as what the user sees: the program on its defaults.
+
+Each case is one small file: what kind of trouble it is, who reports such trouble and when that was
+read, and the data, which the test makes itself.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+START_NS = 1_764_000_000_000_000_000
+"""A day in November 2025, on a full second."""
+TIMEOUT_S = 300
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What one replay told."""
+
+    exit_code: int
+    report: dict[str, Any]
+    """The object of `replay --json`; empty where the program ended in words."""
+    alerts: list[dict[str, Any]]
+    bands: list[dict[str, Any]]
+    words: str
+    """What it wrote for people."""
+
+    def alerts_of(self, *kinds: str) -> list[dict[str, Any]]:
+        """Alerts that fire, of these kinds."""
+        return [a for a in self.alerts if a["status"] == "firing" and a["kind"] in kinds]
+
+
+def brinkwatch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end; a traceback is a failure whatever the case is about."""
+    command = [sys.executable, "-m", "monitor.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert "Traceback" not in done.stderr, done.stderr[-4000:]
+    return done
+
+
+def replay_day(day: Path, *options: str) -> Replayed:
+    """Replay a recorded day with alerts and bands."""
+    alerts, bands = day.parent / f"{day.name}.alerts", day.parent / f"{day.name}.bands"
+    outputs = "--alerts", alerts, "--bands", bands
+    done = brinkwatch("replay", day, "--json", *outputs, *options)
+    report = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else {}
+    outcome = (_lines(path) for path in (alerts, bands))
+    return Replayed(done.returncode, report, *outcome, done.stderr)
+
+
+def replay_records(tmp_path: Path, records: Iterable[Mapping[str, Any]], *options: str) -> Replayed:
+    """Import canonical records as `brinkwatch import canonical` does, and replay the day."""
+    source, day = tmp_path / "in.jsonl", tmp_path / "day"
+    source.write_text("".join(json.dumps(record) + "\n" for record in records))
+    done = brinkwatch("import", "canonical", source, day)
+    assert done.returncode == 0, done.stderr
+    return replay_day(day, *options)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
