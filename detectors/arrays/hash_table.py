@@ -16,6 +16,9 @@ from detectors.arrays.types import UINT
 
 EMPTY = -1
 
+_UNCALLED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""For helpers that only compiled loops call: without an entry for Python they compile faster."""
+
 
 def empty_table(entries: int, dtype: type[np.signedinteger[Any]] = np.int64) -> NDArray[Any]:
     """A table with at least twice as many slots as there may be entries."""
@@ -30,19 +33,19 @@ def mix(h):  # type: ignore[no-untyped-def]
     return h ^ (h >> uint64(31))
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(nogil=True, **_UNCALLED)
 def first_slot(table, hashed):  # type: ignore[no-untyped-def]
     """The slot at which to begin."""
     return np.int64(hashed & uint64(table.size - 1))
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(nogil=True, **_UNCALLED)
 def next_slot(table, slot):  # type: ignore[no-untyped-def]
     """The slot after this one, round the end."""
     return (slot + 1) & (table.size - 1)
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(nogil=True, **_UNCALLED)
 def empty_slot(table, hashed):  # type: ignore[no-untyped-def]
     """The first empty slot for an entry of this hash."""
     slot = first_slot(table, hashed)
@@ -51,7 +54,7 @@ def empty_slot(table, hashed):  # type: ignore[no-untyped-def]
     return slot
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(nogil=True, **_UNCALLED)
 def key_slot(table, hashed, keys, key):  # type: ignore[no-untyped-def]
     """The slot of the entry whose key is this one, or the empty slot where it belongs."""
     slot = first_slot(table, hashed)
@@ -60,7 +63,7 @@ def key_slot(table, hashed, keys, key):  # type: ignore[no-untyped-def]
     return slot
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(nogil=True, **_UNCALLED)
 def pair_slot(table, rows, i, column):  # type: ignore[no-untyped-def]
     """The slot of the entry that agrees with row `i` of `rows` in column 0 and in `column`, or the
     empty slot where it belongs. An entry is the number of a row.

@@ -21,7 +21,7 @@ from monitor.core.detection.account_bursts import AccountBursts
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.feed_silence import FeedSilences
 from monitor.core.detection.joint_evidence import JointEvidence
-from monitor.core.detection.judge import ClosedSpan, Judge
+from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
 from monitor.core.detection.single_streams import SingleStreams
 from monitor.core.event_time.admission import AdmissionControl, RecordCounts
 from monitor.core.event_time.watermark import NEVER, apply_controls
@@ -34,6 +34,7 @@ from monitor.core.venue.state import KINDS as VENUE_KINDS
 from monitor.core.windows.closed_windows import ClosedWindows, name_rank
 from monitor.core.windows.contributors import RecentWindows
 from monitor.core.windows.open_windows import OpenWindows
+from monitor.core.windows.rests import REST_AFTER_S, Rests
 
 SHARD_KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
 """Kinds of records that shards read."""
@@ -48,7 +49,8 @@ class Shard(Stateful):
 
     STATE = (
         "windows", "_reported_offsets", "_reported_until", "symbols", "accounts", "tally",
-        "admission", "_open", "_measure", "_history", "_judges", "_seen_symbols", "_next", "_chain",
+        "admission", "_open", "_rests", "_measure", "_history", "_judges", "_seen_symbols", "_next",
+        "_chain",
     )  # fmt: skip
 
     def __init__(
@@ -66,17 +68,20 @@ class Shard(Stateful):
         self._open = OpenWindows(
             self._window_ns, settings.limits, settings.cost_notional, self.symbols, self.accounts
         )
+        self._rests = Rests(settings.window_count(REST_AFTER_S), settings.joint_block)
         self._measure = FeatureCalculator(self._window_ns)
         self._history = RecentWindows(self.symbols, self.accounts)
-        self._joint_evidence = JointEvidence(settings, partition, partitions, self._history)
+        place = partition, partitions, self._history, self._rests
+        self._joint_evidence = JointEvidence(settings, *place)
         names = self.symbols, self.accounts
         self._account_bursts = AccountBursts(settings, partition, partitions, *names, self._history)
         self._judges: tuple[Judge[ClosedSpan], ...] = (
-            SingleStreams(settings, factories, partition, partitions, self._history),
+            SingleStreams(settings, factories, *place),
             self._joint_evidence,
             self._account_bursts,
-            FeedSilences(self.admission.clocks, partition, self._window_ns),
         )
+        # Not of the windows: a feed stops, too, while the shard rests.
+        self._feed_silences = FeedSilences(self.admission.clocks, partition, self._window_ns)
         self._seen_symbols: Int64 = np.empty(0, np.int64)
         self._next: int | None = None
         self._chain = b""
@@ -175,20 +180,26 @@ class Shard(Stateful):
         for span in spans:
             self.windows += len(span.features.window)
             self._findings += span.findings
+        self._findings += self._feed_silences.judge(PassedTime(until))
         self._forget_accounts()
         return spans
 
     def _judge_spans(self, facts: ClosedWindows, low: int, until: int) -> Iterator[ClosedSpan]:
+        """Measure and judge the windows in which the shard is awake, span by span."""
+        for awake_low, awake_until in self._rests.awake_spans(facts.window, low, until):
+            yield from self._judge_awake(facts, awake_low, awake_until)
+
+    def _judge_awake(self, facts: ClosedWindows, low: int, until: int) -> Iterator[ClosedSpan]:
         """Measure and judge closed windows, span by span.
 
         A span has a bounded number of windows times symbols, and ends before a window in which a
         symbol is new: a symbol has features from its first window on.
         """
         while low < until:
-            a, b = np.searchsorted(facts.window, (low, low + 1))
+            a, b, c = np.searchsorted(facts.window, (low, low + 1, until))
             self._add_symbols(facts.symbol[a:b])
             symbols = self._seen_symbols
-            new = facts.window[b:][~np.isin(facts.symbol[b:], symbols)]
+            new = facts.window[b:c][~np.isin(facts.symbol[b:c], symbols)]
             most = max(1, self._settings.limits.cells // max(1, len(symbols)))
             high = min(until, low + most, int(new[0]) if len(new) else until)
             part = facts.slice(low, high)

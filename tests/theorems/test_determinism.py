@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core import shard
 from monitor.core.decode.batch import Batch
 from monitor.core.engine import Engine
 from monitor.core.windows import contributors
@@ -95,6 +96,30 @@ def test_closing_windows_together_keeps_the_oldest_evidence(seed: int, hold: int
         pieces = slices(day, np.random.default_rng(seed + 1), 25)
         alone = slices(day, np.random.default_rng(seed + 2), 3)
         assert run_pieces(machine, day, pieces) == run_pieces(engine(day.partitions), day, alone)
+
+
+@CASES
+@given(SEEDS, st.integers(0, 50), st.sampled_from([0.5, 2.0, 5.0]))
+def test_a_shard_rests_in_the_same_windows(seed: int, hold: int, after_s: float) -> None:
+    """Closed one by one, together, and across a restart: with rests that a day of minutes has."""
+    with mock.patch.object(shard, "REST_AFTER_S", after_s):
+        day = feed(seed)
+        expected = run_in_order(day)
+        pieces = slices(day, np.random.default_rng(seed + 1), 25)
+        together = Engine(SETTINGS, FACTORIES, day.partitions, hold)
+        assert run_pieces(together, day, pieces) == expected
+        assert run_with_restart(day, pieces, seed % len(pieces)) == expected
+
+
+def test_generated_days_have_rests() -> None:
+    rests = 0
+    with mock.patch.object(shard, "REST_AFTER_S", 0.5):
+        for seed in range(5):
+            day = feed(seed)
+            machine = engine(day.partitions)
+            run_pieces(machine, day, day.parts)
+            rests += sum(len(s.snapshot()["rests"]["rests"]) for s in machine.shards)
+    assert rests >= 10
 
 
 @CASES

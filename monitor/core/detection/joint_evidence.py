@@ -26,18 +26,20 @@ from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
 from monitor.core.windows.contributors import RecentWindows
+from monitor.core.windows.rests import Rests
 
 
 class JointEvidence(Stateful):
     """The joint streams of all symbols of a shard."""
 
-    STATE = "_joint", "_fisher", "_sum", "_count", "_begun", "_ready"
+    STATE = "_joint", "_fisher", "_sum", "_count", "_windows", "_begun", "_ready"
 
     def __init__(
-        self, settings: EngineSettings, partition: int, partitions: int, history: RecentWindows
-    ) -> None:
+        self, settings: EngineSettings, partition: int, partitions: int, history: RecentWindows,
+        rests: Rests,
+    ) -> None:  # fmt: skip
         self._partition = partition
-        self._history = history
+        self._history, self._rests = history, rests
         self._warm_up = settings.joint.warm_up
         budget = settings.budget.joint
         self._across = settings.budget.cross_market.per_day > 0
@@ -57,8 +59,9 @@ class JointEvidence(Stateful):
         self._fisher = FisherCombination(per_day, warm_up=self._warm_up)
         self.block_p_values: list[BlockPValues] = []
         """For evidence across markets: of each block that has closed since this was emptied."""
-        # Of the open block, by symbol and stream: sums, windows with a value, and whether a value
-        # other than 0 has ever been seen.
+        # Of the open block: its windows, and by symbol and stream: sums, windows with a value, and
+        # whether a value other than 0 has ever been seen.
+        self._windows = 0
         self._sum: Float64 = np.zeros((0, len(self._streams)))
         self._count: Float64 = np.zeros((0, len(self._streams)))
         self._begun: Bool = np.zeros((0, len(self._streams)), np.bool_)
@@ -77,9 +80,15 @@ class JointEvidence(Stateful):
             present = ~np.isnan(value)
             self._sum[symbol] += np.where(present, value, 0.0)
             self._count[symbol] += present
+            self._windows += 1
             window = int(features.window[a])
             if (window + 1) % self._block == 0:
-                findings += self._close_block(window, symbol, closed.names)
+                # A block that began before the first record, or in a rest, says nothing.
+                if self._windows == self._block:
+                    findings += self._close_block(window, symbol, closed.names)
+                self._windows = 0
+                self._sum[:] = 0.0
+                self._count[:] = 0.0
         return findings
 
     def _grow(self, symbols: int) -> None:
@@ -115,8 +124,6 @@ class JointEvidence(Stateful):
         self._joint.learn(reported, value, expected)
         self._fisher.learn(self._joint.learnt_mask)
         self._calibrators.learn(rows, score)
-        self._sum[:] = 0.0
-        self._count[:] = 0.0
         return findings
 
     def _add_p_values(
@@ -150,7 +157,7 @@ class JointEvidence(Stateful):
         names: dict[int, str],
     ) -> Finding:  # fmt: skip
         blocks, evidence = self._joint.evidence(symbol, value, expected)
-        since = window - blocks * self._block + 1
+        since = self._rests.begin_of(window, blocks * self._block)
         named = [stream for stream in evidence if stream.is_named] or evidence[:1]
         parts = [self._part(names[symbol], since, blocks, stream) for stream in named]
         lead = parts[0]

@@ -13,6 +13,7 @@ from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.windows.contributors import RecentWindows
+from monitor.core.windows.rests import Rests
 
 
 class SingleStreams(Stateful):
@@ -26,11 +27,11 @@ class SingleStreams(Stateful):
 
     def __init__(
         self, settings: EngineSettings, factories: Sequence[DetectorFactory], partition: int,
-        partitions: int, history: RecentWindows,
+        partitions: int, history: RecentWindows, rests: Rests,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._partition = partition
-        self._history = history
+        self._history, self._rests = history, rests
         budget = settings.budget.single_streams, settings.time.window_ns, partitions
         self._groups = DetectorGroups(settings.streams, factories, FEATURE_COLUMN, *budget)
 
@@ -53,7 +54,7 @@ class SingleStreams(Stateful):
     def _finding(self, window: int, symbol: int, name: str, rare: RareScore) -> Finding:
         streams = self._settings.streams
         stream, evidence = streams[rare.stream], rare.evidence
-        since = window - evidence.windows + 1
+        since = self._rests.begin_of(window, evidence.windows)
         feature = FEATURES[stream.feature]
         accounts, scale = [], 1.0
         if feature.account_count:

@@ -48,7 +48,8 @@ class Silent:
 def test_the_judges_of_shard_and_stage() -> None:
     shard, stage = Shard(0, 1, SETTINGS, FACTORIES), VenueStage(SETTINGS, FACTORIES, 1)
     kinds = [type(judge) for judge in shard._judges]
-    assert kinds == [SingleStreams, JointEvidence, AccountBursts, FeedSilences]
+    assert kinds == [SingleStreams, JointEvidence, AccountBursts]
+    assert type(shard._feed_silences) is FeedSilences
     assert [type(judge) for judge in stage._judges] == [CrossMarketEvidence, VenueStreams]
 
 
