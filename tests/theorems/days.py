@@ -215,6 +215,11 @@ def feed_of_many_markets(seed: int) -> Feed:
     return feed(seed, per_part=400, span_ms=8_000, symbols=4)
 
 
+def sparse_feed(seed: int) -> Feed:
+    """A day of half a minute with so few records that its shards rest between them."""
+    return feed(seed, per_part=6, span_ms=30_000)
+
+
 def slice_offsets(batch: Batch, low: int, high: int) -> Batch:
     """The records with offsets from `low` up to `high`, as views."""
     first, last = np.searchsorted(batch.offset, [low, high]).tolist()

@@ -27,6 +27,7 @@ from tests.theorems.days import (
     run_with_restart,
     slice_offsets,
     slices,
+    sparse_feed,
 )
 
 SIZES = st.sampled_from([1, 3, 17, 1000])
@@ -101,9 +102,9 @@ def test_closing_windows_together_keeps_the_oldest_evidence(seed: int, hold: int
 @CASES
 @given(SEEDS, st.integers(0, 50), st.sampled_from([0.5, 2.0, 5.0]))
 def test_a_shard_rests_in_the_same_windows(seed: int, hold: int, after_s: float) -> None:
-    """Closed one by one, together, and across a restart: with rests that a day of minutes has."""
+    """Closed one by one, together, and across a restart."""
     with mock.patch.object(shard, "REST_AFTER_S", after_s):
-        day = feed(seed)
+        day = sparse_feed(seed)
         expected = run_in_order(day)
         pieces = slices(day, np.random.default_rng(seed + 1), 25)
         together = Engine(SETTINGS, FACTORIES, day.partitions, hold)
@@ -111,11 +112,11 @@ def test_a_shard_rests_in_the_same_windows(seed: int, hold: int, after_s: float)
         assert run_with_restart(day, pieces, seed % len(pieces)) == expected
 
 
-def test_generated_days_have_rests() -> None:
+def test_sparse_days_have_rests() -> None:
     rests = 0
     with mock.patch.object(shard, "REST_AFTER_S", 0.5):
         for seed in range(5):
-            day = feed(seed)
+            day = sparse_feed(seed)
             machine = engine(day.partitions)
             run_pieces(machine, day, day.parts)
             rests += sum(len(s.snapshot()["rests"]["rests"]) for s in machine.shards)
