@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo live kafka test soak check bench bench-detect bench-live dashboards picture lock clean
+.PHONY: demo live kafka test soak fuzz check bench bench-detect bench-live dashboards picture lock clean
 
 demo: $(READY)
 	$(BIN)/brinkwatch demo
@@ -27,6 +27,11 @@ soak: $(READY)
 	$(BIN)/python -m tests.live.killing --kills 200 --members 2
 	$(BIN)/python -m tests.live.killing --kills 200 --members 1
 	BRINKWATCH_TEST_FAULTS_S=30 $(BIN)/python -m pytest tests/live/test_faults.py
+	$(BIN)/python -m tests.fuzz --seconds 600
+
+# Changed inputs into everything that reads bytes from outside.
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --inputs 1000000 --seconds 3600
 
 check: $(READY)
 	$(BIN)/ruff check .
