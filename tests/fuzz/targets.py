@@ -1,4 +1,4 @@
-"""What reads bytes from outside, each with good inputs to begin from and the refusals it may give."""
+"""What reads bytes from outside: good inputs to begin from, and the refusals it may give."""
 
 from __future__ import annotations
 
