@@ -19,9 +19,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from monitor.core.contract.events import LEVELS_MAX, TS_MAX, TS_MIN
-from monitor.core.contract.fixed_point import SCALE, quantise
+from monitor.core.contract.fixed_point import SCALE
+from monitor.core.contract.stepped import FINE, PLAIN, quantise
 from monitor.core.decode import codec
 from monitor.core.decode.batch import ABSENT, Batch, Int64, Ladder, TextColumn, text_columns
+from monitor.core.decode.stepped_kernels import from_e8
 from monitor.venues.adapter import VenueAdapter
 from monitor.venues.parse import Record, UnreadableError, canonical_json
 
@@ -30,16 +32,23 @@ EXACT_BELOW = 2.0**51 / SCALE
 _BOOK = ("bid_prices", "bid_quantities", "ask_prices", "ask_quantities")
 
 
-def to_fixed_point(values: NDArray[np.float64]) -> Int64:
-    """Doubles in 1e-8; -1 for NaN, infinity and numbers beyond 64 bits."""
+def to_codes(values: NDArray[np.float64], below_one: int = FINE) -> Int64:
+    """Doubles as codes of stepped decimals; -1 for NaN, infinity and numbers out of range.
+
+    `below_one`: as of `stepped.quantise`.
+    """
     fine = np.isfinite(values) & (np.abs(values) < EXACT_BELOW)
-    units: Int64 = np.rint(np.where(fine, values, 0) * SCALE).astype(np.int64)
+    units = np.rint(np.where(fine, values, 0) * SCALE).astype(np.int64)
+    fine &= (
+        (below_one == PLAIN) | (np.abs(values) >= 1) | (units / SCALE == values)
+    )  # below 1 the grid is finer
+    codes = from_e8(units)
     for i in np.flatnonzero(~fine).tolist():
         try:
-            units[i] = quantise(repr(float(values[i])), SCALE)
+            codes[i] = quantise(repr(float(values[i])), below_one)
         except ValueError:
-            units[i] = -1
-    return units
+            codes[i] = -1
+    return codes
 
 
 def _dictionary_text(column: Any) -> TextColumn:
@@ -115,8 +124,8 @@ class Standx(VenueAdapter):
         batch = Batch("fill", topic, 0, offset, {"ts": ts, "seq": np.full(len(ts), ABSENT)})
         batch.numbers |= {
             "side": np.array([-1 if s == "sell" else 1 for s in side], np.int64),
-            "price": to_fixed_point(table["price"].to_numpy()),
-            "quantity": to_fixed_point(table["quantity"].to_numpy()),
+            "price": to_codes(table["price"].to_numpy()),
+            "quantity": to_codes(table["quantity"].to_numpy(), PLAIN),
             "fee": np.full(len(ts), ABSENT),
             "liquidity": np.ones(len(ts), np.int64),  # taker
             "cause": np.zeros(len(ts), np.int64),  # trade
@@ -173,8 +182,8 @@ def _ladder(table: Any, side: str) -> tuple[Ladder, NDArray[np.bool_]]:
     if not np.array_equal(size, other) or any(a.null_count for a in lists):
         raise UnreadableError("wrong_type", f"{side}: prices and quantities differ in number")
     price, quantity = (
-        to_fixed_point(a.values.to_numpy(zero_copy_only=False)[b[0] : b[-1]])
-        for a, b in zip(lists, bounds, strict=True)
+        to_codes(a.values.to_numpy(zero_copy_only=False)[b[0] : b[-1]], below_one)
+        for a, b, below_one in zip(lists, bounds, (FINE, PLAIN), strict=True)
     )
     offset = bounds[0] - bounds[0][0]
     step = np.diff(price) * (1 if side == "ask" else -1)
