@@ -39,9 +39,8 @@ def to_codes(values: NDArray[np.float64], below_one: int = FINE) -> Int64:
     """
     fine = np.isfinite(values) & (np.abs(values) < EXACT_BELOW)
     units = np.rint(np.where(fine, values, 0) * SCALE).astype(np.int64)
-    fine &= (
-        (below_one == PLAIN) | (np.abs(values) >= 1) | (units / SCALE == values)
-    )  # below 1 the grid is finer
+    if below_one > PLAIN:
+        fine &= (np.abs(values) >= 1) | (units / SCALE == values)
     codes = from_e8(units)
     for i in np.flatnonzero(~fine).tolist():
         try:

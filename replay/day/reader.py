@@ -150,9 +150,7 @@ def _to_numbers(values: pa.Array, scale: str, exact: bool) -> pa.Array:
 def _decode(values: pa.Array, exact: bool) -> pa.Array:
     """What codes of stepped decimals stand for."""
     if exact:
-        numbers = [
-            code if code is None else stepped.format_code(code) for code in values.to_pylist()
-        ]
-        return pa.array(numbers, pa.string()).cast(pa.decimal128(38, stepped.FINE))
+        texts = [None if code is None else stepped.format_code(code) for code in values.to_pylist()]
+        return pa.array(texts, pa.string()).cast(pa.decimal128(38, stepped.FINE))
     codes = values.fill_null(ABSENT).to_numpy(zero_copy_only=False)
     return pa.array(to_floats(codes), mask=codes == ABSENT)

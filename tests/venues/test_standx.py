@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.contract.fixed_point import SCALE, quantise
+from monitor.core.contract.fixed_point import SCALE
+from monitor.core.contract.stepped import FINE, PLAIN, quantise
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.codec import encode
+from monitor.core.decode.stepped_kernels import from_e8
 from monitor.venues.parse import UnreadableError
-from monitor.venues.standx import Standx, to_fixed_point
+from monitor.venues.standx import Standx, to_codes
 
 T = 1_700_000_000_000_000_000
 
@@ -135,15 +137,16 @@ def test_a_table_with_other_columns_is_refused() -> None:
         Standx().read(pa.table({"a": [1]}))
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_double_becomes_the_number_of_its_shortest_text(value: float) -> None:
+@given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([FINE, PLAIN]))
+def test_a_double_becomes_the_number_of_its_shortest_text(value: float, below_one: int) -> None:
     try:
-        expected = quantise(repr(value), SCALE)
+        expected = quantise(repr(value), below_one)
     except ValueError:
         expected = -1
-    assert to_fixed_point(np.array([value])).tolist() == [expected]
+    assert to_codes(np.array([value]), below_one).tolist() == [expected]
 
 
 @given(st.integers(0, 2**51 - 1))
 def test_a_decimal_of_eight_places_survives_the_double(units: int) -> None:
-    assert to_fixed_point(np.array([units / SCALE])).tolist() == [units]
+    codes = to_codes(np.array([units / SCALE]))
+    assert codes.tolist() == from_e8(np.array([units])).tolist()

@@ -93,10 +93,8 @@ def _read_quantity(value: Any) -> int:
 
 _E8, _E6 = _fixed_point(SCALE), _fixed_point(fixed_point.MONEY_SCALE)
 _AS_TEXT = pydantic.PlainSerializer(stepped.format_code, when_used="json")
-_PRICE, _QUANTITY = (
-    (BeforeValidator(_read_price), _AS_TEXT),
-    (BeforeValidator(_read_quantity), _AS_TEXT),
-)
+_PRICE = BeforeValidator(_read_price), _AS_TEXT
+_QUANTITY = BeforeValidator(_read_quantity), _AS_TEXT
 
 Price = Annotated[int, *_PRICE, Field(gt=0), _number_schema("quote currency a unit, > 0", _PRICES)]
 Quantity = Annotated[int, *_QUANTITY, Field(gt=0), _number_schema("base units, > 0", _QUANTITIES)]
