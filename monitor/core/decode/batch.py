@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args, get_origin
@@ -198,7 +199,8 @@ class RefusedRecord:
 class Batch:
     """Decoded records of one kind from one topic partition, in offset order.
 
-    `refused` lists the records between them that the contract does not accept.
+    `refused` lists the records between them that the contract does not accept. `left_out`: how many
+    numbers were out of range and are absent from their accepted records, by `kind.field`.
     """
 
     kind: str
@@ -209,6 +211,7 @@ class Batch:
     texts: dict[str, TextColumn] = field(default_factory=dict)
     ladders: dict[str, Ladder] = field(default_factory=dict)
     refused: list[RefusedRecord] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return len(self.offset)

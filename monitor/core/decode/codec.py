@@ -209,7 +209,7 @@ def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[
 
     `offset`: of each record, rising. `kind`: one of `events.KINDS`, or `UNKNOWN` for records of
     which `kind_of` gives `None`. Records that the contract does not accept are in `refused`, with
-    their bytes.
+    their bytes. A number out of range that a record need not have costs only itself (`left_out`).
 
     >>> raw = [b'{"kind":"cancel","ts":1764000000000000000,"symbol":"X","price":"0.5"}', b"?"]
     >>> b = decode("cancel", "cancels", 0, np.array([7, 8]), raw)
@@ -224,15 +224,18 @@ def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[
     undecided = np.flatnonzero(draft.undecided)
     keep = np.ones(len(raws), np.bool_)
     refused: list[RefusedRecord] = []
+    left_out: list[str] = []
     for row in undecided.tolist():
-        verdict = validate_record(raws[row], kind)
+        verdict = validate_record(raws[row], kind, left_out)
         if isinstance(verdict, BaseModel):
             draft.fill(row, verdict)
         else:
             keep[row] = False
             refused.append(RefusedRecord(topic, partition, int(offset[row]), *verdict, raws[row]))
     rows = np.flatnonzero(keep) if len(undecided) else None
-    return draft.build(topic, partition, offset, refused, rows)
+    out = draft.build(topic, partition, offset, refused, rows)
+    out.left_out.update(f"{kind}.{name}" for name in left_out)
+    return out
 
 
 def _refuse_all(topic: str, partition: int, offset: Int64, raws: Sequence[bytes]) -> Batch:
