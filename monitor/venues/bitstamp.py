@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from monitor.core.contract.events import LEVELS_MAX
-from monitor.core.contract.stepped import count
+from monitor.core.contract.stepped import PLAIN, count
 from monitor.core.contract.units import SECOND_NS
 from monitor.venues.adapter import LineAdapter, OpenOrder
 from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError, epoch_ns, read_json
@@ -91,7 +91,7 @@ class Bitstamp(LineAdapter):
 
     def _order(self, d: dict[str, Any], ts: int, event: str) -> Record:
         key, side, quantity = d["id"], _SIDES[d["order_type"]], _text(d, "amount")
-        units = count(str(quantity))
+        units = count(str(quantity), PLAIN)
         order = self._open_orders.get(key)
         if event != "order_created":
             shrank = order.left - units if order else None
@@ -115,7 +115,7 @@ class Bitstamp(LineAdapter):
         if "type" in d:
             side: str | None = _SIDES[d["type"]]
         else:
-            side = self._taker(ts, count(str(price)), count(str(quantity)))
+            side = self._taker(ts, count(str(price)), count(str(quantity), PLAIN))
         order = d.get(f"{side}_order_id")
         return {
             "trade_id": str(d["id"]),

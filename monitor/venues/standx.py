@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from monitor.core.contract.events import LEVELS_MAX, TS_MAX, TS_MIN
 from monitor.core.contract.fixed_point import SCALE
-from monitor.core.contract.stepped import FINE, PLAIN, quantise
+from monitor.core.contract.stepped import FINE, PLAIN, add, quantise
 from monitor.core.decode import codec
 from monitor.core.decode.batch import ABSENT, Batch, Int64, Ladder, TextColumn, text_columns
 from monitor.core.decode.stepped_kernels import from_e8
@@ -184,13 +184,18 @@ def _ladder(table: Any, side: str) -> tuple[Ladder, NDArray[np.bool_]]:
         to_codes(a.values.to_numpy(zero_copy_only=False)[b[0] : b[-1]], below_one)
         for a, b, below_one in zip(lists, bounds, (FINE, PLAIN), strict=True)
     )
-    offset = bounds[0] - bounds[0][0]
     step = np.diff(price) * (1 if side == "ask" else -1)
     row = np.repeat(np.arange(len(size)), size)
     fine = size <= LEVELS_MAX
     fine[row[(price <= 0) | (quantity <= 0)]] = False
-    fine[row[1:][(row[1:] == row[:-1]) & (step <= 0)]] = False
-    return Ladder(offset, price, quantity), fine
+    same_book = row[1:] == row[:-1]
+    fine[row[1:][same_book & (step < 0)]] = False
+    again = np.flatnonzero(same_book & (step == 0) & fine[row[1:]])
+    for i in again[::-1].tolist():  # as the contract merges them
+        quantity[i] = add(int(quantity[i]), int(quantity[i + 1]))
+    size = np.bincount(np.delete(row, again + 1), minlength=len(size))
+    offset = np.append(0, np.cumsum(size))
+    return Ladder(offset, np.delete(price, again + 1), np.delete(quantity, again + 1)), fine
 
 
 def _record(kind: str, ts: int, table: Any, i: int) -> Record:

@@ -2,7 +2,7 @@
 
 A table has the contract's columns (`batch.COLUMNS`) with their names and in their order: numbers as
 int64 (`scale` in the field's metadata: multiples of 1e-8 or 1e-6, or "stepped" for the codes of
-`contract/stepped.py`), enumerations, text and JSON as
+`monitor/core/contract/stepped.py`), enumerations, text and JSON as
 strings, a ladder as two lists (bids_price, bids_quantity); then `topic`, `partition`, `offset`.
 """
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.contract.fixed_point import SCALE
-from monitor.core.contract.stepped import FINE, PLAIN, quantise
+from monitor.core.contract.stepped import FINE, PLAIN, add, quantise
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.codec import encode
 from monitor.core.decode.stepped_kernels import from_e8
@@ -85,7 +85,7 @@ def test_an_invalid_book_is_dropped_and_counted() -> None:
     ("bids", "asks", "reason"),
     [
         ([9.8, 9.9], [10.1], "book_order"),
-        ([9.9], [10.1, 10.1], "book_order"),
+        ([9.9], [10.1, 10.0], "book_order"),
         ([9.9, 0.0], [10.1], "out_of_range"),
         ([float("nan")], [10.1], "wrong_type"),
         ([9.9 - i / 100 for i in range(51)], [10.1], "too_many"),
@@ -99,6 +99,15 @@ def test_a_malformed_book_is_refused_and_the_others_stay(
     assert (batch.offset.tolist(), [r.offset for r in batch.refused]) == ([1], [0])
     assert batch.refused[0].reason == reason
     assert batch.refused[0].raw.startswith(b'{"timestamp":')
+
+
+def test_levels_of_one_price_are_added_up() -> None:
+    (batch,) = Standx().read(books((T, [9.9, 9.9, 9.8], [10.1]), (T + 1, [9.9], [10.1, 10.1])))
+    assert batch.refused == []
+    bids, asks = batch.ladders["bids"], batch.ladders["asks"]
+    assert (bids.offset.tolist(), asks.offset.tolist()) == ([0, 2, 3], [0, 1, 2])
+    assert bids.quantity[0] == add(int(bids.quantity[1]), int(bids.quantity[1]))
+    assert asks.quantity[1] == bids.quantity[0]
 
 
 def test_trades_are_takers_fills_and_a_side_that_never_changes_is_noted() -> None:

@@ -2,7 +2,8 @@
 
 An entry is a row of integers, whatever kind of record it came from; it changes one position and its
 account. Quantities and prices of entries are codes of stepped decimals, money is in 1e-6, times in
-ns. A position is a sum of quantities, so it has two limbs (`decode/stepped_kernels.py`).
+ns. A position is a sum of quantities, so it has two limbs: see
+`monitor/core/decode/stepped_kernels.py`.
 """
 
 from __future__ import annotations

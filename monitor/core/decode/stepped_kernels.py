@@ -1,4 +1,4 @@
-"""Arithmetic on codes of stepped decimals (`contract/stepped.py`), compiled or not.
+"""Arithmetic on codes of stepped decimals (`monitor/core/contract/stepped.py`), compiled or not.
 
 What is compared or added up over records stays in integers. Doubles are for one record, or for what
 is already a function of a closed window. On the grid of 1e-8 each function gives what plain fixed

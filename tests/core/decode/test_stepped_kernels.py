@@ -8,8 +8,9 @@ from math import floor, isclose
 import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from numba import njit
+from numba import njit, types
 
+from detectors.arrays.types import FLOAT, INT
 from monitor.core.contract import stepped
 from monitor.core.decode import stepped_kernels as kernels
 from monitor.core.windows.accumulators import notional
@@ -22,9 +23,15 @@ ABOVE_ZERO = st.one_of(
 )
 QUANTITIES = ABOVE_ZERO.map(lambda c: stepped.quantise(stepped.format_code(c), stepped.PLAIN))
 
-_middle, _reach = njit(kernels.middle), njit(kernels.reach)
-_add, _size = njit(kernels.add_to_limbs), njit(kernels.size_of_limbs)
-_gap, _ratio = njit(kernels.relative_gap), njit(kernels.ratio)
+_PAIR = types.UniTuple(INT, 2)
+_reach = njit(_PAIR(INT, INT))(kernels.reach)
+_add = njit(_PAIR(INT, INT, INT))(kernels.add_to_limbs)
+_middle, _size = (njit(INT(INT, INT))(f) for f in (kernels.middle, kernels.size_of_limbs))
+_reach, _add = (
+    njit(_PAIR(INT, INT))(kernels.reach),
+    njit(_PAIR(INT, INT, INT))(kernels.add_to_limbs),
+)
+_gap, _ratio = (njit(FLOAT(INT, INT))(f) for f in (kernels.relative_gap, kernels.ratio))
 
 
 def _floor_code(number: F) -> int:
