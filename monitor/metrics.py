@@ -144,6 +144,8 @@ class Metrics:
         self._dead_letters = counter("dead_letters_total", "Refused records published", "reason")
         for reason in REASONS:
             self._dead_letters.labels(reason)
+        text = "Numbers out of range that their records do without"
+        self._left_out = counter("numbers_left_out_total", text, "field")
         text = "Control records sent for silent topics"
         self._controls = counter("controls_total", text, "topic")
         self._transactions = counter("transactions_total", "Transactions committed")
@@ -157,6 +159,11 @@ class Metrics:
         if records:
             self._records.inc(records)
             self._step.observe(seconds)
+
+    def count_left_out(self, numbers: Mapping[str, int]) -> None:
+        """Records came without numbers that were out of range; `numbers`: by `kind.field`."""
+        for name, number in numbers.items():
+            self._left_out.labels(name).inc(number)
 
     def count_turn(self, lag: PartitionOffsets, polled: PollResult) -> None:
         """A session has made a turn."""

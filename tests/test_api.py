@@ -15,6 +15,7 @@ import pytest
 
 from monitor import api
 from monitor.config import load
+from monitor.core.contract import stepped
 from monitor.core.contract.events import KINDS
 from tests.support import ROOT
 
@@ -100,9 +101,11 @@ def test_the_records_of_a_day_are_tables_in_real_units(folder: Path, kind: str) 
     assert times == sorted(times)
     if kind == "fill":
         batches = [b for b in day.batches() if b.kind == "fill"]
-        units = sorted(price for b in batches for price in b.numbers["price"].tolist())
-        assert sorted(exact["price"].to_pylist()) == [Decimal(u).scaleb(-8) for u in units]
-        assert sorted(table["price"].to_pylist()) == [u / 10**8 for u in units]
+        codes = sorted(price for b in batches for price in b.numbers["price"].tolist())
+        texts = [stepped.format_code(code) for code in codes]
+        assert sorted(exact["price"].to_pylist()) == [Decimal(text) for text in texts]
+        assert table["price"].type == pa.float64()
+        assert sorted(table["price"].to_pylist()) == [float(text) for text in texts]
     if kind == "book":
         assert table["bids_price"].type == pa.list_(pa.float64())
         assert all(0 < prices[-1] < prices[0] for prices in table["bids_price"].to_pylist())

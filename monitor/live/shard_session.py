@@ -39,6 +39,7 @@ class ShardSession(OwnerSession):
             self.shard.control(polled.controls)
         for part in polled.parts:
             batch = part.decode()
+            self.setup.metrics.count_left_out(batch.left_out)
             self.shard.step(batch)
             self.refuse(part, batch.refused, self.shard.admission.jump_offsets)
         self.setup.progress_board.write(self.partition, self.shard.closed_ns, self.shard.latest_ns)

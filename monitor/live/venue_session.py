@@ -100,6 +100,7 @@ class VenueSession(OwnerSession):
             self.venue.control(polled.controls)
         for part in polled.parts:
             batch = part.decode()
+            self.setup.metrics.count_left_out(batch.left_out)
             self._add_output(output, self.venue.step(batch))
             self.refuse(part, batch.refused, self.venue.jumped_offsets)
         while self._inbox:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from monitor.core.contract.events import LEVELS_MAX
-from monitor.core.contract.fixed_point import SCALE, quantise
+from monitor.core.contract.stepped import PLAIN, count
 from monitor.core.contract.units import SECOND_NS
 from monitor.venues.adapter import LineAdapter, OpenOrder
 from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError, epoch_ns, read_json
@@ -47,7 +47,7 @@ class _ChangedOrder:
     order_id: int
     side: str
     units: int | None
-    """By how much it shrank, 1e-8; None for an order that was placed before the recording."""
+    """By how much it shrank, 1e-18; None for an order that was placed before the recording."""
 
 
 def _text(d: dict[str, Any], name: str) -> Any:
@@ -67,7 +67,7 @@ class Bitstamp(LineAdapter):
         self._open_orders: dict[int, OpenOrder] = {}
         self._changed_orders: deque[_ChangedOrder] = deque(maxlen=CHANGED_MAX)
         self._best_prices: tuple[int, int] | None = None
-        """Best bid and ask of the last book, 1e-8."""
+        """Best bid and ask of the last book, 1e-18."""
 
     def guess_kind(self, raw: bytes) -> str | None:
         parts = raw.split(b" ", 2)
@@ -91,7 +91,7 @@ class Bitstamp(LineAdapter):
 
     def _order(self, d: dict[str, Any], ts: int, event: str) -> Record:
         key, side, quantity = d["id"], _SIDES[d["order_type"]], _text(d, "amount")
-        units = quantise(str(quantity), SCALE)
+        units = count(str(quantity), PLAIN)
         order = self._open_orders.get(key)
         if event != "order_created":
             shrank = order.left - units if order else None
@@ -115,7 +115,7 @@ class Bitstamp(LineAdapter):
         if "type" in d:
             side: str | None = _SIDES[d["type"]]
         else:
-            side = self._taker(ts, quantise(str(price), SCALE), quantise(str(quantity), SCALE))
+            side = self._taker(ts, count(str(price)), count(str(quantity), PLAIN))
         order = d.get(f"{side}_order_id")
         return {
             "trade_id": str(d["id"]),
@@ -128,7 +128,7 @@ class Bitstamp(LineAdapter):
         }
 
     def _taker(self, ts: int, price: int, units: int) -> str | None:
-        """The taker's side, from the orders that the trade changed; `price` and `units` 1e-8."""
+        """The taker's side, from the orders that the trade changed; `price` and `units` 1e-18."""
         recent = [o for o in self._changed_orders if ts - o.ts <= CHANGED_MAX_AGE_NS]
         parties = [o for o in recent if o.units == units] or [o for o in recent if o.units is None]
         if parties:
@@ -144,5 +144,5 @@ class Bitstamp(LineAdapter):
     def _book(self, d: dict[str, Any]) -> Record:
         bids, asks = d["bids"][:LEVELS_MAX], d["asks"][:LEVELS_MAX]
         if bids and asks:
-            self._best_prices = (quantise(str(bids[0][0]), SCALE), quantise(str(asks[0][0]), SCALE))
+            self._best_prices = (count(str(bids[0][0])), count(str(asks[0][0])))
         return {"bids": bids, "asks": asks}

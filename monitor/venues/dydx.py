@@ -18,7 +18,8 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from monitor.core.contract.fixed_point import SCALE, format_decimal, quantise
+from monitor.core.contract.fixed_point import format_decimal
+from monitor.core.contract.stepped import ONE, PLAIN, count
 from monitor.core.contract.units import MILLISECOND_NS
 from monitor.venues.adapter import LineAdapter
 from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError, read_json
@@ -78,10 +79,10 @@ def _order_id(d: dict[str, Any]) -> str:
 def _unfilled_quantity(order: _DydxOrder) -> str | None:
     """The quantity left; None where it is beyond the contract's range, as the order was."""
     try:
-        left = quantise(str(order.size), SCALE) - quantise(str(order.filled), SCALE)
+        left = count(str(order.size), PLAIN) - count(str(order.filled), PLAIN)
     except PydanticCustomError:
         return None
-    return format_decimal(max(left, 0), SCALE)
+    return format_decimal(max(left, 0), ONE)
 
 
 class Dydx(LineAdapter):

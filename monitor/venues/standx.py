@@ -19,9 +19,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from monitor.core.contract.events import LEVELS_MAX, TS_MAX, TS_MIN
-from monitor.core.contract.fixed_point import SCALE, quantise
+from monitor.core.contract.fixed_point import SCALE
+from monitor.core.contract.stepped import FINE, PLAIN, add, quantise
 from monitor.core.decode import codec
 from monitor.core.decode.batch import ABSENT, Batch, Int64, Ladder, TextColumn, text_columns
+from monitor.core.decode.stepped_kernels import from_e8
 from monitor.venues.adapter import VenueAdapter
 from monitor.venues.parse import Record, UnreadableError, canonical_json
 
@@ -30,16 +32,22 @@ EXACT_BELOW = 2.0**51 / SCALE
 _BOOK = ("bid_prices", "bid_quantities", "ask_prices", "ask_quantities")
 
 
-def to_fixed_point(values: NDArray[np.float64]) -> Int64:
-    """Doubles in 1e-8; -1 for NaN, infinity and numbers beyond 64 bits."""
+def to_codes(values: NDArray[np.float64], below_one: int = FINE) -> Int64:
+    """Doubles as codes of stepped decimals; -1 for NaN, infinity and numbers out of range.
+
+    `below_one`: as of `stepped.quantise`.
+    """
     fine = np.isfinite(values) & (np.abs(values) < EXACT_BELOW)
-    units: Int64 = np.rint(np.where(fine, values, 0) * SCALE).astype(np.int64)
+    units = np.rint(np.where(fine, values, 0) * SCALE).astype(np.int64)
+    if below_one > PLAIN:
+        fine &= (np.abs(values) >= 1) | (units / SCALE == values)
+    codes = from_e8(units)
     for i in np.flatnonzero(~fine).tolist():
         try:
-            units[i] = quantise(repr(float(values[i])), SCALE)
+            codes[i] = quantise(repr(float(values[i])), below_one)
         except ValueError:
-            units[i] = -1
-    return units
+            codes[i] = -1
+    return codes
 
 
 def _dictionary_text(column: Any) -> TextColumn:
@@ -115,8 +123,8 @@ class Standx(VenueAdapter):
         batch = Batch("fill", topic, 0, offset, {"ts": ts, "seq": np.full(len(ts), ABSENT)})
         batch.numbers |= {
             "side": np.array([-1 if s == "sell" else 1 for s in side], np.int64),
-            "price": to_fixed_point(table["price"].to_numpy()),
-            "quantity": to_fixed_point(table["quantity"].to_numpy()),
+            "price": to_codes(table["price"].to_numpy()),
+            "quantity": to_codes(table["quantity"].to_numpy(), PLAIN),
             "fee": np.full(len(ts), ABSENT),
             "liquidity": np.ones(len(ts), np.int64),  # taker
             "cause": np.zeros(len(ts), np.int64),  # trade
@@ -173,16 +181,21 @@ def _ladder(table: Any, side: str) -> tuple[Ladder, NDArray[np.bool_]]:
     if not np.array_equal(size, other) or any(a.null_count for a in lists):
         raise UnreadableError("wrong_type", f"{side}: prices and quantities differ in number")
     price, quantity = (
-        to_fixed_point(a.values.to_numpy(zero_copy_only=False)[b[0] : b[-1]])
-        for a, b in zip(lists, bounds, strict=True)
+        to_codes(a.values.to_numpy(zero_copy_only=False)[b[0] : b[-1]], below_one)
+        for a, b, below_one in zip(lists, bounds, (FINE, PLAIN), strict=True)
     )
-    offset = bounds[0] - bounds[0][0]
     step = np.diff(price) * (1 if side == "ask" else -1)
     row = np.repeat(np.arange(len(size)), size)
     fine = size <= LEVELS_MAX
     fine[row[(price <= 0) | (quantity <= 0)]] = False
-    fine[row[1:][(row[1:] == row[:-1]) & (step <= 0)]] = False
-    return Ladder(offset, price, quantity), fine
+    same_book = row[1:] == row[:-1]
+    fine[row[1:][same_book & (step < 0)]] = False
+    again = np.flatnonzero(same_book & (step == 0) & fine[row[1:]])
+    for i in again[::-1].tolist():  # as the contract merges them
+        quantity[i] = add(int(quantity[i]), int(quantity[i + 1]))
+    size = np.bincount(np.delete(row, again + 1), minlength=len(size))
+    offset = np.append(0, np.cumsum(size))
+    return Ladder(offset, np.delete(price, again + 1), np.delete(quantity, again + 1)), fine
 
 
 def _record(kind: str, ts: int, table: Any, i: int) -> Record:

@@ -1,7 +1,8 @@
 """Batches of decoded records as Arrow tables, and back: the recorded day's columns.
 
 A table has the contract's columns (`batch.COLUMNS`) with their names and in their order: numbers as
-int64 multiples of 1e-8 or 1e-6 (`scale` in the field's metadata), enumerations, text and JSON as
+int64 (`scale` in the field's metadata: multiples of 1e-8 or 1e-6, or "stepped" for the codes of
+`monitor/core/contract/stepped.py`), enumerations, text and JSON as
 strings, a ladder as two lists (bids_price, bids_quantity); then `topic`, `partition`, `offset`.
 """
 
@@ -30,7 +31,11 @@ from monitor.core.decode.batch import (
 IDS = ("order_id", "trade_id", "replaces")
 """Text that differs from row to row: read on request, never dictionary-encoded."""
 
-_SCALES = {"e8": str(fixed_point.SCALE), "e6": str(fixed_point.MONEY_SCALE)}
+STEPPED = "stepped"
+_SCALES = {
+    "price": STEPPED, "quantity": STEPPED,
+    "e8": str(fixed_point.SCALE), "e6": str(fixed_point.MONEY_SCALE),
+}  # fmt: skip
 _LEVELS = pa.list_(pa.field("element", pa.int64(), False))
 ORIGIN_COLUMNS = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
 
@@ -38,7 +43,7 @@ ORIGIN_COLUMNS = (("topic", pa.string()), ("partition", pa.int64()), ("offset", 
 def _fields(column: Column) -> list[pa.Field]:
     if column.type == "ladder":
         names = (f"{column.name}_price", f"{column.name}_quantity")
-        return [pa.field(name, _LEVELS, False, {"scale": _SCALES["e8"]}) for name in names]
+        return [pa.field(name, _LEVELS, False, {"scale": STEPPED}) for name in names]
     strings = dict.fromkeys(("text", "json", "enum"), pa.string())
     type_ = {**strings, "flag": pa.bool_()}.get(column.type, pa.int64())
     scale = {"scale": _SCALES[column.type]} if column.type in _SCALES else None

@@ -103,4 +103,6 @@ def ingest(
         day.note("odd", odd)
         day.note("noticed", notes)
         meta = day.close()
+    for field, number in meta.notes.get("left_out", {}).items():
+        notes[f"{field} out of the contract's range: the records do without it"] = number
     return ImportReport(venue, source, meta.records, meta.refused, odd, notes, meta)

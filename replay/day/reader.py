@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from monitor.core.contract import fixed_point
+from monitor.core.contract import fixed_point, stepped
 from monitor.core.contract.events import Control
-from monitor.core.decode.batch import COLUMNS, Batch, RefusedRecord
+from monitor.core.decode.batch import ABSENT, COLUMNS, Batch, RefusedRecord
+from monitor.core.decode.stepped_kernels import to_floats
 from replay.day import interleave
-from replay.day.columns import schema
+from replay.day.columns import STEPPED, schema
 from replay.day.layout import CONTROL, DayError, read_meta
 
 TIMESTAMP = pa.timestamp("ns", "UTC")
@@ -107,9 +108,9 @@ class Day:
 
 
 def _to_real_units(table: pa.Table, kind: str, exact: bool) -> pa.Table:
-    """A table of `columns.schema(kind)` with real numbers instead of multiples of 1e-8 or 1e-6.
+    """A table of `columns.schema(kind)` with real numbers instead of integers on a grid.
 
-    `exact`: decimals of 8 or 6 places; otherwise doubles, which have about 16 digits.
+    `exact`: decimals of 18, 8 or 6 places; otherwise doubles, which have about 16 digits.
     """
     times = {column.name for column in COLUMNS[kind] if column.type == "time"}
     columns = {}
@@ -119,7 +120,7 @@ def _to_real_units(table: pa.Table, kind: str, exact: bool) -> pa.Table:
         if field.name in times:
             values = values.cast(TIMESTAMP)
         elif scale is not None:
-            values = _divide(values, len(scale) - 1, exact)
+            values = _to_numbers(values, scale.decode(), exact)
         columns[field.name] = values
     return pa.table(columns)
 
@@ -131,13 +132,25 @@ def to_pandas(table: pa.Table) -> Any:
     return table.to_pandas()
 
 
-def _divide(values: pa.Array, places: int, exact: bool) -> pa.Array:
-    """int64 values, or lists of them, divided by 10 to the power `places`."""
+def _to_numbers(values: pa.Array, scale: str, exact: bool) -> pa.Array:
+    """int64 values on a grid (`scale` as in the metadata), or lists of them, as numbers."""
     if isinstance(values, pa.ListArray):
-        return pa.ListArray.from_arrays(values.offsets, _divide(values.values, places, exact))
+        return pa.ListArray.from_arrays(values.offsets, _to_numbers(values.values, scale, exact))
+    if scale == STEPPED:
+        return _decode(values, exact)
+    places = len(scale) - 1
     if not exact:
         return pc.divide(values.cast(pa.float64(), safe=False), 10.0**places)
     # Same digits, other scale: the decimal point moves without any arithmetic.
     integers = values.cast(pa.decimal128(19, 0))
     target = pa.decimal128(19, places)
     return pa.Array.from_buffers(target, len(values), integers.buffers(), offset=integers.offset)
+
+
+def _decode(values: pa.Array, exact: bool) -> pa.Array:
+    """What codes of stepped decimals stand for."""
+    if exact:
+        texts = [None if code is None else stepped.format_code(code) for code in values.to_pylist()]
+        return pa.array(texts, pa.string()).cast(pa.decimal128(38, stepped.FINE))
+    codes = values.fill_null(ABSENT).to_numpy(zero_copy_only=False)
+    return pa.array(to_floats(codes), mask=codes == ABSENT)

@@ -95,6 +95,7 @@ class DayWriter:
             self._folder / layout.REFUSED, layout.REFUSED_SCHEMA, ["kind", "topic"]
         )
         self._reasons: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
         self._notes: dict[str, Any] = {}
         self._low, self._high = fixed_point.INT64_MAX, -1
 
@@ -114,6 +115,7 @@ class DayWriter:
     def write(self, batch: Batch) -> None:
         """Append a batch with its refused records. Raises `DayError` where offsets do not rise."""
         stream = self._partitions[batch.kind, batch.topic, batch.partition]
+        self._left_out += batch.left_out
         if len(batch):
             stream.advance_offsets(batch.offset, f"{batch.topic}/{batch.partition}")
             if stream.parquet is None:
@@ -204,6 +206,7 @@ class DayWriter:
             files[path.relative_to(self._folder).as_posix()] = layout.DayFile(
                 path.stat().st_size, digest
             )
+        left_out = dict(sorted(self._left_out.items()))
         return DayMeta(
             format=layout.FORMAT,
             contract=events.VERSION,
@@ -212,7 +215,7 @@ class DayWriter:
             records=records,
             refused=dict(sorted(self._reasons.items())),
             partitions=parts,
-            notes=self._notes,
+            notes=self._notes | ({"left_out": left_out} if left_out else {}),
             files=files,
         )
 

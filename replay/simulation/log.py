@@ -12,6 +12,7 @@ from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.decode.batch import (
     ABSENT,
     COLUMNS,
+    STEPPED_TYPES,
     Batch,
     Int64,
     Ladder,
@@ -19,6 +20,7 @@ from monitor.core.decode.batch import (
     number_columns,
     text_columns,
 )
+from monitor.core.decode.stepped_kernels import from_e8
 from replay.day import DayWriter
 from replay.simulation.market import Rng, Rows
 
@@ -47,7 +49,7 @@ def identifiers(prefix: str, numbers: Int64) -> TextColumn:
 
 
 def batch_of_columns(kind: str, partition: int, offset: Int64, fields: Fields) -> Batch:
-    """A batch with the given columns; the others are absent in every row."""
+    """A batch with the given columns (prices and quantities in 1e-8); the others are absent."""
     rows = len(offset)
     batch = Batch(kind, events.TOPICS[kind], partition, offset)
     batch.numbers = {column.name: np.full(rows, ABSENT) for column in number_columns(kind)}
@@ -56,9 +58,13 @@ def batch_of_columns(kind: str, partition: int, offset: Int64, fields: Fields) -
         if isinstance(values, TextColumn):
             batch.texts[name] = values
         elif isinstance(values, Ladder):
-            batch.ladders[name] = values
+            price, quantity = from_e8(values.price), from_e8(values.quantity)
+            batch.ladders[name] = Ladder(values.offset, price, quantity)
         else:
             batch.numbers[name] = values.astype(np.int64)
+    for column in number_columns(kind):
+        if column.type in STEPPED_TYPES:
+            batch.numbers[column.name] = from_e8(batch.numbers[column.name])
     return batch
 
 

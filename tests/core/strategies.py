@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from monitor.core.contract import events, fixed_point
+from monitor.core.contract import events, fixed_point, stepped
 from monitor.core.decode.batch import COLUMNS, Column
 from monitor.core.decode.codec import validate_record
 
@@ -28,11 +28,27 @@ def _units(low: int, high: int) -> st.SearchStrategy[int]:
     return st.one_of(usual, usual, st.integers(low, high), st.sampled_from([low, high]))
 
 
+def _codes(low: int, high: int) -> st.SearchStrategy[int]:
+    """Codes of stepped decimals, most of them of a size seen in markets."""
+    usual = st.integers(max(low, stepped.PLAIN_FROM), min(high, stepped.PLAIN_FROM + 10**14))
+    cheap = st.integers(max(low, 1), 10**14)
+    return st.one_of(usual, usual, cheap, st.integers(low, high), st.sampled_from([low, high]))
+
+
+def _quantity_text(code: int) -> str:
+    """Quantities below 1 have 8 places."""
+    return stepped.format_code(stepped.quantise(stepped.format_code(code), stepped.PLAIN))
+
+
 def _value(column: Column) -> st.SearchStrategy[Any]:
     if column.type == "time":
         return times
     if column.type == "count":
         return _units(column.low, column.high)
+    if column.type == "price":
+        return _codes(column.low, column.high).map(stepped.format_code)
+    if column.type == "quantity":
+        return _codes(max(column.low, 10**10), column.high).map(_quantity_text)
     if column.type in ("e8", "e6"):
         scale = fixed_point.SCALE if column.type == "e8" else fixed_point.MONEY_SCALE
         return _units(column.low, column.high).map(
@@ -52,19 +68,13 @@ def _value(column: Column) -> st.SearchStrategy[Any]:
 @st.composite
 def ladders(draw: st.DrawFn, falling: bool) -> list[list[str]]:
     """One side of a book, best first."""
-    prices = draw(
-        st.lists(_units(1, fixed_point.INT64_MAX), max_size=events.LEVELS_MAX, unique=True)
+    prices = draw(st.lists(_codes(1, stepped.CODE_MAX), max_size=events.LEVELS_MAX, unique=True))
+    sizes = draw(
+        st.lists(_codes(10**10, stepped.CODE_MAX), min_size=len(prices), max_size=len(prices))
     )
-    sizes = draw(st.lists(st.integers(1, 10**13), min_size=len(prices), max_size=len(prices)))
     prices.sort(reverse=falling)
     levels = zip(prices, sizes, strict=True)
-    return [
-        [
-            fixed_point.format_decimal(p, fixed_point.SCALE),
-            fixed_point.format_decimal(q, fixed_point.SCALE),
-        ]
-        for p, q in levels
-    ]
+    return [[stepped.format_code(p), _quantity_text(q)] for p, q in levels]
 
 
 _PRICES = st.integers(1, 10**14).map(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from monitor.core import snapshot
+from monitor.core.contract.stepped import quantise
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.codec import decode
 from monitor.core.shard_report import batch_from_state, batch_to_state, last_books
@@ -41,7 +42,7 @@ def test_numbers_texts_and_ladders_come_back() -> None:
     assert again.numbers["ts"].tolist() == books.numbers["ts"][[2, 1]].tolist()
     assert again.texts["symbol"].to_strings() == ["X", "long-name"]
     assert again.ladders["asks"].offset.tolist() == [0, 2, 4]
-    assert again.ladders["bids"].price.tolist() == [9_900_000_000] * 2
+    assert again.ladders["bids"].price.tolist() == [quantise("99")] * 2
 
 
 def test_an_absent_text_stays_absent_and_unused_texts_stay_behind() -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from monitor.core.contract import stepped
 from monitor.core.contract.alert import alert_json
 from monitor.core.contract.events import TOPICS, Control
 from monitor.core.decode.batch import ABSENT, COLUMNS, Batch, Ladder, RefusedRecord, TextColumn
+from monitor.core.decode.stepped_kernels import from_e8
 from monitor.core.engine import Engine
 from monitor.core.settings import EngineSettings, StreamSettings, TimeSettings
 from monitor.plugins import detector_factories
@@ -66,8 +68,12 @@ def _numbers(rng: np.random.Generator, column: Any, n: int) -> np.ndarray:
         numbers = rng.integers(0, 2, n)
     elif column.type == "time":
         numbers = START + rng.integers(0, 4_000_000_000, n)
-    elif column.name in ("price", "mark", "index", "last"):
-        numbers = rng.integers(99, 102, n) * 100_000_000
+    elif column.type == "price":
+        numbers = from_e8(rng.integers(99, 102, n) * 100_000_000)
+    elif column.type == "quantity":
+        numbers = from_e8(rng.integers(max(1, column.low), 10**9, n))
+        huge = rng.random(n) < 0.1
+        numbers[huge] = stepped.COARSE_FROM + rng.integers(0, 10**9, huge.sum())
     else:
         numbers = rng.integers(max(1, column.low), 10**9, n)
     numbers = numbers.astype(np.int64)
@@ -98,8 +104,8 @@ def _one_for(accounts: TextColumn, mine: np.ndarray) -> TextColumn:
 def _ladder(rng: np.random.Generator, n: int, side: int) -> Ladder:
     offset = np.concatenate(([0], np.cumsum(rng.integers(0, 4, n)))).astype(np.int64)
     level = np.arange(offset[-1]) - np.repeat(offset[:-1], np.diff(offset))
-    price = 10_000_000_000 + side * (level + 1) * 1_000_000
-    return Ladder(offset, price.astype(np.int64), rng.integers(1, 10**10, offset[-1]))
+    price = from_e8(10_000_000_000 + side * (level + 1) * 1_000_000)
+    return Ladder(offset, price, from_e8(rng.integers(1, 10**10, offset[-1])))
 
 
 TABLES = (
@@ -178,7 +184,7 @@ def part(
     if kind == "mark":
         # Some marks far away from the others.
         wild = (rng.random(len(batch.offset)) < 0.1) & (batch.numbers["mark"] != ABSENT)
-        batch.numbers["mark"][wild] = batch.numbers["mark"][wild] * 3 // 2
+        batch.numbers["mark"][wild] = stepped.quantise("151.5")
         batch.texts["sources"] = _sources(rng, batch.numbers["ts"])
     if kind == "reference":
         batch.texts["payload"] = _rules(rng, batch.numbers["ts"])

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.contract.fixed_point import SCALE, quantise
+from monitor.core.contract.fixed_point import SCALE
+from monitor.core.contract.stepped import FINE, PLAIN, add, quantise
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.codec import encode
+from monitor.core.decode.stepped_kernels import from_e8
 from monitor.venues.parse import UnreadableError
-from monitor.venues.standx import Standx, to_fixed_point
+from monitor.venues.standx import Standx, to_codes
 
 T = 1_700_000_000_000_000_000
 
@@ -83,7 +85,7 @@ def test_an_invalid_book_is_dropped_and_counted() -> None:
     ("bids", "asks", "reason"),
     [
         ([9.8, 9.9], [10.1], "book_order"),
-        ([9.9], [10.1, 10.1], "book_order"),
+        ([9.9], [10.1, 10.0], "book_order"),
         ([9.9, 0.0], [10.1], "out_of_range"),
         ([float("nan")], [10.1], "wrong_type"),
         ([9.9 - i / 100 for i in range(51)], [10.1], "too_many"),
@@ -97,6 +99,15 @@ def test_a_malformed_book_is_refused_and_the_others_stay(
     assert (batch.offset.tolist(), [r.offset for r in batch.refused]) == ([1], [0])
     assert batch.refused[0].reason == reason
     assert batch.refused[0].raw.startswith(b'{"timestamp":')
+
+
+def test_levels_of_one_price_are_added_up() -> None:
+    (batch,) = Standx().read(books((T, [9.9, 9.9, 9.8], [10.1]), (T + 1, [9.9], [10.1, 10.1])))
+    assert batch.refused == []
+    bids, asks = batch.ladders["bids"], batch.ladders["asks"]
+    assert (bids.offset.tolist(), asks.offset.tolist()) == ([0, 2, 3], [0, 1, 2])
+    assert bids.quantity[0] == add(int(bids.quantity[1]), int(bids.quantity[1]))
+    assert asks.quantity[1] == bids.quantity[0]
 
 
 def test_trades_are_takers_fills_and_a_side_that_never_changes_is_noted() -> None:
@@ -135,15 +146,16 @@ def test_a_table_with_other_columns_is_refused() -> None:
         Standx().read(pa.table({"a": [1]}))
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_double_becomes_the_number_of_its_shortest_text(value: float) -> None:
+@given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([FINE, PLAIN]))
+def test_a_double_becomes_the_number_of_its_shortest_text(value: float, below_one: int) -> None:
     try:
-        expected = quantise(repr(value), SCALE)
+        expected = quantise(repr(value), below_one)
     except ValueError:
         expected = -1
-    assert to_fixed_point(np.array([value])).tolist() == [expected]
+    assert to_codes(np.array([value]), below_one).tolist() == [expected]
 
 
 @given(st.integers(0, 2**51 - 1))
 def test_a_decimal_of_eight_places_survives_the_double(units: int) -> None:
-    assert to_fixed_point(np.array([units / SCALE])).tolist() == [units]
+    codes = to_codes(np.array([units / SCALE]))
+    assert codes.tolist() == from_e8(np.array([units])).tolist()

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import Int64
+from detectors.arrays.types import Bool, Int64
 from monitor.core.accounts import ledger_kernels as kernels
 from monitor.core.accounts.ledger_kernels import account_of, pack_key, symbol_of
 from monitor.core.decode.batch import COLUMNS
+from monitor.core.decode.stepped_kernels import LIMB
 from monitor.core.tables.hash_table import GrowableRows, KeyTable, mix_each
 from monitor.core.tables.interner import Interner
 
@@ -63,6 +64,13 @@ class AccountLedger(Stateful):
         self._accounts.grow(len(self.names))
         return self._accounts.data[: len(self.names)]
 
+    @property
+    def is_open(self) -> Bool:
+        """Whether the position of each row is not flat."""
+        limbs = self.position_rows[:, [kernels.ROW_QUANTITY, kernels.ROW_REST]]
+        out: Bool = (limbs != 0).any(axis=1)
+        return out
+
     def row_owners(self) -> tuple[Int64, Int64]:
         """The numbers of the account and of the market of every position row."""
         return account_of(self.keys), symbol_of(self.keys)
@@ -72,8 +80,10 @@ class AccountLedger(Stateful):
         return dict(zip(kernels.ACCOUNT_COLUMNS, self.account_rows[number].tolist(), strict=True))
 
     def position_values(self, row: int) -> dict[str, int]:
-        """A position row by the names of its columns."""
-        return dict(zip(kernels.POSITION_COLUMNS, self.position_rows[row].tolist(), strict=True))
+        """A position row by the names of its columns; its quantity in one number, 1e-8."""
+        values = dict(zip(kernels.POSITION_COLUMNS, self.position_rows[row].tolist(), strict=True))
+        values["quantity"] = values["quantity"] * LIMB + values.pop("rest")
+        return values
 
     @property
     def keys(self) -> Int64:
@@ -156,14 +166,12 @@ class AccountLedger(Stateful):
         owner, symbol = self.row_owners()
         kept = stay[owner]
         if int(kept.sum()) > positions_max:
-            values = self.position_rows[:, [kernels.ROW_QUANTITY, kernels.ROW_ISOLATED]]
-            kept &= (values != 0).any(axis=1)
+            kept &= self.is_open | (self.position_rows[:, kernels.ROW_ISOLATED] != 0)
             rank = mix_each(self.names.hashes[owner], self.symbols.hashes[symbol])
             order = np.flatnonzero(kept)[np.argsort(rank[kept], kind="stable")]
             kept[order[positions_max:]] = False
             self.dropped["positions"] += int((stay[owner] & ~kept).sum())
-        is_open = self.position_rows[:, kernels.ROW_QUANTITY] != 0
-        open_owners = owner[stay[owner] & ~kept & is_open]
+        open_owners = owner[stay[owner] & ~kept & self.is_open]
         data, accounts = self.position_rows[kept], accounts[stay]
         remap = self.names.keep(stay)
         np.add.at(accounts[:, kernels.ACCOUNT_OPEN], remap[open_owners], -1)

@@ -1,7 +1,9 @@
 """The rows of the ledger and the compiled loops over them.
 
 An entry is a row of integers, whatever kind of record it came from; it changes one position and its
-account. Quantities and prices are in 1e-8, money in 1e-6, times in ns.
+account. Quantities and prices of entries are codes of stepped decimals, money is in 1e-6, times in
+ns. A position is a sum of quantities, so it has two limbs: see
+`monitor/core/decode/stepped_kernels.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,15 @@ from numba import njit, types, uint64
 from numba.extending import register_jitable
 
 from detectors.arrays.types import I2, RI1, RI2, RU1, U1
+from monitor.core.contract.stepped import PLAIN
 from monitor.core.decode.batch import ABSENT
+from monitor.core.decode.stepped_kernels import (
+    add_to_limbs,
+    limbs_to_e8,
+    sign_of_limbs,
+    size_of_limbs,
+    to_float_at,
+)
 from monitor.core.tables.hash_table import mix
 from monitor.core.windows.accumulators import notional
 
@@ -35,18 +45,20 @@ LEVERAGE_NEW, LEVERAGE_MODE, LEVERAGE_BEFORE = range(6, 9)
 MOVE_AMOUNT, MOVE_CAUSE = range(6, 8)
 
 EFFECT_COLUMNS = ("opened", "closed", "gain", "held", "before", "leverage")
-"""What an entry did to its position. `FILL`: the quantity that it opened and closed, and what the
-closed part had gained (1e-6). `LEVERAGE`: the open quantity, and the leverage before (0: not
-known). Both: the leverage afterwards."""
+"""What an entry did to its position. `FILL`: the quantity that it opened and closed (codes), and
+what the closed part had gained (1e-6). `LEVERAGE`: the open quantity (a code), and the leverage
+before (0: not known). Both: the leverage afterwards."""
 OPENED_SIZE, CLOSED_SIZE, GAIN, OPEN_SIZE, BEFORE, AFTER = range(len(EFFECT_COLUMNS))
 
 POSITION_COLUMNS = (
     "quantity", "entry", "trade", "fees", "funding", "isolated", "leverage", "mode", "ts",
+    "rest",
 )  # fmt: skip
-"""A position: signed quantity; entry value of what is open; cash from trading; fees paid; funding
-received; isolated margin; leverage (0: not known) and mode by the last write; last event time."""
+"""A position: signed quantity (whole units; its second limb stands last); entry value of what is
+open; cash from trading; fees paid; funding received; isolated margin; leverage (0: not known) and
+mode by the last write; last event time."""
 ROW_QUANTITY, ROW_ENTRY, ROW_TRADE, ROW_FEES, ROW_FUNDING, ROW_ISOLATED = range(6)
-ROW_LEVERAGE, ROW_MODE, ROW_TS = range(6, len(POSITION_COLUMNS))
+ROW_LEVERAGE, ROW_MODE, ROW_TS, ROW_REST = range(6, len(POSITION_COLUMNS))
 
 ACCOUNT_COLUMNS = ("trade", "fees", "funding", "transfers", "open", "ts")
 """An account: what its closed positions left, transfers, its number of open positions, last event
@@ -81,25 +93,33 @@ def symbol_of(key: Any) -> Any:
 
 
 @njit(inline="always")
-def _entry_value_share(entry, quantity, closed):  # type: ignore[no-untyped-def]
-    """The part of an entry value that belongs to `closed` units of the position."""
-    return np.int64(np.rint(float(entry) * float(closed) / float(abs(quantity))))
+def is_open(row):  # type: ignore[no-untyped-def]
+    """Whether a position is not flat."""
+    return row[ROW_QUANTITY] != 0 or row[ROW_REST] != 0
+
+
+@njit(inline="always")
+def _entry_value_share(row, closed):  # type: ignore[no-untyped-def]
+    """The part of the entry value that belongs to the quantity `closed` (a code) of a position."""
+    quantity = abs(limbs_to_e8(row[ROW_QUANTITY], row[ROW_REST]))
+    return np.int64(np.rint(float(row[ROW_ENTRY]) * to_float_at(closed, PLAIN) / quantity))
 
 
 @njit(inline="always")
 def _change_position(row, account, signed, price):  # type: ignore[no-untyped-def]
     """Add `signed` units at `price` to a position; returns their value (1e-6)."""
-    before, size = row[ROW_QUANTITY], abs(signed)
+    size = abs(signed)
     value = notional(price, size)
     row[ROW_TRADE] += -value if signed > 0 else value
-    row[ROW_QUANTITY] = before + signed
+    whole, rest = add_to_limbs(row[ROW_QUANTITY], row[ROW_REST], signed)
+    before, after = sign_of_limbs(row[ROW_QUANTITY], row[ROW_REST]), sign_of_limbs(whole, rest)
     if before == 0 or (before > 0) == (signed > 0):
         row[ROW_ENTRY] += value
-    elif size < abs(before):
-        row[ROW_ENTRY] -= _entry_value_share(row[ROW_ENTRY], before, size)
+    elif after == before:
+        row[ROW_ENTRY] -= _entry_value_share(row, size)
     else:
-        row[ROW_ENTRY] = notional(price, size - abs(before))
-    after = row[ROW_QUANTITY]
+        row[ROW_ENTRY] = notional(price, size_of_limbs(whole, rest))
+    row[ROW_QUANTITY], row[ROW_REST] = whole, rest
     account[ACCOUNT_OPEN] += np.int64(after != 0) - np.int64(before != 0)
     return value
 
@@ -116,15 +136,19 @@ def _settle_flat_position(row, account):  # type: ignore[no-untyped-def]
 @njit(inline="always")
 def _note_fill(row, signed, price, effect):  # type: ignore[no-untyped-def]
     """Write what a fill is about to do to a position."""
-    quantity, size = row[ROW_QUANTITY], abs(signed)
+    whole, rest, size = row[ROW_QUANTITY], row[ROW_REST], abs(signed)
     effect[AFTER] = row[ROW_LEVERAGE]
-    if quantity == 0 or (quantity > 0) == (signed > 0):
+    before = sign_of_limbs(whole, rest)
+    if before == 0 or (before > 0) == (signed > 0):
         effect[OPENED_SIZE] = size
         return
-    closed = min(size, abs(quantity))
-    gain = notional(price, closed) - _entry_value_share(row[ROW_ENTRY], quantity, closed)
-    effect[OPENED_SIZE], effect[CLOSED_SIZE] = size - closed, closed
-    effect[GAIN] = gain if quantity > 0 else -gain
+    after_whole, after_rest = add_to_limbs(whole, rest, signed)
+    turns = sign_of_limbs(after_whole, after_rest) == -before
+    closed = size_of_limbs(whole, rest) if turns else size
+    gain = notional(price, closed) - _entry_value_share(row, closed)
+    effect[OPENED_SIZE] = size_of_limbs(after_whole, after_rest) if turns else 0
+    effect[CLOSED_SIZE] = closed
+    effect[GAIN] = gain if before > 0 else -gain
 
 
 @njit(inline="always")
@@ -136,7 +160,7 @@ def _move_collateral(entry, r, data, account):  # type: ignore[no-untyped-def]
             # The cause says which way: venues differ in whose sign they write.
             data[r, ROW_ISOLATED] += abs(amount) if cause == MARGIN_IN else -abs(amount)
     elif cause == FUNDING:
-        if r >= 0 and data[r, ROW_QUANTITY] != 0:
+        if r >= 0 and is_open(data[r]):
             data[r, ROW_FUNDING] += amount
         else:
             account[ACCOUNT_FUNDING] += amount
@@ -150,7 +174,7 @@ def _move_collateral(entry, r, data, account):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _set_leverage(entry, row, effect):  # type: ignore[no-untyped-def]
-    effect[OPEN_SIZE] = abs(row[ROW_QUANTITY])
+    effect[OPEN_SIZE] = size_of_limbs(row[ROW_QUANTITY], row[ROW_REST])
     before = entry[LEVERAGE_BEFORE]
     effect[BEFORE] = row[ROW_LEVERAGE] if before == ABSENT else before
     row[ROW_LEVERAGE], row[ROW_MODE] = entry[LEVERAGE_NEW], entry[LEVERAGE_MODE]
@@ -194,7 +218,7 @@ def apply_entries(entries, rows, data, accounts, fills_by_cause, effects):  # ty
             row[ROW_MODE] = entry[POSITION_MODE]
             if entry[POSITION_LEVERAGE] != ABSENT:
                 row[ROW_LEVERAGE] = entry[POSITION_LEVERAGE]
-        if row[ROW_QUANTITY] == 0:
+        if not is_open(row):
             _settle_flat_position(row, account)
 
 

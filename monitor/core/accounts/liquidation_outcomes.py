@@ -28,8 +28,10 @@ from monitor.core.accounts.ledger import CAUSES, AccountLedger
 from monitor.core.accounts.ledger_kernels import ACCOUNT, FILL, ISOLATED, OP, SYMBOL, TS
 from monitor.core.accounts.ledger_kernels import FILL_CAUSE as CAUSE
 from monitor.core.accounts.ledger_kernels import FILL_QUANTITY as QUANTITY
+from monitor.core.contract import stepped
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.contract.units import SECOND_NS
+from monitor.core.decode.stepped_kernels import LIMB
 from monitor.core.margin import liquidation_price
 from monitor.core.margin.liquidation_price import Position, Regime
 from monitor.core.margin.tiers import Tiers
@@ -53,7 +55,7 @@ VERDICTS = (
 )
 _FORCED_CODES = tuple(CAUSES.index(cause) for cause in FORCED_CAUSES)
 MarketLookup = Callable[[int], tuple[int | None, tuple[Regime, Tiers] | None]]
-"""A market's raw mark (1e-8) and rules by its number; None where there is none."""
+"""A market's raw mark (a code) and rules by its number; None where there is none."""
 RowValues = dict[str, int]
 """A row of the ledger by the names of its columns."""
 
@@ -98,7 +100,7 @@ def _isolated_margin(row: RowValues) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One position that the venue forced. Prices in 1e-8; None where `verdict` is a reason.
+    """One position that the venue forced. None where `verdict` is a reason.
 
     `error_bps`: how much too early the prediction was, bps of the mark; negative: too late.
     """
@@ -110,14 +112,14 @@ class Outcome:
     mode: str
     verdict: str
     predicted: Fraction | None = None
-    actual: int | None = None
+    actual: Fraction | None = None
     error_bps: float | None = None
 
 
 def _judge(
     pool: MarginPool, symbol: int, signed: int, cause: str, lookup: MarketLookup
 ) -> tuple[Any, ...]:
-    """Compare a forced fill of quantity `signed` (1e-8) with the pool just before it.
+    """Compare a forced fill of quantity `signed` (a code) with the pool just before it.
 
     Returns the last fields of an `Outcome`, from its verdict on.
     """
@@ -132,7 +134,7 @@ def _judge(
         if rules is None:
             return ("no_rules",)
         has_marks &= mark is not None
-        marks[market] = mark or 0
+        marks[market] = stepped.exact(mark or 0)
         positions[market] = _position(market, values, marks[market], *rules)
     if not has_marks:
         return ("no_mark",)
@@ -141,7 +143,7 @@ def _judge(
         (liquidation_price.requirement(*other) for other in positions.values()), Fraction(0)
     )
     value = sum(values["quantity"] * marks[market] for market, values in pool.rows.items())
-    equity = Fraction(pool.cash, MONEY_SCALE) + Fraction(value, SCALE**2)
+    equity = Fraction(pool.cash, MONEY_SCALE) + value / LIMB
     if cause == "adl" and equity >= others + liquidation_price.requirement(regime, position):
         return ("counterparty",)
     k = liquidation_price.BANKRUPTCY_K if cause == "adl" else liquidation_price.LIQUIDATION_K
@@ -152,15 +154,15 @@ def _judge(
         return ("no_price",)
     early = (price / position.price - 1) * 10_000 * (1 if position.quantity > 0 else -1)
     band = sum(abs(early) > edge for edge in EDGES_BPS)
-    return VERDICTS[band], price * SCALE, marks[symbol], float(early)
+    return VERDICTS[band], price, marks[symbol], float(early)
 
 
 def _position(
-    symbol: int, row: RowValues, mark: int, regime: Regime, tiers: Tiers
+    symbol: int, row: RowValues, mark: Fraction, regime: Regime, tiers: Tiers
 ) -> tuple[Regime, Position]:
-    quantity = Fraction(row["quantity"], SCALE)
+    quantity = Fraction(row["quantity"], LIMB)
     entry = Fraction(row["entry"], MONEY_SCALE) / abs(quantity) if regime.at_entry else None
-    return regime, Position(str(symbol), quantity, Fraction(mark, SCALE), tiers, entry)
+    return regime, Position(str(symbol), quantity, mark, tiers, entry)
 
 
 class Outcomes(Stateful):

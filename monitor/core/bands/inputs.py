@@ -13,9 +13,9 @@ from monitor.core.bands.kernels import arrays
 from monitor.core.bands.kernels.arrays import Float32, Int32, MarketTable
 from monitor.core.bands.kernels.books import read_books
 from monitor.core.bands.layout import EDGE_ZONES
-from monitor.core.contract.fixed_point import SCALE
 from monitor.core.contract.units import ZONE_BINS
 from monitor.core.decode.batch import ABSENT
+from monitor.core.decode.stepped_kernels import to_floats
 from monitor.core.margin.liquidation_price import Regime
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import INDEX, LEVELS, MARK, VALUES
@@ -25,8 +25,8 @@ class MarketInputs(NamedTuple):
     """What is known of the markets beside the accounts; rows stand by the number of the symbol.
 
     `rules`: regime and tier table by market; `rules_version` rises whenever they change. `marks`
-    (symbols, `MARK_VALUES`): the last trusted ones, 1e-8; `ABSENT`: none. `books` (symbols,
-    `BOOK_WIDTH`): the last ones, 1e-8. `volatility_of` a symbol: realised volatility a year (None:
+    (symbols, `MARK_VALUES`): the last trusted ones, codes; `ABSENT`: none. `books` (symbols,
+    `BOOK_WIDTH`): the last ones, codes. `volatility_of` a symbol: realised volatility a year (None:
     not measured yet), and how far apart the steps are that it was measured on, s.
     """
 
@@ -41,7 +41,7 @@ def mark_prices(marks: Int64) -> Float64:
     """The mark of each row of `MarketInputs.marks`: the index where there is none, else NaN."""
     mark, index = marks[:, MARK - VALUES], marks[:, INDEX - VALUES]
     price = np.where(mark != ABSENT, mark, index)
-    return np.where(price != ABSENT, price / SCALE, np.nan)
+    return to_floats(price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class BookImpact:
     @classmethod
     def from_rows(cls, mark: Float64, books: Int64) -> BookImpact:
         """From book rows (`BOOK_WIDTH`), one a market."""
-        ladders = books[:, VALUES:].reshape(len(mark), 2, 2, LEVELS) / SCALE
+        ladders = to_floats(books[:, VALUES:]).reshape(len(mark), 2, 2, LEVELS)
         price, size = (np.ascontiguousarray(ladders[:, :, i].transpose(1, 0, 2)) for i in (0, 1))
         return cls.from_ladders(mark, price, size)
 

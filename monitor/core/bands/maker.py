@@ -20,8 +20,8 @@ from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
 from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
-from monitor.core.contract.fixed_point import SCALE
 from monitor.core.decode.batch import ABSENT
+from monitor.core.decode.stepped_kernels import to_float
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import OPEN_INTEREST, VALUES
@@ -127,7 +127,7 @@ class BandMaker:
         markets = []
         for k, name in enumerate(self._ledger.symbols.names(symbols)):
             regime, tiers = inputs.rules[name]
-            price, contracts = float(mark[symbols[k]]), int(open_interest[symbols[k]]) / SCALE
+            price, contracts = float(mark[symbols[k]]), to_float(int(open_interest[symbols[k]]))
             zones = open_interest_estimate.estimate_cells(tiers, price, contracts)
             within = [[side.units[side.zone < e].sum() for e in EDGE_ZONES] for side in zones]
             markets.append(MarketBands(

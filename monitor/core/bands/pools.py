@@ -19,7 +19,7 @@ import numpy as np
 from detectors.arrays.growable import QUARTER_MORE, grow_rows
 from detectors.arrays.types import Int64
 from monitor.core.accounts.ledger import AccountLedger
-from monitor.core.accounts.ledger_kernels import ROW_QUANTITY, symbol_of
+from monitor.core.accounts.ledger_kernels import symbol_of
 from monitor.core.bands.kernels import pools as kernels
 from monitor.core.bands.kernels.arrays import PositionArrays
 
@@ -97,7 +97,7 @@ class Pools:
         """Number markets in which a position has opened for the first time."""
         count = len(self._ledger.symbols)
         market_of = grow_rows(self._markets.market_of, count, -1, 1.0)
-        opened = rows[self._ledger.position_rows[rows, ROW_QUANTITY] != 0]
+        opened = rows[self._ledger.is_open[rows]]
         opened_in = np.bincount(symbol_of(self._ledger.keys[opened]), minlength=count) > 0
         new = np.flatnonzero(opened_in & (market_of < 0))
         self._markets = self._markets._replace(market_of=market_of)

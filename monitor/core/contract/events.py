@@ -5,8 +5,9 @@ Schema, the AsyncAPI document, the scanner's table (`monitor/core/decode/codec.p
 recorded day's columns (`monitor/core/decode/batch.py`) are derived from them. The models judge
 every record that the scanner cannot decide.
 
-Every number is an integer on a grid: prices, quantities, rates and leverage in 1e-8, money in 1e-6,
-time in nanoseconds. Digits beyond the grid are rounded half to even, from the text.
+Every number is an integer on a grid: prices and quantities as stepped decimals (`stepped.py`),
+rates and leverage in 1e-8, money in 1e-6, time in nanoseconds. Digits beyond the grid are rounded
+half to even, from the text.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from monitor.core.contract import fixed_point
+from monitor.core.contract import fixed_point, stepped
 from monitor.core.contract.fixed_point import SCALE, NumberText
 
-VERSION = 1
+VERSION = 2
 """Version of the contract. It rises when older recorded days can no longer be read."""
 
 TS_MIN = 946_684_800_000_000_000
@@ -38,9 +39,12 @@ LEVELS_MAX = 50
 TEXT_MAX = 128
 
 
-def _number_schema(unit: str, digits: int) -> pydantic.WithJsonSchema:
+_PRICES, _QUANTITIES = "18 (from 1 on 8, from 1e10 on 2)", "8 (from 1e10 on 2)"
+
+
+def _number_schema(unit: str, places: int | str) -> pydantic.WithJsonSchema:
     text = {"type": "string", "pattern": f"^{fixed_point.NUMBER_PATTERN.pattern}$"}
-    meaning = f"{unit}, read from its text to {digits} decimal places"
+    meaning = f"{unit}, read from its text to {places} decimal places"
     return pydantic.WithJsonSchema({"anyOf": [{"type": "number"}, text], "description": meaning})
 
 
@@ -61,13 +65,17 @@ def _reject_number(value: Any) -> Any:
     return value
 
 
+def _number_text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise PydanticCustomError("wrong_type", "not a number or a decimal string")
+    return str(value)
+
+
 def _fixed_point(scale: int) -> tuple[BeforeValidator, pydantic.PlainSerializer]:
     """How a number on the grid is read, and how it is written."""
 
     def read(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-            raise PydanticCustomError("wrong_type", "not a number or a decimal string")
-        return fixed_point.quantise(str(value), scale)
+        return fixed_point.quantise(_number_text(value), scale)
 
     def write(units: int) -> str:
         return fixed_point.format_decimal(units, scale)
@@ -75,12 +83,27 @@ def _fixed_point(scale: int) -> tuple[BeforeValidator, pydantic.PlainSerializer]
     return BeforeValidator(read), pydantic.PlainSerializer(write, when_used="json")
 
 
-_E8, _E6 = _fixed_point(SCALE), _fixed_point(fixed_point.MONEY_SCALE)
+def _read_price(value: Any) -> int:
+    return stepped.quantise(_number_text(value))
 
-Price = Annotated[int, *_E8, Field(gt=0), _number_schema("quote currency a unit, > 0", 8)]
-Quantity = Annotated[int, *_E8, Field(gt=0), _number_schema("base units, > 0", 8)]
-QuantityOrZero = Annotated[int, *_E8, Field(ge=0), _number_schema("base units, >= 0", 8)]
-SignedQuantity = Annotated[int, *_E8, _number_schema("base units, long > 0, short < 0", 8)]
+
+def _read_quantity(value: Any) -> int:
+    return stepped.quantise(_number_text(value), stepped.PLAIN)
+
+
+_E8, _E6 = _fixed_point(SCALE), _fixed_point(fixed_point.MONEY_SCALE)
+_AS_TEXT = pydantic.PlainSerializer(stepped.format_code, when_used="json")
+_PRICE = BeforeValidator(_read_price), _AS_TEXT
+_QUANTITY = BeforeValidator(_read_quantity), _AS_TEXT
+
+Price = Annotated[int, *_PRICE, Field(gt=0), _number_schema("quote currency a unit, > 0", _PRICES)]
+Quantity = Annotated[int, *_QUANTITY, Field(gt=0), _number_schema("base units, > 0", _QUANTITIES)]
+QuantityOrZero = Annotated[
+    int, *_QUANTITY, Field(ge=0), _number_schema("base units, >= 0", _QUANTITIES)
+]
+SignedQuantity = Annotated[
+    int, *_QUANTITY, _number_schema("base units, long > 0, short < 0", _QUANTITIES)
+]
 Rate = Annotated[int, *_E8, _number_schema("a fraction (0.0001 = 1 bp)", 8)]
 Share = Annotated[int, *_E8, Field(ge=0, le=SCALE), _number_schema("a fraction between 0 and 1", 8)]
 Multiple = Annotated[int, *_E8, Field(gt=0), _number_schema("times, > 0", 8)]
@@ -143,7 +166,7 @@ class SizedEvent(MarketEvent):
     @model_validator(mode="after")
     def _check_notional(self) -> SizedEvent:
         price, quantity = getattr(self, "price", None), getattr(self, "quantity", None)
-        if price and quantity and price * quantity > NOTIONAL_MAX * SCALE**2:
+        if price and quantity and stepped.exact(price) * stepped.exact(quantity) > NOTIONAL_MAX:
             raise PydanticCustomError("out_of_range", "price × quantity is over 1e12")
         return self
 
@@ -201,7 +224,22 @@ class Leverage(MarketEvent):
 
 
 Level = tuple[Price, Quantity]
-BookSide = Annotated[list[Level], Field(max_length=LEVELS_MAX)]
+
+
+def _merge_levels(levels: list[Level]) -> list[Level]:
+    """Add up neighbours at one price: the grid may be coarser than a venue's tick."""
+    merged: list[Level] = []
+    for price, quantity in levels:
+        if merged and merged[-1][0] == price:
+            merged[-1] = price, stepped.add(merged[-1][1], quantity)
+        else:
+            merged.append((price, quantity))
+    return merged
+
+
+BookSide = Annotated[
+    list[Level], Field(max_length=LEVELS_MAX), pydantic.AfterValidator(_merge_levels)
+]
 
 
 class Book(MarketEvent):

@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args, get_origin
@@ -16,14 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from monitor.core.contract import events, fixed_point
+from monitor.core.contract import events, fixed_point, stepped
 
 Int64 = NDArray[np.int64]
 
 ABSENT = -(2**63)
 """An optional number that a record does not have; `quantise` never gives it."""
 
-ColumnType = Literal["time", "count", "e8", "e6", "text", "enum", "flag", "ladder", "json"]
+ColumnType = Literal[
+    "time", "count", "price", "quantity", "e8", "e6", "text", "enum", "flag", "ladder", "json"
+]
+STEPPED_TYPES = ("price", "quantity")
+"""Types of the columns that hold codes of stepped decimals."""
+NUMBER_TYPES = ("time", "count", *STEPPED_TYPES, "e8", "e6", "enum", "flag")
+"""Types of the columns that live in `Batch.numbers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,10 @@ def _column(name: str, model: type[BaseModel]) -> Column:
         for bound in [entry, *getattr(entry, "metadata", ())]:
             low = max(low, getattr(bound, "ge", low), getattr(bound, "gt", low - 1) + 1)
             high = min(high, getattr(bound, "le", high), getattr(bound, "lt", high + 1) - 1)
+    for type_, read in (("price", events._read_price), ("quantity", events._read_quantity)):
+        if read in grids:
+            low, high = max(low, -stepped.CODE_MAX), min(high, stepped.CODE_MAX)
+            return Column(name, type_, required, low, high)
     if any(f is events._read_integer for f in grids):
         return Column(name, "time" if low == events.TS_MIN else "count", required, low, high)
     scale = next(f.__closure__[0].cell_contents for f in grids if getattr(f, "__closure__", None))
@@ -188,7 +199,8 @@ class RefusedRecord:
 class Batch:
     """Decoded records of one kind from one topic partition, in offset order.
 
-    `refused` lists the records between them that the contract does not accept.
+    `refused` lists the records between them that the contract does not accept. `left_out`: how many
+    numbers were out of range and are absent from their accepted records, by `kind.field`.
     """
 
     kind: str
@@ -199,6 +211,7 @@ class Batch:
     texts: dict[str, TextColumn] = field(default_factory=dict)
     ladders: dict[str, Ladder] = field(default_factory=dict)
     refused: list[RefusedRecord] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -215,7 +228,7 @@ class Batch:
 
 def number_columns(kind: str) -> list[Column]:
     """The columns of `kind` that live in `Batch.numbers`."""
-    return [c for c in COLUMNS[kind] if c.type in ("time", "count", "e8", "e6", "enum", "flag")]
+    return [c for c in COLUMNS[kind] if c.type in NUMBER_TYPES]
 
 
 def text_columns(kind: str) -> list[Column]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from monitor.core.contract import events, fixed_point
+from monitor.core.contract import events, fixed_point, stepped
 from monitor.core.decode import batch, scanner
 from monitor.core.decode.batch import ABSENT, Batch, Column, Int64, RefusedRecord, TextColumn
 from monitor.core.decode.validate import REASONS, kind_of, validate_record
@@ -31,11 +31,13 @@ __all__ = [
 UNKNOWN = "unknown"
 """Kind (and topic) of records that name no kind of the contract; all of them are refused."""
 _TYPES = {
-    "time": scanner.INTEGER, "count": scanner.INTEGER, "e8": scanner.DECIMAL, "e6": scanner.DECIMAL,
-    "text": scanner.TEXT, "enum": scanner.ENUM, "flag": scanner.ENUM, "ladder": scanner.LADDER,
-    "json": scanner.JSON,
+    "time": scanner.INTEGER, "count": scanner.INTEGER, "price": scanner.DECIMAL,
+    "quantity": scanner.DECIMAL, "e8": scanner.DECIMAL, "e6": scanner.DECIMAL, "text": scanner.TEXT,
+    "enum": scanner.ENUM, "flag": scanner.ENUM, "ladder": scanner.LADDER, "json": scanner.JSON,
 }  # fmt: skip
-_DIGITS_OF = {"e8": 8, "e6": 6, "ladder": 8}
+_DIGITS_OF = {
+    "price": scanner.PRICE_DIGITS, "quantity": scanner.QUANTITY_DIGITS, "e8": 8, "e6": 6,
+}  # fmt: skip
 
 
 def _compact(value: Any) -> str:
@@ -207,12 +209,12 @@ def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[
 
     `offset`: of each record, rising. `kind`: one of `events.KINDS`, or `UNKNOWN` for records of
     which `kind_of` gives `None`. Records that the contract does not accept are in `refused`, with
-    their bytes.
+    their bytes. A number out of range that a record need not have costs only itself (`left_out`).
 
     >>> raw = [b'{"kind":"cancel","ts":1764000000000000000,"symbol":"X","price":"0.5"}', b"?"]
     >>> b = decode("cancel", "cancels", 0, np.array([7, 8]), raw)
     >>> b.numbers["price"].tolist(), b.refused[0].offset, b.refused[0].reason
-    ([50000000], 8, 'not_json')
+    ([500000000000000000], 8, 'not_json')
     """
     if len(offset) != len(raws):
         raise ValueError(f"{len(raws)} records need as many offsets, not {len(offset)}")
@@ -222,15 +224,18 @@ def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[
     undecided = np.flatnonzero(draft.undecided)
     keep = np.ones(len(raws), np.bool_)
     refused: list[RefusedRecord] = []
+    left_out: list[str] = []
     for row in undecided.tolist():
-        verdict = validate_record(raws[row], kind)
+        verdict = validate_record(raws[row], kind, left_out)
         if isinstance(verdict, BaseModel):
             draft.fill(row, verdict)
         else:
             keep[row] = False
             refused.append(RefusedRecord(topic, partition, int(offset[row]), *verdict, raws[row]))
     rows = np.flatnonzero(keep) if len(undecided) else None
-    return draft.build(topic, partition, offset, refused, rows)
+    out = draft.build(topic, partition, offset, refused, rows)
+    out.left_out.update(f"{kind}.{name}" for name in left_out)
+    return out
 
 
 def _refuse_all(topic: str, partition: int, offset: Int64, raws: Sequence[bytes]) -> Batch:
@@ -265,6 +270,8 @@ def _number_formatter(column: Column) -> Callable[[int], str]:
         return lambda code: texts[code]
     if column.type in ("time", "count"):
         return lambda value: f"{name}:{value}"
+    if column.type in batch.STEPPED_TYPES:
+        return lambda value: f'{name}:"{stepped.format_code(value)}"'
     scale = fixed_point.SCALE if column.type == "e8" else fixed_point.MONEY_SCALE
     return lambda value: f'{name}:"{fixed_point.format_decimal(value, scale)}"'
 
@@ -281,7 +288,7 @@ def _column_as_json(b: Batch, column: Column) -> list[str]:
         return [f"{name}:{write(text)}" if text is not None else "" for text in texts]
     ladder = b.ladders[column.name]
     price, quantity = (
-        [f'"{fixed_point.format_decimal(units, fixed_point.SCALE)}"' for units in values.tolist()]
+        [f'"{stepped.format_code(code)}"' for code in values.tolist()]
         for values in (ladder.price, ladder.quantity)
     )
     levels = [f"[{p},{q}]" for p, q in zip(price, quantity, strict=True)]

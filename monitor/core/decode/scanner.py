@@ -13,18 +13,21 @@ import numpy as np
 from numba import njit
 
 from detectors.arrays.types import B1, I1, I2, INT, RBYTES
-from monitor.core.contract import events, fixed_point
+from monitor.core.contract import events, fixed_point, stepped
 from monitor.core.decode.batch import ABSENT
+from monitor.core.decode.stepped_kernels import to_float
 
 # The columns of a field's row in the table: where its name stands, what type it is, which row of
 # the numbers, texts or ladders it fills, its bounds, its range of values, its decimal places.
 NAME, LENGTH, TYPE, SLOT, LOW, HIGH, VALUES_BEGIN, VALUES_END, DIGITS = range(9)
 VALUE_START, VALUE_LENGTH, VALUE_CODE = range(3)
 INTEGER, DECIMAL, TEXT, ENUM, LADDER, JSON = range(6)
+PRICE_DIGITS, QUANTITY_DIGITS = -stepped.FINE, -stepped.PLAIN
+"""Decimal places of numbers below 1, with the sign turned: a stepped decimal, read to its code."""
 
 _DIGITS_MAX = 18
 """Digits before the point that surely fit 64 bits; a number with more stays undecided."""
-_SURE_NOTIONAL = events.NOTIONAL_MAX * float(fixed_point.SCALE) ** 2 * 0.999
+_SURE_NOTIONAL = events.NOTIONAL_MAX * 0.999
 """Below this the product in floating point is certain to be within the bound."""
 _UNKNOWN_MAX = 16
 """Unknown fields a record may have on the fast path."""
@@ -80,7 +83,10 @@ def _read_integer(buf: Any, i: int) -> tuple[int, int]:
 
 @njit(forceinline=True)
 def _read_decimal(buf: Any, i: int, digits: int) -> tuple[int, int]:
-    """Read a decimal number to `digits` places, half to even: the byte after it, its units."""
+    """Read a decimal number to `digits` places, half to even: the byte after it, its units.
+
+    `PRICE_DIGITS`, `QUANTITY_DIGITS`: the code of a stepped decimal.
+    """
     begin = i
     negative = buf[i] == 0x2D
     i += negative
@@ -92,10 +98,21 @@ def _read_decimal(buf: Any, i: int, digits: int) -> tuple[int, int]:
     count = i - first
     if count == 0 or count > _DIGITS_MAX or (count > 1 and buf[first] == 0x30):
         return -1, 0
+    shift, step = 0, 1
+    if digits < 0:
+        if value >= 10_000_000_000:
+            if value >= 10**16:
+                return -1, 0
+            digits, shift = stepped.COARSE, stepped.COARSE_SHIFT
+        elif value > 0:
+            digits, shift = stepped.PLAIN, stepped.PLAIN_SHIFT
+        else:
+            digits = -digits
+            step = _POW10[stepped.FINE - digits]
     if value > _LARGEST[digits]:
         return -1, 0
     if buf[i] != 0x2E:
-        value *= _POW10[digits]
+        value = value * _POW10[digits] + shift
         return i, -value if negative else value
     i += 1
     first = i
@@ -116,6 +133,7 @@ def _read_decimal(buf: Any, i: int, digits: int) -> tuple[int, int]:
             value += 1
         if i - begin > fixed_point.NUMBER_CHARS_MAX:
             return -1, 0
+    value = value * step + shift
     return i, -value if negative else value
 
 
@@ -144,13 +162,13 @@ def _read_ladder(
     while True:
         if buf[i] != 0x5B or at - first == events.LEVELS_MAX:
             return -1, first
-        i, p = _read_number(buf, _skip_space(buf, i + 1), 8)
+        i, p = _read_number(buf, _skip_space(buf, i + 1), PRICE_DIGITS)
         if i < 0:
             return -1, first
         i = _skip_space(buf, i)
         if buf[i] != 0x2C:
             return -1, first
-        i, q = _read_number(buf, _skip_space(buf, i + 1), 8)
+        i, q = _read_number(buf, _skip_space(buf, i + 1), QUANTITY_DIGITS)
         if i < 0:
             return -1, first
         i = _skip_space(buf, i)
@@ -324,7 +342,7 @@ def scan_records(
             numbers, start, length, first, levels, price, quantity, used, following, unknown,
         )  # fmt: skip
         if sure and p >= 0 and numbers[p, row] != ABSENT and numbers[q, row] != ABSENT:
-            sure = float(numbers[p, row]) * float(numbers[q, row]) < _SURE_NOTIONAL
+            sure = to_float(numbers[p, row]) * to_float(numbers[q, row]) < _SURE_NOTIONAL
         if not sure:
             undecided[row] = True
             used[0], used[1] = bids, asks

@@ -50,6 +50,19 @@ _REASON_OF = {
 _ABOUT = ("market", "position", "insurance_fund")
 _NESTING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {k: TypeAdapter(m) for k, m in events.KINDS.items()}
+_NEEDLESS = {
+    "order": {"seq"},  # an order without a price would be a market order
+    "cancel": {"seq", "price", "quantity", "placed_ts"},
+    "fill": {"seq", "fee"},
+    "leverage": {"seq", "previous"},
+    "book": {"seq"},
+    "mark": {
+        "seq", "mark", "index", "last", "funding_rate", "funding_interval_s", "open_interest",
+    },
+    "collateral": {"seq"},
+    "reference": {"seq", "tick", "lot"},
+}  # fmt: skip
+"""Numbers of each kind that a record may lack without meaning something else."""
 
 
 class _RefusedError(Exception):
@@ -150,17 +163,42 @@ def _refusal_reason(error: ValidationError) -> tuple[str, str]:
     return reason, detail if complete else f"{detail}, saw {preview(seen)}"
 
 
-def validate_record(raw: bytes, kind: str | None) -> BaseModel | tuple[str, str]:
+def _needless_numbers(error: ValidationError, kind: str) -> list[str]:
+    """The fields that are all that is wrong, if each is a number that may be absent."""
+    names = []
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        place = [part for part in fault["loc"] if part not in _ABOUT]
+        reason = _REASON_OF.get(fault["type"], fault["type"])
+        if reason != "out_of_range" or len(place) != 1 or place[0] not in _NEEDLESS[kind]:
+            return []
+        names.append(str(place[0]))
+    return names
+
+
+def validate_record(
+    raw: bytes, kind: str | None, left_out: list[str] | None = None
+) -> BaseModel | tuple[str, str]:
     """An event of the contract, or the reason why the record is none, and a detail.
 
-    `kind`: the kind of the record's topic; `None`: take it from the record.
+    `kind`: the kind of the record's topic; `None`: take it from the record. A number out of range
+    that may be absent is: the names of such fields are added to `left_out`.
 
     >>> validate_record(b'{"kind": "order"}', "cancel")
     ('wrong_kind', "kind: saw 'order' where cancel belongs")
     """
     try:
         fields = _parse(raw)
-        event: BaseModel = _ADAPTERS[_check_kind(fields, kind)].validate_python(fields)
+        kind = _check_kind(fields, kind)
+        try:
+            event: BaseModel = _ADAPTERS[kind].validate_python(fields)
+        except ValidationError as error:
+            names = _needless_numbers(error, kind)
+            if not names:
+                return _refusal_reason(error)
+            without = {name: value for name, value in fields.items() if name not in names}
+            event = _ADAPTERS[kind].validate_python(without)
+            if left_out is not None:
+                left_out += names
     except _RefusedError as refused:
         reason, detail = refused.args
         return reason, detail

@@ -19,6 +19,7 @@ from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.contract.feature_catalogue import BAND_BPS, FEATURE_NAMES
 from monitor.core.contract.units import YEAR_S
 from monitor.core.decode.batch import ABSENT
+from monitor.core.decode.stepped_kernels import ratios, relative_gaps, to_floats
 from monitor.core.event_time.watermark import NEVER
 from monitor.core.features import rolling
 from monitor.core.features.rolling import IN, RollingMarketState
@@ -179,7 +180,7 @@ def _sweep_bps(minima: Int64) -> Float64:
     pairs = (MINIMUM.buy_low, MINIMUM.buy_high), (MINIMUM.sell_low, MINIMUM.sell_high)
     for c, (low, high) in enumerate(pairs):
         some = minima[:, low] != NO_MINIMUM
-        out[some, c] = (-minima[some, high] / minima[some, low] - 1.0) * 1e4
+        out[some, c] = (ratios(-minima[some, high], minima[some, low]) - 1.0) * 1e4
     return out
 
 
@@ -205,7 +206,7 @@ def _rolling_input(out: Float64, sums: Int64, minima: Int64, book: Int64) -> Flo
     inputs[:, IN.depth_ask] = out[:, FEATURE_COLUMN["depth_25bps_ask"]]
     mid = book[:, BOOK.mid]
     quoted = (book[:, BOOK.ts] != NEVER) & (mid != ABSENT)
-    inputs[:, IN.mid] = np.where(quoted, mid / 1e8, np.nan)
+    inputs[:, IN.mid] = np.where(quoted, to_floats(mid), np.nan)
     for i, (side, hit) in enumerate((("buy", "sell"), ("sell", "buy"))):
         inputs[:, IN.cancelled_buy + i] = _total(sums, f"cancel_notional_{side}") / 1e6
         # A venue tells of both sides of a trade, or of its taker's alone.
@@ -235,8 +236,9 @@ def _put_book(out: Float64, book: Int64, end_ns: Int64) -> None:
     seen = column["ts"] != NEVER
     bid, ask = column["bid"], column["ask"]
     both = seen & (bid != ABSENT) & (ask != ABSENT)
-    mid = (bid + ask.astype(np.float64)) / 2
-    _put(out, "spread_bps", (ask - bid) / mid * 1e4, both)
+    spread = np.zeros(len(book))
+    spread[both] = relative_gaps(bid[both], ask[both]) * 1e4
+    _put(out, "spread_bps", spread, both)
     for name in (f"depth_{bps}bps_{side}" for side in ("bid", "ask") for bps in BAND_BPS):
         _put(out, name, column[name] / 1e6, seen)
     near_bid, near_ask = column["depth_25bps_bid"] / 1e6, column["depth_25bps_ask"] / 1e6
@@ -257,7 +259,7 @@ def _put_mark(out: Float64, mark: Int64) -> None:
     has = {name: column != ABSENT for name, column in value.items()}
     both = has["mark"] & has["index"]
     gap = np.zeros(len(mark))
-    gap[both] = value["mark"][both] / value["index"][both] - 1.0
+    gap[both] = ratios(value["mark"][both], value["index"][both]) - 1.0
     _put(out, "mark_to_index_bps", gap * 1e4, both)
     _put(out, "mark_gap_bps", np.abs(gap) * 1e4, both)
     rate = value["funding_rate"] / 1e8
@@ -265,4 +267,4 @@ def _put_mark(out: Float64, mark: Int64) -> None:
     interval_s = value["funding_interval_s"]
     timed = has["funding_rate"] & has["funding_interval_s"] & (interval_s > 0)
     _put(out, "funding_apr", rate * (YEAR_S / np.where(timed, interval_s, 1)), timed)
-    _put(out, "open_interest", value["open_interest"] / 1e8, has["open_interest"])
+    _put(out, "open_interest", to_floats(value["open_interest"]), has["open_interest"])

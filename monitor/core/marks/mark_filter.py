@@ -14,8 +14,8 @@ import numpy as np
 
 from detectors.arrays.types import Int64
 from monitor.core.contract.feature_catalogue import DOUBTED_PRICES
-from monitor.core.contract.fixed_point import SCALE
 from monitor.core.decode.batch import ABSENT
+from monitor.core.decode.stepped_kernels import places_of, to_float, to_float_at
 from monitor.core.finding import Finding, OffsetRange
 from monitor.core.marks import mark_guard
 from monitor.core.marks import market_rows as columns
@@ -76,11 +76,13 @@ class MarkFilter:
 
     def _read_update(self, row: list[int], book: Int64) -> mark_guard.MarkUpdate:
         mark, index, last = (
-            None if row[at] == ABSENT else row[at] / SCALE
+            None if row[at] == ABSENT else to_float(row[at])
             for at in (columns.MARK, columns.INDEX, columns.LAST)
         )
-        bid, ask = book[columns.BEST_BID], book[columns.BEST_ASK]
-        middle = 0.5 * float(bid + ask) / SCALE if bid > 0 and ask > 0 else None
+        bid, ask = int(book[columns.BEST_BID]), int(book[columns.BEST_ASK])
+        places = places_of(max(bid, ask))
+        both = to_float_at(bid, places) + to_float_at(ask, places)
+        middle = 0.5 * both / 10**places if bid > 0 and ask > 0 else None
         ts, partition, offset = row[columns.TS], row[columns.PARTITION], row[columns.OFFSET]
         # The text was valid when its record was decoded.
         sources = tuple(

@@ -1,6 +1,7 @@
 """Marks and books as rows of integers, until their time comes and as the last ones by market.
 
-Prices, quantities and open interest are in 1e-8, times in ns; `ABSENT` where a mark has no value.
+Prices, quantities and open interest are codes of stepped decimals, times in ns; `ABSENT` where a
+mark has no value.
 """
 
 from __future__ import annotations

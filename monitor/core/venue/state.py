@@ -44,9 +44,9 @@ PendingRule = tuple[int, int, int, bytes]
 class VenueState(Stateful):
     """All accounts of a venue and what their margin depends on.
 
-    By symbol, 1e-8: `raw_marks`, the last mark and index, trusted or not (what the venue acted on);
-    `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`. By market: `rule_records`, the
-    last rules with a table that can be used, and `market_rules`, what they say; `rules_version`
+    By symbol, as codes: `raw_marks`, the last mark and index, trusted or not (what the venue acted
+    on); `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`. By market: `rule_records`,
+    the last rules with a table that can be used, and `market_rules`, what they say; `rules_version`
     rises with every change. `funds`: insurance fund by market ("": the venue's), 1e-6. `unread`:
     reference records that could not be read, and tier tables refused. `changes`: entries of the
     cell that was applied last (`ENTRY_COLUMNS`) and their effects (`EFFECT_COLUMNS`); no part of a
@@ -179,7 +179,7 @@ class VenueState(Stateful):
             self.changes.append((entries, self.ledger.apply_entries(entries)))
 
     def _mark_and_rules(self, symbol: int) -> tuple[int | None, tuple[Regime, Tiers] | None]:
-        """A market's mark (the index where there is none), 1e-8, and its rules."""
+        """A market's mark (the index where there is none), a code, and its rules."""
         mark, index = self.raw_marks.data[symbol].tolist()
         price = index if mark == ABSENT else mark
         name = self.ledger.symbols.names(np.array([symbol]))[0]

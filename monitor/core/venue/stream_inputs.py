@@ -19,6 +19,7 @@ from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands
 from monitor.core.contract.feature_catalogue import HIGH_LEVERAGE, VENUE_FEATURES
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
+from monitor.core.decode.stepped_kernels import to_floats
 from monitor.core.finding import OffsetRange
 from monitor.core.venue.state import VenueState
 
@@ -73,11 +74,11 @@ def _counted_entries(
     before, after = effects[:, ledger.BEFORE], effects[:, ledger.AFTER]
     mark = np.where(symbol >= 0, mark_prices(venue.trusted_marks.data[symbol]), np.nan)
     raised = changes_leverage & (before > 0) & (after > before)
-    notional = effects[:, ledger.OPEN_SIZE] / SCALE * mark
+    notional = to_floats(effects[:, ledger.OPEN_SIZE]) * mark
     high = is_fill & (after >= HIGH_LEVERAGE * SCALE)
     near_depth = np.array([depth.get(number, np.nan) for number in symbol.tolist()])
     near_depth = np.where(near_depth > 0.0, near_depth, np.nan)
-    opened = 100.0 * effects[:, ledger.OPENED_SIZE] / SCALE * mark / near_depth
+    opened = 100.0 * to_floats(effects[:, ledger.OPENED_SIZE]) * mark / near_depth
     closed, gain = effects[:, ledger.CLOSED_SIZE], effects[:, ledger.GAIN]
     # The fee of the fill that closes stands for that of the fill that opened, too.
     profit = gain - 2 * np.where(is_fill, entries[:, ledger.FILL_FEE], 0)
@@ -88,7 +89,7 @@ def _counted_entries(
         "raised_notional": (raised, notional),
         "raised_near_tier": (near_tier, notional),
         "opened_high_to_depth": (high & (opened >= OPENED_MIN), opened),
-        "churned_notional": (churned, closed / SCALE * mark),
+        "churned_notional": (churned, to_floats(closed) * mark),
         "unexplained": (unexplained, np.abs(entries[:, ledger.MOVE_AMOUNT]) / MONEY_SCALE),
     }
     rows = {name: np.flatnonzero(mask & (amount > 0)) for name, (mask, amount) in streams.items()}

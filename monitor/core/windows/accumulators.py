@@ -13,9 +13,11 @@ from detectors.arrays.columns import column_numbers
 from detectors.arrays.hash_table import mix
 from detectors.arrays.types import B1, I1, I2, I3, INT, RI1, RU1, U1
 from monitor.core.contract.feature_catalogue import HIGH_LEVERAGE
-from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
+from monitor.core.contract.fixed_point import SCALE
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
+from monitor.core.decode import stepped_kernels
 from monitor.core.decode.batch import ABSENT
+from monitor.core.decode.stepped_kernels import NOTIONAL_CAP
 from monitor.core.windows import columns
 
 SUM = column_numbers(columns.SUMS)
@@ -23,19 +25,12 @@ MINIMUM = column_numbers(columns.MINIMA)
 _SPREAD = column_numbers(columns.CONCENTRATION_COLUMNS)
 _COUNT_CEILING = 256
 """Counts from here on are alike when the most active accounts are chosen."""
-NOTIONAL_CAP = 10**18
-"""A record counts with at most 1e12 quote units: a sum of millions of them stays in 64 bits."""
 
 
 @njit(INT(INT, INT), cache=True, nogil=True)
 def notional(price, quantity):  # type: ignore[no-untyped-def]
-    """price · quantity, both in 1e-8, as money in 1e-6: exact, rounded down."""
-    if float(price) * float(quantity) * 1e-10 >= float(NOTIONAL_CAP):
-        return NOTIONAL_CAP
-    p1, p0 = price // SCALE, price % SCALE
-    q1, q0 = quantity // SCALE, quantity % SCALE
-    low = p0 * q0 // SCALE
-    return p1 * q1 * MONEY_SCALE + (p1 * q0 + p0 * q1 + low) // (SCALE // MONEY_SCALE)
+    """Price · quantity, codes of stepped decimals, as money in 1e-6: exact, rounded down."""
+    return stepped_kernels.notional(price, quantity)
 
 
 @njit((I2, I2, INT, RI1, RI1), cache=True, nogil=True)

@@ -9,6 +9,7 @@ from detectors.arrays.columns import column_numbers
 from detectors.arrays.types import I2, INT, RI1
 from monitor.core.contract.feature_catalogue import BAND_BPS
 from monitor.core.decode.batch import ABSENT, Ladder
+from monitor.core.decode.stepped_kernels import middle, places_of, reach, to_float_at
 from monitor.core.windows.accumulators import SUM, notional
 from monitor.core.windows.columns import BOOK_COLUMNS
 
@@ -27,16 +28,17 @@ def _cost_to_trade(side, low, high, mid, size):  # type: ignore[no-untyped-def]
     """
     left = float(size)
     base = 0.0
+    places = places_of(mid)
     for i in range(low, high):
         value = float(notional(side.price[i], side.quantity[i]))
         take = min(left, value)
-        base += take / float(side.price[i])
+        base += take / to_float_at(side.price[i], places)
         left -= take
         if left <= 0.0:
             break
     if left > 0.0 or base <= 0.0:
         return ABSENT
-    return np.int64(round(abs(float(size) / base / float(mid) - 1.0) * 1e8))
+    return np.int64(round(abs(float(size) / base / to_float_at(mid, places) - 1.0) * 1e8))
 
 
 @njit((I2, RI1, RI1, RI1, _LADDER, _LADDER, INT, I2), cache=True, nogil=True)
@@ -61,19 +63,19 @@ def add_books(sums, row, ts, offset, bids, asks, size, books):  # type: ignore[n
         b[BOOK.offset] = offset[i]
         b[BOOK.bid] = best_bid
         b[BOOK.ask] = best_ask
-        mid = best_bid // 2 + best_ask // 2 if both else max(best_bid, best_ask)
+        mid = middle(best_bid, best_ask) if both else max(best_bid, best_ask)
         b[BOOK.mid] = mid
         for k in range(len(BAND_BPS)):
-            reach = mid // 10_000 * BAND_BPS[k] + mid % 10_000 * BAND_BPS[k] // 10_000
+            low, high = reach(mid, BAND_BPS[k])
             depth = np.int64(0)
             for j in range(b0, b1):
-                if bids.price[j] < mid - reach:
+                if bids.price[j] < low:
                     break
                 depth += notional(bids.price[j], bids.quantity[j])
             b[_DEPTH_BID + k] = depth
             depth = np.int64(0)
             for j in range(a0, a1):
-                if asks.price[j] > mid + reach:
+                if asks.price[j] > high:
                     break
                 depth += notional(asks.price[j], asks.quantity[j])
             b[_DEPTH_ASK + k] = depth

@@ -45,7 +45,7 @@ MINIMA = (
 )  # fmt: skip
 """The lowest value of each; of every `high` and of `behind` the highest, with its sign turned.
 
-Prices of takers' fills by side, 1e-8; `behind`: how far a record ran behind the highest event time
+Prices of takers' fills by side, codes; `behind`: how far a record ran behind the highest event time
 of its topic partition, ns; seq: the venue's own sequence numbers by kind."""
 NO_MINIMUM = 2**62
 """Where there was none."""
@@ -55,8 +55,8 @@ BOOK_COLUMNS = (
     *(f"depth_{bps}bps_bid" for bps in BAND_BPS), *(f"depth_{bps}bps_ask" for bps in BAND_BPS),
     "cost_buy", "cost_sell",
 )  # fmt: skip
-"""The last book of a window: event time in ns (`NEVER`: no book), prices in 1e-8, depth in 1e-6 of
-the quote currency; the cost to trade a given notional, as a distance from the mid in 1e-8."""
+"""The last book of a window: event time in ns (`NEVER`: no book), prices as codes, depth in 1e-6
+of the quote currency; the cost to trade a given notional, as a distance from the mid in 1e-8."""
 
 MARK_COLUMNS = ("mark", "index", "last", "funding_rate", "funding_interval_s", "open_interest")
 """The last value of each, after its event time and offset: see `MARK_WIDTH`."""

@@ -16,6 +16,7 @@ from detectors.arrays.hash_table import EMPTY, pair_slot
 from detectors.arrays.types import I1, I2, INT, RI1, RU1, Bool, Int64
 from monitor.core.contract.feature_catalogue import NEAR_BPS
 from monitor.core.decode.batch import ABSENT
+from monitor.core.decode.stepped_kernels import reach
 from monitor.core.event_time.watermark import NEVER
 from monitor.core.windows import columns
 from monitor.core.windows.accumulators import notional
@@ -106,8 +107,9 @@ def add_near_touch(cancels, cell, book, table, out):  # type: ignore[no-untyped-
             continue
         n = out[cancel[_CANCEL.row]]
         n[_NEAR.priced] += 1
-        away = (best - cancel[_CANCEL.price]) * cancel[_CANCEL.side]
-        if away > best // 10_000 * NEAR_BPS:
+        low, high = reach(best, NEAR_BPS)
+        price = cancel[_CANCEL.price]
+        if price < low if cancel[_CANCEL.side] > 0 else price > high:
             continue
         n[_NEAR.near] += 1
         n[_NEAR.near_notional] += cancel[_CANCEL.notional]

@@ -10,9 +10,9 @@ A worked example. Account 0xa deposits 8 and buys 40 SOL at 10. A liquidation ha
 and in its second 0xa sells 40 SOL at 9.8. A/N = 4/396, so the implied mark is
 9.8 / (1 − 4/396) = 9.9, and 40 · 9.9 = 396 = N: this fill was forced, at a mark of 9.9.
 
->>> sale = Trade(0, b"", {"symbol": "SOL"}, 9_80000000, -40_00000000)
+>>> sale = Trade(0, b"", {"symbol": "SOL"}, 98 * ONE // 10, -40 * ONE)
 >>> liquidation = TableLiquidation(0, b"", "0xa", 396_000000, 4_000000, True)
->>> float(liquidation.implied_mark(sale)) / 1e8
+>>> float(liquidation.implied_mark(sale) / ONE)
 9.9
 >>> find_forced_fills(liquidation, [sale]) == [sale]
 True
@@ -30,13 +30,14 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from fractions import Fraction
 
-from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, format_decimal
+from monitor.core.contract.fixed_point import MONEY_SCALE, format_decimal
+from monitor.core.contract.stepped import ONE
 from monitor.venues.parse import Record
 
 NOTIONAL_TOLERANCE = Fraction(1, 10_000)
 """Prices have five digits, so that quantity times implied mark meets N to within 1 bp."""
-_CASH_DIVISOR = SCALE * SCALE // MONEY_SCALE
-"""Price (1e-8) times quantity (1e-8) over this is an amount in 1e-6."""
+_CASH_DIVISOR = ONE * ONE // MONEY_SCALE
+"""Price (1e-18) times quantity (1e-18) over this is an amount in 1e-6."""
 LineRecord = tuple[bytes, Record]
 """A line and a record that it makes."""
 
@@ -53,7 +54,7 @@ class LedgerUpdate:
 
 @dataclass(slots=True)
 class Trade:
-    """A fill; `price` and `signed_quantity` (a purchase is above 0) 1e-8."""
+    """A fill; `price` and `signed_quantity` (a purchase is above 0) 1e-18."""
 
     ts: int
     raw: bytes
@@ -80,7 +81,7 @@ class TableLiquidation:
     cross: bool
 
     def implied_mark(self, trade: Trade) -> Fraction:
-        """The mark (1e-8) at which the venue closes at this trade's price."""
+        """The mark (1e-18) at which the venue closes at this trade's price."""
         share = Fraction(self.value, self.notional)
         return trade.price / (1 + share if trade.signed_quantity > 0 else 1 - share)
 
@@ -134,7 +135,7 @@ class LiquidationMatcher:
         for trade in fills:
             trade.record["cause"] = "liquidation"
         for coin, trade in {trade.record["symbol"]: trade for trade in fills}.items():
-            price = format_decimal(round(liquidation.implied_mark(trade)), SCALE)
+            price = format_decimal(round(liquidation.implied_mark(trade)), ONE)
             mark = {"kind": "mark", "ts": liquidation.ts, "symbol": coin, "mark": price}
             self.marks.append((liquidation.raw, mark))
             key = liquidation.user, coin

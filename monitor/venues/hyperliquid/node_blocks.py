@@ -17,7 +17,8 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from monitor.core.contract.fixed_point import SCALE, format_decimal, quantise
+from monitor.core.contract.fixed_point import SCALE, format_decimal
+from monitor.core.contract.stepped import ONE, PLAIN, count
 from monitor.core.contract.units import MILLISECOND_NS
 from monitor.venues.parse import Record, UnreadableError, read_json
 
@@ -101,9 +102,9 @@ class NodeBlocks:
         """A position record where the fills so far do not add up to the fill's start position."""
         key = fill["account"], fill["symbol"]
         try:
-            start = quantise(str(d["startPosition"]), SCALE)
-            size = quantise(str(fill["quantity"]), SCALE)
-            price = quantise(str(fill["price"]), SCALE)
+            start = count(str(d["startPosition"]), PLAIN)
+            size = count(str(fill["quantity"]), PLAIN)
+            price = count(str(fill["price"]))
         except (KeyError, PydanticCustomError):
             price = size = 0
         valid = isinstance(fill["ts"], int) and fill["side"] in SIDES.values()
@@ -115,7 +116,7 @@ class NodeBlocks:
         self._positions[key] = start + (size if fill["side"] == "buy" else -size)
         more = start - (before or 0)
         if before is not None:
-            if abs(more) <= 1 + (abs(start) >> _NOISE_BITS):
+            if abs(more) <= ONE // SCALE + (abs(start) >> _NOISE_BITS):
                 self._notes["start positions that are as the fills before had left them"] += 1
                 return []
             self._notes["start positions that differ from the fills before: set by a record"] += 1
@@ -131,18 +132,18 @@ class NodeBlocks:
                 "about": "position",
                 "symbol": fill["symbol"],
                 "account": fill["account"],
-                "quantity": format_decimal(more, SCALE),
-                "entry_price": format_decimal(self._entry_price(start, size, price, d), SCALE),
+                "quantity": format_decimal(more, ONE),
+                "entry_price": format_decimal(self._entry_price(start, size, price, d), ONE),
                 "margin_mode": "cross",
             }
         ]
 
     def _entry_price(self, start: int, size: int, price: int, d: dict[str, Any]) -> int:
-        """The average entry price (1e-8), from the profit of a closing fill; else its price."""
+        """The average entry price (1e-18), from the profit of a closing fill; else its price."""
         closed = min(abs(start), size)
         try:
             if closed and d.get("dir") in _CLOSES:
-                profit = quantise(str(d["closedPnl"]), SCALE) * SCALE // closed
+                profit = count(str(d["closedPnl"])) * ONE // closed
                 entry = price - profit if start > 0 else price + profit
                 if entry > 0:
                     return entry

@@ -21,7 +21,8 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Any
 
-from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE, quantise
+from monitor.core.contract.fixed_point import MONEY_SCALE, quantise
+from monitor.core.contract.stepped import PLAIN, count
 from monitor.core.contract.units import SECOND_NS
 from monitor.venues.adapter import OptionError
 from monitor.venues.hyperliquid.forced_fills import (
@@ -125,7 +126,7 @@ class HyperliquidTables:
             raise UnreadableError("bad_value", f"side {row['side']!a}: not Bid or Ask")
         if row["crossed"] not in ("true", "false"):
             raise UnreadableError("bad_value", f"crossed {row['crossed']!a}: not true or false")
-        price, size = quantise(row["px"], SCALE), quantise(row["sz"], SCALE)
+        price, size = count(row["px"]), count(row["sz"], PLAIN)
         if price <= 0 or size <= 0:
             raise UnreadableError("out_of_range", "price and size are above 0")
         record = {

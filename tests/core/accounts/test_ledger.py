@@ -26,6 +26,7 @@ from monitor.core.accounts.ledger_kernels import (
     WITHDRAWAL,
 )
 from monitor.core.decode.batch import ABSENT, COLUMNS, TextColumn
+from monitor.core.decode.stepped_kernels import from_e8
 from tests.core.accounts.equity_split import split_equity
 
 E8, E6 = 10**8, 10**6
@@ -54,7 +55,7 @@ EVENTS = st.one_of(
 
 
 def entries(machine: AccountLedger, events: list[Any], begin: int = 0) -> np.ndarray:
-    """Entries one ns apart; names are interned in the order of the events."""
+    """Entries one ns apart, quantities and prices from 1e-8; names are interned in their order."""
     names = machine.names.intern(
         TextColumn.from_strings([ACCOUNTS[who[0]] for _, who, *_ in events])
     )
@@ -63,6 +64,8 @@ def entries(machine: AccountLedger, events: list[Any], begin: int = 0) -> np.nda
     )
     out = np.zeros((len(events), len(ENTRY_COLUMNS)), np.int64)
     for i, (op, _, a, b, c, d) in enumerate(events):
+        if op in (FILL, POSITION):
+            a, b = from_e8(np.array([a, b])).tolist()
         out[i] = LONG_AGO + begin + i, op, 0, i, names[i], symbols[i], a, b, c, d, 0
     return out
 

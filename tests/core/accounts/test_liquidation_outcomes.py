@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -87,8 +88,8 @@ def test_a_cross_long_is_compared_at_the_mark_of_its_time() -> None:
     # 110 + 10 (x − 100) = 0.05 · 10 x  →  x = 890 / 9.5
     price = 890 / 9.5
     assert outcome.predicted is not None
-    assert float(outcome.predicted) == pytest.approx(price * 1e8, rel=1e-15)
-    assert outcome.actual == 9_350_000_000
+    assert float(outcome.predicted) == pytest.approx(price, rel=1e-15)
+    assert outcome.actual == Fraction("93.5")
     assert outcome.error_bps == pytest.approx((price / 93.5 - 1) * 1e4)
     assert (outcome.cause, outcome.mode, outcome.verdict) == (
         "liquidation",

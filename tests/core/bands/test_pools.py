@@ -8,7 +8,6 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.accounts.ledger_kernels import ROW_QUANTITY
 from monitor.core.bands.pools import Pools
 from tests.core.accounts.test_ledger import EVENTS, entries, machine
 from tests.core.bands.position_arrays import pools_of
@@ -42,7 +41,7 @@ def test_pools_updated_step_by_step_equal_pools_built_at_once(parts: list[list[A
         after_update = content(updated)
         ledger._touched = None
         assert content(Pools(ledger)) == after_update
-        open_rows = np.count_nonzero(ledger.position_rows[:, ROW_QUANTITY])
+        open_rows = np.count_nonzero(ledger.is_open)
         assert sum(len(pool[2]) for pool in after_update[0]) == open_rows
 
 

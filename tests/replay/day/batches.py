@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from monitor.core.contract import events, fixed_point
+from monitor.core.contract import events, stepped
 from monitor.core.decode.batch import (
     ABSENT,
     COLUMNS,
@@ -49,9 +49,7 @@ def _texts(draw: Any, column: Column, rows: int) -> TextColumn:
 @st.composite
 def _ladders(draw: Any, rows: int) -> Ladder:
     sizes = draw(st.lists(st.integers(0, 3), min_size=rows, max_size=rows))
-    level = st.lists(
-        st.integers(1, fixed_point.INT64_MAX), min_size=sum(sizes), max_size=sum(sizes)
-    )
+    level = st.lists(st.integers(1, stepped.CODE_MAX), min_size=sum(sizes), max_size=sum(sizes))
     offset = np.concatenate(([0], np.cumsum(np.array(sizes, np.int64))))
     return Ladder(offset, np.array(draw(level), np.int64), np.array(draw(level), np.int64))
 

@@ -220,7 +220,7 @@ def test_a_folder_without_day_json_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": 99}, "is of format 99, contract 1; this program reads 1 and 1"),
+        ({"format": 99}, "is of format 99, contract 2; this program reads 1 and 2"),
         ({"contract": 99}, "is of format 1, contract 99"),
         ({"files": {"../../etc/x": {"bytes": 1, "sha256": ""}}}, "which no recorded day has"),
         ({"records": 3}, r"is no recorded day: day\.json: Expected `object`"),

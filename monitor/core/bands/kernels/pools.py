@@ -17,6 +17,7 @@ from monitor.core.accounts import ledger_kernels as columns
 from monitor.core.accounts.ledger_kernels import account_of, symbol_of
 from monitor.core.bands.kernels.arrays import inner_njit, tuple_type
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
+from monitor.core.decode.stepped_kernels import limbs_to_e8
 
 SPAN_SIZES = np.array([1, 2] + [n << c for c in range(24) for n in (3, 4)], np.int64)
 """Slots of a span, by class: an account has a market once, and there are at most 2^24."""
@@ -181,9 +182,9 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
     for n in range(touched.size):
         r = touched[n]
         a, symbol = account_of(keys[r]), symbol_of(keys[r])
-        q, isolated = data[r, columns.ROW_QUANTITY], data[r, columns.ROW_MODE] == columns.ISOLATED
+        opens, isolated = columns.is_open(data[r]), data[r, columns.ROW_MODE] == columns.ISOLATED
         pool = pool_of[r]
-        if q != 0:
+        if opens:
             # Room for one more pool and for the widest span that this row may ask for.
             cross = cross_of[a]
             need = 1 if isolated or cross < 0 else SPAN_SIZES[size[cross] + 1]
@@ -191,7 +192,7 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
                 return n
         own = data[r, columns.ROW_TRADE] + data[r, columns.ROW_FUNDING] - data[r, columns.ROW_FEES]
         margin = data[r, columns.ROW_ISOLATED]
-        assumed = q != 0 and isolated and margin <= 0 and data[r, columns.ROW_LEVERAGE] > 0
+        assumed = opens and isolated and margin <= 0 and data[r, columns.ROW_LEVERAGE] > 0
         if assumed:
             value, leverage = data[r, columns.ROW_ENTRY], data[r, columns.ROW_LEVERAGE]
             margin = np.int64(np.rint(float(value) / float(leverage) * SCALE))
@@ -200,7 +201,7 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
         share = -margin if isolated else own
         rest[a] += share - share_of[r]
         share_of[r] = share
-        if pool >= 0 and (q == 0 or isolated_of[pool] != isolated):
+        if pool >= 0 and (not opens or isolated_of[pool] != isolated):
             open_positions[market_of[symbol]] -= 1
             if isolated_of[pool]:
                 free_span(pool, pools, slots, free)
@@ -210,7 +211,7 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
             else:
                 _remove_slot(r, pool, pools, slots)
             pool = np.int32(-1)
-        if q == 0:
+        if not opens:
             pool_of[r] = -1
             continue
         if pool < 0:
@@ -234,7 +235,7 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
             i = start[pool]
             while slot_row[i] != r:
                 i += 1
-        quantity[i] = q / SCALE
+        quantity[i] = limbs_to_e8(data[r, columns.ROW_QUANTITY], data[r, columns.ROW_REST]) / SCALE
         entry[i] = data[r, columns.ROW_ENTRY] / MONEY_SCALE / abs(quantity[i])
         if isolated:
             cash[pool] = (own + margin) / MONEY_SCALE if margin > 0 else np.nan
