@@ -24,6 +24,7 @@ from monitor.core.accounts.ledger_kernels import (
     TS,
 )
 from monitor.core.decode.batch import TextColumn
+from monitor.core.decode.stepped_kernels import from_e8
 
 MARKETS, FILLS = 500, 1_000_000
 
@@ -42,8 +43,9 @@ def main() -> None:
         out[:, TS], out[:, OP] = begin + np.arange(len(chosen)), FILL
         out[:, ACCOUNT], out[:, SYMBOL] = np.divmod(chosen, MARKETS)
         signs = rng.choice((-1, 1), len(chosen))
-        out[:, FILL_QUANTITY] = rng.integers(1, 10**10, len(chosen)) * signs
-        out[:, FILL_PRICE], out[:, FILL_FEE] = rng.integers(1, 10**12, len(chosen)), 1000
+        out[:, FILL_QUANTITY] = from_e8(rng.integers(1, 10**10, len(chosen)) * signs)
+        out[:, FILL_PRICE] = from_e8(rng.integers(1, 10**12, len(chosen)))
+        out[:, FILL_FEE] = 1000
         return out
 
     for part in np.array_split(rng.permutation(pairs), 8):

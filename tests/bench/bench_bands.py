@@ -28,6 +28,7 @@ from monitor.core.accounts.ledger_kernels import (
     OFFSET,
     OP,
     ROW_QUANTITY,
+    ROW_REST,
     SYMBOL,
     TS,
 )
@@ -35,6 +36,7 @@ from monitor.core.bands.inputs import RuleArrays
 from monitor.core.bands.kernels.arrays import PRICE_LIQUIDATION, PositionArrays
 from monitor.core.bands.maker import BandMaker
 from monitor.core.decode.batch import TextColumn
+from monitor.core.decode.stepped_kernels import LIMB, from_e8, to_floats
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import BEST_ASK, BEST_BID, LEVELS
@@ -64,7 +66,11 @@ def fills(rng: np.random.Generator, ts: int, account: Int64, symbol: Int64, mark
     side = np.where(rng.random(len(account)) < 0.55, 1, -1)
     at = mark[symbol] * np.exp(rng.normal(0, 0.03, len(account)))
     quantity = np.rint(notional / mark[symbol] * E8).astype(np.int64) + 1
-    return entries(FILL, ts, account, symbol, side * quantity, np.rint(at * E8).astype(np.int64))
+    return entries(FILL, ts, account, symbol, from_e8(side * quantity), codes_of(at))
+
+
+def codes_of(values: Float64) -> Int64:
+    return from_e8(np.rint(values * E8).astype(np.int64))
 
 
 def holdings(rng: np.random.Generator, accounts: int) -> tuple[Int64, Int64, Int64]:
@@ -109,7 +115,8 @@ def build_venue(accounts: int, rng: np.random.Generator) -> tuple[VenueState, Fl
     gross = np.zeros(accounts)
     for part in np.array_split(order, 16):
         rows = fills(rng, 10**18, account[part], market[part], mark)
-        np.add.at(gross, account[part], np.abs(rows[:, FILL_QUANTITY]) / E8 * mark[market[part]])
+        size = np.abs(to_floats(rows[:, FILL_QUANTITY]))
+        np.add.at(gross, account[part], size * mark[market[part]])
         venue.ledger.apply_entries(rows)
     money = gross / np.exp(rng.normal(2.0, 0.8, accounts)) * E6
     every = np.arange(accounts)
@@ -119,8 +126,8 @@ def build_venue(accounts: int, rng: np.random.Generator) -> tuple[VenueState, Fl
     levels = np.arange(1, LEVELS + 1) * 0.0002
     books = venue.last_books.data[:MARKETS]
     for best, sign in ((BEST_BID, -1), (BEST_ASK, 1)):
-        books[:, best : best + LEVELS] = np.rint(mark[:, None] * (1 + sign * levels) * E8)
-        books[:, best + LEVELS : best + 2 * LEVELS] = np.rint(2e5 / mark * E8)[:, None]
+        books[:, best : best + LEVELS] = codes_of(mark[:, None] * (1 + sign * levels))
+        books[:, best + LEVELS : best + 2 * LEVELS] = codes_of(2e5 / mark)[:, None]
     return venue, mark
 
 
@@ -160,14 +167,15 @@ def time_refresh(
     """
     accounts = len(venue.ledger.names)
     mark *= np.exp(rng.normal(0, 0.0005, MARKETS))
-    venue.trusted_marks.data[:MARKETS, 0] = np.rint(mark * E8)
+    venue.trusted_marks.data[:MARKETS, 0] = codes_of(mark)
     who, where = rng.integers(0, accounts, FILLS), rng.integers(0, MARKETS, FILLS)
     rows = rng.integers(0, len(venue.ledger.position_rows), FILLS)
     in_place = rng.random(FILLS) < 0.9  # A tenth opens a position in a market that is new to it.
     owner, symbol = venue.ledger.row_owners()
     who, where = np.where(in_place, owner[rows], who), np.where(in_place, symbol[rows], where)
     coming = fills(rng, ts, who, where, mark)
-    quantity = venue.ledger.position_rows[rows, ROW_QUANTITY]
+    positions = venue.ledger.position_rows[rows]
+    quantity = from_e8(positions[:, ROW_QUANTITY] * LIMB + positions[:, ROW_REST])
     closing = in_place & (rng.random(FILLS) < 0.2)
     coming[closing, FILL_QUANTITY] = -quantity[closing]
     coming = coming[coming[:, FILL_QUANTITY] != 0]

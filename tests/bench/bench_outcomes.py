@@ -38,7 +38,7 @@ from pathlib import Path
 
 from monitor.core.accounts.liquidation_outcomes import EDGES_BPS, Outcome
 from monitor.core.alerts.formatting import format_iso
-from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
+from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.settings import EngineSettings
 from monitor.core.venue.state import VenueState
 from monitor.venues.hyperliquid import Hyperliquid
@@ -134,7 +134,7 @@ def _case(
     if silent:
         case.why = case.why or f"no prediction: {silent[0]}"
         return case
-    marks = {o.symbol: Fraction(o.actual or 0, SCALE) for o in predicted}
+    marks = {o.symbol: o.actual or Fraction(0) for o in predicted}
     notional, value = (
         Fraction(reported.notional, MONEY_SCALE),
         Fraction(reported.value, MONEY_SCALE),

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
+from monitor.core.contract import stepped
+from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.decode.batch import ABSENT, COLUMNS, Batch
 from monitor.venues.hyperliquid.forced_fills import TableLiquidation
 from monitor.venues.hyperliquid.tables import MAINTENANCE
@@ -122,10 +123,10 @@ class History:
                 if at < ts:
                     self.after.setdefault((at, account), "traded" if is_fill else "moved")
             if is_fill:
-                price = Fraction(int(n["price"][row]), SCALE)
+                price = stepped.exact(int(n["price"][row]))
                 self._last[symbols[row]] = price
                 if mine is not None:
-                    signed = Fraction(int(n["side"][row]) * int(n["quantity"][row]), SCALE)
+                    signed = stepped.exact(int(n["side"][row]) * int(n["quantity"][row]))
                     self._fill(ts, account, symbols[row], signed, price, free)
             elif mine is not None:
                 amount = Fraction(int(n["amount"][row]), MONEY_SCALE)

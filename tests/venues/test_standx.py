@@ -107,7 +107,7 @@ def test_levels_of_one_price_are_added_up() -> None:
     bids, asks = batch.ladders["bids"], batch.ladders["asks"]
     assert (bids.offset.tolist(), asks.offset.tolist()) == ([0, 2, 3], [0, 1, 2])
     assert bids.quantity[0] == add(int(bids.quantity[1]), int(bids.quantity[1]))
-    assert asks.quantity[1] == bids.quantity[0]
+    assert asks.quantity[1] == bids.quantity[1]  # 0.25 twice
 
 
 def test_trades_are_takers_fills_and_a_side_that_never_changes_is_noted() -> None:

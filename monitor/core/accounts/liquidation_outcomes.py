@@ -142,8 +142,8 @@ def _judge(
     others = sum(
         (liquidation_price.requirement(*other) for other in positions.values()), Fraction(0)
     )
-    value = sum(values["quantity"] * marks[market] for market, values in pool.rows.items())
-    equity = Fraction(pool.cash, MONEY_SCALE) + value / LIMB
+    worth = (values["quantity"] * marks[market] for market, values in pool.rows.items())
+    equity = Fraction(pool.cash, MONEY_SCALE) + sum(worth, Fraction(0)) / LIMB
     if cause == "adl" and equity >= others + liquidation_price.requirement(regime, position):
         return ("counterparty",)
     k = liquidation_price.BANKRUPTCY_K if cause == "adl" else liquidation_price.LIQUIDATION_K

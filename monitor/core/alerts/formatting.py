@@ -11,7 +11,7 @@ LIST_MAX = 4
 """Members of a list in a sentence; a longer list says how many are left out."""
 
 
-def format_number(value: float) -> str:
+def format_number(value: float, places_max: int = 6) -> str:
     """A number with three digits, or thousands in groups.
 
     >>> format_number(4.1234), format_number(82), format_number(1_345_000)
@@ -22,8 +22,17 @@ def format_number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    text = f"{value:.{min(digits, 6)}f}"
+    text = f"{value:.{min(digits, places_max)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def format_price(value: float) -> str:
+    """A price as `format_number` writes it, however low.
+
+    >>> format_price(4.244e-7)
+    '0.000000424'
+    """
+    return format_number(value, 18)
 
 
 def format_percent(share: float) -> str:

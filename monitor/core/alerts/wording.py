@@ -157,7 +157,7 @@ class Wording:
         offered, kept, limit = (float(f.facts[name] or 0) for name in ("offered", "kept", "limit"))
         source, agree, against = (f.facts[name] for name in ("source", "agree", "against"))
         away = f"{fmt.format_number(abs(offered / kept - 1) * 1e4)} bps" if kept else ""
-        price, usual = fmt.format_number(offered), fmt.format_number(kept)
+        price, usual = fmt.format_price(offered), fmt.format_price(kept)
         if f.detector == "stale_source":
             head = f"Index source {source} of {f.symbol} is stale"
             old, most = fmt.format_duration(offered), fmt.format_duration(limit)

@@ -21,16 +21,16 @@ from monitor.core.contract import fixed_point
 
 FINE, PLAIN, COARSE = 18, 8, 2
 """Decimal places of the three counts."""
-PLAIN_FROM = 10**FINE
+PLAIN_FROM: int = 10**FINE
 """The code of 1."""
-COARSE_FROM = 2 * 10**18 - 10**PLAIN
+COARSE_FROM: int = 2 * 10**18 - 10**PLAIN
 """The code of 1e10."""
 PLAIN_SHIFT = PLAIN_FROM - 10**PLAIN
 COARSE_SHIFT = COARSE_FROM - 10 ** (10 + COARSE)
 """What a code has above the count of its grid."""
-CODE_MAX = COARSE_SHIFT + 10 ** (16 + COARSE)
+CODE_MAX: int = COARSE_SHIFT + 10 ** (16 + COARSE)
 """The code of 1e16. No count exceeds 10^18, so that the sum of two fits 64 bits."""
-ONE = 10**FINE
+ONE: int = 10**FINE
 """1 in 1e-18, in which `count` counts."""
 _SHIFTS = {FINE: 0, PLAIN: PLAIN_SHIFT, COARSE: COARSE_SHIFT}
 
@@ -55,8 +55,8 @@ def quantise(text: str, below_one: int = FINE) -> int:
         return 0
     exact = fixed_point.EXACT
     scaled = exact.multiply(size, Decimal(10**places))
-    code = int(scaled.quantize(Decimal(1), rounding=ROUND_HALF_EVEN, context=exact))
-    code = code * 10 ** (FINE - places) if size < 1 else code + _SHIFTS[places]
+    units = int(scaled.quantize(Decimal(1), rounding=ROUND_HALF_EVEN, context=exact))
+    code: int = units * 10 ** (FINE - places) if size < 1 else units + _SHIFTS[places]
     return -code if value < 0 else code
 
 

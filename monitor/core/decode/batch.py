@@ -86,10 +86,10 @@ def _column(name: str, model: type[BaseModel]) -> Column:
         for bound in [entry, *getattr(entry, "metadata", ())]:
             low = max(low, getattr(bound, "ge", low), getattr(bound, "gt", low - 1) + 1)
             high = min(high, getattr(bound, "le", high), getattr(bound, "lt", high + 1) - 1)
-    for type_, read in (("price", events._read_price), ("quantity", events._read_quantity)):
-        if read in grids:
-            low, high = max(low, -stepped.CODE_MAX), min(high, stepped.CODE_MAX)
-            return Column(name, type_, required, low, high)
+    is_price = events._read_price in grids
+    if is_price or events._read_quantity in grids:
+        low, high = max(low, -stepped.CODE_MAX), min(high, stepped.CODE_MAX)
+        return Column(name, "price" if is_price else "quantity", required, low, high)
     if any(f is events._read_integer for f in grids):
         return Column(name, "time" if low == events.TS_MIN else "count", required, low, high)
     scale = next(f.__closure__[0].cell_contents for f in grids if getattr(f, "__closure__", None))

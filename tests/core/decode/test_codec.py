@@ -177,7 +177,6 @@ def test_a_number_is_read_from_its_text_half_to_even(text: str, units: int, quot
         (order(ts=float(TS)), "wrong_type"),
         (order(ts=TS // 1_000_000), "out_of_range"),
         (order(ts=10**30), "out_of_range"),
-        (order(seq=-1), "out_of_range"),
         (order(quantity="0"), "out_of_range"),
         (order(quantity="0.000000004"), "out_of_range"),
         (order(quantity="1e999"), "out_of_range"),
@@ -282,3 +281,34 @@ def test_offsets_that_do_not_match_the_records_are_a_programming_error() -> None
         decode("order", "t", 0, np.arange(2), [b""])
     with pytest.raises(ValueError, match="known kind"):
         decode(UNKNOWN, UNKNOWN, 0, np.arange(1), [order()])
+
+
+def test_a_number_out_of_range_costs_itself_where_the_record_may_do_without() -> None:
+    mark = {"kind": "mark", "ts": TS, "symbol": "X", "mark": "2"}
+    b = read(
+        "mark",
+        compact({**mark, "open_interest": "1e17", "index": "0", "funding_rate": "1e12"}),
+        compact({**mark, "open_interest": "-1"}),
+        compact({**mark, "open_interest": "1e15"}),
+    )
+    assert b.refused == []
+    assert b.numbers["mark"].tolist() == [stepped.quantise("2")] * 3
+    assert b.numbers["open_interest"].tolist() == [ABSENT, ABSENT, stepped.quantise("1e15")]
+    assert b.left_out == {"mark.open_interest": 2, "mark.index": 1, "mark.funding_rate": 1}
+    words = read("mark", compact({**mark, "open_interest": "many", "index": "0"}))
+    assert [r.reason for r in words.refused] == ["out_of_range"]
+
+
+def test_an_order_without_its_price_would_be_another_order() -> None:
+    b = read("order", order(price="1e17"), order(price="0"), order(seq=-1))
+    assert [r.reason for r in b.refused] == ["out_of_range", "out_of_range"]
+    assert b.left_out == {"order.seq": 1}
+
+
+def test_levels_that_fall_together_on_the_grid_are_added_up() -> None:
+    levels = [["1.000000004", "0.5"], ["1.000000001", "2"], ["0.9", "1"]]
+    b = read("book", compact({"kind": "book", "ts": TS, "symbol": "X", "bids": levels, "asks": []}))
+    bids = b.ladders["bids"]
+    assert bids.offset.tolist() == [0, 2]
+    assert [stepped.format_code(c) for c in bids.price.tolist()] == ["1", "0.9"]
+    assert [stepped.format_code(c) for c in bids.quantity.tolist()] == ["2.5", "1"]
