@@ -22,8 +22,10 @@ from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.feed_silence import FeedSilences
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge
+from monitor.core.detection.repeated_records import RepeatedRecords
 from monitor.core.detection.single_streams import SingleStreams
 from monitor.core.event_time.admission import AdmissionControl, RecordCounts
+from monitor.core.event_time.repeats import ONCE_KINDS, split_records
 from monitor.core.event_time.watermark import NEVER, apply_controls
 from monitor.core.features.compute import FeatureCalculator
 from monitor.core.finding import Finding
@@ -71,11 +73,14 @@ class Shard(Stateful):
         self._joint_evidence = JointEvidence(settings, partition, partitions, self._history)
         names = self.symbols, self.accounts
         self._account_bursts = AccountBursts(settings, partition, partitions, *names, self._history)
+        once = [(kind, partition) for kind in SHARD_KINDS if kind in ONCE_KINDS]
+        self._repeated = RepeatedRecords(once, self._window_ns)
         self._judges: tuple[Judge[ClosedSpan], ...] = (
             SingleStreams(settings, factories, partition, partitions, self._history),
             self._joint_evidence,
             self._account_bursts,
             FeedSilences(self.admission.clocks, partition, self._window_ns),
+            self._repeated,
         )
         self._seen_symbols: Int64 = np.empty(0, np.int64)
         self._next: int | None = None
@@ -113,17 +118,25 @@ class Shard(Stateful):
     def step(self, batch: Batch) -> list[ClosedSpan]:
         """Take records of one topic partition in; returns the windows that this closes."""
         admitted = self.admission.admit(batch, self.tally)
-        if len(admitted):
-            symbol = self.symbols.intern(admitted.texts["symbol"])
-            account = admitted.texts.get("account")
-            ids = self.accounts.intern(account) if account is not None else None
-            self._open.add(admitted, symbol, ids, self.admission.behind_ns)
-            if batch.kind in VENUE_KINDS:
-                self._batches.append(admitted)
+        behind_ns = self.admission.behind_ns
         if len(self.admission.late_rows):
             late = batch.select_rows(self.admission.late_rows)
             symbol = self.symbols.intern(late.texts["symbol"])
             self._open.add_late(late, symbol, self.admission.late_watermark_ns)
+        if batch.kind in ONCE_KINDS:
+            seen = self._repeated.filters[batch.kind, self.partition]
+            parts = self.admission, batch, admitted, self.tally
+            names = self.symbols, self.accounts
+            admitted, behind_ns, late = split_records(seen, names, *parts)
+            if len(late):
+                self._batches.append(late)
+        if len(admitted):
+            symbol = self.symbols.intern(admitted.texts["symbol"])
+            account = admitted.texts.get("account")
+            ids = self.accounts.intern(account) if account is not None else None
+            self._open.add(admitted, symbol, ids, behind_ns)
+            if batch.kind in VENUE_KINDS:
+                self._batches.append(admitted)
         return self.advance(self._backlog_windows)
 
     def control(self, records: Sequence[Control]) -> list[ClosedSpan]:
