@@ -290,8 +290,10 @@ class VenueState(Stateful):
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
-        self._pending_rules = [tuple(rule) for rule in self._pending_rules]
-        self.written = {what: tuple(at) for what, at in self.written.items()}
+        self._pending_rules = [
+            (due, ts, p, offset, raw) for due, ts, p, offset, raw in self._pending_rules
+        ]
+        self.written = {what: (ts, p, offset) for what, (ts, p, offset) in self.written.items()}
         records, self.rule_records, self.market_rules = self.rule_records, {}, {}
         self._set_rules([(0, *self.written[f"rules {s}"], raw) for s, raw in records.items()])
 
