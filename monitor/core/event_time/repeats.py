@@ -37,6 +37,8 @@ ONCE_KINDS = ("fill", "leverage", "collateral", "reference")
 """Kinds whose repeats are dropped: those of which something is kept beyond its window."""
 HOUR_NS = 3_600 * SECOND_NS
 """A generation lasts so long at most."""
+AHEAD = 64
+"""Records whose slots are fetched together."""
 MET = "met_ns"
 """Of a late record: the watermark that it met in its topic partition, ns."""
 _SAYS = {
@@ -46,6 +48,8 @@ _SAYS = {
 _MEMORY_COLUMNS = ("generation", "hour", "added", "high", "size")
 """Number of the current generation, the hour in which it began, the records added in it, the
 highest event time (ns), and how many records are remembered."""
+NO_HOUR = -1
+"""Before the first record."""
 _MEMORY = column_numbers(_MEMORY_COLUMNS)
 
 
@@ -87,16 +91,20 @@ def _insert(keys, table):  # type: ignore[no-untyped-def]
         table[slot] = keys[i]
 
 
-@njit(INT(RU1, RI1, INT, INT, U1, I1, B1), cache=True, nogil=True)
-def _find_first(keys, ts, row, keys_max, table, memory, first):  # type: ignore[no-untyped-def]
+@njit(INT(RU1, RI1, INT, INT, U1, I1, B1, U1), cache=True, nogil=True)
+def _find_first(keys, ts, row, keys_max, table, memory, first, ahead):  # type: ignore[no-untyped-def]
     """Note of each record from `row` on whether it is the first of its key. Returns the record
-    before which a generation has ended or the table is full.
+    before which a generation has ended or the table is full. `ahead`: room for `AHEAD` slots.
     """
     for i in range(row, keys.size):
+        if (i - row) % AHEAD == 0:
+            # Slots lie far apart: those of the next records are fetched together, not in turn.
+            for j in range(i, min(i + AHEAD, keys.size)):
+                ahead[j - i] = table[first_slot(table, keys[j] >> uint64(1))]
         memory[_MEMORY.high] = max(memory[_MEMORY.high], ts[i])
         hour = memory[_MEMORY.high] // HOUR_NS
-        if memory[_MEMORY.generation] == 0:
-            memory[_MEMORY.generation], memory[_MEMORY.hour] = 1, hour
+        if memory[_MEMORY.hour] == NO_HOUR:
+            memory[_MEMORY.hour] = hour
         if hour > memory[_MEMORY.hour] or memory[_MEMORY.added] >= keys_max:
             if hour > memory[_MEMORY.hour]:
                 # One step at a time: two of them, after hours without records, forget everything.
@@ -144,8 +152,9 @@ class RepeatFilter(Stateful):
 
     def __init__(self, window_ns: int, keys_max: int = KEYS_MAX) -> None:
         self._window_ns, self._keys_max = window_ns, keys_max
-        self._memory = np.array([0, 0, 0, NEVER, 0], np.int64)
+        self._memory = np.array([1, NO_HOUR, 0, NEVER, 0], np.int64)
         self._table = np.zeros(1024, np.uint64)
+        self._ahead = np.zeros(AHEAD, np.uint64)
         self.counts: dict[int, RepeatCount] = {}
         """By the window in which the records arrived; whoever takes them empties it."""
 
@@ -160,7 +169,8 @@ class RepeatFilter(Stateful):
         row = 0
         while row < len(keys):
             generation = int(self._memory[_MEMORY.generation])
-            row = _find_first(keys, ts, row, self._keys_max, self._table, self._memory, first)
+            state = self._table, self._memory, first, self._ahead
+            row = _find_first(keys, ts, row, self._keys_max, *state)
             if row < len(keys):
                 self._rebuild(generation != int(self._memory[_MEMORY.generation]))
         self._count(first, offset[order], came_ns[order] // self._window_ns)
