@@ -60,10 +60,10 @@ class VenueState(Stateful):
     `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`. By market: `rule_records`, the
     last rules with a table that can be used, and `market_rules`, what they say; `rules_version`
     rises with every change. `funds`: insurance fund by market ("": the venue's), 1e-6. `written`:
-    ts, partition and offset of each of these rules and funds. `unread`:
-    reference records that could not be read, and tier tables refused. `changes`: entries of the
-    cell that was applied last (`ENTRY_COLUMNS`) and their effects (`EFFECT_COLUMNS`); no part of a
-    snapshot.
+    ts, partition and offset of each of these rules and funds. `unread`: reference records that
+    could not be read, and tier tables refused. `changes`: entries of the cell that was applied last
+    (`ENTRY_COLUMNS`), without those that came late, and their effects (`EFFECT_COLUMNS`); no part of
+    a snapshot.
     """
 
     STATE = (
