@@ -91,7 +91,8 @@ class EngineCollector(Collector):
         tally = engine.tally()
         counters = (
             ("events", "Records that the contract accepts, late ones too", "kind", tally.events),
-            ("late", "Records that came too late to count", "kind", tally.late),
+            ("late", "Records that came too late for their windows", "kind", tally.late),
+            ("repeated", "Records that say again what one before said", "kind", tally.repeated),
             ("refused", "Records that were not accepted", "reason", tally.refused),
         )
         for name, help_text, label, values in counters:

@@ -236,6 +236,7 @@ class Sidecar:
                 "windows": stage.windows,
                 **tally.reproducible_counts(),
                 "duplicates": tally.duplicates,
+                "late_in_accounts": dict(stage.venue_state.ledger.late),
                 "foreign_reports": venue.foreign_reports,
             }
         finally:

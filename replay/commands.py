@@ -120,7 +120,14 @@ def replay_day(
     if summary.refused:
         console.say(f"refused {summary.refused:,}: {format_counts(summary.refused_by_reason)}")
     if summary.late:
-        console.say(f"too late to count {summary.late:,}: {format_counts(summary.late_by_kind)}")
+        late = format_counts(summary.late_by_kind)
+        console.say(f"too late for their windows {summary.late:,}: {late}")
+    if any(summary.late_in_accounts.values()):
+        late = format_counts(summary.late_in_accounts)
+        console.say(f"of these in the accounts all the same: {late}")
+    if summary.repeated:
+        repeated = format_counts(summary.repeated_by_kind)
+        console.say(f"repeats, which count once {summary.repeated:,}: {repeated}")
     for cause, modes in summary.outcomes.items():
         for mode, verdicts in modes.items():
             beside = f"beside the prediction: {format_counts(verdicts)}"

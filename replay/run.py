@@ -68,6 +68,11 @@ class ReplaySummary:
     refused_by_reason: dict[str, int] = field(default_factory=dict)
     late: int = 0
     late_by_kind: dict[str, int] = field(default_factory=dict)
+    late_in_accounts: dict[str, int] = field(default_factory=dict)
+    """Late records that count in the accounts all the same: `in_order`, or (`unordered`) so late
+    that the entry value of their position depends on when they came."""
+    repeated: int = 0
+    repeated_by_kind: dict[str, int] = field(default_factory=dict)
     windows: int = 0
     alerts: int = 0
     outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
@@ -161,7 +166,9 @@ def replay_outputs(
     counts = engine.tally()
     by_kind = counts.reproducible_counts()
     summary.events, summary.late_by_kind = by_kind["events"], by_kind["late"]
-    summary.refused_by_reason = by_kind["refused"]
+    summary.refused_by_reason, summary.repeated_by_kind = by_kind["refused"], by_kind["repeated"]
+    summary.late_in_accounts = dict(engine.venue.ledger.late)
+    summary.repeated = counts.repeated.total()
     summary.refused, summary.late = counts.refused.total(), counts.late.total()
     summary.outcomes = engine.venue.outcomes.counts_by_name()
     summary.windows, summary.digest = engine.windows, engine.digest()

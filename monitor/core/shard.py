@@ -22,8 +22,10 @@ from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.feed_silence import FeedSilences
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
+from monitor.core.detection.repeated_records import RepeatedRecords
 from monitor.core.detection.single_streams import SingleStreams
 from monitor.core.event_time.admission import AdmissionControl, RecordCounts
+from monitor.core.event_time.repeats import ONCE_KINDS, split_records
 from monitor.core.event_time.watermark import NEVER, apply_controls
 from monitor.core.features.compute import FeatureCalculator
 from monitor.core.finding import Finding
@@ -49,8 +51,8 @@ class Shard(Stateful):
 
     STATE = (
         "windows", "_reported_offsets", "_reported_until", "symbols", "accounts", "tally",
-        "admission", "_open", "_rests", "_measure", "_history", "_judges", "_seen_symbols", "_next",
-        "_chain",
+        "admission", "_open", "_rests", "_measure", "_history", "_judges", "_log_judges",
+        "_seen_symbols", "_next", "_chain",
     )  # fmt: skip
 
     def __init__(
@@ -75,13 +77,18 @@ class Shard(Stateful):
         self._joint_evidence = JointEvidence(settings, *place)
         names = self.symbols, self.accounts
         self._account_bursts = AccountBursts(settings, partition, partitions, *names, self._history)
+        once = [(kind, partition) for kind in SHARD_KINDS if kind in ONCE_KINDS]
+        self._repeated = RepeatedRecords(once, self._window_ns)
         self._judges: tuple[Judge[ClosedSpan], ...] = (
             SingleStreams(settings, factories, *place),
             self._joint_evidence,
             self._account_bursts,
         )
-        # Not of the windows: a feed stops, too, while the shard rests.
-        self._feed_silences = FeedSilences(self.admission.clocks, partition, self._window_ns)
+        # They judge logs and no windows: they go on while the shard rests.
+        self._log_judges: tuple[Judge[PassedTime], ...] = (
+            FeedSilences(self.admission.clocks, partition, self._window_ns),
+            self._repeated,
+        )
         self._seen_symbols: Int64 = np.empty(0, np.int64)
         self._next: int | None = None
         self._chain = b""
@@ -118,17 +125,25 @@ class Shard(Stateful):
     def step(self, batch: Batch) -> list[ClosedSpan]:
         """Take records of one topic partition in; returns the windows that this closes."""
         admitted = self.admission.admit(batch, self.tally)
-        if len(admitted):
-            symbol = self.symbols.intern(admitted.texts["symbol"])
-            account = admitted.texts.get("account")
-            ids = self.accounts.intern(account) if account is not None else None
-            self._open.add(admitted, symbol, ids, self.admission.behind_ns)
-            if batch.kind in VENUE_KINDS:
-                self._batches.append(admitted)
+        behind_ns = self.admission.behind_ns
         if len(self.admission.late_rows):
             late = batch.select_rows(self.admission.late_rows)
             symbol = self.symbols.intern(late.texts["symbol"])
             self._open.add_late(late, symbol, self.admission.late_watermark_ns)
+        if batch.kind in ONCE_KINDS:
+            seen = self._repeated.filters[batch.kind, self.partition]
+            parts = self.admission, batch, admitted, self.tally
+            names = self.symbols, self.accounts
+            admitted, behind_ns, late = split_records(seen, names, *parts)
+            if len(late):
+                self._batches.append(late)
+        if len(admitted):
+            symbol = self.symbols.intern(admitted.texts["symbol"])
+            account = admitted.texts.get("account")
+            ids = self.accounts.intern(account) if account is not None else None
+            self._open.add(admitted, symbol, ids, behind_ns)
+            if batch.kind in VENUE_KINDS:
+                self._batches.append(admitted)
         return self.advance(self._backlog_windows)
 
     def control(self, records: Sequence[Control]) -> list[ClosedSpan]:
@@ -180,7 +195,8 @@ class Shard(Stateful):
         for span in spans:
             self.windows += len(span.features.window)
             self._findings += span.findings
-        self._findings += self._feed_silences.judge(PassedTime(until))
+        for judge in self._log_judges:
+            self._findings += judge.judge(PassedTime(until))
         self._forget_accounts()
         return spans
 

@@ -3,8 +3,9 @@
 Quantities and money are integer sums, so the same records give the same sums in any order. Leverage
 and margin mode are those of the last write. The entry value depends on the order of entries, which
 is that of event time, operation, partition and offset: the caller gives all entries before one
-moment, sorted so, and then those before a later moment. Equity is exactly profit by price +
-funding − fees + transfers.
+moment, sorted so, and then those before a later moment. For an entry that comes late, the newest
+ones of its account are undone and applied again in order (`journal`). Equity is exactly profit by
+price + funding − fees + transfers.
 
 When a position becomes flat, what it earned and its isolated margin go to its account.
 """
@@ -18,6 +19,7 @@ import numpy as np
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Int64
 from monitor.core.accounts import ledger_kernels as kernels
+from monitor.core.accounts.journal import EntryJournal
 from monitor.core.accounts.ledger_kernels import account_of, pack_key, symbol_of
 from monitor.core.decode.batch import COLUMNS
 from monitor.core.decode.stepped_kernels import LIMB
@@ -37,7 +39,7 @@ class AccountLedger(Stateful):
     account is dropped when it has no record for so long, ns.
     """
 
-    STATE = ("names", "symbols", "fills_by_cause", "dropped")
+    STATE = ("names", "symbols", "fills_by_cause", "dropped", "late", "_journal")
 
     def __init__(self, accounts_max: int, positions_max: int, idle_ns: int) -> None:
         self._limits = accounts_max, positions_max
@@ -52,6 +54,9 @@ class AccountLedger(Stateful):
         """Count and notional of fills by cause; the last row: fills without one."""
         self.dropped = {"idle": 0, "accounts": 0, "positions": 0}
         """Accounts dropped because idle, and accounts and positions dropped over the limits."""
+        self.late = {"in_order": 0, "unordered": 0}
+        """Late entries that count as if they had come in time, and those older than the journal."""
+        self._journal = EntryJournal()
 
     @property
     def position_rows(self) -> Int64:
@@ -131,13 +136,59 @@ class AccountLedger(Stateful):
         rows = self._rows_for_entries(entries)
         effects = np.zeros((len(entries), len(kernels.EFFECT_COLUMNS)), np.int64)
         state = self._rows.data, self._accounts.data, self.fills_by_cause
-        kernels.apply_entries(np.ascontiguousarray(entries), rows, *state, effects)
+        journal = self._journal.extend(entries)
+        kernels.apply_entries(np.ascontiguousarray(entries), rows, *state, effects, journal)
+        self._journal.trim()
+        self._touch(rows, entries)
+        return effects
+
+    def _touch(self, rows: Int64, entries: Int64) -> None:
         if self._touched is not None:
             self._touched.append((rows[rows >= 0], entries[:, kernels.ACCOUNT].copy()))
             self._touches += len(entries)
             if self._touches > TOUCHED_MAX:
                 self._touched = None
-        return effects
+
+    def apply_late(self, late: Int64) -> Int64:
+        """Apply (n, `ENTRY_COLUMNS`) that belong before entries which are applied already.
+
+        Their accounts are put back to where the first of them belongs, and all entries from there
+        on are applied in their order. What is older than the journal is applied as if it came at
+        the journal's beginning: sums and last writes are exact, only the entry value depends on
+        arrival. Returns the position row of each, −1: none.
+        """
+        unordered = late[:, kernels.TS] < self._journal.since
+        self.late["unordered"] += int(unordered.sum())
+        self.late["in_order"] += int((~unordered).sum())
+        first = 0 if unordered.any() else self._journal.position_of(late[:, kernels.TS].min())
+        tail = self._journal.rows[first:]
+        again = np.isin(tail[:, kernels.ACCOUNT], late[:, kernels.ACCOUNT])
+        self._put_back(tail[again])
+        journal = np.zeros((int(again.sum()) + len(late), tail.shape[1]), np.int64)
+        width = late.shape[1]
+        journal[:, :width] = np.concatenate((tail[again, :width], late))
+        journal = journal[np.lexsort(journal[:, : kernels.ORDER_COLUMNS].T[::-1])]
+        entries = np.ascontiguousarray(journal[:, :width])
+        rows = self._rows_for_entries(entries)
+        effects = np.zeros((len(entries), len(kernels.EFFECT_COLUMNS)), np.int64)
+        state = self._rows.data, self._accounts.data, np.zeros_like(self.fills_by_cause)
+        kernels.apply_entries(entries, rows, *state, effects, journal)
+        kernels.count_fills(np.ascontiguousarray(late), self.fills_by_cause)
+        journal = journal[journal[:, kernels.TS] >= self._journal.since]
+        self._journal.replace(first, np.concatenate((tail[~again], journal)))
+        self._journal.trim()
+        self._touch(rows, entries)
+        return self._rows_for_entries(late)
+
+    def _put_back(self, journal: Int64) -> None:
+        """Give positions and accounts the rows that they had before the first of these entries."""
+        account, symbol = journal[:, kernels.ACCOUNT], journal[:, kernels.SYMBOL]
+        in_market = np.flatnonzero(symbol >= 0)
+        keys, first = np.unique(pack_key(account, symbol)[in_market], return_index=True)
+        before = journal[:, kernels.BEFORE_POSITION : kernels.BEFORE_ACCOUNT]
+        self._rows.data[self._table.find_or_add(keys)] = before[in_market[first]]
+        numbers, first = np.unique(account, return_index=True)
+        self._accounts.data[numbers] = journal[first, kernels.BEFORE_ACCOUNT :]
 
     @property
     def is_over_limits(self) -> bool:
@@ -172,9 +223,13 @@ class AccountLedger(Stateful):
             kept[order[positions_max:]] = False
             self.dropped["positions"] += int((stay[owner] & ~kept).sum())
         open_owners = owner[stay[owner] & ~kept & self.is_open]
+        whole = stay.copy()
+        whole[owner[~kept]] = False
         data, accounts = self.position_rows[kept], accounts[stay]
         remap = self.names.keep(stay)
         np.add.at(accounts[:, kernels.ACCOUNT_OPEN], remap[open_owners], -1)
+        # An account that has lost a position cannot be put back to when it had it.
+        self._journal.rename(remap, whole)
         self._set_rows(pack_key(remap[owner[kept]], symbol[kept]), data, accounts)
 
     def _set_rows(self, keys: Int64, rows: Int64, accounts: Int64) -> None:

@@ -31,6 +31,7 @@ ENTRY_COLUMNS = ("ts", "op", "partition", "offset", "account", "symbol", "a", "b
 """Entries are applied in the order of the first four columns. What stands in `a` to `e` depends on
 the operation: see the names below."""
 TS, OP, PARTITION, OFFSET, ACCOUNT, SYMBOL = range(6)
+ORDER_COLUMNS = 4
 """`ACCOUNT`, `SYMBOL`: numbers of interned names; symbol −1: none."""
 
 POSITION, LEVERAGE, MOVE, FILL = range(4)
@@ -51,14 +52,14 @@ before (0: not known). Both: the leverage afterwards."""
 OPENED_SIZE, CLOSED_SIZE, GAIN, OPEN_SIZE, BEFORE, AFTER = range(len(EFFECT_COLUMNS))
 
 POSITION_COLUMNS = (
-    "quantity", "entry", "trade", "fees", "funding", "isolated", "leverage", "mode", "ts",
-    "rest",
+    "quantity", "entry", "trade", "fees", "funding", "isolated", "leverage", "mode", "ts", "rest",
+    "set_ts",
 )  # fmt: skip
-"""A position: signed quantity (whole units; its second limb stands last); entry value of what is
+"""A position: signed quantity (whole units; its second limb is `rest`); entry value of what is
 open; cash from trading; fees paid; funding received; isolated margin; leverage (0: not known) and
-mode by the last write; last event time."""
+mode by the last write; last event time; that of the last write of leverage and mode."""
 ROW_QUANTITY, ROW_ENTRY, ROW_TRADE, ROW_FEES, ROW_FUNDING, ROW_ISOLATED = range(6)
-ROW_LEVERAGE, ROW_MODE, ROW_TS, ROW_REST = range(6, len(POSITION_COLUMNS))
+ROW_LEVERAGE, ROW_MODE, ROW_TS, ROW_REST, ROW_SET_TS = range(6, len(POSITION_COLUMNS))
 
 ACCOUNT_COLUMNS = ("trade", "fees", "funding", "transfers", "open", "ts")
 """An account: what its closed positions left, transfers, its number of open positions, last event
@@ -66,6 +67,13 @@ time (0: no record yet)."""
 ACCOUNT_TRADE, ACCOUNT_FEES, ACCOUNT_FUNDING, ACCOUNT_TRANSFERS, ACCOUNT_OPEN, ACCOUNT_TS = range(
     len(ACCOUNT_COLUMNS)
 )
+JOURNAL_COLUMNS = (
+    *ENTRY_COLUMNS, *(f"position_{n}" for n in POSITION_COLUMNS),
+    *(f"account_{n}" for n in ACCOUNT_COLUMNS),
+)  # fmt: skip
+"""An entry, and the position and the account that it changed as they were before it."""
+BEFORE_POSITION = len(ENTRY_COLUMNS)
+BEFORE_ACCOUNT = BEFORE_POSITION + len(POSITION_COLUMNS)
 DEPOSIT, WITHDRAWAL, MARGIN_IN, MARGIN_OUT, FUNDING, REBATE, ADJUSTMENT = range(7)
 """Causes of a collateral record, in the contract's order."""
 ISOLATED = 1
@@ -169,7 +177,7 @@ def _move_collateral(entry, r, data, account):  # type: ignore[no-untyped-def]
     else:
         account[ACCOUNT_TRANSFERS] += amount
     if r >= 0:
-        data[r, ROW_TS] = entry[TS]
+        data[r, ROW_TS] = max(data[r, ROW_TS], entry[TS])
 
 
 @njit(inline="always")
@@ -177,26 +185,68 @@ def _set_leverage(entry, row, effect):  # type: ignore[no-untyped-def]
     effect[OPEN_SIZE] = size_of_limbs(row[ROW_QUANTITY], row[ROW_REST])
     before = entry[LEVERAGE_BEFORE]
     effect[BEFORE] = row[ROW_LEVERAGE] if before == ABSENT else before
-    row[ROW_LEVERAGE], row[ROW_MODE] = entry[LEVERAGE_NEW], entry[LEVERAGE_MODE]
+    # An entry older than the journal may come after a later write.
+    if entry[TS] >= row[ROW_SET_TS]:
+        row[ROW_LEVERAGE], row[ROW_MODE] = entry[LEVERAGE_NEW], entry[LEVERAGE_MODE]
+        row[ROW_SET_TS] = entry[TS]
     effect[AFTER] = row[ROW_LEVERAGE]
 
 
-@njit(types.void(I2, RI1, I2, I2, I2, I2), cache=True, nogil=True)
-def apply_entries(entries, rows, data, accounts, fills_by_cause, effects):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def _open_before(entry, row, account):  # type: ignore[no-untyped-def]
+    """Add a position from before the first record to what its fills have done so far."""
+    row[ROW_ISOLATED] += entry[POSITION_MARGIN]
+    account[ACCOUNT_TRANSFERS] += entry[POSITION_MARGIN]
+    if entry[TS] >= row[ROW_SET_TS]:
+        row[ROW_MODE], row[ROW_SET_TS] = entry[POSITION_MODE], entry[TS]
+        if entry[POSITION_LEVERAGE] != ABSENT:
+            row[ROW_LEVERAGE] = entry[POSITION_LEVERAGE]
+
+
+@njit(inline="always")
+def _count_fill(entry, value, fills_by_cause):  # type: ignore[no-untyped-def]
+    cause = entry[FILL_CAUSE] if entry[FILL_CAUSE] >= 0 else fills_by_cause.shape[0] - 1
+    fills_by_cause[cause, 0] += 1
+    fills_by_cause[cause, 1] += value
+
+
+@njit(types.void(I2, I2), cache=True, nogil=True)
+def count_fills(entries, fills_by_cause):  # type: ignore[no-untyped-def]
+    """Add the fills among these entries to counts and notional by cause."""
+    for i in range(entries.shape[0]):
+        entry = entries[i]
+        if entry[OP] == FILL and entry[FILL_QUANTITY] != 0:
+            value = notional(entry[FILL_PRICE], abs(entry[FILL_QUANTITY]))
+            _count_fill(entry, value, fills_by_cause)
+
+
+@njit(inline="always")
+def _write_journal(r, data, account, before):  # type: ignore[no-untyped-def]
+    """Keep a position (zeros where there is none) and its account as they are before an entry."""
+    for j in range(len(POSITION_COLUMNS)):
+        before[BEFORE_POSITION + j] = data[r, j] if r >= 0 else 0
+    for j in range(len(ACCOUNT_COLUMNS)):
+        before[BEFORE_ACCOUNT + j] = account[j]
+
+
+@njit(types.void(I2, RI1, I2, I2, I2, I2, I2), cache=True, nogil=True)
+def apply_entries(entries, rows, data, accounts, fills_by_cause, effects, journal):  # type: ignore[no-untyped-def]
     """Apply entries in their order; `rows[i]` is the row of entry i's position, −1 for none.
 
     `fills_by_cause`: (causes + 1, 2), count and notional, added to; the last row counts fills
-    without a cause. `effects`: (n, `EFFECT_COLUMNS`), zeros, written.
+    without a cause. `effects`: (n, `EFFECT_COLUMNS`), zeros, written. `journal`: (n,
+    `JOURNAL_COLUMNS`), in which the rows as they were before are written.
     """
     for i in range(entries.shape[0]):
         entry, r = entries[i], rows[i]
         account = accounts[entry[ACCOUNT]]
-        account[ACCOUNT_TS] = entry[TS]
+        _write_journal(r, data, account, journal[i])
+        account[ACCOUNT_TS] = max(account[ACCOUNT_TS], entry[TS])
         if entry[OP] == MOVE:
             _move_collateral(entry, r, data, account)
             continue
         row = data[r]
-        row[ROW_TS] = entry[TS]
+        row[ROW_TS] = max(row[ROW_TS], entry[TS])
         if entry[OP] == LEVERAGE:
             _set_leverage(entry, row, effects[i])
             continue
@@ -207,17 +257,11 @@ def apply_entries(entries, rows, data, accounts, fills_by_cause, effects):  # ty
                 _note_fill(row, signed, price, effects[i])
             value = _change_position(row, account, signed, price)
             if is_fill:
-                cause = entry[FILL_CAUSE] if entry[FILL_CAUSE] >= 0 else fills_by_cause.shape[0] - 1
-                fills_by_cause[cause, 0] += 1
-                fills_by_cause[cause, 1] += value
+                _count_fill(entry, value, fills_by_cause)
         if is_fill:
             row[ROW_FEES] += entry[FILL_FEE]
         else:
-            row[ROW_ISOLATED] += entry[POSITION_MARGIN]
-            account[ACCOUNT_TRANSFERS] += entry[POSITION_MARGIN]
-            row[ROW_MODE] = entry[POSITION_MODE]
-            if entry[POSITION_LEVERAGE] != ABSENT:
-                row[ROW_LEVERAGE] = entry[POSITION_LEVERAGE]
+            _open_before(entry, row, account)
         if not is_open(row):
             _settle_flat_position(row, account)
 

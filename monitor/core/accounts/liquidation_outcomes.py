@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import Int64
+from detectors.arrays.types import Bool, Int64
 from monitor.core.accounts.ledger import CAUSES, AccountLedger
-from monitor.core.accounts.ledger_kernels import ACCOUNT, FILL, ISOLATED, OP, SYMBOL, TS
+from monitor.core.accounts.ledger_kernels import ACCOUNT, FILL, ISOLATED, OP, ROW_MODE, SYMBOL, TS
 from monitor.core.accounts.ledger_kernels import FILL_CAUSE as CAUSE
 from monitor.core.accounts.ledger_kernels import FILL_QUANTITY as QUANTITY
 from monitor.core.contract import stepped
@@ -51,6 +51,7 @@ VERDICTS = (
     "no_rules",  # a market of the pool without a tier table
     "no_mark",  # a market of the pool without a mark
     "no_price",  # at no price would the records force it
+    "late",  # it came too late to be compared with the state before it
     "counterparty",  # deleveraged though not under water: the other side of somebody's loss
 )
 _FORCED_CODES = tuple(CAUSES.index(cause) for cause in FORCED_CAUSES)
@@ -165,6 +166,13 @@ def _position(
     return regime, Position(str(symbol), quantity, mark, tiers, entry)
 
 
+def _is_forced(entries: Int64) -> Bool:
+    """Which entries are fills that the venue forced."""
+    fills = (entries[:, OP] == FILL) & (entries[:, QUANTITY] != 0)
+    forced: Bool = fills & np.isin(entries[:, CAUSE], _FORCED_CODES)
+    return forced
+
+
 class Outcomes(Stateful):
     """Counts of all outcomes of a venue, and the outcomes of the last cell of time."""
 
@@ -184,12 +192,20 @@ class Outcomes(Stateful):
         since = ts - EPISODE_NS
         self._last_forced_ns = {n: t for n, t in self._last_forced_ns.items() if t >= since}
 
+    def record_late(self, entries: Int64, rows: Int64, ledger: AccountLedger) -> None:
+        """Count the forced fills among late entries. `rows`: their position rows."""
+        for i in np.flatnonzero(_is_forced(entries)).tolist():
+            mode = MODES[int(ledger.position_rows[rows[i], ROW_MODE])]
+            self._count(CAUSES[int(entries[i, CAUSE])], mode, "late")
+            name_hash = int(ledger.names.hashes[entries[i, ACCOUNT]])
+            ts = int(entries[i, TS])
+            self._last_forced_ns[name_hash] = max(ts, self._last_forced_ns.get(name_hash, ts))
+
     def forced_fills(self, entries: Int64) -> Iterator[tuple[int, Int64]]:
         """Where to stop among sorted entries, to judge with the state before them: the index of the
         first forced fill of each account and time, and all of its forced fills at that time."""
-        forced = np.isin(entries[:, CAUSE], _FORCED_CODES) & (entries[:, OP] == FILL)
         groups: dict[tuple[int, int], list[int]] = {}
-        for i in np.flatnonzero(forced & (entries[:, QUANTITY] != 0)).tolist():
+        for i in np.flatnonzero(_is_forced(entries)).tolist():
             groups.setdefault((int(entries[i, TS]), int(entries[i, ACCOUNT])), []).append(i)
         for group in groups.values():
             yield group[0], entries[group]

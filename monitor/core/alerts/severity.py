@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import get_args
 
 from monitor.core.contract.alert import Severity
+from monitor.core.contract.feature_catalogue import REPEATS
 from monitor.core.finding import Finding, FindingPart
 
 CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
 """A desk acts on five times the usual, and looks at twice the usual."""
 DOUBT_SEVERITY: dict[str, Severity] = {
     "outlying_mark": "critical", "outlying_index": "critical", "outlying_source": "warning",
-    "stale_source": "warning",
+    "stale_source": "warning", REPEATS: "warning",
 }  # fmt: skip
-"""The severity of a price in doubt: while the mark or the index is not believed, all margins and
-bands are as of the last good one."""
+"""The severity of what a rule decided. While the mark or the index is not believed, all margins and
+bands are as of the last good one; what a repeat says counts once all the same."""
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 

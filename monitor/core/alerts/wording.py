@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from monitor.core.alerts import formatting as fmt
 from monitor.core.alerts.incidents import Incident
-from monitor.core.contract.feature_catalogue import DOUBTED_PRICES, FEATURES, SILENCE_FEATURES
+from monitor.core.contract.feature_catalogue import (
+    DOUBTED_PRICES,
+    FEATURES,
+    REPEAT_FEATURES,
+    SILENCE_FEATURES,
+)
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart
 from monitor.core.settings import EngineSettings
@@ -48,6 +53,8 @@ class Wording:
             return self._price_doubt(incident)
         if f.stream in SILENCE_FEATURES:
             return self._silence(incident)
+        if f.stream in REPEAT_FEATURES:
+            return self._repeats(incident)
         if len(f.all_parts) == 1:
             return self._one_stream(incident)
         joint = all(part.detector == JOINT for part in f.parts)
@@ -150,6 +157,16 @@ class Wording:
             f"No record in topic {where} for {lasted}, where the longest silence was "
             f"{fmt.format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
         )
+
+    def _repeats(self, incident: Incident) -> str:
+        """A topic partition that brings records again; they count once."""
+        f = incident.finding
+        where = f"{self._topics[REPEAT_FEATURES[f.stream]]}, partition {f.partition}"
+        repeats, records = (int(f.facts[name] or 0) for name in ("repeats", "records"))
+        many = f"{repeats:,} of {records:,} records"
+        if incident.status == "resolved":
+            return f"No more repeats in topic {where}: {many} were, {self._since(f)}"
+        return f"{many} in topic {where} repeat others, {self._since(f)}; each counts once"
 
     def _price_doubt(self, incident: Incident) -> str:
         """A price that a rule did not believe, and what is used in its place."""

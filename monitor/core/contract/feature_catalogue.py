@@ -220,6 +220,18 @@ FEATURES |= {
     name: _data("s", "level", f"silence of {kind} records", records=(kind,), kind="feed_stopped")
     for name, kind in SILENCE_FEATURES.items()
 }
+REPEATS = "repeats"
+"""The rule on records that come again (`monitor/core/detection/repeated_records.py`)."""
+REPEAT_FEATURES = {
+    f"{kind}_{REPEATS}": kind for kind in ("fill", "leverage", "collateral", "reference")
+}
+"""The kind of records by feature. They too belong to a topic partition."""
+FEATURES |= {
+    name: _data(
+        "records", "count", f"repeated {kind} records", records=(kind,), kind="repeated_records"
+    )
+    for name, kind in REPEAT_FEATURES.items()
+}
 DOUBTED_PRICES = "marks"
 """The stream of prices in doubt (`monitor/core/marks/mark_filter.py`): a rule judges it, and no
 detector."""

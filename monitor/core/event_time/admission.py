@@ -24,13 +24,15 @@ class RecordCounts(Stateful):
     once. Counts of a set of records: their order cannot show.
     """
 
-    STATE = ("events", "late", "refused", "duplicates")
+    STATE = ("events", "late", "repeated", "refused", "duplicates")
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
         """Records that the contract accepts, by kind; late ones included."""
         self.late: Counter[str] = Counter()
-        """Records that came too late to count, by kind."""
+        """Records that came too late to count in windows, by kind."""
+        self.repeated: Counter[str] = Counter()
+        """Accepted records that say again what one before them said, by kind (`repeats`)."""
         self.refused: Counter[str] = Counter()
         """Records that were not accepted, by reason."""
         self.duplicates = 0
@@ -40,12 +42,14 @@ class RecordCounts(Stateful):
         """Add the counts of another stage."""
         self.events += other.events
         self.late += other.late
+        self.repeated += other.repeated
         self.refused += other.refused
         self.duplicates += other.duplicates
 
     def reproducible_counts(self) -> dict[str, Any]:
         """The counts that are the same for the same set of records, however it is read."""
-        parts = {"events": self.events, "late": self.late, "refused": self.refused}
+        names = "events", "late", "repeated", "refused"
+        parts = {name: getattr(self, name) for name in names}
         return {name: dict(sorted((+count).items())) for name, count in parts.items()}
 
 

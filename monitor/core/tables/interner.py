@@ -176,6 +176,13 @@ class Interner:
         """The hash of every name: the same wherever and whenever it is met."""
         return self._names.hashes[: self._n]
 
+    def hashes_of(self, ids: Int64) -> UInt64:
+        """The hash of each integer's name; 0 for −1."""
+        out = np.zeros(len(ids), np.uint64)
+        named = ids >= 0
+        out[named] = self.hashes[ids[named]]
+        return out
+
     def keep(self, wanted: Bool) -> Int64:
         """Forget all names but the wanted ones; return new integers by old (-1: forgotten)."""
         ids = np.flatnonzero(wanted)

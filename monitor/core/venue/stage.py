@@ -25,7 +25,9 @@ from monitor.core.decode.codec import UNKNOWN
 from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.judge import BlockPValues, Judge
+from monitor.core.detection.repeated_records import RepeatedRecords
 from monitor.core.event_time.admission import AdmissionControl, RecordCounts
+from monitor.core.event_time.repeats import split_records
 from monitor.core.event_time.watermark import NEVER, PartitionClock, apply_controls
 from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
@@ -125,7 +127,10 @@ class VenueStage(Stateful):
         self.venue_state = VenueState(settings)
         self.band_maker = BandMaker(self.venue_state.ledger)
         streams = VenueStreams(settings, factories)
-        self._judges: tuple[Judge[VenueMoment], ...] = (self._cross_market, streams)
+        self._repeated = RepeatedRecords(sources, self._window_ns)
+        self._judges: tuple[Judge[VenueMoment], ...] = (
+            self._cross_market, streams, self._repeated,
+        )  # fmt: skip
         self._stakes = StakeHistory()
         self._waiting: list[Finding] = []
         # Two chains: how alerts and bands alternate depends on how records were sliced.
@@ -141,7 +146,12 @@ class VenueStage(Stateful):
             self._unknown.admit(batch, self.own_counts, UNKNOWN)
             return StageOutput()
         source = batch.kind, batch.partition
-        self.venue_state.add_batch(self._admission.admit(batch, self.own_counts, source))
+        admitted = self._admission.admit(batch, self.own_counts, source)
+        parts = self._admission, batch, admitted, self.own_counts
+        names = self.venue_state.ledger.symbols, self.venue_state.ledger.names
+        admitted, _, late = split_records(self._repeated.filters[source], names, *parts)
+        self.venue_state.add_batch(admitted)
+        self.venue_state.add_batch(late)
         return self.advance()
 
     @property

@@ -3,6 +3,10 @@
 Records wait until the watermark of all topics has passed their cell of time (`bands_every_s`). Then
 they are applied, cell by cell, in the order of event time, kind, partition and offset: the state at
 the end of a cell is a function of the set of records. Cells without records are skipped.
+
+A late record of an account, or of rules, counts from the cell of the watermark that it met in its
+topic partition: that is a property of its log, and no cell that has been applied. There it takes
+its place in the order of event time. Late marks and books do not count.
 """
 
 from __future__ import annotations
@@ -17,13 +21,20 @@ from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64
 from monitor.core.accounts import ledger_entries
 from monitor.core.accounts.ledger import AccountLedger
-from monitor.core.accounts.ledger_kernels import ACCOUNT, ENTRY_COLUMNS, TS
+from monitor.core.accounts.ledger_kernels import (
+    ACCOUNT,
+    ENTRY_COLUMNS,
+    OFFSET,
+    ORDER_COLUMNS,
+    TS,
+)
 from monitor.core.accounts.liquidation_outcomes import Outcomes
 from monitor.core.bands.inputs import MarketInputs
 from monitor.core.contract.events import InsuranceFundReference, MarketReference, PositionReference
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Batch, TextColumn
 from monitor.core.decode.codec import validate_record
+from monitor.core.event_time.repeats import MET
 from monitor.core.event_time.watermark import NEVER
 from monitor.core.margin.liquidation_price import Regime
 from monitor.core.margin.regimes import REGIMES
@@ -37,8 +48,9 @@ from monitor.core.venue.event_time_queue import RowQueue
 
 KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
 """Kinds of records that are read here."""
-PendingRule = tuple[int, int, int, bytes]
-"""ts, partition, offset and record of a market's rules or of an insurance fund."""
+PendingRule = tuple[int, int, int, int, bytes]
+"""A market's rules or an insurance fund: the time from which it counts; ts, partition, offset; the
+record."""
 
 
 class VenueState(Stateful):
@@ -47,15 +59,17 @@ class VenueState(Stateful):
     By symbol, as codes: `raw_marks`, the last mark and index, trusted or not (what the venue acted
     on); `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`. By market: `rule_records`,
     the last rules with a table that can be used, and `market_rules`, what they say; `rules_version`
-    rises with every change. `funds`: insurance fund by market ("": the venue's), 1e-6. `unread`:
-    reference records that could not be read, and tier tables refused. `changes`: entries of the
-    cell that was applied last (`ENTRY_COLUMNS`) and their effects (`EFFECT_COLUMNS`); no part of a
-    snapshot.
+    rises with every change. `funds`: insurance fund by market ("": the venue's), 1e-6. `written`:
+    ts, partition and offset of each of these rules and funds. `unread`: reference records that
+    could not be read, and tier tables refused. `changes`: entries of the cell that was applied last
+    (`ENTRY_COLUMNS`), without those that came late, and their effects (`EFFECT_COLUMNS`); no part
+    of a snapshot.
     """
 
     STATE = (
-        "ledger", "_entries", "_marks", "_books", "_pending_rules", "raw_marks", "trusted_marks",
-        "last_books", "rule_records", "funds", "unread", "mark_filter", "outcomes", "_passed_cell",
+        "ledger", "_entries", "_late", "_marks", "_books", "_pending_rules", "raw_marks",
+        "trusted_marks", "last_books", "rule_records", "funds", "written", "unread", "mark_filter",
+        "outcomes", "_passed_cell",
     )  # fmt: skip
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -63,7 +77,9 @@ class VenueState(Stateful):
         self.bands_interval_ns = limits.bands_interval_ns
         idle_ns = round(limits.idle_s * SECOND_NS)
         self.ledger = AccountLedger(limits.most, limits.positions, idle_ns)
-        self._entries = RowQueue(len(ENTRY_COLUMNS), 4)
+        self._entries = RowQueue(len(ENTRY_COLUMNS), ORDER_COLUMNS)
+        self._late = RowQueue(1 + len(ENTRY_COLUMNS), 1 + ORDER_COLUMNS)
+        """Late entries, each behind the watermark that it met."""
         self._marks = RowQueue(len(MARK_COLUMNS), 3)
         self._books = RowQueue(BOOK_WIDTH, 3)
         self._pending_rules: list[PendingRule] = []
@@ -74,6 +90,7 @@ class VenueState(Stateful):
         self.market_rules: dict[str, tuple[Regime, Tiers]] = {}
         self.rules_version = 0
         self.funds: dict[str, int] = {}
+        self.written: dict[str, tuple[int, int, int]] = {}
         self.unread = {"reference": 0, "tiers": 0}
         self.mark_filter = MarkFilter(self.ledger.symbols)
         self.outcomes = Outcomes()
@@ -89,13 +106,13 @@ class VenueState(Stateful):
         )  # fmt: skip
 
     def add_batch(self, batch: Batch) -> None:
-        """Keep admitted records until their time has come."""
+        """Keep records until their time has come; late ones have `MET`."""
         if not len(batch):
             return
         names, symbols = self.ledger.names, self.ledger.symbols
         match batch.kind:
             case "fill" | "leverage" | "collateral":
-                self._entries.add(ledger_entries.account_entries(batch, names, symbols))
+                self._add_entries(batch, ledger_entries.account_entries(batch, names, symbols))
             case "mark":
                 self._marks.add(market_rows.mark_rows(batch, symbols))
                 if ledger_entries.has_text(batch.texts["sources"]):
@@ -106,11 +123,24 @@ class VenueState(Stateful):
             case "reference":
                 self._add_references(batch)
 
+    def _add_entries(self, batch: Batch, entries: Int64) -> None:
+        met = batch.numbers.get(MET)
+        if met is None:
+            self._entries.add(entries)
+            return
+        # A late entry whose cell is still open is in time.
+        met = met[np.searchsorted(batch.offset, entries[:, OFFSET])]
+        late = entries[:, TS] // self.bands_interval_ns < met // self.bands_interval_ns
+        self._entries.add(entries[~late])
+        self._late.add(np.column_stack((met, entries))[late])
+
     def _add_references(self, batch: Batch) -> None:
         positions = []
         times = batch.numbers["ts"].tolist()
+        due = np.maximum(batch.numbers["ts"], batch.numbers.get(MET, NEVER)).tolist()
         payloads = batch.texts["payload"].to_strings()
-        for ts, offset, payload in zip(times, batch.offset.tolist(), payloads, strict=True):
+        rows = zip(due, times, batch.offset.tolist(), payloads, strict=True)
+        for due_ns, ts, offset, payload in rows:
             raw = (payload or "").encode()
             event = validate_record(raw, "reference")
             if isinstance(event, PositionReference):
@@ -118,9 +148,9 @@ class VenueState(Stateful):
                 names, symbols = self.ledger.names, self.ledger.symbols
                 positions.append(ledger_entries.position_entry(event, at, names, symbols))
             else:
-                self._pending_rules.append((ts, batch.partition, offset, raw))
+                self._pending_rules.append((due_ns, ts, batch.partition, offset, raw))
         if positions:
-            self._entries.add(np.array(positions, np.int64))
+            self._add_entries(batch, np.array(positions, np.int64))
 
     def advance(self, passed_ns: int) -> Iterator[int]:
         """Apply everything before the last cell's end that has passed, cell by cell.
@@ -134,26 +164,36 @@ class VenueState(Stateful):
         self._passed_cell = until
         end = until * self.bands_interval_ns
         entries, marks = self._entries.take_before(end), self._marks.take_before(end)
-        books = self._books.take_before(end)
+        books, late = self._books.take_before(end), self._late.take_before(end)
         rules = sorted(rule for rule in self._pending_rules if rule[0] < end)
         self._pending_rules = [rule for rule in self._pending_rules if rule[0] >= end]
-        rule_times = np.array([ts for ts, *_ in rules], np.int64)
-        times = (entries[:, TS], marks[:, market_rows.TS], books[:, market_rows.TS], rule_times)
+        rule_times = np.array([due_ns for due_ns, *_ in rules], np.int64)
+        times = (
+            entries[:, TS], marks[:, market_rows.TS], books[:, market_rows.TS], rule_times,
+            late[:, 0],
+        )  # fmt: skip
         cells = np.unique(np.concatenate(times) // self.bands_interval_ns)
         self._grow()
-        begin = [0, 0, 0, 0]
+        begin = [0] * len(times)
         for cell in cells.tolist():
             end = (cell + 1) * self.bands_interval_ns
             stop = [int(np.searchsorted(part, end)) for part in times]
-            now_entries, now_marks, now_books, now_rules = map(slice, begin, stop)
+            now_entries, now_marks, now_books, now_rules, now_late = map(slice, begin, stop)
             self._set_rules(rules[now_rules])
             self.last_books.data[books[now_books, SYMBOL]] = books[now_books]
             self.outcomes.begin_cell(cell * self.bands_interval_ns)
+            self._apply_late(late[now_late, 1:])
             self._apply_cell(entries[now_entries], marks[now_marks])
             if self.ledger.is_over_limits:
-                self._forget_accounts(end, entries[stop[0] :])
+                self._forget_accounts(end, entries[stop[0] :], late[stop[-1] :, 1:])
             begin = stop
             yield end
+
+    def _apply_late(self, entries: Int64) -> None:
+        """Entries that belong to earlier cells: no streams judge them, and no predictions."""
+        if len(entries):
+            rows = self.ledger.apply_late(entries)
+            self.outcomes.record_late(entries, rows, self.ledger)
 
     def _apply_cell(self, entries: Int64, marks: Int64) -> None:
         """Entries and marks of one cell; each forced fill meets everything that came before it."""
@@ -185,9 +225,10 @@ class VenueState(Stateful):
         name = self.ledger.symbols.names(np.array([symbol]))[0]
         return None if price == ABSENT else price, self.market_rules.get(name)
 
-    def _forget_accounts(self, now_ns: int, rest: Int64) -> None:
+    def _forget_accounts(self, now_ns: int, *rest: Int64) -> None:
         """Drop accounts over the limits; entries that wait get their accounts' new numbers."""
-        waiting = [rest, *self._entries.parts, *(entries for entries, _ in self.changes)]
+        waiting = [*rest, *self._entries.parts, *(part[:, 1:] for part in self._late.parts)]
+        waiting += [entries for entries, _ in self.changes]
         numbers = np.unique(np.concatenate([rows[:, ACCOUNT] for rows in waiting]))
         names: list[str | None] = list(self.ledger.names.names(numbers))
         self.ledger.forget(now_ns)
@@ -204,7 +245,8 @@ class VenueState(Stateful):
         _set_last(self.trusted_marks.data, self.mark_filter.filter_rows(rows, self.last_books.data))
 
     def _set_rules(self, rules: list[PendingRule]) -> None:
-        for *_, raw in rules:
+        for _, ts, partition, offset, raw in rules:
+            at = ts, partition, offset
             event = validate_record(raw, "reference")
             if isinstance(event, MarketReference) and event.tiers is not None:
                 try:
@@ -212,14 +254,24 @@ class VenueState(Stateful):
                 except TierError:
                     self.unread["tiers"] += 1
                     continue
+                if not self._is_last(f"rules {event.symbol}", at):
+                    continue
                 regime = REGIMES.get(event.regime or "", REGIMES["generic"])
                 self.rule_records[event.symbol] = raw
                 self.market_rules[event.symbol] = regime, tiers
                 self.rules_version += 1
             elif isinstance(event, InsuranceFundReference):
-                self.funds[event.symbol or ""] = event.amount
+                if self._is_last(f"fund {event.symbol or ''}", at):
+                    self.funds[event.symbol or ""] = event.amount
             elif not isinstance(event, MarketReference):
                 self.unread["reference"] += 1
+
+    def _is_last(self, what: str, at: tuple[int, int, int]) -> bool:
+        """Whether nothing later by ts, partition and offset has been written there."""
+        if self.written.get(what, at) > at:
+            return False
+        self.written[what] = at
+        return True
 
     def digest(self) -> bytes:
         """Hash of everything applied: equal for equal sets of records."""
@@ -238,9 +290,12 @@ class VenueState(Stateful):
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
-        self._pending_rules = [(ts, p, offset, raw) for ts, p, offset, raw in self._pending_rules]
+        self._pending_rules = [
+            (due, ts, p, offset, raw) for due, ts, p, offset, raw in self._pending_rules
+        ]
+        self.written = {what: (ts, p, offset) for what, (ts, p, offset) in self.written.items()}
         records, self.rule_records, self.market_rules = self.rule_records, {}, {}
-        self._set_rules([(0, 0, 0, raw) for raw in records.values()])
+        self._set_rules([(0, *self.written[f"rules {s}"], raw) for s, raw in records.items()])
 
 
 def _set_last(last: Int64, rows: Int64) -> None:
