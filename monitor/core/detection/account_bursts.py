@@ -25,6 +25,8 @@ from monitor.core.windows.closed_windows import ClosedWindows
 from monitor.core.windows.columns import ACCOUNT_COUNTS
 from monitor.core.windows.contributors import RecentWindows
 
+_ORDER_FLOW = [ACCOUNT_COUNTS.index(name) for name in ("orders", "cancels")]
+
 
 @dataclass(slots=True)
 class _AccountStream(Stateful):
@@ -40,8 +42,8 @@ class _AccountStream(Stateful):
 class AccountBursts(Stateful):
     """The account detectors of a shard: score a window, judge it, then learn it.
 
-    A stream begins with the first window in which a record names its account: a feed without
-    accounts costs nothing.
+    Streams begin with the first order or cancel that names its account: a feed without accounts
+    costs nothing.
     """
 
     STATE = ("_streams",)
@@ -67,16 +69,17 @@ class AccountBursts(Stateful):
     def judge(self, closed: ClosedSpan) -> list[Finding]:
         """Judge windows in order; learn each after it was judged."""
         findings: list[Finding] = []
+        named = closed.windows.counts[:, _ORDER_FLOW].any(axis=1)
+        flow = closed.windows.window[closed.windows.account_row[named]]
+        begin = int(flow[0]) if len(flow) else closed.until
         for stream in self._streams:
+            low = closed.low if stream.detector.has_started else begin
             rows, acts, account = self._activity(closed.windows, stream.name)
-            if not len(rows) and not stream.detector.has_started:
-                continue
-            windows = range(closed.low, closed.until)
+            windows = range(low, closed.until)
             ends = np.searchsorted(rows, [*windows, closed.until]).tolist()
             for window, a, b in zip(windows, ends, ends[1:], strict=False):
-                if b > a or stream.detector.has_started:
-                    here = WindowActivity(acts.key[a:b], acts.market[a:b], acts.events[a:b])
-                    findings += self._judge_window(stream, window, here, account[a:b], closed.names)
+                here = WindowActivity(acts.key[a:b], acts.market[a:b], acts.events[a:b])
+                findings += self._judge_window(stream, window, here, account[a:b], closed.names)
         return findings
 
     def _activity(self, windows: ClosedWindows, name: str) -> tuple[Int64, WindowActivity, Int64]:

@@ -92,12 +92,12 @@ class DetectorGroup:
     ) -> list[RareScore]:
         """The scores of one window with a p-value not above `limit`.
 
-        A stream begins with the first number that is not 0.
+        A stream begins with its first number.
         """
         row = self._row[symbols]
         new = present & (row < 0)
         if new.any():
-            self._begin(symbols, new & (values != 0).any(axis=2))
+            self._begin(symbols, new)
             row = self._row[symbols]
         asked = present & (row >= 0)
         rows, values = row[asked], values[asked]
@@ -135,8 +135,6 @@ class DetectorGroup:
         for k, row in enumerate(judged.rows_by_symbol[symbol].tolist()):
             if not judged.present[symbol, k]:
                 why = "not in this window" if row >= 0 else None
-            elif row < 0:
-                why = "none seen so far"
             elif np.isnan(judged.scores[index[row]]):
                 why = self._bank.why(row, judged.values[index[row]])
             else:

@@ -18,8 +18,8 @@ from monitor.core.windows.contributors import RecentWindows
 class SingleStreams(Stateful):
     """All streams of all symbols of a shard.
 
-    A stream begins with the first window in which its number is present and is not 0: a feed that
-    a venue does not have costs nothing and takes no share of the budget.
+    A stream begins with the first window in which its number is present, be it a known 0: a feed
+    that a venue does not have costs nothing and takes no share of the budget.
     """
 
     STATE = ("_groups",)
