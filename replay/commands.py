@@ -121,6 +121,10 @@ def replay_day(
         console.say(f"refused {summary.refused:,}: {format_counts(summary.refused_by_reason)}")
     if summary.late:
         console.say(f"too late to count {summary.late:,}: {format_counts(summary.late_by_kind)}")
+    if summary.streams_out:
+        console.say(
+            f"streams that were taken out, by detector: {format_counts(summary.streams_out)}"
+        )
     for cause, modes in summary.outcomes.items():
         for mode, verdicts in modes.items():
             beside = f"beside the prediction: {format_counts(verdicts)}"

@@ -29,6 +29,7 @@ class Counts:
 
     def __init__(self, outcomes: Outcomes | None = None, closed_ns: int = NEVER) -> None:
         self.outcomes = outcomes
+        self.streams_out = {"burst": 2}
         self.closed_ns = closed_ns
         self.clocks: dict[tuple[str, int], Any] = {}
 

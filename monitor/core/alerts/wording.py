@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from monitor.core.alerts import formatting as fmt
 from monitor.core.alerts.incidents import Incident
-from monitor.core.contract.feature_catalogue import DOUBTED_PRICES, FEATURES, SILENCE_FEATURES
+from monitor.core.contract.feature_catalogue import (
+    DOUBTED_PRICES,
+    FEATURES,
+    SILENCE_FEATURES,
+    STREAM_OUT,
+)
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart
 from monitor.core.settings import EngineSettings
@@ -46,6 +51,8 @@ class Wording:
         f = incident.finding
         if f.stream == DOUBTED_PRICES:
             return self._price_doubt(incident)
+        if f.stream == STREAM_OUT:
+            return self._stream_out(f)
         if f.stream in SILENCE_FEATURES:
             return self._silence(incident)
         if len(f.all_parts) == 1:
@@ -151,6 +158,16 @@ class Wording:
             f"{fmt.format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
         )
 
+    def _stream_out(self, f: Finding) -> str:
+        """A stream that is not judged any more, and what to do about it."""
+        of = f" of {f.symbol}" if f.symbol else ""
+        return (
+            f"Stream {f.facts['stream']}{of} is out and no longer watched, {self._since(f)}: its "
+            f"detector {f.detector} {_out_phrase(str(f.facts['why']))}. All else goes on. Mend the "
+            "detector or take the stream out of the configuration; it stays out until a start "
+            "without the snapshot"
+        )
+
     def _price_doubt(self, incident: Incident) -> str:
         """A price that a rule did not believe, and what is used in its place."""
         f = incident.finding
@@ -191,6 +208,11 @@ class Wording:
 
     def _rarity(self, p: float) -> str:
         return fmt.rarity(self.days_between(p))
+
+
+def _out_phrase(why: str) -> str:
+    """A reason as the rest of a sentence about the detector."""
+    return why if why.startswith("raised ") else f"cannot go on ({why})"
 
 
 def _rates(evidence: Finding | FindingPart, seconds: float, unit: str = "") -> str:

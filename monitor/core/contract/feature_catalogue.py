@@ -233,3 +233,8 @@ DOUBTED_PRICES = "marks"
 """The stream of prices in doubt (`monitor/core/marks/mark_filter.py`): a rule judges it, and no
 detector."""
 FEATURES[DOUBTED_PRICES] = _mark("records", "count", "prices in doubt")
+STREAM_OUT = "stream_out"
+"""The stream of streams that are taken out (`monitor/core/detection/streams_out.py`)."""
+FEATURES[STREAM_OUT] = _data(
+    "streams", "count", "streams taken out", records=_ALL, kind="stream_out"
+)

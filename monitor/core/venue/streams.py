@@ -24,6 +24,7 @@ from monitor.core.bands.market_bands import VenueBands
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.detection.detector_group import DetectorFactory, DetectorGroups, RareScore
 from monitor.core.detection.judge import PassedTime
+from monitor.core.detection.streams_out import stream_out_finding
 from monitor.core.finding import Finding, OffsetRange
 from monitor.core.marks import market_rows
 from monitor.core.settings import EngineSettings
@@ -102,6 +103,11 @@ class VenueStreams(Stateful):
             book = venue.last_books.data[self._row[name] - 1] if name else None
             findings.append(self._finding(book, bands.ts, name, rare))
         self._groups.learn()
+        window = bands.ts // self._settings.time.window_ns
+        for out in self._groups.drain_out():
+            stream = self._settings.streams[out.stream]
+            what = list(self._row)[out.symbol], stream.feature, stream.detector, out.why
+            findings.append(stream_out_finding(window, 0, *what))
         self._attribution.forget(bands.ts)
         return findings
 
