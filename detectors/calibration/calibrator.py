@@ -8,7 +8,7 @@ event), and the tail beyond them is extrapolated.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from dataclasses import dataclass
 from itertools import compress
@@ -190,6 +190,10 @@ class Calibrator(Stateful):
         self._start = self._fit_blocks[n - count] if count else inf
         tail = self._fit_blocks[n - count :] if count else []
         excess = sum(s - self._start for s in tail)
+        # Of scores without a theory, those that tie where the tail begins are no excesses: of a
+        # level that is 0 nearly always, the few others alone say how far it goes.
+        if not self.log_likelihood and excess > 0.0:
+            count -= bisect_right(tail, self._start) - 1
         # Of a capped score only a lower bound is left: it adds to the excesses but not to their
         # number (as in survival analysis). So a stream that alarms all the time gets a heavy tail.
         beyond = sum(score >= self._start for score in capped)
