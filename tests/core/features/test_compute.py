@@ -191,8 +191,9 @@ def test_a_venue_without_books_or_accounts_has_the_features_of_its_records() -> 
 
 
 def test_a_number_is_known_from_the_first_record_of_its_feed_in_the_topic_partition() -> None:
-    public = [fill(0.5, "buy", 100), fill(2.5, "buy", 100)]
-    parts = closed([*public, {**fill(1.5, "buy", 100), "symbol": "Z"}], 3)
+    other = {**fill(1.5, "buy", 100), "symbol": "Z"}
+    public = [fill(0.5, "buy", 100), other, fill(2.5, "buy", 100)]
+    parts = closed(public, 3)
     first = values(parts, 0)
     assert (first["liquidations"], first["trades"], first["late"]) == (0, 1, 0)
     assert not {"orders", "cancels", "leverage_raises", "mode_switches"} & first.keys()

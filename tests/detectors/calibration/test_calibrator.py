@@ -157,7 +157,7 @@ def test_equal_scores_are_never_rare() -> None:
 
 
 def test_a_level_that_is_nearly_always_0_keeps_the_budget_by_its_few_other_scores() -> None:
-    """Such as sweeps of a market that is hardly swept: two hundred a day at most."""
+    """Such as sweeps of a market that has a dozen a day."""
     limit, reports = 0.5 / DAY, 0
     for seed in range(12):
         rng = np.random.default_rng(seed)
