@@ -19,6 +19,25 @@ from detectors.arrays.types import Float64, Int64
 from detectors.stats.limits import NUMBER_MAX
 
 
+class DetectorError(Exception):
+    """A detector cannot go on. The message says why, and is the same in every run."""
+
+
+class RowFaults(Exception):
+    """Rows of a bank that raised, and what; the others are done."""
+
+    def __init__(self, faults: list[tuple[int, BaseException]]) -> None:
+        super().__init__(faults)
+        self.faults = faults
+
+
+def reraise_interrupts(error: BaseException) -> None:
+    """Let pass what is no fault of a detector, where `BaseException` is caught for Rust's panics:
+    the user's interrupt and exit, and want of memory."""
+    if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+        raise error
+
+
 class Evidence(NamedTuple):
     """What a score rests on: the stretch of windows since the change is thought to have begun.
 
@@ -93,11 +112,14 @@ class Bank(abc.ABC):
 
     @abc.abstractmethod
     def learn(self, rows: Int64, values: Float64) -> None:
-        """`learn_one` of each row."""
+        """`learn_one` of each row. May raise `RowFaults`, once all other rows have learnt."""
 
     @abc.abstractmethod
     def report(self, row: int, value: Float64) -> None:
         """`report_one` of a row."""
+
+    def renew(self, row: int) -> None:  # noqa: B027  (numbers in an array may stay as they are)
+        """Forget a row that raised, and is not asked again, where it could harm a snapshot."""
 
     @abc.abstractmethod
     def snapshot(self, rows: int) -> Any:
@@ -105,7 +127,8 @@ class Bank(abc.ABC):
 
     @abc.abstractmethod
     def restore(self, state: Any) -> None:
-        """Continue, bit for bit, where the bank that gave `snapshot` stood."""
+        """Continue, bit for bit, where the bank that gave `snapshot` stood. May raise `RowFaults`,
+        once all other rows are restored."""
 
 
 class Detector(AnomalyDetector):
@@ -197,20 +220,47 @@ class SequentialBank(Bank):
         return self._detectors[row].judge_one(self._features(value)).evidence
 
     def learn(self, rows: Int64, values: Float64) -> None:
+        faults: list[tuple[int, BaseException]] = []
         for row, value in zip(rows.tolist(), values, strict=True):
-            self._detectors[row].learn_one(self._features(value))
+            try:
+                self._detectors[row].learn_one(self._features(value))
+            except BaseException as error:
+                reraise_interrupts(error)
+                faults.append((row, error))
+        if faults:
+            raise RowFaults(faults)
 
     def report(self, row: int, value: Float64) -> None:
         self._detectors[row].report_one(self._features(value))
 
-    def snapshot(self, rows: int) -> list[dict[str, Any]]:
-        return [detector.snapshot() for detector in self._detectors[:rows]]
+    def renew(self, row: int) -> None:
+        self._detectors[row] = self._factory()
 
-    def restore(self, state: list[dict[str, Any]]) -> None:
+    def snapshot(self, rows: int) -> list[dict[str, Any] | None]:
+        """None stands for a detector that has no state to give: it raised."""
+        states: list[dict[str, Any] | None] = []
+        for detector in self._detectors[:rows]:
+            try:
+                states.append(detector.snapshot())
+            except BaseException as error:
+                reraise_interrupts(error)
+                states.append(None)
+        return states
+
+    def restore(self, state: list[dict[str, Any] | None]) -> None:
         self._detectors = []
         self.grow(len(state))
-        for detector, one in zip(self._detectors, state, strict=True):
-            detector.restore(one)
+        faults: list[tuple[int, BaseException]] = []
+        for row, one in enumerate(state):
+            try:
+                if one is None:
+                    raise DetectorError("its state could not be written")
+                self._detectors[row].restore(one)
+            except BaseException as error:
+                reraise_interrupts(error)
+                faults.append((row, error))
+        if faults:
+            raise RowFaults(faults)
 
 
 def learning_reason(seen: float, warm_up: int) -> str:

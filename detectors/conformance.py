@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from detectors.base import Detector, Score
+from detectors.stats.limits import NUMBER_MAX
 
 READY_WINDOWS_MAX = 5000
 """A detector that has not judged by then will not be of use in a day."""
@@ -58,6 +59,8 @@ def check_detector(factory: Factory, pause_windows: int = 86400) -> None:
     check_refuses_what_it_cannot_read(factory)
     for name, hurt in harmful_inputs(pause_windows).items():
         check_not_blinded(factory, name, hurt)
+    for name, series in adversarial_series().items():
+        check_survives(factory, name, series)
     check_reports_teach_nothing(factory)
     check_memory_is_bounded(factory)
 
@@ -260,6 +263,31 @@ def check_not_blinded(factory: Factory, name: str, hurt: Callable[[Detector], It
     if not rises:
         what = f"does not see a burst of {BURST_FACTOR} times the usual after {name}"
         _fail(detector, what, "bound what a single window can teach, and forget")
+
+
+def adversarial_series() -> dict[str, list[float]]:
+    """Numbers that somebody chose to break a detector, by name."""
+    n = 200
+    return {
+        "a maximum that rises without end": [1.2**i for i in range(n)],
+        "numbers that fall to the least": [1e15 * 0.05**i for i in range(n)],
+        "nothing and much in turn": [0.0, 1e15] * n,
+        "the largest numbers": [NUMBER_MAX, 0.0, 0.0, NUMBER_MAX / 2] * (n // 4),
+        "the least numbers": [5e-324, 0.0, 1e-300, -0.0] * (n // 4),
+        "ties": [7.0] * n + [8.0] * n,
+    }
+
+
+def check_survives(factory: Factory, name: str, series: list[float]) -> None:
+    """Require that no series makes it raise, whether its windows are learnt or reported."""
+    for detector in (factory(), _warmed_up_detector(factory)):
+        for i, value in enumerate(series):
+            x = constant_window(detector, value)
+            _judge(detector, x)
+            try:
+                (detector.report_one if i % 7 == 3 else detector.learn_one)(x)
+            except BaseException as error:
+                _fail(detector, f"raises {error!r} after {name}", "bound what it computes with")
 
 
 def check_reports_teach_nothing(factory: Factory) -> None:

@@ -15,7 +15,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from detectors.arrays.state import Stateful
-from detectors.base import Detector, Score, learning_reason, read_numbers
+from detectors.base import (
+    Detector,
+    DetectorError,
+    Score,
+    learning_reason,
+    read_numbers,
+    reraise_interrupts,
+)
 
 SCALE_ALPHA = 0.003
 """Of the EW centre and spread by which inputs are scaled: a memory of 333 windows."""
@@ -70,7 +77,7 @@ class RiverDetector(Stateful, Detector):
     'learning: 0 of 600 windows seen'
     """
 
-    STATE: ClassVar = ("_seen", "_centre", "_spread", "_broken")
+    STATE: ClassVar = ("_seen", "_centre", "_spread")
 
     def __init__(
         self,
@@ -90,7 +97,6 @@ class RiverDetector(Stateful, Detector):
         self._seen = 0
         self._centre = [0.0] * len(inputs)
         self._spread = [0.0] * len(inputs)
-        self._broken: str | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -110,8 +116,6 @@ class RiverDetector(Stateful, Detector):
             return Score(None, values)
         if self._seen < self.warm_up:
             return Score(None, learning_reason(self._seen, self.warm_up))
-        if self._broken:
-            return Score(None, self._broken)
         try:
             if self._supervised_model:
                 score = float(self._model.score_one(None, self._clip_outlier(0, values[0])))
@@ -119,7 +123,7 @@ class RiverDetector(Stateful, Detector):
                 score = float(self._model.score_one(self._squash(values)))
         except BaseException as error:
             reraise_interrupts(error)
-            return Score(None, f"{self.name} failed: {type(error).__name__}")
+            raise DetectorError(f"{self.name} failed: {type(error).__name__}") from error
         if not math.isfinite(score):
             return Score(None, f"{self.name} gave no finite score")
         return Score(-score if self.name in INVERTED else score)
@@ -131,7 +135,7 @@ class RiverDetector(Stateful, Detector):
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
         values = read_numbers(x, self.inputs)
-        if isinstance(values, str) or self._broken:
+        if isinstance(values, str):
             return
         self._seen += 1
         for i, value in enumerate(values):
@@ -151,7 +155,7 @@ class RiverDetector(Stateful, Detector):
                 self._model.learn_one(self._squash(values))
         except BaseException as error:
             reraise_interrupts(error)
-            self._broken = f"{self.name} failed while learning: {type(error).__name__}"
+            raise DetectorError(f"{self.name} failed: {type(error).__name__}") from error
 
     def snapshot(self) -> dict[str, Any]:
         return super().snapshot() | {"model": pickle.dumps(self._model, protocol=5)}
@@ -186,12 +190,6 @@ def _make_model(name: str, options: dict[str, Any]) -> Any:
     model = kind(**options)
     assert isinstance(model, base.AnomalyDetector | base.SupervisedAnomalyDetector)
     return model
-
-
-def reraise_interrupts(error: BaseException) -> None:
-    """Let the user's interrupt and exit pass where `BaseException` is caught for Rust's panics."""
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        raise error
 
 
 def load_model(data: bytes) -> Any:

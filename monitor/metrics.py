@@ -45,6 +45,8 @@ class EngineCounts(Protocol):
     def clocks(self) -> Mapping[PartitionKey, PartitionProgress]: ...
     @property
     def outcomes(self) -> Outcomes | None: ...
+    @property
+    def streams_out(self) -> Mapping[str, int]: ...
 
 
 class EngineCollector(Collector):
@@ -100,6 +102,11 @@ class EngineCollector(Collector):
             for value, number in sorted(values.items()):
                 family.add_metric([value], number)
             yield family
+        text = "Streams that are not judged any more, because their detector raised"
+        family = CounterMetricFamily("brinkwatch_streams_out", text, labels=["detector"])
+        for detector, number in sorted(engine.streams_out.items()):
+            family.add_metric([detector], number)
+        yield family
         text = "Windows of a symbol that were closed"
         yield CounterMetricFamily("brinkwatch_windows", text, engine.windows)
         text = "Records that had been read before"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -269,6 +269,12 @@ class Sidecar:
         """Forced fills beside what was predicted; None where another process has the stage."""
         venue = self.venue_session()
         return venue.venue.venue_state.outcomes if venue is not None else None
+
+    @property
+    def streams_out(self) -> Mapping[str, int]:
+        """Streams that were taken out; none where another process has the stage."""
+        venue = self.venue_session()
+        return venue.venue.streams_out if venue is not None else {}
 
     @property
     def closed_ns(self) -> int:

@@ -128,6 +128,10 @@ def replay_day(
     if summary.repeated:
         repeated = format_counts(summary.repeated_by_kind)
         console.say(f"repeats, which count once {summary.repeated:,}: {repeated}")
+    if summary.streams_out:
+        console.say(
+            f"streams that were taken out, by detector: {format_counts(summary.streams_out)}"
+        )
     for cause, modes in summary.outcomes.items():
         for mode, verdicts in modes.items():
             beside = f"beside the prediction: {format_counts(verdicts)}"

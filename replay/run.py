@@ -75,6 +75,8 @@ class ReplaySummary:
     repeated_by_kind: dict[str, int] = field(default_factory=dict)
     windows: int = 0
     alerts: int = 0
+    streams_out: dict[str, int] = field(default_factory=dict)
+    """By detector: streams that were taken out, because it raised."""
     outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     """Forced fills compared with their predictions: number by cause, margin mode and verdict."""
     digest: str = ""
@@ -171,6 +173,7 @@ def replay_outputs(
     summary.repeated = counts.repeated.total()
     summary.refused, summary.late = counts.refused.total(), counts.late.total()
     summary.outcomes = engine.venue.outcomes.counts_by_name()
+    summary.streams_out = dict(engine.stage.streams_out)
     summary.windows, summary.digest = engine.windows, engine.digest()
     summary.seconds = time.perf_counter() - start
     summary.events_per_second = summary.records / summary.seconds

@@ -29,6 +29,7 @@ class Counts:
 
     def __init__(self, outcomes: Outcomes | None = None, closed_ns: int = NEVER) -> None:
         self.outcomes = outcomes
+        self.streams_out = {"burst": 2}
         self.closed_ns = closed_ns
         self.clocks: dict[tuple[str, int], Any] = {}
 
@@ -74,3 +75,8 @@ def test_the_watermark_is_shown_in_seconds_once_windows_are_closed() -> None:
     name = "brinkwatch_watermark_seconds"
     assert samples(Counts(), name) == {}
     assert samples(Counts(closed_ns=1_764_000_000_500_000_000), name) == {name: 1_764_000_000.5}
+
+
+def test_streams_that_are_out_are_counted_by_detector() -> None:
+    counts = samples(Counts(), "brinkwatch_streams_out_total")
+    assert counts == {'brinkwatch_streams_out_total{detector="burst"}': 2}

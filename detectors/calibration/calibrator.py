@@ -8,11 +8,11 @@ event), and the tail beyond them is extrapolated.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from dataclasses import dataclass
 from itertools import compress
-from math import exp, expm1, inf, isfinite, log, log1p
+from math import exp, expm1, inf, isfinite, isnan, log, log1p
 from typing import Any, ClassVar
 
 from detectors.arrays.state import Stateful
@@ -35,6 +35,18 @@ simulated hours a score of 12 was 20 times as frequent as by theory in the first
 for which 16 excesses allow, and 4 times in the rest, for which 50 do."""
 SHIFT_BLOCKS = 4.0
 """The theory of where the middle block lies counts as so many blocks."""
+ENDED_MIN = 1.0 / 3.0
+"""The least number of ended excesses in the slope of the tail. Where every block of it was capped,
+none has ended, and the likeliest slope is 0: a tail that never thins out, and a division by zero. A
+gamma prior of this shape is neutral: the median of the slope then lies where the likeliest slope
+does (Kerman, "Neutral noninformative and informative conjugate beta and gamma prior distributions",
+2011)."""
+SCORE_BOUND = 1e100
+"""Scores count within ± this, so that their sums and ratios stay finite."""
+P_MIN = 1e-300
+"""No score has a smaller p-value."""
+EXPONENT_MAX = 700.0
+"""e to a higher power would not be a number."""
 CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
 READY_BLOCKS = 72
@@ -178,10 +190,14 @@ class Calibrator(Stateful):
         self._start = self._fit_blocks[n - count] if count else inf
         tail = self._fit_blocks[n - count :] if count else []
         excess = sum(s - self._start for s in tail)
+        # Of scores without a theory, those that tie where the tail begins are no excesses: of a
+        # level that is 0 nearly always, the few others alone say how far it goes.
+        if not self.log_likelihood and excess > 0.0:
+            count -= bisect_right(tail, self._start) - 1
         # Of a capped score only a lower bound is left: it adds to the excesses but not to their
         # number (as in survival analysis). So a stream that alarms all the time gets a heavy tail.
         beyond = sum(score >= self._start for score in capped)
-        ended = max(0, count - beyond) + prior / 3
+        ended = max(ENDED_MIN, count - beyond + prior / 3)
         slope = ended / (excess + prior / 3) if excess or prior else inf
         self._slope = min(self.tail_slope_max, slope)
         over = count + prior * self._theory_share(self._start)
@@ -206,13 +222,18 @@ class Calibrator(Stateful):
         if self._start == inf or self._slope == inf:
             return inf
         light = self._start + self._survival_inverse(max(0.0, beyond) + means) / self._slope
-        return max(light, self._start * exp(self._hill * (max(0.0, beyond) + means)))
+        heavy = min(EXPONENT_MAX, self._hill * (max(0.0, beyond) + means))
+        return max(light, self._start * exp(heavy))
 
     def p_value(self, score: float) -> float:
-        """The chance of such a score in a window of ordinary data, within [0, 1].
+        """The chance of such a score in a window of ordinary data, within (0, 1]; it never rises
+        with the score.
 
         1 while there is neither theory nor enough history: see `why`.
         """
+        if isnan(score):
+            return 1.0
+        score = min(score, SCORE_BOUND)
         if self.log_likelihood and score <= 0.0:
             return 1.0
         if not self.log_likelihood and len(self._fit_blocks) < READY_BLOCKS:
@@ -224,7 +245,8 @@ class Calibrator(Stateful):
             if self._hill > 0.0:
                 share = max(share, self._share * (score / self._start) ** (-1.0 / self._hill))
         # From the share of blocks to the chance in a window.
-        return 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / self.block_windows, share)
+        chance = 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / self.block_windows, share)
+        return max(P_MIN, chance)
 
     def _share_within(self, score: float) -> float:
         """The share of blocks as high, of a score that is not in the tail."""
@@ -255,6 +277,7 @@ class Calibrator(Stateful):
 
     def close_block(self, highest: float) -> None:
         """Count a block of windows by its highest score, which is at most `cap`."""
+        highest = max(-SCORE_BOUND, min(SCORE_BOUND, highest))
         self.windows, self.highest = 0, -inf
         if len(self._blocks) == self._blocks.maxlen:
             del self._sorted[bisect_left(self._sorted, self._blocks[0])]

@@ -14,6 +14,7 @@ from numba import njit, types
 
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.types import F1, I1, INT, Bool, Float64, Int64
+from detectors.base import reraise_interrupts
 from detectors.calibration.calibrator import BLOCK_WINDOWS, Calibrator
 
 HALVINGS = 40
@@ -85,14 +86,33 @@ class CalibratorBank:
                 rare.append((i, p))
         return rare
 
-    def learn(self, rows: Int64, scores: Float64) -> None:
-        """Count judged windows, reported or not; NaN is left out."""
+    def learn(self, rows: Int64, scores: Float64) -> list[tuple[int, BaseException]]:
+        """Count judged windows, reported or not; NaN is left out.
+
+        Returns the rows whose calibrator raised, and what; each of them begins anew.
+        """
+        failed: list[tuple[int, BaseException]] = []
         block = self._block_windows
         if _absorb(self._highest, self._cap, self._windows, rows, scores, block):
             for row in rows[self._windows[rows] == block].tolist():
-                self._calibrators[row].close_block(float(self._highest[row]))
-                self._highest[row], self._windows[row] = -np.inf, 0
-                self._refresh_thresholds(row)
+                try:
+                    self._calibrators[row].close_block(float(self._highest[row]))
+                    self._highest[row], self._windows[row] = -np.inf, 0
+                    self._refresh_thresholds(row)
+                except BaseException as error:
+                    reraise_interrupts(error)
+                    failed.append((row, error))
+                    self.renew(row)
+        return failed
+
+    def renew(self, row: int) -> None:
+        """Let a row begin anew, as one that has seen nothing."""
+        former = self._calibrators[row]
+        self._calibrators[row] = Calibrator(
+            former.log_likelihood, self._windows_per_day, self._block_windows
+        )
+        self._highest[row], self._windows[row] = -np.inf, 0
+        self._refresh_thresholds(row)
 
     def snapshot(self) -> list[dict[str, Any]]:
         blocks = zip(self._windows.tolist(), self._highest.tolist(), strict=True)

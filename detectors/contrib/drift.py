@@ -17,8 +17,15 @@ from statistics import median
 from typing import Any, ClassVar, Literal
 
 from detectors.arrays.state import Stateful
-from detectors.base import Detector, Evidence, Score, learning_reason, read_number
-from detectors.river_adapter import load_model, reraise_interrupts
+from detectors.base import (
+    Detector,
+    Evidence,
+    Score,
+    learning_reason,
+    read_number,
+    reraise_interrupts,
+)
+from detectors.river_adapter import load_model
 from detectors.stats.limits import SD_OF_MAD
 
 OUTLIER = 6.0

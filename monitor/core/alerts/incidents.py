@@ -17,7 +17,7 @@ from typing import Any
 
 from monitor.core import finding as evidence
 from monitor.core.contract.alert import Status
-from monitor.core.contract.feature_catalogue import FEATURES
+from monitor.core.contract.feature_catalogue import FEATURES, STREAM_OUT
 from monitor.core.finding import ACCOUNT_BURST, JOINT, Finding, FindingPart, PartKey
 from monitor.core.snapshot import from_state, to_state
 
@@ -59,7 +59,9 @@ def fingerprint(finding: Finding) -> str:
     several, the evidence of each stays apart.
     """
     stream = "" if finding.detector == JOINT else finding.stream
-    parts = finding.detector, finding.symbol, stream, str(finding.partition)
+    parts = [finding.detector, finding.symbol, stream, str(finding.partition)]
+    if finding.stream == STREAM_OUT:
+        parts.append(str(finding.facts["stream"]))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from monitor.core.contract.alert import Severity
-from monitor.core.contract.feature_catalogue import REPEATS
+from monitor.core.contract.feature_catalogue import REPEATS, STREAM_OUT
 from monitor.core.finding import Finding, FindingPart
 
 CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
@@ -21,6 +21,8 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 def severity(finding: Finding, parts: list[FindingPart], much_at_stake: bool) -> Severity:
     """The gravest of the parts; one step higher where much is at stake in the market."""
+    if finding.stream == STREAM_OUT:
+        return "warning"
     if finding.facts:
         level = DOUBT_SEVERITY[finding.detector]
     else:

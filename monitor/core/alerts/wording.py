@@ -9,6 +9,7 @@ from monitor.core.contract.feature_catalogue import (
     FEATURES,
     REPEAT_FEATURES,
     SILENCE_FEATURES,
+    STREAM_OUT,
 )
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart
@@ -51,6 +52,8 @@ class Wording:
         f = incident.finding
         if f.stream == DOUBTED_PRICES:
             return self._price_doubt(incident)
+        if f.stream == STREAM_OUT:
+            return self._stream_out(f)
         if f.stream in SILENCE_FEATURES:
             return self._silence(incident)
         if f.stream in REPEAT_FEATURES:
@@ -168,6 +171,16 @@ class Wording:
             return f"No more repeats in topic {where}: {many} were, {self._since(f)}"
         return f"{many} in topic {where} repeat others, {self._since(f)}; each counts once"
 
+    def _stream_out(self, f: Finding) -> str:
+        """A stream that is not judged any more, and what to do about it."""
+        of = f" of {f.symbol}" if f.symbol else ""
+        return (
+            f"Stream {f.facts['stream']}{of} is out and no longer watched, {self._since(f)}: its "
+            f"detector {f.detector} {_out_phrase(str(f.facts['why']))}. All else goes on. Mend the "
+            "detector or take the stream out of the configuration; it stays out until a start "
+            "without the snapshot"
+        )
+
     def _price_doubt(self, incident: Incident) -> str:
         """A price that a rule did not believe, and what is used in its place."""
         f = incident.finding
@@ -208,6 +221,11 @@ class Wording:
 
     def _rarity(self, p: float) -> str:
         return fmt.rarity(self.days_between(p))
+
+
+def _out_phrase(why: str) -> str:
+    """A reason as the rest of a sentence about the detector."""
+    return why if why.startswith("raised ") else f"cannot go on ({why})"
 
 
 def _rates(evidence: Finding | FindingPart, seconds: float, unit: str = "") -> str:

@@ -35,18 +35,26 @@ class FeatureSpec:
     """How a sentence calls it, in lower case."""
     layer: Layer
     records: tuple[str, ...]
-    """The kinds of records from which it is computed."""
+    """The kinds of records from which it is computed. A number that `counts_events` is known once
+    the feeds of all of them have run, and 0 in every window of theirs in which nothing happened."""
     kind: str | None = None
     """The kind of its alerts; None: the name of the detector."""
     account_count: str | None = None
     """The count by account that shows who is behind it (`windows.columns.ACCOUNT_COUNTS`)."""
     fall_is_bad: bool = False
     """Whether a fall does harm, and not a rise."""
+    is_event: bool = False
+    """Of a level: whether it is that of an event, and 0 where there was none."""
 
     @property
     def is_additive(self) -> bool:
         """Whether the numbers of several windows, or of several markets, add up."""
         return self.form in ("count", "amount")
+
+    @property
+    def counts_events(self) -> bool:
+        """Whether it is 0 in a window in which nothing happened."""
+        return self.is_additive or self.is_event
 
     @property
     def is_plural(self) -> bool:
@@ -103,6 +111,7 @@ FEATURES: dict[str, FeatureSpec] = {
         "times the usual depth within 25 bps", "level",
         "one side's cancels, unfilled, before the price moved through it,",
         records=("cancel", "fill", "book"), kind="layering", account_count="cancels",
+        is_event=True,
     ),
     "trades": _fill("trades", "count", "trades", account_count="fills"),
     "trade_notional": _fill(_QUOTE, "amount", "traded notional"),
@@ -110,7 +119,7 @@ FEATURES: dict[str, FeatureSpec] = {
     "fills_per_taker": _fill("fills an order", "level", "fills that one taking order needs"),
     "sweep_bps": _fill(
         "bps of the price", "level", "prices swept by one side", kind="sweep",
-        account_count="fills",
+        account_count="fills", is_event=True,
     ),
     "liquidations": _post_trade("liquidations", "count", "liquidations"),
     "liquidation_notional": _post_trade(_QUOTE, "amount", "liquidated notional"),
@@ -151,7 +160,7 @@ FEATURES: dict[str, FeatureSpec] = {
     ),
     "refill_s": _execution(
         "s", "level", "time without the depth that a sweep took", records=("book", "fill"),
-        kind="slow_refill",
+        kind="slow_refill", is_event=True,
     ),
     "imbalance_25bps": _book(
         "(bid − ask) / depth within 25 bps", "signed", "imbalance of the book"
@@ -236,3 +245,8 @@ DOUBTED_PRICES = "marks"
 """The stream of prices in doubt (`monitor/core/marks/mark_filter.py`): a rule judges it, and no
 detector."""
 FEATURES[DOUBTED_PRICES] = _mark("records", "count", "prices in doubt")
+STREAM_OUT = "stream_out"
+"""The stream of streams that are taken out (`monitor/core/detection/streams_out.py`)."""
+FEATURES[STREAM_OUT] = _data(
+    "streams", "count", "streams taken out", records=_ALL, kind="stream_out"
+)

@@ -7,6 +7,7 @@ few accounts and bursts look alike everywhere. The finding names the market and 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 
 import numpy as np
 
@@ -14,9 +15,11 @@ from detectors.account_burst.detector import AccountBurstDetector
 from detectors.account_burst.scorer import AccountVerdict, WindowActivity
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64, UInt64
+from detectors.base import DetectorError, reraise_interrupts
 from detectors.calibration.calibrator import Calibrator
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.detection.judge import ClosedSpan
+from monitor.core.detection.streams_out import fault_reason, stream_out_finding
 from monitor.core.finding import ACCOUNT_BURST, Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import mix_each
@@ -25,23 +28,27 @@ from monitor.core.windows.closed_windows import ClosedWindows
 from monitor.core.windows.columns import ACCOUNT_COUNTS
 from monitor.core.windows.contributors import RecentWindows
 
+_ORDER_FLOW = [ACCOUNT_COUNTS.index(name) for name in ("orders", "cancels")]
+
 
 @dataclass(slots=True)
 class _AccountStream(Stateful):
-    STATE = "detector", "calibrator", "account"
+    STATE = "detector", "calibrator", "account", "is_out"
 
     name: str
     detector: AccountBurstDetector
     calibrator: Calibrator
     account: dict[int, int] = field(default_factory=dict)
     """The account of each key that has evidence."""
+    is_out: bool = False
+    """Whether it was taken out: it is not judged any more."""
 
 
 class AccountBursts(Stateful):
     """The account detectors of a shard: score a window, judge it, then learn it.
 
-    A stream begins with the first window in which a record names its account: a feed without
-    accounts costs nothing.
+    Streams begin with the first order or cancel that names its account: a feed without accounts
+    costs nothing.
     """
 
     STATE = ("_streams",)
@@ -67,16 +74,26 @@ class AccountBursts(Stateful):
     def judge(self, closed: ClosedSpan) -> list[Finding]:
         """Judge windows in order; learn each after it was judged."""
         findings: list[Finding] = []
+        named = closed.windows.counts[:, _ORDER_FLOW].any(axis=1)
+        flow = closed.windows.window[closed.windows.account_row[named]]
+        begin = int(flow[0]) if len(flow) else closed.until
         for stream in self._streams:
-            rows, acts, account = self._activity(closed.windows, stream.name)
-            if not len(rows) and not stream.detector.has_started:
+            if stream.is_out:
                 continue
-            windows = range(closed.low, closed.until)
+            low = closed.low if stream.detector.has_started else begin
+            rows, acts, account = self._activity(closed.windows, stream.name)
+            windows = range(low, closed.until)
             ends = np.searchsorted(rows, [*windows, closed.until]).tolist()
             for window, a, b in zip(windows, ends, ends[1:], strict=False):
-                if b > a or stream.detector.has_started:
-                    here = WindowActivity(acts.key[a:b], acts.market[a:b], acts.events[a:b])
+                here = WindowActivity(acts.key[a:b], acts.market[a:b], acts.events[a:b])
+                try:
                     findings += self._judge_window(stream, window, here, account[a:b], closed.names)
+                except Exception as error:
+                    reraise_interrupts(error)
+                    stream.is_out = True
+                    what = "", stream.name, ACCOUNT_BURST, fault_reason(error)
+                    findings.append(stream_out_finding(window, self._partition, *what))
+                    break
         return findings
 
     def _activity(self, windows: ClosedWindows, name: str) -> tuple[Int64, WindowActivity, Int64]:
@@ -100,6 +117,8 @@ class AccountBursts(Stateful):
         verdict = detector.judge(window, acts)
         p = 1.0
         if verdict.value is not None:
+            if not isfinite(verdict.value):
+                raise DetectorError("its score is not finite")
             p = stream.calibrator.p_value(verdict.value)
             stream.calibrator.learn(verdict.value)
         rare = p <= self._limit and bool(verdict.actors)

@@ -14,6 +14,7 @@ import numpy as np
 
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Float64
+from detectors.base import DetectorError, reraise_interrupts
 from detectors.calibration.calibrator_bank import CalibratorBank
 from detectors.joint import cross_market, cusums
 from detectors.joint.cross_market import STATISTICS, CrossMarketStatistics
@@ -21,6 +22,7 @@ from detectors.stats.normal_scores import fisher_p_value
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.contract.units import DAY_S
 from monitor.core.detection.judge import BlockPValues, PassedTime
+from monitor.core.detection.streams_out import fault_reason, stream_out_finding
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
 from monitor.core.snapshot import from_state, to_state
@@ -48,7 +50,7 @@ class CrossMarketEvidence(Stateful):
     limits on symbols bound.
     """
 
-    STATE = ("_detector",)
+    STATE = "_detector", "_is_out"
 
     def __init__(self, settings: EngineSettings) -> None:
         self._streams = settings.joint.streams
@@ -63,6 +65,8 @@ class CrossMarketEvidence(Stateful):
         self._calibrators = CalibratorBank(DAY_S / block_s, self._limit, cusums.BLOCK_WINDOWS)
         for _ in STATISTICS:
             self._calibrators.add(log_likelihood=True)
+        self._is_out = False
+        """Whether it was taken out: it is not judged any more."""
         self._waiting: list[BlockPValues] = []
         self._markets: dict[MarketKey, int] = {}
         """The row of each market."""
@@ -70,7 +74,7 @@ class CrossMarketEvidence(Stateful):
 
     def add(self, blocks: list[BlockPValues]) -> None:
         """Take in what a shard reports; each of its blocks once."""
-        if self._enabled:
+        if self._enabled and not self._is_out:
             self._waiting += blocks
 
     def judge(self, closed: PassedTime) -> list[Finding]:
@@ -81,7 +85,13 @@ class CrossMarketEvidence(Stateful):
         self._waiting = [block for block in self._waiting if block.window >= closed.until]
         findings = []
         for window in sorted({block.window for block in due}):
-            findings += self._judge_block([block for block in due if block.window == window])
+            try:
+                findings += self._judge_block([block for block in due if block.window == window])
+            except Exception as error:
+                reraise_interrupts(error)
+                self._is_out, self._waiting = True, []
+                what = "", "evidence across markets", JOINT, fault_reason(error)
+                return [*findings, stream_out_finding(window, 0, *what)]
         return findings
 
     def _judge_block(self, per_shard: list[BlockPValues]) -> list[Finding]:
@@ -99,13 +109,16 @@ class CrossMarketEvidence(Stateful):
         self._recent_blocks = self._recent_blocks[-older:]
         self._recent_blocks.append(_Block(per_shard[0].window, rows, streams))
         scores = self._detector.judge(p)
+        if np.isinf(scores).any():
+            raise DetectorError("its score is infinite")
         every = np.arange(len(STATISTICS))
         rare = self._calibrators.rare_scores(every, scores, self._limit)
         finding = None
         for statistic, chance in sorted(rare, key=lambda pair: (pair[1], pair[0])):
             finding = finding or self._finding(statistic, min(1.0, chance * len(STATISTICS)))
         self._detector.learn(finding is not None)
-        self._calibrators.learn(every, scores)
+        for _, error in self._calibrators.learn(every, scores):
+            raise error
         return [finding] if finding else []
 
     def _finding(self, statistic: int, p: float) -> Finding | None:

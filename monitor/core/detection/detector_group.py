@@ -12,10 +12,11 @@ import numpy as np
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Float64, Int64
-from detectors.base import Detector, Evidence
+from detectors.base import Detector, Evidence, RowFaults, reraise_interrupts
 from detectors.calibration.calibrator_bank import CalibratorBank
 from monitor.core.budget import BudgetShare
 from monitor.core.contract.units import DAY_NS, SECOND_NS
+from monitor.core.detection.streams_out import fault_reason
 from monitor.core.settings import StreamSettings
 
 DetectorFactory = Callable[[], Detector]
@@ -35,6 +36,14 @@ class RareScore:
     p: float
     evidence: Evidence
     index: int
+
+
+class StreamOut(NamedTuple):
+    """A stream that was taken out: a symbol's number, its index in the settings, and the reason."""
+
+    symbol: int
+    stream: int
+    why: str
 
 
 class WindowScores(NamedTuple):
@@ -58,6 +67,9 @@ class DetectorGroup:
 
     For each window: `judge`, then what is asked about it, then `learn`. `streams`: indices in
     `settings`. `p_most`: the highest limit that `judge` will be given.
+
+    A row that raises, or whose score is infinite, is taken out: it is not asked again, and
+    `drain_out` tells of it. Where a call for many rows raises, they are asked one by one.
     """
 
     def __init__(
@@ -73,6 +85,10 @@ class DetectorGroup:
         """(symbols, streams): the row in the bank; -1 where a stream has not begun."""
         self._row_keys: list[tuple[int, int]] = []
         """Of each row, the symbol's number and the stream's index in the group."""
+        self._is_out: Bool = np.zeros(0, np.bool_)
+        self._why_out: dict[int, str] = {}
+        """By row that is out: why."""
+        self._new_out: list[StreamOut] = []
         self._window: WindowScores
 
     def grow(self, symbols: int) -> None:
@@ -92,26 +108,79 @@ class DetectorGroup:
     ) -> list[RareScore]:
         """The scores of one window with a p-value not above `limit`.
 
-        A stream begins with the first number that is not 0.
+        A stream begins with its first number.
         """
         row = self._row[symbols]
         new = present & (row < 0)
         if new.any():
-            self._begin(symbols, new & (values != 0).any(axis=2))
+            self._begin(symbols, new)
             row = self._row[symbols]
         asked = present & (row >= 0)
+        asked[asked] = ~self._is_out[row[asked]]
         rows, values = row[asked], values[asked]
-        scores = self._bank.judge(rows, values)
+        scores = self._scores(rows, values)
         self._window = WindowScores(present, row, rows, values, scores, [])
-        rare = self._calibrators.rare_scores(rows, scores, limit)
+        rare = self._rare_scores(rows, scores, limit)
         if rare:
             symbol_of, stream_of = np.nonzero(asked)
             for i, p in rare:
-                evidence = self._bank.evidence(int(rows[i]), values[i])
+                one = int(rows[i]), values[i]
+                evidence = self._attempt(one[0], None, self._bank.evidence, *one)
                 if evidence is not None:
                     stream = int(self._streams[stream_of[i]])
                     self._window.rare.append(RareScore(int(symbol_of[i]), stream, p, evidence, i))
         return self._window.rare
+
+    def _scores(self, rows: Int64, values: Float64) -> Float64:
+        """The bank's scores; NaN where a row abstains, or is taken out."""
+        try:
+            scores = self._bank.judge(rows, values)
+        except BaseException as error:
+            reraise_interrupts(error)
+            scores = np.full(len(rows), np.nan)
+            for i, row in enumerate(rows.tolist()):
+                one = slice(i, i + 1)
+                scores[one] = self._attempt(row, np.nan, self._bank.judge, rows[one], values[one])
+        for i in np.flatnonzero(np.isinf(scores)).tolist():
+            self._take_out(int(rows[i]), "its score is infinite")
+            scores[i] = np.nan
+        return scores
+
+    def _rare_scores(self, rows: Int64, scores: Float64, limit: float) -> list[tuple[int, float]]:
+        ask = self._calibrators.rare_scores
+        try:
+            return ask(rows, scores, limit)
+        except BaseException as error:
+            reraise_interrupts(error)
+            rare = []
+            for i, row in enumerate(rows.tolist()):
+                one = slice(i, i + 1)
+                rare += [
+                    (i, p) for _, p in self._attempt(row, [], ask, rows[one], scores[one], limit)
+                ]
+            return rare
+
+    def _attempt(self, row: int, otherwise: Any, call: Callable[..., Any], *given: Any) -> Any:
+        """What a call about one row returns; where it raises, the row is taken out."""
+        try:
+            return call(*given)
+        except BaseException as error:
+            reraise_interrupts(error)
+            self._take_out(row, fault_reason(error))
+            return otherwise
+
+    def _take_out(self, row: int, why: str) -> None:
+        symbol, stream = self._row_keys[row]
+        self._is_out[row] = True
+        self._why_out[row] = why
+        self._new_out.append(StreamOut(symbol, int(self._streams[stream]), why))
+        self._bank.renew(row)
+        self._calibrators.renew(row)
+
+    def drain_out(self) -> list[StreamOut]:
+        """The streams that were taken out since this was asked last."""
+        new, self._new_out = self._new_out, []
+        return new
 
     def _begin(self, symbols: Int64, new: Bool) -> None:
         for i, stream in np.argwhere(new).tolist():
@@ -119,10 +188,12 @@ class DetectorGroup:
             self._row[symbol, stream] = self._calibrators.add(self._bank.log_likelihood)
             self._row_keys.append((symbol, stream))
         self._bank.grow(len(self._row_keys))
+        self._is_out = grow_rows(self._is_out, len(self._row_keys))
 
     def count_ready(self) -> int:
         """How many streams have a score and a p-value: they could have been reported."""
-        ready = self._calibrators.ready[self._window.rows]
+        rows = self._window.rows
+        ready = self._calibrators.ready[rows] & ~self._is_out[rows]
         return int(np.count_nonzero(ready & ~np.isnan(self._window.scores)))
 
     def abstentions(self, symbol: int) -> list[tuple[int, str]]:
@@ -133,12 +204,14 @@ class DetectorGroup:
         judged, reasons = self._window, []
         index = {row: i for i, row in enumerate(judged.rows.tolist())}
         for k, row in enumerate(judged.rows_by_symbol[symbol].tolist()):
-            if not judged.present[symbol, k]:
+            why: str | None
+            if row in self._why_out:
+                why = f"taken out: {self._why_out[row]}"
+            elif not judged.present[symbol, k]:
                 why = "not in this window" if row >= 0 else None
-            elif row < 0:
-                why = "none seen so far"
             elif np.isnan(judged.scores[index[row]]):
-                why = self._bank.why(row, judged.values[index[row]])
+                value = judged.values[index[row]]
+                why = self._attempt(row, "no reason given", self._bank.why, row, value)
             else:
                 why = self._calibrators.why(row)
             if why is not None:
@@ -149,20 +222,40 @@ class DetectorGroup:
         """Learn the window that was judged; what was reported is not learnt as ordinary."""
         judged = self._window
         rows, values = judged.rows, judged.values
-        if judged.rare:
-            ordinary = np.ones(len(rows), np.bool_)
-            for rare in judged.rare:
-                ordinary[rare.index] = False
-                self._bank.report(int(rows[rare.index]), values[rare.index])
-            rows, values = rows[ordinary], values[ordinary]
-        self._bank.learn(rows, values)
-        self._calibrators.learn(judged.rows, judged.scores)
+        for rare in judged.rare:
+            one = int(rows[rare.index]), values[rare.index]
+            self._attempt(one[0], None, self._bank.report, *one)
+        ordinary = ~self._is_out[rows]
+        ordinary[[rare.index for rare in judged.rare]] = False
+        self._learn(rows[ordinary], values[ordinary])
+        inside = ~self._is_out[rows]
+        for row, error in self._calibrators.learn(rows[inside], judged.scores[inside]):
+            self._take_out(row, fault_reason(error))
+
+    def _learn(self, rows: Int64, values: Float64) -> None:
+        try:
+            self._bank.learn(rows, values)
+        except RowFaults as raised:
+            self._take_out_rows(raised)
+        except BaseException as error:
+            reraise_interrupts(error)
+            # What this bank had learnt before it raised is not known: some rows may learn the
+            # window twice, the same ones in every run.
+            for i, row in enumerate(rows.tolist()):
+                one = slice(i, i + 1)
+                self._attempt(row, None, self._bank.learn, rows[one], values[one])
+
+    def _take_out_rows(self, raised: RowFaults) -> None:
+        for row, error in raised.faults:
+            self._take_out(row, fault_reason(error))
 
     def snapshot(self) -> dict[str, Any]:
         return {
             "begun": [list(pair) for pair in self._row_keys],
             "bank": self._bank.snapshot(len(self._row_keys)),
             "calibrators": self._calibrators.snapshot(),
+            "out": [list(pair) for pair in self._why_out.items()],
+            "new_out": [list(one) for one in self._new_out],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -171,8 +264,15 @@ class DetectorGroup:
         self.grow(max((symbol + 1 for symbol, _ in self._row_keys), default=0))
         for row, key in enumerate(self._row_keys):
             self._row[key] = row
-        self._bank.restore(state["bank"])
         self._calibrators.restore(state["calibrators"], self._bank.log_likelihood)
+        self._why_out = dict(state["out"])
+        self._new_out = [StreamOut(*one) for one in state["new_out"]]
+        self._is_out = np.zeros(len(self._row_keys), np.bool_)
+        self._is_out[list(self._why_out)] = True
+        try:
+            self._bank.restore(state["bank"])
+        except RowFaults as raised:
+            self._take_out_rows(raised)
 
 
 class DetectorGroups(Stateful):
@@ -228,6 +328,10 @@ class DetectorGroups(Stateful):
             rare += group.judge(symbols, values[rows], present[rows], limit)
         self._ready = sum(group.count_ready() for group in self._groups)
         return sorted(rare, key=lambda one: (one.symbol, one.stream))
+
+    def drain_out(self) -> list[StreamOut]:
+        """The streams that were taken out since this was asked last, by symbol and stream."""
+        return sorted(one for group in self._groups for one in group.drain_out())
 
     def abstentions(self, symbol: int) -> list[tuple[int, str]]:
         """As of `DetectorGroup`, of all streams."""

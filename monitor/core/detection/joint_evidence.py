@@ -16,12 +16,14 @@ from detectors.arrays.growable import grow_rows
 from detectors.arrays.runs import equal_runs
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Float64, Int64
+from detectors.base import reraise_interrupts
 from detectors.calibration.calibrator_bank import CalibratorBank
 from detectors.joint.cusums import BLOCK_WINDOWS, JointCusums, StreamEvidence, stream_evidence
 from detectors.joint.fisher import FisherCombination
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.contract.units import DAY_S
 from monitor.core.detection.judge import BlockPValues, ClosedSpan
+from monitor.core.detection.streams_out import fault_reason, stream_out_finding
 from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.finding import JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
@@ -30,9 +32,13 @@ from monitor.core.windows.rests import Rests
 
 
 class JointEvidence(Stateful):
-    """The joint streams of all symbols of a shard."""
+    """The joint streams of all symbols of a shard.
 
-    STATE = "_joint", "_fisher", "_sum", "_count", "_windows", "_begun", "_ready"
+    A market whose score is no number, or whose calibration raises, is taken out; what is computed
+    for all markets together is out in all of them once it raises.
+    """
+
+    STATE = "_joint", "_fisher", "_sum", "_count", "_windows", "_ready", "_is_out", "_all_out"
 
     def __init__(
         self, settings: EngineSettings, partition: int, partitions: int, history: RecentWindows,
@@ -59,18 +65,19 @@ class JointEvidence(Stateful):
         self._fisher = FisherCombination(per_day, warm_up=self._warm_up)
         self.block_p_values: list[BlockPValues] = []
         """For evidence across markets: of each block that has closed since this was emptied."""
-        # Of the open block: its windows, and by symbol and stream: sums, windows with a value, and
-        # whether a value other than 0 has ever been seen.
+        # Of the open block: its windows, and by symbol and stream sums and windows with a value.
         self._windows = 0
         self._sum: Float64 = np.zeros((0, len(self._streams)))
         self._count: Float64 = np.zeros((0, len(self._streams)))
-        self._begun: Bool = np.zeros((0, len(self._streams)), np.bool_)
         self._ready = 0
+        self._is_out: Bool = np.zeros(0, np.bool_)
+        """By symbol: whether it was taken out."""
+        self._all_out = False
 
     def judge(self, closed: ClosedSpan) -> list[Finding]:
         """Take windows in, in order; judge each block that ends among them, then learn it."""
         features = closed.features
-        if not self._streams or not len(features.window):
+        if self._all_out or not self._streams or not len(features.window):
             return []
         self._grow(int(features.symbol.max()) + 1)
         values = features.values[:, self._columns]
@@ -85,11 +92,20 @@ class JointEvidence(Stateful):
             if (window + 1) % self._block == 0:
                 # A block that began before the first record, or in a rest, says nothing.
                 if self._windows == self._block:
-                    findings += self._close_block(window, symbol, closed.names)
+                    try:
+                        findings += self._close_block(window, symbol, closed.names)
+                    except Exception as error:
+                        reraise_interrupts(error)
+                        self._all_out = True
+                        return [*findings, self._out_finding(window, "", fault_reason(error))]
                 self._windows = 0
                 self._sum[:] = 0.0
                 self._count[:] = 0.0
         return findings
+
+    def _out_finding(self, window: int, symbol: str, why: str) -> Finding:
+        what = symbol, "joint evidence", JOINT, why
+        return stream_out_finding(window, self._partition, *what)
 
     def _grow(self, symbols: int) -> None:
         if symbols <= len(self._sum):
@@ -99,7 +115,7 @@ class JointEvidence(Stateful):
         # To the symbol: all rows are judged.
         self._sum = grow_rows(self._sum, symbols, growth=1.0)
         self._count = grow_rows(self._count, symbols, growth=1.0)
-        self._begun = grow_rows(self._begun, symbols, growth=1.0)
+        self._is_out = grow_rows(self._is_out, symbols, growth=1.0)
         self._joint.grow(symbols)
         self._fisher.grow(symbols)
 
@@ -107,12 +123,14 @@ class JointEvidence(Stateful):
         """Judge and learn the block that ends with `window`."""
         present = self._count > 0
         level = self._sum / np.maximum(self._count, 1.0)
-        self._begun |= present & (self._sum != 0)
-        value = np.where(self._begun & present, np.where(self._additive, self._sum, level), np.nan)
+        value = np.where(present, np.where(self._additive, self._sum, level), np.nan)
+        value[self._is_out] = np.nan
         score = self._joint.judge(self._transform(value), np.nan_to_num(value[:, 0]))
         expected = self._inverse_transform(self._joint.expected)
         judging = self._joint.judging_streams >= 2
-        score = np.where(judging, score, np.nan)
+        broken = np.flatnonzero(judging & ~np.isfinite(score))
+        out = [(symbol, "its score is not finite") for symbol in broken.tolist()]
+        score = np.where(judging & np.isfinite(score), score, np.nan)
         rows = np.arange(len(score))
         rare = dict(self._calibrators.rare_scores(rows, score, self._p_limit(self._ready)))
         here = [symbol for symbol in symbols.tolist() if symbol in rare]
@@ -123,7 +141,11 @@ class JointEvidence(Stateful):
             self._add_p_values(window, symbols, value, expected, names)
         self._joint.learn(reported, value, expected)
         self._fisher.learn(self._joint.learnt_mask)
-        self._calibrators.learn(rows, score)
+        failed = self._calibrators.learn(rows, score)
+        out += [(symbol, fault_reason(error)) for symbol, error in failed]
+        for symbol, why in out:
+            self._is_out[symbol] = True
+            findings.append(self._out_finding(window, names[symbol], why))
         return findings
 
     def _add_p_values(
@@ -188,9 +210,7 @@ class JointEvidence(Stateful):
         reasons = []
         for i in np.flatnonzero(np.isnan(self._joint.p[symbol])):
             why = f"learning: its first {self._warm_up} windows of joint evidence"
-            if not self._begun[symbol, i]:
-                why = "none seen so far"
-            elif not self._count[symbol, i]:
+            if not self._count[symbol, i]:
                 why = "not in this window"
             reasons.append((self._streams[i], why))
         return reasons

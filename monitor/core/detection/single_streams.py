@@ -9,6 +9,7 @@ from detectors.arrays.state import Stateful
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.detection.detector_group import DetectorFactory, DetectorGroups, RareScore
 from monitor.core.detection.judge import ClosedSpan
+from monitor.core.detection.streams_out import stream_out_finding
 from monitor.core.features.compute import FEATURE_COLUMN
 from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
@@ -19,8 +20,8 @@ from monitor.core.windows.rests import Rests
 class SingleStreams(Stateful):
     """All streams of all symbols of a shard.
 
-    A stream begins with the first window in which its number is present and is not 0: a feed that
-    a venue does not have costs nothing and takes no share of the budget.
+    A stream begins with the first window in which its number is present, be it a known 0: a feed
+    that a venue does not have costs nothing and takes no share of the budget.
     """
 
     STATE = ("_groups",)
@@ -49,6 +50,10 @@ class SingleStreams(Stateful):
                 symbol = int(symbols[rare.symbol])
                 findings.append(self._finding(window, symbol, closed.names[symbol], rare))
             self._groups.learn()
+            for out in self._groups.drain_out():
+                stream = self._settings.streams[out.stream]
+                what = closed.names[out.symbol], stream.feature, stream.detector, out.why
+                findings.append(stream_out_finding(window, self._partition, *what))
         return findings
 
     def _finding(self, window: int, symbol: int, name: str, rare: RareScore) -> Finding:

@@ -1,8 +1,12 @@
 """From a window's integers to features: the first floating point.
 
-A window in which nothing happened has 0; a book never seen has no number. Such an entry is NaN
-inside the matrix, and is left out wherever a detector or a reader meets it: what they get is
-finite by construction.
+A window in which nothing happened has 0 where the feed of that kind runs; a feed that never ran
+and a book never seen have no number. Such an entry is NaN inside the matrix, and is left out
+wherever a detector or a reader meets it: what they get is finite by construction.
+
+A feed runs from its first record in the shard's topic partition, whichever market that is about:
+from then on the venue would have told. Who tells orders would tell cancels, and a feed that names
+accounts is the venue's own, so it would tell changes of leverage.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from detectors.arrays.growable import grow_rows
 from detectors.arrays.hash_table import empty_table
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Float64, Int64
-from monitor.core.contract.feature_catalogue import BAND_BPS, FEATURE_NAMES
+from monitor.core.contract.feature_catalogue import BAND_BPS, FEATURE_NAMES, FEATURES
 from monitor.core.contract.units import YEAR_S
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import ratios, relative_gaps, to_floats
@@ -27,10 +31,18 @@ from monitor.core.windows import columns, pending
 from monitor.core.windows.accumulators import MINIMUM, SUM
 from monitor.core.windows.book_depth import BOOK
 from monitor.core.windows.closed_windows import ClosedWindows
-from monitor.core.windows.columns import MARK_TS, MARK_VALUE, MARK_WIDTH, NO_MINIMUM
+from monitor.core.windows.columns import KINDS, MARK_TS, MARK_VALUE, MARK_WIDTH, NO_MINIMUM
 from monitor.core.windows.sequence_gaps import count_missing
 
 FEATURE_COLUMN = {name: i for i, name in enumerate(FEATURE_NAMES)}
+_FEEDS_OF_COLUMN = {
+    FEATURE_COLUMN[name]: [KINDS.index(kind) for kind in FEATURES[name].records]
+    for name in FEATURE_NAMES
+    if FEATURES[name].counts_events and FEATURES[name].layer != "data"
+}
+"""By column that is 0 where nothing happened: its feeds. Late records are known with any record,
+and missing ones with any sequence number."""
+_ORDER, _CANCEL, _LEVERAGE = map(KINDS.index, ("order", "cancel", "leverage"))
 
 
 @dataclass(slots=True)
@@ -46,7 +58,7 @@ class Features:
 class FeatureCalculator(Stateful):
     """Makes features of closed windows, carrying the last book and mark of each symbol along."""
 
-    STATE = ("last_book", "last_mark", "_highest_seq", "_rolling_state")
+    STATE = ("last_book", "last_mark", "_highest_seq", "_rolling_state", "_running_feeds")
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
@@ -55,6 +67,7 @@ class FeatureCalculator(Stateful):
         self.last_mark: Int64 = np.empty((0, MARK_WIDTH * len(columns.MARK_COLUMNS)), np.int64)
         self._highest_seq: Int64 = np.empty((0, len(columns.KINDS)), np.int64)
         """By symbol and feed: the highest of the venue's numbers so far."""
+        self._running_feeds: Bool = np.zeros(len(KINDS), np.bool_)
 
     def compute(self, closed: ClosedWindows, low: int, high: int, symbols: Int64) -> Features:
         """Features of windows `low` up to `high` for `symbols`, which are in the order of names;
@@ -92,7 +105,24 @@ class FeatureCalculator(Stateful):
         out[:, FEATURE_COLUMN["missing"]] = gaps
         past = self._rolling_state.step(_rolling_input(out, sums, minima, book), symbol)
         out[:, [FEATURE_COLUMN[name] for name in rolling.OUTPUT_COLUMNS]] = past
+        self._drop_unknown(out, closed, low, nw)
         return Features(window, symbol, out)
+
+    def _drop_unknown(self, out: Float64, closed: ClosedWindows, low: int, windows: int) -> None:
+        """Take out the numbers of windows before their feeds ran; `out` has `windows` from `low`
+        on, and as many rows for each."""
+        runs = np.zeros((windows, len(KINDS)), np.bool_)
+        np.logical_or.at(runs, closed.window - low, closed.last_offset >= 0)
+        runs[closed.window[closed.account_row] - low, _LEVERAGE] = True
+        runs[:, _CANCEL] |= runs[:, _ORDER]
+        runs[0] |= self._running_feeds
+        runs = np.logical_or.accumulate(runs)
+        self._running_feeds = runs[-1].copy()
+        if runs[0].all():
+            return
+        lacks = np.repeat(~runs, len(out) // windows, axis=0)
+        for column, feeds in _FEEDS_OF_COLUMN.items():
+            out[lacks[:, feeds].any(axis=1), column] = np.nan
 
     def _put_marks(
         self, out: Float64, closed: ClosedWindows, row: Int64, symbols: Int64, end_ns: Int64

@@ -8,6 +8,7 @@ same reports and records, in any slices and any order, give the same output.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from monitor.core.bands.maker import BandMaker
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.contract.events import Control
+from monitor.core.contract.feature_catalogue import STREAM_OUT
 from monitor.core.decode.batch import Batch, Int64
 from monitor.core.decode.codec import UNKNOWN
 from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
@@ -101,7 +103,7 @@ class VenueStage(Stateful):
 
     STATE = (
         "_admission", "_unknown", "own_counts", "shard_progress", "venue_state", "_judges",
-        "_incidents", "_stakes", "_chain", "_bands_chain", "alert_count", "cells",
+        "_incidents", "_stakes", "_chain", "_bands_chain", "alert_count", "cells", "streams_out",
     )  # fmt: skip
 
     def __init__(
@@ -137,6 +139,8 @@ class VenueStage(Stateful):
         self._chain = self._bands_chain = b""
         self.alert_count = 0
         """Alerts put out so far."""
+        self.streams_out: Counter[str] = Counter()
+        """By detector: streams that were taken out."""
         self.cells = 0
         """Intervals whose bands were put out so far."""
 
@@ -195,6 +199,7 @@ class VenueStage(Stateful):
         self._judge(VenueMoment(until, self.venue_state))
         now = [finding for finding in self._waiting if finding.window < until]
         self._waiting = [finding for finding in self._waiting if finding.window >= until]
+        self.streams_out.update(f.detector for f in now if f.stream == STREAM_OUT)
         alerts = []
         for incident in self._incidents.advance(now, until):
             decided_ns = self._alert_builder.decision_ns(incident)

@@ -31,6 +31,11 @@ NEAR_DEPTH_FRACTION = 0.0025
 """The near depth is what the book offers within 25 bps of the mark."""
 VENUE_COLUMN = {name: i for i, name in enumerate(VENUE_FEATURES)}
 """The column of each of the venue's streams."""
+_OF_MOVES = [VENUE_COLUMN["unexplained"]]
+_OF_POSITIONS = [
+    VENUE_COLUMN[name]
+    for name in ("raised_notional", "raised_near_tier", "opened_high_to_depth", "churned_notional")
+]
 _KINDS = {LEVERAGE: "leverage", FILL: "fill", MOVE: "collateral"}
 _NEAR_EDGES = np.less_equal(EDGE_ZONES, round(NEAR_FRACTION / BIN_WIDTH))
 _NEAR_DEPTH_EDGE = int(np.flatnonzero(round(NEAR_DEPTH_FRACTION / BIN_WIDTH) == EDGE_ZONES)[0])
@@ -63,6 +68,19 @@ def stream_rows(venue: VenueState, depth: dict[int, float]) -> StreamRows:
     none = np.empty((0, len(ledger.ENTRY_COLUMNS)), np.int64), np.empty(0, np.int64), np.empty(0)
     parts = [none, *(_counted_entries(venue, *change, depth) for change in venue.changes)]
     return StreamRows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def running_streams(venue: VenueState) -> Bool:
+    """By stream: whether the interval that was applied last shows that its feed runs.
+
+    A venue that names the accounts of fills or of changes of leverage would tell of both.
+    """
+    runs = np.zeros(len(VENUE_COLUMN), np.bool_)
+    for entries, _ in venue.changes:
+        is_move = entries[:, ledger.OP] == MOVE
+        runs[_OF_MOVES] |= is_move.any()
+        runs[_OF_POSITIONS] |= not is_move.all()
+    return runs
 
 
 def _counted_entries(

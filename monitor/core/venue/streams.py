@@ -18,12 +18,13 @@ import numpy as np
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.runs import equal_runs
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import Float64, Int64
+from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.accounts.ledger_kernels import ACCOUNT
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.detection.detector_group import DetectorFactory, DetectorGroups, RareScore
 from monitor.core.detection.judge import PassedTime
+from monitor.core.detection.streams_out import stream_out_finding
 from monitor.core.finding import Finding, OffsetRange
 from monitor.core.marks import market_rows
 from monitor.core.settings import EngineSettings
@@ -46,7 +47,7 @@ ACCOUNTS_SHOWN = 5
 
 AccountAmount = tuple[str, float]
 """An account and its amount, in the stream's unit; or its share of the whole."""
-_FORCED_TO_DEPTH = VENUE_COLUMN["forced_to_depth"]
+_FORCED_TO_DEPTH, _UNEXPLAINED = VENUE_COLUMN["forced_to_depth"], VENUE_COLUMN["unexplained"]
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ class VenueMoment(PassedTime):
 class VenueStreams(Stateful):
     """All streams of `feature_catalogue.VENUE_FEATURES` that the settings ask for."""
 
-    STATE = "_unit", "_record_count", "_attribution", "_groups"
+    STATE = "_unit", "_record_count", "_attribution", "_groups", "_is_running"
 
     def __init__(self, settings: EngineSettings, factories: Sequence[DetectorFactory]) -> None:
         self._settings = settings
@@ -76,18 +77,23 @@ class VenueStreams(Stateful):
         self._unit: Float64 = np.zeros((0, len(VENUE_COLUMN)))
         self._record_count: Float64 = np.zeros((0, len(VENUE_COLUMN)))
         self._attribution = Attribution(self._interval_ns)
+        self._is_running: Bool = np.zeros(len(VENUE_COLUMN), np.bool_)
+        """By stream: whether its feed has run, so that an interval without its records has 0."""
 
     def judge(self, closed: VenueMoment) -> list[Finding]:
         """Judge the interval that was applied last, and the bands as of its end; then learn it."""
         venue, bands = closed.state, closed.bands
+        self._is_running |= stream_inputs.running_streams(venue)
         if bands is None or not self._groups:
             return []
         self._grow(venue)
         # Markets come by name, and "" before all of them.
         names = ["", *(market.symbol for market in bands.markets)]
         row = np.array([self._row[name] for name in names])
-        values = np.zeros((len(names), len(VENUE_COLUMN)))
-        values[0, _FORCED_TO_DEPTH] = np.nan
+        values = np.full((len(names), len(VENUE_COLUMN)), np.nan)
+        of_venue = np.arange(len(VENUE_COLUMN)) == _UNEXPLAINED
+        values[0, self._is_running & of_venue] = 0.0
+        values[1:, self._is_running & ~of_venue] = 0.0
         values[1:, _FORCED_TO_DEPTH] = [stream_inputs.forced_to_depth(m) for m in bands.markets]
         depth = {self._row[m.symbol] - 1: stream_inputs.thinner_depth(m) for m in bands.markets}
         self._count(venue, stream_inputs.stream_rows(venue, depth), bands, row, values)
@@ -97,6 +103,11 @@ class VenueStreams(Stateful):
             book = venue.last_books.data[self._row[name] - 1] if name else None
             findings.append(self._finding(book, bands.ts, name, rare))
         self._groups.learn()
+        window = bands.ts // self._settings.time.window_ns
+        for out in self._groups.drain_out():
+            stream = self._settings.streams[out.stream]
+            what = list(self._row)[out.symbol], stream.feature, stream.detector, out.why
+            findings.append(stream_out_finding(window, 0, *what))
         self._attribution.forget(bands.ts)
         return findings
 

@@ -162,7 +162,7 @@ def test_withdrawn_depth_is_against_the_market_s_past_and_refill_is_timed() -> N
 
 
 def test_layering_needs_unfilled_cancels_on_a_side_and_a_price_that_moves_through_it() -> None:
-    quiet = [book(0.5 + s) for s in range(70)]
+    quiet = [fill(0.2, "buy", 100), *(book(0.5 + s) for s in range(70))]
     pulled = [
         cancel(70.1, side="buy", price="99.98", quantity="50", account="a"),
         cancel(70.2, side="buy", price="99.97", quantity="50", account="a"),
@@ -174,7 +174,7 @@ def test_layering_needs_unfilled_cancels_on_a_side_and_a_price_that_moves_throug
     assert layered > 5
     assert values(closed([*quiet, *pulled, *rises], 73), 71)["layering"] == 0
     assert values(closed([*quiet, *pulled, *hit, *falls], 73), 71)["layering"] == 0
-    assert values(closed([*quiet, *falls], 73), 71)["layering"] == 0
+    assert "layering" not in values(closed([*quiet, *falls], 73), 71)  # nobody tells of cancels
 
 
 def test_a_venue_without_books_or_accounts_has_the_features_of_its_records() -> None:
@@ -188,3 +188,26 @@ def test_a_venue_without_books_or_accounts_has_the_features_of_its_records() -> 
     assert row[FEATURE_COLUMN["cancels"]] == 1
     assert np.isnan(row[FEATURE_COLUMN["cancels_near"]])
     assert np.isnan(row[FEATURE_COLUMN["depth_25bps_least"]])
+
+
+def test_a_number_is_known_from_the_first_record_of_its_feed_in_the_topic_partition() -> None:
+    other = {**fill(1.5, "buy", 100), "symbol": "Z"}
+    public = [fill(0.5, "buy", 100), other, fill(2.5, "buy", 100)]
+    parts = closed(public, 3)
+    first = values(parts, 0)
+    assert (first["liquidations"], first["trades"], first["late"]) == (0, 1, 0)
+    assert not {"orders", "cancels", "leverage_raises", "mode_switches"} & first.keys()
+    assert values(parts, 1, "Z")["liquidations"] == 0
+    assert "cancels" not in values(parts, 2)
+    # Of orders come cancels, and of names of accounts changes of leverage; not before them.
+    parts = closed([*public, cancel(1.5, symbol="Z", account="a")], 3)
+    assert not {"cancels", "leverage_raises", "orders"} & values(parts, 0).keys()
+    for second, symbol in ((1, "X"), (1, "Z"), (2, "X")):
+        got = values(parts, second, symbol)
+        assert got["leverage_raises"] == got["leverage_first_high"] == got["mode_switches"] == 0
+        assert got["cancels"] == (second == 1 and symbol == "Z")
+        assert "orders" not in got
+    order = {"kind": "order", "symbol": "X", "ts": at(1.5), "side": "buy", "quantity": "1"}
+    assert values(closed([*public, {**order, "action": "new"}], 3), 1)["cancels"] == 0
+    named = closed([leverage(0.5, "a", 5), *public], 3)
+    assert values(named, 0)["leverage_raises"] == 0

@@ -16,6 +16,7 @@ from monitor.core.settings import AccountSettings, EngineSettings, JointSettings
 from monitor.core.venue.stream_inputs import (
     VENUE_COLUMN,
     forced_to_depth,
+    running_streams,
     stream_rows,
     thinner_depth,
 )
@@ -101,6 +102,17 @@ def test_churn_closes_at_no_gain_and_earns_by_rebates(
 def test_an_adjustment_is_unexplained_money() -> None:
     assert amounts([*OPEN, later(deposit("a", "-50", "adjustment"))]) == {"unexplained": 50}
     assert amounts([*OPEN, later(deposit("a", 50))]) == {}
+
+
+def test_the_feeds_of_an_interval_tell_which_streams_are_known_zeros() -> None:
+    def running(records: list[dict[str, Any]]) -> set[str]:
+        runs = running_streams(run(records)[0].venue)
+        return {name for name, column in VENUE_COLUMN.items() if runs[column]}
+
+    positions = {"raised_notional", "raised_near_tier", "opened_high_to_depth", "churned_notional"}
+    assert running([*OPEN, later(deposit("a", 50))]) == {"unexplained"}
+    assert running([*OPEN, later(fill("a", "buy", 1))]) == positions
+    assert running([*OPEN, later(leverage("a", 5, "cross"))]) == positions
 
 
 def test_forced_notional_is_divided_by_the_depth_within_the_same_distance() -> None:

@@ -156,6 +156,20 @@ def test_equal_scores_are_never_rare() -> None:
     assert calibrator.p_value(0.5) == 1.0
 
 
+def test_a_level_that_is_nearly_always_0_keeps_the_budget_by_its_few_other_scores() -> None:
+    """Such as sweeps of a market that has a dozen a day."""
+    limit, reports = 0.5 / DAY, 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        calibrator = Calibrator(False)
+        for _ in range(2 * 288):
+            sweeps = rng.exponential(20.0, rng.poisson(12 / 288))
+            top = float(sweeps.max(initial=0.0))
+            reports += calibrator.p_value(top) <= limit
+            calibrator.close_block(min(top, calibrator.cap))
+    assert reports <= 2 * 0.5 * 24
+
+
 def test_a_restored_calibrator_continues_bit_for_bit() -> None:
     stream = np.random.default_rng(5).exponential(1.0, DAY).tolist()
     whole = trained(True, stream[:40000])
