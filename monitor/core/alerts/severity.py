@@ -9,11 +9,13 @@ from monitor.core.finding import Finding, FindingPart
 
 CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
 """A desk acts on five times the usual, and looks at twice the usual."""
-DOUBT_SEVERITY: dict[str, Severity] = {
+RULE_SEVERITY: dict[str, Severity] = {
     "outlying_mark": "critical", "outlying_index": "critical", "outlying_source": "warning",
-    "stale_source": "warning",
+    "stale_source": "warning", "frozen_source": "warning", "mark_off_market": "critical",
+    "unsound_book": "warning", "stale_book": "warning", "stale_mark": "warning",
+    "stale_index": "warning",
 }  # fmt: skip
-"""The severity of a price in doubt: while the mark or the index is not believed, all margins and
+"""The severity of what a rule doubts: while the mark or the index is not believed, all margins and
 bands are as of the last good one."""
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
@@ -21,7 +23,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 def severity(finding: Finding, parts: list[FindingPart], much_at_stake: bool) -> Severity:
     """The gravest of the parts; one step higher where much is at stake in the market."""
     if finding.facts:
-        level = DOUBT_SEVERITY[finding.detector]
+        level = RULE_SEVERITY[finding.detector]
     else:
         level = max((severity_of_ratio(part.ratio) for part in parts), key=SEVERITIES.index)
     return escalate(level) if much_at_stake else level

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from monitor.core.alerts import formatting as fmt
 from monitor.core.alerts.incidents import Incident
-from monitor.core.contract.feature_catalogue import DOUBTED_PRICES, FEATURES, SILENCE_FEATURES
+from monitor.core.contract.feature_catalogue import (
+    DOUBTED_PRICES,
+    FEATURES,
+    QUALITY_FEATURES,
+    SILENCE_FEATURES,
+)
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart
 from monitor.core.settings import EngineSettings
@@ -48,6 +53,8 @@ class Wording:
             return self._price_doubt(incident)
         if f.stream in SILENCE_FEATURES:
             return self._silence(incident)
+        if f.stream in QUALITY_FEATURES:
+            return self._market_quality(incident)
         if len(f.all_parts) == 1:
             return self._one_stream(incident)
         joint = all(part.detector == JOINT for part in f.parts)
@@ -149,6 +156,38 @@ class Wording:
         return (
             f"No record in topic {where} for {lasted}, where the longest silence was "
             f"{fmt.format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
+        )
+
+    def _market_quality(self, incident: Incident) -> str:
+        """A book that is crossed or locked, a feed that has stopped, a mark off its market."""
+        f, resolved = incident.finding, incident.status == "resolved"
+        lasted = fmt.format_duration(float(f.facts["lasted_s"] or 0))
+        if f.stream == "unsound_book":
+            if resolved:
+                return f"Book of {f.symbol} is sound again, after {lasted}"
+            by = f"crossed by {fmt.format_number(f.observed)} bps" if f.observed else "locked"
+            return f"Book of {f.symbol} is {by}, {self._since(f)}: it is not measured"
+        prices = "Mark and index" if f.facts["with_index"] else "Mark"
+        if f.stream == "mark_off_market":
+            market = f.facts["witnesses"]
+            if resolved:
+                return f"{prices} of {f.symbol} near its {market} again, after {lasted}"
+            way = "above" if f.observed > 0 else "below"
+            gap, limit = (fmt.format_number(abs(n)) for n in (f.observed, f.facts["limit_pct"]))
+            still = f.facts["unchanged_s"]
+            stands = f"; unchanged for {fmt.format_duration(float(still))}" if still else ""
+            return (
+                f"{prices} of {f.symbol} {gap} % {way} its {market} "
+                f"(limit {limit} %{stands}), {self._since(f)}"
+            )
+        feed = {"stale_book": "Book", "stale_index": "Index"}.get(f.stream, prices)
+        if resolved:
+            return f"{feed} of {f.symbol} updated again, after {lasted}"
+        others = "trades or marks" if f.stream == "stale_book" else "book or trades"
+        age, usual = fmt.format_duration(f.observed), fmt.format_duration(f.expected)
+        return (
+            f"{feed} of {f.symbol} not updated for {age} while {others} go on, "
+            f"where {usual} is usual; the last came at {self._clock(f.since)} UTC"
         )
 
     def _price_doubt(self, incident: Incident) -> str:

@@ -20,7 +20,9 @@ from monitor.core.contract.feature_catalogue import BAND_BPS, FEATURE_NAMES
 from monitor.core.contract.units import YEAR_S
 from monitor.core.decode.batch import ABSENT
 from monitor.core.event_time.watermark import NEVER
-from monitor.core.features import rolling
+from monitor.core.features import data_quality, rolling
+from monitor.core.features.data_quality import IN as QUALITY_IN
+from monitor.core.features.data_quality import QUALITY, DataQuality
 from monitor.core.features.rolling import IN, RollingMarketState
 from monitor.core.windows import columns, pending
 from monitor.core.windows.accumulators import MINIMUM, SUM
@@ -29,6 +31,7 @@ from monitor.core.windows.closed_windows import ClosedWindows
 from monitor.core.windows.columns import MARK_TS, MARK_VALUE, MARK_WIDTH, NO_MINIMUM
 from monitor.core.windows.sequence_gaps import count_missing
 
+_MARK, _INDEX = map(columns.MARK_COLUMNS.index, ("mark", "index"))
 FEATURE_COLUMN = {name: i for i, name in enumerate(FEATURE_NAMES)}
 
 
@@ -40,17 +43,23 @@ class Features:
     symbol: Int64
     values: Float64
     """(rows, `FEATURE_NAMES`); NaN: absent."""
+    quality: Float64
+    """(rows, `data_quality.OUTPUT_COLUMNS`): whether the market's own data are sound."""
 
 
 class FeatureCalculator(Stateful):
     """Makes features of closed windows, carrying the last book and mark of each symbol along."""
 
-    STATE = ("last_book", "last_mark", "_highest_seq", "_rolling_state")
+    STATE = (
+        "last_book", "last_mark", "_usable_book", "_highest_seq", "_quality", "_rolling_state",
+    )  # fmt: skip
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
+        self._quality = DataQuality(window_ns)
         self._rolling_state = RollingMarketState(window_ns)
         self.last_book: Int64 = np.empty((0, len(columns.BOOK_COLUMNS)), np.int64)
+        self._usable_book = self.last_book
         self.last_mark: Int64 = np.empty((0, MARK_WIDTH * len(columns.MARK_COLUMNS)), np.int64)
         self._highest_seq: Int64 = np.empty((0, len(columns.KINDS)), np.int64)
         """By symbol and feed: the highest of the venue's numbers so far."""
@@ -62,6 +71,7 @@ class FeatureCalculator(Stateful):
         ns, nw = len(symbols), high - low
         known = int(symbols.max(initial=-1)) + 1
         self.last_book = grow_rows(self.last_book, known, NEVER)
+        self._usable_book = grow_rows(self._usable_book, known, NEVER)
         self.last_mark = grow_rows(self.last_mark, known, NEVER)
         self._highest_seq = grow_rows(self._highest_seq, known, -1)
         place = np.zeros(len(self.last_book), np.int64)
@@ -82,32 +92,44 @@ class FeatureCalculator(Stateful):
         seen = closed.book[:, BOOK.ts] != NEVER
         before = self.last_book[symbols]
         book = _forward_fill(closed.book, before, row, seen)
-        _put_book(out, book, end_ns)
-        _put_near_touch(out, closed, np.concatenate((before, book[:-ns])), cell)
+        mark, mark_ts, index_ts = self._last_marks(closed, row, symbols)
         self.last_book[symbols] = book[-ns:]
-        self._put_marks(out, closed, row, symbols, end_ns)
+        _put(out, "book_age_s", (end_ns - book[:, BOOK.ts]) / 1e9, book[:, BOOK.ts] != NEVER)
+        _put(out, "mark_age_s", (end_ns - mark_ts) / 1e9, mark_ts != NEVER)
+        _put(out, "index_age_s", (end_ns - index_ts) / 1e9, index_ts != NEVER)
+        inputs = _quality_input(window, sums, minima, book, mark)
+        _put_last_records(inputs, closed, cell)
+        quality = self._quality.step(inputs, symbol)
+        # What is not sound is as if it were not there.
+        book[quality[:, QUALITY.book_usable] == 0.0, BOOK.ts] = NEVER
+        mark[quality[:, QUALITY.mark_usable] == 0.0, _MARK : _INDEX + 1] = ABSENT
+        _put_book(out, book)
+        _put_mark(out, mark)
+        usable = np.concatenate((self._usable_book[symbols], book[:-ns]))
+        _put_near_touch(out, closed, usable, cell)
+        self._usable_book[symbols] = book[-ns:]
         gaps = np.empty(nw * ns)
         count_missing(sums, minima, symbol, self._highest_seq, gaps)
         out[:, FEATURE_COLUMN["missing"]] = gaps
         past = self._rolling_state.step(_rolling_input(out, sums, minima, book), symbol)
         out[:, [FEATURE_COLUMN[name] for name in rolling.OUTPUT_COLUMNS]] = past
-        return Features(window, symbol, out)
+        return Features(window, symbol, out, quality)
 
-    def _put_marks(
-        self, out: Float64, closed: ClosedWindows, row: Int64, symbols: Int64, end_ns: Int64
-    ) -> None:
+    def _last_marks(
+        self, closed: ClosedWindows, row: Int64, symbols: Int64
+    ) -> tuple[Int64, Int64, Int64]:
+        """The last of each of `MARK_COLUMNS`, and the event times of mark and index."""
         mark = np.empty((len(row), len(columns.MARK_COLUMNS)), np.int64)
-        mark_ts = np.full(len(row), NEVER)
+        times = np.empty_like(mark)
         for c in range(len(columns.MARK_COLUMNS)):
             part = slice(MARK_WIDTH * c, MARK_WIDTH * (c + 1))
             rows = closed.mark[:, part]
             seen = rows[:, MARK_TS] != NEVER
             last = _forward_fill(rows, self.last_mark[symbols, part], row, seen)
             self.last_mark[symbols, part] = last[-len(symbols) :]
-            mark[:, c] = np.where(last[:, MARK_TS] == NEVER, ABSENT, last[:, MARK_VALUE])
-            mark_ts = np.maximum(mark_ts, last[:, MARK_TS])
-        _put_mark(out, mark)
-        _put(out, "mark_age_s", (end_ns - mark_ts) / 1e9, mark_ts != NEVER)
+            times[:, c] = last[:, MARK_TS]
+            mark[:, c] = np.where(times[:, c] == NEVER, ABSENT, last[:, MARK_VALUE])
+        return mark, times[:, _MARK], times[:, _INDEX]
 
 
 def _forward_fill(rows: Int64, before: Int64, row: Int64, seen: Bool) -> Int64:
@@ -183,6 +205,43 @@ def _sweep_bps(minima: Int64) -> Float64:
     return out
 
 
+def _quality_input(
+    window: Int64, sums: Int64, minima: Int64, book: Int64, mark: Int64
+) -> Float64:
+    """What `DataQuality` takes, by `INPUT_COLUMNS`, but for what `_put_last_records` adds."""
+    inputs = np.zeros((len(window), len(data_quality.INPUT_COLUMNS)))
+    inputs[:, QUALITY_IN.window] = window
+    inputs[:, QUALITY_IN.unsound_books] = _total(sums, "unsound_books")
+    inputs[:, QUALITY_IN.sound_books] = _total(sums, "books") - _total(sums, "unsound_books")
+    flow = (f"{name}_{side}" for name in ("orders", "cancels", "trades") for side in ("buy", "sell"))
+    inputs[:, QUALITY_IN.flow] = _total(sums, *flow, "cancels_unsided")
+    for column, at in ((QUALITY_IN.mark, _MARK), (QUALITY_IN.index, _INDEX)):
+        inputs[:, column] = np.where(mark[:, at] == ABSENT, np.nan, mark[:, at])
+    bid, ask = book[:, BOOK.bid], book[:, BOOK.ask]
+    both = (book[:, BOOK.ts] != NEVER) & (bid != ABSENT) & (ask != ABSENT)
+    inputs[:, QUALITY_IN.mid] = np.where(both, (bid + ask.astype(np.float64)) / 2, np.nan)
+    lows = minima[:, [MINIMUM.buy_low, MINIMUM.sell_low]].min(axis=1)
+    highs = -minima[:, [MINIMUM.buy_high, MINIMUM.sell_high]].min(axis=1)
+    traded = lows != NO_MINIMUM
+    inputs[:, QUALITY_IN.trade_low] = np.where(traded, lows, np.nan)
+    inputs[:, QUALITY_IN.trade_high] = np.where(traded, highs, np.nan)
+    return inputs
+
+
+def _put_last_records(inputs: Float64, closed: ClosedWindows, cell: Int64) -> None:
+    """What the windows' own last records say: how they end, and which values came in them."""
+    book = closed.book
+    last_ts, last_offset = book[:, BOOK.unsound_ts], book[:, BOOK.unsound_offset]
+    same = (last_ts == book[:, BOOK.ts]) & (last_offset > book[:, BOOK.offset])
+    ends = (last_ts > book[:, BOOK.ts]) | (same & (last_ts != NEVER))
+    bid, ask = book[:, BOOK.unsound_bid], book[:, BOOK.unsound_ask].astype(np.float64)
+    inputs[cell, QUALITY_IN.ends_unsound] = ends
+    over = (bid - ask) / np.where(ends, (bid + ask) / 2, 1.0) * 1e4
+    inputs[cell, QUALITY_IN.unsound_bps] = np.where(ends, over, 0.0)
+    for column, at in ((QUALITY_IN.mark_records, _MARK), (QUALITY_IN.index_records, _INDEX)):
+        inputs[cell, column] = closed.mark[:, MARK_WIDTH * at + MARK_TS] != NEVER
+
+
 def _put_near_touch(out: Float64, closed: ClosedWindows, before: Int64, cell: Int64) -> None:
     """Cancels near the touch, by the last book before their window (`before`, by cell)."""
     cancels = np.ascontiguousarray(closed.cancels)
@@ -230,7 +289,7 @@ def _put_accounts(out: Float64, closed: ClosedWindows, cell: Int64) -> None:
         out[at, FEATURE_COLUMN[f"{name}_herfindahl"]] = herfindahl
 
 
-def _put_book(out: Float64, book: Int64, end_ns: Int64) -> None:
+def _put_book(out: Float64, book: Int64) -> None:
     column = {name: book[:, i] for i, name in enumerate(columns.BOOK_COLUMNS)}
     seen = column["ts"] != NEVER
     bid, ask = column["bid"], column["ask"]
@@ -249,7 +308,6 @@ def _put_book(out: Float64, book: Int64, end_ns: Int64) -> None:
         _put(out, f"{name}_bps", column[name] / 1e4, mask)
     cost = np.maximum(column["cost_buy"], column["cost_sell"])
     _put(out, "cost_bps", cost / 1e4, priced["cost_buy"] & priced["cost_sell"])
-    _put(out, "book_age_s", (end_ns - column["ts"]) / 1e9, seen)
 
 
 def _put_mark(out: Float64, mark: Int64) -> None:
