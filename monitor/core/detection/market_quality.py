@@ -72,7 +72,9 @@ class MarketQuality(Stateful):
         window, symbol = int(features.window[row]), int(features.symbol[row])
         is_end = quality[_COLUMNS[condition]] == 0.0
         if before == 0.0:
-            self._since[symbol, condition] = self._begin(features.values[row], quality, stream, window)
+            self._since[symbol, condition] = self._begin(
+                features.values[row], quality, stream, window
+            )
         since = int(self._since[symbol, condition])
         facts: dict[str, float | int | str | None] = {
             "lasted_s": (window + 1 - since) * self._window_s,

@@ -205,15 +205,15 @@ def _sweep_bps(minima: Int64) -> Float64:
     return out
 
 
-def _quality_input(
-    window: Int64, sums: Int64, minima: Int64, book: Int64, mark: Int64
-) -> Float64:
+def _quality_input(window: Int64, sums: Int64, minima: Int64, book: Int64, mark: Int64) -> Float64:
     """What `DataQuality` takes, by `INPUT_COLUMNS`, but for what `_put_last_records` adds."""
     inputs = np.zeros((len(window), len(data_quality.INPUT_COLUMNS)))
     inputs[:, QUALITY_IN.window] = window
-    inputs[:, QUALITY_IN.unsound_books] = _total(sums, "unsound_books")
-    inputs[:, QUALITY_IN.sound_books] = _total(sums, "books") - _total(sums, "unsound_books")
-    flow = (f"{name}_{side}" for name in ("orders", "cancels", "trades") for side in ("buy", "sell"))
+    for name in ("books", "crossed_books", "locked_books"):
+        inputs[:, getattr(QUALITY_IN, name)] = _total(sums, name)
+    flow = (
+        f"{name}_{side}" for name in ("orders", "cancels", "trades") for side in ("buy", "sell")
+    )
     inputs[:, QUALITY_IN.flow] = _total(sums, *flow, "cancels_unsided")
     for column, at in ((QUALITY_IN.mark, _MARK), (QUALITY_IN.index, _INDEX)):
         inputs[:, column] = np.where(mark[:, at] == ABSENT, np.nan, mark[:, at])
@@ -231,13 +231,14 @@ def _quality_input(
 def _put_last_records(inputs: Float64, closed: ClosedWindows, cell: Int64) -> None:
     """What the windows' own last records say: how they end, and which values came in them."""
     book = closed.book
-    last_ts, last_offset = book[:, BOOK.unsound_ts], book[:, BOOK.unsound_offset]
-    same = (last_ts == book[:, BOOK.ts]) & (last_offset > book[:, BOOK.offset])
-    ends = (last_ts > book[:, BOOK.ts]) | (same & (last_ts != NEVER))
-    bid, ask = book[:, BOOK.unsound_bid], book[:, BOOK.unsound_ask].astype(np.float64)
-    inputs[cell, QUALITY_IN.ends_unsound] = ends
-    over = (bid - ask) / np.where(ends, (bid + ask) / 2, 1.0) * 1e4
-    inputs[cell, QUALITY_IN.unsound_bps] = np.where(ends, over, 0.0)
+    crossed_ts, crossed_offset = book[:, BOOK.crossed_ts], book[:, BOOK.crossed_offset]
+    same = (crossed_ts == book[:, BOOK.ts]) & (crossed_offset > book[:, BOOK.offset])
+    crossed = (crossed_ts > book[:, BOOK.ts]) | (same & (crossed_ts != NEVER))
+    bid, ask = book[:, BOOK.crossed_bid], book[:, BOOK.crossed_ask].astype(np.float64)
+    over = (bid - ask) / np.where(crossed, (bid + ask) / 2, 1.0) * 1e4
+    inputs[cell, QUALITY_IN.crossed_bps] = np.where(crossed, over, 0.0)
+    locked = (book[:, BOOK.bid] == book[:, BOOK.ask]) & (book[:, BOOK.bid] != ABSENT)
+    inputs[cell, QUALITY_IN.ends_locked] = locked & ~crossed & (book[:, BOOK.ts] != NEVER)
     for column, at in ((QUALITY_IN.mark_records, _MARK), (QUALITY_IN.index_records, _INDEX)):
         inputs[cell, column] = closed.mark[:, MARK_WIDTH * at + MARK_TS] != NEVER
 

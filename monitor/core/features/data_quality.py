@@ -2,9 +2,9 @@
 
 Four conditions, each with a beginning and an end, decided by rule from closed windows alone:
 
-- *unsound book*: the best bid has been at the best ask (locked) or above it (crossed) for
-  `UNSOUND_S` seconds and `UNSOUND_BOOKS` snapshots. One such snapshot between sound ones is
-  ordinary in feeds that merge several sources.
+- *unsound book*: the best bid has been above the best ask (crossed), or at it (locked) in a market
+  where that is unusual, for `UNSOUND_S` seconds and `UNSOUND_BOOKS` snapshots. One such snapshot
+  between sound ones is ordinary in feeds that merge several sources.
 - *stale feed* (book, mark, index): no record for longer than is usual, while other feeds of the
   market go on. Time counts only while they do (`active`), so a halt of the whole market, or the
   rest of a day, is no stop of one feed. Usual is the second longest wait so far, so that one stop
@@ -29,7 +29,10 @@ from detectors.arrays.types import F1, F2, FLOAT, I1, INT, Float64, Int64
 from monitor.core.contract.units import DAY_S, SECOND_NS
 
 UNSOUND_S, UNSOUND_BOOKS = 5.0, 3
-"""On the recorded venues no book is crossed or locked at all; merged feeds show one snapshot."""
+"""No book of the recorded venues is ever crossed; merged feeds show one snapshot."""
+LOCKED_USUAL, LOCKED_READY, LOCKED_MEMORY_S = 0.01, 60, 3600.0
+"""A locked book is ordinary where more than this share of windows end so: a recorded venue with a
+tick of 0.01 bps has 47 %. It counts from so many windows with books on."""
 SOUND_S = 5.0
 """A condition is over when it has not held for so long."""
 STALE_S, STALE_WAITS = 45.0, 3.0
@@ -69,17 +72,19 @@ WAIT_COLUMNS = ("paused", "active", "longest", "usual", "records")
 """Of a feed: seconds since other feeds last acted; seconds in which they did since its last record;
 the longest and second longest such wait; its records."""
 INPUT_COLUMNS = (
-    "window", "sound_books", "unsound_books", "ends_unsound", "unsound_bps", "mark_records",
-    "index_records", "mark", "index", "mid", "trade_low", "trade_high", "flow",
+    "window", "books", "crossed_books", "locked_books", "crossed_bps", "ends_locked",
+    "mark_records", "index_records", "mark", "index", "mid", "trade_low", "trade_high", "flow",
 )  # fmt: skip
-"""Of one window. Books and records of marks: how many, or whether any. `unsound_bps`: bid over ask
-of the last unsound book. `mark`, `index`, `mid`: the last so far; `mid`: of the last sound book.
-`trade_low`, `trade_high`: prices of takers' fills. `flow`: orders, cancels and trades. NaN where
-there is none."""
+"""Of one window. Books and records of marks: how many, or whether any. `crossed_bps`: bid over ask
+where it ends with a crossed book, else 0. `mark`, `index`, `mid`: the last so far; `mid`: of the
+last book that was not crossed. `trade_low`, `trade_high`: prices of takers' fills. `flow`: orders,
+cancels and trades. NaN where there is none."""
 STATE_COLUMNS = (
     "window", "unsound_since", "unsound_books", "unsound_bps", "sound_since", "unsound_open",
+    "book_windows", "locked_share",
     "change_window", "mark", "trade_low", "trade_high", "trade_window", "center", "deviation",
-    "gaps", "mid", "variance", "off_since", "off_trades", "near_since", "off_open", "off_reported", "waits",
+    "gaps", "mid", "variance", "off_since", "off_trades", "near_since", "off_open", "off_reported",
+    "waits",
 )  # fmt: skip
 """Indices of windows are 0 where there is none. `off_open`: how many times the open gap has been
 reported; 0: none is open. From `waits` on stand the `WAIT_COLUMNS` of each of `FEEDS`."""
@@ -135,20 +140,32 @@ def _wait(s, feed, elapsed_s, others, comes):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _step_book(s, x, window, window_s):  # type: ignore[no-untyped-def]
-    """Whether the book is crossed or locked, and since when; afterwards whether that is an alarm."""
-    if x[IN.ends_unsound] > 0.0:
-        if s[MARKET.unsound_since] == 0.0 or x[IN.sound_books] > 0.0:
-            s[MARKET.unsound_since], s[MARKET.unsound_books] = window, 0.0
-        # Which of them came after the last sound one is not kept: one did.
-        s[MARKET.unsound_books] += 1.0 if x[IN.sound_books] > 0.0 else x[IN.unsound_books]
-        s[MARKET.unsound_bps] = x[IN.unsound_bps]
-        s[MARKET.sound_since] = 0.0
-    elif x[IN.sound_books] > 0.0:
-        s[MARKET.unsound_since] = 0.0
-        if s[MARKET.sound_since] == 0.0:
-            s[MARKET.sound_since] = window
+def _step_book(s, x, window, window_s, elapsed_s):  # type: ignore[no-untyped-def]
+    """Since when the book is crossed or locked, and whether that is to be reported."""
     since = s[MARKET.unsound_since]
+    if x[IN.books] > 0.0:
+        crossed, locked = x[IN.crossed_bps] > 0.0, x[IN.ends_locked] > 0.0
+        usual = s[MARKET.book_windows] < LOCKED_READY or s[MARKET.locked_share] > LOCKED_USUAL
+        sound = x[IN.books] - x[IN.crossed_books] - x[IN.locked_books]
+        if not crossed and (not locked or usual):
+            since = 0.0
+        else:
+            if since == 0.0 or (crossed and sound > 0.0):
+                since, s[MARKET.unsound_books] = window, 0.0
+            # Which of them came after the last sound one is not kept: one did.
+            unsound = x[IN.crossed_books] + x[IN.locked_books]
+            s[MARKET.unsound_books] += 1.0 if sound > 0.0 else unsound
+            s[MARKET.unsound_bps] = x[IN.crossed_bps]
+        if since == 0.0 or (window + 1.0 - since) * window_s <= UNSOUND_S:
+            s[MARKET.book_windows] += 1.0
+            weight = -np.expm1(-elapsed_s / LOCKED_MEMORY_S)
+            weight = max(weight, 1.0 / s[MARKET.book_windows])
+            s[MARKET.locked_share] += weight * ((1.0 if locked else 0.0) - s[MARKET.locked_share])
+        if since > 0.0:
+            s[MARKET.sound_since] = 0.0
+        elif s[MARKET.sound_since] == 0.0:
+            s[MARKET.sound_since] = window
+    s[MARKET.unsound_since] = since
     if since > 0.0:
         lasts = (window + 1.0 - since) * window_s >= UNSOUND_S
         stands = s[MARKET.waits + WAIT.active] >= _limit(s, _BOOK, STALE_S, STALE_WAITS)
@@ -248,7 +265,7 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
         window = x[IN.window]
         elapsed_s = (window - s[MARKET.window]) * window_s if s[MARKET.window] > 0.0 else 0.0
         s[MARKET.window] = window
-        books = x[IN.sound_books] + x[IN.unsound_books] > 0.0
+        books = x[IN.books] > 0.0
         marks = x[IN.mark_records] > 0.0
         flow = x[IN.flow] > 0.0
         mark = x[IN.mark] if x[IN.mark] == x[IN.mark] else x[IN.index]
@@ -259,14 +276,16 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
         _wait(s, _MARK, elapsed_s, flow or books, marks)
         _wait(s, _INDEX, elapsed_s, flow or books, x[IN.index_records] > 0.0)
         _wait(s, _CHANGE, elapsed_s, flow or books, changed)
-        _step_book(s, x, window, window_s)
+        _step_book(s, x, window, window_s, elapsed_s)
         stale_mark = stale_index = False
         for feed in range(_CHANGE):
             at = MARKET.waits + feed * _WAITS
             o[QUALITY.usual_book + feed] = s[at + WAIT.usual]
             stale = s[at + WAIT.active] >= _limit(s, feed, STALE_S, STALE_WAITS)
             o[QUALITY.stale_book + feed] = 1.0 if stale else 0.0
-        sound = s[MARKET.unsound_since] == 0.0 or x[IN.sound_books] > 0.0
+        # A window's book is its last sound one, whatever came after it.
+        fresh = x[IN.crossed_bps] > 0.0 and x[IN.books] > x[IN.crossed_books]
+        sound = s[MARKET.unsound_since] == 0.0 or fresh
         usable = sound and o[QUALITY.stale_book] == 0.0
         o[QUALITY.book_usable] = 1.0 if usable else 0.0
         at = MARKET.waits + _CHANGE * _WAITS

@@ -15,6 +15,7 @@ import numpy as np
 from detectors.arrays.types import Int64
 from monitor.core.contract.feature_catalogue import DOUBTED_PRICES
 from monitor.core.contract.fixed_point import SCALE
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.finding import Finding, OffsetRange
 from monitor.core.marks import mark_guard
@@ -80,8 +81,9 @@ class MarkFilter:
             for at in (columns.MARK, columns.INDEX, columns.LAST)
         )
         bid, ask = book[columns.BEST_BID], book[columns.BEST_ASK]
-        middle = 0.5 * float(bid + ask) / SCALE if bid > 0 and ask > 0 else None
         ts, partition, offset = row[columns.TS], row[columns.PARTITION], row[columns.OFFSET]
+        fresh = ts - int(book[columns.TS]) <= mark_guard.GOOD_PRICE_MAX_AGE_S * SECOND_NS
+        middle = 0.5 * float(bid + ask) / SCALE if bid > 0 and ask > 0 and fresh else None
         # The text was valid when its record was decoded.
         sources = tuple(
             mark_guard.PriceSource(source["name"], float(source["price"]), int(source["ts"]))

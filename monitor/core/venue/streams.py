@@ -88,7 +88,9 @@ class VenueStreams(Stateful):
         row = np.array([self._row[name] for name in names])
         values = np.zeros((len(names), len(VENUE_COLUMN)))
         values[0, _FORCED_TO_DEPTH] = np.nan
-        values[1:, _FORCED_TO_DEPTH] = [stream_inputs.forced_to_depth(m) for m in bands.markets]
+        values[1:, _FORCED_TO_DEPTH] = [
+            np.nan if m.at_market else stream_inputs.forced_to_depth(m) for m in bands.markets
+        ]
         depth = {self._row[m.symbol] - 1: stream_inputs.thinner_depth(m) for m in bands.markets}
         self._count(venue, stream_inputs.stream_rows(venue, depth), bands, row, values)
         findings = []
