@@ -81,7 +81,7 @@ def last_books(batch: Batch, interval_ns: int) -> Batch:
     order = np.lexsort((batch.offset, ts, interval, symbol))
     group = np.stack((symbol[order], interval[order]))
     last = np.append((group[:, 1:] != group[:, :-1]).any(axis=0), True)
-    return batch.select_rows(np.sort(order[last]))
+    return batch.select_rows(np.sort(order[last[: len(order)]]))
 
 
 def batch_to_state(batch: Batch) -> dict[str, Any]:

@@ -201,6 +201,10 @@ class Wording:
             head = f"Index source {source} of {f.symbol} is stale"
             old, most = fmt.format_duration(offered), fmt.format_duration(limit)
             numbers = f"{old} old, limit {most}; {agree} other sources are fresh"
+        elif f.detector == "frozen_source":
+            head = f"Index source {source} of {f.symbol} stands still"
+            numbers = f"at {price} for {fmt.format_duration(limit)}, {away} from {usual}, "
+            numbers += f"the median of {agree} that move"
         elif f.detector == "outlying_source":
             head = f"Index source {source} of {f.symbol} is off by {away}"
             numbers = f"{price} against {usual}, the median of {agree} that agree"

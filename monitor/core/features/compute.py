@@ -99,6 +99,7 @@ class FeatureCalculator(Stateful):
         _put(out, "index_age_s", (end_ns - index_ts) / 1e9, index_ts != NEVER)
         inputs = _quality_input(window, sums, minima, book, mark)
         _put_last_records(inputs, closed, cell)
+        _put_topics(inputs.reshape(nw, ns, -1))
         quality = self._quality.step(inputs, symbol)
         # What is not sound is as if it were not there.
         book[quality[:, QUALITY.book_usable] == 0.0, BOOK.ts] = NEVER
@@ -241,6 +242,18 @@ def _put_last_records(inputs: Float64, closed: ClosedWindows, cell: Int64) -> No
     inputs[cell, QUALITY_IN.ends_locked] = locked & ~crossed & (book[:, BOOK.ts] != NEVER)
     for column, at in ((QUALITY_IN.mark_records, _MARK), (QUALITY_IN.index_records, _INDEX)):
         inputs[cell, column] = closed.mark[:, MARK_WIDTH * at + MARK_TS] != NEVER
+
+
+def _put_topics(inputs: Float64) -> None:
+    """Whether books and marks come at all, of (windows, symbols, inputs)."""
+    marked = ~np.isnan(inputs[:, :, [QUALITY_IN.mark, QUALITY_IN.index]]).all(axis=2)
+    marks = (inputs[:, :, [QUALITY_IN.mark_records, QUALITY_IN.index_records]] > 0).any(axis=2)
+    booked, books = ~np.isnan(inputs[:, :, QUALITY_IN.mid]), inputs[:, :, QUALITY_IN.books] > 0
+    for column, has, comes in (
+        (QUALITY_IN.books_come, booked, books),
+        (QUALITY_IN.marks_come, marked, marks),
+    ):
+        inputs[:, :, column] = (comes.any(axis=1) | (has.sum(axis=1) <= 1))[:, None]
 
 
 def _put_near_touch(out: Float64, closed: ClosedWindows, before: Int64, cell: Int64) -> None:

@@ -74,11 +74,13 @@ the longest and second longest such wait; its records."""
 INPUT_COLUMNS = (
     "window", "books", "crossed_books", "locked_books", "crossed_bps", "ends_locked",
     "mark_records", "index_records", "mark", "index", "mid", "trade_low", "trade_high", "flow",
+    "books_come", "marks_come",
 )  # fmt: skip
 """Of one window. Books and records of marks: how many, or whether any. `crossed_bps`: bid over ask
 where it ends with a crossed book, else 0. `mark`, `index`, `mid`: the last so far; `mid`: of the
 last book that was not crossed. `trade_low`, `trade_high`: prices of takers' fills. `flow`: orders,
-cancels and trades. NaN where there is none."""
+cancels and trades. NaN where there is none. `books_come`, `marks_come`: whether any market of the
+shard has such a record in the window; 1 too where no second market has them."""
 STATE_COLUMNS = (
     "window", "unsound_since", "unsound_books", "unsound_bps", "sound_since", "unsound_open",
     "book_windows", "locked_share",
@@ -272,9 +274,11 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
         changed = mark == mark and mark != s[MARKET.mark]
         if changed:
             s[MARKET.mark], s[MARKET.change_window] = mark, window
-        _wait(s, _BOOK, elapsed_s, flow or marks, books)
-        _wait(s, _MARK, elapsed_s, flow or books, marks)
-        _wait(s, _INDEX, elapsed_s, flow or books, x[IN.index_records] > 0.0)
+        # Where a whole topic stops, that is one alert and not one for each market.
+        others = (flow or books) and x[IN.marks_come] > 0.0
+        _wait(s, _BOOK, elapsed_s, (flow or marks) and x[IN.books_come] > 0.0, books)
+        _wait(s, _MARK, elapsed_s, others, marks)
+        _wait(s, _INDEX, elapsed_s, others, x[IN.index_records] > 0.0)
         _wait(s, _CHANGE, elapsed_s, flow or books, changed)
         _step_book(s, x, window, window_s, elapsed_s)
         stale_mark = stale_index = False

@@ -55,7 +55,8 @@ def book_rows(batch: Batch, symbols: Interner, cell_ns: int) -> Int64:
     symbol, ts = symbols.intern(batch.texts["symbol"]), batch.numbers["ts"]
     order = np.lexsort((batch.offset, ts, ts // cell_ns, symbol))
     group = np.stack((symbol[order], ts[order] // cell_ns))
-    last = order[np.append((group[:, 1:] != group[:, :-1]).any(axis=0), True)]
+    ends = np.append((group[:, 1:] != group[:, :-1]).any(axis=0), True)
+    last = order[ends[: len(order)]]
     rows = np.zeros((len(last), BOOK_WIDTH), np.int64)
     rows[:, TS], rows[:, PARTITION] = ts[last], batch.partition
     rows[:, OFFSET], rows[:, SYMBOL] = batch.offset[last], symbol[last]
