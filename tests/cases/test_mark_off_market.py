@@ -82,7 +82,7 @@ def test_bands_are_shown_from_the_book_too(tmp_path: Path) -> None:
 
 def test_an_old_mark_says_so_in_the_bands(tmp_path: Path) -> None:
     replayed = replay_records(tmp_path, frozen(4.8e-4, 1200, without=("mark",)))
-    assert {a["kind"] for a in replayed.alerts} == {"mark_off_market", "stale_mark"}
+    assert {a["kind"] for a in replayed.alerts} >= {"mark_off_market", "stale_mark"}
     band = next(b for b in reversed(replayed.bands) if b["symbol"] == "SKR-PERP")
     assert band["mark_age_s"] == pytest.approx(1200 - FREEZE, abs=2)
     assert "stale_mark" in band["doubts"]

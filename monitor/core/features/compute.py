@@ -21,8 +21,7 @@ from monitor.core.contract.units import YEAR_S
 from monitor.core.decode.batch import ABSENT
 from monitor.core.event_time.watermark import NEVER
 from monitor.core.features import data_quality, rolling
-from monitor.core.features.data_quality import IN as QUALITY_IN
-from monitor.core.features.data_quality import QUALITY, DataQuality
+from monitor.core.features.data_quality import INDEX_AT, MARK_AT, QUALITY, DataQuality
 from monitor.core.features.rolling import IN, RollingMarketState
 from monitor.core.windows import columns, pending
 from monitor.core.windows.accumulators import MINIMUM, SUM
@@ -31,7 +30,6 @@ from monitor.core.windows.closed_windows import ClosedWindows
 from monitor.core.windows.columns import MARK_TS, MARK_VALUE, MARK_WIDTH, NO_MINIMUM
 from monitor.core.windows.sequence_gaps import count_missing
 
-_MARK, _INDEX = map(columns.MARK_COLUMNS.index, ("mark", "index"))
 FEATURE_COLUMN = {name: i for i, name in enumerate(FEATURE_NAMES)}
 
 
@@ -97,13 +95,14 @@ class FeatureCalculator(Stateful):
         _put(out, "book_age_s", (end_ns - book[:, BOOK.ts]) / 1e9, book[:, BOOK.ts] != NEVER)
         _put(out, "mark_age_s", (end_ns - mark_ts) / 1e9, mark_ts != NEVER)
         _put(out, "index_age_s", (end_ns - index_ts) / 1e9, index_ts != NEVER)
-        inputs = _quality_input(window, sums, minima, book, mark)
-        _put_last_records(inputs, closed, cell)
-        _put_topics(inputs.reshape(nw, ns, -1))
+        inputs = np.zeros((nw * ns, len(data_quality.INPUT_COLUMNS)))
+        here = book, mark, cell, closed.book, closed.mark
+        data_quality.read_windows(low, ns, sums, minima, *here, inputs)
         quality = self._quality.step(inputs, symbol)
         # What is not sound is as if it were not there.
         book[quality[:, QUALITY.book_usable] == 0.0, BOOK.ts] = NEVER
-        mark[quality[:, QUALITY.mark_usable] == 0.0, _MARK : _INDEX + 1] = ABSENT
+        doubtful = quality[:, QUALITY.mark_usable] == 0.0
+        mark[doubtful, MARK_AT] = mark[doubtful, INDEX_AT] = ABSENT
         _put_book(out, book)
         _put_mark(out, mark)
         usable = np.concatenate((self._usable_book[symbols], book[:-ns]))
@@ -130,7 +129,7 @@ class FeatureCalculator(Stateful):
             self.last_mark[symbols, part] = last[-len(symbols) :]
             times[:, c] = last[:, MARK_TS]
             mark[:, c] = np.where(times[:, c] == NEVER, ABSENT, last[:, MARK_VALUE])
-        return mark, times[:, _MARK], times[:, _INDEX]
+        return mark, times[:, MARK_AT], times[:, INDEX_AT]
 
 
 def _forward_fill(rows: Int64, before: Int64, row: Int64, seen: Bool) -> Int64:
@@ -204,56 +203,6 @@ def _sweep_bps(minima: Int64) -> Float64:
         some = minima[:, low] != NO_MINIMUM
         out[some, c] = (-minima[some, high] / minima[some, low] - 1.0) * 1e4
     return out
-
-
-def _quality_input(window: Int64, sums: Int64, minima: Int64, book: Int64, mark: Int64) -> Float64:
-    """What `DataQuality` takes, by `INPUT_COLUMNS`, but for what `_put_last_records` adds."""
-    inputs = np.zeros((len(window), len(data_quality.INPUT_COLUMNS)))
-    inputs[:, QUALITY_IN.window] = window
-    for name in ("books", "crossed_books", "locked_books"):
-        inputs[:, getattr(QUALITY_IN, name)] = _total(sums, name)
-    flow = (
-        f"{name}_{side}" for name in ("orders", "cancels", "trades") for side in ("buy", "sell")
-    )
-    inputs[:, QUALITY_IN.flow] = _total(sums, *flow, "cancels_unsided")
-    for column, at in ((QUALITY_IN.mark, _MARK), (QUALITY_IN.index, _INDEX)):
-        inputs[:, column] = np.where(mark[:, at] == ABSENT, np.nan, mark[:, at])
-    bid, ask = book[:, BOOK.bid], book[:, BOOK.ask]
-    both = (book[:, BOOK.ts] != NEVER) & (bid != ABSENT) & (ask != ABSENT)
-    inputs[:, QUALITY_IN.mid] = np.where(both, (bid + ask.astype(np.float64)) / 2, np.nan)
-    lows = minima[:, [MINIMUM.buy_low, MINIMUM.sell_low]].min(axis=1)
-    highs = -minima[:, [MINIMUM.buy_high, MINIMUM.sell_high]].min(axis=1)
-    traded = lows != NO_MINIMUM
-    inputs[:, QUALITY_IN.trade_low] = np.where(traded, lows, np.nan)
-    inputs[:, QUALITY_IN.trade_high] = np.where(traded, highs, np.nan)
-    return inputs
-
-
-def _put_last_records(inputs: Float64, closed: ClosedWindows, cell: Int64) -> None:
-    """What the windows' own last records say: how they end, and which values came in them."""
-    book = closed.book
-    crossed_ts, crossed_offset = book[:, BOOK.crossed_ts], book[:, BOOK.crossed_offset]
-    same = (crossed_ts == book[:, BOOK.ts]) & (crossed_offset > book[:, BOOK.offset])
-    crossed = (crossed_ts > book[:, BOOK.ts]) | (same & (crossed_ts != NEVER))
-    bid, ask = book[:, BOOK.crossed_bid], book[:, BOOK.crossed_ask].astype(np.float64)
-    over = (bid - ask) / np.where(crossed, (bid + ask) / 2, 1.0) * 1e4
-    inputs[cell, QUALITY_IN.crossed_bps] = np.where(crossed, over, 0.0)
-    locked = (book[:, BOOK.bid] == book[:, BOOK.ask]) & (book[:, BOOK.bid] != ABSENT)
-    inputs[cell, QUALITY_IN.ends_locked] = locked & ~crossed & (book[:, BOOK.ts] != NEVER)
-    for column, at in ((QUALITY_IN.mark_records, _MARK), (QUALITY_IN.index_records, _INDEX)):
-        inputs[cell, column] = closed.mark[:, MARK_WIDTH * at + MARK_TS] != NEVER
-
-
-def _put_topics(inputs: Float64) -> None:
-    """Whether books and marks come at all, of (windows, symbols, inputs)."""
-    marked = ~np.isnan(inputs[:, :, [QUALITY_IN.mark, QUALITY_IN.index]]).all(axis=2)
-    marks = (inputs[:, :, [QUALITY_IN.mark_records, QUALITY_IN.index_records]] > 0).any(axis=2)
-    booked, books = ~np.isnan(inputs[:, :, QUALITY_IN.mid]), inputs[:, :, QUALITY_IN.books] > 0
-    for column, has, comes in (
-        (QUALITY_IN.books_come, booked, books),
-        (QUALITY_IN.marks_come, marked, marks),
-    ):
-        inputs[:, :, column] = (comes.any(axis=1) | (has.sum(axis=1) <= 1))[:, None]
 
 
 def _put_near_touch(out: Float64, closed: ClosedWindows, before: Int64, cell: Int64) -> None:

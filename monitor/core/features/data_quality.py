@@ -25,12 +25,17 @@ from numba import njit
 from detectors.arrays.columns import column_numbers
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import F1, F2, FLOAT, I1, INT, Float64, Int64
+from detectors.arrays.types import F1, F2, FLOAT, I1, I2, INT, Float64, Int64
 from monitor.core.contract.units import DAY_S, SECOND_NS
+from monitor.core.decode.batch import ABSENT
+from monitor.core.event_time.watermark import NEVER
+from monitor.core.windows.accumulators import MINIMUM, SUM
+from monitor.core.windows.book_depth import BOOK
+from monitor.core.windows.columns import MARK_COLUMNS, MARK_WIDTH, NO_MINIMUM
 
 UNSOUND_S, UNSOUND_BOOKS = 5.0, 3
 """No book of the recorded venues is ever crossed; merged feeds show one snapshot."""
-LOCKED_USUAL, LOCKED_READY, LOCKED_MEMORY_S = 0.01, 60, 3600.0
+LOCKED_USUAL, LOCKED_READY, LOCKED_MEMORY_S = 0.05, 120, 3600.0
 """A locked book is ordinary where more than this share of windows end so: a recorded venue with a
 tick of 0.01 bps has 47 %. It counts from so many windows with books on."""
 SOUND_S = 5.0
@@ -50,6 +55,8 @@ GAP_LEAST, GAP_LEAST_FROZEN = 0.01, 0.005
 """A smaller gap, as a logarithm, is none; a mark that stands still is doubted earlier."""
 GAP_DEVIATIONS, GAP_SIGMAS, GAP_MOVES_S = 10.0, 6.0, 20.0
 """Mean deviations of the gap; standard deviations of the book's middle over so many seconds."""
+GAP_LEARNT_DEVIATIONS = 3.0
+"""A gap is learnt as at most so far off: one that opens does not widen its own limit."""
 GAP_USUAL_MOST = 0.05
 """A gap is learnt as at most so much: a market whose mark is wrong from the start shows it."""
 GAP_MEMORY_S, MOVE_MEMORY_S = 3600.0, 600.0
@@ -59,7 +66,7 @@ OFF_S, OFF_FROZEN_S, OFF_ONE_S = 20.0, 10.0, 60.0
 """How long a mark must be off book and trades; that stands still; off the only one of them."""
 OFF_TRADES = 3
 """Without a book, windows with trades off the mark: one odd trade is nothing."""
-TRADE_MOST_S = 120.0
+TRADE_MOST_S = 30.0
 """A trade that is older says nothing about the price."""
 INDEX_NEAR = 0.005
 """An index within this fraction of the mark is off with it."""
@@ -102,9 +109,58 @@ off its usual it may lie. `witnesses`: 1 book, 2 trades, 3 both.
 IN, MARKET, QUALITY, WAIT = map(
     column_numbers, (INPUT_COLUMNS, STATE_COLUMNS, OUTPUT_COLUMNS, WAIT_COLUMNS)
 )
+MARK_AT, INDEX_AT = map(MARK_COLUMNS.index, ("mark", "index"))
+"""Places in `MARK_COLUMNS`."""
 _WAITS = len(WAIT_COLUMNS)
 _WIDTH = MARKET.waits + _WAITS * len(FEEDS)
 _BOOK, _MARK, _INDEX, _CHANGE = range(len(FEEDS))
+
+
+@njit((INT, INT, I2, I2, I2, I2, I1, I2, I2, F2), cache=True, nogil=True)
+def read_windows(low, symbols, sums, minima, book, mark, cell, last_book, last_mark, inputs):  # type: ignore[no-untyped-def]
+    """Fill in `inputs` (`INPUT_COLUMNS`; zeros) for `symbols` in each window from `low` on.
+
+    `sums`, `minima`, `book`, `mark` (`MARK_COLUMNS`): of each row of `inputs`, books and marks the
+    last so far. `last_book`, `last_mark`: those that came, in the rows `cell`.
+    """
+    for i in range(inputs.shape[0]):
+        x, s, m, b = inputs[i], sums[i], minima[i], book[i]
+        x[IN.window] = low + i // symbols
+        x[IN.books] = s[SUM.books]
+        x[IN.crossed_books], x[IN.locked_books] = s[SUM.crossed_books], s[SUM.locked_books]
+        x[IN.flow] = (
+            s[SUM.orders_buy] + s[SUM.orders_sell] + s[SUM.trades_buy] + s[SUM.trades_sell]
+            + s[SUM.cancels_buy] + s[SUM.cancels_sell] + s[SUM.cancels_unsided]
+        )  # fmt: skip
+        x[IN.mark] = np.nan if mark[i, MARK_AT] == ABSENT else mark[i, MARK_AT]
+        x[IN.index] = np.nan if mark[i, INDEX_AT] == ABSENT else mark[i, INDEX_AT]
+        both = b[BOOK.ts] != NEVER and b[BOOK.bid] != ABSENT and b[BOOK.ask] != ABSENT
+        x[IN.mid] = (float(b[BOOK.bid]) + float(b[BOOK.ask])) / 2 if both else np.nan
+        lowest = min(m[MINIMUM.buy_low], m[MINIMUM.sell_low])
+        highest = -min(m[MINIMUM.buy_high], m[MINIMUM.sell_high])
+        x[IN.trade_low] = np.nan if lowest == NO_MINIMUM else lowest
+        x[IN.trade_high] = np.nan if lowest == NO_MINIMUM else highest
+    for i in range(cell.size):
+        x, b = inputs[cell[i]], last_book[i]
+        x[IN.mark_records] = 0.0 if last_mark[i, MARK_WIDTH * MARK_AT] == NEVER else 1.0
+        x[IN.index_records] = 0.0 if last_mark[i, MARK_WIDTH * INDEX_AT] == NEVER else 1.0
+        same = b[BOOK.crossed_ts] == b[BOOK.ts] and b[BOOK.crossed_offset] > b[BOOK.offset]
+        if b[BOOK.crossed_ts] != NEVER and (b[BOOK.crossed_ts] > b[BOOK.ts] or same):
+            bid, ask = float(b[BOOK.crossed_bid]), float(b[BOOK.crossed_ask])
+            x[IN.crossed_bps] = (bid - ask) / (bid + ask) * 2e4
+        elif b[BOOK.ts] != NEVER and b[BOOK.bid] != ABSENT and b[BOOK.bid] == b[BOOK.ask]:
+            x[IN.ends_locked] = 1.0
+    for begin in range(0, inputs.shape[0], symbols):
+        books = marks = booked = marked = 0
+        for i in range(begin, begin + symbols):
+            x = inputs[i]
+            books += x[IN.books] > 0.0
+            marks += x[IN.mark_records] + x[IN.index_records] > 0.0
+            booked += x[IN.mid] == x[IN.mid]
+            marked += x[IN.mark] == x[IN.mark] or x[IN.index] == x[IN.index]
+        for i in range(begin, begin + symbols):
+            inputs[i, IN.books_come] = 1.0 if books > 0 or booked <= 1 else 0.0
+            inputs[i, IN.marks_come] = 1.0 if marks > 0 or marked <= 1 else 0.0
 
 
 @njit(FLOAT(F1, INT, FLOAT, FLOAT), cache=True, nogil=True)
@@ -196,6 +252,9 @@ def _learn_gap(s, gap, elapsed_s):  # type: ignore[no-untyped-def]
     s[MARKET.gaps] += 1.0
     weight = max(-np.expm1(-elapsed_s / GAP_MEMORY_S), 1.0 / s[MARKET.gaps])
     off = gap - s[MARKET.center]
+    if s[MARKET.gaps] > GAP_READY:
+        reach = GAP_LEARNT_DEVIATIONS * s[MARKET.deviation] + GAP_LEAST_FROZEN / GAP_DEVIATIONS
+        off = min(max(off, -reach), reach)
     s[MARKET.center] += weight * off
     s[MARKET.deviation] += weight * (abs(off) - s[MARKET.deviation])
 
