@@ -20,7 +20,7 @@ BEGIN, END = 700, 1000
 
 def spoilt(bid_over_ask: float) -> list[Record]:
     """Twenty minutes, in five of which an old bid stands so far over the best ask."""
-    records = []
+    records: list[Record] = []
     for record in quiet_market("ETH-PERP", prices(1200, 3400.0, 5e-5, seed=11)):
         second = (record["ts"] - records[0]["ts"]) / 1e9 if records else 0.0
         if record["kind"] == "book" and BEGIN <= int(second) < END:
@@ -45,7 +45,7 @@ def test_it_is_reported_within_seconds_and_only_resolved_when_it_ends(
 
 
 def test_single_crossed_snapshots_are_ordinary(tmp_path: Path) -> None:
-    records = []
+    records: list[Record] = []
     for i, record in enumerate(quiet_market("ETH-PERP", prices(1200, 3400.0, 5e-5, seed=12))):
         records.append(record)
         if record["kind"] == "book" and i % 50 == 1:

@@ -173,7 +173,8 @@ class Wording:
             if resolved:
                 return f"{prices} of {f.symbol} near its {market} again, after {lasted}"
             way = "above" if f.observed > 0 else "below"
-            gap, limit = (fmt.format_number(abs(n)) for n in (f.observed, f.facts["limit_pct"]))
+            limit = fmt.format_number(float(f.facts["limit_pct"] or 0))
+            gap = fmt.format_number(abs(f.observed))
             still = f.facts["unchanged_s"]
             stands = f"; unchanged for {fmt.format_duration(float(still))}" if still else ""
             return (

@@ -63,7 +63,7 @@ class MarketInputs(NamedTuple):
         """
         bid, ask = self.books[symbol, [BEST_BID, BEST_ASK]].tolist()
         if bid > 0 and ask > 0:
-            return bid + (ask - bid) // 2
+            return int(bid + (ask - bid) // 2)
         last = int(self.marks[symbol, LAST - VALUES])
         return None if last == ABSENT else last
 

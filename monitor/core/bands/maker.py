@@ -123,7 +123,7 @@ class BandMaker:
                 name, float(mark[m]), inputs.rules[name][0].name,
                 *inputs.volatility_of(symbol), zones, stages,
                 within[k], depth[k], (longs[k], shorts[k]), peaks[k],
-                None, *_second_price(ts, inputs, symbol, name),
+                **_second_price(ts, inputs, symbol, name),
             ))  # fmt: skip
         return markets, (*result.place, *result.units, within, depth)
 
@@ -160,15 +160,16 @@ class BandMaker:
                 (_NO_STAGES, _NO_STAGES), np.array(within, np.int64), depth[k], ([], []),
                 np.full((2, 2 * PEAK_ZONES), -1, np.int64),
                 open_interest_estimate.assumptions(tiers, contracts),
-                *_second_price(ts, inputs, int(symbols[k]), name),
+                **_second_price(ts, inputs, int(symbols[k]), name),
             ))  # fmt: skip
         return markets
 
 
-def _second_price(
-    ts: int, inputs: MarketInputs, symbol: int, name: str
-) -> tuple[float | None, float | None, tuple[str, ...]]:
+def _second_price(ts: int, inputs: MarketInputs, symbol: int, name: str) -> dict[str, Any]:
     """`mark_age_s`, `market_price` and `doubts` of `MarketBands`."""
     price = inputs.market_price(symbol)
-    doubts = tuple(inputs.doubts.get(name, ()))
-    return inputs.mark_age_s(symbol, ts), None if price is None else price / SCALE, doubts
+    return {
+        "mark_age_s": inputs.mark_age_s(symbol, ts),
+        "market_price": None if price is None else price / SCALE,
+        "doubts": tuple(inputs.doubts.get(name, ())),
+    }

@@ -90,8 +90,10 @@ class MarketQuality(Stateful):
             facts["limit_pct"] = 100.0 * expm1(quality[QUALITY.limit])
         else:
             age, usual = f"{_AGES[stream]}_age_s", f"usual_{_AGES[stream]}"
-            observed = facts["lasted_s"] if is_end else features.values[row, FEATURE_COLUMN[age]]
-            observed, expected = float(observed), float(quality[getattr(QUALITY, usual)])
+            observed = (window + 1 - since) * self._window_s
+            if not is_end:
+                observed = float(features.values[row, FEATURE_COLUMN[age]])
+            expected = float(quality[getattr(QUALITY, usual)])
         where = window, since, self._partition, closed.names[symbol]
         records = self._history.record_ranges(symbol, since, window, FEATURES[stream].records)
         numbers = observed, expected, 0.0

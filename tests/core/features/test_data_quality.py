@@ -28,7 +28,7 @@ def windows(count: int, **columns: Any) -> Float64:
     """Seconds in which mark, index, a sound book at 100 and a trade come; `columns` override."""
     rows = np.zeros((count, len(INPUT_COLUMNS)))
     rows[:, IN.window] = FIRST + np.arange(count)
-    ordinary = {
+    ordinary: dict[str, Any] = {
         "books": 1, "mark_records": 1, "index_records": 1, "flow": 1, "books_come": 1,
         "marks_come": 1, "mid": 100.0, "trade_low": 100.0, "trade_high": 100.0,
         "mark": 100.0 + 0.001 * (np.arange(count) % 2), "index": 100.0,
