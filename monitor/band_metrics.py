@@ -53,9 +53,13 @@ def _markets(markets: list[MarketBands]) -> Iterator[Metric]:
     nearest = gauge("nearest_ratio", text, "side")
     text = f"Share of what is forced within {NEAR_FRACTION:.0%} that the book can take there"
     absorbed = gauge("absorbed_ratio", text, "side")
+    text = "Age of the mark that the bands are from, s"
+    mark_age = gauge("mark_age_seconds", text)
     estimated = gauge("estimated", "1 where no account is known and the bands are an estimate")
     for market in markets:
         estimated.add_metric([market.symbol], float(market.estimate is not None))
+        if market.mark_age_s is not None:
+            mark_age.add_metric([market.symbol], market.mark_age_s)
         for side, name in enumerate(SIDES):
             at = [market.symbol, name]
             for pct, units in zip(EDGES_PCT, market.within[side].tolist(), strict=True):
@@ -65,4 +69,4 @@ def _markets(markets: list[MarketBands]) -> Iterator[Metric]:
                 nearest.add_metric(at, abs(price / market.mark - 1))
             if share is not None:
                 absorbed.add_metric(at, share)
-    yield from (forced, nearest, absorbed, estimated)
+    yield from (forced, nearest, absorbed, mark_age, estimated)

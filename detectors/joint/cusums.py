@@ -91,6 +91,9 @@ class JointCusums(Stateful):
         How many; `grow` adds more.
     warm_up
         Windows that a stream's p-values need, ≥ 1.
+    least
+        (streams,): a smaller distance from the expected value, ≥ 0 and in the values' unit, is
+        none. Levels that hardly vary would else alarm at their last digit.
 
     Each window: `judge`, then `learn` with the symbols that were reported. What is reported, and
     what follows until all CUSUMs are back at zero, is not learnt, for `PATIENCE_WINDOWS` at most.
@@ -109,10 +112,12 @@ class JointCusums(Stateful):
     )  # fmt: skip
 
     def __init__(
-        self, sides: Sequence[int], per_day: float, symbols: int = 0, warm_up: int = READY_WINDOWS
-    ) -> None:
+        self, sides: Sequence[int], per_day: float, symbols: int = 0, warm_up: int = READY_WINDOWS,
+        least: Float64 | None = None,
+    ) -> None:  # fmt: skip
         self._sides = np.array(sides, np.int64)
         self.streams = len(sides)
+        self._least = np.zeros(self.streams) if least is None else least
         self._whitener = Whitener()
         self._conformal = ConformalPValues(0, per_day, warm_up)
         branches, streams = len(MOVED_SHARES), self.streams
@@ -169,6 +174,8 @@ class JointCusums(Stateful):
         side = np.tile(self._sides, self.symbols)
         self._deviation = np.where(side == 0, np.abs(off), side * off)
         self.expected = expected.reshape(value.shape)
+        near = np.abs(value - self.expected) < self._least
+        self._deviation[near.ravel()] = np.minimum(self._deviation[near.ravel()], 0.0)
         self.p = self._conformal.p_values(self._deviation).reshape(value.shape)
         self._after, self._step = np.empty_like(self._total), np.empty_like(self._total)
         self._score, self._pair = np.empty(value.shape), np.empty(value.shape)

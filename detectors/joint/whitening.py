@@ -37,8 +37,9 @@ PRIOR_VARIANCE = 1.0
 """Of each weight before anything is learnt, in scales squared."""
 VARIANCE_MAX = 100.0
 """Highest mean variance of the weights; that of a constant stream would else grow for ever."""
-FLOOR = 1e-9
-"""The scale is at least this, plus this share of the level: that of a constant stream is 0."""
+FLOOR = 0.002
+"""The scale is at least this, plus this share of the level. That of a constant stream is 0: in such
+scales its first move would throw the regression off for good."""
 
 LAST, NEAR, FAR, SCALE, SEEN, LEVEL_COLUMNS = range(6)
 """Columns of `level`: the last value, the short and the long mean, the scale, windows learnt."""

@@ -22,6 +22,7 @@ from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.feed_silence import FeedSilences
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
+from monitor.core.detection.market_quality import MarketQuality
 from monitor.core.detection.repeated_records import RepeatedRecords
 from monitor.core.detection.single_streams import SingleStreams
 from monitor.core.event_time.admission import AdmissionControl, RecordCounts
@@ -83,6 +84,7 @@ class Shard(Stateful):
             SingleStreams(settings, factories, *place),
             self._joint_evidence,
             self._account_bursts,
+            MarketQuality(partition, self._window_ns, self._history),
         )
         # They judge logs and no windows: they go on while the shard rests.
         self._log_judges: tuple[Judge[PassedTime], ...] = (

@@ -19,6 +19,7 @@ from monitor.core import snapshot
 from monitor.core.decode.batch import Batch, Ladder, TextColumn, expand_spans
 from monitor.core.detection.judge import BlockPValues
 from monitor.core.finding import Finding
+from monitor.core.marks.market_rows import uncrossed_books
 from monitor.core.snapshot import from_state, to_state
 
 UNUSED_TEXTS = ("trade_id", "order_id", "replaces")
@@ -52,9 +53,8 @@ class ShardReport:
     """For evidence across markets: one for each block that has closed."""
 
     def pack(self, fingerprint: str, book_ns: int) -> bytes:
-        """As bytes. Of the books it holds only each symbol's last in each `book_ns` of event time.
-
-        `fingerprint`: of the shard's settings.
+        """As bytes. Of the books it holds only each symbol's last uncrossed one in each `book_ns`
+        of event time. `fingerprint`: of the shard's settings.
         """
         state = to_state(dataclasses.replace(self, batches=[]))
         state["batches"] = [
@@ -71,7 +71,8 @@ class ShardReport:
 
 
 def last_books(batch: Batch, interval_ns: int) -> Batch:
-    """The last book of each symbol in each interval of event time."""
+    """The last uncrossed book of each symbol in each interval of event time."""
+    batch = uncrossed_books(batch)
     names = batch.texts["symbol"].to_strings()
     number = {name: i for i, name in enumerate(dict.fromkeys(names))}
     symbol = np.array([number[name] for name in names], np.int64)
@@ -80,7 +81,7 @@ def last_books(batch: Batch, interval_ns: int) -> Batch:
     order = np.lexsort((batch.offset, ts, interval, symbol))
     group = np.stack((symbol[order], interval[order]))
     last = np.append((group[:, 1:] != group[:, :-1]).any(axis=0), True)
-    return batch.select_rows(np.sort(order[last]))
+    return batch.select_rows(np.sort(order[last[: len(order)]]))
 
 
 def batch_to_state(batch: Batch) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from monitor.core.finding import Finding, FindingPart
 
 CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
 """A desk acts on five times the usual, and looks at twice the usual."""
-DOUBT_SEVERITY: dict[str, Severity] = {
+RULE_SEVERITY: dict[str, Severity] = {
     "outlying_mark": "critical", "outlying_index": "critical", "outlying_source": "warning",
-    "stale_source": "warning", REPEATS: "warning",
+    "stale_source": "warning", "frozen_source": "warning", "mark_off_market": "critical",
+    "unsound_book": "warning", "stale_book": "warning", "stale_mark": "warning",
+    "stale_index": "warning", REPEATS: "warning",
 }  # fmt: skip
 """The severity of what a rule decided. While the mark or the index is not believed, all margins and
 bands are as of the last good one; what a repeat says counts once all the same."""
@@ -24,7 +26,7 @@ def severity(finding: Finding, parts: list[FindingPart], much_at_stake: bool) ->
     if finding.stream == STREAM_OUT:
         return "warning"
     if finding.facts:
-        level = DOUBT_SEVERITY[finding.detector]
+        level = RULE_SEVERITY[finding.detector]
     else:
         level = max((severity_of_ratio(part.ratio) for part in parts), key=SEVERITIES.index)
     return escalate(level) if much_at_stake else level

@@ -7,6 +7,7 @@ from monitor.core.alerts.incidents import Incident
 from monitor.core.contract.feature_catalogue import (
     DOUBTED_PRICES,
     FEATURES,
+    QUALITY_FEATURES,
     REPEAT_FEATURES,
     SILENCE_FEATURES,
     STREAM_OUT,
@@ -58,6 +59,8 @@ class Wording:
             return self._silence(incident)
         if f.stream in REPEAT_FEATURES:
             return self._repeats(incident)
+        if f.stream in QUALITY_FEATURES:
+            return self._market_quality(incident)
         if len(f.all_parts) == 1:
             return self._one_stream(incident)
         joint = all(part.detector == JOINT for part in f.parts)
@@ -181,6 +184,39 @@ class Wording:
             "without the snapshot"
         )
 
+    def _market_quality(self, incident: Incident) -> str:
+        """A book that is crossed or locked, a feed that has stopped, a mark off its market."""
+        f, resolved = incident.finding, incident.status == "resolved"
+        lasted = fmt.format_duration(float(f.facts["lasted_s"] or 0))
+        if f.stream == "unsound_book":
+            if resolved:
+                return f"Book of {f.symbol} is sound again, after {lasted}"
+            by = f"crossed by {fmt.format_number(f.observed)} bps" if f.observed else "locked"
+            return f"Book of {f.symbol} is {by}, {self._since(f)}: it is not measured"
+        prices = "Mark and index" if f.facts["with_index"] else "Mark"
+        if f.stream == "mark_off_market":
+            market = f.facts["witnesses"]
+            if resolved:
+                return f"{prices} of {f.symbol} near its {market} again, after {lasted}"
+            way = "above" if f.observed > 0 else "below"
+            limit = fmt.format_number(float(f.facts["limit_pct"] or 0))
+            gap = fmt.format_number(abs(f.observed))
+            still = f.facts["unchanged_s"]
+            stands = f"; unchanged for {fmt.format_duration(float(still))}" if still else ""
+            return (
+                f"{prices} of {f.symbol} {gap} % {way} its {market} "
+                f"(limit {limit} %{stands}), {self._since(f)}"
+            )
+        feed = {"stale_book": "Book", "stale_index": "Index"}.get(f.stream, prices)
+        if resolved:
+            return f"{feed} of {f.symbol} updated again, after {lasted}"
+        others = "trades or marks" if f.stream == "stale_book" else "book or trades"
+        age, usual = fmt.format_duration(f.observed), fmt.format_duration(f.expected)
+        return (
+            f"{feed} of {f.symbol} not updated for {age} while {others} go on, "
+            f"where {usual} is usual; the last came at {self._clock(f.since)} UTC"
+        )
+
     def _price_doubt(self, incident: Incident) -> str:
         """A price that a rule did not believe, and what is used in its place."""
         f = incident.finding
@@ -192,6 +228,10 @@ class Wording:
             head = f"Index source {source} of {f.symbol} is stale"
             old, most = fmt.format_duration(offered), fmt.format_duration(limit)
             numbers = f"{old} old, limit {most}; {agree} other sources are fresh"
+        elif f.detector == "frozen_source":
+            head = f"Index source {source} of {f.symbol} stands still"
+            numbers = f"at {price} for {fmt.format_duration(limit)}, {away} from {usual}, "
+            numbers += f"the median of {agree} that move"
         elif f.detector == "outlying_source":
             head = f"Index source {source} of {f.symbol} is off by {away}"
             numbers = f"{price} against {usual}, the median of {agree} that agree"

@@ -13,28 +13,63 @@ from monitor.core.bands.kernels import arrays
 from monitor.core.bands.kernels.arrays import Float32, Int32, MarketTable
 from monitor.core.bands.kernels.books import read_books
 from monitor.core.bands.layout import EDGE_ZONES
-from monitor.core.contract.units import ZONE_BINS
+from monitor.core.contract.units import SECOND_NS, ZONE_BINS
 from monitor.core.decode.batch import ABSENT
-from monitor.core.decode.stepped_kernels import to_floats
+from monitor.core.decode.stepped_kernels import middle, to_floats
 from monitor.core.margin.liquidation_price import Regime
 from monitor.core.margin.tiers import Tiers
-from monitor.core.marks.market_rows import INDEX, LEVELS, MARK, VALUES
+from monitor.core.marks.market_rows import (
+    BEST_ASK,
+    BEST_BID,
+    INDEX,
+    LAST,
+    LEVELS,
+    MARK,
+    VALUES,
+)
+
+MARK_DOUBTS = {"stale_mark", "stale_index", "mark_off_market"}
+"""Conditions in which a market's mark may be wrong."""
 
 
 class MarketInputs(NamedTuple):
     """What is known of the markets beside the accounts; rows stand by the number of the symbol.
 
     `rules`: regime and tier table by market; `rules_version` rises whenever they change. `marks`
-    (symbols, `MARK_VALUES`): the last trusted ones, codes; `ABSENT`: none. `books` (symbols,
-    `BOOK_WIDTH`): the last ones, codes. `volatility_of` a symbol: realised volatility a year (None:
-    not measured yet), and how far apart the steps are that it was measured on, s.
+    (symbols, `MARK_VALUES`): the last trusted ones, codes; `ABSENT`: none. `mark_times` (symbols,
+    mark and index): their event time, ns. `books` (symbols, `BOOK_WIDTH`): the last that were not
+    crossed, codes; zeros where a book is in doubt. `volatility_of` a symbol: realised volatility a
+    year (None: not measured yet), and how far apart the steps are that it was measured on, s.
+    `doubts`: by market, what is wrong with its data (`feature_catalogue.QUALITY_FEATURES`).
     """
 
     rules: Mapping[str, tuple[Regime, Tiers]]
     rules_version: int
     marks: Int64
+    mark_times: Int64
     books: Int64
     volatility_of: Callable[[int], tuple[float | None, float]]
+    doubts: Mapping[str, list[str]]
+
+    def mark_age_s(self, symbol: int, ts: int) -> float | None:
+        """How old the mark is at `ts` (ns), the index where there is no mark; None: neither."""
+        mark, index = self.mark_times[symbol].tolist()
+        time = index if mark == ABSENT else mark
+        return None if time == ABSENT else (ts - time) / SECOND_NS
+
+    def market_price(self, symbol: int) -> int | None:
+        """A second price beside the mark, as a code: the middle of the book, else the last price
+        that the venue gave; None: neither.
+        """
+        bid, ask = self.books[symbol, [BEST_BID, BEST_ASK]].tolist()
+        if bid > 0 and ask > 0:
+            return int(middle(bid, ask))
+        last = int(self.marks[symbol, LAST - VALUES])
+        return None if last == ABSENT else last
+
+    def doubts_mark(self, name: str) -> bool:
+        """Whether a market's mark is old, or far from its book and trades."""
+        return not MARK_DOUBTS.isdisjoint(self.doubts.get(name, ()))
 
 
 def mark_prices(marks: Int64) -> Float64:

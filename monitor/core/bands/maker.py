@@ -6,6 +6,7 @@ market without a mark or a tier table makes its holders' pools unknown.
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 from typing import Any
 
@@ -20,11 +21,11 @@ from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
 from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
-from monitor.core.decode.batch import ABSENT
+from monitor.core.decode.batch import ABSENT, TextColumn
 from monitor.core.decode.stepped_kernels import to_float
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
-from monitor.core.marks.market_rows import OPEN_INTEREST, VALUES
+from monitor.core.marks.market_rows import MARK, OPEN_INTEREST, VALUES
 
 SERIAL_POSITIONS = 20_000
 """Positions below which a refresh takes about as long as handing its parts to threads."""
@@ -50,10 +51,33 @@ class BandMaker:
         """Names and version that the arrays are for, and the arrays."""
 
     def compute(self, ts: int, inputs: MarketInputs) -> VenueBands | None:
-        """The bands as of now (`ts`, ns); None: nobody has a position, nothing can be estimated."""
+        """The bands as of now (`ts`, ns); None: nobody has a position, nothing can be estimated.
+
+        A market whose mark is in doubt has them from its book or last price too.
+        """
+        bands = self._compute(ts, inputs)
+        doubted = [name for name in inputs.doubts if inputs.doubts_mark(name)]
+        if bands is None or not doubted:
+            return bands
+        marks = inputs.marks.copy()
+        for symbol in self._ledger.symbols.intern(TextColumn.from_strings(doubted)).tolist():
+            price = inputs.market_price(symbol)
+            if price is not None:
+                marks[symbol, MARK - VALUES] = price
+        others = self._compute(ts, inputs._replace(marks=marks))
+        by_name = {market.symbol: market for market in others.markets} if others else {}
+        markets = [
+            dataclasses.replace(market, at_market=by_name.get(market.symbol))
+            if market.symbol in doubted and market.market_price is not None
+            else market
+            for market in bands.markets
+        ]
+        return dataclasses.replace(bands, markets=markets)
+
+    def _compute(self, ts: int, inputs: MarketInputs) -> VenueBands | None:
         positions = self.pools.update()
         order = self.pools.markets_by_name
-        estimates = self._estimates(inputs)
+        estimates = self._estimates(ts, inputs)
         if not len(order) and not estimates:
             return None
         symbols = self.pools.market_symbols
@@ -70,7 +94,7 @@ class BandMaker:
         result = refresh.refresh_bands(
             positions, rules, mark, books, NEAR_FRACTION, run, self._workspace, order
         )
-        markets, arrays = self._markets(inputs, mark, books, result)
+        markets, arrays = self._markets(ts, inputs, mark, books, result)
         every = sorted([*markets, *estimates], key=lambda market: market.symbol)
         pools, assumed = int(np.count_nonzero(positions.length)), self.pools.assumed
         return VenueBands(ts, every, result.by_factor, pools, result.unknown, assumed, arrays)
@@ -83,7 +107,7 @@ class BandMaker:
         return self._rules[2]
 
     def _markets(
-        self, inputs: MarketInputs, mark: Float64, books: BookImpact, result: BandArrays
+        self, ts: int, inputs: MarketInputs, mark: Float64, books: BookImpact, result: BandArrays
     ) -> tuple[list[MarketBands], tuple[NDArray[Any], ...]]:
         """What a refresh says of its markets, and the arrays of which they show parts."""
         depth = books.depth_at_edges(result.order)
@@ -93,12 +117,13 @@ class BandMaker:
         kinds = refresh.ZONE_CELLS, refresh.STAGE_CELLS
         markets = []
         for k, m in enumerate(result.order.tolist()):
-            name = self.pools.market_names[m]
+            name, symbol = self.pools.market_names[m], int(self.pools.market_symbols[m])
             zones, stages = ((result.cells(i, 0, k), result.cells(i, 1, k)) for i in kinds)
             markets.append(MarketBands(
                 name, float(mark[m]), inputs.rules[name][0].name,
-                *inputs.volatility_of(int(self.pools.market_symbols[m])), zones, stages,
+                *inputs.volatility_of(symbol), zones, stages,
                 within[k], depth[k], (longs[k], shorts[k]), peaks[k],
+                **_second_price(ts, inputs, symbol, name),
             ))  # fmt: skip
         return markets, (*result.place, *result.units, within, depth)
 
@@ -114,7 +139,7 @@ class BandMaker:
             for of_side in zip(pools.tolist(), units, strict=True)
         ]
 
-    def _estimates(self, inputs: MarketInputs) -> list[MarketBands]:
+    def _estimates(self, ts: int, inputs: MarketInputs) -> list[MarketBands]:
         """Markets with open interest in which no account is known to have a position."""
         open_interest, mark = inputs.marks[:, OPEN_INTEREST - VALUES], mark_prices(inputs.marks)
         is_open = (open_interest != ABSENT) & (open_interest > 0) & ~np.isnan(mark)
@@ -135,5 +160,16 @@ class BandMaker:
                 (_NO_STAGES, _NO_STAGES), np.array(within, np.int64), depth[k], ([], []),
                 np.full((2, 2 * PEAK_ZONES), -1, np.int64),
                 open_interest_estimate.assumptions(tiers, contracts),
+                **_second_price(ts, inputs, int(symbols[k]), name),
             ))  # fmt: skip
         return markets
+
+
+def _second_price(ts: int, inputs: MarketInputs, symbol: int, name: str) -> dict[str, Any]:
+    """`mark_age_s`, `market_price` and `doubts` of `MarketBands`."""
+    price = inputs.market_price(symbol)
+    return {
+        "mark_age_s": inputs.mark_age_s(symbol, ts),
+        "market_price": None if price is None else to_float(price),
+        "doubts": tuple(inputs.doubts.get(name, ())),
+    }

@@ -34,7 +34,10 @@ class MarketBands:
     last book would take there, quote currency; NaN: no book. `top`: the largest holders within
     `NEAR_FRACTION`, account and notional, 1e-6. `peaks` (side, 2 · `PEAK_ZONES`): the heaviest
     zones there, −1 for none, and their notional, 1e-6. `estimate`: what was assumed, where no
-    account is known and this is an estimate (`open_interest_estimate.py`).
+    account is known and this is an estimate (`open_interest_estimate.py`). `mark_age_s`: how old
+    the mark was. `market_price`: the middle of the book, else the last price; None: neither.
+    `doubts`: what is wrong with the market's data. `at_market`: the same bands with `market_price`
+    for a mark that is old or far from the market.
     """
 
     symbol: str
@@ -49,6 +52,10 @@ class MarketBands:
     top: tuple[list[tuple[str, int]], list[tuple[str, int]]]
     peaks: Int64
     estimate: dict[str, Any] | None = None
+    mark_age_s: float | None = None
+    market_price: float | None = None
+    doubts: tuple[str, ...] = ()
+    at_market: MarketBands | None = None
 
     @property
     def nearest_forced_price(self) -> tuple[float | None, ...]:
@@ -91,6 +98,10 @@ class MarketBands:
             self.grain_s,
             self.top,
             self.estimate,
+            self.mark_age_s,
+            self.market_price,
+            self.doubts,
+            None if self.at_market is None else self.at_market.within.tolist(),
         )
 
     def at_stake(self) -> MarketStake:

@@ -63,6 +63,10 @@ def market_record(ts: int, market: MarketBands) -> dict[str, Any]:
         "ts": ts,
         "symbol": market.symbol,
         "mark": market.mark,
+        "mark_age_s": _number_or_none(market.mark_age_s),
+        "market_price": market.market_price,
+        "doubts": list(market.doubts),
+        "at_market": _at_market(market.at_market),
         "regime": market.regime,
         "estimate": market.estimate is not None,
         "assumptions": market.estimate or {},
@@ -79,6 +83,19 @@ def market_record(ts: int, market: MarketBands) -> dict[str, Any]:
         },
         **{name: _side(market, side) for side, name in enumerate(SIDES)},
     }
+
+
+def _at_market(market: MarketBands | None) -> dict[str, Any] | None:
+    """What a market's own price would force, where its mark is in doubt."""
+    if market is None:
+        return None
+    wanted = "nearest", "distance_pct"
+    sides: dict[str, Any] = {}
+    for side, name in enumerate(SIDES):
+        record = _side(market, side)
+        within = [{"pct": at["pct"], "forced": at["forced"]} for at in record["within"]]
+        sides[name] = {**{key: record[key] for key in wanted}, "within": within}
+    return {"price": market.mark, **sides}
 
 
 def _side(market: MarketBands, side: int) -> dict[str, Any]:

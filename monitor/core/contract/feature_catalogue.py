@@ -175,6 +175,7 @@ FEATURES: dict[str, FeatureSpec] = {
     "mark_to_index_bps": _mark("bps of the index", "signed", "mark over index", kind="mark_gap"),
     "mark_gap_bps": _mark("bps of the index", "level", "mark off the index", kind="mark_gap"),
     "mark_age_s": _data("s", "level", "age of the mark", records=("mark",), kind="stale_mark"),
+    "index_age_s": _data("s", "level", "age of the index", records=("mark",), kind="stale_index"),
     "funding_rate": _mark("a funding interval", "signed", "funding rate", kind="funding"),
     "funding_apr": _mark("a year", "signed", "funding", kind="funding"),
     "crowding": _mark(
@@ -241,6 +242,19 @@ FEATURES |= {
     )
     for name, kind in REPEAT_FEATURES.items()
 }
+QUALITY_FEATURES: dict[str, FeatureSpec] = {
+    "unsound_book": _data(_BPS, "level", "bid over ask", records=("book",)),
+    "stale_book": _data("s", "level", "age of the book", records=("book",)),
+    "stale_mark": _data("s", "level", "age of the mark", records=("mark",)),
+    "stale_index": _data("s", "level", "age of the index", records=("mark",)),
+    "mark_off_market": _mark(
+        "percent of the market's price", "signed", "mark over book and trades",
+        records=("mark", "book", "fill"),
+    ),
+}  # fmt: skip
+"""Conditions of a market's own data (`monitor/core/detection/market_quality.py`): rules judge them,
+and no detector."""
+FEATURES |= QUALITY_FEATURES
 DOUBTED_PRICES = "marks"
 """The stream of prices in doubt (`monitor/core/marks/mark_filter.py`): a rule judges it, and no
 detector."""

@@ -83,6 +83,29 @@ class SideBands(_OutputModel):
     stages: Stages
 
 
+class ForcedWithin(_OutputModel):
+    """All that is forced up to a distance from a price."""
+
+    pct: Percent
+    forced: Quote
+
+
+class SideAtMarket(_OutputModel):
+    """Longs or shorts, from the market's own price; 0 % away: due already."""
+
+    nearest: float | None
+    distance_pct: Percent | None
+    within: list[ForcedWithin]
+
+
+class AtMarket(_OutputModel):
+    """Bands from `market_price` in place of a mark that is old or far from it."""
+
+    price: Annotated[float, Field(gt=0)]
+    long: SideAtMarket
+    short: SideAtMarket
+
+
 class MarketBandsRecord(_OutputModel):
     """One market's bands: zone z lies from z to z + 1 times `zone_bps` from the mark."""
 
@@ -90,6 +113,14 @@ class MarketBandsRecord(_OutputModel):
     ts: Ns
     symbol: str
     mark: Annotated[float, Field(gt=0)]
+    mark_age_s: Annotated[float | None, Field(description="how old the mark was at `ts`", ge=0)]
+    market_price: Annotated[
+        float | None, Field(description="middle of the last sound book, else last price", gt=0)
+    ]
+    doubts: Annotated[list[str], Field(description="kinds of open alerts on the market's data")]
+    at_market: Annotated[
+        AtMarket | None, Field(description="null: the mark is not in doubt, or no other price")
+    ]
     regime: str
     estimate: Annotated[bool, Field(description="no account is known; see `assumptions`")]
     assumptions: dict[str, str | float]

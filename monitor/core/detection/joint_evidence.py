@@ -30,6 +30,9 @@ from monitor.core.settings import EngineSettings
 from monitor.core.windows.contributors import RecentWindows
 from monitor.core.windows.rests import Rests
 
+LEAST_MOVE = 1.1
+"""A level within this ratio of the expected one is as expected: no desk acts on less."""
+
 
 class JointEvidence(Stateful):
     """The joint streams of all symbols of a shard.
@@ -60,7 +63,9 @@ class JointEvidence(Stateful):
         self._p_limit = partial(budget.p_limit, block_s, partitions=partitions)
         per_day = DAY_S / block_s
         sides = [-1 if s.fall_is_bad else 0 if s.form == "signed" else 1 for s in specs]
-        self._joint = JointCusums(sides, per_day, warm_up=self._warm_up)
+        # In the units of `_transform`.
+        least = np.where(self._is_level, np.log(LEAST_MOVE), 0.0)
+        self._joint = JointCusums(sides, per_day, warm_up=self._warm_up, least=least)
         self._calibrators = CalibratorBank(per_day, self._p_limit(1), BLOCK_WINDOWS)
         self._fisher = FisherCombination(per_day, warm_up=self._warm_up)
         self.block_p_values: list[BlockPValues] = []

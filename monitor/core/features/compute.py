@@ -25,7 +25,8 @@ from monitor.core.contract.units import YEAR_S
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import ratios, relative_gaps, to_floats
 from monitor.core.event_time.watermark import NEVER
-from monitor.core.features import rolling
+from monitor.core.features import data_quality, rolling
+from monitor.core.features.data_quality import INDEX_AT, MARK_AT, QUALITY, DataQuality
 from monitor.core.features.rolling import IN, RollingMarketState
 from monitor.core.windows import columns, pending
 from monitor.core.windows.accumulators import MINIMUM, SUM
@@ -53,17 +54,24 @@ class Features:
     symbol: Int64
     values: Float64
     """(rows, `FEATURE_NAMES`); NaN: absent."""
+    quality: Float64
+    """(rows, `data_quality.OUTPUT_COLUMNS`): whether the market's own data are sound."""
 
 
 class FeatureCalculator(Stateful):
     """Makes features of closed windows, carrying the last book and mark of each symbol along."""
 
-    STATE = ("last_book", "last_mark", "_highest_seq", "_rolling_state", "_running_feeds")
+    STATE = (
+        "last_book", "last_mark", "_usable_book", "_highest_seq", "_quality", "_rolling_state",
+        "_running_feeds",
+    )  # fmt: skip
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
+        self._quality = DataQuality(window_ns)
         self._rolling_state = RollingMarketState(window_ns)
         self.last_book: Int64 = np.empty((0, len(columns.BOOK_COLUMNS)), np.int64)
+        self._usable_book = self.last_book
         self.last_mark: Int64 = np.empty((0, MARK_WIDTH * len(columns.MARK_COLUMNS)), np.int64)
         self._highest_seq: Int64 = np.empty((0, len(columns.KINDS)), np.int64)
         """By symbol and feed: the highest of the venue's numbers so far."""
@@ -76,6 +84,7 @@ class FeatureCalculator(Stateful):
         ns, nw = len(symbols), high - low
         known = int(symbols.max(initial=-1)) + 1
         self.last_book = grow_rows(self.last_book, known, NEVER)
+        self._usable_book = grow_rows(self._usable_book, known, NEVER)
         self.last_mark = grow_rows(self.last_mark, known, NEVER)
         self._highest_seq = grow_rows(self._highest_seq, known, -1)
         place = np.zeros(len(self.last_book), np.int64)
@@ -96,17 +105,31 @@ class FeatureCalculator(Stateful):
         seen = closed.book[:, BOOK.ts] != NEVER
         before = self.last_book[symbols]
         book = _forward_fill(closed.book, before, row, seen)
-        _put_book(out, book, end_ns)
-        _put_near_touch(out, closed, np.concatenate((before, book[:-ns])), cell)
+        mark, mark_ts, index_ts = self._last_marks(closed, row, symbols)
         self.last_book[symbols] = book[-ns:]
-        self._put_marks(out, closed, row, symbols, end_ns)
+        _put(out, "book_age_s", (end_ns - book[:, BOOK.ts]) / 1e9, book[:, BOOK.ts] != NEVER)
+        _put(out, "mark_age_s", (end_ns - mark_ts) / 1e9, mark_ts != NEVER)
+        _put(out, "index_age_s", (end_ns - index_ts) / 1e9, index_ts != NEVER)
+        inputs = np.zeros((nw * ns, len(data_quality.INPUT_COLUMNS)))
+        here = book, mark, cell, closed.book, closed.mark
+        data_quality.read_windows(low, ns, sums, minima, *here, inputs)
+        quality = self._quality.step(inputs, symbol)
+        # What is not sound is as if it were not there.
+        book[quality[:, QUALITY.book_usable] == 0.0, BOOK.ts] = NEVER
+        doubtful = quality[:, QUALITY.mark_usable] == 0.0
+        mark[doubtful, MARK_AT] = mark[doubtful, INDEX_AT] = ABSENT
+        _put_book(out, book)
+        _put_mark(out, mark)
+        usable = np.concatenate((self._usable_book[symbols], book[:-ns]))
+        _put_near_touch(out, closed, usable, cell)
+        self._usable_book[symbols] = book[-ns:]
         gaps = np.empty(nw * ns)
         count_missing(sums, minima, symbol, self._highest_seq, gaps)
         out[:, FEATURE_COLUMN["missing"]] = gaps
         past = self._rolling_state.step(_rolling_input(out, sums, minima, book), symbol)
         out[:, [FEATURE_COLUMN[name] for name in rolling.OUTPUT_COLUMNS]] = past
         self._drop_unknown(out, closed, low, nw)
-        return Features(window, symbol, out)
+        return Features(window, symbol, out, quality)
 
     def _drop_unknown(self, out: Float64, closed: ClosedWindows, low: int, windows: int) -> None:
         """Take out the numbers of windows before their feeds ran; `out` has `windows` from `low`
@@ -124,21 +147,21 @@ class FeatureCalculator(Stateful):
         for column, feeds in _FEEDS_OF_COLUMN.items():
             out[lacks[:, feeds].any(axis=1), column] = np.nan
 
-    def _put_marks(
-        self, out: Float64, closed: ClosedWindows, row: Int64, symbols: Int64, end_ns: Int64
-    ) -> None:
+    def _last_marks(
+        self, closed: ClosedWindows, row: Int64, symbols: Int64
+    ) -> tuple[Int64, Int64, Int64]:
+        """The last of each of `MARK_COLUMNS`, and the event times of mark and index."""
         mark = np.empty((len(row), len(columns.MARK_COLUMNS)), np.int64)
-        mark_ts = np.full(len(row), NEVER)
+        times = np.empty_like(mark)
         for c in range(len(columns.MARK_COLUMNS)):
             part = slice(MARK_WIDTH * c, MARK_WIDTH * (c + 1))
             rows = closed.mark[:, part]
             seen = rows[:, MARK_TS] != NEVER
             last = _forward_fill(rows, self.last_mark[symbols, part], row, seen)
             self.last_mark[symbols, part] = last[-len(symbols) :]
-            mark[:, c] = np.where(last[:, MARK_TS] == NEVER, ABSENT, last[:, MARK_VALUE])
-            mark_ts = np.maximum(mark_ts, last[:, MARK_TS])
-        _put_mark(out, mark)
-        _put(out, "mark_age_s", (end_ns - mark_ts) / 1e9, mark_ts != NEVER)
+            times[:, c] = last[:, MARK_TS]
+            mark[:, c] = np.where(times[:, c] == NEVER, ABSENT, last[:, MARK_VALUE])
+        return mark, times[:, MARK_AT], times[:, INDEX_AT]
 
 
 def _forward_fill(rows: Int64, before: Int64, row: Int64, seen: Bool) -> Int64:
@@ -261,7 +284,7 @@ def _put_accounts(out: Float64, closed: ClosedWindows, cell: Int64) -> None:
         out[at, FEATURE_COLUMN[f"{name}_herfindahl"]] = herfindahl
 
 
-def _put_book(out: Float64, book: Int64, end_ns: Int64) -> None:
+def _put_book(out: Float64, book: Int64) -> None:
     column = {name: book[:, i] for i, name in enumerate(columns.BOOK_COLUMNS)}
     seen = column["ts"] != NEVER
     bid, ask = column["bid"], column["ask"]
@@ -281,7 +304,6 @@ def _put_book(out: Float64, book: Int64, end_ns: Int64) -> None:
         _put(out, f"{name}_bps", column[name] / 1e4, mask)
     cost = np.maximum(column["cost_buy"], column["cost_sell"])
     _put(out, "cost_bps", cost / 1e4, priced["cost_buy"] & priced["cost_sell"])
-    _put(out, "book_age_s", (end_ns - column["ts"]) / 1e9, seen)
 
 
 def _put_mark(out: Float64, mark: Int64) -> None:

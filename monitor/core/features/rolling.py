@@ -68,9 +68,11 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
             s[cancelled] += x[IN.cancelled_buy + side] - recent * s[cancelled]
             s[filled] += x[IN.filled_buy + side] - recent * s[filled]
         mid = x[IN.mid]
-        if mid != mid:  # no book yet
+        if mid != mid:  # No book, or none to measure: what comes after it is no move.
+            s[MARKET.mid] = s[MARKET.before_bid] = s[MARKET.before_ask] = 0.0
+            s[MARKET.swept_bid_s] = s[MARKET.swept_ask_s] = 0.0
             continue
-        if s[MARKET.recent_mid] == 0.0:
+        if s[MARKET.mid] == 0.0:
             s[MARKET.recent_mid] = s[MARKET.mid] = mid
         s[MARKET.recent_mid] += recent * (mid - s[MARKET.recent_mid])
         move = np.log(mid / s[MARKET.mid])

@@ -14,6 +14,7 @@ import numpy as np
 
 from detectors.arrays.types import Int64
 from monitor.core.contract.feature_catalogue import DOUBTED_PRICES
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import places_of, to_float, to_float_at
 from monitor.core.finding import Finding, OffsetRange
@@ -82,8 +83,9 @@ class MarkFilter:
         bid, ask = int(book[columns.BEST_BID]), int(book[columns.BEST_ASK])
         places = places_of(max(bid, ask))
         both = to_float_at(bid, places) + to_float_at(ask, places)
-        middle = 0.5 * both / 10**places if bid > 0 and ask > 0 else None
         ts, partition, offset = row[columns.TS], row[columns.PARTITION], row[columns.OFFSET]
+        fresh = ts - int(book[columns.TS]) <= mark_guard.GOOD_PRICE_MAX_AGE_S * SECOND_NS
+        middle = 0.5 * both / 10**places if bid > 0 and ask > 0 and fresh else None
         # The text was valid when its record was decoded.
         sources = tuple(
             mark_guard.PriceSource(source["name"], float(source["price"]), int(source["ts"]))

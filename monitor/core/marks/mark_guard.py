@@ -10,8 +10,9 @@ own moves, clipped so that an outlier does not widen it. Without other inputs on
 price then says nothing about the next.
 
 Sources of an index are judged within their record: stale ones by age, outlying ones against the
-median of the fresh ones. An index far from that median is not trusted, nor is a mark that follows
-it. Everything depends on event time only, so batching does not show in the output.
+median of the fresh ones; a source is frozen whose price stands still while that median moves away.
+An index far from that median is not trusted, nor is a mark that follows it. Everything depends on
+event time only, so batching does not show in the output.
 """
 
 from __future__ import annotations
@@ -47,7 +48,13 @@ READY_MOVES = 30
 """Moves before the average counts: its error is then about a seventh."""
 GOOD_PRICE_MAX_AGE_S = 60.0
 """A last trusted price that is older says nothing about the next."""
-DOUBT_KINDS = ("outlying_mark", "outlying_index", "outlying_source", "stale_source")
+FROZEN_S, FROZEN_MOVE = 45.0, 0.003
+"""A source is frozen that has not changed for so long, while the others moved by this fraction and
+it lies off them by half of that."""
+DOUBT_KINDS = (
+    "outlying_mark", "outlying_index", "outlying_source", "stale_source",
+    "frozen_source",
+)  # fmt: skip
 
 
 class PriceSource(NamedTuple):
@@ -80,7 +87,8 @@ class PriceDoubt:
     """A price or a source that is not trusted, and why.
 
     `kept`: the last trusted price, or for a source the median of the fresh ones; None: there is
-    none. `limit`: the fraction (for a stale source the age, s) that it exceeds. `agree` and
+    none. `limit`: the fraction that it exceeds; of a stale source the age allowed, of a frozen one
+    how long it has stood, s. `agree` and
     `against`: other inputs that agree and that disagree.
     """
 
@@ -165,20 +173,34 @@ def _is_near(a: float | None, b: float | None, reach: float = AGREE_WITHIN) -> b
     return a is not None and b is not None and abs(a - b) <= reach * b
 
 
+@dataclass(frozen=True, slots=True)
+class SourceStand:
+    """The price of a source, since when (ns) it has stood, and the median of all at that time."""
+
+    price: float
+    since: int
+    median: float
+
+
 @dataclass(slots=True)
 class MarkGuard:
-    """The prices of one market."""
+    """The prices of one market. `stands`: of the sources in the last record that had any."""
 
     mark: TrustedPrice = field(default_factory=TrustedPrice)
     index: TrustedPrice = field(default_factory=TrustedPrice)
+    stands: dict[str, SourceStand] = field(default_factory=dict)
 
     def judge(self, update: MarkUpdate) -> tuple[bool, bool, list[PriceDoubt]]:
         """Whether a record's mark and index are trusted (no: also if there is none), and doubts."""
         oldest = update.ts - SOURCE_STALE_S * SECOND_NS
         fresh = [source for source in update.sources if source.ts >= oldest]
+        frozen = self._frozen_sources(update.ts, fresh)
+        fresh = [source for source in fresh if source not in frozen]
         prices = [source.price for source in fresh]
         median = statistics.median(prices) if prices else None
         doubts = list(_source_doubts(update, fresh, median))
+        if frozen:
+            doubts.append(self._frozen_doubt(update, frozen, len(fresh), median))
         inputs: list[float | None] = [*prices, update.last, update.middle]
         trusts_index = broken = trusts_mark = False
         if update.index is not None:
@@ -197,6 +219,34 @@ class MarkGuard:
             trusts_mark = not mark_doubts
             doubts += mark_doubts
         return trusts_mark, trusts_index, doubts
+
+    def _frozen_sources(self, ts: int, fresh: list[PriceSource]) -> list[PriceSource]:
+        """The sources that stand still while most others move away."""
+        if not fresh:
+            return []
+        median = statistics.median(source.price for source in fresh)
+        stands, frozen = {}, []
+        for source in fresh:
+            stand = self.stands.get(source.name)
+            if stand is None or stand.price != source.price:
+                stand = SourceStand(source.price, ts, median)
+            stands[source.name] = stand
+            moved = abs(median / stand.median - 1.0) >= FROZEN_MOVE
+            off = not _is_near(source.price, median, FROZEN_MOVE / 2)
+            if ts - stand.since >= FROZEN_S * SECOND_NS and moved and off:
+                frozen.append(source)
+        self.stands = stands
+        return frozen if 2 * len(frozen) < len(fresh) else []
+
+    def _frozen_doubt(
+        self, update: MarkUpdate, frozen: list[PriceSource], others: int, median: float | None
+    ) -> PriceDoubt:
+        """The source that has stood for longest."""
+        first = min(frozen, key=lambda source: (self.stands[source.name].since, source.name))
+        stood_s = (update.ts - self.stands[first.name].since) / SECOND_NS
+        at = update.ts, update.partition, update.offset
+        votes = others, len(frozen)
+        return PriceDoubt(*at, "frozen_source", first.price, median, stood_s, first.name, *votes)
 
 
 def _source_doubts(

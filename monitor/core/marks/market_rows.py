@@ -37,12 +37,27 @@ def mark_rows(batch: Batch, symbols: Interner) -> Int64:
     return np.stack(columns, axis=1).astype(np.int64)
 
 
+def uncrossed_books(batch: Batch) -> Batch:
+    """The books whose best bid is not above the best ask."""
+    ends = []
+    for name in ("bids", "asks"):
+        ladder = batch.ladders[name]
+        begin = ladder.offset[:-1]
+        empty = begin == ladder.offset[1:]
+        ends.append((np.append(ladder.price, 0)[np.where(empty, -1, begin)], empty))
+    (bid, no_bid), (ask, no_ask) = ends
+    keep = (bid <= ask) | no_bid | no_ask
+    return batch if keep.all() else batch.select_rows(keep)
+
+
 def book_rows(batch: Batch, symbols: Interner, cell_ns: int) -> Int64:
-    """(n, `BOOK_WIDTH`): the last book of each symbol in each `cell_ns` of event time."""
+    """(n, `BOOK_WIDTH`): the last uncrossed book of each symbol in each `cell_ns` of event time."""
+    batch = uncrossed_books(batch)
     symbol, ts = symbols.intern(batch.texts["symbol"]), batch.numbers["ts"]
     order = np.lexsort((batch.offset, ts, ts // cell_ns, symbol))
     group = np.stack((symbol[order], ts[order] // cell_ns))
-    last = order[np.append((group[:, 1:] != group[:, :-1]).any(axis=0), True)]
+    ends = np.append((group[:, 1:] != group[:, :-1]).any(axis=0), True)
+    last = order[ends[: len(order)]]
     rows = np.zeros((len(last), BOOK_WIDTH), np.int64)
     rows[:, TS], rows[:, PARTITION] = ts[last], batch.partition
     rows[:, OFFSET], rows[:, SYMBOL] = batch.offset[last], symbol[last]

@@ -35,6 +35,7 @@ from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import from_state, to_state
+from monitor.core.venue.market_doubts import MarketDoubts
 from monitor.core.venue.state import VenueState
 from monitor.core.venue.streams import VenueMoment, VenueStreams
 
@@ -103,7 +104,8 @@ class VenueStage(Stateful):
 
     STATE = (
         "_admission", "_unknown", "own_counts", "shard_progress", "venue_state", "_judges",
-        "_incidents", "_stakes", "_chain", "_bands_chain", "alert_count", "cells", "streams_out",
+        "_doubts", "_incidents", "_stakes", "_chain", "_bands_chain", "alert_count", "cells",
+        "streams_out",
     )  # fmt: skip
 
     def __init__(
@@ -124,6 +126,7 @@ class VenueStage(Stateful):
         """Time in each topic partition that is read here, by topic and number."""
         quiet, together = settings.alerts.quiet_s, settings.alerts.together_s
         self._incidents = Incidents(settings.window_count(quiet), settings.window_count(together))
+        self._doubts = MarketDoubts()
         self._cross_market = CrossMarketEvidence(settings)
         self._alert_builder = AlertBuilder(settings)
         self.venue_state = VenueState(settings)
@@ -200,6 +203,7 @@ class VenueStage(Stateful):
         now = [finding for finding in self._waiting if finding.window < until]
         self._waiting = [finding for finding in self._waiting if finding.window >= until]
         self.streams_out.update(f.detector for f in now if f.stream == STREAM_OUT)
+        self._doubts.apply(sorted(now, key=lambda finding: finding.window))
         alerts = []
         for incident in self._incidents.advance(now, until):
             decided_ns = self._alert_builder.decision_ns(incident)
@@ -218,9 +222,13 @@ class VenueStage(Stateful):
     def _bands(self, passed_ns: int) -> list[VenueBands]:
         """Bands as of the end of every interval that has passed and had records in it."""
         every = []
+        waiting = sorted(self._waiting, key=lambda finding: finding.window)
         for end in self.venue_state.advance(passed_ns):
             self._waiting += self.venue_state.mark_filter.findings(end, self._window_ns)
-            bands = self.band_maker.compute(end, self.venue_state.market_inputs())
+            # All of a moment is decided by what was decided before it.
+            self._doubts.apply(f for f in waiting if f.window < end // self._window_ns)
+            inputs = self.venue_state.market_inputs(self._doubts.by_market)
+            bands = self.band_maker.compute(end, inputs)
             self._judge(VenueMoment(end // self._window_ns, self.venue_state, bands))
             if bands is not None:
                 every.append(bands)

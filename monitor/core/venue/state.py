@@ -12,7 +12,7 @@ its place in the order of event time. Late marks and books do not count.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import GrowableRows
 from monitor.core.venue.event_time_queue import RowQueue
 
+BOOK_DOUBTS = {"unsound_book", "stale_book"}
+"""Conditions in which a market's book says nothing."""
 KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
 """Kinds of records that are read here."""
 PendingRule = tuple[int, int, int, int, bytes]
@@ -57,19 +59,20 @@ class VenueState(Stateful):
     """All accounts of a venue and what their margin depends on.
 
     By symbol, as codes: `raw_marks`, the last mark and index, trusted or not (what the venue acted
-    on); `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`. By market: `rule_records`,
-    the last rules with a table that can be used, and `market_rules`, what they say; `rules_version`
-    rises with every change. `funds`: insurance fund by market ("": the venue's), 1e-6. `written`:
-    ts, partition and offset of each of these rules and funds. `unread`: reference records that
-    could not be read, and tier tables refused. `changes`: entries of the cell that was applied last
-    (`ENTRY_COLUMNS`), without those that came late, and their effects (`EFFECT_COLUMNS`); no part
-    of a snapshot.
+    on); `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`, the last that were not
+    crossed. By symbol, ns: `mark_times`, of the last trusted mark and index. By market:
+    `rule_records`, the last rules with a table that can be used, and `market_rules`, what they say;
+    `rules_version` rises with every change. `funds`: insurance fund by market ("": the venue's),
+    1e-6. `written`: ts, partition and offset of each of these rules and funds. `unread`: reference
+    records that could not be read, and tier tables refused. `changes`: entries of the cell that was
+    applied last (`ENTRY_COLUMNS`), without those that came late, and their effects
+    (`EFFECT_COLUMNS`); no part of a snapshot.
     """
 
     STATE = (
         "ledger", "_entries", "_late", "_marks", "_books", "_pending_rules", "raw_marks",
-        "trusted_marks", "last_books", "rule_records", "funds", "written", "unread", "mark_filter",
-        "outcomes", "_passed_cell",
+        "trusted_marks", "mark_times", "last_books", "rule_records", "funds", "written", "unread",
+        "mark_filter", "outcomes", "_passed_cell",
     )  # fmt: skip
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -85,6 +88,7 @@ class VenueState(Stateful):
         self._pending_rules: list[PendingRule] = []
         self.raw_marks = GrowableRows(2, ABSENT)
         self.trusted_marks = GrowableRows(len(MARK_VALUES), ABSENT)
+        self.mark_times = GrowableRows(2, ABSENT)
         self.last_books = GrowableRows(BOOK_WIDTH, 0)
         self.rule_records: dict[str, bytes] = {}
         self.market_rules: dict[str, tuple[Regime, Tiers]] = {}
@@ -97,12 +101,18 @@ class VenueState(Stateful):
         self.changes: list[tuple[Int64, Int64]] = []
         self._passed_cell = NEVER
 
-    def market_inputs(self) -> MarketInputs:
-        """What bands need to know of the markets, as of now."""
+    def market_inputs(self, doubts: Mapping[str, list[str]] | None = None) -> MarketInputs:
+        """What bands need to know of the markets, as of now; `doubts`: see `MarketDoubts`."""
         self._grow()
+        doubts = doubts or {}
+        books = self.last_books.data
+        names = [name for name, some in doubts.items() if BOOK_DOUBTS & {*some}]
+        if names:
+            books = books.copy()
+            books[self.ledger.symbols.intern(TextColumn.from_strings(names)), VALUES:] = 0
         return MarketInputs(
-            self.market_rules, self.rules_version, self.trusted_marks.data, self.last_books.data,
-            self.mark_filter.volatility_of,
+            self.market_rules, self.rules_version, self.trusted_marks.data, self.mark_times.data,
+            books, self.mark_filter.volatility_of, doubts,
         )  # fmt: skip
 
     def add_batch(self, batch: Batch) -> None:
@@ -237,12 +247,16 @@ class VenueState(Stateful):
             rows[:, ACCOUNT] = new[np.searchsorted(numbers, rows[:, ACCOUNT])]
 
     def _grow(self) -> None:
-        for last in (self.raw_marks, self.trusted_marks, self.last_books):
+        for last in (self.raw_marks, self.trusted_marks, self.mark_times, self.last_books):
             last.grow(len(self.ledger.symbols))
 
     def _set_marks(self, rows: Int64) -> None:
         _set_last(self.raw_marks.data, rows)
-        _set_last(self.trusted_marks.data, self.mark_filter.filter_rows(rows, self.last_books.data))
+        trusted = self.mark_filter.filter_rows(rows, self.last_books.data)
+        _set_last(self.trusted_marks.data, trusted)
+        times = np.where(trusted == ABSENT, ABSENT, trusted[:, [market_rows.TS]])
+        times[:, SYMBOL] = trusted[:, SYMBOL]
+        _set_last(self.mark_times.data, times)
 
     def _set_rules(self, rules: list[PendingRule]) -> None:
         for _, ts, partition, offset, raw in rules:

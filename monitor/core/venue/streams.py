@@ -94,7 +94,9 @@ class VenueStreams(Stateful):
         of_venue = np.arange(len(VENUE_COLUMN)) == _UNEXPLAINED
         values[0, self._is_running & of_venue] = 0.0
         values[1:, self._is_running & ~of_venue] = 0.0
-        values[1:, _FORCED_TO_DEPTH] = [stream_inputs.forced_to_depth(m) for m in bands.markets]
+        values[1:, _FORCED_TO_DEPTH] = [
+            np.nan if m.at_market else stream_inputs.forced_to_depth(m) for m in bands.markets
+        ]
         depth = {self._row[m.symbol] - 1: stream_inputs.thinner_depth(m) for m in bands.markets}
         self._count(venue, stream_inputs.stream_rows(venue, depth), bands, row, values)
         findings = []

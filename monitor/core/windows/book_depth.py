@@ -43,8 +43,8 @@ def _cost_to_trade(side, low, high, mid, size):  # type: ignore[no-untyped-def]
 
 @njit((I2, RI1, RI1, RI1, _LADDER, _LADDER, INT, I2), cache=True, nogil=True)
 def add_books(sums, row, ts, offset, bids, asks, size, books):  # type: ignore[no-untyped-def]
-    """Measure the last book of each row into `books` (`BOOK_COLUMNS`); `size`: the notional to
-    trade, 1e-6.
+    """Measure the last book of each row that is not crossed into `books` (`BOOK_COLUMNS`); `size`:
+    the notional to trade, 1e-6. Of a crossed book only the best prices are kept.
     """
     for i in range(row.size):
         s = sums[row[i]]
@@ -54,9 +54,17 @@ def add_books(sums, row, ts, offset, bids, asks, size, books):  # type: ignore[n
         best_bid = bids.price[b0] if b1 > b0 else ABSENT
         best_ask = asks.price[a0] if a1 > a0 else ABSENT
         both = best_bid != ABSENT and best_ask != ABSENT
-        if both and best_bid >= best_ask:
-            s[SUM.crossed_books] += 1
         b = books[row[i]]
+        if both and best_bid == best_ask:
+            s[SUM.locked_books] += 1
+        elif both and best_bid > best_ask:
+            s[SUM.crossed_books] += 1
+            if ts[i] > b[BOOK.crossed_ts] or (
+                ts[i] == b[BOOK.crossed_ts] and offset[i] > b[BOOK.crossed_offset]
+            ):
+                b[BOOK.crossed_ts], b[BOOK.crossed_offset] = ts[i], offset[i]
+                b[BOOK.crossed_bid], b[BOOK.crossed_ask] = best_bid, best_ask
+            continue
         if ts[i] < b[BOOK.ts] or (ts[i] == b[BOOK.ts] and offset[i] < b[BOOK.offset]):
             continue
         b[BOOK.ts] = ts[i]

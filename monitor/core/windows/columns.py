@@ -20,7 +20,7 @@ SUMS = (
     "completed", "cancels_aged", "cancels_100ms", "cancels_1s",
     "trades_buy", "trades_sell", "trade_notional_buy", "trade_notional_sell",
     "maker_fills", "liquidations", "liquidation_notional",
-    "leverage_changes", "leverage_raises", "books", "crossed_books", "marks",
+    "leverage_changes", "leverage_raises", "books", "crossed_books", "locked_books", "marks",
     "maker_notional_buy", "maker_notional_sell", "fees", "rebates", "takers", "taker_fills",
     "leverage_compared", "leverage_doublings", "leverage_first_high", "mode_switches", "late",
     *(f"{kind}_numbered" for kind in KINDS),
@@ -32,6 +32,7 @@ SUMS = (
 - `takers`: different orders that took liquidity, among the `taker_fills` that name their order.
 - `leverage_compared`: changes that name the leverage before; `leverage_raises`: of these, those
   upwards; `leverage_doublings`: log2 of new over old of the raises, in 1 / `DOUBLING_UNITS`.
+- `crossed_books`, `locked_books`: those whose best bid is above the best ask, or at it.
 - `late`: records that came too late for their own window. They count in the window that was
   current when they arrived.
 - numbered: records of each kind that carry the venue's own sequence number."""
@@ -53,10 +54,11 @@ NO_MINIMUM = 2**62
 BOOK_COLUMNS = (
     "ts", "offset", "bid", "ask", "mid",
     *(f"depth_{bps}bps_bid" for bps in BAND_BPS), *(f"depth_{bps}bps_ask" for bps in BAND_BPS),
-    "cost_buy", "cost_sell",
+    "cost_buy", "cost_sell", "crossed_ts", "crossed_offset", "crossed_bid", "crossed_ask",
 )  # fmt: skip
-"""The last book of a window: event time in ns (`NEVER`: no book), prices as codes, depth in 1e-6
-of the quote currency; the cost to trade a given notional, as a distance from the mid in 1e-8."""
+"""The last book of a window that is not crossed: event time in ns (`NEVER`: no book), prices as
+codes, depth in 1e-6 of the quote currency; the cost to trade a given notional, as a distance from
+the mid in 1e-8. Then the last crossed one."""
 
 MARK_COLUMNS = ("mark", "index", "last", "funding_rate", "funding_interval_s", "open_interest")
 """The last value of each, after its event time and offset: see `MARK_WIDTH`."""

@@ -34,7 +34,9 @@ def book(second: float) -> dict[str, Any]:
 
 
 def alerts_of(controls: list[Control], books: list[float], until: int) -> list[dict[str, Any]]:
-    """Books at these seconds, a cancel each second up to `until`; other topics are empty."""
+    """Of stopped feeds. Books at these seconds, a cancel each second up to `until`; other topics
+    are empty.
+    """
     engine = Engine(EngineSettings(streams=()), [])
     ends = [Control(topic=t, partition=0, offset=0, ts=at(until)) for t in TOPICS.values()]
     ends = [c for c in ends if c.topic not in ("books", "cancels")]
@@ -46,7 +48,8 @@ def alerts_of(controls: list[Control], books: list[float], until: int) -> list[d
         raws = [json.dumps(r).encode() for r in records]
         batch = decode(kind, TOPICS[kind], 0, np.arange(len(raws), dtype=np.int64), raws)
         out += engine.step(batch).alerts
-    return [plain(alert) for alert in out + engine.finish().alerts]
+    alerts = [plain(alert) for alert in out + engine.finish().alerts]
+    return [alert for alert in alerts if alert["kind"] == "feed_stopped"]
 
 
 def test_a_feed_that_stops_fires_by_control_records_and_resolves_with_its_next_record() -> None:

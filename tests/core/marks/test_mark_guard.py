@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.marks.mark_guard import (
+    FROZEN_S,
     JUMP_MOST,
     LASTING_S,
     LASTING_UPDATES,
@@ -180,6 +181,31 @@ def test_the_sentence_names_the_price_offered_and_the_price_kept() -> None:
     assert b"\n" not in line
 
 
+def frozen_since(moves: float, until: float) -> list[Any]:
+    """Doubts where one source of four stands still and the others move by `moves` in all."""
+    guard, out = MarkGuard(), []
+    for second in range(int(until)):
+        price = 100.0 * (1 + moves * second / until) + 0.001 * (second % 2)
+        given = sources(second, price, price, price, 100.0, age_s=0.0)
+        _, trusts_index, doubts = guard.judge(update(second, index=price, sources=given))
+        assert trusts_index
+        out += doubts
+    return out
+
+
+def test_a_source_that_stands_still_while_the_others_move_is_frozen() -> None:
+    doubts = frozen_since(-0.008, 100)
+    assert {doubt.kind for doubt in doubts} == {"frozen_source"}
+    assert {doubt.source for doubt in doubts} == {"delta"}
+    first = doubts[0]
+    assert FROZEN_S <= first.limit <= FROZEN_S + 1
+    assert (first.offered, first.agree, first.against) == (100.0, 3, 1)
+
+
+def test_a_source_that_stands_still_with_the_others_is_not() -> None:
+    assert frozen_since(-0.002, 100) == []
+
+
 def test_the_guard_reads_the_sources_of_a_record() -> None:
     def with_sources(second: float, *prices: float) -> dict[str, Any]:
         mean = sum(prices) / len(prices)
@@ -193,4 +219,4 @@ def test_the_guard_reads_the_sources_of_a_record() -> None:
     assert bands[-1].markets[0].mark == 100.0
     doubted = engine.venue.mark_filter.doubted
     assert doubted == {"outlying_mark": 1, "outlying_index": 1, "outlying_source": 1,
-                       "stale_source": 0}  # fmt: skip
+                       "stale_source": 0, "frozen_source": 0}  # fmt: skip

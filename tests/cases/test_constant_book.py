@@ -1,0 +1,40 @@
+"""Books whose size and spread hardly vary, as market makers' programs quote them.
+
+Public reports of monitors that alarm at the last digit: where the usual deviation is almost
+nothing, any difference is many times it ("depth at 99.8 % of usual"). Read 2026-11.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from tests.cases.front_door import replay_records
+from tests.cases.markets import Record, book, seconds_after, trade
+
+SECONDS = 5400
+
+
+def constant(thin_from: int = SECONDS) -> list[Record]:
+    """A market that steps by 5 bps now and then; from `thin_from` on an eighth of its depth."""
+    rng, price, records = random.Random(3), 25.0, []
+    for second in range(SECONDS):
+        if rng.random() < 0.002:
+            price *= 1 + rng.choice((-1, 1)) * 5e-4
+        size = 40.0 if second < thin_from else 5.0
+        size *= 1 + (rng.uniform(-0.002, 0.002) if rng.random() < 0.2 else 0.0)
+        records.append(book(second, "CALM-PERP", price * 0.9999, price * 1.0001, size))
+        if rng.random() < 0.2:
+            records.append(trade(second + 0.1, "CALM-PERP", price))
+    return records
+
+
+def test_they_make_no_alert(tmp_path: Path) -> None:
+    assert replay_records(tmp_path, constant()).alerts == []
+
+
+def test_a_real_fall_is_reported(tmp_path: Path) -> None:
+    alerts = replay_records(tmp_path, constant(thin_from=5000)).alerts
+    first = next(a for a in alerts if a["status"] == "firing")
+    assert any(e["stream"] == "depth_25bps_least" for e in first["evidence"])
+    assert 0 < seconds_after(first, 5000) <= 60
