@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, Outcomes
 from monitor.core.event_time.admission import RecordCounts
 from monitor.core.event_time.watermark import NEVER
-from monitor.metrics import EngineCollector
+from monitor.metrics import EngineCollector, Metrics
 from tests.core.accounts.test_liquidation_outcomes import (
     advanced,
     batches,
@@ -74,3 +74,11 @@ def test_the_watermark_is_shown_in_seconds_once_windows_are_closed() -> None:
     name = "brinkwatch_watermark_seconds"
     assert samples(Counts(), name) == {}
     assert samples(Counts(closed_ns=1_764_000_000_500_000_000), name) == {name: 1_764_000_000.5}
+
+
+def test_numbers_left_out_are_counted_by_field() -> None:
+    metrics = Metrics()
+    metrics.count_left_out({"mark.open_interest": 2})
+    metrics.count_left_out({"mark.open_interest": 1})
+    name, labels = "brinkwatch_numbers_left_out_total", {"field": "mark.open_interest"}
+    assert metrics.registry.get_sample_value(name, labels) == 3
