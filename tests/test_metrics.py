@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, Outcomes
 from monitor.core.event_time.admission import RecordCounts
 from monitor.core.event_time.watermark import NEVER
-from monitor.metrics import EngineCollector
+from monitor.metrics import EngineCollector, Metrics
 from tests.core.accounts.test_liquidation_outcomes import (
     advanced,
     batches,
@@ -80,3 +80,11 @@ def test_the_watermark_is_shown_in_seconds_once_windows_are_closed() -> None:
 def test_streams_that_are_out_are_counted_by_detector() -> None:
     counts = samples(Counts(), "brinkwatch_streams_out_total")
     assert counts == {'brinkwatch_streams_out_total{detector="burst"}': 2}
+
+
+def test_numbers_left_out_are_counted_by_field() -> None:
+    metrics = Metrics()
+    metrics.count_left_out({"mark.open_interest": 2})
+    metrics.count_left_out({"mark.open_interest": 1})
+    name, labels = "brinkwatch_numbers_left_out_total", {"field": "mark.open_interest"}
+    assert metrics.registry.get_sample_value(name, labels) == 3

@@ -132,26 +132,31 @@ def reach(code: Any, bps: Any) -> Any:
 
 @register_jitable
 def notional(price: Any, quantity: Any) -> Any:
-    """Price · quantity, codes ≥ 0, as money in 1e-6: exact, rounded down."""
+    """Price · quantity, codes ≥ 0, as money in 1e-6: exact, rounded down.
+
+    The quantity is no finer than 1e-8, as the contract reads it.
+    """
+    p = units_of(price)
+    q = quantity // 10**10 if quantity < PLAIN_FROM else units_of(quantity)
+    if PLAIN_FROM <= price < COARSE_FROM and quantity < COARSE_FROM:
+        # The usual case: both in 1e-8, at half the cost.
+        if float(p) * float(q) >= 1e28:
+            return NOTIONAL_CAP
+        p1, p0, q1, q0 = p // 10**8, p % 10**8, q // 10**8, q % 10**8
+        return p1 * q1 * 10**6 + (p1 * q0 + p0 * q1 + p0 * q0 // 10**8) // 100
     if to_float(price) * to_float(quantity) >= 1e12:
         return NOTIONAL_CAP
-    p, q = units_of(price), units_of(quantity)
     p1, p0, q1, q0 = p // 10**9, p % 10**9, q // 10**9, q % 10**9
     # The product, up to 10^36, in digits of 10^9: high (two of them), middle, low.
     low = p0 * q0
     middle = p1 * q0 + p0 * q1 + low // 10**9
     high = p1 * q1 + middle // 10**9
     middle %= 10**9
-    digits = places_of(price) + places_of(quantity)  # 10^(6 - digits) of it is money
-    if digits == 2 * PLAIN:
-        return high * 10**8 + middle // 10
-    if digits == FINE + PLAIN:
+    if price < PLAIN_FROM and quantity < COARSE_FROM:  # in 1e-26
         return high // 100
-    if digits == 2 * FINE:
-        return high // 10**12
-    if digits == FINE + COARSE:
+    if price < PLAIN_FROM:  # in 1e-20
         return high * 10**4 + middle // 10**5
-    return high * 10**14 + middle * 10**5 + low % 10**9 // 10**4
+    return high * 10**14 + middle * 10**5 + low % 10**9 // 10**4  # in 1e-10
 
 
 @register_jitable

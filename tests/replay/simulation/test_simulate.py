@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from monitor.core.contract import stepped
 from monitor.core.contract.events import KINDS, TOPICS
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode import codec, validate
 from monitor.core.decode.batch import Batch
+from monitor.core.decode.stepped_kernels import to_floats
 from replay.day import Day
 from replay.ground_truth import INCIDENTS_FILE
 from replay.simulation.accounts import FUNDING
@@ -38,9 +40,13 @@ def table(day: Day, kind: str) -> Table:
     if kind == "book":
         sides = [b.ladders["bids"] for b in batches]
         columns["depth"] = np.concatenate(
-            [np.add.reduceat(s.quantity, s.offset[:-1]) for s in sides]
+            [np.add.reduceat(to_floats(s.quantity), s.offset[:-1]) for s in sides]
         )
     return columns
+
+
+def units_e8(codes: np.ndarray) -> list[int]:
+    return [round(stepped.exact(code) * 10**8) for code in codes.tolist()]
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +139,7 @@ def test_orders_are_placed_once_then_cancelled_replaced_or_filled(
     orders, cancels, fills = tables("order"), tables("cancel"), tables("fill")
     placed = dict(zip(orders["order_id"].tolist(), orders["ts"].tolist(), strict=True))
     owner = dict(zip(orders["order_id"].tolist(), orders["account"].tolist(), strict=True))
-    size = dict(zip(orders["order_id"].tolist(), orders["quantity"].tolist(), strict=True))
+    size = dict(zip(orders["order_id"].tolist(), units_e8(orders["quantity"]), strict=True))
     assert len(placed) == len(orders["ts"])
     assert len({*cancels["order_id"].tolist()}) == len(cancels["ts"])
     replaced = [name for name in orders["replaces"].tolist() if name is not None]
@@ -148,10 +154,9 @@ def test_orders_are_placed_once_then_cancelled_replaced_or_filled(
     assert 0.2 < timed.mean() < 0.4
     ids, when = cancels["order_id"][timed].tolist(), cancels["placed_ts"][timed].tolist()
     assert all(placed[order] == ts for order, ts in zip(ids, when, strict=True))
-    left = dict(zip(cancels["order_id"].tolist(), cancels["quantity"].tolist(), strict=True))
-    for order, ts, quantity in zip(
-        *(fills[name].tolist() for name in ("order_id", "ts", "quantity")), strict=True
-    ):
+    left = dict(zip(cancels["order_id"].tolist(), units_e8(cancels["quantity"]), strict=True))
+    filled = fills["order_id"].tolist(), fills["ts"].tolist(), units_e8(fills["quantity"])
+    for order, ts, quantity in zip(*filled, strict=True):
         assert placed[order] <= ts
         assert quantity + left.get(order, 0) <= size[order]
 
