@@ -62,8 +62,8 @@ class VenueState(Stateful):
     rises with every change. `funds`: insurance fund by market ("": the venue's), 1e-6. `written`:
     ts, partition and offset of each of these rules and funds. `unread`: reference records that
     could not be read, and tier tables refused. `changes`: entries of the cell that was applied last
-    (`ENTRY_COLUMNS`), without those that came late, and their effects (`EFFECT_COLUMNS`); no part of
-    a snapshot.
+    (`ENTRY_COLUMNS`), without late ones, and their effects (`EFFECT_COLUMNS`); no part of a
+    snapshot.
     """
 
     STATE = (
