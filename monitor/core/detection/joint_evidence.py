@@ -41,7 +41,10 @@ class JointEvidence(Stateful):
     for all markets together is out in all of them once it raises.
     """
 
-    STATE = "_joint", "_fisher", "_sum", "_count", "_windows", "_ready", "_is_out", "_all_out"
+    STATE = (
+        "_joint", "_fisher", "_sum", "_count", "_windows", "_begun", "_ready", "_is_out",
+        "_all_out",
+    )  # fmt: skip
 
     def __init__(
         self, settings: EngineSettings, partition: int, partitions: int, history: RecentWindows,
@@ -70,10 +73,13 @@ class JointEvidence(Stateful):
         self._fisher = FisherCombination(per_day, warm_up=self._warm_up)
         self.block_p_values: list[BlockPValues] = []
         """For evidence across markets: of each block that has closed since this was emptied."""
-        # Of the open block: its windows, and by symbol and stream sums and windows with a value.
+        # Of the open block: its windows, and by symbol and stream: sums, windows with a value, and
+        # whether a value other than 0 has ever been seen. Weak evidence is not that something
+        # happened for the first time: beside zeros alone, one event has the least of all p-values.
         self._windows = 0
         self._sum: Float64 = np.zeros((0, len(self._streams)))
         self._count: Float64 = np.zeros((0, len(self._streams)))
+        self._begun: Bool = np.zeros((0, len(self._streams)), np.bool_)
         self._ready = 0
         self._is_out: Bool = np.zeros(0, np.bool_)
         """By symbol: whether it was taken out."""
@@ -121,6 +127,7 @@ class JointEvidence(Stateful):
         self._sum = grow_rows(self._sum, symbols, growth=1.0)
         self._count = grow_rows(self._count, symbols, growth=1.0)
         self._is_out = grow_rows(self._is_out, symbols, growth=1.0)
+        self._begun = grow_rows(self._begun, symbols, growth=1.0)
         self._joint.grow(symbols)
         self._fisher.grow(symbols)
 
@@ -128,7 +135,8 @@ class JointEvidence(Stateful):
         """Judge and learn the block that ends with `window`."""
         present = self._count > 0
         level = self._sum / np.maximum(self._count, 1.0)
-        value = np.where(present, np.where(self._additive, self._sum, level), np.nan)
+        self._begun |= present & (self._sum != 0)
+        value = np.where(self._begun & present, np.where(self._additive, self._sum, level), np.nan)
         value[self._is_out] = np.nan
         score = self._joint.judge(self._transform(value), np.nan_to_num(value[:, 0]))
         expected = self._inverse_transform(self._joint.expected)
@@ -215,7 +223,9 @@ class JointEvidence(Stateful):
         reasons = []
         for i in np.flatnonzero(np.isnan(self._joint.p[symbol])):
             why = f"learning: its first {self._warm_up} windows of joint evidence"
-            if not self._count[symbol, i]:
+            if not self._begun[symbol, i]:
+                why = "none seen so far"
+            elif not self._count[symbol, i]:
                 why = "not in this window"
             reasons.append((self._streams[i], why))
         return reasons
