@@ -174,9 +174,10 @@ class JointCusums(Stateful):
         side = np.tile(self._sides, self.symbols)
         self._deviation = np.where(side == 0, np.abs(off), side * off)
         self.expected = expected.reshape(value.shape)
-        near = np.abs(value - self.expected) < self._least
-        self._deviation[near.ravel()] = np.minimum(self._deviation[near.ravel()], 0.0)
-        self.p = self._conformal.p_values(self._deviation).reshape(value.shape)
+        # What is too near to matter is judged as no deviation, and learnt as it is.
+        near = (np.abs(value - self.expected) < self._least).ravel()
+        judged = np.where(near, np.minimum(self._deviation, 0.0), self._deviation)
+        self.p = self._conformal.p_values(judged).reshape(value.shape)
         self._after, self._step = np.empty_like(self._total), np.empty_like(self._total)
         self._score, self._pair = np.empty(value.shape), np.empty(value.shape)
         echo = self._whitener.echo().reshape(value.shape)

@@ -105,8 +105,8 @@ OUTPUT_COLUMNS = (
 )  # fmt: skip
 """Of one window. From `unsound` to `off`: the conditions, 0 where they do not hold; a number that
 changes is to be reported. `usual`: waits, s. `gap`: logarithm of mark over market; `limit`: how far
-off its usual it may lie. `witnesses`: 1 book, 2 trades, 3 both.
-`with_index`: whether the index stands as far off as the mark, or is as stale."""
+off its usual it may lie. `witnesses`: 1 book, 2 trades, 3 both. `with_index`: whether the index is
+off with the mark, or stale with it."""
 IN, MARKET, QUALITY, WAIT = map(
     column_numbers, (INPUT_COLUMNS, STATE_COLUMNS, OUTPUT_COLUMNS, WAIT_COLUMNS)
 )
@@ -341,7 +341,6 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
         _wait(s, _INDEX, elapsed_s, others, x[IN.index_records] > 0.0)
         _wait(s, _CHANGE, elapsed_s, flow or books, changed)
         _step_book(s, x, window, window_s, elapsed_s)
-        stale_mark = stale_index = False
         for feed in range(_CHANGE):
             at = MARKET.waits + feed * _WAITS
             o[QUALITY.usual_book + feed] = s[at + WAIT.usual]
