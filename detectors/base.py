@@ -16,6 +16,7 @@ import numpy as np
 from river.base import AnomalyDetector
 
 from detectors.arrays.types import Float64, Int64
+from detectors.interrupts import reraise_interrupts
 from detectors.stats.limits import NUMBER_MAX
 
 
@@ -29,13 +30,6 @@ class RowFaults(Exception):
     def __init__(self, faults: list[tuple[int, BaseException]]) -> None:
         super().__init__(faults)
         self.faults = faults
-
-
-def reraise_interrupts(error: BaseException) -> None:
-    """Let pass what is no fault of a detector, where `BaseException` is caught for Rust's panics:
-    the user's interrupt and exit, and want of memory."""
-    if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
-        raise error
 
 
 class Evidence(NamedTuple):

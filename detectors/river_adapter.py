@@ -21,8 +21,8 @@ from detectors.base import (
     Score,
     learning_reason,
     read_numbers,
-    reraise_interrupts,
 )
+from detectors.interrupts import reraise_interrupts
 
 SCALE_ALPHA = 0.003
 """Of the EW centre and spread by which inputs are scaled: a memory of 333 windows."""

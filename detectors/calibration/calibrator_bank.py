@@ -14,8 +14,8 @@ from numba import njit, types
 
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.types import F1, I1, INT, Bool, Float64, Int64
-from detectors.base import reraise_interrupts
 from detectors.calibration.calibrator import BLOCK_WINDOWS, Calibrator
+from detectors.interrupts import reraise_interrupts
 
 HALVINGS = 40
 """Bisections of the interval in which the least rare score lies."""

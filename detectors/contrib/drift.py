@@ -23,8 +23,8 @@ from detectors.base import (
     Score,
     learning_reason,
     read_number,
-    reraise_interrupts,
 )
+from detectors.interrupts import reraise_interrupts
 from detectors.river_adapter import load_model
 from detectors.stats.limits import SD_OF_MAD
 

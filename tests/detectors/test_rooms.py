@@ -12,7 +12,7 @@ import detectors
 from tests.test_imports import imported, sources
 
 ROOMS = (
-    ("arrays",),
+    ("arrays", "interrupts"),
     ("stats",),
     ("calibration",),
     ("base", "row_detector"),

@@ -15,8 +15,9 @@ from detectors.account_burst.detector import AccountBurstDetector
 from detectors.account_burst.scorer import AccountVerdict, WindowActivity
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64, UInt64
-from detectors.base import DetectorError, reraise_interrupts
+from detectors.base import DetectorError
 from detectors.calibration.calibrator import Calibrator
+from detectors.interrupts import reraise_interrupts
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.detection.judge import ClosedSpan
 from monitor.core.detection.streams_out import fault_reason, stream_out_finding

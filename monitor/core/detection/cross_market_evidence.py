@@ -14,8 +14,9 @@ import numpy as np
 
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Float64
-from detectors.base import DetectorError, reraise_interrupts
+from detectors.base import DetectorError
 from detectors.calibration.calibrator_bank import CalibratorBank
+from detectors.interrupts import reraise_interrupts
 from detectors.joint import cross_market, cusums
 from detectors.joint.cross_market import STATISTICS, CrossMarketStatistics
 from detectors.stats.normal_scores import fisher_p_value

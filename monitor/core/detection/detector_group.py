@@ -12,8 +12,9 @@ import numpy as np
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Float64, Int64
-from detectors.base import Detector, Evidence, RowFaults, reraise_interrupts
+from detectors.base import Detector, Evidence, RowFaults
 from detectors.calibration.calibrator_bank import CalibratorBank
+from detectors.interrupts import reraise_interrupts
 from monitor.core.budget import BudgetShare
 from monitor.core.contract.units import DAY_NS, SECOND_NS
 from monitor.core.detection.streams_out import fault_reason

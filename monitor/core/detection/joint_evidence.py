@@ -16,8 +16,8 @@ from detectors.arrays.growable import grow_rows
 from detectors.arrays.runs import equal_runs
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Float64, Int64
-from detectors.base import reraise_interrupts
 from detectors.calibration.calibrator_bank import CalibratorBank
+from detectors.interrupts import reraise_interrupts
 from detectors.joint.cusums import BLOCK_WINDOWS, JointCusums, StreamEvidence, stream_evidence
 from detectors.joint.fisher import FisherCombination
 from monitor.core.contract.feature_catalogue import FEATURES

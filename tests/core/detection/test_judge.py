@@ -53,7 +53,8 @@ def test_the_judges_of_shard_and_stage() -> None:
     assert kinds == [SingleStreams, JointEvidence, AccountBursts, MarketQuality]
     log_judges = [type(judge) for judge in shard._log_judges]
     assert log_judges == [FeedSilences, RepeatedRecords]
-    assert [type(judge) for judge in stage._judges] == [CrossMarketEvidence, VenueStreams]
+    kinds = [type(judge) for judge in stage._judges]
+    assert kinds == [CrossMarketEvidence, VenueStreams, RepeatedRecords]
 
 
 def shard_with(judge: Judge[ClosedSpan], day: Feed) -> Shard:
