@@ -1,4 +1,4 @@
-"""Binance USD-M futures: the raw web socket, `<receive time> <json>` a line.
+"""Binance USD-M and COIN-M futures: the raw web socket, `<receive time> <json>` a line.
 
 Depth differences are applied to a local book, which starts with the snapshot; it becomes a book
 record of the best 50 levels, at most every 100 ms of event time. trade → the taker's fill;
@@ -6,20 +6,27 @@ markPriceUpdate → mark; bookTicker and other streams are counted. Each differe
 update before it (pu). Where one is missing the book goes on, since a recording has no later
 snapshot to wait for; levels that changed in between are stale, and a note counts the gaps.
 
+COIN-M counts quantities in contracts of a fixed amount of USD (100 for BTC, 10 for others, or the
+option contract_size). They become base units, contracts × size / price, and a reference record says
+what the contract is.
+
 Source: developers.binance.com, USD-M futures, "How to manage a local order book correctly".
 """
 
 from __future__ import annotations
 
 import heapq
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any, ClassVar
 
 from monitor.core.contract.events import LEVELS_MAX
 from monitor.core.contract.units import MILLISECOND_NS
-from monitor.venues.adapter import LineAdapter
+from monitor.core.margin.contract_types import INVERSE, Contract
+from monitor.venues.adapter import LineAdapter, OptionError
 from monitor.venues.parse import Record, UnreadableError, epoch_ns, read_json
 
 BOOK_INTERVAL_NS = 100 * MILLISECOND_NS
@@ -30,6 +37,7 @@ PENDING_MAX = 10_000
 # X of a trade: an order in the market, the insurance fund or ADL closed the position.
 _CAUSES = {"MARKET": "trade", "INSURANCE_FUND": "backstop", "ADL": "adl"}
 _Level = tuple[str, str]
+_BASE_UNITS = Context(prec=18)
 _KIND_OF_EVENT = {b'"depthUpdate"': "book", b'"trade"': "fill", b'"markPriceUpdate"': "mark"}
 
 
@@ -65,7 +73,8 @@ class Binance(LineAdapter):
 
     NAME = "binance"
     OPTIONS: ClassVar[Mapping[str, str]] = {
-        "symbol": "the market of a snapshot that comes before any other line names one"
+        "symbol": "the market of a snapshot that comes before any other line names one",
+        "contract_size": "USD a contract of COIN-M, where it is not 100 (BTC) or 10 (others)",
     }
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
@@ -73,6 +82,11 @@ class Binance(LineAdapter):
         self._books: dict[str, _LocalBook] = {}
         self._symbol = self.options.get("symbol")
         """The market of the last line that names one: a snapshot names none."""
+        self._contract_sizes: dict[str, Decimal | None] = {}
+        """USD a contract, by market; None: quantities are base units (USD-M)."""
+        text = self.options.get("contract_size", "100")
+        if not re.fullmatch(r"[1-9][0-9]{0,8}", text, re.ASCII):
+            raise OptionError(f"contract_size={text}: whole USD a contract, as 100")
 
     def guess_kind(self, raw: bytes) -> str | None:
         return next((kind for e, kind in _KIND_OF_EVENT.items() if b'"e":' + e in raw), None)
@@ -83,11 +97,15 @@ class Binance(LineAdapter):
         message = read_json(text)
         if "lastUpdateId" in message:
             self.source_counts["snapshot"] += 1
-            return self._snapshot(message, received)
+            records = self._snapshot(message, received)
+            return self._with_contract(message, records)
         d = message.get("data", message)
         event = d["e"]
         self.source_counts[event] += 1
         self._symbol = self.options.get("symbol", d.get("s", self._symbol))
+        return self._with_contract(d, self._event_records(event, d))
+
+    def _event_records(self, event: str, d: dict[str, Any]) -> list[Record]:
         if event == "depthUpdate":
             return self._difference(d)
         if event == "trade":
@@ -95,6 +113,25 @@ class Binance(LineAdapter):
         if event == "markPriceUpdate":
             return [self._mark(d)]
         return []
+
+    def _with_contract(self, d: dict[str, Any], records: list[Record]) -> list[Record]:
+        """The records of a line in base units, after a COIN-M market's reference where it is new.
+
+        Every payload of COIN-M that has quantities names the pair (`ps`, `pair`).
+        """
+        complete = []
+        for record in records:
+            symbol = record["symbol"]
+            if symbol not in self._contract_sizes:
+                contract = _coin_contract(symbol, d.get("ps", d.get("pair")))
+                given = self.options.get("contract_size")
+                size = None if contract is None else Decimal(given or int(contract.size))
+                self._contract_sizes[symbol] = size
+                if contract is not None:
+                    complete.append(_contract_record(record["ts"], symbol, contract, str(size)))
+            size = self._contract_sizes[symbol]
+            complete.append(record if size is None else _in_base_units(record, size))
+        return complete
 
     def _snapshot(self, d: dict[str, Any], received: int) -> list[Record]:
         if self._symbol is None:
@@ -162,3 +199,34 @@ class Binance(LineAdapter):
             "index": d.get("i"),
             "funding_rate": d.get("r") or None,
         }
+
+
+def _coin_contract(symbol: str, pair: object) -> Contract | None:
+    """The contract of a COIN-M market; None: it is one of USD-M."""
+    contract = Contract.at_venue(Binance.NAME, symbol)
+    if (contract is None or contract.type != INVERSE) and pair is not None:
+        contract = Contract.at_venue(Binance.NAME, f"{pair}_PERP")
+    return contract if contract is not None and contract.type == INVERSE else None
+
+
+def _contract_record(ts: int, symbol: str, contract: Contract, size: str) -> Record:
+    terms = {"type": contract.type, "size": size, "settles_in": contract.settles_in}
+    return {"kind": "reference", "about": "market", "ts": ts, "symbol": symbol, "contract": terms}
+
+
+def _in_base_units(record: Record, size: Decimal) -> Record:
+    """The record with its contracts of `size` USD as base units."""
+
+    def base_units(price: str, contracts: str) -> str:
+        try:
+            usd = _BASE_UNITS.multiply(Decimal(contracts), size)
+            return format(_BASE_UNITS.divide(usd, Decimal(price)), "f")
+        except (InvalidOperation, ZeroDivisionError):
+            return contracts  # The contract refuses the record for its price or quantity.
+
+    if record["kind"] == "book":
+        for side in ("bids", "asks"):
+            record[side] = [(p, base_units(p, q)) for p, q in record[side]]
+    elif "quantity" in record:
+        record["quantity"] = base_units(record["price"], record["quantity"])
+    return record

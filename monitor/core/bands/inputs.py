@@ -27,7 +27,8 @@ class MarketInputs(NamedTuple):
     `rules`: regime and tier table by market; `rules_version` rises whenever they change. `marks`
     (symbols, `MARK_VALUES`): the last trusted ones, 1e-8; `ABSENT`: none. `books` (symbols,
     `BOOK_WIDTH`): the last ones, 1e-8. `volatility_of` a symbol: realised volatility a year (None:
-    not measured yet), and how far apart the steps are that it was measured on, s.
+    not measured yet), and how far apart the steps are that it was measured on, s. `left_out`:
+    markets whose contract is not linear or not clear, and what it is.
     """
 
     rules: Mapping[str, tuple[Regime, Tiers]]
@@ -35,6 +36,7 @@ class MarketInputs(NamedTuple):
     marks: Int64
     books: Int64
     volatility_of: Callable[[int], tuple[float | None, float]]
+    left_out: Mapping[str, str]
 
 
 def mark_prices(marks: Int64) -> Float64:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import date
 from fractions import Fraction
 
 from monitor.core.margin.calculator_input import ZERO, Fields, MarginInputError, mapping, shorten
@@ -12,6 +12,7 @@ from monitor.core.margin.contract_types import INVERSE, QUANTO, TYPES, Contract
 from monitor.core.margin.liquidation_price import Position, Regime
 
 SIDE_SIGNS = {"long": 1, "buy": 1, "1": 1, "short": -1, "sell": -1, "-1": -1}
+_DAY = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])([T ].*)?", re.ASCII)
 BOTH_SIDES = ("both", "net")
 """What venues call the side of a position outside hedge mode: the quantity's sign says it."""
 MODES = {"cross": "cross", "crossed": "cross", "isolated": "isolated"}
@@ -52,17 +53,16 @@ def read_mode(fields: Fields) -> str | None:
     return mode_meant
 
 
-def read_day(fields: Fields) -> date | None:
+def read_day(fields: Fields) -> str | None:
     """The day (UTC) whose rules count; None: not given."""
     text = fields.find("as_of", inherit=True)
     if text is None:
         return None
-    try:
-        return date.fromisoformat(text[:10] if isinstance(text, str) else "")
-    except ValueError:
+    if not isinstance(text, str) or not _DAY.fullmatch(text):
         raise MarginInputError(
             f"{fields.where}.as_of: {shorten(text)} is no day: give it as '2026-05-27'"
-        ) from None
+        )
+    return text[:10]
 
 
 def read_position(regime: Regime, fields: Fields, mode: str) -> PositionInput:

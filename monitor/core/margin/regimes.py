@@ -19,7 +19,6 @@ venues' own pages on liquidation and on mark price, of 2024–2026. Of the tier 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 from fractions import Fraction
 
 from monitor.core.margin.liquidation_price import Regime
@@ -120,10 +119,10 @@ REGIMES: dict[str, Regime] = {
 }
 """Every margin regime by name. A `reference` record's `regime` names one."""
 
-LATER_RULES: dict[str, tuple[tuple[date, Regime], ...]] = {
+LATER_RULES: dict[str, tuple[tuple[str, Regime], ...]] = {
     "bybit": (
         (
-            date(2026, 5, 27),
+            "2026-05-27",
             replace(
                 REGIMES["bybit"],
                 at_entry=False,
@@ -136,8 +135,8 @@ LATER_RULES: dict[str, tuple[tuple[date, Regime], ...]] = {
 """What a regime became, and the day (UTC) from which it holds, earliest first."""
 
 
-def regime_at(name: str, day: date | None) -> Regime | None:
-    """The regime `name` as it held on `day`; None: there is none of that name.
+def regime_at(name: str, day: str | None) -> Regime | None:
+    """The regime `name` as it held on `day` (UTC, 2026-05-27); None: there is none of that name.
 
     Without a day it is the rule that the venue had for longest, the one in `REGIMES`.
     """

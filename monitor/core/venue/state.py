@@ -25,8 +25,9 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Batch, TextColumn
 from monitor.core.decode.codec import validate_record
 from monitor.core.event_time.watermark import NEVER
+from monitor.core.margin.contract_types import LINEAR, Contract
 from monitor.core.margin.liquidation_price import Regime
-from monitor.core.margin.regimes import REGIMES
+from monitor.core.margin.regimes import REGIMES, regime_at
 from monitor.core.margin.tiers import TierError, Tiers
 from monitor.core.marks import market_rows
 from monitor.core.marks.mark_filter import MarkFilter
@@ -37,6 +38,8 @@ from monitor.core.venue.event_time_queue import RowQueue
 
 KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
 """Kinds of records that are read here."""
+UNNAMED = "unknown: a name of coin-margined contracts, and no reference says contract"
+"""Why a market has no bands whose contract may be linear or not."""
 PendingRule = tuple[int, int, int, bytes]
 """ts, partition, offset and record of a market's rules or of an insurance fund."""
 
@@ -46,16 +49,18 @@ class VenueState(Stateful):
 
     By symbol, 1e-8: `raw_marks`, the last mark and index, trusted or not (what the venue acted on);
     `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`. By market: `rule_records`, the
-    last rules with a table that can be used, and `market_rules`, what they say; `rules_version`
-    rises with every change. `funds`: insurance fund by market ("": the venue's), 1e-6. `unread`:
-    reference records that could not be read, and tier tables refused. `changes`: entries of the
-    cell that was applied last (`ENTRY_COLUMNS`) and their effects (`EFFECT_COLUMNS`); no part of a
-    snapshot.
+    last rules with a table that can be used, and `market_rules`, what they say of linear contracts;
+    `rules_version` rises with every change. `contract_types`: of markets whose reference says it;
+    `left_out`: those with rules but without bands, and the type of contract that is why. `funds`:
+    insurance fund by market ("": the venue's), 1e-6. `unread`: reference records that could not be
+    read, and tier tables refused. `changes`: entries of the cell that was applied last
+    (`ENTRY_COLUMNS`) and their effects (`EFFECT_COLUMNS`); no part of a snapshot.
     """
 
     STATE = (
         "ledger", "_entries", "_marks", "_books", "_pending_rules", "raw_marks", "trusted_marks",
-        "last_books", "rule_records", "funds", "unread", "mark_filter", "outcomes", "_passed_cell",
+        "last_books", "rule_records", "contract_types", "funds", "unread", "mark_filter",
+        "outcomes", "_passed_cell",
     )  # fmt: skip
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -72,6 +77,9 @@ class VenueState(Stateful):
         self.last_books = GrowableRows(BOOK_WIDTH, 0)
         self.rule_records: dict[str, bytes] = {}
         self.market_rules: dict[str, tuple[Regime, Tiers]] = {}
+        self.contract_types: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
+        self._rules: dict[str, tuple[Regime, Tiers]] = {}
         self.rules_version = 0
         self.funds: dict[str, int] = {}
         self.unread = {"reference": 0, "tiers": 0}
@@ -85,7 +93,7 @@ class VenueState(Stateful):
         self._grow()
         return MarketInputs(
             self.market_rules, self.rules_version, self.trusted_marks.data, self.last_books.data,
-            self.mark_filter.volatility_of,
+            self.mark_filter.volatility_of, self.left_out,
         )  # fmt: skip
 
     def add_batch(self, batch: Batch) -> None:
@@ -206,26 +214,50 @@ class VenueState(Stateful):
     def _set_rules(self, rules: list[PendingRule]) -> None:
         for *_, raw in rules:
             event = validate_record(raw, "reference")
-            if isinstance(event, MarketReference) and event.tiers is not None:
-                try:
-                    tiers = Tiers.from_reference(event.tiers)
-                except TierError:
-                    self.unread["tiers"] += 1
-                    continue
-                regime = REGIMES.get(event.regime or "", REGIMES["generic"])
-                self.rule_records[event.symbol] = raw
-                self.market_rules[event.symbol] = regime, tiers
-                self.rules_version += 1
+            if isinstance(event, MarketReference):
+                self._set_market(event, raw)
             elif isinstance(event, InsuranceFundReference):
                 self.funds[event.symbol or ""] = event.amount
-            elif not isinstance(event, MarketReference):
+            else:
                 self.unread["reference"] += 1
+
+    def _set_market(self, event: MarketReference, raw: bytes) -> None:
+        """Take a market's contract and its rules, each where the record gives it."""
+        if event.contract is not None:
+            self.contract_types[event.symbol] = event.contract.type
+        if event.tiers is not None:
+            day = np.datetime64(event.ts, "ns").astype("datetime64[D]")
+            regime = regime_at(event.regime or "", str(day)) or REGIMES["generic"]
+            try:
+                tiers = Tiers.from_reference(event.tiers, whole=regime.whole_position)
+            except TierError:
+                self.unread["tiers"] += 1
+            else:
+                self.rule_records[event.symbol] = raw
+                self._rules[event.symbol] = regime, tiers
+        self._sort_market(event.symbol)
+
+    def _sort_market(self, symbol: str) -> None:
+        """Give a market with rules bands where its contract is linear, else leave it out."""
+        rules = self._rules.get(symbol)
+        if rules is None:
+            return
+        of_venue = Contract.at_venue(rules[0].name, symbol)
+        kind = self.contract_types.get(symbol) or (of_venue.type if of_venue else UNNAMED)
+        self.market_rules.pop(symbol, None)
+        self.left_out.pop(symbol, None)
+        if kind == LINEAR:
+            self.market_rules[symbol] = rules
+        else:
+            self.left_out[symbol] = kind
+        self.rules_version += 1
 
     def digest(self) -> bytes:
         """Hash of everything applied: equal for equal sets of records."""
         symbols = self.ledger.symbols
         records, funds = sorted(self.rule_records.items()), sorted(self.funds.items())
-        plain = self.mark_filter.doubted, records, funds, self.unread
+        types = sorted(self.contract_types.items())
+        plain = self.mark_filter.doubted, records, types, funds, self.unread
         parts = [self.ledger.digest(), self.outcomes.digest(), *(repr(v).encode() for v in plain)]
         self._grow()
         names = symbols.names(np.arange(len(symbols)))
@@ -240,7 +272,12 @@ class VenueState(Stateful):
         super().restore(state)
         self._pending_rules = [(ts, p, offset, raw) for ts, p, offset, raw in self._pending_rules]
         records, self.rule_records, self.market_rules = self.rule_records, {}, {}
+        self._rules, self.left_out = {}, {}
+        types = dict(self.contract_types)  # Of later records too than those with a table.
         self._set_rules([(0, 0, 0, raw) for raw in records.values()])
+        self.contract_types = types
+        for symbol in records:
+            self._sort_market(symbol)
 
 
 def _set_last(last: Int64, rows: Int64) -> None:
