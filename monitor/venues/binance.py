@@ -6,9 +6,8 @@ markPriceUpdate → mark; bookTicker and other streams are counted. Each differe
 update before it (pu). Where one is missing the book goes on, since a recording has no later
 snapshot to wait for; levels that changed in between are stale, and a note counts the gaps.
 
-COIN-M counts quantities in contracts of a fixed amount of USD (100 for BTC, 10 for others, or the
-option contract_size). They become base units, contracts × size / price, and a reference record says
-what the contract is.
+COIN-M counts quantities in contracts of a fixed amount of USD; `coin_contracts.py` makes base units
+of them.
 
 Source: developers.binance.com, USD-M futures, "How to manage a local order book correctly".
 """
@@ -16,17 +15,15 @@ Source: developers.binance.com, USD-M futures, "How to manage a local order book
 from __future__ import annotations
 
 import heapq
-import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Context, Decimal, InvalidOperation
 from typing import Any, ClassVar
 
 from monitor.core.contract.events import LEVELS_MAX
 from monitor.core.contract.units import MILLISECOND_NS
-from monitor.core.margin.contract_types import INVERSE, Contract
-from monitor.venues.adapter import LineAdapter, OptionError
+from monitor.venues.adapter import LineAdapter
+from monitor.venues.coin_contracts import CoinContracts
 from monitor.venues.parse import Record, UnreadableError, epoch_ns, read_json
 
 BOOK_INTERVAL_NS = 100 * MILLISECOND_NS
@@ -37,7 +34,6 @@ PENDING_MAX = 10_000
 # X of a trade: an order in the market, the insurance fund or ADL closed the position.
 _CAUSES = {"MARKET": "trade", "INSURANCE_FUND": "backstop", "ADL": "adl"}
 _Level = tuple[str, str]
-_BASE_UNITS = Context(prec=18)
 _KIND_OF_EVENT = {b'"depthUpdate"': "book", b'"trade"': "fill", b'"markPriceUpdate"': "mark"}
 
 
@@ -82,11 +78,7 @@ class Binance(LineAdapter):
         self._books: dict[str, _LocalBook] = {}
         self._symbol = self.options.get("symbol")
         """The market of the last line that names one: a snapshot names none."""
-        self._contract_sizes: dict[str, Decimal | None] = {}
-        """USD a contract, by market; None: quantities are base units (USD-M)."""
-        text = self.options.get("contract_size", "100")
-        if not re.fullmatch(r"[1-9][0-9]{0,8}", text, re.ASCII):
-            raise OptionError(f"contract_size={text}: whole USD a contract, as 100")
+        self._coin_contracts = CoinContracts(self.options.get("contract_size"))
 
     def guess_kind(self, raw: bytes) -> str | None:
         return next((kind for e, kind in _KIND_OF_EVENT.items() if b'"e":' + e in raw), None)
@@ -97,13 +89,12 @@ class Binance(LineAdapter):
         message = read_json(text)
         if "lastUpdateId" in message:
             self.source_counts["snapshot"] += 1
-            records = self._snapshot(message, received)
-            return self._with_contract(message, records)
+            return self._coin_contracts.convert(message, self._snapshot(message, received))
         d = message.get("data", message)
         event = d["e"]
         self.source_counts[event] += 1
         self._symbol = self.options.get("symbol", d.get("s", self._symbol))
-        return self._with_contract(d, self._event_records(event, d))
+        return self._coin_contracts.convert(d, self._event_records(event, d))
 
     def _event_records(self, event: str, d: dict[str, Any]) -> list[Record]:
         if event == "depthUpdate":
@@ -113,25 +104,6 @@ class Binance(LineAdapter):
         if event == "markPriceUpdate":
             return [self._mark(d)]
         return []
-
-    def _with_contract(self, d: dict[str, Any], records: list[Record]) -> list[Record]:
-        """The records of a line in base units, after a COIN-M market's reference where it is new.
-
-        Every payload of COIN-M that has quantities names the pair (`ps`, `pair`).
-        """
-        complete = []
-        for record in records:
-            symbol = record["symbol"]
-            if symbol not in self._contract_sizes:
-                contract = _coin_contract(symbol, d.get("ps", d.get("pair")))
-                given = self.options.get("contract_size")
-                size = None if contract is None else Decimal(given or int(contract.size))
-                self._contract_sizes[symbol] = size
-                if contract is not None:
-                    complete.append(_contract_record(record["ts"], symbol, contract, str(size)))
-            size = self._contract_sizes[symbol]
-            complete.append(record if size is None else _in_base_units(record, size))
-        return complete
 
     def _snapshot(self, d: dict[str, Any], received: int) -> list[Record]:
         if self._symbol is None:
@@ -199,34 +171,3 @@ class Binance(LineAdapter):
             "index": d.get("i"),
             "funding_rate": d.get("r") or None,
         }
-
-
-def _coin_contract(symbol: str, pair: object) -> Contract | None:
-    """The contract of a COIN-M market; None: it is one of USD-M."""
-    contract = Contract.at_venue(Binance.NAME, symbol)
-    if (contract is None or contract.type != INVERSE) and pair is not None:
-        contract = Contract.at_venue(Binance.NAME, f"{pair}_PERP")
-    return contract if contract is not None and contract.type == INVERSE else None
-
-
-def _contract_record(ts: int, symbol: str, contract: Contract, size: str) -> Record:
-    terms = {"type": contract.type, "size": size, "settles_in": contract.settles_in}
-    return {"kind": "reference", "about": "market", "ts": ts, "symbol": symbol, "contract": terms}
-
-
-def _in_base_units(record: Record, size: Decimal) -> Record:
-    """The record with its contracts of `size` USD as base units."""
-
-    def base_units(price: str, contracts: str) -> str:
-        try:
-            usd = _BASE_UNITS.multiply(Decimal(contracts), size)
-            return format(_BASE_UNITS.divide(usd, Decimal(price)), "f")
-        except (InvalidOperation, ZeroDivisionError):
-            return contracts  # The contract refuses the record for its price or quantity.
-
-    if record["kind"] == "book":
-        for side in ("bids", "asks"):
-            record[side] = [(p, base_units(p, q)) for p, q in record[side]]
-    elif "quantity" in record:
-        record["quantity"] = base_units(record["price"], record["quantity"])
-    return record
