@@ -160,7 +160,8 @@ def _position(
 ) -> tuple[Regime, Position]:
     quantity = Fraction(row["quantity"], SCALE)
     entry = Fraction(row["entry"], MONEY_SCALE) / abs(quantity) if regime.at_entry else None
-    return regime, Position(str(symbol), quantity, Fraction(mark, SCALE), tiers, entry)
+    fee = regime.closing_fee or Fraction(0)
+    return regime, Position(str(symbol), quantity, Fraction(mark, SCALE), tiers, entry, fee)
 
 
 class Outcomes(Stateful):
