@@ -74,12 +74,15 @@ def _pool(document: object, where: str) -> dict[str, object]:
         positions.append(calculator_positions.read_position(regime, fields, mode))
     crossed = [one for one in positions if not one.isolated]
     pool_equity = _pool_equity(pool, positions, crossed)
+    legs: dict[str, list[PositionInput]] = {}
+    for one in crossed:
+        legs.setdefault(one.position.symbol, []).append(one)
     total = sum((requirement(regime, one.position) for one in crossed), ZERO)
     total += pool.number("other_maintenance") or ZERO
     answers = []
     for one in positions:
         equity, other = pool_equity, total - requirement(regime, one.position)
-        opposite = None if one.isolated else _opposite_leg(regime, one, crossed)
+        opposite = None if one.isolated else _opposite_leg(regime, one, legs[one.position.symbol])
         if opposite is not None:
             other -= requirement(regime, opposite)
         if one.isolated:
@@ -113,26 +116,24 @@ class _Beside(NamedTuple):
         return prices(regime, position, self.equity, self.other, self.opposite)
 
 
-def _opposite_leg(
-    regime: Regime, one: PositionInput, crossed: list[PositionInput]
-) -> Position | None:
-    """The other leg of the position's market in its cross pool; None: there is none."""
-    symbol = one.position.symbol
-    same = [other for other in crossed if other.position.symbol == symbol and other is not one]
-    if not same:
+def _opposite_leg(regime: Regime, one: PositionInput, legs: list[PositionInput]) -> Position | None:
+    """The other one of the positions of a market in a cross pool; None: there is one alone."""
+    if len(legs) == 1:
         return None
+    symbol = one.position.symbol
     if not regime.hedge_mode:
         raise MarginInputError(
             f"{one.fields.where}: {symbol} stands twice in a cross pool, but {regime.name} nets "
             "positions: give its net quantity once"
         )
-    opposite = same[0].position
-    if len(same) > 1 or opposite.quantity * one.position.quantity > 0:
+    other = legs[legs[0] is one]
+    opposite = other.position
+    if len(legs) > 2 or opposite.quantity * one.position.quantity > 0:
         raise MarginInputError(
             f"{one.fields.where}: {symbol} stands twice on one side of a cross pool: give one "
             "position for each side, with its whole quantity"
         )
-    if same[0].contract != one.contract:
+    if other.contract != one.contract:
         raise MarginInputError(f"{one.fields.where}: {symbol} is two contracts: give both alike")
     return opposite
 

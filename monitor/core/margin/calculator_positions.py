@@ -68,6 +68,9 @@ def read_day(fields: Fields) -> str | None:
 def read_position(regime: Regime, fields: Fields, mode: str) -> PositionInput:
     """The position that a JSON object gives; `mode`: the pool's margin mode."""
     symbol = fields.find("symbol")
+    named = fields.find("contract")
+    if symbol is None and isinstance(named, str) and named.lower() not in TYPES:
+        symbol = named  # Gate calls its symbols so.
     name = fields.where.rpartition(".")[2] if symbol is None else str(symbol)
     contract = read_contract(regime, fields, name)
     quantity = _quantity(fields)
@@ -138,7 +141,9 @@ def _quantity(fields: Fields) -> Fraction:
 def read_contract(regime: Regime, fields: Fields, symbol: str) -> Contract:
     """What the position's contract is, as the document says or as the venue names it."""
     own = fields.find("contract", inherit=True)
-    own = {"type": own} if isinstance(own, str) else {} if own is None else own
+    if isinstance(own, str):
+        own = {} if own == symbol else {"type": own}
+    own = {} if own is None else own
     inner = Fields(f"{fields.where}.contract", mapping(own, f"{fields.where}.contract"))
     kind = inner.find("type") or fields.find("contract_type", inherit=True)
     of_venue = Contract.at_venue(regime.name, symbol)
@@ -148,7 +153,9 @@ def read_contract(regime: Regime, fields: Fields, symbol: str) -> Contract:
             '{"type": "linear"}, {"type": "inverse", "size": 100} (quote currency a contract) or '
             '{"type": "quanto", "multiplier": 0.000001}'
         )
-    kind = kind.lower() if isinstance(kind, str) else of_venue.type if of_venue else kind
+    if kind is None and of_venue is not None:
+        kind = of_venue.type
+    kind = kind.lower() if isinstance(kind, str) else kind
     if kind not in TYPES:
         raise MarginInputError(
             f"{fields.where}.contract: type {shorten(kind)} is none of {', '.join(TYPES)}"

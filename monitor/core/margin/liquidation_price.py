@@ -21,10 +21,9 @@ sums over the legs. Such a pool may be due on either side of today's price.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
 from math import isqrt
 from typing import NamedTuple
 
@@ -211,7 +210,7 @@ def crossing(
     start = sum((leg.drift * leg.coordinate(leg.price) for leg in legs), Fraction(0)) - equity
     low: tuple[Fraction, int] | None = None
     high: tuple[Fraction, int] | None = None
-    for lines in product(*(regime.requirement(leg) for leg in legs)):
+    for lines in _binding_together([regime.requirement(leg) for leg in legs]):
         slope = drift - fee - k * sum((line.slope for line in lines), Fraction(0))
         bend = k * sum((line.bend for line in lines), Fraction(0))
         level = k * (other - sum((line.deduction for line in lines), Fraction(0))) + start
@@ -228,6 +227,36 @@ def crossing(
     if sides[0].price is None:
         sides.reverse()
     return sides[0]._replace(other_side=sides[1].price)
+
+
+def _binding_together(legs: list[list[MaintenanceLine]]) -> Iterator[tuple[MaintenanceLine, ...]]:
+    """The lines of the legs that bind at the same coordinate, from 0 upwards."""
+    kept: list[list[MaintenanceLine]] = []
+    for lines in legs:
+        rising: list[MaintenanceLine] = []
+        for line in lines:
+            # Of parallel lines one is above the other everywhere.
+            if rising and rising[-1].slope == line.slope:
+                if line.deduction > rising[-1].deduction:
+                    continue
+                rising.pop()
+            rising.append(line)
+        kept.append(rising)
+    at = [0] * len(legs)
+    while True:
+        yield tuple(lines[i] for lines, i in zip(kept, at, strict=True))
+        ends = [
+            (
+                (lines[i + 1].deduction - lines[i].deduction)
+                / (lines[i + 1].slope - lines[i].slope),
+                n,
+            )
+            for n, (lines, i) in enumerate(zip(kept, at, strict=True))
+            if i + 1 < len(lines)
+        ]
+        if not ends:
+            return
+        at[min(ends)[1]] += 1
 
 
 def _roots(

@@ -201,14 +201,17 @@ def test_a_document_that_cannot_be_solved_says_how_to_mend_it(
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["regime", "tiers", "pool", "positions", "quantity", "mark", "equity"]),
+        st.sampled_from(["regime", "tiers", "pool", "positions", "quantity", "mark", "equity",
+                         "contract", "type", "size", "multiplier", "side", "symbol", "as_of",
+                         "tier_law", "tiers_by", "minSz", "upper_bound", "cum", "extra_margin"]),
         inner, max_size=4),
     max_leaves=12,
 )  # fmt: skip
 
 
 @settings(max_examples=400)
-@given(JSON, st.sampled_from(["regime", "tiers", "pool", "positions"]))
+@given(JSON, st.sampled_from(["regime", "tiers", "pool", "positions", "contract", "as_of",
+                              "tiers_by", "contract_type", "multiplier"]))  # fmt: skip
 def test_no_document_breaks_the_solver(value: object, place: str) -> None:
     for attempt in (value, document(**{place: value})):
         try:
@@ -218,3 +221,12 @@ def test_no_document_breaks_the_solver(value: object, place: str) -> None:
         else:
             answer = "solved"
         assert answer
+
+
+def test_a_long_table_in_hedge_mode_is_solved_at_once() -> None:
+    tiers = [[i * 10, str(0.0005 * (i + 1))] for i in range(500)]
+    legs = [{"symbol": "A", "quantity": q, "mark": 100} for q in (10, -4)]
+    pool = {"mode": "cross", "equity": 200}
+    answer: Any = solve(document(regime="binance", tiers=tiers, pool=pool, positions=legs))
+    long, short = answer["pools"][0]["positions"]
+    assert long["liquidation"] == short["liquidation"]
