@@ -74,6 +74,10 @@ def read_position(regime: Regime, fields: Fields, mode: str) -> PositionInput:
     name = fields.where.rpartition(".")[2] if symbol is None else str(symbol)
     contract = read_contract(regime, fields, name)
     quantity = _quantity(fields)
+    if fields.find("as_of") is not None:
+        raise MarginInputError(
+            f"{fields.where}.as_of: a pool has one day: give it at the pool or the document"
+        )
     mark, entry = fields.positive("mark"), fields.positive("entry")
     price = mark if mark is not None else entry
     if price is None:

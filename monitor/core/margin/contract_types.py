@@ -48,7 +48,7 @@ class Contract:
         True
         """
         name = symbol.upper()
-        if regime in LINEAR_ONLY:
+        if regime in LINEAR_ONLY or re.search("USD[TC]", name):
             return cls()
         for pattern, sizes in _INVERSE.get(regime, ()):
             if named := re.fullmatch(pattern, name):

@@ -183,6 +183,8 @@ def test_a_list_of_documents_gives_one_pool_each() -> None:
         ({"contract": []}, "not an object"),
         ({"as_of": "yesterday"}, "'yesterday' is no day"),
         ({"as_of": 20260527}, "is no day"),
+        ({"positions": [{"symbol": "A", "quantity": 1, "mark": 1, "as_of": "2026-05-27"}]},
+         "a pool has one day"),
         ({"tier_law": "half"}, "'half' is none of marginal, whole"),
         ({"regime": "okx", "tiers": [{"minSz": 0, "mmr": 0.01}, {"minSz": 10, "mmr": 0.02}]},
          "go by contracts: give contract_size"),

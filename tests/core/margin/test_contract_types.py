@@ -41,6 +41,7 @@ def test_bitmex_ethusd_is_a_quanto_of_a_millionth() -> None:
     ("regime", "symbol"),
     [("binance", "BTCUSDT"), ("bybit", "ETHUSDT"), ("okx", "BTC-USDT-SWAP"),
      ("deribit", "BTC_USDC-PERPETUAL"), ("bitmex", "XBTUSDT"), ("gate", "BTC_USDT"),
+     ("bybit", "BTCUSDT-25DEC26"),
      ("dydx", "BTC-USD"), ("hyperliquid", "BTC"), ("drift", "SOL-PERP"), ("generic", "SOL-PERP")],
 )  # fmt: skip
 def test_a_linear_contract_is_one(regime: str, symbol: str) -> None:
