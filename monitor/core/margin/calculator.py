@@ -28,6 +28,7 @@ from monitor.core.contract.units import WARN_RATIO
 from monitor.core.margin import calculator_input, calculator_positions
 from monitor.core.margin.calculator_input import ZERO, Fields, MarginInputError
 from monitor.core.margin.calculator_positions import PositionInput
+from monitor.core.margin.contract_types import LINEAR
 from monitor.core.margin.liquidation_price import (
     Crossing,
     Position,
@@ -142,7 +143,9 @@ def _pool_equity(
     pool: Fields, positions: list[PositionInput], crossed: list[PositionInput]
 ) -> Fraction | None:
     """The equity that the document gives the pool, or else the sum of its cross positions'."""
-    settles = sorted({one.contract.settles_in or "the quote currency" for one in crossed})
+    contracts = [one.contract for one in crossed]
+    quoted = "the quote currency"
+    settles = sorted({quoted if c.type == LINEAR else c.settles_in or "coin" for c in contracts})
     if len(settles) > 1:
         raise MarginInputError(
             f"{pool.where}: its positions settle in {' and '.join(settles)}: give one pool for "

@@ -8,7 +8,14 @@ from fractions import Fraction
 
 from monitor.core.margin.calculator_input import ZERO, Fields, MarginInputError, mapping, shorten
 from monitor.core.margin.calculator_tiers import read_tiers
-from monitor.core.margin.contract_types import INVERSE, QUANTO, TYPES, Contract
+from monitor.core.margin.contract_types import (
+    INVERSE,
+    LINEAR,
+    LINEAR_ONLY,
+    QUANTO,
+    TYPES,
+    Contract,
+)
 from monitor.core.margin.liquidation_price import Position, Regime
 
 SIDE_SIGNS = {"long": 1, "buy": 1, "1": 1, "short": -1, "sell": -1, "-1": -1}
@@ -164,6 +171,8 @@ def read_contract(regime: Regime, fields: Fields, symbol: str) -> Contract:
         raise MarginInputError(
             f"{fields.where}.contract: type {shorten(kind)} is none of {', '.join(TYPES)}"
         )
+    if kind != LINEAR and regime.name in LINEAR_ONLY:
+        raise MarginInputError(f"{fields.where}.contract: {regime.name} has linear contracts only")
     if of_venue is None or of_venue.type != kind:
         of_venue = None
     size = inner.positive("size") or fields.positive("contract_size", inherit=True)

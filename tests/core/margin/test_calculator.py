@@ -181,6 +181,8 @@ def test_a_list_of_documents_gives_one_pool_each() -> None:
         ({"regime": "generic", "contract": {"type": "inverse"}}, "needs its size"),
         ({"contract": {"type": "spot"}}, "type 'spot' is none of linear, inverse, quanto"),
         ({"contract": []}, "not an object"),
+        ({"contract": {"type": "inverse", "size": 1}}, "hyperliquid has linear contracts only"),
+        ({"regime": "binance", "contract_type": 5}, "type 5 is none of"),
         ({"as_of": "yesterday"}, "'yesterday' is no day"),
         ({"as_of": 20260527}, "is no day"),
         ({"positions": [{"symbol": "A", "quantity": 1, "mark": 1, "as_of": "2026-05-27"}]},
