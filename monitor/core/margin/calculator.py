@@ -99,8 +99,13 @@ def _pool(document: object, where: str) -> dict[str, object]:
             )
         beside = _Beside(equity, other, opposite, dated=day is not None)
         answers.append(_position_answer(regime, one, beside))
-    equity_text = decimal_text(pool_equity)
-    return {"regime": regime.name, "mode": mode, "equity": equity_text, "positions": answers}
+    return {
+        "regime": regime.name,
+        "mode": mode,
+        "equity": decimal_text(pool_equity),
+        "maintenance": decimal_text(total) if crossed else None,
+        "positions": answers,
+    }
 
 
 class _Beside(NamedTuple):

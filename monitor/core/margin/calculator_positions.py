@@ -19,7 +19,7 @@ from monitor.core.margin.contract_types import (
 from monitor.core.margin.liquidation_price import Position, Regime
 
 SIDE_SIGNS = {"long": 1, "buy": 1, "1": 1, "short": -1, "sell": -1, "-1": -1}
-_DAY = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])([T ].*)?", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01])([T ].*)?)?", re.ASCII)
 BOTH_SIDES = ("both", "net")
 """What venues call the side of a position outside hedge mode: the quantity's sign says it."""
 MODES = {"cross": "cross", "crossed": "cross", "isolated": "isolated"}
@@ -61,7 +61,7 @@ def read_mode(fields: Fields) -> str | None:
 
 
 def read_day(fields: Fields) -> str | None:
-    """The day (UTC) whose rules count; None: not given."""
+    """The day (UTC) whose rules count, or the month, which begins it; None: not given."""
     text = fields.find("as_of", inherit=True)
     if text is None:
         return None
