@@ -1,10 +1,13 @@
-"""Binance USD-M futures: the raw web socket, `<receive time> <json>` a line.
+"""Binance USD-M and COIN-M futures: the raw web socket, `<receive time> <json>` a line.
 
 Depth differences are applied to a local book, which starts with the snapshot; it becomes a book
 record of the best 50 levels, at most every 100 ms of event time. trade → the taker's fill;
 markPriceUpdate → mark; bookTicker and other streams are counted. Each difference names the last
 update before it (pu). Where one is missing the book goes on, since a recording has no later
 snapshot to wait for; levels that changed in between are stale, and a note counts the gaps.
+
+COIN-M counts quantities in contracts of a fixed amount of USD; `coin_contracts.py` makes base units
+of them.
 
 Source: developers.binance.com, USD-M futures, "How to manage a local order book correctly".
 """
@@ -20,6 +23,7 @@ from typing import Any, ClassVar
 from monitor.core.contract.events import LEVELS_MAX
 from monitor.core.contract.units import MILLISECOND_NS
 from monitor.venues.adapter import LineAdapter
+from monitor.venues.coin_contracts import CoinContracts
 from monitor.venues.parse import Record, UnreadableError, epoch_ns, read_json
 
 BOOK_INTERVAL_NS = 100 * MILLISECOND_NS
@@ -65,7 +69,8 @@ class Binance(LineAdapter):
 
     NAME = "binance"
     OPTIONS: ClassVar[Mapping[str, str]] = {
-        "symbol": "the market of a snapshot that comes before any other line names one"
+        "symbol": "the market of a snapshot that comes before any other line names one",
+        "contract_size": "USD a contract of COIN-M, where it is not 100 (BTC) or 10 (others)",
     }
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
@@ -73,6 +78,7 @@ class Binance(LineAdapter):
         self._books: dict[str, _LocalBook] = {}
         self._symbol = self.options.get("symbol")
         """The market of the last line that names one: a snapshot names none."""
+        self._coin_contracts = CoinContracts(self.options.get("contract_size"))
 
     def guess_kind(self, raw: bytes) -> str | None:
         return next((kind for e, kind in _KIND_OF_EVENT.items() if b'"e":' + e in raw), None)
@@ -83,11 +89,14 @@ class Binance(LineAdapter):
         message = read_json(text)
         if "lastUpdateId" in message:
             self.source_counts["snapshot"] += 1
-            return self._snapshot(message, received)
+            return self._coin_contracts.convert(message, self._snapshot(message, received))
         d = message.get("data", message)
         event = d["e"]
         self.source_counts[event] += 1
         self._symbol = self.options.get("symbol", d.get("s", self._symbol))
+        return self._coin_contracts.convert(d, self._event_records(event, d))
+
+    def _event_records(self, event: str, d: dict[str, Any]) -> list[Record]:
         if event == "depthUpdate":
             return self._difference(d)
         if event == "trade":

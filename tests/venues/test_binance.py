@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from monitor.venues.adapter import OptionError
 from monitor.venues.binance import Binance
 from tests.venues.feeds import records_from, refused_from
 
@@ -119,3 +122,30 @@ def test_the_receive_time_may_be_in_ns() -> None:
 
 def test_a_snapshot_before_any_market_is_named_is_refused() -> None:
     assert [r.reason for r in refused_from(Binance(), snapshot(T))] == ["missing_field"]
+
+
+def test_contracts_of_coin_m_are_base_units_and_a_reference_says_so_once() -> None:
+    def coin(event: str, **fields: Any) -> str:
+        return line(event, T, **fields).replace("BTCUSDT", "BTCUSD_PERP")
+
+    trade = {"t": 1, "p": "50000", "q": "40", "X": "MARKET", "m": False, "ps": "BTCUSD"}
+    venue = Binance()
+    reference, first, second = records_from(venue, coin("trade", **trade), coin("trade", **trade))
+    assert reference["contract"] == {"type": "inverse", "size": "100", "settles_in": "BTC"}
+    assert reference["ts"] == first["ts"]
+    assert first["quantity"] == second["quantity"] == "0.08"
+    assert refused_from(Binance(), coin("trade", **trade | {"p": "0"}))[0].reason == "out_of_range"
+
+
+def test_differences_of_coin_m_are_applied_as_contracts_and_shown_as_base_units() -> None:
+    lines = [snapshot(T), depth(T + 100, 9, 12, 8, [["9.8", "0"], ["10", "3"]], [])]
+    venue = Binance({"symbol": "DOTUSD_PERP", "contract_size": "20"})
+    lines[1] = lines[1].replace("BTCUSDT", "DOTUSD_PERP")
+    _, before, after = records_from(venue, *lines)
+    assert before["bids"] == [["9.9", "2.02020202"], ["9.8", "4.08163265"]]
+    assert after["bids"] == [["10", "6"], ["9.9", "2.02020202"]]
+
+
+def test_what_is_no_size_of_a_contract_is_refused() -> None:
+    with pytest.raises(OptionError, match="whole USD a contract"):
+        Binance({"contract_size": "0"})
