@@ -34,21 +34,27 @@ class _ParquetWriter:
             path, fields, compression="zstd", use_dictionary=repeating, write_page_index=False
         )
         self._waiting: list[pa.Table] = []
-        self._rows = 0
+        self._rows = self._bytes = 0
 
     def write(self, table: pa.Table) -> None:
         self._waiting.append(table)
         self._rows += table.num_rows
-        if self._rows >= layout.GROUP_ROWS:
-            whole = pa.concat_tables(self._waiting)
-            full = self._rows // layout.GROUP_ROWS * layout.GROUP_ROWS
-            self._writer.write_table(whole.slice(0, full), row_group_size=layout.GROUP_ROWS)
-            self._waiting, self._rows = [whole.slice(full)], self._rows - full
+        self._bytes += table.nbytes
+        if self._bytes >= layout.GROUP_BYTES:
+            self._flush(self._rows)
+        elif self._rows >= layout.GROUP_ROWS:
+            self._flush(self._rows // layout.GROUP_ROWS * layout.GROUP_ROWS)
+
+    def _flush(self, rows: int) -> None:
+        """Write the first `rows` of those that wait."""
+        whole = pa.concat_tables(self._waiting)
+        self._writer.write_table(whole.slice(0, rows), row_group_size=layout.GROUP_ROWS)
+        rest = whole.slice(rows)
+        self._waiting, self._rows, self._bytes = [rest], rest.num_rows, rest.nbytes
 
     def close(self) -> None:
         if self._rows:
-            whole = pa.concat_tables(self._waiting)
-            self._writer.write_table(whole, row_group_size=layout.GROUP_ROWS)
+            self._flush(self._rows)
         self._writer.close()
 
 
@@ -214,7 +220,7 @@ class DayWriter:
             partitions=parts,
             notes=self._notes,
             files=files,
-        )
+        ).sealed()
 
 
 def replace_folder(path: Path, new: Path) -> None:
