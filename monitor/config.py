@@ -12,9 +12,10 @@ from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from monitor.core.contract.events import CONTROL_TOPIC
 from monitor.core.settings import EngineSettings, Seconds, StrictModel
-from monitor.errors import ConfigError, nearest_name
+from monitor.errors import ConfigError, nearest_name, read_text
 from monitor.security import KafkaSecurity
 
+FILE_BYTES_MAX = 1 << 20
 ENGINE_KEYS = tuple(EngineSettings.model_fields)
 
 
@@ -119,13 +120,14 @@ def load(path: Path | None = None, **overrides: Any) -> Config:
     from_file: dict[str, Any] = {}
     if path is not None:
         try:
-            from_file = tomllib.loads(path.read_text())
-        except OSError as error:
-            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not TOML: {error}") from error
+            from_file = tomllib.loads(read_text(path, FILE_BYTES_MAX))
+        except (ValueError, RecursionError) as error:  # integers of thousands of digits among them
+            detail = "nested too deep" if isinstance(error, RecursionError) else error
+            raise ConfigError(f"{path} is not TOML that can be read: {detail}") from error
     try:
         return Config(**{"_from_file": from_file, **overrides})
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deep for a configuration") from error
     except ValidationError as error:
         raise ConfigError("\n".join(_error_text(e, path) for e in error.errors())) from error
 

@@ -12,19 +12,16 @@ from monitor.console import Console
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
-from monitor.errors import BrinkwatchError, ConfigError
+from monitor.errors import ConfigError
 from monitor.plugins import detector_factories
-from replay.day import Day, DayError
+from replay.day import Day
 from replay.run import ReplayOptions, replay
 from replay.simulation.settings import SimulationSettings
 
 
 def open_day(path: Path) -> Day:
-    """The recorded day in the folder `path`; raises `ConfigError` where it is none."""
-    try:
-        return Day(path)
-    except DayError as error:
-        raise ConfigError(str(error)) from error
+    """The recorded day in the folder `path`; raises `DayError` where it is none."""
+    return Day(path)
 
 
 def simulate_day(out: Path, settings: SimulationSettings, console: Console) -> dict[str, Any]:
@@ -34,7 +31,7 @@ def simulate_day(out: Path, settings: SimulationSettings, console: Console) -> d
     try:
         with console.progress("simulating, seconds", settings.minutes * 60) as show:
             day = simulate(out, settings, progress=lambda done, _: show(done))
-    except (DayError, ValueError) as error:
+    except ValueError as error:
         raise ConfigError(str(error)) from error
     console.say(
         f"{day.records:,} records of {settings.minutes} minutes in {out}, with "
@@ -47,15 +44,10 @@ def import_feed(
     venue: str, files: list[Path], out: Path, options: Mapping[str, str], console: Console
 ) -> dict[str, Any]:
     """`brinkwatch import`."""
-    from replay.day.importer import IngestError, ingest
+    from replay.day.importer import ingest
 
-    try:
-        with console.progress(f"importing {venue}, source events", None) as show:
-            report = ingest(venue, files, out, lambda _, done: show(done), options)
-    except (DayError, IngestError) as error:
-        raise ConfigError(str(error)) from error
-    except OSError as error:
-        raise BrinkwatchError(f"{error.filename}: {error.strerror}") from error
+    with console.progress(f"importing {venue}, source events", None) as show:
+        report = ingest(venue, files, out, lambda _, done: show(done), options)
     console.say("the feed's own events: " + format_counts(report.source))
     console.say(f"records in {out}: " + format_counts(report.records))
     if report.refused:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from monitor.core.contract import events, fixed_point
 from monitor.core.decode import codec
-from monitor.core.decode.batch import COLUMNS, Batch, Column, ladder_columns, text_columns
+from monitor.core.decode.batch import COLUMNS, Batch, Column, text_columns
 from replay.day.columns import schema
 from replay.day.layout import GROUP_BYTES_MAX, GROUP_ROWS, MEND, DayError, DayPartition
 
@@ -173,6 +177,11 @@ def check_batch(batch: Batch, next_offset: int, end_offset: int) -> None:
         raise ValueError("offset: they do not rise")
     if batch.offset[0] < next_offset or batch.offset[-1] >= end_offset:
         raise ValueError(f"offset: not from {next_offset} to below {end_offset}")
+    for column in text_columns(batch.kind):
+        if column.type == "json" and batch.kind != "reference":
+            adapter = _json_adapter(batch.kind, column.name)
+            for text in filter(None, batch.texts[column.name].to_strings()):
+                adapter.validate_json(text)
     judged = batch.select_rows(_undecided_rows(batch))
     if len(judged):
         source = batch.kind, batch.topic, batch.partition, judged.offset
@@ -184,15 +193,18 @@ def check_batch(batch: Batch, next_offset: int, end_offset: int) -> None:
             raise ValueError("ts: other times than in the records themselves")
 
 
-def _undecided_rows(batch: Batch) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Rows with JSON, and rows whose notional may be beyond the contract's bound."""
+@cache
+def _json_adapter(kind: str, name: str) -> TypeAdapter[Any]:
+    """The model of a nested field."""
+    return TypeAdapter(events.KINDS[kind].model_fields[name].annotation)
+
+
+def _undecided_rows(batch: Batch) -> NDArray[np.bool_]:
+    """Rows that only the whole record decides: rules, and those whose notional may be too much."""
+    if batch.kind == "reference":
+        return np.ones(len(batch), bool)
     rows = np.zeros(len(batch), bool)
-    for column in text_columns(batch.kind):
-        if column.type == "json":
-            text = batch.texts[column.name]
-            length = np.append(text.length, -1)
-            rows |= (text.length if text.codes is None else length[text.codes]) >= 0
-    if not ladder_columns(batch.kind) and {"price", "quantity"} <= batch.numbers.keys():
+    if {"price", "quantity"} <= batch.numbers.keys():
         price, quantity = (batch.numbers[name].astype(float) for name in ("price", "quantity"))
         rows |= (price > 0) & (quantity > 0) & (price * quantity >= _NOTIONAL_SURE)
     return rows

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from monitor.core.decode.batch import Batch
+from monitor.errors import ConfigError
 from monitor.venues.adapter import OptionError, VenueAdapter
 from monitor.venues.parse import UnreadableError
 from replay.day import feed_files
@@ -18,7 +19,7 @@ from replay.day.layout import DayMeta
 from replay.day.writer import DayWriter
 
 
-class IngestError(ValueError):
+class IngestError(ConfigError):
     """Files that cannot be imported as this venue's feed; the message says how to mend it."""
 
 

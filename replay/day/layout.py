@@ -4,6 +4,7 @@ day.json                     versions, venue, span, counts, notes, sha256 of eac
 <kind>/part-NNNNN.parquet    the records of one topic partition, in offset order (`columns.py`)
 control/part-00000.parquet   control records, the day's end among them
 refused/part-00000.parquet   records that were refused: original bytes, origin, reason
+<name>.json                  what a writer attached, as the incidents planted in a simulated day
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ META = "day.json"
 CONTROL = "control/part-00000.parquet"
 REFUSED = "refused/part-00000.parquet"
 
+ATTACHMENT = re.compile(r"[a-z]+\.json")
 _PART = re.compile(r"[a-z]+/part-[0-9]{5}\.parquet")
-
 
 _REASON = (("reason", pa.string()), ("detail", pa.string()), ("raw", pa.binary()))
 CONTROL_SCHEMA, REFUSED_SCHEMA = (
@@ -151,7 +152,7 @@ def read_meta(path: Path) -> DayMeta:
 def _check_files(path: Path, meta: DayMeta) -> None:
     """Every file that the day needs is named and there, with its size."""
     for name, file in meta.files.items():
-        if not _PART.fullmatch(name):
+        if not (_PART.fullmatch(name) or ATTACHMENT.fullmatch(name)) or name == META:
             raise DayError(f"{path}: {META} names {name!a}, which no recorded day has")
         if not (path / name).is_file():
             raise DayError(f"{path}: {name} is missing: copy the whole folder")
@@ -159,7 +160,8 @@ def _check_files(path: Path, meta: DayMeta) -> None:
         if size != file.bytes:
             raise DayError(f"{path}: {name} has {size} bytes, not {file.bytes}: {MEND}")
     parts = Counter(part.file for part in meta.partitions if part.file is not None)
-    if parts | Counter([CONTROL, REFUSED]) != Counter(meta.files.keys()):
+    tables = (name for name in meta.files if _PART.fullmatch(name))
+    if parts + Counter([CONTROL, REFUSED]) != Counter(tables):
         raise DayError(f"{path}: {META} does not name each file once with its sha256: {MEND}")
 
 

@@ -154,6 +154,12 @@ class DayWriter:
         """Add a note to `day.json`: how the day came to be, what is odd in it."""
         self._notes[name] = value
 
+    def attach(self, name: str, content: bytes) -> None:
+        """Put a further JSON file in the folder, which is verified with the others."""
+        if not layout.ATTACHMENT.fullmatch(name) or name == layout.META:
+            raise ValueError(f"{name!r} cannot be attached to a recorded day")
+        (self._folder / name).write_bytes(content)
+
     def close(self) -> DayMeta:
         """Write the day's end, sync everything and put the folder in its place."""
         self._closed = True
@@ -204,7 +210,7 @@ class DayWriter:
             if s.rows:
                 records[kind] += s.rows
         files = {}
-        for path in sorted(self._folder.glob("*/*.parquet")):
+        for path in sorted(p for p in self._folder.rglob("*") if p.is_file()):
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             files[path.relative_to(self._folder).as_posix()] = layout.DayFile(
