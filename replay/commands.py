@@ -12,9 +12,11 @@ from monitor.console import Console
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
+from monitor.core.decode.codec import REASONS
 from monitor.errors import ConfigError
 from monitor.plugins import detector_factories
 from replay.day import Day
+from replay.day.layout import REFUSED
 from replay.run import ReplayOptions, replay
 from replay.simulation.settings import SimulationSettings
 
@@ -50,8 +52,8 @@ def import_feed(
         report = ingest(venue, files, out, lambda _, done: show(done), options)
     console.say("the feed's own events: " + format_counts(report.source))
     console.say(f"records in {out}: " + format_counts(report.records))
-    if report.refused:
-        console.say("refused: " + format_counts(report.refused))
+    if left_out := describe_left_out(report.left_out, report.refused, out):
+        console.say(left_out)
     for text in describe_anomalies(report.odd):
         console.say(f"odd in the feed: {text}")
     for note, number in report.notes.items():
@@ -61,6 +63,17 @@ def import_feed(
     return result
 
 
+def describe_left_out(
+    left_out: Mapping[str, int], refused: Mapping[str, int], out: Path
+) -> str | None:
+    """What of a feed made no record, why, and where it is; None where nothing was left out."""
+    reasons = [f"{n:,} {what}" for what, n in left_out.items()]
+    reasons += [f"{n:,} refused as {why} ({REASONS[why]})" for why, n in refused.items()]
+    total = sum(left_out.values()) + sum(refused.values())
+    where = f"; the bytes of what was refused are in {out / REFUSED}" if refused else ""
+    return f"left out {total:,} lines: {', '.join(reasons)}{where}" if total else None
+
+
 def describe_anomalies(odd: Mapping[str, Any]) -> list[str]:
     """The anomalies of a feed (`FeedAnomalies.facts`), one sentence for each kind that occurs."""
     lines = []
@@ -68,11 +81,18 @@ def describe_anomalies(odd: Mapping[str, Any]) -> list[str]:
         over, longest = odd["break_over_ns"] // SECOND_NS, odd["longest_breaks_listed"][:3]
         spans = ", ".join(f"{format_iso(b['from'])} to {format_iso(b['to'])}" for b in longest)
         lines.append(f"{odd['breaks']:,} breaks of over {over} s, the longest {spans}")
+    if odd["jumps_ahead"]:
+        most = odd["jump_ahead_ns_max"] / SECOND_NS
+        lines.append(f"{odd['jumps_ahead']:,} event times that jump ahead, by up to {most:g} s")
     if odd["jumps_back"]:
         most = odd["jump_back_ns_max"] / SECOND_NS
         lines.append(f"{odd['jumps_back']:,} jumps back in time, of up to {most:g} s")
     if odd["repeated_lines"]:
         lines.append(f"{odd['repeated_lines']:,} lines that stood just so before")
+    if odd["locked_books"]:
+        lines.append(f"{odd['locked_books']:,} locked books (best bid equals best ask)")
+    if odd["crossed_books"]:
+        lines.append(f"{odd['crossed_books']:,} crossed books (best bid above best ask)")
     lines += [f"{name} breaks off in its middle" for name in odd["broken_off"]]
     return lines
 

@@ -61,7 +61,7 @@ def test_differences_before_the_snapshot_are_applied_when_it_comes() -> None:
     ]
     (book,) = records_from(venue, *early, snapshot(T + 2))
     assert book["bids"] == [["9.95", "6"], ["9.9", "1"], ["9.8", "2"]]
-    assert venue.notes["differences older than the book: dropped"] == 1
+    assert venue.left_out["differences older than the book"] == 1
     assert BREAK not in venue.notes
 
 
