@@ -43,6 +43,14 @@ def file_error(error: OSError) -> ConfigError | None:
     return ConfigError(f"{error.filename or 'a file'}: {what}: check the path and its permissions")
 
 
+def reason_unread(error: Exception) -> str:
+    """Why a parser stopped, for the end of a sentence: `RecursionError` and the `ValueError` of an
+    integer with thousands of digits say nothing to a user."""
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return "an integer of thousands of digits" if type(error) is ValueError else str(error)
+
+
 def read_text(file: str | Path, bytes_max: int) -> str:
     """A text that a user wrote (`-`: standard input); raises `ConfigError` where it cannot be read
     as UTF-8 or is longer than `bytes_max`."""

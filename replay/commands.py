@@ -57,7 +57,7 @@ def import_feed(
     for text in describe_anomalies(report.odd):
         console.say(f"odd in the feed: {text}")
     for note, number in report.notes.items():
-        console.say(f"noted {number:,} times: {note}")
+        console.say(f"noted{f' {number:,} times' if number > 1 else ''}: {note}")
     result = dataclasses.asdict(report)
     del result["day"]
     return result
@@ -71,7 +71,8 @@ def describe_left_out(
     reasons += [f"{n:,} refused as {why} ({REASONS[why]})" for why, n in refused.items()]
     total = sum(left_out.values()) + sum(refused.values())
     where = f"; the bytes of what was refused are in {out / REFUSED}" if refused else ""
-    return f"left out {total:,} lines: {', '.join(reasons)}{where}" if total else None
+    lines = "one line" if total == 1 else f"{total:,} lines"
+    return f"left out {lines}: {', '.join(reasons)}{where}" if total else None
 
 
 def describe_anomalies(odd: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from monitor.console import Console
 from monitor.core.margin.calculator import solve
 from monitor.core.margin.calculator_input import MarginInputError
-from monitor.errors import ConfigError, read_text
+from monitor.errors import ConfigError, read_text, reason_unread
 
 FILE_BYTES_MAX = 1 << 26
 PRICES = ("warn", "liquidation", "backstop", "bankruptcy")
@@ -21,9 +21,8 @@ def run(file: str, console: Console) -> dict[str, Any]:
         answer: dict[str, Any] = solve(json.loads(text, parse_float=str))
     except MarginInputError as error:
         raise ConfigError(str(error)) from error
-    except (ValueError, RecursionError) as error:  # integers of thousands of digits among them
-        detail = "nested too deep" if isinstance(error, RecursionError) else error
-        raise ConfigError(f"{file} is not JSON that can be read: {detail}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} is not JSON: {reason_unread(error)}") from error
     rows = [
         [str(p["symbol"]), *(p[name] or "none" for name in PRICES), str(p["tier"])]
         for pool in answer["pools"]

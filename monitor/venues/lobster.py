@@ -84,6 +84,8 @@ class Lobster(LineAdapter):
             raise UnreadableError("missing_field", f"{len(fields)} fields where 6 belong")
         time, code, key, size, price, direction = fields[:6]
         name = self.count_source(code.decode())
+        if not code.isdigit():
+            raise UnreadableError("bad_value", "type: no number")
         if code not in _KINDS:
             kinds = {b"6": "auctions (type 6)", b"7": "trading halts and resumptions (type 7)"}
             self.left_out[kinds.get(code, f"of the unknown type {name}")] += 1

@@ -32,6 +32,7 @@ LONG_LINE_BYTES_KEPT = 1 << 20
 """Of a longer line so many bytes are kept; it is refused."""
 
 _GZIP, _XZ, _ZSTD, _PARQUET = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PAR1"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANK_LINES = re.compile(rb"\n[ \t\r\n]*\n")
 _OTHER_FORMS = {
     b"PK\x03\x04": "a zip archive: unpack it first",
@@ -149,7 +150,9 @@ class LineReader:
     def _split(self) -> Iterator[list[bytes]]:
         """The lines of each piece, blank ones among them; of a line that is too long its start."""
         rest, skipping = b"", False
-        for piece in self.pieces():
+        for number, piece in enumerate(self.pieces()):
+            if number == 0:
+                piece = piece.removeprefix(_BYTE_ORDER_MARK)
             few = _BLANK_LINES.sub(b"\n", piece)
             self.blank += piece.count(b"\n") - few.count(b"\n")
             *complete, rest = (rest + few).split(b"\n")

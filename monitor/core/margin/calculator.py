@@ -43,7 +43,9 @@ def _pool(document: object, where: str) -> dict[str, object]:
     name = pool.find("regime", inherit=True)
     regime = REGIMES.get(name.lower()) if isinstance(name, str) else None
     if regime is None:
-        raise MarginInputError(f"{pool.where}: regime {name!r} is none of {', '.join(REGIMES)}")
+        raise MarginInputError(
+            f"{pool.where}: regime {str(name)[:40]!r} is none of {', '.join(REGIMES)}"
+        )
     mode = calculator_input.read_mode(pool) or "cross"
     places = f"{where}.positions"
     positions = []

@@ -199,7 +199,9 @@ def read_mode(fields: Fields) -> str | None:
     """The margin mode, cross or isolated; None: not given."""
     mode = fields.find("mode")
     if mode not in (None, "cross", "isolated"):
-        raise MarginInputError(f"{fields.where}.mode must be cross or isolated, not {mode!r}")
+        raise MarginInputError(
+            f"{fields.where}.mode must be cross or isolated, not {_shorten(mode)}"
+        )
     return None if mode is None else str(mode)
 
 
@@ -240,7 +242,9 @@ def _quantity(fields: Fields) -> Fraction:
         return quantity
     sign = SIDE_SIGNS.get(str(side).lower())
     if sign is None or (quantity < 0 and sign > 0):
-        raise MarginInputError(f"{fields.where}.side {side!r} does not fit the quantity's sign")
+        raise MarginInputError(
+            f"{fields.where}.side {_shorten(side)} does not fit the quantity's sign"
+        )
     return sign * abs(quantity)
 
 
