@@ -194,9 +194,10 @@ def read_part(path: Path, part: DayPartition) -> pa.Table:
     """All rows of a topic partition that has a file, checked."""
     file = path / str(part.file)
     with damage_in(file):
-        table = open_parquet(file, schema(part.kind), part.rows, []).read()
+        expected, repeating = schema(part.kind), dictionary_columns(part.kind)
+        table = open_parquet(file, expected, part.rows, repeating).read()
         check_table(table, part)
-    return table
+        return table.cast(expected)
 
 
 def open_partitions(path: Path, meta: DayMeta, choice: RecordFilter) -> list[PartitionReader]:
