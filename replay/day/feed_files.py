@@ -68,13 +68,13 @@ def describe(path: Path) -> str | None:
     Judged by the first bytes, unpacked where the file is gzip, xz or zstd.
     """
     head = next(LineReader(path).pieces(), b"")[:4_096]
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) > len(head) // 4:
-        return "UTF-16 text or binary data (text: convert it, as by iconv -f UTF-16 -t UTF-8)"
     for magic, form in _OTHER_FORMS.items():
         if head.startswith(magic):
             return form
     if head[257:262] == b"ustar":
         return "a tar archive: unpack it first"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) > len(head) // 4:
+        return "UTF-16 text or binary data (text: convert it, as by iconv -f UTF-16 -t UTF-8)"
     if head.lstrip()[:1] == b"<":
         return "HTML or XML, as a server's error page is"
     return None
