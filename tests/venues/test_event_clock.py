@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from monitor.core.contract.units import HOUR_NS, SECOND_NS
+from monitor.core.contract.units import SECOND_NS
 from monitor.venues.event_clock import CONFIRMATIONS, EventClock
 
 T = 1_700_000_000 * SECOND_NS
+HOUR_NS = 3_600 * SECOND_NS
 DELAY = SECOND_NS // 50
 
 
