@@ -110,8 +110,7 @@ class LineReader:
         head = stream.read(6)
         stream.seek(0)
         if head.startswith(_GZIP):
-            make = partial(zlib.decompressobj, 31)
-            yield from self._decompress_members(stream, make, zlib.error)
+            yield from self._decompress_members(stream, partial(zlib.decompressobj, 31), zlib.error)
         elif head.startswith(_XZ):
             make = partial(lzma.LZMADecompressor, memlimit=XZ_MEMORY_BYTES)
             yield from self._decompress_members(stream, make, lzma.LZMAError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +112,12 @@ class PartitionReader:
             check_table(table, part)
             batch = from_table(table, part.kind, part.topic, part.partition)
             check_batch(batch, self.next_offset, part.next_offset)
-            taken = np.isin([r.offset for r in self.refused], batch.offset)
-            if taken.any():
+            last = int(batch.offset[-1])
+            between = [r.offset for r in takewhile(lambda r: r.offset <= last, self.refused)]
+            if np.isin(between, batch.offset).any():
                 raise ValueError("offset: one is of a record and of a refused record")
         self.row_group += 1
-        self.next_offset = int(batch.offset[-1]) + 1
+        self.next_offset = last + 1
         return batch
 
     def ensure_batch(self) -> bool:
@@ -171,12 +173,13 @@ def read_refused(path: Path, meta: DayMeta) -> list[tuple[str, RefusedRecord]]:
 def read_controls(path: Path, meta: DayMeta) -> list[dict[str, Any]]:
     """The rows of the control records, in the order in which they were written."""
     file = path / CONTROL
-    ends = {(p.topic, p.partition): p.next_offset for p in meta.partitions}
+    places = {(p.topic, p.partition) for p in meta.partitions}
     with damage_in(file):
         rows = _read_side_table(file, CONTROL_SCHEMA, None)
         for row in rows:
-            if not 0 <= row["offset"] <= ends[row["topic"], row["partition"]]:
-                raise ValueError("an offset behind the last of its topic partition")
+            # It may be behind the last record: transactions and deletions leave offsets empty.
+            if (row["topic"], row["partition"]) not in places or row["offset"] < 0:
+                raise ValueError("a control record of no place in this day")
             if not TS_MIN <= row["ts"] <= TS_MAX:
                 raise ValueError(f"ts: {row['ts']} is beyond the contract's bounds")
     return rows

@@ -114,12 +114,18 @@ class DayWriter:
 
     def declare(self, kind: str, topic: str, partition: int, next_offset: int = 0) -> None:
         """Name a topic partition that may stay empty, so that its end is recorded too."""
-        stream = self._partitions[kind, topic, partition]
+        stream = self._partition(kind, topic, partition)
         stream.next_offset = max(stream.next_offset, next_offset)
+
+    def _partition(self, kind: str, topic: str, partition: int) -> _PartitionState:
+        if partition >= layout.PARTITIONS_MAX:
+            most = f"a recorded day has at most {layout.PARTITIONS_MAX} partitions of a topic"
+            raise DayError(f"{topic}/{partition}: {most}: record fewer")
+        return self._partitions[kind, topic, partition]
 
     def write(self, batch: Batch) -> None:
         """Append a batch with its refused records. Raises `DayError` where offsets do not rise."""
-        stream = self._partitions[batch.kind, batch.topic, batch.partition]
+        stream = self._partition(batch.kind, batch.topic, batch.partition)
         if len(batch):
             stream.advance_offsets(batch.offset, f"{batch.topic}/{batch.partition}")
             if stream.parquet is None:

@@ -230,8 +230,8 @@ def test_a_link_to_the_same_bytes_and_a_further_file_change_nothing(day: Path) -
 
 def test_controls_of_what_is_not_there_are_refused(day: Path) -> None:
     count = len(Day(day).controls())
-    edit_table(day, CONTROL, with_column("offset", [2**40] * count))
-    assert "behind the last" in refusal(day)
+    edit_table(day, CONTROL, with_column("offset", [-1] * count))
+    assert "a control record of no place" in refusal(day)
     write(day.parent / "other")
     edit_table(day.parent / "other", CONTROL, with_column("partition", [7] * count))
     assert "is damaged" in refusal(day.parent / "other")
@@ -242,3 +242,19 @@ def test_tables_for_users_are_checked_too(day: Path) -> None:
     edit_table(day, PART, with_column("price", [0] * 4))
     with pytest.raises(DayError, match="beyond the contract's bounds"):
         Day(day).to_arrow("order")
+
+
+def test_a_control_record_may_be_behind_the_last_record(tmp_path: Path) -> None:
+    with DayWriter(tmp_path / "day", venue="test") as day:
+        day.declare("order", "orders", 0, 3)
+        day.control("orders", 0, 9, T0)
+    assert [c.offset for c in Day(tmp_path / "day").controls()] == [9]
+
+
+def test_a_day_of_more_partitions_than_can_be_read_is_not_written(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DayError, match="at most 1024 partitions"),
+        DayWriter(tmp_path / "day", venue="test") as day,
+    ):
+        day.declare("order", "orders", PARTITIONS_MAX)
+    assert list(tmp_path.iterdir()) == []
