@@ -37,7 +37,7 @@ def printable(text: str) -> str:
 
 def print_error(text: str) -> None:
     """The sentences, a line each, with which a command ends, on stderr."""
-    lines = map(printable, text.splitlines())
+    lines = map(printable, text.split("\n"))
     sys.stderr.write("brinkwatch: " + "\n".join(lines) + "\n")
 
 
