@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from monitor.core.contract.events import TS_MIN
@@ -99,13 +98,6 @@ def test_a_column_that_breaks_the_contract_is_refused_though_the_sha256_fits(
 ) -> None:
     edit_table(day, PART, with_column(name, values))
     assert words in refusal(day)
-
-
-def test_nulls_are_refused_in_a_file_that_declares_none(day: Path) -> None:
-    table = pq.read_table(day / PART)
-    nulls = with_column("ts", [T0, None, T0, T0])(table)
-    with pytest.raises((ValueError, pa.ArrowException)):
-        pq.write_table(nulls.cast(table.schema), day / PART)
 
 
 @pytest.mark.parametrize(
