@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Context, Decimal
 from typing import Any
 
+from pydantic_core import PydanticCustomError
+
+from monitor.core.contract.fixed_point import read_decimal
 from monitor.core.margin.contract_types import INVERSE, Contract
 from monitor.venues.adapter import OptionError
 from monitor.venues.parse import Record
@@ -73,9 +76,9 @@ def _in_base_units(record: Record, size_usd: Decimal) -> Record:
 
     def base_units(price: str, contracts: str) -> str:
         try:
-            usd = _DIGITS.multiply(Decimal(contracts), size_usd)
-            return format(_DIGITS.divide(usd, Decimal(price)), "f")
-        except (InvalidOperation, ZeroDivisionError):
+            usd = _DIGITS.multiply(read_decimal(contracts), size_usd)
+            return str(_DIGITS.divide(usd, read_decimal(price)))
+        except (PydanticCustomError, ArithmeticError, TypeError):
             return contracts  # The record is refused for the price or quantity that it has.
 
     if record["kind"] == "book":

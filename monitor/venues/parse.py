@@ -7,6 +7,8 @@ from typing import Any, Never
 
 import msgspec
 
+from monitor.core.contract.units import MILLISECOND_NS
+
 Record = dict[str, Any]
 """A canonical record with its `kind`; numbers as text or integers, absent fields None."""
 
@@ -46,6 +48,13 @@ def read_json(raw: bytes) -> dict[str, Any]:
 def canonical_json(record: Record) -> bytes:
     """The record as JSON, without its absent fields."""
     return msgspec.json.encode({name: v for name, v in record.items() if v is not None})
+
+
+def milliseconds(value: Any) -> int:
+    """A time in ms since 1970, a JSON integer, in ns."""
+    if not isinstance(value, int) or abs(value) >= 10**15:
+        raise UnreadableError("wrong_type", "no time in ms since 1970")
+    return value * MILLISECOND_NS
 
 
 def epoch_ns(digits: str) -> int:

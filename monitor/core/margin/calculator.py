@@ -65,7 +65,9 @@ def _pool(document: object, where: str) -> dict[str, object]:
     day = calculator_positions.read_day(pool)
     regime = regime_at(name.lower(), day) if isinstance(name, str) else None
     if regime is None:
-        raise MarginInputError(f"{pool.where}: regime {name!r} is none of {', '.join(REGIMES)}")
+        known = ", ".join(REGIMES)
+        shown = calculator_input.shorten(name)
+        raise MarginInputError(f"{pool.where}: regime {shown} is none of {known}")
     mode = calculator_positions.read_mode(pool) or "cross"
     places = f"{where}.positions"
     positions = []

@@ -35,8 +35,8 @@ _SPOT = re.compile(r"@\d+|.+/.+")
 class NodeBlocks:
     """Parses blocks; keeps the position of every account in every market."""
 
-    def __init__(self, source: Counter[str], notes: Counter[str]) -> None:
-        self._source, self._notes = source, notes
+    def __init__(self, source: Counter[str], notes: Counter[str], left_out: Counter[str]) -> None:
+        self._source, self._notes, self._left_out = source, notes, left_out
         self._positions: dict[tuple[str, str], int] = {}
         self._block: int | None = None
         """The number of the block before."""
@@ -58,7 +58,7 @@ class NodeBlocks:
         for account, d in events:
             self._source["fills"] += 1
             if _SPOT.fullmatch(d["coin"]):
-                self._notes["fills of spot markets: there is no position in them, no record"] += 1
+                self._left_out["fills of spot markets, which have no positions"] += 1
                 continue
             fill = self._fill(account, d, number)
             records += [*self._position_records(fill, d), fill]
@@ -95,7 +95,7 @@ class NodeBlocks:
         if not by or by["liquidatedUser"] != user:
             return "trade"
         if by["method"] not in _METHODS:
-            self._notes[f"liquidations by {by['method']!r}: not known, taken as liquidation"] += 1
+            self._notes["liquidations by another method than market and backstop"] += 1
         return _METHODS.get(by["method"], "liquidation")
 
     def _position_records(self, fill: Record, d: dict[str, Any]) -> list[Record]:
