@@ -55,9 +55,8 @@ def import_feed(
     if left_out := describe_left_out(report.left_out, report.refused, out):
         console.say(left_out)
     if numbers := report.numbers_left_out:
-        total, fields = sum(numbers.values()), format_counts(numbers)
         console.say(
-            f"left out {total:,} numbers out of range, without them their records: {fields}"
+            f"left out numbers out of range, of records that stay: {format_counts(numbers)}"
         )
     for text in describe_anomalies(report.odd):
         console.say(f"odd in the feed: {text}")

@@ -162,6 +162,8 @@ class LineAdapter(VenueAdapter):
             raise UnreadableError("not_utf8", f"at byte {error.start}: {error.reason}") from None
         except PydanticCustomError as error:
             raise UnreadableError(error.type, error.message()) from None
+        except RecursionError:
+            raise UnreadableError("not_json", "nested too deep") from None
         except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
             raise UnreadableError("wrong_type", ascii(str(error))[1:-1]) from None
 

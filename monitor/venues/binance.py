@@ -34,7 +34,15 @@ from monitor.core.contract.units import DAY_S, MILLISECOND_NS, SECOND_NS
 from monitor.venues.adapter import LineAdapter
 from monitor.venues.coin_contracts import CoinContracts
 from monitor.venues.event_clock import EventClock
-from monitor.venues.parse import Record, UnreadableError, epoch_ns, milliseconds, read_json
+from monitor.venues.parse import (
+    Record,
+    UnreadableError,
+    decimal,
+    epoch_ns,
+    integer,
+    milliseconds,
+    read_json,
+)
 
 BOOK_INTERVAL_NS = 100 * MILLISECOND_NS
 """Event time between two book records of a market, at least."""
@@ -63,7 +71,7 @@ def _read_levels(levels: list[Any]) -> list[tuple[float, float, _Level]]:
     """
     out = []
     for price, quantity in levels:
-        at, size = float(price), float(quantity)
+        at, size = float(decimal(price)), float(decimal(quantity))
         if not (0 < at < math.inf and 0 <= size < math.inf):
             raise ValueError("a level's price is above 0 and its quantity at least 0")
         out.append((at, size, (price, quantity)))
@@ -184,14 +192,15 @@ class Binance(LineAdapter):
         symbol: str | None,
         bids: list[Any],
         asks: list[Any],
-        update_id: int,
+        update_id: Any,
         d: dict[str, Any],
         received: int,
     ) -> list[Record]:
         if symbol is None:
             raise UnreadableError("missing_field", "no line before the snapshot names its market")
         before = self._books.get(symbol, _LocalBook())
-        book = _LocalBook(last_update_id=int(update_id), last_record_ts=before.last_record_ts)
+        update_id = integer(update_id, "update id")
+        book = _LocalBook(last_update_id=update_id, last_record_ts=before.last_record_ts)
         book.apply(bids, asks)
         self._books[symbol] = book
         for early in before.pending:
@@ -203,8 +212,8 @@ class Binance(LineAdapter):
     def _difference(self, d: dict[str, Any], received: int) -> list[Record]:
         book = self._books.setdefault(d["s"], _LocalBook())
         ts = self._place(d["T"], received)
-        if not all(isinstance(d[name], int) for name in ("U", "u", "pu")):
-            raise UnreadableError("wrong_type", "U, u, pu: not integers")
+        for name in ("U", "u", "pu"):
+            integer(d[name], name)
         if book.last_update_id is None:
             _read_levels([*d["b"], *d["a"]])
             book.pending.append(d)
@@ -262,7 +271,7 @@ class Binance(LineAdapter):
         The venue publishes one such order a market and second at most, and its trades are in the
         stream of trades too.
         """
-        if float(o["z"]) == 0:
+        if decimal(o["z"]) == 0:
             self.left_out["liquidation orders that had filled nothing yet"] += 1
             return []
         self.notes["liquidation orders: their trades are among the other fills too"] += 1

@@ -18,10 +18,9 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from monitor.core.contract.fixed_point import read_decimal
 from monitor.core.margin.contract_types import INVERSE, Contract
 from monitor.venues.adapter import OptionError
-from monitor.venues.parse import Record
+from monitor.venues.parse import Record, UnreadableError, decimal
 
 _DIGITS = Context(prec=18)
 _VENUE = "binance"
@@ -76,9 +75,9 @@ def _in_base_units(record: Record, size_usd: Decimal) -> Record:
 
     def base_units(price: str, contracts: str) -> str:
         try:
-            usd = _DIGITS.multiply(read_decimal(contracts), size_usd)
-            return str(_DIGITS.divide(usd, read_decimal(price)))
-        except (PydanticCustomError, ArithmeticError, TypeError):
+            usd = _DIGITS.multiply(decimal(contracts), size_usd)
+            return str(_DIGITS.divide(usd, decimal(price)))
+        except (UnreadableError, PydanticCustomError, ArithmeticError):
             return contracts  # The record is refused for the price or quantity that it has.
 
     if record["kind"] == "book":

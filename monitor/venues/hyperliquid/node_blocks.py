@@ -19,8 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from monitor.core.contract.fixed_point import SCALE, format_decimal
 from monitor.core.contract.stepped import ONE, PLAIN, count
-from monitor.core.contract.units import MILLISECOND_NS
-from monitor.venues.parse import Record, UnreadableError, read_json
+from monitor.venues.parse import Record, UnreadableError, integer, milliseconds, read_json
 
 SIDES = {"B": "buy", "A": "sell"}
 _METHODS = {"market": "liquidation", "backstop": "backstop"}
@@ -44,9 +43,9 @@ class NodeBlocks:
     def parse(self, raw: bytes) -> list[Record]:
         """The records of a block: marks, then positions and fills."""
         block = read_json(raw)
-        number, events = block["block_number"], block["events"]
-        if not isinstance(number, int) or not isinstance(events, list):
-            raise UnreadableError("wrong_type", "block_number is no integer or events no list")
+        number, events = integer(block["block_number"], "block_number"), block["events"]
+        if not isinstance(events, list):
+            raise UnreadableError("wrong_type", "events: no list")
         self._source["blocks"] += 1
         if self._block is not None and number > self._block + 1:
             self._notes["blocks missing between those there"] += number - self._block - 1
@@ -74,7 +73,7 @@ class NodeBlocks:
         dex, crossed = _DEX.fullmatch(str(coin)), d.get("crossed")
         return {
             "kind": "fill",
-            "ts": time * MILLISECOND_NS if isinstance(time, int) else time,
+            "ts": milliseconds(time) if isinstance(time, int) else time,
             "seq": number,
             "symbol": coin,
             "account": f"{user}/{dex[1]}" if dex and isinstance(user, str) else user,

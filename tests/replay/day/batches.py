@@ -141,9 +141,8 @@ def orders(ts: list[int], start: int = 0, partition: int = 0, symbol: str = "A")
             word = symbol if column.name == "symbol" else None
             batch.texts[column.name] = TextColumn.from_strings([word] * rows)
         else:
-            value = (
-                ABSENT if not column.required else max(column.low, 1) if not column.values else 1
-            )
+            value = ABSENT if not column.required else 1 if column.values else max(column.low, 1)
+            value = stepped.PLAIN_FROM if column.name == "quantity" else value
             batch.numbers[column.name] = np.full(rows, value, np.int64)
     batch.numbers["ts"] = np.array(ts, np.int64)
     return batch

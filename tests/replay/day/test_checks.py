@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from monitor.core.contract.events import TS_MIN
+from monitor.core.contract.stepped import ONE, quantise
 from monitor.core.decode import codec
 from monitor.core.decode.batch import Batch
 from replay.day import Day, DayError, DayWriter
@@ -84,7 +85,9 @@ def test_a_changed_byte_of_any_file_is_refused_before_a_record_is_read(
         ("offset", [-1, 1, 2, 3], "not from 0 to below 4"),
         ("offset", [0, 1, 2, 4], "not from 0 to below 4"),
         ("price", [1, 0, 1, 1], "beyond the contract's bounds"),
-        ("quantity", [1, 2**62, 1, 1], "out_of_range"),
+        ("quantity", [ONE, quantise("1e15"), ONE, ONE], "out_of_range"),
+        ("quantity", [ONE, 2**62, ONE, ONE], "beyond the contract's bounds"),
+        ("quantity", [ONE, ONE - 1, ONE, ONE], "more than 8 places"),
         ("side", ["buy", "up", "buy", "buy"], "side: 'up'"),
         ("symbol", ["A", "", "A", "A"], "empty, too long"),
         ("symbol", ["A", "A\x1b[2J", "A", "A"], "cannot be shown"),
