@@ -24,6 +24,7 @@ test: $(READY)
 soak: $(READY)
 	BRINKWATCH_TEST_CASES=200 $(BIN)/python -m pytest tests/theorems
 	BRINKWATCH_TEST_SERIES=10000 $(BIN)/python -m pytest tests/detectors/calibration/test_adversarial.py
+	BRINKWATCH_TEST_TAMPERINGS=1000 $(BIN)/python -m pytest tests/replay/day/test_tampering.py
 	BRINKWATCH_TEST_HOSTILE=100000 $(BIN)/python -m pytest tests/live/test_hostile.py
 	$(BIN)/python -m tests.live.killing --kills 200 --members 2
 	$(BIN)/python -m tests.live.killing --kills 200 --members 1

@@ -39,6 +39,11 @@ def _venue(bands: VenueBands, unlisted: int) -> Iterator[Metric]:
         ("pools_unknown", "Pools without a mark, a table or a margin", bands.unknown),
         ("margins_assumed", "Isolated margins taken from the leverage", bands.assumed),
         ("bands_markets_unlisted", "Markets beyond those shown", unlisted),
+        (
+            "bands_markets_left_out",
+            "Markets whose contract bands do not cover",
+            len(bands.left_out),
+        ),
     ):
         yield GaugeMetricFamily(f"brinkwatch_{name}", help_text, value)
 

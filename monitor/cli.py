@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from monitor.commands.arguments import parse_options, parse_speed, parse_time
-from monitor.console import Console
-from monitor.errors import BrinkwatchError, ConfigError
+from monitor.console import Console, print_error
+from monitor.errors import BrinkwatchError, ConfigError, file_error
 
 if TYPE_CHECKING:
     from monitor.commands.publish_day import Feed
@@ -33,11 +34,28 @@ def run_command() -> NoReturn:
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        app(prog_name="brinkwatch")
+        try:
+            app(prog_name="brinkwatch")
+        finally:
+            sys.stdout.flush()
     except BrinkwatchError as error:
-        sys.stderr.write(f"brinkwatch: {error}\n")
-        sys.exit(2 if isinstance(error, ConfigError) else 1)
+        _fail(error)
+    except OSError as error:
+        failure = file_error(error)
+        if failure is None:
+            raise
+        _fail(failure)
     sys.exit(0)
+
+
+def _fail(error: BrinkwatchError) -> NoReturn:
+    print_error(str(error))
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Where standard output is what is full, Python would report it again on its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(2 if isinstance(error, ConfigError) else 1)
 
 
 def _load(config: Path | None, per_day: float | None) -> Config:
@@ -209,14 +227,11 @@ def record(
 ) -> None:
     """Kafka's topics as they are now become a recorded day."""
     from monitor.commands.record_day import record_day
-    from replay.day import DayError, DayWriter
+    from replay.day import DayWriter
 
     console = Console(json)
-    try:
-        with DayWriter(out, venue=venue) as day:
-            result = record_day(_load(config, None), console, day)
-    except DayError as error:
-        raise ConfigError(str(error)) from error
+    with DayWriter(out, venue=venue) as day:
+        result = record_day(_load(config, None), console, day)
     console.say(f"the day is in {out}")
     console.result(result)
 

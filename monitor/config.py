@@ -12,9 +12,13 @@ from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from monitor.core.contract.events import CONTROL_TOPIC
 from monitor.core.settings import EngineSettings, Seconds, StrictModel
-from monitor.errors import ConfigError, nearest_name
+from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 from monitor.security import KafkaSecurity
 
+FILE_BYTES_MAX = 1 << 20
+LINE_MAX = 4_096
+"""Characters. The time and memory of Python's TOML parser grow with the square of the parts of a
+dotted key, which cannot be broken over lines."""
 ENGINE_KEYS = tuple(EngineSettings.model_fields)
 
 
@@ -119,15 +123,22 @@ def load(path: Path | None = None, **overrides: Any) -> Config:
     from_file: dict[str, Any] = {}
     if path is not None:
         try:
-            from_file = tomllib.loads(path.read_text())
-        except OSError as error:
-            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not TOML: {error}") from error
+            from_file = tomllib.loads(_read_lines(path))
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{path} is not TOML: {reason_unread(error)}") from error
     try:
         return Config(**{"_from_file": from_file, **overrides})
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deep for a configuration") from error
     except ValidationError as error:
         raise ConfigError("\n".join(_error_text(e, path) for e in error.errors())) from error
+
+
+def _read_lines(path: Path) -> str:
+    text = read_text(path, FILE_BYTES_MAX)
+    if max(map(len, text.splitlines()), default=0) > LINE_MAX:
+        raise ConfigError(f"{path} has a line of over {LINE_MAX} characters: break it up")
+    return text
 
 
 def _error_text(error: Any, path: Path | None) -> str:

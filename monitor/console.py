@@ -1,6 +1,8 @@
 """The output of commands: tables and a progress bar on a terminal, plain lines elsewhere.
 
-With --json one JSON object is the last line of stdout, and all else goes to stderr.
+With --json one JSON object is the last line of stdout, and all else goes to stderr. Names and
+sentences may come from anyone's data, so everything is written through `printable`: a terminal
+never sees a character that it would obey.
 """
 
 from __future__ import annotations
@@ -21,6 +23,24 @@ ALERTS_SHOWN = 40
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "dim", "not found": "dim"}
 
 
+def printable(text: str) -> str:
+    """`text` with each character that cannot be shown (controls, escapes, surrogates, changes of
+    direction) as Python would write it.
+
+    >>> printable("BTC\x1b[2J")
+    'BTC\\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def print_error(text: str) -> None:
+    """The sentences, a line each, with which a command ends, on stderr."""
+    lines = map(printable, text.split("\n"))
+    sys.stderr.write("brinkwatch: " + "\n".join(lines) + "\n")
+
+
 class Console:
     """One command's output."""
 
@@ -32,7 +52,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """A line for people."""
-        self.rich.print(text, markup=False)
+        self.rich.print(printable(text), markup=False)
 
     def result(self, value: dict[str, Any]) -> None:
         """Print the result as JSON, if --json was given."""
@@ -42,10 +62,11 @@ class Console:
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """A progress bar; yields a function that takes how much is done so far."""
+        what = printable(what)
         if self.rich.is_terminal:
             from rich import progress
 
-            columns = progress.TextColumn(what), progress.BarColumn()
+            columns = progress.TextColumn(what, markup=False), progress.BarColumn()
             numbers = progress.MofNCompleteColumn(), progress.TimeRemainingColumn()
             shown = progress.Progress(*columns, *numbers, console=self.rich, transient=True)
             with shown as bar:
@@ -67,17 +88,17 @@ class Console:
         if not self.rich.is_terminal:
             self.say(title)
             for row in rows:
-                self.say("  " + "\t".join(row))
+                self.rich.print("  " + "\t".join(map(printable, row)), markup=False)
             return
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=title, title_justify="left", show_lines=False)
+        table = Table(title=Text(printable(title)), title_justify="left", show_lines=False)
         for name in head:
             table.add_column(name, overflow="fold")
         for row in rows:
             # As text, never as markup: names come from the venue.
-            table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
+            table.add_row(*(Text(printable(cell), STYLES.get(cell, "")) for cell in row))
         self.rich.print(table)
 
     def alert(self, alert: Alert) -> None:
@@ -87,7 +108,7 @@ class Console:
         from monitor.core.alerts.formatting import clock
 
         head = f"{clock(alert.ts)}  {alert.severity:<8}  {alert.status:<8}  {alert.kind}  "
-        self.rich.print(Text(head, STYLES[alert.severity]) + Text(alert.summary))
+        self.rich.print(Text(head, STYLES[alert.severity]) + Text(printable(alert.summary)))
 
     def alerts(self, alerts: list[Alert]) -> None:
         """Alerts as they fired, each with its sentence; the gravest first where there are many."""

@@ -12,19 +12,18 @@ from monitor.console import Console
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
-from monitor.errors import BrinkwatchError, ConfigError
+from monitor.core.decode.codec import REASONS
+from monitor.errors import ConfigError
 from monitor.plugins import detector_factories
-from replay.day import Day, DayError
+from replay.day import Day
+from replay.day.layout import REFUSED
 from replay.run import ReplayOptions, replay
 from replay.simulation.settings import SimulationSettings
 
 
 def open_day(path: Path) -> Day:
-    """The recorded day in the folder `path`; raises `ConfigError` where it is none."""
-    try:
-        return Day(path)
-    except DayError as error:
-        raise ConfigError(str(error)) from error
+    """The recorded day in the folder `path`; raises `DayError` where it is none."""
+    return Day(path)
 
 
 def simulate_day(out: Path, settings: SimulationSettings, console: Console) -> dict[str, Any]:
@@ -34,7 +33,7 @@ def simulate_day(out: Path, settings: SimulationSettings, console: Console) -> d
     try:
         with console.progress("simulating, seconds", settings.minutes * 60) as show:
             day = simulate(out, settings, progress=lambda done, _: show(done))
-    except (DayError, ValueError) as error:
+    except ValueError as error:
         raise ConfigError(str(error)) from error
     console.say(
         f"{day.records:,} records of {settings.minutes} minutes in {out}, with "
@@ -47,26 +46,37 @@ def import_feed(
     venue: str, files: list[Path], out: Path, options: Mapping[str, str], console: Console
 ) -> dict[str, Any]:
     """`brinkwatch import`."""
-    from replay.day.importer import IngestError, ingest
+    from replay.day.importer import ingest
 
-    try:
-        with console.progress(f"importing {venue}, source events", None) as show:
-            report = ingest(venue, files, out, lambda _, done: show(done), options)
-    except (DayError, IngestError) as error:
-        raise ConfigError(str(error)) from error
-    except OSError as error:
-        raise BrinkwatchError(f"{error.filename}: {error.strerror}") from error
+    with console.progress(f"importing {venue}, source events", None) as show:
+        report = ingest(venue, files, out, lambda _, done: show(done), options)
     console.say("the feed's own events: " + format_counts(report.source))
     console.say(f"records in {out}: " + format_counts(report.records))
-    if report.refused:
-        console.say("refused: " + format_counts(report.refused))
+    if left_out := describe_left_out(report.left_out, report.refused, out):
+        console.say(left_out)
+    if numbers := report.numbers_left_out:
+        console.say(
+            f"left out numbers out of range, of records that stay: {format_counts(numbers)}"
+        )
     for text in describe_anomalies(report.odd):
         console.say(f"odd in the feed: {text}")
     for note, number in report.notes.items():
-        console.say(f"noted {number:,} times: {note}")
+        console.say(f"noted{f' {number:,} times' if number > 1 else ''}: {note}")
     result = dataclasses.asdict(report)
     del result["day"]
     return result
+
+
+def describe_left_out(
+    left_out: Mapping[str, int], refused: Mapping[str, int], out: Path
+) -> str | None:
+    """What of a feed made no record, why, and where it is; None where nothing was left out."""
+    reasons = [f"{n:,} {what}" for what, n in left_out.items()]
+    reasons += [f"{n:,} refused as {why} ({REASONS[why]})" for why, n in refused.items()]
+    total = sum(left_out.values()) + sum(refused.values())
+    where = f"; the bytes of what was refused are in {out / REFUSED}" if refused else ""
+    lines = "one line" if total == 1 else f"{total:,} lines"
+    return f"left out {lines}: {', '.join(reasons)}{where}" if total else None
 
 
 def describe_anomalies(odd: Mapping[str, Any]) -> list[str]:
@@ -76,11 +86,18 @@ def describe_anomalies(odd: Mapping[str, Any]) -> list[str]:
         over, longest = odd["break_over_ns"] // SECOND_NS, odd["longest_breaks_listed"][:3]
         spans = ", ".join(f"{format_iso(b['from'])} to {format_iso(b['to'])}" for b in longest)
         lines.append(f"{odd['breaks']:,} breaks of over {over} s, the longest {spans}")
+    if odd["jumps_ahead"]:
+        most = odd["jump_ahead_ns_max"] / SECOND_NS
+        lines.append(f"{odd['jumps_ahead']:,} event times that jump ahead, by up to {most:g} s")
     if odd["jumps_back"]:
         most = odd["jump_back_ns_max"] / SECOND_NS
         lines.append(f"{odd['jumps_back']:,} jumps back in time, of up to {most:g} s")
     if odd["repeated_lines"]:
         lines.append(f"{odd['repeated_lines']:,} lines that stood just so before")
+    if odd["locked_books"]:
+        lines.append(f"{odd['locked_books']:,} locked books (best bid equals best ask)")
+    if odd["crossed_books"]:
+        lines.append(f"{odd['crossed_books']:,} crossed books (best bid above best ask)")
     lines += [f"{name} breaks off in its middle" for name in odd["broken_off"]]
     return lines
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
+from monitor.errors import ConfigError
 
 INCIDENTS_FILE = "incidents.json"
 """The planted incidents of a simulated day, in its folder."""
@@ -23,7 +24,10 @@ Planted = dict[str, Any]
 def read_planted(day: Path) -> list[Planted]:
     """The planted incidents of a simulated day; none for any other day."""
     file = day / INCIDENTS_FILE
-    return json.loads(file.read_text()) if file.exists() else []
+    try:
+        return json.loads(file.read_text()) if file.exists() else []
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} cannot be read ({error}): simulate the day anew") from error
 
 
 def lifecycles(alerts: list[Alert]) -> list[list[Alert]]:

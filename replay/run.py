@@ -17,6 +17,7 @@ from monitor.core.decode.batch import Batch
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.engine import Engine, EngineOutput
 from monitor.core.settings import EngineSettings
+from monitor.errors import ConfigError
 from replay.day import Day
 
 WINDOWS_PER_CLOSE_MAX = 60
@@ -125,12 +126,23 @@ def replay(
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write; it takes the name `path` only when the block ends without an exception."""
+    """A file to write; it takes the name `path` only when the block ends without an exception, and
+    otherwise is removed. A device or a pipe is written as it is."""
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: name a file")
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
-    with beside.open("wb") as file:
-        yield file
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            yield file
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def replay_outputs(

@@ -24,6 +24,8 @@ from monitor.core.decode.batch import Batch, Int64, RefusedRecord
 from monitor.venues.anomalies import FeedAnomalies
 from monitor.venues.parse import Record, UnreadableError, canonical_json
 
+SOURCE_NAMES_MAX = 100
+NAME_MAX = 40
 BatchRow = tuple[str, bytes, bytes | UnreadableError]
 """Kind, line, and the canonical record that the line makes or why it makes none."""
 
@@ -63,8 +65,22 @@ class VenueAdapter(ABC):
         """Source events by the venue's own kinds, refused ones included."""
         self.notes: Counter[str] = Counter()
         """What else was noticed: a sentence, and how often."""
+        self.left_out: Counter[str] = Counter()
+        """Lines (or rows) that make no record though they are sound: what they are, as it stands
+        after their number, and why they are not needed."""
         self.anomalies = FeedAnomalies()
         self._offsets: Counter[str] = Counter()
+
+    def count_source(self, name: object) -> str:
+        """Count a source event under the venue's own name for its kind, and return that name.
+
+        Names beyond the first hundred, which no venue has, are counted together.
+        """
+        text = str(name)[:NAME_MAX]
+        if text not in self.source_counts and len(self.source_counts) >= SOURCE_NAMES_MAX:
+            text = "others"
+        self.source_counts[text] += 1
+        return text
 
     def begin_file(self, file: str) -> None:  # noqa: B027 - most venues do not care
         """Another file of the feed follows; `file`: its path as the user wrote it."""
@@ -102,6 +118,8 @@ class VenueAdapter(ABC):
                 if isinstance(error, UnreadableError)
             ]
             batch.refused.sort(key=lambda r: r.offset)
+            if kind == "book":
+                self.anomalies.observe_books(batch.ladders)
             if len(batch):
                 times[np.array(index)[batch.offset - offset[0]]] = batch.numbers["ts"]
             batches.append(batch)
@@ -144,6 +162,8 @@ class LineAdapter(VenueAdapter):
             raise UnreadableError("not_utf8", f"at byte {error.start}: {error.reason}") from None
         except PydanticCustomError as error:
             raise UnreadableError(error.type, error.message()) from None
+        except RecursionError:
+            raise UnreadableError("not_json", "nested too deep") from None
         except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
             raise UnreadableError("wrong_type", ascii(str(error))[1:-1]) from None
 

@@ -78,11 +78,11 @@ class Bitstamp(LineAdapter):
         if len(parts) != 3:
             raise UnreadableError("wrong_type", "not <time> <event> <json>")
         ts, event = epoch_ns(parts[0].decode()), parts[1].decode()
-        self.source_counts[event] += 1
+        name = self.count_source(event)
         d = read_json(parts[2])
         kind = _KIND_OF_EVENT.get(parts[1])
         if kind is None:
-            self.notes[f"{event}: not of this format as known; no record made"] += 1
+            self.left_out[f"of the event {name}, which is not needed"] += 1
             return []
         record = {"kind": kind, "ts": ts, "symbol": self._symbol}
         if kind == "fill":

@@ -20,9 +20,8 @@ from pydantic_core import PydanticCustomError
 
 from monitor.core.contract.fixed_point import format_decimal
 from monitor.core.contract.stepped import ONE, PLAIN, count
-from monitor.core.contract.units import MILLISECOND_NS
 from monitor.venues.adapter import LineAdapter
-from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError, read_json
+from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError, milliseconds, read_json
 
 FINALISED = 7
 """The value of `exec_mode` for what a block has committed."""
@@ -101,7 +100,7 @@ class Dydx(LineAdapter):
     def parse_line(self, raw: bytes) -> list[Record]:
         d = read_json(raw)
         kind = d["kind"]
-        self.source_counts[kind] += 1
+        name = self.count_source(kind)
         if kind in ("place", "taker"):
             return [self._order(d)]
         if kind == "remove":
@@ -111,11 +110,11 @@ class Dydx(LineAdapter):
         if kind == "fill_amount":
             self._fill_amount(d)
         else:
-            self.notes[f"{kind}: not of this format as known; no record made"] += 1
+            self.left_out[f"of the kind {name}, which is not needed"] += 1
         return []
 
     def _order(self, d: dict[str, Any]) -> Record:
-        key, ts = _order_id(d), d["ts_ms"] * MILLISECOND_NS
+        key, ts = _order_id(d), milliseconds(d["ts_ms"])
         before = self._open_orders.get(key)
         snapshot = bool(d.get("snapshot"))
         if snapshot:
@@ -139,7 +138,7 @@ class Dydx(LineAdapter):
         return record
 
     def _cancel(self, d: dict[str, Any]) -> Record:
-        key, ts = _order_id(d), d["ts_ms"] * MILLISECOND_NS
+        key, ts = _order_id(d), milliseconds(d["ts_ms"])
         record = {
             "kind": "cancel",
             "ts": ts,
@@ -166,9 +165,9 @@ class Dydx(LineAdapter):
 
     def _fills(self, d: dict[str, Any]) -> list[Record]:
         if d.get("exec_mode", FINALISED) != FINALISED:
-            self.notes["optimistic matches: their fills count when finalised"] += 1
+            self.left_out["optimistic matches, whose fills count when finalised"] += 1
             return []
-        ts, cause = d["ts_ms"] * MILLISECOND_NS, _CAUSES.get(d["match"])
+        ts, cause = milliseconds(d["ts_ms"]), _CAUSES.get(d["match"])
         if cause is None:
             raise UnreadableError("bad_value", f"match: {ascii(d['match'])[:60]}")
         orders = {_order_id(o): o for o in d.get("orders", ())}

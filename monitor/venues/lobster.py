@@ -83,10 +83,12 @@ class Lobster(LineAdapter):
         if len(fields) < 6:
             raise UnreadableError("missing_field", f"{len(fields)} fields where 6 belong")
         time, code, key, size, price, direction = fields[:6]
-        self.source_counts[code.decode()] += 1
+        name = self.count_source(code.decode())
+        if not code.isdigit():
+            raise UnreadableError("bad_value", "type: no number")
         if code not in _KINDS:
-            notes = {b"6": "auctions (type 6)", b"7": "trading halts and resumptions (type 7)"}
-            self.notes[notes.get(code, f"type {code.decode()}: unknown; no record made")] += 1
+            kinds = {b"6": "auctions (type 6)", b"7": "trading halts and resumptions (type 7)"}
+            self.left_out[kinds.get(code, f"of the unknown type {name}")] += 1
             return []
         ts = self._ts(time.decode())
         if direction not in (b"1", b"-1"):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any, Never
 
 import msgspec
+
+from monitor.core.contract.fixed_point import INT64_MAX, read_decimal
+from monitor.core.contract.units import MILLISECOND_NS
 
 Record = dict[str, Any]
 """A canonical record with its `kind`; numbers as text or integers, absent fields None."""
@@ -46,6 +50,28 @@ def read_json(raw: bytes) -> dict[str, Any]:
 def canonical_json(record: Record) -> bytes:
     """The record as JSON, without its absent fields."""
     return msgspec.json.encode({name: v for name, v in record.items() if v is not None})
+
+
+def decimal(value: Any) -> Decimal:
+    """A number to compute with, from JSON or from text, as the contract reads it; raises
+    `UnreadableError`, and `PydanticCustomError` as `read_decimal` does."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise UnreadableError("wrong_type", "not a number or a decimal string")
+    return read_decimal(str(value))
+
+
+def integer(value: Any, name: str) -> int:
+    """A JSON integer of 64 bits, to compute with; `name`: for the error."""
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > INT64_MAX:
+        raise UnreadableError("wrong_type", f"{name}: no integer of 64 bits")
+    return value
+
+
+def milliseconds(value: Any) -> int:
+    """A time in ms since 1970, a JSON integer, in ns."""
+    if integer(value, "time") >= 10**15 or value < 0:
+        raise UnreadableError("wrong_type", "no time in ms since 1970")
+    return int(value) * MILLISECOND_NS
 
 
 def epoch_ns(digits: str) -> int:

@@ -98,11 +98,11 @@ class Standx(VenueAdapter):
         for i, (name, time) in enumerate(zip(symbol, ts.tolist(), strict=True)):
             keep[i] = self._last_book.get(name) != time
             self._last_book[name] = time
-        self.notes["books that repeat the timestamp before them: dropped"] += int((~keep).sum())
+        self.left_out["books that repeat the timestamp before them"] += int((~keep).sum())
         if "is_valid" in table.column_names:
             valid = table["is_valid"].fill_null(True).to_numpy().astype(bool)
             dropped = int((keep & ~valid).sum())
-            self.notes["books marked invalid by the recorder: dropped"] += dropped
+            self.left_out["books that the recorder marked invalid"] += dropped
             keep &= valid
         table, ts = table.filter(pa.array(keep)), ts[keep]
         topic, offset = self.assign_offsets("book", len(ts))
@@ -113,6 +113,7 @@ class Standx(VenueAdapter):
             ladder, fine = _ladder(table, side)
             batch.ladders[name] = ladder
             good &= fine
+        self.anomalies.observe_books(batch.ladders)
         return self._refuse_bad_rows(batch, good, table)
 
     def _trades(self, table: Any) -> Batch:

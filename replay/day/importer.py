@@ -8,25 +8,41 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.core.decode.batch import Batch
+from monitor.errors import BrinkwatchError, ConfigError
 from monitor.venues.adapter import OptionError, VenueAdapter
 from monitor.venues.parse import UnreadableError
 from replay.day import feed_files
 from replay.day.layout import DayMeta
 from replay.day.writer import DayWriter
 
+PARQUET_ROWS = 131_072
+"""Rows of a venue's Parquet file that are read at once."""
+ACCEPTED_SHARE_MIN = 0.01
+"""An import with fewer accepted for each refused record is taken for one of the wrong format."""
+HOPELESS_LINES = 100_000
+"""Such an import ends after so many refused lines."""
+SAMPLE_LINES = 200
 
-class IngestError(ValueError):
+
+class IngestError(ConfigError):
     """Files that cannot be imported as this venue's feed; the message says how to mend it."""
+
+
+class NothingImportedError(BrinkwatchError):
+    """Files of which (nearly) nothing is of the venue's format; the message says what they are."""
 
 
 @dataclass(frozen=True)
 class ImportReport:
     """What an import read and wrote: source events by the venue's own kinds (refused ones
     included), records by kind, refused records by reason, `odd`: the feed's anomalies, and what
-    else the adapter noticed: sentences, and how often."""
+    else the adapter noticed: sentences, and how often; `left_out`: sound lines that make no record,
+    by what they are; `numbers_left_out`: numbers out of range without which their records stay, by
+    field."""
 
     venue: str
     source: dict[str, int]
@@ -34,6 +50,8 @@ class ImportReport:
     refused: dict[str, int]
     odd: dict[str, Any]
     notes: dict[str, int]
+    left_out: dict[str, int]
+    numbers_left_out: dict[str, int]
     day: DayMeta
 
 
@@ -49,25 +67,46 @@ def load_adapter(name: str, options: Mapping[str, str] | None = None) -> VenueAd
     return venue
 
 
-def _read_file(venue: VenueAdapter, path: Path) -> Iterator[list[Batch]]:
+def _read_file(venue: VenueAdapter, path: Path) -> Iterator[tuple[int, list[Batch]]]:
+    """Lines (or rows) read, and the batches that they make."""
     if feed_files.is_parquet(path) != venue.READS_PARQUET:
         form = "Parquet" if venue.READS_PARQUET else "lines (plain, gzip, xz or zstd)"
         raise IngestError(f"{path}: {venue.NAME} is read from {form}")
     venue.begin_file(str(path))
     if venue.READS_PARQUET:
-        file = pq.ParquetFile(path)
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group)
-            try:
-                yield venue.read(table)
-            except UnreadableError as error:
-                raise IngestError(f"{path}: not of {venue.NAME}'s format: {error.detail}") from None
+        yield from _read_parquet(venue, path)
         return
     lines = feed_files.LineReader(path)
     for chunk in lines:
-        yield venue.read(chunk)
+        yield len(chunk), venue.read(chunk)
+    venue.left_out["blank"] += lines.blank
+    venue.notes["lines of over 16 MiB: only their first MiB is kept"] += lines.cut
     if lines.truncated:
         venue.anomalies.truncated_files.append(path.name)
+
+
+def _read_parquet(venue: VenueAdapter, path: Path) -> Iterator[tuple[int, list[Batch]]]:
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(PARQUET_ROWS):
+            table = pa.Table.from_batches([batch])
+            table.validate(full=True)
+            yield table.num_rows, venue.read(table)
+    except UnreadableError as error:
+        raise IngestError(f"{path}: not of {venue.NAME}'s format: {error.detail}") from None
+    except (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        LookupError,
+    ) as error:
+        if isinstance(error, ConfigError):
+            raise
+        first = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise IngestError(
+            f"{path} is damaged or not of {venue.NAME}'s format ({first}): copy it anew"
+        ) from None
 
 
 def ingest(
@@ -80,7 +119,8 @@ def ingest(
     """Read `files` (or folders) in order as one feed of `venue` and write the recorded day `out`.
 
     `progress` takes the file being read and the number of source events so far. Lines that cannot
-    be read are refused and counted. Raises `IngestError` and `DayError`.
+    be read are refused and counted. Raises `IngestError`, `DayError`, and `NothingImportedError`
+    where nothing, or nearly nothing, is of the venue's format.
     """
     adapter = load_adapter(venue, options)
     paths = feed_files.list_files(files)
@@ -88,21 +128,76 @@ def ingest(
     if missing or not paths:
         raise IngestError(f"no such file: {', '.join(missing) or 'the folder has none'}")
     with DayWriter(out, venue=venue) as day:
-        for path in paths:
-            for batches in _read_file(adapter, path):
-                for batch in batches:
-                    day.write(batch)
-                if progress is not None:
-                    progress(path, adapter.source_counts.total())
-        for batch in adapter.finish():
-            day.write(batch)
+        _copy_records(adapter, paths, day, progress)
         notes = {note: n for note, n in sorted(adapter.notes.items()) if n}
+        left_out = {what: n for what, n in sorted(adapter.left_out.items()) if n}
         source, odd = dict(sorted(adapter.source_counts.items())), adapter.anomalies.facts()
         day.note("files", [path.name for path in paths])
         day.note("source", source)
         day.note("odd", odd)
         day.note("noticed", notes)
+        day.note("left_out", left_out)
         meta = day.close()
-    for field, number in meta.notes.get("left_out", {}).items():
-        notes[f"{field} out of the contract's range: the records do without it"] = number
-    return ImportReport(venue, source, meta.records, meta.refused, odd, notes, meta)
+    numbers = meta.notes.get("numbers_left_out", {})
+    return ImportReport(
+        venue, source, meta.records, meta.refused, odd, notes, left_out, numbers, meta
+    )
+
+
+def _copy_records(
+    adapter: VenueAdapter,
+    paths: list[Path],
+    day: DayWriter,
+    progress: Callable[[Path, int], None] | None,
+) -> None:
+    """Write the records of all files to `day`; raises `NothingImportedError`."""
+    lines = accepted = refused = 0
+
+    def write(batches: list[Batch]) -> None:
+        nonlocal accepted, refused
+        for batch in batches:
+            day.write(batch)
+            accepted += len(batch)
+            refused += len(batch.refused)
+
+    for path in paths:
+        for count, batches in _read_file(adapter, path):
+            write(batches)
+            lines += count
+            if refused >= HOPELESS_LINES and refused > (1 - ACCEPTED_SHARE_MIN) * lines:
+                raise NothingImportedError(_nothing_imported(adapter, path, accepted, refused))
+            if progress is not None:
+                progress(path, adapter.source_counts.total())
+    write(adapter.finish())
+    if accepted <= ACCEPTED_SHARE_MIN * refused:
+        raise NothingImportedError(_nothing_imported(adapter, paths[0], accepted, refused))
+
+
+def _nothing_imported(adapter: VenueAdapter, path: Path, accepted: int, refused: int) -> str:
+    """What was read instead of the venue's feed, as far as it can be told, and what to do."""
+    left_out = ", ".join(f"{n:,} {what}" for what, n in adapter.left_out.most_common(3) if n)
+    counts = f"{refused:,} lines were refused"
+    counts += f" and left out were {left_out}" if left_out else ""
+    head = f"{path}: {accepted or 'no'} records of {adapter.NAME} in it ({counts}), and no day made"
+    if adapter.READS_PARQUET:
+        return f"{head}: check the venue"
+    if form := feed_files.describe(path):
+        return f"{head}: it looks like {form}"
+    others = ", ".join(_venues_that_read(path, adapter.NAME))
+    if others:
+        return f"{head}: it reads as a feed of {others}; import it as that"
+    return f"{head}: check the venue, and docs/CONTRIBUTING.md for how to add one"
+
+
+def _venues_that_read(path: Path, besides: str) -> list[str]:
+    """The venues whose adapters accept most of the first lines."""
+    sample = next(iter(feed_files.LineReader(path)), [])[:SAMPLE_LINES]
+    names = []
+    for entry in entry_points(group="brinkwatch.venues"):
+        adapter = load_adapter(entry.name)
+        if besides == adapter.NAME or adapter.READS_PARQUET:
+            continue
+        batches = [*adapter.read(sample), *adapter.finish()]
+        if sum(map(len, batches)) > sum(len(b.refused) for b in batches):
+            names.append(adapter.NAME)
+    return sorted(names)

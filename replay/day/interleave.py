@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,11 +15,20 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from monitor.core.contract import fixed_point
+from monitor.core.contract.events import TS_MAX, TS_MIN
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode import codec
 from monitor.core.decode.batch import Batch, Int64, RefusedRecord, TextColumn
+from replay.day.checks import check_batch, check_nulls, check_table, damage_in, open_parquet
 from replay.day.columns import IDS, dictionary_columns, from_table, schema, slice_batch
-from replay.day.layout import REFUSED, DayError, DayMeta, DayPartition
+from replay.day.layout import (
+    CONTROL,
+    CONTROL_SCHEMA,
+    REFUSED,
+    REFUSED_SCHEMA,
+    DayMeta,
+    DayPartition,
+)
 
 AHEAD_NS = 60 * SECOND_NS
 """How far a topic partition may be ahead of the slowest one, whatever the size of the batches: the
@@ -53,7 +65,8 @@ class PartitionReader:
 
     `refused`: its refused records of later row groups, in offset order; `batch_refused`: those
     among the rows of `batch`. `highest_ts`: the highest event time yielded so far, ns; `before_ts`:
-    that of the last row of the row group before (at first, the day's start).
+    that of the last row of the row group before (at first, the day's start). `path`: of the file;
+    `next_offset`: the lowest that the next row may have.
     """
 
     part: DayPartition
@@ -62,7 +75,9 @@ class PartitionReader:
     file: pq.ParquetFile | None
     highest_ts: int
     before_ts: int
+    path: Path
     row_group: int = 0
+    next_offset: int = 0
     next_row: int = 0
     batch: Batch | None = None
     batch_refused: list[RefusedRecord] = field(default_factory=list)
@@ -87,16 +102,30 @@ class PartitionReader:
             wanted &= _symbol_mask(batch, self.choice.symbols)
         self.batch, self.next_row = batch if wanted.all() else batch.select_rows(wanted), 0
 
+    def _read_group(self, file: pq.ParquetFile) -> Batch:
+        """The next row group, checked."""
+        part = self.part
+        left_out = () if self.choice.ids else IDS
+        names = [n for n in schema(part.kind).names if n not in left_out]
+        with damage_in(self.path):
+            table = file.read_row_group(self.row_group, names)
+            check_table(table, part)
+            batch = from_table(table, part.kind, part.topic, part.partition)
+            check_batch(batch, self.next_offset, part.next_offset)
+            last = int(batch.offset[-1])
+            between = [r.offset for r in takewhile(lambda r: r.offset <= last, self.refused)]
+            if np.isin(between, batch.offset).any():
+                raise ValueError("offset: one is of a record and of a refused record")
+        self.row_group += 1
+        self.next_offset = last + 1
+        return batch
+
     def ensure_batch(self) -> bool:
         """Load rows or refused records where none is left; False at the end."""
         part, file = self.part, self.file
         while self.batch is None or (self.next_row >= len(self.batch) and not self.batch_refused):
             if file is not None and self.row_group < file.num_row_groups:
-                left_out = ("topic", "partition", *(() if self.choice.ids else IDS))
-                names = [n for n in schema(part.kind).names if n not in left_out]
-                table = file.read_row_group(self.row_group, names)
-                self.row_group += 1
-                batch = from_table(table, part.kind, part.topic, part.partition)
+                batch = self._read_group(file)
                 self._select_rows(batch, last=self.row_group == file.num_row_groups)
             elif self.refused:
                 nothing = np.zeros(0, np.int64)
@@ -125,11 +154,53 @@ class PartitionReader:
         return batch
 
 
-def read_refused(path: Path) -> list[tuple[str, RefusedRecord]]:
+def read_refused(path: Path, meta: DayMeta) -> list[tuple[str, RefusedRecord]]:
     """The day's refused records with their kinds, in offset order of each topic partition."""
-    rows = pq.read_table(path / REFUSED).to_pylist()
-    records = [(row.pop("kind"), RefusedRecord(**row)) for row in rows]
+    file = path / REFUSED
+    ends = {(p.kind, p.topic, p.partition): p.next_offset for p in meta.partitions}
+    with damage_in(file):
+        rows = _read_side_table(file, REFUSED_SCHEMA, sum(meta.refused.values()))
+        records = [(row.pop("kind"), RefusedRecord(**row)) for row in rows]
+        if Counter(r.reason for _, r in records) != Counter(meta.refused):
+            raise ValueError("other reasons than day.json counts")
+        if any(not 0 <= r.offset < ends[k, r.topic, r.partition] for k, r in records):
+            raise ValueError("an offset behind the last of its topic partition")
+        if len({(r.topic, r.partition, r.offset) for _, r in records}) != len(records):
+            raise ValueError("an offset twice")
     return sorted(records, key=lambda r: (r[1].topic, r[1].partition, r[1].offset))
+
+
+def read_controls(path: Path, meta: DayMeta) -> list[dict[str, Any]]:
+    """The rows of the control records, in the order in which they were written."""
+    file = path / CONTROL
+    places = {(p.topic, p.partition) for p in meta.partitions}
+    with damage_in(file):
+        rows = _read_side_table(file, CONTROL_SCHEMA, None)
+        for row in rows:
+            # It may be behind the last record: transactions and deletions leave offsets empty.
+            if (row["topic"], row["partition"]) not in places or row["offset"] < 0:
+                raise ValueError("a control record of no place in this day")
+            if not TS_MIN <= row["ts"] <= TS_MAX:
+                raise ValueError(f"ts: {row['ts']} is beyond the contract's bounds")
+    return rows
+
+
+def _read_side_table(path: Path, expected: pa.Schema, rows: int | None) -> list[dict[str, Any]]:
+    repeating = [name for name in ("kind", "topic") if name in expected.names]
+    table = open_parquet(path, expected, rows, repeating).read()
+    check_nulls(table, expected)
+    listed: list[dict[str, Any]] = table.to_pylist()
+    return listed
+
+
+def read_part(path: Path, part: DayPartition) -> pa.Table:
+    """All rows of a topic partition that has a file, checked."""
+    file = path / str(part.file)
+    with damage_in(file):
+        expected, repeating = schema(part.kind), dictionary_columns(part.kind)
+        table = open_parquet(file, expected, part.rows, repeating).read()
+        check_table(table, part)
+        return table.cast(expected)
 
 
 def open_partitions(path: Path, meta: DayMeta, choice: RecordFilter) -> list[PartitionReader]:
@@ -137,21 +208,15 @@ def open_partitions(path: Path, meta: DayMeta, choice: RecordFilter) -> list[Par
     first = meta.span.first_ts if meta.span else 0
     start = max(choice.from_ts, first)
     refused: dict[tuple[str, str, int], list[RefusedRecord]] = {}
-    for kind, r in read_refused(path) if meta.refused else ():
+    for kind, r in read_refused(path, meta):
         refused.setdefault((kind, r.topic, r.partition), []).append(r)
     readers = []
     for p in meta.partitions:
-        file = None
+        file, at = None, path / (p.file or "")
         if p.file is not None:
-            at, encoded = path / p.file, dictionary_columns(p.kind)
-            try:
-                file = pq.ParquetFile(at, read_dictionary=encoded, memory_map=True)
-            except pa.ArrowInvalid as error:
-                raise DayError(f"{at} is damaged ({error}): copy the day anew") from None
-            if file.schema_arrow.names != schema(p.kind).names:
-                raise DayError(f"{at} has other columns than the contract's: import the day anew")
+            file = open_parquet(at, schema(p.kind), p.rows, dictionary_columns(p.kind))
         mine = refused.get((p.kind, p.topic, p.partition), [])
-        readers.append(PartitionReader(p, choice, mine, file, start, first))
+        readers.append(PartitionReader(p, choice, mine, file, start, first, at))
     return readers
 
 

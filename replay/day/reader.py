@@ -10,24 +10,29 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from monitor.core.contract import fixed_point, stepped
 from monitor.core.contract.events import Control
 from monitor.core.decode.batch import ABSENT, COLUMNS, Batch, RefusedRecord
 from monitor.core.decode.stepped_kernels import to_floats
 from replay.day import interleave
+from replay.day.checks import damage_in
 from replay.day.columns import STEPPED, schema
-from replay.day.layout import CONTROL, DayError, read_meta
+from replay.day.layout import MEND, DayError, read_meta
 
 TIMESTAMP = pa.timestamp("ns", "UTC")
 
 
 class Day:
-    """A recorded day to read. Raises `DayError` for a folder that is none or is not whole."""
+    """A recorded day to read. Raises `DayError` for a folder that is none or is not whole.
+
+    The first reading compares the sha256 of every file, so that no record of a damaged day is ever
+    seen; all reading checks the format's invariants (`checks.py`). Both raise `DayError`.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._verified = False
         self.meta = read_meta(path)
 
     @property
@@ -36,11 +41,12 @@ class Day:
         return sum(self.meta.records.values())
 
     def verify(self) -> None:
-        """Read every file and compare its sha256; raises `DayError` where one differs."""
-        for name, file in self.meta.files.items():
-            with (self._path / name).open("rb") as stream:
+        """Read every file once and compare its sha256; raises `DayError` where one differs."""
+        for name, file in () if self._verified else self.meta.files.items():
+            with damage_in(self._path / name), (self._path / name).open("rb") as stream:
                 if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
-                    raise DayError(f"{self._path}: {name} is damaged: copy the day anew")
+                    raise DayError(f"{self._path}: {name} is damaged (its sha256 differs): {MEND}")
+        self._verified = True
 
     def controls(self, bands_interval_ns: int = 1) -> list[Control]:
         """The control records in the order in which they were written, the day's end last.
@@ -48,7 +54,8 @@ class Day:
         The day's end is rounded up to a multiple of `bands_interval_ns`: no record follows, so the
         last interval of the bands is complete and its bands include all records of the day.
         """
-        rows = pq.read_table(self._path / CONTROL).to_pylist()
+        self.verify()
+        rows = interleave.read_controls(self._path, self.meta)
         if self.meta.span is None:
             return [Control(**row) for row in rows]
         end = self.meta.span.end_ts
@@ -57,7 +64,8 @@ class Day:
 
     def refused_records(self) -> list[RefusedRecord]:
         """The records that the contract refused; `batches` yields the same ones in their places."""
-        return [record for _, record in interleave.read_refused(self._path)]
+        self.verify()
+        return [record for _, record in interleave.read_refused(self._path, self.meta)]
 
     def to_arrow(self, kind: str, exact: bool = False) -> pa.Table:
         """All accepted records of a kind ("order", "fill", "book", …), by event time.
@@ -67,8 +75,9 @@ class Day:
         """
         if kind not in COLUMNS:
             raise ValueError(f"no kind {kind!r}: there are {', '.join(COLUMNS)}")
-        parts = [p.file for p in self.meta.partitions if p.kind == kind and p.file is not None]
-        tables = [pq.read_table(self._path / part) for part in parts]
+        self.verify()
+        parts = [p for p in self.meta.partitions if p.kind == kind]
+        tables = [interleave.read_part(self._path, p) for p in parts if p.file is not None]
         table = pa.concat_tables(tables) if tables else schema(kind).empty_table()
         return _to_real_units(table, kind, exact).sort_by("ts")
 
@@ -103,6 +112,7 @@ class Day:
         low = -fixed_point.INT64_MAX if from_ts is None else from_ts
         high = fixed_point.INT64_MAX if to_ts is None else to_ts
         choice = interleave.RecordFilter(rows, named, low, high, ids)
+        self.verify()
         partitions = interleave.open_partitions(self._path, self.meta, choice)
         return interleave.merge_partitions(partitions)
 

@@ -34,21 +34,27 @@ class _ParquetWriter:
             path, fields, compression="zstd", use_dictionary=repeating, write_page_index=False
         )
         self._waiting: list[pa.Table] = []
-        self._rows = 0
+        self._rows = self._bytes = 0
 
     def write(self, table: pa.Table) -> None:
         self._waiting.append(table)
         self._rows += table.num_rows
-        if self._rows >= layout.GROUP_ROWS:
-            whole = pa.concat_tables(self._waiting)
-            full = self._rows // layout.GROUP_ROWS * layout.GROUP_ROWS
-            self._writer.write_table(whole.slice(0, full), row_group_size=layout.GROUP_ROWS)
-            self._waiting, self._rows = [whole.slice(full)], self._rows - full
+        self._bytes += table.nbytes
+        if self._bytes >= layout.GROUP_BYTES:
+            self._flush(self._rows)
+        elif self._rows >= layout.GROUP_ROWS:
+            self._flush(self._rows // layout.GROUP_ROWS * layout.GROUP_ROWS)
+
+    def _flush(self, rows: int) -> None:
+        """Write the first `rows` of those that wait."""
+        whole = pa.concat_tables(self._waiting)
+        self._writer.write_table(whole.slice(0, rows), row_group_size=layout.GROUP_ROWS)
+        rest = whole.slice(rows)
+        self._waiting, self._rows, self._bytes = [rest], rest.num_rows, rest.nbytes
 
     def close(self) -> None:
         if self._rows:
-            whole = pa.concat_tables(self._waiting)
-            self._writer.write_table(whole, row_group_size=layout.GROUP_ROWS)
+            self._flush(self._rows)
         self._writer.close()
 
 
@@ -95,7 +101,7 @@ class DayWriter:
             self._folder / layout.REFUSED, layout.REFUSED_SCHEMA, ["kind", "topic"]
         )
         self._reasons: Counter[str] = Counter()
-        self._left_out: Counter[str] = Counter()
+        self._numbers_left_out: Counter[str] = Counter()
         self._notes: dict[str, Any] = {}
         self._low, self._high = fixed_point.INT64_MAX, -1
 
@@ -109,13 +115,19 @@ class DayWriter:
 
     def declare(self, kind: str, topic: str, partition: int, next_offset: int = 0) -> None:
         """Name a topic partition that may stay empty, so that its end is recorded too."""
-        stream = self._partitions[kind, topic, partition]
+        stream = self._partition(kind, topic, partition)
         stream.next_offset = max(stream.next_offset, next_offset)
+
+    def _partition(self, kind: str, topic: str, partition: int) -> _PartitionState:
+        if partition >= layout.PARTITIONS_MAX:
+            most = f"a recorded day has at most {layout.PARTITIONS_MAX} partitions of a topic"
+            raise DayError(f"{topic}/{partition}: {most}: record fewer")
+        return self._partitions[kind, topic, partition]
 
     def write(self, batch: Batch) -> None:
         """Append a batch with its refused records. Raises `DayError` where offsets do not rise."""
-        stream = self._partitions[batch.kind, batch.topic, batch.partition]
-        self._left_out += batch.left_out
+        stream = self._partition(batch.kind, batch.topic, batch.partition)
+        self._numbers_left_out += batch.left_out
         if len(batch):
             stream.advance_offsets(batch.offset, f"{batch.topic}/{batch.partition}")
             if stream.parquet is None:
@@ -149,6 +161,12 @@ class DayWriter:
     def note(self, name: str, value: Any) -> None:
         """Add a note to `day.json`: how the day came to be, what is odd in it."""
         self._notes[name] = value
+
+    def attach(self, name: str, content: bytes) -> None:
+        """Put a further JSON file in the folder, which is verified with the others."""
+        if not layout.ATTACHMENT.fullmatch(name) or name == layout.META:
+            raise ValueError(f"{name!r} cannot be attached to a recorded day")
+        (self._folder / name).write_bytes(content)
 
     def close(self) -> DayMeta:
         """Write the day's end, sync everything and put the folder in its place."""
@@ -200,13 +218,13 @@ class DayWriter:
             if s.rows:
                 records[kind] += s.rows
         files = {}
-        for path in sorted(self._folder.glob("*/*.parquet")):
+        for path in sorted(p for p in self._folder.rglob("*") if p.is_file()):
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             files[path.relative_to(self._folder).as_posix()] = layout.DayFile(
                 path.stat().st_size, digest
             )
-        left_out = dict(sorted(self._left_out.items()))
+        left_out = dict(sorted(self._numbers_left_out.items()))
         return DayMeta(
             format=layout.FORMAT,
             contract=events.VERSION,
@@ -215,9 +233,9 @@ class DayWriter:
             records=records,
             refused=dict(sorted(self._reasons.items())),
             partitions=parts,
-            notes=self._notes | ({"left_out": left_out} if left_out else {}),
+            notes=self._notes | ({"numbers_left_out": left_out} if left_out else {}),
             files=files,
-        )
+        ).sealed()
 
 
 def replace_folder(path: Path, new: Path) -> None:

@@ -112,7 +112,7 @@ def simulate(
         noted = {"seed": settings.seed, "rate": settings.rate, "accounts": settings.accounts}
         day.note("simulated", noted)
         day.note("incidents", len(plan))
-    (out / INCIDENTS_FILE).write_bytes(encode_plan(plan))
+        day.attach(INCIDENTS_FILE, encode_plan(plan))
     counts = log.record_counts
     return SimulatedDay(out, START_TS, end_ts, sum(counts.values()), counts, plan)
 

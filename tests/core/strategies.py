@@ -93,11 +93,20 @@ _SOURCES = st.fixed_dictionaries({"name": texts, "price": _PRICES, "ts": times})
 _TIERS = st.fixed_dictionaries(
     {"lower_bound": _NOTIONALS, "maintenance_rate": _SHARES}, optional={"initial_rate": _SHARES}
 )
+_CONTRACTS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["linear", "inverse", "quanto"])},
+    optional={"size": _PRICES, "multiplier": _PRICES, "settles_in": texts},
+)
 _BASE = {"kind": st.just("reference"), "ts": times}
 _REFERENCES = st.one_of(
     st.fixed_dictionaries(
         {**_BASE, "symbol": texts, "about": st.just("market")},
-        optional={"tick": _PRICES, "lot": _PRICES, "tiers": st.lists(_TIERS, max_size=4)},
+        optional={
+            "tick": _PRICES,
+            "lot": _PRICES,
+            "tiers": st.lists(_TIERS, max_size=4),
+            "contract": _CONTRACTS,
+        },
     ),
     st.fixed_dictionaries(
         {

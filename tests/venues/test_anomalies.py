@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
+from monitor.core.decode.batch import Ladder
 from monitor.venues.anomalies import FeedAnomalies
 from monitor.venues.bitstamp import Bitstamp
 from tests.venues.feeds import NS, T, created, records_from
@@ -27,5 +28,14 @@ def test_anomalies_do_not_depend_on_chunk_size() -> None:
     for i in range(len(ts)):
         parts.observe_times(ts[i : i + 1])
     assert whole == parts
-    assert (whole.back_count, whole.back_ns_max) == (3, 199 * SECOND_NS)
-    assert whole.break_count == 1
+    assert (whole.back_count, whole.back_ns_max) == (3, 8 * SECOND_NS)
+    assert (whole.ahead_count, whole.ahead_ns_max) == (1, 191 * SECOND_NS)
+    assert (whole.break_count, whole.breaks) == (0, [])
+
+
+def test_locked_and_crossed_books_are_counted() -> None:
+    anomalies = FeedAnomalies()
+    asks = Ladder(np.array([0, 1, 2, 3, 3]), np.array([10, 9, 8]), np.array([1, 1, 1]))
+    bids = Ladder(np.array([0, 1, 2, 3, 4]), np.array([9, 9, 9, 9]), np.array([1, 1, 1, 1]))
+    anomalies.observe_books({"bids": bids, "asks": asks})
+    assert (anomalies.locked_books, anomalies.crossed_books) == (1, 1)

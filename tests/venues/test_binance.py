@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from monitor.venues.adapter import OptionError
 from monitor.venues.binance import Binance
 from tests.venues.feeds import records_from, refused_from
 
@@ -61,7 +64,7 @@ def test_differences_before_the_snapshot_are_applied_when_it_comes() -> None:
     ]
     (book,) = records_from(venue, *early, snapshot(T + 2))
     assert book["bids"] == [["9.95", "6"], ["9.9", "1"], ["9.8", "2"]]
-    assert venue.notes["differences older than the book: dropped"] == 1
+    assert venue.left_out["differences older than the book"] == 1
     assert BREAK not in venue.notes
 
 
@@ -119,3 +122,97 @@ def test_the_receive_time_may_be_in_ns() -> None:
 
 def test_a_snapshot_before_any_market_is_named_is_refused() -> None:
     assert [r.reason for r in refused_from(Binance(), snapshot(T))] == ["missing_field"]
+
+
+def test_contracts_of_coin_m_are_base_units_and_a_reference_says_so_once() -> None:
+    def coin(event: str, **fields: Any) -> str:
+        return line(event, T, **fields).replace("BTCUSDT", "BTCUSD_PERP")
+
+    trade = {"t": 1, "p": "50000", "q": "40", "X": "MARKET", "m": False, "ps": "BTCUSD"}
+    venue = Binance()
+    reference, first, second = records_from(venue, coin("trade", **trade), coin("trade", **trade))
+    assert reference["contract"] == {"type": "inverse", "size": "100", "settles_in": "BTC"}
+    assert reference["ts"] == first["ts"]
+    assert first["quantity"] == second["quantity"] == "0.08"
+    assert refused_from(Binance(), coin("trade", **trade | {"p": "0"}))[0].reason == "out_of_range"
+
+
+def test_differences_of_coin_m_are_applied_as_contracts_and_shown_as_base_units() -> None:
+    lines = [snapshot(T), depth(T + 100, 9, 12, 8, [["9.8", "0"], ["10", "3"]], [])]
+    venue = Binance({"symbol": "DOTUSD_PERP", "contract_size": "20"})
+    lines[1] = lines[1].replace("BTCUSDT", "DOTUSD_PERP")
+    _, before, after = records_from(venue, *lines)
+    assert before["bids"] == [["9.9", "2.02020202"], ["9.8", "4.08163265"]]
+    assert after["bids"] == [["10", "6"], ["9.9", "2.02020202"]]
+
+
+def test_what_is_no_size_of_a_contract_is_refused() -> None:
+    with pytest.raises(OptionError, match="whole USD a contract"):
+        Binance({"contract_size": "0"})
+
+
+def test_trades_count_once_where_a_market_has_both_streams() -> None:
+    venue = Binance()
+    both = {"p": "9.5", "q": "2", "m": False}
+    lines = [line("aggTrade", T, a=5, **both), line("trade", T, t=9, **both)]
+    (fill,) = records_from(venue, *lines, line("trade", T, t=10, **both))
+    assert (fill["trade_id"], fill["side"], fill["quantity"]) == ("5", "buy", "2")
+    assert venue.left_out == {"of trade, whose trades are in another stream too": 2}
+
+
+def test_a_liquidation_order_is_a_fill_of_what_it_filled() -> None:
+    order = {"s": "BTCUSDT", "S": "SELL", "q": "3", "p": "9900", "ap": "9910.5", "z": "2", "T": T}
+    venue = Binance()
+    filled, waiting = line("forceOrder", T, o=order), line("forceOrder", T, o=order | {"z": "0"})
+    (fill,) = records_from(venue, filled, waiting)
+    assert fill == {
+        "kind": "fill",
+        "ts": T * NS,
+        "symbol": "BTCUSDT",
+        "side": "sell",
+        "price": "9910.5",
+        "quantity": "2",
+        "liquidity": "taker",
+        "cause": "liquidation",
+    }
+    assert venue.left_out == {"liquidation orders that had filled nothing yet": 1}
+
+
+def test_the_funding_interval_is_the_time_between_two_funding_times() -> None:
+    hour = 3_600_000
+    times = [T, T, T + 8 * hour, T + 24 * hour, T + 24 * hour + 1]
+    marks = [
+        json.dumps({"e": "markPriceUpdate", "E": T + i, "s": "X", "p": "9", "r": "0.1", "T": at})
+        for i, at in enumerate(times)
+    ]
+    records = records_from(Binance(), *(f"{T}000 {mark}" for mark in marks))
+    found = [record.get("funding_interval_s") for record in records]
+    assert found == [None, None, 8 * 3_600, 8 * 3_600, 8 * 3_600]
+
+
+def test_a_partial_book_replaces_the_book_and_an_envelope_may_hold_a_list() -> None:
+    book = {"e": "depthUpdate", "E": T, "T": T, "s": "X", "u": 7, "b": [["9", "1"]]}
+    one = {"stream": "x@depth20@100ms", "data": book | {"a": [["10", "1"]]}}
+    two = {"stream": "x@depth20@100ms", "data": book | {"T": T + 100, "a": [["11", "1"]]}}
+    mark = {"e": "markPriceUpdate", "E": T, "s": "X", "p": "9"}
+    several = {"stream": "!markPrice@arr", "data": [mark, mark | {"s": "Y"}]}
+    lines = [f"{T}000 {json.dumps(message)}" for message in (one, two, several)]
+    first, second, *marks = records_from(Binance(), *lines)
+    assert (first["asks"], second["asks"]) == ([["10", "1"]], [["11", "1"]])
+    assert [record["symbol"] for record in marks] == ["X", "Y"]
+
+
+def test_a_level_that_is_no_number_is_refused_and_never_enters_the_book() -> None:
+    venue = Binance()
+    records_from(venue, ticker(T), snapshot(T))
+    bad = depth(T + 100, 9, 12, 8, [["NaN", "1"]], []), depth(T + 150, 9, 12, 8, [["1", "-1"]], [])
+    assert [r.reason for r in refused_from(venue, *bad)] == ["wrong_type", "wrong_type"]
+    (book,) = records_from(venue, depth(T + 200, 9, 12, 8, [["9.7", "1"]], []))
+    assert book["bids"] == [["9.9", "1"], ["9.8", "2"], ["9.7", "1"]]
+
+
+def test_a_time_that_is_text_is_refused_at_once() -> None:
+    long = line("trade", T, t=1, p="1", q="1", m=True).replace(
+        f'"T": {T}', f'"T": "{"9" * 10_000}"'
+    )
+    assert [r.reason for r in refused_from(Binance(), long)] == ["wrong_type"]

@@ -131,7 +131,7 @@ def test_an_optimistic_match_is_counted_and_makes_no_fill() -> None:
     venue = Dydx()
     assert records_from(venue, match(T, mode=0, taker=TAKER), match(T, mode=102, taker=TAKER)) == []
     assert venue.source_counts == {"match": 2}
-    assert venue.notes["optimistic matches: their fills count when finalised"] == 2
+    assert venue.left_out["optimistic matches, whose fills count when finalised"] == 2
 
 
 def test_a_liquidation_is_the_liquidated_accounts_fill() -> None:
@@ -163,4 +163,4 @@ def test_an_unknown_kind_is_counted_and_noted() -> None:
     venue = Dydx()
     assert records_from(venue, line("subaccount", T)) == []
     assert venue.source_counts == {"subaccount": 1}
-    assert list(venue.notes) == ["subaccount: not of this format as known; no record made"]
+    assert venue.left_out == {"of the kind subaccount, which is not needed": 1}

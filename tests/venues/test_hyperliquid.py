@@ -97,7 +97,7 @@ def test_other_dexes_have_accounts_of_their_own_and_spot_fills_make_no_record() 
     spots = [told(coin="@107", feeToken="HYPE"), told(coin="PURR/USDC")]
     (fill,) = records_from(venue, block(told(coin="xyz:XYZ100"), *spots))
     assert (fill["account"], fill["symbol"]) == ("0xa/xyz", "xyz:XYZ100")
-    assert venue.notes["fills of spot markets: there is no position in them, no record"] == 2
+    assert venue.left_out["fills of spot markets, which have no positions"] == 2
 
 
 def test_a_wrong_fill_is_refused_alone_and_a_wrong_block_entirely() -> None:
@@ -289,7 +289,7 @@ def test_every_fill_of_a_node_starts_where_the_fills_before_ended(
     report = ingest("hyperliquid", [path], tmp_path / "day")
     with gzip.open(path, "rt") as lines:
         fills = sum(len(json.loads(line)["events"]) for line in lines)
-    spot = report.notes["fills of spot markets: there is no position in them, no record"]
+    spot = report.left_out["fills of spot markets, which have no positions"]
     assert report.source["fills"] == fills == report.records["fill"] + spot
     assert report.refused == {}
     assert "start positions that differ from the fills before: set by a record" not in report.notes

@@ -42,7 +42,7 @@ def test_each_type_becomes_its_record() -> None:
         | {"quantity": "100"},
     ]
     assert venue.source_counts == {"1": 1, "2": 1, "3": 1, "4": 1, "5": 1, "7": 1}
-    assert venue.notes["trading halts and resumptions (type 7)"] == 1
+    assert venue.left_out["trading halts and resumptions (type 7)"] == 1
 
 
 def test_a_cancel_after_full_execution_has_no_time_of_placing() -> None:

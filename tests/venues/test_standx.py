@@ -71,14 +71,14 @@ def test_books_that_repeat_a_timestamp_are_dropped() -> None:
     ]
     assert [b.offset.tolist() for b in (*first, *again)] == [[0], [1]]
     assert venue.source_counts == {"books": 4}
-    assert venue.notes["books that repeat the timestamp before them: dropped"] == 2
+    assert venue.left_out["books that repeat the timestamp before them"] == 2
 
 
 def test_an_invalid_book_is_dropped_and_counted() -> None:
     venue = Standx()
     rows = books((T, [9.9], [10.1]), (T + 1, [9.9], [10.1]), is_valid=[False, True])
     assert [r["ts"] for r in records(venue.read(rows))] == [T + 1]
-    assert venue.notes["books marked invalid by the recorder: dropped"] == 1
+    assert venue.left_out["books that the recorder marked invalid"] == 1
 
 
 @pytest.mark.parametrize(

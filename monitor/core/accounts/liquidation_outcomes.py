@@ -163,7 +163,8 @@ def _position(
 ) -> tuple[Regime, Position]:
     quantity = Fraction(row["quantity"], LIMB)
     entry = Fraction(row["entry"], MONEY_SCALE) / abs(quantity) if regime.at_entry else None
-    return regime, Position(str(symbol), quantity, mark, tiers, entry)
+    fee = regime.closing_fee or Fraction(0)
+    return regime, Position(str(symbol), quantity, mark, tiers, entry, fee)
 
 
 def _is_forced(entries: Int64) -> Bool:

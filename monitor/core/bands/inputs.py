@@ -40,7 +40,8 @@ class MarketInputs(NamedTuple):
     mark and index): their event time, ns. `books` (symbols, `BOOK_WIDTH`): the last that were not
     crossed, codes; zeros where a book is in doubt. `volatility_of` a symbol: realised volatility a
     year (None: not measured yet), and how far apart the steps are that it was measured on, s.
-    `doubts`: by market, what is wrong with its data (`feature_catalogue.QUALITY_FEATURES`).
+    `left_out`: markets whose contract is not linear or not clear, and what it is. `doubts`: by
+    market, what is wrong with its data (`feature_catalogue.QUALITY_FEATURES`).
     """
 
     rules: Mapping[str, tuple[Regime, Tiers]]
@@ -49,6 +50,7 @@ class MarketInputs(NamedTuple):
     mark_times: Int64
     books: Int64
     volatility_of: Callable[[int], tuple[float | None, float]]
+    left_out: Mapping[str, str]
     doubts: Mapping[str, list[str]]
 
     def mark_age_s(self, symbol: int, ts: int) -> float | None:
@@ -88,8 +90,9 @@ class RuleArrays:
     of the requirement at which the backstop takes over; NaN: there is none. `size_rate`: rise of
     the maintenance rate with each unit of quantity. `fee`: closing fee that the venue counts, a
     fraction of notional; `close_fee`: what a forced close would pay beside it. `beta`: move of the
-    market for a move of the common factor by 1. `first_share`: share of a forced position that is
-    closed at once, where its notional is `partial_above` (quote currency) or more.
+    market for a move of the common factor by 1. `whole`: whether the rate of the tier at the mark
+    applies to the whole position. `first_share`: share of a forced position that is closed at once,
+    where its notional is `partial_above` (quote currency) or more.
     """
 
     tier_start: Int32
@@ -102,10 +105,12 @@ class RuleArrays:
     beta: Float64
     first_share: Float64
     partial_above: Float64
+    whole: Bool
 
     @classmethod
     def from_markets(cls, markets: Sequence[tuple[Regime, Tiers]]) -> RuleArrays:
-        """From each market's regime and tier table, without fees and with a beta of 1."""
+        """From each market's regime and tier table, with the fee that the regime counts and a beta
+        of 1."""
         rows = [tier for _, tiers in markets for tier in tiers.rows]
         table = [(float(t.lower_bound), float(t.rate), float(t.deduction)) for t in rows]
         regimes = [regime for regime, _ in markets]
@@ -118,11 +123,12 @@ class RuleArrays:
             at_entry=np.array([r.at_entry for r in regimes], dtype=np.bool_),
             backstop=np.array(ks, dtype=np.float64),
             size_rate=none,
-            fee=none,
+            fee=np.array([float(r.closing_fee or 0) for r in regimes]),
             close_fee=none,
             beta=np.ones(len(markets)),
             first_share=np.array([float(r.first_share) for r in regimes]),
             partial_above=np.array([float(r.partial_above or 0) for r in regimes]),
+            whole=np.array([tiers.whole for _, tiers in markets], dtype=np.bool_),
         )
 
     def at_marks(self, mark: Float64) -> MarketTable:
@@ -137,12 +143,14 @@ class RuleArrays:
         out[arrays.LOWEST_TIER_TOP, more] = self.tiers[arrays.TIER_BOUND, first[more] + 1]
         out[arrays.NEXT_BOUND] = out[arrays.LOWEST_TIER_TOP]
         out[arrays.NEXT_BOUND, self.at_entry] = -1.0
-        out[arrays.LOWEST_TIER_TOP, self.at_entry] = np.inf
+        out[arrays.LOWEST_TIER_TOP, self.at_entry | self.whole] = np.inf
         reach = arrays.FACTOR_REACH * self.beta
         out[arrays.FACTOR_GROWTH] = np.where((reach >= 0.0) & (reach < 1.0), 1.0 + reach, np.inf)
+        out[arrays.FACTOR_GROWTH, self.whole] = 1.0
         out[arrays.FEE], out[arrays.CLOSE_FEE] = self.fee, self.close_fee
         out[arrays.BACKSTOP], out[arrays.SIZE_RATE] = self.backstop, self.size_rate
         out[arrays.AT_ENTRY], out[arrays.BETA] = self.at_entry, self.beta
+        out[arrays.WHOLE] = self.whole
         out[arrays.FIRST_TIER], out[arrays.LAST_TIER] = first, last
         return MarketTable(out, self.tiers)
 

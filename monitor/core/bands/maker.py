@@ -97,7 +97,9 @@ class BandMaker:
         markets, arrays = self._markets(ts, inputs, mark, books, result)
         every = sorted([*markets, *estimates], key=lambda market: market.symbol)
         pools, assumed = int(np.count_nonzero(positions.length)), self.pools.assumed
-        return VenueBands(ts, every, result.by_factor, pools, result.unknown, assumed, arrays)
+        left_out = tuple(sorted(inputs.left_out.items()))
+        factor, unknown = result.by_factor, result.unknown
+        return VenueBands(ts, every, factor, pools, unknown, assumed, left_out, arrays)
 
     def _rule_arrays(self, inputs: MarketInputs) -> RuleArrays:
         names, version = self.pools.market_names, inputs.rules_version

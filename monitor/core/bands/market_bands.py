@@ -138,8 +138,9 @@ class VenueBands:
     `markets`: by name; those with open positions, a mark and a tier table. `by_factor` (fall and
     rise, zone): gross notional of cross accounts that a move of all markets together would make
     due, 1e-6. `unknown`: pools without a mark, a table or a margin for every position. `assumed`:
-    isolated positions whose margin is taken from their leverage. `arrays`: those whose parts the
-    markets show.
+    isolated positions whose margin is taken from their leverage. `left_out`: markets whose contract
+    is not linear, and what it is: bands count in quote currency, so their holders' pools are
+    unknown. `arrays`: those whose parts the markets show.
     """
 
     ts: int
@@ -148,11 +149,12 @@ class VenueBands:
     pools: int
     unknown: int
     assumed: int
+    left_out: tuple[tuple[str, str], ...]
     arrays: tuple[NDArray[Any], ...]
 
     def digest(self, run: ParallelMap = map) -> bytes:
         """Hash of everything in here. `run`: how the parts are hashed."""
-        facts = self.ts, self.pools, self.unknown, self.assumed
+        facts = self.ts, self.pools, self.unknown, self.assumed, self.left_out
         total = hashlib.sha256(repr((facts, [m._digest_fields() for m in self.markets])).encode())
         arrays = [np.ascontiguousarray(array) for array in (self.by_factor, *self.arrays)]
         run = run if sum(array.nbytes for array in arrays) > SERIAL_BYTES else map

@@ -50,6 +50,7 @@ def venue_record(bands: VenueBands) -> dict[str, Any]:
         "pools": bands.pools,
         "unknown_pools": bands.unknown,
         "assumed_margins": bands.assumed,
+        "left_out": dict(bands.left_out),
         "zone_bps": BIN_WIDTH * 1e4,
         "common_factor": moves,
     }

@@ -142,6 +142,7 @@ Action = Literal["new", "replace"]
 CancelReason = Literal["user", "expired", "self_trade", "post_only", "liquidation", "venue"]
 Liquidity = Literal["maker", "taker"]
 FillCause = Literal["trade", "liquidation", "backstop", "adl"]
+ContractType = Literal["linear", "inverse", "quanto"]
 CollateralCause = Literal[
     "deposit", "withdrawal", "isolated_in", "isolated_out", "funding", "rebate", "adjustment"
 ]
@@ -300,6 +301,21 @@ class Tier(BaseModel):
     initial_rate: Share | None = None
 
 
+class ContractTerms(BaseModel):
+    """What one contract of a market is. Quantities of records are base units all the same."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    type: ContractType
+    size: Annotated[
+        Quantity | None, Field(description="of a contract: base units; inverse: quote currency")
+    ] = None
+    multiplier: Annotated[
+        Multiple | None, Field(description="quanto: settlement currency for each unit of price")
+    ] = None
+    settles_in: Annotated[Key | None, Field(description="absent: the quote currency")] = None
+
+
 class _Reference(MarketEvent):
     kind: Literal["reference"] = "reference"
 
@@ -314,6 +330,7 @@ class MarketReference(_Reference):
     tiers: Annotated[list[Tier] | None, Field(max_length=64)] = None
     mark_rule: Key | None = None
     path: Key | None = None
+    contract: ContractTerms | None = None
 
 
 class PositionReference(_Reference):

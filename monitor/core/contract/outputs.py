@@ -156,6 +156,9 @@ class VenueBandsRecord(_OutputModel):
     pools: Annotated[int, Field(ge=0)]
     unknown_pools: Annotated[int, Field(description="without mark, table or margin", ge=0)]
     assumed_margins: Annotated[int, Field(description="taken from leverage", ge=0)]
+    left_out: Annotated[
+        dict[str, str], Field(description="markets without bands, and the contract that is why")
+    ]
     zone_bps: float
     common_factor: Factor
 

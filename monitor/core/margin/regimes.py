@@ -1,12 +1,24 @@
 """The venues' margin regimes: which requirement, which mark, and what happens under water.
 
-Data only: the formulas are in `liquidation_price.py`. A new venue is an entry here, and its
-published prices are vectors in `tests/vectors`. Sources: the venues' own pages on liquidation and
-on mark price, of 2024–2025.
+Data, and which version of a rule a date has: the formulas are in `liquidation_price.py`. A new
+venue is an entry here, and its published prices are vectors in `tests/vectors`. Sources: the
+venues' own pages on liquidation and on mark price, of 2024–2026. Of the tier law and closing fee:
+
+- Binance (COIN-M and USD-M): marginal rates with a cumulative amount, in the settlement currency;
+  both legs of hedge mode share one price in cross margin ("How to Calculate Liquidation Price of
+  COIN-M Futures Contracts", read 2026-11).
+- OKX: a position's tier goes by contracts and its rate holds for all of it; the taker fee counts,
+  0.05 % without a fee class ("Futures and perpetuals: margin and liquidation", read 2026-11).
+- BitMEX: a risk limit's rate holds for the whole position, at its entry value ("Liquidation",
+  "Risk limits", read 2026-11).
+- Deribit: the rate rises with the position's size in coin ("Linear perpetual", read 2026-11).
+- Bybit: maintenance at entry value until it became the mark value ("The New Margin Calculation" of
+  September 2025; the formula of isolated positions as of 27 May 2026, read 2026-11).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from monitor.core.margin.liquidation_price import Regime
@@ -40,6 +52,8 @@ _DYDX_STEPS = (
     "deleveraging against pseudo-random counterparties",
 )
 _OKX_STEPS = ("two tiers down at a time", _TAKEOVER)
+_TAKER_FEE = Fraction(5, 10_000)
+"""Of an account without a fee class, at OKX and Gate."""
 
 REGIMES: dict[str, Regime] = {
     regime.name: regime
@@ -60,6 +74,7 @@ REGIMES: dict[str, Regime] = {
             MARK_RULES["binance"],
             (_CANCEL, "one large immediate-or-cancel", _TAKEOVER, _FUND),
             adl="profit × margin ratio",
+            hedge_mode=True,
         ),
         Regime(
             "bybit",
@@ -67,9 +82,18 @@ REGIMES: dict[str, Regime] = {
             (_CANCEL, "one risk tier down at a time", "fill-or-kill", _TAKEOVER),
             adl="on a drawdown of the fund",
             at_entry=True,
+            hedge_mode=True,
+            rule="until 2026-05-26: maintenance at entry value",
         ),
-        Regime("okx", MARK_RULES["okx"], _OKX_STEPS, counts_fee=True),
-        Regime("gate", MARK_RULES["okx"], _OKX_STEPS, counts_fee=True),
+        Regime(
+            "okx",
+            MARK_RULES["okx"],
+            _OKX_STEPS,
+            closing_fee=_TAKER_FEE,
+            whole_position=True,
+            hedge_mode=True,
+        ),
+        Regime("gate", MARK_RULES["okx"], _OKX_STEPS, closing_fee=_TAKER_FEE, hedge_mode=True),
         Regime(
             "drift",
             MARK_RULES["oracle"],
@@ -80,6 +104,8 @@ REGIMES: dict[str, Regime] = {
             MARK_RULES["fair"],
             (_CANCEL, "one risk limit down at a time", "fill-or-kill", _TAKEOVER),
             adl="profit × leverage",
+            at_entry=True,
+            whole_position=True,
         ),
         Regime(
             "deribit",
@@ -88,7 +114,34 @@ REGIMES: dict[str, Regime] = {
             cooldown_s=1.0,
             adl="profit",
         ),
-        Regime("generic", MARK_RULES["oracle"], ("market order",)),
+        Regime("generic", MARK_RULES["oracle"], ("market order",), hedge_mode=True),
     )
 }
 """Every margin regime by name. A `reference` record's `regime` names one."""
+
+LATER_RULES: dict[str, tuple[tuple[str, Regime], ...]] = {
+    "bybit": (
+        (
+            "2026-05-27",
+            replace(
+                REGIMES["bybit"],
+                at_entry=False,
+                extra_margin_fee=Fraction(55, 100_000),
+                rule="since 2026-05-27: maintenance at the mark",
+            ),
+        ),
+    )
+}
+"""What a regime became, and the day (UTC) from which it holds, earliest first."""
+
+
+def regime_at(name: str, day: str | None) -> Regime | None:
+    """The regime `name` as it held on `day` (UTC, 2026-05-27); None: there is none of that name.
+
+    Without a day it is the rule that the venue had for longest, the one in `REGIMES`.
+    """
+    regime = REGIMES.get(name)
+    if day is not None:
+        for since, later in LATER_RULES.get(name, ()):
+            regime = later if day >= since else regime
+    return regime

@@ -6,6 +6,9 @@ The deductions (the "cumulative amount" of Binance) make the requirement continu
 Because rates never fall from tier to tier, the maximum over all rows is that of the row which holds
 the notional, so no solver here needs to search for its tier. All numbers are exact rationals, so
 that a notional on a bound is compared exactly.
+
+Other venues apply the rate of a position's tier to the whole of it, MM(N) = r_t · N (OKX, the risk
+limits of BitMEX), or bound their tiers by contracts. Such a tier does not move with the price.
 """
 
 from __future__ import annotations
@@ -25,9 +28,10 @@ class TierError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TierRow:
-    """One tier: from `lower_bound` of notional (quote currency, inclusive) upwards.
+    """One tier: from `lower_bound` (inclusive) of what the table goes by upwards.
 
-    `rate` and `initial_rate` are fractions of notional; `deduction` is quote currency.
+    `rate` and `initial_rate` are fractions of notional. `lower_bound` and `deduction` are in the
+    currency of the notional, or in contracts where the table is by contracts.
     """
 
     lower_bound: Fraction
@@ -40,6 +44,9 @@ class TierRow:
 class Tiers:
     """A whole table, lowest tier first.
 
+    `whole`: the rate of the tier that holds the position applies to all of it, and nothing is
+    deducted. `by_contracts`: bounds are numbers of contracts, else they are notional.
+
     >>> table = Tiers.from_rows([(Fraction(0), Fraction("0.05"), None),
     ...                   (Fraction(1000), Fraction("0.1"), None)])
     >>> table.rows[1].deduction, table.index_at(Fraction(1000))
@@ -47,12 +54,17 @@ class Tiers:
     """
 
     rows: tuple[TierRow, ...]
+    whole: bool = False
+    by_contracts: bool = False
 
     @classmethod
     def from_rows(
         cls,
         rows: Iterable[tuple[Fraction, Fraction, Fraction | None]],
         first_deduction: Fraction = Fraction(0),
+        *,
+        whole: bool = False,
+        by_contracts: bool = False,
     ) -> Tiers:
         """Build from (lower bound, maintenance rate, initial rate or None), lowest first.
 
@@ -76,6 +88,7 @@ class Tiers:
                 )
             if table:
                 deduction = _next_deduction(table[-1], number, bound, rate)
+                deduction = Fraction(0) if whole else deduction
             elif bound != 0 and first_deduction == 0:
                 raise TierError(
                     f"tier 0 starts at {float(bound):g}: the first lower bound must be 0"
@@ -83,7 +96,7 @@ class Tiers:
             table.append(TierRow(bound, rate, deduction, initial))
         if not table:
             raise TierError("the table has no rows: give at least one maintenance rate")
-        return cls(tuple(table))
+        return cls(tuple(table), whole, by_contracts)
 
     @classmethod
     def flat(cls, rate: Fraction) -> Tiers:
@@ -91,23 +104,26 @@ class Tiers:
         return cls.from_rows([(Fraction(0), rate, None)])
 
     @classmethod
-    def from_reference(cls, tiers: Sequence[Tier]) -> Tiers:
+    def from_reference(cls, tiers: Sequence[Tier], *, whole: bool = False) -> Tiers:
         """From a `reference` record's rows (grid integers of the contract)."""
         rows = []
         for t in tiers:
             bound, rate = Fraction(t.lower_bound, MONEY_SCALE), Fraction(t.maintenance_rate, SCALE)
             initial = None if t.initial_rate is None else Fraction(t.initial_rate, SCALE)
             rows.append((bound, rate, initial))
-        return cls.from_rows(rows)
+        return cls.from_rows(rows, whole=whole)
 
-    def index_at(self, notional: Fraction) -> int:
-        """Index of the row that holds `notional`; a bound itself belongs to the higher row."""
-        return max(bisect_right(self.rows, notional, key=lambda row: row.lower_bound) - 1, 0)
+    def index_at(self, amount: Fraction) -> int:
+        """Index of the row that holds `amount`; a bound itself belongs to the higher row."""
+        return max(bisect_right(self.rows, amount, key=lambda row: row.lower_bound) - 1, 0)
 
-    def initial(self, notional: Fraction) -> Fraction | None:
-        """Initial margin (quote currency) at the highest leverage allowed, if the table says."""
-        rate = self.rows[self.index_at(notional)].initial_rate
-        return None if rate is None else rate * notional
+    def fixed_rate(self, amount: Fraction) -> Fraction | None:
+        """The rate of all of a position of `amount`, where its tier does not move with the price;
+        None: it does."""
+        if not (self.whole or self.by_contracts):
+            return None
+        row = self.rows[self.index_at(amount)]
+        return row.rate - row.deduction / amount
 
 
 def _next_deduction(last: TierRow, number: int, bound: Fraction, rate: Fraction) -> Fraction:

@@ -36,8 +36,9 @@ from monitor.core.decode.batch import ABSENT, Batch, TextColumn
 from monitor.core.decode.codec import validate_record
 from monitor.core.event_time.repeats import MET
 from monitor.core.event_time.watermark import NEVER
+from monitor.core.margin.contract_types import LINEAR, Contract
 from monitor.core.margin.liquidation_price import Regime
-from monitor.core.margin.regimes import REGIMES
+from monitor.core.margin.regimes import REGIMES, regime_at
 from monitor.core.margin.tiers import TierError, Tiers
 from monitor.core.marks import market_rows
 from monitor.core.marks.mark_filter import MarkFilter
@@ -50,6 +51,8 @@ BOOK_DOUBTS = {"unsound_book", "stale_book"}
 """Conditions in which a market's book says nothing."""
 KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
 """Kinds of records that are read here."""
+UNNAMED = "unknown: a name of coin-margined contracts, and no reference says contract"
+"""Why a market has no bands whose contract may be linear or not."""
 PendingRule = tuple[int, int, int, int, bytes]
 """A market's rules or an insurance fund: the time from which it counts; ts, partition, offset; the
 record."""
@@ -61,18 +64,20 @@ class VenueState(Stateful):
     By symbol, as codes: `raw_marks`, the last mark and index, trusted or not (what the venue acted
     on); `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`, the last that were not
     crossed. By symbol, ns: `mark_times`, of the last trusted mark and index. By market:
-    `rule_records`, the last rules with a table that can be used, and `market_rules`, what they say;
-    `rules_version` rises with every change. `funds`: insurance fund by market ("": the venue's),
-    1e-6. `written`: ts, partition and offset of each of these rules and funds. `unread`: reference
-    records that could not be read, and tier tables refused. `changes`: entries of the cell that was
-    applied last (`ENTRY_COLUMNS`), without those that came late, and their effects
-    (`EFFECT_COLUMNS`); no part of a snapshot.
+    `rule_records`, the last rules with a table that can be used, and `market_rules`, what they say
+    of linear contracts; `rules_version` rises with every change. `contract_types`: of markets whose
+    reference says it; `left_out`: those with rules but without bands, and the type of contract that
+    is why. `funds`: insurance fund by market ("": the venue's), 1e-6. `written`: ts, partition and
+    offset of each of these rules, contracts and funds. `unread`: reference records that could not
+    be read, and tier tables refused. `changes`: entries of the cell that was applied last
+    (`ENTRY_COLUMNS`), without those that came late, and their effects (`EFFECT_COLUMNS`); no part
+    of a snapshot.
     """
 
     STATE = (
         "ledger", "_entries", "_late", "_marks", "_books", "_pending_rules", "raw_marks",
-        "trusted_marks", "mark_times", "last_books", "rule_records", "funds", "written", "unread",
-        "mark_filter", "outcomes", "_passed_cell",
+        "trusted_marks", "mark_times", "last_books", "rule_records", "contract_types", "funds",
+        "written", "unread", "mark_filter", "outcomes", "_passed_cell",
     )  # fmt: skip
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -92,6 +97,9 @@ class VenueState(Stateful):
         self.last_books = GrowableRows(BOOK_WIDTH, 0)
         self.rule_records: dict[str, bytes] = {}
         self.market_rules: dict[str, tuple[Regime, Tiers]] = {}
+        self.contract_types: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
+        self._rules: dict[str, tuple[Regime, Tiers]] = {}
         self.rules_version = 0
         self.funds: dict[str, int] = {}
         self.written: dict[str, tuple[int, int, int]] = {}
@@ -112,7 +120,7 @@ class VenueState(Stateful):
             books[self.ledger.symbols.intern(TextColumn.from_strings(names)), VALUES:] = 0
         return MarketInputs(
             self.market_rules, self.rules_version, self.trusted_marks.data, self.mark_times.data,
-            books, self.mark_filter.volatility_of, doubts,
+            books, self.mark_filter.volatility_of, self.left_out, doubts,
         )  # fmt: skip
 
     def add_batch(self, batch: Batch) -> None:
@@ -262,23 +270,46 @@ class VenueState(Stateful):
         for _, ts, partition, offset, raw in rules:
             at = ts, partition, offset
             event = validate_record(raw, "reference")
-            if isinstance(event, MarketReference) and event.tiers is not None:
-                try:
-                    tiers = Tiers.from_reference(event.tiers)
-                except TierError:
-                    self.unread["tiers"] += 1
-                    continue
-                if not self._is_last(f"rules {event.symbol}", at):
-                    continue
-                regime = REGIMES.get(event.regime or "", REGIMES["generic"])
-                self.rule_records[event.symbol] = raw
-                self.market_rules[event.symbol] = regime, tiers
-                self.rules_version += 1
+            if isinstance(event, MarketReference):
+                self._set_market(event, raw, at)
             elif isinstance(event, InsuranceFundReference):
                 if self._is_last(f"fund {event.symbol or ''}", at):
                     self.funds[event.symbol or ""] = event.amount
-            elif not isinstance(event, MarketReference):
+            else:
                 self.unread["reference"] += 1
+
+    def _set_market(self, event: MarketReference, raw: bytes, at: tuple[int, int, int]) -> None:
+        """Take a market's contract and its rules, each where the record gives it."""
+        symbol = event.symbol
+        if event.contract is not None and self._is_last(f"contract {symbol}", at):
+            self.contract_types[symbol] = event.contract.type
+        if event.tiers is not None:
+            day = np.datetime64(event.ts, "ns").astype("datetime64[D]")
+            regime = regime_at(event.regime or "", str(day)) or REGIMES["generic"]
+            try:
+                tiers = Tiers.from_reference(event.tiers, whole=regime.whole_position)
+            except TierError:
+                self.unread["tiers"] += 1
+            else:
+                if self._is_last(f"rules {symbol}", at):
+                    self.rule_records[symbol] = raw
+                    self._rules[symbol] = regime, tiers
+        self._sort_market(symbol)
+
+    def _sort_market(self, symbol: str) -> None:
+        """Give a market with rules bands where its contract is linear, else leave it out."""
+        rules = self._rules.get(symbol)
+        if rules is None:
+            return
+        of_venue = Contract.at_venue(rules[0].name, symbol)
+        kind = self.contract_types.get(symbol) or (of_venue.type if of_venue else UNNAMED)
+        self.market_rules.pop(symbol, None)
+        self.left_out.pop(symbol, None)
+        if kind == LINEAR:
+            self.market_rules[symbol] = rules
+        else:
+            self.left_out[symbol] = kind
+        self.rules_version += 1
 
     def _is_last(self, what: str, at: tuple[int, int, int]) -> bool:
         """Whether nothing later by ts, partition and offset has been written there."""
@@ -291,7 +322,8 @@ class VenueState(Stateful):
         """Hash of everything applied: equal for equal sets of records."""
         symbols = self.ledger.symbols
         records, funds = sorted(self.rule_records.items()), sorted(self.funds.items())
-        plain = self.mark_filter.doubted, records, funds, self.unread
+        types = sorted(self.contract_types.items())
+        plain = self.mark_filter.doubted, records, types, funds, self.unread
         parts = [self.ledger.digest(), self.outcomes.digest(), *(repr(v).encode() for v in plain)]
         self._grow()
         names = symbols.names(np.arange(len(symbols)))
@@ -309,6 +341,7 @@ class VenueState(Stateful):
         ]
         self.written = {what: (ts, p, offset) for what, (ts, p, offset) in self.written.items()}
         records, self.rule_records, self.market_rules = self.rule_records, {}, {}
+        self._rules, self.left_out = {}, {}
         self._set_rules([(0, *self.written[f"rules {s}"], raw) for s, raw in records.items()])
 
 

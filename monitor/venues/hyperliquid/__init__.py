@@ -31,7 +31,7 @@ class Hyperliquid(LineAdapter):
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
-        self.blocks = NodeBlocks(self.source_counts, self.notes)
+        self.blocks = NodeBlocks(self.source_counts, self.notes, self.left_out)
         self.tables = HyperliquidTables(self.options, self.source_counts, self.notes)
 
     def begin_file(self, file: str) -> None:

@@ -19,8 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from monitor.core.contract.fixed_point import SCALE, format_decimal
 from monitor.core.contract.stepped import ONE, PLAIN, count
-from monitor.core.contract.units import MILLISECOND_NS
-from monitor.venues.parse import Record, UnreadableError, read_json
+from monitor.venues.parse import Record, UnreadableError, integer, milliseconds, read_json
 
 SIDES = {"B": "buy", "A": "sell"}
 _METHODS = {"market": "liquidation", "backstop": "backstop"}
@@ -35,8 +34,8 @@ _SPOT = re.compile(r"@\d+|.+/.+")
 class NodeBlocks:
     """Parses blocks; keeps the position of every account in every market."""
 
-    def __init__(self, source: Counter[str], notes: Counter[str]) -> None:
-        self._source, self._notes = source, notes
+    def __init__(self, source: Counter[str], notes: Counter[str], left_out: Counter[str]) -> None:
+        self._source, self._notes, self._left_out = source, notes, left_out
         self._positions: dict[tuple[str, str], int] = {}
         self._block: int | None = None
         """The number of the block before."""
@@ -44,9 +43,9 @@ class NodeBlocks:
     def parse(self, raw: bytes) -> list[Record]:
         """The records of a block: marks, then positions and fills."""
         block = read_json(raw)
-        number, events = block["block_number"], block["events"]
-        if not isinstance(number, int) or not isinstance(events, list):
-            raise UnreadableError("wrong_type", "block_number is no integer or events no list")
+        number, events = integer(block["block_number"], "block_number"), block["events"]
+        if not isinstance(events, list):
+            raise UnreadableError("wrong_type", "events: no list")
         self._source["blocks"] += 1
         if self._block is not None and number > self._block + 1:
             self._notes["blocks missing between those there"] += number - self._block - 1
@@ -58,7 +57,7 @@ class NodeBlocks:
         for account, d in events:
             self._source["fills"] += 1
             if _SPOT.fullmatch(d["coin"]):
-                self._notes["fills of spot markets: there is no position in them, no record"] += 1
+                self._left_out["fills of spot markets, which have no positions"] += 1
                 continue
             fill = self._fill(account, d, number)
             records += [*self._position_records(fill, d), fill]
@@ -74,7 +73,7 @@ class NodeBlocks:
         dex, crossed = _DEX.fullmatch(str(coin)), d.get("crossed")
         return {
             "kind": "fill",
-            "ts": time * MILLISECOND_NS if isinstance(time, int) else time,
+            "ts": milliseconds(time) if isinstance(time, int) else time,
             "seq": number,
             "symbol": coin,
             "account": f"{user}/{dex[1]}" if dex and isinstance(user, str) else user,
@@ -95,7 +94,7 @@ class NodeBlocks:
         if not by or by["liquidatedUser"] != user:
             return "trade"
         if by["method"] not in _METHODS:
-            self._notes[f"liquidations by {by['method']!r}: not known, taken as liquidation"] += 1
+            self._notes["liquidations by another method than market and backstop"] += 1
         return _METHODS.get(by["method"], "liquidation")
 
     def _position_records(self, fill: Record, d: dict[str, Any]) -> list[Record]:

@@ -21,7 +21,9 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Any
 
-from monitor.core.contract.fixed_point import MONEY_SCALE, quantise
+from pydantic_core import PydanticCustomError
+
+from monitor.core.contract.fixed_point import MONEY_SCALE, quantise, read_decimal
 from monitor.core.contract.stepped import PLAIN, count
 from monitor.core.contract.units import SECOND_NS
 from monitor.venues.adapter import OptionError
@@ -69,8 +71,8 @@ class HyperliquidTables:
     ) -> None:
         self._maintenance_rate = options.get("maintenance", MAINTENANCE)
         try:
-            rate = Fraction(self._maintenance_rate)
-        except (ValueError, ZeroDivisionError):
+            rate = Fraction(read_decimal(self._maintenance_rate))
+        except PydanticCustomError:
             rate = Fraction(0)
         if not 0 < rate < Fraction(1, 2):
             raise OptionError(

@@ -53,13 +53,15 @@ ROWS = [(0, "0.004"), (5_000, "0.005"), (60_000, "0.01"), (300_000, "0.02"), (10
 FIVE = Tiers.from_rows([(F(bound), F(rate), None) for bound, rate in ROWS])
 NAMES = ["hyperliquid", "bybit", "okx", "deribit", "binance", "generic"]
 REGIME = [REGIMES[name] for name in NAMES]
+WHOLE = replace(FIVE, whole=True, rows=tuple(replace(row, deduction=F(0)) for row in FIVE.rows))
+TIERS = [WHOLE if regime.whole_position else FIVE for regime in REGIME]
 MARK = np.array([50_000.0, 3_000.0, 150.0, 2.5, 0.12, 1.0])
 FEE = np.array([0.0, 0.0, 0.0006, 0.0, 0.0, 0.0])
 CLOSE = np.full(6, 0.0005)
 RISE = np.array([0.0, 0.0, 0.0, 1e-9, 0.0, 0.0])
 BETA = np.array([1.0, 1.2, 1.5, 0.8, 1.0, 0.5])
 RULES = replace(
-    RuleArrays.from_markets([(r, FIVE) for r in REGIME]),
+    RuleArrays.from_markets(list(zip(REGIME, TIERS, strict=True))),
     fee=FEE,
     close_fee=CLOSE,
     size_rate=RISE,
@@ -102,7 +104,7 @@ def exact(p: PositionArrays, pool: int, i: int, extra: float = 0.0) -> list[floa
 
     def position(j: int) -> Position:
         m = p.market[j]
-        return Position("X", F(p.quantity[j]), F(MARK[m]), FIVE, F(p.entry[j]),
+        return Position("X", F(p.quantity[j]), F(MARK[m]), TIERS[m], F(p.entry[j]),
                         F(FEE[m]) + F(extra), F(RISE[m]))  # fmt: skip
 
     equity = F(p.cash[pool]) + sum(F(p.quantity[j]) * F(MARK[p.market[j]]) for j in span)
@@ -289,9 +291,9 @@ def test_at_a_factor_root_a_cross_pool_has_just_its_maintenance() -> None:
                 m = p.market[i]
                 moved = MARK[m] * (1 + BETA[m] * f)
                 equity += p.quantity[i] * (moved - MARK[m])
-                moved_position = Position("X", F(p.quantity[i]), F(MARK[m]), FIVE, F(p.entry[i]),
-                               size_rate=F(RISE[m]))  # fmt: skip
-                need += requirement(REGIME[m], moved_position, F(moved))
+                position = Position("X", F(p.quantity[i]), F(MARK[m]), TIERS[m], F(p.entry[i]),
+                                    size_rate=F(RISE[m]))  # fmt: skip
+                need += requirement(REGIME[m], position, F(moved))
             gross = sum(abs(p.quantity[i]) * MARK[p.market[i]] for i in span)
             assert equity == pytest.approx(float(need), abs=1e-9 * gross)
             met += 1

@@ -20,6 +20,7 @@ from monitor.core.margin.liquidation_price import (
     LIQUIDATION_K,
     Position,
     crossing,
+    requirement,
 )
 from monitor.core.margin.liquidation_price import prices as four_prices
 from monitor.core.margin.regimes import REGIMES
@@ -266,3 +267,103 @@ def test_a_pool_that_cannot_be_liquidated_by_a_fall_has_no_price() -> None:
     result = four_prices(GENERIC, position, F(150), F(0))
     assert result.liquidation.price is None
     assert result.liquidation.tier is None
+
+
+# Contracts in coin, hedge mode, whole positions
+
+
+def balance(legs: list[Position], equity: Fraction, other: Fraction, price: Fraction) -> Fraction:
+    """Equity less the requirement of a pool at `price`, by each contract's own formula."""
+    left = equity - other
+    for leg in legs:
+        if leg.inverse:
+            left += leg.quantity * (1 / leg.price - 1 / price)
+            notional = leg.size / price
+        else:
+            left += leg.quantity * (price - leg.price)
+            notional = leg.size * price
+        left -= leg.fee * notional + maintenance(leg.tiers, notional)
+        left -= leg.size_rate * (notional if leg.inverse else leg.size) * notional
+    return left
+
+
+@given(
+    pools(), st.fractions(F(10), F(10**5), max_denominator=100), st.sampled_from([F(0), F("1e-9")])
+)
+def test_an_inverse_pool_has_exactly_its_maintenance_at_its_liquidation_price(
+    pool: tuple[Position, Fraction, Fraction], price: Fraction, size_rate: Fraction
+) -> None:
+    linear, equity, other = pool
+    face = linear.quantity * linear.price * price  # as much coin as the linear one has quote
+    position = replace(linear, quantity=face, price=price, inverse=True, size_rate=size_rate)
+    result = crossing(GENERIC, position, equity, other, LIQUIDATION_K).price
+    if result is not None:
+        scale = position.value(result) + equity
+        assert abs(balance([position], equity, other, result)) < F("1e-15") * scale
+
+
+@given(pools())
+def test_an_inverse_position_is_a_linear_one_against_it_in_one_over_the_price(
+    pool: tuple[Position, Fraction, Fraction],
+) -> None:
+    linear, equity, other = pool
+    inverse = replace(linear, quantity=-linear.quantity, price=1 / linear.price, inverse=True)
+    result = crossing(GENERIC, inverse, equity, other, LIQUIDATION_K).price
+    assert (F(0) if result is None else 1 / result) == root(*pool)
+
+
+@given(pools(), st.fractions(F(1, 20), F(2), max_denominator=50), st.booleans())
+def test_both_legs_of_hedge_mode_meet_the_root_of_the_pools_balance_by_bisection(
+    pool: tuple[Position, Fraction, Fraction], share: Fraction, inverse: bool
+) -> None:
+    position, equity, other = pool
+    position = replace(position, inverse=inverse)
+    legs = [position, replace(position, quantity=-share * position.quantity)]
+    if balance(legs, equity, other, position.price) <= 0:
+        return
+    there = crossing(GENERIC, legs[0], equity, other, LIQUIDATION_K, legs[1])
+    back = crossing(GENERIC, legs[1], equity, other, LIQUIDATION_K, legs[0])
+    assert (there.price, there.other_side) == (back.price, back.other_side)
+    sides: dict[bool, Fraction | None] = {True: None, False: None}  # above today's price, below
+    for price in (there.price, there.other_side):
+        if price is not None:
+            sides[price > position.price] = price
+    for up, expected in sides.items():
+        far = position.price * (F(10**9) if up else F(1, 10**9))
+        if balance(legs, equity, other, far) >= 0:
+            continue
+        near = position.price
+        for _ in range(80):
+            middle = F(float((near + far) / 2))
+            if balance(legs, equity, other, middle) >= 0:
+                near = middle
+            else:
+                far = middle
+        assert expected is not None
+        assert abs(float(expected) - float(near)) <= 1e-9 * max(float(near), float(position.price))
+
+
+def test_the_other_legs_rates_may_make_a_rise_the_danger_for_a_net_long_pool() -> None:
+    tiers = Tiers.flat(F("0.1"))
+    legs = [Position("X", F(100), F(10), tiers), Position("X", F(-95), F(10), tiers)]
+    result = crossing(GENERIC, legs[0], F(300), F(0), LIQUIDATION_K, legs[1])
+    assert result.price == (300 - 50) / F("14.5")  # 300 + 5 (x − 10) = 0.1 · 195 x
+    assert result.other_side is None
+
+
+def test_the_rate_of_a_whole_position_is_that_of_its_tier_and_stays() -> None:
+    rows = [(F(0), F("0.01"), None), (F(1000), F("0.05"), None)]
+    whole = Tiers.from_rows(rows, whole=True)
+    position = Position("X", F(10), F(100), whole)
+    assert requirement(GENERIC, position) == 50
+    price = crossing(GENERIC, position, F(100), F(0), LIQUIDATION_K).price
+    assert price == F(900) / F("9.5")  # 9.5 · 94.7 is below the bound of 1000
+
+
+def test_tiers_by_contracts_do_not_move_with_the_price() -> None:
+    rows = [(F(0), F("0.01"), None), (F(20), F("0.05"), None)]
+    by_contracts = Tiers.from_rows(rows, by_contracts=True)
+    position = Position("X", F(4), F(100), by_contracts, contracts=F(40))
+    # 1 % of half of it and 5 % of the other half, at any price.
+    assert requirement(GENERIC, position) == 12
+    assert requirement(GENERIC, position, F(50)) == 6

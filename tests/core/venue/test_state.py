@@ -16,6 +16,7 @@ from monitor.core.contract.events import TOPICS, Control
 from monitor.core.decode.codec import decode
 from monitor.core.engine import Engine, EngineOutput
 from monitor.core.settings import AccountSettings, EngineSettings
+from monitor.core.venue.state import VenueState
 from tests.core.bands.position_arrays import forced_zones
 
 SECOND = 10**9
@@ -125,6 +126,43 @@ def test_without_a_mark_or_a_table_nothing_is_guessed() -> None:
         _, bands = run([r for r in BASE if r["kind"] != missing] + account)
         assert bands[-1].markets == []
         assert bands[-1].unknown == 1
+
+
+@pytest.mark.parametrize(
+    ("symbol", "regime", "contract", "why"),
+    [("BTCUSD_PERP", "binance", None, "inverse"), ("ETHUSD", "bitmex", None, "quanto"),
+     ("SOL", "generic", {"type": "inverse", "size": 10}, "inverse"),
+     ("BTCUSD", "generic", None, "unknown"), ("BTCUSD", "generic", {"type": "linear"}, None)],
+)  # fmt: skip
+def test_a_market_that_is_not_linear_is_left_out_and_says_why(
+    symbol: str, regime: str, contract: dict[str, Any] | None, why: str | None
+) -> None:
+    rules = table(symbol) | {"regime": regime}
+    records = [rules, mark(100, symbol), deposit("a", 60), fill("a", "buy", 10)]
+    records[3]["symbol"] = symbol
+    if contract:  # In a record of its own, as an import writes it, after the table or before it.
+        terms = {"kind": "reference", "about": "market", "symbol": symbol, "contract": contract}
+        records.insert(symbol == "SOL", terms)
+    engine, bands = run(records)
+    if why is None:
+        assert [m.symbol for m in bands[-1].markets] == [symbol]
+        assert bands[-1].left_out == ()
+        return
+    assert bands[-1].markets == []
+    assert bands[-1].unknown == 1
+    assert [(name, text[: len(why)]) for name, text in bands[-1].left_out] == [(symbol, why)]
+    again = VenueState(EngineSettings())
+    again.restore(engine.venue.snapshot())
+    assert again.left_out == engine.venue.left_out
+    assert again.market_rules == {}
+
+
+def test_the_rule_of_the_records_day_counts() -> None:
+    engine, _ = run([table() | {"regime": "bybit"}])  # November 2025
+    assert engine.venue.market_rules["SOL"][0].at_entry
+    months = 250 * 86_400
+    engine, _ = run([table() | {"regime": "bybit", "at": months}], end_s=months + 10)
+    assert not engine.venue.market_rules["SOL"][0].at_entry
 
 
 def test_a_table_whose_rates_fall_is_refused_and_the_last_good_one_stays() -> None:

@@ -72,13 +72,14 @@ def test_a_line_without_its_newline_and_windows_line_ends_are_read(tmp_path: Pat
 
 
 def test_bad_lines_are_refused_with_their_bytes_and_the_rest_is_kept(tmp_path: Path) -> None:
-    bad = [b"", b"\xff", b'{"kind":"cancel","ts":1}', b'{"kind":"nonsense"}']
-    (tmp_path / "feed").write_bytes(b"\n".join([LINES[0], *bad, LINES[1]]) + b"\n")
+    bad = [b"\xff", b'{"kind":"cancel","ts":1}', b'{"kind":"nonsense"}']
+    blank = [b"", b" \r", b""]
+    (tmp_path / "feed").write_bytes(b"\n".join([LINES[0], *blank, *bad, LINES[1]]) + b"\n")
     report = ingest("canonical", [tmp_path / "feed"], tmp_path / "day")
     day = Day(tmp_path / "day")
     assert report.records["cancel"] == 2
     assert sorted(r.raw for r in day.refused_records()) == sorted(bad)
-    assert sum(report.refused.values()) == 4
+    assert (sum(report.refused.values()), report.left_out) == (3, {"blank": 3})
     assert report.refused == day.meta.refused
 
 

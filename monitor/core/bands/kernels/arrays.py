@@ -49,15 +49,16 @@ def tuple_type(name: type, *columns: Any) -> Any:
 
 (
     MARK, INVERSE_MARK, RATE, DEDUCTION, NEXT_BOUND, FEE, CLOSE_FEE, BACKSTOP, SIZE_RATE, AT_ENTRY,
-    FIRST_TIER, LAST_TIER, BETA, LOWEST_TIER_TOP, FACTOR_GROWTH,
-) = range(15)  # fmt: skip
+    FIRST_TIER, LAST_TIER, BETA, LOWEST_TIER_TOP, FACTOR_GROWTH, WHOLE,
+) = range(16)  # fmt: skip
 """Rows of `MarketTable.rows`. `RATE` and `DEDUCTION` are those of the lowest tier, where nearly
-every position is. `LOWEST_TIER_TOP`: a notional below it stays in the lowest tier at any price; ∞
-where the requirement is that of the entry value. `NEXT_BOUND`: the same for the notional at the
-mark, but −1 there, so that no notional is below it. `FACTOR_GROWTH`: the largest factor by which a
-move of the common factor within reach multiplies a notional; ∞ where the gap between equity and
-requirement is no straight line."""
-TABLE_ROWS = 15
+every position is. `WHOLE`: the rate of the tier at the mark applies to the whole position and
+stays. `LOWEST_TIER_TOP`: a notional below it stays in the lowest tier at any price; ∞ where the
+requirement is that of the entry value, or its tier stays. `NEXT_BOUND`: the bound for the notional
+at the mark, but −1 where the requirement is that of the entry value, so that no notional is below
+it. `FACTOR_GROWTH`: the largest factor by which a move of the common factor within reach multiplies
+a notional; ∞ where the gap between equity and requirement is no straight line."""
+TABLE_ROWS = 16
 TIER_BOUND, TIER_RATE, TIER_DEDUCTION = range(3)
 """Rows of `MarketTable.tiers`: a tier's lowest notional, its rate and its deduction."""
 TIER_ROWS = 3

@@ -42,6 +42,7 @@ from monitor.core.bands.kernels.arrays import (
     STRESS,
     UNITS_MAX,
     WARN_K,
+    WHOLE,
     ZONE_BACKSTOP,
     ZONE_BANKRUPTCY,
     ZONE_LIQUIDATION,
@@ -115,6 +116,7 @@ def apply_higher_tiers(n, entry, block, markets):  # type: ignore[no-untyped-def
     table, tiers = markets
     q, market, slot, notional = block.quantity, block.market, block.slot, block.notional
     bent, requirement, others, rate = block.bent, block.requirement, block.others, block.rate
+    value, drift = block.value, block.drift
     for t in range(n):
         if bent[t] != 0.0 and notional[t] >= table[NEXT_BOUND, market[t]]:
             m = market[t]
@@ -123,6 +125,11 @@ def apply_higher_tiers(n, entry, block, markets):  # type: ignore[no-untyped-def
             if table[AT_ENTRY, m] != 0.0:
                 # The maintenance is the same at every price, whatever the tier.
                 rate[t] = others[t] = 0.0
+            elif table[WHOLE, m] != 0.0:
+                # Its tier stays, so all its lines are straight.
+                rate[t] = requirement[t] / notional[t]
+                drift[t] = (value[t] - requirement[t]) * table[BETA, m]
+                bent[t] = 0.0
 
 
 @inner_njit(types.void(INT, BLOCK, F2, FLOAT32_1))

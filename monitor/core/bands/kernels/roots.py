@@ -31,6 +31,7 @@ from monitor.core.bands.kernels.arrays import (
     TIER_DEDUCTION,
     TIER_RATE,
     WARN_K,
+    WHOLE,
     inner_njit,
 )
 
@@ -77,11 +78,12 @@ def maintenance_of(m, q, entry, table, tiers):  # type: ignore[no-untyped-def]
     """Maintenance of a position at the mark, whatever its tier."""
     z = abs(q)
     value = z * (entry if table[AT_ENTRY, m] != 0.0 else table[MARK, m])
-    if value < table[LOWEST_TIER_TOP, m] and table[AT_ENTRY, m] == 0.0:
+    whole = table[WHOLE, m] != 0.0
+    if value < table[LOWEST_TIER_TOP, m] and table[AT_ENTRY, m] == 0.0 and not whole:
         rate = table[RATE, m] + table[SIZE_RATE, m] * z
         return rate * value - table[DEDUCTION, m]
     first, last = np.int64(table[FIRST_TIER, m]), np.int64(table[LAST_TIER, m])
-    tier = tier_of(tiers, first, last, value)
+    tier = tier_of(tiers, first, last, z * table[MARK, m] if whole else value)
     rate = tiers[TIER_RATE, tier] + table[SIZE_RATE, m] * z
     return rate * value - tiers[TIER_DEDUCTION, tier]
 
@@ -190,6 +192,8 @@ def solve_tier_by_tier(t, q, m, value, others, costs, backstop, markets, x):  # 
     rise = table[SIZE_RATE, m] * abs(q)
     # Most roots lie in the tier of today's notional, or in that of the root before.
     tier = tier_of(tiers, first, last, abs(q) * table[MARK, m])
+    if table[WHOLE, m] != 0.0:
+        first, last = tier, tier + 1
     for row in range(PRICES):
         kind = row % STRESS
         k = 0.0

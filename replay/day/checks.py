@@ -1,0 +1,227 @@
+"""The invariants of a recorded day's Parquet files, derived from the columns of each kind.
+
+A file whose sha256 is that of `day.json` is what the writer wrote. These checks hold for a day
+whose `day.json` was changed with it: a record that the contract would refuse is never replayed, and
+no file costs more memory than a row group may have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from monitor.core.contract import events, stepped
+from monitor.core.decode import codec
+from monitor.core.decode.batch import COLUMNS, Batch, Column, Int64, text_columns
+from monitor.core.decode.stepped_kernels import to_floats
+from replay.day.columns import schema
+from replay.day.layout import GROUP_BYTES_MAX, GROUP_ROWS, MEND, DayError, DayPartition
+
+_NOTIONAL_SURE = events.NOTIONAL_MAX * 0.999
+"""Below this a product of doubles shows that a record's notional is within the contract's bound."""
+_QUANTITY_STEP = 10 ** (stepped.FINE - stepped.PLAIN)
+"""Codes of quantities below 1 are multiples of this."""
+
+
+@contextmanager
+def damage_in(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged Parquet file makes pyarrow raise into a `DayError` that names it."""
+    try:
+        yield
+    except DayError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+        first = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise DayError(f"{path} is damaged ({first}): {MEND}") from None
+
+
+def open_parquet(
+    path: Path, expected: pa.Schema, rows: int | None, repeating: list[str]
+) -> pq.ParquetFile:
+    """The file at `path`, if it has just these columns and `rows` rows in groups that fit memory.
+
+    `rows`: None for a file whose rows are not counted elsewhere. `repeating`: columns that may be
+    dictionary-encoded, and are read so. Raises `DayError`.
+    """
+    with damage_in(path):
+        file = pq.ParquetFile(path, read_dictionary=repeating, memory_map=True)
+        columns = [_plain(field) for field in file.schema_arrow]
+        if not pa.schema(columns).equals(expected, check_metadata=True):
+            raise DayError(f"{path} has other columns than the contract's: import the day anew")
+        if rows is not None and file.metadata.num_rows != rows:
+            count = f"{file.metadata.num_rows:,} rows, and {rows:,} by day.json"
+            raise DayError(f"{path} has {count}: {MEND}")
+        for number in range(file.num_row_groups):
+            _check_group(file.metadata.row_group(number), repeating)
+    return file
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    """The field as it is in the file, where it was read as a dictionary."""
+    if pa.types.is_dictionary(field.type):
+        return field.with_type(field.type.value_type)
+    return field
+
+
+def _check_group(group: pq.RowGroupMetaData, repeating: list[str]) -> None:
+    if not 0 < group.num_rows <= GROUP_ROWS:
+        raise ValueError(f"a row group of {group.num_rows:,} rows")
+    if group.total_byte_size > GROUP_BYTES_MAX:
+        raise ValueError(f"a row group of {group.total_byte_size:,} bytes")
+    for number in range(group.num_columns):
+        column = group.column(number)
+        name = column.path_in_schema.partition(".")[0]
+        if column.num_values > group.num_rows * events.LEVELS_MAX:
+            raise ValueError(f"{name}: {column.num_values:,} values in {group.num_rows:,} rows")
+        if column.has_dictionary_page and name not in repeating:
+            raise ValueError(f"{name}: encoded with a dictionary")
+
+
+def check_nulls(table: pa.Table, expected: pa.Schema) -> None:
+    """Every buffer of `table` is well formed (text is UTF-8), and nothing required is null."""
+    for name in table.column_names:
+        column, field = table.column(name), expected.field(name)
+        column.validate(full=True)
+        if not field.nullable and column.null_count:
+            raise ValueError(f"{name}: {column.null_count:,} nulls")
+
+
+def check_table(table: pa.Table, part: DayPartition) -> None:
+    """The values of rows of a part are such as the contract accepts, column by column.
+
+    Raises `ValueError` and pyarrow's errors that say what is wrong.
+    """
+    check_nulls(table, schema(part.kind))
+    if pc.unique(table.column("topic")).to_pylist() != [part.topic]:
+        raise ValueError(f"records of another topic than {part.topic}")
+    if pc.unique(table.column("partition")).to_pylist() != [part.partition]:
+        raise ValueError(f"records of another partition than {part.partition}")
+    for column in COLUMNS[part.kind]:
+        if column.type == "ladder":
+            _check_ladder(table, column.name)
+        elif column.name not in table.column_names:
+            continue  # an id column that was not asked for
+        elif column.type == "enum":
+            others = set(_distinct(table, column.name).to_pylist()) - {None, *column.values}
+            if others:
+                raise ValueError(f"{column.name}: {min(map(str, others))!a}")
+        elif column.type == "text":
+            _check_text(_distinct(table, column.name), column.name)
+        elif column.type not in ("json", "flag"):
+            _check_range(table, column)
+
+
+def _distinct(table: pa.Table, name: str) -> pa.Array:
+    """The values of a text column; where it is encoded with a dictionary, each of them once."""
+    array = table.column(name).combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        raise ValueError(f"{name}: more text than a row group may have")
+    return array.dictionary if isinstance(array, pa.DictionaryArray) else array
+
+
+def _check_text(array: pa.Array, name: str) -> None:
+    """Not empty, not too long, nothing that cannot be shown, as the contract's texts are."""
+    length = pc.min_max(pc.utf8_length(array)).as_py()
+    shortest, longest = length["min"], length["max"]
+    if shortest is None:
+        return
+    _, offsets, data = array.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1]
+    text = bytes(memoryview(data)[bounds[0] : bounds[-1]]).decode() if data is not None else ""
+    if shortest < 1 or longest > events.TEXT_MAX or not text.isprintable() or " " in text:
+        raise ValueError(f"{name}: text that is empty, too long or cannot be shown")
+
+
+def _check_range(table: pa.Table, column: Column) -> None:
+    limits = pc.min_max(table.column(column.name)).as_py()
+    low, high = limits["min"], limits["max"]
+    if low is not None and (low < column.low or high > column.high):
+        wrong = low if low < column.low else high
+        raise ValueError(f"{column.name}: {wrong} is beyond the contract's bounds")
+    if low is not None and column.type == "quantity":
+        _check_quantities(table.column(column.name).drop_null().to_numpy(), column.name)
+
+
+def _check_quantities(codes: Int64, name: str) -> None:
+    """Below 1 they are on the grid of 1e-8, coarser than that of prices."""
+    size = np.abs(codes)
+    if ((size < stepped.PLAIN_FROM) & (size % _QUANTITY_STEP != 0)).any():
+        raise ValueError(f"{name}: a quantity of more than {stepped.PLAIN} places")
+
+
+def _check_ladder(table: pa.Table, name: str) -> None:
+    """Sizes of both lists agree, numbers are above 0, and the best level comes first."""
+    price, quantity = (
+        table.column(f"{name}_{what}").combine_chunks() for what in ("price", "quantity")
+    )
+    size = pc.list_value_length(price).to_numpy(zero_copy_only=False)
+    if not np.array_equal(size, pc.list_value_length(quantity).to_numpy(zero_copy_only=False)):
+        raise ValueError(f"{name}: prices and quantities differ in number")
+    if size.max(initial=0) > events.LEVELS_MAX:
+        raise ValueError(f"{name}: {size.max()} levels")
+    prices, quantities = price.flatten(), quantity.flatten()
+    if prices.null_count or quantities.null_count:
+        raise ValueError(f"{name}: levels without a number")
+    values, sizes = prices.to_numpy(), quantities.to_numpy()
+    row = np.repeat(np.arange(len(size)), size)
+    if len(values) and min(values.min(), sizes.min()) <= 0:
+        raise ValueError(f"{name}: a level that is not above 0")
+    if len(values) and max(values.max(), sizes.max()) > stepped.CODE_MAX:
+        raise ValueError(f"{name}: a level beyond the contract's bounds")
+    _check_quantities(sizes, name)
+    better = values[1:] > values[:-1] if name == "asks" else values[1:] < values[:-1]
+    if not better[row[1:] == row[:-1]].all():
+        raise ValueError(f"{name}: levels that are not best first")
+
+
+def check_batch(batch: Batch, next_offset: int, end_offset: int) -> None:
+    """What concerns several columns: offsets rise from `next_offset` on and stay below
+    `end_offset`, and the contract accepts whole records of which columns alone do not show it."""
+    if not len(batch):
+        return
+    if (np.diff(batch.offset) <= 0).any():
+        raise ValueError("offset: they do not rise")
+    if batch.offset[0] < next_offset or batch.offset[-1] >= end_offset:
+        raise ValueError(f"offset: not from {next_offset} to below {end_offset}")
+    for column in text_columns(batch.kind):
+        if column.type == "json" and batch.kind != "reference":
+            adapter = _json_adapter(batch.kind, column.name)
+            for text in filter(None, batch.texts[column.name].to_strings()):
+                adapter.validate_json(text)
+    judged = batch.select_rows(_undecided_rows(batch))
+    if len(judged):
+        source = batch.kind, batch.topic, batch.partition, judged.offset
+        verdict = codec.decode(*source, codec.encode(judged))
+        if verdict.refused:
+            refused = verdict.refused[0]
+            raise ValueError(f"offset {refused.offset}: {refused.reason} {refused.detail}")
+        if not np.array_equal(verdict.numbers["ts"], judged.numbers["ts"]):
+            raise ValueError("ts: other times than in the records themselves")
+
+
+@cache
+def _json_adapter(kind: str, name: str) -> TypeAdapter[Any]:
+    """The model of a nested field."""
+    return TypeAdapter(events.KINDS[kind].model_fields[name].annotation)
+
+
+def _undecided_rows(batch: Batch) -> NDArray[np.bool_]:
+    """Rows that only the whole record decides: rules, and those whose notional may be too much."""
+    if batch.kind == "reference":
+        return np.ones(len(batch), bool)
+    rows = np.zeros(len(batch), bool)
+    if {"price", "quantity"} <= batch.numbers.keys():
+        price, quantity = (batch.numbers[name] for name in ("price", "quantity"))
+        notional = to_floats(price) * to_floats(quantity)
+        rows |= (price > 0) & (quantity > 0) & (notional >= _NOTIONAL_SURE)
+    return rows

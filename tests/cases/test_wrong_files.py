@@ -1,0 +1,81 @@
+"""An import of what is no feed of the venue says what it looks like, ends with 1, leaves no day.
+
+Source: public reports of exports in UTF-16, of files of another venue, of archives and error pages
+in the place of data, of damaged Parquet, and of compressed files that unpack without end. Read
+2026-11.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import resource
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.cases.front_door import brinkwatch
+
+LOBSTER = "".join(f"{34_200 + i}.5,1,{i},100,5850000,1\n" for i in range(200))
+
+
+@pytest.mark.parametrize(
+    ("venue", "raw", "says"),
+    [
+        ("lobster", LOBSTER.encode("utf-16"), "it looks like UTF-16"),
+        ("canonical", LOBSTER.encode(), "it reads as a feed of lobster; import it as that"),
+        ("lobster", b"PK\x03\x04" + bytes(100), "a zip archive: unpack it first"),
+        ("binance", b"<html>not there</html>\n", "HTML or XML"),
+        ("dydx", b"\n" * 100_000, "left out were 100,000 blank"),
+        ("dydx", b"", "no records of dydx"),
+        ("bitstamp", b"x\n" * 150_000, "lines were refused"),
+    ],
+)
+def test_what_is_no_feed_is_named(tmp_path: Path, venue: str, raw: bytes, says: str) -> None:
+    (tmp_path / "feed").write_bytes(raw)
+    done = brinkwatch("import", venue, tmp_path / "feed", tmp_path / "day")
+    assert (done.returncode, says in done.stderr) == (1, True), done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["feed"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+@pytest.mark.parametrize("content", [b"\n", b"\0"])
+def test_what_unpacks_without_end_is_refused_early(
+    tmp_path: Path, pack: object, content: bytes
+) -> None:
+    (tmp_path / "feed").write_bytes(pack(content * (64 << 20)))  # type: ignore[operator]
+    done = brinkwatch("import", "dydx", tmp_path / "feed", tmp_path / "day")
+    assert done.returncode == 2
+    assert "unpacks to more than 250 times its size" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["feed"]
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 800_000  # kB
+
+
+def _books(tmp_path: Path) -> bytes:
+    levels = [[9.0]] * 50
+    columns = {f"{s}_{w}": levels for s in ("bid", "ask") for w in ("prices", "quantities")}
+    times = pa.array(range(1_700_000_000_000, 1_700_000_000_050), pa.timestamp("ms"))
+    table = pa.table({"timestamp": times, "symbol": ["A"] * 50, **columns})
+    pq.write_table(table, tmp_path / "sound")
+    return (tmp_path / "sound").read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "wrong types"])
+def test_damaged_parquet_of_a_venue_is_refused_in_words(tmp_path: Path, damage: str) -> None:
+    raw = bytearray(_books(tmp_path))
+    (tmp_path / "sound").unlink()
+    feed = tmp_path / "feed.parquet"
+    if damage == "cut":
+        feed.write_bytes(raw[: len(raw) // 2])
+    elif damage == "flipped":
+        raw[len(raw) // 3 : len(raw) // 3 + 40] = b"\xff" * 40
+        feed.write_bytes(raw)
+    else:
+        names = ["timestamp", "symbol", "price", "quantity", "side"]
+        pq.write_table(pa.table({name: [[1]] for name in names}), feed)
+    done = brinkwatch("import", "standx", feed, tmp_path / "day")
+    assert done.returncode == 2
+    assert "is damaged or not of standx's format" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["feed.parquet"]
