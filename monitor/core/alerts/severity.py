@@ -11,7 +11,8 @@ CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
 """A desk acts on five times the usual, and looks at twice the usual."""
 DOUBT_SEVERITY: dict[str, Severity] = {
     "outlying_mark": "critical", "outlying_index": "critical", "outlying_source": "warning",
-    "stale_source": "warning",
+    "stale_source": "warning", "time_jump": "warning", "late_share": "warning",
+    "delay": "warning",
 }  # fmt: skip
 """The severity of a price in doubt: while the mark or the index is not believed, all margins and
 bands are as of the last good one."""

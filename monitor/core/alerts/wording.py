@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from monitor.core.alerts import formatting as fmt
 from monitor.core.alerts.incidents import Incident
-from monitor.core.contract.feature_catalogue import DOUBTED_PRICES, FEATURES, SILENCE_FEATURES
-from monitor.core.contract.units import SECOND_NS
+from monitor.core.contract.feature_catalogue import (
+    DOUBTED_PRICES,
+    FEATURES,
+    SILENCE_FEATURES,
+    TIME_FEATURES,
+)
+from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart
 from monitor.core.settings import EngineSettings
 
@@ -48,6 +53,8 @@ class Wording:
             return self._price_doubt(incident)
         if f.stream in SILENCE_FEATURES:
             return self._silence(incident)
+        if f.stream in TIME_FEATURES:
+            return self._time_rule(incident)
         if len(f.all_parts) == 1:
             return self._one_stream(incident)
         joint = all(part.detector == JOINT for part in f.parts)
@@ -150,6 +157,25 @@ class Wording:
             f"No record in topic {where} for {lasted}, where the longest silence was "
             f"{fmt.format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
         )
+
+    def _time_rule(self, incident: Incident) -> str:
+        """A record whose time nothing bears out, many late records, or a delay that has flipped."""
+        f, over = incident.finding, incident.status == "resolved"
+        kind, rule = TIME_FEATURES[f.stream]
+        where = f"topic {self._topics[kind]}, partition {f.partition}"
+        if rule == "time_jump":
+            ahead = f"+{fmt.format_number(float(f.facts['ahead_s'] or 0))} s"
+            what = f"Offset {f.facts['offset']} of {where} claims a time {ahead} ahead of its log"
+            rest = f"over: quiet for {self._quiet(incident)}" if over else "it is refused"
+            return f"{what}, which nothing bears out: {rest}"
+        observed, expected = (int(f.facts[name] or 0) for name in ("observed", "expected"))
+        if rule == "late_share":
+            share = fmt.format_percent(observed / max(1, expected))
+            rest = "few again" if over else "they do not count in their windows"
+            return f"{share} of the last records in {where} came too late: {rest}"
+        mean, usual = (fmt.format_number(n / MILLISECOND_NS) for n in (observed, expected))
+        rest = "back to what is usual" if over else f"{self._since(f)}"
+        return f"Records in {where} come {mean} ms late in the mean, usual {usual} ms: {rest}"
 
     def _price_doubt(self, incident: Incident) -> str:
         """A price that a rule did not believe, and what is used in its place."""
