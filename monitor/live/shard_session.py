@@ -40,7 +40,7 @@ class ShardSession(OwnerSession):
         for part in polled.parts:
             batch = part.decode()
             self.shard.step(batch)
-            self.refuse(part, batch.refused, self.shard.admission.jump_offsets)
+            self.refuse(part, batch.refused, self.shard.jumped)
         self.setup.progress_board.write(self.partition, self.shard.closed_ns, self.shard.latest_ns)
 
     def time_elsewhere_ns(self) -> int:

@@ -101,7 +101,7 @@ class VenueSession(OwnerSession):
         for part in polled.parts:
             batch = part.decode()
             self._add_output(output, self.venue.step(batch))
-            self.refuse(part, batch.refused, self.venue.jumped_offsets)
+            self.refuse(part, batch.refused, self.venue.jumped)
         while self._inbox:
             # One that does not follow the last comes again through Kafka, after what is missing.
             report = self._inbox.popleft()

@@ -20,7 +20,7 @@ from monitor.core.event_time.clock_kernel import (
     WAITING,
     Judgement,
 )
-from monitor.core.event_time.watermark import PartitionClock
+from monitor.core.event_time.watermark import KeyHashes, PartitionClock
 from monitor.core.tables.interner import hash_text
 
 TIME_JUMP = "time_jump"
@@ -99,9 +99,7 @@ class AdmissionControl:
         before = clock.position
         waiting = self._waiting.get(source)
         if len(batch):
-            stamps = batch.append_ts if batch.append_ts is not None else _EMPTY
-            columns = batch.offset, batch.numbers["ts"], stamps
-            judgement = clock.admit(*columns, functools.partial(key_hashes, batch))
+            judgement = clock.admit(*clock_columns(batch))
         else:
             judgement = clock.blank()
         taken: set[int] = set()
@@ -166,6 +164,12 @@ class AdmissionControl:
             clock.restore(clock_state)
             if rows is not None:
                 self._waiting[source] = batch_from_state(rows)
+
+
+def clock_columns(batch: Batch) -> tuple[Int64, Int64, Int64, KeyHashes]:
+    """What a clock needs of a batch: the arguments of `PartitionClock.admit`."""
+    stamps = _EMPTY if batch.append_ts is None else batch.append_ts
+    return batch.offset, batch.numbers["ts"], stamps, functools.partial(key_hashes, batch)
 
 
 def key_hashes(batch: Batch, rows: slice) -> UInt64:

@@ -89,7 +89,7 @@ class TimeNotice(NamedTuple):
     """Something about a topic partition's time that a rule decided; `over`: that it has ended.
 
     `about`: `TIME_JUMPS`: the record at `offset` was refused, `observed` is its time and
-    `expected` the clock's, ns. `LATE_SHARE`: `observed` late records of `expected`. `DELAY`: a
+    `expected` the log's before it, ns. `LATE_SHARE`: `observed` late records of `expected`. `DELAY`: a
     minute's mean and the usual one, ns. `ts`: event time at which it was decided, ns.
     """
 
@@ -113,8 +113,9 @@ steps (ns); lateness in force and its ceiling (ns); the watermark that an earlie
 records that wait; the end of the current minute; whether the rules of late records and of delay
 fire; the usual delay (ns), and from how many minutes."""
 CLOCK = column_numbers(CLOCK_COLUMNS)
-WAITING_COLUMNS = ("row", "offset", "ts", "key", "stamp", "strikes")
-"""A claim that waits: its row among the verdicts, its record, ordinary records behind it."""
+WAITING_COLUMNS = ("row", "offset", "ts", "key", "stamp", "clock", "strikes")
+"""A claim that waits: its row among the verdicts, its record, the time that its log had come to
+before it (ns), ordinary records behind it."""
 _WAIT = column_numbers(WAITING_COLUMNS)
 MINUTE_COLUMNS = ("records", "late", "delay", "delays")
 _MINUTE = column_numbers(MINUTE_COLUMNS)
@@ -358,8 +359,9 @@ def release(state, out, reached, floor):  # type: ignore[no-untyped-def]
 def _refuse_one(state, out, claim, at, ts):  # type: ignore[no-untyped-def]
     out.verdict[claim[_WAIT.row]] = JUMP
     out.times[claim[_WAIT.row]] = at
-    clock_ns = max(state.clock[CLOCK.high], ts)
-    _notice(out, clock_ns, TIME_JUMPS, claim[_WAIT.offset], claim[_WAIT.ts], clock_ns, 0)
+    now = max(state.clock[CLOCK.high], ts)
+    before = now if claim[_WAIT.clock] == NEVER else claim[_WAIT.clock]
+    _notice(out, now, TIME_JUMPS, claim[_WAIT.offset], claim[_WAIT.ts], before, 0)
 
 
 @njit((STATE, JUDGEMENT, INT, INT, INT), cache=True, nogil=True)
@@ -436,14 +438,15 @@ def _weigh(clock, t, stamp, floor):  # type: ignore[no-untyped-def]
     return ADMITTED if t <= max(high, floor) + _reach(clock) else WAITING
 
 
-@njit((STATE, RECORDS, INT, INT), cache=True, nogil=True)
-def _wait(state, records, i, row):  # type: ignore[no-untyped-def]
+@njit((STATE, RECORDS, INT, INT, INT), cache=True, nogil=True)
+def _wait(state, records, i, row, floor):  # type: ignore[no-untyped-def]
     claim = state.waiting[state.clock[CLOCK.waiting]]
     claim[_WAIT.row] = row
     claim[_WAIT.offset] = records.offset[i]
     claim[_WAIT.ts] = records.ts[i]
     claim[_WAIT.key] = np.int64(records.keys[i] >> np.uint64(1))
     claim[_WAIT.stamp] = records.stamps[i] if records.stamps.size else ABSENT
+    claim[_WAIT.clock] = max(state.clock[CLOCK.high], floor)
     claim[_WAIT.strikes] = 0
     state.clock[CLOCK.waiting] += 1
 
@@ -487,7 +490,7 @@ def admit(records, controls, start, base, state, out):  # type: ignore[no-untype
             fate = _weigh(clock, t, stamp, floor)
             if fate != ADMITTED:
                 clock[CLOCK.position] = at + 1
-                _wait(state, records, i, base + i)
+                _wait(state, records, i, base + i, floor)
                 if fate == JUMP:
                     k = clock[CLOCK.waiting] - 1
                     _refuse_one(state, out, state.waiting[k], at, floor)

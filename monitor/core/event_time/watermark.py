@@ -80,8 +80,16 @@ class PartitionClock(Stateful):
     @property
     def waiting_offsets(self) -> list[int]:
         """Offsets of the records that wait for others to bear out their time, rising."""
-        offsets: list[int] = self._waiting[:, kernel.WAITING_COLUMNS.index("offset")].tolist()
-        return offsets
+        return self._waiting_column("offset")
+
+    @property
+    def waiting_times(self) -> list[int]:
+        """Event times of the same records, ns."""
+        return self._waiting_column("ts")
+
+    def _waiting_column(self, name: str) -> list[int]:
+        column: list[int] = self._waiting[:, kernel.WAITING_COLUMNS.index(name)].tolist()
+        return column
 
     @property
     def _floor(self) -> int:
@@ -124,7 +132,9 @@ class PartitionClock(Stateful):
             hashes = np.zeros(n, np.uint64)
             hashes[start:] = keys(slice(start, n))
             state = self._state(n - start)
-            kernel.admit(records._replace(keys=_read_only(hashes)), controls, start, base, state, out)
+            kernel.admit(
+                records._replace(keys=_read_only(hashes)), controls, start, base, state, out
+            )
             self._waiting = state.waiting[: self._clock[CLOCK.waiting]].copy()
         return out
 
