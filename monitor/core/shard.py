@@ -50,8 +50,9 @@ class Shard(Stateful):
     """
 
     STATE = (
-        "windows", "_reported_offsets", "_reported_waiting", "_reported_until", "symbols", "accounts", "tally",
-        "admission", "_open", "_measure", "_history", "_judges", "_seen_symbols", "_next", "_chain",
+        "windows", "_reported_offsets", "_reported_waiting", "_reported_until", "symbols",
+        "accounts", "tally", "admission", "_open", "_measure", "_history", "_judges",
+        "_seen_symbols", "_next", "_chain",
     )  # fmt: skip
 
     def __init__(

@@ -31,9 +31,10 @@ class ShardReport:
 
     It covers, by kind, the records from offset `low` to below `high`, but for those whose time
     nothing bears out yet: the last report left out those at the offsets `waited`, this one leaves
-    out those at `waiting`. And it covers the windows of index `since` to below `until`. All windows that end by `closed_ns` are closed; `latest_ns` is the
-    highest event time read, beyond which control records may close windows. `windows` (closed
-    windows of a symbol), `chain` (the digest) and `tally` (`RecordCounts.snapshot`) are so far.
+    out those at `waiting`. And it covers the windows of index `since` to below `until`. All windows
+    that end by `closed_ns` are closed; `latest_ns` is the highest event time read, beyond which
+    control records may close windows. `windows` (closed windows of a symbol), `chain` (the digest)
+    and `tally` (`RecordCounts.snapshot`) are so far.
     """
 
     partition: int

@@ -245,8 +245,8 @@ def _times_of(times: Int64 | None, rows: int) -> Int64:
 
 def _join_texts(first: TextColumn, second: TextColumn) -> TextColumn:
     parts = first.compact(), second.compact()
-    buffer, length = (np.concatenate(c) for c in zip(*((p.buffer, p.length) for p in parts)))
-    return TextColumn.end_to_end(buffer, length)
+    buffer = np.concatenate([part.buffer for part in parts])
+    return TextColumn.end_to_end(buffer, np.concatenate([part.length for part in parts]))
 
 
 def _join_ladders(first: Ladder, second: Ladder) -> Ladder:

@@ -98,10 +98,7 @@ class AdmissionControl:
         clock = self.clocks[source]
         before = clock.position
         waiting = self._waiting.get(source)
-        if len(batch):
-            judgement = clock.admit(*clock_columns(batch))
-        else:
-            judgement = clock.blank()
+        judgement = clock.admit(*clock_columns(batch)) if len(batch) else clock.blank()
         taken: set[int] = set()
         for record in batch.refused:
             if record.offset < before or record.offset in taken:

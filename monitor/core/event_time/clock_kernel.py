@@ -65,7 +65,7 @@ many minutes were learnt. Jitter around a mean cancels over the records of a min
 DELAY_MAX_NS = 10 * SECOND_NS
 """A longer delay counts as this long: one record does not make a mean."""
 DELAY_LEARN = 32
-"""A minute moves what is usual by one part in so many: a delay that stays is usual after an hour."""
+"""A minute moves what is usual by one part in so many: one that stays is usual in time."""
 
 TIME_JUMPS, LATE_SHARE, DELAY = 0, 1, 2
 """What a notice is about."""
@@ -89,8 +89,8 @@ class TimeNotice(NamedTuple):
     """Something about a topic partition's time that a rule decided; `over`: that it has ended.
 
     `about`: `TIME_JUMPS`: the record at `offset` was refused, `observed` is its time and
-    `expected` the log's before it, ns. `LATE_SHARE`: `observed` late records of `expected`. `DELAY`: a
-    minute's mean and the usual one, ns. `ts`: event time at which it was decided, ns.
+    `expected` the log's before it, ns. `LATE_SHARE`: `observed` late records of `expected`.
+    `DELAY`: a minute's mean and the usual one, ns. `ts`: event time at which it was decided, ns.
     """
 
     ts: int
@@ -326,6 +326,14 @@ def _reach(clock):  # type: ignore[no-untyped-def]
     return AHEAD_NS + STEPS_AHEAD * step
 
 
+@njit((I1, INT), cache=True, nogil=True)
+def _note_key(clock, key):  # type: ignore[no-untyped-def]
+    """Note the key of a record that is judged, and counted in `seen`, next."""
+    if clock[CLOCK.seen] and key != clock[CLOCK.last_key]:
+        clock[CLOCK.key_change] = clock[CLOCK.seen] + 1
+    clock[CLOCK.last_key] = key
+
+
 @njit((STATE,), cache=True, nogil=True)
 def _drop_settled(state):  # type: ignore[no-untyped-def]
     """Keep the claims that still wait: the others have a row below 0."""
@@ -349,6 +357,7 @@ def release(state, out, reached, floor):  # type: ignore[no-untyped-def]
         for k in range(clock[CLOCK.waiting]):
             row, t = waiting[k, _WAIT.row], waiting[k, _WAIT.ts]
             if row >= 0 and t <= max(clock[CLOCK.high], reached) + _reach(clock):
+                _note_key(clock, waiting[k, _WAIT.key])
                 _judge(state, out, row, t, waiting[k, _WAIT.stamp], floor, NEVER)
                 waiting[k, _WAIT.row] = -1
                 more = True
@@ -451,14 +460,6 @@ def _wait(state, records, i, row, floor):  # type: ignore[no-untyped-def]
     state.clock[CLOCK.waiting] += 1
 
 
-@njit((I1, INT), cache=True, nogil=True)
-def note_key(clock, key):  # type: ignore[no-untyped-def]
-    """Note the key of an ordinary record, which is counted in `seen` afterwards."""
-    if clock[CLOCK.seen] and key != clock[CLOCK.last_key]:
-        clock[CLOCK.key_change] = clock[CLOCK.seen] + 1
-    clock[CLOCK.last_key] = key
-
-
 @njit(INT(RECORDS, CONTROLS, INT, INT, STATE, JUDGEMENT), cache=True, nogil=True)
 def admit(records, controls, start, base, state, out):  # type: ignore[no-untyped-def]
     """Judge records from row `start` on: see `PartitionClock.admit`. The verdict of record i goes
@@ -504,7 +505,7 @@ def admit(records, controls, start, base, state, out):  # type: ignore[no-untype
                 continue
         clock[CLOCK.position] = at + 1
         if keyed:
-            note_key(clock, np.int64(records.keys[i] >> np.uint64(1)))
+            _note_key(clock, np.int64(records.keys[i] >> np.uint64(1)))
         _judge(state, out, base + i, t, stamp, floor, floor)
         if clock[CLOCK.waiting]:
             for k in range(clock[CLOCK.waiting]):

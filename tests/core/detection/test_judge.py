@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from monitor.core.detection.feed_silence import FeedSilences
 
 from monitor.core.detection.account_bursts import AccountBursts
 from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
-from monitor.core.detection.feed_silence import FeedSilences
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
 from monitor.core.detection.single_streams import SingleStreams
