@@ -87,6 +87,12 @@ class PartitionClock(Stateful):
         """Event times of the same records, ns."""
         return self._waiting_column("ts")
 
+    @property
+    def late_share(self) -> float:
+        """The share of late records in the last minutes of event time; 0 where they are few."""
+        records, late = self._minutes[:, :2].sum(axis=0).tolist()
+        return late / records if records >= kernel.RULE_RECORDS else 0.0
+
     def _waiting_column(self, name: str) -> list[int]:
         column: list[int] = self._waiting[:, kernel.WAITING_COLUMNS.index(name)].tolist()
         return column

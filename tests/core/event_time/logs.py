@@ -114,5 +114,3 @@ def judge(
     judged = [*fates.admitted, *fates.late, *fates.refused, *fates.waiting]
     assert sorted(judged) == list(range(n)), "nothing is lost"
     return fates
-
-
