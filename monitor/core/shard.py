@@ -24,7 +24,7 @@ from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge
 from monitor.core.detection.single_streams import SingleStreams
 from monitor.core.event_time.admission import Admission, AdmissionControl, RecordCounts
-from monitor.core.event_time.clock_kernel import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.watermark import apply_controls
 from monitor.core.features.compute import FeatureCalculator
 from monitor.core.finding import Finding

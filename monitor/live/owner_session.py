@@ -25,7 +25,7 @@ from monitor.core.contract.events import Control
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch, Int64, RefusedRecord
 from monitor.core.detection.detector_group import DetectorFactory
-from monitor.core.event_time.clock_kernel import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.settings import EngineSettings
 from monitor.core.shard import Shard
 from monitor.core.snapshot import SnapshotError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiokafka import TopicPartition
 
-from monitor.core.event_time.clock_kernel import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.shard_report import ShardReport
 from monitor.kafka import shard_report_topic

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 
 from monitor.core.bands.records import band_records
 from monitor.core.decode.codec import UNKNOWN
-from monitor.core.event_time.clock_kernel import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import SnapshotError
 from monitor.core.venue.stage import STAGE_KINDS, StageOutput, VenueStage

@@ -21,7 +21,7 @@ from monitor.core.contract import events, fixed_point
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch, Int64
 from monitor.core.event_time.admission import clock_columns
-from monitor.core.event_time.clock_kernel import AHEAD_NS, NEVER
+from monitor.core.event_time.clock_state import AHEAD_NS, NEVER
 from monitor.core.event_time.watermark import PartitionClock
 from replay.day import layout
 from replay.day.columns import dictionary_columns, schema, to_table

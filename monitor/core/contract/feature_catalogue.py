@@ -221,7 +221,7 @@ FEATURES |= {
     for name, kind in SILENCE_FEATURES.items()
 }
 TIME_RULES = ("time_jump", "late_share", "delay")
-"""The rules about a topic partition's time, by number (`clock_kernel.TimeNotice.about`)."""
+"""The rules about a topic partition's time, by number (`clock_state.TimeNotice.about`)."""
 TIME_FEATURES = {
     f"{kind}_{rule}": (kind, rule)
     for kind in (*_ALL, "collateral", "reference")

@@ -25,5 +25,6 @@ def batch_from_state(state: dict[str, Any]) -> Batch:
     """The inverse."""
     texts = {name: TextColumn.end_to_end(*text) for name, text in state["texts"].items()}
     ladders = {name: Ladder(*columns) for name, columns in state["ladders"].items()}
-    columns = state["offset"], state["numbers"], texts, ladders
-    return Batch(*state["source"], *columns, append_ts=state["append_ts"])
+    kind, topic, partition = state["source"]
+    offset, numbers, times = state["offset"], state["numbers"], state["append_ts"]
+    return Batch(kind, topic, partition, offset, numbers, texts, ladders, append_ts=times)

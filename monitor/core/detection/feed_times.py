@@ -11,7 +11,7 @@ from detectors.arrays.state import Stateful
 from monitor.core.contract.feature_catalogue import TIME_RULES
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.detection.judge import PassedTime
-from monitor.core.event_time.clock_kernel import (
+from monitor.core.event_time.clock_state import (
     LATE_SHARE,
     MINUTE_NS,
     RULE_MINUTES,

@@ -12,7 +12,7 @@ from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64, UInt64
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.batch_state import batch_from_state, batch_to_state
-from monitor.core.event_time.clock_kernel import (
+from monitor.core.event_time.clock_state import (
     ADMITTED,
     DUPLICATE,
     JUMP,

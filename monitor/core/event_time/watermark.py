@@ -16,10 +16,10 @@ import numpy as np
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64, UInt64
 from monitor.core.contract.events import Control
-from monitor.core.event_time import clock_kernel as kernel
-from monitor.core.event_time.clock_kernel import CLOCK, NEVER, Silence, TimeNotice
+from monitor.core.event_time import claims, clock_kernel, clock_rules, clock_state
+from monitor.core.event_time.clock_state import CLOCK, NEVER, Silence, TimeNotice
 
-END_OF_LOG = 2**62
+END_OF_LOG = clock_state.END
 """A position behind every offset: the log was read to its end."""
 
 _NOTHING = np.empty(0, np.int64)
@@ -49,12 +49,14 @@ class PartitionClock(Stateful):
 
     def __init__(self, lateness_ns: int, listens: bool = False) -> None:
         self._listens = listens
-        self._clock = np.zeros(len(kernel.CLOCK_COLUMNS), np.int64)
+        self._clock = np.zeros(len(clock_state.CLOCK_COLUMNS), np.int64)
         self._clock[[CLOCK.high, CLOCK.mark]] = NEVER
         self._clock[[CLOCK.lateness, CLOCK.ceiling]] = lateness_ns
-        self._behind = np.zeros(kernel.BEHIND_BINS, np.int64)
-        self._minutes = np.zeros((kernel.RULE_MINUTES, len(kernel.MINUTE_COLUMNS)), np.int64)
-        self._waiting = np.zeros((0, len(kernel.WAITING_COLUMNS)), np.int64)
+        self._behind = np.zeros(clock_state.BEHIND_BINS, np.int64)
+        self._minutes = np.zeros(
+            (clock_state.RULE_MINUTES, len(clock_state.MINUTE_COLUMNS)), np.int64
+        )
+        self._waiting = np.zeros((0, len(clock_state.WAITING_COLUMNS)), np.int64)
         self.silences: list[Silence] = []
         """Stops and their ends that are new; whoever takes them empties the list."""
         self.notices: list[TimeNotice] = []
@@ -91,10 +93,10 @@ class PartitionClock(Stateful):
     def late_share(self) -> float:
         """The share of late records in the last minutes of event time; 0 where they are few."""
         records, late = self._minutes[:, :2].sum(axis=0).tolist()
-        return late / records if records >= kernel.RULE_RECORDS else 0.0
+        return late / records if records >= clock_state.RULE_RECORDS else 0.0
 
     def _waiting_column(self, name: str) -> list[int]:
-        column: list[int] = self._waiting[:, kernel.WAITING_COLUMNS.index(name)].tolist()
+        column: list[int] = self._waiting[:, clock_state.WAITING_COLUMNS.index(name)].tolist()
         return column
 
     @property
@@ -115,7 +117,7 @@ class PartitionClock(Stateful):
 
     def admit(
         self, offset: Int64, ts: Int64, stamps: Int64 = _NOTHING, keys: KeyHashes = _same_key
-    ) -> kernel.Judgement:
+    ) -> clock_state.Judgement:
         """Judge records in the order of offsets, and with them those that wait.
 
         `stamps`: append times, ns, `ABSENT` where there is none; empty: none at all. `keys`: see
@@ -125,26 +127,29 @@ class PartitionClock(Stateful):
         a `JUMP` the offset at which it was decided.
         """
         columns = (np.ascontiguousarray(column, np.int64) for column in (offset, ts, stamps))
-        records = kernel.Records(*map(_read_only, columns), _read_only(_NO_KEYS))
-        controls = kernel.Controls(*map(_read_only, (self._control_offset, self._control_ts)))
-        base, n, start = len(self._waiting), len(offset), 0
+        records = clock_state.Records._make(map(_read_only, (*columns, _NO_KEYS)))
+        in_order = self._control_offset, self._control_ts
+        controls = clock_state.Controls._make(map(_read_only, in_order))
+        base, n, i, position = len(self._waiting), len(offset), 0, self.position
         out = self.blank(n)
-        self._waiting[:, _ROW] = np.arange(base)
-        if not base:
-            first, seen = int(np.searchsorted(offset, self.position)), int(self._clock[CLOCK.seen])
-            start = kernel.admit(records, controls, 0, 0, self._state(0), out)
-            self._note_last_key(first, start, seen, keys)
-        if start < n:
-            hashes = np.zeros(n, np.uint64)
-            hashes[start:] = keys(slice(start, n))
-            state = self._state(n - start)
-            kernel.admit(
-                records._replace(keys=_read_only(hashes)), controls, start, base, state, out
-            )
-            self._waiting = state.waiting[: self._clock[CLOCK.waiting]].copy()
+        hashes = _NO_KEYS
+        while i < n:
+            if not len(self._waiting):
+                seen, start = int(self._clock[CLOCK.seen]), i
+                i = clock_kernel.admit(records, controls, start, base, self._state(0), out)
+                first = int(np.searchsorted(offset, position))
+                self._note_last_key(max(start, first), i, seen, keys)
+            if i < n:
+                if not len(hashes):
+                    hashes = np.zeros(n, np.uint64)
+                    hashes[i:] = keys(slice(i, n))
+                keyed = records._replace(keys=_read_only(hashes))
+                state = self._state(n - i)
+                i = clock_kernel.admit(keyed, controls, i, base, state, out)
+                self._waiting = state.waiting[: self._clock[CLOCK.waiting]].copy()
         return out
 
-    def settle(self, out: kernel.Judgement, end: bool = False) -> None:
+    def settle(self, out: clock_state.Judgement, end: bool = False) -> None:
         """Apply the control records in force to the records that wait, whose rows in `out` are
         those of the last `admit`, and drop the control records that count no more.
 
@@ -155,13 +160,13 @@ class PartitionClock(Stateful):
             state, floor = self._state(0), NEVER
             for ts in self._control_ts[: self._controls_in_force_count].tolist():
                 floor = max(floor, ts)
-                kernel.release(state, out, floor, floor)
+                claims.release(state, out, floor, floor)
             if end:
                 if self.high == floor == NEVER and self._clock[CLOCK.waiting]:
                     # Nothing at all is believed: the lowest claim has nothing against it.
                     lowest = int(state.waiting[: self._clock[CLOCK.waiting], _TS].min())
-                    kernel.release(state, out, lowest - kernel.AHEAD_NS, NEVER)
-                kernel.refuse(state, out, 0, END_OF_LOG, floor)
+                    claims.release(state, out, lowest - clock_state.AHEAD_NS, NEVER)
+                claims.refuse(state, out, 0, END_OF_LOG, floor)
             self._waiting = state.waiting[: self._clock[CLOCK.waiting]].copy()
         silences, notices = out.counts.tolist()
         if self._listens:
@@ -171,27 +176,27 @@ class PartitionClock(Stateful):
         self._drop_superseded_controls()
         self._check_silence()
 
-    def blank(self, more: int = 0) -> kernel.Judgement:
+    def blank(self, more: int = 0) -> clock_state.Judgement:
         """A judgement of the records that wait and of `more` new ones, in which all wait on."""
         waiting = len(self._waiting)
         self._waiting[:, _ROW] = np.arange(waiting)
         rows = waiting + more
-        return kernel.Judgement(
-            np.full(rows, kernel.WAITING, np.uint8),
+        return clock_state.Judgement(
+            np.full(rows, clock_state.WAITING, np.uint8),
             np.zeros(rows, np.int64),
             np.empty((2 * rows, len(Silence._fields)), np.int64),
             np.empty((2 * rows, len(TimeNotice._fields)), np.int64),
             np.zeros(2, np.int64),
         )
 
-    def _state(self, more: int) -> kernel.ClockState:
+    def _state(self, more: int) -> clock_state.ClockState:
         """The arrays of the state, with room for `more` claims."""
         waiting = self._waiting
         if more:
-            most = min(len(waiting) + more, kernel.WAITING_MAX) + 1
+            most = min(len(waiting) + more, clock_state.WAITING_MAX) + 1
             waiting = np.empty((most, waiting.shape[1]), np.int64)
             waiting[: len(self._waiting)] = self._waiting
-        return kernel.ClockState(self._clock, self._behind, self._minutes, waiting)
+        return clock_state.ClockState(self._clock, self._behind, self._minutes, waiting)
 
     def _note_last_key(self, first: int, last: int, seen: int, keys: KeyHashes) -> None:
         """Note where the key changed last among the ordinary records `first` up to `last`, before
@@ -199,7 +204,7 @@ class PartitionClock(Stateful):
         """
         if last <= first:
             return
-        high, newest = last, None
+        high, newest = last, 0
         while high > first:
             low = max(first, high - _KEYS_AT_ONCE)
             hashes = (keys(slice(low, high)) >> np.uint64(1)).astype(np.int64)
@@ -209,7 +214,7 @@ class PartitionClock(Stateful):
             else:
                 own = self._clock[CLOCK.last_key] if seen else hashes[0]
                 before = np.append(own, hashes[:-1])
-            newest = int(hashes[-1]) if newest is None else newest
+            newest = int(hashes[-1]) if high == last else newest
             changes = np.flatnonzero(hashes[len(hashes) - len(before) :] != before)
             if len(changes):
                 self._clock[CLOCK.key_change] = seen + low + int(changes[-1]) - first + 1
@@ -219,10 +224,10 @@ class PartitionClock(Stateful):
 
     def _check_silence(self) -> None:
         """Note a stop, where control records tell of a silence that is too long."""
-        limit = kernel.silence_limit(self._clock, self._floor) if self._listens else 0
+        limit = clock_rules.silence_limit(self._clock, self._floor) if self._listens else 0
         if limit:
             silence = np.empty(len(Silence._fields), np.int64)
-            kernel.write_silence(self._clock, silence, self.high + limit, 0)
+            clock_rules.write_silence(self._clock, silence, self.high + limit, 0)
             self.silences.append(Silence(*silence.tolist()))
 
     def skip_offset(self, offset: int) -> None:
@@ -256,7 +261,7 @@ class PartitionClock(Stateful):
         self.notices = [TimeNotice(*notice) for notice in self.notices]
 
 
-_ROW, _TS = (kernel.WAITING_COLUMNS.index(name) for name in ("row", "ts"))
+_ROW, _TS = (clock_state.WAITING_COLUMNS.index(name) for name in ("row", "ts"))
 
 
 def _read_only(array: Any) -> Any:

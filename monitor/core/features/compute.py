@@ -19,7 +19,7 @@ from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.contract.feature_catalogue import BAND_BPS, FEATURE_NAMES
 from monitor.core.contract.units import YEAR_S
 from monitor.core.decode.batch import ABSENT
-from monitor.core.event_time.clock_kernel import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.features import rolling
 from monitor.core.features.rolling import IN, RollingMarketState
 from monitor.core.windows import columns, pending

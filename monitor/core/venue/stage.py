@@ -30,7 +30,7 @@ from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.feed_times import FeedTimes
 from monitor.core.detection.judge import BlockPValues, Judge
 from monitor.core.event_time.admission import Admission, AdmissionControl, RecordCounts
-from monitor.core.event_time.clock_kernel import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.watermark import PartitionClock, apply_controls
 from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from monitor.core.detection.feed_silence import FeedSilences
 
 from monitor.core.detection.account_bursts import AccountBursts
 from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
+from monitor.core.detection.feed_times import FeedTimes
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
 from monitor.core.detection.single_streams import SingleStreams
@@ -48,8 +48,9 @@ class Silent:
 def test_the_judges_of_shard_and_stage() -> None:
     shard, stage = Shard(0, 1, SETTINGS, FACTORIES), VenueStage(SETTINGS, FACTORIES, 1)
     kinds = [type(judge) for judge in shard._judges]
-    assert kinds == [SingleStreams, JointEvidence, AccountBursts, FeedSilences]
-    assert [type(judge) for judge in stage._judges] == [CrossMarketEvidence, VenueStreams]
+    assert kinds == [SingleStreams, JointEvidence, AccountBursts, FeedTimes]
+    kinds = [type(judge) for judge in stage._judges]
+    assert kinds == [CrossMarketEvidence, VenueStreams, FeedTimes]
 
 
 def shard_with(judge: Judge[ClosedSpan], day: Feed) -> Shard:
@@ -76,5 +77,5 @@ def test_a_strangers_judge_is_asked_and_its_state_is_part_of_the_snapshot(restar
 
 
 def test_time_alone_is_enough_for_a_judge_of_time() -> None:
-    judges: list[Judge[PassedTime]] = [FeedSilences({}, 0, 1), CrossMarketEvidence(SETTINGS)]
+    judges: list[Judge[PassedTime]] = [FeedTimes({}, 0, 1), CrossMarketEvidence(SETTINGS)]
     assert [judge.judge(PassedTime(until=5)) for judge in judges] == [[], []]

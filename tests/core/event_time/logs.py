@@ -8,7 +8,7 @@ import numpy as np
 
 from monitor.core.decode.batch import Batch, TextColumn
 from monitor.core.event_time.admission import AdmissionControl, RecordCounts
-from monitor.core.event_time.clock_kernel import TimeNotice
+from monitor.core.event_time.clock_state import TimeNotice
 from monitor.core.event_time.watermark import PartitionClock
 
 SECOND = 1_000_000_000

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.contract.units import DAY_S
-from monitor.core.event_time.clock_kernel import (
+from monitor.core.event_time.clock_state import (
     AHEAD_NS,
     CONFIRM_MAX,
     CONTRADICT,
