@@ -198,19 +198,15 @@ class DayWriter:
         return DaySpan(self._low, last, end)
 
     def _last_believed(self) -> int:
-        """The highest event time that the day's clocks, or its control records, bear out; `NEVER`
-        in a day without records. A record far ahead of all others does not set the day's end.
+        """The highest event time that the day's clocks and control records bear out; `NEVER` in a
+        day without records. A record far ahead of all others does not set the day's end.
         """
         clocks = [stream.clock for stream in self._partitions.values()]
-        waiting = sorted(ts for clock in clocks for ts in clock.waiting_times)
-        highs = [clock.high for clock in clocks]
-        last = max(highs, default=NEVER)
-        if self._low < fixed_point.INT64_MAX:
-            last = max(last, self._floor)
-        if last == NEVER and waiting:
-            last = waiting[0]  # nothing is believed, and this one has nothing against it
-        for ts in waiting:
-            last = max(last, ts) if ts <= last + AHEAD_NS else last
+        last = max((clock.high for clock in clocks), default=NEVER)
+        for ts in sorted(ts for clock in clocks for ts in clock.waiting_times):
+            # Where nothing is believed, the lowest has nothing against it.
+            if last == NEVER or ts <= max(last, self._floor) + AHEAD_NS:
+                last = ts
         return last
 
     def _meta(self, span: DaySpan | None) -> DayMeta:
