@@ -52,7 +52,7 @@ def alerts_of(controls: list[Control], books: list[float], until: int) -> list[d
 def test_a_feed_that_stops_fires_by_control_records_and_resolves_with_its_next_record() -> None:
     beats = [i + 0.5 for i in range(100)]
     silent = [Control(topic="books", partition=0, offset=100, ts=at(s)) for s in range(102, 140, 2)]
-    fired, over = alerts_of(silent, [*beats, 147.5, 148.5], 150)
+    fired, over = alerts_of(silent, [*beats, 147.5, 148.5, 149.5], 150)
     assert (fired["status"], over["status"]) == ("firing", "resolved")
     assert fired["fingerprint"] == over["fingerprint"]
     assert (fired["kind"], fired["layer"], fired["symbols"]) == ("feed_stopped", "data", [])
