@@ -202,6 +202,9 @@ class DayWriter:
         day without records. A record far ahead of all others does not set the day's end.
         """
         clocks = [stream.clock for stream in self._partitions.values()]
+        for clock in clocks:
+            if clock.high != NEVER:
+                clock.believe_last()
         last = max((clock.high for clock in clocks), default=NEVER)
         for ts in sorted(ts for clock in clocks for ts in clock.waiting_times):
             # Where nothing is believed, the lowest has nothing against it.

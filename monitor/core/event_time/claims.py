@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from detectors.arrays.types import I1, INT
+from detectors.arrays.types import BOOL, I1, INT
 from monitor.core.contract.units import DAY_NS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.event_time.clock_rules import judge, notice
@@ -57,10 +57,13 @@ def _drop_settled(state):  # type: ignore[no-untyped-def]
     state.clock[CLOCK.waiting] = n
 
 
-@njit((STATE, JUDGEMENT, INT, INT), cache=True, nogil=True)
-def release(state, out, reached, floor):  # type: ignore[no-untyped-def]
+@njit((STATE, JUDGEMENT, INT, INT, BOOL), cache=True, nogil=True)
+def release(state, out, reached, floor, final):  # type: ignore[no-untyped-def]
     """Judge, in the order of offsets, the claims that the clock is near enough to, where something
     else bears out that time has come to `reached`; each may bring the clock nearer to others.
+
+    `final`: at the end of the log, where the clock is near enough to a claim that nothing
+    contradicts within the longest step that the log has made.
     """
     clock, waiting = state.clock, state.waiting
     more = True
@@ -68,7 +71,10 @@ def release(state, out, reached, floor):  # type: ignore[no-untyped-def]
         more = False
         for k in range(clock[CLOCK.waiting]):
             row, t = waiting[k, WAIT.row], waiting[k, WAIT.ts]
-            if row >= 0 and t <= max(clock[CLOCK.high], reached) + _reach(clock):
+            reach = _reach(clock)
+            if final and waiting[k, WAIT.strikes] == 0:
+                reach = max(reach, clock[CLOCK.longest_step])
+            if row >= 0 and t <= max(clock[CLOCK.high], reached) + reach:
                 note_key(clock, waiting[k, WAIT.key])
                 judge(state, out, row, t, waiting[k, WAIT.stamp], floor, NEVER)
                 waiting[k, WAIT.row] = -1
@@ -98,18 +104,20 @@ def refuse(state, out, strikes, at, ts):  # type: ignore[no-untyped-def]
     _drop_settled(state)
 
 
-@njit(INT(STATE, INT), cache=True, nogil=True)
-def _needed(state, t):  # type: ignore[no-untyped-def]
-    """How many claims in a row move the clock to `t`."""
+@njit(INT(STATE, INT, BOOL), cache=True, nogil=True)
+def _needed(state, t, final):  # type: ignore[no-untyped-def]
+    """How many claims in a row move the clock to `t`; at the end of the log (`final`) nothing more
+    can contradict them, and a busy log does not need more.
+    """
     if state.clock[CLOCK.high] == NEVER:
         return CONFIRM_MIN
-    busy = max(state.minutes[0, MINUTE.records], state.minutes[1, MINUTE.records])
+    busy = 0 if final else max(state.minutes[0, MINUTE.records], state.minutes[1, MINUTE.records])
     days = (t - state.clock[CLOCK.high]) // DAY_NS
     return min(CONFIRM_MIN + min(busy // CONFIRM_SHARE, CONFIRM_BUSY_MAX) + days, CONFIRM_MAX)
 
 
-@njit(INT(STATE), cache=True, nogil=True)
-def _confirmed(state):  # type: ignore[no-untyped-def]
+@njit(INT(STATE, BOOL), cache=True, nogil=True)
+def _confirmed(state, final):  # type: ignore[no-untyped-def]
     """The time that claims in a row bear out: enough of them lie there or later, of two keys where
     the log has two. `NEVER` where there is none.
     """
@@ -120,12 +128,12 @@ def _confirmed(state):  # type: ignore[no-untyped-def]
         if waiting[k, WAIT.strikes] == 0:
             times[n], keys[n] = waiting[k, WAIT.ts], waiting[k, WAIT.key]
             n += 1
-    if n < CONFIRM_MIN or n < _needed(state, times[:n].min()):
+    if n < CONFIRM_MIN or n < _needed(state, times[:n].min(), final):
         return NEVER
     ordered = np.sort(times[:n])[::-1]
     reached = NEVER
     for k in range(n):
-        if k + 1 >= _needed(state, ordered[k]):
+        if k + 1 >= _needed(state, ordered[k], final):
             reached = ordered[k]
             break
     changed = clock[CLOCK.key_change]
@@ -172,10 +180,10 @@ def wait(state, records, i, row, floor):  # type: ignore[no-untyped-def]
     state.clock[CLOCK.waiting] += 1
 
 
-@njit((STATE, JUDGEMENT, INT), cache=True, nogil=True)
-def confirm(state, out, floor):  # type: ignore[no-untyped-def]
-    """Believe the claims that those in a row bear out, the last of which has just come."""
-    reached = _confirmed(state)
+@njit((STATE, JUDGEMENT, INT, BOOL), cache=True, nogil=True)
+def confirm(state, out, floor, final):  # type: ignore[no-untyped-def]
+    """Believe the claims that those in a row bear out. `final`: at the end of the log."""
+    reached = _confirmed(state, final)
     while reached != NEVER:
-        release(state, out, reached, floor)
-        reached = _confirmed(state) if state.clock[CLOCK.waiting] else NEVER
+        release(state, out, reached, floor, final)
+        reached = _confirmed(state, final) if state.clock[CLOCK.waiting] else NEVER

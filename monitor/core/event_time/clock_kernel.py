@@ -55,7 +55,7 @@ def _judge_ordinary(records, i, base, floor, state, out):  # type: ignore[no-unt
         refuse(state, out, CONTRADICT, at, floor)
         if clock[CLOCK.waiting]:
             # The clock may have come near enough to some of them.
-            release(state, out, NEVER, floor)
+            release(state, out, NEVER, floor, False)
 
 
 @njit(INT(RECORDS, INT, INT, INT, INT, STATE, JUDGEMENT), cache=True, nogil=True)
@@ -152,7 +152,7 @@ def admit(records, controls, start, base, state, out):  # type: ignore[no-untype
             c += 1
             if clock[CLOCK.waiting]:
                 # One by one, as if each had been read alone.
-                release(state, out, floor, floor)
+                release(state, out, floor, floor, False)
         t = records.ts[i]
         stamp = records.stamps[i] if stamped else ABSENT
         claims = t > max(clock[CLOCK.high], floor) + AHEAD_NS
@@ -171,6 +171,6 @@ def admit(records, controls, start, base, state, out):  # type: ignore[no-untype
                 refuse_one(state, out, state.waiting[k], at, floor)
                 clock[CLOCK.waiting] = k
             else:
-                confirm(state, out, floor)
+                confirm(state, out, floor, False)
         i += 1
     return n

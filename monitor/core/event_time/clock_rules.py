@@ -163,6 +163,7 @@ def judge(state, out, row, t, stamp, floor, bar):  # type: ignore[no-untyped-def
         clock[CLOCK.step_2] = clock[CLOCK.step_1]
         clock[CLOCK.step_1] = clock[CLOCK.step_0]
         clock[CLOCK.step_0] = t - high
+        clock[CLOCK.longest_step] = max(clock[CLOCK.longest_step], t - high)
         clock[CLOCK.high] = t
         clock[CLOCK.stamp] = stamp
         if t >= clock[CLOCK.minute_end]:

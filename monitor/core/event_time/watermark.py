@@ -160,12 +160,9 @@ class PartitionClock(Stateful):
             state, floor = self._state(0), NEVER
             for ts in self._control_ts[: self._controls_in_force_count].tolist():
                 floor = max(floor, ts)
-                claims.release(state, out, floor, floor)
+                claims.release(state, out, floor, floor, False)
             if end:
-                if self.high == floor == NEVER and self._clock[CLOCK.waiting]:
-                    # Nothing at all is believed: the lowest claim has nothing against it.
-                    lowest = int(state.waiting[: self._clock[CLOCK.waiting], _TS].min())
-                    claims.release(state, out, lowest - clock_state.AHEAD_NS, NEVER)
+                self._believe_last(state, out, floor)
                 claims.refuse(state, out, 0, END_OF_LOG, floor)
             self._waiting = state.waiting[: self._clock[CLOCK.waiting]].copy()
         silences, notices = out.counts.tolist()
@@ -175,6 +172,25 @@ class PartitionClock(Stateful):
         out.counts[:] = 0
         self._drop_superseded_controls()
         self._check_silence()
+
+    def _believe_last(
+        self, state: clock_state.ClockState, out: clock_state.Judgement, floor: int
+    ) -> None:
+        """At the end of the log: believe the claims that nothing contradicts, where they agree, or
+        lie within the longest step that the log has made.
+        """
+        if self.high == floor == NEVER and self._clock[CLOCK.waiting]:
+            # Nothing at all is believed: the lowest claim has nothing against it.
+            lowest = int(state.waiting[: self._clock[CLOCK.waiting], _TS].min())
+            claims.release(state, out, lowest - clock_state.AHEAD_NS, NEVER, False)
+        claims.confirm(state, out, floor, True)
+        claims.release(state, out, NEVER, floor, True)
+
+    def believe_last(self) -> None:
+        """As at the end of the log, but what is not believed waits on."""
+        state = self._state(0)
+        self._believe_last(state, self.blank(), NEVER)
+        self._waiting = state.waiting[: self._clock[CLOCK.waiting]].copy()
 
     def blank(self, more: int = 0) -> clock_state.Judgement:
         """A judgement of the records that wait and of `more` new ones, in which all wait on."""

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 
-from monitor.core.decode.batch import ABSENT
+from monitor.core.decode.batch import ABSENT, Batch
+from monitor.core.decode.codec import decode
 from replay.day import Day, DayWriter
 from replay.day.interleave import steady_times
 from tests.core.event_time.logs import SECOND, START, Log
 
 
+def cancels(log: Log) -> Batch:
+    rows = log.batch(0, len(log.seconds))
+    records = ({"kind": "cancel", "symbol": "X", "ts": ts} for ts in rows.numbers["ts"].tolist())
+    batch = decode("cancel", "cancels", 0, rows.offset, [json.dumps(r).encode() for r in records])
+    batch.append_ts = rows.append_ts
+    return batch
+
+
 def written(path: Path, log: Log) -> Day:
     with DayWriter(path, venue="test") as day:
-        day.write(log.batch(0, len(log.seconds)))
+        day.write(cancels(log))
     return Day(path)
 
 
@@ -39,7 +49,7 @@ def test_append_times_are_kept_and_may_be_absent(tmp_path: Path) -> None:
     assert batch.append_ts.tolist() == [START + round(s * SECOND) for s in (0.5, 1.5, 2.5)]
     (batch,) = written(tmp_path / "plain", Log(seconds)).batches()
     assert batch.append_ts is None
-    mixed = Log(seconds, appended=[0.5, 1.5, 2.5]).batch(0, 3)
+    mixed = cancels(Log(seconds, appended=[0.5, 1.5, 2.5]))
     assert mixed.append_ts is not None
     mixed.append_ts[1] = ABSENT
     with DayWriter(tmp_path / "mixed", venue="test") as day:
