@@ -21,7 +21,7 @@ from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, 
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.codec import REASONS
 from monitor.core.event_time.admission import RecordCounts
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, PartitionProgress
 from monitor.kafka.reader import PollResult
 from monitor.kafka.transactions import Outbox

@@ -18,7 +18,8 @@ from monitor.core.accounts.liquidation_outcomes import Outcomes
 from monitor.core.decode.codec import UNKNOWN
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.event_time.admission import RecordCounts
-from monitor.core.event_time.watermark import NEVER, PartitionClock
+from monitor.core.event_time.clock_state import NEVER
+from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.shard import Shard
 from monitor.core.shard_report import ShardReport
 from monitor.errors import ConfigError

@@ -18,8 +18,9 @@ from pydantic import BaseModel
 
 from monitor.config import Config
 from monitor.core.contract.events import Control
-from monitor.core.decode.batch import Batch, Int64, RefusedRecord
-from monitor.core.decode.codec import UNKNOWN, decode, validate_record
+from monitor.core.contract.units import MILLISECOND_NS
+from monitor.core.decode.batch import ABSENT, Batch, RefusedRecord
+from monitor.core.decode.codec import UNKNOWN, decode, encode, validate_record
 from monitor.core.event_time.admission import TIME_JUMP
 from monitor.errors import BrinkwatchError
 from monitor.kafka.clients import Clients, stop_consumer
@@ -29,6 +30,8 @@ from monitor.kafka.partitions import PartitionKey, PartitionOffsets, kinds_by_to
 POLL_MS = 100
 _CONTROL_MS = 1_000
 PING_S_MAX = 5.0
+_LOG_APPEND_TIME = 1
+"""The type of a timestamp that the broker sets."""
 
 
 @dataclass(slots=True)
@@ -42,6 +45,9 @@ class PartitionRecords:
     raws: list[bytes]
     timestamps_ms: list[int]
     """Kafka's, not event time."""
+    appended: list[bool] | None = None
+    """Of each record whether its timestamp is the time at which the broker appended it, and not
+    what its producer says; None: of no record."""
 
     def decode(self) -> Batch:
         """The records as the engine takes them."""
@@ -51,18 +57,29 @@ class PartitionRecords:
             pairs = zip(self.offsets, self.raws, strict=True)
             empty.refused = [self._refuse_unknown(at, raw) for at, raw in pairs]
             return empty
-        return decode(self.kind, self.topic, self.partition, offset, self.raws)
+        batch = decode(self.kind, self.topic, self.partition, offset, self.raws)
+        if self.appended is not None:
+            times_ns = np.array(self.timestamps_ms, np.int64) * MILLISECOND_NS
+            times_ns[~np.array(self.appended, bool)] = ABSENT
+            batch.append_ts = times_ns[np.searchsorted(offset, batch.offset)]
+        return batch
 
-    def time_jump_refusals(self, offsets: Int64) -> list[RefusedRecord]:
-        """The records at `offsets`, as refused for their time."""
-        if not len(offsets):
-            return []
-        raw = dict(zip(self.offsets, self.raws, strict=True))
-        far = "far ahead of all before it, and not confirmed by those that follow"
+    def time_jump_refusals(self, jumped: Batch) -> list[RefusedRecord]:
+        """These records, as refused for their time. One that came in an earlier poll is encoded
+        anew: equal in content, in the canonical form.
+        """
+        raws = dict(zip(self.offsets, self.raws, strict=True))
+        far = "far ahead of its log, and nothing bears it out"
         return [
-            RefusedRecord(self.topic, self.partition, at, TIME_JUMP, far, raw[at])
-            for at in offsets.tolist()
+            RefusedRecord(self.topic, self.partition, at, TIME_JUMP, far, raws.get(at, again))
+            for at, again in zip(jumped.offset.tolist(), encode(jumped), strict=True)
         ]
+
+    def truncate(self, count: int) -> None:
+        """Keep the first `count` records."""
+        del self.offsets[count:], self.raws[count:], self.timestamps_ms[count:]
+        if self.appended is not None:
+            del self.appended[count:]
 
     def _refuse_unknown(self, offset: int, raw: bytes) -> RefusedRecord:
         """A record of the topic of unknown kinds: all of them are refused, with a reason each."""
@@ -170,7 +187,11 @@ class Reader:
                 offsets, times = [r.offset for r in batch], [r.timestamp for r in batch]
                 raws = [r.value or b"" for r in batch]
                 kind = self._kinds[tp.topic]
-                part = PartitionRecords(kind, tp.topic, tp.partition, offsets, raws, times)
+                by_broker = [r.timestamp_type == _LOG_APPEND_TIME for r in batch]
+                appended = by_broker if any(by_broker) else None
+                part = PartitionRecords(
+                    kind, tp.topic, tp.partition, offsets, raws, times, appended
+                )
                 polled.parts.append(part)
         return polled
 

@@ -23,9 +23,9 @@ from monitor.config import Config
 from monitor.core import snapshot as snapshot_bytes
 from monitor.core.contract.events import Control
 from monitor.core.contract.units import SECOND_NS
-from monitor.core.decode.batch import Int64, RefusedRecord
+from monitor.core.decode.batch import Batch, Int64, RefusedRecord
 from monitor.core.detection.detector_group import DetectorFactory
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.settings import EngineSettings
 from monitor.core.shard import Shard
 from monitor.core.snapshot import SnapshotError
@@ -288,18 +288,24 @@ class OwnerSession(abc.ABC):
         self.reader.pause_only(ahead)
         self.setup.metrics.count_turn(self.lag, polled)
 
-    def refuse(self, part: PartitionRecords, refused: list[RefusedRecord], jumps: Int64) -> None:
-        """Put `refused`, and the records at the offsets `jumps`, which are refused for their time,
-        into the outbox, unless an earlier session has sent them.
+    def refuse(
+        self, part: PartitionRecords, refused: list[RefusedRecord], jumped: tuple[Batch, Int64]
+    ) -> None:
+        """Put `refused`, and the records that were `jumped`, which are refused for their time, into
+        the outbox, unless an earlier session has sent them.
         """
-        refused = [*refused, *part.time_jump_refusals(jumps)]
-        if not refused:
-            return
+        late_refusals, decided_at = jumped
+        every = [(record, record.offset) for record in refused]
+        if len(late_refusals):
+            decided = decided_at.tolist()
+            every += zip(part.time_jump_refusals(late_refusals), decided, strict=True)
         sent_to = self.committed_before.get((part.topic, part.partition), 0)
-        when = dict(zip(part.offsets, part.timestamps_ms, strict=True))
-        for record in refused:
-            if record.offset >= sent_to:
-                self.outbox.dead_letters.append(DeadLetter(record, when[record.offset]))
+        when = dict(zip(part.offsets, part.timestamps_ms, strict=True)) if every else {}
+        for record, decided_offset in every:
+            if decided_offset >= sent_to:
+                # Of a record of an earlier poll: the time of the one that decided.
+                at_ms = when.get(record.offset, when[decided_offset])
+                self.outbox.dead_letters.append(DeadLetter(record, at_ms))
 
     async def commit(self, snapshot: bool) -> None:
         """Publish the outbox in one transaction; `snapshot`: and the state, to go on from."""

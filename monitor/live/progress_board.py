@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from monitor.config import Config
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.errors import ConfigError
 from monitor.kafka import shard_report_topic
 from monitor.kafka.clients import Clients, stop_consumer

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiokafka import TopicPartition
 
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.shard_report import ShardReport
 from monitor.kafka import shard_report_topic
@@ -41,7 +41,7 @@ class ShardSession(OwnerSession):
             batch = part.decode()
             self.setup.metrics.count_left_out(batch.left_out)
             self.shard.step(batch)
-            self.refuse(part, batch.refused, self.shard.admission.jump_offsets)
+            self.refuse(part, batch.refused, self.shard.jumped)
         self.setup.progress_board.write(self.partition, self.shard.closed_ns, self.shard.latest_ns)
 
     def time_elsewhere_ns(self) -> int:

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 
 from monitor.core.bands.records import band_records
 from monitor.core.decode.codec import UNKNOWN
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import SnapshotError
 from monitor.core.venue.stage import STAGE_KINDS, StageOutput, VenueStage
@@ -102,7 +102,7 @@ class VenueSession(OwnerSession):
             batch = part.decode()
             self.setup.metrics.count_left_out(batch.left_out)
             self._add_output(output, self.venue.step(batch))
-            self.refuse(part, batch.refused, self.venue.jumped_offsets)
+            self.refuse(part, batch.refused, self.venue.jumped)
         while self._inbox:
             # One that does not follow the last comes again through Kafka, after what is missing.
             report = self._inbox.popleft()

@@ -15,12 +15,14 @@ from monitor.core.contract import fixed_point
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode import codec
 from monitor.core.decode.batch import Batch, Int64, RefusedRecord, TextColumn
-from replay.day.columns import IDS, dictionary_columns, from_table, schema, slice_batch
+from replay.day.columns import APPEND_TS, IDS, dictionary_columns, from_table, schema, slice_batch
 from replay.day.layout import REFUSED, DayError, DayMeta, DayPartition
 
 AHEAD_NS = 60 * SECOND_NS
 """How far a topic partition may be ahead of the slowest one, whatever the size of the batches: the
 engine keeps these records in memory until the slowest catches up."""
+_LOOK_AHEAD = 3
+"""So many rows behind a row are looked at, to see whether its time lies far ahead of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class PartitionReader:
         while self.batch is None or (self.next_row >= len(self.batch) and not self.batch_refused):
             if file is not None and self.row_group < file.num_row_groups:
                 left_out = ("topic", "partition", *(() if self.choice.ids else IDS))
-                names = [n for n in schema(part.kind).names if n not in left_out]
+                names = [n for n in file.schema_arrow.names if n not in left_out]
                 table = file.read_row_group(self.row_group, names)
                 self.row_group += 1
                 batch = from_table(table, part.kind, part.topic, part.partition)
@@ -111,7 +113,7 @@ class PartitionReader:
         assert self.batch is not None
         first, last = self.next_row, min(self.next_row + self.choice.rows, len(self.batch))
         if last > first:
-            highest = np.maximum.accumulate(self.batch.numbers["ts"][first:last])
+            highest = np.maximum.accumulate(steady_times(self.batch.numbers["ts"], first, last))
             last = first + max(1, int(np.searchsorted(highest, limit, side="right")))
             self.highest_ts = max(self.highest_ts, int(highest[last - first - 1]))
         batch = slice_batch(self.batch, first, last)
@@ -123,6 +125,24 @@ class PartitionReader:
             self.batch_refused = self.batch_refused[len(batch.refused) :]
         self.next_row = last
         return batch
+
+
+def steady_times(ts: Int64, first: int = 0, last: int | None = None) -> Int64:
+    """The times of rows `first` up to `last`, but those far ahead of what follows: a row counts as
+    no later than the next few rows, and the last row as no more than `AHEAD_NS` after the one
+    before. For the order of reading only.
+
+    >>> steady_times(np.array([1, 2, 99, 3, 4]))
+    array([1, 2, 3, 3, 4])
+    """
+    last = len(ts) if last is None else last
+    rows = np.arange(first, last)
+    steady = ts[first:last].copy()
+    for step in range(1, _LOOK_AHEAD + 1):
+        np.minimum(steady, ts[np.minimum(rows + step, len(ts) - 1)], out=steady)
+    if last == len(ts) and last - first > 1:
+        steady[-1] = min(steady[-1], steady[-2] + AHEAD_NS)
+    return steady
 
 
 def read_refused(path: Path) -> list[tuple[str, RefusedRecord]]:
@@ -148,7 +168,8 @@ def open_partitions(path: Path, meta: DayMeta, choice: RecordFilter) -> list[Par
                 file = pq.ParquetFile(at, read_dictionary=encoded, memory_map=True)
             except pa.ArrowInvalid as error:
                 raise DayError(f"{at} is damaged ({error}): copy the day anew") from None
-            if file.schema_arrow.names != schema(p.kind).names:
+            wanted = schema(p.kind).names
+            if file.schema_arrow.names not in (wanted, [n for n in wanted if n != APPEND_TS]):
                 raise DayError(f"{at} has other columns than the contract's: import the day anew")
         mine = refused.get((p.kind, p.topic, p.partition), [])
         readers.append(PartitionReader(p, choice, mine, file, start, first))

@@ -17,7 +17,7 @@ from monitor.core.contract.events import Control
 from monitor.core.decode.batch import ABSENT, COLUMNS, Batch, RefusedRecord
 from monitor.core.decode.stepped_kernels import to_floats
 from replay.day import interleave
-from replay.day.columns import STEPPED, schema
+from replay.day.columns import APPEND_TS, STEPPED, schema
 from replay.day.layout import CONTROL, DayError, read_meta
 
 TIMESTAMP = pa.timestamp("ns", "UTC")
@@ -69,7 +69,9 @@ class Day:
             raise ValueError(f"no kind {kind!r}: there are {', '.join(COLUMNS)}")
         parts = [p.file for p in self.meta.partitions if p.kind == kind and p.file is not None]
         tables = [pq.read_table(self._path / part) for part in parts]
-        table = pa.concat_tables(tables) if tables else schema(kind).empty_table()
+        # A part may lack the column of append times.
+        empty = schema(kind).empty_table()
+        table = pa.concat_tables([empty, *tables], promote_options="default")
         return _to_real_units(table, kind, exact).sort_by("ts")
 
     def to_pandas(self, kind: str) -> Any:
@@ -112,7 +114,7 @@ def _to_real_units(table: pa.Table, kind: str, exact: bool) -> pa.Table:
 
     `exact`: decimals of 18, 8 or 6 places; otherwise doubles, which have about 16 digits.
     """
-    times = {column.name for column in COLUMNS[kind] if column.type == "time"}
+    times = {APPEND_TS, *(column.name for column in COLUMNS[kind] if column.type == "time")}
     columns = {}
     for field in table.schema:
         values = table.column(field.name).combine_chunks()

@@ -44,9 +44,11 @@ def record(config: Config, out: Path) -> Day:
 
 def test_a_published_day_is_recorded_as_it_was(kafka: str, tmp_path: Path) -> None:
     config = configuration(kafka)
-    day = write_day(tmp_path, config)
+    day = write_day(tmp_path, config, odd=True)
     send(day, config)
     again = record(config, tmp_path / "again")
+    stamped = again.to_arrow("order")["append_ts"]
+    assert stamped.null_count == 0
     assert replay_to_file(again, config, tmp_path / "a") == replay_to_file(
         day, config, tmp_path / "b"
     )
