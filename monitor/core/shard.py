@@ -96,7 +96,8 @@ class Shard(Stateful):
         )
         # They judge logs and no windows: they go on while the shard rests.
         self._log_judges: tuple[Judge[PassedTime], ...] = (
-            self._feed_times, self._repeated,
+            self._feed_times,
+            self._repeated,
         )
         self._seen_symbols: Int64 = np.empty(0, np.int64)
         self._next: int | None = None

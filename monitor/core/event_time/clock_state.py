@@ -157,8 +157,9 @@ class ClockState(NamedTuple):
 
 class Judgement(NamedTuple):
     """Where verdicts go: for each row the verdict and a time, ns (see `PartitionClock.admit`); rows
-    of `Silence` and of `TimeNotice`, and how many there are of each. `turn`: the place of each admitted
-    or late row in the order in which they were judged; `turns`: how many were."""
+    of `Silence` and of `TimeNotice`, and how many there are of each. `turn`: the place of each
+    admitted or late row in the order in which they were judged; `turns`: how many were.
+    """
 
     verdict: Any
     times: Int64

@@ -31,6 +31,7 @@ from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.feed_times import FeedTimes
 from monitor.core.detection.judge import BlockPValues, Judge
+from monitor.core.detection.repeated_records import RepeatedRecords
 from monitor.core.event_time.admission import Admission, AdmissionControl, RecordCounts
 from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.repeats import split_records

@@ -42,7 +42,7 @@ def of(*records: Record) -> VenueState:
 
 
 def quantity(machine: VenueState) -> int:
-    return int(machine.ledger.position_rows[0, 0]) // 10**8
+    return int(machine.ledger.position_rows[0, 0])
 
 
 def test_a_late_fill_counts_from_the_cell_of_the_watermark_that_it_met() -> None:
