@@ -144,6 +144,8 @@ class Metrics:
         self._dead_letters = counter("dead_letters_total", "Refused records published", "reason")
         for reason in REASONS:
             self._dead_letters.labels(reason)
+        text = "Records without a value, which are no events"
+        self._tombstones = counter("tombstones_total", text, "topic")
         text = "Control records sent for silent topics"
         self._controls = counter("controls_total", text, "topic")
         self._transactions = counter("transactions_total", "Transactions committed")
@@ -158,6 +160,10 @@ class Metrics:
             self._records.inc(records)
             self._step.observe(seconds)
 
+    def count_tombstones(self, topic: str, number: int) -> None:
+        """Records without a value have come."""
+        self._tombstones.labels(topic).inc(number)
+
     def count_turn(self, lag: PartitionOffsets, polled: PollResult) -> None:
         """A session has made a turn."""
         for (topic, partition), waiting in lag.items():
@@ -165,6 +171,8 @@ class Metrics:
             self._controls.labels(topic)  # zero from the start, or `rate` would not see the first
         self._bad_controls.inc(polled.bad_controls)
         for part in polled.parts:
+            if not part.timestamps_ms:
+                continue
             self._last_record_time.labels(part.topic).set(part.timestamps_ms[-1] / 1000)
 
     def count_commit(self, work: Outbox, seconds: float) -> None:

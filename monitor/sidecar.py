@@ -21,7 +21,7 @@ from monitor.core.event_time.admission import RecordCounts
 from monitor.core.event_time.watermark import NEVER, PartitionClock
 from monitor.core.shard import Shard
 from monitor.core.shard_report import ShardReport
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, nearest_name
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
 from monitor.kafka.partitions import PartitionKey
@@ -47,10 +47,19 @@ VENUE_PARTITION = 0
 
 
 class Sidecar:
-    """Runs until `stop` is called. `ready`, `alive` and `state` are for the HTTP port."""
+    """Runs until `stop` is called. `ready`, `alive` and `state` are for the HTTP port.
 
-    def __init__(self, config: Config, factories: list[DetectorFactory]) -> None:
+    accept_gaps: topics that may go on where their log was made anew or has lost records.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        factories: list[DetectorFactory],
+        accept_gaps: frozenset[str] = frozenset(),
+    ) -> None:
         self._config = config
+        self._accept_gaps = accept_gaps
         self._factories = factories
         self.metrics = Metrics()
         self.metrics.ready.set_function(lambda: float(self.ready()[0]))
@@ -79,11 +88,15 @@ class Sidecar:
         config = self._config
         clients = Clients(config.kafka)
         partitions, names = await topics.venue_partitions(clients, config)
+        if unknown := self._accept_gaps - {*names}:
+            mend = nearest_name(min(unknown), names)
+            raise ConfigError(f"--accept-gap {min(unknown)}: no such topic of the venue; {mend}")
         await topics.create(clients, topics.sidecar_topics(config, partitions))
         board, engine, thread = ProgressBoard(), config.engine(), ThreadPoolExecutor(1)
         setup = Setup(
-            config, engine, self._factories, clients, self.metrics, board, partitions, thread
-        )
+            config, engine, self._factories, clients, self.metrics, board, partitions, thread,
+            self._accept_gaps,
+        )  # fmt: skip
         members = GroupMembership(self._on_assignment)
         await members.join(config, clients)
         beside = [

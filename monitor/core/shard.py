@@ -22,6 +22,7 @@ from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.feed_silence import FeedSilences
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge
+from monitor.core.detection.log_changes import LogChanges
 from monitor.core.detection.single_streams import SingleStreams
 from monitor.core.event_time.admission import AdmissionControl, RecordCounts
 from monitor.core.event_time.watermark import NEVER, apply_controls
@@ -76,6 +77,7 @@ class Shard(Stateful):
             self._joint_evidence,
             self._account_bursts,
             FeedSilences(self.admission.clocks, partition, self._window_ns),
+            LogChanges(self.admission.clocks, partition, self._window_ns),
         )
         self._seen_symbols: Int64 = np.empty(0, np.int64)
         self._next: int | None = None

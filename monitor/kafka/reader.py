@@ -7,13 +7,15 @@ out: after every fetch the control topic is read to its end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 from pydantic import BaseModel
 
 from monitor.config import Config
@@ -21,8 +23,9 @@ from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch, Int64, RefusedRecord
 from monitor.core.decode.codec import UNKNOWN, decode, validate_record
 from monitor.core.event_time.admission import TIME_JUMP
-from monitor.errors import BrinkwatchError
 from monitor.kafka.clients import Clients, stop_consumer
+from monitor.kafka.logs.identity import NO_RECORD, LogChange, LogChangedError, LogMark, LogRange
+from monitor.kafka.logs.topic_ids import topic_ids
 from monitor.kafka.messages import parse_controls
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, kinds_by_topic
 
@@ -42,6 +45,25 @@ class PartitionRecords:
     raws: list[bytes]
     timestamps_ms: list[int]
     """Kafka's, not event time."""
+    next_offset: int
+    """Behind all records that came, those without a value (tombstones) too: these are no events,
+    and not among the rest here."""
+    mark: LogMark
+    """Of the log, once these records are read."""
+    tombstones: int = 0
+
+    def piece(self, low: int, records: int) -> PartitionRecords:
+        """The same from row `low` on, with so many records at most."""
+        high = low + records
+        is_last = high >= len(self.offsets)
+        return dataclasses.replace(
+            self,
+            offsets=self.offsets[low:high],
+            raws=self.raws[low:high],
+            timestamps_ms=self.timestamps_ms[low:high],
+            next_offset=self.next_offset if is_last else self.offsets[high],
+            tombstones=self.tombstones if is_last else 0,
+        )
 
     def decode(self) -> Batch:
         """The records as the engine takes them."""
@@ -87,7 +109,10 @@ class PollResult:
 
 
 class Reader:
-    """Reads given topic partitions from given offsets; no consumer group moves them."""
+    """Reads given topic partitions from given offsets; no consumer group moves them.
+
+    All offsets here are the engine's: those of a log made anew are Kafka's and its `lift`.
+    """
 
     def __init__(
         self,
@@ -104,6 +129,8 @@ class Reader:
         self._kinds = kinds_by_topic(config)
         self._control_partitions = [TopicPartition(config.kafka.control_topic, p) for p in controls]
         self.inputs = inputs
+        self.marks: dict[PartitionKey, LogMark] = {}
+        """Which log each topic partition is, as far as it was handed out."""
 
     @classmethod
     async def start(
@@ -125,27 +152,93 @@ class Reader:
         await stop_consumer(self._consumer)
         await stop_consumer(self._probe)
 
-    async def seek(self, positions: PartitionOffsets) -> PartitionOffsets:
+    async def seek(
+        self, positions: PartitionOffsets, marks: Mapping[PartitionKey, LogMark]
+    ) -> PartitionOffsets:
         """Go to `positions`, to the beginning where there is none; returns the offsets chosen.
 
-        Raises `BrinkwatchError` where a position is outside what the topic partition has.
+        marks: of the logs that the positions are in, from `find_changes`.
         """
         first = await self._probe.beginning_offsets([*self.inputs, *self._control_partitions])
-        ends = await self._probe.end_offsets(self.inputs)
-        chosen: PartitionOffsets = {}
         for tp in self.inputs:
-            at = positions.get(tp, first[tp])
-            if not first[tp] <= at <= ends[tp]:
-                raise BrinkwatchError(
-                    f"the snapshot ends at offset {at:,} of {tp.topic}/{tp.partition}, which holds "
-                    f"{first[tp]:,} to {ends[tp]:,}: records were deleted or the topic was made "
-                    f"anew; to begin anew delete the topic {self._config.kafka.snapshots_topic}"
-                )
+            at = positions[tp] - marks[tp].lift if tp in positions else first[tp]
             self._consumer.seek(tp, at)
-            chosen[tp] = at
+        self._seek_controls(first)
+        lifts = _lifts(await self.remaining_controls())
+        self._seek_controls(first)
+        ids = await self._topic_ids()
+        for tp in self.inputs:
+            mark = marks[tp] if tp in positions else LogMark(lifts.get(tp, 0))
+            self.marks[tp] = msgspec.structs.replace(mark, topic_id=ids.get(tp.topic, ""))
+        return {tp: positions.get(tp, first[tp] + self.marks[tp].lift) for tp in self.inputs}
+
+    def _seek_controls(self, first: Mapping[TopicPartition, int]) -> None:
         for tp in self._control_partitions:
             self._consumer.seek(tp, first[tp])
-        return chosen
+
+    async def _topic_ids(self) -> dict[str, str]:
+        return await topic_ids(self._probe._client, {tp.topic for tp in self.inputs})
+
+    async def find_changes(
+        self, positions: PartitionOffsets, marks: Mapping[PartitionKey, LogMark]
+    ) -> list[LogChange]:
+        """The topic partitions that do not go on where a snapshot ended: records behind `positions`
+        are gone, or the log is another one than that of `marks`.
+
+        The last record read decides: where it is there, the log is the same, even if it was
+        copied to a new topic. Where it is not (compaction takes records away), the topic's id does.
+        """
+        first = await self._probe.beginning_offsets(self.inputs)
+        ends, ids = await self._probe.end_offsets(self.inputs), await self._topic_ids()
+        read = {tp: m for tp, m in marks.items() if m.offset != NO_RECORD and tp in positions}
+        there = {tp for tp, mark in read.items() if first[tp] <= mark.offset < ends[tp]}
+        self._probe.assign(list(there))
+        for tp in there:
+            self._probe.seek(tp, read[tp].offset)
+        changes = []
+        for tp in (tp for tp in self.inputs if tp in positions):
+            mark = marks.get(tp, LogMark())
+            at, has_id = positions[tp] - mark.lift, mark.topic_id and tp.topic in ids
+            last = await self._read_one(tp, ends[tp]) if tp in there else None
+            if last is not None and last.offset == mark.offset:
+                is_new_log = not mark.matches(last)
+            else:
+                has_read = mark.offset != NO_RECORD
+                is_new_log = bool(has_id) and has_read and mark.topic_id != ids[tp.topic]
+            is_new_log |= at > ends[tp]
+            if is_new_log or at < first[tp]:
+                changes.append(LogChange(tp, at, LogRange(first[tp], ends[tp]), is_new_log))
+        self._probe.unsubscribe()
+        return changes
+
+    async def _read_one(self, tp: TopicPartition, end: int) -> Any:
+        """The next record; None where there is none before offset `end`."""
+        while await self._probe.position(tp) < end:
+            polled = await self._probe.getmany(tp, timeout_ms=POLL_MS, max_records=1)
+            if records := polled.get(tp):
+                return records[0]
+        return None
+
+    async def check_logs(self) -> None:
+        """See that all that was handed out comes from the logs that reading began in.
+
+        Raises `LogChangedError`, or where only our own reports were in another log a `KafkaError`:
+        the next session reads them from their start.
+        """
+        ids = await self._topic_ids()
+        for tp, mark in self.marks.items():
+            if not mark.topic_id or ids.get(tp[0], mark.topic_id) == mark.topic_id:
+                continue
+            if tp[0] == self._config.kafka.windows_topic:
+                raise KafkaError(f"the topic {tp[0]} was made anew")
+            raise await self._log_changed(TopicPartition(*tp), is_new_log=True)
+
+    async def _log_changed(self, tp: TopicPartition, is_new_log: bool) -> LogChangedError:
+        first = (await self._probe.beginning_offsets([tp]))[tp]
+        end = (await self._probe.end_offsets([tp]))[tp]
+        at = await self._consumer.position(tp)
+        change = LogChange(tp, at, LogRange(first, end), is_new_log)
+        return LogChangedError(change.sentence(self._config.kafka.snapshots_topic))
 
     async def poll(self, timeout_ms: int = POLL_MS) -> PollResult:
         """What there is, or nothing after a short while."""
@@ -154,10 +247,8 @@ class Reader:
                 timeout_ms=timeout_ms, max_records=self._config.kafka.poll_records
             )
         except OffsetOutOfRangeError as error:
-            raise BrinkwatchError(
-                f"records that were not yet read have been deleted ({error}): raise the topics' "
-                "retention; to begin anew delete the snapshots topic"
-            ) from None
+            await self._handle_out_of_range(error.args[0])
+            return PollResult([], [])
         control_records = [r for tp in self._control_partitions for r in records.pop(tp, ())]
         if records:
             control_records += await self._read_remaining_controls()
@@ -167,12 +258,34 @@ class Reader:
             if tp.topic == self._config.kafka.windows_topic:
                 polled.report_records += batch
             else:
-                offsets, times = [r.offset for r in batch], [r.timestamp for r in batch]
-                raws = [r.value or b"" for r in batch]
-                kind = self._kinds[tp.topic]
-                part = PartitionRecords(kind, tp.topic, tp.partition, offsets, raws, times)
-                polled.parts.append(part)
+                polled.parts.append(self._part(tp, batch))
         return polled
+
+    def _part(self, tp: TopicPartition, batch: list[Any]) -> PartitionRecords:
+        """Records of the venue, as handed out by the consumer."""
+        mark = self.marks[tp] = self.marks[tp].after(batch[-1])
+        events = [r for r in batch if r.value is not None]
+        lift = mark.lift
+        return PartitionRecords(
+            self._kinds[tp.topic],
+            tp.topic,
+            tp.partition,
+            [r.offset + lift for r in events],
+            [r.value for r in events],
+            [r.timestamp for r in events],
+            next_offset=batch[-1].offset + lift + 1,
+            mark=mark,
+            tombstones=len(batch) - len(events),
+        )
+
+    async def _handle_out_of_range(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Records behind these positions are gone. Our own topics are read from their start: what
+        comes twice counts once, and a missing report is noticed. Raises for those of the venue.
+        """
+        for tp in positions:
+            if tp in self.inputs and tp.topic != self._config.kafka.windows_topic:
+                raise await self._log_changed(tp, is_new_log=False)
+            self._consumer.seek(tp, (await self._probe.beginning_offsets([tp]))[tp])
 
     async def partitions_at_end(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
         """Those of `keys` whose records, up to now, were all handed out."""
@@ -202,11 +315,12 @@ class Reader:
 
     async def end_offsets(self) -> PartitionOffsets:
         """Of each topic partition the offset behind its last committed record."""
-        return dict(await self._probe.end_offsets(self.inputs))
+        ends = await self._probe.end_offsets(self.inputs)
+        return {tp: end + self.marks[tp].lift for tp, end in ends.items()}
 
     async def positions(self) -> PartitionOffsets:
         """Of each topic partition the offset of the next record to hand out."""
-        return {tp: await self._consumer.position(tp) for tp in self.inputs}
+        return {tp: await self._consumer.position(tp) + self.marks[tp].lift for tp in self.inputs}
 
     async def lag(self) -> PartitionOffsets:
         """Records that wait in each topic partition; one that was never fetched is left out."""
@@ -222,3 +336,14 @@ class Reader:
         paused = self._consumer.paused()
         self._consumer.pause(*(tp for tp in self.inputs if tp in keys and tp not in paused))
         self._consumer.resume(*(paused - keys))
+
+
+def _lifts(controls: Iterable[Control]) -> PartitionOffsets:
+    """Of each topic partition that was made anew, the engine's offsets less Kafka's."""
+    newest: dict[PartitionKey, Control] = {}
+    for control in controls:
+        if control.gap is not None and control.gap.missing_from == control.offset:
+            at = control.topic, control.partition
+            if at not in newest or newest[at].offset <= control.offset:
+                newest[at] = control
+    return {at: c.offset - c.gap.log_offset for at, c in newest.items() if c.gap is not None}

@@ -11,6 +11,7 @@ from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.shard_report import ShardReport
 from monitor.kafka import shard_report_topic
 from monitor.kafka.reader import PollResult
+from monitor.kafka.transactions import CommitMetadata
 from monitor.live.owner_session import OwnerSession, Setup
 
 
@@ -39,6 +40,7 @@ class ShardSession(OwnerSession):
             self.shard.control(polled.controls)
         for part in polled.parts:
             batch = part.decode()
+            self.setup.metrics.count_tombstones(part.topic, part.tombstones)
             self.shard.step(batch)
             self.refuse(part, batch.refused, self.shard.admission.jump_offsets)
         self.setup.progress_board.write(self.partition, self.shard.closed_ns, self.shard.latest_ns)
@@ -51,6 +53,15 @@ class ShardSession(OwnerSession):
 
     def is_urgent(self) -> bool:
         return self.shard.closed_ns > self._reported_ns
+
+    def replace_metadata(self) -> CommitMetadata:
+        """A shard counts nothing that it publishes: reports may come twice."""
+        self.log.warning(
+            "metadata lost",
+            hint="the offsets of the group were set or deleted by somebody else, or have expired: "
+            "the shard goes on from its newest snapshot, and may repeat some dead letters",
+        )
+        return CommitMetadata()
 
     def before_commit(self) -> None:
         self._reported_ns = self.shard.closed_ns

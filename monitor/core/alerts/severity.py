@@ -11,10 +11,11 @@ CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
 """A desk acts on five times the usual, and looks at twice the usual."""
 DOUBT_SEVERITY: dict[str, Severity] = {
     "outlying_mark": "critical", "outlying_index": "critical", "outlying_source": "warning",
-    "stale_source": "warning",
+    "stale_source": "warning", "new_log": "warning", "cut_log": "warning",
 }  # fmt: skip
-"""The severity of a price in doubt: while the mark or the index is not believed, all margins and
-bands are as of the last good one."""
+"""The severity of what a rule decided. A price in doubt: while the mark or the index is not
+believed, all margins and bands are as of the last good one. Records that are missing: somebody has
+accepted that already."""
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 

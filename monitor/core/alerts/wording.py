@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from monitor.core.alerts import formatting as fmt
 from monitor.core.alerts.incidents import Incident
-from monitor.core.contract.feature_catalogue import DOUBTED_PRICES, FEATURES, SILENCE_FEATURES
+from monitor.core.contract.feature_catalogue import (
+    DOUBTED_PRICES,
+    FEATURES,
+    LOG_FEATURES,
+    SILENCE_FEATURES,
+)
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart
 from monitor.core.settings import EngineSettings
@@ -48,6 +53,8 @@ class Wording:
             return self._price_doubt(incident)
         if f.stream in SILENCE_FEATURES:
             return self._silence(incident)
+        if f.stream in LOG_FEATURES:
+            return self._log_change(incident)
         if len(f.all_parts) == 1:
             return self._one_stream(incident)
         joint = all(part.detector == JOINT for part in f.parts)
@@ -150,6 +157,24 @@ class Wording:
             f"No record in topic {where} for {lasted}, where the longest silence was "
             f"{fmt.format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
         )
+
+    def _log_change(self, incident: Incident) -> str:
+        """Records of a topic partition are missing: its log was made anew, or cut."""
+        f = incident.finding
+        names = "missing_from", "offset", "log_offset"
+        missing, offset, log_offset = (int(f.facts[name] or 0) for name in names)
+        where = f"topic {self._topics[LOG_FEATURES[f.stream]]}, partition {f.partition}"
+        if offset == missing:
+            said = (
+                f"{fmt.capitalize(where)} was made anew: what followed offset {missing - 1:,} of "
+                f"the old log is missing, and offset {log_offset:,} of the new one counts as "
+                f"{offset:,}"
+            )
+        else:
+            said = f"Records {missing:,} to {offset - 1:,} of {where} are missing: the log was cut"
+        if incident.status == "resolved":
+            return f"{said}; read on since, quiet for {self._quiet(incident)}"
+        return f"{said}; what was learnt before goes on"
 
     def _price_doubt(self, incident: Incident) -> str:
         """A price that a rule did not believe, and what is used in its place."""

@@ -220,6 +220,13 @@ FEATURES |= {
     name: _data("s", "level", f"silence of {kind} records", records=(kind,), kind="feed_stopped")
     for name, kind in SILENCE_FEATURES.items()
 }
+LOG_FEATURES = {f"{kind}_log": kind for kind in _ALL}
+"""The kind of records by feature. They belong to a topic partition and to no symbol: records that
+are missing because its log was made anew or cut."""
+FEATURES |= {
+    name: _data("records", "count", f"missing {kind} records", records=(kind,), kind="log_changed")
+    for name, kind in LOG_FEATURES.items()
+}
 DOUBTED_PRICES = "marks"
 """The stream of prices in doubt (`monitor/core/marks/mark_filter.py`): a rule judges it, and no
 detector."""

@@ -20,6 +20,7 @@ from detectors.arrays.state import Stateful
 from detectors.arrays.types import I1, I2, INT, RI1, Int64
 from monitor.core.contract.events import Control
 from monitor.core.contract.units import DAY_NS, SECOND_NS
+from monitor.core.event_time.log_gaps import LogGap, LogGaps
 
 ADMITTED, LATE, DUPLICATE, JUMP = 0, 1, 2, 3
 NEVER = -(2**62)
@@ -145,7 +146,7 @@ class PartitionClock(Stateful):
     silences.
     """
 
-    STATE = ("_clock", "_control_offset", "_control_ts", "silences")
+    STATE = ("_clock", "_control_offset", "_control_ts", "silences", "gaps")
 
     def __init__(self, lateness_ns: int, listens: bool = False) -> None:
         self._lateness_ns = lateness_ns
@@ -153,6 +154,7 @@ class PartitionClock(Stateful):
         self._clock = np.array([NEVER, *(0 for _ in _CLOCK_COLUMNS[1:])], np.int64)
         self.silences: list[Silence] = []
         """Stops and their ends that are new; whoever takes them empties the list."""
+        self.gaps = LogGaps()
         self._control_offset: Int64 = np.empty(0, np.int64)
         self._control_ts: Int64 = np.empty(0, np.int64)
 
@@ -197,6 +199,8 @@ class PartitionClock(Stateful):
             self.silences += map(Silence._make, silences[:n].tolist())
         self._drop_superseded_controls()
         self._check_silence()
+        self.gaps.note_admitted(offset[verdict == ADMITTED])
+        self.gaps.advance(self.position)
         return verdict, times
 
     def _check_silence(self) -> None:
@@ -211,6 +215,7 @@ class PartitionClock(Stateful):
         """A record that the contract refused takes up its offset, and tells nothing of time."""
         self._clock[_CLOCK.position] = max(self.position, offset + 1)
         self._check_silence()
+        self.gaps.advance(self.position)
 
     def add_controls(self, controls: Iterable[tuple[int, int]]) -> None:
         """For each (offset, ts): from the offset on, nothing before `ts`, ns, counts."""
@@ -235,6 +240,7 @@ class PartitionClock(Stateful):
         """The log was read to its end: every control record takes effect."""
         self._clock[_CLOCK.position] = END_OF_LOG
         self._check_silence()
+        self.gaps.advance(END_OF_LOG)
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
@@ -251,5 +257,9 @@ def apply_controls(
     for record in records:
         if (record.topic, record.partition) in clocks:
             by_partition[record.topic, record.partition].append((record.offset, record.ts))
+            if record.gap is not None:
+                numbers = record.gap.missing_from, record.offset, record.gap.log_offset, record.ts
+                clock = clocks[record.topic, record.partition]
+                clock.gaps.add(LogGap(*numbers), clock.position)
     for place, pairs in by_partition.items():
         clocks[place].add_controls(pairs)

@@ -25,6 +25,7 @@ from monitor.core.decode.codec import UNKNOWN
 from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.judge import BlockPValues, Judge
+from monitor.core.detection.log_changes import LogChanges
 from monitor.core.event_time.admission import AdmissionControl, RecordCounts
 from monitor.core.event_time.watermark import NEVER, PartitionClock, apply_controls
 from monitor.core.finding import Finding
@@ -125,7 +126,12 @@ class VenueStage(Stateful):
         self.venue_state = VenueState(settings)
         self.band_maker = BandMaker(self.venue_state.ledger)
         streams = VenueStreams(settings, factories)
-        self._judges: tuple[Judge[VenueMoment], ...] = (self._cross_market, streams)
+        clocks = self._admission.clocks
+        log_changes = (
+            LogChanges({kind: clocks[kind, p] for kind in STAGE_KINDS}, p, self._window_ns)
+            for p in range(partitions)
+        )
+        self._judges: tuple[Judge[VenueMoment], ...] = (self._cross_market, streams, *log_changes)
         self._stakes = StakeHistory()
         self._waiting: list[Finding] = []
         # Two chains: how alerts and bands alternate depends on how records were sliced.
