@@ -190,14 +190,14 @@ class Reader:
         """
         first = await self._probe.beginning_offsets(self.inputs)
         ends, ids = await self._probe.end_offsets(self.inputs), await self._topic_ids()
-        read = {tp: m for tp, m in marks.items() if m.offset != NO_RECORD and tp in positions}
-        there = {tp for tp, mark in read.items() if first[tp] <= mark.offset < ends[tp]}
-        self._probe.assign(list(there))
+        last_read = {tp: marks[tp].offset for tp in self.inputs if tp in positions}
+        there = [tp for tp, offset in last_read.items() if first[tp] <= offset < ends[tp]]
+        self._probe.assign(there)
         for tp in there:
-            self._probe.seek(tp, read[tp].offset)
+            self._probe.seek(tp, last_read[tp])
         changes = []
-        for tp in (tp for tp in self.inputs if tp in positions):
-            mark = marks.get(tp, LogMark())
+        for tp in last_read:
+            mark = marks[tp]
             at, has_id = positions[tp] - mark.lift, mark.topic_id and tp.topic in ids
             last = await self._read_one(tp, ends[tp]) if tp in there else None
             if last is not None and last.offset == mark.offset:

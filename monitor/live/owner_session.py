@@ -236,7 +236,8 @@ class OwnerSession(abc.ABC):
             return None
         if at[0] not in self.setup.accept_gaps:
             raise LogChangedError(change.sentence(self.setup.config.kafka.snapshots_topic))
-        self.log.warning("gap accepted", topic=at[0], partition=at[1], why=change.sentence(""))
+        where = {"topic": at[0], "partition": at[1], "read_to": change.position}
+        self.log.warning("gap accepted", **where, **change.range._asdict())
         clock = self.stage.clocks.get(at)
         missing = positions[at] if clock is None else clock.position
         lift = missing - first if change.is_new_log else marks[at].lift
