@@ -16,7 +16,7 @@ from monitor.errors import BrokerError
 JARS = "org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36"
 PROGRESS_EVERY_S = 2.0
 CHECKSUMS = Path(__file__).with_name("jars.sha256")
-"""As `sha256sum` prints them, one for each jar that `JARS` resolves to."""
+"""A line for each jar that `JARS` resolves to: its sha256 and its name."""
 
 
 def java_and_class_path(say: Callable[[str], None]) -> tuple[str, str]:
@@ -78,7 +78,8 @@ def _fetch_jars(artifacts: list[Any], say: Callable[[str], None]) -> list[str]:
     Each is compared with its checksum whenever it is used (0.1 s for all): the cache may have been
     cut short or changed, and Java would run what lies there.
     """
-    checksums = dict(reversed(line.split()) for line in CHECKSUMS.read_text().splitlines())
+    pairs = (line.split() for line in CHECKSUMS.read_text().splitlines())
+    checksums = {name: digest for digest, name in pairs}
     jars, last_said_s = [], time.monotonic()
     for artifact in artifacts:
         jars.append(str(_verified_jar(artifact, checksums)))

@@ -323,6 +323,21 @@ class OwnerSession(abc.ABC):
         """Whether there is input that does not come through Kafka."""
         return False
 
+    def work(self) -> str:
+        """What the step under way has to do, for people; empty between two steps."""
+        began_s = self.step_start_s
+        if began_s is None:
+            return ""
+        windows = self.waiting_windows()
+        return (
+            f"working through a backlog of {windows:,} windows and {self.step_records:,} records "
+            f"since {time.monotonic() - began_s:.0f} s"
+        )
+
+    @abc.abstractmethod
+    def waiting_windows(self) -> int:
+        """Windows that records have passed and the stage has not decided; while it works, about."""
+
     async def _process(self, polled: PollResult) -> None:
         async with self.stage_lock:
             self.step_records = records = sum(len(part.offsets) for part in polled.parts)
@@ -333,7 +348,9 @@ class OwnerSession(abc.ABC):
                 self.step_start_s = None
         self.setup.metrics.count_step(records, took_s)
         if took_s > STEP_S:
-            self._records_per_step = max(STEP_RECORDS_MIN, min(self._records_per_step, records) // 2)
+            self._records_per_step = max(
+                STEP_RECORDS_MIN, min(self._records_per_step, records) // 2
+            )
         elif took_s < STEP_S / 4:
             most = self.setup.config.kafka.poll_records
             self._records_per_step = min(most, 2 * self._records_per_step)

@@ -54,6 +54,12 @@ class ShardSession(OwnerSession):
     def is_urgent(self) -> bool:
         return self.shard.closed_ns > self._reported_ns
 
+    def waiting_windows(self) -> int:
+        passed_ns, closed_ns = self.shard.admission.watermark, self.shard.closed_ns
+        if closed_ns == NEVER:
+            return 0
+        return max(0, passed_ns - closed_ns) // self.setup.config.time.window_ns
+
     def replace_metadata(self) -> CommitMetadata:
         """A shard counts nothing that it publishes: reports may come twice."""
         self.log.warning(

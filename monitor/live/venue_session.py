@@ -58,6 +58,8 @@ class VenueSession(OwnerSession):
         # The loops of the bands do not hold the interpreter's lock.
         self._threads = ThreadPoolExecutor(BAND_THREADS)
         self.venue.band_maker.parallel_map = self._threads.map
+        self._decided_ns = NEVER
+        """Event time that the stage had passed after the last step."""
         self.foreign_reports = 0
         """Records of the windows topic that are no reports under these settings, ignored."""
 
@@ -117,6 +119,7 @@ class VenueSession(OwnerSession):
         for record in polled.report_records:
             self._receive_record(record)
         self._add_output(output, self.venue.advance())
+        self._decided_ns = self.venue.passed_ns
         if output.bands:
             self.setup.metrics.band_collector.last = output.bands[-1]
         # After a restart the stage makes again what is published already: that is not sent.
@@ -173,6 +176,12 @@ class VenueSession(OwnerSession):
         except ReportsMissingError:
             await self.reader.check_logs()  # a topic made anew is read from its start
             raise
+
+    def waiting_windows(self) -> int:
+        if self._decided_ns == NEVER:
+            return 0
+        waiting_ns = max(0, self.venue.passed_ns - self._decided_ns)
+        return waiting_ns // self.setup.config.time.window_ns
 
     def replace_metadata(self) -> CommitMetadata:
         kafka = self.setup.config.kafka

@@ -24,6 +24,9 @@ from aiokafka.protocol.types import (
 )
 
 
+NO_TAGS: dict[int, bytes] = {}
+
+
 class _Uuid(AbstractType[bytes]):  # type: ignore[misc]
     @classmethod
     def encode(cls, value: bytes) -> bytes:
@@ -69,10 +72,11 @@ class _TopicIdsRequest(Request[_MetadataRequestV12]):  # type: ignore[misc]
     API_KEY = 3
 
     def __init__(self, topics: Collection[str]) -> None:
-        self._topics = [(bytes(16), name, {}) for name in topics]
+        # A zero id: the broker finds the topic by its name.
+        self._topics = [(bytes(16), name, NO_TAGS) for name in topics]
 
     def build(self, request_struct_class: type[_MetadataRequestV12]) -> _MetadataRequestV12:
-        return request_struct_class(self._topics, False, False, {})
+        return request_struct_class(self._topics, False, False, NO_TAGS)
 
 
 async def topic_ids(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, str]:

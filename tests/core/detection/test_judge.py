@@ -11,6 +11,7 @@ from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
 from monitor.core.detection.feed_silence import FeedSilences
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
+from monitor.core.detection.log_changes import LogChanges
 from monitor.core.detection.single_streams import SingleStreams
 from monitor.core.finding import Finding
 from monitor.core.shard import SHARD_KINDS, Shard
@@ -48,8 +49,9 @@ class Silent:
 def test_the_judges_of_shard_and_stage() -> None:
     shard, stage = Shard(0, 1, SETTINGS, FACTORIES), VenueStage(SETTINGS, FACTORIES, 1)
     kinds = [type(judge) for judge in shard._judges]
-    assert kinds == [SingleStreams, JointEvidence, AccountBursts, FeedSilences]
-    assert [type(judge) for judge in stage._judges] == [CrossMarketEvidence, VenueStreams]
+    assert kinds == [SingleStreams, JointEvidence, AccountBursts, FeedSilences, LogChanges]
+    kinds = [type(judge) for judge in stage._judges]
+    assert kinds == [CrossMarketEvidence, VenueStreams, LogChanges]
 
 
 def shard_with(judge: Judge[ClosedSpan], day: Feed) -> Shard:
