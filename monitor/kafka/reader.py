@@ -180,7 +180,7 @@ class Reader:
         return await topic_ids(self._probe._client, {tp.topic for tp in self.inputs})
 
     async def find_changes(
-        self, positions: PartitionOffsets, marks: Mapping[PartitionKey, LogMark]
+        self, clients: Clients, positions: PartitionOffsets, marks: Mapping[PartitionKey, LogMark]
     ) -> list[LogChange]:
         """The topic partitions that do not go on where a snapshot ended: records behind `positions`
         are gone, or the log is another one than that of `marks`.
@@ -188,36 +188,24 @@ class Reader:
         The last record read decides: where it is there, the log is the same, even if it was
         copied to a new topic. Where it is not (compaction takes records away), the topic's id does.
         """
-        first = await self._probe.beginning_offsets(self.inputs)
-        ends, ids = await self._probe.end_offsets(self.inputs), await self._topic_ids()
-        last_read = {tp: marks[tp].offset for tp in self.inputs if tp in positions}
-        there = [tp for tp, offset in last_read.items() if first[tp] <= offset < ends[tp]]
-        self._probe.assign(there)
-        for tp in there:
-            self._probe.seek(tp, last_read[tp])
+        read = [tp for tp in self.inputs if tp in positions]
+        first = await self._probe.beginning_offsets(read)
+        ends, ids = await self._probe.end_offsets(read), await self._topic_ids()
+        there = [tp for tp in read if first[tp] <= marks[tp].offset < ends[tp]]
+        records = await _read_records(clients, {tp: marks[tp].offset for tp in there}, ends)
         changes = []
-        for tp in last_read:
-            mark = marks[tp]
-            at, has_id = positions[tp] - mark.lift, mark.topic_id and tp.topic in ids
-            last = await self._read_one(tp, ends[tp]) if tp in there else None
-            if last is not None and last.offset == mark.offset:
-                is_new_log = not mark.matches(last)
+        for tp in read:
+            mark, record = marks[tp], records.get(tp)
+            at = positions[tp] - mark.lift
+            if record is not None and record.offset == mark.offset:
+                is_new_log = not mark.matches(record)
             else:
-                has_read = mark.offset != NO_RECORD
-                is_new_log = bool(has_id) and has_read and mark.topic_id != ids[tp.topic]
+                has_read = mark.topic_id and mark.offset != NO_RECORD
+                is_new_log = bool(has_read) and ids.get(tp.topic, mark.topic_id) != mark.topic_id
             is_new_log |= at > ends[tp]
             if is_new_log or at < first[tp]:
                 changes.append(LogChange(tp, at, LogRange(first[tp], ends[tp]), is_new_log))
-        self._probe.unsubscribe()
         return changes
-
-    async def _read_one(self, tp: TopicPartition, end: int) -> Any:
-        """The next record; None where there is none before offset `end`."""
-        while await self._probe.position(tp) < end:
-            polled = await self._probe.getmany(tp, timeout_ms=POLL_MS, max_records=1)
-            if records := polled.get(tp):
-                return records[0]
-        return None
 
     async def check_logs(self) -> None:
         """See that all that was handed out comes from the logs that reading began in.
@@ -336,6 +324,29 @@ class Reader:
         paused = self._consumer.paused()
         self._consumer.pause(*(tp for tp in self.inputs if tp in keys and tp not in paused))
         self._consumer.resume(*(paused - keys))
+
+
+async def _read_records(
+    clients: Clients, offsets: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, Any]:
+    """Of each topic partition the first record from an offset on that is still there; none where
+    there is none before `ends`.
+    """
+    records: dict[TopicPartition, Any] = {}
+    if not offsets:
+        return records
+    consumer = await clients.consumer()
+    try:
+        consumer.assign(list(offsets))
+        for tp, offset in offsets.items():
+            consumer.seek(tp, offset)
+        for tp in offsets:
+            while tp not in records and await consumer.position(tp) < ends[tp]:
+                polled = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=1)
+                records |= {at: first[0] for at, first in polled.items() if first}
+        return records
+    finally:
+        await stop_consumer(consumer)
 
 
 def _lifts(controls: Iterable[Control]) -> PartitionOffsets:

@@ -198,7 +198,7 @@ class OwnerSession(abc.ABC):
             committed = {}
         self.transactions.metadata = metadata
         positions, marks = stored.positions, stored.marks
-        changes = await self.reader.find_changes(positions, marks)
+        changes = await self.reader.find_changes(clients, positions, marks)
         gaps = [self._accept_gap(change, positions, marks) for change in changes]
         self.positions = await self.reader.seek(positions, marks)
         self._marks = dict(self.reader.marks)

@@ -23,7 +23,6 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
-
 NO_TAGS: dict[int, bytes] = {}
 
 
