@@ -180,10 +180,15 @@ class Reader:
         return await topic_ids(self._probe._client, {tp.topic for tp in self.inputs})
 
     async def find_changes(
-        self, clients: Clients, positions: PartitionOffsets, marks: Mapping[PartitionKey, LogMark]
+        self,
+        clients: Clients,
+        positions: PartitionOffsets,
+        marks: Mapping[PartitionKey, LogMark],
+        read_to: PartitionOffsets,
     ) -> list[LogChange]:
         """The topic partitions that do not go on where a snapshot ended: records behind `positions`
-        are gone, or the log is another one than that of `marks`.
+        are gone, or the log is another one than that of `marks`. `read_to`: up to where records
+        were read and committed, perhaps after the snapshot.
 
         The last record read decides: where it is there, the log is the same, even if it was
         copied to a new topic. Where it is not (compaction takes records away), the topic's id does.
@@ -196,15 +201,15 @@ class Reader:
         changes = []
         for tp in read:
             mark, record = marks[tp], records.get(tp)
-            at = positions[tp] - mark.lift
+            at, last = positions[tp] - mark.lift, read_to[tp] - mark.lift
             if record is not None and record.offset == mark.offset:
                 is_new_log = not mark.matches(record)
             else:
-                has_read = mark.topic_id and mark.offset != NO_RECORD
+                has_read = mark.topic_id and (mark.offset != NO_RECORD or last > at)
                 is_new_log = bool(has_read) and ids.get(tp.topic, mark.topic_id) != mark.topic_id
-            is_new_log |= at > ends[tp]
+            is_new_log |= last > ends[tp]
             if is_new_log or at < first[tp]:
-                changes.append(LogChange(tp, at, LogRange(first[tp], ends[tp]), is_new_log))
+                changes.append(LogChange(tp, last, LogRange(first[tp], ends[tp]), is_new_log))
         return changes
 
     async def check_logs(self) -> None:
@@ -350,10 +355,10 @@ async def _read_records(
 
 
 def _lifts(controls: Iterable[Control]) -> PartitionOffsets:
-    """Of each topic partition that was made anew, the engine's offsets less Kafka's."""
+    """Of each topic partition with a gap, the engine's offsets less Kafka's behind it."""
     newest: dict[PartitionKey, Control] = {}
     for control in controls:
-        if control.gap is not None and control.gap.missing_from == control.offset:
+        if control.gap is not None:
             at = control.topic, control.partition
             if at not in newest or newest[at].offset <= control.offset:
                 newest[at] = control

@@ -198,16 +198,18 @@ class OwnerSession(abc.ABC):
             committed = {}
         self.transactions.metadata = metadata
         positions, marks = stored.positions, stored.marks
-        changes = await self.reader.find_changes(clients, positions, marks)
+        self.committed_before = {
+            key: own.offset + marks[key].lift for key, own in committed.items() if key in marks
+        }
+        for at, offset in positions.items():
+            reported = metadata.read.get(at[0], 0), self.committed_before.get(at, 0)
+            self.committed_before[at] = max(offset, *reported)
+        changes = await self.reader.find_changes(clients, positions, marks, self.committed_before)
         gaps = [self._accept_gap(change, positions, marks) for change in changes]
         self.positions = await self.reader.seek(positions, marks)
         self._marks = dict(self.reader.marks)
-        changed = {change.at for change in changes}
-        self.committed_before = {
-            key: own.offset + marks[key].lift
-            for key, own in committed.items()
-            if key in marks and key not in changed
-        }
+        for change in changes:
+            self.committed_before.pop(change.at, None)
         if gaps:
             self.outbox.controls = [control for control in gaps if control is not None]
             await self._process(PollResult(self.outbox.controls, []))
@@ -239,14 +241,14 @@ class OwnerSession(abc.ABC):
         where = {"topic": at[0], "partition": at[1], "read_to": change.position}
         self.log.warning("gap accepted", **where, **change.range._asdict())
         clock = self.stage.clocks.get(at)
-        missing = positions[at] if clock is None else clock.position
-        lift = missing - first if change.is_new_log else marks[at].lift
+        # What was committed since the snapshot has been reported, and its offsets are taken.
+        lift = self.committed_before[at] - first if change.is_new_log else marks[at].lift
         positions[at], marks[at] = first + lift, LogMark(lift)
         if clock is None:
             return None
         window_ns = self.setup.config.time.window_ns
         ts = max(TS_MIN, clock.watermark // window_ns * window_ns)
-        gap = Gap(missing_from=missing, log_offset=first)
+        gap = Gap(missing_from=clock.position, log_offset=first, is_new_log=change.is_new_log)
         return Control(topic=at[0], partition=at[1], offset=positions[at], ts=ts, gap=gap)
 
     def _restore_stage(self, raw: bytes) -> None:

@@ -71,6 +71,7 @@ class ShardSession(OwnerSession):
 
     def before_commit(self) -> None:
         self._reported_ns = self.shard.closed_ns
+        self.outbox.read = {topic: offset for (topic, _), offset in self.positions.items()}
         self._report = report = self.shard.drain_report()
         settings = self.setup.settings
         book_ns = settings.accounts.bands_interval_ns

@@ -98,7 +98,10 @@ async def read(config: Config, fills: int, alerts: int = 0, **options: Any) -> N
     sidecar = Sidecar(config, FACTORIES, **options)
     task = asyncio.create_task(sidecar.run())
     try:
-        await wait_until(functools.partial(counted, sidecar, fills, alerts))
+        try:
+            await wait_until(functools.partial(counted, sidecar, fills, alerts))
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {await sidecar.state()}") from None
     finally:
         sidecar.stop()
         await task
@@ -137,7 +140,7 @@ def test_a_topic_made_anew_ends_it_in_one_sentence_and_is_gone_on_with_where_acc
         return await refuse(config)
 
     sentence = asyncio.run(before())
-    assert f"the snapshot ends at offset 41 of {topic}/0, which holds 0 to 100" in sentence
+    assert f"reading had come to offset 41 of {topic}/0, which holds 0 to 100" in sentence
     assert f"--accept-gap {topic}" in sentence
 
     async def after() -> None:
@@ -153,7 +156,7 @@ def test_a_topic_made_anew_ends_it_in_one_sentence_and_is_gone_on_with_where_acc
     assert alert["layer"] == "data"
     assert alert["summary"] == (
         f"Topic {topic}, partition 0 was made anew: what followed offset 39 of the old log is "
-        "missing, and offset 0 of the new one counts as 40; what was learnt before goes on"
+        "missing, and offset 0 of the new one counts as 41; what was learnt before goes on"
     )
     tombstones = asyncio.run(read_records(kafka, config.kafka.dlq_topic))
     assert tombstones == []
@@ -173,7 +176,13 @@ def test_a_topic_made_anew_under_a_running_reader_is_noticed_before_anything_is_
         await send(kafka, topic, fills(80, 60, "new"))
         with pytest.raises(LogChangedError, match=f"--accept-gap {topic}"):
             await asyncio.wait_for(task, 60)
-        await read(config, 100, accept_gaps=frozenset({topic}))
+        # The first session left no snapshot of the 20: the old log, which alone has them, is gone.
+        await read(config, 80, accept_gaps=frozenset({topic}))
+        controls = [
+            json.loads(r.value) for r in await read_records(kafka, config.kafka.control_topic)
+        ]
+        (gap,) = (control for control in controls if "gap" in control)
+        assert (gap["offset"], gap["gap"]["log_offset"]) == (20, 0)
 
     asyncio.run(both())
 
@@ -190,7 +199,7 @@ def test_a_log_that_was_cut_goes_on_where_it_begins_where_that_is_accepted(
         await cut(kafka, topic, 35)
         return await refuse(config)
 
-    assert f"ends at offset 20 of {topic}/0, which holds 35 to 50: rec" in asyncio.run(before())
+    assert f"come to offset 20 of {topic}/0, which holds 35 to 50: rec" in asyncio.run(before())
 
     async def after() -> None:
         await read(config, 35, accept_gaps=frozenset({topic}))

@@ -164,7 +164,7 @@ class Wording:
         names = "missing_from", "offset", "log_offset"
         missing, offset, log_offset = (int(f.facts[name] or 0) for name in names)
         where = f"topic {self._topics[LOG_FEATURES[f.stream]]}, partition {f.partition}"
-        if offset == missing:
+        if f.detector == "new_log":
             said = (
                 f"{fmt.capitalize(where)} was made anew: what followed offset {missing - 1:,} of "
                 f"the old log is missing, and offset {log_offset:,} of the new one counts as "

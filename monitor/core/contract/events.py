@@ -308,15 +308,16 @@ Reference = Annotated[
 class Gap(BaseModel):
     """Records are missing before a control record's offset.
 
-    They are those from `missing_from` on; where it is that offset itself, the topic was made anew,
-    and its records take the offsets behind the last one read. `log_offset`: Kafka's own offset of
-    the record where reading goes on.
+    They are those from `missing_from` on. Where the topic was made anew (`is_new_log`), its records
+    take the offsets behind the last one read. `log_offset`: Kafka's own offset of the record where
+    reading goes on.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     missing_from: Count
     log_offset: Count
+    is_new_log: bool
 
 
 class Control(BaseModel):

@@ -44,8 +44,8 @@ class LogChanges(Stateful):
         window = gap.ts // self._window_ns
         detector = NEW_LOG if gap.is_new_log else CUT_LOG
         # Of another log nobody knows how many are missing: at least the break itself counts.
-        missing = float(max(1, gap.offset - gap.missing_from))
+        missing = 1.0 if gap.is_new_log else float(gap.offset - gap.missing_from)
         where = window, window, self._partition, "", f"{kind}_log", detector
-        numbers = gap._asdict()
-        del numbers["ts"]
-        return Finding(*where, missing, 0.0, 1.0, facts=numbers)
+        offsets = {"missing_from": gap.missing_from, "offset": gap.offset}
+        facts: dict[str, float | int | str | None] = {**offsets, "log_offset": gap.log_offset}
+        return Finding(*where, missing, 0.0, 1.0, facts=facts)

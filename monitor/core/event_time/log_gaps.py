@@ -20,18 +20,15 @@ class LogGap(NamedTuple):
     """Records from offset `missing_from` on are missing, and the log goes on at `offset`.
 
     `ts`: event time that had passed in the topic partition, ns. `log_offset`: Kafka's own offset of
-    the record at `offset`. Where `offset` is `missing_from`, the log is another one, whose first
-    record takes the place behind the last one read, and nobody knows how many are missing.
+    the record at `offset`. Where the log is another one, its first record takes a place behind the
+    last one read, and nobody knows how many are missing.
     """
 
     missing_from: int
     offset: int
     log_offset: int
     ts: int
-
-    @property
-    def is_new_log(self) -> bool:
-        return self.offset == self.missing_from
+    is_new_log: bool
 
 
 class LogGaps(Stateful):

@@ -258,8 +258,10 @@ def apply_controls(
         if (record.topic, record.partition) in clocks:
             by_partition[record.topic, record.partition].append((record.offset, record.ts))
             if record.gap is not None:
-                numbers = record.gap.missing_from, record.offset, record.gap.log_offset, record.ts
-                clock = clocks[record.topic, record.partition]
-                clock.gaps.add(LogGap(*numbers), clock.position)
+                gap, clock = record.gap, clocks[record.topic, record.partition]
+                log_gap = LogGap(
+                    gap.missing_from, record.offset, gap.log_offset, record.ts, gap.is_new_log
+                )
+                clock.gaps.add(log_gap, clock.position)
     for place, pairs in by_partition.items():
         clocks[place].add_controls(pairs)

@@ -74,7 +74,7 @@ class LogChange(NamedTuple):
         if self.is_new_log and self.position <= end:
             other = ", but not the record that was read last"
         return (
-            f"the snapshot ends at offset {self.position:,} of {topic}/{partition}, which holds "
+            f"reading had come to offset {self.position:,} of {topic}/{partition}, which holds "
             f"{first:,} to {end:,}{other}: records were deleted or the topic was made anew; to go "
             f"on without them use brinkwatch run --accept-gap {topic}, to begin anew delete the "
             f"topic {snapshots_topic}"
