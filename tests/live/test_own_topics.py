@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -92,19 +91,18 @@ def test_strangers_in_every_own_topic_change_nothing(kafka: str, tmp_path: Path)
     send(day, config)
     own = [names.windows_topic, names.snapshots_topic, names.control_topic, names.dlq_topic]
 
-    async def both() -> dict[str, Any]:
+    async def both() -> None:
         async with run_sidecar(config) as sidecar:
             await wait_until(functools.partial(_reads, sidecar))
             await write(kafka, own, f"{names.group}/0")
             await wait_for_digest(sidecar, digest)
+            await wait_until(functools.partial(_has_foreign_reports, sidecar))
         await write(kafka, own, f"{names.group}/venue")
         await reset_offsets(config, names.snapshots_topic)
         async with run_sidecar(config) as sidecar:
             await wait_for_digest(sidecar, digest)
-            return await sidecar.state()
 
-    state = asyncio.run(both())
-    assert state["foreign_reports"] > 0
+    asyncio.run(both())
     assert alerts(config, kafka) == expected
     sent = resend_dead_letters(config, Console(True))
     assert sent["sent"] > 0
@@ -125,6 +123,10 @@ def test_lost_metadata_of_the_venue_stage_are_one_sentence(kafka: str, tmp_path:
             await asyncio.wait_for(Sidecar(config, FACTORIES).run(), 60)
 
     asyncio.run(both())
+
+
+async def _has_foreign_reports(sidecar: Sidecar) -> bool:
+    return (await sidecar.state())["foreign_reports"] > 0
 
 
 async def _reads(sidecar: Sidecar) -> bool:
