@@ -24,7 +24,7 @@ from monitor.core.decode.batch import Batch, Int64, RefusedRecord
 from monitor.core.decode.codec import UNKNOWN, decode, validate_record
 from monitor.core.event_time.admission import TIME_JUMP
 from monitor.kafka.clients import Clients, stop_consumer
-from monitor.kafka.logs.identity import NO_RECORD, LogChange, LogChangedError, LogMark, LogRange
+from monitor.kafka.logs.identity import NO_RECORD, LogChange, LogMark, LogRange
 from monitor.kafka.logs.topic_ids import topic_ids
 from monitor.kafka.messages import parse_controls
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, kinds_by_topic
@@ -32,6 +32,8 @@ from monitor.kafka.partitions import PartitionKey, PartitionOffsets, kinds_by_to
 POLL_MS = 100
 _CONTROL_MS = 1_000
 PING_S_MAX = 5.0
+END_TRIES, END_S = 6, 0.5
+"""A leader that has just been elected may give an end that lies behind what was read before."""
 
 
 @dataclass(slots=True)
@@ -194,14 +196,19 @@ class Reader:
         copied to a new topic. Where it is not (compaction takes records away), the topic's id does.
         """
         read = [tp for tp in self.inputs if tp in positions]
-        first = await self._probe.beginning_offsets(read)
-        ends, ids = await self._probe.end_offsets(read), await self._topic_ids()
+        first, ids = await self._probe.beginning_offsets(read), await self._topic_ids()
+        last_read = {tp: read_to[tp] - marks[tp].lift for tp in read}
+        for _ in range(END_TRIES):
+            ends = await self._probe.end_offsets(read)
+            if all(last_read[tp] <= ends[tp] for tp in read):
+                break
+            await asyncio.sleep(END_S)
         there = [tp for tp in read if first[tp] <= marks[tp].offset < ends[tp]]
         records = await _read_records(clients, {tp: marks[tp].offset for tp in there}, ends)
         changes = []
         for tp in read:
             mark, record = marks[tp], records.get(tp)
-            at, last = positions[tp] - mark.lift, read_to[tp] - mark.lift
+            at, last = positions[tp] - mark.lift, last_read[tp]
             if record is not None and record.offset == mark.offset:
                 is_new_log = not mark.matches(record)
             else:
@@ -215,23 +222,12 @@ class Reader:
     async def check_logs(self) -> None:
         """See that all that was handed out comes from the logs that reading began in.
 
-        Raises `LogChangedError`, or where only our own reports were in another log a `KafkaError`:
-        the next session reads them from their start.
+        Raises `KafkaError` where a topic was made anew: the next session finds out what is missing.
         """
         ids = await self._topic_ids()
-        for tp, mark in self.marks.items():
-            if not mark.topic_id or ids.get(tp[0], mark.topic_id) == mark.topic_id:
-                continue
-            if tp[0] == self._config.kafka.windows_topic:
-                raise KafkaError(f"the topic {tp[0]} was made anew")
-            raise await self._log_changed(TopicPartition(*tp), is_new_log=True)
-
-    async def _log_changed(self, tp: TopicPartition, is_new_log: bool) -> LogChangedError:
-        first = (await self._probe.beginning_offsets([tp]))[tp]
-        end = (await self._probe.end_offsets([tp]))[tp]
-        at = await self._consumer.position(tp)
-        change = LogChange(tp, at, LogRange(first, end), is_new_log)
-        return LogChangedError(change.sentence(self._config.kafka.snapshots_topic))
+        for (topic, _), mark in self.marks.items():
+            if mark.topic_id and ids.get(topic, mark.topic_id) != mark.topic_id:
+                raise KafkaError(f"the topic {topic} was made anew")
 
     async def poll(self, timeout_ms: int = POLL_MS) -> PollResult:
         """What there is, or nothing after a short while."""
@@ -273,11 +269,13 @@ class Reader:
 
     async def _handle_out_of_range(self, positions: Mapping[TopicPartition, int]) -> None:
         """Records behind these positions are gone. Our own topics are read from their start: what
-        comes twice counts once, and a missing report is noticed. Raises for those of the venue.
+        comes twice counts once, and a missing report is noticed.
+
+        Raises `KafkaError` for those of the venue: the next session finds out what is missing.
         """
-        for tp in positions:
+        for tp, offset in positions.items():
             if tp in self.inputs and tp.topic != self._config.kafka.windows_topic:
-                raise await self._log_changed(tp, is_new_log=False)
+                raise KafkaError(f"{tp.topic}/{tp.partition} does not have offset {offset:,}")
             self._consumer.seek(tp, (await self._probe.beginning_offsets([tp]))[tp])
 
     async def partitions_at_end(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
