@@ -52,7 +52,7 @@ async def read(
     """The snapshot of `key` whose first record lies at `offset`, or the newest where that is None;
     None where there is none.
 
-    What others have written to the topic is skipped. Raises `SnapshotError` where there is one that
+    What others have written to the topic is skipped. Raises `SnapshotError` where that at `offset`
     cannot be read.
     """
     consumer = await clients.consumer()
@@ -74,7 +74,7 @@ async def read(
                 newest = raw
                 if offset is not None:
                     break
-        if newest is None and damage is not None:
+        if newest is None and damage is not None and offset is not None:
             raise damage
         return None if newest is None else msgspec.msgpack.decode(newest, type=StoredSnapshot)
     except (DamagedError, msgspec.DecodeError, RecursionError) as error:
