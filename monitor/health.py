@@ -36,7 +36,7 @@ def readiness(
     what is wrong with the topics; `lag_limit_s`: records may wait for so long.
     """
     if assigned is None:
-        return False, "waiting for the group to share out the partitions"
+        return False, topics_fault or "waiting for the group to share out the partitions"
     for owner, supervisor in sorted(supervisors.items()):
         if supervisor.session is None or supervisor.why:
             return False, f"{owner}: {supervisor.why}"
@@ -48,7 +48,7 @@ def readiness(
     for session in sessions:
         since_s = time.monotonic() - session.last_turn_s
         if since_s > NOT_READY_S:
-            why = "Kafka does not answer, or this machine is too slow"
+            why = session.work() or "Kafka does not answer, or this machine is too slow"
             return False, f"{session.name}: nothing read or published for {since_s:.0f} s: {why}"
         if any(session.lag.values()) and session.delay_s > lag_limit_s:
             behind = f"behind by {session.delay_s:.0f} s (limit {lag_limit_s:.0f} s)"

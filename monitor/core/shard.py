@@ -22,6 +22,7 @@ from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.feed_times import FeedTimes
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
+from monitor.core.detection.log_changes import LogChanges
 from monitor.core.detection.market_quality import MarketQuality
 from monitor.core.detection.repeated_records import RepeatedRecords
 from monitor.core.detection.single_streams import SingleStreams
@@ -98,6 +99,7 @@ class Shard(Stateful):
         self._log_judges: tuple[Judge[PassedTime], ...] = (
             self._feed_times,
             self._repeated,
+            LogChanges(self.admission.clocks, partition, self._window_ns),
         )
         self._seen_symbols: Int64 = np.empty(0, np.int64)
         self._next: int | None = None

@@ -69,10 +69,15 @@ class ShardReport:
 
     @classmethod
     def unpack(cls, raw: bytes, fingerprint: str) -> ShardReport:
-        """The inverse. Raises `SnapshotError` for a report of another version or settings."""
+        """The inverse. Raises `SnapshotError` for what is no report, and for one of another version
+        or settings.
+        """
         state = snapshot.unpack(raw, fingerprint)
-        batches = [batch_from_state(batch) for batch in state.pop("batches")]
-        return dataclasses.replace(from_state(cls, state), batches=batches)
+        try:
+            batches = [batch_from_state(batch) for batch in state.pop("batches")]
+            return dataclasses.replace(from_state(cls, state), batches=batches)
+        except Exception as error:  # the bytes may be anybody's, and break any step of it
+            raise snapshot.SnapshotError(f"this is no shard report ({error})") from error
 
 
 def last_books(batch: Batch, interval_ns: int) -> Batch:

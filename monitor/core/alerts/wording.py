@@ -7,6 +7,7 @@ from monitor.core.alerts.incidents import Incident
 from monitor.core.contract.feature_catalogue import (
     DOUBTED_PRICES,
     FEATURES,
+    LOG_FEATURES,
     QUALITY_FEATURES,
     REPEAT_FEATURES,
     SILENCE_FEATURES,
@@ -64,6 +65,8 @@ class Wording:
             return self._market_quality(incident)
         if f.stream in TIME_FEATURES:
             return self._time_rule(incident)
+        if f.stream in LOG_FEATURES:
+            return self._log_change(incident)
         if len(f.all_parts) == 1:
             return self._one_stream(incident)
         joint = all(part.detector == JOINT for part in f.parts)
@@ -238,6 +241,24 @@ class Wording:
         mean, usual = (fmt.format_number(n / MILLISECOND_NS) for n in (observed, expected))
         rest = "back to what is usual" if over else f"{self._since(f)}"
         return f"Records in {where} come {mean} ms late in the mean, usual {usual} ms: {rest}"
+
+    def _log_change(self, incident: Incident) -> str:
+        """Records of a topic partition are missing: its log was made anew, or cut."""
+        f = incident.finding
+        names = "missing_from", "offset", "log_offset"
+        missing, offset, log_offset = (int(f.facts[name] or 0) for name in names)
+        where = f"topic {self._topics[LOG_FEATURES[f.stream]]}, partition {f.partition}"
+        if f.detector == "new_log":
+            said = (
+                f"{fmt.capitalize(where)} was made anew: what followed offset {missing - 1:,} of "
+                f"the old log is missing, and offset {log_offset:,} of the new one counts as "
+                f"{offset:,}"
+            )
+        else:
+            said = f"Records {missing:,} to {offset - 1:,} of {where} are missing: the log was cut"
+        if incident.status == "resolved":
+            return f"{said}; read on since, quiet for {self._quiet(incident)}"
+        return f"{said}; what was learnt before goes on"
 
     def _price_doubt(self, incident: Incident) -> str:
         """A price that a rule did not believe, and what is used in its place."""

@@ -18,6 +18,7 @@ from detectors.arrays.types import Int64, UInt64
 from monitor.core.contract.events import Control
 from monitor.core.event_time import claims, clock_kernel, clock_rules, clock_state
 from monitor.core.event_time.clock_state import CLOCK, NEVER, Silence, TimeNotice
+from monitor.core.event_time.log_gaps import LogGap, LogGaps
 
 END_OF_LOG = clock_state.END
 """A position behind every offset: the log was read to its end."""
@@ -44,7 +45,7 @@ class PartitionClock(Stateful):
 
     STATE = (
         "_clock", "_behind", "_minutes", "_waiting", "_control_offset", "_control_ts", "silences",
-        "notices",
+        "notices", "gaps",
     )  # fmt: skip
 
     def __init__(self, lateness_ns: int, listens: bool = False) -> None:
@@ -61,6 +62,7 @@ class PartitionClock(Stateful):
         """Stops and their ends that are new; whoever takes them empties the list."""
         self.notices: list[TimeNotice] = []
         """What the rules of time have to say, in the same way."""
+        self.gaps = LogGaps()
         self._control_offset: Int64 = np.empty(0, np.int64)
         self._control_ts: Int64 = np.empty(0, np.int64)
 
@@ -147,6 +149,7 @@ class PartitionClock(Stateful):
                 state = self._state(n - i)
                 i = clock_kernel.admit(keyed, controls, i, base, state, out)
                 self._waiting = state.waiting[: self._clock[CLOCK.waiting]].copy()
+        self.gaps.note_read(offset[np.searchsorted(offset, position) :])
         return out
 
     def settle(self, out: clock_state.Judgement, end: bool = False) -> None:
@@ -172,6 +175,7 @@ class PartitionClock(Stateful):
         out.counts[:] = 0
         self._drop_superseded_controls()
         self._check_silence()
+        self.gaps.advance(self.position)
 
     def _believe_last(
         self, state: clock_state.ClockState, out: clock_state.Judgement, floor: int
@@ -299,5 +303,11 @@ def apply_controls(
     for record in records:
         if (record.topic, record.partition) in clocks:
             by_partition[record.topic, record.partition].append((record.offset, record.ts))
+            if record.gap is not None:
+                gap, clock = record.gap, clocks[record.topic, record.partition]
+                log_gap = LogGap(
+                    gap.missing_from, record.offset, gap.log_offset, record.ts, gap.is_new_log
+                )
+                clock.gaps.add(log_gap, clock.position)
     for place, pairs in by_partition.items():
         clocks[place].add_controls(pairs)

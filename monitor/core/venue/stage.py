@@ -31,6 +31,7 @@ from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.detection.feed_times import FeedTimes
 from monitor.core.detection.judge import BlockPValues, Judge
+from monitor.core.detection.log_changes import LogChanges
 from monitor.core.detection.repeated_records import RepeatedRecords
 from monitor.core.event_time.admission import Admission, AdmissionControl, RecordCounts
 from monitor.core.event_time.clock_state import NEVER
@@ -159,14 +160,12 @@ class VenueStage(Stateful):
         self.band_maker = BandMaker(self.venue_state.ledger)
         streams = VenueStreams(settings, factories)
         self._repeated = RepeatedRecords(sources, self._window_ns)
-        self._feed_times = tuple(
-            FeedTimes(
-                {kind: self._admission.clocks[kind, p] for kind in STAGE_KINDS}, p, self._window_ns
-            )
-            for p in range(partitions)
-        )
+        every = self._admission.clocks
+        clocks = [{kind: every[kind, p] for kind in STAGE_KINDS} for p in range(partitions)]
+        self._feed_times = [FeedTimes(clocks[p], p, self._window_ns) for p in range(partitions)]
+        log_changes = (LogChanges(clocks[p], p, self._window_ns) for p in range(partitions))
         self._judges: tuple[Judge[VenueMoment], ...] = (
-            self._cross_market, streams, *self._feed_times, self._repeated,
+            self._cross_market, streams, *self._feed_times, self._repeated, *log_changes,
         )  # fmt: skip
         self._has_ended = False
         self._stakes = StakeHistory()
