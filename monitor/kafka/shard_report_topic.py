@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from monitor.core.contract.events import TS_MAX
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.shard_report import ShardReport
 from monitor.kafka import chunking
 from monitor.kafka.messages import Message

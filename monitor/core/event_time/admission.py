@@ -157,7 +157,7 @@ class AdmissionControl:
         for fate in (ADMITTED, LATE, JUMP):
             mask = verdict == fate
             parts += [rows.select_rows(mask), times_ns[mask]] if number[fate] else [nothing, _EMPTY]
-        return Admission(*parts, order)
+        return Admission._make((*parts, order))
 
     def snapshot(self) -> dict[str, Any]:
         waiting = [self._waiting.get(source) for source in self.clocks]
