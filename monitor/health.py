@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 
+from monitor.core.event_time.watermark import PartitionClock
+from monitor.kafka.partitions import PartitionKey
 from monitor.live.supervisor import Supervisor
 
 STUCK_S = 30.0
 """Without a turn for so long: not alive."""
+LATE_SHARE_MAX = 0.5
+"""With more of a topic partition's records late, it is not read in any useful sense."""
 NOT_READY_S = 5.0
 """Without a turn for so long: not ready; a turn takes a second at most where Kafka answers."""
 
@@ -32,7 +36,7 @@ def readiness(
     what is wrong with the topics; `lag_limit_s`: records may wait for so long.
     """
     if assigned is None:
-        return False, "waiting for the group to share out the partitions"
+        return False, topics_fault or "waiting for the group to share out the partitions"
     for owner, supervisor in sorted(supervisors.items()):
         if supervisor.session is None or supervisor.why:
             return False, f"{owner}: {supervisor.why}"
@@ -40,15 +44,28 @@ def readiness(
         return False, "starting"
     if topics_fault:
         return False, topics_fault
-    for supervisor in supervisors.values():
-        session = supervisor.session
-        if session is None:
-            continue
+    sessions = [s.session for s in supervisors.values() if s.session is not None]
+    for session in sessions:
         since_s = time.monotonic() - session.last_turn_s
         if since_s > NOT_READY_S:
-            why = "Kafka does not answer, or this machine is too slow"
+            why = session.work() or "Kafka does not answer, or this machine is too slow"
             return False, f"{session.name}: nothing read or published for {since_s:.0f} s: {why}"
         if any(session.lag.values()) and session.delay_s > lag_limit_s:
             behind = f"behind by {session.delay_s:.0f} s (limit {lag_limit_s:.0f} s)"
             return False, f"{session.name}: {behind}"
-    return True, "ready"
+    return time_trouble({at: c for s in sessions for at, c in s.stage.clocks.items()})
+
+
+def time_trouble(clocks: Mapping[PartitionKey, PartitionClock]) -> tuple[bool, str]:
+    """Whether the clocks let records count: not where most of a topic partition's are late."""
+    for (topic, partition), clock in sorted(clocks.items()):
+        if clock.late_share > LATE_SHARE_MAX:
+            return False, (
+                f"{topic}/{partition}: {clock.late_share:.0%} of the last minutes' records came "
+                "too late to count: a producer's clock is ahead of the others', or behind"
+            )
+    waits = [f"{t}/{p} {len(c.waiting_offsets)}" for (t, p), c in sorted(clocks.items())
+             if c.waiting_offsets]  # fmt: skip
+    if not waits:
+        return True, "ready"
+    return True, f"ready; records far ahead of their log wait for a witness: {', '.join(waits)}"

@@ -9,6 +9,7 @@ import ssl
 from http import HTTPStatus
 from typing import NamedTuple
 
+import structlog
 from prometheus_client import exposition
 from pydantic import SecretStr
 
@@ -18,6 +19,11 @@ from monitor.sidecar import Sidecar
 
 REQUEST_BYTES_MAX = 16 << 10
 REQUEST_S_MAX = 10.0
+CONNECTIONS_MAX = 32
+"""Open at once; whoever comes beyond is refused. Prometheus, a kubelet and some people need a few;
+file descriptors are needed for Kafka."""
+BACKLOG = 16
+"""Connections that the system accepts for us before we look."""
 NO_TOKEN_PATHS = ("/livez", "/readyz")
 """Asked by whoever starts and stops the sidecar, who has no token."""
 
@@ -46,7 +52,15 @@ async def serve(sidecar: Sidecar, settings: HttpSettings) -> tuple[asyncio.Serve
     token = _token(settings)
     context = _tls_context(settings)
 
+    connections = 0
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        if connections >= CONNECTIONS_MAX:
+            structlog.get_logger().warning("connections refused", limit=CONNECTIONS_MAX)
+            writer.transport.abort()
+            return
+        connections += 1
         try:
             async with asyncio.timeout(REQUEST_S_MAX):
                 answer = await _respond(reader, sidecar, token)
@@ -55,11 +69,18 @@ async def serve(sidecar: Sidecar, settings: HttpSettings) -> tuple[asyncio.Serve
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
             pass  # whoever asked has gone, or never finished asking
         finally:
+            connections -= 1
             writer.close()
 
     try:
         server = await asyncio.start_server(
-            handle, settings.host, settings.port, ssl=context, limit=REQUEST_BYTES_MAX
+            handle,
+            settings.host,
+            settings.port,
+            ssl=context,
+            limit=REQUEST_BYTES_MAX,
+            backlog=BACKLOG,
+            **({} if context is None else {"ssl_handshake_timeout": REQUEST_S_MAX}),
         )
     except OSError as error:
         raise ConfigError(

@@ -21,7 +21,7 @@ from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, 
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.codec import REASONS
 from monitor.core.event_time.admission import RecordCounts
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, PartitionProgress
 from monitor.kafka.reader import PollResult
 from monitor.kafka.transactions import Outbox
@@ -154,6 +154,8 @@ class Metrics:
             self._dead_letters.labels(reason)
         text = "Numbers out of range that their records do without"
         self._left_out = counter("numbers_left_out_total", text, "field")
+        text = "Records without a value, which are no events"
+        self._tombstones = counter("tombstones_total", text, "topic")
         text = "Control records sent for silent topics"
         self._controls = counter("controls_total", text, "topic")
         self._transactions = counter("transactions_total", "Transactions committed")
@@ -173,6 +175,10 @@ class Metrics:
         for name, number in numbers.items():
             self._left_out.labels(name).inc(number)
 
+    def count_tombstones(self, topic: str, number: int) -> None:
+        """Records without a value have come."""
+        self._tombstones.labels(topic).inc(number)
+
     def count_turn(self, lag: PartitionOffsets, polled: PollResult) -> None:
         """A session has made a turn."""
         for (topic, partition), waiting in lag.items():
@@ -180,6 +186,8 @@ class Metrics:
             self._controls.labels(topic)  # zero from the start, or `rate` would not see the first
         self._bad_controls.inc(polled.bad_controls)
         for part in polled.parts:
+            if not part.timestamps_ms:
+                continue
             self._last_record_time.labels(part.topic).set(part.timestamps_ms[-1] / 1000)
 
     def count_commit(self, work: Outbox, seconds: float) -> None:

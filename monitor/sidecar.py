@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -18,23 +20,25 @@ from monitor.core.accounts.liquidation_outcomes import Outcomes
 from monitor.core.decode.codec import UNKNOWN
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.event_time.admission import RecordCounts
-from monitor.core.event_time.watermark import NEVER, PartitionClock
+from monitor.core.event_time.clock_state import NEVER
+from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.shard import Shard
 from monitor.core.shard_report import ShardReport
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, nearest_name
 from monitor.kafka import topics
-from monitor.kafka.clients import Clients
+from monitor.kafka.clients import Clients, UnreachableError
 from monitor.kafka.partitions import PartitionKey
 from monitor.live.membership import GroupMembership
 from monitor.live.owner_session import OwnerSession, Setup
 from monitor.live.progress_board import ProgressBoard
 from monitor.live.shard_session import ShardSession
-from monitor.live.supervisor import Supervisor
+from monitor.live.supervisor import BACK_OFF_S, FIRST_S, Supervisor
 from monitor.live.venue_session import OWNER, VenueSession
 from monitor.metrics import Metrics
 
-STOP_S = 8.0
-"""Sessions have this long to end in order before they are cancelled."""
+STOP_S = 6.0
+"""Sessions have this long to end in order before they are cancelled; the process ends by force two
+seconds later (`run_sidecar`)."""
 STATE_S = 2.0
 """/state waits this long for the step under way, which takes longer only where numba compiles."""
 TOPICS_S = 5.0
@@ -47,10 +51,19 @@ VENUE_PARTITION = 0
 
 
 class Sidecar:
-    """Runs until `stop` is called. `ready`, `alive` and `state` are for the HTTP port."""
+    """Runs until `stop` is called. `ready`, `alive` and `state` are for the HTTP port.
 
-    def __init__(self, config: Config, factories: list[DetectorFactory]) -> None:
+    accept_gaps: topics that may go on where their log was made anew or has lost records.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        factories: list[DetectorFactory],
+        accept_gaps: frozenset[str] = frozenset(),
+    ) -> None:
         self._config = config
+        self._accept_gaps = accept_gaps
         self._factories = factories
         self.metrics = Metrics()
         self.metrics.ready.set_function(lambda: float(self.ready()[0]))
@@ -79,13 +92,18 @@ class Sidecar:
         config = self._config
         clients = Clients(config.kafka)
         partitions, names = await topics.venue_partitions(clients, config)
-        await topics.create(clients, topics.sidecar_topics(config, partitions))
+        if unknown := self._accept_gaps - {*names}:
+            mend = nearest_name(min(unknown), names)
+            raise ConfigError(f"--accept-gap {min(unknown)}: no such topic of the venue; {mend}")
+        own_topics = topics.sidecar_topics(config, partitions)
+        await self._insist(functools.partial(topics.create, clients, own_topics))
         board, engine, thread = ProgressBoard(), config.engine(), ThreadPoolExecutor(1)
         setup = Setup(
-            config, engine, self._factories, clients, self.metrics, board, partitions, thread
-        )
+            config, engine, self._factories, clients, self.metrics, board, partitions, thread,
+            self._accept_gaps,
+        )  # fmt: skip
         members = GroupMembership(self._on_assignment)
-        await members.join(config, clients)
+        await self._insist(functools.partial(members.join, config, clients))
         beside = [
             asyncio.create_task(board.follow(config, clients, partitions)),
             asyncio.create_task(self._watch_topics(clients, partitions)),
@@ -102,6 +120,22 @@ class Sidecar:
             await asyncio.wait(beside)
             await members.leave()
             thread.shutdown(wait=False)
+
+    async def _insist(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do it again while Kafka fails, which was there a moment ago, for `FIRST_S` at most."""
+        end_s = time.monotonic() + FIRST_S
+        while not self._stop.is_set():
+            try:
+                await work()
+                self._topics_fault = ""
+                return
+            except (UnreachableError, KafkaError, OSError) as error:
+                if time.monotonic() > end_s:
+                    raise
+                self._topics_fault = f"Kafka fails: {error}"
+                self._log.warning("start delayed", why=str(error))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), BACK_OFF_S[2])
 
     async def _watch_topics(self, clients: Clients, partitions: int) -> None:
         """Watch for topics that are deleted: to a reader they look silent."""

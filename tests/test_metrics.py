@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, Outcomes
 from monitor.core.event_time.admission import RecordCounts
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.metrics import EngineCollector, Metrics
 from tests.core.accounts.test_liquidation_outcomes import (
     advanced,

@@ -90,7 +90,7 @@ IN = [
     ),
     rates(
         "Too late to count, by kind",
-        "Records further behind their topic partition than time.lateness_ms, each second.",
+        "Records further behind their topic partition than the lateness in force, each second.",
         "brinkwatch_late_total",
         "kind",
     ),

@@ -1,11 +1,12 @@
 """Kafka's jars and a Java runtime, fetched at the first use."""
 
 import fcntl
+import hashlib
 import os
 import ssl
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from monitor.errors import BrokerError
 
 JARS = "org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36"
 PROGRESS_EVERY_S = 2.0
+CHECKSUMS = Path(__file__).with_name("jars.sha256")
+"""A line for each jar that `JARS` resolves to: its sha256 and its name."""
 
 
 def java_and_class_path(say: Callable[[str], None]) -> tuple[str, str]:
@@ -36,6 +39,8 @@ def java_and_class_path(say: Callable[[str], None]) -> tuple[str, str]:
         # Not jgo.build: to sort jars into modules, of no use here, it downloads a whole JDK.
         with download_lock():
             jars = _fetch_jars(jgo.resolve(JARS), say)
+    except BrokerError:
+        raise
     except Exception as error:  # jgo lets through whatever its HTTP library raises
         raise BrokerError(
             f"Kafka's jars cannot be fetched from Maven Central: {error}. Is there a way out to "
@@ -68,11 +73,34 @@ def _trust_system_certificates() -> None:
 
 
 def _fetch_jars(artifacts: list[Any], say: Callable[[str], None]) -> list[str]:
-    """The jars' paths; while they are downloaded, how many are here is said now and then."""
+    """The jars' paths; while they are downloaded, how many are here is said now and then.
+
+    Each is compared with its checksum whenever it is used (0.1 s for all): the cache may have been
+    cut short or changed, and Java would run what lies there.
+    """
+    pairs = (line.split() for line in CHECKSUMS.read_text().splitlines())
+    checksums = {name: digest for digest, name in pairs}
     jars, last_said_s = [], time.monotonic()
     for artifact in artifacts:
-        jars.append(str(artifact.resolve()))
+        jars.append(str(_verified_jar(artifact, checksums)))
         if time.monotonic() - last_said_s >= PROGRESS_EVERY_S:
             last_said_s = time.monotonic()
             say(f"{len(jars)} of {len(artifacts)} jars are here")
     return jars
+
+
+def _verified_jar(artifact: Any, checksums: Mapping[str, str]) -> Path:
+    """The jar's path, once its bytes have its checksum: it is fetched again where they do not.
+
+    Raises `BrokerError` where the fresh one has another checksum too, or none is pinned.
+    """
+    for _ in range(2):
+        jar = Path(artifact.resolve())
+        digest = hashlib.sha256(jar.read_bytes()).hexdigest()
+        if checksums.get(jar.name) == digest:
+            return jar
+        jar.unlink()
+    raise BrokerError(
+        f"{jar.name} from Maven Central has sha256 {digest}, and not the one in {CHECKSUMS}: it is "
+        "not run; is there a proxy or a mirror in between that changes it?"
+    )

@@ -22,6 +22,11 @@ def list_dead_letters(config: Config, console: Console) -> dict[str, Any]:
 
 def resend_dead_letters(config: Config, console: Console) -> dict[str, Any]:
     """Send every dead letter again to where it came from, each once."""
-    count = run_async(dead_letters.resend(config))
-    console.say(f"{count:,} dead letters sent again to where they came from")
-    return {"sent": count}
+    sent, foreign = run_async(dead_letters.resend(config))
+    console.say(f"{sent:,} dead letters sent again to where they came from")
+    if foreign:
+        console.say(
+            f"{foreign:,} records of {config.kafka.dlq_topic} were left out: they name no topic "
+            "partition of the venue, so somebody else has written them"
+        )
+    return {"sent": sent, "foreign": foreign}

@@ -49,7 +49,7 @@ async def _record(config: Config, day: DaySink, progress: Callable[[int], None])
     controls: list[Control] = []
     count = 0
     try:
-        await reader.seek({})
+        await reader.seek({}, {})
         ends, read_to = await reader.end_offsets(), dict.fromkeys(after, 0)
         while any(read_to[at] < end for at, end in ends.items()):
             polled = await reader.poll()
@@ -58,7 +58,7 @@ async def _record(config: Config, day: DaySink, progress: Callable[[int], None])
                 at = part.topic, part.partition
                 wanted = sum(offset < ends[at] for offset in part.offsets)
                 if wanted:
-                    part.offsets, part.raws = part.offsets[:wanted], part.raws[:wanted]
+                    part.truncate(wanted)
                     day.write(part.decode())
                     after[at] = part.offsets[-1] + 1
                     count += wanted

@@ -27,9 +27,11 @@ class TimeSettings(StrictModel):
 
     window_ms: Annotated[int, Field(ge=10, le=60_000)] = 1_000
     """Length of a window, ms."""
-    lateness_ms: Annotated[int, Field(ge=0, le=3_600_000)] = 50
+    lateness_ms: Annotated[int, Field(ge=0, le=3_600_000)] = 1_000
     """A record is late when its time lies more than this below the highest time at lower offsets of
-    its own topic partition, ms."""
+    its own topic partition, ms: at most. Once the log has shown how far its records run behind, it
+    is twice what one in a thousand exceeds, and not below 50 ms
+    (docs/decisions/0017-time-with-a-witness.md)."""
 
     @property
     def window_ns(self) -> int:

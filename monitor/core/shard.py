@@ -19,15 +19,17 @@ from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch
 from monitor.core.detection.account_bursts import AccountBursts
 from monitor.core.detection.detector_group import DetectorFactory
-from monitor.core.detection.feed_silence import FeedSilences
+from monitor.core.detection.feed_times import FeedTimes
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
+from monitor.core.detection.log_changes import LogChanges
 from monitor.core.detection.market_quality import MarketQuality
 from monitor.core.detection.repeated_records import RepeatedRecords
 from monitor.core.detection.single_streams import SingleStreams
-from monitor.core.event_time.admission import AdmissionControl, RecordCounts
+from monitor.core.event_time.admission import Admission, AdmissionControl, RecordCounts
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.repeats import ONCE_KINDS, split_records
-from monitor.core.event_time.watermark import NEVER, apply_controls
+from monitor.core.event_time.watermark import apply_controls
 from monitor.core.features.compute import FeatureCalculator
 from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
@@ -42,6 +44,8 @@ from monitor.core.windows.rests import REST_AFTER_S, Rests
 SHARD_KINDS = ("order", "cancel", "fill", "leverage", "book", "mark")
 """Kinds of records that shards read."""
 
+_EMPTY = np.empty(0, np.int64)
+
 
 class Shard(Stateful):
     """Everything that needs the records of one symbol only, for the symbols of one partition.
@@ -51,8 +55,9 @@ class Shard(Stateful):
     """
 
     STATE = (
-        "windows", "_reported_offsets", "_reported_until", "symbols", "accounts", "tally",
-        "admission", "_open", "_rests", "_measure", "_history", "_judges", "_log_judges",
+        "windows", "_reported_offsets", "_reported_waiting", "_reported_until", "symbols",
+        "accounts", "tally", "admission", "_open", "_rests", "_measure", "_history", "_judges",
+        "_log_judges",
         "_seen_symbols", "_next", "_chain",
     )  # fmt: skip
 
@@ -80,6 +85,10 @@ class Shard(Stateful):
         self._account_bursts = AccountBursts(settings, partition, partitions, *names, self._history)
         once = [(kind, partition) for kind in SHARD_KINDS if kind in ONCE_KINDS]
         self._repeated = RepeatedRecords(once, self._window_ns)
+        self._feed_times = FeedTimes(self.admission.clocks, partition, self._window_ns)
+        self.jumped: tuple[Batch, Int64] = Batch("", "", partition, _EMPTY), _EMPTY
+        """Records of the last batch, or from before it, that were refused for their time, and the
+        offset at which each refusal was decided."""
         self._judges: tuple[Judge[ClosedSpan], ...] = (
             SingleStreams(settings, factories, *place),
             self._joint_evidence,
@@ -88,8 +97,9 @@ class Shard(Stateful):
         )
         # They judge logs and no windows: they go on while the shard rests.
         self._log_judges: tuple[Judge[PassedTime], ...] = (
-            FeedSilences(self.admission.clocks, partition, self._window_ns),
+            self._feed_times,
             self._repeated,
+            LogChanges(self.admission.clocks, partition, self._window_ns),
         )
         self._seen_symbols: Int64 = np.empty(0, np.int64)
         self._next: int | None = None
@@ -100,6 +110,7 @@ class Shard(Stateful):
         self.windows = 0
         """Windows of a symbol that were closed."""
         self._reported_offsets = dict.fromkeys(SHARD_KINDS, 0)
+        self._reported_waiting: dict[str, list[int]] = {kind: [] for kind in SHARD_KINDS}
         self._reported_until = NEVER // self._window_ns
         # For the next report.
         self._findings: list[Finding] = []
@@ -126,17 +137,20 @@ class Shard(Stateful):
 
     def step(self, batch: Batch) -> list[ClosedSpan]:
         """Take records of one topic partition in; returns the windows that this closes."""
-        admitted = self.admission.admit(batch, self.tally)
-        behind_ns = self.admission.behind_ns
-        if len(self.admission.late_rows):
-            late = batch.select_rows(self.admission.late_rows)
-            symbol = self.symbols.intern(late.texts["symbol"])
-            self._open.add_late(late, symbol, self.admission.late_watermark_ns)
-        if batch.kind in ONCE_KINDS:
-            seen = self._repeated.filters[batch.kind, self.partition]
-            parts = self.admission, batch, admitted, self.tally
+        self._take(self.admission.admit(batch, self.tally))
+        return self.advance(self._backlog_windows)
+
+    def _take(self, admission: Admission) -> None:
+        """Add records that were judged to the windows, and keep what others have to read."""
+        if len(admission.late):
+            symbol = self.symbols.intern(admission.late.texts["symbol"])
+            self._open.add_late(admission.late, symbol, admission.late_watermark_ns)
+        self.jumped = admission.jumped, admission.decided_at
+        kind, admitted, behind_ns = admission.admitted.kind, admission.admitted, admission.behind_ns
+        if kind in ONCE_KINDS:
+            seen = self._repeated.filters[kind, self.partition]
             names = self.symbols, self.accounts
-            admitted, behind_ns, late = split_records(seen, names, *parts)
+            admitted, behind_ns, late = split_records(seen, names, admission, self.tally)
             if len(late):
                 self._batches.append(late)
         if len(admitted):
@@ -144,35 +158,44 @@ class Shard(Stateful):
             account = admitted.texts.get("account")
             ids = self.accounts.intern(account) if account is not None else None
             self._open.add(admitted, symbol, ids, behind_ns)
-            if batch.kind in VENUE_KINDS:
+            if kind in VENUE_KINDS:
                 self._batches.append(admitted)
-        return self.advance(self._backlog_windows)
 
     def control(self, records: Sequence[Control]) -> list[ClosedSpan]:
         """Take control records in; those of other topic partitions are skipped."""
         apply_controls(self.clocks, records)
-        return self.advance()
+        return self._settle()
 
     def finish(self) -> list[ClosedSpan]:
         """All topics were read to their end: every control record takes effect."""
-        for clock in self.clocks.values():
-            clock.finish()
+        spans = self._settle(end=True)
+        # What was refused at the end has no window after it in which it could be told.
+        self._findings += self._feed_times.judge_end()
+        return spans
+
+    def _settle(self, end: bool = False) -> list[ClosedSpan]:
+        for admission in self.admission.settle(self.tally, end):
+            self._take(admission)
         return self.advance()
 
     @property
     def has_unreported(self) -> bool:
         """Whether there is more to report than how many records came."""
-        return bool(self._batches) or self.closed_ns // self._window_ns != self._reported_until
+        new = self._batches or self._findings
+        return bool(new) or self.closed_ns // self._window_ns != self._reported_until
 
     def drain_report(self) -> ShardReport:
         """What is new since the last report."""
         until = self.closed_ns // self._window_ns
         high = {kind: clock.position for kind, clock in self.admission.clocks.items()}
+        waiting = {kind: clock.waiting_offsets for kind, clock in self.admission.clocks.items()}
+        places = self._reported_offsets, high, self._reported_waiting, waiting
         times = self._reported_until, until, self.closed_ns, self.latest_ns
         new = self._findings, self._batches, self._joint_evidence.block_p_values
         progress = self.windows, self._chain, self.tally.snapshot()
-        report = ShardReport(self.partition, self._reported_offsets, high, *times, *progress, *new)
+        report = ShardReport(self.partition, *places, *times, *progress, *new)
         self._reported_offsets, self._reported_until = dict(high), until
+        self._reported_waiting = waiting
         self._findings, self._batches, self._joint_evidence.block_p_values = [], [], []
         return report
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.core import snapshot
-from monitor.core.decode.batch import Batch, Ladder, TextColumn, expand_spans
+from monitor.core.decode.batch import Batch
+from monitor.core.decode.batch_state import batch_from_state, batch_to_state
 from monitor.core.detection.judge import BlockPValues
 from monitor.core.finding import Finding
 from monitor.core.marks.market_rows import uncrossed_books
@@ -30,15 +30,19 @@ UNUSED_TEXTS = ("trade_id", "order_id", "replaces")
 class ShardReport:
     """What is new in one shard since its last report.
 
-    It covers, by kind, the records from offset `low` to below `high`, and the windows of index
-    `since` to below `until`. All windows that end by `closed_ns` are closed; `latest_ns` is the
-    highest event time read, beyond which control records may close windows. `windows` (closed
-    windows of a symbol), `chain` (the digest) and `tally` (`RecordCounts.snapshot`) are so far.
+    It covers, by kind, the records from offset `low` to below `high`, but for those whose time
+    nothing bears out yet: the last report left out those at the offsets `waited`, this one leaves
+    out those at `waiting`. And it covers the windows of index `since` to below `until`. All windows
+    that end by `closed_ns` are closed; `latest_ns` is the highest event time read, beyond which
+    control records may close windows. `windows` (closed windows of a symbol), `chain` (the digest)
+    and `tally` (`RecordCounts.snapshot`) are so far.
     """
 
     partition: int
     low: dict[str, int]
     high: dict[str, int]
+    waited: dict[str, list[int]]
+    waiting: dict[str, list[int]]
     since: int
     until: int
     closed_ns: int
@@ -58,16 +62,22 @@ class ShardReport:
         """
         state = to_state(dataclasses.replace(self, batches=[]))
         state["batches"] = [
-            batch_to_state(last_books(b, book_ns) if b.kind == "book" else b) for b in self.batches
+            batch_to_state(last_books(b, book_ns) if b.kind == "book" else b, UNUSED_TEXTS)
+            for b in self.batches
         ]
         return snapshot.pack(state, fingerprint)
 
     @classmethod
     def unpack(cls, raw: bytes, fingerprint: str) -> ShardReport:
-        """The inverse. Raises `SnapshotError` for a report of another version or settings."""
+        """The inverse. Raises `SnapshotError` for what is no report, and for one of another version
+        or settings.
+        """
         state = snapshot.unpack(raw, fingerprint)
-        batches = [batch_from_state(batch) for batch in state.pop("batches")]
-        return dataclasses.replace(from_state(cls, state), batches=batches)
+        try:
+            batches = [batch_from_state(batch) for batch in state.pop("batches")]
+            return dataclasses.replace(from_state(cls, state), batches=batches)
+        except Exception as error:  # the bytes may be anybody's, and break any step of it
+            raise snapshot.SnapshotError(f"this is no shard report ({error})") from error
 
 
 def last_books(batch: Batch, interval_ns: int) -> Batch:
@@ -82,31 +92,3 @@ def last_books(batch: Batch, interval_ns: int) -> Batch:
     group = np.stack((symbol[order], interval[order]))
     last = np.append((group[:, 1:] != group[:, :-1]).any(axis=0), True)
     return batch.select_rows(np.sort(order[last[: len(order)]]))
-
-
-def batch_to_state(batch: Batch) -> dict[str, Any]:
-    """Of the texts only those that the venue stage reads, and only the bytes in use, end to end."""
-    used = [name for name in batch.texts if name not in UNUSED_TEXTS]
-    return {
-        "source": [batch.kind, batch.topic, batch.partition],
-        "offset": batch.offset,
-        "numbers": batch.numbers,
-        "texts": {name: _compact_text(batch.texts[name]) for name in used},
-        "ladders": {name: list(ladder) for name, ladder in batch.ladders.items()},
-    }
-
-
-def batch_from_state(state: dict[str, Any]) -> Batch:
-    """The inverse."""
-    texts = {name: TextColumn.end_to_end(*text) for name, text in state["texts"].items()}
-    ladders = {name: Ladder(*columns) for name, columns in state["ladders"].items()}
-    kind, topic, partition = state["source"]
-    return Batch(kind, topic, partition, state["offset"], state["numbers"], texts, ladders)
-
-
-def _compact_text(text: TextColumn) -> list[NDArray[Any]]:
-    """The buffer and the lengths of the same rows, where the buffer holds nothing else."""
-    start, length = text.start, text.length
-    if text.codes is not None:
-        start, length = np.append(start, 0)[text.codes], np.append(length, -1)[text.codes]
-    return [text.buffer[expand_spans(start, np.maximum(length, 0))], length.astype(np.int64)]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-VERSION = 8
+VERSION = 9
 """Rises with every change of what a snapshot holds."""
 
 _MAGIC = "brinkwatch-snapshot"
@@ -68,9 +68,10 @@ def unpack(raw: bytes, fingerprint: str) -> dict[str, Any]:
     """
     try:
         content = msgspec.msgpack.decode(raw, ext_hook=_decode_array)
-    except (msgspec.DecodeError, ValueError, TypeError, IndexError) as error:
+    except Exception as error:  # the bytes may be anybody's: arrays of any type and shape
         raise SnapshotError(f"the snapshot cannot be read ({error}); remove it") from error
-    if not isinstance(content, dict) or content.get("magic") != _MAGIC:
+    keys = {"magic", "version", "settings", "state"}
+    if not isinstance(content, dict) or content.keys() != keys or content["magic"] != _MAGIC:
         raise SnapshotError("this is no snapshot of brinkwatch; look at the path or topic")
     if content["version"] != VERSION:
         raise SnapshotError(
@@ -84,5 +85,6 @@ def unpack(raw: bytes, fingerprint: str) -> dict[str, Any]:
             "restore the old configuration, or remove the snapshot to begin anew"
         )
     state = content["state"]
-    assert isinstance(state, dict)
+    if not isinstance(state, dict):
+        raise SnapshotError("the snapshot has no state; remove it")
     return state

@@ -35,8 +35,12 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
         raise BrinkwatchError(f"Kafka: {type(error).__name__}: {error}") from error
 
 
+class UnreachableError(ConfigError):
+    """Kafka accepts no connection; the message says why."""
+
+
 class Clients:
-    """Makes started clients. Raises `ConfigError` with the reason where Kafka accepts none."""
+    """Makes started clients. Raises `UnreachableError` with the reason where Kafka accepts none."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -60,7 +64,7 @@ class Clients:
             if isinstance(error, KafkaError) and not isinstance(error, KafkaConnectionError):
                 raise
             why = await diagnose(self._settings.bootstrap_servers, self._settings.security)
-            raise ConfigError(why) from None
+            raise UnreachableError(why) from None
 
     async def consumer(self, **options: Any) -> AIOKafkaConsumer:
         """Reads committed records only; its position moves by seeking and reading alone."""

@@ -5,6 +5,8 @@ The sidecar writes them in its transactions; `brinkwatch dlq` lists them and sen
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +19,13 @@ from monitor.errors import ConfigError
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients
 from monitor.kafka.messages import Message
-from monitor.kafka.partitions import committed_offsets, offset_range, read_between
+from monitor.kafka.partitions import (
+    PartitionKey,
+    committed_offsets,
+    kinds_by_topic,
+    offset_range,
+    read_between,
+)
 
 _PREFIX = "brinkwatch_"
 """Of the names of the headers."""
@@ -34,11 +42,13 @@ class DeadLetter:
     record: RefusedRecord
     timestamp_ms: int
     """Of the record in its topic."""
+    log_offset: int
+    """Kafka's own offset of the record."""
 
     def message(self) -> Message:
         """The record's bytes, with where it comes from and why it was refused as headers."""
         r = self.record
-        origin = {"topic": r.topic, "partition": r.partition, "offset": r.offset}
+        origin = {"topic": r.topic, "partition": r.partition, "offset": self.log_offset}
         reason = {"timestamp": self.timestamp_ms, "reason": r.reason, "detail": r.detail}
         headers = [
             (_PREFIX + name, str(value).encode(errors="replace")[:_DETAIL_BYTES_MAX])
@@ -48,12 +58,22 @@ class DeadLetter:
 
 
 def _read_headers(record: Any) -> dict[str, str]:
-    """The headers that `DeadLetter.message` wrote."""
+    """The headers that `DeadLetter.message` wrote; others may have written anything."""
     return {
-        name.removeprefix(_PREFIX): value.decode(errors="replace")
+        name.removeprefix(_PREFIX): (value or b"").decode(errors="replace")
         for name, value in record.headers
         if name.startswith(_PREFIX)
     }
+
+
+def _origin(record: Any, counts: Mapping[str, int]) -> PartitionKey | None:
+    """The topic partition that a letter came from; None where the record names none of those in
+    `counts` (partitions by topic): it is no letter of ours.
+    """
+    headers = _read_headers(record)
+    topic, partition = headers.get("topic", ""), headers.get("partition", "")
+    number = int(partition) if re.fullmatch(r"\d{1,9}", partition, re.ASCII) else -1
+    return (topic, number) if 0 <= number < counts.get(topic, 0) else None
 
 
 async def _read_letters(config: Config, clients: Clients, start: int) -> list[Any]:
@@ -82,13 +102,18 @@ async def list_letters(config: Config) -> list[dict[str, Any]]:
     ]
 
 
-async def resend(config: Config) -> int:
+async def resend(config: Config) -> tuple[int, int]:
     """Send every letter that was not sent again before to the topic partition it came from.
 
     The bytes are untouched. Each letter is sent once, since the offsets are committed in the same
-    transaction. Returns how many were sent.
+    transaction. Returns how many were sent, and how many records were left out because they name
+    no topic partition of the venue: somebody else has written them.
     """
     clients = Clients(config.kafka)
+    async with clients.admin() as admin:
+        there = await topics.partition_counts(admin)
+    counts = {t: there[t] for t in kinds_by_topic(config) if t in there}
+    sent = foreign = 0
     group = f"{config.kafka.group}-dlq"
     tp = TopicPartition(config.kafka.dlq_topic, 0)
     producer = await clients.producer(transactional_id=f"brinkwatch-{group}")
@@ -99,11 +124,14 @@ async def resend(config: Config) -> int:
             batch = letters[at : at + BATCH]
             async with producer.transaction():
                 for letter in batch:
-                    origin = _read_headers(letter)
-                    partition = int(origin["partition"])
-                    await producer.send(origin["topic"], letter.value, partition=partition)
+                    origin = _origin(letter, counts)
+                    if origin is None or letter.value is None:
+                        foreign += 1
+                        continue
+                    await producer.send(origin[0], letter.value, partition=origin[1])
+                    sent += 1
                 done = OffsetAndMetadata(batch[-1].offset + 1, "")
                 await producer.send_offsets_to_transaction({tp: done}, group)
-        return len(letters)
+        return sent, foreign
     finally:
         await producer.stop()

@@ -34,7 +34,9 @@ class Message:
 def control_message(control: Control) -> Message:
     """A control record, for the partition of the same number as the one it speaks of."""
     key = f"{control.topic}/{control.partition}/{control.offset}"
-    return Message(key.encode(), control.model_dump_json().encode())
+    if control.gap is not None:
+        key += "/gap"  # compaction must not take it for one of a silence at the same offset
+    return Message(key.encode(), control.model_dump_json(exclude_none=True).encode())
 
 
 def parse_controls(records: list[Any]) -> list[Control]:

@@ -7,28 +7,36 @@ out: after every fetch the control topic is read to its end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 from pydantic import BaseModel
 
 from monitor.config import Config
 from monitor.core.contract.events import Control
-from monitor.core.decode.batch import Batch, Int64, RefusedRecord
-from monitor.core.decode.codec import UNKNOWN, decode, validate_record
+from monitor.core.contract.units import MILLISECOND_NS
+from monitor.core.decode.batch import ABSENT, Batch, RefusedRecord
+from monitor.core.decode.codec import UNKNOWN, decode, encode, validate_record
 from monitor.core.event_time.admission import TIME_JUMP
-from monitor.errors import BrinkwatchError
 from monitor.kafka.clients import Clients, stop_consumer
+from monitor.kafka.logs.identity import NO_RECORD, LogChange, LogMark, LogRange
+from monitor.kafka.logs.topic_ids import topic_ids
 from monitor.kafka.messages import parse_controls
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, kinds_by_topic
 
 POLL_MS = 100
 _CONTROL_MS = 1_000
 PING_S_MAX = 5.0
+_LOG_APPEND_TIME = 1
+"""The type of a timestamp that the broker sets."""
+END_TRIES, END_S = 6, 0.5
+"""A leader that has just been elected may give an end that lies behind what was read before."""
 
 
 @dataclass(slots=True)
@@ -42,6 +50,29 @@ class PartitionRecords:
     raws: list[bytes]
     timestamps_ms: list[int]
     """Kafka's, not event time."""
+    appended: list[bool] | None
+    """Of each record whether its timestamp is the time at which the broker appended it, and not
+    what its producer says; None: of no record."""
+    next_offset: int
+    """Behind all records that came, those without a value (tombstones) too: these are no events,
+    and not among the rest here."""
+    mark: LogMark
+    """Of the log, once these records are read."""
+    tombstones: int = 0
+
+    def piece(self, low: int, records: int) -> PartitionRecords:
+        """The same from row `low` on, with so many records at most."""
+        high = low + records
+        is_last = high >= len(self.offsets)
+        return dataclasses.replace(
+            self,
+            offsets=self.offsets[low:high],
+            raws=self.raws[low:high],
+            timestamps_ms=self.timestamps_ms[low:high],
+            appended=None if self.appended is None else self.appended[low:high],
+            next_offset=self.next_offset if is_last else self.offsets[high],
+            tombstones=self.tombstones if is_last else 0,
+        )
 
     def decode(self) -> Batch:
         """The records as the engine takes them."""
@@ -51,18 +82,29 @@ class PartitionRecords:
             pairs = zip(self.offsets, self.raws, strict=True)
             empty.refused = [self._refuse_unknown(at, raw) for at, raw in pairs]
             return empty
-        return decode(self.kind, self.topic, self.partition, offset, self.raws)
+        batch = decode(self.kind, self.topic, self.partition, offset, self.raws)
+        if self.appended is not None:
+            times_ns = np.array(self.timestamps_ms, np.int64) * MILLISECOND_NS
+            times_ns[~np.array(self.appended, bool)] = ABSENT
+            batch.append_ts = times_ns[np.searchsorted(offset, batch.offset)]
+        return batch
 
-    def time_jump_refusals(self, offsets: Int64) -> list[RefusedRecord]:
-        """The records at `offsets`, as refused for their time."""
-        if not len(offsets):
-            return []
-        raw = dict(zip(self.offsets, self.raws, strict=True))
-        far = "far ahead of all before it, and not confirmed by those that follow"
+    def time_jump_refusals(self, jumped: Batch) -> list[RefusedRecord]:
+        """These records, as refused for their time. One that came in an earlier poll is encoded
+        anew: equal in content, in the canonical form.
+        """
+        raws = dict(zip(self.offsets, self.raws, strict=True))
+        far = "far ahead of its log, and nothing bears it out"
         return [
-            RefusedRecord(self.topic, self.partition, at, TIME_JUMP, far, raw[at])
-            for at in offsets.tolist()
+            RefusedRecord(self.topic, self.partition, at, TIME_JUMP, far, raws.get(at, again))
+            for at, again in zip(jumped.offset.tolist(), encode(jumped), strict=True)
         ]
+
+    def truncate(self, count: int) -> None:
+        """Keep the first `count` records."""
+        del self.offsets[count:], self.raws[count:], self.timestamps_ms[count:]
+        if self.appended is not None:
+            del self.appended[count:]
 
     def _refuse_unknown(self, offset: int, raw: bytes) -> RefusedRecord:
         """A record of the topic of unknown kinds: all of them are refused, with a reason each."""
@@ -87,7 +129,10 @@ class PollResult:
 
 
 class Reader:
-    """Reads given topic partitions from given offsets; no consumer group moves them."""
+    """Reads given topic partitions from given offsets; no consumer group moves them.
+
+    All offsets here are the engine's: those of a log made anew are Kafka's and its `lift`.
+    """
 
     def __init__(
         self,
@@ -104,6 +149,8 @@ class Reader:
         self._kinds = kinds_by_topic(config)
         self._control_partitions = [TopicPartition(config.kafka.control_topic, p) for p in controls]
         self.inputs = inputs
+        self.marks: dict[PartitionKey, LogMark] = {}
+        """Which log each topic partition is, as far as it was handed out."""
 
     @classmethod
     async def start(
@@ -125,27 +172,80 @@ class Reader:
         await stop_consumer(self._consumer)
         await stop_consumer(self._probe)
 
-    async def seek(self, positions: PartitionOffsets) -> PartitionOffsets:
+    async def seek(
+        self, positions: PartitionOffsets, marks: Mapping[PartitionKey, LogMark]
+    ) -> PartitionOffsets:
         """Go to `positions`, to the beginning where there is none; returns the offsets chosen.
 
-        Raises `BrinkwatchError` where a position is outside what the topic partition has.
+        marks: of the logs that the positions are in, from `find_changes`.
         """
         first = await self._probe.beginning_offsets([*self.inputs, *self._control_partitions])
-        ends = await self._probe.end_offsets(self.inputs)
-        chosen: PartitionOffsets = {}
         for tp in self.inputs:
-            at = positions.get(tp, first[tp])
-            if not first[tp] <= at <= ends[tp]:
-                raise BrinkwatchError(
-                    f"the snapshot ends at offset {at:,} of {tp.topic}/{tp.partition}, which holds "
-                    f"{first[tp]:,} to {ends[tp]:,}: records were deleted or the topic was made "
-                    f"anew; to begin anew delete the topic {self._config.kafka.snapshots_topic}"
-                )
+            at = positions[tp] - marks[tp].lift if tp in positions else first[tp]
             self._consumer.seek(tp, at)
-            chosen[tp] = at
+        self._seek_controls(first)
+        lifts = _lifts(await self.remaining_controls())
+        self._seek_controls(first)
+        ids = await self._topic_ids()
+        for tp in self.inputs:
+            mark = marks[tp] if tp in positions else LogMark(lifts.get(tp, 0))
+            self.marks[tp] = msgspec.structs.replace(mark, topic_id=ids.get(tp.topic, ""))
+        return {tp: positions.get(tp, first[tp] + self.marks[tp].lift) for tp in self.inputs}
+
+    def _seek_controls(self, first: Mapping[TopicPartition, int]) -> None:
         for tp in self._control_partitions:
             self._consumer.seek(tp, first[tp])
-        return chosen
+
+    async def _topic_ids(self) -> dict[str, str]:
+        return await topic_ids(self._probe._client, {tp.topic for tp in self.inputs})
+
+    async def find_changes(
+        self,
+        clients: Clients,
+        positions: PartitionOffsets,
+        marks: Mapping[PartitionKey, LogMark],
+        read_to: PartitionOffsets,
+    ) -> list[LogChange]:
+        """The topic partitions that do not go on where a snapshot ended: records behind `positions`
+        are gone, or the log is another one than that of `marks`. `read_to`: up to where records
+        were read and committed, perhaps after the snapshot.
+
+        The last record read decides: where it is there, the log is the same, even if it was
+        copied to a new topic. Where it is not (compaction takes records away), the topic's id does.
+        """
+        read = [tp for tp in self.inputs if tp in positions]
+        first, ids = await self._probe.beginning_offsets(read), await self._topic_ids()
+        last_read = {tp: read_to[tp] - marks[tp].lift for tp in read}
+        for _ in range(END_TRIES):
+            ends = await self._probe.end_offsets(read)
+            if all(last_read[tp] <= ends[tp] for tp in read):
+                break
+            await asyncio.sleep(END_S)
+        there = [tp for tp in read if first[tp] <= marks[tp].offset < ends[tp]]
+        records = await _read_records(clients, {tp: marks[tp].offset for tp in there}, ends)
+        changes = []
+        for tp in read:
+            mark, record = marks[tp], records.get(tp)
+            at, last = positions[tp] - mark.lift, last_read[tp]
+            if record is not None and record.offset == mark.offset:
+                is_new_log = not mark.matches(record)
+            else:
+                has_read = mark.topic_id and (mark.offset != NO_RECORD or last > at)
+                is_new_log = bool(has_read) and ids.get(tp.topic, mark.topic_id) != mark.topic_id
+            is_new_log |= last > ends[tp]
+            if is_new_log or at < first[tp]:
+                changes.append(LogChange(tp, last, LogRange(first[tp], ends[tp]), is_new_log))
+        return changes
+
+    async def check_logs(self) -> None:
+        """See that all that was handed out comes from the logs that reading began in.
+
+        Raises `KafkaError` where a topic was made anew: the next session finds out what is missing.
+        """
+        ids = await self._topic_ids()
+        for (topic, _), mark in self.marks.items():
+            if mark.topic_id and ids.get(topic, mark.topic_id) != mark.topic_id:
+                raise KafkaError(f"the topic {topic} was made anew")
 
     async def poll(self, timeout_ms: int = POLL_MS) -> PollResult:
         """What there is, or nothing after a short while."""
@@ -154,10 +254,8 @@ class Reader:
                 timeout_ms=timeout_ms, max_records=self._config.kafka.poll_records
             )
         except OffsetOutOfRangeError as error:
-            raise BrinkwatchError(
-                f"records that were not yet read have been deleted ({error}): raise the topics' "
-                "retention; to begin anew delete the snapshots topic"
-            ) from None
+            await self._handle_out_of_range(error.args[0])
+            return PollResult([], [])
         control_records = [r for tp in self._control_partitions for r in records.pop(tp, ())]
         if records:
             control_records += await self._read_remaining_controls()
@@ -167,12 +265,38 @@ class Reader:
             if tp.topic == self._config.kafka.windows_topic:
                 polled.report_records += batch
             else:
-                offsets, times = [r.offset for r in batch], [r.timestamp for r in batch]
-                raws = [r.value or b"" for r in batch]
-                kind = self._kinds[tp.topic]
-                part = PartitionRecords(kind, tp.topic, tp.partition, offsets, raws, times)
-                polled.parts.append(part)
+                polled.parts.append(self._part(tp, batch))
         return polled
+
+    def _part(self, tp: TopicPartition, batch: list[Any]) -> PartitionRecords:
+        """Records of the venue, as handed out by the consumer."""
+        mark = self.marks[tp] = self.marks[tp].after(batch[-1])
+        events = [r for r in batch if r.value is not None]
+        by_broker = [r.timestamp_type == _LOG_APPEND_TIME for r in events]
+        lift = mark.lift
+        return PartitionRecords(
+            self._kinds[tp.topic],
+            tp.topic,
+            tp.partition,
+            [r.offset + lift for r in events],
+            [r.value for r in events],
+            [r.timestamp for r in events],
+            by_broker if any(by_broker) else None,
+            next_offset=batch[-1].offset + lift + 1,
+            mark=mark,
+            tombstones=len(batch) - len(events),
+        )
+
+    async def _handle_out_of_range(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Records behind these positions are gone. Our own topics are read from their start: what
+        comes twice counts once, and a missing report is noticed.
+
+        Raises `KafkaError` for those of the venue: the next session finds out what is missing.
+        """
+        for tp, offset in positions.items():
+            if tp in self.inputs and tp.topic != self._config.kafka.windows_topic:
+                raise KafkaError(f"{tp.topic}/{tp.partition} does not have offset {offset:,}")
+            self._consumer.seek(tp, (await self._probe.beginning_offsets([tp]))[tp])
 
     async def partitions_at_end(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
         """Those of `keys` whose records, up to now, were all handed out."""
@@ -202,11 +326,12 @@ class Reader:
 
     async def end_offsets(self) -> PartitionOffsets:
         """Of each topic partition the offset behind its last committed record."""
-        return dict(await self._probe.end_offsets(self.inputs))
+        ends = await self._probe.end_offsets(self.inputs)
+        return {tp: end + self.marks[tp].lift for tp, end in ends.items()}
 
     async def positions(self) -> PartitionOffsets:
         """Of each topic partition the offset of the next record to hand out."""
-        return {tp: await self._consumer.position(tp) for tp in self.inputs}
+        return {tp: await self._consumer.position(tp) + self.marks[tp].lift for tp in self.inputs}
 
     async def lag(self) -> PartitionOffsets:
         """Records that wait in each topic partition; one that was never fetched is left out."""
@@ -222,3 +347,37 @@ class Reader:
         paused = self._consumer.paused()
         self._consumer.pause(*(tp for tp in self.inputs if tp in keys and tp not in paused))
         self._consumer.resume(*(paused - keys))
+
+
+async def _read_records(
+    clients: Clients, offsets: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, Any]:
+    """Of each topic partition the first record from an offset on that is still there; none where
+    there is none before `ends`.
+    """
+    records: dict[TopicPartition, Any] = {}
+    if not offsets:
+        return records
+    consumer = await clients.consumer()
+    try:
+        consumer.assign(list(offsets))
+        for tp, offset in offsets.items():
+            consumer.seek(tp, offset)
+        for tp in offsets:
+            while tp not in records and await consumer.position(tp) < ends[tp]:
+                polled = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=1)
+                records |= {at: first[0] for at, first in polled.items() if first}
+        return records
+    finally:
+        await stop_consumer(consumer)
+
+
+def _lifts(controls: Iterable[Control]) -> PartitionOffsets:
+    """Of each topic partition with a gap, the engine's offsets less Kafka's behind it."""
+    newest: dict[PartitionKey, Control] = {}
+    for control in controls:
+        if control.gap is not None:
+            at = control.topic, control.partition
+            if at not in newest or newest[at].offset <= control.offset:
+                newest[at] = control
+    return {at: c.offset - c.gap.log_offset for at, c in newest.items() if c.gap is not None}

@@ -13,8 +13,13 @@ from monitor.kafka.clients import RECORD_BYTES_MAX, Clients
 
 RECORD_LIMIT = RECORD_BYTES_MAX // 2
 """Of a record of the venue, in bytes: a dead letter has room for it and the headers."""
-KEEP_FOREVER = {"retention.ms": "-1", "max.message.bytes": str(RECORD_LIMIT)}
-"""Nothing is deleted by age: an engine restored from an old snapshot reads on from there."""
+VENUE = {
+    "retention.ms": "-1",
+    "max.message.bytes": str(RECORD_LIMIT),
+    "message.timestamp.type": "LogAppendTime",
+}
+"""Nothing is deleted by age: an engine restored from an old snapshot reads on from there. The
+broker stamps each record: its clock is a witness of event time that no producer can move."""
 COMPACT = {"cleanup.policy": "compact"}
 SNAPSHOTS = {
     **COMPACT,
@@ -52,7 +57,7 @@ def venue_topics(config: Config, names: list[str], partitions: int) -> dict[str,
     """The venue's topics."""
     copies = config.kafka.replication
     numbers = {name: 1 if name == UNKNOWN else partitions for name in names}
-    return {n: NewTopic(n, p, copies, topic_configs=KEEP_FOREVER) for n, p in numbers.items()}
+    return {n: NewTopic(n, p, copies, topic_configs=VENUE) for n, p in numbers.items()}
 
 
 async def partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:

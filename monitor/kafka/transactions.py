@@ -34,12 +34,14 @@ class CommitMetadata(msgspec.Struct):
     """What is committed together with an owner's offsets, as their metadata.
 
     Alerts, and moments whose bands, are published so far; the offset of the newest snapshot's first
-    record, −1 where there is none yet.
+    record, −1 where there is none yet. `read`: by topic, the offset that a shard has read to and
+    reported; Kafka forgets a group's own offsets of a topic that is deleted.
     """
 
     alerts: int = 0
     cells: int = 0
     snapshot: int = -1
+    read: dict[str, int] = {}  # msgspec copies it
 
 
 @dataclass(slots=True)
@@ -53,6 +55,8 @@ class Outbox:
     reports: list[Message] = field(default_factory=list)
     snapshot: list[Message] = field(default_factory=list)
     offsets: PartitionOffsets = field(default_factory=dict)
+    read: dict[str, int] = field(default_factory=dict)
+    """`CommitMetadata.read`."""
 
 
 def alert_headers(alert: Alert) -> list[tuple[str, bytes]]:
@@ -107,6 +111,7 @@ class Transactions:
             self.metadata.alerts + len(outbox.alerts),
             self.metadata.cells + len(outbox.bands),
             self.metadata.snapshot,
+            outbox.read,
         )
         async with self._producer.transaction():
             pending = [

@@ -10,22 +10,24 @@ from __future__ import annotations
 import abc
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from aiokafka import TopicPartition
+from aiokafka.structs import OffsetAndMetadata
 
 from monitor.config import Config
 from monitor.core import snapshot as snapshot_bytes
-from monitor.core.contract.events import Control
+from monitor.core.contract.events import TS_MIN, Control, Gap
 from monitor.core.contract.units import SECOND_NS
-from monitor.core.decode.batch import Int64, RefusedRecord
+from monitor.core.decode.batch import Batch, Int64, RefusedRecord
 from monitor.core.detection.detector_group import DetectorFactory
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.settings import EngineSettings
 from monitor.core.shard import Shard
 from monitor.core.snapshot import SnapshotError
@@ -35,6 +37,7 @@ from monitor.kafka import partitions, snapshots
 from monitor.kafka.clients import Clients
 from monitor.kafka.dead_letters import DeadLetter
 from monitor.kafka.flow_control import FlowControl
+from monitor.kafka.logs.identity import LogChange, LogChangedError, LogMark
 from monitor.kafka.messages import Message
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, PartitionProgress
 from monitor.kafka.reader import PartitionRecords, PollResult, Reader
@@ -46,6 +49,13 @@ PING_AFTER_S = 1.0
 """With nothing read for so long, Kafka is asked whether it is there."""
 DEAD_LETTERS_MAX = 1_000
 """Dead letters that wait for a commit, at most."""
+STEP_S = 0.5
+"""A step of the stage that takes longer is followed by smaller ones: a stop is noticed between two
+of them. The output does not depend on how records are sliced."""
+STEP_RECORDS_MIN = 16
+REPORTS_PER_STEP = 20
+"""Each is about a second of one shard."""
+FOREIGN_HINT = "somebody else writes to this topic: let only brinkwatch do so"
 BEHIND_S = 2.0
 """A session further behind commits every `commit_s`; one that is not, as soon as it has news."""
 
@@ -68,6 +78,8 @@ class Setup:
     """One thread for all shards. Code that holds the interpreter's lock would wait anyway, and code
     that does not runs beside the loop that talks to Kafka. Four threads took a third more CPU time
     for the same work (`bench_live`, four partitions on two cores)."""
+    accept_gaps: frozenset[str] = frozenset()
+    """Topics that may go on although records are missing in them, or they were made anew."""
 
 
 class OwnerSession(abc.ABC):
@@ -98,6 +110,14 @@ class OwnerSession(abc.ABC):
         """Locked while the stage works in its thread."""
         self.positions: PartitionOffsets = {}
         """Of each topic partition the offset of the next record for the stage."""
+        self._marks: dict[PartitionKey, LogMark] = {}
+        """Which log each of `positions` is in."""
+        self.step_start_s: float | None = None
+        """When (monotonic) the step under way began; None between two."""
+        self.step_records = 0
+        """How many records it takes in."""
+        self._records_per_step = setup.config.kafka.poll_records
+        self.log = structlog.get_logger().bind(owner=name)
         self.lag: PartitionOffsets = {}
         self.delay_s = 0.0
         """How long ago the oldest record that is being read came to Kafka; 0 with none waiting."""
@@ -158,25 +178,78 @@ class OwnerSession(abc.ABC):
     async def _restore(self) -> None:
         kafka, clients = self.setup.config.kafka, self.setup.clients
         committed = await partitions.committed_offsets(clients, kafka.group)
-        stored = None
-        if own := committed.get(self._metadata_partition):
-            metadata = msgspec.json.decode(own.metadata or "", type=CommitMetadata)
-            at = TopicPartition(kafka.snapshots_topic, self.partition)
-            stored = await snapshots.read(clients, at, self._key, metadata.snapshot)
-        if stored is None:
-            self.positions = await self.reader.seek({})
-            # The first commit ever, before anything is read: from now on a missing snapshot means
-            # that somebody has removed it, to begin anew.
-            await self.commit(snapshot=True)
-            return
+        metadata = _read_metadata(committed.get(self._metadata_partition))
+        newest = None if metadata is None else metadata.snapshot
         try:
-            state, positions = stored
-            await self._run_in_thread(self._restore_stage, state)
+            at = TopicPartition(kafka.snapshots_topic, self.partition)
+            stored = await snapshots.read(clients, at, self._key, newest)
+            if stored is None:
+                self.positions = await self.reader.seek({}, {})
+                self._marks = dict(self.reader.marks)
+                # The first commit ever, before anything is read: from now on a missing snapshot
+                # means that somebody has removed it, to begin anew.
+                await self.commit(snapshot=True)
+                return
+            await self._run_in_thread(self._restore_stage, stored.state)
         except SnapshotError as error:
             raise ConfigError(str(error)) from error
-        self.positions = await self.reader.seek(positions)
+        if metadata is None:
+            metadata = self.replace_metadata()
+            committed = {}
         self.transactions.metadata = metadata
-        self.committed_before = {key: own.offset for key, own in committed.items()}
+        positions, marks = stored.positions, stored.marks
+        self.committed_before = {
+            key: own.offset + marks[key].lift for key, own in committed.items() if key in marks
+        }
+        for at, offset in positions.items():
+            reported = metadata.read.get(at[0], 0), self.committed_before.get(at, 0)
+            self.committed_before[at] = max(offset, *reported)
+        changes = await self.reader.find_changes(clients, positions, marks, self.committed_before)
+        gaps = [self._accept_gap(change, positions, marks) for change in changes]
+        self.positions = await self.reader.seek(positions, marks)
+        self._marks = dict(self.reader.marks)
+        for change in changes:
+            self.committed_before.pop(change.at, None)
+        if gaps:
+            self.outbox.controls = [control for control in gaps if control is not None]
+            await self._process(PollResult(self.outbox.controls, []))
+            await self.commit(snapshot=True)
+
+    @abc.abstractmethod
+    def replace_metadata(self) -> CommitMetadata:
+        """What to go by where there is a snapshot and the metadata committed with it are lost:
+        somebody has set or deleted the group's offsets, or they have expired. Raises `ConfigError`
+        where nothing can replace them.
+        """
+
+    def _accept_gap(
+        self, change: LogChange, positions: PartitionOffsets, marks: dict[PartitionKey, LogMark]
+    ) -> Control | None:
+        """Go on behind a gap: corrects `positions` and `marks`, and returns the control record that
+        says so to all who read the topic partition. Raises `LogChangedError` where nobody has
+        accepted it.
+
+        Our own reports need no such record: those that come twice count once, and a missing one is
+        noticed.
+        """
+        at, first = change.at, change.range.first
+        if at[0] == self.setup.config.kafka.windows_topic:
+            positions[at], marks[at] = first, LogMark()
+            return None
+        if at[0] not in self.setup.accept_gaps:
+            raise LogChangedError(change.sentence(self.setup.config.kafka.snapshots_topic))
+        where = {"topic": at[0], "partition": at[1], "read_to": change.position}
+        self.log.warning("gap accepted", **where, **change.range._asdict())
+        clock = self.stage.clocks.get(at)
+        # What was committed since the snapshot has been reported, and its offsets are taken.
+        lift = self.committed_before[at] - first if change.is_new_log else marks[at].lift
+        positions[at], marks[at] = first + lift, LogMark(lift)
+        if clock is None:
+            return None
+        window_ns = self.setup.config.time.window_ns
+        ts = max(TS_MIN, clock.watermark // window_ns * window_ns)
+        gap = Gap(missing_from=clock.position, log_offset=first, is_new_log=change.is_new_log)
+        return Control(topic=at[0], partition=at[1], offset=positions[at], ts=ts, gap=gap)
 
     def _restore_stage(self, raw: bytes) -> None:
         state = snapshot_bytes.unpack(raw, self.setup.settings.fingerprint())
@@ -190,7 +263,7 @@ class OwnerSession(abc.ABC):
     def _snapshot_messages(self) -> list[Message]:
         state = {"stage": self.stage.snapshot(), "partitions": self.setup.partitions}
         raw = snapshot_bytes.pack(state, self.setup.settings.fingerprint())
-        return snapshots.messages(self._key, raw, self.positions)
+        return snapshots.messages(self._key, raw, self.positions, self._marks)
 
     async def _run_in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         """Off the loop that talks to Kafka."""
@@ -200,17 +273,25 @@ class OwnerSession(abc.ABC):
         """Close the connections; what was not committed is made again from its records."""
         await self._connections.aclose()
 
-    async def turn(self) -> None:
-        """Poll once, process what came, and commit if it is time."""
+    async def turn(self, is_stopping: Callable[[], bool] = lambda: False) -> None:
+        """Poll once, process what came, and commit if it is time.
+
+        Where `is_stopping` turns true, what is left of the poll is not processed, and comes again
+        to the next session.
+        """
         polled = await self.poll()
         now = time.monotonic()
         for part in polled.parts:
-            self.flow_control.note_arrival((part.topic, part.partition), now)
-            self.outbox.offsets[part.topic, part.partition] = part.offsets[-1] + 1
-        for record in polled.report_records:
-            self.outbox.offsets[record.topic, record.partition] = record.offset + 1
-        if polled.parts or polled.controls or polled.report_records or self.has_local_input():
-            await self._process(polled)
+            if part.offsets:
+                self.flow_control.note_arrival((part.topic, part.partition), now)
+        if polled.bad_controls:
+            self.log.warning("no control records", topic=self.setup.config.kafka.control_topic,
+                             records=polled.bad_controls, hint=FOREIGN_HINT)  # fmt: skip
+        for step in self._steps(polled):
+            if is_stopping():
+                return
+            await self._process(step)
+            self.last_turn_s = time.monotonic()
         await self._check_lag(polled)
         silent = await self._silence_controls(now)
         if silent:
@@ -221,6 +302,21 @@ class OwnerSession(abc.ABC):
             await self.commit(time.monotonic() - self._last_snapshot_s >= every_s)
         self.last_turn_s = time.monotonic()
 
+    def _steps(self, polled: PollResult) -> Iterator[PollResult]:
+        """What came, in steps that are short enough to stop between two of them."""
+        if polled.controls:
+            yield PollResult(polled.controls, [])
+        while self.has_local_input():
+            yield PollResult([], [])
+        for part in polled.parts:
+            low = 0
+            while low < max(1, len(part.offsets)):  # one of tombstones alone moves the position
+                piece = part.piece(low, self._records_per_step)
+                low += max(1, len(piece.offsets))
+                yield PollResult([], [piece])
+        for at in range(0, len(polled.report_records), REPORTS_PER_STEP):
+            yield PollResult([], [], polled.report_records[at : at + REPORTS_PER_STEP])
+
     async def poll(self) -> PollResult:
         """New records, or none after a short wait."""
         return await self.reader.poll()
@@ -229,16 +325,50 @@ class OwnerSession(abc.ABC):
         """Whether there is input that does not come through Kafka."""
         return False
 
+    def work(self) -> str:
+        """What the step under way has to do, for people; empty between two steps."""
+        began_s = self.step_start_s
+        if began_s is None:
+            return ""
+        windows = self.waiting_windows()
+        return (
+            f"working through a backlog of {windows:,} windows and {self.step_records:,} records "
+            f"since {time.monotonic() - began_s:.0f} s"
+        )
+
+    @abc.abstractmethod
+    def waiting_windows(self) -> int:
+        """Windows that records have passed and the stage has not decided; while it works, about."""
+
     async def _process(self, polled: PollResult) -> None:
         async with self.stage_lock:
-            await self._run_in_thread(self._process_and_time, polled)
-            self.positions.update(self.outbox.offsets)
+            self.step_records = records = sum(len(part.offsets) for part in polled.parts)
+            self.step_start_s = time.monotonic()
+            try:
+                took_s = await self._run_in_thread(self._process_and_time, polled)
+            finally:
+                self.step_start_s = None
+        self.setup.metrics.count_step(records, took_s)
+        if took_s > STEP_S:
+            self._records_per_step = max(
+                STEP_RECORDS_MIN, min(self._records_per_step, records) // 2
+            )
+        elif took_s < STEP_S / 4:
+            most = self.setup.config.kafka.poll_records
+            self._records_per_step = min(most, 2 * self._records_per_step)
+        for part in polled.parts:
+            at = part.topic, part.partition
+            self.outbox.offsets[at], self._marks[at] = part.next_offset, part.mark
+        for at, record in {(r.topic, r.partition): r for r in polled.report_records}.items():
+            self.outbox.offsets[at] = record.offset + 1
+            self._marks[at] = self._marks[at].after(record)
+        self.positions.update(self.outbox.offsets)
 
-    def _process_and_time(self, polled: PollResult) -> None:
+    def _process_and_time(self, polled: PollResult) -> float:
+        """Seconds that the step took, without waiting for the thread."""
         began = time.perf_counter()
         self.process(polled)
-        records = sum(len(part.offsets) for part in polled.parts)
-        self.setup.metrics.count_step(records, time.perf_counter() - began)
+        return time.perf_counter() - began
 
     def _commit_is_due(self) -> bool:
         urgent, letters = self.is_urgent(), len(self.outbox.dead_letters)
@@ -277,7 +407,8 @@ class OwnerSession(abc.ABC):
             await self.reader.ping()
             self._last_answer_s = now
         self.lag = await self.reader.lag()
-        oldest = min((part.timestamps_ms[-1] for part in polled.parts), default=None)
+        times_ms = (part.timestamps_ms[-1] for part in polled.parts if part.offsets)
+        oldest = min(times_ms, default=None)
         if oldest is not None:
             self.delay_s = max(0.0, time.time() - oldest / 1000)
         elif not any(self.lag.values()):
@@ -288,22 +419,34 @@ class OwnerSession(abc.ABC):
         self.reader.pause_only(ahead)
         self.setup.metrics.count_turn(self.lag, polled)
 
-    def refuse(self, part: PartitionRecords, refused: list[RefusedRecord], jumps: Int64) -> None:
-        """Put `refused`, and the records at the offsets `jumps`, which are refused for their time,
-        into the outbox, unless an earlier session has sent them.
+    def refuse(
+        self, part: PartitionRecords, refused: list[RefusedRecord], jumped: tuple[Batch, Int64]
+    ) -> None:
+        """Put `refused`, and the records that were `jumped`, which are refused for their time, into
+        the outbox, unless an earlier session has sent them.
         """
-        refused = [*refused, *part.time_jump_refusals(jumps)]
-        if not refused:
-            return
+        late_refusals, decided_at = jumped
+        every = [(record, record.offset) for record in refused]
+        if len(late_refusals):
+            decided = decided_at.tolist()
+            every += zip(part.time_jump_refusals(late_refusals), decided, strict=True)
         sent_to = self.committed_before.get((part.topic, part.partition), 0)
-        when = dict(zip(part.offsets, part.timestamps_ms, strict=True))
-        for record in refused:
-            if record.offset >= sent_to:
-                self.outbox.dead_letters.append(DeadLetter(record, when[record.offset]))
+        when = dict(zip(part.offsets, part.timestamps_ms, strict=True)) if every else {}
+        for record, decided_offset in every:
+            if decided_offset >= sent_to:
+                # Of a record of an earlier poll: the time of the one that decided.
+                at_ms = when.get(record.offset, when[decided_offset])
+                log_offset = record.offset - part.mark.lift
+                self.outbox.dead_letters.append(DeadLetter(record, at_ms, log_offset))
 
     async def commit(self, snapshot: bool) -> None:
-        """Publish the outbox in one transaction; `snapshot`: and the state, to go on from."""
+        """Publish the outbox in one transaction; `snapshot`: and the state, to go on from.
+
+        Raises `LogChangedError` where a topic was made anew since reading began: records of the new
+        log may be among those that the outbox rests on.
+        """
         began = time.monotonic()
+        await self.reader.check_logs()
         async with self.stage_lock:
             await self._run_in_thread(self.before_commit)
         outbox, self.outbox = self.outbox, Outbox()
@@ -313,9 +456,18 @@ class OwnerSession(abc.ABC):
             self._last_snapshot_s = began
         # While it reads again what an earlier session had committed, the offsets must not go back.
         outbox.offsets = {
-            key: max(offset, self.committed_before.get(key, 0))
+            key: max(offset, self.committed_before.get(key, 0)) - self._marks[key].lift
             for key, offset in outbox.offsets.items()
         }
         await self.transactions.commit(outbox, self._metadata_partition)
         self._last_commit_s = time.monotonic()
         self.setup.metrics.count_commit(outbox, self._last_commit_s - began)
+
+
+def _read_metadata(committed: OffsetAndMetadata | None) -> CommitMetadata | None:
+    """The metadata that an earlier session has committed; None where there are none."""
+    try:
+        text = "" if committed is None else committed.metadata or ""
+        return msgspec.json.decode(text, type=CommitMetadata)
+    except (ValueError, RecursionError):
+        return None

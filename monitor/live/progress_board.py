@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from monitor.config import Config
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.errors import ConfigError
 from monitor.kafka import shard_report_topic
 from monitor.kafka.clients import Clients, stop_consumer
@@ -72,13 +72,13 @@ class ProgressBoard:
     async def _follow(self, config: Config, clients: Clients, partitions: int) -> None:
         consumer: AIOKafkaConsumer = await clients.consumer(client_id="brinkwatch-board")
         try:
-            topic = config.kafka.windows_topic
+            topic, settings = config.kafka.windows_topic, config.engine().fingerprint()
             consumer.assign([TopicPartition(topic, p) for p in range(partitions)])
             await consumer.seek_to_end()
             while True:
                 for records in (await consumer.getmany(timeout_ms=1_000)).values():
                     for record in records:
-                        header = shard_report_topic.read_header(record)
+                        header = shard_report_topic.read_header(record, settings, partitions)
                         if header is not None:
                             self.write(header.partition, header.closed_ns, header.latest_ns)
                 await asyncio.sleep(0)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from aiokafka import TopicPartition
 
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.shard_report import ShardReport
 from monitor.kafka import shard_report_topic
 from monitor.kafka.reader import PollResult
+from monitor.kafka.transactions import CommitMetadata
 from monitor.live.owner_session import OwnerSession, Setup
 
 
@@ -40,8 +41,9 @@ class ShardSession(OwnerSession):
         for part in polled.parts:
             batch = part.decode()
             self.setup.metrics.count_left_out(batch.left_out)
+            self.setup.metrics.count_tombstones(part.topic, part.tombstones)
             self.shard.step(batch)
-            self.refuse(part, batch.refused, self.shard.admission.jump_offsets)
+            self.refuse(part, batch.refused, self.shard.jumped)
         self.setup.progress_board.write(self.partition, self.shard.closed_ns, self.shard.latest_ns)
 
     def time_elsewhere_ns(self) -> int:
@@ -53,8 +55,24 @@ class ShardSession(OwnerSession):
     def is_urgent(self) -> bool:
         return self.shard.closed_ns > self._reported_ns
 
+    def waiting_windows(self) -> int:
+        passed_ns, closed_ns = self.shard.admission.watermark, self.shard.closed_ns
+        if closed_ns == NEVER:
+            return 0
+        return max(0, passed_ns - closed_ns) // self.setup.config.time.window_ns
+
+    def replace_metadata(self) -> CommitMetadata:
+        """A shard counts nothing that it publishes: reports may come twice."""
+        self.log.warning(
+            "metadata lost",
+            hint="the offsets of the group were set or deleted by somebody else, or have expired: "
+            "the shard goes on from its newest snapshot, and may repeat some dead letters",
+        )
+        return CommitMetadata()
+
     def before_commit(self) -> None:
         self._reported_ns = self.shard.closed_ns
+        self.outbox.read = {topic: offset for (topic, _), offset in self.positions.items()}
         self._report = report = self.shard.drain_report()
         settings = self.setup.settings
         book_ns = settings.accounts.bands_interval_ns

@@ -11,17 +11,23 @@ import structlog
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from monitor.errors import ConfigError
+from monitor.kafka.clients import UnreachableError
+from monitor.kafka.logs.identity import LogChangedError
 from monitor.live.owner_session import OwnerSession
 from monitor.metrics import Metrics
 
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+FIRST_S = 300.0
+"""A first session that cannot reach Kafka for so long gives up."""
 
 
 class Supervisor:
     """Runs session after session until `stop`; `make` makes a new one.
 
-    A `ConfigError` before any session ran is for people to mend, and `run` raises it. Once a
-    session ran, the same error is taken for trouble of Kafka that passes.
+    What people have to mend is raised by `run`: a log that has changed at any time, and any other
+    `ConfigError` before a session ran. Once one ran, the same is taken for trouble of Kafka that
+    passes. A Kafka that cannot be reached is trouble that passes from the start, since the sidecar
+    has reached it before, but for `FIRST_S` at most.
     """
 
     def __init__(self, owner: str, make: Callable[[], OwnerSession], metrics: Metrics) -> None:
@@ -30,7 +36,7 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._log = structlog.get_logger().bind(owner=owner)
         self._ever_started = False
-        self._attempt_start_s = time.monotonic()
+        self._attempt_start_s = self._born_s = time.monotonic()
         self.session: OwnerSession | None = None
         """The session that reads now, if any."""
         self.why = "restoring"
@@ -68,10 +74,12 @@ class Supervisor:
             self.why = "another member of the group has taken over"
             self._log.info("fenced")
             return
-        mendable = isinstance(error, KafkaError | OSError) or (
-            self._ever_started and isinstance(error, ConfigError)
-        )
-        if not mendable:
+        is_kafka = isinstance(error, KafkaError | OSError)
+        if isinstance(error, UnreachableError):
+            is_kafka = self._ever_started or time.monotonic() - self._born_s < FIRST_S
+        elif isinstance(error, ConfigError) and not isinstance(error, LogChangedError):
+            is_kafka = self._ever_started
+        if not is_kafka:
             raise error
         why = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
         self.why = f"Kafka fails: {why}"
@@ -91,7 +99,7 @@ class Supervisor:
         self.session, self.why, self._ever_started = session, "", True
         try:
             while not self._stop.is_set():
-                await session.turn()
+                await session.turn(self._stop.is_set)
             await session.commit(snapshot=True)
             self._log.info("stopped")
         finally:

@@ -12,22 +12,28 @@ from aiokafka import TopicPartition
 
 from monitor.core.bands.records import band_records
 from monitor.core.decode.codec import UNKNOWN
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import SnapshotError
 from monitor.core.venue.stage import STAGE_KINDS, StageOutput, VenueStage
-from monitor.errors import BrinkwatchError
+from monitor.errors import ConfigError
 from monitor.kafka import shard_report_topic
-from monitor.kafka.chunking import Reassembler
+from monitor.kafka.chunking import DamagedError, Reassembler
+from monitor.kafka.logs.identity import LogChangedError
 from monitor.kafka.partitions import PartitionKey, PartitionProgress
 from monitor.kafka.reader import PollResult
-from monitor.live.owner_session import OwnerSession, Setup
+from monitor.kafka.transactions import CommitMetadata
+from monitor.live.owner_session import FOREIGN_HINT, OwnerSession, Setup
 
 OWNER = "venue"
 BAND_THREADS = 2
 """The bands of longs and of shorts are computed side by side."""
 POLL_MS = 10
 """Short: no topic partition can be called silent while a fetch is under way."""
+
+
+class ReportsMissingError(LogChangedError):
+    """A shard's reports do not follow each other: what lies between them is lost."""
 
 
 class VenueSession(OwnerSession):
@@ -52,8 +58,10 @@ class VenueSession(OwnerSession):
         # The loops of the bands do not hold the interpreter's lock.
         self._threads = ThreadPoolExecutor(BAND_THREADS)
         self.venue.band_maker.parallel_map = self._threads.map
+        self._decided_ns = NEVER
+        """Event time that the stage had passed after the last step."""
         self.foreign_reports = 0
-        """Reports of another version or of other settings, ignored."""
+        """Records of the windows topic that are no reports under these settings, ignored."""
 
     def receive_report(self, report: ShardReport) -> None:
         """Take a report that a shard of this process has committed."""
@@ -101,9 +109,10 @@ class VenueSession(OwnerSession):
         for part in polled.parts:
             batch = part.decode()
             self.setup.metrics.count_left_out(batch.left_out)
+            self.setup.metrics.count_tombstones(part.topic, part.tombstones)
             self._add_output(output, self.venue.step(batch))
-            self.refuse(part, batch.refused, self.venue.jumped_offsets)
-        while self._inbox:
+            self.refuse(part, batch.refused, self.venue.jumped)
+        if self._inbox:
             # One that does not follow the last comes again through Kafka, after what is missing.
             report = self._inbox.popleft()
             if self.venue.accept_report(report):
@@ -111,6 +120,7 @@ class VenueSession(OwnerSession):
         for record in polled.report_records:
             self._receive_record(record)
         self._add_output(output, self.venue.advance())
+        self._decided_ns = self.venue.passed_ns
         if output.bands:
             self.setup.metrics.band_collector.last = output.bands[-1]
         # After a restart the stage makes again what is published already: that is not sent.
@@ -126,24 +136,62 @@ class VenueSession(OwnerSession):
         output.bands += more.bands
 
     def _receive_record(self, record: Any) -> None:
-        header, progress = shard_report_topic.read_header(record), self.venue.shard_progress
-        if header and progress[header.partition].covers(header.until, header.high):
+        progress = self.venue.shard_progress
+        header = shard_report_topic.read_header(record, self._fingerprint, len(progress))
+        if header is None:
+            self._skip_foreign(record, "it has no header of a report under these settings")
             return
-        raw = self._reassembler.add_chunk(record)
-        if raw is None:
+        if progress[header.partition].covers(header.until, header.high):
             return
         try:
+            raw = self._reassembler.add_chunk(record)
+            if raw is None:
+                return
             report = ShardReport.unpack(raw, self._fingerprint)
-        except SnapshotError:
-            self.foreign_reports += 1
+        except (DamagedError, SnapshotError) as error:
+            self._skip_foreign(record, str(error))
+            return
+        if report.partition != header.partition:
+            self._skip_foreign(record, "its header names another shard")
             return
         if not self.venue.accept_report(report):
-            raise BrinkwatchError(
+            raise ReportsMissingError(
                 f"reports of partition {report.partition} are missing before offset "
-                f"{record.offset} of {record.topic}: they were deleted before they were read; "
-                f"delete the topic {self.setup.config.kafka.snapshots_topic} to begin anew"
+                f"{record.offset} of {record.topic}: they were deleted before they were read, or "
+                "somebody else has written over them; delete the topic "
+                f"{self.setup.config.kafka.snapshots_topic} to begin anew"
             )
         self._note_arrival(report)
+
+    def _skip_foreign(self, record: Any, why: str) -> None:
+        self.foreign_reports += 1
+        self.log.warning(
+            "no shard report",
+            topic=record.topic, partition=record.partition, offset=record.offset, why=why,
+            hint=FOREIGN_HINT,
+        )  # fmt: skip
+
+    async def _process(self, polled: PollResult) -> None:
+        try:
+            await super()._process(polled)
+        except ReportsMissingError:
+            await self.reader.check_logs()  # a topic made anew is read from its start
+            raise
+
+    def waiting_windows(self) -> int:
+        if self._decided_ns == NEVER:
+            return 0
+        waiting_ns = max(0, self.venue.passed_ns - self._decided_ns)
+        return waiting_ns // self.setup.config.time.window_ns
+
+    def replace_metadata(self) -> CommitMetadata:
+        kafka = self.setup.config.kafka
+        raise ConfigError(
+            f"the offsets of the group {kafka.group} have lost what brinkwatch keeps with them: "
+            "somebody has set or deleted them, or they have expired. Which alerts are published is "
+            f"not certain any more; delete the topic {kafka.snapshots_topic} to begin anew (the "
+            "alerts of all records that are still there are published again, with the same ids)"
+        )
 
     def _note_arrival(self, report: ShardReport) -> None:
         at = self.setup.config.kafka.windows_topic, report.partition

@@ -2,8 +2,9 @@
 
 A table has the contract's columns (`batch.COLUMNS`) with their names and in their order: numbers as
 int64 (`scale` in the field's metadata: multiples of 1e-8 or 1e-6, or "stepped" for the codes of
-`monitor/core/contract/stepped.py`), enumerations, text and JSON as
-strings, a ladder as two lists (bids_price, bids_quantity); then `topic`, `partition`, `offset`.
+`monitor/core/contract/stepped.py`), enumerations, text and JSON as strings, a ladder as two lists
+(bids_price, bids_quantity); then `topic`, `partition`, `offset`, and `append_ts`: when the broker
+appended the record (ns), null where only the producer says.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _SCALES = {
 }  # fmt: skip
 _LEVELS = pa.list_(pa.field("element", pa.int64(), False))
 ORIGIN_COLUMNS = (("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()))
+APPEND_TS = "append_ts"
 
 
 def _fields(column: Column) -> list[pa.Field]:
@@ -53,7 +55,8 @@ def _fields(column: Column) -> list[pa.Field]:
 def schema(kind: str) -> pa.Schema:
     """The Arrow schema of `kind`'s records."""
     fields = [f for column in COLUMNS[kind] for f in _fields(column)]
-    return pa.schema(fields + [pa.field(name, type_, False) for name, type_ in ORIGIN_COLUMNS])
+    fields += [pa.field(name, type_, False) for name, type_ in ORIGIN_COLUMNS]
+    return pa.schema([*fields, pa.field(APPEND_TS, pa.int64())])
 
 
 def dictionary_columns(kind: str) -> list[str]:
@@ -113,6 +116,12 @@ def to_table(batch: Batch) -> pa.Table:
     arrays = [a for column in COLUMNS[batch.kind] for a in _arrays(batch, column)]
     origin = (pa.scalar(batch.topic), pa.scalar(batch.partition, pa.int64()))
     arrays += [*(pa.repeat(value, len(batch)) for value in origin), pa.array(batch.offset)]
+    appended = batch.append_ts
+    arrays.append(
+        pa.nulls(len(batch), pa.int64())
+        if appended is None
+        else pa.array(appended, mask=appended == ABSENT)
+    )
     return pa.Table.from_arrays(arrays, schema=schema(batch.kind))
 
 
@@ -189,7 +198,17 @@ def from_table(table: pa.Table, kind: str, topic: str, partition: int) -> Batch:
     }
     offset = _single_chunk(table, "offset").to_numpy()
     numbers = {c.name: _numbers(table, c) for c in number_columns(kind)}
-    return Batch(kind, topic, partition, offset, numbers, texts, ladders)
+    return Batch(
+        kind, topic, partition, offset, numbers, texts, ladders, append_ts=_append_ts(table)
+    )
+
+
+def _append_ts(table: pa.Table) -> Int64 | None:
+    column = _single_chunk(table, APPEND_TS)
+    if column.null_count == len(column):
+        return None
+    values: Int64 = column.fill_null(ABSENT).to_numpy(zero_copy_only=False)
+    return values
 
 
 def slice_batch(batch: Batch, first: int, last: int) -> Batch:
@@ -203,4 +222,5 @@ def slice_batch(batch: Batch, first: int, last: int) -> Batch:
         ladders[name] = Ladder(offset, ladder.price[low:high], ladder.quantity[low:high])
     numbers = {name: values[rows] for name, values in batch.numbers.items()}
     head = batch.kind, batch.topic, batch.partition
-    return Batch(*head, batch.offset[rows], numbers, texts, ladders)
+    times = None if batch.append_ts is None else batch.append_ts[rows]
+    return Batch(*head, batch.offset[rows], numbers, texts, ladders, append_ts=times)

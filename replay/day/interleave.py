@@ -33,6 +33,8 @@ from replay.day.layout import (
 AHEAD_NS = 60 * SECOND_NS
 """How far a topic partition may be ahead of the slowest one, whatever the size of the batches: the
 engine keeps these records in memory until the slowest catches up."""
+_LOOK_AHEAD = 3
+"""So many rows behind a row are looked at, to see whether its time lies far ahead of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class PartitionReader:
         assert self.batch is not None
         first, last = self.next_row, min(self.next_row + self.choice.rows, len(self.batch))
         if last > first:
-            highest = np.maximum.accumulate(self.batch.numbers["ts"][first:last])
+            highest = np.maximum.accumulate(steady_times(self.batch.numbers["ts"], first, last))
             last = first + max(1, int(np.searchsorted(highest, limit, side="right")))
             self.highest_ts = max(self.highest_ts, int(highest[last - first - 1]))
         batch = slice_batch(self.batch, first, last)
@@ -152,6 +154,24 @@ class PartitionReader:
             self.batch_refused = self.batch_refused[len(batch.refused) :]
         self.next_row = last
         return batch
+
+
+def steady_times(ts: Int64, first: int = 0, last: int | None = None) -> Int64:
+    """The times of rows `first` up to `last`, but those far ahead of what follows: a row counts as
+    no later than the next few rows, and the last row as no more than `AHEAD_NS` after the one
+    before. For the order of reading only.
+
+    >>> steady_times(np.array([1, 2, 99, 3, 4]))
+    array([1, 2, 3, 3, 4])
+    """
+    last = len(ts) if last is None else last
+    rows = np.arange(first, last)
+    steady = ts[first:last].copy()
+    for step in range(1, _LOOK_AHEAD + 1):
+        np.minimum(steady, ts[np.minimum(rows + step, len(ts) - 1)], out=steady)
+    if last == len(ts) and last - first > 1:
+        steady[-1] = min(steady[-1], steady[-2] + AHEAD_NS)
+    return steady
 
 
 def read_refused(path: Path, meta: DayMeta) -> list[tuple[str, RefusedRecord]]:

@@ -12,6 +12,7 @@ import numpy as np
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.codec import encode
+from replay.day.interleave import steady_times
 from replay.day.reader import Day
 
 BATCH_ROWS = 8_192
@@ -69,7 +70,7 @@ def _split_batch(batch: Batch, high: int, span_ns: int) -> Iterator[MessageChunk
     # A refused record has no time of its own: it takes that of the record before it.
     ts = np.concatenate([batch.numbers.get("ts", offset[:0]), np.full(len(batch.refused), high)])
     order = np.argsort(offset, kind="stable")
-    reached = np.maximum.accumulate(np.maximum(ts[order], high))
+    reached = np.maximum.accumulate(np.maximum(steady_times(ts[order]), high))
     cuts = np.flatnonzero(np.diff(reached // span_ns)) + 1
     if not len(order):
         return

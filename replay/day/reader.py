@@ -17,7 +17,7 @@ from monitor.core.decode.batch import ABSENT, COLUMNS, Batch, RefusedRecord
 from monitor.core.decode.stepped_kernels import to_floats
 from replay.day import interleave
 from replay.day.checks import damage_in
-from replay.day.columns import STEPPED, schema
+from replay.day.columns import APPEND_TS, STEPPED, schema
 from replay.day.layout import MEND, DayError, read_meta
 
 TIMESTAMP = pa.timestamp("ns", "UTC")
@@ -122,7 +122,7 @@ def _to_real_units(table: pa.Table, kind: str, exact: bool) -> pa.Table:
 
     `exact`: decimals of 18, 8 or 6 places; otherwise doubles, which have about 16 digits.
     """
-    times = {column.name for column in COLUMNS[kind] if column.type == "time"}
+    times = {APPEND_TS, *(column.name for column in COLUMNS[kind] if column.type == "time")}
     columns = {}
     for field in table.schema:
         values = table.column(field.name).combine_chunks()

@@ -20,6 +20,9 @@ import pyarrow.parquet as pq
 from monitor.core.contract import events, fixed_point
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch, Int64
+from monitor.core.event_time.admission import clock_columns
+from monitor.core.event_time.clock_state import AHEAD_NS, NEVER
+from monitor.core.event_time.watermark import PartitionClock
 from replay.day import layout
 from replay.day.columns import dictionary_columns, schema, to_table
 from replay.day.layout import DayError, DayMeta, DaySpan
@@ -66,6 +69,8 @@ class _PartitionState:
         self.file: str | None = None
         self.rows = 0
         self.next_offset = 0
+        self.clock = PartitionClock(0)
+        """Which of its records count, as far as the day itself can say."""
 
     def advance_offsets(self, offset: Int64, name: str) -> None:
         if offset[0] < self.next_offset or (offset[1:] <= offset[:-1]).any():
@@ -103,7 +108,7 @@ class DayWriter:
         self._reasons: Counter[str] = Counter()
         self._numbers_left_out: Counter[str] = Counter()
         self._notes: dict[str, Any] = {}
-        self._low, self._high = fixed_point.INT64_MAX, -1
+        self._low, self._floor = fixed_point.INT64_MAX, NEVER
 
     def _check_place(self) -> None:
         if not self._path.exists():
@@ -138,8 +143,8 @@ class DayWriter:
                 )
             stream.parquet.write(to_table(batch))
             stream.rows += len(batch)
-            ts = batch.numbers["ts"]
-            self._low, self._high = min(self._low, int(ts.min())), max(self._high, int(ts.max()))
+            self._low = min(self._low, int(batch.numbers["ts"].min()))
+            stream.clock.admit(*clock_columns(batch))
         if batch.refused:
             names = layout.REFUSED_SCHEMA.names[1:]
             rows = [
@@ -151,6 +156,7 @@ class DayWriter:
 
     def control(self, topic: str, partition: int, offset: int, ts: int) -> None:
         """Append a control record: no later record of the topic partition is older than `ts`."""
+        self._floor = max(self._floor, ts)
         row = {"topic": topic, "partition": partition, "offset": offset, "ts": ts}
         self._control.write(pa.Table.from_pylist([row], schema=layout.CONTROL_SCHEMA))
 
@@ -201,14 +207,30 @@ class DayWriter:
         for kind, topic in events.TOPICS.items():
             if kind not in kinds:
                 self.declare(kind, topic, 0)
-        if self._high < 0:
+        last = self._last_believed()
+        if last == NEVER:
             return None
         end = self._end_ts
-        end = (self._high // SECOND_NS + 1) * SECOND_NS if end is None else end
+        end = (last // SECOND_NS + 1) * SECOND_NS if end is None else end
         for (kind, topic, partition), stream in self._partitions.items():
             if kind in events.KINDS:
                 self.control(topic, partition, stream.next_offset, end)
-        return DaySpan(self._low, self._high, end)
+        return DaySpan(self._low, last, end)
+
+    def _last_believed(self) -> int:
+        """The highest event time that the day's clocks and control records bear out; `NEVER` in a
+        day without records. A record far ahead of all others does not set the day's end.
+        """
+        clocks = [stream.clock for stream in self._partitions.values()]
+        for clock in clocks:
+            if clock.high != NEVER:
+                clock.believe_last()
+        last = max((clock.high for clock in clocks), default=NEVER)
+        for ts in sorted(ts for clock in clocks for ts in clock.waiting_times):
+            # Where nothing is believed, the lowest has nothing against it.
+            if last == NEVER or ts <= max(last, self._floor) + AHEAD_NS:
+                last = ts
+        return last
 
     def _meta(self, span: DaySpan | None) -> DayMeta:
         records = dict.fromkeys(events.KINDS, 0)

@@ -10,8 +10,9 @@ import numpy as np
 from monitor.core import snapshot
 from monitor.core.contract.stepped import quantise
 from monitor.core.decode.batch import Batch
+from monitor.core.decode.batch_state import batch_from_state, batch_to_state
 from monitor.core.decode.codec import decode
-from monitor.core.shard_report import batch_from_state, batch_to_state, last_books
+from monitor.core.shard_report import UNUSED_TEXTS, last_books
 
 SECOND = 1_000_000_000
 START = 1_764_000_000 * SECOND
@@ -30,7 +31,7 @@ def book(second: float, symbol: str, price: str = "99") -> dict[str, Any]:
 
 
 def through_bytes(batch: Batch) -> Batch:
-    raw = snapshot.pack(batch_to_state(batch), "x")
+    raw = snapshot.pack(batch_to_state(batch, UNUSED_TEXTS), "x")
     return batch_from_state(snapshot.unpack(raw, "x"))
 
 

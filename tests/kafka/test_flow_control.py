@@ -23,7 +23,7 @@ def clock(high: int | None, position: int) -> PartitionClock:
     """A topic partition read up to `position`, with this highest event time."""
     part = PartitionClock(0)
     if high is not None:
-        part.admit(np.array([position - 1]), np.array([high]))
+        part.admit(np.arange(position - 3, position), np.full(3, high))
     return part
 
 

@@ -31,6 +31,7 @@ from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import simulate
 from tests.theorems.days import FACTORIES, SETTINGS
 
+AHEAD_NS = 7_200_000_000_000
 SILENCE_NS = 300_000_000
 """How far a declared silence reaches beyond the last record before it."""
 
@@ -71,10 +72,12 @@ def write_day(
     symbols: int = 4,
     minutes: int = 1,
     rate: float = 60.0,
+    odd: bool = False,
 ) -> Day:
     """A minute of a simulated venue in the topics of `config`.
 
-    One refused record follows each batch, and a declared silence makes some marks late.
+    One refused record follows each batch, and a declared silence makes some marks late. `odd`: in
+    each topic partition of orders one record claims a time two hours ahead.
     """
     simulated = _simulate(seed, partitions, symbols, minutes, rate)
     at: dict[tuple[str, int], int] = {}
@@ -86,6 +89,9 @@ def write_day(
             batch.topic = config.topics[batch.kind]
             place = batch.topic, batch.partition
             first = at.get(place, 0)
+            if odd and not first and batch.kind == "order":
+                batch.numbers["ts"] = batch.numbers["ts"].copy()
+                batch.numbers["ts"][len(batch) // 2] += AHEAD_NS
             if not first and batch.kind == "mark":
                 row = len(batch) // 2
                 silent_to = int(batch.numbers["ts"][row]) + SILENCE_NS

@@ -51,6 +51,10 @@ FACTORIES = detector_factories(SETTINGS.streams)
 KINDS = tuple(TOPICS)
 
 
+AHEAD_OF_ALL_NS = (12_000_000_000, 7_200_000_000_000, 10**18)
+"""Some records claim a time so far ahead of their log."""
+
+
 @dataclass
 class Feed:
     """A set of records: one batch for each topic partition, and the control records."""
@@ -181,6 +185,12 @@ def part(
         else:
             batch.numbers[column.name] = _numbers(rng, column, count)
     batch.numbers["ts"] = ts[~bad].astype(np.int64)
+    if rng.random() < 0.5:
+        # The broker stamps this one; up to now its log may be behind the broker.
+        stamps = batch.numbers["ts"] + rng.integers(0, 20_000_000, len(batch))
+        batch.append_ts = stamps + (rng.random() < 0.3) * 10**15
+    odd = rng.random(len(batch)) < (rng.random() < 0.5) * 0.03
+    batch.numbers["ts"][odd] += rng.choice(AHEAD_OF_ALL_NS)
     if kind == "mark":
         # Some marks far away from the others.
         wild = (rng.random(len(batch.offset)) < 0.1) & (batch.numbers["mark"] != ABSENT)

@@ -14,10 +14,12 @@ RULE_SEVERITY: dict[str, Severity] = {
     "outlying_mark": "critical", "outlying_index": "critical", "outlying_source": "warning",
     "stale_source": "warning", "frozen_source": "warning", "mark_off_market": "critical",
     "unsound_book": "warning", "stale_book": "warning", "stale_mark": "warning",
-    "stale_index": "warning", REPEATS: "warning",
+    "stale_index": "warning", REPEATS: "warning", "time_jump": "warning",
+    "late_share": "warning", "delay": "warning", "new_log": "warning", "cut_log": "warning",
 }  # fmt: skip
 """The severity of what a rule decided. While the mark or the index is not believed, all margins and
-bands are as of the last good one; what a repeat says counts once all the same."""
+bands are as of the last good one; what a repeat says counts once all the same. Records that are
+missing: somebody has accepted that already."""
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.core.contract.alert import MarketStake
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.snapshot import from_state, to_state
 
 _Moments = list[tuple[int, dict[str, MarketStake]]]

@@ -7,12 +7,14 @@ from monitor.core.alerts.incidents import Incident
 from monitor.core.contract.feature_catalogue import (
     DOUBTED_PRICES,
     FEATURES,
+    LOG_FEATURES,
     QUALITY_FEATURES,
     REPEAT_FEATURES,
     SILENCE_FEATURES,
     STREAM_OUT,
+    TIME_FEATURES,
 )
-from monitor.core.contract.units import SECOND_NS
+from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart
 from monitor.core.settings import EngineSettings
 
@@ -61,6 +63,10 @@ class Wording:
             return self._repeats(incident)
         if f.stream in QUALITY_FEATURES:
             return self._market_quality(incident)
+        if f.stream in TIME_FEATURES:
+            return self._time_rule(incident)
+        if f.stream in LOG_FEATURES:
+            return self._log_change(incident)
         if len(f.all_parts) == 1:
             return self._one_stream(incident)
         joint = all(part.detector == JOINT for part in f.parts)
@@ -216,6 +222,43 @@ class Wording:
             f"{feed} of {f.symbol} not updated for {age} while {others} go on, "
             f"where {usual} is usual; the last came at {self._clock(f.since)} UTC"
         )
+
+    def _time_rule(self, incident: Incident) -> str:
+        """A record whose time nothing bears out, many late records, or a delay that has flipped."""
+        f, over = incident.finding, incident.status == "resolved"
+        kind, rule = TIME_FEATURES[f.stream]
+        where = f"topic {self._topics[kind]}, partition {f.partition}"
+        if rule == "time_jump":
+            ahead = f"+{fmt.format_number(float(f.facts['ahead_s'] or 0))} s"
+            what = f"Offset {f.facts['offset']} of {where} claims a time {ahead} ahead of its log"
+            rest = f"over: quiet for {self._quiet(incident)}" if over else "it is refused"
+            return f"{what}, which nothing bears out: {rest}"
+        observed, expected = (int(f.facts[name] or 0) for name in ("observed", "expected"))
+        if rule == "late_share":
+            share = fmt.format_percent(observed / max(1, expected))
+            rest = "few again" if over else "they do not count in their windows"
+            return f"{share} of the last records in {where} came too late: {rest}"
+        mean, usual = (fmt.format_number(n / MILLISECOND_NS) for n in (observed, expected))
+        rest = "back to what is usual" if over else f"{self._since(f)}"
+        return f"Records in {where} come {mean} ms late in the mean, usual {usual} ms: {rest}"
+
+    def _log_change(self, incident: Incident) -> str:
+        """Records of a topic partition are missing: its log was made anew, or cut."""
+        f = incident.finding
+        names = "missing_from", "offset", "log_offset"
+        missing, offset, log_offset = (int(f.facts[name] or 0) for name in names)
+        where = f"topic {self._topics[LOG_FEATURES[f.stream]]}, partition {f.partition}"
+        if f.detector == "new_log":
+            said = (
+                f"{fmt.capitalize(where)} was made anew: what followed offset {missing - 1:,} of "
+                f"the old log is missing, and offset {log_offset:,} of the new one counts as "
+                f"{offset:,}"
+            )
+        else:
+            said = f"Records {missing:,} to {offset - 1:,} of {where} are missing: the log was cut"
+        if incident.status == "resolved":
+            return f"{said}; read on since, quiet for {self._quiet(incident)}"
+        return f"{said}; what was learnt before goes on"
 
     def _price_doubt(self, incident: Incident) -> str:
         """A price that a rule did not believe, and what is used in its place."""

@@ -360,9 +360,26 @@ Reference = Annotated[
 ]
 
 
+class Gap(BaseModel):
+    """Records are missing before a control record's offset.
+
+    They are those from `missing_from` on. Where the topic was made anew (`is_new_log`), its records
+    take the offsets behind the last one read. `log_offset`: Kafka's own offset of the record where
+    reading goes on.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    missing_from: Count
+    log_offset: Count
+    is_new_log: bool
+
+
 class Control(BaseModel):
     """A record that time has passed: from `offset` on, nothing before `ts` counts in that topic
     partition. It lets the watermark advance where no records come.
+
+    With `gap` it says as well that the log goes on there after records that are missing.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -372,6 +389,7 @@ class Control(BaseModel):
     partition: Count
     offset: Count
     ts: Time
+    gap: Gap | None = None
 
 
 KINDS: dict[str, Any] = {

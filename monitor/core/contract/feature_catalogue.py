@@ -63,6 +63,7 @@ class FeatureSpec:
 
 
 _ALL = ("order", "cancel", "fill", "leverage", "book", "mark")
+_LOGS = (*_ALL, "collateral", "reference")
 _QUOTE, _BPS, _TOP = "quote currency", "bps of the mid", "share of one account"
 _AGED, _PRICED = "share of the cancels of known age", "share of the cancels of known price"
 
@@ -255,6 +256,30 @@ QUALITY_FEATURES: dict[str, FeatureSpec] = {
 """Conditions of a market's own data (`monitor/core/detection/market_quality.py`): rules judge them,
 and no detector."""
 FEATURES |= QUALITY_FEATURES
+TIME_RULES = ("time_jump", "late_share", "delay")
+"""The rules about a topic partition's time, by number (`clock_state.TimeNotice.about`)."""
+TIME_FEATURES = {f"{kind}_{rule}": (kind, rule) for kind in _LOGS for rule in TIME_RULES}
+"""The kind of records and the rule by feature; a rule judges them, and no detector."""
+for _name, (_kind, _rule) in TIME_FEATURES.items():
+    FEATURES[_name] = {
+        "time_jump": _data(
+            "s", "level", f"time ahead of {_kind} records", records=(_kind,), kind="time_jump"
+        ),
+        "late_share": _data(
+            "share of the records", "share", f"late {_kind} records", records=(_kind,),
+            kind="late_records",
+        ),
+        "delay": _data(
+            "ms", "level", f"delay of {_kind} records", records=(_kind,), kind="delay_shift"
+        ),
+    }[_rule]  # fmt: skip
+LOG_FEATURES = {f"{kind}_log": kind for kind in _LOGS}
+"""The kind of records by feature. They belong to a topic partition and to no symbol: records that
+are missing because its log was made anew or cut."""
+FEATURES |= {
+    name: _data("records", "count", f"missing {kind} records", records=(kind,), kind="log_changed")
+    for name, kind in LOG_FEATURES.items()
+}
 DOUBTED_PRICES = "marks"
 """The stream of prices in doubt (`monitor/core/marks/mark_filter.py`): a rule judges it, and no
 detector."""

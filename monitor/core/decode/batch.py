@@ -139,6 +139,14 @@ class TextColumn:
         empty = np.zeros(0, np.int64)
         return cls(np.zeros(0, np.uint8), empty, empty, np.full(rows, -1, np.int64))
 
+    def compact(self) -> TextColumn:
+        """The same rows in a buffer that holds nothing else, end to end and without codes."""
+        start, length = self.start, self.length
+        if self.codes is not None:
+            start, length = np.append(start, 0)[self.codes], np.append(length, -1)[self.codes]
+        used = self.buffer[expand_spans(start, np.maximum(length, 0))]
+        return TextColumn.end_to_end(used, length.astype(np.int64))
+
     def to_strings(self) -> list[str | None]:
         """The column as Python strings: slow, for few rows."""
         data = self.buffer.tobytes()
@@ -201,6 +209,8 @@ class Batch:
 
     `refused` lists the records between them that the contract does not accept. `left_out`: how many
     numbers were out of range and are absent from their accepted records, by `kind.field`.
+    `append_ts`: when the broker appended each record, ns UTC; `ABSENT` where only the producer
+    says; None: of no record.
     """
 
     kind: str
@@ -212,6 +222,7 @@ class Batch:
     ladders: dict[str, Ladder] = field(default_factory=dict)
     refused: list[RefusedRecord] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    append_ts: Int64 | None = None
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -223,7 +234,43 @@ class Batch:
         texts = {name: column.select_rows(index) for name, column in self.texts.items()}
         ladders = {name: column.select_rows(index) for name, column in self.ladders.items()}
         source = self.kind, self.topic, self.partition
-        return Batch(*source, self.offset[index], numbers, texts, ladders)
+        times = None if self.append_ts is None else self.append_ts[index]
+        return Batch(*source, self.offset[index], numbers, texts, ladders, append_ts=times)
+
+    def with_more(self, more: Batch) -> Batch:
+        """Its rows, then those of a batch of the same topic partition; no refused records."""
+        n, m = len(self), len(more)
+        join = np.concatenate
+        numbers = {k: join((column, more.numbers[k])) for k, column in self.numbers.items()}
+        texts = {k: _join_texts(text, more.texts[k]) for k, text in self.texts.items()}
+        ladders = {k: _join_ladders(side, more.ladders[k]) for k, side in self.ladders.items()}
+        times = None
+        if self.append_ts is not None or more.append_ts is not None:
+            times = join((_times_of(self.append_ts, n), _times_of(more.append_ts, m)))
+        source = self.kind, self.topic, self.partition
+        offset = join((self.offset, more.offset))
+        return Batch(*source, offset, numbers, texts, ladders, append_ts=times)
+
+
+def _times_of(times: Int64 | None, rows: int) -> Int64:
+    return np.full(rows, ABSENT) if times is None else times
+
+
+def _join_texts(first: TextColumn, second: TextColumn) -> TextColumn:
+    parts = first.compact(), second.compact()
+    buffer = np.concatenate([part.buffer for part in parts])
+    return TextColumn.end_to_end(buffer, np.concatenate([part.length for part in parts]))
+
+
+def _join_ladders(first: Ladder, second: Ladder) -> Ladder:
+    low, high = second.offset[0], second.offset[-1]
+    size = first.offset[-1] - first.offset[0]
+    levels = (
+        np.concatenate((a[first.offset[0] : first.offset[-1]], b[low:high]))
+        for a, b in ((first.price, second.price), (first.quantity, second.quantity))
+    )
+    offset = np.concatenate((first.offset - first.offset[0], second.offset[1:] - low + size))
+    return Ladder(offset, *levels)
 
 
 def number_columns(kind: str) -> list[Column]:

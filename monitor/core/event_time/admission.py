@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import Int64
+from detectors.arrays.types import Int64, UInt64
 from monitor.core.decode.batch import Batch
-from monitor.core.event_time.watermark import ADMITTED, DUPLICATE, JUMP, LATE, PartitionClock
+from monitor.core.decode.batch_state import batch_from_state, batch_to_state
+from monitor.core.event_time.clock_state import (
+    ADMITTED,
+    DUPLICATE,
+    JUMP,
+    LATE,
+    WAITING,
+    Judgement,
+)
+from monitor.core.event_time.watermark import KeyHashes, PartitionClock
+from monitor.core.tables.interner import hash_text
 
 TIME_JUMP = "time_jump"
-"""Reason of refusal of a record whose time lies far ahead of all before it."""
+"""Reason of refusal of a record whose time lies far ahead of its log, and which nothing bears out.
+"""
 
 _EMPTY = np.empty(0, np.int64)
-_NOTHING = np.empty(0, np.uint8), _EMPTY
+
+
+class Admission(NamedTuple):
+    """Records that were judged together: those that waited and were decided now come first."""
+
+    admitted: Batch
+    behind_ns: Int64
+    """Of each admitted record: how far it ran behind in its topic partition, ns."""
+    late: Batch
+    late_watermark_ns: Int64
+    """Of each late record: the watermark of its topic partition that it met, ns."""
+    jumped: Batch
+    """Records that were refused as `TIME_JUMP`."""
+    decided_at: Int64
+    """Of each of these the offset at which that was decided: of the record itself, or of one that
+    contradicts it."""
+    order: Int64
+    """Rows of the admitted records, and behind them of the late ones, in the order in which they
+    were judged."""
 
 
 class RecordCounts(Stateful):
@@ -61,37 +91,21 @@ class AdmissionControl:
 
     def __init__(self, sources: tuple[Any, ...], lateness_ns: int, listens: bool = False) -> None:
         self.clocks = {source: PartitionClock(lateness_ns, listens) for source in sources}
-        self.behind_ns: Int64 = _EMPTY
-        """Of each record last admitted: how far it ran behind in its topic partition, ns."""
-        self.late_rows: Int64 = _EMPTY
-        """Rows of the last batch that came too late."""
-        self.late_watermark_ns: Int64 = _EMPTY
-        """Of each of `late_rows` the watermark of its topic partition at its offset, ns."""
-        self.jump_offsets: Int64 = _EMPTY
-        """Offsets of the records of the last batch that were refused as `TIME_JUMP`."""
+        self._waiting: dict[Any, Batch] = {}
+        """By source: the records that wait for others to bear out their time."""
 
     @property
     def watermark(self) -> int:
         """No record to come, from any source, can be admitted with an earlier time, ns."""
         return min(clock.watermark for clock in self.clocks.values())
 
-    def admit(self, batch: Batch, tally: RecordCounts, source: Any = None) -> Batch:
-        """Judge the records of one source, add them to `tally`, and return the admitted ones."""
-        clock = self.clocks[batch.kind if source is None else source]
+    def admit(self, batch: Batch, tally: RecordCounts, source: Any = None) -> Admission:
+        """Judge the records of one source, and those of it that wait; count them in `tally`."""
+        source = batch.kind if source is None else source
+        clock = self.clocks[source]
         before = clock.position
-        verdict, times_ns = _NOTHING
-        if len(batch):
-            verdict, times_ns = clock.admit(batch.offset, batch.numbers["ts"])
-        admitted = verdict == ADMITTED
-        self.behind_ns = times_ns if admitted.all() else times_ns[admitted]
-        self.late_rows = np.flatnonzero(verdict == LATE)
-        self.late_watermark_ns = times_ns[self.late_rows]
-        number = np.bincount(verdict, minlength=4).tolist()
-        self.jump_offsets = batch.offset[verdict == JUMP]
-        tally.events[batch.kind] += number[ADMITTED] + number[LATE]
-        tally.late[batch.kind] += number[LATE]
-        tally.refused[TIME_JUMP] += number[JUMP]
-        tally.duplicates += number[DUPLICATE]
+        waiting = self._waiting.get(source)
+        judgement = clock.admit(*clock_columns(batch)) if len(batch) else clock.blank()
         taken: set[int] = set()
         for record in batch.refused:
             if record.offset < before or record.offset in taken:
@@ -100,11 +114,79 @@ class AdmissionControl:
             taken.add(record.offset)
             tally.refused[record.reason] += 1
             clock.skip_offset(record.offset)
-        return batch if admitted.all() else batch.select_rows(admitted)
+        clock.settle(judgement)
+        rows = batch if waiting is None else waiting.with_more(batch) if len(batch) else waiting
+        return self._divide(source, rows, judgement, tally)
 
-    def snapshot(self) -> list[Any]:
-        return [clock.snapshot() for clock in self.clocks.values()]
+    def settle(self, tally: RecordCounts, end: bool = False) -> list[Admission]:
+        """What new control records decide, of the sources in which records wait. `end`: all logs
+        were read to their end.
+        """
+        admissions = []
+        for source, clock in self.clocks.items():
+            if end:
+                clock.finish()
+            judgement = clock.blank()
+            clock.settle(judgement, end)
+            if source in self._waiting:
+                rows = self._waiting[source]
+                admissions.append(self._divide(source, rows, judgement, tally))
+        return admissions
 
-    def restore(self, state: list[Any]) -> None:
-        for clock, clock_state in zip(self.clocks.values(), state, strict=True):
+    def _divide(
+        self, source: Any, rows: Batch, judgement: Judgement, tally: RecordCounts
+    ) -> Admission:
+        """Part the rows by their verdicts."""
+        verdict, times_ns = judgement.verdict, judgement.times
+        number = np.bincount(verdict, minlength=WAITING + 1).tolist()
+        tally.events[rows.kind] += number[ADMITTED] + number[LATE]
+        tally.late[rows.kind] += number[LATE]
+        tally.refused[TIME_JUMP] += number[JUMP]
+        tally.duplicates += number[DUPLICATE]
+        if number[WAITING]:
+            self._waiting[source] = rows.select_rows(verdict == WAITING)
+        else:
+            self._waiting.pop(source, None)
+        nothing = Batch(rows.kind, rows.topic, rows.partition, _EMPTY)
+        if number[ADMITTED] == len(rows):
+            order = np.argsort(judgement.turn, kind="stable")
+            return Admission(rows, times_ns, nothing, _EMPTY, nothing, _EMPTY, order)
+        turns = [judgement.turn[verdict == fate] for fate in (ADMITTED, LATE)]
+        order = np.argsort(np.concatenate(turns), kind="stable")
+        parts: list[Any] = []
+        for fate in (ADMITTED, LATE, JUMP):
+            mask = verdict == fate
+            parts += [rows.select_rows(mask), times_ns[mask]] if number[fate] else [nothing, _EMPTY]
+        return Admission._make((*parts, order))
+
+    def snapshot(self) -> dict[str, Any]:
+        waiting = [self._waiting.get(source) for source in self.clocks]
+        rows = [None if batch is None else batch_to_state(batch) for batch in waiting]
+        return {"clocks": [clock.snapshot() for clock in self.clocks.values()], "waiting": rows}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._waiting = {}
+        every = zip(self.clocks.items(), state["clocks"], state["waiting"], strict=True)
+        for (source, clock), clock_state, rows in every:
             clock.restore(clock_state)
+            if rows is not None:
+                self._waiting[source] = batch_from_state(rows)
+
+
+def clock_columns(batch: Batch) -> tuple[Int64, Int64, Int64, KeyHashes]:
+    """What a clock needs of a batch: the arguments of `PartitionClock.admit`."""
+    stamps = _EMPTY if batch.append_ts is None else batch.append_ts
+    return batch.offset, batch.numbers["ts"], stamps, functools.partial(key_hashes, batch)
+
+
+def key_hashes(batch: Batch, rows: slice) -> UInt64:
+    """Of each of the rows a hash of its account, or of its symbol where it names no account."""
+    symbols = _hashes(batch, "symbol", rows)
+    if "account" not in batch.texts:
+        return symbols
+    accounts = _hashes(batch, "account", rows)
+    return np.where(accounts == 0, symbols, accounts)
+
+
+def _hashes(batch: Batch, column: str, rows: slice) -> UInt64:
+    return hash_text(batch.texts[column].select_rows(rows))

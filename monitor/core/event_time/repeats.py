@@ -1,7 +1,8 @@
 """Records that say again what one before them in their topic partition said.
 
 A producer that delivers at least once sends a record again after a doubt; the copy has an offset of
-its own. The first one by offset counts, for windows and for accounts. What makes two records the
+its own. The one that was judged first counts, for windows and for accounts: that is the first by
+offset, but for records that waited for others to bear out their time. What makes two records the
 same depends on the kind:
 
 - fills with a trade id: symbol, trade id, account, side and liquidity;
@@ -27,8 +28,8 @@ from detectors.arrays.state import Stateful
 from detectors.arrays.types import B1, I1, INT, RI1, RU1, U1, Bool, Int64, UInt64
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Batch
-from monitor.core.event_time.admission import AdmissionControl, RecordCounts
-from monitor.core.event_time.watermark import END_OF_LOG, NEVER
+from monitor.core.event_time.admission import Admission, RecordCounts
+from monitor.core.event_time.clock_state import END, NEVER
 from monitor.core.tables.interner import Interner, hash_text
 
 KEYS_MAX = 1 << 20
@@ -159,29 +160,25 @@ class RepeatFilter(Stateful):
         """By the window in which the records arrived; whoever takes them empties it."""
 
     def find_first(self, keys: UInt64, offset: Int64, ts: Int64, came_ns: Int64) -> Bool:
-        """Which of these records are no repeats; they are taken in the order of their offsets.
+        """Which of these records are no repeats; they come in the order in which they were judged.
 
         `keys`: `record_keys`. `ts`: event time, ns. `came_ns`: the event time that the topic
         partition had come to, ns.
         """
-        order = np.argsort(offset, kind="stable")
-        keys, ts, first = keys[order], ts[order], np.empty(len(keys), np.bool_)
-        row = 0
+        first, row = np.empty(len(keys), np.bool_), 0
         while row < len(keys):
             generation = int(self._memory[_MEMORY.generation])
             state = self._table, self._memory, first, self._ahead
             row = _find_first(keys, ts, row, self._keys_max, *state)
             if row < len(keys):
                 self._rebuild(generation != int(self._memory[_MEMORY.generation]))
-        self._count(first, offset[order], came_ns[order] // self._window_ns)
-        out = np.empty(len(keys), np.bool_)
-        out[order] = first
-        return out
+        self._count(first, offset, came_ns // self._window_ns)
+        return first
 
     def _count(self, first: Bool, offset: Int64, window: Int64) -> None:
         for low, high in equal_runs(window):
             repeats = offset[low:high][~first[low:high]]
-            ends = (int(repeats[0]), int(repeats[-1])) if len(repeats) else (END_OF_LOG, -1)
+            ends = int(repeats.min(initial=END)), int(repeats.max(initial=-1))
             new = RepeatCount(high - low, len(repeats), *ends)
             number = int(window[low])
             old = self.counts.get(number)
@@ -217,28 +214,32 @@ def _add(a: RepeatCount, b: RepeatCount) -> RepeatCount:
 
 
 def split_records(
-    seen: RepeatFilter, names: tuple[Interner, Interner], admission: AdmissionControl,
-    batch: Batch, admitted: Batch, tally: RecordCounts,
-) -> tuple[Batch, Int64, Batch]:  # fmt: skip
-    """Drop the repeats from what `admission` has just made of `batch`; `tally` counts them.
+    seen: RepeatFilter, names: tuple[Interner, Interner], admission: Admission, tally: RecordCounts
+) -> tuple[Batch, Int64, Batch]:
+    """Drop the repeats from what was admitted or late; `tally` counts them.
 
     Returns the admitted records, how far each ran behind (ns), and the late records, which have one
     more number: `MET`. `names`: those of symbols and of accounts.
     """
-    behind_ns, late = admission.behind_ns, batch.select_rows(admission.late_rows)
-    late.numbers[MET] = admission.late_watermark_ns
+    admitted, behind_ns, late = admission.admitted, admission.behind_ns, admission.late
+    if len(late):
+        late = late.select_rows(slice(None))
+        late.numbers[MET] = admission.late_watermark_ns
     parts = [part for part in (admitted, late) if len(part)]
     if not parts:
         return admitted, behind_ns, late
-    came_ns = late.numbers[MET]
+    came_ns = admission.late_watermark_ns
     if len(admitted):
         came_ns = np.concatenate((admitted.numbers["ts"] + behind_ns, came_ns))
     keys = np.concatenate([record_keys(part, *names) for part in parts])
     offsets = np.concatenate([part.offset for part in parts])
     ts = np.concatenate([part.numbers["ts"] for part in parts])
-    first = seen.find_first(keys, offsets, ts, came_ns)
+    order, first = admission.order, np.empty(len(keys), np.bool_)
+    first[order] = seen.find_first(keys[order], offsets[order], ts[order], came_ns[order])
     if first.all():
         return admitted, behind_ns, late
-    tally.repeated[batch.kind] += int(np.count_nonzero(~first))
+    tally.repeated[admitted.kind] += int(np.count_nonzero(~first))
     once, late_once = first[: len(admitted)], first[len(admitted) :]
-    return admitted.select_rows(once), behind_ns[once], late.select_rows(late_once)
+    if len(late):
+        late = late.select_rows(late_once)
+    return admitted.select_rows(once), behind_ns[once], late

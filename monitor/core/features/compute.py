@@ -24,7 +24,7 @@ from monitor.core.contract.feature_catalogue import BAND_BPS, FEATURE_NAMES, FEA
 from monitor.core.contract.units import YEAR_S
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import ratios, relative_gaps, to_floats
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.features import data_quality, rolling
 from monitor.core.features.data_quality import INDEX_AT, MARK_AT, QUALITY, DataQuality
 from monitor.core.features.rolling import IN, RollingMarketState

@@ -29,7 +29,7 @@ from detectors.arrays.types import F1, F2, FLOAT, I1, I2, INT, Float64, Int64
 from monitor.core.contract.units import DAY_S, SECOND_NS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import to_float
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.windows.accumulators import MINIMUM, SUM
 from monitor.core.windows.book_depth import BOOK
 from monitor.core.windows.columns import MARK_COLUMNS, MARK_WIDTH, NO_MINIMUM

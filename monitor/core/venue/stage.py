@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from detectors.arrays.state import Stateful
 from monitor.core.alerts.build import AlertBuilder
 from monitor.core.alerts.incidents import Incidents
@@ -26,11 +29,14 @@ from monitor.core.decode.batch import Batch, Int64
 from monitor.core.decode.codec import UNKNOWN
 from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
 from monitor.core.detection.detector_group import DetectorFactory
+from monitor.core.detection.feed_times import FeedTimes
 from monitor.core.detection.judge import BlockPValues, Judge
+from monitor.core.detection.log_changes import LogChanges
 from monitor.core.detection.repeated_records import RepeatedRecords
-from monitor.core.event_time.admission import AdmissionControl, RecordCounts
+from monitor.core.event_time.admission import Admission, AdmissionControl, RecordCounts
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.repeats import split_records
-from monitor.core.event_time.watermark import NEVER, PartitionClock, apply_controls
+from monitor.core.event_time.watermark import PartitionClock, apply_controls
 from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.shard_report import ShardReport
@@ -54,13 +60,18 @@ class StageOutput:
 class ShardProgress(Stateful):
     """How far the reports of one shard have come."""
 
-    STATE = "closed_ns", "latest_ns", "until", "high", "counted", "windows", "chain", "tally"
+    STATE = (
+        "closed_ns", "latest_ns", "until", "high", "waiting", "counted", "windows", "chain",
+        "tally",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.closed_ns = self.latest_ns = NEVER
         self.until: int | None = None
         self.high: dict[str, int] = {}
         """By kind: the offset behind the last record reported."""
+        self.waiting: dict[str, list[int]] = {}
+        """By kind: offsets below that which were not reported, for nothing bears out their time."""
         self.counted: dict[str, int] = {}
         """The same of the report whose sums (`windows`, `chain`, `tally`) are kept here. It is
         behind `high` while a shard that went on from a snapshot catches up."""
@@ -71,11 +82,14 @@ class ShardProgress(Stateful):
     def follows(self, report: ShardReport) -> bool:
         """Whether no report is missing before this one."""
         missed = any(low > self.high.get(kind, 0) for kind, low in report.low.items())
+        for kind, offsets in self.waiting.items():
+            waited = report.waited.get(kind, [])
+            missed |= any(o < report.low[kind] and o not in waited for o in offsets)
         return not missed and (self.until is None or report.since <= self.until)
 
     def covers(self, until: int, high: Mapping[str, int]) -> bool:
         """Whether a report up to this window and these offsets has nothing new."""
-        if self.until is None or until > self.until:
+        if self.until is None or until > self.until or any(self.waiting.values()):
             return False
         return all(offset <= self.counted.get(kind, -1) for kind, offset in high.items())
 
@@ -84,7 +98,7 @@ class ShardProgress(Stateful):
         until = self.until
         blocks = [b for b in report.block_p_values if until is None or b.window >= until]
         findings = [f for f in report.findings if until is None or f.window >= until]
-        batches = [b.select_rows(b.offset >= self.high.get(b.kind, 0)) for b in report.batches]
+        batches = [b.select_rows(self._is_new(b)) for b in report.batches]
         newer = until is None or report.until >= until
         if newer and all(high >= self.high.get(kind, 0) for kind, high in report.high.items()):
             self.windows, self.chain, self.counted = report.windows, report.chain, dict(report.high)
@@ -92,8 +106,18 @@ class ShardProgress(Stateful):
         self.until = report.until if until is None else max(until, report.until)
         self.closed_ns = max(self.closed_ns, report.closed_ns)
         self.latest_ns = max(self.latest_ns, report.latest_ns)
+        for kind, offsets in report.waiting.items():
+            # Still without its record: what is so by either, where the other has not come so far.
+            mine, high = self.waiting.get(kind, []), self.high.get(kind, 0)
+            kept = [o for o in mine if o >= report.high[kind] or o in offsets]
+            self.waiting[kind] = kept + [o for o in offsets if o >= high]
         self.high = {k: max(high, self.high.get(k, 0)) for k, high in report.high.items()}
         return findings, [batch for batch in batches if len(batch)], blocks
+
+    def _is_new(self, batch: Batch) -> NDArray[np.bool_]:
+        """Whether each record was not reported before."""
+        waiting = self.waiting.get(batch.kind, [])
+        return (batch.offset >= self.high.get(batch.kind, 0)) | np.isin(batch.offset, waiting)
 
 
 class VenueStage(Stateful):
@@ -119,6 +143,9 @@ class VenueStage(Stateful):
         self._unknown = AdmissionControl((UNKNOWN,), 0)
         self.own_counts = RecordCounts()
         """Of the records that are read here."""
+        self.jumped: tuple[Batch, Int64] = Batch("", "", 0, np.empty(0, np.int64)), np.empty(0, int)
+        """Records that were refused for their time in the last step, and the offset at which each
+        refusal was decided."""
         self.shard_progress = [ShardProgress() for _ in range(partitions)]
         self.clocks: dict[tuple[str, int], PartitionClock] = {
             (settings.topics[kind], p): clock for (kind, p), clock in self._admission.clocks.items()
@@ -133,9 +160,14 @@ class VenueStage(Stateful):
         self.band_maker = BandMaker(self.venue_state.ledger)
         streams = VenueStreams(settings, factories)
         self._repeated = RepeatedRecords(sources, self._window_ns)
+        every = self._admission.clocks
+        clocks = [{kind: every[kind, p] for kind in STAGE_KINDS} for p in range(partitions)]
+        self._feed_times = [FeedTimes(clocks[p], p, self._window_ns) for p in range(partitions)]
+        log_changes = (LogChanges(clocks[p], p, self._window_ns) for p in range(partitions))
         self._judges: tuple[Judge[VenueMoment], ...] = (
-            self._cross_market, streams, self._repeated,
+            self._cross_market, streams, *self._feed_times, self._repeated, *log_changes,
         )  # fmt: skip
+        self._has_ended = False
         self._stakes = StakeHistory()
         self._waiting: list[Finding] = []
         # Two chains: how alerts and bands alternate depends on how records were sliced.
@@ -153,18 +185,16 @@ class VenueStage(Stateful):
             self._unknown.admit(batch, self.own_counts, UNKNOWN)
             return StageOutput()
         source = batch.kind, batch.partition
-        admitted = self._admission.admit(batch, self.own_counts, source)
-        parts = self._admission, batch, admitted, self.own_counts
-        names = self.venue_state.ledger.symbols, self.venue_state.ledger.names
-        admitted, _, late = split_records(self._repeated.filters[source], names, *parts)
-        self.venue_state.add_batch(admitted)
-        self.venue_state.add_batch(late)
+        self._take(self._admission.admit(batch, self.own_counts, source))
         return self.advance()
 
-    @property
-    def jumped_offsets(self) -> Int64:
-        """Offsets of the records of the last batch that were refused for their time."""
-        return self._admission.jump_offsets
+    def _take(self, admission: Admission) -> None:
+        self.jumped = admission.jumped, admission.decided_at
+        seen = self._repeated.filters[admission.admitted.kind, admission.admitted.partition]
+        names = self.venue_state.ledger.symbols, self.venue_state.ledger.names
+        admitted, _, late = split_records(seen, names, admission, self.own_counts)
+        self.venue_state.add_batch(admitted)
+        self.venue_state.add_batch(late)
 
     def accept_report(self, report: ShardReport) -> bool:
         """Take a report in. False, and nothing done, where reports before it are missing."""
@@ -181,11 +211,18 @@ class VenueStage(Stateful):
     def control(self, records: Sequence[Control]) -> None:
         """Take control records in; those of other topic partitions are skipped."""
         apply_controls(self.clocks, records)
+        self._settle()
 
     def finish(self) -> None:
         """All topics were read to their end: every control record takes effect."""
-        for clock in self.clocks.values():
-            clock.finish()
+        self._has_ended = True
+        self._settle(end=True)
+        for times in self._feed_times:
+            self._waiting += times.judge_end()
+
+    def _settle(self, end: bool = False) -> None:
+        for admission in self._admission.settle(self.own_counts, end):
+            self._take(admission)
 
     @property
     def passed_ns(self) -> int:
@@ -200,8 +237,9 @@ class VenueStage(Stateful):
         every_bands = self._bands(passed_ns)
         until = passed_ns // self._window_ns
         self._judge(VenueMoment(until, self.venue_state))
-        now = [finding for finding in self._waiting if finding.window < until]
-        self._waiting = [finding for finding in self._waiting if finding.window >= until]
+        # What was refused at the end of a log has no window behind it.
+        now = [f for f in self._waiting if f.window < until or self._has_ended]
+        self._waiting = [f for f in self._waiting if f.window >= until and not self._has_ended]
         self.streams_out.update(f.detector for f in now if f.stream == STREAM_OUT)
         self._doubts.apply(sorted(now, key=lambda finding: finding.window))
         alerts = []

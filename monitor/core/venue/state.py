@@ -34,8 +34,8 @@ from monitor.core.contract.events import InsuranceFundReference, MarketReference
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Batch, TextColumn
 from monitor.core.decode.codec import validate_record
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.repeats import MET
-from monitor.core.event_time.watermark import NEVER
 from monitor.core.margin.contract_types import LINEAR, Contract
 from monitor.core.margin.liquidation_price import Regime
 from monitor.core.margin.regimes import REGIMES, regime_at

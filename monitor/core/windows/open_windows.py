@@ -15,7 +15,7 @@ from detectors.arrays.types import Bool, Int64, UInt64
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Batch
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.settings import Limits
 from monitor.core.tables.hash_table import GrowableRows, KeyTable, mix_each
 from monitor.core.tables.interner import Interner, hash_text

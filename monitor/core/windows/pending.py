@@ -17,7 +17,7 @@ from detectors.arrays.types import I1, I2, INT, RI1, RU1, Bool, Int64
 from monitor.core.contract.feature_catalogue import NEAR_BPS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import reach
-from monitor.core.event_time.watermark import NEVER
+from monitor.core.event_time.clock_state import NEVER
 from monitor.core.windows import columns
 from monitor.core.windows.accumulators import notional
 from monitor.core.windows.book_depth import BOOK

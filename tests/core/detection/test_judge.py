@@ -8,9 +8,10 @@ import pytest
 
 from monitor.core.detection.account_bursts import AccountBursts
 from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
-from monitor.core.detection.feed_silence import FeedSilences
+from monitor.core.detection.feed_times import FeedTimes
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
+from monitor.core.detection.log_changes import LogChanges
 from monitor.core.detection.market_quality import MarketQuality
 from monitor.core.detection.repeated_records import RepeatedRecords
 from monitor.core.detection.single_streams import SingleStreams
@@ -52,9 +53,9 @@ def test_the_judges_of_shard_and_stage() -> None:
     kinds = [type(judge) for judge in shard._judges]
     assert kinds == [SingleStreams, JointEvidence, AccountBursts, MarketQuality]
     log_judges = [type(judge) for judge in shard._log_judges]
-    assert log_judges == [FeedSilences, RepeatedRecords]
+    assert log_judges == [FeedTimes, RepeatedRecords, LogChanges]
     kinds = [type(judge) for judge in stage._judges]
-    assert kinds == [CrossMarketEvidence, VenueStreams, RepeatedRecords]
+    assert kinds == [CrossMarketEvidence, VenueStreams, FeedTimes, RepeatedRecords, LogChanges]
 
 
 def shard_with(judge: Judge[ClosedSpan], day: Feed) -> Shard:
@@ -81,5 +82,5 @@ def test_a_strangers_judge_is_asked_and_its_state_is_part_of_the_snapshot(restar
 
 
 def test_time_alone_is_enough_for_a_judge_of_time() -> None:
-    judges: list[Judge[PassedTime]] = [FeedSilences({}, 0, 1), CrossMarketEvidence(SETTINGS)]
+    judges: list[Judge[PassedTime]] = [FeedTimes({}, 0, 1), CrossMarketEvidence(SETTINGS)]
     assert [judge.judge(PassedTime(until=5)) for judge in judges] == [[], []]

@@ -85,13 +85,13 @@ def test_many_records_are_all_remembered_while_the_table_grows() -> None:
     assert seen.snapshot()["keys"].nbytes == 8 * len(keys)
 
 
-def test_of_late_and_admitted_records_the_first_offset_counts() -> None:
+def test_of_records_that_say_the_same_the_one_judged_first_counts() -> None:
     seen = RepeatFilter(SECOND)
     ts = np.full(2, START)
     first = seen.find_first(np.array([8, 8], np.uint64), np.array([7, 3]), ts, ts)
-    assert first.tolist() == [False, True]
+    assert first.tolist() == [True, False]
     (count,) = seen.counts.values()
-    assert count == (2, 1, 7, 7)
+    assert count == (2, 1, 3, 3)
 
 
 FILL = {"symbol": "X", "trade_id": "t", "account": "a", "side": "buy", "price": 1, "quantity": 1,
