@@ -22,9 +22,9 @@ from pydantic import TypeAdapter
 
 from monitor.core.contract import events, stepped
 from monitor.core.decode import codec
-from monitor.core.decode.batch import COLUMNS, Batch, Column, Int64, text_columns
+from monitor.core.decode.batch import COLUMNS, Batch, Int64, text_columns
 from monitor.core.decode.stepped_kernels import to_floats
-from replay.day.columns import schema
+from replay.day.columns import APPEND_TS, schema
 from replay.day.layout import GROUP_BYTES_MAX, GROUP_ROWS, MEND, DayError, DayPartition
 
 _NOTIONAL_SURE = events.NOTIONAL_MAX * 0.999
@@ -118,7 +118,10 @@ def check_table(table: pa.Table, part: DayPartition) -> None:
         elif column.type == "text":
             _check_text(_distinct(table, column.name), column.name)
         elif column.type not in ("json", "flag"):
-            _check_range(table, column)
+            _check_range(table, column.name, column.low, column.high)
+            if column.type == "quantity":
+                _check_quantities(table.column(column.name).drop_null().to_numpy(), column.name)
+    _check_range(table, APPEND_TS, events.TS_MIN, events.TS_MAX - 1)
 
 
 def _distinct(table: pa.Table, name: str) -> pa.Array:
@@ -142,14 +145,12 @@ def _check_text(array: pa.Array, name: str) -> None:
         raise ValueError(f"{name}: text that is empty, too long or cannot be shown")
 
 
-def _check_range(table: pa.Table, column: Column) -> None:
-    limits = pc.min_max(table.column(column.name)).as_py()
+def _check_range(table: pa.Table, name: str, least: int, most: int) -> None:
+    limits = pc.min_max(table.column(name)).as_py()
     low, high = limits["min"], limits["max"]
-    if low is not None and (low < column.low or high > column.high):
-        wrong = low if low < column.low else high
-        raise ValueError(f"{column.name}: {wrong} is beyond the contract's bounds")
-    if low is not None and column.type == "quantity":
-        _check_quantities(table.column(column.name).drop_null().to_numpy(), column.name)
+    if low is not None and (low < least or high > most):
+        wrong = low if low < least else high
+        raise ValueError(f"{name}: {wrong} is beyond the contract's bounds")
 
 
 def _check_quantities(codes: Int64, name: str) -> None:
