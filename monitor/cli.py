@@ -45,6 +45,8 @@ def run_command() -> NoReturn:
         if failure is None:
             raise
         _fail(failure)
+    except MemoryError:
+        _fail(ConfigError("there is too little memory for this: give it more, or a smaller input"))
     sys.exit(0)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import monitor
+from monitor import cli
 from tests.support import ROOT
 
 
@@ -94,6 +95,20 @@ def test_an_interrupted_replay_ends_cleanly_and_leaves_no_half_file(
         process.communicate(timeout=30)
     assert process.returncode == 130
     assert not alerts.exists()
+
+
+def test_too_little_memory_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def exhaust(**_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "app", exhaust)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.run_command()
+    assert ended.value.code == 2
+    assert "too little memory" in capsys.readouterr().err
 
 
 def test_the_version_is_printed() -> None:

@@ -38,7 +38,7 @@ def damage_in(path: Path) -> Iterator[None]:
     """Turn whatever a damaged Parquet file makes pyarrow raise into a `DayError` that names it."""
     try:
         yield
-    except DayError:
+    except (DayError, MemoryError):  # pyarrow's own is an `ArrowException` too
         raise
     except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
         first = str(error).partition("\n")[0][:200] or type(error).__name__

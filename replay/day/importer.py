@@ -93,6 +93,8 @@ def _read_parquet(venue: VenueAdapter, path: Path) -> Iterator[tuple[int, list[B
             yield table.num_rows, venue.read(table)
     except UnreadableError as error:
         raise IngestError(f"{path}: not of {venue.NAME}'s format: {error.detail}") from None
+    except MemoryError:
+        raise
     except (
         pa.ArrowException,
         OSError,
