@@ -21,7 +21,8 @@ from monitor.sidecar import Sidecar
 END_S = 8.0
 """After a signal the process has so long to end in order."""
 END_AT_ONCE_S = 9.0
-"""And so long where not even the interpreter answers, because a compiled loop holds it."""
+"""And so long where compiled code takes the interpreter after the signal was handled. Code that
+has it when the signal comes keeps it from being handled: then only SIGKILL ends the process."""
 
 
 def run_sidecar(config: Config, accept_gaps: Collection[str] = ()) -> int:

@@ -229,7 +229,7 @@ class DayWriter:
         for ts in sorted(ts for clock in clocks for ts in clock.waiting_times):
             # Where nothing is believed, the lowest has nothing against it.
             if last == NEVER or ts <= max(last, self._floor) + AHEAD_NS:
-                last = ts
+                last = max(last, ts)
         return last
 
     def _meta(self, span: DaySpan | None) -> DayMeta:

@@ -45,7 +45,7 @@ def in_time(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
 
 @pytest.mark.parametrize(
     ("late_s", "kinds"),
-    [(2.0, ("fill",)), (4.0, ("leverage",)), (9.0, ("collateral",)), (7.5, ("reference",)),
+    [(2.5, ("fill",)), (4.0, ("leverage",)), (9.0, ("collateral",)), (7.5, ("reference",)),
      (3.3, ("fill", "leverage", "collateral", "reference"))],
 )  # fmt: skip
 def test_late_records_reach_the_accounts(

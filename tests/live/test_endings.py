@@ -56,7 +56,7 @@ def wait_for_text(path: Path, text: bytes, seconds: float = 90.0) -> None:
 
 @pytest.mark.parametrize("work", ["time.sleep(0.1)", "pass"])
 @pytest.mark.parametrize("again", [False, True])
-def test_sigterm_ends_it_in_time_whatever_the_engine_does(
+def test_sigterm_ends_it_in_time_also_in_a_long_step(
     kafka: str, config: Config, tmp_path: Path, work: str, again: bool
 ) -> None:
     toml, log = tmp_path / "run.toml", tmp_path / "log"

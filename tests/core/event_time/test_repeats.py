@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from monitor.core.contract.events import TOPICS
 from monitor.core.decode.codec import decode
-from monitor.core.event_time.repeats import HOUR_NS, RepeatFilter, record_keys
+from monitor.core.event_time.admission import AdmissionControl, RecordCounts
+from monitor.core.event_time.repeats import HOUR_NS, RepeatFilter, record_keys, split_records
 from monitor.core.tables.interner import Interner
 
 SECOND = 10**9
@@ -149,3 +150,28 @@ def test_what_makes_two_records_the_same(
 
 def test_a_fill_without_a_trade_id_is_no_repeat_of_another() -> None:
     assert keys_of("fill", [{**FILL, "trade_id": None}] * 2) == [0, 0]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_a_record_that_waited_comes_after_those_judged_before_it(size: int) -> None:
+    """The record at offset 3 claims a time that only the control record at offset 5 bears out; by
+    then the one at offset 4 has said the same.
+    """
+    seconds, trades = [0, 1, 2, 60, 3, 61, 62], ["a", "b", "c", "t", "t", "d", "e"]
+    raws = [
+        json.dumps({"kind": "fill", "ts": START + second * SECOND, **FILL, "trade_id": trade})
+        for second, trade in zip(seconds, trades, strict=True)
+    ]
+    control = AdmissionControl(("fill",), SECOND)
+    control.clocks["fill"].add_controls([(5, START + 60 * SECOND)])
+    seen, names, tally = RepeatFilter(SECOND), (Interner(), Interner()), RecordCounts()
+    offsets = np.arange(len(raws))
+    batch = decode("fill", TOPICS["fill"], 0, offsets, [raw.encode() for raw in raws])
+    kept = []
+    for low in range(0, len(raws), size):
+        admission = control.admit(batch.select_rows(slice(low, low + size)), tally)
+        admitted, behind_ns, late = split_records(seen, names, admission, tally)
+        assert len(behind_ns) == len(admitted)
+        kept += [*admitted.offset.tolist(), *late.offset.tolist()]
+    assert sorted(kept) == [0, 1, 2, 4, 5, 6]
+    assert tally.repeated == {"fill": 1}
