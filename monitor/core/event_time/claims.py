@@ -20,6 +20,7 @@ from monitor.core.event_time.clock_state import (
     JUDGEMENT,
     JUMP,
     KEYS_LATELY,
+    LAST_AHEAD_NS,
     MINUTE,
     NEVER,
     RECORDS,
@@ -63,7 +64,7 @@ def release(state, out, reached, floor, final):  # type: ignore[no-untyped-def]
     else bears out that time has come to `reached`; each may bring the clock nearer to others.
 
     `final`: at the end of the log, where the clock is near enough to a claim that nothing
-    contradicts within the longest step that the log has made.
+    contradicts within `LAST_AHEAD_NS`, or the longest step that the log has made.
     """
     clock, waiting = state.clock, state.waiting
     more = True
@@ -73,7 +74,7 @@ def release(state, out, reached, floor, final):  # type: ignore[no-untyped-def]
             row, t = waiting[k, WAIT.row], waiting[k, WAIT.ts]
             reach = _reach(clock)
             if final and waiting[k, WAIT.strikes] == 0:
-                reach = max(reach, clock[CLOCK.longest_step])
+                reach = max(reach, clock[CLOCK.longest_step], LAST_AHEAD_NS)
             if row >= 0 and t <= max(clock[CLOCK.high], reached) + reach:
                 note_key(clock, waiting[k, WAIT.key])
                 judge(state, out, row, t, waiting[k, WAIT.stamp], floor, NEVER)

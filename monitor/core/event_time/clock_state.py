@@ -25,6 +25,9 @@ AHEAD_NS = 10 * SECOND_NS
 STEPS_AHEAD = 3
 """And so many times the shortest of the clock's last three steps: a log with a record every hour is
 not surprised by the next."""
+LAST_AHEAD_NS = 3_600 * SECOND_NS
+"""At the end of a log, where nothing comes behind it that it could make late, a claim that nothing
+contradicts is believed within so much: a log of two records a minute apart loses neither."""
 CONFIRM_MIN = 3
 """So many claims in a row, none of them contradicted, move the clock: at least."""
 CONFIRM_SHARE, CONFIRM_BUSY_MAX = 24, 97

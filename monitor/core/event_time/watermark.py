@@ -181,7 +181,7 @@ class PartitionClock(Stateful):
         self, state: clock_state.ClockState, out: clock_state.Judgement, floor: int
     ) -> None:
         """At the end of the log: believe the claims that nothing contradicts, where they agree, or
-        lie within the longest step that the log has made.
+        lie within `LAST_AHEAD_NS`, or the longest step that the log has made.
         """
         if self.high == floor == NEVER and self._clock[CLOCK.waiting]:
             # Nothing at all is believed: the lowest claim has nothing against it.

@@ -154,12 +154,12 @@ def test_a_control_record_bears_out_what_waits_and_does_not_make_it_late() -> No
 
 
 def test_at_the_end_what_nothing_bears_out_is_refused() -> None:
-    fates = judge(Log([*steady(20), 3_600.0]), end=True)
+    fates = judge(Log([*steady(20), 7_200.0]), end=True)
     assert list(fates.refused) == [20]
     (notice,) = fates.notices
     assert (notice.about, notice.offset) == (TIME_JUMPS, 20)
-    assert notice.observed - notice.expected == round((3_600 - 19 * 0.25) * SECOND)
-    tiny = judge(Log([3.0, 4.0]), end=True)
+    assert notice.observed - notice.expected == round((7_200 - 19 * 0.25) * SECOND)
+    tiny = judge(Log([3.0, 63.0]), end=True)
     assert sorted(tiny.admitted) == [0, 1]
 
 
