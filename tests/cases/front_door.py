@@ -48,21 +48,22 @@ def brinkwatch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     In this process: a hundred new ones would spend their time on imports.
     """
     words = ["brinkwatch", *map(str, arguments)]
-    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2)]
+    raw = io.BytesIO(), io.BytesIO()
+    out, err = (io.TextIOWrapper(stream, "utf-8", write_through=True) for stream in raw)
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         with (
             mock.patch.object(sys, "argv", words),
-            contextlib.redirect_stdout(streams[0]),
-            contextlib.redirect_stderr(streams[1]),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
         ):
             run_command()
     except SystemExit as end:
         code = int(end.code or 0)
     finally:
         signal.signal(signal.SIGTERM, on_terminate)
-    out, err = ((stream.flush(), stream.buffer.getvalue().decode())[1] for stream in streams)  # type: ignore[attr-defined]
-    return subprocess.CompletedProcess(words, code, out, err)
+    texts = (stream.getvalue().decode() for stream in raw)
+    return subprocess.CompletedProcess(words, code, *texts)
 
 
 def replay_day(day: Path, *options: str) -> Replayed:
