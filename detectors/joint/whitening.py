@@ -187,8 +187,10 @@ def _learn(value, terms, residual, taught, level, weight, variance):  # type: ig
                     scale += alpha * (abs(off) * unit - scale)
             if seen > YOUNG_WINDOWS:
                 _regress(terms[row], off, weight[row], variance[row], gain)
-        # The means follow the value, clipped: neither an outlier nor an attack moves them far.
+        # The means follow the value, clipped: neither an outlier nor an attack moves them far, nor
+        # does a forecast that runs away from the value.
         shown = y - (residual[row] - off) * unit
+        shown = min(max(shown, min(last, y)), max(last, y))
         alpha = max(LONG_ALPHA, 1.0 / max(seen, 1.0))
         level[row, LAST] = shown
         level[row, NEAR] = near + max(SHORT_ALPHA, alpha) * (shown - near)

@@ -49,6 +49,7 @@ BOOK_INTERVAL_NS = 100 * MILLISECOND_NS
 HOUR_S = 3_600
 PENDING_MAX = 10_000
 """Differences kept before the snapshot; the oldest are dropped and counted."""
+_WAITING = "differences of a market without a snapshot: record its REST snapshot too"
 
 # X of a trade: an order in the market, the insurance fund or ADL closed the position.
 _CAUSES = {"MARKET": "trade", "INSURANCE_FUND": "backstop", "ADL": "adl"}
@@ -159,7 +160,8 @@ class Binance(LineAdapter):
     def _event_records(self, d: dict[str, Any], stream: str, received: int) -> list[Record]:
         if "lastUpdateId" in d:
             self.count_source("snapshot")
-            symbol = stream.partition("@")[0].upper() or self._symbol
+            # A snapshot of COIN-M names its market itself, one of USD-M does not.
+            symbol = stream.partition("@")[0].upper() or d.get("symbol") or self._symbol
             return self._snapshot(symbol, d["bids"], d["asks"], d["lastUpdateId"], d, received)
         if "e" not in d and "result" in d:
             self.left_out["replies to a subscription"] += 1
@@ -203,6 +205,7 @@ class Binance(LineAdapter):
         book = _LocalBook(last_update_id=update_id, last_record_ts=before.last_record_ts)
         book.apply(bids, asks)
         self._books[symbol] = book
+        self.left_out[_WAITING] -= len(before.pending)
         for early in before.pending:
             self._apply_difference(book, early)
         has_time = d.get("T") is not None
@@ -217,6 +220,7 @@ class Binance(LineAdapter):
         if book.last_update_id is None:
             _read_levels([*d["b"], *d["a"]])
             book.pending.append(d)
+            self.left_out[_WAITING] += 1
             if len(book.pending) > PENDING_MAX:
                 book.pending.popleft()
                 self.notes["differences forgotten before the snapshot came"] += 1

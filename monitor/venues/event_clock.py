@@ -4,7 +4,8 @@ A venue's event time and the recorder's time of receipt normally differ by the s
 to line. An event time that leaves its neighbours is believed where the time of receipt moved with
 it (the feed paused), or where `CONFIRMATIONS` lines in a row differ from it by the same amount (a
 clock was set). Otherwise it is a jump, and the record takes the time of receipt less the difference
-that its neighbours have.
+that its neighbours have. Where the first two lines contradict each other, the smaller difference
+is believed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class EventClock:
         self._last_ts = 0
         self._delay: int | None = None
         """Time of receipt less event time, ns; None before the first line."""
+        self._is_proven = False
+        """Whether a second line in a row had that difference."""
         self._other_delay = 0
         self._agreeing = 0
         """How many lines in a row had `_other_delay`."""
@@ -35,6 +38,9 @@ class EventClock:
         """
         delay = received - ts
         if self._delay is None or self._is_confirmed(delay):
+            self._is_proven = self._delay is not None
+            self._delay = delay
+        elif not self._is_proven and abs(delay) < abs(self._delay):
             self._delay = delay
         elif abs(ts - self._last_ts) > JUMP_NS:
             ts = received - self._delay

@@ -57,3 +57,17 @@ def test_a_size_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None:
     done = brinkwatch("import", "binance", tmp_path / "in.txt", tmp_path / "day", *option)
     assert done.returncode == 2
     assert "whole USD a contract, as 100" in " ".join(done.stderr.split())
+
+
+def test_a_snapshot_that_names_its_market_is_that_markets_book(tmp_path: Path) -> None:
+    at = {"E": MS, "T": MS, "bids": [["3000", "5"]], "asks": [["3001", "5"]]}
+    other = line(e="trade", s="BTCUSDT", t=1, p="60000", q="1", m=True, E=MS, T=MS)
+    named = line(lastUpdateId=100, symbol="ETHUSD_PERP", pair="ETHUSD", **at)
+    for number, lines in enumerate((named + other, other + named)):
+        (tmp_path / "in.txt").write_text(lines)
+        day = tmp_path / f"day{number}"
+        done = brinkwatch("import", "binance", tmp_path / "in.txt", day)
+        assert done.returncode == 0, done.stderr
+        assert "refused" not in done.stderr
+        (book,) = api.open_day(day).to_arrow("book").to_pylist()
+        assert (book["symbol"], book["bids_price"][0]) == ("ETHUSD_PERP", 3000)

@@ -10,7 +10,7 @@ import random
 from pathlib import Path
 
 from tests.cases.front_door import replay_records
-from tests.cases.markets import Record, book, seconds_after, trade
+from tests.cases.markets import Record, book, prices, seconds_after, trade
 
 SECONDS = 5400
 
@@ -38,3 +38,15 @@ def test_a_real_fall_is_reported(tmp_path: Path) -> None:
     first = next(a for a in alerts if a["status"] == "firing")
     assert any(e["stream"] == "depth_25bps_least" for e in first["evidence"])
     assert 0 < seconds_after(first, 5000) <= 60
+
+
+def test_after_a_step_usual_does_not_run_away_from_the_book(tmp_path: Path) -> None:
+    records = [
+        book(i, "CALM-PERP", price * 0.9999, price * 1.0001, 10.0 if i < 900 else 13.0)
+        for i, price in enumerate(prices(1500, 7.0, 1e-4, seed=9))
+    ]
+    depths = [r["bids"][0] for r in records[900:]]
+    most = 5 * max(float(price) * float(size) for price, size in depths)
+    alerts = replay_records(tmp_path, records).alerts
+    assert all(e["expected"] < 2 * most for a in alerts for e in a["evidence"])
+    assert not any(a["severity"] == "critical" for a in alerts)

@@ -68,6 +68,16 @@ def test_differences_before_the_snapshot_are_applied_when_it_comes() -> None:
     assert BREAK not in venue.notes
 
 
+def test_differences_that_no_snapshot_follows_are_left_out_in_words() -> None:
+    venue = Binance()
+    waiting = "differences of a market without a snapshot: record its REST snapshot too"
+    early = [depth(T + i, 8 + i, 8 + i, 7 + i, [], []) for i in range(3)]
+    assert records_from(venue, *early) == []
+    assert venue.left_out[waiting] == 3
+    records_from(venue, snapshot(T + 3))
+    assert venue.left_out[waiting] == 0
+
+
 def test_a_missing_difference_is_noted_and_the_book_goes_on() -> None:
     venue = Binance()
     chain = [depth(T + 1, 9, 12, 8, [], []), depth(T + 200, 20, 21, 19, [["9.7", "1"]], [])]

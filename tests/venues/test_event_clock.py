@@ -20,6 +20,12 @@ def test_an_event_time_that_leaves_its_neighbours_takes_the_time_of_receipt() ->
     assert place(EventClock(), (0, 0), (241, 1), (2, 2), (-900, 3), (4, 4)) == [0, 1, 2, 3, 4]
 
 
+def test_a_first_line_with_a_wrong_event_time_moves_no_other() -> None:
+    for wrong in (600, -600):
+        lines = [(i, i) for i in range(1, 20)]
+        assert place(EventClock(), (wrong, 0), *lines) == [wrong, *range(1, 20)]
+
+
 def test_a_pause_of_the_feed_moves_both_clocks_and_is_believed() -> None:
     assert place(EventClock(), (0, 0), (500, 500), (501, 501)) == [0, 500, 501]
 
