@@ -92,6 +92,12 @@ class PartitionClock(Stateful):
         return self._waiting_column("ts")
 
     @property
+    def unopposed_times(self) -> list[int]:
+        """Of `waiting_times` those of records that no ordinary record contradicts."""
+        times: list[int] = self._waiting[self._waiting[:, _STRIKES] == 0, _TS].tolist()
+        return times
+
+    @property
     def late_share(self) -> float:
         """The share of late records in the last minutes of event time; 0 where they are few."""
         records, late = self._minutes[:, :2].sum(axis=0).tolist()
@@ -283,7 +289,7 @@ class PartitionClock(Stateful):
         self.notices = [TimeNotice(*notice) for notice in self.notices]
 
 
-_ROW, _TS = (clock_state.WAITING_COLUMNS.index(name) for name in ("row", "ts"))
+_ROW, _TS, _STRIKES = map(clock_state.WAITING_COLUMNS.index, ("row", "ts", "strikes"))
 
 
 def _read_only(array: Any) -> Any:
