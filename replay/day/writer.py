@@ -21,7 +21,7 @@ from monitor.core.contract import events, fixed_point
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch, Int64
 from monitor.core.event_time.admission import clock_columns
-from monitor.core.event_time.clock_state import AHEAD_NS, NEVER
+from monitor.core.event_time.clock_state import AHEAD_NS, LAST_AHEAD_NS, NEVER
 from monitor.core.event_time.watermark import PartitionClock
 from replay.day import layout
 from replay.day.columns import dictionary_columns, schema, to_table
@@ -226,9 +226,11 @@ class DayWriter:
             if clock.high != NEVER:
                 clock.believe_last()
         last = max((clock.high for clock in clocks), default=NEVER)
-        for ts in sorted(ts for clock in clocks for ts in clock.waiting_times):
+        waiting = [(ts, AHEAD_NS) for clock in clocks for ts in clock.waiting_times]
+        waiting += [(ts, LAST_AHEAD_NS) for clock in clocks for ts in clock.unopposed_times]
+        for ts, reach in sorted(waiting):
             # Where nothing is believed, the lowest has nothing against it.
-            if last == NEVER or ts <= max(last, self._floor) + AHEAD_NS:
+            if last == NEVER or ts <= max(last, self._floor) + reach:
                 last = max(last, ts)
         return last
 

@@ -45,3 +45,21 @@ def test_scattered_records_cost_about_a_minute_each(tmp_path: Path) -> None:
     records = [record for hour in range(48) for record in orders(hour * 3600, 3)]
     done = replay_records(tmp_path, records)
     assert done.report["windows"] <= 2 * 48 * 70
+
+
+@pytest.mark.parametrize("gap_s", [15, 90, 3000])
+def test_a_day_of_one_record_of_each_kind_loses_none(tmp_path: Path, gap_s: int) -> None:
+    """The first thing that a person types: a mark, later an order, later a fill."""
+    sold = {"side": "sell", "price": "10", "quantity": "1"}
+    records = [
+        {"kind": kind, "ts": START_NS + n * gap_s * SECOND_NS, "symbol": "AAA-PERP", **more}
+        for n, (kind, more) in enumerate(
+            (("mark", {"mark": "10"}), ("order", {"action": "new", **sold}), ("fill", sold))
+        )
+    ]
+    done = replay_records(tmp_path, records)
+    assert done.report["events"] == {"mark": 1, "order": 1, "fill": 1}
+    assert done.report["refused_by_reason"] == {}
+    assert done.alerts == []
+    # The last record is in a window too; a minute after each record the shard rests.
+    assert done.report["windows"] > min(gap_s, 60)

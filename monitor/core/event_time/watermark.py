@@ -92,6 +92,12 @@ class PartitionClock(Stateful):
         return self._waiting_column("ts")
 
     @property
+    def unopposed_times(self) -> list[int]:
+        """Of `waiting_times` those of records that no ordinary record contradicts."""
+        times: list[int] = self._waiting[self._waiting[:, _STRIKES] == 0, _TS].tolist()
+        return times
+
+    @property
     def late_share(self) -> float:
         """The share of late records in the last minutes of event time; 0 where they are few."""
         records, late = self._minutes[:, :2].sum(axis=0).tolist()
@@ -168,6 +174,8 @@ class PartitionClock(Stateful):
                 self._believe_last(state, out, floor)
                 claims.refuse(state, out, 0, END_OF_LOG, floor)
             self._waiting = state.waiting[: self._clock[CLOCK.waiting]].copy()
+        if end:
+            self._judge_last_minutes()
         silences, notices = out.counts.tolist()
         if self._listens:
             self.silences += map(Silence._make, out.silences[:silences].tolist())
@@ -176,6 +184,17 @@ class PartitionClock(Stateful):
         self._drop_superseded_controls()
         self._check_silence()
         self.gaps.advance(self.position)
+
+    def _judge_last_minutes(self) -> None:
+        """At the end of the log: no record comes that would end the minute, as none does where all
+        the last ones are late.
+        """
+        raised = bool(self._clock[CLOCK.late_raised])
+        if not raised and 100 * self.late_share > clock_state.LATE_PERCENT:
+            self._clock[CLOCK.late_raised] = 1
+            records, late = self._minutes[:, :2].sum(axis=0).tolist()
+            about = clock_state.LATE_SHARE
+            self.notices.append(TimeNotice(self.high, about, 0, late, records, 0))
 
     def _believe_last(
         self, state: clock_state.ClockState, out: clock_state.Judgement, floor: int
@@ -283,7 +302,7 @@ class PartitionClock(Stateful):
         self.notices = [TimeNotice(*notice) for notice in self.notices]
 
 
-_ROW, _TS = (clock_state.WAITING_COLUMNS.index(name) for name in ("row", "ts"))
+_ROW, _TS, _STRIKES = map(clock_state.WAITING_COLUMNS.index, ("row", "ts", "strikes"))
 
 
 def _read_only(array: Any) -> Any:
