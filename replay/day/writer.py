@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.core.contract import events, fixed_point
-from monitor.core.contract.units import SECOND_NS
+from monitor.core.contract.units import DAY_NS, SECOND_NS
 from monitor.core.decode.batch import Batch, Int64
 from monitor.core.event_time.admission import clock_columns
-from monitor.core.event_time.clock_state import AHEAD_NS, LAST_AHEAD_NS, NEVER
+from monitor.core.event_time.clock_state import AHEAD_NS, CONFIRM_MIN, LAST_AHEAD_NS, NEVER
 from monitor.core.event_time.watermark import PartitionClock
 from replay.day import layout
 from replay.day.columns import dictionary_columns, schema, to_table
@@ -226,6 +226,13 @@ class DayWriter:
             if clock.high != NEVER:
                 clock.believe_last()
         last = max((clock.high for clock in clocks), default=NEVER)
+        # Logs that agree bear each other out: half of them, at least `CONFIRM_MIN`, and one more
+        # for each day of the jump.
+        latest = sorted((max(c.unopposed_times, default=NEVER) for c in clocks), reverse=True)
+        for n, ts in enumerate(latest, 1):
+            days = (ts - last) // DAY_NS if last != NEVER else 0
+            if ts > last and n >= max(CONFIRM_MIN + days, len(clocks) / 2):
+                last = ts
         waiting = [(ts, AHEAD_NS) for clock in clocks for ts in clock.waiting_times]
         waiting += [(ts, LAST_AHEAD_NS) for clock in clocks for ts in clock.unopposed_times]
         for ts, reach in sorted(waiting):

@@ -41,6 +41,26 @@ def test_windows_of_a_long_silence_are_not_measured(tmp_path: Path, gap_s: int) 
     assert [alert["status"] for alert in resolved] == ["firing", "resolved"]
 
 
+@pytest.mark.parametrize("gap_s", [3 * 3600, DAY_S - 60])
+def test_logs_that_agree_bear_each_other_out(tmp_path: Path, gap_s: int) -> None:
+    """A record of each of four kinds, and the same hours later."""
+    sold = {"side": "sell", "price": "10", "quantity": "1"}
+    kinds = {
+        "mark": {"mark": "10"},
+        "order": {"action": "new", **sold},
+        "fill": sold,
+        "book": {"bids": [["9", "1"]], "asks": [["11", "1"]]},
+    }
+    records = [
+        {"kind": kind, "ts": START_NS + (later + n) * SECOND_NS, "symbol": "AAA-PERP", **more}
+        for later in (0, gap_s)
+        for n, (kind, more) in enumerate(kinds.items())
+    ]
+    done = replay_records(tmp_path, records)
+    assert done.report["events"] == dict.fromkeys(sorted(kinds), 2)
+    assert done.report["refused_by_reason"] == {}
+
+
 def test_scattered_records_cost_about_a_minute_each(tmp_path: Path) -> None:
     records = [record for hour in range(48) for record in orders(hour * 3600, 3)]
     done = replay_records(tmp_path, records)
