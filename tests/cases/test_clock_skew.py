@@ -37,12 +37,3 @@ def test_a_standing_share_of_late_records_is_an_incident_from_the_start(tmp_path
     (alert,) = [a for a in got.alerts_of("late_records") if not a["symbols"]]
     assert alert["layer"] == "data"
     assert "10 % of the last records in topic cancels, partition 0" in alert["summary"]
-
-
-def test_late_records_at_the_end_of_a_day_are_an_incident_too(tmp_path: Path) -> None:
-    """A file that was appended to itself: time does not move on in its second half."""
-    ts = (START_NS + np.arange(900) * 50_000_000).tolist()
-    got = replay_records(tmp_path, [{"kind": "cancel", "symbol": "Z", "ts": t} for t in ts + ts])
-    assert got.report["late"] > 800
-    (alert,) = [a for a in got.alerts_of("late_records") if not a["symbols"]]
-    assert "49 % of the last records in topic cancels, partition 0" in alert["summary"]

@@ -174,8 +174,6 @@ class PartitionClock(Stateful):
                 self._believe_last(state, out, floor)
                 claims.refuse(state, out, 0, END_OF_LOG, floor)
             self._waiting = state.waiting[: self._clock[CLOCK.waiting]].copy()
-        if end:
-            self._judge_last_minutes()
         silences, notices = out.counts.tolist()
         if self._listens:
             self.silences += map(Silence._make, out.silences[:silences].tolist())
@@ -184,17 +182,6 @@ class PartitionClock(Stateful):
         self._drop_superseded_controls()
         self._check_silence()
         self.gaps.advance(self.position)
-
-    def _judge_last_minutes(self) -> None:
-        """At the end of the log: no record comes that would end the minute, as none does where all
-        the last ones are late.
-        """
-        raised = bool(self._clock[CLOCK.late_raised])
-        if not raised and 100 * self.late_share > clock_state.LATE_PERCENT:
-            self._clock[CLOCK.late_raised] = 1
-            records, late = self._minutes[:, :2].sum(axis=0).tolist()
-            about = clock_state.LATE_SHARE
-            self.notices.append(TimeNotice(self.high, about, 0, late, records, 0))
 
     def _believe_last(
         self, state: clock_state.ClockState, out: clock_state.Judgement, floor: int
