@@ -57,8 +57,7 @@ class Shard(Stateful):
     STATE = (
         "windows", "_reported_offsets", "_reported_waiting", "_reported_until", "symbols",
         "accounts", "tally", "admission", "_open", "_rests", "_measure", "_history", "_judges",
-        "_log_judges",
-        "_seen_symbols", "_next", "_chain",
+        "_log_judges", "_seen_symbols", "_next", "_chain",
     )  # fmt: skip
 
     def __init__(

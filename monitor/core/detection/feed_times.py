@@ -10,7 +10,7 @@ from __future__ import annotations
 from detectors.arrays.state import Stateful
 from monitor.core.contract.feature_catalogue import TIME_RULES
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
-from monitor.core.detection.judge import PassedTime
+from monitor.core.detection.judge import PassedTime, split_passed
 from monitor.core.event_time.clock_state import (
     LATE_SHARE,
     MINUTE_NS,
@@ -42,11 +42,9 @@ class FeedTimes(Stateful):
         for kind, clock in self._clocks.items():
             if not clock.silences and not clock.notices:
                 continue
-            stops = [s for s in clock.silences if s.ts // self._window_ns < closed.until]
-            clock.silences = [s for s in clock.silences if s not in stops]
+            stops, clock.silences = split_passed(clock.silences, closed, self._window_ns)
             findings += [self._silence(kind, silence) for silence in stops]
-            passed = [n for n in clock.notices if n.ts // self._window_ns < closed.until]
-            clock.notices = [n for n in clock.notices if n not in passed]
+            passed, clock.notices = split_passed(clock.notices, closed, self._window_ns)
             findings += [self._notice(kind, notice) for notice in passed]
         return sorted(findings, key=lambda f: (f.window, f.stream))
 

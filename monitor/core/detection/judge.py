@@ -32,6 +32,25 @@ class ClosedSpan(PassedTime):
     """Of the judges so far."""
 
 
+class _Dated(Protocol):
+    """Something that was noticed at an event time."""
+
+    @property
+    def ts(self) -> int:
+        """Event time at which it was certain, ns."""
+
+
+Noted = TypeVar("Noted", bound=_Dated)
+
+
+def split_passed(
+    waiting: list[Noted], closed: PassedTime, window_ns: int
+) -> tuple[list[Noted], list[Noted]]:
+    """What lies in windows that have closed, and what waits on; each in its order."""
+    passed = [note for note in waiting if note.ts // window_ns < closed.until]
+    return passed, [note for note in waiting if note.ts // window_ns >= closed.until]
+
+
 Passed = TypeVar("Passed", bound=PassedTime, contravariant=True)
 
 

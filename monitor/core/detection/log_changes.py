@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from detectors.arrays.state import Stateful
-from monitor.core.detection.judge import PassedTime
+from monitor.core.detection.judge import PassedTime, split_passed
 from monitor.core.event_time.log_gaps import LogGap
 from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.finding import Finding
@@ -35,8 +35,7 @@ class LogChanges(Stateful):
         """The gaps in windows that have closed, by time and kind."""
         findings = []
         for kind, clock in self._clocks.items():
-            passed = [g for g in clock.gaps.passed if g.ts // self._window_ns < closed.until]
-            clock.gaps.passed = [g for g in clock.gaps.passed if g not in passed]
+            passed, clock.gaps.passed = split_passed(clock.gaps.passed, closed, self._window_ns)
             findings += [self._finding(kind, gap) for gap in passed]
         return sorted(findings, key=lambda f: (f.window, f.stream))
 
