@@ -75,8 +75,8 @@ _HIDDEN = (
     r"\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ue000-\uf8ff\ufdd0-\ufdef\ufeff"
     r"\ufff0-\ufffb\ufffe\uffff"
 )
-"""White space, control, format (bidi) and private characters of 16 bits. Dialects of patterns differ
-in how they write those beyond, and versions of Unicode in what is not assigned."""
+"""White space, control, format (bidi) and private characters of 16 bits. Dialects of patterns
+differ in how they write those beyond, and versions of Unicode in what is not assigned."""
 
 
 def text_schema(length_max: int) -> WithJsonSchema:
