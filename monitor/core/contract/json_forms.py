@@ -23,7 +23,7 @@ class Grid:
     """Decimal places of the smallest numbers, in words those of all, and the largest number."""
 
     places: int
-    places_in_words: str
+    places_text: str
     size_max: float
 
 
@@ -52,7 +52,7 @@ def number_schema(meaning: str, grid: Grid, sign: Sign = "any") -> WithJsonSchem
     return WithJsonSchema(
         {
             "anyOf": [{"type": "number", **low, **high}, text],
-            "description": f"{meaning}, rounded to {grid.places_in_words} decimal places",
+            "description": f"{meaning}, rounded to {grid.places_text} decimal places",
         }
     )
 
