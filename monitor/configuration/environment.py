@@ -94,7 +94,7 @@ def _unknown(model: type[BaseModel], path: Path, at: int, variants: list[Any], n
     if at and not tables:
         whole = variable_name(path[:at])
         return f"{name}: {'.'.join(path[:at])} has no keys below it: set {whole} as a whole"
-    paths = list(_paths(model))
+    paths = list(key_paths(model))
     names = [LEVELS.join(p).upper() for p in paths]
     near = difflib.get_close_matches(LEVELS.join(path).upper(), names, 1)
     near = near or [LEVELS.join(p).upper() for p in paths if p[-1] == path[-1]]
@@ -104,13 +104,13 @@ def _unknown(model: type[BaseModel], path: Path, at: int, variants: list[Any], n
     )
 
 
-def _paths(model: type[BaseModel], above: Path = ()) -> Iterator[Path]:
+def key_paths(model: type[BaseModel], above: Path = ()) -> Iterator[Path]:
     """The paths of all keys, as far as they are models'."""
     for name, field in model.model_fields.items():
         yield (*above, name)
         for variant in variants_of(field.annotation):
             if _is_model(variant):
-                yield from _paths(variant, (*above, name))
+                yield from key_paths(variant, (*above, name))
 
 
 def _read(name: str, text: str, variants: list[Any]) -> Any:
