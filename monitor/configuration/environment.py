@@ -15,7 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, reason_unread
 
 PREFIX = "BRINKWATCH_"
 LEVELS = "__"
@@ -105,7 +105,7 @@ def _unknown(model: type[BaseModel], path: Path, at: int, variants: list[Any], n
 
 
 def key_paths(model: type[BaseModel], above: Path = ()) -> Iterator[Path]:
-    """The paths of all keys, as far as they are models'."""
+    """The paths of all keys whose levels all have names of their own."""
     for name, field in model.model_fields.items():
         yield (*above, name)
         for variant in variants_of(field.annotation):
@@ -114,19 +114,15 @@ def key_paths(model: type[BaseModel], above: Path = ()) -> Iterator[Path]:
 
 
 def _read(name: str, text: str, variants: list[Any]) -> Any:
-    """The text itself where a key may have one, else what it is as JSON."""
-    tables = [v for v in variants if _is_model(v) or get_origin(v) in (dict, tuple, list)]
-    if len(tables) < len(variants) and not (tables and text.lstrip()[:1] in ("{", "[")):
+    """The text itself, or what it is as JSON where it begins like a list or table and may be one."""
+    may_be_json = any(_is_model(v) or get_origin(v) in (dict, tuple, list) for v in variants)
+    if not may_be_json or text.lstrip()[:1] not in ("{", "["):
         return text
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        is_list = get_origin(tables[0]) in (tuple, list)
-        form = '["a", "b"]' if is_list else '{"key": "value"}'
-        what = "a list" if is_list else "a table"
         raise ConfigError(
-            f"the environment variable {name} is {what}, and its text is not JSON ({error}): "
-            f"write it like {form}"
+            f"the environment variable {name} is not JSON: {reason_unread(error)}"
         ) from None
 
 

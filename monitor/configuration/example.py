@@ -26,6 +26,8 @@ def _section(table: Table) -> str:
     lines = list(_comment(table.meaning)) if table.path else []
     if table.path:
         lines.append(f"#{table.head}" if table.optional else table.head)
+    if table.same_as:
+        lines.append(f"# The same keys as {table.same_as}.")
     inner = [key for key in table.keys if key.default and isinstance(key.default, dict)]
     for key in table.keys:
         if key not in inner:
@@ -42,7 +44,8 @@ def _value(key: Key) -> str:
     """The default, or `…` where there is none."""
     if key.default is not None:
         return toml_value(key.default)
-    return "…" if key.form.startswith(("whole", "number", "true")) else '"…"'
+    kind = key.form.partition(" ")[0]
+    return {"whole": "…", "number": "…", "true": "…", "table": "{}", "list": "[]"}.get(kind, '"…"')
 
 
 def _comment(*texts: str) -> Iterator[str]:

@@ -41,6 +41,8 @@ class Table:
     form: Literal["table", "array"]
     optional: bool
     meaning: str
+    same_as: str = ""
+    """The head of an earlier table that has the same keys; this one has none then."""
     keys: list[Key] = field(default_factory=list)
 
     @property
@@ -54,11 +56,18 @@ def tables() -> list[Table]:
     """All tables, each before those within it; the first has the keys that stand in none."""
     schema = json_schema()
     top = Table((), "table", False, "")
-    return list(_walk(top, schema, schema["$defs"]))
+    return list(_walk(top, schema, schema["$defs"], {}))
 
 
-def _walk(table: Table, model: Schema, models: dict[str, Schema]) -> Iterator[Table]:
-    """`table` with its keys, and all tables below it."""
+def _walk(
+    table: Table, model: Schema, models: dict[str, Schema], heads: dict[int, str]
+) -> Iterator[Table]:
+    """`table` with its keys, and all tables below it; `heads`: of the tables so far, by model."""
+    table.same_as = heads.setdefault(id(model), table.head)
+    if table.same_as != table.head:
+        yield table
+        return
+    table.same_as = ""
     inner: list[tuple[Table, Schema]] = []
     for name, schema in model["properties"].items():
         variants = schema.get("anyOf", [schema])
@@ -82,7 +91,7 @@ def _walk(table: Table, model: Schema, models: dict[str, Schema]) -> Iterator[Ta
             )
     yield table
     for below_table, inner_model in inner:
-        yield from _walk(below_table, inner_model, models)
+        yield from _walk(below_table, inner_model, models, heads)
 
 
 def _table_of(
@@ -131,6 +140,8 @@ def _bounds(schema: Schema) -> str:
 
 def _text_form(schema: Schema) -> str:
     form = {"path": "path", "password": "text, secret"}.get(schema.get("format", ""), "text")
+    if schema.get("minLength") == schema.get("maxLength") == 1:
+        return "one character"
     if "pattern" in schema:
         form += f" like {schema['pattern']}"
     if "maxLength" in schema:

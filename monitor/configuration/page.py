@@ -25,6 +25,8 @@ def _table(table: Table) -> str:
     lines = [title, ""]
     if table.meaning:
         lines += [table.meaning, ""]
+    if table.same_as:
+        return "\n".join([*lines, f"The same keys as `{table.same_as}`.", "", ""])
     if table.form == "array":
         lines += [f"Environment: `{variable_name(table.path)}`, all of them as a JSON list.", ""]
     lines += ["| key | type and bounds | default | meaning |", "|---|---|---|---|"]
