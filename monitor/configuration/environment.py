@@ -114,7 +114,7 @@ def key_paths(model: type[BaseModel], above: Path = ()) -> Iterator[Path]:
 
 
 def _read(name: str, text: str, variants: list[Any]) -> Any:
-    """The text itself, or what it is as JSON where it begins like a list or table and may be one."""
+    """The text itself, or its value as JSON where it begins like a list or table and may be one."""
     may_be_json = any(_is_model(v) or get_origin(v) in (dict, tuple, list) for v in variants)
     if not may_be_json or text.lstrip()[:1] not in ("{", "["):
         return text
