@@ -21,7 +21,8 @@ app = typer.Typer(
     name="brinkwatch", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="configuration, TOML")]
+CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
+ConfigFile = Annotated[Path | None, typer.Option("--config", help=CONFIG_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on the last line of stdout")]
 PerDay = Annotated[
     float | None, typer.Option("--alerts-per-day", help="false alerts a day that are borne")
@@ -93,7 +94,10 @@ def brinkwatch(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print it")
     ] = False,
 ) -> None:
-    """Early warning for leveraged venues."""
+    """Early warning for leveraged venues.
+
+    Set up by a TOML file, the environment and options: docs/configuration.md.
+    """
 
 
 @app.command()
@@ -172,7 +176,8 @@ def import_(
 @app.command()
 def replay(
     day: Annotated[Path, typer.Argument(help="a recorded day")],
-    config: ConfigFile = None,
+    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
+ConfigFile = None,
     alerts: Annotated[Path | None, typer.Option(help="write the alerts here, JSON lines")] = None,
     bands: Annotated[Path | None, typer.Option(help="write the bands here, JSON lines")] = None,
     batch: Annotated[int, typer.Option(min=1, help="records a batch at most")] = 65_536,
@@ -200,7 +205,8 @@ def replay(
 
 @app.command()
 def run(
-    config: ConfigFile = None,
+    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
+ConfigFile = None,
     accept_gap: Annotated[
         list[str] | None,
         typer.Option(metavar="TOPIC", help="go on where this topic was made anew or cut"),
@@ -221,7 +227,8 @@ def run(
 @app.command()
 def publish(
     day: Annotated[Path, typer.Argument(help="a recorded day")],
-    config: ConfigFile = None,
+    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
+ConfigFile = None,
     speed: Annotated[str, typer.Option(help="event seconds a second, or max")] = "max",
     json: Json = False,
 ) -> None:
@@ -235,7 +242,8 @@ def publish(
 @app.command()
 def record(
     out: Annotated[Path, typer.Argument(help="the folder to make")],
-    config: ConfigFile = None,
+    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
+ConfigFile = None,
     venue: Annotated[str, typer.Option(help="the venue's name, for the day")] = "kafka",
     json: Json = False,
 ) -> None:
@@ -255,7 +263,8 @@ app.add_typer(dlq, name="dlq")
 
 
 @dlq.command(name="list")
-def list_(config: ConfigFile = None, json: Json = False) -> None:
+def list_(config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
+ConfigFile = None, json: Json = False) -> None:
     """Every refused record: where it came from and why."""
     from monitor.commands.dead_letters import list_dead_letters
 
@@ -264,7 +273,8 @@ def list_(config: ConfigFile = None, json: Json = False) -> None:
 
 
 @dlq.command(name="replay")
-def resend(config: ConfigFile = None, json: Json = False) -> None:
+def resend(config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
+ConfigFile = None, json: Json = False) -> None:
     """Send refused records again to the topics that they came from, each once."""
     from monitor.commands.dead_letters import resend_dead_letters
 
@@ -289,7 +299,8 @@ app.add_typer(topics, name="topics")
 
 @topics.command()
 def create(
-    config: ConfigFile = None,
+    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
+ConfigFile = None,
     partitions: Annotated[int, typer.Option(min=1, help="of each topic of the venue")] = 4,
     json: Json = False,
 ) -> None:
@@ -315,7 +326,8 @@ def margin(
 @app.command()
 def sweep(
     day: Annotated[Path, typer.Argument(help="a recorded day")],
-    config: ConfigFile = None,
+    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
+ConfigFile = None,
     budget: Annotated[
         list[float] | None, typer.Option(min=0.001, max=100_000, help="false alerts a day")
     ] = None,
@@ -352,7 +364,8 @@ def feedback(
         Path | None, typer.Option(help="the file of alerts that has it, to know the detector")
     ] = None,
     summary: Annotated[bool, typer.Option("--summary", help="precision by detector")] = False,
-    config: ConfigFile = None,
+    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
+ConfigFile = None,
     json: Json = False,
 ) -> None:
     """Say whether an alert was true or false; --summary turns that into precision."""
@@ -389,7 +402,7 @@ def schema(
 
 @app.command(name="check-config")
 def check_config(
-    config: Annotated[Path | None, typer.Argument(help="configuration, TOML")] = None,
+    config: Annotated[Path | None, typer.Argument(help=CONFIG_HELP)] = None,
     show: Annotated[
         bool, typer.Option("--show", help="all values that hold, as TOML, and where each is from")
     ] = False,
@@ -399,10 +412,7 @@ def check_config(
     alerts_per_day: PerDay = None,
     json: Json = False,
 ) -> None:
-    """Read the configuration as the sidecar would, and say what is wrong with it.
-
-    docs/configuration.md describes every key.
-    """
+    """Read the configuration as the sidecar would, and say what is wrong with it."""
     from monitor.commands.check_config import check
 
     per_day = {} if alerts_per_day is None else {"alerts": {"per_day": alerts_per_day}}

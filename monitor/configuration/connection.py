@@ -80,7 +80,8 @@ class _Trial:
             there = await topics.partition_counts(admin)
             self._say(f"{self._config.kafka.bootstrap_servers} accepts these settings")
             number, names = await self._venue_topics()
-            self._say(f"the topics of the venue have {number} partitions each: {', '.join(names)}")
+            each = "1 partition" if number == 1 else f"{number} partitions"
+            self._say(f"the topics of the venue have {each} each: {', '.join(names)}")
             own = topics.sidecar_topics(self._config, number)
             present = [name for name in own if name in there]
             for name in present:

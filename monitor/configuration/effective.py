@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def effective_toml(config: Config, origins: Origins) -> str:
     Secrets and what is not set are comments.
     """
     lines = [f"# settings {config.engine().fingerprint()}"]
-    lines += _section((), config.model_dump(), _Origin(origins))
+    lines += _section((), _mask(config.model_dump()), _Origin(origins))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -32,7 +33,16 @@ def effective_json(config: Config, origins: Origins) -> dict[str, Any]:
     origin = _Origin(origins)
     places = {place: origin.of(place, value) for place, value in _leaves((), config.model_dump())}
     changed = {".".join(place): name for place, name in places.items() if name != DEFAULT}
-    return {"configuration": config.model_dump(mode="json"), "origins": changed}
+    return {"configuration": _mask(config.model_dump(mode="json")), "origins": changed}
+
+
+def _mask(value: Any) -> Any:
+    """The value with the login in each address left out; pydantic masks what it knows as secret."""
+    if isinstance(value, Mapping):
+        return {key: _mask(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mask(inner) for inner in value]
+    return re.sub(r"://[^/@\s]*@", "://…@", value) if isinstance(value, str) else value
 
 
 class _Origin:
