@@ -176,8 +176,7 @@ def import_(
 @app.command()
 def replay(
     day: Annotated[Path, typer.Argument(help="a recorded day")],
-    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
-ConfigFile = None,
+    config: ConfigFile = None,
     alerts: Annotated[Path | None, typer.Option(help="write the alerts here, JSON lines")] = None,
     bands: Annotated[Path | None, typer.Option(help="write the bands here, JSON lines")] = None,
     batch: Annotated[int, typer.Option(min=1, help="records a batch at most")] = 65_536,
@@ -205,8 +204,7 @@ ConfigFile = None,
 
 @app.command()
 def run(
-    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
-ConfigFile = None,
+    config: ConfigFile = None,
     accept_gap: Annotated[
         list[str] | None,
         typer.Option(metavar="TOPIC", help="go on where this topic was made anew or cut"),
@@ -227,8 +225,7 @@ ConfigFile = None,
 @app.command()
 def publish(
     day: Annotated[Path, typer.Argument(help="a recorded day")],
-    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
-ConfigFile = None,
+    config: ConfigFile = None,
     speed: Annotated[str, typer.Option(help="event seconds a second, or max")] = "max",
     json: Json = False,
 ) -> None:
@@ -242,8 +239,7 @@ ConfigFile = None,
 @app.command()
 def record(
     out: Annotated[Path, typer.Argument(help="the folder to make")],
-    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
-ConfigFile = None,
+    config: ConfigFile = None,
     venue: Annotated[str, typer.Option(help="the venue's name, for the day")] = "kafka",
     json: Json = False,
 ) -> None:
@@ -263,8 +259,7 @@ app.add_typer(dlq, name="dlq")
 
 
 @dlq.command(name="list")
-def list_(config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
-ConfigFile = None, json: Json = False) -> None:
+def list_(config: ConfigFile = None, json: Json = False) -> None:
     """Every refused record: where it came from and why."""
     from monitor.commands.dead_letters import list_dead_letters
 
@@ -273,8 +268,7 @@ ConfigFile = None, json: Json = False) -> None:
 
 
 @dlq.command(name="replay")
-def resend(config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
-ConfigFile = None, json: Json = False) -> None:
+def resend(config: ConfigFile = None, json: Json = False) -> None:
     """Send refused records again to the topics that they came from, each once."""
     from monitor.commands.dead_letters import resend_dead_letters
 
@@ -299,8 +293,7 @@ app.add_typer(topics, name="topics")
 
 @topics.command()
 def create(
-    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
-ConfigFile = None,
+    config: ConfigFile = None,
     partitions: Annotated[int, typer.Option(min=1, help="of each topic of the venue")] = 4,
     json: Json = False,
 ) -> None:
@@ -326,8 +319,7 @@ def margin(
 @app.command()
 def sweep(
     day: Annotated[Path, typer.Argument(help="a recorded day")],
-    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
-ConfigFile = None,
+    config: ConfigFile = None,
     budget: Annotated[
         list[float] | None, typer.Option(min=0.001, max=100_000, help="false alerts a day")
     ] = None,
@@ -364,8 +356,7 @@ def feedback(
         Path | None, typer.Option(help="the file of alerts that has it, to know the detector")
     ] = None,
     summary: Annotated[bool, typer.Option("--summary", help="precision by detector")] = False,
-    config: CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
-ConfigFile = None,
+    config: ConfigFile = None,
     json: Json = False,
 ) -> None:
     """Say whether an alert was true or false; --summary turns that into precision."""
