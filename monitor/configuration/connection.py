@@ -184,7 +184,7 @@ class _Transaction:
         """Whether offsets of the group may be committed."""
         reply = await self._ask(AddOffsetsToTxnRequest(*self._producer, group))
         code: int = reply.error_code
-        return code != GroupAuthorizationFailedError.errno
+        return code != int(GroupAuthorizationFailedError.errno)
 
     async def abort(self) -> None:
         """The broker refuses to end what nothing was added to: that is as good."""
