@@ -168,7 +168,9 @@ class Alerts(_Rows[Alert]):
 
     def to_arrow(self) -> pa.Table:
         account = pa.struct([("account", pa.string()), ("share", pa.float64())])
-        texts = ("id", "fingerprint", "status", "severity", "layer", "kind", "summary", "reproduce")
+        texts = (
+            "id", "incident", "fingerprint", "status", "severity", "layer", "kind", "summary", "reproduce",
+        )  # fmt: skip
         types = {"ts": TIMESTAMP, "since": TIMESTAMP}
         types |= dict.fromkeys(("symbols", "streams"), pa.list_(pa.string()))
         types |= {"accounts": pa.list_(account), "forced_notional": pa.float64()}

@@ -28,7 +28,8 @@ class AlertBuilder:
             layer: [n for n, spec in FEATURES.items() if spec.layer == layer and n in watched]
             for layer in get_args(Layer)
         }
-        self._versions = alert.Versions(ENGINE_VERSION, settings.fingerprint(), detectors)
+        budget = settings.alerts.per_day
+        self._versions = alert.Versions(ENGINE_VERSION, settings.fingerprint(), budget, detectors)
 
     def decision_ns(self, incident: Incident) -> int:
         """Event time of an incident's publication: the end of its window."""
@@ -46,6 +47,7 @@ class AlertBuilder:
         much_at_stake = forced >= self._settings.alerts.stake_notional
         return alert.Alert(
             id=f"{incident.fingerprint}-{incident.sequence}",
+            incident=incident.incident_id,
             fingerprint=incident.fingerprint,
             status=incident.status,
             severity=severity(f, parts, much_at_stake),
