@@ -84,10 +84,10 @@ class Console:
         yield plain
 
     def table(self, title: str, head: list[str], rows: list[list[str]]) -> None:
-        """A table on a terminal, tabbed lines elsewhere."""
+        """A table on a terminal, tabbed lines with a head elsewhere."""
         if not self.rich.is_terminal:
             self.say(title)
-            for row in rows:
+            for row in [head, *rows] if rows else []:
                 self.rich.print("  " + "\t".join(map(printable, row)), markup=False)
             return
         from rich.table import Table
