@@ -169,7 +169,8 @@ class Alerts(_Rows[Alert]):
     def to_arrow(self) -> pa.Table:
         account = pa.struct([("account", pa.string()), ("share", pa.float64())])
         texts = (
-            "id", "incident", "fingerprint", "status", "severity", "layer", "kind", "summary", "reproduce",
+            "id", "incident", "fingerprint", "status", "severity", "layer", "kind", "summary",
+            "reproduce",
         )  # fmt: skip
         types = {"ts": TIMESTAMP, "since": TIMESTAMP}
         types |= dict.fromkeys(("symbols", "streams"), pa.list_(pa.string()))

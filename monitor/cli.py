@@ -344,28 +344,79 @@ def diff(
         raise typer.Exit(1)
 
 
+AlertsFile = Annotated[
+    Path | None, typer.Option("--alerts", help="a file of alerts; else the alerts topic")
+]
+
+
 @app.command()
-def feedback(
-    alert_id: Annotated[str | None, typer.Argument(help="the alert's id")] = None,
-    verdict: Annotated[str | None, typer.Argument(help="true or false")] = None,
-    alerts: Annotated[
-        Path | None, typer.Option(help="the file of alerts that has it, to know the detector")
-    ] = None,
-    summary: Annotated[bool, typer.Option("--summary", help="precision by detector")] = False,
+def show(
+    reference: Annotated[
+        str, typer.Argument(metavar="INCIDENT|ALERT_ID", help="the id of an incident or an alert")
+    ],
+    alerts: AlertsFile = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Say whether an alert was true or false; --summary turns that into precision."""
-    from monitor.commands import feedback as job
+    """One incident whole: sentence, evidence, accounts, records, alerts, how to see it again."""
+    from monitor.commands.show_alerts import show_incident
 
     console = Console(json)
-    folder = _load(config, None).state.dir
-    if summary:
-        console.result(job.summary(folder, console))
+    console.result(show_incident(_load(config, None), reference, alerts, console))
+
+
+@app.command(name="alerts")
+def alerts_(
+    alerts: AlertsFile = None,
+    every: Annotated[bool, typer.Option("--all", help="those that are resolved too")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="the topic, as it grows")] = False,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """What is firing now, by the alerts topic, and the ids that show and feedback take.
+
+    With --follow: each alert in one line (with --json: its JSON), until Ctrl-C.
+    """
+    from monitor.commands import show_alerts as job
+
+    console, settings = Console(json), _load(config, None)
+    if not follow:
+        console.result(job.list_alerts(settings, alerts, every, console))
         return
-    if alert_id is None or verdict is None:
-        raise ConfigError("feedback needs ALERT_ID and true or false, or --summary")
-    console.result(job.record(folder, alert_id, verdict, alerts, console))
+    if alerts is not None or every:
+        raise ConfigError("--follow reads the alerts topic, all of it: leave --alerts and --all")
+    job.follow(settings, json, console)
+
+
+@app.command()
+def feedback(
+    reference: Annotated[
+        str | None,
+        typer.Argument(metavar="INCIDENT|ALERT_ID|list", help="the id of an incident or an alert"),
+    ] = None,
+    verdict: Annotated[str | None, typer.Argument(help="true or false")] = None,
+    note: Annotated[str, typer.Option(help="why, in your own words")] = "",
+    alerts: AlertsFile = None,
+    summary: Annotated[bool, typer.Option("--summary", help="precision by kind")] = False,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Say whether an incident was true or false. Any of its alerts names it.
+
+    The last verdict on an incident counts. `feedback list` shows the verdicts, --summary the
+    precision of each kind for each budget.
+    """
+    from monitor.commands import feedback as job
+
+    console, settings = Console(json), _load(config, None)
+    if summary:
+        console.result(job.summary(settings, console))
+    elif reference == "list" and verdict is None:
+        console.result(job.list_verdicts(settings, console))
+    elif reference is None or verdict is None:
+        raise ConfigError("feedback needs an id and true or false; or list; or --summary")
+    else:
+        console.result(job.record(settings, reference, verdict, note, alerts, console))
 
 
 @app.command()

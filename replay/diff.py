@@ -94,7 +94,9 @@ def _read_alerts(path: Path, console: Console) -> list[Alert] | None:
     return alerts
 
 
-def _print_comparison(comparison: RunComparison, paths: tuple[Path, Path], console: Console) -> None:
+def _print_comparison(
+    comparison: RunComparison, paths: tuple[Path, Path], console: Console
+) -> None:
     _print_versions(comparison, paths, console)
     counts = {
         "the same": comparison.unchanged,
@@ -103,11 +105,7 @@ def _print_comparison(comparison: RunComparison, paths: tuple[Path, Path], conso
         "new": comparison.new,
     }
     numbers = ", ".join(f"{len(changes)} {what}" for what, changes in counts.items())
-    rows = [
-        _row(change)
-        for change in comparison.changes
-        if change not in comparison.unchanged
-    ]
+    rows = [_row(change) for change in comparison.changes if change not in comparison.unchanged]
     head = ["change", "UTC", "severity", "kind", "markets", "incident", "what"]
     console.table(f"incidents: {numbers}", head, rows)
 
@@ -138,13 +136,14 @@ def _describe_versions(versions: Versions) -> dict[str, str]:
 
 def _row(change: IncidentChange) -> list[str]:
     one = change.shown
+    ids = dict.fromkeys(side.incident for side in (change.before, change.after) if side)
     if change.before is None or change.after is None:
         what, text = "gone" if change.after is None else "new", one.latest.summary
     else:
         what, text = "changed", "; ".join(describe_differences(change.differences))
     return [
         what, fmt.clock(one.opened_ns), one.severity, one.latest.kind,
-        fmt.join_list(fmt.shorten_list(list(one.latest.symbols))), one.incident, text,
+        fmt.join_list(fmt.shorten_list(list(one.latest.symbols))), " → ".join(ids), text,
     ]  # fmt: skip
 
 
@@ -197,7 +196,9 @@ def _describe_members(name: str, before: list[str], after: list[str]) -> str:
     noun = {"symbols": "markets"}.get(name, name)
     new, gone = [n for n in after if n not in before], [n for n in before if n not in after]
     lists = {"also": new, "without": gone}
-    phrases = [f"{k} {fmt.join_list(fmt.shorten_list(names))}" for k, names in lists.items() if names]
+    phrases = [
+        f"{k} {fmt.join_list(fmt.shorten_list(names))}" for k, names in lists.items() if names
+    ]
     return f"{noun} {', '.join(phrases)}" if phrases else f"{noun} in other shares or order"
 
 

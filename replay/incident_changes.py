@@ -137,11 +137,10 @@ def _closeness(one: IncidentHistory, other: IncidentHistory) -> tuple[Any, ...]:
     """What makes two incidents the same rather than another pair, the weightiest first."""
     a, b = one.latest, other.latest
     return (
-        one.alerts[0].fingerprint == other.alerts[0].fingerprint,
-        a.kind == b.kind,
-        a.layer == b.layer,
         len({*a.symbols} & {*b.symbols}),
         _overlap_ns(one, other),
+        a.kind == b.kind,
+        a.layer == b.layer,
         -abs(one.opened_ns - other.opened_ns),
     )
 

@@ -1,8 +1,8 @@
 """`brinkwatch sweep`: the alerts of a recorded day under each of several budgets.
 
-What a day of an hour can say about a budget of one a day is little, and the output says so: how long
-the day is and what of it was judged, how many false alerts a budget expects in it, and the range of
-alerts a day that the number of alerts allows.
+What an hour can say about a budget of one a day is little, and the output says so: how long the
+day is and what of it was judged, how many false alerts a budget expects in it, and the range of
+alerts a day that their number allows.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ def run(path: Path, config: Config, budgets: list[float], console: Console) -> d
     with console.progress("sweeping, records", day.record_count * len(every)) as show:
         runs = {
             budget: _replay_with(
-                day, config, budget, lambda done, n=n: show(n * day.record_count + done)  # type: ignore[misc]
+                day,
+                config,
+                budget,
+                lambda done, n=n: show(n * day.record_count + done),  # type: ignore[misc]
             )
             for n, budget in enumerate(every)
         }
@@ -146,9 +149,7 @@ def rate_range(count: int, days: float) -> tuple[float, float]:
     return max(0.0, low) / days, high / days
 
 
-def _row(
-    one: BudgetRun, days: float, judged: float, lost: list[IncidentHistory]
-) -> dict[str, Any]:
+def _row(one: BudgetRun, days: float, judged: float, lost: list[IncidentHistory]) -> dict[str, Any]:
     number = len(one.incidents)
     return {
         "budget": one.budget,
@@ -208,14 +209,13 @@ def _print_budgets(
     console.table(title, head, cells)
 
 
-def _print_kinds(
-    runs: dict[float, BudgetRun], names: dict[float, str], console: Console
-) -> None:
+def _print_kinds(runs: dict[float, BudgetRun], names: dict[float, str], console: Console) -> None:
     total: Counter[str] = sum((one.kinds for one in runs.values()), Counter())
     cells = [
         [kind, *(str(one.kinds[kind]) for one in runs.values())] for kind, _ in total.most_common()
     ]
-    console.table("alerts by kind, for each budget", ["kind", *names.values()], cells)
+    if cells:
+        console.table("alerts by kind, for each budget", ["kind", *names.values()], cells)
 
 
 def _print_lost(
@@ -232,6 +232,8 @@ def _print_lost(
                 fmt.join_list([fmt.format_number(budget) for budget in without]),
                 one.latest.summary,
             ])  # fmt: skip
+    if not rows:
+        return
     budget, number = fmt.format_number(present.budget), len(present.incidents)
     head = ["UTC", "severity", "kind", "markets", "incident", "missed at", "what"]
     console.table(

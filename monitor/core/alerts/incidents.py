@@ -24,8 +24,9 @@ from monitor.core.snapshot import from_state, to_state
 GROWTH = 2.0
 """An open alert is published again when the excess in a stream has grown by this factor."""
 REOPENED_WITHIN = 2
-"""An incident is reopened within so many quiet times of its resolution: a minute by default. In ten
-of them, on a simulated day with a burst every few minutes, bursts of different accounts were one."""
+"""An incident is reopened within so many quiet times of its resolution: a minute by default. Within
+ten of them bursts of different accounts became one on a simulated day with a burst every few
+minutes."""
 ACCOUNTS_MAX = 5
 """Accounts that an alert names at most."""
 
