@@ -88,7 +88,8 @@ class Console:
         if not self.rich.is_terminal:
             self.say(title)
             for row in [head, *rows] if rows else []:
-                self.rich.print("  " + "\t".join(map(printable, row)), markup=False)
+                # Not through rich, which makes spaces of tabs.
+                self.rich.file.write("  " + "\t".join(map(printable, row)) + "\n")
             return
         from rich.table import Table
         from rich.text import Text

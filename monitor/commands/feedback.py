@@ -101,8 +101,8 @@ def summary(config: Config, console: Console) -> dict[str, Any]:
     file = _open_verdicts(config, console)
     judged, contradicted = file.latest, file.contradicted
     console.say(f"{_count(len(judged))} judged")
-    kinds = count_verdicts(judged, lambda v: (v.alerts_per_day, v.kind))
-    totals = count_verdicts(judged, lambda v: (v.alerts_per_day, "all"))
+    kinds = count_verdicts(file.by_budget, lambda v: (v.alerts_per_day, v.kind))
+    totals = count_verdicts(file.by_budget, lambda v: (v.alerts_per_day, "all"))
     by_kind = sorted(
         [*kinds.items(), *totals.items()], key=lambda i: (i[0][0], i[0][1] == "all", i[0])
     )

@@ -94,6 +94,16 @@ class VerdictFile:
         return [verdicts[-1] for verdicts in self.by_incident.values()]
 
     @property
+    def by_budget(self) -> list[Verdict]:
+        """The verdict that counts on each incident, once for each budget under which it was judged:
+        the same incident may be reported under several."""
+        return [
+            msgspec.structs.replace(one, is_true=given[-1].is_true)
+            for given in self.by_incident.values()
+            for one in {verdict.alerts_per_day: verdict for verdict in given}.values()
+        ]
+
+    @property
     def contradicted(self) -> list[str]:
         """Incidents that were called true and false."""
         groups = self.by_incident.items()
@@ -106,12 +116,13 @@ class VerdictFile:
         return None if incident is None else self.by_incident[incident][-1]
 
     def add(self, verdict: Verdict) -> bool:
-        """Append it; False, and nothing written, where the last one on the incident says the same.
+        """Append it; False, and nothing written, where nothing in it is new.
 
         Raises `BrinkwatchError` where the file cannot be written.
         """
         before = self.by_incident.get(verdict.incident, [])
-        same = bool(before) and before[-1].is_true == verdict.is_true
+        budgets = [one.alerts_per_day for one in before]
+        same = verdict.alerts_per_day in budgets and before[-1].is_true == verdict.is_true
         if same and verdict.note in ("", before[-1].note):
             return False
         try:
