@@ -13,6 +13,8 @@
 True
 >>> run.bands.to_arrow().num_rows > 0
 True
+>>> diff(run, replay(folder)).changes
+()
 >>> answer = margin({"regime": "hyperliquid", "tiers": [{"lower_bound": 0,
 ...     "maintenance_rate": "0.0125"}], "pool": {"equity": 130},
 ...     "positions": [{"symbol": "BTC", "quantity": 10, "mark": 100}]})
@@ -23,7 +25,7 @@ Decimal('88.1013')
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -43,15 +45,16 @@ from monitor.plugins import detector_factories
 from replay import commands
 from replay.day import Day
 from replay.day.reader import TIMESTAMP, to_pandas
+from replay.incident_changes import IncidentChange, RunComparison, compare_runs
 from replay.run import AlertFilter, ReplayOptions, ReplaySummary, replay_outputs
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import SimulatedDay, simulate
 
 __all__ = [
-    "Alert", "AlertFilter", "Alerts", "Bands", "Config", "ConfigError", "Day", "MarginAnswer",
-    "MarginInputError", "MarketBandsRecord", "PositionPrices", "Replay", "ReplayOptions",
-    "ReplaySummary", "SimulatedDay", "SimulationSettings", "VenueBandsRecord", "margin",
-    "open_day", "replay", "simulate",
+    "Alert", "AlertFilter", "Alerts", "Bands", "Config", "ConfigError", "Day", "IncidentChange",
+    "MarginAnswer", "MarginInputError", "MarketBandsRecord", "PositionPrices", "Replay",
+    "ReplayOptions", "ReplaySummary", "RunComparison", "SimulatedDay", "SimulationSettings",
+    "VenueBandsRecord", "diff", "load_alerts", "margin", "open_day", "replay", "simulate",
 ]  # fmt: skip
 
 BandsRecord = MarketBandsRecord | VenueBandsRecord
@@ -81,6 +84,24 @@ def replay(
     if not isinstance(config, Config):
         config = load(None if config is None else Path(config))
     return Replay(recorded, config, options or ReplayOptions(), bands)
+
+
+def load_alerts(path: Path | str) -> Alerts:
+    """The alerts of a file that `replay --alerts` wrote; raises `ConfigError` for another file."""
+    from monitor.desk.published_alerts import read_alerts_file
+
+    return Alerts([*read_alerts_file(Path(path)).alerts])
+
+
+def diff(
+    before: Iterable[Alert | BandsRecord], after: Iterable[Alert | BandsRecord]
+) -> RunComparison:
+    """What differs between two runs of one day, incident by incident.
+
+    `before`, `after`: replays or their alerts; bands in them are skipped.
+    """
+    runs = ([item for item in run if isinstance(item, Alert)] for run in (before, after))
+    return compare_runs(*runs)
 
 
 def margin(document: Mapping[str, Any] | Sequence[Any]) -> MarginAnswer:

@@ -63,12 +63,15 @@ class PublishedAlerts:
 
 
 def read_alerts(config: Config, file: Path | None) -> PublishedAlerts:
-    """All alerts of `file` (JSON lines), or of the alerts topic where it is None.
+    """All alerts of `file`, or of the alerts topic where it is None.
 
-    Raises `ConfigError` where neither can be read, and for a file of something else.
+    Raises `ConfigError` where it cannot be read.
     """
-    if file is None:
-        return run_async(_read_topic(config))
+    return run_async(_read_topic(config)) if file is None else read_alerts_file(file)
+
+
+def read_alerts_file(file: Path) -> PublishedAlerts:
+    """All alerts of a file of JSON lines; raises `ConfigError` for a file of something else."""
     try:
         lines = [line for line in file.read_bytes().split(b"\n") if line.strip()]
     except OSError as error:
