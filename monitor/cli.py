@@ -21,7 +21,8 @@ app = typer.Typer(
     name="brinkwatch", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="configuration, TOML")]
+CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
+ConfigFile = Annotated[Path | None, typer.Option("--config", help=CONFIG_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on the last line of stdout")]
 PerDay = Annotated[
     float | None, typer.Option("--alerts-per-day", help="false alerts a day that are borne")
@@ -93,7 +94,10 @@ def brinkwatch(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print it")
     ] = False,
 ) -> None:
-    """Early warning for leveraged venues."""
+    """Early warning for leveraged venues.
+
+    Set up by a TOML file, the environment and options: docs/configuration.md.
+    """
 
 
 @app.command()
@@ -420,29 +424,41 @@ def feedback(
 
 
 @app.command()
-def schema(asyncapi: Annotated[bool, typer.Option(help="the AsyncAPI document")] = False) -> None:
-    """Print the contract's JSON Schema (or AsyncAPI document), made from the models."""
+def schema(
+    asyncapi: Annotated[bool, typer.Option("--asyncapi", help="the AsyncAPI document")] = False,
+    config: Annotated[bool, typer.Option("--config", help="of configuration files")] = False,
+) -> None:
+    """Print the contract's JSON Schema (or another document), made from the models."""
     import json as text
 
     from monitor.core.contract import schema as contract
 
-    document = contract.asyncapi() if asyncapi else contract.json_schema()
+    if config:
+        from monitor.configuration.schema import json_schema
+
+        document = json_schema()
+    else:
+        document = contract.asyncapi() if asyncapi else contract.json_schema()
     sys.stdout.write(text.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
 @app.command(name="check-config")
 def check_config(
-    config: Annotated[Path | None, typer.Argument(help="configuration, TOML")] = None,
+    config: Annotated[Path | None, typer.Argument(help=CONFIG_HELP)] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="all values that hold, as TOML, and where each is from")
+    ] = False,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="try the brokers, the topics and what is allowed")
+    ] = False,
+    alerts_per_day: PerDay = None,
     json: Json = False,
 ) -> None:
     """Read the configuration as the sidecar would, and say what is wrong with it."""
-    from monitor.plugins import detector_factories
+    from monitor.commands.check_config import check
 
-    loaded, console = _load(config, None), Console(json)
-    detector_factories(loaded.streams)
-    fingerprint = loaded.engine().fingerprint()
-    console.say(f"the configuration is sound (settings {fingerprint})")
-    console.result({"ok": True, "settings": fingerprint})
+    per_day = {} if alerts_per_day is None else {"alerts": {"per_day": alerts_per_day}}
+    raise typer.Exit(check(config, per_day, Console(json), show=show, connect=connect))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from aiokafka.abc import AbstractTokenProvider
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic import ConfigDict, SecretStr, model_validator
+
+from monitor.core.settings import StrictModel
 
 TLS = ("SSL", "SASL_SSL")
 SASL = ("SASL_PLAINTEXT", "SASL_SSL")
@@ -30,34 +32,39 @@ class SecurityError(ValueError):
     """A file or a token cannot be read; the message says which and why, without any secret."""
 
 
-class KafkaSecurity(BaseModel):
-    """Security settings of a Kafka client.
-
-    security_protocol: as the broker's listener has it.
-    ca_file: PEM; None: the system's authorities. cert_file, key_file: PEM, for mutual TLS (the key
-    may be in cert_file). key_password or key_password_file: for a key under a password.
-    sasl_mechanism: with username, and password or password_file (PLAIN, SCRAM); OAUTHBEARER takes
-    token_file (read anew for each connection, since tokens are rotated) or token_endpoint, which is
-    asked with the client-credentials grant (RFC 6749 section 4.4), username being the client's id,
-    password its secret, token_scope what it asks for.
-    """
+class KafkaSecurity(StrictModel):
+    """How clients prove who they are to Kafka, and how Kafka proves it to them."""
 
     # A model that holds this one must hide input in errors too: pydantic asks the outermost.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """As the broker's listener has it."""
     ca_file: Path | None = None
+    """PEM, of the authority that signed the brokers' certificates; absent: the system's."""
     cert_file: Path | None = None
+    """PEM, the client's own certificate, for mutual TLS."""
     key_file: Path | None = None
+    """PEM, the key of `cert_file`; absent: it is in `cert_file`."""
     key_password: SecretStr | None = None
+    """Of a key under a password."""
     key_password_file: Path | None = None
+    """The file that holds `key_password`, in its place."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    """How to log in, where the protocol is SASL_SSL or SASL_PLAINTEXT."""
     username: str | None = None
+    """Of PLAIN and SCRAM; with `token_endpoint`, the client's id."""
     password: SecretStr | None = None
+    """Of PLAIN and SCRAM; with `token_endpoint`, the client's secret."""
     password_file: Path | None = None
+    """The file that holds `password`, in its place."""
     token_file: Path | None = None
+    """OAUTHBEARER: the file that holds the token, read anew for each connection."""
     token_endpoint: str | None = None
+    """OAUTHBEARER: the https address that is asked for a token with the client-credentials grant
+    (RFC 6749 section 4.4)."""
     token_scope: str | None = None
+    """What `token_endpoint` is asked for."""
 
     @model_validator(mode="after")
     def _tls_fits(self) -> Self:
