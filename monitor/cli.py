@@ -388,7 +388,7 @@ def check_config(
     from monitor.plugins import detector_factories
 
     loaded, console = _load(config, None), Console(json)
-    detector_factories(loaded.streams)
+    detector_factories(loaded.streams, thorough=True, say=console.say)
     fingerprint = loaded.engine().fingerprint()
     console.say(f"the configuration is sound (settings {fingerprint})")
     console.result({"ok": True, "settings": fingerprint})

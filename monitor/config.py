@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDi
 from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from monitor.core.contract.events import CONTROL_TOPIC
-from monitor.core.settings import EngineSettings, Seconds, StrictModel
+from monitor.core.settings import DEFAULT_STREAMS, EngineSettings, Seconds, StrictModel
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 from monitor.security import KafkaSecurity
 
@@ -19,6 +19,10 @@ FILE_BYTES_MAX = 1 << 20
 LINE_MAX = 4_096
 """Characters. The time and memory of Python's TOML parser grow with the square of the parts of a
 dotted key, which cannot be broken over lines."""
+NO_STREAMS = (
+    "no stream is named: name one as [[streams]] with a `feature`, or leave this key out to watch "
+    "the default ones"
+)
 ENGINE_KEYS = tuple(EngineSettings.model_fields)
 
 
@@ -93,6 +97,9 @@ class Config(EngineSettings, BaseSettings):
         hide_input_in_errors=True,
     )
 
+    replace_streams: bool = False
+    """Whether `streams` are all that is watched. By default they are watched beside the default
+    ones; one with the feature, the detector and the inputs of a default one takes its place."""
     kafka: KafkaSettings = KafkaSettings()
     http: HttpSettings = HttpSettings()
     state: StateSettings = StateSettings()
@@ -127,11 +134,33 @@ def load(path: Path | None = None, **overrides: Any) -> Config:
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"{path} is not TOML: {reason_unread(error)}") from error
     try:
-        return Config(**{"_from_file": from_file, **overrides})
+        return _join_streams(Config(**{"_from_file": from_file, **overrides}))
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deep for a configuration") from error
     except ValidationError as error:
         raise ConfigError("\n".join(_error_text(e, path) for e in error.errors())) from error
+
+
+def _join_streams(config: Config) -> Config:
+    """With the default streams beside those given, unless these replace them."""
+    if "streams" not in config.model_fields_set:
+        if config.replace_streams:
+            raise ConfigError(f"replace_streams: {NO_STREAMS}")
+        return config
+    if not config.streams:
+        raise ConfigError(f"streams: {NO_STREAMS}")
+    given = {}
+    for stream in config.streams:
+        if stream.key in given:
+            raise ConfigError(
+                f"streams: {stream.feature} by {stream.detector} is there twice: leave one out, or "
+                "give them different inputs"
+            )
+        given[stream.key] = stream
+    if config.replace_streams:
+        return config
+    kept = tuple(stream for stream in DEFAULT_STREAMS if stream.key not in given)
+    return config.model_copy(update={"streams": kept + config.streams})
 
 
 def _read_lines(path: Path) -> str:

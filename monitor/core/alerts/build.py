@@ -22,8 +22,9 @@ class AlertBuilder:
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._wording = Wording(settings)
-        detectors = {stream.feature: stream.detector for stream in settings.streams}
-        watched = {*detectors, *settings.joint.streams}
+        labels = zip(settings.stream_labels, settings.streams, strict=True)
+        detectors = {label: stream.detector for label, stream in labels}
+        watched = {*(stream.feature for stream in settings.streams), *settings.joint.streams}
         self._watched: dict[Layer, list[str]] = {
             layer: [n for n, spec in FEATURES.items() if spec.layer == layer and n in watched]
             for layer in get_args(Layer)
