@@ -18,7 +18,7 @@ from river.base import AnomalyDetector
 from detectors.arrays.types import Float64, Int64
 from detectors.interrupts import reraise_interrupts
 from detectors.stats.limits import NUMBER_MAX
-from detectors.usual_values import Usual
+from detectors.usual_values import ReportedEvents, Usual
 
 
 class DetectorError(Exception):
@@ -202,13 +202,14 @@ class SequentialBank(Bank):
     """Detectors without arrays of their own, asked one after the other.
 
     Where they bring no evidence (`Detector.explains`), their inputs do: the one that is farthest
-    from its usual value.
+    from its usual value. Then a score that only repeats what was reported minutes ago has none.
     """
 
     def __init__(self, factory: Callable[[], Detector]) -> None:
         self._factory = factory
         self._detectors: list[Detector] = []
         self._usual: list[Usual] = []
+        self._events: list[ReportedEvents] = []
         detector = factory()
         self._keys = detector.features
         self._explains = detector.explains
@@ -221,6 +222,7 @@ class SequentialBank(Bank):
         more = range(len(self._detectors), rows)
         self._detectors += [self._factory() for _ in more]
         self._usual += [Usual(len(self._keys)) for _ in more]
+        self._events += [ReportedEvents() for _ in more]
 
     def _features(self, value: Float64) -> dict[str, float]:
         return dict(zip(self._keys, value.tolist(), strict=True))
@@ -239,6 +241,8 @@ class SequentialBank(Bank):
         score = self._detectors[row].judge_one(self._features(value))
         if score.evidence is not None or self._explains or score.value is None:
             return score.evidence
+        if self._events[row].is_repeat(score.value):
+            return None
         feature, observed, expected, windows = self._usual[row].farthest(value.tolist())
         return Evidence(observed, expected, "value", windows, feature=feature)
 
@@ -251,10 +255,14 @@ class SequentialBank(Bank):
                 reraise_interrupts(error)
                 faults.append((row, error))
             self._usual[row].learn(value.tolist())
+            self._events[row].learn()
         if faults:
             raise RowFaults(faults)
 
     def report(self, row: int, value: Float64) -> None:
+        score = self._detectors[row].judge_one(self._features(value)).value
+        if score is not None:
+            self._events[row].report(score)
         self._detectors[row].report_one(self._features(value))
         self._usual[row].report(value.tolist())
 
@@ -270,13 +278,19 @@ class SequentialBank(Bank):
             except BaseException as error:
                 reraise_interrupts(error)
                 states.append(None)
-        return {"detectors": states, "usual": [usual.snapshot() for usual in self._usual[:rows]]}
+        return {
+            "detectors": states,
+            "usual": [usual.snapshot() for usual in self._usual[:rows]],
+            "events": [events.snapshot() for events in self._events[:rows]],
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._detectors, self._usual = [], []
+        self._detectors, self._usual, self._events = [], [], []
         self.grow(len(state["detectors"]))
         for usual, one in zip(self._usual, state["usual"], strict=True):
             usual.restore(one)
+        for events, one in zip(self._events, state["events"], strict=True):
+            events.restore(one)
         faults: list[tuple[int, BaseException]] = []
         for row, one in enumerate(state["detectors"]):
             try:

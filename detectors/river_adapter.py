@@ -101,8 +101,8 @@ class RiverDetector(Stateful, Detector):
     ) -> None:
         if direction not in SIDES:
             raise ValueError(f"direction is up, down or both, not {direction!r}")
-        if warm_up < 1:
-            raise ValueError("warm_up is a number of windows: give at least 1")
+        if not isinstance(warm_up, int) or warm_up < 1:
+            raise ValueError(f"warm_up is a whole number of windows, at least 1, not {warm_up!r}")
         self.name = name
         self.inputs = inputs
         self.warm_up = warm_up

@@ -43,7 +43,8 @@ class RowBank(Bank):
         return None
 
     def windows_left(self, rows: Int64) -> Int64:
-        return np.maximum(0, self._warm_up - self._rows[rows, SEEN].astype(np.int64))
+        left: Int64 = self._warm_up - self._rows[rows, SEEN].astype(np.int64)
+        return left.clip(0)
 
     def why(self, row: int, value: Float64) -> str:
         return self.refusal(value) or learning_reason(self._rows[row, SEEN], self._warm_up)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from detectors.arrays.state import Stateful
+from detectors.calibration.calibrator import BLOCK_WINDOWS
 from detectors.stats.limits import NUMBER_MAX
 
 ALPHA = 0.003
@@ -23,6 +24,10 @@ FAR = 3.0
 """Spreads from which a value is off the usual one: the change has begun."""
 PATIENCE_WINDOWS = 600
 """What has been reported for so many windows in a row is the new usual, and learnt from then on."""
+EVENT_WINDOWS, QUIET_WINDOWS = BLOCK_WINDOWS, 30
+"""A score that is not above those reported less than the first many windows ago belongs to the same
+event; after the second many without a report it would be told as a new one. Calibration counts
+events so: by the highest score of a block."""
 RELATIVE_FLOOR, FLOOR = 1e-3, 1e-9
 """The least spread: this part of the centre, and this. A change by a thousandth is none."""
 
@@ -107,3 +112,29 @@ class Usual(Stateful):
 
 def _bound(value: float) -> float:
     return max(-NUMBER_MAX, min(NUMBER_MAX, value))
+
+
+class ReportedEvents(Stateful):
+    """Which scores of a stream repeat what was reported minutes ago."""
+
+    STATE: ClassVar = ("_windows_since", "_highest")
+
+    def __init__(self) -> None:
+        self._windows_since = EVENT_WINDOWS
+        """Windows since the last report."""
+        self._highest = 0.0
+        """The highest score reported in the event."""
+
+    def is_repeat(self, score: float) -> bool:
+        """Whether a score is of an event that was reported, and over for a while."""
+        return QUIET_WINDOWS < self._windows_since < EVENT_WINDOWS and score <= self._highest
+
+    def learn(self) -> None:
+        """A window passes that was not reported."""
+        self._windows_since = min(EVENT_WINDOWS, self._windows_since + 1)
+
+    def report(self, score: float) -> None:
+        """A window with this score is reported."""
+        same = self._windows_since < EVENT_WINDOWS
+        self._highest = max(score, self._highest) if same else score
+        self._windows_since = 0

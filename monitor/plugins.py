@@ -40,7 +40,9 @@ def _detector_maker(stream: StreamSettings) -> Callable[[], Any]:
         raise ConfigError(
             f"no detector is called {stream.detector!r}: {nearest_name(stream.detector, names)}"
         )
-    own = {key: value for key, value in stream.parameters.items() if key in RIVER_OWN}
+    own: dict[str, Any] = {
+        key: value for key, value in stream.parameters.items() if key in RIVER_OWN
+    }
     options = {key: value for key, value in stream.parameters.items() if key not in RIVER_OWN}
     return lambda: RiverDetector(name, stream.input_features, **own, options=options)
 

@@ -73,7 +73,7 @@ def test_one_that_ties_beyond_what_it_has_seen_does_not_conform(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delitem(REFUSED, "LODA")
-    with pytest.raises(ConformanceError, match="LODA cannot alert: .* an alert needs once in"):
+    with pytest.raises(ConformanceError, match=r"LODA cannot alert: .* an alert needs once in"):
         quick_check(lambda: RiverDetector("LODA"))
 
 

@@ -63,6 +63,26 @@ def not_watched(states: dict[str, StreamState]) -> dict[str, str]:
     return {label: state.why for label, state in states.items() if state.why is not None}
 
 
+def describe(states: dict[str, StreamState]) -> list[str]:
+    """The same for people, a line for each way a stream may be in."""
+    learning = [
+        f"{label} until {format_iso(state.until)}"
+        for label, state in states.items()
+        if state.until is not None
+    ]
+    groups = {
+        "watched": [label for label, state in states.items() if state.judging],
+        "still learning": learning,
+        "not watched, for their numbers never came": [
+            label for label, state in states.items() if not state.symbols
+        ],
+        "not watched any more, for their detectors could not go on": [
+            label for label, state in states.items() if state.symbols and state.out == state.symbols
+        ],
+    }
+    return [f"{what}: {', '.join(labels)}" for what, labels in groups.items() if labels]
+
+
 def _why_not(state: StreamState, inputs: tuple[str, ...]) -> str:
     if state.until is not None:
         return f"learns until {format_iso(state.until)}"
