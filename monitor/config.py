@@ -21,7 +21,7 @@ from pydantic import (
 from monitor.configuration.environment import read_variables, variants_of
 from monitor.configuration.origins import Origins, Source
 from monitor.core.contract.events import CONTROL_TOPIC
-from monitor.core.settings import EngineSettings, Seconds, StrictModel, TopicName
+from monitor.core.settings import DEFAULT_STREAMS, EngineSettings, Seconds, StrictModel, TopicName
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 from monitor.security import KafkaSecurity
 
@@ -30,6 +30,10 @@ LINE_MAX = 4_096
 """Characters. The time and memory of Python's TOML parser grow with the square of the parts of a
 dotted key, which cannot be broken over lines."""
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
+NO_STREAMS = (
+    "no stream is named: name one as [[streams]] with a `feature`, or leave this key out to watch "
+    "the default ones"
+)
 ENGINE_KEYS = tuple(EngineSettings.model_fields)
 
 
@@ -132,6 +136,9 @@ class Config(EngineSettings):
     # A model that holds secrets hides input in errors: pydantic asks the outermost.
     model_config = ConfigDict(hide_input_in_errors=True)
 
+    replace_streams: bool = False
+    """Whether `streams` are all that is watched. By default they are watched beside the default
+    ones; one with the feature, the detector and the inputs of a default one takes its place."""
     kafka: KafkaSettings = KafkaSettings()
     http: HttpSettings = HttpSettings()
     state: StateSettings = StateSettings()
@@ -176,18 +183,35 @@ def load_with_origins(path: Path | None = None, **overrides: Any) -> tuple[Confi
         ]
     )
     values = origins.merged()
-    if values.get("streams") in ([], ()):
-        raise ConfigError(
-            f"streams: the list is empty ({origins.of(('streams',))}): leave it out for the "
-            "default streams, or name at least one"
-        )
     try:
-        return Config(**values), origins
+        return _join_streams(Config(**values)), origins
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deep for a configuration") from error
     except ValidationError as error:
         faults = [_error_text(fault, origins) for fault in error.errors()]
         raise ConfigError("\n".join(dict.fromkeys(faults))) from error
+
+
+def _join_streams(config: Config) -> Config:
+    """With the default streams beside those given, unless these replace them."""
+    if "streams" not in config.model_fields_set:
+        if config.replace_streams:
+            raise ConfigError(f"replace_streams: {NO_STREAMS}")
+        return config
+    if not config.streams:
+        raise ConfigError(f"streams: {NO_STREAMS}")
+    given = {}
+    for stream in config.streams:
+        if stream.key in given:
+            raise ConfigError(
+                f"streams: {stream.feature} by {stream.detector} is there twice: leave one out, or "
+                "give them different inputs"
+            )
+        given[stream.key] = stream
+    if config.replace_streams:
+        return config
+    kept = tuple(stream for stream in DEFAULT_STREAMS if stream.key not in given)
+    return config.model_copy(update={"streams": kept + config.streams})
 
 
 def _read_file(path: Path | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import gc
 import time
@@ -24,6 +25,7 @@ from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.shard import Shard
 from monitor.core.shard_report import ShardReport
+from monitor.core.watch_state import watch_state
 from monitor.errors import ConfigError, nearest_name
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients, UnreachableError
@@ -234,10 +236,26 @@ class Sidecar:
         limit_s = self._config.http.lag_limit_s
         return health.readiness(self._assigned, self._supervisors, self._topics_fault, limit_s)
 
+    async def _streams(self) -> dict[str, dict[str, Any]]:
+        """What this member's partitions watch, and what still learns, by the stream's label."""
+        spans = []
+        for session in self.sessions():
+            try:
+                await asyncio.wait_for(session.stage_lock.acquire(), STATE_S)
+            except TimeoutError:
+                continue
+            try:
+                spans.append(session.stage.progress)
+            finally:
+                session.stage_lock.release()
+        states = watch_state(self._config.engine(), spans)
+        return {label: dataclasses.asdict(state) for label, state in states.items()}
+
     async def state(self) -> dict[str, Any]:
         """The document at /state, between two steps of the venue stage.
 
-        Where no step ends within `STATE_S`, it has `busy` instead of the stage's counts.
+        Where no step ends within `STATE_S`, it has `busy` instead of the stage's counts, and what a
+        stage in a long step watches is not in `streams`.
         """
         ready, why = self.ready()
         positions: dict[str, dict[str, int]] = {}
@@ -250,6 +268,7 @@ class Sidecar:
             "partitions": sorted(self._assigned or ()),
             "lag": sum(sum(session.lag.values()) for session in self.sessions()),
             "positions": positions,
+            "streams": await self._streams(),
         }
         venue = self.venue_session()
         if venue is None:

@@ -13,6 +13,7 @@ from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.codec import REASONS
+from monitor.core.watch_state import describe
 from monitor.errors import ConfigError
 from monitor.plugins import detector_factories
 from replay.day import Day
@@ -149,6 +150,8 @@ def replay_day(
         console.say(
             f"streams that were taken out, by detector: {format_counts(summary.streams_out)}"
         )
+    for line in describe(summary.streams):
+        console.say(line)
     for cause, modes in summary.outcomes.items():
         for mode, verdicts in modes.items():
             beside = f"beside the prediction: {format_counts(verdicts)}"

@@ -17,6 +17,7 @@ from monitor.core.decode.batch import Batch
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.engine import Engine, EngineOutput
 from monitor.core.settings import EngineSettings
+from monitor.core.watch_state import StreamState, not_watched
 from monitor.errors import ConfigError
 from replay.day import Day
 
@@ -78,6 +79,10 @@ class ReplaySummary:
     alerts: int = 0
     streams_out: dict[str, int] = field(default_factory=dict)
     """By detector: streams that were taken out, because it raised."""
+    streams: dict[str, StreamState] = field(default_factory=dict)
+    """By stream: in how many symbols it judges or learns at the end, and until when."""
+    not_watched: dict[str, str] = field(default_factory=dict)
+    """By stream that judges nowhere at the end: why."""
     outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     """Forced fills compared with their predictions: number by cause, margin mode and verdict."""
     digest: str = ""
@@ -186,6 +191,8 @@ def replay_outputs(
     summary.refused, summary.late = counts.refused.total(), counts.late.total()
     summary.outcomes = engine.venue.outcomes.counts_by_name()
     summary.streams_out = dict(engine.stage.streams_out)
+    summary.streams = engine.watch_state()
+    summary.not_watched = not_watched(summary.streams)
     summary.windows, summary.digest = engine.windows, engine.digest()
     summary.seconds = time.perf_counter() - start
     summary.events_per_second = summary.records / summary.seconds

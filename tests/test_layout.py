@@ -23,7 +23,8 @@ BANNED = {"told", "held", "heard", "word", "words", "made", "found", "known"}
 """They say that something happened to something, and not to what."""
 ORDER = (
     "contract", "decode", "tables", "margin", "event_time", "windows", "accounts", "marks",
-    "bands", "cascade", "features", "detection", "alerts", "venue", "shard", "engine",
+    "bands", "cascade", "features", "detection", "alerts", "watch_state", "venue", "shard",
+    "engine",
 )  # fmt: skip
 """Of `monitor/core`, lowest first: what stands later may import what stands earlier."""
 EVERYWHERE = {"snapshot", "settings", "finding", "budget"}

@@ -20,7 +20,7 @@ def check(
     Raises `ConfigError` for what is wrong in the configuration itself.
     """
     config, origins = load_with_origins(file, **overrides)
-    detector_factories(config.streams)
+    detector_factories(config.streams, thorough=True, say=console.say)
     fingerprint = config.engine().fingerprint()
     result: dict[str, Any] = {"ok": True, "settings": fingerprint}
     if show:

@@ -23,6 +23,8 @@ READING = b'"event": "reading"'
 def write_toml(path: Path, config: Config, **http: object) -> Config:
     """Write a configuration as a user would; returns it as the sidecar reads it."""
     lines = [f"cost_notional = {config.cost_notional}"]
+    if config.streams:
+        lines.append("replace_streams = true")
     for name in ("time", "limits", "alerts", "topics", "state", "accounts", *SHARES):
         section = getattr(config, name)
         values = section if isinstance(section, dict) else section.model_dump(mode="json")
