@@ -166,8 +166,9 @@ class Wording:
         if incident.status == "resolved":
             return f"Records again in topic {where}, after {lasted} of silence"
         return (
-            f"No record in topic {where} for {lasted}, where the longest silence was "
-            f"{fmt.format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
+            f"No record in topic {where} for {lasted}, where silences of over "
+            f"{fmt.format_duration(f.expected)} are rare; the last came at "
+            f"{self._clock(f.since)} UTC"
         )
 
     def _repeats(self, incident: Incident) -> str:
