@@ -84,3 +84,12 @@ def test_incidents_continue_from_a_snapshot() -> None:
     assert restored.advance(more, START + 99) == whole.advance(more, START + 99)
     state = snapshot.to_state(joint_finding())
     assert snapshot.from_state(Finding, state) == joint_finding()
+
+
+def test_what_begins_and_ends_within_a_window_is_published_as_both_and_does_not_stay_open() -> None:
+    incidents = Incidents(30)
+    began, over = (finding(symbol="", detector="silence", is_end=end) for end in (False, True))
+    published = incidents.advance([began, over], START + 12)
+    assert [incident.status for incident in published] == ["firing", "resolved"]
+    again = finding(symbol="", detector="silence", is_end=False, window=START + 20)
+    assert [i.status for i in incidents.advance([again], START + 21)] == ["firing"]
