@@ -5,10 +5,9 @@ has brought a record of that kind, of any market. So nothing is found where a wh
 (`feed_times.py` says that), and a quiet night is no silence. A book or a mark that stops while its
 own market goes on is stale (`market_quality.py`); here they only count where all of it stops.
 
-A stop is a silence of a minute, and of five times the third longest that the market has had lately:
-thousands of markets are watched, so the rule is wider than that of a topic partition. Of random
-gaps one in some hundred thousand is so long; of gaps whose tail falls with the square of their
-length, one in a hundred days of a market.
+A stop is a silence of a minute, and of ten times the second longest that the market has had lately,
+or of five times where two kinds of record, and so all of the market, have stopped together:
+thousands of markets are watched, so the rule is wider than that of a topic partition.
 """
 
 from __future__ import annotations
@@ -27,10 +26,13 @@ from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.windows.columns import KINDS
 
-SILENT_S, SILENT_TIMES = 60.0, 5
-"""The limit: so long at least, and so many times the market's usual silence."""
-USUAL_RANK = 3
-"""Usual is the third longest silence: one stop, or two, do not make the rule deaf."""
+SILENT_S, SILENT_TIMES, SILENT_TIMES_ALONE = 60.0, 5, 10
+"""The limit: so long at least, and so many times the market's usual silence; alone: where only one
+kind of record shows it. With random gaps one market in thousands is so silent in a day; with gaps
+that spread by a factor of 2.7, or whose tail falls with the cube of their length, one in a hundred.
+"""
+USUAL_RANK = 2
+"""Usual is the second longest silence: one stop does not make the rule deaf."""
 MEMORY_S = 12 * 3600.0
 """A silence is remembered for so long at least, and for twice as long at most."""
 RECORDS_MIN, AGE_MIN_S = 50, 600.0
@@ -73,7 +75,7 @@ _NEVER = 2**62
 
 @njit(INT(I1), cache=True, nogil=True)
 def _usual(feed):  # type: ignore[no-untyped-def]
-    """The third longest silence of the memory, busy windows."""
+    """The second longest silence of the memory, busy windows."""
     longest = np.sort(feed[FEED.longest_0 :].copy())
     return longest[longest.size - USUAL_RANK]
 
@@ -134,9 +136,10 @@ def _find_silent(kind, window, feeds, markets, busy, limits, events, n):  # type
             due = min(due, now + limits[LIMIT.least])
             continue
         usual = _usual(feed)
-        limit = feed[FEED.last] + max(limits[LIMIT.least], SILENT_TIMES * usual)
-        if now < limit:
-            due = min(due, limit)
+        silent = now - feed[FEED.last]
+        limit = max(limits[LIMIT.least], SILENT_TIMES * usual)
+        if silent < limit:
+            due = min(due, feed[FEED.last] + limit)
             continue
         stopped, goes_on = 0, False
         for k in range(_N):
@@ -146,7 +149,9 @@ def _find_silent(kind, window, feeds, markets, busy, limits, events, n):  # type
                 stopped |= 1 << k
             else:
                 goes_on = True
-        if kind >= _JUDGED_BESIDE_OTHERS and goes_on:
+        is_alone = goes_on or stopped == 1 << kind
+        stale = goes_on and kind >= _JUDGED_BESIDE_OTHERS
+        if stale or (is_alone and silent < SILENT_TIMES_ALONE * usual):
             due = min(due, now + limits[LIMIT.least])
             continue
         market[MARKET.kinds], market[MARKET.usual] = stopped, usual
