@@ -98,7 +98,7 @@ def test_the_files_of_a_folder_are_one_feed_by_name(tmp_path: Path) -> None:
 def test_an_import_that_fails_says_why_and_leaves_no_day(tmp_path: Path) -> None:
     (tmp_path / "feed").write_bytes(TEXT)
     feed, out = [tmp_path / "feed"], tmp_path / "day"
-    with pytest.raises(IngestError, match=r"no venue 'nowhere'; there are: .*bitstamp"):
+    with pytest.raises(IngestError, match=r"no venue 'nowhere'; there are .*bitstamp"):
         ingest("nowhere", feed, out)
     with pytest.raises(IngestError, match=r"no such file: .*missing"):
         ingest("canonical", [tmp_path / "missing"], out)
