@@ -24,6 +24,7 @@ from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
 from monitor.core.detection.log_changes import LogChanges
 from monitor.core.detection.market_quality import MarketQuality
+from monitor.core.detection.market_silences import MarketSilences
 from monitor.core.detection.repeated_records import RepeatedRecords
 from monitor.core.detection.single_streams import SingleStreams
 from monitor.core.event_time.admission import Admission, AdmissionControl, RecordCounts
@@ -95,6 +96,7 @@ class Shard(Stateful):
             self._joint_evidence,
             self._account_bursts,
             MarketQuality(partition, self._window_ns, self._history),
+            MarketSilences(settings, partition),
         )
         # They judge logs and no windows: they go on while the shard rests.
         self._log_judges: tuple[Judge[PassedTime], ...] = (

@@ -43,6 +43,7 @@ from monitor.kafka.partitions import PartitionKey, PartitionOffsets, PartitionPr
 from monitor.kafka.reader import PartitionRecords, PollResult, Reader
 from monitor.kafka.transactions import CommitMetadata, Outbox, Transactions
 from monitor.live.progress_board import ProgressBoard
+from monitor.live.recent_refusals import RecentRefusals
 from monitor.metrics import Metrics
 
 PING_AFTER_S = 1.0
@@ -123,6 +124,7 @@ class OwnerSession(abc.ABC):
         """How long ago the oldest record that is being read came to Kafka; 0 with none waiting."""
         self.last_turn_s = time.monotonic()
         self.outbox = Outbox()
+        self.refusals = RecentRefusals()
         self._thread = thread
         kafka, window_ns = setup.config.kafka, setup.config.time.window_ns
         self._key = f"{kafka.group}/{name}"
@@ -423,13 +425,15 @@ class OwnerSession(abc.ABC):
         self, part: PartitionRecords, refused: list[RefusedRecord], jumped: tuple[Batch, Int64]
     ) -> None:
         """Put `refused`, and the records that were `jumped`, which are refused for their time, into
-        the outbox, unless an earlier session has sent them.
+        the outbox, unless an earlier session has sent them. Call it for all that is read.
         """
         late_refusals, decided_at = jumped
         every = [(record, record.offset) for record in refused]
         if len(late_refusals):
             decided = decided_at.tolist()
             every += zip(part.time_jump_refusals(late_refusals), decided, strict=True)
+        reasons = [(part.topic, record.reason) for record, _ in every]
+        self.refusals.count(len(part.offsets), reasons)
         sent_to = self.committed_before.get((part.topic, part.partition), 0)
         when = dict(zip(part.offsets, part.timestamps_ms, strict=True)) if every else {}
         for record, decided_offset in every:

@@ -101,7 +101,7 @@ class VenueAdapter(ABC):
         by_kind: dict[str, list[int]] = {}
         for i, (kind, _, _) in enumerate(rows):
             by_kind.setdefault(kind, []).append(i)
-        times = np.full(len(rows), -1, np.int64)
+        accepted = np.zeros(len(rows), np.bool_)
         batches = []
         for kind, index in by_kind.items():
             topic, offset = self.assign_offsets(kind, len(index))
@@ -121,10 +121,9 @@ class VenueAdapter(ABC):
             if kind == "book":
                 self.anomalies.observe_books(batch.ladders)
             if len(batch):
-                times[np.array(index)[batch.offset - offset[0]]] = batch.numbers["ts"]
+                accepted[np.array(index)[batch.offset - offset[0]]] = True
+                self.anomalies.observe_times(kind, batch.numbers["ts"])
             batches.append(batch)
-        accepted = times >= 0
-        self.anomalies.observe_times(times[accepted])
         return batches, accepted
 
     def assign_offsets(self, kind: str, count: int) -> tuple[str, Int64]:

@@ -5,6 +5,7 @@ A file's first bytes say what it is. A truncated stream yields all that can be r
 
 from __future__ import annotations
 
+import json
 import lzma
 import re
 import zlib
@@ -30,6 +31,7 @@ RATIO_MAX, RATIO_FREE_BYTES = 250, 1 << 24
 LINE_BYTES_MAX = 1 << 24
 LONG_LINE_BYTES_KEPT = 1 << 20
 """Of a longer line so many bytes are kept; it is refused."""
+FIELDS_SHOWN = 8
 
 _GZIP, _XZ, _ZSTD, _PARQUET = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PAR1"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -78,6 +80,30 @@ def describe(path: Path) -> str | None:
     if head.lstrip()[:1] == b"<":
         return "HTML or XML, as a server's error page is"
     return None
+
+
+def describe_fields(path: Path) -> str | None:
+    """What the first line says of a text file's fields; None where it says nothing."""
+    lines = next(iter(LineReader(path)), [])
+    if not lines:
+        return None
+    head = lines[0][:4_096].decode(errors="replace")
+    if head.startswith("{"):
+        try:
+            return f"JSON lines with {list_fields(list(json.loads(lines[0])))}"
+        except (ValueError, RecursionError):
+            return None
+    for mark in (",", ";", "\t", "|"):
+        if mark in head:
+            return f"CSV with {list_fields(head.split(mark))}"
+    return None
+
+
+def list_fields(names: list[str]) -> str:
+    """The names of fields in a sentence, the first ones of many."""
+    shown = ", ".join(name.strip()[:40] for name in names[:FIELDS_SHOWN])
+    more = f" and {len(names) - FIELDS_SHOWN} more" if len(names) > FIELDS_SHOWN else ""
+    return f"the fields {shown}{more}"
 
 
 class LineReader:

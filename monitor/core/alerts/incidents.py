@@ -117,16 +117,29 @@ class Incidents:
         published: list[Incident] = []
         ordered = sorted(findings, key=_sort_key)
         for window, group in groupby(ordered, key=lambda finding: finding.window):
-            here = list(group)
             published += self._resolve_quiet(window)
-            published += [over for finding in here for over in self._resolve_ended(finding)]
-            names = [self._assign(finding) for finding in here if not finding.is_end]
-            for incident in (self._open[name] for name in dict.fromkeys(names)):
-                if _has_grown(incident):
-                    status: Status = "updated" if incident.published else "firing"
-                    published.append(self._publish(incident, status))
+            names: dict[str, None] = {}
+            for finding in group:
+                if not finding.is_end:
+                    names[self._assign(finding)] = None
+                    continue
+                # What begins and ends within one window is published as both.
+                ends = fingerprint(finding)
+                if ends in names:
+                    del names[ends]
+                    published += self._publish_grown(ends)
+                published += self._resolve_ended(finding)
+            for name in names:
+                published += self._publish_grown(name)
         published += self._resolve_quiet(until)
         return sorted(published, key=lambda i: (i.window, *_sort_key(i.finding)[1:]))
+
+    def _publish_grown(self, name: str) -> list[Incident]:
+        """The open incident, where there is something new about it."""
+        incident = self._open[name]
+        if not _has_grown(incident):
+            return []
+        return [self._publish(incident, "updated" if incident.published else "firing")]
 
     def _assign(self, finding: Finding) -> str:
         """Add a finding to its incident, which may be new; returns the incident's fingerprint."""

@@ -8,6 +8,7 @@ from monitor.core.contract.feature_catalogue import (
     DOUBTED_PRICES,
     FEATURES,
     LOG_FEATURES,
+    MARKET_SILENCE,
     QUALITY_FEATURES,
     REPEAT_FEATURES,
     SILENCE_FEATURES,
@@ -61,6 +62,8 @@ class Wording:
             return self._stream_out(f)
         if f.stream in SILENCE_FEATURES:
             return self._silence(incident)
+        if f.stream == MARKET_SILENCE:
+            return self._market_silence(incident)
         if f.stream in REPEAT_FEATURES:
             return self._repeats(incident)
         if f.stream in QUALITY_FEATURES:
@@ -168,8 +171,31 @@ class Wording:
         if incident.status == "resolved":
             return f"Records again in topic {where}, after {lasted} of silence"
         return (
-            f"No record in topic {where} for {lasted}, where the longest silence was "
-            f"{fmt.format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
+            f"No record in topic {where} for {lasted}, where silences of over "
+            f"{fmt.format_duration(f.expected)} are rare; the last came at "
+            f"{self._clock(f.since)} UTC"
+        )
+
+    def _market_silence(self, incident: Incident) -> str:
+        """Markets without records while others go on; `observed` and `expected` are seconds."""
+        f, resolved = incident.finding, incident.status == "resolved"
+        count, lasted = int(f.facts["markets"] or 1), fmt.format_duration(f.observed)
+        names = f.symbol
+        if count > 1:
+            named = f.symbols[: fmt.LIST_MAX - 1]
+            more = [f"{count - len(named)} more"] if count > len(named) else []
+            names = f"{count} markets ({', '.join([*named, *more])})"
+        if f.facts["is_gone"]:
+            verb = "are" if count > 1 else "is"
+            return f"{fmt.capitalize(names)}: silent for {lasted}, {verb} no longer waited for"
+        kinds = [f"{kind}s" for kind in str(f.facts["kinds"]).split(",")]
+        if resolved:
+            return f"Records of {names} again, after {lasted} without {fmt.join_list(kinds)}"
+        usual = fmt.format_duration(f.expected)
+        rare = f", where silences of over {usual} are rare" if count == 1 else ""
+        return (
+            f"No {fmt.join_list(kinds)} of {names} for {lasted} while other markets go on{rare}; "
+            f"the last came at {self._clock(f.since)} UTC"
         )
 
     def _repeats(self, incident: Incident) -> str:

@@ -143,3 +143,12 @@ def test_ids_are_unique_and_independent_of_slices(every: list[Finding], cuts: li
         if one.status == "resolved":
             open_now.remove(one.incident_id)
             ended[one.incident_id] = one.window
+
+
+def test_what_begins_and_ends_within_a_window_is_published_as_both_and_does_not_stay_open() -> None:
+    incidents = Incidents(30)
+    began, over = (finding(symbol="", detector="silence", is_end=end) for end in (False, True))
+    published = incidents.advance([began, over], START + 12)
+    assert [incident.status for incident in published] == ["firing", "resolved"]
+    again = finding(symbol="", detector="silence", is_end=False, window=START + 20)
+    assert [i.status for i in incidents.advance([again], START + 21)] == ["firing"]
