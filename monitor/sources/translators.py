@@ -7,19 +7,16 @@ from importlib.metadata import entry_points
 from monitor.errors import ConfigError, nearest_name
 from monitor.sources.adapter_lines import AdapterTranslator
 from monitor.sources.field_map.translator import FieldMapTranslator
-from monitor.sources.formats.base import FORMATS
+from monitor.sources.formats.base import FILE_FORMATS, FORMATS
 from monitor.sources.settings import SourceSettings
 from monitor.venues.adapter import LineAdapter, OptionError, VenueAdapter
-
-PARQUET = "parquet"
-
 
 def make_translator(name: str, settings: SourceSettings) -> FieldMapTranslator | AdapterTranslator:
     """The translator of the source called `name`, as the configuration has it.
 
     Raises `ConfigError` that says where the settings are wrong and how to mend them.
     """
-    if settings.format in (*FORMATS, PARQUET):
+    if settings.format in (*FORMATS, *FILE_FORMATS):
         return FieldMapTranslator(name, settings)
     adapter = make_adapter(name, settings)
     if not isinstance(adapter, LineAdapter):
@@ -34,7 +31,7 @@ def make_adapter(name: str, settings: SourceSettings) -> VenueAdapter:
     """The venue's adapter that a source names as its format; raises `ConfigError`."""
     installed = {entry.name: entry for entry in entry_points(group="brinkwatch.venues")}
     if settings.format not in installed:
-        names = [*FORMATS, PARQUET, *sorted(installed)]
+        names = [*FORMATS, *FILE_FORMATS, *sorted(installed)]
         raise ConfigError(
             f"source.{name}.format: no format {settings.format!r}; "
             f"{nearest_name(settings.format, names)}"

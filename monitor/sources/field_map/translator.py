@@ -19,7 +19,7 @@ from monitor.sources.field_map.contract_fields import LISTS, TERMS, contract_fie
 from monitor.sources.field_map.lists import make_list_reader
 from monitor.sources.field_map.readers import FieldReader, ReaderMaker
 from monitor.sources.field_map.values import OTHER, get_nothing, get_path, text_of
-from monitor.sources.formats.base import Row, make_format
+from monitor.sources.formats.base import RecordFormat, Row, make_format
 from monitor.sources.settings import Kind, SourceSettings
 from monitor.sources.translation import Translation
 from monitor.venues.parse import UnreadableError
@@ -36,7 +36,8 @@ class FieldMapTranslator:
     def __init__(self, name: str, settings: SourceSettings) -> None:
         check_source(name, settings)
         assert settings.kind is not None
-        self._format = make_format(settings) if settings.format != "parquet" else None
+        self.settings = settings
+        self._format: RecordFormat | None = None
         self._unpack = get_path(settings.unpack) if settings.unpack else None
         self._maps = {kind: KindMap(settings, kind) for kind in settings.kinds}
         self._constant = settings.kind.value
@@ -54,7 +55,8 @@ class FieldMapTranslator:
 
     def translate(self, raws: Sequence[bytes]) -> list[Translation]:
         """What each record makes; `raws` as on a bus, in the format of the source."""
-        assert self._format is not None, "Parquet files are tables, not records"
+        if self._format is None:
+            self._format = make_format(self.settings)
         return self.translate_rows(self._format.read(raws))
 
     def translate_rows(self, rows: Sequence[Row | UnreadableError]) -> list[Translation]:

@@ -7,9 +7,9 @@ text that reads back the same), never a float. A time whose form says its unit i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from monitor.core.contract.events import RECORD_BYTES_MAX
 from monitor.sources.settings import SourceSettings
@@ -40,11 +40,35 @@ FORMATS = {
 source's settings. Imported when a map uses it, for some need large libraries."""
 
 
+class FileFormat(Protocol):
+    """Reads files that are no lines of text, as Parquet's."""
+
+    def read_file(self, stream: BinaryIO) -> Iterator[list[Row]]:
+        """The rows of an open file, some at a time; raises what its library does for a file that
+        is damaged or of another format."""
+        ...
+
+
+FILE_FORMATS = {"parquet": "monitor.sources.formats.parquet_tables:ParquetFiles"}
+"""Where the formats of whole files are, as in `FORMATS`."""
+
+
 def make_format(settings: SourceSettings) -> RecordFormat:
     """The format that `settings` names, one of `FORMATS`."""
-    module, _, name = FORMATS[settings.format].partition(":")
-    make: Callable[[SourceSettings], RecordFormat] = getattr(import_module(module), name)
-    return make(settings)
+    records: RecordFormat = _load(FORMATS[settings.format])(settings)
+    return records
+
+
+def make_file_format(settings: SourceSettings) -> FileFormat:
+    """The format of files that `settings` names, one of `FILE_FORMATS`."""
+    files: FileFormat = _load(FILE_FORMATS[settings.format])(settings)
+    return files
+
+
+def _load(place: str) -> Callable[[SourceSettings], Any]:
+    module, _, name = place.partition(":")
+    make: Callable[[SourceSettings], Any] = getattr(import_module(module), name)
+    return make
 
 
 def read_each(raws: Sequence[bytes], read: Callable[[bytes], Row]) -> list[Row | UnreadableError]:
