@@ -1,8 +1,8 @@
 """Avro: records in binary form, one by one or in object container files.
 
 A record is an object and has its full name under `@type`; a map is an object, an array a list, an
-enum its symbol, a union the value that it holds. Bytes are hexadecimal digits, a decimal and a float
-the text of a number, a timestamp an instant.
+enum its symbol, a union the value that it holds. Bytes are hexadecimal digits, a decimal and a
+float the text of a number, a timestamp an instant.
 """
 
 from __future__ import annotations

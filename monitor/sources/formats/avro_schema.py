@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import fastavro
-import numpy as np
 from fastavro.read import LOGICAL_READERS
 
 from monitor.core.contract.units import DAY_NS, MILLISECOND_NS
 from monitor.errors import reason_unread
 from monitor.sources.formats.base import Instant
+from monitor.sources.formats.numbers import float_text, unscaled_text
 from monitor.sources.formats.schemas import SchemaError
-from monitor.venues.parse import UnreadableError
 
-DECIMAL_BYTES_MAX = 64
-"""More digits than any number of the contract may have."""
 _INSTANTS = {
     ("int", "date"): DAY_NS,
     ("long", "timestamp-millis"): MILLISECOND_NS,
@@ -78,7 +74,7 @@ class _Preparation:
                 items = self.prepare(schema["items"])
                 if self._takes_no_bytes(items):
                     # A few bytes would name billions of them.
-                    raise SchemaError("an array of values that take no bytes, which may have no end")
+                    raise SchemaError("of an array whose values take no bytes: it may have no end")
                 return {"type": "array", "items": items}
             case "map":
                 return {"type": "map", "values": self.prepare(schema["values"])}
@@ -108,7 +104,7 @@ class _Preparation:
         return {"type": "record", "name": name, "fields": fields, "logicalType": "brinkwatch-row"}
 
     def _prepare_value(self, schema: dict[str, Any]) -> Any:
-        """A primitive or a fixed one, with the logical type that makes what a row may have of it."""
+        """A primitive or fixed one, with the logical type that makes of it what a row may have."""
         kind, logical = schema["type"], schema.get("logicalType")
         plain = {key: schema[key] for key in ("type", "name", "size") if key in schema}
         if kind in ("bytes", "fixed"):
@@ -140,28 +136,6 @@ def _scale(schema: dict[str, Any]) -> int:
     return scale
 
 
-def decimal_text(unscaled: bytes, scale: int) -> str:
-    """The number that `unscaled` (two's complement, highest byte first) and `scale` write.
-
-    >>> decimal_text(bytes([0x03, 0xE8]), 2)
-    '10.00'
-    """
-    if len(unscaled) > DECIMAL_BYTES_MAX:
-        raise UnreadableError("out_of_range", f"a decimal of {len(unscaled)} bytes")
-    value = int.from_bytes(unscaled, signed=True)
-    digits = tuple(map(int, str(abs(value))))
-    return format(Decimal((int(value < 0), digits, -scale)), "f")
-
-
-def float_text(value: float) -> str:
-    """The shortest text that gives this float of 32 bits back.
-
-    >>> float_text(0.10000000149011612)
-    '0.1'
-    """
-    return str(np.float32(value))
-
-
 def _read_row(value: dict[str, Any], schema: Any, _: Any = None) -> dict[str, Any]:
     value["@type"] = schema["name"]
     return value
@@ -184,7 +158,7 @@ def _read_uuid(value: bytes, schema: Any, _: Any = None) -> str:
 
 
 def _read_decimal(value: bytes, schema: Any, _: Any = None) -> str:
-    return decimal_text(value, schema["scale_"])
+    return unscaled_text(value, schema["scale_"])
 
 
 def _read_instant(value: int, schema: Any, _: Any = None) -> Instant:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from monitor.core.contract.events import RECORD_BYTES_MAX
 from monitor.sources.settings import SourceSettings
 from monitor.venues.parse import UnreadableError
+
+if TYPE_CHECKING:
+    from monitor.sources.formats.schemas import SchemaStore
 
 Row = dict[str, Any]
 
@@ -38,13 +41,20 @@ FORMATS = {
 }
 """Where the format of a record's bytes is, by its name in a map: module and class, which takes the
 source's settings. Imported when a map uses it, for some need large libraries."""
+SCHEMA_FORMATS = {
+    "avro": "monitor.sources.formats.avro:AvroRecords",
+    "protobuf": "monitor.sources.formats.protobuf:ProtobufRecords",
+}
+"""The same of forms that need a schema; the class takes the registry too."""
 
 
-def make_format(settings: SourceSettings) -> RecordFormat:
-    """The format that `settings` names, one of `FORMATS`."""
-    module, _, name = FORMATS[settings.format].partition(":")
-    make: Callable[[SourceSettings], RecordFormat] = getattr(import_module(module), name)
-    return make(settings)
+def make_format(settings: SourceSettings, registry: SchemaStore | None = None) -> RecordFormat:
+    """The format that `settings` names, one of `FORMATS` or `SCHEMA_FORMATS`; raises `ConfigError`
+    where a schema that it needs cannot be had."""
+    by_schema = settings.format in SCHEMA_FORMATS
+    module, _, name = {**FORMATS, **SCHEMA_FORMATS}[settings.format].partition(":")
+    make: Callable[..., RecordFormat] = getattr(import_module(module), name)
+    return make(settings, registry) if by_schema else make(settings)
 
 
 def read_each(raws: Sequence[bytes], read: Callable[[bytes], Row]) -> list[Row | UnreadableError]:

@@ -45,6 +45,8 @@ class Schema:
     form: str
     source: bytes
     references: tuple[tuple[str, bytes], ...] = ()
+    path: str = ""
+    """Where it lies, if it is a file."""
 
 
 class SchemaStore(Protocol):
@@ -79,7 +81,7 @@ def read_schema_file(form: str, file: str) -> Schema:
         raise ConfigError(f"schema_file {file} cannot be read: {error.strerror}") from error
     if len(source) > SCHEMA_BYTES_MAX:
         raise ConfigError(f"schema_file {file} is longer than {SCHEMA_BYTES_MAX >> 20} MiB")
-    return Schema(form, source)
+    return Schema(form, source, path=file)
 
 
 class SchemaRecords(ABC):
