@@ -47,7 +47,7 @@ class KindRule(StrictModel):
     value: Kind | None = None
     field: str = ""
     """A dotted path into the record."""
-    words: dict[str, Kind] = {}
+    words: dict[str, Kind] = Field(default_factory=dict)
     """The source's word and the contract's kind; compared as text, without case."""
 
     @model_validator(mode="before")
@@ -71,7 +71,7 @@ class FieldRule(StrictModel):
     sign_of: str = ""
     """The path of a number; the value is its sign, `+` or `-`. A side is then `buy` or `sell`,
     unless `words` say otherwise."""
-    words: dict[str, str] = {}
+    words: dict[str, str] = Field(default_factory=dict)
     """The source's word and the contract's; compared as text, without case. `"*"` stands for every
     other word, an empty text on the right means absent."""
     unit: TimeUnit | None = None
@@ -87,7 +87,7 @@ class FieldRule(StrictModel):
     """Drop the sign of a number."""
     sign: SignRule | None = None
     """Give a number its sign by another field: sizes of positions beside `LONG` and `SHORT`."""
-    each: dict[str, FieldSource] = {}
+    each: dict[str, FieldSource] = Field(default_factory=dict)
     """Of a list: the fields of one member, by paths into it. For a side of a book `price` and
     `quantity`: by default `"0"` and `"1"`, pairs in lists."""
     first: Annotated[int, Field(ge=1)] | None = None
@@ -155,10 +155,10 @@ class SourceSettings(StrictModel):
         BeforeValidator(lambda given: given, json_schema_input_type=Kind | KindRule),
     ] = None
     """The contract's kind of all records, or by a field of the record."""
-    fields: FieldTable = {}
+    fields: FieldTable = Field(default_factory=dict)
     """The contract's fields, and where they come from. Where a source mixes kinds, a field is that
     of every kind that has it."""
-    by_kind: dict[Kind, FieldTable] = {}
+    by_kind: dict[Kind, FieldTable] = Field(default_factory=dict)
     """Fields of one kind alone, where a source mixes kinds and they differ."""
     unpack: str = ""
     """The path of a list whose members are records of their own. A member has the fields of the

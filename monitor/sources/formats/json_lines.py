@@ -43,12 +43,17 @@ class JsonLines:
         return read_each(raws, read_object)
 
 
+def read_value(raw: bytes) -> Any:
+    """The JSON value in `raw`; raises `UnreadableError`."""
+    try:
+        return _FAST.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_strictly(raw)
+
+
 def read_object(raw: bytes) -> Row:
     """The object in `raw`; raises `UnreadableError`."""
-    try:
-        row = _FAST.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        row = _read_strictly(raw)
+    row = read_value(raw)
     if not isinstance(row, dict):
         raise UnreadableError("not_object", "the JSON value is no object")
     # The fast decoder keeps the last of equal keys; their number shows whether some may be equal.
