@@ -8,19 +8,24 @@ from monitor.errors import ConfigError, nearest_name
 from monitor.sources.adapter_lines import AdapterTranslator
 from monitor.sources.field_map.translator import FieldMapTranslator
 from monitor.sources.formats.base import FORMATS
+from monitor.sources.formats.schemas import SchemaStore
 from monitor.sources.settings import SourceSettings
 from monitor.venues.adapter import LineAdapter, OptionError, VenueAdapter
 
 PARQUET = "parquet"
 
 
-def make_translator(name: str, settings: SourceSettings) -> FieldMapTranslator | AdapterTranslator:
+def make_translator(
+    name: str, settings: SourceSettings, registry: SchemaStore | None = None
+) -> FieldMapTranslator | AdapterTranslator:
     """The translator of the source called `name`, as the configuration has it.
 
-    Raises `ConfigError` that says where the settings are wrong and how to mend them.
+    registry: where the schemas of Avro and Protobuf records are; with one `translate` may raise
+    `RegistryUnavailableError`. Raises `ConfigError` that says where the settings are wrong and how
+    to mend them.
     """
     if settings.format in (*FORMATS, PARQUET):
-        return FieldMapTranslator(name, settings)
+        return FieldMapTranslator(name, settings, registry)
     adapter = make_adapter(name, settings)
     if not isinstance(adapter, LineAdapter):
         raise ConfigError(

@@ -20,6 +20,7 @@ from monitor.sources.field_map.lists import make_list_reader
 from monitor.sources.field_map.readers import FieldReader, ReaderMaker
 from monitor.sources.field_map.values import OTHER, get_nothing, get_path, text_of
 from monitor.sources.formats.base import Row, make_format
+from monitor.sources.formats.schemas import SchemaStore
 from monitor.sources.settings import Kind, SourceSettings
 from monitor.sources.translation import Translation
 from monitor.venues.parse import UnreadableError
@@ -30,13 +31,16 @@ SKIPPED_NAME_MAX = 40
 class FieldMapTranslator:
     """Turns records of one source into the contract's, by its map.
 
-    name: the source's, for errors. Raises `ConfigError` where the map is not right.
+    name: the source's, for errors. registry: has the schemas of Avro and Protobuf. Raises
+    `ConfigError` where the map is not right.
     """
 
-    def __init__(self, name: str, settings: SourceSettings) -> None:
+    def __init__(
+        self, name: str, settings: SourceSettings, registry: SchemaStore | None = None
+    ) -> None:
         check_source(name, settings)
         assert settings.kind is not None
-        self._format = make_format(settings) if settings.format != "parquet" else None
+        self._format = make_format(settings, registry) if settings.format != "parquet" else None
         self._unpack = get_path(settings.unpack) if settings.unpack else None
         self._maps = {kind: KindMap(settings, kind) for kind in settings.kinds}
         self._constant = settings.kind.value

@@ -38,23 +38,21 @@ class RecordFormat(Protocol):
 FORMATS = {
     "json": "monitor.sources.formats.json_lines:JsonLines",
     "csv": "monitor.sources.formats.csv_lines:CsvLines",
+    "avro": "monitor.sources.formats.avro.records:AvroRecords",
+    "protobuf": "monitor.sources.formats.protobuf.records:ProtobufRecords",
 }
 """Where the format of a record's bytes is, by its name in a map: module and class, which takes the
 source's settings. Imported when a map uses it, for some need large libraries."""
-SCHEMA_FORMATS = {
-    "avro": "monitor.sources.formats.avro:AvroRecords",
-    "protobuf": "monitor.sources.formats.protobuf:ProtobufRecords",
-}
-"""The same of forms that need a schema; the class takes the registry too."""
+BY_SCHEMA = ("avro", "protobuf")
+"""Formats that need the schemas of their records: their classes take the registry too."""
 
 
 def make_format(settings: SourceSettings, registry: SchemaStore | None = None) -> RecordFormat:
-    """The format that `settings` names, one of `FORMATS` or `SCHEMA_FORMATS`; raises `ConfigError`
-    where a schema that it needs cannot be had."""
-    by_schema = settings.format in SCHEMA_FORMATS
-    module, _, name = {**FORMATS, **SCHEMA_FORMATS}[settings.format].partition(":")
+    """The format that `settings` names, one of `FORMATS`; raises `ConfigError` where a schema that
+    it needs cannot be had."""
+    module, _, name = FORMATS[settings.format].partition(":")
     make: Callable[..., RecordFormat] = getattr(import_module(module), name)
-    return make(settings, registry) if by_schema else make(settings)
+    return make(settings, registry) if settings.format in BY_SCHEMA else make(settings)
 
 
 def read_each(raws: Sequence[bytes], read: Callable[[bytes], Row]) -> list[Row | UnreadableError]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import numpy as np
 
 from monitor.venues.parse import UnreadableError
@@ -28,8 +26,10 @@ def decimal_text(units: int, scale: int) -> str:
     >>> decimal_text(-1000, 2)
     '-10.00'
     """
-    digits = tuple(map(int, str(abs(units))))
-    return format(Decimal((int(units < 0), digits, -scale)), "f")
+    if scale <= 0:
+        return str(units * 10**-scale)
+    digits = str(abs(units)).zfill(scale + 1)
+    return f"{'-' if units < 0 else ''}{digits[:-scale]}.{digits[-scale:]}"
 
 
 def unscaled_text(unscaled: bytes, scale: int) -> str:

@@ -12,8 +12,8 @@ from google.protobuf.message_factory import GetMessageClass
 
 from monitor.errors import nearest_name
 from monitor.sources.formats.base import Row
-from monitor.sources.formats.proto_compiler import load_schema
-from monitor.sources.formats.protobuf_rows import MessageRows
+from monitor.sources.formats.protobuf.compiler import load_schema
+from monitor.sources.formats.protobuf.rows import MessageRows
 from monitor.sources.formats.schemas import Reader, Schema, SchemaError, SchemaRecords
 from monitor.venues.parse import UnreadableError
 

@@ -1,4 +1,4 @@
-"""Avro: records in binary form, one by one or in object container files.
+"""Avro records, one by one.
 
 A record is an object and has its full name under `@type`; a map is an object, an array a list, an
 enum its symbol, a union the value that it holds. Bytes are hexadecimal digits, a decimal and a
@@ -8,10 +8,11 @@ float the text of a number, a timestamp an instant.
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 import fastavro
 
-from monitor.sources.formats.avro_schema import prepare_schema
+from monitor.sources.formats.avro.schema import prepare_schema
 from monitor.sources.formats.base import Row
 from monitor.sources.formats.schemas import Reader, Schema, SchemaError, SchemaRecords
 from monitor.venues.parse import UnreadableError
@@ -40,7 +41,7 @@ class AvroRecords(SchemaRecords):
         return read
 
 
-def read_datum(stream: BytesIO, prepared: object) -> Row:
+def read_datum(stream: BytesIO, prepared: Any) -> Row:
     """The next record of a stream; raises `UnreadableError`."""
     try:
         row = fastavro.schemaless_reader(stream, prepared, None)
