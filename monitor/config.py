@@ -14,6 +14,7 @@ from monitor.core.contract.events import CONTROL_TOPIC
 from monitor.core.settings import EngineSettings, Seconds, StrictModel
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 from monitor.security import KafkaSecurity
+from monitor.sources.registry import SchemaRegistrySettings
 
 FILE_BYTES_MAX = 1 << 20
 LINE_MAX = 4_096
@@ -96,6 +97,7 @@ class Config(EngineSettings, BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     http: HttpSettings = HttpSettings()
     state: StateSettings = StateSettings()
+    schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
 
     @classmethod
     def settings_customise_sources(

@@ -168,6 +168,12 @@ class SourceSettings(StrictModel):
     zone: str = "UTC"
     """The zone of ISO times that name none: UTC, +08:00, or a name such as Asia/Singapore."""
     csv: CsvSettings = CsvSettings()
+    schema_file: str | dict[Annotated[str, Field(pattern=r"^[0-9]{1,10}$")], str] = ""
+    """Of Avro and Protobuf where there is no registry, relative to the map: one file (`.avsc`,
+    `.proto`, or a compiled set of descriptors) for records without a frame; a table of files by
+    schema id for records with one: `{ 7 = "orders-v1.avsc", 9 = "orders-v2.avsc" }`."""
+    message: str = ""
+    """Of Protobuf with one `schema_file` of several messages: the name of the records' message."""
     start: str = "earliest"
     """Live, where nothing was read yet: earliest, latest, or an ISO time."""
 

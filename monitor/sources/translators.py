@@ -7,17 +7,23 @@ from importlib.metadata import entry_points
 from monitor.errors import ConfigError, nearest_name
 from monitor.sources.adapter_lines import AdapterTranslator
 from monitor.sources.field_map.translator import FieldMapTranslator
-from monitor.sources.formats.base import FILE_FORMATS, FORMATS
+from monitor.sources.formats.base import FORMATS, PARQUET
+from monitor.sources.formats.schemas import SchemaStore
 from monitor.sources.settings import SourceSettings
 from monitor.venues.adapter import LineAdapter, OptionError, VenueAdapter
 
-def make_translator(name: str, settings: SourceSettings) -> FieldMapTranslator | AdapterTranslator:
+
+def make_translator(
+    name: str, settings: SourceSettings, registry: SchemaStore | None = None
+) -> FieldMapTranslator | AdapterTranslator:
     """The translator of the source called `name`, as the configuration has it.
 
-    Raises `ConfigError` that says where the settings are wrong and how to mend them.
+    registry: where the schemas of Avro and Protobuf records are; with one `translate` may raise
+    `RegistryUnavailableError`. Raises `ConfigError` that says where the settings are wrong and how
+    to mend them.
     """
-    if settings.format in (*FORMATS, *FILE_FORMATS):
-        return FieldMapTranslator(name, settings)
+    if settings.format in (*FORMATS, PARQUET):
+        return FieldMapTranslator(name, settings, registry)
     adapter = make_adapter(name, settings)
     if not isinstance(adapter, LineAdapter):
         raise ConfigError(
@@ -31,7 +37,7 @@ def make_adapter(name: str, settings: SourceSettings) -> VenueAdapter:
     """The venue's adapter that a source names as its format; raises `ConfigError`."""
     installed = {entry.name: entry for entry in entry_points(group="brinkwatch.venues")}
     if settings.format not in installed:
-        names = [*FORMATS, *FILE_FORMATS, *sorted(installed)]
+        names = [*FORMATS, PARQUET, *sorted(installed)]
         raise ConfigError(
             f"source.{name}.format: no format {settings.format!r}; "
             f"{nearest_name(settings.format, names)}"

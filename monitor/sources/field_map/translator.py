@@ -20,6 +20,8 @@ from monitor.sources.field_map.lists import make_list_reader
 from monitor.sources.field_map.readers import FieldReader, ReaderMaker
 from monitor.sources.field_map.values import OTHER, get_nothing, get_path, text_of
 from monitor.sources.formats.base import RecordFormat, Row, make_format
+from monitor.sources.formats.csv_lines import CsvLines
+from monitor.sources.formats.schemas import SchemaStore
 from monitor.sources.settings import Kind, SourceSettings
 from monitor.sources.translation import Translation
 from monitor.venues.parse import UnreadableError
@@ -30,14 +32,18 @@ SKIPPED_NAME_MAX = 40
 class FieldMapTranslator:
     """Turns records of one source into the contract's, by its map.
 
-    name: the source's, for errors. Raises `ConfigError` where the map is not right.
+    name: the source's, for errors. registry: has the schemas of Avro and Protobuf. Raises
+    `ConfigError` where the map is not right.
     """
 
-    def __init__(self, name: str, settings: SourceSettings) -> None:
+    def __init__(
+        self, name: str, settings: SourceSettings, registry: SchemaStore | None = None
+    ) -> None:
         check_source(name, settings)
         assert settings.kind is not None
         self.settings = settings
-        self._format: RecordFormat | None = None
+        self._registry = registry
+        self._format = make_format(settings, registry) if settings.topic else None
         self._unpack = get_path(settings.unpack) if settings.unpack else None
         self._maps = {kind: KindMap(settings, kind) for kind in settings.kinds}
         self._constant = settings.kind.value
@@ -55,9 +61,15 @@ class FieldMapTranslator:
 
     def translate(self, raws: Sequence[bytes]) -> list[Translation]:
         """What each record makes; `raws` as on a bus, in the format of the source."""
+        return self.translate_rows(self.record_format().read(raws))
+
+    def record_format(self, columns: Sequence[str] = ()) -> RecordFormat:
+        """What reads the bytes of records; `columns`: of a CSV file's header."""
+        if columns:
+            return CsvLines(self.settings, columns)
         if self._format is None:
-            self._format = make_format(self.settings)
-        return self.translate_rows(self._format.read(raws))
+            self._format = make_format(self.settings, self._registry)
+        return self._format
 
     def translate_rows(self, rows: Sequence[Row | UnreadableError]) -> list[Translation]:
         """What each row makes; of a record that is no row, why."""

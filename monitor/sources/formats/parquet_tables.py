@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.sources.formats.base import Instant, Row
-from monitor.sources.settings import SourceSettings
 
 _UNIT_NS = {"s": SECOND_NS, "ms": MILLISECOND_NS, "us": 1_000, "ns": 1}
 
@@ -25,16 +24,12 @@ ROWS = 16_384
 """Rows that are read at once."""
 
 
-class ParquetFiles:
-    """Reads Parquet files."""
-
-    def __init__(self, settings: SourceSettings) -> None:
-        self._zone = settings.zone
-
-    def read_file(self, stream: BinaryIO) -> Iterator[list[Row]]:
-        for batch in pq.ParquetFile(stream).iter_batches(ROWS):
-            batch.validate(full=True)
-            yield read_table(batch, self._zone)
+def read_file(stream: BinaryIO, zone: str) -> Iterator[list[Row]]:
+    """The rows of an open file, up to `ROWS` at a time; raises what pyarrow does for a damaged
+    one."""
+    for batch in pq.ParquetFile(stream).iter_batches(ROWS):
+        batch.validate(full=True)
+        yield read_table(batch, zone)
 
 
 def read_table(table: pa.Table | pa.RecordBatch, zone: str = "UTC") -> list[Row]:
@@ -74,7 +69,10 @@ def _values(column: Any, zone: str) -> list[Any]:
             for row, there in zip(rows, valid, strict=True)
         ]
     if pa.types.is_list(type_) or pa.types.is_large_list(type_):
-        members, ends = _values(column.flatten(), zone), iter(pc.list_value_length(column).to_pylist())
+        members, ends = (
+            _values(column.flatten(), zone),
+            iter(pc.list_value_length(column).to_pylist()),
+        )
         out, at = [], 0
         for size in ends:
             out.append(None if size is None else members[at : at + size])
