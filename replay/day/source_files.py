@@ -91,7 +91,9 @@ def _find_remote(uri: str) -> Iterator[RemoteFile]:
         first = str(error).partition("\n")[0][:200]
         raise ConfigError(f"{uri} cannot be read ({first}): check the address and access") from None
     scheme = uri.partition("://")[0]
-    pattern = _pattern(path + uri[len(root) :] if match else f"{path}/**" if infos != [info] else path)
+    pattern = _pattern(
+        path + uri[len(root) :] if match else f"{path}/**" if infos != [info] else path
+    )
     names = sorted(i.path for i in infos if i.type == fs.FileType.File and i.size)
     names = [name for name in names if pattern.fullmatch(name)]
     if not names:
