@@ -13,7 +13,7 @@ from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.codec import REASONS
-from monitor.errors import ConfigError
+from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
 from replay.day import Day
 from replay.day.importer import ImportReport
@@ -75,6 +75,36 @@ def import_mapped(files: list[str], out: Path, map_file: Path, console: Console)
     for sample in report.first_refused:
         console.say(f"refused, {sample}")
     return result
+
+
+def try_map(map_file: Path, samples: list[str], console: Console) -> dict[str, Any]:
+    """`brinkwatch check-config --map`; raises `BrinkwatchError` where a source makes no record."""
+    from monitor.config import load
+    from monitor.sources.registry import make_registry
+    from replay.day import map_trial
+
+    config = load(map_file)
+    registry = make_registry(config.schema_registry)
+    trials = map_trial.try_map(config.source, samples, map_file.parent, registry)
+    for trial in trials:
+        console.say(f"source.{trial.source}: {trial.records:,} records tried")
+        for original, records in trial.examples:
+            console.say(f"  {original}")
+            for record in records:
+                console.say(f"    becomes {record}")
+        console.say(f"  accepted: {format_counts(trial.accepted)}")
+        if trial.left_out:
+            console.say(f"  left out: {format_counts(trial.left_out)}")
+        if trial.refused:
+            console.say(f"  refused: {format_counts(trial.refused)}")
+        for sentence in (*trial.first_refused, *trial.missing):
+            console.say(f"  {sentence}")
+    empty = [trial.source for trial in trials if not trial.accepted]
+    if empty:
+        raise BrinkwatchError(
+            f"no record of source.{', source.'.join(empty)} is accepted: mend the map as said above"
+        )
+    return {"ok": True, "sources": [dataclasses.asdict(trial) for trial in trials]}
 
 
 def _describe_import(report: ImportReport, out: Path, console: Console) -> dict[str, Any]:
