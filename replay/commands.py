@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from monitor.config import Config
+from monitor.config import Config, load
 from monitor.console import Console
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.alert import Alert
@@ -15,6 +15,7 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.codec import REASONS
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
+from monitor.sources.registry import make_registry
 from replay.day import Day
 from replay.day.importer import ImportReport
 from replay.day.layout import REFUSED
@@ -56,31 +57,30 @@ def import_feed(
 
 def import_mapped(files: list[str], out: Path, map_file: Path, console: Console) -> dict[str, Any]:
     """`brinkwatch import map`."""
-    from monitor.config import load
-    from monitor.sources.registry import make_registry
-    from replay.day.map_import import import_map
-
-    config = load(map_file)
     with console.progress("importing by the map, records", None) as show:
-        report = import_map(
-            config.source,
-            files,
-            out,
-            map_file.parent,
-            venue=map_file.stem,
-            registry=make_registry(config.schema_registry),
-            progress=show,
-        )
+        report = write_mapped_day(map_file, files, out, show)
     result = _describe_import(report, out, console)
     for sample in report.first_refused:
         console.say(f"refused, {sample}")
     return result
 
 
+def write_mapped_day(
+    map_file: Path, files: list[str], out: Path, progress: Callable[[int], None] | None = None
+) -> ImportReport:
+    """Write the recorded day `out` of the files of a map, or of those that the user named."""
+    from replay.day.map_import import import_map
+
+    config = load(map_file)
+    registry = make_registry(config.schema_registry)
+    base, venue = map_file.parent, map_file.stem
+    return import_map(
+        config.source, files, out, base, venue=venue, registry=registry, progress=progress
+    )
+
+
 def try_map(map_file: Path, samples: list[str], console: Console) -> dict[str, Any]:
     """`brinkwatch check-config --map`; raises `BrinkwatchError` where a source makes no record."""
-    from monitor.config import load
-    from monitor.sources.registry import make_registry
     from replay.day import map_trial
 
     config = load(map_file)
