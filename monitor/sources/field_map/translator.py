@@ -108,6 +108,16 @@ class FieldMapTranslator:
         """Where the source has a field of the contract, for sentences."""
         return self._maps[kind].origins.get(field) if kind in self._maps else None  # type: ignore[index]
 
+    def event_time(self, row: Row | UnreadableError) -> int | None:
+        """The time of a row that makes no record, ns UTC; None where it has none to be read."""
+        try:
+            if isinstance(row, UnreadableError) or self._list is not None:
+                return None
+            kind = self._constant or self._find_kind(row)
+            return None if kind is None else self._maps[kind].event_time(row)
+        except UnreadableError:
+            return None
+
     def paths(self) -> dict[str, str]:
         """Every path that the map reads, and the field that it is for; of a list its own only."""
         paths = {self._kind_field: "kind"} if self._kind_field else {}
@@ -209,6 +219,11 @@ class KindMap:
             else self._finish(key, text)
             for key, text in zip(keys, texts, strict=True)
         ]
+
+    def event_time(self, row: Row) -> int:
+        """The time of a row, ns UTC; raises `UnreadableError`."""
+        reader = next(reader for reader in self.readers if reader.name == "ts")
+        return int(reader.render(reader.get(row)).removeprefix(',"ts":'))
 
     def _finish(self, key: str, text: str) -> Translation:
         name = msgspec.json.decode(key[self._key_head :]) if key else ""
