@@ -77,7 +77,10 @@ class FieldMapTranslator:
             return self._translate_flat(rows)
         members = [self._members(row) for row in rows]
         flat = iter(self._translate_flat([member for group in members for member in group]))
-        return [_join_members([next(flat) for _ in group]) for group in members]
+        without = Translation(skipped=f"without {self.settings.unpack}"[:SKIPPED_NAME_MAX])
+        return [
+            _join_members([next(flat) for _ in group]) if group else without for group in members
+        ]
 
     def _members(self, row: Row | UnreadableError) -> list[Row | UnreadableError]:
         """The records that a row holds in a list, each with what stands around the list."""
@@ -86,7 +89,7 @@ class FieldMapTranslator:
         assert self._list is not None
         members = self._list(row)
         if self._is_absent(members):
-            return [row]  # a message of another form, such as a heartbeat: its kind decides
+            return []
         if not isinstance(members, list) or not all(isinstance(m, dict) for m in members):
             detail = f"unpack: saw {preview(members)} where a list of objects belongs"
             return [UnreadableError("wrong_type", detail)]
@@ -259,7 +262,7 @@ def _join_members(results: list[Translation]) -> Translation:
         if result.refused is not None:
             return result
     records = tuple(record for result in results for record in result.records)
-    return Translation(records) if records or not results else results[0]
+    return Translation(records) if records else results[0]
 
 
 def _join_terms(terms: list[FieldReader]) -> FieldReader:
