@@ -24,6 +24,8 @@ from monitor.core.contract.events import CONTROL_TOPIC
 from monitor.core.settings import DEFAULT_STREAMS, EngineSettings, Seconds, StrictModel, TopicName
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 from monitor.security import KafkaSecurity
+from monitor.sources.registry import SchemaRegistrySettings
+from monitor.sources.settings import SourceSettings
 
 FILE_BYTES_MAX = 1 << 20
 LINE_MAX = 4_096
@@ -142,6 +144,9 @@ class Config(EngineSettings):
     kafka: KafkaSettings = KafkaSettings()
     http: HttpSettings = HttpSettings()
     state: StateSettings = StateSettings()
+    source: dict[str, SourceSettings] = Field(default_factory=dict)
+    """The field maps of the venue's topics or files, by names of your choice."""
+    schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
 
     @model_validator(mode="after")
     def _check_own_topics(self) -> Self:
