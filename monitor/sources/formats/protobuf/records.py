@@ -100,10 +100,12 @@ def _read_varint(raw: bytes, offset: int) -> tuple[int, int]:
 def _name_at(file: FileDescriptorProto, path: tuple[int, ...]) -> str:
     messages, parts = file.message_type, [file.package] if file.package else []
     for place in path:
-        if not 0 <= place < len(messages):
+        # Counted as they stand in the text, where the messages of a map's pairs are not written.
+        written = [message for message in messages if not message.options.map_entry]
+        if not 0 <= place < len(written):
             raise UnreadableError("not_of_schema", f"the schema has no message at {list(path)}")
-        parts.append(messages[place].name)
-        messages = messages[place].nested_type
+        parts.append(written[place].name)
+        messages = written[place].nested_type
     return ".".join(parts)
 
 
