@@ -15,6 +15,7 @@ from monitor.core.settings import EngineSettings, Seconds, StrictModel
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 from monitor.security import KafkaSecurity
 from monitor.sources.registry import SchemaRegistrySettings
+from monitor.sources.settings import SourceSettings
 
 FILE_BYTES_MAX = 1 << 20
 LINE_MAX = 4_096
@@ -97,6 +98,8 @@ class Config(EngineSettings, BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     http: HttpSettings = HttpSettings()
     state: StateSettings = StateSettings()
+    source: dict[str, SourceSettings] = Field(default_factory=dict)
+    """The field maps of the venue's topics or files, by names of your choice."""
     schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
 
     @classmethod

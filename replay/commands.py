@@ -16,6 +16,7 @@ from monitor.core.decode.codec import REASONS
 from monitor.errors import ConfigError
 from monitor.plugins import detector_factories
 from replay.day import Day
+from replay.day.importer import ImportReport
 from replay.day.layout import REFUSED
 from replay.run import ReplayOptions, replay
 from replay.simulation.settings import SimulationSettings
@@ -50,6 +51,34 @@ def import_feed(
 
     with console.progress(f"importing {venue}, source events", None) as show:
         report = ingest(venue, files, out, lambda _, done: show(done), options)
+    return _describe_import(report, out, console)
+
+
+def import_mapped(files: list[str], out: Path, map_file: Path, console: Console) -> dict[str, Any]:
+    """`brinkwatch import map`."""
+    from monitor.config import load
+    from monitor.sources.registry import make_registry
+    from replay.day.map_import import import_map
+
+    config = load(map_file)
+    with console.progress("importing by the map, records", None) as show:
+        report = import_map(
+            config.source,
+            files,
+            out,
+            map_file.parent,
+            venue=map_file.stem,
+            registry=make_registry(config.schema_registry),
+            progress=show,
+        )
+    result = _describe_import(report, out, console)
+    for sample in report.first_refused:
+        console.say(f"refused, {sample}")
+    return result
+
+
+def _describe_import(report: ImportReport, out: Path, console: Console) -> dict[str, Any]:
+    """Say what an import read and wrote; its result as an object."""
     console.say("the feed's own events: " + format_counts(report.source))
     console.say(f"records in {out}: " + format_counts(report.records))
     if left_out := describe_left_out(report.left_out, report.refused, out):
@@ -72,7 +101,7 @@ def describe_left_out(
 ) -> str | None:
     """What of a feed made no record, why, and where it is; None where nothing was left out."""
     reasons = [f"{n:,} {what}" for what, n in left_out.items()]
-    reasons += [f"{n:,} refused as {why} ({REASONS[why]})" for why, n in refused.items()]
+    reasons += [f"{n:,} refused as {why} ({REASONS.get(why, why)})" for why, n in refused.items()]
     total = sum(left_out.values()) + sum(refused.values())
     where = f"; the bytes of what was refused are in {out / REFUSED}" if refused else ""
     lines = "one line" if total == 1 else f"{total:,} lines"

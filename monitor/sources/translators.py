@@ -7,12 +7,10 @@ from importlib.metadata import entry_points
 from monitor.errors import ConfigError, nearest_name
 from monitor.sources.adapter_lines import AdapterTranslator
 from monitor.sources.field_map.translator import FieldMapTranslator
-from monitor.sources.formats.base import FORMATS
+from monitor.sources.formats.base import FORMATS, PARQUET
 from monitor.sources.formats.schemas import SchemaStore
 from monitor.sources.settings import SourceSettings
 from monitor.venues.adapter import LineAdapter, OptionError, VenueAdapter
-
-PARQUET = "parquet"
 
 
 def make_translator(

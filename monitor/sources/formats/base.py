@@ -43,6 +43,8 @@ FORMATS = {
 }
 """Where the format of a record's bytes is, by its name in a map: module and class, which takes the
 source's settings. Imported when a map uses it, for some need large libraries."""
+PARQUET = "parquet"
+"""A format of files alone, which are tables."""
 BY_SCHEMA = ("avro", "protobuf")
 """Formats that need the schemas of their records: their classes take the registry too."""
 
