@@ -15,7 +15,7 @@ from monitor.core.settings import EngineSettings, Seconds, StrictModel
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 from monitor.security import KafkaSecurity
 from monitor.sources.registry import SchemaRegistrySettings
-from monitor.sources.settings import SourceSettings
+from monitor.sources.settings import SourceSettings, anchor_schema_files
 
 FILE_BYTES_MAX = 1 << 20
 LINE_MAX = 4_096
@@ -129,6 +129,7 @@ def load(path: Path | None = None, **overrides: Any) -> Config:
     if path is not None:
         try:
             from_file = tomllib.loads(_read_lines(path))
+            anchor_schema_files(from_file, path.parent)
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"{path} is not TOML: {reason_unread(error)}") from error
     try:

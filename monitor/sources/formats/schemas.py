@@ -108,8 +108,8 @@ class SchemaRecords(ABC):
             self._store = SchemaFiles(self.form, file)
         elif registry is None:
             raise ConfigError(
-                f"a source of format {self.form.lower()} needs the schemas of its records: set "
-                "[schema_registry] url, or the source's schema_file"
+                f"format {self.form.lower()} needs the schemas of its records: set "
+                "[schema_registry] url, or schema_file"
             )
 
     @abstractmethod

@@ -89,7 +89,7 @@ def test_one_schema_file_reads_records_without_a_frame(files: dict[str, str]) ->
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, r"set \[schema_registry\] url, or the source's schema_file"),
+        ({}, r"set \[schema_registry\] url, or schema_file"),
         ({"schema_file": "absent.avsc"}, "absent.avsc cannot be read"),
         ({"schema_file": "none"}, "none is no Avro schema"),
         ({"schema_file": "old", "message": "Order"}, "leave out `message`"),
