@@ -123,8 +123,9 @@ def _find_message(pool: DescriptorPool, file: FileDescriptorProto, name: str) ->
     except KeyError:
         pass
     if not name:
-        raise SchemaError(f"of several messages: set the source's `message`, {', '.join(names)}")
-    raise SchemaError(f"without a message {name}; {nearest_name(name, names)}")
+        raise SchemaError(f"of several messages: set `message` to one of {', '.join(names)}")
+    spelled = names if "." in name else [each.rpartition(".")[2] for each in names]
+    raise SchemaError(f"without a message {name}; {nearest_name(name, spelled)}")
 
 
 def _message_names(prefix: str, messages: Any) -> Any:

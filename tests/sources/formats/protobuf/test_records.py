@@ -91,8 +91,9 @@ def test_the_only_message_of_a_file_needs_no_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message", "words"),
     [
-        (ORDERS, "", "set the source's `message`, venue.Level, venue.Order"),
+        (ORDERS, "", "set `message` to one of venue.Level, venue.Order"),
         (ORDERS, "venue.Trad", "did you mean venue.Trade?"),
+        (ORDERS, "Trad", "did you mean Trade?"),
         ("message {", "", "orders.proto is no Protobuf schema: orders.proto:1"),
     ],
 )
