@@ -395,13 +395,32 @@ def schema(asyncapi: Annotated[bool, typer.Option(help="the AsyncAPI document")]
 @app.command(name="check-config")
 def check_config(
     config: Annotated[Path | None, typer.Argument(help="configuration, TOML")] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="try the field maps of this file on records")
+    ] = None,
+    sample: Annotated[
+        list[str] | None, typer.Option(help="with --map: a file to try; else those that it names")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Read the configuration as the sidecar would, and say what is wrong with it."""
-    from monitor.plugins import detector_factories
+    """Read the configuration as the sidecar would, and say what is wrong with it.
 
-    loaded, console = _load(config, None), Console(json)
+    With --map: what the first records of each source become, and why others do not.
+    """
+    from monitor.plugins import detector_factories
+    from monitor.sources.registry import make_registry
+    from monitor.sources.translators import make_translator
+
+    console = Console(json)
+    if map_file is not None:
+        from replay.commands import try_map
+
+        console.result(try_map(map_file, sample or [], console))
+        return
+    loaded = _load(config, None)
     detector_factories(loaded.streams)
+    for name, source in loaded.source.items():
+        make_translator(name, source, make_registry(loaded.schema_registry))
     fingerprint = loaded.engine().fingerprint()
     console.say(f"the configuration is sound (settings {fingerprint})")
     console.result({"ok": True, "settings": fingerprint})

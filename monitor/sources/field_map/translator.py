@@ -101,6 +101,8 @@ class FieldMapTranslator:
         return [{**row, **member} for member in members]
 
     def _translate_flat(self, rows: Sequence[Row | UnreadableError]) -> list[Translation]:
+        if self._constant is not None and all(type(row) is dict for row in rows):
+            return self._maps[self._constant].translate(rows)  # type: ignore[arg-type]
         of_kind, out = self._sort(rows)
         for kind, index in of_kind.items():
             results = self._maps[kind].translate([rows[i] for i in index])  # type: ignore[misc]
@@ -207,20 +209,18 @@ class KindMap:
         except UnreadableError:
             return [self._translate_one(row) for row in rows]
         keys: Sequence[str] = [""] * len(rows) if self._key is None else columns[self._key]
+        texts = map("".join, zip(*columns, strict=True))
+        kind, head, first = self._kind, self._head, self._key_head + 1
         return [
-            self._finish(key, pieces)
-            for key, pieces in zip(keys, zip(*columns, strict=True), strict=True)
+            Translation(((kind, key[first:-1], f"{head}{text}}}".encode()),))
+            if "\\" not in key
+            else self._finish(key, text)
+            for key, text in zip(keys, texts, strict=True)
         ]
 
-    def _finish(self, key: str, pieces: Sequence[str]) -> Translation:
-        record = f"{self._head}{''.join(pieces)}}}".encode()
-        return Translation(((self._kind, self._key_text(key), record),))
-
-    def _key_text(self, piece: str) -> str:
-        text = piece[self._key_head + 1 : -1]
-        if "\\" in text:
-            text = msgspec.json.decode(piece[self._key_head :])
-        return text
+    def _finish(self, key: str, text: str) -> Translation:
+        name = msgspec.json.decode(key[self._key_head :]) if key else ""
+        return Translation(((self._kind, name, f"{self._head}{text}}}".encode()),))
 
     def _translate_one(self, row: Row) -> Translation:
         pieces: list[str] = []
@@ -229,7 +229,8 @@ class KindMap:
                 pieces.append(reader.render(reader.get(row)))
             except UnreadableError as error:
                 return Translation(refused=self._first_error(pieces, error))
-        return self._finish("" if self._key is None else pieces[self._key], pieces)
+        key = "" if self._key is None else pieces[self._key]
+        return self._finish(key, "".join(pieces))
 
     def _first_error(self, before: list[str], error: UnreadableError) -> UnreadableError:
         """What the contract has against the fields before the one with `error`; else `error`."""
