@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from monitor.sources.registry import (
     make_registry,
 )
 from monitor.sources.settings import SourceSettings
+from monitor.sources.translators import make_translator
 from tests.schema_registry import Apicurio, StandIn
 from tests.sources.formats.protobuf.schemas import ORDERS, classes
 
@@ -254,3 +256,14 @@ def test_it_is_a_table_of_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text('[schema_registry]\nurl = "http://127.0.0.1:8081"\n')
     assert load(tmp_path / "c.toml").schema_registry.url == "http://127.0.0.1:8081"
     assert make_registry(load().schema_registry) is None
+
+
+def test_the_configuration_of_the_page_is_one(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "avro-and-protobuf.md"
+    block = page.read_text().partition("    [schema_registry]\n")[2].partition("\n\nThe values")[0]
+    (tmp_path / "secret").write_text("s3cret")
+    text = textwrap.dedent("    [schema_registry]\n" + block)
+    text = text.replace("/run/secrets/registry", str(tmp_path / "secret"))
+    (tmp_path / "c.toml").write_text(text)
+    config = load(tmp_path / "c.toml")
+    make_translator("orders", config.source["orders"], make_registry(config.schema_registry))
