@@ -25,7 +25,7 @@ from monitor.core.settings import DEFAULT_STREAMS, EngineSettings, Seconds, Stri
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 from monitor.security import KafkaSecurity
 from monitor.sources.registry import SchemaRegistrySettings
-from monitor.sources.settings import SourceSettings
+from monitor.sources.settings import SourceSettings, anchor_schema_files
 
 FILE_BYTES_MAX = 1 << 20
 LINE_MAX = 4_096
@@ -226,9 +226,11 @@ def _read_file(path: Path | None) -> dict[str, Any]:
     if max(map(len, text.splitlines()), default=0) > LINE_MAX:
         raise ConfigError(f"{path} has a line of over {LINE_MAX} characters: break it up")
     try:
-        return tomllib.loads(text)
+        values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {reason_unread(error)}") from error
+    anchor_schema_files(values, path.parent)
+    return values
 
 
 def _error_text(fault: Any, origins: Origins) -> str:
