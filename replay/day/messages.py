@@ -9,6 +9,7 @@ from itertools import count, pairwise
 
 import numpy as np
 
+from monitor.core.contract.keys import key_column
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.codec import encode
@@ -60,8 +61,7 @@ def chunks(day: Day, speed: float | None = None) -> Iterator[MessageChunk]:
 
 def _split_batch(batch: Batch, high: int, span_ns: int) -> Iterator[MessageChunk]:
     """A batch in pieces of `span_ns`; `high`: the highest event time of its partition before it."""
-    # Messages of collateral are keyed by account, all others by symbol.
-    column = "account" if batch.kind == "collateral" else "symbol"
+    column = key_column(batch.kind)
     names = batch.texts[column].to_strings() if column in batch.texts else [None] * len(batch)
     keys: list[bytes | None] = [None if name is None else name.encode() for name in names]
     keys += [None] * len(batch.refused)
