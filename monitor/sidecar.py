@@ -268,7 +268,7 @@ class Sidecar:
         }
         intake = next((s for s in self.sessions() if isinstance(s, IntakeSession)), None)
         if intake is not None:
-            document["sources"] = intake.document()
+            document["intake"] = intake.document()
         venue = self.venue_session()
         if venue is None:
             return document

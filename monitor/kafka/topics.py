@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
@@ -32,6 +34,8 @@ SNAPSHOTS = {
 REPORTS = {"retention.ms": str(7 * DAY_MS), "max.message.bytes": str(RECORD_LIMIT)}
 """The venue stage reads reports again from its last snapshot on: seconds ago where it runs, and up
 to seven days ago where nobody ran it."""
+
+VISIBLE_TRIES, VISIBLE_S = 50, 0.1
 
 
 def sidecar_topics(config: Config, partitions: int) -> dict[str, NewTopic]:
@@ -91,7 +95,20 @@ async def create(clients: Clients, wanted: dict[str, NewTopic]) -> list[str]:
             if code and error is not TopicAlreadyExistsError:
                 why = next((text for text in rest if text), error.__name__)
                 raise BrinkwatchError(f"the topic {name} cannot be created: {why}")
-        return [topic.name for topic in missing]
+        names = [topic.name for topic in missing]
+        await _wait_for(admin, names)
+        return names
+
+
+async def _wait_for(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Until the brokers name the topics to their clients, which is soon after they are created.
+
+    A member that joins its group before has no partition until its next look, minutes later.
+    """
+    for _ in range(VISIBLE_TRIES):
+        if set(names) <= (await partition_counts(admin)).keys():
+            return
+        await asyncio.sleep(VISIBLE_S)
 
 
 async def create_inputs(clients: Clients, config: Config) -> list[str]:

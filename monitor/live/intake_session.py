@@ -203,12 +203,14 @@ class IntakeSession:
         return ""
 
     def document(self) -> dict[str, Any]:
-        """What /state shows of each source: records by outcome, and the words that are skipped."""
-        skipped = self._state.skipped
-        return {
-            name: {**self._state.counts.get(name, {}), "skipped_words": skipped.get(name, {})}
+        """What /state shows: of each source its records by outcome, and the words that are skipped;
+        whether the feed has ended."""
+        counts, words = self._state.counts, self._state.skipped
+        sources = {
+            name: {**counts.get(name, {}), "skipped_words": words.get(name, {})}
             for name in self._sources.values()
         }
+        return {"sources": sources, "ended": self._state.is_ended}
 
     async def turn(self, is_stopping: Callable[[], bool] = lambda: False) -> None:
         """Poll once, translate what came, write what is due, and commit if it is time.
