@@ -1,0 +1,51 @@
+"""Which translator a source has: that of its field map, or a venue's adapter."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from monitor.errors import ConfigError, nearest_name
+from monitor.sources.adapter_lines import AdapterTranslator
+from monitor.sources.field_map.translator import FieldMapTranslator
+from monitor.sources.formats.base import FORMATS
+from monitor.sources.settings import SourceSettings
+from monitor.venues.adapter import LineAdapter, OptionError, VenueAdapter
+
+PARQUET = "parquet"
+
+
+def make_translator(name: str, settings: SourceSettings) -> FieldMapTranslator | AdapterTranslator:
+    """The translator of the source called `name`, as the configuration has it.
+
+    Raises `ConfigError` that says where the settings are wrong and how to mend them.
+    """
+    if settings.format in (*FORMATS, PARQUET):
+        return FieldMapTranslator(name, settings)
+    adapter = make_adapter(name, settings)
+    if not isinstance(adapter, LineAdapter):
+        raise ConfigError(
+            f"source.{name}.format: {settings.format} is read from whole files only: "
+            f"brinkwatch import {settings.format} FILE... OUT"
+        )
+    return AdapterTranslator(adapter)
+
+
+def make_adapter(name: str, settings: SourceSettings) -> VenueAdapter:
+    """The venue's adapter that a source names as its format; raises `ConfigError`."""
+    installed = {entry.name: entry for entry in entry_points(group="brinkwatch.venues")}
+    if settings.format not in installed:
+        names = [*FORMATS, PARQUET, *sorted(installed)]
+        raise ConfigError(
+            f"source.{name}.format: no format {settings.format!r}; "
+            f"{nearest_name(settings.format, names)}"
+        )
+    if settings.kind is not None or settings.fields or settings.by_kind:
+        raise ConfigError(
+            f"source.{name}: {settings.format} knows its venue's records: take kind, fields and "
+            "by_kind out"
+        )
+    try:
+        adapter: VenueAdapter = installed[settings.format].load()({})
+    except OptionError as error:
+        raise ConfigError(f"source.{name}: {error}") from None
+    return adapter
