@@ -36,10 +36,8 @@ from monitor.kafka.source_positions import SourcePositions
 from monitor.kafka.transactions import TIMEOUT_MS, transactional_id
 from monitor.live.owner_session import PING_AFTER_S, Setup
 from monitor.sources.acceptance import SourceBatch, SourceRecord, judge
-from monitor.sources.canonical import CanonicalTranslator
 from monitor.sources.merge import TimeMerge
-from monitor.sources.settings import SourceSettings
-from monitor.sources.translation import Translator
+from monitor.sources.translators import make_translator
 
 OWNER = "intake"
 LINGER_S = 0.1
@@ -72,7 +70,8 @@ class IntakeSession:
         self._sources = {source.topic: name for name, source in setup.config.sources.items()}
         """Names by topic."""
         self._translators = {
-            source.topic: make_translator(source) for source in setup.config.sources.values()
+            source.topic: make_translator(name, source)
+            for name, source in setup.config.sources.items()
         }
         self._venue = Clients(setup.config.kafka, of_venue=True)
         self.log = structlog.get_logger().bind(owner=OWNER)
@@ -411,8 +410,3 @@ class IntakeSession:
         counts = await topics.source_partitions(self._venue, self.setup.config)
         if counts != self._partitions:
             raise KafkaError(f"the sources had {self._partitions} partitions and have {counts} now")
-
-
-def make_translator(source: SourceSettings) -> Translator:
-    """What turns the records of a source into the contract's."""
-    return CanonicalTranslator(source.kind if isinstance(source.kind, str) else None)

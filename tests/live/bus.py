@@ -9,13 +9,15 @@ import uuid
 import zlib
 from collections import Counter
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from monitor.config import Config, load
-from monitor.core.decode.codec import encode
+from monitor.core.decode.codec import decode, encode
 from replay.day import Day
 from tests.live.helpers import configuration, read_records
 
@@ -29,15 +31,84 @@ STEP_S = 0.05
 """Of wall-clock time, between two sends."""
 
 
+WORDS = {"order": "NEW", "cancel": "CXL", "fill": "TRADE"}
+SIDES = {"buy": 1, "sell": 2}
+CONTRACT = Decimal("0.001")
+"""Base units of one contract."""
+SOURCES: dict[str, dict[str, Any]] = {
+    "marks": {
+        "kind": "mark",
+        "fields": {
+            "ts": {"field": "t", "unit": "ns"},
+            "symbol": "s",
+            "mark": "m.price",
+            "index": "m.index",
+            **{name: name for name in ("last", "funding_rate", "funding_interval_s")},
+            "open_interest": "oi",
+            "sources": {
+                "field": "sources",
+                "each": {"name": "name", "price": "price", "ts": {"field": "ts", "unit": "ns"}},
+            },
+        },
+    },
+    "flow": {
+        "kind": {"field": "type", "words": {word: kind for kind, word in WORDS.items()}},
+        "fields": {
+            "ts": {"field": "transact_time", "unit": "ns"},
+            "symbol": "instrument.id",
+            "side": {"field": "side", "words": {str(n): side for side, n in SIDES.items()}},
+            "price": "px",
+            "quantity": {"field": "contracts", "times": str(CONTRACT)},
+            "account": "member",
+            "order_id": "id",
+        },
+        "by_kind": {
+            "order": {name: name for name in ("action", "replaces", "reduce_only")},
+            "cancel": {"reason": "reason", "placed_ts": {"field": "placed_ts", "unit": "ns"}},
+            "fill": {name: name for name in ("trade_id", "fee", "liquidity", "cause")},
+        },
+    },
+    "rest": {"format": "canonical"},
+}
+"""The field maps: orders, cancels and fills in one topic and in the venue's own words."""
+
+
+def in_own_words(record: dict[str, Any]) -> dict[str, Any]:
+    """A canonical record as the venue writes it."""
+    given = dict(record)
+    kind = given["kind"]
+    if kind == "mark":
+        del given["kind"]
+        price = {"price": given.pop("mark"), "index": given.pop("index", None)}
+        at = {"t": str(given.pop("ts")), "s": given.pop("symbol"), "m": price}
+        return {**at, "oi": given.pop("open_interest", None), **given}
+    if kind not in WORDS:
+        return given
+    contracts = (Decimal(given.pop("quantity")) / CONTRACT).normalize()
+    own = {
+        "type": WORDS[given.pop("kind")],
+        "transact_time": given.pop("ts"),
+        "instrument": {"id": given.pop("symbol"), "currency": "USD"},
+        "side": SIDES[given.pop("side")],
+        "px": given.pop("price", None),
+        "contracts": f"{contracts:f}",
+        "member": given.pop("account"),
+        "id": given.pop("order_id"),
+    }
+    return {**own, **given}
+
+
 @dataclass(frozen=True)
 class BusRecord:
-    """A record of a day, as it lies on the bus. place: topic (of `LAYOUT`) and partition."""
+    """A record of a day, as it lies on the bus. place: topic (of `LAYOUT`) and partition; raw: in
+    the venue's words; canonical: in those of the contract."""
 
     ts: int
     kind: str
     place: tuple[str, int]
     key: bytes
     raw: bytes
+    canonical: bytes
 
 
 def bus_records(day: Day) -> list[BusRecord]:
@@ -53,8 +124,8 @@ def bus_records(day: Day) -> list[BusRecord]:
     for number, (ts, kind, raw) in enumerate(sorted(rows, key=lambda row: row[0])):
         topic, partitions = topic_of[kind]
         key = b"id-%d" % number
-        raw = json.dumps({"kind": kind, **json.loads(raw)}).encode()
-        records.append(BusRecord(ts, kind, (topic, zlib.crc32(key) % partitions), key, raw))
+        own = json.dumps(in_own_words(json.loads(raw))).encode()
+        records.append(BusRecord(ts, kind, (topic, zlib.crc32(key) % partitions), key, own, raw))
     return records
 
 
@@ -70,7 +141,7 @@ def bus_configuration(address: str, **kafka: Any) -> tuple[str, Config]:
     """The prefix of the bus's topics, and settings that read it."""
     own = uuid.uuid4().hex[:8]
     config = configuration(address, silence_s=0.3, **kafka)
-    return own, with_bus(config, own, **{topic: {"format": "canonical"} for topic in LAYOUT})
+    return own, with_bus(config, own, **SOURCES)
 
 
 async def create_bus(address: str, own: str) -> None:
@@ -106,9 +177,11 @@ async def write_bus(
 
 
 async def rekeyed(address: str, config: Config) -> Counter[tuple[str, bytes]]:
-    """Kind and value of every record in the topics of the contract."""
+    """Kind and canonical JSON of every record in the topics of the contract."""
     found: Counter[tuple[str, bytes]] = Counter()
     for kind, topic in config.topics.items():
         for partition in range(config.kafka.partitions):
-            found.update((kind, r.value) for r in await read_records(address, topic, partition))
+            raws = [record.value for record in await read_records(address, topic, partition)]
+            batch = decode(kind, topic, partition, np.arange(len(raws)), raws)
+            found.update((kind, raw) for raw in encode(batch) if len(batch))
     return found
