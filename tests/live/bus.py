@@ -129,10 +129,13 @@ def bus_records(day: Day) -> list[BusRecord]:
     return records
 
 
-def with_bus(config: Config, own: str, **sources: Any) -> Config:
+def with_bus(
+    config: Config, own: str, kafka: dict[str, Any] | None = None, **sources: Any
+) -> Config:
     """The same settings with these sources, whose topics begin with `own`, and input topics of its
-    own."""
+    own; `kafka`: other settings of Kafka."""
     data = config.model_dump(exclude={"source"})
+    data["kafka"] = kafka or data["kafka"]
     data["topics"] = {kind: f"{own}.in.{kind}" for kind in config.topics}
     return load(None, **data, source={n: {"topic": f"{own}.{n}", **s} for n, s in sources.items()})
 
