@@ -38,7 +38,7 @@ from monitor.core.contract.alert import Alert
 from monitor.core.contract.outputs import MarketBandsRecord, VenueBandsRecord
 from monitor.core.margin.calculator import solve
 from monitor.core.margin.calculator_input import MarginInputError
-from monitor.errors import ConfigError
+from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
 from replay import commands
 from replay.day import Day
@@ -48,10 +48,10 @@ from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import SimulatedDay, simulate
 
 __all__ = [
-    "Alert", "AlertFilter", "Alerts", "Bands", "Config", "ConfigError", "Day", "MarginAnswer",
-    "MarginInputError", "MarketBandsRecord", "PositionPrices", "Replay", "ReplayOptions",
-    "ReplaySummary", "SimulatedDay", "SimulationSettings", "VenueBandsRecord", "margin",
-    "open_day", "replay", "simulate",
+    "Alert", "AlertFilter", "Alerts", "Bands", "BrinkwatchError", "Config", "ConfigError", "Day",
+    "MarginAnswer", "MarginInputError", "MarketBandsRecord", "PositionPrices", "Replay",
+    "ReplayOptions", "ReplaySummary", "SimulatedDay", "SimulationSettings", "VenueBandsRecord",
+    "import_map", "margin", "open_day", "replay", "simulate",
 ]  # fmt: skip
 
 BandsRecord = MarketBandsRecord | VenueBandsRecord
@@ -62,6 +62,18 @@ Item = TypeVar("Item")
 def open_day(path: Path | str) -> Day:
     """The recorded day in the folder `path`; raises `ConfigError` where it is none."""
     return commands.open_day(Path(path))
+
+
+def import_map(map_file: Path | str, out: Path | str, files: Sequence[Path | str] = ()) -> Day:
+    """The recorded day `out` of a venue's own files, by the field map in `map_file`.
+
+    files: paths, patterns or URIs; without them those that the map names. Raises `ConfigError` for
+    a wrong map and for files that are not there, `BrinkwatchError` where (nearly) nothing is as the
+    map says.
+    """
+    path = Path(map_file)
+    commands.write_mapped_day(path, [*map(str, files)], Path(out))
+    return open_day(out)
 
 
 def replay(

@@ -152,21 +152,34 @@ def simulate(
 
 @app.command(name="import")
 def import_(
-    venue: Annotated[str, typer.Argument(help="canonical, dydx, bitstamp, lobster, …")],
-    paths: Annotated[list[Path], typer.Argument(help="the feed's files, then the folder to make")],
+    venue: Annotated[str, typer.Argument(help="canonical, dydx, bitstamp, lobster, …, or map")],
+    paths: Annotated[list[str], typer.Argument(help="the feed's files, then the folder to make")],
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="for map: how the files are written, TOML")
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the venue, as date=2012-06-21")
     ] = None,
     json: Json = False,
 ) -> None:
-    """A venue's recorded feed becomes a recorded day."""
+    """A venue's recorded feed becomes a recorded day.
+
+    `import map` reads files in a form of your own, as a field map says: CSV, JSON lines, Parquet,
+    Avro or Protobuf (docs/field-map.md). Without files it reads those that the map names.
+    """
     from replay import commands
 
+    if (venue == "map") != (map_file is not None):
+        raise ConfigError("import map FILE... OUT --map FILE.toml: both, or neither")
+    if map_file is not None:
+        console = Console(json)
+        console.result(commands.import_mapped(paths[:-1], Path(paths[-1]), map_file, console))
+        return
     if len(paths) < 2:
         raise ConfigError("import needs at least one FILE and then the folder to make, OUT")
     options = parse_options(option or [])
-    console = Console(json)
-    console.result(commands.import_feed(venue, paths[:-1], paths[-1], options, console))
+    console, (*files, out) = Console(json), map(Path, paths)
+    console.result(commands.import_feed(venue, files, out, options, console))
 
 
 @app.command()
@@ -400,13 +413,32 @@ def schema(asyncapi: Annotated[bool, typer.Option(help="the AsyncAPI document")]
 @app.command(name="check-config")
 def check_config(
     config: Annotated[Path | None, typer.Argument(help="configuration, TOML")] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="try the field maps of this file on records")
+    ] = None,
+    sample: Annotated[
+        list[str] | None, typer.Option(help="with --map: a file to try; else those that it names")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Read the configuration as the sidecar would, and say what is wrong with it."""
-    from monitor.plugins import detector_factories
+    """Read the configuration as the sidecar would, and say what is wrong with it.
 
-    loaded, console = _load(config, None), Console(json)
+    With --map: what the first records of each source become, and why others do not.
+    """
+    from monitor.plugins import detector_factories
+    from monitor.sources.registry import make_registry
+    from monitor.sources.translators import make_translator
+
+    console = Console(json)
+    if map_file is not None:
+        from replay.commands import try_map
+
+        console.result(try_map(map_file, sample or [], console))
+        return
+    loaded = _load(config, None)
     detector_factories(loaded.streams)
+    for name, source in loaded.source.items():
+        make_translator(name, source, make_registry(loaded.schema_registry))
     fingerprint = loaded.engine().fingerprint()
     console.say(f"the configuration is sound (settings {fingerprint})")
     console.result({"ok": True, "settings": fingerprint})

@@ -14,7 +14,8 @@ from monitor.core.contract.events import CONTROL_TOPIC, TOPICS
 from monitor.core.settings import EngineSettings, Seconds, StrictModel
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 from monitor.security import KafkaSecurity
-from monitor.sources.settings import SourceSettings
+from monitor.sources.registry import SchemaRegistrySettings
+from monitor.sources.settings import SourceSettings, anchor_schema_files
 from monitor.sources.start import EARLIEST, LATEST, start_time_ms
 
 FILE_BYTES_MAX = 1 << 20
@@ -117,8 +118,9 @@ class Config(EngineSettings, BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     http: HttpSettings = HttpSettings()
     state: StateSettings = StateSettings()
-    source: dict[str, SourceSettings] = {}
-    """How a venue writes its records, where they are not the contract's; by a name of one's own."""
+    source: dict[str, SourceSettings] = Field(default_factory=dict)
+    """The field maps of the venue's topics or files, by names of your choice."""
+    schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
 
     @property
     def sources(self) -> dict[str, SourceSettings]:
@@ -191,6 +193,7 @@ def load(path: Path | None = None, **overrides: Any) -> Config:
     if path is not None:
         try:
             from_file = tomllib.loads(_read_lines(path))
+            anchor_schema_files(from_file, path.parent)
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"{path} is not TOML: {reason_unread(error)}") from error
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from monitor.sources.translation import Translation
 from monitor.venues.adapter import LineAdapter
@@ -23,6 +23,15 @@ class AdapterTranslator:
         """What each line makes. A line without records is skipped under the adapter's words for
         it."""
         return [self._translate_line(raw) for raw in raws]
+
+    @property
+    def notes(self) -> Mapping[str, int]:
+        """What else the adapter noticed: a sentence, and how often."""
+        return self._adapter.notes
+
+    def guess_kind(self, raw: bytes) -> str | None:
+        """The kind that an unreadable line was meant to be, where a quick look shows it."""
+        return self._adapter.guess_kind(raw)
 
     def _translate_line(self, raw: bytes) -> Translation:
         try:

@@ -12,6 +12,7 @@ from monitor.errors import ConfigError, nearest_name
 from monitor.sources.field_map.contract_fields import ABOUT, LISTS, Member, contract_fields
 from monitor.sources.field_map.readers import ReaderMaker
 from monitor.sources.field_map.values import OTHER
+from monitor.sources.formats.base import FORMATS
 from monitor.sources.settings import FieldRule, Kind, SourceSettings
 from monitor.venues.parse import UnreadableError
 
@@ -33,6 +34,12 @@ def check_source(name: str, settings: SourceSettings) -> None:
         if extra not in settings.kinds:
             named = ", ".join(settings.kinds)
             raise ConfigError(f"{where}.by_kind.{extra}: the source's records are {named} only")
+    if settings.topic and settings.format not in FORMATS:
+        mend = "give files = [ … ] instead of a topic"
+        raise ConfigError(f"{where}: {settings.format} is a format of files: {mend}")
+    if settings.topic and settings.format == "csv" and not settings.csv.columns:
+        mend = "name its columns by csv = { columns = [ … ] }"
+        raise ConfigError(f"{where}: the records of a topic have no header: {mend}")
     _check_names(where, settings)
     for one in settings.kinds:
         _check_kind(where, settings, one)

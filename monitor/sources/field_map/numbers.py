@@ -74,6 +74,15 @@ class NumberChange:
     """The paths of the sign's word and of the divisor, for sentences."""
     is_absent: Callable[[Any], bool]
 
+    @property
+    def is_factor(self) -> bool:
+        """Whether it is one factor, the same for all, and nothing else."""
+        return [*self.factors] == [OTHER] and not (self.absolute or self.signs or self.names[1])
+
+    def multiply(self, number: Any, symbol: str | None) -> str:
+        """The text of the number times its factor; raises `UnreadableError`."""
+        return self.apply((number, symbol, None, None))
+
     def apply(self, parts: tuple[Any, Any, Any, Any]) -> str:
         """The text of the changed number; raises `UnreadableError`."""
         number, symbol, sign, over = parts

@@ -37,7 +37,7 @@ from monitor.venues.parse import UnreadableError
 Render = Callable[[Any], str]
 
 CACHE_MAX = 65_536
-"""Texts of a field whose pieces are kept; when there are more, all are dropped."""
+"""Values of a field whose pieces are kept."""
 _FLAGS = {
     word: flag
     for flag, names in (("true", "true 1 yes y t"), ("false", "false 0 no n f"))
@@ -177,7 +177,8 @@ class ReaderMaker:
 
     def _text(self, column: Column, rule: FieldRule) -> _Parts:
         head = _head(column)
-        return self._raw(rule, words=True), lambda value: head + quote(text_of(value)), _cached
+        fast = _fast_text(head, self._absent_chars_max)
+        return self._raw(rule, words=True), lambda value: head + quote(text_of(value)), fast
 
     def _choice(self, column: Column, rule: FieldRule) -> _Parts:
         """Of an enumeration or a flag: words of the rule, or the contract's own."""
@@ -207,8 +208,10 @@ class ReaderMaker:
         finish = _whole_number if column.type == "count" else str
         change = self._change(rule)
         if change is None:
-            fast = _fast_count(head) if column.type == "count" else _fast_number(head)
+            fast = _fast_count(head) if column.type == "count" else _cached
             return raw, lambda value: head + finish(numbers.number_text(value)), fast
+        if change.is_factor:
+            return raw, lambda value: head + finish(change.multiply(value, None)), _cached
         symbol = self._symbol if isinstance(rule.times, dict) else get_nothing
         sign = self._get(rule.sign.field) if rule.sign else get_nothing
         over = self._get(rule.over) if rule.over else get_nothing
@@ -273,26 +276,30 @@ def _plain(render: Render) -> Render:
 
 
 def _cached(render: Render) -> Render:
-    pieces: dict[str, str] = {}
+    """Keeps the pieces of the first values; a flag is no key, for it equals 0 or 1."""
+    pieces: dict[str | int, str] = {}
 
     def render_cached(value: Any) -> str:
-        if type(value) is not str:
+        if type(value) is not str and type(value) is not int:
             return render(value)
         piece = pieces.get(value)
         if piece is None:
-            if len(pieces) >= CACHE_MAX:
-                pieces.clear()
-            piece = pieces[value] = render(value)
+            piece = render(value)
+            if len(pieces) < CACHE_MAX:
+                pieces[value] = piece
         return piece
 
     return render_cached
 
 
-def _fast_number(head: str) -> Callable[[Render], Render]:
-    plain = numbers.PLAIN
-
+def _fast_text(head: str, absent_chars_max: int) -> Callable[[Render], Render]:
     def wrap(render: Render) -> Render:
-        return lambda value: head + value if type(value) is str and plain(value) else render(value)
+        def render_text(value: Any) -> str:
+            if type(value) is str and len(value) > absent_chars_max and _SAFE(value):
+                return f'{head}"{value}"'
+            return render(value)
+
+        return _cached(render_text)
 
     return wrap
 

@@ -14,12 +14,15 @@ from typing import Any
 import msgspec
 
 from monitor.core.decode.validate import preview, validate_record
+from monitor.errors import ConfigError
 from monitor.sources.field_map.checks import check_source
 from monitor.sources.field_map.contract_fields import LISTS, TERMS, contract_fields
 from monitor.sources.field_map.lists import make_list_reader
 from monitor.sources.field_map.readers import FieldReader, ReaderMaker
 from monitor.sources.field_map.values import OTHER, get_nothing, get_path, text_of
-from monitor.sources.formats.base import Row, make_format
+from monitor.sources.formats.base import RecordFormat, Row, make_format
+from monitor.sources.formats.csv_lines import CsvLines
+from monitor.sources.formats.schemas import SchemaStore
 from monitor.sources.settings import Kind, SourceSettings
 from monitor.sources.translation import Translation
 from monitor.venues.parse import UnreadableError
@@ -30,14 +33,20 @@ SKIPPED_NAME_MAX = 40
 class FieldMapTranslator:
     """Turns records of one source into the contract's, by its map.
 
-    name: the source's, for errors. Raises `ConfigError` where the map is not right.
+    name: the source's, for errors. registry: has the schemas of Avro and Protobuf. Raises
+    `ConfigError` where the map is not right.
     """
 
-    def __init__(self, name: str, settings: SourceSettings) -> None:
+    def __init__(
+        self, name: str, settings: SourceSettings, registry: SchemaStore | None = None
+    ) -> None:
         check_source(name, settings)
         assert settings.kind is not None
-        self._format = make_format(settings) if settings.format != "parquet" else None
-        self._unpack = get_path(settings.unpack) if settings.unpack else None
+        self.settings = settings
+        self._registry = registry
+        self._name = name
+        self._format = self._make_format() if settings.topic else None
+        self._list = get_path(settings.unpack) if settings.unpack else None
         self._maps = {kind: KindMap(settings, kind) for kind in settings.kinds}
         self._constant = settings.kind.value
         self._kind_field = settings.kind.field
@@ -54,12 +63,25 @@ class FieldMapTranslator:
 
     def translate(self, raws: Sequence[bytes]) -> list[Translation]:
         """What each record makes; `raws` as on a bus, in the format of the source."""
-        assert self._format is not None, "Parquet files are tables, not records"
-        return self.translate_rows(self._format.read(raws))
+        return self.translate_rows(self.record_format().read(raws))
+
+    def record_format(self, columns: Sequence[str] = ()) -> RecordFormat:
+        """What reads the bytes of records; `columns`: of a CSV file's header."""
+        if columns:
+            return CsvLines(self.settings, columns)
+        if self._format is None:
+            self._format = self._make_format()
+        return self._format
+
+    def _make_format(self) -> RecordFormat:
+        try:
+            return make_format(self.settings, self._registry)
+        except ConfigError as error:
+            raise ConfigError(f"source.{self._name}: {error}") from None
 
     def translate_rows(self, rows: Sequence[Row | UnreadableError]) -> list[Translation]:
         """What each row makes; of a record that is no row, why."""
-        if self._unpack is None:
+        if self._list is None:
             return self._translate_flat(rows)
         members = [self._members(row) for row in rows]
         flat = iter(self._translate_flat([member for group in members for member in group]))
@@ -69,8 +91,8 @@ class FieldMapTranslator:
         """The records that a row holds in a list, each with what stands around the list."""
         if isinstance(row, UnreadableError):
             return [row]
-        assert self._unpack is not None
-        members = self._unpack(row)
+        assert self._list is not None
+        members = self._list(row)
         if self._is_absent(members):
             return [row]  # a message of another form, such as a heartbeat: its kind decides
         if not isinstance(members, list) or not all(isinstance(m, dict) for m in members):
@@ -79,6 +101,8 @@ class FieldMapTranslator:
         return [{**row, **member} for member in members]
 
     def _translate_flat(self, rows: Sequence[Row | UnreadableError]) -> list[Translation]:
+        if self._constant is not None and all(type(row) is dict for row in rows):
+            return self._maps[self._constant].translate(rows)  # type: ignore[arg-type]
         of_kind, out = self._sort(rows)
         for kind, index in of_kind.items():
             results = self._maps[kind].translate([rows[i] for i in index])  # type: ignore[misc]
@@ -92,11 +116,26 @@ class FieldMapTranslator:
         """Where the source has a field of the contract, for sentences."""
         return self._maps[kind].origins.get(field) if kind in self._maps else None  # type: ignore[index]
 
-    def paths(self) -> dict[str, dict[str, tuple[str, ...]]]:
-        """The paths that each field reads, by kind and field; the kind's own under its name."""
-        paths = {"kind": {"kind": (self._kind_field,)}} if self._kind_field else {}
-        of_kinds = {kind: {r.name: r.paths for r in m.readers} for kind, m in self._maps.items()}
-        return {**paths, **of_kinds}
+    def paths(self) -> dict[str, str]:
+        """Every path that the map reads, and the field that it is for; of a list its own only."""
+        paths = {self._kind_field: "kind"} if self._kind_field else {}
+        for kind_map in self._maps.values():
+            for reader in kind_map.readers:
+                some = reader.paths[:1] if reader.name in LISTS else reader.paths
+                paths |= {path: reader.name for path in some if path not in paths}
+        return paths
+
+    def present_paths(self, rows: Sequence[Row], paths: Sequence[str]) -> list[str]:
+        """Those of `paths` at which one of the rows has something."""
+        unpacked = self.unpack(rows)
+        getters = [(path, get_path(path)) for path in paths]
+        return [p for p, get in getters if any(get(row) is not None for row in unpacked)]
+
+    def unpack(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """The records in the rows' lists, where the map says that they are in one."""
+        if self._list is None:
+            return rows
+        return [m for row in rows for m in self._members(row) if isinstance(m, dict)]
 
     def _sort(
         self, rows: Sequence[Row | UnreadableError]
@@ -170,20 +209,18 @@ class KindMap:
         except UnreadableError:
             return [self._translate_one(row) for row in rows]
         keys: Sequence[str] = [""] * len(rows) if self._key is None else columns[self._key]
+        texts = map("".join, zip(*columns, strict=True))
+        kind, head, first = self._kind, self._head, self._key_head + 1
         return [
-            self._finish(key, pieces)
-            for key, pieces in zip(keys, zip(*columns, strict=True), strict=True)
+            Translation(((kind, key[first:-1], f"{head}{text}}}".encode()),))
+            if "\\" not in key
+            else self._finish(key, text)
+            for key, text in zip(keys, texts, strict=True)
         ]
 
-    def _finish(self, key: str, pieces: Sequence[str]) -> Translation:
-        record = f"{self._head}{''.join(pieces)}}}".encode()
-        return Translation(((self._kind, self._key_text(key), record),))
-
-    def _key_text(self, piece: str) -> str:
-        text = piece[self._key_head + 1 : -1]
-        if "\\" in text:
-            text = msgspec.json.decode(piece[self._key_head :])
-        return text
+    def _finish(self, key: str, text: str) -> Translation:
+        name = msgspec.json.decode(key[self._key_head :]) if key else ""
+        return Translation(((self._kind, name, f"{self._head}{text}}}".encode()),))
 
     def _translate_one(self, row: Row) -> Translation:
         pieces: list[str] = []
@@ -192,7 +229,8 @@ class KindMap:
                 pieces.append(reader.render(reader.get(row)))
             except UnreadableError as error:
                 return Translation(refused=self._first_error(pieces, error))
-        return self._finish("" if self._key is None else pieces[self._key], pieces)
+        key = "" if self._key is None else pieces[self._key]
+        return self._finish(key, "".join(pieces))
 
     def _first_error(self, before: list[str], error: UnreadableError) -> UnreadableError:
         """What the contract has against the fields before the one with `error`; else `error`."""

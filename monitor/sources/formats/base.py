@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from monitor.core.contract.events import RECORD_BYTES_MAX
 from monitor.sources.settings import SourceSettings
 from monitor.venues.parse import UnreadableError
+
+if TYPE_CHECKING:
+    from monitor.sources.formats.schemas import SchemaStore
 
 Row = dict[str, Any]
 
@@ -35,16 +38,23 @@ class RecordFormat(Protocol):
 FORMATS = {
     "json": "monitor.sources.formats.json_lines:JsonLines",
     "csv": "monitor.sources.formats.csv_lines:CsvLines",
+    "avro": "monitor.sources.formats.avro.records:AvroRecords",
+    "protobuf": "monitor.sources.formats.protobuf.records:ProtobufRecords",
 }
 """Where the format of a record's bytes is, by its name in a map: module and class, which takes the
 source's settings. Imported when a map uses it, for some need large libraries."""
+PARQUET = "parquet"
+"""A format of files alone, which are tables."""
+BY_SCHEMA = ("avro", "protobuf")
+"""Formats that need the schemas of their records: their classes take the registry too."""
 
 
-def make_format(settings: SourceSettings) -> RecordFormat:
-    """The format that `settings` names, one of `FORMATS`."""
+def make_format(settings: SourceSettings, registry: SchemaStore | None = None) -> RecordFormat:
+    """The format that `settings` names, one of `FORMATS`; raises `ConfigError` where a schema that
+    it needs cannot be had."""
     module, _, name = FORMATS[settings.format].partition(":")
-    make: Callable[[SourceSettings], RecordFormat] = getattr(import_module(module), name)
-    return make(settings)
+    make: Callable[..., RecordFormat] = getattr(import_module(module), name)
+    return make(settings, registry) if settings.format in BY_SCHEMA else make(settings)
 
 
 def read_each(raws: Sequence[bytes], read: Callable[[bytes], Row]) -> list[Row | UnreadableError]:
