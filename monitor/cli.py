@@ -73,10 +73,11 @@ def _open_feed(day: Path, config: Config, speed: float | None) -> Feed:
     from replay.day.messages import chunks
 
     recorded = commands.open_day(day)
-    parts = [(part.topic, part.partition) for part in recorded.meta.partitions]
+    names = recorded.topic_names(config.topics)
+    parts = [(names[part.topic], part.partition) for part in recorded.meta.partitions]
     total = recorded.record_count + sum(recorded.meta.refused.values())
-    controls = recorded.controls(config.accounts.bands_interval_ns)
-    return Feed(parts, controls, chunks(recorded, speed), total, speed)
+    controls = recorded.controls(config.accounts.bands_interval_ns, config.topics)
+    return Feed(parts, controls, chunks(recorded, speed, config.topics), total, speed)
 
 
 def _print_version(asked: bool) -> None:

@@ -14,6 +14,7 @@ from monitor.core.contract.events import CONTROL_TOPIC, TOPICS
 from monitor.core.settings import EngineSettings, Seconds, StrictModel
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 from monitor.security import KafkaSecurity
+from monitor.sources.formats.base import PARQUET
 from monitor.sources.registry import SchemaRegistrySettings
 from monitor.sources.settings import SourceSettings, anchor_schema_files
 from monitor.sources.start import EARLIEST, LATEST, start_time_ms
@@ -151,6 +152,11 @@ class Config(EngineSettings, BaseSettings):
         for source in self.sources.values():
             if source.start not in (EARLIEST, LATEST):
                 start_time_ms(source.start)
+            if source.format == PARQUET:
+                raise ValueError(
+                    f"parquet is a format of files, and {source.topic} a topic: its records are "
+                    "json, csv, avro, protobuf or a venue's own"
+                )
         topics = [source.topic for source in self.sources.values()]
         if twice := sorted({topic for topic in topics if topics.count(topic) > 1}):
             raise ValueError(f"two sources read the topic {twice[0]}: make one table of them")

@@ -37,6 +37,7 @@ from monitor.kafka.transactions import TIMEOUT_MS, transactional_id
 from monitor.live.owner_session import PING_AFTER_S, Setup
 from monitor.sources.acceptance import SourceBatch, SourceRecord, judge
 from monitor.sources.merge import TimeMerge
+from monitor.sources.registry import RegistryUnavailableError, make_registry
 from monitor.sources.translators import make_translator
 
 OWNER = "intake"
@@ -51,6 +52,8 @@ PATIENCE_S = 10.0
 up for so long."""
 ENDED_AFTER = 10
 """Times `kafka.silence_s`: after so long without a record the feed is taken to have ended."""
+REGISTRY_S = 1.0
+"""Before the schema registry is asked again."""
 PARTITIONS_S = 5.0
 """Between two looks at how many partitions the sources have."""
 SHARE_RECORDS = 1_000
@@ -69,8 +72,9 @@ class IntakeSession:
         self.setup, self.name = setup, OWNER
         self._sources = {source.topic: name for name, source in setup.config.sources.items()}
         """Names by topic."""
+        registry = make_registry(setup.config.schema_registry)
         self._translators = {
-            source.topic: make_translator(name, source)
+            source.topic: make_translator(name, source, registry)
             for name, source in setup.config.sources.items()
         }
         self._venue = Clients(setup.config.kafka, of_venue=True)
@@ -93,6 +97,8 @@ class IntakeSession:
         self._letters: list[DeadLetter] = []
         self._released = 0
         """Records of sources since the last commit."""
+        self._registry_fault = ""
+        """Why the schema registry cannot be asked; empty where it can."""
         self._has_more = False
         """Whether records wait that need no others."""
         self._away: set[PartitionKey] = set()
@@ -193,6 +199,8 @@ class IntakeSession:
 
     def fault(self) -> str:
         """What is wrong with what the sources bring, for people; empty where nothing is."""
+        if self._registry_fault:
+            return f"intake: {self._registry_fault}"
         for name, (seen, refused) in self._recent.items():
             if seen >= SHARE_RECORDS_MIN and refused > REFUSED_SHARE_MAX * seen:
                 return (
@@ -223,9 +231,8 @@ class IntakeSession:
             while low < len(part.offsets):
                 if is_stopping():
                     return
-                piece = part.piece(low, STEP_RECORDS)
-                low += STEP_RECORDS
-                await self._take_in(piece)
+                if await self._take_in(part.piece(low, STEP_RECORDS)):
+                    low += STEP_RECORDS
             at = part.topic, part.partition
             self._read[at] = part.next_offset
             self._away.discard(at)
@@ -242,19 +249,33 @@ class IntakeSession:
             await self._check_partitions(now)
         self.last_turn_s = time.monotonic()
 
-    async def _take_in(self, piece: PartitionRecords) -> None:
-        at = TopicPartition(piece.topic, piece.partition)
+    async def _take_in(self, piece: PartitionRecords) -> bool:
+        """Translate records, and say whether that was possible: not while the schema registry does
+        not answer. They wait for it."""
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
-        self._merge.add(at, await loop.run_in_executor(self._thread, self._translate, piece))
+        try:
+            records = await loop.run_in_executor(self._thread, self._translate, piece)
+        except RegistryUnavailableError as error:
+            if not self._registry_fault:
+                self.log.warning("waiting for the schema registry", why=str(error))
+            self._registry_fault = str(error)
+            await asyncio.sleep(REGISTRY_S)
+            self.last_turn_s = time.monotonic()
+            return False
+        self._registry_fault = ""
+        self._merge.add((piece.topic, piece.partition), records)
         self.setup.metrics.count_step(len(piece.offsets), time.perf_counter() - began)
         self.last_turn_s = time.monotonic()
+        return True
 
     def _translate(self, piece: PartitionRecords) -> list[SourceRecord]:
         batch = SourceBatch(
             piece.topic, piece.partition, piece.offsets, piece.raws, piece.timestamps_ms
         )
-        return judge(batch, self._translators[piece.topic].translate(piece.raws))
+        translator = self._translators[piece.topic]
+        origin = getattr(translator, "origin", None)
+        return judge(batch, translator.translate(piece.raws), origin)
 
     async def _check_lag(self, polled: PollResult) -> None:
         now = time.monotonic()

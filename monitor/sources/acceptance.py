@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -51,7 +51,13 @@ class SourceBatch(NamedTuple):
     timestamps_ms: Sequence[int]
 
 
-def judge(batch: SourceBatch, translations: Sequence[Translation]) -> list[SourceRecord]:
+Origin = Callable[[str, str], str | None]
+"""Where the source has a field of the contract, by kind and name, for sentences."""
+
+
+def judge(
+    batch: SourceBatch, translations: Sequence[Translation], origin: Origin | None = None
+) -> list[SourceRecord]:
     """Let the contract judge what a translator made of `batch`, one item for each record."""
     pairs = zip(batch.offsets, batch.timestamps_ms, strict=True)
     records = [SourceRecord(offset, timestamp_ms) for offset, timestamp_ms in pairs]
@@ -64,26 +70,28 @@ def judge(batch: SourceBatch, translations: Sequence[Translation]) -> list[Sourc
         for event in translation.records:
             rows[event[0]].append((i, Event(*event)))
     for kind, of_kind in rows.items():
-        _judge_kind(records, batch, kind, of_kind)
+        for i, refused in _judge_kind(records, batch, kind, of_kind):
+            detail = refused.detail
+            field = detail.partition(":")[0].partition(".")[0]
+            if origin is not None and (place := origin(kind, field)):
+                detail = f"{detail} (from {place})"
+            _refuse(records[i], batch, i, refused.reason, detail)
     return records
 
 
 def _judge_kind(
     records: list[SourceRecord], batch: SourceBatch, kind: str, rows: list[tuple[int, Event]]
-) -> None:
+) -> list[tuple[int, RefusedRecord]]:
+    """Put what is accepted into `records`; returns the rest, with the rows of their records."""
     numbers = np.arange(len(rows), dtype=np.int64)
     decoded = decode(kind, batch.topic, batch.partition, numbers, [e.raw for _, e in rows])
-    for refused in decoded.refused:
-        i = rows[refused.offset][0]
-        _refuse(records[i], batch, i, refused.reason, refused.detail)
-    if not len(decoded):
-        return
-    times = decoded.numbers["ts"].tolist()
+    times = decoded.numbers["ts"].tolist() if len(decoded) else []
     for row, ts in zip(decoded.offset.tolist(), times, strict=True):
         i, event = rows[row]
         record = records[i]
         record.events.append(event)
         record.ts = ts if record.ts == NEVER else min(record.ts, ts)
+    return [(rows[refused.offset][0], refused) for refused in decoded.refused]
 
 
 def _refuse(record: SourceRecord, batch: SourceBatch, i: int, reason: str, detail: str) -> None:
