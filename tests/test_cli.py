@@ -337,17 +337,13 @@ def test_show_has_all_of_an_incident_and_alerts_lists_their_ids(
     assert [one["incident"] for one in incidents] == list(
         dict.fromkeys(a["incident"] for a in lines)
     )
-    one = incidents[0]
-    for name in (one["incident"], one["id"]):
-        done = brinkwatch("show", name, "--alerts", str(alerts), env=state)
+    one = next(a for a in lines[::-1] if a["status"] != "resolved")
+    last = next(a for a in lines[::-1] if a["incident"] == one["incident"])
+    for shown, reference in ((one, one["incident"]), (last, last["id"])):
+        done = brinkwatch("show", reference, "--alerts", str(alerts), env=state)
         assert done.returncode == 0, done.stderr
-        for part in (
-            one["summary"],
-            one["reproduce"],
-            "stream\tmarket\tdetector",
-            "not judged yet",
-        ):
-            assert part in done.stdout
+        parts = (shown["summary"], shown["reproduce"], "stream\tmarket\tdetector", "not judged yet")
+        assert [part for part in parts if part not in done.stdout] == []
     mine = [a["id"] for a in lines if a["incident"] == one["incident"]]
     assert all(alert_id in done.stdout for alert_id in mine)
     unknown = brinkwatch("show", one["incident"][1:], "--alerts", str(alerts), env=state)

@@ -116,7 +116,7 @@ def list_alerts(
     console.table(f"{len(firing)} of {len(incidents)} incidents are firing", head, rows)
     if incidents and not shown:
         console.say("`--all` shows those that are resolved")
-    return {"firing": len(firing), "incidents": [_plain(one.latest) for one in shown]}
+    return {"firing": len(firing), "incidents": [_plain(one.alerts[-1]) for one in shown]}
 
 
 def follow(config: Config, json_asked: bool, console: Console) -> None:
