@@ -15,9 +15,11 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.codec import REASONS
 from monitor.errors import ConfigError
 from monitor.plugins import detector_factories
+from replay.coverage import describe_coverage
 from replay.day import Day
 from replay.day.layout import REFUSED
 from replay.run import ReplayOptions, replay
+from replay.selection import check_selection
 from replay.simulation.settings import SimulationSettings
 
 
@@ -117,6 +119,8 @@ def replay_day(
 ) -> dict[str, Any]:
     """`brinkwatch replay`."""
     day = open_day(path)
+    chosen = (options or ReplayOptions()).shown
+    empty = check_selection(day, chosen.symbols, chosen.from_ts, chosen.to_ts)
     shown: list[Alert] = []
     with console.progress("replaying, records", day.record_count) as show:
         summary = replay(
@@ -130,6 +134,8 @@ def replay_day(
             progress=show,
         )
     console.alerts(shown)
+    if empty is not None:
+        console.say(empty)
     records = f"{summary.records:,} records ({format_counts(summary.events)})"
     console.say(f"{records} in {summary.windows:,} windows")
     if (span := day.meta.span) is not None:
@@ -149,6 +155,8 @@ def replay_day(
         console.say(
             f"streams that were taken out, by detector: {format_counts(summary.streams_out)}"
         )
+    for line in describe_coverage(summary.kinds_not_seen, summary.dropped, summary.last_bands):
+        console.say(line)
     for cause, modes in summary.outcomes.items():
         for mode, verdicts in modes.items():
             beside = f"beside the prediction: {format_counts(verdicts)}"
