@@ -14,6 +14,7 @@ from monitor.console import Console, print_error
 from monitor.errors import BrinkwatchError, ConfigError, file_error
 
 if TYPE_CHECKING:
+    from monitor.commands.compilation import Compilation
     from monitor.commands.publish_day import Feed
     from monitor.config import Config
 
@@ -59,6 +60,13 @@ def _fail(error: BrinkwatchError) -> NoReturn:
         # Where standard output is what is full, Python would report it again on its own.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+def _announce_compilation() -> Compilation:
+    """Call it before compiled code is imported, which compiles on the first start."""
+    from monitor.commands import compilation
+
+    return compilation.announce()
 
 
 def _load(config: Path | None, per_day: float | None) -> Config:
@@ -116,6 +124,7 @@ def demo(
     With --live: a real Kafka on loopback, the sidecar beside it, and the day published to it; about
     two minutes. Nothing is left running.
     """
+    _announce_compilation()
     from replay import demo
 
     console, config = Console(json), _load(None, None)
@@ -147,6 +156,7 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Make a day of a venue that does not exist, with its ground truth."""
+    _announce_compilation()
     from replay import commands
     from replay.simulation.settings import SimulationSettings
 
@@ -172,6 +182,7 @@ def import_(
     `import map` reads files in a form of your own, as a field map says: CSV, JSON lines, Parquet,
     Avro or Protobuf (docs/field-map.md). Without files it reads those that the map names.
     """
+    _announce_compilation()
     from replay import commands
 
     if (venue == "map") != (map_file is not None):
@@ -207,13 +218,15 @@ def replay(
     same, for what it has learnt by then is part of why it alerts.
     """
     low, high, pace = parse_time(from_, "--from"), parse_time(to, "--to"), parse_speed(speed)
+    compilation = _announce_compilation()
     from replay import commands
     from replay.run import AlertFilter, ReplayOptions
 
     shown = AlertFilter(low, high, frozenset(symbol or ()))
     options = ReplayOptions(batch, pace, shown)
     console, settings = Console(json), _load(config, alerts_per_day)
-    console.result(commands.replay_day(day, settings, console, options, alerts, bands))
+    result = commands.replay_day(day, settings, console, options, alerts, bands)
+    console.result({**result, "seconds_compiling": round(compilation.seconds, 2)})
 
 
 @app.command()
@@ -231,6 +244,7 @@ def run(
     --accept-gap (for each such topic) it goes on with all that was learnt, from where the log now
     begins, and an alert says what is missing.
     """
+    _announce_compilation()
     from monitor.commands.run_sidecar import run_sidecar
 
     return run_sidecar(_load(config, alerts_per_day), accept_gap or ())
@@ -247,6 +261,7 @@ def publish(
 
     A day of one partition goes to topics of several too, by symbol: at other offsets then.
     """
+    _announce_compilation()
     from monitor.commands.publish_day import publish_day
 
     console, pace, settings = Console(json), parse_speed(speed), _load(config, None)
@@ -261,6 +276,7 @@ def record(
     json: Json = False,
 ) -> None:
     """Kafka's topics as they are now become a recorded day."""
+    _announce_compilation()
     from monitor.commands.record_day import record_day
     from replay.day import DayWriter
 
@@ -278,6 +294,7 @@ app.add_typer(dlq, name="dlq")
 @dlq.command(name="list")
 def list_(config: ConfigFile = None, json: Json = False) -> None:
     """Every refused record: where it came from and why."""
+    _announce_compilation()
     from monitor.commands.dead_letters import list_dead_letters
 
     console = Console(json)
@@ -287,6 +304,7 @@ def list_(config: ConfigFile = None, json: Json = False) -> None:
 @dlq.command(name="replay")
 def resend(config: ConfigFile = None, json: Json = False) -> None:
     """Send refused records again to the topics that they came from, each once."""
+    _announce_compilation()
     from monitor.commands.dead_letters import resend_dead_letters
 
     console = Console(json)
@@ -324,6 +342,7 @@ def create(
     Where the venue's own topics are read as sources, these are the topics behind them: what is the
     venue's is never made or changed.
     """
+    _announce_compilation()
     from monitor.commands.topics import create_topics
     from replay import commands
 
@@ -358,6 +377,7 @@ def sweep(
     json: Json = False,
 ) -> None:
     """Alerts a day for each budget, and what would be missed of what was planted."""
+    _announce_compilation()
     from replay import sweep as job
 
     console = Console(json)
@@ -371,6 +391,7 @@ def diff(
     json: Json = False,
 ) -> None:
     """The first place where two outputs part, explained; exit status 1 where they do."""
+    _announce_compilation()
     from replay import diff as job
 
     console = Console(json)
@@ -496,6 +517,7 @@ def check_config(
 
     With --map: what the first records of each source become, and why others do not.
     """
+    _announce_compilation()
     console = Console(json)
     if map_file is not None:
         from replay.commands import try_map

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
 
 from monitor import health
 from monitor.config import Config
@@ -241,6 +242,11 @@ class Sidecar:
 
     def _delay_s(self) -> float:
         return max((session.delay_s for session in self.sessions()), default=0.0)
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What /metrics shows."""
+        return self.metrics.registry
 
     def alive(self) -> tuple[bool, str]:
         """What /livez answers."""

@@ -17,10 +17,12 @@ from monitor.core.watch_state import describe
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
 from monitor.sources.registry import make_registry
+from replay.coverage import describe_coverage
 from replay.day import Day
 from replay.day.importer import ImportReport
 from replay.day.layout import REFUSED
 from replay.run import ReplayOptions, replay
+from replay.selection import check_selection
 from replay.simulation.settings import SimulationSettings
 
 
@@ -177,6 +179,8 @@ def replay_day(
 ) -> dict[str, Any]:
     """`brinkwatch replay`."""
     day = open_day(path)
+    chosen = (options or ReplayOptions()).shown
+    empty = check_selection(day, chosen.symbols, chosen.from_ts, chosen.to_ts)
     shown: list[Alert] = []
     with console.progress("replaying, records", day.record_count) as show:
         summary = replay(
@@ -190,6 +194,8 @@ def replay_day(
             progress=show,
         )
     console.alerts(shown)
+    if empty is not None:
+        console.say(empty)
     records = f"{summary.records:,} records ({format_counts(summary.events)})"
     console.say(f"{records} in {summary.windows:,} windows")
     if (span := day.meta.span) is not None:
@@ -209,7 +215,10 @@ def replay_day(
         console.say(
             f"streams that were taken out, by detector: {format_counts(summary.streams_out)}"
         )
-    for line in describe(summary.streams):
+    for line in (
+        *describe(summary.streams),
+        *describe_coverage(summary.kinds_not_seen, summary.dropped, summary.last_bands),
+    ):
         console.say(line)
     for cause, modes in summary.outcomes.items():
         for mode, verdicts in modes.items():

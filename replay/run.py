@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from monitor.core.bands.market_bands import VenueBands
 from monitor.core.bands.records import band_records
 from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.contract.units import SECOND_NS
@@ -19,6 +20,7 @@ from monitor.core.engine import Engine, EngineOutput
 from monitor.core.settings import EngineSettings
 from monitor.core.watch_state import StreamState, not_watched
 from monitor.errors import ConfigError
+from replay import coverage
 from replay.day import Day
 
 WINDOWS_PER_CLOSE_MAX = 60
@@ -86,7 +88,15 @@ class ReplaySummary:
     outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     """Forced fills compared with their predictions: number by cause, margin mode and verdict."""
     digest: str = ""
+    kinds_not_seen: dict[str, str] = field(default_factory=dict)
+    """Kinds of which no record was accepted, and what is therefore not watched."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """What was left out because a table was full, by table."""
+    last_bands: dict[str, Any] = field(default_factory=dict)
+    """Of the last bands: markets, those left out, margin pools, and those that are not known."""
     seconds: float = 0.0
+    seconds_cpu: float = 0.0
+    """CPU time of all threads in these seconds."""
     events_per_second: float = 0.0
 
 
@@ -158,13 +168,14 @@ def replay_outputs(
     summary: ReplaySummary,
 ) -> Iterator[EngineOutput]:
     """What each step of the engine publishes; `summary` is complete when the iterator ends."""
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     partitions = 1 + max((part.partition for part in day.meta.partitions), default=0)
     paced = options.speed is not None
     engine = Engine(settings, factories, partitions, 0 if paced else WINDOWS_PER_CLOSE_MAX)
     rows = min(options.rows, PACED_ROWS) if paced else options.rows
     last_ts = options.shown.to_ts
     first: tuple[float, int] | None = None
+    bands: VenueBands | None = None
     with ThreadPoolExecutor(REFRESH_THREADS) as threads:
         engine.stage.band_maker.parallel_map = threads.map
         controls = day.controls(settings.accounts.bands_interval_ns, settings.topics)
@@ -178,11 +189,14 @@ def replay_outputs(
                 time.sleep(max(0.0, due - time.monotonic()))
             output = engine.step(batch)
             summary.records += len(batch) + len(batch.refused)
+            bands = output.bands[-1] if output.bands else bands
             yield output
             if last_ts is not None and engine.passed_ns > last_ts:
                 break  # every alert that could be shown has been decided
         else:
-            yield engine.finish()
+            output = engine.finish()
+            bands = output.bands[-1] if output.bands else bands
+            yield output
     counts = engine.tally()
     by_kind = counts.reproducible_counts()
     summary.events, summary.late_by_kind = by_kind["events"], by_kind["late"]
@@ -194,8 +208,12 @@ def replay_outputs(
     summary.streams_out = dict(engine.stage.streams_out)
     summary.streams = engine.watch_state()
     summary.not_watched = not_watched(summary.streams)
+    summary.kinds_not_seen = coverage.kinds_not_seen(summary.events)
+    summary.dropped = coverage.count_dropped(engine.shards)
+    summary.last_bands = coverage.describe_bands(bands)
     summary.windows, summary.digest = engine.windows, engine.digest()
     summary.seconds = time.perf_counter() - start
+    summary.seconds_cpu = time.process_time() - start_cpu
     summary.events_per_second = summary.records / summary.seconds
 
 

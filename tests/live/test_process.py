@@ -59,6 +59,21 @@ def test_the_port_shows_state_and_metrics_and_sigterm_ends_it_within_ten_seconds
     assert b"let-me-in" not in log.read_bytes()
 
 
+def test_the_port_says_that_the_first_start_compiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "empty"))
+    toml, log = tmp_path / "run.toml", tmp_path / "log"
+    write_toml(toml, configuration("127.0.0.1:1"))
+    with Process(toml, log) as sidecar:
+        status, why = sidecar.get("/readyz")
+        assert (status, "compiling, on the first start" in why) == (503, True)
+        assert sidecar.get("/livez")[0] == 200
+        sidecar.child.send_signal(signal.SIGTERM)
+        assert sidecar.child.wait(15) == 0
+    assert b"compiling, on the first start only: 1 of about " in log.read_bytes()
+
+
 async def send_garbage(config: Config, records: int) -> None:
     """Records that are no JSON, to the topic of cancels."""
     producer = await Clients(config.kafka).producer()
