@@ -420,6 +420,9 @@ def check_config(
     sample: Annotated[
         list[str] | None, typer.Option(help="with --map: a file to try; else those that it names")
     ] = None,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="try Kafka too: connection, topics, ACLs")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Read the configuration as the sidecar would, and say what is wrong with it.
@@ -428,7 +431,7 @@ def check_config(
     """
     from monitor.plugins import detector_factories
     from monitor.sources.registry import make_registry
-    from monitor.sources.translators import make_translator
+    from monitor.sources.translators import make_live_translator, make_translator
 
     console = Console(json)
     if map_file is not None:
@@ -439,9 +442,14 @@ def check_config(
     loaded = _load(config, None)
     detector_factories(loaded.streams)
     for name, source in loaded.source.items():
-        make_translator(name, source, make_registry(loaded.schema_registry))
+        make = make_live_translator if source.topic else make_translator
+        make(name, source, make_registry(loaded.schema_registry))
     fingerprint = loaded.engine().fingerprint()
     console.say(f"the configuration is sound (settings {fingerprint})")
+    if connect:
+        from monitor.commands.check_broker import report_broker
+
+        report_broker(loaded, console)
     console.result({"ok": True, "settings": fingerprint})
 
 

@@ -38,7 +38,7 @@ from monitor.live.owner_session import PING_AFTER_S, Setup
 from monitor.sources.acceptance import SourceBatch, SourceRecord, judge
 from monitor.sources.merge import TimeMerge
 from monitor.sources.registry import RegistryUnavailableError, make_registry
-from monitor.sources.translators import make_translator
+from monitor.sources.translators import make_live_translator
 
 OWNER = "intake"
 LINGER_S = 0.1
@@ -74,7 +74,7 @@ class IntakeSession:
         """Names by topic."""
         registry = make_registry(setup.config.schema_registry)
         self._translators = {
-            source.topic: make_translator(name, source, registry)
+            source.topic: make_live_translator(name, source, registry)
             for name, source in setup.config.sources.items()
         }
         self._venue = Clients(setup.config.kafka, of_venue=True)
