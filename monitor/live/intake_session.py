@@ -25,16 +25,17 @@ from monitor.core.contract.keys import partition_of
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.event_time.clock_state import NEVER
 from monitor.errors import ConfigError
-from monitor.kafka import source_positions, topics
+from monitor.kafka import topics
 from monitor.kafka.clients import Clients
 from monitor.kafka.dead_letters import DeadLetter
 from monitor.kafka.logs.identity import LogChangedError, LogMark
 from monitor.kafka.messages import control_message, send_in_batches
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets
 from monitor.kafka.reader import POLL_MS, PartitionRecords, PollResult, Reader
-from monitor.kafka.source_positions import SourcePositions
 from monitor.kafka.transactions import TIMEOUT_MS, transactional_id
+from monitor.live import source_positions
 from monitor.live.owner_session import PING_AFTER_S, Setup
+from monitor.live.source_positions import SourcePositions
 from monitor.sources.acceptance import SourceBatch, SourceRecord, judge
 from monitor.sources.merge import TimeMerge
 from monitor.sources.registry import RegistryUnavailableError, make_registry
@@ -60,7 +61,7 @@ SHARE_RECORDS = 1_000
 """The share of refused records is of about so many, the last ones."""
 SHARE_RECORDS_MIN = 20
 REFUSED_SHARE_MAX = 0.5
-SKIPPED_WORDS_MAX = 100
+SKIPPED_NAMES_MAX = 100
 """Words of skipped kinds with a count of their own, for each source; the rest share one."""
 OTHER = "(other)"
 
@@ -335,8 +336,8 @@ class IntakeSession:
         elif record.skipped is not None:
             outcome = "skipped"
             words = self._state.skipped.setdefault(name, {})
-            full = len(words) >= SKIPPED_WORDS_MAX and record.skipped not in words
-            word = OTHER if full else record.skipped[:SKIPPED_WORDS_MAX]
+            full = len(words) >= SKIPPED_NAMES_MAX and record.skipped not in words
+            word = OTHER if full else record.skipped[:SKIPPED_NAMES_MAX]
             words[word] = words.get(word, 0) + 1
         else:
             outcome = "accepted" if record.events else "empty"
