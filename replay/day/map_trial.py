@@ -61,7 +61,7 @@ def try_map(
                     batches = feed.read([item])
                     accepted.update({b.kind: len(b) for b in batches if len(b)})
                     refused.update(r.reason for b in batches for r in b.refused)
-                    made = [text.decode() for b in batches for text in encode(b)]
+                    made = [text.decode() for b in batches if len(b) for text in encode(b)]
                     if made and len(trial.examples) < SHOWN:
                         original = item.raw[:SHOWN_CHARS].decode(errors="replace")
                         trial.examples.append((original, made))

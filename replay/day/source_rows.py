@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from monitor.core.contract.events import TS_MAX
+from monitor.core.contract.events import TS_MAX, TS_MIN
 from monitor.core.decode.batch import Int64
 from monitor.errors import ConfigError, nearest_name
 from monitor.sources.adapter_lines import AdapterTranslator
@@ -120,7 +120,11 @@ class SourceReader:
         for places, raws, rows in self._rows(file, size):
             self._look_for_paths(rows)
             translations = self.translator.translate_rows(rows)
-            yield self._items(file, places, rows if raws is None else raws, translations)
+            items, times = self._items(file, places, rows if raws is None else raws, translations)
+            for i in np.flatnonzero(times == UNKNOWN_TS).tolist():
+                ts = self.translator.event_time(rows[i])
+                times[i] = UNKNOWN_TS if ts is None or not TS_MIN <= ts < TS_MAX else ts
+            yield items, times
 
     def _items(
         self,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
+import textwrap
 import time
-from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,8 @@ from monitor.sources.registry import (
     make_registry,
 )
 from monitor.sources.settings import SourceSettings
-from tests.schema_registry import Apicurio
+from monitor.sources.translators import make_translator
+from tests.schema_registry import Apicurio, StandIn
 from tests.sources.formats.protobuf.schemas import ORDERS, classes
 
 OLD = {
@@ -113,7 +112,7 @@ def test_schemas_that_refer_to_others_are_read_with_them(apicurio: Apicurio) -> 
         "PROTOBUF", ({"name": "c/px.proto", "subject": "common", "version": 1},),
     )  # fmt: skip
     [row] = reading("protobuf", apicurio.url).read([framed(protobuf, b"\x00\x0a\x00")])
-    assert row["p"] == [{"@type": "c.Px", "v": "0.0"}]
+    assert row["p"] == [{"v": "0.0"}]
 
 
 def test_an_id_that_the_registry_does_not_have_and_one_of_another_form_are_refused(
@@ -132,48 +131,15 @@ def test_an_id_that_the_registry_does_not_have_and_one_of_another_form_are_refus
 # --- one that answers as it is bidden
 
 
-class Answers:
-    """A registry on loopback: what it answers to each path, and what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, bytes]] = {}
-        self.asked: Counter[str] = Counter()
-        self.authorization: str | None = None
-        answers = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                answers.asked[self.path] += 1
-                answers.authorization = self.headers["Authorization"]
-                missing = b'{"error_code": 40403, "message": "Schema not found"}'
-                code, body = answers.answers.get(self.path, (404, missing))
-                self.send_response(code)
-                if code == 302:
-                    self.send_header("Location", "/elsewhere")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: Any) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def has(self, schema_id: int, code: int = 200, **answer: Any) -> None:
-        body = {"schema": json.dumps(OLD), **answer}
-        self.answers[f"/schemas/ids/{schema_id}"] = code, json.dumps(body).encode()
-
-
 @pytest.fixture
-def answers() -> Iterator[Answers]:
-    started = Answers()
+def answers() -> Iterator[StandIn]:
+    started = StandIn(json.dumps(OLD))
     yield started
-    started.server.shutdown()
-    started.server.server_close()
+    started.close()
 
 
 def test_a_schema_is_asked_for_once_and_one_that_there_is_not_again_after_a_while(
-    answers: Answers, monkeypatch: pytest.MonkeyPatch
+    answers: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers.has(7)
     records, unknown = reading("avro", answers.url), framed(8, b"\x02\x01")
@@ -188,7 +154,7 @@ def test_a_schema_is_asked_for_once_and_one_that_there_is_not_again_after_a_whil
     assert records.read([unknown]) == [{"@type": "Order", "px": "0.01"}]
 
 
-def test_no_record_is_refused_while_the_registry_does_not_answer(answers: Answers) -> None:
+def test_no_record_is_refused_while_the_registry_does_not_answer(answers: StandIn) -> None:
     answers.has(7, code=503)
     records = reading("avro", answers.url)
     with pytest.raises(RegistryUnavailableError, match="answered 503 to /schemas/ids/7"):
@@ -213,7 +179,7 @@ def test_no_record_is_refused_while_the_registry_does_not_answer(answers: Answer
     ],
 )
 def test_every_other_answer_is_a_sentence_that_says_how_to_mend_it(
-    answers: Answers, code: int, body: bytes, words: str
+    answers: StandIn, code: int, body: bytes, words: str
 ) -> None:
     answers.answers["/schemas/ids/7"] = code, body
     with pytest.raises(RegistryUnavailableError) as error:
@@ -228,7 +194,7 @@ def test_a_registry_that_is_not_there_is_a_sentence() -> None:
 
 
 def test_references_in_a_circle_end_and_those_that_lead_nowhere_are_refused(
-    answers: Answers,
+    answers: StandIn,
 ) -> None:
     to_itself = [{"name": "a", "subject": "s/1", "version": 1}]
     answers.has(7, references=to_itself)
@@ -240,7 +206,7 @@ def test_references_in_a_circle_end_and_those_that_lead_nowhere_are_refused(
     assert lost.detail == "schema 8 refers to b, which the registry does not have"
 
 
-def test_it_is_shown_who_we_are(answers: Answers, tmp_path: Path) -> None:
+def test_it_is_shown_who_we_are(answers: StandIn, tmp_path: Path) -> None:
     answers.has(7)
     (tmp_path / "secret").write_text("s3cret\n")
     for settings, header in (
@@ -290,3 +256,14 @@ def test_it_is_a_table_of_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text('[schema_registry]\nurl = "http://127.0.0.1:8081"\n')
     assert load(tmp_path / "c.toml").schema_registry.url == "http://127.0.0.1:8081"
     assert make_registry(load().schema_registry) is None
+
+
+def test_the_configuration_of_the_page_is_one(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "avro-and-protobuf.md"
+    block = page.read_text().partition("    [schema_registry]\n")[2].partition("\n\nThe values")[0]
+    (tmp_path / "secret").write_text("s3cret")
+    text = textwrap.dedent("    [schema_registry]\n" + block)
+    text = text.replace("/run/secrets/registry", str(tmp_path / "secret"))
+    (tmp_path / "c.toml").write_text(text)
+    config = load(tmp_path / "c.toml")
+    make_translator("orders", config.source["orders"], make_registry(config.schema_registry))

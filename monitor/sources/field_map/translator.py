@@ -85,7 +85,10 @@ class FieldMapTranslator:
             return self._translate_flat(rows)
         members = [self._members(row) for row in rows]
         flat = iter(self._translate_flat([member for group in members for member in group]))
-        return [_join_members([next(flat) for _ in group]) for group in members]
+        without = Translation(skipped=f"without {self.settings.unpack}"[:SKIPPED_NAME_MAX])
+        return [
+            _join_members([next(flat) for _ in group]) if group else without for group in members
+        ]
 
     def _members(self, row: Row | UnreadableError) -> list[Row | UnreadableError]:
         """The records that a row holds in a list, each with what stands around the list."""
@@ -94,7 +97,7 @@ class FieldMapTranslator:
         assert self._list is not None
         members = self._list(row)
         if self._is_absent(members):
-            return [row]  # a message of another form, such as a heartbeat: its kind decides
+            return []
         if not isinstance(members, list) or not all(isinstance(m, dict) for m in members):
             detail = f"unpack: saw {preview(members)} where a list of objects belongs"
             return [UnreadableError("wrong_type", detail)]
@@ -115,6 +118,16 @@ class FieldMapTranslator:
     def origin(self, kind: str, field: str) -> str | None:
         """Where the source has a field of the contract, for sentences."""
         return self._maps[kind].origins.get(field) if kind in self._maps else None  # type: ignore[index]
+
+    def event_time(self, row: Row | UnreadableError) -> int | None:
+        """The time of a row that makes no record, ns UTC; None where it has none to be read."""
+        try:
+            if isinstance(row, UnreadableError) or self._list is not None:
+                return None
+            kind = self._constant or self._find_kind(row)
+            return None if kind is None else self._maps[kind].event_time(row)
+        except UnreadableError:
+            return None
 
     def paths(self) -> dict[str, str]:
         """Every path that the map reads, and the field that it is for; of a list its own only."""
@@ -218,6 +231,11 @@ class KindMap:
             for key, text in zip(keys, texts, strict=True)
         ]
 
+    def event_time(self, row: Row) -> int:
+        """The time of a row, ns UTC; raises `UnreadableError`."""
+        reader = next(reader for reader in self.readers if reader.name == "ts")
+        return int(reader.render(reader.get(row)).removeprefix(',"ts":'))
+
     def _finish(self, key: str, text: str) -> Translation:
         name = msgspec.json.decode(key[self._key_head :]) if key else ""
         return Translation(((self._kind, name, f"{self._head}{text}}}".encode()),))
@@ -252,7 +270,7 @@ def _join_members(results: list[Translation]) -> Translation:
         if result.refused is not None:
             return result
     records = tuple(record for result in results for record in result.records)
-    return Translation(records) if records or not results else results[0]
+    return Translation(records) if records else results[0]
 
 
 def _join_terms(terms: list[FieldReader]) -> FieldReader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -68,22 +69,26 @@ FILLS = st.fixed_dictionaries({
 FILL = classes(PROTO)["Fill"]
 
 
-@pytest.fixture(scope="module")
-def translators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("schemas")
-    (folder / "avro").write_text(json.dumps(AVRO))
-    (folder / "protobuf.proto").write_text(PROTO)
-    schemas = {
+def make_translators(folder: Path) -> dict[str, Any]:
+    """A translator of each form, by the one map; the schemas are in `folder` while it is made."""
+    (folder / "fill.avsc").write_text(json.dumps(AVRO))
+    (folder / "fill.proto").write_text(PROTO)
+    schemas: dict[str, dict[str, str]] = {
         "json": {},
-        "avro": {"schema_file": str(folder / "avro")},
-        "protobuf": {"schema_file": str(folder / "protobuf.proto"), "message": "Fill"},
+        "avro": {"schema_file": str(folder / "fill.avsc")},
+        "protobuf": {"schema_file": str(folder / "fill.proto"), "message": "Fill"},
     }
     return {
         form: make_translator(
-            "s", SourceSettings(format=form, kind="fill", fields=FIELDS, **extra)
+            "s", SourceSettings(format=form, topic="t", kind="fill", fields=FIELDS, **extra)
         )
         for form, extra in schemas.items()
-    }  # fmt: skip
+    }
+
+
+@pytest.fixture(scope="module")
+def translators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return make_translators(tmp_path_factory.mktemp("schemas"))
 
 
 def write_json(fill: dict[str, Any]) -> bytes:

@@ -37,11 +37,11 @@ class ProtobufRecords(SchemaRecords):
 def message_reader(descriptor: Descriptor) -> Any:
     """A function from the bytes of a message to its row; it raises `UnreadableError`."""
     parse = GetMessageClass(descriptor).FromString
-    rows = MessageRows(descriptor)
+    make_row, named = MessageRows(descriptor).row, {"@type": descriptor.full_name}
 
     def read(raw: bytes) -> Row:
         try:
-            return rows.row(parse(raw))
+            return make_row(parse(raw)) | named
         except UnreadableError:
             raise
         except Exception as error:  # whatever the parser's C code raises for bytes that are none

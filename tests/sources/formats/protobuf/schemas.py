@@ -37,18 +37,19 @@ message Trade { string symbol = 1; }
 """
 
 
+def message_class(text: str, name: str) -> Any:
+    """The class of one message of a schema, by its full name."""
+    pool, _ = load_schema(Schema("PROTOBUF", text.encode()))
+    return GetMessageClass(pool.FindMessageTypeByName(name))
+
+
 def classes(text: str = ORDERS) -> dict[str, Any]:
-    """The message classes of a schema, by full name."""
+    """The classes of a schema's messages, and of one within others, by name without package."""
     pool, file = load_schema(Schema("PROTOBUF", text.encode()))
-    names = [*(m.name for m in file.message_type), "Order.Inner.Deepest"]
+    names = [message.name for message in file.message_type]
+    names += ["Order.Inner.Deepest"] * (text == ORDERS)
     prefix = f"{file.package}." if file.package else ""
-    found = {}
-    for name in names:
-        try:
-            found[name] = GetMessageClass(pool.FindMessageTypeByName(prefix + name))
-        except KeyError:
-            continue
-    return found
+    return {n: GetMessageClass(pool.FindMessageTypeByName(prefix + n)) for n in names}
 
 
 def write(folder: Path, name: str, text: str = ORDERS) -> str:

@@ -39,10 +39,10 @@ ROWS = MessageRows(ORDER.DESCRIPTOR)
         ({"account": {"value": ""}}, "account", ""),
         ({"fee": {"value": 0.1}}, "fee", "0.1"),
         ({"price": {"value": b"\xfe\x0c", "scale": 2}}, "price", "-5.00"),
-        ({"best": {"px": 1.5}}, "best", {"@type": "venue.Level", "px": "1.5"}),
-        ({"bids": [{"qty": "2"}]}, "bids", [{"@type": "venue.Level", "px": "0.0", "qty": "2"}]),
+        ({"best": {"px": 1.5}}, "best", {"px": "1.5"}),
+        ({"bids": [{"qty": "2"}]}, "bids", [{"px": "0.0", "qty": "2"}]),
         ({"floats": [0.1, 3]}, "floats", ["0.1", "3.0"]),
-        ({"levels": {"a": {"px": 1}}}, "levels", {"a": {"@type": "venue.Level", "px": "1.0"}}),
+        ({"levels": {"a": {"px": 1}}}, "levels", {"a": {"px": "1.0"}}),
         ({"flags": {True: -1}}, "flags", {"true": -1}),
     ],
 )
@@ -57,7 +57,7 @@ def test_a_timestamp_is_an_instant() -> None:
 
 def test_fields_that_are_not_there_are_zero_or_absent_as_their_schema_says() -> None:
     assert ROWS.row(ORDER()) == {
-        "@type": "venue.Order", "i64": 0, "u64": 0, "s64": 0, "f64": 0, "sf32": 0, "flag": False,
+        "i64": 0, "u64": 0, "s64": 0, "f64": 0, "sf32": 0, "flag": False,
         "d": "0.0", "f": "0.0", "side": "SIDE_UNKNOWN", "bids": [], "floats": [], "levels": {},
         "flags": {}, "body": None,
     }  # fmt: skip
@@ -70,7 +70,7 @@ def test_a_field_of_proto2_that_is_not_there_has_its_declared_default() -> None:
         optional string side = 3 [default = "buy"]; required string symbol = 4; }"""
     message = classes(text)["O"]
     assert MessageRows(message.DESCRIPTOR).row(message()) == {
-        "@type": "O", "lots": 5, "side": "buy",
+        "lots": 5, "side": "buy",
     }  # fmt: skip
 
 
