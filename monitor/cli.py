@@ -73,10 +73,11 @@ def _open_feed(day: Path, config: Config, speed: float | None) -> Feed:
     from replay.day.messages import chunks
 
     recorded = commands.open_day(day)
-    parts = [(part.topic, part.partition) for part in recorded.meta.partitions]
+    names = recorded.topic_names(config.topics)
+    parts = [(names[part.topic], part.partition) for part in recorded.meta.partitions]
     total = recorded.record_count + sum(recorded.meta.refused.values())
-    controls = recorded.controls(config.accounts.bands_interval_ns)
-    return Feed(parts, controls, chunks(recorded, speed), total, speed)
+    controls = recorded.controls(config.accounts.bands_interval_ns, config.topics)
+    return Feed(parts, controls, chunks(recorded, speed, config.topics), total, speed)
 
 
 def _print_version(asked: bool) -> None:
@@ -238,7 +239,10 @@ def publish(
     speed: Annotated[str, typer.Option(help="event seconds a second, or max")] = "max",
     json: Json = False,
 ) -> None:
-    """A recorded day to Kafka, each record at its offset: for load and for rehearsal."""
+    """A recorded day to Kafka, each record at its offset: for load and for rehearsal.
+
+    A day of one partition goes to topics of several too, by symbol: at other offsets then.
+    """
     from monitor.commands.publish_day import publish_day
 
     console, pace, settings = Console(json), parse_speed(speed), _load(config, None)
@@ -302,15 +306,30 @@ app.add_typer(topics, name="topics")
 
 @topics.command()
 def create(
+    day: Annotated[
+        Path | None, typer.Argument(help="a recorded day: as many partitions as it has")
+    ] = None,
     config: ConfigFile = None,
-    partitions: Annotated[int, typer.Option(min=1, help="of each topic of the venue")] = 4,
+    partitions: Annotated[
+        int | None, typer.Option(min=1, help="of each topic; else kafka.partitions")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Create the topics that are missing, as many partitions each, nothing deleted by age."""
-    from monitor.commands.topics import create_topics
+    """Create the topics that are missing, as many partitions each, nothing deleted by age.
 
-    console = Console(json)
-    console.result(create_topics(_load(config, None), partitions, console))
+    Where the venue's own topics are read as sources, these are the topics behind them: what is the
+    venue's is never made or changed.
+    """
+    from monitor.commands.topics import create_topics
+    from replay import commands
+
+    console, loaded = Console(json), _load(config, None)
+    if day is not None and partitions is not None:
+        raise ConfigError("give a day or --partitions, not both")
+    number = loaded.kafka.partitions if partitions is None else partitions
+    if day is not None:
+        number = 1 + max(part.partition for part in commands.open_day(day).meta.partitions)
+    console.result(create_topics(loaded, number, console))
 
 
 @app.command()

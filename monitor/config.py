@@ -4,31 +4,47 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
 from pydantic_settings import PydanticBaseSettingsSource as Source
 
-from monitor.core.contract.events import CONTROL_TOPIC
+from monitor.core.contract.events import CONTROL_TOPIC, TOPICS
 from monitor.core.settings import EngineSettings, Seconds, StrictModel
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 from monitor.security import KafkaSecurity
+from monitor.sources.formats.base import PARQUET
 from monitor.sources.registry import SchemaRegistrySettings
-from monitor.sources.settings import SourceSettings
+from monitor.sources.settings import SourceSettings, anchor_schema_files
+from monitor.sources.start import EARLIEST, LATEST, start_time_ms
 
 FILE_BYTES_MAX = 1 << 20
 LINE_MAX = 4_096
 """Characters. The time and memory of Python's TOML parser grow with the square of the parts of a
 dotted key, which cannot be broken over lines."""
 ENGINE_KEYS = tuple(EngineSettings.model_fields)
+INPUT_PREFIX = "brinkwatch.in."
+"""Of the topics into which the records of sources are re-keyed, where `topics` does not name
+them."""
+
+
+class OutputCluster(StrictModel):
+    """Another cluster, for all that brinkwatch writes."""
+
+    bootstrap_servers: str
+    """host:port, several with commas."""
+    security: KafkaSecurity = KafkaSecurity()
 
 
 class KafkaSettings(StrictModel):
     """The event bus. The topics of each kind are in `topics`."""
 
     bootstrap_servers: str = "127.0.0.1:9092"
-    """host:port, several with commas."""
+    """The venue's cluster: host:port, several with commas."""
+    output: OutputCluster | None = None
+    """Where all topics of brinkwatch's own and its group are, if not on the venue's cluster: that
+    one is only read."""
     group: str = "brinkwatch"
     """Names the offsets, the snapshots and the transactions. Sidecars with the same one share the
     partitions."""
@@ -42,9 +58,14 @@ class KafkaSettings(StrictModel):
     alerts_topic: str = "brinkwatch.alerts"
     bands_topic: str = "brinkwatch.bands"
     dlq_topic: str = "brinkwatch.dlq"
+    positions_topic: str = "brinkwatch.positions"
+    """How far each source was read."""
     windows_topic: str = "brinkwatch.windows"
     """The reports of the shards to the venue stage."""
     snapshots_topic: str = "brinkwatch.snapshots"
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Of each topic of the venue's records that is created here. The sidecars of a group share
+    them; each partition has its share of the budget of alerts."""
     replication: Annotated[int, Field(ge=1, le=32_767)] = 1
     """Copies of each partition of the topics that are created here; 3 where there are as many
     brokers."""
@@ -102,6 +123,50 @@ class Config(EngineSettings, BaseSettings):
     """The field maps of the venue's topics or files, by names of your choice."""
     schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
 
+    @property
+    def sources(self) -> dict[str, SourceSettings]:
+        """The sources that are read from Kafka, by name."""
+        return {name: source for name, source in self.source.items() if source.topic}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_input_topics(cls, given: Any) -> Any:
+        """Where records go through topics of our own, these must not be the venue's."""
+        source, kafka = given.get("source") or {}, given.get("kafka") or {}
+        is_live = any(_setting(each, "topic") for each in source.values())
+        own = {kind: INPUT_PREFIX + topic for kind, topic in TOPICS.items()}
+        if is_live:
+            return {**given, "topics": {**own, **given.get("topics", {})}}
+        if _setting(kafka, "output"):
+            # The venue's topics are in the contract's form: each is a source as it is.
+            names = {**TOPICS, **given.get("topics", {})}
+            canonical = {
+                kind: SourceSettings(topic=topic, format="canonical", kind=kind)
+                for kind, topic in names.items()
+            }
+            return {**given, "topics": own, "source": {**source, **canonical}}
+        return given
+
+    @model_validator(mode="after")
+    def _check_sources(self) -> Self:
+        for source in self.sources.values():
+            if source.start not in (EARLIEST, LATEST):
+                start_time_ms(source.start)
+            if source.format == PARQUET:
+                raise ValueError(
+                    f"parquet is a format of files, and {source.topic} a topic: its records are "
+                    "json, csv, avro, protobuf or a venue's own"
+                )
+        topics = [source.topic for source in self.sources.values()]
+        if twice := sorted({topic for topic in topics if topics.count(topic) > 1}):
+            raise ValueError(f"two sources read the topic {twice[0]}: make one table of them")
+        if self.kafka.output is None and (own := sorted({*topics} & {*self.topics.values()})):
+            raise ValueError(
+                f"{own[0]} is the topic of a source and one of [topics], to which brinkwatch "
+                "writes: leave [topics] out, or name others there"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -123,12 +188,18 @@ class Config(EngineSettings, BaseSettings):
         return EngineSettings(**{key: getattr(self, key) for key in ENGINE_KEYS})
 
 
+def _setting(section: Any, name: str) -> Any:
+    """A setting of a section that may be a model already, or None."""
+    return section.get(name) if isinstance(section, dict) else getattr(section, name, None)
+
+
 def load(path: Path | None = None, **overrides: Any) -> Config:
     """Read the configuration; raises `ConfigError` that names the key and how to mend it."""
     from_file: dict[str, Any] = {}
     if path is not None:
         try:
             from_file = tomllib.loads(_read_lines(path))
+            anchor_schema_files(from_file, path.parent)
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"{path} is not TOML: {reason_unread(error)}") from error
     try:

@@ -53,7 +53,9 @@ def readiness(
         if any(session.lag.values()) and session.delay_s > lag_limit_s:
             behind = f"behind by {session.delay_s:.0f} s (limit {lag_limit_s:.0f} s)"
             return False, f"{session.name}: {behind}"
-    return time_trouble({at: c for s in sessions for at, c in s.stage.clocks.items()})
+        if fault := session.fault():
+            return False, fault
+    return time_trouble({at: c for s in sessions for at, c in s.clocks.items()})
 
 
 def time_trouble(clocks: Mapping[PartitionKey, PartitionClock]) -> tuple[bool, str]:

@@ -28,12 +28,14 @@ from monitor.errors import ConfigError, nearest_name
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients, UnreachableError
 from monitor.kafka.partitions import PartitionKey
+from monitor.live import intake_session, venue_session
+from monitor.live.intake_session import IntakeSession
 from monitor.live.membership import GroupMembership
-from monitor.live.owner_session import OwnerSession, Setup
+from monitor.live.owner_session import Setup
 from monitor.live.progress_board import ProgressBoard
 from monitor.live.shard_session import ShardSession
-from monitor.live.supervisor import BACK_OFF_S, FIRST_S, Supervisor
-from monitor.live.venue_session import OWNER, VenueSession
+from monitor.live.supervisor import BACK_OFF_S, FIRST_S, Session, Supervisor
+from monitor.live.venue_session import VenueSession
 from monitor.metrics import Metrics
 
 STOP_S = 6.0
@@ -91,9 +93,14 @@ class Sidecar:
         gc.set_threshold(*GC_THRESHOLDS)
         config = self._config
         clients = Clients(config.kafka)
+        if config.sources:
+            venue = Clients(config.kafka, of_venue=True)
+            await topics.source_partitions(venue, config)
+            await topics.create_inputs(clients, config)
         partitions, names = await topics.venue_partitions(clients, config)
-        if unknown := self._accept_gaps - {*names}:
-            mend = nearest_name(min(unknown), names)
+        read = [*names, *(source.topic for source in config.sources.values())]
+        if unknown := self._accept_gaps - {*read}:
+            mend = nearest_name(min(unknown), read)
             raise ConfigError(f"--accept-gap {min(unknown)}: no such topic of the venue; {mend}")
         own_topics = topics.sidecar_topics(config, partitions)
         await self._insist(functools.partial(topics.create, clients, own_topics))
@@ -143,6 +150,9 @@ class Sidecar:
             await asyncio.sleep(TOPICS_S)
             try:
                 number, _ = await topics.venue_partitions(clients, self._config)
+                if self._config.sources:
+                    venue = Clients(self._config.kafka, of_venue=True)
+                    await topics.source_partitions(venue, self._config)
                 self._topics_fault = (
                     f"the topics had {partitions} partitions and have {number} now: end this "
                     "process, delete the snapshots topic and begin anew"
@@ -173,7 +183,9 @@ class Sidecar:
         """Start the owners of newly assigned partitions; stop those of partitions given away."""
         wanted = {str(p) for p in self._assigned or ()}
         if VENUE_PARTITION in (self._assigned or ()):
-            wanted.add(OWNER)
+            wanted.add(venue_session.OWNER)
+            if self._config.sources:
+                wanted.add(intake_session.OWNER)
         await self._stop_owners(self._tasks.keys() - wanted)
         if self._stop.is_set():
             return
@@ -183,8 +195,10 @@ class Sidecar:
             self._supervisors[owner] = supervisor
             self._tasks[owner] = asyncio.create_task(supervisor.run())
 
-    def _new_session(self, setup: Setup, owner: str, unknown: bool) -> OwnerSession:
-        if owner == OWNER:
+    def _new_session(self, setup: Setup, owner: str, unknown: bool) -> Session:
+        if owner == intake_session.OWNER:
+            return IntakeSession(setup)
+        if owner == venue_session.OWNER:
             return VenueSession(setup, unknown)
         return ShardSession(setup, int(owner), self._deliver_report)
 
@@ -194,8 +208,9 @@ class Sidecar:
             venue.receive_report(report)
 
     async def _stop_owners(self, owners: Collection[str] | None = None) -> None:
-        """Stop these owners, or all: shards first, so that the venue stage gets their reports."""
-        gone = sorted(self._tasks if owners is None else owners, key=lambda o: o == OWNER)
+        """Stop these owners, or all: the venue stage last, so that it gets the shards' reports."""
+        last = venue_session.OWNER
+        gone = sorted(self._tasks if owners is None else owners, key=lambda o: o == last)
         for owner in gone:
             self._supervisors[owner].stop()
         tasks = [self._tasks[owner] for owner in gone]
@@ -213,7 +228,7 @@ class Sidecar:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 self._log.warning("ended badly", why=str(task.exception()))
 
-    def sessions(self) -> list[OwnerSession]:
+    def sessions(self) -> list[Session]:
         """Those that read now."""
         supervisors = list(self._supervisors.values())
         return [s.session for s in supervisors if s.session is not None]
@@ -251,6 +266,9 @@ class Sidecar:
             "lag": sum(sum(session.lag.values()) for session in self.sessions()),
             "positions": positions,
         }
+        intake = next((s for s in self.sessions() if isinstance(s, IntakeSession)), None)
+        if intake is not None:
+            document["intake"] = intake.document()
         venue = self.venue_session()
         if venue is None:
             return document
@@ -296,7 +314,7 @@ class Sidecar:
 
     @property
     def clocks(self) -> dict[PartitionKey, PartitionClock]:
-        return {at: clock for s in self.sessions() for at, clock in s.stage.clocks.items()}
+        return {at: clock for s in self.sessions() for at, clock in s.clocks.items()}
 
     @property
     def outcomes(self) -> Outcomes | None:

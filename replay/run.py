@@ -162,7 +162,8 @@ def replay_outputs(
     first: tuple[float, int] | None = None
     with ThreadPoolExecutor(REFRESH_THREADS) as threads:
         engine.stage.band_maker.parallel_map = threads.map
-        yield engine.control(day.controls(settings.accounts.bands_interval_ns))
+        controls = day.controls(settings.accounts.bands_interval_ns, settings.topics)
+        yield engine.control(controls)
         for batch in prefetch(day.batches(rows)):
             # Wait until the wall clock has moved as far as event time, divided by the speed.
             if options.speed is not None and len(batch):

@@ -1,7 +1,8 @@
-"""A real schema registry for tests: Apicurio's, on loopback, in memory, with Confluent's API.
+"""Schema registries for tests, on loopback: Apicurio's, a real one, in memory, with Confluent's
+API; and a stand-in that fails as it is bidden.
 
-It comes from Maven Central at the first use (159 MB, kept in Maven's own cache) and starts in four
-seconds.
+Apicurio comes from Maven Central at the first use (159 MB, kept in Maven's own cache) and starts in
+four seconds.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import re
 import subprocess
 import tarfile
 import tempfile
+import threading
 import time
 import urllib.request
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -74,6 +78,43 @@ class Apicurio:
         )  # fmt: skip
         with urllib.request.urlopen(request, timeout=30) as reply:
             return int(json.load(reply)["id"])
+
+
+class StandIn:
+    """Answers as it is bidden, on loopback, by path; `asked` counts what it was asked."""
+
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
+        self.answers: dict[str, tuple[int, bytes]] = {}
+        self.asked: Counter[str] = Counter()
+        self.authorization: str | None = None
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                stand_in.asked[self.path] += 1
+                stand_in.authorization = self.headers["Authorization"]
+                missing = b'{"error_code": 40403, "message": "Schema not found"}'
+                code, body = stand_in.answers.get(self.path, (404, missing))
+                self.send_response(code)
+                if code == 302:
+                    self.send_header("Location", "/elsewhere")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: Any) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def has(self, schema_id: int, code: int = 200, **answer: Any) -> None:
+        body = {"schema": self.schema, **answer}
+        self.answers[f"/schemas/ids/{schema_id}"] = code, json.dumps(body).encode()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def _unpack(folder: Path) -> str:

@@ -46,18 +46,21 @@ class SchemaRegistrySettings(BaseModel):
     """`https://host:8081`; with its path where the registry has one (Apicurio:
     `/apis/ccompat/v7`). Empty: there is none."""
     username: str | None = None
+    """For basic authentication, with `password` or `password_file`."""
     password: SecretStr | None = None
+    """That of `username`."""
     password_file: Path | None = None
-    """For basic authentication: username, and password or password_file."""
+    """The file that holds `password`, in its place."""
     token: SecretStr | None = None
+    """What is sent after `Authorization: Bearer`, in place of a user."""
     token_file: Path | None = None
-    """What is sent after `Authorization: Bearer` instead. The file is read anew for each
-    request, since tokens are rotated."""
+    """The file that holds `token`; read anew for each request, since tokens are rotated."""
     ca_file: Path | None = None
-    """PEM; without it the system's authorities."""
+    """PEM, the authority of the registry's certificate; without it the system's authorities."""
     cert_file: Path | None = None
+    """PEM, our own certificate, for mutual TLS."""
     key_file: Path | None = None
-    """PEM, for mutual TLS."""
+    """PEM, the key of `cert_file`; it may be in `cert_file` too."""
     key_password_file: Path | None = None
     """The password of the key, where it has one."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0

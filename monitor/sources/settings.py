@@ -6,6 +6,7 @@ of the contract's fields, required ones, words) `map_checks.py` judges.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -189,3 +190,16 @@ class SourceSettings(StrictModel):
         """The rules of the fields of `kind`, by the contract's names; names that it does not have
         are among them where the source mixes kinds."""
         return {**self.fields, **self.by_kind.get(kind, {})}
+
+
+def anchor_schema_files(tables: dict[str, Any], folder: Path) -> None:
+    """Make the paths of `schema_file` in a configuration, as its TOML reads, those of files below
+    `folder`, which the configuration is in."""
+    sources = tables.get("source")
+    for source in sources.values() if isinstance(sources, dict) else ():
+        file = source.get("schema_file") if isinstance(source, dict) else None
+        if isinstance(file, str) and file:
+            source["schema_file"] = str(folder / file)
+        elif isinstance(file, dict):
+            anchored = {k: str(folder / v) if isinstance(v, str) else v for k, v in file.items()}
+            source["schema_file"] = anchored

@@ -6,16 +6,20 @@ from importlib.metadata import entry_points
 
 from monitor.errors import ConfigError, nearest_name
 from monitor.sources.adapter_lines import AdapterTranslator
+from monitor.sources.canonical import CanonicalTranslator
 from monitor.sources.field_map.translator import FieldMapTranslator
 from monitor.sources.formats.base import FORMATS, PARQUET
 from monitor.sources.formats.schemas import SchemaStore
 from monitor.sources.settings import SourceSettings
+from monitor.sources.translation import Translator
 from monitor.venues.adapter import LineAdapter, OptionError, VenueAdapter
+
+CANONICAL = "canonical"
 
 
 def make_translator(
     name: str, settings: SourceSettings, registry: SchemaStore | None = None
-) -> FieldMapTranslator | AdapterTranslator:
+) -> Translator:
     """The translator of the source called `name`, as the configuration has it.
 
     registry: where the schemas of Avro and Protobuf records are; with one `translate` may raise
@@ -24,6 +28,8 @@ def make_translator(
     """
     if settings.format in (*FORMATS, PARQUET):
         return FieldMapTranslator(name, settings, registry)
+    if settings.format == CANONICAL and not settings.fields and not settings.by_kind:
+        return CanonicalTranslator(settings.kinds[0] if len(settings.kinds) == 1 else None)
     adapter = make_adapter(name, settings)
     if not isinstance(adapter, LineAdapter):
         raise ConfigError(

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from monitor.core.decode.validate import preview, validate_record
+from monitor.errors import ConfigError
 from monitor.sources.field_map.checks import check_source
 from monitor.sources.field_map.contract_fields import LISTS, TERMS, contract_fields
 from monitor.sources.field_map.lists import make_list_reader
@@ -43,7 +44,8 @@ class FieldMapTranslator:
         assert settings.kind is not None
         self.settings = settings
         self._registry = registry
-        self._format = make_format(settings, registry) if settings.topic else None
+        self._name = name
+        self._format = self._make_format() if settings.topic else None
         self._list = get_path(settings.unpack) if settings.unpack else None
         self._maps = {kind: KindMap(settings, kind) for kind in settings.kinds}
         self._constant = settings.kind.value
@@ -68,8 +70,14 @@ class FieldMapTranslator:
         if columns:
             return CsvLines(self.settings, columns)
         if self._format is None:
-            self._format = make_format(self.settings, self._registry)
+            self._format = self._make_format()
         return self._format
+
+    def _make_format(self) -> RecordFormat:
+        try:
+            return make_format(self.settings, self._registry)
+        except ConfigError as error:
+            raise ConfigError(f"source.{self._name}: {error}") from None
 
     def translate_rows(self, rows: Sequence[Row | UnreadableError]) -> list[Translation]:
         """What each row makes; of a record that is no row, why."""

@@ -34,13 +34,14 @@ _STRICT = json.JSONDecoder(
 
 
 class JsonLines:
-    """Reads JSON objects."""
+    """Reads JSON objects; those of Confluent's JSON Schema serializers too, which have a frame."""
 
     def __init__(self, settings: SourceSettings) -> None:
         pass
 
     def read(self, raws: Sequence[bytes]) -> list[Row | UnreadableError]:
-        return read_each(raws, read_object)
+        # A byte 0 begins a frame and no JSON text; the schema in the registry is not needed.
+        return read_each([raw[5:] if raw[:1] == b"\x00" else raw for raw in raws], read_object)
 
 
 def read_value(raw: bytes) -> Any:

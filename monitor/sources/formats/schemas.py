@@ -7,7 +7,7 @@ A frame is a byte 0 and the schema's id in four bytes, highest first.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -58,20 +58,6 @@ class SchemaStore(Protocol):
         ...
 
 
-class SchemaFiles:
-    """The schemas of a topic in files, by id: for those who can reach no registry."""
-
-    def __init__(self, form: str, files: Mapping[str, str]) -> None:
-        self._form = form
-        self._files = {int(schema_id): file for schema_id, file in files.items()}
-
-    def schema(self, schema_id: int) -> Schema:
-        file = self._files.get(schema_id)
-        if file is None:
-            raise UnreadableError("no_schema", f"schema_file names none of id {schema_id}")
-        return read_schema_file(self._form, file)
-
-
 def read_schema_file(form: str, file: str) -> Schema:
     """Raises `ConfigError` where the file cannot be read."""
     try:
@@ -94,23 +80,25 @@ class SchemaRecords(ABC):
     form: str
 
     def __init__(self, settings: SourceSettings, registry: SchemaStore | None) -> None:
-        self._readers: dict[int, Reader | UnreadableError] = {}
-        self._only: Reader | None = None
-        self._store = registry
         file = settings.schema_file
-        if isinstance(file, str) and file:
-            try:
-                schema = read_schema_file(self.form, file)
-                self._only = self.make_reader(schema, settings.message)
-            except SchemaError as error:
-                raise ConfigError(f"schema_file {file} is {error}") from error
+        self._registry = None if file else registry
+        self._only: Reader | None = None
+        self._readers: dict[int, Reader | UnreadableError] = {}
+        if isinstance(file, dict):
+            self._readers = {int(number): self._read_file(path) for number, path in file.items()}
         elif file:
-            self._store = SchemaFiles(self.form, file)
+            self._only = self._read_file(file, settings.message)
         elif registry is None:
             raise ConfigError(
-                f"a source of format {self.form.lower()} needs the schemas of its records: set "
-                "[schema_registry] url, or the source's schema_file"
+                f"format {self.form.lower()} needs the schemas of its records: set "
+                "[schema_registry] url, or schema_file"
             )
+
+    def _read_file(self, file: str, message: str | None = None) -> Reader:
+        try:
+            return self.make_reader(read_schema_file(self.form, file), message)
+        except SchemaError as error:
+            raise ConfigError(f"schema_file {file} is {error}") from error
 
     @abstractmethod
     def make_reader(self, schema: Schema, message: str | None) -> Reader:
@@ -150,9 +138,10 @@ class SchemaRecords(ABC):
         return reader
 
     def _find_reader(self, schema_id: int) -> Reader | UnreadableError:
-        assert self._store is not None
+        if self._registry is None:
+            raise UnreadableError("no_schema", f"schema_file has none of id {schema_id}")
         # One that there is not is asked for again: it may be registered yet.
-        schema = self._store.schema(schema_id)
+        schema = self._registry.schema(schema_id)
         reader: Reader | UnreadableError
         try:
             if schema.form != self.form:

@@ -15,6 +15,8 @@ from monitor.sources.formats.base import Row
 from monitor.sources.formats.schemas import SchemaError
 from monitor.venues.parse import UnreadableError
 
+_MAGIC = b"Obj\x01"
+
 
 def read_container(name: str, stream: BinaryIO) -> Iterator[tuple[bytes, Row | UnreadableError]]:
     """The bytes of each record and its row, or why they make none: then those of the rest of its
@@ -25,6 +27,12 @@ def read_container(name: str, stream: BinaryIO) -> Iterator[tuple[bytes, Row | U
     """
     records = 0
     try:
+        if stream.read(len(_MAGIC)) != _MAGIC:
+            raise ConfigError(
+                f"{name} is no Avro file: those begin with the bytes Obj; is the source's format "
+                "another, or are these records without their container?"
+            )
+        stream.seek(0)
         blocks = fastavro.block_reader(stream)
         prepared = prepare_schema(blocks.metadata["avro.schema"].encode())
         for block in blocks:
@@ -33,13 +41,13 @@ def read_container(name: str, stream: BinaryIO) -> Iterator[tuple[bytes, Row | U
                 records += 1
     except SchemaError as error:
         raise ConfigError(f"{name} has a schema that is {error}") from error
-    except OSError:
+    except (OSError, ConfigError):
         raise
     except Exception as error:  # whatever the parser and the decompressors raise for damaged bytes
         if not records:
             raise ConfigError(
-                f"{name} is no Avro file that can be read ({type(error).__name__}: {error}): it "
-                "begins with the bytes Obj, and is null, deflate, bzip2, snappy, zstandard or xz"
+                f"{name} is no Avro file that can be read ({type(error).__name__}: {error}): it is "
+                "damaged, or not compressed with deflate, bzip2, snappy, zstandard or xz"
             ) from error
         raise ConfigError(
             f"{name} is damaged after {records} records: {type(error).__name__}: {error}"

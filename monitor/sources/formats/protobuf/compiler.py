@@ -8,6 +8,7 @@ Confluent's Python client registers.
 from __future__ import annotations
 
 import binascii
+import re
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,7 @@ from google.protobuf.message import DecodeError
 from monitor.sources.formats.schemas import Schema, SchemaError
 
 COMPILER_TIMEOUT_S = 30.0
+_WARNING = re.compile(r"^W\d{4} |^WARNING|: warning:")
 MAIN = "brinkwatch_main.proto"
 """What a schema without a file name is called while it is compiled."""
 _GOOGLE = {
@@ -127,19 +129,21 @@ def _read_base64(source: bytes) -> FileDescriptorProto | None:
 
 def _compile_sources(sources: dict[str, bytes]) -> list[FileDescriptorProto]:
     with tempfile.TemporaryDirectory(prefix="brinkwatch-proto-") as folder:
-        known = {name: text.encode() for name, text in _CONFLUENT.items()}
-        for name, source in {**known, **sources}.items():
+        for name, source in sources.items():
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or not path.parts:
                 raise SchemaError(f"a Protobuf schema with a reference named {name!r}")
-            target = Path(folder, path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(source)
+            _write(Path(folder, path), source)
         return _compile(Path(folder), MAIN)
 
 
 def _compile_path(path: Path) -> list[FileDescriptorProto]:
     return _compile(path.resolve().parent, path.name)
+
+
+def _write(path: Path, source: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(source)
 
 
 def _compile(folder: Path, name: str) -> list[FileDescriptorProto]:
@@ -151,18 +155,22 @@ def _compile(folder: Path, name: str) -> list[FileDescriptorProto]:
 
     google = Path(grpc_tools.__file__).with_name("_proto")
     with tempfile.TemporaryDirectory(prefix="brinkwatch-proto-") as place:
+        for path, source in _CONFLUENT.items():
+            _write(Path(place, path), source.encode())
         out = Path(place, "descriptors")
         command = [
-            sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={folder}",
-            f"--proto_path={google}", "--include_imports", f"--descriptor_set_out={out}", name,
+            sys.executable, "-m", "grpc_tools.protoc", "--proto_path=.", f"--proto_path={google}",
+            f"--proto_path={place}", "--include_imports", f"--descriptor_set_out={out}", name,
         ]  # fmt: skip
         try:
             run = subprocess.run(
-                command, capture_output=True, text=True, timeout=COMPILER_TIMEOUT_S, check=False
-            )
+                command, capture_output=True, text=True, timeout=COMPILER_TIMEOUT_S, cwd=folder,
+                check=False,
+            )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise SchemaError("a Protobuf schema that took too long to compile") from error
         if run.returncode:
-            lines = [line for line in run.stderr.splitlines() if line.strip()]
-            raise SchemaError(f"no Protobuf schema: {'; '.join(lines[:3]) or 'protoc failed'}")
+            errors = [line for line in run.stderr.splitlines() if line.strip()]
+            errors = [line for line in errors if not _WARNING.search(line)]
+            raise SchemaError(f"no Protobuf schema: {'; '.join(errors[:3]) or 'protoc failed'}")
         return _read_set(out.read_bytes())

@@ -37,11 +37,11 @@ class ProtobufRecords(SchemaRecords):
 def message_reader(descriptor: Descriptor) -> Any:
     """A function from the bytes of a message to its row; it raises `UnreadableError`."""
     parse = GetMessageClass(descriptor).FromString
-    rows = MessageRows(descriptor)
+    make_row, named = MessageRows(descriptor).row, {"@type": descriptor.full_name}
 
     def read(raw: bytes) -> Row:
         try:
-            return rows.row(parse(raw))
+            return make_row(parse(raw)) | named
         except UnreadableError:
             raise
         except Exception as error:  # whatever the parser's C code raises for bytes that are none
@@ -100,10 +100,12 @@ def _read_varint(raw: bytes, offset: int) -> tuple[int, int]:
 def _name_at(file: FileDescriptorProto, path: tuple[int, ...]) -> str:
     messages, parts = file.message_type, [file.package] if file.package else []
     for place in path:
-        if not 0 <= place < len(messages):
+        # Counted as they stand in the text, where the messages of a map's pairs are not written.
+        written = [message for message in messages if not message.options.map_entry]
+        if not 0 <= place < len(written):
             raise UnreadableError("not_of_schema", f"the schema has no message at {list(path)}")
-        parts.append(messages[place].name)
-        messages = messages[place].nested_type
+        parts.append(written[place].name)
+        messages = written[place].nested_type
     return ".".join(parts)
 
 
@@ -121,8 +123,9 @@ def _find_message(pool: DescriptorPool, file: FileDescriptorProto, name: str) ->
     except KeyError:
         pass
     if not name:
-        raise SchemaError(f"of several messages: set the source's `message`, {', '.join(names)}")
-    raise SchemaError(f"without a message {name}; {nearest_name(name, names)}")
+        raise SchemaError(f"of several messages: set `message` to one of {', '.join(names)}")
+    spelled = names if "." in name else [each.rpartition(".")[2] for each in names]
+    raise SchemaError(f"without a message {name}; {nearest_name(name, spelled)}")
 
 
 def _message_names(prefix: str, messages: Any) -> Any:

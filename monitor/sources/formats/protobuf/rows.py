@@ -1,8 +1,8 @@
 """Protobuf messages as rows.
 
-A field that tracks presence (`optional`, `oneof`, a message, any of proto2) and is not there is
-absent, or its declared default. A field of proto3 that does not has its zero value, as Protobuf
-says: numbers, flags and enums of 0 are present, an empty text or bytes counts as absent.
+A field that tracks presence (an optional one, one of a oneof, a message, any of proto2) and is not
+there is absent, or its declared default. A field of proto3 that does not has its zero value, as
+Protobuf says: numbers, flags and enums of 0 are present, an empty text or bytes counts as absent.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ _WRAPPERS = {
 }
 
 
+_TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
+
+
 class MessageRows:
     """Makes the rows of one type of message, and of the types within it."""
 
@@ -48,35 +51,38 @@ class MessageRows:
     ) -> None:
         self._others = {} if others is None else others
         self._others[descriptor.full_name] = self
-        self._empty: Row = {"@type": descriptor.full_name}
-        self._fields: dict[int, tuple[str, Convert, str | None]] = {}
+        self._names = {field.number: field.name for field in descriptor.fields}
+        self._always: list[tuple[str, Convert]] = []
+        self._unless_empty: list[tuple[str, Convert]] = []
+        self._if_there: list[tuple[str, Convert, Any]] = []
         for field in descriptor.fields:
-            oneof = field.containing_oneof
-            # `optional` of proto3 is written as a oneof of its own, which no user named.
-            choice = None if oneof is None or oneof.name == f"_{field.name}" else oneof.name
-            convert = self._convert_field(field)
-            self._fields[field.number] = (field.name, convert, choice)
-            if field.is_repeated:
-                self._empty[field.name] = convert(() if not _is_map(field) else {})
-            elif field.has_default_value or not (field.has_presence or field.type in _TEXTS):
-                self._empty[field.name] = convert(field.default_value)
-            if choice:
-                self._empty[choice] = None
+            name, convert = field.name, self._convert_field(field)
+            if field.has_presence:
+                default = convert(field.default_value) if field.has_default_value else None
+                self._if_there.append((name, convert, default))
+            elif field.type in _TEXTS and not field.is_repeated:
+                self._unless_empty.append((name, convert))
+            else:
+                self._always.append((name, convert))
+        # `optional` of proto3 is written as a oneof of its own, which no user named.
+        written = (o.name for o in descriptor.oneofs if o.name != f"_{o.fields[0].name}")
+        self._choices = list(written)
 
     def row(self, message: Any) -> Row:
         """Raises `UnreadableError` where a field has another type than the schema says."""
-        row = self._empty.copy()
-        for field, value in message.ListFields():
-            entry = self._fields.get(field.number)
-            if entry is None:
-                continue  # an extension of proto2, which no map can name
-            name, convert, choice = entry
-            row[name] = convert(value)
-            if choice is not None:
-                row[choice] = name
+        row: Row = {name: convert(getattr(message, name)) for name, convert in self._always}
+        for name, convert in self._unless_empty:
+            if value := getattr(message, name):
+                row[name] = convert(value)
+        for name, convert, default in self._if_there:
+            if message.HasField(name):
+                row[name] = convert(getattr(message, name))
+            elif default is not None:
+                row[name] = default
+        for choice in self._choices:
+            row[choice] = message.WhichOneof(choice)
         for unknown in UnknownFieldSet(message):
-            if unknown.field_number in self._fields:
-                name = self._fields[unknown.field_number][0]
+            if name := self._names.get(unknown.field_number, ""):
                 raise UnreadableError("not_of_schema", f"{name}: of another type in the schema")
         return row
 
@@ -112,9 +118,6 @@ class MessageRows:
             return lambda message: convert(message.value)
         rows = self._others.get(name) or MessageRows(descriptor, self._others)
         return rows.row
-
-
-_TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 
 
 def _same(value: Any) -> Any:
