@@ -9,7 +9,7 @@ import pytest
 
 from monitor.errors import ConfigError
 from replay.day import feed_files
-from replay.day.source_files import find_files, matches, number_lines
+from replay.field_map.files import find_files, matches, number_lines
 
 
 @pytest.fixture

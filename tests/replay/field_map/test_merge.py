@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from monitor.core.decode.batch import Int64
-from replay.day.merge import UNKNOWN_TS, TimedStream, merge_streams
+from replay.field_map.merge import UNKNOWN_TS, TimedStream, merge_streams
 
 Item = tuple[int, int]
 """File and time."""
