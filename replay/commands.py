@@ -12,10 +12,11 @@ from monitor.console import Console
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
-from monitor.core.decode.codec import REASONS
+from monitor.core.decode import codec
 from monitor.core.watch_state import describe
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
+from monitor.sources.formats import base
 from monitor.sources.registry import make_registry
 from replay.coverage import describe_coverage
 from replay.day import Day
@@ -24,6 +25,8 @@ from replay.day.layout import REFUSED
 from replay.run import ReplayOptions, replay
 from replay.selection import check_selection
 from replay.simulation.settings import SimulationSettings
+
+_WHY = {**codec.REASONS, **base.REASONS}
 
 
 def open_day(path: Path) -> Day:
@@ -72,7 +75,7 @@ def write_mapped_day(
     map_file: Path, files: list[str], out: Path, progress: Callable[[int], None] | None = None
 ) -> ImportReport:
     """Write the recorded day `out` of the files of a map, or of those that the user named."""
-    from replay.day.map_import import import_map
+    from replay.field_map.importer import import_map
 
     config = load(map_file)
     registry = make_registry(config.schema_registry)
@@ -84,11 +87,11 @@ def write_mapped_day(
 
 def try_map(map_file: Path, samples: list[str], console: Console) -> dict[str, Any]:
     """`brinkwatch check-config --map`; raises `BrinkwatchError` where a source makes no record."""
-    from replay.day import map_trial
+    from replay.field_map import trial as job
 
     config = load(map_file)
     registry = make_registry(config.schema_registry)
-    trials = map_trial.try_map(config.source, samples, map_file.parent, registry)
+    trials = job.try_map(config.source, samples, map_file.parent, registry)
     for trial in trials:
         console.say(f"source.{trial.source}: {trial.records:,} records tried")
         for original, records in trial.examples:
@@ -134,7 +137,7 @@ def describe_left_out(
 ) -> str | None:
     """What of a feed made no record, why, and where it is; None where nothing was left out."""
     reasons = [f"{n:,} {what}" for what, n in left_out.items()]
-    reasons += [f"{n:,} refused as {why} ({REASONS.get(why, why)})" for why, n in refused.items()]
+    reasons += [f"{n:,} refused as {why} ({_WHY[why]})" for why, n in refused.items()]
     total = sum(left_out.values()) + sum(refused.values())
     where = f"; the bytes of what was refused are in {out / REFUSED}" if refused else ""
     lines = "one line" if total == 1 else f"{total:,} lines"

@@ -10,7 +10,7 @@ from monitor.config import load_with_origins
 from monitor.console import Console
 from monitor.plugins import detector_factories
 from monitor.sources.registry import make_registry
-from monitor.sources.translators import make_translator
+from monitor.sources.translators import make_live_translator, make_translator
 
 
 def check(
@@ -24,7 +24,8 @@ def check(
     config, origins = load_with_origins(file, **overrides)
     detector_factories(config.streams, thorough=True, say=console.say)
     for name, source in config.source.items():
-        make_translator(name, source, make_registry(config.schema_registry))
+        make = make_live_translator if source.topic else make_translator
+        make(name, source, make_registry(config.schema_registry))
     fingerprint = config.engine().fingerprint()
     result: dict[str, Any] = {"ok": True, "settings": fingerprint}
     if show:

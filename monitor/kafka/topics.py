@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -35,6 +36,8 @@ REPORTS = {"retention.ms": str(7 * DAY_MS), "max.message.bytes": str(RECORD_LIMI
 """The venue stage reads reports again from its last snapshot on: seconds ago where it runs, and up
 to seven days ago where nobody ran it."""
 
+NAMES_SHOWN = 10
+"""Of the topics that there are, where none has a name like the one that is missing."""
 VISIBLE_TRIES, VISIBLE_S = 50, 0.1
 
 
@@ -130,7 +133,14 @@ async def source_partitions(venue: Clients, config: Config) -> dict[str, int]:
     for name, source in config.sources.items():
         if source.topic not in there:
             shown = sorted(topic for topic in there if not topic.startswith("__"))
-            mend = nearest_name(source.topic, shown) if shown else "there are no topics at all"
+            names = difflib.get_close_matches(source.topic, shown, 1) or shown
+            more = len(names) - NAMES_SHOWN
+            mend = (
+                nearest_name(source.topic, names[:NAMES_SHOWN])
+                + (f" and {more} more" if more > 0 else "")
+                if names
+                else "there are none that this user may see"
+            )
             raise ConfigError(f"source {name}: there is no topic {source.topic} here; {mend}")
     return {source.topic: there[source.topic] for source in config.sources.values()}
 

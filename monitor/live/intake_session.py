@@ -25,21 +25,22 @@ from monitor.core.contract.keys import partition_of
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.event_time.clock_state import NEVER
 from monitor.errors import ConfigError
-from monitor.kafka import source_positions, topics
+from monitor.kafka import topics
 from monitor.kafka.clients import Clients
 from monitor.kafka.dead_letters import DeadLetter
 from monitor.kafka.logs.identity import LogChangedError, LogMark
 from monitor.kafka.messages import control_message, send_in_batches
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets
 from monitor.kafka.reader import POLL_MS, PartitionRecords, PollResult, Reader
-from monitor.kafka.source_positions import SourcePositions
 from monitor.kafka.transactions import TIMEOUT_MS, transactional_id
+from monitor.live import source_positions
 from monitor.live.owner_session import PING_AFTER_S, Setup
 from monitor.live.recent_refusals import RecentRefusals, refusal_trouble
+from monitor.live.source_positions import SourcePositions
 from monitor.sources.acceptance import SourceBatch, SourceRecord, judge
 from monitor.sources.merge import TimeMerge
 from monitor.sources.registry import RegistryUnavailableError, make_registry
-from monitor.sources.translators import make_translator
+from monitor.sources.translators import make_live_translator
 
 OWNER = "intake"
 LINGER_S = 0.1
@@ -57,7 +58,7 @@ REGISTRY_S = 1.0
 """Before the schema registry is asked again."""
 PARTITIONS_S = 5.0
 """Between two looks at how many partitions the sources have."""
-SKIPPED_WORDS_MAX = 100
+SKIPPED_NAMES_MAX = 100
 """Words of skipped kinds with a count of their own, for each source; the rest share one."""
 OTHER = "(other)"
 
@@ -71,7 +72,7 @@ class IntakeSession:
         """Names by topic."""
         registry = make_registry(setup.config.schema_registry)
         self._translators = {
-            source.topic: make_translator(name, source, registry)
+            source.topic: make_live_translator(name, source, registry)
             for name, source in setup.config.sources.items()
         }
         self._venue = Clients(setup.config.kafka, of_venue=True)
@@ -320,8 +321,8 @@ class IntakeSession:
         elif record.skipped is not None:
             outcome = "skipped"
             words = self._state.skipped.setdefault(name, {})
-            full = len(words) >= SKIPPED_WORDS_MAX and record.skipped not in words
-            word = OTHER if full else record.skipped[:SKIPPED_WORDS_MAX]
+            full = len(words) >= SKIPPED_NAMES_MAX and record.skipped not in words
+            word = OTHER if full else record.skipped[:SKIPPED_NAMES_MAX]
             words[word] = words.get(word, 0) + 1
         else:
             outcome = "accepted" if record.events else "empty"

@@ -1,7 +1,7 @@
 """The field map of a source: how a venue writes its records, as a configuration file says it.
 
 `docs/field-map.md` has it with examples. What a map must be beyond the shape of these models (names
-of the contract's fields, required ones, words) `map_checks.py` judges.
+of the contract's fields, required ones, words) `field_map/checks.py` judges.
 """
 
 from __future__ import annotations

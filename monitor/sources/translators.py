@@ -15,11 +15,21 @@ from monitor.sources.translation import Translator
 from monitor.venues.adapter import LineAdapter, OptionError, VenueAdapter
 
 CANONICAL = "canonical"
+"""Live alone: records in the contract's own form go on as they are."""
+
+
+def make_live_translator(
+    name: str, settings: SourceSettings, registry: SchemaStore | None = None
+) -> Translator:
+    """The translator of a source that is a topic; as `make_translator`."""
+    if settings.format == CANONICAL and not settings.fields and not settings.by_kind:
+        return CanonicalTranslator(settings.kinds[0] if len(settings.kinds) == 1 else None)
+    return make_translator(name, settings, registry)
 
 
 def make_translator(
     name: str, settings: SourceSettings, registry: SchemaStore | None = None
-) -> Translator:
+) -> FieldMapTranslator | AdapterTranslator:
     """The translator of the source called `name`, as the configuration has it.
 
     registry: where the schemas of Avro and Protobuf records are; with one `translate` may raise
@@ -28,8 +38,6 @@ def make_translator(
     """
     if settings.format in (*FORMATS, PARQUET):
         return FieldMapTranslator(name, settings, registry)
-    if settings.format == CANONICAL and not settings.fields and not settings.by_kind:
-        return CanonicalTranslator(settings.kinds[0] if len(settings.kinds) == 1 else None)
     adapter = make_adapter(name, settings)
     if not isinstance(adapter, LineAdapter):
         raise ConfigError(

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer
 
 from monitor.core.decode.codec import encode
 from replay.day import Day
-from replay.day.map_import import import_map
+from replay.field_map.importer import import_map
 from replay.run import replay
 from tests.live.bus import with_bus
 from tests.live.helpers import (

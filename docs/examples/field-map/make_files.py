@@ -40,7 +40,7 @@ def write(path, names, lines):
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as scratch:
-        settings = SimulationSettings(minutes=20, symbols=1, accounts=100, rate=20.0)
+        settings = SimulationSettings(minutes=20, symbols=1, accounts=100, rate=30.0)
         simulate(Path(scratch) / "day", settings)
         day = open_day(Path(scratch) / "day")
         names = "symbol", "side", "price", "quantity", "account", "order_id"

@@ -20,7 +20,6 @@ REASONS: dict[str, str] = {
     "too_large": "the record is longer than 1 MiB; it was not read",
     "not_utf8": "the bytes are not UTF-8",
     "not_json": "the text is not one JSON value, or is nested too deep",
-    "unreadable": "the bytes are not of the format that the source's map names",
     "duplicate_key": "an object has the same key twice",
     "not_object": "the JSON value is no object",
     "unknown_kind": "`kind` is none that the contract knows",

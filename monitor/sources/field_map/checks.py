@@ -106,12 +106,12 @@ def _check_rule(where: str, settings: SourceSettings, column: Column, rule: Fiel
             if name in LISTS[column.name]:
                 _check_rule(f"{where}.each.{name}", settings, LISTS[column.name][name], member)
         return
-    _check_words(where, column, rule)
+    _check_meanings(where, column, rule)
     if rule.value is not None:
         _check_value(where, settings, column, rule)
 
 
-def _check_words(where: str, column: Column, rule: FieldRule) -> None:
+def _check_meanings(where: str, column: Column, rule: FieldRule) -> None:
     allowed = ("true", "false") if column.type == "flag" else column.values
     for source, meaning in rule.words.items():
         if allowed and meaning and meaning not in allowed:

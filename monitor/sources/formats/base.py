@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
+REASONS = {
+    "unreadable": "the bytes are not of the format that the source's map names",
+    "no_schema": "the record names no schema, or one that there is not or that makes no rows",
+    "not_of_schema": "the bytes are not what their schema says",
+}
+"""Why a record is refused before it is a row, beside the contract's own reasons."""
+
+
 class Instant(int):
     """A time that needs no unit of the map: ns since 1970-01-01 UTC."""
 

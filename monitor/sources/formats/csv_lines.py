@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -79,23 +80,23 @@ def join_lines(
 ) -> Iterator[tuple[int, bytes]]:
     """Rows of numbered lines (without their newlines): a quoted cell may hold line breaks."""
     quote, form = settings.quote.encode(), dialect(settings)
-    open_lines: list[tuple[int, bytes]] = []
-    for line in lines:
-        if not open_lines and (not quote or quote not in line[1]):
-            yield line
-            continue
-        open_lines.append(line)
-        while open_lines:
-            row = b"\n".join(text for _, text in open_lines)
-            if not _is_open(row, form):
-                yield open_lines[0][0], row
-                open_lines = []
-            elif len(open_lines) > ROW_LINES_MAX:
-                yield open_lines.pop(0)
-            else:
+    waiting: deque[tuple[int, bytes]] = deque()
+    rest = iter(lines)
+    while (line := waiting.popleft() if waiting else next(rest, None)) is not None:
+        row = [line]
+        while quote and quote in line[1] and _is_open(_join(row), form):
+            following = waiting.popleft() if waiting else next(rest, None)
+            if following is not None:
+                row.append(following)
+            if following is None or len(row) > ROW_LINES_MAX:
+                waiting.extendleft(reversed(row[1:]))
+                row = row[:1]
                 break
-    for line in open_lines:
-        yield line
+        yield line[0], _join(row)
+
+
+def _join(row: list[tuple[int, bytes]]) -> bytes:
+    return b"\n".join(text for _, text in row)
 
 
 def _is_open(row: bytes, form: dict[str, Any]) -> bool:

@@ -18,12 +18,6 @@ from monitor.sources.formats.base import Row
 from monitor.sources.settings import SourceSettings
 from monitor.venues.parse import UnreadableError
 
-REASONS = {
-    "no_schema": "the record names no schema, or one that there is not or that makes no rows",
-    "not_of_schema": "the bytes are not what their schema says",
-}
-"""Why a record is refused here, beside the contract's own reasons."""
-
 FRAME_BYTES = 5
 SCHEMAS_MAX = 1_000
 """Schemas that are kept, ready to read with; beyond that they are prepared anew."""

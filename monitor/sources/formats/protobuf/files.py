@@ -1,5 +1,5 @@
-"""Files of Protobuf messages, each after its length: what Java's `writeDelimitedTo` and Python's
-`google.protobuf.proto.serialize_length_prefixed` write."""
+"""Files of Protobuf messages, each after its length: what Java's writeDelimitedTo and Python's
+serialize_length_prefixed write."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Protobuf messages as rows.
 
-A field that tracks presence (`optional`, `oneof`, a message, any of proto2) and is not there is
-absent, or its declared default. A field of proto3 that does not has its zero value, as Protobuf
-says: numbers, flags and enums of 0 are present, an empty text or bytes counts as absent.
+A field that tracks presence (an optional one, one of a oneof, a message, any of proto2) and is not
+there is absent, or its declared default. A field of proto3 that does not has its zero value, as
+Protobuf says: numbers, flags and enums of 0 are present, an empty text or bytes counts as absent.
 """
 
 from __future__ import annotations

@@ -12,8 +12,7 @@ import pytest
 
 from monitor.errors import ConfigError
 from monitor.sources.formats.avro.records import AvroRecords
-from monitor.sources.formats.base import make_format
-from monitor.sources.formats.schemas import REASONS
+from monitor.sources.formats.base import REASONS, make_format
 from monitor.sources.settings import SourceSettings
 from monitor.venues.parse import UnreadableError
 

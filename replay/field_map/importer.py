@@ -22,10 +22,10 @@ from replay.day.importer import (
     ImportReport,
     NothingImportedError,
 )
-from replay.day.merge import TimedStream, merge_streams
-from replay.day.source_files import SourceFile, find_files, matches
-from replay.day.source_rows import SourceItem, SourceReader
 from replay.day.writer import DayWriter
+from replay.field_map.files import SourceFile, find_files, matches
+from replay.field_map.merge import TimedStream, merge_streams
+from replay.field_map.rows import SourceItem, SourceReader
 
 SAMPLES_MAX = 5
 _TEXT = ("json", "csv")

@@ -24,8 +24,8 @@ from monitor.sources.formats.protobuf.files import split_messages
 from monitor.sources.translation import Translation
 from monitor.venues.parse import UnreadableError
 from replay.day.feed_files import LineReader, describe, is_parquet
-from replay.day.merge import UNKNOWN_TS
-from replay.day.source_files import SourceFile, number_lines
+from replay.field_map.files import SourceFile, number_lines
+from replay.field_map.merge import UNKNOWN_TS
 
 CHUNK_RECORDS = 8_192
 """Records that are translated at once, and that wait for their turn, of each file."""

@@ -12,8 +12,8 @@ from monitor.core.decode.codec import encode
 from monitor.sources.formats.schemas import SchemaStore
 from monitor.sources.settings import SourceSettings
 from monitor.sources.translators import make_translator
-from replay.day.map_import import MapFeed, choose_files
-from replay.day.source_rows import SourceReader
+from replay.field_map.importer import MapFeed, choose_files
+from replay.field_map.rows import SourceReader
 
 RECORDS = 1_000
 """So many records of each file are tried."""
