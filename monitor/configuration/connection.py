@@ -183,7 +183,8 @@ class _Transaction:
     async def can_commit(self, group: str) -> bool:
         """Whether offsets of the group may be committed."""
         reply = await self._ask(AddOffsetsToTxnRequest(*self._producer, group))
-        return reply.error_code != GroupAuthorizationFailedError.errno
+        code: int = reply.error_code
+        return code != GroupAuthorizationFailedError.errno
 
     async def abort(self) -> None:
         """The broker refuses to end what nothing was added to: that is as good."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from monitor.configuration.keys import Key, Table, tables
 from monitor.configuration.toml_text import toml_key, toml_value
 
-WIDTH = 96
+WIDTH = 98
 HEAD = """\
 #:schema ../configuration.schema.json
 # Every key of brinkwatch's configuration: what it means, its type and bounds, and its default. A
@@ -50,5 +50,5 @@ def _value(key: Key) -> str:
 
 def _comment(*texts: str) -> Iterator[str]:
     for text in texts:
-        indents = {"initial_indent": "# ", "subsequent_indent": "# "}
-        yield from textwrap.wrap(text, WIDTH, break_on_hyphens=False, **indents)
+        for line in textwrap.wrap(text, WIDTH, break_on_hyphens=False):
+            yield f"# {line}"
