@@ -28,8 +28,13 @@ EVENT_WINDOWS, QUIET_WINDOWS = BLOCK_WINDOWS, 30
 """A score that is not above those reported less than the first many windows ago belongs to the same
 event; after the second many without a report it would be told as a new one. Calibration counts
 events so: by the highest score of a block."""
-RELATIVE_FLOOR, FLOOR = 1e-3, 1e-9
-"""The least spread: this part of the centre, and this. A change by a thousandth is none."""
+RELATIVE_FLOOR, FLOOR, JUMP_FLOOR = 1e-3, 1e-9, 0.1
+"""The least spread: this part of the centre, this, and this part of a usual jump. A change by a
+thousandth is none; and where nothing happens in most windows, one event is not beyond all scales.
+"""
+JUMP_ALPHA, JUMP_KEEP = 0.01, 1.0 - 1e-4
+"""A usual jump is a mean over some hundred; without new ones it is forgotten in three hours of 1 s
+windows."""
 
 
 class Usual(Stateful):
@@ -38,7 +43,16 @@ class Usual(Stateful):
     A number counts as `NUMBER_MAX` at most.
     """
 
-    STATE: ClassVar = ("seen", "_reported", "_centre", "_spread", "_run", "_run_sum")
+    STATE: ClassVar = (
+        "seen",
+        "_reported",
+        "_centre",
+        "_spread",
+        "_jumps",
+        "_jump",
+        "_run",
+        "_run_sum",
+    )
 
     def __init__(self, inputs: int) -> None:
         self.seen = 0
@@ -47,6 +61,9 @@ class Usual(Stateful):
         """Windows in a row, up to the last one, that were reported."""
         self._centre = [0.0] * inputs
         self._spread = [0.0] * inputs
+        # How many values lay more than a spread off, and how far they usually do.
+        self._jumps = [0] * inputs
+        self._jump = [0.0] * inputs
         # The windows in a row, up to the last one, in which the value lay far above (below: < 0)
         # the usual one, and the sum of its values in them.
         self._run = [0] * inputs
@@ -54,7 +71,8 @@ class Usual(Stateful):
 
     def scale(self, i: int) -> float:
         """The spread of an input, and never 0."""
-        return max(self._spread[i], RELATIVE_FLOOR * abs(self._centre[i]) + FLOOR)
+        floor = RELATIVE_FLOOR * abs(self._centre[i]) + FLOOR
+        return max(self._spread[i], floor, JUMP_FLOOR * self._jump[i])
 
     def distances(self, values: Sequence[float]) -> list[float]:
         """How far each value lies from the usual one, in spreads; below it: < 0."""
@@ -103,7 +121,13 @@ class Usual(Stateful):
         alpha = max(ALPHA, 1.0 / self.seen)
         for i, value in enumerate(values):
             off = _bound(value) - self._centre[i]
+            self._jump[i] *= JUMP_KEEP
             if self.seen > YOUNG_WINDOWS:
+                if abs(off) > self.scale(i):
+                    self._jumps[i] += 1
+                    most = OUTLIER * self._jump[i] if self._jumps[i] > 1 else abs(off)
+                    weight = max(JUMP_ALPHA, 1.0 / self._jumps[i])
+                    self._jump[i] += weight * (min(abs(off), most) - self._jump[i])
                 reach = OUTLIER * self.scale(i)
                 off = max(-reach, min(reach, off))
             self._centre[i] += alpha * off
