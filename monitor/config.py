@@ -20,24 +20,46 @@ from pydantic import (
 
 from monitor.configuration.environment import read_variables, variants_of
 from monitor.configuration.origins import Origins, Source
-from monitor.core.contract.events import CONTROL_TOPIC
-from monitor.core.settings import EngineSettings, Seconds, StrictModel, TopicName
+from monitor.core.contract.events import CONTROL_TOPIC, TOPICS
+from monitor.core.settings import DEFAULT_STREAMS, EngineSettings, Seconds, StrictModel, TopicName
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 from monitor.security import KafkaSecurity
+from monitor.sources.formats.base import PARQUET
+from monitor.sources.registry import SchemaRegistrySettings
+from monitor.sources.settings import SourceSettings, anchor_schema_files
+from monitor.sources.start import EARLIEST, LATEST, start_time_ms
 
 FILE_BYTES_MAX = 1 << 20
 LINE_MAX = 4_096
 """Characters. The time and memory of Python's TOML parser grow with the square of the parts of a
 dotted key, which cannot be broken over lines."""
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
+NO_STREAMS = (
+    "no stream is named: name one as [[streams]] with a `feature`, or leave this key out to watch "
+    "the default ones"
+)
 ENGINE_KEYS = tuple(EngineSettings.model_fields)
+INPUT_PREFIX = "brinkwatch.in."
+"""Of the topics into which the records of sources are re-keyed, where `topics` does not name
+them."""
+
+
+class OutputCluster(StrictModel):
+    """Another cluster, for all that brinkwatch writes."""
+
+    bootstrap_servers: str
+    """host:port, several with commas."""
+    security: KafkaSecurity = KafkaSecurity()
 
 
 class KafkaSettings(StrictModel):
     """The event bus. The topics of each kind are in `topics`."""
 
     bootstrap_servers: str = "127.0.0.1:9092"
-    """host:port, several with commas."""
+    """The venue's cluster: host:port, several with commas."""
+    output: OutputCluster | None = None
+    """Where all topics of brinkwatch's own and its group are, if not on the venue's cluster: that
+    one is only read."""
     group: Annotated[str, Field(min_length=1, max_length=128)] = "brinkwatch"
     """Names the offsets, the snapshots and the transactions. Sidecars with the same one share the
     partitions."""
@@ -55,10 +77,15 @@ class KafkaSettings(StrictModel):
     """Liquidation bands, keyed by symbol."""
     dlq_topic: TopicName = "brinkwatch.dlq"
     """Records that were refused, with their bytes."""
+    positions_topic: TopicName = "brinkwatch.positions"
+    """How far each source was read."""
     windows_topic: TopicName = "brinkwatch.windows"
     """The reports of the shards to the venue stage."""
     snapshots_topic: TopicName = "brinkwatch.snapshots"
     """What a restart goes on from."""
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Of each topic of the venue's records that is created here. The sidecars of a group share
+    them; each partition has its share of the budget of alerts."""
     replication: Annotated[int, Field(ge=1, le=32_767)] = 1
     """Copies of each partition of the topics that are created here; 3 where there are as many
     brokers."""
@@ -132,9 +159,59 @@ class Config(EngineSettings):
     # A model that holds secrets hides input in errors: pydantic asks the outermost.
     model_config = ConfigDict(hide_input_in_errors=True)
 
+    replace_streams: bool = False
+    """Whether `streams` are all that is watched. By default they are watched beside the default
+    ones; one with the feature, the detector and the inputs of a default one takes its place."""
     kafka: KafkaSettings = KafkaSettings()
     http: HttpSettings = HttpSettings()
     state: StateSettings = StateSettings()
+    source: dict[str, SourceSettings] = Field(default_factory=dict)
+    """The field maps of the venue's topics or files, by names of your choice."""
+    schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
+
+    @property
+    def sources(self) -> dict[str, SourceSettings]:
+        """The sources that are read from Kafka, by name."""
+        return {name: source for name, source in self.source.items() if source.topic}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_input_topics(cls, given: Any) -> Any:
+        """Where records go through topics of our own, these must not be the venue's."""
+        source, kafka = given.get("source") or {}, given.get("kafka") or {}
+        is_live = any(_setting(each, "topic") for each in source.values())
+        own = {kind: INPUT_PREFIX + topic for kind, topic in TOPICS.items()}
+        if is_live:
+            return {**given, "topics": {**own, **given.get("topics", {})}}
+        if _setting(kafka, "output"):
+            # The venue's topics are in the contract's form: each is a source as it is.
+            names = {**TOPICS, **given.get("topics", {})}
+            canonical = {
+                kind: SourceSettings(topic=topic, format="canonical", kind=kind)
+                for kind, topic in names.items()
+            }
+            return {**given, "topics": own, "source": {**source, **canonical}}
+        return given
+
+    @model_validator(mode="after")
+    def _check_sources(self) -> Self:
+        for source in self.sources.values():
+            if source.start not in (EARLIEST, LATEST):
+                start_time_ms(source.start)
+            if source.format == PARQUET:
+                raise ValueError(
+                    f"parquet is a format of files, and {source.topic} a topic: its records are "
+                    "json, csv, avro, protobuf or a venue's own"
+                )
+        topics = [source.topic for source in self.sources.values()]
+        if twice := sorted({topic for topic in topics if topics.count(topic) > 1}):
+            raise ValueError(f"two sources read the topic {twice[0]}: make one table of them")
+        if self.kafka.output is None and (own := sorted({*topics} & {*self.topics.values()})):
+            raise ValueError(
+                f"{own[0]} is the topic of a source and one of [topics], to which brinkwatch "
+                "writes: leave [topics] out, or name others there"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_own_topics(self) -> Self:
@@ -153,6 +230,11 @@ class Config(EngineSettings):
     def engine(self) -> EngineSettings:
         """The settings that decide what the engine makes of a set of records."""
         return EngineSettings(**{key: getattr(self, key) for key in ENGINE_KEYS})
+
+
+def _setting(section: Any, name: str) -> Any:
+    """A setting of a section that may be a model already, or None."""
+    return section.get(name) if isinstance(section, dict) else getattr(section, name, None)
 
 
 def load(path: Path | None = None, **overrides: Any) -> Config:
@@ -176,18 +258,35 @@ def load_with_origins(path: Path | None = None, **overrides: Any) -> tuple[Confi
         ]
     )
     values = origins.merged()
-    if values.get("streams") in ([], ()):
-        raise ConfigError(
-            f"streams: the list is empty ({origins.of(('streams',))}): leave it out for the "
-            "default streams, or name at least one"
-        )
     try:
-        return Config(**values), origins
+        return _join_streams(Config(**values)), origins
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deep for a configuration") from error
     except ValidationError as error:
         faults = [_error_text(fault, origins) for fault in error.errors()]
         raise ConfigError("\n".join(dict.fromkeys(faults))) from error
+
+
+def _join_streams(config: Config) -> Config:
+    """With the default streams beside those given, unless these replace them."""
+    if "streams" not in config.model_fields_set:
+        if config.replace_streams:
+            raise ConfigError(f"replace_streams: {NO_STREAMS}")
+        return config
+    if not config.streams:
+        raise ConfigError(f"streams: {NO_STREAMS}")
+    given = {}
+    for stream in config.streams:
+        if stream.key in given:
+            raise ConfigError(
+                f"streams: {stream.feature} by {stream.detector} is there twice: leave one out, or "
+                "give them different inputs"
+            )
+        given[stream.key] = stream
+    if config.replace_streams:
+        return config
+    kept = tuple(stream for stream in DEFAULT_STREAMS if stream.key not in given)
+    return config.model_copy(update={"streams": kept + config.streams})
 
 
 def _read_file(path: Path | None) -> dict[str, Any]:
@@ -197,9 +296,11 @@ def _read_file(path: Path | None) -> dict[str, Any]:
     if max(map(len, text.splitlines()), default=0) > LINE_MAX:
         raise ConfigError(f"{path} has a line of over {LINE_MAX} characters: break it up")
     try:
-        return tomllib.loads(text)
+        values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {reason_unread(error)}") from error
+    anchor_schema_files(values, path.parent)
+    return values
 
 
 def _error_text(fault: Any, origins: Origins) -> str:

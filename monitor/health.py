@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 from monitor.core.event_time.watermark import PartitionClock
 from monitor.kafka.partitions import PartitionKey
+from monitor.live.recent_refusals import refusal_trouble
 from monitor.live.supervisor import Supervisor
 
 STUCK_S = 30.0
@@ -30,7 +31,8 @@ def readiness(
     topics_fault: str,
     lag_limit_s: float,
 ) -> tuple[bool, str]:
-    """Whether the state is restored and records are read in time; with the reason where not.
+    """Whether the state is restored, and records are read in time and mostly accepted; with the
+    reason where not.
 
     `assigned`: this member's partitions, None before the group has shared them out; `topics_fault`:
     what is wrong with the topics; `lag_limit_s`: records may wait for so long.
@@ -53,7 +55,11 @@ def readiness(
         if any(session.lag.values()) and session.delay_s > lag_limit_s:
             behind = f"behind by {session.delay_s:.0f} s (limit {lag_limit_s:.0f} s)"
             return False, f"{session.name}: {behind}"
-    return time_trouble({at: c for s in sessions for at, c in s.stage.clocks.items()})
+        if fault := session.fault():
+            return False, fault
+    if refused := refusal_trouble(session.refusals.recent() for session in sessions):
+        return False, refused
+    return time_trouble({at: c for s in sessions for at, c in s.clocks.items()})
 
 
 def time_trouble(clocks: Mapping[PartitionKey, PartitionClock]) -> tuple[bool, str]:

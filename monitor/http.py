@@ -7,15 +7,14 @@ import hmac
 import json
 import ssl
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import structlog
-from prometheus_client import exposition
+from prometheus_client import CollectorRegistry, exposition
 from pydantic import SecretStr
 
 from monitor.config import HttpSettings
 from monitor.errors import ConfigError
-from monitor.sidecar import Sidecar
 
 REQUEST_BYTES_MAX = 16 << 10
 REQUEST_S_MAX = 10.0
@@ -26,6 +25,20 @@ BACKLOG = 16
 """Connections that the system accepts for us before we look."""
 NO_TOKEN_PATHS = ("/livez", "/readyz")
 """Asked by whoever starts and stops the sidecar, who has no token."""
+
+
+class PortView(Protocol):
+    """What the port shows: of the sidecar, or of its start."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """The metrics."""
+
+    def alive(self) -> tuple[bool, str]: ...
+
+    def ready(self) -> tuple[bool, str]: ...
+
+    async def state(self) -> dict[str, Any]: ...
 
 
 class Response(NamedTuple):
@@ -47,7 +60,7 @@ class Response(NamedTuple):
         return head.encode() + b"\r\n" + self.body
 
 
-async def serve(sidecar: Sidecar, settings: HttpSettings) -> tuple[asyncio.Server, int]:
+async def serve(view: PortView, settings: HttpSettings) -> tuple[asyncio.Server, int]:
     """Listen; returns the server and its port. Raises `ConfigError` where that cannot be."""
     token = _token(settings)
     context = _tls_context(settings)
@@ -63,7 +76,7 @@ async def serve(sidecar: Sidecar, settings: HttpSettings) -> tuple[asyncio.Serve
         connections += 1
         try:
             async with asyncio.timeout(REQUEST_S_MAX):
-                answer = await _respond(reader, sidecar, token)
+                answer = await _respond(reader, view, token)
                 writer.write(answer.encode())
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
@@ -117,7 +130,7 @@ def _tls_context(settings: HttpSettings) -> ssl.SSLContext | None:
     return context
 
 
-async def _respond(reader: asyncio.StreamReader, sidecar: Sidecar, token: str | None) -> Response:
+async def _respond(reader: asyncio.StreamReader, view: PortView, token: str | None) -> Response:
     try:
         raw = await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError:
@@ -135,18 +148,18 @@ async def _respond(reader: asyncio.StreamReader, sidecar: Sidecar, token: str | 
         given = headers.get("authorization", "").encode("latin-1")
         if not hmac.compare_digest(given, f"Bearer {token}".encode()):
             return Response(HTTPStatus.UNAUTHORIZED, b"a bearer token is needed\n")
-    return await _route(path, headers.get("accept", ""), sidecar)
+    return await _route(path, headers.get("accept", ""), view)
 
 
-async def _route(path: str, accept: str, sidecar: Sidecar) -> Response:
+async def _route(path: str, accept: str, view: PortView) -> Response:
     if path in NO_TOKEN_PATHS:
-        good, why = sidecar.alive() if path == "/livez" else sidecar.ready()
+        good, why = view.alive() if path == "/livez" else view.ready()
         status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
         return Response(status, why.encode() + b"\n")
     if path == "/metrics":
         encode, kind = exposition.choose_encoder(accept)
-        return Response(HTTPStatus.OK, encode(sidecar.metrics.registry), kind)
+        return Response(HTTPStatus.OK, encode(view.registry), kind)
     if path == "/state":
-        body = json.dumps(await sidecar.state()).encode() + b"\n"
+        body = json.dumps(await view.state()).encode() + b"\n"
         return Response(HTTPStatus.OK, body, "application/json")
     return Response(HTTPStatus.NOT_FOUND, b"/metrics /livez /readyz /state\n")

@@ -143,38 +143,14 @@ class KafkaSecurity(StrictModel):
         return options
 
     def _password(self) -> str:
-        secret = _secret("password", self.password, self.password_file)
+        secret = read_secret("password", self.password, self.password_file)
         if not secret:  # only a file can be empty: the validators saw to the rest
             raise SecurityError(f"password_file {self.password_file} is empty")
         return secret
 
     def _ssl_context(self) -> ssl.SSLContext:
-        if self.ca_file is not None:
-            _read("ca_file", self.ca_file)
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-        except ssl.SSLError as error:
-            raise SecurityError(f"ca_file {self.ca_file} holds no PEM certificate") from error
-        if self.cert_file is not None:
-            self._load_client_certificate(context, self.cert_file)
-        return context
-
-    def _load_client_certificate(self, context: ssl.SSLContext, cert_file: Path) -> None:
-        _read("cert_file", cert_file)
-        if self.key_file is not None:
-            _read("key_file", self.key_file)
-        secret = _secret("key_password", self.key_password, self.key_password_file)
-        try:
-            # Always with a password: without one OpenSSL asks for it on the terminal, and waits.
-            context.load_cert_chain(cert_file, self.key_file, password=secret or "")
-        except ssl.SSLError as error:
-            if error.reason == "KEY_VALUES_MISMATCH":
-                why = f"is not the key of the certificate in {cert_file}"
-            elif secret:
-                why = "is no PEM key that key_password opens"
-            else:
-                why = "is no PEM key, or is under a password: give key_password_file"
-            raise SecurityError(f"the key in {self.key_file or cert_file} {why}") from error
+        secret = read_secret("key_password", self.key_password, self.key_password_file)
+        return tls_context(self.ca_file, self.cert_file, self.key_file, secret)
 
 
 class FileToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka carries no types
@@ -219,7 +195,7 @@ class EndpointToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka ca
         data = urllib.parse.urlencode(form).encode()
         request = urllib.request.Request(self._endpoint, data=data, headers=headers)
         # Redirects are not followed: the secret goes where the configuration says, nowhere else.
-        opener = urllib.request.build_opener(_NoRedirect)
+        opener = urllib.request.build_opener(NoRedirect)
         try:
             with opener.open(request, timeout=TOKEN_TIMEOUT_S) as reply:
                 answer = json.loads(reply.read(TOKEN_REPLY_BYTES_MAX))
@@ -233,12 +209,41 @@ class EndpointToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka ca
         raise SecurityError(f"token_endpoint {self._endpoint} {why}")
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
+class NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *args: Any) -> None:
         """None makes the redirect an HTTPError."""
 
 
-def _secret(name: str, value: SecretStr | None, file: Path | None) -> str | None:
+def tls_context(
+    ca_file: Path | None, cert_file: Path | None, key_file: Path | None, key_password: str | None
+) -> ssl.SSLContext:
+    """TLS of a client; the files are as in `KafkaSecurity`. Raises `SecurityError`."""
+    if ca_file is not None:
+        _read("ca_file", ca_file)
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as error:
+        raise SecurityError(f"ca_file {ca_file} holds no PEM certificate") from error
+    if cert_file is None:
+        return context
+    _read("cert_file", cert_file)
+    if key_file is not None:
+        _read("key_file", key_file)
+    try:
+        # Always with a password: without one OpenSSL asks for it on the terminal, and waits.
+        context.load_cert_chain(cert_file, key_file, password=key_password or "")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            why = f"is not the key of the certificate in {cert_file}"
+        elif key_password:
+            why = "is no PEM key that key_password opens"
+        else:
+            why = "is no PEM key, or is under a password: give key_password_file"
+        raise SecurityError(f"the key in {key_file or cert_file} {why}") from error
+    return context
+
+
+def read_secret(name: str, value: SecretStr | None, file: Path | None) -> str | None:
     """A secret from the setting itself or from its file, without the line's end."""
     if value is not None:
         return value.get_secret_value()

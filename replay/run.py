@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from monitor.core.bands.market_bands import VenueBands
 from monitor.core.bands.records import band_records
 from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.contract.units import SECOND_NS
@@ -17,7 +18,9 @@ from monitor.core.decode.batch import Batch
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.engine import Engine, EngineOutput
 from monitor.core.settings import EngineSettings
+from monitor.core.watch_state import StreamState, not_watched
 from monitor.errors import ConfigError
+from replay import coverage
 from replay.day import Day
 
 WINDOWS_PER_CLOSE_MAX = 60
@@ -78,10 +81,22 @@ class ReplaySummary:
     alerts: int = 0
     streams_out: dict[str, int] = field(default_factory=dict)
     """By detector: streams that were taken out, because it raised."""
+    streams: dict[str, StreamState] = field(default_factory=dict)
+    """By stream: in how many symbols it judges or learns at the end, and until when."""
+    not_watched: dict[str, str] = field(default_factory=dict)
+    """By stream that judges nowhere at the end: why."""
     outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     """Forced fills compared with their predictions: number by cause, margin mode and verdict."""
     digest: str = ""
+    kinds_not_seen: dict[str, str] = field(default_factory=dict)
+    """Kinds of which no record was accepted, and what is therefore not watched."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """What was left out because a table was full, by table."""
+    last_bands: dict[str, Any] = field(default_factory=dict)
+    """Of the last bands: markets, those left out, margin pools, and those that are not known."""
     seconds: float = 0.0
+    seconds_cpu: float = 0.0
+    """CPU time of all threads in these seconds."""
     events_per_second: float = 0.0
 
 
@@ -153,16 +168,18 @@ def replay_outputs(
     summary: ReplaySummary,
 ) -> Iterator[EngineOutput]:
     """What each step of the engine publishes; `summary` is complete when the iterator ends."""
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     partitions = 1 + max((part.partition for part in day.meta.partitions), default=0)
     paced = options.speed is not None
     engine = Engine(settings, factories, partitions, 0 if paced else WINDOWS_PER_CLOSE_MAX)
     rows = min(options.rows, PACED_ROWS) if paced else options.rows
     last_ts = options.shown.to_ts
     first: tuple[float, int] | None = None
+    bands: VenueBands | None = None
     with ThreadPoolExecutor(REFRESH_THREADS) as threads:
         engine.stage.band_maker.parallel_map = threads.map
-        yield engine.control(day.controls(settings.accounts.bands_interval_ns))
+        controls = day.controls(settings.accounts.bands_interval_ns, settings.topics)
+        yield engine.control(controls)
         for batch in prefetch(day.batches(rows)):
             # Wait until the wall clock has moved as far as event time, divided by the speed.
             if options.speed is not None and len(batch):
@@ -172,11 +189,14 @@ def replay_outputs(
                 time.sleep(max(0.0, due - time.monotonic()))
             output = engine.step(batch)
             summary.records += len(batch) + len(batch.refused)
+            bands = output.bands[-1] if output.bands else bands
             yield output
             if last_ts is not None and engine.passed_ns > last_ts:
                 break  # every alert that could be shown has been decided
         else:
-            yield engine.finish()
+            output = engine.finish()
+            bands = output.bands[-1] if output.bands else bands
+            yield output
     counts = engine.tally()
     by_kind = counts.reproducible_counts()
     summary.events, summary.late_by_kind = by_kind["events"], by_kind["late"]
@@ -186,8 +206,14 @@ def replay_outputs(
     summary.refused, summary.late = counts.refused.total(), counts.late.total()
     summary.outcomes = engine.venue.outcomes.counts_by_name()
     summary.streams_out = dict(engine.stage.streams_out)
+    summary.streams = engine.watch_state()
+    summary.not_watched = not_watched(summary.streams)
+    summary.kinds_not_seen = coverage.kinds_not_seen(summary.events)
+    summary.dropped = coverage.count_dropped(engine.shards)
+    summary.last_bands = coverage.describe_bands(bands)
     summary.windows, summary.digest = engine.windows, engine.digest()
     summary.seconds = time.perf_counter() - start
+    summary.seconds_cpu = time.process_time() - start_cpu
     summary.events_per_second = summary.records / summary.seconds
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,3 +56,38 @@ def test_any_river_detector_watches_a_stream_by_its_name(tmp_path: Path) -> None
     (factory,) = detector_factories(load(file).streams)
     detector = factory()
     assert detector.judge_one({"count": 1}).why is not None
+
+
+SOURCE = {"topic": "oms.orders", "kind": "order"}
+
+
+def test_with_a_source_the_topics_of_the_contract_are_brinkwatchs_own() -> None:
+    config = load(None, source={"mine": SOURCE})
+    assert config.topics["order"] == "brinkwatch.in.orders"
+    own = load(None, source={"mine": SOURCE}, topics={"order": "risk.orders"})
+    assert (own.topics["order"], own.topics["mark"]) == ("risk.orders", "brinkwatch.in.marks")
+    files = load(None, source={"mine": {"files": ["*.csv"], "format": "csv", "kind": "order"}})
+    assert (files.topics["order"], files.sources) == ("orders", {})
+
+
+def test_with_an_output_cluster_the_venues_topics_are_sources_as_they_are() -> None:
+    output = {"output": {"bootstrap_servers": "risk:9092"}}
+    config = load(None, kafka=output, topics={"order": "venue.orders"})
+    assert config.sources["order"].topic == "venue.orders"
+    assert config.sources["mark"].topic == "marks"
+    assert {source.format for source in config.sources.values()} == {"canonical"}
+    assert config.topics["order"] == "brinkwatch.in.orders"
+
+
+@pytest.mark.parametrize(
+    ("sources", "words"),
+    [
+        ({"a": SOURCE, "b": SOURCE}, "two sources read the topic oms.orders"),
+        ({"a": {**SOURCE, "topic": "brinkwatch.in.orders"}}, "leave \\[topics\\] out"),
+        ({"a": {**SOURCE, "start": "newest"}}, "none of earliest, latest"),
+        ({"a": {**SOURCE, "format": "parquet"}}, "parquet is a format of files"),
+    ],
+)
+def test_sources_that_cannot_be_read_live_are_refused(sources: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load(None, source=sources)

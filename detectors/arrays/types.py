@@ -23,7 +23,7 @@ FLOAT32_1, FLOAT32_2 = types.float32[::1], types.float32[:, ::1]
 I1, I2, I3 = types.int64[::1], types.int64[:, ::1], types.int64[:, :, ::1]
 INT32_1 = types.int32[::1]
 U1, UINT16_1 = types.uint64[::1], types.uint16[::1]
-B1 = types.boolean[::1]
+B1, B2 = types.boolean[::1], types.boolean[:, ::1]
 
 RF1 = types.Array(types.float64, 1, "C", readonly=True)
 RI1 = types.Array(types.int64, 1, "C", readonly=True)

@@ -9,6 +9,8 @@ from typing import Any
 from monitor.config import load_with_origins
 from monitor.console import Console
 from monitor.plugins import detector_factories
+from monitor.sources.registry import make_registry
+from monitor.sources.translators import make_live_translator, make_translator
 
 
 def check(
@@ -20,7 +22,10 @@ def check(
     Raises `ConfigError` for what is wrong in the configuration itself.
     """
     config, origins = load_with_origins(file, **overrides)
-    detector_factories(config.streams)
+    detector_factories(config.streams, thorough=True, say=console.say)
+    for name, source in config.source.items():
+        make = make_live_translator if source.topic else make_translator
+        make(name, source, make_registry(config.schema_registry))
     fingerprint = config.engine().fingerprint()
     result: dict[str, Any] = {"ok": True, "settings": fingerprint}
     if show:

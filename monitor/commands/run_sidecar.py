@@ -8,15 +8,18 @@ import os
 import signal
 import threading
 from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from monitor import http
 from monitor.commands import process_log
 from monitor.config import Config
 from monitor.kafka.clients import run_async
-from monitor.plugins import detector_factories
-from monitor.sidecar import Sidecar
+
+if TYPE_CHECKING:
+    from monitor.sidecar import Sidecar
 
 END_S = 8.0
 """After a signal the process has so long to end in order."""
@@ -38,14 +41,49 @@ async def _run(config: Config, accept_gaps: frozenset[str]) -> int:
     loop = asyncio.get_running_loop()
     process_log.log_loop_errors(loop)
     stopping = _Stopping(loop)
-    sidecar = Sidecar(config, detector_factories(config.streams), accept_gaps)
-    server, port = await http.serve(sidecar, config.http)
+    startup = _Startup()
+    server, port = await http.serve(startup, config.http)
     scheme = "https" if config.http.cert_file else "http"
     structlog.get_logger().info("listening", at=f"{scheme}://{config.http.host}:{port}")
-    stopping.attach(sidecar)
     async with server:
+        # Off the loop: on the first start this compiles, and the port has to say so.
+        sidecar = await loop.run_in_executor(None, _make_sidecar, config, accept_gaps)
+        startup.sidecar = sidecar
+        stopping.attach(sidecar)
         await sidecar.run()
     return stopping.status
+
+
+def _make_sidecar(config: Config, accept_gaps: frozenset[str]) -> Sidecar:
+    from monitor.plugins import detector_factories
+    from monitor.sidecar import Sidecar
+
+    return Sidecar(config, detector_factories(config.streams), accept_gaps)
+
+
+class _Startup:
+    """What the port shows: that the program is starting, and then the sidecar."""
+
+    def __init__(self) -> None:
+        self.sidecar: Sidecar | None = None
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        return CollectorRegistry() if self.sidecar is None else self.sidecar.registry
+
+    def alive(self) -> tuple[bool, str]:
+        return (True, "starting") if self.sidecar is None else self.sidecar.alive()
+
+    def ready(self) -> tuple[bool, str]:
+        if self.sidecar is None:
+            return False, "starting (compiling, on the first start: one to two minutes)"
+        return self.sidecar.ready()
+
+    async def state(self) -> dict[str, Any]:
+        if self.sidecar is None:
+            nothing: dict[str, Any] = {"partitions": [], "lag": 0, "positions": {}}
+            return {"ready": False, "why": self.ready()[1], **nothing}
+        return await self.sidecar.state()
 
 
 class _Stopping:
@@ -65,22 +103,21 @@ class _Stopping:
             signal.signal(number, self._handle)
 
     def attach(self, sidecar: Sidecar) -> None:
-        """Stop this sidecar, at once where a signal has come already."""
+        """From now on a signal stops this sidecar; before, there is nothing to end in order."""
         self._sidecar = sidecar
-        if self._is_stopping:
-            sidecar.stop()
 
     def _handle(self, number: int, _: object) -> None:
         if self._is_stopping:
             _end_at_once("a second signal")
         self._is_stopping = True
         self.status = 130 if number == signal.SIGINT else 0
+        if self._sidecar is None:
+            os._exit(self.status)  # nothing has begun, and what compiles cannot be interrupted
         faulthandler.dump_traceback_later(END_AT_ONCE_S, exit=True, file=open(os.devnull, "w"))  # noqa: SIM115  # open until the end
         watchdog = threading.Timer(END_S, _end_at_once, (f"not ended within {END_S:g} s",))
         watchdog.daemon = True
         watchdog.start()
-        if self._sidecar is not None:
-            self._loop.call_soon_threadsafe(self._sidecar.stop)
+        self._loop.call_soon_threadsafe(self._sidecar.stop)
 
 
 def _end_at_once(why: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+from collections import Counter
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
@@ -134,6 +135,11 @@ class StreamSettings(StrictModel):
     def input_features(self) -> tuple[str, ...]:
         return self.inputs or (self.feature,)
 
+    @property
+    def key(self) -> tuple[str, str, tuple[str, ...]]:
+        """What two streams may not both have."""
+        return self.feature, self.detector, self.input_features
+
 
 def _stream(
     feature: str, detector: str = "burst", inputs: tuple[str, ...] = (), **parameters: Parameter
@@ -249,6 +255,22 @@ class EngineSettings(StrictModel):
     def joint_block(self) -> int:
         """Windows of a block of joint evidence."""
         return self.window_count(self.joint.window_s)
+
+    @property
+    def stream_labels(self) -> tuple[str, ...]:
+        """What each stream is called: its feature; where several watch it, also its detector, and
+        where one detector does several times, also what it reads."""
+        features = Counter(stream.feature for stream in self.streams)
+        pairs = Counter((stream.feature, stream.detector) for stream in self.streams)
+        labels = []
+        for stream in self.streams:
+            label = stream.feature
+            if features[stream.feature] > 1:
+                label += f" by {stream.detector}"
+            if pairs[stream.feature, stream.detector] > 1:
+                label += f" of {', '.join(stream.input_features)}"
+            labels.append(label)
+        return tuple(labels)
 
     @property
     def budget(self) -> AlertBudget:

@@ -28,6 +28,7 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch, Int64, RefusedRecord
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.event_time.clock_state import NEVER
+from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.settings import EngineSettings
 from monitor.core.shard import Shard
 from monitor.core.snapshot import SnapshotError
@@ -43,6 +44,7 @@ from monitor.kafka.partitions import PartitionKey, PartitionOffsets, PartitionPr
 from monitor.kafka.reader import PartitionRecords, PollResult, Reader
 from monitor.kafka.transactions import CommitMetadata, Outbox, Transactions
 from monitor.live.progress_board import ProgressBoard
+from monitor.live.recent_refusals import RecentRefusals
 from monitor.metrics import Metrics
 
 PING_AFTER_S = 1.0
@@ -123,6 +125,7 @@ class OwnerSession(abc.ABC):
         """How long ago the oldest record that is being read came to Kafka; 0 with none waiting."""
         self.last_turn_s = time.monotonic()
         self.outbox = Outbox()
+        self.refusals = RecentRefusals()
         self._thread = thread
         kafka, window_ns = setup.config.kafka, setup.config.time.window_ns
         self._key = f"{kafka.group}/{name}"
@@ -152,6 +155,15 @@ class OwnerSession(abc.ABC):
     def slowest_elsewhere_ns(self) -> int | None:
         """Event time of the slowest that this session has to wait for without reading it."""
         return None
+
+    @property
+    def clocks(self) -> dict[PartitionKey, PartitionClock]:
+        """The time of each topic partition that is read."""
+        return self.stage.clocks
+
+    def fault(self) -> str:
+        """What is wrong with what is read, for people; empty where nothing is."""
+        return ""
 
     @abc.abstractmethod
     def is_urgent(self) -> bool:
@@ -423,13 +435,15 @@ class OwnerSession(abc.ABC):
         self, part: PartitionRecords, refused: list[RefusedRecord], jumped: tuple[Batch, Int64]
     ) -> None:
         """Put `refused`, and the records that were `jumped`, which are refused for their time, into
-        the outbox, unless an earlier session has sent them.
+        the outbox, unless an earlier session has sent them. Call it for all that is read.
         """
         late_refusals, decided_at = jumped
         every = [(record, record.offset) for record in refused]
         if len(late_refusals):
             decided = decided_at.tolist()
             every += zip(part.time_jump_refusals(late_refusals), decided, strict=True)
+        reasons = [(part.topic, record.reason) for record, _ in every]
+        self.refusals.count(len(part.offsets), reasons)
         sent_to = self.committed_before.get((part.topic, part.partition), 0)
         when = dict(zip(part.offsets, part.timestamps_ms, strict=True)) if every else {}
         for record, decided_offset in every:

@@ -101,7 +101,7 @@ class VenueAdapter(ABC):
         by_kind: dict[str, list[int]] = {}
         for i, (kind, _, _) in enumerate(rows):
             by_kind.setdefault(kind, []).append(i)
-        times = np.full(len(rows), -1, np.int64)
+        accepted = np.zeros(len(rows), np.bool_)
         batches = []
         for kind, index in by_kind.items():
             topic, offset = self.assign_offsets(kind, len(index))
@@ -121,10 +121,9 @@ class VenueAdapter(ABC):
             if kind == "book":
                 self.anomalies.observe_books(batch.ladders)
             if len(batch):
-                times[np.array(index)[batch.offset - offset[0]]] = batch.numbers["ts"]
+                accepted[np.array(index)[batch.offset - offset[0]]] = True
+                self.anomalies.observe_times(kind, batch.numbers["ts"])
             batches.append(batch)
-        accepted = times >= 0
-        self.anomalies.observe_times(times[accepted])
         return batches, accepted
 
     def assign_offsets(self, kind: str, count: int) -> tuple[str, Int64]:
@@ -150,7 +149,7 @@ class LineAdapter(VenueAdapter):
         """The kind that an unreadable line was meant to be, where a quick look shows it."""
         return None
 
-    def _encode_records(self, raw: bytes) -> list[tuple[str, bytes]]:
+    def encode_records(self, raw: bytes) -> list[tuple[str, bytes]]:
         """Kind and canonical JSON of each record of the line."""
         if not raw.strip():
             raise UnreadableError("empty", f"{len(raw)} bytes")
@@ -171,7 +170,7 @@ class LineAdapter(VenueAdapter):
         rows: list[BatchRow] = []
         for raw in chunk:
             try:
-                records = self._encode_records(raw)
+                records = self.encode_records(raw)
             except UnreadableError as error:
                 rows.append((self.guess_kind(raw) or codec.UNKNOWN, raw, error))
                 continue

@@ -70,7 +70,6 @@ class Standx(VenueAdapter):
         super().__init__(options)
         self._last_book: dict[str, int] = {}
         self._sides: set[str] = set()
-        self._last_kind = ""
 
     def read(self, chunk: Any) -> list[Batch]:
         names = set(chunk.column_names)
@@ -81,19 +80,16 @@ class Standx(VenueAdapter):
         else:
             raise UnreadableError("missing_field", "neither the columns of books nor of trades")
         self.source_counts[{"book": "books", "fill": "trades"}[kind]] += chunk.num_rows
-        if kind != self._last_kind:
-            # Books and trades are separate files: time starts again with the other kind.
-            self._last_kind, self.anomalies.highest_ts = kind, -1
         return [self._books(chunk)] if kind == "book" else [self._trades(chunk)]
 
-    def _ts(self, table: Any) -> Int64:
+    def _ts(self, kind: str, table: Any) -> Int64:
         ts = table["timestamp"].cast(pa.timestamp("ns")).cast(pa.int64()).fill_null(ABSENT)
         times: Int64 = ts.combine_chunks().to_numpy(zero_copy_only=False)
-        self.anomalies.observe_times(times[(times >= TS_MIN) & (times < TS_MAX)])
+        self.anomalies.observe_times(kind, times[(times >= TS_MIN) & (times < TS_MAX)])
         return times
 
     def _books(self, table: Any) -> Batch:
-        ts, symbol = self._ts(table), table["symbol"].to_pylist()
+        ts, symbol = self._ts("book", table), table["symbol"].to_pylist()
         keep = np.ones(len(ts), bool)
         for i, (name, time) in enumerate(zip(symbol, ts.tolist(), strict=True)):
             keep[i] = self._last_book.get(name) != time
@@ -117,7 +113,7 @@ class Standx(VenueAdapter):
         return self._refuse_bad_rows(batch, good, table)
 
     def _trades(self, table: Any) -> Batch:
-        ts = self._ts(table)
+        ts = self._ts("fill", table)
         topic, offset = self.assign_offsets("fill", len(ts))
         side = [str(s).lower() for s in table["side"].to_pylist()]
         self._sides |= set(side)

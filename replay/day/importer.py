@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.core.decode.batch import Batch
-from monitor.errors import BrinkwatchError, ConfigError
+from monitor.errors import BrinkwatchError, ConfigError, nearest_name
 from monitor.venues.adapter import OptionError, VenueAdapter
 from monitor.venues.parse import UnreadableError
 from replay.day import feed_files
@@ -42,7 +42,7 @@ class ImportReport:
     included), records by kind, refused records by reason, `odd`: the feed's anomalies, and what
     else the adapter noticed: sentences, and how often; `left_out`: sound lines that make no record,
     by what they are; `numbers_left_out`: numbers out of range without which their records stay, by
-    field."""
+    field; `first_refused`: the first refusals of an import by a map, in words."""
 
     venue: str
     source: dict[str, int]
@@ -53,13 +53,20 @@ class ImportReport:
     left_out: dict[str, int]
     numbers_left_out: dict[str, int]
     day: DayMeta
+    first_refused: list[str] = field(default_factory=list)
 
 
 def load_adapter(name: str, options: Mapping[str, str] | None = None) -> VenueAdapter:
     """The adapter called `name`; raises `IngestError` that lists the adapters where none is."""
     installed = {e.name: e for e in entry_points(group="brinkwatch.venues")}
     if name not in installed:
-        raise IngestError(f"no venue {name!r}; there are: {', '.join(sorted(installed))}")
+        names = sorted(installed)
+        near = nearest_name(name, names)
+        listed = "" if near.startswith("there are") else f"; there are: {', '.join(names)}"
+        raise IngestError(
+            f"no venue {name!r}{listed}; {near}; any other feed is read by its field map, with "
+            "brinkwatch import map"
+        )
     try:
         venue: VenueAdapter = installed[name].load()(options)
     except OptionError as error:
@@ -71,7 +78,8 @@ def _read_file(venue: VenueAdapter, path: Path) -> Iterator[tuple[int, list[Batc
     """Lines (or rows) read, and the batches that they make."""
     if feed_files.is_parquet(path) != venue.READS_PARQUET:
         form = "Parquet" if venue.READS_PARQUET else "lines (plain, gzip, xz or zstd)"
-        raise IngestError(f"{path}: {venue.NAME} is read from {form}")
+        head = f"{path}: {venue.NAME} is read from {form}, so no day is made"
+        raise NothingImportedError(_add_advice(head, path, venue.NAME))
     venue.begin_file(str(path))
     if venue.READS_PARQUET:
         yield from _read_parquet(venue, path)
@@ -92,7 +100,8 @@ def _read_parquet(venue: VenueAdapter, path: Path) -> Iterator[tuple[int, list[B
             table.validate(full=True)
             yield table.num_rows, venue.read(table)
     except UnreadableError as error:
-        raise IngestError(f"{path}: not of {venue.NAME}'s format: {error.detail}") from None
+        head = f"{path}: not of {venue.NAME}'s format ({error.detail}), and no day made"
+        raise NothingImportedError(_add_advice(head, path, venue.NAME)) from None
     except MemoryError:
         raise
     except (
@@ -181,25 +190,52 @@ def _nothing_imported(adapter: VenueAdapter, path: Path, accepted: int, refused:
     counts = f"{refused:,} lines were refused"
     counts += f" and left out were {left_out}" if left_out else ""
     head = f"{path}: {accepted or 'no'} records of {adapter.NAME} in it ({counts}), and no day made"
-    if adapter.READS_PARQUET:
-        return f"{head}: check the venue"
-    if form := feed_files.describe(path):
+    return _add_advice(head, path, adapter.NAME)
+
+
+def _add_advice(head: str, path: Path, besides: str) -> str:
+    """The sentence `head` with what the file looks like, and how it can be imported."""
+    is_parquet = feed_files.is_parquet(path)
+    if not is_parquet and (form := feed_files.describe(path)):
         return f"{head}: it looks like {form}"
-    others = ", ".join(_venues_that_read(path, adapter.NAME))
+    others = " or ".join(_venues_that_read(path, besides, is_parquet))
     if others:
         return f"{head}: it reads as a feed of {others}; import it as that"
-    return f"{head}: check the venue, and docs/CONTRIBUTING.md for how to add one"
+    fields = _parquet_columns(path) if is_parquet else feed_files.describe_fields(path)
+    looks = f"it looks like {fields}, of no venue here" if fields else "no venue here writes so"
+    return (
+        f"{head}: {looks}; say what its fields mean in a field map (docs/field-map.md), and use "
+        "brinkwatch import map"
+    )
 
 
-def _venues_that_read(path: Path, besides: str) -> list[str]:
-    """The venues whose adapters accept most of the first lines."""
-    sample = next(iter(feed_files.LineReader(path)), [])[:SAMPLE_LINES]
+def _parquet_columns(path: Path) -> str | None:
+    try:
+        names = pq.read_schema(path).names
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return f"Parquet with {feed_files.list_fields(names)}"
+
+
+def _venues_that_read(path: Path, besides: str, is_parquet: bool) -> list[str]:
+    """The venues whose adapters accept most of the first lines or rows."""
     names = []
     for entry in entry_points(group="brinkwatch.venues"):
         adapter = load_adapter(entry.name)
-        if besides == adapter.NAME or adapter.READS_PARQUET:
+        if besides == adapter.NAME or adapter.READS_PARQUET != is_parquet:
             continue
-        batches = [*adapter.read(sample), *adapter.finish()]
+        try:
+            adapter.begin_file(str(path))
+            batches = [*adapter.read(_first_rows(path, is_parquet)), *adapter.finish()]
+        except (UnreadableError, OptionError, pa.ArrowException, OSError, ValueError, TypeError,
+                LookupError, AttributeError):  # fmt: skip
+            continue  # what cannot be read at all is not of this venue
         if sum(map(len, batches)) > sum(len(b.refused) for b in batches):
             names.append(adapter.NAME)
     return sorted(names)
+
+
+def _first_rows(path: Path, is_parquet: bool) -> Any:
+    if not is_parquet:
+        return next(iter(feed_files.LineReader(path)), [])[:SAMPLE_LINES]
+    return pa.Table.from_batches([next(pq.ParquetFile(path).iter_batches(SAMPLE_LINES))])

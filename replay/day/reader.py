@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from monitor.core.contract import fixed_point, stepped
 from monitor.core.contract.events import Control
@@ -48,14 +51,24 @@ class Day:
                     raise DayError(f"{self._path}: {name} is damaged (its sha256 differs): {MEND}")
         self._verified = True
 
-    def controls(self, bands_interval_ns: int = 1) -> list[Control]:
+    def topic_names(self, topics: Mapping[str, str]) -> dict[str, str]:
+        """Of each topic of the day the name that `topics` has for its kind. Whoever recorded or
+        imported the day may have had other names."""
+        return {part.topic: topics.get(part.kind, part.topic) for part in self.meta.partitions}
+
+    def controls(
+        self, bands_interval_ns: int = 1, topics: Mapping[str, str] | None = None
+    ) -> list[Control]:
         """The control records in the order in which they were written, the day's end last.
 
         The day's end is rounded up to a multiple of `bands_interval_ns`: no record follows, so the
         last interval of the bands is complete and its bands include all records of the day.
+        topics: names of the topics by kind, where they are not to be the day's own.
         """
         self.verify()
+        names = self.topic_names(topics or {})
         rows = interleave.read_controls(self._path, self.meta)
+        rows = [{**row, "topic": names[row["topic"]]} for row in rows]
         if self.meta.span is None:
             return [Control(**row) for row in rows]
         end = self.meta.span.end_ts
@@ -66,6 +79,29 @@ class Day:
         """The records that the contract refused; `batches` yields the same ones in their places."""
         self.verify()
         return [record for _, record in interleave.read_refused(self._path, self.meta)]
+
+    def count_by_market(
+        self, from_ts: int | None = None, to_ts: int | None = None
+    ) -> Counter[str]:
+        """Accepted records by symbol, of those kinds that name one, from `from_ts` up to and with
+        `to_ts` (ns UTC).
+        """
+        counts: Counter[str] = Counter()
+        for part in self.meta.partitions:
+            if part.file is None or all(column.name != "symbol" for column in COLUMNS[part.kind]):
+                continue
+            path = self._path / part.file
+            with damage_in(path):
+                file = pq.ParquetFile(path, read_dictionary=["symbol"])
+                for rows in file.iter_batches(columns=["ts", "symbol"]):
+                    inside = pa.array(np.ones(len(rows), np.bool_))
+                    if from_ts is not None:
+                        inside = pc.and_(inside, pc.greater_equal(rows["ts"], from_ts))
+                    if to_ts is not None:
+                        inside = pc.and_(inside, pc.less_equal(rows["ts"], to_ts))
+                    for row in pc.value_counts(rows["symbol"].filter(inside)).to_pylist():
+                        counts[row["values"]] += row["counts"]
+        return counts
 
     def to_arrow(self, kind: str, exact: bool = False) -> pa.Table:
         """All accepted records of a kind ("order", "fill", "book", …), by event time.

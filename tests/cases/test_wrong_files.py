@@ -32,6 +32,11 @@ LOBSTER = "".join(f"{34_200 + i}.5,1,{i},100,5850000,1\n" for i in range(200))
         ("dydx", b"\n" * 100_000, "left out were 100,000 blank"),
         ("dydx", b"", "no records of dydx"),
         ("bitstamp", b"x\n" * 150_000, "lines were refused"),
+        ("standx", LOBSTER.encode(), "it reads as a feed of lobster; import it as that"),
+        ("canonical", b"time,px,qty\n1,2,3\n", "CSV with the fields time, px, qty, of no venue"),
+        ("lobster", b"time;px;qty\n1;2;3\n", "and use brinkwatch import map"),
+        ("binance", b'{"t":1,"px":"2"}\n' * 9, "it looks like JSON lines with the fields t, px"),
+        ("dydx", b'{"t":1,"px":"2"}\n' * 9, "say what its fields mean in a field map"),
     ],
 )
 def test_what_is_no_feed_is_named(tmp_path: Path, venue: str, raw: bytes, says: str) -> None:
@@ -39,6 +44,42 @@ def test_what_is_no_feed_is_named(tmp_path: Path, venue: str, raw: bytes, says: 
     done = brinkwatch("import", venue, tmp_path / "feed", tmp_path / "day")
     assert (done.returncode, says in done.stderr) == (1, True), done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["feed"]
+
+
+@pytest.mark.parametrize("venue", ["canonical", "standx", "dydx"])
+def test_parquet_of_another_form_is_named_by_its_columns(tmp_path: Path, venue: str) -> None:
+    pq.write_table(pa.table({"time": [1], "px": ["2"]}), tmp_path / "feed")
+    done = brinkwatch("import", venue, tmp_path / "feed", tmp_path / "day")
+    assert done.returncode == 1
+    assert "it looks like Parquet with the fields time, px, of no venue here" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["feed"]
+
+
+def test_parquet_of_a_venue_is_named_to_who_takes_it_for_another(tmp_path: Path) -> None:
+    _books(tmp_path)
+    done = brinkwatch("import", "bitstamp", tmp_path / "sound", tmp_path / "day")
+    assert done.returncode == 1
+    assert "it reads as a feed of standx; import it as that" in done.stderr
+
+
+def test_a_venue_that_is_none_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "feed").write_bytes(b"x")
+    done = brinkwatch("import", "bitstmap", tmp_path / "feed", tmp_path / "day")
+    assert (done.returncode, "did you mean bitstamp?" in done.stderr) == (2, True)
+
+
+def test_order_over_kinds_in_one_file_is_not_odd(tmp_path: Path) -> None:
+    sold = '"ts":%d,"symbol":"X","side":"buy","price":"1","quantity":"1"'
+    times = [1_764_000_000_000_000_000 + n * 20_000_000_000 for n in range(40)]
+    lines = ['{"kind":"order",%s,"action":"new"}' % (sold % ts) for ts in times]
+    lines += ['{"kind":"fill",%s}' % (sold % ts) for ts in times]
+    (tmp_path / "feed").write_text("\n".join(lines))
+    done = brinkwatch("import", "canonical", tmp_path / "feed", tmp_path / "day")
+    assert done.returncode == 0
+    assert "odd in the feed" not in done.stdout
+    (tmp_path / "feed").write_text("\n".join(reversed(lines)))
+    done = brinkwatch("import", "canonical", tmp_path / "feed", tmp_path / "back")
+    assert "78 jumps back in time" in done.stdout
 
 
 MEASURED = """

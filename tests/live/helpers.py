@@ -63,6 +63,13 @@ def _simulate(seed: int, partitions: int, symbols: int, minutes: int, rate: floa
     return folder / "day"
 
 
+def simulated_day(
+    seed: int = 1, partitions: int = 1, symbols: int = 4, minutes: int = 1, rate: float = 60.0
+) -> Day:
+    """A simulated day as it is, without anything odd."""
+    return Day(_simulate(seed, partitions, symbols, minutes, rate))
+
+
 def write_day(
     path: Path,
     config: Config,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.decode.batch import Ladder
@@ -24,13 +25,31 @@ def test_repeats_jumps_back_and_breaks_are_counted_and_their_records_kept() -> N
 def test_anomalies_do_not_depend_on_chunk_size() -> None:
     ts = np.array([5, 3, 9, 8, 200, 1], np.int64) * SECOND_NS
     whole, parts = FeedAnomalies(), FeedAnomalies()
-    whole.observe_times(ts)
+    whole.observe_times("order", ts)
     for i in range(len(ts)):
-        parts.observe_times(ts[i : i + 1])
+        parts.observe_times("order", ts[i : i + 1])
     assert whole == parts
-    assert (whole.back_count, whole.back_ns_max) == (3, 8 * SECOND_NS)
-    assert (whole.ahead_count, whole.ahead_ns_max) == (1, 191 * SECOND_NS)
-    assert (whole.break_count, whole.breaks) == (0, [])
+    facts = whole.facts()
+    assert (facts["jumps_back"], facts["jump_back_ns_max"]) == (3, 8 * SECOND_NS)
+    assert (facts["jumps_ahead"], facts["jump_ahead_ns_max"]) == (1, 191 * SECOND_NS)
+    assert (facts["breaks"], facts["longest_breaks_listed"]) == (0, [])
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_break_is_one_of_all_kinds_in_whatever_order_they_stand_in_the_file(
+    together: bool,
+) -> None:
+    rows = [("order", s) for s in (0, 50, 110, 300, 310)]
+    rows += [("fill", s) for s in (5, 120, 200, 305)]  # the orders' break has a fill in it
+    if together:
+        rows.sort(key=lambda row: row[1])
+    anomalies = FeedAnomalies()
+    for kind, second in rows:
+        anomalies.observe_times(kind, np.array([second], np.int64) * SECOND_NS)
+    facts = anomalies.facts()
+    assert facts["jumps_back"] == 0
+    spans = [(b["from"] // SECOND_NS, b["to"] // SECOND_NS) for b in facts["longest_breaks_listed"]]
+    assert spans == [(200, 300), (120, 200)]
 
 
 def test_locked_and_crossed_books_are_counted() -> None:

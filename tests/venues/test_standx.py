@@ -138,7 +138,8 @@ def test_a_gap_is_reported_and_books_and_trades_do_not_count_as_jumps() -> None:
     venue = Standx()
     venue.read(books((T, [9.9], [10.1]), (T + 61_000_000_000, [9.9], [10.1])))
     venue.read(trades((T, 1.0, 1.0, "BUY")))
-    assert (venue.anomalies.break_count, venue.anomalies.back_count) == (1, 0)
+    facts = venue.anomalies.facts()
+    assert (facts["breaks"], facts["jumps_back"]) == (1, 0)
 
 
 def test_a_table_with_other_columns_is_refused() -> None:

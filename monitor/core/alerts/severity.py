@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from monitor.core.contract.alert import Severity
-from monitor.core.contract.feature_catalogue import REPEATS, STREAM_OUT
+from monitor.core.contract.feature_catalogue import MARKET_SILENCE, REPEATS, STREAM_OUT
 from monitor.core.finding import Finding, FindingPart
 
 CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
@@ -16,6 +16,7 @@ RULE_SEVERITY: dict[str, Severity] = {
     "unsound_book": "warning", "stale_book": "warning", "stale_mark": "warning",
     "stale_index": "warning", REPEATS: "warning", "time_jump": "warning",
     "late_share": "warning", "delay": "warning", "new_log": "warning", "cut_log": "warning",
+    MARKET_SILENCE: "warning",
 }  # fmt: skip
 """The severity of what a rule decided. While the mark or the index is not believed, all margins and
 bands are as of the last good one; what a repeat says counts once all the same. Records that are

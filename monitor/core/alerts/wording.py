@@ -8,6 +8,7 @@ from monitor.core.contract.feature_catalogue import (
     DOUBTED_PRICES,
     FEATURES,
     LOG_FEATURES,
+    MARKET_SILENCE,
     QUALITY_FEATURES,
     REPEAT_FEATURES,
     SILENCE_FEATURES,
@@ -25,6 +26,8 @@ MANY_MARKETS = 3
 
 RATIO_MAX = 1000.0
 """A larger ratio only says that next to nothing was expected, so no sentence gives it."""
+NEAR_USUAL = 0.05
+"""So near to 1 a ratio says nothing of what is out of the ordinary."""
 FRACTIONS = {
     2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 6: "a sixth", 7: "a seventh",
     8: "an eighth", 9: "a ninth", 10: "a tenth",
@@ -59,6 +62,8 @@ class Wording:
             return self._stream_out(f)
         if f.stream in SILENCE_FEATURES:
             return self._silence(incident)
+        if f.stream == MARKET_SILENCE:
+            return self._market_silence(incident)
         if f.stream in REPEAT_FEATURES:
             return self._repeats(incident)
         if f.stream in QUALITY_FEATURES:
@@ -106,13 +111,13 @@ class Wording:
             return f"{noun} {verb} drifted {way} {place}", f"{observed} {unit} against {expected}"
         if spec.is_additive:
             numbers = _rates(f, seconds, unit if spec.form == "amount" else "")
-            return f"{noun}{ratio_phrase(f.ratio)} {place}", f"{numbers} expected"
+            return f"{noun}{_size_phrase(f)} {place}", f"{numbers} expected"
         if spec.form == "share":
             observed, expected = (fmt.format_number(100 * n) for n in (f.observed, f.expected))
             return f"{noun} at {observed} % {place}", f"{expected} % expected"
         if spec.form == "signed":
             return f"{noun} at {observed} {place}", f"{expected} expected, {unit}"
-        return f"{noun}{ratio_phrase(f.ratio)} {place}", f"{observed} against {expected} {unit}"
+        return f"{noun}{_size_phrase(f)} {place}", f"{observed} against {expected} {unit}"
 
     def _account_burst(self, f: Finding) -> tuple[str, str]:
         """As `_change`, for a few accounts beside their own habits."""
@@ -166,8 +171,31 @@ class Wording:
         if incident.status == "resolved":
             return f"Records again in topic {where}, after {lasted} of silence"
         return (
-            f"No record in topic {where} for {lasted}, where the longest silence was "
-            f"{fmt.format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
+            f"No record in topic {where} for {lasted}, where silences of over "
+            f"{fmt.format_duration(f.expected)} are rare; the last came at "
+            f"{self._clock(f.since)} UTC"
+        )
+
+    def _market_silence(self, incident: Incident) -> str:
+        """Markets without records while others go on; `observed` and `expected` are seconds."""
+        f, resolved = incident.finding, incident.status == "resolved"
+        count, lasted = int(f.facts["markets"] or 1), fmt.format_duration(f.observed)
+        names = f.symbol
+        if count > 1:
+            named = f.symbols[: fmt.LIST_MAX - 1]
+            more = [f"{count - len(named)} more"] if count > len(named) else []
+            names = f"{count} markets ({', '.join([*named, *more])})"
+        if f.facts["is_gone"]:
+            verb = "are" if count > 1 else "is"
+            return f"{fmt.capitalize(names)}: silent for {lasted}, {verb} no longer waited for"
+        kinds = [f"{kind}s" for kind in str(f.facts["kinds"]).split(",")]
+        if resolved:
+            return f"Records of {names} again, after {lasted} without {fmt.join_list(kinds)}"
+        usual = fmt.format_duration(f.expected)
+        rare = f", where silences of over {usual} are rare" if count == 1 else ""
+        return (
+            f"No {fmt.join_list(kinds)} of {names} for {lasted} while other markets go on{rare}; "
+            f"the last came at {self._clock(f.since)} UTC"
         )
 
     def _repeats(self, incident: Incident) -> str:
@@ -332,6 +360,13 @@ def ratio_phrase(ratio: float | None) -> str:
     if nearest in FRACTIONS and abs(ratio * nearest - 1.0) < 0.1:
         return f" at {FRACTIONS[nearest]} of usual"
     return f" at {fmt.format_number(100 * ratio)} % of usual"
+
+
+def _size_phrase(f: Finding) -> str:
+    """As `ratio_phrase`; a detector may find a number odd that is near the usual one."""
+    if f.ratio is not None and abs(f.ratio - 1.0) < NEAR_USUAL:
+        return " out of the ordinary"
+    return ratio_phrase(f.ratio)
 
 
 def change_phrase(part: FindingPart) -> str:

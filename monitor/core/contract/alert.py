@@ -107,15 +107,19 @@ class Versions:
 
     engine: str
     config: Annotated[str, Field(description="fingerprint of the settings")]
+    alerts_per_day: Annotated[float, Field(description="the budget of false alerts a day", gt=0)]
     detectors: Annotated[dict[str, str], Field(description="detector by stream")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A publication of an alert: its lifecycle has one fingerprint. No wall-clock time in it."""
+    """One publication of an incident. No wall-clock time in it."""
 
     id: Annotated[str, Field(description="fingerprint and sequence: equal in every run")]
-    fingerprint: str
+    incident: Annotated[
+        str, Field(description="stays while the incident fires, grows, is resolved and reopened")
+    ]
+    fingerprint: Annotated[str, Field(description="what it is about: incidents alike share it")]
     status: Status
     severity: Severity
     layer: Layer

@@ -231,6 +231,14 @@ FEATURES |= {
     name: _data("s", "level", f"silence of {kind} records", records=(kind,), kind="feed_stopped")
     for name, kind in SILENCE_FEATURES.items()
 }
+MARKET_SILENCE = "market_silence"
+"""Seconds without a record of a market whose topics go on
+(`monitor/core/detection/market_silences.py`)."""
+MARKET_SILENCE_KINDS = ("order", "cancel", "fill", "book", "mark")
+"""The kinds of records whose absence says that a market is silent."""
+FEATURES[MARKET_SILENCE] = _data(
+    "s", "level", "silence of a market", records=MARKET_SILENCE_KINDS, kind="feed_stopped"
+)
 REPEATS = "repeats"
 """The rule on records that come again (`monitor/core/detection/repeated_records.py`)."""
 REPEAT_FEATURES = {

@@ -58,9 +58,9 @@ class FeedTimes(Stateful):
 
     def _silence(self, kind: str, silence: Silence) -> Finding:
         where = silence.ts // self._window_ns, silence.high // self._window_ns, self._partition
-        seconds = (silence.ts - silence.high) / SECOND_NS, silence.longest / SECOND_NS
-        # Of this silence and all before it, one after each record, this is the longest.
-        p = 1.0 / (silence.records + 1)
+        seconds = (silence.ts - silence.high) / SECOND_NS, silence.usual / SECOND_NS
+        # At most: one silence in so many is as long as the usual one, and this one is far longer.
+        p = 1.0 / max(1, silence.one_in)
         over = bool(silence.over)
         return Finding(*where, "", f"{kind}_silence", SILENCE, *seconds, p, is_end=over)
 

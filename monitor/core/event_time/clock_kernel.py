@@ -26,6 +26,7 @@ from monitor.core.event_time.clock_state import (
     DELAY_MAX_NS,
     DUPLICATE,
     END,
+    HOUR,
     JUDGEMENT,
     JUMP,
     KEYED_ROWS,
@@ -35,6 +36,7 @@ from monitor.core.event_time.clock_state import (
     MINUTE_NS,
     NEVER,
     RECORDS,
+    SILENCE_NOTED_NS,
     SILENT_NS,
     STATE,
     WAIT,
@@ -72,7 +74,8 @@ def _admit_plain(records, i, end_offset, base, floor, state, out):  # type: igno
         return i
     lateness, minute_end = clock[CLOCK.lateness], clock[CLOCK.minute_end]
     bar = max(clock[CLOCK.mark], floor)
-    longest, count, stamp_high = clock[CLOCK.longest], clock[CLOCK.count], clock[CLOCK.stamp]
+    silences = state.hours[0, HOUR.silences]
+    count, stamp_high = clock[CLOCK.count], clock[CLOCK.stamp]
     step_0, step_1, step_2 = clock[CLOCK.step_0], clock[CLOCK.step_1], clock[CLOCK.step_2]
     delay, late = minute[MINUTE.delay], minute[MINUTE.late]
     left = LATENESS_EVERY - 1 - seen % LATENESS_EVERY
@@ -87,7 +90,7 @@ def _admit_plain(records, i, end_offset, base, floor, state, out):  # type: igno
             stamp = stamps[i]
             if stamp != ABSENT and t > stamp + AHEAD_NS:
                 break
-        far = t > high and (t >= high + min(AHEAD_NS, SILENT_NS) or t >= minute_end)
+        far = t > high and (t >= high + SILENCE_NOTED_NS or t >= minute_end)
         if far or at >= end_offset or left == 0:
             break
         position = at + 1
@@ -96,7 +99,7 @@ def _admit_plain(records, i, end_offset, base, floor, state, out):  # type: igno
         turns += 1
         watermark = max(high - lateness, bar)
         if t > high and t >= watermark:
-            longest = max(longest, t - high)
+            silences += 1
             step_2, step_1, step_0 = step_1, step_0, t - high
             stamp_high = stamp
             high = t
@@ -120,7 +123,8 @@ def _admit_plain(records, i, end_offset, base, floor, state, out):  # type: igno
     minute[MINUTE.delays] += judged
     minute[MINUTE.delay], minute[MINUTE.late] = delay, late
     clock[CLOCK.high], clock[CLOCK.position] = high, position
-    clock[CLOCK.longest], clock[CLOCK.count], clock[CLOCK.stamp] = longest, count, stamp_high
+    state.hours[0, HOUR.silences] = silences
+    clock[CLOCK.count], clock[CLOCK.stamp] = count, stamp_high
     clock[CLOCK.step_0], clock[CLOCK.step_1], clock[CLOCK.step_2] = step_0, step_1, step_2
     return i
 

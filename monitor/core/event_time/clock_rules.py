@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
-from detectors.arrays.types import I1, INT
+from detectors.arrays.types import I1, I2, INT
 from monitor.core.decode.batch import ABSENT
 from monitor.core.event_time.clock_state import (
     ADMITTED,
@@ -16,6 +17,7 @@ from monitor.core.event_time.clock_state import (
     DELAY_MINUTES,
     DELAY_NS,
     DELAY_TIMES,
+    HOUR,
     JUDGEMENT,
     LATE,
     LATE_PERCENT,
@@ -35,31 +37,74 @@ from monitor.core.event_time.clock_state import (
     SILENCE,
     SILENCE_MIN_NS,
     SILENCE_MIN_RECORDS,
+    SILENCE_NOTED_NS,
     SILENT_NS,
-    SILENT_TIMES,
+    SILENT_PERCENT,
     STATE,
+    USUAL_HOURS,
+    USUAL_ONE_IN,
+    USUAL_RANK,
 )
 
+_HOUR_NS = 60 * MINUTE_NS
 
-@njit(INT(I1, INT), cache=True, nogil=True)
-def silence_limit(clock, until):  # type: ignore[no-untyped-def]
-    """The longest silence that is usual, ns, where nothing came up to `until` for longer than that;
+
+@njit((I2, INT), cache=True, nogil=True)
+def _note_silence(hours, silence_ns):  # type: ignore[no-untyped-def]
+    """Count a silence that has ended, in the current hour; it is kept among the longest."""
+    hour = hours[0]
+    hour[HOUR.silences] += 1
+    if silence_ns >= SILENCE_NOTED_NS:
+        shortest = 1 + np.argmin(hour[1:])
+        hour[shortest] = max(hour[shortest], silence_ns)
+
+
+@njit((I1, I2), cache=True, nogil=True)
+def _end_hour(clock, hours):  # type: ignore[no-untyped-def]
+    """Begin a new hour of silences, with the minute that begins; the oldest one is forgotten."""
+    for k in range(USUAL_HOURS - 1, 0, -1):
+        hours[k] = hours[k - 1]
+    hours[0] = 0
+    clock[CLOCK.hour_end] = clock[CLOCK.minute_end] + _HOUR_NS - MINUTE_NS
+
+
+@njit(INT(I2), cache=True, nogil=True)
+def _usual_rank(hours):  # type: ignore[no-untyped-def]
+    """How many of the silences are as long as a usual one."""
+    return min(max(hours[:, HOUR.silences].sum() // USUAL_ONE_IN, 1), USUAL_RANK)
+
+
+@njit(INT(I2), cache=True, nogil=True)
+def _usual_silence(hours):  # type: ignore[no-untyped-def]
+    """A silence that is usual, ns: see `USUAL_RANK`."""
+    longest = np.sort(hours[:, 1:].copy().ravel())
+    return max(longest[longest.size - _usual_rank(hours)], SILENCE_NOTED_NS)
+
+
+@njit(INT(STATE, INT), cache=True, nogil=True)
+def silence_limit(state, until):  # type: ignore[no-untyped-def]
+    """The silence, ns, from which on it is a stop, where nothing came up to `until` for as long;
     else 0, as it is for a topic partition that has stopped already or is too young.
     """
+    clock = state.clock
     young = clock[CLOCK.high] - clock[CLOCK.first] < SILENCE_MIN_NS
     if clock[CLOCK.stopped] or clock[CLOCK.count] < SILENCE_MIN_RECORDS or young:
         return 0
-    limit = max(SILENT_NS, SILENT_TIMES * clock[CLOCK.longest])
-    return limit if until - clock[CLOCK.high] >= limit else 0
+    silent_ns = until - clock[CLOCK.high]
+    if silent_ns < SILENT_NS:
+        return 0
+    limit = max(SILENT_NS, _usual_silence(state.hours) * SILENT_PERCENT // 100)
+    return limit if silent_ns >= limit else 0
 
 
-@njit((I1, I1, INT, INT), cache=True, nogil=True)
-def write_silence(clock, silence, ts, over):  # type: ignore[no-untyped-def]
+@njit((STATE, I1, INT, INT), cache=True, nogil=True)
+def write_silence(state, silence, ts, over):  # type: ignore[no-untyped-def]
     """Write a stop, or its end, as a row of `Silence`; the clock keeps which of them it was."""
+    clock, hours = state.clock, state.hours
     silence[SILENCE.ts] = ts
     silence[SILENCE.high] = clock[CLOCK.high]
-    silence[SILENCE.longest] = clock[CLOCK.longest]
-    silence[SILENCE.records] = clock[CLOCK.count]
+    silence[SILENCE.usual] = _usual_silence(hours)
+    silence[SILENCE.one_in] = hours[:, HOUR.silences].sum() // _usual_rank(hours)
     silence[SILENCE.over] = over
     clock[CLOCK.stopped] = 1 - over
 
@@ -149,17 +194,16 @@ def judge(state, out, row, t, stamp, floor, bar):  # type: ignore[no-untyped-def
         high = t
         clock[CLOCK.high] = clock[CLOCK.first] = t
         clock[CLOCK.stamp] = stamp
-        clock[CLOCK.minute_end] = t + MINUTE_NS
+        clock[CLOCK.minute_end], clock[CLOCK.hour_end] = t + MINUTE_NS, t + _HOUR_NS
     elif t > high:
-        limit = silence_limit(clock, max(bar, t))
+        limit = silence_limit(state, max(bar, t))
         if limit:
-            write_silence(clock, out.silences[out.counts[0]], high + limit, 0)
+            write_silence(state, out.silences[out.counts[0]], high + limit, 0)
             out.counts[0] += 1
         if clock[CLOCK.stopped]:
-            write_silence(clock, out.silences[out.counts[0]], t, 1)
+            write_silence(state, out.silences[out.counts[0]], t, 1)
             out.counts[0] += 1
-        else:
-            clock[CLOCK.longest] = max(clock[CLOCK.longest], t - high)
+        _note_silence(state.hours, t - high)
         clock[CLOCK.step_2] = clock[CLOCK.step_1]
         clock[CLOCK.step_1] = clock[CLOCK.step_0]
         clock[CLOCK.step_0] = t - high
@@ -169,6 +213,8 @@ def judge(state, out, row, t, stamp, floor, bar):  # type: ignore[no-untyped-def
         if t >= clock[CLOCK.minute_end]:
             _end_minute(state, out, max(clock[CLOCK.minute_end], floor))
             clock[CLOCK.minute_end] += ((t - clock[CLOCK.minute_end]) // MINUTE_NS + 1) * MINUTE_NS
+            if t >= clock[CLOCK.hour_end]:
+                _end_hour(clock, state.hours)
         high = t
     behind = high - t
     state.behind[lag_bin(behind)] += 1

@@ -54,11 +54,16 @@ LATENESS_RECORDS = 1_024
 LATENESS_QUANTILE = 1_000
 """One record in so many may run further behind than half the lateness."""
 
-SILENT_NS, SILENT_TIMES = 10 * SECOND_NS, 3
-"""A topic partition has stopped when it is silent for so long, and for so many times the longest
-silence it ever had before: a topic of few records is silent by nature."""
+SILENT_NS, SILENT_PERCENT = 10 * SECOND_NS, 250
+"""A topic partition has stopped when it is silent for so long, and for so many percent of a silence
+that is usual there: a topic of few records is silent by nature."""
+USUAL_HOURS, USUAL_RANK, USUAL_ONE_IN = 24, 24, 50
+"""Usual is a silence as long as comes once an hour: of the silences of the last 24 hours in which
+records came the 24th longest; where there are few, the one that one in 50 reaches."""
+SILENCE_NOTED_NS = SECOND_NS
+"""Shorter silences are counted and not kept: no limit depends on how short they are."""
 SILENCE_MIN_RECORDS, SILENCE_MIN_NS = 20, 60 * SECOND_NS
-"""Before so many records, over so long, its longest silence says nothing."""
+"""Before so many records, over so long, its silences say nothing."""
 
 MINUTE_NS = 60 * SECOND_NS
 RULE_MINUTES, RULE_RECORDS = 5, 100
@@ -81,13 +86,13 @@ class Silence(NamedTuple):
     """A topic partition stopped, or spoke again (`over` is 1).
 
     `ts`: event time at which that was certain, ns. `high`: the last record's event time, ns.
-    `longest`: the longest silence before, ns. `records`: those admitted until then.
+    `usual`: a usual silence, ns. `one_in`: one in so many of the last silences is as long.
     """
 
     ts: int
     high: int
-    longest: int
-    records: int
+    usual: int
+    one_in: int
     over: int
 
 
@@ -108,12 +113,12 @@ class TimeNotice(NamedTuple):
 
 
 CLOCK_COLUMNS = (
-    "high", "position", "first", "count", "longest", "stopped", "seen", "last_key", "key_change",
+    "high", "position", "first", "count", "hour_end", "stopped", "seen", "last_key", "key_change",
     "stamp", "step_0", "step_1", "step_2", "longest_step", "lateness", "ceiling", "mark", "waiting",
     "minute_end", "late_raised", "delay_raised", "delay_usual", "delay_minutes",
 )  # fmt: skip
-"""Highest time (ns), offset behind the last record; first time; admitted records; longest silence
-(ns); whether it has stopped; ordinary records (late ones too), the last one's key, how many there
+"""Highest time (ns), offset behind the last record; first time; admitted records; the end of the
+current hour of silences; whether it has stopped; ordinary records (late ones too), the last one's key, how many there
 were when the key last changed; append time of the record with the highest time; the clock's last
 steps, and the longest of those beyond `AHEAD_NS` (ns); lateness in force and its ceiling (ns); the
 watermark that an earlier lateness gave; records that wait; the end of the current minute; whether
@@ -127,6 +132,10 @@ MINUTE_COLUMNS = ("records", "late", "delay", "delays")
 MINUTE = column_numbers(MINUTE_COLUMNS)
 SILENCE = column_numbers(Silence._fields)
 NOTICE = column_numbers(TimeNotice._fields)
+HOUR_COLUMNS = ("silences", *(f"longest_{k}" for k in range(USUAL_RANK)))
+"""Of an hour in which records came: how many silences (one before each record that moved the clock),
+and the longest ones, ns, in no order."""
+HOUR = column_numbers(HOUR_COLUMNS)
 BEHIND_BINS = 48
 """Bin k counts records that ran behind by less than 2^k ns, and not less than half of that."""
 
@@ -150,11 +159,12 @@ class Controls(NamedTuple):
 
 class ClockState(NamedTuple):
     """What one clock keeps: `CLOCK_COLUMNS`, the counts of how far records ran behind, the last
-    minutes (the current one first), and the claims that wait."""
+    minutes and the last hours of silences (the current one first), and the claims that wait."""
 
     clock: Int64
     behind: Int64
     minutes: Int64
+    hours: Int64
     waiting: Int64
 
 
@@ -175,7 +185,7 @@ class Judgement(NamedTuple):
 
 RECORDS = types.NamedTuple([RI1, RI1, RI1, RU1], Records)  # type: ignore[no-untyped-call]
 CONTROLS = types.NamedUniTuple(RI1, 2, Controls)  # type: ignore[no-untyped-call]
-STATE = types.NamedTuple([I1, I1, I2, I2], ClockState)  # type: ignore[no-untyped-call]
+STATE = types.NamedTuple([I1, I1, I2, I2, I2], ClockState)  # type: ignore[no-untyped-call]
 JUDGEMENT = types.NamedTuple(  # type: ignore[no-untyped-call]
     [types.uint8[::1], I1, I2, I2, I1, I1, I1], Judgement
 )

@@ -44,8 +44,8 @@ class PartitionClock(Stateful):
     """
 
     STATE = (
-        "_clock", "_behind", "_minutes", "_waiting", "_control_offset", "_control_ts", "silences",
-        "notices", "gaps",
+        "_clock", "_behind", "_minutes", "_hours", "_waiting", "_control_offset", "_control_ts",
+        "silences", "notices", "gaps",
     )  # fmt: skip
 
     def __init__(self, lateness_ns: int, listens: bool = False) -> None:
@@ -57,6 +57,7 @@ class PartitionClock(Stateful):
         self._minutes = np.zeros(
             (clock_state.RULE_MINUTES, len(clock_state.MINUTE_COLUMNS)), np.int64
         )
+        self._hours = np.zeros((clock_state.USUAL_HOURS, len(clock_state.HOUR_COLUMNS)), np.int64)
         self._waiting = np.zeros((0, len(clock_state.WAITING_COLUMNS)), np.int64)
         self.silences: list[Silence] = []
         """Stops and their ends that are new; whoever takes them empties the list."""
@@ -224,7 +225,9 @@ class PartitionClock(Stateful):
             most = min(len(waiting) + more, clock_state.WAITING_MAX) + 1
             waiting = np.empty((most, waiting.shape[1]), np.int64)
             waiting[: len(self._waiting)] = self._waiting
-        return clock_state.ClockState(self._clock, self._behind, self._minutes, waiting)
+        return clock_state.ClockState(
+            self._clock, self._behind, self._minutes, self._hours, waiting
+        )
 
     def _note_last_key(self, first: int, last: int, seen: int, keys: KeyHashes) -> None:
         """Note where the key changed last among the ordinary records `first` up to `last`, before
@@ -252,10 +255,11 @@ class PartitionClock(Stateful):
 
     def _check_silence(self) -> None:
         """Note a stop, where control records tell of a silence that is too long."""
-        limit = clock_rules.silence_limit(self._clock, self._floor) if self._listens else 0
+        state = self._state(0)
+        limit = clock_rules.silence_limit(state, self._floor) if self._listens else 0
         if limit:
             silence = np.empty(len(Silence._fields), np.int64)
-            clock_rules.write_silence(self._clock, silence, self.high + limit, 0)
+            clock_rules.write_silence(state, silence, self.high + limit, 0)
             self.silences.append(Silence(*silence.tolist()))
 
     def skip_offset(self, offset: int) -> None:

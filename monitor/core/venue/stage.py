@@ -42,8 +42,10 @@ from monitor.core.settings import EngineSettings
 from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import from_state, to_state
 from monitor.core.venue.market_doubts import MarketDoubts
+from monitor.core.venue.silent_markets import TOGETHER_S, SilentMarkets
 from monitor.core.venue.state import VenueState
 from monitor.core.venue.streams import VenueMoment, VenueStreams
+from monitor.core.watch_state import ProgressSpan
 
 STAGE_KINDS = ("collateral", "reference")
 """Kinds of records that are read here and in no shard."""
@@ -128,7 +130,7 @@ class VenueStage(Stateful):
 
     STATE = (
         "_admission", "_unknown", "own_counts", "shard_progress", "venue_state", "_judges",
-        "_doubts", "_incidents", "_stakes", "_chain", "_bands_chain", "alert_count", "cells",
+        "_doubts", "_silent_markets", "_incidents", "_stakes", "_chain", "_bands_chain", "alert_count", "cells",
         "streams_out",
     )  # fmt: skip
 
@@ -154,18 +156,19 @@ class VenueStage(Stateful):
         quiet, together = settings.alerts.quiet_s, settings.alerts.together_s
         self._incidents = Incidents(settings.window_count(quiet), settings.window_count(together))
         self._doubts = MarketDoubts()
+        self._silent_markets = SilentMarkets(settings.window_count(TOGETHER_S))
         self._cross_market = CrossMarketEvidence(settings)
         self._alert_builder = AlertBuilder(settings)
         self.venue_state = VenueState(settings)
         self.band_maker = BandMaker(self.venue_state.ledger)
-        streams = VenueStreams(settings, factories)
+        self._streams = VenueStreams(settings, factories)
         self._repeated = RepeatedRecords(sources, self._window_ns)
         every = self._admission.clocks
         clocks = [{kind: every[kind, p] for kind in STAGE_KINDS} for p in range(partitions)]
         self._feed_times = [FeedTimes(clocks[p], p, self._window_ns) for p in range(partitions)]
         log_changes = (LogChanges(clocks[p], p, self._window_ns) for p in range(partitions))
         self._judges: tuple[Judge[VenueMoment], ...] = (
-            self._cross_market, streams, *self._feed_times, self._repeated, *log_changes,
+            self._cross_market, self._streams, *self._feed_times, self._repeated, *log_changes,
         )  # fmt: skip
         self._has_ended = False
         self._stakes = StakeHistory()
@@ -241,9 +244,10 @@ class VenueStage(Stateful):
         now = [f for f in self._waiting if f.window < until or self._has_ended]
         self._waiting = [f for f in self._waiting if f.window >= until and not self._has_ended]
         self.streams_out.update(f.detector for f in now if f.stream == STREAM_OUT)
-        self._doubts.apply(sorted(now, key=lambda finding: finding.window))
+        now.sort(key=lambda finding: finding.window)
+        self._doubts.apply(now)
         alerts = []
-        for incident in self._incidents.advance(now, until):
+        for incident in self._incidents.advance(self._silent_markets.group(now), until):
             decided_ns = self._alert_builder.decision_ns(incident)
             stake = self._stakes.find(incident.symbols[0], decided_ns)
             alerts.append(self._alert_builder.build(incident, stake))
@@ -275,6 +279,12 @@ class VenueStage(Stateful):
             stakes = {m.symbol: m.at_stake() for m in bands.markets} if bands else {}
             self._stakes.add(end, stakes)
         return every
+
+    @property
+    def progress(self) -> ProgressSpan:
+        """How far the streams of the venue have come."""
+        interval_ns = self._settings.accounts.bands_interval_ns
+        return ProgressSpan(self._streams.progress(), self.passed_ns, interval_ns)
 
     @property
     def windows(self) -> int:

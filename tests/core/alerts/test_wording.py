@@ -139,4 +139,5 @@ def test_resolved_sentence_of_several_streams_ends_the_same_way() -> None:
 
 def test_joint_evidence_of_one_stream_reads_as_that_stream() -> None:
     one = joint_finding(parts=[])
-    assert "together" not in render(Incident("f", 1, "firing", one.window, one, {}, one.window))
+    alone = Incident("f", "i", 1, "firing", one.window, one, {}, one.window)
+    assert "together" not in render(alone)
