@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from monitor.config import Config
-from monitor.console import Console
-from monitor.errors import BrinkwatchError, ConfigError
+from monitor.errors import ConfigError
 from monitor.kafka import partitions, topics
-from monitor.kafka.clients import Clients, run_async
+from monitor.kafka.clients import Clients, UnreachableError, run_async
 from monitor.kafka.logs.topic_ids import topic_operations
 from monitor.kafka.transactions import transactional_id
 
@@ -23,20 +22,13 @@ HELP = "docs/bus.md lists the ACLs"
 
 
 class BrokerFinding(NamedTuple):
-    """One thing that was tried. text: a sentence; of what fails, one that says how to mend it."""
+    """One thing that was tried; `sentence` says how to mend it where it is not `ok`."""
 
-    is_good: bool
-    text: str
+    ok: bool
+    sentence: str
 
 
-def report_broker(config: Config, console: Console) -> list[str]:
-    """Show what `check_broker` finds; raises `BrinkwatchError` where something fails."""
-    findings = check_broker(config)
-    for finding in findings:
-        console.say(f"{'ok' if finding.is_good else 'FAILS'}: {finding.text}")
-    if bad := sum(not finding.is_good for finding in findings):
-        raise BrinkwatchError(f"{bad} of {len(findings)} things that run needs of Kafka fail")
-    return [finding.text for finding in findings]
+Check = Callable[[Config, Clients], Awaitable[list[BrokerFinding]]]
 
 
 def check_broker(config: Config) -> list[BrokerFinding]:
@@ -48,23 +40,24 @@ def check_broker(config: Config) -> list[BrokerFinding]:
 
 
 async def _check(config: Config) -> list[BrokerFinding]:
-    findings = []
+    venue, own, findings = Clients(config.kafka, of_venue=True), Clients(config.kafka), []
+    checks: list[tuple[Check, Clients, str]] = [
+        (_check_topics, own, "brinkwatch's own topics"),
+        (_check_group, own, f"the group {config.kafka.group}"),
+    ]
     if config.sources:
-        work = _check_sources(config, Clients(config.kafka, of_venue=True))
-        findings += await _try(work, "the sources")
-    own = Clients(config.kafka)
-    findings += await _try(_check_topics(config, own), "brinkwatch's own topics")
-    findings += await _try(_check_group(config, own), f"the group {config.kafka.group}")
+        checks.insert(0, (_check_sources, venue, "the sources"))
+    for check, clients, what in checks:
+        try:
+            findings += await check(config, clients)
+        except UnreachableError as error:
+            return [*findings, BrokerFinding(False, str(error))]
+        except ConfigError as error:
+            findings.append(BrokerFinding(False, str(error)))
+        except (KafkaError, OSError) as error:
+            why = f"{what}: {type(error).__name__}: {error}; {HELP}"
+            findings.append(BrokerFinding(False, why))
     return findings
-
-
-async def _try(work: Coroutine[Any, Any, list[BrokerFinding]], what: str) -> list[BrokerFinding]:
-    try:
-        return await work
-    except ConfigError as error:
-        return [BrokerFinding(False, str(error))]
-    except (KafkaError, OSError) as error:
-        return [BrokerFinding(False, f"{what}: {type(error).__name__}: {error}; {HELP}")]
 
 
 async def _operations(clients: Clients, names: list[str]) -> Mapping[str, frozenset[str]]:
@@ -84,7 +77,8 @@ def _judge(
         return BrokerFinding(
             False, f"{of}{name} may not be used: allow {', '.join(lacking)}; {HELP}"
         )
-    return BrokerFinding(True, f"{of}{name}, {partitions} partitions")
+    number = "1 partition" if partitions == 1 else f"{partitions} partitions"
+    return BrokerFinding(True, f"{of}{name} may be used ({number})")
 
 
 async def _check_sources(config: Config, venue: Clients) -> list[BrokerFinding]:

@@ -37,10 +37,10 @@ def check(
     else:
         console.say(f"the configuration is sound (settings {fingerprint})")
     if connect:
-        from monitor.configuration.connection import try_connection
+        from monitor.commands.check_broker import check_broker
 
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the findings say it all
-        findings = try_connection(config)
+        findings = check_broker(config)
         for finding in findings:
             console.say(f"{'# ' if show else ''}{finding.sentence}")
         result["ok"] = all(finding.ok for finding in findings)

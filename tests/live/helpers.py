@@ -47,6 +47,7 @@ def configuration(address: str, **kafka: Any) -> Config:
     return load(
         None,
         **SETTINGS.model_dump(exclude={"topics"}),
+        replace_streams=True,
         topics={kind: f"{own}.{topic}" for kind, topic in TOPICS.items()},
         kafka={"bootstrap_servers": address, "group": own, **names, **kafka},
         http={"port": 0},

@@ -75,13 +75,13 @@ def test_the_listed_acls_suffice_and_what_lacks_is_named(tmp_path: Path) -> None
         asyncio.run(write_bus(broker.bootstrap, own, records))
         config = configuration_of(broker, own)
         asyncio.run(allow(broker, own, without="venue"))
-        sentences = [f.text for f in check_broker(config) if not f.is_good]
+        sentences = [f.sentence for f in check_broker(config) if not f.ok]
         assert sentences == [
             "source marks: there is no topic venue.marks here; there are none that this user may "
             "see"
         ]
         asyncio.run(allow(broker, own))
-        assert all(finding.is_good for finding in check_broker(config))
+        assert all(finding.ok for finding in check_broker(config))
 
         async def watch() -> None:
             async with run_sidecar(config) as sidecar:
@@ -96,6 +96,7 @@ def configuration_of(broker: Broker, own: str) -> Config:
     return load(
         None,
         **SETTINGS.model_dump(exclude={"topics"}),
+        replace_streams=True,
         kafka={
             "bootstrap_servers": broker.listeners["scram"],
             "security": security(broker, "scram").model_dump(exclude_none=True),

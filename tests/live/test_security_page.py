@@ -84,14 +84,10 @@ def test_what_the_page_shows_connects(
     file = write_file(broker, listener, snippet, tmp_path)
     done = brinkwatch("check-config", file, "--connect", "--json")
     result = json.loads(done.stdout.splitlines()[-1])
-    assert [finding["sentence"] for finding in result["findings"]] == [
-        f"{broker.listeners[listener]} accepts these settings",
-        "the topics of the venue have 1 partition each: "
-        + ", ".join(f"{OWN}.{topic}" for topic in TOPICS.values()),
-        "all these topics can be read",
-        "the topics of brinkwatch's own can be written",
-        f"the group {OWN} can be used",
-    ]
+    sentences = [finding["sentence"] for finding in result["findings"]]
+    for topic in TOPICS.values():
+        assert f"{OWN}.{topic} may be used (1 partition)" in sentences
+    assert sentences[-1] == f"the group {OWN} and its transactions may be used"
     assert (done.returncode, result["ok"]) == (0, True)
 
 
@@ -123,8 +119,9 @@ def test_topics_that_are_missing_are_named(broker: Broker, tmp_path: Path) -> No
     done = brinkwatch("check-config", file, "--connect", "--json")
     result = json.loads(done.stdout.splitlines()[-1])
     assert (done.returncode, result["ok"]) == (2, False)
-    assert result["findings"][-1]["sentence"].startswith("there is no topic ")
-    assert missing in result["findings"][-1]["sentence"]
+    (fault,) = [finding["sentence"] for finding in result["findings"] if not finding["ok"]]
+    assert fault.startswith("there is no topic ")
+    assert missing in fault
 
 
 def test_a_closed_port_has_its_sentence(tmp_path: Path) -> None:
