@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from monitor.configuration.environment import read_variables, variants_of
-from monitor.configuration.origins import Origins, Source
+from monitor.configuration.origins import Origins, ValueSource
 from monitor.core.contract.events import CONTROL_TOPIC, TOPICS
 from monitor.core.settings import DEFAULT_STREAMS, EngineSettings, Seconds, StrictModel, TopicName
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
@@ -249,12 +249,12 @@ def load_with_origins(path: Path | None = None, **overrides: Any) -> tuple[Confi
     """
     origins = Origins(
         [
-            Source("the command line", overrides),
+            ValueSource("the command line", overrides),
             *(
-                Source(f"the environment variable {name}", values)
+                ValueSource(f"the environment variable {name}", values)
                 for name, values in read_variables(Config, os.environ).items()
             ),
-            Source(str(path), _read_file(path)),
+            ValueSource(str(path), _read_file(path)),
         ]
     )
     values = origins.merged()

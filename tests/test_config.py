@@ -52,7 +52,10 @@ def test_a_wrong_configuration_says_how_to_mend_it(text: str, says: str, tmp_pat
 
 def test_any_river_detector_watches_a_stream_by_its_name(tmp_path: Path) -> None:
     file = tmp_path / "b.toml"
-    file.write_text('[[streams]]\nfeature = "cancels"\ndetector = "anomaly.HalfSpaceTrees"\n')
+    file.write_text(
+        "replace_streams = true\n"
+        '[[streams]]\nfeature = "cancels"\ndetector = "anomaly.HalfSpaceTrees"\n'
+    )
     (factory,) = detector_factories(load(file).streams)
     detector = factory()
     assert detector.judge_one({"count": 1}).why is not None

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 Place = Sequence[str | int]
 
 
-class Source(NamedTuple):
+class ValueSource(NamedTuple):
     """One place that values were taken from, as nested tables; `name` as a sentence has it."""
 
     name: str
@@ -29,7 +29,7 @@ class Source(NamedTuple):
 class Origins:
     """The sources of a configuration, what counts first before what counts later."""
 
-    def __init__(self, sources: list[Source]) -> None:
+    def __init__(self, sources: list[ValueSource]) -> None:
         self._sources = sources
 
     def merged(self) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
 
+from monitor.core.settings import StrictModel
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.security import LOOPBACK, NoRedirect, SecurityError, read_secret, tls_context
 from monitor.sources.formats.schemas import SCHEMA_BYTES_MAX, Schema
@@ -37,10 +38,10 @@ _NO_SUCH_SCHEMA = range(40401, 40404)
 _UNLIKE = "does not answer like a schema registry: check the path in its url"
 
 
-class SchemaRegistrySettings(BaseModel):
+class SchemaRegistrySettings(StrictModel):
     """Where the schemas of Avro and Protobuf records are, and how the registry knows us."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     url: str = ""
     """`https://host:8081`; with its path where the registry has one (Apicurio:

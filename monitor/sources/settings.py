@@ -46,6 +46,7 @@ class KindRule(StrictModel):
     words are skipped, and counted by word."""
 
     value: Kind | None = None
+    """The kind of all records."""
     field: str = ""
     """A dotted path into the record."""
     words: dict[str, Kind] = Field(default_factory=dict)
@@ -132,6 +133,7 @@ class CsvSettings(StrictModel):
     """How the rows of CSV files are written. A row's text is UTF-8."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """Between the cells of a row."""
     quote: Annotated[str, Field(max_length=1)] = '"'
     """Around cells that hold delimiters or line breaks; twice for one within. Empty: there is
     none."""
