@@ -15,6 +15,7 @@ from monitor.kafka import partitions, topics
 from monitor.kafka.clients import Clients, run_async
 from monitor.kafka.logs.topic_ids import topic_operations
 from monitor.kafka.transactions import transactional_id
+from monitor.sources.registry import RegistryUnavailableError, SchemaRegistry, make_registry
 
 OWNER = "check"
 """Its transactional id has the prefix of all others, and fences none of them."""
@@ -35,7 +36,7 @@ def report_broker(config: Config, console: Console) -> list[str]:
     for finding in findings:
         console.say(f"{'ok' if finding.is_good else 'FAILS'}: {finding.text}")
     if bad := sum(not finding.is_good for finding in findings):
-        raise BrinkwatchError(f"{bad} of {len(findings)} things that run needs of Kafka fail")
+        raise BrinkwatchError(f"{bad} of {len(findings)} things that run needs fail")
     return [finding.text for finding in findings]
 
 
@@ -52,6 +53,8 @@ async def _check(config: Config) -> list[BrokerFinding]:
     if config.sources:
         work = _check_sources(config, Clients(config.kafka, of_venue=True))
         findings += await _try(work, "the sources")
+    if registry := make_registry(config.schema_registry):
+        findings.append(await asyncio.to_thread(_check_registry, registry))
     own = Clients(config.kafka)
     findings += await _try(_check_topics(config, own), "brinkwatch's own topics")
     findings += await _try(_check_group(config, own), f"the group {config.kafka.group}")
@@ -65,6 +68,14 @@ async def _try(work: Coroutine[Any, Any, list[BrokerFinding]], what: str) -> lis
         return [BrokerFinding(False, str(error))]
     except (KafkaError, OSError) as error:
         return [BrokerFinding(False, f"{what}: {type(error).__name__}: {error}; {HELP}")]
+
+
+def _check_registry(registry: SchemaRegistry) -> BrokerFinding:
+    try:
+        registry.check()
+    except RegistryUnavailableError as error:
+        return BrokerFinding(False, str(error))
+    return BrokerFinding(True, f"the schema registry {registry.url}")
 
 
 async def _operations(clients: Clients, names: list[str]) -> Mapping[str, frozenset[str]]:
