@@ -503,6 +503,17 @@ def schema(
     sys.stdout.write(text.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
+@app.command()
+def features(json: Json = False) -> None:
+    """List the numbers that a stream can be set on: name, meaning, unit, records."""
+    from monitor.commands.features import describe_feature, list_features
+
+    console, listed = Console(json), list_features()
+    for feature in listed:
+        console.say(describe_feature(feature))
+    console.result({"features": listed})
+
+
 @app.command(name="check-config")
 def check_config(
     config: Annotated[Path | None, typer.Argument(help=CONFIG_HELP)] = None,

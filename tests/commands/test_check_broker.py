@@ -14,7 +14,7 @@ def test_the_schema_registry_is_tried_too_where_there_is_one() -> None:
     for url in (registry.url, f"{registry.url}/elsewhere", ""):
         kafka = {"bootstrap_servers": "127.0.0.1:1"}
         config = load(None, kafka=kafka, schema_registry={"url": url})
-        of_registry = [f for f in check_broker(config) if "schema registry" in f.text]
+        of_registry = [f for f in check_broker(config) if "schema registry" in f.sentence]
         findings[url] = [finding.ok for finding in of_registry]
         registry.answers["/elsewhere/schemas/types"] = 404, b"no registry"
     registry.close()
