@@ -32,8 +32,14 @@ PerDay = Annotated[
 
 def run_command() -> NoReturn:
     """Run a command; the exit status is 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    import logging
     import signal
 
+    # Without a handler Python would write what the client logs, and the error says it again.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started this
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # open until the end
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         try:
@@ -314,7 +320,9 @@ def resend(config: ConfigFile = None, json: Json = False) -> None:
 @app.command()
 def kafka(
     dir: Annotated[Path | None, typer.Option(help="keep its data here")] = None,
-    port: Annotated[int | None, typer.Option(help="of its listener; else a free one")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="of its listener; else a free one")
+    ] = None,
 ) -> None:
     """A real Apache Kafka on loopback, to try things out; until Ctrl-C."""
     from monitor.broker.kafka_server import serve
@@ -493,6 +501,17 @@ def schema(
     else:
         document = contract.asyncapi() if asyncapi else contract.json_schema()
     sys.stdout.write(text.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def features(json: Json = False) -> None:
+    """List the numbers that a stream can be set on: name, meaning, unit, records."""
+    from monitor.commands.features import describe_feature, list_features
+
+    console, listed = Console(json), list_features()
+    for feature in listed:
+        console.say(describe_feature(feature))
+    console.result({"features": listed})
 
 
 @app.command(name="check-config")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+_NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -39,6 +40,8 @@ def file_error(error: OSError) -> ConfigError | None:
         )
     if error.filename is None and error.errno != errno.EIO:
         return None
+    if error.errno in _NO_FOLDER and error.filename and Path(error.filename).is_file():
+        return ConfigError(f"{error.filename} is a file, where a folder is needed: name another")
     what = error.strerror or type(error).__name__
     return ConfigError(f"{error.filename or 'a file'}: {what}: check the path and its permissions")
 

@@ -147,7 +147,7 @@ class Metrics:
         self._lag = gauge("lag_records", "Records that wait", "topic", "partition")
         self.delay = gauge("lag_seconds", "Since the oldest record being read came to Kafka")
         text = "When a topic last brought something"
-        self._last_record_time = gauge("last_record_timestamp_seconds", text, "topic")
+        self._last_record_time = gauge("last_record_timestamp_seconds", text, "topic", "kind")
         self._bad_controls = counter("bad_controls_total", "Records of the control topic that fail")
         labels = "kind", "symbol", "severity", "status"
         self._alerts = counter("alerts_total", "Alerts published", *labels)
@@ -192,7 +192,8 @@ class Metrics:
         for part in polled.parts:
             if not part.timestamps_ms:
                 continue
-            self._last_record_time.labels(part.topic).set(part.timestamps_ms[-1] / 1000)
+            time_of = self._last_record_time.labels(part.topic, part.kind)
+            time_of.set(part.timestamps_ms[-1] / 1000)
 
     def count_commit(self, work: Outbox, seconds: float) -> None:
         """A transaction is committed."""

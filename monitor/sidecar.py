@@ -34,7 +34,7 @@ from monitor.kafka.partitions import PartitionKey
 from monitor.live import intake_session, venue_session
 from monitor.live.intake_session import IntakeSession
 from monitor.live.membership import GroupMembership
-from monitor.live.owner_session import Setup
+from monitor.live.owner_session import OwnerSession, Setup
 from monitor.live.progress_board import ProgressBoard
 from monitor.live.shard_session import ShardSession
 from monitor.live.supervisor import BACK_OFF_S, FIRST_S, Session, Supervisor
@@ -261,6 +261,8 @@ class Sidecar:
         """What this member's partitions watch, and what still learns, by the stream's label."""
         spans = []
         for session in self.sessions():
+            if not isinstance(session, OwnerSession):
+                continue
             try:
                 await asyncio.wait_for(session.stage_lock.acquire(), STATE_S)
             except TimeoutError:

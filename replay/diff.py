@@ -24,6 +24,10 @@ from replay import commands
 from replay.incident_changes import IncidentChange, Pair, RunComparison, compare_runs
 
 FIELDS_SHOWN = 10
+MOMENTS = {
+    "opened": "opened", "resolved": "resolved", "since": "began", "ts": "an update came",
+}  # fmt: skip
+"""Differences that are event times, and their verbs."""
 SMALL = 0.05
 """Numbers that differ by a smaller share are counted and not shown."""
 RUN_NAMES = ("engine", "false alerts a day", "settings")
@@ -56,10 +60,11 @@ def run(a: Path, b: Path, console: Console) -> dict[str, Any]:
 
 def _find_parting(a: Path, b: Path) -> tuple[int, Parting | None]:
     """How many entries are the same, and what follows them (None: nothing does)."""
+    entries = [(_records if path.is_dir() else _lines)(path) for path in (a, b)]
     same = 0
-    for pair in zip_longest(*((_records if path.is_dir() else _lines)(path) for path in (a, b))):
-        if pair[0] != pair[1]:
-            return same, pair
+    for left, right in zip_longest(*entries):
+        if left != right:
+            return same, (left, right)
         same += 1
     return same, None
 
@@ -82,6 +87,8 @@ def _read_alerts(path: Path, console: Console) -> list[Alert] | None:
     """The alerts of a file; None where it holds something else."""
     alerts: list[Alert] = []
     for place, raw in _lines(path):
+        if not raw.strip():
+            continue
         try:
             alerts.append(parse_alert(raw))
         except ValidationError:
@@ -105,7 +112,7 @@ def _print_comparison(
         "new": comparison.new,
     }
     numbers = ", ".join(f"{len(changes)} {what}" for what, changes in counts.items())
-    rows = [_row(change) for change in comparison.changes if change not in comparison.unchanged]
+    rows = [_row(change) for change in comparison.changes if not change.is_same]
     head = ["change", "UTC", "severity", "kind", "markets", "incident", "what"]
     console.table(f"incidents: {numbers}", head, rows)
 
@@ -152,8 +159,8 @@ def describe_differences(differences: dict[str, Pair]) -> list[str]:
     phrases, small = [], 0
     for name, (before, after) in differences.items():
         what, _, of = name.partition(" ")
-        if name in ("opened", "resolved"):
-            phrases.append(_describe_moment(name, before, after))
+        if name in MOMENTS:
+            phrases.append(_describe_moment(MOMENTS[name], before, after))
         elif what == "evidence" and (before is None or after is None):
             phrases.append(f"{'without' if after is None else 'with'} evidence of {of}")
         elif what in ("evidence", "forced_notional") and _is_small(before, after):
@@ -166,7 +173,7 @@ def describe_differences(differences: dict[str, Pair]) -> list[str]:
             phrases.append(f"{of} {' → '.join(pairs)}")
         elif name in ("symbols", "accounts"):
             phrases.append(_describe_members(name, list(before), list(after)))
-        elif isinstance(before, tuple) or isinstance(after, tuple):
+        elif isinstance(before or after, list | dict):
             phrases.append(f"other {name}")
         else:
             phrases.append(f"{name.replace('_', ' ')} {_text(before)} → {_text(after)}")
@@ -184,11 +191,11 @@ def _is_small(before: Any, after: Any) -> bool:
     return bool(abs(after - before) <= SMALL * max(abs(before), abs(after)))
 
 
-def _describe_moment(name: str, before: int | None, after: int | None) -> str:
+def _describe_moment(verb: str, before: int | None, after: int | None) -> str:
     if before is None or after is None:
         return "now resolved" if before is None else "not resolved any more"
     lag = fmt.format_duration(abs(after - before) / SECOND_NS)
-    return f"{name} {lag} {'later' if after > before else 'earlier'}"
+    return f"{verb} {lag} {'later' if after > before else 'earlier'}"
 
 
 def _describe_members(name: str, before: list[str], after: list[str]) -> str:
@@ -212,8 +219,9 @@ def _plain_comparison(comparison: RunComparison) -> dict[str, Any]:
     def plain(change: IncidentChange) -> dict[str, Any]:
         one = change.shown
         ids = [side and side.incident for side in (change.before, change.after)]
-        row = {"incident": ids, "severity": one.severity, "kind": one.latest.kind}
-        row |= {"symbols": list(one.latest.symbols), "opened": one.opened_ns}
+        row: dict[str, Any] = {"incident": ids, "severity": one.severity}
+        row |= {"kind": one.latest.kind, "symbols": list(one.latest.symbols)}
+        row["opened"] = one.opened_ns
         return row | ({"differences": change.differences} if change.differences else {})
 
     fields = ("engine", "config", "alerts_per_day", "detectors")

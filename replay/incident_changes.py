@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.core.alerts.history import IncidentHistory, group_by_incident
-from monitor.core.contract.alert import Alert, Versions
+from monitor.core.contract.alert import Alert, Versions, alert_json
 
 Pair = tuple[Any, Any]
 """A value of the run before, and of the one after."""
@@ -28,6 +29,11 @@ class IncidentChange:
     before: IncidentHistory | None
     after: IncidentHistory | None
     differences: dict[str, Pair] = field(default_factory=dict)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both runs have it, and it does not differ."""
+        return self.before is not None and self.after is not None and not self.differences
 
     @property
     def shown(self) -> IncidentHistory:
@@ -67,8 +73,7 @@ class RunComparison:
     @property
     def unchanged(self) -> list[IncidentChange]:
         """Incidents of both runs that are the same."""
-        both = (c for c in self.changes if c.before is not None and c.after is not None)
-        return [change for change in both if not change.differences]
+        return [change for change in self.changes if change.is_same]
 
 
 def compare_runs(before: Iterable[Alert], after: Iterable[Alert]) -> RunComparison:
@@ -153,19 +158,24 @@ def _find_differences(before: IncidentHistory, after: IncidentHistory) -> dict[s
     named = [_facts(one) for one in (before, after)]
     names = dict.fromkeys([*named[0], *named[1]])
     pairs = {name: (named[0].get(name), named[1].get(name)) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]} or {
-        spec.name: (getattr(a, spec.name), getattr(b, spec.name))
-        for a, b in zip(*plain, strict=True)
-        for spec in dataclasses.fields(Alert)
-        if getattr(a, spec.name) != getattr(b, spec.name)
+    differences = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    if differences:
+        return differences
+    lines = ([json.loads(alert_json(alert)) for alert in side] for side in plain)
+    return {
+        name: (old.get(name), new.get(name))
+        for old, new in zip(*lines, strict=True)
+        for name in old | new
+        if old.get(name) != new.get(name)
     }
 
 
 def _without_run(alert: Alert) -> Alert:
     """The alert without what follows from the settings and from what came before it."""
     versions = Versions("", "", 0.0, {})
-    names = {"id": "", "incident": "", "fingerprint": "", "reproduce": ""}
-    return dataclasses.replace(alert, versions=versions, **names)
+    return dataclasses.replace(
+        alert, id="", incident="", fingerprint="", reproduce="", versions=versions
+    )
 
 
 def _facts(one: IncidentHistory) -> dict[str, Any]:

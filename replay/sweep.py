@@ -79,9 +79,9 @@ def run(path: Path, config: Config, budgets: list[float], console: Console) -> d
         }
     learning = learning_seconds(config)
     days = max(span.last_ts - span.first_ts, 1) / DAY_NS
-    judged = max(0.0, days - min(learning.values()) / DAY_S)
+    judged = max(0.0, days - min(learning.values(), default=0.0) / DAY_S)
     lost = {
-        budget: [c.shown for c in compare_runs(runs[present].alerts, one.alerts).gone]
+        budget: [c.shown.incident for c in compare_runs(runs[present].alerts, one.alerts).gone]
         for budget, one in runs.items()
     }
     planted = ground_truth.read_planted(path)
@@ -149,7 +149,7 @@ def rate_range(count: int, days: float) -> tuple[float, float]:
     return max(0.0, low) / days, high / days
 
 
-def _row(one: BudgetRun, days: float, judged: float, lost: list[IncidentHistory]) -> dict[str, Any]:
+def _row(one: BudgetRun, days: float, judged: float, lost: list[str]) -> dict[str, Any]:
     number = len(one.incidents)
     return {
         "budget": one.budget,
@@ -159,7 +159,7 @@ def _row(one: BudgetRun, days: float, judged: float, lost: list[IncidentHistory]
         "alerts_per_day": number / days,
         "alerts_per_day_range": rate_range(number, days) if days >= RATE_DAYS_MIN else None,
         "kinds": dict(one.kinds),
-        "lost": [incident.incident for incident in lost],
+        "lost": lost,
     }
 
 
@@ -218,13 +218,11 @@ def _print_kinds(runs: dict[float, BudgetRun], names: dict[float, str], console:
         console.table("alerts by kind, for each budget", ["kind", *names.values()], cells)
 
 
-def _print_lost(
-    present: BudgetRun, lost: dict[float, list[IncidentHistory]], console: Console
-) -> None:
+def _print_lost(present: BudgetRun, lost: dict[float, list[str]], console: Console) -> None:
     """The incidents of the present budget that some other budget does not report."""
     rows = []
     for one in present.incidents:
-        without = [budget for budget, gone in lost.items() if one in gone]
+        without = [budget for budget, gone in lost.items() if one.incident in gone]
         if without:
             rows.append([
                 fmt.clock(one.opened_ns), one.severity, one.latest.kind,

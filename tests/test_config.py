@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.config import load
+from monitor.core.settings import DEFAULT_STREAMS
 from monitor.errors import ConfigError
 from monitor.plugins import detector_factories
 
@@ -50,15 +51,76 @@ def test_a_wrong_configuration_says_how_to_mend_it(text: str, says: str, tmp_pat
         detector_factories(load(file).streams)
 
 
+CANCELS = '[[streams]]\nfeature = "cancels"\n'
+
+
+def test_streams_are_added_to_the_default_ones(tmp_path: Path) -> None:
+    file = tmp_path / "b.toml"
+    file.write_text('[[streams]]\nfeature = "spread_bps"\ndetector = "anomaly.GaussianScorer"\n')
+    streams = load(file).streams
+    assert streams[:-1] == DEFAULT_STREAMS
+    assert load(file).engine().streams == streams
+    labels = load(file).engine().stream_labels
+    assert labels[-1] == "spread_bps by anomaly.GaussianScorer"
+    assert "spread_bps by level" in labels
+    assert "depth_25bps_least" in labels
+    assert len(set(labels)) == len(labels)
+
+
+def test_a_stream_like_a_default_one_takes_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "b.toml"
+    file.write_text(CANCELS + "parameters = {warm_up = 60}\n")
+    streams = load(file).streams
+    assert len(streams) == len(DEFAULT_STREAMS)
+    assert [s.parameters for s in streams if s.feature == "cancels"] == [{"warm_up": 60}]
+
+
+def test_streams_replace_the_default_ones_where_that_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "b.toml"
+    file.write_text("replace_streams = true\n" + CANCELS)
+    assert [s.feature for s in load(file).streams] == ["cancels"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (CANCELS + CANCELS, "cancels by burst is there twice"),
+        ("streams = []", "no stream is named"),
+        ("streams = []\nreplace_streams = true", "no stream is named"),
+        ("replace_streams = true", "no stream is named"),
+    ],
+)
+def test_streams_that_say_nothing_or_one_thing_twice_are_refused(
+    text: str, says: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "b.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        load(file)
+
+
 def test_any_river_detector_watches_a_stream_by_its_name(tmp_path: Path) -> None:
     file = tmp_path / "b.toml"
-    file.write_text(
-        "replace_streams = true\n"
-        '[[streams]]\nfeature = "cancels"\ndetector = "anomaly.HalfSpaceTrees"\n'
-    )
-    (factory,) = detector_factories(load(file).streams)
-    detector = factory()
-    assert detector.judge_one({"count": 1}).why is not None
+    file.write_text(CANCELS + 'detector = "anomaly.HalfSpaceTrees"\nparameters = {warm_up = 300}\n')
+    detector = detector_factories(load(file).streams)[-1]()
+    assert detector.judge_one({"cancels": 1}).why == "learning: 0 of 300 windows seen"
+
+
+@pytest.mark.parametrize(
+    ("detector", "says"),
+    [
+        ("anomaly.LODA", "take one of GaussianScorer, HalfSpaceTrees"),
+        ("anomaly.Gaussian", "did you mean anomaly.GaussianScorer?"),
+        ("HalfSpaceTree", "did you mean anomaly.HalfSpaceTrees?"),
+    ],
+)
+def test_a_river_detector_of_no_use_or_of_another_name_is_refused(
+    detector: str, says: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "b.toml"
+    file.write_text(CANCELS + f'detector = "{detector}"\n')
+    with pytest.raises(ConfigError, match=says.replace("?", r"\?")):
+        detector_factories(load(file).streams)
 
 
 SOURCE = {"topic": "oms.orders", "kind": "order"}

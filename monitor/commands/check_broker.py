@@ -14,6 +14,7 @@ from monitor.kafka import partitions, topics
 from monitor.kafka.clients import Clients, UnreachableError, run_async
 from monitor.kafka.logs.topic_ids import topic_operations
 from monitor.kafka.transactions import transactional_id
+from monitor.sources.registry import RegistryUnavailableError, SchemaRegistry, make_registry
 
 OWNER = "check"
 """Its transactional id has the prefix of all others, and fences none of them."""
@@ -40,13 +41,16 @@ def check_broker(config: Config) -> list[BrokerFinding]:
 
 
 async def _check(config: Config) -> list[BrokerFinding]:
-    venue, own, findings = Clients(config.kafka, of_venue=True), Clients(config.kafka), []
+    venue, own = Clients(config.kafka, of_venue=True), Clients(config.kafka)
+    findings: list[BrokerFinding] = []
     checks: list[tuple[Check, Clients, str]] = [
         (_check_topics, own, "brinkwatch's own topics"),
         (_check_group, own, f"the group {config.kafka.group}"),
     ]
     if config.sources:
         checks.insert(0, (_check_sources, venue, "the sources"))
+    if registry := make_registry(config.schema_registry):
+        findings.append(await asyncio.to_thread(_check_registry, registry))
     for check, clients, what in checks:
         try:
             findings += await check(config, clients)
@@ -58,6 +62,14 @@ async def _check(config: Config) -> list[BrokerFinding]:
             why = f"{what}: {type(error).__name__}: {error}; {HELP}"
             findings.append(BrokerFinding(False, why))
     return findings
+
+
+def _check_registry(registry: SchemaRegistry) -> BrokerFinding:
+    try:
+        registry.check()
+    except RegistryUnavailableError as error:
+        return BrokerFinding(False, str(error))
+    return BrokerFinding(True, f"the schema registry {registry.url} answers")
 
 
 async def _operations(clients: Clients, names: list[str]) -> Mapping[str, frozenset[str]]:

@@ -7,6 +7,7 @@ schemas that a schema refers to.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import urllib.error
@@ -109,7 +110,7 @@ class SchemaRegistry:
 
     def __init__(self, settings: SchemaRegistrySettings) -> None:
         self._settings = settings
-        self._url = settings.url.rstrip("/")
+        self.url = settings.url.rstrip("/")
         self._refused: dict[int, tuple[float, str]] = {}
         try:
             password = read_secret("key_password", None, settings.key_password_file)
@@ -143,12 +144,13 @@ class SchemaRegistry:
             self._add_references(f"schema {schema_id}", answer, references)
             form, source = str(answer.get("schemaType") or "AVRO"), str(answer["schema"])
         except (KeyError, ValueError, TypeError, AttributeError):
-            raise RegistryUnavailableError(f"the schema registry {self._url} {_UNLIKE}") from None
+            raise RegistryUnavailableError(f"the schema registry {self.url} {_UNLIKE}") from None
         return Schema(form.upper(), source.encode(), tuple(references.items()))
 
     def check(self) -> None:
         """Raises `RegistryUnavailableError` where the registry does not answer."""
-        self._get("/schemas/types")
+        with contextlib.suppress(_MissingError):  # which is an answer too
+            self._get("/schemas/types")
 
     def _add_references(self, whose: str, answer: Any, references: dict[str, bytes]) -> None:
         """Those of the references first: each schema comes after what it needs."""
@@ -184,7 +186,7 @@ class SchemaRegistry:
         try:
             headers = {"Accept": "application/vnd.schemaregistry.v1+json, application/json"}
             headers |= self._authorization()
-            request = urllib.request.Request(f"{self._url}{path}", headers=headers)
+            request = urllib.request.Request(f"{self.url}{path}", headers=headers)
             with self._opener.open(request, timeout=self._settings.timeout_s) as reply:
                 return json.loads(reply.read(SCHEMA_BYTES_MAX))
         except urllib.error.HTTPError as error:
@@ -198,7 +200,7 @@ class SchemaRegistry:
             why = f"cannot be asked: {error}"
         except (ValueError, RecursionError):
             why = _UNLIKE
-        raise RegistryUnavailableError(f"the schema registry {self._url} {why}")
+        raise RegistryUnavailableError(f"the schema registry {self.url} {why}")
 
     def _authorization(self) -> dict[str, str]:
         settings = self._settings

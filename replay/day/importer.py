@@ -137,7 +137,9 @@ def ingest(
     paths = feed_files.list_files(files)
     missing = [str(path) for path in paths if not path.is_file()]
     if missing or not paths:
-        raise IngestError(f"no such file: {', '.join(missing) or 'the folder has none'}")
+        if not missing:
+            raise IngestError(f"{', '.join(map(str, files))} has no files: name the feed's files")
+        raise IngestError(f"no such file: {', '.join(missing)}")
     with DayWriter(out, venue=venue) as day:
         _copy_records(adapter, paths, day, progress)
         notes = {note: n for note, n in sorted(adapter.notes.items()) if n}

@@ -121,7 +121,8 @@ def read_meta(path: Path) -> DayMeta:
     """The content of `day.json` in the folder `path`; raises `DayError` where it is not right."""
     file = path / META
     if not file.is_file():
-        raise DayError(f"{path} is no recorded day: it has no {META} (make one: brinkwatch import)")
+        why = f"it has no {META}" if path.exists() else "there is nothing of that name"
+        raise DayError(f"{path} is no recorded day: {why} (make one: brinkwatch import)")
     try:
         with file.open("rb") as stream:
             document = stream.read(META_BYTES_MAX + 1)

@@ -114,7 +114,7 @@ class DayWriter:
         if not self._path.exists():
             return
         if not self._overwrite:
-            raise DayError(f"{self._path} exists: name another folder, or ask to overwrite it")
+            raise DayError(f"{self._path} exists: name another folder, or remove it first")
         if not (self._path / layout.META).is_file():
             raise DayError(f"{self._path} is no recorded day and is not overwritten: move it away")
 

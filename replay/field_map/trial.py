@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from monitor.core.decode.codec import encode
+from monitor.sources.formats.base import BY_SCHEMA
 from monitor.sources.formats.schemas import SchemaStore
 from monitor.sources.settings import SourceSettings
 from monitor.sources.translators import make_translator
@@ -25,8 +26,9 @@ SHOWN_CHARS = 300
 class SourceTrial:
     """What the first records of one source became.
 
-    `examples`: a record as it stands and the canonical records that it makes. `accepted` by kind,
-    `left_out` and `refused` by what they are and why; `first_refused` and `missing`: sentences.
+    `examples`: a record as it stands (of a binary form, where it stands) and the canonical records
+    that it makes. `accepted` by kind, `left_out` and `refused` by what they are and why;
+    `first_refused` and `missing`: sentences.
     """
 
     source: str
@@ -63,8 +65,10 @@ def try_map(
                     refused.update(r.reason for b in batches for r in b.refused)
                     made = [text.decode() for b in batches if len(b) for text in encode(b)]
                     if made and len(trial.examples) < SHOWN:
+                        # Bytes that are no text would tell a reader nothing.
+                        is_text = settings.format not in BY_SCHEMA
                         original = item.raw[:SHOWN_CHARS].decode(errors="replace")
-                        trial.examples.append((original, made))
+                        trial.examples.append((original if is_text else item.where, made))
         trial.records = reader.records
         trial.accepted, trial.refused = dict(accepted), dict(refused)
         trial.left_out = dict(feed.left_out + reader.left_out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from monitor.core.alerts.build import AlertBuilder
@@ -94,3 +95,7 @@ def test_accounts_and_other_fields_are_named() -> None:
     assert describe_differences(change.differences) == ["accounts also a-5, without a-3 and a-9"]
     (change,) = compare_runs(run(burst()), run(burst(records=[]))).changed
     assert describe_differences(change.differences) == ["other records"]
+    assert json.loads(json.dumps(change.differences))["records"][1] == []
+    earlier = finding(symbol="SOL", window=START, since=START - 3)
+    (change,) = compare_runs(run(burst()), run(earlier)).changed
+    assert "began 3 s earlier" in describe_differences(change.differences)
