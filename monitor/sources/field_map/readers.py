@@ -18,6 +18,14 @@ import msgspec
 from monitor.core.decode.batch import Column
 from monitor.core.decode.validate import preview
 from monitor.sources.field_map import numbers
+from monitor.sources.field_map.columns import (
+    Many,
+    keep_pieces,
+    plain_numbers,
+    plain_texts,
+    plain_times,
+    whole_numbers,
+)
 from monitor.sources.field_map.contract_fields import TERMS
 from monitor.sources.field_map.times import UNIT_NS, find_zone, iso_reader, round_units
 from monitor.sources.field_map.values import (
@@ -36,8 +44,6 @@ from monitor.venues.parse import UnreadableError
 
 Render = Callable[[Any], str]
 
-CACHE_MAX = 65_536
-"""Values of a field whose pieces are kept."""
 _FLAGS = {
     word: flag
     for flag, names in (("true", "true 1 yes y t"), ("false", "false 0 no n f"))
@@ -60,10 +66,14 @@ class FieldReader:
     paths: tuple[str, ...]
     get: Getter
     render: Render
+    render_many: Many | None = None
+    """Renders a column of values that are clean."""
 
     def render_rows(self, rows: list[Any]) -> list[str]:
         """The field of each row as a piece of JSON."""
-        return list(map(self.render, map(self.get, rows)))
+        values = list(map(self.get, rows))
+        pieces = self.render_many(values) if self.render_many is not None and values else None
+        return list(map(self.render, values)) if pieces is None else pieces
 
 
 def quote(text: str) -> str:
@@ -100,18 +110,23 @@ class ReaderMaker:
     def make(self, column: Column, rule: FieldRule) -> FieldReader:
         """The reader of the field `column`, by its rule."""
         if column.type in ("enum", "flag"):
-            get, render, fast = self._choice(column, rule)
+            get, exact, many = self._choice(column, rule)
         elif column.type == "text":
-            get, render, fast = self._text(column, rule)
+            get, exact, many = self._text(column, rule)
         elif column.type == "time":
-            get, render, fast = self._time(column, rule)
+            get, exact, many = self._time(column, rule)
         else:
-            get, render, fast = self._number(column, rule)
+            get, exact, many = self._number(column, rule)
         place = origin(rule)
         paths = [rule.field, *rule.fields, rule.sign_of, rule.over]
         paths += [rule.sign.field] if rule.sign else []
-        whole = fast(self._with_absent(column, place, render))
-        return FieldReader(column.name, place, tuple(filter(None, paths)), get, whole)
+        render = self._with_absent(column, place, exact)
+        places = tuple(filter(None, paths))
+        if many is _one_by_one:
+            return FieldReader(column.name, place, places, get, render)
+        kept = keep_pieces(render)
+        whole = kept if many is None else lambda values: many(values) or kept(values)
+        return FieldReader(column.name, place, places, get, render, whole)
 
     def text_getter(self, rule: FieldRule) -> Getter:
         """The contract's text of a field of a row; None where it has none that can be read."""
@@ -177,8 +192,8 @@ class ReaderMaker:
 
     def _text(self, column: Column, rule: FieldRule) -> _Parts:
         head = _head(column)
-        fast = _fast_text(head, self._absent_chars_max)
-        return self._raw(rule, words=True), lambda value: head + quote(text_of(value)), fast
+        many = plain_texts(head, self._absent_chars_max + 1)
+        return self._raw(rule, words=True), lambda value: head + quote(text_of(value)), many
 
     def _choice(self, column: Column, rule: FieldRule) -> _Parts:
         """Of an enumeration or a flag: words of the rule, or the contract's own."""
@@ -201,17 +216,17 @@ class ReaderMaker:
             written = meaning if column.type == "flag" else quote(meaning)
             return head + written if meaning else ""
 
-        return self._raw(rule, words=False), render, _cached
+        return self._raw(rule, words=False), render, None
 
     def _number(self, column: Column, rule: FieldRule) -> _Parts:
         head, raw = _head(column), self._raw(rule, words=True)
         finish = _whole_number if column.type == "count" else str
         change = self._change(rule)
         if change is None:
-            fast = _fast_count(head) if column.type == "count" else _cached
-            return raw, lambda value: head + finish(numbers.number_text(value)), fast
+            many = whole_numbers(head) if column.type == "count" else plain_numbers(head)
+            return raw, lambda value: head + finish(numbers.number_text(value)), many
         if change.is_factor:
-            return raw, lambda value: head + finish(change.multiply(value, None)), _cached
+            return raw, lambda value: head + finish(change.multiply(value, None)), None
         symbol = self._symbol if isinstance(rule.times, dict) else get_nothing
         sign = self._get(rule.sign.field) if rule.sign else get_nothing
         over = self._get(rule.over) if rule.over else get_nothing
@@ -222,7 +237,7 @@ class ReaderMaker:
                 return None
             return number, symbol(row), sign(row), over(row)
 
-        return get, lambda parts: head + finish(change.apply(parts)), _plain
+        return get, lambda parts: head + finish(change.apply(parts)), _one_by_one
 
     def _change(self, rule: FieldRule) -> numbers.NumberChange | None:
         if not (rule.times or rule.over or rule.absolute or rule.sign):
@@ -251,13 +266,17 @@ class ReaderMaker:
                 detail = error if read_iso is not None else f"not {what}"
                 raise UnreadableError("wrong_type", f"is {preview(text)}, {detail}") from None
 
-        fast = _plain if read_iso is not None else _fast_time(head, unit_ns)
-        return self._raw(rule, words=True), render, fast
+        many = plain_times(head, unit_ns) if read_iso is None else _one_by_one
+        return self._raw(rule, words=True), render, many
 
 
-_Parts = tuple[Getter, Render, Callable[[Render], Render]]
-"""What stands in a row, how it is rendered where it is not absent, and what goes before that for
-the values that most rows have."""
+_Parts = tuple[Getter, Render, Many | None]
+"""What stands in a row, how it is rendered where it is not absent, and how whole columns are; None:
+by keeping pieces."""
+
+
+def _one_by_one(values: list[Any]) -> None:
+    """Of values that are rarely the same."""
 
 
 def _head(column: Column) -> str:
@@ -269,57 +288,3 @@ def _whole_number(text: str) -> str:
     if rest.strip("0") or "e" in text.lower():
         raise UnreadableError("wrong_type", f"is {preview(text)}, no whole number")
     return whole
-
-
-def _plain(render: Render) -> Render:
-    return render
-
-
-def _cached(render: Render) -> Render:
-    """Keeps the pieces of the first values; a flag is no key, for it equals 0 or 1."""
-    pieces: dict[str | int, str] = {}
-
-    def render_cached(value: Any) -> str:
-        if type(value) is not str and type(value) is not int:
-            return render(value)
-        piece = pieces.get(value)
-        if piece is None:
-            piece = render(value)
-            if len(pieces) < CACHE_MAX:
-                pieces[value] = piece
-        return piece
-
-    return render_cached
-
-
-def _fast_text(head: str, absent_chars_max: int) -> Callable[[Render], Render]:
-    def wrap(render: Render) -> Render:
-        def render_text(value: Any) -> str:
-            if type(value) is str and len(value) > absent_chars_max and _SAFE(value):
-                return f'{head}"{value}"'
-            return render(value)
-
-        return _cached(render_text)
-
-    return wrap
-
-
-def _fast_count(head: str) -> Callable[[Render], Render]:
-    def wrap(render: Render) -> Render:
-        return lambda value: head + str(value) if type(value) is int else render(value)
-
-    return wrap
-
-
-def _fast_time(head: str, unit_ns: int) -> Callable[[Render], Render]:
-    def wrap(render: Render) -> Render:
-        def render_time(value: Any) -> str:
-            if type(value) is int:
-                return head + str(value * unit_ns)
-            if type(value) is str and len(value) < 20 and value.isascii() and value.isdecimal():
-                return head + str(int(value) * unit_ns)
-            return render(value)
-
-        return render_time
-
-    return wrap

@@ -221,14 +221,22 @@ class KindMap:
             columns = [reader.render_rows(rows) for reader in self.readers]
         except UnreadableError:
             return [self._translate_one(row) for row in rows]
+        if not rows:
+            return []
         keys: Sequence[str] = [""] * len(rows) if self._key is None else columns[self._key]
-        texts = map("".join, zip(*columns, strict=True))
-        kind, head, first = self._kind, self._head, self._key_head + 1
+        # No piece has a line break, so that all records are encoded at once.
+        between = f"}}\n{self._head}"
+        texts = between.join(map("".join, zip(*columns, strict=True)))
+        records = f"{self._head}{texts}}}".encode().split(b"\n")
+        if any("\\" in key for key in set(keys)):
+            names = [msgspec.json.decode(key[self._key_head :]) if key else "" for key in keys]
+        else:
+            first = self._key_head + 1
+            names = [key[first:-1] for key in keys]
+        kind = self._kind
         return [
-            Translation(((kind, key[first:-1], f"{head}{text}}}".encode()),))
-            if "\\" not in key
-            else self._finish(key, text)
-            for key, text in zip(keys, texts, strict=True)
+            Translation(((kind, name, record),))
+            for name, record in zip(names, records, strict=True)
         ]
 
     def event_time(self, row: Row) -> int:

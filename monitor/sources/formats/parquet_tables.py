@@ -20,7 +20,7 @@ from monitor.sources.formats.base import Instant, Row
 _UNIT_NS = {"s": SECOND_NS, "ms": MILLISECOND_NS, "us": 1_000, "ns": 1}
 
 
-ROWS = 16_384
+ROWS = 2_048
 """Rows that are read at once."""
 
 
