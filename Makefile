@@ -43,6 +43,7 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench.bench_decode
+	$(BIN)/python -m tests.bench.bench_sources
 	$(BIN)/python -m tests.bench.bench_features
 	$(BIN)/python -m tests.bench.bench_start
 	$(BIN)/python -m tests.bench.bench_detect --quick

@@ -10,19 +10,24 @@ from __future__ import annotations
 import io
 import json
 import random
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import fastavro
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.core.decode.codec import decode
 from monitor.sources.field_map.translator import FieldMapTranslator
+from monitor.sources.formats.base import make_format
 from monitor.sources.formats.csv_lines import CsvLines
 from monitor.sources.formats.parquet_tables import read_file
 from monitor.sources.settings import SourceSettings
+from tests.sources.formats.protobuf.schemas import message_class
 
 RECORDS, ROUNDS = 2_048, 40
 AT_MS = 1_764_000_000_000
@@ -53,6 +58,53 @@ def make_rows(rng: random.Random) -> list[dict[str, Any]]:
     ]
 
 
+AVRO = {
+    "type": "record", "name": "Order", "fields": [
+        {"name": "time", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "lots", "type": "int"},
+        *({"name": name, "type": "string"} for name in ("market", "side", "px", "trader", "order")),
+    ],
+}  # fmt: skip
+PROTO = """
+syntax = "proto3";
+import "google/protobuf/timestamp.proto";
+message Order {
+  google.protobuf.Timestamp time = 1; int32 lots = 2; string market = 3; string side = 4;
+  string px = 5; string trader = 6; string order = 7;
+}
+"""
+
+
+def write_avro(row: dict[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    plain = {"type": "record", "name": "Order", "fields": [*AVRO["fields"]]}
+    plain["fields"][0] = {"name": "time", "type": "long"}
+    fastavro.schemaless_writer(stream, fastavro.parse_schema(plain), row)
+    return stream.getvalue()
+
+
+def write_protobuf(order: Any, row: dict[str, Any]) -> bytes:
+    at_ms = row["time"]
+    at = {"seconds": at_ms // 1_000, "nanos": at_ms % 1_000 * 1_000_000}
+    raw: bytes = order(**{**row, "time": at}).SerializeToString()
+    return raw
+
+
+def schema_readers(rows: list[dict[str, Any]]) -> dict[str, Callable[[], Any]]:
+    """Readers of the rows in forms that need a schema."""
+    order = message_class(PROTO, "Order")
+    avro, protobuf = [write_avro(r) for r in rows], [write_protobuf(order, r) for r in rows]
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"avro": Path(folder, "order.avsc"), "protobuf": Path(folder, "order.proto")}
+        files["avro"].write_text(json.dumps(AVRO))
+        files["protobuf"].write_text(PROTO)
+        read_avro, read_protobuf = (
+            make_format(SourceSettings(format=form, schema_file=str(path))).read
+            for form, path in files.items()
+        )
+    return {"avro": lambda: [read_avro(avro)], "protobuf": lambda: [read_protobuf(protobuf)]}
+
+
 def best_us(work: Callable[[], Any]) -> float:
     """µs of CPU a record."""
     times = []
@@ -75,6 +127,7 @@ def main() -> None:
         "json": lambda: [translator.record_format().read(lines)],
         "csv": lambda: [csv_rows.read(cells)],
         "parquet": lambda: [*read_file(io.BytesIO(table.getvalue()), "UTC")],
+        **schema_readers(rows),
     }
     offsets = np.arange(RECORDS)
     canonical = [result.records[0][2] for result in translator.translate(lines)]

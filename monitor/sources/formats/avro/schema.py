@@ -18,7 +18,7 @@ from fastavro.read import LOGICAL_READERS
 from monitor.core.contract.units import DAY_NS, MILLISECOND_NS
 from monitor.errors import reason_unread
 from monitor.sources.formats.base import Instant
-from monitor.sources.formats.numbers import float_text, unscaled_text
+from monitor.sources.formats.numbers import SCALE_MAX, float_text, unscaled_text
 from monitor.sources.formats.schemas import SchemaError
 
 _INSTANTS = {
@@ -131,8 +131,8 @@ class _Preparation:
 
 def _scale(schema: dict[str, Any]) -> int:
     scale = schema.get("scale", 0)
-    if not isinstance(scale, int) or not 0 <= scale <= 100:
-        raise SchemaError(f"a decimal of scale {scale!r}: 0 to 100 can be read")
+    if not isinstance(scale, int) or not 0 <= scale <= SCALE_MAX:
+        raise SchemaError(f"no Avro schema that can be read: a decimal of scale {scale!r}")
     return scale
 
 
