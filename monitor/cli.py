@@ -15,7 +15,7 @@ from monitor.errors import BrinkwatchError, ConfigError, file_error
 
 if TYPE_CHECKING:
     from monitor.commands.compilation import Compilation
-    from monitor.commands.publish_day import Feed
+    from monitor.commands.bus.publish_day import Feed
     from monitor.config import Config
 
 app = typer.Typer(
@@ -83,7 +83,7 @@ def _load(config: Path | None, per_day: float | None) -> Config:
 
 def _open_feed(day: Path, config: Config, speed: float | None) -> Feed:
     """A recorded day, ready to be published."""
-    from monitor.commands.publish_day import Feed
+    from monitor.commands.bus.publish_day import Feed
     from replay import commands
     from replay.day.messages import chunks
 
@@ -268,7 +268,7 @@ def publish(
     A day of one partition goes to topics of several too, by symbol: at other offsets then.
     """
     _announce_compilation()
-    from monitor.commands.publish_day import publish_day
+    from monitor.commands.bus.publish_day import publish_day
 
     console, pace, settings = Console(json), parse_speed(speed), _load(config, None)
     console.result(publish_day(settings, console, _open_feed(day, settings, pace)))
@@ -283,7 +283,7 @@ def record(
 ) -> None:
     """Kafka's topics as they are now become a recorded day."""
     _announce_compilation()
-    from monitor.commands.record_day import record_day
+    from monitor.commands.bus.record_day import record_day
     from replay.day import DayWriter
 
     console = Console(json)
@@ -301,7 +301,7 @@ app.add_typer(dlq, name="dlq")
 def list_(config: ConfigFile = None, json: Json = False) -> None:
     """Every refused record: where it came from and why."""
     _announce_compilation()
-    from monitor.commands.dead_letters import list_dead_letters
+    from monitor.commands.bus.dead_letters import list_dead_letters
 
     console = Console(json)
     console.result(list_dead_letters(_load(config, None), console))
@@ -311,7 +311,7 @@ def list_(config: ConfigFile = None, json: Json = False) -> None:
 def resend(config: ConfigFile = None, json: Json = False) -> None:
     """Send refused records again to the topics that they came from, each once."""
     _announce_compilation()
-    from monitor.commands.dead_letters import resend_dead_letters
+    from monitor.commands.bus.dead_letters import resend_dead_letters
 
     console = Console(json)
     console.result(resend_dead_letters(_load(config, None), console))
@@ -351,7 +351,7 @@ def create(
     venue's is never made or changed.
     """
     _announce_compilation()
-    from monitor.commands.topics import create_topics
+    from monitor.commands.bus.topics import create_topics
     from replay import commands
 
     console, loaded = Console(json), _load(config, None)

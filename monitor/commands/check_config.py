@@ -37,7 +37,7 @@ def check(
     else:
         console.say(f"the configuration is sound (settings {fingerprint})")
     if connect:
-        from monitor.commands.check_broker import check_broker
+        from monitor.commands.bus.check_broker import check_broker
 
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the findings say it all
         findings = check_broker(config)

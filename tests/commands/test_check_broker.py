@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from monitor.commands.check_broker import check_broker
+from monitor.commands.bus.check_broker import check_broker
 from monitor.config import load
 from tests.schema_registry import StandIn
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from monitor.commands.publish_day import Feed, publish_day
-from monitor.commands.topics import create_topics
+from monitor.commands.bus.publish_day import Feed, publish_day
+from monitor.commands.bus.topics import create_topics
 from monitor.config import Config, KafkaSettings, load
 from monitor.console import Console
 from monitor.core.contract.events import TOPICS

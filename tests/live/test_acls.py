@@ -12,7 +12,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 
 from monitor.broker.kafka_server import Broker
 from monitor.broker.server_config import USER
-from monitor.commands.check_broker import check_broker
+from monitor.commands.bus.check_broker import check_broker
 from monitor.config import Config, load
 from monitor.errors import BrokerError
 from tests.live.bus import SOURCES, bus_records, create_bus, write_bus

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.commands.topics import create_topics
+from monitor.commands.bus.topics import create_topics
 from monitor.console import Console
 from monitor.core.contract.events import Control
 from monitor.core.decode.codec import encode

@@ -11,9 +11,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from monitor.commands.dead_letters import list_dead_letters, resend_dead_letters
-from monitor.commands.record_day import record_day
-from monitor.commands.topics import create_topics
+from monitor.commands.bus.dead_letters import list_dead_letters, resend_dead_letters
+from monitor.commands.bus.record_day import record_day
+from monitor.commands.bus.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.decode.codec import encode

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewPartitions
 
 from monitor.broker.kafka_server import Broker
-from monitor.commands.dead_letters import resend_dead_letters
+from monitor.commands.bus.dead_letters import resend_dead_letters
 from monitor.config import Config, KafkaSettings
 from monitor.console import Console
 from monitor.kafka.clients import Clients
