@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     SecretStr,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -44,10 +44,23 @@ INPUT_PREFIX = "brinkwatch.in."
 them."""
 
 
+def _check_addresses(text: str) -> str:
+    for address in text.split(","):
+        if "://" in address:
+            raise ValueError(f"{address} has a protocol in it: write host:port alone")
+        fits = ADDRESS.fullmatch(address.strip())
+        if fits is None or not 0 < int(fits["port"]) <= 65_535:
+            raise ValueError(f"{address or text!r} is not host:port (several with commas)")
+    return text
+
+
+Addresses = Annotated[str, AfterValidator(_check_addresses)]
+
+
 class OutputCluster(StrictModel):
     """Another cluster, for all that brinkwatch writes."""
 
-    bootstrap_servers: str
+    bootstrap_servers: Addresses
     """host:port, several with commas."""
     security: KafkaSecurity = KafkaSecurity()
 
@@ -55,7 +68,7 @@ class OutputCluster(StrictModel):
 class KafkaSettings(StrictModel):
     """The event bus. The topics of each kind are in `topics`."""
 
-    bootstrap_servers: str = "127.0.0.1:9092"
+    bootstrap_servers: Addresses = "127.0.0.1:9092"
     """The venue's cluster: host:port, several with commas."""
     output: OutputCluster | None = None
     """Where all topics of brinkwatch's own and its group are, if not on the venue's cluster: that
@@ -98,17 +111,6 @@ class KafkaSettings(StrictModel):
     """Records taken in at a time, at most."""
     ahead_s: Seconds = 60.0
     """A topic partition this far ahead of the slowest one is paused, s of event time."""
-
-    @field_validator("bootstrap_servers")
-    @classmethod
-    def _check_addresses(cls, text: str) -> str:
-        for address in text.split(","):
-            if "://" in address:
-                raise ValueError(f"{address} has a protocol in it: write host:port alone")
-            fits = ADDRESS.fullmatch(address.strip())
-            if fits is None or not 0 < int(fits["port"]) <= 65_535:
-                raise ValueError(f"{address or text!r} is not host:port (several with commas)")
-        return text
 
 
 OWN_TOPIC_KEYS = [name for name in KafkaSettings.model_fields if name.endswith("_topic")]
@@ -179,6 +181,8 @@ class Config(EngineSettings):
     def _name_input_topics(cls, given: Any) -> Any:
         """Where records go through topics of our own, these must not be the venue's."""
         source, kafka = given.get("source") or {}, given.get("kafka") or {}
+        if not isinstance(source, dict) or not isinstance(given.get("topics", {}), dict):
+            return given  # no tables: that is an error of their own
         is_live = any(_setting(each, "topic") for each in source.values())
         own = {kind: INPUT_PREFIX + topic for kind, topic in TOPICS.items()}
         if is_live:
@@ -218,6 +222,8 @@ class Config(EngineSettings):
         kafka = self.kafka
         own = {name: getattr(kafka, name) for name in sorted(OWN_TOPIC_KEYS)}
         used = {topic: f"topics.{kind}" for kind, topic in self.topics.items()}
+        if kafka.output is None:
+            used |= {source.topic: f"source.{key}.topic" for key, source in self.sources.items()}
         for name, topic in own.items():
             if topic in used:
                 raise ValueError(
