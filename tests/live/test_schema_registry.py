@@ -8,10 +8,10 @@ import uuid
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
+from replay.day.map_import import import_map
 
 from monitor.sources.registry import SchemaRegistrySettings
 from replay.day import Day
-from replay.day.map_import import import_map
 from replay.run import replay
 from tests.live.bus import with_bus
 from tests.live.helpers import FACTORIES, configuration, run_sidecar, wait_for_digest, wait_until
