@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
-import pytest
 from aiokafka import AIOKafkaProducer
 
 from monitor.core.decode.codec import encode
@@ -111,21 +110,22 @@ def source_of(form: str, folder: Path) -> dict[str, Any]:
     return {**SOURCE, "format": form, "schema_file": {str(SCHEMA_ID): str(file)}}
 
 
-@pytest.mark.parametrize("form", ["json", "avro", "protobuf"])
 def test_live_it_is_what_import_and_replay_make_of_the_same_lines(
-    kafka: str, tmp_path: Path, form: str
+    kafka: str, tmp_path: Path
 ) -> None:
     rows = venue_rows()
-    own = uuid.uuid4().hex[:8]
     base = configuration(kafka, silence_s=0.3)
-    config = with_bus(base, own, orders=source_of(form, tmp_path))
     (tmp_path / "orders.jsonl").write_bytes(b"\n".join(written("json", rows)) + b"\n")
-    sources = with_bus(base, own, orders={**SOURCE, "files": ["*.jsonl"]}).source
+    sources = with_bus(base, "x", orders={**SOURCE, "files": ["*.jsonl"]}).source
     import_map(sources, [], tmp_path / "day", tmp_path)
-    summary = replay(Day(tmp_path / "day"), config.engine(), FACTORIES)
-    assert summary.alerts
 
-    async def watch() -> None:
+    async def watch(form: str) -> None:
+        own = uuid.uuid4().hex[:8]
+        config = with_bus(
+            configuration(kafka, silence_s=0.3), own, orders=source_of(form, tmp_path)
+        )
+        summary = replay(Day(tmp_path / "day"), config.engine(), FACTORIES)
+        assert summary.alerts
         producer = AIOKafkaProducer(bootstrap_servers=kafka)
         await producer.start()
         for raw in written(form, rows):
@@ -135,4 +135,7 @@ def test_live_it_is_what_import_and_replay_make_of_the_same_lines(
         async with run_sidecar(config) as sidecar:
             await wait_for_digest(sidecar, summary.digest)
 
-    asyncio.run(watch())
+    async def watch_all() -> None:
+        await asyncio.gather(*map(watch, ("json", "avro", "protobuf")))
+
+    asyncio.run(watch_all())
