@@ -90,7 +90,7 @@ class StreamSettings(StrictModel):
     """Name of a feature (`feature_catalogue.FEATURES`)."""
     detector: str = "burst"
     """Name of a detector's entry point, or path of one of river's anomaly detectors, such as
-    anomaly.LODA."""
+    anomaly.GaussianScorer."""
     parameters: dict[str, Parameter] = {}
     inputs: tuple[str, ...] = ()
     """The features that the detector reads, in its order, where `feature` alone is not enough: a
