@@ -124,7 +124,7 @@ class StreamSettings(StrictModel):
     """Name of a feature (`feature_catalogue.FEATURES`)."""
     detector: str = "burst"
     """Name of a detector's entry point, or path of one of river's anomaly detectors, such as
-    anomaly.LODA."""
+    anomaly.GaussianScorer."""
     parameters: dict[str, Parameter] = {}
     """Of the detector, by name; what is left out has the detector's own default."""
     inputs: tuple[str, ...] = ()
