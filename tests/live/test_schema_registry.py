@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from monitor.sources.registry import SchemaRegistrySettings
 from replay.day import Day
-from replay.day.map_import import import_map
+from replay.field_map.importer import import_map
 from replay.run import replay
 from tests.live.bus import with_bus
 from tests.live.helpers import FACTORIES, configuration, run_sidecar, wait_for_digest, wait_until
