@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 import pyarrow as pa
 
@@ -50,7 +50,7 @@ class ReadableFile(Protocol):
     @property
     def name(self) -> str: ...
 
-    def open(self, mode: str = "rb") -> Any: ...
+    def open(self, mode: Literal["rb"], /) -> BinaryIO: ...
 
 
 def list_files(paths: list[Path]) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ from replay.day.importer import (
 )
 from replay.day.writer import DayWriter
 from replay.field_map.files import SourceFile, find_files, matches
-from replay.field_map.merge import TimedStream, merge_streams
+from replay.field_map.merge import UNKNOWN_TS, TimedStream, merge_streams
 from replay.field_map.rows import SourceItem, SourceReader
 
 SAMPLES_MAX = 5
@@ -196,10 +197,10 @@ def _streams(
     them one after another."""
     for reader, source in zip(readers, chosen, strict=True):
         if isinstance(reader.translator, AdapterTranslator):
-            yield TimedStream(-1, lambda r=reader, f=source.files: _one_after_another(r, f))
+            yield TimedStream(UNKNOWN_TS, partial(_one_after_another, reader, source.files))
             continue
         for file in source.files:
-            yield TimedStream(reader.first_ts(file), lambda r=reader, f=file: r.chunks(f))
+            yield TimedStream(reader.first_ts(file), partial(reader.chunks, file))
 
 
 def _one_after_another(

@@ -21,7 +21,8 @@ from monitor.sources.formats.base import PARQUET, Row
 from monitor.sources.formats.csv_lines import dialect, join_lines, read_cells
 from monitor.sources.formats.parquet_tables import read_file, write_row
 from monitor.sources.formats.protobuf.files import split_messages
-from monitor.sources.translation import Translation
+from monitor.sources.settings import CsvSettings
+from monitor.sources.translation import Translation, Translator
 from monitor.venues.parse import UnreadableError
 from replay.day.feed_files import LineReader, describe, is_parquet
 from replay.field_map.files import SourceFile, number_lines
@@ -34,7 +35,7 @@ FIRST_RECORDS = 256
 """Records among which the first time of a file is looked for."""
 CHUNK_BYTES = 1 << 25
 """Records of so many bytes are translated at once, however few they are."""
-_TS = re.compile(rb'"ts":([0-9]{1,19})[,}]')
+_TS = re.compile(rb'"ts": ?([0-9]{1,19})[,}]')
 _Numbered = tuple[int, bytes]
 _Record = TypeVar("_Record", bound=tuple[int, Any])
 _Rows = Iterator[tuple[Sequence[int], Sequence[bytes] | None, Sequence[Row | UnreadableError]]]
@@ -69,36 +70,32 @@ class SourceReader:
     name: the source's. `left_out` counts lines without a record; `records` the records.
     """
 
-    def __init__(self, name: str, translator: FieldMapTranslator | AdapterTranslator) -> None:
+    def __init__(self, name: str, translator: Translator) -> None:
         self.name, self.translator = name, translator
+        self._map = translator if isinstance(translator, FieldMapTranslator) else None
         self.left_out: Counter[str] = Counter()
         self.cut = self.records = 0
         self.truncated: list[str] = []
         self.columns: dict[str, None] = {}
         """Names of fields that records have, in the order of their appearance, some of them."""
-        is_map = isinstance(translator, FieldMapTranslator)
-        self._unseen: dict[str, str] = translator.paths() if is_map else {}
+        self._unseen = self._map.paths() if self._map is not None else {}
         """Paths of the map that no record had so far, and the field that each is for."""
 
     @property
     def place_name(self) -> str:
         """What a place in a file counts."""
-        is_text = not isinstance(self.translator, FieldMapTranslator) or (
-            self.translator.settings.format in ("json", "csv")
-        )
+        is_text = self._map is None or self._map.settings.format in ("json", "csv")
         return "line" if is_text else "record"
 
     def guess_kind(self, item: SourceItem) -> str | None:
         """The kind that a record was meant to be that cannot be read; None: it is not known."""
         if isinstance(self.translator, AdapterTranslator):
             return self.translator.guess_kind(item.raw)
-        return self.translator.guessed_kind
+        return self._map.guessed_kind if self._map is not None else None
 
     def origin(self, kind: str, field: str) -> str | None:
         """Where the source has a field of the contract, for sentences."""
-        if isinstance(self.translator, AdapterTranslator):
-            return None
-        return self.translator.origin(kind, field)
+        return self._map.origin(kind, field) if self._map is not None else None
 
     def first_ts(self, file: SourceFile) -> int:
         """The time of the first of a file's records that has one, ns; `UNKNOWN_TS` where none of
@@ -114,18 +111,18 @@ class SourceReader:
     ) -> Iterator[tuple[list[SourceItem], Int64]]:
         """The records of a file, some at a time, and their times, ns; `UNKNOWN_TS` of those that
         make none. Raises `ConfigError` for a file of another format."""
-        if isinstance(self.translator, AdapterTranslator):
+        if self._map is None:
             for lines in _in_chunks(self._lines(file), size):
                 raws = [raw for _, raw in lines]
                 translations = self.translator.translate(raws)
                 yield self._items(file, [n for n, _ in lines], raws, translations)
             return
-        for places, raws, rows in self._rows(file, size):
-            self._look_for_paths(rows)
-            translations = self.translator.translate_rows(rows)
-            items, times = self._items(file, places, rows if raws is None else raws, translations)
+        for places, originals, rows in self._rows(self._map, file, size):
+            self._look_for_paths(self._map, rows)
+            translations = self._map.translate_rows(rows)
+            items, times = self._items(file, places, originals or rows, translations)
             for i in np.flatnonzero(times == UNKNOWN_TS).tolist():
-                ts = self.translator.event_time(rows[i])
+                ts = self._map.event_time(rows[i])
                 times[i] = UNKNOWN_TS if ts is None or not TS_MIN <= ts < TS_MAX else ts
             yield items, times
 
@@ -156,15 +153,14 @@ class SourceReader:
         if reader.truncated:
             self.truncated.append(file.name)
 
-    def _rows(self, file: SourceFile, size: int) -> _Rows:
-        assert isinstance(self.translator, FieldMapTranslator)
-        settings = self.translator.settings
+    def _rows(self, field_map: FieldMapTranslator, file: SourceFile, size: int) -> _Rows:
+        settings = field_map.settings
         form = settings.format
         if is_parquet(file) != (form == PARQUET):
             what = "Parquet" if form != PARQUET else "no Parquet file"
             raise ConfigError(f"{file} is {what}, and source.{self.name}.format is {form}: mend it")
         if form == PARQUET:
-            yield from self._tables(file)
+            yield from self._tables(file, settings.zone)
         elif form == "avro":
             with file.open("rb") as stream:
                 pairs = enumerate(read_container(str(file), stream), 1)
@@ -172,17 +168,19 @@ class SourceReader:
                     yield [n for n, _ in some], [r for _, (r, _) in some], [r for _, (_, r) in some]
         elif form == "protobuf":
             with file.open("rb") as stream:
-                yield from self._records(enumerate(split_messages(str(file), stream), 1), size)
+                yield from _records(
+                    field_map, enumerate(split_messages(str(file), stream), 1), size
+                )
         elif form == "csv":
             lines = islice(number_lines(reader := LineReader(file)), settings.csv.skip_lines, None)
             rows = join_lines(lines, settings.csv)
-            columns = () if settings.csv.columns else self._header(file, rows)
-            yield from self._records(self._filled(rows), size, columns)
+            columns = () if settings.csv.columns else self._header(file, rows, settings.csv)
+            yield from _records(field_map, self._filled(rows), size, columns)
             self.cut += reader.cut
             if reader.truncated:
                 self.truncated.append(file.name)
         else:
-            yield from self._records(self._lines(file), size)
+            yield from _records(field_map, self._lines(file), size)
 
     def _filled(self, rows: Iterable[_Numbered]) -> Iterator[_Numbered]:
         for row in rows:
@@ -191,31 +189,20 @@ class SourceReader:
             else:
                 self.left_out["blank"] += 1
 
-    def _records(
-        self, numbered: Iterable[_Numbered], size: int, columns: Sequence[str] = ()
-    ) -> _Rows:
-        assert isinstance(self.translator, FieldMapTranslator)
-        form = self.translator.record_format(columns)
-        for some in _in_chunks(numbered, size):
-            raws = [raw for _, raw in some]
-            yield [n for n, _ in some], raws, form.read(raws)
-
-    def _header(self, file: SourceFile, rows: Iterator[_Numbered]) -> list[str]:
-        assert isinstance(self.translator, FieldMapTranslator)
+    def _header(self, file: SourceFile, rows: Iterator[_Numbered], form: CsvSettings) -> list[str]:
         for _, row in self._filled(rows):
             try:
-                return read_cells(row, dialect(self.translator.settings.csv))
+                return read_cells(row, dialect(form))
             except UnreadableError as error:
                 what = describe(file) or error.detail
                 raise ConfigError(f"{file} has no header that can be read: {what}") from None
         raise ConfigError(f"{file} is empty: it has no header")
 
-    def _tables(self, file: SourceFile) -> _Rows:
-        assert isinstance(self.translator, FieldMapTranslator)
+    def _tables(self, file: SourceFile, zone: str) -> _Rows:
         number = 1
         try:
             with file.open("rb") as stream:
-                for rows in read_file(stream, self.translator.settings.zone):
+                for rows in read_file(stream, zone):
                     yield range(number, number + len(rows)), None, rows
                     number += len(rows)
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -224,15 +211,16 @@ class SourceReader:
             first = str(error).partition("\n")[0][:200]
             raise ConfigError(f"{file} is damaged ({first}): copy it anew") from None
 
-    def _look_for_paths(self, rows: Sequence[Row | UnreadableError]) -> None:
-        """Strike off the fields that records have."""
+    def _look_for_paths(
+        self, field_map: FieldMapTranslator, rows: Sequence[Row | UnreadableError]
+    ) -> None:
+        """Strike off the paths at which records have something."""
         if not self._unseen and self.columns:
             return
-        assert isinstance(self.translator, FieldMapTranslator)
         sample = [row for row in rows if isinstance(row, dict)]
-        for row in self.translator.unpack(sample[:100]):
+        for row in field_map.unpack(sample[:100]):
             _note_names(row, "", self.columns)
-        for path in self.translator.present_paths(sample, [*self._unseen]):
+        for path in field_map.present_paths(sample, [*self._unseen]):
             del self._unseen[path]
 
     def missing_paths(self) -> list[str]:
@@ -244,6 +232,18 @@ class SourceReader:
             f"no record of {where} has {path!r} (for {field}); {nearest_name(path, names)}"
             for path, field in self._unseen.items()
         ]
+
+
+def _records(
+    field_map: FieldMapTranslator,
+    numbered: Iterable[_Numbered],
+    size: int,
+    columns: Sequence[str] = (),
+) -> _Rows:
+    form = field_map.record_format(columns)
+    for some in _in_chunks(numbered, size):
+        raws = [raw for _, raw in some]
+        yield [n for n, _ in some], raws, form.read(raws)
 
 
 def _event_time(translation: Translation) -> int:

@@ -47,7 +47,7 @@ class FieldMapTranslator:
         self._name = name
         self._format = self._make_format() if settings.topic else None
         self._list = get_path(settings.unpack) if settings.unpack else None
-        self._maps = {kind: KindMap(settings, kind) for kind in settings.kinds}
+        self._maps: dict[str, KindMap] = {k: KindMap(settings, k) for k in settings.kinds}
         self._constant = settings.kind.value
         self._kind_field = settings.kind.field
         self._get_kind = get_path(self._kind_field)
@@ -57,7 +57,7 @@ class FieldMapTranslator:
         self._is_absent = ReaderMaker(settings).is_absent
 
     @property
-    def guessed_kind(self) -> Kind | None:
+    def guessed_kind(self) -> str | None:
         """The kind of a record that cannot be read; None where the source mixes kinds."""
         return next(iter(self._maps)) if len(self._maps) == 1 else None
 
@@ -117,7 +117,7 @@ class FieldMapTranslator:
 
     def origin(self, kind: str, field: str) -> str | None:
         """Where the source has a field of the contract, for sentences."""
-        return self._maps[kind].origins.get(field) if kind in self._maps else None  # type: ignore[index]
+        return self._maps[kind].origins.get(field) if kind in self._maps else None
 
     def event_time(self, row: Row | UnreadableError) -> int | None:
         """The time of a row that makes no record, ns UTC; None where it has none to be read."""

@@ -83,8 +83,11 @@ def join_lines(
     waiting: deque[tuple[int, bytes]] = deque()
     rest = iter(lines)
     while (line := waiting.popleft() if waiting else next(rest, None)) is not None:
+        if not quote or quote not in line[1]:
+            yield line
+            continue
         row = [line]
-        while quote and quote in line[1] and _is_open(_join(row), form):
+        while _is_open(_join(row), form):
             following = waiting.popleft() if waiting else next(rest, None)
             if following is not None:
                 row.append(following)

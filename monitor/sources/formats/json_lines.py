@@ -54,9 +54,10 @@ def read_value(raw: bytes) -> Any:
 
 def read_object(raw: bytes) -> Row:
     """The object in `raw`; raises `UnreadableError`."""
-    row = read_value(raw)
-    if not isinstance(row, dict):
+    value = read_value(raw)
+    if not isinstance(value, dict):
         raise UnreadableError("not_object", "the JSON value is no object")
+    row: Row = value
     # The fast decoder keeps the last of equal keys; their number shows whether some may be equal.
     if len(row) != raw.count(b'":') and _count_keys(row) != raw.count(b'":'):
         row = _read_strictly(raw)
