@@ -42,3 +42,7 @@ def test_what_is_no_record_is_refused_for_the_contracts_reason(raw: bytes) -> No
 def test_a_text_that_looks_like_keys_is_no_duplicate() -> None:
     row = {"a": '{"b":1,"b":2}', "c": {"a": '":'}}
     assert FORMAT.read([json.dumps(row).encode()]) == [row]
+
+
+def test_json_with_confluents_frame_is_read_without_its_schema() -> None:
+    assert FORMAT.read([b'\x00\x00\x00\x00\x07{"px": 0.1}']) == [{"px": "0.1"}]
