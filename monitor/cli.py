@@ -14,8 +14,8 @@ from monitor.console import Console, print_error
 from monitor.errors import BrinkwatchError, ConfigError, file_error
 
 if TYPE_CHECKING:
-    from monitor.commands.compilation import Compilation
     from monitor.commands.bus.publish_day import Feed
+    from monitor.commands.compilation import Compilation
     from monitor.config import Config
 
 app = typer.Typer(
