@@ -14,7 +14,8 @@ from tests.test_imports import imported, sources
 ROOMS = (
     ("arrays", "interrupts"),
     ("stats",),
-    ("calibration", "usual_values"),
+    ("calibration",),
+    ("usual_values",),
     ("base", "row_detector"),
     ("burst", "ratio", "level_shift", "record_high", "account_burst", "joint"),
     ("contrib", "river_adapter", "conformance"),

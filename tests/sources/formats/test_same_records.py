@@ -99,7 +99,7 @@ def write_json(fill: dict[str, Any]) -> bytes:
     }  # fmt: skip
     text = json.dumps(row)
     # The shortest text of a float of 32 bits, which Python's own writer does not give.
-    return text.replace('"%"', "" if fee is None else _shortest(fee)).encode()
+    return text.replace('"fee": "%"', "" if fee is None else f'"fee": {_shortest(fee)}').encode()
 
 
 def _shortest(fee: float) -> str:
