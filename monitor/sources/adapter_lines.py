@@ -41,7 +41,7 @@ class AdapterTranslator:
         if not records:
             new = self._adapter.left_out - self._left_out
             self._left_out = Counter(self._adapter.left_out)
-            return Translation(skipped=next(iter(new), "line that only changes what is open"))
+            return Translation(skipped=next(iter(new), "that only change what is open"))
         return Translation(tuple((kind, _key(record), record) for kind, record in records))
 
 

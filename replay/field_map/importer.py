@@ -104,7 +104,7 @@ class MapFeed(VenueAdapter):
             translation = item.translation
             self.source_counts[item.reader.name] += 1
             if translation.skipped is not None:
-                self.left_out[f"of the kind {translation.skipped}, which is not mapped"] += 1
+                self.left_out[item.reader.describe_skipped(translation.skipped)] += 1
             elif translation.refused is not None:
                 rows.append(
                     (item.reader.guess_kind(item) or codec.UNKNOWN, b"", translation.refused)
@@ -184,6 +184,7 @@ def _notes(readers: Sequence[SourceReader]) -> dict[str, int]:
     notes = Counter[str]()
     for reader in readers:
         notes.update(reader.missing_paths())
+        notes.update(f"{name} is empty" for name in reader.empty)
         notes["lines of over 16 MiB: only their first MiB is kept"] += reader.cut
         if isinstance(reader.translator, AdapterTranslator):
             notes.update(reader.translator.notes)
@@ -251,5 +252,6 @@ def _nothing_imported(
     ]
     lines += [f"it looks like {form}" for form in forms if form][:1]
     lines += [f"refused, {sample}" for sample in feed.samples]
+    lines += [f"{name} is empty" for reader in readers for name in reader.empty]
     lines += [sentence for reader in readers for sentence in reader.missing_paths()]
     return "\n".join(lines)

@@ -76,6 +76,8 @@ class SourceReader:
         self.left_out: Counter[str] = Counter()
         self.cut = self.records = 0
         self.truncated: list[str] = []
+        self.empty: list[str] = []
+        """Files without a header."""
         self.columns: dict[str, None] = {}
         """Names of fields that records have, in the order of their appearance, some of them."""
         self._unseen = self._map.paths() if self._map is not None else {}
@@ -92,6 +94,10 @@ class SourceReader:
         if isinstance(self.translator, AdapterTranslator):
             return self.translator.guess_kind(item.raw)
         return self._map.guessed_kind if self._map is not None else None
+
+    def describe_skipped(self, name: str) -> str:
+        """What a record is that is left out, as it stands after their number."""
+        return name if self._map is None else f"of the kind {name}, which is not mapped"
 
     def origin(self, kind: str, field: str) -> str | None:
         """Where the source has a field of the contract, for sentences."""
@@ -174,7 +180,10 @@ class SourceReader:
         elif form == "csv":
             lines = islice(number_lines(reader := LineReader(file)), settings.csv.skip_lines, None)
             rows = join_lines(lines, settings.csv)
-            columns = () if settings.csv.columns else self._header(file, rows, settings.csv)
+            columns = [] if settings.csv.columns else self._header(file, rows, settings.csv)
+            if not columns and not settings.csv.columns:
+                self.empty.append(file.name)
+                return
             yield from _records(field_map, self._filled(rows), size, columns)
             self.cut += reader.cut
             if reader.truncated:
@@ -196,7 +205,7 @@ class SourceReader:
             except UnreadableError as error:
                 what = describe(file) or error.detail
                 raise ConfigError(f"{file} has no header that can be read: {what}") from None
-        raise ConfigError(f"{file} is empty: it has no header")
+        return []
 
     def _tables(self, file: SourceFile, zone: str) -> _Rows:
         number = 1
@@ -225,7 +234,7 @@ class SourceReader:
 
     def missing_paths(self) -> list[str]:
         """A sentence for each field of the map that no record had."""
-        if not self.records:
+        if not self.columns:
             return []
         names, where = list(self.columns), f"source.{self.name}"
         return [

@@ -56,7 +56,8 @@ def read_object(raw: bytes) -> Row:
     """The object in `raw`; raises `UnreadableError`."""
     value = read_value(raw)
     if not isinstance(value, dict):
-        raise UnreadableError("not_object", "the JSON value is no object")
+        what = "a list: write each of its objects on a line" if type(value) is list else "no object"
+        raise UnreadableError("not_object", f"the JSON value is {what}")
     row: Row = value
     # The fast decoder keeps the last of equal keys; their number shows whether some may be equal.
     if len(row) != raw.count(b'":') and _count_keys(row) != raw.count(b'":'):
