@@ -19,7 +19,7 @@ EVERY_S = 10.0
 _CLEAR = "\r\x1b[K"
 
 
-class Compilation(event.Listener):  # type: ignore[misc]
+class Compilation(event.Listener):
     """What this process compiles: told on stderr as it happens."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ _announced: list[Compilation] = []
 def announce() -> Compilation:
     """Tell from now on what is compiled; returns the counts, which begin anew."""
     while _announced:
-        event.unregister("numba:compile", _announced.pop())
+        event.unregister("numba:compile", _announced.pop())  # type: ignore[no-untyped-call]
     _announced.append(Compilation())
-    event.register("numba:compile", _announced[0])
+    event.register("numba:compile", _announced[0])  # type: ignore[no-untyped-call]
     return _announced[0]

@@ -223,7 +223,7 @@ def _venues_that_read(path: Path, besides: str, is_parquet: bool) -> list[str]:
     names = []
     for entry in entry_points(group="brinkwatch.venues"):
         adapter = load_adapter(entry.name)
-        if besides == adapter.NAME or adapter.READS_PARQUET != is_parquet:
+        if adapter.NAME == besides or adapter.READS_PARQUET != is_parquet:
             continue
         try:
             adapter.begin_file(str(path))

@@ -70,9 +70,7 @@ class Day:
         self.verify()
         return [record for _, record in interleave.read_refused(self._path, self.meta)]
 
-    def count_by_market(
-        self, from_ts: int | None = None, to_ts: int | None = None
-    ) -> Counter[str]:
+    def count_by_market(self, from_ts: int | None = None, to_ts: int | None = None) -> Counter[str]:
         """Accepted records by symbol, of those kinds that name one, from `from_ts` up to and with
         `to_ts` (ns UTC).
         """

@@ -246,7 +246,9 @@ class MarketSilences(Stateful):
 
     def _move_memory(self, window: int) -> None:
         """Forget the older half of the silences that are remembered."""
-        now, before = (slice(first, first + USUAL_RANK) for first in (FEED.longest_0, FEED.before_0))
+        now, before = (
+            slice(first, first + USUAL_RANK) for first in (FEED.longest_0, FEED.before_0)
+        )
         self._feeds[:, :, before] = self._feeds[:, :, now]
         self._feeds[:, :, now] = 0
         self._memory_end = window + int(self._limits[LIMIT.memory])

@@ -118,9 +118,9 @@ CLOCK_COLUMNS = (
     "minute_end", "late_raised", "delay_raised", "delay_usual", "delay_minutes",
 )  # fmt: skip
 """Highest time (ns), offset behind the last record; first time; admitted records; the end of the
-current hour of silences; whether it has stopped; ordinary records (late ones too), the last one's key, how many there
-were when the key last changed; append time of the record with the highest time; the clock's last
-steps, and the longest of those beyond `AHEAD_NS` (ns); lateness in force and its ceiling (ns); the
+current hour of silences; whether it has stopped; ordinary records (late ones too), the last one's
+key, how many there were when the key last changed; append time of the record with the highest time;
+the clock's last steps, and the longest of those beyond `AHEAD_NS` (ns); lateness in force and its ceiling (ns); the
 watermark that an earlier lateness gave; records that wait; the end of the current minute; whether
 the rules of late records and of delay fire; the usual delay (ns), and from how many minutes."""
 CLOCK = column_numbers(CLOCK_COLUMNS)
@@ -133,8 +133,8 @@ MINUTE = column_numbers(MINUTE_COLUMNS)
 SILENCE = column_numbers(Silence._fields)
 NOTICE = column_numbers(TimeNotice._fields)
 HOUR_COLUMNS = ("silences", *(f"longest_{k}" for k in range(USUAL_RANK)))
-"""Of an hour in which records came: how many silences (one before each record that moved the clock),
-and the longest ones, ns, in no order."""
+"""Of an hour in which records came: how many silences (one before each record that moved the
+clock), and the longest ones, ns, in no order."""
 HOUR = column_numbers(HOUR_COLUMNS)
 BEHIND_BINS = 48
 """Bin k counts records that ran behind by less than 2^k ns, and not less than half of that."""

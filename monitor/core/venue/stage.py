@@ -129,8 +129,8 @@ class VenueStage(Stateful):
 
     STATE = (
         "_admission", "_unknown", "own_counts", "shard_progress", "venue_state", "_judges",
-        "_doubts", "_silent_markets", "_incidents", "_stakes", "_chain", "_bands_chain", "alert_count", "cells",
-        "streams_out",
+        "_doubts", "_silent_markets", "_incidents", "_stakes", "_chain", "_bands_chain",
+        "alert_count", "cells", "streams_out",
     )  # fmt: skip
 
     def __init__(
