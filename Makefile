@@ -28,6 +28,7 @@ soak: $(READY)
 	BRINKWATCH_TEST_HOSTILE=100000 $(BIN)/python -m pytest tests/live/test_hostile.py
 	$(BIN)/python -m tests.live.killing --kills 200 --members 2
 	$(BIN)/python -m tests.live.killing --kills 200 --members 1
+	BRINKWATCH_TEST_SOURCE_KILLS=10 $(BIN)/python -m pytest tests/live/test_sources.py
 	BRINKWATCH_TEST_FAULTS_S=30 $(BIN)/python -m pytest tests/live/test_faults.py
 	$(BIN)/python -m tests.fuzz --seconds 600
 
@@ -43,6 +44,7 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench.bench_decode
+	$(BIN)/python -m tests.bench.bench_sources
 	$(BIN)/python -m tests.bench.bench_features
 	$(BIN)/python -m tests.bench.bench_start
 	$(BIN)/python -m tests.bench.bench_detect --quick

@@ -18,6 +18,7 @@ from river.base import AnomalyDetector
 from detectors.arrays.types import Float64, Int64
 from detectors.interrupts import reraise_interrupts
 from detectors.stats.limits import NUMBER_MAX
+from detectors.usual_values import ReportedEvents, Usual
 
 
 class DetectorError(Exception):
@@ -88,6 +89,10 @@ class Bank(abc.ABC):
     log_likelihood: bool = False
     """See `Detector.log_likelihood`."""
 
+    def windows_left(self, rows: Int64) -> Int64:
+        """`Detector.windows_left` of each row."""
+        return np.zeros(len(rows), np.int64)
+
     @abc.abstractmethod
     def grow(self, rows: int) -> None:
         """Have at least so many rows; a new row is a detector that has seen nothing."""
@@ -136,6 +141,9 @@ class Detector(AnomalyDetector):
     log_likelihood: ClassVar[bool] = False
     """Whether the score is a CUSUM of log-likelihood ratios: clean data lift it above h in about
     exp(-h) of the windows, so it has a threshold before anything is learnt."""
+    explains: ClassVar[bool] = False
+    """Whether a score without evidence is not to be reported: the detector gives evidence for all
+    that is. Otherwise the stream does: the input that is farthest from its usual value."""
 
     @property
     @abc.abstractmethod
@@ -146,6 +154,12 @@ class Detector(AnomalyDetector):
     def rising_features(self) -> tuple[str, ...]:
         """Those of the features that rise in an attack; of a share, only the part watched."""
         return self.features
+
+    @property
+    def windows_left(self) -> int:
+        """Windows that it has yet to learn before it judges; 0 once it does, or where it cannot
+        say."""
+        return 0
 
     @property
     def bank_key(self) -> Any:
@@ -185,17 +199,30 @@ class Detector(AnomalyDetector):
 
 
 class SequentialBank(Bank):
-    """Detectors without arrays of their own, asked one after the other."""
+    """Detectors without arrays of their own, asked one after the other.
+
+    Where they bring no evidence (`Detector.explains`), their inputs do: the one that is farthest
+    from its usual value. Then a score that only repeats what was reported minutes ago has none.
+    """
 
     def __init__(self, factory: Callable[[], Detector]) -> None:
         self._factory = factory
         self._detectors: list[Detector] = []
+        self._usual: list[Usual] = []
+        self._events: list[ReportedEvents] = []
         detector = factory()
         self._keys = detector.features
+        self._explains = detector.explains
         self.log_likelihood = detector.log_likelihood
 
+    def windows_left(self, rows: Int64) -> Int64:
+        return np.array([self._detectors[row].windows_left for row in rows.tolist()], np.int64)
+
     def grow(self, rows: int) -> None:
-        self._detectors += [self._factory() for _ in range(len(self._detectors), rows)]
+        more = range(len(self._detectors), rows)
+        self._detectors += [self._factory() for _ in more]
+        self._usual += [Usual(len(self._keys)) for _ in more]
+        self._events += [ReportedEvents() for _ in more]
 
     def _features(self, value: Float64) -> dict[str, float]:
         return dict(zip(self._keys, value.tolist(), strict=True))
@@ -211,7 +238,13 @@ class SequentialBank(Bank):
         return self._detectors[row].judge_one(self._features(value)).why or "no reason given"
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
-        return self._detectors[row].judge_one(self._features(value)).evidence
+        score = self._detectors[row].judge_one(self._features(value))
+        if score.evidence is not None or self._explains or score.value is None:
+            return score.evidence
+        if self._events[row].is_repeat(score.value):
+            return None
+        feature, observed, expected, windows = self._usual[row].farthest(value.tolist())
+        return Evidence(observed, expected, "value", windows, feature=feature)
 
     def learn(self, rows: Int64, values: Float64) -> None:
         faults: list[tuple[int, BaseException]] = []
@@ -221,17 +254,23 @@ class SequentialBank(Bank):
             except BaseException as error:
                 reraise_interrupts(error)
                 faults.append((row, error))
+            self._usual[row].learn(value.tolist())
+            self._events[row].learn()
         if faults:
             raise RowFaults(faults)
 
     def report(self, row: int, value: Float64) -> None:
+        score = self._detectors[row].judge_one(self._features(value)).value
+        if score is not None:
+            self._events[row].report(score)
         self._detectors[row].report_one(self._features(value))
+        self._usual[row].report(value.tolist())
 
     def renew(self, row: int) -> None:
         self._detectors[row] = self._factory()
 
-    def snapshot(self, rows: int) -> list[dict[str, Any] | None]:
-        """None stands for a detector that has no state to give: it raised."""
+    def snapshot(self, rows: int) -> dict[str, Any]:
+        """Of the detectors, None stands for one that has no state to give: it raised."""
         states: list[dict[str, Any] | None] = []
         for detector in self._detectors[:rows]:
             try:
@@ -239,13 +278,21 @@ class SequentialBank(Bank):
             except BaseException as error:
                 reraise_interrupts(error)
                 states.append(None)
-        return states
+        return {
+            "detectors": states,
+            "usual": [usual.snapshot() for usual in self._usual[:rows]],
+            "events": [events.snapshot() for events in self._events[:rows]],
+        }
 
-    def restore(self, state: list[dict[str, Any] | None]) -> None:
-        self._detectors = []
-        self.grow(len(state))
+    def restore(self, state: dict[str, Any]) -> None:
+        self._detectors, self._usual, self._events = [], [], []
+        self.grow(len(state["detectors"]))
+        for usual, one in zip(self._usual, state["usual"], strict=True):
+            usual.restore(one)
+        for events, one in zip(self._events, state["events"], strict=True):
+            events.restore(one)
         faults: list[tuple[int, BaseException]] = []
-        for row, one in enumerate(state):
+        for row, one in enumerate(state["detectors"]):
             try:
                 if one is None:
                     raise DetectorError("its state could not be written")

@@ -2,8 +2,8 @@
 
 Seen in river 0.26.1: NaN spoils some detectors for good, and makes their Rust parts panic in a way
 that `except Exception` does not catch; half-space trees are blind without scaling, and after one
-outlier behind a min-max scaler; new features are ignored and missing ones read as 0; the sign of
-`OneClassSVM` is inverted; a detector that is not ready scores 0, like a normal window.
+outlier behind a min-max scaler; new features are ignored and missing ones read as 0; a detector
+that is not ready scores 0, like a normal window.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import io
 import math
 import pickle
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
 
 from detectors.arrays.state import Stateful
 from detectors.base import (
@@ -23,18 +23,25 @@ from detectors.base import (
     read_numbers,
 )
 from detectors.interrupts import reraise_interrupts
+from detectors.usual_values import OUTLIER, Usual
 
-SCALE_ALPHA = 0.003
-"""Of the EW centre and spread by which inputs are scaled: a memory of 333 windows."""
-OUTLIER = 6.0
-"""Spreads beyond which an input moves centre and spread no further."""
-INVERTED = frozenset({"OneClassSVM"})
+SIGMA_MIN = 0.1
+"""The least standard deviation of a Gaussian of distances: of a constant stream it is 0."""
+DISTANCE_MAX = 1000.0
+"""Spreads off the centre beyond which all distances are alike. On a curve that flattens sooner
+(a logistic one) trees cannot part what is far off from what is only rare, and never alert."""
+MASS_MIN = 1e-9
+"""The least mass of half-space trees."""
+SIDES = {"up": 1.0, "down": -1.0, "both": 0.0}
 REFUSED = {
     "QuantileFilter": "it wraps another detector and never forgets",
     "ThresholdFilter": "it wraps another detector and keeps it from learning",
     "PredictiveAnomalyDetection": "its score_one changes its state",
+    "LODA": "beyond what it has seen all its scores are alike, so that it cannot alert",
+    "OneClassSVM": "it is a straight line: the further a number falls, the more usual it finds it",
+    "LocalOutlierFactor": "a score takes it 1 to 14 ms, which a hundred symbols do not have",
 }
-"""Names that would break the protocol, with the reason."""
+"""Names that would break the protocol or never alert, with the reason."""
 ALLOWED_GLOBALS = {
     "builtins": {
         "object", "set", "frozenset", "dict", "list", "tuple", "bytearray", "range", "complex",
@@ -51,10 +58,12 @@ ALLOWED_GLOBALS = {
 
 
 class RiverDetector(Stateful, Detector):
-    """A river anomaly detector on named features, each squashed to [0, 1].
+    """A river anomaly detector on named features, each on its own scale.
 
-    An input is read as its distance from an EW centre, in EW mean absolute deviations, through a
-    logistic curve. Supervised detectors (GaussianScorer) judge the first feature unsquashed.
+    An input is read as its distance from its EW centre, in EW mean absolute deviations. Detectors
+    that judge one number against its distribution (river calls them supervised: GaussianScorer,
+    StandardAbsoluteDeviation) get this distance; the others get its logarithm, in [0, 1]. What is
+    reported is not learnt, until it has been for `usual_values.PATIENCE_WINDOWS`.
 
     Parameters
     ----------
@@ -63,8 +72,11 @@ class RiverDetector(Stateful, Detector):
     inputs
         The keys it reads; a window that lacks one is not judged.
     warm_up
-        Windows to learn before the first judgement, ≥ 1. Half-space trees score nothing in
-        their first window_size (250).
+        Windows to learn before the first judgement, ≥ 1; at least the `window_size` of half-space
+        trees, which score nothing before.
+    direction
+        "up" or "down": only windows in which the first input lies above (below) its centre have a
+        score above the least. "both": all windows.
     options
         Arguments of the river class. Where it takes a seed and none is given, the seed is 0:
         chance must not differ between a run and its replay.
@@ -77,85 +89,112 @@ class RiverDetector(Stateful, Detector):
     'learning: 0 of 600 windows seen'
     """
 
-    STATE: ClassVar = ("_seen", "_centre", "_spread")
+    STATE: ClassVar = ("_usual",)
 
     def __init__(
         self,
         name: str = "HalfSpaceTrees",
         inputs: tuple[str, ...] = ("count",),
         warm_up: int = 600,
+        direction: Literal["up", "down", "both"] = "both",
         options: dict[str, Any] | None = None,
     ) -> None:
+        if direction not in SIDES:
+            raise ValueError(f"direction is up, down or both, not {direction!r}")
+        if not isinstance(warm_up, int) or warm_up < 1:
+            raise ValueError(f"warm_up is a whole number of windows, at least 1, not {warm_up!r}")
         self.name = name
         self.inputs = inputs
         self.warm_up = warm_up
+        self.direction = direction
         self.options = options
         self._model = _make_model(name, dict(options or {}))
-        self._supervised_model = bool(self._model._supervised)
-        if not inputs:
-            raise ValueError(f"{name} needs at least one input: name the features it reads")
-        self._seen = 0
-        self._centre = [0.0] * len(inputs)
-        self._spread = [0.0] * len(inputs)
+        self._judges_one = bool(self._model._supervised)
+        if not inputs or (self._judges_one and len(inputs) > 1):
+            several = "one input" if self._judges_one else "at least one input"
+            raise ValueError(
+                f"{name} reads {several}, not {len(inputs)}: set the stream's `inputs`"
+            )
+        self._windows_needed = max(warm_up, getattr(self._model, "window_size", None) or 0)
+        self._usual = Usual(len(inputs))
 
     @property
     def features(self) -> tuple[str, ...]:
         return self.inputs
 
-    def _squash(self, values: list[float]) -> dict[str, float]:
-        squashed = {}
-        columns = zip(self.inputs, values, self._centre, self._spread, strict=True)
-        for key, value, centre, spread in columns:
-            distance = (value - centre) / (spread + 1e-9 * abs(centre) + 1e-12)
-            squashed[key] = 1.0 / (1.0 + math.exp(-max(-40.0, min(40.0, distance / 2.0))))
-        return squashed
+    @property
+    def windows_left(self) -> int:
+        return max(0, self._windows_needed - self._usual.seen)
 
     def judge_one(self, x: Mapping[Any, Any]) -> Score:
         values = read_numbers(x, self.inputs)
         if isinstance(values, str):
             return Score(None, values)
-        if self._seen < self.warm_up:
-            return Score(None, learning_reason(self._seen, self.warm_up))
+        if self.windows_left:
+            return Score(None, learning_reason(self._usual.seen, self._windows_needed))
+        distances = self._usual.distances(values)
+        if distances[0] * SIDES[self.direction] < 0.0:
+            return Score(0.0)
+        score = self._guard(self._score, distances)
+        if not math.isfinite(score):
+            return Score(None, f"{self.name} gave no finite score")
+        return Score(score)
+
+    def _score(self, distances: list[float]) -> float:
+        """River's score, on a scale without a ceiling where its own has one.
+
+        The order is the same. But a Gaussian's chance of 8.5 standard deviations is as near to 0 as
+        that of 80, and of half-space trees the small numbers are those that tell: the mass beside.
+        """
+        if self.name == "GaussianScorer":
+            gaussian = self._model.gaussian
+            return abs(distances[0] - float(gaussian.mu)) / max(SIGMA_MIN, float(gaussian.sigma))
+        if self._judges_one:
+            return float(self._model.score_one(None, distances[0]))
+        score = float(self._model.score_one(self._squash(distances)))
+        if self.name == "HalfSpaceTrees":
+            return -math.log(max(MASS_MIN, 1.0 - score))
+        return score
+
+    def _squash(self, distances: list[float]) -> dict[str, float]:
+        """Each distance within 0 and 1; 0.5 is the centre, and `DISTANCE_MAX` is 0 or 1."""
+        squashed = {}
+        for name, distance in zip(self.inputs, distances, strict=True):
+            half = 0.5 * math.log1p(min(abs(distance), DISTANCE_MAX)) / math.log1p(DISTANCE_MAX)
+            squashed[name] = 0.5 + math.copysign(half, distance)
+        return squashed
+
+    def _learn(self, distances: list[float]) -> None:
+        if self._judges_one:
+            bounded = max(-OUTLIER, min(OUTLIER, distances[0]))
+            self._model.learn_one(None, bounded)
+        else:
+            self._model.learn_one(self._squash(distances))
+
+    def _guard(self, call: Callable[[list[float]], Any], distances: list[float]) -> Any:
+        """The result of a call to the model; its Rust parts raise what is no `Exception`."""
         try:
-            if self._supervised_model:
-                score = float(self._model.score_one(None, self._clip_outlier(0, values[0])))
-            else:
-                score = float(self._model.score_one(self._squash(values)))
+            return call(distances)
         except BaseException as error:
             reraise_interrupts(error)
             raise DetectorError(f"{self.name} failed: {type(error).__name__}") from error
-        if not math.isfinite(score):
-            return Score(None, f"{self.name} gave no finite score")
-        return Score(-score if self.name in INVERTED else score)
-
-    def _clip_outlier(self, i: int, value: float) -> float:
-        """The value, at most `OUTLIER` spreads off the centre."""
-        reach = OUTLIER * (self._spread[i] + 1e-9 * abs(self._centre[i]) + 1e-12)
-        return max(self._centre[i] - reach, min(self._centre[i] + reach, value))
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
         values = read_numbers(x, self.inputs)
         if isinstance(values, str):
             return
-        self._seen += 1
-        for i, value in enumerate(values):
-            alpha = max(SCALE_ALPHA, 1.0 / self._seen)
-            centre, spread = self._centre[i], self._spread[i]
-            # After the first windows, an outlier moves them as a far but possible value would.
-            reach = OUTLIER * spread + 1e-3 * abs(centre) + 1e-3
-            off = value - centre
-            if self._seen > 10:
-                off = max(-reach, min(reach, off))
-            self._centre[i] += alpha * off
-            self._spread[i] += alpha * (abs(off) - spread)
-        try:
-            if self._supervised_model:
-                self._model.learn_one(None, self._clip_outlier(0, values[0]))
-            else:
-                self._model.learn_one(self._squash(values))
-        except BaseException as error:
-            reraise_interrupts(error)
-            raise DetectorError(f"{self.name} failed: {type(error).__name__}") from error
+        # On the scale as it was when the window was judged; the first window makes the scale.
+        if self._usual.seen:
+            self._guard(self._learn, self._usual.distances(values))
+        self._usual.learn(values)
+
+    def report_one(self, x: Mapping[Any, Any]) -> None:
+        values = read_numbers(x, self.inputs)
+        if isinstance(values, str):
+            return
+        distances = self._usual.distances(values)
+        if self._usual.report(values):
+            self._guard(self._learn, distances)
 
     def snapshot(self) -> dict[str, Any]:
         return super().snapshot() | {"model": pickle.dumps(self._model, protocol=5)}
@@ -169,16 +208,23 @@ class RiverDetector(Stateful, Detector):
         super().restore(state)
 
 
+def river_names() -> list[str]:
+    """The detectors of `river.anomaly`, without those of which no use can be made."""
+    from river import anomaly
+
+    return sorted(name for name in anomaly.__all__ if name not in REFUSED)
+
+
 def _make_model(name: str, options: dict[str, Any]) -> Any:
     if name in REFUSED:
-        raise ValueError(f"river's {name} cannot be used here: {REFUSED[name]}")
+        others = ", ".join(river_names())
+        raise ValueError(f"river's {name} cannot be used: {REFUSED[name]}; take one of {others}")
     import inspect
 
     from river import anomaly, base  # takes more than a second: only when one is asked for
 
-    usable = sorted(n for n in anomaly.__all__ if n not in REFUSED)
-    if name not in usable:
-        raise ValueError(f"river has no detector {name!r}; there are {', '.join(usable)}")
+    if name not in river_names():
+        raise ValueError(f"river has no detector {name!r}; there are {', '.join(river_names())}")
     kind = getattr(anomaly, name)
     parameters = inspect.signature(kind).parameters
     if "seed" in parameters:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from detectors.arrays.growable import grow_rows
-from detectors.arrays.types import Float64
+from detectors.arrays.types import Float64, Int64
 from detectors.base import Bank, Detector, Score, learning_reason, read_numbers
 from detectors.stats.limits import NUMBER_MAX
 
@@ -41,6 +41,10 @@ class RowBank(Bank):
     def refusal(self, value: Float64) -> str | None:
         """Why these numbers cannot be judged by any row; None where they can."""
         return None
+
+    def windows_left(self, rows: Int64) -> Int64:
+        left: Int64 = self._warm_up - self._rows[rows, SEEN].astype(np.int64)
+        return left.clip(0)
 
     def why(self, row: int, value: Float64) -> str:
         return self.refusal(value) or learning_reason(self._rows[row, SEEN], self._warm_up)
@@ -77,6 +81,7 @@ class RowDetector(Detector):
     PARAMETERS: ClassVar[tuple[str, ...]]
     """All parameters but the names of features; the bank takes them in this order."""
     WARM_UP_MIN: ClassVar[int] = 1
+    explains: ClassVar = True
 
     _row: RowBank
     feature: str

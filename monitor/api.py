@@ -13,6 +13,8 @@
 True
 >>> run.bands.to_arrow().num_rows > 0
 True
+>>> diff(run, replay(folder)).changes
+()
 >>> answer = margin({"regime": "hyperliquid", "tiers": [{"lower_bound": 0,
 ...     "maintenance_rate": "0.0125"}], "pool": {"equity": 130},
 ...     "positions": [{"symbol": "BTC", "quantity": 10, "mark": 100}]})
@@ -23,7 +25,7 @@ Decimal('88.1013')
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -38,19 +40,21 @@ from monitor.core.contract.alert import Alert
 from monitor.core.contract.outputs import MarketBandsRecord, VenueBandsRecord
 from monitor.core.margin.calculator import solve
 from monitor.core.margin.calculator_input import MarginInputError
-from monitor.errors import ConfigError
+from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
 from replay import commands
 from replay.day import Day
 from replay.day.reader import TIMESTAMP, to_pandas
+from replay.incident_changes import IncidentChange, RunComparison, compare_runs
 from replay.run import AlertFilter, ReplayOptions, ReplaySummary, replay_outputs
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import SimulatedDay, simulate
 
 __all__ = [
-    "Alert", "AlertFilter", "Alerts", "Bands", "Config", "ConfigError", "Day", "MarginAnswer",
-    "MarginInputError", "MarketBandsRecord", "PositionPrices", "Replay", "ReplayOptions",
-    "ReplaySummary", "SimulatedDay", "SimulationSettings", "VenueBandsRecord", "margin",
+    "Alert", "AlertFilter", "Alerts", "Bands", "BrinkwatchError", "Config", "ConfigError", "Day",
+    "IncidentChange", "MarginAnswer", "MarginInputError", "MarketBandsRecord", "PositionPrices",
+    "Replay", "ReplayOptions", "ReplaySummary", "RunComparison", "SimulatedDay",
+    "SimulationSettings", "VenueBandsRecord", "diff", "import_map", "load_alerts", "margin",
     "open_day", "replay", "simulate",
 ]  # fmt: skip
 
@@ -62,6 +66,18 @@ Item = TypeVar("Item")
 def open_day(path: Path | str) -> Day:
     """The recorded day in the folder `path`; raises `ConfigError` where it is none."""
     return commands.open_day(Path(path))
+
+
+def import_map(map_file: Path | str, out: Path | str, files: Sequence[Path | str] = ()) -> Day:
+    """The recorded day `out` of a venue's own files, by the field map in `map_file`.
+
+    files: paths, patterns or URIs; without them those that the map names. Raises `ConfigError` for
+    a wrong map and for files that are not there, `BrinkwatchError` where (nearly) nothing is as the
+    map says.
+    """
+    path = Path(map_file)
+    commands.write_mapped_day(path, [*map(str, files)], Path(out))
+    return open_day(out)
 
 
 def replay(
@@ -81,6 +97,24 @@ def replay(
     if not isinstance(config, Config):
         config = load(None if config is None else Path(config))
     return Replay(recorded, config, options or ReplayOptions(), bands)
+
+
+def load_alerts(path: Path | str) -> Alerts:
+    """The alerts of a file that `replay --alerts` wrote; raises `ConfigError` for another file."""
+    from monitor.desk.published_alerts import read_alerts_file
+
+    return Alerts([*read_alerts_file(Path(path)).alerts])
+
+
+def diff(
+    before: Iterable[Alert | BandsRecord], after: Iterable[Alert | BandsRecord]
+) -> RunComparison:
+    """What differs between two runs of one day, incident by incident.
+
+    `before`, `after`: replays or their alerts; bands in them are skipped.
+    """
+    runs = ([item for item in run if isinstance(item, Alert)] for run in (before, after))
+    return compare_runs(*runs)
 
 
 def margin(document: Mapping[str, Any] | Sequence[Any]) -> MarginAnswer:
@@ -168,7 +202,10 @@ class Alerts(_Rows[Alert]):
 
     def to_arrow(self) -> pa.Table:
         account = pa.struct([("account", pa.string()), ("share", pa.float64())])
-        texts = ("id", "fingerprint", "status", "severity", "layer", "kind", "summary", "reproduce")
+        texts = (
+            "id", "incident", "fingerprint", "status", "severity", "layer", "kind", "summary",
+            "reproduce",
+        )  # fmt: skip
         types = {"ts": TIMESTAMP, "since": TIMESTAMP}
         types |= dict.fromkeys(("symbols", "streams"), pa.list_(pa.string()))
         types |= {"accounts": pa.list_(account), "forced_notional": pa.float64()}

@@ -14,15 +14,16 @@ from monitor.console import Console, print_error
 from monitor.errors import BrinkwatchError, ConfigError, file_error
 
 if TYPE_CHECKING:
+    from monitor.commands.bus.publish_day import Feed
     from monitor.commands.compilation import Compilation
-    from monitor.commands.publish_day import Feed
     from monitor.config import Config
 
 app = typer.Typer(
     name="brinkwatch", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="configuration, TOML")]
+CONFIG_HELP = "configuration, TOML (docs/configuration.md)"
+ConfigFile = Annotated[Path | None, typer.Option("--config", help=CONFIG_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on the last line of stdout")]
 PerDay = Annotated[
     float | None, typer.Option("--alerts-per-day", help="false alerts a day that are borne")
@@ -82,15 +83,16 @@ def _load(config: Path | None, per_day: float | None) -> Config:
 
 def _open_feed(day: Path, config: Config, speed: float | None) -> Feed:
     """A recorded day, ready to be published."""
-    from monitor.commands.publish_day import Feed
+    from monitor.commands.bus.publish_day import Feed
     from replay import commands
     from replay.day.messages import chunks
 
     recorded = commands.open_day(day)
-    parts = [(part.topic, part.partition) for part in recorded.meta.partitions]
+    names = recorded.topic_names(config.topics)
+    parts = [(names[part.topic], part.partition) for part in recorded.meta.partitions]
     total = recorded.record_count + sum(recorded.meta.refused.values())
-    controls = recorded.controls(config.accounts.bands_interval_ns)
-    return Feed(parts, controls, chunks(recorded, speed), total, speed)
+    controls = recorded.controls(config.accounts.bands_interval_ns, config.topics)
+    return Feed(parts, controls, chunks(recorded, speed, config.topics), total, speed)
 
 
 def _print_version(asked: bool) -> None:
@@ -107,7 +109,10 @@ def brinkwatch(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print it")
     ] = False,
 ) -> None:
-    """Early warning for leveraged venues."""
+    """Early warning for leveraged venues.
+
+    Set up by a TOML file, the environment and options: docs/configuration.md.
+    """
 
 
 @app.command()
@@ -168,22 +173,35 @@ def simulate(
 
 @app.command(name="import")
 def import_(
-    venue: Annotated[str, typer.Argument(help="canonical, dydx, bitstamp, lobster, …")],
-    paths: Annotated[list[Path], typer.Argument(help="the feed's files, then the folder to make")],
+    venue: Annotated[str, typer.Argument(help="canonical, dydx, bitstamp, lobster, …, or map")],
+    paths: Annotated[list[str], typer.Argument(help="the feed's files, then the folder to make")],
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="for map: how the files are written, TOML")
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the venue, as date=2012-06-21")
     ] = None,
     json: Json = False,
 ) -> None:
-    """A venue's recorded feed becomes a recorded day."""
+    """A venue's recorded feed becomes a recorded day.
+
+    `import map` reads files in a form of your own, as a field map says: CSV, JSON lines, Parquet,
+    Avro or Protobuf (docs/field-map.md). Without files it reads those that the map names.
+    """
     _announce_compilation()
     from replay import commands
 
+    if (venue == "map") != (map_file is not None):
+        raise ConfigError("import map FILE... OUT --map FILE.toml: both, or neither")
+    if map_file is not None:
+        console = Console(json)
+        console.result(commands.import_mapped(paths[:-1], Path(paths[-1]), map_file, console))
+        return
     if len(paths) < 2:
         raise ConfigError("import needs at least one FILE and then the folder to make, OUT")
     options = parse_options(option or [])
-    console = Console(json)
-    console.result(commands.import_feed(venue, paths[:-1], paths[-1], options, console))
+    console, (*files, out) = Console(json), map(Path, paths)
+    console.result(commands.import_feed(venue, files, out, options, console))
 
 
 @app.command()
@@ -245,9 +263,12 @@ def publish(
     speed: Annotated[str, typer.Option(help="event seconds a second, or max")] = "max",
     json: Json = False,
 ) -> None:
-    """A recorded day to Kafka, each record at its offset: for load and for rehearsal."""
+    """A recorded day to Kafka, each record at its offset: for load and for rehearsal.
+
+    A day of one partition goes to topics of several too, by symbol: at other offsets then.
+    """
     _announce_compilation()
-    from monitor.commands.publish_day import publish_day
+    from monitor.commands.bus.publish_day import publish_day
 
     console, pace, settings = Console(json), parse_speed(speed), _load(config, None)
     console.result(publish_day(settings, console, _open_feed(day, settings, pace)))
@@ -262,7 +283,7 @@ def record(
 ) -> None:
     """Kafka's topics as they are now become a recorded day."""
     _announce_compilation()
-    from monitor.commands.record_day import record_day
+    from monitor.commands.bus.record_day import record_day
     from replay.day import DayWriter
 
     console = Console(json)
@@ -280,7 +301,7 @@ app.add_typer(dlq, name="dlq")
 def list_(config: ConfigFile = None, json: Json = False) -> None:
     """Every refused record: where it came from and why."""
     _announce_compilation()
-    from monitor.commands.dead_letters import list_dead_letters
+    from monitor.commands.bus.dead_letters import list_dead_letters
 
     console = Console(json)
     console.result(list_dead_letters(_load(config, None), console))
@@ -290,7 +311,7 @@ def list_(config: ConfigFile = None, json: Json = False) -> None:
 def resend(config: ConfigFile = None, json: Json = False) -> None:
     """Send refused records again to the topics that they came from, each once."""
     _announce_compilation()
-    from monitor.commands.dead_letters import resend_dead_letters
+    from monitor.commands.bus.dead_letters import resend_dead_letters
 
     console = Console(json)
     console.result(resend_dead_letters(_load(config, None), console))
@@ -315,16 +336,31 @@ app.add_typer(topics, name="topics")
 
 @topics.command()
 def create(
+    day: Annotated[
+        Path | None, typer.Argument(help="a recorded day: as many partitions as it has")
+    ] = None,
     config: ConfigFile = None,
-    partitions: Annotated[int, typer.Option(min=1, help="of each topic of the venue")] = 4,
+    partitions: Annotated[
+        int | None, typer.Option(min=1, help="of each topic; else kafka.partitions")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Create the topics that are missing, as many partitions each, nothing deleted by age."""
-    _announce_compilation()
-    from monitor.commands.topics import create_topics
+    """Create the topics that are missing, as many partitions each, nothing deleted by age.
 
-    console = Console(json)
-    console.result(create_topics(_load(config, None), partitions, console))
+    Where the venue's own topics are read as sources, these are the topics behind them: what is the
+    venue's is never made or changed.
+    """
+    _announce_compilation()
+    from monitor.commands.bus.topics import create_topics
+    from replay import commands
+
+    console, loaded = Console(json), _load(config, None)
+    if day is not None and partitions is not None:
+        raise ConfigError("give a day or --partitions, not both")
+    number = loaded.kafka.partitions if partitions is None else partitions
+    if day is not None:
+        number = 1 + max(part.partition for part in commands.open_day(day).meta.partitions)
+    console.result(create_topics(loaded, number, console))
 
 
 @app.command()
@@ -373,55 +409,144 @@ def diff(
         raise typer.Exit(1)
 
 
+AlertsFile = Annotated[
+    Path | None, typer.Option("--alerts", help="a file of alerts; else the alerts topic")
+]
+
+
 @app.command()
-def feedback(
-    alert_id: Annotated[str | None, typer.Argument(help="the alert's id")] = None,
-    verdict: Annotated[str | None, typer.Argument(help="true or false")] = None,
-    alerts: Annotated[
-        Path | None, typer.Option(help="the file of alerts that has it, to know the detector")
-    ] = None,
-    summary: Annotated[bool, typer.Option("--summary", help="precision by detector")] = False,
+def show(
+    reference: Annotated[
+        str, typer.Argument(metavar="INCIDENT|ALERT_ID", help="the id of an incident or an alert")
+    ],
+    alerts: AlertsFile = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Say whether an alert was true or false; --summary turns that into precision."""
-    from monitor.commands import feedback as job
+    """One incident whole: sentence, evidence, accounts, records, alerts, how to see it again."""
+    from monitor.commands.show_alerts import show_incident
 
     console = Console(json)
-    folder = _load(config, None).state.dir
-    if summary:
-        console.result(job.summary(folder, console))
+    console.result(show_incident(_load(config, None), reference, alerts, console))
+
+
+@app.command(name="alerts")
+def alerts_(
+    alerts: AlertsFile = None,
+    every: Annotated[bool, typer.Option("--all", help="those that are resolved too")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="the topic, as it grows")] = False,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """What is firing now, by the alerts topic, and the ids that show and feedback take.
+
+    With --follow: each alert in one line (with --json: its JSON), until Ctrl-C.
+    """
+    from monitor.commands import show_alerts as job
+
+    console, settings = Console(json), _load(config, None)
+    if not follow:
+        console.result(job.list_alerts(settings, alerts, every, console))
         return
-    if alert_id is None or verdict is None:
-        raise ConfigError("feedback needs ALERT_ID and true or false, or --summary")
-    console.result(job.record(folder, alert_id, verdict, alerts, console))
+    if alerts is not None or every:
+        raise ConfigError("--follow reads the alerts topic, all of it: leave --alerts and --all")
+    job.follow(settings, json, console)
 
 
 @app.command()
-def schema(asyncapi: Annotated[bool, typer.Option(help="the AsyncAPI document")] = False) -> None:
-    """Print the contract's JSON Schema (or AsyncAPI document), made from the models."""
+def feedback(
+    reference: Annotated[
+        str | None,
+        typer.Argument(metavar="INCIDENT|ALERT_ID|list", help="the id of an incident or an alert"),
+    ] = None,
+    verdict: Annotated[str | None, typer.Argument(help="true or false")] = None,
+    note: Annotated[str, typer.Option(help="why, in your own words")] = "",
+    alerts: AlertsFile = None,
+    summary: Annotated[bool, typer.Option("--summary", help="precision by kind")] = False,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Say whether an incident was true or false. Any of its alerts names it.
+
+    The last verdict on an incident counts. `feedback list` shows the verdicts, --summary the
+    precision of each kind for each budget.
+    """
+    from monitor.commands import feedback as job
+
+    console, settings = Console(json), _load(config, None)
+    if summary:
+        console.result(job.summary(settings, console))
+    elif reference == "list" and verdict is None:
+        console.result(job.list_verdicts(settings, console))
+    elif reference is None or verdict is None:
+        raise ConfigError("feedback needs an id and true or false; or list; or --summary")
+    else:
+        console.result(job.record(settings, reference, verdict, note, alerts, console))
+
+
+@app.command()
+def schema(
+    asyncapi: Annotated[bool, typer.Option("--asyncapi", help="the AsyncAPI document")] = False,
+    config: Annotated[bool, typer.Option("--config", help="of configuration files")] = False,
+) -> None:
+    """Print the contract's JSON Schema (or another document), made from the models."""
     import json as text
 
     from monitor.core.contract import schema as contract
 
-    document = contract.asyncapi() if asyncapi else contract.json_schema()
+    if config:
+        from monitor.configuration.schema import json_schema
+
+        document = json_schema()
+    else:
+        document = contract.asyncapi() if asyncapi else contract.json_schema()
     sys.stdout.write(text.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def features(json: Json = False) -> None:
+    """List the numbers that a stream can be set on: name, meaning, unit, records."""
+    from monitor.commands.features import describe_feature, list_features
+
+    console, listed = Console(json), list_features()
+    for feature in listed:
+        console.say(describe_feature(feature))
+    console.result({"features": listed})
 
 
 @app.command(name="check-config")
 def check_config(
-    config: Annotated[Path | None, typer.Argument(help="configuration, TOML")] = None,
+    config: Annotated[Path | None, typer.Argument(help=CONFIG_HELP)] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="all values that hold, as TOML, and where each is from")
+    ] = False,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="try the brokers, the topics and what is allowed")
+    ] = False,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="try the field maps of this file on records")
+    ] = None,
+    sample: Annotated[
+        list[str] | None, typer.Option(help="with --map: a file to try; else those that it names")
+    ] = None,
+    alerts_per_day: PerDay = None,
     json: Json = False,
 ) -> None:
-    """Read the configuration as the sidecar would, and say what is wrong with it."""
-    _announce_compilation()
-    from monitor.plugins import detector_factories
+    """Read the configuration as the sidecar would, and say what is wrong with it.
 
-    loaded, console = _load(config, None), Console(json)
-    detector_factories(loaded.streams)
-    fingerprint = loaded.engine().fingerprint()
-    console.say(f"the configuration is sound (settings {fingerprint})")
-    console.result({"ok": True, "settings": fingerprint})
+    With --map: what the first records of each source become, and why others do not.
+    """
+    _announce_compilation()
+    console = Console(json)
+    if map_file is not None:
+        from replay.commands import try_map
+
+        console.result(try_map(map_file, sample or [], console))
+        return
+    from monitor.commands.check_config import check
+
+    per_day = {} if alerts_per_day is None else {"alerts": {"per_day": alerts_per_day}}
+    raise typer.Exit(check(config, per_day, console, show=show, connect=connect))
 
 
 if __name__ == "__main__":

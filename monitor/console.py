@@ -84,11 +84,12 @@ class Console:
         yield plain
 
     def table(self, title: str, head: list[str], rows: list[list[str]]) -> None:
-        """A table on a terminal, tabbed lines elsewhere."""
+        """A table on a terminal, tabbed lines with a head elsewhere."""
         if not self.rich.is_terminal:
             self.say(title)
-            for row in rows:
-                self.rich.print("  " + "\t".join(map(printable, row)), markup=False)
+            for row in [head, *rows] if rows else []:
+                # Not through rich, which makes spaces of tabs.
+                self.rich.file.write("  " + "\t".join(map(printable, row)) + "\n")
             return
         from rich.table import Table
         from rich.text import Text

@@ -55,9 +55,11 @@ def readiness(
         if any(session.lag.values()) and session.delay_s > lag_limit_s:
             behind = f"behind by {session.delay_s:.0f} s (limit {lag_limit_s:.0f} s)"
             return False, f"{session.name}: {behind}"
+        if fault := session.fault():
+            return False, fault
     if refused := refusal_trouble(session.refusals.recent() for session in sessions):
         return False, refused
-    return time_trouble({at: c for s in sessions for at, c in s.stage.clocks.items()})
+    return time_trouble({at: c for s in sessions for at, c in s.clocks.items()})
 
 
 def time_trouble(clocks: Mapping[PartitionKey, PartitionClock]) -> tuple[bool, str]:

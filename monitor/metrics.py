@@ -18,10 +18,12 @@ from prometheus_client.registry import Collector
 import monitor
 from monitor.band_metrics import BandCollector
 from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, Outcomes
+from monitor.core.contract.events import Control
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.codec import REASONS
 from monitor.core.event_time.admission import RecordCounts
 from monitor.core.event_time.clock_state import NEVER
+from monitor.kafka.dead_letters import DeadLetter
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, PartitionProgress
 from monitor.kafka.reader import PollResult
 from monitor.kafka.transactions import Outbox
@@ -158,6 +160,8 @@ class Metrics:
         self._tombstones = counter("tombstones_total", text, "topic")
         text = "Control records sent for silent topics"
         self._controls = counter("controls_total", text, "topic")
+        text = "Records of the venue's own topics, by what became of them"
+        self._source_records = counter("source_records_total", text, "source", "outcome")
         self._transactions = counter("transactions_total", "Transactions committed")
         self._commit = seconds("transaction_seconds", "From the decision to the commit")
         self._snapshots = counter("snapshots_total", "Snapshots committed")
@@ -199,14 +203,29 @@ class Metrics:
             symbol = self._symbol(alert.symbols)
             labels = alert.kind, symbol, alert.severity, alert.status
             self._alerts.labels(*labels).inc(exemplar={"alert_id": alert.id})
-        for letter in work.dead_letters:
-            self._dead_letters.labels(letter.record.reason).inc()
-        for control in work.controls:
-            self._controls.labels(control.topic).inc()
+        self._count_letters(work.dead_letters, work.controls)
         if work.snapshot:
             self._snapshots.inc()
             self._snapshot_bytes.set(sum(len(chunk.value) for chunk in work.snapshot))
             self._snapshot_time.set(time.time())
+
+    def count_source(self, source: str, outcome: str) -> None:
+        """A record of a source has been taken in."""
+        self._source_records.labels(source, outcome).inc()
+
+    def count_intake(
+        self, letters: list[DeadLetter], controls: list[Control], seconds: float
+    ) -> None:
+        """A transaction of the intake is committed."""
+        self._transactions.inc()
+        self._commit.observe(seconds)
+        self._count_letters(letters, controls)
+
+    def _count_letters(self, letters: list[DeadLetter], controls: list[Control]) -> None:
+        for letter in letters:
+            self._dead_letters.labels(letter.record.reason).inc()
+        for control in controls:
+            self._controls.labels(control.topic).inc()
 
     def _symbol(self, symbols: tuple[str, ...]) -> str:
         """The label for an alert's symbols; bounded."""

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from aiokafka.abc import AbstractTokenProvider
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic import ConfigDict, SecretStr, model_validator
+
+from monitor.core.settings import StrictModel
 
 TLS = ("SSL", "SASL_SSL")
 SASL = ("SASL_PLAINTEXT", "SASL_SSL")
@@ -30,34 +32,39 @@ class SecurityError(ValueError):
     """A file or a token cannot be read; the message says which and why, without any secret."""
 
 
-class KafkaSecurity(BaseModel):
-    """Security settings of a Kafka client.
-
-    security_protocol: as the broker's listener has it.
-    ca_file: PEM; None: the system's authorities. cert_file, key_file: PEM, for mutual TLS (the key
-    may be in cert_file). key_password or key_password_file: for a key under a password.
-    sasl_mechanism: with username, and password or password_file (PLAIN, SCRAM); OAUTHBEARER takes
-    token_file (read anew for each connection, since tokens are rotated) or token_endpoint, which is
-    asked with the client-credentials grant (RFC 6749 section 4.4), username being the client's id,
-    password its secret, token_scope what it asks for.
-    """
+class KafkaSecurity(StrictModel):
+    """How clients prove who they are to Kafka, and how Kafka proves it to them."""
 
     # A model that holds this one must hide input in errors too: pydantic asks the outermost.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """As the broker's listener has it."""
     ca_file: Path | None = None
+    """PEM, of the authority that signed the brokers' certificates; absent: the system's."""
     cert_file: Path | None = None
+    """PEM, the client's own certificate, for mutual TLS."""
     key_file: Path | None = None
+    """PEM, the key of `cert_file`; absent: it is in `cert_file`."""
     key_password: SecretStr | None = None
+    """Of a key under a password."""
     key_password_file: Path | None = None
+    """The file that holds `key_password`, in its place."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    """How to log in, where the protocol is SASL_SSL or SASL_PLAINTEXT."""
     username: str | None = None
+    """Of PLAIN and SCRAM; with `token_endpoint`, the client's id."""
     password: SecretStr | None = None
+    """Of PLAIN and SCRAM; with `token_endpoint`, the client's secret."""
     password_file: Path | None = None
+    """The file that holds `password`, in its place."""
     token_file: Path | None = None
+    """OAUTHBEARER: the file that holds the token, read anew for each connection."""
     token_endpoint: str | None = None
+    """OAUTHBEARER: the https address that is asked for a token with the client-credentials grant
+    (RFC 6749 section 4.4)."""
     token_scope: str | None = None
+    """What `token_endpoint` is asked for."""
 
     @model_validator(mode="after")
     def _tls_fits(self) -> Self:
@@ -136,38 +143,14 @@ class KafkaSecurity(BaseModel):
         return options
 
     def _password(self) -> str:
-        secret = _secret("password", self.password, self.password_file)
+        secret = read_secret("password", self.password, self.password_file)
         if not secret:  # only a file can be empty: the validators saw to the rest
             raise SecurityError(f"password_file {self.password_file} is empty")
         return secret
 
     def _ssl_context(self) -> ssl.SSLContext:
-        if self.ca_file is not None:
-            _read("ca_file", self.ca_file)
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-        except ssl.SSLError as error:
-            raise SecurityError(f"ca_file {self.ca_file} holds no PEM certificate") from error
-        if self.cert_file is not None:
-            self._load_client_certificate(context, self.cert_file)
-        return context
-
-    def _load_client_certificate(self, context: ssl.SSLContext, cert_file: Path) -> None:
-        _read("cert_file", cert_file)
-        if self.key_file is not None:
-            _read("key_file", self.key_file)
-        secret = _secret("key_password", self.key_password, self.key_password_file)
-        try:
-            # Always with a password: without one OpenSSL asks for it on the terminal, and waits.
-            context.load_cert_chain(cert_file, self.key_file, password=secret or "")
-        except ssl.SSLError as error:
-            if error.reason == "KEY_VALUES_MISMATCH":
-                why = f"is not the key of the certificate in {cert_file}"
-            elif secret:
-                why = "is no PEM key that key_password opens"
-            else:
-                why = "is no PEM key, or is under a password: give key_password_file"
-            raise SecurityError(f"the key in {self.key_file or cert_file} {why}") from error
+        secret = read_secret("key_password", self.key_password, self.key_password_file)
+        return tls_context(self.ca_file, self.cert_file, self.key_file, secret)
 
 
 class FileToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka carries no types
@@ -212,7 +195,7 @@ class EndpointToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka ca
         data = urllib.parse.urlencode(form).encode()
         request = urllib.request.Request(self._endpoint, data=data, headers=headers)
         # Redirects are not followed: the secret goes where the configuration says, nowhere else.
-        opener = urllib.request.build_opener(_NoRedirect)
+        opener = urllib.request.build_opener(NoRedirect)
         try:
             with opener.open(request, timeout=TOKEN_TIMEOUT_S) as reply:
                 answer = json.loads(reply.read(TOKEN_REPLY_BYTES_MAX))
@@ -226,12 +209,41 @@ class EndpointToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka ca
         raise SecurityError(f"token_endpoint {self._endpoint} {why}")
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
+class NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *args: Any) -> None:
         """None makes the redirect an HTTPError."""
 
 
-def _secret(name: str, value: SecretStr | None, file: Path | None) -> str | None:
+def tls_context(
+    ca_file: Path | None, cert_file: Path | None, key_file: Path | None, key_password: str | None
+) -> ssl.SSLContext:
+    """TLS of a client; the files are as in `KafkaSecurity`. Raises `SecurityError`."""
+    if ca_file is not None:
+        _read("ca_file", ca_file)
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as error:
+        raise SecurityError(f"ca_file {ca_file} holds no PEM certificate") from error
+    if cert_file is None:
+        return context
+    _read("cert_file", cert_file)
+    if key_file is not None:
+        _read("key_file", key_file)
+    try:
+        # Always with a password: without one OpenSSL asks for it on the terminal, and waits.
+        context.load_cert_chain(cert_file, key_file, password=key_password or "")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            why = f"is not the key of the certificate in {cert_file}"
+        elif key_password:
+            why = "is no PEM key that key_password opens"
+        else:
+            why = "is no PEM key, or is under a password: give key_password_file"
+        raise SecurityError(f"the key in {key_file or cert_file} {why}") from error
+    return context
+
+
+def read_secret(name: str, value: SecretStr | None, file: Path | None) -> str | None:
     """A secret from the setting itself or from its file, without the line's end."""
     if value is not None:
         return value.get_secret_value()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import gc
 import time
@@ -25,16 +26,19 @@ from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.shard import Shard
 from monitor.core.shard_report import ShardReport
+from monitor.core.watch_state import watch_state
 from monitor.errors import ConfigError, nearest_name
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients, UnreachableError
 from monitor.kafka.partitions import PartitionKey
+from monitor.live import intake_session, venue_session
+from monitor.live.intake_session import IntakeSession
 from monitor.live.membership import GroupMembership
 from monitor.live.owner_session import OwnerSession, Setup
 from monitor.live.progress_board import ProgressBoard
 from monitor.live.shard_session import ShardSession
-from monitor.live.supervisor import BACK_OFF_S, FIRST_S, Supervisor
-from monitor.live.venue_session import OWNER, VenueSession
+from monitor.live.supervisor import BACK_OFF_S, FIRST_S, Session, Supervisor
+from monitor.live.venue_session import VenueSession
 from monitor.metrics import Metrics
 
 STOP_S = 6.0
@@ -92,9 +96,14 @@ class Sidecar:
         gc.set_threshold(*GC_THRESHOLDS)
         config = self._config
         clients = Clients(config.kafka)
+        if config.sources:
+            venue = Clients(config.kafka, of_venue=True)
+            await topics.source_partitions(venue, config)
+            await topics.create_inputs(clients, config)
         partitions, names = await topics.venue_partitions(clients, config)
-        if unknown := self._accept_gaps - {*names}:
-            mend = nearest_name(min(unknown), names)
+        read = [*names, *(source.topic for source in config.sources.values())]
+        if unknown := self._accept_gaps - {*read}:
+            mend = nearest_name(min(unknown), read)
             raise ConfigError(f"--accept-gap {min(unknown)}: no such topic of the venue; {mend}")
         own_topics = topics.sidecar_topics(config, partitions)
         await self._insist(functools.partial(topics.create, clients, own_topics))
@@ -144,6 +153,9 @@ class Sidecar:
             await asyncio.sleep(TOPICS_S)
             try:
                 number, _ = await topics.venue_partitions(clients, self._config)
+                if self._config.sources:
+                    venue = Clients(self._config.kafka, of_venue=True)
+                    await topics.source_partitions(venue, self._config)
                 self._topics_fault = (
                     f"the topics had {partitions} partitions and have {number} now: end this "
                     "process, delete the snapshots topic and begin anew"
@@ -174,7 +186,9 @@ class Sidecar:
         """Start the owners of newly assigned partitions; stop those of partitions given away."""
         wanted = {str(p) for p in self._assigned or ()}
         if VENUE_PARTITION in (self._assigned or ()):
-            wanted.add(OWNER)
+            wanted.add(venue_session.OWNER)
+            if self._config.sources:
+                wanted.add(intake_session.OWNER)
         await self._stop_owners(self._tasks.keys() - wanted)
         if self._stop.is_set():
             return
@@ -184,8 +198,10 @@ class Sidecar:
             self._supervisors[owner] = supervisor
             self._tasks[owner] = asyncio.create_task(supervisor.run())
 
-    def _new_session(self, setup: Setup, owner: str, unknown: bool) -> OwnerSession:
-        if owner == OWNER:
+    def _new_session(self, setup: Setup, owner: str, unknown: bool) -> Session:
+        if owner == intake_session.OWNER:
+            return IntakeSession(setup)
+        if owner == venue_session.OWNER:
             return VenueSession(setup, unknown)
         return ShardSession(setup, int(owner), self._deliver_report)
 
@@ -195,8 +211,9 @@ class Sidecar:
             venue.receive_report(report)
 
     async def _stop_owners(self, owners: Collection[str] | None = None) -> None:
-        """Stop these owners, or all: shards first, so that the venue stage gets their reports."""
-        gone = sorted(self._tasks if owners is None else owners, key=lambda o: o == OWNER)
+        """Stop these owners, or all: the venue stage last, so that it gets the shards' reports."""
+        last = venue_session.OWNER
+        gone = sorted(self._tasks if owners is None else owners, key=lambda o: o == last)
         for owner in gone:
             self._supervisors[owner].stop()
         tasks = [self._tasks[owner] for owner in gone]
@@ -214,7 +231,7 @@ class Sidecar:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 self._log.warning("ended badly", why=str(task.exception()))
 
-    def sessions(self) -> list[OwnerSession]:
+    def sessions(self) -> list[Session]:
         """Those that read now."""
         supervisors = list(self._supervisors.values())
         return [s.session for s in supervisors if s.session is not None]
@@ -240,10 +257,28 @@ class Sidecar:
         limit_s = self._config.http.lag_limit_s
         return health.readiness(self._assigned, self._supervisors, self._topics_fault, limit_s)
 
+    async def _streams(self) -> dict[str, dict[str, Any]]:
+        """What this member's partitions watch, and what still learns, by the stream's label."""
+        spans = []
+        for session in self.sessions():
+            if not isinstance(session, OwnerSession):
+                continue
+            try:
+                await asyncio.wait_for(session.stage_lock.acquire(), STATE_S)
+            except TimeoutError:
+                continue
+            try:
+                spans.append(session.stage.progress)
+            finally:
+                session.stage_lock.release()
+        states = watch_state(self._config.engine(), spans)
+        return {label: dataclasses.asdict(state) for label, state in states.items()}
+
     async def state(self) -> dict[str, Any]:
         """The document at /state, between two steps of the venue stage.
 
-        Where no step ends within `STATE_S`, it has `busy` instead of the stage's counts.
+        Where no step ends within `STATE_S`, it has `busy` instead of the stage's counts, and what a
+        stage in a long step watches is not in `streams`.
         """
         ready, why = self.ready()
         positions: dict[str, dict[str, int]] = {}
@@ -256,7 +291,11 @@ class Sidecar:
             "partitions": sorted(self._assigned or ()),
             "lag": sum(sum(session.lag.values()) for session in self.sessions()),
             "positions": positions,
+            "streams": await self._streams(),
         }
+        intake = next((s for s in self.sessions() if isinstance(s, IntakeSession)), None)
+        if intake is not None:
+            document["intake"] = intake.document()
         venue = self.venue_session()
         if venue is None:
             return document
@@ -302,7 +341,7 @@ class Sidecar:
 
     @property
     def clocks(self) -> dict[PartitionKey, PartitionClock]:
-        return {at: clock for s in self.sessions() for at, clock in s.stage.clocks.items()}
+        return {at: clock for s in self.sessions() for at, clock in s.clocks.items()}
 
     @property
     def outcomes(self) -> Outcomes | None:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from monitor.config import Config
+from monitor.config import Config, load
 from monitor.console import Console
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
-from monitor.core.decode.codec import REASONS
-from monitor.errors import ConfigError
+from monitor.core.decode import codec
+from monitor.core.watch_state import describe
+from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
+from monitor.sources.formats import base
+from monitor.sources.registry import make_registry
 from replay.coverage import describe_coverage
 from replay.day import Day
+from replay.day.importer import ImportReport
 from replay.day.layout import REFUSED
 from replay.run import ReplayOptions, replay
 from replay.selection import check_selection
 from replay.simulation.settings import SimulationSettings
+
+_WHY = {**codec.REASONS, **base.REASONS}
 
 
 def open_day(path: Path) -> Day:
@@ -52,6 +58,63 @@ def import_feed(
 
     with console.progress(f"importing {venue}, source events", None) as show:
         report = ingest(venue, files, out, lambda _, done: show(done), options)
+    return _describe_import(report, out, console)
+
+
+def import_mapped(files: list[str], out: Path, map_file: Path, console: Console) -> dict[str, Any]:
+    """`brinkwatch import map`."""
+    with console.progress("importing by the map, records", None) as show:
+        report = write_mapped_day(map_file, files, out, show)
+    result = _describe_import(report, out, console)
+    for sample in report.first_refused:
+        console.say(f"refused, {sample}")
+    return result
+
+
+def write_mapped_day(
+    map_file: Path, files: list[str], out: Path, progress: Callable[[int], None] | None = None
+) -> ImportReport:
+    """Write the recorded day `out` of the files of a map, or of those that the user named."""
+    from replay.field_map.importer import import_map
+
+    config = load(map_file)
+    registry = make_registry(config.schema_registry)
+    base, venue = map_file.parent, map_file.stem
+    return import_map(
+        config.source, files, out, base, venue=venue, registry=registry, progress=progress
+    )
+
+
+def try_map(map_file: Path, samples: list[str], console: Console) -> dict[str, Any]:
+    """`brinkwatch check-config --map`; raises `BrinkwatchError` where a source makes no record."""
+    from replay.field_map import trial as job
+
+    config = load(map_file)
+    registry = make_registry(config.schema_registry)
+    trials = job.try_map(config.source, samples, map_file.parent, registry)
+    for trial in trials:
+        console.say(f"source.{trial.source}: {trial.records:,} records tried")
+        for original, records in trial.examples:
+            console.say(f"  {original}")
+            for record in records:
+                console.say(f"    becomes {record}")
+        console.say(f"  accepted: {format_counts(trial.accepted)}")
+        if trial.left_out:
+            console.say(f"  left out: {format_counts(trial.left_out)}")
+        if trial.refused:
+            console.say(f"  refused: {format_counts(trial.refused)}")
+        for sentence in (*trial.first_refused, *trial.missing):
+            console.say(f"  {sentence}")
+    empty = [trial.source for trial in trials if not trial.accepted]
+    if empty:
+        raise BrinkwatchError(
+            f"no record of source.{', source.'.join(empty)} is accepted: mend the map as said above"
+        )
+    return {"ok": True, "sources": [dataclasses.asdict(trial) for trial in trials]}
+
+
+def _describe_import(report: ImportReport, out: Path, console: Console) -> dict[str, Any]:
+    """Say what an import read and wrote; its result as an object."""
     console.say("the feed's own events: " + format_counts(report.source))
     console.say(f"records in {out}: " + format_counts(report.records))
     if left_out := describe_left_out(report.left_out, report.refused, out):
@@ -74,7 +137,7 @@ def describe_left_out(
 ) -> str | None:
     """What of a feed made no record, why, and where it is; None where nothing was left out."""
     reasons = [f"{n:,} {what}" for what, n in left_out.items()]
-    reasons += [f"{n:,} refused as {why} ({REASONS[why]})" for why, n in refused.items()]
+    reasons += [f"{n:,} refused as {why} ({_WHY[why]})" for why, n in refused.items()]
     total = sum(left_out.values()) + sum(refused.values())
     where = f"; the bytes of what was refused are in {out / REFUSED}" if refused else ""
     lines = "one line" if total == 1 else f"{total:,} lines"
@@ -155,7 +218,10 @@ def replay_day(
         console.say(
             f"streams that were taken out, by detector: {format_counts(summary.streams_out)}"
         )
-    for line in describe_coverage(summary.kinds_not_seen, summary.dropped, summary.last_bands):
+    for line in (
+        *describe(summary.streams),
+        *describe_coverage(summary.kinds_not_seen, summary.dropped, summary.last_bands),
+    ):
         console.say(line)
     for cause, modes in summary.outcomes.items():
         for mode, verdicts in modes.items():

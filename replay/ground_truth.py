@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from monitor.core.alerts.history import group_by_incident
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
 from monitor.errors import ConfigError
@@ -32,16 +33,8 @@ def read_planted(day: Path) -> list[Planted]:
 
 def lifecycles(alerts: list[Alert]) -> list[list[Alert]]:
     """The alerts of each incident, from the first to the last, without the resolutions."""
-    current: dict[str, list[Alert]] = {}
-    every: list[list[Alert]] = []
-    for alert in alerts:
-        if alert.status == "resolved":
-            current.pop(alert.fingerprint, None)
-            continue
-        if alert.fingerprint not in current:
-            every.append(current.setdefault(alert.fingerprint, []))
-        current[alert.fingerprint].append(alert)
-    return every
+    histories = (one.alerts for one in group_by_incident(alerts))
+    return [[alert for alert in one if alert.status != "resolved"] for one in histories]
 
 
 def is_about(alert: Alert, incident: Planted) -> bool:
@@ -62,7 +55,7 @@ def alerts_about(alerts: list[Alert], incident: Planted) -> list[Alert]:
 
 
 def unrelated_incidents(alerts: list[Alert], planted: list[Planted]) -> list[list[Alert]]:
-    """The lifecycles in which no alert is about a planted incident."""
+    """The incidents in which no alert is about a planted incident."""
     return [
         life
         for life in lifecycles(alerts)

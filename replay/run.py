@@ -18,6 +18,7 @@ from monitor.core.decode.batch import Batch
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.engine import Engine, EngineOutput
 from monitor.core.settings import EngineSettings
+from monitor.core.watch_state import StreamState, not_watched
 from monitor.errors import ConfigError
 from replay import coverage
 from replay.day import Day
@@ -80,6 +81,10 @@ class ReplaySummary:
     alerts: int = 0
     streams_out: dict[str, int] = field(default_factory=dict)
     """By detector: streams that were taken out, because it raised."""
+    streams: dict[str, StreamState] = field(default_factory=dict)
+    """By stream: in how many symbols it judges or learns at the end, and until when."""
+    not_watched: dict[str, str] = field(default_factory=dict)
+    """By stream that judges nowhere at the end: why."""
     outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     """Forced fills compared with their predictions: number by cause, margin mode and verdict."""
     digest: str = ""
@@ -173,7 +178,8 @@ def replay_outputs(
     bands: VenueBands | None = None
     with ThreadPoolExecutor(REFRESH_THREADS) as threads:
         engine.stage.band_maker.parallel_map = threads.map
-        yield engine.control(day.controls(settings.accounts.bands_interval_ns))
+        controls = day.controls(settings.accounts.bands_interval_ns, settings.topics)
+        yield engine.control(controls)
         for batch in prefetch(day.batches(rows)):
             # Wait until the wall clock has moved as far as event time, divided by the speed.
             if options.speed is not None and len(batch):
@@ -200,6 +206,8 @@ def replay_outputs(
     summary.refused, summary.late = counts.refused.total(), counts.late.total()
     summary.outcomes = engine.venue.outcomes.counts_by_name()
     summary.streams_out = dict(engine.stage.streams_out)
+    summary.streams = engine.watch_state()
+    summary.not_watched = not_watched(summary.streams)
     summary.kinds_not_seen = coverage.kinds_not_seen(summary.events)
     summary.dropped = coverage.count_dropped(engine.shards)
     summary.last_bands = coverage.describe_bands(bands)

@@ -16,6 +16,7 @@ import pytest
 from monitor import api
 from monitor.config import load
 from monitor.core.contract import stepped
+from monitor.core.contract.alert import alert_json
 from monitor.core.contract.events import KINDS
 from tests.support import ROOT
 
@@ -72,6 +73,23 @@ def test_a_filter_and_a_configuration_choose_the_alerts(folder: Path, run: api.R
     assert all(alert in run.alerts for alert in few)
     with pytest.raises(ValueError, match="bands=True"):
         _ = api.replay(folder).bands
+
+
+def test_two_runs_are_compared_incident_by_incident(
+    folder: Path, run: api.Replay, tmp_path: Path
+) -> None:
+    few = api.replay(folder, load(alerts={"per_day": 0.1}))
+    comparison = api.diff(few, run)
+    before, after = ({alert.incident for alert in one.alerts} for one in (few, run))
+    matched = len(comparison.changed) + len(comparison.unchanged)
+    assert (matched + len(comparison.gone), matched + len(comparison.new)) == (
+        len(before), len(after),
+    )  # fmt: skip
+    assert [one.alerts_per_day for one in comparison.after] == [10.0]
+    file = tmp_path / "alerts.jsonl"
+    file.write_bytes(b"".join(alert_json(alert) + b"\n" for alert in run.alerts))
+    assert [*api.load_alerts(file)] == [*run.alerts]
+    assert len(api.diff(run, api.load_alerts(file)).unchanged) == len(after)
 
 
 def test_alerts_are_a_table_with_times(run: api.Replay) -> None:

@@ -194,18 +194,51 @@ def alerts(day: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_sweep_shows_for_each_budget_the_alerts_and_what_is_missed(day: Path) -> None:
-    done = brinkwatch("sweep", str(day), "--budget", "1", "--budget", "300", "--json")
+    done = brinkwatch("sweep", str(day), "--budget", "0.14", "--budget", "300", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["planted"] > 0
     few, many = result["budgets"]
-    assert (few["budget"], many["budget"]) == (1, 300)
+    assert (few["budget"], many["budget"]) == (0.14, 300)
     assert few["alerts"] <= many["alerts"]
     assert few["found"] <= many["found"] <= result["planted"]
     for row in result["budgets"]:
         assert row["found"] + sum(row["missed"].values()) == result["planted"]
         assert row["alerts_per_day"] == pytest.approx(row["alerts"] / result["days"])
+        assert row["alerts"] == sum(row["kinds"].values())
+        assert row["expected"] == pytest.approx(row["budget"] * result["judged_days"])
+    # What the present budget reports and this one does not.
+    assert result["present"]["budget"] == 10
+    assert len(few["lost"]) >= result["present"]["alerts"] - few["alerts"]
+    assert result["present"]["lost"] == []
     assert f"{many['found']} of {result['planted']}" in done.stderr
+    assert "a budget of 0.14, 10, and 300 a day expects less than one false alert in" in done.stderr
+    lines = [line.strip().split("\t") for line in done.stderr.splitlines()]
+    assert any(line[:3] == ["budget a day", "expected false here", "alerts here"] for line in lines)
+    assert ["kind", "0.14 (1 in 7.14 days)", "10 (now)", "300"] in lines
+    assert result["learning_s"]["peak"] == 6 * 3600
+    assert "peak 6 h 0 min, so not in this day" in done.stderr
+
+
+def test_a_diff_matches_the_incidents_of_two_budgets_and_shows_the_settings_once(
+    day: Path, alerts: Path, tmp_path: Path
+) -> None:
+    few = tmp_path / "few.jsonl"
+    brinkwatch("replay", str(day), "--alerts", str(few), "--alerts-per-day", "3")
+    done = brinkwatch("diff", str(few), str(alerts), "--json")
+    assert done.returncode == 1
+    outcome = json.loads(done.stdout)
+    incidents = outcome["incidents"]
+    ids = [
+        {json.loads(line)["incident"] for line in f.read_text().splitlines()} for f in (few, alerts)
+    ]
+    matched = incidents["same"] + len(incidents["changed"])
+    assert matched + len(incidents["gone"]) == len(ids[0]) > 0
+    assert matched + len(incidents["new"]) == len(ids[1])
+    assert [side[0]["alerts_per_day"] for side in outcome["versions"]] == [3, 300]
+    assert done.stderr.count("false alerts a day\t3\t300") == 1
+    assert "  change\tUTC\tseverity\tkind\tmarkets\tincident\twhat\n" in done.stderr
+    assert f"incidents: {incidents['same']} the same" in done.stderr
 
 
 def test_a_diff_names_the_first_alert_and_the_fields_in_which_two_files_part(
@@ -215,21 +248,44 @@ def test_a_diff_names_the_first_alert_and_the_fields_in_which_two_files_part(
     assert same.returncode == 0
     lines = alerts.read_text().splitlines()
     assert json.loads(same.stdout) == {"same": True, "compared": len(lines)}
-    other = json.loads(lines[-1])
-    other["severity"], other["evidence"][0]["p"] = "info!", 2.0
+    firing = max(i for i, line in enumerate(lines) if '"status":"firing"' in line)
+    other = json.loads(lines[firing])
+    other["evidence"][0]["p"], other["evidence"][0]["observed"] = 1.0, 1e6
     changed = tmp_path / "changed.jsonl"
-    changed.write_text("\n".join([*lines[:-1], json.dumps(other)]) + "\n")
+    changed.write_text("\n".join([*lines[:firing], json.dumps(other), *lines[firing + 1 :]]) + "\n")
     parted = brinkwatch("diff", str(alerts), str(changed), "--json")
     assert parted.returncode == 1
     outcome = json.loads(parted.stdout)
-    assert outcome["compared"] == len(lines) - 1
-    assert outcome["at"] == [f"line {len(lines)}"] * 2
-    assert outcome["fields"] == ["evidence[0].p", "severity"]
+    assert outcome["compared"] == firing
+    assert outcome["at"] == [f"line {firing + 1}"] * 2
+    assert outcome["fields"] == ["evidence[0].observed", "evidence[0].p"]
+    (change,) = outcome["incidents"]["changed"]
+    assert change["incident"] == [other["incident"]] * 2
     assert other["summary"] in parted.stderr
+    assert "both made by engine" in parted.stderr
     changed.write_text("\n".join(lines[:-1]) + "\n")
     shorter = brinkwatch("diff", str(changed), str(alerts))
     assert shorter.returncode == 1
     assert f"{changed}: ends here" in shorter.stdout
+
+
+def test_a_diff_of_other_files_goes_by_lines_and_says_where_alerts_are_of_another_version(
+    alerts: Path, tmp_path: Path
+) -> None:
+    one, other = tmp_path / "one.txt", tmp_path / "other.txt"
+    one.write_text("a\nb\n")
+    other.write_text("a\nc\n")
+    plain = brinkwatch("diff", str(one), str(other))
+    assert (plain.returncode, "line 2: b" in plain.stdout) == (1, True)
+    older = [json.loads(line) for line in alerts.read_text().splitlines()]
+    for alert in older:
+        del alert["incident"]
+    other.write_text("".join(json.dumps(alert) + "\n" for alert in older))
+    mixed = brinkwatch("diff", str(alerts), str(other))
+    assert mixed.returncode == 1
+    assert (
+        "line 1: no alert of this version, so the files are compared line by line" in mixed.stdout
+    )
 
 
 def test_a_diff_of_days_names_the_first_record(day: Path, tmp_path: Path) -> None:
@@ -245,27 +301,53 @@ def test_a_diff_of_days_names_the_first_record(day: Path, tmp_path: Path) -> Non
     assert result["fields"]
 
 
-def test_feedback_is_kept_and_becomes_precision_by_detector(alerts: Path, tmp_path: Path) -> None:
-    state = {"BRINKWATCH_STATE__DIR": str(tmp_path / "state"), "PATH": ""}
+def test_feedback_is_kept_and_becomes_precision_by_kind(alerts: Path, tmp_path: Path) -> None:
+    state = {**os.environ, "BRINKWATCH_STATE__DIR": str(tmp_path / "state")}
 
     def say(*arguments: str) -> subprocess.CompletedProcess[str]:
         return brinkwatch("feedback", *arguments, "--json", env=state)
 
     one = json.loads(alerts.read_text().splitlines()[0])
-    whose = one["evidence"][0]
-    first = say(one["id"], "false", "--alerts", str(alerts))
+    first = say(one["id"], "false", "--alerts", str(alerts), "--note", "a maker restarted")
     assert first.returncode == 0, first.stderr
-    assert json.loads(first.stdout)["detector"] == whose["detector"]
-    # A second word on the same alert is the one that counts.
-    assert say(one["id"], "true").returncode == 0
-    assert say("0123456789abcdef-1", "false").returncode == 0
+    assert json.loads(first.stdout)["incident"] == one["incident"]
+    # A second word on the same incident is the one that counts, and needs no file to be known.
+    assert say(one["incident"], "true").returncode == 0
     outcome = json.loads(say("--summary").stdout)
-    assert outcome["judged"] == 2
-    mine = {"detector": whose["detector"], "stream": whose["stream"]}
-    assert {**mine, "true": 1, "false": 0, "precision": 1.0} in outcome["detectors"]
-    unknown = {"detector": "not known", "stream": "not known"}
-    assert {**unknown, "true": 0, "false": 1, "precision": 0.0} in outcome["detectors"]
-    for wrong in (["x", "true"], [one["id"], "maybe"], [one["id"]]):
+    assert (outcome["judged"], outcome["contradicted"]) == (1, [one["incident"]])
+    (verdict,) = json.loads(say("list").stdout)["verdicts"]
+    row = {"true": 1, "false": 0, "precision": 1.0}
+    assert {"alerts_per_day": 300.0, "kind": verdict["kind"], **row} in outcome["kinds"]
+    whose = {"detector": verdict["detector"], "stream": verdict["stream"]}
+    assert outcome["detectors"] == [{**whose, **row}]
+    for wrong in (["x", "true"], [one["id"], "maybe"], [one["id"]], [one["fingerprint"], "true"]):
         assert say(*wrong).returncode == 2
-    missing = say("0123456789abcdef-2", "true", "--alerts", str(alerts))
-    assert (missing.returncode, "has no alert" in missing.stderr) == (2, True)
+    missing = say(one["incident"][::-1], "true", "--alerts", str(alerts))
+    assert (missing.returncode, "has no alert or incident" in missing.stderr) == (2, True)
+
+
+def test_show_has_all_of_an_incident_and_alerts_lists_their_ids(
+    alerts: Path, tmp_path: Path
+) -> None:
+    state = {**os.environ, "BRINKWATCH_STATE__DIR": str(tmp_path / "state")}
+    listed = brinkwatch("alerts", "--alerts", str(alerts), "--all", "--json", env=state)
+    assert listed.returncode == 0, listed.stderr
+    incidents = json.loads(listed.stdout)["incidents"]
+    lines = [json.loads(line) for line in alerts.read_text().splitlines()]
+    assert [one["incident"] for one in incidents] == list(
+        dict.fromkeys(a["incident"] for a in lines)
+    )
+    one = next(a for a in lines[::-1] if a["status"] != "resolved")
+    last = next(a for a in lines[::-1] if a["incident"] == one["incident"])
+    for shown, reference in ((one, one["incident"]), (last, last["id"])):
+        done = brinkwatch("show", reference, "--alerts", str(alerts), env=state)
+        assert done.returncode == 0, done.stderr
+        parts = (shown["summary"], shown["reproduce"], "stream\tmarket\tdetector", "not judged yet")
+        assert [part for part in parts if part not in done.stdout] == []
+    mine = [a["id"] for a in lines if a["incident"] == one["incident"]]
+    assert all(alert_id in done.stdout for alert_id in mine)
+    unknown = brinkwatch("show", one["incident"][1:], "--alerts", str(alerts), env=state)
+    assert unknown.returncode == 2
+    assert f"did you mean {one['incident']}?" in unknown.stderr
+    wrong = brinkwatch("alerts", "--follow", "--alerts", str(alerts), env=state)
+    assert (wrong.returncode, "--follow reads the alerts topic" in wrong.stderr) == (2, True)

@@ -22,5 +22,6 @@ def test_lines_tables_and_errors_are_escaped(capsys: pytest.CaptureFixture[str])
     print_error(HOSTILE)
     written = capsys.readouterr()
     title, *lines = written.out.splitlines()[1:]
-    assert (title, lines[0].split()) == (SHOWN, [SHOWN, "x\\ty"])
+    assert (title, lines[0].split()) == (SHOWN, ["name"])
+    assert lines[1].split() == [SHOWN, "x\\ty"]
     assert written.err == f"brinkwatch: {SHOWN}\n"

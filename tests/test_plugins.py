@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from detectors.conformance import check_detector
-from detectors.river_adapter import RiverDetector
+from detectors.conformance import ConformanceError, check_detector, quick_check
+from detectors.river_adapter import REFUSED, RiverDetector
 
 HERE = Path(__file__).parent / "detectors"
 
@@ -63,14 +63,18 @@ def test_a_wrong_option_is_refused_with_the_options_there_are() -> None:
         RiverDetector("HalfSpaceTrees", options={"trees": 3})
 
 
-def test_one_class_svm_is_turned_the_right_way_round() -> None:
-    options = {"nu": 0.2}
-    ours = RiverDetector("OneClassSVM", warm_up=1, options=options)
-    for i in range(50):
-        ours.learn_one({"count": 3 + i % 3})
-    theirs = ours._model.score_one(ours._squash([4.0]))
-    assert theirs != 0
-    assert ours.judge_one({"count": 4}).value == -theirs
+@pytest.mark.parametrize("name", ["LODA", "OneClassSVM", "LocalOutlierFactor"])
+def test_a_detector_that_is_of_no_use_here_is_refused_with_the_reason(name: str) -> None:
+    with pytest.raises(ValueError, match=f"river's {name} cannot be used: .*; take one of Gauss"):
+        RiverDetector(name)
+
+
+def test_one_that_ties_beyond_what_it_has_seen_does_not_conform(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(REFUSED, "LODA")
+    with pytest.raises(ConformanceError, match=r"LODA cannot alert: .* an alert needs once in"):
+        quick_check(lambda: RiverDetector("LODA"))
 
 
 class _Harm:

@@ -258,12 +258,20 @@ class Calibrator(Stateful):
         return (higher + 1.0) / (n + 1.0)
 
     @property
+    def windows_left(self) -> int:
+        """Windows with a score that it has yet to learn before there are p-values; 0: there are."""
+        if self.log_likelihood:
+            return 0
+        return max(0, (READY_BLOCKS - len(self._sorted)) * self.block_windows - self.windows)
+
+    @property
     def why(self) -> str | None:
         """Why there are no p-values yet; None when there are."""
         if self.log_likelihood or len(self._sorted) >= READY_BLOCKS:
             return None
-        hours = READY_BLOCKS * self.block_windows * 24 / self.windows_per_day
-        return f"calibrating: the scores of the first {hours:g} h tell what is rare"
+        hours = self.block_windows * 24 / self.windows_per_day
+        seen, needed = len(self._sorted) * hours, READY_BLOCKS * hours
+        return f"calibrating: {seen:.2g} of the first {needed:g} h of its scores seen"
 
     def learn(self, score: float) -> None:
         """Count one judged window, reported or not. What is not finite is left out."""

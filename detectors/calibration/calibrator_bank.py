@@ -76,6 +76,15 @@ class CalibratorBank:
         """Why the row has no p-values yet; None when it has."""
         return self._calibrators[row].why
 
+    def windows_left(self, rows: Int64) -> Int64:
+        """Windows with a score that each row has yet to learn before it has p-values."""
+        left = np.zeros(len(rows), np.int64)
+        for i in np.flatnonzero(~self.ready[rows]).tolist():
+            row = int(rows[i])
+            self._calibrators[row].windows = int(self._windows[row])
+            left[i] = self._calibrators[row].windows_left
+        return left
+
     def rare_scores(self, rows: Int64, scores: Float64, limit: float) -> list[tuple[int, float]]:
         """Indices in `rows` of the scores with a p-value of at most `limit`, and the p-values; NaN
         is never rare."""

@@ -80,6 +80,7 @@ class DriftDetector(Stateful, Detector):
     """
 
     log_likelihood: ClassVar[bool] = True
+    explains: ClassVar[bool] = True
     STATE: ClassVar = "_warm_up_values", "_is_warm", "_centre", "_level", "_spread", "_last_drift"
 
     def __init__(

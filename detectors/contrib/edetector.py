@@ -52,6 +52,7 @@ class EDetector(Stateful, Detector):
     """
 
     log_likelihood: ClassVar[bool] = True
+    explains: ClassVar[bool] = True
     STATE: ClassVar = ("_forecaster", "_sums", "_cusum", "_observed", "_expected", "_windows")
 
     def __init__(self, feature: str = "count", warm_up: int = 300, patience: int = 300) -> None:

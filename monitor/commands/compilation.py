@@ -1,6 +1,6 @@
 """The first start compiles, for one to two minutes: it says so, and how far it has come.
 
-numba keeps what it compiles beside the sources (or in `NUMBA_CACHE_DIR`), so later starts only read
+numba keeps what it compiles beside the sources (or in NUMBA_CACHE_DIR), so later starts only read
 it. Import this before anything that has compiled code, and call `announce`.
 """
 

@@ -1,112 +1,145 @@
-"""`brinkwatch feedback`: verdicts on alerts, and the precision of each detector by them."""
+"""`brinkwatch feedback`: verdicts on incidents, and the precision of each kind by them."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
+from monitor.config import Config
 from monitor.console import Console
-from monitor.errors import BrinkwatchError, ConfigError
+from monitor.core.alerts.formatting import format_number
+from monitor.desk.published_alerts import read_alerts
+from monitor.desk.verdicts import (
+    Precision,
+    Verdict,
+    VerdictFile,
+    count_verdicts,
+    judge_incident,
+    now_iso,
+)
+from monitor.errors import ConfigError
+from monitor.kafka.clients import UnreachableError
 
-FILE = "feedback.jsonl"
-UNKNOWN = "not known"
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What a person said of an alert."""
-
-    id: str
-    is_true: bool = msgspec.field(name="true")
-    detector: str = UNKNOWN
-    stream: str = UNKNOWN
-
-
-_ID = re.compile(r"[0-9a-f]{16}-[1-9][0-9]*")
+VERDICTS = {"true": True, "false": False}
 
 
 def record(
-    folder: Path, alert_id: str, verdict: str, alerts: Path | None, console: Console
+    config: Config, reference: str, verdict: str, note: str, alerts: Path | None, console: Console
 ) -> dict[str, Any]:
-    """Store a verdict on an alert; `alerts` is a file of alerts that names its detector."""
-    if verdict not in ("true", "false"):
+    """Keep a verdict on the incident that an incident's or an alert's id names.
+
+    `alerts`: a file of alerts that has it; None: an incident that was judged before, or the alerts
+    topic.
+    """
+    if verdict not in VERDICTS:
         raise ConfigError(f"an alert was true or false, not {verdict!r}")
-    if not _ID.fullmatch(alert_id):
-        raise ConfigError(f"{alert_id!r} is no alert's id: copy the field `id` of the alert")
-    entry = {"id": alert_id, "true": verdict == "true", **_alert_source(alert_id, alerts)}
+    file = _open_verdicts(config, console)
+    before = file.find(reference)
+    if before is not None and alerts is None:
+        new = msgspec.structs.replace(before, is_true=VERDICTS[verdict], note=note, at=now_iso())
+    else:
+        new = _judge(config, reference, VERDICTS[verdict], note, alerts)
+        before = file.find(new.incident)
+    is_new = file.add(new)
+    of = f"incident {new.incident} ({new.kind}, {', '.join(new.symbols) or 'the whole venue'})"
+    if not is_new:
+        console.say(f"{of} was judged {verdict} before: nothing to add")
+    else:
+        console.say(f"kept: {of} was {verdict} ({file.path})")
+        if before is not None and before.is_true != new.is_true:
+            was = "true" if before.is_true else "false"
+            console.say(f"on {before.at} it was judged {was}: the last verdict counts")
+    return {**_plain(new), "added": is_new}
+
+
+def _judge(
+    config: Config, reference: str, is_true: bool, note: str, alerts: Path | None
+) -> Verdict:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / FILE).open("a+b") as file:
-            half = _ends_in_half_a_line(file)
-            line = json.dumps(entry, sort_keys=True) + "\n"
-            file.write(("\n" if half else "").encode() + line.encode())
-    except OSError as error:
-        raise BrinkwatchError(f"{folder / FILE} cannot be written: {error.strerror}") from error
-    console.say(f"kept: {alert_id} was {verdict} ({folder / FILE})")
-    return entry
+        incident, alert = read_alerts(config, alerts).find(reference)
+    except UnreachableError as error:
+        raise ConfigError(
+            f"{reference} was not judged before, and the alerts topic cannot be read to know it: "
+            f"name a file of alerts with --alerts FILE, or mend this: {error}"
+        ) from None
+    return judge_incident(incident, (alert or incident.latest).id, is_true, note)
 
 
-def _ends_in_half_a_line(file: BinaryIO) -> bool:
-    """Whether writing was cut short before (a full disk, a kill): what follows needs a new line."""
-    if not file.seek(0, os.SEEK_END):
-        return False
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) != b"\n"
+def _open_verdicts(config: Config, console: Console) -> VerdictFile:
+    file = VerdictFile(config.state.dir)
+    if file.broken:
+        console.say(f"lines of {file.path} that are no verdicts, left out: {file.broken}")
+    return file
 
 
-def _alert_source(alert_id: str, alerts: Path | None) -> dict[str, str]:
-    if alerts is None:
-        return {"detector": UNKNOWN, "stream": UNKNOWN}
-    try:
-        lines = alerts.read_text().splitlines()
-    except OSError as error:
-        raise ConfigError(f"cannot read {alerts}: {error.strerror}") from error
-    for text in lines:
-        if alert_id in text:
-            alert = json.loads(text)
-            if alert["id"] == alert_id:
-                first = alert["evidence"][0]
-                return {"detector": first["detector"], "stream": first["stream"]}
-    raise ConfigError(f"{alerts} has no alert {alert_id}: give the file that it was written to")
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(verdict)
+    return plain
 
 
-def _read_verdicts(path: Path) -> tuple[list[Verdict], int]:
-    """The verdicts in a file, and how many of its lines are none."""
-    try:
-        lines = path.read_bytes().splitlines() if path.exists() else []
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    verdicts, broken = [], 0
-    for line in filter(None, lines):
-        try:
-            verdicts.append(msgspec.json.decode(line, type=Verdict))
-        except (ValueError, RecursionError):
-            broken += 1
-    return verdicts, broken
+def list_verdicts(config: Config, console: Console) -> dict[str, Any]:
+    """Every incident that was judged, with the verdict that counts."""
+    file = _open_verdicts(config, console)
+    contradicted = file.contradicted
+    rows = [
+        [
+            one.at, "true" if one.is_true else "false", one.incident, one.severity, one.kind,
+            ", ".join(one.symbols), "contradicted" if one.incident in contradicted else "",
+            one.note,
+        ]
+        for one in file.latest
+    ]  # fmt: skip
+    head = ["judged", "verdict", "incident", "severity", "kind", "markets", "", "note"]
+    console.table(f"{_count(len(rows))} judged", head, rows)
+    return {"judged": len(rows), "verdicts": list(map(_plain, file.latest))}
 
 
-def summary(folder: Path, console: Console) -> dict[str, Any]:
-    """Precision by detector and stream; of several verdicts on one alert the last counts."""
-    latest: dict[str, Verdict] = {}
-    verdicts, broken = _read_verdicts(folder / FILE)
-    if broken:
-        console.say(f"lines of {folder / FILE} that are no verdicts, left out: {broken}")
-    for verdict in verdicts:
-        before = latest.get(verdict.id, verdict)
-        if verdict.detector == UNKNOWN:
-            verdict = msgspec.structs.replace(before, is_true=verdict.is_true)
-        latest[verdict.id] = verdict
-    counts: dict[tuple[str, str], list[int]] = {}
-    for verdict in latest.values():
-        pair = counts.setdefault((verdict.detector, verdict.stream), [0, 0])
-        pair[0 if verdict.is_true else 1] += 1
-    head = ["detector", "stream", "true", "false", "precision"]
-    rows = [(*key, yes, no, yes / (yes + no)) for key, (yes, no) in sorted(counts.items())]
-    cells = [[*map(str, row[:-1]), f"{row[-1]:.2f}"] for row in rows]
-    console.table(f"{len(latest)} alerts judged", head, cells)
-    detectors = [dict(zip(head, row, strict=True)) for row in rows]
-    return {"judged": len(latest), "detectors": detectors}
+def summary(config: Config, console: Console) -> dict[str, Any]:
+    """Precision by kind for each budget and by detector, one verdict an incident: the last."""
+    file = _open_verdicts(config, console)
+    judged, contradicted = file.latest, file.contradicted
+    console.say(f"{_count(len(judged))} judged")
+    kinds = count_verdicts(file.by_budget, lambda v: (v.alerts_per_day, v.kind))
+    totals = count_verdicts(file.by_budget, lambda v: (v.alerts_per_day, "all"))
+    by_kind = sorted(
+        [*kinds.items(), *totals.items()], key=lambda i: (i[0][0], i[0][1] == "all", i[0])
+    )
+    by_detector = sorted(count_verdicts(judged, lambda v: (v.detector, v.stream)).items())
+    result: dict[str, Any] = {"judged": len(judged), "contradicted": contradicted}
+    result["kinds"] = _print_precision(
+        "precision by kind, for each budget", ["alerts_per_day", "kind"], by_kind, console
+    )
+    result["detectors"] = _print_precision(
+        "precision by the first stream", ["detector", "stream"], by_detector, console
+    )
+    if contradicted:
+        console.say(
+            f"{_count(len(contradicted))} called true and false, of which the last verdict counts: "
+            + ", ".join(contradicted)
+        )
+    return result
+
+
+def _print_precision(
+    title: str, names: list[str], groups: list[tuple[Any, Precision]], console: Console
+) -> list[dict[str, Any]]:
+    """Print a row for each group; the rows by name."""
+    head = [*names, "true", "false", "precision"]
+    rows = [(*group, p.true, p.false, p.share) for group, p in groups]
+    cells = [
+        [f"{v:.2f}" if name == "precision" else _text(v) for name, v in zip(head, row, strict=True)]
+        for row in rows
+    ]
+    if cells:
+        console.table(title, [name.replace("_", " ") for name in head], cells)
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def _text(value: float | str) -> str:
+    return value if isinstance(value, str) else format_number(value)
+
+
+def _count(number: int) -> str:
+    return f"{number:,} {'incident' if number == 1 else 'incidents'}"

@@ -20,8 +20,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.broker.child_processes import end_child, start_child
 from monitor.broker.kafka_server import Broker
-from monitor.commands.publish_day import Feed, publish
-from monitor.commands.topics import create_topics
+from monitor.commands.bus.publish_day import Feed, publish
+from monitor.commands.bus.topics import create_topics
 from monitor.config import Config, HttpSettings, KafkaSettings
 from monitor.console import Console
 from monitor.core.contract.alert import Alert, parse_alert

@@ -29,6 +29,7 @@ from monitor.core.settings import EngineSettings
 from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.core.venue.stage import StageOutput, VenueStage
 from monitor.core.venue.state import VenueState
+from monitor.core.watch_state import StreamState, watch_state
 
 
 @dataclass(slots=True)
@@ -96,6 +97,12 @@ class Engine:
         for shard in self.shards:
             clocks |= shard.clocks
         return clocks
+
+    def watch_state(self) -> dict[str, StreamState]:
+        """What is watched and what learns, by the stream's label."""
+        return watch_state(
+            self._settings, [*(s.progress for s in self.shards), self.stage.progress]
+        )
 
     @property
     def passed_ns(self) -> int:

@@ -2,24 +2,59 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
-from typing import Annotated, Literal, Self
+from collections import Counter
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from monitor.core.budget import AlertBudget
 from monitor.core.contract.events import TOPICS
-from monitor.core.contract.feature_catalogue import VENUE_FEATURES
+from monitor.core.contract.feature_catalogue import FEATURE_NAMES, FEATURES, VENUE_FEATURES
 from monitor.core.contract.units import DAY_MS, MILLISECOND_NS, SECOND_NS
 
 Parameter = float | int | str | bool
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=31_622_400)]
+"""A length of time, s: a year at most."""
+TopicName = Annotated[str, Field(min_length=1, max_length=249, pattern=r"^[A-Za-z0-9._-]+$")]
+"""What Kafka takes as the name of a topic."""
 
 
 class StrictModel(BaseModel):
-    """Configuration never guesses: an unknown key is an error."""
+    """Configuration never guesses: an unknown key is an error. The text below a key describes it,
+    here and in `docs/configuration.md`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _reject_flag(cls, value: Any, info: ValidationInfo) -> Any:
+        """To pydantic true is 1."""
+        types = _types_in(cls.model_fields[info.field_name or ""].annotation)
+        if isinstance(value, bool) and bool not in types and {int, float} & types:
+            raise ValueError("true or false where a number belongs")
+        return value
+
+
+def _types_in(annotation: Any) -> set[Any]:
+    """The types of a value that may be of one or of several."""
+    return {annotation} | {each for part in get_args(annotation) for each in _types_in(part)}
+
+
+def _reject_repeats(names: tuple[Any, ...]) -> tuple[Any, ...]:
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{twice[0]} stands twice: leave one out")
+    return names
 
 
 class TimeSettings(StrictModel):
@@ -53,22 +88,22 @@ class TimeSettings(StrictModel):
 class Limits(StrictModel):
     """Bounds on memory. Names alone decide what is dropped, never arrival; it is counted."""
 
-    symbols: Annotated[int, Field(ge=1)] = 4_096
+    symbols: Annotated[int, Field(ge=1, le=1_000_000)] = 4_096
     """Symbols in one window of a shard; those with the lowest hash stay."""
-    accounts: Annotated[int, Field(ge=1)] = 250_000
+    accounts: Annotated[int, Field(ge=1, le=1_000_000_000)] = 250_000
     """Pairs of symbol and account in one window of a shard; those with the lowest hash stay."""
-    names: Annotated[int, Field(ge=1_000)] = 2_000_000
+    names: Annotated[int, Field(ge=1_000, le=1_000_000_000)] = 2_000_000
     """Names of accounts in a shard's memory; beyond it, names no longer in use are dropped."""
-    cells: Annotated[int, Field(ge=1)] = 65_536
+    cells: Annotated[int, Field(ge=1, le=100_000_000)] = 65_536
     """Windows times symbols that are measured and judged together."""
 
 
 class AccountSettings(StrictModel):
     """The accounts of the venue, and how often their bands are computed."""
 
-    most: Annotated[int, Field(ge=1)] = 1_000_000
+    most: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1_000_000
     """Accounts kept; beyond it, idle flat ones leave first, then those with the highest hash."""
-    positions: Annotated[int, Field(ge=1)] = 10_000_000
+    positions: Annotated[int, Field(ge=1, le=10_000_000_000)] = 10_000_000
     """Pairs of account and market kept, flat ones with a leverage set included."""
     idle_s: Seconds = 86_400.0
     """A flat account is idle after this long without a record, s."""
@@ -89,8 +124,9 @@ class StreamSettings(StrictModel):
     """Name of a feature (`feature_catalogue.FEATURES`)."""
     detector: str = "burst"
     """Name of a detector's entry point, or path of one of river's anomaly detectors, such as
-    anomaly.LODA."""
+    anomaly.GaussianScorer."""
     parameters: dict[str, Parameter] = {}
+    """Of the detector, by name; what is left out has the detector's own default."""
     inputs: tuple[str, ...] = ()
     """The features that the detector reads, in its order, where `feature` alone is not enough: a
     ratio reads the count of events and the count of trials."""
@@ -98,6 +134,11 @@ class StreamSettings(StrictModel):
     @property
     def input_features(self) -> tuple[str, ...]:
         return self.inputs or (self.feature,)
+
+    @property
+    def key(self) -> tuple[str, str, tuple[str, ...]]:
+        """What two streams may not both have."""
+        return self.feature, self.detector, self.input_features
 
 
 def _stream(
@@ -128,13 +169,18 @@ class AccountBurstSettings(StrictModel):
     """Bursts by account: each account in each market, against its own ordinary activity."""
 
     streams: tuple[Literal["cancels", "orders"], ...] = ("cancels", "orders")
-    """What is watched."""
+    """What is watched; none: bursts by account are off."""
     budget_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Their share of `AlertSettings.per_day`."""
-    most: Annotated[int, Field(ge=1)] = 1_000_000
+    """Their share of `alerts.per_day`."""
+    most: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1_000_000
     """Pairs of market and account that a shard keeps for each stream; who acted last stays."""
-    warm_up: Annotated[int, Field(ge=1)] = 1800
+    warm_up: Annotated[int, Field(ge=1, le=100_000_000)] = 1800
     """Windows to learn before the first judgement."""
+
+    @field_validator("streams")
+    @classmethod
+    def _check_streams(cls, streams: tuple[str, ...]) -> tuple[str, ...]:
+        return _reject_repeats(streams)
 
 
 class AlertSettings(StrictModel):
@@ -143,12 +189,12 @@ class AlertSettings(StrictModel):
     per_day: Annotated[float, Field(gt=0, le=100_000)] = 10.0
     """False alerts a day that the desk will bear, for the whole venue."""
     venue_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """The share of the venue's streams (`feature_catalogue.VENUE_FEATURES`)."""
+    """The share of `per_day` of streams on the venue's accounts together."""
     quiet_s: Seconds = 30.0
     """An alert is resolved after this long without new evidence, s."""
     together_s: Seconds = 5.0
     """Evidence in several markets that begins within this long is one incident, s."""
-    stake_notional: Annotated[float, Field(gt=0)] = 1_000_000.0
+    stake_notional: Annotated[float, Field(gt=0, le=1e15)] = 1_000_000.0
     """An alert is one step more severe where a move of 2 % would force at least this notional,
     quote currency."""
 
@@ -166,11 +212,25 @@ class JointSettings(StrictModel):
     measure the same thing would count it twice. The first must be a count: the forecast of its rate
     is an input of all."""
     budget_share: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """The share of `AlertSettings.per_day` for joint evidence in one market."""
+    """The share of `alerts.per_day` for joint evidence in one market."""
     across_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """The share for evidence across markets; 0: off."""
-    warm_up: Annotated[int, Field(ge=10)] = 100
+    warm_up: Annotated[int, Field(ge=10, le=100_000_000)] = 100
     """Blocks that a stream learns before its evidence counts."""
+
+    @field_validator("streams")
+    @classmethod
+    def _check_streams(cls, streams: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in streams if name not in FEATURE_NAMES]:
+            near = difflib.get_close_matches(unknown[0], FEATURE_NAMES, 1)
+            mend = f"did you mean {near[0]}?" if near else "feature_catalogue.py lists them"
+            raise ValueError(f"no feature is called {unknown[0]!r}: {mend}")
+        _reject_repeats(streams)
+        if len(streams) >= 2 and FEATURES[streams[0]].form != "count":
+            raise ValueError(
+                f"the first stream must be a count, as cancels is; {streams[0]} is none"
+            )
+        return streams
 
 
 class EngineSettings(StrictModel):
@@ -183,8 +243,11 @@ class EngineSettings(StrictModel):
     accounts: AccountSettings = AccountSettings()
     cost_notional: Annotated[float, Field(gt=0, le=1e12)] = 100_000.0
     """The cost to trade is measured for an order of this notional, quote currency."""
-    topics: dict[str, str] = dict(TOPICS)
-    """The topic of each kind."""
+    topics: Annotated[
+        dict[str, TopicName],
+        Field(json_schema_extra={"propertyNames": {"enum": list(TOPICS)}}),
+    ] = dict(TOPICS)
+    """The topic of each kind of records. A kind that is left out keeps its own."""
     streams: tuple[StreamSettings, ...] = DEFAULT_STREAMS
     joint: JointSettings = JointSettings()
 
@@ -192,6 +255,22 @@ class EngineSettings(StrictModel):
     def joint_block(self) -> int:
         """Windows of a block of joint evidence."""
         return self.window_count(self.joint.window_s)
+
+    @property
+    def stream_labels(self) -> tuple[str, ...]:
+        """What each stream is called: its feature; where several watch it, also its detector, and
+        where one detector does several times, also what it reads."""
+        features = Counter(stream.feature for stream in self.streams)
+        pairs = Counter((stream.feature, stream.detector) for stream in self.streams)
+        labels = []
+        for stream in self.streams:
+            label = stream.feature
+            if features[stream.feature] > 1:
+                label += f" by {stream.detector}"
+            if pairs[stream.feature, stream.detector] > 1:
+                label += f" of {', '.join(stream.input_features)}"
+            labels.append(label)
+        return tuple(labels)
 
     @property
     def budget(self) -> AlertBudget:
@@ -205,6 +284,20 @@ class EngineSettings(StrictModel):
             account_bursts=self.account_bursts.budget_share if self.account_bursts.streams else 0.0,
             venue_streams=self.alerts.venue_share if venue else 0.0,
         )
+
+    @field_validator("topics")
+    @classmethod
+    def _check_topics(cls, topics: dict[str, str]) -> dict[str, str]:
+        if unknown := [kind for kind in topics if kind not in TOPICS]:
+            kinds = ", ".join(TOPICS)
+            raise ValueError(f"no kind of records is called {unknown[0]!r}: there are {kinds}")
+        every = {**TOPICS, **topics}
+        for kind, topic in every.items():
+            if others := [k for k, t in every.items() if t == topic and k != kind]:
+                raise ValueError(
+                    f"{topic!r} is the topic of {kind} and of {others[0]}: give each kind its own"
+                )
+        return every
 
     @model_validator(mode="after")
     def _check_budget(self) -> Self:

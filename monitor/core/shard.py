@@ -37,6 +37,7 @@ from monitor.core.settings import EngineSettings
 from monitor.core.shard_report import ShardReport
 from monitor.core.tables.interner import Interner
 from monitor.core.venue.state import KINDS as VENUE_KINDS
+from monitor.core.watch_state import ProgressSpan
 from monitor.core.windows.closed_windows import ClosedWindows, name_rank
 from monitor.core.windows.contributors import RecentWindows
 from monitor.core.windows.open_windows import OpenWindows
@@ -89,8 +90,9 @@ class Shard(Stateful):
         self.jumped: tuple[Batch, Int64] = Batch("", "", partition, _EMPTY), _EMPTY
         """Records of the last batch, or from before it, that were refused for their time, and the
         offset at which each refusal was decided."""
+        self._single_streams = SingleStreams(settings, factories, *place)
         self._judges: tuple[Judge[ClosedSpan], ...] = (
-            SingleStreams(settings, factories, *place),
+            self._single_streams,
             self._joint_evidence,
             self._account_bursts,
             MarketQuality(partition, self._window_ns, self._history),
@@ -135,6 +137,11 @@ class Shard(Stateful):
             "accounts": self._open.evicted_accounts,
             "habits": self._account_bursts.evicted,
         }
+
+    @property
+    def progress(self) -> ProgressSpan:
+        """How far its streams have come."""
+        return ProgressSpan(self._single_streams.progress(), self.closed_ns, self._window_ns)
 
     def step(self, batch: Batch) -> list[ClosedSpan]:
         """Take records of one topic partition in; returns the windows that this closes."""

@@ -40,18 +40,21 @@ class UnreachableError(ConfigError):
 
 
 class Clients:
-    """Makes started clients. Raises `UnreachableError` with the reason where Kafka accepts none."""
+    """Makes started clients. Raises `UnreachableError` with the reason where Kafka accepts none.
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        self._settings = settings
+    of_venue: of the venue's cluster, where brinkwatch's own topics are on another one.
+    """
+
+    def __init__(self, settings: KafkaSettings, of_venue: bool = False) -> None:
+        self._cluster = settings if of_venue or settings.output is None else settings.output
 
     async def _start(self, make: Any, **options: Any) -> Any:
         client = None
         try:
             client = make(
-                bootstrap_servers=self._settings.bootstrap_servers,
+                bootstrap_servers=self._cluster.bootstrap_servers,
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
-                **self._settings.security.client_options(),
+                **self._cluster.security.client_options(),
                 **options,
             )
             await client.start()
@@ -63,7 +66,7 @@ class Clients:
                 await (client.close() if make is AIOKafkaAdminClient else client.stop())
             if isinstance(error, KafkaError) and not isinstance(error, KafkaConnectionError):
                 raise
-            why = await diagnose(self._settings.bootstrap_servers, self._settings.security)
+            why = await diagnose(self._cluster.bootstrap_servers, self._cluster.security)
             raise UnreachableError(why) from None
 
     async def consumer(self, **options: Any) -> AIOKafkaConsumer:

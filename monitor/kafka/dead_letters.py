@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
@@ -17,7 +17,7 @@ from monitor.config import Config
 from monitor.core.decode.batch import RefusedRecord
 from monitor.errors import ConfigError
 from monitor.kafka import topics
-from monitor.kafka.clients import Clients
+from monitor.kafka.clients import RECORD_BYTES_MAX, Clients
 from monitor.kafka.messages import Message
 from monitor.kafka.partitions import (
     PartitionKey,
@@ -30,6 +30,8 @@ from monitor.kafka.partitions import (
 _PREFIX = "brinkwatch_"
 """Of the names of the headers."""
 _DETAIL_BYTES_MAX = 1_000
+LETTER_BYTES_MAX = RECORD_BYTES_MAX - (64 << 10)
+"""Of the bytes of a record, since Kafka takes no larger one; a venue's own topic may hold some."""
 SHOWN_BYTES = 120
 BATCH = 1_000
 """Letters sent again in one transaction, at most."""
@@ -50,11 +52,13 @@ class DeadLetter:
         r = self.record
         origin = {"topic": r.topic, "partition": r.partition, "offset": self.log_offset}
         reason = {"timestamp": self.timestamp_ms, "reason": r.reason, "detail": r.detail}
+        if len(r.raw) > LETTER_BYTES_MAX:
+            reason["cut_from_bytes"] = len(r.raw)
         headers = [
             (_PREFIX + name, str(value).encode(errors="replace")[:_DETAIL_BYTES_MAX])
             for name, value in (origin | reason).items()
         ]
-        return Message(None, r.raw, headers)
+        return Message(None, r.raw[:LETTER_BYTES_MAX], headers)
 
 
 def _read_headers(record: Any) -> dict[str, str]:
@@ -102,18 +106,27 @@ async def list_letters(config: Config) -> list[dict[str, Any]]:
     ]
 
 
-async def resend(config: Config) -> tuple[int, int]:
+class Resent(NamedTuple):
+    """What became of the letters. of_sources: those of the venue's own topics, which are only read;
+    foreign: those that name no topic partition of the venue, so that somebody else wrote them."""
+
+    sent: int
+    foreign: int
+    of_sources: int
+
+
+async def resend(config: Config) -> Resent:
     """Send every letter that was not sent again before to the topic partition it came from.
 
     The bytes are untouched. Each letter is sent once, since the offsets are committed in the same
-    transaction. Returns how many were sent, and how many records were left out because they name
-    no topic partition of the venue: somebody else has written them.
+    transaction.
     """
     clients = Clients(config.kafka)
     async with clients.admin() as admin:
         there = await topics.partition_counts(admin)
     counts = {t: there[t] for t in kinds_by_topic(config) if t in there}
-    sent = foreign = 0
+    sources = {source.topic for source in config.sources.values()}
+    sent = foreign = of_sources = 0
     group = f"{config.kafka.group}-dlq"
     tp = TopicPartition(config.kafka.dlq_topic, 0)
     producer = await clients.producer(transactional_id=f"brinkwatch-{group}")
@@ -125,6 +138,9 @@ async def resend(config: Config) -> tuple[int, int]:
             async with producer.transaction():
                 for letter in batch:
                     origin = _origin(letter, counts)
+                    if _read_headers(letter).get("topic") in sources:
+                        of_sources += 1
+                        continue
                     if origin is None or letter.value is None:
                         foreign += 1
                         continue
@@ -132,6 +148,6 @@ async def resend(config: Config) -> tuple[int, int]:
                     sent += 1
                 done = OffsetAndMetadata(batch[-1].offset + 1, "")
                 await producer.send_offsets_to_transaction({tp: done}, group)
-        return sent, foreign
+        return Resent(sent, foreign, of_sources)
     finally:
         await producer.stop()

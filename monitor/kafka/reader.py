@@ -29,6 +29,7 @@ from monitor.kafka.logs.identity import NO_RECORD, LogChange, LogMark, LogRange
 from monitor.kafka.logs.topic_ids import topic_ids
 from monitor.kafka.messages import parse_controls
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, kinds_by_topic
+from monitor.sources.start import EARLIEST, LATEST, start_time_ms
 
 POLL_MS = 100
 _CONTROL_MS = 1_000
@@ -192,6 +193,20 @@ class Reader:
             self.marks[tp] = msgspec.structs.replace(mark, topic_id=ids.get(tp.topic, ""))
         return {tp: positions.get(tp, first[tp] + self.marks[tp].lift) for tp in self.inputs}
 
+    async def find_start(self, places: list[TopicPartition], start: str) -> PartitionOffsets:
+        """The offsets at which reading begins: `earliest`, `latest`, or of the first record that
+        came to Kafka at an ISO time or later."""
+        if not places:
+            return {}
+        if start == EARLIEST:
+            return dict(await self._probe.beginning_offsets(places))
+        ends: PartitionOffsets = dict(await self._probe.end_offsets(places))
+        if start == LATEST:
+            return ends
+        times = dict.fromkeys(places, start_time_ms(start))
+        first = await self._probe.offsets_for_times(times)
+        return ends | {tp: at.offset for tp, at in first.items() if at is not None}
+
     def _seek_controls(self, first: Mapping[TopicPartition, int]) -> None:
         for tp in self._control_partitions:
             self._consumer.seek(tp, first[tp])
@@ -275,7 +290,7 @@ class Reader:
         by_broker = [r.timestamp_type == _LOG_APPEND_TIME for r in events]
         lift = mark.lift
         return PartitionRecords(
-            self._kinds[tp.topic],
+            self._kinds.get(tp.topic, UNKNOWN),
             tp.topic,
             tp.partition,
             [r.offset + lift for r in events],
@@ -307,7 +322,7 @@ class Reader:
         """See that Kafka answers; raises `KafkaTimeoutError` where it does not."""
         try:
             async with asyncio.timeout(PING_S_MAX):
-                await self._probe.end_offsets(self._control_partitions)
+                await self._probe.end_offsets(self._control_partitions or self.inputs[:1])
         except TimeoutError:
             raise KafkaTimeoutError(f"no answer within {PING_S_MAX:g} s") from None
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import difflib
+
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from monitor.config import Config
 from monitor.core.contract.units import DAY_MS
 from monitor.core.decode.codec import UNKNOWN
-from monitor.errors import BrinkwatchError, ConfigError
+from monitor.errors import BrinkwatchError, ConfigError, nearest_name
 from monitor.kafka.clients import RECORD_BYTES_MAX, Clients
 
 RECORD_LIMIT = RECORD_BYTES_MAX // 2
@@ -33,6 +36,10 @@ REPORTS = {"retention.ms": str(7 * DAY_MS), "max.message.bytes": str(RECORD_LIMI
 """The venue stage reads reports again from its last snapshot on: seconds ago where it runs, and up
 to seven days ago where nobody ran it."""
 
+NAMES_SHOWN = 10
+"""Of the topics that there are, where none has a name like the one that is missing."""
+VISIBLE_TRIES, VISIBLE_S = 50, 0.1
+
 
 def sidecar_topics(config: Config, partitions: int) -> dict[str, NewTopic]:
     """The sidecar's own topics."""
@@ -47,6 +54,8 @@ def sidecar_topics(config: Config, partitions: int) -> dict[str, NewTopic]:
         (kafka.windows_topic, partitions, REPORTS),
         (kafka.snapshots_topic, partitions, SNAPSHOTS),
     ]
+    if config.sources:
+        own_topics.append((kafka.positions_topic, 1, SNAPSHOTS))
     return {
         name: NewTopic(name, number, kafka.replication, topic_configs=settings)
         for name, number, settings in own_topics
@@ -89,7 +98,51 @@ async def create(clients: Clients, wanted: dict[str, NewTopic]) -> list[str]:
             if code and error is not TopicAlreadyExistsError:
                 why = next((text for text in rest if text), error.__name__)
                 raise BrinkwatchError(f"the topic {name} cannot be created: {why}")
-        return [topic.name for topic in missing]
+        names = [topic.name for topic in missing]
+        await _wait_for(admin, names)
+        return names
+
+
+async def _wait_for(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Until the brokers name the topics to their clients, which is soon after they are created.
+
+    A member that joins its group before has no partition until its next look, minutes later.
+    """
+    for _ in range(VISIBLE_TRIES):
+        if set(names) <= (await partition_counts(admin)).keys():
+            return
+        await asyncio.sleep(VISIBLE_S)
+
+
+async def create_inputs(clients: Clients, config: Config) -> list[str]:
+    """Create what is missing of the topics that the intake writes to, and return the names."""
+    async with clients.admin() as admin:
+        there = await partition_counts(admin)
+    names = list(config.topics.values())
+    number = max((there[name] for name in names if name in there), default=config.kafka.partitions)
+    return await create(clients, venue_topics(config, names, number))
+
+
+async def source_partitions(venue: Clients, config: Config) -> dict[str, int]:
+    """How many partitions the topic of each source has, by topic. `venue`: clients of its cluster.
+
+    Raises `ConfigError` where a topic is missing.
+    """
+    async with venue.admin() as admin:
+        there = await partition_counts(admin)
+    for name, source in config.sources.items():
+        if source.topic not in there:
+            shown = sorted(topic for topic in there if not topic.startswith("__"))
+            names = difflib.get_close_matches(source.topic, shown, 1) or shown
+            more = len(names) - NAMES_SHOWN
+            mend = (
+                nearest_name(source.topic, names[:NAMES_SHOWN])
+                + (f" and {more} more" if more > 0 else "")
+                if names
+                else "there are none that this user may see"
+            )
+            raise ConfigError(f"source {name}: there is no topic {source.topic} here; {mend}")
+    return {source.topic: there[source.topic] for source in config.sources.values()}
 
 
 async def venue_partitions(clients: Clients, config: Config) -> tuple[int, list[str]]:

@@ -72,6 +72,11 @@ def alert_headers(alert: Alert) -> list[tuple[str, bytes]]:
     ]
 
 
+def transactional_id(settings: KafkaSettings, owner: str) -> str:
+    """Names the one writer of an owner in its group."""
+    return f"brinkwatch-{settings.group}-{owner}"
+
+
 class Transactions:
     """The one writer of an owner: starting it fences the writer before it.
 
@@ -90,7 +95,7 @@ class Transactions:
     ) -> Transactions:
         """Fence the writer before, and abort the transaction it left open."""
         producer = await clients.producer(
-            transactional_id=f"brinkwatch-{settings.group}-{owner}",
+            transactional_id=transactional_id(settings, owner),
             transaction_timeout_ms=TIMEOUT_MS,
         )
         return cls(settings, producer, partition)

@@ -19,6 +19,9 @@ from monitor.kafka.clients import Clients, stop_consumer
 
 HEARTBEATS = 3
 """In one `member_timeout_s`."""
+METADATA_MS = 5_000
+"""Between two looks at the control topic: right after it is created a broker may not know it yet,
+and the group then shares out nothing."""
 
 
 class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -41,6 +44,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             heartbeat_interval_ms=timeout_ms // HEARTBEATS,
             # This consumer never reads: `Sidecar.alive` judges whether the work goes on.
             max_poll_interval_ms=DAY_MS,
+            metadata_max_age_ms=METADATA_MS,
             rebalance_timeout_ms=timeout_ms,
         )
         self._consumer = consumer

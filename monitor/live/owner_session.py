@@ -28,6 +28,7 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch, Int64, RefusedRecord
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.event_time.clock_state import NEVER
+from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.settings import EngineSettings
 from monitor.core.shard import Shard
 from monitor.core.snapshot import SnapshotError
@@ -154,6 +155,15 @@ class OwnerSession(abc.ABC):
     def slowest_elsewhere_ns(self) -> int | None:
         """Event time of the slowest that this session has to wait for without reading it."""
         return None
+
+    @property
+    def clocks(self) -> dict[PartitionKey, PartitionClock]:
+        """The time of each topic partition that is read."""
+        return self.stage.clocks
+
+    def fault(self) -> str:
+        """What is wrong with what is read, for people; empty where nothing is."""
+        return ""
 
     @abc.abstractmethod
     def is_urgent(self) -> bool:

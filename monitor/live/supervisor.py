@@ -6,19 +6,44 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 from aiokafka.errors import KafkaError, ProducerFenced
 
+from monitor.core.event_time.watermark import PartitionClock
 from monitor.errors import ConfigError
 from monitor.kafka.clients import UnreachableError
 from monitor.kafka.logs.identity import LogChangedError
-from monitor.live.owner_session import OwnerSession
+from monitor.kafka.partitions import PartitionKey, PartitionOffsets
+from monitor.live.recent_refusals import RecentRefusals
 from monitor.metrics import Metrics
 
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 FIRST_S = 300.0
 """A first session that cannot reach Kafka for so long gives up."""
+
+
+class Session(Protocol):
+    """What reads and writes for one owner, from a restore until it is stopped or Kafka fails it."""
+
+    name: str
+    last_turn_s: float
+    """When (monotonic) the last turn ended."""
+    delay_s: float
+    """How long ago the oldest record that is being read came to Kafka; 0 with none waiting."""
+    lag: PartitionOffsets
+    positions: PartitionOffsets
+    refusals: RecentRefusals
+
+    @property
+    def clocks(self) -> dict[PartitionKey, PartitionClock]: ...
+    def work(self) -> str: ...
+    def fault(self) -> str: ...
+    async def begin(self) -> None: ...
+    async def turn(self, is_stopping: Callable[[], bool] = ...) -> None: ...
+    async def commit(self, snapshot: bool) -> None: ...
+    async def end(self) -> None: ...
 
 
 class Supervisor:
@@ -30,14 +55,14 @@ class Supervisor:
     has reached it before, but for `FIRST_S` at most.
     """
 
-    def __init__(self, owner: str, make: Callable[[], OwnerSession], metrics: Metrics) -> None:
+    def __init__(self, owner: str, make: Callable[[], Session], metrics: Metrics) -> None:
         self._make = make
         self._metrics = metrics
         self._stop = asyncio.Event()
         self._log = structlog.get_logger().bind(owner=owner)
         self._ever_started = False
         self._attempt_start_s = self._born_s = time.monotonic()
-        self.session: OwnerSession | None = None
+        self.session: Session | None = None
         """The session that reads now, if any."""
         self.why = "restoring"
         """Why none reads, for people; empty while one does."""

@@ -8,14 +8,12 @@ that is wanted, or why they cannot be read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from monitor.venues.parse import UnreadableError
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+class Translation(NamedTuple):
     """What one record of a source makes: exactly one of the three is set.
 
     records: kind, key of the Kafka record (the symbol; the account where there is none), canonical

@@ -149,7 +149,7 @@ class LineAdapter(VenueAdapter):
         """The kind that an unreadable line was meant to be, where a quick look shows it."""
         return None
 
-    def _encode_records(self, raw: bytes) -> list[tuple[str, bytes]]:
+    def encode_records(self, raw: bytes) -> list[tuple[str, bytes]]:
         """Kind and canonical JSON of each record of the line."""
         if not raw.strip():
             raise UnreadableError("empty", f"{len(raw)} bytes")
@@ -170,7 +170,7 @@ class LineAdapter(VenueAdapter):
         rows: list[BatchRow] = []
         for raw in chunk:
             try:
-                records = self._encode_records(raw)
+                records = self.encode_records(raw)
             except UnreadableError as error:
                 rows.append((self.guess_kind(raw) or codec.UNKNOWN, raw, error))
                 continue

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal, Protocol
 
 import pyarrow as pa
 
@@ -34,7 +34,7 @@ LONG_LINE_BYTES_KEPT = 1 << 20
 FIELDS_SHOWN = 8
 
 _GZIP, _XZ, _ZSTD, _PARQUET = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PAR1"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANK_LINES = re.compile(rb"\n[ \t\r\n]*\n")
 _OTHER_FORMS = {
     b"PK\x03\x04": "a zip archive: unpack it first",
@@ -44,6 +44,15 @@ _OTHER_FORMS = {
     b"SQLite format 3": "an SQLite database",
     b"%PDF": "PDF",
 }
+
+
+class ReadableFile(Protocol):
+    """What is read: a path, or a file of an object store."""
+
+    @property
+    def name(self) -> str: ...
+
+    def open(self, mode: Literal["rb"], /) -> BinaryIO: ...
 
 
 def list_files(paths: list[Path]) -> list[Path]:
@@ -58,13 +67,13 @@ def list_files(paths: list[Path]) -> list[Path]:
     return files
 
 
-def is_parquet(path: Path) -> bool:
+def is_parquet(path: ReadableFile) -> bool:
     """Whether the file's first bytes are Parquet's."""
     with path.open("rb") as stream:
         return stream.read(4) == _PARQUET
 
 
-def describe(path: Path) -> str | None:
+def describe(path: ReadableFile) -> str | None:
     """What a file that is not read as a feed looks like, and what to do; None: like lines of text.
 
     Judged by the first bytes, unpacked where the file is gzip, xz or zstd.
@@ -114,7 +123,7 @@ class LineReader:
     `ConfigError` for a file that unpacks to more than any feed does.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: ReadableFile) -> None:
         self._path = path
         self.truncated = False
         self.blank = self.cut = 0
@@ -177,7 +186,7 @@ class LineReader:
         rest, skipping = b"", False
         for number, piece in enumerate(self.pieces()):
             if number == 0:
-                piece = piece.removeprefix(_BYTE_ORDER_MARK)
+                piece = piece.removeprefix(BYTE_ORDER_MARK)
             few = _BLANK_LINES.sub(b"\n", piece)
             self.blank += piece.count(b"\n") - few.count(b"\n")
             *complete, rest = (rest + few).split(b"\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class ImportReport:
     included), records by kind, refused records by reason, `odd`: the feed's anomalies, and what
     else the adapter noticed: sentences, and how often; `left_out`: sound lines that make no record,
     by what they are; `numbers_left_out`: numbers out of range without which their records stay, by
-    field."""
+    field; `first_refused`: the first refusals of an import by a map, in words."""
 
     venue: str
     source: dict[str, int]
@@ -53,6 +53,7 @@ class ImportReport:
     left_out: dict[str, int]
     numbers_left_out: dict[str, int]
     day: DayMeta
+    first_refused: list[str] = field(default_factory=list)
 
 
 def load_adapter(name: str, options: Mapping[str, str] | None = None) -> VenueAdapter:
@@ -223,7 +224,7 @@ def _venues_that_read(path: Path, besides: str, is_parquet: bool) -> list[str]:
     names = []
     for entry in entry_points(group="brinkwatch.venues"):
         adapter = load_adapter(entry.name)
-        if adapter.NAME == besides or adapter.READS_PARQUET != is_parquet:
+        if besides == adapter.NAME or is_parquet != adapter.READS_PARQUET:
             continue
         try:
             adapter.begin_file(str(path))

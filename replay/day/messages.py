@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count, pairwise
 
 import numpy as np
 
+from monitor.core.contract.keys import key_column
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.codec import encode
@@ -36,11 +37,15 @@ class MessageChunk:
     """The highest event time of the topic partition so far, ns."""
 
 
-def chunks(day: Day, speed: float | None = None) -> Iterator[MessageChunk]:
+def chunks(
+    day: Day, speed: float | None = None, topics: Mapping[str, str] | None = None
+) -> Iterator[MessageChunk]:
     """All records in the order of event time, refused ones in their places with their bytes.
 
-    `speed`: seconds of event time to send in a second; None: as fast as possible.
+    `speed`: seconds of event time to send in a second; None: as fast as possible. `topics`: names
+    of the topics by kind, where they are not to be the day's own.
     """
+    names = day.topic_names(topics or {})
     span_ns = CHUNK_NS if speed is None else max(1, round(PACED_SPAN_S * SECOND_NS * speed))
     first = day.meta.span.first_ts if day.meta.span else 0
     high: dict[tuple[str, int], int] = {}
@@ -52,6 +57,7 @@ def chunks(day: Day, speed: float | None = None) -> Iterator[MessageChunk]:
         while waiting and waiting[0][0] <= high.get(key, first - 1):
             yield heapq.heappop(waiting)[2]
         for chunk in _split_batch(batch, high.get(key, first), span_ns):
+            chunk.topic = names[chunk.topic]
             heapq.heappush(waiting, (chunk.ts, next(number), chunk))
             high[key] = chunk.ts
     while waiting:
@@ -60,8 +66,7 @@ def chunks(day: Day, speed: float | None = None) -> Iterator[MessageChunk]:
 
 def _split_batch(batch: Batch, high: int, span_ns: int) -> Iterator[MessageChunk]:
     """A batch in pieces of `span_ns`; `high`: the highest event time of its partition before it."""
-    # Messages of collateral are keyed by account, all others by symbol.
-    column = "account" if batch.kind == "collateral" else "symbol"
+    column = key_column(batch.kind)
     names = batch.texts[column].to_strings() if column in batch.texts else [None] * len(batch)
     keys: list[bytes | None] = [None if name is None else name.encode() for name in names]
     keys += [None] * len(batch.refused)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -51,14 +51,24 @@ class Day:
                     raise DayError(f"{self._path}: {name} is damaged (its sha256 differs): {MEND}")
         self._verified = True
 
-    def controls(self, bands_interval_ns: int = 1) -> list[Control]:
+    def topic_names(self, topics: Mapping[str, str]) -> dict[str, str]:
+        """Of each topic of the day the name that `topics` has for its kind. Whoever recorded or
+        imported the day may have had other names."""
+        return {part.topic: topics.get(part.kind, part.topic) for part in self.meta.partitions}
+
+    def controls(
+        self, bands_interval_ns: int = 1, topics: Mapping[str, str] | None = None
+    ) -> list[Control]:
         """The control records in the order in which they were written, the day's end last.
 
         The day's end is rounded up to a multiple of `bands_interval_ns`: no record follows, so the
         last interval of the bands is complete and its bands include all records of the day.
+        topics: names of the topics by kind, where they are not to be the day's own.
         """
         self.verify()
+        names = self.topic_names(topics or {})
         rows = interleave.read_controls(self._path, self.meta)
+        rows = [{**row, "topic": names[row["topic"]]} for row in rows]
         if self.meta.span is None:
             return [Control(**row) for row in rows]
         end = self.meta.span.end_ts

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 
 import numpy as np
 
 from monitor.core.contract import events
+from monitor.core.contract.keys import partition_of
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.decode.batch import (
     ABSENT,
@@ -88,7 +88,7 @@ class SimulatedLog:
 
     def partition_of(self, names: list[str]) -> Int64:
         """The partition of each key: a hash of the key, the same in every run."""
-        return np.array([zlib.crc32(n.encode()) % self.partitions for n in names], np.int64)
+        return np.array([partition_of(name, self.partitions) for name in names], np.int64)
 
     def write_rows(
         self, kind: str, rows: Rows, partition: Int64, build: Callable[[Rows], Fields]

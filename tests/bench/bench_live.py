@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from monitor.broker.kafka_server import Broker
-from monitor.commands.topics import create_topics
+from monitor.commands.bus.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.kafka.clients import Clients

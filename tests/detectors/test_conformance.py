@@ -64,6 +64,31 @@ class Outdated(AboveMean):
         return ()
 
 
+class Level(AboveMean):
+    """Scores every window alike."""
+
+    def judge_one(self, x: Mapping[Any, Any]) -> Score:
+        score = super().judge_one(x)
+        return score if score.value is None else score._replace(value=0.5)
+
+
+class Ceiling(AboveMean):
+    """A probability: what is far off has the score of what is merely rare."""
+
+    def judge_one(self, x: Mapping[Any, Any]) -> Score:
+        score = super().judge_one(x)
+        return score if score.value is None else score._replace(value=min(score.value, 3.0))
+
+
+class Silent(AboveMean):
+    """Promises evidence and gives none."""
+
+    explains = True
+
+    def judge_one(self, x: Mapping[Any, Any]) -> Score:
+        return super().judge_one(x)._replace(evidence=None)
+
+
 class Hoarder(AboveMean):
     def __init__(self) -> None:
         super().__init__()
@@ -85,6 +110,9 @@ class Hoarder(AboveMean):
         (Poisoned, "after one count of 1e15"),
         (Learner, "do not learn in report_one"),
         (Outdated, "defines `raised`, which nothing calls. To mend it: call it `rising_features`"),
+        (Level, "Level cannot alert: in 4 bursts of 10 times the usual"),
+        (Ceiling, "and an alert needs once in 49,371"),
+        (Silent, "it says that it explains its scores, but not those of 4 bursts"),
         (Hoarder, "bound what it keeps"),
     ],
 )
@@ -96,5 +124,13 @@ def test_each_breach_is_named_and_the_error_says_how_to_mend_it(
     assert "To mend it: " in str(caught.value)
 
 
-def test_a_detector_that_keeps_the_protocol_passes() -> None:
-    check_detector(AboveMean, pause_windows=1000)
+class Unexplained(AboveMean):
+    """Leaves the evidence to its stream."""
+
+    def judge_one(self, x: Mapping[Any, Any]) -> Score:
+        return super().judge_one(x)._replace(evidence=None)
+
+
+@pytest.mark.parametrize("sound", [AboveMean, Unexplained])
+def test_a_detector_that_keeps_the_protocol_passes(sound: type[AboveMean]) -> None:
+    check_detector(sound, pause_windows=1000)

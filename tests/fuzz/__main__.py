@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz.mutations import mutate
-from tests.fuzz.targets import BATCH, Target, all_targets
+from tests.fuzz.target import Target
+from tests.fuzz.targets import BATCH, all_targets
 
 INPUT_SECONDS_MAX = 2.0
 MEMORY_GROWTH_MAX_KB = 1_500_000

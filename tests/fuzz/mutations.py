@@ -60,7 +60,12 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return here + [place for key, inner in pairs for place in _places(inner, (*path, key))]
 
 
-def _mutate_field(chance: random.Random, document: Any) -> Any:
+def mutate_field(chance: random.Random, raw: bytes) -> bytes:
+    """A JSON document with one thing in it changed."""
+    return _dump(_mutate_document(chance, json.loads(raw))).encode()
+
+
+def _mutate_document(chance: random.Random, document: Any) -> Any:
     places = _places(document)
     if not places:
         return _odd_value(chance)
@@ -116,5 +121,5 @@ def mutate(chance: random.Random, seeds: list[bytes]) -> bytes:
         if document is None:
             raw = _mutate_bytes(chance, raw, chance.choice(seeds))
         else:
-            raw = raw[:begin] + _dump(_mutate_field(chance, document)).encode()
+            raw = raw[:begin] + _dump(_mutate_document(chance, document)).encode()
     return raw

@@ -8,7 +8,6 @@ import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -24,20 +23,13 @@ from monitor.core.decode.codec import UNKNOWN, decode, encode, kind_of
 from monitor.errors import ConfigError
 from monitor.venues.adapter import LineAdapter, VenueAdapter
 from replay.day.feed_files import LineReader
+from tests.fuzz.schema_targets import schema_targets
+from tests.fuzz.target import Target
 from tests.support import SHARED
 
 TS = 1_764_000_000_000_000_000
 BATCH = 16
 """Inputs that a decoder or an adapter is given at once."""
-
-
-@dataclass(slots=True)
-class Target:
-    """`read` takes inputs and raises only what is a fault."""
-
-    name: str
-    seeds: list[bytes]
-    read: Callable[[list[bytes]], None]
 
 
 CANONICAL: dict[str, list[dict[str, Any]]] = {
@@ -247,3 +239,4 @@ def all_targets(folder: Path) -> Iterator[Target]:
     yield _margin()
     yield _config(folder)
     yield _snapshot()
+    yield from schema_targets(folder)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.__main__ import fuzz
-from tests.fuzz.targets import Target, all_targets
+from tests.fuzz.target import Target
+from tests.fuzz.targets import all_targets
 
 
 def test_a_few_thousand_changed_inputs_are_refused_in_words(tmp_path: Path) -> None:

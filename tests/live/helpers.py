@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from monitor.commands.publish_day import Feed, publish_day
-from monitor.commands.topics import create_topics
+from monitor.commands.bus.publish_day import Feed, publish_day
+from monitor.commands.bus.topics import create_topics
 from monitor.config import Config, KafkaSettings, load
 from monitor.console import Console
 from monitor.core.contract.events import TOPICS
@@ -47,6 +47,7 @@ def configuration(address: str, **kafka: Any) -> Config:
     return load(
         None,
         **SETTINGS.model_dump(exclude={"topics"}),
+        replace_streams=True,
         topics={kind: f"{own}.{topic}" for kind, topic in TOPICS.items()},
         kafka={"bootstrap_servers": address, "group": own, **names, **kafka},
         http={"port": 0},
@@ -61,6 +62,13 @@ def _simulate(seed: int, partitions: int, symbols: int, minutes: int, rate: floa
     settings = SimulationSettings(seed, minutes, symbols, 50, rate, "none", partitions)
     simulate(folder / "day", settings)
     return folder / "day"
+
+
+def simulated_day(
+    seed: int = 1, partitions: int = 1, symbols: int = 4, minutes: int = 1, rate: float = 60.0
+) -> Day:
+    """A simulated day as it is, without anything odd."""
+    return Day(_simulate(seed, partitions, symbols, minutes, rate))
 
 
 def write_day(

@@ -159,7 +159,7 @@ def kill_loop(
 
 def record_day(config: Config, out: Path) -> Day:
     """`brinkwatch record`."""
-    from monitor.commands.record_day import record_day
+    from monitor.commands.bus.record_day import record_day
     from monitor.console import Console
 
     with DayWriter(out, venue="test") as day:

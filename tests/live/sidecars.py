@@ -23,6 +23,8 @@ READING = b'"event": "reading"'
 def write_toml(path: Path, config: Config, **http: object) -> Config:
     """Write a configuration as a user would; returns it as the sidecar reads it."""
     lines = [f"cost_notional = {config.cost_notional}"]
+    if config.streams:
+        lines.append("replace_streams = true")
     for name in ("time", "limits", "alerts", "topics", "state", "accounts", *SHARES):
         section = getattr(config, name)
         values = section if isinstance(section, dict) else section.model_dump(mode="json")
@@ -30,8 +32,11 @@ def write_toml(path: Path, config: Config, **http: object) -> Config:
             f"[{name}]",
             *(f"{k} = {json.dumps(v)}" for k, v in values.items() if v is not None),
         ]
-    kafka = config.kafka.model_dump(exclude={"security"})
-    lines += ["[kafka]", *(f"{k} = {json.dumps(v)}" for k, v in kafka.items())]
+    kafka = config.kafka.model_dump(exclude={"security"}, exclude_none=True)
+    lines += ["[kafka]", *(f"{k} = {_toml(v)}" for k, v in kafka.items())]
+    for name, source in config.source.items():
+        values = source.model_dump(mode="json", exclude_defaults=True)
+        lines += [f"[source.{name}]", *(f"{k} = {_toml(v)}" for k, v in values.items())]
     lines += ["[http]", "port = 0", *(f"{k} = {json.dumps(v)}" for k, v in http.items())]
     for stream in config.streams:
         lines += ["[[streams]]", f'feature = "{stream.feature}"']
@@ -39,6 +44,15 @@ def write_toml(path: Path, config: Config, **http: object) -> Config:
         lines += [f"{k} = {json.dumps(v)}" for k, v in stream.parameters.items()]
     path.write_text("\n".join(lines) + "\n")
     return load(path)
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML, tables inline."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
 
 
 class Process:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.commands.topics import create_topics
+from monitor.commands.bus.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.http import CONNECTIONS_MAX

@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.errors import TopicAlreadyExistsError
 from aiokafka.structs import TopicPartition
 
-from monitor.commands.topics import create_topics
+from monitor.commands.bus.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.contract.events import Control

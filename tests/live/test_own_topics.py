@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from hypothesis import HealthCheck, given, settings
 
-from monitor.commands.dead_letters import resend_dead_letters
+from monitor.commands.bus.dead_letters import resend_dead_letters
 from monitor.config import Config
 from monitor.console import Console
 from monitor.errors import ConfigError

@@ -18,7 +18,7 @@ import pytest
 
 from monitor.broker import certificates
 from monitor.broker.kafka_server import Broker
-from monitor.commands.topics import create_topics
+from monitor.commands.bus.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.kafka import topics

@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from monitor.commands.topics import create_topics
+from monitor.commands.bus.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
 from monitor.sidecar import Sidecar

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from monitor.core.contract.alert import Alert
+from monitor.core.contract.events import TOPICS
 from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.plugins import detector_factories
 from replay.day import Day
@@ -163,3 +164,14 @@ def test_the_last_interval_of_bands_is_published(tmp_path: Path) -> None:
     first = START // (60 * 10**9) * 60 * 10**9
     assert [ts for ts, _ in forced] == [first + 60 * 10**9, first + 120 * 10**9]
     assert [notional for _, notional in forced] == [1000, 2000]
+
+
+def test_a_day_is_replayed_under_the_names_of_topics_that_the_settings_have(tmp_path: Path) -> None:
+    simulate(tmp_path / "day", SimulationSettings(minutes=1, symbols=2, accounts=20, rate=40.0))
+    own = {kind: f"own.{topic}" for kind, topic in TOPICS.items()}
+    settings = EngineSettings()
+    outcomes = [
+        replay(Day(tmp_path / "day"), each, detector_factories(each.streams))
+        for each in (settings, settings.model_copy(update={"topics": own}))
+    ]
+    assert outcomes[0].windows == outcomes[1].windows > 0

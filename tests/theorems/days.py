@@ -36,6 +36,10 @@ SETTINGS = EngineSettings(
             for name in ("raised_notional", "opened_high_to_depth", "unexplained")
         ),
         StreamSettings(feature="forced_to_depth", detector="peak"),
+        # Its state, and how far it has come, stand in what alerts say of those that abstain.
+        StreamSettings(
+            feature="spread_bps", detector="anomaly.GaussianScorer", parameters={"warm_up": 4}
+        ),
     ),
     alerts={"per_day": 20_000.0, "quiet_s": 0.3, "venue_share": 0.15},
     joint={

@@ -11,7 +11,7 @@ from monitor.core.alerts.incidents import Incident
 from monitor.core.alerts.severity import severity
 from monitor.core.alerts.wording import Wording, change_phrase
 from monitor.core.contract import alert
-from monitor.core.contract.feature_catalogue import FEATURES, Layer
+from monitor.core.contract.feature_catalogue import FEATURES, FeatureSpec, Layer
 from monitor.core.finding import Finding, FindingPart
 from monitor.core.settings import EngineSettings
 
@@ -22,13 +22,15 @@ class AlertBuilder:
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._wording = Wording(settings)
-        detectors = {stream.feature: stream.detector for stream in settings.streams}
-        watched = {*detectors, *settings.joint.streams}
+        labels = zip(settings.stream_labels, settings.streams, strict=True)
+        detectors = {label: stream.detector for label, stream in labels}
+        watched = {*(stream.feature for stream in settings.streams), *settings.joint.streams}
         self._watched: dict[Layer, list[str]] = {
             layer: [n for n, spec in FEATURES.items() if spec.layer == layer and n in watched]
             for layer in get_args(Layer)
         }
-        self._versions = alert.Versions(ENGINE_VERSION, settings.fingerprint(), detectors)
+        budget = settings.alerts.per_day
+        self._versions = alert.Versions(ENGINE_VERSION, settings.fingerprint(), budget, detectors)
 
     def decision_ns(self, incident: Incident) -> int:
         """Event time of an incident's publication: the end of its window."""
@@ -46,11 +48,12 @@ class AlertBuilder:
         much_at_stake = forced >= self._settings.alerts.stake_notional
         return alert.Alert(
             id=f"{incident.fingerprint}-{incident.sequence}",
+            incident=incident.incident_id,
             fingerprint=incident.fingerprint,
             status=incident.status,
             severity=severity(f, parts, much_at_stake),
             layer=first.layer,
-            kind="incident" if several and not f.facts else first.kind or f.detector,
+            kind="incident" if several and not f.facts else _kind(f, first),
             symbols=symbols,
             ts=ts,
             since=since,
@@ -92,6 +95,18 @@ class AlertBuilder:
         chosen = "".join(f"--symbol {shlex.quote(symbol)} " for symbol in symbols)
         until = format_iso(ts + self._settings.time.window_ns)
         return f"brinkwatch replay DAY {chosen}--from {format_iso(since)} --to {until}"
+
+
+def _kind(finding: Finding, spec: FeatureSpec) -> str:
+    """The kind of an alert about one stream. A level that moves to the side that does no harm (a
+    deep book) is not called by the harm (a thin one), but by who noticed it."""
+    rise = finding.observed - finding.expected
+    harmless = (
+        spec.form == "level"
+        and not finding.facts
+        and (rise > 0.0 if spec.fall_is_bad else rise < 0.0)
+    )
+    return finding.detector if spec.kind is None or harmless else spec.kind
 
 
 def round_digits(value: float) -> float:

@@ -17,8 +17,8 @@ def format_number(value: float, places_max: int = 6) -> str:
     >>> format_number(4.1234), format_number(82), format_number(1_345_000)
     ('4.12', '82', '1,345,000')
     """
-    if value == 0:
-        return "0"
+    if value == 0 or not math.isfinite(value):
+        return f"{value:.0f}"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))

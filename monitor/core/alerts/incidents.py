@@ -23,6 +23,10 @@ from monitor.core.snapshot import from_state, to_state
 
 GROWTH = 2.0
 """An open alert is published again when the excess in a stream has grown by this factor."""
+REOPENED_WITHIN = 2
+"""An incident is reopened within so many quiet times of its resolution: a minute by default. Within
+ten of them bursts of different accounts became one on a simulated day with a burst every few
+minutes."""
 ACCOUNTS_MAX = 5
 """Accounts that an alert names at most."""
 
@@ -32,6 +36,8 @@ class Incident:
     """A stretch of evidence that belongs together, from its first finding to its resolution."""
 
     fingerprint: str
+    incident_id: str
+    """Its own, from the first publication to the last."""
     sequence: int
     """The number of this publication among all incidents with the fingerprint, from 1."""
     status: Status
@@ -51,8 +57,17 @@ class Incident:
         return self.finding.symbols
 
 
+@dataclass(slots=True)
+class LastPublication:
+    """The last publication under a fingerprint."""
+
+    incident_id: str
+    sequence: int
+    window: int
+
+
 def fingerprint(finding: Finding) -> str:
-    """The name of a lifecycle: the same, in every run, for the same first evidence.
+    """What a lifecycle is about: the same, in every run, for the same first evidence.
 
     It names detector, symbol, stream and topic partition; joint evidence names no stream. The
     partition is part of it because offsets belong to one: where a venue's keys spread a symbol over
@@ -63,6 +78,11 @@ def fingerprint(finding: Finding) -> str:
     if finding.stream == STREAM_OUT:
         parts.append(str(finding.facts["stream"]))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def incident_id(fingerprint: str, window: int) -> str:
+    """The id of the incident that began with this evidence in the window of index `window`."""
+    return hashlib.sha256(f"{fingerprint}\n{window}".encode()).hexdigest()[:12]
 
 
 def _sort_key(finding: Finding) -> tuple[int, str, str, str, int]:
@@ -86,7 +106,7 @@ class Incidents:
         self._quiet = quiet_windows
         self._together = together_windows
         self._open: dict[str, Incident] = {}
-        self._sequence: dict[str, int] = {}
+        self._last: dict[str, LastPublication] = {}
 
     def advance(self, findings: list[Finding], until: int) -> list[Incident]:
         """The publications of the windows before `until`.
@@ -126,12 +146,20 @@ class Incidents:
         name = self._find_incident(finding)
         if name is None:
             name, window = fingerprint(finding), finding.window
-            self._open[name] = Incident(name, 0, "firing", window, finding, {}, window, window)
+            own = self._reopened_id(name, window) or incident_id(name, window)
+            self._open[name] = Incident(name, own, 0, "firing", window, finding, {}, window, window)
             return name
         incident = self._open[name]
         incident.finding = merge_findings(incident.finding, finding)
         incident.last_window = incident.window = finding.window
         return name
+
+    def _reopened_id(self, name: str, window: int) -> str | None:
+        """The id of the incident that evidence of this fingerprint reopens, if it does."""
+        last = self._last.get(name)
+        if last is None or window > last.window + REOPENED_WITHIN * self._quiet:
+            return None
+        return last.incident_id
 
     def _find_incident(self, finding: Finding) -> str | None:
         """The open incident of one of its symbols, else the oldest that began together with it."""
@@ -172,19 +200,22 @@ class Incidents:
     def _publish(self, incident: Incident, status: Status) -> Incident:
         """Number a publication; returns a copy of the incident as it is now."""
         incident.status = status
-        incident.sequence = self._sequence.get(incident.fingerprint, 0) + 1
-        self._sequence[incident.fingerprint] = incident.sequence
+        last = self._last.get(incident.fingerprint)
+        incident.sequence = 1 if last is None else last.sequence + 1
+        self._last[incident.fingerprint] = LastPublication(
+            incident.incident_id, incident.sequence, incident.window
+        )
         incident.published = {part.key: part.excess for part in incident.finding.all_parts}
         return dataclasses.replace(incident)
 
     def snapshot(self) -> dict[str, Any]:
-        """The open incidents, and the number of the last publication by fingerprint."""
-        return {"open": to_state([*self._open.values()]), "sequence": dict(self._sequence)}
+        """The open incidents, and the last publication by fingerprint."""
+        return {"open": to_state([*self._open.values()]), "last": to_state(self._last)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a snapshot."""
         self._open = {i.fingerprint: i for i in from_state(list[Incident], state["open"])}
-        self._sequence = dict(state["sequence"])
+        self._last = from_state(dict[str, LastPublication], state["last"])
 
 
 def _has_grown(incident: Incident) -> bool:

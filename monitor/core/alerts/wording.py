@@ -26,6 +26,8 @@ MANY_MARKETS = 3
 
 RATIO_MAX = 1000.0
 """A larger ratio only says that next to nothing was expected, so no sentence gives it."""
+NEAR_USUAL = 0.05
+"""So near to 1 a ratio says nothing of what is out of the ordinary."""
 FRACTIONS = {
     2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 6: "a sixth", 7: "a seventh",
     8: "an eighth", 9: "a ninth", 10: "a tenth",
@@ -109,13 +111,13 @@ class Wording:
             return f"{noun} {verb} drifted {way} {place}", f"{observed} {unit} against {expected}"
         if spec.is_additive:
             numbers = _rates(f, seconds, unit if spec.form == "amount" else "")
-            return f"{noun}{ratio_phrase(f.ratio)} {place}", f"{numbers} expected"
+            return f"{noun}{_size_phrase(f)} {place}", f"{numbers} expected"
         if spec.form == "share":
             observed, expected = (fmt.format_number(100 * n) for n in (f.observed, f.expected))
             return f"{noun} at {observed} % {place}", f"{expected} % expected"
         if spec.form == "signed":
             return f"{noun} at {observed} {place}", f"{expected} expected, {unit}"
-        return f"{noun}{ratio_phrase(f.ratio)} {place}", f"{observed} against {expected} {unit}"
+        return f"{noun}{_size_phrase(f)} {place}", f"{observed} against {expected} {unit}"
 
     def _account_burst(self, f: Finding) -> tuple[str, str]:
         """As `_change`, for a few accounts beside their own habits."""
@@ -358,6 +360,13 @@ def ratio_phrase(ratio: float | None) -> str:
     if nearest in FRACTIONS and abs(ratio * nearest - 1.0) < 0.1:
         return f" at {FRACTIONS[nearest]} of usual"
     return f" at {fmt.format_number(100 * ratio)} % of usual"
+
+
+def _size_phrase(f: Finding) -> str:
+    """As `ratio_phrase`; a detector may find a number odd that is near the usual one."""
+    if f.ratio is not None and abs(f.ratio - 1.0) < NEAR_USUAL:
+        return " out of the ordinary"
+    return ratio_phrase(f.ratio)
 
 
 def change_phrase(part: FindingPart) -> str:

@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter
 
 from monitor.core.contract.feature_catalogue import Layer
 
-Ns = Annotated[int, Field(description="ns since 1970-01-01 UTC", ge=0)]
+Ns = Annotated[int, Field(description="ns since 1970-01-01 UTC", ge=0, lt=2**63)]
 Fraction = Annotated[float, Field(description="a fraction between 0 and 1", ge=0, le=1)]
 Quote = Annotated[float, Field(description="quote currency", ge=0)]
 Percent = Annotated[float, Field(description="percent of the mark", ge=0)]
@@ -107,15 +107,19 @@ class Versions:
 
     engine: str
     config: Annotated[str, Field(description="fingerprint of the settings")]
+    alerts_per_day: Annotated[float, Field(description="the budget of false alerts a day", gt=0)]
     detectors: Annotated[dict[str, str], Field(description="detector by stream")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A publication of an alert: its lifecycle has one fingerprint. No wall-clock time in it."""
+    """One publication of an incident. No wall-clock time in it."""
 
     id: Annotated[str, Field(description="fingerprint and sequence: equal in every run")]
-    fingerprint: str
+    incident: Annotated[
+        str, Field(description="stays while the incident fires, grows, is resolved and reopened")
+    ]
+    fingerprint: Annotated[str, Field(description="what it is about: incidents alike share it")]
     status: Status
     severity: Severity
     layer: Layer
@@ -124,7 +128,7 @@ class Alert:
     ts: Annotated[Ns, Field(description="event time of the decision, ns")]
     since: Annotated[Ns, Field(description="when the change began, ns")]
     summary: str
-    evidence: tuple[AlertEvidence, ...]
+    evidence: Annotated[tuple[AlertEvidence, ...], Field(min_length=1)]
     accounts: tuple[Carrier, ...]
     zones: tuple[AlertZone, ...]
     at_stake: Annotated[Stake | None, Field(description="once there are bands")] = None

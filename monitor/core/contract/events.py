@@ -23,6 +23,14 @@ from pydantic_core import PydanticCustomError
 
 from monitor.core.contract import fixed_point, stepped
 from monitor.core.contract.fixed_point import SCALE, NumberText
+from monitor.core.contract.json_forms import (
+    MONEY_GRID,
+    PRICE_GRID,
+    QUANTITY_GRID,
+    RATE_GRID,
+    number_schema,
+    text_schema,
+)
 
 VERSION = 2
 """Version of the contract. It rises when older recorded days can no longer be read."""
@@ -37,15 +45,6 @@ NOTIONAL_MAX = 10**12
 """A record of more notional (price × quantity, quote currency) is refused: sums stay in 64 bits."""
 LEVELS_MAX = 50
 TEXT_MAX = 128
-
-
-_PRICES, _QUANTITIES = "18 (from 1 on 8, from 1e10 on 2)", "8 (from 1e10 on 2)"
-
-
-def _number_schema(unit: str, places: int | str) -> pydantic.WithJsonSchema:
-    text = {"type": "string", "pattern": f"^{fixed_point.NUMBER_PATTERN.pattern}$"}
-    meaning = f"{unit}, read from its text to {places} decimal places"
-    return pydantic.WithJsonSchema({"anyOf": [{"type": "number"}, text], "description": meaning})
 
 
 def _read_integer(value: Any) -> int:
@@ -96,25 +95,42 @@ _AS_TEXT = pydantic.PlainSerializer(stepped.format_code, when_used="json")
 _PRICE = BeforeValidator(_read_price), _AS_TEXT
 _QUANTITY = BeforeValidator(_read_quantity), _AS_TEXT
 
-Price = Annotated[int, *_PRICE, Field(gt=0), _number_schema("quote currency a unit, > 0", _PRICES)]
-Quantity = Annotated[int, *_QUANTITY, Field(gt=0), _number_schema("base units, > 0", _QUANTITIES)]
+Price = Annotated[
+    int,
+    *_PRICE,
+    Field(gt=0),
+    number_schema("quote currency a unit, > 0", PRICE_GRID, "positive"),
+]
+Quantity = Annotated[
+    int, *_QUANTITY, Field(gt=0), number_schema("base units, > 0", QUANTITY_GRID, "positive")
+]
 QuantityOrZero = Annotated[
-    int, *_QUANTITY, Field(ge=0), _number_schema("base units, >= 0", _QUANTITIES)
+    int, *_QUANTITY, Field(ge=0), number_schema("base units, >= 0", QUANTITY_GRID, "not negative")
 ]
 SignedQuantity = Annotated[
-    int, *_QUANTITY, _number_schema("base units, long > 0, short < 0", _QUANTITIES)
+    int, *_QUANTITY, number_schema("base units, long > 0, short < 0", QUANTITY_GRID)
 ]
-Rate = Annotated[int, *_E8, _number_schema("a fraction (0.0001 = 1 bp)", 8)]
-Share = Annotated[int, *_E8, Field(ge=0, le=SCALE), _number_schema("a fraction between 0 and 1", 8)]
-Multiple = Annotated[int, *_E8, Field(gt=0), _number_schema("times, > 0", 8)]
-Notional = Annotated[int, *_E6, Field(ge=0), _number_schema("quote currency, >= 0", 6)]
-Money = Annotated[int, *_E6, _number_schema("quote currency, signed", 6)]
-_Integer = Annotated[int, BeforeValidator(_read_integer)]
+Rate = Annotated[int, *_E8, number_schema("a fraction (0.0001 = 1 bp)", RATE_GRID)]
+Share = Annotated[
+    int,
+    *_E8,
+    Field(ge=0, le=SCALE),
+    number_schema("a fraction between 0 and 1", RATE_GRID, "share"),
+]
+Multiple = Annotated[int, *_E8, Field(gt=0), number_schema("times, > 0", RATE_GRID, "positive")]
+Notional = Annotated[
+    int, *_E6, Field(ge=0), number_schema("quote currency, >= 0", MONEY_GRID, "not negative")
+]
+Money = Annotated[int, *_E6, number_schema("quote currency, signed", MONEY_GRID)]
+# A bound stands before what reads the text, or pydantic writes it under a name of its own ("ge")
+# that validators of JSON Schema ignore.
 Time = Annotated[
-    _Integer, Field(ge=TS_MIN, lt=TS_MAX, description="event time, ns since 1970-01-01 UTC")
+    int,
+    Field(ge=TS_MIN, lt=TS_MAX, description="event time, ns since 1970-01-01 UTC"),
+    BeforeValidator(_read_integer),
 ]
-Count = Annotated[_Integer, Field(ge=0, le=fixed_point.INT64_MAX)]
-Flag = Annotated[bool, BeforeValidator(_reject_number), Field(strict=True)]
+Count = Annotated[int, Field(ge=0, le=fixed_point.INT64_MAX), BeforeValidator(_read_integer)]
+Flag = Annotated[bool, Field(strict=True), BeforeValidator(_reject_number)]
 
 # No white space, no control, format (bidi), private or unassigned character, no surrogate.
 _TEXT = r"^[^\s\p{C}]+$"
@@ -131,6 +147,7 @@ _Text = Annotated[
     BeforeValidator(_reject_number),
     pydantic.StringConstraints(strict=True, min_length=1, max_length=TEXT_MAX, pattern=_TEXT),
     pydantic.AfterValidator(_check_printable),
+    text_schema(TEXT_MAX),
 ]
 Symbol = Annotated[_Text, Field(description="the market, in the venue's own name")]
 Account = Annotated[_Text, Field(description="the account (with its sub-account), never a label")]

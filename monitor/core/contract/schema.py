@@ -14,6 +14,18 @@ from monitor.core.contract import events
 from monitor.core.contract.outputs import OUTPUT_MODELS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+UNSAID_RULES = (
+    "a record is at most 1 MiB of UTF-8, nested at most 32 deep, and no key stands twice",
+    "integers have no decimal point and no exponent",
+    "a number's own text has at most 64 characters and an exponent of at most four digits",
+    "decimal text has the bounds in size of a JSON number, also after it is rounded",
+    "price × quantity is at most 1e12",
+    "a book is best first, bids falling and asks rising, levels of one price at most 1e16 together",
+    "text has no unpaired surrogates, no hidden characters beyond 16 bits, none that Unicode has "
+    "not assigned, and does not end with a line's end (which `$` lets pass in Python)",
+    "a number out of range that its record may lack is left out and counted, and the record stays",
+)
+"""What JSON Schema cannot say about a record."""
 _SCHEMAS = "#/components/schemas/{model}"
 _CHUNK_DESCRIPTION = (
     "A part of a value in msgpack, compressed with zstd; the header `brinkwatch-chunk` tells which "
@@ -60,26 +72,29 @@ def _definitions(types: list[Any], template: str) -> dict[str, Any]:
 
 
 def _input_definitions(template: str) -> dict[str, Any]:
-    """The schemas of the inputs; `kind` is required, as the validation of records requires it."""
+    """The schemas of the inputs; `kind` is required, as the validation of records requires it.
+
+    What tells them apart stands first: a validator that tries them all is soon done with each.
+    """
     types = [model for models in _models_by_kind().values() for model in models]
     definitions = _definitions(types, template)
     for schema in definitions.values():
-        if "kind" in schema["properties"]:
+        fields = schema["properties"]
+        if "kind" in fields:
             schema["required"] = ["kind", *schema["required"]]
-            schema["properties"]["kind"].pop("default")
+            fields["kind"].pop("default")
+            first = {name: fields[name] for name in ("kind", "about") if name in fields}
+            schema["properties"] = first | fields
     return definitions
 
 
 def json_schema() -> dict[str, Any]:
-    """One record of any kind, as JSON Schema.
-
-    It describes the form of a record. Duplicate keys, the order of a book's levels, and the bounds
-    of decimals and of price × quantity are checked by the validation alone.
-    """
+    """One record of any kind, as JSON Schema, with what no schema can say as its description."""
     names = [m.__name__ for kind in events.KINDS for m in _models_by_kind()[kind]]
     return {
         "$schema": DIALECT,
         "title": f"A record of the brinkwatch contract, version {events.VERSION}",
+        "description": f"Checked beyond this schema: {'; '.join(UNSAID_RULES)}.",
         "oneOf": [{"$ref": f"#/$defs/{name}"} for name in names],
         "$defs": _input_definitions("#/$defs/{model}"),
     }

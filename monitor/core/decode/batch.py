@@ -68,7 +68,8 @@ def _unwrap(annotation: Any) -> tuple[Any, list[Any]]:
             return annotation, metadata
 
 
-def _column(name: str, model: type[BaseModel]) -> Column:
+def derive_column(name: str, model: type[BaseModel]) -> Column:
+    """How a field of a model stands in a batch."""
     info = model.model_fields[name]
     bare, metadata = _unwrap(info.annotation)
     metadata += info.metadata
@@ -99,10 +100,10 @@ def _column(name: str, model: type[BaseModel]) -> Column:
 def _columns(kind: str) -> tuple[Column, ...]:
     if kind == "reference":
         # Rules are rare and of many shapes: the engine parses them from their JSON.
-        times = (_column(name, events.MarketReference) for name in ("ts", "seq"))
+        times = (derive_column(name, events.MarketReference) for name in ("ts", "seq"))
         return *times, Column("symbol", "text", False), Column("payload", "json", True)
     model = events.KINDS[kind]
-    return tuple(_column(name, model) for name in model.model_fields if name != "kind")
+    return tuple(derive_column(name, model) for name in model.model_fields if name != "kind")
 
 
 COLUMNS: dict[str, tuple[Column, ...]] = {kind: _columns(kind) for kind in events.KINDS}

@@ -47,6 +47,20 @@ class StreamOut(NamedTuple):
     why: str
 
 
+@dataclass(slots=True)
+class StreamProgress:
+    """How far one stream (its index in the settings) has come, counted in symbols."""
+
+    stream: int
+    symbols: int
+    """Those in which it has begun."""
+    judging: int
+    out: int
+    """Those in which it was taken out. The rest learns."""
+    windows_left: int
+    """Until the last of them judges; 0 where none learns."""
+
+
 class WindowScores(NamedTuple):
     """A group's scores of one window: of every symbol and stream with numbers in it."""
 
@@ -197,6 +211,20 @@ class DetectorGroup:
         ready = self._calibrators.ready[rows] & ~self._is_out[rows]
         return int(np.count_nonzero(ready & ~np.isnan(self._window.scores)))
 
+    def progress(self) -> list[StreamProgress]:
+        """How far each of its streams has come."""
+        progress = []
+        for k, stream in enumerate(self._streams.tolist()):
+            rows = self._row[:, k]
+            rows = rows[rows >= 0]
+            inside = rows[~self._is_out[rows]]
+            left = self._bank.windows_left(inside) + self._calibrators.windows_left(inside)
+            judging = int(np.count_nonzero(left == 0))
+            out = len(rows) - len(inside)
+            most = int(left.max(initial=0))
+            progress.append(StreamProgress(stream, len(rows), judging, out, most))
+        return progress
+
     def abstentions(self, symbol: int) -> list[tuple[int, str]]:
         """The streams (indices in the settings) that could not judge a symbol, and why.
 
@@ -333,6 +361,11 @@ class DetectorGroups(Stateful):
     def drain_out(self) -> list[StreamOut]:
         """The streams that were taken out since this was asked last, by symbol and stream."""
         return sorted(one for group in self._groups for one in group.drain_out())
+
+    def progress(self) -> list[StreamProgress]:
+        """How far each stream has come, in the order of the settings."""
+        every = [one for group in self._groups for one in group.progress()]
+        return sorted(every, key=lambda one: one.stream)
 
     def abstentions(self, symbol: int) -> list[tuple[int, str]]:
         """As of `DetectorGroup`, of all streams."""

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from detectors.arrays.runs import equal_runs
 from detectors.arrays.state import Stateful
 from monitor.core.contract.feature_catalogue import FEATURES
-from monitor.core.detection.detector_group import DetectorFactory, DetectorGroups, RareScore
+from monitor.core.detection.detector_group import (
+    DetectorFactory,
+    DetectorGroups,
+    RareScore,
+    StreamProgress,
+)
 from monitor.core.detection.judge import ClosedSpan
 from monitor.core.detection.streams_out import stream_out_finding
 from monitor.core.features.compute import FEATURE_COLUMN
@@ -56,26 +61,34 @@ class SingleStreams(Stateful):
                 findings.append(stream_out_finding(window, self._partition, *what))
         return findings
 
+    def progress(self) -> list[StreamProgress]:
+        """How far each stream of a shard has come."""
+        return self._groups.progress()
+
     def _finding(self, window: int, symbol: int, name: str, rare: RareScore) -> Finding:
         streams = self._settings.streams
         stream, evidence = streams[rare.stream], rare.evidence
         since = self._rests.begin_of(window, evidence.windows)
-        feature = FEATURES[stream.feature]
-        accounts, scale = [], 1.0
-        if feature.account_count:
-            # Shares are of the stream's own number where it is the count of the accounts' records.
-            total = evidence.observed if feature.account_count == stream.feature else None
-            count = feature.account_count
-            accounts = self._history.account_shares(symbol, since, window, count, total)
+        # The number behind the evidence: of a ratio that of the stream, else an input's own.
+        name_of = stream.feature if evidence.trials else stream.input_features[evidence.feature]
+        feature = FEATURES[name_of]
+        scale = 1.0
         if evidence.trials:  # a ratio: as a share of its trials
             scale = 1.0 / evidence.trials
         elif evidence.unit == "value" and feature.is_additive:
             scale = float(evidence.windows)  # the mean of a window: as a sum over all of them
-        where = window, since, self._partition, name
-        numbers = evidence.observed * scale, evidence.expected * scale, rare.p
+        observed, expected = evidence.observed * scale, evidence.expected * scale
+        accounts = []
+        if feature.account_count:
+            # Shares are of the stream's own number where it is the count of the accounts' records.
+            total = observed if feature.account_count == name_of else None
+            count = feature.account_count
+            accounts = self._history.account_shares(symbol, since, window, count, total)
         abstentions = self._groups.abstentions(rare.symbol)
+        labels = self._settings.stream_labels
         return Finding(
-            *where, stream.feature, stream.detector, *numbers, accounts,
+            window, since, self._partition, name, name_of, stream.detector, observed, expected,
+            rare.p, accounts,
             records=self._history.record_ranges(symbol, since, window, feature.records),
-            abstained=[(streams[i].feature, why) for i, why in abstentions],
+            abstained=[(labels[i], why) for i, why in abstentions],
         )  # fmt: skip

@@ -45,6 +45,7 @@ from monitor.core.venue.market_doubts import MarketDoubts
 from monitor.core.venue.silent_markets import TOGETHER_S, SilentMarkets
 from monitor.core.venue.state import VenueState
 from monitor.core.venue.streams import VenueMoment, VenueStreams
+from monitor.core.watch_state import ProgressSpan
 
 STAGE_KINDS = ("collateral", "reference")
 """Kinds of records that are read here and in no shard."""
@@ -160,14 +161,14 @@ class VenueStage(Stateful):
         self._alert_builder = AlertBuilder(settings)
         self.venue_state = VenueState(settings)
         self.band_maker = BandMaker(self.venue_state.ledger)
-        streams = VenueStreams(settings, factories)
+        self._streams = VenueStreams(settings, factories)
         self._repeated = RepeatedRecords(sources, self._window_ns)
         every = self._admission.clocks
         clocks = [{kind: every[kind, p] for kind in STAGE_KINDS} for p in range(partitions)]
         self._feed_times = [FeedTimes(clocks[p], p, self._window_ns) for p in range(partitions)]
         log_changes = (LogChanges(clocks[p], p, self._window_ns) for p in range(partitions))
         self._judges: tuple[Judge[VenueMoment], ...] = (
-            self._cross_market, streams, *self._feed_times, self._repeated, *log_changes,
+            self._cross_market, self._streams, *self._feed_times, self._repeated, *log_changes,
         )  # fmt: skip
         self._has_ended = False
         self._stakes = StakeHistory()
@@ -278,6 +279,12 @@ class VenueStage(Stateful):
             stakes = {m.symbol: m.at_stake() for m in bands.markets} if bands else {}
             self._stakes.add(end, stakes)
         return every
+
+    @property
+    def progress(self) -> ProgressSpan:
+        """How far the streams of the venue have come."""
+        interval_ns = self._settings.accounts.bands_interval_ns
+        return ProgressSpan(self._streams.progress(), self.passed_ns, interval_ns)
 
     @property
     def windows(self) -> int:

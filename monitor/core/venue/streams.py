@@ -22,7 +22,12 @@ from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.accounts.ledger_kernels import ACCOUNT
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.contract.feature_catalogue import FEATURES
-from monitor.core.detection.detector_group import DetectorFactory, DetectorGroups, RareScore
+from monitor.core.detection.detector_group import (
+    DetectorFactory,
+    DetectorGroups,
+    RareScore,
+    StreamProgress,
+)
 from monitor.core.detection.judge import PassedTime
 from monitor.core.detection.streams_out import stream_out_finding
 from monitor.core.finding import Finding, OffsetRange
@@ -113,6 +118,10 @@ class VenueStreams(Stateful):
         self._attribution.forget(bands.ts)
         return findings
 
+    def progress(self) -> list[StreamProgress]:
+        """How far each stream of the venue has come."""
+        return self._groups.progress()
+
     def _grow(self, venue: VenueState) -> None:
         """Have a row for every symbol of the ledger."""
         symbols = venue.ledger.symbols
@@ -160,11 +169,14 @@ class VenueStreams(Stateful):
         `book`: the market's last one.
         """
         setting, evidence = self._settings.streams[rare.stream], rare.evidence
-        stream = VENUE_COLUMN[setting.feature]
+        feature = setting.input_features[evidence.feature]
+        stream = VENUE_COLUMN[feature]
         window_ns = self._settings.time.window_ns
         begin = end - evidence.windows * self._interval_ns
-        is_amount = FEATURES[setting.feature].form == "amount"
+        is_amount = FEATURES[feature].form == "amount"
         scale = float(self._unit[self._row[symbol], stream]) if is_amount else 1.0
+        if is_amount and evidence.unit == "value":
+            scale *= evidence.windows  # the mean of an interval: as a sum over all of them
         accounts, records = self._attribution.shares_since(begin, symbol, stream)
         partition = 0 if book is None else int(book[market_rows.PARTITION])
         if book is not None and not is_amount:
@@ -175,7 +187,7 @@ class VenueStreams(Stateful):
             since=begin // window_ns,
             partition=partition,
             symbol=symbol,
-            stream=setting.feature,
+            stream=feature,
             detector=setting.detector,
             observed=evidence.observed * scale,
             expected=evidence.expected * scale,

@@ -24,6 +24,8 @@ from aiokafka.protocol.types import (
 )
 
 NO_TAGS: dict[int, bytes] = {}
+OPERATIONS = {"read": 3, "write": 4, "describe": 8}
+"""Kafka's codes of what an ACL allows; each is a bit of the broker's answer."""
 
 
 class _Uuid(AbstractType[bytes]):  # type: ignore[misc]
@@ -70,12 +72,13 @@ class _MetadataRequestV12(RequestStruct):  # type: ignore[misc]
 class _TopicIdsRequest(Request[_MetadataRequestV12]):  # type: ignore[misc]
     API_KEY = 3
 
-    def __init__(self, topics: Collection[str]) -> None:
+    def __init__(self, topics: Collection[str], with_operations: bool = False) -> None:
         # A zero id: the broker finds the topic by its name.
         self._topics = [(bytes(16), name, NO_TAGS) for name in topics]
+        self._with_operations = with_operations
 
     def build(self, request_struct_class: type[_MetadataRequestV12]) -> _MetadataRequestV12:
-        return request_struct_class(self._topics, False, False, NO_TAGS)
+        return request_struct_class(self._topics, False, self._with_operations, NO_TAGS)
 
 
 async def topic_ids(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, str]:
@@ -89,4 +92,22 @@ async def topic_ids(client: AIOKafkaClient, topics: Collection[str]) -> dict[str
         name: str(uuid.UUID(bytes=topic_id))
         for error, name, topic_id, *_ in reply.topics
         if not error and any(topic_id)
+    }
+
+
+async def topic_operations(
+    client: AIOKafkaClient, topics: Collection[str]
+) -> dict[str, frozenset[str]]:
+    """What the broker allows this client to do with each of these topics that it may see, among
+    `OPERATIONS`; empty for a Kafka that does not say."""
+    try:
+        reply = await client.send(
+            client.get_random_node(), _TopicIdsRequest(topics, with_operations=True)
+        )
+    except (NotImplementedError, IncompatibleBrokerVersion):
+        return {}
+    return {
+        name: frozenset(word for word, bit in OPERATIONS.items() if operations >> bit & 1)
+        for error, name, *_, operations, _ in reply.topics
+        if not error
     }

@@ -65,7 +65,7 @@ def joint_finding(**changes: Any) -> Finding:
 def incident(status: Status = "firing", **changes: Any) -> Incident:
     """The first publication of a finding."""
     one = finding(**changes)
-    return Incident("f00d", 1, status, one.window, one, last_window=one.window)
+    return Incident("f00d", "cafe", 1, status, one.window, one, last_window=one.window)
 
 
 def alert(status: Status = "firing", **changes: Any) -> Alert:

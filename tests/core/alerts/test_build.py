@@ -14,7 +14,8 @@ from tests.core.alerts.findings import START, alert, alerts_of, incident, joint_
 
 def test_alert_of_one_stream_holds_all_fields_of_the_contract() -> None:
     record = plain(alert())
-    assert record["id"] == "f00d-1"
+    assert (record["id"], record["incident"]) == ("f00d-1", "cafe")
+    assert record["versions"]["alerts_per_day"] == 10
     assert record["ts"] == (START + 12) * 1_000_000_000
     assert record["since"] == START * 1_000_000_000
     assert record["layer"] == "execution"
@@ -103,3 +104,25 @@ def test_much_at_stake_raises_the_severity_by_one(level: Severity, higher: Sever
         built = AlertBuilder(EngineSettings()).build(incident(observed=observed), stake)
         assert built.severity == expected
         assert (built.at_stake, built.zones) == (stake.at_stake, (zone,))
+
+
+def test_a_level_that_moves_to_the_harmless_side_is_not_called_by_the_harm() -> None:
+    depth = {"stream": "depth_25bps_least", "detector": "HalfSpaceTrees", "expected": 100.0}
+    assert alert(**depth, observed=20.0).kind == "thin_book"
+    assert alert(**depth, observed=500.0).kind == "HalfSpaceTrees"
+    spread = {"stream": "spread_bps", "detector": "GaussianScorer", "expected": 1.0}
+    assert alert(**spread, observed=5.0).kind == "wide_spread"
+    assert alert(**spread, observed=0.2).kind == "GaussianScorer"
+
+
+def test_an_alert_names_both_detectors_of_one_feature() -> None:
+    streams = (
+        StreamSettings(feature="spread_bps", detector="level"),
+        StreamSettings(feature="spread_bps", detector="anomaly.GaussianScorer"),
+    )
+    (one,) = Incidents(30).advance([joint_finding()], START + 12)
+    built = AlertBuilder(EngineSettings(streams=streams)).build(one)
+    assert built.versions.detectors == {
+        "spread_bps by level": "level",
+        "spread_bps by anomaly.GaussianScorer": "anomaly.GaussianScorer",
+    }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.core import snapshot
-from monitor.core.alerts.incidents import Incidents
+from monitor.core.alerts.incidents import REOPENED_WITHIN, Incidents
 from monitor.core.finding import Finding
 from tests.core.alerts.findings import START, alerts_of, finding, joint_finding
 
@@ -84,6 +86,63 @@ def test_incidents_continue_from_a_snapshot() -> None:
     assert restored.advance(more, START + 99) == whole.advance(more, START + 99)
     state = snapshot.to_state(joint_finding())
     assert snapshot.from_state(Finding, state) == joint_finding()
+
+
+def test_the_same_evidence_reopens_an_incident_soon_after_and_is_another_one_later() -> None:
+    incidents = Incidents(quiet_windows=30)
+
+    def fire(window: int) -> str:
+        (fired,) = incidents.advance([finding(window=window, since=window)], window + 1)
+        (over,) = incidents.advance([], window + 99)
+        assert (fired.status, over.status) == ("firing", "resolved")
+        assert fired.incident_id == over.incident_id
+        return over.incident_id
+
+    first = fire(START)
+    resolved = START + 30
+    assert fire(resolved + REOPENED_WITHIN * 30) == first
+    resolved += REOPENED_WITHIN * 30 + 30
+    assert fire(resolved + REOPENED_WITHIN * 30 + 1) != first
+
+
+@st.composite
+def evidence(draw: st.DrawFn) -> list[Finding]:
+    """Findings of a few streams in two markets, some of them conditions that begin and end."""
+    every = []
+    for _ in range(draw(st.integers(1, 25))):
+        window = draw(st.integers(0, 600))
+        symbol, stream = draw(st.sampled_from(["A", "B", ""])), draw(st.sampled_from("xy"))
+        is_end = draw(st.sampled_from([None, None, False, True]))
+        detector = "burst" if is_end is None else "rule"
+        names = {"symbol": symbol, "stream": stream, "detector": detector}
+        every.append(finding(window=window, since=window, is_end=is_end, **names))
+    return every
+
+
+@given(evidence(), st.lists(st.integers(1, 700), max_size=8))
+def test_ids_are_unique_and_independent_of_slices(every: list[Finding], cuts: list[int]) -> None:
+    whole = Incidents(30).advance(every, 700)
+    sliced, incidents, low = [], Incidents(30), 0
+    for high in [*sorted(cuts), 700]:
+        sliced += incidents.advance([f for f in every if low <= f.window < high], high)
+        kept = snapshot.unpack(snapshot.pack(incidents.snapshot(), ""), "")
+        incidents, low = Incidents(30), high
+        incidents.restore(kept)
+    assert [(i.incident_id, i.sequence, i.status, i.window) for i in sliced] == [
+        (i.incident_id, i.sequence, i.status, i.window) for i in whole
+    ]
+    fingerprints: dict[str, str] = {}
+    ended: dict[str, int] = {}
+    open_now: set[str] = set()
+    for one in sorted(whole, key=lambda i: (i.window, i.sequence)):
+        assert fingerprints.setdefault(one.incident_id, one.fingerprint) == one.fingerprint
+        if one.status == "firing":
+            assert one.incident_id not in open_now
+            assert one.window <= ended.get(one.incident_id, one.window) + REOPENED_WITHIN * 30
+            open_now.add(one.incident_id)
+        if one.status == "resolved":
+            open_now.remove(one.incident_id)
+            ended[one.incident_id] = one.window
 
 
 def test_what_begins_and_ends_within_a_window_is_published_as_both_and_does_not_stay_open() -> None:

@@ -139,4 +139,12 @@ def test_resolved_sentence_of_several_streams_ends_the_same_way() -> None:
 
 def test_joint_evidence_of_one_stream_reads_as_that_stream() -> None:
     one = joint_finding(parts=[])
-    assert "together" not in render(Incident("f", 1, "firing", one.window, one, {}, one.window))
+    alone = Incident("f", "i", 1, "firing", one.window, one, {}, one.window)
+    assert "together" not in render(alone)
+
+
+def test_a_number_near_the_usual_one_is_called_out_of_the_ordinary() -> None:
+    near = {"stream": "spread_bps", "detector": "HalfSpaceTrees", "observed": 1.02, "expected": 1.0}
+    assert sentence(**near).startswith(
+        "Spread out of the ordinary for 12 s on SOL-PERP (1.02 against 1 bps of the mid, once in "
+    )

@@ -13,6 +13,7 @@ from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
 from monitor.core.detection.log_changes import LogChanges
 from monitor.core.detection.market_quality import MarketQuality
+from monitor.core.detection.market_silences import MarketSilences
 from monitor.core.detection.repeated_records import RepeatedRecords
 from monitor.core.detection.single_streams import SingleStreams
 from monitor.core.finding import Finding
@@ -51,7 +52,7 @@ class Silent:
 def test_the_judges_of_shard_and_stage() -> None:
     shard, stage = Shard(0, 1, SETTINGS, FACTORIES), VenueStage(SETTINGS, FACTORIES, 1)
     kinds = [type(judge) for judge in shard._judges]
-    assert kinds == [SingleStreams, JointEvidence, AccountBursts, MarketQuality]
+    assert kinds == [SingleStreams, JointEvidence, AccountBursts, MarketQuality, MarketSilences]
     log_judges = [type(judge) for judge in shard._log_judges]
     assert log_judges == [FeedTimes, RepeatedRecords, LogChanges]
     kinds = [type(judge) for judge in stage._judges]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,7 +64,7 @@ def test_any_cuts_between_windows_and_any_snapshot_give_the_same_findings(seed: 
     starts = np.flatnonzero(np.diff(rows[0], prepend=-1))
     cuts = [0, *sorted(rng.choice(starts[1:], 40, replace=False).tolist()), len(rows[0])]
     silences, parts = MarketSilences(EngineSettings(), 0), []
-    for low, high in itertools.pairwise(cuts):
+    for low, high in pairwise(cuts):
         parts += judge(silences, rows, low, high)
         state = silences.snapshot()
         silences = MarketSilences(EngineSettings(), 0)

@@ -49,9 +49,11 @@ def test_other_scores_have_no_p_value_before_six_hours_and_say_so() -> None:
     scores = np.random.default_rng(1).normal(size=READY_BLOCKS * BLOCK_WINDOWS).tolist()
     calibrator = trained(False, scores[:-1])
     assert calibrator.p_value(100.0) == 1.0
-    assert calibrator.why == "calibrating: the scores of the first 6 h tell what is rare"
+    assert calibrator.why == "calibrating: 5.9 of the first 6 h of its scores seen"
+    assert calibrator.windows_left == 1
     calibrator.learn(scores[-1])
     assert calibrator.why is None
+    assert calibrator.windows_left == 0
     assert calibrator.p_value(100.0) < 1e-4
 
 

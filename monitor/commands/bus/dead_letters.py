@@ -22,11 +22,16 @@ def list_dead_letters(config: Config, console: Console) -> dict[str, Any]:
 
 def resend_dead_letters(config: Config, console: Console) -> dict[str, Any]:
     """Send every dead letter again to where it came from, each once."""
-    sent, foreign = run_async(dead_letters.resend(config))
-    console.say(f"{sent:,} dead letters sent again to where they came from")
-    if foreign:
+    result = run_async(dead_letters.resend(config))
+    console.say(f"{result.sent:,} dead letters sent again to where they came from")
+    if result.of_sources:
         console.say(
-            f"{foreign:,} records of {config.kafka.dlq_topic} were left out: they name no topic "
-            "partition of the venue, so somebody else has written them"
+            f"{result.of_sources:,} came from the topics of sources, which are only read: mend the "
+            "field map; dlq list keeps them"
         )
-    return {"sent": sent, "foreign": foreign}
+    if result.foreign:
+        console.say(
+            f"{result.foreign:,} records of {config.kafka.dlq_topic} were left out: they name no "
+            "topic partition of the venue, so somebody else has written them"
+        )
+    return result._asdict()

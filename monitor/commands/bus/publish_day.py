@@ -2,15 +2,18 @@
 
 The topics have to be empty, so that a record's offset is the one it had in the day: alerts name
 offsets, and lateness goes by them. Control records go first: they must be read before the records
-that they speak of. The records' Kafka timestamps are the time of sending: with the event time as
-their timestamp the broker's retention would delete an old day at once.
+that they speak of. A day of one partition may also be spread over topics of several, by symbol:
+then only the control records of its end are sent, behind the records. The records' Kafka timestamps
+are the time of sending: with the event time as their timestamp the broker's retention would delete
+an old day at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +22,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.contract.events import Control
+from monitor.core.contract.keys import partition_of
 from monitor.core.contract.units import SECOND_NS
+from monitor.core.decode.codec import UNKNOWN
 from monitor.errors import ConfigError
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients, run_async
@@ -69,7 +74,13 @@ def publish_day(config: Config, console: Console, feed: Feed) -> dict[str, int]:
     with console.progress("publishing, records", feed.total) as progress:
         result = run_async(publish(config, feed, progress))
     console.say(f"{result['records']:,} records published")
-    if result["moved"]:
+    if result["partitions"] != feed.partitions:
+        console.say(
+            f"the day has one partition and the topics have {result['partitions']}: its records "
+            "were spread by symbol, so alerts will name other offsets than a replay of the day "
+            "does, and silences within the day are noticed anew; record the topics to replay them"
+        )
+    elif result["moved"]:
         console.say(
             f"{result['moved']:,} of them have another offset than in the day, which has gaps: "
             "alerts will name other offsets, and control records may take effect elsewhere"
@@ -83,20 +94,105 @@ async def publish(config: Config, feed: Feed, progress: Callable[[int], None]) -
     progress: takes the number of records sent so far. Raises `ConfigError` where a topic is not
     empty.
     """
+    if config.sources:
+        raise ConfigError(
+            "publish sends records in the contract's form, and this configuration reads sources in "
+            "a form of their own: publish with one without [source] and kafka.output"
+        )
     clients = Clients(config.kafka)
     names = list(dict.fromkeys([*config.topics.values(), *(topic for topic, _ in feed.parts)]))
-    wanted = topics.venue_topics(config, names, feed.partitions)
-    await topics.create(clients, wanted | topics.sidecar_topics(config, feed.partitions))
-    await _require_empty(clients, feed.parts)
+    partitions = await _choose_partitions(clients, feed, names)
+    wanted = topics.venue_topics(config, names, partitions)
+    await topics.create(clients, wanted | topics.sidecar_topics(config, partitions))
+    spread = None if partitions == feed.partitions else _Spread(feed, partitions)
+    await _require_empty(clients, feed.parts if spread is None else spread.parts)
     producer = await clients.producer(max_batch_size=BATCH_BYTES, linger_ms=5)
-    try:
-        for control in feed.controls:
+
+    async def send_controls(controls: Iterable[Control]) -> None:
+        for control in controls:
             message = control_message(control)
             await message.send(producer, config.kafka.control_topic, control.partition)
         await producer.flush()
-        return await _Sender(producer, feed.speed, progress).run(feed.runs)
+
+    try:
+        sender = _Sender(producer, feed.speed, progress)
+        if spread is None:
+            await send_controls(feed.controls)
+            result = await sender.run(feed.runs)
+        else:
+            result = await sender.run(spread.runs())
+            await send_controls(spread.end_controls())
+        return {**result, "partitions": partitions}
     finally:
         await producer.stop()
+
+
+async def _choose_partitions(clients: Clients, feed: Feed, names: list[str]) -> int:
+    """How many partitions the day is published to: as many as it has, or as there are.
+
+    Raises `ConfigError` where a day of several meets topics of another number.
+    """
+    async with clients.admin() as admin:
+        there = await topics.partition_counts(admin)
+    counts = {name: there[name] for name in names if name in there and name != UNKNOWN}
+    other = {name: number for name, number in counts.items() if number != feed.partitions}
+    if not other:
+        return feed.partitions
+    name, number = next(iter(other.items()))
+    if len(set(counts.values())) == 1 and feed.partitions == 1:
+        return number
+    raise ConfigError(
+        f"the topic {name} has {number} partitions and the day {feed.partitions}: only a day of "
+        "one partition can be spread over topics that are alike; delete the topics and use "
+        "brinkwatch topics create DAY, or name others under [topics] and in the day"
+    )
+
+
+class _Spread:
+    """A day of one partition as one of several: each symbol's records in a partition of its own."""
+
+    def __init__(self, feed: Feed, partitions: int) -> None:
+        self._feed, self._partitions = feed, partitions
+        names = dict.fromkeys(topic for topic, _ in feed.parts)
+        self._next: dict[PartitionKey, int] = {
+            (name, p): 0 for name in names for p in range(1 if name == UNKNOWN else partitions)
+        }
+        """The offset of the next record."""
+
+    @property
+    def parts(self) -> list[PartitionKey]:
+        return list(self._next)
+
+    def runs(self) -> Iterator[MessageRun]:
+        """The messages of the day; each run in as many as it has partitions."""
+        for run in self._feed.runs:
+            number = 1 if run.topic == UNKNOWN else self._partitions
+            rows: dict[int, list[int]] = defaultdict(list)
+            for row, key in enumerate(run.keys):
+                rows[0 if key is None else partition_of(key.decode(), number)].append(row)
+            for partition, mine in rows.items():
+                at = run.topic, partition
+                first = self._next[at]
+                self._next[at] = end = first + len(mine)
+                keys, values = [run.keys[i] for i in mine], [run.values[i] for i in mine]
+                yield _Run(*at, list(range(first, end)), keys, values, run.ts)
+
+    def end_controls(self) -> Iterator[Control]:
+        """The day's end in each topic partition, once all was sent."""
+        ts = max((control.ts for control in self._feed.controls), default=None)
+        for (topic, partition), offset in self._next.items():
+            if ts is not None and topic != UNKNOWN:
+                yield Control(topic=topic, partition=partition, offset=offset, ts=ts)
+
+
+@dataclass(slots=True)
+class _Run:
+    topic: str
+    partition: int
+    offsets: list[int]
+    keys: list[bytes | None]
+    values: list[bytes]
+    ts: int
 
 
 async def _require_empty(clients: Clients, parts: Sequence[PartitionKey]) -> None:

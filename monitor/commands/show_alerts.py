@@ -1,0 +1,149 @@
+"""`brinkwatch show` and `brinkwatch alerts`: one incident whole, and what is firing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from monitor.config import Config
+from monitor.console import Console, printable
+from monitor.core.alerts import formatting as fmt
+from monitor.core.alerts.history import IncidentHistory
+from monitor.core.contract.alert import Alert, alert_json
+from monitor.core.contract.units import SECOND_NS
+from monitor.desk.published_alerts import PublishedAlerts, follow_alerts, read_alerts
+from monitor.desk.verdicts import VerdictFile
+from monitor.kafka.clients import run_async
+
+
+def show_incident(
+    config: Config, reference: str, alerts: Path | None, console: Console
+) -> dict[str, Any]:
+    """All of an incident, as of its latest alert; or as of the alert whose id it is."""
+    published = _read(config, alerts, console)
+    incident, alert = published.find(reference)
+    shown = alert or incident.latest
+    console.say(f"incident {incident.incident}: {incident.severity}, {describe_state(incident)}")
+    console.say(shown.summary)
+    for name, head, rows in _tables(shown):
+        if rows:
+            console.table(name, head, rows)
+    if shown.at_stake is not None:
+        stake = shown.at_stake
+        longs, shorts = fmt.format_number(stake.long), fmt.format_number(stake.short)
+        console.say(
+            f"at stake: {fmt.format_number(stake.forced_notional)} would be forced within "
+            f"{fmt.format_number(stake.within_pct)} % of the mark (longs {longs}, shorts {shorts})"
+        )
+    lives = [[fmt.format_iso(a.ts), a.status, a.severity, a.kind, a.id] for a in incident.alerts]
+    console.table("its alerts", ["UTC", "status", "severity", "kind", "id"], lives)
+    versions = shown.versions
+    console.say(
+        f"made by engine {versions.engine}, settings {versions.config}, at "
+        f"{fmt.format_number(versions.alerts_per_day)} false alerts a day"
+    )
+    verdict = VerdictFile(config.state.dir).find(incident.incident)
+    if verdict is None:
+        console.say(f"not judged yet: brinkwatch feedback {incident.incident} true|false")
+    else:
+        note = f": {verdict.note}" if verdict.note else ""
+        console.say(f"judged {'true' if verdict.is_true else 'false'} on {verdict.at}{note}")
+    console.say(f"again: {shown.reproduce}")
+    return {"incident": incident.incident, "alerts": list(map(_plain, incident.alerts))}
+
+
+def _tables(alert: Alert) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Title, head and rows of what an alert holds."""
+    evidence = [
+        [
+            row.stream, row.symbol or ", ".join(alert.symbols), row.detector,
+            fmt.format_number(row.observed), fmt.format_number(row.expected),
+            "" if row.ratio is None else fmt.format_number(row.ratio), row.unit,
+            "a rule" if row.once_per_days is None else fmt.rarity(row.once_per_days),
+            fmt.format_percent(row.share),
+        ]
+        for row in alert.evidence
+    ]  # fmt: skip
+    zones = [
+        [f"{fmt.format_price(z.low)} to {fmt.format_price(z.high)}", z.side,
+         fmt.format_number(z.forced_notional)]
+        for z in alert.zones
+    ]  # fmt: skip
+    records = [
+        [r.topic, str(r.partition), str(r.first_offset), str(r.last_offset)] for r in alert.records
+    ]
+    accounts = [[carrier.account, fmt.format_percent(carrier.share)] for carrier in alert.accounts]
+    head = [
+        "stream", "market", "detector", "observed", "expected", "ratio", "unit", "by chance",
+        "share",
+    ]  # fmt: skip
+    return [
+        ("evidence", head, evidence),
+        ("layer by layer", ["layer", "says"], [[s.layer, s.says] for s in alert.triage or ()]),
+        ("accounts", ["account", "share"], accounts),
+        ("heaviest zones", ["price", "side", "forced notional"], zones),
+        ("records", ["topic", "partition", "first offset", "last offset"], records),
+        ("could not judge", ["stream", "why"], [[a.detector, a.why] for a in alert.abstained]),
+    ]
+
+
+def describe_state(incident: IncidentHistory) -> str:
+    """Since when it fires, or from when to when it did."""
+    opened = fmt.format_iso(incident.opened_ns)
+    if incident.resolved_ns is None:
+        return f"firing since {opened}"
+    lasted = fmt.format_duration((incident.resolved_ns - incident.opened_ns) / SECOND_NS)
+    return f"opened {opened}, resolved after {lasted}"
+
+
+def list_alerts(
+    config: Config, alerts: Path | None, every: bool, console: Console
+) -> dict[str, Any]:
+    """The incidents that fire; with `every` those that are resolved too."""
+    incidents = _read(config, alerts, console).incidents
+    firing = [one for one in incidents if one.resolved_ns is None]
+    shown = incidents if every else firing
+    rows = [
+        [
+            fmt.format_iso(one.opened_ns), "firing" if one.resolved_ns is None else "resolved",
+            one.severity, one.latest.kind, one.incident, one.latest.summary,
+        ]
+        for one in shown
+    ]  # fmt: skip
+    head = ["opened, UTC", "status", "severity", "kind", "incident", "what happened"]
+    console.table(f"{len(firing)} of {len(incidents)} incidents are firing", head, rows)
+    if incidents and not shown:
+        console.say("`--all` shows those that are resolved")
+    return {"firing": len(firing), "incidents": [_plain(one.alerts[-1]) for one in shown]}
+
+
+def follow(config: Config, json_asked: bool, console: Console) -> None:
+    """Every alert of the topic, in one line, then as they are committed; until Ctrl-C."""
+
+    async def show() -> None:
+        async for alert in follow_alerts(config):
+            if json_asked:
+                sys.stdout.write(alert_json(alert).decode() + "\n")
+                sys.stdout.flush()
+            else:
+                words = alert.severity, alert.status, alert.kind, alert.incident, alert.summary
+                console.say("  ".join([fmt.format_iso(alert.ts), *map(printable, words)]))
+
+    run_async(show())
+
+
+def _read(config: Config, alerts: Path | None, console: Console) -> PublishedAlerts:
+    published = read_alerts(config, alerts)
+    if published.foreign:
+        console.say(
+            f"left out of {published.place}: {published.foreign:,} that are no alerts of this "
+            "version"
+        )
+    return published
+
+
+def _plain(alert: Alert) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(alert_json(alert))
+    return plain

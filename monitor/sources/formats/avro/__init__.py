@@ -1,0 +1,1 @@
+"""Avro: records in binary form, one by one or in object container files."""

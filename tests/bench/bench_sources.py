@@ -1,0 +1,147 @@
+"""What a field map costs: µs of CPU a record to read and translate, beside decoding canonical JSON.
+
+Run: python -m tests.bench.bench_sources. The same orders in each format, as many as an import
+translates at once; best of several rounds. The ratio is (read + translate + decode what comes out)
+to decoding the same records canonically.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from monitor.core.decode.codec import decode
+from monitor.sources.field_map.translator import FieldMapTranslator
+from monitor.sources.formats.base import make_format
+from monitor.sources.formats.csv_lines import CsvLines
+from monitor.sources.formats.parquet_tables import read_file
+from monitor.sources.settings import SourceSettings
+from tests.sources.formats.protobuf.schemas import message_class
+
+RECORDS, ROUNDS = 2_048, 40
+AT_MS = 1_764_000_000_000
+FIELDS = {
+    "ts": {"field": "time", "unit": "ms"},
+    "symbol": "market",
+    "side": {"field": "side", "words": {"1": "buy", "2": "sell"}},
+    "price": "px",
+    "quantity": {"field": "lots", "times": "0.001"},
+    "account": "trader",
+    "order_id": "order",
+    "action": {"value": "new"},
+}
+
+
+def make_rows(rng: random.Random) -> list[dict[str, Any]]:
+    return [
+        {
+            "time": AT_MS + 7 * n,
+            "market": f"M{rng.randint(0, 20)}-USD",
+            "side": rng.choice("12"),
+            "px": f"{rng.randint(10_000, 99_999) / 100:.2f}",
+            "lots": rng.randint(1, 2_000),
+            "trader": f"account-{rng.randint(0, 2_000)}",
+            "order": f"order-{n}",
+        }
+        for n in range(RECORDS)
+    ]
+
+
+AVRO = {
+    "type": "record", "name": "Order", "fields": [
+        {"name": "time", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "lots", "type": "int"},
+        *({"name": name, "type": "string"} for name in ("market", "side", "px", "trader", "order")),
+    ],
+}  # fmt: skip
+PROTO = """
+syntax = "proto3";
+import "google/protobuf/timestamp.proto";
+message Order {
+  google.protobuf.Timestamp time = 1; int32 lots = 2; string market = 3; string side = 4;
+  string px = 5; string trader = 6; string order = 7;
+}
+"""
+
+
+def write_avro(row: dict[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    plain = {"type": "record", "name": "Order", "fields": [*AVRO["fields"]]}
+    plain["fields"][0] = {"name": "time", "type": "long"}
+    fastavro.schemaless_writer(stream, fastavro.parse_schema(plain), row)
+    return stream.getvalue()
+
+
+def write_protobuf(order: Any, row: dict[str, Any]) -> bytes:
+    at_ms = row["time"]
+    at = {"seconds": at_ms // 1_000, "nanos": at_ms % 1_000 * 1_000_000}
+    raw: bytes = order(**{**row, "time": at}).SerializeToString()
+    return raw
+
+
+def schema_readers(rows: list[dict[str, Any]]) -> dict[str, Callable[[], Any]]:
+    """Readers of the rows in forms that need a schema."""
+    order = message_class(PROTO, "Order")
+    avro, protobuf = [write_avro(r) for r in rows], [write_protobuf(order, r) for r in rows]
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"avro": Path(folder, "order.avsc"), "protobuf": Path(folder, "order.proto")}
+        files["avro"].write_text(json.dumps(AVRO))
+        files["protobuf"].write_text(PROTO)
+        read_avro, read_protobuf = (
+            make_format(SourceSettings(format=form, schema_file=str(path))).read
+            for form, path in files.items()
+        )
+    return {"avro": lambda: [read_avro(avro)], "protobuf": lambda: [read_protobuf(protobuf)]}
+
+
+def best_us(work: Callable[[], Any]) -> float:
+    """µs of CPU a record."""
+    times = []
+    for _ in range(ROUNDS):
+        begin = time.process_time()
+        work()
+        times.append(time.process_time() - begin)
+    return min(times) / RECORDS * 1e6
+
+
+def main() -> None:
+    rows = make_rows(random.Random(7))
+    translator = FieldMapTranslator("x", SourceSettings(kind="order", fields=FIELDS))
+    lines = [json.dumps(row).encode() for row in rows]
+    cells = [",".join(map(str, row.values())).encode() for row in rows]
+    table = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), table)
+    csv_rows = CsvLines(SourceSettings(format="csv"), [*rows[0]])
+    readers: dict[str, Callable[[], Any]] = {
+        "json": lambda: [translator.record_format().read(lines)],
+        "csv": lambda: [csv_rows.read(cells)],
+        "parquet": lambda: [*read_file(io.BytesIO(table.getvalue()), "UTC")],
+        **schema_readers(rows),
+    }
+    offsets = np.arange(RECORDS)
+    canonical = [result.records[0][2] for result in translator.translate(lines)]
+    decode("order", "orders", 0, offsets, canonical)
+    base = best_us(lambda: decode("order", "orders", 0, offsets, canonical))
+    print(f"{'':10}{'read':>8}{'translate':>11}{'decode':>8}{'ratio':>8}{'records/s':>12}")
+    print(f"{'canonical':10}{'':8}{'':11}{base:8.2f}{1:8.1f}{1e6 / base:12,.0f}")
+    for name, read in readers.items():
+        reading = best_us(read)
+        both = best_us(lambda read=read: [translator.translate_rows(some) for some in read()])
+        total = both + base
+        row = f"{name:10}{reading:8.2f}{both - reading:11.2f}{base:8.2f}{total / base:8.1f}"
+        print(f"{row}{1e6 / total:12,.0f}")
+
+
+if __name__ == "__main__":
+    main()
