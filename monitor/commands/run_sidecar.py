@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from monitor import http
 from monitor.commands import process_log
@@ -66,10 +66,17 @@ class _Startup:
 
     def __init__(self) -> None:
         self.sidecar: Sidecar | None = None
+        self._registry = CollectorRegistry()
+        # The series is there from the first scrape on; its value is 0.
+        Gauge(
+            "brinkwatch_ready",
+            "1 while records are read and the lag is under its limit",
+            registry=self._registry,
+        )
 
     @property
     def registry(self) -> CollectorRegistry:
-        return CollectorRegistry() if self.sidecar is None else self.sidecar.registry
+        return self._registry if self.sidecar is None else self.sidecar.registry
 
     def alive(self) -> tuple[bool, str]:
         return (True, "starting") if self.sidecar is None else self.sidecar.alive()
