@@ -119,10 +119,11 @@ CLOCK_COLUMNS = (
 )  # fmt: skip
 """Highest time (ns), offset behind the last record; first time; admitted records; the end of the
 current hour of silences; whether it has stopped; ordinary records (late ones too), the last one's
-key, how many there were when the key last changed; append time of the record with the highest
-time; the clock's last steps, and the longest of those beyond `AHEAD_NS` (ns); lateness in force and
-its ceiling (ns); the watermark that an earlier lateness gave; records that wait; the end of the current minute; whether
-the rules of late records and of delay fire; the usual delay (ns), and from how many minutes."""
+key, how many there were when the key last changed; append time of the record with the highest time;
+the clock's last steps, and the longest of those beyond `AHEAD_NS` (ns); lateness in force and its
+ceiling (ns); the watermark that an earlier lateness gave; records that wait; the end of the current
+minute; whether the rules of late records and of delay fire; the usual delay (ns), and from how many
+minutes."""
 CLOCK = column_numbers(CLOCK_COLUMNS)
 WAITING_COLUMNS = ("row", "offset", "ts", "key", "stamp", "clock", "strikes")
 """A claim that waits: its row among the verdicts, its record, the time that its log had come to
