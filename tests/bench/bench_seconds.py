@@ -86,7 +86,8 @@ def main() -> None:
     if asked.day:
         print(json.dumps(measure(asked.day)))
         return
-    print(f"{'markets':>8}{'accounts':>10}{'events/s':>10}{'ms a second':>13}{'asked':>7}{'growth':>8}")
+    titles = ("markets", 8), ("accounts", 10), ("events/s", 10), ("ms a second", 13), ("asked", 7)
+    print("".join(f"{title:>{width}}" for title, width in titles) + f"{'growth':>8}")
     former: tuple[int, float] | None = None
     for size in asked.sizes.split(","):
         markets, accounts = map(int, size.split("x"))
