@@ -6,10 +6,10 @@ market and kind when the cell has passed, so that batching does not show in the 
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from detectors.arrays.types import Int64
@@ -51,7 +51,7 @@ class MarkFilter:
     def volatility_of(self, symbol: int) -> tuple[float | None, float]:
         """Realised volatility of a symbol's mark, a year (None: too few returns); its grain, s."""
         volatility = self._volatility.get(symbol)
-        return (None, 0.0) if volatility is None else (volatility.sigma, volatility.grain_s)
+        return (None, 0.0) if volatility is None else volatility.estimate
 
     def filter_rows(self, rows: Int64, books: Int64) -> Int64:
         """A copy of mark rows (n, `MARK_COLUMNS`), in event-time order, with `ABSENT` for each mark
@@ -61,13 +61,16 @@ class MarkFilter:
         if not len(rows):
             return out
         every = self._take_sources(rows)
-        symbols, names = rows[:, columns.SYMBOL].tolist(), [tuple(s[0] for s in of) for of in every]
+        symbols, names = (
+            rows[:, columns.SYMBOL].tolist(),
+            [tuple([s["name"] for s in of]) for of in every],
+        )
         same = map(self._guards.has_names, symbols, names)
         flat = [source for of in every for source in of]
         sources = SourceRows(
             np.cumsum([0, *map(len, every)]),
-            np.array([price for _, price, _ in flat], np.float64),
-            np.array([ts for _, _, ts in flat], np.int64),
+            np.array([float(source["price"]) for source in flat], np.float64),
+            np.array([int(source["ts"]) for source in flat], np.int64),
             np.fromiter(same, np.bool_, len(rows)),
         )
         place = self._guards.pass_ordinary(0, rows, books, sources)
@@ -86,21 +89,20 @@ class MarkFilter:
                 self._volatility[symbol].update(ts, value)
         return out
 
-    def _take_sources(self, rows: Int64) -> list[list[PriceSource]]:
-        """The sources of each of these records, which are not asked for again."""
+    def _take_sources(self, rows: Int64) -> list[list[dict[str, Any]]]:
+        """The sources of each of these records as they came, which are not asked for again."""
         places = rows[:, [columns.PARTITION, columns.OFFSET]].tolist()
         if not self._sources:
             return [[] for _ in places]
         # The text was valid when its record was decoded.
         texts = [self._sources.pop((partition, offset), "[]") for partition, offset in places]
-        return [
-            [PriceSource(s["name"], float(s["price"]), int(s["ts"])) for s in of_record]
-            for of_record in msgspec.json.decode(f"[{','.join(texts)}]")
-        ]
+        every: list[list[dict[str, Any]]] = json.loads(f"[{','.join(texts)}]")
+        return every
 
-    def _judge(self, row: list[int], book: Int64, sources: list[PriceSource], out: Int64) -> None:
+    def _judge(self, row: list[int], book: Int64, every: list[dict[str, Any]], out: Int64) -> None:
         """Judge a mark that is not ordinary; `out`: its row without what is not trusted."""
         symbol = row[columns.SYMBOL]
+        sources = [PriceSource(s["name"], float(s["price"]), int(s["ts"])) for s in every]
         guard = self._guards.guard(symbol)
         trusts_mark, trusts_index, doubts = guard.judge(_read_update(row, book, sources))
         self._guards.set_guard(symbol, guard)
