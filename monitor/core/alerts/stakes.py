@@ -39,4 +39,4 @@ class StakeHistory:
 
     def restore(self, state: Any) -> None:
         """Continue from a snapshot."""
-        self._moments = from_state(list[tuple[int, dict[str, MarketStake]]], state)
+        self._moments = [*from_state(list[tuple[int, dict[str, MarketStake]]], state)]

@@ -57,20 +57,14 @@ class MarketInputs(NamedTuple):
         """How old the marks are at `ts` (ns), the index where there is no mark; None: neither."""
         mark, index = self.mark_times[symbols].T
         time = np.where(mark == ABSENT, index, mark)
-        ages_s = ((ts - time) / SECOND_NS).tolist()
-        if (time == ABSENT).any():
-            return [
-                None if t == ABSENT else age for t, age in zip(time.tolist(), ages_s, strict=True)
-            ]
-        return ages_s
+        ages_s: list[float] = ((ts - time) / SECOND_NS).tolist()
+        return [None if t == ABSENT else s for t, s in zip(time.tolist(), ages_s, strict=True)]
 
     def market_prices(self, symbols: Int64, middles: Int64) -> list[float | None]:
         """`market_price` of each symbol; `middles`: of their books, codes."""
         price = np.where(middles == ABSENT, self.marks[symbols, LAST - VALUES], middles)
-        prices = to_floats(price).tolist()
-        if (price == ABSENT).any():
-            return [None if value != value else value for value in prices]
-        return prices
+        prices: list[float] = to_floats(price).tolist()
+        return [None if value != value else value for value in prices]
 
     def market_price(self, symbol: int) -> int | None:
         """A second price beside the mark, as a code: the middle of the book, else the last price

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.accounts.ledger import AccountLedger
@@ -153,7 +154,9 @@ class BandMaker:
         if estimates:
             every = sorted([*markets, *estimates], key=lambda market: market.symbol)
             markets = Markets.from_list(every)
-        arrays = (*result.place, *result.units, columns.within, columns.depth)
+        arrays: tuple[NDArray[Any], ...] = (
+            *result.place, *result.units, columns.within, columns.depth,
+        )  # fmt: skip
         pools, assumed = int(np.count_nonzero(positions.length)), self.pools.assumed
         left_out = tuple(sorted(inputs.left_out.items()))
         factor, unknown = result.by_factor, result.unknown

@@ -99,14 +99,13 @@ class GuardBank:
         if names is None:
             return MarkGuard()
         numbers, counts, stands, since = (array[symbol].tolist() for array in self._arrays)
-        prices = []
-        for (good, scale, candidate), (ts, begun, updates, moves) in zip(
-            numbers, counts, strict=True
-        ):
-            prices.append(TrustedPrice(good, ts, scale, candidate, begun, updates, moves))
+        mark, index = (
+            TrustedPrice(good, ts, scale, candidate, *lasting)
+            for (good, scale, candidate), (ts, *lasting) in zip(numbers, counts, strict=True)
+        )
         last = zip(names, stands, since, strict=False)
         sources = {name: SourceStand(price, ts, median) for name, (price, median), ts in last}
-        return MarkGuard(*prices, sources)
+        return MarkGuard(mark, index, sources)
 
     def set_guard(self, symbol: int, guard: MarkGuard) -> None:
         """Keep what a guard has become."""

@@ -142,7 +142,7 @@ def forced_to_depth(markets: Markets) -> Float64:
     depth = markets.depth[:, :, _NEAR_EDGES]
     ratio = np.full(depth.shape, -np.inf)
     np.divide(forced, depth, out=ratio, where=depth > 0.0)
-    highest = ratio.max(axis=(1, 2), initial=-np.inf)
+    highest: Float64 = ratio.max(axis=(1, 2), initial=-np.inf)
     highest[highest == -np.inf] = np.nan
     if markets.at_market:
         highest[[name in markets.at_market for name in markets.symbols]] = np.nan
