@@ -108,7 +108,7 @@ class CalibratorBank:
         """Indices in `rows` of the scores with a p-value of at most `limit`, and the p-values; NaN
         is never rare."""
         rare = []
-        for i in np.flatnonzero(scores >= self._score_min[rows]).tolist():
+        for i in (scores >= self._score_min[rows]).nonzero()[0].tolist():
             p = self._calibrators[int(rows[i])].p_value(float(scores[i]))
             if p <= limit:
                 rare.append((i, p))

@@ -121,7 +121,9 @@ def refresh_bands(
     pools, markets = len(positions.cash), len(mark)
     pieces = 1 if run is map else PARALLEL_PARTS
     pool_edges = np.linspace(0, pools, pieces + 1).astype(np.int64)
-    edges = np.concatenate(([0], np.cumsum(positions.length, dtype=np.int64)))[pool_edges]
+    edges = np.zeros(pools + 1, np.int64)
+    np.cumsum(positions.length, out=edges[1:])
+    edges = edges[pool_edges]
     parts = map(slice, edges[:-1], edges[1:])
     code, units, pool, bucket = workspace.records
     records = [ForcedRecords(code[p], units[p], pool[p], bucket[p]) for p in parts]
