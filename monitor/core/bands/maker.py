@@ -7,6 +7,7 @@ market without a mark or a tier table makes its holders' pools unknown.
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,34 @@ class _Rules(NamedTuple):
     regimes: list[str]
 
 
+class _Holders(NamedTuple):
+    """The largest holders of markets: accounts and notional (1e-6), first of all longs, then of all
+    shorts. Those of market k begin at `edges[k]`, and as shorts at the place of k behind all longs.
+
+    In flat arrays, because objects that are kept cost whenever garbage is looked for.
+    """
+
+    accounts: list[str]
+    units: Int64
+    edges: list[int]
+
+    def top(self) -> list[tuple[list[tuple[str, int]], ...]]:
+        """`MarketBands.top` of every market."""
+        pairs = list(zip(self.accounts, self.units.tolist(), strict=True))
+        lists = [pairs[a:b] for a, b in pairwise(self.edges)]
+        half = len(lists) // 2
+        return list(zip(lists[:half], lists[half:], strict=True))
+
+    def top_of(self, k: int) -> tuple[Any, Any]:
+        """`MarketBands.top` of one market."""
+        half = len(self.edges) // 2
+        spans = (slice(self.edges[i], self.edges[i + 1]) for i in (k, half + k))
+        longs, shorts = (
+            list(zip(self.accounts[span], self.units[span].tolist(), strict=True)) for span in spans
+        )
+        return longs, shorts
+
+
 class _Columns(NamedTuple):
     """The markets of a refresh: a column for each field of `MarketBands`, by name."""
 
@@ -53,7 +82,7 @@ class _Columns(NamedTuple):
     volatility: list[tuple[float | None, float]]
     within: Int64
     depth: Float64
-    top: list[Any]
+    holders: _Holders
     peaks: Int64
     age_s: list[float | None]
     price: list[float | None]
@@ -75,8 +104,8 @@ class _Columns(NamedTuple):
             others = (self.at_market.get(name) for name in self.symbol)
             at_market = [None if other is None else other.within.tolist() for other in others]
         return list(zip(
-            self.symbol, self.mark, self.regime, sigma, grain_s, self.top, none, self.age_s,
-            self.price, self.doubts, at_market, strict=True,
+            self.symbol, self.mark, self.regime, sigma, grain_s, self.holders.top(), none,
+            self.age_s, self.price, self.doubts, at_market, strict=True,
         ))  # fmt: skip
 
     def _market(self, k: int) -> MarketBands:
@@ -88,8 +117,8 @@ class _Columns(NamedTuple):
         zones, stages = ((cells(kind, 0, k), cells(kind, 1, k)) for kind in kinds)
         return MarketBands(
             name, self.mark[k], self.regime[k], *self.volatility[k], zones, stages,
-            self.within[k], self.depth[k], self.top[k], self.peaks[k], None, self.age_s[k],
-            self.price[k], self.doubts[k], self.at_market.get(name),
+            self.within[k], self.depth[k], self.holders.top_of(k), self.peaks[k], None,
+            self.age_s[k], self.price[k], self.doubts[k], self.at_market.get(name),
         )  # fmt: skip
 
 
@@ -189,7 +218,7 @@ class BandMaker:
             volatility=[inputs.volatility_of(number) for number in symbols.tolist()],
             within=np.ascontiguousarray(result.sums.within.transpose(1, 0, 2)),
             depth=books.depth_at_edges(order),
-            top=list(zip(*self._largest_holders(result), strict=True)),
+            holders=self._largest_holders(result),
             peaks=result.sums.peaks.transpose(1, 0, 2),
             age_s=inputs.mark_ages_s(symbols, ts),
             price=inputs.market_prices(symbols, books.middles[order]),
@@ -200,14 +229,11 @@ class BandMaker:
             result=result,
         )
 
-    def _largest_holders(self, result: BandArrays) -> list[list[list[tuple[str, int]]]]:
-        """By side and market: account and notional, 1e-6."""
-        pools, there = result.sums.top_pool, result.sums.top_pool >= 0
-        names = self.pools.owners(pools[there])
-        pairs = list(zip(names, result.sums.top[there].tolist(), strict=True))
+    def _largest_holders(self, result: BandArrays) -> _Holders:
+        pools = result.sums.top_pool
+        there = pools >= 0
         ends = np.cumsum(there.sum(axis=2).ravel()).tolist()
-        lists = [pairs[a:b] for a, b in zip([0, *ends], ends, strict=False)]
-        return [lists[: len(result.order)], lists[len(result.order) :]]
+        return _Holders(self.pools.owners(pools[there]), result.sums.top[there], [0, *ends])
 
     def _estimates(
         self, ts: int, inputs: MarketInputs, at_market: dict[str, MarketBands]
