@@ -43,6 +43,7 @@ check: $(READY)
 	$(BIN)/python -m pytest tests/test_imports.py tests/test_layout.py
 
 bench: $(READY)
+	$(BIN)/python -m tests.bench.bench_seconds
 	$(BIN)/python -m tests.bench.bench_decode
 	$(BIN)/python -m tests.bench.bench_sources
 	$(BIN)/python -m tests.bench.bench_features

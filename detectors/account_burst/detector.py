@@ -25,7 +25,7 @@ from detectors.account_burst.columns import P_RATE
 from detectors.account_burst.constants import COUNT_MAX, SLOW_WINDOWS
 from detectors.account_burst.episodes import AccountEpisodes
 from detectors.account_burst.market_rates import MarketRates
-from detectors.account_burst.profile_learning import learn_acts, reset_evidence
+from detectors.account_burst.profile_learning import learn_acts, reset_rows
 from detectors.account_burst.scorer import (
     AccountScorer,
     AccountVerdict,
@@ -137,8 +137,7 @@ class AccountBurstDetector(Stateful):
         in_episode, state = self._episodes.contain(key), self._table.state
         learn_acts(window, self.patience, row, events, scores, in_episode, state)
         if window - first < min(SETTLE_WINDOWS, self.warm_up):
-            for r in row.tolist():
-                reset_evidence(window + 1, r, state)
+            reset_rows(window + 1, row, state)
         self._learn_rate(window, first, float(np.minimum(acts.events, COUNT_MAX).sum()))
         self._markets.learn(window, market, events)
 

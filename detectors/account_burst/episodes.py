@@ -33,6 +33,8 @@ class AccountEpisodes(Stateful):
 
     def contain(self, keys: Keys) -> Bool:
         """Which of the accounts are in an episode, (keys,)."""
+        if not self._open:
+            return np.zeros(len(keys), np.bool_)
         return np.isin(keys, np.array(list(self._open), np.uint64))
 
     def advance(

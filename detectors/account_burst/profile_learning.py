@@ -49,6 +49,7 @@ from detectors.account_burst.columns import (
     STATE,
     W_OWN,
     W_SHARED,
+    AccountState,
 )
 from detectors.account_burst.constants import (
     BATCH_SHARE,
@@ -63,7 +64,7 @@ from detectors.account_burst.constants import (
     WEIGHT_EVENTS,
 )
 from detectors.account_burst.likelihood import batch_mean, population_tail_slope, silent_forecasts
-from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, INT
+from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, INT, Int64
 from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR, SUM_MAX
 
 PROFILE_KEEP = 0.9995
@@ -152,6 +153,13 @@ def reset_evidence(window, row, state):  # type: ignore[no-untyped-def]
     profile[CUSUM:] = 0.0
     profile[SEEN] = profile[PEAK] = 0.0
     state.times[row, BEGIN] = window
+
+
+def reset_rows(window: int, rows: Int64, state: AccountState) -> None:
+    """`reset_evidence` of many accounts, each given once."""
+    state.profiles[rows, CUSUM:] = 0.0
+    state.profiles[rows, SEEN] = state.profiles[rows, PEAK] = 0.0
+    state.times[rows, BEGIN] = window
 
 
 @njit(types.void(INT, INT, FLOAT, STATE), cache=True, nogil=True)

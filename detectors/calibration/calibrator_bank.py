@@ -17,10 +17,11 @@ from detectors.arrays.types import F1, I1, INT, Bool, Float64, Int64
 from detectors.calibration.calibrator import BLOCK_WINDOWS, Calibrator
 from detectors.interrupts import reraise_interrupts
 
-HALVINGS = 40
-"""Bisections of the interval in which the least rare score lies."""
 SCORE_MAX = 1e3
 """By any theory a score beyond it is rare."""
+SCORE_STEP = 0.5
+"""The least score that may be rare is sought to this width. A score in between is asked about for
+nothing; a block's end moves the threshold by less than that in most rows."""
 
 
 class CalibratorBank:
@@ -37,6 +38,8 @@ class CalibratorBank:
         self._block_windows = block_windows
         self._p_most = p_most
         self._calibrators: list[Calibrator] = []
+        self._first_score_min: dict[bool, float] = {}
+        """Of a row that has seen nothing, by whether its scores are log-likelihoods."""
         self._score_min: Float64 = np.empty(0)  # scores below it have a p-value above `p_most`
         self._cap: Float64 = np.empty(0)
         self._highest: Float64 = np.empty(0)  # of the open block
@@ -49,28 +52,53 @@ class CalibratorBank:
         row = len(self._calibrators)
         for name in ("_score_min", "_cap", "_highest", "_windows", "ready"):
             setattr(self, name, grow_rows(getattr(self, name), row + 1))
-        calibrator = Calibrator(log_likelihood, self._windows_per_day, self._block_windows)
-        self._calibrators.append(calibrator)
-        self._highest[row], self._windows[row] = -np.inf, 0
-        self._refresh_thresholds(row)
+        self._calibrators.append(self._first_calibrator(log_likelihood))
+        self._begin(row)
         return row
+
+    def _first_calibrator(self, log_likelihood: bool) -> Calibrator:
+        return Calibrator(log_likelihood, self._windows_per_day, self._block_windows)
+
+    def _begin(self, row: int) -> None:
+        """Let a row stand as its calibrator does that has seen nothing."""
+        calibrator = self._calibrators[row]
+        self._highest[row], self._windows[row] = -np.inf, 0
+        is_log = calibrator.log_likelihood
+        if is_log not in self._first_score_min:
+            self._first_score_min[is_log] = self._find_score_min(calibrator, np.inf)
+        self._cap[row], self.ready[row] = calibrator.cap, calibrator.why is None
+        self._score_min[row] = self._first_score_min[is_log]
 
     def _refresh_thresholds(self, row: int) -> None:
         """Read off the row's calibrator what holds until its next block."""
         calibrator = self._calibrators[row]
-        self._cap[row] = calibrator.cap
-        self.ready[row] = calibrator.why is None
+        self._cap[row], self.ready[row] = calibrator.cap, calibrator.why is None
+        self._score_min[row] = self._find_score_min(calibrator, float(self._score_min[row]))
+
+    def _find_score_min(self, calibrator: Calibrator, near: float) -> float:
+        """A score below which none is rare, less than `SCORE_STEP` below the least rare one.
+
+        `near`: where that was before.
+        """
+        if calibrator.why is not None:
+            return np.inf
         low, high = -SCORE_MAX, SCORE_MAX
-        if not self.ready[row] or calibrator.p_value(high) > self._p_most:
-            self._score_min[row] = SCORE_MAX if self.ready[row] else np.inf
-            return
-        for _ in range(HALVINGS):
+        if calibrator.p_value(high) > self._p_most:
+            return SCORE_MAX
+        if low < near < high:
+            if calibrator.p_value(near) > self._p_most:
+                low, high = near, min(high, near + SCORE_STEP)
+                if calibrator.p_value(high) > self._p_most:
+                    low, high = high, SCORE_MAX
+            else:
+                high = near
+        while high - low > SCORE_STEP:
             middle = (low + high) / 2
             if calibrator.p_value(middle) > self._p_most:
                 low = middle
             else:
                 high = middle
-        self._score_min[row] = low - 1e-6  # p-values fall with the score, except in their last bits
+        return low - 1e-6  # p-values fall with the score, except in their last bits
 
     def why(self, row: int) -> str | None:
         """Why the row has no p-values yet; None when it has."""
@@ -89,7 +117,7 @@ class CalibratorBank:
         """Indices in `rows` of the scores with a p-value of at most `limit`, and the p-values; NaN
         is never rare."""
         rare = []
-        for i in np.flatnonzero(scores >= self._score_min[rows]).tolist():
+        for i in (scores >= self._score_min[rows]).nonzero()[0].tolist():
             p = self._calibrators[int(rows[i])].p_value(float(scores[i]))
             if p <= limit:
                 rare.append((i, p))
@@ -116,12 +144,8 @@ class CalibratorBank:
 
     def renew(self, row: int) -> None:
         """Let a row begin anew, as one that has seen nothing."""
-        former = self._calibrators[row]
-        self._calibrators[row] = Calibrator(
-            former.log_likelihood, self._windows_per_day, self._block_windows
-        )
-        self._highest[row], self._windows[row] = -np.inf, 0
-        self._refresh_thresholds(row)
+        self._calibrators[row] = self._first_calibrator(self._calibrators[row].log_likelihood)
+        self._begin(row)
 
     def snapshot(self) -> list[dict[str, Any]]:
         blocks = zip(self._windows.tolist(), self._highest.tolist(), strict=True)

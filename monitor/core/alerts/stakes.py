@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from monitor.core.contract.alert import MarketStake
 from monitor.core.event_time.clock_state import NEVER
 from monitor.core.snapshot import from_state, to_state
 
-_Moments = list[tuple[int, dict[str, MarketStake]]]
+_Moments = list[tuple[int, Mapping[str, MarketStake]]]
 
 
 class StakeHistory:
@@ -17,14 +18,16 @@ class StakeHistory:
     def __init__(self) -> None:
         self._moments: _Moments = [(NEVER, {})]
 
-    def add(self, ts: int, stakes: dict[str, MarketStake]) -> None:
+    def add(self, ts: int, stakes: Mapping[str, MarketStake]) -> None:
         """Remember the stakes by symbol as of `ts` (ns), which is later than all before."""
         self._moments.append((ts, stakes))
 
     def find(self, symbol: str, ts: int) -> MarketStake | None:
         """The stake of a market by the last bands up to `ts`; None where those have none."""
-        now = next((stakes for moment, stakes in reversed(self._moments) if moment <= ts), {})
-        return now.get(symbol)
+        for moment, stakes in reversed(self._moments):
+            if moment <= ts:
+                return stakes.get(symbol)
+        return None
 
     def forget(self) -> None:
         """Keep the last moment only: every later alert has later bands, or those."""
@@ -32,8 +35,8 @@ class StakeHistory:
 
     def snapshot(self) -> Any:
         """All that is remembered, as plain values."""
-        return to_state(self._moments)
+        return to_state([(ts, dict(stakes)) for ts, stakes in self._moments])
 
     def restore(self, state: Any) -> None:
         """Continue from a snapshot."""
-        self._moments = from_state(_Moments, state)
+        self._moments = [*from_state(list[tuple[int, dict[str, MarketStake]]], state)]

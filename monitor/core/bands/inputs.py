@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.bands.kernels import arrays
-from monitor.core.bands.kernels.arrays import Float32, Int32, MarketTable
+from monitor.core.bands.kernels.arrays import Float32, Int32, MarketTable, PartialClose
 from monitor.core.bands.kernels.books import read_books
-from monitor.core.bands.layout import EDGE_ZONES
-from monitor.core.contract.units import SECOND_NS, ZONE_BINS
+from monitor.core.bands.layout import EDGES
+from monitor.core.contract.fixed_point import MONEY_SCALE
+from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import middle, to_floats
 from monitor.core.margin.liquidation_price import Regime
@@ -23,7 +24,6 @@ from monitor.core.marks.market_rows import (
     BEST_BID,
     INDEX,
     LAST,
-    LEVELS,
     MARK,
     VALUES,
 )
@@ -53,11 +53,18 @@ class MarketInputs(NamedTuple):
     left_out: Mapping[str, str]
     doubts: Mapping[str, list[str]]
 
-    def mark_age_s(self, symbol: int, ts: int) -> float | None:
-        """How old the mark is at `ts` (ns), the index where there is no mark; None: neither."""
-        mark, index = self.mark_times[symbol].tolist()
-        time = index if mark == ABSENT else mark
-        return None if time == ABSENT else (ts - time) / SECOND_NS
+    def mark_ages_s(self, symbols: Int64, ts: int) -> list[float | None]:
+        """How old the marks are at `ts` (ns), the index where there is no mark; None: neither."""
+        mark, index = self.mark_times[symbols].T
+        time = np.where(mark == ABSENT, index, mark)
+        ages_s: list[float] = ((ts - time) / SECOND_NS).tolist()
+        return [None if t == ABSENT else s for t, s in zip(time.tolist(), ages_s, strict=True)]
+
+    def market_prices(self, symbols: Int64, middles: Int64) -> list[float | None]:
+        """`market_price` of each symbol; `middles`: of their books, codes."""
+        price = np.where(middles == ABSENT, self.marks[symbols, LAST - VALUES], middles)
+        prices: list[float] = to_floats(price).tolist()
+        return [None if value != value else value for value in prices]
 
     def market_price(self, symbol: int) -> int | None:
         """A second price beside the mark, as a code: the middle of the book, else the last price
@@ -106,6 +113,9 @@ class RuleArrays:
     first_share: Float64
     partial_above: Float64
     whole: Bool
+    table: Float64 = field(init=False)
+    """`MarketTable.rows`, without what depends on the mark."""
+    partial: PartialClose = field(init=False)
 
     @classmethod
     def from_markets(cls, markets: Sequence[tuple[Regime, Tiers]]) -> RuleArrays:
@@ -131,12 +141,16 @@ class RuleArrays:
             whole=np.array([tiers.whole for _, tiers in markets], dtype=np.bool_),
         )
 
-    def at_marks(self, mark: Float64) -> MarketTable:
-        """All that a position's prices take from its market, at these marks (NaN: not known)."""
-        out = np.zeros((arrays.TABLE_ROWS, len(mark)))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", self._table())
+        units = np.rint(np.minimum(self.partial_above * MONEY_SCALE, arrays.UNITS_MAX))
+        partial = arrays.PartialClose(self.first_share, units.astype(np.int64))
+        object.__setattr__(self, "partial", partial)
+
+    def _table(self) -> Float64:
+        out = np.zeros((arrays.TABLE_ROWS, len(self.fee)))
         first, last = self.tier_start[:-1], self.tier_start[1:]
         more = first + 1 < last
-        out[arrays.MARK], out[arrays.INVERSE_MARK] = mark, 1.0 / mark
         out[arrays.RATE] = self.tiers[arrays.TIER_RATE, first]
         out[arrays.DEDUCTION] = self.tiers[arrays.TIER_DEDUCTION, first]
         out[arrays.LOWEST_TIER_TOP] = np.inf
@@ -152,6 +166,12 @@ class RuleArrays:
         out[arrays.AT_ENTRY], out[arrays.BETA] = self.at_entry, self.beta
         out[arrays.WHOLE] = self.whole
         out[arrays.FIRST_TIER], out[arrays.LAST_TIER] = first, last
+        return out
+
+    def at_marks(self, mark: Float64) -> MarketTable:
+        """All that a position's prices take from its market, at these marks (NaN: not known)."""
+        out = self.table.copy()
+        out[arrays.MARK], out[arrays.INVERSE_MARK] = mark, 1.0 / mark
         return MarketTable(out, self.tiers)
 
 
@@ -161,28 +181,22 @@ class BookImpact:
     1 shorts; NaN where there is no book.
 
     `slip` (2, markets, e): average slippage, a fraction of the mark, for a notional of 2^(10 + e).
-    `depth` (2, markets, zones): resting notional within each zone's far bound, quote currency.
+    `depth` (2, markets, `EDGE_ZONES`): resting notional within each edge, quote currency.
+    `middles`: the middle of each market's book, codes; `ABSENT` where there is none.
     """
 
     slip: Float32
     depth: Float64
+    middles: Int64
 
     @classmethod
-    def from_ladders(cls, mark: Float64, price: Float64, size: Float64) -> BookImpact:
-        """From ladders, best first: `price`, `size` of shape (2, markets, levels); size 0: none."""
+    def from_books(cls, mark: Float64, symbols: Int64, books: Int64) -> BookImpact:
+        """From the rows `symbols` of book rows (`BOOK_WIDTH`), one a market."""
         slip = np.empty((2, len(mark), arrays.EXPONENTS), np.float32)
-        depth = np.empty((2, len(mark), ZONE_BINS))
-        read_books(mark, price, size, slip, depth)
-        return cls(slip, depth)
-
-    @classmethod
-    def from_rows(cls, mark: Float64, books: Int64) -> BookImpact:
-        """From book rows (`BOOK_WIDTH`), one a market."""
-        ladders = to_floats(books[:, VALUES:]).reshape(len(mark), 2, 2, LEVELS)
-        price, size = (np.ascontiguousarray(ladders[:, :, i].transpose(1, 0, 2)) for i in (0, 1))
-        return cls.from_ladders(mark, price, size)
+        depth, middles = np.empty((2, len(mark), EDGES)), np.empty(len(mark), np.int64)
+        read_books(mark, symbols, books, slip, depth, middles)
+        return cls(slip, depth, middles)
 
     def depth_at_edges(self, markets: Int64) -> Float64:
         """Of these markets, within each of `EDGE_ZONES`: (markets, side, edge)."""
-        depth = self.depth[:, markets][:, :, EDGE_ZONES - 1]
-        return np.ascontiguousarray(depth.transpose(1, 0, 2))
+        return np.ascontiguousarray(self.depth[:, markets].transpose(1, 0, 2))

@@ -21,6 +21,7 @@ STRESSED, AWAITING_PAUSE, BACKSTOP_STAGE, BANKRUPT = range(STAGES)
 waits for a pause of the liquidation path; by the price of the backstop; by the bankruptcy price,
 from where the insurance fund pays or others are deleveraged."""
 EDGE_ZONES = np.array([2, 5, 10, 20, 40, 100, 200, 400, ZONE_BINS])
+EDGES = len(EDGE_ZONES)
 """Sums are published within 0.1, 0.25, 0.5, 1, 2, 5, 10, 20 and 50 % of the mark."""
 TOP_HOLDERS = 5
 """Largest holders kept for each market and side."""

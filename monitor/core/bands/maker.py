@@ -6,19 +6,19 @@ market without a mark or a tier table makes its holders' pools unknown.
 
 from __future__ import annotations
 
-import dataclasses
 from fractions import Fraction
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.arrays.types import Float64
+from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.bands import open_interest_estimate, refresh
 from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
 from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
-from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
+from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, Markets, VenueBands
 from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
 from monitor.core.decode.batch import ABSENT, TextColumn
@@ -34,6 +34,94 @@ _NO_RULES = REGIMES["generic"], Tiers.flat(Fraction(1))
 _NO_STAGES = ZoneCells(np.empty(0, np.uint16), np.empty(0, np.int64), STAGES)
 
 
+class _Rules(NamedTuple):
+    """The rules of markets: their names and the version that the rest is for, the arrays, and by
+    market whether there are any and the name of the regime."""
+
+    names: list[str]
+    version: int
+    arrays: RuleArrays
+    there: Bool
+    regimes: list[str]
+
+
+class _Holders(NamedTuple):
+    """The largest holders of markets: accounts and notional (1e-6), first of all longs, then of all
+    shorts. Those of market k begin at `edges[k]`, and as shorts at the place of k behind all longs.
+
+    In flat arrays, because objects that are kept cost whenever garbage is looked for.
+    """
+
+    accounts: list[str]
+    units: Int64
+    edges: list[int]
+
+    def top(self) -> list[tuple[list[tuple[str, int]], ...]]:
+        """`MarketBands.top` of every market."""
+        pairs = list(zip(self.accounts, self.units.tolist(), strict=True))
+        lists = [pairs[a:b] for a, b in pairwise(self.edges)]
+        half = len(lists) // 2
+        return list(zip(lists[:half], lists[half:], strict=True))
+
+    def top_of(self, k: int) -> tuple[Any, Any]:
+        """`MarketBands.top` of one market."""
+        half = len(self.edges) // 2
+        spans = (slice(self.edges[i], self.edges[i + 1]) for i in (k, half + k))
+        longs, shorts = (
+            list(zip(self.accounts[span], self.units[span].tolist(), strict=True)) for span in spans
+        )
+        return longs, shorts
+
+
+class _Columns(NamedTuple):
+    """The markets of a refresh: a column for each field of `MarketBands`, by name."""
+
+    symbol: list[str]
+    mark: list[float]
+    regime: list[str]
+    volatility: list[tuple[float | None, float]]
+    within: Int64
+    depth: Float64
+    holders: _Holders
+    peaks: Int64
+    age_s: list[float | None]
+    price: list[float | None]
+    doubts: list[tuple[str, ...]]
+    at_market: dict[str, MarketBands]
+    result: BandArrays
+
+    def markets(self) -> Markets:
+        """The same as objects, put together when they are asked for."""
+        columns = self.symbol, self.within, self.depth
+        return Markets(*columns, self._digest_fields, self._market, self.at_market)
+
+    def _digest_fields(self) -> list[tuple[Any, ...]]:
+        """`MarketBands.digest_fields` of all, without a market being put together."""
+        sigma, grain_s = zip(*self.volatility, strict=True) if self.volatility else ((), ())
+        none: list[Any] = [None] * len(self.symbol)
+        at_market = none
+        if self.at_market:
+            others = (self.at_market.get(name) for name in self.symbol)
+            at_market = [None if other is None else other.within.tolist() for other in others]
+        return list(zip(
+            self.symbol, self.mark, self.regime, sigma, grain_s, self.holders.top(), none,
+            self.age_s, self.price, self.doubts, at_market, strict=True,
+        ))  # fmt: skip
+
+    def _market(self, k: int) -> MarketBands:
+        kinds, cells, name = (
+            (refresh.ZONE_CELLS, refresh.STAGE_CELLS),
+            self.result.cells,
+            self.symbol[k],
+        )
+        zones, stages = ((cells(kind, 0, k), cells(kind, 1, k)) for kind in kinds)
+        return MarketBands(
+            name, self.mark[k], self.regime[k], *self.volatility[k], zones, stages,
+            self.within[k], self.depth[k], self.holders.top_of(k), self.peaks[k], None,
+            self.age_s[k], self.price[k], self.doubts[k], self.at_market.get(name),
+        )  # fmt: skip
+
+
 class BandMaker:
     """Makes the bands of a venue from its accounts and what is known of its markets.
 
@@ -47,111 +135,123 @@ class BandMaker:
         self.parallel_map: ParallelMap = map
         """How the parts of a refresh are run; no result depends on it."""
         self._workspace: Workspace | None = None
-        self._rules: tuple[list[str], int, RuleArrays] | None = None
-        """Names and version that the arrays are for, and the arrays."""
+        self._rules: _Rules | None = None
 
     def compute(self, ts: int, inputs: MarketInputs) -> VenueBands | None:
         """The bands as of now (`ts`, ns); None: nobody has a position, nothing can be estimated.
 
         A market whose mark is in doubt has them from its book or last price too.
         """
-        bands = self._compute(ts, inputs)
         doubted = [name for name in inputs.doubts if inputs.doubts_mark(name)]
-        if bands is None or not doubted:
-            return bands
-        marks = inputs.marks.copy()
-        for symbol in self._ledger.symbols.intern(TextColumn.from_strings(doubted)).tolist():
+        if not doubted:
+            return self._compute(ts, inputs, {})
+        marks, priced = inputs.marks.copy(), set()
+        symbols = self._ledger.symbols.intern(TextColumn.from_strings(doubted)).tolist()
+        for name, symbol in zip(doubted, symbols, strict=True):
             price = inputs.market_price(symbol)
             if price is not None:
                 marks[symbol, MARK - VALUES] = price
-        others = self._compute(ts, inputs._replace(marks=marks))
-        by_name = {market.symbol: market for market in others.markets} if others else {}
-        markets = [
-            dataclasses.replace(market, at_market=by_name.get(market.symbol))
-            if market.symbol in doubted and market.market_price is not None
-            else market
-            for market in bands.markets
-        ]
-        return dataclasses.replace(bands, markets=markets)
+                priced.add(name)
+        others = self._compute(ts, inputs._replace(marks=marks), {})
+        markets = others.markets if others else Markets.from_list([])
+        of_doubted = (i for i, name in enumerate(markets.symbols) if name in priced)
+        return self._compute(ts, inputs, {markets.symbols[i]: markets[i] for i in of_doubted})
 
-    def _compute(self, ts: int, inputs: MarketInputs) -> VenueBands | None:
+    def _compute(
+        self, ts: int, inputs: MarketInputs, at_market: dict[str, MarketBands]
+    ) -> VenueBands | None:
         positions = self.pools.update()
         order = self.pools.markets_by_name
-        estimates = self._estimates(ts, inputs)
+        estimates = self._estimates(ts, inputs, at_market)
         if not len(order) and not estimates:
             return None
+        rules = self._read_rules(inputs)
         symbols = self.pools.market_symbols
-        has_rules = np.array([name in inputs.rules for name in self.pools.market_names], np.bool_)
-        mark = np.where(has_rules, mark_prices(inputs.marks[symbols]), np.nan)
-        books = BookImpact.from_rows(mark, inputs.books[symbols])
+        mark = np.where(rules.there, mark_prices(inputs.marks[symbols]), np.nan)
+        books = BookImpact.from_books(mark, symbols, inputs.books)
         sizes = len(positions.quantity), len(positions.cash), len(mark)
         if self._workspace is None or self._workspace.shape != sizes:
             self._workspace = None  # Before the new one is created: there is not room for both.
             self._workspace = Workspace(*sizes)
         order = order[~np.isnan(mark[order])]
         run = self.parallel_map if len(positions.quantity) > SERIAL_POSITIONS else map
-        rules = self._rule_arrays(inputs)
         result = refresh.refresh_bands(
-            positions, rules, mark, books, NEAR_FRACTION, run, self._workspace, order
+            positions, rules.arrays, mark, books, NEAR_FRACTION, run, self._workspace, order
         )
-        markets, arrays = self._markets(ts, inputs, mark, books, result)
-        every = sorted([*markets, *estimates], key=lambda market: market.symbol)
+        columns = self._columns(ts, inputs, mark, books, result, at_market)
+        markets = columns.markets()
+        if estimates:
+            every = sorted([*markets, *estimates], key=lambda market: market.symbol)
+            markets = Markets.from_list(every)
+        arrays: tuple[NDArray[Any], ...] = (
+            *result.place, *result.units, columns.within, columns.depth,
+        )  # fmt: skip
         pools, assumed = int(np.count_nonzero(positions.length)), self.pools.assumed
         left_out = tuple(sorted(inputs.left_out.items()))
         factor, unknown = result.by_factor, result.unknown
-        return VenueBands(ts, every, factor, pools, unknown, assumed, left_out, arrays)
+        return VenueBands(ts, markets, factor, pools, unknown, assumed, left_out, arrays)
 
-    def _rule_arrays(self, inputs: MarketInputs) -> RuleArrays:
+    def _read_rules(self, inputs: MarketInputs) -> _Rules:
+        """The rules of the pools' markets, which change seldom."""
         names, version = self.pools.market_names, inputs.rules_version
-        if self._rules is None or self._rules[0] is not names or self._rules[1] != version:
+        if self._rules is None or self._rules.names is not names or self._rules.version != version:
             rules = [inputs.rules.get(name, _NO_RULES) for name in names]
-            self._rules = names, version, RuleArrays.from_markets(rules)
-        return self._rules[2]
+            there = np.array([name in inputs.rules for name in names], np.bool_)
+            regimes = [regime.name for regime, _ in rules]
+            self._rules = _Rules(names, version, RuleArrays.from_markets(rules), there, regimes)
+        return self._rules
 
-    def _markets(
-        self, ts: int, inputs: MarketInputs, mark: Float64, books: BookImpact, result: BandArrays
-    ) -> tuple[list[MarketBands], tuple[NDArray[Any], ...]]:
-        """What a refresh says of its markets, and the arrays of which they show parts."""
-        depth = books.depth_at_edges(result.order)
-        within = np.ascontiguousarray(result.sums.within.transpose(1, 0, 2))
-        peaks = result.sums.peaks.transpose(1, 0, 2)
-        longs, shorts = self._largest_holders(result)
-        kinds = refresh.ZONE_CELLS, refresh.STAGE_CELLS
-        markets = []
-        for k, m in enumerate(result.order.tolist()):
-            name, symbol = self.pools.market_names[m], int(self.pools.market_symbols[m])
-            zones, stages = ((result.cells(i, 0, k), result.cells(i, 1, k)) for i in kinds)
-            markets.append(MarketBands(
-                name, float(mark[m]), inputs.rules[name][0].name,
-                *inputs.volatility_of(symbol), zones, stages,
-                within[k], depth[k], (longs[k], shorts[k]), peaks[k],
-                **_second_price(ts, inputs, symbol, name),
-            ))  # fmt: skip
-        return markets, (*result.place, *result.units, within, depth)
+    def _columns(
+        self, ts: int, inputs: MarketInputs, mark: Float64, books: BookImpact, result: BandArrays,
+        at_market: dict[str, MarketBands],
+    ) -> _Columns:  # fmt: skip
+        """What a refresh says of its markets."""
+        order, names = result.order, self.pools.market_names
+        rules, symbols = self._read_rules(inputs), self.pools.market_symbols[order]
+        places = order.tolist()
+        symbol = [names[m] for m in places]
+        doubts = inputs.doubts
+        return _Columns(
+            symbol=symbol,
+            mark=mark[order].tolist(),
+            regime=[rules.regimes[m] for m in places],
+            volatility=[inputs.volatility_of(number) for number in symbols.tolist()],
+            within=np.ascontiguousarray(result.sums.within.transpose(1, 0, 2)),
+            depth=books.depth_at_edges(order),
+            holders=self._largest_holders(result),
+            peaks=result.sums.peaks.transpose(1, 0, 2),
+            age_s=inputs.mark_ages_s(symbols, ts),
+            price=inputs.market_prices(symbols, books.middles[order]),
+            doubts=[tuple(doubts.get(name, ())) for name in symbol]
+            if doubts
+            else [()] * len(symbol),
+            at_market=at_market,
+            result=result,
+        )
 
-    def _largest_holders(self, result: BandArrays) -> list[list[list[tuple[str, int]]]]:
-        """By side and market: account and notional, 1e-6."""
-        pools, units = result.sums.top_pool, result.sums.top.tolist()
-        names = iter(self.pools.owners(pools[pools >= 0]))
-        return [
-            [
-                [(next(names), n) for pool, n in zip(row, amounts, strict=True) if pool >= 0]
-                for row, amounts in zip(*of_side, strict=True)
-            ]
-            for of_side in zip(pools.tolist(), units, strict=True)
-        ]
+    def _largest_holders(self, result: BandArrays) -> _Holders:
+        pools = result.sums.top_pool
+        there = pools >= 0
+        ends = np.cumsum(there.sum(axis=2).ravel()).tolist()
+        return _Holders(self.pools.owners(pools[there]), result.sums.top[there], [0, *ends])
 
-    def _estimates(self, ts: int, inputs: MarketInputs) -> list[MarketBands]:
+    def _estimates(
+        self, ts: int, inputs: MarketInputs, at_market: dict[str, MarketBands]
+    ) -> list[MarketBands]:
         """Markets with open interest in which no account is known to have a position."""
         open_interest, mark = inputs.marks[:, OPEN_INTEREST - VALUES], mark_prices(inputs.marks)
         is_open = (open_interest != ABSENT) & (open_interest > 0) & ~np.isnan(mark)
         is_open[self.pools.market_symbols[self.pools.markets_by_name]] = False
+        if not is_open.any():
+            return []
         symbols = np.flatnonzero(is_open)
         names = self._ledger.symbols.names(symbols)
         symbols = symbols[np.array([name in inputs.rules for name in names], np.bool_)]
-        books = BookImpact.from_rows(mark[symbols], inputs.books[symbols])
+        books = BookImpact.from_books(mark[symbols], symbols, inputs.books)
         depth = books.depth_at_edges(np.arange(len(symbols)))
         markets = []
+        ages_s = inputs.mark_ages_s(symbols, ts)
+        second_prices = inputs.market_prices(symbols, books.middles)
         for k, name in enumerate(self._ledger.symbols.names(symbols)):
             regime, tiers = inputs.rules[name]
             price, contracts = float(mark[symbols[k]]), to_float(int(open_interest[symbols[k]]))
@@ -162,16 +262,7 @@ class BandMaker:
                 (_NO_STAGES, _NO_STAGES), np.array(within, np.int64), depth[k], ([], []),
                 np.full((2, 2 * PEAK_ZONES), -1, np.int64),
                 open_interest_estimate.assumptions(tiers, contracts),
-                **_second_price(ts, inputs, int(symbols[k]), name),
+                mark_age_s=ages_s[k], market_price=second_prices[k],
+                doubts=tuple(inputs.doubts.get(name, ())), at_market=at_market.get(name),
             ))  # fmt: skip
         return markets
-
-
-def _second_price(ts: int, inputs: MarketInputs, symbol: int, name: str) -> dict[str, Any]:
-    """`mark_age_s`, `market_price` and `doubts` of `MarketBands`."""
-    price = inputs.market_price(symbol)
-    return {
-        "mark_age_s": inputs.mark_age_s(symbol, ts),
-        "market_price": None if price is None else to_float(price),
-        "doubts": tuple(inputs.doubts.get(name, ())),
-    }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,13 +84,14 @@ class MarketBands:
 
     def digest_parts(self) -> Iterator[bytes]:
         """Everything in here, as bytes."""
-        yield repr(self._digest_fields()).encode()
+        yield repr(self.digest_fields()).encode()
         for cells in (*self.zones, *self.stages):
             yield cells.place.tobytes()
             yield cells.units.tobytes()
         yield self.depth.tobytes()
 
-    def _digest_fields(self) -> tuple[Any, ...]:
+    def digest_fields(self) -> tuple[Any, ...]:
+        """What is no array that others share."""
         return (
             self.symbol,
             self.mark,
@@ -131,6 +133,72 @@ class MarketBands:
         )
 
 
+class Markets(Sequence[MarketBands]):
+    """Markets in the order of their names, each put together when it is asked for.
+
+    What concerns all of them reads the columns: `symbols`, `within` and `depth` (markets, side,
+    edge). `estimates`: those without known accounts. `at_market`: by symbol, the bands of
+    `MarketBands.at_market`. `digest_fields`, `market`: see `MarketBands`; `market` of a place.
+    """
+
+    def __init__(
+        self, symbols: list[str], within: Int64, depth: Float64,
+        digest_fields: Callable[[], list[tuple[Any, ...]]], market: Callable[[int], MarketBands],
+        at_market: Mapping[str, MarketBands], estimates: Sequence[MarketBands] = (),
+    ) -> None:  # fmt: skip
+        self.symbols, self.within, self.depth = symbols, within, depth
+        self.digest_fields, self.at_market, self.estimates = digest_fields, at_market, estimates
+        self._market = market
+
+    @classmethod
+    def from_list(cls, markets: list[MarketBands]) -> Markets:
+        """Of markets that stand in the order of their names."""
+        shape = 0, 2, len(EDGE_ZONES)
+        return cls(
+            [market.symbol for market in markets],
+            np.array([m.within for m in markets]) if markets else np.empty(shape, np.int64),
+            np.array([m.depth for m in markets]) if markets else np.empty(shape),
+            lambda: [market.digest_fields() for market in markets],
+            markets.__getitem__,
+            {m.symbol: m.at_market for m in markets if m.at_market is not None},
+            [market for market in markets if market.estimate is not None],
+        )
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @overload
+    def __getitem__(self, at: int) -> MarketBands: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[MarketBands]: ...
+
+    def __getitem__(self, at: int | slice) -> MarketBands | list[MarketBands]:
+        places = range(len(self.symbols))[at]
+        if isinstance(places, range):
+            return [self._market(place) for place in places]
+        return self._market(places)
+
+
+class MarketStakes(Mapping[str, MarketStake]):
+    """What an alert says of each market's bands, by symbol."""
+
+    def __init__(self, markets: Markets) -> None:
+        self._markets = markets
+
+    def __getitem__(self, symbol: str) -> MarketStake:
+        place = bisect_left(self._markets.symbols, symbol)
+        if self._markets.symbols[place : place + 1] != [symbol]:
+            raise KeyError(symbol)
+        return self._markets[place].at_stake()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._markets.symbols)
+
+    def __len__(self) -> int:
+        return len(self._markets)
+
+
 @dataclass(frozen=True, slots=True)
 class VenueBands:
     """Bands of a venue, as of `ts` (ns).
@@ -144,7 +212,7 @@ class VenueBands:
     """
 
     ts: int
-    markets: list[MarketBands]
+    markets: Markets
     by_factor: Int64
     pools: int
     unknown: int
@@ -155,11 +223,10 @@ class VenueBands:
     def digest(self, run: ParallelMap = map) -> bytes:
         """Hash of everything in here. `run`: how the parts are hashed."""
         facts = self.ts, self.pools, self.unknown, self.assumed, self.left_out
-        total = hashlib.sha256(repr((facts, [m._digest_fields() for m in self.markets])).encode())
+        total = hashlib.sha256(repr((facts, self.markets.digest_fields())).encode())
         arrays = [np.ascontiguousarray(array) for array in (self.by_factor, *self.arrays)]
         run = run if sum(array.nbytes for array in arrays) > SERIAL_BYTES else map
         total.update(b"".join(run(lambda array: hashlib.sha256(array.data).digest(), arrays)))
-        for market in self.markets:
-            if market.estimate is not None:
-                total.update(b"".join(market.digest_parts()))
+        for market in self.markets.estimates:
+            total.update(b"".join(market.digest_parts()))
         return total.digest()

@@ -97,10 +97,12 @@ class Pools:
         """Number markets in which a position has opened for the first time."""
         count = len(self._ledger.symbols)
         market_of = grow_rows(self._markets.market_of, count, -1, 1.0)
+        self._markets = self._markets._replace(market_of=market_of)
+        if (market_of[symbol_of(self._ledger.keys[rows])] >= 0).all():
+            return
         opened = rows[self._ledger.is_open[rows]]
         opened_in = np.bincount(symbol_of(self._ledger.keys[opened]), minlength=count) > 0
         new = np.flatnonzero(opened_in & (market_of < 0))
-        self._markets = self._markets._replace(market_of=market_of)
         if not len(new):
             return
         market_of[new] = len(self.market_names) + np.arange(len(new))

@@ -27,7 +27,6 @@ from monitor.core.bands.kernels.arrays import CellArrays, ForcedRecords, MarketS
 from monitor.core.bands.kernels.prices import RECORD_COUNT, UNKNOWN_POOLS, price_pools
 from monitor.core.bands.kernels.zones import sort_records, sum_zones
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, GROUPS, PEAK_ZONES, STAGES, TOP_HOLDERS
-from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.contract.units import ZONE_BINS
 
 ParallelMap = Callable[..., Iterable[Any]]
@@ -37,7 +36,8 @@ LONG, SHORT = 0, 1
 ZONE_CELLS, STAGE_CELLS = 0, 1
 """Kinds of cells: notional by zone and group, and by zone and stage."""
 PARALLEL_PARTS = 16
-"""Parts of a refresh that can run side by side; the result does not depend on it."""
+"""Parts of a refresh that can run side by side; the result does not depend on it. Without an
+executor there is one: each call of a loop costs as much as some hundred positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +119,17 @@ def refresh_bands(
     `workspace`: overwritten. `order`: the markets whose zones are summed, in that order.
     """
     pools, markets = len(positions.cash), len(mark)
-    pool_edges = np.linspace(0, pools, PARALLEL_PARTS + 1).astype(np.int64)
-    edges = np.concatenate(([0], np.cumsum(positions.length, dtype=np.int64)))[pool_edges]
+    pieces = 1 if run is map else PARALLEL_PARTS
+    pool_edges = np.linspace(0, pools, pieces + 1).astype(np.int64)
+    edges = np.zeros(pools + 1, np.int64)
+    np.cumsum(positions.length, out=edges[1:])
+    edges = edges[pool_edges]
     parts = map(slice, edges[:-1], edges[1:])
     code, units, pool, bucket = workspace.records
     records = [ForcedRecords(code[p], units[p], pool[p], bucket[p]) for p in parts]
-    per_bucket = np.zeros((PARALLEL_PARTS, 2 * markets), np.int64)
-    by_factor = np.zeros((PARALLEL_PARTS, 2, ZONE_BINS + 1), np.int64)
-    counts = np.zeros((PARALLEL_PARTS, 2), np.int64)
+    per_bucket = np.zeros((pieces, 2 * markets), np.int64)
+    by_factor = np.zeros((pieces, 2, ZONE_BINS + 1), np.int64)
+    counts = np.zeros((pieces, 2), np.int64)
     table, slip = rules.at_marks(mark), np.ravel(books.slip)
     list(run(
         price_pools, pool_edges[:-1], pool_edges[1:], repeat(positions), repeat(table),
@@ -134,11 +137,11 @@ def refresh_bands(
     ))  # fmt: skip
     first = np.concatenate(([0], np.cumsum(per_bucket.T, axis=None)))
     cursor = np.ascontiguousarray(first[:-1].reshape(per_bucket.T.shape).T)
-    starts = np.ascontiguousarray(first[::PARALLEL_PARTS])
+    starts = first[::pieces].copy()  # the cursor moves
     by_bucket = arrays.SortedRecords(starts, *workspace.sorted_columns)
     list(run(sort_records, counts[:, RECORD_COUNT], records, cursor, repeat(by_bucket)))
     place, units_of_cells, begin, sums = _sum_zones(
-        workspace, by_bucket, rules, positions.key, order, reach, run
+        workspace, by_bucket, rules, positions.key, order, reach, pieces, run
     )
     factor_zones = by_factor.sum(axis=0)[:, :ZONE_BINS]
     unknown = int(counts[:, UNKNOWN_POOLS].sum())
@@ -152,6 +155,7 @@ def _sum_zones(
     key: NDArray[np.uint64],
     order: Int64,
     reach: float,
+    pieces: int,
     run: ParallelMap,
 ) -> tuple[Any, ...]:
     """`place`, `units`, `begin` and `sums` of `BandArrays`."""
@@ -168,13 +172,11 @@ def _sum_zones(
         top=np.empty((2, count, TOP_HOLDERS), np.int64),
         top_pool=np.empty((2, count, TOP_HOLDERS), np.int64),
     )
-    partial_from = np.rint(np.minimum(rules.partial_above * MONEY_SCALE, arrays.UNITS_MAX))
-    partial = arrays.PartialClose(rules.first_share, partial_from.astype(np.int64))
     reach_zones = round(reach / BIN_WIDTH)
-    cuts = np.linspace(0, count, PARALLEL_PARTS // 2 + 1).astype(np.int64).tolist()
+    cuts = np.linspace(0, count, max(1, pieces // 2) + 1).astype(np.int64).tolist()
     parts = [(low, high) for low, high in pairwise(cuts) if low < high]
     spans = [(side, *part) for side in (LONG, SHORT) for part in parts]
-    given: tuple[Any, ...] = order, records, partial, key, reach_zones, cells, sums
+    given: tuple[Any, ...] = order, records, rules.partial, key, reach_zones, cells, sums
     list(run(lambda span: sum_zones(*span, *given), spans))
     # The cells that were written, without the room between the spans.
     place, units = (

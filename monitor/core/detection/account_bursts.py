@@ -134,8 +134,10 @@ class AccountBursts(Stateful):
         if not hot and not stream.account:
             return
         stream.account = {key: n for key, n in stream.account.items() if key in hot}
-        wanted = np.isin(key, np.fromiter(hot, np.uint64))
-        stream.account.update(zip(key[wanted].tolist(), account[wanted].tolist(), strict=True))
+        for hot_key in np.sort(np.fromiter(hot, np.uint64)):
+            place = int(np.searchsorted(key, hot_key))  # the keys rise
+            if place < len(key) and key[place] == hot_key:
+                stream.account[int(hot_key)] = int(account[place])
 
     def _finding(
         self, stream: _AccountStream, window: int, verdict: AccountVerdict, p: float,

@@ -131,7 +131,8 @@ class DetectorGroup:
             self._begin(symbols, new)
             row = self._row[symbols]
         asked = present & (row >= 0)
-        asked[asked] = ~self._is_out[row[asked]]
+        if self._why_out:
+            asked[asked] = ~self._is_out[row[asked]]
         rows, values = row[asked], values[asked]
         scores = self._scores(rows, values)
         self._window = WindowScores(present, row, rows, values, scores, [])
@@ -156,7 +157,7 @@ class DetectorGroup:
             for i, row in enumerate(rows.tolist()):
                 one = slice(i, i + 1)
                 scores[one] = self._attempt(row, np.nan, self._bank.judge, rows[one], values[one])
-        for i in np.flatnonzero(np.isinf(scores)).tolist():
+        for i in np.isinf(scores).nonzero()[0].tolist():
             self._take_out(int(rows[i]), "its score is infinite")
             scores[i] = np.nan
         return scores
@@ -254,11 +255,17 @@ class DetectorGroup:
         for rare in judged.rare:
             one = int(rows[rare.index]), values[rare.index]
             self._attempt(one[0], None, self._bank.report, *one)
-        ordinary = ~self._is_out[rows]
-        ordinary[[rare.index for rare in judged.rare]] = False
-        self._learn(rows[ordinary], values[ordinary])
-        inside = ~self._is_out[rows]
-        for row, error in self._calibrators.learn(rows[inside], judged.scores[inside]):
+        scores = judged.scores
+        if judged.rare or self._why_out:
+            ordinary = ~self._is_out[rows]
+            ordinary[[rare.index for rare in judged.rare]] = False
+            self._learn(rows[ordinary], values[ordinary])
+        else:
+            self._learn(rows, values)
+        if self._why_out:
+            inside = ~self._is_out[rows]
+            rows, scores = rows[inside], scores[inside]
+        for row, error in self._calibrators.learn(rows, scores):
             self._take_out(row, fault_reason(error))
 
     def _learn(self, rows: Int64, values: Float64) -> None:

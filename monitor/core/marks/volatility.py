@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from detectors.arrays.state import Stateful
 from monitor.core.contract.units import SECOND_NS, YEAR_S
@@ -40,6 +41,8 @@ class Volatility(Stateful):
         self.last = self.anchor = self.low = self.high = math.nan
         self.sum = self.weight = self.reach = 0.0
         self.steps = 0
+        self._estimate: tuple[float | None, float] | None = None
+        """`sigma` and `grain_s`, which change only with a step; None: to be computed."""
 
     def update(self, ts: int, price: float) -> None:
         """Take the mark at event time `ts` (ns). A time before the current step is ignored."""
@@ -51,7 +54,12 @@ class Volatility(Stateful):
         self.slot, self.last = slot, price
         self.low, self.high = min(self.low, price), max(self.high, price)
 
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self._estimate = None
+
     def _close_step(self) -> None:
+        self._estimate = None
         elapsed = (self.slot - self.anchor_slot) * self.step_ns / SECOND_NS
         if self.anchor_slot >= 0 and elapsed <= self.gap_s:
             keep = 0.5 ** (elapsed / self.half_life_s)
@@ -63,6 +71,13 @@ class Volatility(Stateful):
             self.steps += 1
         self.anchor_slot, self.anchor = self.slot, self.last
         self.low = self.high = self.last
+
+    @property
+    def estimate(self) -> tuple[float | None, float]:
+        """`sigma` and `grain_s`."""
+        if self._estimate is None:
+            self._estimate = self.sigma, self.grain_s
+        return self._estimate
 
     @property
     def sigma(self) -> float | None:

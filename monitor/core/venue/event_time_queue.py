@@ -25,12 +25,15 @@ class RowQueue:
     def take_before(self, end_ns: int) -> Int64:
         """Remove the rows before `end_ns`, and return them in their order."""
         rows = self._join()
-        early = rows[:, 0] < end_ns
-        self.parts = [] if early.all() else [rows[~early]]
-        taken = rows[early]
-        return taken[np.lexsort(taken[:, : self._keys].T[::-1])]
+        is_early = rows[:, 0] < end_ns
+        self.parts = [] if is_early.all() else [rows[~is_early]]
+        # Rows may be wide: they are copied once, in their order.
+        early = np.flatnonzero(is_early)
+        return rows[early[np.lexsort(rows[early, : self._keys].T[::-1])]]
 
     def _join(self) -> Int64:
+        if len(self.parts) == 1:
+            return self.parts[0]
         return np.concatenate((np.empty((0, self._width), np.int64), *self.parts))
 
     def snapshot(self) -> dict[str, Any]:

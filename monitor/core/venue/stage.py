@@ -21,7 +21,7 @@ from monitor.core.alerts.build import AlertBuilder
 from monitor.core.alerts.incidents import Incidents
 from monitor.core.alerts.stakes import StakeHistory
 from monitor.core.bands.maker import BandMaker
-from monitor.core.bands.market_bands import VenueBands
+from monitor.core.bands.market_bands import MarketStakes, VenueBands
 from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.contract.events import Control
 from monitor.core.contract.feature_catalogue import STREAM_OUT
@@ -276,8 +276,7 @@ class VenueStage(Stateful):
                 every.append(bands)
                 digest = bands.digest(self.band_maker.parallel_map)
                 self._bands_chain = hashlib.sha256(self._bands_chain + digest).digest()
-            stakes = {m.symbol: m.at_stake() for m in bands.markets} if bands else {}
-            self._stakes.add(end, stakes)
+            self._stakes.add(end, MarketStakes(bands.markets) if bands else {})
         return every
 
     @property

@@ -16,7 +16,7 @@ from monitor.core.accounts import ledger_kernels as ledger
 from monitor.core.accounts.ledger_kernels import ADJUSTMENT, FILL, LEVERAGE, MOVE
 from monitor.core.bands.inputs import mark_prices
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES
-from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands
+from monitor.core.bands.market_bands import NEAR_FRACTION, Markets
 from monitor.core.contract.feature_catalogue import HIGH_LEVERAGE, VENUE_FEATURES
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.decode.stepped_kernels import to_floats
@@ -63,8 +63,8 @@ class StreamRows(NamedTuple):
         ]
 
 
-def stream_rows(venue: VenueState, depth: dict[int, float]) -> StreamRows:
-    """Of the interval that was applied last. `depth`: of each symbol number, `thinner_depth`."""
+def stream_rows(venue: VenueState, depth: Float64) -> StreamRows:
+    """Of the interval that was applied last. `depth`: by symbol number, `thinner_depth`."""
     none = np.empty((0, len(ledger.ENTRY_COLUMNS)), np.int64), np.empty(0, np.int64), np.empty(0)
     parts = [none, *(_counted_entries(venue, *change, depth) for change in venue.changes)]
     return StreamRows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -84,7 +84,7 @@ def running_streams(venue: VenueState) -> Bool:
 
 
 def _counted_entries(
-    venue: VenueState, entries: Int64, effects: Int64, depth: dict[int, float]
+    venue: VenueState, entries: Int64, effects: Int64, depth: Float64
 ) -> tuple[Int64, Int64, Float64]:
     """Entries that count, the stream of each and its amount; one may count to two streams."""
     operation, symbol = entries[:, ledger.OP], entries[:, ledger.SYMBOL]
@@ -94,7 +94,7 @@ def _counted_entries(
     raised = changes_leverage & (before > 0) & (after > before)
     notional = to_floats(effects[:, ledger.OPEN_SIZE]) * mark
     high = is_fill & (after >= HIGH_LEVERAGE * SCALE)
-    near_depth = np.array([depth.get(number, np.nan) for number in symbol.tolist()])
+    near_depth = np.where(symbol >= 0, depth[symbol], np.nan)
     near_depth = np.where(near_depth > 0.0, near_depth, np.nan)
     opened = 100.0 * to_floats(effects[:, ledger.OPENED_SIZE]) * mark / near_depth
     closed, gain = effects[:, ledger.CLOSED_SIZE], effects[:, ledger.GAIN]
@@ -133,16 +133,23 @@ def _near_tier(venue: VenueState, symbol: Int64, notional: Float64, mask: Bool) 
     return near
 
 
-def forced_to_depth(market: MarketBands) -> float:
-    """What is forced within a distance of the mark, over the book's depth within that distance: the
-    highest ratio of both sides and all distances up to `NEAR_FRACTION`. NaN: no depth.
+def forced_to_depth(markets: Markets) -> Float64:
+    """What is forced within a distance of the mark, over the book's depth within that distance: of
+    each market the highest ratio of both sides and all distances up to `NEAR_FRACTION`. NaN: no
+    depth, or the mark is in doubt.
     """
-    forced = market.within[:, _NEAR_EDGES] / MONEY_SCALE
-    depth = market.depth[:, _NEAR_EDGES]
-    has_depth = depth > 0.0
-    return float((forced[has_depth] / depth[has_depth]).max()) if has_depth.any() else float("nan")
+    forced = markets.within[:, :, _NEAR_EDGES] / MONEY_SCALE
+    depth = markets.depth[:, :, _NEAR_EDGES]
+    ratio = np.full(depth.shape, -np.inf)
+    np.divide(forced, depth, out=ratio, where=depth > 0.0)
+    highest: Float64 = ratio.max(axis=(1, 2), initial=-np.inf)
+    highest[highest == -np.inf] = np.nan
+    if markets.at_market:
+        highest[[name in markets.at_market for name in markets.symbols]] = np.nan
+    return highest
 
 
-def thinner_depth(market: MarketBands) -> float:
-    """The near depth of the thinner side, quote currency; NaN: no book."""
-    return float(market.depth[:, _NEAR_DEPTH_EDGE].min())
+def thinner_depth(markets: Markets) -> Float64:
+    """The near depth of each market's thinner side, quote currency; NaN: no book."""
+    depth: Float64 = markets.depth[:, :, _NEAR_DEPTH_EDGE].min(axis=1)
+    return depth

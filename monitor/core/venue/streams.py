@@ -93,16 +93,15 @@ class VenueStreams(Stateful):
             return []
         self._grow(venue)
         # Markets come by name, and "" before all of them.
-        names = ["", *(market.symbol for market in bands.markets)]
+        names = ["", *bands.markets.symbols]
         row = np.array([self._row[name] for name in names])
         values = np.full((len(names), len(VENUE_COLUMN)), np.nan)
         of_venue = np.arange(len(VENUE_COLUMN)) == _UNEXPLAINED
         values[0, self._is_running & of_venue] = 0.0
         values[1:, self._is_running & ~of_venue] = 0.0
-        values[1:, _FORCED_TO_DEPTH] = [
-            np.nan if m.at_market else stream_inputs.forced_to_depth(m) for m in bands.markets
-        ]
-        depth = {self._row[m.symbol] - 1: stream_inputs.thinner_depth(m) for m in bands.markets}
+        values[1:, _FORCED_TO_DEPTH] = stream_inputs.forced_to_depth(bands.markets)
+        depth = np.full(len(self._row), np.nan)
+        depth[row[1:] - 1] = stream_inputs.thinner_depth(bands.markets)
         self._count(venue, stream_inputs.stream_rows(venue, depth), bands, row, values)
         findings = []
         for rare in self._groups.judge(row, self._groups.inputs(values), slice(None)):
@@ -160,7 +159,7 @@ class VenueStreams(Stateful):
             change = float((units * unit).mean()) - self._unit[at, stream]
             self._unit[at, stream] += min(1.0, weight) * change
             amounts = zip((accounts[r] for r in records), amount.tolist(), strict=True)
-            name = bands.markets[i - 1].symbol if i else ""
+            name = bands.markets.symbols[i - 1] if i else ""
             self._attribution.add(bands.ts, name, stream, amounts, rows.ranges(records))
 
     def _finding(self, book: Int64 | None, end: int, symbol: str, rare: RareScore) -> Finding:

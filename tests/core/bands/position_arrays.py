@@ -13,7 +13,7 @@ from monitor.core.bands.kernels.arrays import EXPONENTS, PositionArrays
 from monitor.core.bands.kernels.blocks import new_block
 from monitor.core.bands.kernels.prices import price_block
 from monitor.core.bands.kernels.roots import factor_moves
-from monitor.core.bands.layout import GROUPS, LEVERAGE_TIERS, STAGES
+from monitor.core.bands.layout import EDGE_ZONES, GROUPS, LEVERAGE_TIERS, STAGES
 from monitor.core.bands.market_bands import MarketBands
 from monitor.core.bands.refresh import (
     STAGE_CELLS,
@@ -25,6 +25,7 @@ from monitor.core.bands.refresh import (
     refresh_bands,
 )
 from monitor.core.contract.units import ZONE_BINS
+from monitor.core.decode.batch import ABSENT
 
 
 def sort_positions(
@@ -108,7 +109,8 @@ def _price(positions, markets, slip, by_factor, prices, sums, factor):  # type: 
 def without_books(markets: int) -> BookImpact:
     """The impact where no market has a book."""
     slip = np.full((2, markets, EXPONENTS), np.nan, np.float32)
-    return BookImpact(slip, np.full((2, markets, ZONE_BINS), np.nan))
+    depth = np.full((2, markets, len(EDGE_ZONES)), np.nan)
+    return BookImpact(slip, depth, np.full(markets, ABSENT))
 
 
 def refresh(

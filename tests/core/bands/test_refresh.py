@@ -35,9 +35,11 @@ from monitor.core.bands.refresh import (
     Workspace,
 )
 from monitor.core.contract.units import ZONE_BINS
+from monitor.core.decode.stepped_kernels import from_e8
 from monitor.core.margin.liquidation_price import Position, prices, requirement
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
+from monitor.core.marks.market_rows import BEST_ASK, BEST_BID, BOOK_WIDTH, LEVELS
 from tests.core.bands.position_arrays import (
     by_group,
     by_stage,
@@ -93,9 +95,15 @@ def without(given: dict[str, np.ndarray], pools: np.ndarray) -> dict[str, np.nda
 
 def books() -> BookImpact:
     steps = np.arange(1, 21) * 0.0003
-    price = np.stack([MARK[:, None] * (1 - steps), MARK[:, None] * (1 + steps)])
-    size = np.broadcast_to(20_000 / MARK[None, :, None], price.shape).copy()
-    return BookImpact.from_ladders(MARK, price, size)
+    rows = np.zeros((len(MARK), BOOK_WIDTH), np.int64)
+    for best, sign in ((BEST_BID, -1), (BEST_ASK, 1)):
+        rows[:, best : best + 20] = from_e8(
+            np.rint(MARK[:, None] * (1 + sign * steps) * 1e8).astype(int)
+        )
+        rows[:, best + LEVELS : best + LEVELS + 20] = from_e8(np.rint(2e12 / MARK).astype(int))[
+            :, None
+        ]
+    return BookImpact.from_books(MARK, np.arange(len(MARK)), rows)
 
 
 def exact(p: PositionArrays, pool: int, i: int, extra: float = 0.0) -> list[float]:
@@ -317,8 +325,8 @@ def test_slippage_is_the_walk_down_the_ladder_and_depth_what_it_passes() -> None
     walked = sum(20_000 * 0.0003 * j for j in range(1, 14)) + (whole - 260_000) * 0.0003 * 14
     assert today.slip[1, 3, 18 - EXPONENT_LOW] == pytest.approx(walked / whole)
     assert (np.diff(today.slip, axis=2) >= -1e-15).all()
-    assert today.depth[0, 0, 0] == pytest.approx(20_000)  # within 5 bp: one level
-    assert today.depth[0, 0, 1] == pytest.approx(60_000)  # within 10 bp: three
+    assert today.depth[0, 0, 0] == pytest.approx(60_000)  # within 10 bp: three levels
+    assert today.depth[0, 0, 1] == pytest.approx(160_000)  # within 25 bp: eight
     assert (np.diff(today.depth, axis=2) >= 0).all()
 
 

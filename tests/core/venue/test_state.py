@@ -124,7 +124,7 @@ def test_without_a_mark_or_a_table_nothing_is_guessed() -> None:
     account = [deposit("a", 60), fill("a", "buy", 10)]
     for missing in ("mark", "reference"):
         _, bands = run([r for r in BASE if r["kind"] != missing] + account)
-        assert bands[-1].markets == []
+        assert not bands[-1].markets
         assert bands[-1].unknown == 1
 
 
@@ -148,7 +148,7 @@ def test_a_market_that_is_not_linear_is_left_out_and_says_why(
         assert [m.symbol for m in bands[-1].markets] == [symbol]
         assert bands[-1].left_out == ()
         return
-    assert bands[-1].markets == []
+    assert not bands[-1].markets
     assert bands[-1].unknown == 1
     assert [(name, text[: len(why)]) for name, text in bands[-1].left_out] == [(symbol, why)]
     again = VenueState(EngineSettings())

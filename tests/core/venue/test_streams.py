@@ -32,10 +32,10 @@ OPEN = [*BASE, deposit("a", 500), fill("a", "buy", 10)]
 def amounts(records: list[dict[str, Any]]) -> dict[str, float]:
     """What the last interval's records count, by stream."""
     engine, bands = run(records)
-    symbols = engine.venue.ledger.symbols
-    number = next(i for i in range(len(symbols)) if symbols.names(np.array([i])) == ["SOL"])
-    market = next(m for m in bands[-1].markets if m.symbol == "SOL")
-    rows = stream_rows(engine.venue, {number: thinner_depth(market)})
+    symbols, markets = engine.venue.ledger.symbols, bands[-1].markets
+    names = symbols.names(np.arange(len(symbols)))
+    of_name = dict(zip(markets.symbols, thinner_depth(markets).tolist(), strict=True))
+    rows = stream_rows(engine.venue, np.array([of_name.get(name, np.nan) for name in names]))
     total = dict.fromkeys(VENUE_COLUMN, 0.0)
     for stream, amount in zip(rows.stream.tolist(), rows.amount.tolist(), strict=True):
         total[list(VENUE_COLUMN)[stream]] += amount
@@ -117,7 +117,8 @@ def test_the_feeds_of_an_interval_tell_which_streams_are_known_zeros() -> None:
 
 def test_forced_notional_is_divided_by_the_depth_within_the_same_distance() -> None:
     def ratio(bands: list[VenueBands]) -> float:
-        return forced_to_depth(next(m for m in bands[-1].markets if m.symbol == "SOL"))
+        markets = bands[-1].markets
+        return float(forced_to_depth(markets)[markets.symbols.index("SOL")])
 
     # 10 at 100 with 60 of equity and 5 % of maintenance: forced 1.05 % away. Within 2 % the book
     # takes 5, which at the mark is 500.

@@ -93,6 +93,7 @@ def sum_zones(side, low, high, order, records, partial, key, reach, cells, sums)
     """
     zones = np.zeros((ZONE_BINS + 1, GROUPS), np.int64)
     stages = np.zeros((ZONE_BINS + 1, STAGES), np.int64)
+    holds = np.zeros(ZONE_BINS + 1, np.bool_)
     first, code, units, pool = records.first, records.code, records.units, records.pool
     zone_cell, zone_units = cells.zone_cell, cells.zone_units
     stage_cell, stage_units = cells.stage_cell, cells.stage_units
@@ -108,10 +109,14 @@ def sum_zones(side, low, high, order, records, partial, key, reach, cells, sums)
         share, partial_from = partial.first_share[m], partial.from_units[m]
         for i in range(first[bucket], first[bucket + 1]):
             near, forced = code[i] >> GROUP_BITS & _ZONE_MASK, units[i]
+            far = code[i] >> _STRESSED_SHIFT & _ZONE_MASK
+            back = code[i] >> _BACKSTOP_SHIFT & _ZONE_MASK
+            broke = code[i] >> _BANKRUPTCY_SHIFT & _ZONE_MASK
+            holds[near] = holds[far] = holds[back] = holds[broke] = True
             zones[near, code[i] & (DUE_FLAG - 1)] += forced
-            stages[code[i] >> _STRESSED_SHIFT & _ZONE_MASK, STRESSED] += forced
-            stages[code[i] >> _BACKSTOP_SHIFT & _ZONE_MASK, BACKSTOP_STAGE] += forced
-            stages[code[i] >> _BANKRUPTCY_SHIFT & _ZONE_MASK, BANKRUPT] += forced
+            stages[far, STRESSED] += forced
+            stages[back, BACKSTOP_STAGE] += forced
+            stages[broke, BANKRUPT] += forced
             if forced >= partial_from:
                 stages[near, AWAITING_PAUSE] += forced - np.int64(np.rint(forced * share))
             if near < reach and forced > 0 and forced >= top[TOP_HOLDERS - 1]:
@@ -120,22 +125,23 @@ def sum_zones(side, low, high, order, records, partial, key, reach, cells, sums)
         peak = sums.peaks[side, k]
         peak[:PEAK_ZONES], peak[PEAK_ZONES:] = -1, 0
         for zone in range(ZONE_BINS):
-            before = total
-            for group in range(GROUPS):
-                forced = zones[zone, group]
-                if forced != 0:
-                    zone_cell[n], zone_units[n] = zone * GROUPS + group, forced
-                    total += forced
-                    n += 1
-                    zones[zone, group] = 0
-            for stage in range(STAGES):
-                forced = stages[zone, stage]
-                if forced != 0:
-                    stage_cell[s], stage_units[s] = zone * STAGES + stage, forced
-                    s += 1
-                    stages[zone, stage] = 0
-            if zone < reach and total > before:
-                _insert_peak(zone, total - before, peak)
+            if holds[zone]:
+                holds[zone], before = False, total
+                for group in range(GROUPS):
+                    forced = zones[zone, group]
+                    if forced != 0:
+                        zone_cell[n], zone_units[n] = zone * GROUPS + group, forced
+                        total += forced
+                        n += 1
+                        zones[zone, group] = 0
+                for stage in range(STAGES):
+                    forced = stages[zone, stage]
+                    if forced != 0:
+                        stage_cell[s], stage_units[s] = zone * STAGES + stage, forced
+                        s += 1
+                        stages[zone, stage] = 0
+                if zone < reach and total > before:
+                    _insert_peak(zone, total - before, peak)
             if zone + 1 == EDGE_ZONES[edge]:
                 sums.within[side, k, edge] = total
                 edge += 1
