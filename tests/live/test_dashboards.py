@@ -33,6 +33,8 @@ from tests.live.helpers import (
 from tests.live.sidecars import Process, wait_for, write_toml
 from tests.support import ROOT, program
 
+PANEL_STEPS_S = 3.0
+"""Panels over time are asked for every second: some of their steps come after the last alert."""
 INTERVALS = {"$__rate_interval": "10s", "$__interval": "1m", "$__range": "5m"}
 """Grafana's variables, as they are for a short look."""
 
@@ -116,6 +118,7 @@ def watched(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
             alerts = [json.loads(record.value) for record in records]
             server = Prometheus(address, alerts, began)
             _until_seen(server)
+            time.sleep(PANEL_STEPS_S)
             server.ended_s = time.time()
             yield server
 

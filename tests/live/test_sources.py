@@ -42,7 +42,7 @@ from tests.live.helpers import (
 from tests.live.killing import Group, record_day, values
 from tests.live.sidecars import Process, wait_for
 
-KILLS = int(os.environ.get("BRINKWATCH_TEST_SOURCE_KILLS", "3"))
+KILLS = int(os.environ.get("BRINKWATCH_TEST_SOURCE_KILLS", "2"))
 """`make soak` kills ten times."""
 SECONDS_A_KILL = 4.0
 

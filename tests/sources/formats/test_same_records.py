@@ -140,7 +140,7 @@ def write_protobuf(fill: dict[str, Any]) -> bytes:
 
 
 @given(fills=st.lists(FILLS, min_size=1, max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_record_makes_the_same_canonical_bytes_in_every_form(
     translators: dict[str, Any], fills: list[dict[str, Any]]
 ) -> None:
