@@ -255,6 +255,8 @@ class IntakeSession:
             self.last_turn_s = time.monotonic()
             return False
         self._registry_fault = ""
+        reasons = [(piece.topic, r.refused.reason) for r in records if r.refused is not None]
+        self.refusals.count(len(records), reasons)
         self._merge.add((piece.topic, piece.partition), records)
         self.setup.metrics.count_step(len(piece.offsets), time.perf_counter() - began)
         self.last_turn_s = time.monotonic()

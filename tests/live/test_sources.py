@@ -133,6 +133,31 @@ def test_what_else_lies_on_a_bus_is_skipped_or_refused_and_counted(
     assert resent == {"sent": 0, "foreign": 0, "of_sources": len(rubbish)}, "it is only read"
 
 
+def test_it_is_not_ready_while_most_of_what_a_source_brings_is_refused(kafka: str) -> None:
+    """The shards accept all that the intake writes: its own share counts."""
+    own, config = bus_configuration(kafka)
+    records = [r for r in bus_records(simulated_day()) if r.place[0] == "flow"][:15]
+
+    async def watch() -> tuple[bool, str]:
+        await create_bus(kafka, own)
+        await write_bus(kafka, own, records)
+        producer = AIOKafkaProducer(bootstrap_servers=kafka)
+        await producer.start()
+        for _ in range(20):
+            await producer.send(f"{own}.flow", b"{half", partition=3)
+        await producer.stop()
+        async with run_sidecar(config) as sidecar:
+            await wait_until(functools.partial(has_taken, sidecar, len(records)))
+            return sidecar.ready()
+
+    ready, why = asyncio.run(watch())
+    assert not ready
+    assert why == (
+        "20 of the 35 records of the last 2 minutes were refused, most often as not_json in "
+        f"{own}.flow (20): brinkwatch dlq list shows them"
+    )
+
+
 async def has_taken(sidecar: Sidecar, accepted: int) -> bool:
     """Whether so many records of the sources were accepted, and none waits."""
     state = await sidecar.state()
