@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,21 +33,19 @@ class Message:
 
 
 async def send_in_batches(
-    producer: AIOKafkaProducer, at: tuple[str, int], rows: Iterable[tuple[bytes, bytes]]
-) -> list[tuple[asyncio.Future[Any], int]]:
+    producer: AIOKafkaProducer, at: tuple[str, int], rows: Iterable[tuple[bytes | None, bytes]]
+) -> AsyncIterator[tuple[asyncio.Future[Any], int]]:
     """Hand keys and values to the producer for one topic partition, without a message each: of each
     batch its result, and how many records it has."""
-    sent = []
-    builder = producer.create_batch()
+    batch = producer.create_batch()
     for key, value in rows:
-        if builder.append(timestamp=None, key=key, value=value) is None:
-            count = builder.record_count()
-            sent.append((await producer.send_batch(builder, at[0], partition=at[1]), count))
-            builder = producer.create_batch()
-            builder.append(timestamp=None, key=key, value=value)  # the first one always fits
-    count = builder.record_count()
-    sent.append((await producer.send_batch(builder, at[0], partition=at[1]), count))
-    return sent
+        if batch.append(timestamp=None, key=key, value=value) is None:
+            count = batch.record_count()
+            yield await producer.send_batch(batch, at[0], partition=at[1]), count
+            batch = producer.create_batch()
+            batch.append(timestamp=None, key=key, value=value)  # the first one always fits
+    count = batch.record_count()
+    yield await producer.send_batch(batch, at[0], partition=at[1]), count
 
 
 def control_message(control: Control) -> Message:

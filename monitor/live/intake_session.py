@@ -354,7 +354,10 @@ class IntakeSession:
         letters, self._letters = self._letters, []
         self._released = 0
         async with producer.transaction():
-            batches = {at: await send_in_batches(producer, at, r) for at, r in outbox.items()}
+            batches = {
+                at: [batch async for batch in send_in_batches(producer, at, rows)]
+                for at, rows in outbox.items()
+            }
             pending = [await x.message().send(producer, kafka.dlq_topic, 0) for x in letters]
             for control in controls:
                 message = control_message(control)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import count, pairwise
 
 import numpy as np
 
 from monitor.core.contract.keys import key_column
+from monitor.core.contract.message_run import MessageRun
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch
 from monitor.core.decode.codec import encode
@@ -24,22 +24,9 @@ PACED_SPAN_S = 0.02
 """Wall-clock time of one chunk, where a speed is given."""
 
 
-@dataclass(slots=True)
-class MessageChunk:
-    """Messages of one topic partition, in the order of their offsets."""
-
-    topic: str
-    partition: int
-    offsets: list[int]
-    keys: list[bytes | None]
-    values: list[bytes]
-    ts: int
-    """The highest event time of the topic partition so far, ns."""
-
-
 def chunks(
     day: Day, speed: float | None = None, topics: Mapping[str, str] | None = None
-) -> Iterator[MessageChunk]:
+) -> Iterator[MessageRun]:
     """All records in the order of event time, refused ones in their places with their bytes.
 
     `speed`: seconds of event time to send in a second; None: as fast as possible. `topics`: names
@@ -49,7 +36,7 @@ def chunks(
     span_ns = CHUNK_NS if speed is None else max(1, round(PACED_SPAN_S * SECOND_NS * speed))
     first = day.meta.span.first_ts if day.meta.span else 0
     high: dict[tuple[str, int], int] = {}
-    waiting: list[tuple[int, int, MessageChunk]] = []
+    waiting: list[tuple[int, int, MessageRun]] = []
     number = count()
     for batch in day.batches(BATCH_ROWS):
         key = batch.topic, batch.partition
@@ -64,7 +51,7 @@ def chunks(
         yield heapq.heappop(waiting)[2]
 
 
-def _split_batch(batch: Batch, high: int, span_ns: int) -> Iterator[MessageChunk]:
+def _split_batch(batch: Batch, high: int, span_ns: int) -> Iterator[MessageRun]:
     """A batch in pieces of `span_ns`; `high`: the highest event time of its partition before it."""
     column = key_column(batch.kind)
     names = batch.texts[column].to_strings() if column in batch.texts else [None] * len(batch)
@@ -82,4 +69,4 @@ def _split_batch(batch: Batch, high: int, span_ns: int) -> Iterator[MessageChunk
     for low, end in pairwise([0, *cuts.tolist(), len(order)]):
         rows = order[low:end].tolist()
         mine = offset[rows].tolist(), [keys[i] for i in rows], [values[i] for i in rows]
-        yield MessageChunk(batch.topic, batch.partition, *mine, int(reached[end - 1]))
+        yield MessageRun(batch.topic, batch.partition, *mine, int(reached[end - 1]))

@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
@@ -23,12 +23,13 @@ from monitor.config import Config
 from monitor.console import Console
 from monitor.core.contract.events import Control
 from monitor.core.contract.keys import partition_of
+from monitor.core.contract.message_run import MessageRun
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.codec import UNKNOWN
 from monitor.errors import ConfigError
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients, run_async
-from monitor.kafka.messages import control_message
+from monitor.kafka.messages import control_message, send_in_batches
 from monitor.kafka.partitions import PartitionKey
 
 BATCH_BYTES = 256 << 10
@@ -36,18 +37,6 @@ FLUSH_ROWS = 4_096
 """Records gathered over all topics before they are sent."""
 IN_FLIGHT = 16
 """Batches sent and not yet acknowledged, at most."""
-
-
-class MessageRun(Protocol):
-    """Messages of one topic partition, in the order of their offsets."""
-
-    topic: str
-    partition: int
-    offsets: list[int]
-    keys: list[bytes | None]
-    values: list[bytes]
-    ts: int
-    """The highest event time of the topic partition up to here, ns."""
 
 
 @dataclass(slots=True)
@@ -175,7 +164,7 @@ class _Spread:
                 first = self._next[at]
                 self._next[at] = end = first + len(mine)
                 keys, values = [run.keys[i] for i in mine], [run.values[i] for i in mine]
-                yield _Run(*at, list(range(first, end)), keys, values, run.ts)
+                yield MessageRun(*at, list(range(first, end)), keys, values, run.ts)
 
     def end_controls(self) -> Iterator[Control]:
         """The day's end in each topic partition, once all was sent."""
@@ -183,16 +172,6 @@ class _Spread:
         for (topic, partition), offset in self._next.items():
             if ts is not None and topic != UNKNOWN:
                 yield Control(topic=topic, partition=partition, offset=offset, ts=ts)
-
-
-@dataclass(slots=True)
-class _Run:
-    topic: str
-    partition: int
-    offsets: list[int]
-    keys: list[bytes | None]
-    values: list[bytes]
-    ts: int
 
 
 async def _require_empty(clients: Clients, parts: Sequence[PartitionKey]) -> None:
@@ -269,24 +248,17 @@ class _Sender:
 
     async def _send(self, at: PartitionKey, runs: list[MessageRun]) -> None:
         following = self._next.get(at, 0)
-        batch = self._producer.create_batch()
         for messages in runs:
-            rows = zip(messages.offsets, messages.keys, messages.values, strict=True)
-            for offset, key, value in rows:
+            for offset in messages.offsets:
                 self._moved += offset != following
                 following += 1
-                if batch.append(timestamp=None, key=key, value=value) is None:
-                    await self._send_batch(batch, *at)
-                    batch = self._producer.create_batch()
-                    batch.append(timestamp=None, key=key, value=value)  # the first one always fits
             self._sent += len(messages.values)
-        await self._send_batch(batch, *at)
-        self._next[at] = following
-
-    async def _send_batch(self, batch: object, topic: str, partition: int) -> None:
+        rows = (row for run in runs for row in zip(run.keys, run.values, strict=True))
         # The client queues one batch a topic partition, so the order is kept.
-        self._in_flight.append(await self._producer.send_batch(batch, topic, partition=partition))
-        await self._await_batches(IN_FLIGHT)
+        async for batch, _ in send_in_batches(self._producer, at, rows):
+            self._in_flight.append(batch)
+            await self._await_batches(IN_FLIGHT)
+        self._next[at] = following
 
     async def _await_batches(self, left: int) -> None:
         """Wait until at most `left` batches are not acknowledged; raises what went wrong."""
