@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
@@ -181,15 +182,20 @@ class LineReader:
             if member.eof:
                 member, rest, started = make(), member.unused_data.lstrip(b"\0"), False
 
-    def _split(self) -> Iterator[list[bytes]]:
-        """The lines of each piece, blank ones among them; of a line that is too long its start."""
+    def _split(self, fold_blank: bool = True) -> Iterator[list[bytes]]:
+        """The lines of each piece, blank ones among them; of a line that is too long its start.
+
+        fold_blank: leave out blank lines between others, unseen one by one.
+        """
         rest, skipping = b"", False
         for number, piece in enumerate(self.pieces()):
             if number == 0:
                 piece = piece.removeprefix(BYTE_ORDER_MARK)
-            few = _BLANK_LINES.sub(b"\n", piece)
-            self.blank += piece.count(b"\n") - few.count(b"\n")
-            *complete, rest = (rest + few).split(b"\n")
+            if fold_blank:
+                few = _BLANK_LINES.sub(b"\n", piece)
+                self.blank += piece.count(b"\n") - few.count(b"\n")
+                piece = few
+            *complete, rest = (rest + piece).split(b"\n")
             if complete and skipping:
                 del complete[0]
                 skipping = False
@@ -201,6 +207,11 @@ class LineReader:
                 rest, skipping = b"", True
             yield complete
         yield [rest] if rest else []
+
+    def numbered(self) -> Iterator[tuple[int, bytes]]:
+        """All lines with their numbers, from 1, blank ones too."""
+        for number, line in enumerate(chain.from_iterable(self._split(fold_blank=False)), 1):
+            yield number, line.removesuffix(b"\r")
 
     def __iter__(self) -> Iterator[list[bytes]]:
         """The lines in lists of up to `CHUNK_LINES`."""

@@ -118,29 +118,3 @@ def _piece(part: str, wild: dict[str, str]) -> str:
 def matches(file: SourceFile, pattern: str) -> bool:
     """Whether a file that the user named is one of a pattern in the map: by its own name."""
     return fnmatchcase(file.name, PurePosixPath(pattern).name)
-
-
-def number_lines(reader: feed_files.LineReader) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file with their numbers, from 1, without their newlines, blank ones too.
-
-    Of a line that is too long its start is given; `reader.cut` counts them.
-    """
-    number, rest, skipping = 0, b"", False
-    for at, piece in enumerate(reader.pieces()):
-        if at == 0:
-            piece = piece.removeprefix(feed_files.BYTE_ORDER_MARK)
-        *complete, rest = (rest + piece).split(b"\n")
-        for line in complete:
-            number += 1
-            if skipping:
-                skipping = False
-                continue
-            yield number, line.removesuffix(b"\r")
-        if skipping:
-            rest = b""
-        elif len(rest) > feed_files.LINE_BYTES_MAX:
-            reader.cut += 1
-            yield number + 1, rest[: feed_files.LONG_LINE_BYTES_KEPT]
-            rest, skipping = b"", True
-    if rest:
-        yield number + 1, rest.removesuffix(b"\r")

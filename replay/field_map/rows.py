@@ -25,7 +25,7 @@ from monitor.sources.settings import CsvSettings
 from monitor.sources.translation import Translation, Translator
 from monitor.venues.parse import UnreadableError
 from replay.day.feed_files import LineReader, describe, is_parquet
-from replay.field_map.files import SourceFile, number_lines
+from replay.field_map.files import SourceFile
 from replay.field_map.merge import UNKNOWN_TS
 
 CHUNK_RECORDS = 2_048
@@ -150,7 +150,7 @@ class SourceReader:
     def _lines(self, file: SourceFile) -> Iterator[_Numbered]:
         """The lines of a text file that are not blank."""
         reader = LineReader(file)
-        for number, line in number_lines(reader):
+        for number, line in reader.numbered():
             if line and not line.isspace():
                 yield number, line
             else:
@@ -178,7 +178,8 @@ class SourceReader:
                     field_map, enumerate(split_messages(str(file), stream), 1), size
                 )
         elif form == "csv":
-            lines = islice(number_lines(reader := LineReader(file)), settings.csv.skip_lines, None)
+            reader = LineReader(file)
+            lines = islice(reader.numbered(), settings.csv.skip_lines, None)
             rows = join_lines(lines, settings.csv)
             columns = [] if settings.csv.columns else self._header(file, rows, settings.csv)
             if not columns and not settings.csv.columns:

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.errors import ConfigError
 from replay.day import feed_files
-from replay.field_map.files import find_files, matches, number_lines
+from replay.field_map.files import find_files, matches
 
 
 @pytest.fixture
@@ -59,5 +59,5 @@ def test_lines_have_their_numbers_blank_ones_too(tmp_path: Path, ending: str) ->
     text = ending.join(["one", "", "three", " ", "five"]).encode()
     for path, content in (("plain", text), ("bom", b"\xef\xbb\xbf" + text + ending.encode())):
         (tmp_path / path).write_bytes(gzip.compress(content))
-        lines = [*number_lines(feed_files.LineReader(tmp_path / path))]
+        lines = [*feed_files.LineReader(tmp_path / path).numbered()]
         assert lines == [(1, b"one"), (2, b""), (3, b"three"), (4, b" "), (5, b"five")]
