@@ -11,6 +11,7 @@ import numpy as np
 
 from monitor.core.decode.batch import RefusedRecord
 from monitor.core.decode.codec import decode
+from monitor.core.decode.validate import field_of
 from monitor.core.event_time.clock_state import NEVER
 from monitor.sources.translation import Translation
 
@@ -72,8 +73,7 @@ def judge(
     for kind, of_kind in rows.items():
         for i, refused in _judge_kind(records, batch, kind, of_kind):
             detail = refused.detail
-            field = detail.partition(":")[0].partition(".")[0]
-            if origin is not None and (place := origin(kind, field)):
+            if origin is not None and (place := origin(kind, field_of(detail))):
                 detail = f"{detail} (from {place})"
             _refuse(records[i], batch, i, refused.reason, detail)
     return records

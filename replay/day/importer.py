@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -144,17 +144,34 @@ def ingest(
         _copy_records(adapter, paths, day, progress)
         notes = {note: n for note, n in sorted(adapter.notes.items()) if n}
         left_out = {what: n for what, n in sorted(adapter.left_out.items()) if n}
-        source, odd = dict(sorted(adapter.source_counts.items())), adapter.anomalies.facts()
-        day.note("files", [path.name for path in paths])
-        day.note("source", source)
-        day.note("odd", odd)
-        day.note("noticed", notes)
-        day.note("left_out", left_out)
-        meta = day.close()
+        return close_day(day, venue, adapter, [path.name for path in paths], notes, left_out)
+
+
+def close_day(
+    day: DayWriter,
+    venue: str,
+    feed: VenueAdapter,
+    files: list[str],
+    notes: dict[str, int],
+    left_out: dict[str, int],
+    first_refused: Sequence[str] = (),
+) -> ImportReport:
+    """Write what was noticed of a feed into its day, close it, and report.
+
+    files: their names. notes, left_out, first_refused: as in the report.
+    """
+    source, odd = dict(sorted(feed.source_counts.items())), feed.anomalies.facts()
+    day.note("files", files)
+    day.note("source", source)
+    day.note("odd", odd)
+    day.note("noticed", notes)
+    day.note("left_out", left_out)
+    meta = day.close()
     numbers = meta.notes.get("numbers_left_out", {})
     return ImportReport(
-        venue, source, meta.records, meta.refused, odd, notes, left_out, numbers, meta
-    )
+        venue, source, meta.records, meta.refused, odd, notes, left_out, numbers, meta,
+        list(first_refused),
+    )  # fmt: skip
 
 
 def _copy_records(

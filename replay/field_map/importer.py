@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from monitor.core.decode import codec
 from monitor.core.decode.batch import Batch, Int64
+from monitor.core.decode.validate import field_of
 from monitor.errors import ConfigError
 from monitor.sources.adapter_lines import AdapterTranslator
 from monitor.sources.formats.schemas import SchemaStore
@@ -22,6 +23,7 @@ from replay.day.importer import (
     HOPELESS_LINES,
     ImportReport,
     NothingImportedError,
+    close_day,
 )
 from replay.day.writer import DayWriter
 from replay.field_map.files import SourceFile, find_files, matches
@@ -131,8 +133,7 @@ class MapFeed(VenueAdapter):
     def _describe(self, item: SourceItem, kind: str, detail: str) -> str:
         """A refusal's detail with the source's own names and the place in the file."""
         if item.translation.refused is None:
-            field = detail.partition(":")[0].partition(".")[0]
-            origin = item.reader.origin(kind, field)
+            origin = item.reader.origin(kind, field_of(detail))
             detail = f"{detail} (from {origin})" if origin else detail
         return f"{detail}; {item.where}"
 
@@ -163,21 +164,11 @@ def import_map(
     feed = MapFeed()
     with DayWriter(out, venue=venue) as day:
         _copy_records(feed, readers, chosen, day, progress)
-        notes = _notes(readers)
         left_out = feed.left_out + sum((r.left_out for r in readers), Counter())
-        left_out = Counter(dict(sorted(left_out.items())))
-        source, odd = dict(sorted(feed.source_counts.items())), feed.anomalies.facts()
-        day.note("files", [file.name for _, _, files in chosen for file in files])
-        day.note("source", source)
-        day.note("odd", odd)
-        day.note("noticed", notes)
-        day.note("left_out", dict(left_out))
-        meta = day.close()
-    numbers = meta.notes.get("numbers_left_out", {})
-    return ImportReport(
-        venue, source, meta.records, meta.refused, odd, notes, dict(left_out), numbers, meta,
-        feed.samples,
-    )  # fmt: skip
+        names = [file.name for _, _, files in chosen for file in files]
+        return close_day(
+            day, venue, feed, names, _notes(readers), dict(sorted(left_out.items())), feed.samples
+        )
 
 
 def _notes(readers: Sequence[SourceReader]) -> dict[str, int]:

@@ -75,6 +75,15 @@ def preview(value: Any) -> str:
     return text if len(text) <= _PREVIEW_MAX else text[: _PREVIEW_MAX - 1] + "~"
 
 
+def field_of(detail: str) -> str:
+    """The field of the contract that the detail of a refusal begins with.
+
+    >>> field_of("price: Field required"), field_of("bids.0.1: not a decimal number")
+    ('price', 'bids')
+    """
+    return detail.partition(":")[0].partition(".")[0]
+
+
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for key, value in pairs:

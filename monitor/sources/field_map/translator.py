@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.decode.validate import preview, validate_record
+from monitor.core.decode.validate import field_of, preview, validate_record
 from monitor.errors import ConfigError
 from monitor.sources.field_map.checks import check_source
 from monitor.sources.field_map.contract_fields import LISTS, TERMS, contract_fields
@@ -263,7 +263,7 @@ class KindMap:
         judged = validate_record(f"{self._head}{''.join(before)}}}".encode(), self._kind)
         if isinstance(judged, tuple):
             reason, detail = judged
-            field = detail.partition(":")[0].partition(".")[0]
+            field = field_of(detail)
             if field in {reader.name for reader in self.readers[: len(before)]}:
                 return UnreadableError(reason, f"{detail} ({self.origins[field]})")
         return error
