@@ -24,10 +24,13 @@ class BrokerError(BrinkwatchError):
     """The try-out Kafka cannot be had; the message says why and what to do."""
 
 
-def nearest_name(name: str, names: Sequence[str]) -> str:
-    """The end of an error about a name that is not among `names`: the nearest one, or all."""
+def nearest_name(name: str, names: Sequence[str], otherwise: str | None = None) -> str:
+    """The end of an error about a name that is not among `names`: the nearest one; where none is
+    near, `otherwise`, or all of them."""
     near = difflib.get_close_matches(name, names, 1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"there are {', '.join(names)}" if otherwise is None else otherwise
 
 
 def file_error(error: OSError) -> ConfigError | None:

@@ -23,9 +23,10 @@ def check(
     """
     config, origins = load_with_origins(file, **overrides)
     detector_factories(config.streams, thorough=True, say=console.say)
+    registry = make_registry(config.schema_registry)
     for name, source in config.source.items():
         make = make_live_translator if source.topic else make_translator
-        make(name, source, make_registry(config.schema_registry))
+        make(name, source, registry)
     fingerprint = config.engine().fingerprint()
     result: dict[str, Any] = {"ok": True, "settings": fingerprint}
     if show:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 from monitor.config import Config
 from monitor.core.alerts.history import IncidentHistory, group_by_incident
 from monitor.core.contract.alert import Alert, parse_alert
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, nearest_name
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients, run_async
 from monitor.kafka.partitions import offset_range, read_between
@@ -55,10 +54,7 @@ class PublishedAlerts:
                 + ", ".join(alike)
             )
         ids = [*(one.incident for one in incidents), *(alert.id for alert in self.alerts)]
-        near = difflib.get_close_matches(reference, ids, 1)
-        mend = (
-            f"did you mean {near[0]}?" if near else "`brinkwatch alerts --all` lists what there is"
-        )
+        mend = nearest_name(reference, ids, "`brinkwatch alerts --all` lists what there is")
         raise ConfigError(f"{self.place} has no alert or incident {reference}: {mend}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -133,14 +132,11 @@ async def source_partitions(venue: Clients, config: Config) -> dict[str, int]:
     for name, source in config.sources.items():
         if source.topic not in there:
             shown = sorted(topic for topic in there if not topic.startswith("__"))
-            names = difflib.get_close_matches(source.topic, shown, 1) or shown
-            more = len(names) - NAMES_SHOWN
-            mend = (
-                nearest_name(source.topic, names[:NAMES_SHOWN])
-                + (f" and {more} more" if more > 0 else "")
-                if names
-                else "there are none that this user may see"
-            )
+            more = len(shown) - NAMES_SHOWN
+            every = f"there are {', '.join(shown[:NAMES_SHOWN])}"
+            every += f" and {more} more" if more > 0 else ""
+            none = "there are none that this user may see"
+            mend = nearest_name(source.topic, shown, every if shown else none)
             raise ConfigError(f"source {name}: there is no topic {source.topic} here; {mend}")
     return {source.topic: there[source.topic] for source in config.sources.values()}
 

@@ -61,10 +61,11 @@ def load_adapter(name: str, options: Mapping[str, str] | None = None) -> VenueAd
     installed = {e.name: e for e in entry_points(group="brinkwatch.venues")}
     if name not in installed:
         names = sorted(installed)
-        near = nearest_name(name, names)
-        listed = "" if near.startswith("there are") else f"; there are: {', '.join(names)}"
+        every = ", ".join(names)
+        near = nearest_name(name, names, otherwise="")
+        listed = f"there are: {every}; {near}" if near else f"there are {every}"
         raise IngestError(
-            f"no venue {name!r}{listed}; {near}; any other feed is read by its field map, with "
+            f"no venue {name!r}; {listed}; any other feed is read by its field map, with "
             "brinkwatch import map"
         )
     try:
