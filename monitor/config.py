@@ -6,11 +6,10 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     SecretStr,
@@ -18,11 +17,12 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.configuration.environment import read_variables, variants_of
+from monitor.configuration.environment import read_variables
+from monitor.configuration.faults import fault_text
 from monitor.configuration.origins import Origins, ValueSource
 from monitor.core.contract.events import CONTROL_TOPIC, TOPICS
 from monitor.core.settings import DEFAULT_STREAMS, EngineSettings, Seconds, StrictModel, TopicName
-from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
+from monitor.errors import ConfigError, read_text, reason_unread
 from monitor.security import KafkaSecurity
 from monitor.sources.formats.base import PARQUET
 from monitor.sources.registry import SchemaRegistrySettings
@@ -269,7 +269,7 @@ def load_with_origins(path: Path | None = None, **overrides: Any) -> tuple[Confi
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deep for a configuration") from error
     except ValidationError as error:
-        faults = [_error_text(fault, origins) for fault in error.errors()]
+        faults = [fault_text(fault, origins, Config) for fault in error.errors()]
         raise ConfigError("\n".join(dict.fromkeys(faults))) from error
 
 
@@ -307,53 +307,3 @@ def _read_file(path: Path | None) -> dict[str, Any]:
         raise ConfigError(f"{path} is not TOML: {reason_unread(error)}") from error
     anchor_schema_files(values, path.parent)
     return values
-
-
-def _error_text(fault: Any, origins: Origins) -> str:
-    place = fault["loc"]
-    key = ".".join(map(str, place))
-    while not (sources := origins.all_of(place)) and place:
-        place = place[:-1]
-    source = f" ({', '.join(sources)})" if sources and place else ""
-    if fault["type"] == "extra_forbidden":
-        mend = nearest_name(str(fault["loc"][-1]), _keys_beside(fault["loc"]))
-        return f"{key}: no such key{source}; {mend}"
-    return f"{key}: {_reason(fault)}{source}" if key else f"{_reason(fault)}{source}"
-
-
-def _reason(fault: Any) -> str:
-    """What is wrong with a value, and what it may be."""
-    if fault["type"] == "literal_error" and isinstance(fault["input"], str):
-        names = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
-        return f"{fault['input']!r} is none of its values; {nearest_name(fault['input'], names)}"
-    if fault["type"] in _REASONS:
-        return _REASONS[fault["type"]]
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    return message.replace("Input should", "must").replace("String should", "must")
-
-
-_REASONS = {
-    "missing": "is needed here: set it",
-    "string_too_short": "must not be empty: leave it out, or name something",
-    "string_type": 'must be a text, in quotation marks: "..."',
-    "tuple_type": 'must be a list, as ["a", "b"], or [[tables]]; in a variable as JSON',
-    "dict_type": "must be a table: [name], its keys below; in a variable as JSON",
-    "model_type": "must be a table: [name], its keys below; in a variable as JSON",
-    "model_attributes_type": "must be a table: [name], its keys below; in a variable as JSON",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_parsing": "must be a number",
-}
-"""In place of what pydantic says, which speaks of Python's types."""
-
-
-def _keys_beside(location: tuple[Any, ...]) -> list[str]:
-    """The keys that there are where the last key of `location` was given."""
-    model: Any = Config
-    for part in location[:-1]:
-        if part in model.model_fields:
-            types = variants_of(model.model_fields[part].annotation)
-            inner = [t for each in types for t in (each, *get_args(each))]
-            models = [t for t in inner if isinstance(t, type) and issubclass(t, BaseModel)]
-            model = next(iter(models), model)
-    return sorted(model.model_fields)
