@@ -153,7 +153,12 @@ class Detector(AnomalyDetector):
     @property
     def rising_features(self) -> tuple[str, ...]:
         """Those of the features that rise in an attack; of a share, only the part watched."""
-        return self.features
+        return tuple(name for name in self.features if name not in self.falling_features)
+
+    @property
+    def falling_features(self) -> tuple[str, ...]:
+        """Those whose fall is what is looked for, as the depth of a book."""
+        return ()
 
     @property
     def windows_left(self) -> int:

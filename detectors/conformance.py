@@ -6,8 +6,8 @@
 It raises `ConformanceError`, which says what is wrong and how to mend it; `quick_check` is the part
 of it for which a start can wait. The inputs come from a fixed seed: every feature that the detector
 reads is a count of about 4 a window, and a planted burst is ten times that in its
-`rising_features`. A detector that names no features reads any key (counts by account, say); it is
-given `OPEN_KEYS`.
+`rising_features`; its `falling_features` are about 40 a window, and fall to a tenth. A detector that
+names no features reads any key (counts by account, say); it is given `OPEN_KEYS`.
 """
 
 from __future__ import annotations
@@ -91,10 +91,12 @@ def input_keys(detector: Detector) -> tuple[str, ...]:
 def ordinary_windows(
     detector: Detector, windows: int, seed: int = 1, factor: int = 1
 ) -> Iterator[X]:
-    """Counts of about 4 a window in every feature, `factor` times that in those that rise."""
+    """Counts of about 4 a window in every feature, `factor` times that in those that rise; in those
+    that fall `BURST_FACTOR` times as many, and a `factor`th of that."""
     rng = random.Random(seed)
-    rising = detector.rising_features or OPEN_KEYS
+    rising, falling = detector.rising_features or OPEN_KEYS, detector.falling_features
     draws = {f: 40 * factor if f in rising else 40 for f in input_keys(detector)}
+    draws |= dict.fromkeys(falling, 40 * BURST_FACTOR // factor)
     for _ in range(windows):
         yield {f: float(sum(rng.random() < 0.1 for _ in range(n))) for f, n in draws.items()}
 
@@ -265,7 +267,8 @@ def check_can_alert(factory: Factory) -> None:
         for x in ordinary_windows(detector, 2 * BURST_WINDOWS, 20 + burst):
             judge.step(x)
         judge.drain_least_p()
-    bursts = f"{BURSTS} bursts of {BURST_FACTOR} times the usual"
+    bursts = f"{BURSTS} {'falls to a' if detector.falling_features else 'bursts of'} "
+    bursts += f"{BURST_FACTOR}{'th of' if detector.falling_features else ' times'} the usual"
     if judge.is_unexplained:
         what = f"cannot alert: it says that it explains its scores, but not those of {bursts}"
         _fail(detector, what, "give evidence with every score that is to be reported")

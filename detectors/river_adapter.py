@@ -123,6 +123,10 @@ class RiverDetector(Stateful, Detector):
         return self.inputs
 
     @property
+    def falling_features(self) -> tuple[str, ...]:
+        return self.inputs[:1] if self.direction == "down" else ()
+
+    @property
     def windows_left(self) -> int:
         return max(0, self._windows_needed - self._usual.seen)
 

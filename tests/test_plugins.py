@@ -48,6 +48,26 @@ def test_rivers_supervised_detectors_conform(name: str) -> None:
     check_detector(lambda: RiverDetector(name), pause_windows=2000)
 
 
+@pytest.mark.parametrize("name", ["GaussianScorer", "HalfSpaceTrees"])
+def test_a_detector_of_falls_is_tried_on_falls(name: str) -> None:
+    falls = RiverDetector(name, direction="down")
+    assert (falls.rising_features, falls.falling_features) == ((), ("count",))
+    quick_check(lambda: RiverDetector(name, direction="down"))
+
+
+class BlindToFalls(RiverDetector):
+    """Counts what it looks for among what rises, where it has no score."""
+
+    @property
+    def falling_features(self) -> tuple[str, ...]:
+        return ()
+
+
+def test_a_detector_that_cannot_report_what_it_is_tried_on_does_not_conform() -> None:
+    with pytest.raises(ConformanceError, match="bursts of 10 times the usual"):
+        quick_check(lambda: BlindToFalls("GaussianScorer", direction="down"))
+
+
 def test_an_unknown_name_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(ValueError, match="HalfSpaceTrees"):
         RiverDetector("HalfSpaceTree")
