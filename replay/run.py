@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -125,7 +125,8 @@ def replay(
             None if path is None else stack.enter_context(atomic_file(path))
             for path in (alerts_to, bands_to)
         )
-        for output in replay_outputs(day, settings, factories, options, summary):
+        outputs = closing(replay_outputs(day, settings, factories, options, summary))
+        for output in stack.enter_context(outputs):
             for alert in filter(options.shown.matches, output.alerts):
                 summary.alerts += 1
                 if alerts_file is not None:
@@ -167,7 +168,7 @@ def replay_outputs(
     factories: list[DetectorFactory],
     options: ReplayOptions,
     summary: ReplaySummary,
-) -> Iterator[StageOutput]:
+) -> Generator[StageOutput]:
     """What each step of the venue stage publishes; `summary` is complete when the iterator ends.
 
     `factories`: those of the settings' streams. Worker processes make their own.
