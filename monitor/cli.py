@@ -215,6 +215,9 @@ def replay(
     to: Annotated[str | None, typer.Option(help="stop at this time")] = None,
     symbol: Annotated[list[str] | None, typer.Option(help="show alerts of this market")] = None,
     speed: Annotated[str, typer.Option(help="event seconds a second, or max")] = "max",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes that run shards; 1: all in one process")
+    ] = None,
     alerts_per_day: PerDay = None,
     json: Json = False,
 ) -> None:
@@ -229,7 +232,7 @@ def replay(
     from replay.run import AlertFilter, ReplayOptions
 
     shown = AlertFilter(low, high, frozenset(symbol or ()))
-    options = ReplayOptions(batch, pace, shown)
+    options = ReplayOptions(batch, pace, shown, workers)
     console, settings = Console(json), _load(config, alerts_per_day)
     result = commands.replay_day(day, settings, console, options, alerts, bands)
     console.result({**result, "seconds_compiling": round(compilation.seconds, 2)})

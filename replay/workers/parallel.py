@@ -1,0 +1,117 @@
+"""The parent of the workers: it puts their reports before the venue stage, in order of time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+
+from monitor.core.contract.units import SECOND_NS
+from monitor.core.decode.batch import Batch
+from monitor.core.detection.detector_group import DetectorFactory
+from monitor.core.settings import EngineSettings
+from monitor.core.shard import SHARD_KINDS
+from monitor.core.shard_report import ShardReport
+from monitor.core.venue.stage import StageOutput, VenueStage
+from monitor.core.watch_state import ProgressSpan
+from replay.day import Day
+from replay.workers.process import WorkerProcess
+from replay.workers.shard_task import ShardTask
+
+SECONDS_WORTH = 20.0
+"""A replay that takes less than about so long runs in one process: workers take some to start."""
+EVENT_SECOND_S, RECORD_S = 1e-3, 1e-6
+"""Processor time of a second of event time, and of a record, at least, s."""
+
+
+def count_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def worker_count(day: Day, asked: int | None) -> int:
+    """How many worker processes a replay of the day has; 0: it runs in one process.
+
+    `asked`: at most so many, 1 for one process; None: as many as there are cores, if the day is
+    long enough to gain by them.
+    """
+    if os.name != "posix" or day.meta.span is None:
+        return 0
+    most = count_cores() if asked is None else asked
+    if asked is None:
+        first, last, _ = day.meta.span
+        worth = (last - first) / SECOND_NS * EVENT_SECOND_S + day.record_count * RECORD_S
+        most = most if worth >= SECONDS_WORTH else 1
+    return 0 if most < 2 else min(most, day.partition_count)
+
+
+class ParallelReplay:
+    """A day whose shards run in worker processes, and whose venue stage runs here.
+
+    Whatever keeps the stage back goes next: the worker whose shards have closed the least, or the
+    records that the stage reads itself. So no worker runs ahead by more than the steps that may
+    wait in its process, and the stage keeps no more than in one process.
+    """
+
+    def __init__(
+        self, day: Day, settings: EngineSettings, factories: list[DetectorFactory], rows: int,
+        workers: int,
+    ) -> None:  # fmt: skip
+        self._day, self._settings, self._rows = day, settings, rows
+        partitions = day.partition_count
+        dealt = (tuple(range(first, partitions, workers)) for first in range(workers))
+        self._tasks = [ShardTask(day.path, mine, partitions, settings, rows) for mine in dealt]
+        self.stage = VenueStage(settings, factories, partitions)
+        self.records = 0
+        """Records read so far, refused ones included."""
+        self.progress: list[ProgressSpan] = []
+        """How far the streams of each shard had come at the end."""
+        self.evicted: list[dict[str, int]] = []
+        """What each shard dropped because a table was full, by table; at the end."""
+
+    def outputs(self) -> Iterator[StageOutput]:
+        """What each step of the stage decides. The workers are there from the first one on until
+        the iterator ends or is closed."""
+        stage, settings = self.stage, self._settings
+        fingerprint = settings.fingerprint()
+        stage.control(self._day.controls(settings.accounts.bands_interval_ns, settings.topics))
+        with ExitStack() as stack:
+            workers = [stack.enter_context(closing(WorkerProcess(task))) for task in self._tasks]
+            own_batches = self._own_batches()
+            own, own_records = next(own_batches, None), 0
+            while True:
+                running = [worker for worker in workers if worker.end is None]
+                slowest = min(running, key=self._closed_ns, default=None)
+                if own is not None and (
+                    slowest is None or self._own_watermark() <= self._closed_ns(slowest)
+                ):
+                    own_records += len(own) + len(own.refused)
+                    yield stage.step(own)
+                    own = next(own_batches, None)
+                elif slowest is not None:
+                    for raw in slowest.receive():
+                        stage.accept_report(ShardReport.unpack(raw, fingerprint))
+                    yield stage.advance()
+                else:
+                    break
+                self.records = own_records + sum(worker.records for worker in workers)
+            for end in (worker.end for worker in workers):
+                assert end is not None
+                self.progress += end.progress
+                self.evicted += end.evicted
+        stage.finish()
+        yield stage.advance()
+
+    def _own_batches(self) -> Iterator[Batch]:
+        """What no shard reads."""
+        places = {(part.kind, part.partition) for part in self._day.meta.partitions}
+        own = [place for place in places if place[0] not in SHARD_KINDS]
+        return self._day.batches(self._rows, sources=own)
+
+    def _own_watermark(self) -> int:
+        return min(clock.watermark for clock in self.stage.clocks.values())
+
+    def _closed_ns(self, worker: WorkerProcess) -> int:
+        return min(self.stage.shard_progress[p].closed_ns for p in worker.task.partitions)
