@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +21,7 @@ from monitor.core.watch_state import StreamState, not_watched, watch_state
 from monitor.errors import ConfigError
 from replay import coverage
 from replay.day import Day
+from replay.day.sequence import DaySequence
 from replay.single import SingleReplay
 from replay.workers.parallel import ParallelReplay, worker_count
 
@@ -102,7 +103,7 @@ class ReplaySummary:
 
 
 def replay(
-    day: Day,
+    days: Day | DaySequence,
     settings: EngineSettings,
     factories: list[DetectorFactory],
     options: ReplayOptions | None = None,
@@ -112,7 +113,7 @@ def replay(
     on_alert: Callable[[Alert], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ReplaySummary:
-    """Run `day` through the engine and write what it publishes.
+    """Run `days` through the engine and write what it publishes.
 
     `alerts_to`, `bands_to`: files of JSON lines, as on the topics `brinkwatch.alerts` and
     `brinkwatch.bands`; they appear only when the replay has ended. `on_alert` takes each alert that
@@ -125,7 +126,8 @@ def replay(
             None if path is None else stack.enter_context(atomic_file(path))
             for path in (alerts_to, bands_to)
         )
-        for output in replay_outputs(day, settings, factories, options, summary):
+        outputs = closing(replay_outputs(days, settings, factories, options, summary))
+        for output in stack.enter_context(outputs):
             for alert in filter(options.shown.matches, output.alerts):
                 summary.alerts += 1
                 if alerts_file is not None:
@@ -162,18 +164,19 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def replay_outputs(
-    day: Day,
+    days: Day | DaySequence,
     settings: EngineSettings,
     factories: list[DetectorFactory],
     options: ReplayOptions,
     summary: ReplaySummary,
-) -> Iterator[StageOutput]:
+) -> Generator[StageOutput]:
     """What each step of the venue stage publishes; `summary` is complete when the iterator ends.
 
     `factories`: those of the settings' streams. Worker processes make their own.
     """
     start, start_cpu = time.perf_counter(), _cpu_seconds()
-    run = _choose_run(day, settings, factories, options)
+    sequence = days if isinstance(days, DaySequence) else DaySequence([days])
+    run = _choose_run(sequence, settings, factories, options)
     bands: VenueBands | None = None
     with ThreadPoolExecutor(REFRESH_THREADS) as threads:
         run.stage.band_maker.parallel_map = threads.map
@@ -209,7 +212,8 @@ def _cpu_seconds() -> float:
 
 
 def _choose_run(
-    day: Day, settings: EngineSettings, factories: list[DetectorFactory], options: ReplayOptions
+    days: DaySequence, settings: EngineSettings, factories: list[DetectorFactory],
+    options: ReplayOptions,
 ) -> SingleReplay | ParallelReplay:
     speed, last_ts = options.speed, options.shown.to_ts
     alone = speed is not None or last_ts is not None
@@ -217,7 +221,7 @@ def _choose_run(
         raise ConfigError(
             "a replay at a speed, or up to a time, runs in one process: leave out the workers"
         )
-    workers = 0 if alone else worker_count(day, options.workers)
+    workers = 0 if alone else worker_count(days, options.workers)
     if workers:
-        return ParallelReplay(day, settings, factories, options.rows, workers)
-    return SingleReplay(day, settings, factories, options.rows, speed, last_ts)
+        return ParallelReplay(days, settings, factories, options.rows, workers)
+    return SingleReplay(days, settings, factories, options.rows, speed, last_ts)

@@ -41,6 +41,11 @@ class WorkerProcess:
         self._attempts = 0
         self._begin()
 
+    @property
+    def process_id(self) -> int:
+        """Of the process that runs the task now."""
+        return self._process.pid
+
     def _begin(self) -> None:
         self._attempts += 1
         self._pipe, theirs = Pipe()
