@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.bands.records import band_records
@@ -23,7 +23,10 @@ from replay import coverage
 from replay.day import Day
 from replay.day.sequence import DaySequence
 from replay.single import SingleReplay
-from replay.workers.parallel import ParallelReplay, worker_count
+from replay.workers.parallel import ParallelReplay, count_cores, worker_count
+
+if TYPE_CHECKING:
+    from replay.workers.cluster import Cluster
 
 REFRESH_THREADS = 2
 """Threads that compute the bands: longs and shorts are independent, so more would be idle."""
@@ -62,6 +65,10 @@ class ReplayOptions:
     """Processes that run shards, beside this one with the venue stage; 1: all in this one. None: as
     the machine and the day suit. The output does not depend on it. A replay that has a speed, or
     stops before the day's end, runs in one process."""
+    on: str | None = None
+    """The engine of a cluster that runs the shards, `dask`; None: this machine alone."""
+    cluster: str | None = None
+    """The address of its scheduler; None: a cluster of `workers` processes on this machine."""
 
 
 @dataclass(slots=True)
@@ -94,6 +101,8 @@ class ReplaySummary:
     """Kinds of which no record was accepted, and what is therefore not watched."""
     dropped: dict[str, int] = field(default_factory=dict)
     """What was left out because a table was full, by table."""
+    tasks_repeated: int = 0
+    """Tasks of a cluster that failed and were given out again."""
     last_bands: dict[str, Any] = field(default_factory=dict)
     """Of the last bands: markets, those left out, margin pools, and those that are not known."""
     seconds: float = 0.0
@@ -176,14 +185,18 @@ def replay_outputs(
     """
     start, start_cpu = time.perf_counter(), _cpu_seconds()
     sequence = days if isinstance(days, DaySequence) else DaySequence([days])
-    run = _choose_run(sequence, settings, factories, options)
+    sequence.check_order(settings.time.lateness_ns)
     bands: VenueBands | None = None
-    with ThreadPoolExecutor(REFRESH_THREADS) as threads:
+    with ExitStack() as stack:
+        cluster = _open_cluster(options, stack)
+        run = _choose_run(sequence, settings, factories, options, cluster)
+        threads = stack.enter_context(ThreadPoolExecutor(REFRESH_THREADS))
         run.stage.band_maker.parallel_map = threads.map
         for output in run.outputs():
             summary.records = run.records
             bands = output.bands[-1] if output.bands else bands
             yield output
+    summary.tasks_repeated = 0 if cluster is None else cluster.repeated
     stage = run.stage
     counts = stage.tally()
     by_kind = counts.reproducible_counts()
@@ -211,16 +224,32 @@ def _cpu_seconds() -> float:
     return time.process_time() + times.children_user + times.children_system
 
 
+def _open_cluster(options: ReplayOptions, stack: ExitStack) -> Cluster | None:
+    """The cluster that was asked for; it is left as `stack` closes."""
+    if options.on is None:
+        if options.cluster is not None:
+            raise ConfigError("--cluster goes with --on dask")
+        return None
+    if options.on != "dask":
+        raise ConfigError(f"--on {options.on}: only dask can be asked for")
+    from replay.workers.cluster import open_cluster
+
+    return stack.enter_context(open_cluster(options.cluster, options.workers or count_cores()))
+
+
 def _choose_run(
     days: DaySequence, settings: EngineSettings, factories: list[DetectorFactory],
-    options: ReplayOptions,
+    options: ReplayOptions, cluster: Cluster | None,
 ) -> SingleReplay | ParallelReplay:
     speed, last_ts = options.speed, options.shown.to_ts
     alone = speed is not None or last_ts is not None
-    if alone and (options.workers or 1) > 1:
+    if alone and (cluster is not None or (options.workers or 1) > 1):
         raise ConfigError(
             "a replay at a speed, or up to a time, runs in one process: leave out the workers"
         )
+    if cluster is not None:
+        shards = days.partition_count
+        return ParallelReplay(days, settings, factories, options.rows, shards, cluster.begin)
     workers = 0 if alone else worker_count(days, options.workers)
     if workers:
         return ParallelReplay(days, settings, factories, options.rows, workers)

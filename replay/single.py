@@ -45,8 +45,7 @@ class SingleReplay:
     def outputs(self) -> Iterator[StageOutput]:
         """What each step of the engine decides."""
         engine, settings = self._engine, self._settings
-        controls = self._days.controls(settings.accounts.bands_interval_ns, settings.topics)
-        yield engine.control(controls)
+        yield engine.control(self._days.controls(settings))
         for batch in prefetch(self._days.batches(self._rows)):
             if self._speed is not None and len(batch):
                 self._wait_until_due(batch, self._speed)

@@ -17,12 +17,15 @@ from replay.day.reader import Day
 CHUNK_BYTES = 1 << 22
 
 
-def open_day_at(address: str, places: Collection[tuple[str, int]] | None = None, verified: bool = False) -> Day:
+def open_day_at(
+    address: str, places: Collection[tuple[str, int]] | None = None, verified: bool = False
+) -> Day:
     """The recorded day at `address`: a folder's path, or s3://…, gs://…, file:///….
 
     What lies in a store is copied into a temporary folder, which goes with the day, and each file's
     sha256 is compared on the way. `places`: kinds and partitions whose records are to be read; of
-    others nothing is copied. `verified`: the files of a folder were compared already. Raises `DayError` where there is no whole day.
+    others nothing is copied. `verified`: the files of a folder were compared already. Raises
+    `DayError` where there is no whole day.
     """
     if "://" not in address:
         return Day(Path(address), verified)

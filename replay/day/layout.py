@@ -139,11 +139,11 @@ def read_meta(path: Path, whole: bool = True) -> DayMeta:
                 "program that wrote it"
             )
         meta = msgspec.json.decode(document, type=DayMeta)
-        whole = meta.sealed() == meta
+        unchanged = meta.sealed() == meta
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         detail = "nested too deep" if isinstance(error, RecursionError) else str(error)
         raise DayError(f"{path} is no recorded day: {META}: {detail}") from None
-    if not whole:
+    if not unchanged:
         raise DayError(f"{path}: {META} was changed after it was written: {MEND}")
     _check_files(path, meta, whole)
     try:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch
+from monitor.core.settings import EngineSettings
 from monitor.errors import ConfigError
 from replay.day.layout import DaySpan
 from replay.day.reader import Day
@@ -19,8 +20,7 @@ class DaySequence:
     """One recorded day, or several in the order of time.
 
     Each topic partition is one log: a later day's offsets go on behind those of the day before.
-    A later day's records that lie before the end of the day before would be late, so days must not
-    overlap. Raises `ConfigError` where they do, are in another order, or have other partitions.
+    Raises `ConfigError` where the days have different numbers of partitions.
     """
 
     def __init__(self, days: Sequence[Day]) -> None:
@@ -33,15 +33,6 @@ class DaySequence:
             )
         self.partition_count = max(counts, default=1)
         """How many partitions each topic has."""
-        for before, after in pairwise(day for day in self.days if day.span is not None):
-            assert before.span is not None
-            assert after.span is not None
-            if after.span.first_ts < before.span.end_ts:
-                raise ConfigError(
-                    f"{after.address} begins at {format_iso(after.span.first_ts)}, before "
-                    f"{before.address} ends at {format_iso(before.span.end_ts)}: name the days in "
-                    "the order of time, none twice"
-                )
         self._bases = self._first_offsets()
 
     def _first_offsets(self) -> list[Counter[tuple[str, int]]]:
@@ -55,6 +46,17 @@ class DaySequence:
                 ends[place] = max(part.next_offset, ends.get(place, 0))
             total.update(ends)
         return bases
+
+    def check_order(self, lateness_ns: int) -> None:
+        """Raise `ConfigError` where a day begins before the one named before it has ended, by more
+        than a record may be late: its records would be too late for their windows."""
+        spans = [(day.address, day.span) for day in self.days if day.span is not None]
+        for (before, earlier), (after, later) in pairwise(spans):
+            if later.first_ts < earlier.end_ts - lateness_ns:
+                raise ConfigError(
+                    f"{after} begins at {format_iso(later.first_ts)}, before {before} ends at "
+                    f"{format_iso(earlier.end_ts)}: name the days in the order of time, none twice"
+                )
 
     @property
     def record_count(self) -> int:
@@ -75,17 +77,24 @@ class DaySequence:
         highest = max(span.last_ts for span in spans)
         return DaySpan(min(span.first_ts for span in spans), highest, spans[-1].end_ts)
 
-    def controls(self, bands_interval_ns: int, topics: Mapping[str, str]) -> list[Control]:
-        """The control records of all days; see `Day.controls`. Only the end of the last one is
-        rounded up to the interval of the bands: records of a next day may lie in it."""
+    def controls(self, settings: EngineSettings) -> list[Control]:
+        """The control records of all days; see `Day.controls`.
+
+        A day that another follows ends as its records alone would have it end: what comes within
+        the time that a record may be late still counts.
+        """
         controls = []
         for day, base in zip(self.days, self._bases, strict=True):
-            names = day.topic_names(topics)
+            names = day.topic_names(settings.topics)
             kinds = {names[part.topic]: part.kind for part in day.meta.partitions}
-            interval = bands_interval_ns if day is self.days[-1] else 1
-            for control in day.controls(interval, topics):
+            is_last = day is self.days[-1]
+            interval = settings.accounts.bands_interval_ns if is_last else 1
+            end_ts = None if is_last or day.span is None else day.span.end_ts
+            for control in day.controls(interval, settings.topics):
                 shift = base[kinds[control.topic], control.partition]
-                controls.append(control.model_copy(update={"offset": control.offset + shift}))
+                ts = control.ts - (settings.time.lateness_ns if control.ts == end_ts else 0)
+                place = {"offset": control.offset + shift, "ts": ts}
+                controls.append(control.model_copy(update=place))
         return controls
 
     def batches(

@@ -102,7 +102,7 @@ class ParallelReplay:
         the iterator ends or is closed."""
         stage, settings = self.stage, self._settings
         fingerprint = settings.fingerprint()
-        stage.control(self._days.controls(settings.accounts.bands_interval_ns, settings.topics))
+        stage.control(self._days.controls(settings))
         with ExitStack() as stack:
             workers = [stack.enter_context(closing(self._begin(task))) for task in self._tasks]
             own_batches = self._own_batches()

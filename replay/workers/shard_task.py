@@ -93,7 +93,7 @@ def run_task(task: ShardTask) -> Iterator[ShardStep | ShardsEnd]:
         mine = task.sources if task.since <= number < task.until else []
         days.append(open_day_at(address, mine, verified=True))
     sequence = DaySequence(days)
-    controls = sequence.controls(book_ns, settings.topics)
+    controls = sequence.controls(settings)
     for shard in shards.values():
         shard.control(controls)
     yield ShardStep(records, report(shards.values()))
