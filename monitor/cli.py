@@ -238,7 +238,9 @@ def replay(
     shown = AlertFilter(low, high, frozenset(symbol or ()))
     options = ReplayOptions(batch, pace, shown, workers, on, cluster)
     console, settings = Console(json), _load(config, alerts_per_day)
-    result = commands.replay_days(commands.open_days(day), settings, console, options, alerts, bands)
+    result = commands.replay_days(
+        commands.open_days(day), settings, console, options, alerts, bands
+    )
     console.result({**result, "seconds_compiling": round(compilation.seconds, 2)})
 
 

@@ -234,8 +234,9 @@ def replay_days(
             beside = f"beside the prediction: {format_counts(verdicts)}"
             console.say(f"forced by {cause}, {mode}, {beside}")
     if summary.tasks_repeated:
-        console.say(f"tasks of the cluster that failed and were given out again: "
-                    f"{summary.tasks_repeated:,}")
+        console.say(
+            f"tasks of the cluster that failed and were given out again: {summary.tasks_repeated:,}"
+        )
     console.say(f"digest {summary.digest}")
     console.say(f"{summary.seconds:.2f} s, {summary.events_per_second:,.0f} records a second")
     for what, file in (("alerts", alerts_to), ("bands", bands_to)):

@@ -238,8 +238,11 @@ def _open_cluster(options: ReplayOptions, stack: ExitStack) -> Cluster | None:
 
 
 def _choose_run(
-    days: DaySequence, settings: EngineSettings, factories: list[DetectorFactory],
-    options: ReplayOptions, cluster: Cluster | None,
+    days: DaySequence,
+    settings: EngineSettings,
+    factories: list[DetectorFactory],
+    options: ReplayOptions,
+    cluster: Cluster | None,
 ) -> SingleReplay | ParallelReplay:
     speed, last_ts = options.speed, options.shown.to_ts
     alone = speed is not None or last_ts is not None

@@ -139,9 +139,7 @@ def open_cluster(address: str | None, workers: int) -> Iterator[Cluster]:
         ) from error
     with ExitStack() as stack:
         if address is None:
-            local = LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None
-            )
+            local = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
             address = stack.enter_context(local).scheduler_address
         try:
             client = stack.enter_context(Client(address, timeout=ANSWER_S))

@@ -56,11 +56,14 @@ class Worker(Protocol):
     @property
     def records(self) -> int:
         """Records that it has read so far."""
+
     @property
     def end(self) -> ShardsEnd | None:
         """None until the task has ended."""
+
     def receive(self) -> list[bytes]:
         """The reports of the next step; none at the task's end. Waits for it."""
+
     def close(self) -> None: ...
 
 

@@ -19,8 +19,6 @@ from tests.replay.day.test_sequence import SETTINGS, days, run, whole
 
 __all__ = ["days", "whole"]  # fixtures
 
-pytest.importorskip("distributed")
-
 
 def test_a_killed_worker_is_survived(
     days: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
