@@ -29,8 +29,8 @@ class SingleReplay:
     """
 
     def __init__(
-        self, days: DaySequence, settings: EngineSettings, factories: list[DetectorFactory], rows: int,
-        speed: float | None = None, last_ts: int | None = None,
+        self, days: DaySequence, settings: EngineSettings, factories: list[DetectorFactory],
+        rows: int, speed: float | None = None, last_ts: int | None = None,
     ) -> None:  # fmt: skip
         backlog = WINDOWS_PER_CLOSE_MAX if speed is None else 0
         self._engine = Engine(settings, factories, days.partition_count, backlog)

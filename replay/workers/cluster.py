@@ -37,7 +37,8 @@ def run_day(task: ShardTask) -> DayResult:
         *steps, end = run_task(task)
     except BrinkwatchError as error:
         return DayResult([], None, error)
-    return DayResult([s for s in steps if isinstance(s, ShardStep)], end, None)  # type: ignore[arg-type]
+    assert isinstance(end, ShardsEnd)
+    return DayResult([step for step in steps if isinstance(step, ShardStep)], end, None)
 
 
 class Cluster:
@@ -139,10 +140,13 @@ def open_cluster(address: str | None, workers: int) -> Iterator[Cluster]:
         ) from error
     with ExitStack() as stack:
         if address is None:
-            local = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            local = LocalCluster(  # type: ignore[no-untyped-call]
+                n_workers=workers, threads_per_worker=1, dashboard_address=None
+            )
             address = stack.enter_context(local).scheduler_address
         try:
-            client = stack.enter_context(Client(address, timeout=ANSWER_S))
+            client = Client(address, timeout=ANSWER_S)  # type: ignore[no-untyped-call]
+            stack.enter_context(client)
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"--cluster {address}: no Dask scheduler answers there ({error}): write the "

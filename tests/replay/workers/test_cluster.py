@@ -90,6 +90,6 @@ def test_an_error_for_the_user_is_raised_as_it_is(tmp_path: Path) -> None:
 
 def test_a_scheduler_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "ANSWER_S", 1)
-    with pytest.raises(ConfigError, match="no Dask scheduler answers"):
-        with open_cluster("tcp://127.0.0.1:9", 1):
-            pass
+    answers = pytest.raises(ConfigError, match="no Dask scheduler answers")
+    with answers, open_cluster("tcp://127.0.0.1:9", 1):
+        pass
