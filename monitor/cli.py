@@ -206,7 +206,9 @@ def import_(
 
 @app.command()
 def replay(
-    day: Annotated[Path, typer.Argument(help="a recorded day")],
+    day: Annotated[
+        list[str], typer.Argument(help="recorded days in the order of time: folders, or s3://…")
+    ],
     config: ConfigFile = None,
     alerts: Annotated[Path | None, typer.Option(help="write the alerts here, JSON lines")] = None,
     bands: Annotated[Path | None, typer.Option(help="write the bands here, JSON lines")] = None,
@@ -218,10 +220,12 @@ def replay(
     workers: Annotated[
         int | None, typer.Option(min=1, help="processes that run shards; 1: all in one process")
     ] = None,
+    on: Annotated[str | None, typer.Option(help="run the shards on a cluster: dask")] = None,
+    cluster: Annotated[str | None, typer.Option(help="its scheduler, tcp://host:8786")] = None,
     alerts_per_day: PerDay = None,
     json: Json = False,
 ) -> None:
-    """A recorded day through the engine, as it would have run live.
+    """Recorded days through the engine, as they would have run live.
 
     --from and --symbol choose what is shown; the engine reads the day from its start all the
     same, for what it has learnt by then is part of why it alerts.
@@ -232,9 +236,11 @@ def replay(
     from replay.run import AlertFilter, ReplayOptions
 
     shown = AlertFilter(low, high, frozenset(symbol or ()))
-    options = ReplayOptions(batch, pace, shown, workers)
+    options = ReplayOptions(batch, pace, shown, workers, on, cluster)
     console, settings = Console(json), _load(config, alerts_per_day)
-    result = commands.replay_day(day, settings, console, options, alerts, bands)
+    result = commands.replay_days(
+        commands.open_days(day), settings, console, options, alerts, bands
+    )
     console.result({**result, "seconds_compiling": round(compilation.seconds, 2)})
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.bands.records import band_records
@@ -21,8 +21,12 @@ from monitor.core.watch_state import StreamState, not_watched, watch_state
 from monitor.errors import ConfigError
 from replay import coverage
 from replay.day import Day
+from replay.day.sequence import DaySequence
 from replay.single import SingleReplay
-from replay.workers.parallel import ParallelReplay, worker_count
+from replay.workers.parallel import ParallelReplay, count_cores, worker_count
+
+if TYPE_CHECKING:
+    from replay.workers.cluster import Cluster
 
 REFRESH_THREADS = 2
 """Threads that compute the bands: longs and shorts are independent, so more would be idle."""
@@ -61,6 +65,10 @@ class ReplayOptions:
     """Processes that run shards, beside this one with the venue stage; 1: all in this one. None: as
     the machine and the day suit. The output does not depend on it. A replay that has a speed, or
     stops before the day's end, runs in one process."""
+    on: str | None = None
+    """The engine of a cluster that runs the shards, `dask`; None: this machine alone."""
+    cluster: str | None = None
+    """The address of its scheduler; None: a cluster of `workers` processes on this machine."""
 
 
 @dataclass(slots=True)
@@ -93,6 +101,8 @@ class ReplaySummary:
     """Kinds of which no record was accepted, and what is therefore not watched."""
     dropped: dict[str, int] = field(default_factory=dict)
     """What was left out because a table was full, by table."""
+    tasks_repeated: int = 0
+    """Tasks of a cluster that failed and were given out again."""
     last_bands: dict[str, Any] = field(default_factory=dict)
     """Of the last bands: markets, those left out, margin pools, and those that are not known."""
     seconds: float = 0.0
@@ -102,7 +112,7 @@ class ReplaySummary:
 
 
 def replay(
-    day: Day,
+    days: Day | DaySequence,
     settings: EngineSettings,
     factories: list[DetectorFactory],
     options: ReplayOptions | None = None,
@@ -112,7 +122,7 @@ def replay(
     on_alert: Callable[[Alert], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ReplaySummary:
-    """Run `day` through the engine and write what it publishes.
+    """Run `days` through the engine and write what it publishes.
 
     `alerts_to`, `bands_to`: files of JSON lines, as on the topics `brinkwatch.alerts` and
     `brinkwatch.bands`; they appear only when the replay has ended. `on_alert` takes each alert that
@@ -125,7 +135,7 @@ def replay(
             None if path is None else stack.enter_context(atomic_file(path))
             for path in (alerts_to, bands_to)
         )
-        outputs = closing(replay_outputs(day, settings, factories, options, summary))
+        outputs = closing(replay_outputs(days, settings, factories, options, summary))
         for output in stack.enter_context(outputs):
             for alert in filter(options.shown.matches, output.alerts):
                 summary.alerts += 1
@@ -163,7 +173,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def replay_outputs(
-    day: Day,
+    days: Day | DaySequence,
     settings: EngineSettings,
     factories: list[DetectorFactory],
     options: ReplayOptions,
@@ -174,14 +184,19 @@ def replay_outputs(
     `factories`: those of the settings' streams. Worker processes make their own.
     """
     start, start_cpu = time.perf_counter(), _cpu_seconds()
-    run = _choose_run(day, settings, factories, options)
+    sequence = days if isinstance(days, DaySequence) else DaySequence([days])
+    sequence.check_order(settings.time.lateness_ns)
     bands: VenueBands | None = None
-    with ThreadPoolExecutor(REFRESH_THREADS) as threads:
+    with ExitStack() as stack:
+        cluster = _open_cluster(options, stack)
+        run = _choose_run(sequence, settings, factories, options, cluster)
+        threads = stack.enter_context(ThreadPoolExecutor(REFRESH_THREADS))
         run.stage.band_maker.parallel_map = threads.map
         for output in run.outputs():
             summary.records = run.records
             bands = output.bands[-1] if output.bands else bands
             yield output
+    summary.tasks_repeated = 0 if cluster is None else cluster.repeated
     stage = run.stage
     counts = stage.tally()
     by_kind = counts.reproducible_counts()
@@ -209,16 +224,36 @@ def _cpu_seconds() -> float:
     return time.process_time() + times.children_user + times.children_system
 
 
+def _open_cluster(options: ReplayOptions, stack: ExitStack) -> Cluster | None:
+    """The cluster that was asked for; it is left as `stack` closes."""
+    if options.on is None:
+        if options.cluster is not None:
+            raise ConfigError("--cluster goes with --on dask")
+        return None
+    if options.on != "dask":
+        raise ConfigError(f"--on {options.on}: only dask can be asked for")
+    from replay.workers.cluster import open_cluster
+
+    return stack.enter_context(open_cluster(options.cluster, options.workers or count_cores()))
+
+
 def _choose_run(
-    day: Day, settings: EngineSettings, factories: list[DetectorFactory], options: ReplayOptions
+    days: DaySequence,
+    settings: EngineSettings,
+    factories: list[DetectorFactory],
+    options: ReplayOptions,
+    cluster: Cluster | None,
 ) -> SingleReplay | ParallelReplay:
     speed, last_ts = options.speed, options.shown.to_ts
     alone = speed is not None or last_ts is not None
-    if alone and (options.workers or 1) > 1:
+    if alone and (cluster is not None or (options.workers or 1) > 1):
         raise ConfigError(
             "a replay at a speed, or up to a time, runs in one process: leave out the workers"
         )
-    workers = 0 if alone else worker_count(day, options.workers)
+    if cluster is not None:
+        shards = days.partition_count
+        return ParallelReplay(days, settings, factories, options.rows, shards, cluster.begin)
+    workers = 0 if alone else worker_count(days, options.workers)
     if workers:
-        return ParallelReplay(day, settings, factories, options.rows, workers)
-    return SingleReplay(day, settings, factories, options.rows, speed, last_ts)
+        return ParallelReplay(days, settings, factories, options.rows, workers)
+    return SingleReplay(days, settings, factories, options.rows, speed, last_ts)

@@ -12,8 +12,8 @@ from monitor.core.engine import Engine
 from monitor.core.settings import EngineSettings
 from monitor.core.venue.stage import StageOutput
 from monitor.core.watch_state import ProgressSpan
-from replay.day import Day
 from replay.day.prefetch import prefetch
+from replay.day.sequence import DaySequence
 from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
 
 PACED_ROWS = 256
@@ -21,20 +21,20 @@ PACED_ROWS = 256
 
 
 class SingleReplay:
-    """A day through an engine.
+    """Recorded days through an engine.
 
     `rows`: records of a batch at most. `speed`: seconds of event time in a second; None: as fast as
     possible. `last_ts`: it ends once everything up to this event time (ns) is decided; None: with
-    the day.
+    the last day.
     """
 
     def __init__(
-        self, day: Day, settings: EngineSettings, factories: list[DetectorFactory], rows: int,
-        speed: float | None = None, last_ts: int | None = None,
+        self, days: DaySequence, settings: EngineSettings, factories: list[DetectorFactory],
+        rows: int, speed: float | None = None, last_ts: int | None = None,
     ) -> None:  # fmt: skip
         backlog = WINDOWS_PER_CLOSE_MAX if speed is None else 0
-        self._engine = Engine(settings, factories, day.partition_count, backlog)
-        self._day, self._settings = day, settings
+        self._engine = Engine(settings, factories, days.partition_count, backlog)
+        self._days, self._settings = days, settings
         self._rows = rows if speed is None else min(rows, PACED_ROWS)
         self._speed, self._last_ts = speed, last_ts
         self._first: tuple[float, int] | None = None
@@ -45,9 +45,8 @@ class SingleReplay:
     def outputs(self) -> Iterator[StageOutput]:
         """What each step of the engine decides."""
         engine, settings = self._engine, self._settings
-        controls = self._day.controls(settings.accounts.bands_interval_ns, settings.topics)
-        yield engine.control(controls)
-        for batch in prefetch(self._day.batches(self._rows)):
+        yield engine.control(self._days.controls(settings))
+        for batch in prefetch(self._days.batches(self._rows)):
             if self._speed is not None and len(batch):
                 self._wait_until_due(batch, self._speed)
             output = engine.step(batch)

@@ -21,7 +21,7 @@ from monitor.core.decode.stepped_kernels import to_floats
 from replay.day import interleave
 from replay.day.checks import damage_in
 from replay.day.columns import APPEND_TS, STEPPED, schema
-from replay.day.layout import MEND, DayError, read_meta
+from replay.day.layout import MEND, DayError, DaySpan, read_meta
 
 TIMESTAMP = pa.timestamp("ns", "UTC")
 
@@ -31,13 +31,23 @@ class Day:
 
     The first reading compares the sha256 of every file, so that no record of a damaged day is ever
     seen; all reading checks the format's invariants (`checks.py`). Both raise `DayError`.
-    `verified`: they were compared already.
+    `verified`: they were compared already. `copied`: the temporary folder that the day was copied
+    into from `address`; it goes with this object, and may lack files that nobody reads.
     """
 
-    def __init__(self, path: Path, verified: bool = False) -> None:
+    def __init__(
+        self, path: Path, verified: bool = False, copied: Any = None, address: str | None = None
+    ) -> None:
         self.path = path
-        self._verified = verified
-        self.meta = read_meta(path)
+        self.address = str(path) if address is None else address
+        """Where the user has the day."""
+        self._verified, self._copied = verified, copied
+        self.meta = read_meta(path, whole=copied is None)
+
+    @property
+    def span(self) -> DaySpan | None:
+        """Its event times; None where no record was accepted."""
+        return self.meta.span
 
     @property
     def record_count(self) -> int:

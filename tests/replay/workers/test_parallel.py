@@ -15,6 +15,7 @@ from monitor.core.settings import EngineSettings
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
 from replay.day import Day, DayError
+from replay.day.sequence import DaySequence
 from replay.run import AlertFilter, ReplayOptions, ReplaySummary, replay
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import simulate
@@ -52,7 +53,7 @@ def run(day: Path, out: Path, workers: int, settings: EngineSettings = SETTINGS)
 def test_a_day_of_one_partition_has_its_shard_in_a_worker(tmp_path: Path) -> None:
     day = tmp_path / "day"
     simulate(day, SimulationSettings(minutes=2, symbols=3, accounts=40, rate=60.0))
-    assert worker_count(Day(day), 2) == 1
+    assert worker_count(DaySequence([Day(day)]), 2) == 1
     assert run(day, tmp_path, 2) == run(day, tmp_path, 1)
 
 
@@ -102,7 +103,7 @@ def test_a_worker_that_dies_each_time_is_an_error_and_nothing_is_left_running(
 
 def test_what_a_task_raises_is_raised_here(day: Path, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    worker = WorkerProcess(ShardTask(gone, (0,), 1, SETTINGS, ROWS))
+    worker = WorkerProcess(ShardTask((str(gone),), (0,), 1, SETTINGS, ROWS, 0, 1))
     try:
         with pytest.raises(DayError, match="gone"):
             worker.receive()
@@ -112,19 +113,19 @@ def test_what_a_task_raises_is_raised_here(day: Path, tmp_path: Path) -> None:
 
 def test_a_task_goes_on_from_the_state_before(day: Path) -> None:
     """A day after whose state the same records are read again brings none of them twice."""
-    task = ShardTask(day, (1,), 3, SETTINGS, ROWS)
+    task = ShardTask((str(day),), (1,), 3, SETTINGS, ROWS, 0, 1)
     *steps, end = run_task(task)
     assert isinstance(end, ShardsEnd)
     assert all(isinstance(step, ShardStep) for step in steps)
-    again = ShardTask(day, (1,), 3, SETTINGS, ROWS, state=end.state)
+    again = ShardTask((str(day),), (1,), 3, SETTINGS, ROWS, 0, 1, end.state)
     *_, after = run_task(again)
     assert isinstance(after, ShardsEnd)
     assert after.progress == end.progress
 
 
 def test_small_days_and_replays_that_stop_early_stay_in_one_process(day: Path) -> None:
-    assert worker_count(Day(day), None) == 0
-    assert [worker_count(Day(day), n) for n in (1, 2, 8)] == [0, 2, 3]
+    assert worker_count(DaySequence([Day(day)]), None) == 0
+    assert [worker_count(DaySequence([Day(day)]), n) for n in (1, 2, 8)] == [0, 2, 3]
     factories = detector_factories(SETTINGS.streams)
     for options in (
         ReplayOptions(speed=10.0, workers=2),
