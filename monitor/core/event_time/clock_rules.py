@@ -169,11 +169,13 @@ def _adapt_lateness(state):  # type: ignore[no-untyped-def]
 
 @njit(INT(INT), cache=True, nogil=True)
 def lag_bin(behind):  # type: ignore[no-untyped-def]
-    k = 0
-    while behind > 0 and k < BEHIND_BINS - 1:
-        behind >>= 1
-        k += 1
-    return k
+    """The place of `behind`, ns, among the `BEHIND_BINS`: its length in bits."""
+    k = 1 if behind > 0 else 0
+    for bits in (32, 16, 8, 4, 2, 1):
+        if behind >> bits:
+            behind >>= bits
+            k += bits
+    return min(k, BEHIND_BINS - 1)
 
 
 @njit((STATE, JUDGEMENT, INT, INT, INT, INT, INT), cache=True, nogil=True)
