@@ -120,7 +120,8 @@ class PartitionReader:
             check_batch(batch, self.next_offset, part.next_offset)
             last = int(batch.offset[-1])
             between = [r.offset for r in takewhile(lambda r: r.offset <= last, self.refused)]
-            if np.isin(between, batch.offset).any():
+            at = np.searchsorted(batch.offset, between)
+            if (batch.offset[at] == between).any():
                 raise ValueError("offset: one is of a record and of a refused record")
         self.row_group += 1
         self.next_offset = last + 1
@@ -169,10 +170,11 @@ def steady_times(ts: Int64, first: int = 0, last: int | None = None) -> Int64:
     array([1, 2, 3, 3, 4])
     """
     last = len(ts) if last is None else last
-    rows = np.arange(first, last)
     steady = ts[first:last].copy()
     for step in range(1, _LOOK_AHEAD + 1):
-        np.minimum(steady, ts[np.minimum(rows + step, len(ts) - 1)], out=steady)
+        behind = ts[first + step : last + step]
+        np.minimum(steady[: len(behind)], behind, out=steady[: len(behind)])
+        np.minimum(steady[len(behind) :], ts[-1], out=steady[len(behind) :])
     if last == len(ts) and last - first > 1:
         steady[-1] = min(steady[-1], steady[-2] + AHEAD_NS)
     return steady
