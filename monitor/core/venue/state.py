@@ -192,14 +192,14 @@ class VenueState(Stateful):
         )  # fmt: skip
         cells = np.unique(np.concatenate(times) // self.bands_interval_ns)
         self._grow()
-        begin = [0] * len(times)
-        for cell in cells.tolist():
-            end = (cell + 1) * self.bands_interval_ns
-            stop = [int(np.searchsorted(part, end)) for part in times]
+        begin: tuple[int, ...] = (0,) * len(times)
+        ends = (cells + 1) * self.bands_interval_ns
+        stops = zip(*(np.searchsorted(part, ends).tolist() for part in times), strict=True)
+        for end, stop in zip(ends.tolist(), stops, strict=True):
             now_entries, now_marks, now_books, now_rules, now_late = map(slice, begin, stop)
             self._set_rules(rules[now_rules])
             self.last_books.data[books[now_books, SYMBOL]] = books[now_books]
-            self.outcomes.begin_cell(cell * self.bands_interval_ns)
+            self.outcomes.begin_cell(end - self.bands_interval_ns)
             self._apply_late(late[now_late, 1:])
             self._apply_cell(entries[now_entries], marks[now_marks])
             if self.ledger.is_over_limits:
