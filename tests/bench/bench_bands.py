@@ -31,7 +31,7 @@ from monitor.core.accounts.ledger_kernels import (
     TS,
 )
 from monitor.core.bands.inputs import RuleArrays
-from monitor.core.bands.kernels.arrays import PRICE_LIQUIDATION, PositionArrays
+from monitor.core.bands.kernels.arrays import PositionArrays
 from monitor.core.bands.maker import BandMaker
 from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import LIMB, from_e8, to_floats
@@ -43,7 +43,7 @@ from monitor.core.venue.state import VenueState
 from monitor.core.venue.streams import VenueMoment, VenueStreams
 from monitor.plugins import detector_factories
 from tests.bench.figures import Figure
-from tests.core.bands.position_arrays import pools_of, price_positions
+from tests.core.bands.position_arrays import pools_of
 
 CASES = {
     "full": ({"accounts": 1_000_000, "turns": 20},),
@@ -135,8 +135,8 @@ def build_venue(accounts: int, rng: np.random.Generator) -> tuple[VenueState, Fl
     return venue, mark
 
 
-def numpy_liquidation(p: PositionArrays, rules: RuleArrays, mark: Float64) -> tuple[Float64, float]:
-    """The liquidation prices alone, in NumPy, for comparison; and their processor time, ms."""
+def numpy_ms(p: PositionArrays, rules: RuleArrays, mark: Float64) -> float:
+    """Processor time of the liquidation prices alone in NumPy, from sorted arrays, ms."""
     pool = pools_of(p)
     used = pool >= 0
     pool, at, quantity = pool[used], mark[p.market[used]], p.quantity[used]
@@ -153,8 +153,8 @@ def numpy_liquidation(p: PositionArrays, rules: RuleArrays, mark: Float64) -> tu
     for r, d in zip(rate, deduction, strict=True):
         x = (other - d - equity + quantity * at) / (quantity - size * r)
         best = np.where(long, np.maximum(best, x), np.minimum(best, x))
-    best = np.where(best > 0, best, np.nan)
-    return best, (time.process_time() - began) * 1e3
+    assert np.isfinite(best).any()
+    return (time.process_time() - began) * 1e3
 
 
 def time_refresh(
@@ -220,8 +220,4 @@ def measure(scratch: Path, accounts: int, turns: int) -> Iterator[Figure]:
     arrays = pools.update()
     rules = RuleArrays.from_markets([venue.market_rules[name] for name in pools.market_names])
     at = mark[pools.market_symbols]
-    plain, took_ms = numpy_liquidation(arrays, rules, at)
-    priced = price_positions(arrays, rules, at).prices[PRICE_LIQUIDATION]
-    ours = priced[pools_of(arrays) >= 0]
-    np.testing.assert_allclose(plain, ours, rtol=1e-6)
-    yield Figure("NumPy, liquidation prices alone", took_ms, "ms", positions)
+    yield Figure("NumPy, liquidation prices alone", numpy_ms(arrays, rules, at), "ms", positions)

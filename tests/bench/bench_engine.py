@@ -1,7 +1,7 @@
 """The whole engine, everything on: events a second, and what an event costs beside the seconds.
 
-Two simulated days of one venue, of which the second has ten times the orders, cancels and fills. The
-difference of their processor times by that of their records is the cost of an event.
+Two simulated days of one venue, of which the second has ten times the orders, cancels and fills.
+The difference of their processor times by that of their records is the cost of an event.
 """
 
 from __future__ import annotations
