@@ -160,5 +160,5 @@ def test_the_picture_is_svg_in_which_less_is_lower_and_more_markets_lie_to_the_r
     )
     assert few[0] < many[0]
     assert few[1] > many[1]
-    with pytest.raises(ValueError, match="tests.bench seconds"):
+    with pytest.raises(ValueError, match=r"tests\.bench seconds"):
         draw({})
