@@ -24,8 +24,8 @@ from tests.bench.bench_seconds import simulated_day
 from tests.bench.figures import Figure
 
 CASES = {
-    "full": ({"minutes": 40, "rate": 2_700.0, "turns": 3},),
-    "quick": ({"minutes": 10, "rate": 2_700.0, "turns": 3},),
+    "full": ({"minutes": 20, "rate": 2_700.0, "turns": 3},),
+    "quick": ({"minutes": 5, "rate": 2_700.0, "turns": 3},),
     "tiny": ({"minutes": 1, "rate": 100.0, "turns": 1},),
 }
 GOAL = 5.0

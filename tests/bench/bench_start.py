@@ -17,7 +17,7 @@ from replay.simulation.settings import SimulationSettings
 from tests.bench.bench_seconds import simulated_day
 from tests.bench.figures import Figure
 
-CASES = {"full": ({"cold": True},), "quick": ({"cold": True},), "tiny": ({"cold": False},)}
+CASES = {"full": ({"cold": True},), "quick": ({"cold": False},), "tiny": ({"cold": False},)}
 PROGRAM = [sys.executable, "-m", "monitor.cli"]
 DAY = SimulationSettings(minutes=7, symbols=2, rate=100.0, incidents="none")
 

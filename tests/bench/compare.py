@@ -20,11 +20,12 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.__main__ import BENCHES, OUT, ROUNDS
-from tests.bench.figures import Result, results
+from tests.bench.__main__ import BENCHES, OUT
+from tests.bench.figures import Result, medians, results
 from tests.bench.report import Report, git, number
 from tests.bench.rounds import ROOT, Tree, measure_rounds, working_tree
 
+ROUNDS = 5
 MEASUREMENTS_MIN = 4
 """Of four and four that differ by chance alone, all of one lie beyond all of the other in 3 % of
 cases; of five and five in 0.8 %."""
@@ -145,7 +146,8 @@ def main() -> None:
             print(f"measuring {bench}", file=sys.stderr, flush=True)
             measured = measure_rounds(trees, bench, size, asked.rounds, budget_s=float("inf"))
             for side, report, taken in zip(trees, reports, measured, strict=True):
-                report.figures += results(bench, taken.figures)
+                figures = [figure for run in taken.runs for figure in medians(run)]
+                report.figures += results(bench, figures)
                 if taken.failure:
                     report.failures.append(f"{side.name}: {taken.failure}")
     print_comparisons(comparisons(reports[0].figures, reports[1].figures))

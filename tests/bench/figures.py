@@ -78,22 +78,39 @@ class Result:
 
 def results(bench: str, figures: Iterable[Figure]) -> list[Result]:
     """Figures of one name together, in the order in which they first came."""
+    return [
+        Result(
+            bench,
+            name,
+            few[0].unit,
+            few[0].better,
+            few[0].goal,
+            few[0].work,
+            tuple(figure.value for figure in few),
+        )
+        for name, few in _by_name(figures).items()
+    ]
+
+
+def medians(run: Iterable[Figure]) -> list[Figure]:
+    """One figure of each name: what one process measured several times has its errors in common."""
+    return [
+        few[0]._replace(value=statistics.median(figure.value for figure in few))
+        for few in _by_name(run).values()
+    ]
+
+
+def _by_name(figures: Iterable[Figure]) -> dict[str, list[Figure]]:
     grouped: dict[str, list[Figure]] = {}
     for figure in figures:
         grouped.setdefault(figure.name, []).append(figure)
-    return [
-        Result(
-            bench, name, few[0].unit, few[0].better, few[0].goal, few[0].work,
-            tuple(figure.value for figure in few),
-        )
-        for name, few in grouped.items()
-    ]  # fmt: skip
+    return grouped
 
 
 def cases(bench: str, size: str) -> tuple[dict[str, Any], ...]:
     """The cases of a bench at one of `SIZES`."""
-    found: tuple[dict[str, Any], ...] = _module(bench).CASES[size]
-    return found
+    of_size: tuple[dict[str, Any], ...] = _module(bench).CASES[size]
+    return of_size
 
 
 def measure(bench: str, case: dict[str, Any], scratch: Path) -> Iterator[Figure]:

@@ -49,8 +49,13 @@ class Tree:
 class Measurements:
     """What was measured of one bench, and what could not be."""
 
-    figures: list[Figure] = field(default_factory=list)
+    runs: list[list[Figure]] = field(default_factory=list)
+    """The figures of each process."""
     failure: str = ""
+
+    def figures(self) -> list[Figure]:
+        """All of them, one run after the other."""
+        return [figure for run in self.runs for figure in run]
 
 
 def measure_rounds(
@@ -58,27 +63,34 @@ def measure_rounds(
 ) -> list[Measurements]:
     """Measure a bench in each tree: every case once a round, the trees in turn.
 
-    A round that would begin after `budget_s` is left out, but never the first. Before that each
+    A case on which `budget_s` have been spent is measured no further. Before the first round each
     tree runs the tiny size, which fills its kernels' cache and is not counted.
     """
     taken = [Measurements() for _ in trees]
-    for number in range(0 if size == "tiny" else -1, rounds):
-        if number <= 0:
-            began = time.monotonic()
-        if number > 0 and time.monotonic() - began > budget_s:
-            break
-        at = "tiny" if number < 0 else size
-        for case in range(len(cases(bench, at))):
-            order = range(len(trees)) if number % 2 else reversed(range(len(trees)))
-            for place in order:
-                if taken[place].failure:
-                    continue
-                try:
-                    figures = trees[place].measure(bench, at, case)
-                except BenchFailure as failure:
-                    taken[place].failure = str(failure)
-                else:
-                    taken[place].figures += figures if number >= 0 else []
+
+    def measure(at: str, case: int, backwards: bool) -> None:
+        for tree, measurements in [*zip(trees, taken, strict=True)][:: -1 if backwards else 1]:
+            if measurements.failure:
+                continue
+            try:
+                figures = tree.measure(bench, at, case)
+            except BenchFailure as failure:
+                measurements.failure = str(failure)
+            else:
+                measurements.runs += [figures]
+
+    if size != "tiny":
+        for case in range(len(cases(bench, "tiny"))):
+            measure("tiny", case, backwards=False)
+        for measurements in taken:
+            measurements.runs.clear()
+    spent_s = [0.0] * len(cases(bench, size))
+    for number in range(rounds):
+        for case, spent in enumerate(spent_s):
+            if spent < budget_s:
+                began = time.monotonic()
+                measure(size, case, backwards=number % 2 == 1)
+                spent_s[case] += time.monotonic() - began
     return taken
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.bench import __main__ as runner
 from tests.bench.compare import Comparison, comparisons, tree_at
-from tests.bench.figures import Figure, Result, results
+from tests.bench.figures import Figure, Result, medians, results
 from tests.bench.report import Report, git, print_goals
 from tests.bench.rounds import BenchFailure, measure_rounds, working_tree
 from tests.bench.speed_page import BEGIN, END, draw, goals_of, page, points_of, tables
@@ -35,6 +35,7 @@ def test_figures_of_one_name_are_measurements_of_one_thing() -> None:
     one, other = results("x", [cost, Figure("b", 1.0, "s", 1), cost._replace(value=1.0)])
     assert (one.values, one.median, one.spread) == ((3.0, 1.0), 2.0, 1.0)
     assert other.values == (1.0,)
+    assert medians([cost, cost._replace(value=1.0)]) == [cost._replace(value=2.0)]
 
 
 def test_a_goal_that_is_missed_is_listed_with_how_far(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,7 +78,7 @@ def test_a_bench_that_fails_is_a_failure_with_its_last_line(
 
     monkeypatch.setattr("tests.bench.rounds.Tree.measure", fail)
     (taken,) = measure_rounds([working_tree(tmp_path)], "decode", "tiny", 3, 60.0)
-    assert (taken.failure, taken.figures) == ("it breaks", [])
+    assert (taken.failure, taken.runs) == ("it breaks", [])
 
 
 def test_trees_take_turns_and_the_first_run_of_each_is_not_counted(
@@ -93,9 +94,13 @@ def test_trees_take_turns_and_the_first_run_of_each_is_not_counted(
     trees = [working_tree(tmp_path / "old"), working_tree(tmp_path / "new")]
     old, new = measure_rounds(trees, "decode", "full", 2, 60.0)
     assert order[:2] == [("old", "tiny"), ("new", "tiny")]
-    assert order[2:] == [("new", "full"), ("old", "full"), ("old", "full"), ("new", "full")]
-    assert [f.value for f in old.figures] == [4.0, 5.0]
-    assert [f.value for f in new.figures] == [3.0, 6.0]
+    assert order[2:] == [("old", "full"), ("new", "full"), ("new", "full"), ("old", "full")]
+    assert [figure.value for figure in old.figures()] == [3.0, 6.0]
+    assert [figure.value for figure in new.figures()] == [4.0, 5.0]
+    order.clear()
+    (few,) = measure_rounds(trees[:1], "decode", "tiny", 9, 0.0)
+    assert order == []
+    assert few.runs == []
 
 
 def test_what_changed_beyond_noise_comes_first() -> None:
