@@ -15,12 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.errors import BrinkwatchError
 from tests.bench.others.java_programs import compile_program
 
 HERE = Path(__file__).parent
 PYTHON = Path(sys.prefix) / "others" / "bin" / "python"
 """Made by `make bench-rivals`: the bounds of these libraries are not those of the project."""
 WAIT_S = 600.0
+ERROR_CHARS = 2_000
+"""Of what a program has said on stderr, the end."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,19 @@ class Contender:
     events_max: int | None = None
 
     def run(self, command: list[str], topics: Topics, events: int, state: Path) -> list[Sample]:
-        """Its samples, from the first record to the last; returns when it has ended by itself."""
+        """Its samples, from the first record to the last; returns when it has ended by itself.
+
+        Raises `BrinkwatchError` where it fails.
+        """
         given = [topics.address, str(events), *self.arguments(state, topics), *topics.inputs]
-        done = subprocess.run(
-            [*command, *given], check=True, stdout=subprocess.PIPE, text=True, timeout=WAIT_S
-        )
+        try:
+            done = subprocess.run(
+                [*command, *given], capture_output=True, text=True, timeout=WAIT_S
+            )
+        except subprocess.TimeoutExpired:
+            raise BrinkwatchError(f"{self.name} has not read all within {WAIT_S:.0f} s") from None
+        if done.returncode:
+            raise BrinkwatchError(f"{self.name} ended with an error: {done.stderr[-ERROR_CHARS:]}")
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         return [Sample(**json.loads(line)) for line in lines]
 
