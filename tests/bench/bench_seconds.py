@@ -32,7 +32,7 @@ def _case(markets: int, accounts: int, minutes: int, rate: float = 400.0) -> dic
 
 CASES = {
     "full": (
-        _case(8, 2_000, 4), _case(64, 20_000, 4), _case(256, 20_000, 4), _case(1_000, 1_000_000, 1),
+        _case(8, 2_000, 4), _case(64, 20_000, 4), _case(256, 20_000, 4), _case(1_000, 1_000_000, 2),
     ),
     "quick": (_case(8, 2_000, 3), _case(64, 20_000, 2), _case(256, 20_000, 2)),
     "tiny": (_case(2, 20, 3, 20.0),),
@@ -53,7 +53,8 @@ class SecondsCost(NamedTuple):
 
 
 def replay_second_half(day: Path) -> SecondsCost:
-    """Replay a day; count from the first step after half of its seconds have had their bands."""
+    """Replay a day of some minutes; count from the first step after half of its seconds have had
+    their bands. A step is about a minute."""
     settings, recorded = EngineSettings(), Day(day)
     batches = list(recorded.batches())
     engine = Engine(

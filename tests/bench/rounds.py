@@ -59,12 +59,11 @@ def measure_rounds(
     """Measure a bench in each tree: every case once a round, the trees in turn.
 
     A round that would begin after `budget_s` is left out, but never the first. Before that each
-    tree has one case of the tiny size, which fills its kernels' cache and is not counted.
+    tree runs the tiny size, which fills its kernels' cache and is not counted.
     """
     taken = [Measurements() for _ in trees]
-    began = time.monotonic()
-    for number in range(-1, rounds):
-        if number == 0:
+    for number in range(0 if size == "tiny" else -1, rounds):
+        if number <= 0:
             began = time.monotonic()
         if number > 0 and time.monotonic() - began > budget_s:
             break
