@@ -1,7 +1,7 @@
 """`brinkwatch run` beside Flink, Kafka Streams, Quix Streams and a consumer that does nothing: the
 same records, from the same topics of one broker.
 
-    python -m tests.bench.bench_rivals [--events N] [--rounds N] [--only NAMES]
+    python -m tests.bench.bench_rivals [--events N] [--rounds N] [--only NAMES] [--out FILE]
 
 The records are those of a simulated venue; counted are its orders, cancels and fills. The others
 count them by symbol and second, score the counts and send them on, exactly once, with a commit
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import tempfile
 import time
@@ -34,7 +33,7 @@ import numpy as np
 
 from monitor.broker.kafka_server import Broker
 from monitor.config import Config, KafkaSettings
-from tests.bench.figures import Figure, Result, results
+from tests.bench.figures import Figure, results
 from tests.bench.others.contenders import CONTENDERS, Contender, Sample, Topics
 from tests.bench.others.feed import (
     KINDS,
@@ -45,6 +44,8 @@ from tests.bench.others.feed import (
     publish_simulated,
 )
 from tests.bench.others.windows import check_windows
+from tests.bench.report import Report, print_results
+from tests.bench.rounds import ROOT
 from tests.live.helpers import configuration, read_records
 from tests.live.sidecars import Process, write_toml
 
@@ -59,6 +60,7 @@ WARM_SHARE = 0.2
 """Of the records: before, compilers are at work."""
 WARM_UP = 20_000
 """Events of the run before, that fills the kernels' cache."""
+OUT = ROOT / "bench-out" / "rivals.json"
 WAIT_S = 300.0
 POLL_S = 0.25
 CASES = {
@@ -95,20 +97,24 @@ class Match:
 
     def __init__(self, address: str, folder: Path, names: Sequence[str]) -> None:
         self._address, self._folder = address, folder
-        self._small, self._full = configuration(address), configuration(address)
+        self._inputs = configuration(address)
         self._commands = {n: CONTENDERS[n].build(folder) for n in names if n in CONTENDERS}
 
-    def publish(self, events: int) -> PublishedDay:
-        """Publish the records, and read a few others so that the kernels are compiled."""
-        small = publish_simulated(_plain(self._small, self._small), WARM_UP, self._folder)
+    def warm_up(self) -> None:
+        """Read a few other records, so that the kernels are compiled."""
+        small = configuration(self._address)
+        day = publish_simulated(small, WARM_UP, self._folder)
         for fetch in RUNS.values():
-            self._run_sidecar(self._small, small, fetch)
-        return publish_simulated(_plain(self._full, self._full), events, self._folder)
+            self._run_sidecar(small, day, fetch)
+
+    def publish(self, events: int) -> PublishedDay:
+        """Publish the records that all read."""
+        return publish_simulated(self._inputs, events, self._folder)
 
     def run(self, name: str, day: PublishedDay) -> tuple[list[Sample], str]:
         """One process from the first record to the last; its samples, and what it has sent."""
         if name in RUNS:
-            return self._run_sidecar(self._full, day, RUNS[name])
+            return self._run_sidecar(self._inputs, day, RUNS[name])
         return self._run_contender(CONTENDERS[name], self._commands[name], day)
 
     def _run_sidecar(
@@ -137,9 +143,9 @@ class Match:
         self, contender: Contender, command: list[str], day: PublishedDay
     ) -> tuple[list[Sample], str]:
         """Raises `SystemExit` where what was committed is not what was read."""
-        inputs = tuple(self._full.topics[kind] for kind in KINDS)
+        inputs = tuple(self._inputs.topics[kind] for kind in KINDS)
         topics = Topics(self._address, inputs, PARTITIONS, f"windows-{uuid.uuid4().hex[:8]}")
-        create_output(self._full, topics.output)
+        create_output(self._inputs, topics.output)
         events = min(day.events, contender.events_max or day.events)
         samples = contender.run(command, topics, events, self._folder / topics.output)
         if not contender.counts:
@@ -155,10 +161,10 @@ class Match:
         return [record.value for part in parts for record in part]
 
 
-def _plain(inputs: Config, own: Config, fetch: str | None = None) -> Config:
+def _plain(inputs: Config, own: Config, fetch: str) -> Config:
     """The default configuration, with the input topics of one and the own topics of another."""
     kafka = own.kafka
-    if fetch and "fetch" in KafkaSettings.model_fields:
+    if "fetch" in KafkaSettings.model_fields:
         kafka = kafka.model_copy(update={"fetch": fetch})
     return Config(kafka=kafka, topics=inputs.topics, http=own.http)
 
@@ -169,23 +175,33 @@ def _cpu_s(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def match(
-    address: str, folder: Path, events: int, rounds: int, names: Sequence[str]
+def measure(
+    scratch: Path, events: int, rounds: int, only: Sequence[str] = NAMES, address: str = ""
 ) -> Iterator[Figure]:
-    """Publish, and let each read in turn, in the other order every second round."""
-    contest = Match(address, folder, names)
+    """All figures; `address`: of a broker that runs already, and compiled kernels with it."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    if address:
+        yield from _play(Match(address, folder, only), events, rounds, only)
+        return
+    with Broker() as broker:
+        match = Match(broker.bootstrap, folder, only)
+        match.warm_up()
+        yield from _play(match, events, rounds, only)
+
+
+def _play(match: Match, events: int, rounds: int, names: Sequence[str]) -> Iterator[Figure]:
+    """Publish, and let each read in turn, every second round in the other order."""
     began_s = time.monotonic()
-    day = contest.publish(events)
+    day = match.publish(events)
     print(
         f"{day.events:,} orders, cancels and fills, and {day.others:,} other records, in "
         f"{PARTITIONS} partitions of each topic; published in {time.monotonic() - began_s:.0f} s"
     )
-    print(
-        f"{'':31s}{'events/s':>9s} {'CPU µs an event':>16s} {'warm':>6s} {'load':>5s}", flush=True
-    )
+    columns = f"{'events/s':>9s} {'CPU µs an event':>16s} {'warm':>6s} {'load':>5s}"
+    print(f"{'':30s} {columns}", flush=True)
     for number in range(rounds):
         for name in names if number % 2 == 0 else reversed(names):
-            samples, sent = contest.run(name, day)
+            samples, sent = match.run(name, day)
             cost, work = Cost.of(samples), samples[-1].read
             shown = CONTENDERS[name].name if name in CONTENDERS else f"brinkwatch {name}"
             print(
@@ -198,39 +214,25 @@ def match(
             yield Figure(f"{name}: pace, warm", cost.warm_rate, "events/s", work, "more")
 
 
-def measure(
-    scratch: Path, events: int, rounds: int, only: Sequence[str] = NAMES, address: str = ""
-) -> Iterator[Figure]:
-    """All figures; `address`: of a broker that runs already."""
-    folder = Path(tempfile.mkdtemp(dir=scratch))
-    if address:
-        yield from match(address, folder, events, rounds, only)
-        return
-    with Broker() as broker:
-        yield from match(broker.bootstrap, folder, events, rounds, only)
-
-
 def main() -> None:
     """See the module's words."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=CASES["full"][0]["events"])
-    parser.add_argument("--rounds", type=int, default=CASES["full"][0]["rounds"])
+    full = CASES["full"][0]
+    parser.add_argument("--events", type=int, default=full["events"])
+    parser.add_argument("--rounds", type=int, default=full["rounds"])
     parser.add_argument("--only", default=",".join(NAMES), help="some of these")
-    parser.add_argument("--out", type=Path, help="figures as JSON")
+    parser.add_argument("--out", type=Path, default=OUT, help="figures as JSON")
     asked = parser.parse_args()
     names = asked.only.split(",")
     if unknown := set(names) - set(NAMES):
         parser.error(f"there is no {min(unknown)!r}: take some of {', '.join(NAMES)}")
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the first", flush=True)
+    report = Report.of_this_machine(ROOT, f"{asked.events:,} events")
+    print(report.heading(), flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         figures = list(measure(Path(scratch), asked.events, asked.rounds, names))
-    medians: list[Result] = results("rivals", figures)
-    print(f"medians of {asked.rounds}:")
-    for one in medians:
-        spread = f"{min(one.values):,.2f} to {max(one.values):,.2f}"
-        print(f"{one.name:34s} {one.median:12,.2f} {one.unit:12s} {spread}")
-    if asked.out:
-        asked.out.write_text(json.dumps([one.to_json() for one in medians], indent=1))
+    report.figures = results("rivals", figures)
+    print_results(report.figures)
+    report.write(asked.out)
 
 
 if __name__ == "__main__":

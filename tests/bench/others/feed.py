@@ -20,7 +20,7 @@ from monitor.kafka.messages import control_message
 from replay.day import Day
 from replay.day.messages import chunks
 from replay.simulation.settings import SimulationSettings
-from replay.simulation.simulate import simulate
+from replay.simulation.simulate import SimulatedDay, simulate
 
 KINDS = ("order", "cancel", "fill")
 """What is counted."""
@@ -28,6 +28,8 @@ PARTITIONS = 4
 MARKETS, ACCOUNTS = 32, 5_000
 RATE_MAX = 20_000.0
 """Orders, cancels and fills in a second of event time, at most."""
+SMALL = 0.01
+"""The rate of the small day, as a share."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,10 @@ def publish_simulated(config: Config, events: int, folder: Path) -> PublishedDay
     """Publish about so many events to the topics of `config`, which are created."""
     minutes = max(1, math.ceil(events / RATE_MAX / 60))
     rate = events / minutes / 60
-    out = folder / f"day-{events}"
-    simulate(out, SimulationSettings(1, minutes, MARKETS, ACCOUNTS, rate, "none", PARTITIONS))
-    day = Day(out)
+    # Activity has its ups and downs, the same at every rate: a small day says how many come.
+    small = _simulate(folder / f"small-{events}", minutes, rate * SMALL)
+    rate *= events * SMALL / sum(small.events[kind] for kind in KINDS)
+    day = Day(_simulate(folder / f"day-{events}", minutes, rate).out)
     names = day.topic_names(config.topics)
     parts = [(names[part.topic], part.partition) for part in day.meta.partitions]
     controls = day.controls(config.accounts.bands_interval_ns, config.topics)
@@ -59,6 +62,11 @@ def publish_simulated(config: Config, events: int, folder: Path) -> PublishedDay
     counts = _counts(day)
     counted = counts.total()
     return PublishedDay(counted, day.record_count - counted, counts, controls)
+
+
+def _simulate(out: Path, minutes: int, rate: float) -> SimulatedDay:
+    settings = SimulationSettings(1, minutes, MARKETS, ACCOUNTS, rate, "none", PARTITIONS)
+    return simulate(out, settings)
 
 
 def _counts(day: Day) -> Counter[tuple[str, str, int]]:

@@ -18,12 +18,14 @@ from monitor.broker.jars import (
 from monitor.errors import BrokerError
 
 HERE = Path(__file__).parent
-SOURCES = {"kafka-streams": "StreamsCounts", "flink": "FlinkCounts"}
+MAIN_CLASSES = {"kafka-streams": "StreamsCounts", "flink": "FlinkCounts"}
 """The main class by the name of the file of jars."""
 SHARED = ("Event", "Counts", "Score", "Progress")
 RELEASE = "21"
 """Of Java, for the compiler."""
-HEAP = "-Xmx2g"
+HEAP = ["-Xmx2g", "-XX:+UseParallelGC"]
+"""The collector that takes the least processor time: 7 % less than G1 with Flink, and as much with
+Kafka Streams."""
 OPTIONS = {
     # Flink's serialisers look into the library's own classes.
     "flink": [
@@ -33,7 +35,10 @@ OPTIONS = {
 
 
 def class_path(name: str) -> str:
-    """The jars of `jars/NAME.sha256`, fetched where they are not here."""
+    """The jars of `jars/NAME.sha256`, fetched where they are not here.
+
+    Raises `BrokerError` where one cannot be had.
+    """
     trust_system_certificates()
     context = jgo.MavenContext(remote_repos={"central": jgo.MAVEN_CENTRAL_URL})
     paths = []
@@ -42,7 +47,15 @@ def class_path(name: str) -> str:
             digest, coordinates = line.split()
             group, artifact, version = coordinates.split(":")
             jar = context.project(group, artifact).at_version(version).artifact()
-            paths.append(str(verified_jar(jar, {jar.filename: digest})))
+            try:
+                paths.append(str(verified_jar(jar, {jar.filename: digest})))
+            except BrokerError:
+                raise
+            except Exception as error:  # jgo lets through whatever its HTTP library raises
+                raise BrokerError(
+                    f"{coordinates} cannot be fetched from Maven Central: {error}. Is there a way "
+                    "out to the network?"
+                ) from error
     return ":".join(paths)
 
 
@@ -56,7 +69,7 @@ def compile_program(name: str, folder: Path) -> list[str]:
 
     Raises `BrokerError` where the sources do not compile or a jar cannot be had.
     """
-    main = SOURCES[name]
+    main = MAIN_CLASSES[name]
     path = class_path(name)
     sources = [str(HERE / "java" / f"{each}.java") for each in (*SHARED, main)]
     command = [java(), "-jar", class_path("ecj"), "-nowarn", "-source", RELEASE, "-target", RELEASE]
@@ -65,5 +78,5 @@ def compile_program(name: str, folder: Path) -> list[str]:
     )
     if done.returncode:
         raise BrokerError(f"{main}.java does not compile: {done.stdout}{done.stderr}")
-    options = [HEAP, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", *OPTIONS.get(name, [])]
+    options = [*HEAP, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", *OPTIONS.get(name, [])]
     return [java(), *options, "-cp", f"{folder}:{path}", f"bench.{main}"]
