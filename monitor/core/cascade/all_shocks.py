@@ -83,6 +83,12 @@ class ShockAnswers:
         k = low + int(np.searchsorted(self.edge[low:high], shock, side="right"))
         return k, max(float(self.steps.distance[k]), shock + float(self.moved[k]))
 
+    def moved_at(self, bucket: int, y: float) -> float:
+        """How far the book moves the mark when all within y is forced."""
+        low, high = self._span(bucket)
+        k = low + int(np.searchsorted(self.steps.distance[low:high], y, side="right")) - 1
+        return float(self.moved[k])
+
     def jumps(self, bucket: int, reach: float) -> list[Jump]:
         """The critical shocks up to the distance `reach`, the nearest first.
 

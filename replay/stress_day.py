@@ -1,0 +1,106 @@
+"""`brinkwatch stress` on a recorded day: its venue as it stood at a moment, and what shocks do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from monitor.config import Config
+from monitor.console import Console
+from monitor.core.alerts.formatting import format_iso
+from monitor.core.cascade.stress import (
+    LATENCY_S,
+    SideStress,
+    StressTest,
+    VenueStress,
+    stress_object,
+)
+from monitor.core.engine import Engine
+from monitor.core.settings import EngineSettings
+from monitor.errors import BrinkwatchError
+from replay.day import Day
+from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
+from replay.selection import check_selection
+
+ROWS = 65_536
+DEFAULT_SHOCKS = (-0.01, -0.02, -0.05, -0.1, -0.2, 0.01, 0.02, 0.05, 0.1, 0.2)
+
+
+def stress_day(
+    day: Day, config: Config, console: Console, at_ns: int | None, symbols: Sequence[str],
+    shocks: Sequence[float], survives: Sequence[float],
+) -> dict[str, Any]:  # fmt: skip
+    """Shock the venue of `day` as it stood at `at_ns` (None: at its end), and show what comes."""
+    check_selection(day, frozenset(symbols), None, at_ns)
+    with console.progress("reading up to the moment, records", day.record_count) as show:
+        engine = engine_at(day, config.engine(), at_ns, show)
+    stress = StressTest(engine.venue, engine.stage.band_maker).shock(
+        shocks or DEFAULT_SHOCKS, survives, symbols
+    )
+    if not stress.markets:
+        raise BrinkwatchError(
+            "no market has open positions, a mark and a tier table at that moment: `brinkwatch "
+            "replay` on the day says which records it lacks"
+        )
+    moment = day.meta.span.last_ts if at_ns is None and day.meta.span else at_ns or 0
+    describe_stress(moment, stress, console)
+    return stress_object(moment, stress)
+
+
+def engine_at(day: Day, settings: EngineSettings, at_ns: int | None, show: Any) -> Engine:
+    """The engine when everything up to `at_ns` (None: the day's end) has been read, and nothing
+    later. It judges nothing: the accounts, marks and books need no detectors.
+    """
+    partitions = 1 + max((part.partition for part in day.meta.partitions), default=0)
+    bare = settings.model_copy(update={"streams": ()})
+    engine = Engine(bare, [], partitions, WINDOWS_PER_CLOSE_MAX)
+    engine.control(day.controls(settings.accounts.bands_interval_ns, settings.topics))
+    records = 0
+    for batch in prefetch(day.batches(ROWS)):
+        records += len(batch) + len(batch.refused)
+        show(records)
+        engine.step(batch if at_ns is None else batch.select_rows(batch.numbers["ts"] <= at_ns))
+        if at_ns is not None and engine.passed_ns > at_ns:
+            break
+    engine.finish()
+    return engine
+
+
+def describe_stress(at_ns: int, stress: VenueStress, console: Console) -> None:
+    """For people: what is not known first, then a table and a sentence for each side."""
+    for line in stress.unknown:
+        console.say(f"not known: {line}")
+    console.say(
+        f"as of {format_iso(at_ns)}; a mark that follows its book is taken to do so for "
+        f"{LATENCY_S:g} s"
+    )
+    head = ["shock", "book left", "forced", "mark after", "times the shock", "shortfall", "ADL", "R"]
+    for side in stress.markets:
+        rows = [
+            [
+                f"{row.shock:+.1%}", f"{row.survives:.0%}", f"{row.forced_notional:,.0f}",
+                "no book" if row.price_after is None else f"{row.price_after:.6g}",
+                "" if row.multiplier is None else f"{row.multiplier:.2f}",
+                f"{row.shortfall:,.0f}", f"{row.adl_notional:,.0f}",
+                "" if row.r is None else f"{row.r:.2f}",
+            ]
+            for row in side.rows
+        ]  # fmt: skip
+        console.table(f"{side.symbol} at {side.mark:.6g}, {side.side}", head, rows)
+        console.say(describe_critical(side))
+
+
+def describe_critical(side: SideStress) -> str:
+    """Where the market runs on by itself, for each share of the book."""
+    parts = []
+    for share, jump in side.critical:
+        if jump is None:
+            parts.append(f"none with {share:.0%} of the book")
+        else:
+            sign = -1 if side.side == "down" else 1
+            prices = f"{jump.steps:,} liquidation price" + ("s" if jump.steps > 1 else "")
+            parts.append(
+                f"{sign * jump.shock:+.2%} with {share:.0%} of the book (jumps {jump.length:.2%} "
+                f"further, past {prices})"
+            )
+    return f"critical shock {side.side}: " + "; ".join(parts)
