@@ -387,6 +387,7 @@ def stress(
     at: Annotated[str | None, typer.Option(help="the moment; without it the day's end")] = None,
     symbol: Annotated[list[str] | None, typer.Option(help="this market (repeat it)")] = None,
     shock: Annotated[list[str] | None, typer.Option(help="a move of the mark, as -10%")] = None,
+    factor: Annotated[list[str] | None, typer.Option(help="a move of all marks together")] = None,
     depth_survives: Annotated[
         str, typer.Option(help="shares of the book that are still there")
     ] = "1,0.3,0.1",
@@ -398,7 +399,7 @@ def stress(
     Never a stopping price: a range over how much of the book survives.
     """
     moment, shocks = parse_time(at, "--at"), parse_shocks(shock or [])
-    survives = parse_survives(depth_survives)
+    factors, survives = parse_shocks(factor or []), parse_survives(depth_survives)
     _announce_compilation()
     from replay import commands
     from replay.stress_day import stress_day
@@ -406,7 +407,7 @@ def stress(
     console, settings = Console(json), _load(config, None)
     opened = commands.open_day(day)
     console.result(
-        stress_day(opened, settings, console, moment, symbol or [], shocks, survives)
+        stress_day(opened, settings, console, moment, symbol or [], shocks, factors, survives)
     )
 
 

@@ -12,6 +12,7 @@ from monitor.core.cascade.stress import (
     LATENCY_S,
     SideStress,
     StressTest,
+    SystemStress,
     VenueStress,
     stress_object,
 )
@@ -28,14 +29,14 @@ DEFAULT_SHOCKS = (-0.01, -0.02, -0.05, -0.1, -0.2, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 def stress_day(
     day: Day, config: Config, console: Console, at_ns: int | None, symbols: Sequence[str],
-    shocks: Sequence[float], survives: Sequence[float],
+    shocks: Sequence[float], factors: Sequence[float], survives: Sequence[float],
 ) -> dict[str, Any]:  # fmt: skip
     """Shock the venue of `day` as it stood at `at_ns` (None: at its end), and show what comes."""
     check_selection(day, frozenset(symbols), None, at_ns)
     with console.progress("reading up to the moment, records", day.record_count) as show:
         engine = engine_at(day, config.engine(), at_ns, show)
     stress = StressTest(engine.venue, engine.stage.band_maker).shock(
-        shocks or DEFAULT_SHOCKS, survives, symbols
+        shocks or DEFAULT_SHOCKS, survives, symbols, factors
     )
     if not stress.markets:
         raise BrinkwatchError(
@@ -88,6 +89,30 @@ def describe_stress(at_ns: int, stress: VenueStress, console: Console) -> None:
         ]  # fmt: skip
         console.table(f"{side.symbol} at {side.mark:.6g}, {side.side}", head, rows)
         console.say(describe_critical(side))
+    describe_system(stress.system, console)
+
+
+def describe_system(system: SystemStress, console: Console) -> None:
+    """All markets together."""
+    rows = [
+        [f"{r.shock:+.1%}", f"{r.survives:.0%}", f"{r.forced_notional:,.0f}", f"{r.pools:,}"]
+        for r in system.factor
+    ]
+    if rows:
+        console.table("all markets together", ["shock", "book left", "forced", "pools"], rows)
+    shocks = [
+        f"{side} none within 39 %" if critical is None
+        else f"{-critical.shock if side == 'down' else critical.shock:+.2%} "
+        f"(jumps {critical.length:.2%} further, {critical.pools:,} pools)"
+        for side, critical in zip(("down", "up"), system.critical, strict=True)
+    ]  # fmt: skip
+    console.say(f"all markets together: R {system.r:.2f}; critical shock {'; '.join(shocks)}")
+    for edge in system.edges[:5]:
+        through = f"{edge.accounts:,} account" + ("s" if edge.accounts > 1 else "")
+        console.say(
+            f"  {edge.source} {edge.side} 1 % moves {edge.target} by {edge.k:.3f} %, "
+            f"through {through}"
+        )
 
 
 def describe_critical(side: SideStress) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from monitor.core.bands.kernels.books import IMPACT_EXPONENT
 from monitor.core.bands.maker import NO_RULES, BandMaker
 from monitor.core.cascade.all_shocks import BookLevels, ForcedSteps, Jump, ShockAnswers
 from monitor.core.cascade.shock_kernels import FAR_MIN
-from monitor.core.cascade.venue_steps import book_levels, forced_steps
+from monitor.core.cascade.system import FactorShock, MarketSystem, spectral_radius
+from monitor.core.cascade.venue_steps import book_levels, forced_steps, sent_at_once
 from monitor.core.contract.events import MarketReference
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.decode.codec import validate_record
@@ -30,13 +31,15 @@ LATENCY_S = 30.0
 """How long forced flow stands against the venue's own book before outside prices answer, s."""
 REACH = math.log(2.0)
 """Log distance up to which critical shocks are looked for: half, or twice, the mark."""
-RATE_SPAN = 0.0025
+RATE_SPAN = 0.005
 """Log distance over which R is measured: a single position is a step, and has no slope."""
 TAIL_POINTS = 512
 """Points at which the power law behind the visible book is summed."""
 JUMP_MIN = 0.001
 """A jump of the rest that is shorter (log distance) is no critical shock: every single position
 that is sold moves the mark by something."""
+EDGES_MAX = 50
+"""Edges that are shown, the largest ones."""
 MARKET_PATH = "market"
 SIDES = ("down", "up")
 
@@ -76,11 +79,48 @@ class SideStress:
     critical: tuple[tuple[float, Jump | None], ...]
 
 
+class Edge(NamedTuple):
+    """For each unit that market `source` moves, market `target` moves by `k` through `accounts`
+    accounts that hold both; in the same market by what its own holders are forced to do."""
+
+    source: str
+    target: str
+    k: float
+    accounts: int
+    side: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactorRow:
+    """All markets moved by `shock`: what is forced, and where each mark comes to rest, by market."""
+
+    shock: float
+    survives: float
+    forced_notional: float
+    pools: int
+    price_after: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemStress:
+    """All markets together, with the first of the shares of the book.
+
+    `r`: the larger spectral radius of K of falls and of rises, at today's marks. `critical`: the
+    critical shock of the common factor down and up. `edges`: those of K, the largest first.
+    """
+
+    r: float
+    critical: tuple[FactorShock | None, FactorShock | None]
+    edges: tuple[Edge, ...]
+    factor: tuple[FactorRow, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class VenueStress:
     """Every market with a mark, a tier table and open positions, by name; and what is not known."""
 
     markets: tuple[SideStress, ...]
+    system: SystemStress
     unknown: tuple[str, ...]
 
 
@@ -101,13 +141,17 @@ class StressTest:
         self._terms = [self._read_terms(name) for name in names]
         books = BookImpact.from_books(self._mark, symbols, inputs.books)
         at_once = [path == MARKET_PATH for _, path in self._terms]
+        sent = sent_at_once(self._positions, self._rules, self._mark, at_once)
         self._steps, self._bankrupt = forced_steps(
-            self._positions, self._rules, self._mark, books, at_once
+            self._positions, self._rules, self._mark, books, sent
         )
         self._levels = book_levels(self._mark, symbols, inputs.books)
         responses = [MARK_RESPONSES.get(rule or "") for rule, _ in self._terms]
         kappa = [1.0 if response is None else response.kappa(LATENCY_S) for response in responses]
         self._kappa = np.array(kappa * 2)
+        self._system = MarketSystem(
+            self._positions, self._rules, self._mark, self._levels, np.array(kappa), sent
+        )
         order = pools.markets_by_name
         self._order = order[~np.isnan(self._mark[order])].tolist()
         self._names = names
@@ -121,9 +165,11 @@ class StressTest:
         return event.mark_rule or event.regime, event.path or event.regime
 
     def shock(
-        self, shocks: Sequence[float], survives: Sequence[float], symbols: Sequence[str] = ()
-    ) -> VenueStress:
-        """Every shock (a fraction, not 0, above −1) of the markets `symbols` (empty: all)."""
+        self, shocks: Sequence[float], survives: Sequence[float], symbols: Sequence[str] = (),
+        factors: Sequence[float] = (),
+    ) -> VenueStress:  # fmt: skip
+        """Every shock (a fraction, not 0, above −1) of the markets `symbols` (empty: all), each
+        alone; and every one of `factors` of all markets together."""
         answers = {
             share: ShockAnswers.find(self._steps, self._levels, self._kappa, share)
             for share in survives
@@ -149,7 +195,36 @@ class StressTest:
                 critical = tuple((share, one.critical(answers[share])) for share in survives)
                 unknown += one.unknown(name, SIDES[side], rows)
                 markets.append(SideStress(name, one.mark, SIDES[side], rows, critical))
-        return VenueStress(tuple(markets), tuple(unknown))
+        return VenueStress(tuple(markets), self._shock_system(factors, survives), tuple(unknown))
+
+    def _shock_system(self, factors: Sequence[float], survives: Sequence[float]) -> SystemStress:
+        system, first, edges, radii, critical = self._system, survives[0], [], [], []
+        for side in SIDES:
+            k, accounts = system.edges(RATE_SPAN, side == "down", first)
+            radii.append(spectral_radius(k))
+            critical.append(system.critical_factor(side == "down", first))
+            edges += [
+                Edge(self._names[n], self._names[m], float(k[n, m]), int(accounts[n, m]), side)
+                for n, m in np.argwhere(k > 0.0).tolist()
+            ]
+        edges.sort(key=lambda edge: (-edge.k, edge.source, edge.target, edge.side))
+        rows = tuple(self._factor_row(f, share) for f in factors for share in survives)
+        return SystemStress(max(radii), (critical[0], critical[1]), tuple(edges[:EDGES_MAX]), rows)
+
+    def _factor_row(self, factor: float, survives: float) -> FactorRow:
+        sign = 1 if factor > 0 else -1
+        shock = np.full(len(self._mark), abs(math.log1p(factor)))
+        state = self._system.settle(shock, sign < 0, survives)
+        p = self._positions
+        used = np.flatnonzero(state.forced)
+        slots = np.concatenate(
+            [np.arange(p.start[i], p.start[i] + p.length[i]) for i in used.tolist()]
+            or [np.empty(0, np.int64)]
+        )
+        gross = float(np.sum(np.abs(p.quantity[slots]) * self._mark[p.market[slots]]))
+        after = self._mark * np.exp(sign * state.moved)
+        prices = {self._names[k]: float(after[k]) for k in self._order}
+        return FactorRow(factor, survives, gross, len(used), prices)
 
     def _fund(self, name: str) -> float:
         funds = self._venue.funds
@@ -285,23 +360,43 @@ def stress_object(at_ns: int, stress: VenueStress) -> dict[str, Any]:
             "rows": [
                 {name: getattr(row, name) for name in ShockRow.__slots__} for row in side.rows
             ],
-            "critical_shock": None if first is None else _as_fraction(first, side.side),
+            "critical_shock": None if first is None else _as_fraction(first.shock, side.side),
             "jump": None if first is None else _finite(first.length),
             "critical": [
                 {
                     "survives": share,
-                    "shock": None if jump is None else _as_fraction(jump, side.side),
+                    "shock": None if jump is None else _as_fraction(jump.shock, side.side),
                     "jump": None if jump is None else _finite(jump.length),
                     "prices_passed": None if jump is None else jump.steps,
                 }
                 for share, jump in side.critical
             ],
         })  # fmt: skip
-    return {"at": at_ns, "markets": markets, "unknown": list(stress.unknown)}
+    system = stress.system
+    shocks = zip(SIDES, system.critical, strict=True)
+    return {
+        "at": at_ns,
+        "markets": markets,
+        "system": {
+            "r": system.r,
+            "critical_factor_shock": {
+                side: None if critical is None else _as_fraction(critical.shock, side)
+                for side, critical in shocks
+            },
+            "edges": [
+                {"from": e.source, "to": e.target, "k": e.k, "accounts": e.accounts, "side": e.side}
+                for e in system.edges
+            ],
+            "factor_rows": [
+                {name: getattr(row, name) for name in FactorRow.__slots__} for row in system.factor
+            ],
+        },
+        "unknown": list(stress.unknown),
+    }
 
 
-def _as_fraction(jump: Jump, side: str) -> float:
-    return math.expm1(-jump.shock if side == "down" else jump.shock)
+def _as_fraction(shock: float, side: str) -> float:
+    return math.expm1(-shock if side == "down" else shock)
 
 
 def _finite(length: float) -> float | None:

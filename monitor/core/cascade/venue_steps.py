@@ -23,14 +23,24 @@ from monitor.core.decode.stepped_kernels import to_floats
 from monitor.core.marks.market_rows import BEST_ASK, BEST_BID, LEVELS
 
 
+def sent_at_once(
+    positions: PositionArrays, rules: RuleArrays, mark: Float64, all_at_once: Sequence[bool]
+) -> Float64:
+    """By slot, the quantity of a forced position that goes to the book at once.
+
+    `all_at_once`: by market, whether that is all of it; else it is its regime's first share.
+    """
+    market, size = positions.market, np.abs(positions.quantity)
+    share = np.where(all_at_once, 1.0, rules.first_share)[market]
+    return np.where(size * mark[market] >= rules.partial_above[market], size * share, size)
+
+
 def forced_steps(
-    positions: PositionArrays, rules: RuleArrays, mark: Float64, books: BookImpact,
-    all_at_once: Sequence[bool],
-) -> tuple[ForcedSteps, Float64]:  # fmt: skip
+    positions: PositionArrays, rules: RuleArrays, mark: Float64, books: BookImpact, sent: Float64
+) -> tuple[ForcedSteps, Float64]:
     """What is forced in each bucket, and the bankruptcy price behind each step (NaN: none).
 
-    `mark`: by market; NaN: not known. `all_at_once`: by market, whether a position is sold whole;
-    else its regime's first share is.
+    `mark`: by market; NaN: not known. `sent`: see `sent_at_once`.
     """
     prices = np.empty((STRESS, len(positions.quantity)))
     price_positions(positions, rules.at_marks(mark), np.ravel(books.slip), prices)
@@ -42,21 +52,18 @@ def forced_steps(
     slots = np.flatnonzero(np.isfinite(away) & (quantity != 0.0))
     bucket = market[slots] + np.where(quantity[slots] > 0.0, 0, len(mark))
     distance, size = np.maximum(away[slots], 0.0), np.abs(quantity[slots])
-    share = np.where(all_at_once, 1.0, rules.first_share)[market[slots]]
-    large = size * mark[market[slots]] >= rules.partial_above[market[slots]]
-    sent = size * np.where(large, share, 1.0)
     # One empty step at distance 0 leads each bucket.
     buckets = np.arange(2 * len(mark))
     lead, none = np.zeros(len(buckets)), np.full(len(buckets), np.nan)
-    columns = (distance, size, sent, prices[PRICE_BANKRUPTCY][slots])
+    columns = distance, size, sent[slots], prices[PRICE_BANKRUPTCY][slots]
     bucket = np.concatenate((buckets, bucket))
-    distance, size, sent, bankrupt = (
+    distance, size, at_once, bankrupt = (
         np.concatenate((first, column))
         for first, column in zip((lead, lead, lead, none), columns, strict=True)
     )
     order = np.lexsort((size, distance, bucket))
     first = np.searchsorted(bucket[order], np.arange(2 * len(mark) + 1))
-    totals = (_sum_within(column[order], first) for column in (size, sent))
+    totals = (_sum_within(column[order], first) for column in (size, at_once))
     return ForcedSteps(first.astype(np.int64), distance[order], *totals), bankrupt[order]
 
 
