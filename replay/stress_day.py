@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.alerts.formatting import format_iso
-from monitor.core.cascade.stress import (
+from monitor.core.cascade.market_stress import ShockRow, SideStress
+from monitor.core.engine import Engine
+from monitor.core.settings import EngineSettings
+from monitor.core.venue.stress_test import (
     LATENCY_S,
-    SideStress,
+    SIDES,
+    FactorRow,
     StressTest,
     SystemStress,
     VenueStress,
-    stress_object,
 )
-from monitor.core.engine import Engine
-from monitor.core.settings import EngineSettings
 from monitor.errors import BrinkwatchError
 from replay.day import Day
 from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
@@ -75,7 +77,16 @@ def describe_stress(at_ns: int, stress: VenueStress, console: Console) -> None:
         f"as of {format_iso(at_ns)}; a mark that follows its book is taken to do so for "
         f"{LATENCY_S:g} s"
     )
-    head = ["shock", "book left", "forced", "mark after", "times the shock", "shortfall", "ADL", "R"]
+    head = [
+        "shock",
+        "book left",
+        "forced",
+        "mark after",
+        "times the shock",
+        "shortfall",
+        "ADL",
+        "R",
+    ]
     for side in stress.markets:
         rows = [
             [
@@ -129,3 +140,56 @@ def describe_critical(side: SideStress) -> str:
                 f"further, past {prices})"
             )
     return f"critical shock {side.side}: " + "; ".join(parts)
+
+
+def stress_object(at_ns: int, stress: VenueStress) -> dict[str, Any]:
+    """What `brinkwatch stress --json` prints."""
+    markets = []
+    for side in stress.markets:
+        first = side.critical[0][1]
+        markets.append({
+            "symbol": side.symbol, "mark": side.mark, "side": side.side,
+            "rows": [
+                {name: getattr(row, name) for name in ShockRow.__slots__} for row in side.rows
+            ],
+            "critical_shock": None if first is None else _as_fraction(first.shock, side.side),
+            "jump": None if first is None else _finite(first.length),
+            "critical": [
+                {
+                    "survives": share,
+                    "shock": None if jump is None else _as_fraction(jump.shock, side.side),
+                    "jump": None if jump is None else _finite(jump.length),
+                    "prices_passed": None if jump is None else jump.steps,
+                }
+                for share, jump in side.critical
+            ],
+        })  # fmt: skip
+    system = stress.system
+    shocks = zip(SIDES, system.critical, strict=True)
+    return {
+        "at": at_ns,
+        "markets": markets,
+        "system": {
+            "r": system.r,
+            "critical_factor_shock": {
+                side: None if critical is None else _as_fraction(critical.shock, side)
+                for side, critical in shocks
+            },
+            "edges": [
+                {"from": e.source, "to": e.target, "k": e.k, "accounts": e.accounts, "side": e.side}
+                for e in system.edges
+            ],
+            "factor_rows": [
+                {name: getattr(row, name) for name in FactorRow.__slots__} for row in system.factor
+            ],
+        },
+        "unknown": list(stress.unknown),
+    }
+
+
+def _as_fraction(shock: float, side: str) -> float:
+    return math.expm1(-shock if side == "down" else shock)
+
+
+def _finite(length: float) -> float | None:
+    return length if math.isfinite(length) else None

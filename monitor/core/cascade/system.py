@@ -1,10 +1,9 @@
 """Many markets at once: accounts in cross margin carry a fall from one market into another.
 
 All markets move in synchronous rounds. In each, every pool that is due at the marks of the round
-before is forced, and stays forced; what it sends moves each market's mark by κ·I, away from today's.
-The rounds end when nobody more is forced. A fall counts what longs sell and no relief by shorts that
-buy back, and a rise the other way round: rounds are monotone, and their end does not depend on
-anything but the shock.
+before is forced, and stays forced; what it sends moves each market's mark by κ·I further from
+today's. The rounds end when nobody more is forced. A fall counts what longs sell and no relief by
+shorts that buy back, and a rise the other way round, so that no mark turns back.
 
 A market's own *edges* say what happens one step further: K[n, m] is how far market m's mark moves,
 through accounts that hold both, for each unit that market n moves. The reproduction number of the
@@ -44,8 +43,8 @@ class SystemState(NamedTuple):
 
 
 class FactorShock(NamedTuple):
-    """A critical shock of the common factor: all markets move by the log distance `shock`, and come
-    to rest `length` further away on the average of their open notional; `pools` are forced in it."""
+    """A critical shock of the common factor: all markets move by the log distance `shock`, and
+    come to rest `length` further away on the average of their open notional; it forces `pools`."""
 
     shock: float
     length: float
@@ -54,8 +53,8 @@ class FactorShock(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MarketSystem:
-    """A venue's pools, marks and books. `mark`, `kappa`: by market, NaN marks: not known. `sent`: by
-    slot, the quantity of a position that goes to the book at once. `levels`: as of `book_levels`.
+    """A venue's pools, marks and books. `mark`, `kappa`: by market, NaN marks: not known. `sent`:
+    by slot, the quantity of a position that goes to the book at once. `levels`: see `book_levels`.
     """
 
     positions: PositionArrays
@@ -109,9 +108,7 @@ class MarketSystem:
         sign, side = (-1.0, 0) if falls else (1.0, 1)
         table = self.rules.at_marks(self.mark * np.exp(sign * state.moved))
         flow, accounts = np.zeros((markets, markets)), np.zeros((markets, markets), np.int64)
-        spread_moves(
-            self.positions, table, self.sent, state.forced, span, falls, flow, accounts
-        )
+        spread_moves(self.positions, table, self.sent, state.forced, span, falls, flow, accounts)
         before = self._displaced(state.sold[side], side, survives)
         k = np.zeros((markets, markets))
         for n in np.flatnonzero(flow.any(axis=1)).tolist():
@@ -162,7 +159,10 @@ class MarketSystem:
         p = self.positions
         used = p.quantity != 0.0
         notional = np.abs(p.quantity[used]) * self.mark[p.market[used]]
-        return np.bincount(p.market[used], np.nan_to_num(notional), minlength=len(self.mark))
+        sums: Float64 = np.bincount(
+            p.market[used], np.nan_to_num(notional), minlength=len(self.mark)
+        )
+        return sums
 
 
 def spectral_radius(k: Float64) -> float:

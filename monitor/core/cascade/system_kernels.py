@@ -28,9 +28,7 @@ def _equity_and_need(pool, positions, markets):  # type: ignore[no-untyped-def]
     return equity, need
 
 
-@njit(
-    INT(POSITIONS, MARKET_TABLE, F1, B1, F2), cache=True, nogil=True, error_model="numpy"
-)
+@njit(INT(POSITIONS, MARKET_TABLE, F1, B1, F2), cache=True, nogil=True, error_model="numpy")
 def force_pools(positions, markets, sent, forced, sold):  # type: ignore[no-untyped-def]
     """Force every pool that is due at these marks and was not before; how many they are.
 

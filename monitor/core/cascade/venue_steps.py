@@ -6,6 +6,7 @@ Bucket k is the longs of market k, bucket markets + k its shorts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -71,7 +72,8 @@ def book_levels(mark: Float64, symbols: Int64, books: Int64) -> BookLevels:
     """The bids of each market, then the asks. `symbols`: the rows of `books` (`BOOK_WIDTH`, codes);
     a side without a book has no levels.
     """
-    distances, totals, counts = [], [], []
+    none = np.empty(0)
+    distances, totals, counts = [none], [none], [0]
     for sign, best in ((1.0, BEST_BID), (-1.0, BEST_ASK)):
         for price_at, row in zip(mark.tolist(), books[symbols], strict=True):
             price, size = row[best : best + LEVELS], row[best + LEVELS : best + 2 * LEVELS]
@@ -80,11 +82,11 @@ def book_levels(mark: Float64, symbols: Int64, books: Int64) -> BookLevels:
             distances.append(np.maximum.accumulate(np.maximum(away, 0.0)))
             totals.append(np.cumsum(to_floats(size[:count])))
             counts.append(count)
-    first = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    return BookLevels(first, np.concatenate(distances or [[]]), np.concatenate(totals or [[]]))
+    first = np.cumsum(counts).astype(np.int64)
+    return BookLevels(first, np.concatenate(distances), np.concatenate(totals))
 
 
 def _sum_within(column: Float64, first: Int64) -> Float64:
     """Cumulative sums that begin anew with each bucket."""
-    sums = [np.cumsum(column[a:b]) for a, b in zip(first[:-1], first[1:], strict=True)]
+    sums = [np.cumsum(column[a:b]) for a, b in pairwise(first)]
     return np.concatenate(sums) if sums else column

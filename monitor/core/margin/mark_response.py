@@ -1,8 +1,8 @@
 """How far a venue's own book moves its own mark, if outside prices hold still.
 
-κ(t): the part of a move of the book's middle that is in the mark after t seconds, 0 to 1. It follows
-from the mark's formula (`regimes.MARK_RULES`): an average of the premium over a time T takes in t/T
-of it, an exponential one 1 − e^(−t/T), a mark that is the oracle's price none.
+κ(t): the part of a move of the book's middle that is in the mark after t seconds, 0 to 1. It
+follows from the mark's formula (`regimes.MARK_RULES`): an average of the premium over a time T
+takes in t/T of it, an exponential one 1 − e^(−t/T), a mark that is the oracle's price none.
 """
 
 from __future__ import annotations

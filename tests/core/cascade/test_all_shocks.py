@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -43,7 +44,9 @@ def iterate(
         y = shock + moved
 
 
-def one_bucket(positions: list[tuple[float, float]], ladder: Ladder) -> tuple[ForcedSteps, BookLevels]:
+def one_bucket(
+    positions: list[tuple[float, float]], ladder: Ladder
+) -> tuple[ForcedSteps, BookLevels]:
     steps = [(0.0, 0.0), *sorted(positions)]
     distance, quantity = (np.array(column) for column in zip(*steps, strict=True))
     total = np.cumsum(quantity)
@@ -103,7 +106,7 @@ def test_the_rest_jumps_at_critical_shocks_and_nowhere_else() -> None:
         seen += len(jumps)
         if ladder[0]:
             # Between two of them the mark goes as far as the shock.
-            for a, b in zip([0.0, *(j.shock for j in jumps)], [*(j.shock for j in jumps), 0.3]):
+            for a, b in pairwise([0.0, *(jump.shock for jump in jumps), 0.3]):
                 low, high = answers.rest(0, a)[1], answers.rest(0, np.nextafter(b, 0))[1]
                 assert high - low == pytest.approx(b - a, abs=1e-9)
     assert seen > CASES / 10
@@ -130,7 +133,7 @@ def test_more_depth_less_sent_and_a_mark_further_from_the_book_never_make_it_wor
 
 
 def test_a_cascade_by_hand() -> None:
-    """10 sold at −2 % move the mark by 1.5 % to −3.5 %, past the 20 at −3 %, which move it by 4 %."""
+    """10 sold at −2 % move the mark by 1.5 % to −3.5 %, past the 20 at −3 %, which add 4 %."""
     ladder = [0.005, 0.015, 0.04], [4.0, 8.0, 100.0]
     steps, levels = one_bucket([(0.02, 10.0), (0.03, 20.0), (0.2, 5.0)], ladder)
     answers = ShockAnswers.find(steps, levels, np.array([1.0]), 1.0)

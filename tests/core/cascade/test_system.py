@@ -71,7 +71,9 @@ class RandomVenue:
         need = sum(abs(q) * mark[m] * self.rates[m] for m, q in held.items())
         return bool(equity + gain <= need)
 
-    def rounds(self, shock: np.ndarray, falls: bool, survives: float) -> tuple[np.ndarray, set[int]]:
+    def rounds(
+        self, shock: np.ndarray, falls: bool, survives: float
+    ) -> tuple[np.ndarray, set[int]]:
         """Move the marks, force who is due, move them by what that sends, and again."""
         sign, side = (-1, 0) if falls else (1, len(self.mark))
         forced: set[int] = set()
