@@ -159,9 +159,8 @@ class MarketSystem:
         p = self.positions
         used = p.quantity != 0.0
         notional = np.abs(p.quantity[used]) * self.mark[p.market[used]]
-        sums: Float64 = np.bincount(
-            p.market[used], np.nan_to_num(notional), minlength=len(self.mark)
-        )
+        sums = np.zeros(len(self.mark))
+        np.add.at(sums, p.market[used], np.nan_to_num(notional))
         return sums
 
 
