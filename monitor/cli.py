@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from monitor.commands.arguments import parse_options, parse_speed, parse_time
+from monitor.commands.arguments import (
+    parse_options,
+    parse_shocks,
+    parse_speed,
+    parse_survives,
+    parse_time,
+)
 from monitor.console import Console, print_error
 from monitor.errors import BrinkwatchError, ConfigError, file_error
 
@@ -382,6 +388,36 @@ def margin(
 
     console = Console(json)
     console.result(run(file, console))
+
+
+@app.command()
+def stress(
+    day: Annotated[Path, typer.Argument(help="a recorded day")],
+    at: Annotated[str | None, typer.Option(help="the moment; without it the day's end")] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="this market (repeat it)")] = None,
+    shock: Annotated[list[str] | None, typer.Option(help="a move of the mark, as -10%")] = None,
+    factor: Annotated[list[str] | None, typer.Option(help="a move of all marks together")] = None,
+    depth_survives: Annotated[
+        str, typer.Option(help="shares of the book that are still there")
+    ] = "1,0.3,0.1",
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """What a move of each mark would force, and how much further that moves it.
+
+    Never a stopping price: a range over how much of the book survives.
+    """
+    moment, shocks = parse_time(at, "--at"), parse_shocks(shock or [])
+    factors, survives = parse_shocks(factor or []), parse_survives(depth_survives)
+    _announce_compilation()
+    from replay import commands
+    from replay.stress_day import stress_day
+
+    console, settings = Console(json), _load(config, None)
+    opened = commands.open_day(day)
+    console.result(
+        stress_day(opened, settings, console, moment, symbol or [], shocks, factors, survives)
+    )
 
 
 @app.command()

@@ -114,7 +114,8 @@ class Day:
                     if to_ts is not None:
                         inside = pc.and_(inside, pc.less_equal(rows["ts"], to_ts))
                     for row in pc.value_counts(rows["symbol"].filter(inside)).to_pylist():
-                        counts[row["values"]] += row["counts"]
+                        if row["values"] is not None:  # rules of the whole venue name none
+                            counts[row["values"]] += row["counts"]
         return counts
 
     def to_arrow(self, kind: str, exact: bool = False) -> pa.Table:

@@ -30,7 +30,7 @@ from monitor.core.marks.market_rows import MARK, OPEN_INTEREST, VALUES
 
 SERIAL_POSITIONS = 20_000
 """Positions below which a refresh takes about as long as handing its parts to threads."""
-_NO_RULES = REGIMES["generic"], Tiers.flat(Fraction(1))
+NO_RULES = REGIMES["generic"], Tiers.flat(Fraction(1))
 """Stands for the rules of a market that has none; its mark counts as not known."""
 _NO_STAGES = ZoneCells(np.empty(0, np.uint16), np.empty(0, np.int64), STAGES)
 
@@ -218,7 +218,7 @@ class BandMaker:
         """The rules of the pools' markets, which change seldom."""
         names, version = self.pools.market_names, inputs.rules_version
         if self._rules is None or self._rules.names is not names or self._rules.version != version:
-            rules = [inputs.rules.get(name, _NO_RULES) for name in names]
+            rules = [inputs.rules.get(name, NO_RULES) for name in names]
             there = np.array([name in inputs.rules for name in names], np.bool_)
             regimes = [regime.name for regime, _ in rules]
             self._rules = _Rules(names, version, RuleArrays.from_markets(rules), there, regimes)
