@@ -14,8 +14,9 @@ from monitor.core.engine import Engine
 from monitor.core.settings import EngineSettings
 from monitor.plugins import detector_factories
 from replay.day import Day
-from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
+from replay.day.prefetch import prefetch
 from replay.simulation.settings import SimulationSettings
+from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
 from tests.bench.bench_features import Pass
 from tests.bench.bench_seconds import EVENT_US, simulated_day
 from tests.bench.figures import Figure

@@ -17,8 +17,9 @@ from monitor.core.event_time.watermark import apply_controls
 from monitor.core.settings import AccountBurstSettings, EngineSettings, JointSettings
 from monitor.core.shard import SHARD_KINDS, Shard
 from replay.day import Day
-from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
+from replay.day.prefetch import prefetch
 from replay.simulation.settings import SimulationSettings
+from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
 from tests.bench.bench_memory import peak_mb
 from tests.bench.bench_seconds import simulated_day
 from tests.bench.figures import Figure

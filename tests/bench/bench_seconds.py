@@ -16,9 +16,9 @@ from monitor.core.engine import Engine
 from monitor.core.settings import EngineSettings
 from monitor.plugins import detector_factories
 from replay.day import Day
-from replay.run import WINDOWS_PER_CLOSE_MAX
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import simulate
+from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
 from tests.bench.figures import Figure
 
 GOALS_MS = {"8x2000": 0.6, "64x20000": 2.5, "256x20000": 8.0, "1000x1000000": 300.0}
