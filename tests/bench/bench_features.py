@@ -33,7 +33,8 @@ def features(day: Path) -> dict[str, Any]:
     from monitor.core.settings import EngineSettings
     from monitor.core.shard import SHARD_KINDS, Shard
     from replay.day import Day
-    from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
+    from replay.day.prefetch import prefetch
+    from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
 
     recorded = Day(day)
     shard = Shard(0, 1, EngineSettings(streams=()), [], WINDOWS_PER_CLOSE_MAX)
@@ -55,7 +56,8 @@ def engine(day: Path) -> dict[str, Any]:
     from monitor.core.settings import EngineSettings
     from monitor.plugins import detector_factories
     from replay.day import Day
-    from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
+    from replay.day.prefetch import prefetch
+    from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
 
     settings = EngineSettings()
     recorded = Day(day)
