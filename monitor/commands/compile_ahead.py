@@ -22,8 +22,11 @@ from numba.core import event
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("monitor", "detectors", "replay")
-LATER = "detectors/contrib"
-"""No default stream uses these kernels: they are compiled by the first start that does."""
+LATER = (
+    "detectors/contrib", "monitor/core/bands/kernels/position_prices.py", "monitor/core/cascade",
+    "monitor/kafka",
+)  # fmt: skip
+"""Kernels that no replay runs by default: the first start that needs them compiles them."""
 PROCESSES_MAX = 8
 """A process takes about 300 MB, and the largest folder takes a sixth of all the time."""
 _KERNEL = re.compile(r"^@\w*njit\((inline)?", re.MULTILINE)
@@ -46,7 +49,7 @@ def find_kernels() -> list[KernelFolder]:
         relative = path.relative_to(ROOT)
         source = path.read_text()
         compiled = _KERNEL.findall(source)
-        if compiled and not relative.is_relative_to(LATER):
+        if compiled and not any(map(relative.is_relative_to, LATER)):
             folder = folders[relative.parent]
             folder.modules.append(".".join(relative.with_suffix("").parts))
             folder.kernels += compiled.count("")
