@@ -32,11 +32,14 @@ def _case(markets: int, accounts: int, minutes: int, rate: float = 400.0) -> dic
 
 CASES = {
     "full": (
-        _case(8, 2_000, 4), _case(64, 20_000, 4), _case(256, 20_000, 4), _case(1_000, 1_000_000, 2),
+        _case(8, 2_000, 12),
+        _case(64, 20_000, 8),
+        _case(256, 20_000, 5),
+        _case(1_000, 1_000_000, 2),
     ),
-    "quick": (_case(8, 2_000, 3), _case(64, 20_000, 2), _case(256, 20_000, 2)),
+    "quick": (_case(8, 2_000, 6), _case(64, 20_000, 4), _case(256, 20_000, 3)),
     "tiny": (_case(2, 20, 3, 20.0),),
-}  # fmt: skip
+}
 
 
 class SecondsCost(NamedTuple):
