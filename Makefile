@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo live kafka test soak fuzz check bench bench-compare bench-detect bench-live speed-page \
+.PHONY: demo live kafka test soak fuzz check bench bench-compare bench-detect bench-live bench-rivals speed-page \
 	dashboards picture lock clean
 
 demo: $(READY)
@@ -76,9 +76,14 @@ picture: demo
 bench-detect: $(READY)
 	$(BIN)/python -m tests.bench.bench_detect
 
-# Through a real Kafka: the sidecar beside consumers that only read, and how long alerts take.
-bench-live: $(READY) $(VENV)/others/.ready
+# Through a real Kafka: how long alerts take at a live pace.
+bench-live: $(READY)
 	$(BIN)/python -m tests.bench.bench_live
+
+# `brinkwatch run` beside Flink, Kafka Streams, Quix and a bare consumer: EVENTS=200000 ROUNDS=1 is small.
+bench-rivals: $(READY) $(VENV)/others/.ready
+	$(BIN)/python -m tests.bench.bench_rivals $(if $(EVENTS),--events $(EVENTS)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS))
 
 # What it is measured beside has bounds of its own, so it has an environment of its own.
 OTHERS := tests/bench/others

@@ -65,7 +65,7 @@ class CalibratorBank:
         self._highest[row], self._windows[row] = -np.inf, 0
         is_log = calibrator.log_likelihood
         if is_log not in self._first_score_min:
-            self._first_score_min[is_log] = self._find_score_min(calibrator, np.inf)
+            self._first_score_min[is_log] = find_score_min(calibrator, self._p_most)
         self._cap[row], self.ready[row] = calibrator.cap, calibrator.why is None
         self._score_min[row] = self._first_score_min[is_log]
 
@@ -73,32 +73,8 @@ class CalibratorBank:
         """Read off the row's calibrator what holds until its next block."""
         calibrator = self._calibrators[row]
         self._cap[row], self.ready[row] = calibrator.cap, calibrator.why is None
-        self._score_min[row] = self._find_score_min(calibrator, float(self._score_min[row]))
-
-    def _find_score_min(self, calibrator: Calibrator, near: float) -> float:
-        """A score below which none is rare, less than `SCORE_STEP` below the least rare one.
-
-        `near`: where that was before.
-        """
-        if calibrator.why is not None:
-            return np.inf
-        low, high = -SCORE_MAX, SCORE_MAX
-        if calibrator.p_value(high) > self._p_most:
-            return SCORE_MAX
-        if low < near < high:
-            if calibrator.p_value(near) > self._p_most:
-                low, high = near, min(high, near + SCORE_STEP)
-                if calibrator.p_value(high) > self._p_most:
-                    low, high = high, SCORE_MAX
-            else:
-                high = near
-        while high - low > SCORE_STEP:
-            middle = (low + high) / 2
-            if calibrator.p_value(middle) > self._p_most:
-                low = middle
-            else:
-                high = middle
-        return low - 1e-6  # p-values fall with the score, except in their last bits
+        near = float(self._score_min[row])
+        self._score_min[row] = find_score_min(calibrator, self._p_most, near)
 
     def why(self, row: int) -> str | None:
         """Why the row has no p-values yet; None when it has."""
@@ -162,6 +138,33 @@ class CalibratorBank:
             calibrator.restore(one)
             self._windows[row], self._highest[row] = calibrator.windows, calibrator.highest
             self._refresh_thresholds(row)
+
+
+def find_score_min(calibrator: Calibrator, p_most: float, near: float = np.inf) -> float:
+    """A score below which none has a p-value of `p_most` or less; the least that has one is less
+    than `SCORE_STEP` above it.
+
+    `near`: where that was before.
+    """
+    if calibrator.why is not None:
+        return np.inf
+    low, high = -SCORE_MAX, SCORE_MAX
+    if calibrator.p_value(high) > p_most:
+        return SCORE_MAX
+    if low < near < high:
+        if calibrator.p_value(near) > p_most:
+            low, high = near, min(high, near + SCORE_STEP)
+            if calibrator.p_value(high) > p_most:
+                low, high = high, SCORE_MAX
+        else:
+            high = near
+    while high - low > SCORE_STEP:
+        middle = (low + high) / 2
+        if calibrator.p_value(middle) > p_most:
+            low = middle
+        else:
+            high = middle
+    return low - 1e-6  # p-values fall with the score, except in their last bits
 
 
 @njit(types.boolean(F1, F1, I1, I1, F1, INT), cache=True, nogil=True)

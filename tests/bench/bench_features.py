@@ -14,7 +14,7 @@ import polars as pl
 
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.event_time.watermark import apply_controls
-from monitor.core.settings import EngineSettings
+from monitor.core.settings import AccountBurstSettings, EngineSettings, JointSettings
 from monitor.core.shard import SHARD_KINDS, Shard
 from replay.day import Day
 from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
@@ -48,7 +48,9 @@ class Pass(NamedTuple):
 def features(day: Path) -> Pass:
     """Parquet, columns, watermark, accumulators, windows, features: one shard, no detectors."""
     recorded = Day(day)
-    shard = Shard(0, 1, EngineSettings(streams=()), [], WINDOWS_PER_CLOSE_MAX)
+    nothing = AccountBurstSettings(streams=()), JointSettings(streams=())
+    settings = EngineSettings(streams=(), account_bursts=nothing[0], joint=nothing[1])
+    shard = Shard(0, 1, settings, [], WINDOWS_PER_CLOSE_MAX)
     apply_controls(shard.clocks, recorded.controls())
     began, spent = time.perf_counter(), time.process_time()
     records = windows = 0
