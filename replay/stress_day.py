@@ -22,8 +22,9 @@ from monitor.core.venue.stress_test import (
 )
 from monitor.errors import BrinkwatchError
 from replay.day import Day
-from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
+from replay.day.prefetch import prefetch
 from replay.selection import check_selection
+from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
 
 ROWS = 65_536
 DEFAULT_SHOCKS = (-0.01, -0.02, -0.05, -0.1, -0.2, 0.01, 0.02, 0.05, 0.1, 0.2)

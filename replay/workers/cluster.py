@@ -24,7 +24,7 @@ ANSWER_S = 30
 
 
 class DayResult(NamedTuple):
-    """What a task brought: its steps and its end, or the error that says what the user must mend."""
+    """What a task brought: its steps and its end, or the error that the user must mend."""
 
     steps: list[ShardStep]
     end: ShardsEnd | None
