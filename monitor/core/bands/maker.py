@@ -6,15 +6,15 @@ market without a mark or a tier table makes its holders' pools unknown.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.arrays.types import Bool, Float64, Int64
+from detectors.arrays.types import Bool, Float64, Int64, UInt64
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.bands import open_interest_estimate, refresh
 from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
@@ -55,26 +55,21 @@ class _Listing(NamedTuple):
     numbers: Int64
     symbols: list[str]
     regimes: list[str]
+    digest: bytes
+    """Of the symbols and regimes."""
 
 
 class _Holders(NamedTuple):
     """The largest holders of markets: accounts (numbers, which `names` takes) and notional (1e-6),
-    first of all longs, then of all shorts. Market k has `counts[0, k]` of the longs.
+    first of all longs, then of all shorts. Market k has `counts[0, k]` of the longs. `hashes`: of
+    the accounts' names.
     """
 
     accounts: Int64
+    hashes: UInt64
     units: Int64
     counts: Int64
     names: Callable[[Int64], list[str]]
-
-    def top(self) -> list[tuple[list[tuple[str, int]], ...]]:
-        """`MarketBands.top` of every market."""
-        names = self.names(self.accounts)
-        pairs = list(zip(names, self.units.tolist(), strict=True))
-        edges = [0, *np.cumsum(self.counts).tolist()]
-        lists = [pairs[a:b] for a, b in pairwise(edges)]
-        half = len(lists) // 2
-        return list(zip(lists[:half], lists[half:], strict=True))
 
     def top_of(self, k: int) -> tuple[Any, Any]:
         """`MarketBands.top` of one market."""
@@ -107,22 +102,20 @@ class _Columns(NamedTuple):
     def markets(self) -> Markets:
         """The same as objects, put together when they are asked for."""
         columns = self.listing.symbols, self.within, self.depth
-        return Markets(*columns, self._digest_fields, self._market, self.at_market)
+        return Markets(*columns, self._digest_parts, self._market, self.at_market)
 
-    def _digest_fields(self) -> list[tuple[Any, ...]]:
-        """`MarketBands.digest_fields` of all, without a market being put together."""
-        symbols = self.listing.symbols
-        none: list[Any] = [None] * len(symbols)
-        at_market = none
-        if self.at_market:
-            others = (self.at_market.get(name) for name in symbols)
-            at_market = [None if other is None else other.within.tolist() for other in others]
-        return list(zip(
-            symbols, self.mark.tolist(), self.listing.regimes, _or_none(self.sigma),
-            self.grain_s.tolist(), self.holders.top(), none, _or_none(self.age_s),
-            _or_none(self.price), [tuple(self.doubts.get(name, ())) for name in symbols],
-            at_market, strict=True,
-        ))  # fmt: skip
+    def _digest_parts(self) -> list[Any]:
+        """Everything that no array of the refresh shows, as bytes, without a market being put
+        together. Accounts stand there by the hashes of their names.
+        """
+        symbols, holders = self.listing.symbols, self.holders
+        doubts = [(name, self.doubts[name]) for name in symbols if name in self.doubts]
+        numbers = np.array([self.mark, self.sigma, self.grain_s, self.age_s, self.price])
+        at_market = [m.within.tobytes() for _, m in sorted(self.at_market.items())]
+        return [
+            self.listing.digest, numbers, holders.hashes, holders.units, holders.counts,
+            repr((doubts, sorted(self.at_market))).encode(), *at_market,
+        ]  # fmt: skip
 
     def _market(self, k: int) -> MarketBands:
         cells, name = self.result.cells, self.listing.symbols[k]
@@ -253,17 +246,20 @@ class BandMaker:
         last = self._listing
         if last is None or last.rules is not rules or not np.array_equal(last.order, order):
             places, names = order.tolist(), self.pools.market_names
-            self._listing = last = _Listing(
-                order, rules, self.pools.market_symbols[order],
-                [names[m] for m in places], [rules.regimes[m] for m in places],
-            )  # fmt: skip
+            symbols, regimes = [names[m] for m in places], [rules.regimes[m] for m in places]
+            digest = hashlib.sha256(repr((symbols, regimes)).encode()).digest()
+            numbers = self.pools.market_symbols[order]
+            self._listing = last = _Listing(order, rules, numbers, symbols, regimes, digest)
         return last
 
     def _largest_holders(self, result: BandArrays) -> _Holders:
         pools = result.sums.top_pool
         there = pools >= 0
-        accounts, names = self.pools.accounts(pools[there]), self._ledger.names.names_as_of_now
-        return _Holders(accounts, result.sums.top[there], there.sum(axis=2), names)
+        accounts, names = self.pools.accounts(pools[there]), self._ledger.names
+        return _Holders(
+            accounts, names.hashes[accounts], result.sums.top[there], there.sum(axis=2),
+            names.names_as_of_now,
+        )  # fmt: skip
 
     def _estimates(
         self, ts: int, inputs: MarketInputs, at_market: dict[str, MarketBands]

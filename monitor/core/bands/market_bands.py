@@ -138,16 +138,17 @@ class Markets(Sequence[MarketBands]):
 
     What concerns all of them reads the columns: `symbols`, `within` and `depth` (markets, side,
     edge). `estimates`: those without known accounts. `at_market`: by symbol, the bands of
-    `MarketBands.at_market`. `digest_fields`, `market`: see `MarketBands`; `market` of a place.
+    `MarketBands.at_market`. `digest_parts`: what stands in no array that the bands share, as bytes
+    or arrays. `market`: the one at a place.
     """
 
     def __init__(
         self, symbols: list[str], within: Int64, depth: Float64,
-        digest_fields: Callable[[], list[tuple[Any, ...]]], market: Callable[[int], MarketBands],
+        digest_parts: Callable[[], list[Any]], market: Callable[[int], MarketBands],
         at_market: Mapping[str, MarketBands], estimates: Sequence[MarketBands] = (),
     ) -> None:  # fmt: skip
         self.symbols, self.within, self.depth = symbols, within, depth
-        self.digest_fields, self.at_market, self.estimates = digest_fields, at_market, estimates
+        self.digest_parts, self.at_market, self.estimates = digest_parts, at_market, estimates
         self._market = market
 
     @classmethod
@@ -158,7 +159,7 @@ class Markets(Sequence[MarketBands]):
             [market.symbol for market in markets],
             np.array([m.within for m in markets]) if markets else np.empty(shape, np.int64),
             np.array([m.depth for m in markets]) if markets else np.empty(shape),
-            lambda: [market.digest_fields() for market in markets],
+            lambda: [repr(market.digest_fields()).encode() for market in markets],
             markets.__getitem__,
             {m.symbol: m.at_market for m in markets if m.at_market is not None},
             [market for market in markets if market.estimate is not None],
@@ -223,7 +224,10 @@ class VenueBands:
     def digest(self, run: ParallelMap = map) -> bytes:
         """Hash of everything in here. `run`: how the parts are hashed."""
         facts = self.ts, self.pools, self.unknown, self.assumed, self.left_out
-        total = hashlib.sha256(repr((facts, self.markets.digest_fields())).encode())
+        total = hashlib.sha256(repr(facts).encode())
+        for part in self.markets.digest_parts():
+            total.update(memoryview(part).nbytes.to_bytes(8, "little"))
+            total.update(part)
         arrays = [np.ascontiguousarray(array) for array in (self.by_factor, *self.arrays)]
         run = run if sum(array.nbytes for array in arrays) > SERIAL_BYTES else map
         total.update(b"".join(run(lambda array: hashlib.sha256(array.data).digest(), arrays)))

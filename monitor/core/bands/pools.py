@@ -56,7 +56,8 @@ class Pools:
 
     def accounts(self, pools: Int64) -> Int64:
         """The numbers of the accounts of the given pools."""
-        return self._pools.account[pools]
+        accounts: Int64 = self._pools.account[pools]
+        return accounts
 
     def update(self) -> PositionArrays:
         """Bring everything that changed up to date."""

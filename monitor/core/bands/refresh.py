@@ -79,11 +79,11 @@ class Workspace:
         # A quarter more, so that it is seldom too small while a venue grows.
         self._positions, self._markets = positions + positions // 4, markets
         positions = self._positions
-        code, units, *sorted_columns = (np.empty(positions, np.int64) for _ in range(4))
+        code, units, sorted_code, sorted_units = (np.empty(positions, np.int64) for _ in range(4))
         pool, bucket, sorted_pool = (np.empty(positions, np.int32) for _ in range(3))
         self.records = ForcedRecords(code, units, pool, bucket)
         first = np.empty(2 * markets + 1, np.int64)
-        self.sorted_records = SortedRecords(first, *sorted_columns, sorted_pool)
+        self.sorted_records = SortedRecords(first, sorted_code, sorted_units, sorted_pool)
         zone_cells = min(positions, 2 * markets * ZONE_BINS * GROUPS)
         stage_cells = min(4 * positions, 2 * markets * ZONE_BINS * STAGES)
         self.cells = [
@@ -97,7 +97,8 @@ class Workspace:
         edges = np.zeros(len(lengths) + 1, np.int64)
         np.cumsum(lengths, out=edges[1:])
         parts = map(slice, edges[pool_edges[:-1]], edges[pool_edges[1:]])
-        return [ForcedRecords(*(column[part] for column in self.records)) for part in parts]
+        code, units, pool, bucket = self.records
+        return [ForcedRecords(code[p], units[p], pool[p], bucket[p]) for p in parts]
 
     def is_for(self, positions: int, markets: int) -> bool:
         """Whether a refresh of so many positions and markets has room in it."""
@@ -168,11 +169,13 @@ def refresh_bands(
         ))  # fmt: skip
     place_buckets(per_bucket, by_bucket.first, cursor)
     list(run(sort_records, counts[:, RECORD_COUNT], records, cursor, repeat(by_bucket)))
-    cells, sums = _sum_zones(workspace, rules, positions.key, order, reach, pieces, run)
+    place, units, begin, sums = _sum_zones(
+        workspace, rules, positions.key, order, reach, pieces, run
+    )
     totals = counts.sum(axis=0).tolist()
     return BandArrays(
-        order, *cells, sums, by_factor.sum(axis=0)[:, :ZONE_BINS], totals[UNKNOWN_POOLS],
-        totals[OPEN_POOLS],
+        order, place, units, begin, sums, by_factor.sum(axis=0)[:, :ZONE_BINS],
+        totals[UNKNOWN_POOLS], totals[OPEN_POOLS],
     )  # fmt: skip
 
 
@@ -184,8 +187,8 @@ def _sum_zones(
     reach: float,
     pieces: int,
     run: ParallelMap,
-) -> tuple[tuple[Any, ...], MarketSums]:
-    """`place`, `units` and `begin` of `BandArrays`, and `sums`."""
+) -> tuple[Any, ...]:
+    """`place`, `units`, `begin` and `sums` of `BandArrays`."""
     records, sides = workspace.sorted_records, 2 * len(order)
     begin, stop = np.zeros((2, sides), np.int64), np.zeros((2, sides), np.int64)
     cells = CellArrays(*workspace.cells[ZONE_CELLS], *workspace.cells[STAGE_CELLS], begin, stop)
@@ -204,8 +207,9 @@ def _sum_zones(
         begin[:] = np.cumsum(most, axis=1) - most
         cuts = np.linspace(0, sides, pieces + 1).astype(np.int64).tolist()
         spans = [(low, high) for low, high in pairwise(cuts) if low < high]
-    given: tuple[Any, ...] = order, records, rules.partial, key, round(reach / BIN_WIDTH)
-    list(run(lambda span: sum_zones(*span, *given, cells, sums), spans))
+    reach_zones = round(reach / BIN_WIDTH)
+    given: tuple[Any, ...] = order, records, rules.partial, key, reach_zones, cells, sums
+    list(run(lambda span: sum_zones(*span, *given), spans))
     # The cells that were written, without the room between the spans.
     ends = np.zeros((2, sides + 1), np.int64)
     np.cumsum(stop - begin, axis=1, out=ends[:, 1:])
@@ -216,4 +220,4 @@ def _sum_zones(
         )
         for columns in zip(*workspace.cells, strict=True)
     )
-    return (place, units, ends), sums
+    return place, units, ends, sums
