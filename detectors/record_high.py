@@ -77,7 +77,9 @@ class RecordHighBank(RunBank):
         self._least = least
 
     def run(self, steps: int, low: int, block: int, windows: WindowRun) -> tuple[int, bool]:
-        return run_windows(self._rows, self._least, steps, low, block, windows)
+        arguments = steps, low, block, windows
+        after: tuple[int, bool] = run_windows(self._rows, self._least, *arguments)
+        return after
 
     def why_of(self, state: list[float], value: Float64) -> str:
         if not 0.0 <= value[0] <= NUMBER_MAX:

@@ -308,7 +308,8 @@ class DetectorGroup:
         scores = self._window.scores[self._window.rows == row]
         if not np.isnan(scores).any():
             return None
-        return self._attempt(row, "no reason given", self._bank.why, row, value)
+        why: str = self._attempt(row, "no reason given", self._bank.why, row, value)
+        return why
 
     def learn(self, window: int) -> None:
         """Learn the window that was judged; what was reported is not learnt as ordinary."""
