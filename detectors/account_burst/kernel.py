@@ -81,7 +81,8 @@ def _add_hot(arrays, key, market, level, since, observed, slow, cost, window):  
     while at > 0 and not _comes_before(arrays, at - 1, level, key):
         arrays.hot_keys[at] = arrays.hot_keys[at - 1]
         arrays.hot_markets[at] = arrays.hot_markets[at - 1]
-        arrays.hot[at] = arrays.hot[at - 1]
+        for column in range(arrays.hot.shape[1]):
+            arrays.hot[at, column] = arrays.hot[at - 1, column]
         at -= 1
     arrays.hot_keys[at], arrays.hot_markets[at] = key, market
     hot = arrays.hot[at]
@@ -205,7 +206,8 @@ def learn_window(window, acts, row, in_episode, warm_up, patience, learnt, array
         _learn_rate(window, total, learnt)
         learn_market_counts(window, row, acts.market, events, learnt.markets)
     n = arrays.n_hot[0]
-    learnt.hot_keys[:n], learnt.hot_markets[:n] = arrays.hot_keys[:n], arrays.hot_markets[:n]
+    for i in range(n):
+        learnt.hot_keys[i], learnt.hot_markets[i] = arrays.hot_keys[i], arrays.hot_markets[i]
     counts[N_HOT] = n
 
 

@@ -142,6 +142,13 @@ def _move_means(row, count):  # type: ignore[no-untyped-def]
         row[MEAN + j] += max(ALPHAS[j], young) * (count - row[MEAN + j])
 
 
+@njit(inline="always")
+def _copy_means(row, source, target):  # type: ignore[no-untyped-def]
+    """One by one: for a slice numba compiles two seconds of text of an error that cannot come."""
+    for j in range(MEANS):
+        row[target + j] = row[source + j]
+
+
 @njit(inline="always", error_model="numpy")
 def _track_episode(row, patience, count):  # type: ignore[no-untyped-def]
     """Learn a window of an episode that is not reported: does the burst go on?
@@ -158,7 +165,7 @@ def _track_episode(row, patience, count):  # type: ignore[no-untyped-def]
     ratio = _ratio(count, usual, usual + row[ADDED_RATES] * base, row[DISPERSION])
     row[END_EVIDENCE] = max(0.0, row[END_EVIDENCE] - ratio)
     if row[END_EVIDENCE] == 0.0:
-        row[MEAN : MEAN + MEANS] = row[MEANS_BEFORE : MEANS_BEFORE + MEANS]
+        _copy_means(row, MEANS_BEFORE, MEAN)
     else:
         _move_means(row, count)
     if row[END_EVIDENCE] > log(patience):
@@ -184,8 +191,10 @@ def _refit(row):  # type: ignore[no-untyped-def]
     squares = row[SQUARES] + PRIOR_EVENTS * DISPERSION_PRIOR
     row[DISPERSION] = max(DISPERSION_MIN, squares / (row[FORECASTS] + PRIOR_EVENTS))
     keep = exp((row[REFITTED_AT] - row[SEEN]) / limits.DAY_WINDOWS)
-    row[GRAM : GRAM + TRIANGLE] *= keep
-    row[MOMENT : MOMENT + MEANS] *= keep
+    for i in range(TRIANGLE):
+        row[GRAM + i] *= keep
+    for i in range(MEANS):
+        row[MOMENT + i] *= keep
     row[SQUARES] *= keep
     row[FORECASTS] *= keep
     row[REFITTED_AT] = row[SEEN]
@@ -308,6 +317,6 @@ def report(state, memo, sizes, patience, at, count):  # type: ignore[no-untyped-
     row[PENDING_WINDOWS] = 0.0
     row[END_EVIDENCE] = 0.0
     if row[EPISODE_WINDOWS] == 0.0:
-        row[MEANS_BEFORE : MEANS_BEFORE + MEANS] = row[MEAN : MEAN + MEANS]
-    row[MEAN : MEAN + MEANS] = row[MEANS_BEFORE : MEANS_BEFORE + MEANS]
+        _copy_means(row, MEAN, MEANS_BEFORE)
+    _copy_means(row, MEANS_BEFORE, MEAN)
     _extend_episode(row, patience, bounded)

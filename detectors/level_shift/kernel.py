@@ -225,7 +225,8 @@ def _extend_episode(row, signed, patience, level):  # type: ignore[no-untyped-de
     if row[EPISODE_WINDOWS] > patience:
         shift = row[EPISODE_TOTAL] / row[EPISODE_WINDOWS]
         row[CENTER] += shift
-        row[MEANS : MEANS + UNKNOWNS] -= shift
+        for i in range(UNKNOWNS):
+            row[MEANS + i] -= shift
         row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
         _forget_evidence(row)
 
@@ -249,14 +250,18 @@ def _refit(row):  # type: ignore[no-untyped-def]
     gram, moment = row[GRAM : GRAM + TRIANGLE], row[MOMENT : MOMENT + UNKNOWNS]
     if nnls(gram, moment, fitted):
         over = max(1.0, fitted.sum() / WEIGHTS_MAX)
-        row[WEIGHTS : WEIGHTS + UNKNOWNS] = fitted / over
+        for i in range(UNKNOWNS):
+            row[WEIGHTS + i] = fitted[i] / over
     keep = exp((row[REFITTED_AT] - row[SEEN]) / DAY_WINDOWS)
-    gram *= keep
-    moment *= keep
+    for i in range(TRIANGLE):
+        gram[i] *= keep
+    for i in range(UNKNOWNS):
+        moment[i] *= keep
     row[SIDE] *= keep
     row[AWAY] *= keep
     row[STAYED] *= keep
-    row[LONG:LONG_NOW] *= keep
+    for i in range(LONG, LONG_NOW):
+        row[i] *= keep
     fit_tail(row)
     row[REFITTED_AT] = row[SEEN]
     row[REFIT_AT] = row[SEEN] + min(row[SEEN], REFIT_WINDOWS)

@@ -128,14 +128,16 @@ def to_table(batch: Batch) -> pa.Table:
 # ---- from Arrow
 
 
-def _single_chunk(table: pa.Table, name: str) -> pa.Array:
+def single_chunk(table: pa.Table, name: str) -> pa.Array:
+    """A column of a row group in one piece, without a copy where it is one."""
     column = table.column(name)
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _codes(array: pa.Array) -> Int64:
     """The indices of a dictionary array, -1 for nulls."""
-    codes: Int64 = array.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    indices = array.indices.fill_null(-1) if array.null_count else array.indices
+    codes: Int64 = indices.to_numpy().astype(np.int64)
     return codes
 
 
@@ -154,7 +156,7 @@ def _spans(array: pa.Array) -> TextColumn:
 
 
 def _text(table: pa.Table, name: str) -> TextColumn:
-    array = _single_chunk(table, name)
+    array = single_chunk(table, name)
     encoded = isinstance(array, pa.DictionaryArray)
     text = _spans(array.dictionary if encoded else array)
     text.codes = _codes(array) if encoded else None
@@ -162,7 +164,7 @@ def _text(table: pa.Table, name: str) -> TextColumn:
 
 
 def _numbers(table: pa.Table, column: Column) -> Int64:
-    array = _single_chunk(table, column.name)
+    array = single_chunk(table, column.name)
     if column.type == "enum":
         codes = [column.code(value) for value in array.dictionary.to_pylist()]
         return np.array([*codes, ABSENT], np.int64)[_codes(array)]  # -1, a null, takes the last
@@ -189,14 +191,14 @@ def from_table(table: pa.Table, kind: str, topic: str, partition: int) -> Batch:
     names = set(table.column_names)
     ladders = {}
     for column in ladder_columns(kind):
-        offset, price = _levels(_single_chunk(table, f"{column.name}_price"))
-        _, quantity = _levels(_single_chunk(table, f"{column.name}_quantity"))
+        offset, price = _levels(single_chunk(table, f"{column.name}_price"))
+        _, quantity = _levels(single_chunk(table, f"{column.name}_quantity"))
         ladders[column.name] = Ladder(offset, price, quantity)
     texts = {
         c.name: _text(table, c.name) if c.name in names else TextColumn.absent(table.num_rows)
         for c in text_columns(kind)
     }
-    offset = _single_chunk(table, "offset").to_numpy()
+    offset = single_chunk(table, "offset").to_numpy()
     numbers = {c.name: _numbers(table, c) for c in number_columns(kind)}
     return Batch(
         kind, topic, partition, offset, numbers, texts, ladders, append_ts=_append_ts(table)
@@ -204,7 +206,7 @@ def from_table(table: pa.Table, kind: str, topic: str, partition: int) -> Batch:
 
 
 def _append_ts(table: pa.Table) -> Int64 | None:
-    column = _single_chunk(table, APPEND_TS)
+    column = single_chunk(table, APPEND_TS)
     if column.null_count == len(column):
         return None
     values: Int64 = column.fill_null(ABSENT).to_numpy(zero_copy_only=False)

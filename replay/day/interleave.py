@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -39,13 +39,17 @@ _LOOK_AHEAD = 3
 
 @dataclass(frozen=True, slots=True)
 class RecordFilter:
-    """Which records of a day to read: `from_ts` <= ts < `to_ts` (ns UTC), in batches of `rows`."""
+    """Which records of a day to read: `from_ts` <= ts < `to_ts` (ns UTC), in batches of `rows`.
+
+    `sources`: kinds and partitions; None: all.
+    """
 
     rows: int
     symbols: frozenset[str] | None
     from_ts: int
     to_ts: int
     ids: bool
+    sources: Collection[tuple[str, int]] | None = None
 
     def time_mask(self, ts: Int64) -> NDArray[np.bool_]:
         """Whether each of the times lies in the range."""
@@ -116,7 +120,8 @@ class PartitionReader:
             check_batch(batch, self.next_offset, part.next_offset)
             last = int(batch.offset[-1])
             between = [r.offset for r in takewhile(lambda r: r.offset <= last, self.refused)]
-            if np.isin(between, batch.offset).any():
+            at = np.searchsorted(batch.offset, between)
+            if (batch.offset[at] == between).any():
                 raise ValueError("offset: one is of a record and of a refused record")
         self.row_group += 1
         self.next_offset = last + 1
@@ -165,10 +170,11 @@ def steady_times(ts: Int64, first: int = 0, last: int | None = None) -> Int64:
     array([1, 2, 3, 3, 4])
     """
     last = len(ts) if last is None else last
-    rows = np.arange(first, last)
     steady = ts[first:last].copy()
     for step in range(1, _LOOK_AHEAD + 1):
-        np.minimum(steady, ts[np.minimum(rows + step, len(ts) - 1)], out=steady)
+        behind = ts[first + step : last + step]
+        np.minimum(steady[: len(behind)], behind, out=steady[: len(behind)])
+        np.minimum(steady[len(behind) :], ts[-1], out=steady[len(behind) :])
     if last == len(ts) and last - first > 1:
         steady[-1] = min(steady[-1], steady[-2] + AHEAD_NS)
     return steady
@@ -224,7 +230,7 @@ def read_part(path: Path, part: DayPartition) -> pa.Table:
 
 
 def open_partitions(path: Path, meta: DayMeta, choice: RecordFilter) -> list[PartitionReader]:
-    """A reader for every topic partition of the day, at its start."""
+    """A reader for every topic partition that the filter selects, at its start."""
     first = meta.span.first_ts if meta.span else 0
     start = max(choice.from_ts, first)
     refused: dict[tuple[str, str, int], list[RefusedRecord]] = {}
@@ -232,6 +238,8 @@ def open_partitions(path: Path, meta: DayMeta, choice: RecordFilter) -> list[Par
         refused.setdefault((kind, r.topic, r.partition), []).append(r)
     readers = []
     for p in meta.partitions:
+        if choice.sources is not None and (p.kind, p.partition) not in choice.sources:
+            continue
         file, at = None, path / (p.file or "")
         if p.file is not None:
             file = open_parquet(at, schema(p.kind), p.rows, dictionary_columns(p.kind))

@@ -7,6 +7,7 @@ ordered and hashed by name. A hash that two names share costs a comparison, neve
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,22 +24,24 @@ _PRIME = np.uint64(0x9E3779B97F4A7C15)
 @njit(UINT(RBYTES, INT, INT), cache=True, nogil=True)
 def hash_bytes(buffer, start, length):  # type: ignore[no-untyped-def]
     """64 bits of hash of a span: eight bytes at a time, multiply and fold (as in wyhash)."""
+    # Indices without a sign, and no sum of mixed signs: numba looks at the sign of any other index.
+    one, eight = uint64(1), uint64(8)
     h = uint64(length) * uint64(0xD6E8FEB86659FD93) ^ uint64(0x2545F4914F6CDD1D)
-    i = start
-    end = start + length
-    while i + 8 <= end:
+    i = uint64(start)
+    end = i + uint64(length)
+    while i + eight <= end:
         chunk = uint64(0)
-        for k in range(8):
-            chunk |= uint64(buffer[i + k]) << uint64(8 * k)
+        for k in range(eight):
+            chunk |= uint64(buffer[i + k]) << (eight * k)
         h = (h ^ chunk) * uint64(_PRIME)
         h ^= h >> uint64(29)
-        i += 8
+        i += eight
     chunk = uint64(0)
     shift = uint64(0)
     while i < end:
         chunk |= uint64(buffer[i]) << shift
-        shift += uint64(8)
-        i += 1
+        shift += eight
+        i += one
     h = (h ^ chunk) * uint64(_PRIME)
     h ^= h >> uint64(32)
     h *= uint64(0xBF58476D1CE4E5B9)
@@ -63,6 +66,11 @@ class _Names(NamedTuple):
     hashes: UInt64
     ends: Int64
     blob: Any
+
+    def texts(self, ids: Int64) -> list[str]:
+        """The names of the given integers."""
+        _, ends, blob = self
+        return [blob[(ends[i - 1] if i else 0) : ends[i]].tobytes().decode() for i in ids.tolist()]
 
 
 _NAMES = types.NamedTuple([U1, I1, types.uint8[::1]], _Names)  # type: ignore[no-untyped-call]
@@ -168,8 +176,12 @@ class Interner:
 
     def names(self, ids: Int64) -> list[str]:
         """The names of the given integers."""
-        _, ends, data = self._names
-        return [data[(ends[i - 1] if i else 0) : ends[i]].tobytes().decode() for i in ids.tolist()]
+        return self._names.texts(ids)
+
+    @property
+    def names_as_of_now(self) -> Callable[[Int64], list[str]]:
+        """`names` as they are numbered now, whatever is forgotten later."""
+        return self._names.texts
 
     @property
     def hashes(self) -> UInt64:
@@ -214,6 +226,10 @@ def _contiguous_spans(text: TextColumn) -> tuple[Any, Int64, Int64]:
 
 def hash_text(text: TextColumn) -> UInt64:
     """The hash of every row; 0 where absent."""
+    if text.codes is not None and len(text.codes) < len(text.start):
+        # A few rows of a large dictionary.
+        length = np.where(text.codes < 0, -1, text.length[text.codes])
+        text = TextColumn(text.buffer, text.start[text.codes], length)
     out = np.empty(len(text.start), np.uint64)
     hash_spans(*_contiguous_spans(text), out)
     if text.codes is None:

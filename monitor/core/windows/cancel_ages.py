@@ -7,7 +7,7 @@ from numba import njit, uint64
 
 from detectors.arrays.columns import column_numbers
 from detectors.arrays.hash_table import EMPTY, empty_slot, first_slot, next_slot
-from detectors.arrays.types import I1, I2
+from detectors.arrays.types import I2, INT32_1
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.windows.accumulators import add_age
 from monitor.core.windows.columns import PLACEMENT_COLUMNS, UNAGED_CANCEL_COLUMNS
@@ -16,7 +16,7 @@ _UNAGED = column_numbers(UNAGED_CANCEL_COLUMNS)
 _PLACEMENT = column_numbers(PLACEMENT_COLUMNS)
 
 
-@njit((I2, I2, I1, I2), cache=True, nogil=True)
+@njit((I2, I2, INT32_1, I2), cache=True, nogil=True)
 def add_ages(placements, cancels, table, sums):  # type: ignore[no-untyped-def]
     """Give each cancel the age since the last placement of its order that is not after it.
 

@@ -57,12 +57,12 @@ class _Pending(NamedTuple):
 
 
 class _Added(NamedTuple):
-    """A batch to add, with the slot, the symbol and the hashed account (0: none) of each record."""
+    """A batch to add, with the slot, the symbol and the account (−1: none) of each record."""
 
     batch: Batch
     row: Int64
     symbol: Int64
-    account_hash: UInt64
+    account: Int64 | None
 
 
 class OpenWindows(Stateful):
@@ -143,11 +143,7 @@ class OpenWindows(Stateful):
         row = self._slot_rows(batch.numbers["ts"], symbol)
         self._add_record_numbers(batch, row)
         acc.add_behind(self._by_slot.minima.data, row, behind)
-        hashes = np.zeros(len(batch), np.uint64)  # never 0 where there is an account
-        if account is not None:
-            named = account >= 0
-            hashes[named] = np.maximum(self._accounts.hashes[account[named]], 1)
-        self._add_kind[batch.kind](_Added(batch, row, symbol, hashes))
+        self._add_kind[batch.kind](_Added(batch, row, symbol, account))
         if account is not None and batch.kind in _COUNTED_BY_ACCOUNT:
             counts = account >= 0
             if batch.kind == "cancel":
@@ -159,6 +155,15 @@ class OpenWindows(Stateful):
             acc.add_one(self._counts.data, pair, KINDS.index(batch.kind))
         if self._slots.n > 2 * self._limits.symbols or self._pairs.n > 2 * self._limits.accounts:
             self._prune()
+
+    def _account_hashes(self, added: _Added) -> UInt64:
+        """Of each record the hash of its account: 0 where there is none, and nowhere else."""
+        account = added.account
+        if account is None or not (named := account >= 0).any():
+            return np.zeros(len(added.row), np.uint64)
+        hashes: UInt64 = np.maximum(self._accounts.hashes[account], 1)
+        hashes[~named] = 0
+        return hashes
 
     def _add_orders(self, added: _Added) -> None:
         n, texts = added.batch.numbers, added.batch.texts
@@ -176,7 +181,7 @@ class OpenWindows(Stateful):
         values = n["side"], n["price"], n["quantity"]
         acc.add_cancels(self._by_slot.sums.data, row, n["ts"], *values, n["placed_ts"])
         out = np.empty((len(row), len(columns.CANCEL_COLUMNS)), np.int64)
-        count = pending.write_cancels(row, *values, added.account_hash, out)
+        count = pending.write_cancels(row, *values, self._account_hashes(added), out)
         self._pending.cancels.add(out[:count])
         if "order_id" in added.batch.texts:
             order = hash_text(added.batch.texts["order_id"])
@@ -196,7 +201,8 @@ class OpenWindows(Stateful):
     def _add_leverage(self, added: _Added) -> None:
         n, row = added.batch.numbers, added.row
         acc.add_leverage(self._by_slot.sums.data, row, n["leverage"], n["previous"])
-        key = mix_each(self._symbols.hashes[added.symbol], added.account_hash) >> np.uint64(1)
+        names = self._symbols.hashes[added.symbol], self._account_hashes(added)
+        key = mix_each(*names) >> np.uint64(1)
         values = row, n["ts"], added.batch.offset, key, n["margin_mode"]
         self._pending.leverage_changes.add(_stack(np.ones(len(row), np.bool_), *values))
 
@@ -231,6 +237,8 @@ class OpenWindows(Stateful):
         if self._slots.n > self._limits.symbols:
             keep = mark_lowest(window, self._symbols.hashes[symbol], self._limits.symbols)
             self.evicted_symbols += int((~keep).sum())
+            for waiting in self._pending:
+                waiting.take_closed(np.full(len(keep), -1), _new_numbers(keep))
             self._keep_slots(keep)
             window, symbol = self._window_and_symbol()
         if self._pairs.n <= self._limits.accounts:
@@ -244,8 +252,8 @@ class OpenWindows(Stateful):
             self._pairs.reset(self._pairs.keys[keep])
 
     def _keep_slots(self, keep: Bool) -> None:
-        """Forget all slots but these."""
-        remap = np.cumsum(keep) - 1
+        """Forget all slots but these; what waits for them is not looked at."""
+        remap = _new_numbers(keep)
         rows = np.flatnonzero(keep)
         for grid in self._by_slot:
             grid.keep(rows, self._slots.n)
@@ -254,8 +262,6 @@ class OpenWindows(Stateful):
         self._counts.keep(np.flatnonzero(stays), self._pairs.n)
         self._pairs.reset((remap[slot[stays]] << _ACCOUNT_BITS) | account[stays])
         self._slots.reset(self._slots.keys[keep])
-        for waiting in self._pending:
-            waiting.keep_slots(keep, remap)
 
     def close(self, until: int) -> ClosedWindows:
         """Take out every window whose index lies below `until`."""
@@ -270,15 +276,16 @@ class OpenWindows(Stateful):
         slot, account = self._slot_and_account()
         entries = acc.group_by_row(place[slot], len(rows))
         sums, first, last, book, mark, minima = (grid.data[rows] for grid in self._by_slot)
-        cancels, changes, takers, unaged = (waiting.take_closed(place) for waiting in self._pending)
+        cancels, changes, takers, unaged = (
+            waiting.take_closed(place, _new_numbers(~closed)) for waiting in self._pending
+        )
         placements = self._placements.rows
         if len(unaged):
-            add_ages(placements, unaged, empty_table(len(placements)), sums)
+            add_ages(placements, unaged, empty_table(len(placements), np.int32), sums)
         # Those that are too old for the windows to come.
         self._placements.keep(placements[:, 0] >= until * self._window_ns - SECOND_NS)
         pending.count_distinct_orders(takers, empty_table(len(takers)), sums, SUM.takers)
         self._margin_modes.count_switches(changes, sums, SUM.mode_switches)
-        by_row = acc.group_by_row(np.ascontiguousarray(cancels[:, 0]), len(rows))
         account_row, counts = place[slot[entries]], self._counts.data[entries]
         shape = len(rows), len(columns.ACCOUNT_COUNTS), len(columns.CONCENTRATION_COLUMNS)
         concentration = np.zeros(shape, np.int64)
@@ -288,7 +295,7 @@ class OpenWindows(Stateful):
         out = ClosedWindows(
             window[rows], symbol[rows], sums, first, last, book, mark, minima,
             near_touch=np.zeros((len(rows), len(columns.NEAR_TOUCH_COLUMNS)), np.int64),
-            cancels=cancels[by_row], account_row=account_row, account=account[entries],
+            cancels=cancels, account_row=account_row, account=account[entries],
             counts=counts, concentration=concentration, accounts_hash=accounts_hash,
         )  # fmt: skip
         self._keep_slots(~closed)
@@ -304,6 +311,15 @@ class OpenWindows(Stateful):
         self._pairs.reset((slot << _ACCOUNT_BITS) | remap[account])
 
 
+def _new_numbers(keep: Bool) -> Int64:
+    """Of each row its number among those that stay; −1: it goes."""
+    return np.where(keep, np.cumsum(keep) - 1, -1)
+
+
 def _stack(mask: Bool, *values: Any) -> Int64:
     """The values as columns, in the rows of the mask; hashes by the same bits."""
-    return np.stack([value[mask].view(np.int64) for value in values], axis=1)
+    rows = slice(None) if mask.all() else np.flatnonzero(mask)
+    out = np.empty((int(np.count_nonzero(mask)), len(values)), np.int64)
+    for column, value in zip(out.T, values, strict=True):
+        column[:] = value[rows].view(np.int64)
+    return out

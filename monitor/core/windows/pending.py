@@ -45,34 +45,58 @@ class PendingRows:
             self._parts = [np.concatenate((np.empty((0, self._width), np.int64), *self._parts))]
         return self._parts[0]
 
-    def take_closed(self, place: Int64) -> Int64:
-        """Take out the rows of the slots that close, with the slot's place (−1: it stays open) in
-        place of the slot.
+    def take_closed(self, place: Int64, remap: Int64) -> Int64:
+        """Take out the rows of the slots that close, in the order of their places and with these in
+        place of the slot. The other rows get the new numbers of their slots.
+
+        By slot: `place`, −1 where it does not close; `remap`, −1 where it is forgotten.
         """
         rows = self.rows
-        at = place[rows[:, 0]]
-        closes = at >= 0
-        out = rows[closes]
-        out[:, 0] = at[closes]
-        self.keep(~closes)
-        return out
+        closed, rest = np.empty_like(rows), np.empty_like(rows)
+        begin = np.zeros(int(place.max(initial=-1)) + 2, np.int64)
+        stay = _part_rows(rows, place, remap, begin, closed, rest)
+        self._parts = [rest[:stay].copy()]
+        return closed[: begin[-1]]
 
     def keep(self, mask: Bool) -> None:
         """Keep the rows of the mask alone."""
         if not mask.all():
             self._parts = [self.rows[mask]]
 
-    def keep_slots(self, keep: Bool, remap: Int64) -> None:
-        """Keep the rows of the slots that stay, with the new numbers of these."""
-        rows = self.rows[keep[self.rows[:, 0]]]
-        rows[:, 0] = remap[rows[:, 0]]
-        self._parts = [rows]
-
     def snapshot(self) -> Int64:
         return self.rows.copy()
 
     def restore(self, state: Int64) -> None:
         self._parts = [state.copy()]
+
+
+@njit(INT(I2, RI1, RI1, I1, I2, I2), cache=True, nogil=True)
+def _part_rows(rows, place, remap, begin, closed, rest):  # type: ignore[no-untyped-def]
+    """Write the rows to `closed`, by their places, and to `rest`; returns how many go there.
+
+    `begin`: zeros, one more than there are places. Afterwards where the rows of each place end; the
+    last one: how many there are.
+    """
+    for i in range(rows.shape[0]):
+        at = place[rows[i, 0]]
+        if at >= 0:
+            begin[at + 1] += 1
+    for at in range(1, begin.size):
+        begin[at] += begin[at - 1]
+    stay = 0
+    for i in range(rows.shape[0]):
+        slot = rows[i, 0]
+        at = place[slot]
+        if at >= 0:
+            n = begin[at]
+            closed[n] = rows[i]
+            closed[n, 0] = at
+            begin[at] += 1
+        elif remap[slot] >= 0:
+            rest[stay] = rows[i]
+            rest[stay, 0] = remap[slot]
+            stay += 1
+    return stay
 
 
 @njit(INT(RI1, RI1, RI1, RI1, RU1, I2), cache=True, nogil=True)

@@ -10,8 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from monitor.core.contract.events import TS_MIN
+from monitor.core.contract.events import TS_MIN, Mark
 from monitor.core.contract.stepped import ONE, quantise
 from monitor.core.decode import codec
 from monitor.core.decode.batch import Batch
@@ -253,3 +254,50 @@ def test_a_day_of_more_partitions_than_can_be_read_is_not_written(tmp_path: Path
     ):
         day.declare("order", "orders", PARTITIONS_MAX)
     assert list(tmp_path.iterdir()) == []
+
+
+ODD_SOURCES = [
+    "[]", "null", "[1]", "{}", "[{}]", "[[]]", "[",
+    *(
+        f'[{{"name":{name},"price":{price},"ts":{ts}{more}}}]'
+        for name, price, ts, more in [
+            ('"x"', '"9.5"', T0, ""), ('"x"', '"0.5"', T0, ',"more":[1]'), ('"x"', "9.5", T0, ""),
+            ('"é"', '"9"', T0, ""), ('""', '"9"', T0, ""), ('"a b"', '"9"', T0, ""),
+            ('"x"', '"0"', T0, ""), ('"x"', '"0.0"', T0, ""), ('"x"', '"-1"', T0, ""),
+            ('"x"', '"01"', T0, ""), ('"x"', '"1e3"', T0, ""), ('"x"', '"1e99"', T0, ""),
+            ('"x"', '"9\\n"', T0, ""), ('"x"', '"9."', T0, ""), ('"x"', f'"{10**17}"', T0, ""),
+            ('"x"', '"0.0000000000000000001"', T0, ""), ('"x"', '"9"', 5, ""),
+            ('"x"', '"9"', f'"{T0}"', ""), ('"x"', '"9"', 2**63, ""), ('"x"', '"9"', T0, ',"ts":1'),
+            (f'"{"x" * 128}"', '"9"', T0, ""), (f'"{"x" * 129}"', '"9"', T0, ""),
+        ]
+    ),
+    "[" + ",".join([f'{{"name":"x","price":"9","ts":{T0}}}'] * 64) + "]",
+    "[" + ",".join([f'{{"name":"x","price":"9","ts":{T0}}}'] * 65) + "]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ODD_SOURCES)
+def test_sources_are_refused_where_the_model_of_marks_refuses_them(day: Path, text: str) -> None:
+    model = TypeAdapter(Mark.model_fields["sources"].annotation)
+    edit_table(day, "mark/part-00000.parquet", with_column("sources", [text]))
+    try:
+        model.validate_json(text)
+    except ValidationError:
+        assert "is damaged" in refusal(day)
+    else:
+        content_of(day)
+
+
+@pytest.mark.parametrize(
+    ("text", "sound"),
+    [("\x1f", False), ("\x7f", False), ("a b", False), ("~!", True), ("é", True),
+     ("\u202e", False), ("é" * 128, True), ("é" * 129, False), ("x" * 129, False), ("", False)],
+)  # fmt: skip
+def test_ids_are_text_that_can_be_shown_in_ascii_and_beyond(
+    day: Path, text: str, sound: bool
+) -> None:
+    edit_table(day, PART, with_column("order_id", ["o1", text, None, "o2"]))
+    if sound:
+        content_of(day)
+    else:
+        assert "text that is empty, too long or cannot be shown" in refusal(day)
