@@ -11,30 +11,78 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from numba import njit
 
-from detectors.arrays.types import Bool, Float64, Int64
+from detectors.arrays.types import F2, FLOAT, INT, Float64
 from detectors.base import Evidence
-from detectors.row_detector import SEEN, RowBank, RowDetector
+from detectors.row_detector import SEEN, RowDetector, RunBank
 from detectors.stats.limits import NUMBER_MAX
+from detectors.window_run import (
+    BOTH,
+    JUDGE,
+    LEARN,
+    RUN,
+    RUN_END,
+    WindowRun,
+    count_score,
+    is_ordinary,
+    is_ready,
+)
 
 ALPHA = 0.003
 """Of the usual level: a memory of 333 windows."""
 USUAL, WIDTH = SEEN + 1, SEEN + 2
 
 
-class RecordHighBank(RowBank):
+@njit(RUN_END(F2, FLOAT, INT, INT, INT, RUN), cache=True, nogil=True)
+def run_windows(state, least, steps, low, block, run):  # type: ignore[no-untyped-def]
+    """As `RunBank.run`."""
+    for w in range(low, run.judged.size):
+        begin, end = run.ends[w], run.ends[w + 1]
+        if steps & JUDGE:
+            judged, is_ordinary_window = 0, True
+            for i in range(begin, end):
+                row, level = state[run.rows[i]], run.values[i, 0]
+                run.scores[i] = np.nan
+                if row[SEEN] > 0.0 and 0.0 <= level <= NUMBER_MAX:
+                    run.scores[i] = level
+                    if steps == BOTH:
+                        judged += is_ready(run, i)
+                        is_ordinary_window &= is_ordinary(run, i)
+            run.judged[w] = judged
+            if not is_ordinary_window:
+                return w, False
+        if steps & LEARN:
+            is_full = False
+            for i in range(begin, end):
+                row, level = state[run.rows[i]], run.values[i, 0]
+                if 0.0 <= level <= NUMBER_MAX:
+                    row[SEEN] += 1.0
+                    if row[SEEN] > 1.0:
+                        # An outlier moves the usual level as twice the usual level would.
+                        level = min(level, row[USUAL] + max(row[USUAL], least))
+                    row[USUAL] += max(ALPHA, 1.0 / row[SEEN]) * (level - row[USUAL])
+                if steps == BOTH:
+                    is_full |= count_score(run, i, block)
+            if is_full:
+                return w + 1, True
+    return run.judged.size, False
+
+
+class RecordHighBank(RunBank):
     """`RecordHighDetector`s with the same parameters, a row of numbers each."""
 
     def __init__(self, least: float) -> None:
         super().__init__(WIDTH)
         self._least = least
 
-    def judge(self, rows: Int64, values: Float64) -> Float64:
-        level = values[:, 0]
-        return np.where((self._rows[rows, SEEN] > 0.0) & _is_level(level), level, np.nan)
+    def run(self, steps: int, low: int, block: int, windows: WindowRun) -> tuple[int, bool]:
+        arguments = steps, low, block, windows
+        after: tuple[int, bool] = run_windows(self._rows, self._least, *arguments)
+        return after
 
-    def why(self, row: int, value: Float64) -> str:
-        if not _is_level(value)[0]:
+    def why_of(self, state: list[float], value: Float64) -> str:
+        if not 0.0 <= value[0] <= NUMBER_MAX:
             return "the number is below zero or beyond 64 bits, and such a level is not"
         return "learning: no window seen"
 
@@ -44,23 +92,8 @@ class RecordHighBank(RowBank):
             return None
         return Evidence(level, usual, "value", 1)
 
-    def learn(self, rows: Int64, values: Float64) -> None:
-        level = values[:, 0]
-        readable = _is_level(level)
-        rows, level = rows[readable], level[readable]
-        usual, seen = self._rows[rows, USUAL], self._rows[rows, SEEN] + 1.0
-        # An outlier moves the usual level as twice the usual level would.
-        most = np.where(seen == 1.0, level, usual + np.maximum(usual, self._least))
-        bounded = np.minimum(level, most)
-        self._rows[rows, USUAL] = usual + np.maximum(ALPHA, 1.0 / seen) * (bounded - usual)
-        self._rows[rows, SEEN] = seen
-
     def report(self, row: int, value: Float64) -> None:
         """Not learnt: the usual level is that of windows that were not reported."""
-
-
-def _is_level(number: Float64) -> Bool:
-    return (number >= 0.0) & (number <= NUMBER_MAX)
 
 
 class RecordHighDetector(RowDetector):

@@ -25,9 +25,9 @@ class WindowRun(NamedTuple):
     `ends` (windows + 1,): where the entries of each window begin and end. By entry: the bank's
     `rows`, the `values`, the `scores` (NaN: the row abstains) and, where it abstains, the `state`
     (`STATE_COLUMNS`) that tells why; the last two are filled in, and so is `judged` (windows,): how
-    many scores there are. By row of the bank, as of `CalibratorBank`: the least score that may be
-    rare (`score_min`), the most that one counts (`cap`), and of the open block the `highest` and
-    its `windows`.
+    many scores have a p-value. By row of the bank, as of `CalibratorBank.columns`: the least score
+    that may be rare (`score_min`), the most that one counts (`cap`), and of the open block the
+    `highest` and its `windows`.
     """
 
     ends: Int64
@@ -68,16 +68,22 @@ def single_window(rows: Int64, values: Float64) -> WindowRun:
 
 
 @njit(inline="always")
+def is_ready(run, i):  # type: ignore[no-untyped-def]
+    """Whether the row of an entry has p-values."""
+    return run.score_min[run.rows[i]] < np.inf
+
+
+@njit(inline="always")
 def is_ordinary(run, i):  # type: ignore[no-untyped-def]
-    """Whether the score of an entry cannot be rare; also where there is none."""
-    return run.scores[i] != run.scores[i] or run.scores[i] < run.score_min[run.rows[i]]
+    """Whether the score of an entry cannot be rare."""
+    return run.scores[i] < run.score_min[run.rows[i]]
 
 
 @njit(inline="always")
 def count_score(run, i, block):  # type: ignore[no-untyped-def]
     """Count an entry in its row's open block. Returns whether that is full."""
     score, row = run.scores[i], run.rows[i]
-    if score != score:
+    if not np.isfinite(score):
         return False
     if score > run.highest[row]:
         run.highest[row] = min(score, run.cap[row])

@@ -204,11 +204,19 @@ def _window_arrays(acts: int, markets: int) -> col.WindowArrays:
     def integers(n: int) -> Int64:
         return np.zeros(n, np.int64)
 
-    row, scores = integers(acts), np.empty((acts, col.SCORE_COLUMNS))
-    hot = np.zeros(HOT_MAX, np.uint64), integers(HOT_MAX), np.zeros((HOT_MAX, col.HOT_COLUMNS))
-    silent = [integers(HOT_MAX) for _ in range(3)]
-    by_act = row, scores, reading(acts), np.zeros(acts, np.bool_)
-    levels = np.empty((2, HOT_MAX))
     return col.WindowArrays(
-        *by_act, integers(markets), *hot, integers(1), *silent, levels, reading(HOT_MAX)
+        row=integers(acts),
+        scores=np.empty((acts, col.SCORE_COLUMNS)),
+        reading=reading(acts),
+        nobody=np.zeros(acts, np.bool_),
+        place=integers(markets),
+        hot_keys=np.zeros(HOT_MAX, np.uint64),
+        hot_markets=integers(HOT_MAX),
+        hot=np.zeros((HOT_MAX, col.HOT_COLUMNS)),
+        n_hot=integers(1),
+        silent=integers(HOT_MAX),
+        silent_row=integers(HOT_MAX),
+        silent_market=integers(HOT_MAX),
+        silent_levels=np.empty((2, HOT_MAX)),
+        silent_reading=reading(HOT_MAX),
     )

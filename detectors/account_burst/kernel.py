@@ -38,7 +38,7 @@ from detectors.account_burst.likelihood import decay_evidence, score_accounts
 from detectors.account_burst.market_rates import learn_market_counts, read_markets
 from detectors.account_burst.profile_learning import learn_acts, reset_evidence
 from detectors.account_burst.table import add_rows, find_rows
-from detectors.arrays.types import B1, F1, FLOAT, I1, INT
+from detectors.arrays.types import B1, F1, FLOAT, I1, INT, UNCALLED
 from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR
 
 HOT_MAX = 64
@@ -61,14 +61,14 @@ SETTLE_WINDOWS = 300
 """For so long after the first window no rate is learnt well enough, and no evidence is kept."""
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(nogil=True, **UNCALLED)
 def _comes_before(arrays, i, level, key):  # type: ignore[no-untyped-def]
     """Whether the hot account in place `i` goes before one of this evidence and key."""
     there = arrays.hot[i, HOT_LEVEL]
     return there > level or (there == level and arrays.hot_keys[i] < key)
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(nogil=True, **UNCALLED)
 def _add_hot(arrays, key, market, level, since, observed, slow, cost, window):  # type: ignore[no-untyped-def]
     """Put an account among the hot ones, the highest evidence first, of equals the lowest key."""
     at = arrays.n_hot[0]
@@ -90,7 +90,7 @@ def _add_hot(arrays, key, market, level, since, observed, slow, cost, window):  
     hot[HOT_EXPECTED], hot[HOT_COST] = slow * (window - since + 1), cost
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(nogil=True, **UNCALLED)
 def _add_silent(window, acting, learnt, arrays):  # type: ignore[no-untyped-def]
     """Add the accounts kept in mind that do not act in this window and are still in the table."""
     n, profiles, times = 0, learnt.accounts.profiles, learnt.accounts.times
@@ -117,7 +117,7 @@ def _add_silent(window, acting, learnt, arrays):  # type: ignore[no-untyped-def]
             )
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(nogil=True, **UNCALLED)
 def _combined_evidence(first, arrays):  # type: ignore[no-untyped-def]
     """The evidence of all hot accounts of the market of `first`, which has most of them."""
     hot, market = arrays.hot, arrays.hot_markets[first]
@@ -170,7 +170,7 @@ def score_window(window, acts, learnt, arrays):  # type: ignore[no-untyped-def]
     return score
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(nogil=True, **UNCALLED)
 def _learn_rate(window, events, learnt):  # type: ignore[no-untyped-def]
     """Learn the events a window and account, which is expected of an account never seen."""
     flow, population = learnt.flow, learnt.accounts.population

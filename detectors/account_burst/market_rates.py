@@ -12,7 +12,7 @@ from detectors.account_burst.columns import READING
 from detectors.account_burst.constants import RECENT_KEEP, SLOW_WINDOWS
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import F1, F2, FLOAT, I1, INT, RF1, RI1, Float64
+from detectors.arrays.types import F1, F2, FLOAT, I1, INT, RF1, RI1, UNCALLED, Float64
 
 BUSY_MAX = 5.0
 """The most that a busy market excuses, for a burst makes its market busy, too. And a window is
@@ -33,7 +33,7 @@ window (-1: none yet) and its last; the decayed sum of accounts that acted; and 
 window that is being learnt."""
 
 
-@njit(FLOAT(INT, F1), cache=True, nogil=True, no_cpython_wrapper=True)
+@njit(FLOAT(INT, F1), cache=True, nogil=True, **UNCALLED)
 def usual_rate(window, m):  # type: ignore[no-untyped-def]
     """Events a window of a market, over about the last hour; 0: none yet."""
     age = window - m[_FIRST]
@@ -43,7 +43,7 @@ def usual_rate(window, m):  # type: ignore[no-untyped-def]
     return events / (SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS)))
 
 
-@njit(types.void(INT, RI1, F2, I1, READING), cache=True, nogil=True, no_cpython_wrapper=True)
+@njit(types.void(INT, RI1, F2, I1, READING), cache=True, nogil=True, **UNCALLED)
 def read_markets(window, market, rows, place, reading):  # type: ignore[no-untyped-def]
     """Fill in how it stands before `window` in each act's market.
 
@@ -71,7 +71,7 @@ def read_markets(window, market, rows, place, reading):  # type: ignore[no-untyp
             reading.cost[i] = math.log(max(ACTING_MIN, (acted + 1.0) / (seen + 1.0)))
 
 
-@njit(types.void(INT, I1, RI1, RF1, F2), cache=True, nogil=True, no_cpython_wrapper=True)
+@njit(types.void(INT, I1, RI1, RF1, F2), cache=True, nogil=True, **UNCALLED)
 def learn_market_counts(window, row, market, count, rows):  # type: ignore[no-untyped-def]
     """Learn the counts of a window by market, of the accounts that have a `row`."""
     for i in range(market.size):

@@ -63,7 +63,7 @@ from detectors.account_burst.constants import (
     WEIGHT_EVENTS,
 )
 from detectors.account_burst.likelihood import batch_mean, population_tail_slope, silent_forecasts
-from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, INT, RF1
+from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, INT, RF1, UNCALLED
 from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR, SUM_MAX
 
 PROFILE_KEEP = 0.9995
@@ -90,7 +90,7 @@ def _decay_and_add(sums, column, keep, value):  # type: ignore[no-untyped-def]
     sums[column] = sums[column] * keep + value
 
 
-@njit(types.void(FLOAT32_1, F1, FLOAT), cache=True, nogil=True, no_cpython_wrapper=True)
+@njit(types.void(FLOAT32_1, F1, FLOAT), cache=True, nogil=True, **UNCALLED)
 def learn_peak(profile, population, slope):  # type: ignore[no-untyped-def]
     """Learn the peak of an excursion that is over. `slope`: see `population_tail_slope`."""
     if profile[PEAK] <= LEVEL_MIN:
@@ -105,7 +105,7 @@ def learn_peak(profile, population, slope):  # type: ignore[no-untyped-def]
     _decay_and_add(profile, PEAKS, PEAK_KEEP, 1.0)
 
 
-@njit(types.void(INT, FLOAT, F1, FLOAT32_1, F1), cache=True, nogil=True, no_cpython_wrapper=True)
+@njit(types.void(INT, FLOAT, F1, FLOAT32_1, F1), cache=True, nogil=True, **UNCALLED)
 def learn_profile(gap, count, o, profile, population):  # type: ignore[no-untyped-def]
     """Learn rates, weights, dispersion and batches from one act and its score `o`; `gap`: the
     windows without an act before it."""
@@ -168,7 +168,7 @@ def adopt_rate(window, row, rate, state):  # type: ignore[no-untyped-def]
     reset_evidence(window + 1, row, state)
 
 
-@njit(types.void(INT, INT, I1, RF1, F2, B1, STATE), cache=True, nogil=True, no_cpython_wrapper=True)
+@njit(types.void(INT, INT, I1, RF1, F2, B1, STATE), cache=True, nogil=True, **UNCALLED)
 def learn_acts(window, patience, row, count, scores, in_episode, state):  # type: ignore[no-untyped-def]
     """Learn the acts of a window, given their `scores`; a `row` of -1 has no room.
 

@@ -12,12 +12,9 @@ import numpy as np
 from numba import njit, uint64
 from numpy.typing import NDArray
 
-from detectors.arrays.types import UINT
+from detectors.arrays.types import UINT, UNCALLED
 
 EMPTY = -1
-
-_UNCALLED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-"""For helpers that only compiled loops call: without an entry for Python they compile faster."""
 
 
 def empty_table(entries: int, dtype: type[np.signedinteger[Any]] = np.int64) -> NDArray[Any]:
@@ -33,19 +30,19 @@ def mix(h):  # type: ignore[no-untyped-def]
     return h ^ (h >> uint64(31))
 
 
-@njit(nogil=True, **_UNCALLED)
+@njit(nogil=True, **UNCALLED)
 def first_slot(table, hashed):  # type: ignore[no-untyped-def]
     """The slot at which to begin."""
     return np.int64(hashed & uint64(table.size - 1))
 
 
-@njit(nogil=True, **_UNCALLED)
+@njit(nogil=True, **UNCALLED)
 def next_slot(table, slot):  # type: ignore[no-untyped-def]
     """The slot after this one, round the end."""
     return (slot + 1) & (table.size - 1)
 
 
-@njit(nogil=True, **_UNCALLED)
+@njit(nogil=True, **UNCALLED)
 def empty_slot(table, hashed):  # type: ignore[no-untyped-def]
     """The first empty slot for an entry of this hash."""
     slot = first_slot(table, hashed)
@@ -54,7 +51,7 @@ def empty_slot(table, hashed):  # type: ignore[no-untyped-def]
     return slot
 
 
-@njit(nogil=True, **_UNCALLED)
+@njit(nogil=True, **UNCALLED)
 def key_slot(table, hashed, keys, key):  # type: ignore[no-untyped-def]
     """The slot of the entry whose key is this one, or the empty slot where it belongs."""
     slot = first_slot(table, hashed)
@@ -63,7 +60,7 @@ def key_slot(table, hashed, keys, key):  # type: ignore[no-untyped-def]
     return slot
 
 
-@njit(nogil=True, **_UNCALLED)
+@njit(nogil=True, **UNCALLED)
 def pair_slot(table, rows, i, column):  # type: ignore[no-untyped-def]
     """The slot of the entry that agrees with row `i` of `rows` in column 0 and in `column`, or the
     empty slot where it belongs. An entry is the number of a row.

@@ -7,6 +7,8 @@ of scalars uses `FLOAT`, `INT`, `UINT` and `BOOL`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
@@ -30,3 +32,7 @@ RI1 = types.Array(types.int64, 1, "C", readonly=True)
 RI2 = types.Array(types.int64, 2, "C", readonly=True)
 RU1 = types.Array(types.uint64, 1, "C", readonly=True)
 RBYTES = types.Array(types.uint8, 1, "C", readonly=True)
+
+UNCALLED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Options of helpers that only compiled loops call: they compile faster without an entry for
+Python."""

@@ -52,7 +52,9 @@ class BurstBank(RunBank):
 
     def run(self, steps: int, low: int, block: int, windows: WindowRun) -> tuple[int, bool]:
         chosen = self._sizes, self._warm_up, self._patience
-        return kernel.run_windows(self._rows, self._memo, *chosen, steps, low, block, windows)
+        arguments = self._memo, *chosen, steps, low, block, windows
+        after: tuple[int, bool] = kernel.run_windows(self._rows, *arguments)
+        return after
 
     def refusal(self, value: Float64) -> str | None:
         return count_refusal(value[0])

@@ -15,7 +15,16 @@ from detectors.arrays.types import F1, F2, FLOAT, INT
 from detectors.stats import change_sums, limits
 from detectors.stats.change_sums import CUSUM, EVIDENCE
 from detectors.stats.nnls import TRIANGLE, UNKNOWNS, nnls
-from detectors.window_run import BOTH, JUDGE, LEARN, RUN, RUN_END, count_score, is_ordinary
+from detectors.window_run import (
+    BOTH,
+    JUDGE,
+    LEARN,
+    RUN,
+    RUN_END,
+    count_score,
+    is_ordinary,
+    is_ready,
+)
 
 ALPHAS = np.array([0.5, 0.1, 0.02, 0.003])
 """Of the EW means: memories of 2, 10, 50 and 333 windows."""
@@ -266,9 +275,7 @@ def note_state(row, state):  # type: ignore[no-untyped-def]
     cache=True, nogil=True, error_model="numpy",
 )  # fmt: skip
 def run_windows(state, memo, sizes, warm_up, patience, steps, low, block, run):  # type: ignore[no-untyped-def]
-    """Judge and learn windows from `low` on, as `steps` says. With `BOTH`, ends before a window in
-    which a score may be rare, and after one that fills a row's block of `block` windows.
-    """
+    """As `RunBank.run`."""
     for w in range(low, run.judged.size):
         begin, end = run.ends[w], run.ends[w + 1]
         if steps & JUDGE:
@@ -278,9 +285,8 @@ def run_windows(state, memo, sizes, warm_up, patience, steps, low, block, run): 
                 run.scores[i] = _judge_row(row, memo[run.rows[i]], sizes, warm_up, count)
                 if run.scores[i] != run.scores[i]:
                     note_state(row, run.state[i])
-                else:
-                    judged += 1
-                if steps == BOTH:
+                elif steps == BOTH:
+                    judged += is_ready(run, i)
                     is_ordinary_window &= is_ordinary(run, i)
             run.judged[w] = judged
             if not is_ordinary_window:

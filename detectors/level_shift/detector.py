@@ -63,7 +63,9 @@ class LevelShiftBank(RunBank):
         kernel.init_rows(rows, self._warm_up)
 
     def run(self, steps: int, low: int, block: int, windows: WindowRun) -> tuple[int, bool]:
-        return kernel.run_windows(self._rows, self._chosen, steps, low, block, windows)
+        arguments = self._chosen, steps, low, block, windows
+        after: tuple[int, bool] = kernel.run_windows(self._rows, *arguments)
+        return after
 
     def why_of(self, state: list[float], value: Float64) -> str:
         level, (seen, floor, moves) = float(value[0]), state

@@ -71,7 +71,16 @@ from detectors.level_shift.move_density import (
 )
 from detectors.stats.limits import DAY_WINDOWS, SUM_MAX
 from detectors.stats.nnls import TRIANGLE, UNKNOWNS, nnls
-from detectors.window_run import BOTH, JUDGE, LEARN, RUN, RUN_END, count_score, is_ordinary
+from detectors.window_run import (
+    BOTH,
+    JUDGE,
+    LEARN,
+    RUN,
+    RUN_END,
+    count_score,
+    is_ordinary,
+    is_ready,
+)
 
 WEIGHTS_MAX = 0.99
 """The weights' sum stays below 1: with 1 every level is a random walk, and a step is ordinary."""
@@ -318,9 +327,7 @@ def note_state(row, state):  # type: ignore[no-untyped-def]
 
 @njit(RUN_END(F2, CHOSEN, INT, INT, INT, RUN), cache=True, nogil=True)
 def run_windows(state, chosen, steps, low, block, run):  # type: ignore[no-untyped-def]
-    """Judge and learn windows from `low` on, as `steps` says. With `BOTH`, ends before a window in
-    which a score may be rare, and after one that fills a row's block of `block` windows.
-    """
+    """As `RunBank.run`."""
     sums = np.empty((SUMS, chosen.steps.shape[0]))
     least, signed, warm_up = chosen.least, chosen.signed, chosen.warm_up
     for w in range(low, run.judged.size):
@@ -334,9 +341,8 @@ def run_windows(state, chosen, steps, low, block, run):  # type: ignore[no-untyp
                     run.scores[i] = score_row(row, chosen.steps, least, signed, level, sums)
                 if run.scores[i] != run.scores[i]:
                     note_state(row, run.state[i])
-                else:
-                    judged += 1
-                if steps == BOTH:
+                elif steps == BOTH:
+                    judged += is_ready(run, i)
                     is_ordinary_window &= is_ordinary(run, i)
             run.judged[w] = judged
             if not is_ordinary_window:

@@ -37,7 +37,9 @@ class RatioBank(RunBank):
 
     def run(self, steps: int, low: int, block: int, windows: WindowRun) -> tuple[int, bool]:
         chosen = self._factors, self._warm_up, self._patience
-        return kernel.run_windows(self._rows, *chosen, steps, low, block, windows)
+        arguments = *chosen, steps, low, block, windows
+        after: tuple[int, bool] = kernel.run_windows(self._rows, *arguments)
+        return after
 
     def refusal(self, value: Float64) -> str | None:
         return count_refusal(*value.tolist())

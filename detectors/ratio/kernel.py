@@ -10,7 +10,16 @@ from numba import njit, types
 from detectors.arrays.types import F1, F2, FLOAT, INT
 from detectors.stats import change_sums, limits
 from detectors.stats.change_sums import CUSUM, EVIDENCE
-from detectors.window_run import BOTH, JUDGE, LEARN, RUN, RUN_END, count_score, is_ordinary
+from detectors.window_run import (
+    BOTH,
+    JUDGE,
+    LEARN,
+    RUN,
+    RUN_END,
+    count_score,
+    is_ordinary,
+    is_ready,
+)
 
 ALPHA = 0.003
 """Of the EW sums that make the usual share: a memory of 333 windows."""
@@ -160,9 +169,7 @@ def note_state(row, state):  # type: ignore[no-untyped-def]
 
 @njit(RUN_END(F2, F1, INT, INT, INT, INT, INT, RUN), cache=True, nogil=True, error_model="numpy")
 def run_windows(state, factors, warm_up, patience, steps, low, block, run):  # type: ignore[no-untyped-def]
-    """Judge and learn windows from `low` on, as `steps` says. With `BOTH`, ends before a window in
-    which a score may be rare, and after one that fills a row's block of `block` windows.
-    """
+    """As `RunBank.run`."""
     sums = np.empty((SUMS, factors.shape[0]))
     for w in range(low, run.judged.size):
         begin, end = run.ends[w], run.ends[w + 1]
@@ -175,9 +182,8 @@ def run_windows(state, factors, warm_up, patience, steps, low, block, run):  # t
                     run.scores[i] = score_row(row, factors, part, other, sums)
                 if run.scores[i] != run.scores[i]:
                     note_state(row, run.state[i])
-                else:
-                    judged += 1
-                if steps == BOTH:
+                elif steps == BOTH:
+                    judged += is_ready(run, i)
                     is_ordinary_window &= is_ordinary(run, i)
             run.judged[w] = judged
             if not is_ordinary_window:

@@ -132,7 +132,8 @@ class AccountBursts(Stateful):
         scores = stream.detector.learn_ordinary(low, ends[: most + 1], acts, stream.score_min)
         a, b = int(ends[0]), int(ends[len(scores)])
         self._remember_accounts(stream, acts.key[a:b], account[a:b])
-        return scores.tolist()
+        ordinary: list[float] = scores.tolist()
+        return ordinary
 
     def _activity(self, windows: ClosedWindows, name: str) -> tuple[Int64, WindowActivity, Int64]:
         """Who did what `name` counts, by window and key of market and account; with the window and

@@ -97,8 +97,7 @@ class DetectorGroup:
         inputs = (settings[i].input_features for i in streams)
         self._columns = np.array([[column[name] for name in names] for names in inputs])
         self._bank = factory().bank()
-        is_runner = isinstance(self._bank, RunBank) and self._bank.log_likelihood
-        self._runner = self._bank if is_runner else None
+        self._runner = self._bank if isinstance(self._bank, RunBank) else None
         self._calibrators = CalibratorBank(windows_per_day, p_most)
         self._row = np.full((0, len(streams)), -1, np.int64)
         """(symbols, streams): the row in the bank; -1 where a stream has not begun."""
@@ -309,7 +308,8 @@ class DetectorGroup:
         scores = self._window.scores[self._window.rows == row]
         if not np.isnan(scores).any():
             return None
-        return self._attempt(row, "no reason given", self._bank.why, row, value)
+        why: str = self._attempt(row, "no reason given", self._bank.why, row, value)
+        return why
 
     def learn(self, window: int) -> None:
         """Learn the window that was judged; what was reported is not learnt as ordinary."""

@@ -1,0 +1,79 @@
+"""Windows that a bank goes through by itself are as if they were judged and learnt one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from detectors.arrays.types import Float64
+from detectors.base import Detector
+from detectors.burst.detector import BurstDetector
+from detectors.level_shift.detector import LevelShiftDetector
+from detectors.ratio.detector import RatioDetector
+from detectors.record_high import RecordHighDetector
+from monitor.core.budget import BudgetShare
+from monitor.core.detection.detector_group import DetectorGroups
+from monitor.core.settings import StreamSettings
+from tests.detectors.states import is_same_state
+
+WINDOWS, SYMBOLS = 700, 3
+SECOND_NS = 1_000_000_000
+FACTORIES: dict[str, Callable[[], Detector]] = {
+    "orders": lambda: BurstDetector("orders", warm_up=60, patience=20),
+    "cancels": lambda: BurstDetector("cancels", warm_up=60, patience=20),
+    "spread_bps": lambda: LevelShiftDetector("spread_bps", warm_up=60, patience=20),
+    "cancels_to_orders": lambda: RatioDetector("cancels", "orders", warm_up=60, patience=20),
+    "sweep_bps": lambda: RecordHighDetector("sweep_bps", least=5.0),
+}
+COLUMN = {name: i for i, name in enumerate(FACTORIES)}
+
+
+def day() -> Float64:
+    """(windows, symbols, columns), with bursts, a step, gaps, and a number that is no count."""
+    rng = np.random.default_rng(6)
+    values = rng.poisson(5.0, (WINDOWS, SYMBOLS, len(COLUMN))).astype(np.float64)
+    values[:, :, COLUMN["spread_bps"]] += 10.0
+    values[400:415, 1, COLUMN["orders"]] += 40.0
+    values[403:420, 0, COLUMN["cancels"]] += 60.0
+    values[500:560, 2, COLUMN["spread_bps"]] *= 6.0
+    values[rng.random(values.shape) < 0.02] = np.nan
+    values[:90, 2] = np.nan
+    values[405, 2, COLUMN["orders"]] = -1.0
+    return values
+
+
+def groups() -> DetectorGroups:
+    inputs = {"cancels_to_orders": ("cancels", "orders")}
+    settings = [StreamSettings(feature=name, inputs=inputs.get(name, ())) for name in FACTORIES]
+    share = BudgetShare(400.0)
+    return DetectorGroups(settings, list(FACTORIES.values()), COLUMN, share, SECOND_NS)
+
+
+@pytest.mark.parametrize("longest", [1, 64])
+def test_ordinary_windows_gone_through_at_once_are_as_one_by_one(longest: int) -> None:
+    together, alone = groups(), groups()
+    for group in alone._groups:
+        group._runner = None
+    rng, values, low, reported = np.random.default_rng(longest), day(), 0, 0
+    symbols = np.arange(SYMBOLS)
+    while low < WINDOWS:
+        span = values[low : low + int(rng.integers(1, longest + 1))]
+        for judge in (together, alone):
+            judge.grow(SYMBOLS)
+            judge.begin(symbols, span.reshape(-1, len(COLUMN)))
+        for window in range(len(span)):
+            rare = together.judge(window)
+            assert rare == alone.judge(window)
+            if rare or window % 50 == 0:
+                for symbol in range(SYMBOLS):
+                    mine = together.abstentions(symbol, window)
+                    assert mine == alone.abstentions(symbol, window)
+            for judge in (together, alone):
+                judge.learn(window)
+            assert together._ready == alone._ready
+            reported += len(rare)
+        low += len(span)
+    assert reported > 5
+    assert is_same_state(together.snapshot(), alone.snapshot())
