@@ -178,8 +178,7 @@ class OpenWindows(Stateful):
 
     def _add_cancels(self, added: _Added) -> None:
         n, row = added.batch.numbers, added.row
-        names = "ts", "side", "price", "quantity", "placed_ts"
-        values = [n[name] for name in names]
+        values = n["ts"], n["side"], n["price"], n["quantity"], n["placed_ts"]
         out = np.empty((len(row), len(columns.CANCEL_COLUMNS)), np.int64)
         sums, accounts = self._by_slot.sums.data, self._account_hashes(added)
         count = acc.add_cancels(sums, row, *values, accounts, out)
