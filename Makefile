@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo live kafka test soak fuzz check bench bench-detect bench-live dashboards picture lock clean
+.PHONY: demo live kafka test soak fuzz check bench bench-compare bench-detect bench-live bench-rivals speed-page \
+	dashboards picture lock clean
 
 demo: $(READY)
 	$(BIN)/brinkwatch demo
@@ -42,16 +43,26 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_imports.py tests/test_layout.py
 
+# What it costs: a table, and JSON in bench-out/. `make bench ONLY=seconds` runs one, QUICK=1 smaller
+# sizes. Without ONLY, what detectors find and what becomes of real liquidations come last, as tables.
 bench: $(READY)
-	$(BIN)/python -m tests.bench.bench_seconds
-	$(BIN)/python -m tests.bench.bench_decode
-	$(BIN)/python -m tests.bench.bench_sources
-	$(BIN)/python -m tests.bench.bench_features
-	$(BIN)/python -m tests.bench.bench_start
-	$(BIN)/python -m tests.bench.bench_detect --quick
-	$(BIN)/python -m tests.bench.bench_accounts
-	$(BIN)/python -m tests.bench.bench_bands
-	$(BIN)/python -m tests.bench.bench_outcomes
+	$(BIN)/python -m tests.bench $(ONLY) $(if $(QUICK),--quick)
+	$(if $(ONLY),,$(BIN)/python -m tests.bench.bench_detect --quick)
+	$(if $(ONLY),,$(BIN)/python -m tests.bench.bench_outcomes)
+
+# `make bench-compare REV`: that commit and these files measured in turn, the ratios of their figures.
+ifeq (bench-compare,$(firstword $(MAKECMDGOALS)))
+REV := $(or $(REV),$(word 2,$(MAKECMDGOALS)))
+$(REV):
+	@:
+endif
+bench-compare: $(READY)
+	@test -n "$(REV)" || { echo "name a commit: make bench-compare REV"; exit 2; }
+	$(BIN)/python -m tests.bench.compare $(REV) $(ONLY) $(if $(FULL),--full)
+
+# docs/speed.md and its picture from what `make bench` or `make bench-compare` wrote.
+speed-page: $(READY)
+	$(BIN)/python -m tests.bench.speed_page $(AFTER) $(BEFORE)
 
 # Grafana's, from deploy/dashboards.
 dashboards: $(READY)
@@ -65,9 +76,14 @@ picture: demo
 bench-detect: $(READY)
 	$(BIN)/python -m tests.bench.bench_detect
 
-# Through a real Kafka: the sidecar beside consumers that only read, and how long alerts take.
-bench-live: $(READY) $(VENV)/others/.ready
+# Through a real Kafka: how long alerts take at a live pace.
+bench-live: $(READY)
 	$(BIN)/python -m tests.bench.bench_live
+
+# `brinkwatch run` beside Flink, Kafka Streams, Quix and a bare consumer: EVENTS=200000 ROUNDS=1 is small.
+bench-rivals: $(READY) $(VENV)/others/.ready
+	$(BIN)/python -m tests.bench.bench_rivals $(if $(EVENTS),--events $(EVENTS)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS))
 
 # What it is measured beside has bounds of its own, so it has an environment of its own.
 OTHERS := tests/bench/others
@@ -99,4 +115,4 @@ lock: $(READY)
 	$(BIN)/python $(COMPILE) --output-file $(OTHERS)/requirements.lock $(OTHERS)/requirements.in
 
 clean:
-	rm -rf $(VENV) demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-out bench-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

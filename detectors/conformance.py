@@ -6,8 +6,8 @@
 It raises `ConformanceError`, which says what is wrong and how to mend it; `quick_check` is the part
 of it for which a start can wait. The inputs come from a fixed seed: every feature that the detector
 reads is a count of about 4 a window, and a planted burst is ten times that in its
-`rising_features`; its `falling_features` are about 40 a window, and fall to a tenth. A detector that
-names no features reads any key (counts by account, say); it is given `OPEN_KEYS`.
+`rising_features`; its `falling_features` are about 40 a window, and fall to a tenth. A detector
+that names no features reads any key (counts by account, say); it is given `OPEN_KEYS`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from monitor.commands.arguments import parse_options, parse_speed, parse_time
+from monitor.commands.arguments import (
+    parse_options,
+    parse_shocks,
+    parse_speed,
+    parse_survives,
+    parse_time,
+)
 from monitor.console import Console, print_error
 from monitor.errors import BrinkwatchError, ConfigError, file_error
 
@@ -206,7 +212,9 @@ def import_(
 
 @app.command()
 def replay(
-    day: Annotated[Path, typer.Argument(help="a recorded day")],
+    day: Annotated[
+        list[str], typer.Argument(help="recorded days in the order of time: folders, or s3://…")
+    ],
     config: ConfigFile = None,
     alerts: Annotated[Path | None, typer.Option(help="write the alerts here, JSON lines")] = None,
     bands: Annotated[Path | None, typer.Option(help="write the bands here, JSON lines")] = None,
@@ -215,10 +223,15 @@ def replay(
     to: Annotated[str | None, typer.Option(help="stop at this time")] = None,
     symbol: Annotated[list[str] | None, typer.Option(help="show alerts of this market")] = None,
     speed: Annotated[str, typer.Option(help="event seconds a second, or max")] = "max",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes that run shards; 1: all in one process")
+    ] = None,
+    on: Annotated[str | None, typer.Option(help="run the shards on a cluster: dask")] = None,
+    cluster: Annotated[str | None, typer.Option(help="its scheduler, tcp://host:8786")] = None,
     alerts_per_day: PerDay = None,
     json: Json = False,
 ) -> None:
-    """A recorded day through the engine, as it would have run live.
+    """Recorded days through the engine, as they would have run live.
 
     --from and --symbol choose what is shown; the engine reads the day from its start all the
     same, for what it has learnt by then is part of why it alerts.
@@ -229,9 +242,11 @@ def replay(
     from replay.run import AlertFilter, ReplayOptions
 
     shown = AlertFilter(low, high, frozenset(symbol or ()))
-    options = ReplayOptions(batch, pace, shown)
+    options = ReplayOptions(batch, pace, shown, workers, on, cluster)
     console, settings = Console(json), _load(config, alerts_per_day)
-    result = commands.replay_day(day, settings, console, options, alerts, bands)
+    result = commands.replay_days(
+        commands.open_days(day), settings, console, options, alerts, bands
+    )
     console.result({**result, "seconds_compiling": round(compilation.seconds, 2)})
 
 
@@ -373,6 +388,36 @@ def margin(
 
     console = Console(json)
     console.result(run(file, console))
+
+
+@app.command()
+def stress(
+    day: Annotated[Path, typer.Argument(help="a recorded day")],
+    at: Annotated[str | None, typer.Option(help="the moment; without it the day's end")] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="this market (repeat it)")] = None,
+    shock: Annotated[list[str] | None, typer.Option(help="a move of the mark, as -10%")] = None,
+    factor: Annotated[list[str] | None, typer.Option(help="a move of all marks together")] = None,
+    depth_survives: Annotated[
+        str, typer.Option(help="shares of the book that are still there")
+    ] = "1,0.3,0.1",
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """What a move of each mark would force, and how much further that moves it.
+
+    Never a stopping price: a range over how much of the book survives.
+    """
+    moment, shocks = parse_time(at, "--at"), parse_shocks(shock or [])
+    factors, survives = parse_shocks(factor or []), parse_survives(depth_survives)
+    _announce_compilation()
+    from replay import commands
+    from replay.stress_day import stress_day
+
+    console, settings = Console(json), _load(config, None)
+    opened = commands.open_day(day)
+    console.result(
+        stress_day(opened, settings, console, moment, symbol or [], shocks, factors, survives)
+    )
 
 
 @app.command()

@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -108,7 +108,11 @@ class KafkaSettings(StrictModel):
     commit_s: Seconds = 0.5
     """Offsets are committed at least this often; alerts at once, s."""
     poll_records: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
-    """Records taken in at a time, at most."""
+    """Records in one step of the engine, at most."""
+    fetch: Literal["batches", "getmany"] = "batches"
+    """How records of the venue are taken from Kafka's client: `batches` reads whole record batches
+    without a Python object for each record, with the versions of aiokafka that this was tested
+    with, and `getmany` with any other; `getmany` always reads record by record."""
     ahead_s: Seconds = 60.0
     """A topic partition this far ahead of the slowest one is paused, s of event time."""
 

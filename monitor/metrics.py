@@ -138,6 +138,7 @@ class Metrics:
         def seconds(name: str, help_text: str) -> Histogram:
             return Histogram(f"brinkwatch_{name}", help_text, registry=registry, buckets=SECONDS)
 
+        self.fetch = Info("brinkwatch_fetch", "How records are taken in", registry=registry)
         self.ready = gauge("ready", "1 while records are read and the lag is under its limit")
         self.sessions = counter("lives_total", "Times that reading was begun, restored or new")
         self.restore_seconds = gauge("restore_seconds", "How long the last restore took")
@@ -190,7 +191,7 @@ class Metrics:
             self._controls.labels(topic)  # zero from the start, or `rate` would not see the first
         self._bad_controls.inc(polled.bad_controls)
         for part in polled.parts:
-            if not part.timestamps_ms:
+            if not len(part.timestamps_ms):
                 continue
             time_of = self._last_record_time.labels(part.topic, part.kind)
             time_of.set(part.timestamps_ms[-1] / 1000)

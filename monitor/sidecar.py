@@ -31,6 +31,7 @@ from monitor.errors import ConfigError, nearest_name
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients, UnreachableError
 from monitor.kafka.partitions import PartitionKey
+from monitor.kafka.record_batches.raw_fetch import fetch_in_use, untested_version
 from monitor.live import intake_session, venue_session
 from monitor.live.intake_session import IntakeSession
 from monitor.live.membership import GroupMembership
@@ -75,6 +76,8 @@ class Sidecar:
         self.metrics.delay.set_function(self._delay_s)
         self.metrics.engine_collector.engine = self
         self._log = structlog.get_logger()
+        self._fetch = fetch_in_use(config.kafka.fetch)
+        self.metrics.fetch.info({"mode": self._fetch})
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
         self._assigned: frozenset[int] | None = None
@@ -95,6 +98,8 @@ class Sidecar:
         """
         gc.set_threshold(*GC_THRESHOLDS)
         config = self._config
+        if self._fetch != config.kafka.fetch:
+            self._log.warning("record by record", why=untested_version())
         clients = Clients(config.kafka)
         if config.sources:
             venue = Clients(config.kafka, of_venue=True)
@@ -289,6 +294,7 @@ class Sidecar:
             "ready": ready,
             "why": why,
             "partitions": sorted(self._assigned or ()),
+            "fetch": self._fetch,
             "lag": sum(sum(session.lag.values()) for session in self.sessions()),
             "positions": positions,
             "streams": await self._streams(),

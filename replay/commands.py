@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from monitor.sources.formats import base
 from monitor.sources.registry import make_registry
 from replay.coverage import describe_coverage
 from replay.day import Day
+from replay.day.address import open_day_at
 from replay.day.importer import ImportReport
 from replay.day.layout import REFUSED
+from replay.day.sequence import DaySequence
 from replay.run import ReplayOptions, replay
 from replay.selection import check_selection
 from replay.simulation.settings import SimulationSettings
@@ -172,8 +174,13 @@ def format_counts(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{n:,} {name}" for name, n in numbers.items() if n) or "none"
 
 
-def replay_day(
-    path: Path,
+def open_days(addresses: Sequence[str]) -> DaySequence:
+    """The recorded days at these addresses, in the order of time; raises `ConfigError`."""
+    return DaySequence([open_day_at(address) for address in addresses])
+
+
+def replay_days(
+    days: DaySequence,
     config: Config,
     console: Console,
     options: ReplayOptions | None = None,
@@ -181,13 +188,12 @@ def replay_day(
     bands_to: Path | None = None,
 ) -> dict[str, Any]:
     """`brinkwatch replay`."""
-    day = open_day(path)
     chosen = (options or ReplayOptions()).shown
-    empty = check_selection(day, chosen.symbols, chosen.from_ts, chosen.to_ts)
+    empty = check_selection(days, chosen.symbols, chosen.from_ts, chosen.to_ts)
     shown: list[Alert] = []
-    with console.progress("replaying, records", day.record_count) as show:
+    with console.progress("replaying, records", days.record_count) as show:
         summary = replay(
-            day,
+            days,
             config.engine(),
             detector_factories(config.streams),
             options,
@@ -201,7 +207,7 @@ def replay_day(
         console.say(empty)
     records = f"{summary.records:,} records ({format_counts(summary.events)})"
     console.say(f"{records} in {summary.windows:,} windows")
-    if (span := day.meta.span) is not None:
+    if (span := days.span) is not None:
         console.say(f"from {format_iso(span.first_ts)} to {format_iso(span.last_ts)}")
     if summary.refused:
         console.say(f"refused {summary.refused:,}: {format_counts(summary.refused_by_reason)}")
@@ -227,6 +233,10 @@ def replay_day(
         for mode, verdicts in modes.items():
             beside = f"beside the prediction: {format_counts(verdicts)}"
             console.say(f"forced by {cause}, {mode}, {beside}")
+    if summary.tasks_repeated:
+        console.say(
+            f"tasks of the cluster that failed and were given out again: {summary.tasks_repeated:,}"
+        )
     console.say(f"digest {summary.digest}")
     console.say(f"{summary.seconds:.2f} s, {summary.events_per_second:,.0f} records a second")
     for what, file in (("alerts", alerts_to), ("bands", bands_to)):

@@ -8,7 +8,6 @@ from typing import Any
 
 from monitor.core.alerts.formatting import join_list, shorten_list
 from monitor.core.bands.market_bands import VenueBands
-from monitor.core.shard import Shard
 
 RESTS_ON = {
     "order": "new orders and how they compare with cancels",
@@ -33,11 +32,11 @@ def kinds_not_seen(events: Mapping[str, int]) -> dict[str, str]:
     return {kind: what for kind, what in RESTS_ON.items() if not events.get(kind)}
 
 
-def count_dropped(shards: Iterable[Shard]) -> dict[str, int]:
-    """What was left out because a table was full, by table."""
+def count_dropped(evicted: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """What all shards left out because a table was full, by table."""
     dropped: Counter[str] = Counter()
-    for shard in shards:
-        dropped.update(shard.evicted)
+    for of_shard in evicted:
+        dropped.update(of_shard)
     return {name: n for name, n in sorted(dropped.items()) if n}
 
 

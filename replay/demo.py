@@ -19,7 +19,9 @@ def run(out: Path, config: Config, console: Console, minutes: int) -> dict[str, 
     """Simulate into `out`/day, replay it, and write `out`/alerts.jsonl."""
     day = make_day(out, console, minutes)
     alerts_file = out / "alerts.jsonl"
-    result = commands.replay_day(day, config, console, alerts_to=alerts_file)
+    result = commands.replay_days(
+        commands.open_days([str(day)]), config, console, alerts_to=alerts_file
+    )
     alerts = [parse_alert(line) for line in alerts_file.read_text().splitlines()]
     return {**result, **compare_with_planted(day, alerts, console)}
 

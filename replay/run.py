@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.bands.records import band_records
 from monitor.core.contract.alert import Alert, alert_json
-from monitor.core.contract.units import SECOND_NS
-from monitor.core.decode.batch import Batch
 from monitor.core.detection.detector_group import DetectorFactory
-from monitor.core.engine import Engine, EngineOutput
 from monitor.core.settings import EngineSettings
-from monitor.core.watch_state import StreamState, not_watched
+from monitor.core.venue.stage import StageOutput
+from monitor.core.watch_state import StreamState, not_watched, watch_state
 from monitor.errors import ConfigError
 from replay import coverage
 from replay.day import Day
+from replay.day.sequence import DaySequence
+from replay.single import SingleReplay
+from replay.workers.parallel import ParallelReplay, count_cores, worker_count
 
-WINDOWS_PER_CLOSE_MAX = 60
-"""Windows that are closed together at most, where nobody waits for the first of them."""
+if TYPE_CHECKING:
+    from replay.workers.cluster import Cluster
+
 REFRESH_THREADS = 2
 """Threads that compute the bands: longs and shorts are independent, so more would be idle."""
-PACED_ROWS = 256
-"""Records of a batch where a speed is given: a batch starts when its last record is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,14 @@ class ReplayOptions:
     speed: float | None = None
     """Seconds of event time in a second; None: as fast as possible."""
     shown: AlertFilter = AlertFilter()
+    workers: int | None = None
+    """Processes that run shards, beside this one with the venue stage; 1: all in this one. None: as
+    the machine and the day suit. The output does not depend on it. A replay that has a speed, or
+    stops before the day's end, runs in one process."""
+    on: str | None = None
+    """The engine of a cluster that runs the shards, `dask`; None: this machine alone."""
+    cluster: str | None = None
+    """The address of its scheduler; None: a cluster of `workers` processes on this machine."""
 
 
 @dataclass(slots=True)
@@ -92,6 +101,8 @@ class ReplaySummary:
     """Kinds of which no record was accepted, and what is therefore not watched."""
     dropped: dict[str, int] = field(default_factory=dict)
     """What was left out because a table was full, by table."""
+    tasks_repeated: int = 0
+    """Tasks of a cluster that failed and were given out again."""
     last_bands: dict[str, Any] = field(default_factory=dict)
     """Of the last bands: markets, those left out, margin pools, and those that are not known."""
     seconds: float = 0.0
@@ -101,7 +112,7 @@ class ReplaySummary:
 
 
 def replay(
-    day: Day,
+    days: Day | DaySequence,
     settings: EngineSettings,
     factories: list[DetectorFactory],
     options: ReplayOptions | None = None,
@@ -111,7 +122,7 @@ def replay(
     on_alert: Callable[[Alert], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ReplaySummary:
-    """Run `day` through the engine and write what it publishes.
+    """Run `days` through the engine and write what it publishes.
 
     `alerts_to`, `bands_to`: files of JSON lines, as on the topics `brinkwatch.alerts` and
     `brinkwatch.bands`; they appear only when the replay has ended. `on_alert` takes each alert that
@@ -124,7 +135,8 @@ def replay(
             None if path is None else stack.enter_context(atomic_file(path))
             for path in (alerts_to, bands_to)
         )
-        for output in replay_outputs(day, settings, factories, options, summary):
+        outputs = closing(replay_outputs(days, settings, factories, options, summary))
+        for output in stack.enter_context(outputs):
             for alert in filter(options.shown.matches, output.alerts):
                 summary.alerts += 1
                 if alerts_file is not None:
@@ -161,66 +173,87 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def replay_outputs(
-    day: Day,
+    days: Day | DaySequence,
     settings: EngineSettings,
     factories: list[DetectorFactory],
     options: ReplayOptions,
     summary: ReplaySummary,
-) -> Iterator[EngineOutput]:
-    """What each step of the engine publishes; `summary` is complete when the iterator ends."""
-    start, start_cpu = time.perf_counter(), time.process_time()
-    partitions = 1 + max((part.partition for part in day.meta.partitions), default=0)
-    paced = options.speed is not None
-    engine = Engine(settings, factories, partitions, 0 if paced else WINDOWS_PER_CLOSE_MAX)
-    rows = min(options.rows, PACED_ROWS) if paced else options.rows
-    last_ts = options.shown.to_ts
-    first: tuple[float, int] | None = None
+) -> Generator[StageOutput]:
+    """What each step of the venue stage publishes; `summary` is complete when the iterator ends.
+
+    `factories`: those of the settings' streams. Worker processes make their own.
+    """
+    start, start_cpu = time.perf_counter(), _cpu_seconds()
+    sequence = days if isinstance(days, DaySequence) else DaySequence([days])
+    sequence.check_order(settings.time.lateness_ns)
     bands: VenueBands | None = None
-    with ThreadPoolExecutor(REFRESH_THREADS) as threads:
-        engine.stage.band_maker.parallel_map = threads.map
-        controls = day.controls(settings.accounts.bands_interval_ns, settings.topics)
-        yield engine.control(controls)
-        for batch in prefetch(day.batches(rows)):
-            # Wait until the wall clock has moved as far as event time, divided by the speed.
-            if options.speed is not None and len(batch):
-                ts = int(batch.numbers["ts"][-1])
-                first = first or (time.monotonic(), ts)
-                due = first[0] + (ts - first[1]) / SECOND_NS / options.speed
-                time.sleep(max(0.0, due - time.monotonic()))
-            output = engine.step(batch)
-            summary.records += len(batch) + len(batch.refused)
+    with ExitStack() as stack:
+        cluster = _open_cluster(options, stack)
+        run = _choose_run(sequence, settings, factories, options, cluster)
+        threads = stack.enter_context(ThreadPoolExecutor(REFRESH_THREADS))
+        run.stage.band_maker.parallel_map = threads.map
+        for output in run.outputs():
+            summary.records = run.records
             bands = output.bands[-1] if output.bands else bands
             yield output
-            if last_ts is not None and engine.passed_ns > last_ts:
-                break  # every alert that could be shown has been decided
-        else:
-            output = engine.finish()
-            bands = output.bands[-1] if output.bands else bands
-            yield output
-    counts = engine.tally()
+    summary.tasks_repeated = 0 if cluster is None else cluster.repeated
+    stage = run.stage
+    counts = stage.tally()
     by_kind = counts.reproducible_counts()
     summary.events, summary.late_by_kind = by_kind["events"], by_kind["late"]
     summary.refused_by_reason, summary.repeated_by_kind = by_kind["refused"], by_kind["repeated"]
-    summary.late_in_accounts = dict(engine.venue.ledger.late)
+    summary.late_in_accounts = dict(stage.venue_state.ledger.late)
     summary.repeated = counts.repeated.total()
     summary.refused, summary.late = counts.refused.total(), counts.late.total()
-    summary.outcomes = engine.venue.outcomes.counts_by_name()
-    summary.streams_out = dict(engine.stage.streams_out)
-    summary.streams = engine.watch_state()
+    summary.outcomes = stage.venue_state.outcomes.counts_by_name()
+    summary.streams_out = dict(stage.streams_out)
+    summary.streams = watch_state(settings, [*run.progress, stage.progress])
     summary.not_watched = not_watched(summary.streams)
     summary.kinds_not_seen = coverage.kinds_not_seen(summary.events)
-    summary.dropped = coverage.count_dropped(engine.shards)
+    summary.dropped = coverage.count_dropped(run.evicted)
     summary.last_bands = coverage.describe_bands(bands)
-    summary.windows, summary.digest = engine.windows, engine.digest()
+    summary.windows, summary.digest = stage.windows, stage.digest()
     summary.seconds = time.perf_counter() - start
-    summary.seconds_cpu = time.process_time() - start_cpu
+    summary.seconds_cpu = _cpu_seconds() - start_cpu
     summary.events_per_second = summary.records / summary.seconds
 
 
-def prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches; a thread reads the next one while the engine works on the one before."""
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, batches, None)
-            yield batch
+def _cpu_seconds() -> float:
+    """CPU time of this process and of its children that have ended."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
+
+
+def _open_cluster(options: ReplayOptions, stack: ExitStack) -> Cluster | None:
+    """The cluster that was asked for; it is left as `stack` closes."""
+    if options.on is None:
+        if options.cluster is not None:
+            raise ConfigError("--cluster goes with --on dask")
+        return None
+    if options.on != "dask":
+        raise ConfigError(f"--on {options.on}: only dask can be asked for")
+    from replay.workers.cluster import open_cluster
+
+    return stack.enter_context(open_cluster(options.cluster, options.workers or count_cores()))
+
+
+def _choose_run(
+    days: DaySequence,
+    settings: EngineSettings,
+    factories: list[DetectorFactory],
+    options: ReplayOptions,
+    cluster: Cluster | None,
+) -> SingleReplay | ParallelReplay:
+    speed, last_ts = options.speed, options.shown.to_ts
+    alone = speed is not None or last_ts is not None
+    if alone and (cluster is not None or (options.workers or 1) > 1):
+        raise ConfigError(
+            "a replay at a speed, or up to a time, runs in one process: leave out the workers"
+        )
+    if cluster is not None:
+        shards = days.partition_count
+        return ParallelReplay(days, settings, factories, options.rows, shards, cluster.begin)
+    workers = 0 if alone else worker_count(days, options.workers)
+    if workers:
+        return ParallelReplay(days, settings, factories, options.rows, workers)
+    return SingleReplay(days, settings, factories, options.rows, speed, last_ts)

@@ -7,11 +7,12 @@ from collections.abc import Collection
 from monitor.core.alerts.formatting import format_iso, join_list
 from monitor.errors import ConfigError, nearest_name
 from replay.day import Day
+from replay.day.sequence import DaySequence
 
 
-def check_span(day: Day, low: int | None, high: int | None) -> None:
+def check_span(day: Day | DaySequence, low: int | None, high: int | None) -> None:
     """Raise `ConfigError` where --from or --to (ns) choose nothing of the day."""
-    span = day.meta.span
+    span = day.span
     if span is None or (low is None and high is None):
         return
     goes = f"the day goes from {format_iso(span.first_ts)} to {format_iso(span.end_ts)}"
@@ -24,7 +25,7 @@ def check_span(day: Day, low: int | None, high: int | None) -> None:
 
 
 def check_selection(
-    day: Day, symbols: Collection[str], low: int | None, high: int | None
+    day: Day | DaySequence, symbols: Collection[str], low: int | None, high: int | None
 ) -> str | None:
     """What is empty in a choice of markets (none: all) and of times (ns), as a sentence; None where
     nothing is. Raises `ConfigError` where a market or a time is not of the day.

@@ -58,9 +58,9 @@ def test_a_replay_yields_typed_alerts_and_bands_and_keeps_them(run: api.Replay) 
 
 def test_a_replay_gives_the_digest_of_the_command(folder: Path, run: api.Replay) -> None:
     from monitor.console import Console
-    from replay.commands import replay_day
+    from replay.commands import open_days, replay_days
 
-    result = replay_day(folder, load(), Console(True))
+    result = replay_days(open_days([str(folder)]), load(), Console(True))
     assert result["digest"] == run.summary.digest
     assert result["alerts"] == run.summary.alerts
 

@@ -8,7 +8,20 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from detectors.arrays.types import F1, FLOAT32_2, I2, Float64, Int64
+from detectors.arrays.types import (
+    B1,
+    F1,
+    F2,
+    FLOAT32_2,
+    I1,
+    I2,
+    INT32_1,
+    U1,
+    Bool,
+    Float64,
+    Int64,
+    UInt64,
+)
 
 BURST_SIZES = 4
 """Each account has as many CUSUMs."""
@@ -62,14 +75,86 @@ class MarketReading(NamedTuple):
     """How it stands in the market of each act, (acts,) each.
 
     `busy`: the rate of the last seconds over the usual rate; 1 is as usual. `usual_rate`: events a
-    window, > 0. `acting`: accounts that act in a window, of late, > 0.
+    window, > 0. `cost`: the logarithm of how many accounts act in a window, of late.
     """
 
     busy: Float64
     usual_rate: Float64
-    acting: Float64
+    cost: Float64
+
+
+HOT_LEVEL, HOT_SINCE, HOT_OBSERVED, HOT_EXPECTED, HOT_COST, HOT_COLUMNS = range(6)
+"""Of an account with evidence: what `verdict.Actor` says, and the cost of its market."""
+N_ACCOUNTS, N_HOT, FIRST_WINDOW, COUNTS = range(4)
+"""Of the detector: accounts in the table, accounts kept in mind, the first window (-1: none)."""
+FLOW_EVENTS_SUM, FLOW_WINDOW, FLOW_COLUMNS = range(3)
+"""Of all accounts: the decayed sum of events, and the last window in it."""
+
+
+class WindowActivity(NamedTuple):
+    """Who acted in a window: one entry for each account and market.
+
+    `key`: hash of market and account, distinct, rising. `market`: its number, ≥ 0, small. `events`:
+    how many, > 0.
+    """
+
+    key: UInt64
+    market: Int64
+    events: Float64
+
+
+class LearntArrays(NamedTuple):
+    """All that the detector has learnt.
+
+    `keys` (rows,) and `table` (slots,): where each account's row in `accounts` is. `markets`
+    (markets, columns): see `market_rates`. `hot_keys`, `hot_markets` (`HOT_MAX`,): the accounts
+    kept in mind while they do not act. `counts` (`COUNTS`,) and `flow` (`FLOW_COLUMNS`,).
+    """
+
+    accounts: AccountState
+    keys: UInt64
+    table: NDArray[np.int32]
+    markets: Float64
+    hot_keys: UInt64
+    hot_markets: Int64
+    counts: Int64
+    flow: Float64
+
+
+class WindowArrays(NamedTuple):
+    """What one window comes to, in arrays that the next one uses again.
+
+    By act: `row` in the table (-1: never seen), `scores` (acts, `SCORE_COLUMNS`), the `reading` of
+    its market, and False (`nobody`). By market: `place`, an act of it. By account with evidence
+    (`HOT_MAX`), the highest first: `hot_keys`, `hot_markets` and `hot` (`HOT_COLUMNS`); `n_hot`
+    (1,): how many. By account that was kept in mind and is silent (`HOT_MAX`): its place among
+    those (`silent`), its `silent_row` in the table and `silent_market`, its evidence and its slow
+    rate (`silent_levels`, (2, `HOT_MAX`)), and the `silent_reading` of its market.
+    """
+
+    row: Int64
+    scores: Float64
+    reading: MarketReading
+    nobody: Bool
+    place: Int64
+    hot_keys: UInt64
+    hot_markets: Int64
+    hot: Float64
+    n_hot: Int64
+    silent: Int64
+    silent_row: Int64
+    silent_market: Int64
+    silent_levels: Float64
+    silent_reading: MarketReading
 
 
 STATE = types.NamedTuple((FLOAT32_2, I2, F1), AccountState)  # type: ignore[no-untyped-call]
 READING = types.NamedUniTuple(F1, 3, MarketReading)  # type: ignore[no-untyped-call]
-"""The two as compiled kernels see them."""
+ACTS = types.NamedTuple((U1, I1, F1), WindowActivity)  # type: ignore[no-untyped-call]
+LEARNT = types.NamedTuple(  # type: ignore[no-untyped-call]
+    (STATE, U1, INT32_1, F2, U1, I1, I1, F1), LearntArrays
+)
+WINDOW = types.NamedTuple(  # type: ignore[no-untyped-call]
+    (I1, F2, READING, B1, I1, U1, I1, F2, I1, I1, I1, I1, F2, READING), WindowArrays
+)
+"""The five as compiled kernels see them."""

@@ -21,24 +21,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from detectors.account_burst.columns import P_RATE
-from detectors.account_burst.constants import COUNT_MAX, SLOW_WINDOWS
+from detectors.account_burst import columns as col
+from detectors.account_burst.columns import WindowActivity
 from detectors.account_burst.episodes import AccountEpisodes
+from detectors.account_burst.kernel import HOT_MAX, learn_window, learn_windows, score_window
 from detectors.account_burst.market_rates import MarketRates
-from detectors.account_burst.profile_learning import learn_acts, reset_rows
-from detectors.account_burst.scorer import (
-    AccountScorer,
-    AccountVerdict,
-    ScoredWindow,
-    WindowActivity,
-)
 from detectors.account_burst.table import AccountTable
+from detectors.account_burst.verdict import AccountVerdict, Actor, judge_actors
 from detectors.arrays.state import Stateful
+from detectors.arrays.types import Float64, Int64
 from detectors.base import learning_reason
-from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR
-
-SETTLE_WINDOWS = 300
-"""For so long after the first window no rate is learnt well enough, and no evidence is kept."""
 
 
 class AccountBurstDetector(Stateful):
@@ -73,10 +65,7 @@ class AccountBurstDetector(Stateful):
     tail_slope_max: ClassVar[float] = 1.0
     """For the calibrator. Of many accounts, those whose tails are steep are seen for days before
     one whose tail is as in theory, so a steeper tail is not believed."""
-    STATE: ClassVar = (
-        "_table", "_markets", "_episodes", "_first_window", "_events", "_events_at",
-        "_hot_accounts",
-    )  # fmt: skip
+    STATE: ClassVar = ("_table", "_markets", "_episodes")
 
     def __init__(self, most: int = 1_000_000, warm_up: int = 1800, patience: int = 300) -> None:
         if most < 1 or warm_up < 1 or patience < 1:
@@ -85,88 +74,141 @@ class AccountBurstDetector(Stateful):
         self.patience = patience
         self._table = AccountTable(most)
         self._markets = MarketRates()
-        self._scorer = AccountScorer(self._table, self._markets)
         self._episodes = AccountEpisodes(patience)
-        self._first_window: int | None = None
-        self._events, self._events_at = 0.0, 0  # the decayed sum of all, and its last window
-        self._hot_accounts: list[tuple[int, int]] = []  # key and market
-        self._memo: ScoredWindow | None = None  # the last one: learning needs it once more
+        self._counts: Int64 = np.array([0, 0, -1])
+        self._flow: Float64 = np.zeros(col.FLOW_COLUMNS)
+        self._hot_keys, self._hot_markets = (
+            np.zeros(HOT_MAX, np.uint64),
+            np.zeros(HOT_MAX, np.int64),
+        )
+        self._arrays = _window_arrays(0, 0)
 
     def judge(self, window: int, acts: WindowActivity) -> AccountVerdict:
         """Judge a window, in whichever market it stands out. Never changes what was learnt."""
-        seen = 0 if self._first_window is None else window - self._first_window
+        seen = window - self._first_window if self.has_started else 0
         if seen < self.warm_up:
             return AccountVerdict(None, learning_reason(seen, self.warm_up))
-        return self._scorer.verdict(self._score_window(window, acts))
+        return self._verdict(self._score(window, acts))
 
     def learn(self, window: int, acts: WindowActivity) -> None:
         """Learn a window that was judged and not reported."""
-        self._learn_window(window, acts, ())
+        self._score(window, acts)
+        self._learn(window, acts, ())
 
     def report(self, window: int, acts: WindowActivity) -> None:
         """Learn from a window that was reported: all but the accounts behind it."""
-        actors = self._scorer.verdict(self._score_window(window, acts)).actors
-        self._learn_window(window, acts, [actor.key for actor in actors])
+        actors = self._verdict(self._score(window, acts)).actors
+        self._learn(window, acts, [actor.key for actor in actors])
 
-    def _score_window(self, window: int, acts: WindowActivity) -> ScoredWindow:
-        memo = self._memo
-        if memo is None or memo.window != window or memo.acts is not acts:
-            memo = self._memo = self._scorer.score_window(window, acts, self._hot_accounts)
-        return memo
+    def learn_ordinary(self, low: int, ends: Int64, acts: WindowActivity, rare: float) -> Float64:
+        """Judge and learn windows from `low` on, up to the first that may have to be reported or
+        needs other care, which is left as it was; returns the scores, as of `judge` (NaN: it
+        abstains), of those that were learnt.
 
-    def _learn_window(self, window: int, acts: WindowActivity, reported: Collection[int]) -> None:
-        scored = self._score_window(window, acts)
-        self._memo = None
-        if self._first_window is None:
-            self._first_window = window
+        `ends` (windows + 1,): where the acts of each window begin and end. `rare`: a score below
+        it is ordinary.
+        """
+        scores = np.empty(len(ends) - 1)
+        if self._episodes.is_any_open or not len(scores):
+            return scores[:0]
+        self._make_room(int(np.diff(ends).max()), acts.market)
+        learning = self.warm_up, self.patience, rare
+        done = learn_windows(low, ends, acts, *learning, self._learnt(), self._arrays, scores)
+        self._table.n = int(self._counts[col.N_ACCOUNTS])
+        return scores[:done]
+
+    def _make_room(self, acts: int, market: Int64) -> None:
+        """Have room for so many acts in a window, in markets of these numbers."""
+        self._markets.grow(int(market.max(initial=-1)) + 1)
+        have, markets = self._arrays, len(self._markets.rows)
+        if acts > len(have.row) or markets > len(have.place):
+            acts = max(acts, len(have.row) and 2 * len(have.row))
+            self._arrays = _window_arrays(acts, max(markets, 2 * len(have.place)))
+
+    def _learnt(self) -> col.LearntArrays:
+        table = self._table
+        self._counts[col.N_ACCOUNTS] = table.n
+        hot = self._hot_keys, self._hot_markets
+        places = table.keys, table.slots, self._markets.rows
+        return col.LearntArrays(table.state, *places, *hot, self._counts, self._flow)
+
+    def _score(self, window: int, acts: WindowActivity) -> float:
+        self._make_room(len(acts.key), acts.market)
+        return float(score_window(window, acts, self._learnt(), self._arrays))
+
+    def _verdict(self, score: float) -> AccountVerdict:
+        """Of the window that was scored last."""
+        here = self._arrays
+        n = int(here.n_hot[0])
+        named = zip(here.hot_keys[:n].tolist(), here.hot_markets[:n].tolist(), strict=True)
+        numbers = here.hot[:n].tolist()
+        hot = [
+            Actor(*who, level, int(since), observed, expected)
+            for who, (level, since, observed, expected, _) in zip(named, numbers, strict=True)
+        ]
+        return judge_actors(score, hot, [row[col.HOT_COST] for row in numbers])
+
+    def _learn(self, window: int, acts: WindowActivity, reported: Collection[int]) -> None:
+        """Learn the window that was scored last."""
         self._episodes.begin(window, reported)
-        if len(acts.key):
-            self._learn_acts(window, self._first_window, acts, scored)
+        key = acts.key
+        row = self._table.grow(key, self._arrays.row[: len(key)].copy(), window)
+        learning = self._episodes.contain(key), self.warm_up, self.patience
+        learn_window(window, acts, row, *learning, self._learnt(), self._arrays)
         self._episodes.advance(window, acts, reported, self._table)
-        self._hot_accounts = [(actor.key, actor.market) for actor in scored.hot]
 
-    def _learn_acts(
-        self, window: int, first: int, acts: WindowActivity, scored: ScoredWindow
-    ) -> None:
-        key, market, events = acts
-        row, scores = self._table.grow(key, scored.row, window), scored.scores
-        fits = row >= 0
-        if not fits.all():  # more accounts act than there is room for
-            key, market, events = key[fits], market[fits], events[fits]
-            row, scores = row[fits], scores[fits]
-        in_episode, state = self._episodes.contain(key), self._table.state
-        learn_acts(window, self.patience, row, events, scores, in_episode, state)
-        if window - first < min(SETTLE_WINDOWS, self.warm_up):
-            reset_rows(window + 1, row, state)
-        self._learn_rate(window, first, float(np.minimum(acts.events, COUNT_MAX).sum()))
-        self._markets.learn(window, market, events)
-
-    def _learn_rate(self, window: int, first: int, events: float) -> None:
-        """Learn the events a window and account, which is expected of an account never seen."""
-        population, accounts = self._table.population, max(1, self._table.n)
-        usual = population[P_RATE] * accounts
-        events = min(events, CEILING_FACTOR * usual + CEILING_EVENTS * 10)
-        keep = np.exp((self._events_at - window) / SLOW_WINDOWS)
-        self._events = float(self._events * keep + events)
-        self._events_at = window
-        seen = SLOW_WINDOWS * -np.expm1((first - window - 1) / SLOW_WINDOWS)
-        population[P_RATE] = self._events / seen / accounts
+    @property
+    def _first_window(self) -> int:
+        return int(self._counts[col.FIRST_WINDOW])
 
     @property
     def has_started(self) -> bool:
         """Whether anybody has acted yet."""
-        return self._first_window is not None
+        return self._first_window >= 0
 
     @property
     def hot_keys(self) -> frozenset[int]:
         """The keys with evidence as of the last window learnt."""
-        return frozenset(key for key, _ in self._hot_accounts)
+        return frozenset(self._hot_keys[: self._counts[col.N_HOT]].tolist())
 
     @property
     def evicted(self) -> int:
         """How many accounts had to leave so far, for want of room."""
         return self._table.evicted
 
+    def snapshot(self) -> dict[str, Any]:
+        n = int(self._counts[col.N_HOT])
+        hot = zip(self._hot_keys[:n].tolist(), self._hot_markets[:n].tolist(), strict=True)
+        return super().snapshot() | {
+            "first_window": self._first_window if self.has_started else None,
+            "events": float(self._flow[col.FLOW_EVENTS_SUM]),
+            "events_at": int(self._flow[col.FLOW_WINDOW]),
+            "hot_accounts": list(hot),
+        }
+
     def restore(self, state: dict[str, Any]) -> None:
-        self._memo = None
         super().restore(state)
+        first, hot = state["first_window"], state["hot_accounts"]
+        self._counts[:] = self._table.n, len(hot), -1 if first is None else first
+        self._flow[:] = state["events"], state["events_at"]
+        for i, (key, market) in enumerate(hot):
+            self._hot_keys[i], self._hot_markets[i] = key, market
+
+
+def _window_arrays(acts: int, markets: int) -> col.WindowArrays:
+    """Arrays for windows of at most so many acts, in so many markets."""
+
+    def reading(n: int) -> col.MarketReading:
+        return col.MarketReading(*np.empty((3, n)))
+
+    def integers(n: int) -> Int64:
+        return np.zeros(n, np.int64)
+
+    row, scores = integers(acts), np.empty((acts, col.SCORE_COLUMNS))
+    hot = np.zeros(HOT_MAX, np.uint64), integers(HOT_MAX), np.zeros((HOT_MAX, col.HOT_COLUMNS))
+    silent = [integers(HOT_MAX) for _ in range(3)]
+    by_act = row, scores, reading(acts), np.zeros(acts, np.bool_)
+    levels = np.empty((2, HOT_MAX))
+    return col.WindowArrays(
+        *by_act, integers(markets), *hot, integers(1), *silent, levels, reading(HOT_MAX)
+    )

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from detectors.account_burst import columns as col
+from detectors.account_burst.columns import WindowActivity
 from detectors.account_burst.constants import COUNT_MAX
 from detectors.account_burst.profile_learning import adopt_rate, reset_evidence
-from detectors.account_burst.scorer import WindowActivity
 from detectors.account_burst.table import AccountTable, Keys
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool
@@ -30,6 +30,11 @@ class AccountEpisodes(Stateful):
         """Open an episode for each key that has none."""
         for key in keys:
             self._open.setdefault(key, (window, 0.0))
+
+    @property
+    def is_any_open(self) -> bool:
+        """Whether any account is in an episode."""
+        return bool(self._open)
 
     def contain(self, keys: Keys) -> Bool:
         """Which of the accounts are in an episode, (keys,)."""

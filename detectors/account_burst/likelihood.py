@@ -84,32 +84,32 @@ from detectors.account_burst.constants import (
     WEIGHT_SHARED,
     WEIGHTS_MAX,
 )
-from detectors.arrays.types import F1, F2, FLOAT, FLOAT32_1, I1, INT
+from detectors.arrays.types import F1, F2, FLOAT, FLOAT32_1, I1, INT, RF1
 
 _THREE = types.UniTuple(FLOAT, 3)  # type: ignore[no-untyped-call]
 
 
-@njit(FLOAT(FLOAT, FLOAT), cache=True, nogil=True)
+@njit(FLOAT(FLOAT, FLOAT), cache=True, nogil=True, no_cpython_wrapper=True)
 def log_prob_zero(mean, dispersion):  # type: ignore[no-untyped-def]
     """ln of the negative-binomial chance of no event."""
     return -mean / (dispersion - 1.0) * math.log(dispersion)
 
 
-@njit(FLOAT(FLOAT, FLOAT, FLOAT), cache=True, nogil=True)
-def log_prob_count(count, mean, dispersion):  # type: ignore[no-untyped-def]
-    """ln of the negative-binomial chance of `count`."""
+@njit(FLOAT(FLOAT, FLOAT, FLOAT, FLOAT), cache=True, nogil=True, no_cpython_wrapper=True)
+def log_prob_count(count, orders, mean, dispersion):  # type: ignore[no-untyped-def]
+    """ln of the negative-binomial chance of `count`; `orders`: ln count!, of all that ask."""
     r = mean / (dispersion - 1.0)
-    ways = math.lgamma(count + r) - math.lgamma(r) - math.lgamma(count + 1.0)
+    ways = math.lgamma(count + r) - math.lgamma(r) - orders
     return ways - r * math.log(dispersion) + count * math.log(1.0 - 1.0 / dispersion)
 
 
-@njit(FLOAT(FLOAT, FLOAT), cache=True, nogil=True)
+@njit(FLOAT(FLOAT, FLOAT), cache=True, nogil=True, no_cpython_wrapper=True)
 def log_sum_exp(a, b):  # type: ignore[no-untyped-def]
     """ln(e^a + e^b)."""
     return max(a, b) + math.log1p(math.exp(-abs(a - b)))
 
 
-@njit(FLOAT(FLOAT, FLOAT, FLOAT), cache=True, nogil=True)
+@njit(FLOAT(FLOAT, FLOAT, FLOAT), cache=True, nogil=True, no_cpython_wrapper=True)
 def dispersion_with_burst(mean, dispersion, size):  # type: ignore[no-untyped-def]
     """The dispersion of a flow of `mean` with a burst of `size` added."""
     varies = mean * dispersion + size * (1.0 + size / BURST_SHAPE)
@@ -127,13 +127,13 @@ def silent_window_increment(slow, dispersion, size):  # type: ignore[no-untyped-
     return min(0.0, burst - log_prob_zero(slow, dispersion)) - CONTINUATION_COST
 
 
-@njit(FLOAT(F1), cache=True, nogil=True)
+@njit(FLOAT(F1), cache=True, nogil=True, no_cpython_wrapper=True)
 def population_tail_slope(population):  # type: ignore[no-untyped-def]
     """How steeply the peaks of all accounts thin out: 1 / mean excess; in theory 1."""
     return (POPULATION_PEAKS + population[P_PEAKS]) / (POPULATION_PEAKS + population[P_EXCESS])
 
 
-@njit(FLOAT(FLOAT32_1, F1), cache=True, nogil=True)
+@njit(FLOAT(FLOAT32_1, F1), cache=True, nogil=True, no_cpython_wrapper=True)
 def account_tail_slope(profile, population):  # type: ignore[no-untyped-def]
     """The same of one account's peaks, at most 1: its evidence is multiplied by it."""
     peaks = PROFILE_PEAKS * population_tail_slope(population) + profile[PEAKS]
@@ -153,7 +153,7 @@ def slow_rate(profile, gap, age, population):  # type: ignore[no-untyped-def]
     return max(RATE_MIN, lately / (seen + MINUTES_EVENTS / hour))
 
 
-@njit(FLOAT(FLOAT32_1, F1), cache=True, nogil=True)
+@njit(FLOAT(FLOAT32_1, F1), cache=True, nogil=True, no_cpython_wrapper=True)
 def account_dispersion(profile, population):  # type: ignore[no-untyped-def]
     """Variance over mean of an account's flow about its forecast."""
     all_events = FLOW_EVENTS + population[P_FORECASTS]
@@ -162,14 +162,14 @@ def account_dispersion(profile, population):  # type: ignore[no-untyped-def]
     return max(DISPERSION_MIN, own)
 
 
-@njit(FLOAT(FLOAT32_1), cache=True, nogil=True)
+@njit(FLOAT(FLOAT32_1), cache=True, nogil=True, no_cpython_wrapper=True)
 def batch_mean(profile):  # type: ignore[no-untyped-def]
     """Mean number of events of an account's batch."""
     events = BATCH_MEAN * BATCH_WEIGHT + profile[BATCH_EVENTS]
     return events / (BATCH_WEIGHT + profile[BATCHES])
 
 
-@njit(_THREE(FLOAT32_1, INT, FLOAT, FLOAT), cache=True, nogil=True)
+@njit(_THREE(FLOAT32_1, INT, FLOAT, FLOAT), cache=True, nogil=True, no_cpython_wrapper=True)
 def silent_forecasts(profile, gap, own, slow):  # type: ignore[no-untyped-def]
     """The forecasts of `gap` windows without an act: in window k, base + start·RECENT_KEEP^k.
     Returns base, start, and the sum of the powers."""
@@ -177,7 +177,7 @@ def silent_forecasts(profile, gap, own, slow):  # type: ignore[no-untyped-def]
     return (1.0 - own) * slow, own * profile[RECENT], decays
 
 
-@njit(types.void(INT, I1, F1, READING, STATE, F2), cache=True, nogil=True)
+@njit(types.void(INT, I1, RF1, READING, STATE, F2), cache=True, nogil=True, no_cpython_wrapper=True)
 def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-untyped-def]
     """Score each act beside what was learnt before `window`, into `out` (acts, `SCORE_COLUMNS`).
 
@@ -208,7 +208,8 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
         batch = (BATCH_SHARE * BATCH_ACTS + profile[BATCHES]) / acts
         size = max(batch_mean(profile), BATCH_MIN + BATCH_MIN_RELATIVE * slow)
         as_batch = math.log(batch * min(1.0, forecast) / size) + (x - 1) * math.log1p(-1.0 / size)
-        as_flow = log_prob_count(x, forecast, dispersion)
+        orders = math.lgamma(x + 1.0)
+        as_flow = log_prob_count(x, orders, forecast, dispersion)
         usual = log_sum_exp(as_flow, as_batch)
         o = out[i]
         o[FORECAST], o[SLOW], o[W_OWN], o[W_SHARED] = forecast, slow, own, shared
@@ -218,15 +219,19 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
         highest = 0.0
         for k in range(len(SIZES)):
             burst = max(SIZES[k] * reading.usual_rate[i], SIZES_RELATIVE[k] * slow)
-            silent = silent_window_increment(slow, dispersion, burst)
-            total = profile[CUSUM + k] + gap * silent
+            total = np.float64(profile[CUSUM + k])
+            if total > 0.0 and gap > 0:
+                total += gap * silent_window_increment(slow, dispersion, burst)
             if total > 0.0:
                 o[IN_EXCURSION] = 1.0
+            elif x <= forecast:
+                o[CUSUM_AFTER + k] = 0.0  # like silence, fewer events than usual are no evidence
+                continue
             with_burst = dispersion_with_burst(forecast, dispersion, burst)
-            lifted = log_prob_count(x, forecast + burst, with_burst)
+            lifted = log_prob_count(x, orders, forecast + burst, with_burst)
             ratio = log_sum_exp(lifted, as_batch) - usual
             if x <= forecast:
-                ratio = min(0.0, ratio)  # like silence, fewer events than usual are no evidence
+                ratio = min(0.0, ratio)
             if total > 0.0:
                 ratio += total - CONTINUATION_COST
             total = max(0.0, ratio)
@@ -237,7 +242,7 @@ def score_accounts(window, row, count, reading, state, out):  # type: ignore[no-
         o[IDLE] = gap * base + start * decays
 
 
-@njit(types.void(INT, I1, F1, STATE, F1, F1), cache=True, nogil=True)
+@njit(types.void(INT, I1, F1, STATE, F1, F1), cache=True, nogil=True, no_cpython_wrapper=True)
 def decay_evidence(window, row, usual_rate, state, level, slow):  # type: ignore[no-untyped-def]
     """The evidence of accounts that do not act in `window`, into `level`, and their slow rates.
 

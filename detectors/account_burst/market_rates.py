@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 from numba import njit, types
 
-from detectors.account_burst.columns import READING, MarketReading
+from detectors.account_burst.columns import READING
 from detectors.account_burst.constants import RECENT_KEEP, SLOW_WINDOWS
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import F1, F2, FLOAT, INT, RF1, RI1, Float64, Int64
+from detectors.arrays.types import F1, F2, FLOAT, I1, INT, RF1, RI1, Float64
 
 BUSY_MAX = 5.0
 """The most that a busy market excuses, for a burst makes its market busy, too. And a window is
@@ -33,7 +33,7 @@ window (-1: none yet) and its last; the decayed sum of accounts that acted; and 
 window that is being learnt."""
 
 
-@njit(FLOAT(INT, F1), cache=True, nogil=True)
+@njit(FLOAT(INT, F1), cache=True, nogil=True, no_cpython_wrapper=True)
 def usual_rate(window, m):  # type: ignore[no-untyped-def]
     """Events a window of a market, over about the last hour; 0: none yet."""
     age = window - m[_FIRST]
@@ -43,10 +43,19 @@ def usual_rate(window, m):  # type: ignore[no-untyped-def]
     return events / (SLOW_WINDOWS * (1.0 - math.exp(-age / SLOW_WINDOWS)))
 
 
-@njit(types.void(INT, RI1, F2, READING), cache=True, nogil=True)
-def read_markets(window, market, rows, reading):  # type: ignore[no-untyped-def]
-    """Fill in the reading of each act's market."""
+@njit(types.void(INT, RI1, F2, I1, READING), cache=True, nogil=True, no_cpython_wrapper=True)
+def read_markets(window, market, rows, place, reading):  # type: ignore[no-untyped-def]
+    """Fill in how it stands before `window` in each act's market.
+
+    `place` (markets,) may hold anything; it becomes the first act of each market.
+    """
     for i in range(market.size):
+        first = place[market[i]]
+        if 0 <= first < i and market[first] == market[i]:
+            reading.busy[i], reading.cost[i] = reading.busy[first], reading.cost[first]
+            reading.usual_rate[i] = reading.usual_rate[first]
+            continue
+        place[market[i]] = i
         m = rows[market[i]]
         age = window - m[_FIRST]
         mean = usual_rate(window, m)
@@ -55,19 +64,20 @@ def read_markets(window, market, rows, reading):  # type: ignore[no-untyped-def]
             now = m[_RECENT] * RECENT_KEEP ** (window - m[_LAST] - 1.0)
             reading.busy[i] = min(BUSY_MAX, now / mean)
         reading.usual_rate[i] = max(USUAL_RATE_MIN, mean)
-        reading.acting[i] = 1.0
+        reading.cost[i] = 0.0
         if m[_FIRST] >= 0.0 and age > 0.0:
             acted = m[_ACTING] * math.exp(-(window - m[_LAST] - 1.0) / ACTING_WINDOWS)
             seen = ACTING_WINDOWS * (1.0 - math.exp(-age / ACTING_WINDOWS))
-            reading.acting[i] = max(ACTING_MIN, (acted + 1.0) / (seen + 1.0))
+            reading.cost[i] = math.log(max(ACTING_MIN, (acted + 1.0) / (seen + 1.0)))
 
 
-@njit(types.void(INT, RI1, RF1, F2), cache=True, nogil=True)
-def learn_market_counts(window, market, count, rows):  # type: ignore[no-untyped-def]
-    """Learn the counts of a window by market."""
+@njit(types.void(INT, I1, RI1, RF1, F2), cache=True, nogil=True, no_cpython_wrapper=True)
+def learn_market_counts(window, row, market, count, rows):  # type: ignore[no-untyped-def]
+    """Learn the counts of a window by market, of the accounts that have a `row`."""
     for i in range(market.size):
-        rows[market[i], _WINDOW_EVENTS] += count[i]
-        rows[market[i], _WINDOW_ACTS] += 1.0
+        if row[i] >= 0:
+            rows[market[i], _WINDOW_EVENTS] += count[i]
+            rows[market[i], _WINDOW_ACTS] += 1.0
     for i in range(market.size):
         m = rows[market[i]]
         if m[_WINDOW_EVENTS] == 0.0:
@@ -88,24 +98,15 @@ def learn_market_counts(window, market, count, rows):  # type: ignore[no-untyped
 class MarketRates(Stateful):
     """The rates of markets, numbered from 0."""
 
-    STATE: ClassVar = ("_rows",)
+    STATE: ClassVar = ("rows",)
 
     def __init__(self) -> None:
-        self._rows: Float64 = np.zeros((0, _COLUMNS))
+        self.rows: Float64 = np.zeros((0, _COLUMNS))
+        """For kernels to read and change."""
 
-    def read(self, window: int, market: Int64) -> MarketReading:
-        """How it stands in each of `market` before `window`."""
-        self._grow(market)
-        reading = MarketReading(*np.empty((3, len(market))))
-        read_markets(window, market, self._rows, reading)
-        return reading
-
-    def learn(self, window: int, market: Int64, count: Float64) -> None:
-        """Learn the acts of `window`: the market and the events of each."""
-        self._grow(market)
-        learn_market_counts(window, market, count, self._rows)
-
-    def _grow(self, market: Int64) -> None:
-        have = len(self._rows)
-        self._rows = grow_rows(self._rows, int(market.max(initial=-1)) + 1)
-        self._rows[have:, _FIRST] = -1.0
+    def grow(self, markets: int) -> None:
+        """Have at least so many markets; new ones have seen nothing."""
+        have = len(self.rows)
+        # To the market: how many rows there are does not depend on how acts arrive.
+        self.rows = grow_rows(self.rows, markets, growth=1.0)
+        self.rows[have:, _FIRST] = -1.0

@@ -49,7 +49,6 @@ from detectors.account_burst.columns import (
     STATE,
     W_OWN,
     W_SHARED,
-    AccountState,
 )
 from detectors.account_burst.constants import (
     BATCH_SHARE,
@@ -64,7 +63,7 @@ from detectors.account_burst.constants import (
     WEIGHT_EVENTS,
 )
 from detectors.account_burst.likelihood import batch_mean, population_tail_slope, silent_forecasts
-from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, INT, Int64
+from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, INT, RF1
 from detectors.stats.limits import CEILING_EVENTS, CEILING_FACTOR, SUM_MAX
 
 PROFILE_KEEP = 0.9995
@@ -91,7 +90,7 @@ def _decay_and_add(sums, column, keep, value):  # type: ignore[no-untyped-def]
     sums[column] = sums[column] * keep + value
 
 
-@njit(types.void(FLOAT32_1, F1, FLOAT), cache=True, nogil=True)
+@njit(types.void(FLOAT32_1, F1, FLOAT), cache=True, nogil=True, no_cpython_wrapper=True)
 def learn_peak(profile, population, slope):  # type: ignore[no-untyped-def]
     """Learn the peak of an excursion that is over. `slope`: see `population_tail_slope`."""
     if profile[PEAK] <= LEVEL_MIN:
@@ -106,7 +105,7 @@ def learn_peak(profile, population, slope):  # type: ignore[no-untyped-def]
     _decay_and_add(profile, PEAKS, PEAK_KEEP, 1.0)
 
 
-@njit(types.void(INT, FLOAT, F1, FLOAT32_1, F1), cache=True, nogil=True)
+@njit(types.void(INT, FLOAT, F1, FLOAT32_1, F1), cache=True, nogil=True, no_cpython_wrapper=True)
 def learn_profile(gap, count, o, profile, population):  # type: ignore[no-untyped-def]
     """Learn rates, weights, dispersion and batches from one act and its score `o`; `gap`: the
     windows without an act before it."""
@@ -155,13 +154,6 @@ def reset_evidence(window, row, state):  # type: ignore[no-untyped-def]
     state.times[row, BEGIN] = window
 
 
-def reset_rows(window: int, rows: Int64, state: AccountState) -> None:
-    """`reset_evidence` of many accounts, each given once."""
-    state.profiles[rows, CUSUM:] = 0.0
-    state.profiles[rows, SEEN] = state.profiles[rows, PEAK] = 0.0
-    state.times[rows, BEGIN] = window
-
-
 @njit(types.void(INT, INT, FLOAT, STATE), cache=True, nogil=True)
 def adopt_rate(window, row, rate, state):  # type: ignore[no-untyped-def]
     """Take `rate`, events a window, for the account's habit; its evidence begins anew after
@@ -176,9 +168,9 @@ def adopt_rate(window, row, rate, state):  # type: ignore[no-untyped-def]
     reset_evidence(window + 1, row, state)
 
 
-@njit(types.void(INT, INT, I1, F1, F2, B1, STATE), cache=True, nogil=True)
+@njit(types.void(INT, INT, I1, RF1, F2, B1, STATE), cache=True, nogil=True, no_cpython_wrapper=True)
 def learn_acts(window, patience, row, count, scores, in_episode, state):  # type: ignore[no-untyped-def]
-    """Learn the acts of a window, given their `scores`.
+    """Learn the acts of a window, given their `scores`; a `row` of -1 has no room.
 
     Accounts that are `in_episode` learn nothing of their habits. Of the others, evidence that goes
     on for more than `patience` windows is a habit.
@@ -186,6 +178,8 @@ def learn_acts(window, patience, row, count, scores, in_episode, state):  # type
     profiles, times, population = state
     slope = population_tail_slope(population)
     for i in range(row.size):
+        if row[i] < 0:
+            continue
         profile, time, o = profiles[row[i]], times[row[i]], scores[i]
         highest = 0.0
         for k in range(len(SIZES)):

@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detectors.account_burst import columns as col
+from detectors.account_burst.columns import STATE
 from detectors.arrays.hash_table import empty_slot, empty_table, key_slot
 from detectors.arrays.types import I1, INT, INT32_1, RU1, U1
 
@@ -26,6 +27,21 @@ def find_rows(wanted, table, keys, row):  # type: ignore[no-untyped-def]
     for i in range(wanted.size):
         key = wanted[i]
         row[i] = table[key_slot(table, key ^ (key >> np.uint64(32)), keys, key)]
+
+
+@njit(INT(RU1, I1, INT, INT, U1, STATE, INT32_1), cache=True, nogil=True)
+def add_rows(wanted, row, window, n, keys, state, table):  # type: ignore[no-untyped-def]
+    """Give each wanted key whose `row` is -1 a row from `n` on, as long as there are; returns how
+    many rows are taken. New accounts act in `window` for the first time."""
+    for i in range(wanted.size):
+        if row[i] < 0 and n < keys.size:
+            table[empty_slot(table, wanted[i] ^ (wanted[i] >> np.uint64(32)))] = n
+            keys[n], row[i] = wanted[i], n
+            state.profiles[n] = 0.0
+            state.times[n] = window
+            state.times[n, col.LAST] = window - 1
+            n += 1
+    return n
 
 
 @njit((RU1, INT, INT32_1), cache=True, nogil=True)
@@ -66,34 +82,34 @@ class AccountTable:
             new = np.zeros((room, *old.shape[1:]), old.dtype)
             new[: self.n] = old[: self.n]
             setattr(self, name, new)
-        self._table = empty_table(room, np.int32)
-        insert_rows(self.keys[: self.n], 0, self._table)
+        self.slots = empty_table(room, np.int32)
+        insert_rows(self.keys[: self.n], 0, self.slots)
 
     def rows(self, keys: Keys) -> Rows:
         """The row of each key, -1 where it has none."""
         row = np.empty(len(keys), np.int64)
-        find_rows(keys, self._table, self.keys, row)
+        find_rows(keys, self.slots, self.keys, row)
         return row
 
     def grow(self, keys: Keys, row: Rows, window: int) -> Rows:
         """Make rows for the keys (distinct, rising) whose `row` is -1; returns the rows of all, -1
         for those that have no room. New accounts act in `window` for the first time."""
-        unknown = keys[row < 0]
-        if not len(unknown):
+        is_new = row < 0
+        unknown = int(np.count_nonzero(is_new))
+        if not unknown:
             return row
-        new = unknown[: self.capacity]
-        self.evicted += len(unknown) - len(new)
-        if self.n + len(new) > self.capacity:
-            self._make_room(len(new))
-        if self.n + len(new) > len(self.keys):
-            self._resize(min(self.capacity, max(2 * len(self.keys), self.n + len(new))))
-        insert_rows(new, self.n, self._table)
-        part = slice(self.n, self.n + len(new))
-        self.keys[part], self.profiles[part] = new, 0.0
-        self.times[part] = window
-        self.times[part, col.LAST] = window - 1
-        self.n += len(new)
-        return self.rows(keys)
+        new = min(unknown, self.capacity)
+        self.evicted += unknown - new
+        if self.n + new > self.capacity:
+            self._make_room(new)
+        if self.n + new > len(self.keys):
+            self._resize(min(self.capacity, max(2 * len(self.keys), self.n + new)))
+        place = self.rows(keys)
+        had_to_leave = (place < 0) & ~is_new
+        place[had_to_leave] = 0
+        self.n = add_rows(keys, place, window, self.n, self.keys, self.state, self.slots)
+        place[had_to_leave] = -1
+        return place
 
     def _make_room(self, wanted: int) -> None:
         stay = max(0, min(int(KEEP_SHARE * self.capacity), self.capacity - wanted))

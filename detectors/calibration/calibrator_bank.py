@@ -35,7 +35,7 @@ class CalibratorBank:
         self, windows_per_day: float, p_most: float, block_windows: int = BLOCK_WINDOWS
     ) -> None:
         self._windows_per_day = windows_per_day
-        self._block_windows = block_windows
+        self.block_windows = block_windows
         self._p_most = p_most
         self._calibrators: list[Calibrator] = []
         self._first_score_min: dict[bool, float] = {}
@@ -57,7 +57,7 @@ class CalibratorBank:
         return row
 
     def _first_calibrator(self, log_likelihood: bool) -> Calibrator:
-        return Calibrator(log_likelihood, self._windows_per_day, self._block_windows)
+        return Calibrator(log_likelihood, self._windows_per_day, self.block_windows)
 
     def _begin(self, row: int) -> None:
         """Let a row stand as its calibrator does that has seen nothing."""
@@ -65,7 +65,7 @@ class CalibratorBank:
         self._highest[row], self._windows[row] = -np.inf, 0
         is_log = calibrator.log_likelihood
         if is_log not in self._first_score_min:
-            self._first_score_min[is_log] = self._find_score_min(calibrator, np.inf)
+            self._first_score_min[is_log] = find_score_min(calibrator, self._p_most)
         self._cap[row], self.ready[row] = calibrator.cap, calibrator.why is None
         self._score_min[row] = self._first_score_min[is_log]
 
@@ -73,32 +73,8 @@ class CalibratorBank:
         """Read off the row's calibrator what holds until its next block."""
         calibrator = self._calibrators[row]
         self._cap[row], self.ready[row] = calibrator.cap, calibrator.why is None
-        self._score_min[row] = self._find_score_min(calibrator, float(self._score_min[row]))
-
-    def _find_score_min(self, calibrator: Calibrator, near: float) -> float:
-        """A score below which none is rare, less than `SCORE_STEP` below the least rare one.
-
-        `near`: where that was before.
-        """
-        if calibrator.why is not None:
-            return np.inf
-        low, high = -SCORE_MAX, SCORE_MAX
-        if calibrator.p_value(high) > self._p_most:
-            return SCORE_MAX
-        if low < near < high:
-            if calibrator.p_value(near) > self._p_most:
-                low, high = near, min(high, near + SCORE_STEP)
-                if calibrator.p_value(high) > self._p_most:
-                    low, high = high, SCORE_MAX
-            else:
-                high = near
-        while high - low > SCORE_STEP:
-            middle = (low + high) / 2
-            if calibrator.p_value(middle) > self._p_most:
-                low = middle
-            else:
-                high = middle
-        return low - 1e-6  # p-values fall with the score, except in their last bits
+        near = float(self._score_min[row])
+        self._score_min[row] = find_score_min(calibrator, self._p_most, near)
 
     def why(self, row: int) -> str | None:
         """Why the row has no p-values yet; None when it has."""
@@ -128,19 +104,29 @@ class CalibratorBank:
 
         Returns the rows whose calibrator raised, and what; each of them begins anew.
         """
+        if _absorb(self._highest, self._cap, self._windows, rows, scores, self.block_windows):
+            return self.close_blocks(rows)
+        return []
+
+    def close_blocks(self, rows: Int64) -> list[tuple[int, BaseException]]:
+        """Close the blocks that are full; returns what `learn` does."""
         failed: list[tuple[int, BaseException]] = []
-        block = self._block_windows
-        if _absorb(self._highest, self._cap, self._windows, rows, scores, block):
-            for row in rows[self._windows[rows] == block].tolist():
-                try:
-                    self._calibrators[row].close_block(float(self._highest[row]))
-                    self._highest[row], self._windows[row] = -np.inf, 0
-                    self._refresh_thresholds(row)
-                except BaseException as error:
-                    reraise_interrupts(error)
-                    failed.append((row, error))
-                    self.renew(row)
+        for row in rows[self._windows[rows] == self.block_windows].tolist():
+            try:
+                self._calibrators[row].close_block(float(self._highest[row]))
+                self._highest[row], self._windows[row] = -np.inf, 0
+                self._refresh_thresholds(row)
+            except BaseException as error:
+                reraise_interrupts(error)
+                failed.append((row, error))
+                self.renew(row)
         return failed
+
+    @property
+    def columns(self) -> tuple[Float64, Float64, Float64, Int64]:
+        """By row, for kernels to read and change: the least score that may be rare, the most that
+        one counts, and of the open block the highest score and its windows."""
+        return self._score_min, self._cap, self._highest, self._windows
 
     def renew(self, row: int) -> None:
         """Let a row begin anew, as one that has seen nothing."""
@@ -162,6 +148,33 @@ class CalibratorBank:
             calibrator.restore(one)
             self._windows[row], self._highest[row] = calibrator.windows, calibrator.highest
             self._refresh_thresholds(row)
+
+
+def find_score_min(calibrator: Calibrator, p_most: float, near: float = np.inf) -> float:
+    """A score below which none has a p-value of `p_most` or less; the least that has one is less
+    than `SCORE_STEP` above it.
+
+    `near`: where that was before.
+    """
+    if calibrator.why is not None:
+        return np.inf
+    low, high = -SCORE_MAX, SCORE_MAX
+    if calibrator.p_value(high) > p_most:
+        return SCORE_MAX
+    if low < near < high:
+        if calibrator.p_value(near) > p_most:
+            low, high = near, min(high, near + SCORE_STEP)
+            if calibrator.p_value(high) > p_most:
+                low, high = high, SCORE_MAX
+        else:
+            high = near
+    while high - low > SCORE_STEP:
+        middle = (low + high) / 2
+        if calibrator.p_value(middle) > p_most:
+            low = middle
+        else:
+            high = middle
+    return low - 1e-6  # p-values fall with the score, except in their last bits
 
 
 @njit(types.boolean(F1, F1, I1, I1, F1, INT), cache=True, nogil=True)

@@ -82,14 +82,14 @@ def _fetch_jars(artifacts: list[Any], say: Callable[[str], None]) -> list[str]:
     checksums = {name: digest for digest, name in pairs}
     jars, last_said_s = [], time.monotonic()
     for artifact in artifacts:
-        jars.append(str(_verified_jar(artifact, checksums)))
+        jars.append(str(verified_jar(artifact, checksums)))
         if time.monotonic() - last_said_s >= PROGRESS_EVERY_S:
             last_said_s = time.monotonic()
             say(f"{len(jars)} of {len(artifacts)} jars are here")
     return jars
 
 
-def _verified_jar(artifact: Any, checksums: Mapping[str, str]) -> Path:
+def verified_jar(artifact: Any, checksums: Mapping[str, str]) -> Path:
     """The jar's path, once its bytes have its checksum: it is fetched again where they do not.
 
     Raises `BrokerError` where the fresh one has another checksum too, or none is pinned.
@@ -101,6 +101,6 @@ def _verified_jar(artifact: Any, checksums: Mapping[str, str]) -> Path:
             return jar
         jar.unlink()
     raise BrokerError(
-        f"{jar.name} from Maven Central has sha256 {digest}, and not the one in {CHECKSUMS}: it is "
-        "not run; is there a proxy or a mirror in between that changes it?"
+        f"{jar.name} from Maven Central has sha256 {digest}, and not the one that is "
+        "pinned: it is not run; is there a proxy or a mirror in between that changes it?"
     )

@@ -41,6 +41,31 @@ def parse_speed(text: str) -> float | None:
     return speed
 
 
+def parse_shocks(texts: list[str]) -> list[float]:
+    """Moves of a mark, as `-10%` or as the fraction -0.1: above −1, and not 0."""
+    shocks = [_parse_fraction(text) for text in texts]
+    for text, shock in zip(texts, shocks, strict=True):
+        if shock is None or not -1 < shock < float("inf") or shock == 0:
+            raise ConfigError(f"--shock {text!r}: give a move such as -10% or 0.05, above -100%")
+    return [shock for shock in shocks if shock is not None]
+
+
+def parse_survives(text: str) -> list[float]:
+    """Shares of the book that are still there, above 0 and at most 1, separated by commas."""
+    shares = [_parse_fraction(part) for part in text.split(",")]
+    if any(share is None or not 0 < share <= 1 for share in shares):
+        raise ConfigError(f"--depth-survives {text!r}: give shares such as 1,0.3,0.1")
+    return [share for share in shares if share is not None]
+
+
+def _parse_fraction(text: str) -> float | None:
+    """A fraction, or a number of percent; None: neither."""
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        return None
+
+
 def parse_options(pairs: list[str]) -> dict[str, str]:
     """NAME=VALUE pairs, by name."""
     parts = [pair.partition("=") for pair in pairs]

@@ -1,4 +1,4 @@
-"""The first start compiles, for one to two minutes: it says so, and how far it has come.
+"""The first start compiles: it says so, and how far it has come.
 
 numba keeps what it compiles beside the sources (or in NUMBA_CACHE_DIR), so later starts only read
 it. Import this before anything that has compiled code, and call `announce`.
@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 
 from numba.core import event
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("monitor", "detectors", "replay")
+from monitor.commands.compile_ahead import compile_folders, find_kernels, is_own
+
 EVERY_S = 10.0
 """Where there is no terminal, progress is a line this often."""
 _CLEAR = "\r\x1b[K"
 
 
 class Compilation(event.Listener):
-    """What this process compiles: told on stderr as it happens."""
+    """What this start compiles: told on stderr as it happens.
+
+    The first kernel that is not in the cache has all of them compiled, on all cores; what it then
+    takes from the cache is no event.
+    """
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -35,11 +38,13 @@ class Compilation(event.Listener):
         now = time.monotonic()
         if not self._depth:
             self._began_s = now
-        self._first_s = self._first_s or now
         self._depth += 1
-        if self._is_own(event):
+        if is_own(event):
+            if not self._first_s:
+                self._first_s = now
+                self._compile_all()
             self.functions += 1
-            self._show(now)
+            self._show()
 
     def on_end(self, event: event.Event) -> None:
         self._depth -= 1
@@ -48,28 +53,25 @@ class Compilation(event.Listener):
             if self._shown_s and sys.stderr.isatty():
                 sys.stderr.write(_CLEAR)
 
-    def _is_own(self, event: event.Event) -> bool:
-        module: str = event.data["dispatcher"].py_func.__module__
-        return module.partition(".")[0] in PACKAGES
+    def _compile_all(self) -> None:
+        folders = find_kernels()
+        self._total = sum(folder.kernels for folder in folders)
+        self._show()
+        for kernels in compile_folders(folders):
+            self.functions += kernels
+            self._show()
 
-    def _show(self, now: float) -> None:
-        is_terminal = sys.stderr.isatty()
+    def _show(self) -> None:
+        now, is_terminal = time.monotonic(), sys.stderr.isatty()
         if self._shown_s and not is_terminal and now - self._shown_s < EVERY_S:
             return
-        self._total = self._total or _count_functions()
         self._shown_s = now
         text = (
             f"compiling, on the first start only: {self.functions:,} of about {self._total:,} "
-            f"functions, {now - self._first_s:.0f} s"
+            f"kernels, {now - self._first_s:.0f} s"
         )
         sys.stderr.write(f"{_CLEAR}{text}" if is_terminal else f"brinkwatch: {text}\n")
         sys.stderr.flush()
-
-
-def _count_functions() -> int:
-    """How many functions there are to compile, about."""
-    files = (path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
-    return sum(path.read_text().count("\n@njit(") for path in files)
 
 
 _announced: list[Compilation] = []

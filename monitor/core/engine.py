@@ -121,15 +121,16 @@ class Engine:
 
     def tally(self) -> RecordCounts:
         """What came in, over all shards."""
-        self._flush_reports()
+        self.flush_reports()
         return self.stage.tally()
 
     def digest(self) -> str:
         """Of all output so far and of what came in: equal for equal sets of records."""
-        self._flush_reports()
+        self.flush_reports()
         return self.stage.digest()
 
-    def _flush_reports(self) -> None:
+    def flush_reports(self) -> None:
+        """Have the stage count all that came in, up to the last record."""
         for shard in self.shards:
             self.stage.accept_report(shard.drain_report())
 

@@ -21,6 +21,7 @@ from monitor.core.detection.judge import BlockPValues
 from monitor.core.finding import Finding
 from monitor.core.marks.market_rows import uncrossed_books
 from monitor.core.snapshot import from_state, to_state
+from monitor.core.tables.interner import Interner
 
 UNUSED_TEXTS = ("trade_id", "order_id", "replaces")
 """Text columns that the venue stage has no use for."""
@@ -83,9 +84,7 @@ class ShardReport:
 def last_books(batch: Batch, interval_ns: int) -> Batch:
     """The last uncrossed book of each symbol in each interval of event time."""
     batch = uncrossed_books(batch)
-    names = batch.texts["symbol"].to_strings()
-    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    symbol = np.array([number[name] for name in names], np.int64)
+    symbol = Interner().intern(batch.texts["symbol"])
     ts = batch.numbers["ts"]
     interval = ts // interval_ns
     order = np.lexsort((batch.offset, ts, interval, symbol))

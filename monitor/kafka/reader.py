@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +19,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 from pydantic import BaseModel
 
+from detectors.arrays.types import Bool
 from monitor.config import Config
 from monitor.core.contract.events import Control
 from monitor.core.contract.units import MILLISECOND_NS
-from monitor.core.decode.batch import ABSENT, Batch, RefusedRecord
+from monitor.core.decode.batch import ABSENT, Batch, Int64, RefusedRecord
 from monitor.core.decode.codec import UNKNOWN, decode, encode, validate_record
 from monitor.core.event_time.admission import TIME_JUMP
 from monitor.kafka.clients import Clients, stop_consumer
@@ -29,13 +31,16 @@ from monitor.kafka.logs.identity import NO_RECORD, LogChange, LogMark, LogRange
 from monitor.kafka.logs.topic_ids import topic_ids
 from monitor.kafka.messages import parse_controls
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, kinds_by_topic
+from monitor.kafka.record_batches.columns import RecordColumns
+from monitor.kafka.record_batches.raw_fetch import BATCHES, fetch_in_use, hand_out_batches
 from monitor.sources.start import EARLIEST, LATEST, start_time_ms
 
 POLL_MS = 100
+GAP_S = 0.02
+"""Between two polls: each costs about 2 ms of processor time, however little it brings, and a venue
+may send its records one by one."""
 _CONTROL_MS = 1_000
 PING_S_MAX = 5.0
-_LOG_APPEND_TIME = 1
-"""The type of a timestamp that the broker sets."""
 END_TRIES, END_S = 6, 0.5
 """A leader that has just been elected may give an end that lies behind what was read before."""
 
@@ -47,13 +52,13 @@ class PartitionRecords:
     kind: str
     topic: str
     partition: int
-    offsets: list[int]
-    raws: list[bytes]
-    timestamps_ms: list[int]
+    offsets: Int64
+    raws: Sequence[bytes]
+    timestamps_ms: Int64
     """Kafka's, not event time."""
-    appended: list[bool] | None
+    is_append: Bool
     """Of each record whether its timestamp is the time at which the broker appended it, and not
-    what its producer says; None: of no record."""
+    what its producer says."""
     next_offset: int
     """Behind all records that came, those without a value (tombstones) too: these are no events,
     and not among the rest here."""
@@ -70,31 +75,29 @@ class PartitionRecords:
             offsets=self.offsets[low:high],
             raws=self.raws[low:high],
             timestamps_ms=self.timestamps_ms[low:high],
-            appended=None if self.appended is None else self.appended[low:high],
-            next_offset=self.next_offset if is_last else self.offsets[high],
+            is_append=self.is_append[low:high],
+            next_offset=self.next_offset if is_last else int(self.offsets[high]),
             tombstones=self.tombstones if is_last else 0,
         )
 
     def decode(self) -> Batch:
         """The records as the engine takes them."""
-        offset = np.array(self.offsets, np.int64)
         if self.kind == UNKNOWN:
-            empty = Batch(UNKNOWN, self.topic, self.partition, offset[:0])
-            pairs = zip(self.offsets, self.raws, strict=True)
+            empty = Batch(UNKNOWN, self.topic, self.partition, self.offsets[:0])
+            pairs = zip(self.offsets.tolist(), self.raws, strict=True)
             empty.refused = [self._refuse_unknown(at, raw) for at, raw in pairs]
             return empty
-        batch = decode(self.kind, self.topic, self.partition, offset, self.raws)
-        if self.appended is not None:
-            times_ns = np.array(self.timestamps_ms, np.int64) * MILLISECOND_NS
-            times_ns[~np.array(self.appended, bool)] = ABSENT
-            batch.append_ts = times_ns[np.searchsorted(offset, batch.offset)]
+        batch = decode(self.kind, self.topic, self.partition, self.offsets, self.raws)
+        if self.is_append.any():
+            times_ns = np.where(self.is_append, self.timestamps_ms * MILLISECOND_NS, ABSENT)
+            batch.append_ts = times_ns[np.searchsorted(self.offsets, batch.offset)]
         return batch
 
     def time_jump_refusals(self, jumped: Batch) -> list[RefusedRecord]:
         """These records, as refused for their time. One that came in an earlier poll is encoded
         anew: equal in content, in the canonical form.
         """
-        raws = dict(zip(self.offsets, self.raws, strict=True))
+        raws = dict(zip(self.offsets.tolist(), self.raws, strict=True))
         far = "far ahead of its log, and nothing bears it out"
         return [
             RefusedRecord(self.topic, self.partition, at, TIME_JUMP, far, raws.get(at, again))
@@ -103,9 +106,8 @@ class PartitionRecords:
 
     def truncate(self, count: int) -> None:
         """Keep the first `count` records."""
-        del self.offsets[count:], self.raws[count:], self.timestamps_ms[count:]
-        if self.appended is not None:
-            del self.appended[count:]
+        self.offsets, self.raws = self.offsets[:count], self.raws[:count]
+        self.timestamps_ms, self.is_append = self.timestamps_ms[:count], self.is_append[:count]
 
     def _refuse_unknown(self, offset: int, raw: bytes) -> RefusedRecord:
         """A record of the topic of unknown kinds: all of them are refused, with a reason each."""
@@ -149,6 +151,7 @@ class Reader:
         self._probe = probe
         self._kinds = kinds_by_topic(config)
         self._control_partitions = [TopicPartition(config.kafka.control_topic, p) for p in controls]
+        self._last_poll_s = 0.0
         self.inputs = inputs
         self.marks: dict[PartitionKey, LogMark] = {}
         """Which log each topic partition is, as far as it was handed out."""
@@ -165,6 +168,8 @@ class Reader:
             await consumer.stop()
             raise
         reader = cls(config, inputs, controls, consumer, probe)
+        if fetch_in_use(config.kafka.fetch) == BATCHES:
+            hand_out_batches(consumer, reader._kinds)
         consumer.assign([*reader.inputs, *reader._control_partitions])
         return reader
 
@@ -264,6 +269,8 @@ class Reader:
 
     async def poll(self, timeout_ms: int = POLL_MS) -> PollResult:
         """What there is, or nothing after a short while."""
+        await asyncio.sleep(max(0.0, self._last_poll_s + GAP_S - time.monotonic()))
+        self._last_poll_s = time.monotonic()
         try:
             records = await self._consumer.getmany(
                 timeout_ms=timeout_ms, max_records=self._config.kafka.poll_records
@@ -276,30 +283,32 @@ class Reader:
             control_records += await self._read_remaining_controls()
         controls = parse_controls(control_records)
         polled = PollResult(controls, [], bad_controls=len(control_records) - len(controls))
-        for tp, batch in records.items():
+        for tp, fetched in records.items():
             if tp.topic == self._config.kafka.windows_topic:
-                polled.report_records += batch
-            else:
-                polled.parts.append(self._part(tp, batch))
+                polled.report_records += fetched
+            elif (part := self._part(tp, RecordColumns.from_fetched(fetched))) is not None:
+                polled.parts.append(part)
         return polled
 
-    def _part(self, tp: TopicPartition, batch: list[Any]) -> PartitionRecords:
-        """Records of the venue, as handed out by the consumer."""
-        mark = self.marks[tp] = self.marks[tp].after(batch[-1])
-        events = [r for r in batch if r.value is not None]
-        by_broker = [r.timestamp_type == _LOG_APPEND_TIME for r in events]
+    def _part(self, tp: TopicPartition, columns: RecordColumns) -> PartitionRecords | None:
+        """Records of the venue, as they were fetched; None where there are none, since compaction
+        took them away."""
+        offsets, raws, timestamps_ms, is_append, tombstones, last = columns
+        if last is None:
+            return None
+        mark = self.marks[tp] = self.marks[tp].after(last)
         lift = mark.lift
         return PartitionRecords(
             self._kinds.get(tp.topic, UNKNOWN),
             tp.topic,
             tp.partition,
-            [r.offset + lift for r in events],
-            [r.value for r in events],
-            [r.timestamp for r in events],
-            by_broker if any(by_broker) else None,
-            next_offset=batch[-1].offset + lift + 1,
+            offsets + lift if lift else offsets,
+            raws,
+            timestamps_ms,
+            is_append,
+            next_offset=last.offset + lift + 1,
             mark=mark,
-            tombstones=len(batch) - len(events),
+            tombstones=tombstones,
         )
 
     async def _handle_out_of_range(self, positions: Mapping[TopicPartition, int]) -> None:

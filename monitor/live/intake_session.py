@@ -263,12 +263,13 @@ class IntakeSession:
         return True
 
     def _translate(self, piece: PartitionRecords) -> list[SourceRecord]:
+        raws, offsets = list(piece.raws), piece.offsets.tolist()
         batch = SourceBatch(
-            piece.topic, piece.partition, piece.offsets, piece.raws, piece.timestamps_ms
+            piece.topic, piece.partition, offsets, raws, piece.timestamps_ms.tolist()
         )
         translator = self._translators[piece.topic]
         origin = getattr(translator, "origin", None)
-        return judge(batch, translator.translate(piece.raws), origin)
+        return judge(batch, translator.translate(raws), origin)
 
     async def _check_lag(self, polled: PollResult) -> None:
         now = time.monotonic()

@@ -294,7 +294,7 @@ class OwnerSession(abc.ABC):
         polled = await self.poll()
         now = time.monotonic()
         for part in polled.parts:
-            if part.offsets:
+            if len(part.offsets):
                 self.flow_control.note_arrival((part.topic, part.partition), now)
         if polled.bad_controls:
             self.log.warning("no control records", topic=self.setup.config.kafka.control_topic,
@@ -419,7 +419,7 @@ class OwnerSession(abc.ABC):
             await self.reader.ping()
             self._last_answer_s = now
         self.lag = await self.reader.lag()
-        times_ms = (part.timestamps_ms[-1] for part in polled.parts if part.offsets)
+        times_ms = (int(part.timestamps_ms[-1]) for part in polled.parts if len(part.offsets))
         oldest = min(times_ms, default=None)
         if oldest is not None:
             self.delay_s = max(0.0, time.time() - oldest / 1000)
@@ -445,7 +445,9 @@ class OwnerSession(abc.ABC):
         reasons = [(part.topic, record.reason) for record, _ in every]
         self.refusals.count(len(part.offsets), reasons)
         sent_to = self.committed_before.get((part.topic, part.partition), 0)
-        when = dict(zip(part.offsets, part.timestamps_ms, strict=True)) if every else {}
+        when: dict[int, int] = {}
+        if every:
+            when = dict(zip(part.offsets.tolist(), part.timestamps_ms.tolist(), strict=True))
         for record, decided_offset in every:
             if decided_offset >= sent_to:
                 # Of a record of an earlier poll: the time of the one that decided.
@@ -460,7 +462,6 @@ class OwnerSession(abc.ABC):
         log may be among those that the outbox rests on.
         """
         began = time.monotonic()
-        await self.reader.check_logs()
         async with self.stage_lock:
             await self._run_in_thread(self.before_commit)
         outbox, self.outbox = self.outbox, Outbox()
@@ -473,7 +474,7 @@ class OwnerSession(abc.ABC):
             key: max(offset, self.committed_before.get(key, 0)) - self._marks[key].lift
             for key, offset in outbox.offsets.items()
         }
-        await self.transactions.commit(outbox, self._metadata_partition)
+        await self.transactions.commit(outbox, self._metadata_partition, self.reader.check_logs)
         self._last_commit_s = time.monotonic()
         self.setup.metrics.count_commit(outbox, self._last_commit_s - began)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -39,13 +39,17 @@ _LOOK_AHEAD = 3
 
 @dataclass(frozen=True, slots=True)
 class RecordFilter:
-    """Which records of a day to read: `from_ts` <= ts < `to_ts` (ns UTC), in batches of `rows`."""
+    """Which records of a day to read: `from_ts` <= ts < `to_ts` (ns UTC), in batches of `rows`.
+
+    `sources`: kinds and partitions; None: all.
+    """
 
     rows: int
     symbols: frozenset[str] | None
     from_ts: int
     to_ts: int
     ids: bool
+    sources: Collection[tuple[str, int]] | None = None
 
     def time_mask(self, ts: Int64) -> NDArray[np.bool_]:
         """Whether each of the times lies in the range."""
@@ -226,7 +230,7 @@ def read_part(path: Path, part: DayPartition) -> pa.Table:
 
 
 def open_partitions(path: Path, meta: DayMeta, choice: RecordFilter) -> list[PartitionReader]:
-    """A reader for every topic partition of the day, at its start."""
+    """A reader for every topic partition that the filter selects, at its start."""
     first = meta.span.first_ts if meta.span else 0
     start = max(choice.from_ts, first)
     refused: dict[tuple[str, str, int], list[RefusedRecord]] = {}
@@ -234,6 +238,8 @@ def open_partitions(path: Path, meta: DayMeta, choice: RecordFilter) -> list[Par
         refused.setdefault((kind, r.topic, r.partition), []).append(r)
     readers = []
     for p in meta.partitions:
+        if choice.sources is not None and (p.kind, p.partition) not in choice.sources:
+            continue
         file, at = None, path / (p.file or "")
         if p.file is not None:
             file = open_parquet(at, schema(p.kind), p.rows, dictionary_columns(p.kind))

@@ -117,8 +117,11 @@ class _FormatVersions(msgspec.Struct):
     contract: int
 
 
-def read_meta(path: Path) -> DayMeta:
-    """The content of `day.json` in the folder `path`; raises `DayError` where it is not right."""
+def read_meta(path: Path, whole: bool = True) -> DayMeta:
+    """The content of `day.json` in the folder `path`; raises `DayError` where it is not right.
+
+    `whole`: whether all of its files must be there.
+    """
     file = path / META
     if not file.is_file():
         why = f"it has no {META}" if path.exists() else "there is nothing of that name"
@@ -136,13 +139,13 @@ def read_meta(path: Path) -> DayMeta:
                 "program that wrote it"
             )
         meta = msgspec.json.decode(document, type=DayMeta)
-        whole = meta.sealed() == meta
+        unchanged = meta.sealed() == meta
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         detail = "nested too deep" if isinstance(error, RecursionError) else str(error)
         raise DayError(f"{path} is no recorded day: {META}: {detail}") from None
-    if not whole:
+    if not unchanged:
         raise DayError(f"{path}: {META} was changed after it was written: {MEND}")
-    _check_files(path, meta)
+    _check_files(path, meta, whole)
     try:
         _check_counts(meta)
     except ValueError as error:
@@ -150,11 +153,13 @@ def read_meta(path: Path) -> DayMeta:
     return meta
 
 
-def _check_files(path: Path, meta: DayMeta) -> None:
-    """Every file that the day needs is named and there, with its size."""
+def _check_files(path: Path, meta: DayMeta, whole: bool) -> None:
+    """Every file that the day needs is named and (`whole`) there, with its size."""
     for name, file in meta.files.items():
         if not (_PART.fullmatch(name) or ATTACHMENT.fullmatch(name)) or name == META:
             raise DayError(f"{path}: {META} names {name!a}, which no recorded day has")
+        if not whole:
+            continue
         if not (path / name).is_file():
             raise DayError(f"{path}: {name} is missing: copy the whole folder")
         size = (path / name).stat().st_size

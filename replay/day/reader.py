@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from monitor.core.decode.stepped_kernels import to_floats
 from replay.day import interleave
 from replay.day.checks import damage_in
 from replay.day.columns import APPEND_TS, STEPPED, schema
-from replay.day.layout import MEND, DayError, read_meta
+from replay.day.layout import MEND, DayError, DaySpan, read_meta
 
 TIMESTAMP = pa.timestamp("ns", "UTC")
 
@@ -31,24 +31,40 @@ class Day:
 
     The first reading compares the sha256 of every file, so that no record of a damaged day is ever
     seen; all reading checks the format's invariants (`checks.py`). Both raise `DayError`.
+    `verified`: they were compared already. `copied`: the temporary folder that the day was copied
+    into from `address`; it goes with this object, and may lack files that nobody reads.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._verified = False
-        self.meta = read_meta(path)
+    def __init__(
+        self, path: Path, verified: bool = False, copied: Any = None, address: str | None = None
+    ) -> None:
+        self.path = path
+        self.address = str(path) if address is None else address
+        """Where the user has the day."""
+        self._verified, self._copied = verified, copied
+        self.meta = read_meta(path, whole=copied is None)
+
+    @property
+    def span(self) -> DaySpan | None:
+        """Its event times; None where no record was accepted."""
+        return self.meta.span
 
     @property
     def record_count(self) -> int:
         """Accepted records of all kinds."""
         return sum(self.meta.records.values())
 
+    @property
+    def partition_count(self) -> int:
+        """How many partitions each topic has."""
+        return 1 + max((part.partition for part in self.meta.partitions), default=0)
+
     def verify(self) -> None:
         """Read every file once and compare its sha256; raises `DayError` where one differs."""
         for name, file in () if self._verified else self.meta.files.items():
-            with damage_in(self._path / name), (self._path / name).open("rb") as stream:
+            with damage_in(self.path / name), (self.path / name).open("rb") as stream:
                 if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
-                    raise DayError(f"{self._path}: {name} is damaged (its sha256 differs): {MEND}")
+                    raise DayError(f"{self.path}: {name} is damaged (its sha256 differs): {MEND}")
         self._verified = True
 
     def topic_names(self, topics: Mapping[str, str]) -> dict[str, str]:
@@ -67,7 +83,7 @@ class Day:
         """
         self.verify()
         names = self.topic_names(topics or {})
-        rows = interleave.read_controls(self._path, self.meta)
+        rows = interleave.read_controls(self.path, self.meta)
         rows = [{**row, "topic": names[row["topic"]]} for row in rows]
         if self.meta.span is None:
             return [Control(**row) for row in rows]
@@ -78,7 +94,7 @@ class Day:
     def refused_records(self) -> list[RefusedRecord]:
         """The records that the contract refused; `batches` yields the same ones in their places."""
         self.verify()
-        return [record for _, record in interleave.read_refused(self._path, self.meta)]
+        return [record for _, record in interleave.read_refused(self.path, self.meta)]
 
     def count_by_market(self, from_ts: int | None = None, to_ts: int | None = None) -> Counter[str]:
         """Accepted records by symbol, of those kinds that name one, from `from_ts` up to and with
@@ -88,7 +104,7 @@ class Day:
         for part in self.meta.partitions:
             if part.file is None or all(column.name != "symbol" for column in COLUMNS[part.kind]):
                 continue
-            path = self._path / part.file
+            path = self.path / part.file
             with damage_in(path):
                 file = pq.ParquetFile(path, read_dictionary=["symbol"])
                 for rows in file.iter_batches(columns=["ts", "symbol"]):
@@ -98,7 +114,8 @@ class Day:
                     if to_ts is not None:
                         inside = pc.and_(inside, pc.less_equal(rows["ts"], to_ts))
                     for row in pc.value_counts(rows["symbol"].filter(inside)).to_pylist():
-                        counts[row["values"]] += row["counts"]
+                        if row["values"] is not None:  # rules of the whole venue name none
+                            counts[row["values"]] += row["counts"]
         return counts
 
     def to_arrow(self, kind: str, exact: bool = False) -> pa.Table:
@@ -111,7 +128,7 @@ class Day:
             raise ValueError(f"no kind {kind!r}: there are {', '.join(COLUMNS)}")
         self.verify()
         parts = [p for p in self.meta.partitions if p.kind == kind]
-        tables = [interleave.read_part(self._path, p) for p in parts if p.file is not None]
+        tables = [interleave.read_part(self.path, p) for p in parts if p.file is not None]
         table = pa.concat_tables(tables) if tables else schema(kind).empty_table()
         return _to_real_units(table, kind, exact).sort_by("ts")
 
@@ -126,6 +143,7 @@ class Day:
         from_ts: int | None = None,
         to_ts: int | None = None,
         ids: bool = True,
+        sources: Collection[tuple[str, int]] | None = None,
     ) -> Iterator[Batch]:
         """The records in batches of at most `rows`, each of one topic partition.
 
@@ -134,6 +152,7 @@ class Day:
 
         `symbols`, `from_ts` <= ts < `to_ts` (ns UTC): read these records only; records without a
         symbol stay. `ids`: read order and trade ids; without, they are absent in every row.
+        `sources`: kinds and partitions to read; None: all of them.
 
         A refused record has no time of its own. It takes that of the record before it in its topic
         partition (the day's start where there is none) and is among `Batch.refused` of the batch
@@ -145,9 +164,9 @@ class Day:
         named = None if symbols is None else frozenset(symbols)
         low = -fixed_point.INT64_MAX if from_ts is None else from_ts
         high = fixed_point.INT64_MAX if to_ts is None else to_ts
-        choice = interleave.RecordFilter(rows, named, low, high, ids)
+        choice = interleave.RecordFilter(rows, named, low, high, ids, sources)
         self.verify()
-        partitions = interleave.open_partitions(self._path, self.meta, choice)
+        partitions = interleave.open_partitions(self.path, self.meta, choice)
         return interleave.merge_partitions(partitions)
 
 

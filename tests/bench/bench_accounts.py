@@ -1,13 +1,10 @@
-"""The cost of a fill to the ledger: ns each, and memory.
-
-python -m tests.bench.bench_accounts [accounts] [positions]
-"""
+"""The cost of a fill to the ledger, and the ledger's memory, at the size of a large venue."""
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -25,13 +22,19 @@ from monitor.core.accounts.ledger_kernels import (
 )
 from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import from_e8
+from tests.bench.figures import Figure
 
-MARKETS, FILLS = 500, 1_000_000
+CASES = {
+    "full": ({"accounts": 1_000_000, "positions": 3_830_000, "count": 1_000_000},),
+    "quick": ({"accounts": 100_000, "positions": 383_000, "count": 200_000},),
+    "tiny": ({"accounts": 100, "positions": 300, "count": 1_000},),
+}
+MARKETS = 500
+BATCHES = (100, 1_000, 100_000)
+"""Fills that come at a time."""
 
 
-def main() -> None:
-    accounts = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    positions = int(sys.argv[2]) if len(sys.argv) > 2 else 3_830_000
+def measure(scratch: Path, accounts: int, positions: int, count: int) -> Iterator[Figure]:
     rng = np.random.default_rng(1)
     ledger = AccountLedger(accounts, 10 * accounts, 3600 * 10**9)
     ledger.names.intern(TextColumn.from_strings([f"account-{i}" for i in range(accounts)]))
@@ -50,25 +53,16 @@ def main() -> None:
 
     for part in np.array_split(rng.permutation(pairs), 8):
         ledger.apply_entries(fills(part, 10**18))
-    print(f"{accounts:,} accounts, {len(ledger.position_rows):,} positions")
-    for size in (100, 1_000, 100_000):
-        entries = fills(rng.choice(pairs, FILLS), 2 * 10**18)
-        cost = []
-        for low in range(0, FILLS, size):
-            began = time.perf_counter()
+    for size in BATCHES:
+        entries = fills(rng.choice(pairs, count), 2 * 10**18)
+        began = time.process_time()
+        for low in range(0, count, size):
             ledger.apply_entries(entries[low : low + size])
-            cost.append((time.perf_counter() - began) / size * 1e9)
-        print(
-            f"a fill, {size:,} at a time: p50 {np.percentile(cost, 50):.0f} ns, "
-            f"p99 {np.percentile(cost, 99):.0f} ns"
-        )
-    began = time.perf_counter()
+        cost = (time.process_time() - began) / count * 1e9
+        yield Figure(f"a fill, {size:,} at a time", cost, "ns", count)
+    began = time.process_time()
     ledger.digest()
-    print(f"digest of everything: {(time.perf_counter() - began) * 1e3:.0f} ms")
+    rows = len(ledger.position_rows)
+    yield Figure("digest of everything", (time.process_time() - began) * 1e3, "ms", rows)
     size = ledger.position_rows.nbytes + ledger.account_rows.nbytes + ledger._table._table.nbytes
-    print(f"rows, accounts and table: {size / 2**20:.0f} MB; highest memory of the process: "
-          f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()
+    yield Figure("memory of rows, accounts and table", size / 2**20, "MB", rows)

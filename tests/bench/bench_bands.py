@@ -1,7 +1,5 @@
 """A refresh of all prices and zones from the engine's accounts, at the size of a large venue.
 
-python -m tests.bench.bench_bands [accounts] [rounds]
-
 1 M accounts, 3.8 M positions, 500 markets, 6 tiers. Between two refreshes every mark moves and
 5,000 fills arrive, some of which open or close positions; a refresh takes all of that in. For
 comparison, NumPy computes the liquidation prices alone, from sorted arrays.
@@ -9,11 +7,11 @@ comparison, NumPy computes the liquidation prices alone, from sorted arrays.
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
@@ -33,7 +31,7 @@ from monitor.core.accounts.ledger_kernels import (
     TS,
 )
 from monitor.core.bands.inputs import RuleArrays
-from monitor.core.bands.kernels.arrays import PRICE_LIQUIDATION, PositionArrays
+from monitor.core.bands.kernels.arrays import PositionArrays
 from monitor.core.bands.maker import BandMaker
 from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import LIMB, from_e8, to_floats
@@ -44,8 +42,14 @@ from monitor.core.settings import AccountSettings, EngineSettings
 from monitor.core.venue.state import VenueState
 from monitor.core.venue.streams import VenueMoment, VenueStreams
 from monitor.plugins import detector_factories
-from tests.core.bands.position_arrays import pools_of, price_positions
+from tests.bench.figures import Figure
+from tests.core.bands.position_arrays import pools_of
 
+CASES = {
+    "full": ({"accounts": 1_000_000, "turns": 20},),
+    "quick": ({"accounts": 100_000, "turns": 5},),
+    "tiny": ({"accounts": 1_000, "turns": 1},),
+}
 MARKETS, FILLS = 500, 5_000
 E8, E6 = 10**8, 10**6
 TABLE = [(0, "0.004"), (50_000, "0.005"), (600_000, "0.0065"), (3_000_000, "0.01"),
@@ -131,14 +135,14 @@ def build_venue(accounts: int, rng: np.random.Generator) -> tuple[VenueState, Fl
     return venue, mark
 
 
-def numpy_liquidation(p: PositionArrays, rules: RuleArrays, mark: Float64) -> Float64:
-    """The liquidation prices alone, in NumPy, for comparison."""
+def numpy_ms(p: PositionArrays, rules: RuleArrays, mark: Float64) -> float:
+    """Processor time of the liquidation prices alone in NumPy, from sorted arrays, ms."""
     pool = pools_of(p)
     used = pool >= 0
     pool, at, quantity = pool[used], mark[p.market[used]], p.quantity[used]
     size = np.abs(quantity)
     bound, rate, deduction = rules.tiers[:, : len(TABLE)]
-    began = time.perf_counter()
+    began = time.process_time()
     tier = np.searchsorted(bound, size * at, side="right") - 1
     need = rate[tier] * size * at - deduction[tier]
     count = len(p.cash)
@@ -149,9 +153,8 @@ def numpy_liquidation(p: PositionArrays, rules: RuleArrays, mark: Float64) -> Fl
     for r, d in zip(rate, deduction, strict=True):
         x = (other - d - equity + quantity * at) / (quantity - size * r)
         best = np.where(long, np.maximum(best, x), np.minimum(best, x))
-    best = np.where(best > 0, best, np.nan)
-    print(f"NumPy, liquidation prices alone: {(time.perf_counter() - began) * 1e3:.0f} ms", end=" ")
-    return best
+    assert np.isfinite(best).any()
+    return (time.process_time() - began) * 1e3
 
 
 def time_refresh(
@@ -162,8 +165,8 @@ def time_refresh(
     rng: np.random.Generator,
     ts: int,
 ) -> tuple[float, float, float]:
-    """Time and CPU of taking in fills and making all bands, and the time in which the venue's
-    streams judge them; ms.
+    """Wall and processor time of taking in fills and making all bands, and processor time in which
+    the venue's streams judge them; ms.
     """
     accounts = len(venue.ledger.names)
     mark *= np.exp(rng.normal(0, 0.0005, MARKETS))
@@ -186,50 +189,35 @@ def time_refresh(
     assert bands is not None
     bands.digest(maker.parallel_map)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    began = time.perf_counter()
+    began = time.process_time()
     streams.judge(VenueMoment(0, venue, bands))
-    return wall * 1e3, cpu * 1e3, (time.perf_counter() - began) * 1e3
+    return wall * 1e3, cpu * 1e3, (time.process_time() - began) * 1e3
 
 
-def main() -> None:
-    accounts = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 60
+def measure(scratch: Path, accounts: int, turns: int) -> Iterator[Figure]:
     rng = np.random.default_rng(1)
-    began = time.perf_counter()
     venue, mark = build_venue(accounts, rng)
+    positions = len(venue.ledger.position_rows)
     maker = BandMaker(venue.ledger)
-    size = f"{accounts:,} accounts, {len(venue.ledger.position_rows):,} positions"
-    built = f"built in {time.perf_counter() - began:.1f} s"
-    print(f"{size}, {MARKETS} markets, {len(TABLE)} tiers ({built})")
     settings = EngineSettings()
     streams = VenueStreams(settings, detector_factories(settings.streams))
-    first, *_ = time_refresh(venue, maker, streams, mark, rng, 10**18)
-    print(f"first refresh, all pools put in order: {first / 1e3:.1f} s")
+    _, first, _ = time_refresh(venue, maker, streams, mark, rng, 10**18)
+    yield Figure("first refresh, all pools put in order", first, "ms", positions)
     for threads in (1, 2):
         with ThreadPoolExecutor(threads) as executor:
             maker.parallel_map = executor.map
-            times = [
-                time_refresh(venue, maker, streams, mark, rng, 10**18 + r * 10**9)
-                for r in range(rounds + 2)
-            ][2:]
-        wall, cpu, judging = (np.array(column) for column in zip(*times, strict=True))
-        print(
-            f"refresh after {FILLS:,} fills, {threads} thread(s): "
-            f"p50 {np.percentile(wall, 50):.0f} ms, p99 {np.percentile(wall, 99):.0f} ms; "
-            f"CPU of both p50 {np.percentile(cpu, 50):.0f} ms; "
-            f"the venue's streams beside it p50 {np.percentile(judging, 50):.0f} ms"
-        )
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"highest memory of the whole: {memory:.2f} GB")
+            for turn in range(turns + 1):
+                ts = 10**18 + turn * 10**9
+                wall, cpu, judging = time_refresh(venue, maker, streams, mark, rng, ts)
+                if turn == 0:
+                    continue  # the threads begin
+                if threads == 2:
+                    yield Figure("refresh in two threads, wall time", wall, "ms", positions)
+                    continue
+                yield Figure(f"refresh after {FILLS:,} fills", cpu, "ms", positions)
+                yield Figure("the venue's streams beside it", judging, "ms", MARKETS)
     pools = maker.pools
-    positions = pools.update()
+    arrays = pools.update()
     rules = RuleArrays.from_markets([venue.market_rules[name] for name in pools.market_names])
     at = mark[pools.market_symbols]
-    plain = numpy_liquidation(positions, rules, at)
-    priced = price_positions(positions, rules, at).prices[PRICE_LIQUIDATION]
-    largest = np.nanmax(np.abs(plain / priced[pools_of(positions) >= 0] - 1))
-    print(f"(largest difference {largest:.1e})")
-
-
-if __name__ == "__main__":
-    main()
+    yield Figure("NumPy, liquidation prices alone", numpy_ms(arrays, rules, at), "ms", positions)

@@ -1,6 +1,5 @@
-"""Decoding, µs an event: ours to columns, pydantic, msgspec and orjson on the same bytes.
+"""Decoding, µs an event: ours to columns, pydantic, msgspec and orjson on the same bytes, in turn.
 
-Run: python -m tests.bench.bench_decode. Best of several rounds, all in one process, in turn.
 pydantic and msgspec read into plain structs with strings for decimals: less than ours, which
 checks bounds, text and duplicates and reads numbers to the grid.
 """
@@ -10,7 +9,8 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,8 +20,13 @@ from pydantic import BaseModel
 
 from monitor.core.contract import fixed_point
 from monitor.core.decode.codec import decode
+from tests.bench.figures import Figure
 
-ROUNDS = 7
+CASES = {
+    "full": ({"orders": 40_000, "books": 4_000, "turns": 5},),
+    "quick": ({"orders": 10_000, "books": 1_000, "turns": 3},),
+    "tiny": ({"orders": 100, "books": 10, "turns": 1},),
+}
 TS = 1_764_000_000_000_000_000
 
 
@@ -75,7 +80,7 @@ def _decimal(rng: random.Random, low: int, high: int, scale: int) -> str:
     )
 
 
-def orders(count: int) -> list[bytes]:
+def make_orders(count: int) -> list[bytes]:
     """Orders of about 207 bytes, one in ten of them a market order."""
     rng = random.Random(1)
     out = []
@@ -98,7 +103,7 @@ def orders(count: int) -> list[bytes]:
     return out
 
 
-def books(count: int) -> list[bytes]:
+def make_books(count: int) -> list[bytes]:
     """Books of 20 levels a side."""
     rng = random.Random(2)
     out = []
@@ -129,15 +134,17 @@ def each(read: Callable[[bytes], Any]) -> Callable[[list[bytes]], Any]:
     return run
 
 
-def table(title: str, kind: str, raws: list[bytes], model: Any, struct: Any) -> None:
-    """Print the best time of each decoder, and how it compares with ours."""
+def measure_kind(
+    kind: str, raws: list[bytes], model: Any, struct: Any, turns: int
+) -> Iterator[Figure]:
+    """What each decoder takes for the records, a batch of 2,000 at a time for ours."""
     offset = np.arange(len(raws))
-    slices = [slice(i, i + 2000) for i in range(0, len(raws), 2000)]
+    slices = [slice(i, i + 2_000) for i in range(0, len(raws), 2_000)]
 
     def ours(every: list[bytes]) -> None:
         for part in slices:
-            made = decode(kind, "t", 0, offset[part], every[part])
-            assert not made.refused
+            batch = decode(kind, "t", 0, offset[part], every[part])
+            assert not batch.refused
 
     contenders = {
         "ours, to columns": ours,
@@ -145,18 +152,14 @@ def table(title: str, kind: str, raws: list[bytes], model: Any, struct: Any) -> 
         "orjson alone": each(orjson.loads),
         "pydantic model": each(model.model_validate_json),
     }
-    best = dict.fromkeys(contenders, float("inf"))
-    for _ in range(ROUNDS):
+    for _ in range(turns):
         for name, run in contenders.items():
-            start = time.perf_counter()
+            began = time.process_time()
             run(raws)
-            best[name] = min(best[name], (time.perf_counter() - start) / len(raws) * 1e6)
-    size = sum(map(len, raws)) / len(raws)
-    print(f"{title}: {len(raws)} records of {size:.0f} bytes, batches of 2000")
-    for name, took in best.items():
-        print(f"  {name:18} {took:7.3f} µs  {took / best['ours, to columns']:6.2f} ×")
+            cost = (time.process_time() - began) / len(raws) * 1e6
+            yield Figure(f"{kind}: {name}", cost, "µs a record", len(raws))
 
 
-if __name__ == "__main__":
-    table("orders", "order", orders(40_000), PlainOrder, StructOrder)
-    table("books, 20 levels a side", "book", books(4_000), PlainBook, StructBook)
+def measure(scratch: Path, orders: int, books: int, turns: int) -> Iterator[Figure]:
+    yield from measure_kind("order", make_orders(orders), PlainOrder, StructOrder, turns)
+    yield from measure_kind("book", make_books(books), PlainBook, StructBook, turns)

@@ -1,95 +1,73 @@
-"""The cost of an event: Parquet to features beside polars, layers of the engine; peak memory.
+"""From Parquet to features, and polars reading and grouping the same files, in turn.
 
-    python -m tests.bench.bench_features [--minutes 60] [--rate 2700]
-
-A simulated day over 64 symbols is made once in a temporary folder. Each figure comes from a
-process of its own; the ones that are compared take turns, and the median is printed. On a machine
-that does other work too, compare processor time, not seconds.
+A simulated day over 64 symbols: one shard, no detectors.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from tests.bench.event_layers import print_layers
+import polars as pl
 
-TURNS = 3
+from monitor.core.contract.units import SECOND_NS
+from monitor.core.event_time.watermark import apply_controls
+from monitor.core.settings import AccountBurstSettings, EngineSettings, JointSettings
+from monitor.core.shard import SHARD_KINDS, Shard
+from replay.day import Day
+from replay.day.prefetch import prefetch
+from replay.simulation.settings import SimulationSettings
+from tests.bench.bench_memory import peak_mb
+from tests.bench.bench_seconds import BACKLOG_WINDOWS, simulated_day
+from tests.bench.figures import Figure
+
+CASES = {
+    "full": ({"minutes": 20, "rate": 2_700.0, "turns": 3},),
+    "quick": ({"minutes": 5, "rate": 2_700.0, "turns": 3},),
+    "tiny": ({"minutes": 1, "rate": 100.0, "turns": 1},),
+}
+GOAL = 5.0
+"""M events a second."""
 
 
-def _peak_mb() -> float:
-    """This program's own: `ru_maxrss` would begin with that of the process it was forked from."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+class Pass(NamedTuple):
+    """One reading of a day."""
+
+    records: int
+    wall_s: float
+    cpu_s: float
+    windows: int = 0
+
+    @property
+    def millions_a_second(self) -> float:
+        return self.records / self.wall_s / 1e6
 
 
-def _result(records: int, began: float, began_cpu: float) -> dict[str, Any]:
-    """Since when, by the clocks of the wall and of the processor."""
-    seconds, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
-    return {"records": records, "seconds": seconds, "cpu_s": cpu_s, "peak_mb": _peak_mb()}
-
-
-def features(day: Path) -> dict[str, Any]:
+def features(day: Path) -> Pass:
     """Parquet, columns, watermark, accumulators, windows, features: one shard, no detectors."""
-    from monitor.core.event_time.watermark import apply_controls
-    from monitor.core.settings import AccountBurstSettings, EngineSettings, JointSettings
-    from monitor.core.shard import SHARD_KINDS, Shard
-    from replay.day import Day
-    from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
-
     recorded = Day(day)
     nothing = AccountBurstSettings(streams=()), JointSettings(streams=())
     settings = EngineSettings(streams=(), account_bursts=nothing[0], joint=nothing[1])
-    shard = Shard(0, 1, settings, [], WINDOWS_PER_CLOSE_MAX)
+    shard = Shard(0, 1, settings, [], BACKLOG_WINDOWS)
     apply_controls(shard.clocks, recorded.controls())
-    began, began_cpu = time.perf_counter(), time.process_time()
+    began, spent = time.perf_counter(), time.process_time()
     records = windows = 0
     for batch in prefetch(recorded.batches()):
         if batch.kind in SHARD_KINDS:
             records += len(batch)
             windows += sum(len(part.features.window) for part in shard.step(batch))
     windows += sum(len(part.features.window) for part in shard.advance())
-    return _result(records, began, began_cpu) | {"windows": windows}
+    return Pass(records, time.perf_counter() - began, time.process_time() - spent, windows)
 
 
-def engine(day: Path) -> dict[str, Any]:
-    """The whole engine: detectors, accounts and bands too."""
-    from monitor.core.engine import Engine
-    from monitor.core.settings import EngineSettings
-    from monitor.plugins import detector_factories
-    from replay.day import Day
-    from replay.run import WINDOWS_PER_CLOSE_MAX, prefetch
-
-    settings = EngineSettings()
-    recorded = Day(day)
-    machine = Engine(
-        settings, detector_factories(settings.streams), backlog_windows=WINDOWS_PER_CLOSE_MAX
-    )
-    began, began_cpu = time.perf_counter(), time.process_time()
-    records = 0
-    machine.control(recorded.controls())
-    for batch in prefetch(recorded.batches()):
-        records += len(batch)
-        machine.step(batch)
-    machine.finish()
-    return _result(records, began, began_cpu) | {"windows": machine.windows}
-
-
-def polars(day: Path) -> dict[str, Any]:
+def polars(day: Path) -> Pass:
     """What a data frame does at its best: read the same files, count and sum by symbol and second.
 
     It joins no ages, counts no accounts and measures no books, and holds no order of time.
     """
-    import polars as pl
-
-    began, began_cpu = time.perf_counter(), time.process_time()
+    began, spent = time.perf_counter(), time.process_time()
     records = 0
     for kind in ("order", "cancel", "fill", "leverage", "book", "mark"):
         for file in sorted((day / kind).glob("*.parquet")):
@@ -99,105 +77,26 @@ def polars(day: Path) -> dict[str, Any]:
             if "quantity" in frame.columns and "price" in frame.columns:
                 value = pl.col("price").cast(pl.Float64) * pl.col("quantity").cast(pl.Float64)
                 sums.append(value.sum().alias("notional"))
-            keys = ["symbol", (pl.col("ts") // 1_000_000_000).alias("second")]
+            keys = ["symbol", (pl.col("ts") // SECOND_NS).alias("second")]
             if "side" in frame.columns:
                 keys.append("side")
             frame.group_by(keys).agg(sums)
-    return _result(records, began, began_cpu)
+    return Pass(records, time.perf_counter() - began, time.process_time() - spent)
 
 
-def accounts(number: int) -> dict[str, Any]:
-    """Cancels of so many accounts in ten minutes, and what memory that takes."""
-    import numpy as np
-
-    from monitor.core.contract.events import TOPICS, Control
-    from monitor.core.decode.batch import ABSENT, Batch, TextColumn
-    from monitor.core.engine import Engine
-    from monitor.core.settings import EngineSettings
-
-    settings = EngineSettings(streams=())
-    machine = Engine(settings, [])
-    start, second = 1_764_000_000_000_000_000, 1_000_000_000
-    others = [t for t in TOPICS.values() if t != "cancels"]
-    machine.control(
-        [Control(topic=t, partition=0, offset=0, ts=start + 10_000 * second) for t in others]
-    )
-    done, rows = 0, 20_000
-    began = time.perf_counter()
-    while done < 1_000_000:
-        index = np.arange(done, done + rows)
-        absent = np.full(rows, ABSENT)
-        numbers = dict.fromkeys(("seq", "side", "price", "quantity", "placed_ts", "reason"), absent)
-        numbers["ts"] = start + index * (600 * second // 1_000_000)
-        names = [f"0x{i * 2_654_435_761 % number:040x}" for i in index.tolist()]
-        texts = {
-            "symbol": TextColumn.from_strings(["BTC-PERP"] * rows),
-            "account": TextColumn.from_strings(names),
-        }
-        texts["order_id"] = TextColumn.from_strings([f"{i}" for i in index.tolist()])
-        machine.step(Batch("cancel", "cancels", 0, index, numbers, texts))
-        done += rows
-    return {"accounts": number, "seconds": time.perf_counter() - began, "peak_mb": _peak_mb()}
-
-
-def _in_process(*arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench.bench_features", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=int, default=60)
-    parser.add_argument("--rate", type=float, default=2_700.0)
-    parser.add_argument("--one", nargs="*", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.one:
-        name, value = asked.one
-        run = {
-            "features": lambda: features(Path(value)),
-            "engine": lambda: engine(Path(value)),
-            "polars": lambda: polars(Path(value)),
-            "accounts": lambda: accounts(int(value)),
-        }[name]
-        print(json.dumps(run()))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        from replay.simulation.settings import SimulationSettings
-        from replay.simulation.simulate import simulate
-
-        day = Path(folder) / "day"
-        size = SimulationSettings(7, asked.minutes, symbols=64, accounts=20_000, rate=asked.rate)
-        simulate(day, size)
-        _in_process("--one", "features", str(day))  # the kernels' cache, the files' cache
-        seen: dict[str, list[dict[str, Any]]] = {"features": [], "engine": [], "polars": []}
-        for _ in range(TURNS):
-            for name, results in seen.items():
-                results.append(_in_process("--one", name, str(day)))
-        print_layers(day)
-    titles = ("records", 12), ("seconds", 10), ("M events/s", 12), ("CPU µs/event", 14)
-    print("\n" + " " * 34 + "".join(f"{t:>{n}}" for t, n in (*titles, ("peak MB", 10))))
-    seconds = {}
-    for name, words in (
-        ("features", "Parquet → features"),
-        ("engine", "the whole engine, with accounts"),
-        ("polars", "polars: read and group"),
-    ):
-        results = seen[name]
-        seconds[name] = statistics.median(r["seconds"] for r in results)
-        rate = results[0]["records"] / seconds[name] / 1e6
-        peak = max(r["peak_mb"] for r in results)
-        cpu_us = statistics.median(r["cpu_s"] for r in results) * 1e6 / results[0]["records"]
-        line = f"{words:34}{results[0]['records']:12,}{seconds[name]:10.2f}{rate:12.2f}"
-        print(f"{line}{cpu_us:14.3f}{peak:10.0f}")
-    print(f"features take {seconds['features'] / seconds['polars']:.2f} of polars' time")
-    few, many = (_in_process("--one", "accounts", str(n)) for n in (1_000, 1_000_000))
-    print(
-        f"a million cancels of 1,000 accounts: peak {few['peak_mb']:.0f} MB; of a million "
-        f"accounts: {many['peak_mb']:.0f} MB, {many['peak_mb'] - few['peak_mb']:+.0f} MB"
-    )
-
-
-if __name__ == "__main__":
-    main()
+def measure(scratch: Path, minutes: int, rate: float, turns: int) -> Iterator[Figure]:
+    sizes = SimulationSettings(7, minutes, symbols=64, accounts=20_000, rate=rate)
+    day = simulated_day(scratch, sizes)
+    features(day)  # the files' cache
+    peak = peak_mb()
+    for _ in range(turns):
+        ours, frames = features(day), polars(day)
+        speed, work = ours.millions_a_second, ours.windows
+        yield Figure("Parquet → features", speed, "M events/s", work, "more", GOAL)
+        cpu_us = ours.cpu_s / ours.records * 1e6
+        yield Figure("Parquet → features, processor", cpu_us, "µs an event", ours.records)
+        speed, work = frames.millions_a_second, frames.records
+        yield Figure("polars: read and group", speed, "M events/s", work, "more")
+        beside = ours.millions_a_second / speed
+        yield Figure("features, as many times as fast as polars", beside, "×", work, "more", 1.0)
+    yield Figure("peak memory of Parquet → features", peak, "MB", ours.records)

@@ -1,37 +1,46 @@
 """The cost of a second: processor time of the whole engine for each second of event time.
 
-    python -m tests.bench.bench_seconds [--minutes 4] [--sizes 8x2000,64x20000]
-
-A simulated day for each size (markets × accounts), replayed in a process of its own with everything
-on by default. Its first half is not counted: there pools and streams begin. An event is taken to
-cost `EVENT_US`, and the rest of the time is that of the seconds.
+A simulated day for each size (markets × accounts), replayed with everything on by default. Its
+first half is not counted: there pools and streams begin. An event is taken to cost `EVENT_US`, and
+the rest of the time is that of the seconds.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import math
-import subprocess
-import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from monitor.core.engine import Engine
 from monitor.core.settings import EngineSettings
 from monitor.plugins import detector_factories
 from replay.day import Day
-from replay.run import WINDOWS_PER_CLOSE_MAX
 from replay.simulation.settings import SimulationSettings
 from replay.simulation.simulate import simulate
+from tests.bench.figures import Figure
 
-SIZES = "8x2000,64x20000,256x20000,1000x100000"
-"""With a million accounts the opening positions alone take minutes to read: ask for it by name."""
 GOALS_MS = {"8x2000": 0.6, "64x20000": 2.5, "256x20000": 8.0, "1000x1000000": 300.0}
 EVENT_US = 1.0
 """What an event may cost, and is taken to cost, µs."""
+BACKLOG_WINDOWS = 60
+"""As a replay has it; the bench's own number, so that it runs on commits that keep it elsewhere."""
+
+
+def _case(markets: int, accounts: int, minutes: int, rate: float = 400.0) -> dict[str, Any]:
+    return {"markets": markets, "accounts": accounts, "minutes": minutes, "rate": rate}
+
+
+CASES = {
+    "full": (
+        _case(8, 2_000, 12),
+        _case(64, 20_000, 8),
+        _case(256, 20_000, 5),
+        _case(1_000, 1_000_000, 2),
+    ),
+    "quick": (_case(8, 2_000, 6), _case(64, 20_000, 4), _case(256, 20_000, 3)),
+    "tiny": (_case(2, 20, 3, 20.0),),
+}
 
 
 class SecondsCost(NamedTuple):
@@ -47,13 +56,13 @@ class SecondsCost(NamedTuple):
         return (self.cpu_s * 1e3 - self.records * EVENT_US / 1e3) / self.seconds
 
 
-def measure(day: Path) -> SecondsCost:
-    """Replay a day; count from the first step after half of its seconds have had their bands."""
+def replay_second_half(day: Path) -> SecondsCost:
+    """Replay a day of some minutes; count from the first step after half of its seconds have had
+    their bands. A step is about a minute."""
     settings, recorded = EngineSettings(), Day(day)
     batches = list(recorded.batches())
-    engine = Engine(
-        settings, detector_factories(settings.streams), backlog_windows=WINDOWS_PER_CLOSE_MAX
-    )
+    factories = detector_factories(settings.streams)
+    engine = Engine(settings, factories, backlog_windows=BACKLOG_WINDOWS)
     engine.control(recorded.controls())
     marks = [(0.0, 0, 0)]
     records = 0
@@ -66,40 +75,19 @@ def measure(day: Path) -> SecondsCost:
     return SecondsCost(end_s - begin[0], seconds - begin[1], records - begin[2])
 
 
-def measure_size(markets: int, accounts: int, minutes: int, rate: float = 400.0) -> SecondsCost:
-    """Simulate a day and measure it, in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        day = Path(folder) / "day"
-        size = SimulationSettings(7, minutes, markets, accounts, rate, incidents="none")
-        simulate(day, size)
-        command = [sys.executable, "-m", "tests.bench.bench_seconds", "--day", str(day)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return SecondsCost(*json.loads(done.stdout.splitlines()[-1]))
+def simulated_day(scratch: Path, settings: SimulationSettings) -> Path:
+    """A day of these settings, made where an earlier round has not."""
+    name = f"{settings.symbols}x{settings.accounts}-{settings.minutes}-{settings.rate:g}"
+    day = scratch / f"{name}-{settings.partitions}"
+    if not day.exists():
+        simulate(day, settings)
+    return day
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=int, default=4)
-    parser.add_argument("--sizes", default=SIZES)
-    parser.add_argument("--day", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.day:
-        print(json.dumps(measure(asked.day)))
-        return
-    titles = ("markets", 8), ("accounts", 10), ("events/s", 10), ("ms a second", 13), ("asked", 7)
-    print("".join(f"{title:>{width}}" for title, width in titles) + f"{'growth':>8}")
-    former: tuple[int, float] | None = None
-    for size in asked.sizes.split(","):
-        markets, accounts = map(int, size.split("x"))
-        cost = measure_size(markets, accounts, asked.minutes)
-        ms, goal, growth = cost.ms_a_second, GOALS_MS.get(size), ""
-        if former is not None:
-            growth = f"{math.log(ms / former[1]) / math.log(markets / former[0]):.2f}"
-        rate = cost.records / cost.seconds
-        print(f"{markets:>8,}{accounts:>10,}{rate:>10,.0f}{ms:>13.2f}{goal or '':>7}{growth:>8}")
-        former = markets, ms
-    print("growth: exponent of the cost in markets from the line before; 1 is linear")
-
-
-if __name__ == "__main__":
-    main()
+def measure(
+    scratch: Path, markets: int, accounts: int, minutes: int, rate: float
+) -> Iterator[Figure]:
+    settings = SimulationSettings(7, minutes, markets, accounts, rate, incidents="none")
+    cost = replay_second_half(simulated_day(scratch, settings))
+    size = f"{markets}x{accounts}"
+    yield Figure(size, cost.ms_a_second, "ms a second", cost.seconds, goal=GOALS_MS.get(size))

@@ -1,8 +1,6 @@
 """What a field map costs: µs of CPU a record to read and translate, beside decoding canonical JSON.
 
-Run: python -m tests.bench.bench_sources. The same orders in each format, as many as an import
-translates at once; best of several rounds. The ratio is (read + translate + decode what comes out)
-to decoding the same records canonically.
+The same orders in each format, as many as an import translates at once.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +25,14 @@ from monitor.sources.formats.base import make_format
 from monitor.sources.formats.csv_lines import CsvLines
 from monitor.sources.formats.parquet_tables import read_file
 from monitor.sources.settings import SourceSettings
+from tests.bench.figures import Figure
 from tests.sources.formats.protobuf.schemas import message_class
 
-RECORDS, ROUNDS = 2_048, 40
+CASES = {
+    "full": ({"records": 2_048, "turns": 20},),
+    "quick": ({"records": 2_048, "turns": 5},),
+    "tiny": ({"records": 64, "turns": 1},),
+}
 AT_MS = 1_764_000_000_000
 FIELDS = {
     "ts": {"field": "time", "unit": "ms"},
@@ -43,7 +46,7 @@ FIELDS = {
 }
 
 
-def make_rows(rng: random.Random) -> list[dict[str, Any]]:
+def make_rows(rng: random.Random, records: int) -> list[dict[str, Any]]:
     return [
         {
             "time": AT_MS + 7 * n,
@@ -54,7 +57,7 @@ def make_rows(rng: random.Random) -> list[dict[str, Any]]:
             "trader": f"account-{rng.randint(0, 2_000)}",
             "order": f"order-{n}",
         }
-        for n in range(RECORDS)
+        for n in range(records)
     ]
 
 
@@ -105,18 +108,15 @@ def schema_readers(rows: list[dict[str, Any]]) -> dict[str, Callable[[], Any]]:
     return {"avro": lambda: [read_avro(avro)], "protobuf": lambda: [read_protobuf(protobuf)]}
 
 
-def best_us(work: Callable[[], Any]) -> float:
-    """µs of CPU a record."""
-    times = []
-    for _ in range(ROUNDS):
-        begin = time.process_time()
-        work()
-        times.append(time.process_time() - begin)
-    return min(times) / RECORDS * 1e6
+def cpu_us(work: Callable[[], int]) -> tuple[float, int]:
+    """µs of processor a record, and how many records `work` says that it has done."""
+    began = time.process_time()
+    records = work()
+    return (time.process_time() - began) / records * 1e6, records
 
 
-def main() -> None:
-    rows = make_rows(random.Random(7))
+def measure(scratch: Path, records: int, turns: int) -> Iterator[Figure]:
+    rows = make_rows(random.Random(7), records)
     translator = FieldMapTranslator("x", SourceSettings(kind="order", fields=FIELDS))
     lines = [json.dumps(row).encode() for row in rows]
     cells = [",".join(map(str, row.values())).encode() for row in rows]
@@ -129,19 +129,22 @@ def main() -> None:
         "parquet": lambda: [*read_file(io.BytesIO(table.getvalue()), "UTC")],
         **schema_readers(rows),
     }
-    offsets = np.arange(RECORDS)
+    offsets = np.arange(records)
     canonical = [result.records[0][2] for result in translator.translate(lines)]
-    decode("order", "orders", 0, offsets, canonical)
-    base = best_us(lambda: decode("order", "orders", 0, offsets, canonical))
-    print(f"{'':10}{'read':>8}{'translate':>11}{'decode':>8}{'ratio':>8}{'records/s':>12}")
-    print(f"{'canonical':10}{'':8}{'':11}{base:8.2f}{1:8.1f}{1e6 / base:12,.0f}")
-    for name, read in readers.items():
-        reading = best_us(read)
-        both = best_us(lambda read=read: [translator.translate_rows(some) for some in read()])
-        total = both + base
-        row = f"{name:10}{reading:8.2f}{both - reading:11.2f}{base:8.2f}{total / base:8.1f}"
-        print(f"{row}{1e6 / total:12,.0f}")
+
+    def decode_canonical() -> int:
+        return len(decode("order", "orders", 0, offsets, canonical))
+
+    def translate(read: Callable[[], Any]) -> int:
+        return sum(len(translator.translate_rows(some)) for some in read())
+
+    decode_canonical()
+    for _ in range(turns):
+        yield Figure("decode canonical JSON", *_cost(*cpu_us(decode_canonical)))
+        for name, read in readers.items():
+            cost = cpu_us(lambda read=read: translate(read))
+            yield Figure(f"read and translate {name}", *_cost(*cost))
 
 
-if __name__ == "__main__":
-    main()
+def _cost(us: float, records: int) -> tuple[float, str, int]:
+    return us, "µs a record", records

@@ -1,41 +1,53 @@
 """From nothing to the first result: kernels' cache empty, kernels' cache warm; and `--help`.
 
-python -m tests.bench.bench_start
+Wall time of whole processes, as whoever waits for them has it.
 """
 
 from __future__ import annotations
 
 import os
-import statistics
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from replay.simulation.settings import SimulationSettings
+from tests.bench.bench_seconds import simulated_day
+from tests.bench.figures import Figure
 
-def seconds(command: list[str], **environment: str) -> float:
-    """Wall time of a whole process."""
+CASES = {"full": ({"cold": True},), "quick": ({"cold": False},), "tiny": ({"cold": False},)}
+PROGRAM = [sys.executable, "-m", "monitor.cli"]
+DAY = SimulationSettings(minutes=7, symbols=2, rate=100.0, incidents="none")
+
+
+def seconds(arguments: list[str], cache: str | None = None) -> float:
+    """Wall time of one run of the program; `cache`: the folder of its kernels' cache."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": cache} if cache else None
     began = time.perf_counter()
-    subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=True)
+    subprocess.run([*PROGRAM, *arguments], env=environment, capture_output=True, check=True)
     return time.perf_counter() - began
 
 
-def main() -> None:
-    program = [sys.executable, "-m", "monitor.cli"]
+def _cpu_s_of_children() -> float:
+    """Processor time of the processes that have ended, with those that they started."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measure(scratch: Path, cold: bool) -> Iterator[Figure]:
+    replay = ["replay", str(simulated_day(scratch, DAY)), "--json"]
     with tempfile.TemporaryDirectory() as folder:
-        day = str(Path(folder) / "day")
-        size = ["--minutes", "7", "--symbols", "2", "--rate", "100", "--incidents", "none"]
-        subprocess.run([*program, "simulate", day, *size], capture_output=True, check=True)
-        replay = [*program, "replay", day, "--json"]
-        cache = str(Path(folder) / "cache")
-        cold = seconds(replay, NUMBA_CACHE_DIR=cache)
-        warm = statistics.median(seconds(replay, NUMBA_CACHE_DIR=cache) for _ in range(3))
-    help_ = statistics.median(seconds([*program, "--help"]) for _ in range(5))
-    print(f"replay of a short day, cache empty: {cold:.1f} s (to stay under 20)")
-    print(f"replay of a short day, cache warm:  {warm:.1f} s")
-    print(f"--help:                             {help_:.2f} s (to stay under 0.3)")
-
-
-if __name__ == "__main__":
-    main()
+        cache = folder if cold else None
+        if cold:
+            before = _cpu_s_of_children()
+            wall_s = seconds(replay, cache)
+            cpu_s = _cpu_s_of_children() - before
+            yield Figure("replay of 7 minutes, cache empty", wall_s, "s", 1, goal=20.0)
+            yield Figure("the same, processor time of all its processes", cpu_s, "s", 1)
+        for _ in range(3 if cold else 1):
+            yield Figure("replay of 7 minutes, cache warm", seconds(replay, cache), "s", 1)
+    for _ in range(5 if cold else 1):
+        yield Figure("--help", seconds(["--help"]), "s", 1, goal=0.3)

@@ -28,7 +28,7 @@ from monitor.core.marks.touch_probability import (
     NORMAL_TAILS,
     touch_chances,
 )
-from monitor.core.marks.volatility import Volatility
+from monitor.core.marks.volatility import VolatilityBank
 from tests.bench.forecast_scores import brier, reliability
 from tests.support import SHARED
 
@@ -59,23 +59,24 @@ def forecasts(
     time: np.ndarray, mid: np.ndarray, horizon: int, half_life: float, step: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Normal forecasts, those of the engine, and whether the price was touched."""
-    volatility = Volatility(half_life, step)
+    bank, done = VolatilityBank(half_life, step), 0
+    bank.grow(1)
     plain, fat, came = [], [], []
     ask = time[0] + 1_800 * SECOND_NS
     for i, (now, price) in enumerate(zip(time.tolist(), mid.tolist(), strict=True)):
-        volatility.update(now, price)
         if now < ask:
             continue
+        new = slice(done, i + 1)
+        bank.update(np.zeros(i + 1 - done, np.int64), time[new], mid[new])
+        done, sigma, grain_s = i + 1, float(bank.sigma[0]), float(bank.grain_s[0])
         ask = now + 60 * SECOND_NS
         end = np.searchsorted(time, now + horizon * SECOND_NS)
-        if volatility.sigma is None or end >= len(time):
+        if math.isnan(sigma) or end >= len(time):
             continue
-        distance = SPREADS * volatility.sigma * math.sqrt(horizon / YEAR_S)
+        distance = SPREADS * sigma * math.sqrt(horizon / YEAR_S)
         ahead = np.log(mid[i + 1 : end + 1] / price)
-        plain.append(touch_chances(distance, volatility.sigma, horizon, NORMAL_TAILS))
-        fat.append(
-            touch_chances(distance, volatility.sigma, horizon, FAT_TAILS, volatility.grain_s)
-        )
+        plain.append(touch_chances(distance, sigma, horizon, NORMAL_TAILS))
+        fat.append(touch_chances(distance, sigma, horizon, FAT_TAILS, grain_s))
         came.append(np.where(distance < 0, ahead.min() <= distance, ahead.max() >= distance))
     return np.concatenate(plain), np.concatenate(fat), np.concatenate(came)
 

@@ -1,4 +1,4 @@
-"""Orders and cancels of 207 bytes for a live benchmark: many at once, or at a pace with bursts."""
+"""Orders and cancels of 207 bytes for a live benchmark, at a pace and with bursts."""
 
 from __future__ import annotations
 
@@ -110,20 +110,6 @@ def _records(
     for i in range(count):
         key, head, tail = rows[(first + i) % size]
         yield key, b"%b%d%b" % (head, ts + i * step_ns, tail)
-
-
-async def all_at_once(producer: AIOKafkaProducer, config: Config, events: int, rate: float) -> int:
-    """`events` records whose times are `rate` a second; returns how many were sent."""
-    feed, sender = LoadFeed(config), Sender(producer)
-    each = events // len(feed.places)
-    step_ns = round(1e9 * len(feed.places) / rate)
-    start = time.time_ns() - each * step_ns
-    for first in range(0, each, BATCH):
-        for at, rows in feed.places:
-            count = min(BATCH, each - first)
-            await sender.send(at, _records(rows, first, count, start + first * step_ns, step_ns))
-    await sender.end()
-    return sender.sent
 
 
 async def at_a_pace(

@@ -40,7 +40,8 @@ def write_toml(path: Path, config: Config, **http: object) -> Config:
     lines += ["[http]", "port = 0", *(f"{k} = {json.dumps(v)}" for k, v in http.items())]
     for stream in config.streams:
         lines += ["[[streams]]", f'feature = "{stream.feature}"']
-        lines += [f'detector = "{stream.detector}"', "[streams.parameters]"]
+        lines += [f'detector = "{stream.detector}"', f"inputs = {_toml(stream.inputs)}"]
+        lines += ["[streams.parameters]"]
         lines += [f"{k} = {json.dumps(v)}" for k, v in stream.parameters.items()]
     path.write_text("\n".join(lines) + "\n")
     return load(path)

@@ -56,11 +56,11 @@ async def _record(config: Config, day: DaySink, progress: Callable[[int], None])
             controls += polled.controls
             for part in polled.parts:
                 at = part.topic, part.partition
-                wanted = sum(offset < ends[at] for offset in part.offsets)
+                wanted = int((part.offsets < ends[at]).sum())
                 if wanted:
                     part.truncate(wanted)
                     day.write(part.decode())
-                    after[at] = part.offsets[-1] + 1
+                    after[at] = int(part.offsets[-1]) + 1
                     count += wanted
             read_to = await reader.positions()
             progress(count)

@@ -6,6 +6,8 @@ from there on are applied again in their order: as if it had come in time.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import numpy as np
 
 from detectors.arrays.state import Stateful
@@ -51,7 +53,8 @@ class EntryJournal(Stateful):
 
     def position_of(self, ts: int) -> int:
         """The first of `rows` that is not before event time `ts`, ns."""
-        return int(np.searchsorted(self.rows[:, TS], ts))
+        # Not `searchsorted`, which would copy the column.
+        return bisect_left(self.rows, ts, key=lambda row: row[TS])
 
     def replace(self, first: int, rows: Int64) -> None:
         """Put these rows in the place of those from `first` on; they are brought into order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from monitor.core.marks.market_rows import (
     MARK,
     VALUES,
 )
+from monitor.core.marks.volatility import VolatilityBank
 
 MARK_DOUBTS = {"stale_mark", "stale_index", "mark_off_market"}
 """Conditions in which a market's mark may be wrong."""
@@ -38,8 +39,7 @@ class MarketInputs(NamedTuple):
     `rules`: regime and tier table by market; `rules_version` rises whenever they change. `marks`
     (symbols, `MARK_VALUES`): the last trusted ones, codes; `ABSENT`: none. `mark_times` (symbols,
     mark and index): their event time, ns. `books` (symbols, `BOOK_WIDTH`): the last that were not
-    crossed, codes; zeros where a book is in doubt. `volatility_of` a symbol: realised volatility a
-    year (None: not measured yet), and how far apart the steps are that it was measured on, s.
+    crossed, codes; zeros where a book is in doubt. `volatility`: realised, of the marks.
     `left_out`: markets whose contract is not linear or not clear, and what it is. `doubts`: by
     market, what is wrong with its data (`feature_catalogue.QUALITY_FEATURES`).
     """
@@ -49,22 +49,21 @@ class MarketInputs(NamedTuple):
     marks: Int64
     mark_times: Int64
     books: Int64
-    volatility_of: Callable[[int], tuple[float | None, float]]
+    volatility: VolatilityBank
     left_out: Mapping[str, str]
     doubts: Mapping[str, list[str]]
 
-    def mark_ages_s(self, symbols: Int64, ts: int) -> list[float | None]:
-        """How old the marks are at `ts` (ns), the index where there is no mark; None: neither."""
+    def mark_ages_s(self, symbols: Int64, ts: int) -> Float64:
+        """How old the marks are at `ts` (ns), the index where there is no mark; NaN: neither."""
         mark, index = self.mark_times[symbols].T
         time = np.where(mark == ABSENT, index, mark)
-        ages_s: list[float] = ((ts - time) / SECOND_NS).tolist()
-        return [None if t == ABSENT else s for t, s in zip(time.tolist(), ages_s, strict=True)]
+        ages_s: Float64 = np.where(time == ABSENT, np.nan, (ts - time) / SECOND_NS)
+        return ages_s
 
-    def market_prices(self, symbols: Int64, middles: Int64) -> list[float | None]:
-        """`market_price` of each symbol; `middles`: of their books, codes."""
-        price = np.where(middles == ABSENT, self.marks[symbols, LAST - VALUES], middles)
-        prices: list[float] = to_floats(price).tolist()
-        return [None if value != value else value for value in prices]
+    def market_prices(self, symbols: Int64, middles: Int64) -> Float64:
+        """`market_price` of each symbol, NaN: none; `middles`: of their books, codes."""
+        last = self.marks[symbols, LAST - VALUES]
+        return to_floats(np.where(middles == ABSENT, last, middles))
 
     def market_price(self, symbol: int) -> int | None:
         """A second price beside the mark, as a code: the middle of the book, else the last price

@@ -6,6 +6,7 @@ market without a mark or a tier table makes its holders' pools unknown.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, Markets, VenueBands
 from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
-from monitor.core.decode.batch import ABSENT, TextColumn
+from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import to_float
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
@@ -29,7 +30,7 @@ from monitor.core.marks.market_rows import MARK, OPEN_INTEREST, VALUES
 
 SERIAL_POSITIONS = 20_000
 """Positions below which a refresh takes about as long as handing its parts to threads."""
-_NO_RULES = REGIMES["generic"], Tiers.flat(Fraction(1))
+NO_RULES = REGIMES["generic"], Tiers.flat(Fraction(1))
 """Stands for the rules of a market that has none; its mark counts as not known."""
 _NO_STAGES = ZoneCells(np.empty(0, np.uint16), np.empty(0, np.int64), STAGES)
 
@@ -45,81 +46,100 @@ class _Rules(NamedTuple):
     regimes: list[str]
 
 
-class _Holders(NamedTuple):
-    """The largest holders of markets: accounts and notional (1e-6), first of all longs, then of all
-    shorts. Those of market k begin at `edges[k]`, and as shorts at the place of k behind all longs.
+class _Listing(NamedTuple):
+    """The markets of a refresh: places in the pools' order, and by market its symbol's number, its
+    name and the name of its regime. `rules`: those that it was made with."""
 
-    In flat arrays, because objects that are kept cost whenever garbage is looked for.
+    order: Int64
+    rules: _Rules
+    numbers: Int64
+    symbols: list[str]
+    regimes: list[str]
+
+
+class _Holders(NamedTuple):
+    """The largest holders of markets: accounts (numbers, which `names` takes) and notional (1e-6),
+    first of all longs, then of all shorts. Market k has `counts[0, k]` of the longs.
     """
 
-    accounts: list[str]
+    accounts: Int64
     units: Int64
-    edges: list[int]
+    counts: Int64
+    names: Callable[[Int64], list[str]]
 
     def top(self) -> list[tuple[list[tuple[str, int]], ...]]:
         """`MarketBands.top` of every market."""
-        pairs = list(zip(self.accounts, self.units.tolist(), strict=True))
-        lists = [pairs[a:b] for a, b in pairwise(self.edges)]
+        names = self.names(self.accounts)
+        pairs = list(zip(names, self.units.tolist(), strict=True))
+        edges = [0, *np.cumsum(self.counts).tolist()]
+        lists = [pairs[a:b] for a, b in pairwise(edges)]
         half = len(lists) // 2
         return list(zip(lists[:half], lists[half:], strict=True))
 
     def top_of(self, k: int) -> tuple[Any, Any]:
         """`MarketBands.top` of one market."""
-        half = len(self.edges) // 2
-        spans = (slice(self.edges[i], self.edges[i + 1]) for i in (k, half + k))
+        edges = np.cumsum(self.counts) - self.counts.ravel()
+        spans = [slice(low, low + n) for low, n in zip(edges, self.counts.ravel(), strict=True)]
         longs, shorts = (
-            list(zip(self.accounts[span], self.units[span].tolist(), strict=True)) for span in spans
+            list(zip(self.names(self.accounts[s]), self.units[s].tolist(), strict=True))
+            for s in (spans[k], spans[len(spans) // 2 + k])
         )
         return longs, shorts
 
 
 class _Columns(NamedTuple):
-    """The markets of a refresh: a column for each field of `MarketBands`, by name."""
+    """The markets of a refresh: a column for each field of `MarketBands`, by name. NaN: None."""
 
-    symbol: list[str]
-    mark: list[float]
-    regime: list[str]
-    volatility: list[tuple[float | None, float]]
+    listing: _Listing
+    mark: Float64
+    sigma: Float64
+    grain_s: Float64
     within: Int64
     depth: Float64
     holders: _Holders
     peaks: Int64
-    age_s: list[float | None]
-    price: list[float | None]
-    doubts: list[tuple[str, ...]]
+    age_s: Float64
+    price: Float64
+    doubts: dict[str, list[str]]
     at_market: dict[str, MarketBands]
     result: BandArrays
 
     def markets(self) -> Markets:
         """The same as objects, put together when they are asked for."""
-        columns = self.symbol, self.within, self.depth
+        columns = self.listing.symbols, self.within, self.depth
         return Markets(*columns, self._digest_fields, self._market, self.at_market)
 
     def _digest_fields(self) -> list[tuple[Any, ...]]:
         """`MarketBands.digest_fields` of all, without a market being put together."""
-        sigma, grain_s = zip(*self.volatility, strict=True) if self.volatility else ((), ())
-        none: list[Any] = [None] * len(self.symbol)
+        symbols = self.listing.symbols
+        none: list[Any] = [None] * len(symbols)
         at_market = none
         if self.at_market:
-            others = (self.at_market.get(name) for name in self.symbol)
+            others = (self.at_market.get(name) for name in symbols)
             at_market = [None if other is None else other.within.tolist() for other in others]
         return list(zip(
-            self.symbol, self.mark, self.regime, sigma, grain_s, self.holders.top(), none,
-            self.age_s, self.price, self.doubts, at_market, strict=True,
+            symbols, self.mark.tolist(), self.listing.regimes, _or_none(self.sigma),
+            self.grain_s.tolist(), self.holders.top(), none, _or_none(self.age_s),
+            _or_none(self.price), [tuple(self.doubts.get(name, ())) for name in symbols],
+            at_market, strict=True,
         ))  # fmt: skip
 
     def _market(self, k: int) -> MarketBands:
-        kinds, cells, name = (
-            (refresh.ZONE_CELLS, refresh.STAGE_CELLS),
-            self.result.cells,
-            self.symbol[k],
+        cells, name = self.result.cells, self.listing.symbols[k]
+        zones, stages = (
+            (cells(kind, 0, k), cells(kind, 1, k))
+            for kind in (refresh.ZONE_CELLS, refresh.STAGE_CELLS)
         )
-        zones, stages = ((cells(kind, 0, k), cells(kind, 1, k)) for kind in kinds)
+        sigma, age_s, price = _or_none(np.array([self.sigma[k], self.age_s[k], self.price[k]]))
         return MarketBands(
-            name, self.mark[k], self.regime[k], *self.volatility[k], zones, stages,
-            self.within[k], self.depth[k], self.holders.top_of(k), self.peaks[k], None,
-            self.age_s[k], self.price[k], self.doubts[k], self.at_market.get(name),
+            name, float(self.mark[k]), self.listing.regimes[k], sigma, float(self.grain_s[k]),
+            zones, stages, self.within[k], self.depth[k], self.holders.top_of(k), self.peaks[k],
+            None, age_s, price, tuple(self.doubts.get(name, ())), self.at_market.get(name),
         )  # fmt: skip
+
+
+def _or_none(values: Float64) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]
 
 
 class BandMaker:
@@ -136,6 +156,9 @@ class BandMaker:
         """How the parts of a refresh are run; no result depends on it."""
         self._workspace: Workspace | None = None
         self._rules: _Rules | None = None
+        self._listing: _Listing | None = None
+        self._without_positions: tuple[Int64, int, Int64] | None = None
+        """The markets with positions, how many symbols there are, and those without."""
 
     def compute(self, ts: int, inputs: MarketInputs) -> VenueBands | None:
         """The bands as of now (`ts`, ns); None: nobody has a position, nothing can be estimated.
@@ -169,11 +192,12 @@ class BandMaker:
         symbols = self.pools.market_symbols
         mark = np.where(rules.there, mark_prices(inputs.marks[symbols]), np.nan)
         books = BookImpact.from_books(mark, symbols, inputs.books)
-        sizes = len(positions.quantity), len(positions.cash), len(mark)
-        if self._workspace is None or self._workspace.shape != sizes:
+        sizes = len(positions.quantity), len(mark)
+        if self._workspace is None or not self._workspace.is_for(*sizes):
             self._workspace = None  # Before the new one is created: there is not room for both.
             self._workspace = Workspace(*sizes)
-        order = order[~np.isnan(mark[order])]
+        is_priced = ~np.isnan(mark[order])
+        order = order if is_priced.all() else order[is_priced]
         run = self.parallel_map if len(positions.quantity) > SERIAL_POSITIONS else map
         result = refresh.refresh_bands(
             positions, rules.arrays, mark, books, NEAR_FRACTION, run, self._workspace, order
@@ -186,16 +210,15 @@ class BandMaker:
         arrays: tuple[NDArray[Any], ...] = (
             *result.place, *result.units, columns.within, columns.depth,
         )  # fmt: skip
-        pools, assumed = int(np.count_nonzero(positions.length)), self.pools.assumed
         left_out = tuple(sorted(inputs.left_out.items()))
-        factor, unknown = result.by_factor, result.unknown
-        return VenueBands(ts, markets, factor, pools, unknown, assumed, left_out, arrays)
+        counts = result.pools, result.unknown, self.pools.assumed
+        return VenueBands(ts, markets, result.by_factor, *counts, left_out, arrays)
 
     def _read_rules(self, inputs: MarketInputs) -> _Rules:
         """The rules of the pools' markets, which change seldom."""
         names, version = self.pools.market_names, inputs.rules_version
         if self._rules is None or self._rules.names is not names or self._rules.version != version:
-            rules = [inputs.rules.get(name, _NO_RULES) for name in names]
+            rules = [inputs.rules.get(name, NO_RULES) for name in names]
             there = np.array([name in inputs.rules for name in names], np.bool_)
             regimes = [regime.name for regime, _ in rules]
             self._rules = _Rules(names, version, RuleArrays.from_markets(rules), there, regimes)
@@ -206,59 +229,70 @@ class BandMaker:
         at_market: dict[str, MarketBands],
     ) -> _Columns:  # fmt: skip
         """What a refresh says of its markets."""
-        order, names = result.order, self.pools.market_names
-        rules, symbols = self._read_rules(inputs), self.pools.market_symbols[order]
-        places = order.tolist()
-        symbol = [names[m] for m in places]
-        doubts = inputs.doubts
+        order, volatility = result.order, inputs.volatility
+        listing = self._list_markets(order, self._read_rules(inputs))
+        symbols = listing.numbers
         return _Columns(
-            symbol=symbol,
-            mark=mark[order].tolist(),
-            regime=[rules.regimes[m] for m in places],
-            volatility=[inputs.volatility_of(number) for number in symbols.tolist()],
+            listing=listing,
+            mark=mark[order],
+            sigma=volatility.sigma[symbols],
+            grain_s=volatility.grain_s[symbols],
             within=np.ascontiguousarray(result.sums.within.transpose(1, 0, 2)),
             depth=books.depth_at_edges(order),
             holders=self._largest_holders(result),
             peaks=result.sums.peaks.transpose(1, 0, 2),
             age_s=inputs.mark_ages_s(symbols, ts),
             price=inputs.market_prices(symbols, books.middles[order]),
-            doubts=[tuple(doubts.get(name, ())) for name in symbol]
-            if doubts
-            else [()] * len(symbol),
+            doubts=dict(inputs.doubts),
             at_market=at_market,
             result=result,
         )
 
+    def _list_markets(self, order: Int64, rules: _Rules) -> _Listing:
+        """The names of markets, which change seldom."""
+        last = self._listing
+        if last is None or last.rules is not rules or not np.array_equal(last.order, order):
+            places, names = order.tolist(), self.pools.market_names
+            self._listing = last = _Listing(
+                order, rules, self.pools.market_symbols[order],
+                [names[m] for m in places], [rules.regimes[m] for m in places],
+            )  # fmt: skip
+        return last
+
     def _largest_holders(self, result: BandArrays) -> _Holders:
         pools = result.sums.top_pool
         there = pools >= 0
-        ends = np.cumsum(there.sum(axis=2).ravel()).tolist()
-        return _Holders(self.pools.owners(pools[there]), result.sums.top[there], [0, *ends])
+        accounts, names = self.pools.accounts(pools[there]), self._ledger.names.names_as_of_now
+        return _Holders(accounts, result.sums.top[there], there.sum(axis=2), names)
 
     def _estimates(
         self, ts: int, inputs: MarketInputs, at_market: dict[str, MarketBands]
     ) -> list[MarketBands]:
         """Markets with open interest in which no account is known to have a position."""
-        open_interest, mark = inputs.marks[:, OPEN_INTEREST - VALUES], mark_prices(inputs.marks)
-        is_open = (open_interest != ABSENT) & (open_interest > 0) & ~np.isnan(mark)
-        is_open[self.pools.market_symbols[self.pools.markets_by_name]] = False
-        if not is_open.any():
+        symbols = self._symbols_without_positions(len(inputs.marks))
+        open_interest = inputs.marks[symbols, OPEN_INTEREST - VALUES]
+        symbols = symbols[open_interest > 0]
+        if not len(symbols):
             return []
-        symbols = np.flatnonzero(is_open)
+        mark = mark_prices(inputs.marks)
+        symbols = symbols[~np.isnan(mark[symbols])]
+        open_interest = inputs.marks[:, OPEN_INTEREST - VALUES]
         names = self._ledger.symbols.names(symbols)
         symbols = symbols[np.array([name in inputs.rules for name in names], np.bool_)]
         books = BookImpact.from_books(mark[symbols], symbols, inputs.books)
         depth = books.depth_at_edges(np.arange(len(symbols)))
         markets = []
-        ages_s = inputs.mark_ages_s(symbols, ts)
-        second_prices = inputs.market_prices(symbols, books.middles)
+        ages_s = _or_none(inputs.mark_ages_s(symbols, ts))
+        second_prices = _or_none(inputs.market_prices(symbols, books.middles))
+        sigmas = _or_none(inputs.volatility.sigma[symbols])
+        grains_s = inputs.volatility.grain_s[symbols].tolist()
         for k, name in enumerate(self._ledger.symbols.names(symbols)):
             regime, tiers = inputs.rules[name]
             price, contracts = float(mark[symbols[k]]), to_float(int(open_interest[symbols[k]]))
             zones = open_interest_estimate.estimate_cells(tiers, price, contracts)
             within = [[side.units[side.zone < e].sum() for e in EDGE_ZONES] for side in zones]
             markets.append(MarketBands(
-                name, price, regime.name, *inputs.volatility_of(int(symbols[k])), zones,
+                name, price, regime.name, sigmas[k], grains_s[k], zones,
                 (_NO_STAGES, _NO_STAGES), np.array(within, np.int64), depth[k], ([], []),
                 np.full((2, 2 * PEAK_ZONES), -1, np.int64),
                 open_interest_estimate.assumptions(tiers, contracts),
@@ -266,3 +300,12 @@ class BandMaker:
                 doubts=tuple(inputs.doubts.get(name, ())), at_market=at_market.get(name),
             ))  # fmt: skip
         return markets
+
+    def _symbols_without_positions(self, count: int) -> Int64:
+        """Of `count` symbols, those in whose markets nobody has a position."""
+        with_positions, last = self.pools.markets_by_name, self._without_positions
+        if last is None or last[0] is not with_positions or last[1] != count:
+            is_without = np.ones(count, np.bool_)
+            is_without[self.pools.market_symbols[with_positions]] = False
+            last = self._without_positions = with_positions, count, np.flatnonzero(is_without)
+        return last[2]

@@ -19,7 +19,7 @@ import numpy as np
 from detectors.arrays.growable import QUARTER_MORE, grow_rows
 from detectors.arrays.types import Int64
 from monitor.core.accounts.ledger import AccountLedger
-from monitor.core.accounts.ledger_kernels import symbol_of
+from monitor.core.accounts.ledger_kernels import ROW_QUANTITY, ROW_REST, symbol_of
 from monitor.core.bands.kernels import pools as kernels
 from monitor.core.bands.kernels.arrays import PositionArrays
 
@@ -44,18 +44,19 @@ class Pools:
         """By market: its symbol's number among the accounts' symbols."""
         self.market_names: list[str] = []
         """By market. Markets are numbered as their first position opens."""
+        self.markets_by_name: Int64 = np.empty(0, np.int64)
+        """The markets with open positions, in the order of their names. An array of its own only
+        where they have changed."""
+        self._name_order: Int64 = np.empty(0, np.int64)
+        """All markets in the order of their names."""
         self.assumed = 0
         """Isolated positions whose margin is taken from their leverage."""
+        self._positions: PositionArrays | None = None
+        """As of the last `update`; None: there was none."""
 
-    @property
-    def markets_by_name(self) -> Int64:
-        """The markets with open positions, in the order of their names."""
-        order = np.argsort(self._markets.name_rank)
-        return order[self._markets.open_positions[order] > 0]
-
-    def owners(self, pools: Int64) -> list[str]:
-        """The accounts' names of the given pools."""
-        return self._ledger.names.names(self._pools.account[pools])
+    def accounts(self, pools: Int64) -> Int64:
+        """The numbers of the accounts of the given pools."""
+        return self._pools.account[pools]
 
     def update(self) -> PositionArrays:
         """Bring everything that changed up to date."""
@@ -66,17 +67,24 @@ class Pools:
             rows, accounts = np.argsort(owner, kind="stable"), np.arange(len(self._ledger.names))
         else:
             rows, accounts = touched
+            if not len(accounts) and self._positions is not None:
+                return self._positions
         self._number_new_markets(rows)
         self._accounts = _grow(self._accounts, kernels.NEW_ACCOUNT, len(self._ledger.names))
         self._rows = _grow(self._rows, kernels.NEW_ROW, len(self._ledger.position_rows))
         self._update_rows(rows)
         self.assumed = int(self._counts[kernels.ASSUMED])
         kernels.update_cross_cash(accounts, self._ledger.account_rows, self._accounts, self._pools)
-        p = type(self._pools)(*(column[: self._counts[kernels.POOLS]] for column in self._pools))
-        s = type(self._slots)(*(column[: self._counts[kernels.SLOTS]] for column in self._slots))
-        return PositionArrays(
-            p.start, p.length, p.key, p.cash, p.isolated, s.row, s.market, s.quantity, s.entry
-        )
+        by_name = self._name_order[self._markets.open_positions[self._name_order] > 0]
+        if not np.array_equal(by_name, self.markets_by_name):
+            self.markets_by_name = by_name
+        pools, slots = self._counts[[kernels.POOLS, kernels.SLOTS]].tolist()
+        p, s = self._pools, self._slots
+        self._positions = PositionArrays(
+            p.start[:pools], p.length[:pools], p.key[:pools], p.cash[:pools], p.isolated[:pools],
+            s.row[:slots], s.market[:slots], s.quantity[:slots], s.entry[:slots],
+        )  # fmt: skip
+        return self._positions
 
     def _update_rows(self, rows: Int64) -> None:
         ledger = self._ledger
@@ -98,9 +106,11 @@ class Pools:
         count = len(self._ledger.symbols)
         market_of = grow_rows(self._markets.market_of, count, -1, 1.0)
         self._markets = self._markets._replace(market_of=market_of)
-        if (market_of[symbol_of(self._ledger.keys[rows])] >= 0).all():
+        rows = rows[market_of[symbol_of(self._ledger.keys[rows])] < 0]
+        if not len(rows):
             return
-        opened = rows[self._ledger.is_open[rows]]
+        limbs = self._ledger.position_rows[rows][:, [ROW_QUANTITY, ROW_REST]]
+        opened = rows[(limbs != 0).any(axis=1)]
         opened_in = np.bincount(symbol_of(self._ledger.keys[opened]), minlength=count) > 0
         new = np.flatnonzero(opened_in & (market_of < 0))
         if not len(new):
@@ -109,7 +119,8 @@ class Pools:
         self.market_symbols = np.concatenate((self.market_symbols, new))
         self.market_names = self.market_names + self._ledger.symbols.names(new)
         order = sorted(range(len(self.market_names)), key=self.market_names.__getitem__)
-        rank = np.argsort(order)
+        self._name_order = np.array(order, np.int64)
+        rank = np.argsort(self._name_order)
         open_positions = grow_rows(self._markets.open_positions, len(order), 0, 1.0)
         self._markets = kernels.MarketColumns(market_of, rank, open_positions)
 

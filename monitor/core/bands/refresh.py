@@ -23,9 +23,21 @@ from numpy.typing import NDArray
 from detectors.arrays.types import Float64, Int64
 from monitor.core.bands.inputs import BookImpact, RuleArrays
 from monitor.core.bands.kernels import arrays
-from monitor.core.bands.kernels.arrays import CellArrays, ForcedRecords, MarketSums
-from monitor.core.bands.kernels.prices import RECORD_COUNT, UNKNOWN_POOLS, price_pools
-from monitor.core.bands.kernels.zones import sort_records, sum_zones
+from monitor.core.bands.kernels.arrays import (
+    CellArrays,
+    ForcedRecords,
+    Int32,
+    MarketSums,
+    SortedRecords,
+)
+from monitor.core.bands.kernels.prices import (
+    OPEN_POOLS,
+    POOL_COUNTS,
+    RECORD_COUNT,
+    UNKNOWN_POOLS,
+    price_pools,
+)
+from monitor.core.bands.kernels.zones import place_buckets, sort_records, sum_zones
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, GROUPS, PEAK_ZONES, STAGES, TOP_HOLDERS
 from monitor.core.contract.units import ZONE_BINS
 
@@ -63,17 +75,33 @@ class ZoneCells:
 class Workspace:
     """Arrays that a refresh works in, to be reused: touching fresh memory costs more than sums."""
 
-    def __init__(self, positions: int, pools: int, markets: int) -> None:
-        self.shape = positions, pools, markets
+    def __init__(self, positions: int, markets: int) -> None:
+        # A quarter more, so that it is seldom too small while a venue grows.
+        self._positions, self._markets = positions + positions // 4, markets
+        positions = self._positions
         code, units, *sorted_columns = (np.empty(positions, np.int64) for _ in range(4))
         pool, bucket, sorted_pool = (np.empty(positions, np.int32) for _ in range(3))
         self.records = ForcedRecords(code, units, pool, bucket)
-        self.sorted_columns: list[Any] = [*sorted_columns, sorted_pool]
+        first = np.empty(2 * markets + 1, np.int64)
+        self.sorted_records = SortedRecords(first, *sorted_columns, sorted_pool)
         zone_cells = min(positions, 2 * markets * ZONE_BINS * GROUPS)
         stage_cells = min(4 * positions, 2 * markets * ZONE_BINS * STAGES)
         self.cells = [
             (np.empty(n, np.uint16), np.empty(n, np.int64)) for n in (zone_cells, stage_cells)
         ]
+
+    def records_of_parts(self, lengths: Int32, pool_edges: Int64) -> list[ForcedRecords]:
+        """The records in parts: each has room for all positions of its pools, which lie between two
+        edges. `lengths`: positions by pool.
+        """
+        edges = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths, out=edges[1:])
+        parts = map(slice, edges[pool_edges[:-1]], edges[pool_edges[1:]])
+        return [ForcedRecords(*(column[part] for column in self.records)) for part in parts]
+
+    def is_for(self, positions: int, markets: int) -> bool:
+        """Whether a refresh of so many positions and markets has room in it."""
+        return positions <= self._positions and markets == self._markets
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +111,7 @@ class BandArrays:
     `place` and `units`: of the cells that hold something, by kind; `cells` finds those of a market.
     `begin` (kind, side · markets + k): the first of a market's cells. `by_factor` (fall and rise,
     zone): gross notional of the cross pools that a move of the common factor makes due, 1e-6.
-    `unknown`: pools without a mark for every position.
+    `unknown`: pools without a mark for every position; `pools`: all that have one.
     """
 
     order: Int64
@@ -93,6 +121,7 @@ class BandArrays:
     sums: MarketSums
     by_factor: Int64
     unknown: int
+    pools: int
 
     def cells(self, kind: int, side: int, k: int) -> ZoneCells:
         """One side of the market order[k]; `kind`: `ZONE_CELLS` or `STAGE_CELLS`."""
@@ -120,73 +149,71 @@ def refresh_bands(
     """
     pools, markets = len(positions.cash), len(mark)
     pieces = 1 if run is map else PARALLEL_PARTS
-    pool_edges = np.linspace(0, pools, pieces + 1).astype(np.int64)
-    edges = np.zeros(pools + 1, np.int64)
-    np.cumsum(positions.length, out=edges[1:])
-    edges = edges[pool_edges]
-    parts = map(slice, edges[:-1], edges[1:])
-    code, units, pool, bucket = workspace.records
-    records = [ForcedRecords(code[p], units[p], pool[p], bucket[p]) for p in parts]
     per_bucket = np.zeros((pieces, 2 * markets), np.int64)
     by_factor = np.zeros((pieces, 2, ZONE_BINS + 1), np.int64)
-    counts = np.zeros((pieces, 2), np.int64)
-    table, slip = rules.at_marks(mark), np.ravel(books.slip)
-    list(run(
-        price_pools, pool_edges[:-1], pool_edges[1:], repeat(positions), repeat(table),
-        repeat(slip), by_factor, records, per_bucket, counts,
-    ))  # fmt: skip
-    first = np.concatenate(([0], np.cumsum(per_bucket.T, axis=None)))
-    cursor = np.ascontiguousarray(first[:-1].reshape(per_bucket.T.shape).T)
-    starts = first[::pieces].copy()  # the cursor moves
-    by_bucket = arrays.SortedRecords(starts, *workspace.sorted_columns)
+    counts = np.zeros((pieces, len(POOL_COUNTS)), np.int64)
+    table, slip = rules.at_marks(mark), books.slip.reshape(-1)
+    cursor, by_bucket = np.empty_like(per_bucket), workspace.sorted_records
+    if pieces == 1:
+        records = [workspace.records]
+        price_pools(
+            0, pools, positions, table, slip, by_factor[0], records[0], per_bucket[0], counts[0]
+        )
+    else:
+        pool_edges = np.linspace(0, pools, pieces + 1).astype(np.int64)
+        records = workspace.records_of_parts(positions.length, pool_edges)
+        list(run(
+            price_pools, pool_edges[:-1], pool_edges[1:], repeat(positions), repeat(table),
+            repeat(slip), by_factor, records, per_bucket, counts,
+        ))  # fmt: skip
+    place_buckets(per_bucket, by_bucket.first, cursor)
     list(run(sort_records, counts[:, RECORD_COUNT], records, cursor, repeat(by_bucket)))
-    place, units_of_cells, begin, sums = _sum_zones(
-        workspace, by_bucket, rules, positions.key, order, reach, pieces, run
-    )
-    factor_zones = by_factor.sum(axis=0)[:, :ZONE_BINS]
-    unknown = int(counts[:, UNKNOWN_POOLS].sum())
-    return BandArrays(order, place, units_of_cells, begin, sums, factor_zones, unknown)
+    cells, sums = _sum_zones(workspace, rules, positions.key, order, reach, pieces, run)
+    totals = counts.sum(axis=0).tolist()
+    return BandArrays(
+        order, *cells, sums, by_factor.sum(axis=0)[:, :ZONE_BINS], totals[UNKNOWN_POOLS],
+        totals[OPEN_POOLS],
+    )  # fmt: skip
 
 
 def _sum_zones(
     workspace: Workspace,
-    records: arrays.SortedRecords,
     rules: RuleArrays,
     key: NDArray[np.uint64],
     order: Int64,
     reach: float,
     pieces: int,
     run: ParallelMap,
-) -> tuple[Any, ...]:
-    """`place`, `units`, `begin` and `sums` of `BandArrays`."""
-    count = len(order)
-    sizes = np.diff(records.first).reshape(2, -1)[:, order]
-    limits = np.array([ZONE_BINS * GROUPS, ZONE_BINS * STAGES])[:, None, None]
-    most = np.minimum([sizes, 4 * sizes], limits)
-    begin = np.cumsum(most.reshape(2, -1), axis=1).reshape(most.shape) - most
-    stop = np.empty_like(begin)
+) -> tuple[tuple[Any, ...], MarketSums]:
+    """`place`, `units` and `begin` of `BandArrays`, and `sums`."""
+    records, sides = workspace.sorted_records, 2 * len(order)
+    begin, stop = np.zeros((2, sides), np.int64), np.zeros((2, sides), np.int64)
     cells = CellArrays(*workspace.cells[ZONE_CELLS], *workspace.cells[STAGE_CELLS], begin, stop)
+    shape = 2, len(order)
     sums = MarketSums(
-        within=np.zeros((2, count, len(EDGE_ZONES)), np.int64),
-        peaks=np.empty((2, count, 2 * PEAK_ZONES), np.int64),
-        top=np.empty((2, count, TOP_HOLDERS), np.int64),
-        top_pool=np.empty((2, count, TOP_HOLDERS), np.int64),
+        within=np.empty((*shape, len(EDGE_ZONES)), np.int64),
+        peaks=np.empty((*shape, 2 * PEAK_ZONES), np.int64),
+        top=np.empty((*shape, TOP_HOLDERS), np.int64),
+        top_pool=np.empty((*shape, TOP_HOLDERS), np.int64),
     )
-    reach_zones = round(reach / BIN_WIDTH)
-    cuts = np.linspace(0, count, max(1, pieces // 2) + 1).astype(np.int64).tolist()
-    parts = [(low, high) for low, high in pairwise(cuts) if low < high]
-    spans = [(side, *part) for side in (LONG, SHORT) for part in parts]
-    given: tuple[Any, ...] = order, records, rules.partial, key, reach_zones, cells, sums
-    list(run(lambda span: sum_zones(*span, *given), spans))
+    spans = [(0, sides)] if sides else []
+    if pieces > 1:
+        sizes = np.diff(records.first).reshape(2, -1)[:, order].reshape(-1)
+        limits = np.array([[ZONE_BINS * GROUPS], [ZONE_BINS * STAGES]])
+        most = np.minimum([sizes, 4 * sizes], limits)
+        begin[:] = np.cumsum(most, axis=1) - most
+        cuts = np.linspace(0, sides, pieces + 1).astype(np.int64).tolist()
+        spans = [(low, high) for low, high in pairwise(cuts) if low < high]
+    given: tuple[Any, ...] = order, records, rules.partial, key, round(reach / BIN_WIDTH)
+    list(run(lambda span: sum_zones(*span, *given, cells, sums), spans))
     # The cells that were written, without the room between the spans.
+    ends = np.zeros((2, sides + 1), np.int64)
+    np.cumsum(stop - begin, axis=1, out=ends[:, 1:])
     place, units = (
         tuple(
-            np.concatenate(
-                [cells[:0], *(cells[a[s, low] : b[s, high - 1]] for s, low, high in spans)]
-            )
+            np.concatenate([cells[:0], *(cells[a[low] : b[high - 1]] for low, high in spans)])
             for cells, a, b in zip(columns, begin, stop, strict=True)
         )
         for columns in zip(*workspace.cells, strict=True)
     )
-    ends = np.cumsum((stop - begin).reshape(2, -1), axis=1)
-    return place, units, np.concatenate((np.zeros((2, 1), np.int64), ends), axis=1), sums
+    return (place, units, ends), sums

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from monitor.core.contract import events, fixed_point, stepped
 from monitor.core.decode import batch, scanner
 from monitor.core.decode.batch import ABSENT, Batch, Column, Int64, RefusedRecord, TextColumn
+from monitor.core.decode.packed import PackedRecords
 from monitor.core.decode.validate import REASONS, kind_of, validate_record
 
 __all__ = [
@@ -104,6 +105,9 @@ def field_table(kind: str) -> FieldTable:
     return FieldTable(*arrays, np.frombuffer(bytes(names), np.uint8), required, *bounded)
 
 
+_NO_BYTES = np.frombuffer(b"", np.uint8)
+
+
 class Draft:
     """The rows of a batch before all of them are decided, with room for `room` levels a side.
 
@@ -112,7 +116,9 @@ class Draft:
     first level in `price` and `quantity` (ladder, level), and how many; `used`: of each ladder.
     """
 
-    def __init__(self, kind: str, rows: int, buffer: bytes = b"", room: int = 0) -> None:
+    def __init__(
+        self, kind: str, rows: int, buffer: NDArray[np.uint8] = _NO_BYTES, room: int = 0
+    ) -> None:
         self.kind, self.buffer = kind, buffer
         self._numbers = batch.number_columns(kind)
         self._codes = [{value: c.code(value) for value in c.values} for c in self._numbers]
@@ -176,7 +182,9 @@ class Draft:
         if refused:  # the kernels need each column contiguous in memory
             offset = offset[rows]
             numbers, start, length = (m[:, rows].copy() for m in (numbers, start, length))
-        buffer = np.frombuffer(b"".join([self.buffer, *self._more_text]), np.uint8)
+        buffer = self.buffer
+        if self._more_text:
+            buffer = np.frombuffer(b"".join([buffer.data, *self._more_text]), np.uint8)
         values = {c.name: numbers[i] for i, c in enumerate(self._numbers)}
         spans = zip(self._texts, start, length, strict=True)
         texts = {c.name: TextColumn(buffer, first, size) for c, first, size in spans}
@@ -186,20 +194,17 @@ class Draft:
 
 def scan(kind: str, raws: Sequence[bytes]) -> Draft:
     """Read the records of one kind; leave those that are not plain undecided."""
-    rows = len(raws)
-    buffer = scanner.END.join([*raws, bytes(64)])  # room for a look past the last record's end
+    packed = raws if isinstance(raws, PackedRecords) else PackedRecords.pack(raws)
+    rows, buffer = len(packed), packed.buffer
     if kind == "reference":  # rare, and of many shapes: all undecided
         return Draft(kind, rows, buffer)
-    size = np.fromiter(map(len, raws), np.int64, rows)
-    begin = np.zeros(rows, np.int64)
-    np.cumsum(size[:-1] + 1, out=begin[1:])
     # A level takes six bytes at least: `[1,1],`. Pages that are not written cost nothing.
     room = min(rows * events.LEVELS_MAX, len(buffer) // 5) if kind == "book" else 0
     out = Draft(kind, rows, buffer, room)
     out.undecided[:] = False
     scanner.scan_records(
-        np.frombuffer(buffer, np.uint8), begin, size, *field_table(kind), out.numbers, out.start,
-        out.length, out.first, out.levels, out.price, out.quantity, out.used, out.undecided,
+        buffer, packed.begin, packed.size, *field_table(kind), out.numbers, out.start, out.length,
+        out.first, out.levels, out.price, out.quantity, out.used, out.undecided,
     )  # fmt: skip
     return out
 
@@ -207,9 +212,10 @@ def scan(kind: str, raws: Sequence[bytes]) -> Draft:
 def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[bytes]) -> Batch:
     """Decode the records of one kind from one topic partition.
 
-    `offset`: of each record, rising. `kind`: one of `events.KINDS`, or `UNKNOWN` for records of
-    which `kind_of` gives `None`. Records that the contract does not accept are in `refused`, with
-    their bytes. A number out of range that a record need not have costs only itself (`left_out`).
+    `offset`: of each record, rising. `raws`: those that are packed are not copied. `kind`: one of
+    `events.KINDS`, or `UNKNOWN` for records of which `kind_of` gives `None`. Records that the
+    contract does not accept are in `refused`, with their bytes. A number out of range that a record
+    need not have costs only itself (`left_out`).
 
     >>> raw = [b'{"kind":"cancel","ts":1764000000000000000,"symbol":"X","price":"0.5"}', b"?"]
     >>> b = decode("cancel", "cancels", 0, np.array([7, 8]), raw)

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numba.extending import register_jitable
 
-from detectors.arrays.types import F1, I1, Float64, Int64
+from detectors.arrays.types import F1, I1, RI1, Float64, Int64
 from monitor.core.contract.stepped import (
     COARSE,
     COARSE_FROM,
@@ -203,15 +203,17 @@ def limbs_to_e8(whole: Any, rest: Any) -> Any:
     return float(whole) * 1e8 + float(rest)
 
 
+@njit(F1(RI1), cache=True, nogil=True)
+def _to_floats(codes):  # type: ignore[no-untyped-def]
+    out = np.empty(codes.size)
+    for i in range(codes.size):
+        out[i] = np.nan if codes[i] == ABSENT else to_float(codes[i])
+    return out
+
+
 def to_floats(codes: Int64) -> Float64:
     """The numbers that codes stand for; NaN for `ABSENT`."""
-    size = np.abs(codes)
-    value = np.where(
-        size < PLAIN_FROM,
-        size / 1e18,
-        np.where(size < COARSE_FROM, (size - PLAIN_SHIFT) / 1e8, (size - COARSE_SHIFT) / 1e2),
-    )
-    out: Float64 = np.where(codes == ABSENT, np.nan, np.where(codes < 0, -value, value))
+    out: Float64 = _to_floats(np.ascontiguousarray(codes).reshape(-1)).reshape(codes.shape)
     return out
 
 

@@ -7,16 +7,18 @@ few accounts and bursts look alike everywhere. The finding names the market and 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, isnan
 
 import numpy as np
 
+from detectors.account_burst.columns import WindowActivity
 from detectors.account_burst.detector import AccountBurstDetector
-from detectors.account_burst.scorer import AccountVerdict, WindowActivity
+from detectors.account_burst.verdict import AccountVerdict
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64, UInt64
 from detectors.base import DetectorError
 from detectors.calibration.calibrator import Calibrator
+from detectors.calibration.calibrator_bank import find_score_min
 from detectors.interrupts import reraise_interrupts
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.detection.judge import ClosedSpan
@@ -43,6 +45,14 @@ class _AccountStream(Stateful):
     """The account of each key that has evidence."""
     is_out: bool = False
     """Whether it was taken out: it is not judged any more."""
+    score_min: float | None = None
+    """No score below it is rare; None: to be asked of the calibrator again."""
+
+    def learn_score(self, score: float) -> None:
+        """Let the calibrator learn a score; at the end of a block other scores are rare."""
+        self.calibrator.learn(score)
+        if self.calibrator.windows == 0:
+            self.score_min = None
 
 
 class AccountBursts(Stateful):
@@ -83,19 +93,46 @@ class AccountBursts(Stateful):
                 continue
             low = closed.low if stream.detector.has_started else begin
             rows, acts, account = self._activity(closed.windows, stream.name)
-            windows = range(low, closed.until)
-            ends = np.searchsorted(rows, [*windows, closed.until]).tolist()
-            for window, a, b in zip(windows, ends, ends[1:], strict=False):
-                here = WindowActivity(acts.key[a:b], acts.market[a:b], acts.events[a:b])
+            ends = np.searchsorted(rows, np.arange(low, closed.until + 1))
+            window = low
+            while window < closed.until and not stream.is_out:
                 try:
+                    scores = self._learn_ordinary(
+                        stream, window, ends[window - low :], acts, account
+                    )
+                    for score in scores:
+                        if not isnan(score):
+                            stream.learn_score(score)
+                        window += 1
+                    if scores:
+                        continue
+                    a, b = ends[window - low : window - low + 2].tolist()
+                    here = WindowActivity(acts.key[a:b], acts.market[a:b], acts.events[a:b])
                     findings += self._judge_window(stream, window, here, account[a:b], closed.names)
+                    window += 1
                 except Exception as error:
                     reraise_interrupts(error)
                     stream.is_out = True
                     what = "", stream.name, ACCOUNT_BURST, fault_reason(error)
                     findings.append(stream_out_finding(window, self._partition, *what))
-                    break
         return findings
+
+    def _learn_ordinary(
+        self, stream: _AccountStream, low: int, ends: Int64, acts: WindowActivity, account: Int64
+    ) -> list[float]:
+        """Judge and learn windows from `low` on for as long as nothing in them can be rare; returns
+        their scores. `ends`: where the acts of each begin and end.
+
+        What is rare changes with the calibrator's blocks, so none ends before the last of them.
+        """
+        calibrator = stream.calibrator
+        most = calibrator.block_windows - calibrator.windows
+        if stream.score_min is None:
+            stream.score_min = find_score_min(calibrator, self._limit)
+        scores = stream.detector.learn_ordinary(low, ends[: most + 1], acts, stream.score_min)
+        a, b = int(ends[0]), int(ends[len(scores)])
+        self._remember_accounts(stream, acts.key[a:b], account[a:b])
+        return scores.tolist()
 
     def _activity(self, windows: ClosedWindows, name: str) -> tuple[Int64, WindowActivity, Int64]:
         """Who did what `name` counts, by window and key of market and account; with the window and
@@ -121,7 +158,7 @@ class AccountBursts(Stateful):
             if not isfinite(verdict.value):
                 raise DetectorError("its score is not finite")
             p = stream.calibrator.p_value(verdict.value)
-            stream.calibrator.learn(verdict.value)
+            stream.learn_score(verdict.value)
         rare = p <= self._limit and bool(verdict.actors)
         (detector.report if rare else detector.learn)(window, acts)
         self._remember_accounts(stream, acts.key, account)
@@ -131,13 +168,12 @@ class AccountBursts(Stateful):
     def _remember_accounts(stream: _AccountStream, key: UInt64, account: Int64) -> None:
         """Keep the account of each key with evidence; a key shows its account only as it acts."""
         hot = stream.detector.hot_keys
-        if not hot and not stream.account:
+        if hot == stream.account.keys():
             return
         stream.account = {key: n for key, n in stream.account.items() if key in hot}
-        for hot_key in np.sort(np.fromiter(hot, np.uint64)):
-            place = int(np.searchsorted(key, hot_key))  # the keys rise
-            if place < len(key) and key[place] == hot_key:
-                stream.account[int(hot_key)] = int(account[place])
+        new = np.array(sorted(hot - stream.account.keys()), np.uint64)
+        for place in np.flatnonzero(np.isin(key, new)).tolist():
+            stream.account[int(key[place])] = int(account[place])
 
     def _finding(
         self, stream: _AccountStream, window: int, verdict: AccountVerdict, p: float,

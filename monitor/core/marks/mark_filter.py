@@ -6,10 +6,10 @@ market and kind when the cell has passed, so that batching does not show in the 
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
+from itertools import chain
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from detectors.arrays.types import Int64
@@ -22,12 +22,24 @@ from monitor.core.marks import mark_guard
 from monitor.core.marks import market_rows as columns
 from monitor.core.marks.guard_bank import GuardBank, SourceRows
 from monitor.core.marks.mark_guard import MarkGuard, MarkUpdate, PriceDoubt, PriceSource
-from monitor.core.marks.volatility import Volatility
+from monitor.core.marks.volatility import VolatilityBank
 from monitor.core.snapshot import from_state, to_state
 from monitor.core.tables.interner import Interner
 
 _FACTS = ("offered", "kept", "limit", "source", "agree", "against")
 """What a finding says of its last doubt: fields of `PriceDoubt`."""
+
+
+class _IndexSource(msgspec.Struct, gc=False):
+    """A source of an index as its record has it."""
+
+    name: str
+    price: float
+    ts: int
+
+
+_DECODER = msgspec.json.Decoder(list[list[_IndexSource]], strict=False)
+"""Reads a price that is text, too."""
 
 
 class MarkFilter:
@@ -36,7 +48,7 @@ class MarkFilter:
     def __init__(self, symbols: Interner) -> None:
         self._symbols = symbols
         self._guards = GuardBank()
-        self._volatility: dict[int, Volatility] = defaultdict(Volatility)
+        self.volatility = VolatilityBank()
         self._sources: dict[tuple[int, int], str] = {}
         """Index sources of the mark records to come, by partition and offset."""
         self._doubts: list[tuple[str, PriceDoubt]] = []
@@ -48,11 +60,6 @@ class MarkFilter:
         texts = zip(offsets, sources, strict=True)
         self._sources |= {(partition, offset): text for offset, text in texts if text is not None}
 
-    def volatility_of(self, symbol: int) -> tuple[float | None, float]:
-        """Realised volatility of a symbol's mark, a year (None: too few returns); its grain, s."""
-        volatility = self._volatility.get(symbol)
-        return (None, 0.0) if volatility is None else volatility.estimate
-
     def filter_rows(self, rows: Int64, books: Int64) -> Int64:
         """A copy of mark rows (n, `MARK_COLUMNS`), in event-time order, with `ABSENT` for each mark
         and index that is not trusted. `books`: the last book by symbol.
@@ -60,49 +67,44 @@ class MarkFilter:
         out = rows.copy()
         if not len(rows):
             return out
-        every = self._take_sources(rows)
-        symbols, names = (
-            rows[:, columns.SYMBOL].tolist(),
-            [tuple([s["name"] for s in of]) for of in every],
-        )
-        same = map(self._guards.has_names, symbols, names)
-        flat = [source for of in every for source in of]
-        sources = SourceRows(
-            np.cumsum([0, *map(len, every)]),
-            np.array([float(source["price"]) for source in flat], np.float64),
-            np.array([int(source["ts"]) for source in flat], np.int64),
-            np.fromiter(same, np.bool_, len(rows)),
-        )
+        every, sources = self._read_sources(rows)
         place = self._guards.pass_ordinary(0, rows, books, sources)
         while place < len(rows):
-            symbol = symbols[place]
+            symbol = int(rows[place, columns.SYMBOL])
             self._judge(rows[place].tolist(), books[symbol], every[place], out[place])
-            for i in range(place + 1, len(rows)):
-                if symbols[i] == symbol:
-                    sources.is_same[i] = self._guards.has_names(symbol, names[i])
+            for i in np.flatnonzero(rows[place + 1 :, columns.SYMBOL] == symbol) + place + 1:
+                sources.is_same[i] = self._guards.has_names(symbol, _names(every[i]))
             place = self._guards.pass_ordinary(place + 1, rows, books, sources)
         has_mark = rows[:, columns.MARK] != ABSENT
         price = np.where(has_mark, out[:, columns.MARK], out[:, columns.INDEX])
-        times, prices = rows[:, columns.TS].tolist(), to_floats(price).tolist()
-        for symbol, ts, value in zip(symbols, times, prices, strict=True):
-            if value == value:
-                self._volatility[symbol].update(ts, value)
+        self.volatility.grow(len(books))
+        self.volatility.update(rows[:, columns.SYMBOL], rows[:, columns.TS], to_floats(price))
         return out
 
-    def _take_sources(self, rows: Int64) -> list[list[dict[str, Any]]]:
-        """The sources of each of these records as they came, which are not asked for again."""
-        places = rows[:, [columns.PARTITION, columns.OFFSET]].tolist()
+    def _read_sources(self, rows: Int64) -> tuple[list[list[_IndexSource]], SourceRows]:
+        """The sources of each of these records, which are not asked for again."""
         if not self._sources:
-            return [[] for _ in places]
+            none = np.empty(0), np.empty(0, np.int64)
+            begin, is_same = np.zeros(len(rows) + 1, np.int64), np.zeros(len(rows), np.bool_)
+            return [[]] * len(rows), SourceRows(begin, *none, is_same)
+        symbols = rows[:, columns.SYMBOL].tolist()
+        places = rows[:, [columns.PARTITION, columns.OFFSET]].tolist()
         # The text was valid when its record was decoded.
         texts = [self._sources.pop((partition, offset), "[]") for partition, offset in places]
-        every: list[list[dict[str, Any]]] = json.loads(f"[{','.join(texts)}]")
-        return every
+        every = _DECODER.decode(f"[{','.join(texts)}]")
+        flat = list(chain.from_iterable(every))
+        same = list(map(self._guards.has_names, symbols, map(_names, every)))
+        return every, SourceRows(
+            np.cumsum([0, *map(len, every)]),
+            np.array([source.price for source in flat], np.float64),
+            np.array([source.ts for source in flat], np.int64),
+            np.array(same, np.bool_),
+        )
 
-    def _judge(self, row: list[int], book: Int64, every: list[dict[str, Any]], out: Int64) -> None:
+    def _judge(self, row: list[int], book: Int64, every: list[_IndexSource], out: Int64) -> None:
         """Judge a mark that is not ordinary; `out`: its row without what is not trusted."""
         symbol = row[columns.SYMBOL]
-        sources = [PriceSource(s["name"], float(s["price"]), int(s["ts"])) for s in every]
+        sources = [PriceSource(s.name, s.price, s.ts) for s in every]
         guard = self._guards.guard(symbol)
         trusts_mark, trusts_index, doubts = guard.judge(_read_update(row, book, sources))
         self._guards.set_guard(symbol, guard)
@@ -148,18 +150,20 @@ class MarkFilter:
         """All state; between two cells there are no doubts."""
         return {
             "guards": to_state(self._guards.guards()),
-            "volatility": {symbol: v.snapshot() for symbol, v in self._volatility.items()},
+            "volatility": self.volatility.snapshot(),
             "sources": [[*at, self._sources[at]] for at in sorted(self._sources)],
             "doubted": self.doubted,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._guards.restore(from_state(dict[int, MarkGuard], state["guards"]))
-        self._volatility = defaultdict(Volatility)
-        for symbol, volatility in state["volatility"].items():
-            self._volatility[symbol].restore(volatility)
+        self.volatility.restore(state["volatility"])
         self._sources = {(partition, offset): text for partition, offset, text in state["sources"]}
         self.doubted = dict(state["doubted"])
+
+
+def _names(sources: list[_IndexSource]) -> tuple[str, ...]:
+    return tuple([source.name for source in sources])
 
 
 def _read_update(row: list[int], book: Int64, sources: list[PriceSource]) -> MarkUpdate:

@@ -7,9 +7,10 @@ mark has no value.
 from __future__ import annotations
 
 import numpy as np
+from numba import njit, types
 
-from detectors.arrays.types import Int64
-from monitor.core.decode.batch import Batch
+from detectors.arrays.types import I2, Int64
+from monitor.core.decode.batch import ABSENT, Batch
 from monitor.core.tables.interner import Interner
 
 TS, PARTITION, OFFSET, SYMBOL = range(4)
@@ -69,3 +70,21 @@ def book_rows(batch: Batch, symbols: Interner, cell_ns: int) -> Int64:
         rows[row, column] = ladder.price
         rows[row, column + LEVELS] = ladder.quantity
     return rows
+
+
+@njit(types.void(I2, I2, I2, I2, I2), cache=True, nogil=True)
+def set_last_marks(rows, trusted, raw_marks, trusted_marks, mark_times):  # type: ignore[no-untyped-def]
+    """Put what mark rows (n, `MARK_COLUMNS`) give into the last of their symbols.
+
+    `trusted`: the same rows without what is not trusted. By symbol: `raw_marks`, mark and index;
+    `trusted_marks`, `MARK_VALUES`; `mark_times`, of the last trusted mark and index, ns.
+    """
+    for i in range(rows.shape[0]):
+        symbol = rows[i, SYMBOL]
+        for column in range(trusted_marks.shape[1]):
+            if column < 2 and rows[i, VALUES + column] != ABSENT:
+                raw_marks[symbol, column] = rows[i, VALUES + column]
+            if trusted[i, VALUES + column] != ABSENT:
+                trusted_marks[symbol, column] = trusted[i, VALUES + column]
+                if column < 2:
+                    mark_times[symbol, column] = rows[i, TS]

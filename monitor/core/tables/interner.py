@@ -7,6 +7,7 @@ ordered and hashed by name. A hash that two names share costs a comparison, neve
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +66,11 @@ class _Names(NamedTuple):
     hashes: UInt64
     ends: Int64
     blob: Any
+
+    def texts(self, ids: Int64) -> list[str]:
+        """The names of the given integers."""
+        _, ends, blob = self
+        return [blob[(ends[i - 1] if i else 0) : ends[i]].tobytes().decode() for i in ids.tolist()]
 
 
 _NAMES = types.NamedTuple([U1, I1, types.uint8[::1]], _Names)  # type: ignore[no-untyped-call]
@@ -170,8 +176,12 @@ class Interner:
 
     def names(self, ids: Int64) -> list[str]:
         """The names of the given integers."""
-        _, ends, data = self._names
-        return [data[(ends[i - 1] if i else 0) : ends[i]].tobytes().decode() for i in ids.tolist()]
+        return self._names.texts(ids)
+
+    @property
+    def names_as_of_now(self) -> Callable[[Int64], list[str]]:
+        """`names` as they are numbered now, whatever is forgotten later."""
+        return self._names.texts
 
     @property
     def hashes(self) -> UInt64:

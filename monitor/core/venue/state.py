@@ -120,7 +120,7 @@ class VenueState(Stateful):
             books[self.ledger.symbols.intern(TextColumn.from_strings(names)), VALUES:] = 0
         return MarketInputs(
             self.market_rules, self.rules_version, self.trusted_marks.data, self.mark_times.data,
-            books, self.mark_filter.volatility_of, self.left_out, doubts,
+            books, self.mark_filter.volatility, self.left_out, doubts,
         )  # fmt: skip
 
     def add_batch(self, batch: Batch) -> None:
@@ -192,14 +192,14 @@ class VenueState(Stateful):
         )  # fmt: skip
         cells = np.unique(np.concatenate(times) // self.bands_interval_ns)
         self._grow()
-        begin = [0] * len(times)
-        for cell in cells.tolist():
-            end = (cell + 1) * self.bands_interval_ns
-            stop = [int(np.searchsorted(part, end)) for part in times]
+        begin: tuple[int, ...] = (0,) * len(times)
+        ends = (cells + 1) * self.bands_interval_ns
+        stops = zip(*(np.searchsorted(part, ends).tolist() for part in times), strict=True)
+        for end, stop in zip(ends.tolist(), stops, strict=True):
             now_entries, now_marks, now_books, now_rules, now_late = map(slice, begin, stop)
             self._set_rules(rules[now_rules])
             self.last_books.data[books[now_books, SYMBOL]] = books[now_books]
-            self.outcomes.begin_cell(cell * self.bands_interval_ns)
+            self.outcomes.begin_cell(end - self.bands_interval_ns)
             self._apply_late(late[now_late, 1:])
             self._apply_cell(entries[now_entries], marks[now_marks])
             if self.ledger.is_over_limits:
@@ -257,14 +257,12 @@ class VenueState(Stateful):
     def _grow(self) -> None:
         for last in (self.raw_marks, self.trusted_marks, self.mark_times, self.last_books):
             last.grow(len(self.ledger.symbols))
+        self.mark_filter.volatility.grow(len(self.ledger.symbols))
 
     def _set_marks(self, rows: Int64) -> None:
-        _set_last(self.raw_marks.data, rows)
         trusted = self.mark_filter.filter_rows(rows, self.last_books.data)
-        _set_last(self.trusted_marks.data, trusted)
-        times = np.where(trusted == ABSENT, ABSENT, trusted[:, [market_rows.TS]])
-        times[:, SYMBOL] = trusted[:, SYMBOL]
-        _set_last(self.mark_times.data, times)
+        last = self.raw_marks.data, self.trusted_marks.data, self.mark_times.data
+        market_rows.set_last_marks(rows, trusted, *last)
 
     def _set_rules(self, rules: list[PendingRule]) -> None:
         for _, ts, partition, offset, raw in rules:
@@ -343,10 +341,3 @@ class VenueState(Stateful):
         records, self.rule_records, self.market_rules = self.rule_records, {}, {}
         self._rules, self.left_out = {}, {}
         self._set_rules([(0, *self.written[f"rules {s}"], raw) for s, raw in records.items()])
-
-
-def _set_last(last: Int64, rows: Int64) -> None:
-    """Put the values of mark rows, where present, in their columns of `last`, by symbol."""
-    for column in range(last.shape[1]):
-        present = rows[rows[:, VALUES + column] != ABSENT]
-        last[present[:, SYMBOL], column] = present[:, VALUES + column]

@@ -10,17 +10,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
-from detectors.arrays.types import Bool, Float64, Int64
+from detectors.arrays.types import F1, I1, I2, INT, Bool, Float64, Int64
 from monitor.core.accounts import ledger_kernels as ledger
 from monitor.core.accounts.ledger_kernels import ADJUSTMENT, FILL, LEVERAGE, MOVE
-from monitor.core.bands.inputs import mark_prices
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES
 from monitor.core.bands.market_bands import NEAR_FRACTION, Markets
 from monitor.core.contract.feature_catalogue import HIGH_LEVERAGE, VENUE_FEATURES
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
-from monitor.core.decode.stepped_kernels import to_floats
+from monitor.core.decode.batch import ABSENT
+from monitor.core.decode.stepped_kernels import to_float
 from monitor.core.finding import OffsetRange
+from monitor.core.marks.market_rows import INDEX, MARK, VALUES
 from monitor.core.venue.state import VenueState
 
 TIER_REACH = 0.1
@@ -31,13 +33,16 @@ NEAR_DEPTH_FRACTION = 0.0025
 """The near depth is what the book offers within 25 bps of the mark."""
 VENUE_COLUMN = {name: i for i, name in enumerate(VENUE_FEATURES)}
 """The column of each of the venue's streams."""
-_OF_MOVES = [VENUE_COLUMN["unexplained"]]
-_OF_POSITIONS = [
+_RAISED, _RAISED_NEAR_TIER, _OPENED_HIGH, _CHURNED, _UNEXPLAINED = (
     VENUE_COLUMN[name]
-    for name in ("raised_notional", "raised_near_tier", "opened_high_to_depth", "churned_notional")
-]
+    for name in (
+        "raised_notional", "raised_near_tier", "opened_high_to_depth", "churned_notional",
+        "unexplained",
+    )
+)  # fmt: skip
+_NO_ENTRIES = np.empty((0, len(ledger.ENTRY_COLUMNS)), np.int64)
 _KINDS = {LEVERAGE: "leverage", FILL: "fill", MOVE: "collateral"}
-_NEAR_EDGES = np.less_equal(EDGE_ZONES, round(NEAR_FRACTION / BIN_WIDTH))
+_NEAR_EDGES = slice(np.count_nonzero(round(NEAR_FRACTION / BIN_WIDTH) >= EDGE_ZONES))
 _NEAR_DEPTH_EDGE = int(np.flatnonzero(round(NEAR_DEPTH_FRACTION / BIN_WIDTH) == EDGE_ZONES)[0])
 
 
@@ -65,9 +70,11 @@ class StreamRows(NamedTuple):
 
 def stream_rows(venue: VenueState, depth: Float64) -> StreamRows:
     """Of the interval that was applied last. `depth`: by symbol number, `thinner_depth`."""
-    none = np.empty((0, len(ledger.ENTRY_COLUMNS)), np.int64), np.empty(0, np.int64), np.empty(0)
-    parts = [none, *(_counted_entries(venue, *change, depth) for change in venue.changes)]
-    return StreamRows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    parts = [_counted_entries(venue, *change, depth) for change in venue.changes]
+    if len(parts) == 1:
+        return parts[0]
+    none = StreamRows(_NO_ENTRIES, np.empty(0, np.int64), np.empty(0))
+    return StreamRows(*(np.concatenate(column) for column in zip(none, *parts, strict=True)))
 
 
 def running_streams(venue: VenueState) -> Bool:
@@ -78,56 +85,83 @@ def running_streams(venue: VenueState) -> Bool:
     runs = np.zeros(len(VENUE_COLUMN), np.bool_)
     for entries, _ in venue.changes:
         is_move = entries[:, ledger.OP] == MOVE
-        runs[_OF_MOVES] |= is_move.any()
-        runs[_OF_POSITIONS] |= not is_move.all()
+        runs[_UNEXPLAINED] |= is_move.any()
+        runs[[_RAISED, _RAISED_NEAR_TIER, _OPENED_HIGH, _CHURNED]] |= not is_move.all()
     return runs
 
 
 def _counted_entries(
     venue: VenueState, entries: Int64, effects: Int64, depth: Float64
-) -> tuple[Int64, Int64, Float64]:
+) -> StreamRows:
     """Entries that count, the stream of each and its amount; one may count to two streams."""
-    operation, symbol = entries[:, ledger.OP], entries[:, ledger.SYMBOL]
-    changes_leverage, is_fill, is_move = (operation == op for op in (LEVERAGE, FILL, MOVE))
-    before, after = effects[:, ledger.BEFORE], effects[:, ledger.AFTER]
-    mark = np.where(symbol >= 0, mark_prices(venue.trusted_marks.data[symbol]), np.nan)
-    raised = changes_leverage & (before > 0) & (after > before)
-    notional = to_floats(effects[:, ledger.OPEN_SIZE]) * mark
-    high = is_fill & (after >= HIGH_LEVERAGE * SCALE)
-    near_depth = np.where(symbol >= 0, depth[symbol], np.nan)
-    near_depth = np.where(near_depth > 0.0, near_depth, np.nan)
-    opened = 100.0 * to_floats(effects[:, ledger.OPENED_SIZE]) * mark / near_depth
-    closed, gain = effects[:, ledger.CLOSED_SIZE], effects[:, ledger.GAIN]
-    # The fee of the fill that closes stands for that of the fill that opened, too.
-    profit = gain - 2 * np.where(is_fill, entries[:, ledger.FILL_FEE], 0)
-    churned = is_fill & (closed > 0) & (gain <= 0) & (profit > 0)
-    unexplained = is_move & (entries[:, ledger.MOVE_CAUSE] == ADJUSTMENT)
-    near_tier = raised & _near_tier(venue, symbol, notional, raised)
-    streams = {
-        "raised_notional": (raised, notional),
-        "raised_near_tier": (near_tier, notional),
-        "opened_high_to_depth": (high & (opened >= OPENED_MIN), opened),
-        "churned_notional": (churned, to_floats(closed) * mark),
-        "unexplained": (unexplained, np.abs(entries[:, ledger.MOVE_AMOUNT]) / MONEY_SCALE),
-    }
-    rows = {name: np.flatnonzero(mask & (amount > 0)) for name, (mask, amount) in streams.items()}
-    return (
-        np.concatenate([entries[i] for i in rows.values()]),
-        np.concatenate([np.full(len(i), VENUE_COLUMN[name]) for name, i in rows.items()]),
-        np.concatenate([streams[name][1][i] for name, i in rows.items()]),
+    places, streams = np.empty((2, 2 * len(entries)), np.int64)
+    amounts = np.empty(2 * len(entries))
+    count = _count_entries(
+        entries, effects, venue.trusted_marks.data, depth, places, streams, amounts
     )
+    raised = np.flatnonzero(streams[:count] == _RAISED)
+    for i in raised[_near_tier(venue, entries[places[raised], ledger.SYMBOL], amounts[raised])]:
+        places[count], streams[count], amounts[count] = places[i], _RAISED_NEAR_TIER, amounts[i]
+        count += 1
+    return StreamRows(entries[places[:count]], streams[:count], amounts[:count])
 
 
-def _near_tier(venue: VenueState, symbol: Int64, notional: Float64, mask: Bool) -> Bool:
-    """Where a notional lies just below a bound of its market's tiers; only rows of `mask`."""
-    near = np.zeros(len(symbol), np.bool_)
-    for number in np.unique(symbol[mask]).tolist():
-        name = venue.ledger.symbols.names(np.array([number]))[0]
+@njit(INT(I2, I2, I2, F1, I1, I1, F1), cache=True, nogil=True, error_model="numpy")
+def _count_entries(entries, effects, marks, depth, places, streams, amounts):  # type: ignore[no-untyped-def]
+    """Write the place, the stream and the amount of what counts; how many there are. An entry has
+    at most one here: what is near a tier bound is looked for afterwards, among what was raised.
+
+    `marks` (symbols, `MARK_VALUES`): the last trusted ones. `depth`: by symbol number.
+    """
+    n = 0
+    for i in range(entries.shape[0]):
+        entry, effect = entries[i], effects[i]
+        operation, symbol = entry[ledger.OP], entry[ledger.SYMBOL]
+        if operation == MOVE:
+            if entry[ledger.MOVE_CAUSE] == ADJUSTMENT and entry[ledger.MOVE_AMOUNT] != 0:
+                places[n], streams[n] = i, _UNEXPLAINED
+                amounts[n] = abs(entry[ledger.MOVE_AMOUNT]) / MONEY_SCALE
+                n += 1
+            continue
+        if symbol < 0:
+            continue
+        code = marks[symbol, MARK - VALUES]
+        code = marks[symbol, INDEX - VALUES] if code == ABSENT else code
+        if code == ABSENT:
+            continue
+        mark = to_float(code)
+        if operation == LEVERAGE:
+            amount = to_float(effect[ledger.OPEN_SIZE]) * mark
+            if 0 < effect[ledger.BEFORE] < effect[ledger.AFTER] and amount > 0.0:
+                places[n], streams[n], amounts[n] = i, _RAISED, amount
+                n += 1
+        if operation != FILL:
+            continue
+        if effect[ledger.AFTER] >= HIGH_LEVERAGE * SCALE and depth[symbol] > 0.0:
+            amount = 100.0 * to_float(effect[ledger.OPENED_SIZE]) * mark / depth[symbol]
+            if amount >= OPENED_MIN:
+                places[n], streams[n], amounts[n] = i, _OPENED_HIGH, amount
+                n += 1
+        closed, gain = effect[ledger.CLOSED_SIZE], effect[ledger.GAIN]
+        # The fee of the fill that closes stands for that of the fill that opened, too.
+        if closed > 0 and gain <= 0 and gain - 2 * entry[ledger.FILL_FEE] > 0:
+            amount = to_float(closed) * mark
+            if amount > 0.0:
+                places[n], streams[n], amounts[n] = i, _CHURNED, amount
+                n += 1
+    return n
+
+
+def _near_tier(venue: VenueState, symbols: Int64, notional: Float64) -> Bool:
+    """Whether each notional lies just below a bound of its market's tiers."""
+    near = np.zeros(len(symbols), np.bool_)
+    for number in np.unique(symbols).tolist() if len(symbols) else ():
+        (name,) = venue.ledger.symbols.names(np.array([number]))
         if name not in venue.market_rules:
             continue
         tiers = venue.market_rules[name][1]
         bounds = np.array([float(row.lower_bound) for row in tiers.rows[1:]] + [np.inf])
-        rows = np.flatnonzero(mask & (symbol == number) & ~np.isnan(notional))
+        rows = np.flatnonzero(symbols == number)
         next_bound = bounds[np.searchsorted(bounds, notional[rows], side="right")]
         near[rows] = notional[rows] >= (1.0 - TIER_REACH) * next_bound
     return near

@@ -53,6 +53,8 @@ ACCOUNTS_SHOWN = 5
 AccountAmount = tuple[str, float]
 """An account and its amount, in the stream's unit; or its share of the whole."""
 _FORCED_TO_DEPTH, _UNEXPLAINED = VENUE_COLUMN["forced_to_depth"], VENUE_COLUMN["unexplained"]
+_OF_MARKETS = np.arange(len(VENUE_COLUMN)) != _UNEXPLAINED
+"""By stream: whether a market has it; the others are the venue's."""
 
 
 @dataclass(slots=True)
@@ -84,6 +86,11 @@ class VenueStreams(Stateful):
         self._attribution = Attribution(self._interval_ns)
         self._is_running: Bool = np.zeros(len(VENUE_COLUMN), np.bool_)
         """By stream: whether its feed has run, so that an interval without its records has 0."""
+        self._symbols: Sequence[str] | None = None
+        """The markets of the last bands, a list that stays while they are the same."""
+        self._names: list[str] = []
+        self._rows: Int64 = np.empty(0, np.int64)
+        """"" and these markets, and the row of each."""
 
     def judge(self, closed: VenueMoment) -> list[Finding]:
         """Judge the interval that was applied last, and the bands as of its end; then learn it."""
@@ -92,19 +99,23 @@ class VenueStreams(Stateful):
         if bands is None or not self._groups:
             return []
         self._grow(venue)
-        # Markets come by name, and "" before all of them.
-        names = ["", *bands.markets.symbols]
-        row = np.array([self._row[name] for name in names])
+        symbols = bands.markets.symbols
+        if symbols is not self._symbols:
+            # Markets come by name, and "" before all of them.
+            self._names = ["", *symbols]
+            self._rows = np.array([self._row[name] for name in self._names])
+            self._symbols = symbols
+        names, row = self._names, self._rows
         values = np.full((len(names), len(VENUE_COLUMN)), np.nan)
-        of_venue = np.arange(len(VENUE_COLUMN)) == _UNEXPLAINED
-        values[0, self._is_running & of_venue] = 0.0
-        values[1:, self._is_running & ~of_venue] = 0.0
+        values[:, self._is_running] = 0.0
+        values[0, _OF_MARKETS] = values[1:, _UNEXPLAINED] = np.nan
         values[1:, _FORCED_TO_DEPTH] = stream_inputs.forced_to_depth(bands.markets)
         depth = np.full(len(self._row), np.nan)
         depth[row[1:] - 1] = stream_inputs.thinner_depth(bands.markets)
         self._count(venue, stream_inputs.stream_rows(venue, depth), bands, row, values)
         findings = []
-        for rare in self._groups.judge(row, self._groups.inputs(values), slice(None)):
+        self._groups.begin(row, values)
+        for rare in self._groups.judge():
             name = names[rare.symbol]
             book = venue.last_books.data[self._row[name] - 1] if name else None
             findings.append(self._finding(book, bands.ts, name, rare))

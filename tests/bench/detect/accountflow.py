@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.account_burst.columns import WindowActivity
 from detectors.account_burst.detector import AccountBurstDetector
-from detectors.account_burst.scorer import WindowActivity
 from tests.bench.backgrounds import DAY, Counts, base_rate
 
 ACCOUNTS = 1000
@@ -179,5 +179,5 @@ def long_recording(real: NDArray[np.int64], days: float, seed: int, block: int =
 def bytes_per_account(detector: AccountBurstDetector) -> float:
     """Of the detector's arrays, for each account that there is room for."""
     table = detector._table
-    arrays = table.keys, table.profiles, table.times, table._table
+    arrays = table.keys, table.profiles, table.times, table.slots
     return sum(array.nbytes for array in arrays) / len(table.keys)

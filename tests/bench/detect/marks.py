@@ -29,8 +29,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.account_burst.columns import WindowActivity
 from detectors.account_burst.detector import AccountBurstDetector
-from detectors.account_burst.scorer import AccountVerdict, WindowActivity
+from detectors.account_burst.verdict import AccountVerdict
 from detectors.burst.detector import BurstDetector
 from detectors.calibration.calibrator import Calibrator, FalseAlarmRate
 from tests.bench.backgrounds import DAY

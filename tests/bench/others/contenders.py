@@ -1,67 +1,107 @@
-"""Those who read the same records as the sidecar, each started as a process that tells in one line
-of JSON what it took.
+"""Those who read the same records as `brinkwatch run`, each a process of its own that prints how
+far it is (`progress.py`).
+
+What counts does the same work in each: decode the JSON, count a symbol's orders, cancels and fills
+in windows of a second of event time, score each window, send it on; exactly once, with a commit
+every five seconds.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.errors import BrinkwatchError
+from tests.bench.others.java_programs import compile_program
+
 HERE = Path(__file__).parent
 PYTHON = Path(sys.prefix) / "others" / "bin" / "python"
-"""Made by `make bench-live`: the bounds of these libraries are not those of the project."""
-WAIT_S = 900
+"""Made by `make bench-rivals`: the bounds of these libraries are not those of the project."""
+WAIT_S = 600.0
+ERROR_CHARS = 2_000
+"""Of what a program has said on stderr, the end."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How many records a process had read, and its wall and processor time then, s."""
+
+    read: int
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Topics:
+    """What is read, from where, and the topic for the windows that are sent on."""
+
+    address: str
+    inputs: tuple[str, ...]
+    partitions: int
+    output: str
 
 
 @dataclass(frozen=True)
 class Contender:
-    """`command` is None where `why` it cannot run here."""
+    """A program that reads and counts.
+
+    build: makes what is needed in a folder, and returns the command; arguments: what the command
+    takes beside address, records and topics; counts: whether it sends windows on; events_max: how
+    many it reads at most, where it is too slow for all.
+    """
 
     name: str
-    command: list[str] | None
-    why: str = ""
+    build: Callable[[Path], list[str]]
+    arguments: Callable[[Path, Topics], list[str]]
+    counts: bool = True
+    events_max: int | None = None
 
-    def run(self, address: str, events: int, folder: Path, topics: list[str]) -> dict[str, float]:
-        """Wall and CPU seconds, from the first record to the last."""
-        assert self.command is not None
-        given = [address, str(events), str(folder), *topics]
-        told = subprocess.run(
-            [*self.command, *given], check=True, stdout=subprocess.PIPE, text=True, timeout=WAIT_S
-        )
-        held: dict[str, float] = json.loads(told.stdout.splitlines()[-1])
-        return held
+    def run(self, command: list[str], topics: Topics, events: int, state: Path) -> list[Sample]:
+        """Its samples, from the first record to the last; returns when it has ended by itself.
 
-
-def contenders(folder: Path) -> Iterator[Contender]:
-    """In the order of the table; `folder` is for what has to be built."""
-    missing = "" if PYTHON.exists() else "make bench-live makes its environment"
-    for name, script in (
-        ("confluent-kafka consume, nothing done", "confluent_reads.py"),
-        ("Quix Streams: counts, HalfSpaceTrees", "quix_counts.py"),
-    ):
-        yield Contender(name, None if missing else [str(PYTHON), str(HERE / script)], missing)
-    yield _kafka_streams(folder)
+        Raises `BrinkwatchError` where it fails.
+        """
+        given = [topics.address, str(events), *self.arguments(state, topics), *topics.inputs]
+        try:
+            done = subprocess.run(
+                [*command, *given], capture_output=True, text=True, timeout=WAIT_S
+            )
+        except subprocess.TimeoutExpired:
+            raise BrinkwatchError(f"{self.name} has not read all within {WAIT_S:.0f} s") from None
+        if done.returncode:
+            raise BrinkwatchError(f"{self.name} ended with an error: {done.stderr[-ERROR_CHARS:]}")
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        return [Sample(**json.loads(line)) for line in lines]
 
 
-def _kafka_streams(folder: Path) -> Contender:
-    name = "Kafka Streams: counts"
-    if not (shutil.which("java") and shutil.which("mvn")):
-        return Contender(name, None, "no java or no mvn on the path")
-    shutil.copytree(HERE / "kafka-streams", folder / "kafka-streams")
-    built = subprocess.run(
-        ["mvn", "-q", "-B", "package", "dependency:copy-dependencies", "-DincludeScope=runtime"],
-        cwd=folder / "kafka-streams",
-        capture_output=True,
-        text=True,
-    )
-    if built.returncode:
-        last = (built.stdout + built.stderr).strip().splitlines()[-1:]
-        return Contender(name, None, f"mvn package fails: {' '.join(last)}")
-    target = folder / "kafka-streams" / "target"
-    path = f"{target / 'counts-1.jar'}:{target / 'dependency'}/*"
-    return Contender(name, ["java", "-cp", path, "bench.Counts"])
+def _program(name: str) -> Callable[[Path], list[str]]:
+    def build(folder: Path) -> list[str]:
+        classes = folder / name
+        return compile_program(name, classes)
+
+    return build
+
+
+def _threads(count: int) -> Callable[[Path, Topics], list[str]]:
+    return lambda state, topics: [str(state), topics.output, str(count)]
+
+
+AIOKAFKA = Contender(
+    "aiokafka alone, nothing done",
+    lambda folder: [sys.executable, "-m", "tests.bench.others.aiokafka_reads"],
+    lambda state, topics: [str(topics.partitions)],
+    counts=False,
+)
+QUIX = Contender(
+    "Quix Streams, exactly once",
+    lambda folder: [str(PYTHON), str(HERE / "quix_counts.py")],
+    lambda state, topics: [str(state), topics.output],
+    events_max=200_000,
+)
+FLINK = Contender("Flink, exactly once", _program("flink"), _threads(1))
+STREAMS = Contender("Kafka Streams, exactly once", _program("kafka-streams"), _threads(1))
+CONTENDERS = {"aiokafka": AIOKAFKA, "flink": FLINK, "streams": STREAMS, "quix": QUIX}

@@ -1,22 +1,22 @@
-"""Quix Streams: decode, count each symbol's records in windows of a second, score each count by
-river's HalfSpaceTrees, send the scores on; exactly once.
+"""Quix Streams: counts each symbol's orders, cancels and fills in windows of a second, scores each
+window and sends it on, exactly once.
 
-python quix_counts.py ADDRESS RECORDS STATE_FOLDER TOPIC...
+python quix_counts.py ADDRESS RECORDS STATE_FOLDER OUTPUT_TOPIC TOPIC...
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import time
+from collections import defaultdict
 from typing import Any
 
+from progress import Progress
 from quixstreams import Application
-from river import anomaly, compose, preprocessing
 
 WINDOW_MS = 1_000
 LATENESS_MS = 50
+COMMIT_S = 5.0
+WEIGHT = 0.05
 
 
 def event_time_ms(value: Any, headers: Any, timestamp: float, kind: Any) -> int:
@@ -25,58 +25,65 @@ def event_time_ms(value: Any, headers: Any, timestamp: float, kind: Any) -> int:
 
 
 class Scores:
-    """A model a symbol and topic."""
+    """How far a symbol's count lies from those before it, in standard deviations, old ones weighing
+    less."""
 
     def __init__(self) -> None:
-        self._models: dict[str, Any] = {}
+        self._moments: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
 
     def __call__(self, value: Any, key: Any, timestamp: int, headers: Any) -> dict[str, Any]:
-        model = self._models.get(key)
-        if model is None:
-            model = compose.Pipeline(preprocessing.MinMaxScaler(), anomaly.HalfSpaceTrees(seed=1))
-            self._models[key] = model
-        count = {"count": float(value["value"])}
-        score = model.score_one(count)
-        model.learn_one(count)
-        return {"end": value["end"], "count": value["value"], "score": score}
+        """The window as the record that is sent on; the count is scored, then learnt."""
+        mean, variance = self._moments[key]
+        counts = value["value"]
+        off = counts["cancel"] - mean
+        moments = mean + WEIGHT * off, (1 - WEIGHT) * (variance + WEIGHT * off * off)
+        self._moments[key] = moments
+        score = off / (variance + 1) ** 0.5
+        named = {f"{kind}s": count for kind, count in counts.items()}
+        return {"symbol": key, "end_ms": value["end"], **named, "score": score}
 
 
-class Clock:
-    """From the first record to the last."""
+def count(counts: dict[str, int], value: Any) -> dict[str, int]:
+    """The counts with one more record."""
+    counts[value["kind"]] += 1
+    return counts
 
-    def __init__(self, wanted: int) -> None:
-        self._wanted, self._read = wanted, 0
-        self._began_s = self._spent_s = 0.0
-        self.app: Any = None
 
-    def __call__(self, topic: str, partition: int, offset: int) -> None:
-        if not self._read:
-            self._began_s, self._spent_s = time.monotonic(), time.process_time()
-        self._read += 1
-        if self._read == self._wanted:
-            wall_s, cpu_s = time.monotonic() - self._began_s, time.process_time() - self._spent_s
-            print(json.dumps({"wall_s": wall_s, "cpu_s": cpu_s}), flush=True)
-            self.app.stop()
+def first(value: Any) -> dict[str, int]:
+    """The counts of a window's first record."""
+    return count({"order": 0, "cancel": 0, "fill": 0}, value)
 
 
 def main() -> None:
-    """See the module's words."""
-    address, wanted, folder, *topics = sys.argv[1:]
-    clock = Clock(int(wanted))
-    clock.app = app = Application(
+    address, wanted, folder, output, *topics = sys.argv[1:]
+    progress = Progress(int(wanted))
+
+    def processed(topic: str, partition: int, offset: int) -> None:
+        progress.add(1)
+        if progress.is_complete:
+            app.stop()
+
+    app = Application(
         broker_address=address,
-        consumer_group=f"bench-quix-{os.getpid()}",
+        consumer_group=output,
         auto_offset_reset="earliest",
         processing_guarantee="exactly-once",
+        commit_interval=COMMIT_S,
         state_dir=folder,
-        on_message_processed=clock,
+        on_message_processed=processed,
         loglevel="ERROR",
     )
-    out = app.topic("bench-quix-scores", key_serializer="str")
-    for name in topics:
-        topic = app.topic(name, key_deserializer="str", timestamp_extractor=event_time_ms)
-        counts = app.dataframe(topic).tumbling_window(WINDOW_MS, grace_ms=LATENESS_MS).count()
-        counts.final().apply(Scores(), metadata=True).to_topic(out)
+    inputs = [
+        app.topic(name, key_deserializer="str", timestamp_extractor=event_time_ms)
+        for name in topics
+    ]
+    frames = [app.dataframe(each) for each in inputs]
+    events = frames[0]
+    for other in frames[1:]:
+        events = events.concat(other)
+    windows = events.tumbling_window(WINDOW_MS, grace_ms=LATENESS_MS).reduce(count, first)
+    scores = windows.final().apply(Scores(), metadata=True)
+    scores.to_topic(app.topic(output, key_serializer="str"))
     app.run()
 
 

@@ -126,7 +126,7 @@ def refresh(
 ) -> BandArrays:
     """`refresh_bands` of all markets in a fresh workspace, where nothing else is asked for."""
     books = books or without_books(len(mark))
-    workspace = workspace or Workspace(len(p.quantity), len(p.cash), len(mark))
+    workspace = workspace or Workspace(len(p.quantity), len(mark))
     order = np.arange(len(mark)) if order is None else order
     return refresh_bands(p, rules, mark, books, reach, run, workspace, order)
 

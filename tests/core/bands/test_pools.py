@@ -21,7 +21,7 @@ def content(pools: Pools) -> list[Any]:
         span = range(p.start[pool], p.start[pool] + p.length[pool])
         positions = [(pools.market_names[p.market[i]], p.quantity[i], p.entry[i]) for i in span]
         assert [name for name, *_ in positions] == sorted(name for name, *_ in positions)
-        (owner,) = pools.owners(np.array([pool]))
+        (owner,) = pools._ledger.names.names(pools.accounts(np.array([pool])))
         out.append((owner, bool(p.isolated[pool]), positions, p.cash[pool].tobytes()))
     unused = pools_of(p) < 0
     assert (p.quantity[unused] == 0).all()

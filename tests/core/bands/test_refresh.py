@@ -174,7 +174,7 @@ def test_the_number_of_threads_changes_no_bit() -> None:
 
 def test_a_used_workspace_gives_what_a_fresh_one_gives() -> None:
     p, q = sort_positions(**raw(300, 4)), sort_positions(**raw(300, 4))
-    workspace = Workspace(len(p.quantity), 300, 6)
+    workspace = Workspace(len(p.quantity), 6)
     refresh(p, RULES, MARK * 1.1, books(), workspace=workspace)
     again = refresh(p, RULES, MARK, books(), workspace=workspace)
     same(refresh(q, RULES, MARK, books()), again)

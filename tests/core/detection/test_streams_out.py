@@ -152,8 +152,7 @@ def test_a_calibrator_that_breaks_takes_its_stream_out(monkeypatch: pytest.Monke
         (JointCusums, "judge", "joint evidence"),
         (JointCusums, "learn", "joint evidence"),
         (CrossMarketStatistics, "judge", "evidence across markets"),
-        (AccountBurstDetector, "judge", "cancels"),
-        (AccountBurstDetector, "learn", "orders"),
+        (AccountBurstDetector, "learn_ordinary", "cancels"),
     ],
 )
 @pytest.mark.parametrize("restart_at", [None, 55])

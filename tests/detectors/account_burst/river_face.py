@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from detectors.account_burst.columns import WindowActivity
 from detectors.account_burst.detector import AccountBurstDetector
-from detectors.account_burst.scorer import WindowActivity
 from detectors.arrays.state import Stateful
 from detectors.base import Detector, Evidence, Score, read_number
 

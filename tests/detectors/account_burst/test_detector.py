@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors.account_burst.columns import LAST
+from detectors.account_burst.columns import LAST, WindowActivity
 from detectors.account_burst.constants import DISPERSION_MIN, SIZES
 from detectors.account_burst.detector import AccountBurstDetector
 from detectors.account_burst.likelihood import silent_window_increment, slow_rate
-from detectors.account_burst.scorer import AccountVerdict, WindowActivity
 from detectors.account_burst.table import AccountTable
+from detectors.account_burst.verdict import AccountVerdict
 from detectors.conformance import check_detector
 from tests.bench.detect.accountflow import (
     NO_ACTIVITY,
@@ -280,3 +280,39 @@ def test_the_order_of_names_does_not_change_the_keys() -> None:
 def test_impossible_parameters_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         AccountBurstDetector(**wrong)
+
+
+@pytest.mark.parametrize("most", [10_000, 300])
+def test_windows_learnt_together_are_as_judged_and_learnt_one_by_one(most: int) -> None:
+    """However they are cut; also where a burst is reported and where accounts have to leave."""
+    alone, together = AccountBurstDetector(most, 400), AccountBurstDetector(most, 400)
+    rng = np.random.default_rng(9)
+    key = np.sort(rng.integers(1, 2**63, 400).astype(np.uint64))
+    market, rate = rng.integers(0, 5, 400), rng.gamma(0.5, 0.2, 400)
+    flow, expected, rare = [], [], 9.0
+    for window in range(1500):
+        count = rng.poisson(rate) + 4 * (700 < window < 712) * (np.arange(400) % 200 == 7)
+        acted = np.flatnonzero(count)[: 400 * (window % 89 != 0)]
+        flow.append(WindowActivity(key[acted], market[acted], count[acted].astype(np.float64)))
+        verdict = alone.judge(window, flow[-1])
+        is_rare = verdict.value is not None and verdict.value >= rare
+        (alone.report if is_rare else alone.learn)(window, flow[-1])
+        expected.append((verdict.value, is_rare))
+    assert any(is_rare for _, is_rare in expected)
+    acts = WindowActivity(*(np.concatenate(column) for column in zip(*flow, strict=True)))
+    ends = np.cumsum([0, *(len(one.key) for one in flow)])
+    low, seen, runs = 0, [], 0
+    while low < len(flow):
+        high = min(len(flow), low + int(rng.integers(1, 60)))
+        scores = together.learn_ordinary(low, ends[low : high + 1], acts, rare).tolist()
+        seen += [(None if np.isnan(score) else score, False) for score in scores]
+        low, runs = low + len(scores), runs + 1
+        if low < high:
+            verdict = together.judge(low, flow[low])
+            is_rare = verdict.value is not None and verdict.value >= rare
+            (together.report if is_rare else together.learn)(low, flow[low])
+            seen.append((verdict.value, is_rare))
+            low += 1
+    assert seen == expected
+    assert runs < len(flow) / 2
+    assert is_same_state(alone.snapshot(), together.snapshot())

@@ -17,6 +17,7 @@ from detectors.arrays.types import (
     F2,
     FLOAT,
     I1,
+    I2,
     I3,
     INT,
     INT32_1,
@@ -207,8 +208,8 @@ PARTIAL_CLOSE = tuple_type(PartialClose, F1, I1)
 class CellArrays(NamedTuple):
     """Cells that hold something, by zone and group and by zone and stage.
 
-    A cell's number is zone · parts + part. Those of the market order[k] begin at
-    `begin[kind, side, k]` and end before `stop[kind, side, k]`.
+    A cell's number is zone · parts + part. Those of one side of the market order[k], of number
+    a = side · markets + k, begin at `begin[kind, a]` and end before `stop[kind, a]`.
     """
 
     zone_cell: NDArray[np.uint16]
@@ -219,7 +220,7 @@ class CellArrays(NamedTuple):
     stop: Int64
 
 
-CELLS = tuple_type(CellArrays, UINT16_1, I1, UINT16_1, I1, I3, I3)
+CELLS = tuple_type(CellArrays, UINT16_1, I1, UINT16_1, I1, I2, I2)
 
 
 class MarketSums(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, types
 
 from detectors.arrays.types import F1, F3, I1, I2
-from monitor.core.bands.kernels.arrays import EXPONENT_LOW, EXPONENTS
+from monitor.core.bands.kernels.arrays import EXPONENTS, NOTIONAL_MIN
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, EDGES
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import middle, to_float
@@ -38,14 +38,15 @@ def read_books(mark, symbol, books, slip, depth, middles):  # type: ignore[no-un
         for side in range(2):
             sign, best = (1.0, BEST_BID) if side == 0 else (-1.0, BEST_ASK)
             seen, cost, far, e, b = 0.0, 0.0, 1e-4, 0, 0
+            n = NOTIONAL_MIN
             for j in range(best, best + LEVELS):
                 if book[j + LEVELS] <= 0 or not mark[m] > 0.0:
                     break
                 y = max(sign * (1.0 - to_float(book[j]) / mark[m]), 0.0)
                 notional = to_float(book[j + LEVELS]) * mark[m]
-                while e < EXPONENTS and 2.0 ** (e + EXPONENT_LOW) <= seen + notional:
-                    n = 2.0 ** (e + EXPONENT_LOW)
+                while e < EXPONENTS and n <= seen + notional:
                     slip[side, m, e] = min((cost + (n - seen) * y) / n, SLIPPAGE_MAX)
+                    n *= 2.0
                     e += 1
                 while b < EDGES and EDGE_ZONES[b] * BIN_WIDTH < y:
                     depth[side, m, b] = seen
@@ -54,12 +55,12 @@ def read_books(mark, symbol, books, slip, depth, middles):  # type: ignore[no-un
                 cost += notional * y
                 far = max(y, far)
             for rest in range(e, EXPONENTS):
-                n = 2.0 ** (rest + EXPONENT_LOW)
                 if seen > 0.0:
                     tail = far * seen / power * ((n / seen) ** power - 1.0)
                     slip[side, m, rest] = min((cost + tail) / n, SLIPPAGE_MAX)
                 else:
                     slip[side, m, rest] = np.nan
+                n *= 2.0
             unit = far ** (-1.0 / IMPACT_EXPONENT)
             for rest in range(b, EDGES):
                 grown = max(_DEPTH_GROWTH[rest] * unit, 1.0)

@@ -17,8 +17,9 @@ from monitor.core.bands.kernels.arrays import BLOCK, MARKET_TABLE, POSITIONS, RE
 from monitor.core.bands.kernels.roots import factor_moves
 from monitor.core.bands.layout import BIN_WIDTH, LEVERAGE_EDGES, LEVERAGE_TIERS, OUT_OF_REACH
 
-RECORD_COUNT, UNKNOWN_POOLS = range(2)
-"""Columns of what `price_pools` counts."""
+POOL_COUNTS = ("records", "unknown", "open")
+RECORD_COUNT, UNKNOWN_POOLS, OPEN_POOLS = range(len(POOL_COUNTS))
+"""What `price_pools` counts: records, pools whose prices are unknown, and pools with positions."""
 
 
 @njit(inline="always", error_model="numpy")
@@ -100,13 +101,13 @@ def price_block(low, high, positions, markets, slip, block, by_factor):  # type:
 def price_pools(low, high, positions, markets, slip, by_factor, records, per_bucket, counts):  # type: ignore[no-untyped-def]
     """Write records of pools low to high − 1; add to `by_factor`, `per_bucket` and `counts`.
 
-    `slip`: slippage of longs and shorts by market and power of two, flat. `counts`:
-    `RECORD_COUNT`, `UNKNOWN_POOLS`.
+    `slip`: slippage of longs and shorts by market and power of two, flat. `counts`: `POOL_COUNTS`.
     """
     length, number_of_markets = positions.length, markets.rows.shape[1]
     room, pool = arrays.BLOCK_POSITIONS, low
     for p in range(low, high):
         room = max(room, length[p])
+        counts[OPEN_POOLS] += np.int64(length[p] > 0)
     block = blocks.new_block(room)
     prices = block.prices
     while pool < high:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from detectors.arrays.types import I1, INT, U1
+from detectors.arrays.types import I1, I2, INT, U1
 from monitor.core.bands.kernels.arrays import (
     CELLS,
     CODE_BITS,
@@ -40,6 +40,21 @@ _ZONE_MASK = (1 << CODE_BITS) - 1
 _STRESSED_SHIFT = GROUP_BITS + ZONE_STRESSED * CODE_BITS
 _BACKSTOP_SHIFT = GROUP_BITS + ZONE_BACKSTOP * CODE_BITS
 _BANKRUPTCY_SHIFT = GROUP_BITS + ZONE_BANKRUPTCY * CODE_BITS
+
+
+@njit(types.void(I2, I1, I2), cache=True, nogil=True)
+def place_buckets(per_bucket, first, cursor):  # type: ignore[no-untyped-def]
+    """Where records lie once they are sorted. `per_bucket` (parts, buckets): how many there are.
+
+    Written: `first` (buckets + 1), of `SortedRecords`; `cursor`, where those of each part begin.
+    """
+    place = 0
+    for bucket in range(per_bucket.shape[1]):
+        first[bucket] = place
+        for part in range(per_bucket.shape[0]):
+            cursor[part, bucket] = place
+            place += per_bucket[part, bucket]
+    first[per_bucket.shape[1]] = place
 
 
 @njit(types.void(INT, RECORDS, I1, SORTED_RECORDS), cache=True, nogil=True)
@@ -81,29 +96,32 @@ def _insert_peak(zone, units, peak):  # type: ignore[no-untyped-def]
 
 
 @njit(
-    types.void(
-        INT, INT, INT, I1, SORTED_RECORDS, PARTIAL_CLOSE, U1, INT, CELLS, MARKET_SUMS
-    ), cache=True, nogil=True, error_model="numpy",
+    types.void(INT, INT, I1, SORTED_RECORDS, PARTIAL_CLOSE, U1, INT, CELLS, MARKET_SUMS),
+    cache=True, nogil=True, error_model="numpy",
 )  # fmt: skip
-def sum_zones(side, low, high, order, records, partial, key, reach, cells, sums):  # type: ignore[no-untyped-def]
-    """Sum one side's notional into zones and stages, of markets `order[low]` to `order[high − 1]`.
+def sum_zones(low, high, order, records, partial, key, reach, cells, sums):  # type: ignore[no-untyped-def]
+    """Sum notional into zones and stages, of the sides of markets `low` to `high − 1`.
 
-    Cells are written one behind the other, from `cells.begin[kind, side, low]` on. `key`: of
-    `PositionArrays`. Holders and peaks are those in zones below `reach`.
+    They are numbered side · `order.size` + k, of the market order[k]. Cells are written one behind
+    the other, from `cells.begin[kind, low]` on. `key`: of `PositionArrays`. Holders and peaks are
+    those in zones below `reach`.
     """
     zones = np.zeros((ZONE_BINS + 1, GROUPS), np.int64)
     stages = np.zeros((ZONE_BINS + 1, STAGES), np.int64)
-    holds = np.zeros(ZONE_BINS + 1, np.bool_)
+    # Most zones are empty: they are looked through eight at a time.
+    holds = np.zeros(ZONE_BINS + 8 - ZONE_BINS % 8, np.uint8)
+    eights = holds.view(np.uint64)
     first, code, units, pool = records.first, records.code, records.units, records.pool
     zone_cell, zone_units = cells.zone_cell, cells.zone_units
     stage_cell, stage_units = cells.stage_cell, cells.stage_units
     begin, stop = cells.begin, cells.stop
-    markets = (first.size - 1) // 2
-    n, s = begin[0, side, low], begin[1, side, low]
-    for k in range(low, high):
+    count, markets = order.size, (first.size - 1) // 2
+    n, s = begin[0, low], begin[1, low]
+    for at in range(low, high):
+        side, k = at // count, at % count
         m = order[k]
         bucket = side * markets + m
-        begin[0, side, k], begin[1, side, k] = n, s
+        begin[0, at], begin[1, at] = n, s
         top, top_pool = sums.top[side, k], sums.top_pool[side, k]
         top[:], top_pool[:] = 0, -1
         share, partial_from = partial.first_share[m], partial.from_units[m]
@@ -112,7 +130,7 @@ def sum_zones(side, low, high, order, records, partial, key, reach, cells, sums)
             far = code[i] >> _STRESSED_SHIFT & _ZONE_MASK
             back = code[i] >> _BACKSTOP_SHIFT & _ZONE_MASK
             broke = code[i] >> _BANKRUPTCY_SHIFT & _ZONE_MASK
-            holds[near] = holds[far] = holds[back] = holds[broke] = True
+            holds[near] = holds[far] = holds[back] = holds[broke] = 1
             zones[near, code[i] & (DUE_FLAG - 1)] += forced
             stages[far, STRESSED] += forced
             stages[back, BACKSTOP_STAGE] += forced
@@ -121,12 +139,21 @@ def sum_zones(side, low, high, order, records, partial, key, reach, cells, sums)
                 stages[near, AWAITING_PAUSE] += forced - np.int64(np.rint(forced * share))
             if near < reach and forced > 0 and forced >= top[TOP_HOLDERS - 1]:
                 _insert_holder(forced, pool[i], key, top, top_pool)
+        # What is out of reach is in no zone.
+        holds[ZONE_BINS], zones[ZONE_BINS], stages[ZONE_BINS] = 0, 0, 0
         total, edge = np.int64(0), 0
-        peak = sums.peaks[side, k]
+        within, peak = sums.within[side, k], sums.peaks[side, k]
         peak[:PEAK_ZONES], peak[PEAK_ZONES:] = -1, 0
-        for zone in range(ZONE_BINS):
-            if holds[zone]:
-                holds[zone], before = False, total
+        for eight in range(eights.size):
+            if eights[eight] == 0:
+                continue
+            for zone in range(8 * eight, 8 * eight + 8):
+                if holds[zone] == 0:
+                    continue
+                while zone >= EDGE_ZONES[edge]:
+                    within[edge] = total
+                    edge += 1
+                holds[zone], before = 0, total
                 for group in range(GROUPS):
                     forced = zones[zone, group]
                     if forced != 0:
@@ -142,8 +169,5 @@ def sum_zones(side, low, high, order, records, partial, key, reach, cells, sums)
                         stages[zone, stage] = 0
                 if zone < reach and total > before:
                     _insert_peak(zone, total - before, peak)
-            if zone + 1 == EDGE_ZONES[edge]:
-                sums.within[side, k, edge] = total
-                edge += 1
-        zones[ZONE_BINS], stages[ZONE_BINS] = 0, 0
-        stop[0, side, k], stop[1, side, k] = n, s
+        within[edge:] = total
+        stop[0, at], stop[1, at] = n, s

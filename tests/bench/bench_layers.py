@@ -21,7 +21,17 @@ from monitor.core.venue import event_time_queue, stage, state
 from monitor.core.windows import open_windows
 from monitor.plugins import detector_factories
 from replay.day import Day, interleave, reader
-from replay.run import WINDOWS_PER_CLOSE_MAX
+from replay.simulation.settings import SimulationSettings
+from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
+from tests.bench.bench_seconds import simulated_day
+from tests.bench.figures import Figure
+
+CASES = {
+    "full": ({"minutes": 10, "rate": 5_000.0},),
+    "quick": ({"minutes": 4, "rate": 2_700.0},),
+    "tiny": ({"minutes": 1, "rate": 100.0},),
+}
+GOAL_US = 1.0
 
 KINDS = ("order", "cancel", "fill", "book", "mark", "leverage", "collateral", "reference")
 LAYERS: dict[str, list[tuple[Any, str]]] = {
@@ -108,21 +118,21 @@ def replay_timed(day: Path) -> tuple[LayerClock, Counter[str], float]:
     return clock, records, time.process_time() - began
 
 
-def print_layers(day: Path) -> None:
-    """One line a layer: µs an event of all kinds, then ns for each event of a kind."""
+def measure(scratch: Path, minutes: int, rate: float) -> Iterator[Figure]:
+    sizes = SimulationSettings(7, minutes, symbols=8, accounts=20_000, rate=rate)
+    day = simulated_day(scratch, sizes)
     replay_timed(day)  # the caches of kernels and files
     clock, records, all_s = replay_timed(day)
-    total = records.total()
-    print(f"{'processor time by layer':26}{'µs/event':>9}" + "".join(f"{k:>11}" for k in KINDS))
-    print(f"{'records':26}{total:>9,}" + "".join(f"{records[k]:>11,}" for k in KINDS))
-    subtotal = 0.0
+    total, of_events = records.total(), Counter[str]()
     for layer in LAYERS:
-        by_kind = {kind: clock.spent_s[layer, kind] for kind in (*KINDS, "")}
-        spent_s = sum(by_kind.values())
-        cells = ""
+        spent_s = sum(clock.spent_s[layer, kind] for kind in (*KINDS, ""))
         if layer not in OF_SECONDS:
-            subtotal += spent_s
-            cells = "".join(f"{by_kind[k] * 1e9 / max(records[k], 1):11.0f}" for k in KINDS)
-        print(f"{layer:26}{spent_s * 1e6 / total:9.3f}{cells}")
-    print(f"{'of events (with a column)':26}{subtotal * 1e6 / total:9.3f}")
-    print(f"{'everything':26}{all_s * 1e6 / total:9.3f}")
+            for kind in KINDS:
+                of_events[kind] += clock.spent_s[layer, kind]
+        yield Figure(layer, spent_s * 1e6 / total, "µs an event", total)
+    for kind in KINDS:
+        us = of_events[kind] * 1e6 / max(records[kind], 1)
+        yield Figure(f"a {kind}, without the seconds", us, "µs", records[kind])
+    us = of_events.total() * 1e6 / total
+    yield Figure("an event, without the seconds", us, "µs", total, goal=GOAL_US)
+    yield Figure("an event, with the seconds", all_s * 1e6 / total, "µs", total)

@@ -1,0 +1,168 @@
+"""One side of one market under stress: what each shock forces, and where the mark comes to rest.
+
+Never a stopping price: each answer comes for several shares of the book that survive, since how
+much of it is withdrawn decides more than anything else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectors.arrays.types import Float64
+from monitor.core.bands.kernels.books import IMPACT_EXPONENT
+from monitor.core.cascade.all_shocks import BookLevels, ForcedSteps, Jump, ShockAnswers
+from monitor.core.cascade.shock_kernels import FAR_MIN
+
+REACH = math.log(2.0)
+"""Log distance up to which critical shocks are looked for: half, or twice, the mark."""
+RATE_SPAN = 0.005
+"""Log distance over which R is measured: a single position is a step, and has no slope."""
+TAIL_POINTS = 512
+"""Points at which the power law behind the visible book is summed."""
+JUMP_MIN = 0.001
+"""A jump of the rest that is shorter (log distance) is no critical shock: every single position
+that is sold moves the mark by something."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShockRow:
+    """One shock with one share of the book.
+
+    `shock`: a fraction of the mark, negative: it falls. `survives`: the share of the book's
+    quantities that is still there. `forced_notional` at today's mark, `price_after`: where the mark
+    comes to rest (None: there is no book), `vwap`: at which the forced quantity is closed (None:
+    nothing is), `multiplier`: how much further than the shock the mark goes. `shortfall`: what the
+    closes cost beyond the margin of their accounts; `adl_notional`: of the positions that the
+    insurance fund does not cover. `r`: the reproduction number there. Amounts in quote currency.
+    """
+
+    shock: float
+    survives: float
+    forced_notional: float
+    price_after: float | None
+    vwap: float | None
+    multiplier: float | None
+    shortfall: float
+    adl_notional: float
+    r: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SideStress:
+    """One side of one market: the shocks down or up, and the critical shock for each share of the
+    book, None where there is none within reach."""
+
+    symbol: str
+    mark: float
+    side: str
+    rows: tuple[ShockRow, ...]
+    critical: tuple[tuple[float, Jump | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BucketStress:
+    """One side of one market. `sign`: −1 where the mark falls, 1 where it rises; `fund`: what the
+    insurance fund holds, quote currency. The others: see `venue_steps`."""
+
+    steps: ForcedSteps
+    levels: BookLevels
+    bankrupt: Float64
+    bucket: int
+    mark: float
+    sign: int
+    fund: float
+
+    def row(self, answers: ShockAnswers, shock: float) -> ShockRow:
+        """What `shock` does where `answers.survives` of the book is there."""
+        away = abs(math.log1p(shock))
+        step, y = answers.rest(self.bucket, away)
+        low = int(self.steps.first[self.bucket])
+        total = float(self.steps.total[step])
+        shortfall, adl, vwap = self._close(low, step, answers.survives)
+        there = math.isfinite(y)
+        return ShockRow(
+            shock, answers.survives, total * self.mark,
+            self.mark * math.exp(self.sign * y) if there else None,
+            vwap, y / away if there else None, shortfall, adl, self._rate(answers, y),
+        )  # fmt: skip
+
+    def _close(self, low: int, step: int, survives: float) -> tuple[float, float, float | None]:
+        """Shortfall, notional that is auto-deleveraged, and average price of closing the steps up
+        to `step`, the nearest first."""
+        sent = self.steps.sent[low : step + 1]
+        if sent[-1] <= 0.0 or self._depth == 0.0:
+            return 0.0, 0.0, None
+        proceeds = self._proceeds(sent / survives) * survives
+        sizes = np.diff(sent)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            prices = np.diff(proceeds) / sizes
+        short = -self.sign * (self.bankrupt[low + 1 : step + 1] - prices) * sizes
+        short = np.where(np.isfinite(short), np.maximum(short, 0.0), 0.0)
+        uncovered = (np.cumsum(short) > self.fund) & (short > 0.0)
+        adl = float(np.sum(sizes[uncovered])) * self.mark
+        return float(short.sum()), adl, float(proceeds[-1] / sent[-1])
+
+    @property
+    def _depth(self) -> float:
+        high = int(self.levels.first[self.bucket + 1])
+        there = high > self.levels.first[self.bucket]
+        return float(self.levels.total[high - 1]) if there else 0.0
+
+    def _proceeds(self, quantity: Float64) -> Float64:
+        """What the whole book pays for each quantity; behind its last level by the power law."""
+        low, high = self.levels.first[self.bucket], self.levels.first[self.bucket + 1]
+        distance, total = self.levels.distance[low:high], self.levels.total[low:high]
+        price = self.mark * np.exp(self.sign * distance)
+        edges = np.concatenate(([0.0], total))
+        paid = np.concatenate(([0.0], np.cumsum(price * np.diff(edges))))
+        if quantity[-1] > total[-1]:
+            beyond = np.geomspace(total[-1], quantity[-1], TAIL_POINTS)
+            far = max(float(distance[-1]), FAR_MIN) * (beyond / total[-1]) ** IMPACT_EXPONENT
+            price = self.mark * np.exp(self.sign * far)
+            more = np.cumsum((price[1:] + price[:-1]) / 2 * np.diff(beyond))
+            edges, paid = (
+                np.concatenate((edges, beyond[1:])),
+                np.concatenate((paid, paid[-1] + more)),
+            )
+        return np.interp(quantity, edges, paid)
+
+    def _rate(self, answers: ShockAnswers, y: float) -> float | None:
+        """R: how far the mark moves by what is forced in the next `RATE_SPAN`, over that span."""
+        if not math.isfinite(y):
+            return None
+        a, b = (answers.moved_at(self.bucket, at) for at in (y, y + RATE_SPAN))
+        return (b - a) / RATE_SPAN if math.isfinite(b) else None
+
+    def critical(self, answers: ShockAnswers) -> Jump | None:
+        """The shock at which the rest jumps furthest, the nearest of equal ones; None: by less
+        than `JUMP_MIN` everywhere."""
+        jumps = [j for j in answers.jumps(self.bucket, REACH) if j.length >= JUMP_MIN]
+        return max(jumps, key=lambda jump: jump.length, default=None)
+
+    def unknown(self, name: str, side: str, rows: Sequence[ShockRow]) -> list[str]:
+        """Which answers rest on what no book shows."""
+        if self._depth == 0.0:
+            forced = any(row.forced_notional for row in rows)
+            return [f"{name} {side}: there is no book to close into"] if forced else []
+        beyond = [
+            f"{row.shock:+.1%} with {row.survives:g} of the book"
+            for row in rows
+            if self._sent(row) > self._depth * row.survives
+        ]
+        if not beyond:
+            return []
+        seen = f"{name} {side}: the visible book takes {self._depth * self.mark:,.0f}"
+        return [f"{seen}; beyond it a power law answers ({', '.join(beyond)})"]
+
+    def _sent(self, row: ShockRow) -> float:
+        at = np.searchsorted(self._totals, row.forced_notional / self.mark * (1 + 1e-12), "right")
+        return float(self.steps.sent[int(self.steps.first[self.bucket]) + int(at) - 1])
+
+    @property
+    def _totals(self) -> Float64:
+        low, high = self.steps.first[self.bucket], self.steps.first[self.bucket + 1]
+        return self.steps.total[low:high]

@@ -1,0 +1,1 @@
+"""Kafka's record batches as columns, without a Python object for each record."""

@@ -1,0 +1,1 @@
+"""A replay in several processes: shards in workers, the venue stage here."""

@@ -1,0 +1,159 @@
+"""`brinkwatch stress` on venues that the test makes: positions, a book, and a mark that follows it.
+
+The answers are worked out again here, position by position: with maintenance rate r and equity of
+margin e behind a long of q bought at p, its liquidation price is (q·p − e)/(q·(1 − r)).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cases.front_door import brinkwatch
+from tests.cases.markets import at
+
+MARK = 100.0
+RATE = 0.01
+
+
+def make_day(
+    tmp_path: Path, positions: list[tuple[str, float, float]], bids: list[tuple[float, float]],
+    **terms: Any,
+) -> Path:  # fmt: skip
+    """positions: account, quantity (longs), isolated margin, all bought at `MARK`."""
+    tiers = [{"lower_bound": 0, "maintenance_rate": RATE, "max_leverage": 50}]
+    records: list[dict[str, Any]] = [
+        {"kind": "reference", "about": "market", "ts": at(0), "symbol": "X", "tiers": tiers,
+         "contract": {"type": "linear"}, "mark_rule": "last", "path": "market", **terms},
+    ]  # fmt: skip
+    for account, quantity, margin in positions:
+        records.append({
+            "kind": "reference", "about": "position", "ts": at(0), "symbol": "X",
+            "account": account, "quantity": f"{quantity:.8f}", "entry_price": f"{MARK:.8f}",
+            "margin_mode": "isolated", "isolated_margin": f"{margin:.6f}",
+        })  # fmt: skip
+    ladder = [[f"{price:.8f}", f"{size:.8f}"] for price, size in bids]
+    asks = [[f"{MARK + 1 + i:.8f}", "5"] for i in range(5)]
+    for second in range(1, 5):
+        records.append({"kind": "mark", "ts": at(second), "symbol": "X", "mark": f"{MARK:.8f}",
+                        "index": f"{MARK:.8f}"})  # fmt: skip
+        records.append({"kind": "book", "ts": at(second + 0.1), "symbol": "X", "bids": ladder,
+                        "asks": asks})  # fmt: skip
+    source, day = tmp_path / "in.jsonl", tmp_path / "day"
+    source.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert brinkwatch("import", "canonical", source, day).returncode == 0
+    return day
+
+
+def stress(day: Path, *options: str) -> dict[str, Any]:
+    done = brinkwatch("stress", day, "--json", *options)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def liquidation_price(quantity: float, margin: float) -> float:
+    return (quantity * MARK - margin) / (quantity * (1 - RATE))
+
+
+def sell_all(
+    shock: float, survives: float, positions: list[tuple[str, float, float]],
+    bids: list[tuple[float, float]],
+) -> tuple[float, float]:  # fmt: skip
+    """Force, sell into the book, take its last price as the mark's move, until it stays."""
+    away = y = -math.log1p(shock)
+    while True:
+        mark = MARK * math.exp(-y)
+        due = [q for _, q, e in positions if mark <= liquidation_price(q, e) * (1 + 1e-12)]
+        left, moved = sum(due), 0.0
+        for price, size in bids:
+            if left <= 1e-9:
+                break
+            left -= size * survives
+            moved = -math.log(price / MARK)
+        else:
+            assert left <= 1e-9, "the case stays inside the book"
+        if away + moved <= y + 1e-12:
+            return mark, sum(due) * MARK
+        y = away + moved
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shocks_come_to_rest_where_selling_step_by_step_does(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    positions = [
+        (f"a{i}", q := float(rng.randint(1, 9)), q * MARK * rng.uniform(0.02, 0.2))
+        for i in range(25)
+    ]
+    bids = [(MARK - 0.5 - 1.5 * i, float(rng.randint(20, 90))) for i in range(20)]
+    day = make_day(tmp_path, positions, bids)
+    shocks = -0.01, -0.03, -0.08, -0.15
+    options = [f"--shock={shock}" for shock in shocks]
+    answer = stress(day, *options, "--depth-survives", "1,0.5")
+    (side,) = answer["markets"]
+    assert (side["symbol"], side["side"], side["mark"]) == ("X", "down", MARK)
+    expected = [(s, w, *sell_all(s, w, positions, bids)) for s in shocks for w in (1.0, 0.5)]
+    got = [
+        (row["shock"], row["survives"], row["price_after"], row["forced_notional"])
+        for row in side["rows"]
+    ]
+    assert got == [pytest.approx(row, rel=1e-6) for row in expected]
+    for row in side["rows"]:
+        rest = math.log(MARK / row["price_after"])
+        assert row["multiplier"] == pytest.approx(rest / -math.log1p(row["shock"]))
+    assert any(row["multiplier"] > 1.05 for row in side["rows"])
+
+
+def test_the_critical_shock_of_two_positions(tmp_path: Path) -> None:
+    """The first sale of 10 ends at 95, which is below where the second of 30 is forced."""
+    positions = [("a", 10.0, 30.0), ("b", 30.0, 30 * 4.0), ("c", 5.0, 200.0)]
+    bids = [(99.5, 4.0), (95.0, 20.0), (90.0, 100.0)]
+    day = make_day(tmp_path, positions, bids)
+    (side,) = stress(day, "--shock", "-1%", "--depth-survives", "1")["markets"]
+    first = liquidation_price(10.0, 30.0)
+    assert side["critical_shock"] == pytest.approx(first / MARK - 1)
+    # 40 sold: the mark goes from the shock down by what lies between it and the bid at 90.
+    assert side["jump"] == pytest.approx(math.log(MARK / 90.0))
+    assert side["critical"][0]["prices_passed"] == 2
+
+
+def test_a_mark_of_the_oracle_is_not_moved_by_the_book(tmp_path: Path) -> None:
+    positions = [("a", 10.0, 30.0), ("b", 30.0, 120.0)]
+    day = make_day(tmp_path, positions, [(99.5, 4.0), (90.0, 100.0)], mark_rule="oracle")
+    (side,) = stress(day, "--shock", "-10%", "--depth-survives", "1,0.1")["markets"]
+    assert {row["multiplier"] for row in side["rows"]} == {1.0}
+    assert (side["critical_shock"], side["jump"]) == (None, None)
+
+
+def test_what_the_book_does_not_show_is_said(tmp_path: Path) -> None:
+    day = make_day(tmp_path, [("a", 10.0, 30.0)], [(99.5, 4.0)])
+    answer = stress(day, "--shock", "-10%", "--depth-survives", "1")
+    (row,) = answer["markets"][0]["rows"]
+    assert row["price_after"] < 90.0
+    assert any("beyond it a power law" in line for line in answer["unknown"])
+    assert any("insurance fund" in line for line in answer["unknown"])
+
+
+def test_what_margin_does_not_cover_is_the_shortfall(tmp_path: Path) -> None:
+    """10 bought at 100 with 30 behind them are bankrupt at 97; sold at 90 they lack 70."""
+    day = make_day(tmp_path, [("a", 10.0, 30.0)], [(90.0, 100.0)])
+    (row,) = stress(day, "--shock", "-5%", "--depth-survives", "1")["markets"][0]["rows"]
+    assert row["vwap"] == pytest.approx(90.0)
+    assert row["shortfall"] == pytest.approx(70.0)
+    assert row["adl_notional"] == pytest.approx(1000.0)
+
+
+@pytest.mark.parametrize(
+    "options", [["--shock", "-100%"], ["--shock", "much"], ["--depth-survives", "0"],
+                ["--symbol", "Y"], ["--at", "yesterday"]],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_said_in_a_sentence(tmp_path: Path, options: list[str]) -> None:
+    day = make_day(tmp_path, [("a", 10.0, 30.0)], [(90.0, 100.0)])
+    done = brinkwatch("stress", day, *options)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,178 @@
+"""Many markets in rounds against a loop over accounts that knows nothing of arrays."""
+
+from __future__ import annotations
+
+import math
+import os
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from monitor.core.bands.inputs import RuleArrays
+from monitor.core.cascade.all_shocks import BookLevels, ForcedSteps, ShockAnswers
+from monitor.core.cascade.system import MarketSystem, spectral_radius
+from monitor.core.margin.regimes import REGIMES
+from monitor.core.margin.tiers import Tiers
+from tests.core.bands.position_arrays import sort_positions
+from tests.core.cascade.test_all_shocks import displaced
+
+CASES = int(os.environ.get("BRINKWATCH_TEST_CASES", "500"))
+RATES = [0.005, 0.01, 0.05]
+GENERIC = REGIMES["generic"]
+
+
+class RandomVenue:
+    """Accounts in cross margin that hold some of a few markets, in whole quantities."""
+
+    def __init__(self, rng: np.random.Generator, markets: int, largest: int = 60) -> None:
+        pools = int(rng.integers(1, 25))
+        self.mark = rng.integers(50, 150, markets).astype(float)
+        self.rates = rng.choice(RATES, markets)
+        self.books = [
+            [
+                (np.sort(rng.integers(0, 40, n := int(rng.integers(1, 8)))) / 256).tolist(),
+                rng.integers(1, largest, n).astype(float).tolist(),
+            ]
+            for _ in range(2 * markets)
+        ]
+        self.kappa = rng.choice([0.25, 1.0], markets)
+        self.held = [
+            {
+                int(m): float(rng.integers(1, 20) * rng.choice([-1, 1, 1]))
+                for m in rng.choice(markets, int(rng.integers(1, markets + 1)), replace=False)
+            }
+            for _ in range(pools)
+        ]
+        gross = [sum(abs(q) * self.mark[m] for m, q in held.items()) for held in self.held]
+        self.equity = [float(g * rng.uniform(0.03, 0.3)) for g in gross]
+
+    def system(self) -> MarketSystem:
+        rows = [(p, m, q) for p, held in enumerate(self.held) for m, q in held.items()]
+        pool, market, quantity = (np.array(column) for column in zip(*rows, strict=True))
+        value = np.bincount(pool, quantity * self.mark[market], minlength=len(self.held))
+        cash = np.array(self.equity) - value
+        positions = sort_positions(
+            pool, market, quantity, self.mark[market], cash, np.zeros(len(self.held), np.int64)
+        )
+        rules = RuleArrays.from_markets(
+            [(GENERIC, Tiers.flat(Fraction(str(rate)))) for rate in self.rates]
+        )
+        counts = np.cumsum([0] + [len(book[0]) for book in self.books])
+        distance = np.concatenate([np.array(book[0]) for book in self.books])
+        total = np.concatenate([np.cumsum(book[1]) for book in self.books])
+        levels = BookLevels(counts.astype(np.int64), distance, total)
+        return MarketSystem(
+            positions, rules, self.mark, levels, self.kappa, np.abs(positions.quantity)
+        )
+
+    def due(self, held: dict[int, float], equity: float, mark: np.ndarray) -> bool:
+        gain = sum(q * (mark[m] - self.mark[m]) for m, q in held.items())
+        need = sum(abs(q) * mark[m] * self.rates[m] for m, q in held.items())
+        return bool(equity + gain <= need)
+
+    def rounds(
+        self, shock: np.ndarray, falls: bool, survives: float
+    ) -> tuple[np.ndarray, set[int]]:
+        """Move the marks, force who is due, move them by what that sends, and again."""
+        sign, side = (-1, 0) if falls else (1, len(self.mark))
+        forced: set[int] = set()
+        moved = shock.copy()
+        while True:
+            mark = self.mark * np.exp(sign * moved)
+            new = {
+                p for p, held in enumerate(self.held)
+                if p not in forced and self.due(held, self.equity[p], mark)
+            }  # fmt: skip
+            if not new:
+                return moved, forced
+            forced |= new
+            for m in range(len(self.mark)):
+                sold = sum(
+                    abs(q) for p in forced for k, q in self.held[p].items()
+                    if k == m and (q > 0) == falls
+                )  # fmt: skip
+                own = displaced(sold / survives, tuple(self.books[side + m]))  # type: ignore[arg-type]
+                moved[m] = max(moved[m], shock[m] + self.kappa[m] * own)
+
+
+def test_rounds_end_where_a_loop_over_accounts_ends() -> None:
+    rng = np.random.default_rng(4)
+    spread = 0
+    for _ in range(CASES):
+        venue = RandomVenue(rng, int(rng.integers(1, 6)))
+        falls, survives = bool(rng.integers(2)), float(rng.choice([1.0, 0.25]))
+        shock = rng.choice([0.0, 0.02, 0.05, 0.1], len(venue.mark))
+        state = venue.system().settle(shock, falls, survives)
+        moved, forced = venue.rounds(shock, falls, survives)
+        assert set(np.flatnonzero(state.forced).tolist()) == forced
+        assert state.moved == pytest.approx(moved, rel=1e-12)
+        still = shock == 0
+        spread += bool(shock.any() and (moved[still] > 0).any())
+    assert spread > CASES / 20, "moves reach markets that nobody shocked"
+
+
+def test_a_larger_shock_and_a_thinner_book_never_end_nearer() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(CASES // 10):
+        venue = RandomVenue(rng, 3)
+        system, ones = venue.system(), np.ones(3)
+        state = None
+        for shock in (0.0, 0.02, 0.05, 0.1):
+            alone = system.settle(ones * shock, True, 0.5)
+            # Going on from where a smaller shock ended comes to the same, for pools that only
+            # lose as all markets fall.
+            thinner = system.settle(ones * shock, True, 0.25)
+            assert (thinner.moved >= alone.moved - 1e-12).all()
+            if state is not None:
+                assert (alone.moved >= state.moved - 1e-12).all() or any(
+                    q < 0 for held in venue.held for q in held.values()
+                )
+            state = alone
+
+
+def test_one_market_rests_where_its_own_pass_says() -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(CASES // 10):
+        venue = RandomVenue(rng, 1)
+        longs = [p for p, held in enumerate(venue.held) if held[0] > 0]
+        system, mark, rate = venue.system(), venue.mark[0], venue.rates[0]
+        steps = [(0.0, 0.0)]
+        for p in longs:
+            q = venue.held[p][0]
+            price = (q * mark - venue.equity[p]) / (q * (1 - rate))
+            if price > 0:
+                steps.append((max(0.0, math.log(mark / price)), q))
+        steps.sort()
+        distance, quantity = (np.array(column) for column in zip(*steps, strict=True))
+        total = np.cumsum(quantity)
+        first = np.array([0, system.levels.first[1]])
+        levels = BookLevels(first, system.levels.distance, system.levels.total)
+        one = ForcedSteps(np.array([0, len(steps)]), distance, total, total)
+        answers = ShockAnswers.find(one, levels, system.kappa, 0.5)
+        for shock in rng.uniform(0, 0.2, 5).tolist():
+            state = system.settle(np.array([shock]), True, 0.5)
+            assert state.moved[0] == pytest.approx(answers.rest(0, shock)[1], rel=1e-9)
+        span = 0.01
+        k, _ = system.edges(span, True, 0.5)
+        a, b = (answers.moved_at(0, answers.rest(0, 0.0)[1] + extra) for extra in (0.0, span))
+        assert spectral_radius(k) == pytest.approx((b - a) / span, abs=1e-9)
+
+
+def test_an_edge_is_what_the_market_moves_by_when_another_moves() -> None:
+    """An account holds 10 of A and 20 of B; A's fall forces both, and B's book gives way."""
+    rng = np.random.default_rng(0)
+    venue = RandomVenue(rng, 2)
+    venue.mark, venue.rates = np.array([100.0, 100.0]), np.array([0.01, 0.01])
+    venue.kappa, venue.held, venue.equity = np.ones(2), [{0: 10.0, 1: 20.0}], [35.0]
+    venue.books = [[[0.01, 0.03], [5.0, 50.0]] for _ in range(4)]
+    k, accounts = venue.system().edges(0.01, True, 1.0)
+    assert k == pytest.approx(np.array([[3.0, 3.0], [3.0, 3.0]]))
+    assert accounts.tolist() == [[1, 1], [1, 1]]
+    assert spectral_radius(k) == pytest.approx(6.0)
+    critical = venue.system().critical_factor(True, 1.0)
+    assert critical is not None
+    # Equity 35 meets maintenance of 1 % where 3000·(1 − x) less 2965 is 30·(1 − x).
+    assert critical.shock == pytest.approx(-math.log(2965 / 2970), abs=2e-4)
+    assert critical.length == pytest.approx(0.03, abs=2e-4)
+    assert critical.pools == 1
