@@ -27,15 +27,20 @@ from replay.day import layout
 from replay.day.columns import dictionary_columns, schema, to_table
 from replay.day.layout import DayError, DayMeta, DaySpan
 
+_RISING = ("ts", "offset")
+"""Columns that rise, or nearly: written as differences, which are smaller and faster to read."""
+
 
 class _ParquetWriter:
     """Writes one Parquet file; rows are kept until they fill a row group."""
 
     def __init__(self, path: Path, fields: pa.Schema, repeating: list[str]) -> None:
         path.parent.mkdir(exist_ok=True)
+        rising = [name for name in _RISING if name in fields.names]
         self._writer = pq.ParquetWriter(
-            path, fields, compression="zstd", use_dictionary=repeating, write_page_index=False
-        )
+            path, fields, compression="zstd", use_dictionary=repeating, write_page_index=False,
+            column_encoding=dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
+        )  # fmt: skip
         self._waiting: list[pa.Table] = []
         self._rows = self._bytes = 0
 

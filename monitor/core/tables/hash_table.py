@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types, uint64
+from numba import njit, uint64
 from numpy.typing import NDArray
 
 from detectors.arrays.growable import QUARTER_MORE, grow_rows
@@ -23,7 +23,7 @@ def mix_each(a: UInt64, b: UInt64) -> UInt64:
     return h ^ (h >> np.uint64(31))
 
 
-@njit(types.UniTuple(INT, 2)(RI1, INT32_1, I1, INT, I1), cache=True, nogil=True)
+@njit((RI1, INT32_1, I1, INT, I1), cache=True, nogil=True)
 def _find_or_add(wanted, table, keys, n, out):  # type: ignore[no-untyped-def]
     """The row of each wanted key in `keys[:n]`, to which new ones are added. Returns the place of
     the key for which there was no room, and how many keys there are then.

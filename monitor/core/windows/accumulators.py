@@ -22,6 +22,7 @@ from monitor.core.windows import columns
 
 SUM = column_numbers(columns.SUMS)
 MINIMUM = column_numbers(columns.MINIMA)
+_CANCEL = column_numbers(columns.CANCEL_COLUMNS)
 _SPREAD = column_numbers(columns.CONCENTRATION_COLUMNS)
 _COUNT_CEILING = 256
 """Counts from here on are alike when the most active accounts are chosen."""
@@ -67,9 +68,14 @@ def add_age(s, age):  # type: ignore[no-untyped-def]
             s[SUM.cancels_100ms] += 1
 
 
-@njit((I2, RI1, RI1, RI1, RI1, RI1, RI1), cache=True, nogil=True)
-def add_cancels(sums, row, ts, side, price, quantity, placed):  # type: ignore[no-untyped-def]
-    """Cancels: counts and notional by side; the age of those that tell when they were placed."""
+@njit(INT(I2, RI1, RI1, RI1, RI1, RI1, RI1, RU1, I2), cache=True, nogil=True)
+def add_cancels(sums, row, ts, side, price, quantity, placed, account, out):  # type: ignore[no-untyped-def]
+    """Cancels: counts and notional by side; the age of those that tell when they were placed.
+
+    `account`: the hash of its name. Those that tell price, side and quantity are written to `out`
+    (`CANCEL_COLUMNS`); returns how many.
+    """
+    n = 0
     for i in range(row.size):
         s = sums[row[i]]
         if quantity[i] == 0:
@@ -77,10 +83,20 @@ def add_cancels(sums, row, ts, side, price, quantity, placed):  # type: ignore[n
             continue
         which = 2 if side[i] == ABSENT else (0 if side[i] > 0 else 1)
         s[SUM.cancels_buy + which] += 1
-        if price[i] != ABSENT and quantity[i] != ABSENT:
-            s[SUM.cancel_notional_buy + which] += notional(price[i], quantity[i])
         if placed[i] != ABSENT:
             add_age(s, ts[i] - placed[i])
+        if price[i] == ABSENT or quantity[i] == ABSENT:
+            continue
+        value = notional(price[i], quantity[i])
+        s[SUM.cancel_notional_buy + which] += value
+        if side[i] != ABSENT:
+            out[n, _CANCEL.row] = row[i]
+            out[n, _CANCEL.side] = side[i]
+            out[n, _CANCEL.price] = price[i]
+            out[n, _CANCEL.notional] = value
+            out[n, _CANCEL.account] = np.int64(account[i])
+            n += 1
+    return n
 
 
 @njit((I2, I2, RI1, RI1, RI1, RI1, RI1, RI1, RI1), cache=True, nogil=True)

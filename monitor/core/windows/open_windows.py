@@ -178,10 +178,10 @@ class OpenWindows(Stateful):
 
     def _add_cancels(self, added: _Added) -> None:
         n, row = added.batch.numbers, added.row
-        values = n["side"], n["price"], n["quantity"]
-        acc.add_cancels(self._by_slot.sums.data, row, n["ts"], *values, n["placed_ts"])
+        values = n["ts"], n["side"], n["price"], n["quantity"], n["placed_ts"]
         out = np.empty((len(row), len(columns.CANCEL_COLUMNS)), np.int64)
-        count = pending.write_cancels(row, *values, self._account_hashes(added), out)
+        sums, accounts = self._by_slot.sums.data, self._account_hashes(added)
+        count = acc.add_cancels(sums, row, *values, accounts, out)
         self._pending.cancels.add(out[:count])
         if "order_id" in added.batch.texts:
             order = hash_text(added.batch.texts["order_id"])
