@@ -45,7 +45,7 @@ HOT_MAX = 64
 """Accounts with evidence above `HOT_MIN` that are kept in mind while they do not act: at most so
 many, those with most."""
 HOT_MIN = 3.0
-"""Less evidence adds to nothing, and names nobody: see `combined_evidence`."""
+"""Less evidence adds to nothing, and names nobody: see `_combined_evidence`."""
 COMBINED_ACCOUNTS_MAX = 3
 """Accounts whose evidence is added. A crowd that acts at once is not a burst by account."""
 SAME_START_WINDOWS = 4

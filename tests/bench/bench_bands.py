@@ -201,7 +201,7 @@ def measure(scratch: Path, accounts: int, turns: int) -> Iterator[Figure]:
     maker = BandMaker(venue.ledger)
     settings = EngineSettings()
     streams = VenueStreams(settings, detector_factories(settings.streams))
-    first, *_ = time_refresh(venue, maker, streams, mark, rng, 10**18)
+    _, first, _ = time_refresh(venue, maker, streams, mark, rng, 10**18)
     yield Figure("first refresh, all pools put in order", first, "ms", positions)
     for threads in (1, 2):
         with ThreadPoolExecutor(threads) as executor:

@@ -19,9 +19,8 @@ from monitor.core.shard import SHARD_KINDS, Shard
 from replay.day import Day
 from replay.day.prefetch import prefetch
 from replay.simulation.settings import SimulationSettings
-from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
 from tests.bench.bench_memory import peak_mb
-from tests.bench.bench_seconds import simulated_day
+from tests.bench.bench_seconds import BACKLOG_WINDOWS, simulated_day
 from tests.bench.figures import Figure
 
 CASES = {
@@ -51,7 +50,7 @@ def features(day: Path) -> Pass:
     recorded = Day(day)
     nothing = AccountBurstSettings(streams=()), JointSettings(streams=())
     settings = EngineSettings(streams=(), account_bursts=nothing[0], joint=nothing[1])
-    shard = Shard(0, 1, settings, [], WINDOWS_PER_CLOSE_MAX)
+    shard = Shard(0, 1, settings, [], BACKLOG_WINDOWS)
     apply_controls(shard.clocks, recorded.controls())
     began, spent = time.perf_counter(), time.process_time()
     records = windows = 0

@@ -3,9 +3,9 @@
     python -m tests.bench.compare REV [BENCH ...] [--full] [--rounds N]
 
 The sources of REV are put into `bench-out/trees`, with the benches of this checkout: one yardstick
-for both. They run with this Python where REV wants the same packages and plug-ins, otherwise with
-an environment that is made beside them. What is measured here are the files as they lie, committed
-or not.
+for both. They run with this Python, and so with the same libraries, where these are within REV's
+bounds and its plug-ins are the same; otherwise with an environment that is made beside them. What
+is measured here are the files as they lie, committed or not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ import sys
 import tempfile
 import tomllib
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from tests.bench.__main__ import BENCHES, OUT
 from tests.bench.figures import Result, medians, results
@@ -108,18 +111,29 @@ def tree_at(root: Path, revision: str, folder: Path) -> Path:
 
 
 def python_for(tree: Path) -> Path:
-    """This Python where `tree` needs what is installed here; otherwise one of its own."""
-    if _needs(tree) == _needs(ROOT):
+    """This Python where it has what `tree` asks for; otherwise one of its own, made there."""
+    if _fits(tree):
         return Path(sys.executable)
     base = Path(sys.base_prefix) / "bin" / "python3"
     subprocess.run(["make", ".venv/.ready", f"PYTHON={base}"], cwd=tree, check=True)
     return tree / ".venv" / "bin" / "python"
 
 
-def _needs(tree: Path) -> tuple[object, ...]:
-    project = tomllib.loads((tree / "pyproject.toml").read_text("utf-8"))["project"]
-    locked = (tree / "requirements.lock").read_text("utf-8")
-    return project.get("dependencies"), project.get("entry-points"), locked
+def _fits(tree: Path) -> bool:
+    here, there = (
+        tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+        for root in (ROOT, tree)
+    )
+    return here["entry-points"] == there["entry-points"] and all(
+        _installed(Requirement(text)) for text in there["dependencies"]
+    )
+
+
+def _installed(wanted: Requirement) -> bool:
+    try:
+        return wanted.specifier.contains(version(wanted.name), prereleases=True)
+    except PackageNotFoundError:
+        return False
 
 
 def main() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,28 @@ def print_results(figures: list[Result]) -> None:
             f"{len(one.values):>6}{goal:>8}{mark}",
             flush=True,
         )
+    if powers := growth(figures):
+        print(f"  {powers}", flush=True)
+
+
+def growth(figures: list[Result]) -> str:
+    """By which power of the markets the cost of a second grows from each size to the next.
+
+    Empty where the bench of seconds was not asked for two sizes.
+    """
+    points = markets_and_ms(figures)
+    powers = [
+        f"{low[0]:g} to {high[0]:g}: {math.log(high[1] / low[1]) / math.log(high[0] / low[0]):.2f}"
+        for low, high in pairwise(points)
+    ]
+    return f"growth in markets, 1 is linear: {', '.join(powers)}" if powers else ""
+
+
+def markets_and_ms(figures: list[Result]) -> list[tuple[float, float]]:
+    """Markets and ms a second of the bench of seconds, whose figures are called 64x20000."""
+    return [
+        (float(one.name.split("x")[0]), one.median) for one in figures if one.bench == "seconds"
+    ]
 
 
 def print_goals(figures: list[Result]) -> None:

@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 
 from tests.bench.figures import Result
-from tests.bench.report import Report, number
+from tests.bench.report import Report, growth, markets_and_ms, number
 from tests.bench.rounds import ROOT
 
 PAGE = ROOT / "docs" / "speed.md"
@@ -25,13 +25,6 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 150, 40, 50
 """Margins around the plot, px."""
 COLOURS = {"before": "#9aa0a6", "after": "#1a73e8", "asked": "#d93025"}
 Points = list[tuple[float, float]]
-
-
-def points_of(figures: list[Result]) -> Points:
-    """Markets and ms a second of the bench of seconds."""
-    return [
-        (float(one.name.split("x")[0]), one.median) for one in figures if one.bench == "seconds"
-    ]
 
 
 def goals_of(figures: list[Result]) -> Points:
@@ -132,6 +125,8 @@ def tables(after: Report, before: Report | None) -> str:
             cells = [one.name, *was_cell, number(one.median), one.unit]
             lines.append(_row([*cells, f"{one.spread:.0%}", str(len(one.values)), asked]))
         lines.append("")
+        if bench == "seconds" and (powers := growth(after.figures)):
+            lines += [f"{powers.capitalize()}.", ""]
     lines += [f"Not measured: {failure}." for failure in after.failures]
     return "\n".join(lines)
 
@@ -159,8 +154,8 @@ def main() -> None:
     after = Report.read(asked.after)
     before = Report.read(asked.before) if asked.before else None
     lines = {
-        "before": points_of(before.figures) if before else [],
-        "after": points_of(after.figures),
+        "before": markets_and_ms(before.figures) if before else [],
+        "after": markets_and_ms(after.figures),
         "asked": goals_of(after.figures),
     }
     PICTURE.write_text(draw({name: points for name, points in lines.items() if points}), "utf-8")

@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.bench import __main__ as runner
-from tests.bench.compare import Comparison, comparisons, tree_at
+from tests.bench.compare import Comparison, comparisons, python_for, tree_at
 from tests.bench.figures import Figure, Result, medians, results
-from tests.bench.report import Report, git, print_goals
-from tests.bench.rounds import BenchFailure, measure_rounds, working_tree
-from tests.bench.speed_page import BEGIN, END, draw, goals_of, page, points_of, tables
+from tests.bench.report import Report, git, growth, markets_and_ms, print_goals
+from tests.bench.rounds import ROOT, BenchFailure, measure_rounds, working_tree
+from tests.bench.speed_page import BEGIN, END, draw, goals_of, page, tables
 
 
 def result(
@@ -143,6 +143,30 @@ def test_another_commit_is_measured_with_the_benches_of_this_one(tmp_path: Path)
         tree_at(root, "no-such-commit", tmp_path / "trees")
 
 
+def test_another_environment_is_made_only_where_this_one_does_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: asked.append(command))
+    ours = (ROOT / "pyproject.toml").read_text("utf-8")
+    for changed, own in (
+        (ours, False),
+        (ours.replace('version = "', 'version = "9.'), False),
+        (ours.replace("numpy>=", "numpy>=9"), True),
+        (ours.replace("canonical = ", "another = "), True),
+    ):
+        (tmp_path / "pyproject.toml").write_text(changed, "utf-8")
+        python = python_for(tmp_path)
+        assert python == (tmp_path / ".venv/bin/python" if own else Path(sys.executable))
+    assert [command[:2] for command in asked] == [["make", ".venv/.ready"]] * 2
+
+
+def test_growth_is_the_power_of_the_markets() -> None:
+    figures = [result(1.0), result(4.0, name="16x2000"), result(8.0, name="64x20000")]
+    assert growth(figures) == "growth in markets, 1 is linear: 8 to 16: 2.00, 16 to 64: 0.50"
+    assert growth(figures[:1]) == ""
+
+
 def test_the_page_has_the_tables_and_keeps_its_words(tmp_path: Path) -> None:
     before = a_report(tmp_path, result(2.0))
     after = a_report(tmp_path, result(1.0, 1.2, goal=0.6), result(0.5, name="64x20000"))
@@ -158,7 +182,9 @@ def test_the_page_has_the_tables_and_keeps_its_words(tmp_path: Path) -> None:
 
 def test_the_picture_is_svg_in_which_less_is_lower_and_more_markets_lie_to_the_right() -> None:
     figures = [result(1.0, goal=0.6), result(30.0, name="1000x1000000")]
-    svg = ElementTree.fromstring(draw({"after": points_of(figures), "asked": goals_of(figures)}))
+    svg = ElementTree.fromstring(
+        draw({"after": markets_and_ms(figures), "asked": goals_of(figures)})
+    )
     (few, many, _) = (
         (float(dot.attrib["cx"]), float(dot.attrib["cy"]))
         for dot in svg.iter("{http://www.w3.org/2000/svg}circle")
