@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import closing
 
 from numba.core import event
 
@@ -57,9 +58,10 @@ class Compilation(event.Listener):
         folders = find_kernels()
         self._total = sum(folder.kernels for folder in folders)
         self._show()
-        for kernels in compile_folders(folders):
-            self.functions += kernels
-            self._show()
+        with closing(compile_folders(folders)) as progress:
+            for kernels in progress:
+                self.functions += kernels
+                self._show()
 
     def _show(self) -> None:
         now, is_terminal = time.monotonic(), sys.stderr.isatty()

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def find_kernels() -> list[KernelFolder]:
     return sorted(folders.values(), key=lambda folder: -folder.source_bytes)
 
 
-def compile_folders(folders: Sequence[KernelFolder]) -> Iterator[int]:
+def compile_folders(folders: Sequence[KernelFolder]) -> Generator[int, None, None]:
     """Compile kernels that are not in the cache; yields how many more are done, as they are.
 
     The processes share two pipes: each reads the number of its next folder from one, and writes a
