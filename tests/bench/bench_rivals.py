@@ -61,7 +61,7 @@ WARM_SHARE = 0.2
 WARM_UP = 20_000
 """Events of the run before, that fills the kernels' cache."""
 OUT = ROOT / "bench-out" / "rivals.json"
-WAIT_S = 300.0
+WAIT_S = 600.0
 POLL_S = 0.25
 CASES = {
     "full": ({"events": 10_000_000, "rounds": 3},),
