@@ -32,6 +32,7 @@ soak: $(READY)
 	BRINKWATCH_TEST_SOURCE_KILLS=10 $(BIN)/python -m pytest tests/live/test_sources.py
 	BRINKWATCH_TEST_FAULTS_S=30 $(BIN)/python -m pytest tests/live/test_faults.py
 	$(BIN)/python -m tests.fuzz --seconds 600
+	$(BIN)/python -m tests.bench.bench_rivals --events 200000 --rounds 1 --only flink,streams
 
 # Changed inputs into everything that reads bytes from outside.
 fuzz: $(READY)

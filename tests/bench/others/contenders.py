@@ -78,10 +78,17 @@ class Contender:
         return [Sample(**json.loads(line)) for line in lines]
 
 
+def _quix(folder: Path) -> list[str]:
+    if not PYTHON.exists():
+        raise BrinkwatchError(
+            f"there is no {PYTHON}: make bench-rivals makes it; or leave out quix"
+        )
+    return [str(PYTHON), str(HERE / "quix_counts.py")]
+
+
 def _program(name: str) -> Callable[[Path], list[str]]:
     def build(folder: Path) -> list[str]:
-        classes = folder / name
-        return compile_program(name, classes)
+        return compile_program(name, folder / name)
 
     return build
 
@@ -98,7 +105,7 @@ AIOKAFKA = Contender(
 )
 QUIX = Contender(
     "Quix Streams, exactly once",
-    lambda folder: [str(PYTHON), str(HERE / "quix_counts.py")],
+    _quix,
     lambda state, topics: [str(state), topics.output],
     events_max=200_000,
 )

@@ -28,7 +28,7 @@ PARTITIONS = 4
 MARKETS, ACCOUNTS = 32, 5_000
 RATE_MAX = 20_000.0
 """Orders, cancels and fills in a second of event time, at most."""
-SMALL = 0.01
+SMALL = 0.05
 """The rate of the small day, as a share."""
 
 
