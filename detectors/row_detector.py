@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from detectors.arrays.growable import grow_rows
 from detectors.arrays.types import Float64, Int64
 from detectors.base import Bank, Detector, Score, learning_reason, read_numbers
 from detectors.stats.limits import NUMBER_MAX
+from detectors.window_run import JUDGE, LEARN, WindowRun, single_window
 
 FIRST_ROW = np.zeros(1, np.int64)
 SEEN = 0
@@ -46,8 +48,15 @@ class RowBank(Bank):
         left: Int64 = self._warm_up - self._rows[rows, SEEN].astype(np.int64)
         return left.clip(0)
 
+    WHY_COLUMNS: tuple[int, ...] = (SEEN,)
+    """Of a row, what tells why it abstains."""
+
     def why(self, row: int, value: Float64) -> str:
-        return self.refusal(value) or learning_reason(self._rows[row, SEEN], self._warm_up)
+        return self.why_of(self._rows[row, self.WHY_COLUMNS].tolist(), value)
+
+    def why_of(self, state: list[float], value: Float64) -> str:
+        """Why a row abstains whose `WHY_COLUMNS` are these."""
+        return self.refusal(value) or learning_reason(state[0], self._warm_up)
 
     def snapshot(self, rows: int) -> Float64:
         return self._rows[:rows].copy()
@@ -57,6 +66,27 @@ class RowBank(Bank):
             kind = f"{type(self).__name__} {self._alike}".strip()
             raise ValueError(f"this state is not of a {kind}: start the detector afresh")
         self._rows = state.copy()
+
+
+class RunBank(RowBank):
+    """A bank that goes through many windows in one compiled call."""
+
+    @abc.abstractmethod
+    def run(self, steps: int, low: int, block: int, windows: WindowRun) -> tuple[int, bool]:
+        """Judge and learn windows from `low` on, as `steps` says (`window_run.BOTH`, …).
+
+        With `BOTH`, ends before a window in which a score may be rare, and after one that fills a
+        row's block of `block` windows. Returns the window that comes next, and whether one before
+        it filled a block.
+        """
+
+    def judge(self, rows: Int64, values: Float64) -> Float64:
+        window = single_window(rows, values)
+        self.run(JUDGE, 0, 0, window)
+        return window.scores
+
+    def learn(self, rows: Int64, values: Float64) -> None:
+        self.run(LEARN, 0, 0, single_window(rows, values))
 
 
 def count_refusal(*counts: float) -> str | None:

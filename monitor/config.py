@@ -108,7 +108,7 @@ class KafkaSettings(StrictModel):
     commit_s: Seconds = 0.5
     """Offsets are committed at least this often; alerts at once, s."""
     poll_records: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
-    """Records taken in at a time, at most."""
+    """Records in one step of the engine, at most."""
     fetch: Literal["batches", "getmany"] = "batches"
     """How records of the venue are taken from Kafka's client: `batches` reads whole record batches
     without a Python object for each record, with the versions of aiokafka that this was tested

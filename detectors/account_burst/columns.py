@@ -84,7 +84,7 @@ class MarketReading(NamedTuple):
 
 
 HOT_LEVEL, HOT_SINCE, HOT_OBSERVED, HOT_EXPECTED, HOT_COST, HOT_COLUMNS = range(6)
-"""Of an account with evidence: what `scorer.Actor` says, and the cost of its market."""
+"""Of an account with evidence: what `verdict.Actor` says, and the cost of its market."""
 N_ACCOUNTS, N_HOT, FIRST_WINDOW, COUNTS = range(4)
 """Of the detector: accounts in the table, accounts kept in mind, the first window (-1: none)."""
 FLOW_EVENTS_SUM, FLOW_WINDOW, FLOW_COLUMNS = range(3)

@@ -45,7 +45,7 @@ HOT_MAX = 64
 """Accounts with evidence above `HOT_MIN` that are kept in mind while they do not act: at most so
 many, those with most."""
 HOT_MIN = 3.0
-"""Less evidence adds to nothing, and names nobody: see `combined_evidence`."""
+"""Less evidence adds to nothing, and names nobody: see `_combined_evidence`."""
 COMBINED_ACCOUNTS_MAX = 3
 """Accounts whose evidence is added. A crowd that acts at once is not a burst by account."""
 SAME_START_WINDOWS = 4
@@ -81,7 +81,8 @@ def _add_hot(arrays, key, market, level, since, observed, slow, cost, window):  
     while at > 0 and not _comes_before(arrays, at - 1, level, key):
         arrays.hot_keys[at] = arrays.hot_keys[at - 1]
         arrays.hot_markets[at] = arrays.hot_markets[at - 1]
-        arrays.hot[at] = arrays.hot[at - 1]
+        for column in range(arrays.hot.shape[1]):
+            arrays.hot[at, column] = arrays.hot[at - 1, column]
         at -= 1
     arrays.hot_keys[at], arrays.hot_markets[at] = key, market
     hot = arrays.hot[at]
@@ -205,7 +206,8 @@ def learn_window(window, acts, row, in_episode, warm_up, patience, learnt, array
         _learn_rate(window, total, learnt)
         learn_market_counts(window, row, acts.market, events, learnt.markets)
     n = arrays.n_hot[0]
-    learnt.hot_keys[:n], learnt.hot_markets[:n] = arrays.hot_keys[:n], arrays.hot_markets[:n]
+    for i in range(n):
+        learnt.hot_keys[i], learnt.hot_markets[i] = arrays.hot_keys[i], arrays.hot_markets[i]
     counts[N_HOT] = n
 
 

@@ -21,15 +21,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from detectors.arrays.types import Float64, Int64
+from detectors.arrays.types import Float64
 from detectors.base import Evidence
 from detectors.burst import kernel
-from detectors.row_detector import FIRST_ROW, RowBank, RowDetector, count_refusal
+from detectors.row_detector import FIRST_ROW, RowDetector, RunBank, count_refusal
 from detectors.stats.change_sums import EXPECTED, OBSERVED, WINDOWS
 from detectors.stats.limits import NUMBER_MAX
+from detectors.window_run import WindowRun
 
 
-class BurstBank(RowBank):
+class BurstBank(RunBank):
     """`BurstDetector`s with the same parameters, a row of numbers each."""
 
     log_likelihood = True
@@ -49,10 +50,9 @@ class BurstBank(RowBank):
         width = kernel.M_EVIDENCE + 2 * len(self._sizes)
         self._memo = np.full((len(self._rows), width), np.nan)
 
-    def judge(self, rows: Int64, values: Float64) -> Float64:
-        counts, scores = values[:, 0].copy(), np.empty(len(rows))
-        kernel.judge(self._rows, self._memo, self._sizes, self._warm_up, rows, counts, scores)
-        return scores
+    def run(self, steps: int, low: int, block: int, windows: WindowRun) -> tuple[int, bool]:
+        chosen = self._sizes, self._warm_up, self._patience
+        return kernel.run_windows(self._rows, self._memo, *chosen, steps, low, block, windows)
 
     def refusal(self, value: Float64) -> str | None:
         return count_refusal(value[0])
@@ -75,10 +75,6 @@ class BurstBank(RowBank):
         """Of the first row, for a window with the count `value`; None: it is learning."""
         score = self.judge(FIRST_ROW, value)[0]
         return float(self._memo[0, kernel.M_FORECAST]) if score == score else None
-
-    def learn(self, rows: Int64, values: Float64) -> None:
-        chosen = self._sizes, self._warm_up, self._patience
-        kernel.learn(self._rows, self._memo, *chosen, rows, values[:, 0].copy())
 
     def report(self, row: int, value: Float64) -> None:
         if 0.0 <= value[0] <= NUMBER_MAX:

@@ -11,10 +11,11 @@ from math import exp, log, log1p
 import numpy as np
 from numba import njit, types
 
-from detectors.arrays.types import F1, F2, FLOAT, I1, INT
+from detectors.arrays.types import F1, F2, FLOAT, INT
 from detectors.stats import change_sums, limits
 from detectors.stats.change_sums import CUSUM, EVIDENCE
 from detectors.stats.nnls import TRIANGLE, UNKNOWNS, nnls
+from detectors.window_run import BOTH, JUDGE, LEARN, RUN, RUN_END, count_score, is_ordinary
 
 ALPHAS = np.array([0.5, 0.1, 0.02, 0.003])
 """Of the EW means: memories of 2, 10, 50 and 333 windows."""
@@ -113,18 +114,6 @@ def init_rows(state, warm_up):  # type: ignore[no-untyped-def]
         change_sums.forget_evidence(row, SIZES, PER_SIZE)
 
 
-@njit(types.void(F2, F2, F1, INT, I1, F1, F1), cache=True, nogil=True, error_model="numpy")
-def judge(state, memo, sizes, warm_up, rows, counts, scores):  # type: ignore[no-untyped-def]
-    """Score `counts` of `rows`; NaN where a row is learning, or the number is no count."""
-    for i in range(rows.shape[0]):
-        at = rows[i]
-        if state[at, SEEN] < warm_up or not 0.0 <= counts[i] <= limits.NUMBER_MAX:
-            scores[i] = np.nan
-        else:
-            _score_row(state[at], memo[at], sizes, counts[i])
-            scores[i] = memo[at, M_SCORE]
-
-
 @njit(inline="always")
 def _accumulate(row, memo, sizes):  # type: ignore[no-untyped-def]
     """Keep the evidence of the judged window. Returns whether any CUSUM is above zero."""
@@ -144,6 +133,13 @@ def _move_means(row, count):  # type: ignore[no-untyped-def]
         row[MEAN + j] += max(ALPHAS[j], young) * (count - row[MEAN + j])
 
 
+@njit(inline="always")
+def _copy_means(row, source, target):  # type: ignore[no-untyped-def]
+    """One by one: for a slice numba compiles two seconds of text of an error that cannot come."""
+    for j in range(MEANS):
+        row[target + j] = row[source + j]
+
+
 @njit(inline="always", error_model="numpy")
 def _track_episode(row, patience, count):  # type: ignore[no-untyped-def]
     """Learn a window of an episode that is not reported: does the burst go on?
@@ -160,7 +156,7 @@ def _track_episode(row, patience, count):  # type: ignore[no-untyped-def]
     ratio = _ratio(count, usual, usual + row[ADDED_RATES] * base, row[DISPERSION])
     row[END_EVIDENCE] = max(0.0, row[END_EVIDENCE] - ratio)
     if row[END_EVIDENCE] == 0.0:
-        row[MEAN : MEAN + MEANS] = row[MEANS_BEFORE : MEANS_BEFORE + MEANS]
+        _copy_means(row, MEANS_BEFORE, MEAN)
     else:
         _move_means(row, count)
     if row[END_EVIDENCE] > log(patience):
@@ -186,8 +182,10 @@ def _refit(row):  # type: ignore[no-untyped-def]
     squares = row[SQUARES] + PRIOR_EVENTS * DISPERSION_PRIOR
     row[DISPERSION] = max(DISPERSION_MIN, squares / (row[FORECASTS] + PRIOR_EVENTS))
     keep = exp((row[REFITTED_AT] - row[SEEN]) / limits.DAY_WINDOWS)
-    row[GRAM : GRAM + TRIANGLE] *= keep
-    row[MOMENT : MOMENT + MEANS] *= keep
+    for i in range(TRIANGLE):
+        row[GRAM + i] *= keep
+    for i in range(MEANS):
+        row[MOMENT + i] *= keep
     row[SQUARES] *= keep
     row[FORECASTS] *= keep
     row[REFITTED_AT] = row[SEEN]
@@ -226,29 +224,77 @@ def _learn(row, warm_up, patience, count, forecast, suspect):  # type: ignore[no
         _refit(row)
 
 
-@njit(types.void(F2, F2, F1, INT, INT, I1, F1), cache=True, nogil=True, error_model="numpy")
-def learn(state, memo, sizes, warm_up, patience, rows, counts):  # type: ignore[no-untyped-def]
-    """Learn `counts` of `rows`, which were judged and not reported."""
-    for i in range(rows.shape[0]):
-        row, noted = state[rows[i]], memo[rows[i]]
-        count = counts[i]
-        if not 0.0 <= count <= limits.NUMBER_MAX:
-            continue
-        if row[SEEN] >= warm_up:
-            _score_row(row, noted, sizes, count)
-            above = _accumulate(row, noted, sizes.shape[0])
-            forecast = noted[M_FORECAST]
-        else:
-            above = False
-            forecast = _forecast(row)
-        noted[M_COUNT] = np.nan
-        bounded = min(count, limits.CEILING_FACTOR * forecast + limits.CEILING_EVENTS)
+@njit(inline="always", error_model="numpy")
+def _judge_row(row, noted, sizes, warm_up, count):  # type: ignore[no-untyped-def]
+    """The score; NaN where the row is learning, or the number is no count."""
+    if row[SEEN] < warm_up or not 0.0 <= count <= limits.NUMBER_MAX:
+        return np.nan
+    _score_row(row, noted, sizes, count)
+    return noted[M_SCORE]
+
+
+@njit(inline="always", error_model="numpy")
+def _learn_row(row, noted, sizes, warm_up, patience, count):  # type: ignore[no-untyped-def]
+    """Learn a window that was judged and not reported."""
+    if not 0.0 <= count <= limits.NUMBER_MAX:
+        return
+    if row[SEEN] >= warm_up:
+        _score_row(row, noted, sizes, count)
+        above = _accumulate(row, noted, sizes.shape[0])
+        forecast = noted[M_FORECAST]
+    else:
+        above = False
+        forecast = _forecast(row)
+    noted[M_COUNT] = np.nan
+    bounded = min(count, limits.CEILING_FACTOR * forecast + limits.CEILING_EVENTS)
+    if row[EPISODE_WINDOWS] > 0.0:
+        _track_episode(row, patience, bounded)
         if row[EPISODE_WINDOWS] > 0.0:
-            _track_episode(row, patience, bounded)
-            if row[EPISODE_WINDOWS] > 0.0:
-                _extend_episode(row, patience, bounded)
-        else:
-            _learn(row, warm_up, patience, bounded, forecast, above)
+            _extend_episode(row, patience, bounded)
+    else:
+        _learn(row, warm_up, patience, bounded, forecast, above)
+
+
+@njit(inline="always")
+def note_state(row, state):  # type: ignore[no-untyped-def]
+    """Keep what tells why a row abstains."""
+    state[0] = row[SEEN]
+
+
+@njit(
+    RUN_END(F2, F2, F1, INT, INT, INT, INT, INT, RUN),
+    cache=True, nogil=True, error_model="numpy",
+)  # fmt: skip
+def run_windows(state, memo, sizes, warm_up, patience, steps, low, block, run):  # type: ignore[no-untyped-def]
+    """Judge and learn windows from `low` on, as `steps` says. With `BOTH`, ends before a window in
+    which a score may be rare, and after one that fills a row's block of `block` windows.
+    """
+    for w in range(low, run.judged.size):
+        begin, end = run.ends[w], run.ends[w + 1]
+        if steps & JUDGE:
+            judged, is_ordinary_window = 0, True
+            for i in range(begin, end):
+                row, count = state[run.rows[i]], run.values[i, 0]
+                run.scores[i] = _judge_row(row, memo[run.rows[i]], sizes, warm_up, count)
+                if run.scores[i] != run.scores[i]:
+                    note_state(row, run.state[i])
+                else:
+                    judged += 1
+                if steps == BOTH:
+                    is_ordinary_window &= is_ordinary(run, i)
+            run.judged[w] = judged
+            if not is_ordinary_window:
+                return w, False
+        if steps & LEARN:
+            is_full = False
+            for i in range(begin, end):
+                row, noted, count = state[run.rows[i]], memo[run.rows[i]], run.values[i, 0]
+                _learn_row(row, noted, sizes, warm_up, patience, count)
+                if steps == BOTH:
+                    is_full |= count_score(run, i, block)
+            if is_full:
+                return w + 1, True
+    return run.judged.size, False
 
 
 @njit(types.void(F2, F2, F1, INT, INT, FLOAT), cache=True, nogil=True, error_model="numpy")
@@ -265,6 +311,6 @@ def report(state, memo, sizes, patience, at, count):  # type: ignore[no-untyped-
     row[PENDING_WINDOWS] = 0.0
     row[END_EVIDENCE] = 0.0
     if row[EPISODE_WINDOWS] == 0.0:
-        row[MEANS_BEFORE : MEANS_BEFORE + MEANS] = row[MEAN : MEAN + MEANS]
-    row[MEAN : MEAN + MEANS] = row[MEANS_BEFORE : MEANS_BEFORE + MEANS]
+        _copy_means(row, MEAN, MEANS_BEFORE)
+    _copy_means(row, MEANS_BEFORE, MEAN)
     _extend_episode(row, patience, bounded)

@@ -35,7 +35,7 @@ class CalibratorBank:
         self, windows_per_day: float, p_most: float, block_windows: int = BLOCK_WINDOWS
     ) -> None:
         self._windows_per_day = windows_per_day
-        self._block_windows = block_windows
+        self.block_windows = block_windows
         self._p_most = p_most
         self._calibrators: list[Calibrator] = []
         self._first_score_min: dict[bool, float] = {}
@@ -57,7 +57,7 @@ class CalibratorBank:
         return row
 
     def _first_calibrator(self, log_likelihood: bool) -> Calibrator:
-        return Calibrator(log_likelihood, self._windows_per_day, self._block_windows)
+        return Calibrator(log_likelihood, self._windows_per_day, self.block_windows)
 
     def _begin(self, row: int) -> None:
         """Let a row stand as its calibrator does that has seen nothing."""
@@ -104,19 +104,29 @@ class CalibratorBank:
 
         Returns the rows whose calibrator raised, and what; each of them begins anew.
         """
+        if _absorb(self._highest, self._cap, self._windows, rows, scores, self.block_windows):
+            return self.close_blocks(rows)
+        return []
+
+    def close_blocks(self, rows: Int64) -> list[tuple[int, BaseException]]:
+        """Close the blocks that are full; returns what `learn` does."""
         failed: list[tuple[int, BaseException]] = []
-        block = self._block_windows
-        if _absorb(self._highest, self._cap, self._windows, rows, scores, block):
-            for row in rows[self._windows[rows] == block].tolist():
-                try:
-                    self._calibrators[row].close_block(float(self._highest[row]))
-                    self._highest[row], self._windows[row] = -np.inf, 0
-                    self._refresh_thresholds(row)
-                except BaseException as error:
-                    reraise_interrupts(error)
-                    failed.append((row, error))
-                    self.renew(row)
+        for row in rows[self._windows[rows] == self.block_windows].tolist():
+            try:
+                self._calibrators[row].close_block(float(self._highest[row]))
+                self._highest[row], self._windows[row] = -np.inf, 0
+                self._refresh_thresholds(row)
+            except BaseException as error:
+                reraise_interrupts(error)
+                failed.append((row, error))
+                self.renew(row)
         return failed
+
+    @property
+    def columns(self) -> tuple[Float64, Float64, Float64, Int64]:
+        """By row, for kernels to read and change: the least score that may be rare, the most that
+        one counts, and of the open block the highest score and its windows."""
+        return self._score_min, self._cap, self._highest, self._windows
 
     def renew(self, row: int) -> None:
         """Let a row begin anew, as one that has seen nothing."""

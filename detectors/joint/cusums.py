@@ -287,8 +287,8 @@ def _update_cusums(p, before, echo, total, moved, score, pair, after, step):  # 
     last window and this one together, (symbols, streams).
     """
     for s in range(p.shape[0]):
-        after[s] = total[s]
-        step[s] = 0.0
+        for b in range(moved.size):
+            after[s, b], step[s, b] = total[s, b], 0.0
         for k in range(p.shape[1]):
             score[s, k] = pair[s, k] = 0.0
             if p[s, k] != p[s, k]:

@@ -24,18 +24,21 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.arrays.types import Float64, Int64
+from detectors.arrays.types import Float64
 from detectors.base import Evidence, learning_reason
 from detectors.level_shift import columns as col
 from detectors.level_shift import kernel
-from detectors.row_detector import RowBank, RowDetector
+from detectors.row_detector import RowDetector, RunBank
 from detectors.stats.limits import NUMBER_MAX
+from detectors.window_run import WindowRun
 
 DIRECTION_SIGNS = {"up": (1.0,), "down": (-1.0,), "both": (1.0, -1.0)}
 
 
-class LevelShiftBank(RowBank):
+class LevelShiftBank(RunBank):
     """`LevelShiftDetector`s with the same parameters, a row of numbers each."""
+
+    WHY_COLUMNS = col.SEEN, col.FLOOR, col.SIDE
 
     log_likelihood = True
 
@@ -50,31 +53,29 @@ class LevelShiftBank(RowBank):
     ) -> None:
         signs = DIRECTION_SIGNS[direction]
         self._steps = np.array([sign * size for sign in signs for size in sizes])
-        self._side, self._signed, self._least = sum(signs), signed, log(least)
+        self._signed, self._least = signed, log(least)
+        limits = warm_up, patience
+        self._chosen = kernel.Chosen(self._steps, self._least, signed, sum(signs), *limits)
         width = col.STEPS + col.PER_STEP * len(self._steps)
         super().__init__(width, "with the same steps", warm_up, patience)
 
     def init_rows(self, rows: Float64) -> None:
         kernel.init_rows(rows, self._warm_up)
 
-    def judge(self, rows: Int64, values: Float64) -> Float64:
-        levels, scores = values[:, 0].copy(), np.empty(len(rows))
-        chosen = self._steps, self._least, self._signed, self._warm_up
-        kernel.judge(self._rows, *chosen, rows, levels, scores)
-        return scores
+    def run(self, steps: int, low: int, block: int, windows: WindowRun) -> tuple[int, bool]:
+        return kernel.run_windows(self._rows, self._chosen, steps, low, block, windows)
 
-    def why(self, row: int, value: Float64) -> str:
-        level, seen = float(value[0]), int(self._rows[row, col.SEEN])
+    def why_of(self, state: list[float], value: Float64) -> str:
+        level, (seen, floor, moves) = float(value[0]), state
         if level < 0.0 and not self._signed:
             return "the number is below zero, and such a level is not"
         if not abs(level) <= NUMBER_MAX:
             return "the number is beyond 64 bits"
         if seen < self._warm_up:
             return learning_reason(seen, self._warm_up)
-        if not self._signed and self._rows[row, col.FLOOR] == 0.0:
+        if not self._signed and floor == 0.0:
             return "nothing but zeros in the warm-up: there is no scale to measure by"
-        moves = int(self._rows[row, col.SIDE])
-        return f"learning: {moves} of {col.MOVES_MIN:.0f} moves seen"
+        return f"learning: {int(moves)} of {col.MOVES_MIN:.0f} moves seen"
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
         mine, level = self._rows[row], float(value[0])
@@ -96,11 +97,6 @@ class LevelShiftBank(RowBank):
         mine = self._rows[row]
         center = float(mine[col.CENTER])
         return center if self._signed else max(0.0, exp(center) - float(mine[col.FLOOR]))
-
-    def learn(self, rows: Int64, values: Float64) -> None:
-        levels = values[:, 0].copy()
-        chosen = self._steps, self._least, self._signed, self._side, self._warm_up, self._patience
-        kernel.learn(self._rows, *chosen, rows, levels)
 
     def report(self, row: int, value: Float64) -> None:
         kernel.report(self._rows, self._signed, self._patience, row, value[0])

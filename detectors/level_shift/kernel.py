@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import copysign, exp, log, sqrt
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, types
 
-from detectors.arrays.types import BOOL, F1, F2, FLOAT, I1, INT
+from detectors.arrays.types import BOOL, F1, F2, FLOAT, INT, Float64
 from detectors.level_shift.columns import (
     ALPHA,
     ALPHAS,
@@ -70,6 +71,7 @@ from detectors.level_shift.move_density import (
 )
 from detectors.stats.limits import DAY_WINDOWS, SUM_MAX
 from detectors.stats.nnls import TRIANGLE, UNKNOWNS, nnls
+from detectors.window_run import BOTH, JUDGE, LEARN, RUN, RUN_END, count_score, is_ordinary
 
 WEIGHTS_MAX = 0.99
 """The weights' sum stays below 1: with 1 every level is a random walk, and a step is ordinary."""
@@ -82,6 +84,24 @@ an outlier is no step."""
 EVIDENCE_MEMORY_SHARE = 0.1
 """Evidence is forgotten over a tenth of the windows that the row has seen: moods that last longer
 are not learnt yet."""
+
+
+class Chosen(NamedTuple):
+    """The parameters of a bank: the signed `steps` looked for, in standard deviations; of a level
+    without sign the logarithm of the `least` that matters; whether it is `signed`; the `side` that
+    hurts (0: both); and `warm_up` and `patience` in windows."""
+
+    steps: Float64
+    least: float
+    signed: bool
+    side: float
+    warm_up: int
+    patience: int
+
+
+CHOSEN = types.NamedTuple(  # type: ignore[no-untyped-call]
+    (F1, FLOAT, BOOL, FLOAT, INT, INT), Chosen
+)
 
 
 @njit(types.void(F2, INT), cache=True, nogil=True)
@@ -149,17 +169,6 @@ def score_row(row, steps, least, signed, level, sums):  # type: ignore[no-untype
     return highest
 
 
-@njit(types.void(F2, F1, FLOAT, BOOL, INT, I1, F1, F1), cache=True, nogil=True)
-def judge(state, steps, least, signed, warm_up, rows, levels, scores):  # type: ignore[no-untyped-def]
-    """Score `levels` of `rows`; NaN where a row is learning, or the number is no such level."""
-    sums = np.empty((SUMS, steps.shape[0]))
-    for i in range(rows.shape[0]):
-        row = state[rows[i]]
-        scores[i] = np.nan
-        if can_judge(row, levels[i], signed, warm_up):
-            scores[i] = score_row(row, steps, least, signed, levels[i], sums)
-
-
 @njit(inline="always")
 def _clip(value, reach):  # type: ignore[no-untyped-def]
     return min(max(value, -reach), reach)
@@ -207,7 +216,8 @@ def _extend_episode(row, signed, patience, level):  # type: ignore[no-untyped-de
     if row[EPISODE_WINDOWS] > patience:
         shift = row[EPISODE_TOTAL] / row[EPISODE_WINDOWS]
         row[CENTER] += shift
-        row[MEANS : MEANS + UNKNOWNS] -= shift
+        for i in range(UNKNOWNS):
+            row[MEANS + i] -= shift
         row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
         _forget_evidence(row)
 
@@ -231,14 +241,18 @@ def _refit(row):  # type: ignore[no-untyped-def]
     gram, moment = row[GRAM : GRAM + TRIANGLE], row[MOMENT : MOMENT + UNKNOWNS]
     if nnls(gram, moment, fitted):
         over = max(1.0, fitted.sum() / WEIGHTS_MAX)
-        row[WEIGHTS : WEIGHTS + UNKNOWNS] = fitted / over
+        for i in range(UNKNOWNS):
+            row[WEIGHTS + i] = fitted[i] / over
     keep = exp((row[REFITTED_AT] - row[SEEN]) / DAY_WINDOWS)
-    gram *= keep
-    moment *= keep
+    for i in range(TRIANGLE):
+        gram[i] *= keep
+    for i in range(UNKNOWNS):
+        moment[i] *= keep
     row[SIDE] *= keep
     row[AWAY] *= keep
     row[STAYED] *= keep
-    row[LONG:LONG_NOW] *= keep
+    for i in range(LONG, LONG_NOW):
+        row[i] *= keep
     fit_tail(row)
     row[REFITTED_AT] = row[SEEN]
     row[REFIT_AT] = row[SEEN] + min(row[SEEN], REFIT_WINDOWS)
@@ -276,26 +290,66 @@ def _learn(row, signed, side, warm_up, level):  # type: ignore[no-untyped-def]
         _refit(row)
 
 
-@njit(types.void(F2, F1, FLOAT, BOOL, FLOAT, INT, INT, I1, F1), cache=True, nogil=True)
-def learn(state, steps, least, signed, side, warm_up, patience, rows, levels):  # type: ignore[no-untyped-def]
-    """Learn `levels` of `rows`, which were judged and not reported."""
-    sums = np.empty((SUMS, steps.shape[0]))
-    for i in range(rows.shape[0]):
-        row, level = state[rows[i]], levels[i]
-        if not is_readable(level, signed):
-            continue
-        above = False
-        if can_judge(row, level, signed, warm_up):
-            score_row(row, steps, least, signed, level, sums)
-            above = _accumulate(row, steps.shape[0], level, sums)
-        if row[EPISODE_WINDOWS] > 0.0:
-            _extend_episode(row, signed, patience, level)
-            if not above and not is_away(row, side, spread_of(row, signed)):
-                row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
-        else:
-            _learn(row, signed, side, warm_up, level)
-            if not above:
-                commit_pending(row)
+@njit(inline="always", error_model="numpy")
+def _learn_row(row, chosen, level, sums):  # type: ignore[no-untyped-def]
+    """Learn a window that was judged and not reported."""
+    steps, least, signed, side, warm_up, patience = chosen
+    if not is_readable(level, signed):
+        return
+    above = False
+    if can_judge(row, level, signed, warm_up):
+        score_row(row, steps, least, signed, level, sums)
+        above = _accumulate(row, steps.shape[0], level, sums)
+    if row[EPISODE_WINDOWS] > 0.0:
+        _extend_episode(row, signed, patience, level)
+        if not above and not is_away(row, side, spread_of(row, signed)):
+            row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
+    else:
+        _learn(row, signed, side, warm_up, level)
+        if not above:
+            commit_pending(row)
+
+
+@njit(inline="always")
+def note_state(row, state):  # type: ignore[no-untyped-def]
+    """Keep what tells why a row abstains."""
+    state[0], state[1], state[2] = row[SEEN], row[FLOOR], row[SIDE]
+
+
+@njit(RUN_END(F2, CHOSEN, INT, INT, INT, RUN), cache=True, nogil=True)
+def run_windows(state, chosen, steps, low, block, run):  # type: ignore[no-untyped-def]
+    """Judge and learn windows from `low` on, as `steps` says. With `BOTH`, ends before a window in
+    which a score may be rare, and after one that fills a row's block of `block` windows.
+    """
+    sums = np.empty((SUMS, chosen.steps.shape[0]))
+    least, signed, warm_up = chosen.least, chosen.signed, chosen.warm_up
+    for w in range(low, run.judged.size):
+        begin, end = run.ends[w], run.ends[w + 1]
+        if steps & JUDGE:
+            judged, is_ordinary_window = 0, True
+            for i in range(begin, end):
+                row, level = state[run.rows[i]], run.values[i, 0]
+                run.scores[i] = np.nan
+                if can_judge(row, level, signed, warm_up):
+                    run.scores[i] = score_row(row, chosen.steps, least, signed, level, sums)
+                if run.scores[i] != run.scores[i]:
+                    note_state(row, run.state[i])
+                else:
+                    judged += 1
+                if steps == BOTH:
+                    is_ordinary_window &= is_ordinary(run, i)
+            run.judged[w] = judged
+            if not is_ordinary_window:
+                return w, False
+        if steps & LEARN:
+            is_full = False
+            for i in range(begin, end):
+                _learn_row(state[run.rows[i]], chosen, run.values[i, 0], sums)
+                if steps == BOTH:
+                    is_full |= count_score(run, i, block)
+            if is_full:
+                return w + 1, True
+    return run.judged.size, False
 
 
 @njit(types.void(F2, BOOL, INT, INT, FLOAT), cache=True, nogil=True)

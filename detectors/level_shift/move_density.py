@@ -160,8 +160,9 @@ def fit_tail(row):  # type: ignore[no-untyped-def]
 def commit_pending(row):  # type: ignore[no-untyped-def]
     """There is no evidence any more: what came while there was is ordinary."""
     if row[LONG_NOW] > 0.0:
-        row[LONG:LONG_NOW] += row[LONG_NOW:STEPS]
-        row[LONG_NOW:STEPS] = 0.0
+        for i in range(STEPS - LONG_NOW):
+            row[LONG + i] += row[LONG_NOW + i]
+            row[LONG_NOW + i] = 0.0
         fit_tail(row)
     row[AWAY] += row[AWAY_NOW]
     row[STAYED] += row[STAYED_NOW]

@@ -14,14 +14,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.arrays.types import Float64, Int64
+from detectors.arrays.types import Float64
 from detectors.base import Evidence
 from detectors.ratio import kernel
-from detectors.row_detector import RowBank, RowDetector, count_refusal
+from detectors.row_detector import RowDetector, RunBank, count_refusal
 from detectors.stats.change_sums import CUSUM, EVIDENCE, EXPECTED, OBSERVED, WINDOWS
+from detectors.window_run import WindowRun
 
 
-class RatioBank(RowBank):
+class RatioBank(RunBank):
     """`RatioDetector`s with the same parameters, a row of numbers each."""
 
     log_likelihood = True
@@ -34,10 +35,9 @@ class RatioBank(RowBank):
     def init_rows(self, rows: Float64) -> None:
         kernel.init_rows(rows)
 
-    def judge(self, rows: Int64, values: Float64) -> Float64:
-        scores, given = np.empty(len(rows)), np.ascontiguousarray(values)
-        kernel.judge(self._rows, self._factors, self._warm_up, rows, given, scores)
-        return scores
+    def run(self, steps: int, low: int, block: int, windows: WindowRun) -> tuple[int, bool]:
+        chosen = self._factors, self._warm_up, self._patience
+        return kernel.run_windows(self._rows, *chosen, steps, low, block, windows)
 
     def refusal(self, value: Float64) -> str | None:
         return count_refusal(*value.tolist())
@@ -59,10 +59,6 @@ class RatioBank(RowBank):
         total = part + other
         observed, expected = seen + part, expected + usual * total
         return Evidence(observed, expected, "events", int(windows) + 1, trials + total)
-
-    def learn(self, rows: Int64, values: Float64) -> None:
-        given, patience = np.ascontiguousarray(values), self._patience
-        kernel.learn(self._rows, self._factors, self._warm_up, patience, rows, given)
 
     def report(self, row: int, value: Float64) -> None:
         kernel.report(self._rows, self._patience, row, value[0], value[1])

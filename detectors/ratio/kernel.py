@@ -7,9 +7,10 @@ from math import exp, lgamma, log1p
 import numpy as np
 from numba import njit, types
 
-from detectors.arrays.types import F1, F2, FLOAT, I1, INT
+from detectors.arrays.types import F1, F2, FLOAT, INT
 from detectors.stats import change_sums, limits
 from detectors.stats.change_sums import CUSUM, EVIDENCE
+from detectors.window_run import BOTH, JUDGE, LEARN, RUN, RUN_END, count_score, is_ordinary
 
 ALPHA = 0.003
 """Of the EW sums that make the usual share: a memory of 333 windows."""
@@ -83,17 +84,6 @@ def _is_readable(part, other):  # type: ignore[no-untyped-def]
     return 0.0 <= part <= limits.NUMBER_MAX and 0.0 <= other <= limits.NUMBER_MAX
 
 
-@njit(types.void(F2, F1, INT, I1, F2, F1), cache=True, nogil=True, error_model="numpy")
-def judge(state, factors, warm_up, rows, values, scores):  # type: ignore[no-untyped-def]
-    """Score parts and others; NaN where a row is learning, or a number is no count."""
-    sums = np.empty((SUMS, factors.shape[0]))
-    for i in range(rows.shape[0]):
-        row, part, other = state[rows[i]], values[i, 0], values[i, 1]
-        scores[i] = np.nan
-        if row[SEEN] >= warm_up and _is_readable(part, other):
-            scores[i] = score_row(row, factors, part, other, sums)
-
-
 @njit(inline="always")
 def _accumulate(row, sums, part, other):  # type: ignore[no-untyped-def]
     """Keep the evidence of the judged window. Returns whether any CUSUM is above zero."""
@@ -144,25 +134,64 @@ def _learn(row, warm_up, part, other):  # type: ignore[no-untyped-def]
     row[TOTAL] += total - ALPHA * row[TOTAL]
 
 
-@njit(types.void(F2, F1, INT, INT, I1, F2), cache=True, nogil=True, error_model="numpy")
-def learn(state, factors, warm_up, patience, rows, values):  # type: ignore[no-untyped-def]
-    """Learn windows that were judged and not reported."""
+@njit(inline="always", error_model="numpy")
+def _learn_row(row, factors, warm_up, patience, part, other, sums):  # type: ignore[no-untyped-def]
+    """Learn a window that was judged and not reported."""
+    if not _is_readable(part, other):
+        return
+    above = False
+    if row[SEEN] >= warm_up:
+        score_row(row, factors, part, other, sums)
+        above = _accumulate(row, sums, part, other)
+    shrink = _shrink_factor(row, part, other)
+    if row[EPISODE_WINDOWS] > 0.0:
+        _extend_episode(row, patience, part * shrink, other * shrink)
+        if not above:
+            row[EPISODE_WINDOWS] = row[EPISODE_PART] = row[EPISODE_TOTAL] = 0.0
+    else:
+        _learn(row, warm_up, part * shrink, other * shrink)
+
+
+@njit(inline="always")
+def note_state(row, state):  # type: ignore[no-untyped-def]
+    """Keep what tells why a row abstains."""
+    state[0] = row[SEEN]
+
+
+@njit(RUN_END(F2, F1, INT, INT, INT, INT, INT, RUN), cache=True, nogil=True, error_model="numpy")
+def run_windows(state, factors, warm_up, patience, steps, low, block, run):  # type: ignore[no-untyped-def]
+    """Judge and learn windows from `low` on, as `steps` says. With `BOTH`, ends before a window in
+    which a score may be rare, and after one that fills a row's block of `block` windows.
+    """
     sums = np.empty((SUMS, factors.shape[0]))
-    for i in range(rows.shape[0]):
-        row, part, other = state[rows[i]], values[i, 0], values[i, 1]
-        if not _is_readable(part, other):
-            continue
-        above = False
-        if row[SEEN] >= warm_up:
-            score_row(row, factors, part, other, sums)
-            above = _accumulate(row, sums, part, other)
-        shrink = _shrink_factor(row, part, other)
-        if row[EPISODE_WINDOWS] > 0.0:
-            _extend_episode(row, patience, part * shrink, other * shrink)
-            if not above:
-                row[EPISODE_WINDOWS] = row[EPISODE_PART] = row[EPISODE_TOTAL] = 0.0
-        else:
-            _learn(row, warm_up, part * shrink, other * shrink)
+    for w in range(low, run.judged.size):
+        begin, end = run.ends[w], run.ends[w + 1]
+        if steps & JUDGE:
+            judged, is_ordinary_window = 0, True
+            for i in range(begin, end):
+                row, part, other = state[run.rows[i]], run.values[i, 0], run.values[i, 1]
+                run.scores[i] = np.nan
+                if row[SEEN] >= warm_up and _is_readable(part, other):
+                    run.scores[i] = score_row(row, factors, part, other, sums)
+                if run.scores[i] != run.scores[i]:
+                    note_state(row, run.state[i])
+                else:
+                    judged += 1
+                if steps == BOTH:
+                    is_ordinary_window &= is_ordinary(run, i)
+            run.judged[w] = judged
+            if not is_ordinary_window:
+                return w, False
+        if steps & LEARN:
+            is_full = False
+            for i in range(begin, end):
+                row, part, other = state[run.rows[i]], run.values[i, 0], run.values[i, 1]
+                _learn_row(row, factors, warm_up, patience, part, other, sums)
+                if steps == BOTH:
+                    is_full |= count_score(run, i, block)
+            if is_full:
+                return w + 1, True
+    return run.judged.size, False
 
 
 @njit(types.void(F2, INT, INT, FLOAT, FLOAT), cache=True, nogil=True, error_model="numpy")

@@ -57,7 +57,7 @@ class Compilation(event.Listener):
         folders = find_kernels()
         self._total = sum(folder.kernels for folder in folders)
         self._show()
-        for kernels in compile_folders(len(folders)):
+        for kernels in compile_folders(folders):
             self.functions += kernels
             self._show()
 

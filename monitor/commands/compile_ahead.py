@@ -14,15 +14,19 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from numba.core import event
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("monitor", "detectors", "replay")
-LATER = "detectors/contrib"
-"""No default stream uses these kernels: they are compiled by the first start that does."""
+LATER = (
+    "detectors/contrib", "monitor/core/bands/kernels/position_prices.py", "monitor/core/cascade",
+    "monitor/kafka",
+)  # fmt: skip
+"""Kernels that no replay runs by default: the first start that needs them compiles them."""
 PROCESSES_MAX = 8
 """A process takes about 300 MB, and the largest folder takes a sixth of all the time."""
 _KERNEL = re.compile(r"^@\w*njit\((inline)?", re.MULTILINE)
@@ -45,7 +49,7 @@ def find_kernels() -> list[KernelFolder]:
         relative = path.relative_to(ROOT)
         source = path.read_text()
         compiled = _KERNEL.findall(source)
-        if compiled and not relative.is_relative_to(LATER):
+        if compiled and not any(map(relative.is_relative_to, LATER)):
             folder = folders[relative.parent]
             folder.modules.append(".".join(relative.with_suffix("").parts))
             folder.kernels += compiled.count("")
@@ -53,27 +57,28 @@ def find_kernels() -> list[KernelFolder]:
     return sorted(folders.values(), key=lambda folder: -folder.source_bytes)
 
 
-def compile_folders(count: int) -> Iterator[int]:
-    """Compile the first `count` folders of `find_kernels`; yields how many more kernels are done.
+def compile_folders(folders: Sequence[KernelFolder]) -> Iterator[int]:
+    """Compile kernels that are not in the cache; yields how many more are done, as they are.
 
     The processes share two pipes: each reads the number of its next folder from one, and writes a
     byte for each kernel to the other. Whatever fails there fails again in the caller, which says
     so: it imports the same modules.
     """
     tasks, tasks_in = os.pipe()
-    os.write(tasks_in, bytes(range(count)))
+    os.write(tasks_in, bytes(range(len(folders))))
     os.close(tasks_in)
     progress, progress_in = os.pipe()
+    names = [",".join(folder.modules) for folder in folders]
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "monitor.commands.compile_ahead"],
+            [sys.executable, "-m", "monitor.commands.compile_ahead", *names],
             stdin=tasks,
             stdout=progress_in,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
-        for _ in range(min(len(os.sched_getaffinity(0)), PROCESSES_MAX, count))
+        for _ in range(min(len(os.sched_getaffinity(0)), PROCESSES_MAX, len(folders)))
     ]
     os.close(tasks)
     os.close(progress_in)
@@ -88,13 +93,17 @@ def compile_folders(count: int) -> Iterator[int]:
 
 
 class _Reporter(event.Listener):
-    """Writes a byte to standard output for each kernel that is compiled."""
+    """Writes a byte to standard output for each kernel that is compiled, whatever its types."""
+
+    def __init__(self) -> None:
+        self._compiled: set[Any] = set()
 
     def on_start(self, event: event.Event) -> None:
         pass
 
     def on_end(self, event: event.Event) -> None:
-        if is_own(event):
+        if is_own(event) and event.data["dispatcher"] not in self._compiled:
+            self._compiled.add(event.data["dispatcher"])
             os.write(sys.stdout.fileno(), b".")
 
 
@@ -105,13 +114,14 @@ def is_own(event: event.Event) -> bool:
 
 
 def main() -> None:
-    """Compile folders as long as there are any."""
-    gc.disable()  # a sixth of the time, and the process ends soon
+    """Compile folders, given as arguments, as long as the caller has any left."""
+    gc.disable()  # it would take a sixth of the time: once a module is enough, for what is new
     event.register("numba:compile", _Reporter())  # type: ignore[no-untyped-call]
-    folders = find_kernels()
     while task := os.read(sys.stdin.fileno(), 1):
-        for module in folders[task[0]].modules:
+        for module in sys.argv[1 + task[0]].split(","):
             importlib.import_module(module)
+            gc.collect()
+            gc.freeze()
 
 
 if __name__ == "__main__":

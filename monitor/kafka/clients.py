@@ -19,8 +19,9 @@ from monitor.security import SecurityError
 RECORD_BYTES_MAX = 4 << 20
 """Twice what the topics of the venue take for one record (`topics.py`)."""
 REQUEST_TIMEOUT_MS = 15_000
-FETCH_WAIT_MS = 20
-"""A consumer has one fetch under way: while it waits for a quiet topic, all topics wait."""
+FETCH_WAIT_MS = 50
+"""A consumer has one fetch under way. The broker answers it as soon as there is a record; a topic
+partition whose records were not taken within 100 ms is in none, and waits so long for the next."""
 FETCH_BYTES = 4 << 20
 """The bound on what waits in memory for each topic partition."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,9 @@ from monitor.kafka.record_batches.raw_fetch import BATCHES, fetch_in_use, hand_o
 from monitor.sources.start import EARLIEST, LATEST, start_time_ms
 
 POLL_MS = 100
+GAP_S = 0.02
+"""Between two polls: each costs about 2 ms of processor time, however little it brings, and a venue
+may send its records one by one."""
 _CONTROL_MS = 1_000
 PING_S_MAX = 5.0
 END_TRIES, END_S = 6, 0.5
@@ -147,6 +151,7 @@ class Reader:
         self._probe = probe
         self._kinds = kinds_by_topic(config)
         self._control_partitions = [TopicPartition(config.kafka.control_topic, p) for p in controls]
+        self._last_poll_s = 0.0
         self.inputs = inputs
         self.marks: dict[PartitionKey, LogMark] = {}
         """Which log each topic partition is, as far as it was handed out."""
@@ -264,6 +269,8 @@ class Reader:
 
     async def poll(self, timeout_ms: int = POLL_MS) -> PollResult:
         """What there is, or nothing after a short while."""
+        await asyncio.sleep(max(0.0, self._last_poll_s + GAP_S - time.monotonic()))
+        self._last_poll_s = time.monotonic()
         try:
             records = await self._consumer.getmany(
                 timeout_ms=timeout_ms, max_records=self._config.kafka.poll_records

@@ -462,7 +462,6 @@ class OwnerSession(abc.ABC):
         log may be among those that the outbox rests on.
         """
         began = time.monotonic()
-        await self.reader.check_logs()
         async with self.stage_lock:
             await self._run_in_thread(self.before_commit)
         outbox, self.outbox = self.outbox, Outbox()
@@ -475,7 +474,7 @@ class OwnerSession(abc.ABC):
             key: max(offset, self.committed_before.get(key, 0)) - self._marks[key].lift
             for key, offset in outbox.offsets.items()
         }
-        await self.transactions.commit(outbox, self._metadata_partition)
+        await self.transactions.commit(outbox, self._metadata_partition, self.reader.check_logs)
         self._last_commit_s = time.monotonic()
         self.setup.metrics.count_commit(outbox, self._last_commit_s - began)
 

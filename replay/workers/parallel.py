@@ -19,10 +19,11 @@ from replay.day.sequence import DaySequence
 from replay.workers.process import WorkerProcess
 from replay.workers.shard_task import ShardsEnd, ShardTask
 
-SECONDS_WORTH = 20.0
-"""A replay that takes less than about so long runs in one process: workers take some to start."""
-EVENT_SECOND_S, RECORD_S = 1e-3, 1e-6
-"""Processor time of a second of event time, and of a record, at least, s."""
+GAIN_FROM_S = 15.0
+"""A day that costs less processor time than this runs in one process: a worker takes about 2 s to
+start."""
+EVENT_SECOND_S, RECORD_S = 2.5e-3, 2e-6
+"""What a second of event time of a few markets costs, and a record, roughly: processor time, s."""
 
 
 def count_cores() -> int:
@@ -43,8 +44,8 @@ def worker_count(day: DaySequence, asked: int | None) -> int:
     most = count_cores() if asked is None else asked
     if asked is None:
         first, last, _ = day.span
-        worth = (last - first) / SECOND_NS * EVENT_SECOND_S + day.record_count * RECORD_S
-        most = most if worth >= SECONDS_WORTH else 1
+        cost_s = (last - first) / SECOND_NS * EVENT_SECOND_S + day.record_count * RECORD_S
+        most = most if cost_s >= GAIN_FROM_S else 1
     return 0 if most < 2 else min(most, day.partition_count)
 
 
@@ -121,7 +122,8 @@ class ParallelReplay:
                     own = next(own_batches, None)
                 elif slowest is not None:
                     for raw in slowest.receive():
-                        stage.accept_report(ShardReport.unpack(raw, fingerprint))
+                        follows = stage.accept_report(ShardReport.unpack(raw, fingerprint))
+                        assert follows  # a task that is begun again reports from its start
                     yield stage.advance()
                 else:
                     break

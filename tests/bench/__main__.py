@@ -18,8 +18,8 @@ from tests.bench.report import Report, print_goals, print_results
 from tests.bench.rounds import ROOT, measure_rounds, working_tree
 
 BENCHES = (
-    "seconds", "engine", "cores", "layers", "features", "start", "decode", "sources", "accounts",
-    "bands", "memory",
+    "seconds", "engine", "cores", "layers", "features", "start", "compile", "decode", "sources",
+    "accounts", "bands", "memory",
 )  # fmt: skip
 """In the order of the table: the whole comes first."""
 OUT = ROOT / "bench-out"

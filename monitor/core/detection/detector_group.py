@@ -15,6 +15,8 @@ from detectors.arrays.types import Bool, Float64, Int64
 from detectors.base import Detector, Evidence, RowFaults
 from detectors.calibration.calibrator_bank import CalibratorBank
 from detectors.interrupts import reraise_interrupts
+from detectors.row_detector import RunBank
+from detectors.window_run import BOTH, WindowRun, window_run
 from monitor.core.budget import BudgetShare
 from monitor.core.contract.units import DAY_NS, SECOND_NS
 from monitor.core.detection.streams_out import fault_reason
@@ -64,10 +66,6 @@ class StreamProgress:
 class WindowScores(NamedTuple):
     """A group's scores of one window: of every symbol and stream with numbers in it."""
 
-    present: Bool
-    """(symbols, streams): whether the stream's numbers are in this window."""
-    rows_by_symbol: Int64
-    """(symbols, streams): rows of the bank; -1 where a stream has not begun."""
     rows: Int64
     """(scores,): rows of the bank, symbol by symbol and stream by stream."""
     values: Float64
@@ -80,8 +78,12 @@ class WindowScores(NamedTuple):
 class DetectorGroup:
     """One bank of detectors, and the calibrator of each of its rows.
 
-    For each window: `judge`, then what is asked about it, then `learn`. `streams`: indices in
-    `settings`. `p_most`: the highest limit that `judge` will be given.
+    For each span of windows `begin`; then for each window of it, numbered from 0, `judge`, then
+    what is asked about it, then `learn`. `streams`: indices in `settings`. `p_most`: the highest
+    limit that `judge` will be given.
+
+    A bank that can goes through ordinary windows by itself: those are judged and learnt before they
+    are asked for, and what may be asked about them is kept.
 
     A row that raises, or whose score is infinite, is taken out: it is not asked again, and
     `drain_out` tells of it. Where a call for many rows raises, they are asked one by one.
@@ -95,6 +97,8 @@ class DetectorGroup:
         inputs = (settings[i].input_features for i in streams)
         self._columns = np.array([[column[name] for name in names] for names in inputs])
         self._bank = factory().bank()
+        is_runner = isinstance(self._bank, RunBank) and self._bank.log_likelihood
+        self._runner = self._bank if is_runner else None
         self._calibrators = CalibratorBank(windows_per_day, p_most)
         self._row = np.full((0, len(streams)), -1, np.int64)
         """(symbols, streams): the row in the bank; -1 where a stream has not begun."""
@@ -105,37 +109,77 @@ class DetectorGroup:
         """By row that is out: why."""
         self._new_out: list[StreamOut] = []
         self._window: WindowScores
+        # Of the span:
+        self._symbols: Int64 = np.zeros(0, np.int64)
+        self._values: Float64
+        """(windows, symbols, streams, inputs)"""
+        self._present: Bool
+        """(windows, symbols, streams): whether the stream's numbers are in the window."""
+        self._begun: Int64
+        """(windows,): how many rows have begun by then."""
+        self._next = 0
+        """The first window that is not learnt."""
+        self._is_full = False
+        """Whether the window before it has filled blocks, which are still to be closed."""
+        self._run: WindowRun
+        self._asked: Bool
+        """The windows from `_low` on, as the bank goes through them, and which streams it asks."""
+        self._low = 0
 
     def grow(self, symbols: int) -> None:
         """Make room for symbols with numbers below `symbols`."""
         self._row = grow_rows(self._row, symbols, fill=-1)
 
-    def values(self, features: Float64) -> tuple[Float64, Bool]:
-        """From (rows, features): what this group reads, (rows, streams, inputs), and where all of
-        it is present, (rows, streams).
-        """
-        values = features[:, self._columns]
-        present: Bool = np.logical_not(np.any(np.isnan(values), axis=2))
-        return values, present
-
-    def judge(
-        self, symbols: Int64, values: Float64, present: Bool, limit: float
-    ) -> list[RareScore]:
-        """The scores of one window with a p-value not above `limit`.
+    def begin(self, symbols: Int64, features: Float64) -> None:
+        """Take a span of windows: `features` has a row for each window and each of `symbols`.
 
         A stream begins with its first number.
         """
-        row = self._row[symbols]
-        new = present & (row < 0)
-        if new.any():
-            self._begin(symbols, new)
-            row = self._row[symbols]
+        shape = -1, len(symbols), *self._columns.shape
+        self._symbols, self._values = symbols, features[:, self._columns].reshape(shape)
+        self._present = np.logical_not(np.isnan(self._values).any(axis=3))
+        windows = np.arange(len(self._values))
+        new = self._present.any(axis=0) & (self._row[symbols] < 0)
+        have, first = len(self._row_keys), np.sort(self._present.argmax(axis=0)[new])
+        if len(first):
+            self._begin_rows(new)
+        self._begun = have + np.searchsorted(first, windows, "right")
+        self._next, self._is_full = 0, False
+        self._plan_run()
+
+    def _plan_run(self) -> None:
+        """Line up for the bank what is left of the span."""
+        self._low = self._next
+        if self._runner is None or self._low == len(self._values):
+            return
+        row, present = self._row[self._symbols], self._present[self._low :]
+        self._asked = present & ~self._is_out[row] if self._why_out else present
+        rows = np.broadcast_to(row, self._asked.shape)[self._asked]
+        values = self._values[self._low :][self._asked]
+        ends = np.zeros(len(self._asked) + 1, np.int64)
+        self._asked.sum(axis=(1, 2)).cumsum(out=ends[1:])
+        self._run = window_run(ends, rows, values, self._calibrators.columns)
+
+    def _run_ahead(self, runner: RunBank) -> None:
+        """Judge and learn ordinary windows, up to one that is none, or that fills a block."""
+        block = self._calibrators.block_windows
+        after, self._is_full = runner.run(BOTH, self._next - self._low, block, self._run)
+        self._next = self._low + after
+
+    def judge(self, window: int, limit: float) -> list[RareScore]:
+        """The scores of one window with a p-value not above `limit`."""
+        if window == self._next and self._runner is not None:
+            self._run_ahead(self._runner)
+        if window < self._next:
+            return []
+        values, present = self._values[window], self._present[window]
+        row = self._row[self._symbols]
         asked = present & (row >= 0)
         if self._why_out:
             asked[asked] = ~self._is_out[row[asked]]
         rows, values = row[asked], values[asked]
         scores = self._scores(rows, values)
-        self._window = WindowScores(present, row, rows, values, scores, [])
+        self._window = WindowScores(rows, values, scores, [])
         rare = self._rare_scores(rows, scores, limit)
         if rare:
             symbol_of, stream_of = np.nonzero(asked)
@@ -198,16 +242,22 @@ class DetectorGroup:
         new, self._new_out = self._new_out, []
         return new
 
-    def _begin(self, symbols: Int64, new: Bool) -> None:
-        for i, stream in np.argwhere(new).tolist():
-            symbol = int(symbols[i])
+    def _begin_rows(self, new: Bool) -> None:
+        """Begin the streams that are `new` (symbols, streams), in the order of their first windows
+        in the span."""
+        places = np.argwhere(new)
+        order = np.argsort(self._present.argmax(axis=0)[new], kind="stable")
+        for i, stream in places[order].tolist():
+            symbol = int(self._symbols[i])
             self._row[symbol, stream] = self._calibrators.add(self._bank.log_likelihood)
             self._row_keys.append((symbol, stream))
         self._bank.grow(len(self._row_keys))
         self._is_out = grow_rows(self._is_out, len(self._row_keys))
 
-    def count_ready(self) -> int:
+    def count_ready(self, window: int) -> int:
         """How many streams have a score and a p-value: they could have been reported."""
+        if window < self._next:
+            return int(self._run.judged[window - self._low])
         rows = self._window.rows
         ready = self._calibrators.ready[rows] & ~self._is_out[rows]
         return int(np.count_nonzero(ready & ~np.isnan(self._window.scores)))
@@ -226,30 +276,57 @@ class DetectorGroup:
             progress.append(StreamProgress(stream, len(rows), judging, out, most))
         return progress
 
-    def abstentions(self, symbol: int) -> list[tuple[int, str]]:
+    def abstentions(self, window: int, symbol: int) -> list[tuple[int, str]]:
         """The streams (indices in the settings) that could not judge a symbol, and why.
 
         `symbol`: index among those judged.
         """
-        judged, reasons = self._window, []
-        index = {row: i for i, row in enumerate(judged.rows.tolist())}
-        for k, row in enumerate(judged.rows_by_symbol[symbol].tolist()):
+        reasons = []
+        for k, row in enumerate(self._row[self._symbols[symbol]].tolist()):
             why: str | None
             if row in self._why_out:
                 why = f"taken out: {self._why_out[row]}"
-            elif not judged.present[symbol, k]:
-                why = "not in this window" if row >= 0 else None
-            elif np.isnan(judged.scores[index[row]]):
-                value = judged.values[index[row]]
-                why = self._attempt(row, "no reason given", self._bank.why, row, value)
+            elif not 0 <= row < self._begun[window]:
+                why = None
+            elif not self._present[window, symbol, k]:
+                why = "not in this window"
             else:
-                why = self._calibrators.why(row)
+                why = self._abstention(window, symbol, k, row) or self._calibrators.why(row)
             if why is not None:
                 reasons.append((int(self._streams[k]), why))
         return reasons
 
-    def learn(self) -> None:
+    def _abstention(self, window: int, symbol: int, k: int, row: int) -> str | None:
+        """Why the detector of a stream that was asked abstains; None where it does not."""
+        value = self._values[window, symbol, k]
+        if self._runner is not None and window < self._next:
+            run, asked = self._run, self._asked[window - self._low].ravel()
+            place = symbol * len(self._streams) + k
+            i = int(run.ends[window - self._low]) + int(np.count_nonzero(asked[:place]))
+            if not np.isnan(run.scores[i]):
+                return None
+            return self._runner.why_of(run.state[i], value)
+        scores = self._window.scores[self._window.rows == row]
+        if not np.isnan(scores).any():
+            return None
+        return self._attempt(row, "no reason given", self._bank.why, row, value)
+
+    def learn(self, window: int) -> None:
         """Learn the window that was judged; what was reported is not learnt as ordinary."""
+        out = len(self._why_out)
+        if window == self._next:
+            self._learn_judged()
+            self._next += 1
+        elif self._is_full and window == self._next - 1:
+            self._is_full = False
+            rows = self._run.rows[slice(*self._run.ends[window - self._low :][:2])]
+            for row, error in self._calibrators.close_blocks(rows):
+                self._take_out(row, fault_reason(error))
+        if len(self._why_out) > out:
+            self._plan_run()
+
+    def _learn_judged(self) -> None:
+        """Learn the window that the bank did not go through by itself."""
         judged = self._window
         rows, values = judged.rows, judged.values
         for rare in judged.rare:
@@ -315,7 +392,8 @@ class DetectorGroups(Stateful):
     """All streams of one kind of evidence, which have one `share` of the budget in all partitions.
 
     Of `settings` and `factories`, the streams whose feature has a `column` in what `inputs` is
-    given. For each window: `judge`, then `abstentions` where they are wanted, then `learn`.
+    given. For each span of windows `begin`; for each window of it, numbered from 0, `judge`, then
+    `abstentions` where they are wanted, then `learn`.
     """
 
     STATE = "_ready", "_groups"
@@ -347,22 +425,16 @@ class DetectorGroups(Stateful):
         for group in self._groups:
             group.grow(symbols)
 
-    def inputs(self, features: Float64) -> list[tuple[Float64, Bool]]:
-        """Of (rows, features) what each group reads."""
-        return [group.values(features) for group in self._groups]
+    def begin(self, symbols: Int64, features: Float64) -> None:
+        """Take a span of windows: `features` has a row for each window and each of `symbols`."""
+        for group in self._groups:
+            group.begin(symbols, features)
 
-    def judge(
-        self, symbols: Int64, inputs: list[tuple[Float64, Bool]], rows: slice
-    ) -> list[RareScore]:
-        """Judge one window: the scores to report, by symbol and stream.
-
-        `rows`: of the inputs, those of this window, in the order of `symbols`.
-        """
+    def judge(self, window: int = 0) -> list[RareScore]:
+        """Judge one window: the scores to report, by symbol and stream."""
         limit = self._p_limit(self._ready)
-        rare = []
-        for group, (values, present) in zip(self._groups, inputs, strict=True):
-            rare += group.judge(symbols, values[rows], present[rows], limit)
-        self._ready = sum(group.count_ready() for group in self._groups)
+        rare = [one for group in self._groups for one in group.judge(window, limit)]
+        self._ready = sum(group.count_ready(window) for group in self._groups)
         return sorted(rare, key=lambda one: (one.symbol, one.stream))
 
     def drain_out(self) -> list[StreamOut]:
@@ -374,11 +446,11 @@ class DetectorGroups(Stateful):
         every = [one for group in self._groups for one in group.progress()]
         return sorted(every, key=lambda one: one.stream)
 
-    def abstentions(self, symbol: int) -> list[tuple[int, str]]:
+    def abstentions(self, symbol: int, window: int = 0) -> list[tuple[int, str]]:
         """As of `DetectorGroup`, of all streams."""
-        return sorted(one for group in self._groups for one in group.abstentions(symbol))
+        return sorted(one for group in self._groups for one in group.abstentions(window, symbol))
 
-    def learn(self) -> None:
+    def learn(self, window: int = 0) -> None:
         """Learn the window that was judged."""
         for group in self._groups:
-            group.learn()
+            group.learn(window)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detectors.arrays.runs import equal_runs
 from detectors.arrays.state import Stateful
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.detection.detector_group import (
@@ -47,14 +46,16 @@ class SingleStreams(Stateful):
         if not self._groups or not len(features.window):
             return []
         self._groups.grow(int(features.symbol.max()) + 1)
-        inputs = self._groups.inputs(features.values)
+        symbols = features.symbol[: len(features.symbol) // (closed.until - closed.low)]
+        self._groups.begin(symbols, features.values)
         findings = []
-        for a, b in equal_runs(features.window):
-            window, symbols = int(features.window[a]), features.symbol[a:b]
-            for rare in self._groups.judge(symbols, inputs, slice(a, b)):
+        for i, window in enumerate(range(closed.low, closed.until)):
+            for rare in self._groups.judge(i):
                 symbol = int(symbols[rare.symbol])
-                findings.append(self._finding(window, symbol, closed.names[symbol], rare))
-            self._groups.learn()
+                abstained = self._groups.abstentions(rare.symbol, i)
+                name = closed.names[symbol]
+                findings.append(self._finding(window, symbol, name, rare, abstained))
+            self._groups.learn(i)
             for out in self._groups.drain_out():
                 stream = self._settings.streams[out.stream]
                 what = closed.names[out.symbol], stream.feature, stream.detector, out.why
@@ -65,7 +66,9 @@ class SingleStreams(Stateful):
         """How far each stream of a shard has come."""
         return self._groups.progress()
 
-    def _finding(self, window: int, symbol: int, name: str, rare: RareScore) -> Finding:
+    def _finding(
+        self, window: int, symbol: int, name: str, rare: RareScore, abstained: list[tuple[int, str]]
+    ) -> Finding:
         streams = self._settings.streams
         stream, evidence = streams[rare.stream], rare.evidence
         since = self._rests.begin_of(window, evidence.windows)
@@ -84,11 +87,10 @@ class SingleStreams(Stateful):
             total = observed if feature.account_count == name_of else None
             count = feature.account_count
             accounts = self._history.account_shares(symbol, since, window, count, total)
-        abstentions = self._groups.abstentions(rare.symbol)
         labels = self._settings.stream_labels
         return Finding(
             window, since, self._partition, name, name_of, stream.detector, observed, expected,
             rare.p, accounts,
             records=self._history.record_ranges(symbol, since, window, feature.records),
-            abstained=[(labels[i], why) for i, why in abstentions],
+            abstained=[(labels[i], why) for i, why in abstained],
         )  # fmt: skip

@@ -181,11 +181,12 @@ def clock_columns(batch: Batch) -> tuple[Int64, Int64, Int64, KeyHashes]:
 
 def key_hashes(batch: Batch, rows: slice) -> UInt64:
     """Of each of the rows a hash of its account, or of its symbol where it names no account."""
-    symbols = _hashes(batch, "symbol", rows)
     if "account" not in batch.texts:
-        return symbols
+        return _hashes(batch, "symbol", rows)
     accounts = _hashes(batch, "account", rows)
-    return np.where(accounts == 0, symbols, accounts)
+    if accounts.all():
+        return accounts
+    return np.where(accounts == 0, _hashes(batch, "symbol", rows), accounts)
 
 
 def _hashes(batch: Batch, column: str, rows: slice) -> UInt64:

@@ -53,7 +53,8 @@ def _drop_settled(state):  # type: ignore[no-untyped-def]
     waiting, n = state.waiting, 0
     for k in range(state.clock[CLOCK.waiting]):
         if waiting[k, WAIT.row] >= 0:
-            waiting[n] = waiting[k]
+            for c in range(waiting.shape[1]):
+                waiting[n, c] = waiting[k, c]
             n += 1
     state.clock[CLOCK.waiting] = n
 

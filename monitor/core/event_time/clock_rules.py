@@ -41,7 +41,6 @@ from monitor.core.event_time.clock_state import (
     SILENT_NS,
     SILENT_PERCENT,
     STATE,
-    USUAL_HOURS,
     USUAL_ONE_IN,
     USUAL_RANK,
 )
@@ -59,12 +58,22 @@ def _note_silence(hours, silence_ns):  # type: ignore[no-untyped-def]
         hour[shortest] = max(hour[shortest], silence_ns)
 
 
+@njit((I2,), cache=True, nogil=True)
+def _shift_rows(table):  # type: ignore[no-untyped-def]
+    """Move each row one down, and clear the first.
+
+    Number by number: for a row at once numba compiles the text of an error that cannot come, and
+    takes two seconds for it.
+    """
+    for k in range(table.shape[0] - 1, -1, -1):
+        for c in range(table.shape[1]):
+            table[k, c] = table[k - 1, c] if k else 0
+
+
 @njit((I1, I2), cache=True, nogil=True)
 def _end_hour(clock, hours):  # type: ignore[no-untyped-def]
     """Begin a new hour of silences, with the minute that begins; the oldest one is forgotten."""
-    for k in range(USUAL_HOURS - 1, 0, -1):
-        hours[k] = hours[k - 1]
-    hours[0] = 0
+    _shift_rows(hours)
     clock[CLOCK.hour_end] = clock[CLOCK.minute_end] + _HOUR_NS - MINUTE_NS
 
 
@@ -145,9 +154,7 @@ def _end_minute(state, out, ts):  # type: ignore[no-untyped-def]
         clock[CLOCK.delay_minutes] += 1
     missed = max(0, clock[CLOCK.high] - clock[CLOCK.minute_end]) // MINUTE_NS
     for _ in range(min(missed + 1, RULE_MINUTES)):
-        for k in range(RULE_MINUTES - 1, 0, -1):
-            minutes[k] = minutes[k - 1]
-        minutes[0] = 0
+        _shift_rows(minutes)
 
 
 @njit((STATE,), cache=True, nogil=True)

@@ -176,10 +176,12 @@ class RepeatFilter(Stateful):
         return first
 
     def _count(self, first: Bool, offset: Int64, window: Int64) -> None:
+        none = bool(first.all())
         for low, high in equal_runs(window):
-            repeats = offset[low:high][~first[low:high]]
-            ends = int(repeats.min(initial=END)), int(repeats.max(initial=-1))
-            new = RepeatCount(high - low, len(repeats), *ends)
+            new = RepeatCount(high - low, 0, END, -1)
+            if not none and len(repeats := offset[low:high][~first[low:high]]):
+                ends = int(repeats.min()), int(repeats.max())
+                new = RepeatCount(high - low, len(repeats), *ends)
             number = int(window[low])
             old = self.counts.get(number)
             self.counts[number] = new if old is None else _add(old, new)

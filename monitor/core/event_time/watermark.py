@@ -116,6 +116,8 @@ class PartitionClock(Stateful):
     @property
     def _controls_in_force_count(self) -> int:
         """How many control records are in force: the first ones, for they lie by offset."""
+        if not len(self._control_offset):
+            return 0
         return int(np.searchsorted(self._control_offset, self.position, side="right"))
 
     @property
@@ -255,8 +257,11 @@ class PartitionClock(Stateful):
 
     def _check_silence(self) -> None:
         """Note a stop, where control records tell of a silence that is too long."""
+        floor = self._floor
+        if not self._listens or floor - self.high < clock_state.SILENT_NS:
+            return
         state = self._state(0)
-        limit = clock_rules.silence_limit(state, self._floor) if self._listens else 0
+        limit = clock_rules.silence_limit(state, floor)
         if limit:
             silence = np.empty(len(Silence._fields), np.int64)
             clock_rules.write_silence(state, silence, self.high + limit, 0)

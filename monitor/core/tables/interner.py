@@ -226,6 +226,10 @@ def _contiguous_spans(text: TextColumn) -> tuple[Any, Int64, Int64]:
 
 def hash_text(text: TextColumn) -> UInt64:
     """The hash of every row; 0 where absent."""
+    if text.codes is not None and len(text.codes) < len(text.start):
+        # A few rows of a large dictionary.
+        length = np.where(text.codes < 0, -1, text.length[text.codes])
+        text = TextColumn(text.buffer, text.start[text.codes], length)
     out = np.empty(len(text.start), np.uint64)
     hash_spans(*_contiguous_spans(text), out)
     if text.codes is None:

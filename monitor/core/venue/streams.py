@@ -114,7 +114,8 @@ class VenueStreams(Stateful):
         depth[row[1:] - 1] = stream_inputs.thinner_depth(bands.markets)
         self._count(venue, stream_inputs.stream_rows(venue, depth), bands, row, values)
         findings = []
-        for rare in self._groups.judge(row, self._groups.inputs(values), slice(None)):
+        self._groups.begin(row, values)
+        for rare in self._groups.judge():
             name = names[rare.symbol]
             book = venue.last_books.data[self._row[name] - 1] if name else None
             findings.append(self._finding(book, bands.ts, name, rare))

@@ -122,7 +122,7 @@ def _cut(payload: Any, spans: list[int]) -> list[bytes | None]:
 
 
 @njit(forceinline=True)
-def _read_varint(data: Any, at: int, end: int) -> tuple[int, int]:
+def _read_varint(data: Any, at: int, end: int) -> tuple[Any, int]:
     """A number in Kafka's variable length, and the byte after it: -1 where it does not end."""
     value = np.uint64(0)
     shift = np.uint64(0)

@@ -84,7 +84,7 @@ class RawBatch:
 
 class RawBatches:
     """The record batches of one topic partition in one answer of the broker, as aiokafka's
-    `MemoryRecords` gives them. The last one may be cut off, and is left out then.
+    own class gives them. The last one may be cut off, and is left out then.
     """
 
     def __init__(self, message_set: bytes) -> None:

@@ -43,7 +43,7 @@ def untested_version() -> str:
 def hand_out_batches(consumer: AIOKafkaConsumer, topics: Collection[str]) -> None:
     """From now on `getmany` gives a `RawBatch` in place of its records, for these topics.
 
-    `max_records` of it counts batches then. Call it before topic partitions are assigned.
+    Its limit of records counts batches then. Call it before topic partitions are assigned.
     """
     fetcher = consumer._fetcher
     answers = _Answers(fetcher._client)

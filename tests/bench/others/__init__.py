@@ -1,1 +1,1 @@
-"""What the sidecar is measured beside; each of an environment of its own (`make bench-live`)."""
+"""What the sidecar is measured beside; each a process of its own (`make bench-rivals`)."""

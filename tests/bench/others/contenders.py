@@ -97,11 +97,11 @@ AIOKAFKA = Contender(
     counts=False,
 )
 QUIX = Contender(
-    "Quix Streams",
+    "Quix Streams, exactly once",
     lambda folder: [str(PYTHON), str(HERE / "quix_counts.py")],
     lambda state, topics: [str(state), topics.output],
-    events_max=500_000,
+    events_max=200_000,
 )
-FLINK = Contender("Flink", _program("flink"), _threads(1))
-STREAMS = Contender("Kafka Streams", _program("kafka-streams"), _threads(1))
+FLINK = Contender("Flink, exactly once", _program("flink"), _threads(1))
+STREAMS = Contender("Kafka Streams, exactly once", _program("kafka-streams"), _threads(1))
 CONTENDERS = {"aiokafka": AIOKAFKA, "flink": FLINK, "streams": STREAMS, "quix": QUIX}

@@ -7,7 +7,7 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /** Prints now and then how many records were read, with the wall and processor time so far. */
 public final class Progress {
-  private static final long SETTLE_MS = 8_000;
+  private static final long SETTLE_MS = 6_500;
   private static final int STEPS = 100;
   private static final OperatingSystemMXBean MACHINE =
       (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
