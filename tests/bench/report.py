@@ -109,7 +109,7 @@ def print_results(figures: list[Result]) -> None:
         )
     for one in figures:
         goal = "" if one.goal is None else number(one.goal)
-        mark = f"  MISSED {one.beyond:.2g}×" if one.beyond else ""
+        mark = f"  MISSED {one.beyond:.3g}×" if one.beyond else ""
         print(
             f"  {one.name:42}{number(one.median):>10} {one.unit:14}{one.spread:>8.0%}"
             f"{len(one.values):>6}{goal:>8}{mark}",
@@ -147,5 +147,5 @@ def print_goals(figures: list[Result]) -> None:
     for one in missed:
         print(
             f"  MISSED {one.bench}, {one.name}: {number(one.median)} {one.unit}, "
-            f"asked {number(one.goal or 0.0)}: {one.beyond:.2g}× its goal"
+            f"asked {number(one.goal or 0.0)}: {one.beyond:.3g}× its goal"
         )

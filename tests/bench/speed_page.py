@@ -21,7 +21,7 @@ PAGE = ROOT / "docs" / "speed.md"
 PICTURE = ROOT / "docs" / "speed.svg"
 BEGIN, END = "<!-- figures: python -m tests.bench.speed_page -->", "<!-- end of figures -->"
 WIDTH, HEIGHT = 760, 440
-LEFT, RIGHT, TOP, BOTTOM = 70, 150, 40, 50
+LEFT, RIGHT, TOP, BOTTOM = 70, 70, 40, 50
 """Margins around the plot, px."""
 COLOURS = {"before": "#9aa0a6", "after": "#1a73e8", "asked": "#d93025"}
 Points = list[tuple[float, float]]
@@ -84,7 +84,7 @@ def _series(name: str, spots: list[tuple[float, float, float]], row: int) -> lis
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}">{title}</circle>')
         if name == "after":
             parts.append(f'<text x="{x + 7:.1f}" y="{y + 16:.1f}">{number(ms)}</text>')
-    at, y = WIDTH - RIGHT + 20, TOP + 16 + 22 * row
+    at, y = LEFT + 20, TOP + 20 + 22 * row
     parts.append(_line([(at, y), (at + 28, y)], colour, 2, dashed))
     parts.append(f'<text x="{at + 36}" y="{y + 4}">{escape(name)}</text>')
     return parts
@@ -120,7 +120,7 @@ def tables(after: Report, before: Report | None) -> str:
                 continue
             was = former.get((bench, one.name))
             asked = "" if one.goal is None else number(one.goal)
-            asked += f" (missed, {one.beyond:.2g}×)" if one.beyond else ""
+            asked += f" (missed, {one.beyond:.3g}×)" if one.beyond else ""
             was_cell = [number(was.median) if was else ""] if before else []
             cells = [one.name, *was_cell, number(one.median), one.unit]
             lines.append(_row([*cells, f"{one.spread:.0%}", str(len(one.values)), asked]))

@@ -174,7 +174,7 @@ def test_the_page_has_the_tables_and_keeps_its_words(tmp_path: Path) -> None:
     assert written.startswith("words\n")
     assert written.endswith("\nmore\n")
     assert "\nold\n" not in written
-    assert "| 8x2000 | 2 | 1.1 | ms | 18% | 2 | 0.6 (missed, 1.8×) |" in written
+    assert "| 8x2000 | 2 | 1.1 | ms | 18% | 2 | 0.6 (missed, 1.83×) |" in written
     assert page(written, tables(after, before)) == written
     with pytest.raises(ValueError, match="lacks"):
         page("words", "")
