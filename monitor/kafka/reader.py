@@ -37,8 +37,8 @@ from monitor.sources.start import EARLIEST, LATEST, start_time_ms
 
 POLL_MS = 100
 GAP_S = 0.02
-"""Between two polls: each costs about 2 ms of processor time, however little it brings, and a venue
-may send its records one by one."""
+"""Between two polls: each asks Kafka twice, however little it brings, and a venue may send its
+records one by one."""
 _CONTROL_MS = 1_000
 PING_S_MAX = 5.0
 END_TRIES, END_S = 6, 0.5
