@@ -76,9 +76,7 @@ def forecasts(
         distance = SPREADS * sigma * math.sqrt(horizon / YEAR_S)
         ahead = np.log(mid[i + 1 : end + 1] / price)
         plain.append(touch_chances(distance, sigma, horizon, NORMAL_TAILS))
-        fat.append(
-            touch_chances(distance, sigma, horizon, FAT_TAILS, grain_s)
-        )
+        fat.append(touch_chances(distance, sigma, horizon, FAT_TAILS, grain_s))
         came.append(np.where(distance < 0, ahead.min() <= distance, ahead.max() >= distance))
     return np.concatenate(plain), np.concatenate(fat), np.concatenate(came)
 
