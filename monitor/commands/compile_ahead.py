@@ -27,8 +27,8 @@ LATER = (
     "monitor/kafka",
 )  # fmt: skip
 """Kernels that no replay runs by default: the first start that needs them compiles them."""
-PROCESSES_MAX = 8
-"""A process takes about 300 MB, and the largest folder takes a sixth of all the time."""
+PROCESSES_MAX = 4
+"""A process takes up to 630 MB, and the largest folder takes a sixth of all the time."""
 _KERNEL = re.compile(r"^@\w*njit\((inline)?", re.MULTILINE)
 """What numba inlines is compiled within its callers, and is no kernel of its own."""
 
