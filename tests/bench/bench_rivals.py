@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 
 from monitor.broker.kafka_server import Broker
-from monitor.config import Config, KafkaSettings
+from monitor.config import Config
 from monitor.errors import BrinkwatchError
 from tests.bench.figures import Figure, results
 from tests.bench.others.contenders import CONTENDERS, Contender, Sample, Topics
@@ -51,10 +51,7 @@ from tests.bench.rounds import ROOT
 from tests.live.helpers import configuration, read_records
 from tests.live.sidecars import Process, write_toml
 
-RUNS = {
-    f"run-{fetch}": fetch
-    for fetch in (("batches", "getmany") if "fetch" in KafkaSettings.model_fields else ("getmany",))
-}
+RUNS = {"run-batches": "batches", "run-getmany": "getmany"}
 """`brinkwatch run`, by how it takes records from Kafka's client."""
 GOALS_US = {"run-batches": 1.5, "run-getmany": 3.0}
 NAMES = (*RUNS, *CONTENDERS)
@@ -165,9 +162,7 @@ class Match:
 
 def _plain(inputs: Config, own: Config, fetch: str) -> Config:
     """The default configuration, with the input topics of one and the own topics of another."""
-    kafka = own.kafka
-    if "fetch" in KafkaSettings.model_fields:
-        kafka = kafka.model_copy(update={"fetch": fetch})
+    kafka = own.kafka.model_copy(update={"fetch": fetch})
     return Config(kafka=kafka, topics=inputs.topics, http=own.http)
 
 
