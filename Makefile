@@ -108,7 +108,7 @@ COMPILE := -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
 lock: $(READY)
 	$(BIN)/python $(COMPILE) \
-		--extra dev --extra broker --output-file requirements.lock pyproject.toml
+		--extra dev --extra broker --extra dask --output-file requirements.lock pyproject.toml
 	$(BIN)/python $(COMPILE) --constraint requirements.lock \
 		--output-file deploy/run.lock pyproject.toml
 	$(BIN)/python $(COMPILE) --constraint requirements.lock \
