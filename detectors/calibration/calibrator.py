@@ -157,7 +157,7 @@ class Calibrator(Stateful):
 
     def _attack_blocks(self) -> set[int]:
         """The places of the blocks that are left out as attacks."""
-        if not self.log_likelihood:
+        if not self.log_likelihood or True not in self._rare:
             return set()
         n = len(self._rare)
         places = list(compress(range(n), self._rare))
@@ -176,8 +176,10 @@ class Calibrator(Stateful):
         kept = (s for i, s in enumerate(self._blocks) if i not in left_out)
         self._fit_blocks = sorted(kept) if left_out else self._sorted
         n = len(self._fit_blocks)
-        all_capped = compress(enumerate(self._blocks), self._capped)
-        capped = [s for i, s in all_capped if i not in left_out]
+        capped = []
+        if True in self._capped:
+            all_capped = compress(enumerate(self._blocks), self._capped)
+            capped = [s for i, s in all_capped if i not in left_out]
         self._slope_certainty = SLOPE_PRIOR + SLOPE_PRIOR_PER_BLOCK * n
         self._shift = 0.0
         below = n - len(capped)

@@ -162,12 +162,16 @@ def find_score_min(calibrator: Calibrator, p_most: float, near: float = np.inf) 
     if calibrator.p_value(high) > p_most:
         return SCORE_MAX
     if low < near < high:
+        # It seldom moves far: steps that double find a span in which it lies.
+        step = SCORE_STEP
         if calibrator.p_value(near) > p_most:
-            low, high = near, min(high, near + SCORE_STEP)
-            if calibrator.p_value(high) > p_most:
-                low, high = high, SCORE_MAX
+            low, most = near, high
+            while (high := min(most, near + step)) < most and calibrator.p_value(high) > p_most:
+                low, step = high, 2 * step
         else:
-            high = near
+            high, least = near, low
+            while (low := max(least, near - step)) > least and calibrator.p_value(low) <= p_most:
+                high, step = low, 2 * step
     while high - low > SCORE_STEP:
         middle = (low + high) / 2
         if calibrator.p_value(middle) > p_most:

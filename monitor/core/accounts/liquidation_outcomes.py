@@ -169,8 +169,10 @@ def _position(
 
 def _is_forced(entries: Int64) -> Bool:
     """Which entries are fills that the venue forced."""
-    fills = (entries[:, OP] == FILL) & (entries[:, QUANTITY] != 0)
-    forced: Bool = fills & np.isin(entries[:, CAUSE], _FORCED_CODES)
+    cause, has_cause = entries[:, CAUSE], np.zeros(len(entries), np.bool_)
+    for code in _FORCED_CODES:
+        has_cause |= cause == code
+    forced: Bool = has_cause & (entries[:, OP] == FILL) & (entries[:, QUANTITY] != 0)
     return forced
 
 

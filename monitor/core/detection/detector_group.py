@@ -135,14 +135,14 @@ class DetectorGroup:
         A stream begins with its first number.
         """
         shape = -1, len(symbols), *self._columns.shape
-        self._symbols, self._values = symbols, features[:, self._columns].reshape(shape)
+        self._symbols, self._values = symbols, features.take(self._columns, axis=1).reshape(shape)
         self._present = np.logical_not(np.isnan(self._values).any(axis=3))
-        windows = np.arange(len(self._values))
+        self._begun = np.full(len(self._values), len(self._row_keys))
         new = self._present.any(axis=0) & (self._row[symbols] < 0)
-        have, first = len(self._row_keys), np.sort(self._present.argmax(axis=0)[new])
-        if len(first):
+        if new.any():
+            first = np.sort(self._present.argmax(axis=0)[new])
+            self._begun += np.searchsorted(first, np.arange(len(self._values)), "right")
             self._begin_rows(new)
-        self._begun = have + np.searchsorted(first, windows, "right")
         self._next, self._is_full = 0, False
         self._plan_run()
 
@@ -153,10 +153,10 @@ class DetectorGroup:
             return
         row, present = self._row[self._symbols], self._present[self._low :]
         self._asked = present & ~self._is_out[row] if self._why_out else present
-        rows = np.broadcast_to(row, self._asked.shape)[self._asked]
-        values = self._values[self._low :][self._asked]
-        ends = np.zeros(len(self._asked) + 1, np.int64)
-        self._asked.sum(axis=(1, 2)).cumsum(out=ends[1:])
+        places = np.flatnonzero(self._asked)
+        values = self._values[self._low :].reshape(-1, self._values.shape[3])[places]
+        ends = np.searchsorted(places, row.size * np.arange(len(self._asked) + 1))
+        rows = row.ravel()[places % row.size if len(self._asked) > 1 else places]
         self._run = window_run(ends, rows, values, self._calibrators.columns)
 
     def _run_ahead(self, runner: RunBank) -> None:

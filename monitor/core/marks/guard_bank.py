@@ -8,6 +8,7 @@ loop repeats what an ordinary record meets, bit for bit.
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from math import log, nan, sqrt
 from typing import NamedTuple
 
@@ -92,6 +93,16 @@ class GuardBank:
     def has_names(self, symbol: int, names: tuple[str, ...]) -> bool:
         """Whether these are the sources of the market's last record that had any."""
         return self._names.get(symbol) == names
+
+    def have_names(self, symbols: list[int], counts: list[int], names: list[str]) -> Bool:
+        """`has_names` of each record; the first has the first `counts[0]` of `names`, and so on."""
+        last = [self._names.get(symbol, ()) for symbol in symbols]
+        # Nearly always all are the same: then there is no need to part them.
+        if list(map(len, last)) == counts and list(chain.from_iterable(last)) == names:
+            return np.array([symbol in self._names for symbol in symbols], np.bool_)
+        each = iter(names)
+        own = (tuple(islice(each, count)) for count in counts)
+        return np.array(list(map(self.has_names, symbols, own)), np.bool_)
 
     def guard(self, symbol: int) -> MarkGuard:
         """The guard of a market; a new one where it has none."""

@@ -6,7 +6,7 @@ market and kind when the cell has passed, so that batching does not show in the 
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -88,17 +88,18 @@ class MarkFilter:
             begin, is_same = np.zeros(len(rows) + 1, np.int64), np.zeros(len(rows), np.bool_)
             return [[]] * len(rows), SourceRows(begin, *none, is_same)
         symbols = rows[:, columns.SYMBOL].tolist()
-        places = rows[:, [columns.PARTITION, columns.OFFSET]].tolist()
+        partitions, offsets = (rows[:, at].tolist() for at in (columns.PARTITION, columns.OFFSET))
         # The text was valid when its record was decoded.
-        texts = [self._sources.pop((partition, offset), "[]") for partition, offset in places]
+        texts = map(self._sources.pop, zip(partitions, offsets, strict=True), repeat("[]"))
         every = _DECODER.decode(f"[{','.join(texts)}]")
+        counts = list(map(len, every))
         flat = list(chain.from_iterable(every))
-        same = list(map(self._guards.has_names, symbols, map(_names, every)))
+        names = [source.name for source in flat]
         return every, SourceRows(
-            np.cumsum([0, *map(len, every)]),
+            np.cumsum([0, *counts]),
             np.array([source.price for source in flat], np.float64),
             np.array([source.ts for source in flat], np.int64),
-            np.array(same, np.bool_),
+            self._guards.have_names(symbols, counts, names),
         )
 
     def _judge(self, row: list[int], book: Int64, every: list[_IndexSource], out: Int64) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from detectors.arrays.types import FLOAT32_1, I1, I2, INT
+from detectors.arrays.types import F2, FLOAT, FLOAT32_1, I1, I2, INT
 from monitor.core.bands.kernels import arrays, blocks
 from monitor.core.bands.kernels.arrays import BLOCK, MARKET_TABLE, POSITIONS, RECORDS, inner_njit
 from monitor.core.bands.kernels.roots import factor_moves
@@ -20,6 +20,11 @@ from monitor.core.bands.layout import BIN_WIDTH, LEVERAGE_EDGES, LEVERAGE_TIERS,
 POOL_COUNTS = ("records", "unknown", "open")
 RECORD_COUNT, UNKNOWN_POOLS, OPEN_POOLS = range(len(POOL_COUNTS))
 """What `price_pools` counts: records, pools whose prices are unknown, and pools with positions."""
+SUMS = 5
+EQUITY, TOTAL, GROSS, DRIFT, BENT = range(SUMS)
+"""What is summed of a pool: its equity at the marks, and its positions' requirement, notional,
+drift and bent."""
+_OF_POOL = types.UniTuple(FLOAT, 4)  # type: ignore[no-untyped-call]
 
 
 @njit(inline="always", error_model="numpy")
@@ -31,49 +36,79 @@ def _leverage_group(isolated, gross, equity):  # type: ignore[no-untyped-def]
     return (LEVERAGE_TIERS if isolated else 0) + tier
 
 
-@inner_njit(INT(INT, INT, POSITIONS, BLOCK, MARKET_TABLE, I2))
-def _sum_pools(low, high, positions, block, markets, by_factor):  # type: ignore[no-untyped-def]
-    """Sum the pools of a block, and give each position what its pool leaves to it.
+@inner_njit(arrays.INT_PAIR(arrays.INT_PAIR, _OF_POOL, BLOCK, MARKET_TABLE))
+def _bent_zones(span, sums, block, markets):  # type: ignore[no-untyped-def]
+    """The zones of the fall and the rise at which a pool is due whose gap is no straight line.
+
+    `span`: its positions in the block; `sums`: as of `factor_moves`.
+    """
+    fall, rise = factor_moves(
+        span, sums, block.requirement, block.drift, block.bent, block.market, block.quantity,
+        markets.rows, markets.tiers,
+    )  # fmt: skip
+    a = np.int64(-fall * (1.0 / BIN_WIDTH)) if fall > -arrays.FACTOR_REACH else OUT_OF_REACH
+    b = np.int64(rise * (1.0 / BIN_WIDTH)) if rise < arrays.FACTOR_REACH else OUT_OF_REACH
+    return a, b
+
+
+@inner_njit(types.void(INT, INT, BLOCK, F2))
+def _add_up(n, low, block, sums):  # type: ignore[no-untyped-def]
+    """Add the positions of a block to the sums of their pools. By position and not by pool: where
+    a short loop for each pool would end is hard to predict.
+    """
+    pool, value, requirement = block.pool, block.value, block.requirement
+    notional, drift, bent = block.notional, block.drift, block.bent
+    for t in range(n):
+        p = np.uint32(pool[t] - low)
+        sums[EQUITY, p] += value[t]
+        sums[TOTAL, p] += requirement[t]
+        sums[GROSS, p] += notional[t]
+        sums[DRIFT, p] += drift[t]
+        sums[BENT, p] += bent[t]
+
+
+@inner_njit(INT(INT, INT, INT, POSITIONS, BLOCK, MARKET_TABLE, I2))
+def _sum_pools(low, high, n, positions, block, markets, by_factor):  # type: ignore[no-untyped-def]
+    """Sum the pools of a block, and give each of its n positions what its pool leaves to it.
 
     `by_factor`: (2, zones + 1), gross notional (1e-6) by the pool's move, fall and rise. Returns
     how many pools are unknown.
     """
-    value, requirement, notional = block.value, block.requirement, block.notional
-    drift_of, bent_of, others, group_of = block.drift, block.bent, block.others, block.group
-    length, cash, is_isolated = positions.length, positions.cash, positions.isolated
-    q, market, table, tiers = block.quantity, block.market, markets.rows, markets.tiers
-    unknown, end = np.int64(0), 0
-    for pool in range(low, high):
-        begin, end = end, end + length[pool]
-        isolated = is_isolated[pool]
-        equity, total, gross, drift, bent = cash[pool], 0.0, 0.0, 0.0, 0.0
-        for t in range(begin, end):
-            equity += value[t]
-            total += requirement[t]
-            gross += notional[t]
-            drift += drift_of[t]
-            bent += bent_of[t]
-        group = -1
-        if equity == equity:
-            due = equity < total
-            group = _leverage_group(isolated, gross, equity) | (arrays.DUE_FLAG if due else 0)
-        for t in range(begin, end):
-            others[t] = total - others[t]
-            value[t] -= equity
-            group_of[t] = group
-        unknown += np.int64(group < 0)
-        fall = rise = np.nan
-        if not isolated and begin < end:
-            fall, rise = factor_moves(
-                (begin, end), (equity, total, drift, bent), requirement, drift_of, bent_of, market,
-                q, table, tiers,
-            )  # fmt: skip
-        units = blocks.units_of(gross)
+    length, is_isolated, pools = positions.length, positions.isolated, high - low
+    sums, zones = np.zeros((SUMS, pools)), np.empty((2, pools), np.int32)
+    groups = np.empty(pools, np.int32)
+    equity, total, gross, drift = sums[EQUITY], sums[TOTAL], sums[GROSS], sums[DRIFT]
+    for p in range(pools):
+        equity[p] = positions.cash[low + p]
+    _add_up(n, low, block, sums)
+    for p in range(pools):
+        due, isolated = equity[p] < total[p], is_isolated[low + p]
+        group = _leverage_group(isolated, gross[p], equity[p]) | (arrays.DUE_FLAG if due else 0)
+        groups[p] = group if equity[p] == equity[p] else -1
+        # As if all were in the lowest tier as far as looked: the gap is a straight line.
+        f = 0.0 if due else (total[p] - equity[p]) / drift[p]
+        counts = (length[low + p] > 0) & (not isolated) & (abs(f) < arrays.FACTOR_REACH)
         # What is out of reach goes to a zone of its own, so that there is nothing to branch on.
-        a = np.int64(-fall * (1.0 / BIN_WIDTH)) if fall > -arrays.FACTOR_REACH else OUT_OF_REACH
-        b = np.int64(rise * (1.0 / BIN_WIDTH)) if rise < arrays.FACTOR_REACH else OUT_OF_REACH
-        by_factor[0, a] += units
-        by_factor[1, b] += units
+        zone = np.int32(abs(f) * (1.0 / BIN_WIDTH) if counts else float(OUT_OF_REACH))
+        zones[0, p] = zone if due | (f < 0.0) else OUT_OF_REACH
+        zones[1, p] = zone if due | (f >= 0.0) else OUT_OF_REACH
+    unknown, end = np.int64(0), 0
+    for p in range(pools):
+        begin, end = end, end + length[low + p]
+        unknown += np.int64(groups[p] < 0)
+        fall, rise = np.int64(zones[0, p]), np.int64(zones[1, p])
+        if sums[BENT, p] != 0.0 and not is_isolated[low + p]:
+            of_pool = equity[p], total[p], drift[p], sums[BENT, p]
+            fall, rise = _bent_zones((begin, end), of_pool, block, markets)
+        units = blocks.units_of(gross[p])
+        by_factor[0, np.uint32(fall)] += units
+        by_factor[1, np.uint32(rise)] += units
+    value, others, group_of, holder = block.value, block.others, block.group, block.pool
+    for t in range(n):
+        p = np.uint32(holder[t] - low)
+        others[t] = total[p] - others[t]
+        value[t] -= equity[p]
+        group_of[t] = groups[p]
     return unknown
 
 
@@ -88,7 +123,7 @@ def price_block(low, high, positions, markets, slip, block, by_factor):  # type:
     blocks.value_positions(n, block, table)
     blocks.apply_higher_tiers(n, positions.entry, block, markets)
     blocks.closing_costs(n, block, table, slip)
-    unknown = _sum_pools(low, high, positions, block, markets, by_factor)
+    unknown = _sum_pools(low, high, n, positions, block, markets, by_factor)
     blocks.solve_lowest_tier(n, block)
     blocks.solve_beyond_lowest_tier(n, block, markets)
     return n, unknown
