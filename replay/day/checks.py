@@ -210,8 +210,12 @@ def check_batch(batch: Batch, next_offset: int, end_offset: int) -> None:
         if verdict.refused:
             refused = verdict.refused[0]
             raise ValueError(f"offset {refused.offset}: {refused.reason} {refused.detail}")
-        if not np.array_equal(verdict.numbers["ts"], judged.numbers["ts"]):
-            raise ValueError("ts: other times than in the records themselves")
+        _check_times(verdict, judged.numbers["ts"])
+
+
+def _check_times(records: Batch, times: Int64) -> None:
+    if not np.array_equal(records.numbers["ts"], times):
+        raise ValueError("ts: other times than in the records themselves")
 
 
 class _PlainSource(msgspec.Struct):
@@ -245,7 +249,9 @@ def _json_adapter(kind: str, name: str) -> TypeAdapter[Any]:
 def _undecided_rows(batch: Batch) -> Int64:
     """Rows that only the whole record decides: rules, and those whose notional may be too much."""
     if batch.kind == "reference":
-        return np.arange(len(batch))
+        positions, are_positions = codec.decode_positions(batch)
+        _check_times(positions, batch.numbers["ts"][are_positions])
+        return np.flatnonzero(~are_positions)
     if not {"price", "quantity"} <= batch.numbers.keys():
         return np.empty(0, np.int64)
     price, quantity = (batch.numbers[name] for name in ("price", "quantity"))

@@ -9,12 +9,13 @@ import numpy as np
 
 from detectors.arrays.types import Int64
 from monitor.core.accounts import ledger_kernels as columns
-from monitor.core.contract.events import PositionReference
-from monitor.core.decode.batch import ABSENT, COLUMNS, Batch, TextColumn
+from monitor.core.decode.batch import ABSENT, POSITION, Batch, TextColumn
 from monitor.core.tables.interner import Interner
 
-MODE_COLUMN = next(column for column in COLUMNS["leverage"] if column.name == "margin_mode")
-_OPERATIONS = {"fill": columns.FILL, "leverage": columns.LEVERAGE, "collateral": columns.MOVE}
+_OPERATIONS = {
+    "fill": columns.FILL, "leverage": columns.LEVERAGE, "collateral": columns.MOVE,
+    POSITION: columns.POSITION,
+}  # fmt: skip
 
 
 def has_text(text: TextColumn) -> bool:
@@ -24,7 +25,8 @@ def has_text(text: TextColumn) -> bool:
 
 def account_entries(batch: Batch, names: Interner, symbols: Interner) -> Int64:
     """Entries of changes of leverage and margin mode, of moves of collateral (symbol −1 where a
-    record names none), or of the fills that name an account.
+    record names none), of positions from before the first record, or of the fills that name an
+    account.
     """
     if batch.kind == "fill" and not has_text(batch.texts["account"]):
         return np.empty((0, len(columns.ENTRY_COLUMNS)), np.int64)
@@ -41,6 +43,13 @@ def account_entries(batch: Batch, names: Interner, symbols: Interner) -> Int64:
     elif batch.kind == "collateral":
         entries[:, columns.MOVE_AMOUNT] = n["amount"]
         entries[:, columns.MOVE_CAUSE] = n["cause"]
+    elif batch.kind == POSITION:
+        isolated = n["isolated_margin"]
+        entries[:, columns.FILL_QUANTITY] = n["quantity"]
+        entries[:, columns.FILL_PRICE] = n["entry_price"]
+        entries[:, columns.POSITION_MARGIN] = np.where(isolated == ABSENT, 0, isolated)
+        entries[:, columns.POSITION_LEVERAGE] = n["leverage"]
+        entries[:, columns.POSITION_MODE] = n["margin_mode"]
     else:
         entries[:, columns.FILL_QUANTITY] = n["side"] * n["quantity"]
         entries[:, columns.FILL_PRICE] = n["price"]
@@ -49,21 +58,3 @@ def account_entries(batch: Batch, names: Interner, symbols: Interner) -> Int64:
         has_account = entries[:, columns.ACCOUNT] >= 0
         entries = entries if has_account.all() else entries[has_account]
     return entries
-
-
-def position_entry(
-    event: PositionReference, at: tuple[int, int], names: Interner, symbols: Interner
-) -> list[int]:
-    """The entry of a position from before the first record; `at`: partition and offset."""
-    return [
-        event.ts,
-        columns.POSITION,
-        *at,
-        int(names.intern(TextColumn.from_strings([event.account]))[0]),
-        int(symbols.intern(TextColumn.from_strings([event.symbol]))[0]),
-        event.quantity,
-        event.entry_price,
-        event.isolated_margin or 0,
-        ABSENT if event.leverage is None else event.leverage,
-        MODE_COLUMN.code(event.margin_mode),
-    ]

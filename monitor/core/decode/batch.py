@@ -108,6 +108,18 @@ def _columns(kind: str) -> tuple[Column, ...]:
 
 COLUMNS: dict[str, tuple[Column, ...]] = {kind: _columns(kind) for kind in events.KINDS}
 """The columns of each kind, in the order of the model's fields."""
+POSITION = "position"
+"""Of the shapes of a reference record the one that comes by the million: it has its own columns."""
+_POSITION_COLUMNS = tuple(
+    derive_column(name, events.PositionReference)
+    for name in events.PositionReference.model_fields
+    if name != "kind"
+)
+
+
+def columns_of(kind: str) -> tuple[Column, ...]:
+    """The columns of a kind, or of `POSITION`."""
+    return _POSITION_COLUMNS if kind == POSITION else COLUMNS[kind]
 
 
 @dataclass(slots=True)
@@ -276,14 +288,14 @@ def _join_ladders(first: Ladder, second: Ladder) -> Ladder:
 
 def number_columns(kind: str) -> list[Column]:
     """The columns of `kind` that live in `Batch.numbers`."""
-    return [c for c in COLUMNS[kind] if c.type in NUMBER_TYPES]
+    return [c for c in columns_of(kind) if c.type in NUMBER_TYPES]
 
 
 def text_columns(kind: str) -> list[Column]:
     """The columns of `kind` that live in `Batch.texts` (JSON text included)."""
-    return [c for c in COLUMNS[kind] if c.type in ("text", "json")]
+    return [c for c in columns_of(kind) if c.type in ("text", "json")]
 
 
 def ladder_columns(kind: str) -> list[Column]:
     """The columns of `kind` that live in `Batch.ladders`."""
-    return [c for c in COLUMNS[kind] if c.type == "ladder"]
+    return [c for c in columns_of(kind) if c.type == "ladder"]

@@ -71,7 +71,7 @@ class FieldTable(NamedTuple):
 
 @cache
 def field_table(kind: str) -> FieldTable:
-    """Derive the scanner's table of `kind` from the columns of its model."""
+    """Derive the scanner's table of `kind`, or of `POSITION`, from the columns of its model."""
     names = bytearray()
     values: list[list[int]] = []
     fields: list[list[int]] = []
@@ -85,8 +85,9 @@ def field_table(kind: str) -> FieldTable:
         names.extend(text.encode())
         return [len(names) - len(text), len(text)]
 
-    kind_column = batch.Column("kind", "enum", True, values=(kind,))
-    columns = (kind_column, *batch.COLUMNS[kind])
+    record_kind = "reference" if kind == batch.POSITION else kind
+    kind_column = batch.Column("kind", "enum", True, values=(record_kind,))
+    columns = (kind_column, *batch.columns_of(kind))
     for column in columns:
         # Values carry their quotation marks, so that `true` is a value like any other.
         texts = [(f'"{value}"', column.code(value)) for value in column.values]
@@ -98,7 +99,7 @@ def field_table(kind: str) -> FieldTable:
         end = len(values) + len(texts)
         fields.append([*row, len(values), end, _DIGITS_OF.get(column.type, 0)])
         values += [[*place(text), code] for text, code in texts]
-    sized = issubclass(events.KINDS[kind], events.SizedEvent)
+    sized = kind != batch.POSITION and issubclass(events.KINDS[kind], events.SizedEvent)
     required = sum(1 << i for i, column in enumerate(columns) if column.required)
     bounded = (slots["price"], slots["quantity"]) if sized else (-1, -1)
     arrays = np.array(fields, np.int64), np.array(values, np.int64)
@@ -242,6 +243,24 @@ def decode(kind: str, topic: str, partition: int, offset: Int64, raws: Sequence[
     out = draft.build(topic, partition, offset, refused, rows)
     out.left_out.update(f"{kind}.{name}" for name in left_out)
     return out
+
+
+def decode_positions(references: Batch) -> tuple[Batch, NDArray[np.bool_]]:
+    """The rows of a batch of reference records that are positions, as a batch of `POSITION`.
+
+    Second: which rows of `references` those are.
+    """
+    raws = [(text or "").encode() for text in references.texts["payload"].to_strings()]
+    draft = scan(batch.POSITION, raws)
+    are_positions = np.ones(len(raws), np.bool_)
+    for row in np.flatnonzero(draft.undecided).tolist():
+        event = validate_record(raws[row], "reference")
+        if isinstance(event, events.PositionReference):
+            draft.fill(row, event)
+        else:
+            are_positions[row] = False
+    source = references.topic, references.partition, references.offset
+    return draft.build(*source, [], None).select_rows(are_positions), are_positions
 
 
 def _refuse_all(topic: str, partition: int, offset: Int64, raws: Sequence[bytes]) -> Batch:

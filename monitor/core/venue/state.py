@@ -30,10 +30,10 @@ from monitor.core.accounts.ledger_kernels import (
 )
 from monitor.core.accounts.liquidation_outcomes import Outcomes
 from monitor.core.bands.inputs import MarketInputs
-from monitor.core.contract.events import InsuranceFundReference, MarketReference, PositionReference
+from monitor.core.contract.events import InsuranceFundReference, MarketReference
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Batch, TextColumn
-from monitor.core.decode.codec import validate_record
+from monitor.core.decode.codec import decode_positions, validate_record
 from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.repeats import MET
 from monitor.core.margin.contract_types import LINEAR, Contract
@@ -153,22 +153,17 @@ class VenueState(Stateful):
         self._late.add(np.column_stack((met, entries))[late])
 
     def _add_references(self, batch: Batch) -> None:
-        positions = []
-        times = batch.numbers["ts"].tolist()
-        due = np.maximum(batch.numbers["ts"], batch.numbers.get(MET, NEVER)).tolist()
-        payloads = batch.texts["payload"].to_strings()
-        rows = zip(due, times, batch.offset.tolist(), payloads, strict=True)
-        for due_ns, ts, offset, payload in rows:
+        positions, are_positions = decode_positions(batch)
+        if len(positions):
+            names, symbols = self.ledger.names, self.ledger.symbols
+            self._add_entries(batch, ledger_entries.account_entries(positions, names, symbols))
+        rules = batch.select_rows(~are_positions)
+        due = np.maximum(rules.numbers["ts"], rules.numbers.get(MET, NEVER)).tolist()
+        times, offsets = rules.numbers["ts"].tolist(), rules.offset.tolist()
+        payloads = rules.texts["payload"].to_strings()
+        for due_ns, ts, offset, payload in zip(due, times, offsets, payloads, strict=True):
             raw = (payload or "").encode()
-            event = validate_record(raw, "reference")
-            if isinstance(event, PositionReference):
-                at = batch.partition, offset
-                names, symbols = self.ledger.names, self.ledger.symbols
-                positions.append(ledger_entries.position_entry(event, at, names, symbols))
-            else:
-                self._pending_rules.append((due_ns, ts, batch.partition, offset, raw))
-        if positions:
-            self._add_entries(batch, np.array(positions, np.int64))
+            self._pending_rules.append((due_ns, ts, batch.partition, offset, raw))
 
     def advance(self, passed_ns: int) -> Iterator[int]:
         """Apply everything before the last cell's end that has passed, cell by cell.
