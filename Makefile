@@ -79,7 +79,7 @@ bench-detect: $(READY)
 
 # Through a real Kafka: how long alerts take at a live pace.
 bench-live: $(READY)
-	$(BIN)/python -m tests.bench.bench_live
+	$(BIN)/python -m tests.bench live
 
 # `brinkwatch run` beside Flink, Kafka Streams, Quix and a bare consumer: EVENTS=200000 ROUNDS=1 is small.
 bench-rivals: $(READY) $(VENV)/others/.ready

@@ -155,6 +155,9 @@ class Reader:
         self.inputs = inputs
         self.marks: dict[PartitionKey, LogMark] = {}
         """Which log each topic partition is, as far as it was handed out."""
+        self.is_handing_out = False
+        """Whether a poll under way has taken records from the consumer, whose position lies behind
+        them then."""
 
     @classmethod
     async def start(
@@ -280,7 +283,11 @@ class Reader:
             return PollResult([], [])
         control_records = [r for tp in self._control_partitions for r in records.pop(tp, ())]
         if records:
-            control_records += await self._read_remaining_controls()
+            self.is_handing_out = True
+            try:
+                control_records += await self._read_remaining_controls()
+            finally:
+                self.is_handing_out = False
         controls = parse_controls(control_records)
         polled = PollResult(controls, [], bad_controls=len(control_records) - len(controls))
         for tp, fetched in records.items():

@@ -315,17 +315,24 @@ class OwnerSession(abc.ABC):
         self.last_turn_s = time.monotonic()
 
     def _steps(self, polled: PollResult) -> Iterator[PollResult]:
-        """What came, in steps that are short enough to stop between two of them."""
-        if polled.controls:
-            yield PollResult(polled.controls, [])
-        while self.has_local_input():
-            yield PollResult([], [])
+        """What came, in steps that are short enough to stop between two of them, and no more steps
+        than that: each is handed to a thread and back, which costs more than a few records do.
+        """
+        step = PollResult(polled.controls, [])
+        room = self._records_per_step
         for part in polled.parts:
             low = 0
             while low < max(1, len(part.offsets)):  # one of tombstones alone moves the position
-                piece = part.piece(low, self._records_per_step)
+                step.parts.append(piece := part.piece(low, room))
                 low += max(1, len(piece.offsets))
-                yield PollResult([], [piece])
+                room -= len(piece.offsets)
+                if room <= 0:
+                    yield step
+                    step, room = PollResult([], []), self._records_per_step
+        if step.controls or step.parts:
+            yield step
+        while self.has_local_input():
+            yield PollResult([], [])
         for at in range(0, len(polled.report_records), REPORTS_PER_STEP):
             yield PollResult([], [], polled.report_records[at : at + REPORTS_PER_STEP])
 
@@ -400,12 +407,14 @@ class OwnerSession(abc.ABC):
         controls = self.flow_control.silence_controls(
             self.partition_progress(), lag, now, self.time_elsewhere_ns()
         )
-        if not controls or not await self.is_fetch_drained():
+        if not controls:
             return []
         ended = await self.reader.partitions_at_end([(c.topic, c.partition) for c in controls])
+        if not self.is_fetch_drained():
+            return []
         return [c for c in controls if (c.topic, c.partition) in ended]
 
-    async def is_fetch_drained(self) -> bool:
+    def is_fetch_drained(self) -> bool:
         """Whether all records that the consumer has handed out were processed."""
         return True
 

@@ -23,7 +23,7 @@ from monitor.kafka.logs.identity import LogChangedError
 from monitor.kafka.partitions import PartitionKey, PartitionProgress
 from monitor.kafka.reader import PollResult
 from monitor.kafka.transactions import CommitMetadata
-from monitor.live.owner_session import FOREIGN_HINT, OwnerSession, Setup
+from monitor.live.owner_session import FOREIGN_HINT, REPORTS_PER_STEP, OwnerSession, Setup
 
 OWNER = "venue"
 BAND_THREADS = 2
@@ -84,14 +84,12 @@ class VenueSession(OwnerSession):
     def has_local_input(self) -> bool:
         return bool(self._inbox)
 
-    async def is_fetch_drained(self) -> bool:
-        if self._polling is None:
-            return True
-        polled = await self._polling
-        if polled.parts or polled.controls or polled.report_records:
-            return False
-        self._polling = None
-        return True
+    def is_fetch_drained(self) -> bool:
+        """A poll under way need not end for that: as a rule it sleeps, or waits for records."""
+        if self._polling is None or not self._polling.done():
+            return not self.reader.is_handing_out
+        polled = self._polling.result()
+        return not (polled.parts or polled.controls or polled.report_records)
 
     async def end(self) -> None:
         if self._polling is not None:
@@ -112,7 +110,7 @@ class VenueSession(OwnerSession):
             self.setup.metrics.count_tombstones(part.topic, part.tombstones)
             self._add_output(output, self.venue.step(batch))
             self.refuse(part, batch.refused, self.venue.jumped)
-        if self._inbox:
+        for _ in range(min(len(self._inbox), REPORTS_PER_STEP)):
             # One that does not follow the last comes again through Kafka, after what is missing.
             report = self._inbox.popleft()
             if self.venue.accept_report(report):

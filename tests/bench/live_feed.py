@@ -13,10 +13,10 @@ from aiokafka import AIOKafkaProducer
 from monitor.config import Config
 
 PARTITIONS = 4
-SYMBOLS = tuple(f"{name}-PERP" for name in ("BTC", "ETH", "SOL", "XRP", "ADA", "BNB", "SUI", "TON"))
 RECORD_BYTES = 207
-TEMPLATES = 4_000
-"""Bodies that are made once and sent with other times: making JSON is not what is measured."""
+TEMPLATES = 32_000
+"""Bodies of orders, and of cancels, that are made once for all markets and sent with other times:
+making JSON is not what is measured."""
 BATCH = 1_000
 IN_FLIGHT = 16
 TICK_S = 0.01
@@ -55,17 +55,17 @@ def rows(kind: str, symbol: str, count: int, rng: random.Random) -> list[Row]:
 class LoadFeed:
     """Templates of each topic partition and of each symbol's cancels."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, markets: int) -> None:
         rng = random.Random(1)
-        self.cancels = config.topics["cancel"]
+        self.symbols = [f"M{number:03d}-PERP" for number in range(markets)]
         self.places: list[tuple[Place, list[Row]]] = []
         self.bursts: list[tuple[Place, list[Row]]] = []
         for kind in ("order", "cancel"):
             for partition in range(PARTITIONS):
                 at = config.topics[kind], partition
                 both = []
-                for symbol in SYMBOLS[partition::PARTITIONS]:
-                    one = rows(kind, symbol, TEMPLATES, rng)
+                for symbol in self.symbols[partition::PARTITIONS]:
+                    one = rows(kind, symbol, TEMPLATES // markets, rng)
                     both += one
                     if kind == "cancel":
                         self.bursts.append((at, one))
@@ -114,7 +114,8 @@ def _records(
 
 async def at_a_pace(
     producer: AIOKafkaProducer,
-    config: Config,
+    feed: LoadFeed,
+    window_ns: int,
     rate: float,
     seconds: float,
     every: int,
@@ -124,8 +125,7 @@ async def at_a_pace(
     many cancels. Returns the ends of those windows, ns, how many records were sent, and how far
     the sender came behind its own pace, s.
     """
-    feed, sender = LoadFeed(config), Sender(producer)
-    window_ns = config.time.window_ns
+    sender = Sender(producer)
     began = time.monotonic()
     first, ends, late_s, planted = 0, set(), 0.0, 0
     while (now := time.monotonic() - began) < seconds:
@@ -135,7 +135,7 @@ async def at_a_pace(
         first += due
         window = time.time_ns() // window_ns
         if now > learn_s and window % every == 0 and (window + 1) * window_ns not in ends:
-            usual = rate * window_ns / 1e9 / 2 / len(SYMBOLS)
+            usual = rate * window_ns / 1e9 / 2 / len(feed.symbols)
             at, rows = feed.bursts[planted % len(feed.bursts)]
             planted += 1
             ends.add((time.time_ns() // window_ns + 1) * window_ns)

@@ -13,7 +13,7 @@ from tests.bench.figures import SIZES, cases, measure, results
 
 STUDIES = {
     "detect": "quality; `test_first_bursts.py` and the detectors' tests run its parts",
-    "live": "needs a broker",
+    "live": "needs a broker; `tests/live/test_bench_live.py` runs it",
     "rivals": "needs a broker; `tests/live/test_bench_rivals.py` runs it",
     "outcomes": "quality; `tests/replay/test_liquidation_outcomes.py` runs it",
     "timing": "quality; it reads a recording",
