@@ -1,4 +1,4 @@
-"""The first start compiles: it says so, and how far it has come.
+"""The first start compiles: it says so, and on a terminal how far it has come.
 
 numba keeps what it compiles beside the sources (or in NUMBA_CACHE_DIR), so later starts only read
 it. Import this before anything that has compiled code, and call `announce`.
@@ -12,11 +12,10 @@ from contextlib import closing
 
 from numba.core import event
 
-from monitor.commands.compile_ahead import compile_folders, find_kernels, is_own
+from monitor.commands.compile_ahead import compile_folders, find_kernels, kernel_name
 
-EVERY_S = 10.0
-"""Where there is no terminal, progress is a line this often."""
 _CLEAR = "\r\x1b[K"
+_WHAT = "compiling, on the first start only"
 
 
 class Compilation(event.Listener):
@@ -29,51 +28,53 @@ class Compilation(event.Listener):
     def __init__(self) -> None:
         self.seconds = 0.0
         """Spent on compiling so far."""
-        self.functions = 0
-        """Own functions compiled so far."""
+        self._kernels: set[str] = set()
         self._depth = 0
         self._total = 0
-        self._began_s = self._first_s = self._shown_s = 0.0
+        self._began_s = self._first_s = 0.0
+
+    @property
+    def functions(self) -> int:
+        """Own functions compiled so far, each counted once whatever its types."""
+        return len(self._kernels)
 
     def on_start(self, event: event.Event) -> None:
         now = time.monotonic()
         if not self._depth:
             self._began_s = now
         self._depth += 1
-        if is_own(event):
+        if name := kernel_name(event):
             if not self._first_s:
                 self._first_s = now
                 self._compile_all()
-            self.functions += 1
+            self._kernels.add(name)
             self._show()
 
     def on_end(self, event: event.Event) -> None:
         self._depth -= 1
         if not self._depth:
             self.seconds += time.monotonic() - self._began_s
-            if self._shown_s and sys.stderr.isatty():
+            if self._first_s and sys.stderr.isatty():
                 sys.stderr.write(_CLEAR)
 
     def _compile_all(self) -> None:
         folders = find_kernels()
         self._total = sum(folder.kernels for folder in folders)
-        self._show()
+        if not sys.stderr.isatty():
+            sys.stderr.write(f"brinkwatch: {_WHAT}: about {self._total:,} kernels\n")
+            sys.stderr.flush()
         with closing(compile_folders(folders)) as progress:
-            for kernels in progress:
-                self.functions += kernels
+            for name in progress:
+                self._kernels.add(name)
                 self._show()
 
     def _show(self) -> None:
-        now, is_terminal = time.monotonic(), sys.stderr.isatty()
-        if self._shown_s and not is_terminal and now - self._shown_s < EVERY_S:
-            return
-        self._shown_s = now
-        text = (
-            f"compiling, on the first start only: {self.functions:,} of about {self._total:,} "
-            f"kernels, {now - self._first_s:.0f} s"
-        )
-        sys.stderr.write(f"{_CLEAR}{text}" if is_terminal else f"brinkwatch: {text}\n")
-        sys.stderr.flush()
+        if sys.stderr.isatty():
+            count, seconds = len(self._kernels), time.monotonic() - self._first_s
+            sys.stderr.write(
+                f"{_CLEAR}{_WHAT}: {count:,} of about {self._total:,} kernels, {seconds:.0f} s"
+            )
+            sys.stderr.flush()
 
 
 _announced: list[Compilation] = []

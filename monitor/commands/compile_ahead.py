@@ -16,7 +16,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
 
 from numba.core import event
 
@@ -57,11 +56,12 @@ def find_kernels() -> list[KernelFolder]:
     return sorted(folders.values(), key=lambda folder: -folder.source_bytes)
 
 
-def compile_folders(folders: Sequence[KernelFolder]) -> Generator[int, None, None]:
-    """Compile kernels that are not in the cache; yields how many more are done, as they are.
+def compile_folders(folders: Sequence[KernelFolder]) -> Generator[str, None, None]:
+    """Compile kernels that are not in the cache; yields the name of each, as it is done.
 
+    A name comes again where a kernel has several types, or where two processes need it at once.
     The processes share two pipes: each reads the number of its next folder from one, and writes a
-    byte for each kernel to the other. Whatever fails there fails again in the caller, which says
+    line for each kernel to the other. Whatever fails there fails again in the caller, which says
     so: it imports the same modules.
     """
     tasks, tasks_in = os.pipe()
@@ -83,34 +83,32 @@ def compile_folders(folders: Sequence[KernelFolder]) -> Generator[int, None, Non
     os.close(tasks)
     os.close(progress_in)
     try:
-        while kernels := os.read(progress, 4096):
-            yield len(kernels)
+        with open(progress) as lines:
+            for line in lines:
+                yield line.rstrip()
     finally:
-        os.close(progress)
         for process in processes:
             process.terminate()
             process.wait()
 
 
 class _Reporter(event.Listener):
-    """Writes a byte to standard output for each kernel that is compiled, whatever its types."""
-
-    def __init__(self) -> None:
-        self._compiled: set[Any] = set()
+    """Writes a line to standard output for each kernel that is compiled: its name."""
 
     def on_start(self, event: event.Event) -> None:
         pass
 
     def on_end(self, event: event.Event) -> None:
-        if is_own(event) and event.data["dispatcher"] not in self._compiled:
-            self._compiled.add(event.data["dispatcher"])
-            os.write(sys.stdout.fileno(), b".")
+        if name := kernel_name(event):
+            # In one write, which a pipe does not mix with those of the other processes.
+            os.write(sys.stdout.fileno(), f"{name}\n".encode())
 
 
-def is_own(event: event.Event) -> bool:
-    """Whether this is about a kernel of ours, not a function of numba's."""
-    module: str = event.data["dispatcher"].py_func.__module__
-    return module.partition(".")[0] in PACKAGES
+def kernel_name(event: event.Event) -> str:
+    """The full name of the kernel of ours that this is about; empty for a function of numba's."""
+    function = event.data["dispatcher"].py_func
+    is_own = function.__module__.partition(".")[0] in PACKAGES
+    return f"{function.__module__}.{function.__qualname__}" if is_own else ""
 
 
 def main() -> None:

@@ -167,4 +167,4 @@ def test_a_start_that_compiles_says_so_and_counts_it(day: Path, tmp_path: Path) 
         [sys.executable, str(script)], capture_output=True, text=True, timeout=TIMEOUT_S
     )
     assert json.loads(done.stdout) == [1, True]
-    assert done.stderr.startswith("brinkwatch: compiling, on the first start only: ")
+    assert done.stderr == "brinkwatch: compiling, on the first start only: about 0 kernels\n"

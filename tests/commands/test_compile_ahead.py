@@ -38,11 +38,15 @@ def test_the_cache_has_what_was_compiled_ahead_and_a_second_time_nothing_is(
 ) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     folders = [_folder("detectors.stats.normal_scores"), _folder("monitor.core.tables.hash_table")]
-    assert sum(compile_folders(folders)) >= 2
+    compiled = set(compile_folders(folders))
+    assert {
+        "detectors.stats.normal_scores.normal_score",
+        "monitor.core.tables.hash_table._find_or_add",
+    } <= compiled
     kernels = {path.name.partition("-")[0] for path in tmp_path.rglob("*.nbi")}
     assert {"normal_scores.normal_score", "hash_table._find_or_add"} <= kernels
-    assert sum(compile_folders(folders)) == 0
+    assert not list(compile_folders(folders))
 
 
 def test_a_folder_that_cannot_be_imported_ends_the_compiling_ahead_and_raises_nothing() -> None:
-    assert sum(compile_folders([_folder("monitor.no_such_module")])) == 0
+    assert not list(compile_folders([_folder("monitor.no_such_module")]))
