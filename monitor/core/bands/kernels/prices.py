@@ -105,10 +105,10 @@ def _sum_pools(low, high, n, positions, block, markets, by_factor):  # type: ign
         by_factor[1, np.uint32(rise)] += units
     value, others, group_of, holder = block.value, block.others, block.group, block.pool
     for t in range(n):
-        p = np.uint32(holder[t] - low)
-        others[t] = total[p] - others[t]
-        value[t] -= equity[p]
-        group_of[t] = groups[p]
+        of = np.uint32(holder[t] - low)
+        others[t] = total[of] - others[t]
+        value[t] -= equity[of]
+        group_of[t] = groups[of]
     return unknown
 
 
