@@ -63,6 +63,7 @@ class Compilation(event.Listener):
         if not sys.stderr.isatty():
             sys.stderr.write(f"brinkwatch: {_WHAT}: about {self._total:,} kernels\n")
             sys.stderr.flush()
+        self._show()
         with closing(compile_folders(folders)) as progress:
             for name in progress:
                 self._kernels.add(name)
