@@ -83,8 +83,8 @@ def test_what_is_left_is_counted_down_window_by_window(
     )
     groups.grow(1)
     for window in range(601):
-        inputs = groups.inputs(np.array([[1.0 + window % 7]]))
-        groups.judge(np.array([0]), inputs, slice(None))
+        groups.begin(np.array([0]), np.array([[1.0 + window % 7]]))
+        groups.judge()
         groups.learn()
     (one,) = groups.progress()
     # The record high judges from its second window on; the first one has no score.

@@ -15,7 +15,7 @@ ROOMS = (
     ("arrays", "interrupts"),
     ("stats",),
     ("calibration",),
-    ("usual_values",),
+    ("usual_values", "window_run"),
     ("base", "row_detector"),
     ("burst", "ratio", "level_shift", "record_high", "account_burst", "joint"),
     ("contrib", "river_adapter", "conformance"),
