@@ -374,7 +374,7 @@ def create(
         raise ConfigError("give a day or --partitions, not both")
     number = loaded.kafka.partitions if partitions is None else partitions
     if day is not None:
-        number = 1 + max(part.partition for part in commands.open_day(day).meta.partitions)
+        number = commands.open_day(day).partition_count
     console.result(create_topics(loaded, number, console))
 
 

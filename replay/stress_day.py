@@ -46,7 +46,7 @@ def stress_day(
             "no market has open positions, a mark and a tier table at that moment: `brinkwatch "
             "replay` on the day says which records it lacks"
         )
-    moment = day.meta.span.last_ts if at_ns is None and day.meta.span else at_ns or 0
+    moment = day.span.last_ts if at_ns is None and day.span else at_ns or 0
     describe_stress(moment, stress, console)
     return stress_object(moment, stress)
 
@@ -55,9 +55,8 @@ def engine_at(day: Day, settings: EngineSettings, at_ns: int | None, show: Any) 
     """The engine when everything up to `at_ns` (None: the day's end) has been read, and nothing
     later. It judges nothing: the accounts, marks and books need no detectors.
     """
-    partitions = 1 + max((part.partition for part in day.meta.partitions), default=0)
     bare = settings.model_copy(update={"streams": ()})
-    engine = Engine(bare, [], partitions, WINDOWS_PER_CLOSE_MAX)
+    engine = Engine(bare, [], day.partition_count, WINDOWS_PER_CLOSE_MAX)
     engine.control(day.controls(settings.accounts.bands_interval_ns, settings.topics))
     records = 0
     for batch in prefetch(day.batches(ROWS)):

@@ -143,26 +143,24 @@ class BucketStress:
         jumps = [j for j in answers.jumps(self.bucket, REACH) if j.length >= JUMP_MIN]
         return max(jumps, key=lambda jump: jump.length, default=None)
 
-    def unknown(self, name: str, side: str, rows: Sequence[ShockRow]) -> list[str]:
-        """Which answers rest on what no book shows."""
+    def unknown(
+        self, name: str, side: str, shocks: Sequence[float], every: Sequence[ShockAnswers]
+    ) -> list[str]:
+        """Which answers (`every`: one for each share of the book) rest on what no book shows."""
+        asked = [
+            (shock, answers.survives, answers.rest(self.bucket, abs(math.log1p(shock)))[0])
+            for shock in shocks
+            for answers in every
+        ]
         if self._depth == 0.0:
-            forced = any(row.forced_notional for row in rows)
+            forced = any(self.steps.total[step] for _, _, step in asked)
             return [f"{name} {side}: there is no book to close into"] if forced else []
         beyond = [
-            f"{row.shock:+.1%} with {row.survives:g} of the book"
-            for row in rows
-            if self._sent(row) > self._depth * row.survives
+            f"{shock:+.1%} with {survives:g} of the book"
+            for shock, survives, step in asked
+            if self.steps.sent[step] > self._depth * survives
         ]
         if not beyond:
             return []
         seen = f"{name} {side}: the visible book takes {self._depth * self.mark:,.0f}"
         return [f"{seen}; beyond it a power law answers ({', '.join(beyond)})"]
-
-    def _sent(self, row: ShockRow) -> float:
-        at = np.searchsorted(self._totals, row.forced_notional / self.mark * (1 + 1e-12), "right")
-        return float(self.steps.sent[int(self.steps.first[self.bucket]) + int(at) - 1])
-
-    @property
-    def _totals(self) -> Float64:
-        low, high = self.steps.first[self.bucket], self.steps.first[self.bucket + 1]
-        return self.steps.total[low:high]

@@ -146,7 +146,7 @@ class StressTest:
                     one.row(answers[share], shock) for shock in chosen for share in survives
                 )
                 critical = tuple((share, one.critical(answers[share])) for share in survives)
-                unknown += one.unknown(name, SIDES[side], rows)
+                unknown += one.unknown(name, SIDES[side], chosen, [*answers.values()])
                 markets.append(SideStress(name, one.mark, SIDES[side], rows, critical))
         return VenueStress(tuple(markets), self._shock_system(factors, survives), tuple(unknown))
 
