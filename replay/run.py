@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from monitor.commands.cores import count_cores
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.bands.records import band_records
 from monitor.core.contract.alert import Alert, alert_json
@@ -23,7 +24,7 @@ from replay import coverage
 from replay.day import Day
 from replay.day.sequence import DaySequence
 from replay.single import SingleReplay
-from replay.workers.parallel import ParallelReplay, count_cores, worker_count
+from replay.workers.parallel import ParallelReplay, worker_count
 
 if TYPE_CHECKING:
     from replay.workers.cluster import Cluster

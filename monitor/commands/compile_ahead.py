@@ -19,6 +19,8 @@ from pathlib import Path
 
 from numba.core import event
 
+from monitor.commands.cores import count_cores
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("monitor", "detectors", "replay")
 LATER = (
@@ -78,7 +80,7 @@ def compile_folders(folders: Sequence[KernelFolder]) -> Generator[str, None, Non
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
-        for _ in range(min(len(os.sched_getaffinity(0)), PROCESSES_MAX, len(folders)))
+        for _ in range(min(count_cores(), PROCESSES_MAX, len(folders)))
     ]
     os.close(tasks)
     os.close(progress_in)

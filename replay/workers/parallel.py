@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from typing import Protocol
 
+from monitor.commands.cores import count_cores
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch
 from monitor.core.detection.detector_group import DetectorFactory
@@ -24,13 +25,6 @@ GAIN_FROM_S = 15.0
 start."""
 EVENT_SECOND_S, RECORD_S = 2.5e-3, 2e-6
 """What a second of event time of a few markets costs, and a record, roughly: processor time, s."""
-
-
-def count_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def worker_count(day: DaySequence, asked: int | None) -> int:

@@ -135,7 +135,7 @@ def total(day: Day) -> int:
 
 def create_topics_of(day: Day, config: Config) -> None:
     """Create the topics of a day, empty."""
-    create_topics(config, 1 + max(part.partition for part in day.meta.partitions), Console(True))
+    create_topics(config, day.partition_count, Console(True))
 
 
 async def wait_until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
