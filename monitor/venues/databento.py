@@ -37,6 +37,7 @@ _BILLION = 10**9
 _SIDES = {"B": "buy", "A": "sell"}
 _KINDS = {"A": "order", "M": "order", "C": "cancel", "T": "fill"}
 _NEEDED = {"ts_event", "action", "side", "price", "size", "order_id", "flags"}
+_FIRST_TIME = re.compile(rb"(?<![0-9])[0-9]{19}(?![0-9])")
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{8})(?:\.([0-9]{1,9}))?(Z|\+00:00)?")
 
 
@@ -92,11 +93,17 @@ class Databento(LineAdapter):
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
         self._columns: list[str] = []
-        """Of the CSV file that is read."""
+        """Of the CSV file that is read; filled in as its header is."""
+        self._files: dict[str, list[str]] = {}
+        """The columns of each file."""
         self._symbols: dict[str, _Symbol] = {}
 
     def begin_file(self, file: str) -> None:
-        self._columns = []
+        self._columns = self._files.setdefault(file, [])
+
+    def line_time(self, raw: bytes) -> int | None:
+        match = _FIRST_TIME.search(raw)
+        return int(match[0]) if match else None
 
     def guess_kind(self, raw: bytes) -> str | None:
         try:
@@ -144,7 +151,7 @@ class Databento(LineAdapter):
         missing = sorted(_NEEDED.difference(columns))
         if missing:
             raise UnreadableError("missing_field", f"{', '.join(missing)}: not in the header")
-        self._columns = columns
+        self._columns += columns
         self.left_out["headers"] += 1
 
     def _fields(self, raw: bytes) -> dict[str, Any]:

@@ -21,7 +21,14 @@ from pydantic_core import PydanticCustomError
 from monitor.core.contract.fixed_point import format_decimal
 from monitor.core.contract.stepped import ONE, PLAIN, count
 from monitor.venues.adapter import LineAdapter
-from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError, milliseconds, read_json
+from monitor.venues.parse import (
+    OPPOSITE_SIDE,
+    Record,
+    UnreadableError,
+    epoch_ns,
+    milliseconds,
+    read_json,
+)
 
 FINALISED = 7
 """The value of `exec_mode` for what a block has committed."""
@@ -52,6 +59,7 @@ _CAUSES = {
     "match_perpetual_deleveraging": "adl",
 }
 _KIND = re.compile(rb'"kind": ?"(place|taker|remove|match)"')
+_TIME = re.compile(rb'"ts_ms": ?([0-9]{13})\b')
 _KIND_OF_EVENT = {b"place": "order", b"taker": "order", b"remove": "cancel", b"match": "fill"}
 
 
@@ -99,6 +107,10 @@ class Dydx(LineAdapter):
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
         self._open_orders: dict[str, _DydxOrder] = {}
+
+    def line_time(self, raw: bytes) -> int | None:
+        match = _TIME.search(raw)
+        return epoch_ns(match[1].decode()) if match else None
 
     def guess_kind(self, raw: bytes) -> str | None:
         match = _KIND.search(raw)
