@@ -16,6 +16,7 @@ from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, PEAK_ZONES
 from monitor.core.bands.refresh import ParallelMap, ZoneCells
 from monitor.core.contract.alert import AlertZone, MarketStake, Stake
 from monitor.core.contract.fixed_point import MONEY_SCALE
+from monitor.core.margin.paths.path import LiquidationPath
 
 NEAR_FRACTION = 0.02
 """Distance from the mark within which forced notional is at stake in an alert."""
@@ -28,7 +29,7 @@ _NEAR_EDGE = int(np.flatnonzero(round(NEAR_FRACTION / BIN_WIDTH) == EDGE_ZONES)[
 class MarketBands:
     """Bands of one market. Pairs are (long, short): longs are forced when the mark falls.
 
-    `sigma`: realised volatility of the mark a year (None: not measured yet), measured on steps that
+    `path`: what happens to whoever is forced: the market's own path, else its regime's. `sigma`: realised volatility of the mark a year (None: not measured yet), measured on steps that
     are `grain_s` seconds apart. `zones`: what is forced; zone z is from 5z up to 5(z + 1) bps away,
     and the parts are `layout.GROUPS`. `stages`: the parts are the stages of `layout.py`. `within`
     (side, edge): notional forced within each of `EDGE_ZONES`, 1e-6. `depth` (side, edge): what the
@@ -44,6 +45,7 @@ class MarketBands:
     symbol: str
     mark: float
     regime: str
+    path: LiquidationPath
     sigma: float | None
     grain_s: float
     zones: tuple[ZoneCells, ZoneCells]
