@@ -130,7 +130,8 @@ class _Columns(NamedTuple):
         return MarketBands(
             name, float(self.mark[k]), self.listing.regimes[k], self.listing.paths[k], sigma,
             float(self.grain_s[k]), zones, stages, self.within[k], self.depth[k],
-            self.holders.top_of(k), self.peaks[k], None, age_s, price, tuple(self.doubts.get(name, ())), self.at_market.get(name),
+            self.holders.top_of(k), self.peaks[k], None, age_s, price,
+            tuple(self.doubts.get(name, ())), self.at_market.get(name),
         )  # fmt: skip
 
 

@@ -29,9 +29,10 @@ _NEAR_EDGE = int(np.flatnonzero(round(NEAR_FRACTION / BIN_WIDTH) == EDGE_ZONES)[
 class MarketBands:
     """Bands of one market. Pairs are (long, short): longs are forced when the mark falls.
 
-    `path`: what happens to whoever is forced: the market's own path, else its regime's. `sigma`: realised volatility of the mark a year (None: not measured yet), measured on steps that
-    are `grain_s` seconds apart. `zones`: what is forced; zone z is from 5z up to 5(z + 1) bps away,
-    and the parts are `layout.GROUPS`. `stages`: the parts are the stages of `layout.py`. `within`
+    `path`: what happens to whoever is forced: the market's own path, else its regime's. `sigma`:
+    realised volatility of the mark a year (None: not measured yet), measured on steps that are
+    `grain_s` seconds apart. `zones`: what is forced; zone z is from 5z up to 5(z + 1) bps away, and
+    the parts are `layout.GROUPS`. `stages`: the parts are the stages of `layout.py`. `within`
     (side, edge): notional forced within each of `EDGE_ZONES`, 1e-6. `depth` (side, edge): what the
     last book would take there, quote currency; NaN: no book. `top`: the largest holders within
     `NEAR_FRACTION`, account and notional, 1e-6. `peaks` (side, 2 · `PEAK_ZONES`): the heaviest

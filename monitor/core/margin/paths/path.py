@@ -15,9 +15,11 @@ from monitor.core.margin.paths.orders import (
 )
 from monitor.core.margin.paths.ranking import Ranking
 
+_WHOLE, _AT_BANKRUPTCY = FirstShare(), AtBankruptcy()
+
 
 class OrderKind(Enum):
-    """How the venue closes in the market. Only fill-or-kill orders fill as a whole or not at all."""
+    """How the venue closes in the market; fill-or-kill fills as a whole or not at all."""
 
     MARKET = "market order"
     IMMEDIATE_OR_CANCEL = "immediate-or-cancel"
@@ -62,9 +64,9 @@ class LiquidationPath:
 
     name: str
     steps: tuple[str, ...]
-    size: OrderSize = FirstShare()
+    size: OrderSize = _WHOLE
     order: OrderKind = OrderKind.MARKET
-    limit: PriceLimit = AtBankruptcy()
+    limit: PriceLimit = _AT_BANKRUPTCY
     cooldown_s: float = 0.0
     refresh_s: float = 0.0
     backstop_k: Fraction | None = None

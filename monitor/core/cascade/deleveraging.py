@@ -1,0 +1,82 @@
+"""Who would be deleveraged: the other side of a market, in its venue's order, at a mark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from detectors.arrays.types import Float64, Int64
+from monitor.core.bands.inputs import RuleArrays
+from monitor.core.bands.kernels.arrays import PositionArrays
+from monitor.core.cascade.standing_kernels import value_pools
+from monitor.core.margin.paths.ranking import SCORES, Ranking, Standing
+
+LARGEST = 10
+"""Accounts that are shown, those that lose the most notional."""
+
+
+class DeleveragedPosition(NamedTuple):
+    """`quantity` (base units, positive) of an account's position that is closed against those that
+    nobody else took; `notional` at today's mark. `rank`: 1 for the first in the venue's order."""
+
+    account: str
+    quantity: float
+    notional: float
+    rank: int
+
+
+class RankedPositions(NamedTuple):
+    """Positions in the venue's order: their pools, and their quantities, positive."""
+
+    pools: Int64
+    size: Float64
+
+
+@dataclass(frozen=True, slots=True)
+class OtherSide:
+    """A venue's positions as those who may be deleveraged. `mark`: today's, by market."""
+
+    positions: PositionArrays
+    rules: RuleArrays
+    mark: Float64
+
+    def rank(self, market: int, side: int, price: float, ranking: Ranking) -> RankedPositions:
+        """The positions of `side` (1 long, −1 short) in a market when its mark is at `price`.
+
+        Who is below maintenance there is liquidated and not deleveraged. Of equal ones the account
+        whose hash is lower comes first, and where the venue draws lots, hashes are the lots.
+        """
+        p = self.positions
+        pools = np.repeat(np.arange(len(p.length)), p.length)
+        first = np.cumsum(p.length) - p.length
+        slots = np.arange(len(pools)) + np.repeat(p.start - first, p.length)
+        chosen = (p.market[slots] == market) & (p.quantity[slots] * side > 0.0)
+        pools, slots = pools[chosen], slots[chosen]
+        marks = self.mark.copy()
+        marks[market] = price
+        equity, need = np.empty(len(pools)), np.empty(len(pools))
+        value_pools(pools, p, self.rules.at_marks(marks), equity, need)
+        sound = (equity > 0.0) & (equity > need)
+        pools, slots, equity, need = pools[sound], slots[sound], equity[sound], need[sound]
+        size = np.abs(p.quantity[slots])
+        if ranking is Ranking.BY_LOT:
+            return _in_order(np.argsort(p.key[pools], kind="stable"), pools, size)
+        sides, prices = np.full(len(pools), float(side)), np.full(len(pools), price)
+        standing = Standing(sides, p.entry[slots], prices, size * price, equity, need)
+        score = SCORES[ranking](standing)
+        return _in_order(np.lexsort((p.key[pools], -score)), pools, size)
+
+
+def _in_order(order: Int64, pools: Int64, size: Float64) -> RankedPositions:
+    return RankedPositions(pools[order], size[order])
+
+
+def close_against(ranked: RankedPositions, quantity: float) -> tuple[Int64, Float64]:
+    """How a quantity is spread: the ranks that lose the most, and what each loses."""
+    before = np.cumsum(ranked.size) - ranked.size
+    lost = np.clip(quantity - before, 0.0, ranked.size)
+    order = np.argsort(-lost, kind="stable")[:LARGEST]
+    order = order[lost[order] > 0.0]
+    return order, lost[order]
