@@ -175,12 +175,14 @@ class Liquidation:
             part = equity * own / need if need else equity
             bankruptcy_price = max(mark - part / quantity, NOTHING) if quantity else mark
 
+        since = now if self._due_since is None else self._due_since
+
         def need_at(size: Fraction) -> Fraction:
             return account.other_need + self._own_need(account, side * size, mark)
 
         return DuePosition(
             side, abs(quantity), mark, self.lot, self.tiers, equity, need, own, need_at,
-            bankruptcy_price, self._orders, now - (self._due_since or now),
+            bankruptcy_price, self._orders, now - since,
         )  # fmt: skip
 
     def _send(
