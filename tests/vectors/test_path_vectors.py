@@ -1,7 +1,7 @@
 """Liquidation paths against what the venues print and prescribe, step by step.
 
-*Printed*: numbers of the venue's own page or of its own tests. *Worked*: numbers that follow by hand
-from the rule that is named.
+*Printed*: numbers of the venue's own page or of its own tests. *Worked*: numbers that follow by
+hand from the rule that is named.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ def test_dydx_block_limits(quantity: str, sent: str) -> None:
 
 
 def test_dydx_fee_and_insurance() -> None:
-    """Worked: with equity 90 behind 20 at 100 (10 %) the bankruptcy price is 95.5. A fill at 99 pays
-    1.5 % of it, one at 96 only what it brings beyond 95.5, one at 95 costs the fund 0.5 each. The
-    order is for 1,000 of 2,000, at 100 − 1.5·10·(1 − 90/200)."""
+    """Worked: with equity 90 behind 20 at 100 (10 %) the bankruptcy price is 95.5. A fill at 99
+    pays 1.5 % of it, one at 96 only what it brings beyond 95.5, one at 95 costs the fund 0.5 each.
+    The order is for 1,000 of 2,000, at 100 − 1.5·10·(1 − 90/200)."""
     account = holding("a", 20, 100, 90)
     subject = liquidation("dydx", flat("0.1"), account, fund=1_000, lot=1)
     record = subject.step(0, exact(100), book((99, 4), (96, 4), (95, 4)))
@@ -147,8 +147,8 @@ def test_hyperliquid_backstop_takes_position_and_margin() -> None:
 
 
 def test_hyperliquid_deleverages_at_the_previous_mark_by_its_ranking() -> None:
-    """Worked from "Auto-deleveraging": below zero at 94, with equity 500 left at 95.5. Scores of the
-    shorts at 94 (entry/mark · notional/account value): c 100/94 · 94,000/20,000 = 5;
+    """Worked from "Auto-deleveraging": below zero at 94, and 1,700 left at the mark before, 96.5.
+    Scores of the shorts at 94 (entry/mark · notional/account value): c 100/94 · 94,000/20,000 = 5;
     b 99/94 · 94,000/40,000 = 2.475; so c goes first, whole, then 200 of b."""
     account = holding("a", 1_200, 100, 5_900)
     b, c = holding("b", -1_000, 99, 35_000), holding("c", -1_000, 100, 14_000)
@@ -181,9 +181,9 @@ def test_binance_leverage_pnl() -> None:
 
 
 def test_binance_takes_over_what_its_order_leaves() -> None:
-    """Worked from "Liquidation Protocols": of 10 at 100 with 40 behind them (10 %) an immediate-or-
-    cancel order sells 4 within the bankruptcy price of 96; the fund takes 6 there, and 24 with them.
-    """
+    """Worked from "Liquidation Protocols": of 10 at 100 with 40 behind them (10 %) an order
+    (immediate or cancel) sells 4 within the bankruptcy price of 96; the fund takes 6 there, and 24
+    with them."""
     account = holding("a", 10, 100, 40)
     subject = liquidation("binance", flat("0.1"), account, fund=1_000, lot=1)
     record = subject.step(0, exact(100), book((99, 3), (96, 1), (95, 50)))
@@ -236,8 +236,8 @@ def test_bybit_steps_down_again_where_bitmex_takes_over() -> None:
 
 
 def test_bitmex_lowest_risk_limit_is_taken_over_at_bankruptcy() -> None:
-    """Printed ("Liquidation", its example): long 1 contract at 100.00, liquidated at 99.50, bankrupt
-    at 99.00."""
+    """Printed ("Liquidation", its example): long 1 contract at 100.00, liquidated at 99.50,
+    bankrupt at 99.00."""
     account = holding("a", 1, 100, 1)
     subject = liquidation("bitmex", flat("0.005"), account, lot=1)
     assert subject.step(0, exact("99.51"), []).phase is Phase.SAFE
@@ -260,8 +260,8 @@ def test_bitmex_ranking() -> None:
 
 
 def test_okx_two_tiers_down() -> None:
-    """Printed ("Forced partial or full liquidation"): 15,000 swaps are in the third tier (12,001 and
-    more), 2,000 are the most of the first: 13,000 are closed."""
+    """Printed ("Forced partial or full liquidation"): 15,000 swaps are in the third tier (12,001
+    and more), 2,000 are the most of the first: 13,000 are closed."""
     table = tiers((0, "0.005"), (2_001, "0.01"), (12_001, "0.02"), whole=True, by_contracts=True)
     account = holding("a", 15_000, 100, 29_000)
     subject = liquidation("okx", table, account, lot=1)

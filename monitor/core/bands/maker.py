@@ -19,7 +19,13 @@ from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.bands import open_interest_estimate, refresh
 from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
 from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
-from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, Markets, VenueBands
+from monitor.core.bands.market_bands import (
+    NEAR_FRACTION,
+    MarketBands,
+    Markets,
+    VenueBands,
+    name_rules,
+)
 from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
 from monitor.core.decode.batch import TextColumn
@@ -254,11 +260,8 @@ class BandMaker:
             places, names = order.tolist(), self.pools.market_names
             symbols, regimes = [names[m] for m in places], [rules.regimes[m] for m in places]
             paths = [rules.paths[m] for m in places]
-            own = [
-                regime if path.name == regime else (regime, path.name)
-                for regime, path in zip(regimes, paths, strict=True)
-            ]
-            digest = hashlib.sha256(repr((symbols, own)).encode()).digest()
+            rule_names = list(map(name_rules, regimes, paths))
+            digest = hashlib.sha256(repr((symbols, rule_names)).encode()).digest()
             numbers = self.pools.market_symbols[order]
             self._listing = last = _Listing(order, rules, numbers, symbols, regimes, paths, digest)
         return last

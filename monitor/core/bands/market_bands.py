@@ -25,6 +25,11 @@ SERIAL_BYTES = 1 << 20
 _NEAR_EDGE = int(np.flatnonzero(round(NEAR_FRACTION / BIN_WIDTH) == EDGE_ZONES)[0])
 
 
+def name_rules(regime: str, path: LiquidationPath) -> str | tuple[str, str]:
+    """What a digest calls a market's rules: its regime, and its path where that is another's."""
+    return regime if path.name == regime else (regime, path.name)
+
+
 @dataclass(frozen=True, slots=True)
 class MarketBands:
     """Bands of one market. Pairs are (long, short): longs are forced when the mark falls.
@@ -98,7 +103,7 @@ class MarketBands:
         return (
             self.symbol,
             self.mark,
-            self.regime,
+            name_rules(self.regime, self.path),
             self.sigma,
             self.grain_s,
             self.top,

@@ -36,11 +36,29 @@ class RankedPositions(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OtherSide:
-    """A venue's positions as those who may be deleveraged. `mark`: today's, by market."""
+    """A venue's positions as those who may be deleveraged, sorted by market and side.
+
+    `mark`: today's, by market. Those of bucket b (longs of market b, then shorts of market
+    b − markets) are `slots[first[b] : first[b + 1]]`, and `pools` theirs.
+    """
 
     positions: PositionArrays
     rules: RuleArrays
     mark: Float64
+    first: Int64
+    slots: Int64
+    pools: Int64
+
+    @classmethod
+    def sort(cls, positions: PositionArrays, rules: RuleArrays, mark: Float64) -> OtherSide:
+        p, markets = positions, len(mark)
+        pools = np.repeat(np.arange(len(p.length)), p.length)
+        before = np.cumsum(p.length) - p.length
+        slots = np.arange(len(pools)) + np.repeat(p.start - before, p.length)
+        bucket = p.market[slots] + np.where(p.quantity[slots] > 0.0, 0, markets)
+        order = np.argsort(bucket, kind="stable")
+        first = np.searchsorted(bucket[order], np.arange(2 * markets + 1))
+        return cls(p, rules, mark, first.astype(np.int64), slots[order], pools[order])
 
     def rank(self, market: int, side: int, price: float, ranking: Ranking) -> RankedPositions:
         """The positions of `side` (1 long, −1 short) in a market when its mark is at `price`.
@@ -49,11 +67,9 @@ class OtherSide:
         whose hash is lower comes first, and where the venue draws lots, hashes are the lots.
         """
         p = self.positions
-        pools = np.repeat(np.arange(len(p.length)), p.length)
-        first = np.cumsum(p.length) - p.length
-        slots = np.arange(len(pools)) + np.repeat(p.start - first, p.length)
-        chosen = (p.market[slots] == market) & (p.quantity[slots] * side > 0.0)
-        pools, slots = pools[chosen], slots[chosen]
+        bucket = market if side > 0 else len(self.mark) + market
+        part = slice(self.first[bucket], self.first[bucket + 1])
+        slots, pools = self.slots[part], self.pools[part]
         marks = self.mark.copy()
         marks[market] = price
         equity, need = np.empty(len(pools)), np.empty(len(pools))
@@ -62,15 +78,12 @@ class OtherSide:
         pools, slots, equity, need = pools[sound], slots[sound], equity[sound], need[sound]
         size = np.abs(p.quantity[slots])
         if ranking is Ranking.BY_LOT:
-            return _in_order(np.argsort(p.key[pools], kind="stable"), pools, size)
-        sides, prices = np.full(len(pools), float(side)), np.full(len(pools), price)
-        standing = Standing(sides, p.entry[slots], prices, size * price, equity, need)
-        score = SCORES[ranking](standing)
-        return _in_order(np.lexsort((p.key[pools], -score)), pools, size)
-
-
-def _in_order(order: Int64, pools: Int64, size: Float64) -> RankedPositions:
-    return RankedPositions(pools[order], size[order])
+            order = np.argsort(p.key[pools], kind="stable")
+        else:
+            sides, prices = np.full(len(pools), float(side)), np.full(len(pools), price)
+            standing = Standing(sides, p.entry[slots], prices, size * price, equity, need)
+            order = np.lexsort((p.key[pools], -SCORES[ranking](standing)))
+        return RankedPositions(pools[order], size[order])
 
 
 def close_against(ranked: RankedPositions, quantity: float) -> tuple[Int64, Float64]:

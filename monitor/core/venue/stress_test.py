@@ -97,7 +97,7 @@ class StressTest:
         self._steps, self._prices = forced_steps(
             self._positions, self._rules, self._mark, books, sent
         )
-        self._other_side = OtherSide(self._positions, self._rules, self._mark)
+        self._other_side = OtherSide.sort(self._positions, self._rules, self._mark)
         self._accounts_of = band_maker.pools.accounts
         self._levels = book_levels(self._mark, symbols, inputs.books)
         responses = [MARK_RESPONSES.get(rule or "") for rule, _ in self._terms]
