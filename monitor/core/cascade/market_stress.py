@@ -95,7 +95,8 @@ class BucketStress:
         total = float(self.steps.total[step])
         there = math.isfinite(y)
         after = self.mark * math.exp(self.sign * y) if there else None
-        losses, vwap, whose = NO_LOSSES, None, ()
+        losses, vwap = NO_LOSSES, None
+        whose: tuple[DeleveragedPosition, ...] = ()
         closes = self._closes(step, answers.survives)
         if closes is not None and after is not None:
             vwap = float(np.sum(closes.price * closes.sent) / np.sum(closes.sent))

@@ -55,7 +55,7 @@ class DuePosition:
 
     def lots_down(self, quantity: Fraction) -> Fraction:
         """The largest number of lots within `quantity`, at least one, at most the position."""
-        return min(max(quantity // self.lot, Fraction(1)) * self.lot, self.size)
+        return min(max(quantity // self.lot, 1) * self.lot, self.size)
 
     def enough_to_be_safe(self) -> Fraction:
         """The least number of lots after which equity is above maintenance, sold at the mark."""

@@ -84,8 +84,9 @@ class LiquidationPath:
         """The share of a position that is sent at once. A path whose first order depends on tiers,
         on the shortage or on time counts as sending all of it: bands and shocks then err towards
         more forced flow, not less."""
-        sized = isinstance(self.size, FirstShare | ShareEachStep)
-        return self.size.share if sized else Fraction(1)
+        if isinstance(self.size, FirstShare | ShareEachStep):
+            return self.size.share
+        return Fraction(1)
 
     @property
     def partial_above(self) -> Fraction | None:
