@@ -176,6 +176,13 @@ def test_a_path_without_a_fund_takes_nothing_from_one(tmp_path: Path) -> None:
     assert row["deleveraged"] == []  # there is nobody on the other side
 
 
+def test_a_fund_by_market_is_not_the_venues(tmp_path: Path) -> None:
+    day = make_day(tmp_path, [("long", 10.0, 30.0)], [(90.0, 100.0)], fund=35.0, path="bitmex")
+    answer = stress(day, "--shock", "-5%", "--depth-survives", "1")
+    assert answer["markets"][0]["rows"][0]["fund_paid"] == 0.0
+    assert any("its insurance fund" in line for line in answer["unknown"])
+
+
 def test_a_large_position_on_hyperliquids_path_sells_a_fifth_first(tmp_path: Path) -> None:
     """200,000 forced at 95.96: 400 of 2,000 are sold at 95, and the mark comes to rest at 91.2.
     What is left is worth less than nothing there (bankrupt at 95), so the shorts take it."""

@@ -225,6 +225,14 @@ def test_bybit_closes_what_exceeds_the_tier_below_or_nothing() -> None:
     assert record.taken_over == Transfer(exact(15_000), exact("99.34"))
 
 
+def test_bybit_looks_its_tier_up_at_entry_value() -> None:
+    """Worked: 15,000 bought at 140 count 2.1 M and are in the third tier, though worth 1.5 M;
+    14,285 count less than 2 M."""
+    account = holding("a", 15_000, 140, 610_000)
+    subject = liquidation("bybit", MILLIONS, account, lot=1)
+    assert subject.step(0, exact(100), []).sent == 15_000 - 14_285
+
+
 def test_bybit_steps_down_again_where_bitmex_takes_over() -> None:
     """Worked: after the fill equity is still below the lower tier's maintenance."""
     for venue, quantity in (("bybit", 19_999), ("bitmex", 0)):

@@ -63,8 +63,8 @@ class OtherSide:
     def rank(self, market: int, side: int, price: float, ranking: Ranking) -> RankedPositions:
         """The positions of `side` (1 long, −1 short) in a market when its mark is at `price`.
 
-        Who is below maintenance there is liquidated and not deleveraged. Of equal ones the account
-        whose hash is lower comes first, and where the venue draws lots, hashes are the lots.
+        Whose equity is below 0 there, or not known, has no place. Of equal ones the account whose
+        hash is lower comes first, and where the venue draws lots, hashes are the lots.
         """
         p = self.positions
         bucket = market if side > 0 else len(self.mark) + market
@@ -74,7 +74,7 @@ class OtherSide:
         marks[market] = price
         equity, need = np.empty(len(pools)), np.empty(len(pools))
         value_pools(pools, p, self.rules.at_marks(marks), equity, need)
-        sound = (equity > 0.0) & (equity > need)
+        sound = equity > 0.0
         pools, slots, equity, need = pools[sound], slots[sound], equity[sound], need[sound]
         size = np.abs(p.quantity[slots])
         if ranking is Ranking.BY_LOT:

@@ -188,11 +188,15 @@ class StressTest:
         return FactorRow(factor, survives, gross, len(used), prices)
 
     def _fund(self, k: int) -> float:
-        """What the insurance fund has for a market: its own, or else the venue's."""
-        if self._paths[k].fund is FundScope.NONE:
-            return 0.0
+        """What the insurance fund of market k has, quote currency."""
+        is_there = self._paths[k].fund is not FundScope.NONE
+        return (self._fund_units(k) or 0) / MONEY_SCALE if is_there else 0.0
+
+    def _fund_units(self, k: int) -> int | None:
+        """The market's own fund, or the venue's where its path shares that; None: not said."""
         funds = self._venue.funds
-        return funds.get(self._names[k], funds.get("", 0)) / MONEY_SCALE
+        shared = None if self._paths[k].fund is FundScope.MARKET else funds.get("")
+        return funds.get(self._names[k], shared)
 
     def _deleverage(
         self, k: int, side: int, price: float, quantity: float
@@ -223,6 +227,6 @@ class StressTest:
                 f"{name}: what its path {path} is (known: {', '.join(PATHS)}); taken as that of "
                 f"{self._paths[k].name}"
             )
-        if name not in self._venue.funds and "" not in self._venue.funds:
+        if self._fund_units(k) is None:
             unknown.append(f"{name}: its insurance fund; taken to be empty")
         return unknown

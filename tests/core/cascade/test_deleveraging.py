@@ -41,7 +41,7 @@ def test_the_other_side_stands_in_the_venues_order(ranking: Ranking) -> None:
             max(row.rate * abs(a) * b - row.deduction for row in table.rows)
             for a, b, table in zip(q, values, TABLES, strict=True)
         )
-        if q[0] < 0 and equity > 0 and equity > need:
+        if q[0] < 0 and equity > 0:
             standing = Standing(
                 -1, Fraction(entry[pool, 0]), values[0], -q[0] * values[0], equity, need
             )

@@ -85,9 +85,9 @@ class StepRecord(NamedTuple):
 class Liquidation:
     """An account under a regime's path, and everybody else who takes part.
 
-    `lot`: the market's smallest quantity. `others`: everybody with a position in the market.
-    `takers`: all who fill orders in the book; `fund`: the insurance fund, its amount as cash;
-    `backstop`: the vault. Several liquidations may share them.
+    `lot`: the market's smallest quantity. `size_rate`: see `Position`. `others`: everybody with a
+    position in the market. `takers`: all who fill orders in the book; `fund`: the insurance fund,
+    its amount as cash; `backstop`: the vault. Several liquidations may share them.
     """
 
     regime: Regime
@@ -98,6 +98,7 @@ class Liquidation:
     fund: Holding = field(default_factory=Holding)
     backstop: Holding = field(default_factory=Holding)
     takers: Holding = field(default_factory=Holding)
+    size_rate: Fraction = NOTHING
     _orders: int = 0
     _due_since: int | None = None
     _next_order: int | None = None
@@ -130,8 +131,9 @@ class Liquidation:
         if quantity == 0:
             return NOTHING
         position = Position(
-            "", quantity, mark, self.tiers, holder.entry or mark, contracts=abs(quantity)
-        )
+            "", quantity, mark, self.tiers, holder.entry,
+            size_rate=self.size_rate, contracts=abs(quantity),
+        )  # fmt: skip
         fee = self.regime.closing_fee or NOTHING
         return requirement(self.regime, position) + fee * position.notional
 
@@ -181,9 +183,20 @@ class Liquidation:
             return account.other_need + self._own_need(account, side * size, mark)
 
         return DuePosition(
-            side, abs(quantity), mark, self.lot, self.tiers, equity, need, own, need_at,
-            bankruptcy_price, self._orders, now - since,
-        )  # fmt: skip
+            side=side,
+            size=abs(quantity),
+            mark=mark,
+            lot=self.lot,
+            tiers=self.tiers,
+            tier_price=account.entry if self.regime.at_entry else mark,
+            equity=equity,
+            need=need,
+            own_need=own,
+            need_at=need_at,
+            bankruptcy_price=bankruptcy_price,
+            orders=self._orders,
+            waited_ns=now - since,
+        )
 
     def _send(
         self, record: StepRecord, due: DuePosition, levels: Sequence[BookLevel]

@@ -26,10 +26,12 @@ class BookLevel(NamedTuple):
 class DuePosition:
     """A position under liquidation as a step meets it.
 
-    `side`: 1 long, −1 short; `size`: its quantity, positive; `equity` and `need`: the account's
-    equity and maintenance at the mark; `own_need`: this position's part of it; `need_at`: the
-    account's maintenance with another size. `bankruptcy_price`: at which the position's part of the
-    equity is used up. `orders`: sent before; `waited_ns`: since it fell under water.
+    `side`: 1 long, −1 short; `size`: its quantity, positive. `tier_price`: at which its tier is
+    looked up, the mark or, where maintenance is counted at entry value, the entry. `equity` and
+    `need`: the account's equity and maintenance at the mark; `own_need`: this position's part of
+    it; `need_at`: the account's maintenance with another size. `bankruptcy_price`: at which the
+    position's part of the equity is used up. `orders`: sent before; `waited_ns`: since it fell
+    under water.
     """
 
     side: int
@@ -37,6 +39,7 @@ class DuePosition:
     mark: Fraction
     lot: Fraction
     tiers: Tiers
+    tier_price: Fraction
     equity: Fraction
     need: Fraction
     own_need: Fraction
@@ -107,12 +110,11 @@ class TiersDown:
     tiers: int
 
     def quantity(self, due: DuePosition) -> Fraction:
-        by_contracts = due.tiers.by_contracts
-        tier = due.tiers.index_at(due.size if by_contracts else due.notional)
+        price = Fraction(1) if due.tiers.by_contracts else due.tier_price
+        tier = due.tiers.index_at(due.size * price)
         if tier < self.tiers:
             return Fraction(0)
-        bound = due.tiers.rows[tier - self.tiers + 1].lower_bound
-        most = bound if by_contracts else bound / due.mark
+        most = due.tiers.rows[tier - self.tiers + 1].lower_bound / price
         # The bound itself belongs to the higher tier.
         kept = (-(-most // due.lot) - 1) * due.lot
         return due.size - max(kept, Fraction(0))
