@@ -11,7 +11,8 @@ import pytest
 
 from monitor.core.bands.inputs import RuleArrays
 from monitor.core.cascade.all_shocks import BookLevels, ForcedSteps, ShockAnswers
-from monitor.core.cascade.system import MarketSystem, spectral_radius
+from monitor.core.cascade.carriers import spectral_radius
+from monitor.core.cascade.system import MarketSystem
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
 from tests.core.bands.position_arrays import sort_positions
@@ -103,7 +104,7 @@ def test_rounds_end_where_a_loop_over_accounts_ends() -> None:
         venue = RandomVenue(rng, int(rng.integers(1, 6)))
         falls, survives = bool(rng.integers(2)), float(rng.choice([1.0, 0.25]))
         shock = rng.choice([0.0, 0.02, 0.05, 0.1], len(venue.mark))
-        state = venue.system().settle(shock, falls, survives)
+        state = venue.system().side(falls, survives).settle(shock)
         moved, forced = venue.rounds(shock, falls, survives)
         assert set(np.flatnonzero(state.forced).tolist()) == forced
         assert state.moved == pytest.approx(moved, rel=1e-12)
@@ -119,10 +120,10 @@ def test_a_larger_shock_and_a_thinner_book_never_end_nearer() -> None:
         system, ones = venue.system(), np.ones(3)
         state = None
         for shock in (0.0, 0.02, 0.05, 0.1):
-            alone = system.settle(ones * shock, True, 0.5)
+            alone = system.side(True, 0.5).settle(ones * shock)
             # Going on from where a smaller shock ended comes to the same, for pools that only
             # lose as all markets fall.
-            thinner = system.settle(ones * shock, True, 0.25)
+            thinner = system.side(True, 0.25).settle(ones * shock)
             assert (thinner.moved >= alone.moved - 1e-12).all()
             if state is not None:
                 assert (alone.moved >= state.moved - 1e-12).all() or any(
@@ -151,10 +152,10 @@ def test_one_market_rests_where_its_own_pass_says() -> None:
         one = ForcedSteps(np.array([0, len(steps)]), distance, total, total)
         answers = ShockAnswers.find(one, levels, system.kappa, 0.5)
         for shock in rng.uniform(0, 0.2, 5).tolist():
-            state = system.settle(np.array([shock]), True, 0.5)
+            state = system.side(True, 0.5).settle(np.array([shock]))
             assert state.moved[0] == pytest.approx(answers.rest(0, shock)[1], rel=1e-9)
         span = 0.01
-        k, _ = system.edges(span, True, 0.5)
+        k = system.side(True, 0.5).edges(span).total
         a, b = (answers.moved_at(0, answers.rest(0, 0.0)[1] + extra) for extra in (0.0, span))
         assert spectral_radius(k) == pytest.approx((b - a) / span, abs=1e-9)
 
@@ -166,11 +167,12 @@ def test_an_edge_is_what_the_market_moves_by_when_another_moves() -> None:
     venue.mark, venue.rates = np.array([100.0, 100.0]), np.array([0.01, 0.01])
     venue.kappa, venue.held, venue.equity = np.ones(2), [{0: 10.0, 1: 20.0}], [35.0]
     venue.books = [[[0.01, 0.03], [5.0, 50.0]] for _ in range(4)]
-    k, accounts = venue.system().edges(0.01, True, 1.0)
+    edges = venue.system().side(True, 1.0).edges(0.01)
+    k, accounts = edges.total, edges.pools
     assert k == pytest.approx(np.array([[3.0, 3.0], [3.0, 3.0]]))
     assert accounts.tolist() == [[1, 1], [1, 1]]
     assert spectral_radius(k) == pytest.approx(6.0)
-    critical = venue.system().critical_factor(True, 1.0)
+    critical = venue.system().side(True, 1.0).critical_factor()
     assert critical is not None
     # Equity 35 meets maintenance of 1 % where 3000·(1 − x) less 2965 is 30·(1 − x).
     assert critical.shock == pytest.approx(-math.log(2965 / 2970), abs=2e-4)
