@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.arrays.types import Float64, Int64
+from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.bands.inputs import RuleArrays
 from monitor.core.bands.kernels.arrays import Int32, MarketTable, PositionArrays
 from monitor.core.cascade.all_shocks import BookLevels
@@ -26,6 +26,7 @@ from monitor.core.cascade.rounds import Rounds, SystemState
 from monitor.core.cascade.system_kernels import (
     SideBooks,
     flow_by_pool,
+    gather_pools,
     index_pools,
     measure_reach,
     order_pools,
@@ -81,7 +82,7 @@ class RoundTiming(NamedTuple):
 
 class _Place(NamedTuple):
     """Where rounds begin. `reach`: by pool, how far all marks may move from there before it can be
-    due; `order`: the pools that can be, nearest first."""
+    due; `order`: the pools that can be, nearest first. Pools are numbered as in the side."""
 
     state: SystemState
     reach: Float64
@@ -135,19 +136,27 @@ class MarketSystem:
 class SystemSide:
     """One direction of a system.
 
-    Edges and critical shocks are those from the base: where the marks come to rest without any
+    Its pools are those that can be due at all, by how far the marks must move for it: what is looked
+    at together lies together. Edges and critical shocks are those from the base: where the marks come to rest without any
     shock, when everybody who is due already is forced.
     """
 
     def __init__(self, system: MarketSystem, falls: bool, survives: float) -> None:
         self.falls, self.survives = falls, survives
         self._system, self._sign = system, -1.0 if falls else 1.0
-        self.positions, self.sent = system.positions, system.sent_units
-        markets = len(system.mark)
-        first, distance, total = system.levels
+        markets, (first, distance, total) = len(system.mark), system.levels
         begin = 0 if falls else markets
-        books = np.ascontiguousarray(first[begin : begin + markets + 1])
-        self.books = SideBooks(books, distance, total, system.unit)
+        first = np.ascontiguousarray(first[begin : begin + markets + 1])
+        self.books = SideBooks(first, distance, total, system.unit)
+        self.positions = system.positions
+        none = np.zeros(len(system.positions.cash), np.bool_)
+        reach, self._pools = self._measure(np.zeros(markets), none)
+        self.positions, self.sent = _gather(self._pools, system.positions, system.sent_units)
+        pools = len(self._pools)
+        start = SystemState(
+            np.zeros(markets), np.zeros(pools, np.bool_), np.zeros(markets, np.int64)
+        )
+        self._start = _Place(start, reach[self._pools], np.arange(pools, dtype=np.int32))
 
     def marks(self, moved: Float64) -> Float64:
         """The marks when each has moved so far (log distance)."""
@@ -169,26 +178,21 @@ class SystemSide:
         return passed
 
     @cached_property
-    def _start(self) -> _Place:
-        """Nothing has moved and nobody is forced."""
-        markets, pools = len(self._system.mark), len(self.positions.cash)
-        forced, sold = np.zeros(pools, np.bool_), np.zeros(markets, np.int64)
-        return self._place(SystemState(np.zeros(markets), forced, sold))
-
-    @cached_property
     def _base(self) -> _Place:
         """Where the marks come to rest without any shock."""
         rounds = self._rounds(self._start)
         rounds.settle(rounds.moved)
-        return self._place(rounds.state) if rounds.forced_count else self._start
+        if not rounds.forced_count:
+            return self._start
+        return _Place(rounds.state, *self._measure(rounds.moved, rounds.forced))
 
-    def _place(self, state: SystemState) -> _Place:
-        pools = len(self.positions.cash)
+    def _measure(self, moved: Float64, forced: Bool) -> tuple[Float64, Int32]:
+        """`reach` and `order` of a place."""
+        pools, ones = len(forced), np.ones(len(moved))
         reach, order = np.empty(pools), np.empty(pools, np.int32)
-        ones = np.ones(len(self._system.mark))
-        given = self.positions, self.table(state.moved), ones, self.falls, state.forced
+        given = self.positions, self.table(moved), ones, self.falls, forced
         measure_reach(0, pools, *given, reach)
-        return _Place(state, reach, order[: order_pools(reach, order)])
+        return reach, order[: order_pools(reach, order)]
 
     def _rounds(
         self, place: _Place, pace: Float64 | None = None, slow: float = 1.0,
@@ -201,7 +205,13 @@ class SystemSide:
         """Where rounds end. `shock`: by market, log distance, not negative."""
         rounds = self._rounds(self._start)
         rounds.settle(shock)
-        return rounds.state
+        return self._outside(rounds.state)
+
+    def _outside(self, state: SystemState) -> SystemState:
+        """The state with all pools as the system numbers them."""
+        forced = np.zeros(len(self._system.positions.cash), np.bool_)
+        forced[self._pools[state.forced]] = True
+        return state._replace(forced=forced)
 
     def time_rounds(self, shock: Float64, timing: RoundTiming) -> list[SystemState]:
         """Where each round ends, when time passes between them.
@@ -223,7 +233,7 @@ class SystemSide:
             steps = np.diff(pushed, axis=0)
             passed = np.sum(timing.kappa[k::-1] * steps, axis=0)
             rounds.move(np.maximum(shock + self.carry(pushed[0]) + passed, shock))
-            states.append(SystemState(rounds.moved, rounds.forced.copy(), before))
+            states.append(self._outside(SystemState(rounds.moved, rounds.forced, before)))
         return states
 
     def _push(self, sold: Float64) -> Float64:
@@ -261,7 +271,7 @@ class SystemSide:
         given = self.positions, self.table(self._base.state.moved), np.ones(markets), self.sent, growth
         flow_by_pool(near, *given, source, target, out)
         there = np.flatnonzero(out)
-        return near[there], out[there] * self._system.unit[target]
+        return self._pools[near[there]], out[there] * self._system.unit[target]
 
     def critical_factor(self) -> CriticalShock | None:
         """The shock of the common factor at which the marks' rest jumps furthest, on the average of
@@ -323,3 +333,19 @@ class SystemSide:
             beyond.append(float(rest) - own * shock)
             pools.append(rounds.forced_count)
         return np.diff(beyond), np.diff(pools)
+
+
+def _gather(pools: Int32, positions: PositionArrays, sent: Int64) -> tuple[PositionArrays, Int64]:
+    """These pools alone, in this order, and what their positions send. Columns that no loop here
+    reads are empty."""
+    length = positions.length[pools]
+    ends = np.cumsum(length, dtype=np.int64)
+    slots = int(ends[-1]) if len(ends) else 0
+    out = positions._replace(
+        start=ends - length, length=length, key=np.empty(0, np.uint64), cash=np.empty(len(pools)),
+        isolated=np.empty(0, np.bool_), row=np.empty(0, np.int32),
+        market=np.empty(slots, np.int32), quantity=np.empty(slots), entry=np.empty(slots),
+    )  # fmt: skip
+    out_sent = np.empty(slots, np.int64)
+    gather_pools(pools, positions, sent, out, out_sent)
+    return out, out_sent

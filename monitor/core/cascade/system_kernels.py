@@ -153,6 +153,23 @@ def order_pools(reach, order):  # type: ignore[no-untyped-def]
     return places[PAGES]
 
 
+@njit(
+    types.void(INT32_1, POSITIONS, I1, POSITIONS, I1), cache=True, nogil=True, error_model="numpy"
+)
+def gather_pools(pools, positions, sent, out, out_sent):  # type: ignore[no-untyped-def]
+    """Copy these pools into `out`, one behind the other (its `start` and `length` are set already),
+    and what their positions send.
+    """
+    for k in range(pools.size):
+        pool, at = pools[k], out.start[k]
+        out.cash[k] = positions.cash[pool]
+        first = positions.start[pool]
+        for i in range(first, first + positions.length[pool]):
+            out.market[at], out.quantity[at] = positions.market[i], positions.quantity[i]
+            out.entry[at], out_sent[at] = positions.entry[i], sent[i]
+            at += 1
+
+
 @njit(INT(POSITIONS, BOOL, I1, INT32_1), cache=True, nogil=True, error_model="numpy")
 def index_pools(positions, falls, first, pools):  # type: ignore[no-untyped-def]
     """The pools that lose with each market: those of m are `pools[first[m]]` to
