@@ -63,7 +63,8 @@ class Rounds:
         if len(early):
             following[early] = np.append(early[1:], np.int32(-1))
             first[0] = early[0]
-        self._calendar = Calendar(first, following, order, reach, np.zeros(2, np.int64))
+        place, ahead = np.zeros(2, np.int64), np.zeros(1)
+        self._calendar = Calendar(first, following, order, reach, place, ahead)
         self._levels = side.books.first[:-1].copy()
         self._pushed_for = np.zeros_like(self.sold)
         self._pushed = np.zeros(len(self.moved))

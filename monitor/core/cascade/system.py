@@ -22,6 +22,7 @@ from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.bands.inputs import RuleArrays
 from monitor.core.bands.kernels.arrays import Int32, MarketTable, PositionArrays
 from monitor.core.cascade.all_shocks import BookLevels
+from monitor.core.cascade.market_stress import JUMP_MIN
 from monitor.core.cascade.rounds import Rounds, SystemState
 from monitor.core.cascade.system_kernels import (
     SideBooks,
@@ -40,11 +41,9 @@ SHOCK_REACH = 0.5
 SHOCK_GRAIN = 1e-4
 """And in the steps where most happens in these."""
 STEPS_REFINED = 3
-JUMP_MIN = 0.001
-"""A jump of the rest within one grain that is shorter (log distance) is no critical shock."""
 PACE_MIN = 0.05
 """Markets that no shock moves are expected to move less than this part of those that one does."""
-NO_POOLS: Int32 = np.empty(0, np.int32)
+_NO_POOLS: Int32 = np.empty(0, np.int32)
 UNIT_BITS = 61
 """All that a market could send is below 2 to this power of its unit: sums stay in 64 bits."""
 
@@ -196,7 +195,7 @@ class SystemSide:
 
     def _rounds(
         self, place: _Place, pace: Float64 | None = None, slow: float = 1.0,
-        early: Int32 = NO_POOLS,
+        early: Int32 = _NO_POOLS,
     ) -> Rounds:  # fmt: skip
         pace = np.ones(len(self._system.mark)) if pace is None else pace
         return Rounds(self, place.state, pace, slow, place.order, place.reach, early)
@@ -275,10 +274,10 @@ class SystemSide:
 
     def critical_factor(self) -> CriticalShock | None:
         """The shock of the common factor at which the marks' rest jumps furthest, on the average of
-        their open notional."""
+        their open notional; None: in no step by as much as the step."""
         system = self._system
         beta = np.ones(len(system.mark)) if system.beta is None else system.beta
-        return self._critical(beta, system.open_notional, NO_POOLS)
+        return self._critical(beta, system.open_notional, SHOCK_STEP, _NO_POOLS)
 
     def critical_markets(self, markets: Sequence[int]) -> list[CriticalShock | None]:
         """The same of each of these markets when it alone is shocked, and of its own mark's rest;
@@ -290,21 +289,21 @@ class SystemSide:
         for n in markets:
             alone = np.zeros(len(self._system.mark))
             alone[n] = 1.0
-            shocks.append(self._critical(alone, alone, pools[first[n] : first[n + 1]]))
+            shocks.append(self._critical(alone, alone, JUMP_MIN, pools[first[n] : first[n + 1]]))
         return shocks
 
     def _critical(
-        self, share: Float64, weight: Float64, early: Int32
+        self, share: Float64, weight: Float64, least: float, early: Int32
     ) -> CriticalShock | None:
-        """The shock along `share` (by market) at which the weighted rest jumps furthest; None:
-        nowhere by as much as `JUMP_MIN`."""
+        """The shock along `share` (by market) at which the weighted rest jumps furthest; None: in
+        no step by `least`, or in no grain by `JUMP_MIN`."""
         if not weight.any():
             return None
         weight = weight / weight.sum()
         steps = np.arange(1, round(SHOCK_REACH / SHOCK_STEP) + 1) * SHOCK_STEP
         rises, _ = self._rises(steps, share, weight, early)
         chosen = np.argsort(-rises, kind="stable")[:STEPS_REFINED]
-        chosen = chosen[rises[chosen] >= JUMP_MIN]
+        chosen = chosen[rises[chosen] >= least]
         if not len(chosen):
             return None
         grains = np.arange(1, round(SHOCK_STEP / SHOCK_GRAIN) + 1) * SHOCK_GRAIN - SHOCK_STEP

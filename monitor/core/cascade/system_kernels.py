@@ -37,6 +37,9 @@ PAGE = 5e-4
 """A page of the calendar: this much of the clock (log distance)."""
 PAGES = 8_192
 """What is due behind the last page stands on it, and is looked at in every round from there on."""
+READ_AHEAD = 64
+"""Pools whose positions are read before the first of them is looked at: one by one, each waits for
+memory, which took half of the time."""
 ABSENT_POOL = -2
 """In `Calendar.following`: not in the calendar yet."""
 _SLACK = 1.0 - 1e-9
@@ -50,6 +53,7 @@ class Calendar(NamedTuple):
     `first`: by page, a pool, −1: none; `following`: by pool, the next on its page. `order`: pools
     by `reach`; those from `place[1]` on have not been looked at and are not in the calendar.
     `reach`: by pool, see `measure_reach`. `place`: the page that is open, and the place in `order`.
+    `ahead`: a sum of what was read ahead, which nobody needs.
     """
 
     first: Int32
@@ -57,9 +61,10 @@ class Calendar(NamedTuple):
     order: Int32
     reach: Float64
     place: Int64
+    ahead: Float64
 
 
-CALENDAR = tuple_type(Calendar, INT32_1, INT32_1, INT32_1, F1, I1)
+CALENDAR = tuple_type(Calendar, INT32_1, INT32_1, INT32_1, F1, I1, F1)
 
 
 class SideBooks(NamedTuple):
@@ -208,8 +213,9 @@ def force_pools(clock, entered, calendar, positions, markets, pace, falls, sent,
     calendar. `sent`: by slot, the part of a position that goes to the book at once, in its market's
     unit. `forced`: by pool. `sold`: by market, what was sent on the losing side; added to.
     """
-    first, following, order, reach, place = calendar
+    first, following, order, reach, place, _ = calendar
     page = _page_of(clock)
+    batch, ahead = np.empty(READ_AHEAD, np.int32), 0.0
     while place[1] < order.size and _page_of(reach[order[place[1]]]) * PAGE <= entered:
         pool = order[place[1]]
         place[1] += 1
@@ -221,22 +227,31 @@ def force_pools(clock, entered, calendar, positions, markets, pace, falls, sent,
         pool = first[turn]
         first[turn] = -1
         while pool >= 0:
-            after = following[pool]
-            gap, need, room = _look(pool, positions, markets, pace, falls)
-            following[pool] = -1
-            if gap <= 0.0 and need > 0.0:
-                forced[pool] = True
-                count += 1
-                begin = positions.start[pool]
-                for i in range(begin, begin + positions.length[pool]):
-                    if (positions.quantity[i] > 0.0) == falls:
-                        sold[positions.market[i]] += sent[i]
-            elif room < np.inf:
-                again = max(page, _page_of(clock + room))
-                following[pool] = first[again]
-                first[again] = pool
-            pool = after
+            some = 0
+            while pool >= 0 and some < READ_AHEAD:
+                batch[some] = pool
+                at = positions.start[pool]
+                ahead += positions.quantity[at] + positions.entry[at] + positions.market[at]
+                ahead += positions.cash[pool] + positions.length[pool]
+                pool = following[pool]
+                some += 1
+            for k in range(some):
+                one = batch[k]
+                gap, need, room = _look(one, positions, markets, pace, falls)
+                following[one] = -1
+                if gap <= 0.0 and need > 0.0:
+                    forced[one] = True
+                    count += 1
+                    begin = positions.start[one]
+                    for i in range(begin, begin + positions.length[one]):
+                        if (positions.quantity[i] > 0.0) == falls:
+                            sold[positions.market[i]] += sent[i]
+                elif room < np.inf:
+                    again = max(page, _page_of(clock + room))
+                    following[one] = first[again]
+                    first[again] = one
     place[0] = page
+    calendar.ahead[0] = ahead
     return count
 
 
