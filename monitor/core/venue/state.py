@@ -128,6 +128,11 @@ class VenueState(Stateful):
             books, self.mark_filter.volatility, self.left_out, doubts,
         )  # fmt: skip
 
+    @property
+    def passed_ns(self) -> int:
+        """Everything before this event time is applied."""
+        return self._passed_cell * self.bands_interval_ns
+
     def add_batch(self, batch: Batch) -> None:
         """Keep records until their time has come; late ones have `MET`."""
         if not len(batch):
