@@ -187,8 +187,13 @@ def stress_object(at_ns: int, stress: VenueStress) -> dict[str, Any]:
             },
             "edges": [
                 {
-                    "from": e.source, "to": e.target, "k": e.k, "k_accounts": e.k_accounts,
-                    "k_index": e.k_index, "accounts": e.accounts, "side": e.side,
+                    "from": e.source,
+                    "to": e.target,
+                    "k": e.k,
+                    "k_accounts": e.k_accounts,
+                    "k_index": e.k_index,
+                    "accounts": e.accounts,
+                    "side": e.side,
                     "share_of_r": e.share,
                     "holders": [{"account": name, "sends": amount} for name, amount in e.holders],
                 }

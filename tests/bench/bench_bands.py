@@ -77,9 +77,7 @@ def codes_of(values: Float64) -> Int64:
     return from_e8(np.rint(values * E8).astype(np.int64))
 
 
-def holdings(
-    rng: np.random.Generator, accounts: int, markets: int
-) -> tuple[Int64, Int64, Int64]:
+def holdings(rng: np.random.Generator, accounts: int, markets: int) -> tuple[Int64, Int64, Int64]:
     """Accounts and markets of positions, 3.83 an account on average, and the accounts (one in 18)
     whose only position is isolated.
     """

@@ -1,10 +1,10 @@
 """How much of the realised liquidations was set off by earlier ones: a branching ratio, afterwards.
 
 Liquidations are taken as a Hawkes process with an exponential kernel: their rate is μ from outside
-plus n·β·e^(−β·t) for each one t seconds ago, so n is how many further ones each sets off. μ, n and β
-are those of the highest likelihood (Ogata, "On Lewis' simulation method for point processes", 1981,
-gives the recursion). What drives many accounts at once from outside looks like branching too, so n
-confirms a cascade after the fact and raises no alarm.
+plus n·β·e^(−β·t) for each one t seconds ago, so n is how many further ones each sets off. μ, n and
+β are those of the highest likelihood (Ozaki, "Maximum likelihood estimation of Hawkes'
+self-exciting point processes", 1979, gives the recursion). What drives many accounts at once from
+outside looks like branching too, so n confirms a cascade after the fact and raises no alarm.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def branching_ratio(times: Float64, end: float) -> float | None:
     if end <= 0.0:
         return None
     best, ratio = -np.inf, None
-    for decay in DECAYS_S[DECAYS_S <= max(end * SPAN_SHARE, DECAYS_S[0])].tolist():
+    for decay in DECAYS_S[max(end * SPAN_SHARE, DECAYS_S[0]) >= DECAYS_S].tolist():
         likelihood, n = _fit(times, end, 1.0 / decay)
         if likelihood > best:
             best, ratio = likelihood, n

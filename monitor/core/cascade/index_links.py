@@ -1,4 +1,4 @@
-"""What indices do in a system: how far each market follows the common factor, and each other's book.
+"""What indices do in a system: how far each follows the common factor, and the others' books.
 
 A common move of indices is a shock from outside, and no cascade: forced flow moves the venue's own
 book, and outside prices only as far as they follow that book. So a correlation of indices makes an

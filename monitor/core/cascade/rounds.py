@@ -43,9 +43,9 @@ class Rounds:
     """One direction, from `state` on.
 
     `pace`: by market, how fast it is expected to move beside the others, above 0; it decides how
-    much is looked at, and no result. `order` and `reach`: of pools, for the pace 1 of all markets
-    (see `measure_reach`), of which the markets that are not in `early` move at most `slow`. `early`:
-    pools that are looked at in the first round.
+    much is looked at, and no result. `reach`: of pools, for the pace 1 of all markets (see
+    `measure_reach`), and `order`: the pools by it. `early`: pools that are looked at in the first
+    round; `slow`: the pace that no market of the others exceeds.
     """
 
     def __init__(

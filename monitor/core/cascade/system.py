@@ -135,9 +135,9 @@ class MarketSystem:
 class SystemSide:
     """One direction of a system.
 
-    Its pools are those that can be due at all, by how far the marks must move for it: what is looked
-    at together lies together. Edges and critical shocks are those from the base: where the marks come to rest without any
-    shock, when everybody who is due already is forced.
+    Its pools are those that can be due at all, nearest first: what is looked at together lies
+    together. Edges and critical shocks are those from the base: where the marks come to rest
+    without any shock, when everybody who is due already is forced.
     """
 
     def __init__(self, system: MarketSystem, falls: bool, survives: float) -> None:
@@ -220,12 +220,12 @@ class SystemSide:
         """
         rounds = self._rounds(self._start)
         rounds.move(shock)
-        before, sold = rounds.sold.copy(), rounds.sold.astype(np.float64)
+        before = sold = rounds.sold.copy()
         keep = (1.0 - timing.refill) ** timing.round_s
         pushed, states = [self._push(sold)], []
         for k in range(len(timing.kappa)):
             rounds.force()
-            sold = sold * keep + (rounds.sold - before)
+            sold = np.rint(sold * keep).astype(np.int64) + (rounds.sold - before)
             before = rounds.sold.copy()
             pushed.append(self._push(sold))
             # κ of the youngest step is that of one round; what the base had sold has been there.
@@ -235,22 +235,21 @@ class SystemSide:
             states.append(self._outside(SystemState(rounds.moved, rounds.forced, before)))
         return states
 
-    def _push(self, sold: Float64) -> Float64:
+    def _push(self, sold: Int64) -> Float64:
         """How far the books give way to quantities sent, in their units."""
         pushed, none = np.zeros(len(sold)), np.zeros(len(sold), np.int64)
         levels = self.books.first[:-1].copy()
-        push_books(np.rint(sold).astype(np.int64), none, self.books, self.survives, levels, pushed)
+        push_books(sold, none, self.books, self.survives, levels, pushed)
         return pushed
 
     def edges(self, span: float) -> Edges:
         """K and what is behind it. `span`: the log distance of the moves that it is measured on."""
-        markets, growth = len(self._system.mark), float(np.exp(self._sign * span))
+        markets, sold = len(self._system.mark), self._base.state.sold
         flow, pools = (np.zeros((markets, markets), np.int64) for _ in range(2))
-        given = self.positions, self.table(self._base.state.moved), np.ones(markets), self.sent, growth
-        spread_moves(self._near(span), *given, flow, pools)
-        before, steps = self._push(self._base.state.sold.astype(np.float64)), np.zeros((markets, markets))
+        spread_moves(self._near(span), *self._move(span), flow, pools)
+        before, steps = self._push(sold), np.zeros((markets, markets))
         for n in np.flatnonzero(flow.any(axis=1)).tolist():
-            after = self._push((self._base.state.sold + flow[n]).astype(np.float64))
+            after = self._push(sold + flow[n])
             # Without a book nothing is known; the stress test says so.
             with np.errstate(invalid="ignore"):
                 steps[n] = np.where(np.isfinite(after), after - before, 0.0) / span
@@ -262,13 +261,16 @@ class SystemSide:
         near: Int32 = np.flatnonzero(self._base.reach <= span).astype(np.int32)
         return near
 
+    def _move(self, span: float) -> tuple[PositionArrays, MarketTable, Float64, Int64, float]:
+        """What the loops over a small move of single markets are given."""
+        ones, growth = np.ones(len(self._system.mark)), float(np.exp(self._sign * span))
+        return self.positions, self.table(self._base.state.moved), ones, self.sent, growth
+
     def flow_of(self, source: int, target: int, span: float) -> tuple[Int32, Float64]:
         """The pools behind an edge, and the quantity that each sends in market `target`."""
-        markets, growth = len(self._system.mark), float(np.exp(self._sign * span))
         near = self._near(span)
         out = np.zeros(len(near), np.int64)
-        given = self.positions, self.table(self._base.state.moved), np.ones(markets), self.sent, growth
-        flow_by_pool(near, *given, source, target, out)
+        flow_by_pool(near, *self._move(span), source, target, out)
         there = np.flatnonzero(out)
         return self._pools[near[there]], out[there] * self._system.unit[target]
 

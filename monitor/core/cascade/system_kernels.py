@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, types
 
-from detectors.arrays.types import B1, BOOL, F1, F2, FLOAT, I1, I2, INT, INT32_1, Float64, Int64
+from detectors.arrays.types import B1, BOOL, F1, FLOAT, I1, I2, INT, INT32_1, Float64, Int64
 from monitor.core.bands.kernels.arrays import (
     FEE,
     FIRST_TIER,
@@ -85,8 +85,8 @@ def _look(pool, positions, markets, pace, falls):  # type: ignore[no-untyped-def
     """A pool's equity less what it must not fall to (NaN where a mark is not known), the latter,
     and how far the clock can go before the pool can be due; ∞: it never can.
 
-    While the clock goes on by c, no mark moves further than c · `pace`. A fall takes from longs what
-    they are worth, and no requirement rises. A rise takes from shorts, and their requirement rises
+    While the clock goes on by c, no mark moves further than c · `pace`. A fall takes from longs
+    what they are worth, and no requirement rises. A rise takes from shorts, and requirements rise
     by the rate of the last tier at most, or at once where a tier's rate holds for the whole.
     """
     equity, need, exposure, fastest, room = positions.cash[pool], 0.0, 0.0, 0.0, np.inf
@@ -142,8 +142,7 @@ def _page_of(clock):  # type: ignore[no-untyped-def]
 
 @njit(INT(F1, INT32_1), cache=True, nogil=True, error_model="numpy")
 def order_pools(reach, order):  # type: ignore[no-untyped-def]
-    """Fill `order` with the pools that can be due, by the page of their reach; how many they are.
-    """
+    """Fill `order` with the pools that can be due, nearest first; how many they are."""
     places = np.zeros(PAGES + 1, np.int64)
     for pool in range(reach.size):
         if reach[pool] < np.inf:

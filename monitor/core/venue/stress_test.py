@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +13,10 @@ import numpy as np
 from detectors.arrays.types import Float64
 from monitor.core.bands.inputs import BookImpact, RuleArrays, mark_prices
 from monitor.core.bands.maker import NO_RULES, BandMaker
-from monitor.core.cascade.all_shocks import ShockAnswers
-from monitor.core.cascade.market_stress import RATE_SPAN, BucketStress, SideStress
+from monitor.core.cascade.all_shocks import ForcedSteps, ShockAnswers
 from monitor.core.cascade.carriers import carriers
 from monitor.core.cascade.index_links import IndexLinks
+from monitor.core.cascade.market_stress import RATE_SPAN, BucketStress, SideStress
 from monitor.core.cascade.rounds import SystemState
 from monitor.core.cascade.system import (
     CriticalShock,
@@ -89,21 +90,30 @@ class FactorRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SystemStress:
-    """All markets together, with the first of the shares of the book.
+class SystemGraph:
+    """What joins the markets, with one share of the book.
 
     `r`: the larger spectral radius of K of falls and of rises, at today's marks; `r_accounts`:
     without what passes through indices. `critical`: the critical shock of the common factor down
-    and up; `critical_markets`: of each market when it alone is shocked. `edges`: those of K, the
-    largest first. `betas`: by market, None: not known, and taken to be 1. `branching_ratio`: of the
-    venue's liquidations so far; None: too few.
+    and up. `edges`: those of K, the largest first.
     """
 
     r: float
     r_accounts: float
     critical: tuple[CriticalShock | None, CriticalShock | None]
-    critical_markets: dict[str, tuple[CriticalShock | None, CriticalShock | None]]
     edges: tuple[Edge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemStress(SystemGraph):
+    """All markets together; all but `factor` with the first of the shares of the book.
+
+    `critical_markets`: the critical shock down and up of each market when it alone is shocked and
+    the others follow. `betas`: by market, None: not known, and taken to be 1. `branching_ratio`: of
+    the venue's liquidations so far; None: too few.
+    """
+
+    critical_markets: dict[str, tuple[CriticalShock | None, CriticalShock | None]]
     betas: dict[str, float | None]
     factor: tuple[FactorRow, ...]
     branching_ratio: float | None
@@ -122,16 +132,6 @@ class VenueStress:
     unknown: tuple[str, ...]
 
 
-class _Graph(NamedTuple):
-    """One direction of `SystemStress`; `critical_markets` in the order in which they were asked."""
-
-    edges: list[Edge]
-    r: float
-    r_accounts: float
-    critical: CriticalShock | None
-    critical_markets: list[CriticalShock | None]
-
-
 class StressTest:
     """The markets of a venue as of now, ready to be shocked."""
 
@@ -148,9 +148,7 @@ class StressTest:
         books = BookImpact.from_books(self._mark, symbols, inputs.books)
         at_once = [path == MARKET_PATH for _, path in self._terms]
         sent = sent_at_once(self._positions, self._rules, self._mark, at_once)
-        self._steps, self._bankrupt = forced_steps(
-            self._positions, self._rules, self._mark, books, sent
-        )
+        self._books, self._sent = books, sent
         self._levels = book_levels(self._mark, symbols, inputs.books)
         self._responses = [MARK_RESPONSES.get(rule or "", FOLLOWS) for rule, _ in self._terms]
         kappa = np.array([response.kappa(LATENCY_S) for response in self._responses])
@@ -159,14 +157,16 @@ class StressTest:
         self._order = order[~np.isnan(self._mark[order])]
         self._names = names
         self._band_maker = band_maker
-        system = MarketSystem(
-            self._positions, self._rules, self._mark, self._levels, kappa, sent
-        )
+        system = MarketSystem(self._positions, self._rules, self._mark, self._levels, kappa, sent)
         self._links = IndexLinks.find(
             venue.index_moves.estimate(symbols[self._order]), self._order, system
         )
         self._system = self._links.applied_to(system)
         self._sides: dict[tuple[str, float], SystemSide] = {}
+
+    @cached_property
+    def _forced(self) -> tuple[ForcedSteps, Float64]:
+        return forced_steps(self._positions, self._rules, self._mark, self._books, self._sent)
 
     def _read_terms(self, name: str) -> tuple[str | None, str | None]:
         """A market's mark rule and path: those that its reference names, else its regime's own."""
@@ -183,9 +183,9 @@ class StressTest:
         """Every shock (a fraction, not 0, above −1) of the markets `symbols` (empty: all), each
         alone; and every one of `factors` of all markets together. `refill`: the share of the depth
         taken that comes back in a second, where rounds take time."""
+        steps, bankrupt = self._forced
         answers = {
-            share: ShockAnswers.find(self._steps, self._levels, self._kappa, share)
-            for share in survives
+            share: ShockAnswers.find(steps, self._levels, self._kappa, share) for share in survives
         }
         markets, unknown = [], []
         for k in self._order.tolist():
@@ -199,9 +199,9 @@ class StressTest:
                     continue
                 bucket = side * len(self._mark) + k
                 one = BucketStress(
-                    self._steps,
+                    steps,
                     self._levels,
-                    self._bankrupt,
+                    bankrupt,
                     bucket,
                     float(self._mark[k]),
                     sign,
@@ -224,25 +224,46 @@ class StressTest:
         self, factors: Sequence[float], survives: Sequence[float], refill: float,
         chosen: Sequence[int], branching_ratio: float | None,
     ) -> SystemStress:  # fmt: skip
-        run, first = self._band_maker.parallel_map, survives[0]
-        graphs = list(run(lambda side: self._graph(side, first, chosen), SIDES))
-        edges = sorted(
-            (edge for graph in graphs for edge in graph.edges),
-            key=lambda edge: (-edge.k, edge.source, edge.target, edge.side),
-        )[:EDGES_MAX]
-        down, up = (dict(zip(chosen, graph.critical_markets, strict=True)) for graph in graphs)
         order = self._order.tolist()
         betas = dict(zip([self._names[k] for k in order], self._links.betas, strict=True))
+        graph = self.graph(survives[0])
         return SystemStress(
-            r=max(graph.r for graph in graphs),
-            r_accounts=max(graph.r_accounts for graph in graphs),
-            critical=(graphs[0].critical, graphs[1].critical),
-            critical_markets={self._names[k]: (down[k], up[k]) for k in chosen},
-            edges=tuple(edges),
-            betas=betas,
-            factor=tuple(self._factor_row(f, w, refill) for f in factors for w in survives),
-            branching_ratio=branching_ratio,
+            graph.r, graph.r_accounts, graph.critical, graph.edges,
+            self._critical_markets(chosen, survives[0]),
+            betas,
+            tuple(self._factor_row(f, share, refill) for f in factors for share in survives),
+            branching_ratio,
+        )  # fmt: skip
+
+    def graph(self, survives: float) -> SystemGraph:
+        """What joins the markets, with this share of the book; both directions side by side."""
+        run = self._band_maker.parallel_map
+        down, up = run(lambda side: self._graph_of(side, survives), SIDES)
+        edges = sorted(
+            (*down.edges, *up.edges),
+            key=lambda edge: (-edge.k, edge.source, edge.target, edge.side),
         )
+        return SystemGraph(
+            max(down.r, up.r), max(down.r_accounts, up.r_accounts),
+            (down.critical[0], up.critical[0]), tuple(edges[:EDGES_MAX]),
+        )  # fmt: skip
+
+    def _graph_of(self, side: str, survives: float) -> SystemGraph:
+        """Of one direction, with all its edges; its critical shock stands first."""
+        system = self._side(side, survives)
+        edges = system.edges(RATE_SPAN)
+        radius, shares = carriers(edges.total)
+        by_accounts = carriers(edges.accounts)[0] if edges.indices.any() else radius
+        listed = self._list_edges(system, side, edges, shares)
+        return SystemGraph(radius, by_accounts, (system.critical_factor(), None), listed)
+
+    def _critical_markets(
+        self, chosen: Sequence[int], survives: float
+    ) -> dict[str, tuple[CriticalShock | None, CriticalShock | None]]:
+        run = self._band_maker.parallel_map
+        down, up = run(lambda side: self._side(side, survives).critical_markets(chosen), SIDES)
+        names = [self._names[k] for k in chosen]
+        return dict(zip(names, zip(down, up, strict=True), strict=True))
 
     def _side(self, side: str, survives: float) -> SystemSide:
         """Kept: to put a side's pools in order takes longest."""
@@ -250,34 +271,18 @@ class StressTest:
             self._sides[side, survives] = self._system.side(side == SIDES[0], survives)
         return self._sides[side, survives]
 
-    def _graph(self, side: str, survives: float, chosen: Sequence[int]) -> _Graph:
-        system = self._side(side, survives)
-        edges = system.edges(RATE_SPAN)
-        k = edges.total
-        radius, shares = carriers(k)
-        several = len(self._order) > 1
-        return _Graph(
-            edges=self._list_edges(system, side, edges, shares),
-            r=radius,
-            r_accounts=radius if not edges.indices.any() else carriers(edges.accounts)[0],
-            critical=system.critical_factor(),
-            critical_markets=system.critical_markets(chosen) if several else [None] * len(chosen),
-        )
-
     def _list_edges(
         self, system: SystemSide, side: str, edges: Edges, shares: Float64
-    ) -> list[Edge]:
-        k, names = edges.total, self._names
-        listed = [
+    ) -> tuple[Edge, ...]:
+        k, names, top = edges.total, self._names, self._top_edges(shares)
+        return tuple(
             Edge(
                 names[n], names[m], float(k[n, m]), float(edges.accounts[n, m]),
                 float(edges.indices[n, m]), int(edges.pools[n, m]), side, float(shares[n, m]),
                 self._holders(system, n, m) if (n, m) in top else (),
             )
-            for top in [self._top_edges(shares)]
             for n, m in np.argwhere(k > 0.0).tolist()
-        ]  # fmt: skip
-        return listed
+        )  # fmt: skip
 
     def _top_edges(self, shares: Float64) -> set[tuple[int, int]]:
         """The edges that carry most of R; of equal ones the first by name."""
