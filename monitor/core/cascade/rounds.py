@@ -60,6 +60,7 @@ class Rounds:
         self._table = side.table(self.moved)
         following = np.full(len(reach), ABSENT_POOL, np.int32)
         first = np.full(PAGES, -1, np.int32)
+        early = early[~self.forced[early]]
         if len(early):
             following[early] = np.append(early[1:], np.int32(-1))
             first[0] = early[0]

@@ -319,14 +319,19 @@ class SystemSide:
             return None
         return CriticalShock(float(shocks[best]), float(rises[best]), int(pools[best]))
 
+    def rounds_along(self, share: Float64, early: Int32 = _NO_POOLS) -> Rounds:
+        """Rounds from the base for shocks along `share`. `early`: the pools that lose with the
+        markets that it moves; none: it moves many, and all pools are looked at in their turn."""
+        pace = np.maximum(share, PACE_MIN)
+        slow = PACE_MIN if len(early) else float(pace.max())
+        return self._rounds(self._base, pace, slow, early)
+
     def _rises(
         self, shocks: Float64, share: Float64, weight: Float64, early: Int32
     ) -> tuple[Float64, Int64]:
         """For shocks that rise along `share`: by how much the weighted rest goes further than the
         shock, more than it did at the one before, and how many more pools it forces."""
-        pace = np.maximum(share, PACE_MIN)
-        slow = PACE_MIN if len(early) else float(pace.max())
-        rounds = self._rounds(self._base, pace, slow, early)
+        rounds = self.rounds_along(share, early)
         own, beyond, pools = float(weight @ share), [], []
         for shock in (0.0, *shocks.tolist()):
             rounds.settle(share * shock)
