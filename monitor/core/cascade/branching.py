@@ -26,6 +26,8 @@ DECAYS_S = 2.0 ** np.arange(12)
 """Times 1/β that are tried. Not less than a second: fills of one moment are not apart."""
 SPAN_SHARE = 0.1
 """And not more than this part of the time watched: slower decay cannot be told from a trend."""
+GAIN_MIN = 3.0
+"""Log-likelihood that n and β must gain: one in twenty without branching gains so much."""
 _STEPS = 200
 _STEP_MIN = 1e-6
 
@@ -61,11 +63,12 @@ def _ratio(times_ns: list[int], now_ns: int) -> float | None:
 
 
 def branching_ratio(times: Float64, end: float) -> float | None:
-    """n of events at `times` (s, ascending from 0 on), watched until `end` (s); None: all came at
-    once."""
+    """n of events at `times` (s, ascending from 0 on), watched until `end` (s); 0 where it could be
+    chance; None: all came at once."""
     if end <= 0.0:
         return None
-    best, ratio = -np.inf, None
+    # Without any branching the rate is the mean, and the likelihood this.
+    best, ratio = len(times) * (float(np.log(len(times) / end)) - 1.0) + GAIN_MIN, 0.0
     for decay in DECAYS_S[max(end * SPAN_SHARE, DECAYS_S[0]) >= DECAYS_S].tolist():
         likelihood, n = _fit(times, end, 1.0 / decay)
         if likelihood > best:
