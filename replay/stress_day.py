@@ -34,13 +34,14 @@ DEFAULT_SHOCKS = (-0.01, -0.02, -0.05, -0.1, -0.2, 0.01, 0.02, 0.05, 0.1, 0.2)
 def stress_day(
     day: Day, config: Config, console: Console, at_ns: int | None, symbols: Sequence[str],
     shocks: Sequence[float], factors: Sequence[float], survives: Sequence[float],
+    refill: float,
 ) -> dict[str, Any]:  # fmt: skip
     """Shock the venue of `day` as it stood at `at_ns` (None: at its end), and show what comes."""
     check_selection(day, frozenset(symbols), None, at_ns)
     with console.progress("reading up to the moment, records", day.record_count) as show:
         engine = engine_at(day, config.engine(), at_ns, show)
     stress = StressTest(engine.venue, engine.stage.band_maker).shock(
-        shocks or DEFAULT_SHOCKS, survives, symbols, factors
+        shocks or DEFAULT_SHOCKS, survives, symbols, factors, refill
     )
     if not stress.markets:
         raise BrinkwatchError(
@@ -107,11 +108,20 @@ def describe_stress(at_ns: int, stress: VenueStress, console: Console) -> None:
 def describe_system(system: SystemStress, console: Console) -> None:
     """All markets together."""
     rows = [
-        [f"{r.shock:+.1%}", f"{r.survives:.0%}", f"{r.forced_notional:,.0f}", f"{r.pools:,}"]
+        [
+            f"{r.shock:+.1%}",
+            f"{r.survives:.0%}",
+            f"{r.rounds[-1].forced_notional:,.0f}",
+            f"{r.forced_notional:,.0f}",
+            f"{r.pools:,}",
+        ]
         for r in system.factor
     ]
+    in_time = f"in {LATENCY_S:g} s"
     if rows:
-        console.table("all markets together", ["shock", "book left", "forced", "pools"], rows)
+        console.table(
+            "all markets together", ["shock", "book left", in_time, "forced", "pools"], rows
+        )
     shocks = [
         f"{side} none within 39 %" if critical is None
         else f"{-critical.shock if side == 'down' else critical.shock:+.2%} "

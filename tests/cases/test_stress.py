@@ -148,6 +148,18 @@ def test_what_margin_does_not_cover_is_the_shortfall(tmp_path: Path) -> None:
     assert row["adl_notional"] == pytest.approx(1000.0)
 
 
+def test_depth_that_comes_back_between_rounds_holds_the_mark(tmp_path: Path) -> None:
+    """10 sold end at 95 and force 20 more. On top of them these end at 90, which forces the third;
+    into a book that has filled up again they end at 95."""
+    positions = [("a", 10.0, 30.0), ("b", 20.0, 80.0), ("c", 5.0, 49.55)]
+    day = make_day(tmp_path, positions, [(99.5, 4.0), (95.0, 20.0), (90.0, 100.0)])
+    for refill, pools in ((0.0, 3), (1.0, 2)):
+        options = "--factor", "-2.1%", "--depth-survives", "1", "--refill", str(refill)
+        (row,) = stress(day, *options)["system"]["factor_rows"]
+        assert row["rounds"][-1]["pools"] == pools
+        assert row["pools"] == 3
+
+
 @pytest.mark.parametrize(
     "options", [["--shock", "-100%"], ["--shock", "much"], ["--depth-survives", "0"],
                 ["--symbol", "Y"], ["--at", "yesterday"]],
