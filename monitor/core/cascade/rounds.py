@@ -53,7 +53,8 @@ class Rounds:
         reach: Float64, early: Int32,
     ) -> None:  # fmt: skip
         self._side, self._pace, self._slow = side, pace, slow
-        self.moved, self.forced, self.sold = (part.copy() for part in state)
+        self.moved, self.forced = state.moved.copy(), state.forced.copy()
+        self.sold = state.sold.copy()
         self.forced_count = 0
         """How many pools these rounds have forced."""
         self._clock = 0.0

@@ -116,7 +116,8 @@ class MarketSystem:
         """By market: a power of two, so that whole quantities stay whole in it."""
         p, markets = self.positions, len(self.mark)
         total = np.bincount(p.market, np.where(p.quantity != 0.0, self.sent, 0.0), markets)
-        return np.ldexp(1.0, np.frexp(total)[1] - UNIT_BITS)
+        unit: Float64 = np.ldexp(1.0, np.frexp(total)[1] - UNIT_BITS)
+        return unit
 
     @cached_property
     def sent_units(self) -> Int64:
@@ -302,7 +303,7 @@ class SystemSide:
         if not weight.any():
             return None
         weight = weight / weight.sum()
-        steps = np.arange(1, round(SHOCK_REACH / SHOCK_STEP) + 1) * SHOCK_STEP
+        steps = np.linspace(SHOCK_STEP, SHOCK_REACH, round(SHOCK_REACH / SHOCK_STEP))
         rises, _ = self._rises(steps, share, weight, early)
         chosen = np.argsort(-rises, kind="stable")[:STEPS_REFINED]
         chosen = chosen[rises[chosen] >= least]
@@ -311,7 +312,9 @@ class SystemSide:
         grains = np.arange(1, round(SHOCK_STEP / SHOCK_GRAIN) + 1) * SHOCK_GRAIN - SHOCK_STEP
         last = grains[-1:]
         parts = [grains if k in chosen else last for k in range(chosen.max() + 1)]
-        shocks = np.concatenate([step + part for step, part in zip(steps, parts, strict=False)])
+        shocks: Float64 = np.concatenate(
+            [step + part for step, part in zip(steps, parts, strict=False)]
+        )
         rises, pools = self._rises(shocks, share, weight, early)
         is_grain = np.concatenate([np.full(len(part), len(part) > 1) for part in parts])
         best = int(np.argmax(np.where(is_grain, rises, 0.0)))

@@ -188,10 +188,10 @@ class StressTest:
             share: ShockAnswers.find(steps, self._levels, self._kappa, share) for share in survives
         }
         markets, unknown = [], []
-        for k in self._order.tolist():
+        order = self._order.tolist()
+        asked = [k for k in order if not symbols or self._names[k] in symbols]
+        for k in asked:
             name = self._names[k]
-            if symbols and name not in symbols:
-                continue
             unknown += self._unknown_of(k)
             for side, sign in enumerate((-1, 1)):
                 chosen = [shock for shock in shocks if shock * sign > 0]
@@ -213,23 +213,22 @@ class StressTest:
                 critical = tuple((share, one.critical(answers[share])) for share in survives)
                 unknown += one.unknown(name, SIDES[side], chosen, [*answers.values()])
                 markets.append(SideStress(name, one.mark, SIDES[side], rows, critical))
-        if len(self._order) > 1:
-            unknown += self._links.unknown([self._names[k] for k in self._order.tolist()])
+        if len(order) > 1:
+            unknown += self._links.unknown([self._names[k] for k in order])
         of_venue, of_markets = self._venue.liquidation_times.ratios(self._venue.passed_ns)
-        chosen = [k for k in self._order.tolist() if not symbols or self._names[k] in symbols]
-        system = self._shock_system(factors, survives, refill, chosen, of_venue)
+        system = self._shock_system(factors, survives, refill, asked, of_venue)
         return VenueStress(tuple(markets), system, of_markets, tuple(unknown))
 
     def _shock_system(
         self, factors: Sequence[float], survives: Sequence[float], refill: float,
-        chosen: Sequence[int], branching_ratio: float | None,
+        asked: Sequence[int], branching_ratio: float | None,
     ) -> SystemStress:  # fmt: skip
         order = self._order.tolist()
         betas = dict(zip([self._names[k] for k in order], self._links.betas, strict=True))
         graph = self.graph(survives[0])
         return SystemStress(
             graph.r, graph.r_accounts, graph.critical, graph.edges,
-            self._critical_markets(chosen, survives[0]),
+            self._critical_markets(asked, survives[0]),
             betas,
             tuple(self._factor_row(f, share, refill) for f in factors for share in survives),
             branching_ratio,
@@ -258,11 +257,11 @@ class StressTest:
         return SystemGraph(radius, by_accounts, (system.critical_factor(), None), listed)
 
     def _critical_markets(
-        self, chosen: Sequence[int], survives: float
+        self, asked: Sequence[int], survives: float
     ) -> dict[str, tuple[CriticalShock | None, CriticalShock | None]]:
         run = self._band_maker.parallel_map
-        down, up = run(lambda side: self._side(side, survives).critical_markets(chosen), SIDES)
-        names = [self._names[k] for k in chosen]
+        down, up = run(lambda side: self._side(side, survives).critical_markets(asked), SIDES)
+        names = [self._names[k] for k in asked]
         return dict(zip(names, zip(down, up, strict=True), strict=True))
 
     def _side(self, side: str, survives: float) -> SystemSide:
@@ -296,7 +295,7 @@ class StressTest:
         keys = self._positions.key[pools]
         first = np.lexsort((keys, -quantity))[:HOLDERS_MAX]
         names = self._venue.ledger.names.names_as_of_now(
-            self._band_maker.pools.accounts(pools[first])
+            self._band_maker.pools.accounts(pools[first].astype(np.int64))
         )
         notional = (quantity[first] * self._mark[m]).tolist()
         return tuple(zip(names, notional, strict=True))
