@@ -89,7 +89,8 @@ def _look(pool, positions, markets, pace, falls):  # type: ignore[no-untyped-def
     what they are worth, and no requirement rises. A rise takes from shorts, and requirements rise
     by the rate of the last tier at most, or at once where a tier's rate holds for the whole.
     """
-    equity, need, exposure, fastest, room = positions.cash[pool], 0.0, 0.0, 0.0, np.inf
+    equity, need, exposure, room = positions.cash[pool], 0.0, 0.0, np.inf
+    fastest, longs = 0.0, 0.0
     rows, tiers = markets
     first = positions.start[pool]
     for i in range(first, first + positions.length[pool]):
@@ -100,6 +101,7 @@ def _look(pool, positions, markets, pace, falls):  # type: ignore[no-untyped-def
         if falls:
             if q > 0.0:
                 exposure += notional * pace[m]
+                longs += notional
             continue
         last = np.int64(rows[LAST_TIER, m])
         rate = tiers[TIER_RATE, last - 1] + rows[SIZE_RATE, m] * abs(q) + rows[FEE, m]
@@ -114,10 +116,13 @@ def _look(pool, positions, markets, pace, falls):  # type: ignore[no-untyped-def
     gap = equity - need
     if not gap > 0.0:
         return gap, need, 0.0 if gap == gap else np.inf
-    if exposure > 0.0:
-        # e^(c·pace) − 1 is convex, so it is below the straight line to the fastest market's.
-        far = gap / exposure if falls else math.log1p(gap * fastest / exposure) / fastest
-        room = min(room, far)
+    if falls:
+        # 1 − e^(−c·pace) is concave, so its mean is at most what it is at the mean pace.
+        if gap < longs:
+            room = -math.log1p(-gap / longs) * longs / exposure
+    elif exposure > 0.0:
+        # e^(c·pace) − 1 is convex, so it is at most the straight line to the fastest market's.
+        room = min(room, math.log1p(gap * fastest / exposure) / fastest)
     return gap, need, room * _SLACK
 
 
