@@ -16,7 +16,7 @@ first: the slope is the most that outside prices follow. Two standard errors are
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -172,13 +172,6 @@ class IndexMoves(Stateful):
             error = np.sqrt(np.maximum(returns / squares - slope**2, 0.0) / _count_of(weight))
             sure = np.clip(slope - 2.0 * error, 0.0, 1.0)
         return np.where(np.isfinite(sure), sure, 0.0)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        markets = len(self._price)
-        self._sums = self._sums.reshape(markets, markets)
-        self._weights = self._weights.reshape(markets, markets)
-        self.premium = self.premium.reshape(markets, 4)
 
 
 def _count_of(weight: Float64) -> Float64:

@@ -35,7 +35,7 @@ from monitor.core.venue.state import VenueState
 LATENCY_S = 30.0
 """How long forced flow stands against the venue's own book before outside prices answer, s."""
 EDGES_MAX = 50
-"""Edges that are shown, the largest ones."""
+"""Edges that are shown, the largest ones; and those that carry most."""
 MARKET_PATH = "market"
 SIDES = ("down", "up")
 FOLLOWS = MARK_RESPONSES["last"]
@@ -244,7 +244,8 @@ class StressTest:
         )
         return SystemGraph(
             max(down.r, up.r), max(down.r_accounts, up.r_accounts),
-            (down.critical[0], up.critical[0]), tuple(edges[:EDGES_MAX]),
+            (down.critical[0], up.critical[0]),
+            tuple(edge for k, edge in enumerate(edges) if k < EDGES_MAX or edge.holders),
         )  # fmt: skip
 
     def _graph_of(self, side: str, survives: float) -> SystemGraph:
