@@ -400,6 +400,9 @@ def stress(
     depth_survives: Annotated[
         str, typer.Option(help="shares of the book that are still there")
     ] = "1,0.3,0.1",
+    refill: Annotated[
+        float, typer.Option(min=0, max=1, help="share of the depth taken that returns each second")
+    ] = 0.0,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
@@ -416,7 +419,9 @@ def stress(
     console, settings = Console(json), _load(config, None)
     opened = commands.open_day(day)
     console.result(
-        stress_day(opened, settings, console, moment, symbol or [], shocks, factors, survives)
+        stress_day(
+            opened, settings, console, moment, symbol or [], shocks, factors, survives, refill
+        )
     )
 
 
