@@ -228,6 +228,9 @@ def replay(
     ] = None,
     on: Annotated[str | None, typer.Option(help="run the shards on a cluster: dask")] = None,
     cluster: Annotated[str | None, typer.Option(help="its scheduler, tcp://host:8786")] = None,
+    override: Annotated[
+        Path | None, typer.Option(help="other rules, TOML or JSON: beside what was")
+    ] = None,
     alerts_per_day: PerDay = None,
     json: Json = False,
 ) -> None:
@@ -245,7 +248,7 @@ def replay(
     options = ReplayOptions(batch, pace, shown, workers, on, cluster)
     console, settings = Console(json), _load(config, alerts_per_day)
     result = commands.replay_days(
-        commands.open_days(day), settings, console, options, alerts, bands
+        commands.open_days(day), settings, console, options, alerts, bands, override
     )
     console.result({**result, "seconds_compiling": round(compilation.seconds, 2)})
 

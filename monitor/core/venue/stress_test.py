@@ -11,7 +11,7 @@ import numpy as np
 
 from monitor.core.bands.inputs import BookImpact, RuleArrays, mark_prices
 from monitor.core.bands.maker import NO_RULES, BandMaker
-from monitor.core.cascade.all_shocks import ShockAnswers
+from monitor.core.cascade.all_shocks import Jump, ShockAnswers
 from monitor.core.cascade.market_stress import RATE_SPAN, BucketStress, SideStress
 from monitor.core.cascade.system import FactorShock, MarketSystem, spectral_radius
 from monitor.core.cascade.venue_steps import book_levels, forced_steps, sent_at_once
@@ -132,16 +132,7 @@ class StressTest:
                 chosen = [shock for shock in shocks if shock * sign > 0]
                 if not chosen:
                     continue
-                bucket = side * len(self._mark) + k
-                one = BucketStress(
-                    self._steps,
-                    self._levels,
-                    self._bankrupt,
-                    bucket,
-                    float(self._mark[k]),
-                    sign,
-                    self._fund(name),
-                )
+                one = self._side_of(k, side)
                 rows = tuple(
                     one.row(answers[share], shock) for shock in chosen for share in survives
                 )
@@ -149,6 +140,22 @@ class StressTest:
                 unknown += one.unknown(name, SIDES[side], chosen, [*answers.values()])
                 markets.append(SideStress(name, one.mark, SIDES[side], rows, critical))
         return VenueStress(tuple(markets), self._shock_system(factors, survives), tuple(unknown))
+
+    def critical_shocks(self, survives: float) -> list[tuple[str, str, Jump | None]]:
+        """Market, side, and the critical shock there with this share of the book, None where there
+        is none within reach; by the markets' names."""
+        answers = ShockAnswers.find(self._steps, self._levels, self._kappa, survives)
+        return [
+            (self._names[k], name, self._side_of(k, side).critical(answers))
+            for k in self._order
+            for side, name in enumerate(SIDES)
+        ]
+
+    def _side_of(self, k: int, side: int) -> BucketStress:
+        bucket, mark = side * len(self._mark) + k, float(self._mark[k])
+        fund = self._fund(self._names[k])
+        sign = (-1, 1)[side]
+        return BucketStress(self._steps, self._levels, self._bankrupt, bucket, mark, sign, fund)
 
     def _shock_system(self, factors: Sequence[float], survives: Sequence[float]) -> SystemStress:
         system, first, edges, radii, critical = self._system, survives[0], [], [], []

@@ -1,0 +1,203 @@
+"""Two runs of one day, as it was and under other rules, side by side."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from monitor.core.accounts.liquidation_outcomes import EDGES_BPS, Outcome
+from replay.counterfactual.run_history import (
+    STRESS_EVERY_NS,
+    WITHIN_PCT,
+    CriticalShocks,
+    RunHistory,
+)
+from replay.incident_changes import RunComparison, compare_runs
+
+CAUSES = ("liquidation", "backstop")
+"""Causes of the forced fills that are compared: an account that is deleveraged need not be due."""
+EARLY_BPS = EDGES_BPS[0]
+"""A mark that is short of an account's price by so little counts as having reached it: marks are
+sampled, and the venue acted between two of them."""
+
+
+class ForcedPair(NamedTuple):
+    """Notional forced within a distance of the mark, quote currency: at its highest and on the mean
+    over time, each as it was and under the other rules."""
+
+    symbol: str
+    side: str
+    within_pct: float
+    highest: tuple[float, float]
+    mean: tuple[float, float]
+
+
+class CriticalPair(NamedTuple):
+    """The critical shocks of one side of a market, as they were and under the other rules."""
+
+    symbol: str
+    side: str
+    survives: float
+    shocks: tuple[CriticalShocks, CriticalShocks]
+
+
+class ForcedPosition(NamedTuple):
+    """A position that the venue forced, and its price under both rules (None: there is none)."""
+
+    outcome: Outcome
+    price: float | None
+    price_under: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiquidationComparison:
+    """The liquidations of the day (those within a minute of each other are one).
+
+    `spared`: not due under the other rules at the moment at which the venue forced them. `forced`:
+    how many are due under both. `unanswered`: how many others, by the reason why nothing can be
+    said of them.
+    """
+
+    spared: list[ForcedPosition]
+    forced: int
+    unanswered: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleComparison:
+    """All that is compared; the first of a pair is what was."""
+
+    forced: list[ForcedPair]
+    critical: list[CriticalPair]
+    incidents: RunComparison
+    liquidations: LiquidationComparison
+
+
+def compare_histories(
+    was: RunHistory, other: RunHistory, symbols: Collection[str]
+) -> RuleComparison:
+    """`symbols`: the markets that are compared; none: all."""
+    return RuleComparison(
+        _compare_forced(was, other, symbols),
+        _compare_critical(was, other, symbols),
+        compare_runs(was.alerts, other.alerts),
+        _compare_liquidations(was, other, symbols),
+    )
+
+
+def _compare_forced(
+    was: RunHistory, other: RunHistory, symbols: Collection[str]
+) -> list[ForcedPair]:
+    pairs = []
+    for symbol in sorted({*was.forced.symbols, *other.forced.symbols}):
+        if symbols and symbol not in symbols:
+            continue
+        (high, mean), (high_under, mean_under) = was.forced.of(symbol), other.forced.of(symbol)
+        for s, side in enumerate(("long", "short")):
+            for e, pct in enumerate(WITHIN_PCT):
+                highest = float(high[s, e]), float(high_under[s, e])
+                means = round(float(mean[s, e]), 2), round(float(mean_under[s, e]), 2)
+                pairs.append(ForcedPair(symbol, side, pct, highest, means))
+    return pairs
+
+
+def _compare_critical(
+    was: RunHistory, other: RunHistory, symbols: Collection[str]
+) -> list[CriticalPair]:
+    places = sorted({*was.critical, *other.critical}, key=lambda p: (p[0], p[1], -p[2]))
+    none = CriticalShocks()
+    return [
+        CriticalPair(*place, (was.critical.get(place, none), other.critical.get(place, none)))
+        for place in places
+        if not symbols or place[0] in symbols
+    ]
+
+
+def _compare_liquidations(
+    was: RunHistory, other: RunHistory, symbols: Collection[str]
+) -> LiquidationComparison:
+    under = {_key(outcome): outcome for outcome in other.outcomes}
+    spared, unanswered, forced = [], Counter[str](), 0
+    for outcome in was.outcomes:
+        wanted = not symbols or outcome.symbol in symbols
+        if outcome.cause not in CAUSES or not wanted or not was.shows(outcome.ts):
+            continue
+        then = under.get(_key(outcome))
+        reason = _reason_unanswered(outcome, then)
+        if reason is not None or then is None:
+            unanswered[reason or "no_outcome"] += 1
+        elif _is_due(then):
+            forced += 1
+        else:
+            prices = (None if o.predicted is None else float(o.predicted) for o in (outcome, then))
+            spared.append(ForcedPosition(outcome, *prices))
+    return LiquidationComparison(spared, forced, unanswered)
+
+
+def _key(outcome: Outcome) -> tuple[int, str, str, str]:
+    return outcome.ts, outcome.account, outcome.symbol, outcome.cause
+
+
+def _reason_unanswered(was: Outcome, then: Outcome | None) -> str | None:
+    """Why nothing can be said of a position; None: its prices under both rules can be compared."""
+    if was.error_bps is None:
+        return was.verdict
+    if then is None or (then.error_bps is None and then.verdict != "no_price"):
+        return "no_outcome" if then is None else then.verdict
+    return None if _is_due(was) else "not_due"
+
+
+def _is_due(outcome: Outcome) -> bool:
+    return outcome.error_bps is not None and outcome.error_bps >= -EARLY_BPS
+
+
+def comparison_object(comparison: RuleComparison) -> dict[str, Any]:
+    """The comparison as JSON has it, without the incidents."""
+    forced = [
+        {
+            "symbol": pair.symbol, "side": pair.side, "within_pct": pair.within_pct,
+            "max": _pair(*pair.highest), "mean": _pair(*pair.mean),
+        }
+        for pair in comparison.forced
+    ]  # fmt: skip
+    critical = [
+        {
+            "symbol": pair.symbol, "side": pair.side, "survives": pair.survives,
+            "moments": _pair(*(shocks.moments for shocks in pair.shocks)),
+            "with_one": _pair(*(shocks.with_one for shocks in pair.shocks)),
+            "nearest": _pair(*(nearest_shock(shocks, pair.side) for shocks in pair.shocks)),
+        }
+        for pair in comparison.critical
+    ]  # fmt: skip
+    spared = [
+        {
+            "ts": one.outcome.ts, "account": one.outcome.account, "symbol": one.outcome.symbol,
+            "cause": one.outcome.cause, "mode": one.outcome.mode,
+            "mark": None if one.outcome.actual is None else float(one.outcome.actual),
+            "price": _pair(one.price, one.price_under),
+        }
+        for one in comparison.liquidations.spared
+    ]  # fmt: skip
+    return {
+        "forced": forced,
+        "critical": {"every_s": STRESS_EVERY_NS / 1e9, "rows": critical},
+        "liquidations": {
+            "not_forced": spared,
+            "still_forced": comparison.liquidations.forced,
+            "unanswered": dict(sorted(comparison.liquidations.unanswered.items())),
+        },
+    }
+
+
+def _pair(was: Any, under: Any) -> dict[str, Any]:
+    return {"was": was, "under": under}
+
+
+def nearest_shock(shocks: CriticalShocks, side: str) -> float | None:
+    """The nearest critical shock of one side of a market as a fraction of the mark; None: none."""
+    if shocks.nearest is None:
+        return None
+    return math.expm1(-shocks.nearest if side == "down" else shocks.nearest)

@@ -1,0 +1,170 @@
+"""What one run of a day leaves behind for a comparison with another run of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from detectors.arrays.growable import grow_rows
+from detectors.arrays.types import Float64, Int64
+from monitor.core.accounts.liquidation_outcomes import Outcome
+from monitor.core.bands.inputs import MarketInputs
+from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES
+from monitor.core.bands.maker import BandMaker
+from monitor.core.bands.market_bands import VenueBands
+from monitor.core.contract.alert import Alert
+from monitor.core.contract.fixed_point import MONEY_SCALE
+from monitor.core.contract.units import SECOND_NS
+from monitor.core.venue.stage import VenueStage
+from monitor.core.venue.stress_test import StressTest
+from replay.counterfactual.leverage_caps import CappedPools, ForcedFillLog, LeverageCaps
+from replay.counterfactual.rules import OverrideRules
+from replay.run import AlertFilter
+
+WITHIN_PCT = (1.0, 2.0, 5.0, 10.0)
+"""Distances from the mark within which forced notional is compared."""
+_EDGES = np.searchsorted(EDGE_ZONES, np.round(np.array(WITHIN_PCT) / 100 / BIN_WIDTH))
+STRESS_EVERY_NS = 60 * SECOND_NS
+"""How far apart in event time the critical shocks of all markets are looked for."""
+SURVIVES = (1.0, 0.3)
+"""The shares of the book that they are looked for with."""
+
+
+class ForcedNotional:
+    """Forced notional within `WITHIN_PCT` by market and side (long, short): its highest value and
+    its mean over time, quote currency. Bands count until the next ones."""
+
+    def __init__(self) -> None:
+        self._index: dict[str, int] = {}
+        self._symbols: list[str] = []
+        self._places = np.empty(0, np.int64)
+        shape = 0, 2, len(WITHIN_PCT)
+        self._highest, self._area = np.empty(shape, np.int64), np.empty(shape)
+        self._seconds = np.empty(0)
+        self._since: tuple[int, Int64, Int64] | None = None
+
+    def add(self, bands: VenueBands) -> None:
+        """The bands of the next moment."""
+        self.close(bands.ts)
+        symbols = bands.markets.symbols
+        if symbols is not self._symbols:
+            index = self._index
+            places = [index.setdefault(symbol, len(index)) for symbol in symbols]
+            self._symbols, self._places = symbols, np.array(places, np.int64)
+            self._highest = grow_rows(self._highest, len(index), 0, 1.0)
+            self._area = grow_rows(self._area, len(index), 0.0, 1.0)
+            self._seconds = grow_rows(self._seconds, len(index), 0.0, 1.0)
+        places, now = self._places, bands.markets.within[:, :, _EDGES]
+        self._highest[places] = np.maximum(self._highest[places], now)
+        self._since = bands.ts, places, now
+
+    def close(self, ts: int) -> None:
+        """The last bands held until `ts` (ns)."""
+        if self._since is not None:
+            since, places, now = self._since
+            seconds = (ts - since) / SECOND_NS
+            self._area[places] += now * (seconds / MONEY_SCALE)
+            self._seconds[places] += seconds
+            self._since = None
+
+    def finish(self, interval_ns: int) -> None:
+        """The run has ended: its last bands are those of an interval."""
+        if self._since is not None:
+            self.close(self._since[0] + interval_ns)
+
+    def of(self, symbol: str) -> tuple[Float64, Float64]:
+        """The highest value and the mean of a market, each by side and distance."""
+        none = np.zeros((2, len(WITHIN_PCT)))
+        place = self._index.get(symbol)
+        if place is None:
+            return none, none
+        seconds = self._seconds[place]
+        mean = self._area[place] / seconds if seconds else none
+        return self._highest[place] / MONEY_SCALE, mean
+
+    @property
+    def symbols(self) -> list[str]:
+        """The markets that had bands."""
+        return sorted(self._index)
+
+
+@dataclass(slots=True)
+class CriticalShocks:
+    """The critical shocks of one side of a market at many moments: how many moments, how many of
+    them had one, and the nearest, a fraction of the mark (negative: a fall)."""
+
+    moments: int = 0
+    with_one: int = 0
+    nearest: float | None = None
+
+    def add(self, shock: float | None) -> None:
+        """The next moment: its critical shock, a log distance; None: it had none."""
+        self.moments += 1
+        if shock is not None:
+            self.with_one += 1
+            self.nearest = shock if self.nearest is None else min(self.nearest, shock)
+
+
+@dataclass(slots=True)
+class RunHistory:
+    """What is compared of one run. `critical`: by market, side and share of the book."""
+
+    shown: AlertFilter
+    alerts: list[Alert] = field(default_factory=list)
+    forced: ForcedNotional = field(default_factory=ForcedNotional)
+    critical: dict[tuple[str, str, float], CriticalShocks] = field(default_factory=dict)
+    _fills: ForcedFillLog | None = None
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What the venue forced, beside what the run's rules say of it."""
+        return [] if self._fills is None else self._fills.every
+
+    def watch(self, stage: VenueStage, rules: OverrideRules | None) -> None:
+        """Have a venue stage, before its first record, keep here what is compared."""
+        caps = None if rules is None else LeverageCaps(rules)
+        caps = caps if caps is not None and caps.are_any else None
+        self._fills = ForcedFillLog(stage.venue_state.ledger, caps)
+        stage.venue_state.outcomes = self._fills
+        stage.band_maker = WatchedBandMaker(stage, self, caps)
+
+    def shows(self, ts: int) -> bool:
+        """Whether a moment (ns) is in the span that was asked for."""
+        low, high = self.shown.from_ts, self.shown.to_ts
+        return (low is None or ts >= low) and (high is None or ts <= high)
+
+
+class WatchedBandMaker(BandMaker):
+    """Makes the bands of a run, and notes them; once in `STRESS_EVERY_NS` critical shocks too.
+
+    Bands are made as each interval ends, so what is noted depends on the records alone.
+    """
+
+    def __init__(self, stage: VenueStage, history: RunHistory, caps: LeverageCaps | None) -> None:
+        ledger = stage.venue_state.ledger
+        super().__init__(ledger)
+        if caps is not None:
+            self.pools = CappedPools(ledger, caps)
+        self._venue, self._history = stage.venue_state, history
+        self._next_stress = -math.inf
+
+    def compute(self, ts: int, inputs: MarketInputs) -> VenueBands | None:
+        """See `BandMaker.compute`."""
+        bands = super().compute(ts, inputs)
+        if bands is None or not self._history.shows(ts):
+            self._history.forced.close(ts)
+            return bands
+        self._history.forced.add(bands)
+        if ts >= self._next_stress:
+            self._next_stress = ts - ts % STRESS_EVERY_NS + STRESS_EVERY_NS
+            self._note_critical_shocks()
+        return bands
+
+    def _note_critical_shocks(self) -> None:
+        stress, by_place = StressTest(self._venue, self), self._history.critical
+        for share in SURVIVES:
+            for symbol, side, jump in stress.critical_shocks(share):
+                shocks = by_place.setdefault((symbol, side, share), CriticalShocks())
+                shocks.add(None if jump is None else jump.shock)
