@@ -129,7 +129,7 @@ def _compare_liquidations(
         reason = _reason_unanswered(outcome, then)
         if reason is not None or then is None:
             unanswered[reason or "no_outcome"] += 1
-        elif _is_due(then):
+        elif _is_due(then, outcome):
             forced += 1
         else:
             prices = (None if o.predicted is None else float(o.predicted) for o in (outcome, then))
@@ -147,11 +147,12 @@ def _reason_unanswered(was: Outcome, then: Outcome | None) -> str | None:
         return was.verdict
     if then is None or (then.error_bps is None and then.verdict != "no_price"):
         return "no_outcome" if then is None else then.verdict
-    return None if _is_due(was) else "not_due"
+    return None if was.error_bps >= -EARLY_BPS else "not_due"
 
 
-def _is_due(outcome: Outcome) -> bool:
-    return outcome.error_bps is not None and outcome.error_bps >= -EARLY_BPS
+def _is_due(then: Outcome, was: Outcome) -> bool:
+    """Whether the mark at which the venue acted had reached the price under the other rules too."""
+    return then.error_bps is not None and then.error_bps >= min(0.0, was.error_bps or 0.0)
 
 
 def comparison_object(comparison: RuleComparison) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def override_event(event: Any, rules: OverrideRules) -> Any:
     names = {"mark_rule": other.mark_rule, "path": other.path}
     fields: dict[str, Any] = {field: name for field, name in names.items() if name is not None}
     if other.tiers is not None:
-        fields["tiers"] = [Tier(**dict(tier)) for tier in other.tiers]
+        fields["tiers"] = [Tier.model_construct(**dict(tier)) for tier in other.tiers]
     return _with_leverage(event.model_copy(update=fields), other)
 
 

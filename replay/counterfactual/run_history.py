@@ -157,7 +157,7 @@ class WatchedBandMaker(BandMaker):
             self._history.forced.close(ts)
             return bands
         self._history.forced.add(bands)
-        if ts >= self._next_stress:
+        if ts >= self._next_stress and len(bands.markets):
             self._next_stress = ts - ts % STRESS_EVERY_NS + STRESS_EVERY_NS
             self._note_critical_shocks()
         return bands
