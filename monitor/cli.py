@@ -403,6 +403,7 @@ def stress(
     depth_survives: Annotated[
         str, typer.Option(help="shares of the book that are still there")
     ] = "1,0.3,0.1",
+    report: Annotated[Path | None, typer.Option(help="write an HTML page with pictures")] = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
@@ -418,9 +419,8 @@ def stress(
 
     console, settings = Console(json), _load(config, None)
     opened = commands.open_day(day)
-    console.result(
-        stress_day(opened, settings, console, moment, symbol or [], shocks, factors, survives)
-    )
+    chosen = symbol or [], shocks, factors, survives
+    console.result(stress_day(opened, settings, console, moment, *chosen, report))
 
 
 @app.command()

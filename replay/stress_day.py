@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from monitor.config import Config
@@ -23,6 +24,9 @@ from monitor.core.venue.stress_test import (
 from monitor.errors import BrinkwatchError
 from replay.day import Day
 from replay.day.prefetch import prefetch
+from replay.report.document import check_assets
+from replay.report.stress import STRESS_ASSETS, stress_report
+from replay.run import atomic_file
 from replay.selection import check_selection
 from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
 
@@ -33,14 +37,17 @@ DEFAULT_SHOCKS = (-0.01, -0.02, -0.05, -0.1, -0.2, 0.01, 0.02, 0.05, 0.1, 0.2)
 def stress_day(
     day: Day, config: Config, console: Console, at_ns: int | None, symbols: Sequence[str],
     shocks: Sequence[float], factors: Sequence[float], survives: Sequence[float],
+    report: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Shock the venue of `day` as it stood at `at_ns` (None: at its end), and show what comes."""
+    """Shock the venue of `day` as it stood at `at_ns` (None: at its end), and show what comes.
+    `report`: an HTML file of it to write."""
+    if report is not None:
+        check_assets(STRESS_ASSETS)
     check_selection(day, frozenset(symbols), None, at_ns)
     with console.progress("reading up to the moment, records", day.record_count) as show:
         engine = engine_at(day, config.engine(), at_ns, show)
-    stress = StressTest(engine.venue, engine.stage.band_maker).shock(
-        shocks or DEFAULT_SHOCKS, survives, symbols, factors
-    )
+    test = StressTest(engine.venue, engine.stage.band_maker)
+    stress = test.shock(shocks or DEFAULT_SHOCKS, survives, symbols, factors)
     if not stress.markets:
         raise BrinkwatchError(
             "no market has open positions, a mark and a tier table at that moment: `brinkwatch "
@@ -48,7 +55,13 @@ def stress_day(
         )
     moment = day.span.last_ts if at_ns is None and day.span else at_ns or 0
     describe_stress(moment, stress, console)
-    return stress_object(moment, stress)
+    result = stress_object(moment, stress)
+    if report is not None:
+        html = stress_report(day.path.name, result, test, survives)
+        with atomic_file(report) as file:
+            file.write(html.encode())
+        console.say(f"the report is in {report}")
+    return result
 
 
 def engine_at(day: Day, settings: EngineSettings, at_ns: int | None, show: Any) -> Engine:

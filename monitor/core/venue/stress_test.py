@@ -118,6 +118,14 @@ class StressTest:
     ) -> VenueStress:  # fmt: skip
         """Every shock (a fraction, not 0, above −1) of the markets `symbols` (empty: all), each
         alone; and every one of `factors` of all markets together."""
+        markets, unknown = self.shock_sides(shocks, survives, symbols)
+        return VenueStress(tuple(markets), self._shock_system(factors, survives), tuple(unknown))
+
+    def shock_sides(
+        self, shocks: Sequence[float], survives: Sequence[float], symbols: Sequence[str] = ()
+    ) -> tuple[list[SideStress], list[str]]:
+        """Every shock of the markets `symbols` (empty: all), each market alone; and what is not
+        known of them."""
         answers = {
             share: ShockAnswers.find(self._steps, self._levels, self._kappa, share)
             for share in survives
@@ -139,7 +147,14 @@ class StressTest:
                 critical = tuple((share, one.critical(answers[share])) for share in survives)
                 unknown += one.unknown(name, SIDES[side], chosen, [*answers.values()])
                 markets.append(SideStress(name, one.mark, SIDES[side], rows, critical))
-        return VenueStress(tuple(markets), self._shock_system(factors, survives), tuple(unknown))
+        return markets, unknown
+
+    def open_notional(self) -> dict[str, float]:
+        """Of every market that can be shocked: its longs and shorts together, at the mark."""
+        p = self._positions
+        notional = np.nan_to_num(np.abs(p.quantity) * self._mark[p.market])
+        sums = np.bincount(p.market, notional, len(self._mark))
+        return {self._names[k]: float(sums[k]) for k in self._order}
 
     def critical_shocks(self, survives: float) -> list[tuple[str, str, Jump | None]]:
         """Market, side, and the critical shock there with this share of the book, None where there
