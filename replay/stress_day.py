@@ -32,6 +32,11 @@ from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
 
 ROWS = 65_536
 DEFAULT_SHOCKS = (-0.01, -0.02, -0.05, -0.1, -0.2, 0.01, 0.02, 0.05, 0.1, 0.2)
+CURVE_SHOCKS = tuple(n / 400 for n in (*range(1, 21), *range(22, 42, 2), *range(44, 124, 4)))
+"""Where curves are computed: each quarter of a per cent up to 5 %, then coarser, to 30 %."""
+CURVES_MAX = 60
+"""Markets with curves, those of the largest open notional."""
+CURVES = ("price_after", "forced_notional", "r")
 
 
 def stress_day(
@@ -57,7 +62,7 @@ def stress_day(
     describe_stress(moment, stress, console)
     result = stress_object(moment, stress)
     if report is not None:
-        html = stress_report(day.path.name, result, test, survives)
+        html = stress_report(day.path.name, result, stress_curves(test, survives, symbols))
         with atomic_file(report) as file:
             file.write(html.encode())
         console.say(f"the report is in {report}")
@@ -167,15 +172,7 @@ def stress_object(at_ns: int, stress: VenueStress) -> dict[str, Any]:
             ],
             "critical_shock": None if first is None else _as_fraction(first.shock, side.side),
             "jump": None if first is None else _finite(first.length),
-            "critical": [
-                {
-                    "survives": share,
-                    "shock": None if jump is None else _as_fraction(jump.shock, side.side),
-                    "jump": None if jump is None else _finite(jump.length),
-                    "prices_passed": None if jump is None else jump.steps,
-                }
-                for share, jump in side.critical
-            ],
+            "critical": _critical_objects(side),
         })  # fmt: skip
     system = stress.system
     shocks = zip(SIDES, system.critical, strict=True)
@@ -198,6 +195,53 @@ def stress_object(at_ns: int, stress: VenueStress) -> dict[str, Any]:
         },
         "unknown": list(stress.unknown),
     }
+
+
+def _critical_objects(side: SideStress) -> list[dict[str, Any]]:
+    """The critical shock of one side of a market for each share of the book."""
+    return [
+        {
+            "survives": share,
+            "shock": None if jump is None else _as_fraction(jump.shock, side.side),
+            "jump": None if jump is None else _finite(jump.length),
+            "prices_passed": None if jump is None else jump.steps,
+        }
+        for share, jump in side.critical
+    ]
+
+
+def stress_curves(
+    test: StressTest, survives: Sequence[float], symbols: Sequence[str]
+) -> dict[str, Any]:
+    """What pictures need beside `stress_object`: `open_notional` by market; and of `markets`, those
+    asked for (`symbols`; empty: all), at most `CURVES_MAX` of the largest open notional, by side
+    the shocks, falling to rising, and for each share of the book what comes of each.
+    """
+    open_notional = test.open_notional()
+    largest = sorted(symbols or open_notional, key=lambda name: (-open_notional[name], name))
+    chosen = largest[:CURVES_MAX]
+    shocks = [sign * shock for sign in (-1, 1) for shock in CURVE_SHOCKS]
+    stressed, _ = test.shock_sides(shocks, survives, chosen)
+    markets: dict[str, dict[str, Any]] = {}
+    for side in stressed:
+        rows = sorted(side.rows, key=lambda row: row.shock)
+        curves = []
+        for share in survives:
+            mine = [row for row in rows if row.survives == share]
+            values = {name: [_six_digits(getattr(row, name)) for row in mine] for name in CURVES}
+            curves.append({"survives": share, **values})
+        market = {"symbol": side.symbol, "mark": side.mark, "sides": {}}
+        markets.setdefault(side.symbol, market)["sides"][side.side] = {
+            "shocks": sorted({row.shock for row in rows}),
+            "curves": curves,
+            "critical": _critical_objects(side),
+        }
+    return {"open_notional": open_notional, "markets": [markets[name] for name in chosen]}
+
+
+def _six_digits(value: float | None) -> float | None:
+    """More than a picture shows."""
+    return None if value is None else float(f"{value:.6g}")
 
 
 def _as_fraction(shock: float, side: str) -> float:

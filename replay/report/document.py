@@ -24,7 +24,7 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 
 def check_assets(names: Sequence[str]) -> None:
     """Raise `BrinkwatchError` where something that charts are drawn with is missing."""
-    missing = [name for name in (*names, LICENSES) if not (ASSETS / name).is_file()]
+    missing = [name for name in names and (*names, LICENSES) if not (ASSETS / name).is_file()]
     if missing:
         raise BrinkwatchError(
             f"a report draws with {', '.join(missing)}, and {ASSETS} does not have it: run `make "
@@ -50,9 +50,16 @@ def make_document(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{escape(title)}</title>\n{styles}</head>\n<body>\n{body}\n"
-        f"<details><summary>Licences of what this page draws with</summary>"
-        f"<pre>{escape(_read(ASSETS / LICENSES))}</pre></details>\n"
+        f"{_licenses() if assets else ''}"
         f"<script>const REPORT = {_script_json(data)};</script>\n{scripts}</body>\n</html>\n"
+    )
+
+
+def _licenses() -> str:
+    text = escape(_read(ASSETS / LICENSES))
+    return (
+        f"<details><summary>Licences of what this page draws with</summary><pre>{text}</pre>"
+        "</details>\n"
     )
 
 
@@ -64,3 +71,8 @@ def _script_json(data: dict[str, Any]) -> str:
     """JSON that no text of the day can end a script with. NaN and ∞ are no JSON, and no number."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def format_move(move: float, places: int = 2) -> str:
+    """A fraction in per cent with its sign, as the scripts of the pages write it."""
+    return f"{move * 100:+.{places}f} %".replace("-", "−")

@@ -8,84 +8,40 @@ from html import escape
 from typing import Any
 
 from monitor.core.alerts.formatting import format_iso, format_number
-from monitor.core.cascade.market_stress import SideStress
-from monitor.core.venue.stress_test import LATENCY_S, StressTest
-from replay.report.document import GRAPHS, LINES, make_document
+from monitor.core.venue.stress_test import LATENCY_S
+from replay.report.document import GRAPHS, LINES, format_move, make_document
 
 STRESS_ASSETS = (*LINES, *GRAPHS)
 PAGE_FILES = ("page.css", "common.js", "stress.js")
-MARKETS_DRAWN = 60
-"""Markets with curves, those of the largest open notional; the tables have all."""
-SHOCKS = tuple(n / 400 for n in (*range(1, 21), *range(22, 42, 2), *range(44, 124, 4)))
-"""Where the curves are computed: every quarter of a per cent up to 5 %, then coarser, to 30 %."""
 CHARTS = {
     "after": "Where the mark comes to rest",
     "forced": "What is forced",
     "rate": "Reproduction number",
 }
 """By the element's id: the heads of a market's charts."""
-FIELDS = ("price_after", "forced_notional", "r")
 
 
-def stress_report(
-    day: str, result: dict[str, Any], test: StressTest, survives: Sequence[float]
-) -> str:
-    """The page of one stress test. `result`: what `brinkwatch stress --json` prints of it."""
-    open_notional = test.open_notional()
+def stress_report(day: str, result: dict[str, Any], curves: dict[str, Any]) -> str:
+    """The page of one stress test of `day`. `result`: what `brinkwatch stress --json` prints of it;
+    `curves`: of `stress_curves`. Raises `BrinkwatchError` where `STRESS_ASSETS` are missing.
+    """
+    open_notional = curves["open_notional"]
     symbols = dict.fromkeys(market["symbol"] for market in result["markets"])
     largest = sorted(symbols, key=lambda name: (-open_notional[name], name))
-    drawn = largest[:MARKETS_DRAWN]
-    sides, _ = test.shock_sides([s * sign for sign in (-1, 1) for s in SHOCKS], survives, drawn)
-    critical = {(m["symbol"], m["side"]): m["critical"] for m in result["markets"]}
-    data = {
-        "markets": _markets(drawn, sides, critical),
-        "nodes": [
-            {"symbol": name, "open_notional": _rounded(notional)}
-            for name, notional in open_notional.items()
-        ],
-        "edges": result["system"]["edges"],
-    }
-    body = _body(day, result, largest, drawn, open_notional, survives)
+    drawn = [market["symbol"] for market in curves["markets"]]
+    body = _body(day, result, largest, drawn, open_notional)
+    data = {**curves, "edges": result["system"]["edges"]}
     return make_document(f"Stress of {day}", body, data, STRESS_ASSETS, PAGE_FILES)
-
-
-def _markets(
-    drawn: list[str], sides: list[SideStress], critical: dict[tuple[str, str], Any]
-) -> list[dict[str, Any]]:
-    """The curves of each market, its lowest shock first."""
-    by_place = {(side.symbol, side.side): side for side in sides}
-    markets = []
-    for name in drawn:
-        both = {
-            side: _curves(by_place[name, side], critical.get((name, side), []))
-            for side in ("down", "up")
-            if (name, side) in by_place
-        }
-        mark = next(side.mark for side in sides if side.symbol == name)
-        markets.append({"symbol": name, "mark": mark, "sides": both})
-    return markets
-
-
-def _curves(side: SideStress, critical: list[dict[str, Any]]) -> dict[str, Any]:
-    rows = sorted(side.rows, key=lambda row: row.shock)
-    curves = []
-    for share in dict.fromkeys(row.survives for row in side.rows):
-        mine = [row for row in rows if row.survives == share]
-        values = {name: [_rounded(getattr(row, name)) for row in mine] for name in FIELDS}
-        curves.append({"survives": share, **values})
-    return {"shocks": sorted({row.shock for row in rows}), "curves": curves, "critical": critical}
-
-
-def _rounded(value: float | None) -> float | None:
-    """Six digits are more than a picture shows."""
-    return None if value is None else float(f"{value:.6g}")
 
 
 def _body(
     day: str, result: dict[str, Any], largest: list[str], drawn: list[str],
-    open_notional: dict[str, float], survives: Sequence[float],
+    open_notional: dict[str, float],
 ) -> str:  # fmt: skip
-    shares = " to ".join(f"{share:.0%}" for share in (max(survives), min(survives)))
+    survives = [one["survives"] for one in result["markets"][0]["critical"]]
+    shares = " to ".join(
+        f"{share * 100:g} %" for share in sorted({max(survives), min(survives)})[::-1]
+    )
     options = "".join(f'<option value="{escape(name)}">{escape(name)}</option>' for name in drawn)
     left_out = len(largest) - len(drawn)
     note = f" Curves: the {len(drawn)} markets of the largest open notional." if left_out else ""
@@ -136,7 +92,9 @@ def _market_table(
     }
     marks = {market["symbol"]: market["mark"] for market in result["markets"]}
     sides = [side for side in ("down", "up") if any(m["side"] == side for m in result["markets"])]
-    heads = "".join(f"<th>{side}, {share:.0%} left</th>" for side in sides for share in survives)
+    heads = "".join(
+        f"<th>{side}, {share * 100:g} % left</th>" for side in sides for share in survives
+    )
     rows = []
     for name in largest:
         label = escape(name)
@@ -162,13 +120,13 @@ def _market_table(
 def _critical(one: dict[str, Any] | None) -> str:
     if one is None or one["shock"] is None:
         return "none"
-    jump = "no book" if one["jump"] is None else f"jumps {one['jump']:.1%}"
-    return f'{one["shock"]:+.2%} <span class="soft">{jump}</span>'
+    jump = "no book" if one["jump"] is None else f"jumps {one['jump'] * 100:.1f} %"
+    return f'{format_move(one["shock"])} <span class="soft">{jump}</span>'
 
 
 def _system(system: dict[str, Any]) -> str:
     shocks = " and ".join(
-        f"{side} none" if shock is None else f"{side} {shock:+.2%}"
+        f"{side} none" if shock is None else f"{side} {format_move(shock)}"
         for side, shock in system["critical_factor_shock"].items()
     )
     intro = (
@@ -189,7 +147,7 @@ def _system(system: dict[str, Any]) -> str:
 <option value="up">up</option></select></label> <span class="soft">A market's size is its open
 notional, red where it moves itself by as much as it moves; an arrow's width is k, its number the
 accounts that carry it. The table has the same.</span></p>
-<div class="graph" id="graph" role="img" aria-label="The markets and what moves them; see the table">
+<div class="graph" id="graph" role="img" aria-label="Which market moves which; see the table">
 </div>
 <div class="scroll"><table><caption>k: how far the second market's mark moves for each unit that
 the first one's moves, through accounts that hold both</caption>

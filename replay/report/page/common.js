@@ -25,11 +25,13 @@ function onPage(draw) {
   draw();
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-let resizing = 0;
-addEventListener("resize", () => {
-  clearTimeout(resizing);
-  resizing = setTimeout(redraw, 150);
-});
+let width = document.body.clientWidth;
+new ResizeObserver(() => {
+  if (document.body.clientWidth !== width) {
+    width = document.body.clientWidth;
+    redraw();
+  }
+}).observe(document.body);
 addEventListener("beforeprint", () => {
   document.documentElement.dataset.theme = "light";
   redraw();
@@ -41,11 +43,11 @@ addEventListener("afterprint", () => {
 
 // A line chart in the element `id`. `series`: {label, values, colour, dash, width}; `bands`: pairs of
 // places in `series`; `marks`: {x, colour, label}, vertical lines. The arrow keys move the cursor.
-function drawLines(id, { x, series, bands = [], marks = [], formatX, formatY, labelX, labelY, log = false }) {
+function drawLines(id, { x, series, bands = [], marks = [], formatX, formatY, labelX, labelY }) {
   const place = element(id);
   place.replaceChildren();
-  const axis = (label, format, size) => ({
-    label, size, labelSize: 22, labelFont: "13px system-ui", font: "12px system-ui", stroke: colour("soft"),
+  const axis = (label, format, size, space) => ({
+    label, size, space, labelSize: 22, labelFont: "13px system-ui", font: "12px system-ui", stroke: colour("soft"),
     values: (_, splits) => splits.map((v) => (v == null ? "" : format(v))),
     grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 },
   });
@@ -73,8 +75,8 @@ function drawLines(id, { x, series, bands = [], marks = [], formatX, formatY, la
   };
   const options = {
     width: Math.max(280, place.clientWidth), height: 300,
-    scales: { x: { time: false }, y: log ? { distr: 3 } : {} },
-    axes: [axis(labelX, formatX, 40), axis(labelY, formatY, 64)],
+    scales: { x: { time: false } },
+    axes: [axis(labelX, formatX, 40, 70), axis(labelY, formatY, 64, 36)],
     series: [
       { label: labelX, value: (_, v) => (v == null ? "–" : formatX(v)) },
       ...series.map((s) => ({

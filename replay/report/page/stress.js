@@ -1,7 +1,8 @@
 "use strict";
 
 // REPORT: {markets: [{symbol, mark, sides: {down|up: {shocks, curves: [{survives, price_after,
-// forced_notional, r}], critical: [{survives, shock, jump}]}}}], nodes, edges}; see stress.py.
+// forced_notional, r}], critical: [{survives, shock, jump}]}}}], open_notional: {symbol: amount},
+// edges: [{from, to, k, accounts, side}]}.
 const colours = ["whole", "some", "few"];
 const nameOf = (survives) => `${formatShare(survives)} of the book`;
 
@@ -60,7 +61,8 @@ function drawGraph() {
   const side = element("side").value;
   const edges = REPORT.edges.filter((edge) => edge.side === side && edge.from !== edge.to);
   const own = new Map(REPORT.edges.filter((e) => e.side === side && e.from === e.to).map((e) => [e.from, e]));
-  const largest = Math.max(...REPORT.nodes.map((n) => n.open_notional), 1);
+  const nodes = Object.entries(REPORT.open_notional);
+  const largest = Math.max(...nodes.map(([, notional]) => notional), 1);
   const strongest = Math.max(...edges.map((e) => e.k), 1e-12);
   graph?.dispose();
   graph = echarts.init(place, null, { renderer: "canvas" });
@@ -73,13 +75,13 @@ function drawGraph() {
       edgeSymbol: ["none", "arrow"], edgeSymbolSize: 9,
       label: { show: true, position: "right", color: colour("ink"), fontSize: 13, formatter: "{b}" },
       itemStyle: { color: colour("whole") },
-      data: REPORT.nodes.map((node) => {
-        const itself = own.get(node.symbol);
+      data: nodes.map(([symbol, notional]) => {
+        const itself = own.get(symbol);
         const text = itself ? `<br>itself: k ${itself.k.toPrecision(3)} through ${itself.accounts} accounts` : "";
         return {
-          name: node.symbol, symbolSize: 10 + 46 * Math.sqrt(node.open_notional / largest),
+          name: symbol, symbolSize: 10 + 46 * Math.sqrt(notional / largest),
           itemStyle: { color: colour(itself && itself.k >= 1 ? "few" : "whole") },
-          tooltip: { formatter: `{b}<br>open notional ${formatMoney(node.open_notional)}${text}` },
+          tooltip: { formatter: `{b}<br>open notional ${formatMoney(notional)}${text}` },
         };
       }),
       links: edges.map((edge) => ({
