@@ -19,11 +19,10 @@ from replay.counterfactual.comparison import (
     RuleComparison,
     compare_histories,
     comparison_object,
-    nearest_shock,
 )
 from replay.counterfactual.records import OverriddenDays
 from replay.counterfactual.rules import OverrideRules, read_rules
-from replay.counterfactual.run_history import STRESS_EVERY_NS, RunHistory
+from replay.counterfactual.run_history import SHOCK, STRESS_EVERY_NS, RunHistory
 from replay.day.sequence import DaySequence
 from replay.run import ReplayOptions, ReplaySummary, replay
 from replay.selection import check_selection
@@ -121,7 +120,7 @@ def _describe(
     if same:
         console.say("under these rules nothing is other than it was")
     _print_forced(comparison, console)
-    _print_critical(comparison, console)
+    _print_stress(comparison, console)
     diff.print_incidents(comparison.incidents, console)
     _print_liquidations(comparison, console)
 
@@ -141,23 +140,28 @@ def _print_forced(comparison: RuleComparison, console: Console) -> None:
     console.table(f"forced notional: {_changed(len(changed), len(comparison.forced))}", head, rows)
 
 
-def _print_critical(comparison: RuleComparison, console: Console) -> None:
-    changed = [pair for pair in comparison.critical if pair.shocks[0] != pair.shocks[1]]
+def _print_stress(comparison: RuleComparison, console: Console) -> None:
+    changed = [pair for pair in comparison.stress if pair.both[0] != pair.both[1]]
     rows = [
         [
             pair.symbol, pair.side, f"{pair.survives:.0%}",
-            *("none" if at is None else f"{at:+.2%}"
-              for at in (nearest_shock(one, pair.side) for one in pair.shocks)),
-            *(f"{one.with_one:,} of {one.moments:,}" for one in pair.shocks),
+            *("none" if one.nearest is None else f"{one.nearest:+.2%}" for one in pair.both),
+            *(f"{one.with_critical:,} of {one.moments:,}" for one in pair.both),
+            *(fmt.format_number(one.shortfall) for one in pair.both),
+            *(fmt.format_number(one.adl_notional) for one in pair.both),
         ]
         for pair in changed
     ]  # fmt: skip
-    head = [
-        "market", "side", "book left", "nearest was", "nearest under", "moments was",
-        "moments under",
-    ]  # fmt: skip
-    every = f"looked for every {STRESS_EVERY_NS // SECOND_NS} s"
-    title = f"critical shocks, {every}: {_changed(len(changed), len(comparison.critical))}"
+    head = ["market", "side", "book left"] + [
+        f"{what} {whose}"
+        for what in ("critical shock", "moments with one", "shortfall", "ADL")
+        for whose in ("was", "under")
+    ]
+    title = (
+        f"under stress every {STRESS_EVERY_NS // SECOND_NS} s (the nearest critical shock; the "
+        f"highest shortfall and ADL of a move of {SHOCK:.0%}): "
+        f"{_changed(len(changed), len(comparison.stress))}"
+    )
     console.table(title, head, rows)
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from monitor.core.accounts.liquidation_outcomes import EDGES_BPS, Outcome
+from monitor.core.contract.units import SECOND_NS
 from replay.counterfactual.run_history import (
+    SHOCK,
     STRESS_EVERY_NS,
     WITHIN_PCT,
-    CriticalShocks,
     RunHistory,
+    StressHistory,
 )
 from replay.incident_changes import RunComparison, compare_runs
 
@@ -35,13 +37,13 @@ class ForcedPair(NamedTuple):
     mean: tuple[float, float]
 
 
-class CriticalPair(NamedTuple):
-    """The critical shocks of one side of a market, as they were and under the other rules."""
+class StressPair(NamedTuple):
+    """One side of a market under stress, as it was and under the other rules."""
 
     symbol: str
     side: str
     survives: float
-    shocks: tuple[CriticalShocks, CriticalShocks]
+    both: tuple[StressHistory, StressHistory]
 
 
 class ForcedPosition(NamedTuple):
@@ -71,7 +73,7 @@ class RuleComparison:
     """All that is compared; the first of a pair is what was."""
 
     forced: list[ForcedPair]
-    critical: list[CriticalPair]
+    stress: list[StressPair]
     incidents: RunComparison
     liquidations: LiquidationComparison
 
@@ -82,7 +84,7 @@ def compare_histories(
     """`symbols`: the markets that are compared; none: all."""
     return RuleComparison(
         _compare_forced(was, other, symbols),
-        _compare_critical(was, other, symbols),
+        _compare_stress(was, other, symbols),
         compare_runs(was.alerts, other.alerts),
         _compare_liquidations(was, other, symbols),
     )
@@ -104,13 +106,13 @@ def _compare_forced(
     return pairs
 
 
-def _compare_critical(
+def _compare_stress(
     was: RunHistory, other: RunHistory, symbols: Collection[str]
-) -> list[CriticalPair]:
-    places = sorted({*was.critical, *other.critical}, key=lambda p: (p[0], p[1], -p[2]))
-    none = CriticalShocks()
+) -> list[StressPair]:
+    places = sorted({*was.stress, *other.stress}, key=lambda p: (p[0], p[1], -p[2]))
+    none = StressHistory()
     return [
-        CriticalPair(*place, (was.critical.get(place, none), other.critical.get(place, none)))
+        StressPair(*place, (was.stress.get(place, none), other.stress.get(place, none)))
         for place in places
         if not symbols or place[0] in symbols
     ]
@@ -164,14 +166,13 @@ def comparison_object(comparison: RuleComparison) -> dict[str, Any]:
         }
         for pair in comparison.forced
     ]  # fmt: skip
-    critical = [
+    names = [field.name for field in dataclasses.fields(StressHistory)]
+    stress = [
         {
             "symbol": pair.symbol, "side": pair.side, "survives": pair.survives,
-            "moments": _pair(*(shocks.moments for shocks in pair.shocks)),
-            "with_one": _pair(*(shocks.with_one for shocks in pair.shocks)),
-            "nearest": _pair(*(nearest_shock(shocks, pair.side) for shocks in pair.shocks)),
+            **{name: _pair(*(getattr(one, name) for one in pair.both)) for name in names},
         }
-        for pair in comparison.critical
+        for pair in comparison.stress
     ]  # fmt: skip
     spared = [
         {
@@ -184,7 +185,7 @@ def comparison_object(comparison: RuleComparison) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "forced": forced,
-        "critical": {"every_s": STRESS_EVERY_NS / 1e9, "rows": critical},
+        "stress": {"every_s": STRESS_EVERY_NS / SECOND_NS, "shock": SHOCK, "rows": stress},
         "liquidations": {
             "not_forced": spared,
             "still_forced": comparison.liquidations.forced,
@@ -195,10 +196,3 @@ def comparison_object(comparison: RuleComparison) -> dict[str, Any]:
 
 def _pair(was: Any, under: Any) -> dict[str, Any]:
     return {"was": was, "under": under}
-
-
-def nearest_shock(shocks: CriticalShocks, side: str) -> float | None:
-    """The nearest critical shock of one side of a market as a fraction of the mark; None: none."""
-    if shocks.nearest is None:
-        return None
-    return math.expm1(-shocks.nearest if side == "down" else shocks.nearest)

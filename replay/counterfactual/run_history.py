@@ -14,6 +14,8 @@ from monitor.core.bands.inputs import MarketInputs
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES
 from monitor.core.bands.maker import BandMaker
 from monitor.core.bands.market_bands import VenueBands
+from monitor.core.cascade.all_shocks import Jump
+from monitor.core.cascade.market_stress import ShockRow
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.contract.units import SECOND_NS
@@ -27,9 +29,11 @@ WITHIN_PCT = (1.0, 2.0, 5.0, 10.0)
 """Distances from the mark within which forced notional is compared."""
 _EDGES = np.searchsorted(EDGE_ZONES, np.round(np.array(WITHIN_PCT) / 100 / BIN_WIDTH))
 STRESS_EVERY_NS = 60 * SECOND_NS
-"""How far apart in event time the critical shocks of all markets are looked for."""
+"""How far apart in event time all markets are put under stress."""
+SHOCK = 0.1
+"""The move, down and up, at which shortfall and auto-deleveraging are compared."""
 SURVIVES = (1.0, 0.3)
-"""The shares of the book that they are looked for with."""
+"""The shares of the book that are still there under stress."""
 
 
 class ForcedNotional:
@@ -91,30 +95,39 @@ class ForcedNotional:
 
 
 @dataclass(slots=True)
-class CriticalShocks:
-    """The critical shocks of one side of a market at many moments: how many moments, how many of
-    them had one, and the nearest, a fraction of the mark (negative: a fall)."""
+class StressHistory:
+    """One side of a market under stress at many moments, with one share of the book.
+
+    `moments`: how many; `with_critical`: how many of them had a critical shock; `nearest`: the
+    nearest of these, a fraction of the mark (negative: a fall; None: none). `shortfall`,
+    `adl_notional`: the highest at `SHOCK`; see `ShockRow`.
+    """
 
     moments: int = 0
-    with_one: int = 0
+    with_critical: int = 0
     nearest: float | None = None
+    shortfall: float = 0.0
+    adl_notional: float = 0.0
 
-    def add(self, shock: float | None) -> None:
-        """The next moment: its critical shock, a log distance; None: it had none."""
+    def add(self, row: ShockRow, jump: Jump | None) -> None:
+        """The next moment: its shock, and its critical shock (None: it had none)."""
         self.moments += 1
-        if shock is not None:
-            self.with_one += 1
-            self.nearest = shock if self.nearest is None else min(self.nearest, shock)
+        self.shortfall = max(self.shortfall, row.shortfall)
+        self.adl_notional = max(self.adl_notional, row.adl_notional)
+        if jump is not None:
+            self.with_critical += 1
+            shock = math.expm1(math.copysign(jump.shock, row.shock))
+            self.nearest = min(shock, self.nearest or shock, key=abs)
 
 
 @dataclass(slots=True)
 class RunHistory:
-    """What is compared of one run. `critical`: by market, side and share of the book."""
+    """What is compared of one run. `stress`: by market, side and share of the book."""
 
     shown: AlertFilter
     alerts: list[Alert] = field(default_factory=list)
     forced: ForcedNotional = field(default_factory=ForcedNotional)
-    critical: dict[tuple[str, str, float], CriticalShocks] = field(default_factory=dict)
+    stress: dict[tuple[str, str, float], StressHistory] = field(default_factory=dict)
     _fills: ForcedFillLog | None = None
 
     @property
@@ -137,7 +150,7 @@ class RunHistory:
 
 
 class WatchedBandMaker(BandMaker):
-    """Makes the bands of a run, and notes them; once in `STRESS_EVERY_NS` critical shocks too.
+    """Makes the bands of a run, and notes them; once in `STRESS_EVERY_NS` stress too.
 
     Bands are made as each interval ends, so what is noted depends on the records alone.
     """
@@ -159,12 +172,12 @@ class WatchedBandMaker(BandMaker):
         self._history.forced.add(bands)
         if ts >= self._next_stress and len(bands.markets):
             self._next_stress = ts - ts % STRESS_EVERY_NS + STRESS_EVERY_NS
-            self._note_critical_shocks()
+            self._note_stress()
         return bands
 
-    def _note_critical_shocks(self) -> None:
-        stress, by_place = StressTest(self._venue, self), self._history.critical
-        for share in SURVIVES:
-            for symbol, side, jump in stress.critical_shocks(share):
-                shocks = by_place.setdefault((symbol, side, share), CriticalShocks())
-                shocks.add(None if jump is None else jump.shock)
+    def _note_stress(self) -> None:
+        sides, _ = StressTest(self._venue, self).shock_sides((-SHOCK, SHOCK), SURVIVES)
+        for side in sides:
+            for row, (share, jump) in zip(side.rows, side.critical, strict=True):
+                place = side.symbol, side.side, share
+                self._history.stress.setdefault(place, StressHistory()).add(row, jump)

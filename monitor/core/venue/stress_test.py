@@ -11,7 +11,7 @@ import numpy as np
 
 from monitor.core.bands.inputs import BookImpact, RuleArrays, mark_prices
 from monitor.core.bands.maker import NO_RULES, BandMaker
-from monitor.core.cascade.all_shocks import Jump, ShockAnswers
+from monitor.core.cascade.all_shocks import ShockAnswers
 from monitor.core.cascade.market_stress import RATE_SPAN, BucketStress, SideStress
 from monitor.core.cascade.system import FactorShock, MarketSystem, spectral_radius
 from monitor.core.cascade.venue_steps import book_levels, forced_steps, sent_at_once
@@ -155,16 +155,6 @@ class StressTest:
         notional = np.nan_to_num(np.abs(p.quantity) * self._mark[p.market])
         sums = np.bincount(p.market, notional, len(self._mark))
         return {self._names[k]: float(sums[k]) for k in self._order}
-
-    def critical_shocks(self, survives: float) -> list[tuple[str, str, Jump | None]]:
-        """Market, side, and the critical shock there with this share of the book, None where there
-        is none within reach; by the markets' names."""
-        answers = ShockAnswers.find(self._steps, self._levels, self._kappa, survives)
-        return [
-            (self._names[k], name, self._side_of(k, side).critical(answers))
-            for k in self._order
-            for side, name in enumerate(SIDES)
-        ]
 
     def _side_of(self, k: int, side: int) -> BucketStress:
         bucket, mark = side * len(self._mark) + k, float(self._mark[k])

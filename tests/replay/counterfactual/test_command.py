@@ -41,7 +41,7 @@ def run(day: Path, rules: dict[str, Any] | None = None, **options: Any) -> dict[
     return result | {name: file.read_bytes() for name, file in files.items()}
 
 
-def make_day(folder: Path, tiers: Any = TIERS, **terms: Any) -> Path:
+def make_day(folder: Path, tiers: Any = TIERS, size: float = 2.0, **terms: Any) -> Path:
     """One long in X; its mark falls, and the venue liquidates it at 12 s. Somebody else's long in
     Y, whose margin is not on record, is liquidated too."""
     records: list[dict[str, Any]] = []
@@ -60,8 +60,8 @@ def make_day(folder: Path, tiers: Any = TIERS, **terms: Any) -> Path:
         for symbol in "XY":
             records.append({"kind": "mark", "ts": at(second), "symbol": symbol,
                             "mark": f"{price}", "index": f"{price}"})  # fmt: skip
-            ladder = [[f"{price * (1 - 1e-3 * i):.6f}", "2"] for i in range(1, 20)]
-            asks = [[f"{price * (1 + 1e-3 * i):.6f}", "2"] for i in range(1, 20)]
+            ladder = [[f"{price * (1 - 1e-3 * i):.6f}", f"{size}"] for i in range(1, 20)]
+            asks = [[f"{price * (1 + 1e-3 * i):.6f}", f"{size}"] for i in range(1, 20)]
             records.append({"kind": "book", "ts": at(second + 0.1), "symbol": symbol,
                             "bids": ladder, "asks": asks})  # fmt: skip
     for account, symbol in (("a", "X"), ("b", "Y")):
@@ -152,14 +152,26 @@ def test_a_liquidation_that_the_other_rules_bring_sooner_is_not_spared(day: Path
     assert result == {"not_forced": [], "still_forced": 1, "unanswered": {"no_margin": 1}}
 
 
-def test_a_mark_that_the_book_does_not_move_has_no_critical_shock(tmp_path: Path) -> None:
-    day = make_day(tmp_path / "one", mark_rule="last", path="market")
-    rows = run(day, {"*": {"mark_rule": "oracle"}})["override"]["critical"]["rows"]
+def stress_row(result: dict[str, Any]) -> dict[str, Any]:
+    rows = result["override"]["stress"]["rows"]
     (row,) = [r for r in rows if (r["symbol"], r["side"], r["survives"]) == ("X", "down", 0.3)]
+    return dict(row)
+
+
+def test_a_mark_that_the_book_does_not_move_has_no_critical_shock(day: Path) -> None:
+    row = stress_row(run(day, {"*": {"mark_rule": "oracle"}}))
     assert row["moments"] == {"was": 1, "under": 1}
-    assert row["with_one"] == {"was": 1, "under": 0}
+    assert row["with_critical"] == {"was": 1, "under": 0}
     # The long is due 9.09 % away: a shock up to there forces it.
     assert row["nearest"] == {"was": pytest.approx(-(1 - 900 / 9.9 / 100), rel=1e-6), "under": None}
+
+
+def test_an_insurance_fund_spares_others_from_being_deleveraged(tmp_path: Path) -> None:
+    """The book is so thin that a close costs more than its margin."""
+    day = make_day(tmp_path / "one", size=0.1, mark_rule="last", path="market")
+    row = stress_row(run(day, {"X": {"insurance_fund": 1000}}))
+    assert row["shortfall"]["was"] == row["shortfall"]["under"] > 0
+    assert row["adl_notional"] == {"was": pytest.approx(QUANTITY * PRICE), "under": 0.0}
 
 
 def test_the_mean_over_time_and_the_highest_are_those_of_the_bands(day: Path) -> None:
