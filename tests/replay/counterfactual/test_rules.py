@@ -9,7 +9,8 @@ import pytest
 
 from monitor.core.contract.fixed_point import SCALE
 from monitor.errors import ConfigError
-from replay.counterfactual.rules import read_rules
+from replay.counterfactual.rules import MarketOverride, read_rules
+from tests.support import ROOT
 
 TOML = """
 ["*"]
@@ -104,3 +105,11 @@ def test_an_unknown_market_is_answered_with_the_nearest(tmp_path: Path) -> None:
     rules = read_rules(write(tmp_path, "[BTC-PRP]\nleverage_max = 5"))
     with pytest.raises(ConfigError, match=r"--override BTC-PRP: .* did you mean BTC-PERP\?"):
         rules.check_markets(["BTC-PERP", "ETH-PERP"])
+
+
+def test_the_example_of_the_page_is_read(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "override.md").read_text()
+    example = page.split("```toml\n")[1].split("```")[0]
+    rules = read_rules(write(tmp_path, example)).of("BTC-PERP")
+    assert all(getattr(rules, name) is not None for name in MarketOverride.model_fields)
+    assert all(f"| `{name}` |" in page for name in MarketOverride.model_fields)
