@@ -55,8 +55,8 @@ class ForcedNotional:
         symbols = bands.markets.symbols
         if symbols is not self._symbols:
             index = self._index
-            places = [index.setdefault(symbol, len(index)) for symbol in symbols]
-            self._symbols, self._places = symbols, np.array(places, np.int64)
+            numbers = [index.setdefault(symbol, len(index)) for symbol in symbols]
+            self._symbols, self._places = symbols, np.array(numbers, np.int64)
             self._highest = grow_rows(self._highest, len(index), 0, 1.0)
             self._area = grow_rows(self._area, len(index), 0.0, 1.0)
             self._seconds = grow_rows(self._seconds, len(index), 0.0, 1.0)

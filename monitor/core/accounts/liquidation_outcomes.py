@@ -241,9 +241,7 @@ class Outcomes(Stateful):
             (market,) = ledger.symbols.names(np.array([symbol]))
             self.last.append(Outcome(ts, name, market, cause, pool.mode, *judged_as))
 
-    def pool_of(
-        self, account: RowValues, rows: Mapping[int, RowValues], symbol: int
-    ) -> MarginPool:
+    def pool_of(self, account: RowValues, rows: Mapping[int, RowValues], symbol: int) -> MarginPool:
         """The pool that a forced fill in `symbol` is judged with; see the function `pool_of`."""
         return pool_of(account, rows, symbol)
 
