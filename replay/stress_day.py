@@ -172,7 +172,15 @@ def stress_object(at_ns: int, stress: VenueStress) -> dict[str, Any]:
             ],
             "critical_shock": None if first is None else _as_fraction(first.shock, side.side),
             "jump": None if first is None else _finite(first.length),
-            "critical": _critical_objects(side),
+            "critical": [
+                {
+                    "survives": share,
+                    "shock": None if jump is None else _as_fraction(jump.shock, side.side),
+                    "jump": None if jump is None else _finite(jump.length),
+                    "prices_passed": None if jump is None else jump.steps,
+                }
+                for share, jump in side.critical
+            ],
         })  # fmt: skip
     system = stress.system
     shocks = zip(SIDES, system.critical, strict=True)
@@ -195,19 +203,6 @@ def stress_object(at_ns: int, stress: VenueStress) -> dict[str, Any]:
         },
         "unknown": list(stress.unknown),
     }
-
-
-def _critical_objects(side: SideStress) -> list[dict[str, Any]]:
-    """The critical shock of one side of a market for each share of the book."""
-    return [
-        {
-            "survives": share,
-            "shock": None if jump is None else _as_fraction(jump.shock, side.side),
-            "jump": None if jump is None else _finite(jump.length),
-            "prices_passed": None if jump is None else jump.steps,
-        }
-        for share, jump in side.critical
-    ]
 
 
 def stress_curves(
@@ -234,7 +229,6 @@ def stress_curves(
         markets.setdefault(side.symbol, market)["sides"][side.side] = {
             "shocks": sorted({row.shock for row in rows}),
             "curves": curves,
-            "critical": _critical_objects(side),
         }
     return {"open_notional": open_notional, "markets": [markets[name] for name in chosen]}
 

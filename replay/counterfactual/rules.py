@@ -32,10 +32,11 @@ from monitor.core.contract.fixed_point import SCALE
 from monitor.core.margin.mark_response import MARK_RESPONSES
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import TierError, Tiers
-from monitor.core.venue.stress_test import MARKET_PATH
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 
 EVERY_MARKET = "*"
+PATHS = sorted({"market", *REGIMES})
+"""What a market's path may be named: everything at once, or as a regime does it."""
 FILE_BYTES_MAX = 16 << 20
 
 
@@ -86,7 +87,7 @@ class MarketOverride(BaseModel):
     @field_validator("path")
     @classmethod
     def _check_path(cls, name: str | None) -> str | None:
-        return _check_name(name, sorted({MARKET_PATH, *REGIMES}))
+        return _check_name(name, PATHS)
 
 
 def _check_name(name: str | None, names: list[str]) -> str | None:

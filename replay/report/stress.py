@@ -30,6 +30,10 @@ def stress_report(day: str, result: dict[str, Any], curves: dict[str, Any]) -> s
     largest = sorted(symbols, key=lambda name: (-open_notional[name], name))
     drawn = [market["symbol"] for market in curves["markets"]]
     body = _body(day, result, largest, drawn, open_notional)
+    critical = {(m["symbol"], m["side"]): m["critical"] for m in result["markets"]}
+    for market in curves["markets"]:
+        for name, side in market["sides"].items():
+            side["critical"] = critical.get((market["symbol"], name), [])
     data = {**curves, "edges": result["system"]["edges"]}
     return make_document(f"Stress of {day}", body, data, STRESS_ASSETS, PAGE_FILES)
 

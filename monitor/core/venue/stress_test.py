@@ -140,7 +140,16 @@ class StressTest:
                 chosen = [shock for shock in shocks if shock * sign > 0]
                 if not chosen:
                     continue
-                one = self._side_of(k, side)
+                bucket = side * len(self._mark) + k
+                one = BucketStress(
+                    self._steps,
+                    self._levels,
+                    self._bankrupt,
+                    bucket,
+                    float(self._mark[k]),
+                    sign,
+                    self._fund(name),
+                )
                 rows = tuple(
                     one.row(answers[share], shock) for shock in chosen for share in survives
                 )
@@ -155,12 +164,6 @@ class StressTest:
         notional = np.nan_to_num(np.abs(p.quantity) * self._mark[p.market])
         sums = np.bincount(p.market, notional, len(self._mark))
         return {self._names[k]: float(sums[k]) for k in self._order}
-
-    def _side_of(self, k: int, side: int) -> BucketStress:
-        bucket, mark = side * len(self._mark) + k, float(self._mark[k])
-        fund = self._fund(self._names[k])
-        sign = (-1, 1)[side]
-        return BucketStress(self._steps, self._levels, self._bankrupt, bucket, mark, sign, fund)
 
     def _shock_system(self, factors: Sequence[float], survives: Sequence[float]) -> SystemStress:
         system, first, edges, radii, critical = self._system, survives[0], [], [], []
