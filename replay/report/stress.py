@@ -30,12 +30,29 @@ def stress_report(day: str, result: dict[str, Any], curves: dict[str, Any]) -> s
     largest = sorted(symbols, key=lambda name: (-open_notional[name], name))
     drawn = [market["symbol"] for market in curves["markets"]]
     body = _body(day, result, largest, drawn, open_notional)
-    critical = {(m["symbol"], m["side"]): m["critical"] for m in result["markets"]}
-    for market in curves["markets"]:
-        for name, side in market["sides"].items():
-            side["critical"] = critical.get((market["symbol"], name), [])
-    data = {**curves, "edges": result["system"]["edges"]}
+    data = {
+        "markets": _with_critical(curves["markets"], result["markets"]),
+        "open_notional": open_notional,
+        "edges": result["system"]["edges"],
+    }
     return make_document(f"Stress of {day}", body, data, STRESS_ASSETS, PAGE_FILES)
+
+
+def _with_critical(
+    drawn: Sequence[dict[str, Any]], every: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The markets with curves, with the critical shocks that are beside them."""
+    critical = {(one["symbol"], one["side"]): one["critical"] for one in every}
+    return [
+        {
+            **market,
+            "sides": {
+                name: {**side, "critical": critical.get((market["symbol"], name), [])}
+                for name, side in market["sides"].items()
+            },
+        }
+        for market in drawn
+    ]
 
 
 def _body(
