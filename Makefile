@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: demo live kafka test soak fuzz check bench bench-compare bench-detect bench-live bench-rivals speed-page \
-	dashboards picture lock clean
+	dashboards picture assets lock clean
 
 demo: $(READY)
+	-@$(MAKE) --silent assets
 	$(BIN)/brinkwatch demo
 
 # The same through a real Kafka, which is fetched and started; no Docker, Java or Maven needed.
@@ -19,6 +20,7 @@ kafka: $(READY)
 
 # In two processes: one of them waits for Kafka most of the time.
 test: $(READY)
+	-@$(MAKE) --silent assets
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # What takes long: in full.
@@ -93,6 +95,23 @@ $(VENV)/others/.ready: $(OTHERS)/requirements.lock $(READY)
 	$(VENV)/others/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+# What reports draw with (uPlot, ECharts), from npm's packages: exactly those of the lock, with their
+# licences. Only `--report` needs them, so without npm everything else goes on.
+ASSETS := replay/report/assets
+PACKED := deploy/report/node_modules
+assets: $(ASSETS)/LICENSES.txt
+$(ASSETS)/LICENSES.txt: deploy/report/package-lock.json
+	@command -v npm >/dev/null || \
+		{ echo "reports need npm (of Node.js) once, for what they draw with: install it, then make assets"; exit 2; }
+	npm ci --prefix deploy/report --ignore-scripts --no-audit --no-fund --loglevel=error
+	mkdir -p $(ASSETS)
+	cp $(PACKED)/uplot/dist/uPlot.iife.min.js $(PACKED)/uplot/dist/uPlot.min.css \
+		$(PACKED)/echarts/dist/echarts.min.js $(ASSETS)
+	for name in uplot/LICENSE echarts/NOTICE echarts/LICENSE echarts/licenses/LICENSE-d3 \
+		zrender/LICENSE tslib/LICENSE.txt; do \
+		printf '%s\n\n' "== $$name"; cat $(PACKED)/$$name; echo; done >$@
+	rm -rf $(PACKED)
+
 # Exactly the versions and hashes of the lock; the project itself stays editable.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -116,4 +135,4 @@ lock: $(READY)
 	$(BIN)/python $(COMPILE) --output-file $(OTHERS)/requirements.lock $(OTHERS)/requirements.in
 
 clean:
-	rm -rf $(VENV) demo-out bench-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ASSETS) demo-out bench-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -228,6 +228,9 @@ def replay(
     ] = None,
     on: Annotated[str | None, typer.Option(help="run the shards on a cluster: dask")] = None,
     cluster: Annotated[str | None, typer.Option(help="its scheduler, tcp://host:8786")] = None,
+    override: Annotated[
+        Path | None, typer.Option(help="other rules, TOML or JSON: beside what was")
+    ] = None,
     alerts_per_day: PerDay = None,
     json: Json = False,
 ) -> None:
@@ -245,7 +248,7 @@ def replay(
     options = ReplayOptions(batch, pace, shown, workers, on, cluster)
     console, settings = Console(json), _load(config, alerts_per_day)
     result = commands.replay_days(
-        commands.open_days(day), settings, console, options, alerts, bands
+        commands.open_days(day), settings, console, options, alerts, bands, override
     )
     console.result({**result, "seconds_compiling": round(compilation.seconds, 2)})
 
@@ -403,6 +406,7 @@ def stress(
     refill: Annotated[
         float, typer.Option(min=0, max=1, help="share of the depth taken that returns each second")
     ] = 0.0,
+    report: Annotated[Path | None, typer.Option(help="write an HTML page with pictures")] = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
@@ -418,11 +422,8 @@ def stress(
 
     console, settings = Console(json), _load(config, None)
     opened = commands.open_day(day)
-    console.result(
-        stress_day(
-            opened, settings, console, moment, symbol or [], shocks, factors, survives, refill
-        )
-    )
+    chosen = symbol or [], shocks, factors, survives, refill
+    console.result(stress_day(opened, settings, console, moment, *chosen, report))
 
 
 @app.command()

@@ -24,7 +24,7 @@ from replay.day.address import open_day_at
 from replay.day.importer import ImportReport
 from replay.day.layout import REFUSED
 from replay.day.sequence import DaySequence
-from replay.run import ReplayOptions, replay
+from replay.run import ReplayOptions, ReplaySummary, replay
 from replay.selection import check_selection
 from replay.simulation.settings import SimulationSettings
 
@@ -186,8 +186,14 @@ def replay_days(
     options: ReplayOptions | None = None,
     alerts_to: Path | None = None,
     bands_to: Path | None = None,
+    override: Path | None = None,
 ) -> dict[str, Any]:
-    """`brinkwatch replay`."""
+    """`brinkwatch replay`. `override`: a file of other rules, whose run is compared with what was;
+    alerts and bands are those of the other rules."""
+    if override is not None:
+        from replay.counterfactual.command import replay_override
+
+        return replay_override(days, config, console, options, alerts_to, bands_to, override)
     chosen = (options or ReplayOptions()).shown
     empty = check_selection(days, chosen.symbols, chosen.from_ts, chosen.to_ts)
     shown: list[Alert] = []
@@ -205,6 +211,15 @@ def replay_days(
     console.alerts(shown)
     if empty is not None:
         console.say(empty)
+    describe_summary(summary, days, console)
+    for what, file in (("alerts", alerts_to), ("bands", bands_to)):
+        if file is not None:
+            console.say(f"{what} are in {file}")
+    return dataclasses.asdict(summary)
+
+
+def describe_summary(summary: ReplaySummary, days: DaySequence, console: Console) -> None:
+    """What a replay read, what it had to go by, and how long it took."""
     records = f"{summary.records:,} records ({format_counts(summary.events)})"
     console.say(f"{records} in {summary.windows:,} windows")
     if (span := days.span) is not None:
@@ -239,7 +254,3 @@ def replay_days(
         )
     console.say(f"digest {summary.digest}")
     console.say(f"{summary.seconds:.2f} s, {summary.events_per_second:,.0f} records a second")
-    for what, file in (("alerts", alerts_to), ("bands", bands_to)):
-        if file is not None:
-            console.say(f"{what} are in {file}")
-    return dataclasses.asdict(summary)

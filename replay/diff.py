@@ -32,6 +32,7 @@ SMALL = 0.05
 """Numbers that differ by a smaller share are counted and not shown."""
 RUN_NAMES = ("engine", "false alerts a day", "settings")
 """What is always shown of the versions of two runs that differ in any."""
+CHANGE_HEAD = ["change", "UTC", "severity", "kind", "markets", "incident", "what"]
 DiffEntry = tuple[str, bytes]
 """A place (a line, or a topic partition and offset) and the bytes there."""
 Parting = tuple[DiffEntry | None, DiffEntry | None]
@@ -54,7 +55,7 @@ def run(a: Path, b: Path, console: Console) -> dict[str, Any]:
     if len(runs) == 2 and runs[0] is not None and runs[1] is not None:
         comparison = compare_runs(runs[0], runs[1])
         _print_comparison(comparison, (a, b), console)
-        result = _plain_comparison(comparison)
+        result = comparison_object(comparison)
     return {**_report_parting((a, b), parting, same, console), **result}
 
 
@@ -105,6 +106,11 @@ def _print_comparison(
     comparison: RunComparison, paths: tuple[Path, Path], console: Console
 ) -> None:
     _print_versions(comparison, paths, console)
+    print_incidents(comparison, console)
+
+
+def print_incidents(comparison: RunComparison, console: Console) -> None:
+    """The incidents that are not the same in both, in a table."""
     counts = {
         "the same": comparison.unchanged,
         "changed": comparison.changed,
@@ -112,9 +118,8 @@ def _print_comparison(
         "new": comparison.new,
     }
     numbers = ", ".join(f"{len(changes)} {what}" for what, changes in counts.items())
-    rows = [_row(change) for change in comparison.changes if not change.is_same]
-    head = ["change", "UTC", "severity", "kind", "markets", "incident", "what"]
-    console.table(f"incidents: {numbers}", head, rows)
+    rows = [change_row(change) for change in comparison.changes if not change.is_same]
+    console.table(f"incidents: {numbers}", CHANGE_HEAD, rows)
 
 
 def _print_versions(comparison: RunComparison, paths: tuple[Path, Path], console: Console) -> None:
@@ -141,7 +146,7 @@ def _describe_versions(versions: Versions) -> dict[str, str]:
     return own | {f"detector of {stream}": name for stream, name in versions.detectors.items()}
 
 
-def _row(change: IncidentChange) -> list[str]:
+def change_row(change: IncidentChange) -> list[str]:
     one = change.shown
     ids = dict.fromkeys(side.incident for side in (change.before, change.after) if side)
     if change.before is None or change.after is None:
@@ -213,7 +218,7 @@ def _text(value: Any) -> str:
     return fmt.format_number(value) if isinstance(value, int | float) else str(value or "none")
 
 
-def _plain_comparison(comparison: RunComparison) -> dict[str, Any]:
+def comparison_object(comparison: RunComparison) -> dict[str, Any]:
     """The comparison for --json."""
 
     def plain(change: IncidentChange) -> dict[str, Any]:

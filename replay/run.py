@@ -17,7 +17,7 @@ from monitor.core.bands.records import band_records
 from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.settings import EngineSettings
-from monitor.core.venue.stage import StageOutput
+from monitor.core.venue.stage import StageOutput, VenueStage
 from monitor.core.watch_state import StreamState, not_watched, watch_state
 from monitor.errors import ConfigError
 from replay import coverage
@@ -122,12 +122,13 @@ def replay(
     bands_to: Path | None = None,
     on_alert: Callable[[Alert], None] | None = None,
     progress: Callable[[int], None] | None = None,
+    prepare: Callable[[VenueStage], None] | None = None,
 ) -> ReplaySummary:
     """Run `days` through the engine and write what it publishes.
 
     `alerts_to`, `bands_to`: files of JSON lines, as on the topics `brinkwatch.alerts` and
     `brinkwatch.bands`; they appear only when the replay has ended. `on_alert` takes each alert that
-    is shown, `progress` the number of records read so far.
+    is shown, `progress` the number of records read so far. `prepare`: see `replay_outputs`.
     """
     options = options or ReplayOptions()
     summary = ReplaySummary()
@@ -136,7 +137,7 @@ def replay(
             None if path is None else stack.enter_context(atomic_file(path))
             for path in (alerts_to, bands_to)
         )
-        outputs = closing(replay_outputs(days, settings, factories, options, summary))
+        outputs = closing(replay_outputs(days, settings, factories, options, summary, prepare))
         for output in stack.enter_context(outputs):
             for alert in filter(options.shown.matches, output.alerts):
                 summary.alerts += 1
@@ -179,10 +180,12 @@ def replay_outputs(
     factories: list[DetectorFactory],
     options: ReplayOptions,
     summary: ReplaySummary,
+    prepare: Callable[[VenueStage], None] | None = None,
 ) -> Generator[StageOutput]:
     """What each step of the venue stage publishes; `summary` is complete when the iterator ends.
 
-    `factories`: those of the settings' streams. Worker processes make their own.
+    `factories`: those of the settings' streams. Worker processes make their own. `prepare`: takes
+    the venue stage before its first record.
     """
     start, start_cpu = time.perf_counter(), _cpu_seconds()
     sequence = days if isinstance(days, DaySequence) else DaySequence([days])
@@ -191,6 +194,8 @@ def replay_outputs(
     with ExitStack() as stack:
         cluster = _open_cluster(options, stack)
         run = _choose_run(sequence, settings, factories, options, cluster)
+        if prepare is not None:
+            prepare(run.stage)
         threads = stack.enter_context(ThreadPoolExecutor(REFRESH_THREADS))
         run.stage.band_maker.parallel_map = threads.map
         for output in run.outputs():

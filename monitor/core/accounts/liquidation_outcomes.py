@@ -232,7 +232,7 @@ class Outcomes(Stateful):
         judged: set[int] = set()
         for fill in fills:
             symbol, cause = int(fill[SYMBOL]), CAUSES[int(fill[CAUSE])]
-            pool = pool_of(account, rows, symbol)
+            pool = self.pool_of(account, rows, symbol)
             if goes_on or symbol in judged:
                 self._count(cause, pool.mode, "continued")
                 continue
@@ -241,6 +241,10 @@ class Outcomes(Stateful):
             self._count(cause, pool.mode, judged_as[0])
             (market,) = ledger.symbols.names(np.array([symbol]))
             self.last.append(Outcome(ts, name, market, cause, pool.mode, *judged_as))
+
+    def pool_of(self, account: RowValues, rows: Mapping[int, RowValues], symbol: int) -> MarginPool:
+        """The pool that a forced fill in `symbol` is judged with; see the function `pool_of`."""
+        return pool_of(account, rows, symbol)
 
     def _count(self, cause: str, mode: str, verdict: str) -> None:
         at = FORCED_CAUSES.index(cause), MODES.index(mode), VERDICTS.index(verdict)

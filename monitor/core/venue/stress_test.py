@@ -195,14 +195,30 @@ class StressTest:
         """Every shock (a fraction, not 0, above −1) of the markets `symbols` (empty: all), each
         alone; and every one of `factors` of all markets together. `refill`: the share of the depth
         taken that comes back in a second, where rounds take time."""
+        markets, unknown = self.shock_sides(shocks, survives, symbols)
+        order = self._order.tolist()
+        if len(order) > 1:
+            unknown += self._links.unknown([self._names[k] for k in order])
+        of_venue, of_markets = self._venue.liquidation_times.ratios(self._venue.passed_ns)
+        asked = self._asked(symbols)
+        system = self._shock_system(factors, survives, refill, asked, of_venue)
+        return VenueStress(tuple(markets), system, of_markets, tuple(unknown))
+
+    def _asked(self, symbols: Sequence[str]) -> list[int]:
+        """The markets of these names (empty: all), in the order of names."""
+        return [k for k in self._order.tolist() if not symbols or self._names[k] in symbols]
+
+    def shock_sides(
+        self, shocks: Sequence[float], survives: Sequence[float], symbols: Sequence[str] = ()
+    ) -> tuple[list[SideStress], list[str]]:
+        """Every shock of the markets `symbols` (empty: all), each market alone; and what is not
+        known of them."""
         steps, prices = self._forced
         answers = {
             share: ShockAnswers.find(steps, self._levels, self._kappa, share) for share in survives
         }
         markets, unknown = [], []
-        order = self._order.tolist()
-        asked = [k for k in order if not symbols or self._names[k] in symbols]
-        for k in asked:
+        for k in self._asked(symbols):
             name = self._names[k]
             unknown += self._unknown_of(k)
             for side, sign in enumerate((-1, 1)):
@@ -227,11 +243,14 @@ class StressTest:
                 critical = tuple((share, one.critical(answers[share])) for share in survives)
                 unknown += one.unknown(name, SIDES[side], chosen, [*answers.values()])
                 markets.append(SideStress(name, one.mark, SIDES[side], rows, critical))
-        if len(order) > 1:
-            unknown += self._links.unknown([self._names[k] for k in order])
-        of_venue, of_markets = self._venue.liquidation_times.ratios(self._venue.passed_ns)
-        system = self._shock_system(factors, survives, refill, asked, of_venue)
-        return VenueStress(tuple(markets), system, of_markets, tuple(unknown))
+        return markets, unknown
+
+    def open_notional(self) -> dict[str, float]:
+        """Of every market that can be shocked: its longs and shorts together, at the mark."""
+        p = self._positions
+        notional = np.nan_to_num(np.abs(p.quantity) * self._mark[p.market])
+        sums = np.bincount(p.market, notional, len(self._mark))
+        return {self._names[k]: float(sums[k]) for k in self._order.tolist()}
 
     def _shock_system(
         self, factors: Sequence[float], survives: Sequence[float], refill: float,

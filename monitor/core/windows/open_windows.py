@@ -279,7 +279,8 @@ class OpenWindows(Stateful):
         place[rows] = np.arange(len(rows))
         slot, account = self._slot_and_account()
         entries = acc.group_by_row(place[slot], len(rows))
-        sums, *others = (grid.data[rows] for grid in self._by_slot)
+        kept = (grid.data[rows] for grid in self._by_slot)
+        sums, first, last, book, mark, minima, ladder = kept
         cancels, changes, takers, unaged = (
             waiting.take_closed(place, _new_numbers(~closed)) for waiting in self._pending
         )
@@ -297,7 +298,7 @@ class OpenWindows(Stateful):
         hashes = self._accounts.hashes[account[entries]]
         acc.add_concentration(account_row, hashes, counts, concentration, accounts_hash)
         out = ClosedWindows(
-            window[rows], symbol[rows], sums, *others,
+            window[rows], symbol[rows], sums, first, last, book, mark, minima, ladder,
             near_touch=np.zeros((len(rows), len(columns.NEAR_TOUCH_COLUMNS)), np.int64),
             cancels=cancels, account_row=account_row, account=account[entries],
             counts=counts, concentration=concentration, accounts_hash=accounts_hash,

@@ -1,0 +1,1 @@
+"""A recorded day under other rules, beside what was."""

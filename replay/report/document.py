@@ -1,0 +1,78 @@
+"""One HTML file that holds all it shows: styles, scripts, data, and the licences of what it draws
+with. Its policy forbids the browser to load anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from monitor.errors import BrinkwatchError
+
+HERE = Path(__file__).parent
+PAGE = HERE / "page"
+"""Our own styles and scripts."""
+ASSETS = HERE / "assets"
+"""What charts are drawn with; `make assets` fetches it."""
+LINES = ("uPlot.min.css", "uPlot.iife.min.js")
+GRAPHS = ("echarts.min.js",)
+LICENSES = "LICENSES.txt"
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+
+
+def check_assets(names: Sequence[str]) -> None:
+    """Raise `BrinkwatchError` where something that charts are drawn with is missing."""
+    missing = [name for name in names and (*names, LICENSES) if not (ASSETS / name).is_file()]
+    if missing:
+        raise BrinkwatchError(
+            f"a report draws with {', '.join(missing)}, and {ASSETS} does not have it: run `make "
+            "assets` in the repository (it needs npm), or leave out --report"
+        )
+
+
+def make_document(
+    title: str, body: str, data: dict[str, Any], assets: Sequence[str], page: Sequence[str]
+) -> str:
+    """The HTML file. `body`: HTML, everything from the day escaped; `data`: JSON that the scripts
+    find as `REPORT`; `assets`, `page`: files of `ASSETS` and of `PAGE`, styles and scripts.
+
+    Raises `BrinkwatchError` where the assets are missing.
+    """
+    check_assets(assets)
+    files = [ASSETS / name for name in assets] + [PAGE / name for name in page]
+    styles = "".join(f"<style>{_read(file)}</style>\n" for file in files if file.suffix == ".css")
+    scripts = "".join(f"<script>{_read(file)}</script>\n" for file in files if file.suffix == ".js")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(title)}</title>\n{styles}</head>\n<body>\n{body}\n"
+        f"{_licenses() if assets else ''}"
+        f"<script>const REPORT = {_script_json(data)};</script>\n{scripts}</body>\n</html>\n"
+    )
+
+
+def _licenses() -> str:
+    text = escape(_read(ASSETS / LICENSES))
+    return (
+        f"<details><summary>Licences of what this page draws with</summary><pre>{text}</pre>"
+        "</details>\n"
+    )
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+def _script_json(data: dict[str, Any]) -> str:
+    """JSON that no text of the day can end a script with. NaN and ∞ are no JSON, and no number."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def format_move(move: float, places: int = 2) -> str:
+    """A fraction in per cent with its sign, as the scripts of the pages write it."""
+    return f"{move * 100:+.{places}f} %".replace("-", "−")
