@@ -62,7 +62,7 @@ class Response(NamedTuple):
 
 async def serve(view: PortView, settings: HttpSettings) -> tuple[asyncio.Server, int]:
     """Listen; returns the server and its port. Raises `ConfigError` where that cannot be."""
-    token = _token(settings)
+    token = read_token(settings)
     context = _tls_context(settings)
 
     connections = 0
@@ -103,7 +103,8 @@ async def serve(view: PortView, settings: HttpSettings) -> tuple[asyncio.Server,
     return server, server.sockets[0].getsockname()[1]
 
 
-def _token(settings: HttpSettings) -> str | None:
+def read_token(settings: HttpSettings) -> str | None:
+    """The token of requests; None: none is asked for. Raises `ConfigError`."""
     secret: SecretStr | None = settings.token
     if settings.token_file is not None:
         try:

@@ -31,7 +31,7 @@ class FactorMoves(NamedTuple):
 
 
 def factor_moves(holdings: Sequence[Holding], equity: Fraction) -> FactorMoves:
-    """The moves that make a pool with these linear positions due; `equity` stands at their prices."""
+    """The moves that make a pool of linear positions due; `equity` stands at their prices."""
 
     def gap(f: Fraction) -> Fraction:
         gained = sum((p.quantity * p.price * f for _, p in holdings), equity)

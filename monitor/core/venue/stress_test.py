@@ -15,10 +15,12 @@ from monitor.core.cascade.all_shocks import ShockAnswers
 from monitor.core.cascade.market_stress import RATE_SPAN, BucketStress, SideStress
 from monitor.core.cascade.system import FactorShock, MarketSystem, spectral_radius
 from monitor.core.cascade.venue_steps import book_levels, forced_steps, sent_at_once
+from monitor.core.contract.events import MarketReference
 from monitor.core.contract.fixed_point import MONEY_SCALE
+from monitor.core.decode.codec import validate_record
 from monitor.core.margin.mark_response import MARK_RESPONSES
-from monitor.core.venue.market_terms import IN_STRESS, MARKET_PATH, read_terms
 from monitor.core.venue.state import VenueState
+from monitor.core.venue.stated_rules import IN_STRESS, MARKET_PATH, read_stated_rules
 
 LATENCY_S = 30.0
 """How long forced flow stands against the venue's own book before outside prices answer, s."""
@@ -84,15 +86,15 @@ class StressTest:
         self._rules = RuleArrays.from_markets([inputs.rules.get(name, NO_RULES) for name in names])
         symbols = pools.market_symbols
         self._mark = np.where(there, mark_prices(inputs.marks[symbols]), np.nan)
-        self._terms = read_terms(venue, symbols)
+        self._terms = [self._read_terms(name) for name in names]
         books = BookImpact.from_books(self._mark, symbols, inputs.books)
-        at_once = [terms.path == MARKET_PATH for terms in self._terms]
+        at_once = [path == MARKET_PATH for _, path in self._terms]
         sent = sent_at_once(self._positions, self._rules, self._mark, at_once)
         self._steps, self._bankrupt = forced_steps(
             self._positions, self._rules, self._mark, books, sent
         )
         self._levels = book_levels(self._mark, symbols, inputs.books)
-        responses = [MARK_RESPONSES.get(terms.mark_rule or "") for terms in self._terms]
+        responses = [MARK_RESPONSES.get(rule or "") for rule, _ in self._terms]
         kappa = [1.0 if response is None else response.kappa(LATENCY_S) for response in responses]
         self._kappa = np.array(kappa * 2)
         self._system = MarketSystem(
@@ -101,6 +103,14 @@ class StressTest:
         order = pools.markets_by_name
         self._order = order[~np.isnan(self._mark[order])].tolist()
         self._names = names
+
+    def _read_terms(self, name: str) -> tuple[str | None, str | None]:
+        """A market's mark rule and path: those that its reference names, else its regime's own."""
+        raw = self._venue.rule_records.get(name)
+        event = None if raw is None else validate_record(raw, "reference")
+        if not isinstance(event, MarketReference):
+            return None, None
+        return event.mark_rule or event.regime, event.path or event.regime
 
     def shock(
         self, shocks: Sequence[float], survives: Sequence[float], symbols: Sequence[str] = (),
@@ -113,11 +123,12 @@ class StressTest:
             for share in survives
         }
         markets, unknown = [], []
+        stated = {one.symbol: one for one in read_stated_rules(self._venue, self._names)}
         for k in self._order:
             name = self._names[k]
             if symbols and name not in symbols:
                 continue
-            unknown += [str(one) for one in self._terms[k].unstated if one.what in IN_STRESS]
+            unknown += [str(one) for one in stated[name].unstated if one.what in IN_STRESS]
             for side, sign in enumerate((-1, 1)):
                 chosen = [shock for shock in shocks if shock * sign > 0]
                 if not chosen:

@@ -7,6 +7,7 @@ what `brinkwatch stress` does not know, and for the metric.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -17,14 +18,14 @@ import numpy as np
 from monitor.core.contract import stepped
 from monitor.core.contract.events import MarketReference
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
-from monitor.core.decode.batch import ABSENT, Int64
+from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.codec import validate_record
 from monitor.core.margin.calculator import decimal_text
 from monitor.core.margin.contract_types import Contract
 from monitor.core.margin.liquidation_price import Regime
 from monitor.core.margin.mark_response import LIQUIDATION_TRIGGERS, MARK_RESPONSES
 from monitor.core.margin.regimes import MARK_RULES, REGIMES, regime_at
-from monitor.core.marks.market_rows import FUNDING_INTERVAL, INDEX, LAST, MARK, VALUES
+from monitor.core.marks.market_rows import FUNDING_INTERVAL, INDEX, LAST, MARK, MARK_VALUES, VALUES
 from monitor.core.venue.state import UNNAMED, VenueState
 
 MARKET_PATH = "market"
@@ -64,8 +65,8 @@ IN_STRESS = ("mark_rule", "path", "insurance_fund")
 
 
 class Unstated(NamedTuple):
-    """What nobody has said of a market: one of `TERMS`; `given`: a name that was given but is none
-    that is understood here, or None."""
+    """What nobody has said of a market: one of `TERMS`. `given`: what was said instead, a name that
+    is none of those understood here; None: nothing."""
 
     symbol: str
     what: str
@@ -84,7 +85,7 @@ def _read_record(raw: bytes) -> MarketReference | None:
 
 
 @dataclass(frozen=True, slots=True)
-class MarketTerms:
+class StatedRules:
     """A market's rules as the records have them; None: nobody has said it.
 
     `record`: the last rules with a tier table. `contract`: its type; `left_out`: why the market has
@@ -138,9 +139,11 @@ class MarketTerms:
             "index_sources": not self.sources,
             "funding_interval": self.funding_interval_s is None,
         }
-        regime = None if self.record is None else self.record.regime
-        given = {"regime": regime, "mark_rule": self.mark_rule, "path": self.path}
-        return [Unstated(self.symbol, w, given.get(w)) for w in TERMS if missing[w]]
+        return [
+            Unstated(self.symbol, what, getattr(self.record, what, None))
+            for what in TERMS
+            if missing[what]
+        ]
 
     def describe(self) -> dict[str, Any]:
         """All of it as plain values, amounts and prices as decimal strings; None: not said."""
@@ -209,30 +212,30 @@ class MarketTerms:
         }
 
 
-def market_numbers(venue: VenueState) -> Int64:
-    """The markets of which any rule, mark or position is on record: numbers of their symbols."""
+def market_names(venue: VenueState) -> list[str]:
+    """The markets of which a rule, a mark or an open position is on record, by name."""
     symbols, count = venue.ledger.symbols, len(venue.ledger.symbols)
-    inputs = venue.market_inputs()
-    there = (inputs.marks[:count] != ABSENT).any(axis=1)
+    there = (venue.market_inputs().marks[:count] != ABSENT).any(axis=1)
     _, of_row = venue.ledger.row_owners()
     there[of_row[venue.ledger.is_open]] = True
-    names = symbols.names(np.arange(count))
-    there |= np.array([name in venue.rule_records for name in names], np.bool_)
-    return np.flatnonzero(there)
+    return sorted({*symbols.names(np.flatnonzero(there)), *venue.rule_records})
 
 
-def read_terms(venue: VenueState, numbers: Int64) -> list[MarketTerms]:
-    """The rules of the markets whose symbols have these numbers."""
-    inputs, filtered = venue.market_inputs(), venue.mark_filter
-    terms = []
-    for number, symbol in zip(numbers.tolist(), venue.ledger.symbols.names(numbers), strict=True):
-        raw = venue.rule_records.get(symbol)
+def read_stated_rules(venue: VenueState, markets: Iterable[str]) -> list[StatedRules]:
+    """The rules of these markets, as of now."""
+    symbols, marks = venue.ledger.symbols, venue.market_inputs().marks
+    numbers = {name: n for n, name in enumerate(symbols.names(np.arange(len(symbols))))}
+    none = np.full(len(MARK_VALUES), ABSENT)
+    every = []
+    for symbol in markets:
+        raw, number = venue.rule_records.get(symbol), numbers.get(symbol)
         record = None if raw is None else _read_record(raw)
         whose = symbol if symbol in venue.funds else ""
         amount = venue.funds.get(whose)
-        prices = inputs.marks[number, [MARK - VALUES, INDEX - VALUES, LAST - VALUES]].tolist()
-        interval_s = int(inputs.marks[number, FUNDING_INTERVAL - VALUES])
-        terms.append(MarketTerms(
+        last = none if number is None else marks[number]
+        prices = last[[MARK - VALUES, INDEX - VALUES, LAST - VALUES]].tolist()
+        interval_s = int(last[FUNDING_INTERVAL - VALUES])
+        every.append(StatedRules(
             symbol,
             record,
             _contract_type(venue, symbol, record),
@@ -240,17 +243,17 @@ def read_terms(venue: VenueState, numbers: Int64) -> list[MarketTerms]:
             None if amount is None else (Fraction(amount, MONEY_SCALE), whose),
             *(None if code == ABSENT else stepped.exact(code) for code in prices),
             None if interval_s in (ABSENT, 0) else interval_s,
-            filtered.source_names(number),
+            () if number is None else venue.mark_filter.source_names(number),
         ))  # fmt: skip
-    return terms
+    return every
 
 
 def count_unstated(venue: VenueState) -> dict[str, int]:
     """Of how many markets each of `TERMS` is not said."""
     counts = Counter(
         missing.what
-        for terms in read_terms(venue, market_numbers(venue))
-        for missing in terms.unstated
+        for rules in read_stated_rules(venue, market_names(venue))
+        for missing in rules.unstated
     )
     return {what: counts[what] for what in TERMS}
 

@@ -1,75 +1,23 @@
-"""`brinkwatch stress` on a recorded day: its venue as it stood at a moment, and what shocks do."""
+"""What shocks do to a venue: tables and sentences for people, and plain values for programs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
-from monitor.config import Config
-from monitor.console import Console
+from monitor.console import Display
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.cascade.market_stress import ShockRow, SideStress
-from monitor.core.engine import Engine
-from monitor.core.settings import EngineSettings
 from monitor.core.venue.stress_test import (
     LATENCY_S,
     SIDES,
     FactorRow,
-    StressTest,
     SystemStress,
     VenueStress,
 )
-from monitor.errors import BrinkwatchError
-from replay.day import Day
-from replay.day.prefetch import prefetch
-from replay.selection import check_selection
-from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
-
-ROWS = 65_536
-DEFAULT_SHOCKS = (-0.01, -0.02, -0.05, -0.1, -0.2, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
-def stress_day(
-    day: Day, config: Config, console: Console, at_ns: int | None, symbols: Sequence[str],
-    shocks: Sequence[float], factors: Sequence[float], survives: Sequence[float],
-) -> dict[str, Any]:  # fmt: skip
-    """Shock the venue of `day` as it stood at `at_ns` (None: at its end), and show what comes."""
-    check_selection(day, frozenset(symbols), None, at_ns)
-    with console.progress("reading up to the moment, records", day.record_count) as show:
-        engine = engine_at(day, config.engine(), at_ns, show)
-    stress = StressTest(engine.venue, engine.stage.band_maker).shock(
-        shocks or DEFAULT_SHOCKS, survives, symbols, factors
-    )
-    if not stress.markets:
-        raise BrinkwatchError(
-            "no market has open positions, a mark and a tier table at that moment: `brinkwatch "
-            "replay` on the day says which records it lacks"
-        )
-    moment = day.span.last_ts if at_ns is None and day.span else at_ns or 0
-    describe_stress(moment, stress, console)
-    return stress_object(moment, stress)
-
-
-def engine_at(day: Day, settings: EngineSettings, at_ns: int | None, show: Any) -> Engine:
-    """The engine when everything up to `at_ns` (None: the day's end) has been read, and nothing
-    later. It judges nothing: the accounts, marks and books need no detectors.
-    """
-    bare = settings.model_copy(update={"streams": ()})
-    engine = Engine(bare, [], day.partition_count, WINDOWS_PER_CLOSE_MAX)
-    engine.control(day.controls(settings.accounts.bands_interval_ns, settings.topics))
-    records = 0
-    for batch in prefetch(day.batches(ROWS)):
-        records += len(batch) + len(batch.refused)
-        show(records)
-        engine.step(batch if at_ns is None else batch.select_rows(batch.numbers["ts"] <= at_ns))
-        if at_ns is not None and engine.passed_ns > at_ns:
-            break
-    engine.finish()
-    return engine
-
-
-def describe_stress(at_ns: int, stress: VenueStress, console: Console) -> None:
+def describe_stress(at_ns: int, stress: VenueStress, console: Display) -> None:
     """For people: what is not known first, then a table and a sentence for each side."""
     for line in stress.unknown:
         console.say(f"not known: {line}")
@@ -103,7 +51,7 @@ def describe_stress(at_ns: int, stress: VenueStress, console: Console) -> None:
     describe_system(stress.system, console)
 
 
-def describe_system(system: SystemStress, console: Console) -> None:
+def describe_system(system: SystemStress, console: Display) -> None:
     """All markets together."""
     rows = [
         [f"{r.shock:+.1%}", f"{r.survives:.0%}", f"{r.forced_notional:,.0f}", f"{r.pools:,}"]
