@@ -25,6 +25,8 @@ from monitor.errors import BrinkwatchError, ConfigError, UnknownNameError, neare
 DEFAULT_SHOCKS = (-0.01, -0.02, -0.05, -0.1, -0.2, 0.01, 0.02, 0.05, 0.1, 0.2)
 SHOCKS_MAX = 50
 """Shocks, moves of all markets, and shares of the book in one question, each at most."""
+DISPLAY = "display"
+"""The parameter with which a sidecar adds what people are to see, under this name."""
 Parameters = Mapping[str, Sequence[str]]
 """The values of each parameter, in their order."""
 
@@ -160,14 +162,12 @@ class RulesQuestion:
         return document
 
 
-def read_question(path: str, parameters: Parameters) -> Question | None:
-    """The question that a request asks; None: there is none at this path.
+def read_question(path: str, parameters: Parameters) -> Question:
+    """The question that a request asks at `path`, one of `PARAMETERS`.
 
     Raises `ConfigError` for parameters that it does not take.
     """
-    names = PARAMETERS.get(path)
-    if names is None:
-        return None
+    names = PARAMETERS[path]
     for name in parameters:
         if name not in names:
             raise ConfigError(f"{path} takes no {name}: {nearest_name(name, names)}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from monitor.config import HttpSettings
 from monitor.console import Console
-from monitor.desk.questions import Question
+from monitor.desk.questions import DISPLAY, Question
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.http import read_token
 from monitor.security import NoRedirect, SecurityError, tls_context
@@ -22,8 +22,6 @@ REPLY_BYTES_MAX = 64 << 20
 ERROR_BYTES_MAX = 4096
 WRONG_QUESTION = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNAUTHORIZED)
 """What whoever asked can mend: exit status 2."""
-SHOW = ("display", "true")
-"""The parameter with which a sidecar adds what people are to see."""
 
 
 def is_url(place: str) -> bool:
@@ -41,13 +39,13 @@ def ask_sidecar(
     """
     if not urllib.parse.urlsplit(url).hostname:
         raise ConfigError(f"{url} names no host: give it as `run` logs it, http://127.0.0.1:9464")
-    query = urllib.parse.urlencode([*question.parameters(), SHOW])
+    query = urllib.parse.urlencode([*question.parameters(), (DISPLAY, "true")])
     request = urllib.request.Request(f"{url.rstrip('/')}/{question.path}?{query}")
     token = read_token(http)
     if token is not None:
         request.add_header("Authorization", f"Bearer {token}")
     answer = _fetch(url, request, ca_file)
-    console.show(answer.pop(SHOW[0], []))
+    console.show(answer.pop(DISPLAY, []))
     return answer
 
 
