@@ -233,18 +233,25 @@ def read_stated_rules(venue: VenueState, markets: Iterable[str]) -> list[StatedR
         whose = symbol if symbol in venue.funds else ""
         amount = venue.funds.get(whose)
         last = none if number is None else marks[number]
-        prices = last[[MARK - VALUES, INDEX - VALUES, LAST - VALUES]].tolist()
+        mark, index, price = (
+            None if last[column - VALUES] == ABSENT else stepped.exact(int(last[column - VALUES]))
+            for column in (MARK, INDEX, LAST)
+        )
         interval_s = int(last[FUNDING_INTERVAL - VALUES])
-        every.append(StatedRules(
-            symbol,
-            record,
-            _contract_type(venue, symbol, record),
-            venue.left_out.get(symbol),
-            None if amount is None else (Fraction(amount, MONEY_SCALE), whose),
-            *(None if code == ABSENT else stepped.exact(code) for code in prices),
-            None if interval_s in (ABSENT, 0) else interval_s,
-            () if number is None else venue.mark_filter.source_names(number),
-        ))  # fmt: skip
+        every.append(
+            StatedRules(
+                symbol=symbol,
+                record=record,
+                contract=_contract_type(venue, symbol, record),
+                left_out=venue.left_out.get(symbol),
+                fund=None if amount is None else (Fraction(amount, MONEY_SCALE), whose),
+                mark=mark,
+                index=index,
+                last=price,
+                funding_interval_s=None if interval_s in (ABSENT, 0) else interval_s,
+                sources=() if number is None else venue.mark_filter.source_names(number),
+            )
+        )
     return every
 
 
