@@ -44,7 +44,7 @@ def describe_account(report: dict[str, Any], display: Display) -> None:
     if report["factor"] is not None:
         moves = report["factor"]
         fall, rise = (
-            f"{side} {moves[side]:+.2%}" if moves[side] is not None else f"{side} nowhere"
+            f"{side} {moves[side]:+,.2%}" if moves[side] is not None else f"{side} nowhere"
             for side in ("down", "up")
         )
         display.say(f"all its cross markets moved together, it is due: {fall}, {rise}")
@@ -66,7 +66,7 @@ def _distance(one: dict[str, Any], name: str) -> str:
         return ""
     stressed = None if one["stressed"] is None else one["stressed"]["distance"][name]
     own, costly = (
-        "none" if away is None else f"{away:+.2%}" for away in (one["distance"][name], stressed)
+        "none" if away is None else f"{away:+,.2%}" for away in (one["distance"][name], stressed)
     )
     return f"{own} ({'no book' if one['stressed'] is None else costly})"
 

@@ -22,7 +22,7 @@ from monitor.live.venue_session import VenueSession
 
 COPY_S = 2.0
 """A question waits this long for the step under way."""
-ANSWER_S = 20.0
+ANSWER_S = 30.0
 """Whoever asks waits this long for the answer."""
 ANSWER_BYTES_MAX = 8 << 20
 
