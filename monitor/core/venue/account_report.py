@@ -34,6 +34,8 @@ from monitor.core.tables.interner import hash_text
 from monitor.core.venue.state import VenueState
 
 PRICES = ("warn", "liquidation", "backstop", "bankruptcy")
+WITHOUT_PRICES = (*PRICES, "tier", "trace", "distance", "stressed", "as_isolated", "as_cross")
+"""What a position has none of whose pool is not known."""
 NEAR_NAMES_MAX = 20_000
 """Accounts among which a name that is not there is looked for."""
 REASONS = {
@@ -164,7 +166,7 @@ class _AccountReport:
         }
         members = self._members(pool)
         if not _are_priced(members):
-            return document | dict.fromkeys((*PRICES, "tier", "stressed", "trace"))
+            return document | dict.fromkeys(WITHOUT_PRICES)
         equity = _equity_of(pool, members)
         beside = Beside(equity, _others(one, members), None, dated=True)
         regime, position = one.holding
@@ -213,10 +215,10 @@ def _open(
     inputs: MarketInputs, books: BookImpact, k: int, symbol: int, name: str, row: dict[str, int]
 ) -> _OpenPosition:
     """`k`: the position's market in `books`."""
-    mark = _mark(inputs, symbol)
-    rules = inputs.rules.get(name)
+    mark, rules = _mark(inputs, symbol), inputs.rules.get(name)
     if name in inputs.left_out:
         why = f"no prices, for its contract is {inputs.left_out[name]}"
+        mark = None  # its profit is no price difference
     elif rules is None:
         why = "no prices, for its tiers are not on record (reference about market)"
     elif mark is None:

@@ -143,6 +143,15 @@ def test_what_is_missing_is_said_and_no_price_is_guessed(missing: str) -> None:
     assert got["factor"] is None
 
 
+def test_a_contract_in_coin_is_not_counted_as_if_it_were_linear() -> None:
+    eth = next(r for r in TWO if r.get("about") == "market" and r["symbol"] == "ETH")
+    records = [r | {"contract": {"type": "inverse", "size": 10}} if r is eth else r for r in TWO]
+    got = report(records, "a")
+    assert got["unknown"] == ["ETH: no prices, for its contract is inverse"]
+    assert (got["equity"]["total"], got["equity"]["unrealised"]) == (None, None)
+    assert got["equity"]["transfers"] == "5000"
+
+
 def test_a_market_without_a_book_has_no_stressed_prices() -> None:
     btc, eth = report([r for r in TWO if r["kind"] != "book" or r["symbol"] == "ETH"], "a")[
         "positions"
@@ -161,8 +170,8 @@ def test_an_account_is_found_by_its_exact_name_alone() -> None:
 
 def test_the_kernels_of_the_bands_give_the_same_prices() -> None:
     rng = random.Random(3)
-    prices = {"A": 50_000.0, "B": 3_000.0, "C": 1.25}
-    regimes = {"A": "hyperliquid", "B": "okx", "C": "generic"}
+    prices = {"A": 50_000.0, "B": 3_000.0, "C": 1.25, "D": 77.5}
+    regimes = {"A": "hyperliquid", "B": "okx", "C": "generic", "D": "bybit"}
     records = [
         r for symbol, price in prices.items() for r in market(symbol, price, regimes[symbol])
     ]
