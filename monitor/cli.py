@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from monitor.commands.bus.publish_day import Feed
     from monitor.commands.compilation import Compilation
     from monitor.config import Config
+    from monitor.desk.questions import Question
 
 app = typer.Typer(
     name="brinkwatch", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -81,10 +82,11 @@ def _announce_compilation() -> Compilation:
     return compilation.announce()
 
 
-def _load(config: Path | None, per_day: float | None) -> Config:
+def _load(config: Path | None, per_day: float | None, **more: Any) -> Config:
+    """The configuration; `more`: sections that the command line gives."""
     from monitor.config import load
 
-    return load(config, **({} if per_day is None else {"alerts": {"per_day": per_day}}))
+    return load(config, **more, **({} if per_day is None else {"alerts": {"per_day": per_day}}))
 
 
 def _open_feed(day: Path, config: Config, speed: float | None) -> Feed:
@@ -393,11 +395,60 @@ def margin(
     console.result(run(file, console))
 
 
+Place = Annotated[
+    str, typer.Argument(metavar="DAY|URL", help="a recorded day, or a running sidecar's address")
+]
+At = Annotated[str | None, typer.Option("--at", help="of a day: the moment; without it its end")]
+Market = Annotated[list[str] | None, typer.Option("--symbol", help="this market (repeat it)")]
+TokenFile = Annotated[
+    Path | None, typer.Option(help="of a sidecar: its token; else http.token_file, http.token")
+]
+Report = Annotated[Path | None, typer.Option(help="write an HTML page with pictures")]
+CaFile = Annotated[Path | None, typer.Option(help="of a sidecar: who signed its certificate, PEM")]
+
+
+class _Asking(NamedTuple):
+    """Where a question goes, and how its answer is shown."""
+
+    place: str
+    at: str | None
+    config: Path | None
+    token_file: Path | None
+    ca_file: Path | None
+    json: bool
+
+    def ask(self, question: Question, report: Path | None = None) -> None:
+        """Put a question to the day or the sidecar, and print the answer. `report`: an HTML file of
+        it to write."""
+        from monitor.desk.sidecar_client import ask_sidecar, is_url
+
+        moment, console = parse_time(self.at, "--at"), Console(self.json)
+        if report is not None:
+            from replay.report.pages import check_page, write_page
+
+            check_page(question.path)
+        http = {} if self.token_file is None else {"http": {"token_file": self.token_file}}
+        settings = _load(self.config, None, **http)
+        if is_url(self.place):
+            if moment is not None:
+                raise ConfigError("--at is for a recorded day: a sidecar answers as of now")
+            answer = ask_sidecar(self.place, question, settings.http, self.ca_file, console)
+        else:
+            from replay.day.address import open_day_at
+            from replay.moment import answer_at
+
+            answer = answer_at(question, open_day_at(self.place), settings, console, moment)
+        if report is not None:
+            write_page(report, question.path, self.place, answer)
+            console.say(f"the report is in {report}")
+        console.result(answer)
+
+
 @app.command()
 def stress(
-    day: Annotated[Path, typer.Argument(help="a recorded day")],
-    at: Annotated[str | None, typer.Option(help="the moment; without it the day's end")] = None,
-    symbol: Annotated[list[str] | None, typer.Option(help="this market (repeat it)")] = None,
+    place: Place,
+    at: At = None,
+    symbol: Market = None,
     shock: Annotated[list[str] | None, typer.Option(help="a move of the mark, as -10%")] = None,
     factor: Annotated[list[str] | None, typer.Option(help="a move of all marks together")] = None,
     depth_survives: Annotated[
@@ -406,24 +457,67 @@ def stress(
     refill: Annotated[
         float, typer.Option(min=0, max=1, help="share of the depth taken that returns each second")
     ] = 0.0,
-    report: Annotated[Path | None, typer.Option(help="write an HTML page with pictures")] = None,
+    report: Report = None,
     config: ConfigFile = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
     json: Json = False,
 ) -> None:
     """What a move of each mark would force, and how much further that moves it.
 
     Never a stopping price: a range over how much of the book survives.
     """
-    moment, shocks = parse_time(at, "--at"), parse_shocks(shock or [])
-    factors, survives = parse_shocks(factor or []), parse_survives(depth_survives)
+    shocks, factors = parse_shocks(shock or []), parse_shocks(factor or [])
+    survives = parse_survives(depth_survives)
     _announce_compilation()
-    from replay import commands
-    from replay.stress_day import stress_day
+    from monitor.desk.questions import StressQuestion
 
-    console, settings = Console(json), _load(config, None)
-    opened = commands.open_day(day)
-    chosen = symbol or [], shocks, factors, survives, refill
-    console.result(stress_day(opened, settings, console, moment, *chosen, report))
+    question = StressQuestion(
+        tuple(symbol or ()), tuple(shocks), tuple(factors), tuple(survives), refill,
+        report is not None,
+    )  # fmt: skip
+    _Asking(place, at, config, token_file, ca_file, json).ask(question, report)
+
+
+@app.command()
+def account(
+    place: Place,
+    account: Annotated[str, typer.Argument(help="the account, in the venue's own name")],
+    at: At = None,
+    report: Report = None,
+    config: ConfigFile = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+    json: Json = False,
+) -> None:
+    """One account: its equity by cause, its positions, and how far they are from being forced.
+
+    Each price comes with its trace, and as it would be if the position were isolated or cross.
+    """
+    _announce_compilation()
+    from monitor.desk.questions import AccountQuestion
+
+    _Asking(place, at, config, token_file, ca_file, json).ask(AccountQuestion(account), report)
+
+
+@app.command()
+def rules(
+    place: Place,
+    at: At = None,
+    symbol: Market = None,
+    config: ConfigFile = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+    json: Json = False,
+) -> None:
+    """What each market goes by: mark, index, what sets off a liquidation, tiers, path, fund.
+
+    What nobody has said comes first, with what is taken instead and what to send.
+    """
+    _announce_compilation()
+    from monitor.desk.questions import RulesQuestion
+
+    _Asking(place, at, config, token_file, ca_file, json).ask(RulesQuestion(tuple(symbol or ())))
 
 
 @app.command()

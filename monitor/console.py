@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from monitor.core.contract.alert import Alert
@@ -39,6 +39,27 @@ def print_error(text: str) -> None:
     """The sentences, a line each, with which a command ends, on stderr."""
     lines = map(printable, text.split("\n"))
     sys.stderr.write("brinkwatch: " + "\n".join(lines) + "\n")
+
+
+class Display(Protocol):
+    """Where what is for people goes: to a console, or on its way to one."""
+
+    def say(self, text: str) -> None: ...
+
+    def table(self, title: str, head: list[str], rows: list[list[str]]) -> None: ...
+
+
+class DisplayLog:
+    """What people are to see, kept as plain values until `show` puts it on a console."""
+
+    def __init__(self) -> None:
+        self.parts: list[Any] = []
+
+    def say(self, text: str) -> None:
+        self.parts.append(text)
+
+    def table(self, title: str, head: list[str], rows: list[list[str]]) -> None:
+        self.parts.append([title, head, rows])
 
 
 class Console:
@@ -101,6 +122,16 @@ class Console:
             # As text, never as markup: names come from the venue.
             table.add_row(*(Text(printable(cell), STYLES.get(cell, "")) for cell in row))
         self.rich.print(table)
+
+    def show(self, parts: list[Any]) -> None:
+        """Show what a `DisplayLog` has kept; values of another form are skipped."""
+        for part in parts:
+            match part:
+                case str():
+                    self.say(part)
+                case [str(title), list(head), list(rows)]:
+                    cells = [[str(cell) for cell in row] for row in rows if isinstance(row, list)]
+                    self.table(title, list(map(str, head)), cells)
 
     def alert(self, alert: Alert) -> None:
         """One alert as it arrives, in one line."""

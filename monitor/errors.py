@@ -20,6 +20,14 @@ class ConfigError(BrinkwatchError):
     """Wrong usage or configuration: exit status 2."""
 
 
+class UnknownNameError(ConfigError):
+    """A market or an account that is not on record; the message names the nearest ones."""
+
+
+class BusyError(BrinkwatchError):
+    """Not now, or not here; the message says when, or where."""
+
+
 class BrokerError(BrinkwatchError):
     """The try-out Kafka cannot be had; the message says why and what to do."""
 

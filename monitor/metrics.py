@@ -164,6 +164,8 @@ class Metrics:
         text = "Records of the venue's own topics, by what became of them"
         self._source_records = counter("source_records_total", text, "source", "outcome")
         self._transactions = counter("transactions_total", "Transactions committed")
+        text = "Markets of which a rule is not said, by what; `brinkwatch rules` lists them"
+        self._unstated = gauge("rules_unstated", text, "what")
         self._commit = seconds("transaction_seconds", "From the decision to the commit")
         self._snapshots = counter("snapshots_total", "Snapshots committed")
         self._snapshot_bytes = gauge("snapshot_bytes", "Size of the last snapshot, compressed")
@@ -195,6 +197,11 @@ class Metrics:
                 continue
             time_of = self._last_record_time.labels(part.topic, part.kind)
             time_of.set(part.timestamps_ms[-1] / 1000)
+
+    def count_unstated(self, markets: Mapping[str, int]) -> None:
+        """Of how many markets each rule is not said."""
+        for what, number in markets.items():
+            self._unstated.labels(what).set(number)
 
     def count_commit(self, work: Outbox, seconds: float) -> None:
         """A transaction is committed."""

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import gc
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -33,6 +33,7 @@ from monitor.kafka.clients import Clients, UnreachableError
 from monitor.kafka.partitions import PartitionKey
 from monitor.kafka.record_batches.raw_fetch import fetch_in_use, untested_version
 from monitor.live import intake_session, venue_session
+from monitor.live.desk_answers import DeskAnswers
 from monitor.live.intake_session import IntakeSession
 from monitor.live.membership import GroupMembership
 from monitor.live.owner_session import OwnerSession, Setup
@@ -75,6 +76,7 @@ class Sidecar:
         self.metrics.ready.set_function(lambda: float(self.ready()[0]))
         self.metrics.delay.set_function(self._delay_s)
         self.metrics.engine_collector.engine = self
+        self._answers = DeskAnswers(config)
         self._log = structlog.get_logger()
         self._fetch = fetch_in_use(config.kafka.fetch)
         self.metrics.fetch.info({"mode": self._fetch})
@@ -135,6 +137,7 @@ class Sidecar:
             await asyncio.wait(beside)
             await members.leave()
             thread.shutdown(wait=False)
+            self._answers.close()
 
     async def _insist(self, work: Callable[[], Awaitable[object]]) -> None:
         """Do it again while Kafka fails, which was there a moment ago, for `FIRST_S` at most."""
@@ -278,6 +281,10 @@ class Sidecar:
                 session.stage_lock.release()
         states = watch_state(self._config.engine(), spans)
         return {label: dataclasses.asdict(state) for label, state in states.items()}
+
+    async def ask(self, path: str, parameters: Mapping[str, Sequence[str]]) -> bytes:
+        """The answer to a question of the desk, JSON; raises `BrinkwatchError`."""
+        return await self._answers.answer(self.venue_session(), path, parameters)
 
     async def state(self) -> dict[str, Any]:
         """The document at /state, between two steps of the venue stage.

@@ -7,7 +7,7 @@ import faulthandler
 import os
 import signal
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from monitor import http
 from monitor.commands import process_log
 from monitor.config import Config
+from monitor.errors import BusyError
 from monitor.kafka.clients import run_async
 
 if TYPE_CHECKING:
@@ -85,6 +86,11 @@ class _Startup:
         if self.sidecar is None:
             return False, "starting (compiling, on the first start: one to two minutes)"
         return self.sidecar.ready()
+
+    async def ask(self, path: str, parameters: Mapping[str, Sequence[str]]) -> bytes:
+        if self.sidecar is None:
+            raise BusyError(self.ready()[1])
+        return await self.sidecar.ask(path, parameters)
 
     async def state(self) -> dict[str, Any]:
         if self.sidecar is None:

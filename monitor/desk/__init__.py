@@ -1,1 +1,1 @@
-"""What a desk does with published alerts: it reads them back and judges them."""
+"""What a desk does: it asks about a venue as it stands, reads back alerts, and judges them."""

@@ -16,6 +16,7 @@ from monitor.core.event_time.clock_state import NEVER
 from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import SnapshotError
 from monitor.core.venue.stage import STAGE_KINDS, StageOutput, VenueStage
+from monitor.core.venue.stated_rules import count_unstated
 from monitor.errors import ConfigError
 from monitor.kafka import shard_report_topic
 from monitor.kafka.chunking import DamagedError, Reassembler
@@ -28,6 +29,8 @@ from monitor.live.owner_session import FOREIGN_HINT, REPORTS_PER_STEP, OwnerSess
 OWNER = "venue"
 BAND_THREADS = 2
 """The bands of longs and of shorts are computed side by side."""
+UNSTATED_S = 10.0
+"""How often it is counted which rules nobody has said."""
 POLL_MS = 10
 """Short: no topic partition can be called silent while a fetch is under way."""
 
@@ -60,6 +63,7 @@ class VenueSession(OwnerSession):
         self.venue.band_maker.parallel_map = self._threads.map
         self._decided_ns = NEVER
         """Event time that the stage had passed after the last step."""
+        self._next_count_s = 0.0
         self.foreign_reports = 0
         """Records of the windows topic that are no reports under these settings, ignored."""
 
@@ -80,6 +84,10 @@ class VenueSession(OwnerSession):
             return PollResult([], [])
         polled, self._polling = self._polling.result(), None
         return polled
+
+    async def copy_venue(self) -> dict[str, Any]:
+        """The venue's state as a snapshot has it. Call it with `stage_lock`."""
+        return await self._run_in_thread(self.venue.venue_state.snapshot)
 
     def has_local_input(self) -> bool:
         return bool(self._inbox)
@@ -121,6 +129,7 @@ class VenueSession(OwnerSession):
         self._decided_ns = self.venue.passed_ns
         if output.bands:
             self.setup.metrics.band_collector.last = output.bands[-1]
+            self._count_unstated()
         # After a restart the stage makes again what is published already: that is not sent.
         before = self.transactions.metadata
         published = before.alerts + len(self.outbox.alerts)
@@ -128,6 +137,13 @@ class VenueSession(OwnerSession):
         published = before.cells + len(self.outbox.bands)
         new_cells = output.bands[max(0, published - cells_before) :]
         self.outbox.bands += [band_records(cell) for cell in new_cells]
+
+    def _count_unstated(self) -> None:
+        """Now and then: rules change seldom, and all markets are looked at."""
+        now_s = time.monotonic()
+        if now_s >= self._next_count_s:
+            self._next_count_s = now_s + UNSTATED_S
+            self.setup.metrics.count_unstated(count_unstated(self.venue.venue_state))
 
     def _add_output(self, output: StageOutput, more: StageOutput) -> None:
         output.alerts += more.alerts

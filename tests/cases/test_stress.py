@@ -180,7 +180,7 @@ def test_a_fund_by_market_is_not_the_venues(tmp_path: Path) -> None:
     day = make_day(tmp_path, [("long", 10.0, 30.0)], [(90.0, 100.0)], fund=35.0, path="bitmex")
     answer = stress(day, "--shock", "-5%", "--depth-survives", "1")
     assert answer["markets"][0]["rows"][0]["fund_paid"] == 0.0
-    assert any("its insurance fund" in line for line in answer["unknown"])
+    assert any("insurance fund: not said" in line for line in answer["unknown"])
 
 
 def test_a_large_position_on_hyperliquids_path_sells_a_fifth_first(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_large_position_on_hyperliquids_path_sells_a_fifth_first(tmp_path: Pat
 def test_a_path_that_nobody_knows_is_said(tmp_path: Path) -> None:
     day = make_day(tmp_path, [("a", 10.0, 30.0)], [(90.0, 100.0)], path="nowhere")
     answer = stress(day, "--shock", "-5%", "--depth-survives", "1")
-    assert any("its path nowhere" in line for line in answer["unknown"])
+    assert any("nowhere is no rule that is understood" in line for line in answer["unknown"])
 
 
 def test_depth_that_comes_back_between_rounds_holds_the_mark(tmp_path: Path) -> None:

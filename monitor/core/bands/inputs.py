@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -195,6 +196,15 @@ class BookImpact:
         depth, middles = np.empty((2, len(mark), EDGES)), np.empty(len(mark), np.int64)
         read_books(mark, symbols, books, slip, depth, middles)
         return cls(slip, depth, middles)
+
+    def slippage(self, market: int, is_long: bool, notional: float) -> float:
+        """Average slippage of closing so much (quote currency) of a position, a fraction of the
+        mark, as the bands count it; NaN where there is no book."""
+        within = min(max(notional, arrays.NOTIONAL_MIN), arrays.NOTIONAL_MAX)
+        mantissa, exponent = math.frexp(within)
+        column = exponent - 1 - arrays.EXPONENT_LOW
+        row = self.slip[0 if is_long else 1, market].astype(np.float64)
+        return float(row[column] + (row[column + 1] - row[column]) * (2.0 * mantissa - 1.0))
 
     def depth_at_edges(self, markets: Int64) -> Float64:
         """Of these markets, within each of `EDGE_ZONES`: (markets, side, edge)."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from monitor.core.contract.units import WARN_RATIO
 from monitor.core.margin import calculator_input, calculator_positions
@@ -99,8 +99,13 @@ def _pool(document: object, where: str) -> dict[str, object]:
                 f"{one.fields.where}: no equity: give the pool's equity, or the position's margin "
                 "or leverage"
             )
-        beside = _Beside(equity, other, opposite, dated=day is not None)
-        answers.append(_position_answer(regime, one, beside))
+        beside = Beside(equity, other, opposite, dated=day is not None)
+        answer = solve_position(regime, one, beside)
+        answer["trace"] |= {
+            "unknown": _unknown_inputs(regime, one, beside),
+            "ignored": sorted(one.fields.own.keys() - one.fields.names_read),
+        }
+        answers.append(answer)
     return {
         "regime": regime.name,
         "mode": mode,
@@ -110,7 +115,7 @@ def _pool(document: object, where: str) -> dict[str, object]:
     }
 
 
-class _Beside(NamedTuple):
+class Beside(NamedTuple):
     """What a position's pool has beside it: its equity, what the other positions require, and in
     hedge mode the other leg, whose requirement stands in neither. `dated`: whether the document
     says on which day."""
@@ -176,7 +181,8 @@ def decimal_text(value: Fraction | None) -> str | None:
     return (shown.rstrip("0").rstrip(".") if "." in shown else shown) or "0"
 
 
-def _position_answer(regime: Regime, one: PositionInput, beside: _Beside) -> dict[str, object]:
+def solve_position(regime: Regime, one: PositionInput, beside: Beside) -> dict[str, Any]:
+    """The four prices of a position in its pool, with their trace; numbers as decimal strings."""
     at = beside.prices(regime, one.position)
     other_side = at.liquidation.other_side
     return {
@@ -232,12 +238,9 @@ def _venue_prices(
     return {}
 
 
-def _trace(regime: Regime, one: PositionInput, beside: _Beside, at: Prices) -> dict[str, object]:
+def _trace(regime: Regime, one: PositionInput, beside: Beside, at: Prices) -> dict[str, object]:
     position, equity, contract = one.position, beside.equity, one.contract
     total = at.maintenance + at.other_maintenance
-    initial = position.tiers.rows[position.tiers.index_at(position.tier_amount)].initial_rate
-    if initial is not None:
-        initial = (initial + position.size_rate_at(position.price)) * position.notional
     binds = {}
     for name in ("warn", "liquidation", "backstop"):
         crossing: Crossing | None = getattr(at, name)
@@ -271,14 +274,20 @@ def _trace(regime: Regime, one: PositionInput, beside: _Beside, at: Prices) -> d
         "fee": decimal_text(position.fee),
         "maintenance": decimal_text(at.maintenance),
         "other_maintenance": decimal_text(at.other_maintenance),
-        "initial": decimal_text(initial),
+        "initial": decimal_text(initial_margin(position)),
         "margin_ratio": decimal_text(total / equity) if equity > 0 else None,
         "state": _state(regime, equity, total),
         "binds": binds,
         "mark_rule": regime.mark_rule,
-        "unknown": _unknown_inputs(regime, one, beside, initial),
-        "ignored": sorted(one.fields.own.keys() - one.fields.names_read),
     }
+
+
+def initial_margin(position: Position) -> Fraction | None:
+    """What opening the position would need at its price; None: the table does not say."""
+    initial = position.tiers.rows[position.tiers.index_at(position.tier_amount)].initial_rate
+    if initial is None:
+        return None
+    return (initial + position.size_rate_at(position.price)) * position.notional
 
 
 def _tier_law(position: Position) -> str:
@@ -299,9 +308,7 @@ def _state(regime: Regime, equity: Fraction, total: Fraction) -> str:
     return "warn" if total > 0 and equity <= WARN_RATIO * total else "healthy"
 
 
-def _unknown_inputs(
-    regime: Regime, one: PositionInput, beside: _Beside, initial: Fraction | None
-) -> list[str]:
+def _unknown_inputs(regime: Regime, one: PositionInput, beside: Beside) -> list[str]:
     unknown = []
     if not beside.dated:
         for since, later in LATER_RULES.get(regime.name, ()):
@@ -315,6 +322,6 @@ def _unknown_inputs(
     if regime.closing_fee is not None and one.fields.find("fee", inherit=True) is None:
         fee = decimal_text(regime.closing_fee)
         unknown.append(f"fee: not given, closing fee counted as {regime.name}'s own of {fee}")
-    if initial is None:
+    if initial_margin(one.position) is None:
         unknown.append("initial rate: not given")
     return [*unknown, "book: not given, slippage of closing not counted"]

@@ -43,3 +43,6 @@ MARK_RESPONSES: dict[str, MarkResponse] = {
     "deribit": MarkResponse(30.0, exponential=True),
 }
 """By the `mark_rule` of a market's reference, or else the name of its regime."""
+
+LIQUIDATION_TRIGGERS = {"last": "last", "oracle": "index", "dydx": "index", "drift": "index"}
+"""Which price sets off a liquidation, by the same names; the mark itself at all other venues."""

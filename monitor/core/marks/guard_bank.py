@@ -90,6 +90,10 @@ class GuardBank:
         place: int = _pass_ordinary(first, rows, books, sources, self._arrays)
         return place
 
+    def names(self, symbol: int) -> tuple[str, ...]:
+        """The sources of the market's last record that had any."""
+        return self._names.get(symbol, ())
+
     def has_names(self, symbol: int, names: tuple[str, ...]) -> bool:
         """Whether these are the sources of the market's last record that had any."""
         return self._names.get(symbol) == names

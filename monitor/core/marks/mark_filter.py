@@ -55,6 +55,10 @@ class MarkFilter:
         self.doubted = dict.fromkeys(mark_guard.DOUBT_KINDS, 0)
         """Prices that were not trusted and sources that were ignored, by kind."""
 
+    def source_names(self, symbol: int) -> tuple[str, ...]:
+        """The sources of a market's index, as its last record that had any names them."""
+        return self._guards.names(symbol)
+
     def add_sources(self, partition: int, offsets: list[int], sources: list[str | None]) -> None:
         """Keep the index sources of mark records (JSON) until the records are judged."""
         texts = zip(offsets, sources, strict=True)

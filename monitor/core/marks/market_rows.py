@@ -1,7 +1,7 @@
 """Marks and books as rows of integers, until their time comes and as the last ones by market.
 
-Prices, quantities and open interest are codes of stepped decimals, times in ns; `ABSENT` where a
-mark has no value.
+Prices, quantities and open interest are codes of stepped decimals, times in ns, funding intervals
+in s; `ABSENT` where a mark has no value.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ TS, PARTITION, OFFSET, SYMBOL = range(4)
 VALUES = 4
 """The first column of values."""
 
-MARK_VALUES = ("mark", "index", "last", "open_interest")
+MARK_VALUES = ("mark", "index", "last", "open_interest", "funding_interval_s")
 MARK_COLUMNS = ("ts", "partition", "offset", "symbol", *MARK_VALUES)
-MARK, INDEX, LAST, OPEN_INTEREST = range(VALUES, len(MARK_COLUMNS))
+MARK, INDEX, LAST, OPEN_INTEREST, FUNDING_INTERVAL = range(VALUES, len(MARK_COLUMNS))
 
 LEVELS = 50
 """Levels of a book that are kept on each side."""

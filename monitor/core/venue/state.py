@@ -46,7 +46,14 @@ from monitor.core.margin.tiers import TierError, Tiers
 from monitor.core.marks import market_rows
 from monitor.core.marks.index_moves import IndexMoves
 from monitor.core.marks.mark_filter import MarkFilter
-from monitor.core.marks.market_rows import BOOK_WIDTH, MARK_COLUMNS, MARK_VALUES, SYMBOL, VALUES
+from monitor.core.marks.market_rows import (
+    BOOK_WIDTH,
+    FUNDING_INTERVAL,
+    MARK_COLUMNS,
+    MARK_VALUES,
+    SYMBOL,
+    VALUES,
+)
 from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import GrowableRows
 from monitor.core.venue.event_time_queue import RowQueue
@@ -344,7 +351,9 @@ class VenueState(Stateful):
         self._grow()
         names = symbols.names(np.arange(len(symbols)))
         for i in sorted(range(len(names)), key=names.__getitem__):
-            mark = np.concatenate((self.trusted_marks.data[i], self.raw_marks.data[i]))
+            # Without the funding interval, on which nothing that is put out rests.
+            trusted = self.trusted_marks.data[i, : FUNDING_INTERVAL - VALUES]
+            mark = np.concatenate((trusted, self.raw_marks.data[i]))
             book = np.delete(self.last_books.data[i], SYMBOL)
             if (mark != ABSENT).any() or book.any():
                 parts += [names[i].encode(), mark.tobytes(), book.tobytes()]

@@ -37,8 +37,8 @@ from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.decode.codec import validate_record
 from monitor.core.margin.mark_response import MARK_RESPONSES
 from monitor.core.margin.paths.path import FundScope
-from monitor.core.margin.paths.table import PATHS
 from monitor.core.venue.state import VenueState
+from monitor.core.venue.stated_rules import IN_STRESS, fund_of, read_stated_rules
 
 LATENCY_S = 30.0
 """How long forced flow stands against the venue's own book before outside prices answer, s."""
@@ -218,9 +218,10 @@ class StressTest:
             share: ShockAnswers.find(steps, self._levels, self._kappa, share) for share in survives
         }
         markets, unknown = [], []
+        stated = {one.symbol: one for one in read_stated_rules(self._venue, self._names)}
         for k in self._asked(symbols):
             name = self._names[k]
-            unknown += self._unknown_of(k)
+            unknown += [str(one) for one in stated[name].unstated if one.what in IN_STRESS]
             for side, sign in enumerate((-1, 1)):
                 chosen = [shock for shock in shocks if shock * sign > 0]
                 if not chosen:
@@ -365,13 +366,8 @@ class StressTest:
     def _fund(self, k: int) -> float:
         """What the insurance fund of market k has, quote currency."""
         is_there = self._paths[k].fund is not FundScope.NONE
-        return (self._fund_units(k) or 0) / MONEY_SCALE if is_there else 0.0
-
-    def _fund_units(self, k: int) -> int | None:
-        """The market's own fund, or the venue's where its path shares that; None: not said."""
-        funds = self._venue.funds
-        shared = None if self._paths[k].fund is FundScope.MARKET else funds.get("")
-        return funds.get(self._names[k], shared)
+        amount = self._venue.funds.get(fund_of(self._venue, self._names[k]), 0)
+        return amount / MONEY_SCALE if is_there else 0.0
 
     def _deleverage(
         self, k: int, side: int, price: float, quantity: float
@@ -386,22 +382,3 @@ class StressTest:
         mark = float(self._mark[k])
         rows = zip(names, lost.tolist(), order.tolist(), strict=True)
         return tuple(DeleveragedPosition(a, q, q * mark, rank + 1) for a, q, rank in rows)
-
-    def _unknown_of(self, k: int) -> list[str]:
-        """What nobody has said of a market, and what is assumed instead."""
-        name, (rule, path) = self._names[k], self._terms[k]
-        unknown = []
-        if rule not in MARK_RESPONSES:
-            unknown.append(
-                f"{name}: how its mark follows its book (mark_rule); taken to follow at once"
-            )
-        if path is None:
-            unknown.append(f"{name}: how it liquidates (path); taken to sell all at once")
-        elif path not in PATHS:
-            unknown.append(
-                f"{name}: what its path {path} is (known: {', '.join(PATHS)}); taken as that of "
-                f"{self._paths[k].name}"
-            )
-        if self._fund_units(k) is None:
-            unknown.append(f"{name}: its insurance fund; taken to be empty")
-        return unknown

@@ -13,7 +13,7 @@ from monitor.core.accounts import journal
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.accounts.ledger_kernels import FILL, LEVERAGE, ORDER_COLUMNS, POSITION, TS
 from monitor.core.decode.batch import TextColumn
-from tests.core.accounts.equity_split import split_equity
+from tests.core.accounts.equity_parts import equity_parts
 from tests.core.accounts.test_ledger import (
     ACCOUNTS,
     E6,
@@ -100,7 +100,7 @@ def test_beyond_the_journal_sums_and_last_writes_are_those_of_the_ordered_day(
         apply_by_cell(ledger, entries(ledger, events), late)
     ordered = in_order(events)
     for name in {ACCOUNTS[who[0]] for _, who, *_ in events}:
-        assert split_equity(ledger, name, MARKS) == split_equity(ordered, name, MARKS)
+        assert equity_parts(ledger, name, MARKS) == equity_parts(ordered, name, MARKS)
     assert (ledger.fills_by_cause == ordered.fills_by_cause).all()
     assert _last_writes(ledger) == _last_writes(ordered)
 

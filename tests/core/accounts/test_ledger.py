@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from monitor.core.accounts.ledger_kernels import (
 )
 from monitor.core.decode.batch import ABSENT, COLUMNS, TextColumn
 from monitor.core.decode.stepped_kernels import from_e8
-from tests.core.accounts.equity_split import split_equity
+from tests.core.accounts.equity_parts import equity_parts
 
 E8, E6 = 10**8, 10**6
 ACCOUNTS = [f"a-{i}" for i in range(4)]
@@ -78,7 +79,7 @@ def value(price: int, quantity: int) -> int:
     return price * abs(quantity) // 10**10
 
 
-def expected(events: list[Any], account: int) -> tuple[int, int, int, int]:
+def expected(events: list[Any], account: int) -> tuple[Fraction, int, int, int]:
     """Price, funding, fees and transfers, by plain bookkeeping without positions."""
     cash, funding, fees, transfers = 0, 0, 0, 0
     quantity = dict.fromkeys(SYMBOLS, 0)
@@ -94,7 +95,7 @@ def expected(events: list[Any], account: int) -> tuple[int, int, int, int]:
             funding += a if b == 4 else 0
             fees -= a if b == 5 else 0
             transfers += a if b in (0, 1, 6) else 0
-    worth = sum(q * MARKS[s] // 10**10 for s, q in quantity.items())
+    worth = sum(Fraction(q * MARKS[s], 10**10) for s, q in quantity.items())
     return cash + worth, funding, fees, transfers
 
 
@@ -106,10 +107,10 @@ def test_equity_is_price_and_funding_less_fees_and_transfers_to_the_last_unit(
     ledger = machine()
     ledger.apply_entries(entries(ledger, events))
     for name in {ACCOUNTS[who[0]] for _, who, *_ in events}:
-        split = split_equity(ledger, name, MARKS)
+        split = equity_parts(ledger, name, MARKS)
         want = expected(events, ACCOUNTS.index(name))
         assert (split.price, split.funding, split.fees, split.transfers) == want
-        assert split.equity == want[0] + want[1] - want[2] + want[3]
+        assert split.total == want[0] + want[1] - want[2] + want[3]
 
 
 @given(st.lists(EVENTS, min_size=1, max_size=40), st.randoms(use_true_random=False))
@@ -121,7 +122,7 @@ def test_ledger_sums_do_not_depend_on_the_order_of_entries(events: list[Any], ra
     random.shuffle(mixed)
     other.apply_entries(entries(other, mixed))
     for name in {ACCOUNTS[who[0]] for _, who, *_ in events}:
-        assert split_equity(one, name, MARKS) == split_equity(other, name, MARKS)
+        assert equity_parts(one, name, MARKS) == equity_parts(other, name, MARKS)
     assert (one.fills_by_cause == other.fills_by_cause).all()
 
 
@@ -177,7 +178,7 @@ def test_the_money_and_margin_of_a_flat_position_go_to_the_account() -> None:
     position = row(ledger)
     assert {position[n] for n in ("quantity", "entry", "trade", "fees", "isolated")} == {0}
     assert (position["leverage"], position["mode"]) == (10 * E8, 1)
-    assert split_equity(ledger, "a-0", {}).equity == 1008 * E6
+    assert equity_parts(ledger, "a-0", {}).total == 1008 * E6
 
 
 def test_causes_and_modes_have_the_numbers_of_the_contract() -> None:
@@ -196,7 +197,7 @@ def test_the_cause_of_an_isolated_move_gives_its_direction(signs: tuple[int, int
     moves = [(MOVE, (0, 0), signs[0] * 70, 2, 0, 0), (MOVE, (0, 0), signs[1] * 30, 3, 0, 0)]
     ledger.apply_entries(entries(ledger, moves))
     assert row(ledger)["isolated"] == 40
-    assert split_equity(ledger, "a-0", {}).equity == 0
+    assert equity_parts(ledger, "a-0", {}).total == 0
 
 
 def test_forced_fills_are_counted_by_cause() -> None:
@@ -221,7 +222,7 @@ def test_idle_flat_accounts_are_dropped_and_accounts_with_open_positions_stay() 
     assert ledger.names.names(np.arange(len(ledger.names))) == ACCOUNTS[:3]
     assert not ledger.is_over_limits
     assert ledger.dropped == {"idle": 1, "accounts": 0, "positions": 0}
-    assert split_equity(ledger, "a-1", MARKS).price == MARKS["BTC"] * E8 // 10**10 - 10 * E6
+    assert equity_parts(ledger, "a-1", MARKS).price == Fraction(MARKS["BTC"], 100) - 10 * E6
 
 
 def test_eviction_depends_on_account_names_not_on_arrival_order() -> None:

@@ -11,13 +11,14 @@ import pytest
 
 from monitor.config import Config
 from monitor.console import Console
+from monitor.desk.questions import StressQuestion
 from monitor.errors import BrinkwatchError
 from replay.commands import open_day
 from replay.day.importer import ingest
-from replay.report import document
+from replay.moment import answer_at
+from replay.report import document, pages
 from replay.report.account import account_report
 from replay.report.stress import STRESS_ASSETS
-from replay.stress_day import stress_day
 from tests.cases.markets import at
 
 HOSTILE = "<b>X</b>&\"'</script>"
@@ -109,8 +110,13 @@ def make_day(folder: Path) -> Path:
 
 
 def run(day: Path, report: Path | None, symbols: tuple[str, ...] = ()) -> dict[str, Any]:
-    console = Console(True)
-    return stress_day(open_day(day), Config(), console, None, symbols, [-0.1], [], SHARES, report)
+    if report is not None:
+        pages.check_page("stress")
+    question = StressQuestion(symbols, (-0.1,), (), tuple(SHARES), curves=report is not None)
+    answer = answer_at(question, open_day(day), Config(), Console(True), None)
+    if report is not None:
+        pages.write_page(report, "stress", str(day), answer)
+    return answer
 
 
 def test_the_page_of_a_stress_test_holds_all_it_shows(tmp_path: Path, assets: Path) -> None:

@@ -1,94 +1,25 @@
-"""`brinkwatch stress` on a recorded day: its venue as it stood at a moment, and what shocks do."""
+"""What shocks do to a venue: tables and sentences for people, and plain values for programs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from monitor.config import Config
-from monitor.console import Console
+from monitor.console import Display
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.cascade.market_stress import ShockRow, SideStress
 from monitor.core.cascade.system import CriticalShock
-from monitor.core.engine import Engine
-from monitor.core.settings import EngineSettings
 from monitor.core.venue.stress_test import (
     LATENCY_S,
     SIDES,
     FactorRow,
-    StressTest,
     SystemStress,
     VenueStress,
 )
-from monitor.errors import BrinkwatchError
-from replay.day import Day
-from replay.day.prefetch import prefetch
-from replay.report.document import check_assets
-from replay.report.stress import STRESS_ASSETS, stress_report
-from replay.run import atomic_file
-from replay.selection import check_selection
-from replay.workers.shard_task import WINDOWS_PER_CLOSE_MAX
-
-ROWS = 65_536
-DEFAULT_SHOCKS = (-0.01, -0.02, -0.05, -0.1, -0.2, 0.01, 0.02, 0.05, 0.1, 0.2)
-CURVE_SHOCKS = tuple(n / 400 for n in (*range(1, 21), *range(22, 42, 2), *range(44, 124, 4)))
-"""Where curves are computed: each quarter of a per cent up to 5 %, then coarser, to 30 %."""
-CURVES_MAX = 60
-"""Markets with curves, those of the largest open notional."""
-CURVES = ("price_after", "forced_notional", "r")
 
 
-def stress_day(
-    day: Day, config: Config, console: Console, at_ns: int | None, symbols: Sequence[str],
-    shocks: Sequence[float], factors: Sequence[float], survives: Sequence[float],
-    refill: float, report: Path | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """Shock the venue of `day` as it stood at `at_ns` (None: at its end), and show what comes.
-    `report`: an HTML file of it to write."""
-    if report is not None:
-        check_assets(STRESS_ASSETS)
-    check_selection(day, frozenset(symbols), None, at_ns)
-    with console.progress("reading up to the moment, records", day.record_count) as show:
-        engine = engine_at(day, config.engine(), at_ns, show)
-    test = StressTest(engine.venue, engine.stage.band_maker)
-    stress = test.shock(shocks or DEFAULT_SHOCKS, survives, symbols, factors, refill)
-    if not stress.markets:
-        raise BrinkwatchError(
-            "no market has open positions, a mark and a tier table at that moment: `brinkwatch "
-            "replay` on the day says which records it lacks"
-        )
-    moment = day.span.last_ts if at_ns is None and day.span else at_ns or 0
-    describe_stress(moment, stress, console)
-    result = stress_object(moment, stress)
-    if report is not None:
-        html = stress_report(day.path.name, result, stress_curves(test, survives, symbols))
-        with atomic_file(report) as file:
-            file.write(html.encode())
-        console.say(f"the report is in {report}")
-    return result
-
-
-def engine_at(day: Day, settings: EngineSettings, at_ns: int | None, show: Any) -> Engine:
-    """The engine when everything up to `at_ns` (None: the day's end) has been read, and nothing
-    later. It judges nothing: the accounts, marks and books need no detectors.
-    """
-    bare = settings.model_copy(update={"streams": ()})
-    engine = Engine(bare, [], day.partition_count, WINDOWS_PER_CLOSE_MAX)
-    engine.control(day.controls(settings.accounts.bands_interval_ns, settings.topics))
-    records = 0
-    for batch in prefetch(day.batches(ROWS)):
-        records += len(batch) + len(batch.refused)
-        show(records)
-        engine.step(batch if at_ns is None else batch.select_rows(batch.numbers["ts"] <= at_ns))
-        if at_ns is not None and engine.passed_ns > at_ns:
-            break
-    engine.finish()
-    return engine
-
-
-def describe_stress(at_ns: int, stress: VenueStress, console: Console) -> None:
+def describe_stress(at_ns: int, stress: VenueStress, console: Display) -> None:
     """For people: what is not known first, then a table and a sentence for each side."""
     for line in stress.unknown:
         console.say(f"not known: {line}")
@@ -126,7 +57,7 @@ def describe_stress(at_ns: int, stress: VenueStress, console: Console) -> None:
     describe_system(stress.system, console)
 
 
-def describe_deleveraged(side: SideStress, console: Console) -> None:
+def describe_deleveraged(side: SideStress, console: Display) -> None:
     """Whose positions are closed against those that nobody takes, where that is the most."""
     row = max(side.rows, key=lambda row: row.adl_notional)
     if not row.deleveraged:
@@ -142,7 +73,7 @@ def describe_deleveraged(side: SideStress, console: Console) -> None:
     console.table(title, ["rank", "account", "quantity", "notional"], rows)
 
 
-def describe_system(system: SystemStress, console: Console) -> None:
+def describe_system(system: SystemStress, console: Display) -> None:
     """All markets together."""
     rows = [
         [
@@ -266,39 +197,6 @@ def _by_side(critical: Sequence[CriticalShock | None]) -> dict[str, float | None
         side: None if shock is None else _as_fraction(shock.shock, side)
         for side, shock in zip(SIDES, critical, strict=True)
     }
-
-
-def stress_curves(
-    test: StressTest, survives: Sequence[float], symbols: Sequence[str]
-) -> dict[str, Any]:
-    """What pictures need beside `stress_object`: `open_notional` by market; and of `markets`, those
-    asked for (`symbols`; empty: all), at most `CURVES_MAX` of the largest open notional, by side
-    the shocks, falling to rising, and for each share of the book what comes of each.
-    """
-    open_notional = test.open_notional()
-    largest = sorted(symbols or open_notional, key=lambda name: (-open_notional[name], name))
-    chosen = largest[:CURVES_MAX]
-    shocks = [sign * shock for sign in (-1, 1) for shock in CURVE_SHOCKS]
-    stressed, _ = test.shock_sides(shocks, survives, chosen)
-    markets: dict[str, dict[str, Any]] = {}
-    for side in stressed:
-        rows = sorted(side.rows, key=lambda row: row.shock)
-        curves = []
-        for share in survives:
-            mine = [row for row in rows if row.survives == share]
-            values = {name: [_six_digits(getattr(row, name)) for row in mine] for name in CURVES}
-            curves.append({"survives": share, **values})
-        market = {"symbol": side.symbol, "mark": side.mark, "sides": {}}
-        markets.setdefault(side.symbol, market)["sides"][side.side] = {
-            "shocks": sorted({row.shock for row in rows}),
-            "curves": curves,
-        }
-    return {"open_notional": open_notional, "markets": [markets[name] for name in chosen]}
-
-
-def _six_digits(value: float | None) -> float | None:
-    """More than a picture shows."""
-    return None if value is None else float(f"{value:.6g}")
 
 
 def _as_fraction(shock: float, side: str) -> float:
