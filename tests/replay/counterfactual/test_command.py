@@ -168,7 +168,7 @@ def test_a_mark_that_the_book_does_not_move_has_no_critical_shock(day: Path) -> 
 
 def test_an_insurance_fund_spares_others_from_being_deleveraged(tmp_path: Path) -> None:
     """The book is so thin that a close costs more than its margin."""
-    day = make_day(tmp_path / "one", size=0.1, mark_rule="last", path="market")
+    day = make_day(tmp_path / "one", size=0.1, mark_rule="last", path="binance")
     row = stress_row(run(day, {"X": {"insurance_fund": 1000}}))
     assert row["shortfall"]["was"] == row["shortfall"]["under"] > 0
     assert row["adl_notional"] == {"was": pytest.approx(QUANTITY * PRICE), "under": 0.0}
