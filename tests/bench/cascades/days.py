@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -15,12 +16,18 @@ from tests.bench.cascades.venue import SimulatedVenue
 YEAR_S = 365 * 86_400
 MARKETS = 3
 NAMES = tuple(f"M{i}-PERP" for i in range(MARKETS))
-CALM_S, SHOCK_S, AFTER_S = 1_200, 120, 480
+CALM_S, SHOCK_S, AFTER_S = 900, 120, 480
 """Seconds before the shock, the longest shock, and seconds after it."""
 SURVIVES_MEDIAN, SURVIVES_P90 = 1 / 3.4, 1 / 17
 """Depth that survives in the median event and at the 90th percentile of 639 (October 2025)."""
 DEPTH_OF_LONGS = 0.01
 """Depth within 1 % of a side, calm, over the notional of longs: a market of 1.8 bn shows 18 M."""
+
+
+TRADERS = 600
+FORCED_BEFORE_MAX = 0.25
+"""Of the depth within 1 %: more than that forced before the shock is a cascade of its own."""
+DRAWS_MAX = 20
 
 
 @dataclass(slots=True)
@@ -33,6 +40,10 @@ class SimulatedDay:
     outside: Int64
     shock: float
     shock_s: int
+
+    def copy_venue(self) -> SimulatedVenue:
+        """The venue as it stands, to try out what comes."""
+        return copy.deepcopy(self.venue)
 
 
 def draw_rules(
@@ -58,15 +69,27 @@ def draw_survives(rng: np.random.Generator) -> float:
     return min(1.0, SURVIVES_MEDIAN * math.exp(rng.normal(0.0, spread)))
 
 
-def draw_day(seed: int, shocked: bool, traders: int = 800) -> SimulatedDay:
-    """`shocked`: whether the outside price jumps down by 1 to 8 % within half to two minutes."""
-    rng = np.random.default_rng([seed, int(shocked)])
+def draw_day(seed: int, shocked: bool) -> SimulatedDay:
+    """`shocked`: whether the outside price falls by 1 to 8 % within half to two minutes.
+
+    A day whose accounts run into each other before the shock is drawn again.
+    """
+    for draw in range(DRAWS_MAX):
+        day = _draw(np.random.default_rng([seed, int(shocked), draw]), shocked)
+        calm = day.copy_venue().advance(day.outside[:CALM_S])
+        depth = day.venue.rules.depth * START_TICKS
+        if np.all(calm.total().sum(axis=0) < FORCED_BEFORE_MAX * depth):
+            return day
+    raise AssertionError(f"seed {seed}: no day in {DRAWS_MAX} is calm before its shock")
+
+
+def _draw(rng: np.random.Generator, shocked: bool) -> SimulatedDay:
     long_usd = 2e9 * np.array([0.6, 0.3, 0.1]) * math.exp(rng.normal(0.0, 0.5))
     survives, resilience = draw_survives(rng), math.exp(rng.uniform(math.log(0.01), math.log(0.1)))
     rules = draw_rules(rng, long_usd, survives, resilience)
-    crowd = Crowd(traders, long_usd, rng.uniform(0.5, 1.0), math.exp(rng.uniform(0, math.log(4))))
+    crowd = Crowd(TRADERS, long_usd, rng.uniform(0.5, 1.0), math.exp(rng.uniform(0, math.log(4))))
     vault = crowd.long_usd.sum() * 0.002
-    venue = SimulatedVenue.open(rules, (vault, vault), traders)
+    venue = SimulatedVenue.open(rules, (vault, vault), TRADERS)
     isolated = enter_crowd(venue, crowd, rng)
     shock = rng.uniform(0.01, 0.08) if shocked else 0.0
     shock_s = int(rng.integers(30, SHOCK_S))
