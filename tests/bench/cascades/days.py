@@ -46,9 +46,7 @@ class SimulatedDay:
         return copy.deepcopy(self.venue)
 
 
-def draw_rules(
-    rng: np.random.Generator, long_usd: Float64, survives: float, resilience: float
-) -> Rules:
+def market_rules(long_usd: Float64, survives: float, resilience: float) -> Rules:
     """Three markets of 40, 20 and 10 times leverage, whose depth goes with their size."""
     rate = np.array([0.0125, 0.025, 0.05])[: len(long_usd)]
     return Rules(
@@ -86,7 +84,7 @@ def draw_day(seed: int, shocked: bool) -> SimulatedDay:
 def _draw(rng: np.random.Generator, shocked: bool) -> SimulatedDay:
     long_usd = 2e9 * np.array([0.6, 0.3, 0.1]) * math.exp(rng.normal(0.0, 0.5))
     survives, resilience = draw_survives(rng), math.exp(rng.uniform(math.log(0.01), math.log(0.1)))
-    rules = draw_rules(rng, long_usd, survives, resilience)
+    rules = market_rules(long_usd, survives, resilience)
     crowd = Crowd(TRADERS, long_usd, rng.uniform(0.5, 1.0), math.exp(rng.uniform(0, math.log(4))))
     vault = crowd.long_usd.sum() * 0.002
     venue = SimulatedVenue.open(rules, (vault, vault), TRADERS)

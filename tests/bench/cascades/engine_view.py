@@ -102,7 +102,8 @@ class EngineView:
             amount = deposit[row] - self._deposit[row] - gain
             if quantity[row].any() and not self._isolated[row] and abs(amount) >= 1e-6:
                 moves.append({
-                    "kind": "collateral", **common, "amount": f"{amount:.6f}", "cause": "adjustment",
+                    "kind": "collateral", **common, "cause": "adjustment",
+                    "amount": f"{amount:.6f}",
                 })  # fmt: skip
         self._quantity, self._deposit = quantity.copy(), deposit
         self._send("fill", fills)

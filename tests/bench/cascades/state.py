@@ -29,8 +29,9 @@ class Rules(NamedTuple):
     """By market. `rate`, `high_rate`: maintenance below and above `bound` (money); `depth`: lots
     that rest within 1 % of a side when nothing is withdrawn; `survives`: the least share of it that
     makers leave in turmoil; `turmoil`: mean move a second (log) at which they leave no more than
-    that, and begin to withdraw at a third of it; `resilience`: part of what is missing that comes back in a second, of the resting
-    quantities and of the distance from the outside price; `group`: 0 or 1, whose vault takes over.
+    that, and begin to withdraw at a third of it; `resilience`: part of what is missing that comes
+    back in a second, of the resting quantities and of the distance from the outside price;
+    `group`: 0 or 1, whose vault takes over.
     """
 
     rate: Float64

@@ -154,7 +154,7 @@ def set_marks(t, outside, market):  # type: ignore[no-untyped-def]
         market.premium[c] += gap * (1.0 - math.exp(-1.0 / PREMIUM_S))
         if t % REFRESH_S == 0:
             own = min(max(market.last[c], low), high)
-            smooth = outside[c] + int(round(market.premium[c]))
+            smooth = outside[c] + round(market.premium[c])
             market.previous_mark[c] = market.mark[c]
             middle = max(min(own, smooth), min(max(own, smooth), outside[c]))
             market.mark[c] = middle
@@ -266,7 +266,7 @@ def run_seconds(begin, outside, rules, accounts, market, history):  # type: igno
     for t in range(len(outside)):
         now = begin + t
         for c in range(outside.shape[1]):
-            # Makers go with the outside price at once; what forced flow displaced comes back slowly.
+            # Makers go with the outside price at once; a displacement comes back slowly.
             market.fair[c] += outside[t, c] - market.outside[c]
             market.fair[c] += rules.resilience[c] * (outside[t, c] - market.fair[c])
             market.outside[c] = outside[t, c]
@@ -274,7 +274,7 @@ def run_seconds(begin, outside, rules, accounts, market, history):  # type: igno
             quote(c, rules, market)
             centre = int(market.fair[c]) // LEVEL_TICKS
             for k in range(1, ONE_PERCENT_LEVELS + 1):
-                if 0 < centre - k and centre + k < LEVELS:
+                if centre - k > 0 and centre + k < LEVELS:
                     history.depth_bid[t, c] += market.bid[c, centre - k]
                     history.depth_ask[t, c] += market.ask[c, centre + k]
             bid, ask = best_levels(c, market)

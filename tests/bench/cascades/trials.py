@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from detectors.arrays.types import Float64
-from monitor.core.venue.stress_test import VenueStress
 from tests.bench.cascades.days import CALM_S, NAMES, SHOCK_S, SimulatedDay, draw_day
 from tests.bench.cascades.engine_view import LOOK_S, EngineView
 from tests.bench.cascades.state import History
@@ -34,8 +33,8 @@ class Trial:
     the markets, each over its own mean. The share that the market has shown comes last.
 
     `low`, `last_low`, `outside_low`: by market, log distance of the lowest mark, trade and outside
-    price from the mark at the last look before the shock; `predicted` (by `ASKED`; markets, shares):
-    that of the mark as the engine says. `forced`: net of what was sold into the books over depth
+    price from the mark at the last look before the shock; `predicted` (by `ASKED`; markets,
+    shares): that of the mark as the engine says. `forced`: net of what was sold into the books over depth
     within 1 % before the shock, by market. `first_forced_s`: second of the first forced fill after
     the shock's begin, None: there is none.
     """
@@ -65,7 +64,8 @@ class Trial:
 
 
 def run_trial(seed: int, shocked: bool) -> Trial:
-    """Play a day; the engine is asked every `CALM_LOOK_S`, and from the shock on every `LOOK_S`, until the first fill that the shock forces."""
+    """Play a day; the engine is asked every `CALM_LOOK_S`, and from the shock on every `LOOK_S`,
+    until the first fill that the shock forces."""
     day = draw_day(seed, shocked)
     venue, rules = day.venue, day.venue.rules
     trial = Trial(seed, day.shock, float(rules.survives[0]), float(rules.resilience[0]))
