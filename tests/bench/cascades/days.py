@@ -24,7 +24,7 @@ DEPTH_OF_LONGS = 0.01
 """Depth within 1 % of a side, calm, over the notional of longs: a market of 1.8 bn shows 18 M."""
 
 
-TRADERS = 600
+TRADERS = 400
 FORCED_BEFORE_MAX = 0.25
 """Of the depth within 1 %: more than that forced before the shock is a cascade of its own."""
 DRAWS_MAX = 20

@@ -34,8 +34,8 @@ class Trial:
 
     `low`, `last_low`, `outside_low`: by market, log distance of the lowest mark, trade and outside
     price from the mark at the last look before the shock; `predicted` (by `ASKED`; markets,
-    shares): that of the mark as the engine says. `forced`: net of what was sold into the books over depth
-    within 1 % before the shock, by market. `first_forced_s`: second of the first forced fill after
+    shares): that of the mark as the engine says. `forced`: net of what was sold into the books over
+    depth within 1 % before the shock, by market. `first_forced_s`: second of the first forced fill after
     the shock's begin, None: there is none.
     """
 
@@ -77,7 +77,7 @@ def run_trial(seed: int, shocked: bool) -> Trial:
             view.read(venue, second - FIRST_LOOK_S + LOOK_S)
             if second % CALM_LOOK_S == 0 or second > CALM_S:
                 _look(view, second, past, trial)
-        if second == CALM_S:
+        if second == CALM_S and shocked:
             _predict(day, past, trial)
         past = past.joined(venue.advance(day.outside[second : second + LOOK_S]))
         if second >= CALM_S and trial.first_forced_s is None:
@@ -129,14 +129,14 @@ def _predict(day: SimulatedDay, past: History, trial: Trial) -> None:
         for turn in range(1, 3):
             view.read(day.venue, turn * LOOK_S)
         test = view.stress_test()
+        stress = test.shock(shocks, shares, (), shocks)
         alone, together = np.zeros((2, len(NAMES), len(shares)))
-        for k, (name, shock) in enumerate(zip(NAMES, shocks, strict=True)):
-            stress = test.shock([shock], shares, [name], [shock])
-            (side,) = stress.markets
-            alone[k] = [_distance(side.mark, row.price_after) for row in side.rows]
-            together[k] = [
-                _distance(side.mark, row.price_after[name]) for row in stress.system.factor
-            ]
+        for side in stress.markets:
+            k = NAMES.index(side.symbol)
+            own = [row for row in side.rows if row.shock == shocks[k]]
+            alone[k] = [_distance(side.mark, row.price_after) for row in own]
+            factor = [row for row in stress.system.factor if row.shock == shocks[k]]
+            together[k] = [_distance(side.mark, row.price_after[side.symbol]) for row in factor]
         trial.predicted[f"{asked}, alone"] = alone
         trial.predicted[f"{asked}, together"] = together
 
