@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from tests.bench.cascades.days import CALM_S
 from tests.bench.cascades.state import LEVEL_TICKS, START_TICKS
-from tests.bench.cascades.trials import SURVIVES, Trial
+from tests.bench.cascades.trials import ASKED, SURVIVES, Trial
 
 GRAIN = LEVEL_TICKS / START_TICKS
 """A level of the book: as much as two prices may differ and be one."""
 SHARES = (*(f"{share:g} of the book" for share in SURVIVES), "what it has shown")
+OWN_TOGETHER, SENT_TOGETHER = (f"{asked}, together" for asked in list(ASKED)[:2])
 Signal = Callable[[Trial], list[float]]
+Edges = Callable[[Trial, int], tuple[float, float]]
+"""The log distances between which the mark of a day's market is said to come to rest."""
 
 
 def range_lines(trials: Sequence[Trial]) -> Iterator[str]:
@@ -24,45 +26,51 @@ def range_lines(trials: Sequence[Trial]) -> Iterator[str]:
         f"{len(trials)} days with a shock, {len(cascades)} with a cascade (a mark falls ≥ 0.5 % "
         "further than the outside price)"
     )
+    ranges: list[tuple[str, Edges]] = [(asked, _said(asked)) for asked in trials[0].predicted]
+    ranges += [
+        ("from the shock itself: by the venue's rules", _from_shock(OWN_TOGETHER, len(SURVIVES))),
+        ("from the shock itself: all sent, .3 survives", _from_shock(SENT_TOGETHER, 2)),
+    ]
     for title, days in (("all days", trials), ("with a cascade", cascades)):
-        head = f"{'largest market':^28}{'all markets':^28}{'extra fall, said / true':>25}"
-        yield f"\n{title:44}{head}"
-        yield f"{'the engine is asked':44}" + f"{'inside':>9}{'nearer':>9}{'further':>10}" * 2
-        for asked in days[0].predicted if days else ():
-            first = [verdict(trial, asked, 0) for trial in days]
-            every = [verdict(trial, asked, m) for trial in days for m in range(len(trial.low))]
+        yield f"\n{title:46}{'largest market':^28}{'all markets':^28}{'width %':>16}"
+        columns = f"{'inside':>9}{'nearer':>9}{'further':>10}"
+        yield f"{'range':46}{columns * 2}{'median':>9}{'90 %':>7}"
+        for name, edges in ranges if days else ():
+            first = [verdict(trial, edges, 0) for trial in days]
+            every = [verdict(trial, edges, m) for trial in days for m in range(len(trial.low))]
             counts = "".join(
                 f"{some.count('inside'):>9}{some.count('nearer'):>9}{some.count('further'):>10}"
                 for some in (first, every)
             )
-            yield f"{asked:44}{counts}{_said_over_true(days, asked):>25}"
+            widths = [100.0 * (high - low) for low, high in (edges(t, 0) for t in days)]
+            middle, wide = np.percentile(widths, [50, 90])
+            yield f"{name:46}{counts}{middle:>9.2f}{wide:>7.1f}"
 
 
-def verdict(trial: Trial, asked: str, market: int) -> str:
+def verdict(trial: Trial, edges: Edges, market: int) -> str:
     """Where the true lowest mark lies: inside the range, nearer than it, or further away."""
-    said, true = trial.predicted[asked][market], float(trial.low[market])
-    if true < said.min() - GRAIN:
+    (low, high), true = edges(trial, market), float(trial.low[market])
+    if true < low - GRAIN:
         return "nearer"
-    return "further" if true > said.max() + GRAIN else "inside"
+    return "further" if true > high + GRAIN else "inside"
 
 
-def _said_over_true(days: Sequence[Trial], asked: str) -> str:
-    """Medians over markets with a cascade, for all of the book and for the least share."""
-    pairs = []
-    for trial in days:
-        extra = trial.predicted[asked] - trial.outside_low[:, None]
-        there = trial.beyond >= GRAIN
-        pairs += list(
-            zip(
-                extra.min(axis=1)[there] / trial.beyond[there],
-                extra.max(axis=1)[there] / trial.beyond[there],
-                strict=True,
-            )
-        )
-    if not pairs:
-        return ""
-    low, high = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return f"{low:.2f} to {high:.2f}"
+def _said(asked: str) -> Edges:
+    def edges(trial: Trial, market: int) -> tuple[float, float]:
+        said = trial.predicted[asked][market]
+        return float(said.min()), float(said.max())
+
+    return edges
+
+
+def _from_shock(asked: str, shares: int) -> Edges:
+    """From where forced flow adds nothing, up to the furthest of the first so many shares."""
+
+    def edges(trial: Trial, market: int) -> tuple[float, float]:
+        furthest = trial.predicted[asked][market, :shares].max()
+        return float(trial.outside_low[market]), float(furthest)
+
+    return edges
 
 
 def lead_lines(trials: Sequence[Trial]) -> Iterator[str]:

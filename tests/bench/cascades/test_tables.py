@@ -44,8 +44,8 @@ def test_a_power_law_is_recovered() -> None:
     ("true", "expected"), [(0.05, "nearer"), (0.06, "inside"), (0.0895, "inside"), (0.1, "further")]
 )
 def test_the_truth_is_nearer_inside_or_further(true: float, expected: str) -> None:
-    one = trial(low=np.array([true]), predicted={"a": np.array([[0.06, 0.07, 0.0893]])})
-    assert verdict(one, "a", 0) == expected
+    one = trial(low=np.array([true]))
+    assert verdict(one, lambda trial, market: (0.06, 0.0893), 0) == expected
 
 
 def test_lead_is_counted_up_to_the_first_forced_fill() -> None:

@@ -77,6 +77,9 @@ def run_trial(seed: int, shocked: bool) -> Trial:
             view.read(venue, second - FIRST_LOOK_S + LOOK_S)
             if second % CALM_LOOK_S == 0 or second > CALM_S:
                 _look(view, second, past, trial)
+        if second == CALM_S:
+            lowest = day.outside[CALM_S:].min(axis=0)
+            trial.outside_low = np.log(past.mark[-1] / lowest)
         if second == CALM_S and shocked:
             _predict(day, past, trial)
         past = past.joined(venue.advance(day.outside[second : second + LOOK_S]))
@@ -120,8 +123,6 @@ def _hour_moves(past: History) -> Float64:
 
 def _predict(day: SimulatedDay, past: History, trial: Trial) -> None:
     """Ask for the shock that the outside price then makes: each market alone, and all together."""
-    mark = past.mark[-1].astype(float)
-    trial.outside_low = np.log(mark / day.outside[CALM_S:].min(axis=0))
     shares = (*SURVIVES, _shown(past))
     shocks = np.expm1(-np.maximum(trial.outside_low, 1e-5)).tolist()
     for asked, terms in ASKED.items():
