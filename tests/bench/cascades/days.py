@@ -67,13 +67,13 @@ def draw_survives(rng: np.random.Generator) -> float:
     return min(1.0, SURVIVES_MEDIAN * math.exp(rng.normal(0.0, spread)))
 
 
-def draw_day(seed: int, shocked: bool) -> SimulatedDay:
+def draw_day(seed: int, shocked: bool, traders: int = TRADERS) -> SimulatedDay:
     """`shocked`: whether the outside price falls by 1 to 8 % within half to two minutes.
 
     A day whose accounts run into each other before the shock is drawn again.
     """
     for draw in range(DRAWS_MAX):
-        day = _draw(np.random.default_rng([seed, int(shocked), draw]), shocked)
+        day = _draw(np.random.default_rng([seed, int(shocked), draw]), shocked, traders)
         calm = day.copy_venue().advance(day.outside[:CALM_S])
         depth = day.venue.rules.depth * START_TICKS
         if np.all(calm.total().sum(axis=0) < FORCED_BEFORE_MAX * depth):
@@ -81,13 +81,13 @@ def draw_day(seed: int, shocked: bool) -> SimulatedDay:
     raise AssertionError(f"seed {seed}: no day in {DRAWS_MAX} is calm before its shock")
 
 
-def _draw(rng: np.random.Generator, shocked: bool) -> SimulatedDay:
+def _draw(rng: np.random.Generator, shocked: bool, traders: int) -> SimulatedDay:
     long_usd = 2e9 * np.array([0.6, 0.3, 0.1]) * math.exp(rng.normal(0.0, 0.5))
     survives, resilience = draw_survives(rng), math.exp(rng.uniform(math.log(0.01), math.log(0.1)))
     rules = market_rules(long_usd, survives, resilience)
-    crowd = Crowd(TRADERS, long_usd, rng.uniform(0.5, 1.0), math.exp(rng.uniform(0, math.log(4))))
+    crowd = Crowd(traders, long_usd, rng.uniform(0.5, 1.0), math.exp(rng.uniform(0, math.log(4))))
     vault = crowd.long_usd.sum() * 0.002
-    venue = SimulatedVenue.open(rules, (vault, vault), TRADERS)
+    venue = SimulatedVenue.open(rules, (vault, vault), traders)
     isolated = enter_crowd(venue, crowd, rng)
     shock = rng.uniform(0.01, 0.08) if shocked else 0.0
     shock_s = int(rng.integers(30, SHOCK_S))
