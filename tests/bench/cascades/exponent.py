@@ -22,8 +22,9 @@ DISPLACEMENT_MIN = 0.0005
 
 
 class Event(NamedTuple):
-    """`volume`: net forced volume up to the lowest price, over depth; `fall`: log distance of the lowest price from the one
-    before; `beyond`: how much further that is than the outside price fell."""
+    """`volume`: net forced volume up to the lowest price, over depth; `fall`: log distance of the
+    lowest price from the one before; `beyond`: how much further that is than the outside price
+    fell."""
 
     volume: float
     fall: float

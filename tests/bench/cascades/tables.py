@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -112,6 +113,8 @@ def _false(others: Sequence[Trial], signal: Signal, limit: float) -> int:
 
 def _threshold(others: Sequence[Trial], signal: Signal, false: int) -> float:
     """The least limit that raises no more than so many false alarms."""
+    if not others:
+        return math.inf
     highest = sorted((max(signal(trial)) for trial in others), reverse=True)
     return highest[-1] if false >= len(highest) else float(np.nextafter(highest[false], np.inf))
 

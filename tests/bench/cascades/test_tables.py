@@ -27,7 +27,7 @@ from tests.support import SHARED, recording
 
 
 def trial(**fields: object) -> Trial:
-    return Trial(**{"seed": 1, "shock": 0.05, "survives": 0.3, "resilience": 0.03} | fields)  # type: ignore[arg-type]
+    return Trial(**{"seed": 1, "shock": 0.05} | fields)  # type: ignore[arg-type]
 
 
 def test_a_power_law_is_recovered() -> None:

@@ -32,26 +32,21 @@ class Trial:
     critical shock down, the largest of the markets, 0: there is none; `hour_move`: the largest of
     the markets, each over its own mean. The share that the market has shown comes last.
 
-    `low`, `last_low`, `outside_low`: by market, log distance of the lowest mark, trade and outside
-    price from the mark at the last look before the shock; `predicted` (by `ASKED`; markets,
-    shares): that of the mark as the engine says. `forced`: net of what was sold into the books over
-    depth within 1 % before the shock, by market. `first_forced_s`: second of the first forced fill after
-    the shock's begin, None: there is none.
+    `low`, `outside_low`: by market, log distance of the lowest mark and outside price from the mark
+    at the last look before the shock; `predicted` (by `ASKED`; markets, shares): that of the mark
+    as the engine says. `first_forced_s`: second of the first forced fill after the shock's begin,
+    None: there is none.
     """
 
     seed: int
     shock: float
-    survives: float
-    resilience: float
     looks: list[int] = field(default_factory=list)
     nearness: list[list[float]] = field(default_factory=list)
     hour_move: list[list[float]] = field(default_factory=list)
     first_forced_s: int | None = None
     low: Float64 = field(default_factory=lambda: np.empty(0))
-    last_low: Float64 = field(default_factory=lambda: np.empty(0))
     outside_low: Float64 = field(default_factory=lambda: np.empty(0))
     predicted: dict[str, Float64] = field(default_factory=dict)
-    forced: Float64 = field(default_factory=lambda: np.empty(0))
 
     @property
     def beyond(self) -> Float64:
@@ -67,8 +62,7 @@ def run_trial(seed: int, shocked: bool) -> Trial:
     """Play a day; the engine is asked every `CALM_LOOK_S`, and from the shock on every `LOOK_S`,
     until the first fill that the shock forces."""
     day = draw_day(seed, shocked)
-    venue, rules = day.venue, day.venue.rules
-    trial = Trial(seed, day.shock, float(rules.survives[0]), float(rules.resilience[0]))
+    venue, trial = day.venue, Trial(seed, day.shock)
     past = venue.advance(day.outside[:FIRST_LOOK_S])
     view = EngineView(venue, day.isolated, NAMES, {})
     last_look_s = CALM_S + SHOCK_S if shocked else CALM_S
@@ -86,7 +80,7 @@ def run_trial(seed: int, shocked: bool) -> Trial:
         if second >= CALM_S and trial.first_forced_s is None:
             forced = np.flatnonzero(past.total()[CALM_S:].any(axis=1))
             trial.first_forced_s = CALM_S + int(forced[0]) if len(forced) else None
-    _measure(past, trial)
+    trial.low = np.log(past.mark[CALM_S - 1] / past.mark[CALM_S:].min(axis=0))
     return trial
 
 
@@ -144,11 +138,3 @@ def _predict(day: SimulatedDay, past: History, trial: Trial) -> None:
 
 def _distance(mark: float, after: float | None) -> float:
     return math.inf if not after else math.log(mark / after)
-
-
-def _measure(past: History, trial: Trial) -> None:
-    mark = past.mark[CALM_S - 1].astype(float)
-    trial.low = np.log(mark / past.mark[CALM_S:].min(axis=0))
-    trial.last_low = np.log(mark / past.low[CALM_S:].min(axis=0))
-    depth = past.depth_bid[CALM_S - 60 : CALM_S].mean(axis=0) * mark
-    trial.forced = (past.sold - past.bought)[CALM_S:].sum(axis=0) / depth
