@@ -78,8 +78,8 @@ class FactorRound(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class FactorRow:
     """The common factor moved by `shock`, each market by its beta: what is forced, and the mark
-    that each comes to rest at (None: there is no book). `rounds`: the same as time passes, while forced flow stands against
-    the venue's own book (`LATENCY_S`)."""
+    that each comes to rest at (None: there is no book). `rounds`: the same as time passes, while
+    forced flow stands against the venue's own book (`LATENCY_S`)."""
 
     shock: float
     survives: float
