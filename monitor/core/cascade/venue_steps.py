@@ -62,7 +62,7 @@ def forced_steps(
         np.concatenate((first, column))
         for first, column in zip((lead, lead, lead, none), columns, strict=True)
     )
-    order, first = _sort_steps(bucket, distance, size, 2 * len(mark))
+    order, first = _sort_steps(bucket.astype(np.int64), distance, size, 2 * len(mark))
     totals = (_sum_within(column[order], first) for column in (size, at_once))
     return ForcedSteps(first, distance[order], *totals), bankrupt[order]
 
