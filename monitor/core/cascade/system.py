@@ -44,13 +44,15 @@ STEPS_REFINED = 3
 PACE_MIN = 0.05
 """Markets that no shock moves are expected to move less than this part of those that one does."""
 _NO_POOLS: Int32 = np.empty(0, np.int32)
+PUSH_MAX = 50.0
+"""How far a book that is not there gives way where time passes (log distance): to nothing."""
 UNIT_BITS = 61
 """All that a market could send is below 2 to this power of its unit: sums stay in 64 bits."""
 
 
 class CriticalShock(NamedTuple):
     """All markets move by `shock` times their share of it (log distance), and come to rest `length`
-    further away than with a little less; it forces `pools`. See `SystemSide.critical`."""
+    further away than with a little less; it forces `pools`. See `SystemSide.critical_factor`."""
 
     shock: float
     length: float
@@ -171,11 +173,15 @@ class SystemSide:
 
     def carry(self, pushed: Float64) -> Float64:
         """How far the marks move when the books give way by `pushed` (log distances)."""
-        system = self._system
-        passed = np.where(system.kappa > 0.0, pushed, 0.0) * system.kappa
-        if system.index_carry is not None:
-            passed = passed + np.where(np.isfinite(pushed), pushed, 0.0) @ system.index_carry
-        return passed
+        kappa = self._system.kappa
+        return np.where(kappa > 0.0, pushed, 0.0) * kappa + self._carry_by_indices(pushed)
+
+    def _carry_by_indices(self, pushed: Float64) -> Float64:
+        carry = self._system.index_carry
+        if carry is None:
+            return np.zeros(len(pushed))
+        followed: Float64 = np.where(np.isfinite(pushed), pushed, 0.0) @ carry
+        return followed
 
     @cached_property
     def _base(self) -> _Place:
@@ -223,16 +229,15 @@ class SystemSide:
         rounds.move(shock)
         before = sold = rounds.sold.copy()
         keep = (1.0 - timing.refill) ** timing.round_s
-        pushed, states = [self._push(sold)], []
+        pushed, states = [np.zeros(len(shock))], []
         for k in range(len(timing.kappa)):
             rounds.force()
             sold = np.rint(sold * keep).astype(np.int64) + (rounds.sold - before)
             before = rounds.sold.copy()
-            pushed.append(self._push(sold))
-            # κ of the youngest step is that of one round; what the base had sold has been there.
-            steps = np.diff(pushed, axis=0)
-            passed = np.sum(timing.kappa[k::-1] * steps, axis=0)
-            rounds.move(np.maximum(shock + self.carry(pushed[0]) + passed, shock))
+            pushed.append(np.minimum(self._push(sold), PUSH_MAX))
+            # κ of the youngest step is that of one round.
+            passed = np.sum(timing.kappa[k::-1] * np.diff(pushed, axis=0), axis=0)
+            rounds.move(shock + np.maximum(passed, 0.0) + self._carry_by_indices(pushed[-1]))
             states.append(self._outside(SystemState(rounds.moved, rounds.forced, before)))
         return states
 

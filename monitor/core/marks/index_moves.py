@@ -8,6 +8,8 @@ exponentially with half-life `HALF_LIFE_S`.
 *Correlations* are shrunk towards none, by the share that their own sampling errors have of their
 squares: the intensity λ = Σ Var(ρ) / Σ ρ² over all pairs, with Var(ρ) = (1 − ρ²)² / N (Schäfer and
 Strimmer, "A Shrinkage Approach to Large-Scale Covariance Matrix Estimation", 2005, target D).
+Betas to the common factor are shrunk by the same share towards 1: where indices show nothing in
+common, nothing says that a market would stay behind when all are shocked.
 
 *Following*: an index's return is regressed on the premium of the mark over it one step before. What
 outside prices take over from the venue's shows there, and so does news that reaches the venue
@@ -42,8 +44,9 @@ class CommonMoves(NamedTuple):
     """What is known of some markets' indices, in one order.
 
     `ready`: which have had `READY_RETURNS`; the others' rows are zeros. `covariance`: of returns
-    over `STEP_S`, correlations shrunk by `shrinkage` (0: not at all, 1: to none). `follow`: the
-    share of a premium by which the index follows the mark within `STEP_S`; 0: none, or not known.
+    over `STEP_S`; its correlations are to be shrunk by `shrinkage` (0: not at all, 1: to none).
+    `follow`: the share of a premium by which the index follows the mark within `STEP_S`; 0: none,
+    or not known.
     """
 
     ready: Bool
@@ -55,7 +58,7 @@ class CommonMoves(NamedTuple):
         """(of, on): how far one index moves for each unit that another does; 1 on its own."""
         variance = np.diag(self.covariance).copy()
         variance[variance == 0.0] = np.inf
-        slopes = self.covariance / variance
+        slopes = (1.0 - self.shrinkage) * self.covariance / variance
         np.fill_diagonal(slopes, 1.0)
         return slopes
 
@@ -67,7 +70,8 @@ class CommonMoves(NamedTuple):
         variance = float(weight @ with_factor)
         if variance <= 0.0:
             return np.full(len(weight), np.nan)
-        return np.where(self.ready, with_factor * weight.sum() / variance, np.nan)
+        betas = with_factor * weight.sum() / variance
+        return np.where(self.ready, betas + self.shrinkage * (1.0 - betas), np.nan)
 
 
 class IndexMoves(Stateful):
@@ -144,8 +148,8 @@ class IndexMoves(Stateful):
         ready[inside] = self._returns[markets[inside]] >= READY_RETURNS
         there = np.flatnonzero(ready)
         covariance, follow = np.zeros((len(markets), len(markets))), np.zeros(len(markets))
-        shrunk, shrinkage = self._covariance(markets[there])
-        covariance[np.ix_(there, there)] = shrunk
+        plain, shrinkage = self._covariance(markets[there])
+        covariance[np.ix_(there, there)] = plain
         follow[there] = self._follow(markets[there])
         return CommonMoves(ready, covariance, shrinkage, follow)
 
@@ -160,10 +164,7 @@ class IndexMoves(Stateful):
         squares = float(np.sum(rho**2))
         errors = float(np.sum(((1.0 - rho**2) ** 2 / _count_of(weight))[scale > 0.0]))
         errors -= float(np.sum((1.0 / _count_of(np.diag(weight)))[deviation > 0.0]))
-        shrinkage = min(1.0, errors / squares) if squares > 0.0 else 1.0
-        out = (1.0 - shrinkage) * rho * scale
-        np.fill_diagonal(out, deviation**2)
-        return out, shrinkage
+        return plain, min(1.0, errors / squares) if squares > 0.0 else 1.0
 
     def _follow(self, markets: Int64) -> Float64:
         squares, products, returns, weight = self.premium[markets].T

@@ -85,14 +85,14 @@ class FactorRound(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class FactorRow:
     """The common factor moved by `shock`, each market by its beta: what is forced, and the mark
-    that each comes to rest at. `rounds`: the same as time passes, while forced flow stands against
-    the venue's own book (`LATENCY_S`)."""
+    that each comes to rest at (None: there is no book). `rounds`: the same as time passes, while
+    forced flow stands against the venue's own book (`LATENCY_S`)."""
 
     shock: float
     survives: float
     forced_notional: float
     pools: int
-    price_after: dict[str, float]
+    price_after: dict[str, float | None]
     rounds: tuple[FactorRound, ...]
 
 
@@ -350,8 +350,10 @@ class StressTest:
             FactorRound((k + 1) * ROUND_S, *self._gross(state)) for k, state in enumerate(states)
         )
         state = side.settle(shock)
-        after = self._mark * np.exp(sign * state.moved)
-        prices = {self._names[k]: float(after[k]) for k in self._order.tolist()}
+        after = np.where(np.isfinite(state.moved), side.marks(state.moved), np.nan).tolist()
+        prices = {
+            self._names[k]: None if after[k] != after[k] else after[k] for k in self._order.tolist()
+        }
         return FactorRow(factor, survives, *self._gross(state), prices, timed)
 
     def _gross(self, state: SystemState) -> tuple[float, int]:

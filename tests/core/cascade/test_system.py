@@ -227,10 +227,20 @@ def test_rounds_in_time_end_where_rounds_without_it_do() -> None:
                 assert (a.moved <= b.moved + 1e-12).all()
             nearer += bool((refilled[-1].moved < before[-1].moved - 1e-6).any())
             before = refilled
+        assert still_without_books(system, shock)
         growing = constant * (np.arange(1, rounds + 1) / rounds)[:, None]
         slower = side.time_rounds(shock, RoundTiming(3.0, growing, 0.0))
         assert (slower[-1].moved <= rest.moved + 1e-12).all()
     assert nearer > CASES / 100
+
+
+def still_without_books(system: MarketSystem, shock: np.ndarray) -> bool:
+    """Whether marks that follow no book stay at the shock where there is no book."""
+    first = np.zeros(7, np.int64)
+    bare = replace(system, levels=BookLevels(first, np.empty(0), np.empty(0)), kappa=np.zeros(3))
+    timing = RoundTiming(3.0, np.zeros((2, 3)), 0.1)
+    rests = [bare.side(True, 1.0).settle(shock), *bare.side(True, 1.0).time_rounds(shock, timing)]
+    return all((rest.moved == shock).all() for rest in rests)
 
 
 @pytest.mark.parametrize("falls", [True, False])

@@ -63,6 +63,9 @@ def test_markets_that_have_nothing_in_common_are_shrunk_apart() -> None:
         raw = slopes / (1.0 - given.shrinkage) if given.shrinkage < 1.0 else slopes
         errors.append((np.sum(slopes**2), np.sum(raw**2)))
         assert given.shrinkage > 0.5
+        betas = given.betas(np.arange(1.0, 9.0))
+        plain_betas = given._replace(shrinkage=0.0).betas(np.arange(1.0, 9.0))
+        assert np.abs(betas - 1.0).max() < np.abs(plain_betas - 1.0).max() / 2
     shrunk, plain = np.mean(errors, axis=0)
     assert shrunk < plain / 4
 
