@@ -4,6 +4,9 @@ Some levels jump by nature (one large position comes within reach, a book is swe
 their steps holds. Of those one can only say how long they have not been so high. So the score is
 the number itself, without a theory: calibration says how often it was as high in the last two days,
 and says nothing in the first six hours.
+
+Of other levels the window itself says how unlikely they are: a log-likelihood ratio comes with
+them. Then that is the score, and it has a theory from the first window on.
 """
 
 from __future__ import annotations
@@ -36,7 +39,8 @@ USUAL, WIDTH = SEEN + 1, SEEN + 2
 
 @njit(RUN_END(F2, FLOAT, INT, INT, INT, RUN), cache=True, nogil=True)
 def run_windows(state, least, steps, low, block, run):  # type: ignore[no-untyped-def]
-    """As `RunBank.run`."""
+    """As `RunBank.run`. The last number of a window is its score."""
+    last = run.values.shape[1] - 1
     for w in range(low, run.judged.size):
         begin, end = run.ends[w], run.ends[w + 1]
         if steps & JUDGE:
@@ -45,7 +49,7 @@ def run_windows(state, least, steps, low, block, run):  # type: ignore[no-untype
                 row, level = state[run.rows[i]], run.values[i, 0]
                 run.scores[i] = np.nan
                 if row[SEEN] > 0.0 and 0.0 <= level <= NUMBER_MAX:
-                    run.scores[i] = level
+                    run.scores[i] = run.values[i, last]
                     if steps == BOTH:
                         judged += is_ready(run, i)
                         is_ordinary_window &= is_ordinary(run, i)
@@ -128,3 +132,45 @@ class RecordHighDetector(RowDetector):
         self.feature = feature
         self.least = least
         self._init_row()
+
+
+class LikelihoodBank(RecordHighBank):
+    """`LikelihoodDetector`s with the same parameters, a row of numbers each."""
+
+    log_likelihood = True
+
+
+class LikelihoodDetector(RecordHighDetector):
+    """A level that comes with its own evidence: a log-likelihood ratio of the same window.
+
+    Parameters
+    ----------
+    feature
+        The key that holds the level of the window, ≥ 0.
+    evidence
+        The key that holds the logarithm of how much likelier the window is where something has
+        happened than where nothing has, ≥ 0.
+    least
+        Lower levels are of no interest, > 0, in the feature's unit.
+
+    Examples
+    --------
+    >>> from detectors.record_high import LikelihoodDetector
+    >>> detector = LikelihoodDetector("levels", "nats", least=5.0)
+    >>> detector.learn_one({"levels": 1.0, "nats": 0.5})
+    >>> detector.judge_one({"levels": 18.0, "nats": 44.0}).value
+    44.0
+    """
+
+    BANK: ClassVar = LikelihoodBank
+    log_likelihood: ClassVar[bool] = True
+
+    def __init__(
+        self, feature: str = "level", evidence: str = "evidence", least: float = 1.0
+    ) -> None:
+        self.evidence = evidence
+        super().__init__(feature, least)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self.feature, self.evidence

@@ -102,6 +102,8 @@ def describe_stress(at_ns: int, stress: VenueStress, console: Console) -> None:
         "mark after",
         "times the shock",
         "shortfall",
+        "fund pays",
+        "backstop",
         "ADL",
         "R",
     ]
@@ -111,14 +113,32 @@ def describe_stress(at_ns: int, stress: VenueStress, console: Console) -> None:
                 f"{row.shock:+.1%}", f"{row.survives:.0%}", f"{row.forced_notional:,.0f}",
                 "no book" if row.price_after is None else f"{row.price_after:.6g}",
                 "" if row.multiplier is None else f"{row.multiplier:.2f}",
-                f"{row.shortfall:,.0f}", f"{row.adl_notional:,.0f}",
+                f"{row.shortfall:,.0f}", f"{row.fund_paid:,.0f}",
+                f"{row.backstop_notional:,.0f}", f"{row.adl_notional:,.0f}",
                 "" if row.r is None else f"{row.r:.2f}",
             ]
             for row in side.rows
         ]  # fmt: skip
         console.table(f"{side.symbol} at {side.mark:.6g}, {side.side}", head, rows)
+        describe_deleveraged(side, console)
         console.say(describe_critical(side))
     describe_system(stress.system, console)
+
+
+def describe_deleveraged(side: SideStress, console: Console) -> None:
+    """Whose positions are closed against those that nobody takes, where that is the most."""
+    row = max(side.rows, key=lambda row: row.adl_notional)
+    if not row.deleveraged:
+        return
+    title = (
+        f"{side.symbol} {row.shock:+.1%} with {row.survives:.0%} of the book: deleveraged, the "
+        f"largest {len(row.deleveraged)}"
+    )
+    rows = [
+        [f"{one.rank:,}", one.account, f"{one.quantity:.6g}", f"{one.notional:,.0f}"]
+        for one in row.deleveraged
+    ]
+    console.table(title, ["rank", "account", "quantity", "notional"], rows)
 
 
 def describe_system(system: SystemStress, console: Console) -> None:
@@ -167,9 +187,7 @@ def stress_object(at_ns: int, stress: VenueStress) -> dict[str, Any]:
         first = side.critical[0][1]
         markets.append({
             "symbol": side.symbol, "mark": side.mark, "side": side.side,
-            "rows": [
-                {name: getattr(row, name) for name in ShockRow.__slots__} for row in side.rows
-            ],
+            "rows": [row_object(row) for row in side.rows],
             "critical_shock": None if first is None else _as_fraction(first.shock, side.side),
             "jump": None if first is None else _finite(first.length),
             "critical": [
@@ -236,6 +254,11 @@ def stress_curves(
 def _six_digits(value: float | None) -> float | None:
     """More than a picture shows."""
     return None if value is None else float(f"{value:.6g}")
+
+
+def row_object(row: ShockRow) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in ShockRow.__slots__}
+    return {**values, "deleveraged": [one._asdict() for one in row.deleveraged]}
 
 
 def _as_fraction(shock: float, side: str) -> float:

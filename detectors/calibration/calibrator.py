@@ -51,10 +51,11 @@ CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
 READY_BLOCKS = 72
 """Before that, scores without a theory have no p-value: six hours of 1 s windows."""
-ATTACK_SHARE, CHANCE_BLOCKS = 4, 192
-"""Attacks come together, and a habit is there all the time. A quarter of the blocks may hold one
-block beyond "once a day", and another for every 192, more than the other quarters: that may be
-chance. Where it holds more, its blocks beyond "once a day" are left out of the tail."""
+ATTACK_SHARE, ATTACKED_SHARE, CHANCE_BLOCKS = 2, 4, 64
+"""Attacks come together, and a habit is there all the time. A half of the blocks may hold one block
+beyond "once a day", and another for every 64, more than the other half: that may be chance. Where
+it holds more, its blocks beyond "once a day" are left out of the tail; but not where they are more
+than a quarter of all, which are no attacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class Calibrator(Stateful):
 
     def _attack_blocks(self) -> set[int]:
         """The places of the blocks that are left out as attacks."""
-        if not self.log_likelihood or True not in self._rare:
+        if True not in self._rare:
             return set()
         n = len(self._rare)
         places = list(compress(range(n), self._rare))
@@ -168,7 +169,8 @@ class Calibrator(Stateful):
         ends = (bisect_left(places, at + length) for at in places)
         most = max((places[first:end] for first, end in enumerate(ends)), key=len)
         usual = (len(places) - len(most)) * length / (n - length)
-        return set(most) if len(most) > usual + chance else set()
+        is_attack = usual + chance < len(most) <= n // ATTACKED_SHARE + chance
+        return set(most) if is_attack else set()
 
     def _fit(self) -> None:
         """Fit the tail to the blocks."""

@@ -149,13 +149,20 @@ def _stream(
 
 DEFAULT_STREAMS = (
     *map(_stream, ("cancels", "orders", "cancels_near", "leverage_raises", "leverage_first_high")),
-    *map(_stream, ("mode_switches", "liquidations", "late", "missing")),
+    *map(_stream, ("mode_switches", "liquidations", "late", "missing", "trades")),
     _stream("depth_25bps_least", "level", direction="down", least=2.5),
     _stream("spread_bps", "level", direction="up", least=2.5),
     _stream("mark_to_index_bps", "level", direction="both", signed=True),
     _stream("cancels_to_orders", "ratio", inputs=("cancels", "orders")),
     _stream("sweep_bps", "peak", least=25.0),
     _stream("refill_s", "peak", least=30.0),
+    _stream("depth_missing", "peak", least=2.0),
+    _stream(
+        "levels_shrunk", "likelihood", inputs=("levels_shrunk", "levels_shrunk_nats"), least=5.0
+    ),
+    _stream("step_back_bps", "peak", least=0.5),
+    _stream("price_move", "peak", least=5.0),
+    _stream("trade_notional", "peak"),
     _stream("layering", "peak", least=1.0),
     _stream("crowding", "peak", least=3.0),
     *map(_stream, ("raised_notional", "raised_near_tier", "opened_high_to_depth")),

@@ -83,7 +83,8 @@ class VenueAdapter(ABC):
         return text
 
     def begin_file(self, file: str) -> None:  # noqa: B027 - most venues do not care
-        """Another file of the feed follows; `file`: its path as the user wrote it."""
+        """What follows is from another file; `file`: its path as the user wrote it. Where files
+        are read by time (`LineAdapter.line_time`), it is called for a file again and again."""
 
     @abstractmethod
     def read(self, chunk: Any) -> list[Batch]:
@@ -144,6 +145,13 @@ class LineAdapter(VenueAdapter):
         Raises `UnreadableError`, or `KeyError`, `ValueError`, `TypeError` and the like where the
         line lacks what the format promises: the line is refused.
         """
+
+    def line_time(self, raw: bytes) -> int | None:
+        """When a line was received or happened, ns UTC, by a quick look; None: it does not say.
+
+        Several files are read by these times. A venue that has none is read file by file.
+        """
+        return None
 
     def guess_kind(self, raw: bytes) -> str | None:
         """The kind that an unreadable line was meant to be, where a quick look shows it."""

@@ -3,10 +3,10 @@
 Lines may be in the envelope of a combined stream, which may hold a list of events. Depth
 differences are applied to a local book, which starts with the snapshot; it becomes a book record of
 the best 50 levels, at most every 100 ms of event time. A partial book (`@depth20`) replaces the
-local book. trade, or aggTrade in a market without it, → the taker's fill; forceOrder → a fill of
-cause liquidation; markPriceUpdate → mark, with the funding interval once two funding times showed
-it; other streams are left out. Event times that jump are placed by the time of receipt
-(`event_clock.py`).
+local book. In a market without depth the best prices (bookTicker) are the book. trade, or aggTrade
+in a market without it, → the taker's fill; forceOrder → a fill of cause liquidation;
+markPriceUpdate → mark, with the funding interval once two funding times showed it; other streams
+are left out. Event times that jump are placed by the time of receipt (`event_clock.py`).
 
 COIN-M counts quantities in contracts of a fixed amount of USD; `coin_contracts.py` makes base units
 of them.
@@ -40,6 +40,7 @@ from monitor.venues.parse import (
     decimal,
     epoch_ns,
     integer,
+    leading_time,
     milliseconds,
     read_json,
 )
@@ -47,6 +48,8 @@ from monitor.venues.parse import (
 BOOK_INTERVAL_NS = 100 * MILLISECOND_NS
 """Event time between two book records of a market, at least."""
 HOUR_S = 3_600
+TICKER_ALONE_NS = 10 * SECOND_NS
+"""A market whose best prices have come for so long without any depth has only them."""
 PENDING_MAX = 10_000
 """Differences kept before the snapshot; the oldest are dropped and counted."""
 _WAITING = "differences of a market without a snapshot: record its REST snapshot too"
@@ -56,6 +59,7 @@ _CAUSES = {"MARKET": "trade", "INSURANCE_FUND": "backstop", "ADL": "adl"}
 _Level = tuple[str, str]
 _KIND_OF_EVENT = {
     b'"depthUpdate"': "book",
+    b'"bookTicker"': "book",
     b'"trade"': "fill",
     b'"aggTrade"': "fill",
     b'"forceOrder"': "fill",
@@ -133,6 +137,8 @@ class Binance(LineAdapter):
     def __init__(self, options: dict[str, str] | None = None) -> None:
         super().__init__(options)
         self._books: dict[str, _LocalBook] = {}
+        self._tickers: dict[str, tuple[int, _LocalBook]] = {}
+        """Since when the best prices of a market are received, and they as a book."""
         self._clock = EventClock()
         self._trade_streams: dict[str, str] = {}
         """The stream, trade or aggTrade, whose trades count in a market: the first one there."""
@@ -140,6 +146,9 @@ class Binance(LineAdapter):
         self._symbol = self.options.get("symbol")
         """The market of the last line that names one: a snapshot names none."""
         self._coin_contracts = CoinContracts(self.options.get("contract_size"))
+
+    def line_time(self, raw: bytes) -> int | None:
+        return leading_time(raw)
 
     def guess_kind(self, raw: bytes) -> str | None:
         event = _EVENT.search(raw)
@@ -174,6 +183,8 @@ class Binance(LineAdapter):
             return self._snapshot(d["s"], d["b"], d["a"], d["u"], d, received)
         if event == "depthUpdate":
             return self._difference(d, received)
+        if event == "bookTicker":
+            return self._ticker(d, received)
         if event in ("trade", "aggTrade"):
             return self._fill(d, event, received)
         if event == "markPriceUpdate":
@@ -241,6 +252,21 @@ class Binance(LineAdapter):
             self.notes["breaks in the chain of differences: the book goes on, in part stale"] += 1
         book.last_update_id, book.chained = d["u"], True
         return True
+
+    def _ticker(self, d: dict[str, Any], received: int) -> list[Record]:
+        symbol = d["s"]
+        if symbol in self._books:
+            self.left_out["of bookTicker in markets whose depth is there too"] += 1
+            return []
+        since, book = self._tickers.setdefault(symbol, (received, _LocalBook()))
+        if received - since < TICKER_ALONE_NS:
+            self.left_out["of bookTicker while depth may still come"] += 1
+            return []
+        book.bids, book.asks = {}, {}
+        book.apply([[d["b"], d["B"]]], [[d["a"], d["A"]]])
+        has_time = d.get("T") is not None
+        ts = self._place(d["T"], received) if has_time else self._clock.event_time(received)
+        return self._book_records(symbol, book, ts)
 
     def _book_records(self, symbol: str, book: _LocalBook, ts: int) -> list[Record]:
         # Two-sided, so that one book with a time ahead does not silence those that follow it.

@@ -23,7 +23,14 @@ from monitor.core.contract.events import LEVELS_MAX
 from monitor.core.contract.stepped import PLAIN, count
 from monitor.core.contract.units import SECOND_NS
 from monitor.venues.adapter import LineAdapter, OpenOrder
-from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError, epoch_ns, read_json
+from monitor.venues.parse import (
+    OPPOSITE_SIDE,
+    Record,
+    UnreadableError,
+    epoch_ns,
+    leading_time,
+    read_json,
+)
 
 CHANGED_MAX = 8
 """The latest changed or deleted orders in which the parties of a trade are looked for."""
@@ -68,6 +75,9 @@ class Bitstamp(LineAdapter):
         self._changed_orders: deque[_ChangedOrder] = deque(maxlen=CHANGED_MAX)
         self._best_prices: tuple[int, int] | None = None
         """Best bid and ask of the last book, 1e-18."""
+
+    def line_time(self, raw: bytes) -> int | None:
+        return leading_time(raw)
 
     def guess_kind(self, raw: bytes) -> str | None:
         parts = raw.split(b" ", 2)

@@ -1,10 +1,10 @@
 """dYdX v4: the full-node order stream, decoded to JSON lines.
 
-`place` and `taker` (an order that arrives) → order; `remove` → cancel, with the quantity left; a
-finalised `match` → a fill for each side; `fill_amount` updates the quantity left of an order. The
-stream has a match up to three times: twice optimistically (when the node matches, and again when it
-prepares the next state) and once finalised in a block (`exec_mode` 7). Only the finalised one
-becomes fills; the others are counted.
+`taker` (an order arrives) and `place` (it rests) → order, one where the stream has both of the same
+order; `remove` → cancel, with the quantity left; a finalised `match` → a fill for each side;
+`fill_amount` updates the quantity left of an order. The stream has a match up to three times: twice
+optimistically (when the node matches, and again when it prepares the next state) and once finalised
+in a block (`exec_mode` 7). Only the finalised one becomes fills; the others are counted.
 
 Sources: docs.dydx.xyz, full node streaming; v4-chain `indexer/shared/removal_reason.proto`,
 `clob/matches.proto`.
@@ -21,7 +21,14 @@ from pydantic_core import PydanticCustomError
 from monitor.core.contract.fixed_point import format_decimal
 from monitor.core.contract.stepped import ONE, PLAIN, count
 from monitor.venues.adapter import LineAdapter
-from monitor.venues.parse import OPPOSITE_SIDE, Record, UnreadableError, milliseconds, read_json
+from monitor.venues.parse import (
+    OPPOSITE_SIDE,
+    Record,
+    UnreadableError,
+    epoch_ns,
+    milliseconds,
+    read_json,
+)
 
 FINALISED = 7
 """The value of `exec_mode` for what a block has committed."""
@@ -52,6 +59,7 @@ _CAUSES = {
     "match_perpetual_deleveraging": "adl",
 }
 _KIND = re.compile(rb'"kind": ?"(place|taker|remove|match)"')
+_TIME = re.compile(rb'"ts_ms": ?([0-9]{13})\b')
 _KIND_OF_EVENT = {b"place": "order", b"taker": "order", b"remove": "cancel", b"match": "fill"}
 
 
@@ -65,6 +73,13 @@ class _DydxOrder:
     placed_ts: int | None
     """None for an order of a snapshot: it was placed before the recording."""
     filled: Any = "0"
+    arrived: bool = False
+    """Whether only its arrival was read, and not yet that it rests."""
+
+    def is_same(self, other: _DydxOrder) -> bool:
+        """Whether the other says the same of the same order."""
+        mine, its = (self.side, self.price, self.size), (other.side, other.price, other.size)
+        return mine == its
 
 
 def _account(d: dict[str, Any]) -> str:
@@ -93,6 +108,10 @@ class Dydx(LineAdapter):
         super().__init__(options)
         self._open_orders: dict[str, _DydxOrder] = {}
 
+    def line_time(self, raw: bytes) -> int | None:
+        match = _TIME.search(raw)
+        return epoch_ns(match[1].decode()) if match else None
+
     def guess_kind(self, raw: bytes) -> str | None:
         match = _KIND.search(raw)
         return _KIND_OF_EVENT[match[1]] if match else None
@@ -102,7 +121,7 @@ class Dydx(LineAdapter):
         kind = d["kind"]
         name = self.count_source(kind)
         if kind in ("place", "taker"):
-            return [self._order(d)]
+            return self._order(d)
         if kind == "remove":
             return [self._cancel(d)]
         if kind == "match":
@@ -113,29 +132,33 @@ class Dydx(LineAdapter):
             self.left_out[f"of the kind {name}, which is not needed"] += 1
         return []
 
-    def _order(self, d: dict[str, Any]) -> Record:
+    def _order(self, d: dict[str, Any]) -> list[Record]:
         key, ts = _order_id(d), milliseconds(d["ts_ms"])
-        before = self._open_orders.get(key)
+        before, side = self._open_orders.get(key), d["side"].lower()
         snapshot = bool(d.get("snapshot"))
         if snapshot:
             self.notes["orders of a snapshot, resting before the record began"] += 1
-        record = {
+        placed = ts if not snapshot else before.placed_ts if before else None
+        filled = before.filled if before else "0"
+        order = _DydxOrder(side, d["price"], d["size"], placed, filled, d["kind"] == "taker")
+        if before is not None and before.arrived and before.is_same(order):
+            before.arrived = order.arrived
+            self.left_out["of orders that came as `taker` already: one order"] += 1
+            return []
+        self._open_orders[key] = order
+        return [{
             "kind": "order",
             "ts": ts,
             "symbol": d["pair"],
             "order_id": key,
             "account": _account(d),
-            "side": d["side"].lower(),
+            "side": side,
             "price": d["price"],
             "quantity": d["size"],
             "action": "replace" if before else "new",
             "replaces": key if before else None,
             "reduce_only": d.get("reduce_only"),
-        }
-        placed = ts if not snapshot else before.placed_ts if before else None
-        filled = before.filled if before else "0"
-        self._open_orders[key] = _DydxOrder(record["side"], d["price"], d["size"], placed, filled)
-        return record
+        }]  # fmt: skip
 
     def _cancel(self, d: dict[str, Any]) -> Record:
         key, ts = _order_id(d), milliseconds(d["ts_ms"])

@@ -55,6 +55,8 @@ class Lobster(LineAdapter):
         self._offset_ns = int(hours) * _HOUR_NS
         self._symbol = self.options.get("symbol", SYMBOL)
         self._midnight = self._parse_midnight(self.options.get("date", DATE))
+        self._undated: set[str] = set()
+        """Files whose path has no date."""
 
     def _parse_midnight(self, text: str) -> int:
         try:
@@ -70,9 +72,16 @@ class Lobster(LineAdapter):
         if "date" not in self.options:
             self._midnight = self._parse_midnight(dates[-1] if dates else DATE)
             if not dates:
-                self.notes[f"no date is named: {DATE} stands for it"] += 1
+                self._undated.add(file)
+                self.notes[f"no date is named: {DATE} stands for it"] = len(self._undated)
         if "symbol" not in self.options:
             self._symbol = symbols[-1] if symbols else SYMBOL
+
+    def line_time(self, raw: bytes) -> int | None:
+        try:
+            return self._ts(raw.partition(b",")[0].strip().decode())
+        except (UnreadableError, UnicodeDecodeError):
+            return None
 
     def guess_kind(self, raw: bytes) -> str | None:
         fields = raw.split(b",", 2)

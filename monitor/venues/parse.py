@@ -74,6 +74,14 @@ def milliseconds(value: Any) -> int:
     return int(value) * MILLISECOND_NS
 
 
+def leading_time(raw: bytes) -> int | None:
+    """The time at the beginning of a line `<time> …`, ns; None: there is none."""
+    try:
+        return epoch_ns(raw[:20].partition(b" ")[0].decode())
+    except (UnreadableError, UnicodeDecodeError):
+        return None
+
+
 def epoch_ns(digits: str) -> int:
     """A time since 1970 in s, ms, µs or ns, in ns; its number of digits shows the unit.
 

@@ -30,13 +30,11 @@ from monitor.configuration.origins import Origins
 from monitor.core.contract.events import Multiple, Notional, Tier
 from monitor.core.contract.fixed_point import SCALE
 from monitor.core.margin.mark_response import MARK_RESPONSES
-from monitor.core.margin.regimes import REGIMES
+from monitor.core.margin.paths.table import PATHS
 from monitor.core.margin.tiers import TierError, Tiers
 from monitor.errors import ConfigError, nearest_name, read_text, reason_unread
 
 EVERY_MARKET = "*"
-PATHS = sorted({"market", *REGIMES})
-"""What a market's path may be named: everything at once, or as a regime does it."""
 FILE_BYTES_MAX = 16 << 20
 
 
@@ -87,7 +85,7 @@ class MarketOverride(BaseModel):
     @field_validator("path")
     @classmethod
     def _check_path(cls, name: str | None) -> str | None:
-        return _check_name(name, PATHS)
+        return _check_name(name, sorted(PATHS))
 
 
 def _check_name(name: str | None, names: list[str]) -> str | None:

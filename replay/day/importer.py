@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import entry_points
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from monitor.core.decode.batch import Batch
+from monitor.core.decode.batch import Batch, Int64
 from monitor.errors import BrinkwatchError, ConfigError, nearest_name
-from monitor.venues.adapter import OptionError, VenueAdapter
+from monitor.venues.adapter import LineAdapter, OptionError, VenueAdapter
 from monitor.venues.parse import UnreadableError
 from replay.day import feed_files
 from replay.day.layout import DayMeta
 from replay.day.writer import DayWriter
+from replay.field_map.merge import UNKNOWN_TS, TimedStream, merge_streams
 
 PARQUET_ROWS = 131_072
 """Rows of a venue's Parquet file that are read at once."""
@@ -75,6 +80,57 @@ def load_adapter(name: str, options: Mapping[str, str] | None = None) -> VenueAd
     return venue
 
 
+def _read_files(venue: VenueAdapter, paths: list[Path]) -> Iterator[tuple[Path, int, list[Batch]]]:
+    """The file, lines (or rows) read, and the batches that they make: file by file, or several
+    files of a feed whose lines have times in the order of those.
+    """
+    if isinstance(venue, LineAdapter) and len(paths) > 1:
+        starts = [t for path in paths if (t := _first_time(venue, path)) is not None]
+        if len(starts) == len(paths):
+            yield from _read_by_time(venue, paths, starts)
+            return
+    for path in paths:
+        for count, batches in _read_file(venue, path):
+            yield path, count, batches
+
+
+def _first_time(venue: LineAdapter, path: Path) -> int | None:
+    """When a file's lines begin; None: none of the first ones says it."""
+    if feed_files.is_parquet(path):
+        return None
+    venue.begin_file(str(path))
+    first = next(iter(feed_files.LineReader(path)), [])[:SAMPLE_LINES]
+    return next((t for t in map(venue.line_time, first) if t is not None), None)
+
+
+def _read_by_time(
+    venue: LineAdapter, paths: list[Path], starts: list[int]
+) -> Iterator[tuple[Path, int, list[Batch]]]:
+    def chunks(path: Path) -> Iterator[tuple[list[tuple[Path, bytes]], Int64]]:
+        lines = feed_files.LineReader(path)
+        for chunk in lines:
+            venue.begin_file(str(path))
+            times = [venue.line_time(raw) for raw in chunk]
+            places = [UNKNOWN_TS if t is None else t for t in times]
+            yield [(path, raw) for raw in chunk], np.array(places, np.int64)
+        _note_lines(venue, path, lines)
+
+    opened = (partial(chunks, path) for path in paths)
+    for items in merge_streams([*map(TimedStream, starts, opened)]):
+        for path, run in groupby(items, key=itemgetter(0)):
+            raws = [raw for _, raw in run]
+            venue.begin_file(str(path))
+            yield path, len(raws), venue.read(raws)
+
+
+def _note_lines(venue: VenueAdapter, path: Path, lines: feed_files.LineReader) -> None:
+    """What was odd about a file as a whole, when it has been read."""
+    venue.left_out["blank"] += lines.blank
+    venue.notes["lines of over 16 MiB: only their first MiB is kept"] += lines.cut
+    if lines.truncated:
+        venue.anomalies.truncated_files.append(path.name)
+
+
 def _read_file(venue: VenueAdapter, path: Path) -> Iterator[tuple[int, list[Batch]]]:
     """Lines (or rows) read, and the batches that they make."""
     if feed_files.is_parquet(path) != venue.READS_PARQUET:
@@ -88,10 +144,7 @@ def _read_file(venue: VenueAdapter, path: Path) -> Iterator[tuple[int, list[Batc
     lines = feed_files.LineReader(path)
     for chunk in lines:
         yield len(chunk), venue.read(chunk)
-    venue.left_out["blank"] += lines.blank
-    venue.notes["lines of over 16 MiB: only their first MiB is kept"] += lines.cut
-    if lines.truncated:
-        venue.anomalies.truncated_files.append(path.name)
+    _note_lines(venue, path, lines)
 
 
 def _read_parquet(venue: VenueAdapter, path: Path) -> Iterator[tuple[int, list[Batch]]]:
@@ -128,7 +181,7 @@ def ingest(
     progress: Callable[[Path, int], None] | None = None,
     options: Mapping[str, str] | None = None,
 ) -> ImportReport:
-    """Read `files` (or folders) in order as one feed of `venue` and write the recorded day `out`.
+    """Read `files` (or folders) as one feed of `venue` and write the recorded day `out`.
 
     `progress` takes the file being read and the number of source events so far. Lines that cannot
     be read are refused and counted. Raises `IngestError`, `DayError`, and `NothingImportedError`
@@ -191,14 +244,13 @@ def _copy_records(
             accepted += len(batch)
             refused += len(batch.refused)
 
-    for path in paths:
-        for count, batches in _read_file(adapter, path):
-            write(batches)
-            lines += count
-            if refused >= HOPELESS_LINES and refused > (1 - ACCEPTED_SHARE_MIN) * lines:
-                raise NothingImportedError(_nothing_imported(adapter, path, accepted, refused))
-            if progress is not None:
-                progress(path, adapter.source_counts.total())
+    for path, count, batches in _read_files(adapter, paths):
+        write(batches)
+        lines += count
+        if refused >= HOPELESS_LINES and refused > (1 - ACCEPTED_SHARE_MIN) * lines:
+            raise NothingImportedError(_nothing_imported(adapter, path, accepted, refused))
+        if progress is not None:
+            progress(path, adapter.source_counts.total())
     write(adapter.finish())
     if accepted <= ACCEPTED_SHARE_MIN * refused:
         raise NothingImportedError(_nothing_imported(adapter, paths[0], accepted, refused))

@@ -23,9 +23,9 @@ RATE = 0.01
 
 def make_day(
     tmp_path: Path, positions: list[tuple[str, float, float]], bids: list[tuple[float, float]],
-    **terms: Any,
+    fund: float | None = None, **terms: Any,
 ) -> Path:  # fmt: skip
-    """positions: account, quantity (longs), isolated margin, all bought at `MARK`."""
+    """positions: account, quantity, isolated margin, all opened at `MARK`."""
     tiers = [{"lower_bound": 0, "maintenance_rate": RATE, "max_leverage": 50}]
     records: list[dict[str, Any]] = [
         {"kind": "reference", "about": "market", "ts": at(0), "symbol": "X", "tiers": tiers,
@@ -37,6 +37,9 @@ def make_day(
             "account": account, "quantity": f"{quantity:.8f}", "entry_price": f"{MARK:.8f}",
             "margin_mode": "isolated", "isolated_margin": f"{margin:.6f}",
         })  # fmt: skip
+    if fund is not None:
+        records.append({"kind": "reference", "about": "insurance_fund", "ts": at(0),
+                        "amount": f"{fund:.6f}"})  # fmt: skip
     ladder = [[f"{price:.8f}", f"{size:.8f}"] for price, size in bids]
     asks = [[f"{MARK + 1 + i:.8f}", "5"] for i in range(5)]
     for second in range(1, 5):
@@ -146,6 +149,58 @@ def test_what_margin_does_not_cover_is_the_shortfall(tmp_path: Path) -> None:
     assert row["vwap"] == pytest.approx(90.0)
     assert row["shortfall"] == pytest.approx(70.0)
     assert row["adl_notional"] == pytest.approx(1000.0)
+
+
+def test_a_market_takes_its_own_path_and_says_who_is_deleveraged(tmp_path: Path) -> None:
+    """By Binance's path the fund pays 35 of 70, so that half of the 10 are closed against shorts:
+    first against the one with less margin behind it, though it is smaller."""
+    positions = [("long", 10.0, 30.0), ("rich", -20.0, 2_000.0), ("poor", -4.0, 80.0)]
+    day = make_day(tmp_path, positions, [(90.0, 100.0)], fund=35.0, path="binance")
+    answer = stress(day, "--shock", "-5%", "--depth-survives", "1")
+    (row,) = answer["markets"][0]["rows"]
+    assert (row["shortfall"], row["fund_paid"]) == (pytest.approx(70.0), pytest.approx(35.0))
+    assert row["adl_notional"] == pytest.approx(500.0)
+    assert [(one["account"], one["rank"]) for one in row["deleveraged"]] == [
+        ("poor", 1), ("rich", 2),
+    ]  # fmt: skip
+    assert [one["quantity"] for one in row["deleveraged"]] == pytest.approx([4.0, 1.0])
+    assert [one["notional"] for one in row["deleveraged"]] == pytest.approx([400.0, 100.0])
+    done = brinkwatch("stress", day, "--shock", "-5%", "--depth-survives", "1")
+    assert "deleveraged, the largest 2" in done.stdout + done.stderr
+
+
+def test_a_path_without_a_fund_takes_nothing_from_one(tmp_path: Path) -> None:
+    day = make_day(tmp_path, [("long", 10.0, 30.0)], [(90.0, 100.0)], fund=35.0)
+    (row,) = stress(day, "--shock", "-5%", "--depth-survives", "1")["markets"][0]["rows"]
+    assert (row["fund_paid"], row["adl_notional"]) == (0.0, pytest.approx(1000.0))
+    assert row["deleveraged"] == []  # there is nobody on the other side
+
+
+def test_a_fund_by_market_is_not_the_venues(tmp_path: Path) -> None:
+    day = make_day(tmp_path, [("long", 10.0, 30.0)], [(90.0, 100.0)], fund=35.0, path="bitmex")
+    answer = stress(day, "--shock", "-5%", "--depth-survives", "1")
+    assert answer["markets"][0]["rows"][0]["fund_paid"] == 0.0
+    assert any("its insurance fund" in line for line in answer["unknown"])
+
+
+def test_a_large_position_on_hyperliquids_path_sells_a_fifth_first(tmp_path: Path) -> None:
+    """200,000 forced at 95.96: 400 of 2,000 are sold at 95, and the mark comes to rest at 91.2.
+    What is left is worth less than nothing there (bankrupt at 95), so the shorts take it."""
+    positions = [("long", 2_000.0, 10_000.0), ("short", -9_000.0, 300_000.0)]
+    day = make_day(tmp_path, positions, [(95.0, 1_000.0)], path="hyperliquid")
+    (row,) = stress(day, "--shock", "-4.05%", "--depth-survives", "1")["markets"][0]["rows"]
+    assert row["forced_notional"] == pytest.approx(200_000.0)
+    assert row["vwap"] == pytest.approx(95.0)
+    assert row["price_after"] == pytest.approx(95.95 * 0.95)
+    assert row["shortfall"] == pytest.approx(1_600 * (95 - 95.95 * 0.95))
+    assert (row["adl_notional"], row["backstop_notional"]) == (pytest.approx(160_000.0), 0.0)
+    assert [one["account"] for one in row["deleveraged"]] == ["short"]
+
+
+def test_a_path_that_nobody_knows_is_said(tmp_path: Path) -> None:
+    day = make_day(tmp_path, [("a", 10.0, 30.0)], [(90.0, 100.0)], path="nowhere")
+    answer = stress(day, "--shock", "-5%", "--depth-survives", "1")
+    assert any("its path nowhere" in line for line in answer["unknown"])
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from detectors.contrib.comove import CoMoveDetector
 from detectors.contrib.focus import FocusDetector
 from detectors.level_shift.detector import LevelShiftDetector
 from detectors.ratio.detector import RatioDetector
-from detectors.record_high import RecordHighDetector
+from detectors.record_high import LikelihoodDetector, RecordHighDetector
 
 MAKERS: dict[str, Callable[[], Detector]] = {
     "burst": lambda: BurstDetector(warm_up=20, patience=15),
@@ -27,6 +27,7 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "focus": lambda: FocusDetector(warm_up=20, patience=15),
     "level": lambda: LevelShiftDetector(warm_up=20, patience=15),
     "peak": lambda: RecordHighDetector(least=0.5),
+    "likelihood": lambda: LikelihoodDetector(least=0.5),
     "signed level": lambda: LevelShiftDetector(
         direction="both", signed=True, warm_up=20, patience=15
     ),

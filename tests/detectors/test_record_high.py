@@ -7,13 +7,25 @@ import pytest
 
 from detectors.calibration.calibrator import Calibrator, FalseAlarmRate
 from detectors.conformance import check_detector
-from detectors.record_high import RecordHighDetector
+from detectors.record_high import LikelihoodDetector, RecordHighDetector
 
 DAY = 86_400
 
 
 def test_it_conforms() -> None:
     check_detector(RecordHighDetector, pause_windows=20_000)
+
+
+def test_the_evidence_that_comes_with_a_level_is_its_score() -> None:
+    detector = LikelihoodDetector("levels", "nats", least=5.0)
+    detector.learn_one({"levels": 1.0, "nats": 0.5})
+    score = detector.judge_one({"levels": 18.0, "nats": 44.0})
+    assert score.evidence is not None
+    assert (score.value, score.evidence.observed, score.evidence.expected) == (44.0, 18.0, 1.0)
+    # Little evidence, however high the level: and none of a level that matters to nobody.
+    assert detector.judge_one({"levels": 40.0, "nats": 0.1}).value == 0.1
+    assert detector.judge_one({"levels": 4.0, "nats": 44.0}).evidence is None
+    assert LikelihoodDetector.log_likelihood
 
 
 def test_a_level_beyond_the_days_before_is_rare_and_one_within_them_is_not() -> None:

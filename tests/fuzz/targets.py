@@ -145,6 +145,13 @@ LINES: dict[str, tuple[bytes, ...]] = {
         b'"order_type":0}',
     ),
     "lobster": (b"34200.004241176,1,16113575,18,5853300,1", b"34201.5,3,16113575,18,5853300,1"),
+    "databento": (
+        b"ts_event,action,side,price,size,order_id,flags,symbol",
+        b"1718539204000000000,A,B,5411750000000,3,42,128,ESU4",
+        b"1718539205000000000,C,B,5411750000000,3,42,128,ESU4",
+        b'{"hd":{"ts_event":"2024-06-16T12:00:04Z","instrument_id":5},"action":"T","side":"A",'
+        b'"price":"5411.75","size":1,"order_id":"0","flags":128}',
+    ),
 }
 RECORDINGS = {
     "dydx": "dydx-full-node-2024-06-29/*.gz",

@@ -34,6 +34,17 @@ def depth(ms: int, first: int, last: int, before: int, bids: list[Any], asks: li
     return line("depthUpdate", ms, U=first, u=last, pu=before, b=bids, a=asks)
 
 
+def test_best_prices_are_the_book_of_a_market_without_depth() -> None:
+    venue = Binance()
+    first, second = records_from(
+        venue, *(ticker(T + ms) for ms in (0, 9_999, 10_000, 10_050, 10_100))
+    )
+    assert (first["kind"], first["bids"], first["asks"]) == ("book", [["1", "1"]], [["2", "1"]])
+    assert [second["ts"] - first["ts"], len(second["bids"])] == [100_000_000, 1]
+    assert venue.left_out["of bookTicker while depth may still come"] == 2
+    assert records_from(venue, depth(T + 20_000, 9, 12, 8, [], []), ticker(T + 21_000)) == []
+
+
 def test_the_book_follows_snapshot_and_differences_with_a_record_every_100_ms_at_most() -> None:
     venue = Binance()
     records = records_from(

@@ -75,6 +75,27 @@ def test_an_order_placed_again_while_open_replaces_itself() -> None:
     assert (again["action"], again["replaces"], again["quantity"]) == ("replace", KEY, "2")
 
 
+def taker(ms: int, **fields: Any) -> str:
+    return place(ms, **fields).replace('"kind": "place"', '"kind": "taker"')
+
+
+def test_an_order_that_arrives_and_then_rests_is_one_order() -> None:
+    venue = Dydx()
+    records = records_from(venue, taker(T), taker(T), place(T), remove(T + 2))
+    assert [r["kind"] for r in records] == ["order", "cancel"]
+    assert records[0]["action"] == "new"
+    assert records[1]["placed_ts"] == T * 1_000_000
+    assert venue.left_out["of orders that came as `taker` already: one order"] == 2
+
+
+def test_what_rests_otherwise_than_it_arrived_replaces_it() -> None:
+    _, again = records_from(Dydx(), taker(T), place(T + 1, size=2.0))
+    assert (again["action"], again["quantity"]) == ("replace", "2")
+    # Once it rests, the same again is a new message of its owner.
+    *_, again = records_from(Dydx(), taker(T), place(T), place(T + 1))
+    assert again["action"] == "replace"
+
+
 def test_an_order_of_a_snapshot_has_no_time_of_placing() -> None:
     _, cancel = records_from(Dydx(), place(T, snapshot=True), remove(T + 2))
     assert "placed_ts" not in cancel

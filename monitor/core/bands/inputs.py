@@ -135,8 +135,8 @@ class RuleArrays:
             fee=np.array([float(r.closing_fee or 0) for r in regimes]),
             close_fee=none,
             beta=np.ones(len(markets)),
-            first_share=np.array([float(r.first_share) for r in regimes]),
-            partial_above=np.array([float(r.partial_above or 0) for r in regimes]),
+            first_share=np.array([float(r.path.first_share) for r in regimes]),
+            partial_above=np.array([float(r.path.partial_above or 0) for r in regimes]),
             whole=np.array([tiers.whole for _, tiers in markets], dtype=np.bool_),
         )
 

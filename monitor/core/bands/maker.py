@@ -19,11 +19,18 @@ from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.bands import open_interest_estimate, refresh
 from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
 from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
-from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, Markets, VenueBands
+from monitor.core.bands.market_bands import (
+    NEAR_FRACTION,
+    MarketBands,
+    Markets,
+    VenueBands,
+    name_rules,
+)
 from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
 from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import to_float
+from monitor.core.margin.paths.path import LiquidationPath
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import MARK, OPEN_INTEREST, VALUES
@@ -37,26 +44,28 @@ _NO_STAGES = ZoneCells(np.empty(0, np.uint16), np.empty(0, np.int64), STAGES)
 
 class _Rules(NamedTuple):
     """The rules of markets: their names and the version that the rest is for, the arrays, and by
-    market whether there are any and the name of the regime."""
+    market whether there are any, the name of the regime and the path."""
 
     names: list[str]
     version: int
     arrays: RuleArrays
     there: Bool
     regimes: list[str]
+    paths: list[LiquidationPath]
 
 
 class _Listing(NamedTuple):
     """The markets of a refresh: places in the pools' order, and by market its symbol's number, its
-    name and the name of its regime. `rules`: those that it was made with."""
+    name, the name of its regime and its path. `rules`: those that it was made with."""
 
     order: Int64
     rules: _Rules
     numbers: Int64
     symbols: list[str]
     regimes: list[str]
+    paths: list[LiquidationPath]
     digest: bytes
-    """Of the symbols and regimes."""
+    """Of the symbols, the regimes, and the paths that are not their regime's own."""
 
 
 class _Holders(NamedTuple):
@@ -125,9 +134,10 @@ class _Columns(NamedTuple):
         )
         sigma, age_s, price = _or_none(np.array([self.sigma[k], self.age_s[k], self.price[k]]))
         return MarketBands(
-            name, float(self.mark[k]), self.listing.regimes[k], sigma, float(self.grain_s[k]),
-            zones, stages, self.within[k], self.depth[k], self.holders.top_of(k), self.peaks[k],
-            None, age_s, price, tuple(self.doubts.get(name, ())), self.at_market.get(name),
+            name, float(self.mark[k]), self.listing.regimes[k], self.listing.paths[k], sigma,
+            float(self.grain_s[k]), zones, stages, self.within[k], self.depth[k],
+            self.holders.top_of(k), self.peaks[k], None, age_s, price,
+            tuple(self.doubts.get(name, ())), self.at_market.get(name),
         )  # fmt: skip
 
 
@@ -214,7 +224,9 @@ class BandMaker:
             rules = [inputs.rules.get(name, NO_RULES) for name in names]
             there = np.array([name in inputs.rules for name in names], np.bool_)
             regimes = [regime.name for regime, _ in rules]
-            self._rules = _Rules(names, version, RuleArrays.from_markets(rules), there, regimes)
+            paths = [regime.path for regime, _ in rules]
+            arrays = RuleArrays.from_markets(rules)
+            self._rules = _Rules(names, version, arrays, there, regimes, paths)
         return self._rules
 
     def _columns(
@@ -247,9 +259,11 @@ class BandMaker:
         if last is None or last.rules is not rules or not np.array_equal(last.order, order):
             places, names = order.tolist(), self.pools.market_names
             symbols, regimes = [names[m] for m in places], [rules.regimes[m] for m in places]
-            digest = hashlib.sha256(repr((symbols, regimes)).encode()).digest()
+            paths = [rules.paths[m] for m in places]
+            rule_names = list(map(name_rules, regimes, paths))
+            digest = hashlib.sha256(repr((symbols, rule_names)).encode()).digest()
             numbers = self.pools.market_symbols[order]
-            self._listing = last = _Listing(order, rules, numbers, symbols, regimes, digest)
+            self._listing = last = _Listing(order, rules, numbers, symbols, regimes, paths, digest)
         return last
 
     def _largest_holders(self, result: BandArrays) -> _Holders:
@@ -288,7 +302,7 @@ class BandMaker:
             zones = open_interest_estimate.estimate_cells(tiers, price, contracts)
             within = [[side.units[side.zone < e].sum() for e in EDGE_ZONES] for side in zones]
             markets.append(MarketBands(
-                name, price, regime.name, sigmas[k], grains_s[k], zones,
+                name, price, regime.name, regime.path, sigmas[k], grains_s[k], zones,
                 (_NO_STAGES, _NO_STAGES), np.array(within, np.int64), depth[k], ([], []),
                 np.full((2, 2 * PEAK_ZONES), -1, np.int64),
                 open_interest_estimate.assumptions(tiers, contracts),

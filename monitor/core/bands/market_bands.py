@@ -16,6 +16,7 @@ from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, PEAK_ZONES
 from monitor.core.bands.refresh import ParallelMap, ZoneCells
 from monitor.core.contract.alert import AlertZone, MarketStake, Stake
 from monitor.core.contract.fixed_point import MONEY_SCALE
+from monitor.core.margin.paths.path import LiquidationPath
 
 NEAR_FRACTION = 0.02
 """Distance from the mark within which forced notional is at stake in an alert."""
@@ -24,13 +25,19 @@ SERIAL_BYTES = 1 << 20
 _NEAR_EDGE = int(np.flatnonzero(round(NEAR_FRACTION / BIN_WIDTH) == EDGE_ZONES)[0])
 
 
+def name_rules(regime: str, path: LiquidationPath) -> str | tuple[str, str]:
+    """What a digest calls a market's rules: its regime, and its path where that is another's."""
+    return regime if path.name == regime else (regime, path.name)
+
+
 @dataclass(frozen=True, slots=True)
 class MarketBands:
     """Bands of one market. Pairs are (long, short): longs are forced when the mark falls.
 
-    `sigma`: realised volatility of the mark a year (None: not measured yet), measured on steps that
-    are `grain_s` seconds apart. `zones`: what is forced; zone z is from 5z up to 5(z + 1) bps away,
-    and the parts are `layout.GROUPS`. `stages`: the parts are the stages of `layout.py`. `within`
+    `path`: what happens to whoever is forced: the market's own path, else its regime's. `sigma`:
+    realised volatility of the mark a year (None: not measured yet), measured on steps that are
+    `grain_s` seconds apart. `zones`: what is forced; zone z is from 5z up to 5(z + 1) bps away, and
+    the parts are `layout.GROUPS`. `stages`: the parts are the stages of `layout.py`. `within`
     (side, edge): notional forced within each of `EDGE_ZONES`, 1e-6. `depth` (side, edge): what the
     last book would take there, quote currency; NaN: no book. `top`: the largest holders within
     `NEAR_FRACTION`, account and notional, 1e-6. `peaks` (side, 2 · `PEAK_ZONES`): the heaviest
@@ -44,6 +51,7 @@ class MarketBands:
     symbol: str
     mark: float
     regime: str
+    path: LiquidationPath
     sigma: float | None
     grain_s: float
     zones: tuple[ZoneCells, ZoneCells]
@@ -95,7 +103,7 @@ class MarketBands:
         return (
             self.symbol,
             self.mark,
-            self.regime,
+            name_rules(self.regime, self.path),
             self.sigma,
             self.grain_s,
             self.top,

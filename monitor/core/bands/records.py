@@ -17,7 +17,6 @@ from detectors.arrays.types import Float64, Int64
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, LEVERAGE_EDGES, LEVERAGE_TIERS
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
 from monitor.core.contract.fixed_point import MONEY_SCALE
-from monitor.core.margin.regimes import REGIMES
 from monitor.core.marks.touch_probability import HORIZONS_S, touch_chances
 
 SIDES = ("long", "short")
@@ -58,7 +57,7 @@ def venue_record(bands: VenueBands) -> dict[str, Any]:
 
 def market_record(ts: int, market: MarketBands) -> dict[str, Any]:
     """Everything about one market."""
-    regime = REGIMES[market.regime]
+    path = market.path
     return {
         "kind": "bands",
         "ts": ts,
@@ -76,11 +75,11 @@ def market_record(ts: int, market: MarketBands) -> dict[str, Any]:
         "horizons_s": list(HORIZONS_S),
         "zone_bps": BIN_WIDTH * 1e4,
         "path": {
-            "steps": list(regime.steps),
-            "first_share": float(regime.first_share),
-            "partial_above": None if regime.partial_above is None else float(regime.partial_above),
-            "cooldown_s": regime.cooldown_s,
-            "adl": regime.adl,
+            "steps": list(path.steps),
+            "first_share": float(path.first_share),
+            "partial_above": None if path.partial_above is None else float(path.partial_above),
+            "cooldown_s": path.cooldown_s,
+            "adl": path.adl,
         },
         **{name: _side(market, side) for side, name in enumerate(SIDES)},
     }

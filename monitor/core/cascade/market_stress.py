@@ -7,7 +7,7 @@ much of it is withdrawn decides more than anything else.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,11 @@ import numpy as np
 from detectors.arrays.types import Float64
 from monitor.core.bands.kernels.books import IMPACT_EXPONENT
 from monitor.core.cascade.all_shocks import BookLevels, ForcedSteps, Jump, ShockAnswers
+from monitor.core.cascade.deleveraging import DeleveragedPosition
+from monitor.core.cascade.losses import NO_LOSSES, ForcedCloses, settle_losses
 from monitor.core.cascade.shock_kernels import FAR_MIN
+from monitor.core.cascade.venue_steps import StepPrices
+from monitor.core.margin.paths.path import LiquidationPath
 
 REACH = math.log(2.0)
 """Log distance up to which critical shocks are looked for: half, or twice, the mark."""
@@ -36,8 +40,10 @@ class ShockRow:
     quantities that is still there. `forced_notional` at today's mark, `price_after`: where the mark
     comes to rest (None: there is no book), `vwap`: at which the forced quantity is closed (None:
     nothing is), `multiplier`: how much further than the shock the mark goes. `shortfall`: what the
-    closes cost beyond the margin of their accounts; `adl_notional`: of the positions that the
-    insurance fund does not cover. `r`: the reproduction number there. Amounts in quote currency.
+    closes cost beyond the margin of their accounts; `fund_paid`: the insurance fund's part of it.
+    `backstop_notional`: of what a backstop vault takes over, `adl_notional`: of what is closed
+    against the other side; `deleveraged`: whose positions there, the largest first. `r`: the
+    reproduction number there. Amounts in quote currency, notional at today's mark.
     """
 
     shock: float
@@ -47,7 +53,10 @@ class ShockRow:
     vwap: float | None
     multiplier: float | None
     shortfall: float
+    fund_paid: float
+    backstop_notional: float
     adl_notional: float
+    deleveraged: tuple[DeleveragedPosition, ...]
     r: float | None
 
 
@@ -66,45 +75,55 @@ class SideStress:
 @dataclass(frozen=True, slots=True)
 class BucketStress:
     """One side of one market. `sign`: −1 where the mark falls, 1 where it rises; `fund`: what the
-    insurance fund holds, quote currency. The others: see `venue_steps`."""
+    insurance fund holds, quote currency; `close_other_side`: who is deleveraged when a quantity is,
+    with the mark at a price. The others: see `venue_steps`."""
 
     steps: ForcedSteps
     levels: BookLevels
-    bankrupt: Float64
+    prices: StepPrices
     bucket: int
     mark: float
     sign: int
+    path: LiquidationPath
     fund: float
+    close_other_side: Callable[[float, float], tuple[DeleveragedPosition, ...]]
 
     def row(self, answers: ShockAnswers, shock: float) -> ShockRow:
         """What `shock` does where `answers.survives` of the book is there."""
         away = abs(math.log1p(shock))
         step, y = answers.rest(self.bucket, away)
-        low = int(self.steps.first[self.bucket])
         total = float(self.steps.total[step])
-        shortfall, adl, vwap = self._close(low, step, answers.survives)
         there = math.isfinite(y)
+        after = self.mark * math.exp(self.sign * y) if there else None
+        losses, vwap = NO_LOSSES, None
+        whose: tuple[DeleveragedPosition, ...] = ()
+        closes = self._closes(step, answers.survives)
+        if closes is not None and after is not None:
+            vwap = float(np.sum(closes.price * closes.sent) / np.sum(closes.sent))
+            losses = settle_losses(self.path, closes, -self.sign, after, self.fund)
+            if losses.deleveraged > 0.0:
+                whose = self.close_other_side(after, losses.deleveraged)
         return ShockRow(
-            shock, answers.survives, total * self.mark,
-            self.mark * math.exp(self.sign * y) if there else None,
-            vwap, y / away if there else None, shortfall, adl, self._rate(answers, y),
+            shock, answers.survives, total * self.mark, after, vwap,
+            y / away if there else None, losses.shortfall, losses.fund_paid,
+            losses.backstop * self.mark, losses.deleveraged * self.mark, whose,
+            self._rate(answers, y),
         )  # fmt: skip
 
-    def _close(self, low: int, step: int, survives: float) -> tuple[float, float, float | None]:
-        """Shortfall, notional that is auto-deleveraged, and average price of closing the steps up
-        to `step`, the nearest first."""
+    def _closes(self, step: int, survives: float) -> ForcedCloses | None:
+        """The steps up to `step`, the nearest first, each sold where those before it have left the
+        book; None: nothing is sent, or there is no book."""
+        low = int(self.steps.first[self.bucket])
         sent = self.steps.sent[low : step + 1]
         if sent[-1] <= 0.0 or self._depth == 0.0:
-            return 0.0, 0.0, None
+            return None
         proceeds = self._proceeds(sent / survives) * survives
-        sizes = np.diff(sent)
+        parts = np.diff(sent)
         with np.errstate(invalid="ignore", divide="ignore"):
-            prices = np.diff(proceeds) / sizes
-        short = -self.sign * (self.bankrupt[low + 1 : step + 1] - prices) * sizes
-        short = np.where(np.isfinite(short), np.maximum(short, 0.0), 0.0)
-        uncovered = (np.cumsum(short) > self.fund) & (short > 0.0)
-        adl = float(np.sum(sizes[uncovered])) * self.mark
-        return float(short.sum()), adl, float(proceeds[-1] / sent[-1])
+            price = np.where(parts > 0.0, np.diff(proceeds) / parts, 0.0)
+        kept = np.maximum(np.diff(self.steps.total[low : step + 1]) - parts, 0.0)
+        behind = (column[low + 1 : step + 1] for column in self.prices)
+        return ForcedCloses(parts, price, kept, *behind)
 
     @property
     def _depth(self) -> float:

@@ -5,14 +5,15 @@ Bucket k is the longs of market k, bucket markets + k its shorts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from detectors.arrays.types import Float64, Int64
 from monitor.core.bands.inputs import BookImpact, RuleArrays
 from monitor.core.bands.kernels.arrays import (
+    PRICE_BACKSTOP,
     PRICE_BANKRUPTCY,
     PRICE_LIQUIDATION,
     STRESS,
@@ -24,22 +25,26 @@ from monitor.core.decode.stepped_kernels import to_floats
 from monitor.core.marks.market_rows import BEST_ASK, BEST_BID, LEVELS
 
 
-def sent_at_once(
-    positions: PositionArrays, rules: RuleArrays, mark: Float64, all_at_once: Sequence[bool]
-) -> Float64:
-    """By slot, the quantity of a forced position that goes to the book at once.
+class StepPrices(NamedTuple):
+    """Behind each step, the price where its account's equity is used up, and the one where its
+    venue's backstop takes over; NaN: there is none."""
 
-    `all_at_once`: by market, whether that is all of it; else it is its regime's first share.
-    """
+    bankrupt: Float64
+    backstop: Float64
+
+
+def sent_at_once(positions: PositionArrays, rules: RuleArrays, mark: Float64) -> Float64:
+    """By slot, the quantity of a forced position that goes to the book at once: its path's first
+    share."""
     market, size = positions.market, np.abs(positions.quantity)
-    share = np.where(all_at_once, 1.0, rules.first_share)[market]
+    share = rules.first_share[market]
     return np.where(size * mark[market] >= rules.partial_above[market], size * share, size)
 
 
 def forced_steps(
     positions: PositionArrays, rules: RuleArrays, mark: Float64, books: BookImpact, sent: Float64
-) -> tuple[ForcedSteps, Float64]:
-    """What is forced in each bucket, and the bankruptcy price behind each step (NaN: none).
+) -> tuple[ForcedSteps, StepPrices]:
+    """What is forced in each bucket, and the prices behind each step.
 
     `mark`: by market; NaN: not known. `sent`: see `sent_at_once`.
     """
@@ -56,16 +61,18 @@ def forced_steps(
     # One empty step at distance 0 leads each bucket.
     buckets = np.arange(2 * len(mark))
     lead, none = np.zeros(len(buckets)), np.full(len(buckets), np.nan)
-    columns = distance, size, sent[slots], prices[PRICE_BANKRUPTCY][slots]
+    behind = prices[PRICE_BANKRUPTCY][slots], prices[PRICE_BACKSTOP][slots]
+    columns = distance, size, sent[slots], *behind
     bucket = np.concatenate((buckets, bucket))
-    distance, size, at_once, bankrupt = (
+    distance, size, at_once, bankrupt, backstop = (
         np.concatenate((first, column))
-        for first, column in zip((lead, lead, lead, none), columns, strict=True)
+        for first, column in zip((lead, lead, lead, none, none), columns, strict=True)
     )
     order = np.lexsort((size, distance, bucket))
     first = np.searchsorted(bucket[order], np.arange(2 * len(mark) + 1))
     totals = (_sum_within(column[order], first) for column in (size, at_once))
-    return ForcedSteps(first.astype(np.int64), distance[order], *totals), bankrupt[order]
+    steps = ForcedSteps(first.astype(np.int64), distance[order], *totals)
+    return steps, StepPrices(bankrupt[order], backstop[order])
 
 
 def book_levels(mark: Float64, symbols: Int64, books: Int64) -> BookLevels:

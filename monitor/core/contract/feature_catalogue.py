@@ -159,6 +159,18 @@ FEATURES: dict[str, FeatureSpec] = {
     "depth_withdrawn_25bps": _thin(
         "share of the usual depth", "share", "depth gone within 25 bps"
     ),
+    "depth_missing": _thin(
+        "times less than usual", "level", "lack of depth on both sides"
+    ),
+    "levels_shrunk": _thin(
+        "levels of the book", "level", "number of quotes cut at unchanged prices", is_event=True
+    ),
+    "levels_shrunk_nats": _thin(
+        "nats", "level", "evidence of quotes cut at unchanged prices", is_event=True
+    ),
+    "step_back_bps": _book(
+        _BPS, "level", "step back of both best prices", kind="wide_spread", is_event=True
+    ),
     "refill_s": _execution(
         "s", "level", "time without the depth that a sweep took", records=("book", "fill"),
         kind="slow_refill", is_event=True,
@@ -172,6 +184,10 @@ FEATURES: dict[str, FeatureSpec] = {
     "book_age_s": _data("s", "level", "age of the book", records=("book",), kind="stale_book"),
     "volatility": _mark(
         "a year, annualised", "level", "realised volatility", records=("book",), kind="volatility"
+    ),
+    "price_move": _mark(
+        "standard deviations of such moves", "level", "move of the price", records=("book",),
+        kind="price_move",
     ),
     "mark_to_index_bps": _mark("bps of the index", "signed", "mark over index", kind="mark_gap"),
     "mark_gap_bps": _mark("bps of the index", "level", "mark off the index", kind="mark_gap"),

@@ -25,8 +25,9 @@ from monitor.core.contract.units import YEAR_S
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import ratios, relative_gaps, to_floats
 from monitor.core.event_time.clock_state import NEVER
-from monitor.core.features import data_quality, rolling
+from monitor.core.features import data_quality, resting_sizes, rolling
 from monitor.core.features.data_quality import INDEX_AT, MARK_AT, QUALITY, DataQuality
+from monitor.core.features.resting_sizes import RestingSizes
 from monitor.core.features.rolling import IN, RollingMarketState
 from monitor.core.windows import columns, pending
 from monitor.core.windows.accumulators import MINIMUM, SUM
@@ -63,13 +64,14 @@ class FeatureCalculator(Stateful):
 
     STATE = (
         "last_book", "last_mark", "_usable_book", "_highest_seq", "_quality", "_rolling_state",
-        "_running_feeds",
+        "_running_feeds", "_resting_sizes",
     )  # fmt: skip
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
         self._quality = DataQuality(window_ns)
         self._rolling_state = RollingMarketState(window_ns)
+        self._resting_sizes = RestingSizes()
         self.last_book: Int64 = np.empty((0, len(columns.BOOK_COLUMNS)), np.int64)
         self._usable_book = self.last_book
         self.last_mark: Int64 = np.empty((0, MARK_WIDTH * len(columns.MARK_COLUMNS)), np.int64)
@@ -122,6 +124,7 @@ class FeatureCalculator(Stateful):
         _put_mark(out, mark)
         usable = np.concatenate((self._usable_book[symbols], book[:-ns]))
         _put_near_touch(out, closed, usable, cell)
+        self._put_resting_sizes(out, closed, cell, quality, book[:, BOOK.ts] != NEVER)
         self._usable_book[symbols] = book[-ns:]
         gaps = np.empty(nw * ns)
         count_missing(sums, minima, symbol, self._highest_seq, gaps)
@@ -130,6 +133,17 @@ class FeatureCalculator(Stateful):
         out[:, [FEATURE_COLUMN[name] for name in rolling.OUTPUT_COLUMNS]] = past
         self._drop_unknown(out, closed, low, nw)
         return Features(window, symbol, out, quality)
+
+    def _put_resting_sizes(
+        self, out: Float64, closed: ClosedWindows, cell: Int64, quality: Float64, seen: Bool
+    ) -> None:
+        """Levels that have shrunk where they stand; none in windows without a book of their own."""
+        columns_of = [FEATURE_COLUMN[name] for name in resting_sizes.OUTPUT_COLUMNS]
+        shrunk = np.where(seen[:, None], 0.0, np.full((1, len(columns_of)), np.nan))
+        usable = quality[cell, QUALITY.book_usable] != 0.0
+        times = np.where(usable, closed.book[:, BOOK.ts], NEVER)
+        self._resting_sizes.step(closed.ladder, times, cell, closed.symbol, shrunk)
+        out[:, columns_of] = shrunk
 
     def _drop_unknown(self, out: Float64, closed: ClosedWindows, low: int, windows: int) -> None:
         """Take out the numbers of windows before their feeds ran; `out` has `windows` from `low`
@@ -267,6 +281,9 @@ def _rolling_input(out: Float64, sums: Int64, minima: Int64, book: Int64) -> Flo
         inputs[:, IN.filled_buy + i] = np.maximum(*filled) / 1e6
     inputs[:, [IN.swept_buy_bps, IN.swept_sell_bps]] = _sweep_bps(minima)
     inputs[:, IN.funding_apr] = out[:, FEATURE_COLUMN["funding_apr"]]
+    for name, column in (("bid", BOOK.bid), ("ask", BOOK.ask)):
+        has = quoted & (book[:, column] != ABSENT)
+        inputs[:, getattr(IN, name)] = np.where(has, to_floats(book[:, column]), np.nan)
     inputs[:, IN.premium] = out[:, FEATURE_COLUMN["mark_to_index_bps"]] / 1e4
     return inputs
 

@@ -12,12 +12,14 @@ from numba import njit
 from detectors.arrays.columns import column_numbers
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import F2, FLOAT, I1, Float64, Int64
+from detectors.arrays.types import F1, F2, FLOAT, I1, INT, Float64, Int64
 from monitor.core.contract.units import SECOND_NS, YEAR_S
 from monitor.core.features import crowding
 
 DEPTH_S, DEPTH_READY_WINDOWS = 600.0, 60
 """Memory of the usual depth, s; windows with a book before a lack of depth is measured."""
+DEPTH_LEAST = 1.0
+"""Less depth counts as so much, quote currency."""
 DEPTH_CEILING = 4.0
 """A window's depth is remembered as at most so many times the usual."""
 RECENT_S = 10.0
@@ -31,24 +33,73 @@ SWEEP_BPS, SWEEP_LEFT_SHARE, SWEEP_REFILLED_SHARE = 2.0, 0.5, 0.8
 """A sweep: takers of one side paid prices so far apart, and at most this share of the depth on the
 other side was left. The side is refilled at this share of the depth before."""
 VOLATILITY_S, VOLATILITY_READY_WINDOWS = 600.0, 60
+BOTH_SIDES_S, BOTH_SIDES_REACH = 3.0, 0.5
+"""Over how long the depth of both sides is averaged, s; and how far off its usual, as a logarithm,
+it is learnt at most: walls come and go."""
+STEP_BACK_WINDOWS = 3
+"""Quotes have stepped back once they stay there for so many windows: a sweep takes one side, and
+for a moment."""
+MOVE_WINDOWS = np.array([1, 10, 60])
+"""How far back the price is compared with itself."""
+MOVES_KEPT = 64
+"""Middles that a market remembers: a power of two above the longest of those."""
 
 INPUT_COLUMNS = (
     "depth_bid", "depth_ask", "mid", "cancelled_buy", "cancelled_sell", "filled_buy",
-    "filled_sell", "swept_buy_bps", "swept_sell_bps", "funding_apr", "premium",
+    "filled_sell", "swept_buy_bps", "swept_sell_bps", "funding_apr", "premium", "bid", "ask",
 )  # fmt: skip
 """Of one window; NaN where there is none. `filled_buy`: resting bids that were hit.
-`swept_buy_bps`: how far buying takers swept, so through the asks."""
-OUTPUT_COLUMNS = ("depth_withdrawn_25bps", "refill_s", "volatility", "layering", "crowding")
+`swept_buy_bps`: how far buying takers swept, so through the asks. `bid`, `ask`: the best prices."""
+OUTPUT_COLUMNS = (
+    "depth_withdrawn_25bps", "refill_s", "volatility", "layering", "crowding", "depth_missing",
+    "step_back_bps", "price_move",
+)  # fmt: skip
 STATE_COLUMNS = (
     "usual_bid", "usual_ask", "books", "before_bid", "before_ask", "cancelled_buy",
     "cancelled_sell", "filled_buy", "filled_sell", "recent_mid", "mid", "variance", "moves",
-    "swept_bid_s", "swept_ask_s", "wanted_bid", "wanted_ask", "crowding",
+    "swept_bid_s", "swept_ask_s", "wanted_bid", "wanted_ask", "log_bid", "log_ask",
+    "usual_log_bid", "usual_log_ask",
 )  # fmt: skip
 """`swept_bid_s`: how long ago the bids were swept that are not refilled yet, plus one window; 0:
-they are refilled. `wanted_bid`: the depth at which they are. From `crowding` on stands the state of
-`crowding.py`."""
+they are refilled. `wanted_bid`: the depth at which they are. `log_bid`, `usual_log_bid`: means of
+the logarithm of the depth, over `BOTH_SIDES_S` and over `DEPTH_S`. Further state lies behind these
+columns: the best prices of the last windows from `_BEST` on, from `_MIDDLES` on the middles, from
+`_CROWDING` on the state of `crowding.py`."""
 IN, OUT, MARKET = map(column_numbers, (INPUT_COLUMNS, OUTPUT_COLUMNS, STATE_COLUMNS))
-_WIDTH = MARKET.crowding + crowding.WIDTH
+_BEST = len(STATE_COLUMNS)
+_MIDDLES = _BEST + 2 * (STEP_BACK_WINDOWS + 1)
+_CROWDING = _MIDDLES + MOVES_KEPT
+_WIDTH = _CROWDING + crowding.WIDTH
+
+
+@njit(FLOAT(F1, INT, FLOAT, FLOAT), cache=True, nogil=True)
+def _step_back(state, windows, bid, ask):  # type: ignore[no-untyped-def]
+    """How far both best prices have stepped back and stayed, bps; `windows`: with books, this one
+    included."""
+    kept = STEP_BACK_WINDOWS + 1
+    at = _BEST + 2 * (windows % kept)
+    state[at], state[at + 1] = bid, ask
+    if windows < kept:
+        return 0.0
+    first = _BEST + 2 * ((windows + 1) % kept)
+    highest_bid, lowest_ask = bid, ask
+    for k in range(2, kept):
+        at = _BEST + 2 * ((windows + k) % kept)
+        highest_bid, lowest_ask = max(highest_bid, state[at]), min(lowest_ask, state[at + 1])
+    back = min(1.0 - highest_bid / state[first], lowest_ask / state[first + 1] - 1.0)
+    return 1e4 * max(back, 0.0)
+
+
+@njit(FLOAT(F1, INT, FLOAT, FLOAT), cache=True, nogil=True)
+def _price_move(state, windows, mid, variance):  # type: ignore[no-untyped-def]
+    """The largest move of `MOVE_WINDOWS`, in standard deviations of such moves."""
+    state[_MIDDLES + windows % MOVES_KEPT] = mid
+    most = 0.0
+    for back in MOVE_WINDOWS:
+        if windows > back and variance > 0.0:
+            before = state[_MIDDLES + (windows - back) % MOVES_KEPT]
+            most = max(most, abs(np.log(mid / before)) / np.sqrt(back * variance))
+    return most
 
 
 @njit((F2, F2, I1, FLOAT, F2), cache=True, nogil=True)
@@ -59,6 +110,7 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
     slow = -np.expm1(-window_s / DEPTH_S)
     recent = -np.expm1(-window_s / RECENT_S)
     wide = -np.expm1(-window_s / VOLATILITY_S)
+    shortly = -np.expm1(-window_s / BOTH_SIDES_S)
     for i in range(inputs.shape[0]):
         x = inputs[i]
         s = state[symbol[i]]
@@ -78,17 +130,28 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
         move = np.log(mid / s[MARKET.mid])
         s[MARKET.mid] = mid
         s[MARKET.moves] += 1.0
+        o[OUT.price_move] = _price_move(s, np.int64(s[MARKET.moves]), mid, s[MARKET.variance])
         weight = max(wide, 1.0 / s[MARKET.moves])
         s[MARKET.variance] += weight * (move * move - s[MARKET.variance])
         s[MARKET.books] += 1.0
-        gone = 0.0
+        gone, missing = 0.0, np.inf
+        step_back = _step_back(s, np.int64(s[MARKET.books]), x[IN.bid], x[IN.ask])
+        weight = max(slow, 1.0 / s[MARKET.books])
         for side in range(2):
             depth_now = depth = x[IN.depth_bid + side]
+            recent_log, usual_log = MARKET.log_bid + side, MARKET.usual_log_bid + side
+            log_depth = np.log(max(depth, DEPTH_LEAST))
+            if s[MARKET.books] == 1.0:
+                s[recent_log] = s[usual_log] = log_depth
+            s[recent_log] += shortly * (log_depth - s[recent_log])
+            missing = min(missing, s[usual_log] - s[recent_log])
+            off = min(max(log_depth - s[usual_log], -BOTH_SIDES_REACH), BOTH_SIDES_REACH)
+            s[usual_log] += weight * off
             usual = s[MARKET.usual_bid + side]
             if s[MARKET.books] > DEPTH_READY_WINDOWS:
                 gone = max(gone, 1.0 - depth / usual if usual > 0.0 else 0.0)
                 depth = min(depth, DEPTH_CEILING * usual)
-            s[MARKET.usual_bid + side] += max(slow, 1.0 / s[MARKET.books]) * (depth - usual)
+            s[MARKET.usual_bid + side] += weight * (depth - usual)
             before = s[MARKET.before_bid + side]
             swept_s, wanted = MARKET.swept_bid_s + side, MARKET.wanted_bid + side
             # Selling takers sweep the bids, buying ones the asks.
@@ -102,6 +165,8 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
         o[OUT.refill_s] = max(s[MARKET.swept_bid_s], s[MARKET.swept_ask_s])
         if s[MARKET.books] > DEPTH_READY_WINDOWS:
             o[OUT.depth_withdrawn_25bps] = gone
+            o[OUT.depth_missing] = np.exp(max(missing, 0.0))
+            o[OUT.step_back_bps] = step_back
             layered = 0.0
             for side in range(2):
                 filled = s[MARKET.filled_buy + side]
@@ -116,7 +181,7 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
             o[OUT.volatility] = volatility
             funding, premium = x[IN.funding_apr], x[IN.premium]
             if funding == funding and premium == premium and volatility > 0.0:
-                past = s[MARKET.crowding :]
+                past = s[_CROWDING:]
                 o[OUT.crowding] = crowding.step(past, window_s, funding, premium, volatility)
 
 

@@ -28,6 +28,7 @@ from math import isqrt
 from typing import NamedTuple
 
 from monitor.core.contract.units import WARN_RATIO
+from monitor.core.margin.paths.path import LiquidationPath
 from monitor.core.margin.tiers import Tiers
 
 LIQUIDATION_K = Fraction(1)
@@ -133,32 +134,29 @@ class MaintenanceLine(NamedTuple):
 class Regime:
     """A venue's rules: its requirement, its mark, and what happens under water.
 
-    `mark_rule`: how the venue makes its mark, in words. `steps`: of a liquidation, in order.
-    `first_share` of the position is sold at once when its notional is at least `partial_above`
-    (quote currency; None: always), the rest after `cooldown_s`. `adl`: how counterparties are
-    ranked for auto-deleveraging. `at_entry`: maintenance is counted at entry value and does not
-    move with the mark. `closing_fee`: the fee that the venue counts against equity where the
-    account's own is not given, a fraction of notional; None: it counts none. `backstop_k`: the
-    multiple of maintenance below which its backstop takes over. `whole_position`: the rate of a
-    position's tier applies to all of it. `hedge_mode`: an account may be long and short in one
-    market. `extra_margin_fee`: the fee by which margin added to an isolated position counts for
-    less than its amount. `rule`: the version of the venue's rule, in words.
+    `mark_rule`: how the venue makes its mark, in words. `path`: what happens under water.
+    `at_entry`: maintenance is counted at entry value and does not move with the mark.
+    `closing_fee`: the fee that the venue counts against equity where the account's own is not
+    given, a fraction of notional; None: it counts none. `whole_position`: the rate of a position's
+    tier applies to all of it. `hedge_mode`: an account may be long and short in one market.
+    `extra_margin_fee`: the fee by which margin added to an isolated position counts for less than
+    its amount. `rule`: the version of the venue's rule, in words.
     """
 
     name: str
     mark_rule: str
-    steps: tuple[str, ...]
-    first_share: Fraction = Fraction(1)
-    partial_above: Fraction | None = None
-    cooldown_s: float = 0.0
-    adl: str = ""
+    path: LiquidationPath
     at_entry: bool = False
     closing_fee: Fraction | None = None
-    backstop_k: Fraction | None = None
     whole_position: bool = False
     hedge_mode: bool = False
     extra_margin_fee: Fraction = Fraction(0)
     rule: str = ""
+
+    @property
+    def backstop_k(self) -> Fraction | None:
+        """The multiple of maintenance below which the path's backstop takes over."""
+        return self.path.backstop_k
 
     def requirement(self, position: Position) -> list[MaintenanceLine]:
         """Maintenance margin as lines, one for each tier, of which the largest at a price counts;

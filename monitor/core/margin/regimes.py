@@ -1,7 +1,8 @@
-"""The venues' margin regimes: which requirement, which mark, and what happens under water.
+"""The venues' margin regimes: which requirement, which mark, and which path under water.
 
-Data, and which version of a rule a date has: the formulas are in `liquidation_price.py`. A new
-venue is an entry here, and its published prices are vectors in `tests/vectors`. Sources: the
+Data, and which version of a rule a date has: the formulas are in `liquidation_price.py`, the paths
+in `paths/table.py`. A new venue is an entry here, and its published prices are vectors in
+`tests/vectors`. Sources: the
 venues' own pages on liquidation and on mark price, of 2024–2026. Of the tier law and closing fee:
 
 - Binance (COIN-M and USD-M): marginal rates with a cumulative amount, in the settlement currency;
@@ -22,6 +23,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from monitor.core.margin.liquidation_price import Regime
+from monitor.core.margin.paths.table import PATHS
 
 _MEDIAN_OF_THREE = "median(index·(1 + funding rate·share of the interval left), index + {}, last)"
 MARK_RULES = {
@@ -39,48 +41,19 @@ MARK_RULES = {
 """How venues make their mark, as formulas in words. A `reference` record's `mark_rule` names one.
 They are worked out in `tests/core/margin/venue_formulas.py`; bands take the venue's own mark."""
 
-_CANCEL, _FUND = "orders cancelled", "insurance fund"
-_TAKEOVER = "takeover at the bankruptcy price"
-_HYPERLIQUID_STEPS = (
-    "market order for the whole position",
-    "backstop vault below 2/3 of maintenance",
-    "auto-deleveraging below zero equity",
-)
-_DYDX_STEPS = (
-    "immediate-or-cancel at the fillable price",
-    f"{_FUND}, 1M a block",
-    "deleveraging against pseudo-random counterparties",
-)
-_OKX_STEPS = ("two tiers down at a time", _TAKEOVER)
 _TAKER_FEE = Fraction(5, 10_000)
 """Of an account without a fee class, at OKX and Gate."""
 
 REGIMES: dict[str, Regime] = {
     regime.name: regime
     for regime in (
-        Regime(
-            "hyperliquid",
-            MARK_RULES["hyperliquid"],
-            _HYPERLIQUID_STEPS,
-            first_share=Fraction(1, 5),
-            partial_above=Fraction(100_000),
-            cooldown_s=30.0,
-            adl="(mark/entry)·(notional/account value)",
-            backstop_k=Fraction(2, 3),
-        ),
-        Regime("dydx", MARK_RULES["oracle"], _DYDX_STEPS, first_share=Fraction(1, 10)),
-        Regime(
-            "binance",
-            MARK_RULES["binance"],
-            (_CANCEL, "one large immediate-or-cancel", _TAKEOVER, _FUND),
-            adl="profit × margin ratio",
-            hedge_mode=True,
-        ),
+        Regime("hyperliquid", MARK_RULES["hyperliquid"], PATHS["hyperliquid"]),
+        Regime("dydx", MARK_RULES["oracle"], PATHS["dydx"]),
+        Regime("binance", MARK_RULES["binance"], PATHS["binance"], hedge_mode=True),
         Regime(
             "bybit",
             MARK_RULES["bybit"],
-            (_CANCEL, "one risk tier down at a time", "fill-or-kill", _TAKEOVER),
-            adl="on a drawdown of the fund",
+            PATHS["bybit"],
             at_entry=True,
             hedge_mode=True,
             rule="until 2026-05-26: maintenance at entry value",
@@ -88,33 +61,16 @@ REGIMES: dict[str, Regime] = {
         Regime(
             "okx",
             MARK_RULES["okx"],
-            _OKX_STEPS,
+            PATHS["okx"],
             closing_fee=_TAKER_FEE,
             whole_position=True,
             hedge_mode=True,
         ),
-        Regime("gate", MARK_RULES["okx"], _OKX_STEPS, closing_fee=_TAKER_FEE, hedge_mode=True),
-        Regime(
-            "drift",
-            MARK_RULES["oracle"],
-            ("a share that grows with time under water", "losses socialised"),
-        ),
-        Regime(
-            "bitmex",
-            MARK_RULES["fair"],
-            (_CANCEL, "one risk limit down at a time", "fill-or-kill", _TAKEOVER),
-            adl="profit × leverage",
-            at_entry=True,
-            whole_position=True,
-        ),
-        Regime(
-            "deribit",
-            MARK_RULES["deribit"],
-            ("incremental, a round a second", _FUND),
-            cooldown_s=1.0,
-            adl="profit",
-        ),
-        Regime("generic", MARK_RULES["oracle"], ("market order",), hedge_mode=True),
+        Regime("gate", MARK_RULES["okx"], PATHS["gate"], closing_fee=_TAKER_FEE, hedge_mode=True),
+        Regime("drift", MARK_RULES["oracle"], PATHS["drift"]),
+        Regime("bitmex", MARK_RULES["fair"], PATHS["bitmex"], at_entry=True, whole_position=True),
+        Regime("deribit", MARK_RULES["deribit"], PATHS["deribit"]),
+        Regime("generic", MARK_RULES["oracle"], PATHS["generic"], hedge_mode=True),
     )
 }
 """Every margin regime by name. A `reference` record's `regime` names one."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.repeats import MET
 from monitor.core.margin.contract_types import LINEAR, Contract
 from monitor.core.margin.liquidation_price import Regime
+from monitor.core.margin.paths.table import PATHS
 from monitor.core.margin.regimes import REGIMES, regime_at
 from monitor.core.margin.tiers import TierError, Tiers
 from monitor.core.marks import market_rows
@@ -279,6 +281,8 @@ class VenueState(Stateful):
         if event.tiers is not None:
             day = np.datetime64(event.ts, "ns").astype("datetime64[D]")
             regime = regime_at(event.regime or "", str(day)) or REGIMES["generic"]
+            if event.path in PATHS:
+                regime = replace(regime, path=PATHS[event.path])
             try:
                 tiers = Tiers.from_reference(event.tiers, whole=regime.whole_position)
             except TierError:

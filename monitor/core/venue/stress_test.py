@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from monitor.core.bands.inputs import BookImpact, RuleArrays, mark_prices
 from monitor.core.bands.maker import NO_RULES, BandMaker
 from monitor.core.cascade.all_shocks import ShockAnswers
+from monitor.core.cascade.deleveraging import DeleveragedPosition, OtherSide, close_against
 from monitor.core.cascade.market_stress import RATE_SPAN, BucketStress, SideStress
 from monitor.core.cascade.system import FactorShock, MarketSystem, spectral_radius
 from monitor.core.cascade.venue_steps import book_levels, forced_steps, sent_at_once
@@ -19,13 +21,14 @@ from monitor.core.contract.events import MarketReference
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.decode.codec import validate_record
 from monitor.core.margin.mark_response import MARK_RESPONSES
+from monitor.core.margin.paths.path import FundScope
+from monitor.core.margin.paths.table import PATHS
 from monitor.core.venue.state import VenueState
 
 LATENCY_S = 30.0
 """How long forced flow stands against the venue's own book before outside prices answer, s."""
 EDGES_MAX = 50
 """Edges that are shown, the largest ones."""
-MARKET_PATH = "market"
 SIDES = ("down", "up")
 
 
@@ -83,16 +86,19 @@ class StressTest:
         pools, inputs = band_maker.pools, venue.market_inputs()
         names = pools.market_names
         there = np.array([name in inputs.rules for name in names], np.bool_)
-        self._rules = RuleArrays.from_markets([inputs.rules.get(name, NO_RULES) for name in names])
+        rules = [inputs.rules.get(name, NO_RULES) for name in names]
+        self._paths = [regime.path for regime, _ in rules]
+        self._rules = RuleArrays.from_markets(rules)
         symbols = pools.market_symbols
         self._mark = np.where(there, mark_prices(inputs.marks[symbols]), np.nan)
         self._terms = [self._read_terms(name) for name in names]
         books = BookImpact.from_books(self._mark, symbols, inputs.books)
-        at_once = [path == MARKET_PATH for _, path in self._terms]
-        sent = sent_at_once(self._positions, self._rules, self._mark, at_once)
-        self._steps, self._bankrupt = forced_steps(
+        sent = sent_at_once(self._positions, self._rules, self._mark)
+        self._steps, self._prices = forced_steps(
             self._positions, self._rules, self._mark, books, sent
         )
+        self._other_side = OtherSide.sort(self._positions, self._rules, self._mark)
+        self._accounts_of = band_maker.pools.accounts
         self._levels = book_levels(self._mark, symbols, inputs.books)
         responses = [MARK_RESPONSES.get(rule or "") for rule, _ in self._terms]
         kappa = [1.0 if response is None else response.kappa(LATENCY_S) for response in responses]
@@ -144,11 +150,13 @@ class StressTest:
                 one = BucketStress(
                     self._steps,
                     self._levels,
-                    self._bankrupt,
+                    self._prices,
                     bucket,
                     float(self._mark[k]),
                     sign,
-                    self._fund(name),
+                    self._paths[k],
+                    self._fund(k),
+                    partial(self._deleverage, k, sign),
                 )
                 rows = tuple(
                     one.row(answers[share], shock) for shock in chosen for share in survives
@@ -194,9 +202,30 @@ class StressTest:
         prices = {self._names[k]: float(after[k]) for k in self._order}
         return FactorRow(factor, survives, gross, len(used), prices)
 
-    def _fund(self, name: str) -> float:
+    def _fund(self, k: int) -> float:
+        """What the insurance fund of market k has, quote currency."""
+        is_there = self._paths[k].fund is not FundScope.NONE
+        return (self._fund_units(k) or 0) / MONEY_SCALE if is_there else 0.0
+
+    def _fund_units(self, k: int) -> int | None:
+        """The market's own fund, or the venue's where its path shares that; None: not said."""
         funds = self._venue.funds
-        return funds.get(name, funds.get("", 0)) / MONEY_SCALE
+        shared = None if self._paths[k].fund is FundScope.MARKET else funds.get("")
+        return funds.get(self._names[k], shared)
+
+    def _deleverage(
+        self, k: int, side: int, price: float, quantity: float
+    ) -> tuple[DeleveragedPosition, ...]:
+        """Who of `side` in market k is closed against `quantity`, with the mark at `price`."""
+        ranking = self._paths[k].ranking
+        if ranking is None:
+            return ()
+        ranked = self._other_side.rank(k, side, price, ranking)
+        order, lost = close_against(ranked, quantity)
+        names = self._venue.ledger.names.names(self._accounts_of(ranked.pools[order]))
+        mark = float(self._mark[k])
+        rows = zip(names, lost.tolist(), order.tolist(), strict=True)
+        return tuple(DeleveragedPosition(a, q, q * mark, rank + 1) for a, q, rank in rows)
 
     def _unknown_of(self, k: int) -> list[str]:
         """What nobody has said of a market, and what is assumed instead."""
@@ -208,6 +237,11 @@ class StressTest:
             )
         if path is None:
             unknown.append(f"{name}: how it liquidates (path); taken to sell all at once")
-        if name not in self._venue.funds and "" not in self._venue.funds:
+        elif path not in PATHS:
+            unknown.append(
+                f"{name}: what its path {path} is (known: {', '.join(PATHS)}); taken as that of "
+                f"{self._paths[k].name}"
+            )
+        if self._fund_units(k) is None:
             unknown.append(f"{name}: its insurance fund; taken to be empty")
         return unknown

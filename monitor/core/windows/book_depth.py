@@ -6,12 +6,12 @@ import numpy as np
 from numba import njit, types
 
 from detectors.arrays.columns import column_numbers
-from detectors.arrays.types import I2, INT, RI1
+from detectors.arrays.types import I1, I2, INT, RI1
 from monitor.core.contract.feature_catalogue import BAND_BPS
 from monitor.core.decode.batch import ABSENT, Ladder
 from monitor.core.decode.stepped_kernels import middle, places_of, reach, to_float_at
 from monitor.core.windows.accumulators import SUM, notional
-from monitor.core.windows.columns import BOOK_COLUMNS
+from monitor.core.windows.columns import BOOK_COLUMNS, LADDER_LEVELS
 
 BOOK = column_numbers(BOOK_COLUMNS)
 _DEPTH_BID = BOOK_COLUMNS.index(f"depth_{BAND_BPS[0]}bps_bid")
@@ -41,10 +41,20 @@ def _cost_to_trade(side, low, high, mid, size):  # type: ignore[no-untyped-def]
     return np.int64(round(abs(float(size) / base / to_float_at(mid, places) - 1.0) * 1e8))
 
 
-@njit((I2, RI1, RI1, RI1, _LADDER, _LADDER, INT, I2), cache=True, nogil=True)
-def add_books(sums, row, ts, offset, bids, asks, size, books):  # type: ignore[no-untyped-def]
+@njit((_LADDER, INT, INT, I1), cache=True, nogil=True, inline="always")
+def _keep_levels(side, low, high, out):  # type: ignore[no-untyped-def]
+    """The best levels from `low` up to `high`: prices, then sizes."""
+    for k in range(LADDER_LEVELS):
+        some = low + k < high
+        out[k] = side.price[low + k] if some else 0
+        out[LADDER_LEVELS + k] = side.quantity[low + k] if some else 0
+
+
+@njit((I2, RI1, RI1, RI1, _LADDER, _LADDER, INT, I2, I2), cache=True, nogil=True)
+def add_books(sums, row, ts, offset, bids, asks, size, books, ladders):  # type: ignore[no-untyped-def]
     """Measure the last book of each row that is not crossed into `books` (`BOOK_COLUMNS`); `size`:
-    the notional to trade, 1e-6. Of a crossed book only the best prices are kept.
+    the notional to trade, 1e-6. Of a crossed book only the best prices are kept. `ladders`
+    (`LADDER_WIDTH`): the best levels of the same book.
     """
     for i in range(row.size):
         s = sums[row[i]]
@@ -89,3 +99,5 @@ def add_books(sums, row, ts, offset, bids, asks, size, books):  # type: ignore[n
             b[_DEPTH_ASK + k] = depth
         b[BOOK.cost_buy] = _cost_to_trade(asks, a0, a1, mid, size)
         b[BOOK.cost_sell] = _cost_to_trade(bids, b0, b1, mid, size)
+        _keep_levels(bids, b0, b1, ladders[row[i], : 2 * LADDER_LEVELS])
+        _keep_levels(asks, a0, a1, ladders[row[i], 2 * LADDER_LEVELS :])

@@ -11,7 +11,7 @@ from monitor.core.tables.interner import Interner
 
 _BY_ROW = (
     "window", "symbol", "sums", "first_offset", "last_offset", "book", "mark", "minima",
-    "near_touch", "concentration", "accounts_hash",
+    "ladder", "near_touch", "concentration", "accounts_hash",
 )  # fmt: skip
 
 
@@ -33,6 +33,8 @@ class ClosedWindows:
     mark: Int64
     """(rows, `MARK_WIDTH` · `MARK_COLUMNS`): ts, offset and value of the last of each."""
     minima: Int64
+    ladder: Int64
+    """(rows, `LADDER_WIDTH`): the best levels of the last book."""
     near_touch: Int64
     """Zeros until `FeatureCalculator` compares `cancels` with the book before the window."""
     cancels: Int64

@@ -60,6 +60,14 @@ BOOK_COLUMNS = (
 codes, depth in 1e-6 of the quote currency; the cost to trade a given notional, as a distance from
 the mid in 1e-8. Then the last crossed one."""
 
+LADDER_LEVELS = 20
+"""The best levels of each side that are compared with those of the window before."""
+BID_PRICES, BID_SIZES, ASK_PRICES, ASK_SIZES = (
+    slice(k * LADDER_LEVELS, (k + 1) * LADDER_LEVELS) for k in range(4)
+)
+"""The parts of a row of ladders: codes; price 0 where there is no level."""
+LADDER_WIDTH = 4 * LADDER_LEVELS
+
 MARK_COLUMNS = ("mark", "index", "last", "funding_rate", "funding_interval_s", "open_interest")
 """The last value of each, after its event time and offset: see `MARK_WIDTH`."""
 MARK_TS, MARK_OFFSET, MARK_VALUE, MARK_WIDTH = range(4)

@@ -45,6 +45,7 @@ class _Accumulators(NamedTuple):
     book: GrowableRows
     mark: GrowableRows
     minima: GrowableRows
+    ladder: GrowableRows
 
 
 class _Pending(NamedTuple):
@@ -92,6 +93,7 @@ class OpenWindows(Stateful):
             book=GrowableRows(len(columns.BOOK_COLUMNS), NEVER),
             mark=GrowableRows(columns.MARK_WIDTH * len(columns.MARK_COLUMNS), NEVER),
             minima=GrowableRows(len(columns.MINIMA), columns.NO_MINIMUM),
+            ladder=GrowableRows(columns.LADDER_WIDTH, 0),
         )
         self._pending = _Pending(
             cancels=PendingRows(columns.CANCEL_COLUMNS),
@@ -122,8 +124,9 @@ class OpenWindows(Stateful):
     def _add_record_numbers(self, batch: Batch, row: Int64) -> None:
         """Note offsets and the venue's own numbers; of late records too, which are not missing."""
         kind = KINDS.index(batch.kind)
-        sums, first, last, _, _, minima = (grid.data for grid in self._by_slot)
-        acc.add_offsets(first, last, kind, row, batch.offset)
+        slots = self._by_slot
+        acc.add_offsets(slots.first.data, slots.last.data, kind, row, batch.offset)
+        sums, minima = slots.sums.data, slots.minima.data
         add_sequence_numbers(kind, sums, minima, row, batch.numbers["seq"])
 
     def add_late(self, batch: Batch, symbol: Int64, watermark_ns: Int64) -> None:
@@ -214,8 +217,9 @@ class OpenWindows(Stateful):
     def _add_books(self, added: _Added) -> None:
         when = added.batch.numbers["ts"], added.batch.offset
         bids, asks = (added.batch.ladders[name].read_only() for name in ("bids", "asks"))
-        sums, book = self._by_slot.sums.data, self._by_slot.book.data
-        add_books(sums, added.row, *when, bids, asks, self._cost_notional, book)
+        slots, size = self._by_slot, self._cost_notional
+        books, ladders = slots.book.data, slots.ladder.data
+        add_books(slots.sums.data, added.row, *when, bids, asks, size, books, ladders)
 
     def _window_and_symbol(self) -> tuple[Int64, Int64]:
         """Of each slot."""
@@ -275,7 +279,8 @@ class OpenWindows(Stateful):
         place[rows] = np.arange(len(rows))
         slot, account = self._slot_and_account()
         entries = acc.group_by_row(place[slot], len(rows))
-        sums, first, last, book, mark, minima = (grid.data[rows] for grid in self._by_slot)
+        kept = _Accumulators(*(grid.data[rows] for grid in self._by_slot))
+        sums = kept.sums
         cancels, changes, takers, unaged = (
             waiting.take_closed(place, _new_numbers(~closed)) for waiting in self._pending
         )
@@ -293,7 +298,7 @@ class OpenWindows(Stateful):
         hashes = self._accounts.hashes[account[entries]]
         acc.add_concentration(account_row, hashes, counts, concentration, accounts_hash)
         out = ClosedWindows(
-            window[rows], symbol[rows], sums, first, last, book, mark, minima,
+            window[rows], symbol[rows], *kept,
             near_touch=np.zeros((len(rows), len(columns.NEAR_TOUCH_COLUMNS)), np.int64),
             cancels=cancels, account_row=account_row, account=account[entries],
             counts=counts, concentration=concentration, accounts_hash=accounts_hash,

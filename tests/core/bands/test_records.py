@@ -44,6 +44,20 @@ def test_a_market_says_what_is_forced_where_by_whom_and_what_the_book_takes() ->
     assert names["stressed"] <= 95
 
 
+def test_a_markets_own_path_stands_in_its_bands() -> None:
+    """Here another venue's than the regime's; the digest shows that they are another's."""
+    own = {**table(), "path": "hyperliquid"}
+    _, bands = run([own, *BASE[1:], deposit("a", 110), fill("a", "buy", 10)])
+    record = records(bands[-1])["SOL"]
+    assert record["regime"] == "generic"
+    assert record["path"]["first_share"] == 0.2
+    assert (record["path"]["partial_above"], record["path"]["cooldown_s"]) == (100_000, 30)
+    assert record["path"]["steps"][1] == "backstop vault below 2/3 of maintenance"
+    assert "backstop" in record["long"]["stages"]["stage"]
+    _, generic = run([*BASE, deposit("a", 110), fill("a", "buy", 10)])
+    assert bands[-1].digest() != generic[-1].digest()
+
+
 def test_records_are_one_line_with_sorted_keys_the_venue_first() -> None:
     _, bands = run([*BASE, deposit("a", 110), fill("a", "buy", 10)])
     (venue_key, venue), (key, value) = band_records(bands[-1])

@@ -162,6 +162,66 @@ def test_withdrawn_depth_is_against_the_market_s_past_and_refill_is_timed() -> N
     assert values(parts, 75)["refill_s"] == 0
 
 
+def ladder(second: float, mid: float = 100.0, bid: float = 10, ask: float = 10) -> Any:
+    """Ten levels a side, a cent apart."""
+    bids = [[f"{mid - 0.01 * k:.2f}", str(bid)] for k in range(1, 11)]
+    asks = [[f"{mid + 0.01 * k:.2f}", str(ask)] for k in range(1, 11)]
+    return {"kind": "book", "symbol": "X", "ts": at(second), "bids": bids, "asks": asks}
+
+
+def test_quotes_that_are_cut_where_they_stand_are_counted_with_their_evidence() -> None:
+    """Ten of ten bids at a fifth of their size; then the same book a cent higher: nine prices of a
+    side are unchanged, and nothing is cut. A level that goes is none that shrinks."""
+    books = [ladder(0.5), ladder(1.5, bid=2), ladder(2.5, mid=100.01, bid=2), ladder(4.5, bid=1)]
+    parts = closed(books, 6)
+    cut = [values(parts, second)["levels_shrunk"] for second in range(5)]
+    assert cut == [0, 10, 0, 0, 9]
+    nats = values(parts, 1)["levels_shrunk_nats"]
+    assert nats == pytest.approx(10 * math.log(10), rel=1e-12)
+    # Of the asks nothing shrank, and that is no evidence for the contrary.
+    assert values(parts, 4)["levels_shrunk_nats"] == pytest.approx(9 * math.log(10), rel=1e-12)
+
+
+def test_both_best_prices_have_stepped_back_when_they_stay_there() -> None:
+    wide = [book(6 + k + 0.5, 99.98, 100.02) for k in range(3)]
+    one_side = [book(6 + k + 0.5, 99.98, 100.01) for k in range(3)]
+    quiet = [book(second + 0.5) for second in range(6)]
+
+    def back(books: list[Any]) -> list[float]:
+        # It counts once a market has a past.
+        early = [book(second + 0.5) for second in range(70)]
+        late = [{**b, "ts": b["ts"] + at(70) - at(0)} for b in (*quiet, *books)]
+        parts = closed([*early, *late], 80)
+        return [values(parts, 70 + second)["step_back_bps"] for second in range(9)]
+
+    assert back(wide)[:8] == [0.0] * 8
+    assert back(wide)[8] == pytest.approx(1e4 * 0.01 / 100.01, rel=1e-3)
+    assert back(one_side) == [0.0] * 9
+
+
+def test_a_lack_of_depth_is_that_of_the_thicker_side() -> None:
+    usual = [ladder(second + 0.5) for second in range(100)]
+    thin = [ladder(100 + k + 0.5, bid=1, ask=1) for k in range(20)]
+    one = [ladder(100 + k + 0.5, bid=1) for k in range(20)]
+    # Over 3 s the mean comes near to a tenth, and the usual follows slowly.
+    assert 6 < values(closed([*usual, *thin], 121), 119)["depth_missing"] < 10
+    assert values(closed([*usual, *one], 121), 119)["depth_missing"] == pytest.approx(1, abs=1e-6)
+
+
+def test_a_move_of_the_price_is_against_its_own_moves() -> None:
+    rng = np.random.default_rng(3)
+    mids = 100 * np.exp(np.cumsum(1e-4 * rng.standard_normal(400)))
+    mids[350:] *= 1.002
+    books = [
+        {"kind": "book", "symbol": "X", "ts": at(second + 0.5),
+         "bids": [[f"{mid - 0.001:.6f}", "1"]], "asks": [[f"{mid + 0.001:.6f}", "1"]]}
+        for second, mid in enumerate(mids.tolist())
+    ]  # fmt: skip
+    parts = closed(books, 401)
+    assert values(parts, 350)["price_move"] == pytest.approx(20, rel=0.2)
+    assert max(values(parts, second)["price_move"] for second in range(300, 350)) < 5
+
+
 def test_layering_needs_unfilled_cancels_on_a_side_and_a_price_that_moves_through_it() -> None:
     quiet = [fill(0.2, "buy", 100), *(book(0.5 + s) for s in range(70))]
     pulled = [

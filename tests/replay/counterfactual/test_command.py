@@ -125,6 +125,20 @@ def test_other_tables_give_what_a_day_with_those_tables_gives(tmp_path: Path, ti
     assert b'"forced":9' in recorded["bands"]
 
 
+def test_another_path_and_mark_rule_give_what_a_day_with_them_gives(
+    day: Path, tmp_path: Path
+) -> None:
+    names = {"mark_rule": "bybit", "path": "hyperliquid"}
+    recorded = run(make_day(tmp_path / "recorded", **names), {"*": {"leverage_max": 1_000_000}})
+    under = run(day, {"*": names})
+    assert under["bands"] == recorded["bands"]
+    rows, others = (result["override"]["stress"]["rows"] for result in (under, recorded))
+    for row, other in zip(rows, others, strict=True):
+        for name in ("nearest", "shortfall", "adl_notional"):
+            assert row[name]["under"] == other[name]["was"]
+    assert any(row["nearest"]["under"] != row["nearest"]["was"] for row in rows)
+
+
 @pytest.mark.parametrize(
     ("rules", "price"),
     [
@@ -168,7 +182,7 @@ def test_a_mark_that_the_book_does_not_move_has_no_critical_shock(day: Path) -> 
 
 def test_an_insurance_fund_spares_others_from_being_deleveraged(tmp_path: Path) -> None:
     """The book is so thin that a close costs more than its margin."""
-    day = make_day(tmp_path / "one", size=0.1, mark_rule="last", path="market")
+    day = make_day(tmp_path / "one", size=0.1, mark_rule="last", path="generic")
     row = stress_row(run(day, {"X": {"insurance_fund": 1000}}))
     assert row["shortfall"]["was"] == row["shortfall"]["under"] > 0
     assert row["adl_notional"] == {"was": pytest.approx(QUANTITY * PRICE), "under": 0.0}

@@ -112,6 +112,30 @@ def test_an_import_that_fails_says_why_and_leaves_no_day(tmp_path: Path) -> None
         ingest("canonical", feed, out)
 
 
+def test_files_of_the_same_hours_are_read_by_time(tmp_path: Path) -> None:
+    """Captures of several markets side by side: no record is late for the file that it is in."""
+    for k, symbol in enumerate(("BTCUSDT", "ETHUSDT", "SOLUSDT")):
+        trade = '{"e":"trade","s":"%s","t":%d,"T":%d,"p":"10","q":"1","m":true}'
+        times = [1_700_000_000_000 + 1_000 * i + k for i in range(3 * k, 50_000 + k, 7)]
+        lines = [f"{t}000 {trade % (symbol, t, t)}" for t in times]
+        (tmp_path / symbol).write_text("\n".join(lines) + "\n")
+    report = ingest("binance", [tmp_path / s for s in ("SOLUSDT", "ETHUSDT", "BTCUSDT")],
+                    tmp_path / "day")  # fmt: skip
+    assert (report.odd["jumps_back"], report.refused) == (0, {})
+    assert report.records["fill"] == sum(len(range(3 * k, 50_000 + k, 7)) for k in range(3))
+    assert report.day.notes["files"] == ["SOLUSDT", "ETHUSDT", "BTCUSDT"]
+
+
+def test_what_a_file_says_of_its_lines_stays_with_them(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}_2012-06-21_message.csv" for name in ("MSFT", "AAPL")]
+    for k, path in enumerate(paths):
+        path.write_text("".join(f"{34_200 + i}.{k},1,{i},10,5850000,1\n" for i in range(200)))
+    report = ingest("lobster", paths, tmp_path / "day")
+    (batch,) = Day(tmp_path / "day").batches()
+    assert (report.records["order"], report.odd["jumps_back"]) == (400, 0)
+    assert batch.texts["symbol"].to_strings()[:4] == ["MSFT", "AAPL", "MSFT", "AAPL"]
+
+
 def test_progress_takes_the_number_of_source_events(tmp_path: Path) -> None:
     (tmp_path / "feed").write_bytes(TEXT)
     seen: list[int] = []
