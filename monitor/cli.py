@@ -403,6 +403,9 @@ def stress(
     depth_survives: Annotated[
         str, typer.Option(help="shares of the book that are still there")
     ] = "1,0.3,0.1",
+    refill: Annotated[
+        float, typer.Option(min=0, max=1, help="share of the depth taken that returns each second")
+    ] = 0.0,
     report: Annotated[Path | None, typer.Option(help="write an HTML page with pictures")] = None,
     config: ConfigFile = None,
     json: Json = False,
@@ -419,7 +422,7 @@ def stress(
 
     console, settings = Console(json), _load(config, None)
     opened = commands.open_day(day)
-    chosen = symbol or [], shocks, factors, survives
+    chosen = symbol or [], shocks, factors, survives, refill
     console.result(stress_day(opened, settings, console, moment, *chosen, report))
 
 

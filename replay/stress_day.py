@@ -11,6 +11,7 @@ from monitor.config import Config
 from monitor.console import Console
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.cascade.market_stress import ShockRow, SideStress
+from monitor.core.cascade.system import CriticalShock
 from monitor.core.engine import Engine
 from monitor.core.settings import EngineSettings
 from monitor.core.venue.stress_test import (
@@ -42,7 +43,7 @@ CURVES = ("price_after", "forced_notional", "r")
 def stress_day(
     day: Day, config: Config, console: Console, at_ns: int | None, symbols: Sequence[str],
     shocks: Sequence[float], factors: Sequence[float], survives: Sequence[float],
-    report: Path | None = None,
+    refill: float, report: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Shock the venue of `day` as it stood at `at_ns` (None: at its end), and show what comes.
     `report`: an HTML file of it to write."""
@@ -52,7 +53,7 @@ def stress_day(
     with console.progress("reading up to the moment, records", day.record_count) as show:
         engine = engine_at(day, config.engine(), at_ns, show)
     test = StressTest(engine.venue, engine.stage.band_maker)
-    stress = test.shock(shocks or DEFAULT_SHOCKS, survives, symbols, factors)
+    stress = test.shock(shocks or DEFAULT_SHOCKS, survives, symbols, factors, refill)
     if not stress.markets:
         raise BrinkwatchError(
             "no market has open positions, a mark and a tier table at that moment: `brinkwatch "
@@ -144,23 +145,40 @@ def describe_deleveraged(side: SideStress, console: Console) -> None:
 def describe_system(system: SystemStress, console: Console) -> None:
     """All markets together."""
     rows = [
-        [f"{r.shock:+.1%}", f"{r.survives:.0%}", f"{r.forced_notional:,.0f}", f"{r.pools:,}"]
+        [
+            f"{r.shock:+.1%}",
+            f"{r.survives:.0%}",
+            f"{r.rounds[-1].forced_notional:,.0f}",
+            f"{r.forced_notional:,.0f}",
+            f"{r.pools:,}",
+        ]
         for r in system.factor
     ]
+    in_time = f"in {LATENCY_S:g} s"
     if rows:
-        console.table("all markets together", ["shock", "book left", "forced", "pools"], rows)
+        console.table(
+            "all markets together", ["shock", "book left", in_time, "forced", "pools"], rows
+        )
     shocks = [
         f"{side} none within 39 %" if critical is None
         else f"{-critical.shock if side == 'down' else critical.shock:+.2%} "
         f"(jumps {critical.length:.2%} further, {critical.pools:,} pools)"
-        for side, critical in zip(("down", "up"), system.critical, strict=True)
+        for side, critical in zip(SIDES, system.critical, strict=True)
     ]  # fmt: skip
     console.say(f"all markets together: R {system.r:.2f}; critical shock {'; '.join(shocks)}")
-    for edge in system.edges[:5]:
-        through = f"{edge.accounts:,} account" + ("s" if edge.accounts > 1 else "")
+    carrying = sorted(system.edges, key=lambda edge: -edge.share)
+    for edge in carrying[:5]:
+        through = f"{edge.accounts:,} account" + ("s" if edge.accounts != 1 else "")
+        index = f" ({edge.k_index:.3f} % through indices)" if edge.k_index > 0.0 else ""
+        largest = f", the largest {edge.holders[0][0]}" if edge.holders else ""
         console.say(
-            f"  {edge.source} {edge.side} 1 % moves {edge.target} by {edge.k:.3f} %, "
-            f"through {through}"
+            f"  {edge.source} {edge.side} 1 % moves {edge.target} by {edge.k:.3f} %{index}, "
+            f"through {through}{largest}; it carries {edge.share:.0%} of R"
+        )
+    if system.branching_ratio is not None:
+        console.say(
+            f"of the last liquidations each set off {system.branching_ratio:.2f} others (what hits "
+            "many accounts from outside looks the same)"
         )
 
 
@@ -199,25 +217,40 @@ def stress_object(at_ns: int, stress: VenueStress) -> dict[str, Any]:
                 }
                 for share, jump in side.critical
             ],
+            "branching_ratio": stress.branching_ratios.get(side.symbol),
         })  # fmt: skip
     system = stress.system
-    shocks = zip(SIDES, system.critical, strict=True)
     return {
         "at": at_ns,
         "markets": markets,
         "system": {
             "r": system.r,
-            "critical_factor_shock": {
-                side: None if critical is None else _as_fraction(critical.shock, side)
-                for side, critical in shocks
+            "r_accounts": system.r_accounts,
+            "critical_factor_shock": _by_side(system.critical),
+            "critical_market_shocks": {
+                name: _by_side(critical) for name, critical in system.critical_markets.items()
             },
             "edges": [
-                {"from": e.source, "to": e.target, "k": e.k, "accounts": e.accounts, "side": e.side}
+                {
+                    "from": e.source,
+                    "to": e.target,
+                    "k": e.k,
+                    "k_accounts": e.k_accounts,
+                    "k_index": e.k_index,
+                    "accounts": e.accounts,
+                    "side": e.side,
+                    "share_of_r": e.share,
+                    "holders": [{"account": name, "sends": amount} for name, amount in e.holders],
+                }
                 for e in system.edges
             ],
+            "betas": system.betas,
             "factor_rows": [
-                {name: getattr(row, name) for name in FactorRow.__slots__} for row in system.factor
+                {name: getattr(row, name) for name in FactorRow.__slots__}
+                | {"rounds": [round_._asdict() for round_ in row.rounds]}
+                for row in system.factor
             ],
+            "branching_ratio": system.branching_ratio,
         },
         "unknown": list(stress.unknown),
     }
@@ -259,6 +292,13 @@ def _six_digits(value: float | None) -> float | None:
 def row_object(row: ShockRow) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in ShockRow.__slots__}
     return {**values, "deleveraged": [one._asdict() for one in row.deleveraged]}
+
+
+def _by_side(critical: Sequence[CriticalShock | None]) -> dict[str, float | None]:
+    return {
+        side: None if shock is None else _as_fraction(shock.shock, side)
+        for side, shock in zip(SIDES, critical, strict=True)
+    }
 
 
 def _as_fraction(shock: float, side: str) -> float:

@@ -77,7 +77,7 @@ def codes_of(values: Float64) -> Int64:
     return from_e8(np.rint(values * E8).astype(np.int64))
 
 
-def holdings(rng: np.random.Generator, accounts: int) -> tuple[Int64, Int64, Int64]:
+def holdings(rng: np.random.Generator, accounts: int, markets: int) -> tuple[Int64, Int64, Int64]:
     """Accounts and markets of positions, 3.83 an account on average, and the accounts (one in 18)
     whose only position is isolated.
     """
@@ -86,24 +86,26 @@ def holdings(rng: np.random.Generator, accounts: int) -> tuple[Int64, Int64, Int
     account = np.repeat(np.arange(accounts), positions)
     place = np.arange(len(account)) - np.repeat(np.cumsum(positions) - positions, positions)
     step = np.repeat(rng.integers(1, 60, accounts), positions)
-    market = (np.repeat(rng.integers(0, MARKETS, accounts), positions) + place * step) % MARKETS
+    market = (np.repeat(rng.integers(0, markets, accounts), positions) + place * step) % markets
     return account, market, np.flatnonzero(isolated)
 
 
-def build_venue(accounts: int, rng: np.random.Generator) -> tuple[VenueState, Float64]:
+def build_venue(
+    accounts: int, rng: np.random.Generator, markets: int = MARKETS
+) -> tuple[VenueState, Float64]:
     """A venue whose accounts are built by entries, as in the engine."""
     settings = AccountSettings(most=2 * accounts, positions=20 * accounts)
     venue = VenueState(EngineSettings(streams=(), accounts=settings))
     for low in range(0, accounts, 100_000):
         names = [f"account-{i}" for i in range(low, min(low + 100_000, accounts))]
         venue.ledger.names.intern(TextColumn.from_strings(names))
-    symbols = [f"M{i}-PERP" for i in range(MARKETS)]
+    symbols = [f"M{i}-PERP" for i in range(markets)]
     venue.ledger.symbols.intern(TextColumn.from_strings(symbols))
     venue._grow()
     tiers = Tiers.from_rows([(Fraction(b), Fraction(r), None) for b, r in TABLE])
     venue.market_rules = dict.fromkeys(symbols, (REGIMES["hyperliquid"], tiers))
-    mark = np.exp(rng.normal(2, 2, MARKETS))
-    account, market, isolated = holdings(rng, accounts)
+    mark = np.exp(rng.normal(2, 2, markets))
+    account, market, isolated = holdings(rng, accounts, markets)
     alone = np.searchsorted(account, isolated)
     venue.ledger.apply_entries(
         entries(
@@ -128,7 +130,7 @@ def build_venue(accounts: int, rng: np.random.Generator) -> tuple[VenueState, Fl
         cash, none = np.rint(money[part]).astype(np.int64), np.full(len(part), -1)
         venue.ledger.apply_entries(entries(MOVE, 10**18, part, none, cash))
     levels = np.arange(1, LEVELS + 1) * 0.0002
-    books = venue.last_books.data[:MARKETS]
+    books = venue.last_books.data[:markets]
     for best, sign in ((BEST_BID, -1), (BEST_ASK, 1)):
         books[:, best : best + LEVELS] = codes_of(mark[:, None] * (1 + sign * levels))
         books[:, best + LEVELS : best + 2 * LEVELS] = codes_of(2e5 / mark)[:, None]

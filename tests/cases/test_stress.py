@@ -203,6 +203,18 @@ def test_a_path_that_nobody_knows_is_said(tmp_path: Path) -> None:
     assert any("its path nowhere" in line for line in answer["unknown"])
 
 
+def test_depth_that_comes_back_between_rounds_holds_the_mark(tmp_path: Path) -> None:
+    """10 sold end at 95 and force 20 more. On top of them these end at 90, which forces the third;
+    into a book that has filled up again they end at 95."""
+    positions = [("a", 10.0, 30.0), ("b", 20.0, 80.0), ("c", 5.0, 49.55)]
+    day = make_day(tmp_path, positions, [(99.5, 4.0), (95.0, 20.0), (90.0, 100.0)])
+    for refill, pools in ((0.0, 3), (1.0, 2)):
+        options = "--factor", "-2.1%", "--depth-survives", "1", "--refill", str(refill)
+        (row,) = stress(day, *options)["system"]["factor_rows"]
+        assert row["rounds"][-1]["pools"] == pools
+        assert row["pools"] == 3
+
+
 @pytest.mark.parametrize(
     "options", [["--shock", "-100%"], ["--shock", "much"], ["--depth-survives", "0"],
                 ["--symbol", "Y"], ["--at", "yesterday"]],
@@ -212,3 +224,86 @@ def test_what_cannot_be_asked_is_said_in_a_sentence(tmp_path: Path, options: lis
     done = brinkwatch("stress", day, *options)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def joint_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty minutes of X and Y, whose index moves twice as far as X's; and a cross account that is
+    long in both and near due at the end, beside one that is not."""
+    folder, rng = tmp_path_factory.mktemp("joint"), random.Random(5)
+    tiers = [{"lower_bound": 0, "maintenance_rate": RATE, "max_leverage": 50}]
+    records: list[dict[str, Any]] = [
+        {"kind": "reference", "about": "market", "ts": at(0), "symbol": symbol, "tiers": tiers,
+         "contract": {"type": "linear"}, "mark_rule": "last", "path": "market"}
+        for symbol in "XY"
+    ]  # fmt: skip
+    for account, money in (("near", 64.5), ("far", 900.0)):
+        records.append({"kind": "collateral", "ts": at(0), "account": account,
+                        "amount": f"{money:.6f}", "cause": "deposit"})  # fmt: skip
+        records += [
+            {"kind": "reference", "about": "position", "ts": at(0), "symbol": symbol,
+             "account": account, "quantity": "10.0", "entry_price": "102.0",
+             "margin_mode": "cross"}
+            for symbol in "XY"
+        ]  # fmt: skip
+    seconds = 1_200
+    x = y = 100.0
+    for second in range(1, seconds, 2):
+        last = second + 2 >= seconds
+        move = rng.gauss(0, 2e-4)
+        x, y = x * math.exp(move), y * math.exp(2 * move + rng.gauss(0, 1e-4))
+        for symbol, price in (("X", x), ("Y", y)):
+            shown = MARK if last else price
+            records.append({"kind": "mark", "ts": at(second), "symbol": symbol,
+                            "mark": f"{shown:.8f}", "index": f"{shown:.8f}"})  # fmt: skip
+        if last:
+            bids = [[f"{MARK - 1 - i:.8f}", "15"] for i in range(8)]
+            asks = [[f"{MARK + 1 + i:.8f}", "5"] for i in range(5)]
+            records += [
+                {"kind": "book", "ts": at(second + 0.1), "symbol": symbol, "bids": bids,
+                 "asks": asks}
+                for symbol in "XY"
+            ]  # fmt: skip
+    source, day = folder / "in.jsonl", folder / "day"
+    source.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert brinkwatch("import", "canonical", source, day).returncode == 0
+    return day
+
+
+def test_all_markets_move_by_their_betas(joint_day: Path) -> None:
+    system = stress(joint_day, "--factor", "-3%", "--depth-survives", "1")["system"]
+    betas = system["betas"]
+    assert betas["Y"] / betas["X"] == pytest.approx(2.0, rel=0.15)
+    assert betas["X"] + betas["Y"] == pytest.approx(2.0)
+    (row,) = system["factor_rows"]
+    assert row["pools"] == 1
+    assert row["forced_notional"] == pytest.approx(2_000.0)
+    for symbol in "XY":
+        # 10 sold into 15 at 99.
+        fall = -betas[symbol] * math.log1p(-0.03) - math.log(0.99)
+        assert row["price_after"][symbol] == pytest.approx(MARK * math.exp(-fall))
+    assert [r["seconds"] for r in row["rounds"]] == [3.0 * k for k in range(1, 11)]
+    assert {r["pools"] for r in row["rounds"]} == {1}
+    assert system["branching_ratio"] is None
+
+
+def test_edges_say_what_carries_them(joint_day: Path) -> None:
+    system = stress(joint_day, "--shock", "-1%", "--depth-survives", "1")["system"]
+    edges = system["edges"]
+    assert {(e["from"], e["to"], e["side"]) for e in edges} == {
+        (a, b, "down") for a in "XY" for b in "XY"
+    }
+    step = -math.log(0.99) / 0.005
+    for edge in edges:
+        assert edge["k"] == edge["k_accounts"] + edge["k_index"]
+        assert edge["k_accounts"] == pytest.approx(step)
+        assert edge["k_index"] == 0.0, "no index follows a premium here"
+        assert edge["accounts"] == 1
+        assert edge["share_of_r"] == pytest.approx(0.25)
+        assert edge["holders"] == [{"account": "near", "sends": pytest.approx(1_000.0)}]
+    assert system["r"] == system["r_accounts"] == pytest.approx(2 * step)
+    # Equity 24.5, requirement 20: X alone falls by 4.5 of its 1,000 less 1 % of that.
+    for symbol in "XY":
+        critical = system["critical_market_shocks"][symbol]
+        assert critical["down"] == pytest.approx(-4.5 / 990, abs=1.5e-4)
+        assert critical["up"] is None

@@ -41,6 +41,7 @@ MODES = ("cross", "isolated")
 EDGES_BPS = (10, 25, 100)
 EPISODE_NS = 60 * SECOND_NS
 """Twice the longest pause that a venue makes within one liquidation (Hyperliquid: 30 s)."""
+COUNTERPARTY = "counterparty"
 VERDICTS = (
     *(f"within_{edge}_bps" for edge in EDGES_BPS),
     f"beyond_{EDGES_BPS[-1]}_bps",
@@ -52,7 +53,7 @@ VERDICTS = (
     "no_mark",  # a market of the pool without a mark
     "no_price",  # at no price would the records force it
     "late",  # it came too late to be compared with the state before it
-    "counterparty",  # deleveraged though not under water: the other side of somebody's loss
+    COUNTERPARTY,  # deleveraged though not under water: the other side of somebody's loss
 )
 _FORCED_CODES = tuple(CAUSES.index(cause) for cause in FORCED_CAUSES)
 MarketLookup = Callable[[int], tuple[int | None, tuple[Regime, Tiers] | None]]
@@ -146,7 +147,7 @@ def _judge(
     worth = (values["quantity"] * marks[market] for market, values in pool.rows.items())
     equity = Fraction(pool.cash, MONEY_SCALE) + sum(worth, Fraction(0)) / LIMB
     if cause == "adl" and equity >= others + liquidation_price.requirement(regime, position):
-        return ("counterparty",)
+        return (COUNTERPARTY,)
     k = liquidation_price.BANKRUPTCY_K if cause == "adl" else liquidation_price.LIQUIDATION_K
     if cause == "backstop" and regime.backstop_k is not None:
         k = regime.backstop_k

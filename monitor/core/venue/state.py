@@ -29,8 +29,9 @@ from monitor.core.accounts.ledger_kernels import (
     ORDER_COLUMNS,
     TS,
 )
-from monitor.core.accounts.liquidation_outcomes import Outcomes
+from monitor.core.accounts.liquidation_outcomes import COUNTERPARTY, Outcomes
 from monitor.core.bands.inputs import MarketInputs
+from monitor.core.cascade.branching import LiquidationTimes
 from monitor.core.contract.events import InsuranceFundReference, MarketReference
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Batch, TextColumn
@@ -43,6 +44,7 @@ from monitor.core.margin.paths.table import PATHS
 from monitor.core.margin.regimes import REGIMES, regime_at
 from monitor.core.margin.tiers import TierError, Tiers
 from monitor.core.marks import market_rows
+from monitor.core.marks.index_moves import IndexMoves
 from monitor.core.marks.mark_filter import MarkFilter
 from monitor.core.marks.market_rows import BOOK_WIDTH, MARK_COLUMNS, MARK_VALUES, SYMBOL, VALUES
 from monitor.core.settings import EngineSettings
@@ -79,7 +81,8 @@ class VenueState(Stateful):
     STATE = (
         "ledger", "_entries", "_late", "_marks", "_books", "_pending_rules", "raw_marks",
         "trusted_marks", "mark_times", "last_books", "rule_records", "contract_types", "funds",
-        "written", "unread", "mark_filter", "outcomes", "_passed_cell",
+        "written", "unread", "mark_filter", "outcomes", "index_moves", "liquidation_times",
+        "_passed_cell",
     )  # fmt: skip
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -108,6 +111,8 @@ class VenueState(Stateful):
         self.unread = {"reference": 0, "tiers": 0}
         self.mark_filter = MarkFilter(self.ledger.symbols)
         self.outcomes = Outcomes()
+        self.index_moves = IndexMoves()
+        self.liquidation_times = LiquidationTimes()
         self.changes: list[tuple[Int64, Int64]] = []
         self._passed_cell = NEVER
 
@@ -124,6 +129,11 @@ class VenueState(Stateful):
             self.market_rules, self.rules_version, self.trusted_marks.data, self.mark_times.data,
             books, self.mark_filter.volatility, self.left_out, doubts,
         )  # fmt: skip
+
+    @property
+    def passed_ns(self) -> int:
+        """Everything before this event time is applied."""
+        return self._passed_cell * self.bands_interval_ns
 
     def add_batch(self, batch: Batch) -> None:
         """Keep records until their time has come; late ones have `MET`."""
@@ -201,8 +211,17 @@ class VenueState(Stateful):
             self._apply_cell(entries[now_entries], marks[now_marks])
             if self.ledger.is_over_limits:
                 self._forget_accounts(end, entries[stop[0] :], late[stop[-1] :, 1:])
+            self._remember(end)
             begin = stop
             yield end
+
+    def _remember(self, end: int) -> None:
+        """What the cell that ends at `end` adds to moves and liquidations."""
+        symbols = len(self.ledger.symbols)
+        marks, times = self.trusted_marks.data[:symbols], self.mark_times.data[:symbols]
+        self.index_moves.read(end, marks, times)
+        forced = (o for o in self.outcomes.last if o.verdict != COUNTERPARTY)
+        self.liquidation_times.add((outcome.ts, outcome.symbol) for outcome in forced)
 
     def _apply_late(self, entries: Int64) -> None:
         """Entries that belong to earlier cells: no streams judge them, and no predictions."""

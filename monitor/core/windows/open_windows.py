@@ -279,8 +279,7 @@ class OpenWindows(Stateful):
         place[rows] = np.arange(len(rows))
         slot, account = self._slot_and_account()
         entries = acc.group_by_row(place[slot], len(rows))
-        kept = _Accumulators(*(grid.data[rows] for grid in self._by_slot))
-        sums = kept.sums
+        sums, *others = (grid.data[rows] for grid in self._by_slot)
         cancels, changes, takers, unaged = (
             waiting.take_closed(place, _new_numbers(~closed)) for waiting in self._pending
         )
@@ -298,7 +297,7 @@ class OpenWindows(Stateful):
         hashes = self._accounts.hashes[account[entries]]
         acc.add_concentration(account_row, hashes, counts, concentration, accounts_hash)
         out = ClosedWindows(
-            window[rows], symbol[rows], *kept,
+            window[rows], symbol[rows], sums, *others,
             near_touch=np.zeros((len(rows), len(columns.NEAR_TOUCH_COLUMNS)), np.int64),
             cancels=cancels, account_row=account_row, account=account[entries],
             counts=counts, concentration=concentration, accounts_hash=accounts_hash,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 
 from monitor.core.bands.inputs import RuleArrays
 from monitor.core.cascade.all_shocks import BookLevels, ForcedSteps, ShockAnswers
-from monitor.core.cascade.system import MarketSystem, spectral_radius
+from monitor.core.cascade.carriers import spectral_radius
+from monitor.core.cascade.system import SHOCK_GRAIN, MarketSystem, RoundTiming
+from monitor.core.cascade.system_kernels import measure_reach
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
 from tests.core.bands.position_arrays import sort_positions
@@ -103,7 +106,7 @@ def test_rounds_end_where_a_loop_over_accounts_ends() -> None:
         venue = RandomVenue(rng, int(rng.integers(1, 6)))
         falls, survives = bool(rng.integers(2)), float(rng.choice([1.0, 0.25]))
         shock = rng.choice([0.0, 0.02, 0.05, 0.1], len(venue.mark))
-        state = venue.system().settle(shock, falls, survives)
+        state = venue.system().side(falls, survives).settle(shock)
         moved, forced = venue.rounds(shock, falls, survives)
         assert set(np.flatnonzero(state.forced).tolist()) == forced
         assert state.moved == pytest.approx(moved, rel=1e-12)
@@ -119,10 +122,10 @@ def test_a_larger_shock_and_a_thinner_book_never_end_nearer() -> None:
         system, ones = venue.system(), np.ones(3)
         state = None
         for shock in (0.0, 0.02, 0.05, 0.1):
-            alone = system.settle(ones * shock, True, 0.5)
+            alone = system.side(True, 0.5).settle(ones * shock)
             # Going on from where a smaller shock ended comes to the same, for pools that only
             # lose as all markets fall.
-            thinner = system.settle(ones * shock, True, 0.25)
+            thinner = system.side(True, 0.25).settle(ones * shock)
             assert (thinner.moved >= alone.moved - 1e-12).all()
             if state is not None:
                 assert (alone.moved >= state.moved - 1e-12).all() or any(
@@ -151,10 +154,10 @@ def test_one_market_rests_where_its_own_pass_says() -> None:
         one = ForcedSteps(np.array([0, len(steps)]), distance, total, total)
         answers = ShockAnswers.find(one, levels, system.kappa, 0.5)
         for shock in rng.uniform(0, 0.2, 5).tolist():
-            state = system.settle(np.array([shock]), True, 0.5)
+            state = system.side(True, 0.5).settle(np.array([shock]))
             assert state.moved[0] == pytest.approx(answers.rest(0, shock)[1], rel=1e-9)
         span = 0.01
-        k, _ = system.edges(span, True, 0.5)
+        k = system.side(True, 0.5).edges(span).total
         a, b = (answers.moved_at(0, answers.rest(0, 0.0)[1] + extra) for extra in (0.0, span))
         assert spectral_radius(k) == pytest.approx((b - a) / span, abs=1e-9)
 
@@ -166,13 +169,150 @@ def test_an_edge_is_what_the_market_moves_by_when_another_moves() -> None:
     venue.mark, venue.rates = np.array([100.0, 100.0]), np.array([0.01, 0.01])
     venue.kappa, venue.held, venue.equity = np.ones(2), [{0: 10.0, 1: 20.0}], [35.0]
     venue.books = [[[0.01, 0.03], [5.0, 50.0]] for _ in range(4)]
-    k, accounts = venue.system().edges(0.01, True, 1.0)
+    edges = venue.system().side(True, 1.0).edges(0.01)
+    k, accounts = edges.total, edges.pools
     assert k == pytest.approx(np.array([[3.0, 3.0], [3.0, 3.0]]))
     assert accounts.tolist() == [[1, 1], [1, 1]]
     assert spectral_radius(k) == pytest.approx(6.0)
-    critical = venue.system().critical_factor(True, 1.0)
+    critical = venue.system().side(True, 1.0).critical_factor()
     assert critical is not None
     # Equity 35 meets maintenance of 1 % where 3000·(1 − x) less 2965 is 30·(1 − x).
     assert critical.shock == pytest.approx(-math.log(2965 / 2970), abs=2e-4)
     assert critical.length == pytest.approx(0.03, abs=2e-4)
     assert critical.pools == 1
+
+
+def only_longs(rng: np.random.Generator, markets: int) -> RandomVenue:
+    """A venue in which every pool only loses as marks fall: no order of events matters."""
+    venue = RandomVenue(rng, markets)
+    venue.held = [{m: abs(q) for m, q in held.items()} for held in venue.held]
+    return venue
+
+
+def test_less_depth_more_sent_and_a_quicker_mark_never_end_nearer() -> None:
+    rng = np.random.default_rng(7)
+    further = 0
+    for _ in range(CASES // 10):
+        venue, shock = only_longs(rng, 3), rng.choice([0.0, 0.02, 0.05], 3)
+        system = venue.system()
+        rest = system.side(True, 0.5).settle(shock).moved
+        less_sent = replace(system, sent=system.sent * 0.5)
+        slower = replace(system, kappa=system.kappa * 0.5)
+        for milder in (less_sent.side(True, 0.5), slower.side(True, 0.5), system.side(True, 1.0)):
+            nearer = milder.settle(shock).moved
+            assert (nearer <= rest + 1e-12).all()
+            further += bool((nearer < rest - 1e-6).any())
+        still = replace(system, kappa=np.zeros(3)).side(True, 0.5).settle(shock)
+        assert still.moved.tolist() == shock.tolist()
+    assert further > CASES / 20
+
+
+def test_rounds_in_time_end_where_rounds_without_it_do() -> None:
+    """With κ the same at all times and no refill; and with refill never further."""
+    rng = np.random.default_rng(8)
+    nearer = 0
+    for _ in range(CASES // 10):
+        venue, shock = only_longs(rng, 3), rng.choice([0.0, 0.02, 0.05], 3)
+        system = venue.system()
+        side, rounds = system.side(True, 0.5), 30
+        constant = np.tile(system.kappa, (rounds, 1))
+        rest = side.settle(shock)
+        timed = side.time_rounds(shock, RoundTiming(3.0, constant, 0.0))
+        assert timed[-1].moved == pytest.approx(rest.moved, rel=1e-9)
+        assert timed[-1].forced.tolist() == rest.forced.tolist()
+        before = timed
+        for refill in (0.02, 0.2):
+            refilled = side.time_rounds(shock, RoundTiming(3.0, constant, refill))
+            for a, b in zip(refilled, before, strict=True):
+                assert (a.moved <= b.moved + 1e-12).all()
+            nearer += bool((refilled[-1].moved < before[-1].moved - 1e-6).any())
+            before = refilled
+        growing = constant * (np.arange(1, rounds + 1) / rounds)[:, None]
+        slower = side.time_rounds(shock, RoundTiming(3.0, growing, 0.0))
+        assert (slower[-1].moved <= rest.moved + 1e-12).all()
+    assert nearer > CASES / 100
+
+
+@pytest.mark.parametrize("falls", [True, False])
+@pytest.mark.parametrize("regime", ["binance", "okx", "bybit"])
+def test_nobody_who_is_due_is_passed_over(falls: bool, regime: str) -> None:
+    """Rising shocks look only at pools that can be due; at each rest, all pools are looked at."""
+    rng = np.random.default_rng(9)
+    rows = [
+        (Fraction(b), Fraction(r), None) for b, r in ((0, "0.01"), (900, "0.03"), (1_500, "0.1"))
+    ]
+    whole = REGIMES[regime].whole_position
+    tiers = Tiers.from_rows(rows, whole=whole)
+    forced = 0
+    for _ in range(CASES // 20):
+        venue = RandomVenue(rng, 4)
+        rules = RuleArrays.from_markets([(REGIMES[regime], tiers)] * 4)
+        system = replace(venue.system(), rules=rules)
+        side = system.side(falls, 0.5)
+        share = rng.choice([0.0, 0.5, 1.0], 4)
+        rounds = side.rounds_along(share)
+        for shock in np.arange(0.0, 0.6, 0.03).tolist():
+            rounds.settle(share * shock)
+            reach = np.empty(len(rounds.forced))
+            table, ones = side.table(rounds.moved), np.ones(4)
+            given = side.positions, table, ones, falls, rounds.forced, reach
+            measure_reach(0, len(reach), *given)
+            assert (reach > 0.0).all()
+        forced += rounds.forced_count
+    assert forced > CASES / 20
+
+
+def test_a_critical_shock_is_where_the_rest_jumps() -> None:
+    """Of the common factor, and of one market alone, against rests worked out one by one."""
+    rng = np.random.default_rng(10)
+    critical = 0
+    for _ in range(CASES // 20):
+        venue = only_longs(rng, 3)
+        side = venue.system().side(True, 0.5)
+        weight = venue.system().open_notional
+        asked = [(np.ones(3), weight / weight.sum(), side.critical_factor())]
+        alone = side.critical_markets(range(3))
+        asked += [(unit, unit, one) for unit, one in zip(np.eye(3), alone, strict=True)]
+        for share, by, shock in asked:
+            if shock is None:
+                continue
+            critical += 1
+            rests = [
+                float(by @ side.settle(share * at).moved)
+                for at in (shock.shock - SHOCK_GRAIN, shock.shock)
+            ]
+            own = float(by @ share) * SHOCK_GRAIN
+            assert rests[1] - rests[0] - own == pytest.approx(shock.length, abs=1e-9)
+    assert critical > CASES / 50
+
+
+def test_the_order_of_pools_changes_no_bit() -> None:
+    rng = np.random.default_rng(11)
+    venue = RandomVenue(rng, 4)
+    venue.held = [{m: q * 0.1 for m, q in held.items()} for held in venue.held]
+    venue.equity = [equity * 0.1 for equity in venue.equity]
+    shock = np.array([0.05, 0.0, 0.02, 0.0])
+    rest = venue.system().side(True, 0.25).settle(shock)
+    order = rng.permutation(len(venue.held)).tolist()
+    venue.held = [venue.held[p] for p in order]
+    venue.equity = [venue.equity[p] for p in order]
+    again = venue.system().side(True, 0.25).settle(shock)
+    assert again.moved.tolist() == rest.moved.tolist()
+    assert again.forced.tolist() == rest.forced[order].tolist()
+
+
+def test_indices_that_follow_a_book_carry_its_move() -> None:
+    """A's holder sells and A's book gives way by .03; B's index goes half as far as A's, and
+    outside prices of A follow its book by a fifth."""
+    venue = RandomVenue(np.random.default_rng(0), 2)
+    venue.mark, venue.rates = np.array([100.0, 100.0]), np.array([0.01, 0.01])
+    venue.kappa, venue.held = np.array([0.5, 0.5]), [{0: 10.0}, {1: 10.0}]
+    venue.equity = [15.0, 500.0]
+    venue.books = [[[0.01, 0.03], [5.0, 50.0]] for _ in range(4)]
+    carry = np.array([[0.2 * 0.5, 0.2 * 0.5], [0.0, 0.0]])
+    system = replace(venue.system(), index_carry=carry)
+    edges = system.side(True, 1.0).edges(0.01)
+    assert edges.accounts == pytest.approx(np.array([[1.5, 0.0], [0.0, 0.0]]))
+    assert edges.indices == pytest.approx(np.array([[0.3, 0.3], [0.0, 0.0]]))
+    rest = system.side(True, 1.0).settle(np.array([0.01, 0.0])).moved
+    assert rest == pytest.approx([0.01 + 0.015 + 0.003, 0.003])

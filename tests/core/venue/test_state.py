@@ -13,9 +13,11 @@ from monitor.core.bands.layout import BIN_WIDTH
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.events import TOPICS, Control
+from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.codec import decode
 from monitor.core.engine import Engine, EngineOutput
 from monitor.core.settings import AccountSettings, EngineSettings
+from monitor.core.snapshot import pack, unpack
 from monitor.core.venue.state import VenueState
 from tests.core.bands.position_arrays import forced_zones
 
@@ -184,3 +186,44 @@ def test_bands_are_as_of_the_end_of_their_second() -> None:
     )
     assert [(b.ts - START) / SECOND for b in bands] == [1, 2]
     assert [b.markets[0].mark for b in bands] == [100.0, 101.0]
+
+
+def test_moves_and_liquidations_are_those_of_the_records_in_any_slices() -> None:
+    """Marks of 15 minutes and a forced fill each: in one piece, in slices, and from a snapshot."""
+    rng = np.random.default_rng(1)
+    walk = 100.0 * np.exp(np.cumsum(rng.normal(0, 1e-3, (180, 2)), axis=0))
+    records = [table(), table("ETH")]
+    for k, (sol, eth) in enumerate(walk.tolist()):
+        records += [
+            {**mark(f"{sol:.6f}"), "index": f"{sol:.6f}", "at": 5 * k},
+            {**mark(f"{eth:.6f}", "ETH"), "index": f"{eth:.6f}", "at": 5 * k + 1},
+        ]
+        forced = fill(f"a{k}", "sell", 1, f"{sol:.2f}")
+        records.append({**forced, "cause": "liquidation", "at": 5 * k + 2})
+    whole, _ = run(records, 900)
+    settings = EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=1))
+    sliced = Engine(settings, [])
+    for part in range(4):
+        for kind, topic in TOPICS.items():
+            mine = [r for r in records if r["kind"] == kind]
+            low, high = (len(mine) * k // 4 for k in (part, part + 1))
+            raws = [
+                json.dumps({**r, "ts": START + int(r.get("at", 0) * SECOND)}).encode()
+                for r in mine[low:high]
+            ]
+            if raws:
+                sliced.step(decode(kind, topic, 0, np.arange(low, high), raws))
+            end = START + 225 * (part + 1) * SECOND
+            sliced.control([Control(topic=topic, partition=0, offset=high, ts=end)])
+    sliced.finish()
+    restored = VenueState(settings)
+    restored.restore(unpack(pack(whole.stage.venue_state.snapshot(), ""), ""))
+    estimates = []
+    for state in (whole.stage.venue_state, sliced.stage.venue_state, restored):
+        symbols = state.ledger.symbols.intern(TextColumn.from_strings(["ETH", "SOL"]))
+        moves = state.index_moves.estimate(symbols)
+        assert moves.ready.all()
+        ratio, by_market = state.liquidation_times.ratios(START + 900 * SECOND)
+        assert by_market == {"SOL": ratio}
+        estimates.append((moves.covariance.tolist(), moves.follow.tolist(), ratio))
+    assert estimates[0] == estimates[1] == estimates[2]

@@ -110,7 +110,8 @@ def make_day(folder: Path) -> Path:
 
 def run(day: Path, report: Path | None, symbols: tuple[str, ...] = ()) -> dict[str, Any]:
     console = Console(True)
-    return stress_day(open_day(day), Config(), console, None, symbols, [-0.1], [], SHARES, report)
+    asked = symbols, [-0.1], [], SHARES, 0.0
+    return stress_day(open_day(day), Config(), console, None, *asked, report)
 
 
 def test_the_page_of_a_stress_test_holds_all_it_shows(tmp_path: Path, assets: Path) -> None:
