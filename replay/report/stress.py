@@ -157,20 +157,30 @@ def _system(system: dict[str, Any]) -> str:
     edges = system["edges"]
     if not edges:
         return intro + "<p>No market moves another, or itself: nobody is near being forced.</p>"
-    rows = "".join(
-        f'<tr><td>{escape(e["from"])}</td><td class="left">{escape(e["to"])}</td>'
-        f'<td class="left">{escape(e["side"])}</td><td>{e["k"]:.3g}</td>'
-        f"<td>{e['accounts']:,}</td></tr>"
-        for e in edges
-    )
+    rows = "".join(map(_edge_row, edges))
     return f"""{intro}
 <p class="screen"><label>When marks go <select id="side"><option value="down">down</option>
 <option value="up">up</option></select></label> <span class="soft">A market's size is its open
 notional, red where it moves itself by as much as it moves; an arrow's width is k, its number the
-accounts that carry it. The table has the same.</span></p>
+accounts that carry it (index: outside prices that follow a book). The table has the
+same.</span></p>
 <div class="graph" id="graph" role="img" aria-label="Which market moves which; see the table">
 </div>
 <div class="scroll"><table><caption>k: how far the second market's mark moves for each unit that
-the first one's moves, through accounts that hold both</caption>
+the first one's moves; of R: the share of it that the edge carries; largest: the accounts that send
+most</caption>
 <thead><tr><th>from</th><th class="left">to</th><th class="left">move</th><th>k</th>
-<th>accounts</th></tr></thead><tbody>{rows}</tbody></table></div>"""
+<th>of R</th>
+<th>accounts</th><th class="left">largest</th></tr></thead><tbody>{rows}</tbody></table></div>"""
+
+
+def _edge_row(edge: dict[str, Any]) -> str:
+    holders = ", ".join(
+        f"{holder['account']} {format_number(holder['sends'])}" for holder in edge["holders"]
+    )
+    return (
+        f'<tr><td>{escape(edge["from"])}</td><td class="left">{escape(edge["to"])}</td>'
+        f'<td class="left">{escape(edge["side"])}</td><td>{edge["k"]:.3g}</td>'
+        f"<td>{edge['share_of_r'] * 100:.0f} %</td><td>{edge['accounts']:,}</td>"
+        f'<td class="left">{escape(holders)}</td></tr>'
+    )

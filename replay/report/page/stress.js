@@ -87,8 +87,10 @@ function drawGraph() {
       links: edges.map((edge) => ({
         source: edge.from, target: edge.to,
         lineStyle: { width: 1 + 7 * (edge.k / strongest), color: colour("some"), curveness: 0.18, opacity: 0.8 },
-        label: { show: edges.length <= 24, formatter: `${edge.accounts}`, color: colour("soft"), fontSize: 12 },
-        tooltip: { formatter: `k ${edge.k.toPrecision(3)} through ${edge.accounts} accounts` },
+        label: { show: edges.length <= 24, formatter: edge.accounts ? `${edge.accounts}` : "index", color: colour("soft"), fontSize: 12 },
+        tooltip: {
+          formatter: `k ${edge.k.toPrecision(3)}, of it ${edge.k_accounts.toPrecision(3)} through ${edge.accounts} accounts`,
+        },
       })),
     }],
   });
