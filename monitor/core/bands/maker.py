@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from detectors.arrays.types import Bool, Float64, Int64, UInt64
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.bands import open_interest_estimate, refresh
+from monitor.core.bands.cascades import CascadeColumns, CascadeInputs, CascadePass
 from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
 from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, Markets, VenueBands
@@ -24,6 +25,7 @@ from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
 from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import to_float
+from monitor.core.margin.market_terms import MarketTerms
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import MARK, OPEN_INTEREST, VALUES
@@ -37,24 +39,30 @@ _NO_STAGES = ZoneCells(np.empty(0, np.uint16), np.empty(0, np.int64), STAGES)
 
 class _Rules(NamedTuple):
     """The rules of markets: their names and the version that the rest is for, the arrays, and by
-    market whether there are any and the name of the regime."""
+    market whether there are any, the name of the regime, and `kappa` and `at_once` of
+    `CascadeInputs`."""
 
     names: list[str]
     version: int
     arrays: RuleArrays
     there: Bool
     regimes: list[str]
+    kappa: Float64
+    at_once: Bool
 
 
 class _Listing(NamedTuple):
     """The markets of a refresh: places in the pools' order, and by market its symbol's number, its
-    name and the name of its regime. `rules`: those that it was made with."""
+    name, the name of its regime, and `kappa` and `at_once` of `CascadeInputs`. `rules`: those that
+    it was made with."""
 
     order: Int64
     rules: _Rules
     numbers: Int64
     symbols: list[str]
     regimes: list[str]
+    kappa: Float64
+    at_once: Bool
     digest: bytes
     """Of the symbols and regimes."""
 
@@ -98,10 +106,11 @@ class _Columns(NamedTuple):
     doubts: dict[str, list[str]]
     at_market: dict[str, MarketBands]
     result: BandArrays
+    cascades: CascadeColumns
 
     def markets(self) -> Markets:
         """The same as objects, put together when they are asked for."""
-        columns = self.listing.symbols, self.within, self.depth
+        columns = self.listing.symbols, self.within, self.depth, self.cascades
         return Markets(*columns, self._digest_parts, self._market, self.at_market)
 
     def _digest_parts(self) -> list[Any]:
@@ -115,6 +124,7 @@ class _Columns(NamedTuple):
         return [
             self.listing.digest, numbers, holders.hashes, holders.units, holders.counts,
             repr((doubts, sorted(self.at_market))).encode(), *at_market,
+            self.cascades.answers, self.cascades.shown,
         ]  # fmt: skip
 
     def _market(self, k: int) -> MarketBands:
@@ -128,6 +138,7 @@ class _Columns(NamedTuple):
             name, float(self.mark[k]), self.listing.regimes[k], sigma, float(self.grain_s[k]),
             zones, stages, self.within[k], self.depth[k], self.holders.top_of(k), self.peaks[k],
             None, age_s, price, tuple(self.doubts.get(name, ())), self.at_market.get(name),
+            self.cascades.of_market(k),
         )  # fmt: skip
 
 
@@ -142,8 +153,9 @@ class BandMaker:
     from the inputs: they are no state, and a snapshot has no need of them.
     """
 
-    def __init__(self, ledger: AccountLedger) -> None:
+    def __init__(self, ledger: AccountLedger, pass_zones: CascadePass) -> None:
         self._ledger = ledger
+        self._pass_zones = pass_zones
         self.pools = Pools(ledger)
         self.parallel_map: ParallelMap = map
         """How the parts of a refresh are run; no result depends on it."""
@@ -214,7 +226,11 @@ class BandMaker:
             rules = [inputs.rules.get(name, NO_RULES) for name in names]
             there = np.array([name in inputs.rules for name in names], np.bool_)
             regimes = [regime.name for regime, _ in rules]
-            self._rules = _Rules(names, version, RuleArrays.from_markets(rules), there, regimes)
+            terms = [inputs.terms.get(name, MarketTerms()) for name in names]
+            kappa = np.array([each.kappa for each in terms], np.float64)
+            at_once = np.array([each.sends_all for each in terms], np.bool_)
+            arrays = RuleArrays.from_markets(rules)
+            self._rules = _Rules(names, version, arrays, there, regimes, kappa, at_once)
         return self._rules
 
     def _columns(
@@ -224,10 +240,13 @@ class BandMaker:
         """What a refresh says of its markets."""
         order, volatility = result.order, inputs.volatility
         listing = self._list_markets(order, self._read_rules(inputs))
-        symbols = listing.numbers
+        symbols, marks = listing.numbers, mark[order]
+        cascades = CascadeInputs(
+            symbols, listing.kappa, listing.at_once, marks, volatility.sigma, inputs.shown_depth
+        )
         return _Columns(
             listing=listing,
-            mark=mark[order],
+            mark=marks,
             sigma=volatility.sigma[symbols],
             grain_s=volatility.grain_s[symbols],
             within=np.ascontiguousarray(result.sums.within.transpose(1, 0, 2)),
@@ -239,6 +258,7 @@ class BandMaker:
             doubts=dict(inputs.doubts),
             at_market=at_market,
             result=result,
+            cascades=self._pass_zones(cascades, inputs.books, result),
         )
 
     def _list_markets(self, order: Int64, rules: _Rules) -> _Listing:
@@ -249,7 +269,8 @@ class BandMaker:
             symbols, regimes = [names[m] for m in places], [rules.regimes[m] for m in places]
             digest = hashlib.sha256(repr((symbols, regimes)).encode()).digest()
             numbers = self.pools.market_symbols[order]
-            self._listing = last = _Listing(order, rules, numbers, symbols, regimes, digest)
+            terms = rules.kappa[order], rules.at_once[order]
+            self._listing = last = _Listing(order, rules, numbers, symbols, regimes, *terms, digest)
         return last
 
     def _largest_holders(self, result: BandArrays) -> _Holders:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.arrays.types import Float64, Int64
+from monitor.core.bands.cascades import CascadeColumns, MarketCascade
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, PEAK_ZONES
 from monitor.core.bands.refresh import ParallelMap, ZoneCells
 from monitor.core.contract.alert import AlertZone, MarketStake, Stake
@@ -38,7 +39,7 @@ class MarketBands:
     account is known and this is an estimate (`open_interest_estimate.py`). `mark_age_s`: how old
     the mark was. `market_price`: the middle of the book, else the last price; None: neither.
     `doubts`: what is wrong with the market's data. `at_market`: the same bands with `market_price`
-    for a mark that is old or far from the market.
+    for a mark that is old or far from the market. `cascade`: None for an estimate.
     """
 
     symbol: str
@@ -57,6 +58,7 @@ class MarketBands:
     market_price: float | None = None
     doubts: tuple[str, ...] = ()
     at_market: MarketBands | None = None
+    cascade: MarketCascade | None = None
 
     @property
     def nearest_forced_price(self) -> tuple[float | None, ...]:
@@ -137,17 +139,18 @@ class Markets(Sequence[MarketBands]):
     """Markets in the order of their names, each put together when it is asked for.
 
     What concerns all of them reads the columns: `symbols`, `within` and `depth` (markets, side,
-    edge). `estimates`: those without known accounts. `at_market`: by symbol, the bands of
+    edge). `cascades`: of the markets with positions, in this order; None: they are not the only
+    ones here. `estimates`: those without known accounts. `at_market`: by symbol, the bands of
     `MarketBands.at_market`. `digest_parts`: what stands in no array that the bands share, as bytes
     or arrays. `market`: the one at a place.
     """
 
     def __init__(
-        self, symbols: list[str], within: Int64, depth: Float64,
+        self, symbols: list[str], within: Int64, depth: Float64, cascades: CascadeColumns | None,
         digest_parts: Callable[[], list[Any]], market: Callable[[int], MarketBands],
         at_market: Mapping[str, MarketBands], estimates: Sequence[MarketBands] = (),
     ) -> None:  # fmt: skip
-        self.symbols, self.within, self.depth = symbols, within, depth
+        self.symbols, self.within, self.depth, self.cascades = symbols, within, depth, cascades
         self.digest_parts, self.at_market, self.estimates = digest_parts, at_market, estimates
         self._market = market
 
@@ -159,6 +162,7 @@ class Markets(Sequence[MarketBands]):
             [market.symbol for market in markets],
             np.array([m.within for m in markets]) if markets else np.empty(shape, np.int64),
             np.array([m.depth for m in markets]) if markets else np.empty(shape),
+            None,
             lambda: [repr(market.digest_fields()).encode() for market in markets],
             markets.__getitem__,
             {m.symbol: m.at_market for m in markets if m.at_market is not None},

@@ -22,6 +22,7 @@ from monitor.core.alerts.incidents import Incidents
 from monitor.core.alerts.stakes import StakeHistory
 from monitor.core.bands.maker import BandMaker
 from monitor.core.bands.market_bands import MarketStakes, VenueBands
+from monitor.core.cascade.zone_shocks import pass_zones
 from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.contract.events import Control
 from monitor.core.contract.feature_catalogue import STREAM_OUT
@@ -160,7 +161,7 @@ class VenueStage(Stateful):
         self._cross_market = CrossMarketEvidence(settings)
         self._alert_builder = AlertBuilder(settings)
         self.venue_state = VenueState(settings)
-        self.band_maker = BandMaker(self.venue_state.ledger)
+        self.band_maker = BandMaker(self.venue_state.ledger, pass_zones)
         self._streams = VenueStreams(settings, factories)
         self._repeated = RepeatedRecords(sources, self._window_ns)
         every = self._admission.clocks
