@@ -19,6 +19,7 @@ from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.bands import open_interest_estimate, refresh
 from monitor.core.bands.cascades import CascadeColumns, CascadeInputs, CascadePass
 from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
+from monitor.core.bands.kernels.arrays import GROUP_BITS, ZONE_MASK
 from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, Markets, VenueBands
 from monitor.core.bands.pools import Pools
@@ -110,7 +111,7 @@ class _Columns(NamedTuple):
 
     def markets(self) -> Markets:
         """The same as objects, put together when they are asked for."""
-        columns = self.listing.symbols, self.within, self.depth, self.cascades
+        columns = self.listing.symbols, self.within, self.depth
         return Markets(*columns, self._digest_parts, self._market, self.at_market)
 
     def _digest_parts(self) -> list[Any]:
@@ -162,6 +163,8 @@ class BandMaker:
         self._workspace: Workspace | None = None
         self._rules: _Rules | None = None
         self._listing: _Listing | None = None
+        self.order: Int64 = np.empty(0, np.int64)
+        """The markets of the last bands, by name, as the pools number them."""
         self._without_positions: tuple[Int64, int, Int64] | None = None
         """The markets with positions, how many symbols there are, and those without."""
 
@@ -207,6 +210,7 @@ class BandMaker:
         result = refresh.refresh_bands(
             positions, rules.arrays, mark, books, NEAR_FRACTION, run, self._workspace, order
         )
+        self.order = order
         columns = self._columns(ts, inputs, mark, books, result, at_market)
         markets = columns.markets()
         if estimates:
@@ -217,7 +221,27 @@ class BandMaker:
         )  # fmt: skip
         left_out = tuple(sorted(inputs.left_out.items()))
         counts = result.pools, result.unknown, self.pools.assumed
-        return VenueBands(ts, markets, result.by_factor, *counts, left_out, arrays)
+        return VenueBands(
+            ts, markets, result.by_factor, *counts, left_out, arrays, columns.cascades
+        )
+
+    def forced_pools(self, k: int, side: int, zones: int) -> tuple[Int64, Int64]:
+        """Of the last bands, who is forced within `zones` zones of a side of the market at place k:
+        the pools (longs are side 0), and their notional there, 1e-6. By the number of the pool.
+        """
+        assert self._workspace is not None
+        first, code, units, pool = self._workspace.sorted_records
+        bucket = side * (len(first) // 2) + int(self.order[k])
+        span = slice(int(first[bucket]), int(first[bucket + 1]))
+        near = (code[span] >> GROUP_BITS & ZONE_MASK) < zones
+        pools, place = np.unique(pool[span][near], return_inverse=True)
+        notional = np.zeros(len(pools), np.int64)
+        np.add.at(notional, place, units[span][near])
+        return pools.astype(np.int64), notional
+
+    def account_names(self, pools: Int64) -> list[str]:
+        """The account of each pool."""
+        return self._ledger.names.names(self.pools.accounts(pools))
 
     def _read_rules(self, inputs: MarketInputs) -> _Rules:
         """The rules of the pools' markets, which change seldom."""
@@ -258,7 +282,7 @@ class BandMaker:
             doubts=dict(inputs.doubts),
             at_market=at_market,
             result=result,
-            cascades=self._pass_zones(cascades, inputs.books, result),
+            cascades=self._pass_zones(listing.symbols, cascades, inputs.books, result),
         )
 
     def _list_markets(self, order: Int64, rules: _Rules) -> _Listing:

@@ -106,6 +106,7 @@ class MarketBands:
             self.market_price,
             self.doubts,
             None if self.at_market is None else self.at_market.within.tolist(),
+            self.cascade and (self.cascade.shown, [s.answers.tolist() for s in self.cascade.sides]),
         )
 
     def at_stake(self) -> MarketStake:
@@ -115,6 +116,8 @@ class MarketBands:
             long=float(f"{self.forced_near[0]:.6g}"),
             short=float(f"{self.forced_near[1]:.6g}"),
             within_pct=NEAR_FRACTION * 100,
+            down=self.cascade and self.cascade.critical_shock(0),
+            up=self.cascade and self.cascade.critical_shock(1),
         )
         zones = tuple(
             self._zone(side, zone, units)
@@ -139,18 +142,17 @@ class Markets(Sequence[MarketBands]):
     """Markets in the order of their names, each put together when it is asked for.
 
     What concerns all of them reads the columns: `symbols`, `within` and `depth` (markets, side,
-    edge). `cascades`: of the markets with positions, in this order; None: they are not the only
-    ones here. `estimates`: those without known accounts. `at_market`: by symbol, the bands of
+    edge). `estimates`: those without known accounts. `at_market`: by symbol, the bands of
     `MarketBands.at_market`. `digest_parts`: what stands in no array that the bands share, as bytes
     or arrays. `market`: the one at a place.
     """
 
     def __init__(
-        self, symbols: list[str], within: Int64, depth: Float64, cascades: CascadeColumns | None,
+        self, symbols: list[str], within: Int64, depth: Float64,
         digest_parts: Callable[[], list[Any]], market: Callable[[int], MarketBands],
         at_market: Mapping[str, MarketBands], estimates: Sequence[MarketBands] = (),
     ) -> None:  # fmt: skip
-        self.symbols, self.within, self.depth, self.cascades = symbols, within, depth, cascades
+        self.symbols, self.within, self.depth = symbols, within, depth
         self.digest_parts, self.at_market, self.estimates = digest_parts, at_market, estimates
         self._market = market
 
@@ -162,12 +164,16 @@ class Markets(Sequence[MarketBands]):
             [market.symbol for market in markets],
             np.array([m.within for m in markets]) if markets else np.empty(shape, np.int64),
             np.array([m.depth for m in markets]) if markets else np.empty(shape),
-            None,
             lambda: [repr(market.digest_fields()).encode() for market in markets],
             markets.__getitem__,
             {m.symbol: m.at_market for m in markets if m.at_market is not None},
             [market for market in markets if market.estimate is not None],
         )
+
+    def find(self, symbol: str) -> MarketBands | None:
+        """The market of that name; None: it has no bands."""
+        place = bisect_left(self.symbols, symbol)
+        return self[place] if self.symbols[place : place + 1] == [symbol] else None
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -192,10 +198,10 @@ class MarketStakes(Mapping[str, MarketStake]):
         self._markets = markets
 
     def __getitem__(self, symbol: str) -> MarketStake:
-        place = bisect_left(self._markets.symbols, symbol)
-        if self._markets.symbols[place : place + 1] != [symbol]:
+        market = self._markets.find(symbol)
+        if market is None:
             raise KeyError(symbol)
-        return self._markets[place].at_stake()
+        return market.at_stake()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._markets.symbols)
@@ -213,7 +219,7 @@ class VenueBands:
     due, 1e-6. `unknown`: pools without a mark, a table or a margin for every position. `assumed`:
     isolated positions whose margin is taken from their leverage. `left_out`: markets whose contract
     is not linear, and what it is: bands count in quote currency, so their holders' pools are
-    unknown. `arrays`: those whose parts the markets show.
+    unknown. `arrays`: those whose parts the markets show. `cascades`: what shocks would set off.
     """
 
     ts: int
@@ -224,6 +230,7 @@ class VenueBands:
     assumed: int
     left_out: tuple[tuple[str, str], ...]
     arrays: tuple[NDArray[Any], ...]
+    cascades: CascadeColumns
 
     def digest(self, run: ParallelMap = map) -> bytes:
         """Hash of everything in here. `run`: how the parts are hashed."""

@@ -80,7 +80,7 @@ class _Steps(NamedTuple):
     tail: Float64
 
 
-class _Ladder(NamedTuple):
+class _BookSide(NamedTuple):
     """A book's levels: log distance from the mark, and notional at the mark up to there."""
 
     distance: Float64
@@ -98,11 +98,13 @@ class _ZoneArrays(NamedTuple):
 
 
 _STEPS = tuple_type(_Steps, I1, F1, F1, F1, F1)
-_LADDER = tuple_type(_Ladder, F1, F1)
+_BOOK_SIDE = tuple_type(_BookSide, F1, F1)
 _ZONES = tuple_type(_ZoneArrays, UINT16_1, I1, UINT16_1, I1, I2)
 
 
-def pass_zones(inputs: CascadeInputs, books: Int64, bands: BandArrays) -> CascadeColumns:
+def pass_zones(
+    symbols: list[str], inputs: CascadeInputs, books: Int64, bands: BandArrays
+) -> CascadeColumns:
     """The answers for the markets of a refresh. `books` (symbols, `BOOK_WIDTH`): codes."""
     (zone_cell, stage_cell), (zone_units, stage_units) = bands.place, bands.units
     zones = _ZoneArrays(zone_cell, zone_units, stage_cell, stage_units, bands.begin)
@@ -111,10 +113,10 @@ def pass_zones(inputs: CascadeInputs, books: Int64, bands: BandArrays) -> Cascad
     near = np.full((2, markets, NEAR_ZONES + 1), math.nan)
     shown, hour = inputs.shown[inputs.symbol], inputs.sigma[inputs.symbol] * HOUR_OF_YEAR
     inside = _pass_markets(inputs, books, zones, shown, hour, answers, near)
-    return CascadeColumns(answers, near, shown, hour, inputs.kappa, inside)
+    return CascadeColumns(symbols, answers, near, shown, hour, inputs.kappa, inside)
 
 
-@inner_njit(INT(_LADDER, I1, INT, FLOAT, FLOAT))
+@inner_njit(INT(_BOOK_SIDE, I1, INT, FLOAT, FLOAT))
 def _read_ladder(ladder, book, best, sign, mark):  # type: ignore[no-untyped-def]
     """Fill in a ladder; how many levels it has."""
     seen, far = 0.0, 0.0
@@ -152,7 +154,7 @@ def _read_steps(steps, zones, at, at_once, edges):  # type: ignore[no-untyped-de
     return n + 1
 
 
-@inner_njit(FLOAT(FLOAT, _LADDER, INT))
+@inner_njit(FLOAT(FLOAT, _BOOK_SIDE, INT))
 def _taken(y, ladder, levels):  # type: ignore[no-untyped-def]
     """The notional that a book takes up to a distance, its best level at least."""
     far = max(ladder.distance[levels - 1], FAR_MIN)
@@ -164,7 +166,7 @@ def _taken(y, ladder, levels):  # type: ignore[no-untyped-def]
     return ladder.total[level]
 
 
-@inner_njit(types.void(_STEPS, INT, _LADDER, INT, FLOAT, FLOAT, FLOAT, F1, F1))
+@inner_njit(types.void(_STEPS, INT, _BOOK_SIDE, INT, FLOAT, FLOAT, FLOAT, F1, F1))
 def _pass_side(steps, count, ladder, levels, kappa, survives, reach, answer, near):  # type: ignore[no-untyped-def]
     """The answers for one share of the book. `reach`: of the shocks that `near` is of; NaN: none.
 
@@ -196,7 +198,7 @@ def _pass_side(steps, count, ladder, levels, kappa, survives, reach, answer, nea
             if length >= JUMP_MIN and length > longest:
                 longest = length
                 answer[SHOCK], answer[JUMP], answer[FORCED] = shock, length, steps.forced[k]
-            if length >= JUMP_MIN and length > nearest and shock <= reach:
+            if length >= JUMP_MIN and length > nearest and 0.0 < shock <= reach:
                 nearest = length
                 near[NEAR_SHOCK], near[NEAR_JUMP], near[NEAR_FORCED] = (
                     shock, length, steps.forced[k],
@@ -216,7 +218,7 @@ def _pass_markets(inputs, books, zones, shown, hour, answers, near):  # type: ig
     markets, inside = inputs.symbol.size, np.int64(0)
     n = np.empty((6, ZONE_BINS + 1))
     steps = _Steps(np.empty(ZONE_BINS + 1, np.int64), n[0], n[1], n[2], n[3])
-    ladder = _Ladder(n[4], n[5])
+    ladder = _BookSide(n[4], n[5])
     for side in range(2):
         sign, best, edges = (1.0, BEST_BID, _FALL) if side == 0 else (-1.0, BEST_ASK, _RISE)
         for m in range(markets):

@@ -69,7 +69,10 @@ class ShownDepth(Stateful):
             return
         self._counts = grow_rows(self._counts, markets)
         self._counts[have:, _SLOT] = -1
-        self._numbers, self._bins = grow_rows(self._numbers, markets), grow_rows(self._bins, markets)
+        self._numbers, self._bins = (
+            grow_rows(self._numbers, markets),
+            grow_rows(self._bins, markets),
+        )
         self.share = grow_rows(self.share, markets, math.nan)
         self.today = grow_rows(self.today, markets, math.nan)
 

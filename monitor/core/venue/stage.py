@@ -42,6 +42,7 @@ from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import from_state, to_state
+from monitor.core.venue.critical_shocks import CriticalShocks
 from monitor.core.venue.market_doubts import MarketDoubts
 from monitor.core.venue.silent_markets import TOGETHER_S, SilentMarkets
 from monitor.core.venue.state import VenueState
@@ -170,6 +171,7 @@ class VenueStage(Stateful):
         log_changes = (LogChanges(clocks[p], p, self._window_ns) for p in range(partitions))
         self._judges: tuple[Judge[VenueMoment], ...] = (
             self._cross_market, self._streams, *self._feed_times, self._repeated, *log_changes,
+            CriticalShocks(self.band_maker, self._window_ns),
         )  # fmt: skip
         self._has_ended = False
         self._stakes = StakeHistory()
