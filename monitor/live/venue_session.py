@@ -23,6 +23,7 @@ from monitor.kafka.logs.identity import LogChangedError
 from monitor.kafka.partitions import PartitionKey, PartitionProgress
 from monitor.kafka.reader import PollResult
 from monitor.kafka.transactions import CommitMetadata
+from monitor.live.cascade_graph import CascadeGraph
 from monitor.live.owner_session import FOREIGN_HINT, REPORTS_PER_STEP, OwnerSession, Setup
 
 OWNER = "venue"
@@ -58,6 +59,8 @@ class VenueSession(OwnerSession):
         # The loops of the bands do not hold the interpreter's lock.
         self._threads = ThreadPoolExecutor(BAND_THREADS)
         self.venue.band_maker.parallel_map = self._threads.map
+        self.graph = CascadeGraph()
+        setup.metrics.graph_collector.graph = self.graph
         self._decided_ns = NEVER
         """Event time that the stage had passed after the last step."""
         self.foreign_reports = 0
@@ -96,6 +99,7 @@ class VenueSession(OwnerSession):
             self._polling.cancel()
             await asyncio.wait((self._polling,))
         self._threads.shutdown(wait=False)
+        self.graph.stop()
         self._thread.shutdown(wait=False)
         await super().end()
 
@@ -121,6 +125,7 @@ class VenueSession(OwnerSession):
         self._decided_ns = self.venue.passed_ns
         if output.bands:
             self.setup.metrics.band_collector.last = output.bands[-1]
+            self.graph.refresh(self.venue, output.bands[-1].ts)
         # After a restart the stage makes again what is published already: that is not sent.
         before = self.transactions.metadata
         published = before.alerts + len(self.outbox.alerts)
