@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 
 from monitor.core.bands.inputs import MarketInputs
@@ -16,7 +17,7 @@ class FrozenPools(Pools):
 
     def __init__(self, pools: Pools) -> None:
         self.__dict__.update(pools.__dict__)
-        self._frozen = PositionArrays(*(column.copy() for column in pools.update()))
+        self._frozen = copy.deepcopy(pools.update())
 
     def update(self) -> PositionArrays:
         """The same at any time."""
@@ -38,15 +39,12 @@ class FrozenVenue(VenueState):
     def __init__(self, venue: VenueState) -> None:
         self.__dict__.update(venue.__dict__)
         inputs = venue.market_inputs()
-        marks, times, books, shown = (
-            array.copy()
-            for array in (inputs.marks, inputs.mark_times, inputs.books, inputs.shown_depth)
-        )
         self.market_rules, self.terms = dict(venue.market_rules), dict(venue.terms)
         self.rule_records, self.funds = dict(venue.rule_records), dict(venue.funds)
         self._inputs = inputs._replace(
-            rules=self.market_rules, terms=self.terms, marks=marks, mark_times=times, books=books,
-            shown_depth=shown,
+            rules=self.market_rules, terms=self.terms, marks=inputs.marks.copy(),
+            mark_times=inputs.mark_times.copy(), books=inputs.books.copy(),
+            shown_depth=inputs.shown_depth.copy(),
         )  # fmt: skip
 
     def market_inputs(self, doubts: Mapping[str, list[str]] | None = None) -> MarketInputs:
