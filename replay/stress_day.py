@@ -11,9 +11,9 @@ from monitor.console import Console
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.cascade.market_stress import ShockRow, SideStress
 from monitor.core.engine import Engine
+from monitor.core.margin.mark_response import LATENCY_S
 from monitor.core.settings import EngineSettings
 from monitor.core.venue.stress_test import (
-    LATENCY_S,
     SIDES,
     FactorRow,
     StressTest,

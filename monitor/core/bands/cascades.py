@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from detectors.arrays.types import B1, F1, I1, Bool, Float64, Int64
+from detectors.arrays.types import F1, I1, Float64, Int64
 from monitor.core.bands.kernels.arrays import tuple_type
 from monitor.core.bands.refresh import BandArrays
 from monitor.core.contract.alert import CriticalShock
@@ -38,21 +38,19 @@ HOUR_OF_YEAR = math.sqrt(3_600.0 / YEAR_S)
 class CascadeInputs(NamedTuple):
     """What the pass takes of each market beside its zones, in the order of the bands.
 
-    `symbol`: its number. `kappa`: the part of the book's move that passes into the mark. `at_once`:
-    whether all that is forced goes to the book at once. `mark`: at today's. By number of the
-    symbol: `sigma`, volatility a year, and `shown`, the share of today's book that it has shown;
-    NaN: not known.
+    `symbol`: its number. `kappa`: the part of the book's move that passes into the mark. `mark`:
+    today's. By number of the symbol: `sigma`, volatility a year, and `shown`, the share of today's
+    book that it has shown; NaN: not known.
     """
 
     symbol: Int64
     kappa: Float64
-    at_once: Bool
     mark: Float64
     sigma: Float64
     shown: Float64
 
 
-CASCADE_INPUTS = tuple_type(CascadeInputs, I1, F1, B1, F1, F1, F1)
+CASCADE_INPUTS = tuple_type(CascadeInputs, I1, F1, F1, F1, F1)
 
 
 class CascadeColumns(NamedTuple):

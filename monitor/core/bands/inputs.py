@@ -18,7 +18,6 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import middle, to_floats
 from monitor.core.margin.liquidation_price import Regime
-from monitor.core.margin.market_terms import MarketTerms
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import (
     BEST_ASK,
@@ -42,9 +41,9 @@ class MarketInputs(NamedTuple):
     mark and index): their event time, ns. `books` (symbols, `BOOK_WIDTH`): the last that were not
     crossed, codes; zeros where a book is in doubt. `volatility`: realised, of the marks.
     `left_out`: markets whose contract is not linear or not clear, and what it is. `doubts`: by
-    market, what is wrong with its data (`feature_catalogue.QUALITY_FEATURES`). `terms`: of the
-    markets with rules. `shown_depth`: the share of its last book that each has shown, NaN: not
-    known.
+    market, what is wrong with its data (`feature_catalogue.QUALITY_FEATURES`). `mark_rules`: by
+    market with rules, the name of its mark's; None: nobody has said. `shown_depth`: the share of
+    its last book that each has shown, NaN: not known.
     """
 
     rules: Mapping[str, tuple[Regime, Tiers]]
@@ -55,7 +54,7 @@ class MarketInputs(NamedTuple):
     volatility: VolatilityBank
     left_out: Mapping[str, str]
     doubts: Mapping[str, list[str]]
-    terms: Mapping[str, MarketTerms]
+    mark_rules: Mapping[str, str | None]
     shown_depth: Float64
 
     def mark_ages_s(self, symbols: Int64, ts: int) -> Float64:

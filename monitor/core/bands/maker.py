@@ -26,7 +26,7 @@ from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
 from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import to_float
-from monitor.core.margin.market_terms import MarketTerms
+from monitor.core.margin.mark_response import kappa_of
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import MARK, OPEN_INTEREST, VALUES
@@ -40,8 +40,7 @@ _NO_STAGES = ZoneCells(np.empty(0, np.uint16), np.empty(0, np.int64), STAGES)
 
 class _Rules(NamedTuple):
     """The rules of markets: their names and the version that the rest is for, the arrays, and by
-    market whether there are any, the name of the regime, and `kappa` and `at_once` of
-    `CascadeInputs`."""
+    market whether there are any, the name of the regime, and `CascadeInputs.kappa`."""
 
     names: list[str]
     version: int
@@ -49,13 +48,12 @@ class _Rules(NamedTuple):
     there: Bool
     regimes: list[str]
     kappa: Float64
-    at_once: Bool
 
 
 class _Listing(NamedTuple):
     """The markets of a refresh: places in the pools' order, and by market its symbol's number, its
-    name, the name of its regime, and `kappa` and `at_once` of `CascadeInputs`. `rules`: those that
-    it was made with."""
+    name, the name of its regime, and `CascadeInputs.kappa`. `rules`: those that it was made with.
+    """
 
     order: Int64
     rules: _Rules
@@ -63,7 +61,6 @@ class _Listing(NamedTuple):
     symbols: list[str]
     regimes: list[str]
     kappa: Float64
-    at_once: Bool
     digest: bytes
     """Of the symbols and regimes."""
 
@@ -250,11 +247,9 @@ class BandMaker:
             rules = [inputs.rules.get(name, NO_RULES) for name in names]
             there = np.array([name in inputs.rules for name in names], np.bool_)
             regimes = [regime.name for regime, _ in rules]
-            terms = [inputs.terms.get(name, MarketTerms()) for name in names]
-            kappa = np.array([each.kappa for each in terms], np.float64)
-            at_once = np.array([each.sends_all for each in terms], np.bool_)
+            kappa = np.array([kappa_of(inputs.mark_rules.get(name)) for name in names])
             arrays = RuleArrays.from_markets(rules)
-            self._rules = _Rules(names, version, arrays, there, regimes, kappa, at_once)
+            self._rules = _Rules(names, version, arrays, there, regimes, kappa)
         return self._rules
 
     def _columns(
@@ -266,7 +261,7 @@ class BandMaker:
         listing = self._list_markets(order, self._read_rules(inputs))
         symbols, marks = listing.numbers, mark[order]
         cascades = CascadeInputs(
-            symbols, listing.kappa, listing.at_once, marks, volatility.sigma, inputs.shown_depth
+            symbols, listing.kappa, marks, volatility.sigma, inputs.shown_depth
         )
         return _Columns(
             listing=listing,
@@ -293,8 +288,8 @@ class BandMaker:
             symbols, regimes = [names[m] for m in places], [rules.regimes[m] for m in places]
             digest = hashlib.sha256(repr((symbols, regimes)).encode()).digest()
             numbers = self.pools.market_symbols[order]
-            terms = rules.kappa[order], rules.at_once[order]
-            self._listing = last = _Listing(order, rules, numbers, symbols, regimes, *terms, digest)
+            kappa = rules.kappa[order]
+            self._listing = last = _Listing(order, rules, numbers, symbols, regimes, kappa, digest)
         return last
 
     def _largest_holders(self, result: BandArrays) -> _Holders:

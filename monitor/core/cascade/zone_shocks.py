@@ -15,7 +15,6 @@ from numba import njit, types
 from numpy.typing import NDArray
 
 from detectors.arrays.types import (
-    BOOL,
     F1,
     F3,
     FLOAT,
@@ -130,8 +129,8 @@ def _read_ladder(ladder, book, best, sign, mark):  # type: ignore[no-untyped-def
     return LEVELS
 
 
-@inner_njit(INT(_STEPS, _ZONES, INT, BOOL, RF1))
-def _read_steps(steps, zones, at, at_once, edges):  # type: ignore[no-untyped-def]
+@inner_njit(INT(_STEPS, _ZONES, INT, RF1))
+def _read_steps(steps, zones, at, edges):  # type: ignore[no-untyped-def]
     """Fill in the steps of a side of a market; how many there are. `edges`: see `_FALL`."""
     cell, units, stage_cell, stage_units, begin = zones
     n, forced, waits = 0, np.int64(0), np.int64(0)
@@ -143,12 +142,11 @@ def _read_steps(steps, zones, at, at_once, edges):  # type: ignore[no-untyped-de
         if zone > steps.zone[n]:
             n += 1
             steps.zone[n], steps.y[n] = zone, edges[zone]
-        if not at_once:
-            pause = zone * STAGES + AWAITING_PAUSE
-            while stage < last_stage and stage_cell[stage] <= pause:
-                if stage_cell[stage] % STAGES == AWAITING_PAUSE:
-                    waits += stage_units[stage]
-                stage += 1
+        pause = zone * STAGES + AWAITING_PAUSE
+        while stage < last_stage and stage_cell[stage] <= pause:
+            if stage_cell[stage] % STAGES == AWAITING_PAUSE:
+                waits += stage_units[stage]
+            stage += 1
         steps.forced[n] = forced / float(MONEY_SCALE)
         steps.sent[n] = (forced - waits) / float(MONEY_SCALE)
     return n + 1
@@ -229,7 +227,7 @@ def _pass_markets(inputs, books, zones, shown, hour, answers, near):  # type: ig
             levels = _read_ladder(ladder, books[inputs.symbol[m]], best, sign, inputs.mark[m])
             if levels == 0:
                 continue
-            count = _read_steps(steps, zones, side * markets + m, inputs.at_once[m], edges)
+            count = _read_steps(steps, zones, side * markets + m, edges)
             least = min(shown[m], SURVIVES_MIN) if shown[m] == shown[m] else SURVIVES_MIN
             for k in range(count):
                 if steps.sent[k] > ladder.total[levels - 1] * least:

@@ -43,3 +43,12 @@ MARK_RESPONSES: dict[str, MarkResponse] = {
     "deribit": MarkResponse(30.0, exponential=True),
 }
 """By the `mark_rule` of a market's reference, or else the name of its regime."""
+LATENCY_S = 30.0
+"""How long forced flow stands against the venue's own book before outside prices answer, s."""
+
+
+def kappa_of(mark_rule: str | None) -> float:
+    """κ after `LATENCY_S`; of a rule that nobody has said it is that of a mark which follows its
+    book at once, as that carries a cascade furthest."""
+    response = MARK_RESPONSES.get(mark_rule or "")
+    return 1.0 if response is None else response.kappa(LATENCY_S)

@@ -39,10 +39,10 @@ class FrozenVenue(VenueState):
     def __init__(self, venue: VenueState) -> None:
         self.__dict__.update(venue.__dict__)
         inputs = venue.market_inputs()
-        self.market_rules, self.terms = dict(venue.market_rules), dict(venue.terms)
+        self.market_rules, self.mark_rules = dict(venue.market_rules), dict(venue.mark_rules)
         self.rule_records, self.funds = dict(venue.rule_records), dict(venue.funds)
         self._inputs = inputs._replace(
-            rules=self.market_rules, terms=self.terms, marks=inputs.marks.copy(),
+            rules=self.market_rules, mark_rules=self.mark_rules, marks=inputs.marks.copy(),
             mark_times=inputs.mark_times.copy(), books=inputs.books.copy(),
             shown_depth=inputs.shown_depth.copy(),
         )  # fmt: skip

@@ -38,7 +38,6 @@ from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.repeats import MET
 from monitor.core.margin.contract_types import LINEAR, Contract
 from monitor.core.margin.liquidation_price import Regime
-from monitor.core.margin.market_terms import MarketTerms
 from monitor.core.margin.regimes import REGIMES, regime_at
 from monitor.core.margin.tiers import TierError, Tiers
 from monitor.core.marks import market_rows
@@ -67,12 +66,11 @@ class VenueState(Stateful):
     on); `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`, the last that were not
     crossed. By symbol, ns: `mark_times`, of the last trusted mark and index. By market:
     `rule_records`, the last rules with a table that can be used, and `market_rules`, what they say
-    of linear contracts; `terms`, what they name; `rules_version` rises with every change.
-    `contract_types`: of markets whose
-    reference says it; `left_out`: those with rules but without bands, and the type of contract that
-    is why. `funds`: insurance fund by market ("": the venue's), 1e-6. `written`: ts, partition and
-    offset of each of these rules, contracts and funds. `unread`: reference records that could not
-    be read, and tier tables refused. `changes`: entries of the cell that was applied last
+    of linear contracts; `mark_rules`, the name of their mark's; `rules_version` rises with every
+    change. `contract_types`: of markets whose reference says it; `left_out`: those with rules but
+    without bands, and the type of contract that is why. `funds`: insurance fund by market ("": the
+    venue's), 1e-6. `written`: ts, partition and offset of each of these rules, contracts and funds.
+    `unread`: reference records that could not be read, and tier tables refused. `changes`: entries of the cell that was applied last
     (`ENTRY_COLUMNS`), without those that came late, and their effects (`EFFECT_COLUMNS`); no part
     of a snapshot.
     """
@@ -103,7 +101,7 @@ class VenueState(Stateful):
         self.contract_types: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
         self._rules: dict[str, tuple[Regime, Tiers]] = {}
-        self.terms: dict[str, MarketTerms] = {}
+        self.mark_rules: dict[str, str | None] = {}
         self.rules_version = 0
         self.funds: dict[str, int] = {}
         self.written: dict[str, tuple[int, int, int]] = {}
@@ -125,7 +123,7 @@ class VenueState(Stateful):
             books[self.ledger.symbols.intern(TextColumn.from_strings(names)), VALUES:] = 0
         return MarketInputs(
             self.market_rules, self.rules_version, self.trusted_marks.data, self.mark_times.data,
-            books, self.mark_filter.volatility, self.left_out, doubts, self.terms,
+            books, self.mark_filter.volatility, self.left_out, doubts, self.mark_rules,
             self.shown_depth.today,
         )  # fmt: skip
 
@@ -295,7 +293,7 @@ class VenueState(Stateful):
                 if self._is_last(f"rules {symbol}", at):
                     self.rule_records[symbol] = raw
                     self._rules[symbol] = regime, tiers
-                    self.terms[symbol] = MarketTerms.from_reference(event)
+                    self.mark_rules[symbol] = event.mark_rule or event.regime
         self._sort_market(symbol)
 
     def _sort_market(self, symbol: str) -> None:
@@ -343,5 +341,5 @@ class VenueState(Stateful):
         ]
         self.written = {what: (ts, p, offset) for what, (ts, p, offset) in self.written.items()}
         records, self.rule_records, self.market_rules = self.rule_records, {}, {}
-        self._rules, self.left_out, self.terms = {}, {}, {}
+        self._rules, self.left_out, self.mark_rules = {}, {}, {}
         self._set_rules([(0, *self.written[f"rules {s}"], raw) for s, raw in records.items()])

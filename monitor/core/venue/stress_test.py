@@ -18,11 +18,9 @@ from monitor.core.cascade.venue_steps import book_levels, forced_steps, sent_at_
 from monitor.core.contract.events import MarketReference
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.decode.codec import validate_record
-from monitor.core.margin.mark_response import MARK_RESPONSES
+from monitor.core.margin.mark_response import MARK_RESPONSES, kappa_of
 from monitor.core.venue.state import VenueState
 
-LATENCY_S = 30.0
-"""How long forced flow stands against the venue's own book before outside prices answer, s."""
 EDGES_MAX = 50
 """Edges that are shown, the largest ones."""
 MARKET_PATH = "market"
@@ -94,8 +92,7 @@ class StressTest:
             self._positions, self._rules, self._mark, books, sent
         )
         self._levels = book_levels(self._mark, symbols, inputs.books)
-        responses = [MARK_RESPONSES.get(rule or "") for rule, _ in self._terms]
-        kappa = [1.0 if response is None else response.kappa(LATENCY_S) for response in responses]
+        kappa = [kappa_of(rule) for rule, _ in self._terms]
         self._kappa = np.array(kappa * 2)
         self._system = MarketSystem(
             self._positions, self._rules, self._mark, self._levels, np.array(kappa), sent

@@ -75,7 +75,7 @@ def random_venue(seed: int, pools: int = 400) -> RandomVenue:
     order = rng.permutation(markets)[: markets - 1]
     inputs = CascadeInputs(
         order, rng.choice([0.0, 0.2, 0.6, 1.0], markets, p=[0.1, 0.2, 0.2, 0.5])[order],
-        rng.random(markets)[order] < 0.5, MARK[order], rng.uniform(0.5, 8.0, markets),
+        MARK[order], rng.uniform(0.5, 8.0, markets),
         np.where(rng.random(markets) < 0.3, np.nan, rng.uniform(0.01, 1.0, markets)),
     )  # fmt: skip
     positions = sort_positions(**raw(pools, seed))
@@ -107,7 +107,7 @@ def answer(steps: list[tuple[float, float, float]], levels: BookLevels, kappa: f
 def zone_steps(venue: RandomVenue, k: int, side: int) -> list[tuple[float, float, float]]:
     forced = by_zone(venue.bands, side, k) / 1e6
     waits = by_stage(venue.bands, side, k)[:, AWAITING_PAUSE] / 1e6
-    sent = forced if venue.inputs.at_once[k] else forced - waits
+    sent = forced - waits
     there = np.flatnonzero(forced)
     return [(EDGES[side][z], forced[z], sent[z]) for z in there.tolist()]
 
@@ -126,7 +126,7 @@ def position_steps(
             away = abs(math.log(x))
         else:
             continue
-        share = 1.0 if venue.inputs.at_once[k] else float(partial.first_share[m])
+        share = float(partial.first_share[m])
         large = notional * 1e6 >= partial.from_units[m]
         steps.append((away, notional, notional * share if large else notional))
     return steps
