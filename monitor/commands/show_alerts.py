@@ -11,7 +11,7 @@ from monitor.config import Config
 from monitor.console import Console, printable
 from monitor.core.alerts import formatting as fmt
 from monitor.core.alerts.history import IncidentHistory
-from monitor.core.contract.alert import Alert, CriticalShock, alert_json
+from monitor.core.contract.alert import Alert, StakeShock, alert_json
 from monitor.core.contract.units import SECOND_NS
 from monitor.desk.published_alerts import PublishedAlerts, follow_alerts, read_alerts
 from monitor.desk.verdicts import VerdictFile
@@ -57,7 +57,7 @@ def show_incident(
     return {"incident": incident.incident, "alerts": list(map(_plain, incident.alerts))}
 
 
-def _describe_shock(shock: CriticalShock) -> str:
+def _describe_shock(shock: StakeShock) -> str:
     inside = "inside" if shock.within_hour else "beyond"
     return (
         f"critical shock: {fmt.format_move(shock.shock)}, {inside} an hour's move, carries the "

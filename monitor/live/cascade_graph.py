@@ -36,7 +36,7 @@ SKIPPED = ("running", "resting", "too_large", "failed")
 """Why a graph is not made."""
 
 
-class SystemGraph(NamedTuple):
+class TimedGraph(NamedTuple):
     """The system as of `ts` (event time, ns), and how long it took, s."""
 
     ts: int
@@ -48,11 +48,11 @@ class CascadeGraph:
     """Makes the graph of one venue stage. `last`: the newest one."""
 
     def __init__(self) -> None:
-        self.last: SystemGraph | None = None
+        self.last: TimedGraph | None = None
         self.skipped: Counter[str] = Counter()
         """By `SKIPPED`."""
         self._thread = ThreadPoolExecutor(1)
-        self._running: Future[SystemGraph] | None = None
+        self._running: Future[TimedGraph] | None = None
         self._asked_ns = NEVER
         self._rests_until_s = 0.0
         self._log = structlog.get_logger().bind(part="cascade graph")
@@ -73,7 +73,7 @@ class CascadeGraph:
             self._running = self._thread.submit(_make, ts, venue, maker)
             self._running.add_done_callback(self._finish)
 
-    def _finish(self, run: Future[SystemGraph]) -> None:
+    def _finish(self, run: Future[TimedGraph]) -> None:
         self._running = None
         if run.cancelled():
             return
@@ -139,7 +139,7 @@ class GraphCollector(Collector):
         yield critical
 
 
-def _make(ts: int, venue: FrozenVenue, maker: FrozenMaker) -> SystemGraph:
+def _make(ts: int, venue: FrozenVenue, maker: FrozenMaker) -> TimedGraph:
     begin = time.perf_counter()
     system = StressTest(venue, maker).shock((), SURVIVES).system
-    return SystemGraph(ts, system, time.perf_counter() - begin)
+    return TimedGraph(ts, system, time.perf_counter() - begin)

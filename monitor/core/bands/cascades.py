@@ -15,7 +15,7 @@ from typing import NamedTuple
 from detectors.arrays.types import F1, I1, Float64, Int64
 from monitor.core.bands.kernels.arrays import tuple_type
 from monitor.core.bands.refresh import BandArrays
-from monitor.core.contract.alert import CriticalShock
+from monitor.core.contract.alert import StakeShock
 from monitor.core.contract.units import YEAR_S
 
 SURVIVES = (1.0, 0.3, 0.1)
@@ -106,7 +106,7 @@ class MarketCascade(NamedTuple):
         """The shares of the book, in the order of the answers."""
         return *SURVIVES, self.shown
 
-    def critical_shock(self, side: int) -> CriticalShock | None:
+    def critical_shock(self, side: int) -> StakeShock | None:
         """The critical shock for what the book has shown (all of it, where that is not known): of
         those that an hour's move may bring, else of all; None: there is none."""
         share = SHARES - 1 if self.shown is not None else 0
@@ -116,7 +116,7 @@ class MarketCascade(NamedTuple):
         shock, jump, forced = near if within_hour else every
         if shock != shock:
             return None
-        return CriticalShock(
+        return StakeShock(
             as_fraction(shock, side), float(f"{jump:.6g}"), float(f"{forced:.6g}"),
             float(f"{self.survives[share]:.6g}"), within_hour,
         )  # fmt: skip

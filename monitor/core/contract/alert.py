@@ -59,7 +59,7 @@ class AlertZone:
 
 
 @dataclass(frozen=True, slots=True)
-class CriticalShock:
+class StakeShock:
     """A shock from which forced flow carries a market on by itself, on one of its sides."""
 
     shock: Annotated[float, Field(description="fraction of the mark, negative where it falls")]
@@ -77,8 +77,8 @@ class Stake:
     long: Quote
     short: Quote
     within_pct: Percent
-    down: Annotated[CriticalShock | None, Field(description="of falls")] = None
-    up: Annotated[CriticalShock | None, Field(description="of rises")] = None
+    down: Annotated[StakeShock | None, Field(description="of falls")] = None
+    up: Annotated[StakeShock | None, Field(description="of rises")] = None
 
 
 class MarketStake(NamedTuple):

@@ -25,11 +25,13 @@ class FrozenPools(Pools):
 
 
 class FrozenMaker(BandMaker):
-    """A band maker of frozen pools."""
+    """A band maker of frozen pools. Its parts run one after the other: the threads of the one that
+    goes on are for its bands."""
 
     def __init__(self, maker: BandMaker) -> None:
         self.__dict__.update(maker.__dict__)
         self.pools = FrozenPools(maker.pools)
+        self.parallel_map = map
 
 
 class FrozenVenue(VenueState):

@@ -70,9 +70,9 @@ class VenueState(Stateful):
     change. `contract_types`: of markets whose reference says it; `left_out`: those with rules but
     without bands, and the type of contract that is why. `funds`: insurance fund by market ("": the
     venue's), 1e-6. `written`: ts, partition and offset of each of these rules, contracts and funds.
-    `unread`: reference records that could not be read, and tier tables refused. `changes`: entries of the cell that was applied last
-    (`ENTRY_COLUMNS`), without those that came late, and their effects (`EFFECT_COLUMNS`); no part
-    of a snapshot.
+    `unread`: reference records that could not be read, and tier tables refused. `changes`: entries
+    of the cell that was applied last (`ENTRY_COLUMNS`), without those that came late, and their
+    effects (`EFFECT_COLUMNS`); no part of a snapshot.
     """
 
     STATE = (

@@ -9,10 +9,10 @@ from monitor.core.alerts.incidents import Incidents
 from monitor.core.alerts.severity import escalate, severity_of_ratio
 from monitor.core.contract.alert import (
     AlertZone,
-    CriticalShock,
     MarketStake,
     Severity,
     Stake,
+    StakeShock,
     alert_json,
 )
 from monitor.core.settings import EngineSettings, StreamSettings
@@ -115,7 +115,7 @@ def test_much_at_stake_raises_the_severity_by_one(level: Severity, higher: Sever
 
 def test_a_cascade_within_an_hours_move_raises_the_severity_as_what_lies_near_does() -> None:
     def severity_of(forced: float, within_hour: bool) -> Severity:
-        shock = CriticalShock(-0.03, 0.05, forced, 0.4, within_hour)
+        shock = StakeShock(-0.03, 0.05, forced, 0.4, within_hour)
         stake = MarketStake(Stake(0.0, 0.0, 0.0, 2.0, down=shock), ())
         return AlertBuilder(EngineSettings()).build(incident(observed=984.0), stake).severity
 
@@ -136,9 +136,7 @@ def test_a_critical_shock_is_as_grave_as_its_size_beside_the_book(
              "cross_accounts": 0, "also": "", "also_more": 0}  # fmt: skip
     cascade = incident(stream="critical_fall", detector="critical_shock", observed=forced,
                        expected=book, facts=facts, is_end=False)  # fmt: skip
-    stake = MarketStake(
-        Stake(0.0, 0.0, 0.0, 2.0, CriticalShock(-0.01, 0.03, forced, 1.0, True)), ()
-    )
+    stake = MarketStake(Stake(0.0, 0.0, 0.0, 2.0, StakeShock(-0.01, 0.03, forced, 1.0, True)), ())
     built = AlertBuilder(EngineSettings()).build(cascade, stake)
     assert (built.severity, built.kind, built.layer) == (expected, "critical_shock", "margin")
 
