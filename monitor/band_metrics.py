@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from monitor.core.bands.cascades import JUMP, RATE, SHOCK, SURVIVES, as_fraction
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
 from monitor.core.bands.records import EDGES_PCT, SIDES
 from monitor.core.contract.fixed_point import MONEY_SCALE
@@ -14,6 +15,8 @@ from monitor.core.contract.units import SECOND_NS
 
 MARKETS_MAX = 500
 """Markets shown: those with the most notional that would be forced near the mark."""
+SURVIVE_LABELS = (*(f"{share:g}" for share in SURVIVES), "shown")
+"""Shares of the book that survive, the last one what the market has shown."""
 
 
 class BandCollector(Collector):
@@ -30,6 +33,7 @@ class BandCollector(Collector):
         ranked = sorted(bands.markets, key=lambda m: (-int(m.within[:, -1].sum()), m.symbol))
         yield from _venue(bands, len(ranked) - len(ranked[:MARKETS_MAX]))
         yield from _markets(ranked[:MARKETS_MAX])
+        yield from _cascades(ranked[:MARKETS_MAX])
 
 
 def _venue(bands: VenueBands, unlisted: int) -> Iterator[Metric]:
@@ -75,3 +79,33 @@ def _markets(markets: list[MarketBands]) -> Iterator[Metric]:
             if share is not None:
                 absorbed.add_metric(at, share)
     yield from (forced, nearest, absorbed, mark_age, estimated)
+
+
+def _cascades(markets: list[MarketBands]) -> Iterator[Metric]:
+    def gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(f"brinkwatch_{name}", help_text, labels=["symbol", *labels])
+
+    text = "How far the mark moves by what its own move would force, over that move"
+    ratio = gauge("reproduction_ratio", text, "side", "survives")
+    text = "Move at which forced flow carries the mark furthest, as a fraction of the mark"
+    critical = gauge("critical_shock_ratio", text, "side", "survives")
+    text = "How much further it carries the mark from there, log distance"
+    jump = gauge("critical_jump_ratio", text, "side", "survives")
+    text = "Part of today's book that is left where it is as thin as it has shown"
+    shown = gauge("depth_shown_ratio", text)
+    hour = gauge("hour_move_ratio", "One standard deviation of an hour's return")
+    for market in markets:
+        cascade = market.cascade
+        if cascade is None:
+            continue
+        for family, number in ((shown, cascade.shown), (hour, cascade.hour)):
+            if number is not None:
+                family.add_metric([market.symbol], number)
+        for side, name in enumerate(SIDES):
+            for survives, row in zip(SURVIVE_LABELS, cascade.sides[side].answers, strict=True):
+                rate, shock, length = row[[RATE, SHOCK, JUMP]].tolist()
+                numbers = (ratio, rate), (critical, abs(as_fraction(shock, side))), (jump, length)
+                for family, number in numbers:
+                    if number == number:
+                        family.add_metric([market.symbol, name, survives], number)
+    yield from (ratio, critical, jump, shown, hour)

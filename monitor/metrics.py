@@ -27,6 +27,7 @@ from monitor.kafka.dead_letters import DeadLetter
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, PartitionProgress
 from monitor.kafka.reader import PollResult
 from monitor.kafka.transactions import Outbox
+from monitor.live.cascade_graph import GraphCollector
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SYMBOLS_MAX = 500
@@ -125,6 +126,9 @@ class Metrics:
         self.band_collector = BandCollector()
         """Its `last` are the newest bands."""
         registry.register(self.band_collector)
+        self.graph_collector = GraphCollector()
+        """Its `graph` is that of the venue stage."""
+        registry.register(self.graph_collector)
         ProcessCollector(registry=registry)
         info = Info("brinkwatch", "What runs here", registry=registry)
         info.info({"version": monitor.__version__})

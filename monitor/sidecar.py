@@ -330,6 +330,7 @@ class Sidecar:
                 "duplicates": tally.duplicates,
                 "late_in_accounts": dict(stage.venue_state.ledger.late),
                 "foreign_reports": venue.foreign_reports,
+                "cascade_graph": venue.graph.document(),
             }
         finally:
             venue.stage_lock.release()

@@ -22,6 +22,20 @@ def _near_notional(side: str) -> str:
     return _gauge("forced_notional", side=side, within_pct=NEAR)
 
 
+def _cascade(metric: str) -> str:
+    """A gauge of the depth that each market has shown."""
+    return f'max by (symbol, side) (brinkwatch_{metric}{{survives="shown"}})'
+
+
+def _hours_away() -> str:
+    hour = "max by (symbol) (brinkwatch_hour_move_ratio)"
+    return f"{_cascade('critical_shock_ratio')} / on (symbol) group_left () {hour}"
+
+
+def _near_shocks() -> str:
+    return f"{_hours_away()} < 2"
+
+
 NOW = [
     *(
         number(
@@ -102,6 +116,51 @@ ABSORBED = [
         ),
     ),
 ]
+CASCADES_NOW = [
+    number(
+        "R of all markets together",
+        "How much further markets move by what they force in each other, for each unit that they "
+        "move; from 1 on a move does not stop by itself.",
+        "max(brinkwatch_system_reproduction_ratio)",
+        limits=[(0.5, AMBER), (1, RED)],
+    ),
+    number(
+        "Markets near a critical shock",
+        "Sides whose critical shock, with the depth that the market has shown, lies within two "
+        "standard deviations of an hour's return.",
+        f"count({_near_shocks()}) or vector(0)",
+        limits=[(1, AMBER)],
+    ),
+]
+CASCADES = [
+    lines(
+        "R at the mark, by market and side",
+        f"With the depth that the market has shown; the {MARKETS_SHOWN} highest.",
+        Query(f"topk({MARKETS_SHOWN}, {_cascade('reproduction_ratio')})", "{{symbol}} {{side}}"),
+    ),
+    lines(
+        "Critical shocks, in moves of an hour",
+        "How many standard deviations of an hour's return away the mark's rest jumps furthest, "
+        f"with the depth that the market has shown; the {MARKETS_SHOWN} nearest.",
+        Query(f"bottomk({MARKETS_SHOWN}, {_hours_away()})", "{{symbol}} {{side}}"),
+    ),
+    lines(
+        "Depth shown",
+        "What is left of today's book where it is as thin as one ten-second sample in a hundred "
+        f"was; the {MARKETS_SHOWN} lowest.",
+        Query(
+            f"bottomk({MARKETS_SHOWN}, max by (symbol) (brinkwatch_depth_shown_ratio))",
+            "{{symbol}}",
+        ),
+        unit="percentunit",
+    ),
+    rates(
+        "Graphs of the markets not made",
+        "Due every ten seconds of event time; each second.",
+        "brinkwatch_system_skipped_total",
+        "why",
+    ),
+]
 FORCED = [
     rates(
         "Fills that the venue forced, by cause",
@@ -130,6 +189,8 @@ def build() -> str:
             ("By distance", BY_DISTANCE),
             ("By market", BY_MARKET),
             ("The book", ABSORBED),
+            ("Cascades now", CASCADES_NOW),
+            ("Cascades", CASCADES),
             ("Forced", FORCED),
         ],
     )

@@ -11,7 +11,7 @@ from monitor.config import Config
 from monitor.console import Console, printable
 from monitor.core.alerts import formatting as fmt
 from monitor.core.alerts.history import IncidentHistory
-from monitor.core.contract.alert import Alert, alert_json
+from monitor.core.contract.alert import Alert, StakeShock, alert_json
 from monitor.core.contract.units import SECOND_NS
 from monitor.desk.published_alerts import PublishedAlerts, follow_alerts, read_alerts
 from monitor.desk.verdicts import VerdictFile
@@ -37,6 +37,9 @@ def show_incident(
             f"at stake: {fmt.format_number(stake.forced_notional)} would be forced within "
             f"{fmt.format_number(stake.within_pct)} % of the mark (longs {longs}, shorts {shorts})"
         )
+        for shock in (stake.down, stake.up):
+            if shock is not None:
+                console.say(_describe_shock(shock))
     lives = [[fmt.format_iso(a.ts), a.status, a.severity, a.kind, a.id] for a in incident.alerts]
     console.table("its alerts", ["UTC", "status", "severity", "kind", "id"], lives)
     versions = shown.versions
@@ -52,6 +55,16 @@ def show_incident(
         console.say(f"judged {'true' if verdict.is_true else 'false'} on {verdict.at}{note}")
     console.say(f"again: {shown.reproduce}")
     return {"incident": incident.incident, "alerts": list(map(_plain, incident.alerts))}
+
+
+def _describe_shock(shock: StakeShock) -> str:
+    inside = "inside" if shock.within_hour else "beyond"
+    return (
+        f"critical shock: {fmt.format_move(shock.shock)}, {inside} an hour's move, carries the "
+        f"mark {fmt.format_percent(shock.jump)} further with "
+        f"{fmt.format_percent(shock.survives)} of the book, and forces "
+        f"{fmt.format_amount(shock.forced_notional)}"
+    )
 
 
 def _tables(alert: Alert) -> list[tuple[str, list[str], list[list[str]]]]:

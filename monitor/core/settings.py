@@ -202,8 +202,8 @@ class AlertSettings(StrictModel):
     together_s: Seconds = 5.0
     """Evidence in several markets that begins within this long is one incident, s."""
     stake_notional: Annotated[float, Field(gt=0, le=1e15)] = 1_000_000.0
-    """An alert is one step more severe where a move of 2 % would force at least this notional,
-    quote currency."""
+    """An alert is one step more severe where a move of 2 %, or a cascade that an hour's move may
+    set off, would force at least this notional, quote currency."""
 
 
 class JointSettings(StrictModel):

@@ -14,6 +14,7 @@ from typing import Any
 from monitor.config import Config
 from monitor.console import DisplayLog
 from monitor.core.bands.maker import BandMaker
+from monitor.core.cascade.zone_shocks import pass_zones
 from monitor.core.event_time.clock_state import NEVER
 from monitor.core.venue.state import VenueState
 from monitor.desk.questions import DISPLAY, Parameters, Question, read_question
@@ -81,7 +82,7 @@ class DeskAnswers:
     ) -> bytes:
         venue, display = VenueState(self._config.engine()), DisplayLog()
         venue.restore(state)
-        answer = question.answer(at_ns, venue, BandMaker(venue.ledger), display)
+        answer = question.answer(at_ns, venue, BandMaker(venue.ledger, pass_zones), display)
         if wants_display:
             answer[DISPLAY] = display.parts
         raw = json.dumps(answer).encode() + b"\n"

@@ -24,6 +24,7 @@ from monitor.kafka.logs.identity import LogChangedError
 from monitor.kafka.partitions import PartitionKey, PartitionProgress
 from monitor.kafka.reader import PollResult
 from monitor.kafka.transactions import CommitMetadata
+from monitor.live.cascade_graph import CascadeGraph
 from monitor.live.owner_session import FOREIGN_HINT, REPORTS_PER_STEP, OwnerSession, Setup
 
 OWNER = "venue"
@@ -61,6 +62,8 @@ class VenueSession(OwnerSession):
         # The loops of the bands do not hold the interpreter's lock.
         self._threads = ThreadPoolExecutor(BAND_THREADS)
         self.venue.band_maker.parallel_map = self._threads.map
+        self.graph = CascadeGraph()
+        setup.metrics.graph_collector.graph = self.graph
         self._decided_ns = NEVER
         """Event time that the stage had passed after the last step."""
         self._next_count_s = 0.0
@@ -104,6 +107,7 @@ class VenueSession(OwnerSession):
             self._polling.cancel()
             await asyncio.wait((self._polling,))
         self._threads.shutdown(wait=False)
+        self.graph.stop()
         self._thread.shutdown(wait=False)
         await super().end()
 
@@ -130,6 +134,7 @@ class VenueSession(OwnerSession):
         if output.bands:
             self.setup.metrics.band_collector.last = output.bands[-1]
             self._count_unstated()
+            self.graph.refresh(self.venue, output.bands[-1].ts)
         # After a restart the stage makes again what is published already: that is not sent.
         before = self.transactions.metadata
         published = before.alerts + len(self.outbox.alerts)

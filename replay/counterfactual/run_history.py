@@ -16,6 +16,7 @@ from monitor.core.bands.maker import BandMaker
 from monitor.core.bands.market_bands import VenueBands
 from monitor.core.cascade.all_shocks import Jump
 from monitor.core.cascade.market_stress import ShockRow
+from monitor.core.cascade.zone_shocks import pass_zones
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.contract.units import SECOND_NS
@@ -157,7 +158,7 @@ class WatchedBandMaker(BandMaker):
 
     def __init__(self, stage: VenueStage, history: RunHistory, caps: LeverageCaps | None) -> None:
         ledger = stage.venue_state.ledger
-        super().__init__(ledger)
+        super().__init__(ledger, pass_zones)
         if caps is not None:
             self.pools = CappedPools(ledger, caps)
         self._venue, self._history = stage.venue_state, history

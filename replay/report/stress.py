@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from monitor.core.alerts.formatting import format_iso, format_number
-from monitor.core.venue.stress_test import LATENCY_S
+from monitor.core.margin.mark_response import LATENCY_S
 from replay.report.document import GRAPHS, LINES, format_move, make_document
 
 STRESS_ASSETS = (*LINES, *GRAPHS)

@@ -255,7 +255,8 @@ def test_every_metric_that_is_asked_for_is_in_the_catalogue() -> None:
     names |= {f"brinkwatch_{name}_total" for name in ("events", "late", "refused", "windows")}
     names |= {"brinkwatch_duplicates_total", "brinkwatch_event_timestamp_seconds"}
     names |= {"brinkwatch_watermark_seconds"}
-    names |= {"brinkwatch_forced_fills_total"}
+    names |= {"brinkwatch_forced_fills_total", "brinkwatch_system_skipped_total"}
+    names |= {"brinkwatch_system_reproduction_ratio"}
     texts = [t["expr"] for n in PAGES for p in panels(n) for t in p.get("targets", ())]
     rules = yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())
     texts += [rule["expr"] for group in rules["groups"] for rule in group["rules"]]

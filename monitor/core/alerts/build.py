@@ -8,7 +8,7 @@ from typing import get_args
 from monitor.core import ENGINE_VERSION
 from monitor.core.alerts.formatting import format_iso, join_list
 from monitor.core.alerts.incidents import Incident
-from monitor.core.alerts.severity import severity
+from monitor.core.alerts.severity import most_at_stake, severity
 from monitor.core.alerts.wording import Wording, change_phrase
 from monitor.core.contract import alert
 from monitor.core.contract.feature_catalogue import FEATURES, FeatureSpec, Layer
@@ -44,8 +44,9 @@ class AlertBuilder:
         first = FEATURES[parts[0].stream]
         symbols = tuple(f.symbols) if several else (f.symbol,) if f.symbol else ()
         ts, since = self.decision_ns(incident), f.since * self._settings.time.window_ns
-        forced = stake.at_stake.forced_notional if stake else 0.0
-        much_at_stake = forced >= self._settings.alerts.stake_notional
+        much_at_stake = stake is not None and (
+            most_at_stake(stake.at_stake) >= self._settings.alerts.stake_notional
+        )
         return alert.Alert(
             id=f"{incident.fingerprint}-{incident.sequence}",
             incident=incident.incident_id,

@@ -44,6 +44,29 @@ def format_percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def format_move(fraction: float) -> str:
+    """A move as a fraction of the price, with its sign.
+
+    >>> format_move(-0.0413), format_move(0.2)
+    ('−4.1 %', '+20 %')
+    """
+    size = format_number(float(f"{100 * abs(fraction):.2g}"))
+    return f"{'−' if fraction < 0 else '+'}{size} %"
+
+
+def format_amount(amount: float) -> str:
+    """Money, with two digits and its thousands, millions or billions.
+
+    >>> format_amount(38_400_000), format_amount(1_240_000_000), format_amount(990)
+    ('38 M', '1.2 bn', '990')
+    """
+    short = float(f"{amount:.2g}")
+    for unit, name in ((1e9, " bn"), (1e6, " M"), (1e3, " k")):
+        if abs(short) >= unit:
+            return f"{format_number(short / unit)}{name}"
+    return format_number(short)
+
+
 def format_duration(seconds: float) -> str:
     """A length of time.
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import get_args
 
-from monitor.core.contract.alert import Severity
-from monitor.core.contract.feature_catalogue import MARKET_SILENCE, REPEATS, STREAM_OUT
+from monitor.core.contract.alert import Severity, Stake
+from monitor.core.contract.feature_catalogue import (
+    CRITICAL_FEATURES,
+    MARKET_SILENCE,
+    REPEATS,
+    STREAM_OUT,
+)
 from monitor.core.finding import Finding, FindingPart
 
 CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
@@ -28,7 +33,10 @@ def severity(finding: Finding, parts: list[FindingPart], much_at_stake: bool) ->
     """The gravest of the parts; one step higher where much is at stake in the market."""
     if finding.stream == STREAM_OUT:
         return "warning"
-    if finding.facts:
+    if finding.stream in CRITICAL_FEATURES:
+        # What would be forced, over what the book takes; less than that is no harm by itself.
+        level = severity_of_ratio(max(1.0, finding.ratio or 1.0))
+    elif finding.facts:
         level = RULE_SEVERITY[finding.detector]
     else:
         level = max((severity_of_ratio(part.ratio) for part in parts), key=SEVERITIES.index)
@@ -47,3 +55,10 @@ def severity_of_ratio(ratio: float | None) -> Severity:
 def escalate(level: Severity) -> Severity:
     """The severity one step higher."""
     return SEVERITIES[min(SEVERITIES.index(level) + 1, len(SEVERITIES) - 1)]
+
+
+def most_at_stake(stake: Stake) -> float:
+    """The most that a move of its market may force, quote currency: one within the stake's
+    distance, or a cascade that an hour's move may set off."""
+    shocks = (shock for shock in (stake.down, stake.up) if shock is not None and shock.within_hour)
+    return max([stake.forced_notional, *(shock.forced_notional for shock in shocks)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from monitor.core.alerts import formatting as fmt
 from monitor.core.alerts.incidents import Incident
 from monitor.core.contract.feature_catalogue import (
+    CRITICAL_FEATURES,
     DOUBTED_PRICES,
     FEATURES,
     LOG_FEATURES,
@@ -33,6 +34,8 @@ FRACTIONS = {
     8: "an eighth", 9: "a ninth", 10: "a tenth",
 }  # fmt: skip
 """Fractions in words, by denominator."""
+FULL_BOOK = 0.995
+"""A larger share of a book counts as all of it in a sentence."""
 COUNT_NAMES = ("no", "one", "two", "three", "four", "five")
 ACCOUNT_NOUNS = {
     "orders": "orders", "cancels": "cancels", "fills": "fills", "leverage": "leverage changes",
@@ -68,6 +71,8 @@ class Wording:
             return self._repeats(incident)
         if f.stream in QUALITY_FEATURES:
             return self._market_quality(incident)
+        if f.stream in CRITICAL_FEATURES:
+            return self._critical_shock(incident)
         if f.stream in TIME_FEATURES:
             return self._time_rule(incident)
         if f.stream in LOG_FEATURES:
@@ -250,6 +255,34 @@ class Wording:
             f"{feed} of {f.symbol} not updated for {age} while {others} go on, "
             f"where {usual} is usual; the last came at {self._clock(f.since)} UTC"
         )
+
+    def _critical_shock(self, incident: Incident) -> str:
+        """A cascade that an hour's move may set off: its size beside the book, and through whom."""
+        f = incident.finding
+        if incident.status == "resolved":
+            lasted = fmt.format_duration(float(f.facts["lasted_s"] or 0))
+            way = "fall" if f.stream == CRITICAL_FEATURES[0] else "rise"
+            return (
+                f"No {way} of {f.symbol} within an hour's move sets off a cascade, after {lasted}"
+            )
+        shock, chance, survives, share = (
+            float(f.facts[name] or 0) for name in ("shock", "chance", "survives", "cross_share")
+        )
+        count, also, more = (f.facts[name] for name in ("cross_accounts", "also", "also_more"))
+        thin = f" at {fmt.format_percent(survives)} of today's" if survives < FULL_BOOK else ""
+        likely = f"{fmt.format_percent(chance)} likely within the hour"
+        said = (
+            f"{f.symbol} {fmt.format_move(shock)} ({likely}) would force "
+            f"{fmt.format_amount(f.observed)}, {fmt.format_number(f.ratio or 0)} times what the "
+            f"book takes{thin}"
+        )
+        if not count:
+            return f"{said}; none of it through accounts that hold other markets"
+        accounts = "one cross account" if count == 1 else f"{count:,} cross accounts"
+        beside = f"{also} and {more} more" if more else also
+        verb = "holds" if count == 1 else "hold"
+        part = fmt.format_percent(share)
+        return f"{said}; {part} of it through {accounts} that also {verb} {beside}"
 
     def _time_rule(self, incident: Incident) -> str:
         """A record whose time nothing bears out, many late records, or a delay that has flipped."""

@@ -42,7 +42,9 @@ class MarketInputs(NamedTuple):
     mark and index): their event time, ns. `books` (symbols, `BOOK_WIDTH`): the last that were not
     crossed, codes; zeros where a book is in doubt. `volatility`: realised, of the marks.
     `left_out`: markets whose contract is not linear or not clear, and what it is. `doubts`: by
-    market, what is wrong with its data (`feature_catalogue.QUALITY_FEATURES`).
+    market, what is wrong with its data (`feature_catalogue.QUALITY_FEATURES`). `mark_rules`: by
+    market with rules, the name of its mark's; None: nobody has said. `shown_depth`: the share of
+    its last book that each has shown, NaN: not known.
     """
 
     rules: Mapping[str, tuple[Regime, Tiers]]
@@ -53,6 +55,8 @@ class MarketInputs(NamedTuple):
     volatility: VolatilityBank
     left_out: Mapping[str, str]
     doubts: Mapping[str, list[str]]
+    mark_rules: Mapping[str, str | None]
+    shown_depth: Float64
 
     def mark_ages_s(self, symbols: Int64, ts: int) -> Float64:
         """How old the marks are at `ts` (ns), the index where there is no mark; NaN: neither."""

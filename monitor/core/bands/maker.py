@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from detectors.arrays.types import Bool, Float64, Int64, UInt64
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.bands import open_interest_estimate, refresh
+from monitor.core.bands.cascades import CascadeColumns, CascadeInputs, CascadePass
 from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
+from monitor.core.bands.kernels.arrays import GROUP_BITS, ZONE_MASK
 from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
 from monitor.core.bands.market_bands import (
     NEAR_FRACTION,
@@ -30,6 +32,7 @@ from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
 from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import to_float
+from monitor.core.margin.mark_response import kappa_of
 from monitor.core.margin.paths.path import LiquidationPath
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
@@ -44,7 +47,7 @@ _NO_STAGES = ZoneCells(np.empty(0, np.uint16), np.empty(0, np.int64), STAGES)
 
 class _Rules(NamedTuple):
     """The rules of markets: their names and the version that the rest is for, the arrays, and by
-    market whether there are any, the name of the regime and the path."""
+    market whether there are any, the name of the regime, the path, and `CascadeInputs.kappa`."""
 
     names: list[str]
     version: int
@@ -52,11 +55,14 @@ class _Rules(NamedTuple):
     there: Bool
     regimes: list[str]
     paths: list[LiquidationPath]
+    kappa: Float64
 
 
 class _Listing(NamedTuple):
     """The markets of a refresh: places in the pools' order, and by market its symbol's number, its
-    name, the name of its regime and its path. `rules`: those that it was made with."""
+    name, the name of its regime, its path, and `CascadeInputs.kappa`. `rules`: those that it was
+    made with.
+    """
 
     order: Int64
     rules: _Rules
@@ -64,6 +70,7 @@ class _Listing(NamedTuple):
     symbols: list[str]
     regimes: list[str]
     paths: list[LiquidationPath]
+    kappa: Float64
     digest: bytes
     """Of the symbols, the regimes, and the paths that are not their regime's own."""
 
@@ -107,6 +114,7 @@ class _Columns(NamedTuple):
     doubts: dict[str, list[str]]
     at_market: dict[str, MarketBands]
     result: BandArrays
+    cascades: CascadeColumns
 
     def markets(self) -> Markets:
         """The same as objects, put together when they are asked for."""
@@ -124,6 +132,7 @@ class _Columns(NamedTuple):
         return [
             self.listing.digest, numbers, holders.hashes, holders.units, holders.counts,
             repr((doubts, sorted(self.at_market))).encode(), *at_market,
+            self.cascades.answers, self.cascades.shown,
         ]  # fmt: skip
 
     def _market(self, k: int) -> MarketBands:
@@ -137,7 +146,7 @@ class _Columns(NamedTuple):
             name, float(self.mark[k]), self.listing.regimes[k], self.listing.paths[k], sigma,
             float(self.grain_s[k]), zones, stages, self.within[k], self.depth[k],
             self.holders.top_of(k), self.peaks[k], None, age_s, price,
-            tuple(self.doubts.get(name, ())), self.at_market.get(name),
+            tuple(self.doubts.get(name, ())), self.at_market.get(name), self.cascades.of_market(k),
         )  # fmt: skip
 
 
@@ -152,14 +161,17 @@ class BandMaker:
     from the inputs: they are no state, and a snapshot has no need of them.
     """
 
-    def __init__(self, ledger: AccountLedger) -> None:
+    def __init__(self, ledger: AccountLedger, pass_zones: CascadePass) -> None:
         self._ledger = ledger
+        self._pass_zones = pass_zones
         self.pools = Pools(ledger)
         self.parallel_map: ParallelMap = map
         """How the parts of a refresh are run; no result depends on it."""
         self._workspace: Workspace | None = None
         self._rules: _Rules | None = None
         self._listing: _Listing | None = None
+        self.order: Int64 = np.empty(0, np.int64)
+        """The markets of the last bands, by name, as the pools number them."""
         self._without_positions: tuple[Int64, int, Int64] | None = None
         """The markets with positions, how many symbols there are, and those without."""
 
@@ -205,6 +217,7 @@ class BandMaker:
         result = refresh.refresh_bands(
             positions, rules.arrays, mark, books, NEAR_FRACTION, run, self._workspace, order
         )
+        self.order = order
         columns = self._columns(ts, inputs, mark, books, result, at_market)
         markets = columns.markets()
         if estimates:
@@ -215,7 +228,27 @@ class BandMaker:
         )  # fmt: skip
         left_out = tuple(sorted(inputs.left_out.items()))
         counts = result.pools, result.unknown, self.pools.assumed
-        return VenueBands(ts, markets, result.by_factor, *counts, left_out, arrays)
+        return VenueBands(
+            ts, markets, result.by_factor, *counts, left_out, arrays, columns.cascades
+        )
+
+    def forced_pools(self, k: int, side: int, zones: int) -> tuple[Int64, Int64]:
+        """Of the last bands, who is forced within `zones` zones of a side of the market at place k:
+        the pools (longs are side 0), and their notional there, 1e-6. By the number of the pool.
+        """
+        assert self._workspace is not None
+        first, code, units, pool = self._workspace.sorted_records
+        bucket = side * (len(first) // 2) + int(self.order[k])
+        span = slice(int(first[bucket]), int(first[bucket + 1]))
+        near = (code[span] >> GROUP_BITS & ZONE_MASK) < zones
+        pools, place = np.unique(pool[span][near], return_inverse=True)
+        notional = np.zeros(len(pools), np.int64)
+        np.add.at(notional, place, units[span][near])
+        return pools.astype(np.int64), notional
+
+    def account_names(self, pools: Int64) -> list[str]:
+        """The account of each pool."""
+        return self._ledger.names.names(self.pools.accounts(pools))
 
     def _read_rules(self, inputs: MarketInputs) -> _Rules:
         """The rules of the pools' markets, which change seldom."""
@@ -225,8 +258,9 @@ class BandMaker:
             there = np.array([name in inputs.rules for name in names], np.bool_)
             regimes = [regime.name for regime, _ in rules]
             paths = [regime.path for regime, _ in rules]
+            kappa = np.array([kappa_of(inputs.mark_rules.get(name)) for name in names])
             arrays = RuleArrays.from_markets(rules)
-            self._rules = _Rules(names, version, arrays, there, regimes, paths)
+            self._rules = _Rules(names, version, arrays, there, regimes, paths, kappa)
         return self._rules
 
     def _columns(
@@ -236,10 +270,13 @@ class BandMaker:
         """What a refresh says of its markets."""
         order, volatility = result.order, inputs.volatility
         listing = self._list_markets(order, self._read_rules(inputs))
-        symbols = listing.numbers
+        symbols, marks = listing.numbers, mark[order]
+        cascades = CascadeInputs(
+            symbols, listing.kappa, marks, volatility.sigma, inputs.shown_depth
+        )
         return _Columns(
             listing=listing,
-            mark=mark[order],
+            mark=marks,
             sigma=volatility.sigma[symbols],
             grain_s=volatility.grain_s[symbols],
             within=np.ascontiguousarray(result.sums.within.transpose(1, 0, 2)),
@@ -251,6 +288,7 @@ class BandMaker:
             doubts=dict(inputs.doubts),
             at_market=at_market,
             result=result,
+            cascades=self._pass_zones(listing.symbols, cascades, inputs.books, result),
         )
 
     def _list_markets(self, order: Int64, rules: _Rules) -> _Listing:
@@ -263,7 +301,8 @@ class BandMaker:
             rule_names = list(map(name_rules, regimes, paths))
             digest = hashlib.sha256(repr((symbols, rule_names)).encode()).digest()
             numbers = self.pools.market_symbols[order]
-            self._listing = last = _Listing(order, rules, numbers, symbols, regimes, paths, digest)
+            columns = numbers, symbols, regimes, paths, rules.kappa[order], digest
+            self._listing = last = _Listing(order, rules, *columns)
         return last
 
     def _largest_holders(self, result: BandArrays) -> _Holders:

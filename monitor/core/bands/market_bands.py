@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.arrays.types import Float64, Int64
+from monitor.core.bands.cascades import CascadeColumns, MarketCascade
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, PEAK_ZONES
 from monitor.core.bands.refresh import ParallelMap, ZoneCells
 from monitor.core.contract.alert import AlertZone, MarketStake, Stake
@@ -45,7 +46,7 @@ class MarketBands:
     account is known and this is an estimate (`open_interest_estimate.py`). `mark_age_s`: how old
     the mark was. `market_price`: the middle of the book, else the last price; None: neither.
     `doubts`: what is wrong with the market's data. `at_market`: the same bands with `market_price`
-    for a mark that is old or far from the market.
+    for a mark that is old or far from the market. `cascade`: None for an estimate.
     """
 
     symbol: str
@@ -65,6 +66,7 @@ class MarketBands:
     market_price: float | None = None
     doubts: tuple[str, ...] = ()
     at_market: MarketBands | None = None
+    cascade: MarketCascade | None = None
 
     @property
     def nearest_forced_price(self) -> tuple[float | None, ...]:
@@ -112,6 +114,7 @@ class MarketBands:
             self.market_price,
             self.doubts,
             None if self.at_market is None else self.at_market.within.tolist(),
+            self.cascade and (self.cascade.shown, [s.answers.tolist() for s in self.cascade.sides]),
         )
 
     def at_stake(self) -> MarketStake:
@@ -121,6 +124,8 @@ class MarketBands:
             long=float(f"{self.forced_near[0]:.6g}"),
             short=float(f"{self.forced_near[1]:.6g}"),
             within_pct=NEAR_FRACTION * 100,
+            down=self.cascade and self.cascade.critical_shock(0),
+            up=self.cascade and self.cascade.critical_shock(1),
         )
         zones = tuple(
             self._zone(side, zone, units)
@@ -173,6 +178,11 @@ class Markets(Sequence[MarketBands]):
             [market for market in markets if market.estimate is not None],
         )
 
+    def find(self, symbol: str) -> MarketBands | None:
+        """The market of that name; None: it has no bands."""
+        place = bisect_left(self.symbols, symbol)
+        return self[place] if self.symbols[place : place + 1] == [symbol] else None
+
     def __len__(self) -> int:
         return len(self.symbols)
 
@@ -196,10 +206,10 @@ class MarketStakes(Mapping[str, MarketStake]):
         self._markets = markets
 
     def __getitem__(self, symbol: str) -> MarketStake:
-        place = bisect_left(self._markets.symbols, symbol)
-        if self._markets.symbols[place : place + 1] != [symbol]:
+        market = self._markets.find(symbol)
+        if market is None:
             raise KeyError(symbol)
-        return self._markets[place].at_stake()
+        return market.at_stake()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._markets.symbols)
@@ -217,7 +227,7 @@ class VenueBands:
     due, 1e-6. `unknown`: pools without a mark, a table or a margin for every position. `assumed`:
     isolated positions whose margin is taken from their leverage. `left_out`: markets whose contract
     is not linear, and what it is: bands count in quote currency, so their holders' pools are
-    unknown. `arrays`: those whose parts the markets show.
+    unknown. `arrays`: those whose parts the markets show. `cascades`: what shocks would set off.
     """
 
     ts: int
@@ -228,6 +238,7 @@ class VenueBands:
     assumed: int
     left_out: tuple[tuple[str, str], ...]
     arrays: tuple[NDArray[Any], ...]
+    cascades: CascadeColumns
 
     def digest(self, run: ParallelMap = map) -> bytes:
         """Hash of everything in here. `run`: how the parts are hashed."""

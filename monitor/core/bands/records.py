@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from detectors.arrays.types import Float64, Int64
+from monitor.core.bands.cascades import MarketCascade, as_fraction
 from monitor.core.bands.layout import BIN_WIDTH, EDGE_ZONES, LEVERAGE_EDGES, LEVERAGE_TIERS
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, VenueBands
 from monitor.core.contract.fixed_point import MONEY_SCALE
@@ -81,7 +82,29 @@ def market_record(ts: int, market: MarketBands) -> dict[str, Any]:
             "cooldown_s": path.cooldown_s,
             "adl": path.adl,
         },
+        "cascade": _cascade(market.cascade),
         **{name: _side(market, side) for side, name in enumerate(SIDES)},
+    }
+
+
+def _cascade(cascade: MarketCascade | None) -> dict[str, Any] | None:
+    """What a shock would set off, for each share of the book."""
+    if cascade is None:
+        return None
+    sides = {}
+    for side, name in enumerate(SIDES):
+        rate, shock, jump, forced = cascade.sides[side].answers.T.tolist()
+        sides[name] = {
+            "r": [_number_or_none(value) for value in rate],
+            "critical_shock": [None if s != s else as_fraction(s, side) for s in shock],
+            "jump": [_number_or_none(value) for value in jump],
+            "forced": [None if f != f else round(f, 2) for f in forced],
+        }
+    return {
+        "survives": [_number_or_none(share) for share in cascade.survives],
+        "kappa": _round_six_digits(cascade.kappa),
+        "hour_move": _number_or_none(cascade.hour),
+        **sides,
     }
 
 

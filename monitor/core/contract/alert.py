@@ -59,6 +59,17 @@ class AlertZone:
 
 
 @dataclass(frozen=True, slots=True)
+class StakeShock:
+    """A shock from which forced flow carries a market on by itself, on one of its sides."""
+
+    shock: Annotated[float, Field(description="fraction of the mark, negative where it falls")]
+    jump: Annotated[float, Field(description="how much further the mark goes, log distance", ge=0)]
+    forced_notional: Quote
+    survives: Annotated[Fraction, Field(description="share of the book that is still there")]
+    within_hour: Annotated[bool, Field(description="whether an hour's move may bring it")]
+
+
+@dataclass(frozen=True, slots=True)
 class Stake:
     """What would be forced near the mark, by the last bands before the alert."""
 
@@ -66,6 +77,8 @@ class Stake:
     long: Quote
     short: Quote
     within_pct: Percent
+    down: Annotated[StakeShock | None, Field(description="of falls")] = None
+    up: Annotated[StakeShock | None, Field(description="of rises")] = None
 
 
 class MarketStake(NamedTuple):

@@ -280,6 +280,17 @@ QUALITY_FEATURES: dict[str, FeatureSpec] = {
 """Conditions of a market's own data (`monitor/core/detection/market_quality.py`): rules judge them,
 and no detector."""
 FEATURES |= QUALITY_FEATURES
+CRITICAL_FEATURES = ("critical_fall", "critical_rise")
+"""Shocks that an hour may bring and that would carry a market on by themselves, by side: a rule
+judges them (`monitor/core/venue/critical_shocks.py`), and no detector. The number is what would be
+forced, beside what the book takes up to the shock."""
+FEATURES |= {
+    name: _margin(
+        _QUOTE, "level", f"notional that a {name.removeprefix('critical_')} would force",
+        records=("book",), kind="critical_shock",
+    )
+    for name in CRITICAL_FEATURES
+}  # fmt: skip
 TIME_RULES = ("time_jump", "late_share", "delay")
 """The rules about a topic partition's time, by number (`clock_state.TimeNotice.about`)."""
 TIME_FEATURES = {f"{kind}_{rule}": (kind, rule) for kind in _LOGS for rule in TIME_RULES}

@@ -106,6 +106,36 @@ class AtMarket(_OutputModel):
     short: SideAtMarket
 
 
+class SideCascadeRecord(_OutputModel):
+    """Falls, which force longs, or rises: a number for each of `survives`; null: not known, or no
+    such shock within reach."""
+
+    r: Annotated[
+        list[float | None], Field(description="reproduction number at the mark, over 50 bp")
+    ]
+    critical_shock: Annotated[
+        list[float | None],
+        Field(description="fraction of the mark at which its rest jumps furthest, below 0: a fall"),
+    ]
+    jump: Annotated[list[float | None], Field(description="how much further, log distance")]
+    forced: Annotated[list[float | None], Field(description="up to there, quote currency")]
+
+
+class CascadeRecord(_OutputModel):
+    """What a shock would set off, zone by zone; never a stopping price."""
+
+    survives: Annotated[
+        list[Fraction | None],
+        Field(description="shares of the book; the last is what the market has shown"),
+    ]
+    kappa: Annotated[Fraction, Field(description="part of the book's move that the mark takes")]
+    hour_move: Annotated[
+        float | None, Field(description="one standard deviation of an hour's return", ge=0)
+    ]
+    long: SideCascadeRecord
+    short: SideCascadeRecord
+
+
 class MarketBandsRecord(_OutputModel):
     """One market's bands: zone z lies from z to z + 1 times `zone_bps` from the mark."""
 
@@ -129,6 +159,7 @@ class MarketBandsRecord(_OutputModel):
     horizons_s: list[float]
     zone_bps: float
     path: BandPathRecord
+    cascade: Annotated[CascadeRecord | None, Field(description="null: an estimate")]
     long: SideBands
     short: SideBands
 

@@ -46,3 +46,13 @@ MARK_RESPONSES: dict[str, MarkResponse] = {
 
 LIQUIDATION_TRIGGERS = {"last": "last", "oracle": "index", "dydx": "index", "drift": "index"}
 """Which price sets off a liquidation, by the same names; the mark itself at all other venues."""
+
+LATENCY_S = 30.0
+"""How long forced flow stands against the venue's own book before outside prices answer, s."""
+
+
+def kappa_of(mark_rule: str | None) -> float:
+    """κ after `LATENCY_S`; of a rule that nobody has said it is that of a mark which follows its
+    book at once, as that carries a cascade furthest."""
+    response = MARK_RESPONSES.get(mark_rule or "")
+    return 1.0 if response is None else response.kappa(LATENCY_S)

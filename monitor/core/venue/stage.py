@@ -22,6 +22,7 @@ from monitor.core.alerts.incidents import Incidents
 from monitor.core.alerts.stakes import StakeHistory
 from monitor.core.bands.maker import BandMaker
 from monitor.core.bands.market_bands import MarketStakes, VenueBands
+from monitor.core.cascade.zone_shocks import pass_zones
 from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.contract.events import Control
 from monitor.core.contract.feature_catalogue import STREAM_OUT
@@ -41,6 +42,7 @@ from monitor.core.finding import Finding
 from monitor.core.settings import EngineSettings
 from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import from_state, to_state
+from monitor.core.venue.critical_shocks import CriticalShocks
 from monitor.core.venue.market_doubts import MarketDoubts
 from monitor.core.venue.silent_markets import TOGETHER_S, SilentMarkets
 from monitor.core.venue.state import VenueState
@@ -160,7 +162,7 @@ class VenueStage(Stateful):
         self._cross_market = CrossMarketEvidence(settings)
         self._alert_builder = AlertBuilder(settings)
         self.venue_state = VenueState(settings)
-        self.band_maker = BandMaker(self.venue_state.ledger)
+        self.band_maker = BandMaker(self.venue_state.ledger, pass_zones)
         self._streams = VenueStreams(settings, factories)
         self._repeated = RepeatedRecords(sources, self._window_ns)
         every = self._admission.clocks
@@ -169,6 +171,7 @@ class VenueStage(Stateful):
         log_changes = (LogChanges(clocks[p], p, self._window_ns) for p in range(partitions))
         self._judges: tuple[Judge[VenueMoment], ...] = (
             self._cross_market, self._streams, *self._feed_times, self._repeated, *log_changes,
+            CriticalShocks(self.band_maker, self._window_ns),
         )  # fmt: skip
         self._has_ended = False
         self._stakes = StakeHistory()

@@ -54,6 +54,7 @@ from monitor.core.marks.market_rows import (
     SYMBOL,
     VALUES,
 )
+from monitor.core.marks.shown_depth import ShownDepth
 from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import GrowableRows
 from monitor.core.venue.event_time_queue import RowQueue
@@ -76,20 +77,20 @@ class VenueState(Stateful):
     on); `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`, the last that were not
     crossed. By symbol, ns: `mark_times`, of the last trusted mark and index. By market:
     `rule_records`, the last rules with a table that can be used, and `market_rules`, what they say
-    of linear contracts; `rules_version` rises with every change. `contract_types`: of markets whose
-    reference says it; `left_out`: those with rules but without bands, and the type of contract that
-    is why. `funds`: insurance fund by market ("": the venue's), 1e-6. `written`: ts, partition and
-    offset of each of these rules, contracts and funds. `unread`: reference records that could not
-    be read, and tier tables refused. `changes`: entries of the cell that was applied last
-    (`ENTRY_COLUMNS`), without those that came late, and their effects (`EFFECT_COLUMNS`); no part
-    of a snapshot.
+    of linear contracts; `mark_rules`, the name of their mark's; `rules_version` rises with every
+    change. `contract_types`: of markets whose reference says it; `left_out`: those with rules but
+    without bands, and the type of contract that is why. `funds`: insurance fund by market ("": the
+    venue's), 1e-6. `written`: ts, partition and offset of each of these rules, contracts and funds.
+    `unread`: reference records that could not be read, and tier tables refused. `changes`: entries
+    of the cell that was applied last (`ENTRY_COLUMNS`), without those that came late, and their
+    effects (`EFFECT_COLUMNS`); no part of a snapshot.
     """
 
     STATE = (
         "ledger", "_entries", "_late", "_marks", "_books", "_pending_rules", "raw_marks",
         "trusted_marks", "mark_times", "last_books", "rule_records", "contract_types", "funds",
         "written", "unread", "mark_filter", "outcomes", "index_moves", "liquidation_times",
-        "_passed_cell",
+        "shown_depth", "_passed_cell",
     )  # fmt: skip
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -112,6 +113,7 @@ class VenueState(Stateful):
         self.contract_types: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
         self._rules: dict[str, tuple[Regime, Tiers]] = {}
+        self.mark_rules: dict[str, str | None] = {}
         self.rules_version = 0
         self.funds: dict[str, int] = {}
         self.written: dict[str, tuple[int, int, int]] = {}
@@ -120,6 +122,7 @@ class VenueState(Stateful):
         self.outcomes = Outcomes()
         self.index_moves = IndexMoves()
         self.liquidation_times = LiquidationTimes()
+        self.shown_depth = ShownDepth()
         self.changes: list[tuple[Int64, Int64]] = []
         self._passed_cell = NEVER
 
@@ -134,7 +137,8 @@ class VenueState(Stateful):
             books[self.ledger.symbols.intern(TextColumn.from_strings(names)), VALUES:] = 0
         return MarketInputs(
             self.market_rules, self.rules_version, self.trusted_marks.data, self.mark_times.data,
-            books, self.mark_filter.volatility, self.left_out, doubts,
+            books, self.mark_filter.volatility, self.left_out, doubts, self.mark_rules,
+            self.shown_depth.today,
         )  # fmt: skip
 
     @property
@@ -213,6 +217,7 @@ class VenueState(Stateful):
             now_entries, now_marks, now_books, now_rules, now_late = map(slice, begin, stop)
             self._set_rules(rules[now_rules])
             self.last_books.data[books[now_books, SYMBOL]] = books[now_books]
+            self.shown_depth.update(books[now_books], self.last_books.data)
             self.outcomes.begin_cell(end - self.bands_interval_ns)
             self._apply_late(late[now_late, 1:])
             self._apply_cell(entries[now_entries], marks[now_marks])
@@ -281,6 +286,7 @@ class VenueState(Stateful):
         for last in (self.raw_marks, self.trusted_marks, self.mark_times, self.last_books):
             last.grow(len(self.ledger.symbols))
         self.mark_filter.volatility.grow(len(self.ledger.symbols))
+        self.shown_depth.grow(len(self.ledger.symbols))
 
     def _set_marks(self, rows: Int64) -> None:
         trusted = self.mark_filter.filter_rows(rows, self.last_books.data)
@@ -317,6 +323,7 @@ class VenueState(Stateful):
                 if self._is_last(f"rules {symbol}", at):
                     self.rule_records[symbol] = raw
                     self._rules[symbol] = regime, tiers
+                    self.mark_rules[symbol] = event.mark_rule or event.regime
         self._sort_market(symbol)
 
     def _sort_market(self, symbol: str) -> None:
@@ -366,5 +373,5 @@ class VenueState(Stateful):
         ]
         self.written = {what: (ts, p, offset) for what, (ts, p, offset) in self.written.items()}
         records, self.rule_records, self.market_rules = self.rule_records, {}, {}
-        self._rules, self.left_out = {}, {}
+        self._rules, self.left_out, self.mark_rules = {}, {}, {}
         self._set_rules([(0, *self.written[f"rules {s}"], raw) for s, raw in records.items()])

@@ -35,13 +35,11 @@ from monitor.core.cascade.venue_steps import (
 from monitor.core.contract.events import MarketReference
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.decode.codec import validate_record
-from monitor.core.margin.mark_response import MARK_RESPONSES
+from monitor.core.margin.mark_response import LATENCY_S, MARK_RESPONSES, kappa_of
 from monitor.core.margin.paths.path import FundScope
 from monitor.core.venue.state import VenueState
 from monitor.core.venue.stated_rules import IN_STRESS, fund_of, read_stated_rules
 
-LATENCY_S = 30.0
-"""How long forced flow stands against the venue's own book before outside prices answer, s."""
 EDGES_MAX = 50
 """Edges that are shown, the largest ones; and those that carry most."""
 SIDES = ("down", "up")
@@ -159,7 +157,7 @@ class StressTest:
         self._books, self._sent = books, sent
         self._levels = book_levels(self._mark, symbols, inputs.books)
         self._responses = [MARK_RESPONSES.get(rule or "", FOLLOWS) for rule, _ in self._terms]
-        kappa = np.array([response.kappa(LATENCY_S) for response in self._responses])
+        kappa = np.array([kappa_of(rule) for rule, _ in self._terms])
         self._kappa = np.tile(kappa, 2)
         order = pools.markets_by_name
         self._order = order[~np.isnan(self._mark[order])]

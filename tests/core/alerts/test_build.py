@@ -7,7 +7,14 @@ import pytest
 from monitor.core.alerts.build import AlertBuilder
 from monitor.core.alerts.incidents import Incidents
 from monitor.core.alerts.severity import escalate, severity_of_ratio
-from monitor.core.contract.alert import AlertZone, MarketStake, Severity, Stake, alert_json
+from monitor.core.contract.alert import (
+    AlertZone,
+    MarketStake,
+    Severity,
+    Stake,
+    StakeShock,
+    alert_json,
+)
 from monitor.core.settings import EngineSettings, StreamSettings
 from tests.core.alerts.findings import START, alert, alerts_of, incident, joint_finding, plain
 
@@ -104,6 +111,34 @@ def test_much_at_stake_raises_the_severity_by_one(level: Severity, higher: Sever
         built = AlertBuilder(EngineSettings()).build(incident(observed=observed), stake)
         assert built.severity == expected
         assert (built.at_stake, built.zones) == (stake.at_stake, (zone,))
+
+
+def test_a_cascade_within_an_hours_move_raises_the_severity_as_what_lies_near_does() -> None:
+    def severity_of(forced: float, within_hour: bool) -> Severity:
+        shock = StakeShock(-0.03, 0.05, forced, 0.4, within_hour)
+        stake = MarketStake(Stake(0.0, 0.0, 0.0, 2.0, down=shock), ())
+        return AlertBuilder(EngineSettings()).build(incident(observed=984.0), stake).severity
+
+    assert severity_of(1e6, within_hour=True) == "critical"
+    assert severity_of(1e6, within_hour=False) == "warning"
+    # Next to nothing is at stake, however far the mark would go.
+    assert severity_of(999_999.0, within_hour=True) == "warning"
+
+
+@pytest.mark.parametrize(
+    ("forced", "book", "expected"),
+    [(5e5, 6e5, "info"), (5e5, 2e5, "warning"), (5e5, 1e5, "critical"), (1e6, 6e5, "warning")],
+)
+def test_a_critical_shock_is_as_grave_as_its_size_beside_the_book(
+    forced: float, book: float, expected: Severity
+) -> None:
+    facts = {"shock": -0.01, "chance": 0.4, "survives": 1.0, "cross_share": 0.0,
+             "cross_accounts": 0, "also": "", "also_more": 0}  # fmt: skip
+    cascade = incident(stream="critical_fall", detector="critical_shock", observed=forced,
+                       expected=book, facts=facts, is_end=False)  # fmt: skip
+    stake = MarketStake(Stake(0.0, 0.0, 0.0, 2.0, StakeShock(-0.01, 0.03, forced, 1.0, True)), ())
+    built = AlertBuilder(EngineSettings()).build(cascade, stake)
+    assert (built.severity, built.kind, built.layer) == (expected, "critical_shock", "margin")
 
 
 def test_a_level_that_moves_to_the_harmless_side_is_not_called_by_the_harm() -> None:

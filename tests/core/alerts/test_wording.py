@@ -143,6 +143,31 @@ def test_joint_evidence_of_one_stream_reads_as_that_stream() -> None:
     assert "together" not in render(alone)
 
 
+def test_a_critical_shock_says_how_much_beside_the_book_and_through_whom() -> None:
+    facts: dict[str, float | int | str | None] = {
+        "shock": -0.0413, "chance": 0.184, "survives": 0.44, "cross_share": 0.61,
+        "cross_accounts": 12, "also": "ETH", "also_more": 0,
+    }  # fmt: skip
+
+    def said(stream: str = "critical_fall", **changes: float | str) -> str:
+        numbers = {"observed": 3.84e7, "expected": 3.84e7 / 2.6, "symbol": "SOL"}
+        return sentence(
+            stream=stream, detector="critical_shock", facts=facts | changes, is_end=False, **numbers
+        )
+
+    head = (
+        "SOL −4.1 % (18 % likely within the hour) would force 38 M, 2.6 times what the book takes"
+    )
+    through = "61 % of it through 12 cross accounts that also hold ETH"
+    assert said() == f"{head} at 44 % of today's; {through}"
+    assert len(said()) <= 200
+    assert said(survives=1.0, also_more=3) == f"{head}; {through} and 3 more"
+    alone = "none of it through accounts that hold other markets"
+    assert said("critical_rise", survives=1.0, cross_accounts=0, shock=0.2) == (
+        f"{head.replace('−4.1 %', '+20 %')}; {alone}"
+    )
+
+
 def test_a_number_near_the_usual_one_is_called_out_of_the_ordinary() -> None:
     near = {"stream": "spread_bps", "detector": "HalfSpaceTrees", "observed": 1.02, "expected": 1.0}
     assert sentence(**near).startswith(

@@ -80,6 +80,7 @@ ZONE_PRICES = (PRICE_LIQUIDATION, STRESS + PRICE_LIQUIDATION, PRICE_BACKSTOP, PR
 """The row of prices that each row of zones is read from."""
 CODE_BITS = 10
 """Bits of a zone in a record's code; its group has `GROUP_BITS` below them."""
+ZONE_MASK = (1 << CODE_BITS) - 1
 GROUP_BITS = 4
 DUE_FLAG = 1 << GROUP_BITS
 """Added to the group of a position whose pool is due at the mark already."""

@@ -20,6 +20,7 @@ from monitor.core.bands.kernels.arrays import (
     SORTED_RECORDS,
     ZONE_BACKSTOP,
     ZONE_BANKRUPTCY,
+    ZONE_MASK,
     ZONE_STRESSED,
     inner_njit,
 )
@@ -36,7 +37,6 @@ from monitor.core.bands.layout import (
 )
 from monitor.core.contract.units import ZONE_BINS
 
-_ZONE_MASK = (1 << CODE_BITS) - 1
 _STRESSED_SHIFT = GROUP_BITS + ZONE_STRESSED * CODE_BITS
 _BACKSTOP_SHIFT = GROUP_BITS + ZONE_BACKSTOP * CODE_BITS
 _BANKRUPTCY_SHIFT = GROUP_BITS + ZONE_BANKRUPTCY * CODE_BITS
@@ -126,10 +126,10 @@ def sum_zones(low, high, order, records, partial, key, reach, cells, sums):  # t
         top[:], top_pool[:] = 0, -1
         share, partial_from = partial.first_share[m], partial.from_units[m]
         for i in range(first[bucket], first[bucket + 1]):
-            near, forced = code[i] >> GROUP_BITS & _ZONE_MASK, units[i]
-            far = code[i] >> _STRESSED_SHIFT & _ZONE_MASK
-            back = code[i] >> _BACKSTOP_SHIFT & _ZONE_MASK
-            broke = code[i] >> _BANKRUPTCY_SHIFT & _ZONE_MASK
+            near, forced = code[i] >> GROUP_BITS & ZONE_MASK, units[i]
+            far = code[i] >> _STRESSED_SHIFT & ZONE_MASK
+            back = code[i] >> _BACKSTOP_SHIFT & ZONE_MASK
+            broke = code[i] >> _BANKRUPTCY_SHIFT & ZONE_MASK
             holds[near] = holds[far] = holds[back] = holds[broke] = 1
             zones[near, code[i] & (DUE_FLAG - 1)] += forced
             stages[far, STRESSED] += forced
