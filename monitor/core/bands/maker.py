@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,33 +16,18 @@ from numpy.typing import NDArray
 from detectors.arrays.types import Bool, Float64, Int64, UInt64
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.bands import open_interest_estimate, refresh
-from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
+from monitor.core.bands.inputs import BookImpact, MarketInputs, MarketRules, mark_prices
 from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, Markets, VenueBands
 from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
 from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import to_float
-from monitor.core.margin.regimes import REGIMES
-from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import MARK, OPEN_INTEREST, VALUES
 
 SERIAL_POSITIONS = 20_000
 """Positions below which a refresh takes about as long as handing its parts to threads."""
-NO_RULES = REGIMES["generic"], Tiers.flat(Fraction(1))
-"""Stands for the rules of a market that has none; its mark counts as not known."""
 _NO_STAGES = ZoneCells(np.empty(0, np.uint16), np.empty(0, np.int64), STAGES)
-
-
-class _Rules(NamedTuple):
-    """The rules of markets: their names and the version that the rest is for, the arrays, and by
-    market whether there are any and the name of the regime."""
-
-    names: list[str]
-    version: int
-    arrays: RuleArrays
-    there: Bool
-    regimes: list[str]
 
 
 class _Listing(NamedTuple):
@@ -51,7 +35,7 @@ class _Listing(NamedTuple):
     name and the name of its regime. `rules`: those that it was made with."""
 
     order: Int64
-    rules: _Rules
+    rules: MarketRules
     numbers: Int64
     symbols: list[str]
     regimes: list[str]
@@ -148,7 +132,7 @@ class BandMaker:
         self.parallel_map: ParallelMap = map
         """How the parts of a refresh are run; no result depends on it."""
         self._workspace: Workspace | None = None
-        self._rules: _Rules | None = None
+        self._rules: MarketRules | None = None
         self._listing: _Listing | None = None
         self._without_positions: tuple[Int64, int, Int64] | None = None
         """The markets with positions, how many symbols there are, and those without."""
@@ -182,9 +166,8 @@ class BandMaker:
         if not len(order) and not estimates:
             return None
         rules = self._read_rules(inputs)
-        symbols = self.pools.market_symbols
-        mark = np.where(rules.there, mark_prices(inputs.marks[symbols]), np.nan)
-        books = BookImpact.from_books(mark, symbols, inputs.books)
+        mark = rules.marks(inputs.marks)
+        books = BookImpact.from_books(mark, rules.symbols, inputs.books)
         sizes = len(positions.quantity), len(mark)
         if self._workspace is None or not self._workspace.is_for(*sizes):
             self._workspace = None  # Before the new one is created: there is not room for both.
@@ -207,14 +190,11 @@ class BandMaker:
         counts = result.pools, result.unknown, self.pools.assumed
         return VenueBands(ts, markets, result.by_factor, *counts, left_out, arrays)
 
-    def _read_rules(self, inputs: MarketInputs) -> _Rules:
+    def _read_rules(self, inputs: MarketInputs) -> MarketRules:
         """The rules of the pools' markets, which change seldom."""
-        names, version = self.pools.market_names, inputs.rules_version
+        names, version = self.pools.market_names, (inputs.rules_version, len(inputs.own_rules))
         if self._rules is None or self._rules.names is not names or self._rules.version != version:
-            rules = [inputs.rules.get(name, NO_RULES) for name in names]
-            there = np.array([name in inputs.rules for name in names], np.bool_)
-            regimes = [regime.name for regime, _ in rules]
-            self._rules = _Rules(names, version, RuleArrays.from_markets(rules), there, regimes)
+            self._rules = MarketRules.read(names, self.pools.market_symbols, inputs)
         return self._rules
 
     def _columns(
@@ -241,7 +221,7 @@ class BandMaker:
             result=result,
         )
 
-    def _list_markets(self, order: Int64, rules: _Rules) -> _Listing:
+    def _list_markets(self, order: Int64, rules: MarketRules) -> _Listing:
         """The names of markets, which change seldom."""
         last = self._listing
         if last is None or last.rules is not rules or not np.array_equal(last.order, order):

@@ -141,7 +141,8 @@ class Regime:
     account's own is not given, a fraction of notional; None: it counts none. `backstop_k`: the
     multiple of maintenance below which its backstop takes over. `whole_position`: the rate of a
     position's tier applies to all of it. `hedge_mode`: an account may be long and short in one
-    market. `extra_margin_fee`: the fee by which margin added to an isolated position counts for
+    market. `keeps_tables`: an open position keeps the tier table that it was opened with when the
+    market's changes. `extra_margin_fee`: the fee by which margin added to an isolated position counts for
     less than its amount. `rule`: the version of the venue's rule, in words.
     """
 
@@ -157,6 +158,7 @@ class Regime:
     backstop_k: Fraction | None = None
     whole_position: bool = False
     hedge_mode: bool = False
+    keeps_tables: bool = False
     extra_margin_fee: Fraction = Fraction(0)
     rule: str = ""
 

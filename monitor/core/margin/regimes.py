@@ -67,6 +67,7 @@ REGIMES: dict[str, Regime] = {
             cooldown_s=30.0,
             adl="(mark/entry)·(notional/account value)",
             backstop_k=Fraction(2, 3),
+            keeps_tables=True,
         ),
         Regime("dydx", MARK_RULES["oracle"], _DYDX_STEPS, first_share=Fraction(1, 10)),
         Regime(

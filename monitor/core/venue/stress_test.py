@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.core.bands.inputs import BookImpact, RuleArrays, mark_prices
-from monitor.core.bands.maker import NO_RULES, BandMaker
+from monitor.core.bands.inputs import BookImpact, MarketRules
+from monitor.core.bands.maker import BandMaker
 from monitor.core.cascade.all_shocks import ShockAnswers
 from monitor.core.cascade.market_stress import RATE_SPAN, BucketStress, SideStress
 from monitor.core.cascade.system import FactorShock, MarketSystem, spectral_radius
@@ -82,10 +82,9 @@ class StressTest:
         self._positions = band_maker.pools.update()
         pools, inputs = band_maker.pools, venue.market_inputs()
         names = pools.market_names
-        there = np.array([name in inputs.rules for name in names], np.bool_)
-        self._rules = RuleArrays.from_markets([inputs.rules.get(name, NO_RULES) for name in names])
-        symbols = pools.market_symbols
-        self._mark = np.where(there, mark_prices(inputs.marks[symbols]), np.nan)
+        rules = MarketRules.read(names, pools.market_symbols, inputs)
+        names, symbols = [names[k] for k in rules.arrays.market.tolist()], rules.symbols
+        self._rules, self._mark = rules.arrays, rules.marks(inputs.marks)
         self._terms = [self._read_terms(name) for name in names]
         books = BookImpact.from_books(self._mark, symbols, inputs.books)
         at_once = [path == MARKET_PATH for _, path in self._terms]
