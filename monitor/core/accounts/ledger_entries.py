@@ -71,5 +71,5 @@ def shown_values(positions: Batch, entries: Int64) -> Int64:
     entries (to `SYMBOL`), and `SHOWN_COLUMNS`.
     """
     shown = np.column_stack([positions.numbers[name] for name in SHOWN_COLUMNS])
-    there = (shown[:, :2] != ABSENT).any(axis=1)
+    there = (shown != ABSENT).any(axis=1)
     return np.column_stack((entries[there, : columns.SYMBOL + 1], shown[there]))

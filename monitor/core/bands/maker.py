@@ -188,7 +188,9 @@ class BandMaker:
         )  # fmt: skip
         left_out = tuple(sorted(inputs.left_out.items()))
         counts = result.pools, result.unknown, self.pools.assumed
-        return VenueBands(ts, markets, result.by_factor, *counts, left_out, arrays)
+        outside = self._ledger.collateral_outside
+        with_some = int(np.count_nonzero(outside)), int(outside.sum())
+        return VenueBands(ts, markets, result.by_factor, *counts, left_out, arrays, with_some)
 
     def _read_rules(self, inputs: MarketInputs) -> MarketRules:
         """The rules of the pools' markets, which change seldom."""
