@@ -370,7 +370,7 @@ class PositionReference(_Reference):
         Multiple | None, Field(description="the venue's limit for this position, as it shows it")
     ] = None
     liquidation_price: Annotated[Price | None, Field(description="as the venue shows it")] = None
-    mark: Annotated[Price | None, Field(description="the mark that it was computed at")] = None
+    mark: Annotated[Price | None, Field(description="the mark of that moment; a venue that shows this and no liquidation price has none")] = None
 
 
 class AccountReference(Event):

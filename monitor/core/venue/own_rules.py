@@ -126,6 +126,10 @@ class OwnRules(Stateful):
         """Count one position at one rate (1e-8 of notional), whatever its market's table says."""
         self._give(np.array([row]), RuleSet(symbol, b"", rate))
 
+    def set_table(self, row: int, symbol: str, table: bytes) -> None:
+        """Give one position the tier table of this reference record."""
+        self._give(np.array([row]), RuleSet(symbol, table, 0))
+
     def _set_rate(self, row: int, symbol: str, rate: int, mark: int, market: Rules) -> None:
         """Give a position the rate that the venue shows, unless its rules have that already."""
         whole, rest, entry = self._ledger.position_rows[row, [ROW_QUANTITY, ROW_REST, ROW_ENTRY]]
@@ -147,7 +151,8 @@ class OwnRules(Stateful):
         keys = ledger.keys[rows]
         owners = ledger.names.names(account_of(keys))
         symbols = ledger.symbols.names(symbol_of(keys))
-        for row, owner, symbol in zip(rows.tolist(), owners, symbols, strict=True):
+        # In the order of names: numbers of rows depend on arrival.
+        for owner, symbol, row in sorted(zip(owners, symbols, rows.tolist(), strict=True)):
             if owner in self.account_rates:
                 self.set_rate(row, symbol, self.account_rates[owner])
 

@@ -5,19 +5,23 @@ mark that it was computed at, z = |q| and M the maintenance margin,
 
     equity − all maintenance at p  =  M(z·L) − M(z·p) − q·(L − p) + fee·z·L
 
-The right side needs the position alone, so every print of an account must give the same surplus.
+The right side needs the position alone, so every print of an account must give the same surplus. A
+long position for which the venue prints none says that the surplus is at least what L = 0 gives.
 The surplus that most prints agree on is the account's: that of the equity on record where it is
 among them. What it has more than the records say is collateral outside (spot balances that a
 unified account counts); with it all other positions of the account have their prices too.
 
-A print that does not agree may be that of a position that kept an older maximum leverage: where one
-whole leverage explains it exactly, and the regime keeps tables, the position gets that rate. What
-is left disagrees, and is counted: the position may be isolated, or was read at another moment.
+A print that does not agree may be that of a position that kept older rules of its market: where the
+regime keeps tables, and one whole maximum leverage explains it exactly, or a table with tiers that
+the venue has in another market, the position gets these. One that is far off is taken at its word: the position has a margin of its own, of which the print says
+how large it is. What is left disagrees and is counted: it was read at another moment.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +32,7 @@ from monitor.core.accounts import ledger_kernels as kernels
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.accounts.ledger_entries import SHOWN_MARK, SHOWN_PRICE
 from monitor.core.bands.inputs import MarketInputs, MarketRules, RuleArrays
-from monitor.core.bands.kernels.arrays import TIER_DEDUCTION, TIER_RATE, PositionArrays
+from monitor.core.bands.kernels.arrays import TIER_BOUND, TIER_DEDUCTION, TIER_RATE, PositionArrays
 from monitor.core.bands.pools import Pools
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.decode.batch import ABSENT
@@ -36,15 +40,17 @@ from monitor.core.decode.stepped_kernels import to_floats
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.venue.own_rules import OwnRules
 
-MET, NEW_COLLATERAL, OLDER_LEVERAGE, DISAGREES, ISOLATED, NOT_KNOWN = (
-    "met", "collateral_outside", "older_leverage", "disagrees", "isolated", "not_known",
+MET, OUTSIDE, OLDER_RULES, OWN_MARGIN, ISOLATED, DISAGREES, NOT_KNOWN = (
+    "met", "collateral_outside", "older_rules", "own_margin", "isolated", "disagrees",
+    "not_known",
 )  # fmt: skip
-"""What came of a printed price: the equity on record gives it; so does collateral outside, which
-this or another print of the account showed; an older maximum leverage does; no equity of the
-account gives it beside the others; its position is isolated, and collateral is no question;
-its position, mark or tier table is not there."""
+"""What came of a printed price: the equity on record gives it; it does with collateral outside;
+older rules of its market do; a margin of its own that no record names; its position is isolated, and
+its margin is on record; nothing does; its position, mark or tier table is not there."""
 TOLERANCE = 1e-5
 """Of the price: prints that differ by less agree."""
+APART = 0.01
+"""Of the price: prints that differ by less are of one account that was read at two moments."""
 LEVERAGE_MAX = 100
 """The largest maximum leverage that is looked for."""
 _ROUNDING = 2e-6
@@ -52,16 +58,20 @@ _ROUNDING = 2e-6
 
 
 class CrossAccount(NamedTuple):
-    """The positions of a cross account. `columns`: of their rules. `mark`: where its venue had it.
-    `printed`: NaN: none."""
+    """The positions of a cross account, in the order of their slots.
+
+    `columns`: of their rules. `mark`: where its venue had it. `printed`: NaN: none; `is_none`: the
+    venue says that there is none. `surplus`: of the equity on record and collateral outside so far,
+    over all maintenance.
+    """
 
     quantity: Float64
     entry: Float64
     columns: Int64
     mark: Float64
     printed: Float64
+    is_none: Bool
     surplus: float
-    """Of the equity on record and collateral outside so far, over all maintenance."""
 
     def maintenance(self, rules: RuleArrays, price: Float64) -> Float64:
         """Of each position at a price of its own, quote currency."""
@@ -71,40 +81,111 @@ class CrossAccount(NamedTuple):
             at = self.entry[i] if rules.at_entry[column] else price[i]
             needs = rows[TIER_RATE] * size[i] * at - rows[TIER_DEDUCTION]
             if rules.whole[column]:
-                own = np.searchsorted(rows[0], size[i] * self.mark[i], side="right") - 1
-                needs = needs[max(int(own), 0)]
+                tier = np.searchsorted(rows[TIER_BOUND], size[i] * self.mark[i], side="right") - 1
+                needs = needs[max(int(tier), 0)]
             out[i] = np.max(needs)
         return out
 
+    def cash_alone(self, rules: RuleArrays) -> Float64:
+        """What each position would have to have as a pool of its own, less quantity × mark, for its
+        printed price; NaN: there is none."""
+        price = np.where(np.isnan(self.printed), self.mark, self.printed)
+        fees = rules.fee[self.columns] * np.abs(self.quantity) * self.printed
+        return self.maintenance(rules, price) - self.quantity * self.printed + fees
+
+
+    def surpluses(self, rules: RuleArrays) -> Float64:
+        """What the account has over all maintenance, as the print of each position says."""
+        worth = self.quantity * self.mark - self.maintenance(rules, self.mark)
+        return self.cash_alone(rules) + worth
+
+    @property
+    def allowed(self) -> Float64:
+        """By how much the surpluses of prints may differ that agree."""
+        return TOLERANCE * np.abs(self.quantity) * self.printed + _ROUNDING * len(self.quantity)
+
 
 class Settled(NamedTuple):
-    """What an account's prints come to: its surplus, by position whether the table gives its print,
-    and the older maximum leverage that does; 0: none."""
+    """What an account's prints come to: its surplus; by position whether the table gives its print,
+    the older maximum leverage that does (0: none), and whether it is far off."""
 
     surplus: float
     meets: Bool
     leverage: Int64
+    is_apart: Bool
 
 
 def settle(account: CrossAccount, rules: RuleArrays, keeps_tables: Bool) -> Settled:
-    """The surplus that most prints of an account agree on; of equals that on record comes first."""
+    """The surplus that most prints of an account agree on; of equals that on record comes first.
+
+    Where no two agree, those count first with which the venue's words that there is no price hold.
+    """
     q, p, printed = account.quantity, account.mark, account.printed
-    z, fee = np.abs(q), rules.fee[account.columns]
-    needs = account.maintenance(rules, np.where(np.isnan(printed), p, printed))
-    gain = q * (printed - p) - fee * z * printed
-    surplus = needs - account.maintenance(rules, p) - gain
-    allowed = TOLERANCE * z * printed + _ROUNDING * len(q)
-    candidates = np.append(account.surplus, surplus[~np.isnan(surplus)])[:, None]
+    z = np.abs(q)
+    before = account.maintenance(rules, p)
+    gain = q * (printed - p) - rules.fee[account.columns] * z * printed
+    surplus, allowed = account.surpluses(rules), account.allowed
+    least = np.where(account.is_none & (q > 0), q * p - before, -np.inf)
+    prints = surplus[~np.isnan(surplus)]
+    lowest = least.max() + _ROUNDING * len(q)
+    candidates = np.concatenate(([account.surplus], prints, [lowest]))[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         meets = np.abs(candidates - surplus) <= allowed
         times = np.rint(z * (printed - p) / (candidates + gain) / 2.0)
         flat = 0.5 / times * z * (printed - p) - gain
         is_older = (times >= 1) & (times <= LEVERAGE_MAX) & (np.abs(candidates - flat) <= allowed)
+        is_apart = np.abs(candidates - surplus) > APART * z * printed
     is_older &= ~meets & keeps_tables
-    explained = meets.sum(axis=1) * (1 + (meets | is_older).sum(axis=1))
-    best = int(np.argmax(explained))
-    agreed = candidates[0, 0] if best == 0 else float(np.median(surplus[meets[best]]))
-    return Settled(agreed, meets[best], np.where(is_older[best], times[best], 0).astype(np.int64))
+    of_table, explained = meets.sum(axis=1), (meets | is_older).sum(axis=1)
+    agreed = np.where(of_table > 1, explained, 0)
+    nulls = (candidates >= least - _ROUNDING * len(q)).sum(axis=1)
+    order = np.lexsort((-explained, -of_table, -nulls, -agreed))
+    best = int(order[0])
+    chosen = float(candidates[best, 0])
+    if 0 < best <= len(prints):
+        chosen = float(np.median(surplus[meets[best]]))
+    leverage = np.where(is_older[best], times[best], 0).astype(np.int64)
+    return Settled(chosen, meets[best], leverage, is_apart[best] & ~is_older[best])
+
+
+class _Surplus(NamedTuple):
+    """Of an account, quote currency; how much of it a print may be wrong by; prints that gave it."""
+
+    value: float
+    error: float
+    prints: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Venue:
+    """The pools and rules as they stand. `marks`: by column of the rules. `records`: of the rules,
+    by market."""
+
+    positions: PositionArrays
+    rules: MarketRules
+    marks: Float64
+    records: Mapping[str, bytes]
+
+    def tables_with_tiers(self) -> list[tuple[int, bytes]]:
+        """The different tables of several tiers that markets have: a column, and the record."""
+        rules, tables = self.rules.arrays, {}
+        names = self.rules.names
+        for k in sorted(range(len(names)), key=names.__getitem__):
+            tiers = rules.tiers[:, rules.tier_start[k] : rules.tier_start[k + 1]]
+            keeps = REGIMES[self.rules.regimes[k]].keeps_tables
+            if keeps and tiers.shape[1] > 1 and names[k] in self.records:
+                tables.setdefault(tiers.tobytes(), (k, self.records[names[k]]))
+        return list(tables.values())
+
+
+def _find_table(one: CrossAccount, place: int, surplus: float, venue: _Venue) -> bytes | None:
+    """The record of a table with tiers that gives a position's print beside this surplus."""
+    alone = CrossAccount(*(column[[place]] for column in one[:-1]), surplus)
+    for column, record in venue.tables_with_tiers():
+        other = alone._replace(columns=np.array([column]))
+        if abs(other.surpluses(venue.rules.arrays)[0] - surplus) <= other.allowed[0]:
+            return record
+    return None
 
 
 class PrintedPrices(Stateful):
@@ -116,85 +197,159 @@ class PrintedPrices(Stateful):
         self._ledger, self._pools, self._own_rules = ledger, pools, own_rules
         self.verdicts: Counter[str] = Counter()
 
-    def calibrate(self, shown: Int64, inputs: MarketInputs) -> bool:
-        """Take in what was printed by now (`SHOWN_COLUMNS`). Whether an account has changed."""
-        is_printed = shown[:, SHOWN_PRICE] != ABSENT
-        if not is_printed.any():
+    def calibrate(
+        self, end_ns: int, shown: Int64, inputs: MarketInputs, records: Mapping[str, bytes]
+    ) -> bool:
+        """Take in what the venue showed (`SHOWN_COLUMNS`) in the cell that ends at `end_ns`; whether
+        that was anything. `records`: of the rules of each market."""
+        # A position with a mark and no price has none; the other positions' marks count too.
+        shown = shown[(shown[:, [SHOWN_PRICE, SHOWN_MARK]] != ABSENT).any(axis=1)]
+        if not len(shown):
             return False
-        # The marks of an account's other positions count too.
-        accounts = np.unique(shown[is_printed, kernels.ACCOUNT])
-        positions = self._pools.update()
-        rules = MarketRules.read(self._pools.market_names, self._pools.market_symbols, inputs)
-        marks, before = rules.marks(inputs.marks), self.verdicts.copy()
-        for account in accounts.tolist():
-            mine = shown[shown[:, kernels.ACCOUNT] == account]
-            self._calibrate_account(account, mine, positions, rules, marks)
-        new = self.verdicts - before
-        return bool(new[NEW_COLLATERAL] or new[OLDER_LEVERAGE])
+        accounts = self._by_account(shown)
+        venue = self._read_venue(inputs, records)
+        settled = [self._settle_account(a, mine, venue, end_ns) for a, mine in accounts]
+        venue = self._read_venue(inputs, records)
+        for (account, mine), one in zip(accounts, settled, strict=True):
+            if one is not None:
+                self._set_outside(account, mine, venue, one)
+        return True
 
-    def _calibrate_account(
-        self, account: int, shown: Int64, positions: PositionArrays, rules: MarketRules,
-        marks: Float64,
-    ) -> None:  # fmt: skip
+    def _by_account(self, shown: Int64) -> list[tuple[int, Int64]]:
+        """By account, in the order of their names: numbers depend on arrival."""
+        shown = shown[np.argsort(shown[:, kernels.ACCOUNT], kind="stable")]
+        numbers, first = np.unique(shown[:, kernels.ACCOUNT], return_index=True)
+        parts = np.split(shown, first[1:])
+        names = self._ledger.names.names(numbers)
+        order = sorted(range(len(names)), key=names.__getitem__)
+        return [(int(numbers[i]), parts[i]) for i in order]
+
+    def _read_venue(self, inputs: MarketInputs, records: Mapping[str, bytes]) -> _Venue:
+        positions = self._pools.update()
+        inputs = inputs._replace(own_rules=self._own_rules.rules(inputs.rules))
+        rules = MarketRules.read(self._pools.market_names, self._pools.market_symbols, inputs)
+        return _Venue(positions, rules, rules.marks(inputs.marks), records)
+
+    def _settle_account(
+        self, account: int, shown: Int64, venue: _Venue, end_ns: int
+    ) -> _Surplus | None:
+        """Give its positions the rules and margins that their prints say; None: there is nothing to
+        compare."""
+        slots = self._cross_slots(account, venue)
+        one = self._read_account(account, slots, shown, venue)
+        in_pool = set(venue.positions.row[slots].tolist())
+        for values in shown[shown[:, SHOWN_PRICE] != ABSENT]:
+            row = self._row_of(values)
+            if row not in in_pool:
+                self._set_isolated(row, values, venue, end_ns)
+        if one is None:
+            lost = shown[shown[:, SHOWN_PRICE] != ABSENT]
+            self.verdicts[NOT_KNOWN] += sum(self._row_of(values) in in_pool for values in lost)
+            return None
+        regimes = [REGIMES[venue.rules.regimes[k]] for k in one.columns.tolist()]
+        keeps = np.array([regime.keeps_tables for regime in regimes], np.bool_)
+        settled = settle(one, venue.rules.arrays, keeps)
+        margins = one.cash_alone(venue.rules.arrays)
+        by_row = {self._row_of(values): values for values in shown}
+        for i in np.flatnonzero(~np.isnan(one.printed) & ~settled.meets).tolist():
+            row = int(venue.positions.row[slots[i]])
+            name = venue.rules.names[venue.rules.arrays.market[one.columns[i]]]
+            table = _find_table(one, i, settled.surplus, venue) if keeps[i] else None
+            if settled.leverage[i]:
+                self._own_rules.set_rate(row, name, round(SCALE / (2 * int(settled.leverage[i]))))
+                self.verdicts[OLDER_RULES] += 1
+            elif table is not None:
+                self._own_rules.set_table(row, name, table)
+                self.verdicts[OLDER_RULES] += 1
+            elif settled.is_apart[i] and self._set_margin(row, by_row[row], margins[i], end_ns):
+                self.verdicts[OWN_MARGIN] += 1
+            else:
+                self.verdicts[DISAGREES] += 1
+        allowed = (TOLERANCE * np.abs(one.quantity) * one.printed)[settled.meets]
+        error = float(np.median(allowed)) if len(allowed) else 0.0
+        return _Surplus(settled.surplus, error, len(allowed))
+
+    def _set_outside(self, account: int, shown: Int64, venue: _Venue, wanted: _Surplus) -> None:
+        """Let the account have this surplus. A difference that no print shows is none."""
+        one = self._read_account(account, self._cross_slots(account, venue), shown, venue)
+        if one is None:
+            return
+        outside = int(self._ledger.collateral_outside[account, 0])
+        more = wanted.value - one.surplus
+        if abs(more) > wanted.error and round(more * MONEY_SCALE):
+            outside += round(more * MONEY_SCALE)
+            self._ledger.set_collateral_outside(account, outside)
+        self.verdicts[OUTSIDE if outside else MET] += wanted.prints
+
+    def _cross_slots(self, account: int, venue: _Venue) -> Int64:
         pool = self._pools.cross_pool(account)
-        slots = np.empty(0, np.int64)
-        if pool is not None:
-            first = int(positions.start[pool])
-            slots = np.arange(first, first + positions.length[pool])
+        if pool is None:
+            return np.empty(0, np.int64)
+        first = int(venue.positions.start[pool])
+        return np.arange(first, first + int(venue.positions.length[pool]))
+
+    def _read_account(
+        self, account: int, slots: Int64, shown: Int64, venue: _Venue
+    ) -> CrossAccount | None:
+        """Its cross positions with what the venue shows; None: there are none, or a mark or tier
+        table is missing."""
+        positions, marks = venue.positions, venue.marks
         columns = positions.rules[slots].astype(np.int64)
         columns = np.where(columns < 0, columns + len(marks), columns)
         mark, printed = marks[columns], np.full(len(slots), np.nan)
-        of_slot = {symbol: i for i, symbol in enumerate(rules.symbols[columns].tolist())}
+        is_none = np.zeros(len(slots), np.bool_)
+        places = {row: i for i, row in enumerate(positions.row[slots].tolist())}
         for values in shown:
-            place = of_slot.get(int(values[kernels.SYMBOL]))
-            has_price = values[SHOWN_PRICE] != ABSENT
+            place = places.get(self._row_of(values))
             if place is None:
-                is_isolated = self._is_isolated(account, int(values[kernels.SYMBOL]))
-                self.verdicts[ISOLATED if is_isolated else NOT_KNOWN] += has_price
                 continue
-            if has_price:
-                (printed[place],) = to_floats(values[[SHOWN_PRICE]])
+            price, at = to_floats(values[[SHOWN_PRICE, SHOWN_MARK]])
             if values[SHOWN_MARK] != ABSENT and mark[place] == mark[place]:
-                (mark[place],) = to_floats(values[[SHOWN_MARK]])
-        prints = int((~np.isnan(printed)).sum())
-        if not prints or np.isnan(mark).any() or pool is None:
-            self.verdicts[NOT_KNOWN] += prints
-            return
+                mark[place] = at
+            is_none[place] = values[SHOWN_PRICE] == ABSENT
+            printed[place] = np.nan if is_none[place] else price
+        if not len(slots) or np.isnan(mark).any():
+            return None
         quantity = positions.quantity[slots]
-        one = CrossAccount(quantity, positions.entry[slots], columns, mark, printed, 0.0)
+        one = CrossAccount(quantity, positions.entry[slots], columns, mark, printed, is_none, 0.0)
+        pool = self._pools.cross_pool(account)
         equity = float(positions.cash[pool] + (quantity * mark).sum())
-        one = one._replace(surplus=equity - float(one.maintenance(rules.arrays, mark).sum()))
-        self._apply(account, slots, one, positions, rules)
+        return one._replace(
+            surplus=equity - float(one.maintenance(venue.rules.arrays, mark).sum())
+        )
 
-    def _is_isolated(self, account: int, symbol: int) -> bool:
-        """Whether an account has an isolated position in a market."""
-        rows = self._ledger.find_rows(np.array([account]), np.array([symbol]))
-        of_market = bool(self._ledger.isolated_only[symbol, 0])
-        of_position = bool(self._ledger.position_rows[rows[0], kernels.ROW_MODE] == kernels.ISOLATED)
-        return bool(self._ledger.is_open[rows[0]]) and (of_market or of_position)
+    def _row_of(self, values: Int64) -> int:
+        """The ledger's row of a position that the venue shows."""
+        rows = self._ledger.find_rows(values[[kernels.ACCOUNT]], values[[kernels.SYMBOL]])
+        return int(rows[0])
 
-    def _apply(
-        self, account: int, slots: Int64, one: CrossAccount, positions: PositionArrays,
-        rules: MarketRules,
-    ) -> None:  # fmt: skip
-        keeps = np.array([REGIMES[rules.regimes[k]].keeps_tables for k in one.columns.tolist()])
-        settled = settle(one, rules.arrays, keeps)
-        older = np.flatnonzero(settled.leverage)
-        needs_before = one.maintenance(rules.arrays, one.mark)
-        more = settled.surplus - one.surplus
-        for i in older.tolist():
-            rate = round(0.5 * SCALE / settled.leverage[i])
-            name = rules.names[rules.arrays.market[one.columns[i]]]
-            self._own_rules.set_rate(int(positions.row[slots[i]]), name, rate)
-            more += abs(one.quantity[i]) * one.mark[i] * rate / SCALE - needs_before[i]
-        # A remainder below what prints may differ by is none.
-        nearly = np.median((TOLERANCE * np.abs(one.quantity) * one.printed)[settled.meets])
-        units = 0 if abs(more) <= nearly else round(more * MONEY_SCALE)
-        prints, met = int((~np.isnan(one.printed)).sum()), int(settled.meets.sum())
-        if units:
-            outside = int(self._ledger.collateral_outside[account, 0])
-            self._ledger.set_collateral_outside(account, outside + units)
-        has_outside = self._ledger.collateral_outside[account, 0] != 0
-        self.verdicts[NEW_COLLATERAL if has_outside else MET] += met
-        self.verdicts[OLDER_LEVERAGE] += len(older)
-        self.verdicts[DISAGREES] += prints - met - len(older)
+    def _set_isolated(self, row: int, values: Int64, venue: _Venue, end_ns: int) -> None:
+        """Give an isolated position without a margin on record that of its printed price."""
+        if not self._ledger.is_open[row]:
+            self.verdicts[NOT_KNOWN] += 1
+            return
+        if self._ledger.position_rows[row, kernels.ROW_ISOLATED] > 0:
+            self.verdicts[ISOLATED] += 1
+            return
+        slots = np.flatnonzero((venue.positions.row == row) & (venue.positions.quantity != 0.0))
+        one = self._read_account(0, slots, values[None], venue)
+        alone = np.array([np.nan]) if one is None else one.cash_alone(venue.rules.arrays)
+        is_set = self._set_margin(row, values, float(alone[0]), end_ns)
+        self.verdicts[OWN_MARGIN if is_set else NOT_KNOWN] += 1
+
+    def _set_margin(self, row: int, values: Int64, cash: float, end_ns: int) -> bool:
+        """Make a position isolated with this cash; False: it would have no margin at all."""
+        trade, fees, funding = self._ledger.position_rows[
+            row, [kernels.ROW_TRADE, kernels.ROW_FEES, kernels.ROW_FUNDING]
+        ].tolist()
+        margin = 0 if cash != cash else round(cash * MONEY_SCALE) - trade - funding + fees
+        if margin <= 0:
+            return False
+        entry = np.zeros((1, len(kernels.ENTRY_COLUMNS)), np.int64)
+        entry[0, : kernels.SYMBOL + 1] = values[: kernels.SYMBOL + 1]
+        entry[0, kernels.TS] = end_ns - 1
+        entry[0, kernels.POSITION_MARGIN] = margin
+        entry[0, kernels.POSITION_LEVERAGE] = ABSENT
+        entry[0, kernels.POSITION_MODE] = kernels.ISOLATED
+        self._ledger.apply_entries(entry)
+        return True

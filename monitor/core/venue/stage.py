@@ -275,7 +275,8 @@ class VenueStage(Stateful):
             # All of a moment is decided by what was decided before it.
             self._doubts.apply(f for f in waiting if f.window < end // self._window_ns)
             inputs = self.venue_state.market_inputs(self._doubts.by_market)
-            if self.printed_prices.calibrate(self.venue_state.shown, inputs):
+            shown, records = self.venue_state.shown, self.venue_state.rule_records
+            if self.printed_prices.calibrate(end, shown, inputs, records):
                 inputs = self.venue_state.market_inputs(self._doubts.by_market)
             bands = self.band_maker.compute(end, inputs)
             self._judge(VenueMoment(end // self._window_ns, self.venue_state, bands))

@@ -201,6 +201,10 @@ class _RecordedAccount:
         shown = now or self._positions[symbol]
         more = (now.quantity if now else 0) - (before.quantity if before else Decimal(0))
         price = shown.entry if before is None else shown.mark
+        if before is None and shown.is_isolated and shown.cash is not None:
+            # Where profit was taken out, only the equity at the mark is a margin.
+            if shown.cash + shown.quantity * shown.entry <= 0:
+                price = shown.mark
         self._traded[symbol] = self._traded.get(symbol, Decimal(0)) - more * price
         margin = None
         if now is not None and now.is_isolated and now.cash is not None:
