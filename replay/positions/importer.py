@@ -24,8 +24,9 @@ def import_positions(
 ) -> ImportReport:
     """Read `files` (or folders) of account states and rules, and write the recorded day `out`.
 
-    `options`: see `PositionsDump.OPTIONS`. Parts that cannot be read are refused, counted, and kept with the day. Raises
-    `IngestError`, `DayError`, and `NothingImportedError` where no file has an account state.
+    `options`: see `PositionsDump.OPTIONS`. Parts that cannot be read are refused, counted, and kept
+    with the day. Raises `IngestError`, `DayError`, and `NothingImportedError` where no file has an
+    account state.
     """
     paths = feed_files.list_files(files)
     missing = [str(path) for path in paths if not path.is_file()]

@@ -29,7 +29,7 @@ from monitor.core.decode.batch import TextColumn
 from monitor.core.engine import Engine
 from monitor.core.settings import EngineSettings
 from monitor.venues.positions.dump import VENUES
-from monitor.venues.positions.states import AccountState
+from monitor.venues.positions.shown import ShownAccount
 from replay.day import Day
 from replay.positions.importer import import_positions
 from replay.stress_day import engine_at
@@ -65,7 +65,7 @@ def replay_dump(parts: list[dict[str, Any]]) -> Engine:
         return engine_at(Day(Path(folder) / "day"), EngineSettings(), None, lambda _: None)
 
 
-def check_accounts(engine: Engine, accounts: list[AccountState]) -> Iterator[Check]:
+def check_accounts(engine: Engine, accounts: list[ShownAccount]) -> Iterator[Check]:
     """Every position of these accounts, priced by the kernels at the marks of its own account."""
     venue, pools = engine.venue, engine.stage.band_maker.pools
     positions, inputs = pools.update(), venue.market_inputs()
@@ -205,7 +205,7 @@ def _position(row: dict[str, Any]) -> dict[str, Any]:
     }}  # fmt: skip
 
 
-def states_of(parts: list[dict[str, Any]]) -> list[AccountState]:
+def states_of(parts: list[dict[str, Any]]) -> list[ShownAccount]:
     """The account states of a dump."""
     texts = [json.loads(json.dumps(part), parse_float=str) for part in parts]
     of_venue = [next(v for v in VENUES.values() if v.is_state(part)) for part in texts]

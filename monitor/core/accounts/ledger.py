@@ -78,7 +78,7 @@ class AccountLedger(Stateful):
 
     @property
     def own_rules(self) -> Int64:
-        """(positions, 1): the number of the rules that a position has of its own; 0: its market's."""
+        """(positions, 1): the number of the rules that a position has of its own; 0: none."""
         return self._own_rules.data[: self._table.n]
 
     @property

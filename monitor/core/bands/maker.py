@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.arrays.types import Bool, Float64, Int64, UInt64
+from detectors.arrays.types import Float64, Int64, UInt64
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.bands import open_interest_estimate, refresh
 from monitor.core.bands.inputs import BookImpact, MarketInputs, MarketRules, mark_prices

@@ -211,7 +211,7 @@ class VenueBands:
     is not linear, and what it is: bands count in quote currency, so their holders' pools are
     unknown. `arrays`: those whose parts the markets show. `collateral_outside`: accounts that have
     some, and its sum, 1e-6. `printed_prices`: what came of the prices that the venue printed so
-    far (`printed_prices.py`), by verdict.
+    far, by verdict.
     """
 
     ts: int

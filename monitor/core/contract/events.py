@@ -370,7 +370,10 @@ class PositionReference(_Reference):
         Multiple | None, Field(description="the venue's limit for this position, as it shows it")
     ] = None
     liquidation_price: Annotated[Price | None, Field(description="as the venue shows it")] = None
-    mark: Annotated[Price | None, Field(description="the mark of that moment; a venue that shows this and no liquidation price has none")] = None
+    mark: Annotated[
+        Price | None,
+        Field(description="at that moment; with it, no liquidation price says that there is none"),
+    ] = None
 
 
 class AccountReference(Event):
@@ -394,7 +397,9 @@ class InsuranceFundReference(Event):
 
 
 Reference = Annotated[
-    Union[MarketReference, PositionReference, AccountReference, InsuranceFundReference],  # noqa: UP007
+    Union[  # noqa: UP007
+        MarketReference, PositionReference, AccountReference, InsuranceFundReference
+    ],
     Field(discriminator="about"),
 ]
 

@@ -142,8 +142,8 @@ class Regime:
     multiple of maintenance below which its backstop takes over. `whole_position`: the rate of a
     position's tier applies to all of it. `hedge_mode`: an account may be long and short in one
     market. `keeps_tables`: an open position keeps the tier table that it was opened with when the
-    market's changes. `extra_margin_fee`: the fee by which margin added to an isolated position counts for
-    less than its amount. `rule`: the version of the venue's rule, in words.
+    market's changes. `extra_margin_fee`: the fee by which margin added to an isolated position
+    counts for less than its amount. `rule`: the version of the venue's rule, in words.
     """
 
     name: str

@@ -13,8 +13,9 @@ unified account counts); with it all other positions of the account have their p
 
 A print that does not agree may be that of a position that kept older rules of its market: where the
 regime keeps tables, and one whole maximum leverage explains it exactly, or a table with tiers that
-the venue has in another market, the position gets these. One that is far off is taken at its word: the position has a margin of its own, of which the print says
-how large it is. What is left disagrees and is counted: it was read at another moment.
+the venue has in another market, the position gets these. One that is far off is taken at its word:
+the position has a margin of its own, of which the print says how large it is. What is left
+disagrees and is counted: it was read at another moment.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ MET, OUTSIDE, OLDER_RULES, OWN_MARGIN, ISOLATED, DISAGREES, NOT_KNOWN = (
     "not_known",
 )  # fmt: skip
 """What came of a printed price: the equity on record gives it; it does with collateral outside;
-older rules of its market do; a margin of its own that no record names; its position is isolated, and
-its margin is on record; nothing does; its position, mark or tier table is not there."""
+older rules of its market do; a margin of its own that no record names; its position is isolated,
+and its margin is on record; nothing does; its position, mark or tier table is not there."""
 TOLERANCE = 1e-5
 """Of the price: prints that differ by less agree."""
 APART = 0.01
@@ -92,7 +93,6 @@ class CrossAccount(NamedTuple):
         price = np.where(np.isnan(self.printed), self.mark, self.printed)
         fees = rules.fee[self.columns] * np.abs(self.quantity) * self.printed
         return self.maintenance(rules, price) - self.quantity * self.printed + fees
-
 
     def surpluses(self, rules: RuleArrays) -> Float64:
         """What the account has over all maintenance, as the print of each position says."""
@@ -149,7 +149,7 @@ def settle(account: CrossAccount, rules: RuleArrays, keeps_tables: Bool) -> Sett
 
 
 class _Surplus(NamedTuple):
-    """Of an account, quote currency; how much of it a print may be wrong by; prints that gave it."""
+    """Of an account, quote currency; its error, as prints are rounded; how many prints gave it."""
 
     value: float
     error: float
@@ -200,8 +200,8 @@ class PrintedPrices(Stateful):
     def calibrate(
         self, end_ns: int, shown: Int64, inputs: MarketInputs, records: Mapping[str, bytes]
     ) -> bool:
-        """Take in what the venue showed (`SHOWN_COLUMNS`) in the cell that ends at `end_ns`; whether
-        that was anything. `records`: of the rules of each market."""
+        """Take in what the venue showed (`SHOWN_COLUMNS`) in the cell that ends at `end_ns`; False:
+        it was nothing. `records`: of the rules of each market."""
         # A position with a mark and no price has none; the other positions' marks count too.
         shown = shown[(shown[:, [SHOWN_PRICE, SHOWN_MARK]] != ABSENT).any(axis=1)]
         if not len(shown):
@@ -314,9 +314,7 @@ class PrintedPrices(Stateful):
         one = CrossAccount(quantity, positions.entry[slots], columns, mark, printed, is_none, 0.0)
         pool = self._pools.cross_pool(account)
         equity = float(positions.cash[pool] + (quantity * mark).sum())
-        return one._replace(
-            surplus=equity - float(one.maintenance(venue.rules.arrays, mark).sum())
-        )
+        return one._replace(surplus=equity - float(one.maintenance(venue.rules.arrays, mark).sum()))
 
     def _row_of(self, values: Int64) -> int:
         """The ledger's row of a position that the venue shows."""

@@ -13,22 +13,21 @@ from decimal import Decimal
 from typing import Any
 
 from monitor.venues.parse import UnreadableError, milliseconds
-from monitor.venues.positions.states import (
-    AccountState,
-    MarketState,
-    PositionState,
+from monitor.venues.positions.shown import (
     Reading,
+    ShownAccount,
+    ShownMarket,
+    ShownPosition,
     number,
     number_or_none,
     read_number,
     text,
 )
 
-REGIME = "binance"
 _LISTS = "positionRisk", "positions"
 
 
-def is_state(part: Any) -> bool:
+def is_shown(part: Any) -> bool:
     """Whether a JSON value is an account state or rules of this venue."""
     if isinstance(part, list):
         return bool(part) and _is_row(part[0])
@@ -60,7 +59,7 @@ def read(part: Any, raw: bytes, account: str) -> Reading:
 
 def _read_account(
     values: dict[str, Any], rows: list[dict[str, Any]], raw: bytes, account: str
-) -> AccountState:
+) -> ShownAccount:
     positions = [p for p in map(_read_position, rows) if p is not None]
     symbols = [p.symbol for p in positions]
     if len(symbols) > len(set(symbols)):
@@ -73,12 +72,12 @@ def _read_account(
     time = values.get("time")
     if time is None:
         time = max((r["updateTime"] for r in rows if r.get("updateTime")), default=None)
-    return AccountState(
+    return ShownAccount(
         account, None if time is None else milliseconds(time), equity, tuple(positions), raw
     )
 
 
-def _read_position(values: dict[str, Any]) -> PositionState | None:
+def _read_position(values: dict[str, Any]) -> ShownPosition | None:
     quantity = number(values, "positionAmt")
     if quantity == 0:
         return None
@@ -93,17 +92,17 @@ def _read_position(values: dict[str, Any]) -> PositionState | None:
     if not wallet and margin is not None:
         wallet = margin - quantity * (mark - entry)
     printed = number_or_none(values, "liquidationPrice")
-    return PositionState(
+    return ShownPosition(
         symbol, quantity, entry, mark, is_isolated, number_or_none(values, "leverage"),
         None if wallet is None or not is_isolated else wallet - quantity * entry, None,
-        printed if printed else None,
+        printed if printed else None, "liquidationPrice" in values,
     )  # fmt: skip
 
 
-def _read_market(values: dict[str, Any], raw: bytes) -> MarketState:
+def _read_market(values: dict[str, Any], raw: bytes) -> ShownMarket:
     tiers = []
     for row in sorted(values["brackets"], key=lambda row: number(row, "notionalFloor")):
         leverage = number(row, "initialLeverage")
         rate = read_number(row["maintMarginRatio"], "maintMarginRatio")
         tiers.append((str(row["notionalFloor"]), str(rate), format(Decimal(1) / leverage, "f")))
-    return MarketState(str(values["symbol"]), tuple(tiers), raw)
+    return ShownMarket(str(values["symbol"]), tuple(tiers), raw)

@@ -1,9 +1,9 @@
 """Hyperliquid's account states: `clearinghouseState`, with `meta` for the tier tables.
 
-A state stands alone, or in an object that names its account (`user`, `address` or `account`), such
-as `webData2`; spot balances beside it are no part of the equity, for what of them counts follows
-from the liquidation prices. `maxLeverage` of a position is that of the tier that it is in, under
-the table that it was opened with. `rawUsd` of an isolated position is its cash.
+A state stands alone, or in an object that names its account (`user`, `address` or `account`), as
+the stream webData2 does; spot balances beside it are no part of the equity, for what of them counts
+follows from the liquidation prices. `maxLeverage` of a position is that of the tier that it is in,
+under the table that it was opened with. `rawUsd` of an isolated position is its cash.
 
 Source: hyperliquid.gitbook.io, API, info endpoint (perpetuals), margin tiers.
 """
@@ -14,25 +14,24 @@ from decimal import Decimal
 from typing import Any
 
 from monitor.venues.parse import UnreadableError, milliseconds
-from monitor.venues.positions.states import (
-    AccountState,
-    MarketState,
-    PositionState,
+from monitor.venues.positions.shown import (
     Reading,
+    ShownAccount,
+    ShownMarket,
+    ShownPosition,
     mark_of,
     number,
     number_or_none,
     text,
 )
 
-REGIME = "hyperliquid"
 _ACCOUNT_NAMES = "user", "address", "account"
 
 
-def is_state(part: Any) -> bool:
+def is_shown(part: Any) -> bool:
     """Whether a JSON value is an account state or rules of this venue."""
     if isinstance(part, list):
-        return bool(part) and is_state(part[0]) and "universe" in part[0]
+        return bool(part) and is_shown(part[0]) and "universe" in part[0]
     return isinstance(part, dict) and any(
         name in part for name in ("assetPositions", "clearinghouseState", "universe", "meta")
     )
@@ -55,7 +54,7 @@ def read(part: Any, raw: bytes, account: str) -> Reading:
     return out
 
 
-def _read_account(state: dict[str, Any], raw: bytes, account: str, time: Any) -> AccountState:
+def _read_account(state: dict[str, Any], raw: bytes, account: str, time: Any) -> ShownAccount:
     positions = []
     for entry in state["assetPositions"]:
         position = _read_position(entry.get("position", entry))
@@ -69,10 +68,10 @@ def _read_account(state: dict[str, Any], raw: bytes, account: str, time: Any) ->
             raise UnreadableError("missing_field", "crossMarginSummary.accountValue")
         equity = total - sum((p.cash or 0) + p.quantity * p.mark for p in isolated)
     ts = None if time is None else milliseconds(time)
-    return AccountState(account, ts, equity, tuple(positions), raw)
+    return ShownAccount(account, ts, equity, tuple(positions), raw)
 
 
-def _read_position(values: dict[str, Any]) -> PositionState | None:
+def _read_position(values: dict[str, Any]) -> ShownPosition | None:
     quantity = number(values, "szi")
     if quantity == 0:
         return None
@@ -89,14 +88,14 @@ def _read_position(values: dict[str, Any]) -> PositionState | None:
     symbol = text(values, "coin")
     if symbol is None:
         raise UnreadableError("missing_field", "coin: Field required")
-    return PositionState(
+    return ShownPosition(
         symbol, quantity, mark if entry is None else entry, mark, is_isolated,
         number_or_none(leverage, "value"), cash, number_or_none(values, "maxLeverage"),
-        number_or_none(values, "liquidationPx"),
+        number_or_none(values, "liquidationPx"), "liquidationPx" in values,
     )  # fmt: skip
 
 
-def _read_markets(meta: dict[str, Any], contexts: list[Any], raw: bytes) -> list[MarketState]:
+def _read_markets(meta: dict[str, Any], contexts: list[Any], raw: bytes) -> list[ShownMarket]:
     tables = {str(key): table["marginTiers"] for key, table in meta.get("marginTables", ())}
     out = []
     for place, coin in enumerate(meta["universe"]):
@@ -105,7 +104,7 @@ def _read_markets(meta: dict[str, Any], contexts: list[Any], raw: bytes) -> list
         rows = [(str(t["lowerBound"]), *rates(number(t, "maxLeverage"))) for t in tiers]
         context = contexts[place] if place < len(contexts) else {}
         out.append(
-            MarketState(
+            ShownMarket(
                 str(coin["name"]), tuple(rows), raw, bool(coin.get("onlyIsolated")),
                 number_or_none(context, "markPx"),
             )

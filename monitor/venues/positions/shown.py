@@ -15,13 +15,13 @@ SIGNIFICANT = 12
 
 
 @dataclass(frozen=True, slots=True)
-class PositionState:
+class ShownPosition:
     """One open position.
 
     `quantity`: signed, base units. `cash`: of an isolated position, its margin less the value at
     which it was entered, so that its equity is cash + quantity · mark; None: not said.
     `max_leverage`: as the venue shows it for this position. `printed`: the liquidation price as the
-    venue prints it; None: it prints none.
+    venue prints it; None: none. `says_price`: whether it would print one.
     """
 
     symbol: str
@@ -33,22 +33,27 @@ class PositionState:
     cash: Decimal | None = None
     max_leverage: Decimal | None = None
     printed: Decimal | None = None
+    says_price: bool = True
+
+    @property
+    def value(self) -> Decimal:
+        return abs(self.quantity) * self.mark
 
 
 @dataclass(frozen=True, slots=True)
-class AccountState:
+class ShownAccount:
     """An account at `ts` (ns; None: not said). `equity`: of its cross positions, unrealised profit
     included; None: not said. `raw`: the venue's own bytes."""
 
     account: str
     ts: int | None
     equity: Decimal | None
-    positions: tuple[PositionState, ...]
+    positions: tuple[ShownPosition, ...]
     raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class MarketState:
+class ShownMarket:
     """A market's rules. `tiers`: from which notional which maintenance and initial rate hold, as
     texts. `mark`: None: not said."""
 
@@ -61,11 +66,10 @@ class MarketState:
 
 @dataclass(slots=True)
 class Reading:
-    """What one part of a dump says. `ts`: the time of the whole part, where it says one."""
+    """What one part of a dump says."""
 
-    accounts: list[AccountState] = field(default_factory=list)
-    markets: list[MarketState] = field(default_factory=list)
-    refused: list[tuple[bytes, UnreadableError]] = field(default_factory=list)
+    accounts: list[ShownAccount] = field(default_factory=list)
+    markets: list[ShownMarket] = field(default_factory=list)
 
 
 def number(values: dict[str, Any], name: str) -> Decimal:
