@@ -208,7 +208,7 @@ def _position(row: dict[str, Any]) -> dict[str, Any]:
 def states_of(parts: list[dict[str, Any]]) -> list[ShownAccount]:
     """The account states of a dump."""
     texts = [json.loads(json.dumps(part), parse_float=str) for part in parts]
-    of_venue = [next(v for v in VENUES.values() if v.is_state(part)) for part in texts]
+    of_venue = [next(v for v in VENUES.values() if v.is_shown(part)) for part in texts]
     return [
         account
         for venue, part in zip(of_venue, texts, strict=True)

@@ -191,7 +191,7 @@ def split_document(document: bytes) -> Iterator[bytes]:
         yield from (line for line in document.splitlines() if line.strip())
         return
     is_part = any(venue.is_shown(whole) for venue in VENUES.values())
-    if is_part or not isinstance(whole, list):
+    if is_part or not whole or not isinstance(whole, list):
         yield document.strip()
         return
     decoder, end = json.JSONDecoder(), text.index("[") + 1

@@ -30,8 +30,8 @@ _ACCOUNT_NAMES = "user", "address", "account"
 
 def is_shown(part: Any) -> bool:
     """Whether a JSON value is an account state or rules of this venue."""
-    if isinstance(part, list):
-        return bool(part) and is_shown(part[0]) and "universe" in part[0]
+    if isinstance(part, list):  # metaAndAssetCtxs
+        return [type(member) for member in part] == [dict, list] and "universe" in part[0]
     return isinstance(part, dict) and any(
         name in part for name in ("assetPositions", "clearinghouseState", "universe", "meta")
     )
@@ -40,8 +40,7 @@ def is_shown(part: Any) -> bool:
 def read(part: Any, raw: bytes, account: str) -> Reading:
     """Everything that a part of a dump says. `account`: its name where the part has none."""
     if isinstance(part, list):
-        contexts = part[1] if len(part) > 1 and isinstance(part[1], list) else []
-        return Reading(markets=_read_markets(part[0], contexts, raw))
+        return Reading(markets=_read_markets(part[0], part[1], raw))
     out = Reading()
     if isinstance(part.get("meta"), dict):
         out.markets = _read_markets(part["meta"], part.get("assetCtxs") or [], raw)
