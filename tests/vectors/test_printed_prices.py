@@ -1,4 +1,4 @@
-"""The engine's liquidation prices are those that venues print, through import, pools and kernels."""
+"""The engine's liquidation prices are those that venues print: import, pools and kernels."""
 
 from __future__ import annotations
 

@@ -129,9 +129,13 @@ class AccountLedger(Stateful):
         return dict(zip(kernels.ACCOUNT_COLUMNS, self.account_rows[number].tolist(), strict=True))
 
     def position_values(self, row: int) -> dict[str, int]:
-        """A position row by the names of its columns; its quantity in one number, 1e-8."""
+        """A position row by the names of its columns; its quantity in one number, 1e-8; isolated
+        where its market has no other mode; and the number of its own rules."""
         values = dict(zip(kernels.POSITION_COLUMNS, self.position_rows[row].tolist(), strict=True))
         values["quantity"] = values["quantity"] * LIMB + values.pop("rest")
+        values["own_rules"] = int(self.own_rules[row, 0])
+        if self.isolated_only[symbol_of(self.keys[row]), 0]:
+            values["mode"] = kernels.ISOLATED
         return values
 
     @property

@@ -380,7 +380,7 @@ class AccountReference(Event):
     """Rules of an account of its own, such as a vault of the venue."""
 
     kind: Literal["reference"] = "reference"
-    about: Literal["account"]
+    about: Literal["account_rules"]
     account: Account
     maintenance_rate: Annotated[
         Share, Field(gt=0, description="of the notional of all its positions")

@@ -168,8 +168,8 @@ class _Venue:
 
     def tables_with_tiers(self) -> list[tuple[int, bytes]]:
         """The different tables of several tiers that markets have: a column, and the record."""
-        rules, tables = self.rules.arrays, {}
-        names = self.rules.names
+        rules, names = self.rules.arrays, self.rules.names
+        tables: dict[bytes, tuple[int, bytes]] = {}
         for k in sorted(range(len(names)), key=names.__getitem__):
             tiers = rules.tiers[:, rules.tier_start[k] : rules.tier_start[k + 1]]
             keeps = REGIMES[self.rules.regimes[k]].keeps_tables
@@ -180,7 +180,11 @@ class _Venue:
 
 def _find_table(one: CrossAccount, place: int, surplus: float, venue: _Venue) -> bytes | None:
     """The record of a table with tiers that gives a position's print beside this surplus."""
-    alone = CrossAccount(*(column[[place]] for column in one[:-1]), surplus)
+    at = [place]
+    alone = CrossAccount(
+        one.quantity[at], one.entry[at], one.columns[at], one.mark[at], one.printed[at],
+        one.is_none[at], surplus,
+    )  # fmt: skip
     for column, record in venue.tables_with_tiers():
         other = alone._replace(columns=np.array([column]))
         if abs(other.surpluses(venue.rules.arrays)[0] - surplus) <= other.allowed[0]:

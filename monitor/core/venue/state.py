@@ -263,12 +263,18 @@ class VenueState(Stateful):
         if len(entries):
             self.changes.append((entries, self.ledger.apply_entries(entries)))
 
-    def _mark_and_rules(self, symbol: int) -> tuple[int | None, tuple[Regime, Tiers] | None]:
-        """A market's mark (the index where there is none), a code, and its rules."""
+    def _mark_and_rules(
+        self, symbol: int, own_rules: int
+    ) -> tuple[int | None, tuple[Regime, Tiers] | None]:
+        """A market's mark (the index where there is none), a code, and its rules, or those of this
+        number."""
         mark, index = self.raw_marks.data[symbol].tolist()
         price = index if mark == ABSENT else mark
         name = self.ledger.symbols.names(np.array([symbol]))[0]
-        return None if price == ABSENT else price, self.market_rules.get(name)
+        rules = self.market_rules.get(name)
+        if own_rules:
+            rules = self.own_rules.rules(self.market_rules)[own_rules - 1][1]
+        return None if price == ABSENT else price, rules
 
     def _forget_accounts(self, now_ns: int, *rest: Int64) -> None:
         """Drop accounts over the limits; entries that wait get their accounts' new numbers."""

@@ -69,7 +69,7 @@ class PositionsDump(VenueAdapter):
     def _read_part(self, raw: bytes) -> None:
         part = _guard(lambda: json.loads(raw.decode(), parse_float=str))
         if venue := self._venue_that_shows(part):
-            self._add(venue, _guard(lambda: VENUES[venue].read(part, raw, "")))
+            self._add(venue, _guard(VENUES[venue].read, part, raw, ""))
             return
         states = part if isinstance(part, dict) else {}
         venues = [self._venue_that_shows(state) for state in states.values()]

@@ -70,7 +70,12 @@ def test_shown_maximum_leverage_is_one_rate_where_the_table_has_it_not() -> None
 
 
 def test_account_has_a_rate_of_its_own_for_what_is_open_and_what_opens_later() -> None:
-    rate = {"kind": "reference", "about": "account", "account": "a", "maintenance_rate": "0.01"}
+    rate = {
+        "kind": "reference",
+        "about": "account_rules",
+        "account": "a",
+        "maintenance_rate": "0.01",
+    }
     opened = [deposit("a", 20), fill("a", "buy", 1), deposit("b", 20), fill("b", "buy", 1)]
     early, late = [{**rate, "at": at} for at in (0, 7)]
     for one in (early, late):
@@ -87,7 +92,12 @@ def test_in_an_isolated_only_market_every_position_has_a_margin_of_its_own() -> 
 
 
 def test_snapshot_holds_own_rules() -> None:
-    rate = {"kind": "reference", "about": "account", "account": "a", "maintenance_rate": "0.01"}
+    rate = {
+        "kind": "reference",
+        "about": "account_rules",
+        "account": "a",
+        "maintenance_rate": "0.01",
+    }
     records = [mark(100), rules("0.05"), rate, deposit("a", 20), fill("a", "buy", 1),
                deposit("b", 20), fill("b", "buy", 1), rules("0.1", at=5)]  # fmt: skip
     engine, _ = run(records, 20)

@@ -21,7 +21,8 @@ def market(symbol: str, price: float = 100.0) -> list[dict[str, Any]]:
 
 def position(symbol: str, quantity: float, printed: float | None, **more: Any) -> dict[str, Any]:
     record = {"kind": "reference", "about": "position", "account": "a", "symbol": symbol,
-              "quantity": quantity, "entry_price": 100, "margin_mode": "cross", "mark": 100}  # fmt: skip
+              "quantity": quantity, "entry_price": 100, "margin_mode": "cross",
+              "mark": 100}  # fmt: skip
     return record | more | ({} if printed is None else {"liquidation_price": f"{printed:.10f}"})
 
 
@@ -95,7 +96,7 @@ def test_an_older_maximum_leverage_follows_from_the_print_that_disagrees() -> No
 
 def test_a_print_far_off_has_a_margin_of_its_own() -> None:
     quantities = [8.0, -5.0, 4.0, -6.0]
-    printed = venue_prices(quantities[:3], 300.0, [RATE] * 3) + [131.7]
+    printed = [*venue_prices(quantities[:3], 300.0, [RATE] * 3), 131.7]
     engine = account(quantities, printed)
     prices = liquidation_prices(engine)
     assert [prices["a", s] for s in SYMBOLS] == pytest.approx(printed, rel=1e-7)
