@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from monitor.core.bands.layout import BIN_WIDTH
 from monitor.core.engine import Engine
 from monitor.core.settings import AccountSettings, EngineSettings
+from tests.core.bands.position_arrays import forced_zones
 from tests.core.venue.liquidation_prices import liquidation_prices
 from tests.core.venue.test_state import deposit, fill, mark, run, table
 
@@ -107,3 +109,14 @@ def test_snapshot_holds_own_rules() -> None:
     assert liquidation_prices(again) == liquidation_prices(engine)
     assert again.venue.digest() == engine.venue.digest()
     assert liquidation_prices(engine)["b", "SOL"] == pytest.approx(long_at(0.05), rel=1e-12)
+
+
+def test_zones_of_a_position_with_own_rules_are_those_of_its_market() -> None:
+    other = [table("BTC", "0.02"), mark(50, "BTC"), {**fill("c", "buy", 1, 50), "symbol": "BTC"}]
+    records = [mark(100), rules("0.05"), deposit("a", 20), fill("a", "buy", 1), deposit("c", 10)]
+    _, bands = run([*records, *other, rules("0.1", at=5)], 20)
+    assert [market.symbol for market in bands[-1].markets] == ["BTC", "SOL"]
+    of_market = {market.symbol: forced_zones(market)[0] for market in bands[-1].markets}
+    zone = int((1 - long_at(0.05) / 100) / BIN_WIDTH)
+    assert of_market["SOL"] == {zone: 100 * 10**6}
+    assert sum(of_market["BTC"].values()) == 50 * 10**6

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 
+from monitor.core.contract.events import TOPICS, Control
+from monitor.core.decode.codec import decode
 from monitor.core.engine import Engine
+from monitor.core.settings import AccountSettings, EngineSettings
 from tests.core.venue.liquidation_prices import liquidation_prices
-from tests.core.venue.test_state import deposit, mark, run, table
+from tests.core.venue.test_state import SECOND, START, deposit, mark, run, table
 
 SYMBOLS = "BTC", "ETH", "SOL", "XRP"
 RATE = 0.05
@@ -118,3 +122,42 @@ def test_long_positions_without_a_price_say_how_much_equity_there_is_at_least() 
     assert liquidation_prices(engine) == {("a", "BTC"): None, ("a", "ETH"): None}
     # Of BTC: what it is worth, less what it needs itself at 0, and what ETH needs.
     assert outside(engine) == pytest.approx(800 + 4 * 100 * RATE, abs=1e-3)
+
+
+def test_prints_in_any_slices_give_the_same_state() -> None:
+    rng = np.random.default_rng(3)
+    records = [r for symbol in SYMBOLS for r in market(symbol)]
+    for name in ("b", "a", "d", "c"):
+        quantities = [8.0, -5.0, 4.0, -6.0]
+        rates = [RATE, RATE, RATE, float(0.5 / rng.integers(12, 30))]
+        printed = venue_prices(quantities, float(rng.integers(200, 400)), rates)
+        for symbol, q, x in zip(SYMBOLS, quantities, printed, strict=True):
+            records.append(position(symbol, q, x, account=name, at=int(rng.integers(2))))
+    digests = set()
+    for _ in range(4):
+        settings = EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=1))
+        engine, waiting = Engine(settings, []), {kind: 0 for kind in ("mark", "reference")}
+        by_kind = {
+            kind: sorted((r for r in records if r["kind"] == kind), key=lambda r: r.get("at", 0))
+            for kind in waiting
+        }
+        while any(waiting[kind] < len(by_kind[kind]) for kind in waiting):
+            kind = str(rng.choice(list(waiting)))
+            first, count = waiting[kind], int(rng.integers(1, 6))
+            raws = [
+                json.dumps({**r, "ts": START + r.get("at", 0) * SECOND}).encode()
+                for r in by_kind[kind][first : first + count]
+            ]
+            if raws:
+                offsets = np.arange(first, first + len(raws))
+                engine.step(decode(kind, TOPICS[kind], 0, offsets, raws))
+            waiting[kind] = first + len(raws)
+        controls = [
+            Control(topic=topic, partition=0, offset=waiting.get(kind, 0), ts=START + 9 * SECOND)
+            for kind, topic in TOPICS.items()
+        ]
+        engine.control(controls)
+        engine.finish()
+        assert engine.venue.own_rules.version > 0
+        digests.add(engine.venue.digest())
+    assert len(digests) == 1
