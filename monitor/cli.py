@@ -181,7 +181,7 @@ def simulate(
 
 @app.command(name="import")
 def import_(
-    venue: Annotated[str, typer.Argument(help="canonical, dydx, bitstamp, lobster, …, or map")],
+    venue: Annotated[str, typer.Argument(help="canonical, dydx, bitstamp, …, positions, or map")],
     paths: Annotated[list[str], typer.Argument(help="the feed's files, then the folder to make")],
     map_file: Annotated[
         Path | None, typer.Option("--map", help="for map: how the files are written, TOML")
@@ -195,6 +195,8 @@ def import_(
 
     `import map` reads files in a form of your own, as a field map says: CSV, JSON lines, Parquet,
     Avro or Protobuf (docs/field-map.md). Without files it reads those that the map names.
+    `import positions` reads what a venue says of accounts as they stand: Hyperliquid's
+    clearinghouseState and meta, Binance's positionRisk and leverageBracket, as JSON.
     """
     _announce_compilation()
     from replay import commands

@@ -57,9 +57,13 @@ def import_feed(
 ) -> dict[str, Any]:
     """`brinkwatch import`."""
     from replay.day.importer import ingest
+    from replay.positions.importer import import_positions
 
     with console.progress(f"importing {venue}, source events", None) as show:
-        report = ingest(venue, files, out, lambda _, done: show(done), options)
+        if venue == "positions":
+            report = import_positions(files, out, options, lambda _, done: show(done))
+        else:
+            report = ingest(venue, files, out, lambda _, done: show(done), options)
     return _describe_import(report, out, console)
 
 

@@ -8,16 +8,20 @@ ones of its account are undone and applied again in order (`journal`). Equity is
 price + funding − fees + transfers.
 
 When a position becomes flat, what it earned and its isolated margin go to its account.
+
+Beside the sums stand the few facts that no sum of records gives: rules that a position has of its
+own, collateral that an account has outside, and markets without cross margin.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import Bool, Int64
+from detectors.arrays.types import Bool, Int64, UInt64
 from monitor.core.accounts import ledger_kernels as kernels
 from monitor.core.accounts.journal import EntryJournal
 from monitor.core.accounts.ledger_kernels import account_of, pack_key, symbol_of
@@ -28,6 +32,7 @@ from monitor.core.tables.interner import Interner
 
 TOUCHED_MAX = 1 << 20
 """Entries whose rows are remembered for `take_touched`; beyond, all rows count as touched."""
+_RARE_FACTS = "own_rules", "collateral_outside", "isolated_only"
 CAUSES = next(column.values for column in COLUMNS["fill"] if column.name == "cause")
 
 
@@ -48,6 +53,8 @@ class AccountLedger(Stateful):
         self._table = KeyTable()
         self._rows = GrowableRows(len(kernels.POSITION_COLUMNS), 0)
         self._accounts = GrowableRows(len(kernels.ACCOUNT_COLUMNS), 0)
+        self._own_rules, self._outside = GrowableRows(1, 0), GrowableRows(1, 0)
+        self._isolated_only = GrowableRows(1, 0)
         self._touched: list[tuple[Int64, Int64]] | None = None
         self._touches = 0
         self.fills_by_cause: Int64 = np.zeros((len(CAUSES) + 1, 2), np.int64)
@@ -70,6 +77,43 @@ class AccountLedger(Stateful):
         return self._accounts.data[: len(self.names)]
 
     @property
+    def own_rules(self) -> Int64:
+        """(positions, 1): the number of the rules that a position has of its own; 0: none."""
+        return self._own_rules.data[: self._table.n]
+
+    @property
+    def collateral_outside(self) -> Int64:
+        """(accounts, 1): what counts for an account beside the collateral on record, 1e-6; may be
+        negative."""
+        self._outside.grow(len(self.names))
+        return self._outside.data[: len(self.names)]
+
+    @property
+    def isolated_only(self) -> Int64:
+        """(symbols, 1): 1 where every position has a margin of its own, whatever its mode."""
+        self._isolated_only.grow(len(self.symbols))
+        return self._isolated_only.data[: len(self.symbols)]
+
+    def set_own_rules(self, rows: Int64, number: int) -> None:
+        self.own_rules[rows, 0] = number
+        self._touch(rows, account_of(self.keys[rows]))
+
+    def set_collateral_outside(self, account: int, units: int) -> None:
+        self.collateral_outside[account, 0] = units
+        self._touch(np.empty(0, np.int64), np.array([account]))
+
+    def set_isolated_only(self, symbol: int, flag: bool) -> None:
+        self.isolated_only[symbol, 0] = flag
+        rows = np.flatnonzero(symbol_of(self.keys) == symbol)
+        self._touch(rows, account_of(self.keys[rows]))
+
+    def find_rows(self, accounts: Int64, symbols: Int64) -> Int64:
+        """The position row of each account in each market; both are numbers."""
+        rows = self._table.find_or_add(pack_key(accounts, symbols))
+        self._grow()
+        return rows
+
+    @property
     def is_open(self) -> Bool:
         """Whether the position of each row is not flat."""
         limbs = self.position_rows[:, [kernels.ROW_QUANTITY, kernels.ROW_REST]]
@@ -85,9 +129,13 @@ class AccountLedger(Stateful):
         return dict(zip(kernels.ACCOUNT_COLUMNS, self.account_rows[number].tolist(), strict=True))
 
     def position_values(self, row: int) -> dict[str, int]:
-        """A position row by the names of its columns; its quantity in one number, 1e-8."""
+        """A position row by the names of its columns; its quantity in one number, 1e-8; isolated
+        where its market has no other mode; and the number of its own rules."""
         values = dict(zip(kernels.POSITION_COLUMNS, self.position_rows[row].tolist(), strict=True))
         values["quantity"] = values["quantity"] * LIMB + values.pop("rest")
+        values["own_rules"] = int(self.own_rules[row, 0])
+        if self.isolated_only[symbol_of(self.keys[row]), 0]:
+            values["mode"] = kernels.ISOLATED
         return values
 
     @property
@@ -124,9 +172,13 @@ class AccountLedger(Stateful):
         rows = np.full(len(entries), -1, np.int64)
         has_market = symbol >= 0
         rows[has_market] = self._table.find_or_add(pack_key(account, symbol)[has_market])
-        self._rows.grow(self._table.n)
-        self._accounts.grow(len(self.names))
+        self._grow()
         return rows
+
+    def _grow(self) -> None:
+        self._rows.grow(self._table.n)
+        self._own_rules.grow(self._table.n)
+        self._accounts.grow(len(self.names))
 
     def apply_entries(self, entries: Int64) -> Int64:
         """Apply (n, `ENTRY_COLUMNS`), sorted by the first four columns.
@@ -137,15 +189,17 @@ class AccountLedger(Stateful):
         effects = np.zeros((len(entries), len(kernels.EFFECT_COLUMNS)), np.int64)
         state = self._rows.data, self._accounts.data, self.fills_by_cause
         journal = self._journal.extend(entries)
-        kernels.apply_entries(np.ascontiguousarray(entries), rows, *state, effects, journal)
+        kernels.apply_entries(
+            np.ascontiguousarray(entries), rows, *state, effects, journal, self._own_rules.data
+        )
         self._journal.trim()
-        self._touch(rows, entries)
+        self._touch(rows[rows >= 0], entries[:, kernels.ACCOUNT].copy())
         return effects
 
-    def _touch(self, rows: Int64, entries: Int64) -> None:
+    def _touch(self, rows: Int64, accounts: Int64) -> None:
         if self._touched is not None:
-            self._touched.append((rows[rows >= 0], entries[:, kernels.ACCOUNT].copy()))
-            self._touches += len(entries)
+            self._touched.append((rows, accounts))
+            self._touches += len(accounts)
             if self._touches > TOUCHED_MAX:
                 self._touched = None
 
@@ -172,12 +226,16 @@ class AccountLedger(Stateful):
         rows = self._rows_for_entries(entries)
         effects = np.zeros((len(entries), len(kernels.EFFECT_COLUMNS)), np.int64)
         state = self._rows.data, self._accounts.data, np.zeros_like(self.fills_by_cause)
-        kernels.apply_entries(entries, rows, *state, effects, journal)
+        # Rules of their own are no part of the journal: they end with what is flat at last.
+        own_rules = np.zeros_like(self._own_rules.data)
+        kernels.apply_entries(entries, rows, *state, effects, journal, own_rules)
+        is_flat = ~(self._rows.data[rows][:, [kernels.ROW_QUANTITY, kernels.ROW_REST]] != 0).any(1)
+        self._own_rules.data[rows[(rows >= 0) & is_flat]] = 0
         kernels.count_fills(np.ascontiguousarray(late), self.fills_by_cause)
         journal = journal[journal[:, kernels.TS] >= self._journal.since]
         self._journal.replace(first, np.concatenate((tail[~again], journal)))
         self._journal.trim()
-        self._touch(rows, entries)
+        self._touch(rows[rows >= 0], entries[:, kernels.ACCOUNT].copy())
         return self._rows_for_entries(late)
 
     def _put_back(self, journal: Int64) -> None:
@@ -226,11 +284,13 @@ class AccountLedger(Stateful):
         whole = stay.copy()
         whole[owner[~kept]] = False
         data, accounts = self.position_rows[kept], accounts[stay]
+        own_rules, outside = self.own_rules[kept], self.collateral_outside[stay]
         remap = self.names.keep(stay)
         np.add.at(accounts[:, kernels.ACCOUNT_OPEN], remap[open_owners], -1)
         # An account that has lost a position cannot be put back to when it had it.
         self._journal.rename(remap, whole)
         self._set_rows(pack_key(remap[owner[kept]], symbol[kept]), data, accounts)
+        self._own_rules.data, self._outside.data = own_rules, outside
 
     def _set_rows(self, keys: Int64, rows: Int64, accounts: Int64) -> None:
         self._table.reset(keys)
@@ -248,12 +308,40 @@ class AccountLedger(Stateful):
             out = np.empty(int(applied.sum()), np.uint64)
             kernels.hash_rows(names[applied], np.ascontiguousarray(data[applied]), out)
             sums.append(out.sum(dtype=np.uint64).tobytes())
+        for names, data in self._rare_facts(pairs):
+            out = np.empty(len(data), np.uint64)
+            kernels.hash_rows(names, data, out)
+            sums.append(out.sum(dtype=np.uint64).tobytes() if len(data) else b"")
         return b"".join(sums) + self.fills_by_cause.tobytes() + repr(self.dropped).encode()
+
+    def _rare_facts(self, pairs: UInt64) -> Iterator[tuple[UInt64, Int64]]:
+        """Of each kind those that there are: the hash of what they belong to, and the fact.
+
+        `pairs`: the hash of each position row's account and market.
+        """
+        hashes = pairs, self.names.hashes, self.symbols.hashes
+        columns = self.own_rules, self.collateral_outside, self.isolated_only
+        for names, column in zip(hashes, columns, strict=True):
+            there = np.flatnonzero(column)
+            yield names[there], np.ascontiguousarray(column[there])
 
     def snapshot(self) -> dict[str, Any]:
         rows, accounts = self.position_rows.copy(), self.account_rows.copy()
-        return super().snapshot() | {"keys": self.keys.copy(), "rows": rows, "accounts": accounts}
+        facts = {}
+        for name in _RARE_FACTS:
+            column = getattr(self, name)
+            at = np.flatnonzero(column)
+            facts[name] = np.column_stack((at, column[at, 0]))
+        return super().snapshot() | {
+            "keys": self.keys.copy(), "rows": rows, "accounts": accounts, **facts
+        }  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
         self._set_rows(state["keys"], state["rows"], state["accounts"])
+        self._own_rules.grow(self._table.n)
+        for name in _RARE_FACTS:
+            at, values = state[name].T
+            column = getattr(self, name)
+            column[:] = 0
+            column[at, 0] = values

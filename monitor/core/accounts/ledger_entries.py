@@ -58,3 +58,18 @@ def account_entries(batch: Batch, names: Interner, symbols: Interner) -> Int64:
         has_account = entries[:, columns.ACCOUNT] >= 0
         entries = entries if has_account.all() else entries[has_account]
     return entries
+
+
+SHOWN_COLUMNS = ("max_leverage", "liquidation_price", "mark")
+"""What a venue shows of a position, behind the first columns of an entry; `ABSENT`: not this."""
+SHOWN_WIDTH = columns.SYMBOL + 1 + len(SHOWN_COLUMNS)
+SHOWN_LEVERAGE, SHOWN_PRICE, SHOWN_MARK = range(columns.SYMBOL + 1, columns.SYMBOL + 4)
+
+
+def shown_values(positions: Batch, entries: Int64) -> Int64:
+    """Of the records of positions those that say what the venue shows: the first columns of their
+    entries (to `SYMBOL`), and `SHOWN_COLUMNS`.
+    """
+    shown = np.column_stack([positions.numbers[name] for name in SHOWN_COLUMNS])
+    there = (shown != ABSENT).any(axis=1)
+    return np.column_stack((entries[there, : columns.SYMBOL + 1], shown[there]))

@@ -229,13 +229,14 @@ def _write_journal(r, data, account, before):  # type: ignore[no-untyped-def]
         before[BEFORE_ACCOUNT + j] = account[j]
 
 
-@njit(types.void(I2, RI1, I2, I2, I2, I2, I2), cache=True, nogil=True)
-def apply_entries(entries, rows, data, accounts, fills_by_cause, effects, journal):  # type: ignore[no-untyped-def]
+@njit(types.void(I2, RI1, I2, I2, I2, I2, I2, I2), cache=True, nogil=True)
+def apply_entries(entries, rows, data, accounts, fills_by_cause, effects, journal, own_rules):  # type: ignore[no-untyped-def]
     """Apply entries in their order; `rows[i]` is the row of entry i's position, −1 for none.
 
     `fills_by_cause`: (causes + 1, 2), count and notional, added to; the last row counts fills
     without a cause. `effects`: (n, `EFFECT_COLUMNS`), zeros, written. `journal`: (n,
-    `JOURNAL_COLUMNS`), in which the rows as they were before are written.
+    `JOURNAL_COLUMNS`), in which the rows as they were before are written. `own_rules`: (rows, 1),
+    the rules of its own of each position, which end with it: set to 0 as it closes or turns.
     """
     for i in range(entries.shape[0]):
         entry, r = entries[i], rows[i]
@@ -255,7 +256,10 @@ def apply_entries(entries, rows, data, accounts, fills_by_cause, effects, journa
         if signed != 0:
             if is_fill:
                 _note_fill(row, signed, price, effects[i])
+            side = sign_of_limbs(row[ROW_QUANTITY], row[ROW_REST])
             value = _change_position(row, account, signed, price)
+            if side != sign_of_limbs(row[ROW_QUANTITY], row[ROW_REST]):
+                own_rules[r, 0] = 0
             if is_fill:
                 _count_fill(entry, value, fills_by_cause)
         if is_fill:

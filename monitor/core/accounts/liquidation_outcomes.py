@@ -56,8 +56,9 @@ VERDICTS = (
     COUNTERPARTY,  # deleveraged though not under water: the other side of somebody's loss
 )
 _FORCED_CODES = tuple(CAUSES.index(cause) for cause in FORCED_CAUSES)
-MarketLookup = Callable[[int], tuple[int | None, tuple[Regime, Tiers] | None]]
-"""A market's raw mark (a code) and rules by its number; None where there is none."""
+MarketLookup = Callable[[int, int], tuple[int | None, tuple[Regime, Tiers] | None]]
+"""A market's raw mark (a code) and rules, by its number and that of a position's own rules; None
+where there is none."""
 RowValues = dict[str, int]
 """A row of the ledger by the names of its columns."""
 
@@ -132,7 +133,7 @@ def _judge(
         return (pool.reason,)
     positions, marks, has_marks = {}, {}, True
     for market, values in pool.rows.items():
-        mark, rules = lookup(market)
+        mark, rules = lookup(market, values["own_rules"])
         if rules is None:
             return ("no_rules",)
         has_marks &= mark is not None
@@ -227,6 +228,7 @@ class Outcomes(Stateful):
         goes_on = last_ns is not None and ts - last_ns <= EPISODE_NS
         self._last_forced_ns[name_hash] = ts
         account = ledger.account_values(number)
+        account["transfers"] += int(ledger.collateral_outside[number, 0])
         rows = {market: ledger.position_values(row) for market, row in places.items()}
         (name,) = ledger.names.names(np.array([number]))
         judged: set[int] = set()

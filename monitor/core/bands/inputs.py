@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,9 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import middle, to_floats
 from monitor.core.margin.liquidation_price import Regime
+from monitor.core.margin.mark_response import kappa_of
+from monitor.core.margin.paths.path import LiquidationPath
+from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import (
     BEST_ASK,
@@ -30,6 +34,8 @@ from monitor.core.marks.market_rows import (
 )
 from monitor.core.marks.volatility import VolatilityBank
 
+NO_RULES = REGIMES["generic"], Tiers.flat(Fraction(1))
+"""Stands for the rules of a market that has none; its mark counts as not known."""
 MARK_DOUBTS = {"stale_mark", "stale_index", "mark_off_market"}
 """Conditions in which a market's mark may be wrong."""
 
@@ -44,7 +50,8 @@ class MarketInputs(NamedTuple):
     `left_out`: markets whose contract is not linear or not clear, and what it is. `doubts`: by
     market, what is wrong with its data (`feature_catalogue.QUALITY_FEATURES`). `mark_rules`: by
     market with rules, the name of its mark's; None: nobody has said. `shown_depth`: the share of
-    its last book that each has shown, NaN: not known.
+    its last book that each has shown, NaN: not known. `own_rules`: market and rules by the numbers,
+    from 1, that single positions have (`AccountLedger.own_rules`).
     """
 
     rules: Mapping[str, tuple[Regime, Tiers]]
@@ -57,6 +64,7 @@ class MarketInputs(NamedTuple):
     doubts: Mapping[str, list[str]]
     mark_rules: Mapping[str, str | None]
     shown_depth: Float64
+    own_rules: Sequence[tuple[str, tuple[Regime, Tiers] | None]] = ()
 
     def mark_ages_s(self, symbols: Int64, ts: int) -> Float64:
         """How old the marks are at `ts` (ns), the index where there is no mark; NaN: neither."""
@@ -103,7 +111,8 @@ class RuleArrays:
     fraction of notional; `close_fee`: what a forced close would pay beside it. `beta`: move of the
     market for a move of the common factor by 1. `whole`: whether the rate of the tier at the mark
     applies to the whole position. `first_share`: share of a forced position that is closed at once,
-    where its notional is `partial_above` (quote currency) or more.
+    where its notional is `partial_above` (quote currency) or more. `market`: the number of the
+    market that the rules are of; rules of single positions stand behind those of the markets.
     """
 
     tier_start: Int32
@@ -117,14 +126,18 @@ class RuleArrays:
     first_share: Float64
     partial_above: Float64
     whole: Bool
+    market: Int64
     table: Float64 = field(init=False)
     """`MarketTable.rows`, without what depends on the mark."""
     partial: PartialClose = field(init=False)
 
     @classmethod
-    def from_markets(cls, markets: Sequence[tuple[Regime, Tiers]]) -> RuleArrays:
+    def from_markets(
+        cls, markets: Sequence[tuple[Regime, Tiers]], of_market: Sequence[int] = ()
+    ) -> RuleArrays:
         """From each market's regime and tier table, with the fee that the regime counts and a beta
-        of 1."""
+        of 1. `of_market`: the markets that the last of them are of, where these are rules of single
+        positions."""
         rows = [tier for _, tiers in markets for tier in tiers.rows]
         table = [(float(t.lower_bound), float(t.rate), float(t.deduction)) for t in rows]
         regimes = [regime for regime, _ in markets]
@@ -143,6 +156,7 @@ class RuleArrays:
             first_share=np.array([float(r.path.first_share) for r in regimes]),
             partial_above=np.array([float(r.path.partial_above or 0) for r in regimes]),
             whole=np.array([tiers.whole for _, tiers in markets], dtype=np.bool_),
+            market=np.array([*range(len(markets) - len(of_market)), *of_market], np.int64),
         )
 
     def __post_init__(self) -> None:
@@ -168,7 +182,7 @@ class RuleArrays:
         out[arrays.FEE], out[arrays.CLOSE_FEE] = self.fee, self.close_fee
         out[arrays.BACKSTOP], out[arrays.SIZE_RATE] = self.backstop, self.size_rate
         out[arrays.AT_ENTRY], out[arrays.BETA] = self.at_entry, self.beta
-        out[arrays.WHOLE] = self.whole
+        out[arrays.WHOLE], out[arrays.MARKET] = self.whole, self.market
         out[arrays.FIRST_TIER], out[arrays.LAST_TIER] = first, last
         return out
 
@@ -177,6 +191,48 @@ class RuleArrays:
         out = self.table.copy()
         out[arrays.MARK], out[arrays.INVERSE_MARK] = mark, 1.0 / mark
         return MarketTable(out, self.tiers)
+
+
+class MarketRules(NamedTuple):
+    """The rules of the pools' markets, and behind them those of single positions, the last number
+    first: −k counts from the end. `version`: what they were read from. `symbols`: by column, the
+    number of its symbol. `there`: whether there are any. `regimes`: their names; `paths`: what they
+    do under water. `kappa`, by market: see `CascadeInputs`.
+    """
+
+    names: list[str]
+    version: tuple[int, int]
+    symbols: Int64
+    arrays: RuleArrays
+    there: Bool
+    regimes: list[str]
+    paths: list[LiquidationPath]
+    kappa: Float64
+
+    @classmethod
+    def read(cls, names: list[str], symbols: Int64, inputs: MarketInputs) -> MarketRules:
+        """`names`, `symbols`: of the pools' markets."""
+        places = {name: k for k, name in enumerate(names)}
+        # A market in which nobody has a position is the first: nobody has the rules either.
+        own = [(places.get(name, 0), rules) for name, rules in reversed(inputs.own_rules)]
+        rules = [inputs.rules.get(name) for name in names] + [one for _, one in own]
+        of_market = [k for k, _ in own]
+        filled = [NO_RULES if one is None else one for one in rules]
+        return cls(
+            names,
+            (inputs.rules_version, len(own)),
+            np.concatenate((symbols, symbols[of_market])) if own and names else symbols,
+            RuleArrays.from_markets(filled, of_market),
+            np.array([one is not None for one in rules], np.bool_),
+            [regime.name for regime, _ in filled],
+            [regime.path for regime, _ in filled],
+            np.array([kappa_of(inputs.mark_rules.get(name)) for name in names]),
+        )
+
+    def marks(self, marks: Int64) -> Float64:
+        """The mark of each column, NaN: there are no rules or no mark. `marks`: see
+        `MarketInputs`."""
+        return np.where(self.there, mark_prices(marks[self.symbols]), np.nan)
 
 
 @dataclass(frozen=True, slots=True)

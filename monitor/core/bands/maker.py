@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.arrays.types import Bool, Float64, Int64, UInt64
+from detectors.arrays.types import Float64, Int64, UInt64
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.bands import open_interest_estimate, refresh
 from monitor.core.bands.cascades import CascadeColumns, CascadeInputs, CascadePass
-from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
+from monitor.core.bands.inputs import BookImpact, MarketInputs, MarketRules, mark_prices
 from monitor.core.bands.kernels.arrays import GROUP_BITS, ZONE_MASK
 from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
 from monitor.core.bands.market_bands import (
@@ -32,30 +31,12 @@ from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
 from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import to_float
-from monitor.core.margin.mark_response import kappa_of
 from monitor.core.margin.paths.path import LiquidationPath
-from monitor.core.margin.regimes import REGIMES
-from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import MARK, OPEN_INTEREST, VALUES
 
 SERIAL_POSITIONS = 20_000
 """Positions below which a refresh takes about as long as handing its parts to threads."""
-NO_RULES = REGIMES["generic"], Tiers.flat(Fraction(1))
-"""Stands for the rules of a market that has none; its mark counts as not known."""
 _NO_STAGES = ZoneCells(np.empty(0, np.uint16), np.empty(0, np.int64), STAGES)
-
-
-class _Rules(NamedTuple):
-    """The rules of markets: their names and the version that the rest is for, the arrays, and by
-    market whether there are any, the name of the regime, the path, and `CascadeInputs.kappa`."""
-
-    names: list[str]
-    version: int
-    arrays: RuleArrays
-    there: Bool
-    regimes: list[str]
-    paths: list[LiquidationPath]
-    kappa: Float64
 
 
 class _Listing(NamedTuple):
@@ -65,7 +46,7 @@ class _Listing(NamedTuple):
     """
 
     order: Int64
-    rules: _Rules
+    rules: MarketRules
     numbers: Int64
     symbols: list[str]
     regimes: list[str]
@@ -168,7 +149,7 @@ class BandMaker:
         self.parallel_map: ParallelMap = map
         """How the parts of a refresh are run; no result depends on it."""
         self._workspace: Workspace | None = None
-        self._rules: _Rules | None = None
+        self._rules: MarketRules | None = None
         self._listing: _Listing | None = None
         self.order: Int64 = np.empty(0, np.int64)
         """The markets of the last bands, by name, as the pools number them."""
@@ -204,9 +185,8 @@ class BandMaker:
         if not len(order) and not estimates:
             return None
         rules = self._read_rules(inputs)
-        symbols = self.pools.market_symbols
-        mark = np.where(rules.there, mark_prices(inputs.marks[symbols]), np.nan)
-        books = BookImpact.from_books(mark, symbols, inputs.books)
+        mark = rules.marks(inputs.marks)
+        books = BookImpact.from_books(mark, rules.symbols, inputs.books)
         sizes = len(positions.quantity), len(mark)
         if self._workspace is None or not self._workspace.is_for(*sizes):
             self._workspace = None  # Before the new one is created: there is not room for both.
@@ -228,8 +208,10 @@ class BandMaker:
         )  # fmt: skip
         left_out = tuple(sorted(inputs.left_out.items()))
         counts = result.pools, result.unknown, self.pools.assumed
+        outside = self._ledger.collateral_outside
+        with_some = int(np.count_nonzero(outside)), int(outside.sum())
         return VenueBands(
-            ts, markets, result.by_factor, *counts, left_out, arrays, columns.cascades
+            ts, markets, result.by_factor, *counts, left_out, arrays, columns.cascades, with_some
         )
 
     def forced_pools(self, k: int, side: int, zones: int) -> tuple[Int64, Int64]:
@@ -250,17 +232,11 @@ class BandMaker:
         """The account of each pool."""
         return self._ledger.names.names(self.pools.accounts(pools))
 
-    def _read_rules(self, inputs: MarketInputs) -> _Rules:
+    def _read_rules(self, inputs: MarketInputs) -> MarketRules:
         """The rules of the pools' markets, which change seldom."""
-        names, version = self.pools.market_names, inputs.rules_version
+        names, version = self.pools.market_names, (inputs.rules_version, len(inputs.own_rules))
         if self._rules is None or self._rules.names is not names or self._rules.version != version:
-            rules = [inputs.rules.get(name, NO_RULES) for name in names]
-            there = np.array([name in inputs.rules for name in names], np.bool_)
-            regimes = [regime.name for regime, _ in rules]
-            paths = [regime.path for regime, _ in rules]
-            kappa = np.array([kappa_of(inputs.mark_rules.get(name)) for name in names])
-            arrays = RuleArrays.from_markets(rules)
-            self._rules = _Rules(names, version, arrays, there, regimes, paths, kappa)
+            self._rules = MarketRules.read(names, self.pools.market_symbols, inputs)
         return self._rules
 
     def _columns(
@@ -291,7 +267,7 @@ class BandMaker:
             cascades=self._pass_zones(listing.symbols, cascades, inputs.books, result),
         )
 
-    def _list_markets(self, order: Int64, rules: _Rules) -> _Listing:
+    def _list_markets(self, order: Int64, rules: MarketRules) -> _Listing:
         """The names of markets, which change seldom."""
         last = self._listing
         if last is None or last.rules is not rules or not np.array_equal(last.order, order):

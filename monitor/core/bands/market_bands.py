@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, overload
 
 import numpy as np
@@ -228,6 +228,8 @@ class VenueBands:
     isolated positions whose margin is taken from their leverage. `left_out`: markets whose contract
     is not linear, and what it is: bands count in quote currency, so their holders' pools are
     unknown. `arrays`: those whose parts the markets show. `cascades`: what shocks would set off.
+    `collateral_outside`: accounts that have some, and its sum, 1e-6. `printed_prices`: what came of
+    the prices that the venue printed so far, by verdict.
     """
 
     ts: int
@@ -239,10 +241,14 @@ class VenueBands:
     left_out: tuple[tuple[str, str], ...]
     arrays: tuple[NDArray[Any], ...]
     cascades: CascadeColumns
+    collateral_outside: tuple[int, int] = (0, 0)
+    printed_prices: dict[str, int] = field(default_factory=dict)
 
     def digest(self, run: ParallelMap = map) -> bytes:
         """Hash of everything in here. `run`: how the parts are hashed."""
-        facts = self.ts, self.pools, self.unknown, self.assumed, self.left_out
+        facts: tuple[Any, ...] = self.ts, self.pools, self.unknown, self.assumed, self.left_out
+        if self.collateral_outside[0]:
+            facts = *facts, self.collateral_outside
         total = hashlib.sha256(repr(facts).encode())
         for part in self.markets.digest_parts():
             total.update(memoryview(part).nbytes.to_bytes(8, "little"))

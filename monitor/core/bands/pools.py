@@ -59,6 +59,11 @@ class Pools:
         accounts: Int64 = self._pools.account[pools]
         return accounts
 
+    def cross_pool(self, account: int) -> int | None:
+        """The cross pool of an account, as of the last `update`; None: it has no open positions."""
+        pool = int(self._accounts.cross[account]) if account < len(self._accounts.cross) else -1
+        return pool if pool >= 0 and self._pools.length[pool] > 0 else None
+
     def update(self) -> PositionArrays:
         """Bring everything that changed up to date."""
         touched = self._ledger.take_touched()
@@ -75,7 +80,10 @@ class Pools:
         self._rows = _grow(self._rows, kernels.NEW_ROW, len(self._ledger.position_rows))
         self._update_rows(rows)
         self.assumed = int(self._counts[kernels.ASSUMED])
-        kernels.update_cross_cash(accounts, self._ledger.account_rows, self._accounts, self._pools)
+        kernels.update_cross_cash(
+            accounts, self._ledger.account_rows, self._ledger.collateral_outside, self._accounts,
+            self._pools,
+        )  # fmt: skip
         by_name = self._name_order[self._markets.open_positions[self._name_order] > 0]
         if not np.array_equal(by_name, self.markets_by_name):
             self.markets_by_name = by_name
@@ -84,12 +92,16 @@ class Pools:
         self._positions = PositionArrays(
             p.start[:pools], p.length[:pools], p.key[:pools], p.cash[:pools], p.isolated[:pools],
             s.row[:slots], s.market[:slots], s.quantity[:slots], s.entry[:slots],
+            s.rules[:slots],
         )  # fmt: skip
         return self._positions
 
     def _update_rows(self, rows: Int64) -> None:
         ledger = self._ledger
-        table = kernels.LedgerRows(ledger.position_rows, ledger.keys, ledger.names.hashes)
+        table = kernels.LedgerRows(
+            ledger.position_rows, ledger.keys, ledger.names.hashes, ledger.own_rules,
+            ledger.isolated_only,
+        )  # fmt: skip
         while True:
             done = kernels.update_pools(
                 rows, table, self._markets, self._accounts, self._rows, self._pools, self._slots,

@@ -51,6 +51,11 @@ def venue_record(bands: VenueBands) -> dict[str, Any]:
         "unknown_pools": bands.unknown,
         "assumed_margins": bands.assumed,
         "left_out": dict(bands.left_out),
+        "collateral_outside": {
+            "accounts": bands.collateral_outside[0],
+            "sum": bands.collateral_outside[1] / MONEY_SCALE,
+        },
+        "printed_prices": {name: n for name, n in sorted(bands.printed_prices.items()) if n},
         "zone_bps": BIN_WIDTH * 1e4,
         "common_factor": moves,
     }

@@ -348,10 +348,16 @@ class MarketReference(_Reference):
     mark_rule: Key | None = None
     path: Key | None = None
     contract: ContractTerms | None = None
+    isolated_only: Annotated[
+        Flag | None, Field(description="every position here has a margin of its own")
+    ] = None
 
 
 class PositionReference(_Reference):
-    """A position that was there before the record began."""
+    """A position that was there before the record began.
+
+    One of quantity 0 adds nothing: it says what the venue shows of a position by now.
+    """
 
     about: Literal["position"]
     account: Account
@@ -360,6 +366,25 @@ class PositionReference(_Reference):
     margin_mode: MarginMode
     leverage: Multiple | None = None
     isolated_margin: Money | None = None
+    max_leverage: Annotated[
+        Multiple | None, Field(description="the venue's limit for this position, as it shows it")
+    ] = None
+    liquidation_price: Annotated[Price | None, Field(description="as the venue shows it")] = None
+    mark: Annotated[
+        Price | None,
+        Field(description="at that moment; with it, no liquidation price says that there is none"),
+    ] = None
+
+
+class AccountReference(Event):
+    """Rules of an account of its own, such as a vault of the venue."""
+
+    kind: Literal["reference"] = "reference"
+    about: Literal["account_rules"]
+    account: Account
+    maintenance_rate: Annotated[
+        Share, Field(gt=0, description="of the notional of all its positions")
+    ]
 
 
 class InsuranceFundReference(Event):
@@ -372,7 +397,9 @@ class InsuranceFundReference(Event):
 
 
 Reference = Annotated[
-    Union[MarketReference, PositionReference, InsuranceFundReference],  # noqa: UP007
+    Union[  # noqa: UP007
+        MarketReference, PositionReference, AccountReference, InsuranceFundReference
+    ],
     Field(discriminator="about"),
 ]
 

@@ -178,6 +178,13 @@ class Factor(_OutputModel):
     rise: ForcedByZone
 
 
+class CollateralOutside(_OutputModel):
+    """What counts for accounts beside the collateral on record, as printed prices show."""
+
+    accounts: Annotated[int, Field(ge=0)]
+    sum: Annotated[float, Field(description="quote currency; may be negative")]
+
+
 class VenueBandsRecord(_OutputModel):
     """What belongs to no market."""
 
@@ -189,6 +196,11 @@ class VenueBandsRecord(_OutputModel):
     assumed_margins: Annotated[int, Field(description="taken from leverage", ge=0)]
     left_out: Annotated[
         dict[str, str], Field(description="markets without bands, and the contract that is why")
+    ]
+    collateral_outside: CollateralOutside
+    printed_prices: Annotated[
+        dict[str, int],
+        Field(description="liquidation prices that the venue printed so far, by what came of them"),
     ]
     zone_bps: float
     common_factor: Factor

@@ -47,7 +47,7 @@ _REASON_OF = {
     "less_than": "out_of_range", "less_than_equal": "out_of_range",
     "string_pattern_mismatch": "bad_text", "string_unicode": "bad_text",
 }  # fmt: skip
-_ABOUT = ("market", "position", "insurance_fund")
+_ABOUT = ("market", "position", "account_rules", "insurance_fund")
 _NESTING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {k: TypeAdapter(m) for k, m in events.KINDS.items()}
 _NEEDLESS = {
@@ -165,7 +165,8 @@ def _refusal_reason(error: ValidationError) -> tuple[str, str]:
     if place and place[0] in _ABOUT:  # pydantic names the union's member first
         place = place[1:]
     if first["type"].startswith("union_tag"):
-        place, message = ["about"], "Input should be 'market', 'position' or 'insurance_fund'"
+        listed = ", ".join(f"'{name}'" for name in _ABOUT[:-1])
+        place, message = ["about"], f"Input should be {listed} or '{_ABOUT[-1]}'"
         seen = seen.get("about")
     detail = f"{'.'.join(place)}: {message}" if place else message
     complete = reason == "missing_field" or not place

@@ -139,8 +139,9 @@ class Regime:
     `closing_fee`: the fee that the venue counts against equity where the account's own is not
     given, a fraction of notional; None: it counts none. `whole_position`: the rate of a position's
     tier applies to all of it. `hedge_mode`: an account may be long and short in one market.
-    `extra_margin_fee`: the fee by which margin added to an isolated position counts for less than
-    its amount. `rule`: the version of the venue's rule, in words.
+    `keeps_tables`: an open position keeps the tier table that it was opened with when the market's
+    changes. `extra_margin_fee`: the fee by which margin added to an isolated position counts for
+    less than its amount. `rule`: the version of the venue's rule, in words.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Regime:
     closing_fee: Fraction | None = None
     whole_position: bool = False
     hedge_mode: bool = False
+    keeps_tables: bool = False
     extra_margin_fee: Fraction = Fraction(0)
     rule: str = ""
 

@@ -47,7 +47,7 @@ _TAKER_FEE = Fraction(5, 10_000)
 REGIMES: dict[str, Regime] = {
     regime.name: regime
     for regime in (
-        Regime("hyperliquid", MARK_RULES["hyperliquid"], PATHS["hyperliquid"]),
+        Regime("hyperliquid", MARK_RULES["hyperliquid"], PATHS["hyperliquid"], keeps_tables=True),
         Regime("dydx", MARK_RULES["oracle"], PATHS["dydx"]),
         Regime("binance", MARK_RULES["binance"], PATHS["binance"], hedge_mode=True),
         Regime(

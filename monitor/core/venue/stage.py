@@ -44,6 +44,7 @@ from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import from_state, to_state
 from monitor.core.venue.critical_shocks import CriticalShocks
 from monitor.core.venue.market_doubts import MarketDoubts
+from monitor.core.venue.printed_prices import PrintedPrices
 from monitor.core.venue.silent_markets import TOGETHER_S, SilentMarkets
 from monitor.core.venue.state import VenueState
 from monitor.core.venue.streams import VenueMoment, VenueStreams
@@ -131,7 +132,8 @@ class VenueStage(Stateful):
     """
 
     STATE = (
-        "_admission", "_unknown", "own_counts", "shard_progress", "venue_state", "_judges",
+        "_admission", "_unknown", "own_counts", "shard_progress", "venue_state", "printed_prices",
+        "_judges",
         "_doubts", "_silent_markets", "_incidents", "_stakes", "_chain", "_bands_chain",
         "alert_count", "cells", "streams_out",
     )  # fmt: skip
@@ -163,6 +165,9 @@ class VenueStage(Stateful):
         self._alert_builder = AlertBuilder(settings)
         self.venue_state = VenueState(settings)
         self.band_maker = BandMaker(self.venue_state.ledger, pass_zones)
+        self.printed_prices = PrintedPrices(
+            self.venue_state.ledger, self.band_maker.pools, self.venue_state.own_rules
+        )
         self._streams = VenueStreams(settings, factories)
         self._repeated = RepeatedRecords(sources, self._window_ns)
         every = self._admission.clocks
@@ -273,9 +278,13 @@ class VenueStage(Stateful):
             # All of a moment is decided by what was decided before it.
             self._doubts.apply(f for f in waiting if f.window < end // self._window_ns)
             inputs = self.venue_state.market_inputs(self._doubts.by_market)
+            shown, records = self.venue_state.shown, self.venue_state.rule_records
+            if self.printed_prices.calibrate(end, shown, inputs, records):
+                inputs = self.venue_state.market_inputs(self._doubts.by_market)
             bands = self.band_maker.compute(end, inputs)
             self._judge(VenueMoment(end // self._window_ns, self.venue_state, bands))
             if bands is not None:
+                bands.printed_prices.update(self.printed_prices.verdicts)
                 every.append(bands)
                 digest = bands.digest(self.band_maker.parallel_map)
                 self._bands_chain = hashlib.sha256(self._bands_chain + digest).digest()

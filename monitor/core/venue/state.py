@@ -32,7 +32,11 @@ from monitor.core.accounts.ledger_kernels import (
 from monitor.core.accounts.liquidation_outcomes import COUNTERPARTY, Outcomes
 from monitor.core.bands.inputs import MarketInputs
 from monitor.core.cascade.branching import LiquidationTimes
-from monitor.core.contract.events import InsuranceFundReference, MarketReference
+from monitor.core.contract.events import (
+    AccountReference,
+    InsuranceFundReference,
+    MarketReference,
+)
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Batch, TextColumn
 from monitor.core.decode.codec import decode_positions, validate_record
@@ -49,6 +53,8 @@ from monitor.core.marks.mark_filter import MarkFilter
 from monitor.core.marks.market_rows import (
     BOOK_WIDTH,
     FUNDING_INTERVAL,
+    INDEX,
+    MARK,
     MARK_COLUMNS,
     MARK_VALUES,
     SYMBOL,
@@ -58,6 +64,7 @@ from monitor.core.marks.shown_depth import ShownDepth
 from monitor.core.settings import EngineSettings
 from monitor.core.tables.hash_table import GrowableRows
 from monitor.core.venue.event_time_queue import RowQueue
+from monitor.core.venue.own_rules import OwnRules
 
 BOOK_DOUBTS = {"unsound_book", "stale_book"}
 """Conditions in which a market's book says nothing."""
@@ -90,7 +97,7 @@ class VenueState(Stateful):
         "ledger", "_entries", "_late", "_marks", "_books", "_pending_rules", "raw_marks",
         "trusted_marks", "mark_times", "last_books", "rule_records", "contract_types", "funds",
         "written", "unread", "mark_filter", "outcomes", "index_moves", "liquidation_times",
-        "shown_depth", "_passed_cell",
+        "shown_depth", "own_rules", "_shown", "_passed_cell",
     )  # fmt: skip
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -124,6 +131,11 @@ class VenueState(Stateful):
         self.liquidation_times = LiquidationTimes()
         self.shown_depth = ShownDepth()
         self.changes: list[tuple[Int64, Int64]] = []
+        self.own_rules = OwnRules(self.ledger, _read_rules)
+        self._shown = RowQueue(ledger_entries.SHOWN_WIDTH, ORDER_COLUMNS)
+        """What the venue shows of positions, until its time has come."""
+        self.shown: Int64 = self._shown.take_before(0)
+        """The same of the cell that was applied last; no part of a snapshot."""
         self._passed_cell = NEVER
 
     def market_inputs(self, doubts: Mapping[str, list[str]] | None = None) -> MarketInputs:
@@ -138,7 +150,7 @@ class VenueState(Stateful):
         return MarketInputs(
             self.market_rules, self.rules_version, self.trusted_marks.data, self.mark_times.data,
             books, self.mark_filter.volatility, self.left_out, doubts, self.mark_rules,
-            self.shown_depth.today,
+            self.shown_depth.today, self.own_rules.rules(self.market_rules),
         )  # fmt: skip
 
     @property
@@ -179,7 +191,13 @@ class VenueState(Stateful):
         positions, are_positions = decode_positions(batch)
         if len(positions):
             names, symbols = self.ledger.names, self.ledger.symbols
-            self._add_entries(batch, ledger_entries.account_entries(positions, names, symbols))
+            entries = ledger_entries.account_entries(positions, names, symbols)
+            self._add_entries(batch, entries)
+            shown = ledger_entries.shown_values(positions, entries)
+            if (met := positions.numbers.get(MET)) is not None:
+                late = met[np.searchsorted(positions.offset, shown[:, OFFSET])]
+                shown[:, TS] = np.maximum(shown[:, TS], late)
+            self._shown.add(shown)
         rules = batch.select_rows(~are_positions)
         due = np.maximum(rules.numbers["ts"], rules.numbers.get(MET, NEVER)).tolist()
         times, offsets = rules.numbers["ts"].tolist(), rules.offset.tolist()
@@ -201,12 +219,13 @@ class VenueState(Stateful):
         end = until * self.bands_interval_ns
         entries, marks = self._entries.take_before(end), self._marks.take_before(end)
         books, late = self._books.take_before(end), self._late.take_before(end)
+        shown = self._shown.take_before(end)
         rules = sorted(rule for rule in self._pending_rules if rule[0] < end)
         self._pending_rules = [rule for rule in self._pending_rules if rule[0] >= end]
         rule_times = np.array([due_ns for due_ns, *_ in rules], np.int64)
         times = (
             entries[:, TS], marks[:, market_rows.TS], books[:, market_rows.TS], rule_times,
-            late[:, 0],
+            late[:, 0], shown[:, TS],
         )  # fmt: skip
         cells = np.unique(np.concatenate(times) // self.bands_interval_ns)
         self._grow()
@@ -214,15 +233,21 @@ class VenueState(Stateful):
         ends = (cells + 1) * self.bands_interval_ns
         stops = zip(*(np.searchsorted(part, ends).tolist() for part in times), strict=True)
         for end, stop in zip(ends.tolist(), stops, strict=True):
-            now_entries, now_marks, now_books, now_rules, now_late = map(slice, begin, stop)
+            now_entries, now_marks, now_books, now_rules, now_late, now_shown = map(
+                slice, begin, stop
+            )
             self._set_rules(rules[now_rules])
             self.last_books.data[books[now_books, SYMBOL]] = books[now_books]
             self.shown_depth.update(books[now_books], self.last_books.data)
             self.outcomes.begin_cell(end - self.bands_interval_ns)
             self._apply_late(late[now_late, 1:])
             self._apply_cell(entries[now_entries], marks[now_marks])
+            self.shown = shown[now_shown]
+            came = np.concatenate((entries[now_entries], late[now_late, 1:]))
+            self.own_rules.apply(came, self.shown, self._mark_codes(), self.market_rules)
             if self.ledger.is_over_limits:
-                self._forget_accounts(end, entries[stop[0] :], late[stop[-1] :, 1:])
+                rest = entries[stop[0] :], late[stop[4] :, 1:], shown[now_shown.start :]
+                self._forget_accounts(end, *rest)
             self._remember(end)
             begin = stop
             yield end
@@ -264,23 +289,35 @@ class VenueState(Stateful):
         if len(entries):
             self.changes.append((entries, self.ledger.apply_entries(entries)))
 
-    def _mark_and_rules(self, symbol: int) -> tuple[int | None, tuple[Regime, Tiers] | None]:
-        """A market's mark (the index where there is none), a code, and its rules."""
+    def _mark_and_rules(
+        self, symbol: int, own_rules: int
+    ) -> tuple[int | None, tuple[Regime, Tiers] | None]:
+        """A market's mark (the index where there is none), a code, and its rules, or those of this
+        number."""
         mark, index = self.raw_marks.data[symbol].tolist()
         price = index if mark == ABSENT else mark
         name = self.ledger.symbols.names(np.array([symbol]))[0]
-        return None if price == ABSENT else price, self.market_rules.get(name)
+        rules = self.market_rules.get(name)
+        if own_rules:
+            rules = self.own_rules.rules(self.market_rules)[own_rules - 1][1]
+        return None if price == ABSENT else price, rules
 
     def _forget_accounts(self, now_ns: int, *rest: Int64) -> None:
         """Drop accounts over the limits; entries that wait get their accounts' new numbers."""
         waiting = [*rest, *self._entries.parts, *(part[:, 1:] for part in self._late.parts)]
-        waiting += [entries for entries, _ in self.changes]
+        waiting += [entries for entries, _ in self.changes] + self._shown.parts
         numbers = np.unique(np.concatenate([rows[:, ACCOUNT] for rows in waiting]))
         names: list[str | None] = list(self.ledger.names.names(numbers))
         self.ledger.forget(now_ns)
         new = self.ledger.names.intern(TextColumn.from_strings(names))
         for rows in waiting:
             rows[:, ACCOUNT] = new[np.searchsorted(numbers, rows[:, ACCOUNT])]
+
+    def _mark_codes(self) -> Int64:
+        """The last trusted mark of each symbol, the index where there is none, codes."""
+        marks = self.trusted_marks.data
+        mark, index = marks[:, MARK - VALUES], marks[:, INDEX - VALUES]
+        return np.where(mark == ABSENT, index, mark)
 
     def _grow(self) -> None:
         for last in (self.raw_marks, self.trusted_marks, self.mark_times, self.last_books):
@@ -302,6 +339,9 @@ class VenueState(Stateful):
             elif isinstance(event, InsuranceFundReference):
                 if self._is_last(f"fund {event.symbol or ''}", at):
                     self.funds[event.symbol or ""] = event.amount
+            elif isinstance(event, AccountReference):
+                if self._is_last(f"account {event.account}", at):
+                    self.own_rules.set_account_rate(event.account, event.maintenance_rate)
             else:
                 self.unread["reference"] += 1
 
@@ -310,20 +350,20 @@ class VenueState(Stateful):
         symbol = event.symbol
         if event.contract is not None and self._is_last(f"contract {symbol}", at):
             self.contract_types[symbol] = event.contract.type
+        if event.isolated_only is not None and self._is_last(f"isolated {symbol}", at):
+            (number,) = self.ledger.symbols.intern(TextColumn.from_strings([symbol])).tolist()
+            self.ledger.set_isolated_only(number, event.isolated_only)
         if event.tiers is not None:
-            day = np.datetime64(event.ts, "ns").astype("datetime64[D]")
-            regime = regime_at(event.regime or "", str(day)) or REGIMES["generic"]
-            if event.path in PATHS:
-                regime = replace(regime, path=PATHS[event.path])
-            try:
-                tiers = Tiers.from_reference(event.tiers, whole=regime.whole_position)
-            except TierError:
+            rules = _rules_of(event)
+            if rules is None:
                 self.unread["tiers"] += 1
-            else:
-                if self._is_last(f"rules {symbol}", at):
-                    self.rule_records[symbol] = raw
-                    self._rules[symbol] = regime, tiers
-                    self.mark_rules[symbol] = event.mark_rule or event.regime
+            elif self._is_last(f"rules {symbol}", at):
+                before = self._rules.get(symbol)
+                if before is not None and rules[0].keeps_tables and before[1] != rules[1]:
+                    self.own_rules.keep_table(symbol, self.rule_records[symbol])
+                self.rule_records[symbol] = raw
+                self._rules[symbol] = rules
+                self.mark_rules[symbol] = event.mark_rule or event.regime
         self._sort_market(symbol)
 
     def _sort_market(self, symbol: str) -> None:
@@ -355,6 +395,7 @@ class VenueState(Stateful):
         types = sorted(self.contract_types.items())
         plain = self.mark_filter.doubted, records, types, funds, self.unread
         parts = [self.ledger.digest(), self.outcomes.digest(), *(repr(v).encode() for v in plain)]
+        parts += self.own_rules.digest_parts()
         self._grow()
         names = symbols.names(np.arange(len(symbols)))
         for i in sorted(range(len(names)), key=names.__getitem__):
@@ -375,3 +416,20 @@ class VenueState(Stateful):
         records, self.rule_records, self.market_rules = self.rule_records, {}, {}
         self._rules, self.left_out, self.mark_rules = {}, {}, {}
         self._set_rules([(0, *self.written[f"rules {s}"], raw) for s, raw in records.items()])
+
+
+def _read_rules(raw: bytes) -> tuple[Regime, Tiers] | None:
+    """Regime and tier table of a market's reference record; None: it has none that can be used."""
+    event = validate_record(raw, "reference")
+    return _rules_of(event) if isinstance(event, MarketReference) else None
+
+
+def _rules_of(event: MarketReference) -> tuple[Regime, Tiers] | None:
+    day = np.datetime64(event.ts, "ns").astype("datetime64[D]")
+    regime = regime_at(event.regime or "", str(day)) or REGIMES["generic"]
+    if event.path in PATHS:
+        regime = replace(regime, path=PATHS[event.path])
+    try:
+        return regime, Tiers.from_reference(event.tiers or (), whole=regime.whole_position)
+    except TierError:
+        return None

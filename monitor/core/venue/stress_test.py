@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.arrays.types import Float64
-from monitor.core.bands.inputs import BookImpact, RuleArrays, mark_prices
-from monitor.core.bands.maker import NO_RULES, BandMaker
+from monitor.core.bands.inputs import BookImpact, MarketRules
+from monitor.core.bands.maker import BandMaker
 from monitor.core.cascade.all_shocks import ForcedSteps, ShockAnswers
 from monitor.core.cascade.carriers import carriers
 from monitor.core.cascade.deleveraging import DeleveragedPosition, OtherSide, close_against
@@ -145,12 +145,9 @@ class StressTest:
         self._positions = band_maker.pools.update()
         pools, inputs = band_maker.pools, venue.market_inputs()
         names = pools.market_names
-        there = np.array([name in inputs.rules for name in names], np.bool_)
-        rules = [inputs.rules.get(name, NO_RULES) for name in names]
-        self._paths = [regime.path for regime, _ in rules]
-        self._rules = RuleArrays.from_markets(rules)
-        symbols = pools.market_symbols
-        self._mark = np.where(there, mark_prices(inputs.marks[symbols]), np.nan)
+        rules = MarketRules.read(names, pools.market_symbols, inputs)
+        names, symbols = [names[k] for k in rules.arrays.market.tolist()], rules.symbols
+        self._rules, self._mark, self._paths = rules.arrays, rules.marks(inputs.marks), rules.paths
         self._terms = [self._read_terms(name) for name in names]
         books = BookImpact.from_books(self._mark, symbols, inputs.books)
         sent = sent_at_once(self._positions, self._rules, self._mark)

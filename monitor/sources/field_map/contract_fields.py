@@ -11,11 +11,12 @@ from monitor.core.contract import events
 from monitor.core.decode.batch import COLUMNS, Column, derive_column
 
 Member = dict[str, Column]
-About = Literal["market", "position", "insurance_fund"]
+About = Literal["market", "position", "account_rules", "insurance_fund"]
 
 ABOUT: dict[str, type[BaseModel]] = {
     "market": events.MarketReference,
     "position": events.PositionReference,
+    "account_rules": events.AccountReference,
     "insurance_fund": events.InsuranceFundReference,
 }
 """What a reference may be about, and its model."""

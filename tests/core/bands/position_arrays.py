@@ -50,6 +50,7 @@ def sort_positions(
         market=market[order].astype(np.int32),
         quantity=quantity[order].astype(np.float64),
         entry=entry[order].astype(np.float64),
+        rules=market[order].astype(np.int32),
     )
 
 

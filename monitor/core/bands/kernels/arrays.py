@@ -50,16 +50,17 @@ def tuple_type(name: type, *columns: Any) -> Any:
 
 (
     MARK, INVERSE_MARK, RATE, DEDUCTION, NEXT_BOUND, FEE, CLOSE_FEE, BACKSTOP, SIZE_RATE, AT_ENTRY,
-    FIRST_TIER, LAST_TIER, BETA, LOWEST_TIER_TOP, FACTOR_GROWTH, WHOLE,
-) = range(16)  # fmt: skip
+    FIRST_TIER, LAST_TIER, BETA, LOWEST_TIER_TOP, FACTOR_GROWTH, WHOLE, MARKET,
+) = range(17)  # fmt: skip
 """Rows of `MarketTable.rows`. `RATE` and `DEDUCTION` are those of the lowest tier, where nearly
 every position is. `WHOLE`: the rate of the tier at the mark applies to the whole position and
-stays. `LOWEST_TIER_TOP`: a notional below it stays in the lowest tier at any price; ∞ where the
-requirement is that of the entry value, or its tier stays. `NEXT_BOUND`: the bound for the notional
-at the mark, but −1 where the requirement is that of the entry value, so that no notional is below
-it. `FACTOR_GROWTH`: the largest factor by which a move of the common factor within reach multiplies
-a notional; ∞ where the gap between equity and requirement is no straight line."""
-TABLE_ROWS = 16
+stays. `MARKET`: the number of the market that the column is of. `LOWEST_TIER_TOP`: a notional below
+it stays in the lowest tier at any price; ∞ where the requirement is that of the entry value, or its
+tier stays. `NEXT_BOUND`: the bound for the notional at the mark, but −1 where the requirement is
+that of the entry value, so that no notional is below it. `FACTOR_GROWTH`: the largest factor by
+which a move of the common factor within reach multiplies a notional; ∞ where the gap between equity
+and requirement is no straight line."""
+TABLE_ROWS = 17
 TIER_BOUND, TIER_RATE, TIER_DEDUCTION = range(3)
 """Rows of `MarketTable.tiers`: a tier's lowest notional, its rate and its deduction."""
 TIER_ROWS = 3
@@ -100,7 +101,9 @@ class PositionArrays(NamedTuple):
 
     By pool: `key` (of two equal holders the one with the lower key comes first), `cash` (collateral
     less the entry value of its positions, quote currency) and `isolated`. By position: its `row` in
-    the ledger, signed `quantity` (0 in a slot that no pool uses) and `entry` price.
+    the ledger, signed `quantity` (0 in a slot that no pool uses), `entry` price, and the column of
+    the `MarketTable` that has its `rules`: its market's, or −k, the k-th from the end, for rules of
+    its own.
     """
 
     start: Int64
@@ -112,13 +115,15 @@ class PositionArrays(NamedTuple):
     market: Int32
     quantity: Float64
     entry: Float64
+    rules: Int32
 
 
-POSITIONS = tuple_type(PositionArrays, I1, INT32_1, U1, F1, B1, INT32_1, INT32_1, F1, F1)
+POSITIONS = tuple_type(PositionArrays, I1, INT32_1, U1, F1, B1, INT32_1, INT32_1, F1, F1, INT32_1)
 
 
 class MarketTable(NamedTuple):
-    """The markets' rules at given marks: (`TABLE_ROWS`, markets) and (`TIER_ROWS`, all tiers)."""
+    """Rules at given marks: (`TABLE_ROWS`, columns) and (`TIER_ROWS`, all tiers). The columns are
+    the markets, and behind them rules that positions have of their own."""
 
     rows: Float64
     tiers: Float64
@@ -130,18 +135,18 @@ MARKET_TABLE = tuple_type(MarketTable, F2, F2)
 class PositionBlock(NamedTuple):
     """Scratch for the positions of some pools, one after the other: one entry a position.
 
-    `slot`: its place in `PositionArrays`. `value`: signed notional; once its pool is summed, less
-    the pool's equity. `rate`: of maintenance in the lowest tier, at this size. `requirement`:
-    maintenance at the mark. `others`: rate × notional; once its pool is summed, the pool's
-    requirement less that. `drift`: what a move of the common factor by 1 adds to value less
-    requirement. `bent`: 1.0 where `drift` may not hold over the whole reach, else 0.0. `fee`: what
-    a close pays as the venue counts it, a fraction of notional. `stress_cost`: the same with the
-    further fee and the slippage of today's book; NaN: no book. `backstop`: multiple of the
-    requirement at which the backstop takes over; NaN: there is none. `group`: mode and leverage
-    tier (+ `DUE_FLAG`) of its pool; −1: not known, or not forced in reach. `chosen`: its first
-    entries are the positions that are forced within reach. `zones` (4, positions): rows
-    `ZONE_LIQUIDATION` to `ZONE_BANKRUPTCY`. `prices` (`PRICES`, positions); not positive, NaN or ∞:
-    there is none.
+    `market`: the column of its rules. `slot`: its place in `PositionArrays`. `value`: signed
+    notional; once its pool is summed, less the pool's equity. `rate`: of maintenance in the lowest
+    tier, at this size. `requirement`: maintenance at the mark. `others`: rate × notional; once its
+    pool is summed, the pool's requirement less that. `drift`: what a move of the common factor by 1
+    adds to value less requirement. `bent`: 1.0 where `drift` may not hold over the whole reach,
+    else 0.0. `fee`: what a close pays as the venue counts it, a fraction of notional.
+    `stress_cost`: the same with the further fee and the slippage of today's book; NaN: no book.
+    `backstop`: multiple of the requirement at which the backstop takes over; NaN: there is none.
+    `group`: mode and leverage tier (+ `DUE_FLAG`) of its pool; −1: not known, or not forced in
+    reach. `chosen`: its first entries are the positions that are forced within reach. `zones` (4,
+    positions): rows `ZONE_LIQUIDATION` to `ZONE_BANKRUPTCY`. `prices` (`PRICES`, positions); not
+    positive, NaN or ∞: there is none.
     """
 
     quantity: Float64

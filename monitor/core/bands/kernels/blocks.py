@@ -27,6 +27,7 @@ from monitor.core.bands.kernels.arrays import (
     INVERSE_MARK,
     LOWEST_TIER_TOP,
     MARK,
+    MARKET,
     MARKET_TABLE,
     NEXT_BOUND,
     NOTIONAL_MAX,
@@ -72,16 +73,20 @@ def new_block(room):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@inner_njit(INT(INT, INT, POSITIONS, BLOCK))
-def gather_positions(low, high, positions, block):  # type: ignore[no-untyped-def]
-    """Fill a block with the positions of pools low to high − 1; how many they are."""
+@inner_njit(INT(INT, INT, POSITIONS, INT, BLOCK))
+def gather_positions(low, high, positions, columns, block):  # type: ignore[no-untyped-def]
+    """Fill a block with the positions of pools low to high − 1; how many they are.
+
+    `columns`: those of the table of rules.
+    """
     q, market, slot, holder = block.quantity, block.market, block.slot, block.pool
-    quantity, market_of = positions.quantity, positions.market
+    quantity, rules = positions.quantity, positions.rules
     n = 0
     for pool in range(low, high):
         first = positions.start[pool]
         for i in range(first, first + positions.length[pool]):
-            q[n], market[n], slot[n], holder[n] = quantity[i], market_of[i], i, pool
+            column = rules[i] if rules[i] >= 0 else columns + rules[i]
+            q[n], market[n], slot[n], holder[n] = quantity[i], column, i, pool
             n += 1
     return n
 
@@ -241,12 +246,13 @@ def pick_forced(n, block):  # type: ignore[no-untyped-def]
     return count
 
 
-@inner_njit(types.void(INT, BLOCK, INT, INT, RECORDS, I1))
-def write_records(count, block, markets, first, records, per_bucket):  # type: ignore[no-untyped-def]
+@inner_njit(types.void(INT, BLOCK, F2, INT, RECORDS, I1))
+def write_records(count, block, table, first, records, per_bucket):  # type: ignore[no-untyped-def]
     """Records of the `count` chosen positions, from place `first` on; `per_bucket` counts them.
 
-    `markets`: how many there are.
+    `table`: `MarketTable.rows`.
     """
+    market_of, columns = table[MARKET], table.shape[1]
     q, market, group, notional = block.quantity, block.market, block.group, block.notional
     near, far = block.zones[ZONE_LIQUIDATION], block.zones[ZONE_STRESSED]
     back, broke = block.zones[ZONE_BACKSTOP], block.zones[ZONE_BANKRUPTCY]
@@ -260,6 +266,6 @@ def write_records(count, block, markets, first, records, per_bucket):  # type: i
         code[i] = zones << GROUP_BITS | np.int64(group[t] & (DUE_FLAG - 1))
         units[i] = units_of(notional[t])
         pool[i] = holder[t]
-        bucket = market[t] + (0 if q[t] > 0.0 else markets)
+        bucket = np.int32(market_of[market[t]]) + (0 if q[t] > 0.0 else columns)
         bucket_of[i] = bucket
         per_bucket[bucket] += 1

@@ -42,13 +42,14 @@ class PoolColumns(NamedTuple):
 
 class SlotColumns(NamedTuple):
     """By slot. `row`: of the ledger; in the first slot of an unused span: the next such span.
-    `quantity`: signed; 0: unused. `entry`: the entry price.
+    `quantity`: signed; 0: unused. `entry`: the entry price. `rules`: see `PositionArrays`.
     """
 
     row: Any
     market: Any
     quantity: Any
     entry: Any
+    rules: Any
 
 
 class RowColumns(NamedTuple):
@@ -71,7 +72,7 @@ class AccountColumns(NamedTuple):
 NEW_POOL = PoolColumns(
     np.int64(0), np.int32(-1), np.int32(0), np.int64(0), np.uint64(0), np.bool_(0), np.float64(0)
 )
-NEW_SLOT = SlotColumns(np.int32(0), np.int32(0), np.float64(0), np.float64(0))
+NEW_SLOT = SlotColumns(np.int32(0), np.int32(0), np.float64(0), np.float64(0), np.int32(0))
 NEW_ROW = RowColumns(np.int64(0), np.int32(-1), np.uint8(0))
 NEW_ACCOUNT = AccountColumns(np.int64(0), np.int32(-1))
 """What a new entry holds, of the type of its column."""
@@ -79,12 +80,15 @@ NEW_ACCOUNT = AccountColumns(np.int64(0), np.int32(-1))
 
 class LedgerRows(NamedTuple):
     """What the ledger holds: rows (rows, `POSITION_COLUMNS`), by row the key of its account and
-    symbol (`pack_key`), and by account the hash of its name.
+    symbol (`pack_key`), and by account the hash of its name. `own_rules` (rows, 1) and
+    `isolated_only` (symbols, 1): see `AccountLedger`.
     """
 
     data: Int64
     keys: Int64
     hashes: UInt64
+    own_rules: Int64
+    isolated_only: Int64
 
 
 class MarketColumns(NamedTuple):
@@ -100,7 +104,7 @@ def _columns(new: Any) -> Any:
 
 
 _POOLS, _SLOTS, _ROWS, _ACCOUNTS = map(_columns, (NEW_POOL, NEW_SLOT, NEW_ROW, NEW_ACCOUNT))
-_LEDGER = tuple_type(LedgerRows, I2, I1, U1)
+_LEDGER = tuple_type(LedgerRows, I2, I1, U1, I2, I2)
 _MARKETS = tuple_type(MarketColumns, I1, I1, I1)
 
 
@@ -108,6 +112,7 @@ _MARKETS = tuple_type(MarketColumns, I1, I1, I1)
 def _move_slot(slots, old, new):  # type: ignore[no-untyped-def]
     slots.row[new], slots.market[new] = slots.row[old], slots.market[old]
     slots.quantity[new], slots.entry[new] = slots.quantity[old], slots.entry[old]
+    slots.rules[new] = slots.rules[old]
 
 
 @inner_njit(types.void(INT, _POOLS, _SLOTS, I1))
@@ -172,17 +177,18 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
     Returns how many rows are done: it stops, between two rows, where there is no room for the next.
     """
     # Arrays are taken out of their tuples once: each time costs two counts of references.
-    data, keys, hashes = ledger
+    data, keys, hashes, own_rules, isolated_only = ledger
     market_of, rank, open_positions = markets
     rest, cross_of = accounts
     share_of, pool_of, assumed_of = rows
     start, length, size = pools.start, pools.length, pools.size
     isolated_of, cash = pools.isolated, pools.cash
-    slot_row, slot_market, quantity, entry = slots
+    slot_row, slot_market, quantity, entry, rules = slots
     for n in range(touched.size):
         r = touched[n]
         a, symbol = account_of(keys[r]), symbol_of(keys[r])
         opens, isolated = columns.is_open(data[r]), data[r, columns.ROW_MODE] == columns.ISOLATED
+        isolated |= isolated_only[symbol, 0] != 0
         pool = pool_of[r]
         if opens:
             # Room for one more pool and for the widest span that this row may ask for.
@@ -236,17 +242,19 @@ def update_pools(touched, ledger, markets, accounts, rows, pools, slots, free, c
             while slot_row[i] != r:
                 i += 1
         quantity[i] = limbs_to_e8(data[r, columns.ROW_QUANTITY], data[r, columns.ROW_REST]) / SCALE
+        number = own_rules[r, 0]
+        rules[i] = -number if number > 0 else slot_market[i]
         entry[i] = data[r, columns.ROW_ENTRY] / MONEY_SCALE / abs(quantity[i])
         if isolated:
             cash[pool] = (own + margin) / MONEY_SCALE if margin > 0 else np.nan
     return touched.size
 
 
-@njit(types.void(RI1, I2, _ACCOUNTS, _POOLS), cache=True, nogil=True)
-def update_cross_cash(touched, data, accounts, pools):  # type: ignore[no-untyped-def]
+@njit(types.void(RI1, I2, I2, _ACCOUNTS, _POOLS), cache=True, nogil=True)
+def update_cross_cash(touched, data, outside, accounts, pools):  # type: ignore[no-untyped-def]
     """The cash of the touched accounts' cross pools: integers until the last division.
 
-    `data`: (accounts, `ACCOUNT_COLUMNS`).
+    `data`: (accounts, `ACCOUNT_COLUMNS`). `outside` (accounts, 1): collateral outside.
     """
     for n in range(touched.size):
         a = touched[n]
@@ -257,5 +265,5 @@ def update_cross_cash(touched, data, accounts, pools):  # type: ignore[no-untype
                 - data[a, columns.ACCOUNT_FEES]
                 + data[a, columns.ACCOUNT_FUNDING]
             )
-            money += data[a, columns.ACCOUNT_TRANSFERS] + accounts.rest[a]
+            money += data[a, columns.ACCOUNT_TRANSFERS] + accounts.rest[a] + outside[a, 0]
             pools.cash[pool] = money / MONEY_SCALE if pools.length[pool] > 0 else 0.0

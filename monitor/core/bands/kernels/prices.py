@@ -119,7 +119,7 @@ def price_block(low, high, positions, markets, slip, block, by_factor):  # type:
     Returns how many positions they are, and how many of the pools are unknown.
     """
     table = markets.rows
-    n = blocks.gather_positions(low, high, positions, block)
+    n = blocks.gather_positions(low, high, positions, table.shape[1], block)
     blocks.value_positions(n, block, table)
     blocks.apply_higher_tiers(n, positions.entry, block, markets)
     blocks.closing_costs(n, block, table, slip)
@@ -138,7 +138,7 @@ def price_pools(low, high, positions, markets, slip, by_factor, records, per_buc
 
     `slip`: slippage of longs and shorts by market and power of two, flat. `counts`: `POOL_COUNTS`.
     """
-    length, number_of_markets = positions.length, markets.rows.shape[1]
+    length = positions.length
     room, pool = arrays.BLOCK_POSITIONS, low
     for p in range(low, high):
         room = max(room, length[p])
@@ -154,7 +154,7 @@ def price_pools(low, high, positions, markets, slip, by_factor, records, per_buc
         for zone, row in enumerate(arrays.ZONE_PRICES):
             blocks.zones_of(n, block.quantity, prices[row], block.inverse_mark, block.zones[zone])
         chosen, first = blocks.pick_forced(n, block), counts[RECORD_COUNT]
-        blocks.write_records(chosen, block, number_of_markets, first, records, per_bucket)
+        blocks.write_records(chosen, block, markets.rows, first, records, per_bucket)
         counts[RECORD_COUNT] += chosen
         counts[UNKNOWN_POOLS] += unknown
         pool = end
