@@ -9,7 +9,7 @@ from monitor.core.alerts.formatting import format_iso
 from replay.report.document import format_move, make_document
 
 PRICES = ("warn", "liquidation", "backstop", "bankruptcy")
-WIDTH, LEFT, RIGHT, ROW = 960, 100, 340, 26
+WIDTH, LEFT, RIGHT, ROW = 1000, 100, 380, 26
 """Of a picture, in its own units: its width, the margins for names and for numbers, a row."""
 REACH_MIN, REACH_MAX = 0.02, 1.0
 """The least and the most that a picture shows on either side of the mark, a fraction of it."""
@@ -44,7 +44,7 @@ uncertainty.</p>
 
 def _equity_table(equity: dict[str, str | None]) -> str:
     rows = "".join(
-        f"<tr><td>{cause}</td><td>{_amount(equity[cause])}</td></tr>"
+        f"<tr><td>{cause}</td><td>{_money(equity[cause])}</td></tr>"
         for cause in EQUITY
         if cause in equity
     )
@@ -120,6 +120,10 @@ def _text(price: float | None, mark: float) -> str:
 
 def _number(text: str | None) -> float | None:
     return None if text is None else float(text)
+
+
+def _money(text: str | None) -> str:
+    return "not known" if text is None else f"{float(text):,.2f}"
 
 
 def _amount(text: str | None) -> str:
