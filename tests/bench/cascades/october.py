@@ -3,8 +3,9 @@
 Given: open interest by coin at the end of September 2025, the tier tables, the prices at which the
 venue deleveraged as the path of the outside price, how much of the depth survived (BTC 1/114, SOL
 1/561; ETH is taken as BTC, HYPE as SOL), and how far liquidation prices of large accounts lie.
-The free parameters are the fields of `Setting`: they were fitted on BTC and on the time of the
-first deleveraging alone, and the other coins show what they are worth.
+The free parameters are the fields of `Setting`: they were fitted on BTC's amounts, ADL over
+liquidated and lowest mark and on the times of the first deleveragings; the second vault was then
+set by hand, with HYPE in sight. So only ETH, SOL, the waves and the minutes show their worth.
 """
 
 from __future__ import annotations
@@ -149,7 +150,8 @@ def october_lines(known: Known, setting: Setting, seeds: Sequence[int]) -> Itera
 def real_figures(known: Known) -> dict[str, str]:
     """By name, as `simulated_figures` has them; empty where the files do not say."""
     at, amounts = known.waves[:, 0], known.waves[:, 1]
-    figures = {name: f"{known.prices[coin][0][0]:.1f}" for name, coin in FIRST_OF.items()}
+    figures = {FIRST_ADL: f"{min(s[0] for s, _ in known.prices.values()):.1f}"}
+    figures |= {name: f"{known.prices[coin][0][0]:.1f}" for name, coin in FIRST_OF.items()}
     figures |= {
         "waves": f"{len(at)}",
         "seconds between waves, median": f"{np.median(np.diff(at)):.1f}",
@@ -176,7 +178,8 @@ def simulated_figures(known: Known, setting: Setting, seed: int) -> dict[str, fl
     usd = UNITS_PER_USD * 1e6
     forced, adl = history.total() / usd, history.deleveraged / usd
     begin = _first_second(forced)
-    figures = {
+    figures = {FIRST_ADL: _first_second(adl) - begin}
+    figures |= {
         name: _first_wave(adl[:, np.array(GROUP) == GROUP[COINS.index(coin)]]) - begin
         for name, coin in FIRST_OF.items()
     }
@@ -204,12 +207,14 @@ def simulated_figures(known: Known, setting: Setting, seed: int) -> dict[str, fl
     }
 
 
+FIRST_ADL = "first ADL of any size after the first fill, s"
 FIRST_OF = {
-    "first ADL of BTC, ETH, SOL after the first fill, s": "BTC",
-    "first ADL of HYPE, s": "HYPE",
+    "first wave of BTC, ETH, SOL of ≥ 1 % of their ADL, s": "BTC",
+    "first wave of HYPE of ≥ 1 % of its ADL, s": "HYPE",
 }
 FIRST_PART = 0.01
-"""A first wave is of this part of all that is deleveraged, or more: the real ones were larger."""
+"""A first wave is of this part of all that is deleveraged, or more, as the real ones were; single
+accounts below zero come before it here."""
 
 
 def _first_wave(adl: Float64) -> float:

@@ -75,12 +75,14 @@ def _from_shock(asked: str, shares: int) -> Edges:
 
 
 def lead_lines(trials: Sequence[Trial]) -> Iterator[str]:
-    """`trials`: with and without a shock."""
+    """`trials`: with and without a shock. *In calm*: the first alarm is before the shock begins; it
+    says something where its part of the days with a cascade is larger than of those without."""
     found = [t for t in trials if t.is_cascade and t.first_forced_s is not None]
     others = [trial for trial in trials if not trial.is_cascade]
     yield f"{len(found)} days with a cascade, {len(others)} without; false: days with an alarm"
     yield (
-        f"{'alarm':52}{'found':>8}{'before the shock':>18}{'lead s: 25, 50, 75 %':>24}{'false':>8}"
+        f"{'alarm':52}{'found':>8}{'in calm':>12}{'lead s: 25, 50, 75 %':>22}{'false':>8}"
+        f"{'in calm':>12}"
     )
     signals: list[tuple[str, Signal]] = [
         (f"critical shock, {share}", _nearness(k)) for k, share in enumerate(SHARES)
@@ -125,16 +127,16 @@ def _lead_line(
     leads, before = [], 0
     for trial in cascades:
         end = trial.first_forced_s or 0
-        at = next(
-            (
-                s for s, value in zip(trial.looks, signal(trial), strict=True)
-                if value >= limit and s < end
-            ),
-            None,
-        )  # fmt: skip
-        if at is not None:
+        at = _first_alarm(trial, signal, limit)
+        if at is not None and at < end:
             leads.append(end - at)
             before += at <= CALM_S
     quartiles = " ".join(f"{q:.0f}" for q in np.percentile(leads, [25, 50, 75])) if leads else ""
-    false = _false(others, signal, limit)
-    return f"{name:52}{len(leads):>8}{before:>18}{quartiles:>24}{false:>8}"
+    alarms = [at for at in (_first_alarm(t, signal, limit) for t in others) if at is not None]
+    calm = sum(at <= CALM_S for at in alarms)
+    return f"{name:52}{len(leads):>8}{before:>12}{quartiles:>22}{len(alarms):>8}{calm:>12}"
+
+
+def _first_alarm(trial: Trial, signal: Signal, limit: float) -> int | None:
+    pairs = zip(trial.looks, signal(trial), strict=True)
+    return next((second for second, value in pairs if value >= limit), None)

@@ -65,8 +65,8 @@ def test_lead_is_counted_up_to_the_first_forced_fill() -> None:
     )  # fmt: skip
     lines = list(lead_lines([first, second, quiet]))
     assert lines[0].startswith("2 days with a cascade, 1 without")
-    assert lines[2].split()[-6:] == ["1", "1", "40", "40", "40", "0"]
-    assert lines[3].split()[-6:] == ["2", "1", "14", "18", "21", "0"]
+    assert lines[2].split()[-7:] == ["1", "1", "40", "40", "40", "0", "0"]
+    assert lines[3].split()[-7:] == ["2", "1", "14", "18", "21", "0", "0"]
 
 
 def test_notional_lies_as_far_from_liquidation_as_was_seen() -> None:

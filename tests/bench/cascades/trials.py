@@ -29,8 +29,8 @@ HOUR_S = 3_600.0
 @dataclass(slots=True)
 class Trial:
     """`looks`: second of each. By look: `nearness` (shares), hour's move of the mark over the
-    critical shock down, the largest of the markets, 0: there is none; `hour_move`: the largest of
-    the markets, each over its own mean. The share that the market has shown comes last.
+    critical shock down, the largest of the markets, 0: there is none (the share of the book that
+    the markets have shown comes last); `hour_move` (markets), log.
 
     `low`, `outside_low`: by market, log distance of the lowest mark and outside price from the mark
     at the last look before the shock; `predicted` (by `ASKED`; markets, shares): that of the mark
