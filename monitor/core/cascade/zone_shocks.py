@@ -49,7 +49,7 @@ from monitor.core.bands.kernels.books import IMPACT_EXPONENT
 from monitor.core.bands.layout import AWAITING_PAUSE, BIN_WIDTH, GROUPS, STAGES
 from monitor.core.bands.refresh import BandArrays
 from monitor.core.cascade.market_stress import JUMP_MIN, RATE_SPAN, REACH
-from monitor.core.cascade.shock_kernels import FAR_MIN
+from monitor.core.cascade.shock_kernels import FAR_MIN, displacement
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.contract.units import ZONE_BINS
 from monitor.core.decode.stepped_kernels import to_float
@@ -115,9 +115,12 @@ def pass_zones(
     return CascadeColumns(symbols, answers, near, shown, hour, inputs.kappa, inside)
 
 
-@inner_njit(INT(_BOOK_SIDE, I1, INT, FLOAT, FLOAT))
-def _read_ladder(ladder, book, best, sign, mark):  # type: ignore[no-untyped-def]
-    """Fill in a ladder; how many levels it has."""
+@inner_njit(INT(_BOOK_SIDE, I1, INT, FLOAT, FLOAT, FLOAT))
+def _read_book(levels, book, best, sign, mark, enough):  # type: ignore[no-untyped-def]
+    """Fill in the levels of a book up to the one with which it takes `enough`; how many there are.
+
+    Logarithms are what this costs, and most levels lie behind all that is forced.
+    """
     seen, far = 0.0, 0.0
     for level in range(LEVELS):
         size = book[best + LEVELS + level]
@@ -125,7 +128,9 @@ def _read_ladder(ladder, book, best, sign, mark):  # type: ignore[no-untyped-def
             return level
         far = max(far, sign * math.log(mark / to_float(book[best + level])))
         seen += to_float(size) * mark
-        ladder.distance[level], ladder.total[level] = far, seen
+        levels.distance[level], levels.total[level] = far, seen
+        if seen >= enough:
+            return level + 1
     return LEVELS
 
 
@@ -153,35 +158,41 @@ def _read_steps(steps, zones, at, edges):  # type: ignore[no-untyped-def]
 
 
 @inner_njit(FLOAT(FLOAT, _BOOK_SIDE, INT))
-def _taken(y, ladder, levels):  # type: ignore[no-untyped-def]
+def _taken(y, levels, count):  # type: ignore[no-untyped-def]
     """The notional that a book takes up to a distance, its best level at least."""
-    far = max(ladder.distance[levels - 1], FAR_MIN)
+    far = max(levels.distance[count - 1], FAR_MIN)
     if y > far:
-        return ladder.total[levels - 1] * (y / far) ** (1.0 / IMPACT_EXPONENT)
+        return levels.total[count - 1] * (y / far) ** (1.0 / IMPACT_EXPONENT)
     level = 0
-    while level + 1 < levels and ladder.distance[level + 1] <= y:
+    while level + 1 < count and levels.distance[level + 1] <= y:
         level += 1
-    return ladder.total[level]
+    return levels.total[level]
 
 
 @inner_njit(types.void(_STEPS, INT, _BOOK_SIDE, INT, FLOAT, FLOAT, FLOAT, F1, F1))
-def _pass_side(steps, count, ladder, levels, kappa, survives, reach, answer, near):  # type: ignore[no-untyped-def]
-    """The answers for one share of the book. `reach`: of the shocks that `near` is of; NaN: none.
+def _pass_side(steps, count, levels, last, kappa, survives, reach, answer, near):  # type: ignore[no-untyped-def]
+    """The answers for one share of the book, of `last` levels. `reach`: of the shocks that `near`
+    is of; NaN: none.
 
     Edges and jumps are those of `pass_shocks` and `ShockAnswers.jumps`.
     """
-    y, sent = steps.y, steps.sent
-    seen = ladder.total[levels - 1] * survives
-    far = kappa * max(ladder.distance[levels - 1], FAR_MIN) * seen**-IMPACT_EXPONENT
+    y, sent, total = steps.y, steps.sent, levels.total
+    most_moved = displacement(sent[count - 1] / survives, levels.distance, total, 0, last, 0)
+    if kappa * most_moved < JUMP_MIN:
+        # No jump is longer than what all sales together move: only R is left.
+        while steps.zone[count - 1] > _RATE_ZONES:
+            count -= 1
+    seen = total[last - 1] * survives
+    far = kappa * max(levels.distance[last - 1], FAR_MIN) * seen**-IMPACT_EXPONENT
     level, most, begin, first, at_rate = 0, -np.inf, 0.0, 0.0, 0.0
     longest, nearest = 0.0, 0.0
     for k in range(count):
         if sent[k] <= 0.0:
             moved = 0.0
         elif sent[k] <= seen:
-            while ladder.total[level] * survives < sent[k] and level + 1 < levels:
+            while total[level] * survives < sent[k] and level + 1 < last:
                 level += 1
-            moved = kappa * ladder.distance[level]
+            moved = kappa * levels.distance[level]
         else:
             moved = far * steps.tail[k]
         first = moved if k == 0 else first
@@ -191,57 +202,56 @@ def _pass_side(steps, count, ladder, levels, kappa, survives, reach, answer, nea
             continue
         # A shock of `most` rests behind this step; a smaller one rested before `begin`.
         shock = max(most, 0.0)
-        if edge > 0.0:
-            length = max(y[k], shock + moved) - (begin if most > 0.0 else 0.0)
-            if length >= JUMP_MIN and length > longest:
+        length = max(y[k], shock + moved) - (begin if most > 0.0 else 0.0)
+        if edge > 0.0 and length >= JUMP_MIN:
+            if length > longest:
                 longest = length
                 answer[SHOCK], answer[JUMP], answer[FORCED] = shock, length, steps.forced[k]
-            if length >= JUMP_MIN and length > nearest and 0.0 < shock <= reach:
+            if length > nearest and 0.0 < shock <= reach:
                 nearest = length
-                near[NEAR_SHOCK], near[NEAR_JUMP], near[NEAR_FORCED] = (
-                    shock, length, steps.forced[k],
-                )  # fmt: skip
-                near[NEAR_ZONES] = steps.zone[k] + 1
+                near[NEAR_SHOCK], near[NEAR_JUMP] = shock, length
+                near[NEAR_FORCED], near[NEAR_ZONES] = steps.forced[k], steps.zone[k] + 1
         most, begin = edge, y[k + 1] if k + 1 < count else 0.0
     answer[RATE] = (at_rate - first) / RATE_SPAN
-    if nearest > 0.0:
-        near[NEAR_BOOK] = survives * _taken(near[NEAR_SHOCK], ladder, levels)
 
 
 @njit(
     INT(CASCADE_INPUTS, I2, _ZONES, F1, F1, F4, F3), cache=True, nogil=True, error_model="numpy"
 )  # fmt: skip
-def _pass_markets(inputs, books, zones, shown, hour, answers, near):  # type: ignore[no-untyped-def]
-    """Fill in `answers` and `near`, which are NaN; gives `CascadeColumns.inside`."""
+def _pass_markets(inputs, books, zones, shown, hour, answers, every_near):  # type: ignore[no-untyped-def]
+    """Fill in `answers` and `every_near`, which are NaN; gives `CascadeColumns.inside`."""
     markets, inside = inputs.symbol.size, np.int64(0)
     n = np.empty((6, ZONE_BINS + 1))
     steps = _Steps(np.empty(ZONE_BINS + 1, np.int64), n[0], n[1], n[2], n[3])
-    ladder = _BookSide(n[4], n[5])
+    levels = _BookSide(n[4], n[5])
     for side in range(2):
         sign, best, edges = (1.0, BEST_BID, _FALL) if side == 0 else (-1.0, BEST_ASK, _RISE)
         for m in range(markets):
-            answer, kappa = answers[side, m], inputs.kappa[m]
+            answer, near, kappa = answers[side, m], every_near[side, m], inputs.kappa[m]
             if kappa == 0.0:
                 answer[:, RATE] = 0.0
                 continue
-            levels = _read_ladder(ladder, books[inputs.symbol[m]], best, sign, inputs.mark[m])
-            if levels == 0:
-                continue
+            is_shown = shown[m] == shown[m]
+            least = min(shown[m], SURVIVES_MIN) if is_shown else SURVIVES_MIN
             count = _read_steps(steps, zones, side * markets + m, edges)
-            least = min(shown[m], SURVIVES_MIN) if shown[m] == shown[m] else SURVIVES_MIN
+            book, mark = books[inputs.symbol[m]], inputs.mark[m]
+            last = _read_book(levels, book, best, sign, mark, steps.sent[count - 1] / least)
+            if last == 0:
+                continue
             for k in range(count):
-                if steps.sent[k] > ladder.total[levels - 1] * least:
+                if steps.sent[k] > levels.total[last - 1] * least:
                     steps.tail[k] = steps.sent[k] ** IMPACT_EXPONENT
-            share_of_rule = SHARES - 1 if shown[m] == shown[m] else 0
             for share in range(SHARES):
                 survives = shown[m] if share == SHARES - 1 else _SURVIVES[share]
                 if survives != survives:
                     continue
-                reach = HOUR_MOVES * hour[m] if share == share_of_rule else np.nan
-                _pass_side(
-                    steps, count, ladder, levels, kappa, survives, reach, answer[share],
-                    near[side, m],
-                )  # fmt: skip
-            if near[side, m, NEAR_JUMP] >= hour[m]:
-                inside += 1
+                is_of_rule = share == (SHARES - 1 if is_shown else 0)
+                reach = HOUR_MOVES * hour[m] if is_of_rule else np.nan
+                one = answer[share]
+                _pass_side(steps, count, levels, last, kappa, survives, reach, one, near)
+            if near[NEAR_JUMP] == near[NEAR_JUMP]:
+                last = _read_book(levels, book, best, sign, mark, np.inf)
+                survives = shown[m] if is_shown else 1.0
+                near[NEAR_BOOK] = survives * _taken(near[NEAR_SHOCK], levels, last)
+                inside += near[NEAR_JUMP] >= hour[m]
     return inside
