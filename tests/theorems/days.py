@@ -140,10 +140,18 @@ def _rules(rng: np.random.Generator, ts: np.ndarray) -> TextColumn:
             record |= {"quantity": int(rng.integers(-5, 6)), "entry_price": 100}
             record |= {"margin_mode": "isolated" if rng.random() < 0.3 else "cross"}
             record |= {"leverage": 10, "isolated_margin": int(rng.integers(50))}
+            record |= _shown(np.random.default_rng(at))
         elif draw == 2:
             record |= {"about": "insurance_fund", "amount": int(rng.integers(1000))}
         texts.append(json.dumps(record))
     return TextColumn.from_strings(texts)
+
+
+def _shown(rng: np.random.Generator) -> dict[str, Any]:
+    """What a venue shows of a position, or a part of it."""
+    values = {"mark": 100, "max_leverage": int(rng.choice([3, 20, 40]))}
+    values["liquidation_price"] = int(rng.integers(60, 140))
+    return {name: value for name, value in values.items() if rng.random() < 0.5}
 
 
 def _sources(rng: np.random.Generator, ts: np.ndarray) -> TextColumn:

@@ -100,12 +100,15 @@ class OwnRules(Stateful):
         self.account_rates[account] = rate
         self._apply_account_rates(self._open_rows(ACCOUNT, account))
 
-    def apply(self, entries: Int64, shown: Int64, marks: Int64, rules: Mapping[str, Rules]) -> None:
+    def apply(
+        self, came: tuple[Int64, ...], shown: Int64, marks: Int64, rules: Mapping[str, Rules]
+    ) -> None:
         """What the entries of a cell opened, and what the venue showed in it (`SHOWN_COLUMNS`).
 
         `marks`: by symbol, codes. `rules`: of the markets.
         """
         if self.account_rates:
+            entries = np.concatenate(came)
             entries = entries[entries[:, SYMBOL] >= 0]
             rows = self._ledger.find_rows(entries[:, ACCOUNT], entries[:, SYMBOL])
             self._apply_account_rates(np.unique(rows[self._ledger.is_open[rows]]))

@@ -28,12 +28,13 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import Bool, Float64, Int64
+from detectors.arrays.types import Float64, Int64
 from monitor.core.accounts import ledger_kernels as kernels
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.accounts.ledger_entries import SHOWN_MARK, SHOWN_PRICE
-from monitor.core.bands.inputs import MarketInputs, MarketRules, RuleArrays
-from monitor.core.bands.kernels.arrays import TIER_BOUND, TIER_DEDUCTION, TIER_RATE, PositionArrays
+from monitor.core.bands.account_surplus import TOLERANCE, CrossAccount, settle
+from monitor.core.bands.inputs import MarketInputs, MarketRules
+from monitor.core.bands.kernels.arrays import PositionArrays
 from monitor.core.bands.pools import Pools
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.decode.batch import ABSENT
@@ -48,104 +49,6 @@ MET, OUTSIDE, OLDER_RULES, OWN_MARGIN, ISOLATED, DISAGREES, NOT_KNOWN = (
 """What came of a printed price: the equity on record gives it; it does with collateral outside;
 older rules of its market do; a margin of its own that no record names; its position is isolated,
 and its margin is on record; nothing does; its position, mark or tier table is not there."""
-TOLERANCE = 1e-5
-"""Of the price: prints that differ by less agree."""
-APART = 0.01
-"""Of the price: prints that differ by less are of one account that was read at two moments."""
-LEVERAGE_MAX = 100
-"""The largest maximum leverage that is looked for."""
-_ROUNDING = 2e-6
-"""Money of each position is rounded to 1e-6."""
-
-
-class CrossAccount(NamedTuple):
-    """The positions of a cross account, in the order of their slots.
-
-    `columns`: of their rules. `mark`: where its venue had it. `printed`: NaN: none; `is_none`: the
-    venue says that there is none. `surplus`: of the equity on record and collateral outside so far,
-    over all maintenance.
-    """
-
-    quantity: Float64
-    entry: Float64
-    columns: Int64
-    mark: Float64
-    printed: Float64
-    is_none: Bool
-    surplus: float
-
-    def maintenance(self, rules: RuleArrays, price: Float64) -> Float64:
-        """Of each position at a price of its own, quote currency."""
-        size, out = np.abs(self.quantity), np.empty(len(price))
-        for i, column in enumerate(self.columns.tolist()):
-            rows = rules.tiers[:, rules.tier_start[column] : rules.tier_start[column + 1]]
-            at = self.entry[i] if rules.at_entry[column] else price[i]
-            needs = rows[TIER_RATE] * size[i] * at - rows[TIER_DEDUCTION]
-            if rules.whole[column]:
-                tier = np.searchsorted(rows[TIER_BOUND], size[i] * self.mark[i], side="right") - 1
-                needs = needs[max(int(tier), 0)]
-            out[i] = np.max(needs)
-        return out
-
-    def cash_alone(self, rules: RuleArrays) -> Float64:
-        """What each position would have to have as a pool of its own, less quantity × mark, for its
-        printed price; NaN: there is none."""
-        price = np.where(np.isnan(self.printed), self.mark, self.printed)
-        fees = rules.fee[self.columns] * np.abs(self.quantity) * self.printed
-        return self.maintenance(rules, price) - self.quantity * self.printed + fees
-
-    def surpluses(self, rules: RuleArrays) -> Float64:
-        """What the account has over all maintenance, as the print of each position says."""
-        worth = self.quantity * self.mark - self.maintenance(rules, self.mark)
-        return self.cash_alone(rules) + worth
-
-    @property
-    def allowed(self) -> Float64:
-        """By how much the surpluses of prints may differ that agree."""
-        return TOLERANCE * np.abs(self.quantity) * self.printed + _ROUNDING * len(self.quantity)
-
-
-class Settled(NamedTuple):
-    """What an account's prints come to: its surplus; by position whether the table gives its print,
-    the older maximum leverage that does (0: none), and whether it is far off."""
-
-    surplus: float
-    meets: Bool
-    leverage: Int64
-    is_apart: Bool
-
-
-def settle(account: CrossAccount, rules: RuleArrays, keeps_tables: Bool) -> Settled:
-    """The surplus that most prints of an account agree on; of equals that on record comes first.
-
-    Where no two agree, those count first with which the venue's words that there is no price hold.
-    """
-    q, p, printed = account.quantity, account.mark, account.printed
-    z = np.abs(q)
-    before = account.maintenance(rules, p)
-    gain = q * (printed - p) - rules.fee[account.columns] * z * printed
-    surplus, allowed = account.surpluses(rules), account.allowed
-    least = np.where(account.is_none & (q > 0), q * p - before, -np.inf)
-    prints = surplus[~np.isnan(surplus)]
-    lowest = least.max() + _ROUNDING * len(q)
-    candidates = np.concatenate(([account.surplus], prints, [lowest]))[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        meets = np.abs(candidates - surplus) <= allowed
-        times = np.rint(z * (printed - p) / (candidates + gain) / 2.0)
-        flat = 0.5 / times * z * (printed - p) - gain
-        is_older = (times >= 1) & (times <= LEVERAGE_MAX) & (np.abs(candidates - flat) <= allowed)
-        is_apart = np.abs(candidates - surplus) > APART * z * printed
-    is_older &= ~meets & keeps_tables
-    of_table, explained = meets.sum(axis=1), (meets | is_older).sum(axis=1)
-    agreed = np.where(of_table > 1, explained, 0)
-    nulls = (candidates >= least - _ROUNDING * len(q)).sum(axis=1)
-    order = np.lexsort((-explained, -of_table, -nulls, -agreed))
-    best = int(order[0])
-    chosen = float(candidates[best, 0])
-    if 0 < best <= len(prints):
-        chosen = float(np.median(surplus[meets[best]]))
-    leverage = np.where(is_older[best], times[best], 0).astype(np.int64)
-    return Settled(chosen, meets[best], leverage, is_apart[best] & ~is_older[best])
 
 
 class _Surplus(NamedTuple):
@@ -183,7 +86,7 @@ def _find_table(one: CrossAccount, place: int, surplus: float, venue: _Venue) ->
     at = [place]
     alone = CrossAccount(
         one.quantity[at], one.entry[at], one.columns[at], one.mark[at], one.printed[at],
-        one.is_none[at], surplus,
+        one.is_none[at],
     )  # fmt: skip
     for column, record in venue.tables_with_tiers():
         other = alone._replace(columns=np.array([column]))
@@ -240,7 +143,7 @@ class PrintedPrices(Stateful):
         """Give its positions the rules and margins that their prints say; None: there is nothing to
         compare."""
         slots = self._cross_slots(account, venue)
-        one = self._read_account(account, slots, shown, venue)
+        one = self._read_positions(slots, shown, venue)
         in_pool = set(venue.positions.row[slots].tolist())
         for values in shown[shown[:, SHOWN_PRICE] != ABSENT]:
             row = self._row_of(values)
@@ -252,7 +155,8 @@ class PrintedPrices(Stateful):
             return None
         regimes = [REGIMES[venue.rules.regimes[k]] for k in one.columns.tolist()]
         keeps = np.array([regime.keeps_tables for regime in regimes], np.bool_)
-        settled = settle(one, venue.rules.arrays, keeps)
+        recorded = self._recorded_surplus(account, one, venue)
+        settled = settle(one, recorded, venue.rules.arrays, keeps)
         margins = one.cash_alone(venue.rules.arrays)
         by_row = {self._row_of(values): values for values in shown}
         for i in np.flatnonzero(~np.isnan(one.printed) & ~settled.meets).tolist():
@@ -275,11 +179,11 @@ class PrintedPrices(Stateful):
 
     def _set_outside(self, account: int, shown: Int64, venue: _Venue, wanted: _Surplus) -> None:
         """Let the account have this surplus. A difference that no print shows is none."""
-        one = self._read_account(account, self._cross_slots(account, venue), shown, venue)
+        one = self._read_positions(self._cross_slots(account, venue), shown, venue)
         if one is None:
             return
         outside = int(self._ledger.collateral_outside[account, 0])
-        more = wanted.value - one.surplus
+        more = wanted.value - self._recorded_surplus(account, one, venue)
         if abs(more) > wanted.error and round(more * MONEY_SCALE):
             outside += round(more * MONEY_SCALE)
             self._ledger.set_collateral_outside(account, outside)
@@ -292,11 +196,15 @@ class PrintedPrices(Stateful):
         first = int(venue.positions.start[pool])
         return np.arange(first, first + int(venue.positions.length[pool]))
 
-    def _read_account(
-        self, account: int, slots: Int64, shown: Int64, venue: _Venue
-    ) -> CrossAccount | None:
-        """Its cross positions with what the venue shows; None: there are none, or a mark or tier
-        table is missing."""
+    def _recorded_surplus(self, account: int, one: CrossAccount, venue: _Venue) -> float:
+        """Of the equity on record and the collateral outside so far, over all maintenance."""
+        pool = self._pools.cross_pool(account)
+        equity = float(venue.positions.cash[pool] + (one.quantity * one.mark).sum())
+        return equity - float(one.maintenance(venue.rules.arrays, one.mark).sum())
+
+    def _read_positions(self, slots: Int64, shown: Int64, venue: _Venue) -> CrossAccount | None:
+        """The positions of a pool with what the venue shows; None: there are none, or one has no
+        mark or tier table."""
         positions, marks = venue.positions, venue.marks
         columns = positions.rules[slots].astype(np.int64)
         columns = np.where(columns < 0, columns + len(marks), columns)
@@ -314,11 +222,8 @@ class PrintedPrices(Stateful):
             printed[place] = np.nan if is_none[place] else price
         if not len(slots) or np.isnan(mark).any():
             return None
-        quantity = positions.quantity[slots]
-        one = CrossAccount(quantity, positions.entry[slots], columns, mark, printed, is_none, 0.0)
-        pool = self._pools.cross_pool(account)
-        equity = float(positions.cash[pool] + (quantity * mark).sum())
-        return one._replace(surplus=equity - float(one.maintenance(venue.rules.arrays, mark).sum()))
+        sizes = positions.quantity[slots], positions.entry[slots]
+        return CrossAccount(*sizes, columns, mark, printed, is_none)
 
     def _row_of(self, values: Int64) -> int:
         """The ledger's row of a position that the venue shows."""
@@ -334,7 +239,7 @@ class PrintedPrices(Stateful):
             self.verdicts[ISOLATED] += 1
             return
         slots = np.flatnonzero((venue.positions.row == row) & (venue.positions.quantity != 0.0))
-        one = self._read_account(0, slots, values[None], venue)
+        one = self._read_positions(slots, values[None], venue)
         alone = np.array([np.nan]) if one is None else one.cash_alone(venue.rules.arrays)
         is_set = self._set_margin(row, values, float(alone[0]), end_ns)
         self.verdicts[OWN_MARGIN if is_set else NOT_KNOWN] += 1

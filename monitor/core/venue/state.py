@@ -243,7 +243,7 @@ class VenueState(Stateful):
             self._apply_late(late[now_late, 1:])
             self._apply_cell(entries[now_entries], marks[now_marks])
             self.shown = shown[now_shown]
-            came = np.concatenate((entries[now_entries], late[now_late, 1:]))
+            came = entries[now_entries], late[now_late, 1:]
             self.own_rules.apply(came, self.shown, self._mark_codes(), self.market_rules)
             if self.ledger.is_over_limits:
                 rest = entries[stop[0] :], late[stop[4] :, 1:], shown[now_shown.start :]

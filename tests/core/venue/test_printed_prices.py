@@ -107,6 +107,14 @@ def test_a_print_far_off_has_a_margin_of_its_own() -> None:
     assert engine.stage.printed_prices.verdicts["own_margin"] == 1
 
 
+def test_an_isolated_position_without_a_margin_has_that_of_its_print() -> None:
+    records = [*market("BTC"), position("BTC", 2, 80.0, margin_mode="isolated")]
+    engine, bands = run(records)
+    assert liquidation_prices(engine)["a", "BTC"] == pytest.approx(80.0, rel=1e-9)
+    assert engine.stage.printed_prices.verdicts["own_margin"] == 1
+    assert bands[-1].unknown == 0
+
+
 def test_a_print_a_little_off_disagrees_and_moves_nothing() -> None:
     quantities = [8.0, -5.0, 4.0, -6.0]
     printed = venue_prices(quantities, 300.0, [RATE] * 4)
