@@ -6,7 +6,7 @@ from typing import Any
 
 from monitor.console import Display
 from monitor.core.alerts.formatting import format_iso
-from monitor.core.venue.account_report import PRICES
+from monitor.core.venue.answers.account_report import PRICES
 
 
 def describe_account(report: dict[str, Any], display: Display) -> None:

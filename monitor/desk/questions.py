@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Protocol, Self
 from monitor.commands.arguments import parse_shocks, parse_survives
 from monitor.console import Display
 from monitor.core.bands.maker import BandMaker
-from monitor.core.venue.account_report import find_account, report_account, some_accounts
+from monitor.core.venue.answers.account_report import find_account, report_account, some_accounts
+from monitor.core.venue.answers.stated_rules import market_names, read_stated_rules
+from monitor.core.venue.answers.stress_test import StressTest
 from monitor.core.venue.state import VenueState
-from monitor.core.venue.stated_rules import market_names, read_stated_rules
-from monitor.core.venue.stress_test import StressTest
 from monitor.desk.account_tables import describe_account
 from monitor.desk.rules_tables import describe_rules
 from monitor.desk.stress_curves import stress_curves

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monitor.core.venue.stress_test import StressTest
+from monitor.core.venue.answers.stress_test import StressTest
 
 CURVE_SHOCKS = tuple(n / 400 for n in (*range(1, 21), *range(22, 42, 2), *range(44, 124, 4)))
 """Where curves are computed: each quarter of a per cent up to 5 %, then coarser, to 30 %."""

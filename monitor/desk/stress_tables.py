@@ -8,10 +8,10 @@ from typing import Any
 
 from monitor.console import Display
 from monitor.core.alerts.formatting import format_iso
+from monitor.core.cascade.graph.system import CriticalShock
 from monitor.core.cascade.market_stress import ShockRow, SideStress
-from monitor.core.cascade.system import CriticalShock
 from monitor.core.margin.mark_response import LATENCY_S
-from monitor.core.venue.stress_test import (
+from monitor.core.venue.answers.stress_test import (
     SIDES,
     FactorRow,
     SystemStress,

@@ -19,9 +19,9 @@ from prometheus_client.registry import Collector
 
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.event_time.clock_state import NEVER
-from monitor.core.venue.frozen_venue import FrozenMaker, FrozenVenue
+from monitor.core.venue.answers.frozen_venue import FrozenMaker, FrozenVenue
+from monitor.core.venue.answers.stress_test import StressTest, SystemStress
 from monitor.core.venue.stage import VenueStage
-from monitor.core.venue.stress_test import StressTest, SystemStress
 
 EVERY_NS = 10 * SECOND_NS
 """Event time between two graphs."""

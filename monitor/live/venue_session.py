@@ -15,8 +15,8 @@ from monitor.core.decode.codec import UNKNOWN
 from monitor.core.event_time.clock_state import NEVER
 from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import SnapshotError
+from monitor.core.venue.answers.stated_rules import count_unstated
 from monitor.core.venue.stage import STAGE_KINDS, StageOutput, VenueStage
-from monitor.core.venue.stated_rules import count_unstated
 from monitor.errors import ConfigError
 from monitor.kafka import shard_report_topic
 from monitor.kafka.chunking import DamagedError, Reassembler

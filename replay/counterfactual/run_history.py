@@ -20,8 +20,8 @@ from monitor.core.cascade.zone_shocks import pass_zones
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.contract.units import SECOND_NS
+from monitor.core.venue.answers.stress_test import StressTest
 from monitor.core.venue.stage import VenueStage
-from monitor.core.venue.stress_test import StressTest
 from replay.counterfactual.leverage_caps import CappedPools, ForcedFillLog, LeverageCaps
 from replay.counterfactual.rules import OverrideRules
 from replay.run import AlertFilter

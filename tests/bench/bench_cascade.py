@@ -19,9 +19,9 @@ from monitor.core.bands.inputs import BookImpact, RuleArrays
 from monitor.core.bands.maker import BandMaker
 from monitor.core.bands.refresh import ParallelMap
 from monitor.core.cascade.all_shocks import ShockAnswers
-from monitor.core.cascade.carriers import carriers
+from monitor.core.cascade.graph.carriers import carriers
+from monitor.core.cascade.graph.system import MarketSystem, SystemSide
 from monitor.core.cascade.market_stress import RATE_SPAN
-from monitor.core.cascade.system import MarketSystem, SystemSide
 from monitor.core.cascade.venue_steps import book_levels, forced_steps, sent_at_once
 from tests.bench.bench_bands import build_venue
 from tests.bench.figures import Figure

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.core.engine import Engine
-from monitor.core.venue.stress_test import StressTest
+from monitor.core.venue.answers.stress_test import StressTest
 from monitor.live import cascade_graph
 from monitor.live.cascade_graph import EVERY_NS, CascadeGraph, GraphCollector
 from tests.core.venue.test_critical_shocks import HOLDERS, THIN, book

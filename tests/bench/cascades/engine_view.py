@@ -14,7 +14,7 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.codec import decode
 from monitor.core.engine import Engine
 from monitor.core.settings import AccountSettings, EngineSettings
-from monitor.core.venue.stress_test import StressTest
+from monitor.core.venue.answers.stress_test import StressTest
 from tests.bench.cascades.state import (
     FIRST_TRADER,
     LEVEL_TICKS,

@@ -12,9 +12,9 @@ import pytest
 
 from monitor.core.bands.inputs import RuleArrays
 from monitor.core.cascade.all_shocks import BookLevels, ForcedSteps, ShockAnswers
-from monitor.core.cascade.carriers import spectral_radius
-from monitor.core.cascade.system import SHOCK_GRAIN, MarketSystem, RoundTiming
-from monitor.core.cascade.system_kernels import measure_reach
+from monitor.core.cascade.graph.carriers import spectral_radius
+from monitor.core.cascade.graph.system import SHOCK_GRAIN, MarketSystem, RoundTiming
+from monitor.core.cascade.graph.system_kernels import measure_reach
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
 from tests.core.bands.position_arrays import sort_positions

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.core.engine import Engine
-from monitor.core.venue.stated_rules import (
+from monitor.core.venue.answers.stated_rules import (
     TERMS,
     StatedRules,
     count_unstated,

@@ -14,7 +14,7 @@ import numpy as np
 
 from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.bands.kernels.arrays import MARK, Int32
-from monitor.core.cascade.system_kernels import (
+from monitor.core.cascade.graph.system_kernels import (
     ABSENT_POOL,
     PAGES,
     Calendar,
@@ -23,7 +23,7 @@ from monitor.core.cascade.system_kernels import (
 )
 
 if TYPE_CHECKING:
-    from monitor.core.cascade.system import SystemSide
+    from monitor.core.cascade.graph.system import SystemSide
 
 CLOCK_MAX = 1e6
 """Where the clock stops: a market without a book moves without end."""

@@ -12,7 +12,12 @@ import pytest
 from monitor.core.bands.inputs import BookImpact, RuleArrays, mark_prices
 from monitor.core.engine import Engine
 from monitor.core.margin.calculator import solve
-from monitor.core.venue.account_report import PRICES, find_account, report_account, some_accounts
+from monitor.core.venue.answers.account_report import (
+    PRICES,
+    find_account,
+    report_account,
+    some_accounts,
+)
 from tests.core.bands.position_arrays import price_positions
 from tests.core.venue.test_state import deposit, run
 

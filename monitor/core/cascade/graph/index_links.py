@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.arrays.types import Float64, Int64
-from monitor.core.cascade.system import MarketSystem
+from monitor.core.cascade.graph.system import MarketSystem
 from monitor.core.marks.index_moves import READY_RETURNS, STEP_S, CommonMoves
 
 NAMES_MAX = 5

@@ -14,18 +14,18 @@ from detectors.arrays.types import Float64
 from monitor.core.bands.inputs import BookImpact, MarketRules
 from monitor.core.bands.maker import BandMaker
 from monitor.core.cascade.all_shocks import ForcedSteps, ShockAnswers
-from monitor.core.cascade.carriers import carriers
 from monitor.core.cascade.deleveraging import DeleveragedPosition, OtherSide, close_against
-from monitor.core.cascade.index_links import IndexLinks
-from monitor.core.cascade.market_stress import RATE_SPAN, BucketStress, SideStress
-from monitor.core.cascade.rounds import SystemState
-from monitor.core.cascade.system import (
+from monitor.core.cascade.graph.carriers import carriers
+from monitor.core.cascade.graph.index_links import IndexLinks
+from monitor.core.cascade.graph.rounds import SystemState
+from monitor.core.cascade.graph.system import (
     CriticalShock,
     Edges,
     MarketSystem,
     RoundTiming,
     SystemSide,
 )
+from monitor.core.cascade.market_stress import RATE_SPAN, BucketStress, SideStress
 from monitor.core.cascade.venue_steps import (
     StepPrices,
     book_levels,
@@ -37,8 +37,8 @@ from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.decode.codec import validate_record
 from monitor.core.margin.mark_response import LATENCY_S, MARK_RESPONSES, kappa_of
 from monitor.core.margin.paths.path import FundScope
+from monitor.core.venue.answers.stated_rules import IN_STRESS, fund_of, read_stated_rules
 from monitor.core.venue.state import VenueState
-from monitor.core.venue.stated_rules import IN_STRESS, fund_of, read_stated_rules
 
 EDGES_MAX = 50
 """Edges that are shown, the largest ones; and those that carry most."""

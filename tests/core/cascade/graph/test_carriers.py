@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.core.cascade.carriers import carriers
+from monitor.core.cascade.graph.carriers import carriers
 
 
 def test_shares_are_what_the_radius_gains_when_an_edge_does() -> None:

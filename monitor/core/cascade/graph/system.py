@@ -22,9 +22,8 @@ from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.bands.inputs import RuleArrays
 from monitor.core.bands.kernels.arrays import Int32, MarketTable, PositionArrays
 from monitor.core.cascade.all_shocks import BookLevels
-from monitor.core.cascade.market_stress import JUMP_MIN
-from monitor.core.cascade.rounds import Rounds, SystemState
-from monitor.core.cascade.system_kernels import (
+from monitor.core.cascade.graph.rounds import Rounds, SystemState
+from monitor.core.cascade.graph.system_kernels import (
     SideBooks,
     flow_by_pool,
     gather_pools,
@@ -34,6 +33,7 @@ from monitor.core.cascade.system_kernels import (
     push_books,
     spread_moves,
 )
+from monitor.core.cascade.market_stress import JUMP_MIN
 
 SHOCK_STEP = 0.005
 SHOCK_REACH = 0.5

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.core.cascade.index_links import IndexLinks
+from monitor.core.cascade.graph.index_links import IndexLinks
 from monitor.core.marks.index_moves import CommonMoves
-from tests.core.cascade.test_system import RandomVenue
+from tests.core.cascade.graph.test_system import RandomVenue
 
 NAMES = ["A", "B", "C"]
 
