@@ -17,8 +17,8 @@ from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.bands.inputs import RuleArrays
 from monitor.core.bands.kernels import arrays
 from monitor.core.bands.kernels.arrays import MarketTable, PositionArrays
-from monitor.core.bands.kernels.coin_prices import SETTLEMENT_UNITS, CoinTable
-from monitor.core.margin.contract_types import INVERSE, Contract
+from monitor.core.bands.kernels.coin_prices import CoinTable
+from monitor.core.margin.contract_types import INVERSE, SETTLEMENT_UNITS, Contract
 from monitor.core.margin.tiers import Tiers
 
 
@@ -75,9 +75,12 @@ class CoinMarkets:
 
 def settlement_tiers(tiers: Tiers) -> Tiers:
     """A table in coin in the units of the accounts."""
-    units = round(SETTLEMENT_UNITS)
     rows = (
-        replace(row, lower_bound=row.lower_bound * units, deduction=row.deduction * units)
+        replace(
+            row,
+            lower_bound=row.lower_bound * SETTLEMENT_UNITS,
+            deduction=row.deduction * SETTLEMENT_UNITS,
+        )
         for row in tiers.rows
     )
     return replace(tiers, rows=tuple(rows))

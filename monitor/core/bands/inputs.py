@@ -17,6 +17,7 @@ from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import middle, to_floats
+from monitor.core.margin.contract_types import Contract
 from monitor.core.margin.liquidation_price import Regime
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import (
@@ -33,6 +34,14 @@ MARK_DOUBTS = {"stale_mark", "stale_index", "mark_off_market"}
 """Conditions in which a market's mark may be wrong."""
 
 
+class CoinRules(NamedTuple):
+    """What holds for a market that settles in coin; the table is in the units of its accounts."""
+
+    regime: Regime
+    tiers: Tiers
+    contract: Contract
+
+
 class MarketInputs(NamedTuple):
     """What is known of the markets beside the accounts; rows stand by the number of the symbol.
 
@@ -40,7 +49,8 @@ class MarketInputs(NamedTuple):
     (symbols, `MARK_VALUES`): the last trusted ones, codes; `ABSENT`: none. `mark_times` (symbols,
     mark and index): their event time, ns. `books` (symbols, `BOOK_WIDTH`): the last that were not
     crossed, codes; zeros where a book is in doubt. `volatility`: realised, of the marks.
-    `left_out`: markets whose contract is not linear or not clear, and what it is. `doubts`: by
+    `left_out`: markets whose positions cannot be counted, and why. `coin_rules`: of markets that
+    settle in coin; `rules` has the others. `doubts`: by
     market, what is wrong with its data (`feature_catalogue.QUALITY_FEATURES`).
     """
 
@@ -52,6 +62,7 @@ class MarketInputs(NamedTuple):
     volatility: VolatilityBank
     left_out: Mapping[str, str]
     doubts: Mapping[str, list[str]]
+    coin_rules: Mapping[str, CoinRules]
 
     def mark_ages_s(self, symbols: Int64, ts: int) -> Float64:
         """How old the marks are at `ts` (ns), the index where there is no mark; NaN: neither."""

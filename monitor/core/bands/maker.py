@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.arrays.types import Bool, Float64, Int64, UInt64
+from monitor.core.accounts.coin_entries import owner_name
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.bands import open_interest_estimate, refresh
+from monitor.core.bands.coin_markets import CoinMarkets
 from monitor.core.bands.inputs import BookImpact, MarketInputs, RuleArrays, mark_prices
 from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
 from monitor.core.bands.market_bands import NEAR_FRACTION, MarketBands, Markets, VenueBands
@@ -37,13 +39,14 @@ _NO_STAGES = ZoneCells(np.empty(0, np.uint16), np.empty(0, np.int64), STAGES)
 
 class _Rules(NamedTuple):
     """The rules of markets: their names and the version that the rest is for, the arrays, and by
-    market whether there are any and the name of the regime."""
+    market whether there are any and the name of the regime. `coin`: which settle in coin."""
 
     names: list[str]
     version: int
     arrays: RuleArrays
     there: Bool
     regimes: list[str]
+    coin: CoinMarkets | None
 
 
 class _Listing(NamedTuple):
@@ -193,8 +196,9 @@ class BandMaker:
         order = order if is_priced.all() else order[is_priced]
         run = self.parallel_map if len(positions.quantity) > SERIAL_POSITIONS else map
         result = refresh.refresh_bands(
-            positions, rules.arrays, mark, books, NEAR_FRACTION, run, self._workspace, order
-        )
+            positions, rules.arrays, mark, books, NEAR_FRACTION, run, self._workspace, order,
+            rules.coin,
+        )  # fmt: skip
         columns = self._columns(ts, inputs, mark, books, result, at_market)
         markets = columns.markets()
         if estimates:
@@ -211,10 +215,17 @@ class BandMaker:
         """The rules of the pools' markets, which change seldom."""
         names, version = self.pools.market_names, inputs.rules_version
         if self._rules is None or self._rules.names is not names or self._rules.version != version:
-            rules = [inputs.rules.get(name, NO_RULES) for name in names]
-            there = np.array([name in inputs.rules for name in names], np.bool_)
-            regimes = [regime.name for regime, _ in rules]
-            self._rules = _Rules(names, version, RuleArrays.from_markets(rules), there, regimes)
+            in_coin = [inputs.coin_rules.get(name) for name in names]
+            rules = [
+                inputs.rules.get(name, NO_RULES) if coin is None else coin[:2]
+                for name, coin in zip(names, in_coin, strict=True)
+            ]
+            there = np.array([r is not NO_RULES for r in rules], np.bool_)
+            self._rules = _Rules(
+                names, version, RuleArrays.from_markets(rules), there,
+                [regime.name for regime, _ in rules],
+                CoinMarkets.from_contracts([coin and coin.contract for coin in in_coin]),
+            )  # fmt: skip
         return self._rules
 
     def _columns(
@@ -256,9 +267,10 @@ class BandMaker:
         pools = result.sums.top_pool
         there = pools >= 0
         accounts, names = self.pools.accounts(pools[there]), self._ledger.names
+        wallets = names.names_as_of_now
         return _Holders(
             accounts, names.hashes[accounts], result.sums.top[there], there.sum(axis=2),
-            names.names_as_of_now,
+            lambda numbers: [owner_name(name) for name in wallets(numbers)],
         )  # fmt: skip
 
     def _estimates(

@@ -20,6 +20,8 @@ from fractions import Fraction
 
 LINEAR, INVERSE, QUANTO = "linear", "inverse", "quanto"
 TYPES = (LINEAR, INVERSE, QUANTO)
+SETTLEMENT_UNITS = 100
+"""Accounts in coin, and their bands, count in hundredths of the coin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64
 from monitor.core.accounts import ledger_entries
+from monitor.core.accounts.coin_entries import CoinEntries
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.accounts.ledger_kernels import (
     ACCOUNT,
@@ -28,15 +30,27 @@ from monitor.core.accounts.ledger_kernels import (
     ORDER_COLUMNS,
     TS,
 )
-from monitor.core.accounts.liquidation_outcomes import Outcomes
-from monitor.core.bands.inputs import MarketInputs
-from monitor.core.contract.events import InsuranceFundReference, MarketReference
+from monitor.core.accounts.liquidation_outcomes import JudgedMarket, Outcomes
+from monitor.core.bands.coin_markets import settlement_tiers
+from monitor.core.bands.inputs import CoinRules, MarketInputs, mark_prices
+from monitor.core.contract import stepped
+from monitor.core.contract.events import (
+    InsuranceFundReference,
+    MarketReference,
+)
+from monitor.core.contract.fixed_point import SCALE
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT, Batch, TextColumn
 from monitor.core.decode.codec import decode_positions, validate_record
 from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.repeats import MET
-from monitor.core.margin.contract_types import LINEAR, Contract
+from monitor.core.margin.contract_types import (
+    INVERSE,
+    LINEAR,
+    QUANTO,
+    SETTLEMENT_UNITS,
+    Contract,
+)
 from monitor.core.margin.liquidation_price import Regime
 from monitor.core.margin.regimes import REGIMES, regime_at
 from monitor.core.margin.tiers import TierError, Tiers
@@ -53,6 +67,12 @@ KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
 """Kinds of records that are read here."""
 UNNAMED = "unknown: a name of coin-margined contracts, and no reference says contract"
 """Why a market has no bands whose contract may be linear or not."""
+NO_TERMS = {
+    INVERSE: "inverse: no reference says its size",
+    QUANTO: "quanto: no reference says its multiplier",
+}
+TOO_LATE = "{}: what its contract is came after its first record of an account, or changed"
+"""Why a market has no bands whose positions cannot be counted."""
 PendingRule = tuple[int, int, int, int, bytes]
 """A market's rules or an insurance fund: the time from which it counts; ts, partition, offset; the
 record."""
@@ -65,19 +85,21 @@ class VenueState(Stateful):
     on); `trusted_marks`, the last trusted `MARK_VALUES`; `last_books`, the last that were not
     crossed. By symbol, ns: `mark_times`, of the last trusted mark and index. By market:
     `rule_records`, the last rules with a table that can be used, and `market_rules`, what they say
-    of linear contracts; `rules_version` rises with every change. `contract_types`: of markets whose
-    reference says it; `left_out`: those with rules but without bands, and the type of contract that
-    is why. `funds`: insurance fund by market ("": the venue's), 1e-6. `written`: ts, partition and
-    offset of each of these rules, contracts and funds. `unread`: reference records that could not
-    be read, and tier tables refused. `changes`: entries of the cell that was applied last
-    (`ENTRY_COLUMNS`), without those that came late, and their effects (`EFFECT_COLUMNS`); no part
-    of a snapshot.
+    of contracts in quote currency; `coin_rules`: of those that settle in coin (`coin_entries`);
+    `rules_version` rises with every change. `contract_types`: of markets whose reference says it,
+    with size, multiplier (0: not given) and currency in `contract_terms`; `left_out`: those with
+    rules but without bands, and why. `funds`: insurance fund by market ("": the venue's), 1e-6.
+    `written`: ts, partition and offset of each of these rules, contracts and funds. `unread`:
+    reference records that could not be read, and tier tables refused. `changes`: entries of the
+    cell that was applied last (`ENTRY_COLUMNS`), without those that came late, and their effects
+    (`EFFECT_COLUMNS`), in base units and quote currency; no part of a snapshot.
     """
 
     STATE = (
         "ledger", "_entries", "_late", "_marks", "_books", "_pending_rules", "raw_marks",
-        "trusted_marks", "mark_times", "last_books", "rule_records", "contract_types", "funds",
-        "written", "unread", "mark_filter", "outcomes", "_passed_cell",
+        "trusted_marks", "mark_times", "last_books", "rule_records", "contract_types",
+        "contract_terms", "coin_entries", "funds", "written", "unread", "mark_filter", "outcomes",
+        "_passed_cell",
     )  # fmt: skip
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -97,7 +119,10 @@ class VenueState(Stateful):
         self.last_books = GrowableRows(BOOK_WIDTH, 0)
         self.rule_records: dict[str, bytes] = {}
         self.market_rules: dict[str, tuple[Regime, Tiers]] = {}
+        self.coin_rules: dict[str, CoinRules] = {}
         self.contract_types: dict[str, str] = {}
+        self.contract_terms: dict[str, list[Any]] = {}
+        self.coin_entries = CoinEntries(self.ledger)
         self.left_out: dict[str, str] = {}
         self._rules: dict[str, tuple[Regime, Tiers]] = {}
         self.rules_version = 0
@@ -120,7 +145,7 @@ class VenueState(Stateful):
             books[self.ledger.symbols.intern(TextColumn.from_strings(names)), VALUES:] = 0
         return MarketInputs(
             self.market_rules, self.rules_version, self.trusted_marks.data, self.mark_times.data,
-            books, self.mark_filter.volatility, self.left_out, doubts,
+            books, self.mark_filter.volatility, self.left_out, doubts, self.coin_rules,
         )  # fmt: skip
 
     def add_batch(self, batch: Batch) -> None:
@@ -205,13 +230,16 @@ class VenueState(Stateful):
     def _apply_late(self, entries: Int64) -> None:
         """Entries that belong to earlier cells: no streams judge them, and no predictions."""
         if len(entries):
-            rows = self.ledger.apply_late(entries)
-            self.outcomes.record_late(entries, rows, self.ledger)
+            converted = self.coin_entries.convert(entries)
+            as_read = None if converted is entries else entries
+            rows = self.ledger.apply_late(converted, as_read)
+            self.outcomes.record_late(converted, rows, self.ledger)
 
     def _apply_cell(self, entries: Int64, marks: Int64) -> None:
         """Entries and marks of one cell; each forced fill meets everything that came before it."""
         next_entry = next_mark = 0
         self.changes = []
+        as_read, entries = entries, self.coin_entries.convert(entries)
         stops = list(self.outcomes.forced_fills(entries))
         if stops:
             accounts = np.unique([fills[0, ACCOUNT] for _, fills in stops])
@@ -219,24 +247,37 @@ class VenueState(Stateful):
         for stop, fills in stops:
             by_now = int(np.searchsorted(marks[:, market_rows.TS], fills[0, TS], side="right"))
             self._set_marks(marks[next_mark:by_now])
-            self._apply_entries(entries[next_entry:stop])
+            self._apply_entries(entries[next_entry:stop], as_read[next_entry:stop])
             next_entry, next_mark = stop, by_now
             self.outcomes.record_fills(
-                fills, self.ledger, places[int(fills[0, ACCOUNT])], self._mark_and_rules
+                fills, self.ledger, places[int(fills[0, ACCOUNT])], self._judged_market
             )
         self._set_marks(marks[next_mark:])
-        self._apply_entries(entries[next_entry:])
+        self._apply_entries(entries[next_entry:], as_read[next_entry:])
 
-    def _apply_entries(self, entries: Int64) -> None:
-        if len(entries):
+    def _apply_entries(self, entries: Int64, as_read: Int64) -> None:
+        if not len(entries):
+            return
+        if not self.coin_entries.contracts:
             self.changes.append((entries, self.ledger.apply_entries(entries)))
+            return
+        effects = self.ledger.apply_entries(entries, as_read)
+        marks = mark_prices(self.trusted_marks.data)
+        self.changes.append(self.coin_entries.restate(as_read, entries, effects, marks))
 
-    def _mark_and_rules(self, symbol: int) -> tuple[int | None, tuple[Regime, Tiers] | None]:
-        """A market's mark (the index where there is none), a code, and its rules."""
+    def _judged_market(self, symbol: int) -> JudgedMarket:
+        """A market with its mark (the index where there is none)."""
         mark, index = self.raw_marks.data[symbol].tolist()
-        price = index if mark == ABSENT else mark
+        code = index if mark == ABSENT else mark
+        price = None if code == ABSENT else stepped.exact(code)
         name = self.ledger.symbols.names(np.array([symbol]))[0]
-        return None if price == ABSENT else price, self.market_rules.get(name)
+        if name not in self.coin_rules:
+            return JudgedMarket(price, self.market_rules.get(name))
+        regime, tiers, contract = self.coin_rules[name]
+        is_inverse = contract.type == INVERSE
+        if is_inverse and price is not None:
+            price = SETTLEMENT_UNITS / price
+        return JudgedMarket(price, (regime, tiers), is_inverse)
 
     def _forget_accounts(self, now_ns: int, *rest: Int64) -> None:
         """Drop accounts over the limits; entries that wait get their accounts' new numbers."""
@@ -275,7 +316,11 @@ class VenueState(Stateful):
         """Take a market's contract and its rules, each where the record gives it."""
         symbol = event.symbol
         if event.contract is not None and self._is_last(f"contract {symbol}", at):
-            self.contract_types[symbol] = event.contract.type
+            terms = event.contract
+            self.contract_types[symbol] = terms.type
+            self.contract_terms[symbol] = [
+                terms.size or 0, terms.multiplier or 0, terms.settles_in or ""
+            ]  # fmt: skip
         if event.tiers is not None:
             day = np.datetime64(event.ts, "ns").astype("datetime64[D]")
             regime = regime_at(event.regime or "", str(day)) or REGIMES["generic"]
@@ -290,19 +335,47 @@ class VenueState(Stateful):
         self._sort_market(symbol)
 
     def _sort_market(self, symbol: str) -> None:
-        """Give a market with rules bands where its contract is linear, else leave it out."""
+        """Give a market with rules bands where its positions can be counted, else leave it out."""
         rules = self._rules.get(symbol)
+        contract, why = self._contract_of(symbol, None if rules is None else rules[0].name)
+        if contract is not None:
+            of_coin = None if contract.type == LINEAR else contract
+            if not self.coin_entries.accept(symbol, of_coin):
+                why = TOO_LATE.format(contract.type)
         if rules is None:
             return
-        of_venue = Contract.at_venue(rules[0].name, symbol)
-        kind = self.contract_types.get(symbol) or (of_venue.type if of_venue else UNNAMED)
-        self.market_rules.pop(symbol, None)
-        self.left_out.pop(symbol, None)
-        if kind == LINEAR:
+        for kept in (self.market_rules, self.coin_rules, self.left_out):
+            kept.pop(symbol, None)
+        if why:
+            self.left_out[symbol] = why
+        elif contract is None or contract.type == LINEAR:
             self.market_rules[symbol] = rules
         else:
-            self.left_out[symbol] = kind
+            regime, tiers = rules
+            self.coin_rules[symbol] = CoinRules(regime, settlement_tiers(tiers), contract)
         self.rules_version += 1
+
+    def _contract_of(self, symbol: str, regime: str | None) -> tuple[Contract | None, str]:
+        """A market's contract as its reference says it or the venue names it, and if it cannot be
+        told why not."""
+        of_venue = None if regime is None else Contract.at_venue(regime, symbol)
+        kind = self.contract_types.get(symbol)
+        if kind is None:
+            return of_venue, "" if of_venue or regime is None else UNNAMED
+        if kind == LINEAR:
+            return Contract(), ""
+        size, multiplier, currency = self.contract_terms[symbol]
+        if of_venue is None or of_venue.type != kind:
+            of_venue = Contract(kind, Fraction(kind == QUANTO))
+        terms = Contract(
+            kind,
+            stepped.exact(size) or of_venue.size,
+            Fraction(multiplier, SCALE) or of_venue.multiplier if kind == QUANTO else None,
+            currency or of_venue.settles_in or symbol,
+        )
+        if not terms.size or (kind == QUANTO and not terms.multiplier):
+            return None, NO_TERMS[kind]
+        return terms, ""
 
     def _is_last(self, what: str, at: tuple[int, int, int]) -> bool:
         """Whether nothing later by ts, partition and offset has been written there."""
@@ -318,6 +391,8 @@ class VenueState(Stateful):
         types = sorted(self.contract_types.items())
         plain = self.mark_filter.doubted, records, types, funds, self.unread
         parts = [self.ledger.digest(), self.outcomes.digest(), *(repr(v).encode() for v in plain)]
+        if self.coin_entries.contracts:
+            parts.append(repr(sorted(self.coin_entries.contracts.items())).encode())
         self._grow()
         names = symbols.names(np.arange(len(symbols)))
         for i in sorted(range(len(names)), key=names.__getitem__):
@@ -334,5 +409,5 @@ class VenueState(Stateful):
         ]
         self.written = {what: (ts, p, offset) for what, (ts, p, offset) in self.written.items()}
         records, self.rule_records, self.market_rules = self.rule_records, {}, {}
-        self._rules, self.left_out = {}, {}
+        self._rules, self.left_out, self.coin_rules = {}, {}, {}
         self._set_rules([(0, *self.written[f"rules {s}"], raw) for s, raw in records.items()])

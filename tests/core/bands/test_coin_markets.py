@@ -20,12 +20,12 @@ from monitor.core.bands.kernels.arrays import (
     PositionArrays,
 )
 from monitor.core.bands.kernels.blocks import new_block
-from monitor.core.bands.kernels.coin_prices import SETTLEMENT_UNITS, price_coin_block
+from monitor.core.bands.kernels.coin_prices import price_coin_block
 from monitor.core.bands.layout import BIN_WIDTH
 from monitor.core.bands.refresh import LONG, SHORT, BandArrays
 from monitor.core.contract.units import ZONE_BINS
 from monitor.core.decode.stepped_kernels import from_e8
-from monitor.core.margin.contract_types import INVERSE, QUANTO, Contract
+from monitor.core.margin.contract_types import INVERSE, QUANTO, SETTLEMENT_UNITS, Contract
 from monitor.core.margin.liquidation_price import Position, prices, requirement
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
@@ -34,7 +34,7 @@ from tests.core.bands.position_arrays import by_zone, pools_of, refresh, sort_po
 from tests.core.bands.test_refresh import same
 
 F = Fraction
-UNITS = F(round(SETTLEMENT_UNITS))
+UNITS = F(SETTLEMENT_UNITS)
 CONTRACTS = [
     Contract(INVERSE, F(100), None, "BTC"),
     Contract(INVERSE, F(1), None, "BTC"),
@@ -127,9 +127,8 @@ def exact_equity(p: PositionArrays, pool: int) -> tuple[range, Fraction]:
     return span, (F(p.cash[pool]) + sum(worth, F(0))) / UNITS
 
 
-def _exact_coordinate(m: int, moved: Fraction = F(1)) -> Fraction:
-    x = F(MARK[m]) * moved
-    return UNITS / x if is_inverse(m) else x
+def _exact_coordinate(m: int) -> Fraction:
+    return UNITS / F(MARK[m]) if is_inverse(m) else F(MARK[m])
 
 
 def exact(p: PositionArrays, pool: int, i: int, extra: float) -> list[float]:

@@ -130,11 +130,11 @@ def test_without_a_mark_or_a_table_nothing_is_guessed() -> None:
 
 @pytest.mark.parametrize(
     ("symbol", "regime", "contract", "why"),
-    [("BTCUSD_PERP", "binance", None, "inverse"), ("ETHUSD", "bitmex", None, "quanto"),
-     ("SOL", "generic", {"type": "inverse", "size": 10}, "inverse"),
+    [("SOL", "generic", {"type": "inverse"}, "inverse: no reference says its size"),
+     ("SOL", "generic", {"type": "quanto"}, "quanto: no reference says its multiplier"),
      ("BTCUSD", "generic", None, "unknown"), ("BTCUSD", "generic", {"type": "linear"}, None)],
 )  # fmt: skip
-def test_a_market_that_is_not_linear_is_left_out_and_says_why(
+def test_a_market_whose_positions_cannot_be_counted_is_left_out_and_says_why(
     symbol: str, regime: str, contract: dict[str, Any] | None, why: str | None
 ) -> None:
     rules = table(symbol) | {"regime": regime}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, types
 
-from detectors.arrays.types import B1, F1, F2, FLOAT, FLOAT32_1, I1, I2, INT, Bool, Float64
+from detectors.arrays.types import B1, F1, FLOAT, FLOAT32_1, I1, I2, INT, Bool, Float64
 from monitor.core.bands.kernels import arrays, blocks
 from monitor.core.bands.kernels.arrays import (
     AT_ENTRY,
@@ -38,10 +38,8 @@ from monitor.core.bands.kernels.prices import (
 )
 from monitor.core.bands.kernels.roots import tier_of
 from monitor.core.bands.layout import BIN_WIDTH, OUT_OF_REACH
+from monitor.core.margin.contract_types import SETTLEMENT_UNITS
 
-SETTLEMENT_UNITS = 100.0
-"""Quantities and money of a coin-margined account count in hundredths of the coin: money in 1e-6 of
-that is money in 1e-8 of the coin."""
 MIXED_STEPS = 50
 """A pool with contracts of both kinds may be due, and no longer due further on: its common factor
 is looked at in so many steps on each side. Else the gap is concave, and one is enough."""
