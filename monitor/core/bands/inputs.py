@@ -103,18 +103,20 @@ class RuleArrays:
     """What the reference data say of each market, as arrays; markets are numbered from 0.
 
     `tier_start[m] : tier_start[m + 1]` are market m's columns of `tiers` (`TIER_ROWS`, tiers of all
-    markets). `at_entry`: whether the requirement is that of the entry value. `backstop`: multiple
-    of the requirement at which the backstop takes over; NaN: there is none. `size_rate`: rise of
-    the maintenance rate with each unit of quantity. `fee`: closing fee that the venue counts, a
-    fraction of notional; `close_fee`: what a forced close would pay beside it. `beta`: move of the
-    market for a move of the common factor by 1. `whole`: whether the rate of the tier at the mark
-    applies to the whole position. `first_share`: share of a forced position that is closed at once,
-    where its notional is `partial_above` (quote currency) or more.
+    markets). `at_entry`: whether the requirement is that of the entry value; `at_todays_mark`:
+    whether it is today's at every price. `backstop`: multiple of the requirement at which the
+    backstop takes over; NaN: there is none. `size_rate`: rise of the maintenance rate with each
+    unit of quantity. `fee`: closing fee that the venue counts, a fraction of notional; `close_fee`:
+    what a forced close would pay beside it. `beta`: move of the market for a move of the common
+    factor by 1. `whole`: whether the rate of the tier at the mark applies to the whole position.
+    `first_share`: share of a forced position that is closed at once, where its notional is
+    `partial_above` (quote currency) or more.
     """
 
     tier_start: Int32
     tiers: Float64
     at_entry: Bool
+    at_todays_mark: Bool
     backstop: Float64
     size_rate: Float64
     fee: Float64
@@ -141,6 +143,7 @@ class RuleArrays:
             tier_start=starts.astype(np.int32),
             tiers=np.array(table, np.float64).reshape(-1, arrays.TIER_ROWS).T.copy(),
             at_entry=np.array([r.at_entry for r in regimes], dtype=np.bool_),
+            at_todays_mark=np.array([r.at_todays_mark for r in regimes], dtype=np.bool_),
             backstop=np.array(ks, dtype=np.float64),
             size_rate=none,
             fee=np.array([float(r.closing_fee or 0) for r in regimes]),
@@ -166,14 +169,17 @@ class RuleArrays:
         out[arrays.LOWEST_TIER_TOP] = np.inf
         out[arrays.LOWEST_TIER_TOP, more] = self.tiers[arrays.TIER_BOUND, first[more] + 1]
         out[arrays.NEXT_BOUND] = out[arrays.LOWEST_TIER_TOP]
-        out[arrays.NEXT_BOUND, self.at_entry] = -1.0
-        out[arrays.LOWEST_TIER_TOP, self.at_entry | self.whole] = np.inf
+        stays = self.at_entry | self.at_todays_mark
+        out[arrays.NEXT_BOUND, stays] = -1.0
+        out[arrays.LOWEST_TIER_TOP, stays | self.whole] = np.inf
         reach = arrays.FACTOR_REACH * self.beta
         out[arrays.FACTOR_GROWTH] = np.where((reach >= 0.0) & (reach < 1.0), 1.0 + reach, np.inf)
         out[arrays.FACTOR_GROWTH, self.whole] = 1.0
         out[arrays.FEE], out[arrays.CLOSE_FEE] = self.fee, self.close_fee
         out[arrays.BACKSTOP], out[arrays.SIZE_RATE] = self.backstop, self.size_rate
-        out[arrays.AT_ENTRY], out[arrays.BETA] = self.at_entry, self.beta
+        out[arrays.AT_ENTRY, self.at_entry] = arrays.OF_ENTRY
+        out[arrays.AT_ENTRY, self.at_todays_mark] = arrays.OF_TODAYS_MARK
+        out[arrays.BETA] = self.beta
         out[arrays.WHOLE] = self.whole
         out[arrays.FIRST_TIER], out[arrays.LAST_TIER] = first, last
         return out

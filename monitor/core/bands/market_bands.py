@@ -207,9 +207,9 @@ class VenueBands:
     `markets`: by name; those with open positions, a mark and a tier table. `by_factor` (fall and
     rise, zone): gross notional of cross accounts that a move of all markets together would make
     due, 1e-6. `unknown`: pools without a mark, a table or a margin for every position. `assumed`:
-    isolated positions whose margin is taken from their leverage. `left_out`: markets whose positions
-    cannot be counted, and why: their holders' pools are unknown. `arrays`: those whose parts the
-    markets show.
+    isolated positions whose margin is taken from their leverage. `left_out`: markets whose
+    positions cannot be counted, and why: their holders' pools are unknown. `arrays`: those whose
+    parts the markets show.
     """
 
     ts: int

@@ -266,7 +266,7 @@ def _trace(regime: Regime, one: PositionInput, beside: _Beside, at: Prices) -> d
         "price_is": one.basis,
         "rule": regime.rule or "one version only",
         "tier_law": _tier_law(position),
-        "maintenance_at": "entry value" if regime.at_entry else "mark",
+        "maintenance_at": _maintenance_at(regime),
         "equity": decimal_text(equity),
         "fee": decimal_text(position.fee),
         "maintenance": decimal_text(at.maintenance),
@@ -279,6 +279,12 @@ def _trace(regime: Regime, one: PositionInput, beside: _Beside, at: Prices) -> d
         "unknown": _unknown_inputs(regime, one, beside, initial),
         "ignored": sorted(one.fields.own.keys() - one.fields.names_read),
     }
+
+
+def _maintenance_at(regime: Regime) -> str:
+    if regime.at_entry:
+        return "entry value"
+    return "today's mark" if regime.at_todays_mark else "mark"
 
 
 def _tier_law(position: Position) -> str:

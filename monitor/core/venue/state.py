@@ -52,7 +52,7 @@ from monitor.core.margin.contract_types import (
     Contract,
 )
 from monitor.core.margin.liquidation_price import Regime
-from monitor.core.margin.regimes import REGIMES, regime_at
+from monitor.core.margin.regimes import REGIMES, RULE_CHANGES, regime_at
 from monitor.core.margin.tiers import TierError, Tiers
 from monitor.core.marks import market_rows
 from monitor.core.marks.mark_filter import MarkFilter
@@ -78,6 +78,10 @@ PendingRule = tuple[int, int, int, int, bytes]
 record."""
 
 
+def _day_of(ts: int) -> str:
+    return str(np.datetime64(ts, "ns").astype("datetime64[D]"))
+
+
 class VenueState(Stateful):
     """All accounts of a venue and what their margin depends on.
 
@@ -99,7 +103,7 @@ class VenueState(Stateful):
         "ledger", "_entries", "_late", "_marks", "_books", "_pending_rules", "raw_marks",
         "trusted_marks", "mark_times", "last_books", "rule_records", "contract_types",
         "contract_terms", "coin_entries", "funds", "written", "unread", "mark_filter", "outcomes",
-        "_passed_cell",
+        "_passed_cell", "_day",
     )  # fmt: skip
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -133,6 +137,8 @@ class VenueState(Stateful):
         self.outcomes = Outcomes()
         self.changes: list[tuple[Int64, Int64]] = []
         self._passed_cell = NEVER
+        self._day = ""
+        """The day (UTC) of the cell that was applied last, whose rules count."""
 
     def market_inputs(self, doubts: Mapping[str, list[str]] | None = None) -> MarketInputs:
         """What bands need to know of the markets, as of now; `doubts`: see `MarketDoubts`."""
@@ -216,6 +222,7 @@ class VenueState(Stateful):
         ends = (cells + 1) * self.bands_interval_ns
         stops = zip(*(np.searchsorted(part, ends).tolist() for part in times), strict=True)
         for end, stop in zip(ends.tolist(), stops, strict=True):
+            self._set_day(end - self.bands_interval_ns)
             now_entries, now_marks, now_books, now_rules, now_late = map(slice, begin, stop)
             self._set_rules(rules[now_rules])
             self.last_books.data[books[now_books, SYMBOL]] = books[now_books]
@@ -312,6 +319,32 @@ class VenueState(Stateful):
             else:
                 self.unread["reference"] += 1
 
+    def _set_day(self, ts: int) -> None:
+        """The rules of the day of `ts` (ns) count from now on: those of venues that have changed
+        theirs since the day before are read again."""
+        before, self._day = self._day, _day_of(ts)
+        if before in ("", self._day):
+            return
+        changed = {
+            name
+            for name, days in RULE_CHANGES.items()
+            if any(before < day <= self._day for day in days)
+        }
+        for symbol in [s for s, (regime, _) in self._rules.items() if regime.name in changed]:
+            event = validate_record(self.rule_records[symbol], "reference")
+            if isinstance(event, MarketReference):
+                self._rules[symbol] = self._read_rules(event) or self._rules[symbol]
+                self._sort_market(symbol)
+
+    def _read_rules(self, event: MarketReference) -> tuple[Regime, Tiers] | None:
+        """A market's regime as it holds today, and its tiers; None: they cannot be used."""
+        day = self._day or _day_of(event.ts)
+        regime = regime_at(event.regime or "", day) or REGIMES["generic"]
+        try:
+            return regime, Tiers.from_reference(event.tiers or (), whole=regime.whole_position)
+        except TierError:
+            return None
+
     def _set_market(self, event: MarketReference, raw: bytes, at: tuple[int, int, int]) -> None:
         """Take a market's contract and its rules, each where the record gives it."""
         symbol = event.symbol
@@ -322,16 +355,12 @@ class VenueState(Stateful):
                 terms.size or 0, terms.multiplier or 0, terms.settles_in or ""
             ]  # fmt: skip
         if event.tiers is not None:
-            day = np.datetime64(event.ts, "ns").astype("datetime64[D]")
-            regime = regime_at(event.regime or "", str(day)) or REGIMES["generic"]
-            try:
-                tiers = Tiers.from_reference(event.tiers, whole=regime.whole_position)
-            except TierError:
+            rules = self._read_rules(event)
+            if rules is None:
                 self.unread["tiers"] += 1
-            else:
-                if self._is_last(f"rules {symbol}", at):
-                    self.rule_records[symbol] = raw
-                    self._rules[symbol] = regime, tiers
+            elif self._is_last(f"rules {symbol}", at):
+                self.rule_records[symbol] = raw
+                self._rules[symbol] = rules
         self._sort_market(symbol)
 
     def _sort_market(self, symbol: str) -> None:

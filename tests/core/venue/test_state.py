@@ -165,6 +165,26 @@ def test_the_rule_of_the_records_day_counts() -> None:
     assert not engine.venue.market_rules["SOL"][0].at_entry
 
 
+def test_a_rule_that_changes_at_midnight_counts_from_the_first_second_of_its_day() -> None:
+    # Bybit, 27 May 2026: maintenance was counted at entry value until then.
+    midnight = (1_779_840_000 * SECOND - START) / SECOND
+    trade = fill("a", "buy", 10, 80) | {"at": midnight - 10}
+    marks = [mark(100) | {"at": at} for at in (midnight - 5, midnight - 1, midnight, midnight + 5)]
+    records = [table() | {"regime": "bybit"}, deposit("a", 110), trade, *marks]
+    engine, bands = run(records, end_s=int(midnight) + 10)
+    nearest = {
+        b.ts / SECOND - 1_779_840_000: b.markets[0].nearest_forced_price[0]
+        for b in bands[-4:] if b.markets
+    }  # fmt: skip
+    # 110 + 10 (x − 80) = 0.05 · 10 · 80, and then 0.05 · 10 x.
+    for after_s, x in ((-4, 73.0), (0, 73.0), (1, 690 / 9.5), (6, 690 / 9.5)):
+        assert abs(nearest[after_s] - x) <= 100 * BIN_WIDTH
+    again = VenueState(EngineSettings())
+    again.restore(engine.venue.snapshot())
+    assert again.market_rules == engine.venue.market_rules
+    assert not again.market_rules["SOL"][0].at_entry
+
+
 def test_a_table_whose_rates_fall_is_refused_and_the_last_good_one_stays() -> None:
     bad = {**table(), "at": 2}
     bad["tiers"] = [{"lower_bound": 0, "maintenance_rate": "0.2"},
