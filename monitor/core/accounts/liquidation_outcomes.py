@@ -183,7 +183,8 @@ def _position(
     quantity = Fraction(row["quantity"], LIMB)
     entry = Fraction(row["entry"], MONEY_SCALE) / abs(quantity) if regime.at_entry else None
     fee = regime.closing_fee or Fraction(0)
-    return regime, Position(str(symbol), quantity, mark, tiers, entry, fee)
+    position = Position(str(symbol), quantity, mark, tiers, entry, fee, contracts=quantity)
+    return regime, position
 
 
 def _is_forced(entries: Int64) -> Bool:

@@ -8,7 +8,7 @@ unit of price. Both count in `SETTLEMENT_UNITS` of the coin.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,6 @@ from monitor.core.bands.kernels import arrays
 from monitor.core.bands.kernels.arrays import MarketTable, PositionArrays
 from monitor.core.bands.kernels.coin_prices import CoinTable
 from monitor.core.margin.contract_types import INVERSE, SETTLEMENT_UNITS, Contract
-from monitor.core.margin.tiers import Tiers
 
 
 class SortedPools(NamedTuple):
@@ -71,16 +70,3 @@ class CoinMarkets:
         by_pool = "start", "length", "key", "cash", "isolated"
         columns = {name: getattr(positions, name)[numbers] for name in by_pool}
         return SortedPools(positions._replace(**columns), numbers, int(np.sum(~is_coin)))
-
-
-def settlement_tiers(tiers: Tiers) -> Tiers:
-    """A table in coin in the units of the accounts."""
-    rows = (
-        replace(
-            row,
-            lower_bound=row.lower_bound * SETTLEMENT_UNITS,
-            deduction=row.deduction * SETTLEMENT_UNITS,
-        )
-        for row in tiers.rows
-    )
-    return replace(tiers, rows=tuple(rows))

@@ -108,7 +108,8 @@ class RuleArrays:
     backstop takes over; NaN: there is none. `size_rate`: rise of the maintenance rate with each
     unit of quantity. `fee`: closing fee that the venue counts, a fraction of notional; `close_fee`:
     what a forced close would pay beside it. `beta`: move of the market for a move of the common
-    factor by 1. `whole`: whether the rate of the tier at the mark applies to the whole position.
+    factor by 1. `whole`: whether the rate of the tier at the mark applies to the whole position;
+    `by_size`: whether that tier goes by quantity, which its bounds then are.
     `first_share`: share of a forced position that is closed at once, where its notional is
     `partial_above` (quote currency) or more.
     """
@@ -125,6 +126,7 @@ class RuleArrays:
     first_share: Float64
     partial_above: Float64
     whole: Bool
+    by_size: Bool
     table: Float64 = field(init=False)
     """`MarketTable.rows`, without what depends on the mark."""
     partial: PartialClose = field(init=False)
@@ -151,7 +153,8 @@ class RuleArrays:
             beta=np.ones(len(markets)),
             first_share=np.array([float(r.first_share) for r in regimes]),
             partial_above=np.array([float(r.partial_above or 0) for r in regimes]),
-            whole=np.array([tiers.whole for _, tiers in markets], dtype=np.bool_),
+            whole=np.array([t.whole or t.by_contracts for _, t in markets], dtype=np.bool_),
+            by_size=np.array([tiers.by_contracts for _, tiers in markets], dtype=np.bool_),
         )
 
     def __post_init__(self) -> None:
@@ -186,9 +189,14 @@ class RuleArrays:
 
     def at_marks(self, mark: Float64) -> MarketTable:
         """All that a position's prices take from its market, at these marks (NaN: not known)."""
-        out = self.table.copy()
+        out, tiers = self.table.copy(), self.tiers
         out[arrays.MARK], out[arrays.INVERSE_MARK] = mark, 1.0 / mark
-        return MarketTable(out, self.tiers)
+        if self.by_size.any():
+            price = np.where(self.by_size, mark, 1.0)
+            out[arrays.NEXT_BOUND] *= price
+            tiers = tiers.copy()
+            tiers[arrays.TIER_BOUND] *= np.repeat(price, np.diff(self.tier_start))
+        return MarketTable(out, tiers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
 from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import to_float
+from monitor.core.margin.contract_types import INVERSE
 from monitor.core.margin.regimes import REGIMES
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import MARK, OPEN_INTEREST, VALUES
@@ -286,7 +287,8 @@ class BandMaker:
         symbols = symbols[~np.isnan(mark[symbols])]
         open_interest = inputs.marks[:, OPEN_INTEREST - VALUES]
         names = self._ledger.symbols.names(symbols)
-        symbols = symbols[np.array([name in inputs.rules for name in names], np.bool_)]
+        has_rules = [name in inputs.rules or name in inputs.coin_rules for name in names]
+        symbols = symbols[np.array(has_rules, np.bool_)]
         books = BookImpact.from_books(mark[symbols], symbols, inputs.books)
         depth = books.depth_at_edges(np.arange(len(symbols)))
         markets = []
@@ -295,15 +297,18 @@ class BandMaker:
         sigmas = _or_none(inputs.volatility.sigma[symbols])
         grains_s = inputs.volatility.grain_s[symbols].tolist()
         for k, name in enumerate(self._ledger.symbols.names(symbols)):
-            regime, tiers = inputs.rules[name]
-            price, contracts = float(mark[symbols[k]]), to_float(int(open_interest[symbols[k]]))
-            zones = open_interest_estimate.estimate_cells(tiers, price, contracts)
+            coin = inputs.coin_rules.get(name)
+            regime, tiers = inputs.rules[name] if coin is None else coin[:2]
+            price, amount = float(mark[symbols[k]]), to_float(int(open_interest[symbols[k]]))
+            zones = open_interest_estimate.estimate_cells(
+                tiers, price, amount, coin is not None and coin.contract.type == INVERSE
+            )
             within = [[side.units[side.zone < e].sum() for e in EDGE_ZONES] for side in zones]
             markets.append(MarketBands(
                 name, price, regime.name, sigmas[k], grains_s[k], zones,
                 (_NO_STAGES, _NO_STAGES), np.array(within, np.int64), depth[k], ([], []),
                 np.full((2, 2 * PEAK_ZONES), -1, np.int64),
-                open_interest_estimate.assumptions(tiers, contracts),
+                open_interest_estimate.assumptions(tiers, amount),
                 mark_age_s=ages_s[k], market_price=second_prices[k],
                 doubts=tuple(inputs.doubts.get(name, ())), at_market=at_market.get(name),
             ))  # fmt: skip

@@ -40,6 +40,11 @@ class Contract:
         """What one contract counts for in the solver."""
         return self.size if self.multiplier is None else self.multiplier
 
+    @property
+    def quantity_units(self) -> Fraction:
+        """Units of a position's quantity that one contract is to the ledger and the bands."""
+        return self.units if self.type != QUANTO else self.units * SETTLEMENT_UNITS
+
     @classmethod
     def at_venue(cls, regime: str, symbol: str) -> Contract | None:
         """The contract that a venue calls `symbol`; None: the name alone does not say.

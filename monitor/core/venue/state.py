@@ -31,7 +31,6 @@ from monitor.core.accounts.ledger_kernels import (
     TS,
 )
 from monitor.core.accounts.liquidation_outcomes import JudgedMarket, Outcomes
-from monitor.core.bands.coin_markets import settlement_tiers
 from monitor.core.bands.inputs import CoinRules, MarketInputs, mark_prices
 from monitor.core.contract import stepped
 from monitor.core.contract.events import (
@@ -341,7 +340,11 @@ class VenueState(Stateful):
         day = self._day or _day_of(event.ts)
         regime = regime_at(event.regime or "", day) or REGIMES["generic"]
         try:
-            return regime, Tiers.from_reference(event.tiers or (), whole=regime.whole_position)
+            by_contracts = event.tiers_by == "contracts"
+            whole = regime.whole_position or by_contracts
+            return regime, Tiers.from_reference(
+                event.tiers or (), whole=whole, by_contracts=by_contracts
+            )
         except TierError:
             return None
 
@@ -377,11 +380,15 @@ class VenueState(Stateful):
             kept.pop(symbol, None)
         if why:
             self.left_out[symbol] = why
-        elif contract is None or contract.type == LINEAR:
-            self.market_rules[symbol] = rules
-        else:
+        elif contract is not None:
             regime, tiers = rules
-            self.coin_rules[symbol] = CoinRules(regime, settlement_tiers(tiers), contract)
+            if tiers.by_contracts:
+                tiers = tiers.times(contract.quantity_units)
+            if contract.type == LINEAR:
+                self.market_rules[symbol] = regime, tiers
+            else:
+                units = 1 if tiers.by_contracts else SETTLEMENT_UNITS
+                self.coin_rules[symbol] = CoinRules(regime, tiers.times(Fraction(units)), contract)
         self.rules_version += 1
 
     def _contract_of(self, symbol: str, regime: str | None) -> tuple[Contract | None, str]:
@@ -391,9 +398,9 @@ class VenueState(Stateful):
         kind = self.contract_types.get(symbol)
         if kind is None:
             return of_venue, "" if of_venue or regime is None else UNNAMED
-        if kind == LINEAR:
-            return Contract(), ""
         size, multiplier, currency = self.contract_terms[symbol]
+        if kind == LINEAR:
+            return Contract(size=stepped.exact(size) or Fraction(1)), ""
         if of_venue is None or of_venue.type != kind:
             of_venue = Contract(kind, Fraction(kind == QUANTO))
         terms = Contract(

@@ -26,6 +26,7 @@ LATENCY_S = 30.0
 EDGES_MAX = 50
 """Edges that are shown, the largest ones."""
 MARKET_PATH = "market"
+IN_COIN = "it settles in coin, and shocks cover markets in quote currency"
 SIDES = ("down", "up")
 
 
@@ -82,6 +83,7 @@ class StressTest:
         self._positions = band_maker.pools.update()
         pools, inputs = band_maker.pools, venue.market_inputs()
         names = pools.market_names
+        self._left_out = dict(inputs.left_out) | {name: IN_COIN for name in inputs.coin_rules}
         there = np.array([name in inputs.rules for name in names], np.bool_)
         self._rules = RuleArrays.from_markets([inputs.rules.get(name, NO_RULES) for name in names])
         symbols = pools.market_symbols
@@ -122,7 +124,12 @@ class StressTest:
             share: ShockAnswers.find(self._steps, self._levels, self._kappa, share)
             for share in survives
         }
-        markets, unknown = [], []
+        markets: list[SideStress] = []
+        unknown = [
+            f"{name}: {why}"
+            for name, why in sorted(self._left_out.items())
+            if not symbols or name in symbols
+        ]
         for k in self._order:
             name = self._names[k]
             if symbols and name not in symbols:

@@ -11,7 +11,7 @@ import pytest
 from numba import njit
 
 from detectors.arrays.types import Float64
-from monitor.core.bands.coin_markets import CoinMarkets, settlement_tiers
+from monitor.core.bands.coin_markets import CoinMarkets
 from monitor.core.bands.inputs import BookImpact, RuleArrays
 from monitor.core.bands.kernels.arrays import (
     EXPONENT_LOW,
@@ -51,7 +51,7 @@ WHOLE = replace(IN_COIN, whole=True, rows=tuple(replace(r, deduction=F(0)) for r
 TIERS = [IN_COIN, IN_COIN, WHOLE, IN_COIN, Tiers.flat(F("0.02"))]
 COIN = CoinMarkets.from_contracts(CONTRACTS)
 RULES = RuleArrays.from_markets(
-    [(r, settlement_tiers(t) if c else t) for r, t, c in zip(REGIME, TIERS, CONTRACTS, strict=True)]
+    [(r, t.times(UNITS) if c else t) for r, t, c in zip(REGIME, TIERS, CONTRACTS, strict=True)]
 )
 
 

@@ -163,3 +163,35 @@ def test_sums_of_fills_and_streams_stay_in_quote_currency() -> None:
     assert entries[0, 0] == START
     opened = effects[effects[:, 0] > 0]
     assert opened[:, 0].tolist() == [10**18]  # one coin's worth of base units
+
+
+def test_without_accounts_an_estimate_is_made_in_coin_too() -> None:
+    _, bands = run([rules(), mark(MARK, PERP) | {"open_interest": 10}])
+    (market,) = bands[-1].markets
+    assert market.estimate is not None
+    longs, shorts = (max(zones) for zones in forced_zones(market))
+    # Leverage from 50 (the lowest tier's) down to 2; from 1/x = 1.01 or 0.99 of 1/2 − 1 % on.
+    away = (0.5 - 0.01) / 1.01
+    assert longs == pytest.approx(away / (1 + away) / BIN_WIDTH, abs=10)
+    assert shorts == 999
+    nearest = [min(zones) for zones in forced_zones(market)]
+    assert nearest == pytest.approx([0.01 / 1.02 / BIN_WIDTH, 0.01 / 0.98 / BIN_WIDTH], abs=2)
+
+
+@pytest.mark.parametrize("symbol", ["BTC-USDT-SWAP", "BTC-USD-SWAP"])
+@pytest.mark.parametrize("contracts", [99, 100])
+def test_tiers_by_contracts_go_by_the_contracts_size(symbol: str, contracts: int) -> None:
+    # OKX: 0.01 BTC or 100 USD a contract; from 100 contracts on 2 % of all of it.
+    linear, tiers = "USDT" in symbol, [("0", "0.004"), ("100", "0.02")]
+    terms = {"type": "linear", "size": "0.01"} if linear else {"type": "inverse", "size": 100}
+    rows = [{"lower_bound": bound, "maintenance_rate": rate} for bound, rate in tiers]
+    market = {"kind": "reference", "about": "market", "symbol": symbol, "regime": "okx",
+              "tiers": rows, "tiers_by": "contracts", "contract": terms}  # fmt: skip
+    fill = usd("a", contracts, MARK, symbol) | ({"quantity": contracts / 100} if linear else {})
+    equity = contracts / 100 * MARK / 10 if linear else contracts * 100 / MARK / 10
+    _, bands = run([market, mark(MARK, symbol), deposit("a", equity, symbol=symbol), fill])
+    low, high, _ = price_of(bands[-1], symbol, 0)
+    rate, fee = (0.02 if contracts >= 100 else 0.004), 0.0005
+    # Linear: 0.1 + y − 1 = (rate + fee) y; inverse in 1/y.
+    y = 0.9 / (1 - rate - fee) if linear else (1 + rate + fee) / 1.1
+    assert low <= MARK * y <= high
