@@ -83,7 +83,7 @@ class StressTest:
         self._positions = band_maker.pools.update()
         pools, inputs = band_maker.pools, venue.market_inputs()
         names = pools.market_names
-        self._left_out = dict(inputs.left_out) | {name: IN_COIN for name in inputs.coin_rules}
+        self._left_out = dict(inputs.left_out) | dict.fromkeys(inputs.coin_rules, IN_COIN)
         there = np.array([name in inputs.rules for name in names], np.bool_)
         self._rules = RuleArrays.from_markets([inputs.rules.get(name, NO_RULES) for name in names])
         symbols = pools.market_symbols

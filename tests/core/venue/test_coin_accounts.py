@@ -173,7 +173,7 @@ def test_without_accounts_an_estimate_is_made_in_coin_too() -> None:
     # Leverage from 50 (the lowest tier's) down to 2; from 1/x = 1.01 or 0.99 of 1/2 − 1 % on.
     away = (0.5 - 0.01) / 1.01
     assert longs == pytest.approx(away / (1 + away) / BIN_WIDTH, abs=10)
-    assert shorts == 999
+    assert shorts > 970  # up to 98 %, beyond reach
     nearest = [min(zones) for zones in forced_zones(market)]
     assert nearest == pytest.approx([0.01 / 1.02 / BIN_WIDTH, 0.01 / 0.98 / BIN_WIDTH], abs=2)
 
