@@ -38,7 +38,7 @@ from monitor.core.contract.events import (
     MarketReference,
 )
 from monitor.core.contract.fixed_point import SCALE
-from monitor.core.contract.units import SECOND_NS
+from monitor.core.contract.units import DAY_NS, SECOND_NS
 from monitor.core.decode.batch import ABSENT, Batch, TextColumn
 from monitor.core.decode.codec import decode_positions, validate_record
 from monitor.core.event_time.clock_state import NEVER
@@ -77,8 +77,9 @@ PendingRule = tuple[int, int, int, int, bytes]
 record."""
 
 
-def _day_of(ts: int) -> str:
-    return str(np.datetime64(ts, "ns").astype("datetime64[D]"))
+def _date(day: int) -> str:
+    """The date, as 2026-05-27, of a day (UTC) since 1970."""
+    return str(np.datetime64(day, "D"))
 
 
 class VenueState(Stateful):
@@ -136,8 +137,8 @@ class VenueState(Stateful):
         self.outcomes = Outcomes()
         self.changes: list[tuple[Int64, Int64]] = []
         self._passed_cell = NEVER
-        self._day = ""
-        """The day (UTC) of the cell that was applied last, whose rules count."""
+        self._day = NEVER
+        """The day (UTC, since 1970) of the cell that was applied last, whose rules count."""
 
     def market_inputs(self, doubts: Mapping[str, list[str]] | None = None) -> MarketInputs:
         """What bands need to know of the markets, as of now; `doubts`: see `MarketDoubts`."""
@@ -221,7 +222,8 @@ class VenueState(Stateful):
         ends = (cells + 1) * self.bands_interval_ns
         stops = zip(*(np.searchsorted(part, ends).tolist() for part in times), strict=True)
         for end, stop in zip(ends.tolist(), stops, strict=True):
-            self._set_day(end - self.bands_interval_ns)
+            if (end - self.bands_interval_ns) // DAY_NS != self._day:
+                self._begin_day((end - self.bands_interval_ns) // DAY_NS)
             now_entries, now_marks, now_books, now_rules, now_late = map(slice, begin, stop)
             self._set_rules(rules[now_rules])
             self.last_books.data[books[now_books, SYMBOL]] = books[now_books]
@@ -261,10 +263,10 @@ class VenueState(Stateful):
         self._set_marks(marks[next_mark:])
         self._apply_entries(entries[next_entry:], as_read[next_entry:])
 
-    def _apply_entries(self, entries: Int64, as_read: Int64) -> None:
+    def _apply_entries(self, entries: Int64, as_read: Int64 | None = None) -> None:
         if not len(entries):
             return
-        if not self.coin_entries.contracts:
+        if as_read is None or not self.coin_entries.contracts:
             self.changes.append((entries, self.ledger.apply_entries(entries)))
             return
         effects = self.ledger.apply_entries(entries, as_read)
@@ -318,16 +320,17 @@ class VenueState(Stateful):
             else:
                 self.unread["reference"] += 1
 
-    def _set_day(self, ts: int) -> None:
-        """The rules of the day of `ts` (ns) count from now on: those of venues that have changed
-        theirs since the day before are read again."""
-        before, self._day = self._day, _day_of(ts)
-        if before in ("", self._day):
+    def _begin_day(self, day: int) -> None:
+        """The rules of `day` count from now on: those of venues that have changed theirs since the
+        last one are read again."""
+        last, self._day = self._day, day
+        if last == NEVER:
             return
+        before, now = _date(last), _date(day)
         changed = {
             name
             for name, days in RULE_CHANGES.items()
-            if any(before < day <= self._day for day in days)
+            if any(before < since <= now for since in days)
         }
         for symbol in [s for s, (regime, _) in self._rules.items() if regime.name in changed]:
             event = validate_record(self.rule_records[symbol], "reference")
@@ -337,8 +340,8 @@ class VenueState(Stateful):
 
     def _read_rules(self, event: MarketReference) -> tuple[Regime, Tiers] | None:
         """A market's regime as it holds today, and its tiers; None: they cannot be used."""
-        day = self._day or _day_of(event.ts)
-        regime = regime_at(event.regime or "", day) or REGIMES["generic"]
+        day = event.ts // DAY_NS if self._day == NEVER else self._day
+        regime = regime_at(event.regime or "", _date(day)) or REGIMES["generic"]
         try:
             by_contracts = event.tiers_by == "contracts"
             whole = regime.whole_position or by_contracts
