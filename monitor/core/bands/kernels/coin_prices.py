@@ -43,7 +43,6 @@ from monitor.core.margin.contract_types import SETTLEMENT_UNITS
 MIXED_STEPS = 50
 """A pool with contracts of both kinds may be due, and no longer due further on: its common factor
 is looked at in so many steps on each side. Else the gap is concave, and one is enough."""
-_BISECTIONS = 52
 
 
 class CoinTable(NamedTuple):
@@ -104,25 +103,26 @@ def _factor_gap(f, span, gap, block, markets, coin):  # type: ignore[no-untyped-
     return gap
 
 
-@inner_njit(FLOAT(FLOAT, INT, arrays.INT_PAIR, FLOAT, BLOCK, MARKET_TABLE, COIN_TABLE))
-def _factor_root(far, steps, span, gap, block, markets, coin):  # type: ignore[no-untyped-def]
-    """The move of the common factor nearest to 0, up to `far`, at which a pool is due; NaN: none.
+@inner_njit(INT(FLOAT, INT, arrays.INT_PAIR, FLOAT, BLOCK, MARKET_TABLE, COIN_TABLE))
+def _factor_zone(sign, steps, span, gap, block, markets, coin):  # type: ignore[no-untyped-def]
+    """The zone of the common factor in which a pool is due first, falling (`sign` −1.0) or rising.
 
     `gap`: its equity less requirement at the marks, not below 0.
     """
-    near = 0.0
+    near = 0
     for step in range(1, steps + 1):
-        f = far * step / steps
-        if _factor_gap(f, span, gap, block, markets, coin) < 0.0:
-            for _ in range(_BISECTIONS):
-                middle = 0.5 * (near + f)
-                if _factor_gap(middle, span, gap, block, markets, coin) < 0.0:
-                    f = middle
+        far = OUT_OF_REACH * step // steps
+        if _factor_gap(sign * BIN_WIDTH * far, span, gap, block, markets, coin) < 0.0:
+            while far - near > 1:
+                middle = (near + far) // 2
+                f = sign * BIN_WIDTH * middle
+                if _factor_gap(f, span, gap, block, markets, coin) < 0.0:
+                    far = middle
                 else:
                     near = middle
-            return f
-        near = f
-    return np.nan
+            return near
+        near = far
+    return OUT_OF_REACH
 
 
 @inner_njit(arrays.INT_PAIR(arrays.INT_PAIR, FLOAT, BLOCK, MARKET_TABLE, COIN_TABLE))
@@ -134,11 +134,8 @@ def _factor_zones(span, gap, block, markets, coin):  # type: ignore[no-untyped-d
     for t in range(span[0], span[1]):
         inverse += np.int64(coin.is_inverse[block.market[t]])
     steps = 1 if inverse == 0 or inverse == span[1] - span[0] else MIXED_STEPS
-    fall = _factor_root(-arrays.FACTOR_REACH, steps, span, gap, block, markets, coin)
-    rise = _factor_root(arrays.FACTOR_REACH, steps, span, gap, block, markets, coin)
-    a = np.int64(-fall * (1.0 / BIN_WIDTH)) if fall > -arrays.FACTOR_REACH else OUT_OF_REACH
-    b = np.int64(rise * (1.0 / BIN_WIDTH)) if rise < arrays.FACTOR_REACH else OUT_OF_REACH
-    return a, b
+    fall = _factor_zone(-1.0, steps, span, gap, block, markets, coin)
+    return fall, _factor_zone(1.0, steps, span, gap, block, markets, coin)
 
 
 @inner_njit(INT(INT, INT, POSITIONS, BLOCK, MARKET_TABLE, COIN_TABLE, I2))
