@@ -14,6 +14,7 @@ currency cannot be taken apart again. Then the market is left out for good.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -52,9 +53,12 @@ class CoinEntries(Stateful):
 
     def accept(self, symbol: str, contract: Contract | None) -> bool:
         """Whether entries of the market count by this contract from now on (None: it is in quote
-        currency). False: some were counted by another one."""
+        currency). False: some were counted by another one. A contract that does not say its
+        currency has one of its own."""
         if symbol in self._refused:
             return False
+        if contract is not None and contract.settles_in is None:
+            contract = replace(contract, settles_in=symbol)
         if self.contracts.get(symbol) == contract:
             return True
         if self._has_entries(symbol):
@@ -63,7 +67,8 @@ class CoinEntries(Stateful):
         self._terms.pop(symbol, None)
         if contract is not None:
             numbers = contract.size, contract.multiplier or 0
-            self._terms[symbol] = [contract.type, *map(str, numbers), contract.settles_in or symbol]
+            currency = contract.settles_in or ""
+            self._terms[symbol] = [contract.type, *map(str, numbers), currency]
         self._read_terms()
         return True
 
@@ -143,10 +148,10 @@ class CoinEntries(Stateful):
                 sizes = to_floats(effects[fills, column]) * scale
                 effects[fills, column] = from_floats(sizes, PLAIN)
             effects[fills, columns.GAIN] //= SETTLEMENT_UNITS
-            held_price = price[op == columns.LEVERAGE]
-            base = float(contract.size / contract.units) / SETTLEMENT_UNITS
+            base = np.full(len(writes), float(contract.size / contract.units) / SETTLEMENT_UNITS)
             if inverse:
-                base = np.divide(1.0, held_price, out=np.zeros(len(writes)), where=held_price > 0.0)
+                now = price[op == columns.LEVERAGE]
+                base = np.divide(1.0, now, out=np.zeros(len(writes)), where=now > 0.0)
             sizes = to_floats(effects[writes, columns.OPEN_SIZE]) * base
             effects[writes, columns.OPEN_SIZE] = from_floats(sizes, PLAIN)
             if inverse:

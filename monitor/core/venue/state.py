@@ -34,10 +34,10 @@ from monitor.core.accounts.liquidation_outcomes import JudgedMarket, Outcomes
 from monitor.core.bands.inputs import CoinRules, MarketInputs, mark_prices
 from monitor.core.contract import stepped
 from monitor.core.contract.events import (
+    ContractTerms,
     InsuranceFundReference,
     MarketReference,
 )
-from monitor.core.contract.fixed_point import SCALE
 from monitor.core.contract.units import DAY_NS, SECOND_NS
 from monitor.core.decode.batch import ABSENT, Batch, TextColumn
 from monitor.core.decode.codec import decode_positions, validate_record
@@ -90,18 +90,18 @@ class VenueState(Stateful):
     crossed. By symbol, ns: `mark_times`, of the last trusted mark and index. By market:
     `rule_records`, the last rules with a table that can be used, and `market_rules`, what they say
     of contracts in quote currency; `coin_rules`: of those that settle in coin (`coin_entries`);
-    `rules_version` rises with every change. `contract_types`: of markets whose reference says it,
-    with size, multiplier (0: not given) and currency in `contract_terms`; `left_out`: those with
-    rules but without bands, and why. `funds`: insurance fund by market ("": the venue's), 1e-6.
-    `written`: ts, partition and offset of each of these rules, contracts and funds. `unread`:
-    reference records that could not be read, and tier tables refused. `changes`: entries of the
-    cell that was applied last (`ENTRY_COLUMNS`), without those that came late, and their effects
-    (`EFFECT_COLUMNS`), in base units and quote currency; no part of a snapshot.
+    `rules_version` rises with every change. `contract_terms`: of markets whose reference says
+    them; `left_out`: those with rules but without bands, and why. `funds`: insurance fund by market
+    ("": the venue's), 1e-6. `written`: ts, partition and offset of each of these rules, contracts
+    and funds. `unread`: reference records that could not be read, and tier tables refused.
+    `changes`: entries of the cell that was applied last (`ENTRY_COLUMNS`), without those that came
+    late, and their effects (`EFFECT_COLUMNS`), in base units and quote currency; no part of a
+    snapshot.
     """
 
     STATE = (
         "ledger", "_entries", "_late", "_marks", "_books", "_pending_rules", "raw_marks",
-        "trusted_marks", "mark_times", "last_books", "rule_records", "contract_types",
+        "trusted_marks", "mark_times", "last_books", "rule_records",
         "contract_terms", "coin_entries", "funds", "written", "unread", "mark_filter", "outcomes",
         "_passed_cell", "_day",
     )  # fmt: skip
@@ -124,8 +124,7 @@ class VenueState(Stateful):
         self.rule_records: dict[str, bytes] = {}
         self.market_rules: dict[str, tuple[Regime, Tiers]] = {}
         self.coin_rules: dict[str, CoinRules] = {}
-        self.contract_types: dict[str, str] = {}
-        self.contract_terms: dict[str, list[Any]] = {}
+        self.contract_terms: dict[str, dict[str, Any]] = {}
         self.coin_entries = CoinEntries(self.ledger)
         self.left_out: dict[str, str] = {}
         self._rules: dict[str, tuple[Regime, Tiers]] = {}
@@ -355,11 +354,7 @@ class VenueState(Stateful):
         """Take a market's contract and its rules, each where the record gives it."""
         symbol = event.symbol
         if event.contract is not None and self._is_last(f"contract {symbol}", at):
-            terms = event.contract
-            self.contract_types[symbol] = terms.type
-            self.contract_terms[symbol] = [
-                terms.size or 0, terms.multiplier or 0, terms.settles_in or ""
-            ]  # fmt: skip
+            self.contract_terms[symbol] = event.contract.model_dump()
         if event.tiers is not None:
             rules = self._read_rules(event)
             if rules is None:
@@ -398,23 +393,11 @@ class VenueState(Stateful):
         """A market's contract as its reference says it or the venue names it, and if it cannot be
         told why not."""
         of_venue = None if regime is None else Contract.at_venue(regime, symbol)
-        kind = self.contract_types.get(symbol)
-        if kind is None:
+        if symbol not in self.contract_terms:
             return of_venue, "" if of_venue or regime is None else UNNAMED
-        size, multiplier, currency = self.contract_terms[symbol]
-        if kind == LINEAR:
-            return Contract(size=stepped.exact(size) or Fraction(1)), ""
-        if of_venue is None or of_venue.type != kind:
-            of_venue = Contract(kind, Fraction(kind == QUANTO))
-        terms = Contract(
-            kind,
-            stepped.exact(size) or of_venue.size,
-            Fraction(multiplier, SCALE) or of_venue.multiplier if kind == QUANTO else None,
-            currency or of_venue.settles_in or symbol,
-        )
-        if not terms.size or (kind == QUANTO and not terms.multiplier):
-            return None, NO_TERMS[kind]
-        return terms, ""
+        terms = ContractTerms.model_construct(**self.contract_terms[symbol])
+        contract = Contract.from_terms(terms, of_venue)
+        return contract, "" if contract else NO_TERMS[terms.type]
 
     def _is_last(self, what: str, at: tuple[int, int, int]) -> bool:
         """Whether nothing later by ts, partition and offset has been written there."""
@@ -427,7 +410,7 @@ class VenueState(Stateful):
         """Hash of everything applied: equal for equal sets of records."""
         symbols = self.ledger.symbols
         records, funds = sorted(self.rule_records.items()), sorted(self.funds.items())
-        types = sorted(self.contract_types.items())
+        types = sorted((symbol, terms["type"]) for symbol, terms in self.contract_terms.items())
         plain = self.mark_filter.doubted, records, types, funds, self.unread
         parts = [self.ledger.digest(), self.outcomes.digest(), *(repr(v).encode() for v in plain)]
         if self.coin_entries.contracts:

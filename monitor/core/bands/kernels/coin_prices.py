@@ -109,7 +109,7 @@ def _factor_zone(sign, steps, span, gap, block, markets, coin):  # type: ignore[
 
     `gap`: its equity less requirement at the marks, not below 0.
     """
-    near = 0
+    near = np.int64(0)
     for step in range(1, steps + 1):
         far = OUT_OF_REACH * step // steps
         if _factor_gap(sign * BIN_WIDTH * far, span, gap, block, markets, coin) < 0.0:
@@ -130,7 +130,7 @@ def _factor_zones(span, gap, block, markets, coin):  # type: ignore[no-untyped-d
     """The zones of the fall and the rise of the common factor at which a cross pool is due."""
     if gap < 0.0:
         return 0, 0
-    inverse = 0
+    inverse = np.int64(0)
     for t in range(span[0], span[1]):
         inverse += np.int64(coin.is_inverse[block.market[t]])
     steps = 1 if inverse == 0 or inverse == span[1] - span[0] else MIXED_STEPS
