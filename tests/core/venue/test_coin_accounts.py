@@ -12,6 +12,7 @@ from monitor.core.bands.market_bands import VenueBands
 from monitor.core.margin.calculator import solve
 from monitor.core.settings import EngineSettings
 from monitor.core.venue.state import VenueState
+from monitor.core.venue.stress_test import IN_COIN, StressTest
 from tests.core.bands.position_arrays import forced_zones
 from tests.core.venue.test_state import START, deposit, mark, run, table
 
@@ -195,3 +196,15 @@ def test_tiers_by_contracts_go_by_the_contracts_size(symbol: str, contracts: int
     # Linear: 0.1 + y − 1 = (rate + fee) y; inverse in 1/y.
     y = 0.9 / (1 - rate - fee) if linear else (1 + rate + fee) / 1.1
     assert low <= MARK * y <= high
+
+
+def test_stress_says_first_which_markets_it_does_not_cover() -> None:
+    linear = {"kind": "fill", "symbol": "SOL", "account": "a", "price": 100, "side": "buy",
+              "quantity": 10}  # fmt: skip
+    records = [rules(), mark(MARK, PERP), coin("a", "0.1"), usd("a", 500, MARK), table(), mark(100),
+               deposit("a", 110), linear]  # fmt: skip
+    engine, _ = run(records)
+    stress = StressTest(engine.venue, engine.stage.band_maker).shock([-0.07], [1.0])
+    assert [market.symbol for market in stress.markets] == ["SOL"]
+    assert stress.markets[0].rows[0].forced_notional > 0
+    assert stress.unknown[0] == f"{PERP}: {IN_COIN}"
