@@ -45,7 +45,7 @@ def _venue(bands: VenueBands, unlisted: int) -> Iterator[Metric]:
         ("bands_markets_unlisted", "Markets beyond those shown", unlisted),
         (
             "bands_markets_left_out",
-            "Markets whose contract bands do not cover",
+            "Markets whose positions cannot be counted",
             len(bands.left_out),
         ),
     ):

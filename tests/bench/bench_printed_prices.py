@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
-from replay.stress_day import engine_at
 
 from detectors.arrays.types import Float64
 from monitor.core.bands.inputs import BookImpact, MarketRules
@@ -32,6 +31,7 @@ from monitor.core.settings import EngineSettings
 from monitor.venues.positions.dump import VENUES
 from monitor.venues.positions.shown import ShownAccount
 from replay.day import Day
+from replay.moment import engine_at
 from replay.positions.importer import import_positions
 from tests.support import recording
 

@@ -27,12 +27,16 @@ Records = list[tuple[int, dict[str, Any]]]
 
 
 def records(rng: np.random.Generator, count: int = 60) -> Records:
-    """What accounts did in a day, in order; marks, a book and rules; a mark at the end."""
+    """What accounts did in a day, in order; marks, a book and rules; a mark at the end. In every
+    other day one of the markets settles in coin."""
     day: Records = []
     for i, symbol in enumerate(("s-0", "s-1")):
         rules = [{"lower_bound": 0, "maintenance_rate": "0.02"}]
         base = {"symbol": symbol, "ts": START + i}
-        day.append((i, {"kind": "reference", "about": "market", "tiers": rules, **base}))
+        reference = {"kind": "reference", "about": "market", "tiers": rules, **base}
+        if i == 1 and rng.integers(2):
+            reference["contract"] = {"type": "inverse", "size": "0.5", "settles_in": "S"}
+        day.append((i, reference))
         book = {"bids": [["99", "500"]], "asks": [["101", "500"]]}
         day.append((i, {"kind": "book", **base, **book}))
         for second in (1, DAY_S):
@@ -61,7 +65,8 @@ def records(rng: np.random.Generator, count: int = 60) -> Records:
 
 
 def disordered(rng: np.random.Generator, day: Records, late_s: float) -> Records:
-    """The same records: those of accounts come late, some of them again, with repeats last."""
+    """The same records: those of accounts come late, some of them again, with repeats last. What
+    a contract is comes in time: it must be there before its first entry."""
     out: list[tuple[float, int, dict[str, Any]]] = []
     for at, record in day:
         times = 1
@@ -69,6 +74,7 @@ def disordered(rng: np.random.Generator, day: Records, late_s: float) -> Records
             times = int(rng.integers(2, 4))
         for _ in range(times):
             is_late = record["kind"] in ACCOUNT_KINDS and rng.random() < 0.5
+            is_late &= "contract" not in record
             out.append((record["ts"] + is_late * rng.random() * late_s * SECOND, at, record))
     return [(at, record) for _, at, record in sorted(out, key=lambda row: row[:2])]
 

@@ -180,14 +180,19 @@ class AccountLedger(Stateful):
         self._own_rules.grow(self._table.n)
         self._accounts.grow(len(self.names))
 
-    def apply_entries(self, entries: Int64) -> Int64:
-        """Apply (n, `ENTRY_COLUMNS`), sorted by the first four columns.
+    def apply_entries(self, entries: Int64, as_read: Int64 | None = None) -> Int64:
+        """Apply (n, `ENTRY_COLUMNS`), sorted by the first four columns. `as_read`: the same before
+        they were converted (`coin_entries`), whose fills are counted; None: they are as read.
 
         Returns what each did to its position: (n, `EFFECT_COLUMNS`).
         """
         rows = self._rows_for_entries(entries)
         effects = np.zeros((len(entries), len(kernels.EFFECT_COLUMNS)), np.int64)
-        state = self._rows.data, self._accounts.data, self.fills_by_cause
+        fills = self.fills_by_cause
+        if as_read is not None:
+            kernels.count_fills(np.ascontiguousarray(as_read), fills)
+            fills = np.zeros_like(fills)
+        state = self._rows.data, self._accounts.data, fills
         journal = self._journal.extend(entries)
         kernels.apply_entries(
             np.ascontiguousarray(entries), rows, *state, effects, journal, self._own_rules.data
@@ -203,8 +208,9 @@ class AccountLedger(Stateful):
             if self._touches > TOUCHED_MAX:
                 self._touched = None
 
-    def apply_late(self, late: Int64) -> Int64:
-        """Apply (n, `ENTRY_COLUMNS`) that belong before entries which are applied already.
+    def apply_late(self, late: Int64, as_read: Int64 | None = None) -> Int64:
+        """Apply (n, `ENTRY_COLUMNS`) that belong before entries which are applied already;
+        `as_read` as in `apply_entries`.
 
         Their accounts are put back to where the first of them belongs, and all entries from there
         on are applied in their order. What is older than the journal is applied as if it came at
@@ -231,7 +237,8 @@ class AccountLedger(Stateful):
         kernels.apply_entries(entries, rows, *state, effects, journal, own_rules)
         is_flat = ~(self._rows.data[rows][:, [kernels.ROW_QUANTITY, kernels.ROW_REST]] != 0).any(1)
         self._own_rules.data[rows[(rows >= 0) & is_flat]] = 0
-        kernels.count_fills(np.ascontiguousarray(late), self.fills_by_cause)
+        counted = late if as_read is None else as_read
+        kernels.count_fills(np.ascontiguousarray(counted), self.fills_by_cause)
         journal = journal[journal[:, kernels.TS] >= self._journal.since]
         self._journal.replace(first, np.concatenate((tail[~again], journal)))
         self._journal.trim()

@@ -18,21 +18,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Int64
+from monitor.core.accounts.coin_entries import owner_name
 from monitor.core.accounts.ledger import CAUSES, AccountLedger
 from monitor.core.accounts.ledger_kernels import ACCOUNT, FILL, ISOLATED, OP, ROW_MODE, SYMBOL, TS
 from monitor.core.accounts.ledger_kernels import FILL_CAUSE as CAUSE
 from monitor.core.accounts.ledger_kernels import FILL_QUANTITY as QUANTITY
-from monitor.core.contract import stepped
 from monitor.core.contract.fixed_point import MONEY_SCALE, SCALE
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.stepped_kernels import LIMB
 from monitor.core.margin import liquidation_price
+from monitor.core.margin.contract_types import SETTLEMENT_UNITS
 from monitor.core.margin.liquidation_price import Position, Regime
 from monitor.core.margin.tiers import Tiers
 
@@ -56,11 +57,25 @@ VERDICTS = (
     COUNTERPARTY,  # deleveraged though not under water: the other side of somebody's loss
 )
 _FORCED_CODES = tuple(CAUSES.index(cause) for cause in FORCED_CAUSES)
-MarketLookup = Callable[[int, int], tuple[int | None, tuple[Regime, Tiers] | None]]
-"""A market's raw mark (a code) and rules, by its number and that of a position's own rules; None
-where there is none."""
 RowValues = dict[str, int]
 """A row of the ledger by the names of its columns."""
+
+
+class JudgedMarket(NamedTuple):
+    """A market as its positions count (`coin_entries`): its raw mark, of an inverse contract
+    `SETTLEMENT_UNITS` over it, and its rules; None where there is none."""
+
+    mark: Fraction | None
+    rules: tuple[Regime, Tiers] | None
+    is_inverse: bool = False
+
+    def price(self, coordinate: Fraction) -> Fraction:
+        """The price that the coordinate stands for."""
+        return SETTLEMENT_UNITS / coordinate if self.is_inverse else coordinate
+
+
+MarketLookup = Callable[[int, int], JudgedMarket]
+"""A market by its number, with the rules of that number where a position has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +148,12 @@ def _judge(
         return (pool.reason,)
     positions, marks, has_marks = {}, {}, True
     for market, values in pool.rows.items():
-        mark, rules = lookup(market, values["own_rules"])
-        if rules is None:
+        judged = lookup(market, values["own_rules"])
+        if judged.rules is None:
             return ("no_rules",)
-        has_marks &= mark is not None
-        marks[market] = stepped.exact(mark or 0)
-        positions[market] = _position(market, values, marks[market], *rules)
+        has_marks &= judged.mark is not None
+        marks[market] = judged.mark or Fraction(0)
+        positions[market] = _position(market, values, marks[market], *judged.rules)
     if not has_marks:
         return ("no_mark",)
     regime, position = positions.pop(symbol)
@@ -152,12 +167,15 @@ def _judge(
     k = liquidation_price.BANKRUPTCY_K if cause == "adl" else liquidation_price.LIQUIDATION_K
     if cause == "backstop" and regime.backstop_k is not None:
         k = regime.backstop_k
-    price = liquidation_price.crossing(regime, position, equity, others, k).price
-    if price is None:
+    root = liquidation_price.crossing(regime, position, equity, others, k).price
+    if root is None:
         return ("no_price",)
-    early = (price / position.price - 1) * 10_000 * (1 if position.quantity > 0 else -1)
+    judged = lookup(symbol, 0)
+    price, actual = judged.price(root), judged.price(position.price)
+    is_long = (position.quantity > 0) != judged.is_inverse
+    early = (price / actual - 1) * 10_000 * (1 if is_long else -1)
     band = sum(abs(early) > edge for edge in EDGES_BPS)
-    return VERDICTS[band], price, marks[symbol], float(early)
+    return VERDICTS[band], price, actual, float(early)
 
 
 def _position(
@@ -166,7 +184,8 @@ def _position(
     quantity = Fraction(row["quantity"], LIMB)
     entry = Fraction(row["entry"], MONEY_SCALE) / abs(quantity) if regime.at_entry else None
     fee = regime.closing_fee or Fraction(0)
-    return regime, Position(str(symbol), quantity, mark, tiers, entry, fee)
+    position = Position(str(symbol), quantity, mark, tiers, entry, fee, contracts=quantity)
+    return regime, position
 
 
 def _is_forced(entries: Int64) -> Bool:
@@ -242,7 +261,7 @@ class Outcomes(Stateful):
             judged_as = _judge(pool, symbol, int(fill[QUANTITY]), cause, lookup)
             self._count(cause, pool.mode, judged_as[0])
             (market,) = ledger.symbols.names(np.array([symbol]))
-            self.last.append(Outcome(ts, name, market, cause, pool.mode, *judged_as))
+            self.last.append(Outcome(ts, owner_name(name), market, cause, pool.mode, *judged_as))
 
     def pool_of(self, account: RowValues, rows: Mapping[int, RowValues], symbol: int) -> MarginPool:
         """The pool that a forced fill in `symbol` is judged with; see the function `pool_of`."""

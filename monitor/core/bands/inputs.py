@@ -19,6 +19,7 @@ from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import middle, to_floats
+from monitor.core.margin.contract_types import Contract
 from monitor.core.margin.liquidation_price import Regime
 from monitor.core.margin.mark_response import kappa_of
 from monitor.core.margin.paths.path import LiquidationPath
@@ -40,6 +41,14 @@ MARK_DOUBTS = {"stale_mark", "stale_index", "mark_off_market"}
 """Conditions in which a market's mark may be wrong."""
 
 
+class CoinRules(NamedTuple):
+    """What holds for a market that settles in coin; the table is in the units of its accounts."""
+
+    regime: Regime
+    tiers: Tiers
+    contract: Contract
+
+
 class MarketInputs(NamedTuple):
     """What is known of the markets beside the accounts; rows stand by the number of the symbol.
 
@@ -47,11 +56,12 @@ class MarketInputs(NamedTuple):
     (symbols, `MARK_VALUES`): the last trusted ones, codes; `ABSENT`: none. `mark_times` (symbols,
     mark and index): their event time, ns. `books` (symbols, `BOOK_WIDTH`): the last that were not
     crossed, codes; zeros where a book is in doubt. `volatility`: realised, of the marks.
-    `left_out`: markets whose contract is not linear or not clear, and what it is. `doubts`: by
-    market, what is wrong with its data (`feature_catalogue.QUALITY_FEATURES`). `mark_rules`: by
-    market with rules, the name of its mark's; None: nobody has said. `shown_depth`: the share of
-    its last book that each has shown, NaN: not known. `own_rules`: market and rules by the numbers,
-    from 1, that single positions have (`AccountLedger.own_rules`).
+    `left_out`: markets whose positions cannot be counted, and why. `doubts`: by market, what is
+    wrong with its data (`feature_catalogue.QUALITY_FEATURES`). `mark_rules`: by market with rules,
+    the name of its mark's; None: nobody has said. `shown_depth`: the share of its last book that
+    each has shown, NaN: not known. `own_rules`: market and rules by the numbers, from 1, that
+    single positions have (`AccountLedger.own_rules`). `coin_rules`: of markets that settle in coin;
+    `rules` has the others.
     """
 
     rules: Mapping[str, tuple[Regime, Tiers]]
@@ -64,7 +74,8 @@ class MarketInputs(NamedTuple):
     doubts: Mapping[str, list[str]]
     mark_rules: Mapping[str, str | None]
     shown_depth: Float64
-    own_rules: Sequence[tuple[str, tuple[Regime, Tiers] | None]] = ()
+    own_rules: Sequence[tuple[str, tuple[Regime, Tiers] | None]]
+    coin_rules: Mapping[str, CoinRules]
 
     def mark_ages_s(self, symbols: Int64, ts: int) -> Float64:
         """How old the marks are at `ts` (ns), the index where there is no mark; NaN: neither."""
@@ -105,19 +116,22 @@ class RuleArrays:
     """What the reference data say of each market, as arrays; markets are numbered from 0.
 
     `tier_start[m] : tier_start[m + 1]` are market m's columns of `tiers` (`TIER_ROWS`, tiers of all
-    markets). `at_entry`: whether the requirement is that of the entry value. `backstop`: multiple
-    of the requirement at which the backstop takes over; NaN: there is none. `size_rate`: rise of
-    the maintenance rate with each unit of quantity. `fee`: closing fee that the venue counts, a
-    fraction of notional; `close_fee`: what a forced close would pay beside it. `beta`: move of the
-    market for a move of the common factor by 1. `whole`: whether the rate of the tier at the mark
-    applies to the whole position. `first_share`: share of a forced position that is closed at once,
-    where its notional is `partial_above` (quote currency) or more. `market`: the number of the
-    market that the rules are of; rules of single positions stand behind those of the markets.
+    markets). `at_entry`: whether the requirement is that of the entry value; `at_todays_mark`:
+    whether it is today's at every price. `backstop`: multiple of the requirement at which the
+    backstop takes over; NaN: there is none. `size_rate`: rise of the maintenance rate with each
+    unit of quantity. `fee`: closing fee that the venue counts, a fraction of notional; `close_fee`:
+    what a forced close would pay beside it. `beta`: move of the market for a move of the common
+    factor by 1. `whole`: whether the rate of the tier at the mark applies to the whole position;
+    `by_size`: whether that tier goes by quantity, which its bounds then are. `first_share`: share
+    of a forced position that is closed at once, where its notional is `partial_above` (quote
+    currency) or more. `market`: the number of the market that the rules are of; rules of single
+    positions stand behind those of the markets.
     """
 
     tier_start: Int32
     tiers: Float64
     at_entry: Bool
+    at_todays_mark: Bool
     backstop: Float64
     size_rate: Float64
     fee: Float64
@@ -126,6 +140,7 @@ class RuleArrays:
     first_share: Float64
     partial_above: Float64
     whole: Bool
+    by_size: Bool
     market: Int64
     table: Float64 = field(init=False)
     """`MarketTable.rows`, without what depends on the mark."""
@@ -148,6 +163,7 @@ class RuleArrays:
             tier_start=starts.astype(np.int32),
             tiers=np.array(table, np.float64).reshape(-1, arrays.TIER_ROWS).T.copy(),
             at_entry=np.array([r.at_entry for r in regimes], dtype=np.bool_),
+            at_todays_mark=np.array([r.at_todays_mark for r in regimes], dtype=np.bool_),
             backstop=np.array(ks, dtype=np.float64),
             size_rate=none,
             fee=np.array([float(r.closing_fee or 0) for r in regimes]),
@@ -155,7 +171,8 @@ class RuleArrays:
             beta=np.ones(len(markets)),
             first_share=np.array([float(r.path.first_share) for r in regimes]),
             partial_above=np.array([float(r.path.partial_above or 0) for r in regimes]),
-            whole=np.array([tiers.whole for _, tiers in markets], dtype=np.bool_),
+            whole=np.array([t.whole or t.by_contracts for _, t in markets], dtype=np.bool_),
+            by_size=np.array([tiers.by_contracts for _, tiers in markets], dtype=np.bool_),
             market=np.array([*range(len(markets) - len(of_market)), *of_market], np.int64),
         )
 
@@ -174,30 +191,39 @@ class RuleArrays:
         out[arrays.LOWEST_TIER_TOP] = np.inf
         out[arrays.LOWEST_TIER_TOP, more] = self.tiers[arrays.TIER_BOUND, first[more] + 1]
         out[arrays.NEXT_BOUND] = out[arrays.LOWEST_TIER_TOP]
-        out[arrays.NEXT_BOUND, self.at_entry] = -1.0
-        out[arrays.LOWEST_TIER_TOP, self.at_entry | self.whole] = np.inf
+        stays = self.at_entry | self.at_todays_mark
+        out[arrays.NEXT_BOUND, stays] = -1.0
+        out[arrays.LOWEST_TIER_TOP, stays | self.whole] = np.inf
         reach = arrays.FACTOR_REACH * self.beta
         out[arrays.FACTOR_GROWTH] = np.where((reach >= 0.0) & (reach < 1.0), 1.0 + reach, np.inf)
         out[arrays.FACTOR_GROWTH, self.whole] = 1.0
         out[arrays.FEE], out[arrays.CLOSE_FEE] = self.fee, self.close_fee
         out[arrays.BACKSTOP], out[arrays.SIZE_RATE] = self.backstop, self.size_rate
-        out[arrays.AT_ENTRY], out[arrays.BETA] = self.at_entry, self.beta
+        out[arrays.AT_ENTRY, self.at_entry] = arrays.OF_ENTRY
+        out[arrays.AT_ENTRY, self.at_todays_mark] = arrays.OF_TODAYS_MARK
+        out[arrays.BETA] = self.beta
         out[arrays.WHOLE], out[arrays.MARKET] = self.whole, self.market
         out[arrays.FIRST_TIER], out[arrays.LAST_TIER] = first, last
         return out
 
     def at_marks(self, mark: Float64) -> MarketTable:
         """All that a position's prices take from its market, at these marks (NaN: not known)."""
-        out = self.table.copy()
+        out, tiers = self.table.copy(), self.tiers
         out[arrays.MARK], out[arrays.INVERSE_MARK] = mark, 1.0 / mark
-        return MarketTable(out, self.tiers)
+        if self.by_size.any():
+            price = np.where(self.by_size, mark, 1.0)
+            out[arrays.NEXT_BOUND] *= price
+            tiers = tiers.copy()
+            tiers[arrays.TIER_BOUND] *= np.repeat(price, np.diff(self.tier_start))
+        return MarketTable(out, tiers)
 
 
 class MarketRules(NamedTuple):
     """The rules of the pools' markets, and behind them those of single positions, the last number
     first: −k counts from the end. `version`: what they were read from. `symbols`: by column, the
     number of its symbol. `there`: whether there are any. `regimes`: their names; `paths`: what they
-    do under water. `kappa`, by market: see `CascadeInputs`.
+    do under water. `kappa`, by market: see `CascadeInputs`. `contracts`: of those that settle
+    in coin.
     """
 
     names: list[str]
@@ -208,6 +234,7 @@ class MarketRules(NamedTuple):
     regimes: list[str]
     paths: list[LiquidationPath]
     kappa: Float64
+    contracts: list[Contract | None]
 
     @classmethod
     def read(cls, names: list[str], symbols: Int64, inputs: MarketInputs) -> MarketRules:
@@ -215,8 +242,14 @@ class MarketRules(NamedTuple):
         places = {name: k for k, name in enumerate(names)}
         # A market in which nobody has a position is the first: nobody has the rules either.
         own = [(places.get(name, 0), rules) for name, rules in reversed(inputs.own_rules)]
-        rules = [inputs.rules.get(name) for name in names] + [one for _, one in own]
+        in_coin = [inputs.coin_rules.get(name) for name in names]
+        rules = [
+            inputs.rules.get(name) if coin is None else (coin.regime, coin.tiers)
+            for name, coin in zip(names, in_coin, strict=True)
+        ]
+        rules += [one for _, one in own]
         of_market = [k for k, _ in own]
+        contracts = [None if coin is None else coin.contract for coin in in_coin]
         filled = [NO_RULES if one is None else one for one in rules]
         return cls(
             names,
@@ -227,6 +260,7 @@ class MarketRules(NamedTuple):
             [regime.name for regime, _ in filled],
             [regime.path for regime, _ in filled],
             np.array([kappa_of(inputs.mark_rules.get(name)) for name in names]),
+            contracts + [contracts[k] for k in of_market] if names else contracts,
         )
 
     def marks(self, marks: Int64) -> Float64:

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.arrays.types import Float64, Int64, UInt64
+from monitor.core.accounts.coin_entries import owner_name
 from monitor.core.accounts.ledger import AccountLedger
 from monitor.core.bands import open_interest_estimate, refresh
 from monitor.core.bands.cascades import CascadeColumns, CascadeInputs, CascadePass
+from monitor.core.bands.coin_markets import CoinMarkets
 from monitor.core.bands.inputs import BookImpact, MarketInputs, MarketRules, mark_prices
 from monitor.core.bands.kernels.arrays import GROUP_BITS, ZONE_MASK
 from monitor.core.bands.layout import EDGE_ZONES, PEAK_ZONES, STAGES
@@ -31,6 +33,7 @@ from monitor.core.bands.pools import Pools
 from monitor.core.bands.refresh import BandArrays, ParallelMap, Workspace, ZoneCells
 from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import to_float
+from monitor.core.margin.contract_types import INVERSE
 from monitor.core.margin.paths.path import LiquidationPath
 from monitor.core.marks.market_rows import MARK, OPEN_INTEREST, VALUES
 
@@ -150,6 +153,8 @@ class BandMaker:
         """How the parts of a refresh are run; no result depends on it."""
         self._workspace: Workspace | None = None
         self._rules: MarketRules | None = None
+        self._coin: CoinMarkets | None = None
+        """Which of the markets settle in coin; None: none does."""
         self._listing: _Listing | None = None
         self.order: Int64 = np.empty(0, np.int64)
         """The markets of the last bands, by name, as the pools number them."""
@@ -195,8 +200,9 @@ class BandMaker:
         order = order if is_priced.all() else order[is_priced]
         run = self.parallel_map if len(positions.quantity) > SERIAL_POSITIONS else map
         result = refresh.refresh_bands(
-            positions, rules.arrays, mark, books, NEAR_FRACTION, run, self._workspace, order
-        )
+            positions, rules.arrays, mark, books, NEAR_FRACTION, run, self._workspace, order,
+            self._coin,
+        )  # fmt: skip
         self.order = order
         columns = self._columns(ts, inputs, mark, books, result, at_market)
         markets = columns.markets()
@@ -230,13 +236,14 @@ class BandMaker:
 
     def account_names(self, pools: Int64) -> list[str]:
         """The account of each pool."""
-        return self._ledger.names.names(self.pools.accounts(pools))
+        return [*map(owner_name, self._ledger.names.names(self.pools.accounts(pools)))]
 
     def _read_rules(self, inputs: MarketInputs) -> MarketRules:
         """The rules of the pools' markets, which change seldom."""
         names, version = self.pools.market_names, (inputs.rules_version, len(inputs.own_rules))
         if self._rules is None or self._rules.names is not names or self._rules.version != version:
             self._rules = MarketRules.read(names, self.pools.market_symbols, inputs)
+            self._coin = CoinMarkets.from_contracts(self._rules.contracts)
         return self._rules
 
     def _columns(
@@ -285,9 +292,10 @@ class BandMaker:
         pools = result.sums.top_pool
         there = pools >= 0
         accounts, names = self.pools.accounts(pools[there]), self._ledger.names
+        wallets = names.names_as_of_now
         return _Holders(
             accounts, names.hashes[accounts], result.sums.top[there], there.sum(axis=2),
-            names.names_as_of_now,
+            lambda numbers: [owner_name(name) for name in wallets(numbers)],
         )  # fmt: skip
 
     def _estimates(
@@ -303,7 +311,8 @@ class BandMaker:
         symbols = symbols[~np.isnan(mark[symbols])]
         open_interest = inputs.marks[:, OPEN_INTEREST - VALUES]
         names = self._ledger.symbols.names(symbols)
-        symbols = symbols[np.array([name in inputs.rules for name in names], np.bool_)]
+        has_rules = [name in inputs.rules or name in inputs.coin_rules for name in names]
+        symbols = symbols[np.array(has_rules, np.bool_)]
         books = BookImpact.from_books(mark[symbols], symbols, inputs.books)
         depth = books.depth_at_edges(np.arange(len(symbols)))
         markets = []
@@ -312,15 +321,18 @@ class BandMaker:
         sigmas = _or_none(inputs.volatility.sigma[symbols])
         grains_s = inputs.volatility.grain_s[symbols].tolist()
         for k, name in enumerate(self._ledger.symbols.names(symbols)):
-            regime, tiers = inputs.rules[name]
-            price, contracts = float(mark[symbols[k]]), to_float(int(open_interest[symbols[k]]))
-            zones = open_interest_estimate.estimate_cells(tiers, price, contracts)
+            coin = inputs.coin_rules.get(name)
+            regime, tiers = inputs.rules[name] if coin is None else coin[:2]
+            price, amount = float(mark[symbols[k]]), to_float(int(open_interest[symbols[k]]))
+            zones = open_interest_estimate.estimate_cells(
+                tiers, price, amount, coin is not None and coin.contract.type == INVERSE
+            )
             within = [[side.units[side.zone < e].sum() for e in EDGE_ZONES] for side in zones]
             markets.append(MarketBands(
                 name, price, regime.name, regime.path, sigmas[k], grains_s[k], zones,
                 (_NO_STAGES, _NO_STAGES), np.array(within, np.int64), depth[k], ([], []),
                 np.full((2, 2 * PEAK_ZONES), -1, np.int64),
-                open_interest_estimate.assumptions(tiers, contracts),
+                open_interest_estimate.assumptions(tiers, amount),
                 mark_age_s=ages_s[k], market_price=second_prices[k],
                 doubts=tuple(inputs.doubts.get(name, ())), at_market=at_market.get(name),
             ))  # fmt: skip

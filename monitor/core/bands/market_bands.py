@@ -225,11 +225,11 @@ class VenueBands:
     `markets`: by name; those with open positions, a mark and a tier table. `by_factor` (fall and
     rise, zone): gross notional of cross accounts that a move of all markets together would make
     due, 1e-6. `unknown`: pools without a mark, a table or a margin for every position. `assumed`:
-    isolated positions whose margin is taken from their leverage. `left_out`: markets whose contract
-    is not linear, and what it is: bands count in quote currency, so their holders' pools are
-    unknown. `arrays`: those whose parts the markets show. `cascades`: what shocks would set off.
-    `collateral_outside`: accounts that have some, and its sum, 1e-6. `printed_prices`: what came of
-    the prices that the venue printed so far, by verdict.
+    isolated positions whose margin is taken from their leverage. `left_out`: markets whose
+    positions cannot be counted, and why: their holders' pools are unknown. `arrays`: those whose
+    parts the markets show. `cascades`: what shocks would set off. `collateral_outside`: accounts
+    that have some, and its sum, 1e-6. `printed_prices`: what came of the prices that the venue
+    printed so far, by verdict.
     """
 
     ts: int

@@ -30,11 +30,14 @@ def highest_leverage(tiers: Tiers) -> float:
     return max(1.0 / rate, LEVERAGE_LOW) if rate > 0 else LEVERAGE_LOW
 
 
-def estimate_cells(tiers: Tiers, mark: float, open_interest: float) -> tuple[ZoneCells, ZoneCells]:
-    """The zones of longs and shorts; `open_interest` in contracts.
+def estimate_cells(
+    tiers: Tiers, mark: float, open_interest: float, is_inverse: bool
+) -> tuple[ZoneCells, ZoneCells]:
+    """The zones of longs and shorts; `open_interest` in base units.
 
     An isolated position of notional 1 entered at the mark with leverage L is due after a fall of
-    (1/L − r)/(1 − r), or a rise of (1/L − r)/(1 + r), r being the lowest tier's rate.
+    (1/L − r)/(1 − r), or a rise of (1/L − r)/(1 + r), r being the lowest tier's rate. So is one
+    with an inverse contract, in 1/price: its long at such a rise of it, its short at such a fall.
     """
     ratio = (highest_leverage(tiers) / LEVERAGE_LOW) ** ((np.arange(STEPS) + 0.5) / STEPS)
     leverage = LEVERAGE_LOW * ratio
@@ -44,12 +47,15 @@ def estimate_cells(tiers: Tiers, mark: float, open_interest: float) -> tuple[Zon
 
     def cells(gain: float) -> ZoneCells:
         away = np.maximum(1.0 / leverage - r, 0.0) / gain
+        if is_inverse:
+            away = away / (1.0 + away if gain > 1.0 else 1.0 - away)
         inside = away < ZONE_BINS * BIN_WIDTH
         zone = (away[inside] * (1.0 / BIN_WIDTH)).astype(np.int64)
         place, number = np.unique(zone * GROUPS + group[inside], return_counts=True)
         return ZoneCells(place.astype(np.uint16), number * part)
 
-    return cells(1.0 - r), cells(1.0 + r)
+    fall, rise = cells(1.0 - r), cells(1.0 + r)
+    return (rise, fall) if is_inverse else (fall, rise)
 
 
 def assumptions(tiers: Tiers, open_interest: float) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.arrays.types import Float64, Int64
+from monitor.core.bands.coin_markets import CoinMarkets
 from monitor.core.bands.inputs import BookImpact, RuleArrays
 from monitor.core.bands.kernels import arrays
 from monitor.core.bands.kernels.arrays import (
@@ -30,6 +31,7 @@ from monitor.core.bands.kernels.arrays import (
     MarketSums,
     SortedRecords,
 )
+from monitor.core.bands.kernels.coin_prices import price_coin_pools
 from monitor.core.bands.kernels.prices import (
     OPEN_POOLS,
     POOL_COUNTS,
@@ -141,37 +143,54 @@ def refresh_bands(
     run: ParallelMap,
     workspace: Workspace,
     order: Int64,
+    coin: CoinMarkets | None = None,
 ) -> BandArrays:
     """The zones at today's marks (NaN: not known).
 
     `reach`: distance within which the largest holders and the heaviest zones are kept, a fraction
     of the mark. `run`: an executor's `map` spreads the work (the loops release the lock).
-    `workspace`: overwritten. `order`: the markets whose zones are summed, in that order.
+    `workspace`: overwritten. `order`: the markets whose zones are summed, in that order. `coin`:
+    which markets settle in coin; None: none.
     """
-    pools, markets = len(positions.cash), len(mark)
+    numbers, first_coin = None, len(positions.cash)
+    if coin is not None:
+        positions, numbers, first_coin = coin.sort_pools(positions)
+    markets, coin_pools = len(mark), len(positions.cash) - first_coin
     pieces = 1 if run is map else PARALLEL_PARTS
-    per_bucket = np.zeros((pieces, 2 * markets), np.int64)
-    by_factor = np.zeros((pieces, 2, ZONE_BINS + 1), np.int64)
-    counts = np.zeros((pieces, len(POOL_COUNTS)), np.int64)
+    coin_pieces = pieces if coin_pools else 0
+    per_bucket = np.zeros((pieces + coin_pieces, 2 * markets), np.int64)
+    by_factor = np.zeros((pieces + coin_pieces, 2, ZONE_BINS + 1), np.int64)
+    counts = np.zeros((pieces + coin_pieces, len(POOL_COUNTS)), np.int64)
     table, slip = rules.at_marks(mark), books.slip.reshape(-1)
     cursor, by_bucket = np.empty_like(per_bucket), workspace.sorted_records
-    if pieces == 1:
+    if len(counts) == 1:
         records = [workspace.records]
         price_pools(
-            0, pools, positions, table, slip, by_factor[0], records[0], per_bucket[0], counts[0]
-        )
+            0, first_coin, positions, table, slip, by_factor[0], records[0], per_bucket[0],
+            counts[0],
+        )  # fmt: skip
     else:
-        pool_edges = np.linspace(0, pools, pieces + 1).astype(np.int64)
-        records = workspace.records_of_parts(positions.length, pool_edges)
+        pool_edges = np.linspace(0, first_coin, pieces + 1).astype(np.int64)
+        coin_edges = np.linspace(first_coin, len(positions.cash), coin_pieces + 1).astype(np.int64)
+        edges = np.concatenate((pool_edges, coin_edges[1:]))
+        records = workspace.records_of_parts(positions.length, edges)
         list(run(
-            price_pools, pool_edges[:-1], pool_edges[1:], repeat(positions), repeat(table),
+            price_pools, edges[:pieces], edges[1 : pieces + 1], repeat(positions), repeat(table),
             repeat(slip), by_factor, records, per_bucket, counts,
         ))  # fmt: skip
+        if coin is not None and coin_pools:
+            list(run(
+                price_coin_pools, edges[pieces:-1], edges[pieces + 1 :], repeat(positions),
+                *map(repeat, coin.tables(rules, mark)), repeat(slip), by_factor[pieces:],
+                records[pieces:], per_bucket[pieces:], counts[pieces:],
+            ))  # fmt: skip
     place_buckets(per_bucket, by_bucket.first, cursor)
     list(run(sort_records, counts[:, RECORD_COUNT], records, cursor, repeat(by_bucket)))
     place, units, begin, sums = _sum_zones(
         workspace, rules, positions.key, order, reach, pieces, run
     )
+    if numbers is not None:
+        sums.top_pool[:] = np.where(sums.top_pool < 0, -1, numbers[sums.top_pool])
     totals = counts.sum(axis=0).tolist()
     return BandArrays(
         order, place, units, begin, sums, by_factor.sum(axis=0)[:, :ZONE_BINS],

@@ -160,6 +160,7 @@ CancelReason = Literal["user", "expired", "self_trade", "post_only", "liquidatio
 Liquidity = Literal["maker", "taker"]
 FillCause = Literal["trade", "liquidation", "backstop", "adl"]
 ContractType = Literal["linear", "inverse", "quanto"]
+TierMeasure = Literal["notional", "contracts"]
 CollateralCause = Literal[
     "deposit", "withdrawal", "isolated_in", "isolated_out", "funding", "rebate", "adjustment"
 ]
@@ -305,7 +306,13 @@ class Collateral(Event):
     account: Account
     amount: Annotated[Money, Field(description="signed: > 0 raises the account's collateral")]
     cause: CollateralCause
-    symbol: Annotated[Symbol | None, Field(description="for isolated moves and funding")] = None
+    symbol: Annotated[
+        Symbol | None,
+        Field(
+            description="for isolated moves and funding; for all others a market that settles in "
+            "the money's currency, absent: the quote currency"
+        ),
+    ] = None
 
 
 class Tier(BaseModel):
@@ -345,6 +352,13 @@ class MarketReference(_Reference):
     lot: Quantity | None = None
     regime: Key | None = None
     tiers: Annotated[list[Tier] | None, Field(max_length=64)] = None
+    tiers_by: Annotated[
+        TierMeasure | None,
+        Field(
+            description="what `lower_bound` counts; absent: notional in the settlement currency. "
+            "contracts: the rate of a position's tier holds for all of it"
+        ),
+    ] = None
     mark_rule: Key | None = None
     path: Key | None = None
     contract: ContractTerms | None = None

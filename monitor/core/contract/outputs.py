@@ -195,7 +195,7 @@ class VenueBandsRecord(_OutputModel):
     unknown_pools: Annotated[int, Field(description="without mark, table or margin", ge=0)]
     assumed_margins: Annotated[int, Field(description="taken from leverage", ge=0)]
     left_out: Annotated[
-        dict[str, str], Field(description="markets without bands, and the contract that is why")
+        dict[str, str], Field(description="markets whose positions cannot be counted, and why")
     ]
     collateral_outside: CollateralOutside
     printed_prices: Annotated[

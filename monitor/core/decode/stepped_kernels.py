@@ -251,3 +251,15 @@ def from_e8(units: Int64) -> Int64:
     code = np.where(size < 10**8, size * 10**10, size + PLAIN_SHIFT)
     out: Int64 = np.where(units == ABSENT, ABSENT, np.where(units < 0, -code, code))
     return out
+
+
+def from_floats(values: Float64, below_one: int) -> Int64:
+    """The codes of numbers ≥ 0, the nearest of the grid; those beyond it count as 1e16.
+    `below_one`: decimal places of numbers below 1: `FINE`, of quantities `PLAIN`.
+    """
+    values = np.minimum(values, 1e16)
+    fine = np.rint(np.minimum(values, 1.0) * 10.0**below_one).astype(np.int64)
+    plain = np.rint(np.minimum(values, 1e10) * 10.0**PLAIN).astype(np.int64) + PLAIN_SHIFT
+    coarse = np.rint(values * 10.0**COARSE).astype(np.int64) + COARSE_SHIFT
+    large: Int64 = np.where(values < 1e10, plain, coarse)
+    return np.where(values < 1.0, fine * 10 ** (FINE - below_one), large)

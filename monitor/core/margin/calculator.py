@@ -269,7 +269,7 @@ def _trace(regime: Regime, one: PositionInput, beside: Beside, at: Prices) -> di
         "price_is": one.basis,
         "rule": regime.rule or "one version only",
         "tier_law": _tier_law(position),
-        "maintenance_at": "entry value" if regime.at_entry else "mark",
+        "maintenance_at": _maintenance_at(regime),
         "equity": decimal_text(equity),
         "fee": decimal_text(position.fee),
         "maintenance": decimal_text(at.maintenance),
@@ -288,6 +288,12 @@ def initial_margin(position: Position) -> Fraction | None:
     if initial is None:
         return None
     return (initial + position.size_rate_at(position.price)) * position.notional
+
+
+def _maintenance_at(regime: Regime) -> str:
+    if regime.at_entry:
+        return "entry value"
+    return "today's mark" if regime.at_todays_mark else "mark"
 
 
 def _tier_law(position: Position) -> str:

@@ -18,8 +18,14 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from monitor.core.contract import stepped
+from monitor.core.contract.events import ContractTerms
+from monitor.core.contract.fixed_point import SCALE
+
 LINEAR, INVERSE, QUANTO = "linear", "inverse", "quanto"
 TYPES = (LINEAR, INVERSE, QUANTO)
+SETTLEMENT_UNITS = 100
+"""Accounts in coin, and their bands, count in hundredths of the coin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,30 @@ class Contract:
     def units(self) -> Fraction:
         """What one contract counts for in the solver."""
         return self.size if self.multiplier is None else self.multiplier
+
+    @property
+    def quantity_units(self) -> Fraction:
+        """Units of a position's quantity that one contract is to the ledger and the bands."""
+        return self.units if self.type != QUANTO else self.units * SETTLEMENT_UNITS
+
+    @classmethod
+    def from_terms(cls, terms: ContractTerms, of_venue: Contract | None) -> Contract | None:
+        """What a reference record says, and for what it leaves out what the venue's own name says;
+        None: an inverse contract without a size, or a quanto one without a multiplier."""
+        if of_venue is None or of_venue.type != terms.type:
+            of_venue = cls()
+        size = of_venue.size if terms.size is None else stepped.exact(terms.size)
+        multiplier = of_venue.multiplier
+        if terms.multiplier is not None:
+            multiplier = Fraction(terms.multiplier, SCALE)
+        lacks = {
+            INVERSE: terms.size is None and of_venue.type != INVERSE,
+            QUANTO: multiplier is None,
+        }
+        if lacks.get(terms.type):
+            return None
+        multiplier = multiplier if terms.type == QUANTO else None
+        return cls(terms.type, size, multiplier, terms.settles_in or of_venue.settles_in)
 
     @classmethod
     def at_venue(cls, regime: str, symbol: str) -> Contract | None:

@@ -136,18 +136,20 @@ class Regime:
 
     `mark_rule`: how the venue makes its mark, in words. `path`: what happens under water.
     `at_entry`: maintenance is counted at entry value and does not move with the mark.
-    `closing_fee`: the fee that the venue counts against equity where the account's own is not
-    given, a fraction of notional; None: it counts none. `whole_position`: the rate of a position's
-    tier applies to all of it. `hedge_mode`: an account may be long and short in one market.
-    `keeps_tables`: an open position keeps the tier table that it was opened with when the market's
-    changes. `extra_margin_fee`: the fee by which margin added to an isolated position counts for
-    less than its amount. `rule`: the version of the venue's rule, in words.
+    `at_todays_mark`: it is today's, and does not move with the mark either. `closing_fee`: the fee
+    that the venue counts against equity where the account's own is not given, a fraction of
+    notional; None: it counts none. `whole_position`: the rate of a position's tier applies to all
+    of it. `hedge_mode`: an account may be long and short in one market. `keeps_tables`: an open
+    position keeps the tier table that it was opened with when the market's changes.
+    `extra_margin_fee`: the fee by which margin added to an isolated position counts for less than
+    its amount. `rule`: the version of the venue's rule, in words.
     """
 
     name: str
     mark_rule: str
     path: LiquidationPath
     at_entry: bool = False
+    at_todays_mark: bool = False
     closing_fee: Fraction | None = None
     whole_position: bool = False
     hedge_mode: bool = False
@@ -171,10 +173,11 @@ class Regime:
         rates = [(i, row.rate, row.deduction) for i, row in enumerate(rows)]
         if fixed is not None:
             rates = [(position.tiers.index_at(position.tier_amount), fixed, Fraction(0))]
-        if self.at_entry:
-            if position.entry is None:
+        if self.at_entry or self.at_todays_mark:
+            price = position.price if self.at_todays_mark else position.entry
+            if price is None:
                 raise ValueError(f"{position.symbol}: maintenance at entry value needs the entry")
-            value, extra = position.value(position.entry), position.size_rate_at(position.entry)
+            value, extra = position.value(price), position.size_rate_at(price)
             return [MaintenanceLine(t, Fraction(0), d - (r + extra) * value) for t, r, d in rates]
         if position.inverse:
             bend = position.size_rate * z * z

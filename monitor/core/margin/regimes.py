@@ -13,6 +13,9 @@ venues' own pages on liquidation and on mark price, of 2024–2026. Of the tier 
 - BitMEX: a risk limit's rate holds for the whole position, at its entry value ("Liquidation",
   "Risk limits", read 2026-11).
 - Deribit: the rate rises with the position's size in coin ("Linear perpetual", read 2026-11).
+- Hyperliquid: maintenance at the mark of the price that is asked about; replies of its interface of
+  27 March 2023 count it at today's mark instead, one of 22 February 2024 no longer does. The day
+  between them is not known: the older rule is taken for the month in which it was seen.
 - Bybit: maintenance at entry value until it became the mark value ("The New Margin Calculation" of
   September 2025; the formula of isolated positions as of 27 May 2026, read 2026-11).
 """
@@ -47,7 +50,13 @@ _TAKER_FEE = Fraction(5, 10_000)
 REGIMES: dict[str, Regime] = {
     regime.name: regime
     for regime in (
-        Regime("hyperliquid", MARK_RULES["hyperliquid"], PATHS["hyperliquid"], keeps_tables=True),
+        Regime(
+            "hyperliquid",
+            MARK_RULES["hyperliquid"],
+            PATHS["hyperliquid"],
+            keeps_tables=True,
+            rule="since 2023-04-01: maintenance moves with the mark",
+        ),
         Regime("dydx", MARK_RULES["oracle"], PATHS["dydx"]),
         Regime("binance", MARK_RULES["binance"], PATHS["binance"], hedge_mode=True),
         Regime(
@@ -89,6 +98,24 @@ LATER_RULES: dict[str, tuple[tuple[str, Regime], ...]] = {
     )
 }
 """What a regime became, and the day (UTC) from which it holds, earliest first."""
+EARLIER_RULES: dict[str, tuple[tuple[str, Regime], ...]] = {
+    "hyperliquid": (
+        (
+            "2023-04-01",
+            replace(
+                REGIMES["hyperliquid"],
+                at_todays_mark=True,
+                rule="until 2023-03-31: maintenance stays at today's",
+            ),
+        ),
+    )
+}
+"""What a regime was, and the day (UTC) from which it no longer held so, latest first."""
+RULE_CHANGES = {
+    name: tuple(day for day, _ in (*EARLIER_RULES.get(name, ()), *LATER_RULES.get(name, ())))
+    for name in REGIMES
+}
+"""By regime the days on which its rule changed."""
 
 
 def regime_at(name: str, day: str | None) -> Regime | None:
@@ -100,4 +127,6 @@ def regime_at(name: str, day: str | None) -> Regime | None:
     if day is not None:
         for since, later in LATER_RULES.get(name, ()):
             regime = later if day >= since else regime
+        for until, earlier in EARLIER_RULES.get(name, ()):
+            regime = earlier if day < until else regime
     return regime

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from monitor.core.contract.events import Tier
@@ -104,14 +104,24 @@ class Tiers:
         return cls.from_rows([(Fraction(0), rate, None)])
 
     @classmethod
-    def from_reference(cls, tiers: Sequence[Tier], *, whole: bool = False) -> Tiers:
+    def from_reference(
+        cls, tiers: Sequence[Tier], *, whole: bool = False, by_contracts: bool = False
+    ) -> Tiers:
         """From a `reference` record's rows (grid integers of the contract)."""
         rows = []
         for t in tiers:
             bound, rate = Fraction(t.lower_bound, MONEY_SCALE), Fraction(t.maintenance_rate, SCALE)
             initial = None if t.initial_rate is None else Fraction(t.initial_rate, SCALE)
             rows.append((bound, rate, initial))
-        return cls.from_rows(rows, whole=whole)
+        return cls.from_rows(rows, whole=whole, by_contracts=by_contracts)
+
+    def times(self, units: Fraction) -> Tiers:
+        """The table whose amounts are counted in units so many times smaller."""
+        rows = (
+            replace(row, lower_bound=row.lower_bound * units, deduction=row.deduction * units)
+            for row in self.rows
+        )
+        return replace(self, rows=tuple(rows))
 
     def index_at(self, amount: Fraction) -> int:
         """Index of the row that holds `amount`; a bound itself belongs to the higher row."""

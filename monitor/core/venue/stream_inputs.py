@@ -160,6 +160,8 @@ def _near_tier(venue: VenueState, symbols: Int64, notional: Float64) -> Bool:
         if name not in venue.market_rules:
             continue
         tiers = venue.market_rules[name][1]
+        if tiers.by_contracts:
+            continue
         bounds = np.array([float(row.lower_bound) for row in tiers.rows[1:]] + [np.inf])
         rows = np.flatnonzero(symbols == number)
         next_bound = bounds[np.searchsorted(bounds, notional[rows], side="right")]

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from detectors.arrays.types import Bool, Float64, Int64
+from monitor.core.bands.coin_markets import CoinMarkets
 from monitor.core.bands.inputs import BookImpact, RuleArrays
 from monitor.core.bands.kernels.arrays import EXPONENTS, PositionArrays
 from monitor.core.bands.kernels.blocks import new_block
@@ -124,12 +125,13 @@ def refresh(
     run: ParallelMap = map,
     workspace: Workspace | None = None,
     order: Int64 | None = None,
+    coin: CoinMarkets | None = None,
 ) -> BandArrays:
     """`refresh_bands` of all markets in a fresh workspace, where nothing else is asked for."""
     books = books or without_books(len(mark))
     workspace = workspace or Workspace(len(p.quantity), len(mark))
     order = np.arange(len(mark)) if order is None else order
-    return refresh_bands(p, rules, mark, books, reach, run, workspace, order)
+    return refresh_bands(p, rules, mark, books, reach, run, workspace, order, coin)
 
 
 def price_positions(

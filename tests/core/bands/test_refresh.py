@@ -37,7 +37,7 @@ from monitor.core.bands.refresh import (
 from monitor.core.contract.units import ZONE_BINS
 from monitor.core.decode.stepped_kernels import from_e8
 from monitor.core.margin.liquidation_price import Position, prices, requirement
-from monitor.core.margin.regimes import REGIMES
+from monitor.core.margin.regimes import REGIMES, regime_at
 from monitor.core.margin.tiers import Tiers
 from monitor.core.marks.market_rows import BEST_ASK, BEST_BID, BOOK_WIDTH, LEVELS
 from tests.core.bands.position_arrays import (
@@ -140,6 +140,25 @@ def test_every_price_is_that_of_the_exact_solver() -> None:
                 priced.prices[first : first + 4, i], exact(p, pool, i, extra),
                 rtol=1e-12, atol=1e-13 * size,
             )  # fmt: skip
+
+
+def test_maintenance_that_stays_at_todays_mark_is_that_of_the_exact_solver() -> None:
+    p, old = sort_positions(**raw(200, 11)), regime_at("hyperliquid", "2023-03-27")
+    assert old is not None
+    rules = RuleArrays.from_markets([(old, FIVE)] * len(MARK))
+    priced = price_positions(p, rules, MARK)
+    for i, pool in enumerate(pools_of(p)):
+        span = range(p.start[pool], p.start[pool] + p.length[pool])
+        q = {j: F(p.quantity[j]) for j in span}
+        at = {j: Position("X", q[j], F(MARK[p.market[j]]), FIVE) for j in span}
+        need = sum((requirement(old, at[j]) for j in span), F(0))
+        equity = F(p.cash[pool]) + sum(q[j] * at[j].price for j in span)
+        x = at[i].price - (equity - need) / q[i]
+        solved = prices(old, at[i], equity, need - requirement(old, at[i])).liquidation.price
+        assert solved == (x if x > 0 else None)
+        expected = float(x) if x > 0 else np.nan
+        got = priced.prices[PRICE_LIQUIDATION, i]
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12 * float(abs(at[i].price)))
 
 
 def same(one: BandArrays, two: BandArrays) -> None:

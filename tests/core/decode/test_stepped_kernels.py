@@ -104,3 +104,13 @@ def test_a_code_becomes_the_nearest_double(codes: list[int]) -> None:
 def test_counts_of_1e_8_become_codes(units: int) -> None:
     (code,) = kernels.from_e8(np.array([units])).tolist()
     assert stepped.exact(code) == F(units, 10**8)
+
+
+@given(ABOVE_ZERO, QUANTITIES)
+def test_codes_of_doubles_are_the_nearest(price: int, quantity: int) -> None:
+    for code, below_one in ((price, stepped.FINE), (quantity, stepped.PLAIN)):
+        (again,) = kernels.from_floats(kernels.to_floats(np.array([code])), below_one).tolist()
+        assert isclose(stepped.exact(again), stepped.exact(code), rel_tol=1e-15, abs_tol=1e-18)
+    assert kernels.from_floats(np.array([0.0, 1e17]), stepped.PLAIN).tolist() == [
+        0, stepped.CODE_MAX,
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.core.margin.calculator import solve
 from monitor.core.margin.calculator_input import MarginInputError
+from tests.support import recording
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -234,3 +236,31 @@ def test_a_long_table_in_hedge_mode_is_solved_at_once() -> None:
     answer: Any = solve(document(regime="binance", tiers=tiers, pool=pool, positions=legs))
     long, short = answer["pools"][0]["positions"]
     assert long["liquidation"] == short["liquidation"]
+
+
+def test_prices_that_hyperliquid_printed_in_march_2023_follow_its_rule_of_then() -> None:
+    path = recording("venue-reported-liquidation-prices") / "hyperliquid-accounts.json"
+    (account,) = (a for a in json.loads(path.read_text()) if a["name"].startswith("sdk-cassette"))
+    marks = [float(p["positionValue"]) / abs(float(p["szi"])) for p in account["positions"]]
+    given: dict[str, Any] = {
+        "regime": "hyperliquid",
+        "as_of": "2023-03-27",
+        "tiers": 0.01,
+        "pool": {"equity": account["accountValue"]},
+        "positions": [
+            {"symbol": p["coin"], "quantity": p["szi"], "mark": mark}
+            for p, mark in zip(account["positions"], marks, strict=True)
+        ],
+    }
+    then, later = (
+        solve(given | {"as_of": day})["pools"][0]["positions"]  # type: ignore[index]
+        for day in ("2023-03-27", "2024-02-22")
+    )
+    for printed, one, other in zip(account["positions"], then, later, strict=True):
+        if printed["liquidationPx"] is None:
+            assert one["liquidation"] is None
+            continue
+        price = float(printed["liquidationPx"])
+        assert float(one["liquidation"]) == pytest.approx(price, rel=1e-8)
+        assert abs(float(other["liquidation"]) / price - 1) > 0.005
+    assert then[0]["trace"]["maintenance_at"] == "today's mark"

@@ -132,11 +132,11 @@ def test_without_a_mark_or_a_table_nothing_is_guessed() -> None:
 
 @pytest.mark.parametrize(
     ("symbol", "regime", "contract", "why"),
-    [("BTCUSD_PERP", "binance", None, "inverse"), ("ETHUSD", "bitmex", None, "quanto"),
-     ("SOL", "generic", {"type": "inverse", "size": 10}, "inverse"),
+    [("SOL", "generic", {"type": "inverse"}, "inverse: no reference says its size"),
+     ("SOL", "generic", {"type": "quanto"}, "quanto: no reference says its multiplier"),
      ("BTCUSD", "generic", None, "unknown"), ("BTCUSD", "generic", {"type": "linear"}, None)],
 )  # fmt: skip
-def test_a_market_that_is_not_linear_is_left_out_and_says_why(
+def test_a_market_whose_positions_cannot_be_counted_is_left_out_and_says_why(
     symbol: str, regime: str, contract: dict[str, Any] | None, why: str | None
 ) -> None:
     rules = table(symbol) | {"regime": regime}
@@ -165,6 +165,26 @@ def test_the_rule_of_the_records_day_counts() -> None:
     months = 250 * 86_400
     engine, _ = run([table() | {"regime": "bybit", "at": months}], end_s=months + 10)
     assert not engine.venue.market_rules["SOL"][0].at_entry
+
+
+def test_a_rule_that_changes_at_midnight_counts_from_the_first_second_of_its_day() -> None:
+    # Bybit, 27 May 2026: maintenance was counted at entry value until then.
+    midnight = (1_779_840_000 * SECOND - START) / SECOND
+    trade = fill("a", "buy", 10, 80) | {"at": midnight - 10}
+    marks = [mark(100) | {"at": at} for at in (midnight - 5, midnight - 1, midnight, midnight + 5)]
+    records = [table() | {"regime": "bybit"}, deposit("a", 110), trade, *marks]
+    engine, bands = run(records, end_s=int(midnight) + 10)
+    nearest = {
+        b.ts / SECOND - 1_779_840_000: b.markets[0].nearest_forced_price[0]
+        for b in bands[-4:] if b.markets
+    }  # fmt: skip
+    # 110 + 10 (x − 80) = 0.05 · 10 · 80, and then 0.05 · 10 x.
+    for after_s, x in ((-4, 73.0), (0, 73.0), (1, 690 / 9.5), (6, 690 / 9.5)):
+        assert abs(nearest[after_s] - x) <= 100 * BIN_WIDTH
+    again = VenueState(EngineSettings())
+    again.restore(engine.venue.snapshot())
+    assert again.market_rules == engine.venue.market_rules
+    assert not again.market_rules["SOL"][0].at_entry
 
 
 def test_a_table_whose_rates_fall_is_refused_and_the_last_good_one_stays() -> None:

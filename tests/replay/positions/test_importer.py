@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
-from replay.stress_day import engine_at
 
 from monitor.core.settings import EngineSettings
 from replay.day import Day
 from replay.day.importer import IngestError, NothingImportedError
+from replay.moment import engine_at
 from replay.positions.importer import import_positions
 from tests.core.venue.liquidation_prices import liquidation_prices
 from tests.venues.positions.test_dump import META, STATE

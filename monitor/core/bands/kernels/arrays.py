@@ -60,6 +60,9 @@ tier stays. `NEXT_BOUND`: the bound for the notional at the mark, but −1 where
 that of the entry value, so that no notional is below it. `FACTOR_GROWTH`: the largest factor by
 which a move of the common factor within reach multiplies a notional; ∞ where the gap between equity
 and requirement is no straight line."""
+OF_ENTRY, OF_TODAYS_MARK = 1.0, 2.0
+"""Values of `AT_ENTRY`: the requirement is that of the entry value, or today's, at every price; 0:
+it moves with the price."""
 TABLE_ROWS = 17
 TIER_BOUND, TIER_RATE, TIER_DEDUCTION = range(3)
 """Rows of `MarketTable.tiers`: a tier's lowest notional, its rate and its deduction."""

@@ -28,7 +28,7 @@ _OF_POOL = types.UniTuple(FLOAT, 4)  # type: ignore[no-untyped-call]
 
 
 @njit(inline="always", error_model="numpy")
-def _leverage_group(isolated, gross, equity):  # type: ignore[no-untyped-def]
+def leverage_group(isolated, gross, equity):  # type: ignore[no-untyped-def]
     leverage = gross / equity if equity > 0.0 else 1e9
     tier = 0
     for edge in LEVERAGE_EDGES:
@@ -83,7 +83,7 @@ def _sum_pools(low, high, n, positions, block, markets, by_factor):  # type: ign
     _add_up(n, low, block, sums)
     for p in range(pools):
         due, isolated = equity[p] < total[p], is_isolated[low + p]
-        group = _leverage_group(isolated, gross[p], equity[p]) | (arrays.DUE_FLAG if due else 0)
+        group = leverage_group(isolated, gross[p], equity[p]) | (arrays.DUE_FLAG if due else 0)
         groups[p] = group if equity[p] == equity[p] else -1
         # As if all were in the lowest tier as far as looked: the gap is a straight line.
         f = 0.0 if due else (total[p] - equity[p]) / drift[p]

@@ -20,6 +20,7 @@ from monitor.core.bands.kernels.arrays import (
     LOWEST_TIER_TOP,
     MARK,
     MARKET_TABLE,
+    OF_ENTRY,
     PRICE_BACKSTOP,
     PRICE_LIQUIDATION,
     PRICE_WARN,
@@ -77,7 +78,7 @@ def price_root(q, value, others, k, costs, tier, span, tiers):  # type: ignore[n
 def maintenance_of(m, q, entry, table, tiers):  # type: ignore[no-untyped-def]
     """Maintenance of a position at the mark, whatever its tier."""
     z = abs(q)
-    value = z * (entry if table[AT_ENTRY, m] != 0.0 else table[MARK, m])
+    value = z * (entry if table[AT_ENTRY, m] == OF_ENTRY else table[MARK, m])
     whole = table[WHOLE, m] != 0.0
     if value < table[LOWEST_TIER_TOP, m] and table[AT_ENTRY, m] == 0.0 and not whole:
         rate = table[RATE, m] + table[SIZE_RATE, m] * z

@@ -114,6 +114,10 @@ class _AccountReport:
         opened = [_open(inputs, books, k, s, name, self._rows[s]) for k, (s, name) in every]
         self._open = sorted(opened, key=lambda one: one.name)
         self._unknown = [f"{one.name}: {one.why}" for one in self._open if one.why]
+        self._unknown += [
+            f"its wallet in {currency} is not shown: what settles in coin counts by itself"
+            for currency in _coin_wallets(venue, self._name)
+        ]
 
     def document(self) -> dict[str, Any]:
         pools = {one.symbol: self._pool(one) for one in self._open}
@@ -216,8 +220,10 @@ def _open(
 ) -> _OpenPosition:
     """`k`: the position's market in `books`."""
     mark, rules = _mark(inputs, symbol), inputs.rules.get(name)
+    if row["own_rules"]:
+        _, rules = inputs.own_rules[row["own_rules"] - 1]
     if name in inputs.left_out:
-        why = f"no prices, for its contract is {inputs.left_out[name]}"
+        why = f"no prices: {inputs.left_out[name]}"
         mark = None  # its profit is no price difference
     elif rules is None:
         why = "no prices, for its tiers are not on record (reference about market)"
@@ -238,6 +244,13 @@ def _open(
     )  # fmt: skip
     slippage = None if math.isnan(slip) else Fraction(slip)
     return _OpenPosition(symbol, name, row, mark, why, regime, one, slippage)
+
+
+def _coin_wallets(venue: VenueState, name: str) -> list[str]:
+    """The coins in which an account has a wallet of its own."""
+    contracts = venue.coin_entries.contracts.values()
+    currencies = sorted({contract.settles_in or "" for contract in contracts})
+    return [c for c in currencies if find_account(venue.ledger, f"{name} {c}") is not None]
 
 
 def _mark(inputs: MarketInputs, symbol: int) -> Fraction | None:

@@ -273,7 +273,8 @@ def _contract_type(venue: VenueState, symbol: str, record: MarketReference | Non
     """What its records say, else its name at its venue; None: neither does."""
     regime = "generic" if record is None or record.regime is None else record.regime
     of_venue = Contract.at_venue(regime, symbol)
-    return venue.contract_types.get(symbol) or (of_venue.type if of_venue else None)
+    terms = venue.contract_terms.get(symbol)
+    return terms["type"] if terms else of_venue.type if of_venue else None
 
 
 def _formula(rule: str | None) -> str | None:

@@ -43,6 +43,7 @@ from monitor.core.venue.state import VenueState
 EDGES_MAX = 50
 """Edges that are shown, the largest ones; and those that carry most."""
 SIDES = ("down", "up")
+IN_COIN = "it settles in coin, and shocks cover markets in quote currency"
 FOLLOWS = MARK_RESPONSES["last"]
 """How a mark whose rule nobody has said is taken to follow its book: at once."""
 ROUND_S = 3.0
@@ -148,6 +149,8 @@ class StressTest:
         rules = MarketRules.read(names, pools.market_symbols, inputs)
         names, symbols = [names[k] for k in rules.arrays.market.tolist()], rules.symbols
         self._rules, self._mark, self._paths = rules.arrays, rules.marks(inputs.marks), rules.paths
+        self._mark[[contract is not None for contract in rules.contracts]] = np.nan
+        self._left_out = dict(inputs.left_out) | dict.fromkeys(inputs.coin_rules, IN_COIN)
         self._terms = [self._read_terms(name) for name in names]
         books = BookImpact.from_books(self._mark, symbols, inputs.books)
         sent = sent_at_once(self._positions, self._rules, self._mark)
@@ -212,7 +215,12 @@ class StressTest:
         answers = {
             share: ShockAnswers.find(steps, self._levels, self._kappa, share) for share in survives
         }
-        markets, unknown = [], []
+        markets: list[SideStress] = []
+        unknown = [
+            f"{name}: {why}"
+            for name, why in sorted(self._left_out.items())
+            if not symbols or name in symbols
+        ]
         stated = {one.symbol: one for one in read_stated_rules(self._venue, self._names)}
         for k in self._asked(symbols):
             name = self._names[k]

@@ -152,8 +152,10 @@ def test_a_contract_in_coin_is_not_counted_as_if_it_were_linear() -> None:
     eth = next(r for r in TWO if r.get("about") == "market" and r["symbol"] == "ETH")
     records = [r | {"contract": {"type": "inverse", "size": 10}} if r is eth else r for r in TWO]
     got = report(records, "a")
-    assert got["unknown"] == ["ETH: no prices, for its contract is inverse"]
-    assert (got["equity"]["total"], got["equity"]["unrealised"]) == (None, None)
+    assert got["unknown"] == [
+        "its wallet in ETH is not shown: what settles in coin counts by itself"
+    ]
+    assert [one["symbol"] for one in got["positions"]] == ["BTC"]
     assert got["equity"]["transfers"] == "5000"
 
 
