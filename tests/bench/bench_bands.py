@@ -33,6 +33,7 @@ from monitor.core.accounts.ledger_kernels import (
 from monitor.core.bands.inputs import RuleArrays
 from monitor.core.bands.kernels.arrays import PositionArrays
 from monitor.core.bands.maker import BandMaker
+from monitor.core.cascade.zone_shocks import pass_zones
 from monitor.core.decode.batch import TextColumn
 from monitor.core.decode.stepped_kernels import LIMB, from_e8, to_floats
 from monitor.core.margin.regimes import REGIMES
@@ -200,7 +201,7 @@ def measure(scratch: Path, accounts: int, turns: int) -> Iterator[Figure]:
     rng = np.random.default_rng(1)
     venue, mark = build_venue(accounts, rng)
     positions = len(venue.ledger.position_rows)
-    maker = BandMaker(venue.ledger)
+    maker = BandMaker(venue.ledger, pass_zones)
     settings = EngineSettings()
     streams = VenueStreams(settings, detector_factories(settings.streams))
     _, first, _ = time_refresh(venue, maker, streams, mark, rng, 10**18)

@@ -49,7 +49,7 @@ from monitor.core.bands.kernels.books import IMPACT_EXPONENT
 from monitor.core.bands.layout import AWAITING_PAUSE, BIN_WIDTH, GROUPS, STAGES
 from monitor.core.bands.refresh import BandArrays
 from monitor.core.cascade.market_stress import JUMP_MIN, RATE_SPAN, REACH
-from monitor.core.cascade.shock_kernels import FAR_MIN, displacement
+from monitor.core.cascade.shock_kernels import FAR_MIN
 from monitor.core.contract.fixed_point import MONEY_SCALE
 from monitor.core.contract.units import ZONE_BINS
 from monitor.core.decode.stepped_kernels import to_float
@@ -80,9 +80,10 @@ class _Steps(NamedTuple):
 
 
 class _BookSide(NamedTuple):
-    """A book's levels: log distance from the mark, and notional at the mark up to there."""
+    """A book's levels: mark over price, or price over mark, whichever is above 1, and notional at
+    the mark up to there."""
 
-    distance: Float64
+    ratio: Float64
     total: Float64
 
 
@@ -117,18 +118,16 @@ def pass_zones(
 
 @inner_njit(INT(_BOOK_SIDE, I1, INT, FLOAT, FLOAT, FLOAT))
 def _read_book(levels, book, best, sign, mark, enough):  # type: ignore[no-untyped-def]
-    """Fill in the levels of a book up to the one with which it takes `enough`; how many there are.
-
-    Logarithms are what this costs, and most levels lie behind all that is forced.
-    """
-    seen, far = 0.0, 0.0
+    """Fill in the levels up to the one with which a book takes `enough`; how many there are."""
+    seen, far = 0.0, 1.0
     for level in range(LEVELS):
         size = book[best + LEVELS + level]
         if size <= 0:
             return level
-        far = max(far, sign * math.log(mark / to_float(book[best + level])))
+        price = to_float(book[best + level])
+        far = max(far, mark / price if sign > 0.0 else price / mark)
         seen += to_float(size) * mark
-        levels.distance[level], levels.total[level] = far, seen
+        levels.ratio[level], levels.total[level] = far, seen
         if seen >= enough:
             return level + 1
     return LEVELS
@@ -160,11 +159,11 @@ def _read_steps(steps, zones, at, edges):  # type: ignore[no-untyped-def]
 @inner_njit(FLOAT(FLOAT, _BOOK_SIDE, INT))
 def _taken(y, levels, count):  # type: ignore[no-untyped-def]
     """The notional that a book takes up to a distance, its best level at least."""
-    far = max(levels.distance[count - 1], FAR_MIN)
+    far = max(math.log(levels.ratio[count - 1]), FAR_MIN)
     if y > far:
         return levels.total[count - 1] * (y / far) ** (1.0 / IMPACT_EXPONENT)
     level = 0
-    while level + 1 < count and levels.distance[level + 1] <= y:
+    while level + 1 < count and math.log(levels.ratio[level + 1]) <= y:
         level += 1
     return levels.total[level]
 
@@ -177,13 +176,14 @@ def _pass_side(steps, count, levels, last, kappa, survives, reach, answer, near)
     Edges and jumps are those of `pass_shocks` and `ShockAnswers.jumps`.
     """
     y, sent, total = steps.y, steps.sent, levels.total
-    most_moved = displacement(sent[count - 1] / survives, levels.distance, total, 0, last, 0)
-    if kappa * most_moved < JUMP_MIN:
+    seen, visible = total[last - 1] * survives, kappa * math.log(levels.ratio[last - 1])
+    if sent[count - 1] <= seen and visible < JUMP_MIN:
         # No jump is longer than what all sales together move: only R is left.
         while steps.zone[count - 1] > _RATE_ZONES:
             count -= 1
-    seen = total[last - 1] * survives
-    far = kappa * max(levels.distance[last - 1], FAR_MIN) * seen**-IMPACT_EXPONENT
+    far = max(visible, kappa * FAR_MIN) * seen**-IMPACT_EXPONENT
+    # Logarithms are what this costs: one is taken where the level is another.
+    distance, distance_of = 0.0, -1
     level, most, begin, first, at_rate = 0, -np.inf, 0.0, 0.0, 0.0
     longest, nearest = 0.0, 0.0
     for k in range(count):
@@ -192,7 +192,9 @@ def _pass_side(steps, count, levels, last, kappa, survives, reach, answer, near)
         elif sent[k] <= seen:
             while total[level] * survives < sent[k] and level + 1 < last:
                 level += 1
-            moved = kappa * levels.distance[level]
+            if level != distance_of:
+                distance, distance_of = math.log(levels.ratio[level]), level
+            moved = kappa * distance
         else:
             moved = far * steps.tail[k]
         first = moved if k == 0 else first
