@@ -204,14 +204,14 @@ class MarketRules(NamedTuple):
         """`names`, `symbols`: of the pools' markets."""
         places = {name: k for k, name in enumerate(names)}
         # A market in which nobody has a position is the first: nobody has the rules either.
-        own = [(places.get(name, 0), rules) for name, rules in reversed(inputs.own_rules)]
+        own = [(places.get(name, 0), one) for name, one in reversed(inputs.own_rules) if names]
         rules = [inputs.rules.get(name) for name in names] + [one for _, one in own]
         of_market = [k for k, _ in own]
         filled = [NO_RULES if one is None else one for one in rules]
         return cls(
             names,
-            (inputs.rules_version, len(own)),
-            np.concatenate((symbols, symbols[of_market])) if own and names else symbols,
+            (inputs.rules_version, len(inputs.own_rules)),
+            np.concatenate((symbols, symbols[of_market])) if own else symbols,
             RuleArrays.from_markets(filled, of_market),
             np.array([one is not None for one in rules], np.bool_),
             [regime.name for regime, _ in filled],
