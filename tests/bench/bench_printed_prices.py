@@ -4,6 +4,9 @@ tests.bench.bench_printed_prices`.
 Dumps of account states go the way of any dump: `import positions`, the engine, its pools, the
 kernels. Nothing is compared but what a position's own record says; each account is priced at the
 marks that its own state shows, for the accounts of a snapshot were read some seconds apart.
+
+A print that is alone in its account, and one that gives its position a margin of its own (cause
+own_margin), agrees by construction: nothing else checks it.
 """
 
 from __future__ import annotations

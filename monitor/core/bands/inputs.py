@@ -241,7 +241,7 @@ class MarketRules(NamedTuple):
         """`names`, `symbols`: of the pools' markets."""
         places = {name: k for k, name in enumerate(names)}
         # A market in which nobody has a position is the first: nobody has the rules either.
-        own = [(places.get(name, 0), rules) for name, rules in reversed(inputs.own_rules)]
+        own = [(places.get(name, 0), one) for name, one in reversed(inputs.own_rules) if names]
         in_coin = [inputs.coin_rules.get(name) for name in names]
         rules = [
             inputs.rules.get(name) if coin is None else (coin.regime, coin.tiers)
@@ -253,14 +253,14 @@ class MarketRules(NamedTuple):
         filled = [NO_RULES if one is None else one for one in rules]
         return cls(
             names,
-            (inputs.rules_version, len(own)),
-            np.concatenate((symbols, symbols[of_market])) if own and names else symbols,
+            (inputs.rules_version, len(inputs.own_rules)),
+            np.concatenate((symbols, symbols[of_market])) if own else symbols,
             RuleArrays.from_markets(filled, of_market),
             np.array([one is not None for one in rules], np.bool_),
             [regime.name for regime, _ in filled],
             [regime.path for regime, _ in filled],
             np.array([kappa_of(inputs.mark_rules.get(name)) for name in names]),
-            contracts + [contracts[k] for k in of_market] if names else contracts,
+            contracts + [contracts[k] for k in of_market],
         )
 
     def marks(self, marks: Int64) -> Float64:

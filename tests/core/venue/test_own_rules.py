@@ -120,3 +120,14 @@ def test_zones_of_a_position_with_own_rules_are_those_of_its_market() -> None:
     zone = int((1 - long_at(0.05) / 100) / BIN_WIDTH)
     assert of_market["SOL"] == {zone: 100 * 10**6}
     assert sum(of_market["BTC"].values()) == 50 * 10**6
+
+
+def test_own_rules_that_nobody_has_any_more_outlast_a_restart() -> None:
+    records = [mark(100), rules("0.05"), deposit("a", 20), fill("a", "buy", 1), rules("0.1", at=5),
+               fill("a", "sell", 1) | {"at": 8}]  # fmt: skip
+    engine, _ = run(records, 20)
+    settings = EngineSettings(streams=(), accounts=AccountSettings(bands_every_s=1))
+    again = Engine(settings, [])
+    again.restore(engine.snapshot())
+    assert again.venue.own_rules.version == 1
+    assert liquidation_prices(again) == {}
