@@ -19,8 +19,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from detectors.arrays.types import Float64, Int64
-from tests.bench.cascades.population import Crowd, enter_crowd
-from tests.bench.cascades.state import LOT_USD, START_TICKS, UNITS_PER_USD, History, Rules
+from tests.bench.cascades.population import (
+    MAINTENANCE_PERCENTILES,
+    Crowd,
+    enter_crowd,
+    maintenance_over_equity,
+)
+from tests.bench.cascades.state import LOT_USD, START_TICKS, UNITS_PER_USD, Rules
 from tests.bench.cascades.venue import SimulatedVenue
 
 COINS = ("BTC", "ETH", "SOL", "HYPE")
@@ -120,8 +125,8 @@ def outside_path(known: Known, setting: Setting) -> Int64:
     return ticks
 
 
-def rebuild(known: Known, setting: Setting, seed: int) -> tuple[SimulatedVenue, History]:
-    """The venue after the 12 minutes, and what happened in them."""
+def rebuild(known: Known, setting: Setting, seed: int) -> SimulatedVenue:
+    """The venue as the 12 minutes begin."""
     rate = np.array([1 / (2 * first) for first, _ in LEVERAGE])
     high = np.array([1 / (2 * second) for _, second in LEVERAGE])
     markets = len(COINS)
@@ -133,7 +138,7 @@ def rebuild(known: Known, setting: Setting, seed: int) -> tuple[SimulatedVenue, 
     venue = SimulatedVenue.open(rules, setting.vault_usd, TRADERS)
     crowd = Crowd(TRADERS, known.open_interest_usd, 0.8, setting.closer)
     enter_crowd(venue, crowd, np.random.default_rng(seed))
-    return venue, venue.advance(outside_path(known, setting))
+    return venue
 
 
 def october_lines(known: Known, setting: Setting, seeds: Sequence[int]) -> Iterator[str]:
@@ -150,7 +155,11 @@ def october_lines(known: Known, setting: Setting, seeds: Sequence[int]) -> Itera
 def real_figures(known: Known) -> dict[str, str]:
     """By name, as `simulated_figures` has them; empty where the files do not say."""
     at, amounts = known.waves[:, 0], known.waves[:, 1]
-    figures = {FIRST_ADL: f"{min(s[0] for s, _ in known.prices.values()):.1f}"}
+    figures = {
+        f"maintenance over equity, % (real: 2026), {q} %": f"{value}"
+        for q, value in MAINTENANCE_PERCENTILES.items()
+    }
+    figures |= {FIRST_ADL: f"{min(s[0] for s, _ in known.prices.values()):.1f}"}
     figures |= {name: f"{known.prices[coin][0][0]:.1f}" for name, coin in FIRST_OF.items()}
     figures |= {
         "waves": f"{len(at)}",
@@ -174,11 +183,17 @@ def real_figures(known: Known) -> dict[str, str]:
 
 def simulated_figures(known: Known, setting: Setting, seed: int) -> dict[str, float]:
     """Of one run; NaN where it has none."""
-    _, history = rebuild(known, setting, seed)
+    venue = rebuild(known, setting, seed)
+    stretched = 100.0 * maintenance_over_equity(venue.accounts, venue.rules)
+    history = venue.advance(outside_path(known, setting))
     usd = UNITS_PER_USD * 1e6
     forced, adl = history.total() / usd, history.deleveraged / usd
     begin = _first_second(forced)
-    figures = {FIRST_ADL: _first_second(adl) - begin}
+    figures = {
+        f"maintenance over equity, % (real: 2026), {q} %": float(np.percentile(stretched, q))
+        for q in MAINTENANCE_PERCENTILES
+    }
+    figures[FIRST_ADL] = _first_second(adl) - begin
     figures |= {
         name: _first_wave(adl[:, np.array(GROUP) == GROUP[COINS.index(coin)]]) - begin
         for name, coin in FIRST_OF.items()

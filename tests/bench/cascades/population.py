@@ -25,7 +25,8 @@ from tests.bench.cascades.venue import SimulatedVenue
 WITHIN = np.array([0.0, 0.05, 0.10, 0.20, 0.50])
 LONG_SHARES = np.array([0.0, 0.008, 0.029, 0.174, 0.479])
 SHORT_SHARES = np.array([0.0, 0.033, 0.10, 0.285, 0.574])
-MAINTENANCE_PERCENTILES = {5: 0.015, 50: 0.089, 90: 0.276, 99: 0.464}
+MAINTENANCE_PERCENTILES = {5: 1.5, 50: 8.9, 90: 27.6, 99: 46.4}
+"""Maintenance over equity, %."""
 NEAREST = 0.004
 """Of gross notional: nobody has less equity beyond maintenance."""
 ISOLATED_SHARE = 0.3

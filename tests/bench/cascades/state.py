@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.arrays.types import Bool, Float64, Int64
+from detectors.arrays.types import Float64, Int64
 
 START_TICKS = 100_000
 LOT_USD = 10.0
@@ -103,7 +103,3 @@ class History(NamedTuple):
 
     def joined(self, other: History) -> History:
         return History(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
-
-
-def is_trader(accounts: Accounts) -> Bool:
-    return np.arange(len(accounts.cash)) >= FIRST_TRADER
