@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from detectors.arrays.types import F2, FLOAT, INT, Float64
-from detectors.base import Evidence
+from detectors.base import Evidence, learning_reason
 from detectors.row_detector import SEEN, RowDetector, RunBank
 from detectors.stats.limits import NUMBER_MAX
 from detectors.window_run import (
@@ -37,8 +37,8 @@ ALPHA = 0.003
 USUAL, WIDTH = SEEN + 1, SEEN + 2
 
 
-@njit(RUN_END(F2, FLOAT, INT, INT, INT, RUN), cache=True, nogil=True)
-def run_windows(state, least, steps, low, block, run):  # type: ignore[no-untyped-def]
+@njit(RUN_END(F2, FLOAT, INT, INT, INT, INT, RUN), cache=True, nogil=True)
+def run_windows(state, least, warm_up, steps, low, block, run):  # type: ignore[no-untyped-def]
     """As `RunBank.run`. The last number of a window is its score."""
     last = run.values.shape[1] - 1
     for w in range(low, run.judged.size):
@@ -48,7 +48,7 @@ def run_windows(state, least, steps, low, block, run):  # type: ignore[no-untype
             for i in range(begin, end):
                 row, level = state[run.rows[i]], run.values[i, 0]
                 run.scores[i] = np.nan
-                if row[SEEN] > 0.0 and 0.0 <= level <= NUMBER_MAX:
+                if row[SEEN] >= warm_up and 0.0 <= level <= NUMBER_MAX:
                     run.scores[i] = run.values[i, last]
                     if steps == BOTH:
                         judged += is_ready(run, i)
@@ -76,23 +76,23 @@ def run_windows(state, least, steps, low, block, run):  # type: ignore[no-untype
 class RecordHighBank(RunBank):
     """`RecordHighDetector`s with the same parameters, a row of numbers each."""
 
-    def __init__(self, least: float) -> None:
-        super().__init__(WIDTH)
+    def __init__(self, least: float, warm_up: int = 1) -> None:
+        super().__init__(WIDTH, warm_up=warm_up)
         self._least = least
 
     def run(self, steps: int, low: int, block: int, windows: WindowRun) -> tuple[int, bool]:
-        arguments = steps, low, block, windows
+        arguments = self._warm_up, steps, low, block, windows
         after: tuple[int, bool] = run_windows(self._rows, self._least, *arguments)
         return after
 
     def why_of(self, state: list[float], value: Float64) -> str:
         if not 0.0 <= value[0] <= NUMBER_MAX:
             return "the number is below zero or beyond 64 bits, and such a level is not"
-        return "learning: no window seen"
+        return learning_reason(state[0], self._warm_up)
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
         level, (seen, usual) = float(value[0]), self._rows[row].tolist()
-        if not seen or not self._least <= level <= NUMBER_MAX:
+        if seen < self._warm_up or not self._least <= level <= NUMBER_MAX:
             return None
         return Evidence(level, usual, "value", 1)
 
@@ -124,7 +124,7 @@ class RecordHighDetector(RowDetector):
     """
 
     BANK: ClassVar = RecordHighBank
-    PARAMETERS: ClassVar = ("least",)
+    PARAMETERS: ClassVar[tuple[str, ...]] = ("least",)
 
     def __init__(self, feature: str = "level", least: float = 1.0) -> None:
         if not least > 0.0:
@@ -152,23 +152,31 @@ class LikelihoodDetector(RecordHighDetector):
         happened than where nothing has, ≥ 0.
     least
         Lower levels are of no interest, > 0, in the feature's unit.
+    warm_up
+        Windows to learn before the first judgement, ≥ 1.
 
     Examples
     --------
     >>> from detectors.record_high import LikelihoodDetector
-    >>> detector = LikelihoodDetector("levels", "nats", least=5.0)
+    >>> detector = LikelihoodDetector("levels", "nats", least=5.0, warm_up=1)
     >>> detector.learn_one({"levels": 1.0, "nats": 0.5})
     >>> detector.judge_one({"levels": 18.0, "nats": 44.0}).value
     44.0
     """
 
     BANK: ClassVar = LikelihoodBank
+    PARAMETERS: ClassVar[tuple[str, ...]] = ("least", "warm_up")
     log_likelihood: ClassVar[bool] = True
 
     def __init__(
-        self, feature: str = "level", evidence: str = "evidence", least: float = 1.0
+        self,
+        feature: str = "level",
+        evidence: str = "evidence",
+        least: float = 1.0,
+        warm_up: int = 300,
     ) -> None:
         self.evidence = evidence
+        self.warm_up = warm_up
         super().__init__(feature, least)
 
     @property

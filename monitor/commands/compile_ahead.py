@@ -24,8 +24,7 @@ from monitor.commands.cores import count_cores
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("monitor", "detectors", "replay")
 LATER = (
-    "detectors/contrib", "monitor/core/bands/kernels/position_prices.py", "monitor/core/cascade",
-    "monitor/kafka",
+    "detectors/contrib", "monitor/core/cascade/graph", "monitor/kafka",
 )  # fmt: skip
 """Kernels that no replay runs by default: the first start that needs them compiles them."""
 PROCESSES_MAX = 4

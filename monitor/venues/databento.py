@@ -108,7 +108,7 @@ class Databento(LineAdapter):
     def guess_kind(self, raw: bytes) -> str | None:
         try:
             return _KINDS.get(str(self._fields(raw).get("action")))
-        except UnreadableError:
+        except (UnreadableError, UnicodeDecodeError):
             return None
 
     def parse_line(self, raw: bytes) -> list[Record]:

@@ -23,6 +23,7 @@ from monitor.core.cascade.graph.carriers import carriers
 from monitor.core.cascade.graph.system import MarketSystem, SystemSide
 from monitor.core.cascade.market_stress import RATE_SPAN
 from monitor.core.cascade.venue_steps import book_levels, forced_steps, sent_at_once
+from monitor.core.cascade.zone_shocks import pass_zones
 from tests.bench.bench_bands import build_venue
 from tests.bench.figures import Figure
 
@@ -66,7 +67,7 @@ def measure(
     scratch: Path, accounts: int, markets: int, turns: int, goal_s: float | None
 ) -> Iterator[Figure]:
     venue, prices = build_venue(accounts, np.random.default_rng(1), markets)
-    pools = BandMaker(venue.ledger).pools
+    pools = BandMaker(venue.ledger, pass_zones).pools
     positions, symbols = pools.update(), pools.market_symbols
     rules = RuleArrays.from_markets([venue.market_rules[name] for name in pools.market_names])
     mark, kappa = prices[symbols], np.full(markets, KAPPA)

@@ -27,7 +27,7 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "focus": lambda: FocusDetector(warm_up=20, patience=15),
     "level": lambda: LevelShiftDetector(warm_up=20, patience=15),
     "peak": lambda: RecordHighDetector(least=0.5),
-    "likelihood": lambda: LikelihoodDetector(least=0.5),
+    "likelihood": lambda: LikelihoodDetector(least=0.5, warm_up=20),
     "signed level": lambda: LevelShiftDetector(
         direction="both", signed=True, warm_up=20, patience=15
     ),

@@ -17,7 +17,7 @@ def test_it_conforms() -> None:
 
 
 def test_the_evidence_that_comes_with_a_level_is_its_score() -> None:
-    detector = LikelihoodDetector("levels", "nats", least=5.0)
+    detector = LikelihoodDetector("levels", "nats", least=5.0, warm_up=1)
     detector.learn_one({"levels": 1.0, "nats": 0.5})
     score = detector.judge_one({"levels": 18.0, "nats": 44.0})
     assert score.evidence is not None

@@ -18,6 +18,7 @@ from monitor.core.detection.repeated_records import RepeatedRecords
 from monitor.core.detection.single_streams import SingleStreams
 from monitor.core.finding import Finding
 from monitor.core.shard import SHARD_KINDS, Shard
+from monitor.core.venue.critical_shocks import CriticalShocks
 from monitor.core.venue.stage import VenueStage
 from monitor.core.venue.streams import VenueStreams
 from tests.theorems.days import FACTORIES, SETTINGS, Feed, feed
@@ -56,7 +57,9 @@ def test_the_judges_of_shard_and_stage() -> None:
     log_judges = [type(judge) for judge in shard._log_judges]
     assert log_judges == [FeedTimes, RepeatedRecords, LogChanges]
     kinds = [type(judge) for judge in stage._judges]
-    assert kinds == [CrossMarketEvidence, VenueStreams, FeedTimes, RepeatedRecords, LogChanges]
+    assert kinds == [
+        CrossMarketEvidence, VenueStreams, FeedTimes, RepeatedRecords, LogChanges, CriticalShocks,
+    ]  # fmt: skip
 
 
 def shard_with(judge: Judge[ClosedSpan], day: Feed) -> Shard:
