@@ -27,6 +27,10 @@ def describe_stress(at_ns: int, stress: VenueStress, console: Display) -> None:
         f"as of {format_iso(at_ns)}; a mark that follows its book is taken to do so for "
         f"{LATENCY_S:g} s"
     )
+    console.say(
+        "read each shock as a range: from the shock itself, where what is forced moves nothing, to "
+        "the furthest of its rows"
+    )
     head = [
         "shock",
         "book left",
@@ -137,6 +141,7 @@ def stress_object(at_ns: int, stress: VenueStress) -> dict[str, Any]:
         markets.append({
             "symbol": side.symbol, "mark": side.mark, "side": side.side,
             "rows": [row_object(row) for row in side.rows],
+            "ranges": _ranges(side),
             "critical_shock": None if first is None else _as_fraction(first.shock, side.side),
             "jump": None if first is None else _finite(first.length),
             "critical": [
@@ -197,6 +202,19 @@ def _by_side(critical: Sequence[CriticalShock | None]) -> dict[str, float | None
         side: None if shock is None else _as_fraction(shock.shock, side)
         for side, shock in zip(SIDES, critical, strict=True)
     }
+
+
+def _ranges(side: SideStress) -> list[dict[str, float | None]]:
+    """Of each shock the marks between which it comes to rest: `near`, where what is forced moves
+    nothing, and `far`, the furthest of its rows; None: there is no book."""
+    ranges = []
+    for shock in dict.fromkeys(row.shock for row in side.rows):
+        ends = [row.price_after for row in side.rows if row.shock == shock]
+        there = [end for end in ends if end is not None]
+        furthest = min if shock < 0 else max
+        far = furthest(there) if len(there) == len(ends) else None
+        ranges.append({"shock": shock, "near": side.mark * (1 + shock), "far": far})
+    return ranges
 
 
 def _as_fraction(shock: float, side: str) -> float:

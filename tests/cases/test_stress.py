@@ -151,6 +151,15 @@ def test_what_margin_does_not_cover_is_the_shortfall(tmp_path: Path) -> None:
     assert row["adl_notional"] == pytest.approx(1000.0)
 
 
+def test_a_shock_is_a_range_from_itself_to_its_furthest_row(tmp_path: Path) -> None:
+    day = make_day(tmp_path, [("long", 10.0, 30.0)], [(90.0, 100.0)])
+    (market,) = stress(day, "--shock", "-5%", "--depth-survives", "1,0.05")["markets"]
+    (one,) = market["ranges"]
+    furthest = min(row["price_after"] for row in market["rows"])
+    assert (one["shock"], one["near"], one["far"]) == (-0.05, pytest.approx(95.0), furthest)
+    assert furthest < 90.0
+
+
 def test_a_market_takes_its_own_path_and_says_who_is_deleveraged(tmp_path: Path) -> None:
     """By Binance's path the fund pays 35 of 70, so that half of the 10 are closed against shorts:
     first against the one with less margin behind it, though it is smaller."""
