@@ -71,7 +71,7 @@ class OtherSide:
         part = slice(self.first[bucket], self.first[bucket + 1])
         slots, pools = self.slots[part], self.pools[part]
         marks = self.mark.copy()
-        marks[market] = price
+        marks[self.rules.market == market] = price
         equity, need = np.empty(len(pools)), np.empty(len(pools))
         value_pools(pools, p, self.rules.at_marks(marks), equity, need)
         sound = equity > 0.0

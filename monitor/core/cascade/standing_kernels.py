@@ -17,6 +17,7 @@ def value_pools(pools, positions, markets, equity, need):  # type: ignore[no-unt
         equity[k], need[k] = positions.cash[pool], 0.0
         first = positions.start[pool]
         for i in range(first, first + positions.length[pool]):
-            m, q = positions.market[i], positions.quantity[i]
+            m, own, q = positions.market[i], positions.rules[i], positions.quantity[i]
+            own = own if own >= 0 else own + markets.rows.shape[1]
             equity[k] += q * markets.rows[MARK, m]
-            need[k] += maintenance_of(m, q, positions.entry[i], markets.rows, markets.tiers)
+            need[k] += maintenance_of(own, q, positions.entry[i], markets.rows, markets.tiers)

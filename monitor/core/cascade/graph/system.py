@@ -162,8 +162,10 @@ class SystemSide:
 
     def marks(self, moved: Float64) -> Float64:
         """The marks when each has moved so far (log distance)."""
+        # Rules of single positions stand behind the markets, and their marks are those of these.
+        of_market = moved[self._system.rules.market]
         with np.errstate(over="ignore"):
-            moved_to: Float64 = self._system.mark * np.exp(self._sign * moved)
+            moved_to: Float64 = self._system.mark * np.exp(self._sign * of_market)
         return moved_to
 
     def table(self, moved: Float64) -> MarketTable:
@@ -359,6 +361,7 @@ def _gather(pools: Int32, positions: PositionArrays, sent: Int64) -> tuple[Posit
         start=ends - length, length=length, key=np.empty(0, np.uint64), cash=np.empty(len(pools)),
         isolated=np.empty(0, np.bool_), row=np.empty(0, np.int32),
         market=np.empty(slots, np.int32), quantity=np.empty(slots), entry=np.empty(slots),
+        rules=np.empty(slots, np.int32),
     )  # fmt: skip
     out_sent = np.empty(slots, np.int64)
     gather_pools(pools, positions, sent, out, out_sent)

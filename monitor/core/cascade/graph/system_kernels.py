@@ -80,6 +80,13 @@ class SideBooks(NamedTuple):
 SIDE_BOOKS = tuple_type(SideBooks, I1, F1, F1, F1)
 
 
+@inner_njit(INT(INT, POSITIONS, MARKET_TABLE))
+def rules_column(i, positions, markets):  # type: ignore[no-untyped-def]
+    """The column of the table that has the rules of position i."""
+    column = positions.rules[i]
+    return np.int64(column if column >= 0 else column + markets.rows.shape[1])
+
+
 @inner_njit(_TRIPLE(INT, POSITIONS, MARKET_TABLE, F1, BOOL))
 def _look(pool, positions, markets, pace, falls):  # type: ignore[no-untyped-def]
     """A pool's equity less what it must not fall to (NaN where a mark is not known), the latter,
@@ -95,22 +102,23 @@ def _look(pool, positions, markets, pace, falls):  # type: ignore[no-untyped-def
     first = positions.start[pool]
     for i in range(first, first + positions.length[pool]):
         m, q = positions.market[i], positions.quantity[i]
+        own = rules_column(i, positions, markets)
         notional = abs(q) * rows[MARK, m]
         equity += q * rows[MARK, m]
-        need += maintenance_of(m, q, positions.entry[i], rows, tiers) + rows[FEE, m] * notional
+        need += maintenance_of(own, q, positions.entry[i], rows, tiers) + rows[FEE, own] * notional
         if falls:
             if q > 0.0:
                 exposure += notional * pace[m]
                 longs += notional
             continue
-        last = np.int64(rows[LAST_TIER, m])
-        rate = tiers[TIER_RATE, last - 1] + rows[SIZE_RATE, m] * abs(q) + rows[FEE, m]
+        last = np.int64(rows[LAST_TIER, own])
+        rate = tiers[TIER_RATE, last - 1] + rows[SIZE_RATE, own] * abs(q) + rows[FEE, own]
         loses = 1.0 + rate if q < 0.0 else max(rate - 1.0, 0.0)
         if loses > 0.0:
             exposure += notional * pace[m] * loses
             fastest = max(fastest, pace[m])
-        if rows[WHOLE, m] != 0.0:
-            tier = tier_of(tiers, np.int64(rows[FIRST_TIER, m]), last, notional)
+        if rows[WHOLE, own] != 0.0:
+            tier = tier_of(tiers, np.int64(rows[FIRST_TIER, own]), last, notional)
             if tier + 1 < last:
                 room = min(room, math.log(tiers[TIER_BOUND, tier + 1] / notional) / pace[m])
     gap = equity - need
@@ -176,6 +184,7 @@ def gather_pools(pools, positions, sent, out, out_sent):  # type: ignore[no-unty
         for i in range(first, first + positions.length[pool]):
             out.market[at], out.quantity[at] = positions.market[i], positions.quantity[i]
             out.entry[at], out_sent[at] = positions.entry[i], sent[i]
+            out.rules[at] = positions.rules[i]
             at += 1
 
 
@@ -279,7 +288,7 @@ def push_books(sold, before, books, survives, levels, pushed):  # type: ignore[n
 def _is_due_after(gap, j, positions, markets, growth):  # type: ignore[no-untyped-def]
     """Whether a pool with this gap is due once the mark of its position j alone grows so."""
     rows, tiers = markets
-    n, q, entry = positions.market[j], positions.quantity[j], positions.entry[j]
+    n, q, entry = rules_column(j, positions, markets), positions.quantity[j], positions.entry[j]
     mark = rows[MARK, n]
     before = maintenance_of(n, q, entry, rows, tiers) + rows[FEE, n] * abs(q) * mark
     rows[MARK, n] = mark * growth

@@ -326,3 +326,44 @@ def test_indices_that_follow_a_book_carry_its_move() -> None:
     assert edges.indices == pytest.approx(np.array([[0.3, 0.3], [0.0, 0.0]]))
     rest = system.side(True, 1.0).settle(np.array([0.01, 0.0])).moved
     assert rest == pytest.approx([0.01 + 0.015 + 0.003, 0.003])
+
+
+def keep_rate(system: MarketSystem, rates: list[float], market: int) -> MarketSystem:
+    """The same, but the market's own rate is another one, and all who hold it keep theirs."""
+    rules = [(GENERIC, Tiers.flat(Fraction(str(rate)))) for rate in rates]
+    others = [*rules, rules[market]]
+    others[market] = GENERIC, Tiers.flat(Fraction(1, 2))
+    mine = system.positions.market == market
+    markets, first = len(rates), system.levels.first
+    # The books of the column behind the markets are empty.
+    counts = np.concatenate((first[: markets + 1], first[markets:], first[-1:]))
+    return replace(
+        system,
+        positions=system.positions._replace(
+            rules=np.where(mine, -1, system.positions.market).astype(np.int32)
+        ),
+        rules=RuleArrays.from_markets(others, [market]),
+        mark=np.append(system.mark, system.mark[market]),
+        kappa=np.append(system.kappa, 0.0),
+        levels=system.levels._replace(first=counts),
+    )
+
+
+def test_positions_that_keep_their_rules_are_due_by_those() -> None:
+    rng = np.random.default_rng(11)
+    forced = 0
+    for _ in range(100):
+        venue = RandomVenue(rng, markets := int(rng.integers(1, 5)))
+        falls, market = bool(rng.integers(2)), int(rng.integers(markets))
+        shock = rng.choice([0.0, 0.02, 0.05, 0.1], markets)
+        system = venue.system()
+        kept = keep_rate(system, venue.rates.tolist(), market)
+        alone = system.side(falls, 1.0).settle(shock)
+        side = kept.side(falls, 1.0)
+        state = side.settle(np.append(shock, 0.0))
+        assert state.moved[:markets].tolist() == alone.moved.tolist()
+        assert state.forced.sum() == alone.forced.sum()
+        edges, others = side.edges(0.005), system.side(falls, 1.0).edges(0.005)
+        assert (edges.total[:markets, :markets] == others.total).all()
+        forced += int(alone.forced.sum())
+    assert forced > 50
