@@ -27,6 +27,12 @@ def _cascade(metric: str) -> str:
     return f'max by (symbol, side) (brinkwatch_{metric}{{survives="shown"}})'
 
 
+def _rate() -> str:
+    """R with the depth that each market has shown, until that is known with a tenth of its book."""
+    thin = 'max by (symbol, side) (brinkwatch_reproduction_ratio{survives="0.1"})'
+    return f"({_cascade('reproduction_ratio')} or {thin})"
+
+
 def _hours_away() -> str:
     hour = "max by (symbol) (brinkwatch_hour_move_ratio)"
     return f"{_cascade('critical_shock_ratio')} / on (symbol) group_left () {hour}"
@@ -135,8 +141,9 @@ CASCADES_NOW = [
 CASCADES = [
     lines(
         "R at the mark, by market and side",
-        f"With the depth that the market has shown; the {MARKETS_SHOWN} highest.",
-        Query(f"topk({MARKETS_SHOWN}, {_cascade('reproduction_ratio')})", "{{symbol}} {{side}}"),
+        "With the depth that the market has shown, until that is known with a tenth of its book; "
+        f"the {MARKETS_SHOWN} highest.",
+        Query(f"topk({MARKETS_SHOWN}, {_rate()})", "{{symbol}} {{side}}"),
     ),
     lines(
         "Critical shocks, in moves of an hour",

@@ -29,7 +29,7 @@ def wait(graph: CascadeGraph) -> None:
 def test_the_graph_is_the_stress_tests_system_as_of_the_moment_it_was_asked_for() -> None:
     engine = venue()
     stage = engine.stage
-    expected = StressTest(engine.venue, stage.band_maker).shock((), (1.0,)).system
+    expected = StressTest(engine.venue, stage.band_maker).graph(1.0)
     graph = CascadeGraph()
     gate = threading.Event()
     graph._thread.submit(gate.wait)
@@ -46,6 +46,7 @@ def test_the_graph_is_the_stress_tests_system_as_of_the_moment_it_was_asked_for(
     document = graph.document()
     assert (document["ts"], document["r"]) == (EVERY_NS, expected.r)
     assert {"source": "SOL", "target": "SOL"}.items() <= document["edges"][0].items()
+    assert "holders" not in document["edges"][0]  # accounts are no part of /state
     collector = GraphCollector()
     assert shown(collector) == {}
     collector.graph = graph

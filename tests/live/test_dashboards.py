@@ -39,6 +39,13 @@ INTERVALS = {"$__rate_interval": "10s", "$__interval": "1m", "$__range": "5m"}
 """Grafana's variables, as they are for a short look."""
 
 
+NOT_YET = {
+    "bands: Critical shocks, in moves of an hour A": "the volatility of an hour",
+    "bands: Depth shown A": "the depth that a market has shown",
+}
+"""What is not known after the minute that these tests watch, by panel."""
+
+
 @dataclass
 class Prometheus:
     """A server that has watched a run; what it saw from when to when."""
@@ -150,7 +157,9 @@ def concrete(expression: str) -> str:
 
 
 @pytest.mark.parametrize(("expression", "instant"), queries())
-def test_every_panel_has_data(watched: Prometheus, expression: str, instant: bool) -> None:
+def test_every_panel_has_data(
+    watched: Prometheus, expression: str, instant: bool, request: pytest.FixtureRequest
+) -> None:
     if instant:
         results = watched.ask("query", query=concrete(expression), time=watched.ended_s)
         values = [result["value"][1] for result in results]
@@ -158,7 +167,8 @@ def test_every_panel_has_data(watched: Prometheus, expression: str, instant: boo
         span = {"start": watched.began_s, "end": watched.ended_s, "step": "1s"}
         results = watched.ask("query_range", query=concrete(expression), **span)
         values = [value for result in results for _, value in result["values"]]
-    assert any(math.isfinite(float(value)) for value in values), results
+    is_known = any(math.isfinite(float(value)) for value in values)
+    assert is_known == (request.node.callspec.id not in NOT_YET), results
 
 
 def test_an_alert_in_a_series_that_was_not_there_before_counts(watched: Prometheus) -> None:
@@ -195,4 +205,4 @@ def test_the_rules_run_and_none_fires_beside_a_healthy_sidecar(watched: Promethe
     with urllib.request.urlopen(f"{watched.address}/api/v1/rules", timeout=10) as reply:
         (group,) = json.load(reply)["data"]["groups"]
     assert {rule["health"] for rule in group["rules"]} == {"ok"}
-    assert {rule["state"] for rule in group["rules"]} == {"inactive"}
+    assert [rule["name"] for rule in group["rules"] if rule["state"] != "inactive"] == []
