@@ -157,7 +157,10 @@ class Databento(LineAdapter):
     def _fields(self, raw: bytes) -> dict[str, Any]:
         if raw.startswith(b"{"):
             d = read_json(raw)
-            return d | (d.get("hd") or {})
+            head = d.get("hd") or {}
+            if not isinstance(head, dict):
+                raise UnreadableError("wrong_type", "hd: no object")
+            return d | head
         values = raw.decode().rstrip("\r").split(",")
         if len(values) != len(self._columns):
             raise UnreadableError(

@@ -71,7 +71,7 @@ def measure(
     positions, symbols = pools.update(), pools.market_symbols
     rules = RuleArrays.from_markets([venue.market_rules[name] for name in pools.market_names])
     mark, kappa = prices[symbols], np.full(markets, KAPPA)
-    sent = sent_at_once(positions, rules, mark, [False] * markets)
+    sent = sent_at_once(positions, rules, mark)
     books = BookImpact.from_books(mark, symbols, venue.last_books.data)
     levels = book_levels(mark, symbols, venue.last_books.data)
     _, cpu, (steps, _) = timed(lambda: forced_steps(positions, rules, mark, books, sent))

@@ -220,8 +220,8 @@ class VenueState(Stateful):
             entries = ledger_entries.account_entries(positions, names, symbols)
             self._add_entries(batch, entries)
             shown = ledger_entries.shown_values(positions, entries)
-            if (met := positions.numbers.get(MET)) is not None:
-                late = met[np.searchsorted(positions.offset, shown[:, OFFSET])]
+            if (met := batch.numbers.get(MET)) is not None:
+                late = met[np.searchsorted(batch.offset, shown[:, OFFSET])]
                 shown[:, TS] = np.maximum(shown[:, TS], late)
             self._shown.add(shown)
         rules = batch.select_rows(~are_positions)
