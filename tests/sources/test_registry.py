@@ -62,7 +62,7 @@ def test_what_confluents_avro_serializer_writes_is_read_and_an_added_field_goes_
     from confluent_kafka.schema_registry.avro import AvroSerializer
     from confluent_kafka.serialization import MessageField, SerializationContext
 
-    client = SchemaRegistryClient({"url": apicurio.url})
+    client = SchemaRegistryClient({"url": apicurio.url, "timeout": 20})
     context = SerializationContext("evolving", MessageField.VALUE)
     old = AvroSerializer(client, json.dumps(OLD))({"px": Decimal("-1.50")}, context)
     new = AvroSerializer(client, json.dumps(NEW))({"px": Decimal("2"), "venue": "Y"}, context)
@@ -80,7 +80,7 @@ def test_what_confluents_protobuf_serializer_writes_is_read(apicurio: Apicurio) 
 
     text = ORDERS.replace('import "confluent/type/decimal.proto";', "")
     text = text.replace("confluent.type.Decimal price = 17;", "")
-    of, client = classes(text), SchemaRegistryClient({"url": apicurio.url})
+    of, client = classes(text), SchemaRegistryClient({"url": apicurio.url, "timeout": 20})
     context = SerializationContext("messages", MessageField.VALUE)
     order, trade = (
         ProtobufSerializer(of[name], client)(of[name](symbol="BTC"), context)
