@@ -6,7 +6,7 @@ the number itself, without a theory: calibration says how often it was as high i
 and says nothing in the first six hours.
 
 Of other levels the window itself says how unlikely they are: a log-likelihood ratio comes with
-them. Then that is the score, and it has a theory from the first window on.
+them. Then that is the score, and it needs no two days of scores to say how rare it is.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import njit, types
 
 from detectors.arrays.types import F1, I1
-from monitor.core.bands.kernels.arrays import MARK, MARKET_TABLE, POSITIONS
+from monitor.core.bands.kernels.arrays import MARK, MARKET_TABLE, POSITIONS, rules_column
 from monitor.core.bands.kernels.roots import maintenance_of
 
 
@@ -17,7 +17,7 @@ def value_pools(pools, positions, markets, equity, need):  # type: ignore[no-unt
         equity[k], need[k] = positions.cash[pool], 0.0
         first = positions.start[pool]
         for i in range(first, first + positions.length[pool]):
-            m, own, q = positions.market[i], positions.rules[i], positions.quantity[i]
-            own = own if own >= 0 else own + markets.rows.shape[1]
+            m, q = positions.market[i], positions.quantity[i]
+            own = rules_column(i, positions, markets)
             equity[k] += q * markets.rows[MARK, m]
             need[k] += maintenance_of(own, q, positions.entry[i], markets.rows, markets.tiers)

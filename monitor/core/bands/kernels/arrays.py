@@ -135,6 +135,13 @@ class MarketTable(NamedTuple):
 MARKET_TABLE = tuple_type(MarketTable, F2, F2)
 
 
+@inner_njit(INT(INT, POSITIONS, MARKET_TABLE))
+def rules_column(i, positions, markets):  # type: ignore[no-untyped-def]
+    """The column of the table that has the rules of position i."""
+    column = positions.rules[i]
+    return np.int64(column if column >= 0 else column + markets.rows.shape[1])
+
+
 class PositionBlock(NamedTuple):
     """Scratch for the positions of some pools, one after the other: one entry a position.
 

@@ -28,6 +28,7 @@ from monitor.core.bands.kernels.arrays import (
     WHOLE,
     Int32,
     inner_njit,
+    rules_column,
     tuple_type,
 )
 from monitor.core.bands.kernels.roots import maintenance_of, tier_of
@@ -78,13 +79,6 @@ class SideBooks(NamedTuple):
 
 
 SIDE_BOOKS = tuple_type(SideBooks, I1, F1, F1, F1)
-
-
-@inner_njit(INT(INT, POSITIONS, MARKET_TABLE))
-def rules_column(i, positions, markets):  # type: ignore[no-untyped-def]
-    """The column of the table that has the rules of position i."""
-    column = positions.rules[i]
-    return np.int64(column if column >= 0 else column + markets.rows.shape[1])
 
 
 @inner_njit(_TRIPLE(INT, POSITIONS, MARKET_TABLE, F1, BOOL))
