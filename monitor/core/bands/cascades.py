@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from detectors.arrays.types import F1, I1, Float64, Int64
@@ -53,23 +55,29 @@ class CascadeInputs(NamedTuple):
 CASCADE_INPUTS = tuple_type(CascadeInputs, I1, F1, F1, F1, F1)
 
 
-class CascadeColumns(NamedTuple):
+@dataclass(frozen=True)
+class CascadeColumns:
     """The answers for the markets `symbols`, those with positions and a mark, by name.
 
-    `answers` (side, market, share, `RATE` to `FORCED`). `near` (side, market, `NEAR_SHOCK` to
-    `NEAR_ZONES`): of shocks within the hour's move, for the share of the book that the market has
-    shown, else for all of it; NaN: none. By market: `shown`, the share of today's book that it has
-    shown, and `hour`, one standard deviation of an hour's return; NaN: not known. `inside`: how
-    many sides have a critical shock within the hour's move that carries the mark an hour further.
+    `near` (side, market, `NEAR_SHOCK` to `NEAR_ZONES`): of shocks within the hour's move, for the
+    share of the book that the market has shown, else for all of it; NaN: none. By market: `shown`,
+    the share of today's book that it has shown, and `hour`, one standard deviation of an hour's
+    return; NaN: not known. `inside`: how many sides have a critical shock within the hour's move
+    that carries the mark an hour further. `answer_all`: works `answers` out.
     """
 
     symbols: list[str]
-    answers: Float64
     near: Float64
     shown: Float64
     hour: Float64
     kappa: Float64
     inside: int
+    answer_all: Callable[[], Float64]
+
+    @cached_property
+    def answers(self) -> Float64:
+        """(side, market, share, `RATE` to `FORCED`); worked out when it is asked for."""
+        return self.answer_all()
 
     def of_market(self, k: int) -> MarketCascade:
         """Those of one market."""

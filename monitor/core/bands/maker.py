@@ -116,7 +116,7 @@ class _Columns(NamedTuple):
         return [
             self.listing.digest, numbers, holders.hashes, holders.units, holders.counts,
             repr((doubts, sorted(self.at_market))).encode(), *at_market,
-            self.cascades.answers, self.cascades.shown,
+            self.cascades.near, self.cascades.shown,
         ]  # fmt: skip
 
     def _market(self, k: int) -> MarketBands:

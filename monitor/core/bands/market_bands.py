@@ -114,7 +114,7 @@ class MarketBands:
             self.market_price,
             self.doubts,
             None if self.at_market is None else self.at_market.within.tolist(),
-            self.cascade and (self.cascade.shown, [s.answers.tolist() for s in self.cascade.sides]),
+            self.cascade and (self.cascade.shown, [s.near.tolist() for s in self.cascade.sides]),
         )
 
     def at_stake(self) -> MarketStake:

@@ -105,15 +105,24 @@ _ZONES = tuple_type(_ZoneArrays, UINT16_1, I1, UINT16_1, I1, I2)
 def pass_zones(
     symbols: list[str], inputs: CascadeInputs, books: Int64, bands: BandArrays
 ) -> CascadeColumns:
-    """The answers for the markets of a refresh. `books` (symbols, `BOOK_WIDTH`): codes."""
+    """The answers for the markets of a refresh. `books` (symbols, `BOOK_WIDTH`): codes.
+
+    What an hour's move may set off is worked out at once; all other shocks when they are asked for,
+    from a copy of the books.
+    """
     (zone_cell, stage_cell), (zone_units, stage_units) = bands.place, bands.units
     zones = _ZoneArrays(zone_cell, zone_units, stage_cell, stage_units, bands.begin)
-    markets = len(inputs.symbol)
-    answers = np.full((2, markets, SHARES, FORCED + 1), math.nan)
+    markets, here = len(inputs.symbol), books[inputs.symbol]
     near = np.full((2, markets, NEAR_ZONES + 1), math.nan)
     shown, hour = inputs.shown[inputs.symbol], inputs.sigma[inputs.symbol] * HOUR_OF_YEAR
-    inside = _pass_markets(inputs, books, zones, shown, hour, answers, near)
-    return CascadeColumns(symbols, answers, near, shown, hour, inputs.kappa, inside)
+    inside = _find_near(inputs, here, zones, shown, hour, near)
+
+    def answer_all() -> Float64:
+        answers = np.full((2, markets, SHARES, FORCED + 1), math.nan)
+        _pass_markets(inputs, here, zones, shown, answers)
+        return answers
+
+    return CascadeColumns(symbols, near, shown, hour, inputs.kappa, inside, answer_all)
 
 
 @inner_njit(INT(_BOOK_SIDE, I1, INT, FLOAT, FLOAT, FLOAT))
@@ -168,10 +177,9 @@ def _taken(y, levels, count):  # type: ignore[no-untyped-def]
     return levels.total[level]
 
 
-@inner_njit(types.void(_STEPS, INT, _BOOK_SIDE, INT, FLOAT, FLOAT, FLOAT, F1, F1))
-def _pass_side(steps, count, levels, last, kappa, survives, reach, answer, near):  # type: ignore[no-untyped-def]
-    """The answers for one share of the book, of `last` levels. `reach`: of the shocks that `near`
-    is of; NaN: none.
+@inner_njit(types.void(_STEPS, INT, _BOOK_SIDE, INT, FLOAT, FLOAT, F1))
+def _pass_side(steps, count, levels, last, kappa, survives, answer):  # type: ignore[no-untyped-def]
+    """The answers for one share of the book, of `last` levels.
 
     Edges and jumps are those of `pass_shocks` and `ShockAnswers.jumps`.
     """
@@ -184,8 +192,7 @@ def _pass_side(steps, count, levels, last, kappa, survives, reach, answer, near)
     far = max(visible, kappa * FAR_MIN) * seen**-IMPACT_EXPONENT
     # Logarithms are what this costs: one is taken where the level is another.
     distance, distance_of = 0.0, -1
-    level, most, begin, first, at_rate = 0, -np.inf, 0.0, 0.0, 0.0
-    longest, nearest = 0.0, 0.0
+    level, most, begin, first, at_rate, longest = 0, -np.inf, 0.0, 0.0, 0.0, 0.0
     for k in range(count):
         if sent[k] <= 0.0:
             moved = 0.0
@@ -205,39 +212,31 @@ def _pass_side(steps, count, levels, last, kappa, survives, reach, answer, near)
         # A shock of `most` rests behind this step; a smaller one rested before `begin`.
         shock = max(most, 0.0)
         length = max(y[k], shock + moved) - (begin if most > 0.0 else 0.0)
-        if edge > 0.0 and length >= JUMP_MIN:
-            if length > longest:
-                longest = length
-                answer[SHOCK], answer[JUMP], answer[FORCED] = shock, length, steps.forced[k]
-            if length > nearest and 0.0 < shock <= reach:
-                nearest = length
-                near[NEAR_SHOCK], near[NEAR_JUMP] = shock, length
-                near[NEAR_FORCED], near[NEAR_ZONES] = steps.forced[k], steps.zone[k] + 1
+        if edge > 0.0 and length >= JUMP_MIN and length > longest:
+            longest = length
+            answer[SHOCK], answer[JUMP], answer[FORCED] = shock, length, steps.forced[k]
         most, begin = edge, y[k + 1] if k + 1 < count else 0.0
     answer[RATE] = (at_rate - first) / RATE_SPAN
 
 
-@njit(
-    INT(CASCADE_INPUTS, I2, _ZONES, F1, F1, F4, F3), cache=True, nogil=True, error_model="numpy"
-)  # fmt: skip
-def _pass_markets(inputs, books, zones, shown, hour, answers, every_near):  # type: ignore[no-untyped-def]
-    """Fill in `answers` and `every_near`, which are NaN; gives `CascadeColumns.inside`."""
-    markets, inside = inputs.symbol.size, np.int64(0)
+@njit(types.void(CASCADE_INPUTS, I2, _ZONES, F1, F4), cache=True, nogil=True, error_model="numpy")
+def _pass_markets(inputs, books, zones, shown, answers):  # type: ignore[no-untyped-def]
+    """Fill in `answers`, which are NaN. `books`: by market."""
+    markets = inputs.symbol.size
     n = np.empty((6, ZONE_BINS + 1))
     steps = _Steps(np.empty(ZONE_BINS + 1, np.int64), n[0], n[1], n[2], n[3])
     levels = _BookSide(n[4], n[5])
     for side in range(2):
         sign, best, edges = (1.0, BEST_BID, _FALL) if side == 0 else (-1.0, BEST_ASK, _RISE)
         for m in range(markets):
-            answer, near, kappa = answers[side, m], every_near[side, m], inputs.kappa[m]
+            answer, kappa = answers[side, m], inputs.kappa[m]
             if kappa == 0.0:
                 answer[:, RATE] = 0.0
                 continue
-            is_shown = shown[m] == shown[m]
-            least = min(shown[m], SURVIVES_MIN) if is_shown else SURVIVES_MIN
+            least = min(shown[m], SURVIVES_MIN) if shown[m] == shown[m] else SURVIVES_MIN
             count = _read_steps(steps, zones, side * markets + m, edges)
-            book, mark = books[inputs.symbol[m]], inputs.mark[m]
-            last = _read_book(levels, book, best, sign, mark, steps.sent[count - 1] / least)
+            enough = steps.sent[count - 1] / least
+            last = _read_book(levels, books[m], best, sign, inputs.mark[m], enough)
             if last == 0:
                 continue
             for k in range(count):
@@ -245,15 +244,84 @@ def _pass_markets(inputs, books, zones, shown, hour, answers, every_near):  # ty
                     steps.tail[k] = steps.sent[k] ** IMPACT_EXPONENT
             for share in range(SHARES):
                 survives = shown[m] if share == SHARES - 1 else _SURVIVES[share]
-                if survives != survives:
-                    continue
-                is_of_rule = share == (SHARES - 1 if is_shown else 0)
-                reach = HOUR_MOVES * hour[m] if is_of_rule else np.nan
-                one = answer[share]
-                _pass_side(steps, count, levels, last, kappa, survives, reach, one, near)
+                if survives == survives:
+                    _pass_side(steps, count, levels, last, kappa, survives, answer[share])
+
+
+@inner_njit(types.void(_ZONES, INT, RF1, I1, FLOAT, FLOAT, FLOAT, FLOAT, FLOAT, F1))
+def _near_side(zones, at, edges, ladder, sign, mark, kappa, survives, reach, near):  # type: ignore[no-untyped-def]
+    """`near` of one side: the same steps as `_pass_side` takes, no further than `reach` needs. Zones
+    and levels of the `ladder` are read on the way."""
+    cell, units, stage_cell, stage_units, begins = zones
+    i, stop = begins[0, at], begins[0, at + 1]
+    stage, last_stage = begins[1, at], begins[1, at + 1]
+    zone, forced, waits = np.int64(0), np.int64(0), np.int64(0)
+    level, total, ratio, distance, beyond = 0, 0.0, 1.0, 0.0, 0.0
+    most, begin, longest, reach = -np.inf, 0.0, 0.0, min(reach, REACH)
+    while most <= reach:
+        while i < stop and np.int64(cell[i]) // GROUPS == zone:
+            forced += units[i]
+            i += 1
+        pause = zone * STAGES + AWAITING_PAUSE
+        while stage < last_stage and stage_cell[stage] <= pause:
+            if stage_cell[stage] % STAGES == AWAITING_PAUSE:
+                waits += stage_units[stage]
+            stage += 1
+        sent, moved = (forced - waits) / float(MONEY_SCALE), 0.0
+        if sent > 0.0:
+            before = ratio
+            while beyond == 0.0 and (level == 0 or total * survives < sent):
+                size = ladder[LEVELS + level] if level < LEVELS else np.int64(0)
+                if size <= 0:
+                    # All that is seen is sold: the power law goes on from there.
+                    if level == 0:
+                        return
+                    far = max(kappa * math.log(ratio), kappa * FAR_MIN)
+                    beyond = far * (total * survives) ** -IMPACT_EXPONENT
+                    break
+                price = to_float(ladder[level])
+                ratio = max(ratio, mark / price if sign > 0.0 else price / mark)
+                total += to_float(size) * mark
+                level += 1
+            if beyond > 0.0:
+                moved = beyond * sent**IMPACT_EXPONENT
+            else:
+                distance = math.log(ratio) if ratio != before else distance
+                moved = kappa * distance
+        y = edges[zone]
+        ahead = np.int64(cell[i]) // GROUPS if i < stop else np.int64(-1)
+        edge = edges[ahead] - moved if ahead >= 0 else np.inf
+        if edge > most:
+            shock = max(most, 0.0)
+            length = max(y, shock + moved) - (begin if most > 0.0 else 0.0)
+            if edge > 0.0 and length >= JUMP_MIN and length > longest and 0.0 < shock <= reach:
+                longest = length
+                near[NEAR_SHOCK], near[NEAR_JUMP] = shock, length
+                near[NEAR_FORCED], near[NEAR_ZONES] = forced / float(MONEY_SCALE), zone + 1
+            most, begin = edge, edges[ahead] if ahead >= 0 else 0.0
+        zone = ahead
+        if ahead < 0:
+            return
+
+
+@njit(INT(CASCADE_INPUTS, I2, _ZONES, F1, F1, F3), cache=True, nogil=True, error_model="numpy")
+def _find_near(inputs, books, zones, shown, hour, every_near):  # type: ignore[no-untyped-def]
+    """Fill in `every_near`, which is NaN; gives `CascadeColumns.inside`. `books`: by market."""
+    markets, inside = inputs.symbol.size, np.int64(0)
+    n = np.empty((2, LEVELS))
+    levels = _BookSide(n[0], n[1])
+    for side in range(2):
+        sign, best, edges = (1.0, BEST_BID, _FALL) if side == 0 else (-1.0, BEST_ASK, _RISE)
+        for m in range(markets):
+            near, kappa, mark = every_near[side, m], inputs.kappa[m], inputs.mark[m]
+            if kappa == 0.0 or hour[m] != hour[m]:
+                continue
+            survives = shown[m] if shown[m] == shown[m] else 1.0
+            at, reach = side * markets + m, HOUR_MOVES * hour[m]
+            ladder = books[m, best:]
+            _near_side(zones, at, edges, ladder, sign, mark, kappa, survives, reach, near)
             if near[NEAR_JUMP] == near[NEAR_JUMP]:
-                last = _read_book(levels, book, best, sign, mark, np.inf)
-                survives = shown[m] if is_shown else 1.0
+                last = _read_book(levels, books[m], best, sign, mark, np.inf)
                 near[NEAR_BOOK] = survives * _taken(near[NEAR_SHOCK], levels, last)
                 inside += near[NEAR_JUMP] >= hour[m]
     return inside

@@ -15,6 +15,7 @@ from monitor.core.marks.market_rows import BEST_ASK, BEST_BID, LEVELS
 IMPACT_EXPONENT = 0.86
 """Displacement against notional beyond the visible depth: a power law with this exponent."""
 SLIPPAGE_MAX = 0.5
+_DOUBLE = 2.0 ** (1.0 + IMPACT_EXPONENT)
 _DEPTH_GROWTH = (EDGE_ZONES * BIN_WIDTH) ** (1.0 / IMPACT_EXPONENT)
 
 
@@ -54,13 +55,13 @@ def read_books(mark, symbol, books, slip, depth, middles):  # type: ignore[no-un
                 seen += notional
                 cost += notional * y
                 far = max(y, far)
+            times = (n / seen) ** power if seen > 0.0 else 0.0
             for rest in range(e, EXPONENTS):
-                if seen > 0.0:
-                    tail = far * seen / power * ((n / seen) ** power - 1.0)
-                    slip[side, m, rest] = min((cost + tail) / n, SLIPPAGE_MAX)
-                else:
-                    slip[side, m, rest] = np.nan
+                tail = far * seen / power * (times - 1.0)
+                slipped = min((cost + tail) / n, SLIPPAGE_MAX)
+                slip[side, m, rest] = slipped if seen > 0.0 else np.nan
                 n *= 2.0
+                times *= _DOUBLE
             unit = far ** (-1.0 / IMPACT_EXPONENT)
             for rest in range(b, EDGES):
                 grown = max(_DEPTH_GROWTH[rest] * unit, 1.0)
