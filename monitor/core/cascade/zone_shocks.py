@@ -112,7 +112,7 @@ def pass_zones(
     """
     (zone_cell, stage_cell), (zone_units, stage_units) = bands.place, bands.units
     zones = _ZoneArrays(zone_cell, zone_units, stage_cell, stage_units, bands.begin)
-    markets, here = len(inputs.symbol), books[inputs.symbol]
+    markets, here = len(inputs.symbol), books.take(inputs.symbol, axis=0)
     near = np.full((2, markets, NEAR_ZONES + 1), math.nan)
     shown, hour = inputs.shown[inputs.symbol], inputs.sigma[inputs.symbol] * HOUR_OF_YEAR
     inside = _find_near(inputs, here, zones, shown, hour, near)

@@ -91,14 +91,16 @@ class IndexMoves(Stateful):
         """Of products of returns, and of the times when there were both."""
         self.premium: Float64 = np.empty((0, 4))
 
+    def is_due(self, end_ns: int) -> bool:
+        """Whether a new step of the grid has begun by `end_ns`."""
+        return end_ns // _STEP_NS > self._slot
+
     def read(self, end_ns: int, marks: Int64, times: Int64) -> None:
         """Take prices as of `end_ns`, where a new step of the grid has begun.
 
         `marks` (symbols, mark and index first), codes; `times` (symbols, mark and index), ns.
         """
         slot = end_ns // _STEP_NS
-        if slot <= self._slot:
-            return
         self._grow(len(marks))
         mark, index = to_floats(marks[:, 0]), to_floats(marks[:, 1])
         has_index = marks[:, 1] != ABSENT

@@ -109,6 +109,8 @@ class PrintedPrices(Stateful):
     ) -> bool:
         """Take in what the venue showed (`SHOWN_COLUMNS`) in the cell that ends at `end_ns`; False:
         it was nothing. `records`: of the rules of each market."""
+        if not len(shown):
+            return False
         # A position with a mark and no price has none; the other positions' marks count too.
         shown = shown[(shown[:, [SHOWN_PRICE, SHOWN_MARK]] != ABSENT).any(axis=1)]
         if not len(shown):

@@ -271,8 +271,9 @@ class VenueState(Stateful):
             self._apply_late(late[now_late, 1:])
             self._apply_cell(entries[now_entries], marks[now_marks])
             self.shown = shown[now_shown]
-            came = map(self.coin_entries.convert, (entries[now_entries], late[now_late, 1:]))
-            self.own_rules.apply((*came,), self.shown, self._mark_codes(), self.market_rules)
+            if len(self.shown) or self.own_rules.account_rates:
+                came = map(self.coin_entries.convert, (entries[now_entries], late[now_late, 1:]))
+                self.own_rules.apply((*came,), self.shown, self._mark_codes(), self.market_rules)
             if self.ledger.is_over_limits:
                 rest = entries[stop[0] :], late[stop[4] :, 1:], shown[now_shown.start :]
                 self._forget_accounts(end, *rest)
@@ -282,11 +283,13 @@ class VenueState(Stateful):
 
     def _remember(self, end: int) -> None:
         """What the cell that ends at `end` adds to moves and liquidations."""
-        symbols = len(self.ledger.symbols)
-        marks, times = self.trusted_marks.data[:symbols], self.mark_times.data[:symbols]
-        self.index_moves.read(end, marks, times)
-        forced = (o for o in self.outcomes.last if o.verdict != COUNTERPARTY)
-        self.liquidation_times.add((outcome.ts, outcome.symbol) for outcome in forced)
+        if self.index_moves.is_due(end):
+            symbols = len(self.ledger.symbols)
+            marks, times = self.trusted_marks.data[:symbols], self.mark_times.data[:symbols]
+            self.index_moves.read(end, marks, times)
+        forced = [o for o in self.outcomes.last if o.verdict != COUNTERPARTY]
+        if forced:
+            self.liquidation_times.add((outcome.ts, outcome.symbol) for outcome in forced)
 
     def _apply_late(self, entries: Int64) -> None:
         """Entries that belong to earlier cells: no streams judge them, and no predictions."""
