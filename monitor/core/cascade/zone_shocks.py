@@ -250,7 +250,7 @@ def _pass_markets(inputs, books, zones, shown, answers):  # type: ignore[no-unty
 
 @inner_njit(types.void(_ZONES, INT, RF1, I1, FLOAT, FLOAT, FLOAT, FLOAT, FLOAT, F1))
 def _near_side(zones, at, edges, ladder, sign, mark, kappa, survives, reach, near):  # type: ignore[no-untyped-def]
-    """`near` of one side: the same steps as `_pass_side` takes, no further than `reach` needs. Zones
+    """`near` of one side: the steps that `_pass_side` takes, no further than `reach` needs. Zones
     and levels of the `ladder` are read on the way."""
     cell, units, stage_cell, stage_units, begins = zones
     i, stop = begins[0, at], begins[0, at + 1]

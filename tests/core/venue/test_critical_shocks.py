@@ -110,7 +110,7 @@ def test_an_open_condition_outlives_a_restart() -> None:
     again = CriticalShocks(stage.band_maker, SECOND)
     again.restore(state)
     assert again.snapshot() == judge.snapshot() != CriticalShocks(stage.band_maker, 1).snapshot()
-    nothing = bands[-1].cascades._replace(inside=0)
+    nothing = replace(bands[-1].cascades, inside=0)
     after = replace(bands[-1], ts=bands[-1].ts + LEAVE_NS + SECOND, cascades=nothing)
     for one in (judge, again):
         (end,) = one.judge(VenueMoment(0, engine.venue, after))
