@@ -17,6 +17,7 @@ from typing import Any
 PARTS = (
     "counts", "budget", "first", "levels", "drift", "marks", "joint", "across", "incidents",
     "recordings", "plugins", "cost", "days.natural", "days.planted",
+    "days.first_hour", "days.quiet_days",
 )  # fmt: skip
 HEAD = ("background", "detector", "at 1", "at .1", "p50 s", "p95 s", "false/day")
 KEYS = ("recall_at_1", "recall_at_01", "delay_p50_s", "delay_p95_s", "false_a_day")

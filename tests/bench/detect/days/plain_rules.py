@@ -79,7 +79,10 @@ def set_threshold(score: Numbers, allowed: int) -> float:
 def delays_of(
     score: Numbers, market: MarketSeries, planting: Planting, begin_s: float, allowed: int
 ) -> list[float | None]:
-    """How soon a rule finds what is planted from `begin_s` on, s; None: it does not in time."""
+    """How soon a rule finds what is planted from `begin_s` on, s; None: it does not in time.
+
+    A second is judged when it has passed.
+    """
     seconds = market.start + np.arange(market.seconds, dtype=np.float64)
     outside = np.where(planting.is_near(seconds) | (seconds < begin_s), np.nan, score)
     threshold = set_threshold(outside, allowed)
@@ -88,5 +91,5 @@ def delays_of(
     for start in planting.starts.tolist():
         at = start - market.start
         hits = np.flatnonzero(alarms[at : at + planting.change.within_s + 1])
-        delays.append(float(hits[0]) if len(hits) else None)
+        delays.append(1.0 + float(hits[0]) if len(hits) else None)
     return delays

@@ -5,8 +5,9 @@ Protocol. The first half of a recording is what is learnt; in the second 30 plac
 short recording as many as fit, in several runs until there are at least twelve. Each kind of change
 is a run of its own. A place is found when an alert about its market is fired or updated within the
 change's time; how many would be found in the untouched day stands beside it. Other alerts are
-incidents that first fire in the second half and neither in a change nor in the 90 seconds after
-it. The rules (`plain_rules.py`) have thresholds with which they alarm as often.
+incidents that spend the budget (no rule decided them, as it does silences) and first fire in the
+second half, neither in a change nor in the 90 seconds after it. The plain rules (`plain_rules.py`)
+have thresholds with which they alarm as often.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from monitor.core.contract.units import SECOND_NS
 from replay.day import Day
 from tests.bench.detect.days.engine_runs import middle_s, run_day, unchanged_run
 from tests.bench.detect.days.moments import DAY_S, alert_times, is_in
-from tests.bench.detect.days.planting import CHANGES, Change, Planting, choose_places
 from tests.bench.detect.days.plain_rules import RULES, delays_of
+from tests.bench.detect.days.planting import CHANGES, Change, Planting, choose_places
 from tests.bench.detect.days.recordings import recorded_days
 
 SEED = 40
@@ -103,8 +104,9 @@ def product_delays(alerts: list[Alert], planting: Planting) -> list[float | None
 
 
 def other_incidents(alerts: list[Alert], planting: Planting, begin_s: float) -> int:
-    """Incidents that first fire from `begin_s` on, outside what is planted."""
-    opened = np.array([one.opened_ns / SECOND_NS for one in group_by_incident(alerts)])
+    """Incidents that spend the budget and first fire from `begin_s` on, outside what is planted."""
+    incidents = (one for one in group_by_incident(alerts) if not one.is_by_rule)
+    opened = np.array([one.opened_ns / SECOND_NS for one in incidents])
     return int(((opened >= begin_s) & ~planting.is_near(opened)).sum()) if len(opened) else 0
 
 

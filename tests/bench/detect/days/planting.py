@@ -1,5 +1,5 @@
-"""Changes planted in a recorded day's books: a maker who leaves, on both sides or on one, at once or
-by half, and a spread that opens. All other rows stay as they are.
+"""Changes planted in a recorded day's books: makers who leave on both sides or on one, and a spread
+that opens. All other rows stay as they are.
 
 Places lie in the part of the day that is tested, one in each of as many equal parts, at random
 (fixed seeds), and only where the recording has books all the time. Withdrawn is the same share of
