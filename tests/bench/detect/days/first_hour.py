@@ -70,7 +70,7 @@ def simulated_rows(kind: incidents.Kind, seed: int = SEED) -> Iterator[dict[str,
         yield from compare(
             kind.name,
             what or "all incidents",
-            {age: _told(some, planted, what, begin_s) for age, some in alerts.items()},
+            {age: _outcome(some, planted, what, begin_s) for age, some in alerts.items()},
         )
 
 
@@ -79,7 +79,7 @@ def _starts(begin_s: float) -> dict[str, float | None]:
     return {"all learnt": None, "hour learnt": begin_s - YOUNG_S}
 
 
-def _told(
+def _outcome(
     alerts: list[Alert], planted: list[ground_truth.Planted], what: str, begin_s: float
 ) -> Outcome:
     tested = [alert for alert in alerts if alert.ts / SECOND_NS > begin_s]

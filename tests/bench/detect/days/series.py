@@ -115,6 +115,8 @@ class SeriesCollector:
 
     def series(self) -> DaySeries:
         """Of all batches so far."""
+        if not self._times:
+            return DaySeries([], [])
         spans = [times for parts in self._times.values() for times in parts]
         start = int(min(times.min() for times in spans))
         length = int(max(times.max() for times in spans)) - start + 1
