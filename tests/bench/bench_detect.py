@@ -16,8 +16,7 @@ from typing import Any
 
 PARTS = (
     "counts", "budget", "first", "levels", "drift", "marks", "joint", "across", "incidents",
-    "recordings", "plugins", "cost", "days.natural", "days.planted",
-    "days.first_hour", "days.quiet_days",
+    "plugins", "cost", "days.natural", "days.planted", "days.first_hour", "days.quiet_days",
 )  # fmt: skip
 HEAD = ("background", "detector", "at 1", "at .1", "p50 s", "p95 s", "false/day")
 KEYS = ("recall_at_1", "recall_at_01", "delay_p50_s", "delay_p95_s", "false_a_day")
@@ -57,7 +56,7 @@ def print_tables(rows: Iterable[dict[str, Any]], table: str | None = None) -> st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="in two minutes, with wide errors")
+    parser.add_argument("--quick", action="store_true", help="in five minutes, with wide errors")
     parser.add_argument("--only", default="", help="some of " + ", ".join(PARTS))
     asked = parser.parse_args()
     parts = asked.only.split(",") if asked.only else PARTS

@@ -5,7 +5,7 @@ one has read everything before, the other begins an hour before those two hours.
 hours of two markets, 16 orders, cancels and fills a second; an incident every four minutes, told
 as in `incidents.py`. *Recorded*: days of at least twelve hours, changed in up to 30 places of their
 last two hours, told as in `planted.py`. Other alerts are those about nothing planted, in the two
-hours. `quick`: six hours, simulated alone.
+hours. `quick`: four hours, simulated alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HOUR_S = 3600
 TEST_S, YOUNG_S = 2 * HOUR_S, HOUR_S
 RECORDED_LEAST_S = 12 * HOUR_S
 SIMULATED = incidents.Kind("simulated", 2, 300, 16.0, 26 * 60, 24 * HOUR_S)
-SHORT = incidents.Kind("simulated, 6 h", 2, 300, 16.0, 6 * 60, 4 * HOUR_S)
+SHORT = incidents.Kind("simulated, 4 h", 2, 300, 16.0, 4 * 60, 2 * HOUR_S)
 KINDS = ("", "cancel_burst", "leverage_surge", "thin_book", "joint")
 
 
