@@ -110,6 +110,14 @@ def test_a_moment_is_seen_up_to_half_a_minute_after_its_end() -> None:
         assert moments.is_seen(moment, np.array([at])) is seen
 
 
+def test_what_is_said_of_data_or_of_another_market_tells_no_moment() -> None:
+    stopped = {"layer": "data", "kind": "feed_stopped", "symbols": ()}
+    said = [_incident(1), _incident(2, **stopped), _incident(3, symbols=("ETH-PERP",))]
+    said += [_incident(4, status="updated"), _incident(5, status="resolved")]
+    times = moments.alert_times([one.alerts[0] for one in said], "BTC-PERP")
+    assert times.tolist() == [START + 1, START + 4]
+
+
 def test_a_gap_in_the_books_is_no_move_of_the_price(market: MarketSeries) -> None:
     assert np.isnan(market.scores["price"][SILENT + 11 : SILENT + 95]).all()
     assert not np.isnan(market.scores["price"][SILENT + 120])

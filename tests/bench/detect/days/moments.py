@@ -3,8 +3,8 @@
 The ten most extreme a day of each series, at least five minutes from each other; of a shorter
 recording as many as its length gives, at least one. A moment lasts while the series is above half
 of its peak. The first six hours do not count, of a shorter recording its first quarter: everything
-is new there. It is found when an alert about its market is fired or updated from its onset up to 30
-seconds after its end.
+is new there. It is found when an alert that names its market is fired or updated from its onset up
+to 30 seconds after its end; what the data layer says (silences, unsound books) does not count.
 """
 
 from __future__ import annotations
@@ -78,12 +78,13 @@ def _moment(market: MarketSeries, kind: str, score: Numbers, peak: int) -> Momen
 
 
 def alert_times(alerts: Iterable[Alert], symbol: str) -> Numbers:
-    """When alerts about a market, or about none, were fired or updated; s since 1970, in order."""
+    """When alerts that name a market, and not about its data, were fired or updated; s since 1970, in
+    order."""
     return np.sort(
         [
             alert.ts / SECOND_NS
             for alert in alerts
-            if alert.status != "resolved" and (not alert.symbols or symbol in alert.symbols)
+            if alert.status != "resolved" and alert.layer != "data" and symbol in alert.symbols
         ]
     ).astype(np.float64)
 
