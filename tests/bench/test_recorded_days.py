@@ -111,8 +111,7 @@ def test_a_moment_is_seen_up_to_half_a_minute_after_its_end() -> None:
 
 
 def test_what_is_said_of_data_or_of_another_market_tells_no_moment() -> None:
-    stopped = {"layer": "data", "kind": "feed_stopped", "symbols": ()}
-    said = [_incident(1), _incident(2, **stopped), _incident(3, symbols=("ETH-PERP",))]
+    said = [_incident(1), _incident(2, "unsound_book"), _incident(3, symbols=("ETH-PERP",))]
     said += [_incident(4, status="updated"), _incident(5, status="resolved")]
     times = moments.alert_times([one.alerts[0] for one in said], "BTC-PERP")
     assert times.tolist() == [START + 1, START + 4]
@@ -123,9 +122,10 @@ def test_a_gap_in_the_books_is_no_move_of_the_price(market: MarketSeries) -> Non
     assert not np.isnan(market.scores["price"][SILENT + 120])
 
 
-def _incident(second: float, **more: object) -> IncidentHistory:
+def _incident(second: float, stream: str = "cancels", **more: object) -> IncidentHistory:
     at = round((START + second) * SECOND_NS)
     one = replace(alert(symbol="BTC-PERP"), ts=at, since=at - 5 * SECOND_NS)
+    one = replace(one, evidence=(replace(one.evidence[0], stream=stream),))
     return IncidentHistory((replace(one, **more),))  # type: ignore[arg-type]
 
 
@@ -141,12 +141,12 @@ def test_an_alert_is_worth_what_the_days_rows_say(day: DaySeries) -> None:
 
 
 def test_an_alert_about_data_is_judged_by_the_gaps_of_the_rows(day: DaySeries) -> None:
-    judge, data = Judge(day), {"layer": "data", "symbols": ()}
-    stopped = {**data, "kind": "feed_stopped"}
+    judge = Judge(day)
     assert [gap.kind for gap in day.gaps if gap.lasts_s > 60] == ["book"]
-    assert judge.verdict(_incident(SILENT + 20, **stopped)) is Verdict.WORTH
-    assert judge.verdict(_incident(SILENT - 2000, **data, kind="unsound_book")) is Verdict.FALSE
-    assert judge.verdict(_incident(SILENT, **data, kind="late_records")) is Verdict.NOT_JUDGED
+    stopped = _incident(SILENT + 20, "book_silence", symbols=(), kind="feed_stopped")
+    assert judge.verdict(stopped) is Verdict.WORTH
+    assert judge.verdict(_incident(THIN, "unsound_book", kind="unsound_book")) is Verdict.FALSE
+    assert judge.verdict(_incident(THIN, "late", kind="late_records")) is Verdict.NOT_JUDGED
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)

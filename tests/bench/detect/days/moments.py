@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.core.contract.alert import Alert
+from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.contract.units import SECOND_NS
 from tests.bench.detect.days.series import MarketSeries, Numbers
 
@@ -78,15 +79,21 @@ def _moment(market: MarketSeries, kind: str, score: Numbers, peak: int) -> Momen
 
 
 def alert_times(alerts: Iterable[Alert], symbol: str) -> Numbers:
-    """When alerts that name a market, and not about its data, were fired or updated; s since 1970, in
-    order."""
+    """When alerts that name a market and tell more than of its data were fired or updated; s since
+    1970, in order."""
     return np.sort(
         [
             alert.ts / SECOND_NS
             for alert in alerts
-            if alert.status != "resolved" and alert.layer != "data" and symbol in alert.symbols
+            if alert.status != "resolved" and symbol in alert.symbols and not is_about_data(alert)
         ]
     ).astype(np.float64)
+
+
+def is_about_data(alert: Alert) -> bool:
+    """Whether all of its evidence is of the data layer."""
+    specs = [FEATURES.get(evidence.stream) for evidence in alert.evidence]
+    return all(spec is not None and spec.layer == "data" for spec in specs)
 
 
 def is_in(times: Numbers, low: float, high: float) -> bool:

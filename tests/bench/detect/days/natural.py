@@ -26,6 +26,7 @@ from tests.bench.detect.days.moments import (
     KINDS,
     alert_times,
     chance_of,
+    is_about_data,
     is_seen,
     moments_of,
     warm_up_s,
@@ -83,7 +84,7 @@ def verdict_rows(background: str, run: Run) -> Iterator[dict[str, Any]]:
     settled = [one for one in incidents if one.opened_ns / SECOND_NS >= _warm_up_end_s(run.series)]
     parts = {
         "after the warm-up": settled,
-        "of them about markets": [one for one in settled if one.alerts[0].layer != "data"],
+        "of them about markets": [one for one in settled if not is_about_data(one.alerts[0])],
         "in the warm-up": [one for one in incidents if one not in settled],
     }
     for when, part in parts.items():

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from monitor.core.alerts.history import IncidentHistory
 from monitor.core.contract.units import SECOND_NS
-from tests.bench.detect.days.moments import moments_of, warm_up_s
+from tests.bench.detect.days.moments import is_about_data, moments_of, warm_up_s
 from tests.bench.detect.days.series import DaySeries, MarketSeries
 
 BEFORE_S, EARLIER_S, AFTER_S = 10, 60, 30
@@ -54,7 +54,7 @@ class Judge:
         at = first.ts / SECOND_NS
         begin = max(first.since / SECOND_NS, at - EARLIER_S) - BEFORE_S
         end = at + AFTER_S
-        if first.layer == "data":
+        if is_about_data(first):
             return self._of_data(first.kind, begin, end)
         markets = [
             m for m in self._series.markets if not first.symbols or m.symbol in first.symbols
