@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitor.core.alerts.history import IncidentHistory
+from monitor.core.contract.alert import Alert
 from monitor.core.contract.events import TOPICS
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch
@@ -111,9 +111,9 @@ def test_a_moment_is_seen_up_to_half_a_minute_after_its_end() -> None:
 
 
 def test_what_is_said_of_data_or_of_another_market_tells_no_moment() -> None:
-    said = [_incident(1), _incident(2, "unsound_book"), _incident(3, symbols=("ETH-PERP",))]
-    said += [_incident(4, status="updated"), _incident(5, status="resolved")]
-    times = moments.alert_times([one.alerts[0] for one in said], "BTC-PERP")
+    said = [_alert(1), _alert(2, "unsound_book"), _alert(3, symbols=("ETH-PERP",))]
+    said += [_alert(4, status="updated"), _alert(5, status="resolved")]
+    times = moments.alert_times(said, "BTC-PERP")
     assert times.tolist() == [START + 1, START + 4]
 
 
@@ -122,31 +122,31 @@ def test_a_gap_in_the_books_is_no_move_of_the_price(market: MarketSeries) -> Non
     assert not np.isnan(market.scores["price"][SILENT + 120])
 
 
-def _incident(second: float, stream: str = "cancels", **more: object) -> IncidentHistory:
+def _alert(second: float, stream: str = "cancels", **more: object) -> Alert:
     at = round((START + second) * SECOND_NS)
     one = replace(alert(symbol="BTC-PERP"), ts=at, since=at - 5 * SECOND_NS)
     one = replace(one, evidence=(replace(one.evidence[0], stream=stream),))
-    return IncidentHistory((replace(one, **more),))  # type: ignore[arg-type]
+    return replace(one, **more)  # type: ignore[arg-type]
 
 
 def test_an_alert_is_worth_what_the_days_rows_say(day: DaySeries) -> None:
     judge = Judge(day)
     for at in (THIN, WIDE, JUMP, BURST):
-        assert judge.verdict(_incident(at + 8)) is Verdict.WORTH
+        assert judge.verdict(_alert(at + 8)) is Verdict.WORTH
     worth, real = judge.shares_at_random()
     assert 0 < worth <= real < 1
-    verdicts = {judge.verdict(_incident(at)) for at in range(3000, SECONDS, 50)}
+    verdicts = {judge.verdict(_alert(at)) for at in range(3000, SECONDS, 50)}
     assert Verdict.FALSE in verdicts
-    assert judge.verdict(_incident(THIN, symbols=("ETH-PERP",))) is Verdict.NOT_JUDGED
+    assert judge.verdict(_alert(THIN, symbols=("ETH-PERP",))) is Verdict.NOT_JUDGED
 
 
 def test_an_alert_about_data_is_judged_by_the_gaps_of_the_rows(day: DaySeries) -> None:
     judge = Judge(day)
     assert [gap.kind for gap in day.gaps if gap.lasts_s > 60] == ["book"]
-    stopped = _incident(SILENT + 20, "book_silence", symbols=(), kind="feed_stopped")
+    stopped = _alert(SILENT + 20, "book_silence", symbols=(), kind="feed_stopped")
     assert judge.verdict(stopped) is Verdict.WORTH
-    assert judge.verdict(_incident(THIN, "unsound_book", kind="unsound_book")) is Verdict.FALSE
-    assert judge.verdict(_incident(THIN, "late", kind="late_records")) is Verdict.NOT_JUDGED
+    assert judge.verdict(_alert(THIN, "unsound_book", kind="unsound_book")) is Verdict.FALSE
+    assert judge.verdict(_alert(THIN, "late", kind="late_records")) is Verdict.NOT_JUDGED
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
@@ -215,7 +215,7 @@ def test_a_plain_rule_finds_what_is_planted_for_it(books: Batch, market: MarketS
 
 def test_the_product_finds_a_place_in_time_or_not() -> None:
     planting = Planting(CHANGES[0], "BTC-PERP", np.array([START + 100, START + 500]))
-    alerts = [_incident(at).alerts[0] for at in (99, 103, 517)]
+    alerts = [_alert(at) for at in (99, 103, 517)]
     assert planted.product_delays(alerts, planting) == [3.0, None]
     assert planted.other_incidents(alerts[:1], planting, START) == 1
     assert planted.other_incidents(alerts[1:2], planting, START) == 0

@@ -48,7 +48,7 @@ def list_day(path: Path) -> Iterator[str]:
     for one in group_by_incident(run.alerts):
         first = one.alerts[0]
         at = _clock(first.ts / SECOND_NS)
-        yield f"{at} {judge.verdict(one):17} {one.severity:9} {first.summary}"
+        yield f"{at} {judge.verdict(first):17} {one.severity:9} {first.summary}"
     for market in run.series.markets[:1]:
         times = alert_times(run.alerts, market.symbol)
         yield f"\n{path.name}: moments of {market.symbol}"

@@ -55,7 +55,8 @@ def moments_of(market: MarketSeries, kind: str, skip_s: int) -> list[Moment]:
 
 def peaks(score: Numbers, number: int) -> list[int]:
     """The places of the highest scores, each at least `APART_S` from all others."""
-    left, places = score.copy(), []
+    left = score.copy()
+    places: list[int] = []
     while len(places) < number:
         peak = int(np.argmax(left))
         if not left[peak] > 0:
@@ -71,11 +72,8 @@ def _moment(market: MarketSeries, kind: str, score: Numbers, peak: int) -> Momen
     before, after = np.flatnonzero(below[: peak - low]), np.flatnonzero(below[peak - low :])
     onset = low + int(before[-1]) + 1 if len(before) else low
     end = peak + int(after[0]) - 1 if len(after) else high - 1
-    return Moment(
-        kind,
-        *(float(market.start + second) for second in (onset, peak, end + 1)),
-        float(score[peak]),
-    )
+    times = (float(market.start + second) for second in (onset, peak, end + 1))
+    return Moment(kind, *times, score=float(score[peak]))
 
 
 def alert_times(alerts: Iterable[Alert], symbol: str) -> Numbers:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from monitor.core.alerts.history import IncidentHistory, group_by_incident
+from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
 from tests.bench.detect.days.engine_runs import Run, unchanged_run
 from tests.bench.detect.days.moments import (
@@ -88,18 +89,17 @@ def verdict_rows(background: str, run: Run) -> Iterator[dict[str, Any]]:
         "in the warm-up": [one for one in incidents if one not in settled],
     }
     for when, part in parts.items():
-        judged = [(one, judge.verdict(one)) for one in part]
-        number = Counter(verdict for _, verdict in judged)
-        ruled = sum(number.values()) - number[Verdict.NOT_JUDGED]
-        alarming = [v for one, v in judged if one.severity == "critical"]
+        number = Counter(judge.verdict(one.alerts[0]) for one in part)
+        ruled = len(part) - number[Verdict.NOT_JUDGED]
+        alarming = [judge.verdict(alert) for one in part if (alert := first_critical(one))]
+        idle = sum(verdict in (Verdict.TRIVIAL, Verdict.FALSE) for verdict in alarming)
         yield {
             "table": "alerts of recorded days, judged by a fixed rule",
             "background": background,
             "detector": when,
-            "note": f"{len(judged)} alerts: "
+            "note": f"{len(part)} alerts: "
             + ", ".join(f"{number[verdict]} {verdict}" for verdict in Verdict)
-            + f"; critical and not worth it: "
-            f"{sum(v in (Verdict.TRIVIAL, Verdict.FALSE) for v in alarming)} of {len(alarming)}",
+            + f"; critical and not worth it: {idle} of {len(alarming)}",
             "worth": number[Verdict.WORTH] / ruled if ruled else None,
             "real": (number[Verdict.WORTH] + number[Verdict.TRIVIAL]) / ruled if ruled else None,
             "at random worth": worth,
@@ -107,12 +107,17 @@ def verdict_rows(background: str, run: Run) -> Iterator[dict[str, Any]]:
         }
 
 
+def first_critical(incident: IncidentHistory) -> Alert | None:
+    """The first of its alerts that is critical."""
+    return next((alert for alert in incident.alerts if alert.severity == "critical"), None)
+
+
 def stream_rows(background: str, run: Run, per_day: float) -> Iterator[dict[str, Any]]:
     """Who spends the budget: incidents that a rule did not decide, by kind and first stream."""
     judge = Judge(run.series)
     spent = [one for one in group_by_incident(run.alerts) if not one.is_by_rule]
     days = run.series.markets[0].seconds / DAY_S
-    false = sum(judge.verdict(one) is Verdict.FALSE for one in spent)
+    false = sum(judge.verdict(one.alerts[0]) is Verdict.FALSE for one in spent)
     by_source = Counter(source_of(one) for one in spent)
     yield {
         "table": "alerts of recorded days that spend the budget",

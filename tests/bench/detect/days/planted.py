@@ -118,7 +118,7 @@ def change_rows(name: str, change: Change, rounds: list[Round]) -> Iterator[dict
     for who in rounds[0].delays:
         delays = [delay for one in rounds for delay in one.delays[who]]
         hits = [delay for delay in delays if delay is not None]
-        row = {
+        row: dict[str, Any] = {
             "table": f"planted in recorded books: {change.name}; within {change.within_s} s",
             "background": name,
             "detector": who,

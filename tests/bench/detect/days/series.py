@@ -160,11 +160,10 @@ class SeriesCollector:
                 continue
             parts = self._counted[kind, symbol]
             at = np.concatenate([p[0] for p in parts]).astype(np.int64) - start
-            scores[name] = above_usual(np.bincount(at, minlength=length) * 1.0, trailing_s)
+            scores[name] = above_usual(_sums(at, np.ones(len(at)), length), trailing_s)
             if kind == "fill":
                 money = np.concatenate([p[1] for p in parts])
-                sums = np.bincount(at, money, minlength=length)
-                scores["notional"] = above_usual(sums, trailing_s)
+                scores["notional"] = above_usual(_sums(at, money, length), trailing_s)
         least = short_least(spread)
         wide = known & (least > np.maximum(TIMES * usual_spread, usual_spread + SPREAD_LEAST_BPS))
         moved = known & (move > DEVIATIONS * np.maximum(deviation, MOVE_LEAST_BPS))
@@ -204,7 +203,14 @@ def _best_prices(side: Ladder) -> Numbers:
 
 def _rests(side: Ladder) -> Numbers:
     sums = np.append(0.0, np.cumsum(to_floats(side.price) * to_floats(side.quantity)))
-    return sums[side.offset[1:]] - sums[side.offset[:-1]]
+    rests: Numbers = sums[side.offset[1:]] - sums[side.offset[:-1]]
+    return rests
+
+
+def _sums(second: NDArray[np.int64], values: Numbers, length: int) -> Numbers:
+    """Of the values of each second."""
+    sums: Numbers = np.bincount(second, values, minlength=length).astype(np.float64)
+    return sums
 
 
 def _at_end_of_seconds(second: NDArray[np.int64], values: Numbers, length: int) -> Numbers:
@@ -220,7 +226,8 @@ def _covered(second: NDArray[np.int64], length: int, trailing_s: int) -> NDArray
     last = np.searchsorted(second, at, side="right") - 1
     age = np.where(last >= 0, at - second[np.maximum(last, 0)], length)
     oldest = _over_windows(age.astype(np.float64), SHORT_S + 1, np.max, fill=float(length))
-    return (oldest <= SHORT_S) & (at >= second[0] + trailing_s + SHORT_S)
+    covered: NDArray[np.bool_] = oldest <= SHORT_S
+    return covered & (at >= second[0] + trailing_s + SHORT_S)
 
 
 def _over_windows(values: Numbers, width: int, function, fill: float = np.nan) -> Numbers:  # type: ignore[no-untyped-def]

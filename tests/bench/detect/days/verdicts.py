@@ -1,7 +1,8 @@
 """Every alert judged by one rule on the day's own series.
 
-Judged is from when an incident says that its change began (at most a minute before it first fires)
-less ten seconds to half a minute after it fires. *Worth waking for*: in that time lies one of the
+Judged is from when an alert says that its change began (at most a minute before it fires) less ten
+seconds to half a minute after it; of an incident its first alert, and whether it is rightly
+critical by the first that is. *Worth waking for*: in that time lies one of the
 ten most extreme moments a day of any series, or both sides thinner than a third for ten seconds, or
 a spread three times the usual and a basis point above it for ten seconds, or a 10 s move of more
 than eight trailing deviations. *Real but trivial*: any series beyond its 99.9 % of the day.
@@ -18,7 +19,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alerts.history import IncidentHistory
+from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
 from tests.bench.detect.days.moments import is_about_data, moments_of, warm_up_s
 from tests.bench.detect.days.series import DaySeries, MarketSeries
@@ -48,16 +49,15 @@ class Judge:
         self._worth = {m.symbol: worth_seconds(m) for m in series.markets}
         self._real = {m.symbol: rare_seconds(m) for m in series.markets}
 
-    def verdict(self, incident: IncidentHistory) -> Verdict:
-        """Of an incident, by its first alert."""
-        first = incident.alerts[0]
-        at = first.ts / SECOND_NS
-        begin = max(first.since / SECOND_NS, at - EARLIER_S) - BEFORE_S
+    def verdict(self, alert: Alert) -> Verdict:
+        """Of one publication; an incident is judged by its first."""
+        at = alert.ts / SECOND_NS
+        begin = max(alert.since / SECOND_NS, at - EARLIER_S) - BEFORE_S
         end = at + AFTER_S
-        if is_about_data(first):
-            return self._of_data(first.kind, begin, end)
+        if is_about_data(alert):
+            return self._of_data(alert.kind, begin, end)
         markets = [
-            m for m in self._series.markets if not first.symbols or m.symbol in first.symbols
+            m for m in self._series.markets if not alert.symbols or m.symbol in alert.symbols
         ]
         if not markets:
             return Verdict.NOT_JUDGED
