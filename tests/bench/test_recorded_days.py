@@ -95,6 +95,13 @@ def test_the_most_extreme_moment_is_where_something_happened(
     assert START + at <= first.onset <= first.peak <= first.end <= START + at + 45
 
 
+def test_a_market_without_a_book_to_go_by_has_no_series(fills: Batch) -> None:
+    one_sided = {"bids": [["10", "1"]], "asks": []}
+    books = _batch("book", [{"ts": (START + s) * SECOND_NS, **one_sided} for s in range(50)])
+    assert series_of([books, fills]).markets == []
+    assert series_of([]) == DaySeries([], [])
+
+
 def test_moments_lie_apart_and_after_the_warm_up(market: MarketSeries) -> None:
     score = market.scores["trades"].copy()
     score[: moments.warm_up_s(market)] = -np.inf

@@ -72,8 +72,8 @@ def _moment(market: MarketSeries, kind: str, score: Numbers, peak: int) -> Momen
     before, after = np.flatnonzero(below[: peak - low]), np.flatnonzero(below[peak - low :])
     onset = low + int(before[-1]) + 1 if len(before) else low
     end = peak + int(after[0]) - 1 if len(after) else high - 1
-    times = (float(market.start + second) for second in (onset, peak, end + 1))
-    return Moment(kind, *times, score=float(score[peak]))
+    times = [float(market.start + second) for second in (onset, peak, end + 1)]
+    return Moment(kind, times[0], times[1], times[2], float(score[peak]))
 
 
 def alert_times(alerts: Iterable[Alert], symbol: str) -> Numbers:

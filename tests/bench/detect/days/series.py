@@ -8,7 +8,7 @@ seconds that it covers, and until there is something trailing to compare it with
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -32,7 +32,8 @@ SPREAD_LEAST_BPS, MOVE_LEAST_BPS = 1.0, 1.0
 TIMES, DEVIATIONS = 3.0, 8.0
 """What no desk calls usual: a third of the depth, three times the spread, a move of so many
 trailing deviations (root of the mean square of 10 s moves)."""
-COUNTED = ("fill", "order", "cancel")
+COUNTED = {"fill": "trades", "order": "orders", "cancel": "cancels"}
+"""Of each kind of records that is counted, what its series is called."""
 
 
 class Gap(NamedTuple):
@@ -71,11 +72,24 @@ class MarketSeries(NamedTuple):
     @property
     def thin(self) -> NDArray[np.bool_]:
         """Both sides together have had less than a third of what is usual for ten seconds."""
-        return np.nan_to_num(self.scores["depth"]) > np.log(TIMES)
+        thin: NDArray[np.bool_] = np.nan_to_num(self.scores["depth"]) > np.log(TIMES)
+        return thin
 
     @property
     def seconds(self) -> int:
         return len(self.spread_bps)
+
+
+class BookGrid(NamedTuple):
+    """A market's book at the end of each second."""
+
+    mid: Numbers
+    spread_bps: Numbers
+    log_bids: Numbers
+    log_asks: Numbers
+    covered: NDArray[np.bool_]
+    """Whether the last ten seconds have books, and enough seconds before them."""
+    unsound: NDArray[np.bool_]
 
 
 class DaySeries(NamedTuple):
@@ -89,7 +103,7 @@ class SeriesCollector:
     """Takes the batches of a day as the engine does, and makes its series."""
 
     def __init__(self) -> None:
-        self._books: dict[str, list[tuple[Numbers, ...]]] = {}
+        self._books: dict[str, list[tuple[NDArray[Any], ...]]] = {}
         self._counted: dict[tuple[str, str], list[tuple[Numbers, Numbers]]] = {}
         self._times: dict[str, list[Numbers]] = {}
 
@@ -120,56 +134,71 @@ class SeriesCollector:
         spans = [times for parts in self._times.values() for times in parts]
         start = int(min(times.min() for times in spans))
         length = int(max(times.max() for times in spans)) - start + 1
-        by_rows = sorted(self._books, key=lambda s: -sum(len(p[0]) for p in self._books[s]))
-        markets = [self._market(symbol, start, length) for symbol in by_rows]
+        rows = {symbol: sum(p[-1].sum() for p in parts) for symbol, parts in self._books.items()}
+        markets = [
+            self._market(symbol, start, length)
+            for symbol in sorted(rows, key=lambda symbol: (-rows[symbol], symbol))
+            if rows[symbol]
+        ]
         gaps = [gap for kind, parts in self._times.items() for gap in gaps_of(kind, parts)]
         return DaySeries(markets, gaps)
 
     def _market(self, symbol: str, start: int, length: int) -> MarketSeries:
-        columns = [np.concatenate(part) for part in zip(*self._books[symbol], strict=True)]
-        order = np.argsort(columns[0], kind="stable")
-        times, bid, ask, bids, asks = (column[order] for column in columns)
-        second = times.astype(np.int64) - start
-        sound = (bid <= ask) & (bids > 0) & (asks > 0)
-        unsound = np.zeros(length, np.bool_)
-        unsound[second] = True
-        unsound[second[sound & (bid < ask)]] = False
-        kept = {
-            name: _at_end_of_seconds(second[sound], values[sound], length)
-            for name, values in (("bid", bid), ("ask", ask), ("bids", bids), ("asks", asks))
-        }
-        mid = (kept["bid"] + kept["ask"]) / 2
-        spread = 1e4 * (kept["ask"] - kept["bid"]) / mid
-        log_bids, log_asks = np.log(kept["bids"]), np.log(kept["asks"])
         trailing_s = min(TRAILING_S, length // 4)
-        known = _covered(second[sound], length, trailing_s)
+        grid = self._grid(symbol, start, length, trailing_s)
+        mid, spread = grid.mid, grid.spread_bps
         move = np.full(length, np.nan)
         move[SHORT_S:] = 1e4 * np.abs(np.log(mid[SHORT_S:] / mid[:-SHORT_S]))
         usual_spread = trailing_median(spread, trailing_s)
-        deviation = np.sqrt(trailing_mean(np.nan_to_num(move) ** 2, trailing_s))
         scores = {
             "price": move,
-            "depth": below_usual(np.logaddexp(log_bids, log_asks), trailing_s),
-            "bids": below_usual(log_bids, trailing_s),
-            "asks": below_usual(log_asks, trailing_s),
+            "depth": below_usual(np.logaddexp(grid.log_bids, grid.log_asks), trailing_s),
+            "bids": below_usual(grid.log_bids, trailing_s),
+            "asks": below_usual(grid.log_asks, trailing_s),
             "spread": short_median(spread) - usual_spread,
         }
-        scores = {name: np.where(known, score, np.nan) for name, score in scores.items()}
-        for kind, name in (("fill", "trades"), ("order", "orders"), ("cancel", "cancels")):
+        scores = {name: np.where(grid.covered, score, np.nan) for name, score in scores.items()}
+        scores |= self._count_scores(symbol, start, length, trailing_s)
+        wide_from = np.maximum(TIMES * usual_spread, usual_spread + SPREAD_LEAST_BPS)
+        deviation = np.sqrt(trailing_mean(np.nan_to_num(move) ** 2, trailing_s))
+        return MarketSeries(
+            symbol, start, trailing_s, scores, grid.log_bids, grid.log_asks, spread,
+            wide=grid.covered & (short_least(spread) > wide_from),
+            moved=grid.covered & (move > DEVIATIONS * np.maximum(deviation, MOVE_LEAST_BPS)),
+            unsound=grid.unsound,
+        )  # fmt: skip
+
+    def _grid(self, symbol: str, start: int, length: int, trailing_s: int) -> BookGrid:
+        columns = [np.concatenate(part) for part in zip(*self._books[symbol], strict=True)]
+        order = np.argsort(columns[0], kind="stable")
+        times, bid, ask, bids, asks, usable = (column[order] for column in columns)
+        second = times.astype(np.int64) - start
+        unsound = np.zeros(length, np.bool_)
+        unsound[second] = True
+        unsound[second[usable & (bid < ask)]] = False
+        second = second[usable]
+        bid, ask, bids, asks = (
+            _at_end_of_seconds(second, values[usable], length) for values in (bid, ask, bids, asks)
+        )
+        mid = (bid + ask) / 2
+        covered = _covered(second, length, trailing_s)
+        return BookGrid(mid, 1e4 * (ask - bid) / mid, np.log(bids), np.log(asks), covered, unsound)
+
+    def _count_scores(
+        self, symbol: str, start: int, length: int, trailing_s: int
+    ) -> dict[str, Numbers]:
+        scores = {}
+        for kind, name in COUNTED.items():
             if (kind, symbol) not in self._counted:
                 continue
-            parts = self._counted[kind, symbol]
-            at = np.concatenate([p[0] for p in parts]).astype(np.int64) - start
+            times, money = (
+                np.concatenate(part) for part in zip(*self._counted[kind, symbol], strict=True)
+            )
+            at = times.astype(np.int64) - start
             scores[name] = above_usual(_sums(at, np.ones(len(at)), length), trailing_s)
             if kind == "fill":
-                money = np.concatenate([p[1] for p in parts])
                 scores["notional"] = above_usual(_sums(at, money, length), trailing_s)
-        least = short_least(spread)
-        wide = known & (least > np.maximum(TIMES * usual_spread, usual_spread + SPREAD_LEAST_BPS))
-        moved = known & (move > DEVIATIONS * np.maximum(deviation, MOVE_LEAST_BPS))
-        return MarketSeries(
-            symbol, start, trailing_s, scores, log_bids, log_asks, spread, wide, moved, unsound
-        )
+        return scores
 
 
 def series_of(batches: Iterable[Batch]) -> DaySeries:
@@ -188,10 +217,13 @@ def rows_by_symbol(batch: Batch) -> list[tuple[str, NDArray[np.int64]]]:
     return [(str(name), np.flatnonzero(inverse == i)) for i, name in enumerate(names)]
 
 
-def _book_rows(batch: Batch) -> tuple[Numbers, ...]:
-    """Best bid and ask (NaN: none), and what rests on each side, in quote currency."""
+def _book_rows(batch: Batch) -> tuple[NDArray[Any], ...]:
+    """Best bid and ask (NaN: none), what rests on each side, in quote currency, and whether both
+    sides are there and not crossed."""
     sides = [batch.ladders[name] for name in ("bids", "asks")]
-    return (*map(_best_prices, sides), *map(_rests, sides))
+    bid, ask = map(_best_prices, sides)
+    bids, asks = map(_rests, sides)
+    return bid, ask, bids, asks, (bid <= ask) & (bids > 0) & (asks > 0)
 
 
 def _best_prices(side: Ladder) -> Numbers:
@@ -226,8 +258,8 @@ def _covered(second: NDArray[np.int64], length: int, trailing_s: int) -> NDArray
     last = np.searchsorted(second, at, side="right") - 1
     age = np.where(last >= 0, at - second[np.maximum(last, 0)], length)
     oldest = _over_windows(age.astype(np.float64), SHORT_S + 1, np.max, fill=float(length))
-    covered: NDArray[np.bool_] = oldest <= SHORT_S
-    return covered & (at >= second[0] + trailing_s + SHORT_S)
+    covered: NDArray[np.bool_] = (oldest <= SHORT_S) & (at >= second[0] + trailing_s + SHORT_S)
+    return covered
 
 
 def _over_windows(values: Numbers, width: int, function, fill: float = np.nan) -> Numbers:  # type: ignore[no-untyped-def]
