@@ -222,10 +222,12 @@ def test_a_plain_rule_finds_what_is_planted_for_it(books: Batch, market: MarketS
 
 def test_the_product_finds_a_place_in_time_or_not() -> None:
     planting = Planting(CHANGES[0], "BTC-PERP", np.array([START + 100, START + 500]))
-    alerts = [_alert(at) for at in (99, 103, 517)]
+    alerts = [_alert(at) for at in (100, 103, 517)]
     assert planted.product_delays(alerts, planting) == [3.0, None]
-    assert planted.other_incidents(alerts[:1], planting, START) == 1
-    assert planted.other_incidents(alerts[1:2], planting, START) == 0
+    assert planted.other_incidents(alerts[:1], planting, START) == 0
+    assert planted.other_incidents([_alert(99)], planting, START) == 1
+    assert planted.other_incidents([_alert(99)], planting, START + 100) == 0
+    assert planted.other_incidents([_alert(99, "fill_silence")], planting, START) == 0
 
 
 def test_a_run_goes_on_from_the_middle_of_another_and_says_the_same(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def verdict_rows(background: str, run: Run) -> Iterator[dict[str, Any]]:
             + f"; critical and not worth it: {idle} of {len(alarming)}",
             "worth": number[Verdict.WORTH] / ruled if ruled else None,
             "real": (number[Verdict.WORTH] + number[Verdict.TRIVIAL]) / ruled if ruled else None,
-            "at random worth": worth,
+            "worth at random": worth,
             "real at random": real,
         }
 

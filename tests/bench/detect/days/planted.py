@@ -23,7 +23,7 @@ from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import SECOND_NS
 from replay.day import Day
 from tests.bench.detect.days.engine_runs import middle_s, run_day, unchanged_run
-from tests.bench.detect.days.moments import DAY_S, alert_times, is_in
+from tests.bench.detect.days.moments import DAY_S, alert_times
 from tests.bench.detect.days.plain_rules import RULES, delays_of
 from tests.bench.detect.days.planting import CHANGES, Change, Planting, choose_places
 from tests.bench.detect.days.recordings import recorded_days
@@ -87,17 +87,17 @@ def run_round(path: Path, change: Change, seed: int, places: int) -> Round | Non
     delays = {"product": product_delays(run.alerts, planting)}
     for rule, score in RULES.items():
         delays[rule] = delays_of(score(changed), changed, planting, begin_s, others)
-    times = alert_times(before.alerts, market.symbol)
-    by_chance = sum(is_in(times, t, t + change.within_s + 1) for t in starts.tolist())
+    by_chance = sum(delay is not None for delay in product_delays(before.alerts, planting))
     return Round(delays, by_chance, others, (end_s - begin_s) / DAY_S)
 
 
 def product_delays(alerts: list[Alert], planting: Planting) -> list[float | None]:
-    """How soon each place is told, s; None: not in time. An alert is decided a second later."""
+    """How soon each place is told, s; None: not in time. What is decided at its beginning is about
+    the second before it, and a second is decided when it has passed."""
     times = alert_times(alerts, planting.symbol)
     delays: list[float | None] = []
     for start in planting.starts.tolist():
-        at = int(np.searchsorted(times, start))
+        at = int(np.searchsorted(times, start, side="right"))
         soon = at < len(times) and times[at] <= start + planting.change.within_s + 1
         delays.append(float(times[at]) - start if soon else None)
     return delays
