@@ -51,11 +51,10 @@ def day_rows(name: str, path: Path) -> Iterator[dict[str, Any]]:
     for per_day in BUDGETS:
         run = unchanged_run(path, per_day)
         background = f"{name}, {per_day:g} a day"
-        if not run.series.markets:
-            continue
-        yield from moment_rows(background, run)
-        yield from verdict_rows(background, run)
-        yield from stream_rows(background, run, per_day)
+        if run.series.markets:
+            yield from moment_rows(background, run)
+            yield from verdict_rows(background, run)
+            yield stream_row(background, run, per_day)
         yield severity_row(background, run)
 
 
@@ -112,14 +111,14 @@ def first_critical(incident: IncidentHistory) -> Alert | None:
     return next((alert for alert in incident.alerts if alert.severity == "critical"), None)
 
 
-def stream_rows(background: str, run: Run, per_day: float) -> Iterator[dict[str, Any]]:
+def stream_row(background: str, run: Run, per_day: float) -> dict[str, Any]:
     """Who spends the budget: incidents that a rule did not decide, by kind and first stream."""
     judge = Judge(run.series)
     spent = [one for one in group_by_incident(run.alerts) if not one.is_by_rule]
     days = run.series.markets[0].seconds / DAY_S
     false = sum(judge.verdict(one.alerts[0]) is Verdict.FALSE for one in spent)
     by_source = Counter(source_of(one) for one in spent)
-    yield {
+    return {
         "table": "alerts of recorded days that spend the budget",
         "background": background,
         "detector": "all",
@@ -140,15 +139,17 @@ def severity_row(background: str, run: Run) -> dict[str, Any]:
     """The gravest severity of each incident, over the day and in its calmest hours."""
     incidents = group_by_incident(run.alerts)
     number = Counter(one.severity for one in incidents)
-    begin = calm_begin_s(run.series.markets[0])
-    calm = [one for one in incidents if begin <= one.opened_ns / SECOND_NS < begin + CALM_S]
+    note = ", ".join(f"{number[s]} {s}" for s in ("critical", "warning", "info"))
+    if run.series.markets:
+        begin = calm_begin_s(run.series.markets[0])
+        calm = [one for one in incidents if begin <= one.opened_ns / SECOND_NS < begin + CALM_S]
+        critical = sum(one.severity == "critical" for one in calm)
+        note += f"; in the calmest {CALM_S // 3600} h: {len(calm)} alerts, {critical} critical"
     return {
         "table": "severity of the alerts of recorded days",
         "background": background,
         "detector": "all",
-        "note": ", ".join(f"{number[s]} {s}" for s in ("critical", "warning", "info"))
-        + f"; in the calmest {CALM_S // 3600} h: {len(calm)} alerts, "
-        f"{sum(one.severity == 'critical' for one in calm)} critical",
+        "note": note,
         "critical": number["critical"] / len(incidents) if incidents else None,
     }
 

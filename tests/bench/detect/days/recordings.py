@@ -11,8 +11,13 @@ from replay.day.importer import ingest
 from tests.bench.detect.counts import DATA
 from tests.bench.detect.levels import FEEDS
 
-RECORDINGS = {**FEEDS, "Binance": ("binance", "binance-usdm-btcusdt-2023-04-05/*.dat.gz")}
-"""Of each the venue and its files: what has books."""
+RECORDINGS = {
+    **FEEDS,
+    "Binance": ("binance", "binance-usdm-btcusdt-2023-04-05/*.dat.gz"),
+    "LOBSTER": ("lobster", "lobster-aapl-2012-06-21/message.csv.gz"),
+    "dYdX": ("dydx", "dydx-full-node-2024-06-29/feed.jsonl.gz"),
+}
+"""Of each the venue and its files. Without books there are no series to judge by."""
 
 
 def recorded_days(quick: bool) -> Iterator[tuple[str, Path]]:
