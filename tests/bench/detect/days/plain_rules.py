@@ -24,6 +24,8 @@ from tests.bench.detect.days.series import (
 )
 
 QUIET_S = 600
+AFTER_S = 30
+"""So long after its end a change may still raise a score: the longest is over 20 s."""
 
 
 def _both_sides(market: MarketSeries, width: int) -> Numbers:
@@ -84,7 +86,7 @@ def delays_of(
     A second is judged when it has passed.
     """
     seconds = market.start + np.arange(market.seconds, dtype=np.float64)
-    outside = np.where(planting.is_near(seconds) | (seconds < begin_s), np.nan, score)
+    outside = np.where(planting.is_near(seconds, AFTER_S) | (seconds < begin_s), np.nan, score)
     threshold = set_threshold(outside, allowed)
     alarms: NDArray[np.bool_] = np.nan_to_num(score, nan=-np.inf) > threshold
     delays: list[float | None] = []
