@@ -48,14 +48,16 @@ def rows(quick: bool = False) -> Iterator[dict[str, Any]]:
 
 def day_rows(name: str, path: Path) -> Iterator[dict[str, Any]]:
     """Of one recorded day."""
-    for per_day in BUDGETS:
-        run = unchanged_run(path, per_day)
-        background = f"{name}, {per_day:g} a day"
-        if run.series.markets:
-            yield from moment_rows(background, run)
-            yield from verdict_rows(background, run)
-            yield stream_row(background, run, per_day)
-        yield severity_row(background, run)
+    runs = {per_day: unchanged_run(path, per_day) for per_day in BUDGETS}
+    names = {per_day: f"{name}, {per_day:g} a day" for per_day in BUDGETS}
+    if runs[BUDGETS[0]].series.markets:
+        for part in (moment_rows, verdict_rows):
+            for per_day, run in runs.items():
+                yield from part(names[per_day], run)
+        for per_day, run in runs.items():
+            yield stream_row(names[per_day], run, per_day)
+    for per_day, run in runs.items():
+        yield severity_row(names[per_day], run)
 
 
 def moment_rows(background: str, run: Run) -> Iterator[dict[str, Any]]:
