@@ -225,8 +225,9 @@ def _extend_episode(row, signed, patience, level):  # type: ignore[no-untyped-de
     if row[EPISODE_WINDOWS] > patience:
         shift = row[EPISODE_TOTAL] / row[EPISODE_WINDOWS]
         row[CENTER] += shift
-        for i in range(UNKNOWNS):
-            row[MEANS + i] -= shift
+        reach = FORECAST_SPREADS * spread_of(row, signed)
+        for i in range(UNKNOWNS):  # they did not follow a far level all the way
+            row[MEANS + i] = _clip(row[MEANS + i] - shift, reach)
         row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
         _forget_evidence(row)
 
