@@ -159,13 +159,15 @@ def flows(quick: bool, seed: int) -> Iterator[tuple[str, Flow]]:
     days = 1.0 if quick else 2.0
     yield "branching .8, 10/s", hawkes_accounts(days, 10, seed, 0.5, branching=0.8)
     yield "40 accounts, 4/s", hawkes_accounts(days, 4, seed + 1, 0.6, accounts=40)
-    yield "batches of 30, steep tail", hawkes_accounts(
-        days, 10, seed + 2, 0.7, batch=30.0, tail=1.4
+    yield (
+        "batches of 30, steep tail",
+        hawkes_accounts(days, 10, seed + 2, 0.7, batch=30.0, tail=1.4),
     )
     if quick:
         return
-    yield "branching .3, flat tail, 20/s", hawkes_accounts(
-        days, 20, seed + 3, 0.2, branching=0.3, tail=0.6
+    yield (
+        "branching .3, flat tail, 20/s",
+        hawkes_accounts(days, 20, seed + 3, 0.2, branching=0.3, tail=0.6),
     )
     if FEED.exists():
         yield "dYdX accounts, made long", long_recording(dydx_cancels(FEED), days, seed + 4)
