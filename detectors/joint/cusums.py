@@ -255,7 +255,8 @@ def learns(windows: Float64, reported: Bool) -> Bool:
     `windows`: of each episode, see `extend_episodes`. A change that is reported for ever would else
     never be learnt.
     """
-    return (~reported & (windows == 0)) | (windows >= PATIENCE_WINDOWS)
+    is_taught: Bool = (~reported & (windows == 0)) | (windows >= PATIENCE_WINDOWS)
+    return is_taught
 
 
 def extend_episodes(windows: Float64, reported: Bool, total: Float64) -> Float64:
