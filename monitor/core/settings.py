@@ -198,7 +198,13 @@ class AlertSettings(StrictModel):
     venue_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """The share of `per_day` of streams on the venue's accounts together."""
     quiet_s: Seconds = 30.0
-    """An alert is resolved after this long without new evidence, s."""
+    """An incident is resolved after this long without new evidence, s; where its evidence has come
+    back before, after twice its longest pause, but at most `reopen_s`."""
+    reopen_s: Seconds = 900.0
+    """Evidence in the market of an incident within this long of its resolution reopens it, s."""
+    longest_s: Seconds = 86_400.0
+    """An incident that lasts longer, its pauses included, is closed; what still holds is another
+    one, s."""
     together_s: Seconds = 5.0
     """Evidence in several markets that begins within this long is one incident, s."""
     stake_notional: Annotated[float, Field(gt=0, le=1e15)] = 1_000_000.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from typing import get_args
 
@@ -48,7 +49,7 @@ class AlertBuilder:
             most_at_stake(stake.at_stake) >= self._settings.alerts.stake_notional
         )
         return alert.Alert(
-            id=f"{incident.fingerprint}-{incident.sequence}",
+            id=f"{incident.incident_id}-{incident.sequence}",
             incident=incident.incident_id,
             fingerprint=incident.fingerprint,
             status=incident.status,
@@ -58,7 +59,7 @@ class AlertBuilder:
             symbols=symbols,
             ts=ts,
             since=since,
-            summary=self._wording.sentence(incident),
+            summary=self._sentence(incident),
             evidence=tuple(self._evidence(f, part, len(symbols) > 1) for part in parts),
             accounts=tuple(alert.Carrier(name, round_digits(share)) for name, share in f.accounts),
             zones=stake.zones if stake else (),
@@ -68,7 +69,16 @@ class AlertBuilder:
             abstained=tuple(alert.Abstention(name, why) for name, why in f.abstained),
             reproduce=self._reproduce(symbols, since, ts),
             versions=self._versions,
+            returns=incident.returns,
+            end_reason=incident.end_reason or None,
         )
+
+    def _sentence(self, incident: Incident) -> str:
+        """What happened; of evidence that lasts longer than an incident may, that it is closed."""
+        if not incident.end_reason:
+            return self._wording.sentence(incident)
+        lasting = dataclasses.replace(incident, status="updated")
+        return f"{self._wording.sentence(lasting)}; closed: {incident.end_reason}"
 
     def _evidence(self, f: Finding, part: FindingPart, several: bool) -> alert.AlertEvidence:
         """One row of evidence; it names its symbol where the alert has several."""

@@ -128,7 +128,7 @@ class Versions:
 class Alert:
     """One publication of an incident. No wall-clock time in it."""
 
-    id: Annotated[str, Field(description="fingerprint and sequence: equal in every run")]
+    id: Annotated[str, Field(description="incident and number of its alert: equal in every run")]
     incident: Annotated[
         str, Field(description="stays while the incident fires, grows, is resolved and reopened")
     ]
@@ -152,6 +152,15 @@ class Alert:
     abstained: tuple[Abstention, ...]
     reproduce: Annotated[str, Field(description="the command that shows it again")]
     versions: Versions
+    returns: Annotated[
+        int, Field(description="how often its evidence came back after it was quiet", ge=0)
+    ] = 0
+    end_reason: Annotated[
+        str | None, Field(description="why it was closed although its evidence lasts")
+    ] = None
+    silenced_by: Annotated[
+        str | None, Field(description="the silence that covers it: nobody need be notified")
+    ] = None
 
 
 _ADAPTER = TypeAdapter(Alert)
@@ -160,7 +169,7 @@ _ADAPTER = TypeAdapter(Alert)
 def alert_json(alert: Alert) -> bytes:
     """An alert as one line of JSON, the same in every run: keys sorted, no spaces.
 
-    A field that may be absent (its default is None) is left out where it is None.
+    A field that has a default is left out where it has that value.
     """
     plain = _ADAPTER.dump_python(alert, exclude_defaults=True)
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -157,8 +157,9 @@ class VenueStage(Stateful):
             (settings.topics[kind], p): clock for (kind, p), clock in self._admission.clocks.items()
         }
         """Time in each topic partition that is read here, by topic and number."""
-        quiet, together = settings.alerts.quiet_s, settings.alerts.together_s
-        self._incidents = Incidents(settings.window_count(quiet), settings.window_count(together))
+        of = settings.alerts
+        lengths_s = of.quiet_s, of.together_s, of.reopen_s, of.longest_s
+        self._incidents = Incidents(*map(settings.window_count, lengths_s))
         self._doubts = MarketDoubts()
         self._silent_markets = SilentMarkets(settings.window_count(TOGETHER_S))
         self._cross_market = CrossMarketEvidence(settings)

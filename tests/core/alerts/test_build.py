@@ -21,7 +21,7 @@ from tests.core.alerts.findings import START, alert, alerts_of, incident, joint_
 
 def test_alert_of_one_stream_holds_all_fields_of_the_contract() -> None:
     record = plain(alert())
-    assert (record["id"], record["incident"]) == ("f00d-1", "cafe")
+    assert (record["id"], record["incident"]) == ("cafe-1", "cafe")
     assert record["versions"]["alerts_per_day"] == 10
     assert record["ts"] == (START + 12) * 1_000_000_000
     assert record["since"] == START * 1_000_000_000
