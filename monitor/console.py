@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 PLAIN_EVERY_S = 5.0
 """Where there is no terminal, progress is a line this often."""
 ALERTS_SHOWN = 40
-STYLES = {"critical": "bold red", "warning": "yellow", "info": "dim", "not found": "dim"}
+STYLES = {
+    "critical": "bold red", "warning": "yellow", "info": "dim", "not found": "dim",
+    "silenced": "dim",
+}  # fmt: skip
 
 
 def printable(text: str) -> str:
@@ -143,13 +146,19 @@ class Console:
         self.rich.print(Text(head, STYLES[alert.severity]) + Text(printable(alert.summary)))
 
     def alerts(self, alerts: list[Alert]) -> None:
-        """Alerts as they fired, each with its sentence; the gravest first where there are many."""
+        """Incidents as they opened, each with its sentence; the gravest where there are many."""
         from monitor.core.alerts.formatting import clock
 
         order = {"critical": 0, "warning": 1, "info": 2}
-        fired = [a for a in alerts if a.status == "firing"]
+        opening: dict[str, Alert] = {}
+        for alert in alerts:
+            if alert.status != "resolved" and alert.silenced_by is None:
+                opening.setdefault(alert.incident, alert)
+        fired = [*opening.values()]
         shown = sorted(fired, key=lambda a: (order[a.severity], a.ts))[:ALERTS_SHOWN]
         rows = [[clock(a.ts), a.severity, a.kind, a.summary] for a in shown]
         more = f", the {len(shown)} gravest shown" if len(shown) < len(fired) else ""
-        title = f"{len(fired)} alerts fired ({len(alerts)} messages){more}"
+        silenced = sum(alert.silenced_by is not None for alert in alerts)
+        quiet = f", {silenced} of them silenced" if silenced else ""
+        title = f"{len(fired)} incidents ({len(alerts)} messages{quiet}){more}"
         self.table(title, ["UTC", "severity", "kind", "what happened"], rows)

@@ -20,6 +20,7 @@ from monitor.core.settings import EngineSettings
 from monitor.core.venue.stage import StageOutput, VenueStage
 from monitor.core.watch_state import StreamState, not_watched, watch_state
 from monitor.errors import ConfigError
+from monitor.silences.silence import Silences
 from replay import coverage
 from replay.day import Day
 from replay.day.sequence import DaySequence
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 REFRESH_THREADS = 2
 """Threads that compute the bands: longs and shorts are independent, so more would be idle."""
+
+
+NO_SILENCES = Silences()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class ReplayOptions:
     """The engine of a cluster that runs the shards, `dask`; None: this machine alone."""
     cluster: str | None = None
     """The address of its scheduler; None: a cluster of `workers` processes on this machine."""
+    silences: Silences = NO_SILENCES
+    """What the alerts say that are covered; the digest does not depend on it."""
 
 
 @dataclass(slots=True)
@@ -89,6 +95,10 @@ class ReplaySummary:
     repeated_by_kind: dict[str, int] = field(default_factory=dict)
     windows: int = 0
     alerts: int = 0
+    incidents: int = 0
+    """That no silence covers as a whole."""
+    silenced: dict[str, int] = field(default_factory=dict)
+    """Alerts that each silence covers, by its name; they are among `alerts`."""
     streams_out: dict[str, int] = field(default_factory=dict)
     """By detector: streams that were taken out, because it raised."""
     streams: dict[str, StreamState] = field(default_factory=dict)
@@ -131,7 +141,8 @@ def replay(
     is shown, `progress` the number of records read so far. `prepare`: see `replay_outputs`.
     """
     options = options or ReplayOptions()
-    summary = ReplaySummary()
+    summary = ReplaySummary(silenced={one.name: 0 for one in options.silences.every})
+    incidents: set[str] = set()
     with ExitStack() as stack:
         alerts_file, bands_file = (
             None if path is None else stack.enter_context(atomic_file(path))
@@ -141,6 +152,10 @@ def replay(
         for output in stack.enter_context(outputs):
             for alert in filter(options.shown.matches, output.alerts):
                 summary.alerts += 1
+                if alert.silenced_by is not None:
+                    summary.silenced[alert.silenced_by] += 1
+                elif alert.status != "resolved":
+                    incidents.add(alert.incident)
                 if alerts_file is not None:
                     alerts_file.write(alert_json(alert) + b"\n")
                 if on_alert is not None:
@@ -150,6 +165,7 @@ def replay(
                     bands_file.writelines(value + b"\n" for _, value in band_records(bands))
             if progress is not None:
                 progress(summary.records)
+    summary.incidents = len(incidents)
     return summary
 
 
@@ -201,6 +217,7 @@ def replay_outputs(
         for output in run.outputs():
             summary.records = run.records
             bands = output.bands[-1] if output.bands else bands
+            output.alerts = [*map(options.silences.mark, output.alerts)]
             yield output
     summary.tasks_repeated = 0 if cluster is None else cluster.repeated
     stage = run.stage

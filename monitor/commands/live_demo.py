@@ -153,7 +153,7 @@ async def _show_alerts(
             for record in records:
                 alerts.append(record.value)
                 alert = parse_alert(record.value)
-                if alert.status == "firing":
+                if alert.is_opening:
                     console.alert(alert)
 
 

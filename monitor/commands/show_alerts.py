@@ -106,9 +106,16 @@ def describe_state(incident: IncidentHistory) -> str:
     """Since when it fires, or from when to when it did."""
     opened = fmt.format_iso(incident.opened_ns)
     if incident.resolved_ns is None:
-        return f"firing since {opened}"
-    lasted = fmt.format_duration((incident.resolved_ns - incident.opened_ns) / SECOND_NS)
-    return f"opened {opened}, resolved after {lasted}"
+        state = f"firing since {opened}"
+    else:
+        lasted = fmt.format_duration((incident.resolved_ns - incident.opened_ns) / SECOND_NS)
+        state = f"opened {opened}, resolved after {lasted}"
+    if incident.returns:
+        times = "once" if incident.returns == 1 else f"{incident.returns:,} times"
+        state += f", came back {times}"
+    if incident.silenced_by is not None:
+        state += f", silenced by {incident.silenced_by}"
+    return state
 
 
 def list_alerts(
@@ -120,16 +127,29 @@ def list_alerts(
     shown = incidents if every else firing
     rows = [
         [
-            fmt.format_iso(one.opened_ns), "firing" if one.resolved_ns is None else "resolved",
-            one.severity, one.latest.kind, one.incident, one.latest.summary,
+            fmt.format_iso(one.opened_ns), _status(one), one.severity, one.latest.kind,
+            one.incident, one.latest.summary,
         ]
         for one in shown
     ]  # fmt: skip
     head = ["opened, UTC", "status", "severity", "kind", "incident", "what happened"]
-    console.table(f"{len(firing)} of {len(incidents)} incidents are firing", head, rows)
+    silenced = sum(one.silenced_by is not None for one in firing)
+    quiet = f", {silenced} of them silenced" if silenced else ""
+    console.table(f"{len(firing)} of {len(incidents)} incidents are firing{quiet}", head, rows)
     if incidents and not shown:
         console.say("`--all` shows those that are resolved")
-    return {"firing": len(firing), "incidents": [_plain(one.alerts[-1]) for one in shown]}
+    return {
+        "firing": len(firing),
+        "silenced": silenced,
+        "incidents": [_plain(one.alerts[-1]) for one in shown],
+    }
+
+
+def _status(incident: IncidentHistory) -> str:
+    """What the desk has to do about it, in a word: nothing, where it is resolved or silenced."""
+    if incident.resolved_ns is not None:
+        return "resolved"
+    return "firing" if incident.silenced_by is None else "silenced"
 
 
 def follow(config: Config, json_asked: bool, console: Console) -> None:
@@ -141,7 +161,8 @@ def follow(config: Config, json_asked: bool, console: Console) -> None:
                 sys.stdout.write(alert_json(alert).decode() + "\n")
                 sys.stdout.flush()
             else:
-                words = alert.severity, alert.status, alert.kind, alert.incident, alert.summary
+                status = alert.status if alert.silenced_by is None else "silenced"
+                words = alert.severity, status, alert.kind, alert.incident, alert.summary
                 console.say("  ".join([fmt.format_iso(alert.ts), *map(printable, words)]))
 
     run_async(show())

@@ -56,6 +56,17 @@ class IncidentHistory:
         return max((alert.severity for alert in self.alerts), key=SEVERITIES.index)
 
     @property
+    def returns(self) -> int:
+        """How often its evidence came back after it was quiet."""
+        return self.alerts[-1].returns
+
+    @property
+    def silenced_by(self) -> str | None:
+        """The silence that covers the latest of its alerts, where all of them are covered."""
+        fired = [alert for alert in self.alerts if alert.status != "resolved"]
+        return self.latest.silenced_by if all(alert.silenced_by for alert in fired) else None
+
+    @property
     def is_by_rule(self) -> bool:
         """Whether a rule decided it and not chance: it spends no budget."""
         first = self.latest.evidence[0]

@@ -226,17 +226,13 @@ class Incidents:
             return self._find_standalone(fingerprint(finding), may)
         symbols = set(finding.symbols)
         of_market = [
-            i
-            for i in may
-            if not _is_standalone(i.finding) and not symbols.isdisjoint(i.symbols)
+            i for i in may if not _is_standalone(i.finding) and not symbols.isdisjoint(i.symbols)
         ]
         return max(of_market, key=lambda i: (i.window, i.incident_id), default=None)
 
     def _find_standalone(self, name: str, among: Iterable[Incident]) -> Incident | None:
         """The incident of a rule with this fingerprint."""
-        return next(
-            (i for i in among if i.fingerprint == name and _is_standalone(i.finding)), None
-        )
+        return next((i for i in among if i.fingerprint == name and _is_standalone(i.finding)), None)
 
     def _close(self, until: int) -> list[Incident]:
         """Resolve what is quiet, and close what has lasted too long, before window `until`."""

@@ -162,6 +162,11 @@ class Alert:
         str | None, Field(description="the silence that covers it: nobody need be notified")
     ] = None
 
+    @property
+    def is_opening(self) -> bool:
+        """Whether it is the first of its incident."""
+        return self.status == "firing" and self.returns == 0
+
 
 _ADAPTER = TypeAdapter(Alert)
 

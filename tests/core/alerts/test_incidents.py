@@ -168,9 +168,7 @@ def test_an_incident_takes_in_so_many_markets_and_the_others_are_another_one() -
     assert [len(i.symbols) for i in both] == [PARTS_MAX, 100]
     grown = [finding(symbol=symbol, window=START + 12, observed=5e3) for symbol in markets]
     again = incidents.advance(grown, START + 13)
-    assert [(i.incident_id, i.status) for i in again] == [
-        (i.incident_id, "updated") for i in both
-    ]
+    assert [(i.incident_id, i.status) for i in again] == [(i.incident_id, "updated") for i in both]
 
 
 @st.composite
