@@ -43,8 +43,8 @@ _BINARY_CHANNELS = {
     "snapshots": ("brinkwatch.snapshots", f"State, compacted by key. {_CHUNK_DESCRIPTION}"),
     "silences": (
         "brinkwatch.silences",
-        "What `brinkwatch silence` sets, compacted by name: JSON with the keys of `[[silences]]` in "
-        "the configuration.",
+        "What `brinkwatch silence` sets, compacted by name: JSON with the keys of the "
+        "configuration's `[[silences]]`.",
     ),
 }
 """Outputs that are not JSON: the topic, and what its bytes are."""
