@@ -37,6 +37,8 @@ PARTS_MAX = 500
 200 bytes of an alert, and the broker takes messages of a megabyte."""
 ACCOUNTS_MAX = 5
 """Accounts that an alert names at most."""
+MOST = 0.5
+"""The share of what was observed that makes it the work of the accounts that are named first."""
 TOO_LONG = "it has lasted as long as an incident may"
 
 
@@ -63,6 +65,8 @@ class Incident:
     """Index of the window in which the incident began."""
     quiet_windows: int = 0
     """It is resolved after so many windows without evidence."""
+    earlier: list[tuple[str, str]] = field(default_factory=list)
+    """Symbol and layer of the evidence of its earlier stretches."""
     returns: int = 0
     """How often its evidence has come back after it was quiet."""
     end_reason: str = ""
@@ -108,8 +112,9 @@ class Incidents:
 
     An incident is resolved after `quiet_windows` without new evidence, and later where its evidence
     has come back before. Evidence in another symbol that begins within `together_windows` belongs
-    to the incident. Evidence in one of its symbols within `reopen_windows` of its resolution
-    reopens it. After `longest_windows` in all it is closed, and what still holds is another one.
+    to the incident. Evidence of one of its markets and layers within `reopen_windows` of its
+    resolution reopens it, unless other accounts make it. After `longest_windows` in all it is
+    closed, and what still holds is another one.
     """
 
     def __init__(
@@ -144,8 +149,8 @@ class Incidents:
                     incident = self._assign(finding)
                     grown[incident.incident_id] = incident
                     continue
-                ended = self._find_standalone(fingerprint(finding), self._open.values())
-                if ended is None or ended.finding.is_end:
+                ended = self._find_active(finding)
+                if ended is None:
                     continue
                 # What begins and ends within one window is published as both.
                 if grown.pop(ended.incident_id, None):
@@ -165,21 +170,15 @@ class Incidents:
 
     def _assign(self, finding: Finding) -> Incident:
         """Add a finding to its incident, which may be a new one or one that it reopens."""
-        incident, window = self._find_open(finding), finding.window
-        if incident is None:
-            incident = self._find_resolved(finding)
+        incident = self._find_active(finding)
+        if incident is not None:
+            incident.finding = merge_findings(incident.finding, finding)
+        else:
+            incident = self._find_returning(finding)
             if incident is None:
                 return self._begin(finding)
-            del self._resolved[incident.incident_id]
-            self._open[incident.incident_id] = incident
             self._begin_stretch(incident, finding)
-        elif incident.finding.is_end or (
-            incident.finding.is_end is None and window - incident.last_window > self._quiet
-        ):
-            self._begin_stretch(incident, finding)
-        else:
-            incident.finding = merge_findings(incident.finding, finding)
-        incident.last_window = incident.window = window
+        incident.last_window = incident.window = finding.window
         return incident
 
     def _begin(self, finding: Finding) -> Incident:
@@ -193,46 +192,55 @@ class Incidents:
 
     def _begin_stretch(self, incident: Incident, finding: Finding) -> None:
         """Evidence has come back: what is published next is about it alone."""
+        self._open.pop(incident.incident_id, None)
+        self._resolved.pop(incident.incident_id, None)
+        self._open[incident.incident_id] = incident
+        places = dict.fromkeys([*incident.earlier, *_places(incident.finding)])
+        incident.earlier = [*places][:PARTS_MAX]
         pause = PAUSES * (finding.window - incident.last_window)
         incident.quiet_windows = max(incident.quiet_windows, min(pause, self._reopen))
         incident.returns += 1
         incident.finding, incident.first_window = finding, finding.window
         incident.published = {}
 
-    def _find_open(self, finding: Finding) -> Incident | None:
-        """The open incident of one of its symbols, else the oldest that began together with it."""
+    def _is_active(self, incident: Incident, window: int) -> bool:
+        """Whether the present stretch of an open incident lasts."""
+        condition = incident.finding.is_end
+        quiet = window - incident.last_window > self._quiet
+        return condition is False or (condition is None and not quiet)
+
+    def _find_active(self, finding: Finding) -> Incident | None:
+        """The incident whose stretch the finding joins: the oldest of one of its symbols, else the
+        oldest that began together with it."""
+        window = finding.window
+        active = (i for i in self._open.values() if self._is_active(i, window))
         if _is_standalone(finding):
-            return self._find_standalone(fingerprint(finding), self._open.values())
+            return _find_standalone(fingerprint(finding), active)
         near = None
         symbols = set(finding.symbols)
-        for incident in self._open.values():
+        for incident in active:
             if _is_standalone(incident.finding) or not _has_room(incident, finding):
                 continue
             if not symbols.isdisjoint(incident.symbols):
                 return incident
-            if near is None and incident.first_window >= finding.window - self._together:
+            if near is None and incident.first_window >= window - self._together:
                 near = incident
         return near
 
-    def _find_resolved(self, finding: Finding) -> Incident | None:
-        """The incident that the finding reopens: of those that it may, the one resolved last."""
+    def _find_returning(self, finding: Finding) -> Incident | None:
+        """The incident that was quiet and whose evidence comes back with the finding: of several,
+        the one that was quiet last."""
         window = finding.window
-        may = [
+        resolved = (
             i
             for i in self._resolved.values()
-            if window <= i.window + self._reopen and window <= i.opened_window + self._longest
-        ]
+            if window <= min(i.window + self._reopen, i.opened_window + self._longest)
+        )
+        every = [i for i in self._open.values() if not self._is_active(i, window)] + [*resolved]
         if _is_standalone(finding):
-            return self._find_standalone(fingerprint(finding), may)
-        symbols = set(finding.symbols)
-        of_market = [
-            i for i in may if not _is_standalone(i.finding) and not symbols.isdisjoint(i.symbols)
-        ]
-        return max(of_market, key=lambda i: (i.window, i.incident_id), default=None)
-
-    def _find_standalone(self, name: str, among: Iterable[Incident]) -> Incident | None:
-        """The incident of a rule with this fingerprint."""
-        return next((i for i in among if i.fingerprint == name and _is_standalone(i.finding)), None)
+            return _find_standalone(fingerprint(finding), every)
+        may = (i for i in every if not _is_standalone(i.finding) and _comes_back(i, finding))
+        return max(may, key=lambda i: (i.last_window, i.incident_id), default=None)
 
     def _close(self, until: int) -> list[Incident]:
         """Resolve what is quiet, and close what has lasted too long, before window `until`."""
@@ -280,6 +288,38 @@ class Incidents:
             {i.incident_id: i for i in from_state(list[Incident], state[name])}
             for name in ("open", "resolved")
         )
+
+
+def _find_standalone(name: str, among: Iterable[Incident]) -> Incident | None:
+    """The incident of a rule with this fingerprint."""
+    return next((i for i in among if i.fingerprint == name and _is_standalone(i.finding)), None)
+
+
+def _places(finding: Finding) -> list[tuple[str, str]]:
+    """Symbol and layer of each of its parts, the one with the highest share first."""
+    parts = ((part.symbol, FEATURES.get(part.stream)) for part in finding.all_parts)
+    return [(symbol, "" if spec is None else spec.layer) for symbol, spec in parts]
+
+
+def _comes_back(incident: Incident, finding: Finding) -> bool:
+    """Whether a finding is of what an incident was about: its leading evidence is of a market and a
+    layer of the incident, and it is not the work of others: where a few accounts make most of it
+    and made most of what was before, they have one in common."""
+    if _places(finding)[0] not in (*_places(incident.finding), *incident.earlier):
+        return False
+    before, after = _actors(incident.finding), _actors(finding)
+    return not before or not after or not before.isdisjoint(after)
+
+
+def _actors(finding: Finding) -> set[str]:
+    """The few accounts that make most of a finding; none where no few do."""
+    names, total = set(), 0.0
+    for name, share in finding.accounts:
+        names.add(name)
+        total += share
+        if total >= MOST:
+            return names
+    return set()
 
 
 def _has_room(incident: Incident, finding: Finding) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -109,6 +110,44 @@ def test_evidence_in_its_market_reopens_an_incident_soon_after_and_is_another_on
     assert (over.status, over.window) == ("resolved", START + 930 + 900)
     other = fire(over.window + 901, "orders")
     assert (other.incident_id != first.incident_id, other.returns) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_same"),
+    [
+        ({"stream": "depth_25bps_least", "detector": "level", "accounts": []}, True),
+        ({"stream": "leverage_raises"}, False),
+        ({"symbol": "ETH-PERP"}, False),
+        ({"partition": 7}, True),
+        # A few other accounts that make most of it; one of those before; many, each a little.
+        ({"accounts": [("b-1", 0.6), ("a-17", 0.1)]}, False),
+        ({"accounts": [("a-3", 0.6), ("b-2", 0.1)]}, True),
+        ({"accounts": [("b-1", 0.1), ("b-2", 0.1)]}, True),
+    ],
+)
+def test_what_comes_back_is_of_its_market_and_layer_and_not_the_work_of_others(
+    changes: dict[str, Any], is_same: bool
+) -> None:
+    incidents = Incidents(30, 5, 900)
+    first, _ = incidents.advance([finding()], START + 100)
+    again = finding(window=START + 100, since=START + 100, **changes)
+    (fired,) = incidents.advance([again], START + 101)
+    assert (fired.status, fired.incident_id == first.incident_id) == ("firing", is_same)
+
+
+def test_an_incident_that_is_still_open_after_a_pause_takes_in_the_same_alone() -> None:
+    incidents = Incidents(30, 5, 900)
+    pulses = [finding(window=START + n, since=START + n) for n in (0, 100)]
+    first, *_ = incidents.advance(pulses, START + 101)
+    later = [
+        finding(window=START + 180, since=START + 180, stream="leverage_raises"),
+        finding(window=START + 250, since=START + 250),
+    ]
+    lives = incidents.advance(later, START + 260)
+    own = [(i.status, i.returns) for i in lives if i.incident_id == first.incident_id]
+    assert own == [("updated", 2)]
+    others = [i for i in lives if i.incident_id != first.incident_id]
+    assert [i.status for i in others] == ["firing", "resolved"]
 
 
 def test_a_storm_with_pauses_is_one_incident_that_opens_twice() -> None:
