@@ -146,19 +146,18 @@ class Console:
         self.rich.print(Text(head, STYLES[alert.severity]) + Text(printable(alert.summary)))
 
     def alerts(self, alerts: list[Alert]) -> None:
-        """Incidents as they opened, each with its sentence; the gravest where there are many."""
+        """Alerts as they fired, each with its sentence; the gravest first where there are many. An
+        incident that comes back fires again; one that a silence covers is only counted."""
         from monitor.core.alerts.formatting import clock
 
         order = {"critical": 0, "warning": 1, "info": 2}
-        opening: dict[str, Alert] = {}
-        for alert in alerts:
-            if alert.status != "resolved" and alert.silenced_by is None:
-                opening.setdefault(alert.incident, alert)
-        fired = [*opening.values()]
+        fired = [a for a in alerts if a.status == "firing" and a.silenced_by is None]
         shown = sorted(fired, key=lambda a: (order[a.severity], a.ts))[:ALERTS_SHOWN]
         rows = [[clock(a.ts), a.severity, a.kind, a.summary] for a in shown]
         more = f", the {len(shown)} gravest shown" if len(shown) < len(fired) else ""
         silenced = sum(alert.silenced_by is not None for alert in alerts)
         quiet = f", {silenced} of them silenced" if silenced else ""
-        title = f"{len(fired)} incidents ({len(alerts)} messages{quiet}){more}"
+        incidents = len({a.incident for a in fired})
+        messages = f"{len(alerts)} messages{quiet}"
+        title = f"{incidents} incidents fired {len(fired)} times ({messages}){more}"
         self.table(title, ["UTC", "severity", "kind", "what happened"], rows)
