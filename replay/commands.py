@@ -250,7 +250,7 @@ def describe_summary(summary: ReplaySummary, days: DaySequence, console: Console
         repeated = format_counts(summary.repeated_by_kind)
         console.say(f"repeats, which count once {summary.repeated:,}: {repeated}")
     for name, number in summary.silenced.items():
-        console.say(f"silenced by {name}: {number:,} alerts")
+        console.say(f"alerts that {name} silences: {number:,}")
     if summary.streams_out:
         console.say(
             f"streams that were taken out, by detector: {format_counts(summary.streams_out)}"
