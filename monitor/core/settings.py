@@ -202,7 +202,7 @@ class AlertSettings(StrictModel):
     back before, after twice its longest pause, but at most `reopen_s`."""
     reopen_s: Seconds = 900.0
     """Evidence in the market of an incident within this long of its resolution reopens it, s."""
-    longest_s: Seconds = 86_400.0
+    longest_s: Annotated[float, Field(ge=3_600, le=31_622_400)] = 86_400.0
     """An incident that lasts longer, its pauses included, is closed; what still holds is another
     one, s."""
     together_s: Seconds = 5.0

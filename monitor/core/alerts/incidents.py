@@ -244,8 +244,10 @@ class Incidents:
 
     def _close(self, until: int) -> list[Incident]:
         """Resolve what is quiet, and close what has lasted too long, before window `until`."""
-        published, goes_on = [], []
-        for incident in sorted(self._open.values(), key=lambda i: i.incident_id):
+        published = []
+        due = sorted(self._open.values(), key=lambda i: i.incident_id)
+        while due:
+            incident = due.pop(0)
             condition, last = incident.finding.is_end, incident.last_window
             end = incident.opened_window + self._longest
             if condition is not False:
@@ -260,13 +262,12 @@ class Incidents:
                 self._resolved[incident.incident_id] = incident
             published.append(self._publish(incident, "resolved"))
             if condition is False:
-                goes_on.append(dataclasses.replace(incident.finding, window=end))
-        for finding in goes_on:
-            published += self._publish_grown(self._begin(finding))
+                due.append(self._begin(dataclasses.replace(incident.finding, window=end)))
+                published.append(self._publish(due[-1], "firing"))
         for own, incident in [*self._resolved.items()]:
             if incident.window + self._reopen < until:
                 del self._resolved[own]
-        return published + (self._close(until) if goes_on else [])
+        return published
 
     def _publish(self, incident: Incident, status: Status) -> Incident:
         """Number a publication; returns a copy of the incident as it is now."""
