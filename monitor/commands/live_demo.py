@@ -153,7 +153,7 @@ async def _show_alerts(
             for record in records:
                 alerts.append(record.value)
                 alert = parse_alert(record.value)
-                if alert.is_opening:
+                if alert.status == "firing":
                     console.alert(alert)
 
 

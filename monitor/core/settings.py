@@ -203,8 +203,8 @@ class AlertSettings(StrictModel):
     reopen_s: Seconds = 900.0
     """Evidence in the market of an incident within this long of its resolution reopens it, s."""
     longest_s: Annotated[float, Field(ge=3_600, le=31_622_400)] = 86_400.0
-    """An incident that lasts longer, its pauses included, is closed; what still holds is another
-    one, s."""
+    """An incident whose evidence lasts longer, pauses included, is closed, and what comes then is
+    another one, s."""
     together_s: Seconds = 5.0
     """Evidence in several markets that begins within this long is one incident, s."""
     stake_notional: Annotated[float, Field(gt=0, le=1e15)] = 1_000_000.0

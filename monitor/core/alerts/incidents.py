@@ -114,7 +114,7 @@ class Incidents:
     has come back before. Evidence in another symbol that begins within `together_windows` belongs
     to the incident. Evidence of one of its markets and layers within `reopen_windows` of its
     resolution reopens it, unless other accounts make it. After `longest_windows` in all it is
-    closed, and what still holds is another one.
+    closed, and evidence that comes then is another one.
     """
 
     def __init__(
@@ -243,27 +243,25 @@ class Incidents:
         return max(may, key=lambda i: (i.last_window, i.incident_id), default=None)
 
     def _close(self, until: int) -> list[Incident]:
-        """Resolve what is quiet, and close what has lasted too long, before window `until`."""
+        """Resolve what is quiet, and close what has lasted too long, before window `until`.
+
+        A condition lasts as long as its rule says: it does not grow, and costs no alert meanwhile.
+        """
         published = []
-        due = sorted(self._open.values(), key=lambda i: i.incident_id)
-        while due:
-            incident = due.pop(0)
+        for incident in sorted(self._open.values(), key=lambda i: i.incident_id):
             condition, last = incident.finding.is_end, incident.last_window
-            end = incident.opened_window + self._longest
-            if condition is not False:
-                end = min(end, last + incident.quiet_windows)
-            if end >= until:
+            end = last + incident.quiet_windows
+            if condition is None:
+                end = min(end, incident.opened_window + self._longest)
+            if condition is False or end >= until:
                 continue
             incident.window = end
             del self._open[incident.incident_id]
-            if condition is False or (condition is None and last + self._quiet > end):
+            if condition is None and last + self._quiet > end:
                 incident.end_reason = TOO_LONG
             else:
                 self._resolved[incident.incident_id] = incident
             published.append(self._publish(incident, "resolved"))
-            if condition is False:
-                due.append(self._begin(dataclasses.replace(incident.finding, window=end)))
-                published.append(self._publish(due[-1], "firing"))
         for own, incident in [*self._resolved.items()]:
             if incident.window + self._reopen < until:
                 del self._resolved[own]
