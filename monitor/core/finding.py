@@ -12,6 +12,8 @@ JOINT = "joint"
 """The detector that a finding of joint evidence names."""
 ACCOUNT_BURST = "account_burst"
 """The detector that compares accounts with their own history; it names a few accounts."""
+DRIFT = "drift"
+"""The detector that compares hours with what is usual for the hour of the day."""
 P_MIN = 1e-300
 """A smaller p-value counts as this one, so that its logarithm and its inverse stay finite."""
 PartKey = tuple[str, str, bool]
@@ -108,13 +110,18 @@ class Finding(_Observation):
     abstained: list[tuple[str, str]] = field(default_factory=list)
     """Streams of the symbol that could not judge, and why."""
     facts: dict[str, float | int | str | None] = field(default_factory=dict)
-    """The numbers of a price in doubt (`monitor/core/marks/mark_filter.py`). A rule decided it, so
-    there is no p-value. Empty: a detector decided."""
+    """What a sentence needs beside the numbers: of a rule's finding, which has no p-value, and of
+    drift. Empty: a detector decided."""
     is_end: bool | None = None
     """For a condition that lasts (a silent feed): whether this finding ends it. None: the incident
     ends when it has been quiet."""
     parts: list[FindingPart] = field(default_factory=list)
     """The streams of joint or merged evidence, the highest share first. Empty: `stream` alone."""
+
+    @property
+    def by_rule(self) -> bool:
+        """Whether a rule decided it, and no chance."""
+        return bool(self.facts) and self.detector != DRIFT
 
     @property
     def windows(self) -> int:

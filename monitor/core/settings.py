@@ -240,6 +240,14 @@ class JointSettings(StrictModel):
         return streams
 
 
+class DriftSettings(StrictModel):
+    """Drift: depth, spread, cancels to orders, funding, leverage raises and the concentration of
+    cancels of each market, beside their usual for the hour of the day."""
+
+    budget_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Its share of `alerts.per_day`; 0: off."""
+
+
 class EngineSettings(StrictModel):
     """All that the engine's output depends on, beside the records."""
 
@@ -257,6 +265,7 @@ class EngineSettings(StrictModel):
     """The topic of each kind of records. A kind that is left out keeps its own."""
     streams: tuple[StreamSettings, ...] = DEFAULT_STREAMS
     joint: JointSettings = JointSettings()
+    drift: DriftSettings = DriftSettings()
 
     @property
     def joint_block(self) -> int:
@@ -290,6 +299,7 @@ class EngineSettings(StrictModel):
             cross_market=self.joint.across_share if joint else 0.0,
             account_bursts=self.account_bursts.budget_share if self.account_bursts.streams else 0.0,
             venue_streams=self.alerts.venue_share if venue else 0.0,
+            drift=self.drift.budget_share,
         )
 
     @field_validator("topics")

@@ -19,6 +19,7 @@ from monitor.core.contract.events import Control
 from monitor.core.decode.batch import Batch
 from monitor.core.detection.account_bursts import AccountBursts
 from monitor.core.detection.detector_group import DetectorFactory
+from monitor.core.detection.drift.market_drift import MarketDrift
 from monitor.core.detection.feed_times import FeedTimes
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
@@ -97,6 +98,7 @@ class Shard(Stateful):
             self._account_bursts,
             MarketQuality(partition, self._window_ns, self._history),
             MarketSilences(settings, partition),
+            MarketDrift(settings, partition, partitions, self._history),
         )
         # They judge logs and no windows: they go on while the shard rests.
         self._log_judges: tuple[Judge[PassedTime], ...] = (

@@ -80,8 +80,8 @@ class AlertBuilder:
             expected=round_digits(part.expected),
             ratio=None if part.ratio is None else round_digits(part.ratio),
             unit=FEATURES[part.stream].unit,
-            p=None if f.facts else round_digits(part.p),
-            once_per_days=None if f.facts else round_digits(days),
+            p=None if f.by_rule else round_digits(part.p),
+            once_per_days=None if f.by_rule else round_digits(days),
             share=round_digits(part.share),
             symbol=part.symbol if several else None,
         )

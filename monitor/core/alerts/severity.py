@@ -11,7 +11,7 @@ from monitor.core.contract.feature_catalogue import (
     REPEATS,
     STREAM_OUT,
 )
-from monitor.core.finding import Finding, FindingPart
+from monitor.core.finding import DRIFT, Finding, FindingPart
 
 CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
 """A desk acts on five times the usual, and looks at twice the usual."""
@@ -33,6 +33,10 @@ def severity(finding: Finding, parts: list[FindingPart], much_at_stake: bool) ->
     """The gravest of the parts; one step higher where much is at stake in the market."""
     if finding.stream == STREAM_OUT:
         return "warning"
+    if finding.detector == DRIFT:
+        # An early sign: nobody must act at once.
+        grave = much_at_stake or severity_of_ratio(finding.ratio) != "info"
+        return "warning" if grave else "info"
     if finding.stream in CRITICAL_FEATURES:
         # What would be forced, over what the book takes; less than that is no harm by itself.
         level = severity_of_ratio(max(1.0, finding.ratio or 1.0))

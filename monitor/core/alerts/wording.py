@@ -7,6 +7,7 @@ from monitor.core.alerts.incidents import Incident
 from monitor.core.contract.feature_catalogue import (
     CRITICAL_FEATURES,
     DOUBTED_PRICES,
+    DRIFT_FEATURES,
     FEATURES,
     LOG_FEATURES,
     MARKET_SILENCE,
@@ -20,8 +21,8 @@ from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
 from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart
 from monitor.core.settings import EngineSettings
 
-DRIFT_DETECTORS = ("drift",)
-"""Detectors whose evidence is a slow change, not a sudden one."""
+USUAL_DAYS = 3
+"""Fewer past days say little of what is usual for an hour of the day."""
 MANY_MARKETS = 3
 """From so many markets on, a sentence about joint evidence sums each stream over the markets."""
 
@@ -73,6 +74,8 @@ class Wording:
             return self._market_quality(incident)
         if f.stream in CRITICAL_FEATURES:
             return self._critical_shock(incident)
+        if f.stream in DRIFT_FEATURES:
+            return self._drift(incident)
         if f.stream in TIME_FEATURES:
             return self._time_rule(incident)
         if f.stream in LOG_FEATURES:
@@ -110,10 +113,6 @@ class Wording:
         place = f"for {fmt.format_duration(seconds)} on {f.symbol or 'the whole venue'}"
         unit = "in quote currency" if spec.unit == "quote currency" else spec.unit
         observed, expected = fmt.format_number(f.observed), fmt.format_number(f.expected)
-        if f.detector in DRIFT_DETECTORS:
-            way = "up" if f.observed >= f.expected else "down"
-            verb = "have" if spec.is_plural else "has"
-            return f"{noun} {verb} drifted {way} {place}", f"{observed} {unit} against {expected}"
         if spec.is_additive:
             numbers = _rates(f, seconds, unit if spec.form == "amount" else "")
             return f"{noun}{_size_phrase(f)} {place}", f"{numbers} expected"
@@ -255,6 +254,35 @@ class Wording:
             f"{feed} of {f.symbol} not updated for {age} while {others} go on, "
             f"where {usual} is usual; the last came at {self._clock(f.since)} UTC"
         )
+
+    def _drift(self, incident: Incident) -> str:
+        """A number that stays off its usual for hours."""
+        f = incident.finding
+        spec, days = FEATURES[f.stream], int(f.facts["days"] or 0)
+        usual = "usual for this hour" if days >= USUAL_DAYS else "usual of the last hours"
+        scale, unit = (100, " %") if spec.form == "share" else (1, "")
+        numbers = scale * f.observed, scale * f.expected
+        observed, expected = (fmt.format_number(number) + unit for number in numbers)
+        what = fmt.capitalize(f"{f.symbol} {spec.noun}")
+        if incident.status == "resolved":
+            lasted = fmt.format_duration(float(f.facts["lasted_s"] or 0))
+            if f.facts["end"] == "gone":
+                return f"{what} drifted for {lasted}, and its number does not come any more"
+            if f.facts["end"] == "usual":
+                return f"{what} at {observed} for {lasted}: from now on that is its usual"
+            return f"{what} is back at its {usual} ({expected}), after {lasted}"
+        size = f"{observed} where {expected} is {usual}"
+        evidence = self._rarity(f.p)
+        if spec.form == "level" and f.expected > 0:
+            way = "above" if f.observed > f.expected else "below"
+            percent = fmt.format_number(round(100 * abs(f.observed / f.expected - 1)))
+            size = f"{percent} % {way} its {usual}"
+            in_unit = "" if spec.unit == "quote currency" else f" {spec.unit}"
+            evidence = f"{observed} against {expected}{in_unit}, {evidence}"
+        elif spec.form == "signed":
+            evidence = f"{spec.unit}, {evidence}"
+        since = fmt.clock(f.since * self._window_ns)[:5]
+        return f"{what} drifts: {size} since {since} UTC ({evidence})"
 
     def _critical_shock(self, incident: Incident) -> str:
         """A cascade that an hour's move may set off: its size beside the book, and through whom."""

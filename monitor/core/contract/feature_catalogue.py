@@ -6,7 +6,7 @@ Nothing is computed here. `monitor/core/features/compute.py` computes the number
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -319,6 +319,26 @@ DOUBTED_PRICES = "marks"
 """The stream of prices in doubt (`monitor/core/marks/mark_filter.py`): a rule judges it, and no
 detector."""
 FEATURES[DOUBTED_PRICES] = _mark("records", "count", "prices in doubt")
+DRIFT_FEATURES: dict[str, FeatureSpec] = {
+    "depth_drift": FEATURES["depth_25bps"],
+    "spread_drift": FEATURES["spread_bps"],
+    "cancels_to_orders_drift": replace(
+        FEATURES["cancels_to_orders"], noun="ratio of cancels to orders"
+    ),
+    "funding_drift": FEATURES["funding_apr"],
+    "leverage_drift": _margin(
+        "share of the leverage changes", "share", "share of leverage raises",
+        account_count="leverage",
+    ),
+    "concentration_drift": _cancels(
+        "chance that two cancels of one second are of one account", "share",
+        "concentration of cancels",
+    ),
+}  # fmt: skip
+"""What is compared hour by hour with its usual for the hour of the day
+(`monitor/core/detection/drift`), in this order."""
+DRIFT_FEATURES = {name: replace(spec, kind="drift") for name, spec in DRIFT_FEATURES.items()}
+FEATURES |= DRIFT_FEATURES
 STREAM_OUT = "stream_out"
 """The stream of streams that are taken out (`monitor/core/detection/streams_out.py`)."""
 FEATURES[STREAM_OUT] = _data(

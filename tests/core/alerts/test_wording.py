@@ -9,7 +9,7 @@ import pytest
 from monitor.core.alerts.incidents import Incident, Incidents
 from monitor.core.alerts.wording import Wording
 from monitor.core.contract.alert import Status
-from monitor.core.contract.feature_catalogue import FEATURE_NAMES
+from monitor.core.contract.feature_catalogue import DRIFT_FEATURES, FEATURE_NAMES
 from monitor.core.settings import EngineSettings
 from tests.core.alerts.findings import START, alerts_of, finding, incident, joint_finding
 
@@ -87,12 +87,52 @@ def test_amount_is_a_rate_in_quote_currency() -> None:
     )
 
 
-def test_drift_sentence_describes_a_gradual_change() -> None:
-    drift: dict[str, Any] = {"detector": "drift", "window": START + 719}
-    assert level("funding_apr", 0.42, 0.1, **drift) == (
-        "Funding has drifted up for 12 min on SOL-PERP (0.42 a year against 0.1, once in 40 days), "
-        "since 16:03:07 UTC"
+def drift(stream: str, observed: float, expected: float, **more: Any) -> str:
+    """Of a drift that began three hours before its finding at 16:00."""
+    given: dict[str, Any] = {
+        "detector": "drift", "window": START - 187, "since": START - 187 - 10_800, "accounts": [],
+        "observed": observed, "expected": expected, "symbol": "SOL", "facts": {"days": 9},
+        "is_end": False,
+    }  # fmt: skip
+    return sentence(stream=stream, **{**given, **more})
+
+
+def test_drift_says_how_far_off_its_usual_for_the_hour_a_number_stays() -> None:
+    assert drift("depth_drift", 1_239_000.0, 2_100_000.0) == (
+        "SOL depth within 25 bps drifts: 41 % below its usual for this hour since 13:00 UTC "
+        "(1,239,000 against 2,100,000, once in 40 days)"
     )
+    assert drift("spread_drift", 5.0, 2.0, facts={"days": 1}) == (
+        "SOL spread drifts: 150 % above its usual of the last hours since 13:00 UTC "
+        "(5 against 2 bps of the mid, once in 40 days)"
+    )
+    assert drift("funding_drift", 0.42, 0.1) == (
+        "SOL funding drifts: 0.42 where 0.1 is usual for this hour since 13:00 UTC "
+        "(a year, once in 40 days)"
+    )
+    assert drift("concentration_drift", 0.34, 0.12) == (
+        "SOL concentration of cancels drifts: 34 % where 12 % is usual for this hour since "
+        "13:00 UTC (once in 40 days)"
+    )
+
+
+def test_a_drift_that_is_over_says_why() -> None:
+    over: dict[str, Any] = {"status": "resolved", "is_end": True}
+    facts = {"days": 9, "lasted_s": 25_200.0}
+    back = drift("spread_drift", 2.1, 2.0, facts=facts | {"end": "back"}, **over)
+    assert back == "SOL spread is back at its usual for this hour (2), after 7 h 0 min"
+    usual = drift("leverage_drift", 0.6, 0.4, facts=facts | {"end": "usual"}, **over)
+    assert usual == (
+        "SOL share of leverage raises at 60 % for 7 h 0 min: from now on that is its usual"
+    )
+    gone = drift("funding_drift", 0.2, 0.1, facts=facts | {"end": "gone"}, **over)
+    assert gone == "SOL funding drifted for 7 h 0 min, and its number does not come any more"
+
+
+@pytest.mark.parametrize("stream", DRIFT_FEATURES)
+def test_a_sentence_about_drift_is_short(stream: str) -> None:
+    said = drift(stream, 123_456_789.0, 23_456_789.0, symbol="1000SHIB-USDT-PERP")
+    assert len(said) <= 200
 
 
 @pytest.mark.parametrize("name", FEATURE_NAMES)
