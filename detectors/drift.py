@@ -26,6 +26,8 @@ from detectors.arrays.types import Bool, Float64, Int64
 DAY_HOURS = 24
 SPANS = (3, 8, 24)
 """Hours over which distances are averaged: a fall, a shift's length, and a slow slide."""
+TESTS = 2.0
+"""Spans that end together overlap: the three of them are like two tests."""
 MEMORY_DAYS = 21
 """What is usual is a mean over about so many days: the last weeks."""
 HOURS_MIN = 12
@@ -194,7 +196,7 @@ class DriftLevels(Stateful):
         last = self._distance[..., -1:]
         stays = np.sign(means) * last >= 0.5 * np.abs(means)
         judged = (self._hours >= HOURS_MIN)[..., None] & far & stays & np.isfinite(t)
-        p: Float64 = np.where(judged, len(SPANS) * tail, 1.0)
+        p: Float64 = np.where(judged, TESTS * tail, 1.0)
         return p / np.exp(self._log_rate)[:, None]
 
     def _begin_drifts(

@@ -8,11 +8,11 @@ import pytest
 
 from monitor.core.detection.account_bursts import AccountBursts
 from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
+from monitor.core.detection.drift.market_drift import MarketDrift
 from monitor.core.detection.feed_times import FeedTimes
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
 from monitor.core.detection.log_changes import LogChanges
-from monitor.core.detection.drift.market_drift import MarketDrift
 from monitor.core.detection.market_quality import MarketQuality
 from monitor.core.detection.market_silences import MarketSilences
 from monitor.core.detection.repeated_records import RepeatedRecords

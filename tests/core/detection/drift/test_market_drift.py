@@ -63,7 +63,8 @@ def test_a_fall_of_depth_is_told_hourly_at_most_with_its_usual_and_when_it_began
     assert first.ratio == pytest.approx(0.5, abs=0.15)
     assert first.facts == {"days": 20}
     assert first.is_end is False
-    assert last.is_end and last.facts["end"] == "back"
+    assert last.is_end
+    assert last.facts["end"] == "back"
     assert FALL + 9 * HOUR < last.window <= FALL + 11 * HOUR
     assert max(Counter(f.window // HOUR for f in findings).values()) == 1
     assert all(f.window % HOUR == 0 for f in findings)
