@@ -49,7 +49,7 @@ class AlertBudget:
     @classmethod
     def split(
         cls, per_day: float, joint: float, cross_market: float, account_bursts: float,
-        venue_streams: float, drift: float = 0.0,
+        venue_streams: float, drift: float,
     ) -> AlertBudget:  # fmt: skip
         """From false alerts a day and the parts of them, each within [0, 1), that others than
         single streams get. Raises `ValueError` where nothing is left for single streams.

@@ -19,12 +19,16 @@ def test_the_shares_add_up_to_the_whole() -> None:
 
 def test_what_is_off_leaves_its_share_to_single_streams() -> None:
     settings = EngineSettings(
-        streams=(), joint={"streams": ("cancels",)}, account_bursts={"streams": ()}
-    )
+        streams=(), joint={"streams": ("cancels",)}, account_bursts={"streams": ()},
+        drift={"budget_share": 0.0},
+    )  # fmt: skip
     budget = settings.budget
     assert budget.single_streams.per_day == settings.alerts.per_day
-    off = (budget.joint, budget.cross_market, budget.account_bursts, budget.venue_streams)
-    assert [share.p_limit(1.0, 1) for share in off] == [0.0] * 4
+    off = (
+        budget.joint, budget.cross_market, budget.account_bursts, budget.venue_streams,
+        budget.drift,
+    )  # fmt: skip
+    assert [share.p_limit(1.0, 1) for share in off] == [0.0] * 5
 
 
 def test_streams_and_partitions_share_alike() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from monitor.core.alerts.build import AlertBuilder
@@ -161,3 +163,13 @@ def test_an_alert_names_both_detectors_of_one_feature() -> None:
         "spread_bps by level": "level",
         "spread_bps by anomaly.GaussianScorer": "anomaly.GaussianScorer",
     }
+
+
+def test_drift_has_a_chance_beside_its_facts_and_is_never_critical() -> None:
+    given: dict[str, Any] = {
+        "stream": "depth_drift", "detector": "drift", "facts": {"days": 9}, "is_end": False,
+        "expected": 100.0,
+    }  # fmt: skip
+    nearly, far = (alert(observed=observed, **given) for observed in (70.0, 5.0))
+    assert (nearly.kind, nearly.severity, far.severity) == ("drift", "info", "warning")
+    assert nearly.evidence[0].once_per_days == pytest.approx(40.0)
