@@ -82,7 +82,7 @@ class DriftLevels(Stateful):
     """
 
     STATE = (
-        "_hour", "_hours", "_level", "_of_hour", "_days", "_distance", "_scale", "_scale_hours",
+        "_hour", "hours", "_level", "_of_hour", "_days", "_distance", "_scale", "_scale_hours",
         "_product", "_square", "_side_now", "_begin", "_size", "_log_rate",
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ class DriftLevels(Stateful):
         numbers = len(least)
         self._hour = 0
         """The last hour that was judged, counted from 1970."""
-        self._hours: Float64 = np.zeros((0, numbers))
+        self.hours: Float64 = np.zeros((0, numbers))
         """Hours learnt."""
         self._level: Float64 = np.zeros((0, numbers))
         self._of_hour: Float64 = np.zeros((0, numbers, DAY_HOURS))
@@ -115,7 +115,7 @@ class DriftLevels(Stateful):
 
     def grow(self, markets: int) -> None:
         """Have rows for `markets`."""
-        if markets <= len(self._hours):
+        if markets <= len(self.hours):
             return
         for name in self.STATE[1:-1]:
             fill = np.nan if name == "_distance" else 0
@@ -124,7 +124,7 @@ class DriftLevels(Stateful):
     @property
     def judging(self) -> int:
         """Numbers of all markets that have come for long enough to be judged."""
-        return int(np.count_nonzero(self._hours >= HOURS_MIN))
+        return int(np.count_nonzero(self.hours >= HOURS_MIN))
 
     def judge(self, hour: int, values: Float64, p_limit: float) -> list[DriftEvent]:
         """Judge the values of one hour (its number since 1970), then learn them; NaN: no value.
@@ -137,7 +137,7 @@ class DriftLevels(Stateful):
         usual = self._usual(slot)
         came = np.isfinite(values)
         with np.errstate(invalid="ignore"):
-            distance = np.where(came & (self._hours > 0), values - usual, np.nan)
+            distance = np.where(came & (self.hours > 0), values - usual, np.nan)
             self._distance[..., -1] = distance
             means = self._means()
             p = self._chances(means)
@@ -178,7 +178,7 @@ class DriftLevels(Stateful):
 
     def _correlation(self) -> Float64:
         """Between an hour's distance and the next."""
-        hours = np.minimum(self._hours, MEMORY_DAYS * DAY_HOURS)
+        hours = np.minimum(self.hours, MEMORY_DAYS * DAY_HOURS)
         seen = np.where(self._square > 0, self._product / np.maximum(self._square, 1e-300), 0.0)
         prior = PRIOR_CORRELATION * PRIOR_HOURS
         return np.clip((prior + hours * seen) / (PRIOR_HOURS + hours), 0.0, 0.98)
@@ -195,7 +195,7 @@ class DriftLevels(Stateful):
         far = np.abs(means) >= self._least[:, None]
         last = self._distance[..., -1:]
         stays = np.sign(means) * last >= 0.5 * np.abs(means)
-        judged = (self._hours >= HOURS_MIN)[..., None] & far & stays & np.isfinite(t)
+        judged = (self.hours >= HOURS_MIN)[..., None] & far & stays & np.isfinite(t)
         p: Float64 = np.where(judged, TESTS * tail, 1.0)
         return p / np.exp(self._log_rate)[:, None]
 
@@ -207,7 +207,7 @@ class DriftLevels(Stateful):
         span = chances.argmin(axis=-1)
         change = np.take_along_axis(means, span[..., None], axis=-1)[..., 0]
         rare = p <= p_limit
-        free = (self._hours >= HOURS_MIN) & np.isfinite(means).any(axis=-1) & (self._side_now == 0)
+        free = (self.hours >= HOURS_MIN) & np.isfinite(means).any(axis=-1) & (self._side_now == 0)
         begins = free & rare
         self._side_now = np.where(begins, np.sign(change), self._side_now).astype(np.int64)
         length = np.array(SPANS)[span]
@@ -256,9 +256,9 @@ class DriftLevels(Stateful):
     def _learn(self, slot: int, usual: Float64, values: Float64, means: Float64) -> None:
         """A drift that goes on teaches how far such numbers stray, and not what is usual."""
         memory = MEMORY_DAYS * DAY_HOURS
-        weight = 1.0 / np.minimum(self._hours + 1.0, memory)
+        weight = 1.0 / np.minimum(self.hours + 1.0, memory)
         came = np.isfinite(values) & (self._side_now == 0)
-        first = came & (self._hours == 0)
+        first = came & (self.hours == 0)
         later = came & ~first
         self._learn_scales(means)
         off = self._bound(values - usual)
@@ -273,12 +273,12 @@ class DriftLevels(Stateful):
         )
         self._days[..., slot] = days + later
         self._level = np.where(first, values, self._level + np.where(later, weight * off, 0.0))
-        self._hours += came
+        self.hours += came
 
     def _bound(self, distance: Float64) -> Float64:
         """Distances as they are learnt: an outlier counts as `LEARNT_MAX` scales."""
         most = LEARNT_MAX * self._scales()[..., 0]
-        young = self._hours < HOURS_MIN / 2
+        young = self.hours < HOURS_MIN / 2
         return np.where(young, distance, np.clip(distance, -most, most))
 
     def _learn_scales(self, means: Float64) -> None:

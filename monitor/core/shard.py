@@ -92,13 +92,14 @@ class Shard(Stateful):
         """Records of the last batch, or from before it, that were refused for their time, and the
         offset at which each refusal was decided."""
         self._single_streams = SingleStreams(settings, factories, *place)
+        self._drift = MarketDrift(settings, partition, partitions, self._history)
         self._judges: tuple[Judge[ClosedSpan], ...] = (
             self._single_streams,
             self._joint_evidence,
             self._account_bursts,
             MarketQuality(partition, self._window_ns, self._history),
             MarketSilences(settings, partition),
-            MarketDrift(settings, partition, partitions, self._history),
+            self._drift,
         )
         # They judge logs and no windows: they go on while the shard rests.
         self._log_judges: tuple[Judge[PassedTime], ...] = (
@@ -143,7 +144,8 @@ class Shard(Stateful):
     @property
     def progress(self) -> ProgressSpan:
         """How far its streams have come."""
-        return ProgressSpan(self._single_streams.progress(), self.closed_ns, self._window_ns)
+        every = self._single_streams.progress() + self._drift.progress()
+        return ProgressSpan(every, self.closed_ns, self._window_ns)
 
     def step(self, batch: Batch) -> list[ClosedSpan]:
         """Take records of one topic partition in; returns the windows that this closes."""

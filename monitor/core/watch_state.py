@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from monitor.core.alerts.formatting import format_iso, join_list
-from monitor.core.contract.feature_catalogue import FEATURES
+from monitor.core.contract.feature_catalogue import DRIFT_FEATURES, FEATURES
 from monitor.core.detection.detector_group import StreamProgress
 from monitor.core.settings import EngineSettings
 
@@ -40,8 +40,14 @@ class ProgressSpan:
 
 
 def watch_state(settings: EngineSettings, spans: Iterable[ProgressSpan]) -> dict[str, StreamState]:
-    """Every stream of the settings by its label, added up over `spans`."""
-    states = [StreamState() for _ in settings.streams]
+    """Every stream of the settings by its label, and those of drift, added up over `spans`."""
+    inputs = {
+        label: stream.input_features
+        for label, stream in zip(settings.stream_labels, settings.streams, strict=True)
+    }
+    if settings.drift.budget_share:
+        inputs |= {name: (name,) for name in DRIFT_FEATURES}
+    states = [StreamState() for _ in inputs]
     for span in spans:
         for one in span.progress:
             state = states[one.stream]
@@ -52,10 +58,10 @@ def watch_state(settings: EngineSettings, spans: Iterable[ProgressSpan]) -> dict
             if one.windows_left:
                 until = span.now_ns + one.windows_left * span.interval_ns
                 state.until = max(until, state.until or 0)
-    for stream, state in zip(settings.streams, states, strict=True):
+    for names, state in zip(inputs.values(), states, strict=True):
         if not state.judging:
-            state.why = _why_not(state, stream.input_features)
-    return dict(zip(settings.stream_labels, states, strict=True))
+            state.why = _why_not(state, names)
+    return dict(zip(inputs, states, strict=True))
 
 
 def not_watched(states: dict[str, StreamState]) -> dict[str, str]:

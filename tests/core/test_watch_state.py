@@ -8,6 +8,7 @@ import pytest
 from detectors.record_high import RecordHighDetector
 from detectors.river_adapter import RiverDetector
 from monitor.core.budget import BudgetShare
+from monitor.core.contract.feature_catalogue import DRIFT_FEATURES
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.detection.detector_group import DetectorGroups, StreamProgress
 from monitor.core.settings import EngineSettings, StreamSettings
@@ -20,7 +21,8 @@ SETTINGS = EngineSettings(
         StreamSettings(feature="spread_bps", detector="anomaly.GaussianScorer"),
         StreamSettings(feature="cancels"),
         StreamSettings(feature="orders"),
-    ]
+    ],
+    drift={"budget_share": 0.0},
 )
 
 
@@ -48,6 +50,17 @@ def test_streams_are_added_up_over_shards_and_say_until_when_they_learn() -> Non
     assert not_watched(states).keys() == {
         "spread_bps by anomaly.GaussianScorer", "cancels", "orders",
     }  # fmt: skip
+
+
+def test_drift_says_until_when_it_learns() -> None:
+    half = EngineSettings(streams=())
+    depth = StreamProgress(0, symbols=2, judging=1, out=0, windows_left=7200)
+    spread = StreamProgress(1, symbols=2, judging=0, out=0, windows_left=3600)
+    states = watch_state(half, [ProgressSpan([depth, spread], NOON_NS, SECOND_NS)])
+    assert list(states) == list(DRIFT_FEATURES)
+    assert (states["depth_drift"].judging, states["depth_drift"].why) == (1, None)
+    assert states["spread_drift"].why == "learns until 2025-11-24T13:00:00Z"
+    assert states["funding_drift"].why == "its number never came: it is made of mark records"
 
 
 def test_people_read_one_line_for_each_way_a_stream_may_be_in() -> None:

@@ -51,7 +51,8 @@ class StreamOut(NamedTuple):
 
 @dataclass(slots=True)
 class StreamProgress:
-    """How far one stream (its index in the settings) has come, counted in symbols."""
+    """How far one stream has come, counted in symbols: its index in the settings, those of drift
+    after the others."""
 
     stream: int
     symbols: int

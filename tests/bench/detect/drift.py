@@ -12,13 +12,15 @@ nobody has marked what was worth an alert, and every alarm counts as false. *Rec
 and spread of books, by the hour from their seconds.
 
 Beside it stands ADWIN with the δ of `detection.md` (.75 false alarms a day on independent numbers):
-on the same hours, and on the seconds of recordings. "Independent" is the protocol of such tables:
+on the same hours, and on the seconds of recordings; and with one so small that its false alarms on
+real months of volume and range are as many. "Independent" is the protocol of such tables:
 seconds are independent normal numbers, of which an hour shows the mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import log, sqrt
 from typing import Any, NamedTuple
 
@@ -38,6 +40,8 @@ P_LIMIT = PER_DAY / DAY / (MARKETS * NUMBERS)
 LEAST = log(1.2)
 LEARNT_DAYS, LASTS_DAYS = 28, 3
 MONTHS = "perp-funding-oi-2025"
+DELTA, STRICT_DELTA = 3e-5, 1e-20
+"""Of ADWIN: as in `detection.md`, and as real months of volume and range need it."""
 
 
 class Alarm(NamedTuple):
@@ -62,19 +66,26 @@ def hourly(values: Float64, least: float = LEAST, first_hour: int = 0) -> list[A
     return alarms
 
 
-def adwin(values: Float64, learnt: int) -> list[Alarm]:
+def adwin(values: Float64, learnt: int, delta: float = DELTA) -> list[Alarm]:
     """ADWIN on each series, standardised by what it is up to `learnt`."""
     alarms = []
     for market, series in enumerate(values.T):
         series = series[np.isfinite(series)]
         centre, spread = series[:learnt].mean(), series[:learnt].std() or 1.0
-        model = drift.ADWIN(delta=3e-5, clock=1)
+        model = drift.ADWIN(delta=delta, clock=1)
         for hour, z in enumerate(np.clip((series - centre) / spread, -6, 6).tolist()):
             before = model.estimation
             model.update(z)
             if model.drift_detected:
                 alarms.append(Alarm(hour, market, 1 if model.estimation > before else -1))
     return alarms
+
+
+DETECTORS: dict[str, Callable[[Float64, int], list[Alarm]]] = {
+    "drift": lambda values, learnt: hourly(values),
+    "ADWIN on hours": adwin,
+    "ADWIN on hours, δ 1e-20": partial(adwin, delta=STRICT_DELTA),
+}
 
 
 class Weeks(NamedTuple):
@@ -127,7 +138,7 @@ def recall(label: str, name: str, kinds: Sequence[str], places: int) -> Iterator
         delays: list[int] = []
         for place in range(places):
             values = shifted(make(days, (SEED, place)), kind)
-            alarms = hourly(values) if label == "drift" else adwin(values, LEARNT_DAYS * DAY)
+            alarms = DETECTORS[label](values, LEARNT_DAYS * DAY)
             side = 1 if SHIFTS[kind] > 0 else -1
             begin = LEARNT_DAYS * DAY
             first: dict[int, int] = {}
@@ -192,23 +203,24 @@ def by_hour(seconds: Float64) -> Float64:
 
 def rows(quick: bool = False) -> Iterator[dict[str, Any]]:
     places = 2 if quick else 10
-    for label in ("drift", "ADWIN on hours"):
+    for label in DETECTORS:
         for name in ("simulated", "independent seconds"):
             kinds = [k for k in SHIFTS if name == "simulated" or "sd" in k]
             yield from recall(label, name, kinds, places)
     venues, days = (3, 60) if quick else (12, 120)
-    for label in ("drift", "ADWIN on hours"):
+    for label, detect in DETECTORS.items():
         count = 0
         for venue in range(venues):
             values = simulated(days, (SEED + 1, venue)).values
-            count += len(hourly(values) if label == "drift" else adwin(values, 7 * DAY))
+            count += len(detect(values, 7 * DAY))
         yield false_alarms(
             f"simulated, {venues} x {days} days", label, count, venues * days * MARKETS
         )
     for name, values, least, first_hour in months():
         days_all = values.size / DAY
         yield false_alarms(name, "drift", len(hourly(values, least, first_hour)), days_all)
-        yield false_alarms(name, "ADWIN on hours", len(adwin(values, 7 * DAY)), days_all)
+        for label in list(DETECTORS)[1:]:
+            yield false_alarms(name, label, len(DETECTORS[label](values, 7 * DAY)), days_all)
     for name, feed in FEEDS.items():
         seconds = None if quick and name == "StandX" else features(*feed)
         for feature in ("depth_25bps_least", "spread_bps") if seconds is not None else ():

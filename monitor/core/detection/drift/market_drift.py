@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.arrays.state import Stateful
-from detectors.drift import DriftEvent, DriftLevels
+from detectors.drift import HOURS_MIN, DriftEvent, DriftLevels
 from monitor.core.contract.feature_catalogue import DRIFT_FEATURES
 from monitor.core.contract.units import SECOND_NS
+from monitor.core.detection.detector_group import StreamProgress
 from monitor.core.detection.drift.hourly_numbers import NUMBERS, PIECES, HourlyNumbers
 from monitor.core.detection.judge import ClosedSpan
 from monitor.core.finding import DRIFT, Finding
@@ -33,6 +34,7 @@ class MarketDrift(Stateful):
         self._partition, self._partitions = partition, partitions
         self._history = history
         self._budget = settings.budget.drift
+        self._first_stream = len(settings.streams)
         self._piece_windows = max(1, settings.window_count(HOUR_S) // PIECES)
         self._window_ns = settings.time.window_ns
         self._numbers = HourlyNumbers()
@@ -77,6 +79,20 @@ class MarketDrift(Stateful):
         p_limit = self._budget.p_limit(self._hour_s, streams, self._partitions)
         events = self._levels.judge(hour, self._numbers.end_hour(), p_limit)
         return [self._finding(closed, window, hour, event) for event in events]
+
+    def progress(self) -> list[StreamProgress]:
+        """How far each number has come, counted in markets."""
+        hours = self._levels.hours
+        begun = (hours > 0).sum(axis=0)
+        judging = (hours >= HOURS_MIN).sum(axis=0)
+        young = np.where((hours > 0) & (hours < HOURS_MIN), HOURS_MIN - hours, 0)
+        left = young.max(axis=0, initial=0) * PIECES * self._piece_windows
+        counts = zip(begun.tolist(), judging.tolist(), left.tolist(), strict=True)
+        return [
+            StreamProgress(self._first_stream + i, symbols, judged, 0, int(windows))
+            for i, (symbols, judged, windows) in enumerate(counts)
+            if symbols
+        ]
 
     @property
     def _hour_s(self) -> float:

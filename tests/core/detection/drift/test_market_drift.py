@@ -94,6 +94,18 @@ def test_time_in_which_the_shard_rests_is_no_drift() -> None:
     assert findings == []
 
 
+def test_progress_says_how_many_markets_are_judged_and_when_all_are() -> None:
+    drift = new()
+    judge(drift, minutes(1, days=1), 0, 9 * HOUR + 1)
+    depth, spread = drift.progress()
+    streams = len(SETTINGS.streams)
+    assert (depth.stream, depth.symbols, depth.judging) == (streams, 2, 0)
+    assert depth.windows_left == 3 * HOUR
+    assert spread.stream == streams + 1
+    judge(drift, minutes(1, days=1), 9 * HOUR + 1, DAY)
+    assert [(p.judging, p.windows_left) for p in drift.progress()] == [(2, 0), (2, 0)]
+
+
 def test_without_a_budget_nothing_is_judged() -> None:
     off = EngineSettings(time={"window_ms": 60_000}, drift={"budget_share": 0.0})
     assert judge(new(off), minutes(1), 0, 21 * DAY) == []
