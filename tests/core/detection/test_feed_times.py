@@ -14,6 +14,8 @@ from monitor.core.contract.events import TOPICS, Control
 from monitor.core.decode.codec import decode
 from monitor.core.engine import Engine
 from monitor.core.event_time.clock_state import (
+    LATELY_HOURS,
+    LATELY_RANK,
     MINUTE_NS,
     SILENCE_MIN_NS,
     SILENCE_MIN_RECORDS,
@@ -101,7 +103,9 @@ def stops_by_the_rule(ts: list[int], controls: list[tuple[int, int]]) -> list[tu
         may_stop = count >= SILENCE_MIN_RECORDS and high - first >= SILENCE_MIN_NS and not stopped
         silences = sorted((s for hour in hours for s in hour), reverse=True)
         rank = min(max(len(silences) // USUAL_ONE_IN, 1), USUAL_RANK)
-        usual = max([SILENCE_NOTED_NS, *silences[rank - 1 : rank]])
+        lately = sorted((s for hour in hours[:LATELY_HOURS] for s in hour), reverse=True)
+        lately = lately[LATELY_RANK - 1 : LATELY_RANK]
+        usual = max([SILENCE_NOTED_NS, *silences[rank - 1 : rank], *lately])
         limit = max(SILENT_NS, usual * SILENT_PERCENT // 100)
         silent_until = max(floor, here if admitted else 0)
         if may_stop and silent_until - high >= limit:
