@@ -11,6 +11,7 @@ from monitor.config import Config, load
 from monitor.console import Console
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.alert import Alert
+from monitor.core.contract.feature_catalogue import NEAR_DEPTH_BPS
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode import codec
 from monitor.core.watch_state import describe
@@ -243,6 +244,9 @@ def describe_summary(summary: ReplaySummary, days: DaySequence, console: Console
         console.say(
             f"streams that were taken out, by detector: {format_counts(summary.streams_out)}"
         )
+    if summary.short_books:
+        books = ", ".join(f"{name} at {bps:g}" for name, bps in summary.short_books.items())
+        console.say(f"books that end before {NEAR_DEPTH_BPS} bps of the mid: {books} bps")
     for line in (
         *describe(summary.streams),
         *describe_coverage(summary.kinds_not_seen, summary.dropped, summary.last_bands),

@@ -18,7 +18,7 @@ from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.settings import EngineSettings
 from monitor.core.venue.stage import StageOutput, VenueStage
-from monitor.core.watch_state import StreamState, not_watched, watch_state
+from monitor.core.watch_state import StreamState, not_watched, short_books, watch_state
 from monitor.errors import ConfigError
 from replay import coverage
 from replay.day import Day
@@ -95,6 +95,8 @@ class ReplaySummary:
     """By stream: in how many symbols it judges or learns at the end, and until when."""
     not_watched: dict[str, str] = field(default_factory=dict)
     """By stream that judges nowhere at the end: why."""
+    short_books: dict[str, float] = field(default_factory=dict)
+    """By market whose book ends before the depth that is watched: how far it goes, bps."""
     outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     """Forced fills compared with their predictions: number by cause, margin mode and verdict."""
     digest: str = ""
@@ -213,7 +215,8 @@ def replay_outputs(
     summary.refused, summary.late = counts.refused.total(), counts.late.total()
     summary.outcomes = stage.venue_state.outcomes.counts_by_name()
     summary.streams_out = dict(stage.streams_out)
-    summary.streams = watch_state(settings, [*run.progress, stage.progress])
+    spans = [*run.progress, stage.progress]
+    summary.streams, summary.short_books = watch_state(settings, spans), short_books(spans)
     summary.not_watched = not_watched(summary.streams)
     summary.kinds_not_seen = coverage.kinds_not_seen(summary.events)
     summary.dropped = coverage.count_dropped(run.evicted)

@@ -66,6 +66,8 @@ class FindingPart(_Observation):
     expected: float
     p: float
     share: float
+    reach_bps: float | None = None
+    """Of depth near the mid, where the book ends before: how far it goes, bps of the mid."""
 
     @property
     def by_account(self) -> bool:
@@ -113,6 +115,8 @@ class Finding(_Observation):
     is_end: bool | None = None
     """For a condition that lasts (a silent feed): whether this finding ends it. None: the incident
     ends when it has been quiet."""
+    reach_bps: float | None = None
+    """As of `FindingPart`."""
     parts: list[FindingPart] = field(default_factory=list)
     """The streams of joint or merged evidence, the highest share first. Empty: `stream` alone."""
 
@@ -130,7 +134,8 @@ class Finding(_Observation):
     def own_part(self) -> FindingPart:
         """The evidence of `stream`, as the only part."""
         numbers = self.since, self.observed, self.expected, self.p
-        return FindingPart(self.symbol, self.stream, self.detector, *numbers, share=1.0)
+        place = self.symbol, self.stream, self.detector
+        return FindingPart(*place, *numbers, share=1.0, reach_bps=self.reach_bps)
 
     @property
     def all_parts(self) -> list[FindingPart]:

@@ -150,8 +150,8 @@ def _stream(
 DEFAULT_STREAMS = (
     *map(_stream, ("cancels", "orders", "cancels_near", "leverage_raises", "leverage_first_high")),
     *map(_stream, ("mode_switches", "liquidations", "late", "missing", "trades")),
-    _stream("depth_25bps_least", "level", direction="down", least=2.5),
-    _stream("spread_bps", "level", direction="up", least=2.5),
+    _stream("depth_25bps", "level", direction="down", least=2.5),
+    _stream("spread_lasting_bps", "level", direction="up", least=2.5),
     _stream("mark_to_index_bps", "level", direction="both", signed=True),
     _stream("cancels_to_orders", "ratio", inputs=("cancels", "orders")),
     _stream("sweep_bps", "peak", least=25.0),
@@ -213,7 +213,7 @@ class JointSettings(StrictModel):
     """Windows are joined to blocks of this length, s."""
     streams: tuple[str, ...] = (
         "cancels", "cancels_top_share", "trades", "liquidations", "leverage_raises",
-        "depth_25bps_least", "spread_bps", "mark_gap_bps",
+        "depth_25bps", "spread_lasting_bps", "mark_gap_bps",
     )  # fmt: skip
     """Features whose evidence is added; with fewer than two, joint evidence is off. Two that
     measure the same thing would count it twice. The first must be a count: the forecast of its rate

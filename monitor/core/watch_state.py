@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from monitor.core.alerts.formatting import format_iso, join_list
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.detection.detector_group import StreamProgress
 from monitor.core.settings import EngineSettings
+
+SHORT_BOOKS_MAX = 100
+"""Markets that `short_books` names."""
 
 
 @dataclass(slots=True)
@@ -37,6 +40,8 @@ class ProgressSpan:
     """Event time up to which they have judged."""
     interval_ns: int
     """How often they judge."""
+    reach_bps: dict[str, float] = field(default_factory=dict)
+    """By market whose book ends before `NEAR_DEPTH_BPS`: how far it goes, bps of the mid."""
 
 
 def watch_state(settings: EngineSettings, spans: Iterable[ProgressSpan]) -> dict[str, StreamState]:
@@ -56,6 +61,13 @@ def watch_state(settings: EngineSettings, spans: Iterable[ProgressSpan]) -> dict
         if not state.judging:
             state.why = _why_not(state, stream.input_features)
     return dict(zip(settings.stream_labels, states, strict=True))
+
+
+def short_books(spans: Iterable[ProgressSpan]) -> dict[str, float]:
+    """The markets whose books end before the depth that is watched, and where, bps of the mid: the
+    shortest `SHORT_BOOKS_MAX` of them."""
+    every = sorted((bps, symbol) for span in spans for symbol, bps in span.reach_bps.items())
+    return {symbol: float(f"{bps:.3g}") for bps, symbol in every[:SHORT_BOOKS_MAX]}
 
 
 def not_watched(states: dict[str, StreamState]) -> dict[str, str]:

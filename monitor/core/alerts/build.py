@@ -84,6 +84,7 @@ class AlertBuilder:
             once_per_days=None if f.facts else round_digits(days),
             share=round_digits(part.share),
             symbol=part.symbol if several else None,
+            reach_bps=None if part.reach_bps is None else round_digits(part.reach_bps),
         )
 
     def _records(self, f: Finding) -> tuple[alert.Records, ...]:

@@ -248,6 +248,7 @@ def merge_findings(old: Finding, new: Finding) -> Finding:
         records=_merge_records(old, new),
         abstained=new.abstained if new.symbol == old.symbol else old.abstained,
         facts=new.facts or old.facts,
+        reach_bps=first.reach_bps,
         parts=_with_shares(list(parts.values())) if len(parts) > 1 else [],
     )
 

@@ -18,8 +18,8 @@ CRITICAL_RATIO, WARNING_RATIO = 5.0, 2.0
 RULE_SEVERITY: dict[str, Severity] = {
     "outlying_mark": "critical", "outlying_index": "critical", "outlying_source": "warning",
     "stale_source": "warning", "frozen_source": "warning", "mark_off_market": "critical",
-    "unsound_book": "warning", "stale_book": "warning", "stale_mark": "warning",
-    "stale_index": "warning", REPEATS: "warning", "time_jump": "warning",
+    "unsound_book": "warning", "stale_book": "warning", "frozen_book": "warning",
+    "stale_mark": "warning", "stale_index": "warning", REPEATS: "warning", "time_jump": "warning",
     "late_share": "warning", "delay": "warning", "new_log": "warning", "cut_log": "warning",
     MARKET_SILENCE: "warning",
 }  # fmt: skip

@@ -105,7 +105,7 @@ class Wording:
     def _change(self, f: Finding) -> tuple[str, str]:
         """What changed, by how much, for how long and where; and the two numbers behind it."""
         spec = FEATURES[f.stream]
-        noun = fmt.capitalize(spec.noun)
+        noun = fmt.capitalize(noun_phrase(f))
         seconds = self._seconds(f.windows)
         place = f"for {fmt.format_duration(seconds)} on {f.symbol or 'the whole venue'}"
         unit = "in quote currency" if spec.unit == "quote currency" else spec.unit
@@ -246,11 +246,18 @@ class Wording:
                 f"{prices} of {f.symbol} {gap} % {way} its {market} "
                 f"(limit {limit} %{stands}), {self._since(f)}"
             )
+        age, usual = fmt.format_duration(f.observed), fmt.format_duration(f.expected)
+        if f.stream == "frozen_book":
+            if resolved:
+                return f"Book of {f.symbol} changes again, after {lasted}"
+            return (
+                f"Book of {f.symbol} repeats itself for {age} while trades go on, where {usual} is "
+                f"usual, {self._since(f)}: it is not measured"
+            )
         feed = {"stale_book": "Book", "stale_index": "Index"}.get(f.stream, prices)
         if resolved:
             return f"{feed} of {f.symbol} updated again, after {lasted}"
         others = "trades or marks" if f.stream == "stale_book" else "book or trades"
-        age, usual = fmt.format_duration(f.observed), fmt.format_duration(f.expected)
         return (
             f"{feed} of {f.symbol} not updated for {age} while {others} go on, "
             f"where {usual} is usual; the last came at {self._clock(f.since)} UTC"
@@ -402,25 +409,39 @@ def _size_phrase(f: Finding) -> str:
     return ratio_phrase(f.ratio)
 
 
+def noun_phrase(evidence: Finding | FindingPart) -> str:
+    """What a stream watches; of depth near the mid, how far the book lets one see.
+
+    >>> noun_phrase(FindingPart("X", "depth_25bps", "level", 0, 2e4, 1e5, 1e-6, 1.0, 2.3))
+    'depth of both sides within 2.3 bps (all that the book shows)'
+    """
+    spec = FEATURES[evidence.stream]
+    if spec.within_bps is None or evidence.reach_bps is None:
+        return spec.noun
+    shown = f"within {fmt.format_number(evidence.reach_bps)} bps (all that the book shows)"
+    return spec.noun.replace(f"within {spec.within_bps} bps", shown)
+
+
 def change_phrase(part: FindingPart) -> str:
     """What a stream did, without its rates.
 
     >>> change_phrase(FindingPart("X", "cancels", "burst", 0, 984.0, 240.0, 1e-6, 0.5))
     'cancels ×4.1'
     >>> change_phrase(FindingPart("X", "depth_25bps", "joint", 0, 2e4, 1e5, 1e-6, 0.5))
-    'depth within 25 bps at a fifth of usual'
+    'depth of both sides within 25 bps at a fifth of usual'
     >>> change_phrase(FindingPart("X", "open_interest", "joint", 0, 5.0, 0.0, 1e-6, 0.5))
     'open interest at 5 where none is usual'
     """
     spec = FEATURES[part.stream]
+    noun = noun_phrase(part)
     if part.by_account:
-        return f"{spec.noun} of few accounts{ratio_phrase(part.ratio)} beside their own habits"
+        return f"{noun} of few accounts{ratio_phrase(part.ratio)} beside their own habits"
     scale, percent = (100, " %") if spec.form == "share" else (1, "")
     numbers = scale * part.observed, scale * part.expected
     observed, expected = (fmt.format_number(number) + percent for number in numbers)
     if spec.form in ("signed", "share"):
-        return f"{spec.noun} at {observed} where {expected} is usual"
-    return spec.noun + (ratio_phrase(part.ratio) or f" at {observed} where none is usual")
+        return f"{noun} at {observed} where {expected} is usual"
+    return noun + (ratio_phrase(part.ratio) or f" at {observed} where none is usual")
 
 
 def merge_markets(parts: list[FindingPart]) -> list[FindingPart]:
@@ -438,7 +459,9 @@ def merge_markets(parts: list[FindingPart]) -> list[FindingPart]:
         expected = sum(part.expected for part in here) / divisor
         since, share = min(part.since for part in here), sum(part.share for part in here)
         least = min(part.p for part in here)
-        merged.append(FindingPart("", stream, JOINT, since, observed, expected, least, share))
+        numbers = observed, expected, least, share
+        reach = max((r for part in here if (r := part.reach_bps) is not None), default=None)
+        merged.append(FindingPart("", stream, JOINT, since, *numbers, reach))
     return sorted(merged, key=lambda part: (-part.share, part.stream))
 
 

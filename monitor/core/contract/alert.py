@@ -38,6 +38,10 @@ class AlertEvidence:
     once_per_days: Annotated[float | None, Field(description="how rare that is, days")]
     share: Fraction
     symbol: Annotated[str | None, Field(description="where an alert has several")] = None
+    reach_bps: Annotated[
+        float | None,
+        Field(description="of depth: how far the book goes, bps of the mid, where it ends before"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

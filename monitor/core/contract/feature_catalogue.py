@@ -12,6 +12,8 @@ from typing import Literal
 
 BAND_BPS = (5, 10, 25, 50, 100)
 """Distances from the mid within which depth is summed, bps."""
+NEAR_DEPTH_BPS = 25
+"""The depth that is watched is that within so much of the mid, or as far as the book goes."""
 NEAR_BPS = 5
 """A cancel this near to the best price of its side is a cancel near the touch, bps."""
 HIGH_LEVERAGE = 20
@@ -43,6 +45,9 @@ class FeatureSpec:
     """The count by account that shows who is behind it (`windows.columns.ACCOUNT_COUNTS`)."""
     fall_is_bad: bool = False
     """Whether a fall does harm, and not a rise."""
+    within_bps: int | None = None
+    """Of depth near the mid: up to where. A sentence puts the book's own reach in place of it where
+    that is less."""
     is_event: bool = False
     """Of a level: whether it is that of an event, and 0 where there was none."""
 
@@ -75,6 +80,7 @@ _near = partial(_execution, records=("cancel", "book"), account_count="cancels")
 _fill = partial(_execution, records=("fill",))
 _book = partial(_execution, records=("book",))
 _thin = partial(_book, kind="thin_book")
+_near_depth = partial(_thin, within_bps=NEAR_DEPTH_BPS)
 _post_trade = partial(FeatureSpec, layer="post_trade", records=("fill",))
 _margin = partial(FeatureSpec, layer="margin", records=("leverage",), kind="leverage_surge")
 _leverage = partial(_margin, account_count="leverage")
@@ -145,6 +151,7 @@ FEATURES: dict[str, FeatureSpec] = {
     **_per_account(_TOP, "share", "%s_top_share", "%s by one account"),
     **_per_account("sum of squared shares", "share", "%s_herfindahl", "concentration of %s"),
     "spread_bps": _book(_BPS, "level", "spread", kind="wide_spread"),
+    "spread_lasting_bps": _book(_BPS, "level", "lasting spread", kind="wide_spread"),
     **{
         f"depth_{b}bps_{side}": _thin(
             _QUOTE, "level", f"depth within {b} bps ({side})", fall_is_bad=True
@@ -152,16 +159,22 @@ FEATURES: dict[str, FeatureSpec] = {
         for side in ("bid", "ask")
         for b in BAND_BPS
     },
-    "depth_25bps": _thin(_QUOTE, "level", "depth within 25 bps", fall_is_bad=True),
-    "depth_25bps_least": _thin(
+    "depth_25bps": _near_depth(
+        _QUOTE, "level", "depth of both sides within 25 bps", fall_is_bad=True
+    ),
+    "depth_25bps_least": _near_depth(
         _QUOTE, "level", "depth within 25 bps (thinner side)", fall_is_bad=True
     ),
-    "depth_withdrawn_25bps": _thin(
+    "depth_withdrawn_25bps": _near_depth(
         "share of the usual depth", "share", "depth gone within 25 bps"
     ),
-    "depth_missing": _thin(
-        "times less than usual", "level", "lack of depth on both sides"
+    "depth_missing": _near_depth(
+        "times less than usual", "level", "lack of depth on both sides within 25 bps"
     ),
+    **{
+        f"reach_{side}_bps": _book(_BPS, "level", f"reach of the book ({side})")
+        for side in ("bid", "ask")
+    },
     "levels_shrunk": _thin(
         "levels of the book", "level", "number of quotes cut at unchanged prices", is_event=True
     ),
@@ -270,6 +283,7 @@ FEATURES |= {
 QUALITY_FEATURES: dict[str, FeatureSpec] = {
     "unsound_book": _data(_BPS, "level", "bid over ask", records=("book",)),
     "stale_book": _data("s", "level", "age of the book", records=("book",)),
+    "frozen_book": _data("s", "level", "age of what the book says", records=("book",)),
     "stale_mark": _data("s", "level", "age of the mark", records=("mark",)),
     "stale_index": _data("s", "level", "age of the index", records=("mark",)),
     "mark_off_market": _mark(

@@ -79,6 +79,11 @@ class FeatureCalculator(Stateful):
         """By symbol and feed: the highest of the venue's numbers so far."""
         self._running_feeds: Bool = np.zeros(len(KINDS), np.bool_)
 
+    @property
+    def reach_bps(self) -> Float64:
+        """By symbol number: as `RollingMarketState.reach_bps`."""
+        return self._rolling_state.reach_bps
+
     def compute(self, closed: ClosedWindows, low: int, high: int, symbols: Int64) -> Features:
         """Features of windows `low` up to `high` for `symbols`, which are in the order of names;
         `closed` has no other windows or symbols.
@@ -114,7 +119,7 @@ class FeatureCalculator(Stateful):
         _put(out, "index_age_s", (end_ns - index_ts) / 1e9, index_ts != NEVER)
         inputs = np.zeros((nw * ns, len(data_quality.INPUT_COLUMNS)))
         here = book, mark, cell, closed.book, closed.mark
-        data_quality.read_windows(low, ns, sums, minima, *here, inputs)
+        data_quality.read_windows(low, before, sums, minima, *here, inputs)
         quality = self._quality.step(inputs, symbol)
         # What is not sound is as if it were not there.
         book[quality[:, QUALITY.book_usable] == 0.0, BOOK.ts] = NEVER
@@ -284,6 +289,8 @@ def _rolling_input(out: Float64, sums: Int64, minima: Int64, book: Int64) -> Flo
     for name, column in (("bid", BOOK.bid), ("ask", BOOK.ask)):
         has = quoted & (book[:, column] != ABSENT)
         inputs[:, getattr(IN, name)] = np.where(has, to_floats(book[:, column]), np.nan)
+    for name, column in (("reach_bid", BOOK.reach_bid), ("reach_ask", BOOK.reach_ask)):
+        inputs[:, getattr(IN, name)] = book[:, column] / 1e4
     inputs[:, IN.premium] = out[:, FEATURE_COLUMN["mark_to_index_bps"]] / 1e4
     return inputs
 
