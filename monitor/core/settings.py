@@ -213,7 +213,7 @@ class JointSettings(StrictModel):
     """Windows are joined to blocks of this length, s."""
     streams: tuple[str, ...] = (
         "cancels", "cancels_top_share", "trades", "liquidations", "leverage_raises",
-        "depth_25bps", "spread_lasting_bps", "mark_gap_bps",
+        "depth_25bps", "spread_bps", "mark_gap_bps",
     )  # fmt: skip
     """Features whose evidence is added; with fewer than two, joint evidence is off. Two that
     measure the same thing would count it twice. The first must be a count: the forecast of its rate

@@ -36,7 +36,7 @@ def test_they_make_no_alert(tmp_path: Path) -> None:
 def test_a_real_fall_is_reported(tmp_path: Path) -> None:
     alerts = replay_records(tmp_path, constant(thin_from=5000)).alerts
     first = next(a for a in alerts if a["status"] == "firing")
-    assert any(e["stream"] == "depth_25bps_least" for e in first["evidence"])
+    assert any(e["stream"] == "depth_25bps" for e in first["evidence"])
     assert 0 < seconds_after(first, 5000) <= 60
 
 

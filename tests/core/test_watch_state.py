@@ -11,7 +11,14 @@ from monitor.core.budget import BudgetShare
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.detection.detector_group import DetectorGroups, StreamProgress
 from monitor.core.settings import EngineSettings, StreamSettings
-from monitor.core.watch_state import ProgressSpan, describe, not_watched, watch_state
+from monitor.core.watch_state import (
+    SHORT_BOOKS_MAX,
+    ProgressSpan,
+    describe,
+    not_watched,
+    short_books,
+    watch_state,
+)
 
 NOON_NS = 1_763_985_600 * SECOND_NS
 SETTINGS = EngineSettings(
@@ -58,6 +65,14 @@ def test_people_read_one_line_for_each_way_a_stream_may_be_in() -> None:
         "not watched, for their numbers never came: cancels",
         "not watched any more, for their detectors could not go on: orders",
     ]
+
+
+def test_the_shortest_books_of_all_shards_are_named() -> None:
+    books = {f"M-{i:03}": 24.0 - i / 10 for i in range(150)}
+    named = short_books([ProgressSpan([], NOON_NS, SECOND_NS, part) for part in (books, {"A": 1})])
+    assert list(named)[:3] == ["A", "M-149", "M-148"]
+    assert len(named) == SHORT_BOOKS_MAX
+    assert named["M-149"] == 9.1
 
 
 @pytest.mark.parametrize(

@@ -41,14 +41,14 @@ def add_reach(closed: ClosedSpan, findings: list[Finding]) -> None:
     symbols = len(closed.features.symbol) // (closed.until - closed.low)
     for finding in findings:
         for one in (finding, *finding.parts):
-            within_bps = FEATURES[one.stream].within_bps
-            if within_bps is None:
+            spec = FEATURES.get(one.stream)
+            if spec is None or spec.within_bps is None:
                 continue
             begin = (finding.window - closed.low) * symbols
             here = closed.features.symbol[begin : begin + symbols] == numbers[one.symbol]
             row = begin + int(here.argmax())
             reach_bps = float(closed.features.values[row, _REACH].min())
-            if reach_bps < within_bps:
+            if reach_bps < spec.within_bps:
                 one.reach_bps = reach_bps
 
 

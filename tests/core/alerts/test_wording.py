@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from monitor.core.alerts.incidents import Incident, Incidents
-from monitor.core.alerts.wording import Wording
-from monitor.core.contract.alert import Status
+from monitor.core.alerts.wording import Wording, change_phrase
+from monitor.core.contract.alert import Status, alert_json
 from monitor.core.contract.feature_catalogue import FEATURE_NAMES
 from monitor.core.settings import EngineSettings
-from tests.core.alerts.findings import START, alerts_of, finding, incident, joint_finding
+from tests.core.alerts.findings import (
+    START,
+    alert,
+    alerts_of,
+    finding,
+    incident,
+    joint_finding,
+    part,
+)
 
 
 def render(one: Incident) -> str:
@@ -56,6 +65,33 @@ def test_fall_of_a_level_is_a_fraction_of_the_usual() -> None:
         "against 2,060,000 in quote currency, once in 40 days), since 16:03:07 UTC"
     )
     assert " at 4 % of usual for" in level("depth_25bps_least", 40.0, 1000.0)
+
+
+def test_depth_is_within_what_the_book_shows_where_it_ends_before() -> None:
+    assert level("depth_25bps", 190_000.0, 950_000.0, reach_bps=2.3) == (
+        "Depth of both sides within 2.3 bps (all that the book shows) at a fifth of usual for 12 s "
+        "on SOL-PERP (190,000 against 950,000 in quote currency, once in 40 days), since 16:03:07 "
+        "UTC"
+    )
+    joint = replace(part("depth_25bps", 20.0, 100.0, 0.5), reach_bps=2.3)
+    shown = "depth of both sides within 2.3 bps (all that the book shows) at a fifth of usual"
+    assert change_phrase(joint) == shown
+    thin = alert(stream="depth_25bps", reach_bps=2.3)
+    assert [e.reach_bps for e in thin.evidence] == [2.3]
+    assert b"reach_bps" not in alert_json(alert(stream="depth_25bps"))
+
+
+def test_a_frozen_book_is_said_with_how_long_it_repeats_itself() -> None:
+    given: dict[str, Any] = {
+        "stream": "frozen_book", "detector": "frozen_book", "observed": 50.0, "expected": 2.0,
+        "facts": {"lasted_s": 50.0, "with_index": 0},
+    }  # fmt: skip
+    assert sentence(**given) == (
+        "Book of SOL-PERP repeats itself for 50 s while trades go on, where 2 s is usual, since "
+        "16:03:07 UTC: it is not measured"
+    )
+    over = Wording(EngineSettings()).sentence(incident("resolved", **given))
+    assert over == "Book of SOL-PERP changes again, after 50 s"
 
 
 def test_rise_of_a_level_is_in_its_unit() -> None:

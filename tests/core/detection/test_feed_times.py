@@ -129,6 +129,18 @@ def stops_by_the_rule(ts: list[int], controls: list[tuple[int, int]]) -> list[tu
     return stops
 
 
+def test_a_feed_that_thins_out_at_night_does_not_stop_by_chance() -> None:
+    """Random fills, one in three seconds by day and in forty at night; then a break of an hour."""
+    rng = np.random.default_rng(5)
+    gaps = np.concatenate([rng.exponential(np.geomspace(3, 40, 6000)), rng.exponential(40, 500)])
+    ts = START + np.cumsum(gaps * SECOND).astype(np.int64)
+    ts[-100:] += 3_600 * SECOND
+    clock = PartitionClock(10**15, listens=True)
+    clock.settle(clock.admit(np.arange(len(ts)), ts))
+    (begin, end) = clock.silences
+    assert begin.high == end.high == ts[-101]
+
+
 def add(clock: PartitionClock, controls: list[tuple[int, int]]) -> None:
     clock.add_controls(controls)
     clock.settle(clock.blank())
