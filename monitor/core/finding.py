@@ -133,8 +133,8 @@ class Finding(_Observation):
     @property
     def own_part(self) -> FindingPart:
         """The evidence of `stream`, as the only part."""
-        numbers = self.since, self.observed, self.expected, self.p
-        place = self.symbol, self.stream, self.detector
+        place = self.symbol, self.stream, self.detector, self.since
+        numbers = self.observed, self.expected, self.p
         return FindingPart(*place, *numbers, share=1.0, reach_bps=self.reach_bps)
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 from detectors.arrays.types import Float64
 from monitor.core.contract.feature_catalogue import FEATURES
 from monitor.core.features.compute import FEATURE_COLUMN, Features
-from monitor.core.finding import Finding
+from monitor.core.finding import Finding, FindingPart
 from monitor.core.windows.closed_windows import ClosedWindows
 
 _REACH = [FEATURE_COLUMN[f"reach_{side}_bps"] for side in ("bid", "ask")]
@@ -40,7 +40,8 @@ def add_reach(closed: ClosedSpan, findings: list[Finding]) -> None:
     numbers = {name: symbol for symbol, name in closed.names.items()}
     symbols = len(closed.features.symbol) // (closed.until - closed.low)
     for finding in findings:
-        for one in (finding, *finding.parts):
+        evidence: list[Finding | FindingPart] = [finding, *finding.parts]
+        for one in evidence:
             spec = FEATURES.get(one.stream)
             if spec is None or spec.within_bps is None:
                 continue
