@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.cases.front_door import replay_records
 from tests.cases.markets import Record, book, prices, seconds_after, trade
 
@@ -36,7 +38,9 @@ def test_they_make_no_alert(tmp_path: Path) -> None:
 def test_a_real_fall_is_reported(tmp_path: Path) -> None:
     alerts = replay_records(tmp_path, constant(thin_from=5000)).alerts
     first = next(a for a in alerts if a["status"] == "firing")
-    assert any(e["stream"] == "depth_25bps" for e in first["evidence"])
+    depth = next(e for e in first["evidence"] if e["stream"] == "depth_25bps")
+    assert "all that the book shows" in first["summary"]
+    assert depth["reach_bps"] == pytest.approx(5.0, rel=0.1)
     assert 0 < seconds_after(first, 5000) <= 60
 
 

@@ -9,8 +9,7 @@ Five conditions, each with a beginning and an end, decided by rule from closed w
   market go on. Time counts only while they do (`active`), so a halt of the whole market, or the
   rest of a day, is no stop of one feed. Usual is the second longest wait so far, so that one stop
   does not make the rule deaf to the next.
-- *frozen book*: books go on to come and say the same, while orders, cancels or trades go on, for
-  longer than is usual.
+- *frozen book*: books go on to come and say the same, while trades go on, for longer than is usual.
 - *mark off the market*: mark lies off the book's middle and off the trades, on one side, by more
   than the market ever shows: `GAP_DEVIATIONS` of its own usual gap, so that a standing basis is
   none, and `GAP_SIGMAS` of what its price moves meanwhile.

@@ -16,6 +16,8 @@ from monitor.core.windows.columns import BOOK_COLUMNS, LADDER_LEVELS
 BOOK = column_numbers(BOOK_COLUMNS)
 _DEPTH_BID = BOOK_COLUMNS.index(f"depth_{BAND_BPS[0]}bps_bid")
 _DEPTH_ASK = BOOK_COLUMNS.index(f"depth_{BAND_BPS[0]}bps_ask")
+_REACH_MOST = 1e12
+"""A level at ten thousand times the mid, 1e-8 of it: what lies further says nothing more."""
 _LADDER = types.NamedUniTuple(RI1, len(Ladder._fields), Ladder)  # type: ignore[no-untyped-call]
 
 
@@ -43,9 +45,11 @@ def _cost_to_trade(side, low, high, mid, size):  # type: ignore[no-untyped-def]
 
 @njit(INT(_LADDER, INT, INT, INT), cache=True, nogil=True)
 def _reach_of(side, low, high, mid):  # type: ignore[no-untyped-def]
-    """How far the last of the levels from `low` up to `high` lies from the mid, 1e-8 of it; 0 where
-    there is none."""
-    return np.int64(round(abs(ratio(side.price[high - 1], mid) - 1.0) * 1e8)) if high > low else 0
+    """How far the last of the levels from `low` up to `high` lies from the mid, 1e-8 of it, at most
+    `_REACH_MOST`; 0 where there is none."""
+    if high == low:
+        return 0
+    return np.int64(round(min(abs(ratio(side.price[high - 1], mid) - 1.0) * 1e8, _REACH_MOST)))
 
 
 @njit((_LADDER, INT, INT, I1), cache=True, nogil=True, inline="always")
