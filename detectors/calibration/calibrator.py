@@ -49,6 +49,9 @@ EXPONENT_MAX = 700.0
 """e to a higher power would not be a number."""
 CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
+RANK_MIN = 3.0
+"""Of scores without a theory, the third highest and lower ones are as frequent as their rank says;
+how rare the highest two are the law of the tail has to say."""
 READY_BLOCKS = 72
 """Before that, scores without a theory have no p-value: six hours of 1 s windows."""
 ATTACK_SHARE, ATTACKED_SHARE, CHANCE_BLOCKS = 2, 4, 64
@@ -248,6 +251,8 @@ class Calibrator(Stateful):
             share = self._share * self._survival(self._slope * (score - self._start))
             if self._hill > 0.0:
                 share = max(share, self._share * (score / self._start) ** (-1.0 / self._hill))
+            if not self.log_likelihood:
+                share = min(share, self._share_by_rank(score))
         # From the share of blocks to the chance in a window.
         chance = 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / self.block_windows, share)
         return max(P_MIN, chance)
@@ -260,6 +265,13 @@ class Calibrator(Stateful):
             theory = self._theory_share(score)
             return (higher + PRIOR_BLOCKS * theory) / (n + PRIOR_BLOCKS) if n else theory
         return (higher + 1.0) / (n + 1.0)
+
+    def _share_by_rank(self, score: float) -> float:
+        """The share of blocks as high, of a score in the tail that some blocks exceed: no law of the
+        tail is needed for it."""
+        n = len(self._fit_blocks)
+        higher = n - bisect_left(self._fit_blocks, score)
+        return max(higher + 1.0, RANK_MIN) / (n + 1.0)
 
     @property
     def windows_left(self) -> int:

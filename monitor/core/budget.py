@@ -4,6 +4,10 @@ The operator turns one knob, `alerts.per_day`, for the whole venue. Joint eviden
 markets, bursts by account and the venue's streams get a share of it; single streams get the rest.
 Within a share, all streams (of all symbols) that can judge get the same part, which becomes a limit
 on p-values.
+
+The most extreme moments of a day are no false alerts, whatever the budget is. How many of them are
+reported follows the budget slowly: a desk that bears a tenth of the false alerts wants half of the
+moments.
 """
 
 from __future__ import annotations
@@ -11,6 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from detectors.calibration.calibrator import FalseAlarmRate
+
+MOMENTS_AT_ONE, MOMENTS_GROWTH = 5.0, 0.3
+"""At a budget of one a day a stream of moments reports its five most extreme ones, at ten a day ten
+of them: each tenfold of the budget doubles their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,9 @@ class BudgetShare:
         return FalseAlarmRate(self.per_day, window_s, max(1, streams) * partitions).p_limit
 
 
+NO_SHARE = BudgetShare(0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class AlertBudget:
     """The shares of all kinds of evidence."""
@@ -43,6 +54,9 @@ class AlertBudget:
     cross_market: BudgetShare
     account_bursts: BudgetShare
     venue_streams: BudgetShare
+    moments: BudgetShare
+    """Of each stream of moments: so many of a day are reported, of all markets together. They are
+    beside the false alerts."""
 
     @classmethod
     def split(
@@ -61,4 +75,14 @@ class AlertBudget:
                 "alerts.venue_share leave nothing for single streams: make them less than 1 "
                 "together"
             )
-        return cls(BudgetShare(single), *(BudgetShare(part) for part in parts))
+        shares = [BudgetShare(part) for part in (single, *parts, moments_per_day(per_day))]
+        return cls(*shares)
+
+
+def moments_per_day(false_per_day: float) -> float:
+    """How many moments a day each stream of moments reports, at so many false alerts a day.
+
+    >>> [round(moments_per_day(budget), 1) for budget in (0.1, 1.0, 10.0)]
+    [2.5, 5.0, 10.0]
+    """
+    return MOMENTS_AT_ONE * float(false_per_day**MOMENTS_GROWTH)

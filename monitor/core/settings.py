@@ -161,8 +161,15 @@ DEFAULT_STREAMS = (
         "levels_shrunk", "likelihood", inputs=("levels_shrunk", "levels_shrunk_nats"), least=5.0
     ),
     _stream("step_back_bps", "peak", least=0.5),
-    _stream("price_move", "peak", least=5.0),
-    _stream("trade_notional", "peak"),
+    *(
+        _stream(move, "moment", (move, f"{move}_sd"), least=2.0, score_least=5.0)
+        for move in ("price_move_1s", "price_move_10s", "price_move_60s")
+    ),
+    _stream("trades_10s", "moment", ("trades_10s", "trades_10s_ratio"), least=20.0, score_least=3.0),
+    _stream(
+        "trade_notional_10s", "moment", ("trade_notional_10s", "trade_notional_10s_ratio"),
+        least=10_000.0, score_least=3.0,
+    ),
     _stream("layering", "peak", least=1.0),
     _stream("crowding", "peak", least=3.0),
     *map(_stream, ("raised_notional", "raised_near_tier", "opened_high_to_depth")),

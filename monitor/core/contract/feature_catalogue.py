@@ -73,12 +73,16 @@ _cancel = partial(_execution, records=("cancel",))
 _cancels = partial(_cancel, account_count="cancels")
 _near = partial(_execution, records=("cancel", "book"), account_count="cancels")
 _fill = partial(_execution, records=("fill",))
+_rush = partial(
+    _fill, form="level", kind="trade_rush", account_count="fills", is_event=True
+)
 _book = partial(_execution, records=("book",))
 _thin = partial(_book, kind="thin_book")
 _post_trade = partial(FeatureSpec, layer="post_trade", records=("fill",))
 _margin = partial(FeatureSpec, layer="margin", records=("leverage",), kind="leverage_surge")
 _leverage = partial(_margin, account_count="leverage")
 _mark = partial(FeatureSpec, layer="pricing", records=("mark",))
+_move = partial(_mark, form="level", records=("book", "fill"), kind="price_move")
 _data = partial(FeatureSpec, layer="data")
 
 
@@ -117,6 +121,10 @@ FEATURES: dict[str, FeatureSpec] = {
     "trades": _fill("trades", "count", "trades", account_count="fills"),
     "trade_notional": _fill(_QUOTE, "amount", "traded notional"),
     "trade_imbalance": _fill("(bought − sold) / traded notional", "signed", "imbalance of trades"),
+    "trades_10s": _rush("trades", noun="number of trades in 10 s"),
+    "trades_10s_ratio": _rush("times the usual", noun="trades in 10 s beside the usual"),
+    "trade_notional_10s": _rush(_QUOTE, noun="traded notional in 10 s"),
+    "trade_notional_10s_ratio": _rush("times the usual", noun="traded notional in 10 s beside the usual"),
     "fills_per_taker": _fill("fills an order", "level", "fills that one taking order needs"),
     "sweep_bps": _fill(
         "bps of the price", "level", "prices swept by one side", kind="sweep",
@@ -185,10 +193,16 @@ FEATURES: dict[str, FeatureSpec] = {
     "volatility": _mark(
         "a year, annualised", "level", "realised volatility", records=("book",), kind="volatility"
     ),
-    "price_move": _mark(
-        "standard deviations of such moves", "level", "move of the price", records=("book",),
-        kind="price_move",
-    ),
+    **{
+        f"price_move_{seconds}s": _move("bps", noun=f"move of the price in {seconds} s")
+        for seconds in (1, 10, 60)
+    },
+    **{
+        f"price_move_{seconds}s_sd": _move(
+            "standard deviations of such moves", noun=f"unusual move of the price in {seconds} s"
+        )
+        for seconds in (1, 10, 60)
+    },
     "mark_to_index_bps": _mark("bps of the index", "signed", "mark over index", kind="mark_gap"),
     "mark_gap_bps": _mark("bps of the index", "level", "mark off the index", kind="mark_gap"),
     "mark_age_s": _data("s", "level", "age of the mark", records=("mark",), kind="stale_mark"),

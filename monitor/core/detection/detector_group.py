@@ -17,7 +17,7 @@ from detectors.calibration.calibrator_bank import CalibratorBank
 from detectors.interrupts import reraise_interrupts
 from detectors.row_detector import RunBank
 from detectors.window_run import BOTH, WindowRun, window_run
-from monitor.core.budget import BudgetShare
+from monitor.core.budget import NO_SHARE, BudgetShare
 from monitor.core.contract.units import DAY_NS, SECOND_NS
 from monitor.core.detection.streams_out import fault_reason
 from monitor.core.settings import StreamSettings
@@ -392,8 +392,9 @@ class DetectorGroups(Stateful):
     """All streams of one kind of evidence, which have one `share` of the budget in all partitions.
 
     Of `settings` and `factories`, the streams whose feature has a `column` in what `inputs` is
-    given. For each span of windows `begin`; for each window of it, numbered from 0, `judge`, then
-    `abstentions` where they are wanted, then `learn`.
+    given. Those of moments (`Detector.is_moment`) are beside the budget: each of them reports so
+    many a day as `moments` says, over all its symbols. For each span of windows `begin`; for each
+    window of it, numbered from 0, `judge`, then `abstentions` where they are wanted, then `learn`.
     """
 
     STATE = "_ready", "_groups"
@@ -401,21 +402,32 @@ class DetectorGroups(Stateful):
     def __init__(
         self, settings: Sequence[StreamSettings], factories: Sequence[DetectorFactory],
         column: Mapping[str, int], share: BudgetShare, window_ns: int, partitions: int = 1,
+        moments: BudgetShare = NO_SHARE,
     ) -> None:  # fmt: skip
-        self._p_limit = partial(share.p_limit, window_ns / SECOND_NS, partitions=partitions)
         members: dict[Any, list[int]] = {}
+        are_moments: dict[Any, bool] = {}
         for i, stream in enumerate(settings):
             if stream.feature in column:
                 detector = factories[i]()
                 key = i if detector.bank_key is None else (type(detector), detector.bank_key)
                 members.setdefault(key, []).append(i)
-        per_day, p_most = DAY_NS / window_ns, self._p_limit(1)
-        self._groups = [
-            DetectorGroup(settings, streams, factories[streams[0]], column, per_day, p_most)
-            for streams in members.values()
+                are_moments[key] = detector.is_moment
+        window_s, per_day = window_ns / SECOND_NS, DAY_NS / window_ns
+        self._p_limits = [
+            partial(spent.p_limit, window_s, partitions=partitions) for spent in (share, moments)
         ]
-        self._ready = 0
-        """Streams that could judge in the last window."""
+        self._moments = max(1, sum(len(members[key]) for key in members if are_moments[key]))
+        """Streams of moments in a symbol."""
+        self._is_moment = [are_moments[key] for key in members]
+        self._groups = [
+            DetectorGroup(
+                settings, streams, factories[streams[0]], column, per_day,
+                self._p_limits[is_moment](1),
+            )
+            for streams, is_moment in zip(members.values(), self._is_moment, strict=True)
+        ]  # fmt: skip
+        self._ready = [0, 0]
+        """Streams that could judge in the last window, and those of moments."""
 
     def __bool__(self) -> bool:
         return bool(self._groups)
@@ -432,9 +444,14 @@ class DetectorGroups(Stateful):
 
     def judge(self, window: int = 0) -> list[RareScore]:
         """Judge one window: the scores to report, by symbol and stream."""
-        limit = self._p_limit(self._ready)
-        rare = [one for group in self._groups for one in group.judge(window, limit)]
-        self._ready = sum(group.count_ready(window) for group in self._groups)
+        streams, moments = self._ready
+        symbols = -(-moments // self._moments)
+        limits = self._p_limits[0](streams), self._p_limits[1](symbols)
+        rare = []
+        self._ready = [0, 0]
+        for group, is_moment in zip(self._groups, self._is_moment, strict=True):
+            rare += group.judge(window, limits[is_moment])
+            self._ready[is_moment] += group.count_ready(window)
         return sorted(rare, key=lambda one: (one.symbol, one.stream))
 
     def drain_out(self) -> list[StreamOut]:

@@ -39,10 +39,6 @@ it is learnt at most: walls come and go."""
 STEP_BACK_WINDOWS = 3
 """Quotes have stepped back once they stay there for so many windows: a sweep takes one side, and
 for a moment."""
-MOVE_WINDOWS = np.array([1, 10, 60])
-"""How far back the price is compared with itself."""
-MOVES_KEPT = 64
-"""Middles that a market remembers: a power of two above the longest of those."""
 
 INPUT_COLUMNS = (
     "depth_bid", "depth_ask", "mid", "cancelled_buy", "cancelled_sell", "filled_buy",
@@ -52,7 +48,7 @@ INPUT_COLUMNS = (
 `swept_buy_bps`: how far buying takers swept, so through the asks. `bid`, `ask`: the best prices."""
 OUTPUT_COLUMNS = (
     "depth_withdrawn_25bps", "refill_s", "volatility", "layering", "crowding", "depth_missing",
-    "step_back_bps", "price_move",
+    "step_back_bps",
 )  # fmt: skip
 STATE_COLUMNS = (
     "usual_bid", "usual_ask", "books", "before_bid", "before_ask", "cancelled_buy",
@@ -63,12 +59,11 @@ STATE_COLUMNS = (
 """`swept_bid_s`: how long ago the bids were swept that are not refilled yet, plus one window; 0:
 they are refilled. `wanted_bid`: the depth at which they are. `log_bid`, `usual_log_bid`: means of
 the logarithm of the depth, over `BOTH_SIDES_S` and over `DEPTH_S`. Further state lies behind these
-columns: the best prices of the last windows from `_BEST` on, from `_MIDDLES` on the middles, from
-`_CROWDING` on the state of `crowding.py`."""
+columns: the best prices of the last windows from `_BEST` on, from `_CROWDING` on the state of
+`crowding.py`."""
 IN, OUT, MARKET = map(column_numbers, (INPUT_COLUMNS, OUTPUT_COLUMNS, STATE_COLUMNS))
 _BEST = len(STATE_COLUMNS)
-_MIDDLES = _BEST + 2 * (STEP_BACK_WINDOWS + 1)
-_CROWDING = _MIDDLES + MOVES_KEPT
+_CROWDING = _BEST + 2 * (STEP_BACK_WINDOWS + 1)
 _WIDTH = _CROWDING + crowding.WIDTH
 
 
@@ -88,18 +83,6 @@ def _step_back(state, windows, bid, ask):  # type: ignore[no-untyped-def]
         highest_bid, lowest_ask = max(highest_bid, state[at]), min(lowest_ask, state[at + 1])
     back = min(1.0 - highest_bid / state[first], lowest_ask / state[first + 1] - 1.0)
     return 1e4 * max(back, 0.0)
-
-
-@njit(FLOAT(F1, INT, FLOAT, FLOAT), cache=True, nogil=True)
-def _price_move(state, windows, mid, variance):  # type: ignore[no-untyped-def]
-    """The largest move of `MOVE_WINDOWS`, in standard deviations of such moves."""
-    state[_MIDDLES + windows % MOVES_KEPT] = mid
-    most = 0.0
-    for back in MOVE_WINDOWS:
-        if windows > back and variance > 0.0:
-            before = state[_MIDDLES + (windows - back) % MOVES_KEPT]
-            most = max(most, abs(np.log(mid / before)) / np.sqrt(back * variance))
-    return most
 
 
 @njit((F2, F2, I1, FLOAT, F2), cache=True, nogil=True)
@@ -130,7 +113,6 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
         move = np.log(mid / s[MARKET.mid])
         s[MARKET.mid] = mid
         s[MARKET.moves] += 1.0
-        o[OUT.price_move] = _price_move(s, np.int64(s[MARKET.moves]), mid, s[MARKET.variance])
         weight = max(wide, 1.0 / s[MARKET.moves])
         s[MARKET.variance] += weight * (move * move - s[MARKET.variance])
         s[MARKET.books] += 1.0
