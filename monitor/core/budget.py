@@ -54,9 +54,6 @@ class AlertBudget:
     cross_market: BudgetShare
     account_bursts: BudgetShare
     venue_streams: BudgetShare
-    moments: BudgetShare
-    """Of each stream of moments: so many of a day are reported, of all markets together. They are
-    beside the false alerts."""
 
     @classmethod
     def split(
@@ -75,8 +72,7 @@ class AlertBudget:
                 "alerts.venue_share leave nothing for single streams: make them less than 1 "
                 "together"
             )
-        shares = [BudgetShare(part) for part in (single, *parts, moments_per_day(per_day))]
-        return cls(*shares)
+        return cls(BudgetShare(single), *(BudgetShare(part) for part in parts))
 
 
 def moments_per_day(false_per_day: float) -> float:

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.core.budget import AlertBudget
+from monitor.core.budget import AlertBudget, BudgetShare, moments_per_day
 from monitor.core.contract.events import TOPICS
 from monitor.core.contract.feature_catalogue import FEATURE_NAMES, FEATURES, VENUE_FEATURES
 from monitor.core.contract.units import DAY_MS, MILLISECOND_NS, SECOND_NS
@@ -162,13 +162,15 @@ DEFAULT_STREAMS = (
     ),
     _stream("step_back_bps", "peak", least=0.5),
     *(
-        _stream(move, "moment", (move, f"{move}_sd"), least=2.0, score_least=5.0)
-        for move in ("price_move_1s", "price_move_10s", "price_move_60s")
+        _stream(move, "moment", (move, f"{move}_sd"), least=2.0, score_least=least_sd)
+        for move, least_sd in (
+            ("price_move_1s", 9.0), ("price_move_10s", 8.0), ("price_move_60s", 6.5)
+        )
     ),
-    _stream("trades_10s", "moment", ("trades_10s", "trades_10s_ratio"), least=20.0, score_least=3.0),
+    _stream("trades_10s", "moment", ("trades_10s", "trades_10s_ratio"), least=10.0, score_least=5.0),
     _stream(
         "trade_notional_10s", "moment", ("trade_notional_10s", "trade_notional_10s_ratio"),
-        least=10_000.0, score_least=3.0,
+        least=1_000.0, score_least=20.0,
     ),
     _stream("layering", "peak", least=1.0),
     _stream("crowding", "peak", least=3.0),
@@ -176,7 +178,9 @@ DEFAULT_STREAMS = (
     *map(_stream, ("churned_notional", "unexplained")),
     _stream("forced_to_depth", "peak", least=1.0),
 )  # fmt: skip
-"""What is watched by default; a stream begins only where a venue's feeds have its number."""
+"""What is watched by default; a stream begins only where a venue's feeds have its number. From what
+score on a moment is no chance (`score_least`) is measured on simulated markets whose volatility and
+activity wander by half over ten minutes (docs/decisions/0053-moments-are-beside-the-budget.md)."""
 
 
 class AccountBurstSettings(StrictModel):
@@ -298,6 +302,12 @@ class EngineSettings(StrictModel):
             account_bursts=self.account_bursts.budget_share if self.account_bursts.streams else 0.0,
             venue_streams=self.alerts.venue_share if venue else 0.0,
         )
+
+    @property
+    def moments(self) -> BudgetShare:
+        """How many moments a day each stream of them reports, of all markets together; they are
+        beside the false alerts."""
+        return BudgetShare(moments_per_day(self.alerts.per_day))
 
     @field_validator("topics")
     @classmethod

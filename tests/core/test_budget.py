@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import pytest
 
-from monitor.core.budget import AlertBudget, BudgetShare
+from monitor.core.budget import AlertBudget, BudgetShare, moments_per_day
 from monitor.core.settings import EngineSettings
 
 
@@ -38,3 +39,9 @@ def test_streams_and_partitions_share_alike() -> None:
 def test_shares_that_leave_nothing_for_single_streams_are_refused() -> None:
     with pytest.raises(ValueError, match=r"joint\.across_share"):
         EngineSettings(joint={"across_share": 0.65})
+
+
+def test_each_tenfold_of_the_budget_doubles_the_moments() -> None:
+    moments = [moments_per_day(10.0**power) for power in range(-2, 4)]
+    assert [after / before for before, after in pairwise(moments)] == pytest.approx([2.0] * 5, 0.01)
+    assert EngineSettings().moments.per_day == pytest.approx(10.0, rel=0.01)

@@ -37,9 +37,10 @@ class SingleStreams(Stateful):
         self._settings = settings
         self._partition = partition
         self._history, self._rests = history, rests
-        budget = settings.budget
-        shares = budget.single_streams, settings.time.window_ns, partitions, budget.moments
-        self._groups = DetectorGroups(settings.streams, factories, FEATURE_COLUMN, *shares)
+        budget = settings.budget.single_streams, settings.time.window_ns, partitions
+        self._groups = DetectorGroups(
+            settings.streams, factories, FEATURE_COLUMN, *budget, settings.moments
+        )
 
     def judge(self, closed: ClosedSpan) -> list[Finding]:
         """Judge windows in order; learn each after it was judged."""

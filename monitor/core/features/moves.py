@@ -27,6 +27,8 @@ READY_S = 600.0
 MOVE_LEARNT, CAPPED_FROM = 5.0, 60
 """From so many windows on, a move is learnt as one of at most so many deviations: a jump is no
 volatility."""
+RUSH_LEARNT = 10.0
+"""A window's trades are learnt as at most so many times the usual and one more."""
 VARIANCE_MIN = 1e-14
 """Of the logarithm of the price in a window: a thousandth of a basis point, for prices that stand
 still."""
@@ -74,6 +76,8 @@ def _step_rush(x, s, recent, ready, short, long, o):  # type: ignore[no-untyped-
         o[OUT.trades_10s_ratio] = (o[OUT.trades_10s] + 1.0) / (length * usual + 1.0)
         above = o[OUT.trade_notional_10s] + each
         o[OUT.trade_notional_10s_ratio] = above / (length * usual_notional + each)
+        trades = min(trades, RUSH_LEARNT * usual + 1.0)
+        notional = min(notional, RUSH_LEARNT * usual_notional + each)
     weights = max(short, 1.0 / s[MARKET.traded]), max(long, 1.0 / s[MARKET.traded])
     s[MARKET.short_trades] += weights[0] * (trades - s[MARKET.short_trades])
     s[MARKET.short_notional] += weights[0] * (notional - s[MARKET.short_notional])

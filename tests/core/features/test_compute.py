@@ -211,20 +211,6 @@ def test_a_lack_of_depth_is_that_of_the_thicker_side() -> None:
     assert values(closed([*usual, *one], 121), 119)["depth_missing"] == pytest.approx(1, abs=1e-6)
 
 
-def test_a_move_of_the_price_is_against_its_own_moves() -> None:
-    rng = np.random.default_rng(3)
-    mids = 100 * np.exp(np.cumsum(1e-4 * rng.standard_normal(400)))
-    mids[350:] *= 1.002
-    books = [
-        {"kind": "book", "symbol": "X", "ts": at(second + 0.5),
-         "bids": [[f"{mid - 0.001:.6f}", "1"]], "asks": [[f"{mid + 0.001:.6f}", "1"]]}
-        for second, mid in enumerate(mids.tolist())
-    ]  # fmt: skip
-    parts = closed(books, 401)
-    assert values(parts, 350)["price_move"] == pytest.approx(20, rel=0.2)
-    assert max(values(parts, second)["price_move"] for second in range(300, 350)) < 5
-
-
 def test_layering_needs_unfilled_cancels_on_a_side_and_a_price_that_moves_through_it() -> None:
     quiet = [fill(0.2, "buy", 100), *(book(0.5 + s) for s in range(70))]
     pulled = [
