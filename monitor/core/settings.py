@@ -147,6 +147,13 @@ def _stream(
     return StreamSettings(feature=feature, detector=detector, inputs=inputs, parameters=parameters)
 
 
+def _moment(feature: str, score: str, **parameters: Parameter) -> StreamSettings:
+    """`score`: how the feature that is the score ends; it is the feature itself where that is
+    empty."""
+    inputs = feature, f"{feature}_{score}" if score else feature
+    return _stream(feature, "moment", inputs, **parameters)
+
+
 DEFAULT_STREAMS = (
     *map(_stream, ("cancels", "orders", "cancels_near", "leverage_raises", "leverage_first_high")),
     *map(_stream, ("mode_switches", "liquidations", "late", "missing", "trades")),
@@ -161,17 +168,13 @@ DEFAULT_STREAMS = (
         "levels_shrunk", "likelihood", inputs=("levels_shrunk", "levels_shrunk_nats"), least=5.0
     ),
     _stream("step_back_bps", "peak", least=0.5),
-    *(
-        _stream(move, "moment", (move, f"{move}_sd"), least=2.0, score_least=least_sd)
-        for move, least_sd in (
-            ("price_move_1s", 9.0), ("price_move_10s", 8.0), ("price_move_60s", 6.5)
-        )
-    ),
-    _stream("trades_10s", "moment", ("trades_10s", "trades_10s_ratio"), least=10.0, score_least=5.0),
-    _stream(
-        "trade_notional_10s", "moment", ("trade_notional_10s", "trade_notional_10s_ratio"),
-        least=1_000.0, score_least=20.0,
-    ),
+    _moment("price_move_1s", "sd", least=2.0, score_least=9.0),
+    _moment("price_move_10s", "sd", least=2.0, score_least=8.0),
+    _moment("price_move_60s", "sd", least=2.0, score_least=6.5),
+    _moment("trades_10s", "ratio", least=10.0, score_least=5.0),
+    _moment("trade_notional_10s", "ratio", least=1_000.0, score_least=20.0),
+    _moment("depth_lack_10s", "", least=1.5),
+    _moment("spread_10s", "above", least=1.0, score_least=1.0),
     _stream("layering", "peak", least=1.0),
     _stream("crowding", "peak", least=3.0),
     *map(_stream, ("raised_notional", "raised_near_tier", "opened_high_to_depth")),

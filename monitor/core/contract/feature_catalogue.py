@@ -73,9 +73,7 @@ _cancel = partial(_execution, records=("cancel",))
 _cancels = partial(_cancel, account_count="cancels")
 _near = partial(_execution, records=("cancel", "book"), account_count="cancels")
 _fill = partial(_execution, records=("fill",))
-_rush = partial(
-    _fill, form="level", kind="trade_rush", account_count="fills", is_event=True
-)
+_rush = partial(_fill, form="level", kind="trade_rush", account_count="fills", is_event=True)
 _book = partial(_execution, records=("book",))
 _thin = partial(_book, kind="thin_book")
 _post_trade = partial(FeatureSpec, layer="post_trade", records=("fill",))
@@ -153,6 +151,8 @@ FEATURES: dict[str, FeatureSpec] = {
     **_per_account(_TOP, "share", "%s_top_share", "%s by one account"),
     **_per_account("sum of squared shares", "share", "%s_herfindahl", "concentration of %s"),
     "spread_bps": _book(_BPS, "level", "spread", kind="wide_spread"),
+    "spread_10s": _book(_BPS, "level", "spread over 10 s", kind="wide_spread"),
+    "spread_10s_above": _book(_BPS, "level", "spread over 10 s beyond the usual", kind="wide_spread"),
     **{
         f"depth_{b}bps_{side}": _thin(
             _QUOTE, "level", f"depth within {b} bps ({side})", fall_is_bad=True
@@ -169,6 +169,9 @@ FEATURES: dict[str, FeatureSpec] = {
     ),
     "depth_missing": _thin(
         "times less than usual", "level", "lack of depth on both sides"
+    ),
+    "depth_lack_10s": _thin(
+        "times less than usual", "level", "lack of depth of both sides over 10 s"
     ),
     "levels_shrunk": _thin(
         "levels of the book", "level", "number of quotes cut at unchanged prices", is_event=True

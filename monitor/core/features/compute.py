@@ -25,9 +25,9 @@ from monitor.core.contract.units import YEAR_S
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import ratios, relative_gaps, to_floats
 from monitor.core.event_time.clock_state import NEVER
-from monitor.core.features import data_quality, moves, resting_sizes, rolling
+from monitor.core.features import data_quality, moments, resting_sizes, rolling
 from monitor.core.features.data_quality import INDEX_AT, MARK_AT, QUALITY, DataQuality
-from monitor.core.features.moves import Moves
+from monitor.core.features.moments import Moments
 from monitor.core.features.resting_sizes import RestingSizes
 from monitor.core.features.rolling import IN, RollingMarketState
 from monitor.core.windows import columns, pending
@@ -45,6 +45,10 @@ _FEEDS_OF_COLUMN = {
 }
 """By column that is 0 where nothing happened: its feeds. Late records are known with any record,
 and missing ones with any sequence number."""
+_MOMENTS_OF = [
+    FEATURE_COLUMN[name] for name in ("trades", "trade_notional", "depth_25bps", "spread_bps")
+]
+"""What `Moments` takes beside prices."""
 _ORDER, _CANCEL, _LEVERAGE = map(KINDS.index, ("order", "cancel", "leverage"))
 
 
@@ -65,14 +69,14 @@ class FeatureCalculator(Stateful):
 
     STATE = (
         "last_book", "last_mark", "_usable_book", "_highest_seq", "_quality", "_rolling_state",
-        "_running_feeds", "_resting_sizes", "_moves",
+        "_running_feeds", "_resting_sizes", "_moments",
     )  # fmt: skip
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
         self._quality = DataQuality(window_ns)
         self._rolling_state = RollingMarketState(window_ns)
-        self._moves = Moves(window_ns)
+        self._moments = Moments(window_ns)
         self._resting_sizes = RestingSizes()
         self.last_book: Int64 = np.empty((0, len(columns.BOOK_COLUMNS)), np.int64)
         self._usable_book = self.last_book
@@ -134,8 +138,8 @@ class FeatureCalculator(Stateful):
         inputs = _rolling_input(out, sums, minima, book)
         past = self._rolling_state.step(inputs, symbol)
         out[:, [FEATURE_COLUMN[name] for name in rolling.OUTPUT_COLUMNS]] = past
-        moved = self._moves.step(_moves_input(out, minima, inputs[:, IN.mid]), symbol)
-        out[:, [FEATURE_COLUMN[name] for name in moves.OUTPUT_COLUMNS]] = moved
+        moved = self._moments.step(_moments_input(out, minima, inputs[:, IN.mid]), symbol)
+        out[:, [FEATURE_COLUMN[name] for name in moments.OUTPUT_COLUMNS]] = moved
         self._drop_unknown(out, closed, low, nw)
         return Features(window, symbol, out, quality)
 
@@ -293,17 +297,16 @@ def _rolling_input(out: Float64, sums: Int64, minima: Int64, book: Int64) -> Flo
     return inputs
 
 
-def _moves_input(out: Float64, minima: Int64, mid: Float64) -> Float64:
-    """What `Moves` takes, by `moves.INPUT_COLUMNS`."""
-    inputs = np.empty((len(out), len(moves.INPUT_COLUMNS)))
+def _moments_input(out: Float64, minima: Int64, mid: Float64) -> Float64:
+    """What `Moments` takes, by `moments.INPUT_COLUMNS`."""
+    inputs = np.empty((len(out), len(moments.INPUT_COLUMNS)))
     low = np.minimum(minima[:, MINIMUM.buy_low], minima[:, MINIMUM.sell_low])
     high = -np.minimum(minima[:, MINIMUM.buy_high], minima[:, MINIMUM.sell_high])
     traded = low != NO_MINIMUM
     price = np.full(len(out), np.nan)
     price[traded] = (to_floats(low[traded]) + to_floats(high[traded])) / 2
-    inputs[:, moves.IN.mid], inputs[:, moves.IN.trade_price] = mid, price
-    for name in ("trades", "trade_notional"):
-        inputs[:, getattr(moves.IN, name)] = out[:, FEATURE_COLUMN[name]]
+    inputs[:, moments.IN.mid], inputs[:, moments.IN.trade_price] = mid, price
+    inputs[:, moments.IN.trades :] = out[:, _MOMENTS_OF]
     return inputs
 
 

@@ -1,8 +1,10 @@
-"""Moves of the price and rushes of trades over some seconds, against the market's own usual.
+"""What a desk sees of a market over some seconds: price, trades, depth and spread, each against the
+market's own usual.
 
-The usual is half that of the last ten minutes and half that of the last hours (the geometric mean
-of the two). By the first alone a market that has just become lively would hide what comes next; by
-the second alone all that happens in lively hours would stand out.
+Of price and trades the usual is half that of the last ten minutes and half that of the last hours
+(the geometric mean of the two). By the first alone a market that has just become lively would hide
+what comes next; by the second alone all that happens in lively hours would stand out. Of depth and
+spread it is the level of the last ten minutes, of which a single wall or gap moves little.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from monitor.core.contract.units import SECOND_NS
 
 MOVES_S = 1, 10, 60
 """The price is compared with itself so long ago, s; at least one window."""
-RUSH_S = 10
-"""Trades are counted over so long, s; at least one window."""
+RECENT_S = 10
+"""Trades are counted, and depth and spread taken together, over so long, s; at least one window."""
 SHORT_S, LONG_S = 600.0, 21_600.0
 """Memories of what is usual, s."""
 READY_S = 600.0
@@ -32,42 +34,52 @@ RUSH_LEARNT = 10.0
 VARIANCE_MIN = 1e-14
 """Of the logarithm of the price in a window: a thousandth of a basis point, for prices that stand
 still."""
-SPREAD_MIN = 0.01
-"""Of `spread_10`: where prices only bounce, moves of a minute are no smaller than a tenth of what
+SCATTER_MIN = 0.01
+"""Of `scatter_10`: where prices only bounce, moves of a minute are no smaller than a tenth of what
 those of a window say."""
 
-INPUT_COLUMNS = "mid", "trade_price", "trades", "trade_notional"
-"""Of one window; NaN where there is no price."""
+LEVEL_LEARNT = 0.5
+"""Depth and spread are learnt as at most so far off their usual, as a logarithm."""
+DEPTH_MIN, SPREAD_BPS_MIN = 1.0, 0.01
+"""Less depth (quote currency) and less spread count as so much."""
+SPREAD_WIDE = 2.0
+"""A spread is wide from so many times its usual on."""
+
+INPUT_COLUMNS = "mid", "trade_price", "trades", "trade_notional", "depth", "spread"
+"""Of one window; NaN where there is none. `depth`: of both sides together."""
 OUTPUT_COLUMNS = (
     *(f"price_move_{seconds}s" for seconds in MOVES_S),
     *(f"price_move_{seconds}s_sd" for seconds in MOVES_S),
-    f"trades_{RUSH_S}s", f"trade_notional_{RUSH_S}s",
-    f"trades_{RUSH_S}s_ratio", f"trade_notional_{RUSH_S}s_ratio",
+    f"trades_{RECENT_S}s", f"trade_notional_{RECENT_S}s",
+    f"trades_{RECENT_S}s_ratio", f"trade_notional_{RECENT_S}s_ratio",
+    f"depth_lack_{RECENT_S}s", f"spread_{RECENT_S}s", f"spread_{RECENT_S}s_above",
 )  # fmt: skip
 STATE_COLUMNS = (
-    "windows", "books", "quoted", "moves", "short_variance", "long_variance", "spread_1",
-    "spread_10", "spread_60", "traded", "short_trades", "short_notional", "long_trades",
-    "long_notional",
+    "windows", "books", "quoted", "moves", "short_variance", "long_variance", "scatter_1",
+    "scatter_10", "scatter_60", "traded", "short_trades", "short_notional", "long_trades",
+    "long_notional", "log_depth", "log_spread",
 )  # fmt: skip
 """`windows`: all; `books`: those with a book; `quoted`: those with a price, since there was none;
-`moves`: those learnt. `short_variance`: of the logarithm of the price in a window. `spread_10`: the
+`moves`: those learnt. `short_variance`: of the logarithm of the price in a window. `scatter_10`: the
 variance of moves over ten seconds, over what it would be if those of windows were independent.
-`traded`: windows since the first trade. `short_trades`: trades a window."""
+`traded`: windows since the first trade. `short_trades`: trades a window. `log_depth`: the usual."""
+RINGS = 4
+"""So many numbers of each of the last windows are kept."""
 IN, OUT, MARKET = map(column_numbers, (INPUT_COLUMNS, OUTPUT_COLUMNS, STATE_COLUMNS))
 
 
 @njit((F1, F1, F1, INT, FLOAT, FLOAT, F1), cache=True, nogil=True)
 def _step_rush(x, s, recent, ready, short, long, o):  # type: ignore[no-untyped-def]
-    """The trades of a market; `recent`: numbers of trades of the last windows, then notionals."""
+    """The trades of a market; `recent`: see `_step`."""
     trades, notional = x[IN.trades], x[IN.trade_notional]
     if s[MARKET.traded] == 0.0 and not trades > 0.0:
         return
     s[MARKET.traded] += 1.0
-    length = recent.size // 2
+    length = recent.size // RINGS
     place = np.int64(s[MARKET.windows]) % length
     recent[place], recent[length + place] = trades, notional
     o[OUT.trades_10s] = recent[:length].sum()
-    o[OUT.trade_notional_10s] = recent[length:].sum()
+    o[OUT.trade_notional_10s] = recent[length : 2 * length].sum()
     usual = np.sqrt(s[MARKET.short_trades] * s[MARKET.long_trades])
     usual_notional = np.sqrt(s[MARKET.short_notional] * s[MARKET.long_notional])
     if s[MARKET.traded] > ready and usual_notional > 0.0:
@@ -101,16 +113,16 @@ def _step_price(s, prices, price, back, ready, short, long, o):  # type: ignore[
         if s[MARKET.quoted] <= back[k]:
             continue
         move = now - prices[(window - back[k]) % prices.size]
-        spread = max(s[MARKET.spread_1 + k], SPREAD_MIN)
+        scatter = max(s[MARKET.scatter_1 + k], SCATTER_MIN)
         squares = move * move / (back[k] * variance)
         if s[MARKET.moves] > ready:
             o[OUT.price_move_1s + k] = 1e4 * abs(np.expm1(move))
-            o[OUT.price_move_1s_sd + k] = np.sqrt(squares / spread)
+            o[OUT.price_move_1s_sd + k] = np.sqrt(squares / scatter)
         if s[MARKET.moves] > CAPPED_FROM:
             squares = min(squares, MOVE_LEARNT**2)
-            s[MARKET.spread_1 + k] += lasting * (squares - s[MARKET.spread_1 + k])
+            s[MARKET.scatter_1 + k] += lasting * (squares - s[MARKET.scatter_1 + k])
         elif s[MARKET.moves] == CAPPED_FROM:
-            s[MARKET.spread_1 + k] = 1.0
+            s[MARKET.scatter_1 + k] = 1.0
     move = now - prices[(window - 1) % prices.size]
     squares = move * move
     if s[MARKET.moves] > CAPPED_FROM:
@@ -120,17 +132,46 @@ def _step_price(s, prices, price, back, ready, short, long, o):  # type: ignore[
     s[MARKET.long_variance] += lasting * (squares - s[MARKET.long_variance])
 
 
+@njit((F1, F1, F1, INT, FLOAT, F1), cache=True, nogil=True)
+def _step_book(x, s, recent, ready, short, o):  # type: ignore[no-untyped-def]
+    """Depth and spread of a market; `recent`: see `_step`."""
+    length, books = recent.size // RINGS, s[MARKET.books]
+    log_depth = np.log(max(x[IN.depth], DEPTH_MIN))
+    log_spread = np.log(max(x[IN.spread], SPREAD_BPS_MIN))
+    place = np.int64(books) % length
+    recent[2 * length + place], recent[3 * length + place] = log_depth, x[IN.spread]
+    s[MARKET.books] += 1.0
+    if books == 0.0:
+        s[MARKET.log_depth], s[MARKET.log_spread] = log_depth, log_spread
+    if books > ready:
+        lack = s[MARKET.log_depth] - recent[2 * length : 3 * length].mean()
+        o[OUT.depth_lack_10s] = np.exp(max(lack, 0.0))
+        # Half of the windows had at least this: a gap that is filled at once is no wide spread.
+        spread, usual = np.median(recent[3 * length :]), np.exp(s[MARKET.log_spread])
+        o[OUT.spread_10s] = spread
+        o[OUT.spread_10s_above] = spread - usual if spread >= SPREAD_WIDE * usual else 0.0
+    weight = max(short, 1.0 / s[MARKET.books])
+    off = min(max(log_depth - s[MARKET.log_depth], -LEVEL_LEARNT), LEVEL_LEARNT)
+    s[MARKET.log_depth] += weight * off
+    off = min(max(log_spread - s[MARKET.log_spread], -LEVEL_LEARNT), LEVEL_LEARNT)
+    s[MARKET.log_spread] += weight * off
+
+
 @njit((F2, F2, F2, F2, I1, I1, INT, FLOAT, F2), cache=True, nogil=True)
 def _step(inputs, state, prices, recent, symbol, back, ready, window_s, out):  # type: ignore[no-untyped-def]
-    """Rows in the order of windows; `back`: `MOVES_S` in windows."""
+    """Rows in the order of windows; `back`: `MOVES_S` in windows; `recent`: of the last windows the
+    numbers of trades, then notionals, then of those with a book logarithms of depth, and spreads.
+    """
     short, long = -np.expm1(-window_s / SHORT_S), -np.expm1(-window_s / LONG_S)
     for i in range(inputs.shape[0]):
         x, s, past = inputs[i], state[symbol[i]], prices[symbol[i]]
         _step_rush(x, s, recent[symbol[i]], ready, short, long, out[i])
         price = x[IN.mid]
-        if price == price:
-            s[MARKET.books] += 1.0
-        elif s[MARKET.books] == 0.0:  # A feed without books: the price of trades, until the next.
+        if x[IN.depth] == x[IN.depth] and x[IN.spread] == x[IN.spread]:
+            _step_book(x, s, recent[symbol[i]], ready, short, out[i])
+        elif (
+            price != price and s[MARKET.books] == 0.0
+        ):  # A feed without books: the price of trades, until the next.
             price = x[IN.trade_price]
             if price != price and s[MARKET.quoted] > 0.0:
                 price = np.exp(past[np.int64(s[MARKET.windows] - 1.0) % past.size])
@@ -141,7 +182,7 @@ def _step(inputs, state, prices, recent, symbol, back, ready, window_s, out):  #
         s[MARKET.windows] += 1.0
 
 
-class Moves(Stateful):
+class Moments(Stateful):
     """What every market remembers of its price and its trades, by symbol number."""
 
     STATE = "_markets", "_prices", "_recent"
@@ -152,7 +193,7 @@ class Moves(Stateful):
         self._ready = max(CAPPED_FROM, round(READY_S / self._window_s))
         self._markets: Float64 = np.zeros((0, len(STATE_COLUMNS)))
         self._prices: Float64 = np.zeros((0, int(self._back.max()) + 1))
-        self._recent: Float64 = np.zeros((0, 2 * max(1, round(RUSH_S / self._window_s))))
+        self._recent: Float64 = np.zeros((0, RINGS * max(1, round(RECENT_S / self._window_s))))
 
     def step(self, inputs: Float64, symbol: Int64) -> Float64:
         """`OUTPUT_COLUMNS` of each row of `inputs` (`INPUT_COLUMNS`), rows in the order of windows,
