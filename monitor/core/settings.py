@@ -173,7 +173,7 @@ DEFAULT_STREAMS = (
     _moment("price_move_60s", "sd", least=2.0, score_least=6.5),
     _moment("trades_10s", "ratio", least=10.0, score_least=5.0),
     _moment("trade_notional_10s", "ratio", least=1_000.0, score_least=20.0),
-    _moment("depth_lack_10s", "", least=1.5),
+    _moment("depth_lack_10s", "", least=2.0),
     _moment("spread_10s", "above", least=1.0, score_least=1.0),
     _stream("layering", "peak", least=1.0),
     _stream("crowding", "peak", least=3.0),

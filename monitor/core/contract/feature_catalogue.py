@@ -122,7 +122,9 @@ FEATURES: dict[str, FeatureSpec] = {
     "trades_10s": _rush("trades", noun="number of trades in 10 s"),
     "trades_10s_ratio": _rush("times the usual", noun="trades in 10 s beside the usual"),
     "trade_notional_10s": _rush(_QUOTE, noun="traded notional in 10 s"),
-    "trade_notional_10s_ratio": _rush("times the usual", noun="traded notional in 10 s beside the usual"),
+    "trade_notional_10s_ratio": _rush(
+        "times the usual", noun="traded notional in 10 s beside the usual"
+    ),
     "fills_per_taker": _fill("fills an order", "level", "fills that one taking order needs"),
     "sweep_bps": _fill(
         "bps of the price", "level", "prices swept by one side", kind="sweep",
@@ -152,7 +154,9 @@ FEATURES: dict[str, FeatureSpec] = {
     **_per_account("sum of squared shares", "share", "%s_herfindahl", "concentration of %s"),
     "spread_bps": _book(_BPS, "level", "spread", kind="wide_spread"),
     "spread_10s": _book(_BPS, "level", "spread over 10 s", kind="wide_spread"),
-    "spread_10s_above": _book(_BPS, "level", "spread over 10 s beyond the usual", kind="wide_spread"),
+    "spread_10s_above": _book(
+        _BPS, "level", "spread over 10 s beyond the usual", kind="wide_spread"
+    ),
     **{
         f"depth_{b}bps_{side}": _thin(
             _QUOTE, "level", f"depth within {b} bps ({side})", fall_is_bad=True

@@ -60,8 +60,8 @@ STATE_COLUMNS = (
     "long_notional", "log_depth", "log_spread",
 )  # fmt: skip
 """`windows`: all; `books`: those with a book; `quoted`: those with a price, since there was none;
-`moves`: those learnt. `short_variance`: of the logarithm of the price in a window. `scatter_10`: the
-variance of moves over ten seconds, over what it would be if those of windows were independent.
+`moves`: those learnt. `short_variance`: of the logarithm of the price in a window. `scatter_10`:
+the variance of moves over ten seconds, over what it would be if those of windows were independent.
 `traded`: windows since the first trade. `short_trades`: trades a window. `log_depth`: the usual."""
 RINGS = 4
 """So many numbers of each of the last windows are kept."""
