@@ -50,8 +50,8 @@ EXPONENT_MAX = 700.0
 CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
 RANK_MIN = 3.0
-"""Of scores without a theory, the third highest and lower ones are as frequent as their rank says;
-how rare the highest two are the law of the tail has to say."""
+"""By rank, the third highest score and lower ones are as frequent as their rank says; how rare the
+highest two are the law of the tail has to say."""
 READY_BLOCKS = 72
 """Before that, scores without a theory have no p-value: six hours of 1 s windows."""
 ATTACK_SHARE, ATTACKED_SHARE, CHANCE_BLOCKS = 2, 4, 64
@@ -117,6 +117,9 @@ class Calibrator(Stateful):
         Windows whose highest score is one observation: longer than an excursion of the score.
     tail_slope_max
         The steepest slope of the tail that is believed, > 0; in theory it is 1.
+    by_rank
+        Whether the highest scores of a day are what is looked for: those that others exceed are as
+        rare as their rank says, and none is left out as an attack.
 
     References
     ----------
@@ -135,9 +138,11 @@ class Calibrator(Stateful):
         windows_per_day: float = DAY_WINDOWS,
         block_windows: int = BLOCK_WINDOWS,
         tail_slope_max: float = inf,
+        by_rank: bool = False,
     ) -> None:
         self.log_likelihood = log_likelihood
         self.tail_slope_max = tail_slope_max
+        self.by_rank = by_rank
         self.block_windows = block_windows
         self.windows_per_day = windows_per_day
         most = max(READY_BLOCKS, round(MEMORY_DAYS * windows_per_day / block_windows))
@@ -161,7 +166,7 @@ class Calibrator(Stateful):
 
     def _attack_blocks(self) -> set[int]:
         """The places of the blocks that are left out as attacks."""
-        if True not in self._rare:
+        if self.by_rank or True not in self._rare:
             return set()
         n = len(self._rare)
         places = list(compress(range(n), self._rare))
@@ -251,7 +256,7 @@ class Calibrator(Stateful):
             share = self._share * self._survival(self._slope * (score - self._start))
             if self._hill > 0.0:
                 share = max(share, self._share * (score / self._start) ** (-1.0 / self._hill))
-            if not self.log_likelihood:
+            if self.by_rank:
                 share = min(share, self._share_by_rank(score))
         # From the share of blocks to the chance in a window.
         chance = 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / self.block_windows, share)
@@ -267,8 +272,8 @@ class Calibrator(Stateful):
         return (higher + 1.0) / (n + 1.0)
 
     def _share_by_rank(self, score: float) -> float:
-        """The share of blocks as high, of a score in the tail that some blocks exceed: no law of the
-        tail is needed for it."""
+        """The share of blocks as high, of a score in the tail: no law is needed where some blocks
+        exceed it."""
         n = len(self._fit_blocks)
         higher = n - bisect_left(self._fit_blocks, score)
         return max(higher + 1.0, RANK_MIN) / (n + 1.0)

@@ -32,11 +32,13 @@ class CalibratorBank:
     """
 
     def __init__(
-        self, windows_per_day: float, p_most: float, block_windows: int = BLOCK_WINDOWS
-    ) -> None:
+        self, windows_per_day: float, p_most: float, block_windows: int = BLOCK_WINDOWS,
+        by_rank: bool = False,
+    ) -> None:  # fmt: skip
         self._windows_per_day = windows_per_day
         self.block_windows = block_windows
         self._p_most = p_most
+        self._by_rank = by_rank
         self._calibrators: list[Calibrator] = []
         self._first_score_min: dict[bool, float] = {}
         """Of a row that has seen nothing, by whether its scores are log-likelihoods."""
@@ -57,7 +59,8 @@ class CalibratorBank:
         return row
 
     def _first_calibrator(self, log_likelihood: bool) -> Calibrator:
-        return Calibrator(log_likelihood, self._windows_per_day, self.block_windows)
+        size = self._windows_per_day, self.block_windows
+        return Calibrator(log_likelihood, *size, by_rank=self._by_rank)
 
     def _begin(self, row: int) -> None:
         """Let a row stand as its calibrator does that has seen nothing."""

@@ -168,9 +168,9 @@ DEFAULT_STREAMS = (
         "levels_shrunk", "likelihood", inputs=("levels_shrunk", "levels_shrunk_nats"), least=5.0
     ),
     _stream("step_back_bps", "peak", least=0.5),
-    _moment("price_move_1s", "sd", least=2.0, score_least=9.0),
-    _moment("price_move_10s", "sd", least=2.0, score_least=8.0),
-    _moment("price_move_60s", "sd", least=2.0, score_least=6.5),
+    _moment("price_move_1s", "sd", least=5.0, score_least=9.0),
+    _moment("price_move_10s", "sd", least=5.0, score_least=8.0),
+    _moment("price_move_60s", "sd", least=5.0, score_least=6.5),
     _moment("trades_10s", "ratio", least=10.0, score_least=5.0),
     _moment("trade_notional_10s", "ratio", least=1_000.0, score_least=20.0),
     _moment("depth_lack_10s", "", least=2.0),

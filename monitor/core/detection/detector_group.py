@@ -96,9 +96,10 @@ class DetectorGroup:
         self._streams = np.array(streams)
         inputs = (settings[i].input_features for i in streams)
         self._columns = np.array([[column[name] for name in names] for names in inputs])
-        self._bank = factory().bank()
+        detector = factory()
+        self._bank = detector.bank()
         self._runner = self._bank if isinstance(self._bank, RunBank) else None
-        self._calibrators = CalibratorBank(windows_per_day, p_most)
+        self._calibrators = CalibratorBank(windows_per_day, p_most, by_rank=detector.is_moment)
         self._row = np.full((0, len(streams)), -1, np.int64)
         """(symbols, streams): the row in the bank; -1 where a stream has not begun."""
         self._row_keys: list[tuple[int, int]] = []
