@@ -21,7 +21,7 @@ from numba import njit
 
 from detectors.arrays.types import F2, FLOAT, INT, Float64
 from detectors.base import Evidence, learning_reason
-from detectors.row_detector import SEEN, RowDetector, RunBank
+from detectors.row_detector import SEEN, RowBank, RowDetector, RunBank
 from detectors.stats.limits import NUMBER_MAX
 from detectors.window_run import (
     BOTH,
@@ -128,7 +128,7 @@ class RecordHighDetector(RowDetector):
     2.0
     """
 
-    BANK: ClassVar = RecordHighBank
+    BANK: ClassVar[type[RowBank]] = RecordHighBank
     PARAMETERS: ClassVar[tuple[str, ...]] = ("least",)
 
     def __init__(self, feature: str = "level", least: float = 1.0) -> None:

@@ -44,4 +44,4 @@ def test_shares_that_leave_nothing_for_single_streams_are_refused() -> None:
 def test_each_tenfold_of_the_budget_doubles_the_moments() -> None:
     moments = [moments_per_day(10.0**power) for power in range(-2, 4)]
     assert [after / before for before, after in pairwise(moments)] == pytest.approx([2.0] * 5, 0.01)
-    assert EngineSettings().moments.per_day == pytest.approx(6.0, rel=0.01)
+    assert EngineSettings().moments.per_day == pytest.approx(7.0, rel=0.01)
