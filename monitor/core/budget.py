@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from detectors.calibration.calibrator import FalseAlarmRate
 
 MOMENTS_AT_ONE, MOMENTS_GROWTH = 3.5, 0.3
-"""At a budget of ten a day a stream of moments reports its seven most extreme ones, at one a day half
-of them: each tenfold of the budget doubles their number. Several streams see each kind of moment."""
+"""At a budget of ten a day a stream of moments reports its seven most extreme ones, at one a day
+half of them: each tenfold of the budget doubles their number. Several streams see each kind."""
 
 
 @dataclass(frozen=True, slots=True)
