@@ -42,7 +42,7 @@ LEVEL_LEARNT = 0.5
 """Depth and spread are learnt as at most so far off their usual, as a logarithm."""
 DEPTH_MIN, SPREAD_BPS_MIN = 1.0, 0.01
 """Less depth (quote currency) and less spread count as so much."""
-SPREAD_WIDE = 2.0
+SPREAD_WIDE = 3.0
 """A spread is wide from so many times its usual on."""
 
 INPUT_COLUMNS = "mid", "trade_price", "trades", "trade_notional", "depth", "spread"
