@@ -262,6 +262,12 @@ class Calibrator(Stateful):
         return (higher + 1.0) / (n + 1.0)
 
     @property
+    def windows_seen(self) -> int:
+        """Windows that its p-values are learnt from: no chance is rarer than once in all of them,
+        but by the law of the tail."""
+        return len(self._blocks) * self.block_windows + self.windows
+
+    @property
     def windows_left(self) -> int:
         """Windows with a score that it has yet to learn before there are p-values; 0: there are."""
         if self.log_likelihood:

@@ -80,6 +80,11 @@ class CalibratorBank:
         """Why the row has no p-values yet; None when it has."""
         return self._calibrators[row].why
 
+    def windows_seen(self, row: int) -> int:
+        """Windows that the row's p-values are learnt from."""
+        self._calibrators[row].windows = int(self._windows[row])
+        return self._calibrators[row].windows_seen
+
     def windows_left(self, rows: Int64) -> Int64:
         """Windows with a score that each row has yet to learn before it has p-values."""
         left = np.zeros(len(rows), np.int64)

@@ -66,6 +66,10 @@ class FindingPart(_Observation):
     expected: float
     p: float
     share: float
+    windows: int = 1
+    """How many windows the change has lasted."""
+    seen: int = 0
+    """As `Finding.seen`."""
 
     @property
     def by_account(self) -> bool:
@@ -115,6 +119,9 @@ class Finding(_Observation):
     ends when it has been quiet."""
     parts: list[FindingPart] = field(default_factory=list)
     """The streams of joint or merged evidence, the highest share first. Empty: `stream` alone."""
+    seen: int = 0
+    """How many windows the chance `p` was learnt from: nothing that they say is rarer than once in
+    all of them. 0: from none, a rule decided."""
 
     @property
     def windows(self) -> int:
@@ -130,7 +137,8 @@ class Finding(_Observation):
     def own_part(self) -> FindingPart:
         """The evidence of `stream`, as the only part."""
         numbers = self.since, self.observed, self.expected, self.p
-        return FindingPart(self.symbol, self.stream, self.detector, *numbers, share=1.0)
+        length = self.windows, self.seen
+        return FindingPart(self.symbol, self.stream, self.detector, *numbers, 1.0, *length)
 
     @property
     def all_parts(self) -> list[FindingPart]:

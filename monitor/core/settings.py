@@ -202,8 +202,9 @@ class AlertSettings(StrictModel):
     together_s: Seconds = 5.0
     """Evidence in several markets that begins within this long is one incident, s."""
     stake_notional: Annotated[float, Field(gt=0, le=1e15)] = 1_000_000.0
-    """An alert is one step more severe where a move of 2 %, or a cascade that an hour's move may
-    set off, would force at least this notional, quote currency."""
+    """So much is much, quote currency: an alert is one step more severe where a cascade that an
+    hour's move may set off would force it, or a move of 2 % would and the book takes less than half
+    of it (`docs/severity.md`)."""
 
 
 class JointSettings(StrictModel):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import get_args
 
+from monitor.core.alerts.severity import SEVERITIES
 from monitor.core.contract.alert import Alert, Severity
 from monitor.core.contract.feature_catalogue import SILENCE_FEATURES
-
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""The lowest first."""
 
 
 @dataclass(frozen=True, slots=True)

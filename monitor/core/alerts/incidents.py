@@ -11,11 +11,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from monitor.core import finding as evidence
+from monitor.core.alerts.harm import is_harmful, windows_between
+from monitor.core.alerts.severity import SeverityCondition, find_condition, is_graver
 from monitor.core.contract.alert import Status
 from monitor.core.contract.feature_catalogue import FEATURES, STREAM_OUT
 from monitor.core.finding import ACCOUNT_BURST, JOINT, Finding, FindingPart, PartKey
@@ -50,6 +53,9 @@ class Incident:
     last_window: int = 0
     first_window: int = 0
     """Indices of the windows of its last and of its first finding."""
+    because: str = ""
+    """The gravest condition (`severity.CONDITIONS`) of its publications, by name; empty: there was
+    none, or nobody judges."""
 
     @property
     def symbols(self) -> list[str]:
@@ -99,10 +105,17 @@ class Incidents:
     """Turns findings, in the order of event time, into publications of incidents.
 
     An incident is resolved after `quiet_windows` without new evidence. Evidence in another symbol
-    that begins within `together_windows` belongs to the incident.
+    that begins within `together_windows` belongs to the incident. `judge`: how grave an incident is
+    now; it is published again when that rises. None: nobody judges.
     """
 
-    def __init__(self, quiet_windows: int, together_windows: int = 5) -> None:
+    def __init__(
+        self,
+        quiet_windows: int,
+        together_windows: int = 5,
+        judge: Callable[[Incident], SeverityCondition] | None = None,
+    ) -> None:
+        self._judge = judge
         self._quiet = quiet_windows
         self._together = together_windows
         self._open: dict[str, Incident] = {}
@@ -137,9 +150,20 @@ class Incidents:
     def _publish_grown(self, name: str) -> list[Incident]:
         """The open incident, where there is something new about it."""
         incident = self._open[name]
-        if not _has_grown(incident):
+        has_risen = self._has_risen(incident)
+        if not _has_grown(incident) and not has_risen:
             return []
         return [self._publish(incident, "updated" if incident.published else "firing")]
+
+    def _has_risen(self, incident: Incident) -> bool:
+        """Whether it is graver than at any publication; the incident remembers why."""
+        if self._judge is None:
+            return False
+        now = self._judge(incident)
+        if incident.because and not is_graver(now, find_condition(incident.because)):
+            return False
+        incident.because = now.name
+        return True
 
     def _assign(self, finding: Finding) -> str:
         """Add a finding to its incident, which may be new; returns the incident's fingerprint."""
@@ -221,9 +245,12 @@ class Incidents:
 def _has_grown(incident: Incident) -> bool:
     """Whether there is something new to publish: another part, or far more excess in one."""
     before = incident.published
+    if not before:
+        return True
     return any(
         part.key not in before or 0 < part.excess >= GROWTH * before[part.key]
         for part in incident.finding.all_parts
+        if is_harmful(part)
     )
 
 
@@ -235,13 +262,15 @@ def merge_findings(old: Finding, new: Finding) -> Finding:
         parts[part.key] = part if before is None else _merge_parts(before, part, old.window)
     first = parts[old.symbol, old.stream, old.detector == ACCOUNT_BURST]
     named = _pick_accounts(old, new)
+    rarer = max(old, new, key=windows_between)
     return dataclasses.replace(
         old,
         window=new.window,
         since=min(old.since, new.since),
         observed=first.observed,
         expected=first.expected,
-        p=min(old.p, new.p),
+        p=rarer.p,
+        seen=rarer.seen,
         accounts=named.accounts,
         accounts_of=named.accounts_of or named.stream,
         accounts_by=named.accounts_by or named.detector,
@@ -259,9 +288,13 @@ def _merge_parts(old: FindingPart, new: FindingPart, old_window: int) -> Finding
     not. One detector's findings add up, unless they cover the same time: joint evidence of one
     market and of many may both include the windows up to `old_window`.
     """
-    since, p = min(old.since, new.since), min(old.p, new.p)
+    since, p, seen = min(old.since, new.since), min(old.p, new.p), max(old.seen, new.seen)
+    # What lies beyond the end of the old part.
+    later = new.since + new.windows - (old.since + old.windows)
+    windows = old.windows + max(0, min(new.windows, later))
+    both: dict[str, Any] = {"p": p, "windows": windows, "seen": seen}
     if old.detector != new.detector:
-        return dataclasses.replace(old if new.detector == JOINT else new, since=since, p=p)
+        return dataclasses.replace(old if new.detector == JOINT else new, since=since, **both)
     spec = FEATURES.get(old.stream)
     overlap = new.detector == JOINT and new.since <= old_window
     if not overlap and (spec is None or spec.is_additive):
@@ -270,7 +303,7 @@ def _merge_parts(old: FindingPart, new: FindingPart, old_window: int) -> Finding
         # Neither levels nor numbers of the same time add up: keep those farther from the expected.
         far = max(old, new, key=lambda part: part.excess)
         observed, expected = far.observed, far.expected
-    return dataclasses.replace(new, since=old.since, observed=observed, expected=expected, p=p)
+    return dataclasses.replace(new, since=old.since, observed=observed, expected=expected, **both)
 
 
 def _with_shares(parts: list[FindingPart]) -> list[FindingPart]:

@@ -35,9 +35,15 @@ class AlertEvidence:
     p: Annotated[
         float | None, Field(description="chance of as much in one window; null: a rule decided")
     ]
-    once_per_days: Annotated[float | None, Field(description="how rare that is, days")]
+    once_per_days: Annotated[
+        float | None, Field(description="how rare that is, days; at most `seen_s`")
+    ]
     share: Fraction
     symbol: Annotated[str | None, Field(description="where an alert has several")] = None
+    seen_s: Annotated[
+        float | None,
+        Field(description="seconds that `p` was learnt from; null: a rule decided", gt=0),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,10 @@ class Stake:
     within_pct: Percent
     down: Annotated[StakeShock | None, Field(description="of falls")] = None
     up: Annotated[StakeShock | None, Field(description="of rises")] = None
+    absorbed: Annotated[
+        Fraction | None,
+        Field(description="share of forced_notional that the last book takes; null: no book"),
+    ] = None
 
 
 class MarketStake(NamedTuple):
@@ -140,7 +150,11 @@ class Alert:
     symbols: tuple[str, ...]
     ts: Annotated[Ns, Field(description="event time of the decision, ns")]
     since: Annotated[Ns, Field(description="when the change began, ns")]
+    because: Annotated[
+        str, Field(description="the condition that the severity follows from (docs/severity.md)")
+    ] = ""
     summary: str
+    look_at: Annotated[tuple[str, ...], Field(description="what to look at next")] = ()
     evidence: Annotated[tuple[AlertEvidence, ...], Field(min_length=1)]
     accounts: tuple[Carrier, ...]
     zones: tuple[AlertZone, ...]

@@ -57,6 +57,11 @@ class FeatureSpec:
         return self.is_additive or self.is_event
 
     @property
+    def is_width(self) -> bool:
+        """Whether it says how dear an immediate trade is, in bps of the price."""
+        return self.kind in ("wide_spread", "costly_book")
+
+    @property
     def is_plural(self) -> bool:
         """Whether the noun takes a verb in the plural."""
         return self.form == "count"
@@ -207,6 +212,9 @@ FEATURES: dict[str, FeatureSpec] = {
 """Every feature of one window and symbol. Counts and amounts are those of the window."""
 
 FEATURE_NAMES = tuple(FEATURES)
+
+WHOLE_BOOK_FEATURES = ("depth_25bps", "depth_missing")
+"""Depth of both sides together, or of the thicker one: where it is gone, the book is."""
 
 VENUE_FEATURES: dict[str, FeatureSpec] = {
     "raised_notional": _margin(

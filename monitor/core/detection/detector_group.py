@@ -31,7 +31,7 @@ class RareScore:
     """A score that is rare enough to report, with the evidence for it.
 
     `symbol`: index among the symbols that were judged. `stream`: index in the settings. `index`:
-    that among the scores.
+    that among the scores. `seen`: how many windows the chance `p` was learnt from.
     """
 
     symbol: int
@@ -39,6 +39,7 @@ class RareScore:
     p: float
     evidence: Evidence
     index: int
+    seen: int
 
 
 class StreamOut(NamedTuple):
@@ -187,7 +188,10 @@ class DetectorGroup:
                 evidence = self._attempt(one[0], None, self._bank.evidence, *one)
                 if evidence is not None:
                     stream = int(self._streams[stream_of[i]])
-                    self._window.rare.append(RareScore(int(symbol_of[i]), stream, p, evidence, i))
+                    seen = self._calibrators.windows_seen(one[0])
+                    self._window.rare.append(
+                        RareScore(int(symbol_of[i]), stream, p, evidence, i, seen)
+                    )
         return self._window.rare
 
     def _scores(self, rows: Int64, values: Float64) -> Float64:

@@ -92,5 +92,5 @@ class SingleStreams(Stateful):
             window, since, self._partition, name, name_of, stream.detector, observed, expected,
             rare.p, accounts,
             records=self._history.record_ranges(symbol, since, window, feature.records),
-            abstained=[(labels[i], why) for i, why in abstained],
+            abstained=[(labels[i], why) for i, why in abstained], seen=rare.seen,
         )  # fmt: skip

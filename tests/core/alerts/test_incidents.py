@@ -68,7 +68,8 @@ def test_markets_that_begin_together_are_one_incident_and_a_later_one_is_another
     alerts = alerts_of(joint_finding(), other, until=START + 20)
     assert [a.status for a in alerts] == ["firing", "updated"]
     assert alerts[1].symbols == ("SOL", "ETH")
-    assert "together on SOL and ETH since" in alerts[1].summary
+    assert alerts[1].summary.startswith("Leverage raises ×15 for 12 s on SOL (")
+    assert ", with 3 more, since " in alerts[1].summary
     assert {e.symbol for e in alerts[1].evidence} == {"SOL", "ETH"}
     assert {r.partition for r in alerts[1].records} == {1, 3}
     assert " --symbol SOL --symbol ETH --from " in alerts[1].reproduce

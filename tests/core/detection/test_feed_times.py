@@ -67,7 +67,7 @@ def test_a_feed_that_stops_fires_by_control_records_and_resolves_with_its_next_r
     assert fired["ts"] == at(110)
     assert over["ts"] == at(148)
     assert fired["summary"] == (
-        "No record in topic books, partition 0 for 10 s, where silences of over 1 s are rare; "
+        "No record in topic books, partition 0 for 10 s, usual up to 1 s; "
         "the last came at 16:01:39 UTC"
     )
     assert over["summary"] == "Records again in topic books, partition 0, after 48 s of silence"
