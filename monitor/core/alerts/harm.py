@@ -23,6 +23,8 @@ def harm(part: FindingPart) -> float:
     spec, usual = FEATURES.get(part.stream), abs(part.expected)
     if spec is not None and spec.form == "signed":
         return 1.0 + part.excess / usual if usual else inf
+    if spec is not None and spec.is_factor:
+        return part.observed
     above, below = part.observed, part.expected
     if spec is not None and spec.fall_is_bad:
         above, below = below, above
@@ -52,16 +54,18 @@ def reasons(finding: Finding) -> list[FindingPart]:
     """The parts that an alert gives, the most alarming first.
 
     Those in the harmless direction are no reasons, unless there are no others. What is large leads,
-    by its harm (of a few accounts after the market's own: beside the habits of one, any burst is
-    immense); then comes the rest, the rarest first. What a rule decided stays as it is.
+    by its harm: first what lasts, then events, then what a few accounts do (where next to nothing
+    is usual, as of them, any burst is immense). Then comes the rest, the rarest first. What a rule
+    decided stays as it is.
     """
     if finding.facts:
         return finding.all_parts
     parts = [part for part in finding.all_parts if is_harmful(part)] or finding.all_parts
 
-    def order(part: FindingPart) -> tuple[bool, bool, float, str, str]:
-        size = harm(part)
+    def order(part: FindingPart) -> tuple[bool, bool, bool, float, str, str]:
+        size, spec = harm(part), FEATURES.get(part.stream)
         rank = -size if size >= LARGE else part.p
-        return size < LARGE, part.by_account, rank, part.symbol, part.stream
+        is_event = spec is not None and spec.is_event
+        return size < LARGE, part.by_account, is_event, rank, part.symbol, part.stream
 
     return sorted(parts, key=order)

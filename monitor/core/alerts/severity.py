@@ -18,6 +18,7 @@ from monitor.core.contract.feature_catalogue import (
     FEATURES,
     MARKET_SILENCE,
     SILENCE_FEATURES,
+    STEP_BACK,
     WHOLE_BOOK_FEATURES,
 )
 from monitor.core.contract.units import DAY_S
@@ -138,10 +139,15 @@ def _is_unexplained(case: Case) -> bool:
 
 def _is_untradable(case: Case) -> bool:
     far = [part for part in case.parts if harm(part) >= GONE]
-    wide = [p for p in far if FEATURES[p.stream].is_width and p.observed >= WIDE_BPS]
-    empty = [part for part in far if part.stream in WHOLE_BOOK_FEATURES]
-    pairs = ((a, b) for a in wide for b in empty if a.symbol == b.symbol)
-    return any(case.lasts(max(a.windows, b.windows)) for a, b in pairs)
+    empty = {part.symbol for part in far if _is_book_gone(part)}
+    wide = (part for part in far if FEATURES[part.stream].is_width and part.observed >= WIDE_BPS)
+    return any(part.symbol in empty and case.lasts(part.windows) for part in wide)
+
+
+def _is_book_gone(part: FindingPart) -> bool:
+    """Whether both sides of the book are gone: in depth, or up to half of a wide spread."""
+    is_far = part.stream == STEP_BACK and part.observed >= WIDE_BPS / 2
+    return is_far or part.stream in WHOLE_BOOK_FEATURES
 
 
 def _is_price_untrusted(case: Case) -> bool:
@@ -196,9 +202,9 @@ CONDITIONS = (
     ),
     SeverityCondition(
         "critical", "the market cannot be traded",
-        f"The spread, the cost to trade, or the step back of both best prices is {GONE:g} times "
-        f"the usual and {WIDE_BPS:g} bps or more; both sides of the book together, or the thicker "
-        f"of them, are at a fifth of the usual or less; and one of the two lasts {LASTS_S:g} s",
+        f"For {LASTS_S:g} s the spread or the cost to trade is {GONE:g} times the usual and "
+        f"{WIDE_BPS:g} bps or more; and both sides of the book are gone: together, or the thicker "
+        f"one, at a fifth of the usual, or both best prices {WIDE_BPS / 2:g} bps further back",
         "Spread ×25 for 12 s (21 bps, usual 0.8), with depth on both sides at a tenth of usual",
         _is_untradable,
     ),

@@ -37,6 +37,8 @@ SENTENCE_MAX = 200
 """Characters of a sentence at most: two lines of a terminal, one message on a telephone."""
 RATIO_MAX = 1000.0
 """A larger ratio only says that next to nothing was expected, so no sentence gives it."""
+NEXT_TO_NOTHING = 1e-4
+"""So small a part of what was observed counts as nothing in a sentence."""
 NEAR_USUAL = 0.05
 """So near to 1 a ratio says nothing of what is out of the ordinary."""
 FRACTIONS = {
@@ -394,7 +396,9 @@ def level_phrases(part: FindingPart, seconds: float) -> tuple[str, str]:
     spec, is_money = FEATURES[part.stream], FEATURES[part.stream].unit == "quote currency"
     scale = 1.0 / seconds if spec.is_additive else 100.0 if spec.form == "share" else 1.0
     write = fmt.format_amount if is_money else fmt.format_number
-    observed, usual = write(part.observed * scale), write(part.expected * scale)
+    is_nothing = abs(part.expected) < NEXT_TO_NOTHING * abs(part.observed)
+    observed = write(part.observed * scale)
+    usual = "0" if is_nothing else write(part.expected * scale)
     if spec.is_additive:
         return f"{observed} a second", usual
     if spec.form == "share":

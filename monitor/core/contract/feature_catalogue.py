@@ -59,7 +59,12 @@ class FeatureSpec:
     @property
     def is_width(self) -> bool:
         """Whether it says how dear an immediate trade is, in bps of the price."""
-        return self.kind in ("wide_spread", "costly_book")
+        return self.kind in ("wide_spread", "costly_book") and not self.is_event
+
+    @property
+    def is_factor(self) -> bool:
+        """Whether it is measured in usual ones: what is expected of it does not divide it again."""
+        return self.unit == _TIMES_LESS
 
     @property
     def is_plural(self) -> bool:
@@ -67,6 +72,7 @@ class FeatureSpec:
         return self.form == "count"
 
 
+_TIMES_LESS = "times less than usual"
 _ALL = ("order", "cancel", "fill", "leverage", "book", "mark")
 _LOGS = (*_ALL, "collateral", "reference")
 _QUOTE, _BPS, _TOP = "quote currency", "bps of the mid", "share of one account"
@@ -165,7 +171,7 @@ FEATURES: dict[str, FeatureSpec] = {
         "share of the usual depth", "share", "depth gone within 25 bps"
     ),
     "depth_missing": _thin(
-        "times less than usual", "level", "lack of depth on both sides"
+        _TIMES_LESS, "level", "lack of depth on both sides"
     ),
     "levels_shrunk": _thin(
         "levels of the book", "level", "number of quotes cut at unchanged prices", is_event=True
@@ -215,6 +221,8 @@ FEATURE_NAMES = tuple(FEATURES)
 
 WHOLE_BOOK_FEATURES = ("depth_25bps", "depth_missing")
 """Depth of both sides together, or of the thicker one: where it is gone, the book is."""
+STEP_BACK = "step_back_bps"
+"""How far both best prices stepped back: so far the book is empty on both sides."""
 
 VENUE_FEATURES: dict[str, FeatureSpec] = {
     "raised_notional": _margin(

@@ -83,9 +83,11 @@ def test_money_that_nothing_explains_is_critical_from_much_on() -> None:
 
 
 def test_a_market_without_accounts_is_critical_where_it_cannot_be_traded_for_ten_seconds() -> None:
-    def row(spread_bps: float, missing: float, windows: int, stream: str = "depth_missing") -> str:
-        spread = part("spread_bps", spread_bps, 1.0, 0.5)
-        book = part(stream, missing, 1.0, 0.5)
+    def row(
+        spread_bps: float, observed: float, windows: int, stream: str = "depth_missing",
+        usual: float = 1.0,
+    ) -> str:  # fmt: skip
+        spread, book = part("spread_bps", spread_bps, 1.0, 0.5), part(stream, observed, usual, 0.5)
         spread.windows, book.windows = windows, 1
         return condition(joint_finding(parts=[spread, book])).name
 
@@ -97,6 +99,9 @@ def test_a_market_without_accounts_is_critical_where_it_cannot_be_traded_for_ten
     # The thinner side is one wall away from empty all day.
     assert row(5.0, 0.01, windows=10, stream="depth_25bps_least") == "worth a look"
     assert row(5.0, 0.2, windows=10, stream="depth_25bps") == critical
+    # Best prices that step back leave the book empty on both sides.
+    assert row(5.0, 2.5, windows=10, stream="step_back_bps", usual=0.0) == critical
+    assert row(5.0, 2.4, windows=10, stream="step_back_bps", usual=0.0) == "worth a look"
     # A spread of five times next to nothing costs next to nothing.
     tiny = [part("spread_bps", 1.7, 0.07, 0.5), part("depth_25bps", 1.0, 9.0, 0.5)]
     assert condition(joint_finding(parts=tiny)).severity == "warning"

@@ -235,6 +235,10 @@ def test_a_number_near_the_usual_one_is_given_without_a_ratio() -> None:
     )
 
 
+def test_next_to_nothing_is_nothing() -> None:
+    assert "(usual 0; " in sentence(stream="liquidations", observed=60.0, expected=0.005)
+
+
 def test_an_event_has_no_length() -> None:
     assert level("sweep_bps", 60.0, 2.0).startswith(
         "Prices swept by one side ×30 on SOL-PERP (60 bps of the price, usual 2; once in 40 days)"
