@@ -263,9 +263,9 @@ class Calibrator(Stateful):
 
     @property
     def windows_seen(self) -> int:
-        """Windows that its p-values are learnt from: no chance is rarer than once in all of them,
-        but by the law of the tail."""
-        return len(self._blocks) * self.block_windows + self.windows
+        """Windows that its p-values are learnt from, the one that is judged at least: no chance is
+        rarer than once in all of them, but by the law of the tail."""
+        return max(1, len(self._blocks) * self.block_windows + self.windows)
 
     @property
     def windows_left(self) -> int:

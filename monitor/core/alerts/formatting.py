@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from monitor.core.contract.units import DAY_S, SECOND_NS
+from monitor.core.contract.units import DAY_S, HOUR_S, SECOND_NS
 
-HOUR_S = 3600.0
 NAME_MAX = 24
 """Characters of a name in a sentence."""
 LIST_MAX = 4

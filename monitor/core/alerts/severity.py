@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
-from monitor.core.alerts.harm import LARGE, harm, is_rare
+from monitor.core.alerts.harm import LARGE, harm, is_harmful, is_rare
 from monitor.core.contract.alert import Severity, Stake, StakeShock
 from monitor.core.contract.feature_catalogue import (
     CRITICAL_FEATURES,
@@ -177,7 +177,8 @@ def _is_grave_for_money(case: Case) -> bool:
 
 
 def _is_small_for_money(case: Case) -> bool:
-    return _is_much_at_stake(case) and not case.is_by_rule
+    is_harm = not case.is_by_rule and any(map(is_harmful, case.parts))
+    return is_harm and _is_much_at_stake(case)
 
 
 CONDITIONS = (
