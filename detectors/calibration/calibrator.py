@@ -16,6 +16,7 @@ from math import exp, expm1, inf, isfinite, isnan, log, log1p
 from typing import Any, ClassVar
 
 from detectors.arrays.state import Stateful
+from detectors.calibration.tail_prior import READY_BLOCKS, TailPrior
 from detectors.stats.limits import DAY_WINDOWS
 
 DAY_S = 86400.0
@@ -49,8 +50,6 @@ EXPONENT_MAX = 700.0
 """e to a higher power would not be a number."""
 CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
-READY_BLOCKS = 72
-"""Before that, scores without a theory have no p-value: six hours of 1 s windows."""
 ATTACK_SHARE, ATTACKED_SHARE, CHANCE_BLOCKS = 2, 4, 64
 """Attacks come together, and a habit is there all the time. A half of the blocks may hold one block
 beyond "once a day", and another for every 64, more than the other half: that may be chance. Where
@@ -96,8 +95,12 @@ class Calibrator(Stateful):
     For log-likelihood CUSUMs theory (an excursion above h has a probability of about exp(-h) a
     window) is the prior, and counts less as blocks come in. How fast the tail falls is uncertain,
     too: over a gamma distributed rate the law becomes (1 + h/k)^-k, where k is the number of
-    excesses that the rate is estimated from. Other scores have no p-value at first; later, the
-    heavier of an exponential and a Pareto tail.
+    excesses that the rate is estimated from. Other scores have no p-value before `READY_BLOCKS`
+    blocks; from then on, the heavier of an exponential and a Pareto tail.
+
+    With a `prior`, blocks of other markets stand in for those of the first `READY_BLOCKS` that the
+    stream has yet to see. How certain the slope is its own blocks say alone: a few other markets
+    can show that scores thin out more slowly than theory says, and not that here they do not.
 
     Learn every judged score, also of reported windows: nearly all of them are the false alerts that
     the budget means. A score beyond "once a day" counts as the tail's own mean beyond it, so
@@ -114,6 +117,8 @@ class Calibrator(Stateful):
         Windows whose highest score is one observation: longer than an excursion of the score.
     tail_slope_max
         The steepest slope of the tail that is believed, > 0; in theory it is 1.
+    prior
+        What other markets showed of such scores; None: nothing.
 
     References
     ----------
@@ -132,8 +137,11 @@ class Calibrator(Stateful):
         windows_per_day: float = DAY_WINDOWS,
         block_windows: int = BLOCK_WINDOWS,
         tail_slope_max: float = inf,
+        prior: TailPrior | None = None,
     ) -> None:
         self.log_likelihood = log_likelihood
+        self.prior = prior
+        self._others = prior.blocks() if prior else []
         self.tail_slope_max = tail_slope_max
         self.block_windows = block_windows
         self.windows_per_day = windows_per_day
@@ -177,12 +185,15 @@ class Calibrator(Stateful):
         left_out = self._attack_blocks()
         kept = (s for i, s in enumerate(self._blocks) if i not in left_out)
         self._fit_blocks = sorted(kept) if left_out else self._sorted
+        own = len(self._fit_blocks)
+        if borrowed := self._others[: max(0, READY_BLOCKS - len(self._sorted))]:
+            self._fit_blocks = sorted([*self._fit_blocks, *borrowed])
         n = len(self._fit_blocks)
         capped = []
         if True in self._capped:
             all_capped = compress(enumerate(self._blocks), self._capped)
             capped = [s for i, s in all_capped if i not in left_out]
-        self._slope_certainty = SLOPE_PRIOR + SLOPE_PRIOR_PER_BLOCK * n
+        self._slope_certainty = SLOPE_PRIOR + SLOPE_PRIOR_PER_BLOCK * own
         self._shift = 0.0
         below = n - len(capped)
         if self.log_likelihood and below:
@@ -240,7 +251,7 @@ class Calibrator(Stateful):
         score = min(score, SCORE_BOUND)
         if self.log_likelihood and score <= 0.0:
             return 1.0
-        if not self.log_likelihood and len(self._fit_blocks) < READY_BLOCKS:
+        if self.why is not None:
             return 1.0
         if score <= self._start or self._slope == inf:  # equal scores give no slope
             share = self._share_within(score)
@@ -264,14 +275,14 @@ class Calibrator(Stateful):
     @property
     def windows_left(self) -> int:
         """Windows with a score that it has yet to learn before there are p-values; 0: there are."""
-        if self.log_likelihood:
+        if self.why is None:
             return 0
         return max(0, (READY_BLOCKS - len(self._sorted)) * self.block_windows - self.windows)
 
     @property
     def why(self) -> str | None:
         """Why there are no p-values yet; None when there are."""
-        if self.log_likelihood or len(self._sorted) >= READY_BLOCKS:
+        if self.log_likelihood or self.prior or len(self._sorted) >= READY_BLOCKS:
             return None
         hours = self.block_windows * 24 / self.windows_per_day
         seen, needed = len(self._sorted) * hours, READY_BLOCKS * hours

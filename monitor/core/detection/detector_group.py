@@ -14,13 +14,16 @@ from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Float64, Int64
 from detectors.base import Detector, Evidence, RowFaults
 from detectors.calibration.calibrator_bank import CalibratorBank
+from detectors.calibration.recorded_tails import RECORDED_TAILS
+from detectors.calibration.tail_prior import TailPrior
 from detectors.interrupts import reraise_interrupts
 from detectors.row_detector import RunBank
+from detectors.stats.limits import DAY_WINDOWS
 from detectors.window_run import BOTH, WindowRun, window_run
 from monitor.core.budget import BudgetShare
 from monitor.core.contract.units import DAY_NS, SECOND_NS
 from monitor.core.detection.streams_out import fault_reason
-from monitor.core.settings import StreamSettings
+from monitor.core.settings import DEFAULT_STREAMS, StreamSettings
 
 DetectorFactory = Callable[[], Detector]
 """Makes a detector that has seen nothing."""
@@ -75,6 +78,26 @@ class WindowScores(NamedTuple):
     rare: list[RareScore]
 
 
+def tail_prior(stream: StreamSettings, windows_per_day: float) -> TailPrior | None:
+    """What a stream borrows while it is young.
+
+    The recordings show default streams in windows of 1 s. How high the scores of others go they do
+    not say; `least` changes no score.
+    """
+    if windows_per_day != DAY_WINDOWS or _scored_alike(stream) not in _DEFAULT_SCORES:
+        return None
+    return RECORDED_TAILS.get((stream.feature, stream.detector))
+
+
+def _scored_alike(stream: StreamSettings) -> tuple[Any, ...]:
+    """What two streams with the same scores have in common."""
+    parameters = {name: value for name, value in stream.parameters.items() if name != "least"}
+    return *stream.key, tuple(sorted(parameters.items()))
+
+
+_DEFAULT_SCORES = frozenset(map(_scored_alike, DEFAULT_STREAMS))
+
+
 class DetectorGroup:
     """One bank of detectors, and the calibrator of each of its rows.
 
@@ -99,6 +122,7 @@ class DetectorGroup:
         self._bank = factory().bank()
         self._runner = self._bank if isinstance(self._bank, RunBank) else None
         self._calibrators = CalibratorBank(windows_per_day, p_most)
+        self._priors = [tail_prior(settings[i], windows_per_day) for i in streams]
         self._row = np.full((0, len(streams)), -1, np.int64)
         """(symbols, streams): the row in the bank; -1 where a stream has not begun."""
         self._row_keys: list[tuple[int, int]] = []
@@ -248,7 +272,8 @@ class DetectorGroup:
         order = np.argsort(self._present.argmax(axis=0)[new], kind="stable")
         for i, stream in places[order].tolist():
             symbol = int(self._symbols[i])
-            self._row[symbol, stream] = self._calibrators.add(self._bank.log_likelihood)
+            prior = self._priors[stream]
+            self._row[symbol, stream] = self._calibrators.add(self._bank.log_likelihood, prior)
             self._row_keys.append((symbol, stream))
         self._bank.grow(len(self._row_keys))
         self._is_out = grow_rows(self._is_out, len(self._row_keys))
@@ -377,7 +402,8 @@ class DetectorGroup:
         self.grow(max((symbol + 1 for symbol, _ in self._row_keys), default=0))
         for row, key in enumerate(self._row_keys):
             self._row[key] = row
-        self._calibrators.restore(state["calibrators"], self._bank.log_likelihood)
+        priors = [self._priors[stream] for _, stream in self._row_keys]
+        self._calibrators.restore(state["calibrators"], self._bank.log_likelihood, priors)
         self._why_out = dict(state["out"])
         self._new_out = [StreamOut(*one) for one in state["new_out"]]
         self._is_out = np.zeros(len(self._row_keys), np.bool_)
