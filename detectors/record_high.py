@@ -2,8 +2,9 @@
 
 Some levels jump by nature (one large position comes within reach, a book is swept), so no law of
 their steps holds. Of those one can only say how long they have not been so high. So the score is
-the number itself, without a theory: calibration says how often it was as high in the last two days,
-and says nothing in the first six hours.
+the number itself, without a theory: calibration says how often it was as high in the last two days.
+In the first six hours it borrows what recordings showed of such levels; where there is nothing to
+borrow, it says nothing until then.
 
 Of other levels the window itself says how unlikely they are: a log-likelihood ratio comes with
 them. Then that is the score, and it needs no two days of scores to say how rare it is.

@@ -50,6 +50,9 @@ EXPONENT_MAX = 700.0
 """e to a higher power would not be a number."""
 CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
+OWN_BLOCKS = 1
+"""Before that, scores without a theory have no p-value even where other markets' are borrowed: a
+move is no number of deviations before there were a few minutes of moves."""
 ATTACK_SHARE, ATTACKED_SHARE, CHANCE_BLOCKS = 2, 4, 64
 """Attacks come together, and a habit is there all the time. A half of the blocks may hold one block
 beyond "once a day", and another for every 64, more than the other half: that may be chance. Where
@@ -273,20 +276,27 @@ class Calibrator(Stateful):
         return (higher + 1.0) / (n + 1.0)
 
     @property
+    def _blocks_needed(self) -> int:
+        """Blocks of its own before there are p-values."""
+        if self.log_likelihood:
+            return 0
+        return READY_BLOCKS if self.prior is None else OWN_BLOCKS
+
+    @property
     def windows_left(self) -> int:
         """Windows with a score that it has yet to learn before there are p-values; 0: there are."""
         if self.why is None:
             return 0
-        return max(0, (READY_BLOCKS - len(self._sorted)) * self.block_windows - self.windows)
+        return (self._blocks_needed - len(self._sorted)) * self.block_windows - self.windows
 
     @property
     def why(self) -> str | None:
         """Why there are no p-values yet; None when there are."""
-        if self.log_likelihood or self.prior or len(self._sorted) >= READY_BLOCKS:
+        if len(self._sorted) >= self._blocks_needed:
             return None
         hours = self.block_windows * 24 / self.windows_per_day
-        seen, needed = len(self._sorted) * hours, READY_BLOCKS * hours
-        return f"calibrating: {seen:.2g} of the first {needed:g} h of its scores seen"
+        seen, needed = len(self._sorted) * hours, self._blocks_needed * hours
+        return f"calibrating: {seen:.2g} of the first {needed:.2g} h of its scores seen"
 
     def learn(self, score: float) -> None:
         """Count one judged window, reported or not. What is not finite is left out."""

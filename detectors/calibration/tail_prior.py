@@ -18,12 +18,12 @@ READY_BLOCKS = 72
 TOP = 9
 """The highest eighth of so many blocks: the tail that calibration reads, kept one by one."""
 MIDDLE_SHARES = 0.1, 0.25, 0.5, 0.75
-_STEP = 43
-"""Borrowed blocks leave by steps of so many places in their order: near the golden section of 72
-and prime to it, so those that stay are spread evenly over all heights."""
 _PLACES = (np.arange(READY_BLOCKS) + 0.5) / READY_BLOCKS
 _SHARES = np.array([*MIDDLE_SHARES, *_PLACES[-TOP:]])
 """The shares of blocks that lie below the fitted heights."""
+_ORDER = (np.arange(READY_BLOCKS) * (5.0**0.5 - 1.0) / 2.0 % 1.0).argsort().argsort()
+"""In steps of the golden section: however many of the borrowed blocks stay, they are spread evenly
+over all heights."""
 
 
 class TailPrior(NamedTuple):
@@ -57,5 +57,5 @@ class TailPrior(NamedTuple):
         """The borrowed blocks, in the order in which they stay: the first `n` of them stand in for
         the last `n` that a stream has yet to see."""
         heights = np.interp(_PLACES, _SHARES, [*self.middle, *self.top])
-        blocks: list[float] = heights[np.arange(READY_BLOCKS) * _STEP % READY_BLOCKS].tolist()
+        blocks: list[float] = heights[_ORDER].tolist()
         return blocks

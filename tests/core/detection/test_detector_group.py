@@ -14,8 +14,8 @@ from detectors.level_shift.detector import LevelShiftDetector
 from detectors.ratio.detector import RatioDetector
 from detectors.record_high import RecordHighDetector
 from monitor.core.budget import BudgetShare
-from monitor.core.detection.detector_group import DetectorGroups
-from monitor.core.settings import StreamSettings
+from monitor.core.detection.detector_group import DetectorGroups, tail_prior
+from monitor.core.settings import DEFAULT_STREAMS, StreamSettings
 from tests.detectors.states import is_same_state
 
 WINDOWS, SYMBOLS = 700, 3
@@ -77,3 +77,15 @@ def test_ordinary_windows_gone_through_at_once_are_as_one_by_one(longest: int) -
         low += len(span)
     assert reported > 5
     assert is_same_state(together.snapshot(), alone.snapshot())
+
+
+def test_default_streams_in_windows_of_a_second_borrow_and_others_do_not() -> None:
+    sweep = next(one for one in DEFAULT_STREAMS if one.feature == "sweep_bps")
+    depth = next(one for one in DEFAULT_STREAMS if one.feature == "depth_25bps_least")
+    assert tail_prior(sweep, 86_400.0) is not None
+    assert tail_prior(sweep, 8_640.0) is None
+    milder = sweep.model_copy(update={"parameters": {"least": 1.0}})
+    assert tail_prior(milder, 86_400.0) == tail_prior(sweep, 86_400.0)
+    rise = depth.model_copy(update={"parameters": {**depth.parameters, "direction": "up"}})
+    assert tail_prior(depth, 86_400.0) is not None
+    assert tail_prior(rise, 86_400.0) is None
