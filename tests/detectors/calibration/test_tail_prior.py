@@ -87,6 +87,18 @@ def test_young_streams_spend_what_they_are_given() -> None:
     assert 0.5 < false / (blocks / BLOCKS_A_DAY) < 2.0
 
 
+def test_a_market_twice_as_lively_as_others_spends_no_more_than_twice_as_much() -> None:
+    limit, false, blocks = 1 / DAY, 0, 0
+    for stream in range(600):
+        heights = [2.0 * height for height in pareto(13, 1000 + stream)]
+        calibrator = taught(heights[:OWN_BLOCKS], PRIOR, False)
+        for height in heights[OWN_BLOCKS:]:
+            false += calibrator.p_value(height) <= limit
+            blocks += 1
+            calibrator.close_block(min(height, calibrator.cap))
+    assert false / (blocks / BLOCKS_A_DAY) < 2.0
+
+
 def test_other_markets_never_make_a_theory_more_certain() -> None:
     quiet = TailPrior((0.1, 0.2, 0.3, 0.4), (0.5,) * TOP)
     few = [5.0, 6.0, 7.0]
