@@ -49,6 +49,7 @@ def run_windows(state, least, warm_up, steps, low, block, run):  # type: ignore[
             for i in range(begin, end):
                 row, level = state[run.rows[i]], run.values[i, 0]
                 run.scores[i] = np.nan
+                run.state[i, SEEN] = row[SEEN]
                 if row[SEEN] >= warm_up and 0.0 <= level <= NUMBER_MAX:
                     run.scores[i] = run.values[i, last]
                     if steps == BOTH:
