@@ -2,8 +2,8 @@
 
     python -m tests.bench.detect.priors
 
-Writes `detectors/calibration/recorded_tails.py` anew from the recordings that are here, and prints
-how it differs. Of each recording the features are computed as a shard does; then detectors of the
+Writes `detectors/calibration/recorded_tails.py` anew, from recordings and a simulated day, and
+prints how it differs. Of each recording the features are computed as a shard does; then detectors of the
 default streams go through them from nothing, anew every six hours (`CUT_S`), for what is borrowed
 is to speak of young streams. They learn every window and nothing is reported. The highest score of
 each block of windows counts. A stream whose score is a log-likelihood has a theory, against which
@@ -33,6 +33,8 @@ from monitor.core.shard import SHARD_KINDS, Shard
 from monitor.plugins import detector_factories
 from replay.day import Day
 from replay.day.importer import ingest
+from replay.simulation.settings import SimulationSettings
+from replay.simulation.simulate import simulate
 from tests.bench.detect.counts import DATA
 
 FEEDS = {
@@ -41,6 +43,8 @@ FEEDS = {
     "Nasdaq AAPL, an hour of June 2012": ("lobster", "lobster-aapl-2012-06-21/message.csv.gz"),
 }
 """Recordings with at least ten blocks of one market."""
+SIMULATION = SimulationSettings(7_000, 360, 4, 300, 40.0, "none")
+SIMULATED = "a simulated day, 6 h of four markets, whose books are less steady than those recorded"
 CUT_S = 21_600
 RECORDINGS_MIN = 2
 BLOCKS_MIN = 10
@@ -50,22 +54,31 @@ NOT_BORROWED = {"late", "missing", "liquidations"}
 Tails = dict[tuple[str, str], TailPrior]
 
 
-def read_features(venue: str, files: Sequence[Path]) -> Float64:
-    """(windows, features) of the one market of a recording."""
+def read_features(day: Day) -> list[Float64]:
+    """Of each market of a day, (windows, features) from its first window on."""
+    shard = Shard(0, 1, EngineSettings(streams=()), [])
+    shard.control(day.controls())
+    closed = [
+        span for batch in day.batches() if batch.kind in SHARD_KINDS for span in shard.step(batch)
+    ]
+    closed += shard.finish()
+    features: Float64 = np.concatenate([span.features.values for span in closed])
+    symbol = np.concatenate([span.features.symbol for span in closed])
+    return [features[symbol == one] for one in np.unique(symbol)]
+
+
+def recorded(venue: str, files: Sequence[Path]) -> list[Float64]:
+    """The markets of a venue's recording."""
     with tempfile.TemporaryDirectory() as folder:
         ingest(venue, files, Path(folder) / "day")
-        shard = Shard(0, 1, EngineSettings(streams=()), [])
-        day = Day(Path(folder) / "day")
-        shard.control(day.controls())
-        closed = [
-            span
-            for batch in day.batches()
-            if batch.kind in SHARD_KINDS
-            for span in shard.step(batch)
-        ]
-        closed += shard.finish()
-    features: Float64 = np.concatenate([span.features.values for span in closed])
-    return features
+        return read_features(Day(Path(folder) / "day"))
+
+
+def simulated() -> list[Float64]:
+    """The markets of a simulated day without incidents."""
+    with tempfile.TemporaryDirectory() as folder:
+        simulate(Path(folder) / "day", SIMULATION)
+        return read_features(Day(Path(folder) / "day"))
 
 
 def block_heights(detector: Detector, values: Float64) -> list[float]:
@@ -85,8 +98,8 @@ def block_heights(detector: Detector, values: Float64) -> list[float]:
     return heights
 
 
-def fit_tails(recordings: Sequence[Float64]) -> Tails:
-    """Of every default stream that enough of the recordings show."""
+def fit_tails(recordings: Sequence[list[Float64]]) -> Tails:
+    """Of every default stream that enough recordings show; each has one market or several."""
     heights: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
     theory: dict[tuple[str, str], bool] = {}
     streams = zip(DEFAULT_STREAMS, detector_factories(DEFAULT_STREAMS), strict=True)
@@ -98,9 +111,12 @@ def fit_tails(recordings: Sequence[Float64]) -> Tails:
             continue  # money: a score in it says nothing of another market
         columns = [FEATURE_COLUMN[name] for name in stream.input_features]
         theory[key] = has_theory
-        for features in recordings:
-            values = features[:, columns]
-            cuts = (values[a : a + CUT_S] for a in range(0, len(values), CUT_S))
+        for markets in recordings:
+            cuts = [
+                features[a : a + CUT_S, columns]
+                for features in markets
+                for a in range(0, len(features), CUT_S)
+            ]
             blocks = list(chain.from_iterable(block_heights(factory(), cut) for cut in cuts))
             if len(blocks) >= BLOCKS_MIN:
                 heights[key].append(blocks)
@@ -142,13 +158,13 @@ def main() -> None:
     }
     if missing := [name for name, (_, files) in present.items() if not files]:
         raise SystemExit(f"the table needs all recordings; {', '.join(missing)} is not here")
-    tails = fit_tails([read_features(*feed) for feed in present.values()])
+    tails = fit_tails([*(recorded(*feed) for feed in present.values()), simulated()])
     before = recorded_tails.RECORDED_TAILS
     for key in sorted(tails.keys() | before.keys()):
         old, new = before.get(key), tails.get(key)
         if old != new:
             print(*key, "was", old and old.top, "is", new and new.top)
-    Path(recorded_tails.__file__).write_text(render(tails, list(present)))
+    Path(recorded_tails.__file__).write_text(render(tails, [*present, SIMULATED]))
 
 
 if __name__ == "__main__":
