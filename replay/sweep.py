@@ -123,7 +123,8 @@ def _replay_with(
 def learning_seconds(config: Config) -> dict[str, float]:
     """How long each kind of judge learns from the begin of a feed before it judges, s."""
     settings: EngineSettings = config.engine()
-    window_s, windows = settings.time.window_s, {}
+    window_s = settings.time.window_s
+    windows: dict[str, float] = {}
     for stream, factory in zip(settings.streams, detector_factories(config.streams), strict=True):
         detector = factory()
         # Without a theory of its scores, and without other markets' scores, a stream waits until it
