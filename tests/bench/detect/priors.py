@@ -3,12 +3,12 @@
     python -m tests.bench.detect.priors
 
 Writes `detectors/calibration/recorded_tails.py` anew, from recordings and a simulated day, and
-prints how it differs. Of each recording the features are computed as a shard does; then detectors of
-the default streams go through them from nothing, anew every six hours (`CUT_S`), for what is borrowed
-is to speak of young streams. They learn every window and nothing is reported. The highest score of
-each block of windows counts. A stream whose score is a log-likelihood has a theory, against which
-one recording is no evidence: it needs `RECORDINGS_MIN`. No number of a recording is kept but the
-fitted heights, in three digits.
+prints how it differs. Of each recording the features are computed as a shard does; then detectors
+of the default streams go through them from nothing, anew every six hours (`CUT_S`), for what is
+borrowed is to speak of young streams. They learn every window, and nothing is reported. The highest
+score of each block of windows counts. A stream whose score is a log-likelihood has a theory,
+against which one recording is no evidence: it needs `RECORDINGS_MIN`. No number of a recording is
+kept but the fitted heights, in three digits.
 """
 
 from __future__ import annotations
