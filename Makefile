@@ -75,7 +75,8 @@ dashboards: $(READY)
 picture: demo
 	$(BIN)/python -m deploy.picture
 
-# What detectors find, and at how many false alarms: the whole table, an hour on one core.
+# What detectors find, and at how many false alarms: the whole table, over two hours on one core, half of them
+# for twenty quiet days (`python -m tests.bench.bench_detect --only PART,...` runs some).
 bench-detect: $(READY)
 	$(BIN)/python -m tests.bench.bench_detect
 

@@ -141,6 +141,9 @@ class Detector(AnomalyDetector):
     log_likelihood: ClassVar[bool] = False
     """Whether the score is a CUSUM of log-likelihood ratios: clean data lift it above h in about
     exp(-h) of the windows, so it has a threshold before anything is learnt."""
+    is_moment: ClassVar[bool] = False
+    """Whether its streams report the most extreme moments of a day, none of which is chance. They
+    spend nothing of the budget of false alerts."""
     explains: ClassVar[bool] = False
     """Whether a score without evidence is not to be reported: the detector gives evidence for all
     that is. Otherwise the stream does: the input that is farthest from its usual value."""

@@ -2,8 +2,12 @@
 
 Some levels jump by nature (one large position comes within reach, a book is swept), so no law of
 their steps holds. Of those one can only say how long they have not been so high. So the score is
-the number itself, without a theory: calibration says how often it was as high in the last two days,
-and says nothing in the first six hours.
+the number itself, without a theory: calibration says how often it was as high in the last two days.
+In the first six hours it borrows what recordings showed of such levels; where there is nothing to
+borrow, it says nothing until then.
+
+Of a move of the price or a rush of trades a window says how far it is from what the market does by
+itself; what is rare there is not chance, and the most extreme moments of a day are reported.
 
 Of other levels the window itself says how unlikely they are: a log-likelihood ratio comes with
 them. Then that is the score, and it needs no two days of scores to say how rare it is.
@@ -18,7 +22,7 @@ from numba import njit
 
 from detectors.arrays.types import F2, FLOAT, INT, Float64
 from detectors.base import Evidence, learning_reason
-from detectors.row_detector import SEEN, RowDetector, RunBank
+from detectors.row_detector import SEEN, RowBank, RowDetector, RunBank
 from detectors.stats.limits import NUMBER_MAX
 from detectors.window_run import (
     BOTH,
@@ -48,11 +52,14 @@ def run_windows(state, least, warm_up, steps, low, block, run):  # type: ignore[
             for i in range(begin, end):
                 row, level = state[run.rows[i]], run.values[i, 0]
                 run.scores[i] = np.nan
+                run.state[i, SEEN] = row[SEEN]
                 if row[SEEN] >= warm_up and 0.0 <= level <= NUMBER_MAX:
                     run.scores[i] = run.values[i, last]
                     if steps == BOTH:
                         judged += is_ready(run, i)
                         is_ordinary_window &= is_ordinary(run, i)
+                else:
+                    run.state[i, 0] = row[SEEN]
             run.judged[w] = judged
             if not is_ordinary_window:
                 return w, False
@@ -123,7 +130,7 @@ class RecordHighDetector(RowDetector):
     2.0
     """
 
-    BANK: ClassVar = RecordHighBank
+    BANK: ClassVar[type[RowBank]] = RecordHighBank
     PARAMETERS: ClassVar[tuple[str, ...]] = ("least",)
 
     def __init__(self, feature: str = "level", least: float = 1.0) -> None:
@@ -182,3 +189,66 @@ class LikelihoodDetector(RecordHighDetector):
     @property
     def features(self) -> tuple[str, ...]:
         return self.feature, self.evidence
+
+
+class MomentBank(RecordHighBank):
+    """`MomentDetector`s with the same parameters, a row of numbers each."""
+
+    def __init__(self, least: float, score_least: float) -> None:
+        super().__init__(least)
+        self._score_least = score_least
+
+    def evidence(self, row: int, value: Float64) -> Evidence | None:
+        return super().evidence(row, value) if value[-1] >= self._score_least else None
+
+
+class MomentDetector(RecordHighDetector):
+    """A level of a market that a desk wants to see where it is among the most extreme of the day.
+
+    Its score says how far the level is from what the market does by itself. From `score_least` on
+    chance is no explanation, and from `least` on the level matters to a desk. So the streams of
+    this detector spend nothing of the budget of false alerts: of each of them the most extreme
+    moments of a day are reported (`monitor.core.budget.moments_per_day`).
+
+    Parameters
+    ----------
+    feature
+        The key that holds the level of the window, ≥ 0.
+    score
+        The key that holds how far from its own usual the market is, ≥ 0.
+    least
+        Lower levels are of no interest, > 0, in the feature's unit.
+    score_least
+        Lower scores may be chance, ≥ 0.
+
+    Examples
+    --------
+    >>> from detectors.record_high import MomentDetector
+    >>> detector = MomentDetector("move_bps", "move_sd", least=2.0, score_least=5.0)
+    >>> detector.learn_one({"move_bps": 1.0, "move_sd": 0.5})
+    >>> detector.judge_one({"move_bps": 9.0, "move_sd": 4.0}).evidence is None
+    True
+    >>> detector.judge_one({"move_bps": 12.0, "move_sd": 8.0}).evidence.observed
+    12.0
+    """
+
+    BANK: ClassVar = MomentBank
+    PARAMETERS: ClassVar[tuple[str, ...]] = ("least", "score_least")
+    is_moment: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        feature: str = "level",
+        score: str = "score",
+        least: float = 1.0,
+        score_least: float = 0.0,
+    ) -> None:
+        if not score_least >= 0.0:
+            raise ValueError(f"score_least is a score of 0 or more, not {score_least}")
+        self.score = score
+        self.score_least = score_least
+        super().__init__(feature, least)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self.feature, self.score

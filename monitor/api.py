@@ -45,6 +45,7 @@ from monitor.plugins import detector_factories
 from replay import commands
 from replay.day import Day
 from replay.day.reader import TIMESTAMP, to_pandas
+from replay.day.sequence import DaySequence
 from replay.incident_changes import IncidentChange, RunComparison, compare_runs
 from replay.run import AlertFilter, ReplayOptions, ReplaySummary, replay_outputs
 from replay.simulation.settings import SimulationSettings
@@ -96,7 +97,8 @@ def replay(
     recorded = day if isinstance(day, Day) else open_day(day)
     if not isinstance(config, Config):
         config = load(None if config is None else Path(config))
-    return Replay(recorded, config, options or ReplayOptions(), bands)
+    options = commands.with_silences(options or ReplayOptions(), config, DaySequence([recorded]))
+    return Replay(recorded, config, options, bands)
 
 
 def load_alerts(path: Path | str) -> Alerts:

@@ -352,6 +352,55 @@ def kafka(
     serve(dir, port or None, Console(False).say)
 
 
+silence = typer.Typer(no_args_is_help=True, help="Times of which nobody need be notified.")
+app.add_typer(silence, name="silence")
+SilenceName = Annotated[str, typer.Argument(metavar="NAME", help="of the silence")]
+
+
+@silence.command(name="add")
+def add_silence(
+    name: SilenceName,
+    match: Annotated[
+        list[str] | None,
+        typer.Option(help="kind=, symbol=, layer=, severity= or incident=, a name or as stale_*"),
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="RFC 3339; without it now")] = None,
+    end: Annotated[str | None, typer.Option(help="RFC 3339")] = None,
+    for_: Annotated[str | None, typer.Option("--for", help="its length, as 30m, 2h, 1d")] = None,
+    reason: Annotated[str, typer.Option(help="why, in your own words")] = "",
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Silence alerts of the running sidecar; without --match all of them.
+
+    They are published and kept all the same, with the silence's name in them. Windows that recur
+    are set in the configuration: [[silences]].
+    """
+    from monitor.commands.bus import silences as job
+
+    console, settings = Console(json), _load(config, None)
+    span = start, end, for_
+    console.result(job.add_silence(settings, name, match or [], span, reason, console))
+
+
+@silence.command(name="list")
+def list_silences(config: ConfigFile = None, json: Json = False) -> None:
+    """Every silence: in force, to come, expired; of the configuration and of the topic."""
+    from monitor.commands.bus import silences as job
+
+    console = Console(json)
+    console.result(job.list_silences(_load(config, None), console))
+
+
+@silence.command(name="expire")
+def expire_silence(name: SilenceName, config: ConfigFile = None, json: Json = False) -> None:
+    """End a silence now; it stays in the list, and a replay has it as it was."""
+    from monitor.commands.bus import silences as job
+
+    console = Console(json)
+    console.result(job.expire_silence(_load(config, None), name, console))
+
+
 topics = typer.Typer(no_args_is_help=True, help="The topics of the venue and of the sidecar.")
 app.add_typer(topics, name="topics")
 

@@ -24,6 +24,7 @@ from monitor.core.contract.events import CONTROL_TOPIC, TOPICS
 from monitor.core.settings import DEFAULT_STREAMS, EngineSettings, Seconds, StrictModel, TopicName
 from monitor.errors import ConfigError, read_text, reason_unread
 from monitor.security import KafkaSecurity
+from monitor.silences.silence import AlertSilence, alert_kinds, check_kinds
 from monitor.sources.formats.base import PARQUET
 from monitor.sources.registry import SchemaRegistrySettings
 from monitor.sources.settings import SourceSettings, anchor_schema_files
@@ -96,6 +97,8 @@ class KafkaSettings(StrictModel):
     """The reports of the shards to the venue stage."""
     snapshots_topic: TopicName = "brinkwatch.snapshots"
     """What a restart goes on from."""
+    silences_topic: TopicName = "brinkwatch.silences"
+    """What `brinkwatch silence` adds, one partition."""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Of each topic of the venue's records that is created here. The sidecars of a group share
     them; each partition has its share of the budget of alerts."""
@@ -172,6 +175,9 @@ class Config(EngineSettings):
     kafka: KafkaSettings = KafkaSettings()
     http: HttpSettings = HttpSettings()
     state: StateSettings = StateSettings()
+    silences: tuple[AlertSilence, ...] = ()
+    """Maintenance windows and other times of which nobody need be notified; `brinkwatch silence`
+    adds more while the sidecar runs."""
     source: dict[str, SourceSettings] = Field(default_factory=dict)
     """The field maps of the venue's topics or files, by names of your choice."""
     schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
@@ -220,6 +226,14 @@ class Config(EngineSettings):
                 f"{own[0]} is the topic of a source and one of [topics], to which brinkwatch "
                 "writes: leave [topics] out, or name others there"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_silences(self) -> Self:
+        names = [silence.name for silence in self.silences]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two silences are called {twice[0]}: give each a name of its own")
+        check_kinds(self.silences, alert_kinds(self))
         return self
 
     @model_validator(mode="after")

@@ -8,19 +8,29 @@ never sees a character that it would obey.
 from __future__ import annotations
 
 import json
+import re
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+    from rich.console import ConsoleOptions
+    from rich.measure import Measurement
+    from rich.text import Text
+
     from monitor.core.contract.alert import Alert
 
 PLAIN_EVERY_S = 5.0
 """Where there is no terminal, progress is a line this often."""
 ALERTS_SHOWN = 40
-STYLES = {"critical": "bold red", "warning": "yellow", "info": "dim", "not found": "dim"}
+STYLES = {
+    "critical": "bold red", "warning": "yellow", "info": "dim", "not found": "dim",
+    "silenced": "dim",
+}  # fmt: skip
 
 
 def printable(text: str) -> str:
@@ -33,6 +43,41 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+_UNIT_SPACE = re.compile(r"(?<=\d) (?=[^\W\d_]|%)")
+NO_BREAK = "\u00a0"
+
+
+def wrap_lines(text: str, width: int) -> list[str]:
+    """Lines of at most `width` characters; no number is parted from its unit.
+
+    >>> wrap_lines("quiet for 30 s on SOL-PERP", 12)
+    ['quiet for', '30 s on', 'SOL-PERP']
+    """
+    kept = _UNIT_SPACE.sub(NO_BREAK, text)
+    lines = textwrap.wrap(kept, max(1, width), break_on_hyphens=False)
+    return [line.replace(NO_BREAK, " ") for line in lines] or [""]
+
+
+class _Cell:
+    """A cell of a table on a terminal. Rich by itself would break at every kind of space."""
+
+    def __init__(self, text: str, style: str) -> None:
+        self._text, self._style = text, style
+
+    def __rich_console__(self, console: RichConsole, options: ConsoleOptions) -> Iterator[Text]:
+        from rich.text import Text
+
+        # As text, never as markup: names come from the venue.
+        for line in wrap_lines(self._text, options.max_width):
+            yield Text(line, self._style, overflow="fold")
+
+    def __rich_measure__(self, console: RichConsole, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        least = max(map(len, _UNIT_SPACE.sub(NO_BREAK, self._text).split(" ")))
+        return Measurement(least, len(self._text)).with_maximum(options.max_width)
 
 
 def print_error(text: str) -> None:
@@ -74,6 +119,12 @@ class Console:
     def say(self, text: str) -> None:
         """A line for people."""
         self.rich.print(printable(text), markup=False)
+
+    def say_prose(self, text: str) -> None:
+        """A sentence for people: on a terminal in lines of its width, elsewhere in one."""
+        width = self.rich.width if self.rich.is_terminal else sys.maxsize
+        for line in wrap_lines(printable(text), width):
+            self.say(line)
 
     def result(self, value: dict[str, Any]) -> None:
         """Print the result as JSON, if --json was given."""
@@ -119,8 +170,7 @@ class Console:
         for name in head:
             table.add_column(name, overflow="fold")
         for row in rows:
-            # As text, never as markup: names come from the venue.
-            table.add_row(*(Text(printable(cell), STYLES.get(cell, "")) for cell in row))
+            table.add_row(*(_Cell(printable(cell), STYLES.get(cell, "")) for cell in row))
         self.rich.print(table)
 
     def show(self, parts: list[Any]) -> None:
@@ -140,16 +190,26 @@ class Console:
         from monitor.core.alerts.formatting import clock
 
         head = f"{clock(alert.ts)}  {alert.severity:<8}  {alert.status:<8}  {alert.kind}  "
-        self.rich.print(Text(head, STYLES[alert.severity]) + Text(printable(alert.summary)))
+        line = head + printable(alert.summary)
+        if self.rich.is_terminal:
+            line = "\n".join(wrap_lines(line, self.rich.width))
+        text = Text(line)
+        text.stylize(STYLES[alert.severity], 0, len(head))
+        self.rich.print(text)
 
     def alerts(self, alerts: list[Alert]) -> None:
-        """Alerts as they fired, each with its sentence; the gravest first where there are many."""
+        """Alerts as they fired, each with its sentence; the gravest first where there are many. An
+        incident that comes back fires again; one that a silence covers is only counted."""
         from monitor.core.alerts.formatting import clock
 
         order = {"critical": 0, "warning": 1, "info": 2}
-        fired = [a for a in alerts if a.status == "firing"]
+        fired = [a for a in alerts if a.status == "firing" and a.silenced_by is None]
         shown = sorted(fired, key=lambda a: (order[a.severity], a.ts))[:ALERTS_SHOWN]
         rows = [[clock(a.ts), a.severity, a.kind, a.summary] for a in shown]
         more = f", the {len(shown)} gravest shown" if len(shown) < len(fired) else ""
-        title = f"{len(fired)} alerts fired ({len(alerts)} messages){more}"
+        silenced = sum(alert.silenced_by is not None for alert in alerts)
+        quiet = f", {silenced} of them silenced" if silenced else ""
+        incidents = len({a.incident for a in fired})
+        messages = f"{len(alerts)} messages{quiet}"
+        title = f"{incidents} incidents fired {len(fired)} times ({messages}){more}"
         self.table(title, ["UTC", "severity", "kind", "what happened"], rows)

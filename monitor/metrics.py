@@ -156,6 +156,10 @@ class Metrics:
         self._bad_controls = counter("bad_controls_total", "Records of the control topic that fail")
         labels = "kind", "symbol", "severity", "status"
         self._alerts = counter("alerts_total", "Alerts published", *labels)
+        text = "Incidents that began and that no silence covers"
+        self._incidents = counter("incidents_total", text, "kind", "symbol", "severity")
+        text = "Alerts that a silence covers, published all the same"
+        self._silenced = counter("alerts_silenced_total", text, "severity")
         self._dead_letters = counter("dead_letters_total", "Refused records published", "reason")
         for reason in REASONS:
             self._dead_letters.labels(reason)
@@ -215,6 +219,10 @@ class Metrics:
             symbol = self._symbol(alert.symbols)
             labels = alert.kind, symbol, alert.severity, alert.status
             self._alerts.labels(*labels).inc(exemplar={"alert_id": alert.id})
+            if alert.silenced_by is not None:
+                self._silenced.labels(alert.severity).inc()
+            elif alert.is_opening:
+                self._incidents.labels(alert.kind, symbol, alert.severity).inc()
         self._count_letters(work.dead_letters, work.controls)
         if work.snapshot:
             self._snapshots.inc()

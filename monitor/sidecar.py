@@ -26,7 +26,7 @@ from monitor.core.event_time.clock_state import NEVER
 from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.shard import Shard
 from monitor.core.shard_report import ShardReport
-from monitor.core.watch_state import watch_state
+from monitor.core.watch_state import short_books, watch_state
 from monitor.errors import ConfigError, nearest_name
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients, UnreachableError
@@ -265,8 +265,9 @@ class Sidecar:
         limit_s = self._config.http.lag_limit_s
         return health.readiness(self._assigned, self._supervisors, self._topics_fault, limit_s)
 
-    async def _streams(self) -> dict[str, dict[str, Any]]:
-        """What this member's partitions watch, and what still learns, by the stream's label."""
+    async def _watched(self) -> dict[str, Any]:
+        """What this member's partitions watch, and what still learns, by the stream's label; and
+        the books that end before the depth that is watched."""
         spans = []
         for session in self.sessions():
             if not isinstance(session, OwnerSession):
@@ -280,7 +281,8 @@ class Sidecar:
             finally:
                 session.stage_lock.release()
         states = watch_state(self._config.engine(), spans)
-        return {label: dataclasses.asdict(state) for label, state in states.items()}
+        streams = {label: dataclasses.asdict(state) for label, state in states.items()}
+        return {"streams": streams, "short_books": short_books(spans)}
 
     async def ask(self, path: str, parameters: Mapping[str, Sequence[str]]) -> bytes:
         """The answer to a question of the desk, JSON; raises `BrinkwatchError`."""
@@ -304,7 +306,7 @@ class Sidecar:
             "fetch": self._fetch,
             "lag": sum(sum(session.lag.values()) for session in self.sessions()),
             "positions": positions,
-            "streams": await self._streams(),
+            **await self._watched(),
         }
         intake = next((s for s in self.sessions() if isinstance(s, IntakeSession)), None)
         if intake is not None:

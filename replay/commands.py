@@ -11,11 +11,14 @@ from monitor.config import Config, load
 from monitor.console import Console
 from monitor.core.alerts.formatting import format_iso
 from monitor.core.contract.alert import Alert
+from monitor.core.contract.feature_catalogue import NEAR_DEPTH_BPS
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode import codec
 from monitor.core.watch_state import describe
 from monitor.errors import BrinkwatchError, ConfigError
 from monitor.plugins import detector_factories
+from monitor.silences.recorded import read_recorded
+from monitor.silences.silence import Silences
 from monitor.sources.formats import base
 from monitor.sources.registry import make_registry
 from replay.coverage import describe_coverage
@@ -194,11 +197,12 @@ def replay_days(
 ) -> dict[str, Any]:
     """`brinkwatch replay`. `override`: a file of other rules, whose run is compared with what was;
     alerts and bands are those of the other rules."""
+    options = with_silences(options or ReplayOptions(), config, days)
     if override is not None:
         from replay.counterfactual.command import replay_override
 
         return replay_override(days, config, console, options, alerts_to, bands_to, override)
-    chosen = (options or ReplayOptions()).shown
+    chosen = options.shown
     empty = check_selection(days, chosen.symbols, chosen.from_ts, chosen.to_ts)
     shown: list[Alert] = []
     with console.progress("replaying, records", days.record_count) as show:
@@ -222,6 +226,13 @@ def replay_days(
     return dataclasses.asdict(summary)
 
 
+def with_silences(options: ReplayOptions, config: Config, days: DaySequence) -> ReplayOptions:
+    """The options with the silences of the configuration, and those that the days keep."""
+    recorded = [silence for day in days.days for silence in read_recorded(day.path)]
+    silences = Silences(config.silences).joined_with(recorded)
+    return dataclasses.replace(options, silences=silences)
+
+
 def describe_summary(summary: ReplaySummary, days: DaySequence, console: Console) -> None:
     """What a replay read, what it had to go by, and how long it took."""
     records = f"{summary.records:,} records ({format_counts(summary.events)})"
@@ -239,10 +250,15 @@ def describe_summary(summary: ReplaySummary, days: DaySequence, console: Console
     if summary.repeated:
         repeated = format_counts(summary.repeated_by_kind)
         console.say(f"repeats, which count once {summary.repeated:,}: {repeated}")
+    for name, number in summary.silenced.items():
+        console.say(f"alerts that {name} silences: {number:,}")
     if summary.streams_out:
         console.say(
             f"streams that were taken out, by detector: {format_counts(summary.streams_out)}"
         )
+    if summary.short_books:
+        books = ", ".join(f"{name} at {bps:g}" for name, bps in summary.short_books.items())
+        console.say(f"books that end before {NEAR_DEPTH_BPS} bps of the mid: {books} bps")
     for line in (
         *describe(summary.streams),
         *describe_coverage(summary.kinds_not_seen, summary.dropped, summary.last_bands),

@@ -166,6 +166,8 @@ def describe_differences(differences: dict[str, Pair]) -> list[str]:
         what, _, of = name.partition(" ")
         if name in MOMENTS:
             phrases.append(_describe_moment(MOMENTS[name], before, after))
+        elif name == "evidence":  # all of it: only chances or shares differ
+            phrases.append("other evidence")
         elif what == "evidence" and (before is None or after is None):
             phrases.append(f"{'without' if after is None else 'with'} evidence of {of}")
         elif what in ("evidence", "forced_notional") and _is_small(before, after):

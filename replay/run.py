@@ -18,8 +18,9 @@ from monitor.core.contract.alert import Alert, alert_json
 from monitor.core.detection.detector_group import DetectorFactory
 from monitor.core.settings import EngineSettings
 from monitor.core.venue.stage import StageOutput, VenueStage
-from monitor.core.watch_state import StreamState, not_watched, watch_state
+from monitor.core.watch_state import StreamState, not_watched, short_books, watch_state
 from monitor.errors import ConfigError
+from monitor.silences.silence import Silences
 from replay import coverage
 from replay.day import Day
 from replay.day.sequence import DaySequence
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 REFRESH_THREADS = 2
 """Threads that compute the bands: longs and shorts are independent, so more would be idle."""
+
+
+NO_SILENCES = Silences()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class ReplayOptions:
     """The engine of a cluster that runs the shards, `dask`; None: this machine alone."""
     cluster: str | None = None
     """The address of its scheduler; None: a cluster of `workers` processes on this machine."""
+    silences: Silences = NO_SILENCES
+    """What the alerts say that are covered; the digest does not depend on it."""
 
 
 @dataclass(slots=True)
@@ -89,12 +95,18 @@ class ReplaySummary:
     repeated_by_kind: dict[str, int] = field(default_factory=dict)
     windows: int = 0
     alerts: int = 0
+    incidents: int = 0
+    """That no silence covers as a whole."""
+    silenced: dict[str, int] = field(default_factory=dict)
+    """Alerts that each silence covers, by its name; they are among `alerts`."""
     streams_out: dict[str, int] = field(default_factory=dict)
     """By detector: streams that were taken out, because it raised."""
     streams: dict[str, StreamState] = field(default_factory=dict)
     """By stream: in how many symbols it judges or learns at the end, and until when."""
     not_watched: dict[str, str] = field(default_factory=dict)
     """By stream that judges nowhere at the end: why."""
+    short_books: dict[str, float] = field(default_factory=dict)
+    """By market whose book ends before the depth that is watched: how far it goes, bps."""
     outcomes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     """Forced fills compared with their predictions: number by cause, margin mode and verdict."""
     digest: str = ""
@@ -131,7 +143,8 @@ def replay(
     is shown, `progress` the number of records read so far. `prepare`: see `replay_outputs`.
     """
     options = options or ReplayOptions()
-    summary = ReplaySummary()
+    summary = ReplaySummary(silenced={one.name: 0 for one in options.silences.every})
+    incidents: set[str] = set()
     with ExitStack() as stack:
         alerts_file, bands_file = (
             None if path is None else stack.enter_context(atomic_file(path))
@@ -141,6 +154,10 @@ def replay(
         for output in stack.enter_context(outputs):
             for alert in filter(options.shown.matches, output.alerts):
                 summary.alerts += 1
+                if alert.silenced_by is not None:
+                    summary.silenced[alert.silenced_by] += 1
+                elif alert.status != "resolved":
+                    incidents.add(alert.incident)
                 if alerts_file is not None:
                     alerts_file.write(alert_json(alert) + b"\n")
                 if on_alert is not None:
@@ -150,6 +167,7 @@ def replay(
                     bands_file.writelines(value + b"\n" for _, value in band_records(bands))
             if progress is not None:
                 progress(summary.records)
+    summary.incidents = len(incidents)
     return summary
 
 
@@ -201,6 +219,7 @@ def replay_outputs(
         for output in run.outputs():
             summary.records = run.records
             bands = output.bands[-1] if output.bands else bands
+            output.alerts = [*map(options.silences.mark, output.alerts)]
             yield output
     summary.tasks_repeated = 0 if cluster is None else cluster.repeated
     stage = run.stage
@@ -213,7 +232,8 @@ def replay_outputs(
     summary.refused, summary.late = counts.refused.total(), counts.late.total()
     summary.outcomes = stage.venue_state.outcomes.counts_by_name()
     summary.streams_out = dict(stage.streams_out)
-    summary.streams = watch_state(settings, [*run.progress, stage.progress])
+    spans = [*run.progress, stage.progress]
+    summary.streams, summary.short_books = watch_state(settings, spans), short_books(spans)
     summary.not_watched = not_watched(summary.streams)
     summary.kinds_not_seen = coverage.kinds_not_seen(summary.events)
     summary.dropped = coverage.count_dropped(run.evicted)

@@ -14,13 +14,15 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from detectors.calibration.calibrator import BLOCK_WINDOWS, READY_BLOCKS
+from detectors.calibration.calibrator import BLOCK_WINDOWS
+from detectors.calibration.tail_prior import READY_BLOCKS
 from monitor.config import Config
 from monitor.console import Console
 from monitor.core.alerts import formatting as fmt
 from monitor.core.alerts.history import IncidentHistory, group_by_incident
 from monitor.core.contract.alert import Alert
 from monitor.core.contract.units import DAY_NS, DAY_S
+from monitor.core.detection.detector_group import tail_prior
 from monitor.core.settings import EngineSettings
 from monitor.errors import ConfigError
 from monitor.plugins import detector_factories
@@ -121,12 +123,16 @@ def _replay_with(
 def learning_seconds(config: Config) -> dict[str, float]:
     """How long each kind of judge learns from the begin of a feed before it judges, s."""
     settings: EngineSettings = config.engine()
-    window_s, windows = settings.time.window_s, {}
+    window_s = settings.time.window_s
+    windows: dict[str, float] = {}
     for stream, factory in zip(settings.streams, detector_factories(config.streams), strict=True):
         detector = factory()
-        # Without a theory of its scores a stream waits until it has seen enough of them.
-        calibrating = 0 if detector.log_likelihood else READY_BLOCKS * BLOCK_WINDOWS
-        windows[stream.detector] = max(getattr(detector, "warm_up", 0), calibrating)
+        # Without a theory of its scores, and without other markets' scores, a stream waits until it
+        # has seen enough of them.
+        begins = detector.log_likelihood or tail_prior(stream, settings.time.windows_per_day)
+        calibrating = 0 if begins else READY_BLOCKS * BLOCK_WINDOWS
+        learning = max(getattr(detector, "warm_up", 0), calibrating)
+        windows[stream.detector] = max(learning, windows.get(stream.detector, 0))
     if settings.account_bursts.streams:
         windows["account_burst"] = settings.account_bursts.warm_up
     if len(settings.joint.streams) > 1:

@@ -56,14 +56,14 @@ CANCELS = '[[streams]]\nfeature = "cancels"\n'
 
 def test_streams_are_added_to_the_default_ones(tmp_path: Path) -> None:
     file = tmp_path / "b.toml"
-    file.write_text('[[streams]]\nfeature = "spread_bps"\ndetector = "anomaly.GaussianScorer"\n')
+    file.write_text('[[streams]]\nfeature = "depth_25bps"\ndetector = "anomaly.GaussianScorer"\n')
     streams = load(file).streams
     assert streams[:-1] == DEFAULT_STREAMS
     assert load(file).engine().streams == streams
     labels = load(file).engine().stream_labels
-    assert labels[-1] == "spread_bps by anomaly.GaussianScorer"
-    assert "spread_bps by level" in labels
-    assert "depth_25bps_least" in labels
+    assert labels[-1] == "depth_25bps by anomaly.GaussianScorer"
+    assert "depth_25bps by level" in labels
+    assert "spread_lasting_bps" in labels
     assert len(set(labels)) == len(labels)
 
 

@@ -47,6 +47,7 @@ def test_the_page_works_when_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         # Beside it one of river's, and nothing that the page does not need: it takes half the time.
         river = block_after("## One of river's, by name")
         head = "replace_streams = true\n[joint]\nstreams = []\n[account_bursts]\nstreams = []\n"
+        head += "[drift]\nbudget_share = 0\n"
         (tmp_path / "both.toml").write_text(head + Path("own.toml").read_text() + river)
         assert brinkwatch("import", "canonical", "books.jsonl", "DAY").returncode == 0
         checked = brinkwatch("check-config", "own.toml")

@@ -9,7 +9,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from monitor.core.accounts.liquidation_outcomes import FORCED_CAUSES, VERDICTS, Outcomes
 from monitor.core.event_time.admission import RecordCounts
 from monitor.core.event_time.clock_state import NEVER
+from monitor.kafka.transactions import Outbox
 from monitor.metrics import EngineCollector, Metrics
+from monitor.silences.silence import AlertSilence, Silences
 from tests.core.accounts.test_liquidation_outcomes import (
     advanced,
     batches,
@@ -20,6 +22,7 @@ from tests.core.accounts.test_liquidation_outcomes import (
     rules,
     venue,
 )
+from tests.core.alerts.findings import START, alerts_of, finding
 
 
 class Counts:
@@ -88,3 +91,17 @@ def test_numbers_left_out_are_counted_by_field() -> None:
     metrics.count_left_out({"mark.open_interest": 1})
     name, labels = "brinkwatch_numbers_left_out_total", {"field": "mark.open_interest"}
     assert metrics.registry.get_sample_value(name, labels) == 3
+
+
+def test_incidents_are_counted_once_and_silenced_alerts_apart() -> None:
+    pulses = [finding(window=START + n, since=START + n) for n in (0, 100, 250)]
+    quiet = AlertSilence(name="quiet", symbol=("ETH",), end="2100-01-01T00:00:00Z")
+    every = alerts_of(*pulses, finding(symbol="ETH", window=START + 270), until=START + 9_999)
+    metrics = Metrics()
+    metrics.count_commit(Outbox(alerts=[*map(Silences([quiet]).mark, every)]), 0.1)
+    lines = generate_latest(metrics.registry).decode().splitlines()
+    name = 'brinkwatch_incidents_total{kind="burst",severity="warning",symbol="SOL-PERP"} 1.0'
+    assert [line for line in lines if line.startswith("brinkwatch_incidents_total")] == [name]
+    assert 'brinkwatch_alerts_silenced_total{severity="warning"} 1.0' in lines
+    published = [line for line in lines if line.startswith("brinkwatch_alerts_total")]
+    assert sum(float(line.rsplit(" ", 1)[1]) for line in published) == len(every)

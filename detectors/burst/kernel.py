@@ -74,11 +74,31 @@ each size of burst after it, then `CUSUM` of each."""
 
 
 @njit(inline="always", error_model="numpy")
-def _forecast(row):  # type: ignore[no-untyped-def]
-    total = 0.0
+def _weigh_means(row, first):  # type: ignore[no-untyped-def]
+    """What the means from column `first` on forecast: no more than the highest of them.
+
+    Weights fitted to a count that grew for minutes add up to more than 1, and would forecast more
+    than was ever seen once it stops.
+    """
+    total = highest = 0.0
     for j in range(MEANS):
-        total += row[WEIGHT + j] * row[MEAN + j]
-    return max(total, FORECAST_MIN)
+        total += row[WEIGHT + j] * row[first + j]
+        highest = max(highest, row[first + j])
+    return min(total, highest)
+
+
+@njit(inline="always", error_model="numpy")
+def _forecast(row):  # type: ignore[no-untyped-def]
+    return max(_weigh_means(row, MEAN), FORECAST_MIN)
+
+
+@njit(inline="always", error_model="numpy")
+def _bound_count(row, count, forecast):  # type: ignore[no-untyped-def]
+    """As how many events a window is learnt: within an episode beside what that has shown so far,
+    so that its level is adopted at once, however high."""
+    if row[EPISODE_WINDOWS] > 0.0:
+        forecast = max(forecast, row[EPISODE_TOTAL] / row[EPISODE_WINDOWS])
+    return min(count, limits.CEILING_FACTOR * forecast + limits.CEILING_EVENTS)
 
 
 @njit(inline="always", error_model="numpy")
@@ -157,9 +177,7 @@ def _track_episode(row, patience, count):  # type: ignore[no-untyped-def]
     window, though, and worthless minutes later: so from when the burst may be over, the means
     follow the stream again. It is over when that is `patience` times likelier than that it goes on.
     """
-    usual = 0.0
-    for j in range(MEANS):
-        usual += row[WEIGHT + j] * row[MEANS_BEFORE + j]
+    usual = _weigh_means(row, MEANS_BEFORE)
     base = max(row[MEANS_BEFORE + MEANS - 1], BASE_MIN)
     usual = max(usual, base)  # a lull before the burst need not go on after it
     ratio = _ratio(count, usual, usual + row[ADDED_RATES] * base, row[DISPERSION])
@@ -255,7 +273,7 @@ def _learn_row(row, noted, sizes, warm_up, patience, count):  # type: ignore[no-
         above = False
         forecast = _forecast(row)
     noted[M_COUNT] = np.nan
-    bounded = min(count, limits.CEILING_FACTOR * forecast + limits.CEILING_EVENTS)
+    bounded = _bound_count(row, count, forecast)
     if row[EPISODE_WINDOWS] > 0.0:
         _track_episode(row, patience, bounded)
         if row[EPISODE_WINDOWS] > 0.0:
@@ -311,7 +329,7 @@ def report(state, memo, sizes, patience, at, count):  # type: ignore[no-untyped-
     likeliest = noted[M_EVIDENCE : M_EVIDENCE + sizes.shape[0]].argmax()
     row[ADDED_RATES] = sizes[likeliest] - 1.0
     noted[M_COUNT] = np.nan
-    bounded = min(count, limits.CEILING_FACTOR * _forecast(row) + limits.CEILING_EVENTS)
+    bounded = _bound_count(row, count, _forecast(row))
     change_sums.forget_evidence(row, SIZES, PER_SIZE)
     row[PENDING:SIZES] = 0.0
     row[PENDING_WINDOWS] = 0.0

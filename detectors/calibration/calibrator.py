@@ -13,9 +13,11 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import compress
 from math import exp, expm1, inf, isfinite, isnan, log, log1p
+from statistics import median
 from typing import Any, ClassVar
 
 from detectors.arrays.state import Stateful
+from detectors.calibration.tail_prior import READY_BLOCKS, TailPrior
 from detectors.stats.limits import DAY_WINDOWS
 
 DAY_S = 86400.0
@@ -49,8 +51,17 @@ EXPONENT_MAX = 700.0
 """e to a higher power would not be a number."""
 CAP_MEANS = 3.0
 """A score beyond "once a day" counts as at most so many of the tail's mean excesses beyond it."""
-READY_BLOCKS = 72
-"""Before that, scores without a theory have no p-value: six hours of 1 s windows."""
+RANK_MIN = 3.0
+"""By rank, the third highest score and lower ones are as frequent as their rank says; how rare the
+highest two are the law of the tail has to say."""
+OWN_BLOCKS = 1
+"""Before that, scores without a theory have no p-value even where other markets' are borrowed: a
+move is no number of deviations before there were a few minutes of moves."""
+SCALE_BLOCKS = 0.3
+"""That its middle block lies where that of other markets does counts as so many blocks. The middles
+of recorded venues are as far apart as blocks of one of them, so one would be the even weight; a
+third errs on the high side. Markets twice as lively as those that lend then spend 1.5 times what
+they are given in their first hour, with one block 2.7 times, without a scale 13 times."""
 ATTACK_SHARE, ATTACKED_SHARE, CHANCE_BLOCKS = 2, 4, 64
 """Attacks come together, and a habit is there all the time. A half of the blocks may hold one block
 beyond "once a day", and another for every 64, more than the other half: that may be chance. Where
@@ -96,8 +107,12 @@ class Calibrator(Stateful):
     For log-likelihood CUSUMs theory (an excursion above h has a probability of about exp(-h) a
     window) is the prior, and counts less as blocks come in. How fast the tail falls is uncertain,
     too: over a gamma distributed rate the law becomes (1 + h/k)^-k, where k is the number of
-    excesses that the rate is estimated from. Other scores have no p-value at first; later, the
-    heavier of an exponential and a Pareto tail.
+    excesses that the rate is estimated from. Other scores have no p-value before `READY_BLOCKS`
+    blocks; from then on, the heavier of an exponential and a Pareto tail.
+
+    With a `prior`, blocks of other markets stand in for those of the first `READY_BLOCKS` that the
+    stream has yet to see. How certain the slope is its own blocks say alone: a few other markets
+    can show that scores thin out more slowly than theory says, and not that here they do not.
 
     Learn every judged score, also of reported windows: nearly all of them are the false alerts that
     the budget means. A score beyond "once a day" counts as the tail's own mean beyond it, so
@@ -114,6 +129,11 @@ class Calibrator(Stateful):
         Windows whose highest score is one observation: longer than an excursion of the score.
     tail_slope_max
         The steepest slope of the tail that is believed, > 0; in theory it is 1.
+    by_rank
+        Whether the highest scores of a day are what is looked for: those that others exceed are as
+        rare as their rank says, and none is left out as an attack.
+    prior
+        What other markets showed of such scores; None: nothing.
 
     References
     ----------
@@ -132,9 +152,15 @@ class Calibrator(Stateful):
         windows_per_day: float = DAY_WINDOWS,
         block_windows: int = BLOCK_WINDOWS,
         tail_slope_max: float = inf,
+        by_rank: bool = False,
+        prior: TailPrior | None = None,
     ) -> None:
         self.log_likelihood = log_likelihood
+        self.prior = prior
+        self._others = prior.blocks() if prior else []
+        self._others_middle = median(self._others) if prior else 0.0
         self.tail_slope_max = tail_slope_max
+        self.by_rank = by_rank
         self.block_windows = block_windows
         self.windows_per_day = windows_per_day
         most = max(READY_BLOCKS, round(MEMORY_DAYS * windows_per_day / block_windows))
@@ -158,7 +184,7 @@ class Calibrator(Stateful):
 
     def _attack_blocks(self) -> set[int]:
         """The places of the blocks that are left out as attacks."""
-        if True not in self._rare:
+        if self.by_rank or True not in self._rare:
             return set()
         n = len(self._rare)
         places = list(compress(range(n), self._rare))
@@ -172,17 +198,34 @@ class Calibrator(Stateful):
         is_attack = usual + chance < len(most) <= n // ATTACKED_SHARE + chance
         return set(most) if is_attack else set()
 
+    def _borrowed_blocks(self) -> list[float]:
+        """What stands in for the blocks that it has yet to see.
+
+        Where its own middle block is higher than that of others, theirs are raised in proportion.
+        Of log-likelihoods that is what theory's shift is for.
+        """
+        own = len(self._sorted)
+        borrowed = self._others[: max(0, READY_BLOCKS - own)]
+        if self.log_likelihood or not borrowed or not own or self._others_middle <= 0.0:
+            return borrowed
+        higher = max(1.0, self._sorted[own // 2] / self._others_middle)
+        scale = higher ** (own / (own + SCALE_BLOCKS))
+        return [scale * score for score in borrowed]
+
     def _fit(self) -> None:
         """Fit the tail to the blocks."""
         left_out = self._attack_blocks()
         kept = (s for i, s in enumerate(self._blocks) if i not in left_out)
         self._fit_blocks = sorted(kept) if left_out else self._sorted
+        own = len(self._fit_blocks)
+        if borrowed := self._borrowed_blocks():
+            self._fit_blocks = sorted([*self._fit_blocks, *borrowed])
         n = len(self._fit_blocks)
         capped = []
         if True in self._capped:
             all_capped = compress(enumerate(self._blocks), self._capped)
             capped = [s for i, s in all_capped if i not in left_out]
-        self._slope_certainty = SLOPE_PRIOR + SLOPE_PRIOR_PER_BLOCK * n
+        self._slope_certainty = SLOPE_PRIOR + SLOPE_PRIOR_PER_BLOCK * own
         self._shift = 0.0
         below = n - len(capped)
         if self.log_likelihood and below:
@@ -240,7 +283,7 @@ class Calibrator(Stateful):
         score = min(score, SCORE_BOUND)
         if self.log_likelihood and score <= 0.0:
             return 1.0
-        if not self.log_likelihood and len(self._fit_blocks) < READY_BLOCKS:
+        if self.why is not None:
             return 1.0
         if score <= self._start or self._slope == inf:  # equal scores give no slope
             share = self._share_within(score)
@@ -248,6 +291,8 @@ class Calibrator(Stateful):
             share = self._share * self._survival(self._slope * (score - self._start))
             if self._hill > 0.0:
                 share = max(share, self._share * (score / self._start) ** (-1.0 / self._hill))
+            if self.by_rank:
+                share = min(share, self._share_by_rank(score))
         # From the share of blocks to the chance in a window.
         chance = 1.0 if share >= 1.0 else -_expm1_log1p(1.0 / self.block_windows, share)
         return max(P_MIN, chance)
@@ -261,21 +306,41 @@ class Calibrator(Stateful):
             return (higher + PRIOR_BLOCKS * theory) / (n + PRIOR_BLOCKS) if n else theory
         return (higher + 1.0) / (n + 1.0)
 
+    def _share_by_rank(self, score: float) -> float:
+        """The share of blocks as high, of a score in the tail: no law is needed where some blocks
+        exceed it."""
+        n = len(self._fit_blocks)
+        higher = n - bisect_left(self._fit_blocks, score)
+        return max(higher + 1.0, RANK_MIN) / (n + 1.0)
+
+    @property
+    def windows_seen(self) -> int:
+        """Windows that its p-values are learnt from, the one that is judged at least: no chance is
+        rarer than once in all of them, but by the law of the tail."""
+        return max(1, len(self._blocks) * self.block_windows + self.windows)
+
+    @property
+    def _blocks_needed(self) -> int:
+        """Blocks of its own before there are p-values."""
+        if self.log_likelihood:
+            return 0
+        return READY_BLOCKS if self.prior is None else OWN_BLOCKS
+
     @property
     def windows_left(self) -> int:
         """Windows with a score that it has yet to learn before there are p-values; 0: there are."""
-        if self.log_likelihood:
+        if self.why is None:
             return 0
-        return max(0, (READY_BLOCKS - len(self._sorted)) * self.block_windows - self.windows)
+        return (self._blocks_needed - len(self._sorted)) * self.block_windows - self.windows
 
     @property
     def why(self) -> str | None:
         """Why there are no p-values yet; None when there are."""
-        if self.log_likelihood or len(self._sorted) >= READY_BLOCKS:
+        if len(self._sorted) >= self._blocks_needed:
             return None
         hours = self.block_windows * 24 / self.windows_per_day
-        seen, needed = len(self._sorted) * hours, READY_BLOCKS * hours
-        return f"calibrating: {seen:.2g} of the first {needed:g} h of its scores seen"
+        seen, needed = len(self._sorted) * hours, self._blocks_needed * hours
+        return f"calibrating: {seen:.2g} of the first {needed:.2g} h of its scores seen"
 
     def learn(self, score: float) -> None:
         """Count one judged window, reported or not. What is not finite is left out."""

@@ -7,6 +7,7 @@ least score that may be rare. Only beyond that, and when a block of windows is f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numba import njit, types
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.types import F1, I1, INT, Bool, Float64, Int64
 from detectors.calibration.calibrator import BLOCK_WINDOWS, Calibrator
+from detectors.calibration.tail_prior import TailPrior
 from detectors.interrupts import reraise_interrupts
 
 SCORE_MAX = 1e3
@@ -32,14 +34,17 @@ class CalibratorBank:
     """
 
     def __init__(
-        self, windows_per_day: float, p_most: float, block_windows: int = BLOCK_WINDOWS
-    ) -> None:
+        self, windows_per_day: float, p_most: float, block_windows: int = BLOCK_WINDOWS,
+        by_rank: bool = False,
+    ) -> None:  # fmt: skip
         self._windows_per_day = windows_per_day
         self.block_windows = block_windows
         self._p_most = p_most
+        self._by_rank = by_rank
         self._calibrators: list[Calibrator] = []
-        self._first_score_min: dict[bool, float] = {}
-        """Of a row that has seen nothing, by whether its scores are log-likelihoods."""
+        self._first_score_min: dict[tuple[bool, TailPrior | None], float] = {}
+        """Of a row that has seen nothing, by whether its scores are log-likelihoods, and by what it
+        borrows."""
         self._score_min: Float64 = np.empty(0)  # scores below it have a p-value above `p_most`
         self._cap: Float64 = np.empty(0)
         self._highest: Float64 = np.empty(0)  # of the open block
@@ -47,27 +52,28 @@ class CalibratorBank:
         self.ready: Bool = np.empty(0, np.bool_)
         """Whether the row has p-values."""
 
-    def add(self, log_likelihood: bool) -> int:
+    def add(self, log_likelihood: bool, prior: TailPrior | None = None) -> int:
         """A new row; returns its number."""
         row = len(self._calibrators)
         for name in ("_score_min", "_cap", "_highest", "_windows", "ready"):
             setattr(self, name, grow_rows(getattr(self, name), row + 1))
-        self._calibrators.append(self._first_calibrator(log_likelihood))
+        self._calibrators.append(self._first_calibrator(log_likelihood, prior))
         self._begin(row)
         return row
 
-    def _first_calibrator(self, log_likelihood: bool) -> Calibrator:
-        return Calibrator(log_likelihood, self._windows_per_day, self.block_windows)
+    def _first_calibrator(self, log_likelihood: bool, prior: TailPrior | None) -> Calibrator:
+        size = self._windows_per_day, self.block_windows
+        return Calibrator(log_likelihood, *size, by_rank=self._by_rank, prior=prior)
 
     def _begin(self, row: int) -> None:
         """Let a row stand as its calibrator does that has seen nothing."""
         calibrator = self._calibrators[row]
         self._highest[row], self._windows[row] = -np.inf, 0
-        is_log = calibrator.log_likelihood
-        if is_log not in self._first_score_min:
-            self._first_score_min[is_log] = find_score_min(calibrator, self._p_most)
+        kind = calibrator.log_likelihood, calibrator.prior
+        if kind not in self._first_score_min:
+            self._first_score_min[kind] = find_score_min(calibrator, self._p_most)
         self._cap[row], self.ready[row] = calibrator.cap, calibrator.why is None
-        self._score_min[row] = self._first_score_min[is_log]
+        self._score_min[row] = self._first_score_min[kind]
 
     def _refresh_thresholds(self, row: int) -> None:
         """Read off the row's calibrator what holds until its next block."""
@@ -79,6 +85,11 @@ class CalibratorBank:
     def why(self, row: int) -> str | None:
         """Why the row has no p-values yet; None when it has."""
         return self._calibrators[row].why
+
+    def windows_seen(self, row: int) -> int:
+        """Windows that the row's p-values are learnt from."""
+        self._calibrators[row].windows = int(self._windows[row])
+        return self._calibrators[row].windows_seen
 
     def windows_left(self, rows: Int64) -> Int64:
         """Windows with a score that each row has yet to learn before it has p-values."""
@@ -130,7 +141,8 @@ class CalibratorBank:
 
     def renew(self, row: int) -> None:
         """Let a row begin anew, as one that has seen nothing."""
-        self._calibrators[row] = self._first_calibrator(self._calibrators[row].log_likelihood)
+        before = self._calibrators[row]
+        self._calibrators[row] = self._first_calibrator(before.log_likelihood, before.prior)
         self._begin(row)
 
     def snapshot(self) -> list[dict[str, Any]]:
@@ -139,11 +151,14 @@ class CalibratorBank:
             calibrator.windows, calibrator.highest = block
         return [calibrator.snapshot() for calibrator in self._calibrators]
 
-    def restore(self, state: list[dict[str, Any]], log_likelihood: bool) -> None:
-        """Continue where the calibrators that gave `snapshot` stood."""
+    def restore(
+        self, state: list[dict[str, Any]], log_likelihood: bool,
+        priors: Sequence[TailPrior | None] | None = None,
+    ) -> None:  # fmt: skip
+        """Continue where the calibrators that gave `snapshot` stood; `priors`: of each row."""
         self._calibrators = []
-        for one in state:
-            row = self.add(log_likelihood)
+        for one, prior in zip(state, priors or [None] * len(state), strict=True):
+            row = self.add(log_likelihood, prior)
             calibrator = self._calibrators[row]
             calibrator.restore(one)
             self._windows[row], self._highest[row] = calibrator.windows, calibrator.highest

@@ -27,8 +27,6 @@ CENTRE_ALPHA = 0.003
 """Of the usual value and of the spreads: a memory of 333 windows."""
 OUTLIER = 6.0
 """Spreads beyond which a number moves centre and spread no further."""
-REPORTED_SPREADS = 50.0
-"""A reported window moves the short means by at most so many, plus the centre itself."""
 SPREAD_FLOOR = 1e-9
 """Of the spread, relative to the centre: equal numbers differ by nothing but rounding."""
 BINS = 40
@@ -178,21 +176,12 @@ def learn(state, values, side, warm_up, rows):  # type: ignore[no-untyped-def]
 
 @njit(types.void(F1, F1, INT), cache=True, nogil=True, error_model="numpy")
 def report(row, values, patience):  # type: ignore[no-untyped-def]
-    """A reported window moves the short means only, until the new level has lasted."""
+    """A reported window teaches nothing; after `patience` in a row, all is learnt anew."""
     if not _is_readable(values):
         return
     row[EPISODE_WINDOWS] += 1.0
-    for f in range(values.shape[0]):
-        at = HEAD + f * FEATURE
-        reach = REPORTED_SPREADS * SD_OF_MAD * _spread(row, at, 0) + abs(row[at + CENTRE])
-        for scale in range(1, SCALES):
-            mine = at + PER_FEATURE + scale * PER_SCALE
-            off = _clip(values[f] - row[mine + MEAN], reach)
-            row[mine + MEAN] += ALPHAS[scale] * off
-        if row[EPISODE_WINDOWS] > patience:
-            row[at + CENTRE] = row[at + PER_FEATURE + (SCALES - 1) * PER_SCALE + MEAN]
     if row[EPISODE_WINDOWS] > patience:
-        row[EPISODE_WINDOWS] = 0.0
+        row[:] = 0.0
 
 
 class CoMoveBank(RowBank):
@@ -237,8 +226,8 @@ class CoMoveBank(RowBank):
 class CoMoveDetector(RowDetector):
     """Robust z over three time scales → p → Cauchy combination, for one feature or several.
 
-    A reported window moves no usual value and no spread. After `patience` reported windows in a
-    row the level is the new normal.
+    A reported window teaches nothing. After `patience` reported windows in a row what they show is
+    the new normal: the row begins anew, and abstains for its warm-up.
 
     Parameters
     ----------
@@ -249,7 +238,7 @@ class CoMoveDetector(RowDetector):
     warm_up
         Windows to learn before the first judgement, ≥ 2.
     patience
-        Reported windows in a row after which their level is the new normal, ≥ 1.
+        Reported windows in a row after which the row begins anew, ≥ 1.
 
     Examples
     --------

@@ -101,6 +101,16 @@ def judge(state, warm_up, rows, counts, scores):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
+def _bound_count(row, count):  # type: ignore[no-untyped-def]
+    """As how many events a window is learnt: within an episode beside what that has shown so far,
+    so that its level is adopted at once, however high."""
+    usual = max(row[BASE], BASE_MIN)
+    if row[EPISODE_WINDOWS] > 0.0:
+        usual = max(usual, row[EPISODE_TOTAL] / row[EPISODE_WINDOWS])
+    return min(count, limits.CEILING_FACTOR * usual + limits.CEILING_EVENTS)
+
+
+@njit(inline="always", error_model="numpy")
 def _extend_episode(row, patience, bounded):  # type: ignore[no-untyped-def]
     """One more window of an episode; after `patience` of them its level is the new normal."""
     row[EPISODE_WINDOWS] += 1.0
@@ -118,7 +128,7 @@ def learn(state, warm_up, patience, rows, counts):  # type: ignore[no-untyped-de
         if not 0.0 <= count <= limits.NUMBER_MAX:
             continue
         base = max(row[BASE], BASE_MIN)
-        bounded = min(count, limits.CEILING_FACTOR * base + limits.CEILING_EVENTS)
+        bounded = _bound_count(row, count)
         if row[SEEN] >= warm_up:
             chain = row[CHAIN:].reshape(STRETCHES, STRETCH_COLUMNS)
             row[LENGTH] = _push(chain, int(row[LENGTH]), bounded, base)
@@ -142,8 +152,7 @@ def report(state, patience, at, count):  # type: ignore[no-untyped-def]
     if 0.0 <= count <= limits.NUMBER_MAX:
         row = state[at]
         row[LENGTH] = 0.0
-        ceiling = limits.CEILING_FACTOR * max(row[BASE], BASE_MIN) + limits.CEILING_EVENTS
-        _extend_episode(row, patience, min(count, ceiling))
+        _extend_episode(row, patience, _bound_count(row, count))
 
 
 class FocusBank(RowBank):

@@ -30,7 +30,7 @@ from detectors.arrays.state import Stateful
 from detectors.arrays.types import F1, F2, FLOAT, INT, Float64
 from detectors.calibration.conformal import AGE, P_MIN, READY_WINDOWS, ConformalPValues
 from detectors.joint.cusums import NAMED_CHANCE as NAMED_CHANCE
-from detectors.joint.cusums import extend_episodes
+from detectors.joint.cusums import extend_episodes, learns
 from detectors.stats.limits import SUM_MAX
 from detectors.stats.normal_scores import normal_score, normal_tail
 
@@ -157,11 +157,12 @@ class CrossMarketStatistics(Stateful):
         return windows, sorted(named, key=lambda market: (market.p, market.market))
 
     def learn(self, reported: bool) -> None:
-        """Learn the window judged last, unless it is part of an episode."""
-        taught = not reported and not self._episode_windows.any()
-        if taught:
+        """Learn the window judged last, unless it is part of an episode, see `learns`."""
+        report = np.array([reported])
+        taught = learns(self._episode_windows, report)
+        if taught[0]:
             _learn_regressions(self._now, self._regressions)
-        self._ranks.learn(self._raw, np.full(len(STATISTICS), taught))
+        self._ranks.learn(self._raw, np.full(len(STATISTICS), taught[0]))
         zero = (self._after <= 0.0) | reported
         self._total = np.where(zero, 0.0, np.minimum(self._after, SUM_MAX))
         self._windows = np.where(zero, 0.0, self._windows + 1)
@@ -170,7 +171,6 @@ class CrossMarketStatistics(Stateful):
         self._since += np.stack((rest, judged), axis=-1)[:, None]
         self._since[:, zero] = 0.0
         self._before = np.where(judged[:, None] & (not reported), self._now[:, : REST + 1], 0.0)
-        report = np.array([reported])
         self._episode_windows = extend_episodes(self._episode_windows, report, self._total[None])
 
     @property

@@ -31,7 +31,7 @@ from detectors.arrays.growable import grow_rows
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import F1, F2, FLOAT, Bool, Float64
 from detectors.calibration.conformal import P_MIN, READY_WINDOWS, ConformalPValues
-from detectors.joint.whitening import Whitener
+from detectors.joint.whitening import PATIENCE_WINDOWS, Whitener
 from detectors.stats.limits import SUM_MAX
 from detectors.stats.normal_scores import fisher_p_value, normal_score, normal_tail
 
@@ -39,8 +39,6 @@ KAPPA = 0.1
 """κ, of the alternative: in a stream that moved far, -ln p is 1/κ = 10 on the average."""
 MOVED_SHARES = (1.0, 0.3, 0.1)
 """π: all streams, a third, a tenth of them."""
-PATIENCE_WINDOWS = 60
-"""A reported episode that lasts longer is the new normal: 5 minutes of 5 s windows."""
 BLOCK_WINDOWS = 60
 """For `Calibrator`: an excursion of this score is over within 5 minutes of 5 s windows."""
 NAMED_CHANCE = 0.01
@@ -222,7 +220,7 @@ class JointCusums(Stateful):
 
     def learn(self, reported: Bool, observed: Float64, expected: Float64) -> None:
         """Learn the window judged last in all symbols that are in no episode."""
-        self.learnt_mask = taught = ~reported & (self._episode_windows == 0)
+        self.learnt_mask = taught = learns(self._episode_windows, reported)
         rows = np.repeat(taught, self.streams)
         self._whitener.learn(rows)
         self._conformal.learn(self._deviation, rows)
@@ -251,14 +249,24 @@ class JointCusums(Stateful):
         self._rates[:, RATE_WINDOWS] = seen
 
 
+def learns(windows: Float64, reported: Bool) -> Bool:
+    """Whether a window is learnt, (n,): outside episodes, and in those that last too long.
+
+    `windows`: of each episode, see `extend_episodes`. A change that is reported for ever would else
+    never be learnt.
+    """
+    is_taught: Bool = (~reported & (windows == 0)) | (windows >= PATIENCE_WINDOWS)
+    return is_taught
+
+
 def extend_episodes(windows: Float64, reported: Bool, total: Float64) -> Float64:
     """The windows of each episode after one more window, (n,); 0 where none is open.
 
     An episode begins with a report, and is over when a window is not reported and all CUSUMs,
-    `total` (n, branches), are at zero, or after `PATIENCE_WINDOWS`.
+    `total` (n, branches), are at zero or `PATIENCE_WINDOWS` have passed.
     """
     longer = np.where(reported | (windows > 0), windows + 1, 0.0)
-    is_over = (longer > PATIENCE_WINDOWS) | (~reported & ~total.any(axis=1))
+    is_over = ~reported & ((longer > PATIENCE_WINDOWS) | ~total.any(axis=1))
     return np.where(is_over, 0.0, longer)
 
 

@@ -9,6 +9,12 @@ Everything is measured from the stream's slow mean and in its own scale, so a de
 share of 0.1 are equally well conditioned. What one window teaches is bounded: a residual counts as
 at most `CLIP` scales, in the weights, in the scale and in the means. A window that repeats the last
 value teaches the scale nothing, so a stream that stops for a day has the same scale after it.
+
+Nothing runs away, whatever the input. A forecast lies within the range of the values seen, so no
+distance from it, and no scale, is wider than that range; without that bound a forecast off by more
+than `CLIP` scales widened the scale, which moved the forecast on (3e6, 8e9, 6e19, 1e304 where the
+depth was 3e6). And a row whose values are off by so much for `PATIENCE_WINDOWS` describes another
+regime than today's: it begins anew.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from numba import njit, types
 
 from detectors.arrays.growable import grow_rows
 from detectors.arrays.state import Stateful
-from detectors.arrays.types import B1, F1, F2, F3, FLOAT, Bool, Float64
+from detectors.arrays.types import B1, F1, F2, F3, FLOAT, INT, Bool, Float64
 from detectors.stats.limits import NUMBER_MAX
 
 FORGETTING = 0.9999
@@ -37,12 +43,19 @@ PRIOR_VARIANCE = 1.0
 """Of each weight before anything is learnt, in scales squared."""
 VARIANCE_MAX = 100.0
 """Highest mean variance of the weights; that of a constant stream would else grow for ever."""
+TERM_MAX = 1000.0
+"""The stream's own terms count as at most so many scales: a product of larger ones would lose the
+digits of `variance`."""
+PATIENCE_WINDOWS = 60
+"""What lasts longer is the new normal: 5 minutes of 5 s windows."""
 FLOOR = 0.002
 """The scale is at least this, plus this share of the level. That of a constant stream is 0: in such
 scales its first move would throw the regression off for good."""
 
-LAST, NEAR, FAR, SCALE, SEEN, LEVEL_COLUMNS = range(6)
-"""Columns of `level`: the last value, the short and the long mean, the scale, windows learnt."""
+LAST, NEAR, FAR, SCALE, SEEN, LOW, HIGH, ASTRAY, LEVEL_COLUMNS = range(9)
+"""Columns of `level`: the last value, the short and the long mean, the scale, windows learnt, the
+range of the values (over some 500 windows), and how many more of the last windows were `CLIP`
+scales off than were not."""
 CONSTANT, LAST_VALUE, SHORT_MEAN, PACE, TERMS = range(5)
 """Terms of the regression."""
 
@@ -126,31 +139,35 @@ def _judge(value, pace, level, weight, terms, residual, expected):  # type: igno
         y = value[row]
         if y != y:
             continue
-        last, near, far, scale, seen = level[row]
-        if seen == 0.0:
-            last = near = far = y
-        unit = max(scale, FLOOR * (1.0 + abs(far)))
+        own = level[row]
+        if own[SEEN] == 0.0:
+            own = np.full(LEVEL_COLUMNS, y)
+            own[SCALE] = 0.0
+        far = own[FAR]
+        unit = max(own[SCALE], FLOOR * (1.0 + abs(far)))
         x = terms[row]
         x[CONSTANT] = 1.0
-        x[LAST_VALUE] = (last - far) / unit
-        x[SHORT_MEAN] = (near - far) / unit
+        x[LAST_VALUE] = min(max((own[LAST] - far) / unit, -TERM_MAX), TERM_MAX)
+        x[SHORT_MEAN] = min(max((own[NEAR] - far) / unit, -TERM_MAX), TERM_MAX)
         x[PACE] = pace[row]
         forecast = 0.0
         for i in range(TERMS):
             forecast += weight[row, i] * x[i]
-        expected[row] = far + forecast * unit
+        expected[row] = min(max(far + forecast * unit, own[LOW]), own[HIGH])
         residual[row] = (y - expected[row]) / unit
 
 
 @njit(types.void(F1, FLOAT, F1, F2, F1), cache=True, nogil=True)
-def _regress(x, off, weight, variance, gain):  # type: ignore[no-untyped-def]
-    """One step of recursive least squares with forgetting."""
-    below = FORGETTING
+def _regress(x, y, weight, variance, gain):  # type: ignore[no-untyped-def]
+    """One step of recursive least squares with forgetting, on `y` scales off the long mean."""
+    below, off = FORGETTING, y
     for i in range(TERMS):
         gain[i] = 0.0
         for j in range(TERMS):
             gain[i] += variance[i, j] * x[j]
         below += x[i] * gain[i]
+        off -= weight[i] * x[i]
+    off = min(max(off, -CLIP), CLIP)
     trace = 0.0
     for i in range(TERMS):
         weight[i] += gain[i] / below * off
@@ -163,6 +180,16 @@ def _regress(x, off, weight, variance, gain):  # type: ignore[no-untyped-def]
                 variance[i, j] *= TERMS * VARIANCE_MAX / trace
 
 
+@njit(types.void(INT, F2, F2, F3), cache=True, nogil=True)
+def _begin_anew(row, level, weight, variance):  # type: ignore[no-untyped-def]
+    for i in range(LEVEL_COLUMNS):
+        level[row, i] = 0.0
+    for i in range(TERMS):
+        weight[row, i] = 0.0
+        for j in range(TERMS):
+            variance[row, i, j] = PRIOR_VARIANCE if i == j else 0.0
+
+
 @njit(types.void(F1, F2, F1, B1, F2, F2, F3), cache=True, nogil=True)
 def _learn(value, terms, residual, taught, level, weight, variance):  # type: ignore[no-untyped-def]
     gain = np.empty(TERMS)
@@ -170,30 +197,34 @@ def _learn(value, terms, residual, taught, level, weight, variance):  # type: ig
         y = value[row]
         if y != y:
             continue
-        last, near, far, scale, seen = level[row]
-        if seen == 0.0:
-            last = near = far = y
-        unit = max(scale, FLOOR * (1.0 + abs(far)))
+        own = level[row]
+        if own[SEEN] == 0.0:
+            own[LAST] = own[NEAR] = own[FAR] = own[LOW] = own[HIGH] = y
+        last, far = own[LAST], own[FAR]
+        unit = max(own[SCALE], FLOOR * (1.0 + abs(far)))
         off = residual[row]
-        if seen >= YOUNG_WINDOWS:
+        if own[SEEN] >= YOUNG_WINDOWS:
             off = min(max(off, -CLIP), CLIP)
+            own[ASTRAY] = max(0.0, own[ASTRAY] + (1.0 if abs(off) >= CLIP else -1.0))
+            if own[ASTRAY] > PATIENCE_WINDOWS:
+                _begin_anew(row, level, weight, variance)
+                continue
         if taught[row]:
-            seen += 1.0
+            own[SEEN] += 1.0
             if y != last:
-                if seen <= YOUNG_WINDOWS:
-                    scale += (abs(y - far) - scale) / seen
+                if own[SEEN] <= YOUNG_WINDOWS:
+                    own[SCALE] += (abs(y - far) - own[SCALE]) / own[SEEN]
                 else:
-                    alpha = max(SCALE_ALPHA, 1.0 / seen)
-                    scale += alpha * (abs(off) * unit - scale)
-            if seen > YOUNG_WINDOWS:
-                _regress(terms[row], off, weight[row], variance[row], gain)
-        # The means follow the value, clipped: neither an outlier nor an attack moves them far, nor
-        # does a forecast that runs away from the value.
+                    alpha = max(SCALE_ALPHA, 1.0 / own[SEEN])
+                    own[SCALE] += alpha * (abs(off) * unit - own[SCALE])
+            if own[SEEN] > YOUNG_WINDOWS:
+                _regress(terms[row], (y - far) / unit, weight[row], variance[row], gain)
+        # The means follow the value, clipped: neither an outlier nor an attack moves them far.
         shown = y - (residual[row] - off) * unit
         shown = min(max(shown, min(last, y)), max(last, y))
-        alpha = max(LONG_ALPHA, 1.0 / max(seen, 1.0))
-        level[row, LAST] = shown
-        level[row, NEAR] = near + max(SHORT_ALPHA, alpha) * (shown - near)
-        level[row, FAR] = far + alpha * (shown - far)
-        level[row, SCALE] = scale
-        level[row, SEEN] = seen
+        alpha = max(LONG_ALPHA, 1.0 / max(own[SEEN], 1.0))
+        own[LAST] = shown
+        own[NEAR] += max(SHORT_ALPHA, alpha) * (shown - own[NEAR])
+        own[FAR] += alpha * (shown - far)
+        own[LOW] = min(shown, own[LOW] + SCALE_ALPHA * (own[FAR] - own[LOW]))
+        own[HIGH] = max(shown, own[HIGH] + SCALE_ALPHA * (own[FAR] - own[HIGH]))

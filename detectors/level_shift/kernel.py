@@ -155,13 +155,14 @@ def score_row(row, steps, least, signed, level, sums):  # type: ignore[no-untype
     spread = spread_of(row, signed) / scale
     keep = 1.0 - 1.0 / max(1.0, EVIDENCE_MEMORY_SHARE * row[SEEN])
     matters, most = 0.0 if signed else least / scale, np.abs(steps).max()
+    near = 0.0 if signed else least / 2.0
     for k in range(steps.shape[0]):
         at = STEPS + PER_STEP * k
         total = keep * row[at + SUM]
         sums[CUSUM, k] = sums[IS_NEW, k] = 0.0
-        # A step is over when the level is back at its usual: a far innovation back says little, for
-        # both laws have heavy tails.
-        if off * steps[k] <= 0.0 or (total <= 0.0 and z * steps[k] <= 0.0):
+        # A step is over when the level is back at its usual, or nearer to it than to the least step
+        # that matters: a far innovation back says little, for both laws have heavy tails.
+        if off * copysign(1.0, steps[k]) <= near or (total <= 0.0 and z * steps[k] <= 0.0):
             continue
         step = copysign(max(abs(steps[k]) * spread, matters), steps[k])
         first = log_density_stepped(freedom, z, step)
@@ -225,8 +226,9 @@ def _extend_episode(row, signed, patience, level):  # type: ignore[no-untyped-de
     if row[EPISODE_WINDOWS] > patience:
         shift = row[EPISODE_TOTAL] / row[EPISODE_WINDOWS]
         row[CENTER] += shift
-        for i in range(UNKNOWNS):
-            row[MEANS + i] -= shift
+        reach = FORECAST_SPREADS * spread_of(row, signed)
+        for i in range(UNKNOWNS):  # they did not follow a far level all the way
+            row[MEANS + i] = _clip(row[MEANS + i] - shift, reach)
         row[EPISODE_WINDOWS] = row[EPISODE_TOTAL] = 0.0
         _forget_evidence(row)
 

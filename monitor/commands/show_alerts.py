@@ -11,8 +11,8 @@ from monitor.config import Config
 from monitor.console import Console, printable
 from monitor.core.alerts import formatting as fmt
 from monitor.core.alerts.history import IncidentHistory
-from monitor.core.contract.alert import Alert, StakeShock, alert_json
-from monitor.core.contract.units import SECOND_NS
+from monitor.core.contract.alert import Alert, Stake, StakeShock, alert_json
+from monitor.core.contract.units import DAY_S, SECOND_NS
 from monitor.desk.published_alerts import PublishedAlerts, follow_alerts, read_alerts
 from monitor.desk.verdicts import VerdictFile
 from monitor.kafka.clients import run_async
@@ -26,7 +26,11 @@ def show_incident(
     incident, alert = published.find(reference)
     shown = alert or incident.latest
     console.say(f"incident {incident.incident}: {incident.severity}, {describe_state(incident)}")
-    console.say(shown.summary)
+    console.say_prose(shown.summary)
+    if shown.because:
+        console.say(f"{shown.severity} because: {shown.because}")
+    if shown.look_at:
+        console.say_prose(f"look at: {'; '.join(shown.look_at)}")
     for name, head, rows in _tables(shown):
         if rows:
             console.table(name, head, rows)
@@ -36,6 +40,7 @@ def show_incident(
         console.say(
             f"at stake: {fmt.format_number(stake.forced_notional)} would be forced within "
             f"{fmt.format_number(stake.within_pct)} % of the mark (longs {longs}, shorts {shorts})"
+            f"{_describe_absorbed(stake)}"
         )
         for shock in (stake.down, stake.up):
             if shock is not None:
@@ -57,6 +62,22 @@ def show_incident(
     return {"incident": incident.incident, "alerts": list(map(_plain, incident.alerts))}
 
 
+def _rarity(days: float, seen_s: float | None) -> str:
+    return fmt.rarity(days, None if seen_s is None else seen_s / DAY_S)
+
+
+def _with_hints(alert: Alert) -> str:
+    """The sentence, and what to look at next."""
+    hints = "; ".join(alert.look_at)
+    return f"{alert.summary}. Look at: {hints}" if hints else alert.summary
+
+
+def _describe_absorbed(stake: Stake) -> str:
+    if stake.absorbed is None:
+        return ""
+    return f", of which the last book takes {fmt.format_percent(stake.absorbed)}"
+
+
 def _describe_shock(shock: StakeShock) -> str:
     inside = "inside" if shock.within_hour else "beyond"
     return (
@@ -74,7 +95,7 @@ def _tables(alert: Alert) -> list[tuple[str, list[str], list[list[str]]]]:
             row.stream, row.symbol or ", ".join(alert.symbols), row.detector,
             fmt.format_number(row.observed), fmt.format_number(row.expected),
             "" if row.ratio is None else fmt.format_number(row.ratio), row.unit,
-            "a rule" if row.once_per_days is None else fmt.rarity(row.once_per_days),
+            "a rule" if row.once_per_days is None else _rarity(row.once_per_days, row.seen_s),
             fmt.format_percent(row.share),
         ]
         for row in alert.evidence
@@ -106,9 +127,16 @@ def describe_state(incident: IncidentHistory) -> str:
     """Since when it fires, or from when to when it did."""
     opened = fmt.format_iso(incident.opened_ns)
     if incident.resolved_ns is None:
-        return f"firing since {opened}"
-    lasted = fmt.format_duration((incident.resolved_ns - incident.opened_ns) / SECOND_NS)
-    return f"opened {opened}, resolved after {lasted}"
+        state = f"firing since {opened}"
+    else:
+        lasted = fmt.format_duration((incident.resolved_ns - incident.opened_ns) / SECOND_NS)
+        state = f"opened {opened}, resolved after {lasted}"
+    if incident.returns:
+        times = "once" if incident.returns == 1 else f"{incident.returns:,} times"
+        state += f", came back {times}"
+    if incident.silenced_by is not None:
+        state += f", silenced by {incident.silenced_by}"
+    return state
 
 
 def list_alerts(
@@ -120,16 +148,29 @@ def list_alerts(
     shown = incidents if every else firing
     rows = [
         [
-            fmt.format_iso(one.opened_ns), "firing" if one.resolved_ns is None else "resolved",
-            one.severity, one.latest.kind, one.incident, one.latest.summary,
+            fmt.format_iso(one.opened_ns), _status(one), one.severity, one.latest.kind,
+            one.incident, _with_hints(one.latest),
         ]
         for one in shown
     ]  # fmt: skip
     head = ["opened, UTC", "status", "severity", "kind", "incident", "what happened"]
-    console.table(f"{len(firing)} of {len(incidents)} incidents are firing", head, rows)
+    silenced = sum(one.silenced_by is not None for one in firing)
+    quiet = f", {silenced} of them silenced" if silenced else ""
+    console.table(f"{len(firing)} of {len(incidents)} incidents are firing{quiet}", head, rows)
     if incidents and not shown:
         console.say("`--all` shows those that are resolved")
-    return {"firing": len(firing), "incidents": [_plain(one.alerts[-1]) for one in shown]}
+    return {
+        "firing": len(firing),
+        "silenced": silenced,
+        "incidents": [_plain(one.alerts[-1]) for one in shown],
+    }
+
+
+def _status(incident: IncidentHistory) -> str:
+    """What the desk has to do about it, in a word: nothing, where it is resolved or silenced."""
+    if incident.resolved_ns is not None:
+        return "resolved"
+    return "firing" if incident.silenced_by is None else "silenced"
 
 
 def follow(config: Config, json_asked: bool, console: Console) -> None:
@@ -141,7 +182,8 @@ def follow(config: Config, json_asked: bool, console: Console) -> None:
                 sys.stdout.write(alert_json(alert).decode() + "\n")
                 sys.stdout.flush()
             else:
-                words = alert.severity, alert.status, alert.kind, alert.incident, alert.summary
+                status = alert.status if alert.silenced_by is None else "silenced"
+                words = alert.severity, status, alert.kind, alert.incident, alert.summary
                 console.say("  ".join([fmt.format_iso(alert.ts), *map(printable, words)]))
 
     run_async(show())

@@ -12,6 +12,8 @@ JOINT = "joint"
 """The detector that a finding of joint evidence names."""
 ACCOUNT_BURST = "account_burst"
 """The detector that compares accounts with their own history; it names a few accounts."""
+DRIFT = "drift"
+"""The detector that compares hours with what is usual for the hour of the day."""
 P_MIN = 1e-300
 """A smaller p-value counts as this one, so that its logarithm and its inverse stay finite."""
 PartKey = tuple[str, str, bool]
@@ -66,6 +68,12 @@ class FindingPart(_Observation):
     expected: float
     p: float
     share: float
+    windows: int = 1
+    """How many windows the change has lasted."""
+    seen: int = 0
+    """As `Finding.seen`."""
+    reach_bps: float | None = None
+    """Of depth near the mid, where the book ends before: how far it goes, bps of the mid."""
 
     @property
     def by_account(self) -> bool:
@@ -108,13 +116,23 @@ class Finding(_Observation):
     abstained: list[tuple[str, str]] = field(default_factory=list)
     """Streams of the symbol that could not judge, and why."""
     facts: dict[str, float | int | str | None] = field(default_factory=dict)
-    """The numbers of a price in doubt (`monitor/core/marks/mark_filter.py`). A rule decided it, so
-    there is no p-value. Empty: a detector decided."""
+    """What a sentence needs beside the numbers: of a rule's finding, which has no p-value, and of
+    drift. Empty: a detector decided."""
     is_end: bool | None = None
     """For a condition that lasts (a silent feed): whether this finding ends it. None: the incident
     ends when it has been quiet."""
+    reach_bps: float | None = None
+    """As of `FindingPart`."""
     parts: list[FindingPart] = field(default_factory=list)
     """The streams of joint or merged evidence, the highest share first. Empty: `stream` alone."""
+    seen: int = 0
+    """How many windows the chance `p` was learnt from: nothing that they say is rarer than once in
+    all of them. 0: from none, a rule decided."""
+
+    @property
+    def by_rule(self) -> bool:
+        """Whether a rule decided it, and no chance."""
+        return bool(self.facts) and self.detector != DRIFT
 
     @property
     def windows(self) -> int:
@@ -130,7 +148,8 @@ class Finding(_Observation):
     def own_part(self) -> FindingPart:
         """The evidence of `stream`, as the only part."""
         numbers = self.since, self.observed, self.expected, self.p
-        return FindingPart(self.symbol, self.stream, self.detector, *numbers, share=1.0)
+        length = self.windows, self.seen, self.reach_bps
+        return FindingPart(self.symbol, self.stream, self.detector, *numbers, 1.0, *length)
 
     @property
     def all_parts(self) -> list[FindingPart]:

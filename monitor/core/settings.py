@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.core.budget import AlertBudget
+from monitor.core.budget import AlertBudget, BudgetShare, moments_per_day
 from monitor.core.contract.events import TOPICS
 from monitor.core.contract.feature_catalogue import FEATURE_NAMES, FEATURES, VENUE_FEATURES
 from monitor.core.contract.units import DAY_MS, MILLISECOND_NS, SECOND_NS
@@ -147,11 +147,18 @@ def _stream(
     return StreamSettings(feature=feature, detector=detector, inputs=inputs, parameters=parameters)
 
 
+def _moment(feature: str, score: str, **parameters: Parameter) -> StreamSettings:
+    """`score`: how the feature that is the score ends; it is the feature itself where that is
+    empty."""
+    inputs = feature, f"{feature}_{score}" if score else feature
+    return _stream(feature, "moment", inputs, **parameters)
+
+
 DEFAULT_STREAMS = (
     *map(_stream, ("cancels", "orders", "cancels_near", "leverage_raises", "leverage_first_high")),
     *map(_stream, ("mode_switches", "liquidations", "late", "missing", "trades")),
-    _stream("depth_25bps_least", "level", direction="down", least=2.5),
-    _stream("spread_bps", "level", direction="up", least=2.5),
+    _stream("depth_25bps", "level", direction="down", least=2.5),
+    _stream("spread_lasting_bps", "level", direction="up", least=2.5),
     _stream("mark_to_index_bps", "level", direction="both", signed=True),
     _stream("cancels_to_orders", "ratio", inputs=("cancels", "orders")),
     _stream("sweep_bps", "peak", least=25.0),
@@ -161,15 +168,22 @@ DEFAULT_STREAMS = (
         "levels_shrunk", "likelihood", inputs=("levels_shrunk", "levels_shrunk_nats"), least=5.0
     ),
     _stream("step_back_bps", "peak", least=0.5),
-    _stream("price_move", "peak", least=5.0),
-    _stream("trade_notional", "peak"),
+    _moment("price_move_1s", "sd", least=5.0, score_least=9.0),
+    _moment("price_move_10s", "sd", least=5.0, score_least=8.0),
+    _moment("price_move_60s", "sd", least=5.0, score_least=6.5),
+    _moment("trades_10s", "ratio", least=10.0, score_least=5.0),
+    _moment("trade_notional_10s", "ratio", least=1_000.0, score_least=20.0),
+    _moment("depth_lack_10s", "", least=2.0),
+    _moment("spread_10s", "above", least=1.0, score_least=1.0),
     _stream("layering", "peak", least=1.0),
     _stream("crowding", "peak", least=3.0),
     *map(_stream, ("raised_notional", "raised_near_tier", "opened_high_to_depth")),
     *map(_stream, ("churned_notional", "unexplained")),
     _stream("forced_to_depth", "peak", least=1.0),
 )  # fmt: skip
-"""What is watched by default; a stream begins only where a venue's feeds have its number."""
+"""What is watched by default; a stream begins only where a venue's feeds have its number. From what
+score on a moment is no chance (`score_least`) is measured on simulated markets whose volatility and
+activity wander by half over ten minutes (docs/decisions/0053-moments-are-beside-the-budget.md)."""
 
 
 class AccountBurstSettings(StrictModel):
@@ -198,12 +212,19 @@ class AlertSettings(StrictModel):
     venue_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """The share of `per_day` of streams on the venue's accounts together."""
     quiet_s: Seconds = 30.0
-    """An alert is resolved after this long without new evidence, s."""
+    """An incident is resolved after this long without new evidence, s; where its evidence has come
+    back before, after twice its longest pause, but at most `reopen_s`."""
+    reopen_s: Seconds = 900.0
+    """Evidence in the market of an incident within this long of its resolution reopens it, s."""
+    longest_s: Annotated[float, Field(ge=3_600, le=31_622_400)] = 86_400.0
+    """An incident whose evidence lasts longer, pauses included, is closed, and what comes then is
+    another one, s."""
     together_s: Seconds = 5.0
     """Evidence in several markets that begins within this long is one incident, s."""
     stake_notional: Annotated[float, Field(gt=0, le=1e15)] = 1_000_000.0
-    """An alert is one step more severe where a move of 2 %, or a cascade that an hour's move may
-    set off, would force at least this notional, quote currency."""
+    """So much is much, quote currency: an alert is one step more severe where a cascade that an
+    hour's move may set off would force it, or a move of 2 % would and the book takes less than half
+    of it (`docs/severity.md`)."""
 
 
 class JointSettings(StrictModel):
@@ -213,7 +234,7 @@ class JointSettings(StrictModel):
     """Windows are joined to blocks of this length, s."""
     streams: tuple[str, ...] = (
         "cancels", "cancels_top_share", "trades", "liquidations", "leverage_raises",
-        "depth_25bps_least", "spread_bps", "mark_gap_bps",
+        "depth_missing", "spread_bps", "mark_gap_bps",
     )  # fmt: skip
     """Features whose evidence is added; with fewer than two, joint evidence is off. Two that
     measure the same thing would count it twice. The first must be a count: the forecast of its rate
@@ -240,6 +261,14 @@ class JointSettings(StrictModel):
         return streams
 
 
+class DriftSettings(StrictModel):
+    """Drift: depth, spread, cancels to orders, funding, leverage raises and the concentration of
+    cancels of each market, beside their usual for the hour of the day."""
+
+    budget_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Its share of `alerts.per_day`; 0: off."""
+
+
 class EngineSettings(StrictModel):
     """All that the engine's output depends on, beside the records."""
 
@@ -257,6 +286,7 @@ class EngineSettings(StrictModel):
     """The topic of each kind of records. A kind that is left out keeps its own."""
     streams: tuple[StreamSettings, ...] = DEFAULT_STREAMS
     joint: JointSettings = JointSettings()
+    drift: DriftSettings = DriftSettings()
 
     @property
     def joint_block(self) -> int:
@@ -290,7 +320,14 @@ class EngineSettings(StrictModel):
             cross_market=self.joint.across_share if joint else 0.0,
             account_bursts=self.account_bursts.budget_share if self.account_bursts.streams else 0.0,
             venue_streams=self.alerts.venue_share if venue else 0.0,
+            drift=self.drift.budget_share,
         )
+
+    @property
+    def moments(self) -> BudgetShare:
+        """How many moments a day each stream of them reports, of all markets together; they are
+        beside the false alerts."""
+        return BudgetShare(moments_per_day(self.alerts.per_day))
 
     @field_validator("topics")
     @classmethod

@@ -16,12 +16,14 @@ from detectors.arrays.runs import equal_runs
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Int64
 from monitor.core.contract.events import Control
+from monitor.core.contract.feature_catalogue import NEAR_DEPTH_BPS
 from monitor.core.decode.batch import Batch
 from monitor.core.detection.account_bursts import AccountBursts
 from monitor.core.detection.detector_group import DetectorFactory
+from monitor.core.detection.drift.market_drift import MarketDrift
 from monitor.core.detection.feed_times import FeedTimes
 from monitor.core.detection.joint_evidence import JointEvidence
-from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
+from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime, add_reach
 from monitor.core.detection.log_changes import LogChanges
 from monitor.core.detection.market_quality import MarketQuality
 from monitor.core.detection.market_silences import MarketSilences
@@ -91,12 +93,14 @@ class Shard(Stateful):
         """Records of the last batch, or from before it, that were refused for their time, and the
         offset at which each refusal was decided."""
         self._single_streams = SingleStreams(settings, factories, *place)
+        self._drift = MarketDrift(settings, partition, partitions, self._history)
         self._judges: tuple[Judge[ClosedSpan], ...] = (
             self._single_streams,
             self._joint_evidence,
             self._account_bursts,
             MarketQuality(partition, self._window_ns, self._history),
             MarketSilences(settings, partition),
+            self._drift,
         )
         # They judge logs and no windows: they go on while the shard rests.
         self._log_judges: tuple[Judge[PassedTime], ...] = (
@@ -141,7 +145,11 @@ class Shard(Stateful):
     @property
     def progress(self) -> ProgressSpan:
         """How far its streams have come."""
-        return ProgressSpan(self._single_streams.progress(), self.closed_ns, self._window_ns)
+        reach_bps = self._measure.reach_bps
+        short = np.flatnonzero(reach_bps < NEAR_DEPTH_BPS)
+        books = dict(zip(self.symbols.names(short), reach_bps[short].tolist(), strict=True))
+        every = self._single_streams.progress() + self._drift.progress()
+        return ProgressSpan(every, self.closed_ns, self._window_ns, books)
 
     def step(self, batch: Batch) -> list[ClosedSpan]:
         """Take records of one topic partition in; returns the windows that this closes."""
@@ -258,6 +266,8 @@ class Shard(Stateful):
             self._history.add(part, low)
             for judge in self._judges:
                 span.findings += judge.judge(span)
+            if span.findings:
+                add_reach(span, span.findings)
             self._extend_digest(part)
             yield span
             low = high

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from monitor.core.alerts.formatting import format_iso, join_list
-from monitor.core.contract.feature_catalogue import FEATURES
+from monitor.core.contract.feature_catalogue import DRIFT_FEATURES, FEATURES
 from monitor.core.detection.detector_group import StreamProgress
 from monitor.core.settings import EngineSettings
+
+SHORT_BOOKS_MAX = 100
+"""Markets that `short_books` names."""
 
 
 @dataclass(slots=True)
@@ -37,11 +40,19 @@ class ProgressSpan:
     """Event time up to which they have judged."""
     interval_ns: int
     """How often they judge."""
+    reach_bps: dict[str, float] = field(default_factory=dict)
+    """By market whose book ends before `NEAR_DEPTH_BPS`: how far it goes, bps of the mid."""
 
 
 def watch_state(settings: EngineSettings, spans: Iterable[ProgressSpan]) -> dict[str, StreamState]:
-    """Every stream of the settings by its label, added up over `spans`."""
-    states = [StreamState() for _ in settings.streams]
+    """Every stream of the settings by its label, and those of drift, added up over `spans`."""
+    inputs = {
+        label: stream.input_features
+        for label, stream in zip(settings.stream_labels, settings.streams, strict=True)
+    }
+    if settings.drift.budget_share:
+        inputs |= {name: (name,) for name in DRIFT_FEATURES}
+    states = [StreamState() for _ in inputs]
     for span in spans:
         for one in span.progress:
             state = states[one.stream]
@@ -52,10 +63,17 @@ def watch_state(settings: EngineSettings, spans: Iterable[ProgressSpan]) -> dict
             if one.windows_left:
                 until = span.now_ns + one.windows_left * span.interval_ns
                 state.until = max(until, state.until or 0)
-    for stream, state in zip(settings.streams, states, strict=True):
+    for names, state in zip(inputs.values(), states, strict=True):
         if not state.judging:
-            state.why = _why_not(state, stream.input_features)
-    return dict(zip(settings.stream_labels, states, strict=True))
+            state.why = _why_not(state, names)
+    return dict(zip(inputs, states, strict=True))
+
+
+def short_books(spans: Iterable[ProgressSpan]) -> dict[str, float]:
+    """The markets whose books end before the depth that is watched, and where, bps of the mid: the
+    shortest `SHORT_BOOKS_MAX` of them."""
+    every = sorted((bps, symbol) for span in spans for symbol, bps in span.reach_bps.items())
+    return {symbol: float(f"{bps:.3g}") for bps, symbol in every[:SHORT_BOOKS_MAX]}
 
 
 def not_watched(states: dict[str, StreamState]) -> dict[str, str]:

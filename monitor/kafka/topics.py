@@ -52,6 +52,7 @@ def sidecar_topics(config: Config, partitions: int) -> dict[str, NewTopic]:
         (kafka.bands_topic, 1, {}),
         (kafka.windows_topic, partitions, REPORTS),
         (kafka.snapshots_topic, partitions, SNAPSHOTS),
+        (kafka.silences_topic, 1, COMPACT),
     ]
     if config.sources:
         own_topics.append((kafka.positions_topic, 1, SNAPSHOTS))

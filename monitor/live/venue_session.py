@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from aiokafka import TopicPartition
 
 from monitor.core.bands.records import band_records
+from monitor.core.contract.alert import Alert
 from monitor.core.decode.codec import UNKNOWN
 from monitor.core.event_time.clock_state import NEVER
 from monitor.core.shard_report import ShardReport
@@ -26,6 +27,8 @@ from monitor.kafka.reader import PollResult
 from monitor.kafka.transactions import CommitMetadata
 from monitor.live.cascade_graph import CascadeGraph
 from monitor.live.owner_session import FOREIGN_HINT, REPORTS_PER_STEP, OwnerSession, Setup
+from monitor.silences.silence import Silences
+from monitor.silences.topic import SilenceFollower
 
 OWNER = "venue"
 BAND_THREADS = 2
@@ -64,11 +67,16 @@ class VenueSession(OwnerSession):
         self.venue.band_maker.parallel_map = self._threads.map
         self.graph = CascadeGraph()
         setup.metrics.graph_collector.graph = self.graph
+        self._silences: SilenceFollower | None = None
         self._decided_ns = NEVER
         """Event time that the stage had passed after the last step."""
         self._next_count_s = 0.0
         self.foreign_reports = 0
         """Records of the windows topic that are no reports under these settings, ignored."""
+
+    async def begin(self) -> None:
+        self._silences = await SilenceFollower.start(self.setup.config, self.setup.clients)
+        await super().begin()
 
     def receive_report(self, report: ShardReport) -> None:
         """Take a report that a shard of this process has committed."""
@@ -106,6 +114,8 @@ class VenueSession(OwnerSession):
         if self._polling is not None:
             self._polling.cancel()
             await asyncio.wait((self._polling,))
+        if self._silences is not None:
+            await self._silences.stop()
         self._threads.shutdown(wait=False)
         self.graph.stop()
         self._thread.shutdown(wait=False)
@@ -138,10 +148,14 @@ class VenueSession(OwnerSession):
         # After a restart the stage makes again what is published already: that is not sent.
         before = self.transactions.metadata
         published = before.alerts + len(self.outbox.alerts)
-        self.outbox.alerts += output.alerts[max(0, published - alerts_before) :]
+        self._publish(output.alerts[max(0, published - alerts_before) :])
         published = before.cells + len(self.outbox.bands)
         new_cells = output.bands[max(0, published - cells_before) :]
         self.outbox.bands += [band_records(cell) for cell in new_cells]
+
+    def _publish(self, alerts: list[Alert]) -> None:
+        silences = Silences() if self._silences is None else self._silences.silences
+        self.outbox.alerts += map(silences.mark, alerts)
 
     def _count_unstated(self) -> None:
         """Now and then: rules change seldom, and all markets are looked at."""

@@ -11,11 +11,12 @@ import argparse
 import importlib
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any
 
 PARTS = (
     "counts", "budget", "first", "levels", "drift", "marks", "joint", "across", "incidents",
-    "recordings", "plugins", "cost",
+    "plugins", "cost", "days.natural", "days.planted", "days.first_hour", "days.quiet_days",
 )  # fmt: skip
 HEAD = ("background", "detector", "at 1", "at .1", "p50 s", "p95 s", "false/day")
 KEYS = ("recall_at_1", "recall_at_01", "delay_p50_s", "delay_p95_s", "false_a_day")
@@ -37,9 +38,25 @@ def shown(value: Any) -> str:
     return str(value)
 
 
+def print_tables(rows: Iterable[dict[str, Any]], table: str | None = None) -> str | None:
+    """Print rows as they come, each table under its title; `table`: the one printed last.
+
+    Returns the title of the last one.
+    """
+    for row in rows:
+        if row["table"] != table:
+            table = row["table"]
+            print(f"\n{table}\n{HEAD[0]:28}{HEAD[1]:36}" + "".join(f"{h:>10}" for h in HEAD[2:]))
+        figures = "".join(f"{shown(row.get(key)):>10}" for key in KEYS)
+        others = [f"{k} {shown(v)}" for k, v in row.items() if k not in COMMON]
+        notes = "; ".join(filter(None, (row.get("note"), *others)))
+        print(f"{row['background']:28}{row['detector']:36}{figures}  {notes}", flush=True)
+    return table
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="in two minutes, with wide errors")
+    parser.add_argument("--quick", action="store_true", help="in five minutes, with wide errors")
     parser.add_argument("--only", default="", help="some of " + ", ".join(PARTS))
     asked = parser.parse_args()
     parts = asked.only.split(",") if asked.only else PARTS
@@ -55,17 +72,7 @@ def main() -> None:
     for part in parts:
         print_part(part)
         module = importlib.import_module(f"tests.bench.detect.{part}")
-        for row in module.rows(quick=asked.quick):
-            if row["table"] != table:
-                table = row["table"]
-                print(
-                    f"\n{table}\n{HEAD[0]:28}{HEAD[1]:36}" + "".join(f"{h:>10}" for h in HEAD[2:])
-                )
-            figures = "".join(f"{shown(row.get(key)):>10}" for key in KEYS)
-            others = [f"{k} {shown(v)}" for k, v in row.items() if k not in COMMON]
-            notes = "; ".join(filter(None, (row.get("note"), *others)))
-            print(f"{row['background']:28}{row['detector']:36}{figures}  {notes}", flush=True)
-            print_part(part)
+        table = print_tables(module.rows(quick=asked.quick), table)
     print(f"\n{time.perf_counter() - began:.0f} s")
 
 

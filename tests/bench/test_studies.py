@@ -14,11 +14,17 @@ import pytest
 from monitor.core.contract.units import SECOND_NS
 from tests.bench import bench_timing
 from tests.bench.bench_detect import PARTS
+from tests.bench.detect.ablation import FOLDER, MECHANISMS, ROOT, Mechanism
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_of_the_table_of_detectors_can_be_asked(part: str) -> None:
     assert callable(importlib.import_module(f"tests.bench.detect.{part}").rows)
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS, ids=lambda one: one.name)
+def test_each_mechanism_of_the_ablation_is_in_the_detector(mechanism: Mechanism) -> None:
+    assert (ROOT / FOLDER / mechanism.file).read_text().count(mechanism.text) == 1
 
 
 def test_forecasts_of_a_random_walk_are_scored(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.cases.front_door import replay_records
 from tests.cases.markets import Record, book, prices, seconds_after, trade
 
@@ -36,7 +38,9 @@ def test_they_make_no_alert(tmp_path: Path) -> None:
 def test_a_real_fall_is_reported(tmp_path: Path) -> None:
     alerts = replay_records(tmp_path, constant(thin_from=5000)).alerts
     first = next(a for a in alerts if a["status"] == "firing")
-    assert any(e["stream"] == "depth_25bps_least" for e in first["evidence"])
+    depth = next(e for e in first["evidence"] if e["stream"] == "depth_25bps")
+    assert "all that the book shows" in first["summary"]
+    assert depth["reach_bps"] == pytest.approx(5.0, rel=0.1)
     assert 0 < seconds_after(first, 5000) <= 60
 
 
@@ -46,7 +50,7 @@ def test_after_a_step_usual_does_not_run_away_from_the_book(tmp_path: Path) -> N
         for i, price in enumerate(prices(1500, 7.0, 1e-4, seed=9))
     ]
     depths = [r["bids"][0] for r in records[900:]]
-    most = 5 * max(float(price) * float(size) for price, size in depths)
+    both_sides = 2 * 5 * max(float(price) * float(size) for price, size in depths)
     alerts = replay_records(tmp_path, records).alerts
-    assert all(e["expected"] < 2 * most for a in alerts for e in a["evidence"])
+    assert all(e["expected"] < 2 * both_sides for a in alerts for e in a["evidence"])
     assert not any(a["severity"] == "critical" for a in alerts)

@@ -47,7 +47,8 @@ def test_a_market_that_falls_silent_is_told_with_its_symbol(tmp_path: Path) -> N
     assert begin["symbols"] == ["M3-PERP"]
     assert 55 <= seconds_after(begin, STOP) <= 80
     assert begin["summary"].startswith("No orders and fills of M3-PERP for ")
-    assert " while other markets go on, where silences of over " in begin["summary"]
+    assert ", usual up to " in begin["summary"]
+    assert ", while other markets go on; the last came at " in begin["summary"]
     assert (end["status"], end["fingerprint"]) == ("resolved", begin["fingerprint"])
     assert 0 < seconds_after(end, BACK) < 15
 

@@ -52,7 +52,7 @@ def test_usual_is_what_the_market_shows(tmp_path: Path) -> None:
     """A mark every eight seconds is usual here, and its stop is reported as soon."""
     (begin, _) = replay_records(tmp_path, records("mark", every=8)).alerts
     assert begin["kind"] == "stale_mark"
-    assert "8 s is usual" in begin["summary"]
+    assert "usual 8 s" in begin["summary"]
     assert 30 < seconds_after(begin, STOP) <= 80
 
 

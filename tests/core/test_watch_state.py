@@ -8,10 +8,18 @@ import pytest
 from detectors.record_high import RecordHighDetector
 from detectors.river_adapter import RiverDetector
 from monitor.core.budget import BudgetShare
+from monitor.core.contract.feature_catalogue import DRIFT_FEATURES
 from monitor.core.contract.units import SECOND_NS
 from monitor.core.detection.detector_group import DetectorGroups, StreamProgress
 from monitor.core.settings import EngineSettings, StreamSettings
-from monitor.core.watch_state import ProgressSpan, describe, not_watched, watch_state
+from monitor.core.watch_state import (
+    SHORT_BOOKS_MAX,
+    ProgressSpan,
+    describe,
+    not_watched,
+    short_books,
+    watch_state,
+)
 
 NOON_NS = 1_763_985_600 * SECOND_NS
 SETTINGS = EngineSettings(
@@ -20,7 +28,8 @@ SETTINGS = EngineSettings(
         StreamSettings(feature="spread_bps", detector="anomaly.GaussianScorer"),
         StreamSettings(feature="cancels"),
         StreamSettings(feature="orders"),
-    ]
+    ],
+    drift={"budget_share": 0.0},
 )
 
 
@@ -50,6 +59,17 @@ def test_streams_are_added_up_over_shards_and_say_until_when_they_learn() -> Non
     }  # fmt: skip
 
 
+def test_drift_says_until_when_it_learns() -> None:
+    half = EngineSettings(streams=())
+    depth = StreamProgress(0, symbols=2, judging=1, out=0, windows_left=7200)
+    spread = StreamProgress(1, symbols=2, judging=0, out=0, windows_left=3600)
+    states = watch_state(half, [ProgressSpan([depth, spread], NOON_NS, SECOND_NS)])
+    assert list(states) == list(DRIFT_FEATURES)
+    assert (states["depth_drift"].judging, states["depth_drift"].why) == (1, None)
+    assert states["spread_drift"].why == "learns until 2025-11-24T13:00:00Z"
+    assert states["funding_drift"].why == "its number never came: it is made of mark records"
+
+
 def test_people_read_one_line_for_each_way_a_stream_may_be_in() -> None:
     assert describe(watch_state(SETTINGS, spans())) == [
         "watched: spread_bps by level",
@@ -58,6 +78,14 @@ def test_people_read_one_line_for_each_way_a_stream_may_be_in() -> None:
         "not watched, for their numbers never came: cancels",
         "not watched any more, for their detectors could not go on: orders",
     ]
+
+
+def test_the_shortest_books_of_all_shards_are_named() -> None:
+    books = {f"M-{i:03}": 24.0 - i / 10 for i in range(150)}
+    named = short_books([ProgressSpan([], NOON_NS, SECOND_NS, part) for part in (books, {"A": 1})])
+    assert list(named)[:3] == ["A", "M-149", "M-148"]
+    assert len(named) == SHORT_BOOKS_MAX
+    assert named["M-149"] == 9.1
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from detectors.base import Bank, Detector, SequentialBank
 from detectors.burst.detector import BurstDetector
-from detectors.calibration.calibrator import BLOCK_WINDOWS, READY_BLOCKS, Calibrator, FalseAlarmRate
+from detectors.calibration.calibrator import BLOCK_WINDOWS, Calibrator, FalseAlarmRate
 from detectors.calibration.calibrator_bank import CalibratorBank
+from detectors.calibration.tail_prior import READY_BLOCKS
 from detectors.contrib.comove import CoMoveDetector
 from detectors.contrib.focus import FocusDetector
 from detectors.level_shift.detector import LevelShiftDetector

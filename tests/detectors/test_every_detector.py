@@ -12,7 +12,6 @@ import pytest
 from detectors.base import Detector
 from detectors.conformance import check_detector
 from detectors.contrib.comove import CoMoveDetector
-from detectors.contrib.drift import DriftDetector
 from detectors.contrib.edetector import EDetector
 from detectors.contrib.focus import FocusDetector
 from detectors.ratio.detector import RatioDetector
@@ -23,8 +22,6 @@ EACH: dict[str, Callable[[], Detector]] = {
     "edetector": EDetector,
     "comove": CoMoveDetector,
     "comove of three, upwards": lambda: CoMoveDetector(("a", "b", "c"), side="up"),
-    "drift": DriftDetector,
-    "drift by Page-Hinkley": lambda: DriftDetector(method="page_hinkley"),
 }
 
 

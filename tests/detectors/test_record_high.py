@@ -7,7 +7,7 @@ import pytest
 
 from detectors.calibration.calibrator import Calibrator, FalseAlarmRate
 from detectors.conformance import check_detector
-from detectors.record_high import LikelihoodDetector, RecordHighDetector
+from detectors.record_high import LikelihoodDetector, MomentDetector, RecordHighDetector
 
 DAY = 86_400
 
@@ -26,6 +26,21 @@ def test_the_evidence_that_comes_with_a_level_is_its_score() -> None:
     assert detector.judge_one({"levels": 40.0, "nats": 0.1}).value == 0.1
     assert detector.judge_one({"levels": 4.0, "nats": 44.0}).evidence is None
     assert LikelihoodDetector.log_likelihood
+
+
+def test_a_moment_has_a_score_beyond_chance_and_a_level_that_matters() -> None:
+    detector = MomentDetector("bps", "sd", least=2.0, score_least=8.0)
+    check_detector(lambda: MomentDetector("bps", "sd", least=2.0), pause_windows=20_000)
+    detector.learn_one({"bps": 1.0, "sd": 0.5})
+    evidence = {
+        (bps, sd): detector.judge_one({"bps": bps, "sd": sd}).evidence
+        for bps, sd in ((20.0, 9.0), (20.0, 7.0), (1.0, 9.0))
+    }
+    assert [pair for pair, one in evidence.items() if one is not None] == [(20.0, 9.0)]
+    assert detector.judge_one({"bps": 20.0, "sd": 7.0}).value == 7.0
+    assert MomentDetector.is_moment
+    with pytest.raises(ValueError, match="score_least"):
+        MomentDetector(score_least=-1.0)
 
 
 def test_a_level_beyond_the_days_before_is_rare_and_one_within_them_is_not() -> None:

@@ -48,7 +48,7 @@ SETTINGS = EngineSettings(
         "warm_up": 10,
         "across_share": 0.1,
     },
-    account_bursts={"most": 7, "warm_up": 8, "budget_share": 0.4},
+    account_bursts={"most": 7, "warm_up": 8, "budget_share": 0.35},
     accounts={"most": 4, "positions": 7, "idle_s": 0.2, "bands_every_s": 0.25},
 )
 FACTORIES = detector_factories(SETTINGS.streams)

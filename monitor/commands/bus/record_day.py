@@ -16,6 +16,9 @@ from monitor.kafka import topics
 from monitor.kafka.clients import Clients, run_async
 from monitor.kafka.partitions import PartitionOffsets, kinds_by_topic
 from monitor.kafka.reader import Reader
+from monitor.silences.recorded import FILE, silences_json
+from monitor.silences.silence import Silences
+from monitor.silences.topic import read_silences
 
 
 class DaySink(Protocol):
@@ -25,6 +28,7 @@ class DaySink(Protocol):
     def write(self, batch: Batch) -> None: ...
     def control(self, topic: str, partition: int, offset: int, ts: int) -> None: ...
     def set_end(self, ts: int) -> None: ...
+    def attach(self, name: str, content: bytes) -> None: ...
 
 
 def record_day(config: Config, console: Console, day: DaySink) -> dict[str, int]:
@@ -70,10 +74,13 @@ async def _record(config: Config, day: DaySink, progress: Callable[[int], None])
     for control in controls:
         if (control.topic, control.partition) in after:
             day.control(control.topic, control.partition, control.offset, control.ts)
+    silences = Silences(config.silences).joined_with((await read_silences(config)).values())
+    if silences.every:
+        day.attach(FILE, silences_json(silences.every))
     end = _feed_end(controls, {at: o for at, o in after.items() if at[0] != UNKNOWN})
     if end is not None:
         day.set_end(end)
-    return {"records": count, "controls": len(controls)}
+    return {"records": count, "controls": len(controls), "silences": len(silences.every)}
 
 
 def _feed_end(controls: list[Control], after: PartitionOffsets) -> int | None:

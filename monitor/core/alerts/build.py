@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from typing import get_args
 
 from monitor.core import ENGINE_VERSION
 from monitor.core.alerts.formatting import format_iso, join_list
+from monitor.core.alerts.harm import harm, reasons
+from monitor.core.alerts.hints import look_at
 from monitor.core.alerts.incidents import Incident
-from monitor.core.alerts.severity import most_at_stake, severity
+from monitor.core.alerts.severity import Case, SeverityCondition, find_condition, is_graver
+from monitor.core.alerts.severity import judge as judge_case
 from monitor.core.alerts.wording import Wording, change_phrase
 from monitor.core.contract import alert
-from monitor.core.contract.feature_catalogue import FEATURES, FeatureSpec, Layer
+from monitor.core.contract.feature_catalogue import FEATURES, Layer
+from monitor.core.detection.feed_times import SILENCE
 from monitor.core.finding import Finding, FindingPart
 from monitor.core.settings import EngineSettings
 
@@ -36,43 +41,72 @@ class AlertBuilder:
         """Event time of an incident's publication: the end of its window."""
         return (incident.window + 1) * self._settings.time.window_ns
 
+    def judge(self, incident: Incident, stake: alert.MarketStake | None) -> SeverityCondition:
+        """How grave an incident is now; never less than at a publication before."""
+        per_day = self._settings.time.windows_per_day
+        condition = judge_case(
+            Case(
+                incident.finding,
+                reasons(incident.finding),
+                stake.at_stake if stake else None,
+                self._settings.alerts.stake_notional,
+                per_day,
+            )
+        )
+        if incident.because and not is_graver(condition, find_condition(incident.because)):
+            return find_condition(incident.because)
+        return condition
+
     def build(self, incident: Incident, stake: alert.MarketStake | None = None) -> alert.Alert:
         """The alert of one publication; `stake` is that of the incident's first market."""
         f = incident.finding
-        several = len(f.parts) > 1
-        parts = f.parts if several else [f.own_part]
+        parts = reasons(f)
+        several = len(parts) > 1
         first = FEATURES[parts[0].stream]
-        symbols = tuple(f.symbols) if several else (f.symbol,) if f.symbol else ()
+        named = {part.symbol for part in parts if part.symbol}
+        symbols = tuple(symbol for symbol in f.symbols if symbol in named)
         ts, since = self.decision_ns(incident), f.since * self._settings.time.window_ns
-        much_at_stake = stake is not None and (
-            most_at_stake(stake.at_stake) >= self._settings.alerts.stake_notional
-        )
+        condition = self.judge(incident, stake)
+        kinds = [_kind(f, part) for part in parts]
         return alert.Alert(
-            id=f"{incident.fingerprint}-{incident.sequence}",
+            id=f"{incident.incident_id}-{incident.sequence}",
             incident=incident.incident_id,
             fingerprint=incident.fingerprint,
             status=incident.status,
-            severity=severity(f, parts, much_at_stake),
+            severity=condition.severity,
             layer=first.layer,
-            kind="incident" if several and not f.facts else _kind(f, first),
+            kind="incident" if several and not f.facts else kinds[0],
             symbols=symbols,
             ts=ts,
             since=since,
-            summary=self._wording.sentence(incident),
+            because=condition.name,
+            summary=self._sentence(incident, stake.at_stake if stake else None),
+            look_at=look_at([part.stream for part in parts], kinds),
             evidence=tuple(self._evidence(f, part, len(symbols) > 1) for part in parts),
             accounts=tuple(alert.Carrier(name, round_digits(share)) for name, share in f.accounts),
             zones=stake.zones if stake else (),
             at_stake=stake.at_stake if stake else None,
-            triage=_walk_layers(f, self._watched) if several and not f.facts else None,
+            triage=_walk_layers(f, parts, self._watched) if several and not f.facts else None,
             records=self._records(f),
             abstained=tuple(alert.Abstention(name, why) for name, why in f.abstained),
             reproduce=self._reproduce(symbols, since, ts),
             versions=self._versions,
+            returns=incident.returns,
+            end_reason=incident.end_reason or None,
         )
+
+    def _sentence(self, incident: Incident, stake: alert.Stake | None) -> str:
+        """What happened; of evidence that lasts longer than an incident may, that it is closed."""
+        if not incident.end_reason:
+            return self._wording.sentence(incident, stake)
+        lasting = dataclasses.replace(incident, status="updated")
+        return f"{self._wording.sentence(lasting)}; closed: {incident.end_reason}"
 
     def _evidence(self, f: Finding, part: FindingPart, several: bool) -> alert.AlertEvidence:
         """One row of evidence; it names its symbol where the alert has several."""
-        days = self._wording.days_between(part.p)
+        by_chance = not f.by_rule and part.detector != SILENCE
+        seen_s = part.seen * self._settings.time.window_s
+        days = self._wording.days_between(part)
         return alert.AlertEvidence(
             stream=part.stream,
             detector=part.detector,
@@ -80,10 +114,12 @@ class AlertBuilder:
             expected=round_digits(part.expected),
             ratio=None if part.ratio is None else round_digits(part.ratio),
             unit=FEATURES[part.stream].unit,
-            p=None if f.facts else round_digits(part.p),
-            once_per_days=None if f.facts else round_digits(days),
+            p=None if f.by_rule else round_digits(part.p),
+            once_per_days=round_digits(days) if by_chance else None,
             share=round_digits(part.share),
             symbol=part.symbol if several else None,
+            reach_bps=None if part.reach_bps is None else round_digits(part.reach_bps),
+            seen_s=round_digits(seen_s) if by_chance and seen_s else None,
         )
 
     def _records(self, f: Finding) -> tuple[alert.Records, ...]:
@@ -98,16 +134,12 @@ class AlertBuilder:
         return f"brinkwatch replay DAY {chosen}--from {format_iso(since)} --to {until}"
 
 
-def _kind(finding: Finding, spec: FeatureSpec) -> str:
+def _kind(finding: Finding, part: FindingPart) -> str:
     """The kind of an alert about one stream. A level that moves to the side that does no harm (a
     deep book) is not called by the harm (a thin one), but by who noticed it."""
-    rise = finding.observed - finding.expected
-    harmless = (
-        spec.form == "level"
-        and not finding.facts
-        and (rise > 0.0 if spec.fall_is_bad else rise < 0.0)
-    )
-    return finding.detector if spec.kind is None or harmless else spec.kind
+    spec = FEATURES[part.stream]
+    harmless = spec.form == "level" and not finding.facts and harm(part) < 1.0
+    return part.detector if spec.kind is None or harmless else spec.kind
 
 
 def round_digits(value: float) -> float:
@@ -115,16 +147,18 @@ def round_digits(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _walk_layers(finding: Finding, watched: dict[Layer, list[str]]) -> tuple[alert.Step, ...]:
+def _walk_layers(
+    finding: Finding, parts: list[FindingPart], watched: dict[Layer, list[str]]
+) -> tuple[alert.Step, ...]:
     """What each layer says, the lowest first, and which of its `watched` streams could not judge:
     what is broken in a lower layer explains what is odd above it.
     """
-    abstained, several = dict(finding.abstained), len(finding.symbols) > 1
+    abstained, several = dict(finding.abstained), len({part.symbol for part in parts}) > 1
     steps = []
     for layer, streams in watched.items():
         changes = [
             change_phrase(part) + (f" in {part.symbol}" if several else "")
-            for part in finding.parts
+            for part in parts
             if FEATURES[part.stream].layer == layer
         ]
         silent = [f"{name} ({abstained[name]})" for name in streams if name in abstained]

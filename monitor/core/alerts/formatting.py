@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from monitor.core.contract.units import SECOND_NS
+from monitor.core.contract.units import DAY_S, HOUR_S, SECOND_NS
 
+NAME_MAX = 24
+"""Characters of a name in a sentence."""
 LIST_MAX = 4
 """Members of a list in a sentence; a longer list says how many are left out."""
 
@@ -81,19 +83,41 @@ def format_duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def rarity(days: float) -> str:
-    """How often chance alone does this, once in `days` days on average.
+def rarity(days: float, seen_days: float | None = None) -> str:
+    """How often chance alone does this, once in `days` days on average. `seen_days`: how long was
+    watched to learn it; what comes less often is rarer than anything seen. None: not said.
 
-    >>> rarity(40.2), rarity(0.1)
-    ('once in 40 days', '10 times a day')
+    >>> rarity(40.2), rarity(0.1), rarity(40.2, 0.0085)
+    ('once in 40 days', '10 times a day', 'rarer than anything in the 12 min seen')
     """
-    if days >= 1e6:
-        return "less than once in a million days"
+    if seen_days is not None and days >= seen_days:
+        return f"rarer than anything in the {format_span(seen_days * DAY_S)} seen"
     if days >= 1.5:
         return f"once in {format_number(round(days) if days < 100 else float(f'{days:.2g}'))} days"
     if days >= 0.67:
         return "once a day"
-    return f"{format_number(1 / days)} times a day"
+    return f"{format_number(float(f'{1 / days:.2g}'))} times a day"
+
+
+def format_span(seconds: float) -> str:
+    """A length of time in its largest unit.
+
+    >>> format_span(754), format_span(50_000), format_span(172_800)
+    ('12 min', '13 h', '2 days')
+    """
+    for unit, name in ((DAY_S, "days"), (HOUR_S, "h"), (60.0, "min")):
+        if seconds >= 2 * unit or (name == "min" and seconds >= 60.0):
+            return f"{seconds // unit:.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def short_name(name: str) -> str:
+    """A name for a sentence: of a long one (an address) both ends.
+
+    >>> short_name("SOL-PERP"), short_name("0x52908400098527886e0f7030069857d2e4169ee7")
+    ('SOL-PERP', '0x529084…169ee7')
+    """
+    return name if len(name) <= NAME_MAX else f"{name[:8]}…{name[-6:]}"
 
 
 def clock(ns: int) -> str:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import get_args
 
+from monitor.core.alerts.severity import SEVERITIES
 from monitor.core.contract.alert import Alert, Severity
 from monitor.core.contract.feature_catalogue import SILENCE_FEATURES
-
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""The lowest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +51,17 @@ class IncidentHistory:
     def severity(self) -> Severity:
         """The gravest that it had."""
         return max((alert.severity for alert in self.alerts), key=SEVERITIES.index)
+
+    @property
+    def returns(self) -> int:
+        """How often its evidence came back after it was quiet."""
+        return self.alerts[-1].returns
+
+    @property
+    def silenced_by(self) -> str | None:
+        """The silence that covers the latest of its alerts, where all of them are covered."""
+        fired = [alert for alert in self.alerts if alert.status != "resolved"]
+        return self.latest.silenced_by if all(alert.silenced_by for alert in fired) else None
 
     @property
     def is_by_rule(self) -> bool:

@@ -1,12 +1,21 @@
-"""One sentence for an incident of any kind, and the phrases of which it is made."""
+"""One sentence for an incident of any kind, and the phrases of which it is made.
+
+A sentence says what happened, by how much beside what is usual, how rarely, since when, through
+whom, and what it puts at stake. What alarms most comes first; what does not fit into
+`SENTENCE_MAX` is left out from the end of that list, and stands in the alert's fields.
+"""
 
 from __future__ import annotations
 
 from monitor.core.alerts import formatting as fmt
+from monitor.core.alerts.harm import reasons, windows_between
 from monitor.core.alerts.incidents import Incident
+from monitor.core.alerts.severity import shock_at_stake
+from monitor.core.contract.alert import Stake
 from monitor.core.contract.feature_catalogue import (
     CRITICAL_FEATURES,
     DOUBTED_PRICES,
+    DRIFT_FEATURES,
     FEATURES,
     LOG_FEATURES,
     MARKET_SILENCE,
@@ -17,16 +26,20 @@ from monitor.core.contract.feature_catalogue import (
     TIME_FEATURES,
 )
 from monitor.core.contract.units import MILLISECOND_NS, SECOND_NS
-from monitor.core.finding import ACCOUNT_BURST, JOINT, P_MIN, Finding, FindingPart
+from monitor.core.finding import ACCOUNT_BURST, JOINT, Finding, FindingPart
 from monitor.core.settings import EngineSettings
 
-DRIFT_DETECTORS = ("drift",)
-"""Detectors whose evidence is a slow change, not a sudden one."""
+USUAL_DAYS = 3
+"""Fewer past days say little of what is usual for an hour of the day."""
 MANY_MARKETS = 3
 """From so many markets on, a sentence about joint evidence sums each stream over the markets."""
 
+SENTENCE_MAX = 200
+"""Characters of a sentence at most: two lines of a terminal, one message on a telephone."""
 RATIO_MAX = 1000.0
 """A larger ratio only says that next to nothing was expected, so no sentence gives it."""
+NEXT_TO_NOTHING = 1e-4
+"""So small a part of what was observed counts as nothing in a sentence."""
 NEAR_USUAL = 0.05
 """So near to 1 a ratio says nothing of what is out of the ordinary."""
 FRACTIONS = {
@@ -36,6 +49,9 @@ FRACTIONS = {
 """Fractions in words, by denominator."""
 FULL_BOOK = 0.995
 """A larger share of a book counts as all of it in a sentence."""
+NAMED_SHARE = 0.05
+"""An account with less is one of many."""
+VENUE = "the whole venue"
 COUNT_NAMES = ("no", "one", "two", "three", "four", "five")
 ACCOUNT_NOUNS = {
     "orders": "orders", "cancels": "cancels", "fills": "fills", "leverage": "leverage changes",
@@ -52,12 +68,17 @@ class Wording:
         self._windows_per_day = settings.time.windows_per_day
         self._topics = settings.topics
 
-    def days_between(self, p: float) -> float:
-        """Once in how many days chance alone makes a window with this p-value."""
-        return 1.0 / (max(p, P_MIN) * self._windows_per_day)
+    def days_between(self, evidence: Finding | FindingPart) -> float:
+        """Once in how many days chance alone makes as much (`harm.windows_between`)."""
+        return windows_between(evidence) / self._windows_per_day
 
-    def sentence(self, incident: Incident) -> str:
-        """What happened, by how much, how rarely, since when, and through whom."""
+    def sentence(self, incident: Incident, stake: Stake | None = None) -> str:
+        """What happened, by how much, how rarely, since when, through whom, and what is at stake in
+        its market (`stake`; None: not known)."""
+        said = self._whole_sentence(incident, stake)
+        return said if len(said) <= SENTENCE_MAX else f"{said[: SENTENCE_MAX - 1]}…"
+
+    def _whole_sentence(self, incident: Incident, stake: Stake | None) -> str:
         f = incident.finding
         if f.stream == DOUBTED_PRICES:
             return self._price_doubt(incident)
@@ -73,100 +94,75 @@ class Wording:
             return self._market_quality(incident)
         if f.stream in CRITICAL_FEATURES:
             return self._critical_shock(incident)
+        if f.stream in DRIFT_FEATURES:
+            return self._drift(incident)
         if f.stream in TIME_FEATURES:
             return self._time_rule(incident)
         if f.stream in LOG_FEATURES:
             return self._log_change(incident)
-        if len(f.all_parts) == 1:
-            return self._one_stream(incident)
-        joint = all(part.detector == JOINT for part in f.parts)
-        if joint and len(incident.symbols) >= MANY_MARKETS:
-            return self._many_markets(incident)
-        return self._several_streams(incident)
+        parts = reasons(f)
+        markets = list(dict.fromkeys(part.symbol for part in parts))
+        if len(markets) >= MANY_MARKETS and all(part.detector == JOINT for part in parts):
+            return self._many_markets(incident, parts, markets)
+        return self._streams(incident, parts, stake)
 
-    def _one_stream(self, incident: Incident) -> str:
-        f = incident.finding
-        by_account = f.detector == ACCOUNT_BURST
-        head, numbers = self._account_burst(f) if by_account else self._change(f)
-        said = f"{head} ({numbers}, {self._rarity(f.p)})"
+    def _streams(self, incident: Incident, parts: list[FindingPart], stake: Stake | None) -> str:
+        """The leading stream with its numbers, then what the others did."""
+        f, first = incident.finding, parts[0]
+        said = self._lead(f, first)
+        several = len({part.symbol for part in parts}) > 1
+        others = [
+            change_phrase(part) + (f" in {fmt.short_name(part.symbol)}" if several else "")
+            for part in parts[1:]
+        ]
         if incident.status == "resolved":
-            plural = by_account or FEATURES[f.stream].is_plural
-            return f"{said} {'are' if plural else 'is'} {self._over(incident)}"
-        said = f"{said}, {self._since(f)}"
-        if by_account:
-            return f"{said}: {accounts_list(f.accounts)}"
-        count = FEATURES[f.stream].account_count
-        if count is None:
-            return said
-        what = "them" if count == f.stream else f"the {ACCOUNT_NOUNS[count]}"
-        who = accounts_phrase(f.accounts, what) if f.accounts else "accounts are not known"
-        return f"{said}; {who}"
+            return fit(said, [_and_others(others)], end=f"; {self._over(incident)}")
+        # In the order of the sentence; what is at stake is the last that it goes without.
+        clauses = [_and_others(others), [f", {self._since(f)}"], _who(f, first), _at_stake(stake)]
+        return fit(said, clauses, order=(1, 3, 2, 0))
 
-    def _change(self, f: Finding) -> tuple[str, str]:
-        """What changed, by how much, for how long and where; and the two numbers behind it."""
-        spec = FEATURES[f.stream]
-        noun = fmt.capitalize(spec.noun)
-        seconds = self._seconds(f.windows)
-        place = f"for {fmt.format_duration(seconds)} on {f.symbol or 'the whole venue'}"
-        unit = "in quote currency" if spec.unit == "quote currency" else spec.unit
-        observed, expected = fmt.format_number(f.observed), fmt.format_number(f.expected)
-        if f.detector in DRIFT_DETECTORS:
-            way = "up" if f.observed >= f.expected else "down"
-            verb = "have" if spec.is_plural else "has"
-            return f"{noun} {verb} drifted {way} {place}", f"{observed} {unit} against {expected}"
-        if spec.is_additive:
-            numbers = _rates(f, seconds, unit if spec.form == "amount" else "")
-            return f"{noun}{_size_phrase(f)} {place}", f"{numbers} expected"
-        if spec.form == "share":
-            observed, expected = (fmt.format_number(100 * n) for n in (f.observed, f.expected))
-            return f"{noun} at {observed} % {place}", f"{expected} % expected"
-        if spec.form == "signed":
-            return f"{noun} at {observed} {place}", f"{expected} expected, {unit}"
-        return f"{noun}{_size_phrase(f)} {place}", f"{observed} against {expected} {unit}"
+    def _lead(self, f: Finding, part: FindingPart) -> str:
+        """What changed, by how much, for how long and where, beside what is usual; how rarely."""
+        spec = FEATURES[part.stream]
+        seconds = self._seconds(part.windows)
+        # An event takes no time of its own.
+        lasts = "" if spec.is_event else f" for {fmt.format_duration(seconds)}"
+        place = f"{lasts} on {fmt.short_name(part.symbol) or VENUE}"
+        rarity = self._rarity(f)
+        is_near = part.ratio is not None and abs(part.ratio - 1.0) < NEAR_USUAL
+        ratio = "" if is_near else ratio_phrase(part.ratio)
+        observed, usual = level_phrases(part, seconds)
+        if part.by_account:
+            several = len(f.accounts) != 1
+            noun = f"{spec.noun} of {count_name(len(f.accounts))} account{'s' if several else ''}"
+            usual += f" by {'their' if several else 'its'} own habits"
+        else:
+            noun = noun_phrase(part)
+        noun = fmt.capitalize(noun)
+        if not ratio or spec.form in ("share", "signed"):
+            return f"{noun} at {observed}{place} (usual {usual}; {rarity})"
+        return f"{noun}{ratio}{place} ({observed}, usual {usual}; {rarity})"
 
-    def _account_burst(self, f: Finding) -> tuple[str, str]:
-        """As `_change`, for a few accounts beside their own habits."""
-        seconds, several = self._seconds(f.windows), len(f.accounts) != 1
-        what = f"{fmt.capitalize(FEATURES[f.stream].noun)} of {count_name(len(f.accounts))} account"
-        head = f"{what}{'s' if several else ''}{ratio_phrase(f.ratio)}"
-        numbers = f"{_rates(f, seconds)} by {'their' if several else 'its'} own habits"
-        return f"{head} for {fmt.format_duration(seconds)} on {f.symbol}", numbers
-
-    def _several_streams(self, incident: Incident) -> str:
-        """The leading stream with its numbers, then what the others did, and where together."""
-        f, symbols, parts = incident.finding, incident.symbols, incident.finding.parts
-        first = parts[0]
-        changes = [change_phrase(part) for part in parts]
-        seconds = self._seconds(incident.last_window + 1 - first.since)
-        rates = f"{_rates(first, seconds)}, " if FEATURES[first.stream].is_additive else ""
-        changes[0] += f" for {fmt.format_duration(seconds)} ({rates}{self._rarity(first.p)})"
-        if len(symbols) > 1:
-            changes = [f"{c} in {p.symbol}" for c, p in zip(changes, parts, strict=True)]
-        did = fmt.capitalize(fmt.join_list(fmt.shorten_list(changes)))
-        said = f"{did}, together on {fmt.join_list(symbols)}"
-        if incident.status == "resolved":
-            return f"{said}, are {self._over(incident)}"
-        said = f"{said} {self._since(f)}"
-        count = FEATURES[f.accounts_of or f.stream].account_count
-        if count is None or not f.accounts:
-            return said
-        if (f.accounts_by or f.detector) == ACCOUNT_BURST:
-            return f"{said}; beside their own habits stand out {accounts_list(f.accounts)}"
-        return f"{said}; {accounts_phrase(f.accounts, f'the {ACCOUNT_NOUNS[count]}')}"
-
-    def _many_markets(self, incident: Incident) -> str:
+    def _many_markets(
+        self, incident: Incident, parts: list[FindingPart], markets: list[str]
+    ) -> str:
         """Weak evidence in many markets: what each stream did over all of them."""
-        f, symbols = incident.finding, incident.symbols
+        f = incident.finding
         changes = []
-        for total in merge_markets(f.parts):
-            markets = sum(part.stream == total.stream for part in f.parts)
-            place = f" in {markets}" if markets < len(symbols) else ""
+        for total in merge_markets(parts):
+            count = sum(part.stream == total.stream for part in parts)
+            place = f" in {count}" if count < len(markets) else ""
             changes.append(change_phrase(total) + place)
-        did, names = (fmt.join_list(fmt.shorten_list(names)) for names in (changes, symbols))
-        said = f"Weak signs together in {len(symbols)} markets"
+        names = fmt.join_list(fmt.shorten_list([fmt.short_name(name) for name in markets]))
+        seconds = self._seconds(max(part.windows for part in parts))
+        said = (
+            f"{fmt.capitalize(fmt.join_list(fmt.shorten_list(changes)))} for "
+            f"{fmt.format_duration(seconds)} in {len(markets)} markets together "
+            f"({self._rarity(f)})"
+        )
         if incident.status == "resolved":
-            return f"{said} ({names}): {did}, are {self._over(incident)}"
-        return f"{said} {self._since(f)} ({self._rarity(f.p)}): {did}, on {names}"
+            return f"{said}; {self._over(incident)}"
+        return fit(f"{said}, {self._since(f)}", [[f": {names}", ""]])
 
     def _silence(self, incident: Incident) -> str:
         """A topic partition without records; `observed` and `expected` are seconds."""
@@ -176,18 +172,17 @@ class Wording:
         if incident.status == "resolved":
             return f"Records again in topic {where}, after {lasted} of silence"
         return (
-            f"No record in topic {where} for {lasted}, where silences of over "
-            f"{fmt.format_duration(f.expected)} are rare; the last came at "
-            f"{self._clock(f.since)} UTC"
+            f"No record in topic {where} for {lasted}, usual up to "
+            f"{fmt.format_duration(f.expected)}; the last came at {self._clock(f.since)} UTC"
         )
 
     def _market_silence(self, incident: Incident) -> str:
         """Markets without records while others go on; `observed` and `expected` are seconds."""
         f, resolved = incident.finding, incident.status == "resolved"
         count, lasted = int(f.facts["markets"] or 1), fmt.format_duration(f.observed)
-        names = f.symbol
+        names = fmt.short_name(f.symbol)
         if count > 1:
-            named = f.symbols[: fmt.LIST_MAX - 1]
+            named = [fmt.short_name(name) for name in f.symbols[: fmt.LIST_MAX - 1]]
             more = [f"{count - len(named)} more"] if count > len(named) else []
             names = f"{count} markets ({', '.join([*named, *more])})"
         if f.facts["is_gone"]:
@@ -197,9 +192,9 @@ class Wording:
         if resolved:
             return f"Records of {names} again, after {lasted} without {fmt.join_list(kinds)}"
         usual = fmt.format_duration(f.expected)
-        rare = f", where silences of over {usual} are rare" if count == 1 else ""
+        beside = f", usual up to {usual}," if count == 1 else ""
         return (
-            f"No {fmt.join_list(kinds)} of {names} for {lasted} while other markets go on{rare}; "
+            f"No {fmt.join_list(kinds)} of {names} for {lasted}{beside} while other markets go on; "
             f"the last came at {self._clock(f.since)} UTC"
         )
 
@@ -215,56 +210,85 @@ class Wording:
 
     def _stream_out(self, f: Finding) -> str:
         """A stream that is not judged any more, and what to do about it."""
-        of = f" of {f.symbol}" if f.symbol else ""
+        of = f" of {fmt.short_name(f.symbol)}" if f.symbol else ""
         return (
             f"Stream {f.facts['stream']}{of} is out and no longer watched, {self._since(f)}: its "
-            f"detector {f.detector} {_out_phrase(str(f.facts['why']))}. All else goes on. Mend the "
-            "detector or take the stream out of the configuration; it stays out until a start "
-            "without the snapshot"
+            f"detector {f.detector} {_out_phrase(str(f.facts['why']))}; all else goes on"
         )
 
     def _market_quality(self, incident: Incident) -> str:
         """A book that is crossed or locked, a feed that has stopped, a mark off its market."""
         f, resolved = incident.finding, incident.status == "resolved"
-        lasted = fmt.format_duration(float(f.facts["lasted_s"] or 0))
+        lasted, symbol = (
+            fmt.format_duration(float(f.facts["lasted_s"] or 0)),
+            fmt.short_name(f.symbol),
+        )
         if f.stream == "unsound_book":
             if resolved:
-                return f"Book of {f.symbol} is sound again, after {lasted}"
+                return f"Book of {symbol} is sound again, after {lasted}"
             by = f"crossed by {fmt.format_number(f.observed)} bps" if f.observed else "locked"
-            return f"Book of {f.symbol} is {by}, {self._since(f)}: it is not measured"
+            return f"Book of {symbol} is {by}, {self._since(f)}: it is not measured"
         prices = "Mark and index" if f.facts["with_index"] else "Mark"
         if f.stream == "mark_off_market":
             market = f.facts["witnesses"]
             if resolved:
-                return f"{prices} of {f.symbol} near its {market} again, after {lasted}"
+                return f"{prices} of {symbol} near its {market} again, after {lasted}"
             way = "above" if f.observed > 0 else "below"
             limit = fmt.format_number(float(f.facts["limit_pct"] or 0))
             gap = fmt.format_number(abs(f.observed))
             still = f.facts["unchanged_s"]
             stands = f"; unchanged for {fmt.format_duration(float(still))}" if still else ""
             return (
-                f"{prices} of {f.symbol} {gap} % {way} its {market} "
+                f"{prices} of {symbol} {gap} % {way} its {market} "
                 f"(limit {limit} %{stands}), {self._since(f)}"
+            )
+        age, usual = fmt.format_duration(f.observed), fmt.format_duration(f.expected)
+        if f.stream == "frozen_book":
+            if resolved:
+                return f"Book of {symbol} changes again, after {lasted}"
+            return (
+                f"Book of {symbol} repeats itself for {age}, usual {usual}, while trades go on, "
+                f"{self._since(f)}: it is not measured"
             )
         feed = {"stale_book": "Book", "stale_index": "Index"}.get(f.stream, prices)
         if resolved:
-            return f"{feed} of {f.symbol} updated again, after {lasted}"
+            return f"{feed} of {symbol} updated again, after {lasted}"
         others = "trades or marks" if f.stream == "stale_book" else "book or trades"
-        age, usual = fmt.format_duration(f.observed), fmt.format_duration(f.expected)
         return (
-            f"{feed} of {f.symbol} not updated for {age} while {others} go on, "
-            f"where {usual} is usual; the last came at {self._clock(f.since)} UTC"
+            f"{feed} of {symbol} not updated for {age}, usual {usual}, while {others} go on; the "
+            f"last came at {self._clock(f.since)} UTC"
         )
+
+    def _drift(self, incident: Incident) -> str:
+        """A number that stays off its usual for hours."""
+        f = incident.finding
+        spec, days = FEATURES[f.stream], int(f.facts["days"] or 0)
+        usual = "usual for this hour" if days >= USUAL_DAYS else "usual of the last hours"
+        observed, expected = level_phrases(f.own_part, 1.0)
+        what = fmt.capitalize(f"{fmt.short_name(f.symbol)} {spec.noun}")
+        if incident.status == "resolved":
+            lasted = fmt.format_duration(float(f.facts["lasted_s"] or 0))
+            if f.facts["end"] == "gone":
+                return f"{what} drifted for {lasted}, and its number does not come any more"
+            if f.facts["end"] == "usual":
+                return f"{what} at {observed} for {lasted}: from now on that is its usual"
+            return f"{what} is back at its {usual} ({expected}), after {lasted}"
+        size, evidence = f"{observed}, {usual} {expected},", self._rarity(f)
+        if spec.form == "level" and f.expected > 0:
+            way = "above" if f.observed > f.expected else "below"
+            percent = fmt.format_number(round(100 * abs(f.observed / f.expected - 1)))
+            size = f"{percent} % {way} its {usual}"
+            evidence = f"{observed}, usual {expected}; {evidence}"
+        since = fmt.clock(f.since * self._window_ns)[:5]
+        return f"{what} drifts: {size} since {since} UTC ({evidence})"
 
     def _critical_shock(self, incident: Incident) -> str:
         """A cascade that an hour's move may set off: its size beside the book, and through whom."""
-        f = incident.finding
+        f, symbol = incident.finding, fmt.short_name(incident.finding.symbol)
         if incident.status == "resolved":
             lasted = fmt.format_duration(float(f.facts["lasted_s"] or 0))
             way = "fall" if f.stream == CRITICAL_FEATURES[0] else "rise"
-            return (
-                f"No {way} of {f.symbol} within an hour's move sets off a cascade, after {lasted}"
-            )
+            return f"No {way} of {symbol} within an hour's move sets off a cascade, after {lasted}"
         shock, chance, survives, share = (
             float(f.facts[name] or 0) for name in ("shock", "chance", "survives", "cross_share")
         )
@@ -272,7 +296,7 @@ class Wording:
         thin = f" at {fmt.format_percent(survives)} of today's" if survives < FULL_BOOK else ""
         likely = f"{fmt.format_percent(chance)} likely within the hour"
         said = (
-            f"{f.symbol} {fmt.format_move(shock)} ({likely}) would force "
+            f"{symbol} {fmt.format_move(shock)} ({likely}) would force "
             f"{fmt.format_amount(f.observed)}, {fmt.format_number(f.ratio or 0)} times what the "
             f"book takes{thin}"
         )
@@ -325,23 +349,24 @@ class Wording:
         """A price that a rule did not believe, and what is used in its place."""
         f = incident.finding
         offered, kept, limit = (float(f.facts[name] or 0) for name in ("offered", "kept", "limit"))
+        symbol = fmt.short_name(f.symbol)
         source, agree, against = (f.facts[name] for name in ("source", "agree", "against"))
         away = f"{fmt.format_number(abs(offered / kept - 1) * 1e4)} bps" if kept else ""
         price, usual = fmt.format_price(offered), fmt.format_price(kept)
         if f.detector == "stale_source":
-            head = f"Index source {source} of {f.symbol} is stale"
+            head = f"Index source {source} of {symbol} is stale"
             old, most = fmt.format_duration(offered), fmt.format_duration(limit)
             numbers = f"{old} old, limit {most}; {agree} other sources are fresh"
         elif f.detector == "frozen_source":
-            head = f"Index source {source} of {f.symbol} stands still"
+            head = f"Index source {source} of {symbol} stands still"
             numbers = f"at {price} for {fmt.format_duration(limit)}, {away} from {usual}, "
             numbers += f"the median of {agree} that move"
         elif f.detector == "outlying_source":
-            head = f"Index source {source} of {f.symbol} is off by {away}"
+            head = f"Index source {source} of {symbol} is off by {away}"
             numbers = f"{price} against {usual}, the median of {agree} that agree"
         else:
             stays = f"stays at {usual}" if kept else "is not known"
-            head = f"{'Mark' if f.detector == 'outlying_mark' else 'Index'} of {f.symbol} {stays}"
+            head = f"{'Mark' if f.detector == 'outlying_mark' else 'Index'} of {symbol} {stays}"
             numbers = f"{price} was offered{f', {away} away' if kept else ''}; "
             numbers += f"{agree} other inputs agree, {against} do not"
         if incident.status == "resolved":
@@ -363,8 +388,9 @@ class Wording:
     def _over(self, incident: Incident) -> str:
         return f"over: quiet for {self._quiet(incident)}"
 
-    def _rarity(self, p: float) -> str:
-        return fmt.rarity(self.days_between(p))
+    def _rarity(self, evidence: Finding | FindingPart) -> str:
+        seen = evidence.seen / self._windows_per_day
+        return fmt.rarity(self.days_between(evidence), seen or None)
 
 
 def _out_phrase(why: str) -> str:
@@ -372,11 +398,85 @@ def _out_phrase(why: str) -> str:
     return why if why.startswith("raised ") else f"cannot go on ({why})"
 
 
-def _rates(evidence: Finding | FindingPart, seconds: float, unit: str = "") -> str:
-    """Observed against expected, a second."""
-    observed, expected = evidence.observed / seconds, evidence.expected / seconds
-    per_second = f"a second {unit}" if unit else "a second"
-    return f"{fmt.format_number(observed)} {per_second} against {fmt.format_number(expected)}"
+def fit(
+    said: str, clauses: list[list[str]], end: str = "", order: tuple[int, ...] | None = None
+) -> str:
+    """A sentence of `said`, of one variant of each clause, and of `end`, within `SENTENCE_MAX`.
+
+    Variants stand the longest first; none stands for "". From its shortest on, each clause is made
+    longer in turn, by `order`.
+    """
+    chosen = [variants[-1] if variants else "" for variants in clauses]
+    for step in range(1, 1 + max(map(len, clauses))):
+        for i in order or range(len(clauses)):
+            for variant in clauses[i][-step:][:1]:
+                whole = said + "".join([*chosen[:i], variant, *chosen[i + 1 :]]) + end
+                if len(whole) <= SENTENCE_MAX:
+                    chosen[i] = variant
+    return said + "".join(chosen) + end
+
+
+def level_phrases(part: FindingPart, seconds: float) -> tuple[str, str]:
+    """Observed, with its unit, and usual: rates of what adds up, money in short, shares in percent.
+
+    >>> level_phrases(FindingPart("X", "cancels", "burst", 0, 984.0, 240.0, 1e-6, 0.5), 12)
+    ('82 a second', '20')
+    """
+    spec, is_money = FEATURES[part.stream], FEATURES[part.stream].unit == "quote currency"
+    scale = 1.0 / seconds if spec.is_additive else 100.0 if spec.form == "share" else 1.0
+    write = fmt.format_amount if is_money else fmt.format_number
+    is_nothing = abs(part.expected) < NEXT_TO_NOTHING * abs(part.observed)
+    observed = write(part.observed * scale)
+    usual = "0" if is_nothing else write(part.expected * scale)
+    if spec.is_additive:
+        return f"{observed} a second", usual
+    if spec.form == "share":
+        return f"{observed} %", f"{usual} %"
+    has_unit = not is_money and "/" not in spec.unit
+    return f"{observed} {spec.unit}" if has_unit else observed, usual
+
+
+def _and_others(changes: list[str]) -> list[str]:
+    """What else changed, as a clause, the longest variant first."""
+    variants = []
+    for named in range(min(len(changes), fmt.LIST_MAX), 0, -1):
+        more = [f"{len(changes) - named} more"] if named < len(changes) else []
+        variants.append(f", with {fmt.join_list([*changes[:named], *more])}")
+    return [*variants, f", with {len(changes)} more"] if changes else []
+
+
+def _who(f: Finding, first: FindingPart) -> list[str]:
+    """Through whom, as a clause, the longest variant first; empty where nobody is known."""
+    count = FEATURES[f.accounts_of or f.stream].account_count
+    accounts = [(fmt.short_name(name), share) for name, share in f.accounts]
+    if not accounts or count is None:
+        return []
+    if (f.accounts_by or f.detector) == ACCOUNT_BURST:
+        of, stand_out = "", "" if first.by_account else "beside their own habits stand out "
+        phrase = f"; {stand_out}{accounts_list(accounts)}"
+    else:
+        what = "them" if count == first.stream else f"the {ACCOUNT_NOUNS[count]}"
+        of = "" if count == first.stream else f" of {what}"
+        phrase = f"; {accounts_phrase(accounts, what)}"
+    if accounts[0][1] < NAMED_SHARE:
+        return [phrase, ""]
+    shares = [f"{fmt.format_percent(share)}{of} by {name}" for name, share in accounts[:2]]
+    return [phrase, f"; {', '.join(shares)}", f"; {shares[0]}", ""]
+
+
+def _at_stake(stake: Stake | None) -> list[str]:
+    """What a move would force in the market, as a clause, the longest variant first."""
+    shock = None if stake is None else shock_at_stake(stake)
+    if stake is None or not (shock or stake.forced_notional):
+        return []
+    if shock is not None:
+        amount, move = fmt.format_amount(shock.forced_notional), fmt.format_move(shock.shock)
+        return [f"; {amount} at stake at {move}, within an hour's move", ""]
+    within = f"within {fmt.format_number(stake.within_pct)} %"
+    short = f"; {fmt.format_amount(stake.forced_notional)} at stake {within}"
+    if stake.absorbed is None or stake.absorbed >= FULL_BOOK:
+        return [short, ""]
+    return [f"{short}, the book takes {fmt.format_percent(stake.absorbed)}", short, ""]
 
 
 def ratio_phrase(ratio: float | None) -> str:
@@ -395,11 +495,18 @@ def ratio_phrase(ratio: float | None) -> str:
     return f" at {fmt.format_number(100 * ratio)} % of usual"
 
 
-def _size_phrase(f: Finding) -> str:
-    """As `ratio_phrase`; a detector may find a number odd that is near the usual one."""
-    if f.ratio is not None and abs(f.ratio - 1.0) < NEAR_USUAL:
-        return " out of the ordinary"
-    return ratio_phrase(f.ratio)
+def noun_phrase(part: FindingPart) -> str:
+    """What a stream watches; of depth near the mid, how far the book lets one see.
+
+    >>> part = FindingPart("X", "depth_25bps", "level", 0, 2e4, 1e5, 1e-6, 1.0, reach_bps=2.3)
+    >>> noun_phrase(part)
+    'depth of both sides within 2.3 bps (all that the book shows)'
+    """
+    spec = FEATURES[part.stream]
+    if spec.within_bps is None or part.reach_bps is None:
+        return spec.noun
+    shown = f"within {fmt.format_number(part.reach_bps)} bps (all that the book shows)"
+    return spec.noun.replace(f"within {spec.within_bps} bps", shown)
 
 
 def change_phrase(part: FindingPart) -> str:
@@ -408,19 +515,18 @@ def change_phrase(part: FindingPart) -> str:
     >>> change_phrase(FindingPart("X", "cancels", "burst", 0, 984.0, 240.0, 1e-6, 0.5))
     'cancels ×4.1'
     >>> change_phrase(FindingPart("X", "depth_25bps", "joint", 0, 2e4, 1e5, 1e-6, 0.5))
-    'depth within 25 bps at a fifth of usual'
+    'depth of both sides within 25 bps at a fifth of usual'
     >>> change_phrase(FindingPart("X", "open_interest", "joint", 0, 5.0, 0.0, 1e-6, 0.5))
-    'open interest at 5 where none is usual'
+    'open interest at 5 (usual 0)'
     """
-    spec = FEATURES[part.stream]
-    if part.by_account:
-        return f"{spec.noun} of few accounts{ratio_phrase(part.ratio)} beside their own habits"
-    scale, percent = (100, " %") if spec.form == "share" else (1, "")
+    spec, ratio = FEATURES[part.stream], ratio_phrase(part.ratio)
+    noun = f"{spec.noun} of few accounts" if part.by_account else noun_phrase(part)
+    if ratio and spec.form not in ("signed", "share"):
+        return noun + ratio
+    scale, percent = (100.0, " %") if spec.form == "share" else (1.0, "")
     numbers = scale * part.observed, scale * part.expected
-    observed, expected = (fmt.format_number(number) + percent for number in numbers)
-    if spec.form in ("signed", "share"):
-        return f"{spec.noun} at {observed} where {expected} is usual"
-    return spec.noun + (ratio_phrase(part.ratio) or f" at {observed} where none is usual")
+    observed, usual = (fmt.format_number(number) + percent for number in numbers)
+    return f"{noun} at {observed} (usual {usual})"
 
 
 def merge_markets(parts: list[FindingPart]) -> list[FindingPart]:
@@ -437,8 +543,11 @@ def merge_markets(parts: list[FindingPart]) -> list[FindingPart]:
         observed = sum(part.observed for part in here) / divisor
         expected = sum(part.expected for part in here) / divisor
         since, share = min(part.since for part in here), sum(part.share for part in here)
-        least = min(part.p for part in here)
-        merged.append(FindingPart("", stream, JOINT, since, observed, expected, least, share))
+        rarest = min(here, key=lambda part: part.p)
+        reach = max((r for part in here if (r := part.reach_bps) is not None), default=None)
+        length = max(part.windows for part in here), rarest.seen, reach
+        numbers = observed, expected, rarest.p, share
+        merged.append(FindingPart("", stream, JOINT, since, *numbers, *length))
     return sorted(merged, key=lambda part: (-part.share, part.stream))
 
 
@@ -454,7 +563,7 @@ def accounts_list(accounts: list[tuple[str, float]]) -> str:
 
 def accounts_phrase(accounts: list[tuple[str, float]], what: str = "them") -> str:
     """The fewest accounts that have half of `what`, or all those named, with their shares."""
-    if not accounts or accounts[0][1] < 0.05:
+    if not accounts or accounts[0][1] < NAMED_SHARE:
         return "spread over many accounts"
     count, total = 0, 0.0
     while count < len(accounts) and total < 0.5:

@@ -119,13 +119,17 @@ class MarketBands:
 
     def at_stake(self) -> MarketStake:
         """What an alert says of this market's bands."""
+        forced = sum(self.forced_near)
+        # NaN where there is no book.
+        taken = float(np.minimum(self.forced_near, self.depth[:, _NEAR_EDGE]).sum())
         stake = Stake(
-            forced_notional=float(f"{sum(self.forced_near):.6g}"),
+            forced_notional=float(f"{forced:.6g}"),
             long=float(f"{self.forced_near[0]:.6g}"),
             short=float(f"{self.forced_near[1]:.6g}"),
             within_pct=NEAR_FRACTION * 100,
             down=self.cascade and self.cascade.critical_shock(0),
             up=self.cascade and self.cascade.critical_shock(1),
+            absorbed=float(f"{taken / forced:.6g}") if forced and taken == taken else None,
         )
         zones = tuple(
             self._zone(side, zone, units)

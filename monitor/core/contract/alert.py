@@ -35,9 +35,19 @@ class AlertEvidence:
     p: Annotated[
         float | None, Field(description="chance of as much in one window; null: a rule decided")
     ]
-    once_per_days: Annotated[float | None, Field(description="how rare that is, days")]
+    once_per_days: Annotated[
+        float | None, Field(description="how rare that is, days; at most `seen_s`")
+    ]
     share: Fraction
     symbol: Annotated[str | None, Field(description="where an alert has several")] = None
+    reach_bps: Annotated[
+        float | None,
+        Field(description="of depth: how far the book goes, bps of the mid, where it ends before"),
+    ] = None
+    seen_s: Annotated[
+        float | None,
+        Field(description="seconds that `p` was learnt from; null: a rule decided", gt=0),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,10 @@ class Stake:
     within_pct: Percent
     down: Annotated[StakeShock | None, Field(description="of falls")] = None
     up: Annotated[StakeShock | None, Field(description="of rises")] = None
+    absorbed: Annotated[
+        Fraction | None,
+        Field(description="share of forced_notional that the last book takes; null: no book"),
+    ] = None
 
 
 class MarketStake(NamedTuple):
@@ -128,7 +142,7 @@ class Versions:
 class Alert:
     """One publication of an incident. No wall-clock time in it."""
 
-    id: Annotated[str, Field(description="fingerprint and sequence: equal in every run")]
+    id: Annotated[str, Field(description="incident and number of its alert: equal in every run")]
     incident: Annotated[
         str, Field(description="stays while the incident fires, grows, is resolved and reopened")
     ]
@@ -140,7 +154,11 @@ class Alert:
     symbols: tuple[str, ...]
     ts: Annotated[Ns, Field(description="event time of the decision, ns")]
     since: Annotated[Ns, Field(description="when the change began, ns")]
+    because: Annotated[
+        str, Field(description="the condition that the severity follows from (docs/severity.md)")
+    ] = ""
     summary: str
+    look_at: Annotated[tuple[str, ...], Field(description="what to look at next")] = ()
     evidence: Annotated[tuple[AlertEvidence, ...], Field(min_length=1)]
     accounts: tuple[Carrier, ...]
     zones: tuple[AlertZone, ...]
@@ -152,6 +170,20 @@ class Alert:
     abstained: tuple[Abstention, ...]
     reproduce: Annotated[str, Field(description="the command that shows it again")]
     versions: Versions
+    returns: Annotated[
+        int, Field(description="how often its evidence came back after it was quiet", ge=0)
+    ] = 0
+    end_reason: Annotated[
+        str | None, Field(description="why it was closed although its evidence lasts")
+    ] = None
+    silenced_by: Annotated[
+        str | None, Field(description="the silence that covers it: nobody need be notified")
+    ] = None
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether it is the first of its incident."""
+        return self.status == "firing" and self.returns == 0
 
 
 _ADAPTER = TypeAdapter(Alert)
@@ -160,7 +192,7 @@ _ADAPTER = TypeAdapter(Alert)
 def alert_json(alert: Alert) -> bytes:
     """An alert as one line of JSON, the same in every run: keys sorted, no spaces.
 
-    A field that may be absent (its default is None) is left out where it is None.
+    A field that has a default is left out where it has that value.
     """
     plain = _ADAPTER.dump_python(alert, exclude_defaults=True)
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

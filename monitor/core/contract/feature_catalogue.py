@@ -6,12 +6,14 @@ Nothing is computed here. `monitor/core/features/compute.py` computes the number
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 BAND_BPS = (5, 10, 25, 50, 100)
 """Distances from the mid within which depth is summed, bps."""
+NEAR_DEPTH_BPS = 25
+"""The depth that is watched is that within so much of the mid, or as far as the book goes."""
 NEAR_BPS = 5
 """A cancel this near to the best price of its side is a cancel near the touch, bps."""
 HIGH_LEVERAGE = 20
@@ -43,6 +45,9 @@ class FeatureSpec:
     """The count by account that shows who is behind it (`windows.columns.ACCOUNT_COUNTS`)."""
     fall_is_bad: bool = False
     """Whether a fall does harm, and not a rise."""
+    within_bps: int | None = None
+    """Of depth near the mid: up to where. A sentence puts the book's own reach in place of it where
+    that is less."""
     is_event: bool = False
     """Of a level: whether it is that of an event, and 0 where there was none."""
 
@@ -57,11 +62,22 @@ class FeatureSpec:
         return self.is_additive or self.is_event
 
     @property
+    def is_width(self) -> bool:
+        """Whether it says how dear an immediate trade is, in bps of the price."""
+        return self.kind in ("wide_spread", "costly_book") and not self.is_event
+
+    @property
+    def is_factor(self) -> bool:
+        """Whether it is measured in usual ones: what is expected of it does not divide it again."""
+        return self.unit == _TIMES_LESS
+
+    @property
     def is_plural(self) -> bool:
         """Whether the noun takes a verb in the plural."""
         return self.form == "count"
 
 
+_TIMES_LESS = "times less than usual"
 _ALL = ("order", "cancel", "fill", "leverage", "book", "mark")
 _LOGS = (*_ALL, "collateral", "reference")
 _QUOTE, _BPS, _TOP = "quote currency", "bps of the mid", "share of one account"
@@ -73,12 +89,15 @@ _cancel = partial(_execution, records=("cancel",))
 _cancels = partial(_cancel, account_count="cancels")
 _near = partial(_execution, records=("cancel", "book"), account_count="cancels")
 _fill = partial(_execution, records=("fill",))
+_rush = partial(_fill, form="level", kind="trade_rush", account_count="fills", is_event=True)
 _book = partial(_execution, records=("book",))
 _thin = partial(_book, kind="thin_book")
+_near_depth = partial(_thin, within_bps=NEAR_DEPTH_BPS)
 _post_trade = partial(FeatureSpec, layer="post_trade", records=("fill",))
 _margin = partial(FeatureSpec, layer="margin", records=("leverage",), kind="leverage_surge")
 _leverage = partial(_margin, account_count="leverage")
 _mark = partial(FeatureSpec, layer="pricing", records=("mark",))
+_move = partial(_mark, form="level", records=("book", "fill"), kind="price_move")
 _data = partial(FeatureSpec, layer="data")
 
 
@@ -117,6 +136,12 @@ FEATURES: dict[str, FeatureSpec] = {
     "trades": _fill("trades", "count", "trades", account_count="fills"),
     "trade_notional": _fill(_QUOTE, "amount", "traded notional"),
     "trade_imbalance": _fill("(bought − sold) / traded notional", "signed", "imbalance of trades"),
+    "trades_10s": _rush("trades", noun="number of trades in 10 s"),
+    "trades_10s_ratio": _rush("times the usual", noun="trades in 10 s beside the usual"),
+    "trade_notional_10s": _rush(_QUOTE, noun="traded notional in 10 s"),
+    "trade_notional_10s_ratio": _rush(
+        "times the usual", noun="traded notional in 10 s beside the usual"
+    ),
     "fills_per_taker": _fill("fills an order", "level", "fills that one taking order needs"),
     "sweep_bps": _fill(
         "bps of the price", "level", "prices swept by one side", kind="sweep",
@@ -145,6 +170,11 @@ FEATURES: dict[str, FeatureSpec] = {
     **_per_account(_TOP, "share", "%s_top_share", "%s by one account"),
     **_per_account("sum of squared shares", "share", "%s_herfindahl", "concentration of %s"),
     "spread_bps": _book(_BPS, "level", "spread", kind="wide_spread"),
+    "spread_lasting_bps": _book(_BPS, "level", "lasting spread", kind="wide_spread"),
+    "spread_10s": _book(_BPS, "level", "spread over 10 s", kind="wide_spread"),
+    "spread_10s_above": _book(
+        _BPS, "level", "spread over 10 s beyond the usual", kind="wide_spread"
+    ),
     **{
         f"depth_{b}bps_{side}": _thin(
             _QUOTE, "level", f"depth within {b} bps ({side})", fall_is_bad=True
@@ -152,15 +182,24 @@ FEATURES: dict[str, FeatureSpec] = {
         for side in ("bid", "ask")
         for b in BAND_BPS
     },
-    "depth_25bps": _thin(_QUOTE, "level", "depth within 25 bps", fall_is_bad=True),
-    "depth_25bps_least": _thin(
+    "depth_25bps": _near_depth(
+        _QUOTE, "level", "depth of both sides within 25 bps", fall_is_bad=True
+    ),
+    "depth_25bps_least": _near_depth(
         _QUOTE, "level", "depth within 25 bps (thinner side)", fall_is_bad=True
     ),
-    "depth_withdrawn_25bps": _thin(
+    "depth_withdrawn_25bps": _near_depth(
         "share of the usual depth", "share", "depth gone within 25 bps"
     ),
-    "depth_missing": _thin(
-        "times less than usual", "level", "lack of depth on both sides"
+    "depth_missing": _near_depth(
+        _TIMES_LESS, "level", "lack of depth on both sides within 25 bps"
+    ),
+    **{
+        f"reach_{side}_bps": _book(_BPS, "level", f"reach of the book ({side})")
+        for side in ("bid", "ask")
+    },
+    "depth_lack_10s": _thin(
+        _TIMES_LESS, "level", "lack of depth of both sides over 10 s"
     ),
     "levels_shrunk": _thin(
         "levels of the book", "level", "number of quotes cut at unchanged prices", is_event=True
@@ -185,10 +224,16 @@ FEATURES: dict[str, FeatureSpec] = {
     "volatility": _mark(
         "a year, annualised", "level", "realised volatility", records=("book",), kind="volatility"
     ),
-    "price_move": _mark(
-        "standard deviations of such moves", "level", "move of the price", records=("book",),
-        kind="price_move",
-    ),
+    **{
+        f"price_move_{seconds}s": _move("bps", noun=f"move of the price in {seconds} s")
+        for seconds in (1, 10, 60)
+    },
+    **{
+        f"price_move_{seconds}s_sd": _move(
+            "standard deviations of such moves", noun=f"unusual move of the price in {seconds} s"
+        )
+        for seconds in (1, 10, 60)
+    },
     "mark_to_index_bps": _mark("bps of the index", "signed", "mark over index", kind="mark_gap"),
     "mark_gap_bps": _mark("bps of the index", "level", "mark off the index", kind="mark_gap"),
     "mark_age_s": _data("s", "level", "age of the mark", records=("mark",), kind="stale_mark"),
@@ -207,6 +252,11 @@ FEATURES: dict[str, FeatureSpec] = {
 """Every feature of one window and symbol. Counts and amounts are those of the window."""
 
 FEATURE_NAMES = tuple(FEATURES)
+
+WHOLE_BOOK_FEATURES = ("depth_25bps", "depth_missing", "depth_lack_10s")
+"""Depth of both sides together, or of the thicker one: where it is gone, the book is."""
+STEP_BACK = "step_back_bps"
+"""How far both best prices stepped back: so far the book is empty on both sides."""
 
 VENUE_FEATURES: dict[str, FeatureSpec] = {
     "raised_notional": _margin(
@@ -270,6 +320,7 @@ FEATURES |= {
 QUALITY_FEATURES: dict[str, FeatureSpec] = {
     "unsound_book": _data(_BPS, "level", "bid over ask", records=("book",)),
     "stale_book": _data("s", "level", "age of the book", records=("book",)),
+    "frozen_book": _data("s", "level", "age of what the book says", records=("book",)),
     "stale_mark": _data("s", "level", "age of the mark", records=("mark",)),
     "stale_index": _data("s", "level", "age of the index", records=("mark",)),
     "mark_off_market": _mark(
@@ -319,6 +370,26 @@ DOUBTED_PRICES = "marks"
 """The stream of prices in doubt (`monitor/core/marks/mark_filter.py`): a rule judges it, and no
 detector."""
 FEATURES[DOUBTED_PRICES] = _mark("records", "count", "prices in doubt")
+DRIFT_FEATURES: dict[str, FeatureSpec] = {
+    "depth_drift": FEATURES["depth_25bps"],
+    "spread_drift": FEATURES["spread_bps"],
+    "cancels_to_orders_drift": replace(
+        FEATURES["cancels_to_orders"], noun="ratio of cancels to orders"
+    ),
+    "funding_drift": FEATURES["funding_apr"],
+    "leverage_drift": _margin(
+        "share of the leverage changes", "share", "share of leverage raises",
+        account_count="leverage",
+    ),
+    "concentration_drift": _cancels(
+        "chance that two cancels of one second are of one account", "share",
+        "concentration of cancels",
+    ),
+}  # fmt: skip
+"""What is compared hour by hour with its usual for the hour of the day
+(`monitor/core/detection/drift`), in this order."""
+DRIFT_FEATURES = {name: replace(spec, kind="drift") for name, spec in DRIFT_FEATURES.items()}
+FEATURES |= DRIFT_FEATURES
 STREAM_OUT = "stream_out"
 """The stream of streams that are taken out (`monitor/core/detection/streams_out.py`)."""
 FEATURES[STREAM_OUT] = _data(

@@ -41,6 +41,11 @@ _BINARY_CHANNELS = {
     ),
     "windows": ("brinkwatch.windows", f"What a shard tells the venue stage. {_CHUNK_DESCRIPTION}"),
     "snapshots": ("brinkwatch.snapshots", f"State, compacted by key. {_CHUNK_DESCRIPTION}"),
+    "silences": (
+        "brinkwatch.silences",
+        "What `brinkwatch silence` sets, compacted by name: JSON with the keys of the "
+        "configuration's `[[silences]]`.",
+    ),
 }
 """Outputs that are not JSON: the topic, and what its bytes are."""
 _JSON_CHANNELS = {

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 MILLISECOND_NS = 1_000_000
 SECOND_NS = 1_000_000_000
+HOUR_S = 3_600
 DAY_S = 86_400
 DAY_MS = DAY_S * 1_000
 DAY_NS = DAY_S * SECOND_NS

@@ -193,6 +193,7 @@ class AccountBursts(Stateful):
             *where, stream.name, ACCOUNT_BURST, observed, expected, p,
             accounts=sorted(shares, key=lambda pair: (-pair[1], pair[0])),
             records=self._history.record_ranges(market, since, window, kinds),
+            seen=stream.calibrator.windows_seen,
         )  # fmt: skip
 
     @property

@@ -136,16 +136,21 @@ class CrossMarketEvidence(Stateful):
         # A symbol whose records a venue spreads over partitions is named once.
         rows = {name: [m.market for m in named if keys[m.market][0] == name] for name in symbols}
         every = {symbol: sums[at].sum(axis=0) for symbol, at in rows.items()}
-        parts = self._parts(every, blocks[0].window - self._block + 1)
+        seen = self._block * self._calibrators.windows_seen(statistic)
+        length = len(blocks) * self._block, seen
+        parts = self._parts(every, blocks[0].window - self._block + 1, length)
         lead = parts[0]
         where = blocks[-1].window, lead.since, keys[rows[lead.symbol][0]][1], lead.symbol
         numbers = lead.observed, lead.expected, p
-        return Finding(*where, lead.stream, JOINT, *numbers, parts=parts)
+        return Finding(*where, lead.stream, JOINT, *numbers, parts=parts, seen=seen)
 
-    def _parts(self, sums: dict[str, Float64], since: int) -> list[FindingPart]:
+    def _parts(
+        self, sums: dict[str, Float64], since: int, length: tuple[int, int]
+    ) -> list[FindingPart]:
         """The streams that carry the evidence over all markets, in each market.
 
-        Where no stream does for certain, the one that does most.
+        Where no stream does for certain, the one that does most. `length`: `FindingPart.windows`
+        and `FindingPart.seen` of all of them.
         """
         total = sum(sums.values(), np.zeros((len(self._streams), cusums.EVIDENCE_COLUMNS)))
         chances = [_chance(stream) for stream in total]
@@ -163,7 +168,8 @@ class CrossMarketEvidence(Stateful):
                     ).tolist()
                     share = float(stream[cusums.NEG_LOG_P]) / carried if carried > 0 else 0.0
                     place = symbol, self._streams[k], JOINT, since
-                    parts.append(FindingPart(*place, observed, expected, _chance(stream), share))
+                    numbers = observed, expected, _chance(stream), share
+                    parts.append(FindingPart(*place, *numbers, *length))
         return sorted(parts, key=lambda part: (-part.share, part.symbol, part.stream))
 
     def snapshot(self) -> dict[str, Any]:

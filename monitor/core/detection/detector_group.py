@@ -14,13 +14,16 @@ from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Float64, Int64
 from detectors.base import Detector, Evidence, RowFaults
 from detectors.calibration.calibrator_bank import CalibratorBank
+from detectors.calibration.recorded_tails import RECORDED_TAILS
+from detectors.calibration.tail_prior import TailPrior
 from detectors.interrupts import reraise_interrupts
 from detectors.row_detector import RunBank
+from detectors.stats.limits import DAY_WINDOWS
 from detectors.window_run import BOTH, WindowRun, window_run
-from monitor.core.budget import BudgetShare
+from monitor.core.budget import NO_SHARE, BudgetShare
 from monitor.core.contract.units import DAY_NS, SECOND_NS
 from monitor.core.detection.streams_out import fault_reason
-from monitor.core.settings import StreamSettings
+from monitor.core.settings import DEFAULT_STREAMS, StreamSettings
 
 DetectorFactory = Callable[[], Detector]
 """Makes a detector that has seen nothing."""
@@ -31,7 +34,7 @@ class RareScore:
     """A score that is rare enough to report, with the evidence for it.
 
     `symbol`: index among the symbols that were judged. `stream`: index in the settings. `index`:
-    that among the scores.
+    that among the scores. `seen`: how many windows the chance `p` was learnt from.
     """
 
     symbol: int
@@ -39,6 +42,7 @@ class RareScore:
     p: float
     evidence: Evidence
     index: int
+    seen: int
 
 
 class StreamOut(NamedTuple):
@@ -51,7 +55,8 @@ class StreamOut(NamedTuple):
 
 @dataclass(slots=True)
 class StreamProgress:
-    """How far one stream (its index in the settings) has come, counted in symbols."""
+    """How far one stream has come, counted in symbols: its index in the settings, those of drift
+    after the others."""
 
     stream: int
     symbols: int
@@ -75,6 +80,26 @@ class WindowScores(NamedTuple):
     rare: list[RareScore]
 
 
+def tail_prior(stream: StreamSettings, windows_per_day: float) -> TailPrior | None:
+    """What a stream borrows while it is young.
+
+    The recordings show default streams in windows of 1 s. How high the scores of others go they do
+    not say; `least` changes no score.
+    """
+    if windows_per_day != DAY_WINDOWS or _scored_alike(stream) not in _DEFAULT_SCORES:
+        return None
+    return RECORDED_TAILS.get((stream.feature, stream.detector))
+
+
+def _scored_alike(stream: StreamSettings) -> tuple[Any, ...]:
+    """What two streams with the same scores have in common."""
+    parameters = {name: value for name, value in stream.parameters.items() if name != "least"}
+    return *stream.key, tuple(sorted(parameters.items()))
+
+
+_DEFAULT_SCORES = frozenset(map(_scored_alike, DEFAULT_STREAMS))
+
+
 class DetectorGroup:
     """One bank of detectors, and the calibrator of each of its rows.
 
@@ -96,9 +121,11 @@ class DetectorGroup:
         self._streams = np.array(streams)
         inputs = (settings[i].input_features for i in streams)
         self._columns = np.array([[column[name] for name in names] for names in inputs])
-        self._bank = factory().bank()
+        detector = factory()
+        self._bank = detector.bank()
         self._runner = self._bank if isinstance(self._bank, RunBank) else None
-        self._calibrators = CalibratorBank(windows_per_day, p_most)
+        self._calibrators = CalibratorBank(windows_per_day, p_most, by_rank=detector.is_moment)
+        self._priors = [tail_prior(settings[i], windows_per_day) for i in streams]
         self._row = np.full((0, len(streams)), -1, np.int64)
         """(symbols, streams): the row in the bank; -1 where a stream has not begun."""
         self._row_keys: list[tuple[int, int]] = []
@@ -187,7 +214,10 @@ class DetectorGroup:
                 evidence = self._attempt(one[0], None, self._bank.evidence, *one)
                 if evidence is not None:
                     stream = int(self._streams[stream_of[i]])
-                    self._window.rare.append(RareScore(int(symbol_of[i]), stream, p, evidence, i))
+                    seen = self._calibrators.windows_seen(one[0])
+                    self._window.rare.append(
+                        RareScore(int(symbol_of[i]), stream, p, evidence, i, seen)
+                    )
         return self._window.rare
 
     def _scores(self, rows: Int64, values: Float64) -> Float64:
@@ -248,7 +278,8 @@ class DetectorGroup:
         order = np.argsort(self._present.argmax(axis=0)[new], kind="stable")
         for i, stream in places[order].tolist():
             symbol = int(self._symbols[i])
-            self._row[symbol, stream] = self._calibrators.add(self._bank.log_likelihood)
+            prior = self._priors[stream]
+            self._row[symbol, stream] = self._calibrators.add(self._bank.log_likelihood, prior)
             self._row_keys.append((symbol, stream))
         self._bank.grow(len(self._row_keys))
         self._is_out = grow_rows(self._is_out, len(self._row_keys))
@@ -377,7 +408,8 @@ class DetectorGroup:
         self.grow(max((symbol + 1 for symbol, _ in self._row_keys), default=0))
         for row, key in enumerate(self._row_keys):
             self._row[key] = row
-        self._calibrators.restore(state["calibrators"], self._bank.log_likelihood)
+        priors = [self._priors[stream] for _, stream in self._row_keys]
+        self._calibrators.restore(state["calibrators"], self._bank.log_likelihood, priors)
         self._why_out = dict(state["out"])
         self._new_out = [StreamOut(*one) for one in state["new_out"]]
         self._is_out = np.zeros(len(self._row_keys), np.bool_)
@@ -392,8 +424,9 @@ class DetectorGroups(Stateful):
     """All streams of one kind of evidence, which have one `share` of the budget in all partitions.
 
     Of `settings` and `factories`, the streams whose feature has a `column` in what `inputs` is
-    given. For each span of windows `begin`; for each window of it, numbered from 0, `judge`, then
-    `abstentions` where they are wanted, then `learn`.
+    given. Those of moments (`Detector.is_moment`) are beside the budget: each of them reports so
+    many a day as `moments` says, over all its symbols. For each span of windows `begin`; for each
+    window of it, numbered from 0, `judge`, then `abstentions` where they are wanted, then `learn`.
     """
 
     STATE = "_ready", "_groups"
@@ -401,21 +434,32 @@ class DetectorGroups(Stateful):
     def __init__(
         self, settings: Sequence[StreamSettings], factories: Sequence[DetectorFactory],
         column: Mapping[str, int], share: BudgetShare, window_ns: int, partitions: int = 1,
+        moments: BudgetShare = NO_SHARE,
     ) -> None:  # fmt: skip
-        self._p_limit = partial(share.p_limit, window_ns / SECOND_NS, partitions=partitions)
         members: dict[Any, list[int]] = {}
+        are_moments: dict[Any, bool] = {}
         for i, stream in enumerate(settings):
             if stream.feature in column:
                 detector = factories[i]()
                 key = i if detector.bank_key is None else (type(detector), detector.bank_key)
                 members.setdefault(key, []).append(i)
-        per_day, p_most = DAY_NS / window_ns, self._p_limit(1)
-        self._groups = [
-            DetectorGroup(settings, streams, factories[streams[0]], column, per_day, p_most)
-            for streams in members.values()
+                are_moments[key] = detector.is_moment
+        window_s, per_day = window_ns / SECOND_NS, DAY_NS / window_ns
+        self._p_limits = [
+            partial(spent.p_limit, window_s, partitions=partitions) for spent in (share, moments)
         ]
-        self._ready = 0
-        """Streams that could judge in the last window."""
+        self._moments = max(1, sum(len(members[key]) for key in members if are_moments[key]))
+        """Streams of moments in a symbol."""
+        self._is_moment = [are_moments[key] for key in members]
+        self._groups = [
+            DetectorGroup(
+                settings, streams, factories[streams[0]], column, per_day,
+                self._p_limits[is_moment](1),
+            )
+            for streams, is_moment in zip(members.values(), self._is_moment, strict=True)
+        ]  # fmt: skip
+        self._ready = [0, 0]
+        """Streams that could judge in the last window, and those of moments."""
 
     def __bool__(self) -> bool:
         return bool(self._groups)
@@ -432,9 +476,14 @@ class DetectorGroups(Stateful):
 
     def judge(self, window: int = 0) -> list[RareScore]:
         """Judge one window: the scores to report, by symbol and stream."""
-        limit = self._p_limit(self._ready)
-        rare = [one for group in self._groups for one in group.judge(window, limit)]
-        self._ready = sum(group.count_ready(window) for group in self._groups)
+        streams, moments = self._ready
+        symbols = -(-moments // self._moments)
+        limits = self._p_limits[0](streams), self._p_limits[1](symbols)
+        rare = []
+        self._ready = [0, 0]
+        for group, is_moment in zip(self._groups, self._is_moment, strict=True):
+            rare += group.judge(window, limits[is_moment])
+            self._ready[is_moment] += group.count_ready(window)
         return sorted(rare, key=lambda one: (one.symbol, one.stream))
 
     def drain_out(self) -> list[StreamOut]:

@@ -194,7 +194,8 @@ class JointEvidence(Stateful):
         blocks, evidence = self._joint.evidence(symbol, value, expected)
         since = self._rests.begin_of(window, blocks * self._block)
         named = [stream for stream in evidence if stream.is_named] or evidence[:1]
-        parts = [self._part(names[symbol], since, blocks, stream) for stream in named]
+        seen = self._block * self._calibrators.windows_seen(symbol)
+        parts = [self._part(names[symbol], since, blocks, stream, seen) for stream in named]
         lead = parts[0]
         # Who carries it: the accounts of the first stream that counts their records.
         accounts, accounts_of = [], ""
@@ -209,14 +210,17 @@ class JointEvidence(Stateful):
         return Finding(
             *where, lead.stream, JOINT, *numbers, accounts, accounts_of,
             records=self._history.record_ranges(symbol, since, window, tuple(kinds)),
-            abstained=self._abstentions(symbol), parts=parts if len(parts) > 1 else [],
+            abstained=self._abstentions(symbol), parts=parts if len(parts) > 1 else [], seen=seen,
         )  # fmt: skip
 
-    def _part(self, symbol: str, since: int, blocks: int, evidence: StreamEvidence) -> FindingPart:
+    def _part(
+        self, symbol: str, since: int, blocks: int, evidence: StreamEvidence, seen: int
+    ) -> FindingPart:
         """What a stream brings: sums over all blocks, or means where it does not add up."""
         times = blocks if self._additive[evidence.stream] else 1
         numbers = evidence.observed * times, evidence.expected * times, evidence.p, evidence.share
-        return FindingPart(symbol, self._streams[evidence.stream], JOINT, since, *numbers)
+        length = blocks * self._block, seen
+        return FindingPart(symbol, self._streams[evidence.stream], JOINT, since, *numbers, *length)
 
     def _abstentions(self, symbol: int) -> list[tuple[str, str]]:
         """The joint streams without a p-value in the last block, and why."""

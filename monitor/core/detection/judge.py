@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from detectors.arrays.types import Float64
-from monitor.core.features.compute import Features
-from monitor.core.finding import Finding
+from monitor.core.contract.feature_catalogue import FEATURES
+from monitor.core.features.compute import FEATURE_COLUMN, Features
+from monitor.core.finding import Finding, FindingPart
 from monitor.core.windows.closed_windows import ClosedWindows
+
+_REACH = [FEATURE_COLUMN[f"reach_{side}_bps"] for side in ("bid", "ask")]
 
 
 @dataclass(slots=True)
@@ -30,6 +33,24 @@ class ClosedSpan(PassedTime):
     features: Features
     findings: list[Finding] = field(default_factory=list)
     """Of the judges so far."""
+
+
+def add_reach(closed: ClosedSpan, findings: list[Finding]) -> None:
+    """Note in evidence of depth how far the book goes, where it ends before what is watched."""
+    numbers = {name: symbol for symbol, name in closed.names.items()}
+    symbols = len(closed.features.symbol) // (closed.until - closed.low)
+    for finding in findings:
+        evidence: list[Finding | FindingPart] = [finding, *finding.parts]
+        for one in evidence:
+            spec = FEATURES.get(one.stream)
+            if spec is None or spec.within_bps is None:
+                continue
+            begin = (finding.window - closed.low) * symbols
+            here = closed.features.symbol[begin : begin + symbols] == numbers[one.symbol]
+            row = begin + int(here.argmax())
+            reach_bps = float(closed.features.values[row, _REACH].min())
+            if reach_bps < spec.within_bps:
+                one.reach_bps = reach_bps
 
 
 class _Dated(Protocol):

@@ -1,4 +1,5 @@
-"""Findings about a market's own data: its book unsound, a feed of it stale, its mark off.
+"""Findings about a market's own data: its book unsound or frozen, a feed of it stale,
+its mark off.
 
 `monitor/core/features/data_quality.py` decides the conditions for each window; here their
 beginnings, growth and ends become findings. A rule decides, so there is no p-value and no budget.
@@ -24,6 +25,7 @@ from monitor.core.windows.contributors import RecentWindows
 _CONDITIONS = (
     ("unsound", "unsound_book"), ("stale_book", "stale_book"), ("stale_mark", "stale_mark"),
     ("stale_index", "stale_index"), ("off", "mark_off_market"),
+    ("frozen", "frozen_book"),
 )  # fmt: skip
 """Columns of `data_quality.OUTPUT_COLUMNS` and the streams of their findings."""
 _COLUMNS = [getattr(QUALITY, column) for column, _ in _CONDITIONS]
@@ -88,6 +90,9 @@ class MarketQuality(Stateful):
             unchanged = int(quality[QUALITY.unchanged_since])
             facts["unchanged_s"] = (window + 1 - unchanged) * self._window_s if unchanged else None
             facts["limit_pct"] = 100.0 * expm1(quality[QUALITY.limit])
+        elif stream == "frozen_book":
+            observed = (window + 1 - since) * self._window_s
+            expected = float(quality[QUALITY.usual_content])
         else:
             age, usual = f"{_AGES[stream]}_age_s", f"usual_{_AGES[stream]}"
             observed = (window + 1 - since) * self._window_s
@@ -107,5 +112,7 @@ class MarketQuality(Stateful):
             return int(quality[QUALITY.unsound_since])
         if stream == "mark_off_market":
             return int(quality[QUALITY.off_since])
+        if stream == "frozen_book":
+            return int(quality[QUALITY.frozen_since])
         age_s = float(values[FEATURE_COLUMN[f"{_AGES[stream]}_age_s"]])
         return floor(window + 1 - age_s / self._window_s)

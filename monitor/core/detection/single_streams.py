@@ -38,7 +38,9 @@ class SingleStreams(Stateful):
         self._partition = partition
         self._history, self._rests = history, rests
         budget = settings.budget.single_streams, settings.time.window_ns, partitions
-        self._groups = DetectorGroups(settings.streams, factories, FEATURE_COLUMN, *budget)
+        self._groups = DetectorGroups(
+            settings.streams, factories, FEATURE_COLUMN, *budget, settings.moments
+        )
 
     def judge(self, closed: ClosedSpan) -> list[Finding]:
         """Judge windows in order; learn each after it was judged."""
@@ -92,5 +94,5 @@ class SingleStreams(Stateful):
             window, since, self._partition, name, name_of, stream.detector, observed, expected,
             rare.p, accounts,
             records=self._history.record_ranges(symbol, since, window, feature.records),
-            abstained=[(labels[i], why) for i, why in abstained],
+            abstained=[(labels[i], why) for i, why in abstained], seen=rare.seen,
         )  # fmt: skip

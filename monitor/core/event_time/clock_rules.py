@@ -23,6 +23,8 @@ from monitor.core.event_time.clock_state import (
     LATE_PERCENT,
     LATE_PERCENT_OVER,
     LATE_SHARE,
+    LATELY_HOURS,
+    LATELY_RANK,
     LATENESS_DECAY_AT,
     LATENESS_EVERY,
     LATENESS_MIN_NS,
@@ -85,9 +87,11 @@ def _usual_rank(hours):  # type: ignore[no-untyped-def]
 
 @njit(INT(I2), cache=True, nogil=True)
 def _usual_silence(hours):  # type: ignore[no-untyped-def]
-    """A silence that is usual, ns: see `USUAL_RANK`."""
+    """A silence that is usual, ns: see `USUAL_RANK` and `LATELY_RANK`."""
     longest = np.sort(hours[:, 1:].copy().ravel())
-    return max(longest[longest.size - _usual_rank(hours)], SILENCE_NOTED_NS)
+    lately = np.sort(hours[:LATELY_HOURS, 1:].copy().ravel())
+    usual = max(longest[longest.size - _usual_rank(hours)], lately[lately.size - LATELY_RANK])
+    return max(usual, SILENCE_NOTED_NS)
 
 
 @njit(INT(STATE, INT), cache=True, nogil=True)

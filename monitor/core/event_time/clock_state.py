@@ -60,6 +60,9 @@ that is usual there: a topic of few records is silent by nature."""
 USUAL_HOURS, USUAL_RANK, USUAL_ONE_IN = 24, 24, 50
 """Usual is a silence as long as comes once an hour: of the silences of the last 24 hours in which
 records came the 24th longest; where there are few, the one that one in 50 reaches."""
+LATELY_HOURS, LATELY_RANK = 2, 2
+"""And no shorter than the second longest of this hour and the one before: at night a topic may have
+a tenth of the day's records, and ten times its silences."""
 SILENCE_NOTED_NS = SECOND_NS
 """Shorter silences are counted and not kept: no limit depends on how short they are."""
 SILENCE_MIN_RECORDS, SILENCE_MIN_NS = 20, 60 * SECOND_NS

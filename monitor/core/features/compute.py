@@ -25,8 +25,9 @@ from monitor.core.contract.units import YEAR_S
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import ratios, relative_gaps, to_floats
 from monitor.core.event_time.clock_state import NEVER
-from monitor.core.features import data_quality, resting_sizes, rolling
+from monitor.core.features import data_quality, moments, resting_sizes, rolling
 from monitor.core.features.data_quality import INDEX_AT, MARK_AT, QUALITY, DataQuality
+from monitor.core.features.moments import Moments
 from monitor.core.features.resting_sizes import RestingSizes
 from monitor.core.features.rolling import IN, RollingMarketState
 from monitor.core.windows import columns, pending
@@ -44,6 +45,10 @@ _FEEDS_OF_COLUMN = {
 }
 """By column that is 0 where nothing happened: its feeds. Late records are known with any record,
 and missing ones with any sequence number."""
+_MOMENTS_OF = [
+    FEATURE_COLUMN[name] for name in ("trades", "trade_notional", "depth_25bps", "spread_bps")
+]
+"""What `Moments` takes beside prices."""
 _ORDER, _CANCEL, _LEVERAGE = map(KINDS.index, ("order", "cancel", "leverage"))
 
 
@@ -64,13 +69,14 @@ class FeatureCalculator(Stateful):
 
     STATE = (
         "last_book", "last_mark", "_usable_book", "_highest_seq", "_quality", "_rolling_state",
-        "_running_feeds", "_resting_sizes",
+        "_running_feeds", "_resting_sizes", "_moments",
     )  # fmt: skip
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
         self._quality = DataQuality(window_ns)
         self._rolling_state = RollingMarketState(window_ns)
+        self._moments = Moments(window_ns)
         self._resting_sizes = RestingSizes()
         self.last_book: Int64 = np.empty((0, len(columns.BOOK_COLUMNS)), np.int64)
         self._usable_book = self.last_book
@@ -78,6 +84,11 @@ class FeatureCalculator(Stateful):
         self._highest_seq: Int64 = np.empty((0, len(columns.KINDS)), np.int64)
         """By symbol and feed: the highest of the venue's numbers so far."""
         self._running_feeds: Bool = np.zeros(len(KINDS), np.bool_)
+
+    @property
+    def reach_bps(self) -> Float64:
+        """By symbol number: as `RollingMarketState.reach_bps`."""
+        return self._rolling_state.reach_bps
 
     def compute(self, closed: ClosedWindows, low: int, high: int, symbols: Int64) -> Features:
         """Features of windows `low` up to `high` for `symbols`, which are in the order of names;
@@ -114,7 +125,7 @@ class FeatureCalculator(Stateful):
         _put(out, "index_age_s", (end_ns - index_ts) / 1e9, index_ts != NEVER)
         inputs = np.zeros((nw * ns, len(data_quality.INPUT_COLUMNS)))
         here = book, mark, cell, closed.book, closed.mark
-        data_quality.read_windows(low, ns, sums, minima, *here, inputs)
+        data_quality.read_windows(low, before, sums, minima, *here, inputs)
         quality = self._quality.step(inputs, symbol)
         # What is not sound is as if it were not there.
         book[quality[:, QUALITY.book_usable] == 0.0, BOOK.ts] = NEVER
@@ -129,8 +140,11 @@ class FeatureCalculator(Stateful):
         gaps = np.empty(nw * ns)
         count_missing(sums, minima, symbol, self._highest_seq, gaps)
         out[:, FEATURE_COLUMN["missing"]] = gaps
-        past = self._rolling_state.step(_rolling_input(out, sums, minima, book), symbol)
+        inputs = _rolling_input(out, sums, minima, book)
+        past = self._rolling_state.step(inputs, symbol)
         out[:, [FEATURE_COLUMN[name] for name in rolling.OUTPUT_COLUMNS]] = past
+        moved = self._moments.step(_moments_input(out, minima, inputs[:, IN.mid]), symbol)
+        out[:, [FEATURE_COLUMN[name] for name in moments.OUTPUT_COLUMNS]] = moved
         self._drop_unknown(out, closed, low, nw)
         return Features(window, symbol, out, quality)
 
@@ -284,7 +298,22 @@ def _rolling_input(out: Float64, sums: Int64, minima: Int64, book: Int64) -> Flo
     for name, column in (("bid", BOOK.bid), ("ask", BOOK.ask)):
         has = quoted & (book[:, column] != ABSENT)
         inputs[:, getattr(IN, name)] = np.where(has, to_floats(book[:, column]), np.nan)
+    for name, column in (("reach_bid", BOOK.reach_bid), ("reach_ask", BOOK.reach_ask)):
+        inputs[:, getattr(IN, name)] = book[:, column] / 1e4
     inputs[:, IN.premium] = out[:, FEATURE_COLUMN["mark_to_index_bps"]] / 1e4
+    return inputs
+
+
+def _moments_input(out: Float64, minima: Int64, mid: Float64) -> Float64:
+    """What `Moments` takes, by `moments.INPUT_COLUMNS`."""
+    inputs = np.empty((len(out), len(moments.INPUT_COLUMNS)))
+    low = np.minimum(minima[:, MINIMUM.buy_low], minima[:, MINIMUM.sell_low])
+    high = -np.minimum(minima[:, MINIMUM.buy_high], minima[:, MINIMUM.sell_high])
+    traded = low != NO_MINIMUM
+    price = np.full(len(out), np.nan)
+    price[traded] = (to_floats(low[traded]) + to_floats(high[traded])) / 2
+    inputs[:, moments.IN.mid], inputs[:, moments.IN.trade_price] = mid, price
+    inputs[:, moments.IN.trades :] = out[:, _MOMENTS_OF]
     return inputs
 
 

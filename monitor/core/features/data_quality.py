@@ -1,6 +1,6 @@
 """Whether each market's own data can be measured: its book sound, its feeds alive, its mark near.
 
-Four conditions, each with a beginning and an end, decided by rule from closed windows alone:
+Five conditions, each with a beginning and an end, decided by rule from closed windows alone:
 
 - *unsound book*: the best bid has been above the best ask (crossed), or at it (locked) in a market
   where that is unusual, for `UNSOUND_S` seconds and `UNSOUND_BOOKS` snapshots. One such snapshot
@@ -9,12 +9,13 @@ Four conditions, each with a beginning and an end, decided by rule from closed w
   market go on. Time counts only while they do (`active`), so a halt of the whole market, or the
   rest of a day, is no stop of one feed. Usual is the second longest wait so far, so that one stop
   does not make the rule deaf to the next.
+- *frozen book*: books go on to come and say the same, while trades go on, for longer than is usual.
 - *mark off the market*: mark lies off the book's middle and off the trades, on one side, by more
   than the market ever shows: `GAP_DEVIATIONS` of its own usual gap, so that a standing basis is
   none, and `GAP_SIGMAS` of what its price moves meanwhile.
 
-A book that is unsound or stale is not measured, nor is a mark that is stale or off. Nothing is
-learnt of a gap while it is judged to be wrong.
+A book that is unsound, stale or frozen is not measured, nor is a mark that is stale or off. Nothing
+is learnt of a gap while it is judged to be wrong.
 """
 
 from __future__ import annotations
@@ -74,39 +75,40 @@ INDEX_NEAR = 0.005
 GROWTH = 2.0
 """A gap is reported again when it has grown by this factor."""
 
-FEEDS = ("book", "mark", "index", "change")
-"""`change`: of the mark's value."""
+FEEDS = ("book", "mark", "index", "change", "content")
+"""`change`: of the mark's value. `content`: a book that is not the one before."""
 WAIT_COLUMNS = ("paused", "active", "longest", "usual", "records")
 """Of a feed: seconds since other feeds last acted; seconds in which they did since its last record;
 the longest and second longest such wait; its records."""
 INPUT_COLUMNS = (
     "window", "books", "crossed_books", "locked_books", "crossed_bps", "ends_locked",
     "mark_records", "index_records", "mark", "index", "mid", "trade_low", "trade_high", "flow",
-    "books_come", "marks_come",
+    "books_come", "marks_come", "book_changes",
 )  # fmt: skip
 """Of one window. Books and records of marks: how many, or whether any. `crossed_bps`: bid over ask
 where it ends with a crossed book, else 0. `mark`, `index`, `mid`: the last so far; `mid`: of the
 last book that was not crossed. `trade_low`, `trade_high`: prices of takers' fills. `flow`: orders,
 cancels and trades. NaN where there is none. `books_come`, `marks_come`: whether any market of the
-shard has such a record in the window; 1 too where no second market has them."""
+shard has such a record in the window; 1 too where no second market has them.
+`book_changes`: whether prices, depths or costs are others than in the window before."""
 STATE_COLUMNS = (
     "window", "unsound_since", "unsound_books", "unsound_bps", "sound_since", "unsound_open",
-    "book_windows", "locked_share",
-    "change_window", "mark", "trade_low", "trade_high", "trade_window", "center", "deviation",
-    "gaps", "mid", "variance", "off_since", "off_trades", "near_since", "off_open", "off_reported",
-    "waits",
+    "book_windows", "locked_share", "content_window", "change_window",
+    "mark", "trade_low", "trade_high", "trade_window", "center", "deviation", "gaps", "mid",
+    "variance", "off_since", "off_trades", "near_since", "off_open", "off_reported", "waits",
 )  # fmt: skip
 """Indices of windows are 0 where there is none. `off_open`: how many times the open gap has been
 reported; 0: none is open. From `waits` on stand the `WAIT_COLUMNS` of each of `FEEDS`."""
 OUTPUT_COLUMNS = (
     "book_usable", "mark_usable", "unsound", "stale_book", "stale_mark", "stale_index", "off",
     "unsound_since", "unsound_bps", "usual_book", "usual_mark", "usual_index", "gap", "limit",
-    "off_since", "unchanged_since", "witnesses", "with_index",
+    "off_since", "unchanged_since", "witnesses", "with_index", "frozen", "frozen_since",
+    "usual_content",
 )  # fmt: skip
-"""Of one window. From `unsound` to `off`: the conditions, 0 where they do not hold; a number that
-changes is to be reported. `usual`: waits, s. `gap`: logarithm of mark over market; `limit`: how far
-off its usual it may lie. `witnesses`: 1 book, 2 trades, 3 both. `with_index`: whether the index is
-off with the mark, or stale with it."""
+"""Of one window. From `unsound` to `off`, and `frozen`: the conditions, 0 where they do not hold; a
+number that changes is to be reported. `usual`: waits, s. `gap`: logarithm of mark over market;
+`limit`: how far off its usual it may lie. `witnesses`: 1 book, 2 trades, 3 both. `with_index`:
+whether the index is off with the mark, or stale with it."""
 IN, MARKET, QUALITY, WAIT = map(
     column_numbers, (INPUT_COLUMNS, STATE_COLUMNS, OUTPUT_COLUMNS, WAIT_COLUMNS)
 )
@@ -114,16 +116,18 @@ MARK_AT, INDEX_AT = map(MARK_COLUMNS.index, ("mark", "index"))
 """Places in `MARK_COLUMNS`."""
 _WAITS = len(WAIT_COLUMNS)
 _WIDTH = MARKET.waits + _WAITS * len(FEEDS)
-_BOOK, _MARK, _INDEX, _CHANGE = range(len(FEEDS))
+_BOOK, _MARK, _INDEX, _CHANGE, _CONTENT = range(len(FEEDS))
 
 
-@njit((INT, INT, I2, I2, I2, I2, I1, I2, I2, F2), cache=True, nogil=True)
-def read_windows(low, symbols, sums, minima, book, mark, cell, last_book, last_mark, inputs):  # type: ignore[no-untyped-def]
-    """Fill in `inputs` (`INPUT_COLUMNS`; zeros) for `symbols` in each window from `low` on.
+@njit((INT, I2, I2, I2, I2, I2, I1, I2, I2, F2), cache=True, nogil=True)
+def read_windows(low, before, sums, minima, book, mark, cell, last_book, last_mark, inputs):  # type: ignore[no-untyped-def]
+    """Fill in `inputs` (`INPUT_COLUMNS`; zeros) for each symbol in each window from `low` on.
 
-    `sums`, `minima`, `book`, `mark` (`MARK_COLUMNS`): of each row of `inputs`, books and marks the
-    last so far. `last_book`, `last_mark`: those that came, in the rows `cell`.
+    `before`: of each symbol its last book before them. `sums`, `minima`, `book`, `mark`
+    (`MARK_COLUMNS`): of each row of `inputs`, books and marks the last so far. `last_book`,
+    `last_mark`: those that came, in the rows `cell`.
     """
+    symbols = before.shape[0]
     for i in range(inputs.shape[0]):
         x, s, m, b = inputs[i], sums[i], minima[i], book[i]
         x[IN.window] = low + i // symbols
@@ -135,6 +139,11 @@ def read_windows(low, symbols, sums, minima, book, mark, cell, last_book, last_m
         )  # fmt: skip
         x[IN.mark] = np.nan if mark[i, MARK_AT] == ABSENT else to_float(mark[i, MARK_AT])
         x[IN.index] = np.nan if mark[i, INDEX_AT] == ABSENT else to_float(mark[i, INDEX_AT])
+        last = book[i - symbols] if i >= symbols else before[i]
+        for c in range(BOOK.bid, BOOK.crossed_ts):
+            if b[c] != last[c]:
+                x[IN.book_changes] = 1.0
+                break
         both = b[BOOK.ts] != NEVER and b[BOOK.bid] != ABSENT and b[BOOK.ask] != ABSENT
         x[IN.mid] = (to_float(b[BOOK.bid]) + to_float(b[BOOK.ask])) / 2 if both else np.nan
         lowest = min(m[MINIMUM.buy_low], m[MINIMUM.sell_low])
@@ -340,6 +349,11 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
         _wait(s, _MARK, elapsed_s, others, marks)
         _wait(s, _INDEX, elapsed_s, others, x[IN.index_records] > 0.0)
         _wait(s, _CHANGE, elapsed_s, flow or books, changed)
+        trades = x[IN.trade_low] == x[IN.trade_low]
+        new_book = x[IN.book_changes] > 0.0
+        _wait(s, _CONTENT, elapsed_s, trades and books, new_book)
+        if new_book:
+            s[MARKET.content_window] = window
         _step_book(s, x, window, window_s, elapsed_s)
         for feed in range(_CHANGE):
             at = MARKET.waits + feed * _WAITS
@@ -349,7 +363,13 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
         # A window's book is its last sound one, whatever came after it.
         fresh = x[IN.crossed_bps] > 0.0 and x[IN.books] > x[IN.crossed_books]
         sound = s[MARKET.unsound_since] == 0.0 or fresh
-        usable = sound and o[QUALITY.stale_book] == 0.0
+        at = MARKET.waits + _CONTENT * _WAITS
+        stands = s[at + WAIT.active] >= _limit(s, _CONTENT, STALE_S, STALE_WAITS)
+        if stands and o[QUALITY.stale_book] == 0.0 and s[MARKET.unsound_open] == 0.0:
+            o[QUALITY.frozen] = 1.0
+        o[QUALITY.frozen_since] = s[MARKET.content_window]
+        o[QUALITY.usual_content] = s[at + WAIT.usual]
+        usable = sound and not stands and o[QUALITY.stale_book] == 0.0
         o[QUALITY.book_usable] = 1.0 if usable else 0.0
         at = MARKET.waits + _CHANGE * _WAITS
         frozen = s[at + WAIT.active] >= _limit(s, _CHANGE, FROZEN_S, STALE_WAITS)

@@ -31,7 +31,8 @@ LAYERING_MIN_MOVE = 1e-4
 """So far through the cancelled side must the mid have moved, against its mean of `RECENT_S`."""
 SWEEP_BPS, SWEEP_LEFT_SHARE, SWEEP_REFILLED_SHARE = 2.0, 0.5, 0.8
 """A sweep: takers of one side paid prices so far apart, and at most this share of the depth on the
-other side was left. The side is refilled at this share of the depth before."""
+other side was left. The side is refilled at this share of the depth before, or of its usual
+depth where that is less: nobody puts a wall back that was there for a moment."""
 VOLATILITY_S, VOLATILITY_READY_WINDOWS = 600.0, 60
 BOTH_SIDES_S, BOTH_SIDES_REACH = 3.0, 0.5
 """Over how long the depth of both sides is averaged, s; and how far off its usual, as a logarithm,
@@ -39,36 +40,43 @@ it is learnt at most: walls come and go."""
 STEP_BACK_WINDOWS = 3
 """Quotes have stepped back once they stay there for so many windows: a sweep takes one side, and
 for a moment."""
-MOVE_WINDOWS = np.array([1, 10, 60])
-"""How far back the price is compared with itself."""
-MOVES_KEPT = 64
-"""Middles that a market remembers: a power of two above the longest of those."""
+SPREAD_WINDOWS, SPREAD_LEAST_BPS, SPREAD_LEAST_TICKS = 5, 1.0, 2.0
+"""A spread lasts for so many windows: the lowest of them counts, and no less than so many bps or
+ticks. A maker that is taken out quotes again within seconds, and no desk acts on 0.3 bps instead of
+0.1, or on two ticks instead of one."""
+TICK_S = 86_400.0
+"""The least spread of so long (s) is taken for a tick: in a market of wide ticks it is one."""
+REACH_STEP = 1.0 / 600.0
+"""By this share of itself each book moves the median of how far books go."""
 
 INPUT_COLUMNS = (
     "depth_bid", "depth_ask", "mid", "cancelled_buy", "cancelled_sell", "filled_buy",
     "filled_sell", "swept_buy_bps", "swept_sell_bps", "funding_apr", "premium", "bid", "ask",
+    "reach_bid", "reach_ask",
 )  # fmt: skip
 """Of one window; NaN where there is none. `filled_buy`: resting bids that were hit.
-`swept_buy_bps`: how far buying takers swept, so through the asks. `bid`, `ask`: the best prices."""
+`swept_buy_bps`: how far buying takers swept, so through the asks. `bid`, `ask`: the best prices.
+`reach_bid`, `reach_ask`: how far the book goes, bps of the mid."""
 OUTPUT_COLUMNS = (
     "depth_withdrawn_25bps", "refill_s", "volatility", "layering", "crowding", "depth_missing",
-    "step_back_bps", "price_move",
+    "step_back_bps", "spread_lasting_bps", "reach_bid_bps", "reach_ask_bps",
 )  # fmt: skip
 STATE_COLUMNS = (
     "usual_bid", "usual_ask", "books", "before_bid", "before_ask", "cancelled_buy",
     "cancelled_sell", "filled_buy", "filled_sell", "recent_mid", "mid", "variance", "moves",
     "swept_bid_s", "swept_ask_s", "wanted_bid", "wanted_ask", "log_bid", "log_ask",
-    "usual_log_bid", "usual_log_ask",
+    "usual_log_bid", "usual_log_ask", "reach_bid", "reach_ask", "least_spread",
 )  # fmt: skip
 """`swept_bid_s`: how long ago the bids were swept that are not refilled yet, plus one window; 0:
 they are refilled. `wanted_bid`: the depth at which they are. `log_bid`, `usual_log_bid`: means of
-the logarithm of the depth, over `BOTH_SIDES_S` and over `DEPTH_S`. Further state lies behind these
-columns: the best prices of the last windows from `_BEST` on, from `_MIDDLES` on the middles, from
+the logarithm of the depth, over `BOTH_SIDES_S` and over `DEPTH_S`. `reach_bid`: the median of how
+far the book goes, bps. `least_spread`: bps. Further state lies behind these
+columns: the best prices of the last windows from `_BEST` on, from `_SPREADS` on the spreads, from
 `_CROWDING` on the state of `crowding.py`."""
 IN, OUT, MARKET = map(column_numbers, (INPUT_COLUMNS, OUTPUT_COLUMNS, STATE_COLUMNS))
 _BEST = len(STATE_COLUMNS)
-_MIDDLES = _BEST + 2 * (STEP_BACK_WINDOWS + 1)
-_CROWDING = _MIDDLES + MOVES_KEPT
+_SPREADS = _BEST + 2 * (STEP_BACK_WINDOWS + 1)
+_CROWDING = _SPREADS + SPREAD_WINDOWS
 _WIDTH = _CROWDING + crowding.WIDTH
 
 
@@ -91,15 +99,26 @@ def _step_back(state, windows, bid, ask):  # type: ignore[no-untyped-def]
 
 
 @njit(FLOAT(F1, INT, FLOAT, FLOAT), cache=True, nogil=True)
-def _price_move(state, windows, mid, variance):  # type: ignore[no-untyped-def]
-    """The largest move of `MOVE_WINDOWS`, in standard deviations of such moves."""
-    state[_MIDDLES + windows % MOVES_KEPT] = mid
-    most = 0.0
-    for back in MOVE_WINDOWS:
-        if windows > back and variance > 0.0:
-            before = state[_MIDDLES + (windows - back) % MOVES_KEPT]
-            most = max(most, abs(np.log(mid / before)) / np.sqrt(back * variance))
-    return most
+def _spread_lasting(state, windows, spread, window_s):  # type: ignore[no-untyped-def]
+    """The lowest spread of the last windows, or what no spread counts as less than, bps."""
+    state[_SPREADS + windows % SPREAD_WINDOWS] = spread
+    tick = state[MARKET.least_spread] * (1.0 + window_s / TICK_S)
+    if spread > 0.0 and (spread < tick or tick == 0.0):
+        tick = spread
+    state[MARKET.least_spread] = tick
+    lowest = spread
+    for k in range(SPREAD_WINDOWS):
+        lowest = min(lowest, state[_SPREADS + k])
+    return max(lowest, SPREAD_LEAST_BPS, SPREAD_LEAST_TICKS * tick)
+
+
+@njit(FLOAT(FLOAT, FLOAT, FLOAT), cache=True, nogil=True)
+def _median(median, books, value):  # type: ignore[no-untyped-def]
+    """A median after one more value; `books`: how many there are with it."""
+    if books == 1.0 or median == 0.0:
+        return value
+    step = max(REACH_STEP, 1.0 / books)
+    return median * (1.0 + step if value > median else 1.0 - step if value < median else 1.0)
 
 
 @njit((F2, F2, I1, FLOAT, F2), cache=True, nogil=True)
@@ -130,15 +149,22 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
         move = np.log(mid / s[MARKET.mid])
         s[MARKET.mid] = mid
         s[MARKET.moves] += 1.0
-        o[OUT.price_move] = _price_move(s, np.int64(s[MARKET.moves]), mid, s[MARKET.variance])
         weight = max(wide, 1.0 / s[MARKET.moves])
         s[MARKET.variance] += weight * (move * move - s[MARKET.variance])
         s[MARKET.books] += 1.0
         gone, missing = 0.0, np.inf
         step_back = _step_back(s, np.int64(s[MARKET.books]), x[IN.bid], x[IN.ask])
+        spread = 1e4 * (x[IN.ask] - x[IN.bid]) / mid
+        if spread == spread:
+            lasting = _spread_lasting(s, np.int64(s[MARKET.books]), spread, window_s)
+            if s[MARKET.books] >= SPREAD_WINDOWS:
+                o[OUT.spread_lasting_bps] = lasting
         weight = max(slow, 1.0 / s[MARKET.books])
         for side in range(2):
             depth_now = depth = x[IN.depth_bid + side]
+            reach = MARKET.reach_bid + side
+            s[reach] = _median(s[reach], s[MARKET.books], x[IN.reach_bid + side])
+            o[OUT.reach_bid_bps + side] = s[reach]
             recent_log, usual_log = MARKET.log_bid + side, MARKET.usual_log_bid + side
             log_depth = np.log(max(depth, DEPTH_LEAST))
             if s[MARKET.books] == 1.0:
@@ -158,7 +184,7 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
             swept_bps = x[IN.swept_sell_bps - side]
             if swept_bps >= SWEEP_BPS and depth_now <= SWEEP_LEFT_SHARE * before:
                 s[swept_s] = window_s
-                s[wanted] = SWEEP_REFILLED_SHARE * before
+                s[wanted] = SWEEP_REFILLED_SHARE * min(before, usual)
             elif s[swept_s] > 0.0:
                 s[swept_s] = s[swept_s] + window_s if depth_now < s[wanted] else 0.0
             s[MARKET.before_bid + side] = depth_now
@@ -193,6 +219,13 @@ class RollingMarketState(Stateful):
     def __init__(self, window_ns: int) -> None:
         self._window_s = window_ns / SECOND_NS
         self._markets: Float64 = np.zeros((0, _WIDTH))
+
+    @property
+    def reach_bps(self) -> Float64:
+        """(symbols,): how far the usual book goes on its shorter side, bps of the mid; NaN where
+        there was none."""
+        sides = self._markets[:, [MARKET.reach_bid, MARKET.reach_ask]].min(axis=1)
+        return np.where(self._markets[:, MARKET.books] > 0.0, sides, np.nan)
 
     def step(self, inputs: Float64, symbol: Int64) -> Float64:
         """`OUTPUT_COLUMNS` of each row of `inputs` (`INPUT_COLUMNS`), rows in the order of windows;

@@ -27,7 +27,7 @@ from monitor.core.bands.cascades import (
 from monitor.core.bands.maker import BandMaker
 from monitor.core.bands.market_bands import MarketBands, VenueBands
 from monitor.core.contract.feature_catalogue import CRITICAL_FEATURES
-from monitor.core.contract.units import SECOND_NS
+from monitor.core.contract.units import HOUR_S, SECOND_NS
 from monitor.core.decode.batch import TextColumn
 from monitor.core.finding import Finding, OffsetRange
 from monitor.core.marks import market_rows
@@ -39,7 +39,6 @@ from monitor.core.venue.streams import VenueMoment
 ENTER_NS, LEAVE_NS = 10 * SECOND_NS, 900 * SECOND_NS
 """How long the rule must hold, and not hold, until an incident begins and ends."""
 DETECTOR = "critical_shock"
-HOUR_S = 3_600.0
 
 
 @dataclass(slots=True)

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from detectors.arrays.state import Stateful
 from monitor.core.alerts.build import AlertBuilder
-from monitor.core.alerts.incidents import Incidents
+from monitor.core.alerts.incidents import Incident, Incidents
+from monitor.core.alerts.severity import SeverityCondition
 from monitor.core.alerts.stakes import StakeHistory
 from monitor.core.bands.maker import BandMaker
 from monitor.core.bands.market_bands import MarketStakes, VenueBands
 from monitor.core.cascade.zone_shocks import pass_zones
-from monitor.core.contract.alert import Alert, alert_json
+from monitor.core.contract.alert import Alert, MarketStake, alert_json
 from monitor.core.contract.events import Control
 from monitor.core.contract.feature_catalogue import STREAM_OUT
 from monitor.core.decode.batch import Batch, Int64
@@ -157,8 +158,6 @@ class VenueStage(Stateful):
             (settings.topics[kind], p): clock for (kind, p), clock in self._admission.clocks.items()
         }
         """Time in each topic partition that is read here, by topic and number."""
-        quiet, together = settings.alerts.quiet_s, settings.alerts.together_s
-        self._incidents = Incidents(settings.window_count(quiet), settings.window_count(together))
         self._doubts = MarketDoubts()
         self._silent_markets = SilentMarkets(settings.window_count(TOGETHER_S))
         self._cross_market = CrossMarketEvidence(settings)
@@ -180,6 +179,11 @@ class VenueStage(Stateful):
         )  # fmt: skip
         self._has_ended = False
         self._stakes = StakeHistory()
+        of, windows = settings.alerts, settings.window_count
+        self._incidents = Incidents(
+            windows(of.quiet_s), windows(of.together_s), windows(of.reopen_s),
+            windows(of.longest_s), self._judge_severity,
+        )  # fmt: skip
         self._waiting: list[Finding] = []
         # Two chains: how alerts and bands alternate depends on how records were sliced.
         self._chain = self._bands_chain = b""
@@ -256,14 +260,19 @@ class VenueStage(Stateful):
         self._doubts.apply(now)
         alerts = []
         for incident in self._incidents.advance(self._silent_markets.group(now), until):
-            decided_ns = self._alert_builder.decision_ns(incident)
-            stake = self._stakes.find(incident.symbols[0], decided_ns)
-            alerts.append(self._alert_builder.build(incident, stake))
+            alerts.append(self._alert_builder.build(incident, self._stake_of(incident)))
             self._chain = hashlib.sha256(self._chain + alert_json(alerts[-1])).digest()
         self.alert_count += len(alerts)
         self.cells += len(every_bands)
         self._stakes.forget()
         return StageOutput(alerts, every_bands)
+
+    def _stake_of(self, incident: Incident) -> MarketStake | None:
+        """What was at stake in its first market when it was decided."""
+        return self._stakes.find(incident.symbols[0], self._alert_builder.decision_ns(incident))
+
+    def _judge_severity(self, incident: Incident) -> SeverityCondition:
+        return self._alert_builder.judge(incident, self._stake_of(incident))
 
     def _judge(self, moment: VenueMoment) -> None:
         for judge in self._judges:

@@ -76,7 +76,7 @@ from monitor.core.tables.hash_table import GrowableRows
 from monitor.core.venue.event_time_queue import RowQueue
 from monitor.core.venue.own_rules import OwnRules
 
-BOOK_DOUBTS = {"unsound_book", "stale_book"}
+BOOK_DOUBTS = {"unsound_book", "stale_book", "frozen_book"}
 """Conditions in which a market's book says nothing."""
 KINDS = ("fill", "leverage", "mark", "book", "collateral", "reference")
 """Kinds of records that are read here."""

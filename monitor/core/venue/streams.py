@@ -204,6 +204,7 @@ class VenueStreams(Stateful):
             p=rare.p * window_ns / self._interval_ns,
             accounts=accounts,
             records=records,
+            seen=rare.seen * self._interval_ns // window_ns,
         )
 
 

@@ -9,13 +9,15 @@ from detectors.arrays.columns import column_numbers
 from detectors.arrays.types import I1, I2, INT, RI1
 from monitor.core.contract.feature_catalogue import BAND_BPS
 from monitor.core.decode.batch import ABSENT, Ladder
-from monitor.core.decode.stepped_kernels import middle, places_of, reach, to_float_at
+from monitor.core.decode.stepped_kernels import middle, places_of, ratio, reach, to_float_at
 from monitor.core.windows.accumulators import SUM, notional
 from monitor.core.windows.columns import BOOK_COLUMNS, LADDER_LEVELS
 
 BOOK = column_numbers(BOOK_COLUMNS)
 _DEPTH_BID = BOOK_COLUMNS.index(f"depth_{BAND_BPS[0]}bps_bid")
 _DEPTH_ASK = BOOK_COLUMNS.index(f"depth_{BAND_BPS[0]}bps_ask")
+_REACH_MOST = 1e12
+"""A level at ten thousand times the mid, 1e-8 of it: what lies further says nothing more."""
 _LADDER = types.NamedUniTuple(RI1, len(Ladder._fields), Ladder)  # type: ignore[no-untyped-call]
 
 
@@ -39,6 +41,15 @@ def _cost_to_trade(side, low, high, mid, size):  # type: ignore[no-untyped-def]
     if left > 0.0 or base <= 0.0:
         return ABSENT
     return np.int64(round(abs(float(size) / base / to_float_at(mid, places) - 1.0) * 1e8))
+
+
+@njit(INT(_LADDER, INT, INT, INT), cache=True, nogil=True)
+def _reach_of(side, low, high, mid):  # type: ignore[no-untyped-def]
+    """How far the last of the levels from `low` up to `high` lies from the mid, 1e-8 of it, at most
+    `_REACH_MOST`; 0 where there is none."""
+    if high == low:
+        return 0
+    return np.int64(round(min(abs(ratio(side.price[high - 1], mid) - 1.0) * 1e8, _REACH_MOST)))
 
 
 @njit((_LADDER, INT, INT, I1), cache=True, nogil=True, inline="always")
@@ -97,6 +108,8 @@ def add_books(sums, row, ts, offset, bids, asks, size, books, ladders):  # type:
                     break
                 depth += notional(asks.price[j], asks.quantity[j])
             b[_DEPTH_ASK + k] = depth
+        b[BOOK.reach_bid] = _reach_of(bids, b0, b1, mid)
+        b[BOOK.reach_ask] = _reach_of(asks, a0, a1, mid)
         b[BOOK.cost_buy] = _cost_to_trade(asks, a0, a1, mid, size)
         b[BOOK.cost_sell] = _cost_to_trade(bids, b0, b1, mid, size)
         _keep_levels(bids, b0, b1, ladders[row[i], : 2 * LADDER_LEVELS])

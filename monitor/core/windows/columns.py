@@ -54,11 +54,13 @@ NO_MINIMUM = 2**62
 BOOK_COLUMNS = (
     "ts", "offset", "bid", "ask", "mid",
     *(f"depth_{bps}bps_bid" for bps in BAND_BPS), *(f"depth_{bps}bps_ask" for bps in BAND_BPS),
-    "cost_buy", "cost_sell", "crossed_ts", "crossed_offset", "crossed_bid", "crossed_ask",
+    "reach_bid", "reach_ask", "cost_buy", "cost_sell",
+    "crossed_ts", "crossed_offset", "crossed_bid", "crossed_ask",
 )  # fmt: skip
 """The last book of a window that is not crossed: event time in ns (`NEVER`: no book), prices as
-codes, depth in 1e-6 of the quote currency; the cost to trade a given notional, as a distance from
-the mid in 1e-8. Then the last crossed one."""
+codes, depth in 1e-6 of the quote currency; how far the last level of each side lies from the mid,
+and the cost to trade a given notional, as distances from the mid in 1e-8. Then the last crossed
+one."""
 
 LADDER_LEVELS = 20
 """The best levels of each side that are compared with those of the window before."""

@@ -94,8 +94,11 @@ def _flow(window: Int64, account: Int64, windows: int, accounts: int) -> Flow:
     return Flow(begin, cell % accounts, count.astype(np.float64), accounts)
 
 
-def hawkes_accounts(days: float, mean: float, seed: int, own: float, batch: float = 12.0) -> Flow:
-    """A thousand accounts whose activity falls as 1/rank. Each event brings `BRANCHING` others
+def hawkes_accounts(
+    days: float, mean: float, seed: int, own: float, batch: float = 12.0,
+    accounts: int = ACCOUNTS, branching: float = BRANCHING, tail: float = 1.0,
+) -> Flow:  # fmt: skip
+    """Accounts whose activity falls as 1/rank^`tail`. Each event brings `branching` others
     after 2 s on the average, the part `own` of them by the same account, the others by accounts
     drawn by activity; on it the daily cycle and drift of `base_rate`. A maker acts in batches
     within a third of a second, geometric with a mean that differs from maker to maker (log-normal
@@ -105,32 +108,32 @@ def hawkes_accounts(days: float, mean: float, seed: int, own: float, batch: floa
     """
     rng = np.random.default_rng(seed)
     windows = int(days * DAY)
-    activity = 1.0 / np.arange(1, ACCOUNTS + 1)
+    activity = np.arange(1.0, accounts + 1) ** -tail
     activity /= activity.sum()
-    size = np.ones(ACCOUNTS)
+    size = np.ones(accounts)
     size[np.arange(MAKERS) * 2] = np.exp(rng.normal(np.log(batch), 0.5, MAKERS))
     begins = activity / size
     begins /= begins.sum()
-    brings = 1 / (1 - BRANCHING) + (begins * (size - 1)).sum()
+    brings = 1 / (1 - branching) + (begins * (size - 1)).sum()
     firsts = base_rate(windows, mean, rng) / brings
     first = rng.poisson(firsts)
     time = np.repeat(np.arange(windows), first) + rng.random(first.sum())
-    account = rng.choice(ACCOUNTS, len(time), p=begins)
+    account = rng.choice(accounts, len(time), p=begins)
     more = np.where(size[account] > 1, rng.geometric(1 / size[account]), 1) - 1
     times = [time, np.repeat(time, more) + rng.random(more.sum()) / 3]
     whose = [account, np.repeat(account, more)]
     while len(time):
-        born = rng.poisson(BRANCHING, len(time))
+        born = rng.poisson(branching, len(time))
         time = np.repeat(time, born) + rng.exponential(2.0, born.sum())
         account = np.repeat(account, born)
         time, account = time[time < windows], account[time < windows]
-        drawn = rng.choice(ACCOUNTS, len(account), p=activity)
+        drawn = rng.choice(accounts, len(account), p=activity)
         account = np.where(rng.random(len(account)) < own, account, drawn)
         times.append(time)
         whose.append(account)
     time, account = np.concatenate(times), np.concatenate(whose)
     inside = time < windows
-    flow = _flow(time[inside].astype(np.int64), account[inside], windows, ACCOUNTS)
+    flow = _flow(time[inside].astype(np.int64), account[inside], windows, accounts)
     return flow._replace(process=Process(firsts, begins, activity, size, own))
 
 

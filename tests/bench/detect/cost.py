@@ -19,7 +19,6 @@ from detectors.burst.detector import BurstDetector
 from detectors.calibration.calibrator import FalseAlarmRate
 from detectors.calibration.calibrator_bank import CalibratorBank
 from detectors.contrib.comove import CoMoveDetector
-from detectors.contrib.drift import DriftDetector
 from detectors.contrib.edetector import EDetector
 from detectors.contrib.focus import FocusDetector
 from detectors.level_shift.detector import LevelShiftDetector
@@ -35,10 +34,9 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "comove": CoMoveDetector,
     "FOCuS": FocusDetector,
     "e-detector": EDetector,
-    "drift": DriftDetector,
     "HalfSpaceTrees": RiverDetector,
 }
-LIVE = ("burst", "level", "ratio", "comove", "FOCuS", "e-detector", "drift")
+LIVE = ("burst", "level", "ratio", "comove", "FOCuS", "e-detector")
 
 
 def seconds_a_window(bank: Bank, inputs: int, windows: int) -> tuple[float, float]:

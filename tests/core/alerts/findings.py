@@ -13,6 +13,8 @@ from monitor.core.settings import EngineSettings
 
 START = 1_764_000_187  # 2025-11-24 16:03:07 UTC
 ONCE_IN_40_DAYS = 1 / (86_400 * 40)
+SEEN = 86_400 * 90
+"""Windows of 90 days."""
 
 
 def finding(**changes: Any) -> Finding:
@@ -30,6 +32,7 @@ def finding(**changes: Any) -> Finding:
         "accounts": [("a-17", 0.40), ("a-3", 0.21), ("a-9", 0.10)],
         "records": [OffsetRange("cancel", 120, 1103)],
         "abstained": [("liquidations", "none seen so far")],
+        "seen": SEEN,
     }
     return Finding(**{**base, **changes})
 
@@ -39,7 +42,7 @@ def part(
 ) -> FindingPart:
     """What one stream brings to joint evidence."""
     numbers = observed, expected, ONCE_IN_40_DAYS
-    return FindingPart(symbol, stream, JOINT, START, *numbers, share)
+    return FindingPart(symbol, stream, JOINT, START, *numbers, share, windows=12, seen=SEEN)
 
 
 def joint_finding(**changes: Any) -> Finding:

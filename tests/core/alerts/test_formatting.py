@@ -7,7 +7,7 @@ import doctest
 import pytest
 
 from monitor.core.alerts import formatting, wording
-from monitor.core.alerts.formatting import format_number, join_list, rarity
+from monitor.core.alerts.formatting import format_number, join_list, rarity, short_name
 from monitor.core.alerts.wording import accounts_phrase, change_phrase, ratio_phrase
 from monitor.core.finding import JOINT, FindingPart
 
@@ -26,13 +26,34 @@ def test_number_has_three_digits_or_grouped_thousands() -> None:
 
 
 def test_rarity_is_in_days_or_times_a_day() -> None:
-    assert [rarity(d) for d in (0.1, 1.0, 40.2, 12_345.0, 1e9)] == [
+    assert [rarity(d) for d in (0.0684, 0.1, 1.0, 40.2, 12_345.0)] == [
+        "15 times a day",
         "10 times a day",
         "once a day",
         "once in 40 days",
         "once in 12,000 days",
-        "less than once in a million days",
     ]
+
+
+def test_nothing_is_rarer_than_once_in_what_was_seen() -> None:
+    day = 1 / 86_400
+    spans = {
+        754 * day: "12 min",
+        45 * day: "45 s",
+        119 * 60 * day: "119 min",
+        1.5: "36 h",
+        2.0: "2 days",
+    }
+    for seen, span in spans.items():
+        for days in (seen, 420_000.0):
+            assert rarity(days, seen) == f"rarer than anything in the {span} seen"
+    assert rarity(1.5, 2.0) == "once in 2 days"
+    assert rarity(0.5, 0.6) == "2 times a day"
+
+
+def test_both_ends_of_a_long_name_are_in_a_sentence() -> None:
+    assert short_name("a" * 24) == "a" * 24
+    assert short_name("a" * 12 + "b" * 13) == "aaaaaaaa…bbbbbb"
 
 
 def test_list_of_one_or_two_has_no_comma() -> None:
@@ -65,7 +86,7 @@ def test_fall_is_a_fraction_alone_and_among_several_streams(
     if phrase:
         assert change_phrase(part) == f"open interest{phrase}"
     else:
-        assert change_phrase(part).endswith(" where none is usual")
+        assert change_phrase(part).startswith("open interest at ")
 
 
 def test_accounts_are_all_named_where_none_have_half() -> None:

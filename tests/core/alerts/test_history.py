@@ -10,12 +10,13 @@ SECOND = 1_000_000_000
 
 def test_history_says_when_it_opened_how_grave_it_was_and_when_it_ended() -> None:
     more = finding(symbol="SOL", window=START + 20, observed=9000.0)
+    small = finding(symbol="SOL", observed=400.0)
     other = finding(symbol="ETH", window=START + 30)
-    alerts = alerts_of(finding(symbol="SOL"), more, other, until=START + 99)
+    alerts = alerts_of(small, more, other, until=START + 99)
     sol, eth = group_by_incident(alerts)
     assert [a.status for a in sol.alerts] == ["firing", "updated", "resolved"]
     assert (sol.opened_ns, sol.resolved_ns) == ((START + 12) * SECOND, (START + 51) * SECOND)
-    assert (sol.alerts[0].severity, sol.severity) == ("warning", "critical")
+    assert (sol.alerts[0].severity, sol.severity) == ("info", "warning")
     assert (sol.latest, sol.since_ns) == (sol.alerts[1], START * SECOND)
     assert sol.incident != eth.incident
     assert group_by_incident(sol.alerts[:2])[0].resolved_ns is None

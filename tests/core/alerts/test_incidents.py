@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core import snapshot
-from monitor.core.alerts.incidents import REOPENED_WITHIN, Incidents
+from monitor.core.alerts.incidents import PARTS_MAX, Incident, Incidents
 from monitor.core.finding import Finding
 from tests.core.alerts.findings import START, alerts_of, finding, joint_finding
 
@@ -33,8 +36,8 @@ def test_incident_fires_once_then_is_updated_when_it_grows_and_resolved_when_qui
 @pytest.mark.parametrize("field", ["symbol", "stream", "partition"])
 def test_different_evidence_at_another_time_is_a_different_incident(field: str) -> None:
     other = finding(**{field: {"symbol": "X", "stream": "orders", "partition": 1}[field]})
-    other.window += 100
-    changes = Incidents(30).advance([finding(), other], START + 112)
+    other.window += 1000
+    changes = Incidents(30).advance([finding(), other], START + 1012)
     assert len({i.fingerprint for i in changes}) == 2
 
 
@@ -68,7 +71,8 @@ def test_markets_that_begin_together_are_one_incident_and_a_later_one_is_another
     alerts = alerts_of(joint_finding(), other, until=START + 20)
     assert [a.status for a in alerts] == ["firing", "updated"]
     assert alerts[1].symbols == ("SOL", "ETH")
-    assert "together on SOL and ETH since" in alerts[1].summary
+    assert alerts[1].summary.startswith("Leverage raises ×15 for 12 s on SOL (")
+    assert ", with 3 more, since " in alerts[1].summary
     assert {e.symbol for e in alerts[1].evidence} == {"SOL", "ETH"}
     assert {r.partition for r in alerts[1].records} == {1, 3}
     assert " --symbol SOL --symbol ETH --from " in alerts[1].reproduce
@@ -88,21 +92,119 @@ def test_incidents_continue_from_a_snapshot() -> None:
     assert snapshot.from_state(Finding, state) == joint_finding()
 
 
-def test_the_same_evidence_reopens_an_incident_soon_after_and_is_another_one_later() -> None:
-    incidents = Incidents(quiet_windows=30)
+def test_evidence_in_its_market_reopens_an_incident_soon_after_and_is_another_one_later() -> None:
+    incidents = Incidents(30, 5, 900)
 
-    def fire(window: int) -> str:
-        (fired,) = incidents.advance([finding(window=window, since=window)], window + 1)
-        (over,) = incidents.advance([], window + 99)
-        assert (fired.status, over.status) == ("firing", "resolved")
-        assert fired.incident_id == over.incident_id
-        return over.incident_id
+    def fire(window: int, stream: str) -> Incident:
+        burst = finding(window=window, since=window, stream=stream)
+        (fired,) = incidents.advance([burst], window + 1)
+        assert (fired.status, fired.finding) == ("firing", burst)
+        return fired
 
-    first = fire(START)
-    resolved = START + 30
-    assert fire(resolved + REOPENED_WITHIN * 30) == first
-    resolved += REOPENED_WITHIN * 30 + 30
-    assert fire(resolved + REOPENED_WITHIN * 30 + 1) != first
+    first = fire(START, "cancels")
+    (over,) = incidents.advance([], START + 800)
+    assert (over.status, over.window) == ("resolved", START + 30)
+    again = fire(START + 30 + 900, "orders")
+    ids = again.incident_id, again.fingerprint, again.sequence, again.returns
+    assert ids == (first.incident_id, first.fingerprint, 3, 1)
+    (over,) = incidents.advance([], START + 2000)
+    assert (over.status, over.window) == ("resolved", START + 930 + 900)
+    other = fire(over.window + 901, "orders")
+    assert (other.incident_id != first.incident_id, other.returns) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_same"),
+    [
+        ({"stream": "depth_25bps_least", "detector": "level", "accounts": []}, True),
+        ({"stream": "leverage_raises"}, False),
+        ({"symbol": "ETH-PERP"}, False),
+        ({"partition": 7}, True),
+        # A few other accounts that make most of it; one of those before; many, each a little.
+        ({"accounts": [("b-1", 0.6), ("a-17", 0.1)]}, False),
+        ({"accounts": [("a-3", 0.6), ("b-2", 0.1)]}, True),
+        ({"accounts": [("b-1", 0.1), ("b-2", 0.1)]}, True),
+    ],
+)
+def test_what_comes_back_is_of_its_market_and_layer_and_not_the_work_of_others(
+    changes: dict[str, Any], is_same: bool
+) -> None:
+    incidents = Incidents(30, 5, 900)
+    first, _ = incidents.advance([finding()], START + 100)
+    again = finding(window=START + 100, since=START + 100, **changes)
+    (fired,) = incidents.advance([again], START + 101)
+    assert (fired.status, fired.incident_id == first.incident_id) == ("firing", is_same)
+
+
+def test_an_incident_that_is_still_open_after_a_pause_takes_in_the_same_alone() -> None:
+    incidents = Incidents(30, 5, 900)
+    pulses = [finding(window=START + n, since=START + n) for n in (0, 100)]
+    first, *_ = incidents.advance(pulses, START + 101)
+    later = [
+        finding(window=START + 180, since=START + 180, stream="leverage_raises"),
+        finding(window=START + 250, since=START + 250),
+    ]
+    lives = incidents.advance(later, START + 260)
+    own = [(i.status, i.returns) for i in lives if i.incident_id == first.incident_id]
+    assert own == [("updated", 2)]
+    others = [i for i in lives if i.incident_id != first.incident_id]
+    assert [i.status for i in others] == ["firing", "resolved"]
+
+
+def test_a_storm_with_pauses_is_one_incident_that_opens_twice() -> None:
+    """Ten minutes of bursts of several kinds, a minute and a half apart."""
+    kinds = ["cancels", "orders", "liquidations", "spread_bps"]
+    windows = range(START, START + 600, 90)
+    bursts = [finding(window=w, since=w, stream=kinds[w % 4]) for w in windows]
+    storm = Incidents(30, 5, 900).advance(bursts, START + 3000)
+    assert [i.status for i in storm] == [
+        "firing", "resolved", "firing", *["updated"] * 5, "resolved",
+    ]  # fmt: skip
+    assert len({i.incident_id for i in storm}) == 1
+    assert [i.returns for i in storm] == [0, 0, 1, 2, 3, 4, 5, 6, 6]
+    assert [i.sequence for i in storm] == [*range(1, 10)]
+    # Twice the pause of 90 windows after the last of its bursts.
+    assert storm[-1].window == windows[-1] + 180
+
+
+def test_an_incident_that_lasts_too_long_is_closed_and_what_still_holds_is_another_one() -> None:
+    every = [finding(window=w, since=w) for w in range(START, START + 250, 10)]
+    lives = Incidents(30, 5, 900, longest_windows=100).advance(every, START + 300)
+    ended = [i for i in lives if i.status == "resolved"]
+    assert [i.window - START for i in ended] == [100, 210, 270]
+    assert [bool(i.end_reason) for i in ended] == [True, True, False]
+    assert len({i.incident_id for i in lives}) == 3
+
+
+def test_a_condition_lasts_as_long_as_its_rule_says() -> None:
+    began, over = (
+        finding(symbol="", detector="silence", is_end=end, window=START + 900 * end)
+        for end in (False, True)
+    )
+    lives = Incidents(30, 5, 900, longest_windows=100).advance([began, over], START + 2000)
+    assert [(i.status, i.window - START) for i in lives] == [("firing", 0), ("resolved", 900)]
+    assert lives[-1].end_reason == ""
+
+
+def test_a_condition_that_comes_and_goes_is_held_open() -> None:
+    """A feed that is silent every other minute: it is resolved once, and then stays open."""
+    ends = [(START + 60 * n, bool(n % 2)) for n in range(8)]
+    every = [finding(symbol="", detector="silence", is_end=end, window=w) for w, end in ends]
+    lives = Incidents(30, 5, 900).advance(every, START + 3000)
+    assert [(i.status, i.window - START) for i in lives] == [
+        ("firing", 0), ("resolved", 60), ("firing", 120), ("updated", 240), ("updated", 360),
+        ("resolved", 540),
+    ]  # fmt: skip
+
+
+def test_an_incident_takes_in_so_many_markets_and_the_others_are_another_one() -> None:
+    markets = [f"M{n:04d}" for n in range(PARTS_MAX + 100)]
+    incidents = Incidents(30)
+    both = incidents.advance([finding(symbol=symbol) for symbol in markets], START + 12)
+    assert [len(i.symbols) for i in both] == [PARTS_MAX, 100]
+    grown = [finding(symbol=symbol, window=START + 12, observed=5e3) for symbol in markets]
+    again = incidents.advance(grown, START + 13)
+    assert [(i.incident_id, i.status) for i in again] == [(i.incident_id, "updated") for i in both]
 
 
 @st.composite
@@ -119,30 +221,36 @@ def evidence(draw: st.DrawFn) -> list[Finding]:
     return every
 
 
-@given(evidence(), st.lists(st.integers(1, 700), max_size=8))
+REOPEN, LONGEST = 60, 250
+
+
+@given(evidence(), st.lists(st.integers(1, 1700), max_size=8))
 def test_ids_are_unique_and_independent_of_slices(every: list[Finding], cuts: list[int]) -> None:
-    whole = Incidents(30).advance(every, 700)
-    sliced, incidents, low = [], Incidents(30), 0
-    for high in [*sorted(cuts), 700]:
+    whole = Incidents(30, 5, REOPEN, LONGEST).advance(every, 1700)
+    sliced, incidents, low = [], Incidents(30, 5, REOPEN, LONGEST), 0
+    for high in [*sorted(cuts), 1700]:
         sliced += incidents.advance([f for f in every if low <= f.window < high], high)
         kept = snapshot.unpack(snapshot.pack(incidents.snapshot(), ""), "")
-        incidents, low = Incidents(30), high
+        incidents, low = Incidents(30, 5, REOPEN, LONGEST), high
         incidents.restore(kept)
-    assert [(i.incident_id, i.sequence, i.status, i.window) for i in sliced] == [
-        (i.incident_id, i.sequence, i.status, i.window) for i in whole
-    ]
-    fingerprints: dict[str, str] = {}
-    ended: dict[str, int] = {}
-    open_now: set[str] = set()
-    for one in sorted(whole, key=lambda i: (i.window, i.sequence)):
-        assert fingerprints.setdefault(one.incident_id, one.fingerprint) == one.fingerprint
-        if one.status == "firing":
-            assert one.incident_id not in open_now
-            assert one.window <= ended.get(one.incident_id, one.window) + REOPENED_WITHIN * 30
-            open_now.add(one.incident_id)
-        if one.status == "resolved":
-            open_now.remove(one.incident_id)
-            ended[one.incident_id] = one.window
+    assert sliced == whole
+    lives: dict[str, list[Incident]] = {}
+    for one in whole:
+        lives.setdefault(one.incident_id, []).append(one)
+    for life in lives.values():
+        assert [one.sequence for one in life] == [*range(1, len(life) + 1)]
+        assert len({one.fingerprint for one in life}) == 1
+        if life[0].finding.is_end is None:
+            assert life[-1].window <= life[0].window + LONGEST
+        for before, after in itertools.pairwise(life):
+            assert (after.status == "firing") == (before.status == "resolved")
+            if after.status == "firing":
+                assert after.window <= before.window + REOPEN
+                assert not before.end_reason
+    # Nothing stays: a condition that lasts is all that is open after the last evidence.
+    state = incidents.snapshot()
+    assert not state["resolved"]
+    assert all(one["finding"]["is_end"] is False for one in state["open"])
 
 
 def test_what_begins_and_ends_within_a_window_is_published_as_both_and_does_not_stay_open() -> None:

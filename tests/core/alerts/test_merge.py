@@ -27,7 +27,7 @@ def test_account_burst_keeps_its_own_row_beside_the_market_and_names_the_account
         rows = {(e.detector, e.observed, e.expected) for e in alert.evidence}
         assert rows == {("burst", 984.0, 240.0), (ACCOUNT_BURST, 120.0, 6.0)}
         assert [a.account for a in alert.accounts] == ["a-5", "a-8"]
-        assert "cancels of few accounts ×20 beside their own habits" in alert.summary.lower()
+        assert ", with cancels of few accounts ×20, since " in alert.summary
         assert alert.summary.endswith("; beside their own habits stand out a-5 75 %, a-8 25 %")
 
 
@@ -35,7 +35,10 @@ def test_sentence_names_the_stream_that_the_accounts_have_shares_of() -> None:
     thin = finding(symbol="SOL", stream="spread_bps", detector="level", accounts=[])
     orders = finding(symbol="SOL", stream="orders", accounts=[("a-1", 0.6)])
     (alert,) = alerts_of(thin, orders)
-    assert alert.summary.endswith("; one account makes 60 % of the orders (a-1)")
+    assert alert.summary.startswith("Orders ×4.1 for 12 s on SOL (")
+    assert alert.summary.endswith(
+        ", with spread ×4.1, since 16:03:07 UTC; one account makes 60 % of them (a-1)"
+    )
 
 
 def test_shares_of_two_account_bursts_are_weighted_by_what_each_observed() -> None:

@@ -89,8 +89,9 @@ def test_without_a_share_of_the_budget_nothing_is_kept() -> None:
 
 
 def together(symbols: list[str], **changes: Any) -> Finding:
+    share = 0.5 / len(symbols)
     parts = [
-        FindingPart(symbol, stream, JOINT, START + 2, observed, 10.0, 1e-3, 0.5 / len(symbols))
+        FindingPart(symbol, stream, JOINT, START + 2, observed, 10.0, 1e-3, share, windows=10)
         for symbol in symbols
         for stream, observed in (("leverage_raises", 16.0), ("cancels", 14.0))
     ]
@@ -102,12 +103,12 @@ def together(symbols: list[str], **changes: Any) -> Finding:
 def test_the_sentence_names_the_streams_over_all_markets() -> None:
     firing, over = alerts_of(together([f"M{i}" for i in range(8)]), until=START + 60)
     assert firing.summary == (
-        "Weak signs together in 8 markets since 16:03:09 UTC (once in 40 days): cancels ×1.4 and "
-        "leverage raises ×1.6, on M0, M1, M2, and 5 more"
+        "Cancels ×1.4 and leverage raises ×1.6 for 10 s in 8 markets together (once in 40 days), "
+        "since 16:03:09 UTC: M0, M1, M2, and 5 more"
     )
     assert over.summary == (
-        "Weak signs together in 8 markets (M0, M1, M2, and 5 more): cancels ×1.4 and leverage "
-        "raises ×1.6, are over: quiet for 30 s"
+        "Cancels ×1.4 and leverage raises ×1.6 for 10 s in 8 markets together (once in 40 days); "
+        "over: quiet for 30 s"
     )
     assert over.fingerprint == firing.fingerprint
 

@@ -14,6 +14,8 @@ from monitor.core.contract.events import TOPICS, Control
 from monitor.core.decode.codec import decode
 from monitor.core.engine import Engine
 from monitor.core.event_time.clock_state import (
+    LATELY_HOURS,
+    LATELY_RANK,
     MINUTE_NS,
     SILENCE_MIN_NS,
     SILENCE_MIN_RECORDS,
@@ -67,7 +69,7 @@ def test_a_feed_that_stops_fires_by_control_records_and_resolves_with_its_next_r
     assert fired["ts"] == at(110)
     assert over["ts"] == at(148)
     assert fired["summary"] == (
-        "No record in topic books, partition 0 for 10 s, where silences of over 1 s are rare; "
+        "No record in topic books, partition 0 for 10 s, usual up to 1 s; "
         "the last came at 16:01:39 UTC"
     )
     assert over["summary"] == "Records again in topic books, partition 0, after 48 s of silence"
@@ -101,7 +103,9 @@ def stops_by_the_rule(ts: list[int], controls: list[tuple[int, int]]) -> list[tu
         may_stop = count >= SILENCE_MIN_RECORDS and high - first >= SILENCE_MIN_NS and not stopped
         silences = sorted((s for hour in hours for s in hour), reverse=True)
         rank = min(max(len(silences) // USUAL_ONE_IN, 1), USUAL_RANK)
-        usual = max([SILENCE_NOTED_NS, *silences[rank - 1 : rank]])
+        lately = sorted((s for hour in hours[:LATELY_HOURS] for s in hour), reverse=True)
+        lately = lately[LATELY_RANK - 1 : LATELY_RANK]
+        usual = max([SILENCE_NOTED_NS, *silences[rank - 1 : rank], *lately])
         limit = max(SILENT_NS, usual * SILENT_PERCENT // 100)
         silent_until = max(floor, here if admitted else 0)
         if may_stop and silent_until - high >= limit:
@@ -123,6 +127,18 @@ def stops_by_the_rule(ts: list[int], controls: list[tuple[int, int]]) -> list[tu
                 hour_end = minute_end + 59 * MINUTE_NS
         count, high = count + 1, here
     return stops
+
+
+def test_a_feed_that_thins_out_at_night_does_not_stop_by_chance() -> None:
+    """Random fills, one in three seconds by day and in forty at night; then a break of an hour."""
+    rng = np.random.default_rng(5)
+    gaps = np.concatenate([rng.exponential(np.geomspace(3, 40, 6000)), rng.exponential(40, 500)])
+    ts = START + np.cumsum(gaps * SECOND).astype(np.int64)
+    ts[-100:] += 3_600 * SECOND
+    clock = PartitionClock(10**15, listens=True)
+    clock.settle(clock.admit(np.arange(len(ts)), ts))
+    (begin, end) = clock.silences
+    assert begin.high == end.high == ts[-101]
 
 
 def add(clock: PartitionClock, controls: list[tuple[int, int]]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from monitor.core.detection.account_bursts import AccountBursts
 from monitor.core.detection.cross_market_evidence import CrossMarketEvidence
+from monitor.core.detection.drift.market_drift import MarketDrift
 from monitor.core.detection.feed_times import FeedTimes
 from monitor.core.detection.joint_evidence import JointEvidence
 from monitor.core.detection.judge import ClosedSpan, Judge, PassedTime
@@ -53,7 +54,9 @@ class Silent:
 def test_the_judges_of_shard_and_stage() -> None:
     shard, stage = Shard(0, 1, SETTINGS, FACTORIES), VenueStage(SETTINGS, FACTORIES, 1)
     kinds = [type(judge) for judge in shard._judges]
-    assert kinds == [SingleStreams, JointEvidence, AccountBursts, MarketQuality, MarketSilences]
+    assert kinds == [
+        SingleStreams, JointEvidence, AccountBursts, MarketQuality, MarketSilences, MarketDrift,
+    ]  # fmt: skip
     log_judges = [type(judge) for judge in shard._log_judges]
     assert log_judges == [FeedTimes, RepeatedRecords, LogChanges]
     kinds = [type(judge) for judge in stage._judges]

@@ -169,6 +169,45 @@ def ladder(second: float, mid: float = 100.0, bid: float = 10, ask: float = 10) 
     return {"kind": "book", "symbol": "X", "ts": at(second), "bids": bids, "asks": asks}
 
 
+def test_a_market_s_reach_is_the_median_of_how_far_its_books_go() -> None:
+    """A book that shows one level for once does not move it; a day of other books does."""
+    records = [book(0.5 + s, bid=99.98 if s % 10 else 99.5, ask=100.03) for s in range(60)]
+    records += [book(60.5 + s, bid=99.9, ask=100.1) for s in range(2000)]
+    parts = closed(records, 2060)
+    assert values(parts, 59)["reach_bid_bps"] == pytest.approx(2.5, rel=0.1)
+    assert values(parts, 59)["reach_ask_bps"] == pytest.approx(2.5, rel=0.1)
+    assert values(parts, 2059)["reach_bid_bps"] == pytest.approx(10, rel=0.01)
+    two = ladder(0.5)
+    two["asks"] = two["asks"][:3]
+    got = values(closed([two], 1), 0)
+    assert (got["reach_bid_bps"], got["reach_ask_bps"]) == pytest.approx((10, 3))
+
+
+def test_a_spread_lasts_for_five_books_and_is_no_less_than_two_ticks_or_one_bp() -> None:
+    def spreads(*bps: float) -> list[float | None]:
+        books = [book(s + 0.5, 100 - b / 200, 100 + b / 200) for s, b in enumerate(bps)]
+        parts = closed(books, len(bps))
+        return [values(parts, s).get("spread_lasting_bps") for s in range(len(bps))]
+
+    wide = spreads(*[0.1] * 6, *[4.0] * 6, 0.3)
+    assert wide[:4] == [None] * 4
+    assert wide[4:10] == [1.0] * 6
+    assert wide[10:12] == [pytest.approx(4, rel=1e-3)] * 2
+    assert wide[12] == 1.0
+    ticks = spreads(*[20.0] * 8, *[40.0] * 8, *[60.0] * 5)
+    assert ticks[7] == pytest.approx(40, rel=1e-3)
+    assert ticks[15] == pytest.approx(40, rel=1e-3)
+    assert ticks[20] == pytest.approx(60, rel=1e-3)
+
+
+def test_a_sweep_of_a_wall_is_refilled_at_the_usual_depth() -> None:
+    records = [book(0.5 + s, size=10) for s in range(70)] + [book(70.5, size=60)]
+    records += [fill(71.2, "sell", 99.99), fill(71.3, "sell", 99.9)]
+    records += [book(71.5, size=2), book(72.5, size=9)]
+    parts = closed(sorted(records, key=lambda r: r["ts"]), 73)
+    assert [values(parts, s)["refill_s"] for s in (71, 72)] == [1, 0]
+
+
 def test_quotes_that_are_cut_where_they_stand_are_counted_with_their_evidence() -> None:
     """Ten of ten bids at a fifth of their size; then the same book a cent higher: nine prices of a
     side are unchanged, and nothing is cut. A level that goes is none that shrinks."""
@@ -209,20 +248,6 @@ def test_a_lack_of_depth_is_that_of_the_thicker_side() -> None:
     # Over 3 s the mean comes near to a tenth, and the usual follows slowly.
     assert 6 < values(closed([*usual, *thin], 121), 119)["depth_missing"] < 10
     assert values(closed([*usual, *one], 121), 119)["depth_missing"] == pytest.approx(1, abs=1e-6)
-
-
-def test_a_move_of_the_price_is_against_its_own_moves() -> None:
-    rng = np.random.default_rng(3)
-    mids = 100 * np.exp(np.cumsum(1e-4 * rng.standard_normal(400)))
-    mids[350:] *= 1.002
-    books = [
-        {"kind": "book", "symbol": "X", "ts": at(second + 0.5),
-         "bids": [[f"{mid - 0.001:.6f}", "1"]], "asks": [[f"{mid + 0.001:.6f}", "1"]]}
-        for second, mid in enumerate(mids.tolist())
-    ]  # fmt: skip
-    parts = closed(books, 401)
-    assert values(parts, 350)["price_move"] == pytest.approx(20, rel=0.2)
-    assert max(values(parts, second)["price_move"] for second in range(300, 350)) < 5
 
 
 def test_layering_needs_unfilled_cancels_on_a_side_and_a_price_that_moves_through_it() -> None:

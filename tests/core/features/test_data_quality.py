@@ -31,6 +31,7 @@ def windows(count: int, **columns: Any) -> Float64:
     ordinary: dict[str, Any] = {
         "books": 1, "mark_records": 1, "index_records": 1, "flow": 1, "books_come": 1,
         "marks_come": 1, "mid": 100.0, "trade_low": 100.0, "trade_high": 100.0,
+        "book_changes": 1,
         "mark": 100.0 + 0.001 * (np.arange(count) % 2), "index": 100.0,
     }  # fmt: skip
     for name, value in (ordinary | columns).items():
@@ -101,6 +102,23 @@ def test_a_feed_is_stale_by_its_own_usual_wait(column: str, condition: str) -> N
         limit = max(STALE_S, 3 * wait)
         expected = [40 * wait + limit] if limit < 19 * wait else []
         assert begins(out, condition) == pytest.approx(expected, abs=1)
+
+
+def test_a_book_that_repeats_itself_while_trades_go_on_is_frozen() -> None:
+    changes = after(300, 100, 0.0, usual=1.0)
+    out = step(windows(300, book_changes=changes))
+    assert begins(out, "frozen") == pytest.approx([100 + STALE_S], abs=1)
+    (begin,) = begins(out, "frozen")
+    assert (out[begin:, QUALITY.book_usable] == 0).all()
+    assert out[begin, QUALITY.frozen_since] == FIRST + 99
+    no_trade = after(300, 100, np.nan, usual=100.0)
+    still = step(windows(300, book_changes=changes, trade_low=no_trade, trade_high=no_trade))
+    assert begins(still, "frozen") == []
+    stopped = step(windows(300, book_changes=changes, books=changes))
+    assert begins(stopped, "frozen") == []
+    # Where a book stands for a minute now and then, three minutes are needed.
+    often = (np.arange(2000) % 60 == 0).astype(float)
+    assert begins(step(windows(2000, book_changes=often)), "frozen") == []
 
 
 def test_a_topic_that_stops_for_all_markets_is_no_stale_feed_of_each() -> None:

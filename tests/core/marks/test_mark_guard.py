@@ -169,7 +169,7 @@ def test_the_sentence_names_the_price_offered_and_the_price_kept() -> None:
         " since 16:00:20 UTC"
     )
     assert (alert["layer"], alert["kind"], alert["severity"], alert["status"]) == (
-        "pricing", "outlying_mark", "critical", "firing")  # fmt: skip
+        "pricing", "outlying_mark", "warning", "firing")  # fmt: skip
     assert alert["evidence"][0]["p"] is None
     assert alert["records"] == [
         {"topic": "marks", "partition": 0, "first_offset": 20, "last_offset": 20}

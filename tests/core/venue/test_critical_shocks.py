@@ -59,7 +59,7 @@ def test_a_cascade_within_an_hours_move_is_one_incident_with_money_and_path() ->
     books = [book(m, THIN if m < 60 else THICK) for m in range(90)]
     firing, resolved = alerts_of(books, 90)
     assert (firing.status, resolved.status) == ("firing", "resolved")
-    assert (firing.layer, firing.severity, firing.symbols) == ("margin", "critical", ("SOL",))
+    assert (firing.layer, firing.severity, firing.symbols) == ("margin", "warning", ("SOL",))
     assert firing.summary == (
         "SOL −1 % (41 % likely within the hour) would force 100 k, 10 times what the book takes; "
         "40 % of it through one cross account that also holds ETH"

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.calibration.calibrator import P_MIN, READY_BLOCKS, Calibrator
+from detectors.calibration.calibrator import P_MIN, Calibrator
 from detectors.calibration.calibrator_bank import CalibratorBank
+from detectors.calibration.tail_prior import READY_BLOCKS
 
 EXAMPLES = int(os.environ.get("BRINKWATCH_TEST_SERIES", "100"))
 DAY = 86400.0

@@ -57,6 +57,26 @@ def test_other_scores_have_no_p_value_before_six_hours_and_say_so() -> None:
     assert calibrator.p_value(100.0) < 1e-4
 
 
+@pytest.mark.parametrize("law", ["normal", "pareto", "steps"])
+def test_by_rank_scores_that_were_seen_are_as_rare_as_their_rank(law: str) -> None:
+    """Whatever the law: what ten blocks of a day exceed is reported at twelve a day."""
+    rng = np.random.default_rng(7)
+    sample = {
+        "normal": rng.normal(size=DAY), "pareto": rng.pareto(1.0, DAY),
+        "steps": np.repeat(rng.pareto(0.5, DAY // 3600), 3600),
+    }[law]  # fmt: skip
+    calibrator = Calibrator(False, DAY, by_rank=True)
+    for score in sample.tolist():
+        calibrator.learn(score)
+    tops = np.sort(sample[: DAY // 300 * 300].reshape(-1, 300).max(axis=1))
+    if law != "steps":
+        assert calibrator.p_value(float(tops[-11])) <= FalseAlarmRate(12.5, 1.0).p_limit
+        assert calibrator.p_value(float(tops[-11])) > FalseAlarmRate(8.0, 1.0).p_limit
+    scores = np.linspace(0.0, 3.0 * float(tops[-1]), 400).tolist()
+    p_values = [calibrator.p_value(score) for score in scores]
+    assert all(after <= before for before, after in pairwise(p_values))
+
+
 def reports_per_day(sample: np.ndarray, log_likelihood: bool) -> float:
     """Reports a day at a budget of one, after two days of learning."""
     calibrator = Calibrator(log_likelihood, DAY)

@@ -200,6 +200,18 @@ def test_an_absurd_level_has_a_finite_score_and_is_soon_forgotten(outlier: float
     assert said[1000:].max() < 14.0
 
 
+def test_what_is_nearer_to_the_usual_than_to_the_least_step_is_no_evidence() -> None:
+    """A level with a floor hardly moves: by its own law any difference would be a wonder."""
+    detector = LevelShiftDetector("spread", direction="up", least=2.5)
+    usual = [1.0 if i % 50 else 1.1 for i in range(2000)]
+    for level in usual:
+        detector.learn_one({"spread": level})
+    assert detector.judge_one({"spread": 1.5}).value == 0.0
+    far = detector.judge_one({"spread": 3.0})
+    assert far.value is not None
+    assert far.value > 5.0
+
+
 def test_a_level_of_nothing_but_zeros_has_no_scale() -> None:
     detector = LevelShiftDetector("depth", direction="down", warm_up=10)
     for _ in range(40):

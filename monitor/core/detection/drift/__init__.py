@@ -1,0 +1,1 @@
+"""Drift: numbers of a market that stay off their usual for hours."""
