@@ -175,6 +175,11 @@ class Detector(AnomalyDetector):
         class and equal in this share a bank; None: each stream has a bank of its own."""
         return None
 
+    def matters(self, value: Float64) -> bool:
+        """Whether a window with these `features`, however rare, is worth a report. Streams that
+        share a bank may differ in this."""
+        return True
+
     def bank(self) -> Bank:
         """A bank without rows, for detectors with these parameters. By default its detectors are
         asked one after the other; a detector with arrays for many rows overrides this."""

@@ -39,6 +39,8 @@ from detectors.window_run import (
 ALPHA = 0.003
 """Of the usual level: a memory of 333 windows."""
 USUAL, WIDTH = SEEN + 1, SEEN + 2
+LEVEL_LEAST = 1.0
+"""From no usual level on, a level of moments is learnt as at most this: one bps, one trade."""
 
 
 @njit(RUN_END(F2, FLOAT, INT, INT, INT, INT, RUN), cache=True, nogil=True)
@@ -192,14 +194,13 @@ class LikelihoodDetector(RecordHighDetector):
 
 
 class MomentBank(RecordHighBank):
-    """`MomentDetector`s with the same parameters, a row of numbers each."""
+    """`MomentDetector`s, a row of numbers each. What matters each of them says itself."""
 
-    def __init__(self, least: float, score_least: float) -> None:
-        super().__init__(least)
-        self._score_least = score_least
+    def __init__(self) -> None:
+        super().__init__(LEVEL_LEAST)
 
     def evidence(self, row: int, value: Float64) -> Evidence | None:
-        return super().evidence(row, value) if value[-1] >= self._score_least else None
+        return Evidence(float(value[0]), float(self._rows[row, USUAL]), "value", 1)
 
 
 class MomentDetector(RecordHighDetector):
@@ -232,8 +233,8 @@ class MomentDetector(RecordHighDetector):
     12.0
     """
 
-    BANK: ClassVar = MomentBank
-    PARAMETERS: ClassVar[tuple[str, ...]] = ("least", "score_least")
+    BANK: ClassVar[type[RowBank]] = MomentBank
+    PARAMETERS: ClassVar[tuple[str, ...]] = ()
     is_moment: ClassVar[bool] = True
 
     def __init__(
@@ -248,6 +249,9 @@ class MomentDetector(RecordHighDetector):
         self.score = score
         self.score_least = score_least
         super().__init__(feature, least)
+
+    def matters(self, value: Float64) -> bool:
+        return bool(value[0] >= self.least and value[-1] >= self.score_least)
 
     @property
     def features(self) -> tuple[str, ...]:

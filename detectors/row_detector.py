@@ -153,7 +153,8 @@ class RowDetector(Detector):
         score = float(self._row.judge(FIRST_ROW, values)[0])
         if score != score:
             return Score(None, self._row.why(0, values[0]))
-        return Score(score, None, self._row.evidence(0, values[0]))
+        evidence = self._row.evidence(0, values[0]) if self.matters(values[0]) else None
+        return Score(score, None, evidence)
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
         values = self._read(x)

@@ -115,16 +115,16 @@ class DetectorGroup:
     """
 
     def __init__(
-        self, settings: Sequence[StreamSettings], streams: list[int], factory: DetectorFactory,
+        self, settings: Sequence[StreamSettings], streams: list[int], detectors: list[Detector],
         column: Mapping[str, int], windows_per_day: float, p_most: float,
     ) -> None:  # fmt: skip
         self._streams = np.array(streams)
         inputs = (settings[i].input_features for i in streams)
         self._columns = np.array([[column[name] for name in names] for names in inputs])
-        detector = factory()
-        self._bank = detector.bank()
+        self._detectors = detectors
+        self._bank = detectors[0].bank()
         self._runner = self._bank if isinstance(self._bank, RunBank) else None
-        self._calibrators = CalibratorBank(windows_per_day, p_most, by_rank=detector.is_moment)
+        self._calibrators = CalibratorBank(windows_per_day, p_most, by_rank=detectors[0].is_moment)
         self._priors = [tail_prior(settings[i], windows_per_day) for i in streams]
         self._row = np.full((0, len(streams)), -1, np.int64)
         """(symbols, streams): the row in the bank; -1 where a stream has not begun."""
@@ -211,9 +211,11 @@ class DetectorGroup:
             symbol_of, stream_of = np.nonzero(asked)
             for i, p in rare:
                 one = int(rows[i]), values[i]
+                place = int(stream_of[i])
                 evidence = self._attempt(one[0], None, self._bank.evidence, *one)
-                if evidence is not None:
-                    stream = int(self._streams[stream_of[i]])
+                matters = self._detectors[place].matters
+                if evidence is not None and self._attempt(one[0], False, matters, values[i]):
+                    stream = int(self._streams[place])
                     seen = self._calibrators.windows_seen(one[0])
                     self._window.rare.append(
                         RareScore(int(symbol_of[i]), stream, p, evidence, i, seen)
@@ -437,23 +439,22 @@ class DetectorGroups(Stateful):
         moments: BudgetShare = NO_SHARE,
     ) -> None:  # fmt: skip
         members: dict[Any, list[int]] = {}
-        are_moments: dict[Any, bool] = {}
+        detectors: dict[int, Detector] = {}
         for i, stream in enumerate(settings):
             if stream.feature in column:
-                detector = factories[i]()
+                detectors[i] = detector = factories[i]()
                 key = i if detector.bank_key is None else (type(detector), detector.bank_key)
                 members.setdefault(key, []).append(i)
-                are_moments[key] = detector.is_moment
         window_s, per_day = window_ns / SECOND_NS, DAY_NS / window_ns
         self._p_limits = [
             partial(spent.p_limit, window_s, partitions=partitions) for spent in (share, moments)
         ]
-        self._moments = max(1, sum(len(members[key]) for key in members if are_moments[key]))
+        self._moments = max(1, sum(detector.is_moment for detector in detectors.values()))
         """Streams of moments in a symbol."""
-        self._is_moment = [are_moments[key] for key in members]
+        self._is_moment = [detectors[streams[0]].is_moment for streams in members.values()]
         self._groups = [
             DetectorGroup(
-                settings, streams, factories[streams[0]], column, per_day,
+                settings, streams, [detectors[i] for i in streams], column, per_day,
                 self._p_limits[is_moment](1),
             )
             for streams, is_moment in zip(members.values(), self._is_moment, strict=True)
