@@ -58,9 +58,10 @@ def test_a_frozen_mark_is_reported_within_about_a_minute(tmp_path: Path, fall: f
     assert alert["summary"].startswith("Mark and index of SKR-PERP ")
     assert " % above its book and trades" in alert["summary"]
     assert 20 < seconds_after(alert, FREEZE) <= 75
-    updates = [a for a in replayed.alerts if a["status"] == "updated"]
+    others = {a["kind"] for a in replayed.alerts} - {"mark_off_market"}
+    updates = [a for a in replayed.alerts_of("mark_off_market") if a["status"] == "updated"]
     assert len(updates) >= 2  # as the gap doubles
-    assert {a["kind"] for a in replayed.alerts} == {"mark_off_market"}
+    assert others <= {"price_move"}  # the market does fall
 
 
 def test_bands_are_shown_from_the_book_too(tmp_path: Path) -> None:

@@ -38,6 +38,11 @@ SCATTER_MIN = 0.01
 """Of `scatter_10`: where prices only bounce, moves of a minute are no smaller than a tenth of what
 those of a window say."""
 
+STEP_DEVIATIONS, STEPS_READY, STEPS_KEPT = 3.0, 5.0, 1_000.0
+"""Where a price stands still and steps now and then, one usual step counts as three deviations:
+most of its variance is in a few windows. Before so many steps there is no usual one; it is the mean
+of about as many as are kept."""
+
 LEVEL_LEARNT = 0.5
 """Depth and spread are learnt as at most so far off their usual, as a logarithm."""
 DEPTH_MIN, SPREAD_BPS_MIN = 1.0, 0.01
@@ -56,12 +61,13 @@ OUTPUT_COLUMNS = (
 )  # fmt: skip
 STATE_COLUMNS = (
     "windows", "books", "quoted", "moves", "short_variance", "long_variance", "scatter_1",
-    "scatter_10", "scatter_60", "traded", "short_trades", "short_notional", "long_trades",
-    "long_notional", "log_depth", "log_spread",
+    "scatter_10", "scatter_60", "steps", "step", "traded", "short_trades", "short_notional",
+    "long_trades", "long_notional", "log_depth", "log_spread",
 )  # fmt: skip
 """`windows`: all; `books`: those with a book; `quoted`: those with a price, since there was none;
 `moves`: those learnt. `short_variance`: of the logarithm of the price in a window. `scatter_10`:
 the variance of moves over ten seconds, over what it would be if those of windows were independent.
+`steps`: windows in which the price was another than in the one before; `step`: how far it went.
 `traded`: windows since the first trade. `short_trades`: trades a window. `log_depth`: the usual."""
 RINGS = 4
 """So many numbers of each of the last windows are kept."""
@@ -115,15 +121,20 @@ def _step_price(s, prices, price, back, ready, short, long, o):  # type: ignore[
         move = now - prices[(window - back[k]) % prices.size]
         scatter = max(s[MARKET.scatter_1 + k], SCATTER_MIN)
         squares = move * move / (back[k] * variance)
-        if s[MARKET.moves] > ready:
+        if s[MARKET.moves] > ready and s[MARKET.steps] >= STEPS_READY:
             o[OUT.price_move_1s + k] = 1e4 * abs(np.expm1(move))
-            o[OUT.price_move_1s_sd + k] = np.sqrt(squares / scatter)
+            in_steps = STEP_DEVIATIONS * abs(move) / s[MARKET.step]
+            o[OUT.price_move_1s_sd + k] = min(np.sqrt(squares / scatter), in_steps)
         if s[MARKET.moves] > CAPPED_FROM:
             squares = min(squares, MOVE_LEARNT**2)
             s[MARKET.scatter_1 + k] += lasting * (squares - s[MARKET.scatter_1 + k])
         elif s[MARKET.moves] == CAPPED_FROM:
             s[MARKET.scatter_1 + k] = 1.0
     move = now - prices[(window - 1) % prices.size]
+    if move != 0.0:
+        s[MARKET.steps] += 1.0
+        weight = 1.0 / min(s[MARKET.steps], STEPS_KEPT)
+        s[MARKET.step] += weight * (abs(move) - s[MARKET.step])
     squares = move * move
     if s[MARKET.moves] > CAPPED_FROM:
         squares = min(squares, MOVE_LEARNT**2 * variance)

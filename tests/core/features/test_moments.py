@@ -160,3 +160,16 @@ def test_a_wide_spread_lasts_for_half_of_ten_seconds() -> None:
     assert out[1209, OUT.spread_10s] == 3.0
     assert out[1209, OUT.spread_10s_above] == pytest.approx(2.85, abs=0.1)
     assert np.nanmax(out[1250:, OUT.spread_10s_above]) < 1.0
+
+
+def test_one_step_of_a_price_that_mostly_stands_still_is_no_extreme_move() -> None:
+    rng = np.random.default_rng(5)
+    inputs = market(4000)
+    steps = np.where(rng.random(4000) < 0.01, rng.choice([-5e-4, 5e-4], 4000), 0.0)
+    steps[3900] = 3e-3
+    inputs[:, IN.mid] = 100 * np.exp(np.cumsum(steps))
+    score = moments_of(inputs)[:, OUT.price_move_1s_sd]
+    assert np.nanmax(score[:3900]) < 3.5
+    assert score[3900] > 15
+    # A price that has hardly moved so far has no usual step.
+    assert np.isnan(moments_of(inputs)[: np.flatnonzero(steps)[4], OUT.price_move_1s_sd]).all()
