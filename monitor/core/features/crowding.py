@@ -29,7 +29,8 @@ MEMORY_S = 7.0 * DAY_S
 READY_S = 1.0 * DAY_S
 """There is no value before a whole daily cycle was seen, s."""
 VOLATILITY_S, VOLATILITY_READY_S = 1.0 * DAY_S, 0.25 * DAY_S
-"""Memory of realised volatility, and how much of it there must be, s."""
+"""Memory of realised volatility, and how much of it there must be, s. A move across a break that is
+longer than the memory is left out."""
 VOLATILITY_LEAST = 0.01
 """Funding is divided by this volatility a year at least."""
 VALUE_MOST_S = 3600.0
@@ -80,8 +81,8 @@ def _update_robust_z(state, at, value, seconds):  # type: ignore[no-untyped-def]
 def _update_volatility(state, at_s, price):  # type: ignore[no-untyped-def]
     """Realised volatility a year with this price; NaN before `VOLATILITY_READY_S`."""
     if price > 0.0:
-        if state[PAST.price] > 0.0:
-            passed = at_s - state[PAST.price_at_s]
+        passed = at_s - state[PAST.price_at_s]
+        if passed <= VOLATILITY_S:
             kept = exp(-passed / VOLATILITY_S)
             move = log(price / state[PAST.price])
             state[PAST.moves] = kept * state[PAST.moves] + move * move
