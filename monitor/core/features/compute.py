@@ -307,8 +307,8 @@ def _rolling_input(out: Float64, sums: Int64, minima: Int64, book: Int64) -> Flo
 
 
 def _crowding_input(out: Float64, end_ns: Int64, mark: Int64, mid: Float64) -> Float64:
-    """What `Crowding` takes, by `crowding.INPUT_COLUMNS`; the price is the mark, else the index, the
-    last price or the mid."""
+    """What `Crowding` takes, by `crowding.INPUT_COLUMNS`; the price is the mark, else index,
+    last or mid."""
     at = crowding.IN
     inputs = np.empty((len(out), len(crowding.INPUT_COLUMNS)))
     inputs[:, at.at_s] = end_ns / SECOND_NS
