@@ -15,8 +15,6 @@ candle that begins then). A market is `venue:coin`, and everything becomes its m
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import pairwise
-from statistics import median, median_low
 from typing import Any
 
 import msgspec
@@ -24,19 +22,14 @@ import numpy as np
 import pyarrow as pa
 
 from monitor.core.contract.events import TS_MAX, TS_MIN
-from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.batch import Batch
 from monitor.venues.adapter import BatchRow, VenueAdapter
-from monitor.venues.parse import Record, UnreadableError, canonical_json
+from monitor.venues.funding.market_marks import Rows, build_index, build_marks, close_candles
+from monitor.venues.parse import UnreadableError
 
 TABLES = {"funding_rate": "funding rates", "oi_usd": "open interest", "c": "candles"}
 """By the column of its numbers: what a table is called."""
 BATCH_ROWS = 65_536
-HOUR_NS = 3600 * SECOND_NS
-INDEX_HOURS = 2.0
-"""Open interest is divided by an index of this age at most: a candle of an hour may be missing."""
-Rows = dict[int, tuple[float, bytes]]
-"""By time, ns: the number of a row, and the row as JSON."""
 
 
 class Funding(VenueAdapter):
@@ -98,70 +91,24 @@ class Funding(VenueAdapter):
         """The records of all markets, in the order of time."""
         rows: list[tuple[int, BatchRow]] = []
         funding, interest, candles = (self._markets[column] for column in TABLES)
-        closes = {market: _at_their_ends(candle) for market, candle in candles.items()}
-        indices = {coin: _index(closes, coin) for coin in {coin for _, coin in closes}}
+        closes = {market: close_candles(candle) for market, candle in candles.items()}
+        coins = {coin for _, coin in closes}
+        indices = {
+            coin: build_index([rows for (_, of), rows in closes.items() if of == coin])
+            for coin in coins
+        }
         for market in sorted({*funding, *interest, *closes}):
             tables = funding[market], interest[market], closes.get(market, {})
-            rows += self._marks(":".join(market), tables, indices.get(market[1], {}))
+            if len(funding[market]) == 1:
+                self.notes["markets with one funding rate: its interval is not to be seen"] += 1
+            marks, unpriced = build_marks(":".join(market), tables, indices.get(market[1], {}))
+            self.left_out["open interest without a price to count it by"] += unpriced
+            rows += marks
         if indices:
             note = "coins whose index is the median close of all venues' candles"
             self.notes[note] += len(indices)
         rows.sort(key=lambda row: row[0])
-        batches = []
+        batches: list[Batch] = []
         for low in range(0, len(rows), BATCH_ROWS):
             batches += self.build_batches([row for _, row in rows[low : low + BATCH_ROWS]])[0]
         return batches
-
-    def _marks(
-        self, symbol: str, tables: tuple[Rows, Rows, Rows], index: dict[int, float]
-    ) -> list[tuple[int, BatchRow]]:
-        """Time and record of one market; `tables`: funding, open interest, closes."""
-        funding, interest, closes = tables
-        interval_s = _usual_step(funding) // SECOND_NS if len(funding) > 1 else None
-        if funding and interval_s is None:
-            self.notes["markets with one funding rate: its interval is not to be seen"] += 1
-        index_times = np.array(sorted(index), np.int64)
-        rows = []
-        for ts in sorted({*funding, *interest, *closes}):
-            record: Record = {"kind": "mark", "ts": ts, "symbol": symbol}
-            if ts in index:
-                record["index"] = repr(index[ts])
-            if ts in closes:
-                record["last"] = repr(closes[ts][0])
-            if ts in funding:
-                rate = f"{funding[ts][0]:.8f}"
-                record |= {"funding_rate": rate, "funding_interval_s": interval_s}
-            if ts in interest:
-                at = int(np.searchsorted(index_times, ts, "right")) - 1
-                if at >= 0 and ts - index_times[at] <= INDEX_HOURS * HOUR_NS:
-                    units = interest[ts][0] / index[int(index_times[at])]
-                    record["open_interest"] = f"{units:.3f}"
-                else:
-                    self.left_out["open interest without a price to count it by"] += 1
-            if len(record) > 3:
-                raw = b"\n".join(table[ts][1] for table in tables if ts in table)
-                rows.append((ts, ("mark", raw, canonical_json(record))))
-        return rows
-
-
-def _usual_step(rows: Rows) -> int:
-    """The usual time between rows, ns, in whole minutes: venues pay some milliseconds late."""
-    minute = 60 * SECOND_NS
-    steps = [after - before for before, after in pairwise(sorted(rows))]
-    return max(1, round(median_low(steps) / minute)) * minute
-
-
-def _at_their_ends(candles: Rows) -> Rows:
-    """The closes by the time at which they are known."""
-    length = _usual_step(candles) if len(candles) > 1 else HOUR_NS
-    return {ts + length: row for ts, row in candles.items()}
-
-
-def _index(closes: dict[tuple[str, str], Rows], coin: str) -> dict[int, float]:
-    """By time: the median of the closes of all venues that have the coin."""
-    prices = defaultdict(list)
-    for (_, of_coin), rows in closes.items():
-        if of_coin == coin:
-            for ts, (price, _) in rows.items():
-                prices[ts].append(price)
-    return {ts: median(values) for ts, values in prices.items()}
