@@ -148,7 +148,8 @@ class FeatureCalculator(Stateful):
         moved = self._moments.step(_moments_input(out, minima, inputs[:, IN.mid]), symbol)
         out[:, [FEATURE_COLUMN[name] for name in moments.OUTPUT_COLUMNS]] = moved
         crowded = _crowding_input(out, end_ns, mark, inputs[:, IN.mid])
-        out[:, FEATURE_COLUMN["crowding"]] = self._crowding.step(crowded, symbol)
+        # Whichever side it is: streams judge levels, and funding's sign says who crowds.
+        out[:, FEATURE_COLUMN["crowding"]] = np.abs(self._crowding.step(crowded, symbol))
         self._drop_unknown(out, closed, low, nw)
         return Features(window, symbol, out, quality)
 
