@@ -31,7 +31,8 @@ def build_marks(
     funding, interest, closes = tables
     interval_s = usual_step(funding) // SECOND_NS if len(funding) > 1 else None
     index_times = np.array(sorted(index), np.int64)
-    rows, unpriced = [], 0
+    rows: list[tuple[int, BatchRow]] = []
+    unpriced = 0
     for ts in sorted({*funding, *interest, *closes}):
         record: Record = {"kind": "mark", "ts": ts, "symbol": symbol}
         if ts in index:
