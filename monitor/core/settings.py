@@ -176,7 +176,7 @@ DEFAULT_STREAMS = (
     _moment("depth_lack_10s", "", least=2.0),
     _moment("spread_10s", "above", least=1.0, score_least=1.0),
     _stream("layering", "peak", least=1.0),
-    _stream("crowding", "peak", least=1.8),
+    _stream("crowding", "peak", least=3.0),
     *map(_stream, ("raised_notional", "raised_near_tier", "opened_high_to_depth")),
     *map(_stream, ("churned_notional", "unexplained")),
     _stream("forced_to_depth", "peak", least=1.0),
