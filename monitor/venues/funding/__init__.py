@@ -56,7 +56,7 @@ class Funding(VenueAdapter):
         if not pa.types.is_timestamp(chunk["timestamp"].type):
             raise UnreadableError("wrong_type", "the column timestamp holds no times")
         self.source_counts[TABLES[column]] += chunk.num_rows
-        times = chunk["timestamp"].cast(pa.timestamp("ns"), safe=False).cast(pa.int64()).to_pylist()
+        times = chunk["timestamp"].cast(pa.timestamp("ns")).cast(pa.int64()).to_pylist()
         plain = chunk.drop_columns("timestamp").to_pylist()
         refused: list[BatchRow] = []
         for ts, row in zip(times, plain, strict=True):
