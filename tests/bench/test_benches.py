@@ -17,6 +17,7 @@ STUDIES = {
     "rivals": "needs a broker; `tests/live/test_bench_rivals.py` runs it",
     "outcomes": "quality; `tests/replay/test_liquidation_outcomes.py` runs it",
     "timing": "quality; it reads a recording",
+    "crowding": "quality; `test_crowding_studies.py` runs its rules",
     "printed_prices": "quality; `tests/vectors/test_printed_prices.py` runs it",
 }
 """Modules that do not belong to `make bench`, and why."""

@@ -241,8 +241,7 @@ FEATURES: dict[str, FeatureSpec] = {
     "funding_rate": _mark("a funding interval", "signed", "funding rate", kind="funding"),
     "funding_apr": _mark("a year", "signed", "funding", kind="funding"),
     "crowding": _mark(
-        "robust standard deviations", "signed", "crowding", records=("mark", "book"),
-        kind="crowding",
+        "robust standard deviations", "level", "crowding", kind="crowding",
     ),
     "open_interest": _mark("base units", "level", "open interest"),
     "late": _data("records", "count", "late records", records=_ALL, kind="late_records"),

@@ -21,11 +21,12 @@ from detectors.arrays.hash_table import empty_table
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import Bool, Float64, Int64
 from monitor.core.contract.feature_catalogue import BAND_BPS, FEATURE_NAMES, FEATURES
-from monitor.core.contract.units import YEAR_S
+from monitor.core.contract.units import SECOND_NS, YEAR_S
 from monitor.core.decode.batch import ABSENT
 from monitor.core.decode.stepped_kernels import ratios, relative_gaps, to_floats
 from monitor.core.event_time.clock_state import NEVER
-from monitor.core.features import data_quality, moments, resting_sizes, rolling
+from monitor.core.features import crowding, data_quality, moments, resting_sizes, rolling
+from monitor.core.features.crowding import Crowding
 from monitor.core.features.data_quality import INDEX_AT, MARK_AT, QUALITY, DataQuality
 from monitor.core.features.moments import Moments
 from monitor.core.features.resting_sizes import RestingSizes
@@ -69,7 +70,7 @@ class FeatureCalculator(Stateful):
 
     STATE = (
         "last_book", "last_mark", "_usable_book", "_highest_seq", "_quality", "_rolling_state",
-        "_running_feeds", "_resting_sizes", "_moments",
+        "_running_feeds", "_resting_sizes", "_moments", "_crowding",
     )  # fmt: skip
 
     def __init__(self, window_ns: int) -> None:
@@ -77,6 +78,7 @@ class FeatureCalculator(Stateful):
         self._quality = DataQuality(window_ns)
         self._rolling_state = RollingMarketState(window_ns)
         self._moments = Moments(window_ns)
+        self._crowding = Crowding(window_ns / SECOND_NS)
         self._resting_sizes = RestingSizes()
         self.last_book: Int64 = np.empty((0, len(columns.BOOK_COLUMNS)), np.int64)
         self._usable_book = self.last_book
@@ -145,6 +147,9 @@ class FeatureCalculator(Stateful):
         out[:, [FEATURE_COLUMN[name] for name in rolling.OUTPUT_COLUMNS]] = past
         moved = self._moments.step(_moments_input(out, minima, inputs[:, IN.mid]), symbol)
         out[:, [FEATURE_COLUMN[name] for name in moments.OUTPUT_COLUMNS]] = moved
+        crowded = _crowding_input(out, end_ns, mark, inputs[:, IN.mid])
+        # Whichever side it is: streams judge levels, and funding's sign says who crowds.
+        out[:, FEATURE_COLUMN["crowding"]] = np.abs(self._crowding.step(crowded, symbol))
         self._drop_unknown(out, closed, low, nw)
         return Features(window, symbol, out, quality)
 
@@ -294,13 +299,28 @@ def _rolling_input(out: Float64, sums: Int64, minima: Int64, book: Int64) -> Flo
         filled = _total(sums, f"maker_notional_{side}"), _total(sums, f"trade_notional_{hit}")
         inputs[:, IN.filled_buy + i] = np.maximum(*filled) / 1e6
     inputs[:, [IN.swept_buy_bps, IN.swept_sell_bps]] = _sweep_bps(minima)
-    inputs[:, IN.funding_apr] = out[:, FEATURE_COLUMN["funding_apr"]]
     for name, column in (("bid", BOOK.bid), ("ask", BOOK.ask)):
         has = quoted & (book[:, column] != ABSENT)
         inputs[:, getattr(IN, name)] = np.where(has, to_floats(book[:, column]), np.nan)
     for name, column in (("reach_bid", BOOK.reach_bid), ("reach_ask", BOOK.reach_ask)):
         inputs[:, getattr(IN, name)] = book[:, column] / 1e4
-    inputs[:, IN.premium] = out[:, FEATURE_COLUMN["mark_to_index_bps"]] / 1e4
+    return inputs
+
+
+def _crowding_input(out: Float64, end_ns: Int64, mark: Int64, mid: Float64) -> Float64:
+    """What `Crowding` takes, by `crowding.INPUT_COLUMNS`; the price is the mark, else index,
+    last or mid."""
+    at = crowding.IN
+    inputs = np.empty((len(out), len(crowding.INPUT_COLUMNS)))
+    inputs[:, at.at_s] = end_ns / SECOND_NS
+    inputs[:, at.price] = mid
+    for name in ("last", "index", "mark"):
+        price = mark[:, columns.MARK_COLUMNS.index(name)]
+        has = price != ABSENT
+        inputs[has, at.price] = to_floats(price[has])
+    inputs[:, at.premium] = out[:, FEATURE_COLUMN["mark_to_index_bps"]] / 1e4
+    for name in ("funding_apr", "open_interest"):
+        inputs[:, getattr(at, name)] = out[:, FEATURE_COLUMN[name]]
     return inputs
 
 

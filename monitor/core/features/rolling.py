@@ -14,7 +14,6 @@ from detectors.arrays.growable import grow_rows
 from detectors.arrays.state import Stateful
 from detectors.arrays.types import F1, F2, FLOAT, I1, INT, Float64, Int64
 from monitor.core.contract.units import SECOND_NS, YEAR_S
-from monitor.core.features import crowding
 
 DEPTH_S, DEPTH_READY_WINDOWS = 600.0, 60
 """Memory of the usual depth, s; windows with a book before a lack of depth is measured."""
@@ -51,14 +50,14 @@ REACH_STEP = 1.0 / 600.0
 
 INPUT_COLUMNS = (
     "depth_bid", "depth_ask", "mid", "cancelled_buy", "cancelled_sell", "filled_buy",
-    "filled_sell", "swept_buy_bps", "swept_sell_bps", "funding_apr", "premium", "bid", "ask",
+    "filled_sell", "swept_buy_bps", "swept_sell_bps", "bid", "ask",
     "reach_bid", "reach_ask",
 )  # fmt: skip
 """Of one window; NaN where there is none. `filled_buy`: resting bids that were hit.
 `swept_buy_bps`: how far buying takers swept, so through the asks. `bid`, `ask`: the best prices.
 `reach_bid`, `reach_ask`: how far the book goes, bps of the mid."""
 OUTPUT_COLUMNS = (
-    "depth_withdrawn_25bps", "refill_s", "volatility", "layering", "crowding", "depth_missing",
+    "depth_withdrawn_25bps", "refill_s", "volatility", "layering", "depth_missing",
     "step_back_bps", "spread_lasting_bps", "reach_bid_bps", "reach_ask_bps",
 )  # fmt: skip
 STATE_COLUMNS = (
@@ -71,13 +70,11 @@ STATE_COLUMNS = (
 they are refilled. `wanted_bid`: the depth at which they are. `log_bid`, `usual_log_bid`: means of
 the logarithm of the depth, over `BOTH_SIDES_S` and over `DEPTH_S`. `reach_bid`: the median of how
 far the book goes, bps. `least_spread`: bps. Further state lies behind these
-columns: the best prices of the last windows from `_BEST` on, from `_SPREADS` on the spreads, from
-`_CROWDING` on the state of `crowding.py`."""
+columns: the best prices of the last windows from `_BEST` on, from `_SPREADS` on the spreads."""
 IN, OUT, MARKET = map(column_numbers, (INPUT_COLUMNS, OUTPUT_COLUMNS, STATE_COLUMNS))
 _BEST = len(STATE_COLUMNS)
 _SPREADS = _BEST + 2 * (STEP_BACK_WINDOWS + 1)
-_CROWDING = _SPREADS + SPREAD_WINDOWS
-_WIDTH = _CROWDING + crowding.WIDTH
+_WIDTH = _SPREADS + SPREAD_WINDOWS
 
 
 @njit(FLOAT(F1, INT, FLOAT, FLOAT), cache=True, nogil=True)
@@ -203,12 +200,7 @@ def _step(inputs, state, symbol, window_s, out):  # type: ignore[no-untyped-def]
                     layered = max(layered, excess / usual)
             o[OUT.layering] = layered
         if s[MARKET.moves] > VOLATILITY_READY_WINDOWS:
-            volatility = np.sqrt(s[MARKET.variance] / window_s * YEAR_S)
-            o[OUT.volatility] = volatility
-            funding, premium = x[IN.funding_apr], x[IN.premium]
-            if funding == funding and premium == premium and volatility > 0.0:
-                past = s[_CROWDING:]
-                o[OUT.crowding] = crowding.step(past, window_s, funding, premium, volatility)
+            o[OUT.volatility] = np.sqrt(s[MARKET.variance] / window_s * YEAR_S)
 
 
 class RollingMarketState(Stateful):

@@ -309,3 +309,24 @@ def test_a_number_is_known_from_the_first_record_of_its_feed_in_the_topic_partit
     assert values(closed([*public, {**order, "action": "new"}], 3), 1)["cancels"] == 0
     named = closed([leverage(0.5, "a", 5), *public], 3)
     assert values(named, 0)["leverage_raises"] == 0
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_marks_by_the_hour_without_books_show_crowding_on_either_side(side: int) -> None:
+    hours = 40
+    rng = np.random.default_rng(4)
+
+    def mark(hour: int) -> dict[str, Any]:
+        crowded = hour == hours
+        funding = side * (9e-5 if crowded else 1e-5 + 1e-6 * rng.standard_normal())
+        interest = 1e6 * (1.2 if crowded else 1 + 0.01 * rng.standard_normal())
+        return {
+            "kind": "mark", "symbol": "X", "ts": at(3600 * hour),
+            "index": f"{100 + rng.standard_normal():.2f}", "funding_rate": f"{funding:.8f}",
+            "funding_interval_s": 3600, "open_interest": f"{interest:.0f}",
+        }  # fmt: skip
+
+    parts = closed([mark(hour) for hour in range(hours + 1)], 3600 * hours + 1)
+    assert "crowding" not in values(parts, 3600 * 12)
+    assert values(parts, 3600 * (hours - 1))["crowding"] < 3
+    assert values(parts, 3600 * hours)["crowding"] > 3
