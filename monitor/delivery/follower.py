@@ -193,7 +193,7 @@ class ReceiverFollower:
         first, end = await offset_range(consumer, self._tp)
         committed = (await committed_offsets(self._clients, self._group)).get(self._tp)
         if committed is not None:
-            position = min(committed.offset, end)
+            position: int = min(committed.offset, end)
             text = committed.metadata or ""
             start = int(text) if text.isascii() and text.isdigit() else first
         else:
@@ -210,5 +210,5 @@ class ReceiverFollower:
 
 def back_off_s(failures: int) -> float:
     """The wait after so many failures in a row, s."""
-    longest = min(BACK_OFF_S * 2 ** min(failures, 16), BACK_OFF_MAX_S)
+    longest = min(BACK_OFF_S * 2.0 ** min(failures, 16), BACK_OFF_MAX_S)
     return longest * random.uniform(0.5, 1.0)

@@ -30,7 +30,7 @@ class Notice:
 
 
 @dataclass(slots=True)
-class _Incident:
+class _SentIncident:
     offset: int
     """Of its first alert."""
     notice: Notice | None = None
@@ -45,7 +45,7 @@ class ReceiverIncidents:
 
     def __init__(self, settings: ReceiverSettings) -> None:
         self._settings = settings
-        self._by_id: dict[str, _Incident] = {}
+        self._by_id: dict[str, _SentIncident] = {}
 
     def take(self, alert: Alert, offset: int, published_s: float) -> Notice | None:
         """Take the next alert of the topic; what to send of it, if anything.
@@ -56,7 +56,7 @@ class ReceiverIncidents:
         is_unknown = one is None
         if one is None or (alert.status == "firing" and one.resolved_s is not None):
             # A reopened incident begins anew: it may be less grave, or of another kind.
-            one = self._by_id[alert.incident] = _Incident(offset)
+            one = self._by_id[alert.incident] = _SentIncident(offset)
             if len(self._by_id) > INCIDENTS_MAX:
                 del self._by_id[next(iter(self._by_id))]
         if alert.status == "resolved":
