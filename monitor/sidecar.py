@@ -102,7 +102,7 @@ class Sidecar:
         """
         gc.set_threshold(*GC_THRESHOLDS)
         config = self._config
-        self._delivery.check()
+        self._delivery.prepare()
         if self._fetch != config.kafka.fetch:
             self._log.warning("record by record", why=untested_version())
         clients = Clients(config.kafka)

@@ -125,10 +125,11 @@ class ReceiverFollower:
 
     async def _deliver(self, consumer: AIOKafkaConsumer, record: Any) -> None:
         notice = self._take(record)
-        self._next = record.offset + 1
         if notice is not None:
             alert_id = notice.alert.id
             await self._insist(consumer, lambda: self._receiver.send(notice), 1, alert_id)
+        self._next = record.offset + 1
+        if notice is not None:
             await self._commit(consumer)
 
     def _take(self, record: Any) -> Notice | None:
@@ -190,6 +191,7 @@ class ReceiverFollower:
 
     async def _restore(self, consumer: AIOKafkaConsumer) -> int:
         """The next offset for this receiver; what it knows is read back up to there."""
+        self._incidents = ReceiverIncidents(self._settings)
         first, end = await offset_range(consumer, self._tp)
         committed = (await committed_offsets(self._clients, self._group)).get(self._tp)
         if committed is not None:

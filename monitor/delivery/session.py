@@ -14,6 +14,7 @@ from monitor.delivery.counters import DeliveryCounters
 from monitor.delivery.follower import ReceiverFollower
 from monitor.delivery.receivers.base import Receiver
 from monitor.delivery.receivers.kinds import make_receiver
+from monitor.delivery.settings import ReceiverSettings
 from monitor.delivery.texts import without_accounts
 from monitor.kafka.clients import Clients
 
@@ -35,13 +36,12 @@ class DeliverySession:
     def __init__(self, config: Config, counters: DeliveryCounters) -> None:
         self._config, self._counters = config, counters
         self._since_ms = int(time.time() * 1000)
-        self._receivers: list[Receiver] = []
+        self._receivers: list[tuple[ReceiverSettings, Receiver]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    def check(self) -> None:
-        """Read the secrets and files of all receivers. Raises `ConfigError`."""
-        for settings in self._config.receivers:
-            make_receiver(settings)
+    def prepare(self) -> None:
+        """Read the secrets and files of all receivers, once. Raises `ConfigError`."""
+        self._receivers = [(each, make_receiver(each)) for each in self._config.receivers]
 
     async def run_while(self, has_venue: bool, clients: Clients) -> None:
         """Deliver while this process has the venue stage, and not while another has it."""
@@ -49,13 +49,11 @@ class DeliverySession:
             await self.stop()
         elif not self._tasks:
             tp = TopicPartition(self._config.kafka.alerts_topic, 0)
-            for settings in self._config.receivers:
-                receiver = make_receiver(settings)
+            for settings, receiver in self._receivers:
                 group = delivery_group(self._config, settings.name)
                 follower = ReceiverFollower(
                     settings, receiver, clients, tp, group, self._since_ms, self._counters
                 )
-                self._receivers.append(receiver)
                 self._tasks.append(asyncio.create_task(follower.run()))
 
     async def stop(self) -> None:
@@ -64,9 +62,9 @@ class DeliverySession:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_S)
-        for receiver in self._receivers:
+            self._tasks = []
+        for _, receiver in self._receivers:
             await receiver.close()
-        self._tasks, self._receivers = [], []
 
 
 def log_alerts(alerts: list[Alert]) -> None:

@@ -36,7 +36,7 @@ class Receiver(Protocol):
         """Send again what fires; raises `DeliveryError`."""
 
     async def close(self) -> None:
-        """Give back what it holds open."""
+        """Give back what it holds open; `send` may open it again."""
 
 
 class OnceReceiver:

@@ -59,9 +59,10 @@ class HttpsPoster:
             raise DeliveryError(f"{self._host} cannot be reached: {type(error).__name__}") from None
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; another post opens one again."""
         if self._session is not None:
             await self._session.close()
+            self._session = None
 
 
 async def _check(reply: aiohttp.ClientResponse) -> None:
