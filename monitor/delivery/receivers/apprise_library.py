@@ -5,6 +5,7 @@ It sends by its own means: whether redirects are followed is its plugin's matter
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from monitor.delivery.incidents import Notice
@@ -27,6 +28,9 @@ class AppriseReceiver(OnceReceiver):
                 f"receiver {settings.name}: the library apprise is not here: "
                 "pip install 'brinkwatch[apprise]'"
             ) from None
+        # What it logs may have the address in it, which is a secret.
+        logging.getLogger("apprise").propagate = False
+        logging.getLogger("apprise").addHandler(logging.NullHandler())
         self._settings = settings
         self._apprise: Any = apprise.Apprise()
         if not self._apprise.add(settings.read_url()):
