@@ -21,7 +21,7 @@ from tests.core.alerts.findings import alert
 def test_a_secret_that_cannot_be_read_ends_the_start(tmp_path: Path) -> None:
     hook = {"name": "desk", "kind": "slack", "url_file": str(tmp_path / "gone")}
     session = DeliverySession(load(None, receivers=[hook]), DeliveryCounters(CollectorRegistry()))
-    with pytest.raises(ConfigError, match="receiver desk: url_file .*gone cannot be read"):
+    with pytest.raises(ConfigError, match=r"receiver desk: url_file .*gone cannot be read"):
         session.prepare()
 
 
