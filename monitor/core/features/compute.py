@@ -312,7 +312,10 @@ def _moments_input(out: Float64, minima: Int64, mid: Float64) -> Float64:
     traded = low != NO_MINIMUM
     price = np.full(len(out), np.nan)
     price[traded] = (to_floats(low[traded]) + to_floats(high[traded])) / 2
-    inputs[:, moments.IN.mid], inputs[:, moments.IN.trade_price] = mid, price
+    # A book that stands for longer than the longest move says nothing of when the price moved.
+    is_old = out[:, FEATURE_COLUMN["book_age_s"]] > max(moments.MOVES_S)
+    inputs[:, moments.IN.mid] = np.where(is_old, np.nan, mid)
+    inputs[:, moments.IN.trade_price] = price
     inputs[:, moments.IN.trades :] = out[:, _MOMENTS_OF]
     return inputs
 

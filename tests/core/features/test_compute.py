@@ -250,6 +250,15 @@ def test_a_lack_of_depth_is_that_of_the_thicker_side() -> None:
     assert values(closed([*usual, *one], 121), 119)["depth_missing"] == pytest.approx(1, abs=1e-6)
 
 
+def test_the_price_after_a_gap_of_more_than_a_minute_is_no_move() -> None:
+    """Nobody knows when within the gap it moved."""
+    path = [book(s + 0.5, 99.99 + 0.01 * (s % 2), 100.01 + 0.01 * (s % 2)) for s in range(700)]
+    soon = closed([*path, book(720.5, 101, 101.02)], 722)
+    late = closed([*path, book(790.5, 101, 101.02)], 792)
+    assert values(soon, 720)["price_move_1s"] > 90
+    assert "price_move_1s" not in values(late, 790)
+
+
 def test_layering_needs_unfilled_cancels_on_a_side_and_a_price_that_moves_through_it() -> None:
     quiet = [fill(0.2, "buy", 100), *(book(0.5 + s) for s in range(70))]
     pulled = [
