@@ -401,6 +401,24 @@ def expire_silence(name: SilenceName, config: ConfigFile = None, json: Json = Fa
     console.result(job.expire_silence(_load(config, None), name, console))
 
 
+receivers = typer.Typer(no_args_is_help=True, help="Who is notified of alerts.")
+app.add_typer(receivers, name="receivers")
+
+
+@receivers.command(name="test")
+def try_receiver(
+    name: Annotated[str, typer.Argument(help="of the receiver, in [[receivers]]")],
+    severity: Annotated[str, typer.Option(help="critical, warning or info")] = "info",
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Send an alert that says that it is a test to one receiver; no Kafka is needed."""
+    from monitor.delivery.trial import send_trial
+
+    console = Console(json)
+    console.result(send_trial(_load(config, None), name, severity, console))
+
+
 topics = typer.Typer(no_args_is_help=True, help="The topics of the venue and of the sidecar.")
 app.add_typer(topics, name="topics")
 

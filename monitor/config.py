@@ -22,9 +22,10 @@ from monitor.configuration.faults import fault_text
 from monitor.configuration.origins import Origins, ValueSource
 from monitor.core.contract.events import CONTROL_TOPIC, TOPICS
 from monitor.core.settings import DEFAULT_STREAMS, EngineSettings, Seconds, StrictModel, TopicName
+from monitor.delivery.settings import ReceiverSettings
 from monitor.errors import ConfigError, read_text, reason_unread
 from monitor.security import KafkaSecurity
-from monitor.silences.silence import AlertSilence, alert_kinds, check_kinds
+from monitor.silences.silence import AlertSilence, alert_kinds, check_kinds, check_patterns
 from monitor.sources.formats.base import PARQUET
 from monitor.sources.registry import SchemaRegistrySettings
 from monitor.sources.settings import SourceSettings, anchor_schema_files
@@ -178,6 +179,8 @@ class Config(EngineSettings):
     silences: tuple[AlertSilence, ...] = ()
     """Maintenance windows and other times of which nobody need be notified; `brinkwatch silence`
     adds more while the sidecar runs."""
+    receivers: tuple[ReceiverSettings, ...] = ()
+    """Who is notified of alerts, and of which."""
     source: dict[str, SourceSettings] = Field(default_factory=dict)
     """The field maps of the venue's topics or files, by names of your choice."""
     schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
@@ -234,6 +237,16 @@ class Config(EngineSettings):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two silences are called {twice[0]}: give each a name of its own")
         check_kinds(self.silences, alert_kinds(self))
+        return self
+
+    @model_validator(mode="after")
+    def _check_receivers(self) -> Self:
+        names = [receiver.name for receiver in self.receivers]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two receivers are called {twice[0]}: give each a name of its own")
+        kinds = alert_kinds(self)
+        for receiver in self.receivers:
+            check_patterns(f"receiver {receiver.name}", receiver.alert_kind, kinds)
         return self
 
     @model_validator(mode="after")

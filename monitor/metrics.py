@@ -23,6 +23,7 @@ from monitor.core.contract.units import SECOND_NS
 from monitor.core.decode.codec import REASONS
 from monitor.core.event_time.admission import RecordCounts
 from monitor.core.event_time.clock_state import NEVER
+from monitor.delivery.counters import DeliveryCounters
 from monitor.kafka.dead_letters import DeadLetter
 from monitor.kafka.partitions import PartitionKey, PartitionOffsets, PartitionProgress
 from monitor.kafka.reader import PollResult
@@ -175,6 +176,7 @@ class Metrics:
         text = "Markets of which a rule is not said, by what; `brinkwatch rules` lists them"
         self._unstated = gauge("rules_unstated", text, "what")
         self._commit = seconds("transaction_seconds", "From the decision to the commit")
+        self.delivery = DeliveryCounters(registry)
         self._snapshots = counter("snapshots_total", "Snapshots committed")
         self._snapshot_bytes = gauge("snapshot_bytes", "Size of the last snapshot, compressed")
         self._snapshot_time = gauge("snapshot_timestamp_seconds", "When it was committed")

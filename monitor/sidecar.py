@@ -27,6 +27,7 @@ from monitor.core.event_time.watermark import PartitionClock
 from monitor.core.shard import Shard
 from monitor.core.shard_report import ShardReport
 from monitor.core.watch_state import short_books, watch_state
+from monitor.delivery.session import DeliverySession
 from monitor.errors import ConfigError, nearest_name
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients, UnreachableError
@@ -77,6 +78,7 @@ class Sidecar:
         self.metrics.delay.set_function(self._delay_s)
         self.metrics.engine_collector.engine = self
         self._answers = DeskAnswers(config)
+        self._delivery = DeliverySession(config, self.metrics.delivery)
         self._log = structlog.get_logger()
         self._fetch = fetch_in_use(config.kafka.fetch)
         self.metrics.fetch.info({"mode": self._fetch})
@@ -100,6 +102,7 @@ class Sidecar:
         """
         gc.set_threshold(*GC_THRESHOLDS)
         config = self._config
+        self._delivery.prepare()
         if self._fetch != config.kafka.fetch:
             self._log.warning("record by record", why=untested_version())
         clients = Clients(config.kafka)
@@ -129,9 +132,12 @@ class Sidecar:
             while not self._stop.is_set():
                 await self._wait()
                 await self._apply_assignment(setup, UNKNOWN in names)
+                has_venue = VENUE_PARTITION in (self._assigned or ()) and not self._stop.is_set()
+                await self._delivery.run_while(has_venue, clients)
         finally:
             # The next members must find the last commit of this one: commit, then leave.
             await self._stop_owners()
+            await self._delivery.stop()
             for task in beside:
                 task.cancel()
             await asyncio.wait(beside)

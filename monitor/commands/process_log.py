@@ -30,7 +30,8 @@ Event = MutableMapping[str, Any]
 class RepeatLimit:
     """A structlog processor that drops what was said a moment ago.
 
-    What is compared is the message, its level, and the owner or topic partition that it is about.
+    What is compared is the message, its level, and the owner, topic partition, receiver or
+    alert that it is about.
     now_s: monotonic time.
     """
 
@@ -43,7 +44,7 @@ class RepeatLimit:
 
     def __call__(self, logger: Any, method: str, event: Event) -> Event:
         now = self._now_s()
-        names = "event", "owner", "topic", "partition"
+        names = "event", "owner", "topic", "partition", "receiver", "id"
         key = method, *(event.get(name) for name in names)
         last_s, left_out = self._last.pop(key, (-REPEAT_S, 0))
         began_s, lines = self._period

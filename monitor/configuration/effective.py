@@ -84,7 +84,7 @@ def _section(path: Place, values: Mapping[str, Any], origin: _Origin) -> Iterato
         source = origin.of((*path, key), value)
         for each in value:
             yield from ("", f"[[{_name((*path, key))}]]  # {source}")
-            yield from (f"{toml_key(k)} = {toml_value(v)}" for k, v in each.items())
+            yield from (_plain_line(k, v) for k, v in each.items() if v is not None)
 
 
 def _is_table(value: Any) -> bool:
@@ -96,13 +96,13 @@ def _are_tables(value: Any) -> bool:
 
 
 def _line(key: str, value: Any, source: str) -> str:
-    if value is None:
-        return f"# {key} is not set"
+    return f"# {key} is not set" if value is None else f"{_plain_line(key, value)}  # {source}"
+
+
+def _plain_line(key: str, value: Any) -> str:
     if isinstance(value, SecretStr):
-        return f"# {key} is secret  # {source}"
-    if isinstance(value, Path):
-        value = str(value)
-    return f"{toml_key(key)} = {toml_value(value)}  # {source}"
+        return f"# {key} is secret"
+    return f"{toml_key(key)} = {toml_value(str(value) if isinstance(value, Path) else value)}"
 
 
 def _name(path: Place) -> str:

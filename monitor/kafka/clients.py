@@ -77,8 +77,11 @@ class Clients:
             isolation_level="read_committed",
             enable_auto_commit=False,
             max_partition_fetch_bytes=FETCH_BYTES,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            **{"auto_offset_reset": "none", **options},
+            **{
+                "auto_offset_reset": "none",
+                "fetch_max_wait_ms": FETCH_WAIT_MS,
+                **options,
+            },
         )
 
     async def producer(self, **options: Any) -> AIOKafkaProducer:

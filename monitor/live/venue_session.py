@@ -18,6 +18,7 @@ from monitor.core.shard_report import ShardReport
 from monitor.core.snapshot import SnapshotError
 from monitor.core.venue.answers.stated_rules import count_unstated
 from monitor.core.venue.stage import STAGE_KINDS, StageOutput, VenueStage
+from monitor.delivery.session import log_alerts
 from monitor.errors import ConfigError
 from monitor.kafka import shard_report_topic
 from monitor.kafka.chunking import DamagedError, Reassembler
@@ -152,6 +153,11 @@ class VenueSession(OwnerSession):
         published = before.cells + len(self.outbox.bands)
         new_cells = output.bands[max(0, published - cells_before) :]
         self.outbox.bands += [band_records(cell) for cell in new_cells]
+
+    async def commit(self, snapshot: bool) -> None:
+        alerts = self.outbox.alerts
+        await super().commit(snapshot)
+        log_alerts(alerts)
 
     def _publish(self, alerts: list[Alert]) -> None:
         silences = Silences() if self._silences is None else self._silences.silences

@@ -191,9 +191,13 @@ def alert_kinds(settings: EngineSettings) -> list[str]:
 def check_kinds(silences: Iterable[AlertSilence], kinds: list[str]) -> None:
     """Raise `ValueError` where a silence has a pattern that fits none of the `kinds` of alert."""
     for silence in silences:
-        for pattern in silence.kind:
-            if not any(fnmatchcase(kind, pattern) for kind in kinds):
-                raise ValueError(
-                    f"the silence {silence.name}: no kind of alert is called {pattern}; "
-                    + nearest_name(pattern, kinds)
-                )
+        check_patterns(f"the silence {silence.name}", silence.kind, kinds)
+
+
+def check_patterns(owner: str, patterns: Collection[str], kinds: list[str]) -> None:
+    """Raise `ValueError` where one of the patterns of `owner` fits none of the `kinds` of alert."""
+    for pattern in patterns:
+        if not any(fnmatchcase(kind, pattern) for kind in kinds):
+            raise ValueError(
+                f"{owner}: no kind of alert is called {pattern}; " + nearest_name(pattern, kinds)
+            )

@@ -1,0 +1,1 @@
+"""Alerts that reach somebody: from the committed alerts topic to each receiver."""

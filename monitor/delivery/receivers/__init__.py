@@ -1,0 +1,1 @@
+"""One file for each kind of receiver: how an alert is written and sent there."""
