@@ -139,6 +139,8 @@ class Wording:
         else:
             noun = noun_phrase(part)
         noun = fmt.capitalize(noun)
+        if spec.is_factor:
+            return f"{noun} ×{fmt.format_number(part.observed)}{place} ({rarity})"
         if not ratio or spec.form in ("share", "signed"):
             return f"{noun} at {observed}{place} (usual {usual}; {rarity})"
         return f"{noun}{ratio}{place} ({observed}, usual {usual}; {rarity})"
@@ -521,6 +523,8 @@ def change_phrase(part: FindingPart) -> str:
     """
     spec, ratio = FEATURES[part.stream], ratio_phrase(part.ratio)
     noun = f"{spec.noun} of few accounts" if part.by_account else noun_phrase(part)
+    if spec.is_factor:
+        return f"{noun} ×{fmt.format_number(part.observed)}"
     if ratio and spec.form not in ("signed", "share"):
         return noun + ratio
     scale, percent = (100.0, " %") if spec.form == "share" else (1.0, "")

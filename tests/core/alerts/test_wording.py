@@ -112,6 +112,16 @@ def test_depth_is_within_what_the_book_shows_where_it_ends_before() -> None:
     assert b"reach_bps" not in alert_json(alert(stream="depth_25bps"))
 
 
+def test_what_is_measured_in_usual_ones_is_not_set_beside_another_usual() -> None:
+    assert level("depth_missing", 9.59, 3.47) == (
+        "Lack of depth on both sides within 25 bps ×9.59 for 12 s on SOL-PERP (once in 40 days), "
+        "since 16:03:07 UTC"
+    )
+    assert change_phrase(part("depth_lack_10s", 4.0, 1.2, 0.5)) == (
+        "lack of depth of both sides over 10 s ×4"
+    )
+
+
 def test_a_frozen_book_is_said_with_how_long_it_repeats_itself() -> None:
     given: dict[str, Any] = {
         "stream": "frozen_book", "detector": "frozen_book", "observed": 50.0, "expected": 2.0,
