@@ -60,8 +60,6 @@ def run_windows(state, least, warm_up, steps, low, block, run):  # type: ignore[
                     if steps == BOTH:
                         judged += is_ready(run, i)
                         is_ordinary_window &= is_ordinary(run, i)
-                else:
-                    run.state[i, 0] = row[SEEN]
             run.judged[w] = judged
             if not is_ordinary_window:
                 return w, False
