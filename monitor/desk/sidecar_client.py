@@ -14,7 +14,7 @@ from monitor.config import HttpSettings
 from monitor.console import Console
 from monitor.desk.questions import DISPLAY, Question
 from monitor.errors import BrinkwatchError, ConfigError
-from monitor.http import read_token
+from monitor.http.access import read_token
 from monitor.security import NoRedirect, SecurityError, tls_context
 
 REPLY_S_MAX = 60.0

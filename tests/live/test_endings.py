@@ -17,7 +17,7 @@ import pytest
 from monitor.commands.bus.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
-from monitor.http import CONNECTIONS_MAX
+from monitor.http.port import CONNECTIONS_MAX
 from tests.live.helpers import configuration
 from tests.live.sidecars import Process, write_toml
 from tests.live.test_log_changes import fills, send
