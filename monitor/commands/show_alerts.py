@@ -19,10 +19,17 @@ from monitor.kafka.clients import run_async
 
 
 def show_incident(
-    config: Config, reference: str, alerts: Path | None, console: Console
+    config: Config,
+    reference: str,
+    alerts: str | None,
+    console: Console,
+    ca_file: Path | None = None,
 ) -> dict[str, Any]:
-    """All of an incident, as of its latest alert; or as of the alert whose id it is."""
-    published = _read(config, alerts, console)
+    """All of an incident, as of its latest alert; or as of the alert whose id it is.
+
+    alerts, ca_file: see `read_alerts`.
+    """
+    published = _read(config, alerts, console, ca_file)
     incident, alert = published.find(reference)
     shown = alert or incident.latest
     console.say(f"incident {incident.incident}: {incident.severity}, {describe_state(incident)}")
@@ -140,10 +147,13 @@ def describe_state(incident: IncidentHistory) -> str:
 
 
 def list_alerts(
-    config: Config, alerts: Path | None, every: bool, console: Console
+    config: Config, alerts: str | None, every: bool, console: Console, ca_file: Path | None = None
 ) -> dict[str, Any]:
-    """The incidents that fire; with `every` those that are resolved too."""
-    incidents = _read(config, alerts, console).incidents
+    """The incidents that fire; with `every` those that are resolved too.
+
+    alerts, ca_file: see `read_alerts`.
+    """
+    incidents = _read(config, alerts, console, ca_file).incidents
     firing = [one for one in incidents if one.resolved_ns is None]
     shown = incidents if every else firing
     rows = [
@@ -156,7 +166,7 @@ def list_alerts(
     head = ["opened, UTC", "status", "severity", "kind", "incident", "what happened"]
     silenced = sum(one.silenced_by is not None for one in firing)
     quiet = f", {silenced} of them silenced" if silenced else ""
-    console.table(f"{len(firing)} of {len(incidents)} incidents are firing{quiet}", head, rows)
+    console.entries(f"{len(firing)} of {len(incidents)} incidents are firing{quiet}", head, rows)
     if incidents and not shown:
         console.say("`--all` shows those that are resolved")
     return {
@@ -189,8 +199,10 @@ def follow(config: Config, json_asked: bool, console: Console) -> None:
     run_async(show())
 
 
-def _read(config: Config, alerts: Path | None, console: Console) -> PublishedAlerts:
-    published = read_alerts(config, alerts)
+def _read(
+    config: Config, alerts: str | None, console: Console, ca_file: Path | None
+) -> PublishedAlerts:
+    published = read_alerts(config, alerts, ca_file)
     if published.foreign:
         console.say(
             f"left out of {published.place}: {published.foreign:,} that are no alerts of this "
