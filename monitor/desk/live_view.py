@@ -109,7 +109,9 @@ class LiveView:
             if shock is not None:
                 move = fmt.format_move(math.expm1(shock["shock"]))
                 further = fmt.format_percent(abs(math.expm1(shock["jump"])))
-                sentences.append(f"critical shock of all markets together: {move}, then {further}")
+                sentences.append(
+                    f"critical shock of all markets together: {move} carries them {further} further"
+                )
         return sentences
 
     @property
