@@ -93,7 +93,8 @@ class _BoundedServer(web.Server):
         transport.set_write_buffer_limits(0)
         if len(self.connections) > CONNECTIONS_MAX:
             structlog.get_logger().warning("connections refused", limit=CONNECTIONS_MAX)
-            transport.abort()
+            # Not at once: aiohttp has yet to begin its task, which must see a whole connection.
+            asyncio.get_running_loop().call_soon(transport.abort)
 
 
 class _Handler:

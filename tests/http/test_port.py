@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 
@@ -110,7 +111,7 @@ def test_a_request_that_is_none_gets_400_and_no_line_of_the_log(
 
 
 def test_who_comes_beyond_the_bound_is_refused_and_the_rest_is_served(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(port, "CONNECTIONS_MAX", 2)
 
@@ -127,6 +128,8 @@ def test_who_comes_beyond_the_bound_is_refused_and_the_rest_is_served(
         return refused, answer
 
     assert with_port(ask) == (b"", b"HTTP/1.1 200 OK\r\n")
+    gc.collect()  # what nobody awaited is logged when it is collected
+    assert caplog.records == []
 
 
 def test_who_never_ends_a_request_or_never_reads_an_answer_is_cut_off(
