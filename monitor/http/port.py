@@ -61,7 +61,8 @@ async def serve(view: PortView, settings: HttpSettings) -> AsyncIterator[int]:
             settings.port,
             ssl=tls,
             backlog=BACKLOG,
-            **({} if tls is None else {"ssl_handshake_timeout": WRITE_S_MAX}),
+            ssl_handshake_timeout=None if tls is None else WRITE_S_MAX,
+            ssl_shutdown_timeout=None if tls is None else WRITE_S_MAX,
         )
     except OSError as error:
         raise ConfigError(

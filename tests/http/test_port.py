@@ -6,10 +6,13 @@ import asyncio
 import gc
 import logging
 import socket
+import ssl
+from pathlib import Path
 
 import aiohttp
 import pytest
 
+from monitor.broker import certificates
 from monitor.config import HttpSettings
 from monitor.errors import ConfigError
 from monitor.http import answers, port
@@ -186,3 +189,27 @@ def test_the_end_waits_for_no_connection() -> None:
             return loop.time() - began
 
     assert asyncio.run(run()) < 5.0
+
+
+def test_tls_is_spoken_and_a_handshake_that_hangs_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(port, "WRITE_S_MAX", 0.5)
+    files = certificates.make_certificates(tmp_path)
+
+    async def ask(at: int) -> tuple[str, bytes]:
+        reader, hanging = await asyncio.open_connection("127.0.0.1", at)
+        hanging.write(b"\x16\x03\x01")
+        trusted = ssl.create_default_context(cafile=str(files.ca))
+        url = f"https://localhost:{at}/livez"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url, ssl=trusted) as reply,
+        ):
+            body = await reply.text()
+        rest = await asyncio.wait_for(reader.read(), 5)
+        hanging.close()
+        return body, rest
+
+    assert with_port(ask, cert_file=files.server, key_file=files.server) == ("alive\n", b"")
+    assert caplog.records == []
