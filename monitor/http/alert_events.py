@@ -61,7 +61,8 @@ class AlertEvents:
         try:
             async with asyncio.timeout(WRITE_S_MAX):
                 await response.prepare(request)
-            await self._follow(response, alerts, after)
+            if request.method != "HEAD":
+                await self._follow(response, alerts, after)
         except ConnectionError:
             pass
         except TimeoutError:

@@ -112,7 +112,7 @@ class _Handler:
         if not self._access.allows(path, request.headers.get("Authorization", "")):
             asks = {"WWW-Authenticate": "Bearer"}
             return plain(HTTPStatus.UNAUTHORIZED, "a bearer token is needed", asks)
-        if path == "/events" and request.method == "GET":
+        if path == "/events":
             return await self._events.send(request, query, self._view)
         try:
             async with asyncio.timeout(ANSWER_S_MAX):

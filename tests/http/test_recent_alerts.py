@@ -132,6 +132,12 @@ def test_an_id_that_no_event_has_is_refused(given: str) -> None:
     assert request("/events").status == 503
 
 
+def test_head_has_the_head_of_events_and_ends() -> None:
+    head = request("/events", method="HEAD", alerts=RecentAlerts())
+    assert (head.status, head.body) == (200, "")
+    assert head.headers["Content-Type"].startswith("text/event-stream")
+
+
 def test_streams_are_few_and_end_with_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.http.alert_events.STREAMS_MAX", 1)
 
