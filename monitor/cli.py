@@ -476,6 +476,13 @@ Report = Annotated[Path | None, typer.Option(help="write an HTML page with pictu
 CaFile = Annotated[Path | None, typer.Option(help="of a sidecar: who signed its certificate, PEM")]
 
 
+def _load_for_sidecar(config: Path | None, token_file: Path | None) -> Config:
+    """The configuration, with the token of a sidecar that is asked."""
+    return _load(
+        config, None, **({} if token_file is None else {"http": {"token_file": token_file}})
+    )
+
+
 class _Asking(NamedTuple):
     """Where a question goes, and how its answer is shown."""
 
@@ -496,8 +503,7 @@ class _Asking(NamedTuple):
             from replay.report.pages import check_page, write_page
 
             check_page(question.path)
-        http = {} if self.token_file is None else {"http": {"token_file": self.token_file}}
-        settings = _load(self.config, None, **http)
+        settings = _load_for_sidecar(self.config, self.token_file)
         if is_url(self.place):
             if moment is not None:
                 raise ConfigError("--at is for a recorded day: a sidecar answers as of now")
@@ -623,8 +629,11 @@ def diff(
         raise typer.Exit(1)
 
 
-AlertsFile = Annotated[
-    Path | None, typer.Option("--alerts", help="a file of alerts; else the alerts topic")
+AlertsPlace = Annotated[
+    str | None,
+    typer.Option(
+        "--alerts", metavar="FILE|URL", help="a file or a running sidecar; else the alerts topic"
+    ),
 ]
 
 
@@ -633,23 +642,27 @@ def show(
     reference: Annotated[
         str, typer.Argument(metavar="INCIDENT|ALERT_ID", help="the id of an incident or an alert")
     ],
-    alerts: AlertsFile = None,
+    alerts: AlertsPlace = None,
     config: ConfigFile = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
     json: Json = False,
 ) -> None:
     """One incident whole: sentence, evidence, accounts, records, alerts, how to see it again."""
     from monitor.commands.show_alerts import show_incident
 
-    console = Console(json)
-    console.result(show_incident(_load(config, None), reference, alerts, console))
+    console, settings = Console(json), _load_for_sidecar(config, token_file)
+    console.result(show_incident(settings, reference, alerts, console, ca_file))
 
 
 @app.command(name="alerts")
 def alerts_(
-    alerts: AlertsFile = None,
+    alerts: AlertsPlace = None,
     every: Annotated[bool, typer.Option("--all", help="those that are resolved too")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="the topic, as it grows")] = False,
     config: ConfigFile = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
     json: Json = False,
 ) -> None:
     """What is firing now, by the alerts topic, and the ids that show and feedback take.
@@ -658,13 +671,31 @@ def alerts_(
     """
     from monitor.commands import show_alerts as job
 
-    console, settings = Console(json), _load(config, None)
+    console, settings = Console(json), _load_for_sidecar(config, token_file)
     if not follow:
-        console.result(job.list_alerts(settings, alerts, every, console))
+        console.result(job.list_alerts(settings, alerts, every, console, ca_file))
         return
     if alerts is not None or every:
         raise ConfigError("--follow reads the alerts topic, all of it: leave --alerts and --all")
     job.follow(settings, json, console)
+
+
+@app.command()
+def watch(
+    url: Annotated[str, typer.Argument(metavar="URL", help="a running sidecar's address")],
+    config: ConfigFile = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+) -> None:
+    """A running sidecar in the terminal: its health, its lag and what fires; until Ctrl-C.
+
+    Where there is no terminal, a line for each change.
+    """
+    from monitor.desk.live_view import watch_sidecar
+    from monitor.desk.sidecar_client import SidecarAddress
+
+    settings = _load_for_sidecar(config, token_file)
+    watch_sidecar(SidecarAddress(url, settings.http, ca_file), Console(False))
 
 
 @app.command()
@@ -675,7 +706,7 @@ def feedback(
     ] = None,
     verdict: Annotated[str | None, typer.Argument(help="true or false")] = None,
     note: Annotated[str, typer.Option(help="why, in your own words")] = "",
-    alerts: AlertsFile = None,
+    alerts: AlertsPlace = None,
     summary: Annotated[bool, typer.Option("--summary", help="precision by kind")] = False,
     config: ConfigFile = None,
     json: Json = False,

@@ -126,7 +126,8 @@ OWN_TOPIC_KEYS = [name for name in KafkaSettings.model_fields if name.endswith("
 
 
 class HttpSettings(StrictModel):
-    """/metrics /livez /readyz /state, and what a desk asks: /stress /account /rules."""
+    """/metrics /livez /readyz /state, /alerts /alerts/ID /alerts.jsonl /events, and what a desk
+    asks: /stress /account /rules."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """The address to listen at; 0.0.0.0: all of this machine's."""
@@ -134,7 +135,7 @@ class HttpSettings(StrictModel):
     """0: a free one, which is logged."""
     token: SecretStr | None = None
     """What requests to all but /livez and /readyz must carry after `Authorization: Bearer`. Without
-    one /account is shown on loopback alone."""
+    one accounts are named on loopback alone."""
     token_file: Path | None = None
     """The file that holds `token`, in its place."""
     cert_file: Path | None = None

@@ -80,6 +80,20 @@ class _Cell:
         return Measurement(least, len(self._text)).with_maximum(options.max_width)
 
 
+def make_entry(row: list[str], width: int) -> Text:
+    """A row for a terminal whose last cell is prose: the others in one line, the prose below it.
+
+    The first cell that has a style gives it to the line.
+    """
+    from rich.text import Text
+
+    *cells, prose = map(printable, row)
+    text = Text().append("  ".join(cells), next((STYLES[c] for c in cells if c in STYLES), ""))
+    for line in wrap_lines(prose, width - 2):
+        text.append(f"\n  {line}")
+    return text
+
+
 def print_error(text: str) -> None:
     """The sentences, a line each, with which a command ends, on stderr."""
     lines = map(printable, text.split("\n"))
@@ -172,6 +186,16 @@ class Console:
         for row in rows:
             table.add_row(*(_Cell(printable(cell), STYLES.get(cell, "")) for cell in row))
         self.rich.print(table)
+
+    def entries(self, title: str, head: list[str], rows: list[list[str]]) -> None:
+        """Rows whose last cell is prose: on a terminal it stands below the others, elsewhere as
+        `table` has it."""
+        if not self.rich.is_terminal:
+            self.table(title, head, rows)
+            return
+        self.say(title)
+        for row in rows:
+            self.rich.print(make_entry(row, self.rich.width))
 
     def show(self, parts: list[Any]) -> None:
         """Show what a `DisplayLog` has kept; values of another form are skipped."""

@@ -29,11 +29,13 @@ from monitor.core.shard_report import ShardReport
 from monitor.core.watch_state import short_books, watch_state
 from monitor.delivery.session import DeliverySession
 from monitor.errors import ConfigError, nearest_name
+from monitor.http.recent_alerts import RecentAlerts
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients, UnreachableError
 from monitor.kafka.partitions import PartitionKey
 from monitor.kafka.record_batches.raw_fetch import fetch_in_use, untested_version
 from monitor.live import intake_session, venue_session
+from monitor.live.alerts_follower import AlertsFollower
 from monitor.live.desk_answers import DeskAnswers
 from monitor.live.intake_session import IntakeSession
 from monitor.live.membership import GroupMembership
@@ -78,6 +80,7 @@ class Sidecar:
         self.metrics.delay.set_function(self._delay_s)
         self.metrics.engine_collector.engine = self
         self._answers = DeskAnswers(config)
+        self.recent_alerts = RecentAlerts()
         self._delivery = DeliverySession(config, self.metrics.delivery)
         self._log = structlog.get_logger()
         self._fetch = fetch_in_use(config.kafka.fetch)
@@ -127,6 +130,9 @@ class Sidecar:
         beside = [
             asyncio.create_task(board.follow(config, clients, partitions)),
             asyncio.create_task(self._watch_topics(clients, partitions)),
+            asyncio.create_task(
+                AlertsFollower(config.kafka.alerts_topic, self.recent_alerts).run(clients)
+            ),
         ]
         try:
             while not self._stop.is_set():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,7 +25,7 @@ VERDICTS = {"true": True, "false": False}
 
 
 def record(
-    config: Config, reference: str, verdict: str, note: str, alerts: Path | None, console: Console
+    config: Config, reference: str, verdict: str, note: str, alerts: str | None, console: Console
 ) -> dict[str, Any]:
     """Keep a verdict on the incident that an incident's or an alert's id names.
 
@@ -54,9 +53,7 @@ def record(
     return {**_plain(new), "added": is_new}
 
 
-def _judge(
-    config: Config, reference: str, is_true: bool, note: str, alerts: Path | None
-) -> Verdict:
+def _judge(config: Config, reference: str, is_true: bool, note: str, alerts: str | None) -> Verdict:
     try:
         incident, alert = read_alerts(config, alerts).find(reference)
     except UnreachableError as error:

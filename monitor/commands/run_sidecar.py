@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from monitor import http
 from monitor.commands import process_log
 from monitor.config import Config
 from monitor.errors import BusyError
+from monitor.http.port import serve
 from monitor.kafka.clients import run_async
 
 if TYPE_CHECKING:
+    from monitor.http.recent_alerts import RecentAlerts
     from monitor.sidecar import Sidecar
 
 END_S = 8.0
@@ -43,10 +44,9 @@ async def _run(config: Config, accept_gaps: frozenset[str]) -> int:
     process_log.log_loop_errors(loop)
     stopping = _Stopping(loop)
     startup = _Startup()
-    server, port = await http.serve(startup, config.http)
-    scheme = "https" if config.http.cert_file else "http"
-    structlog.get_logger().info("listening", at=f"{scheme}://{config.http.host}:{port}")
-    async with server:
+    async with serve(startup, config.http) as port:
+        scheme = "https" if config.http.cert_file else "http"
+        structlog.get_logger().info("listening", at=f"{scheme}://{config.http.host}:{port}")
         # Off the loop: on the first start this compiles, and the port has to say so.
         sidecar = await loop.run_in_executor(None, _make_sidecar, config, accept_gaps)
         startup.sidecar = sidecar
@@ -78,6 +78,10 @@ class _Startup:
     @property
     def registry(self) -> CollectorRegistry:
         return self._registry if self.sidecar is None else self.sidecar.registry
+
+    @property
+    def recent_alerts(self) -> RecentAlerts | None:
+        return None if self.sidecar is None else self.sidecar.recent_alerts
 
     def alive(self) -> tuple[bool, str]:
         return (True, "starting") if self.sidecar is None else self.sidecar.alive()

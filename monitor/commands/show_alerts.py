@@ -17,12 +17,22 @@ from monitor.desk.published_alerts import PublishedAlerts, follow_alerts, read_a
 from monitor.desk.verdicts import VerdictFile
 from monitor.kafka.clients import run_async
 
+EVIDENCE = "evidence"
+"""The title of a table that is too wide for a terminal."""
+
 
 def show_incident(
-    config: Config, reference: str, alerts: Path | None, console: Console
+    config: Config,
+    reference: str,
+    alerts: str | None,
+    console: Console,
+    ca_file: Path | None = None,
 ) -> dict[str, Any]:
-    """All of an incident, as of its latest alert; or as of the alert whose id it is."""
-    published = _read(config, alerts, console)
+    """All of an incident, as of its latest alert; or as of the alert whose id it is.
+
+    alerts, ca_file: see `read_alerts`.
+    """
+    published = _read(config, alerts, console, ca_file)
     incident, alert = published.find(reference)
     shown = alert or incident.latest
     console.say(f"incident {incident.incident}: {incident.severity}, {describe_state(incident)}")
@@ -32,19 +42,21 @@ def show_incident(
     if shown.look_at:
         console.say_prose(f"look at: {'; '.join(shown.look_at)}")
     for name, head, rows in _tables(shown):
-        if rows:
+        if name == EVIDENCE and console.rich.is_terminal:
+            console.entries(name, head, [_evidence_entry(*row) for row in rows])
+        elif rows:
             console.table(name, head, rows)
     if shown.at_stake is not None:
         stake = shown.at_stake
         longs, shorts = fmt.format_number(stake.long), fmt.format_number(stake.short)
-        console.say(
+        console.say_prose(
             f"at stake: {fmt.format_number(stake.forced_notional)} would be forced within "
             f"{fmt.format_number(stake.within_pct)} % of the mark (longs {longs}, shorts {shorts})"
             f"{_describe_absorbed(stake)}"
         )
         for shock in (stake.down, stake.up):
             if shock is not None:
-                console.say(_describe_shock(shock))
+                console.say_prose(_describe_shock(shock))
     lives = [[fmt.format_iso(a.ts), a.status, a.severity, a.kind, a.id] for a in incident.alerts]
     console.table("its alerts", ["UTC", "status", "severity", "kind", "id"], lives)
     versions = shown.versions
@@ -60,6 +72,21 @@ def show_incident(
         console.say(f"judged {'true' if verdict.is_true else 'false'} on {verdict.at}{note}")
     console.say(f"again: {shown.reproduce}")
     return {"incident": incident.incident, "alerts": list(map(_plain, incident.alerts))}
+
+
+def _evidence_entry(
+    stream: str, market: str, detector: str, observed: str, expected: str, ratio: str, unit: str,
+    chance: str, share: str,
+) -> list[str]:  # fmt: skip
+    """A row of the evidence, its numbers as prose."""
+    times = f" (×{ratio})" if ratio else ""
+    return [
+        stream,
+        market,
+        detector,
+        share,
+        f"{observed} {unit} against {expected}{times}; {chance}",
+    ]
 
 
 def _rarity(days: float, seen_s: float | None) -> str:
@@ -114,7 +141,7 @@ def _tables(alert: Alert) -> list[tuple[str, list[str], list[list[str]]]]:
         "share",
     ]  # fmt: skip
     return [
-        ("evidence", head, evidence),
+        (EVIDENCE, head, evidence),
         ("layer by layer", ["layer", "says"], [[s.layer, s.says] for s in alert.triage or ()]),
         ("accounts", ["account", "share"], accounts),
         ("heaviest zones", ["price", "side", "forced notional"], zones),
@@ -140,10 +167,13 @@ def describe_state(incident: IncidentHistory) -> str:
 
 
 def list_alerts(
-    config: Config, alerts: Path | None, every: bool, console: Console
+    config: Config, alerts: str | None, every: bool, console: Console, ca_file: Path | None = None
 ) -> dict[str, Any]:
-    """The incidents that fire; with `every` those that are resolved too."""
-    incidents = _read(config, alerts, console).incidents
+    """The incidents that fire; with `every` those that are resolved too.
+
+    alerts, ca_file: see `read_alerts`.
+    """
+    incidents = _read(config, alerts, console, ca_file).incidents
     firing = [one for one in incidents if one.resolved_ns is None]
     shown = incidents if every else firing
     rows = [
@@ -156,7 +186,7 @@ def list_alerts(
     head = ["opened, UTC", "status", "severity", "kind", "incident", "what happened"]
     silenced = sum(one.silenced_by is not None for one in firing)
     quiet = f", {silenced} of them silenced" if silenced else ""
-    console.table(f"{len(firing)} of {len(incidents)} incidents are firing{quiet}", head, rows)
+    console.entries(f"{len(firing)} of {len(incidents)} incidents are firing{quiet}", head, rows)
     if incidents and not shown:
         console.say("`--all` shows those that are resolved")
     return {
@@ -189,8 +219,10 @@ def follow(config: Config, json_asked: bool, console: Console) -> None:
     run_async(show())
 
 
-def _read(config: Config, alerts: Path | None, console: Console) -> PublishedAlerts:
-    published = read_alerts(config, alerts)
+def _read(
+    config: Config, alerts: str | None, console: Console, ca_file: Path | None
+) -> PublishedAlerts:
+    published = read_alerts(config, alerts, ca_file)
     if published.foreign:
         console.say(
             f"left out of {published.place}: {published.foreign:,} that are no alerts of this "

@@ -1,4 +1,5 @@
-"""Alerts that were published, read back: from the alerts topic, committed ones only, or a file."""
+"""Alerts that were published, read back: from the alerts topic, committed ones only, from a file or
+from a running sidecar."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from monitor.config import Config
 from monitor.core.alerts.history import IncidentHistory, group_by_incident
 from monitor.core.contract.alert import Alert, parse_alert
+from monitor.desk.sidecar_client import SidecarAddress, is_url
 from monitor.errors import ConfigError, nearest_name
 from monitor.kafka import topics
 from monitor.kafka.clients import Clients, run_async
@@ -22,10 +24,10 @@ FOLLOW_WAIT_MS = 200
 
 @dataclass(frozen=True, slots=True)
 class PublishedAlerts:
-    """What a file or the alerts topic holds."""
+    """What a file, the alerts topic or a sidecar holds."""
 
     place: str
-    """The file or the topic, for sentences."""
+    """The file, the topic or the address, for sentences."""
     alerts: Sequence[Alert]
     foreign: int = 0
     """Lines or records that are no alerts of this version: left out."""
@@ -58,12 +60,17 @@ class PublishedAlerts:
         raise ConfigError(f"{self.place} has no alert or incident {reference}: {mend}")
 
 
-def read_alerts(config: Config, file: Path | None) -> PublishedAlerts:
-    """All alerts of `file`, or of the alerts topic where it is None.
+def read_alerts(config: Config, place: str | None, ca_file: Path | None = None) -> PublishedAlerts:
+    """All alerts of `place`, a file or a sidecar's address; None: of the alerts topic.
 
-    Raises `ConfigError` where it cannot be read.
+    ca_file: see `SidecarAddress`. Raises `BrinkwatchError` where they cannot be read.
     """
-    return run_async(_read_topic(config)) if file is None else read_alerts_file(file)
+    if place is None:
+        return run_async(_read_topic(config))
+    if is_url(place):
+        lines = SidecarAddress(place, config.http, ca_file).fetch("/alerts.jsonl").splitlines()
+        return _parse(place, lines)
+    return read_alerts_file(Path(place))
 
 
 def read_alerts_file(file: Path) -> PublishedAlerts:

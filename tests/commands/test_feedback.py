@@ -45,7 +45,8 @@ def config(tmp_path: Path) -> Config:
 def judge(
     config: Config, reference: str, verdict: str, alerts: Path | None = None, note: str = ""
 ) -> dict[str, Any]:
-    return feedback.record(config, reference, verdict, note, alerts, Console(True))
+    place = None if alerts is None else str(alerts)
+    return feedback.record(config, reference, verdict, note, place, Console(True))
 
 
 def summary(config: Config) -> dict[str, Any]:

@@ -23,12 +23,12 @@ def test_silenced_incidents_are_listed_as_such_and_pauses_are_counted(
     alerts = map(Silences([sol]).mark, alerts_of(*pulses, other, until=START + 271))
     file = tmp_path / "alerts.jsonl"
     file.write_bytes(b"".join(alert_json(alert) + b"\n" for alert in alerts))
-    listed = list_alerts(Config(), file, every=False, console=Console(False))
+    listed = list_alerts(Config(), str(file), every=False, console=Console(False))
     assert (listed["firing"], listed["silenced"]) == (2, 1)
     said = capsys.readouterr().out
     assert "2 of 2 incidents are firing, 1 of them silenced" in said
     rows = [line.split("\t")[1:4] for line in said.splitlines() if "\tburst\t" in line]
     assert sorted(row[0] for row in rows) == ["firing", "silenced"]
     first = listed["incidents"][0]
-    show_incident(Config(), first["incident"], file, Console(False))
+    show_incident(Config(), first["incident"], str(file), Console(False))
     assert ", came back 2 times, silenced by sol-moves" in capsys.readouterr().out

@@ -14,7 +14,9 @@ from monitor.console import Console
 from monitor.core.contract.alert import Alert, alert_json
 from monitor.desk.published_alerts import follow_alerts, read_alerts
 from monitor.errors import ConfigError
+from monitor.http.recent_alerts import RecentAlerts
 from monitor.kafka.clients import Clients
+from monitor.live.alerts_follower import AlertsFollower
 from tests.core.alerts.findings import START, alerts_of, finding
 from tests.live.helpers import configuration
 
@@ -79,3 +81,24 @@ def test_committed_alerts_are_listed_shown_judged_and_followed(
     assert feedback.record(config, alerts[2].id, "true", "", None, console)["added"]
     with pytest.raises(ConfigError, match=f"did you mean {alerts[0].incident}"):
         feedback.record(config, alerts[0].incident[:-1] + "?", "true", "", None, console)
+
+
+def test_the_port_shows_what_is_committed_and_nothing_twice_after_a_failure(kafka: str) -> None:
+    config, alerts, recent = configuration(kafka), day_of_alerts(), RecentAlerts()
+
+    async def follow(number: int) -> None:
+        task = asyncio.create_task(follower.run(Clients(config.kafka)))
+        async with asyncio.timeout(30):
+            while len(recent.after(-1)) < number:
+                await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.wait((task,))
+
+    asyncio.run(publish(config, alerts))
+    follower = AlertsFollower(config.kafka.alerts_topic, recent)
+    asyncio.run(follow(3))
+    assert recent.lines(shows_accounts=True) == b"".join(alert_json(a) + b"\n" for a in alerts)
+    assert recent.foreign == 4
+    asyncio.run(publish(config, alerts))
+    asyncio.run(follow(6))
+    assert [one.id for one in recent.after(-1)] == [alert.id for alert in alerts] * 2

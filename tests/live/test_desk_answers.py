@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from monitor import http
 from monitor.config import Config, HttpSettings
 from monitor.core.accounts.ledger_kernels import ACCOUNT_OPEN
 from monitor.errors import BusyError, ConfigError, UnknownNameError
+from monitor.http.port import serve
 from monitor.live import desk_answers
 from monitor.sidecar import Sidecar
 from replay.day import Day
@@ -56,9 +56,8 @@ class Served:
         settings = HttpSettings(port=0, token_file=self.token_file)
         async with run_sidecar(config) as self.sidecar:
             await wait_for_digest(self.sidecar, digest)
-            server, port = await http.serve(self.sidecar, settings)
-            self.url = f"http://127.0.0.1:{port}"
-            async with server:
+            async with serve(self.sidecar, settings) as port:
+                self.url = f"http://127.0.0.1:{port}"
                 self._ready.set()
                 await self._end.wait()
 

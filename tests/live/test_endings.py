@@ -17,7 +17,7 @@ import pytest
 from monitor.commands.bus.topics import create_topics
 from monitor.config import Config
 from monitor.console import Console
-from monitor.http import CONNECTIONS_MAX
+from monitor.http.port import CONNECTIONS_MAX
 from tests.live.helpers import configuration
 from tests.live.sidecars import Process, write_toml
 from tests.live.test_log_changes import fills, send
@@ -101,7 +101,7 @@ def test_what_a_long_step_does_is_said_by_readyz(
     assert "working through a backlog of 0 windows and 5 records since" in why
 
 
-def test_many_connections_leave_it_working_and_its_log_small(
+def test_many_connections_leave_it_working_and_its_log_small_and_no_stream_holds_it_up(
     kafka: str, config: Config, tmp_path: Path
 ) -> None:
     toml, log = tmp_path / "run.toml", tmp_path / "log"
@@ -122,8 +122,11 @@ def test_many_connections_leave_it_working_and_its_log_small(
             client.close()
         time.sleep(0.5)
         assert sidecar.get("/livez")[0] == 200
-        sidecar.child.send_signal(signal.SIGTERM)
-        assert sidecar.child.wait(15) == 0
+        with socket.create_connection(("127.0.0.1", port)) as stream:
+            stream.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert stream.recv(100).startswith(b"HTTP/1.1 200 OK")
+            sidecar.child.send_signal(signal.SIGTERM)
+            assert sidecar.child.wait(END_S) == 0
     assert descriptors < 256 - CONNECTIONS_MAX
     written = log.read_bytes()
     assert b"Traceback" not in written

@@ -1,0 +1,69 @@
+"""Who may ask the port, and its certificate."""
+
+from __future__ import annotations
+
+import hmac
+import ssl
+from typing import NamedTuple, Self
+
+from pydantic import SecretStr
+
+from monitor.config import HttpSettings
+from monitor.errors import ConfigError
+from monitor.security import LOOPBACK
+
+NO_TOKEN_PATHS = ("/livez", "/readyz")
+"""Asked by whoever starts and stops the sidecar, who has no token."""
+
+
+class Access(NamedTuple):
+    """Who may ask: the token that is asked for (None: none), and whether this machine alone can."""
+
+    token: str | None
+    is_loopback: bool
+
+    @classmethod
+    def of(cls, settings: HttpSettings) -> Self:
+        """Raises `ConfigError` where the token cannot be read."""
+        return cls(read_token(settings), settings.host in LOOPBACK)
+
+    def allows(self, path: str, authorization: str) -> bool:
+        """Whether a request with this header may ask for `path`."""
+        if self.token is None or path in NO_TOKEN_PATHS:
+            return True
+        given = authorization.encode(errors="surrogateescape")
+        return hmac.compare_digest(given, f"Bearer {self.token}".encode())
+
+    @property
+    def shows_accounts(self) -> bool:
+        """Whether accounts are named: not where everybody on the network could ask."""
+        return self.token is not None or self.is_loopback
+
+
+def read_token(settings: HttpSettings) -> str | None:
+    """The token of requests; None: none is asked for. Raises `ConfigError`."""
+    secret: SecretStr | None = settings.token
+    if settings.token_file is not None:
+        try:
+            secret = SecretStr(settings.token_file.read_text().strip())
+        except OSError as error:
+            why = f"http.token_file {settings.token_file} cannot be read: {error.strerror}"
+            raise ConfigError(why) from error
+        if not secret.get_secret_value():
+            raise ConfigError(f"http.token_file {settings.token_file} is empty")
+    return None if secret is None else secret.get_secret_value()
+
+
+def server_tls(settings: HttpSettings) -> ssl.SSLContext | None:
+    """TLS with the configured certificate; None: plain text. Raises `ConfigError`."""
+    if settings.cert_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.cert_file, settings.key_file, password="")
+    except OSError as error:
+        raise ConfigError(
+            f"http.cert_file {settings.cert_file} and http.key_file {settings.key_file} are no "
+            f"PEM certificate with its key: {error.strerror or error}"
+        ) from error
+    return context
