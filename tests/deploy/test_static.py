@@ -15,7 +15,7 @@ import yaml
 from deploy.dashboards.__main__ import FOLDER, PAGES
 from deploy.dashboards.panels import SOURCE
 from monitor.config import Config, load
-from monitor.metrics import Metrics
+from monitor.metrics.sidecar import Metrics
 from tests.core.venue.test_state import BASE, deposit, fill, run
 from tests.support import ROOT, program
 

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from deploy.dashboards.__main__ import PAGES
-from monitor.metrics import SEVERAL
+from monitor.metrics.alerts import SEVERAL
 from tests.live.helpers import (
     configuration,
     create_topics_of,
