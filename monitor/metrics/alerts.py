@@ -52,6 +52,9 @@ class FiringAlerts(Collector):
     def __init__(self, labels: SymbolLabels) -> None:
         self._labels = labels
         self._firing: dict[str, Alert] = {}
+        self._seen: set[tuple[str, str, str]] = set()
+        """Labels of what has fired: what ends stays as a zero, for a series that only stops is
+        shown on for five minutes."""
 
     def restart(self, alerts: Iterable[Alert]) -> None:
         """Only these fire: those of a stage that has begun."""
@@ -68,19 +71,20 @@ class FiringAlerts(Collector):
         self._firing = firing
 
     def collect(self) -> Iterator[Metric]:
-        """Nothing where nothing fires."""
+        """Nothing before anything has fired."""
         firing = self._firing.values()
         counts = Counter((a.severity, a.kind, self._labels.label(a.symbols)) for a in firing)
         number = gauge_family("alerts_firing")
-        for labels, count in sorted(counts.items()):
-            number.add_metric(labels, count)
+        self._seen |= counts.keys()
+        for labels in sorted(self._seen):
+            number.add_metric(labels, counts[labels])
         since = gauge_family("alert_since_timestamp_seconds")
         gravest = sorted(firing, key=lambda a: (GRAVITY.index(a.severity), -a.ts, a.id))
         for alert in gravest[:FIRING_LISTED]:
             symbol = self._labels.label(alert.symbols)
             text = alert.summary[:SUMMARY_MAX]
-            labels = (alert.incident, alert.severity, alert.kind, symbol, text)
-            since.add_metric(labels, alert.since / SECOND_NS)
+            own = alert.incident, alert.severity, alert.kind, symbol, text
+            since.add_metric(own, alert.since / SECOND_NS)
         yield from (number, since)
 
 

@@ -33,7 +33,10 @@ class FeatureCollector(Collector):
     def __init__(self, settings: EngineSettings) -> None:
         watched = {s.feature for s in settings.streams} | {*settings.joint.streams, *ALWAYS}
         names = [name for name in FEATURE_NAMES if name in watched]
-        self._names = [[n for n in names if FEATURES[n].is_additive is sums] for sums in (0, 1)]
+        self._names = [
+            [n for n in names if not FEATURES[n].is_additive],
+            [n for n in names if FEATURES[n].is_additive],
+        ]
         self._columns = [[FEATURE_NAMES.index(n) for n in part] for part in self._names]
         self._levels: dict[str, Float64] = {}
         self._sums: dict[str, Float64] = {}
@@ -57,10 +60,11 @@ class FeatureCollector(Collector):
                     continue
                 self._sums[name] = np.full(len(self._columns[1]), np.nan)
             self._levels[name] = values[-1, k, self._columns[0]]
-            new = values[:, k, self._columns[1]]
-            here = ~np.isnan(new).all(axis=0)
-            self._sums[name][here] = np.nan_to_num(self._sums[name][here])
-            self._sums[name][here] += np.nansum(new[:, here], axis=0)
+            new, before = values[:, k, self._columns[1]], self._sums[name]
+            is_known = ~np.isnan(np.vstack((before, new))).all(axis=0)
+            # One window after the other: the sum does not depend on how many came at once.
+            added = np.add.accumulate(np.nan_to_num(np.vstack((before, new))), axis=0)[-1]
+            self._sums[name] = np.where(is_known, added, np.nan)
 
     def forget(self, symbols: Iterable[str]) -> None:
         """Another process has these markets now."""
