@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_samples_stand_at_multiples_of_the_interval_and_rise(
     stamps = [stamp for *_, stamp in samples(replayed[1].read_text())]
     assert stamps == sorted(stamps)
     moments = sorted(set(stamps))
-    assert {b - a for a, b in zip(moments, moments[1:], strict=False)} == {EVERY_S}
+    assert {b - a for a, b in pairwise(moments)} == {EVERY_S}
     assert moments[0] % EVERY_S == 0
 
 
