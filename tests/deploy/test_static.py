@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from deploy.dashboards.__main__ import FOLDER, PAGES
-from deploy.dashboards.panels import SOURCE
+from deploy.dashboards.panels import PROVISIONED, SOURCE
+from deploy.runbooks import PAGE as KINDS_PAGE
+from deploy.runbooks import render as render_kinds
 from monitor.config import Config, load
 from monitor.metrics.catalogue import CATALOGUE
 from tests.support import ROOT, program
@@ -207,7 +209,7 @@ def provisioned(path: str) -> Any:
 
 def test_grafana_finds_its_source_and_its_dashboards() -> None:
     (source,) = provisioned("datasources/prometheus.yaml")["datasources"]
-    assert source["uid"] == SOURCE.uid
+    assert source["uid"] == PROVISIONED
     host, port = source["url"].removeprefix("http://").split(":")
     assert SERVICES[host]["ports"][0].endswith(f":{port}")
     scrape = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
@@ -276,10 +278,35 @@ def test_every_alert_rule_says_how_grave_it_is_and_what_to_do() -> None:
         assert notes["runbook_url"].rsplit("/", 1)[1] == rule["alert"]
 
 
+def test_the_page_of_kinds_is_what_alerts_say() -> None:
+    assert KINDS_PAGE.read_text("utf-8") == render_kinds()
+
+
+def test_every_runbook_that_a_panel_links_to_is_there() -> None:
+    for name in PAGES:
+        for url in re.findall(r"\$\{runbooks\}/(\w+)", (FOLDER / name).read_text()):
+            assert (RUNBOOKS / f"{url}.md").is_file(), url
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_every_query_is_of_the_chosen_job_and_only_of_variables_that_are_there(name: str) -> None:
+    whole = json.loads((FOLDER / name).read_text())
+    names = {variable["name"] for variable in whole["templating"]["list"]}
+    for panel in panels(name):
+        for target in panel.get("targets", ()):
+            text = target["expr"]
+            for metric in re.findall(r"\b(?:brinkwatch|process)_\w+|\banomaly:\w+", text):
+                assert f'{metric}{{job=~"$job"' in text
+            assert set(re.findall(r"\$([a-z]+)", text)) <= names
+    (marks,) = (a for a in whole["annotations"]["list"] if a.get("name") == "incidents")
+    assert "brinkwatch_alert_since_timestamp_seconds" in marks["expr"]
+
+
 def test_every_alert_rule_has_a_page_and_a_case_in_which_it_fires() -> None:
     names = {rule["alert"] for rule in ALERT_RULES}
-    assert {page.stem for page in RUNBOOKS.glob("*.md")} == names
-    for page in RUNBOOKS.glob("*.md"):
+    pages = [page for page in RUNBOOKS.glob("*.md") if page != KINDS_PAGE]
+    assert {page.stem for page in pages} == names
+    for page in pages:
         assert re.match(rf"# {page.stem}\n.+\n## Look at\n.+\n## Do\n", page.read_text(), re.DOTALL)
     cases = yaml.safe_load((DEPLOY / "prometheus" / "rules_test.yml").read_text())["tests"]
     fires = {c["alertname"] for case in cases for c in case["alert_rule_test"] if "exp_alerts" in c}
